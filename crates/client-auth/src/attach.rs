@@ -1,0 +1,208 @@
+//! Client side: choose the method and show who I am.
+
+use core::fmt;
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use oauth_types::{AuthMethod, ClientId, FormWriter, Secret, UnixTime, exposed};
+use serde::{Deserialize, Serialize};
+
+use crate::basic;
+
+/// A client's identifier and what it shows to prove it. Serializes with its secret in the clear, for a
+/// credential store.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClientCredentials {
+    client_id: ClientId,
+    method: AuthMethod,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "exposed")]
+    secret: Option<Secret>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    secret_expires_at: Option<UnixTime>,
+}
+
+/// No method that the server takes can be used with what this client has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum NoUsableMethod {
+    /// The registered method needs a secret and there is none.
+    SecretMissing,
+    /// The registered method is not spoken here.
+    UnknownMethod,
+    /// The server lists no method that a secret can be used with; it is not sent another way.
+    SecretNotAccepted,
+}
+
+impl fmt::Display for NoUsableMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::SecretMissing => "the client is registered for a secret and has none",
+            Self::UnknownMethod => {
+                "the client is registered for an authentication method that is not spoken here"
+            }
+            Self::SecretNotAccepted => {
+                "the authorization server takes the client's secret by no method it lists"
+            }
+        })
+    }
+}
+
+impl core::error::Error for NoUsableMethod {}
+
+impl ClientCredentials {
+    /// A public client: it shows its identifier.
+    #[must_use]
+    pub const fn public(client_id: ClientId) -> Self {
+        Self { client_id, method: AuthMethod::None, secret: None, secret_expires_at: None }
+    }
+
+    /// Credentials for a server: the registered method, or else the best that the server lists
+    /// ([`AuthorizationServerMetadata::auth_methods`](oauth_types::AuthorizationServerMetadata::auth_methods)).
+    ///
+    /// A server that hands out a secret and lists only `none` gets a public client (C-TOKEN-11).
+    ///
+    /// # Errors
+    ///
+    /// [`NoUsableMethod`] when the secret cannot be used as the server asks; it is never sent in a way
+    /// that the server does not list.
+    pub fn choose(
+        client_id: ClientId,
+        secret: Option<Secret>,
+        registered: Option<&AuthMethod>,
+        listed: &[AuthMethod],
+    ) -> Result<Self, NoUsableMethod> {
+        // C-TOKEN-2
+        let method = match (registered, &secret) {
+            (Some(AuthMethod::None), _) | (None, None) => AuthMethod::None,
+            (
+                Some(method @ (AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost)),
+                Some(_),
+            ) => method.clone(),
+            (Some(AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost), None) => {
+                return Err(NoUsableMethod::SecretMissing);
+            }
+            (Some(_), _) => return Err(NoUsableMethod::UnknownMethod),
+            (None, Some(_)) => {
+                let preferred = [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost];
+                match preferred.into_iter().find(|method| listed.contains(method)) {
+                    Some(method) => method,
+                    // C-TOKEN-11
+                    None if listed.contains(&AuthMethod::None) => AuthMethod::None,
+                    None => return Err(NoUsableMethod::SecretNotAccepted),
+                }
+            }
+        };
+        let secret = secret.filter(|_| method != AuthMethod::None);
+        Ok(Self { client_id, method, secret, secret_expires_at: None })
+    }
+
+    /// The same credentials with a secret that stops working then.
+    #[must_use]
+    pub const fn expiring(mut self, at: Option<UnixTime>) -> Self {
+        self.secret_expires_at = at;
+        self
+    }
+
+    /// Which client.
+    #[must_use]
+    pub const fn client_id(&self) -> &ClientId {
+        &self.client_id
+    }
+
+    /// How it authenticates.
+    #[must_use]
+    pub const fn method(&self) -> &AuthMethod {
+        &self.method
+    }
+
+    /// Whether its secret has stopped working.
+    #[must_use]
+    pub fn has_expired(&self, now: UnixTime) -> bool {
+        self.secret.is_some() && self.secret_expires_at.is_some_and(|end| now >= end)
+    }
+
+    /// Adds the authentication to a request: exactly one method, in header or form.
+    pub fn attach(&self, headers: &mut HeaderMap, form: &mut FormWriter) {
+        match (&self.method, &self.secret) {
+            (AuthMethod::ClientSecretBasic, Some(secret)) => {
+                let value = basic::encode(&self.client_id, secret).header_value("");
+                headers.extend(value.map(|value| (AUTHORIZATION, value)));
+            }
+            (AuthMethod::ClientSecretPost, Some(secret)) => {
+                form.append("client_id", self.client_id.as_str());
+                form.append("client_secret", secret.expose());
+            }
+            _ => {
+                form.append("client_id", self.client_id.as_str());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id() -> ClientId {
+        ClientId::parse("c:1").unwrap()
+    }
+
+    fn choose(
+        secret: bool,
+        registered: Option<&AuthMethod>,
+        listed: &[AuthMethod],
+    ) -> Result<AuthMethod, NoUsableMethod> {
+        let secret = secret.then(|| Secret::new("s"));
+        ClientCredentials::choose(id(), secret, registered, listed)
+            .map(|credentials| credentials.method)
+    }
+
+    #[test]
+    fn c_token_2_the_registered_method_or_the_best_listed() {
+        use AuthMethod::{ClientSecretBasic, ClientSecretPost, None as Public, PrivateKeyJwt};
+        assert_eq!(
+            choose(true, Some(&ClientSecretPost), &[ClientSecretBasic]),
+            Ok(ClientSecretPost)
+        );
+        assert_eq!(
+            choose(true, None, &[ClientSecretPost, ClientSecretBasic]),
+            Ok(ClientSecretBasic)
+        );
+        assert_eq!(choose(true, None, &[Public, ClientSecretPost]), Ok(ClientSecretPost));
+        assert_eq!(choose(false, None, &[ClientSecretBasic]), Ok(Public));
+        assert_eq!(choose(true, Some(&Public), &[ClientSecretBasic]), Ok(Public));
+        assert_eq!(
+            choose(false, Some(&ClientSecretBasic), &[]),
+            Err(NoUsableMethod::SecretMissing)
+        );
+        assert_eq!(choose(true, Some(&PrivateKeyJwt), &[]), Err(NoUsableMethod::UnknownMethod));
+    }
+
+    #[test]
+    fn c_token_11_a_secret_from_a_server_that_lists_only_none_is_not_used() {
+        assert_eq!(choose(true, None, &[AuthMethod::None]), Ok(AuthMethod::None));
+    }
+
+    #[test]
+    fn sec_089_a_secret_is_never_sent_where_only_assertions_are_listed() {
+        let listed = [AuthMethod::PrivateKeyJwt];
+        assert_eq!(choose(true, None, &listed), Err(NoUsableMethod::SecretNotAccepted));
+    }
+
+    #[test]
+    fn each_method_attaches_itself_and_nothing_else() {
+        for (method, in_header, in_form) in [
+            (AuthMethod::ClientSecretBasic, true, ""),
+            (AuthMethod::ClientSecretPost, false, "client_id=c%3A1&client_secret=p%20%25"),
+            (AuthMethod::None, false, "client_id=c%3A1"),
+        ] {
+            let secret = Some(Secret::new("p %"));
+            let credentials = ClientCredentials::choose(id(), secret, Some(&method), &[]).unwrap();
+            let (mut headers, mut form) = (HeaderMap::new(), FormWriter::new());
+            credentials.attach(&mut headers, &mut form);
+            assert_eq!(headers.contains_key(AUTHORIZATION), in_header);
+            assert_eq!(form.as_str(), in_form);
+            assert!(headers.values().all(http::HeaderValue::is_sensitive));
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Why a callback is refused. Nothing that the callback said can be reached from here.
+
+use core::fmt;
+
+use oauth_types::ForeignText;
+
+/// The rule that a callback broke.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// It is not a well-formed, bounded query.
+    Malformed,
+    /// This parameter appears more than once (RFC 6749 §3.1).
+    Repeated(&'static str),
+    /// The server advertises `iss` and the callback has none (RFC 9207 §2.4).
+    IssuerMissing,
+    /// The callback's `iss` is not the issuer that the request was sent to (RFC 9207 §2.4).
+    IssuerMismatch,
+    /// `state` is missing or not the one that was sent (RFC 6749 §10.12).
+    StateMismatch,
+    /// It carries both a code and an error, or neither.
+    Contradiction,
+}
+
+/// A callback was refused: the flow it claims to answer is over, and nothing is sent anywhere.
+///
+/// It keeps no text of the callback, so that a forged one cannot speak to the user through an error
+/// message. The one exception must be asked for by name:
+/// [`received_issuer_for_security_log`](Self::received_issuer_for_security_log).
+#[derive(Clone)]
+pub struct CallbackRejected {
+    rejection: Rejection,
+    received_issuer: Option<ForeignText>,
+}
+
+impl CallbackRejected {
+    pub(crate) const fn new(rejection: Rejection) -> Self {
+        Self { rejection, received_issuer: None }
+    }
+
+    pub(crate) fn issuer_mismatch(received: &str) -> Self {
+        let received_issuer = Some(ForeignText::new(received));
+        Self { rejection: Rejection::IssuerMismatch, received_issuer }
+    }
+
+    /// The rule that was broken.
+    #[must_use]
+    pub const fn rejection(&self) -> Rejection {
+        self.rejection
+    }
+
+    /// Who the callback claimed to come from, escaped and capped. For a security log only: an
+    /// attacker chose it.
+    #[must_use]
+    pub const fn received_issuer_for_security_log(&self) -> Option<&ForeignText> {
+        self.received_issuer.as_ref()
+    }
+}
+
+impl PartialEq<Rejection> for CallbackRejected {
+    fn eq(&self, other: &Rejection) -> bool {
+        self.rejection == *other
+    }
+}
+
+impl fmt::Debug for CallbackRejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // C-ISS-5: the received issuer is not shown here either.
+        f.debug_tuple("CallbackRejected").field(&self.rejection).finish()
+    }
+}
+
+impl fmt::Display for CallbackRejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the authorization response was refused: ")?;
+        match self.rejection {
+            Rejection::Malformed => f.write_str("it is malformed"),
+            Rejection::Repeated(name) => write!(f, "{name} appears more than once"),
+            Rejection::IssuerMissing => {
+                f.write_str("the server promises to name itself and the response does not")
+            }
+            Rejection::IssuerMismatch => {
+                f.write_str("it names another authorization server than the one that was asked")
+            }
+            Rejection::StateMismatch => f.write_str("it does not belong to this login"),
+            Rejection::Contradiction => f.write_str("it has to carry either a code or an error"),
+        }
+    }
+}
+
+impl core::error::Error for CallbackRejected {}

@@ -1,0 +1,409 @@
+//! `WWW-Authenticate` (RFC 9110 §11.6.1): a lazy parser that allocates nothing, strict in structure
+//! and recovering per challenge.
+
+mod bearer;
+
+use core::fmt;
+use std::borrow::Cow;
+
+use http::HeaderMap;
+use http::header::{GetAll, HeaderValue, ValueIter, WWW_AUTHENTICATE};
+
+pub use bearer::BearerChallenge;
+
+use crate::Repeated;
+
+/// A challenge that breaks the grammar. Its neighbours are not affected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct MalformedChallenge;
+
+impl fmt::Display for MalformedChallenge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a challenge breaks the grammar of RFC 9110 §11.3")
+    }
+}
+
+impl core::error::Error for MalformedChallenge {}
+
+/// The challenges of all `WWW-Authenticate` lines, in order, of whatever scheme.
+///
+/// # Deviations from RFC 9110
+///
+/// - An unquoted value may have any visible ASCII character but `"`, `,`, `;` and `\`: servers send
+///   `scope=mcp:read`.
+/// - A line stands for itself: parameters at its start do not continue the line before.
+/// - Everything else that breaks the grammar costs its own challenge, which is reported as
+///   [`MalformedChallenge`], and no other.
+#[derive(Debug)]
+pub struct Challenges<'a> {
+    lines: ValueIter<'a, HeaderValue>,
+    rest: &'a [u8],
+}
+
+impl<'a> Challenges<'a> {
+    /// The challenges of a response.
+    #[must_use]
+    pub fn new(headers: &'a HeaderMap) -> Self {
+        // C-DISC-3: every line counts.
+        let lines: GetAll<'a, HeaderValue> = headers.get_all(WWW_AUTHENTICATE);
+        Self { lines: lines.iter(), rest: b"" }
+    }
+}
+
+impl<'a> Iterator for Challenges<'a> {
+    type Item = Result<Challenge<'a>, MalformedChallenge>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            self.rest = trim_start_list(self.rest);
+            if !self.rest.is_empty() {
+                break;
+            }
+            self.rest = self.lines.next()?.as_bytes();
+        }
+        let (challenge, rest) = split_challenge(self.rest);
+        self.rest = rest;
+        Some(challenge.ok_or(MalformedChallenge))
+    }
+}
+
+/// One challenge: a scheme, and either parameters or one token68.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Challenge<'a> {
+    scheme: &'a str,
+    token68: Option<&'a str>,
+    params: &'a [u8],
+}
+
+impl<'a> Challenge<'a> {
+    /// The scheme as it was written.
+    #[must_use]
+    pub const fn scheme(&self) -> &'a str {
+        self.scheme
+    }
+
+    /// Whether it is this scheme; case does not count (RFC 9110 §11.1).
+    #[must_use]
+    pub fn is(&self, scheme: &str) -> bool {
+        self.scheme.eq_ignore_ascii_case(scheme)
+    }
+
+    /// The token68 that stands in place of parameters.
+    #[must_use]
+    pub const fn token68(&self) -> Option<&'a str> {
+        self.token68
+    }
+
+    /// The parameters in order, repeated ones included.
+    #[must_use]
+    pub const fn params(&self) -> Params<'a> {
+        Params { rest: self.params }
+    }
+
+    /// The one parameter of this name; case does not count (RFC 9110 §11.2).
+    ///
+    /// # Errors
+    ///
+    /// [`Repeated`] when there is more than one.
+    pub fn param(&self, name: &'static str) -> Result<Option<ParamValue<'a>>, Repeated> {
+        let mut values = self.params().filter(|(own, _)| own.eq_ignore_ascii_case(name));
+        let first = values.next();
+        match values.next() {
+            Some(_) => Err(Repeated { name }),
+            None => Ok(first.map(|(_, value)| value)),
+        }
+    }
+}
+
+/// The parameters of one challenge, already known to be well formed.
+#[derive(Clone, Debug)]
+pub struct Params<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Params<'a> {
+    type Item = (&'a str, ParamValue<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.rest = trim_start_list(self.rest);
+        let (name, value, rest) = split_param(self.rest)?;
+        self.rest = rest;
+        Some((name, value))
+    }
+}
+
+/// The value of a parameter, as it stands on the wire.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ParamValue<'a> {
+    raw: &'a [u8],
+    has_escapes: bool,
+}
+
+impl<'a> ParamValue<'a> {
+    /// The value without quotes and with quoted pairs resolved; borrowed unless there were some.
+    /// `None` when it is not UTF-8.
+    #[must_use]
+    pub fn to_text(&self) -> Option<Cow<'a, str>> {
+        if !self.has_escapes {
+            return core::str::from_utf8(self.raw).ok().map(Cow::Borrowed);
+        }
+        let mut text = Vec::with_capacity(self.raw.len());
+        let mut bytes = self.raw.iter();
+        while let Some(&byte) = bytes.next() {
+            text.push(if byte == b'\\' { *bytes.next()? } else { byte });
+        }
+        String::from_utf8(text).ok().map(Cow::Owned)
+    }
+}
+
+const fn is_token_char(byte: u8) -> bool {
+    // RFC 9110 §5.6.2
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+        )
+}
+
+const fn is_unquoted_char(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\')
+}
+
+const fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+/// Splits where `belongs` first says no.
+fn split_while(bytes: &[u8], belongs: impl Fn(u8) -> bool) -> (&[u8], &[u8]) {
+    let end = bytes.iter().position(|&byte| !belongs(byte)).unwrap_or(bytes.len());
+    bytes.split_at(end)
+}
+
+fn trim_start(bytes: &[u8]) -> &[u8] {
+    split_while(bytes, is_space).1
+}
+
+/// Skips white space and the empty elements that a list may have (RFC 9110 §5.6.1).
+fn trim_start_list(bytes: &[u8]) -> &[u8] {
+    split_while(bytes, |byte| is_space(byte) || byte == b',').1
+}
+
+fn split_token(bytes: &[u8]) -> Option<(&str, &[u8])> {
+    let (token, rest) = split_while(bytes, is_token_char);
+    if token.is_empty() {
+        return None;
+    }
+    Some((core::str::from_utf8(token).ok()?, rest))
+}
+
+/// `token BWS "=" BWS ( token / quoted-string )`
+fn split_param(bytes: &[u8]) -> Option<(&str, ParamValue<'_>, &[u8])> {
+    let (name, rest) = split_token(bytes)?;
+    let rest = trim_start(trim_start(rest).strip_prefix(b"=")?);
+    if let Some(quoted) = rest.strip_prefix(b"\"") {
+        let (value, rest) = split_quoted(quoted)?;
+        return Some((name, value, rest));
+    }
+    let (raw, rest) = split_while(rest, is_unquoted_char);
+    Some((name, ParamValue { raw, has_escapes: false }, rest))
+}
+
+/// What stands before the closing quote, and after it.
+fn split_quoted(bytes: &[u8]) -> Option<(ParamValue<'_>, &[u8])> {
+    let mut has_escapes = false;
+    let mut iter = bytes.iter().enumerate();
+    while let Some((at, &byte)) = iter.next() {
+        match byte {
+            b'"' => {
+                let (raw, rest) = bytes.split_at(at);
+                return Some((ParamValue { raw, has_escapes }, rest.get(1..)?));
+            }
+            b'\\' => {
+                has_escapes = true;
+                iter.next()?;
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Whether a list element ends here.
+fn at_element_end(bytes: &[u8]) -> bool {
+    matches!(trim_start(bytes).first(), None | Some(b','))
+}
+
+/// Takes the first challenge off a list that begins with neither space nor comma.
+fn split_challenge(list: &[u8]) -> (Option<Challenge<'_>>, &[u8]) {
+    let Some((scheme, after_scheme)) = split_token(list) else {
+        return (None, skip_challenge(list));
+    };
+    let bare = Challenge { scheme, token68: None, params: b"" };
+    if at_element_end(after_scheme) {
+        return (Some(bare), after_scheme);
+    }
+    // A parameter without a scheme, or a scheme that something other than a space follows.
+    if after_scheme.first() != Some(&b' ') || trim_start(after_scheme).first() == Some(&b'=') {
+        return (None, skip_challenge(list));
+    }
+    let content = trim_start(after_scheme);
+    if let Some((token68, rest)) = split_token68(content) {
+        return (Some(Challenge { token68: Some(token68), ..bare }), rest);
+    }
+    let mut rest = content;
+    loop {
+        let Some((_, _, after)) = split_param(rest).filter(|(_, _, after)| at_element_end(after))
+        else {
+            return (None, skip_challenge(rest));
+        };
+        let end = content.len() - after.len();
+        let next = trim_start_list(after);
+        // Another parameter goes on with this challenge; anything else begins the next one.
+        if !starts_param(next) {
+            let params = content.get(..end).unwrap_or_default();
+            return (Some(Challenge { params, ..bare }), after);
+        }
+        rest = next;
+    }
+}
+
+/// `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`, standing alone: what a parameter
+/// follows is `name=` with its value missing.
+fn split_token68(bytes: &[u8]) -> Option<(&str, &[u8])> {
+    let is_char =
+        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
+    let (body, rest) = split_while(bytes, is_char);
+    let (padding, rest) = split_while(rest, |b| b == b'=');
+    if body.is_empty() || !at_element_end(rest) || starts_param(trim_start_list(rest)) {
+        return None;
+    }
+    let token68 = bytes.get(..body.len() + padding.len())?;
+    Some((core::str::from_utf8(token68).ok()?, rest))
+}
+
+fn starts_param(bytes: &[u8]) -> bool {
+    split_token(bytes).is_some_and(|(_, rest)| trim_start(rest).first() == Some(&b'='))
+}
+
+/// Skips a broken challenge: to the next comma, outside of quotes, after which a scheme stands.
+fn skip_challenge(bytes: &[u8]) -> &[u8] {
+    let mut rest = bytes;
+    loop {
+        let (_, at_comma) = split_while(rest, |byte| byte != b',' && byte != b'=');
+        match at_comma.split_first() {
+            None => return b"",
+            Some((b'=', after)) => {
+                // Only a quote right after `=` opens a quoted string; any other is a stray byte.
+                let value = trim_start(after);
+                rest = match value.strip_prefix(b"\"").map(split_quoted) {
+                    Some(Some((_, after_quoted))) => after_quoted,
+                    Some(None) => return b"",
+                    None => value,
+                };
+            }
+            Some((_, after)) => {
+                let next = trim_start_list(after);
+                if next.is_empty() || (split_token(next).is_some() && !starts_param(next)) {
+                    return next;
+                }
+                rest = next;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn headers(lines: &[&[u8]]) -> HeaderMap {
+        let value = |line: &&[u8]| (WWW_AUTHENTICATE, HeaderValue::from_bytes(line).unwrap());
+        lines.iter().map(value).collect()
+    }
+
+    fn schemes(line: &str) -> Vec<Result<String, MalformedChallenge>> {
+        let map = headers(&[line.as_bytes()]);
+        Challenges::new(&map).map(|c| c.map(|c| c.scheme().to_owned())).collect()
+    }
+
+    fn ok(scheme: &str) -> Result<String, MalformedChallenge> {
+        Ok(scheme.to_owned())
+    }
+
+    #[test]
+    fn c_disc_3_several_schemes_lines_and_token68() {
+        assert_eq!(
+            schemes("Negotiate YIIabc==, Basic realm=\"a, b\", , Bearer, DPoP algs=\"ES256\""),
+            [ok("Negotiate"), ok("Basic"), ok("Bearer"), ok("DPoP")]
+        );
+        let map = headers(&[b"Basic realm=x", b"bearer scope=\"a\""]);
+        assert_eq!(Challenges::new(&map).filter(|c| c.unwrap().is("Bearer")).count(), 1);
+    }
+
+    #[test]
+    fn a_broken_challenge_costs_itself_only() {
+        for broken in [
+            "Bearer scope=\"r\";error=\"x\"",
+            "Bearer error=\"x\" scope=\"r\"",
+            "Bearer a\"b",
+            "Bearer a, b",
+            "=x",
+            "scope=\"orphan\"",
+        ] {
+            let found = schemes(&format!("Basic realm=\"1\", {broken}, Digest realm=\"2\""));
+            assert_eq!(found.first(), Some(&ok("Basic")), "{broken}");
+            assert_eq!(found.last(), Some(&ok("Digest")), "{broken}");
+        }
+        assert_eq!(schemes("Bearer a=\"never closed, Basic realm=\"x\"").len(), 1);
+    }
+
+    #[test]
+    fn sec_164_text_inside_a_value_is_not_a_parameter() {
+        let map = headers(&[br#"Bearer realm="x\", scope=\"evil\"", xscope=no, scope="read""#]);
+        let challenge = Challenges::new(&map).next().unwrap().unwrap();
+        let text = |name| challenge.param(name).unwrap().unwrap().to_text().unwrap();
+        assert_eq!(text("scope"), "read");
+        assert_eq!(text("realm"), "x\", scope=\"evil\"");
+    }
+
+    #[test]
+    fn repeated_parameters_are_reported() {
+        let map = headers(&[b"Bearer scope=a, SCOPE=b, error=x"]);
+        let challenge = Challenges::new(&map).next().unwrap().unwrap();
+        assert_eq!(challenge.param("scope"), Err(Repeated { name: "scope" }));
+        assert!(challenge.param("error").unwrap().is_some());
+    }
+
+    #[test]
+    fn obs_text_is_structure_but_not_always_text() {
+        let map = headers(&[b"Bearer error_description=\"caf\xe9\", scope=\"r\""]);
+        let challenge = Challenges::new(&map).next().unwrap().unwrap();
+        assert_eq!(challenge.param("error_description").unwrap().unwrap().to_text(), None);
+        assert_eq!(challenge.param("scope").unwrap().unwrap().to_text().unwrap(), "r");
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_panics_or_loops(line in "[ \t,=\"\\\\a-c;:]{0,60}") {
+            let map = headers(&[line.as_bytes()]);
+            let found = Challenges::new(&map).flatten().flat_map(|c| c.params()).count();
+            prop_assert!(found <= line.len());
+        }
+    }
+}

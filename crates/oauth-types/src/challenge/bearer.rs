@@ -1,0 +1,144 @@
+//! The Bearer challenge (RFC 6750 §3, RFC 9728 §5.1), read and written by the same type.
+
+use http::{HeaderMap, HeaderValue};
+
+use crate::challenge::{Challenge, Challenges};
+use crate::{BearerErrorCode, EndpointUrl, ErrorDescription, ScopeSet};
+
+/// What a resource server says with a 401 or 403.
+///
+/// Every member is of a type that cannot break out of its quoted string, so writing one always gives
+/// a single well-formed line.
+///
+/// ```
+/// use oauth_types::{BearerChallenge, BearerErrorCode, ScopeSet};
+///
+/// let challenge = BearerChallenge {
+///     error: Some(BearerErrorCode::InsufficientScope),
+///     scope: Some(ScopeSet::parse("files:read files:write")?),
+///     ..BearerChallenge::default()
+/// };
+/// assert_eq!(
+///     challenge.to_header_value(),
+///     "Bearer error=\"insufficient_scope\", scope=\"files:read files:write\"",
+/// );
+/// # Ok::<(), oauth_types::InvalidScope>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct BearerChallenge {
+    /// What was wrong; absent when no token was sent (RFC 6750 §3.1).
+    pub error: Option<BearerErrorCode>,
+    /// For the developer, never for a decision.
+    pub error_description: Option<ErrorDescription>,
+    /// All scopes that the request needs. Dropped when its text is malformed or empty.
+    pub scope: Option<ScopeSet>,
+    /// Where the protected resource metadata is. Dropped when it is not an https URL.
+    pub resource_metadata: Option<EndpointUrl>,
+}
+
+impl BearerChallenge {
+    /// The first well-formed Bearer challenge that says anything, among all header lines.
+    ///
+    /// A challenge in which a parameter read here is repeated says nothing reliable and is passed
+    /// over.
+    #[must_use]
+    pub fn find(headers: &HeaderMap) -> Option<Self> {
+        Challenges::new(headers)
+            .flatten()
+            .filter(|challenge| challenge.is("Bearer"))
+            .filter_map(|challenge| Self::read(&challenge))
+            .find(|challenge| *challenge != Self::default())
+    }
+
+    fn read(challenge: &Challenge<'_>) -> Option<Self> {
+        let text = |name| -> Option<Option<_>> {
+            let value = challenge.param(name).ok()?;
+            Some(value.and_then(|value| value.to_text()).filter(|text| !text.is_empty()))
+        };
+        Some(Self {
+            error: text("error")?.and_then(|text| BearerErrorCode::parse(&text)),
+            error_description: text("error_description")?.map(|text| ErrorDescription::new(&text)),
+            // C-SCOPE-2: taken as it stands or, when malformed, not at all.
+            scope: text("scope")?
+                .and_then(|text| ScopeSet::parse(&text).ok())
+                .filter(|scope| !scope.is_empty()),
+            resource_metadata: text("resource_metadata")?
+                .and_then(|text| EndpointUrl::parse(&text).ok()),
+        })
+    }
+
+    /// The header value. It is one line of visible ASCII, whatever the members hold.
+    #[must_use]
+    pub fn to_header_value(&self) -> HeaderValue {
+        // R-AUTH-6: no member's type admits a quote, a backslash or a control character.
+        let mut line = String::from("Bearer");
+        let mut add = |name: &str, value: Option<&str>| {
+            if let Some(value) = value {
+                let separator = if line.len() == "Bearer".len() { " " } else { ", " };
+                line.extend([separator, name, "=\"", value, "\""]);
+            }
+        };
+        add("error", self.error.as_ref().map(BearerErrorCode::as_str));
+        add("error_description", self.error_description.as_ref().map(ErrorDescription::as_str));
+        add("scope", self.scope.as_ref().filter(|scope| !scope.is_empty()).map(ScopeSet::as_str));
+        add("resource_metadata", self.resource_metadata.as_ref().map(EndpointUrl::as_str));
+        HeaderValue::try_from(line).unwrap_or(HeaderValue::from_static("Bearer"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::WWW_AUTHENTICATE;
+
+    use super::*;
+
+    fn find(line: &str) -> Option<BearerChallenge> {
+        let value = HeaderValue::from_str(line).unwrap();
+        BearerChallenge::find(&HeaderMap::from_iter([(WWW_AUTHENTICATE, value)]))
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let challenge = BearerChallenge {
+            error: BearerErrorCode::parse("invalid_token"),
+            error_description: Some(ErrorDescription::new("expired, \"really\"")),
+            scope: ScopeSet::parse("a b").ok(),
+            resource_metadata: EndpointUrl::parse("https://rs.example/prm").ok(),
+        };
+        let line = challenge.to_header_value();
+        assert_eq!(find(line.to_str().unwrap()), Some(challenge));
+    }
+
+    #[test]
+    fn r_auth_6_sec_149_sec_150_nothing_breaks_out_of_a_quoted_string() {
+        let challenge = BearerChallenge {
+            error_description: Some(ErrorDescription::new(
+                "x\", scope=\"admin\"\r\nSet-Cookie: y\\",
+            )),
+            ..BearerChallenge::default()
+        };
+        let line = challenge.to_header_value();
+        assert_eq!(line, "Bearer error_description=\"x', scope='admin'  Set-Cookie: y \"");
+        assert_eq!(find(line.to_str().unwrap()).unwrap().scope, None);
+    }
+
+    #[test]
+    fn c_disc_3_the_first_bearer_challenge_that_says_something() {
+        assert_eq!(
+            find("Bearer abc123==, Bearer scope=\"a\"").unwrap().scope.unwrap().as_str(),
+            "a"
+        );
+        assert_eq!(find("Basic realm=\"x\", scope=\"a\""), None);
+        assert_eq!(find("BearerX scope=\"a\""), None);
+        assert_eq!(find("Bearer scope=\"a\", scope=\"b\""), None);
+    }
+
+    #[test]
+    fn sec_166_a_malformed_scope_is_dropped_whole() {
+        for scope in ["a\tb", "caf\u{e9}", "a\\\"b"] {
+            let found =
+                find(&format!("Bearer error=\"invalid_token\", scope=\"{scope}\"")).unwrap();
+            assert_eq!(found.scope, None, "{scope:?}");
+        }
+    }
+}

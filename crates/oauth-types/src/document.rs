@@ -1,0 +1,95 @@
+//! The JSON documents of OAuth, read strictly and written back with what they did not know.
+
+mod client;
+mod error;
+mod resource;
+mod server;
+mod token;
+
+use core::fmt;
+
+use serde::de::DeserializeOwned;
+
+use crate::json;
+
+pub use client::{ClientInformation, ClientMetadata};
+pub use error::ErrorResponse;
+pub use resource::ProtectedResourceMetadata;
+pub use server::AuthorizationServerMetadata;
+pub use token::{ExtraMembers, TokenResponse, TokenType};
+
+/// Why a body is not the document that it should be. It holds no text of the body.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum DocumentError {
+    /// Longer than 128 KiB.
+    TooLarge,
+    /// Not one JSON object, nested deeper than 32, or with a member twice.
+    NotAnObject,
+    /// A member is missing or does not have its form. The path is made of our own member names.
+    Member(Box<str>),
+}
+
+impl fmt::Display for DocumentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge => write!(f, "the document is longer than {MAX_BYTES} bytes"),
+            Self::NotAnObject => f.write_str(
+                "the document is not one JSON object of bounded depth without repeated members",
+            ),
+            Self::Member(path) if &**path == "." => {
+                f.write_str("the document lacks a required member")
+            }
+            Self::Member(path) => write!(f, "the member {path} does not have its form"),
+        }
+    }
+}
+
+impl core::error::Error for DocumentError {}
+
+/// Longest document that is read, in bytes.
+const MAX_BYTES: usize = 128 * 1024;
+
+/// Reads a document from bytes of others.
+fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, DocumentError> {
+    if json.len() > MAX_BYTES {
+        return Err(DocumentError::TooLarge);
+    }
+    if !json::is_sound_object(json) {
+        return Err(DocumentError::NotAnObject);
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    serde_path_to_error::deserialize(&mut deserializer)
+        .map_err(|error| DocumentError::Member(error.path().to_string().into()))
+}
+
+/// `from_json` and `to_json`, the same for every document.
+macro_rules! document {
+    ($name:ident) => {
+        impl $name {
+            /// Reads the document from the bytes of a response or request.
+            ///
+            /// # Errors
+            ///
+            /// [`DocumentError`](crate::DocumentError) says what is wrong without quoting the body.
+            pub fn from_json(json: &[u8]) -> Result<Self, crate::DocumentError> {
+                crate::document::read(json)
+            }
+
+            /// The document as JSON.
+            #[must_use]
+            pub fn to_json(&self) -> bytes::Bytes {
+                // Text keys and plain values: writing them to memory does not fail.
+                serde_json::to_vec(self).unwrap_or_default().into()
+            }
+        }
+    };
+}
+use document;
+
+/// `true` where a flag is absent in neither direction: absent reads as `false`, `false` is not
+/// written.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
+}

@@ -1,0 +1,113 @@
+//! Client metadata and the answer to a registration (RFC 7591 §2, §3.2.1).
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::document::document;
+use crate::{
+    ApplicationType, AuthMethod, ClientId, GrantType, RedirectUri, ResponseType, ScopeSet, Secret,
+    UnixTime, exposed,
+};
+
+/// What a client says about itself: the body of a registration request.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ClientMetadata {
+    /// Where its users come back to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redirect_uris: Vec<RedirectUri>,
+    /// How it authenticates; absent means `client_secret_basic`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_endpoint_auth_method: Option<AuthMethod>,
+    /// Grants that it uses; absent means authorization code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant_types: Option<Vec<GrantType>>,
+    /// Response types that it uses; absent means `code`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_types: Option<Vec<ResponseType>>,
+    /// A name for people. Foreign text: clean it before you show it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_name: Option<String>,
+    /// Scopes that it may ask for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<ScopeSet>,
+    /// Native or web (OpenID Connect Registration §2); MCP asks clients to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application_type: Option<ApplicationType>,
+    /// Members that are not known here.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+document!(ClientMetadata);
+
+impl ClientMetadata {
+    /// The metadata of a client with these redirect URIs, all else as the RFC presumes.
+    #[must_use]
+    pub fn new(redirect_uris: Vec<RedirectUri>) -> Self {
+        Self { redirect_uris, ..Self::default() }
+    }
+}
+
+/// What a server answers to a registration. It may hold a secret and writes it in the clear.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ClientInformation {
+    /// The identifier given.
+    pub client_id: ClientId,
+    /// The secret given, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "exposed")]
+    pub client_secret: Option<Secret>,
+    /// When the secret stops working, in seconds since the epoch; 0 means never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret_expires_at: Option<UnixTime>,
+    /// When the identifier was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id_issued_at: Option<UnixTime>,
+    /// All that the server accepted, which may differ from what was asked for.
+    #[serde(flatten)]
+    pub metadata: ClientMetadata,
+}
+
+document!(ClientInformation);
+
+impl ClientInformation {
+    /// The answer that gives an identifier for this metadata.
+    #[must_use]
+    pub const fn new(client_id: ClientId, metadata: ClientMetadata) -> Self {
+        Self {
+            client_id,
+            client_secret: None,
+            client_secret_expires_at: None,
+            client_id_issued_at: None,
+            metadata,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registration_answer_keeps_all_it_was_given() {
+        let json = br#"{"client_id":"c","client_secret":"s","client_secret_expires_at":0,
+            "redirect_uris":["http://localhost/cb"],"client_name":null,"x":1}"#;
+        let answer = ClientInformation::from_json(json).unwrap();
+        assert!(answer.client_secret.as_ref().unwrap().matches("s"));
+        assert!(!format!("{answer:?}").contains("\"s\""));
+        let again = ClientInformation::from_json(&answer.to_json()).unwrap();
+        assert!(again.client_secret.unwrap().matches("s"));
+        assert_eq!(again.metadata, answer.metadata);
+        assert!(again.metadata.extra.contains_key("x"));
+    }
+
+    #[test]
+    fn sec_113_redirect_uris_are_a_list_of_redirect_uris() {
+        for bad in
+            [r#"{"redirect_uris":"x"}"#, r#"{"redirect_uris":[null]}"#, r#"{"redirect_uris":null}"#]
+        {
+            assert!(ClientMetadata::from_json(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Protected resource metadata (RFC 9728 §2).
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::document::document;
+use crate::{Issuer, ResourceUri};
+
+/// What a protected resource says about itself.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ProtectedResourceMetadata {
+    /// Its identifier.
+    pub resource: ResourceUri,
+    /// The authorization servers whose tokens it takes; a client chooses one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authorization_servers: Vec<Issuer>,
+    /// Scopes that it knows and chooses to list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scopes_supported: Option<Vec<String>>,
+    /// How it takes tokens; MCP knows `header` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bearer_methods_supported: Option<Vec<String>>,
+    /// A name for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource_name: Option<String>,
+    /// Members that are not known here.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+document!(ProtectedResourceMetadata);
+
+impl ProtectedResourceMetadata {
+    /// Metadata of a resource that takes the tokens of these servers, in the header only.
+    #[must_use]
+    pub fn new(resource: ResourceUri, authorization_servers: Vec<Issuer>) -> Self {
+        Self {
+            resource,
+            authorization_servers,
+            scopes_supported: None,
+            bearer_methods_supported: Some(vec!["header".to_owned()]),
+            resource_name: None,
+            extra: Map::new(),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The token response (RFC 6749 §5.1).
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use crate::document::document;
+use crate::{ScopeSet, Secret, exposed};
+
+/// How a token is shown to the resource server; case does not count (RFC 6749 §5.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum TokenType {
+    /// RFC 6750.
+    Bearer,
+}
+
+impl Serialize for TokenType {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("Bearer")
+    }
+}
+
+impl<'de> Deserialize<'de> for TokenType {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.eq_ignore_ascii_case("bearer") {
+            return Ok(Self::Bearer);
+        }
+        Err(serde::de::Error::custom("a token type that is not spoken here"))
+    }
+}
+
+/// What the token endpoint gives. It writes its tokens in the clear: that is what it is for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TokenResponse {
+    /// The access token; fit for a header (RFC 6750 §2.1).
+    #[serde(serialize_with = "exposed::serialize", deserialize_with = "header_token")]
+    pub access_token: Secret,
+    /// How to show it.
+    pub token_type: TokenType,
+    /// Seconds until it expires, counted from when the response was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in: Option<u64>,
+    /// What to refresh it with.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "exposed")]
+    pub refresh_token: Option<Secret>,
+    /// What was granted; absent means all that was requested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<ScopeSet>,
+    /// Members that are not known here, such as an ID token. They may be secret: `Debug` shows them
+    /// not.
+    #[serde(flatten)]
+    pub extra: ExtraMembers,
+}
+
+document!(TokenResponse);
+
+impl TokenResponse {
+    /// A bearer token and nothing else.
+    #[must_use]
+    pub fn bearer(access_token: Secret) -> Self {
+        Self {
+            access_token,
+            token_type: TokenType::Bearer,
+            expires_in: None,
+            refresh_token: None,
+            scope: None,
+            extra: ExtraMembers::default(),
+        }
+    }
+}
+
+/// JSON members whose values `Debug` does not show.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ExtraMembers(pub Map<String, Value>);
+
+impl core::fmt::Debug for ExtraMembers {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{} members, [redacted]", self.0.len())
+    }
+}
+
+/// A token of visible ASCII, so that it can stand in a header and forge nothing there.
+fn header_token<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+    let token = Secret::deserialize(deserializer)?;
+    let text = token.expose();
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(serde::de::Error::custom("not a token"));
+    }
+    Ok(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DocumentError;
+
+    #[test]
+    fn sec_105_sec_107_what_is_not_a_token_response() {
+        for (bad, member) in [
+            (r#"{"access_token":"a","token_type":"mac"}"#, "token_type"),
+            (r#"{"access_token":"a","token_type":"Bearer","expires_in":-1}"#, "expires_in"),
+            (r#"{"access_token":"a","token_type":"Bearer","expires_in":"3600"}"#, "expires_in"),
+            (r#"{"access_token":"a","token_type":"Bearer","expires_in":1e308}"#, "expires_in"),
+            (r#"{"access_token":"a\r\nb","token_type":"Bearer"}"#, "access_token"),
+            (r#"{"access_token":"","token_type":"Bearer"}"#, "access_token"),
+            (r#"{"access_token":"a"}"#, "."),
+        ] {
+            let error = TokenResponse::from_json(bad.as_bytes()).unwrap_err();
+            assert_eq!(error, DocumentError::Member(member.into()), "{bad}");
+        }
+        assert_eq!(TokenResponse::from_json(b"<html>").unwrap_err(), DocumentError::NotAnObject);
+        let good = TokenResponse::from_json(br#"{"access_token":"a","token_type":"BEARER"}"#);
+        assert!(good.unwrap().expires_in.is_none());
+    }
+
+    #[test]
+    fn c_token_10_sec_192_debug_shows_no_token() {
+        let json = br#"{"access_token":"canary1","token_type":"bearer","refresh_token":"canary2",
+            "id_token":"canary3"}"#;
+        assert!(!format!("{:?}", TokenResponse::from_json(json).unwrap()).contains("canary"));
+    }
+}

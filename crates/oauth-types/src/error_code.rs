@@ -1,0 +1,161 @@
+//! The `error` codes of each endpoint.
+
+use core::fmt;
+
+/// An error code that is not known here: 1 to 64 characters of those that RFC 6749 §5.2 allows, so it
+/// is safe to show.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct OtherCode(Box<str>);
+
+impl OtherCode {
+    /// Longest code kept.
+    pub const MAX_BYTES: usize = 64;
+
+    fn parse(code: &str) -> Option<Self> {
+        let allowed = |b| matches!(b, 0x21 | 0x23..=0x5B | 0x5D..=0x7E);
+        let bounded = (1..=Self::MAX_BYTES).contains(&code.len());
+        (bounded && code.bytes().all(allowed)).then(|| Self(code.into()))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+macro_rules! error_codes {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash, Debug)]
+        #[non_exhaustive]
+        pub enum $name {
+            $($(#[$vdoc])* $variant,)+
+            /// A code that is not known here.
+            Other(OtherCode),
+        }
+
+        impl $name {
+            /// Reads a code; `None` when it is empty, too long, or has a character that no code has.
+            #[must_use]
+            pub fn parse(code: &str) -> Option<Self> {
+                match code {
+                    $($text => Some(Self::$variant),)+
+                    other => OtherCode::parse(other).map(Self::Other),
+                }
+            }
+
+            /// The code on the wire.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $(Self::$variant => $text,)+
+                    Self::Other(code) => code.as_str(),
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not an error code"))
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+    };
+}
+
+error_codes! {
+    /// Errors of the authorization endpoint (RFC 6749 §4.1.2.1, RFC 8707 §2).
+    AuthorizationErrorCode {
+        /// The request is malformed.
+        InvalidRequest = "invalid_request",
+        /// The client may not use this endpoint.
+        UnauthorizedClient = "unauthorized_client",
+        /// The user or the server said no.
+        AccessDenied = "access_denied",
+        /// The server does not offer this response type.
+        UnsupportedResponseType = "unsupported_response_type",
+        /// A scope is unknown, malformed or not allowed.
+        InvalidScope = "invalid_scope",
+        /// The resource is unknown or malformed.
+        InvalidTarget = "invalid_target",
+        /// The server met an unexpected condition.
+        ServerError = "server_error",
+        /// The server is overloaded or in maintenance.
+        TemporarilyUnavailable = "temporarily_unavailable",
+    }
+}
+
+error_codes! {
+    /// Errors of the token and revocation endpoints (RFC 6749 §5.2, RFC 7009 §2.2, RFC 8707 §2).
+    TokenErrorCode {
+        /// The request is malformed.
+        InvalidRequest = "invalid_request",
+        /// Client authentication failed.
+        InvalidClient = "invalid_client",
+        /// The code, refresh token or assertion is not valid for this client.
+        InvalidGrant = "invalid_grant",
+        /// The client may not use this grant.
+        UnauthorizedClient = "unauthorized_client",
+        /// The server lacks this grant.
+        UnsupportedGrantType = "unsupported_grant_type",
+        /// A scope is unknown, malformed or wider than granted.
+        InvalidScope = "invalid_scope",
+        /// The resource is not the one that was authorized.
+        InvalidTarget = "invalid_target",
+        /// The server met an unexpected condition.
+        ServerError = "server_error",
+        /// The server cannot answer now; the same request may be sent again.
+        TemporarilyUnavailable = "temporarily_unavailable",
+    }
+}
+
+error_codes! {
+    /// Errors of the registration endpoint (RFC 7591 §3.2.2).
+    RegistrationErrorCode {
+        /// A redirect URI is not allowed.
+        InvalidRedirectUri = "invalid_redirect_uri",
+        /// Another member is not allowed, or members contradict each other.
+        InvalidClientMetadata = "invalid_client_metadata",
+        /// The server cannot answer now.
+        TemporarilyUnavailable = "temporarily_unavailable",
+    }
+}
+
+error_codes! {
+    /// Errors of a Bearer challenge (RFC 6750 §3.1).
+    BearerErrorCode {
+        /// The request is malformed.
+        InvalidRequest = "invalid_request",
+        /// The token is expired, revoked, malformed or meant for somebody else.
+        InvalidToken = "invalid_token",
+        /// The token does not reach far enough.
+        InsufficientScope = "insufficient_scope",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_read_and_bounded() {
+        assert_eq!(TokenErrorCode::parse("invalid_grant"), Some(TokenErrorCode::InvalidGrant));
+        assert_eq!(TokenErrorCode::parse("slow_down").unwrap().as_str(), "slow_down");
+        for bad in ["", "a\"b", "a b", "a\r\nb", "caf\u{e9}", &"x".repeat(65)] {
+            assert_eq!(TokenErrorCode::parse(bad), None, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! `application/x-www-form-urlencoded`, as queries and bodies use it (RFC 6749 appendix B).
+
+use core::fmt;
+use std::borrow::Cow;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// All that is not unreserved in RFC 3986 is escaped, a space as `%20`: right in a query and a body.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Why a text is not a form that is read here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum FormError {
+    /// Longer than [`FormPairs::MAX_BYTES`].
+    TooLong,
+    /// More than [`FormPairs::MAX_PAIRS`] parameters.
+    TooManyPairs,
+    /// A name or value longer than [`FormPairs::MAX_VALUE_BYTES`].
+    ValueTooLong,
+    /// A `%` that two hexadecimal digits do not follow.
+    Escape,
+    /// A decoded name or value that is not UTF-8.
+    Utf8,
+}
+
+impl fmt::Display for FormError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooLong => "the form is too long",
+            Self::TooManyPairs => "the form has too many parameters",
+            Self::ValueTooLong => "a form parameter is too long",
+            Self::Escape => "the form has a malformed percent escape",
+            Self::Utf8 => "the form is not UTF-8",
+        })
+    }
+}
+
+impl core::error::Error for FormError {}
+
+/// A parameter that appears more than once although it must not (RFC 6749 §3.1, §3.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Repeated {
+    /// The name that was looked for.
+    pub name: &'static str,
+}
+
+impl fmt::Display for Repeated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the parameter {} appears more than once", self.name)
+    }
+}
+
+impl core::error::Error for Repeated {}
+
+/// The parameters of a query or a form body, decoded once, in their order.
+///
+/// A value without escapes is borrowed from the input.
+///
+/// ```
+/// use oauth_types::FormPairs;
+///
+/// let form = FormPairs::parse(b"grant_type=authorization_code&code=a%2Bb")?;
+/// assert_eq!(form.value("code").unwrap(), Some("a+b"));
+/// # Ok::<(), oauth_types::FormError>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct FormPairs<'a> {
+    pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+}
+
+impl<'a> FormPairs<'a> {
+    /// Longest form, in bytes.
+    pub const MAX_BYTES: usize = 64 * 1024;
+    /// Most parameters.
+    pub const MAX_PAIRS: usize = 64;
+    /// Longest name or value, in bytes, before it is decoded.
+    pub const MAX_VALUE_BYTES: usize = 8 * 1024;
+
+    /// Reads a form.
+    ///
+    /// # Errors
+    ///
+    /// [`FormError`] when a limit is passed or an escape or its UTF-8 is malformed.
+    pub fn parse(form: &'a [u8]) -> Result<Self, FormError> {
+        if form.len() > Self::MAX_BYTES {
+            return Err(FormError::TooLong);
+        }
+        let mut pairs = Vec::new();
+        for pair in form.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()) {
+            if pairs.len() == Self::MAX_PAIRS {
+                return Err(FormError::TooManyPairs);
+            }
+            let (name, value) = match pair.iter().position(|&byte| byte == b'=') {
+                Some(at) => (pair.get(..at).unwrap_or(pair), pair.get(at + 1..).unwrap_or(b"")),
+                None => (pair, &b""[..]),
+            };
+            if name.len() > Self::MAX_VALUE_BYTES || value.len() > Self::MAX_VALUE_BYTES {
+                return Err(FormError::ValueTooLong);
+            }
+            pairs.push((decode_component(name)?, decode_component(value)?));
+        }
+        Ok(Self { pairs })
+    }
+
+    /// Parameters that another library has decoded already.
+    #[must_use]
+    pub fn from_pairs(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let borrow = |(name, value)| (Cow::Borrowed(name), Cow::Borrowed(value));
+        Self { pairs: pairs.into_iter().map(borrow).collect() }
+    }
+
+    /// Whether a parameter of this name is there.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.pairs.iter().any(|(own, _)| own == name)
+    }
+
+    /// The one parameter of this name, which may be empty.
+    ///
+    /// # Errors
+    ///
+    /// [`Repeated`] when there is more than one.
+    pub fn single(&self, name: &'static str) -> Result<Option<&str>, Repeated> {
+        let mut values = self.all(name);
+        let first = values.next();
+        match values.next() {
+            Some(_) => Err(Repeated { name }),
+            None => Ok(first),
+        }
+    }
+
+    /// The one parameter of this name; an empty value counts as none (RFC 6749 §3.1, §3.2).
+    ///
+    /// # Errors
+    ///
+    /// [`Repeated`] when there is more than one.
+    pub fn value(&self, name: &'static str) -> Result<Option<&str>, Repeated> {
+        Ok(self.single(name)?.filter(|value| !value.is_empty()))
+    }
+
+    /// Every value of this name, for the parameters that may repeat (`resource`, RFC 8707 §2).
+    pub fn all<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s str> {
+        self.pairs.iter().filter(move |(own, _)| own == name).map(|(_, value)| &**value)
+    }
+
+    /// Every parameter, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs.iter().map(|(name, value)| (&**name, &**value))
+    }
+}
+
+impl fmt::Debug for FormPairs<'_> {
+    /// Names only: a form may hold codes, secrets and verifiers.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FormPairs({} parameters, [redacted])", self.pairs.len())
+    }
+}
+
+/// Decodes one name or value: `+` is a space, `%XX` a byte.
+///
+/// # Errors
+///
+/// [`FormError::Escape`] or [`FormError::Utf8`].
+pub fn decode_component(component: &[u8]) -> Result<Cow<'_, str>, FormError> {
+    if !component.iter().any(|byte| matches!(byte, b'%' | b'+')) {
+        return core::str::from_utf8(component).map(Cow::Borrowed).map_err(|_| FormError::Utf8);
+    }
+    let mut decoded = Vec::with_capacity(component.len());
+    let mut bytes = component.iter().copied();
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'+' => b' ',
+            b'%' => match (bytes.next().and_then(hex), bytes.next().and_then(hex)) {
+                (Some(high), Some(low)) => high << 4 | low,
+                _ => return Err(FormError::Escape),
+            },
+            other => other,
+        });
+    }
+    String::from_utf8(decoded).map(Cow::Owned).map_err(|_| FormError::Utf8)
+}
+
+const fn hex(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+/// Encodes one name or value; what is displayed decodes to the same text.
+#[must_use]
+pub fn encode_component(component: &str) -> impl fmt::Display {
+    utf8_percent_encode(component, ESCAPED)
+}
+
+/// Builds a form or a query.
+#[derive(Default)]
+pub struct FormWriter(String);
+
+impl FormWriter {
+    /// An empty form.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(String::new())
+    }
+
+    /// Adds one parameter.
+    pub fn append(&mut self, name: &str, value: &str) -> &mut Self {
+        if !self.0.is_empty() {
+            self.0.push('&');
+        }
+        self.0.extend(utf8_percent_encode(name, ESCAPED));
+        self.0.push('=');
+        self.0.extend(utf8_percent_encode(value, ESCAPED));
+        self
+    }
+
+    /// The form so far.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The finished form.
+    #[must_use]
+    pub fn finish(self) -> String {
+        self.0
+    }
+}
+
+impl fmt::Debug for FormWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FormWriter([redacted])")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_authz_7_c_iss_7_a_repeated_parameter_is_reported() {
+        let form = FormPairs::parse(b"state=a&iss=x&%73tate=b").unwrap();
+        assert_eq!(form.single("state"), Err(Repeated { name: "state" }));
+        assert_eq!(form.single("iss"), Ok(Some("x")));
+        assert_eq!(form.single("code"), Ok(None));
+    }
+
+    #[test]
+    fn sec_093_an_empty_value_counts_as_none_where_the_rfc_says_so() {
+        let form = FormPairs::parse(b"scope=&iss").unwrap();
+        assert_eq!(form.value("scope"), Ok(None));
+        assert_eq!(form.single("iss"), Ok(Some("")));
+    }
+
+    #[test]
+    fn sec_074_escapes_and_utf_8_are_strict() {
+        for bad in ["%", "%f", "%zz", "a=%4", "%+1="] {
+            assert_eq!(FormPairs::parse(bad.as_bytes()).unwrap_err(), FormError::Escape, "{bad}");
+        }
+        assert_eq!(FormPairs::parse(b"a=%ff").unwrap_err(), FormError::Utf8);
+        assert_eq!(FormPairs::parse(b"a=\xff").unwrap_err(), FormError::Utf8);
+    }
+
+    #[test]
+    fn sec_098_a_form_is_bounded() {
+        assert_eq!(FormPairs::parse(&[b'a'; 65_537]).unwrap_err(), FormError::TooLong);
+        assert_eq!(FormPairs::parse(&b"a&".repeat(65)).unwrap_err(), FormError::TooManyPairs);
+        assert_eq!(FormPairs::parse(&[b'a'; 8193]).unwrap_err(), FormError::ValueTooLong);
+        assert_eq!(FormPairs::parse(b"&&a=1&&").unwrap().iter().count(), 1);
+    }
+
+    #[test]
+    fn sec_067_decoding_happens_once() {
+        let form = FormPairs::parse(b"u=https%253A%252F%252Fapp").unwrap();
+        assert_eq!(form.single("u"), Ok(Some("https%3A%2F%2Fapp")));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(pairs in prop::collection::vec((".{1,9}", ".{0,20}"), 0..9)) {
+            let mut writer = FormWriter::new();
+            for (name, value) in &pairs {
+                writer.append(name, value);
+            }
+            let form = FormPairs::parse(writer.as_str().as_bytes()).unwrap();
+            let read: Vec<_> = form.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+            prop_assert_eq!(read, pairs);
+        }
+
+        #[test]
+        fn decoding_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = FormPairs::parse(&bytes);
+        }
+    }
+}

@@ -1,0 +1,43 @@
+#![doc = include_str!("../README.md")]
+
+mod challenge;
+mod client_id;
+mod document;
+mod error_code;
+mod form;
+mod json;
+mod method;
+mod pkce;
+mod response;
+mod scope;
+mod secret;
+mod state;
+mod text;
+mod time;
+mod uri;
+mod well_known;
+
+pub use challenge::{
+    BearerChallenge, Challenge, Challenges, MalformedChallenge, ParamValue, Params,
+};
+pub use client_id::{ClientId, ClientMetadataUrl, InvalidClientId};
+pub use document::{
+    AuthorizationServerMetadata, ClientInformation, ClientMetadata, DocumentError, ErrorResponse,
+    ExtraMembers, ProtectedResourceMetadata, TokenResponse, TokenType,
+};
+pub use error_code::{
+    AuthorizationErrorCode, BearerErrorCode, OtherCode, RegistrationErrorCode, TokenErrorCode,
+};
+pub use form::{FormError, FormPairs, FormWriter, Repeated, decode_component, encode_component};
+pub use method::{ApplicationType, AuthMethod, ClientAssertionType, GrantType, ResponseType};
+pub use pkce::{CodeChallenge, CodeVerifier, InvalidPkce};
+pub use response::{json_response, json_response_uncached};
+pub use scope::{InvalidScope, Scope, ScopeSet};
+pub use secret::{Secret, SecretDigest, exposed};
+pub use state::State;
+pub use text::{ErrorDescription, ForeignText};
+pub use time::{Entropy, UnixTime};
+pub use uri::{EndpointUrl, InvalidUri, Issuer, Origin, RedirectUri, ResourceUri};
+pub use well_known::{
+    authorization_server_urls, protected_resource_root_url, protected_resource_url,
+};

@@ -1,0 +1,156 @@
+//! Proof Key for Code Exchange (RFC 7636), S256 only.
+
+use core::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use crate::{Entropy, Secret};
+
+/// Why a text is not a verifier or an S256 challenge.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum InvalidPkce {
+    /// A verifier has 43 to 128 characters; an S256 challenge exactly 43.
+    Length,
+    /// A character outside the unreserved set (verifier) or base64url (challenge).
+    Character,
+}
+
+impl fmt::Display for InvalidPkce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Length => "wrong length (RFC 7636 §4.1, §4.2)",
+            Self::Character => "a character that RFC 7636 §4.1 does not allow",
+        })
+    }
+}
+
+impl core::error::Error for InvalidPkce {}
+
+/// The secret that the client keeps and shows at the token endpoint (RFC 7636 §4.1).
+#[derive(Clone, Debug)]
+pub struct CodeVerifier(Secret);
+
+impl CodeVerifier {
+    /// A fresh verifier of 256 random bits, 43 characters long.
+    #[must_use]
+    pub fn new(entropy: Entropy<32>) -> Self {
+        // C-AUTHZ-1
+        Self(entropy.into_secret())
+    }
+
+    /// Reads a verifier.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidPkce`] when it breaks RFC 7636 §4.1.
+    pub fn parse(text: &str) -> Result<Self, InvalidPkce> {
+        if !(43..=128).contains(&text.len()) {
+            return Err(InvalidPkce::Length);
+        }
+        let unreserved = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+        if !text.bytes().all(unreserved) {
+            return Err(InvalidPkce::Character);
+        }
+        Ok(Self(Secret::new(text)))
+    }
+
+    /// The text to send, and to keep.
+    #[must_use]
+    pub const fn as_secret(&self) -> &Secret {
+        &self.0
+    }
+
+    /// Its S256 challenge (RFC 7636 §4.2).
+    #[must_use]
+    pub fn challenge(&self) -> CodeChallenge {
+        let digest = Sha256::digest(self.0.expose().as_bytes());
+        CodeChallenge(URL_SAFE_NO_PAD.encode(digest).into())
+    }
+}
+
+/// What the authorization request shows of the verifier: the base64url of its SHA-256, 43 characters.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CodeChallenge(Box<str>);
+
+impl CodeChallenge {
+    /// The one method spoken here.
+    pub const METHOD: &'static str = "S256";
+
+    /// Reads a challenge.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidPkce`] when it cannot be the base64url of a SHA-256.
+    pub fn parse(text: &str) -> Result<Self, InvalidPkce> {
+        if text.len() != 43 {
+            return Err(InvalidPkce::Length);
+        }
+        if !text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+            return Err(InvalidPkce::Character);
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether `verifier` is the one that this challenge was made from, in constant time.
+    #[must_use]
+    pub fn matches(&self, verifier: &CodeVerifier) -> bool {
+        // A-TOKEN-3
+        self.0.as_bytes().ct_eq(verifier.challenge().0.as_bytes()).into()
+    }
+}
+
+impl Serialize for CodeChallenge {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for CodeChallenge {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c_authz_1_the_pair_of_rfc_7636_appendix_b() {
+        let verifier = CodeVerifier::parse("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk").unwrap();
+        let challenge =
+            CodeChallenge::parse("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM").unwrap();
+        assert_eq!(verifier.challenge(), challenge);
+        assert!(challenge.matches(&verifier));
+        assert!(!challenge.matches(&CodeVerifier::new(Entropy::new([1; 32]))));
+        let fresh = CodeVerifier::new(Entropy::new([1; 32]));
+        assert!(CodeVerifier::parse(fresh.as_secret().expose()).is_ok());
+    }
+
+    #[test]
+    fn sec_040_sec_043_lengths_and_alphabets() {
+        for bad in ["", "a", &"a".repeat(42), &"a".repeat(44), &"a".repeat(129)] {
+            assert_eq!(CodeChallenge::parse(bad), Err(InvalidPkce::Length), "{bad}");
+        }
+        for c in ['=', '+', '/', '.', ' '] {
+            let text = format!("{}{c}", "a".repeat(42));
+            assert_eq!(CodeChallenge::parse(&text), Err(InvalidPkce::Character), "{c}");
+        }
+        for bad in ["a".repeat(42), "a".repeat(129), format!("{} ", "a".repeat(43))] {
+            assert!(CodeVerifier::parse(&bad).is_err(), "{bad}");
+        }
+        assert!(CodeVerifier::parse(&"\u{e9}".repeat(30)).is_err());
+    }
+}

@@ -1,0 +1,315 @@
+//! Scopes (RFC 6749 §3.3).
+
+use core::fmt;
+use core::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Why a text is not a scope or a set of scopes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum InvalidScope {
+    /// A single scope has no characters.
+    Empty,
+    /// A character outside `%x21 / %x23-5B / %x5D-7E`, at this byte of the text.
+    Character {
+        /// Byte offset.
+        at: usize,
+    },
+    /// More than [`ScopeSet::MAX_SCOPES`] scopes, or more than [`ScopeSet::MAX_BYTES`] bytes.
+    TooLarge,
+}
+
+impl fmt::Display for InvalidScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("a scope needs at least one character"),
+            Self::Character { at } => {
+                write!(f, "byte {at} is not allowed in a scope (RFC 6749 §3.3)")
+            }
+            Self::TooLarge => write!(
+                f,
+                "more than {} scopes or {} bytes",
+                ScopeSet::MAX_SCOPES,
+                ScopeSet::MAX_BYTES
+            ),
+        }
+    }
+}
+
+impl core::error::Error for InvalidScope {}
+
+const fn is_scope_char(byte: u8) -> bool {
+    matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E)
+}
+
+/// One scope, such as `files:read`. Case-sensitive.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Scope(Box<str>);
+
+impl Scope {
+    /// Reads one scope.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidScope`] when the text is empty or has a character that RFC 6749 §3.3 excludes.
+    pub fn parse(text: &str) -> Result<Self, InvalidScope> {
+        if text.is_empty() {
+            return Err(InvalidScope::Empty);
+        }
+        if text.len() > ScopeSet::MAX_BYTES {
+            return Err(InvalidScope::TooLarge);
+        }
+        match text.bytes().position(|byte| !is_scope_char(byte)) {
+            Some(at) => Err(InvalidScope::Character { at }),
+            None => Ok(Self(text.into())),
+        }
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Scope {
+    type Err = InvalidScope;
+
+    fn from_str(text: &str) -> Result<Self, InvalidScope> {
+        Self::parse(text)
+    }
+}
+
+/// A set of scopes that remembers in which order it first saw them.
+///
+/// Kept as the one text that goes over the wire: each scope once, one space between. "No scope
+/// parameter" is `Option<ScopeSet>::None`, which is not the same as an empty set.
+///
+/// ```
+/// use oauth_types::ScopeSet;
+///
+/// let held = ScopeSet::parse("files:read")?;
+/// let wanted = held.union(&ScopeSet::parse("files:write files:read")?)?;
+/// assert_eq!(wanted.as_str(), "files:read files:write");
+/// assert!(wanted.exceeds(&held));
+/// # Ok::<(), oauth_types::InvalidScope>(())
+/// ```
+#[derive(Clone, Default, Debug)]
+pub struct ScopeSet(String);
+
+impl ScopeSet {
+    /// Most scopes that a set holds; a peer that asks for more is not served.
+    pub const MAX_SCOPES: usize = 128;
+    /// Longest text of a set, in bytes.
+    pub const MAX_BYTES: usize = 8 * 1024;
+
+    /// The set without a member.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self(String::new())
+    }
+
+    /// Reads a space-separated list. Surplus spaces are skipped and repeated scopes kept once.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidScope`] for a character that is neither a space nor allowed in a scope, or for a
+    /// list over the bounds.
+    pub fn parse(text: &str) -> Result<Self, InvalidScope> {
+        if text.len() > Self::MAX_BYTES {
+            return Err(InvalidScope::TooLarge);
+        }
+        let excluded = |byte| byte != b' ' && !is_scope_char(byte);
+        if let Some(at) = text.bytes().position(excluded) {
+            return Err(InvalidScope::Character { at });
+        }
+        let mut set = Self(String::with_capacity(text.len()));
+        set.extend_from(text)?;
+        Ok(set)
+    }
+
+    /// Appends the scopes of `list`, whose characters are known to be right.
+    fn extend_from(&mut self, list: &str) -> Result<(), InvalidScope> {
+        let mut count = self.len();
+        for scope in list.split(' ').filter(|scope| !scope.is_empty()) {
+            if self.contains(scope) {
+                continue;
+            }
+            count += 1;
+            if count > Self::MAX_SCOPES || self.0.len() + 1 + scope.len() > Self::MAX_BYTES {
+                return Err(InvalidScope::TooLarge);
+            }
+            if !self.0.is_empty() {
+                self.0.push(' ');
+            }
+            self.0.push_str(scope);
+        }
+        Ok(())
+    }
+
+    /// The members, in first-seen order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.split(' ').filter(|scope| !scope.is_empty())
+    }
+
+    /// How many members.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.iter().count()
+    }
+
+    /// Whether there is no member.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether `scope` is a member.
+    #[must_use]
+    pub fn contains(&self, scope: &str) -> bool {
+        self.iter().any(|member| member == scope)
+    }
+
+    /// The members as they go over the wire.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The members of both, those of `self` first.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidScope::TooLarge`] when together they exceed the bounds.
+    pub fn union(&self, other: &Self) -> Result<Self, InvalidScope> {
+        let mut union = Self(String::with_capacity(self.0.len() + 1 + other.0.len()));
+        union.0.push_str(&self.0);
+        union.extend_from(&other.0)?;
+        Ok(union)
+    }
+
+    /// The members of `self` for which `keep` answers yes.
+    #[must_use]
+    pub fn filter(&self, keep: impl Fn(&str) -> bool) -> Self {
+        let mut kept = Self(String::with_capacity(self.0.len()));
+        for scope in self.iter().filter(|scope| keep(scope)) {
+            if !kept.0.is_empty() {
+                kept.0.push(' ');
+            }
+            kept.0.push_str(scope);
+        }
+        kept
+    }
+
+    /// The members of `self` that `other` lacks.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Self {
+        self.filter(|scope| !other.contains(scope))
+    }
+
+    /// Whether `self` asks for anything beyond `granted`, so that a refresh, which cannot widen
+    /// (RFC 6749 §6), does not satisfy it.
+    #[must_use]
+    pub fn exceeds(&self, granted: &Self) -> bool {
+        self.iter().any(|scope| !granted.contains(scope))
+    }
+}
+
+impl PartialEq for ScopeSet {
+    /// Equal as sets: the order does not count.
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0 || (!self.exceeds(other) && !other.exceeds(self))
+    }
+}
+
+impl Eq for ScopeSet {}
+
+impl fmt::Display for ScopeSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for ScopeSet {
+    type Err = InvalidScope;
+
+    fn from_str(text: &str) -> Result<Self, InvalidScope> {
+        Self::parse(text)
+    }
+}
+
+impl Serialize for ScopeSet {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for ScopeSet {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn set(text: &str) -> ScopeSet {
+        ScopeSet::parse(text).unwrap()
+    }
+
+    #[test]
+    fn only_a_space_separates() {
+        assert_eq!(set("  a  b a ").as_str(), "a b");
+        for text in ["a\tb", "\"a\"", "a\\b", "caf\u{e9}", "a\u{2003}b", "a\r\nb", "\u{7f}"] {
+            assert!(
+                matches!(ScopeSet::parse(text), Err(InvalidScope::Character { .. })),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn c_scope_4_a_union_keeps_each_scope_once_in_first_seen_order() {
+        assert_eq!(set("a b").union(&set("c b d")).unwrap().as_str(), "a b c d");
+    }
+
+    #[test]
+    fn disjoint_sets_exceed_each_other_and_order_does_not_count() {
+        assert!(set("a").exceeds(&set("b")));
+        assert!(!set("a").exceeds(&set("a b")));
+        assert_eq!(set("a b"), set("b a"));
+        assert_ne!(set("a"), set("a b"));
+    }
+
+    #[test]
+    fn sec_161_a_set_is_bounded() {
+        let many: Vec<String> = (0..129).map(|n| n.to_string()).collect();
+        assert_eq!(ScopeSet::parse(&many.join(" ")), Err(InvalidScope::TooLarge));
+        assert_eq!(ScopeSet::parse(&"x".repeat(8193)), Err(InvalidScope::TooLarge));
+    }
+
+    proptest! {
+        #[test]
+        fn union_is_idempotent_and_covers_both(a in "[a-f ]{0,20}", b in "[a-f ]{0,20}") {
+            let (a, b) = (set(&a), set(&b));
+            let union = a.union(&b).unwrap();
+            prop_assert!(!a.exceeds(&union) && !b.exceeds(&union));
+            let again = union.union(&b).unwrap();
+            prop_assert_eq!(again.as_str(), union.as_str());
+            prop_assert_eq!(&union, &b.union(&a).unwrap());
+            let read = ScopeSet::parse(union.as_str()).unwrap();
+            prop_assert_eq!(read.as_str(), union.as_str());
+        }
+    }
+}

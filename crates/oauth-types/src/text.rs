@@ -1,0 +1,108 @@
+//! Text of others, made harmless before anybody sees it.
+
+use core::fmt::{self, Write as _};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The text of an `error_description`: at most 200 characters of `%x20-21 / %x23-5B / %x5D-7E`
+/// (RFC 6749 §5.2, RFC 6750 §3), so that it can break out of no quoted string, header line or JSON
+/// document.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ErrorDescription(Box<str>);
+
+impl ErrorDescription {
+    /// Longest text kept, in characters.
+    pub const MAX_CHARS: usize = 200;
+
+    /// Keeps what may be said: quotes become apostrophes, every other excluded character a space.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        let clean = |c| match c {
+            ' ' | '!' | '#'..='[' | ']'..='~' => c,
+            '"' => '\'',
+            _ => ' ',
+        };
+        Self(text.trim().chars().map(clean).take(Self::MAX_CHARS).collect())
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ErrorDescription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for ErrorDescription {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for ErrorDescription {
+    /// Cleans what it reads.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::new(&String::deserialize(deserializer)?))
+    }
+}
+
+/// Text that a peer wrote, for a security log: shown escaped to printable ASCII and cut after 200
+/// characters, so that it can neither drive a terminal nor forge a log line.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ForeignText(Box<str>);
+
+impl ForeignText {
+    /// Longest text shown, in characters of the original.
+    pub const MAX_CHARS: usize = 200;
+
+    /// Keeps at most [`MAX_CHARS`](Self::MAX_CHARS) characters of `text`, escaped.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        let mut escaped = String::with_capacity(text.len().min(Self::MAX_CHARS));
+        for c in text.chars().take(Self::MAX_CHARS) {
+            escaped.extend(c.escape_default());
+        }
+        if text.chars().nth(Self::MAX_CHARS).is_some() {
+            escaped.push_str("...");
+        }
+        Self(escaped.into())
+    }
+}
+
+impl fmt::Display for ForeignText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for ForeignText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        f.write_str(&self.0)?;
+        f.write_char('"')
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sec_100_a_description_keeps_only_what_the_rfc_allows() {
+        let text = ErrorDescription::new("say \"no\\\r\nSet-Cookie: é\u{202e}x");
+        assert_eq!(text.as_str(), "say 'no   Set-Cookie:   x");
+        assert_eq!(ErrorDescription::new(&"x".repeat(999)).as_str().len(), 200);
+    }
+
+    #[test]
+    fn sec_013_foreign_text_is_escaped_and_capped() {
+        let text = ForeignText::new("\u{1b}[31m\r\n");
+        assert_eq!(text.to_string(), "\\u{1b}[31m\\r\\n");
+        assert_eq!(ForeignText::new(&"x".repeat(100_000)).to_string().len(), 203);
+    }
+}

@@ -1,0 +1,99 @@
+//! The two ambient effects, as values that the caller passes in.
+
+use core::fmt;
+use core::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroize;
+
+use crate::Secret;
+
+/// A point in time: whole seconds since 1970-01-01T00:00:00Z, leap seconds not counted
+/// (the `NumericDate` of RFC 7519 §2, without fractions).
+///
+/// The cores never ask what time it is; the host says so.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UnixTime(u64);
+
+impl UnixTime {
+    /// The time `seconds` after the epoch.
+    #[must_use]
+    pub const fn from_secs(seconds: u64) -> Self {
+        Self(seconds)
+    }
+
+    /// Seconds since the epoch.
+    #[must_use]
+    pub const fn as_secs(self) -> u64 {
+        self.0
+    }
+
+    /// This time and `duration` later; fractions of a second are dropped and the far end saturates.
+    #[must_use]
+    pub const fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(duration.as_secs()))
+    }
+
+    /// How long ago `earlier` was; zero when it lies in the future, as after a clock was set back.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_secs(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// `N` bytes from a cryptographically secure random source, used up by whatever takes them.
+///
+/// The cores draw no randomness of their own. Not `Clone`, so that one draw cannot feed two values.
+pub struct Entropy<const N: usize>([u8; N]);
+
+impl<const N: usize> Entropy<N> {
+    /// Wraps bytes that the host drew from its random source.
+    #[must_use]
+    pub const fn new(bytes: [u8; N]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes, for a caller that derives a value of its own from them.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; N] {
+        &self.0
+    }
+
+    /// The bytes as URL-safe Base64 without padding (RFC 4648 §5): a token, code, verifier or state.
+    #[must_use]
+    pub fn into_secret(self) -> Secret {
+        Secret::new(URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl<const N: usize> Drop for Entropy<N> {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl<const N: usize> fmt::Debug for Entropy<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Entropy<{N}>([redacted])")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_saturates_at_both_ends() {
+        let end = UnixTime::from_secs(u64::MAX);
+        assert_eq!(end.plus(Duration::from_secs(9)), end);
+        assert_eq!(UnixTime::from_secs(3).since(UnixTime::from_secs(5)), Duration::ZERO);
+    }
+
+    #[test]
+    fn entropy_prints_nothing_of_itself() {
+        assert_eq!(format!("{:?}", Entropy::new([7; 4])), "Entropy<4>([redacted])");
+    }
+}

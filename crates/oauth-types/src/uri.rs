@@ -1,0 +1,188 @@
+//! Identifiers that are URIs, kept and compared as the text they arrived as.
+//!
+//! `http::Uri` never holds one of them: it adds slashes, drops fragments and folds case. The strict
+//! RFC 3986 parser `fluent-uri` is asked whether a text is well formed and where its parts are; the
+//! text itself is what these types keep.
+
+mod endpoint;
+mod issuer;
+mod redirect;
+mod resource;
+
+use core::fmt;
+use core::net::{Ipv4Addr, Ipv6Addr};
+
+use fluent_uri::Uri;
+use fluent_uri::component::Authority;
+
+pub use endpoint::{EndpointUrl, Origin};
+pub use issuer::Issuer;
+pub use redirect::RedirectUri;
+pub use resource::ResourceUri;
+
+/// Longest URI that is read, in bytes.
+pub(crate) const MAX_BYTES: usize = 2048;
+
+/// The rule that a URI breaks. It never holds the URI.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum InvalidUri {
+    /// It does not follow the grammar of RFC 3986, or is relative.
+    Syntax,
+    /// It is longer than 2048 bytes.
+    TooLong,
+    /// It names no host.
+    NoHost,
+    /// It is not https, nor http on a loopback host.
+    NotHttps,
+    /// Its scheme is not among those allowed here.
+    Scheme,
+    /// It carries a user name or password.
+    Userinfo,
+    /// Its port is not a number from 0 to 65535.
+    Port,
+    /// It has a query.
+    Query,
+    /// It has a fragment.
+    Fragment,
+    /// Its path has an empty segment before its end.
+    EmptySegment,
+    /// Its query has a parameter that the authorization response needs for itself.
+    ReservedParameter,
+}
+
+impl fmt::Display for InvalidUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Syntax => "is not an absolute URI (RFC 3986)",
+            Self::TooLong => "is longer than 2048 bytes",
+            Self::NoHost => "names no host",
+            Self::NotHttps => "is neither https nor http on a loopback host",
+            Self::Scheme => "has a scheme that is not allowed here",
+            Self::Userinfo => "carries a user name or password",
+            Self::Port => "has a port that is not a number from 0 to 65535",
+            Self::Query => "has a query",
+            Self::Fragment => "has a fragment",
+            Self::EmptySegment => "has an empty path segment",
+            Self::ReservedParameter => {
+                "has a query parameter that authorization responses use themselves"
+            }
+        })
+    }
+}
+
+impl core::error::Error for InvalidUri {}
+
+/// Parses an absolute URI of bounded length.
+pub(crate) fn parts(text: &str) -> Result<Uri<&str>, InvalidUri> {
+    if text.len() > MAX_BYTES {
+        return Err(InvalidUri::TooLong);
+    }
+    Uri::parse(text).map_err(|_| InvalidUri::Syntax)
+}
+
+/// Parses an `https` URI, or an `http` one on a loopback host, with a host, a port in range and no
+/// userinfo: what every URL that this side sends requests to has to be.
+pub(crate) fn web_parts(text: &str) -> Result<(Uri<&str>, Authority<'_>), InvalidUri> {
+    let uri = parts(text)?;
+    let authority = host_and_port(&uri)?;
+    let scheme = uri.scheme().as_str();
+    if scheme.eq_ignore_ascii_case("https")
+        || (scheme.eq_ignore_ascii_case("http") && is_loopback_host(authority.host()))
+    {
+        return Ok((uri, authority));
+    }
+    Err(InvalidUri::NotHttps)
+}
+
+/// The authority of a URI: a host that is not empty, a port in range, no userinfo.
+pub(crate) fn host_and_port<'a>(uri: &Uri<&'a str>) -> Result<Authority<'a>, InvalidUri> {
+    let authority = uri.authority().ok_or(InvalidUri::NoHost)?;
+    if authority.host().is_empty() {
+        return Err(InvalidUri::NoHost);
+    }
+    if authority.has_userinfo() {
+        return Err(InvalidUri::Userinfo);
+    }
+    authority.port_to_u16().map_err(|_| InvalidUri::Port)?;
+    Ok(authority)
+}
+
+/// Whether a host, as written, is this machine: `localhost`, a literal in 127.0.0.0/8, or `[::1]`.
+///
+/// Other spellings (`127.1`, `0x7f000001`, `localhost.`) are names like any other.
+pub(crate) fn is_loopback_host(host: &str) -> bool {
+    let v6 = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    match v6 {
+        Some(literal) => literal.parse::<Ipv6Addr>().is_ok_and(|ip| ip.is_loopback()),
+        None => {
+            host.eq_ignore_ascii_case("localhost")
+                || host.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
+        }
+    }
+}
+
+/// `Display`, `as_str`, serde as a string: the same for every identifier that wraps its text.
+macro_rules! text_identifier {
+    ($name:ident) => {
+        impl $name {
+            /// The text, byte for byte as it was received.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl core::fmt::Display for $name {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl core::str::FromStr for $name {
+            type Err = crate::InvalidUri;
+
+            fn from_str(text: &str) -> Result<Self, crate::InvalidUri> {
+                Self::parse(text)
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                Self::parse(&text).map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+pub(crate) use text_identifier;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_literal_loopback_is_loopback() {
+        for host in ["localhost", "LOCALHOST", "127.0.0.1", "127.9.9.9", "[::1]"] {
+            assert!(is_loopback_host(host), "{host}");
+        }
+        for host in [
+            "localhost.",
+            "localhost.evil.test",
+            "127.1",
+            "0x7f000001",
+            "127.000.000.001",
+            "[::ffff:127.0.0.1]",
+            "128.0.0.1",
+            "",
+        ] {
+            assert!(!is_loopback_host(host), "{host}");
+        }
+    }
+}

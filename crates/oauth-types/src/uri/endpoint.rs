@@ -1,0 +1,166 @@
+//! URLs that requests are sent to, and the origins they belong to.
+
+use http::Uri;
+
+use crate::FormWriter;
+use crate::uri::{InvalidUri, text_identifier, web_parts};
+
+/// The URL of an endpoint or a document: https (http on a loopback host), without fragment or
+/// userinfo (RFC 6749 §3.1, §3.2; OAuth 2.1 §1.5).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct EndpointUrl(Box<str>);
+
+text_identifier!(EndpointUrl);
+
+impl EndpointUrl {
+    /// Reads an endpoint URL.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidUri`] names the rule broken.
+    pub fn parse(text: &str) -> Result<Self, InvalidUri> {
+        // C-AUTHZ-7, C-TOKEN-1
+        let (uri, _) = web_parts(text)?;
+        if uri.has_fragment() {
+            return Err(InvalidUri::Fragment);
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The same URL for an HTTP library. Only for sending: `http::Uri` must never be compared.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidUri::Syntax`] when the HTTP library does not take what RFC 3986 allows.
+    pub fn to_uri(&self) -> Result<Uri, InvalidUri> {
+        self.0.parse().map_err(|_| InvalidUri::Syntax)
+    }
+
+    /// This URL with `parameters` added to its query, form-encoded (RFC 6749 §3.1).
+    #[must_use]
+    pub fn with_query<'a>(
+        &self,
+        parameters: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> String {
+        let mut text = String::from(&*self.0);
+        let has_query = text.contains('?');
+        let mut form = FormWriter::new();
+        for (name, value) in parameters {
+            form.append(name, value);
+        }
+        if !form.as_str().is_empty() {
+            if !has_query {
+                text.push('?');
+            } else if !text.ends_with(['?', '&']) {
+                text.push('&');
+            }
+            text.push_str(form.as_str());
+        }
+        text
+    }
+
+    /// The origin that it belongs to.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        Origin::of_web_url(&self.0)
+    }
+
+    /// Path and query, as a router sees them: `/` when the URL has no path.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        match web_parts(&self.0) {
+            Ok((uri, _)) if !uri.path().as_str().is_empty() => uri.path().as_str(),
+            _ => "/",
+        }
+    }
+}
+
+/// Scheme, host and port of a web URL: what a bearer token may be sent to.
+///
+/// The host is lower-cased and a default port filled in, as RFC 6454 §4 asks.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Origin {
+    https: bool,
+    host: Box<str>,
+    port: u16,
+}
+
+impl Origin {
+    /// The origin of a URL.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidUri`] when the text is not an https URL, or an http one on a loopback host.
+    pub fn of(url: &str) -> Result<Self, InvalidUri> {
+        web_parts(url)?;
+        Ok(Self::of_web_url(url))
+    }
+
+    /// The origin of a text that a constructor has already put through [`web_parts`].
+    pub(super) fn of_web_url(url: &str) -> Self {
+        let (https, host, port) = match web_parts(url) {
+            Ok((uri, authority)) => (
+                uri.scheme().as_str().eq_ignore_ascii_case("https"),
+                authority.host(),
+                authority.port_to_u16().ok().flatten(),
+            ),
+            Err(_) => (true, "", None),
+        };
+        let port = port.unwrap_or(if https { 443 } else { 80 });
+        Self { https, host: host.to_ascii_lowercase().into(), port }
+    }
+
+    /// Whether the host is this machine.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        super::is_loopback_host(&self.host)
+    }
+
+    /// The host, lower-cased; an IPv6 literal keeps its brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c_authz_7_c_token_1_sec_128_sec_134_endpoints_are_https_or_loopback() {
+        for bad in [
+            "javascript:alert(1)",
+            "file:///bin/sh",
+            "data:text/html,x",
+            "vscode://x",
+            "-flag",
+            "http://evil.example/authorize",
+            "http://localhost.evil.example/",
+            "https://u@as.example/",
+            "https://as.example/#f",
+            "https://x.example/$(calc)`",
+            "https://x.example/\n",
+        ] {
+            assert!(EndpointUrl::parse(bad).is_err(), "{bad:?}");
+        }
+        assert!(EndpointUrl::parse("http://[::1]:9/authorize").is_ok());
+    }
+
+    #[test]
+    fn a_query_is_kept_and_extended() {
+        let url = EndpointUrl::parse("https://as.example/a?t=1").unwrap();
+        assert_eq!(url.with_query([("b", "c d&")]), "https://as.example/a?t=1&b=c%20d%26");
+        assert_eq!(url.with_query([]), "https://as.example/a?t=1");
+        let url = EndpointUrl::parse("https://as.example").unwrap();
+        assert_eq!(url.with_query([("b", "c")]), "https://as.example?b=c");
+    }
+
+    #[test]
+    fn origins_fold_case_and_default_port() {
+        let origin = |url| Origin::of(url).unwrap();
+        assert_eq!(origin("https://A.example/x"), origin("https://a.example:443"));
+        assert_ne!(origin("https://a.example"), origin("https://a.example:8443"));
+        assert_ne!(origin("http://localhost:443"), origin("https://localhost"));
+    }
+}

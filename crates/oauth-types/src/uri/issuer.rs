@@ -1,0 +1,92 @@
+//! The issuer identifier of an authorization server (RFC 8414 §2, RFC 9207 §2).
+
+use crate::uri::{InvalidUri, text_identifier, web_parts};
+
+/// An authorization server's identifier: https (http on a loopback host, for development), without
+/// query, fragment or userinfo.
+///
+/// Two issuers are the same when their bytes are: no case folding, no default port, no slash added or
+/// removed (RFC 9207 §2.4, RFC 8414 §3.3).
+///
+/// ```
+/// use oauth_types::Issuer;
+///
+/// let issuer = Issuer::parse("https://as.example")?;
+/// assert!(issuer.is("https://as.example"));
+/// assert!(!issuer.is("https://as.example/"));
+/// # Ok::<(), oauth_types::InvalidUri>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Issuer(Box<str>);
+
+text_identifier!(Issuer);
+
+impl Issuer {
+    /// Reads an issuer identifier.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidUri`] names the rule broken. An empty path segment is refused too, because a
+    /// well-known URL made from it could name another host.
+    pub fn parse(text: &str) -> Result<Self, InvalidUri> {
+        // A-META-5
+        let (uri, _) = web_parts(text)?;
+        if uri.has_query() {
+            return Err(InvalidUri::Query);
+        }
+        if uri.has_fragment() {
+            return Err(InvalidUri::Fragment);
+        }
+        if uri.path().as_str().contains("//") {
+            return Err(InvalidUri::EmptySegment);
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// Whether `received` is this issuer, byte for byte.
+    #[must_use]
+    pub fn is(&self, received: &str) -> bool {
+        // C-ISS-4: nothing is normalized.
+        *self.0 == *received
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_meta_5_sec_138_an_issuer_is_https_without_query_or_fragment() {
+        for (text, rule) in [
+            ("http://as.example", InvalidUri::NotHttps),
+            ("https://as.example?x=1", InvalidUri::Query),
+            ("https://as.example/#f", InvalidUri::Fragment),
+            ("https://u:p@as.example", InvalidUri::Userinfo),
+            ("https://as.example//", InvalidUri::EmptySegment),
+            ("https://as.example:99999", InvalidUri::Port),
+            ("https:///x", InvalidUri::NoHost),
+            ("as.example", InvalidUri::Syntax),
+            ("https://as.example/%zz", InvalidUri::Syntax),
+            ("javascript:alert(1)", InvalidUri::NoHost),
+        ] {
+            assert_eq!(Issuer::parse(text), Err(rule), "{text}");
+        }
+        assert!(Issuer::parse("http://127.0.0.1:8080").is_ok());
+    }
+
+    #[test]
+    fn c_iss_4_sec_005_sec_006_sec_007_sec_008_no_spelling_but_its_own_is_the_issuer() {
+        let issuer = Issuer::parse("https://as.example/~t").unwrap();
+        assert!(issuer.is("https://as.example/~t"));
+        for other in [
+            "https://AS.example/~t",
+            "https://as.example/~t/",
+            "https://as.example:443/~t",
+            "https://as.example/%7Et",
+            "https://as.example/%257Et",
+            "",
+        ] {
+            assert!(!issuer.is(other), "{other}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The resource identifier of an MCP server (RFC 8707 §2, RFC 9728 §1.2).
+
+use crate::uri::{InvalidUri, Origin, text_identifier, web_parts};
+
+/// A protected resource's identifier: https (http on a loopback host), no fragment, no userinfo.
+///
+/// It keeps the bytes it was published with, because peers compare those. [`covers`](Self::covers) is
+/// the one rule by which resources match.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ResourceUri(Box<str>);
+
+text_identifier!(ResourceUri);
+
+impl ResourceUri {
+    /// Reads a resource identifier.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidUri`] names the rule broken.
+    pub fn parse(text: &str) -> Result<Self, InvalidUri> {
+        // C-AUTHZ-4, A-AUTHZ-8
+        let (uri, _) = web_parts(text)?;
+        if uri.has_fragment() {
+            return Err(InvalidUri::Fragment);
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The canonical identifier of the server behind `url`: lower-case scheme and host, no default
+    /// port, no fragment; path and query as they are and no slash invented
+    /// (MCP authorization, canonical server URI).
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidUri`] names the rule broken.
+    pub fn canonical(url: &str) -> Result<Self, InvalidUri> {
+        let (uri, authority) = web_parts(url)?;
+        let origin = Origin::of_web_url(url);
+        let scheme = uri.scheme().as_str().to_ascii_lowercase();
+        let mut text = format!("{scheme}://{}", origin.host());
+        let default = if scheme == "https" { 443 } else { 80 };
+        if let Ok(Some(port)) = authority.port_to_u16()
+            && port != default
+        {
+            text.push_str(&format!(":{port}"));
+        }
+        text.push_str(uri.path().as_str());
+        if let Some(query) = uri.query() {
+            text.push('?');
+            text.push_str(query.as_str());
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// Whether this resource, as a server publishes it, covers `requested`: the same origin, the same
+    /// query, and a path that is this one's or lies below it. A final slash does not count.
+    ///
+    /// A requested path with dot segments is covered by nothing.
+    #[must_use]
+    pub fn covers(&self, requested: &Self) -> bool {
+        // C-DISC-4
+        let (Ok((own, _)), Ok((other, _))) = (web_parts(&self.0), web_parts(&requested.0)) else {
+            return false;
+        };
+        if self.origin() != requested.origin()
+            || own.query().map(|query| query.as_str()) != other.query().map(|query| query.as_str())
+        {
+            return false;
+        }
+        let (own, other) = (own.path().as_str(), other.path().as_str());
+        if has_dot_segment(own) || has_dot_segment(other) {
+            return false;
+        }
+        let own = own.strip_suffix('/').unwrap_or(own);
+        match other.strip_prefix(own) {
+            Some(rest) => rest.is_empty() || rest.starts_with('/'),
+            None => false,
+        }
+    }
+
+    /// The origin that tokens for this resource may be sent to.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        Origin::of_web_url(&self.0)
+    }
+}
+
+/// Whether a path has a `.` or `..` segment, written plainly or percent-encoded.
+fn has_dot_segment(path: &str) -> bool {
+    path.split('/').any(|segment| {
+        let plain = segment.replace("%2e", ".").replace("%2E", ".");
+        plain == "." || plain == ".."
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn covers(published: &str, requested: &str) -> bool {
+        match (ResourceUri::parse(published), ResourceUri::parse(requested)) {
+            (Ok(published), Ok(requested)) => published.covers(&requested),
+            _ => false,
+        }
+    }
+
+    #[test]
+    fn c_disc_4_sec_131_a_resource_covers_itself_and_what_lies_below() {
+        let published = "https://rs.example/mcp";
+        for same in [
+            "https://rs.example/mcp",
+            "https://RS.example:443/mcp",
+            "https://rs.example/mcp/",
+            "https://rs.example/mcp/x",
+        ] {
+            assert!(covers(published, same), "{same}");
+        }
+        for other in [
+            "https://rs.example/",
+            "https://rs.example/mcp2",
+            "https://rs.example/mcp%2fx",
+            "https://rs.example/MCP",
+            "https://rs.example/mcp/../admin",
+            "https://rs.example/mcp/%2e%2e/admin",
+            "https://rs.example/mcp?x=1",
+            "https://rs.example:8443/mcp",
+            "https://other.example/mcp",
+            "https://u:p@rs.example/mcp",
+            "https://rs.example/mcp#f",
+        ] {
+            assert!(!covers(published, other), "{other}");
+        }
+    }
+
+    #[test]
+    fn c_authz_4_the_canonical_form_invents_no_slash() {
+        for (url, canonical) in [
+            ("HTTPS://EXAMPLE.com", "https://example.com"),
+            ("https://example.com:443/p/", "https://example.com/p/"),
+            ("https://example.com:8443/p?q=1#f", "https://example.com:8443/p?q=1"),
+        ] {
+            assert_eq!(ResourceUri::canonical(url).unwrap().as_str(), canonical);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Where metadata is published (RFC 8414 §3, RFC 9728 §3, OpenID Connect Discovery §4).
+
+use crate::uri::web_parts;
+use crate::{EndpointUrl, InvalidUri, Issuer, ResourceUri};
+
+/// The URLs at which an authorization server's metadata may be, in the order to try them: path-inserted
+/// `oauth-authorization-server`, path-inserted `openid-configuration`, and for an issuer with a path
+/// also path-appended `openid-configuration`.
+///
+/// # Errors
+///
+/// [`InvalidUri::TooLong`] when an issuer of nearly the allowed length leaves no room.
+pub fn authorization_server_urls(issuer: &Issuer) -> Result<Vec<EndpointUrl>, InvalidUri> {
+    // C-DISC-5, C-DISC-6
+    let (origin, path, _) = split(issuer.as_str())?;
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let mut urls = vec![
+        EndpointUrl::parse(&format!("{origin}/.well-known/oauth-authorization-server{path}"))?,
+        EndpointUrl::parse(&format!("{origin}/.well-known/openid-configuration{path}"))?,
+    ];
+    if !path.is_empty() {
+        let appended = format!("{origin}{path}/.well-known/openid-configuration");
+        urls.push(EndpointUrl::parse(&appended)?);
+    }
+    Ok(urls)
+}
+
+/// The URL at which a protected resource publishes its metadata: the well-known path inserted before
+/// the resource's own path, its query kept (RFC 9728 §3.1).
+///
+/// # Errors
+///
+/// [`InvalidUri::TooLong`] when a resource of nearly the allowed length leaves no room.
+pub fn protected_resource_url(resource: &ResourceUri) -> Result<EndpointUrl, InvalidUri> {
+    let (origin, path, query) = split(resource.as_str())?;
+    let path = if path == "/" { "" } else { path };
+    EndpointUrl::parse(&format!("{origin}/.well-known/oauth-protected-resource{path}{query}"))
+}
+
+/// The second URL that clients try: the well-known path at the root of the resource's origin.
+///
+/// # Errors
+///
+/// As [`protected_resource_url`].
+pub fn protected_resource_root_url(resource: &ResourceUri) -> Result<EndpointUrl, InvalidUri> {
+    let (origin, _, _) = split(resource.as_str())?;
+    EndpointUrl::parse(&format!("{origin}/.well-known/oauth-protected-resource"))
+}
+
+/// Scheme and authority, path, and query with its question mark.
+fn split(url: &str) -> Result<(&str, &str, &str), InvalidUri> {
+    let (uri, authority) = web_parts(url)?;
+    let origin = uri.scheme().as_str().len() + "://".len() + authority.as_str().len();
+    let rest = url.get(origin..).unwrap_or_default();
+    let (path, query) = rest.split_at(rest.find('?').unwrap_or(rest.len()));
+    Ok((url.get(..origin).unwrap_or_default(), path, query))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(issuer: &str) -> Vec<String> {
+        let urls = authorization_server_urls(&Issuer::parse(issuer).unwrap()).unwrap();
+        urls.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn c_disc_5_an_issuer_with_a_path_has_three_places() {
+        let expected = [
+            "https://as.example/.well-known/oauth-authorization-server/t1",
+            "https://as.example/.well-known/openid-configuration/t1",
+            "https://as.example/t1/.well-known/openid-configuration",
+        ];
+        assert_eq!(server("https://as.example/t1"), expected);
+        assert_eq!(server("https://as.example/t1/"), expected);
+    }
+
+    #[test]
+    fn c_disc_6_an_issuer_without_a_path_has_two() {
+        let expected = [
+            "https://as.example:8443/.well-known/oauth-authorization-server",
+            "https://as.example:8443/.well-known/openid-configuration",
+        ];
+        assert_eq!(server("https://as.example:8443"), expected);
+        assert_eq!(server("https://as.example:8443/"), expected);
+    }
+
+    #[test]
+    fn c_disc_2_r_prm_1_a_resource_inserts_its_path_and_keeps_its_query() {
+        for (resource, url) in [
+            ("https://rs.example", "https://rs.example/.well-known/oauth-protected-resource"),
+            ("https://rs.example/", "https://rs.example/.well-known/oauth-protected-resource"),
+            (
+                "https://rs.example/mcp",
+                "https://rs.example/.well-known/oauth-protected-resource/mcp",
+            ),
+            (
+                "https://rs.example/m/?k=v",
+                "https://rs.example/.well-known/oauth-protected-resource/m/?k=v",
+            ),
+            (
+                "https://rs.example?k=v",
+                "https://rs.example/.well-known/oauth-protected-resource?k=v",
+            ),
+        ] {
+            let resource = ResourceUri::parse(resource).unwrap();
+            assert_eq!(protected_resource_url(&resource).unwrap().as_str(), url);
+            let root = protected_resource_root_url(&resource).unwrap();
+            assert_eq!(root.as_str(), "https://rs.example/.well-known/oauth-protected-resource");
+        }
+    }
+}

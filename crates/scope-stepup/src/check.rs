@@ -1,0 +1,188 @@
+//! Server side: is the grant enough, and what does the challenge say if not?
+
+use core::fmt;
+use std::collections::BTreeMap;
+
+use oauth_types::{
+    BearerChallenge, BearerErrorCode, EndpointUrl, ErrorDescription, Scope, ScopeSet,
+};
+
+/// Which scopes include others.
+pub trait ScopeOrder {
+    /// Whether who holds `held` also holds `needed`. Asked for scopes that differ.
+    fn implies(&self, held: &str, needed: &str) -> bool;
+}
+
+/// Every scope stands for itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct NoHierarchy;
+
+impl ScopeOrder for NoHierarchy {
+    fn implies(&self, _held: &str, _needed: &str) -> bool {
+        false
+    }
+}
+
+/// An explicit table of broader and narrower scopes, followed transitively.
+///
+/// ```
+/// use oauth_types::ScopeSet;
+/// use scope_stepup::{Hierarchy, check};
+///
+/// let order = Hierarchy::new([("admin", "files:write"), ("files:write", "files:read")])?;
+/// let granted = ScopeSet::parse("admin")?;
+/// assert!(check(&granted, &ScopeSet::parse("files:read")?, &order).is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Hierarchy {
+    /// For each scope all that it implies, closed transitively.
+    implied: BTreeMap<Scope, Vec<Scope>>,
+}
+
+/// Why a table of scopes is not a hierarchy.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum HierarchyError {
+    /// A name is not a scope (RFC 6749 §3.3).
+    Scope(oauth_types::InvalidScope),
+    /// This scope implies itself through others.
+    Cycle(Scope),
+}
+
+impl fmt::Display for HierarchyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Scope(error) => write!(f, "the table names something that is no scope: {error}"),
+            Self::Cycle(scope) => write!(f, "{scope} implies itself"),
+        }
+    }
+}
+
+impl core::error::Error for HierarchyError {}
+
+impl Hierarchy {
+    /// A hierarchy of (broader, narrower) pairs.
+    ///
+    /// # Errors
+    ///
+    /// [`HierarchyError`] when a name is not a scope or the pairs go in a circle.
+    pub fn new<'a>(
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, HierarchyError> {
+        let mut direct: BTreeMap<Scope, Vec<Scope>> = BTreeMap::new();
+        for (broader, narrower) in pairs {
+            let broader = Scope::parse(broader).map_err(HierarchyError::Scope)?;
+            let narrower = Scope::parse(narrower).map_err(HierarchyError::Scope)?;
+            direct.entry(broader).or_default().push(narrower);
+        }
+        let mut implied = BTreeMap::new();
+        for start in direct.keys() {
+            let mut reached: Vec<Scope> = Vec::new();
+            let mut open = vec![start];
+            while let Some(scope) = open.pop() {
+                for next in direct.get(scope).into_iter().flatten() {
+                    if next == start {
+                        return Err(HierarchyError::Cycle(start.clone()));
+                    }
+                    if !reached.contains(next) {
+                        reached.push(next.clone());
+                        open.push(next);
+                    }
+                }
+            }
+            implied.insert(start.clone(), reached);
+        }
+        Ok(Self { implied })
+    }
+}
+
+impl ScopeOrder for Hierarchy {
+    fn implies(&self, held: &str, needed: &str) -> bool {
+        let broader = self.implied.iter().find(|(scope, _)| scope.as_str() == held);
+        broader.is_some_and(|(_, implied)| implied.iter().any(|scope| scope.as_str() == needed))
+    }
+}
+
+/// Whether `granted` satisfies all of `required`; a broader scope satisfies a narrower one.
+///
+/// # Errors
+///
+/// [`Missing`] names everything that the operation needs, so that one challenge can say it all.
+pub fn check(
+    granted: &ScopeSet,
+    required: &ScopeSet,
+    order: &(impl ScopeOrder + ?Sized),
+) -> Result<(), Missing> {
+    // R-AUTH-5
+    let held =
+        |needed| granted.contains(needed) || granted.iter().any(|own| order.implies(own, needed));
+    if required.iter().all(held) {
+        return Ok(());
+    }
+    Err(Missing { required: required.clone() })
+}
+
+/// The grant does not reach: what the operation needs, all of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Missing {
+    required: ScopeSet,
+}
+
+impl Missing {
+    /// Every scope of the operation, held ones included.
+    #[must_use]
+    pub const fn required(&self) -> &ScopeSet {
+        &self.required
+    }
+
+    /// The challenge of a 403: all scopes of the operation at once (RFC 6750 §3.1, MCP step-up).
+    #[must_use]
+    pub fn challenge(&self, resource_metadata: EndpointUrl) -> BearerChallenge {
+        // R-AUTH-4, R-PRM-2: refresh tokens are between client and authorization server.
+        let scope = self.required.filter(|scope| scope != "offline_access");
+        BearerChallenge {
+            error: Some(BearerErrorCode::InsufficientScope),
+            error_description: Some(ErrorDescription::new("this operation needs more scope")),
+            scope: Some(scope),
+            resource_metadata: Some(resource_metadata),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(text: &str) -> ScopeSet {
+        ScopeSet::parse(text).unwrap()
+    }
+
+    #[test]
+    fn r_auth_5_sec_152_a_broader_scope_satisfies_a_narrower_one() {
+        let order = Hierarchy::new([("admin", "write"), ("write", "read")]).unwrap();
+        assert!(check(&set("admin"), &set("read write"), &order).is_ok());
+        assert!(check(&set("read"), &set("write"), &order).is_err());
+        assert!(check(&set("admin"), &set("read"), &NoHierarchy).is_err());
+    }
+
+    #[test]
+    fn a_hierarchy_has_no_cycle() {
+        let cycle = Hierarchy::new([("a", "b"), ("b", "c"), ("c", "a")]);
+        assert!(matches!(cycle, Err(HierarchyError::Cycle(_))));
+        assert!(matches!(Hierarchy::new([("a", "b c")]), Err(HierarchyError::Scope(_))));
+        // A diamond is fine.
+        assert!(Hierarchy::new([("a", "b"), ("a", "c"), ("b", "d"), ("c", "d")]).is_ok());
+    }
+
+    #[test]
+    fn r_auth_4_sec_151_the_challenge_names_all_scopes_at_once_and_no_offline_access() {
+        let missing =
+            check(&set("read"), &set("read write offline_access"), &NoHierarchy).unwrap_err();
+        let metadata = EndpointUrl::parse("https://rs.example/prm").unwrap();
+        let challenge = missing.challenge(metadata.clone());
+        assert_eq!(challenge.scope.unwrap().as_str(), "read write");
+        assert_eq!(challenge.error, Some(BearerErrorCode::InsufficientScope));
+        assert_eq!(challenge.resource_metadata, Some(metadata));
+    }
+}

@@ -1,0 +1,11 @@
+#![doc = include_str!("../README.md")]
+
+mod check;
+mod insufficient;
+mod ledger;
+mod operation;
+
+pub use check::{Hierarchy, HierarchyError, Missing, NoHierarchy, ScopeOrder, check};
+pub use insufficient::{GaveUp, InsufficientScope};
+pub use ledger::{Attempt, Decision, Ledger, Limit, Mode, Policy, Situation};
+pub use operation::{Operation, UnreadableBody};

@@ -1,0 +1,167 @@
+//! What an MCP request asks for, so that scopes and attempts can be told apart.
+
+use core::fmt;
+
+use serde::Deserialize;
+
+/// One operation of an MCP server: a JSON-RPC method and, where it has one, the name of the tool or
+/// prompt or the URI of the resource.
+///
+/// It shows foreign text escaped and capped.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Operation {
+    method: Box<str>,
+    name: Option<Box<str>>,
+}
+
+/// A request body that is not JSON-RPC.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct UnreadableBody;
+
+impl fmt::Display for UnreadableBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the body is not a JSON-RPC message")
+    }
+}
+
+impl core::error::Error for UnreadableBody {}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow, default)]
+    method: Option<std::borrow::Cow<'a, str>>,
+    #[serde(borrow, default)]
+    params: Option<Params<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Params<'a> {
+    #[serde(borrow, default)]
+    name: Option<std::borrow::Cow<'a, str>>,
+    #[serde(borrow, default)]
+    uri: Option<std::borrow::Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Body<'a> {
+    #[serde(borrow)]
+    One(Message<'a>),
+    #[serde(borrow)]
+    Batch(Vec<Message<'a>>),
+}
+
+impl Operation {
+    /// An operation by its JSON-RPC method and the name that the method's parameters carry.
+    #[must_use]
+    pub fn new(method: &str, name: Option<&str>) -> Self {
+        Self { method: method.into(), name: name.map(Into::into) }
+    }
+
+    /// The call of a tool.
+    #[must_use]
+    pub fn tool(name: &str) -> Self {
+        Self::new("tools/call", Some(name))
+    }
+
+    /// Every operation that a request body asks for: one, or all members of a batch. Empty for a
+    /// client's answer to the server, which asks for nothing.
+    ///
+    /// The body decides, never a header: a server that executes the body must not be led by what a
+    /// header says about it.
+    ///
+    /// # Errors
+    ///
+    /// [`UnreadableBody`] when the body is not JSON-RPC.
+    pub fn of_body(body: &[u8]) -> Result<Vec<Self>, UnreadableBody> {
+        let messages = match serde_json::from_slice(body).map_err(|_| UnreadableBody)? {
+            Body::One(message) => vec![message],
+            Body::Batch(messages) => messages,
+        };
+        let operation = |message: Message<'_>| {
+            let method = message.method?;
+            let name = message.params.and_then(|params| match &*method {
+                "tools/call" | "prompts/get" => params.name,
+                "resources/read" | "resources/subscribe" | "resources/unsubscribe" => params.uri,
+                _ => None,
+            });
+            Some(Self::new(&method, name.as_deref()))
+        };
+        Ok(messages.into_iter().filter_map(operation).collect())
+    }
+
+    /// The JSON-RPC method.
+    #[must_use]
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// The tool or prompt, or the URI of the resource.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use oauth_types::ForeignText;
+        write!(f, "{}", ForeignText::new(&self.method))?;
+        match &self.name {
+            Some(name) => write!(f, " {}", ForeignText::new(name)),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(body: &str) -> Vec<String> {
+        Operation::of_body(body.as_bytes()).unwrap().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_body_names_the_operation() {
+        assert_eq!(
+            of(
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"write-file","arguments":{"name":"x"}}}"#
+            ),
+            ["tools/call write-file"]
+        );
+        assert_eq!(
+            of(r#"{"method":"resources/read","params":{"uri":"file:///a"}}"#),
+            ["resources/read file:///a"]
+        );
+        assert_eq!(of(r#"{"method":"tools/list","params":{"name":"x"}}"#), ["tools/list"]);
+        assert_eq!(of(r#"{"id":1,"result":{}}"#), [""; 0]);
+    }
+
+    #[test]
+    fn sec_216_every_member_of_a_batch_counts_and_what_is_not_json_rpc_is_an_error() {
+        let batch = r#"[{"method":"ping"},{"method":"tools/call","params":{"name":"admin"}}]"#;
+        assert_eq!(of(batch), ["ping", "tools/call admin"]);
+        for bad in
+            ["", "x", "1", "\"a\"", r#"{"method":1}"#, r#"{"method":"tools/call","params":[]}x"#]
+        {
+            assert_eq!(Operation::of_body(bad.as_bytes()), Err(UnreadableBody), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_member_twice_is_not_read_one_way_here_and_another_way_behind() {
+        for bad in [
+            r#"{"method":"ping","method":"tools/call"}"#,
+            r#"{"method":"tools/call","params":{"name":"a","name":"b"}}"#,
+        ] {
+            assert_eq!(Operation::of_body(bad.as_bytes()), Err(UnreadableBody), "{bad}");
+        }
+    }
+
+    #[test]
+    fn foreign_names_are_shown_escaped() {
+        assert_eq!(Operation::tool("a\u{1b}[2J").to_string(), "tools/call a\\u{1b}[2J");
+    }
+}
