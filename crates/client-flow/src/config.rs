@@ -1,0 +1,34 @@
+//! What the host decides before a login.
+
+use client_auth::ClientCredentials;
+use oauth_types::{ClientMetadataUrl, Issuer, RedirectUri};
+
+/// How this client introduces itself. Everything else is found out from the server.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ClientConfig {
+    /// The name that users see on a consent page.
+    pub client_name: String,
+    /// Where the browser comes back to. Loopback for installed programs (RFC 8252 §7.3).
+    pub redirect_uri: RedirectUri,
+    /// Credentials that an authorization server's operator gave out, each for that server only.
+    pub pre_registered: Vec<(Issuer, ClientCredentials)>,
+    /// The URL of this client's own metadata document, used where the server supports it.
+    pub metadata_url: Option<ClientMetadataUrl>,
+    /// Whether to ask for a refresh token where the server lists `offline_access`.
+    pub wants_refresh_token: bool,
+}
+
+impl ClientConfig {
+    /// A client that registers itself with each server it meets.
+    #[must_use]
+    pub fn new(client_name: impl Into<String>, redirect_uri: RedirectUri) -> Self {
+        Self {
+            client_name: client_name.into(),
+            redirect_uri,
+            pre_registered: Vec::new(),
+            metadata_url: None,
+            wants_refresh_token: true,
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Why a flow ended, sorted by who can do something about it.
+
+use core::fmt;
+
+use client_auth::NoUsableMethod;
+use http::StatusCode;
+use iss_validate::{AuthorizationError, CallbackRejected};
+use oauth_types::{
+    ClientMetadata, DocumentError, EndpointUrl, ErrorResponse, InvalidScope, InvalidUri, Issuer,
+    RegistrationErrorCode, TokenErrorCode,
+};
+
+use crate::Purpose;
+
+/// Why a request brought no response. The host says it; it names no peer and holds no text.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum TransportFailed {
+    /// No connection could be made.
+    Connect,
+    /// No complete answer in time.
+    Timeout,
+    /// The connection broke, or did not speak HTTP.
+    Interrupted,
+    /// The body is longer than [`Exchange::MAX_BODY`](crate::Exchange::MAX_BODY).
+    TooLarge,
+}
+
+impl fmt::Display for TransportFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "no connection could be made",
+            Self::Timeout => "no answer came in time",
+            Self::Interrupted => "the connection broke",
+            Self::TooLarge => "the answer is too long",
+        })
+    }
+}
+
+impl core::error::Error for TransportFailed {}
+
+/// A login, refresh or step-up ended without tokens. No secret and no unvalidated text is in it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum FlowError {
+    // The network.
+    /// A request brought no response. Tokens that were held before are still good.
+    Transport {
+        /// What the request was for.
+        purpose: Purpose,
+        /// What happened.
+        failure: TransportFailed,
+    },
+    // The peer broke a rule.
+    /// A server answered with a status that ends the flow.
+    Status {
+        /// What the request was for.
+        purpose: Purpose,
+        /// The status.
+        status: StatusCode,
+    },
+    /// A document is not what it should be.
+    Document {
+        /// What the request was for.
+        purpose: Purpose,
+        /// Where it was.
+        url: EndpointUrl,
+        /// What is wrong with it.
+        error: DocumentError,
+    },
+    /// The metadata describes another resource than the one being called (RFC 9728 §3.3).
+    ResourceMismatch {
+        /// Where the metadata was.
+        url: EndpointUrl,
+    },
+    /// The metadata names another issuer than the one it was asked for (RFC 8414 §3.3).
+    IssuerMismatch {
+        /// The issuer that was asked for.
+        expected: Issuer,
+    },
+    /// A server that is not on this machine points to one that is.
+    LeadsToLoopback {
+        /// What it points to.
+        url: EndpointUrl,
+    },
+    /// The callback does not answer this login. Nothing was sent anywhere.
+    Callback(CallbackRejected),
+    /// The callback came more than ten minutes after the login began.
+    CallbackTooLate,
+    /// The token endpoint gave wider scope than was asked for, or scopes past the bounds.
+    Scope(InvalidScope),
+    // The peer lacks a feature.
+    /// The server publishes no protected resource metadata.
+    NoResourceMetadata,
+    /// The metadata names no authorization server.
+    NoAuthorizationServer,
+    /// No well-known URL of the authorization server has its metadata.
+    NoServerMetadata {
+        /// Whose metadata was looked for.
+        issuer: Issuer,
+    },
+    /// The authorization server lacks this endpoint.
+    NoEndpoint {
+        /// Whose metadata it is.
+        issuer: Issuer,
+        /// The member that is missing.
+        member: &'static str,
+    },
+    /// The authorization server does not list PKCE with S256 (RFC 7636).
+    NoS256 {
+        /// Whose metadata it is.
+        issuer: Issuer,
+    },
+    // The user or the server said no.
+    /// The authorization server's answer, from the right server.
+    Denied(AuthorizationError),
+    /// The token endpoint refused.
+    Token(ErrorResponse<TokenErrorCode>),
+    /// The registration endpoint refused.
+    RegistrationRejected {
+        /// The status.
+        status: StatusCode,
+        /// The server's reason, when it gave one.
+        error: Option<ErrorResponse<RegistrationErrorCode>>,
+        /// What was sent; change it and try again.
+        sent: Box<ClientMetadata>,
+    },
+    // The host has to do something.
+    /// There is no way to become a client of this server: nothing is pre-registered for it, it takes no
+    /// metadata document or there is none, and it has no registration endpoint.
+    NoRegistration {
+        /// Which server.
+        issuer: Issuer,
+    },
+    /// The credentials cannot be used at this server.
+    Credentials(NoUsableMethod),
+    /// The address of the MCP server cannot be used.
+    ServerUrl(InvalidUri),
+    /// The host could not keep what has to be kept before it is used.
+    NotSaved,
+    /// There is no refresh token.
+    NoRefreshToken,
+}
+
+impl fmt::Display for FlowError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Transport { purpose, failure } => write!(f, "{purpose}: {failure}"),
+            Self::Status { purpose, status } => {
+                write!(f, "{purpose}: the server answered {}", status.as_u16())
+            }
+            Self::Document { purpose, url, error } => write!(f, "{purpose} at {url}: {error}"),
+            Self::ResourceMismatch { url } => write!(
+                f,
+                "the metadata at {url} describes another resource than the one being called \
+                 (RFC 9728 §3.3)"
+            ),
+            Self::IssuerMismatch { expected } => write!(
+                f,
+                "the metadata of {expected} names another issuer (RFC 8414 §3.3); the server's \
+                 operator has to correct one of them"
+            ),
+            Self::LeadsToLoopback { url } => {
+                write!(f, "a server on the network points to this machine: {url}")
+            }
+            Self::Callback(rejected) => rejected.fmt(f),
+            Self::CallbackTooLate => f.write_str("the login took longer than ten minutes"),
+            Self::Scope(error) => write!(f, "the scopes cannot be requested: {error}"),
+            Self::NoResourceMetadata => {
+                f.write_str("the server publishes no protected resource metadata (RFC 9728)")
+            }
+            Self::NoAuthorizationServer => {
+                f.write_str("the protected resource metadata names no authorization server")
+            }
+            Self::NoServerMetadata { issuer } => {
+                write!(f, "{issuer} publishes no metadata at its well-known URLs (RFC 8414 §3)")
+            }
+            Self::NoEndpoint { issuer, member } => write!(f, "{issuer} has no {member}"),
+            Self::NoS256 { issuer } => {
+                write!(f, "{issuer} does not list PKCE with S256, without which no code is safe")
+            }
+            Self::Denied(error) => error.fmt(f),
+            Self::Token(error) => {
+                write!(f, "the token endpoint answered {}", error.error)?;
+                match &error.error_description {
+                    Some(description) => write!(f, ": {description}"),
+                    None => Ok(()),
+                }
+            }
+            Self::RegistrationRejected { status, error, .. } => {
+                write!(f, "the registration was refused with {}", status.as_u16())?;
+                match error {
+                    Some(error) => write!(f, " {}", error.error),
+                    None => Ok(()),
+                }
+            }
+            Self::NoRegistration { issuer } => {
+                write!(f, "{issuer} registers no clients by itself: configure credentials for it")
+            }
+            Self::Credentials(error) => error.fmt(f),
+            Self::ServerUrl(rule) => write!(f, "the address of the MCP server {rule}"),
+            Self::NotSaved => f.write_str("the credentials could not be saved"),
+            Self::NoRefreshToken => f.write_str("there is no refresh token"),
+        }
+    }
+}
+
+impl core::error::Error for FlowError {}

@@ -1,0 +1,157 @@
+//! One request of the flow, and what its response leads to.
+
+use core::fmt;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response};
+use oauth_types::{EndpointUrl, FormWriter, UnixTime};
+
+use crate::discovery::{FindResource, FindServer};
+use crate::registration::Registering;
+use crate::token::Redeeming;
+use crate::{FlowError, Step, TransportFailed};
+
+/// What a request is for: for messages and logs.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Purpose {
+    /// Protected resource metadata (RFC 9728).
+    ResourceMetadata,
+    /// Authorization server metadata (RFC 8414).
+    ServerMetadata,
+    /// Dynamic registration (RFC 7591).
+    Registration,
+    /// An authorization code for tokens (RFC 6749 §4.1.3).
+    CodeExchange,
+    /// A refresh token for tokens (RFC 6749 §6).
+    Refresh,
+}
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ResourceMetadata => "protected resource metadata",
+            Self::ServerMetadata => "authorization server metadata",
+            Self::Registration => "client registration",
+            Self::CodeExchange => "code exchange",
+            Self::Refresh => "token refresh",
+        })
+    }
+}
+
+/// A request to send. Follow no redirect, read at most [`MAX_BODY`](Self::MAX_BODY) bytes, and hand the
+/// response, or the failure, to [`resume`](Self::resume).
+#[must_use = "the flow goes on only when the step is taken"]
+pub struct Exchange {
+    purpose: Purpose,
+    request: Request<Bytes>,
+    then: Then,
+}
+
+/// What the response is read as.
+pub(crate) enum Then {
+    Resource(FindResource),
+    Server(FindServer),
+    Registration(Box<Registering>),
+    Tokens(Redeeming),
+}
+
+impl Exchange {
+    /// Longest response body that is read, in bytes.
+    pub const MAX_BODY: usize = 128 * 1024;
+
+    /// A GET of a public document.
+    pub(crate) fn get(purpose: Purpose, url: &EndpointUrl, then: Then) -> Result<Step, FlowError> {
+        Self::send(purpose, Method::GET, url, Bytes::new(), then)
+    }
+
+    /// A POST of JSON.
+    pub(crate) fn post_json(
+        purpose: Purpose,
+        url: &EndpointUrl,
+        json: Bytes,
+        then: Then,
+    ) -> Result<Step, FlowError> {
+        let mut step = Self::send(purpose, Method::POST, url, json, then)?;
+        if let Step::Exchange(exchange) = &mut step {
+            let json = HeaderValue::from_static("application/json");
+            exchange.request.headers_mut().insert(CONTENT_TYPE, json);
+        }
+        Ok(step)
+    }
+
+    /// A POST of a form.
+    pub(crate) fn post_form(
+        purpose: Purpose,
+        url: &EndpointUrl,
+        headers: http::HeaderMap,
+        form: FormWriter,
+        then: Then,
+    ) -> Result<Step, FlowError> {
+        let mut step = Self::send(purpose, Method::POST, url, form.finish().into(), then)?;
+        if let Step::Exchange(exchange) = &mut step {
+            let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+            let own = exchange.request.headers_mut();
+            own.extend(headers);
+            own.insert(CONTENT_TYPE, form);
+        }
+        Ok(step)
+    }
+
+    fn send(
+        purpose: Purpose,
+        method: Method,
+        url: &EndpointUrl,
+        body: Bytes,
+        then: Then,
+    ) -> Result<Step, FlowError> {
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        *request.uri_mut() = url.to_uri().map_err(FlowError::ServerUrl)?;
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+        Ok(Step::Exchange(Box::new(Self { purpose, request, then })))
+    }
+
+    /// What it is for.
+    #[must_use]
+    pub const fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
+    /// The request. Its body and its `Authorization` header may be secret.
+    #[must_use]
+    pub const fn request(&self) -> &Request<Bytes> {
+        &self.request
+    }
+
+    /// Goes on with what came back.
+    ///
+    /// # Errors
+    ///
+    /// [`FlowError`] ends the flow; nothing else has been sent.
+    pub fn resume(
+        self,
+        outcome: Result<Response<Bytes>, TransportFailed>,
+        now: UnixTime,
+    ) -> Result<Step, FlowError> {
+        let purpose = self.purpose;
+        let response = outcome.map_err(|failure| FlowError::Transport { purpose, failure })?;
+        if response.body().len() > Self::MAX_BODY {
+            return Err(FlowError::Transport { purpose, failure: TransportFailed::TooLarge });
+        }
+        match self.then {
+            Then::Resource(state) => state.read(&response),
+            Then::Server(state) => state.read(&response),
+            Then::Registration(state) => state.read(&response),
+            Then::Tokens(state) => state.read(purpose, &response, now),
+        }
+    }
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The request may hold a code, a verifier or a secret.
+        f.debug_struct("Exchange").field("purpose", &self.purpose).finish_non_exhaustive()
+    }
+}

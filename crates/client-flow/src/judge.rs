@@ -1,0 +1,103 @@
+//! What a response of the MCP server means for the client.
+//!
+//! | response | tried already | verdict |
+//! |---|---|---|
+//! | 401, a refresh token is held | no refresh | `Refresh` |
+//! | 401 | no login | `Login`, with all that was asked for before |
+//! | 401 | both | `Unauthorized` |
+//! | 403 with a Bearer `insufficient_scope` challenge | | what [`Ledger::decide`] says |
+//! | anything else | | `Accepted` |
+
+use http::{HeaderMap, StatusCode};
+use oauth_types::{BearerChallenge, BearerErrorCode, ScopeSet};
+use scope_stepup::{Attempt, Decision, InsufficientScope, Ledger, Operation, Policy, Situation};
+
+use crate::Session;
+
+/// What was done about this one request so far. Start with the default and note each verdict that was
+/// followed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct Tried {
+    /// A refresh was made for it.
+    pub refresh: bool,
+    /// A login was made for it.
+    pub login: bool,
+}
+
+/// What to do about a response.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[must_use]
+pub enum Verdict {
+    /// Nothing: it is the answer, whatever its status.
+    Accepted,
+    /// Refresh the tokens, then send the request again.
+    Refresh,
+    /// Log in with [`login`](crate::login), then send the request again.
+    Login {
+        /// What the server said.
+        challenge: Option<BearerChallenge>,
+        /// Scopes to ask for again.
+        held: Option<ScopeSet>,
+    },
+    /// Tell the ledger that the attempt starts, authorize with
+    /// [`Session::reauthorize`](crate::Session::reauthorize), then send the request again.
+    StepUp {
+        /// All scopes to ask for.
+        scope: ScopeSet,
+        /// For the ledger.
+        attempt: Attempt,
+    },
+    /// The server does not take the tokens it just gave.
+    Unauthorized,
+    /// More scope is needed and not to be had.
+    GiveUp(Box<InsufficientScope>),
+}
+
+/// Judges a response by its status and headers; the body plays no part.
+///
+/// The same for a POST and for the GET that opens an event stream (C-SCOPE-10).
+pub fn judge(
+    session: Option<&Session>,
+    ledger: &Ledger,
+    policy: &Policy,
+    operation: &Operation,
+    tried: Tried,
+    (status, headers): (StatusCode, &HeaderMap),
+) -> Verdict {
+    let tokens = session.map(Session::tokens);
+    let can_refresh = tokens.is_some_and(|held| held.refresh_token.is_some()) && !tried.refresh;
+    let requested = tokens.and_then(|held| held.requested.as_ref());
+    let granted = tokens.and_then(|held| held.granted.as_ref());
+    match status {
+        StatusCode::UNAUTHORIZED if can_refresh => Verdict::Refresh,
+        StatusCode::UNAUTHORIZED if !tried.login => {
+            // The union survives a 401 after a step-up (C-SCOPE-4).
+            let held = match (requested, granted) {
+                (Some(requested), Some(granted)) => requested.union(granted).ok(),
+                (requested, granted) => requested.or(granted).cloned(),
+            };
+            Verdict::Login { challenge: BearerChallenge::find(headers), held }
+        }
+        StatusCode::UNAUTHORIZED => Verdict::Unauthorized,
+        StatusCode::FORBIDDEN => {
+            let challenge = BearerChallenge::find(headers)
+                .filter(|found| found.error == Some(BearerErrorCode::InsufficientScope));
+            let Some(challenge) = challenge else {
+                return Verdict::Accepted;
+            };
+            let challenge = &challenge;
+            let situation = Situation { operation, challenge, requested, granted, can_refresh };
+            match ledger.decide(&situation, policy) {
+                Decision::Refresh => Verdict::Refresh,
+                // Without a session there is no server to ask: a login asks for the challenged scopes.
+                Decision::Reauthorize { scope, attempt: _ } if session.is_none() => {
+                    Verdict::Login { challenge: Some(challenge.clone()), held: Some(scope) }
+                }
+                Decision::Reauthorize { scope, attempt } => Verdict::StepUp { scope, attempt },
+                Decision::GiveUp(error) => Verdict::GiveUp(error),
+            }
+        }
+        _ => Verdict::Accepted,
+    }
+}

@@ -1,0 +1,24 @@
+#![doc = include_str!("../README.md")]
+
+mod authorization;
+mod config;
+mod discovery;
+mod error;
+mod exchange;
+mod judge;
+mod record;
+mod registration;
+mod session;
+mod step;
+mod token;
+
+pub use authorization::{PendingAuthorization, Randomize, Visit};
+pub use config::ClientConfig;
+pub use discovery::{ChooseServer, login};
+pub use error::{FlowError, TransportFailed};
+pub use exchange::{Exchange, Purpose};
+pub use judge::{Tried, Verdict, judge};
+pub use record::{Account, Record, RecordKey, ServerEndpoints, Tokens};
+pub use registration::Recall;
+pub use session::Session;
+pub use step::{Save, Step};

@@ -1,0 +1,104 @@
+//! A login that succeeded: a plain value that the host keeps.
+
+use core::time::Duration;
+
+use http::HeaderValue;
+use oauth_types::{FormWriter, Origin, ScopeSet, UnixTime};
+
+use crate::authorization::Randomize;
+use crate::exchange::Then;
+use crate::token::Redeeming;
+use crate::{Account, ClientConfig, Exchange, FlowError, Purpose, Record, Step, Tokens};
+
+/// Who we are at a server, and the tokens we hold there.
+#[derive(Clone, Debug)]
+pub struct Session {
+    account: Account,
+    tokens: Tokens,
+}
+
+impl Session {
+    /// How long before its expiry a token is refreshed.
+    pub const REFRESH_AHEAD: Duration = Duration::from_secs(30);
+
+    pub(crate) const fn new(account: Account, tokens: Tokens) -> Self {
+        Self { account, tokens }
+    }
+
+    /// Goes on with a record that a store kept.
+    ///
+    /// # Errors
+    ///
+    /// The record itself, when it has no tokens: its login was not finished.
+    pub fn restore(record: Record) -> Result<Self, Box<Record>> {
+        match record.tokens {
+            Some(tokens) => Ok(Self { account: record.account, tokens }),
+            None => Err(Box::new(record)),
+        }
+    }
+
+    /// What a store keeps of it.
+    #[must_use]
+    pub fn to_record(&self) -> Record {
+        Record { account: self.account.clone(), tokens: Some(self.tokens.clone()) }
+    }
+
+    /// Who we are where.
+    #[must_use]
+    pub const fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// What we hold.
+    #[must_use]
+    pub const fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    /// The `Authorization` header for a request to `url`, marked sensitive. `None` when the URL does
+    /// not belong to the resource's origin: the token is for nobody else.
+    #[must_use]
+    pub fn authorization(&self, url: &str) -> Option<HeaderValue> {
+        // C-TOKEN-9
+        if Origin::of(url).ok()? != self.account.resource.origin() {
+            return None;
+        }
+        self.tokens.access_token.header_value("Bearer ")
+    }
+
+    /// Whether to refresh before the next request: the token is about to expire and can be refreshed.
+    #[must_use]
+    pub fn is_stale(&self, now: UnixTime) -> bool {
+        let ends = |at| now.plus(Self::REFRESH_AHEAD) >= at;
+        self.tokens.refresh_token.is_some() && self.tokens.expires_at.is_some_and(ends)
+    }
+
+    /// Starts a refresh: new tokens for the same grant, at the server that gave the old ones.
+    ///
+    /// # Errors
+    ///
+    /// [`FlowError::NoRefreshToken`] when there is none.
+    pub fn refresh(&self) -> Result<Step, FlowError> {
+        let Some(refresh_token) = &self.tokens.refresh_token else {
+            return Err(FlowError::NoRefreshToken);
+        };
+        let mut form = FormWriter::new();
+        form.append("grant_type", "refresh_token")
+            .append("refresh_token", refresh_token.expose())
+            // C-AUTHZ-3
+            .append("resource", self.account.resource.as_str());
+        let mut headers = http::HeaderMap::new();
+        self.account.client.attach(&mut headers, &mut form);
+        let endpoint = &self.account.server.token_endpoint;
+        let then = Then::Tokens(Redeeming::refresh(self.account.clone(), &self.tokens));
+        Exchange::post_form(Purpose::Refresh, endpoint, headers, form, then)
+    }
+
+    /// Starts a new authorization at the same server, for all of `scope`: a step-up. A refresh cannot
+    /// widen a grant (RFC 6749 §6).
+    pub fn reauthorize(&self, config: &ClientConfig, scope: ScopeSet) -> Step {
+        // C-SCOPE-5
+        let randomize = Randomize::new(self.account.clone(), config, Some(scope));
+        Step::Randomize(Box::new(randomize))
+    }
+}

@@ -1,0 +1,69 @@
+//! The moves of a flow. A host writes one `match` and needs no other knowledge.
+
+use crate::{ChooseServer, Exchange, FlowError, Randomize, Recall, Record, Session, Visit};
+
+/// What to do next. Each payload owns the whole flow and has one way on, so nothing can be answered
+/// twice, skipped or answered with the wrong thing.
+///
+/// Exhaustive on purpose: a host that compiles handles every move.
+#[derive(Debug)]
+#[must_use = "the flow goes on only when the step is taken"]
+pub enum Step {
+    /// Send this request; follow no redirect.
+    Exchange(Box<Exchange>),
+    /// Look up what is kept about this server.
+    Recall(Box<Recall>),
+    /// Say which authorization server to use.
+    ChooseServer(Box<ChooseServer>),
+    /// Draw random bytes.
+    Randomize(Box<Randomize>),
+    /// Send the user's browser there and wait for it to come back.
+    Visit(Box<Visit>),
+    /// Keep this before it is used.
+    Save(Box<Save>),
+    /// Done.
+    Ready(Box<Session>),
+}
+
+/// Something that has to be kept before it is used (C-TOKEN-6).
+#[derive(Debug)]
+#[must_use = "the flow goes on only when the step is taken"]
+pub struct Save {
+    record: Record,
+    then: AfterSave,
+}
+
+#[derive(Debug)]
+pub(crate) enum AfterSave {
+    /// The registration is kept; now the user is asked.
+    Authorize(Randomize),
+    /// The tokens are kept; now they may be used.
+    Use(Session),
+}
+
+impl Save {
+    pub(crate) fn step(record: Record, then: AfterSave) -> Step {
+        Step::Save(Box::new(Self { record, then }))
+    }
+
+    /// What to keep. It replaces whatever is kept under the same key.
+    #[must_use]
+    pub const fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// The record is kept: goes on.
+    pub fn saved(self) -> Step {
+        match self.then {
+            AfterSave::Authorize(randomize) => Step::Randomize(Box::new(randomize)),
+            AfterSave::Use(session) => Step::Ready(Box::new(session)),
+        }
+    }
+
+    /// The record could not be kept: the flow ends, and what was not kept is not used.
+    #[must_use]
+    pub fn failed(self) -> FlowError {
+        // C-TOKEN-6
+        FlowError::NotSaved
+    }
+}

@@ -1,0 +1,129 @@
+//! The user's own browser, and a listener on loopback for its return (RFC 8252 §7.3).
+
+use std::net::Ipv4Addr;
+
+use client_flow::PendingAuthorization;
+use futures::future::BoxFuture;
+use oauth_types::RedirectUri;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tracing::{debug, warn};
+
+use crate::{Error, UserAgent, VisitFailed};
+
+/// Opens the user's browser and waits on an ephemeral loopback port for it to come back.
+///
+/// The address is handed to the system as one argument, through no shell. The page that ends the login
+/// is the same whatever the callback said.
+#[derive(Debug)]
+pub struct LoopbackBrowser {
+    listener: TcpListener,
+    redirect_uri: RedirectUri,
+    authority: String,
+}
+
+const PATH: &str = "/callback";
+/// Longest request head that is read, in bytes.
+const MAX_HEAD: usize = 16 * 1024;
+
+const FINISHED: &str = "HTTP/1.1 200 OK\r\n\
+    Content-Type: text/html; charset=utf-8\r\n\
+    Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n\
+    Referrer-Policy: no-referrer\r\n\
+    Cache-Control: no-store\r\n\
+    Connection: close\r\n\r\n\
+    <!doctype html><html lang=en><meta charset=utf-8><meta name=color-scheme content='light dark'>\
+    <title>Back to the application</title>\
+    <body style='font:1.1rem system-ui;margin:20vh auto;max-width:30rem;padding:0 1rem'>\
+    <h1>You can close this page</h1><p>The application has received the answer.";
+
+const NOT_FOUND: &str = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+const FORBIDDEN: &str = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+impl LoopbackBrowser {
+    /// Takes an ephemeral port of 127.0.0.1 and keeps it for all logins of this value, so that the
+    /// redirect URI is known before the client registers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Visit`] when no port can be had.
+    pub async fn bind() -> Result<Self, Error> {
+        let no_port = |_| Error::Visit(VisitFailed::NoBrowser);
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(no_port)?;
+        let port = listener.local_addr().map_err(no_port)?.port();
+        let authority = format!("127.0.0.1:{port}");
+        let redirect_uri = RedirectUri::parse(&format!("http://{authority}{PATH}"))
+            .map_err(|_| Error::Visit(VisitFailed::NoBrowser))?;
+        Ok(Self { listener, redirect_uri, authority })
+    }
+
+    /// Answers connections until one is the callback.
+    async fn callback(&self) -> String {
+        loop {
+            let Ok((stream, _)) = self.listener.accept().await else { continue };
+            if let Some(query) = self.answer(stream).await {
+                return query;
+            }
+        }
+    }
+
+    /// Answers one connection; the callback's query when it was the callback.
+    async fn answer(&self, mut stream: TcpStream) -> Option<String> {
+        let head = read_head(&mut stream).await?;
+        let mut headers = [httparse::EMPTY_HEADER; 64];
+        let mut request = httparse::Request::new(&mut headers);
+        request.parse(&head).ok()?;
+        let host = request.headers.iter().find(|header| header.name.eq_ignore_ascii_case("host"));
+        // Another name for this address is a page of somebody else's that rebound its DNS.
+        let (reply, query) = if host.map(|host| host.value) != Some(self.authority.as_bytes()) {
+            warn!("a request to the callback listener names a foreign host");
+            (FORBIDDEN, None)
+        } else {
+            let target = request.path.unwrap_or_default();
+            match target.split_once('?') {
+                Some((PATH, query)) if request.method == Some("GET") => {
+                    (FINISHED, Some(format!("{}?{query}", self.redirect_uri)))
+                }
+                _ => (NOT_FOUND, None),
+            }
+        };
+        if let Err(error) = stream.write_all(reply.as_bytes()).await {
+            debug!(%error, "the browser left before its answer");
+        }
+        let _ = stream.shutdown().await;
+        query
+    }
+}
+
+/// Reads until the empty line; `None` when the head is too long, too slow or cut off.
+async fn read_head(stream: &mut TcpStream) -> Option<Vec<u8>> {
+    let read = async {
+        let mut head = Vec::new();
+        let mut chunk = [0; 2048];
+        loop {
+            let count = stream.read(&mut chunk).await.ok()?;
+            head.extend_from_slice(chunk.get(..count)?);
+            if head.windows(4).any(|end| end == b"\r\n\r\n") {
+                return Some(head);
+            }
+            if count == 0 || head.len() > MAX_HEAD {
+                return None;
+            }
+        }
+    };
+    tokio::time::timeout(core::time::Duration::from_secs(5), read).await.ok()?
+}
+
+impl UserAgent for LoopbackBrowser {
+    fn redirect_uri(&self) -> &RedirectUri {
+        &self.redirect_uri
+    }
+
+    fn visit<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<String, VisitFailed>> {
+        Box::pin(async move {
+            webbrowser::open(url).map_err(|_| VisitFailed::NoBrowser)?;
+            let callback = tokio::time::timeout(PendingAuthorization::LIFETIME, self.callback());
+            callback.await.map_err(|_| VisitFailed::Timeout)
+        })
+    }
+}

@@ -1,0 +1,97 @@
+//! The loop that carries a flow's steps out. It decides nothing.
+
+use core::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use client_flow::{Exchange, Session, Step, TransportFailed};
+use iss_validate::Callback;
+use tracing::{debug, info, warn};
+
+use crate::ambient::{entropy, now};
+use crate::error::failure;
+use crate::{CredentialStore, Error, UserAgent};
+
+/// What a flow may use of its host.
+pub(crate) struct Host<'a> {
+    pub(crate) http: &'a reqwest::Client,
+    pub(crate) agent: &'a dyn UserAgent,
+    pub(crate) store: &'a dyn CredentialStore,
+}
+
+/// Longest time one request of a flow takes.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+impl Host<'_> {
+    /// Carries out step after step until there is a session.
+    pub(crate) async fn drive(&self, mut step: Step) -> Result<Session, Error> {
+        loop {
+            step = match step {
+                Step::Exchange(exchange) => {
+                    let outcome = self.send(&exchange).await;
+                    exchange.resume(outcome, now())?
+                }
+                Step::Recall(recall) => {
+                    let kept = self.store.load(&recall.key()).await.unwrap_or_else(|error| {
+                        warn!(%error, "stored credentials are not available");
+                        None
+                    });
+                    recall.resume(kept, now())?
+                }
+                Step::ChooseServer(choose) => {
+                    let index = self.agent.choose_server(choose.servers());
+                    choose.choose(index)?
+                }
+                Step::Randomize(randomize) => randomize.resume(entropy()?, entropy()?, now()),
+                Step::Visit(visit) => {
+                    info!("sending the user to the authorization server");
+                    let callback = self.agent.visit(visit.url()).await.map_err(Error::Visit)?;
+                    visit.resume(Callback::from_url(&callback), now())?
+                }
+                Step::Save(save) => match self.store.save(save.record()).await {
+                    Ok(()) => save.saved(),
+                    Err(error) => {
+                        warn!(%error, "credentials could not be saved");
+                        return Err(save.failed().into());
+                    }
+                },
+                Step::Ready(session) => {
+                    let scope = session.tokens().granted.as_ref().map(tracing::field::display);
+                    info!(issuer = %session.account().server.issuer, scope, "authorized");
+                    return Ok(*session);
+                }
+            };
+        }
+    }
+
+    async fn send(&self, exchange: &Exchange) -> Result<http::Response<Bytes>, TransportFailed> {
+        let purpose = exchange.purpose();
+        let (parts, body) = exchange.request().clone().into_parts();
+        let request = http::Request::from_parts(parts, reqwest::Body::from(body));
+        let mut request = reqwest::Request::try_from(request).map_err(|error| failure(&error))?;
+        *request.timeout_mut() = Some(TIMEOUT);
+        let response = match self.http.execute(request).await {
+            Ok(response) => response,
+            Err(error) => {
+                warn!(%purpose, failure = %failure(&error), "no answer");
+                return Err(failure(&error));
+            }
+        };
+        debug!(%purpose, status = response.status().as_u16(), "answered");
+        read(response).await
+    }
+}
+
+/// Reads a body up to the limit of a flow's exchanges.
+async fn read(mut response: reqwest::Response) -> Result<http::Response<Bytes>, TransportFailed> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error))? {
+        if chunk.len() > Exchange::MAX_BODY - body.len() {
+            return Err(TransportFailed::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let mut plain = http::Response::new(body.freeze());
+    *plain.status_mut() = response.status();
+    *plain.headers_mut() = core::mem::take(response.headers_mut());
+    Ok(plain)
+}

@@ -1,0 +1,91 @@
+//! Why a request was not made, or not answered.
+
+use core::fmt;
+
+use client_flow::{FlowError, TransportFailed};
+use scope_stepup::InsufficientScope;
+
+use crate::VisitFailed;
+
+/// Why [`AuthorizedClient::execute`](crate::AuthorizedClient::execute) gave no response. It holds no
+/// secret and no unvalidated text.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The request brought no response.
+    Transport(TransportFailed),
+    /// A login, refresh or step-up ended without tokens.
+    Flow(FlowError),
+    /// The browser did not come back.
+    Visit(VisitFailed),
+    /// The operation needs more scope, and it is not to be had.
+    InsufficientScope(Box<InsufficientScope>),
+    /// The server refuses the tokens it was just given.
+    Unauthorized,
+    /// The request is for another origin than the server that the tokens are for.
+    ForeignOrigin,
+    /// The body is a stream, which cannot be sent again after a login.
+    BodyNotReplayable,
+    /// The system's random source failed.
+    NoEntropy,
+    /// The HTTP client could not be built.
+    HttpClient,
+    /// The runtime ended while a login was under way.
+    Stopped,
+}
+
+impl Error {
+    /// Classifies a failure of the HTTP library, whose own error may quote a URL.
+    pub(crate) fn of_http(error: &reqwest::Error) -> Self {
+        Self::Transport(failure(error))
+    }
+}
+
+pub(crate) fn failure(error: &reqwest::Error) -> TransportFailed {
+    if error.is_timeout() {
+        TransportFailed::Timeout
+    } else if error.is_connect() {
+        TransportFailed::Connect
+    } else {
+        TransportFailed::Interrupted
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Transport(failure) => write!(f, "the MCP server gave no answer: {failure}"),
+            Self::Flow(error) => error.fmt(f),
+            Self::Visit(error) => error.fmt(f),
+            Self::InsufficientScope(error) => error.fmt(f),
+            Self::Unauthorized => f.write_str("the server refuses the token it was just given"),
+            Self::ForeignOrigin => {
+                f.write_str("the request is for another origin than the tokens are for")
+            }
+            Self::BodyNotReplayable => {
+                f.write_str("the request body is a stream and cannot be sent again after a login")
+            }
+            Self::NoEntropy => f.write_str("the system's random source failed"),
+            Self::HttpClient => f.write_str("the HTTP client could not be built"),
+            Self::Stopped => f.write_str("the runtime stopped during a login"),
+        }
+    }
+}
+
+impl core::error::Error for Error {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Transport(failure) => Some(failure),
+            Self::Flow(error) => Some(error),
+            Self::Visit(error) => Some(error),
+            Self::InsufficientScope(error) => Some(&**error),
+            _ => None,
+        }
+    }
+}
+
+impl From<FlowError> for Error {
+    fn from(error: FlowError) -> Self {
+        Self::Flow(error)
+    }
+}

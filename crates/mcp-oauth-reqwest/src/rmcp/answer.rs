@@ -1,0 +1,140 @@
+//! What the server's answers mean to rmcp.
+
+use http::StatusCode;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::Response;
+use rmcp::model::{
+    ClientJsonRpcMessage, ClientRequest, ErrorData, JsonRpcMessage, ServerJsonRpcMessage,
+};
+use rmcp::transport::common::http_header::HEADER_SESSION_ID;
+use rmcp::transport::streamable_http_client::{
+    HttpStatusError, StreamableHttpError, StreamableHttpPostResponse as Reply,
+};
+
+use super::sse;
+use crate::Error;
+
+/// rmcp's error around ours.
+pub(crate) type Failure = StreamableHttpError<Error>;
+
+pub(crate) const JSON: &str = "application/json";
+pub(crate) const EVENT_STREAM: &str = "text/event-stream";
+/// Body limits, the same as of rmcp's own clients.
+const MAX_JSON: usize = 16 * 1024 * 1024;
+const MAX_ERROR_BODY: usize = 64 * 1024;
+
+/// Reads the answer to a POST of `message`.
+pub(crate) async fn to_post(
+    response: Response,
+    message: &ClientJsonRpcMessage,
+    in_session: bool,
+    max_event: usize,
+) -> Result<Reply, Failure> {
+    match response.status() {
+        StatusCode::ACCEPTED | StatusCode::NO_CONTENT => return Ok(Reply::Accepted),
+        StatusCode::NOT_FOUND if in_session => return Err(Failure::SessionExpired),
+        status if !status.is_success() => return refusal(response, message, in_session).await,
+        _ => {}
+    }
+    // Some servers answer 200 where the message calls for 202.
+    let wants_answer = matches!(message, JsonRpcMessage::Request(_));
+    if !wants_answer && response.content_length() == Some(0) {
+        return Ok(Reply::Accepted);
+    }
+    let session = session_id(&response);
+    match media_type(&response).as_deref() {
+        Some(EVENT_STREAM) => Ok(Reply::Sse(sse::events(response, max_event), session)),
+        Some(JSON) => {
+            let body = read(response, MAX_JSON).await?;
+            match serde_json::from_slice(&body) {
+                Ok(message) => Ok(Reply::Json(message, session)),
+                Err(_) if !wants_answer => Ok(Reply::Accepted),
+                Err(error) => Err(unexpected(&format!("no JSON-RPC message ({error})"), &body)),
+            }
+        }
+        other => Err(Failure::UnexpectedContentType(other.map(str::to_owned))),
+    }
+}
+
+/// Reads the answer to a POST that is neither success nor an expired session.
+async fn refusal(
+    response: Response,
+    message: &ClientJsonRpcMessage,
+    in_session: bool,
+) -> Result<Reply, Failure> {
+    let status = response.status();
+    let is_json = media_type(&response).as_deref() == Some(JSON);
+    let bare = status_error(&response);
+    if status == StatusCode::TOO_MANY_REQUESTS || (status.is_server_error() && !is_json) {
+        return Err(bare);
+    }
+    let session = session_id(&response);
+    let body = match read(response, MAX_ERROR_BODY).await {
+        Ok(body) => body,
+        Err(_) if status.is_server_error() => return Err(bare),
+        Err(error) => return Err(error),
+    };
+    let error = match serde_json::from_slice::<ServerJsonRpcMessage>(&body) {
+        Ok(JsonRpcMessage::Error(error)) => Some(error),
+        _ => None,
+    };
+    // Authorization is no matter of JSON-RPC, whatever the body claims.
+    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+        return Err(unexpected(&format!("HTTP {status}"), &body));
+    }
+    // An older server's, or a proxy's, "what is server/discover?". rmcp falls
+    // back to `initialize` if the error carries the id of its request.
+    if let JsonRpcMessage::Request(request) = message
+        && matches!(request.request, ClientRequest::DiscoverRequest(_))
+        && status.is_client_error()
+        && !in_session
+    {
+        let error = error.map_or_else(
+            || ErrorData::invalid_request(format!("server/discover: HTTP {status}"), None),
+            |error| error.error,
+        );
+        let message = ServerJsonRpcMessage::error(error, Some(request.id.clone()));
+        return Ok(Reply::Json(message, None));
+    }
+    match error {
+        Some(error) if is_json => Ok(Reply::Json(JsonRpcMessage::Error(error), session)),
+        _ if status.is_server_error() => Err(bare),
+        _ => Err(unexpected(&format!("HTTP {status}"), &body)),
+    }
+}
+
+/// The failure for a status whose body nobody reads.
+pub(crate) fn status_error(response: &Response) -> Failure {
+    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    HttpStatusError::new(response.status().as_u16(), retry_after.map(str::to_owned)).into()
+}
+
+/// The media type in lower case, without parameters.
+pub(crate) fn media_type(response: &Response) -> Option<String> {
+    let value = response.headers().get(CONTENT_TYPE)?.to_str().ok()?;
+    Some(value.split(';').next()?.trim().to_ascii_lowercase())
+}
+
+fn session_id(response: &Response) -> Option<String> {
+    Some(response.headers().get(HEADER_SESSION_ID)?.to_str().ok()?.to_owned())
+}
+
+/// A failure that quotes the start of `body` without its control characters.
+fn unexpected(what: &str, body: &[u8]) -> Failure {
+    let start: String = String::from_utf8_lossy(body).chars().take(256).collect();
+    Failure::UnexpectedServerResponse(format!("{what}: {}", start.escape_debug()).into())
+}
+
+/// Reads a body of at most `limit` bytes.
+async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, Failure> {
+    let mut body = Vec::new();
+    while let Some(chunk) =
+        response.chunk().await.map_err(|error| Failure::Client(Error::of_http(&error)))?
+    {
+        if chunk.len() > limit.saturating_sub(body.len()) {
+            return Err(Failure::ResponseBodyTooLarge { max_size: limit });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}

@@ -1,0 +1,46 @@
+//! The user's side of a login.
+
+use core::fmt;
+
+use futures::future::BoxFuture;
+use oauth_types::{Issuer, RedirectUri};
+
+/// Why a browser did not come back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum VisitFailed {
+    /// No browser could be opened.
+    NoBrowser,
+    /// The user closed it, or said no to the host.
+    Declined,
+    /// It did not come back in time.
+    Timeout,
+}
+
+impl fmt::Display for VisitFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoBrowser => "no browser could be opened for the login",
+            Self::Declined => "the login was cancelled",
+            Self::Timeout => "the login was not finished in time",
+        })
+    }
+}
+
+impl core::error::Error for VisitFailed {}
+
+/// Whoever can send a user through a browser and catch where it comes back to.
+pub trait UserAgent: Send + Sync + 'static {
+    /// Where the browser comes back to.
+    fn redirect_uri(&self) -> &RedirectUri;
+
+    /// Sends the user to `url` and answers with the URL, or its query, that the browser came back with.
+    /// Nobody has validated it: hand it on as it is.
+    fn visit<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<String, VisitFailed>>;
+
+    /// Which of several authorization servers to use, by its place in the list. By default the first.
+    fn choose_server(&self, servers: &[Issuer]) -> usize {
+        let _ = servers;
+        0
+    }
+}
