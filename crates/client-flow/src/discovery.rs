@@ -18,8 +18,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use oauth_types::{
     AuthorizationServerMetadata, BearerChallenge, EndpointUrl, Issuer, ProtectedResourceMetadata,
-    ResourceUri, ScopeSet, authorization_server_urls, protected_resource_root_url,
-    protected_resource_url,
+    ResourceUri, ScopeSet, authorization_server_urls, protected_resource_urls,
 };
 
 use crate::exchange::Then;
@@ -41,17 +40,12 @@ pub fn login(
     held: Option<ScopeSet>,
 ) -> Result<Step, FlowError> {
     let target = ResourceUri::canonical(server_url).map_err(FlowError::ServerUrl)?;
-    let mut candidates = Vec::new();
     // C-DISC-1. Only on the server's own origin: elsewhere its word proves nothing (RFC 9728 §7.3).
-    let named = challenge.and_then(|challenge| challenge.resource_metadata.as_ref());
-    candidates.extend(named.filter(|url| url.origin() == target.origin()).cloned());
+    let named = challenge
+        .and_then(|challenge| challenge.resource_metadata.as_ref())
+        .filter(|url| url.origin() == target.origin());
     // C-DISC-2
-    for url in [protected_resource_url(&target), protected_resource_root_url(&target)] {
-        let url = url.map_err(FlowError::ServerUrl)?;
-        if !candidates.contains(&url) {
-            candidates.push(url);
-        }
-    }
+    let candidates = protected_resource_urls(&target, named).map_err(FlowError::ServerUrl)?;
     let challenged = challenge.and_then(|challenge| challenge.scope.clone());
     let goal = Goal { config, target, challenged, held };
     FindResource::next(goal, candidates.into_iter())

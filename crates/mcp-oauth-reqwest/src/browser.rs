@@ -127,3 +127,71 @@ impl UserAgent for LoopbackBrowser {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sends raw requests one after the other; the answers, and the callback that was accepted.
+    async fn visit(
+        browser: &LoopbackBrowser,
+        requests: &[String],
+    ) -> (Vec<String>, Option<String>) {
+        let client = async {
+            let mut answers = Vec::new();
+            for request in requests {
+                let mut stream = TcpStream::connect(&browser.authority).await.unwrap();
+                stream.write_all(request.as_bytes()).await.unwrap();
+                let mut answer = String::new();
+                let _ = stream.read_to_string(&mut answer).await;
+                answers.push(answer);
+            }
+            answers
+        };
+        let server = tokio::time::timeout(core::time::Duration::from_secs(2), browser.callback());
+        let (answers, callback) = tokio::join!(client, server);
+        (answers, callback.ok())
+    }
+
+    fn get(target: &str, host: &str) -> String {
+        format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n")
+    }
+
+    #[tokio::test]
+    async fn sec_025_only_the_callback_ends_the_wait() {
+        let browser = LoopbackBrowser::bind().await.unwrap();
+        assert!(browser.redirect_uri.as_str().starts_with("http://127.0.0.1:"));
+        let host = browser.authority.clone();
+        let requests = [
+            get("/favicon.ico", &host),
+            get("/callback", &host),
+            format!("POST /callback?code=x HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+            "garbage\r\n\r\n".to_owned(),
+            get("/callback?code=c&state=s", &host),
+        ];
+        let (answers, callback) = visit(&browser, &requests).await;
+        assert!(answers[..3].iter().all(|answer| answer.starts_with("HTTP/1.1 404")));
+        assert!(answers[4].starts_with("HTTP/1.1 200"));
+        assert_eq!(callback, Some(format!("http://{host}/callback?code=c&state=s")));
+    }
+
+    #[tokio::test]
+    async fn sec_024_a_request_for_another_host_changes_nothing() {
+        let browser = LoopbackBrowser::bind().await.unwrap();
+        let target = "/callback?code=x";
+        let requests = [get(target, "evil.example"), format!("GET {target} HTTP/1.1\r\n\r\n")];
+        let (answers, callback) = visit(&browser, &requests).await;
+        assert!(answers.iter().all(|answer| answer.starts_with("HTTP/1.1 403")));
+        assert_eq!(callback, None);
+    }
+
+    #[tokio::test]
+    async fn sec_026_the_page_reflects_nothing() {
+        let browser = LoopbackBrowser::bind().await.unwrap();
+        let target = "/callback?error=x&error_description=%3Cscript%3Ecanary";
+        let (answers, callback) = visit(&browser, &[get(target, &browser.authority)]).await;
+        assert!(!answers[0].contains("canary") && answers[0].contains("default-src 'none'"));
+        assert!(answers[0].contains("Referrer-Policy: no-referrer"));
+        assert!(callback.is_some());
+    }
+}

@@ -40,4 +40,5 @@ pub use time::{Entropy, UnixTime};
 pub use uri::{EndpointUrl, InvalidUri, Issuer, Origin, RedirectUri, ResourceUri};
 pub use well_known::{
     authorization_server_urls, protected_resource_root_url, protected_resource_url,
+    protected_resource_urls,
 };

@@ -47,6 +47,26 @@ pub fn protected_resource_root_url(resource: &ResourceUri) -> Result<EndpointUrl
     EndpointUrl::parse(&format!("{origin}/.well-known/oauth-protected-resource"))
 }
 
+/// The URLs at which a client looks for a protected resource's metadata, in the order to try them: the one
+/// that a challenge named, the path's, the root's (MCP discovery; RFC 9728 §3.1, §5.1).
+///
+/// # Errors
+///
+/// As [`protected_resource_url`].
+pub fn protected_resource_urls(
+    resource: &ResourceUri,
+    challenged: Option<&EndpointUrl>,
+) -> Result<Vec<EndpointUrl>, InvalidUri> {
+    // C-DISC-1, C-DISC-2
+    let mut urls: Vec<EndpointUrl> = challenged.into_iter().cloned().collect();
+    for url in [protected_resource_url(resource)?, protected_resource_root_url(resource)?] {
+        if !urls.contains(&url) {
+            urls.push(url);
+        }
+    }
+    Ok(urls)
+}
+
 /// Scheme and authority, path, and query with its question mark.
 fn split(url: &str) -> Result<(&str, &str, &str), InvalidUri> {
     let (uri, authority) = web_parts(url)?;

@@ -1,5 +1,7 @@
 //! The issuer identifier of an authorization server (RFC 8414 §2, RFC 9207 §2).
 
+use fluent_uri::Iri;
+
 use crate::uri::{InvalidUri, text_identifier, web_parts};
 
 /// An authorization server's identifier: https (http on a loopback host, for development), without
@@ -24,13 +26,18 @@ text_identifier!(Issuer);
 impl Issuer {
     /// Reads an issuer identifier.
     ///
+    /// Letters beyond ASCII are tolerated (RFC 3987), because an issuer is compared and never resolved; a
+    /// URL made from such an issuer is refused.
+    ///
     /// # Errors
     ///
     /// [`InvalidUri`] names the rule broken. An empty path segment is refused too, because a
     /// well-known URL made from it could name another host.
     pub fn parse(text: &str) -> Result<Self, InvalidUri> {
         // A-META-5
-        let (uri, _) = web_parts(text)?;
+        let ascii: String = text.chars().map(|c| if c.is_ascii() { c } else { 'x' }).collect();
+        Iri::parse(text).map_err(|_| InvalidUri::Syntax)?;
+        let (uri, _) = web_parts(&ascii)?;
         if uri.has_query() {
             return Err(InvalidUri::Query);
         }

@@ -1,0 +1,107 @@
+//! `cargo xtask deps`: arrows point down only, and a core builds nothing that is not written down.
+
+mod closure;
+
+use cargo_metadata::DependencyKind;
+
+use crate::workspace::{Error, Workspace, none_of};
+
+/// The house of `crates/ARCHITECTURE.md`, from the vocabulary up to the adapters.
+const LAYERS: &[&[&str]] = &[
+    &["oauth-types"],
+    &["client-auth", "iss-validate", "scope-stepup"],
+    &["client-flow", "authorization-server", "resource-server"],
+    &["mcp-oauth-reqwest", "mcp-oauth-axum", "mcp-oauth-sqlite", "mcp-oauth-postgres"],
+];
+
+/// The first layer that may know a runtime; all below it are cores.
+const ADAPTERS: usize = 3;
+
+pub(crate) fn run(workspace: &Workspace, bless: bool) -> Result<(), Error> {
+    none_of(&arrows(workspace))?;
+    let cores: Vec<&str> = (LAYERS.iter().take(ADAPTERS).copied().flatten().copied())
+        .filter(|core| workspace.crates().any(|package| package.name == *core))
+        .collect();
+    closure::check(&workspace.sh, &cores, bless)?;
+    println!(
+        "deps: {} crates in {} layers, arrows point down; {} cores build what is listed",
+        workspace.crates().count(),
+        LAYERS.len(),
+        cores.len()
+    );
+    Ok(())
+}
+
+fn arrows(workspace: &Workspace) -> Vec<String> {
+    let mut findings = Vec::new();
+    for package in workspace.crates() {
+        let from = package.name.as_str();
+        if layer(from).is_none() {
+            findings.push(format!("{from} has no layer in xtask/src/deps.rs"));
+            continue;
+        }
+        let inside = package.dependencies.iter().filter(|it| it.path.is_some());
+        findings.extend(inside.filter_map(|it| forbidden(from, &it.name, it.kind)));
+    }
+    findings
+}
+
+/// Why `from` may not use `to`, if it may not. Adapters meet each other in tests, cores do not.
+fn forbidden(from: &str, to: &str, kind: DependencyKind) -> Option<String> {
+    let (Some(above), Some(below)) = (layer(from), layer(to)) else {
+        return Some(format!("{from} uses {to}, which has no layer"));
+    };
+    let in_tests = kind == DependencyKind::Development;
+    if below < above || (in_tests && above >= ADAPTERS) {
+        return None;
+    }
+    let how = if in_tests { "tests with" } else { "uses" };
+    Some(format!("{from} (layer {above}) {how} {to} (layer {below}): arrows point down"))
+}
+
+fn layer(name: &str) -> Option<usize> {
+    LAYERS.iter().position(|layer| layer.contains(&name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NORMAL: DependencyKind = DependencyKind::Normal;
+    const DEV: DependencyKind = DependencyKind::Development;
+
+    #[test]
+    fn arrows_point_down() {
+        assert_eq!(forbidden("client-auth", "oauth-types", NORMAL), None);
+        assert_eq!(forbidden("client-flow", "iss-validate", NORMAL), None);
+        assert_eq!(forbidden("mcp-oauth-axum", "oauth-types", NORMAL), None);
+    }
+
+    #[test]
+    fn up_and_sideways_are_refused() {
+        for (from, to) in [
+            ("oauth-types", "client-auth"),
+            ("client-auth", "scope-stepup"),
+            ("resource-server", "authorization-server"),
+            ("mcp-oauth-sqlite", "mcp-oauth-axum"),
+        ] {
+            for kind in [NORMAL, DependencyKind::Build] {
+                assert!(forbidden(from, to, kind).is_some(), "{from} -> {to}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_adapters_meet_each_other_in_tests() {
+        assert!(forbidden("client-auth", "iss-validate", DEV).is_some());
+        assert!(forbidden("client-flow", "mcp-oauth-reqwest", DEV).is_some());
+        assert_eq!(forbidden("client-flow", "client-auth", DEV), None);
+        assert_eq!(forbidden("mcp-oauth-reqwest", "mcp-oauth-axum", DEV), None);
+    }
+
+    #[test]
+    fn a_crate_outside_the_house_is_refused() {
+        assert!(forbidden("client-auth", "xtask", NORMAL).is_some());
+        assert!(forbidden("mcp-oauth-axum", "mcp-oauth-tests", DEV).is_some());
+    }
+}

@@ -1,0 +1,85 @@
+//! The workspace's own commands: what CI runs is what a developer runs before a commit.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "talking to the terminal is this program's job"
+)]
+
+mod ci;
+mod deps;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::workspace::{Error, Workspace};
+
+/// The workspace's own commands
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything that needs a Rust toolchain and nothing else
+    ///
+    /// Formatting, Clippy package by package, tests, documentation, `deps`, `tidy`, and the
+    /// example's self-check. Run it before every commit.
+    Test,
+    /// `test`, then all that needs more than a Rust toolchain
+    ///
+    /// A tool that is missing fails the run; nothing is skipped in silence.
+    Ci {
+        /// Leave `test` out, because it has just passed
+        #[arg(long)]
+        after_test: bool,
+    },
+    /// The arrows between the crates, and what each core builds
+    ///
+    /// A crate may use only crates of lower layers. What a core pulls in is compared with
+    /// xtask/closures.txt, and crates that know a runtime, a socket, a clock or a random source are
+    /// refused in layers 0 to 2.
+    Deps {
+        /// Rewrite xtask/closures.txt; refused crates stay refused
+        #[arg(long)]
+        bless: bool,
+    },
+    /// File length, module heads, and the requirement and attack IDs
+    ///
+    /// An ID that is not yet proved must stand in tests/requirements-open.tsv or
+    /// tests/attacks-open.tsv with the reason; one that is proved must not.
+    Tidy {
+        /// Take rows that are now proved out of the open lists; rows are only ever added by hand
+        #[arg(long)]
+        bless: bool,
+        /// Name each open ID, what it has, and why it is open
+        #[arg(long, short)]
+        verbose: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(&Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &Command) -> Result<(), Error> {
+    let workspace = Workspace::load()?;
+    match *command {
+        Command::Test => test::run(&workspace),
+        Command::Ci { after_test } => ci::run(&workspace, after_test),
+        Command::Deps { bless } => deps::run(&workspace, bless),
+        Command::Tidy { bless, verbose } => tidy::run(&workspace, bless, verbose),
+    }
+}

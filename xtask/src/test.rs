@@ -1,0 +1,79 @@
+//! `cargo xtask test`: everything that needs a Rust toolchain and nothing else.
+
+use xshell::cmd;
+
+use crate::workspace::{Error, Step, Workspace, announce, run_steps};
+use crate::{deps, tidy};
+
+const STEPS: &[Step] = &[
+    ("fmt", fmt),
+    ("clippy", clippy),
+    ("tests and doc tests", tests),
+    ("docs", docs),
+    ("deps", |workspace| deps::run(workspace, false)),
+    ("tidy", |workspace| tidy::run(workspace, false, false)),
+    ("self-check of examples/scoped-tools", example),
+];
+
+pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
+    run_steps(workspace, STEPS)
+}
+
+fn fmt(workspace: &Workspace) -> Result<(), Error> {
+    let sh = &workspace.sh;
+    cmd!(sh, "cargo fmt --all --check").quiet().run()?;
+    Ok(())
+}
+
+/// One package at a time, so that a feature which another package switches on hides nothing.
+fn clippy(workspace: &Workspace) -> Result<(), Error> {
+    let sh = &workspace.sh;
+    for package in &workspace.packages {
+        let name = package.name.as_str();
+        announce(&format!("clippy {name}"));
+        cmd!(sh, "cargo clippy --locked -p {name} --all-targets --all-features -- -D warnings")
+            .quiet()
+            .run()?;
+    }
+    for package in workspace.crates().filter(|it| !it.features.is_empty()) {
+        let name = package.name.as_str();
+        announce(&format!("clippy {name} without features"));
+        cmd!(sh, "cargo clippy --locked -p {name} --lib --no-default-features -- -D warnings")
+            .quiet()
+            .run()?;
+    }
+    Ok(())
+}
+
+fn tests(workspace: &Workspace) -> Result<(), Error> {
+    let sh = &workspace.sh;
+    cmd!(sh, "cargo test --locked --workspace --all-features").quiet().run()?;
+    Ok(())
+}
+
+fn docs(workspace: &Workspace) -> Result<(), Error> {
+    let sh = &workspace.sh;
+    cmd!(sh, "cargo doc --locked --workspace --no-deps --all-features --document-private-items")
+        .env("RUSTDOCFLAGS", "-Dwarnings")
+        .quiet()
+        .run()?;
+    Ok(())
+}
+
+/// The main job over real HTTP, and the attack that it must survive.
+fn example(workspace: &Workspace) -> Result<(), Error> {
+    const FORMS: &[&[&str]] = &[&[], &["attack", "mix-up"]];
+    let sh = &workspace.sh;
+    for &args in FORMS {
+        let command = cmd!(sh, "cargo run --locked --quiet -p scoped-tools -- {args...}");
+        let line = command.to_string();
+        announce(&line);
+        let output = command.quiet().ignore_status().output()?;
+        if !output.status.success() {
+            print!("{}", String::from_utf8_lossy(&output.stdout));
+            print!("{}", String::from_utf8_lossy(&output.stderr));
+            return Err(format!("`{line}` ended with {}", output.status).into());
+        }
+    }
+    Ok(())
+}

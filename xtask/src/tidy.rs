@@ -1,0 +1,42 @@
+//! `cargo xtask tidy`: what the compiler does not check but a reader relies on.
+
+mod ids;
+mod ledger;
+mod source;
+mod style;
+
+use crate::tidy::ids::{Catalogue, Rule};
+use crate::tidy::source::Source;
+use crate::workspace::{Error, Workspace, none_of};
+
+/// Where our Rust lives.
+const HOMES: &[&str] = &["crates", "examples", "tests", "xtask"];
+
+const REQUIREMENTS: Rule = Rule {
+    title: "requirements",
+    table: "tests/requirements.tsv",
+    open: "tests/requirements-open.tsv",
+    read: ids::requirements,
+    needs_mark: true,
+};
+
+const ATTACKS: Rule = Rule {
+    title: "attacks",
+    table: "tests/attacks.md",
+    open: "tests/attacks-open.tsv",
+    read: ids::attacks,
+    needs_mark: false,
+};
+
+pub(crate) fn run(workspace: &Workspace, bless: bool, verbose: bool) -> Result<(), Error> {
+    let sources = source::collect(workspace, HOMES)?;
+    let mut findings: Vec<String> = sources.iter().flat_map(style::findings).collect();
+    // The samples in our own unit tests prove nothing.
+    let proving: Vec<&Source> = sources.iter().filter(|it| !it.is_in("xtask")).collect();
+    for rule in [REQUIREMENTS, ATTACKS] {
+        let catalogue = Catalogue::new(rule.read, &workspace.sh.read_file(rule.table)?)?;
+        let proofs = catalogue.proofs(&proving, &mut findings);
+        findings.extend(ledger::settle(&workspace.sh, &rule, &proofs, bless, verbose)?);
+    }
+    none_of(&findings)
+}

@@ -1,0 +1,263 @@
+//! Requirement and attack IDs: where they are defined, and what in the tree proves them.
+//!
+//! `C-ISS-5` is proved by a test with `c_iss_5` in its name and a comment with `C-ISS-5` at the code
+//! that enforces it. Row 28 of the attack catalogue is `SEC-028` here, proved by a test with
+//! `sec_028` in its name. A name may carry several IDs.
+
+use std::collections::BTreeSet;
+
+use crate::tidy::source::{Source, code, comment};
+use crate::workspace::Error;
+
+/// How one kind of ID is kept.
+pub(super) struct Rule {
+    pub(super) title: &'static str,
+    /// The file that defines the IDs.
+    pub(super) table: &'static str,
+    /// The file that names those not yet proved.
+    pub(super) open: &'static str,
+    /// Takes the IDs out of the table.
+    pub(super) read: fn(&str) -> Vec<String>,
+    /// Whether the enforcing code must name the ID too.
+    pub(super) needs_mark: bool,
+}
+
+/// What was found for one ID.
+pub(super) struct Proof {
+    pub(super) id: String,
+    pub(super) test: bool,
+    pub(super) mark: bool,
+}
+
+/// All IDs of one kind, in the order of their table.
+pub(super) struct Catalogue {
+    ids: Vec<String>,
+}
+
+impl Catalogue {
+    pub(super) fn new(read: fn(&str) -> Vec<String>, table: &str) -> Result<Self, Error> {
+        let ids = read(table);
+        let distinct: BTreeSet<&String> = ids.iter().collect();
+        if ids.is_empty() || distinct.len() != ids.len() {
+            return Err("a catalogue is empty or holds an ID twice".into());
+        }
+        Ok(Self { ids })
+    }
+
+    /// One proof for each ID; a test or a mark that names an unknown ID is a finding.
+    pub(super) fn proofs(&self, sources: &[&Source], findings: &mut Vec<String>) -> Vec<Proof> {
+        let (mut tests, mut marks) = (BTreeSet::new(), BTreeSet::new());
+        for source in sources {
+            for name in test_names(source.tests()) {
+                tests.extend(self.in_name(name).into_iter().map(|id| (id, &source.path)));
+            }
+            for line in source.body().filter(|_| source.is_library_code()) {
+                let ids = self.in_comment(comment(line)).into_iter();
+                marks.extend(ids.map(|id| (id, &source.path)));
+            }
+        }
+        for (id, path) in tests.iter().chain(&marks) {
+            if !self.ids.contains(id) {
+                findings.push(format!("{path}: no catalogue knows {id}"));
+            }
+        }
+        let proof = |id: &String| Proof {
+            id: id.clone(),
+            test: tests.iter().any(|(it, _)| it == id),
+            mark: marks.iter().any(|(it, _)| it == id),
+        };
+        self.ids.iter().map(proof).collect()
+    }
+
+    /// `c_iss_5_c_iss_6_a_foreign_issuer` names `C-ISS-5` and `C-ISS-6`.
+    fn in_name(&self, name: &str) -> Vec<String> {
+        let words: Vec<&str> = name.split('_').collect();
+        let mut found = Vec::new();
+        for family in self.families() {
+            let family = family.to_lowercase();
+            let family: Vec<&str> = family.split('-').collect();
+            for window in words.windows(family.len() + 1) {
+                if let Some((number, before)) = window.split_last()
+                    && before == family
+                    && is_number(number)
+                {
+                    found.push(window.join("-").to_uppercase());
+                }
+            }
+        }
+        found
+    }
+
+    /// Every word shaped like one of our IDs, known or not.
+    fn in_comment(&self, comment: &str) -> Vec<String> {
+        let words = comment.split(|it: char| !it.is_ascii_alphanumeric() && it != '-');
+        words
+            .filter(|word| {
+                word.rsplit_once('-').is_some_and(|(family, number)| {
+                    is_number(number) && self.families().iter().any(|it| is_alike(it, family))
+                })
+            })
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// `C-ISS` of `C-ISS-5`, `SEC` of `SEC-028`.
+    fn families(&self) -> BTreeSet<&str> {
+        let families = self.ids.iter().filter_map(|id| id.rsplit_once('-'));
+        families.map(|(family, _)| family).collect()
+    }
+}
+
+/// The first column of a table with a header row.
+pub(super) fn requirements(table: &str) -> Vec<String> {
+    let rows = table.lines().skip(1);
+    rows.filter_map(|row| row.split('\t').next())
+        .filter(|id| !id.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The rows `| 28 | AS | … |` of Markdown tables.
+pub(super) fn attacks(table: &str) -> Vec<String> {
+    let numbers = table.lines().filter_map(|line| {
+        let (number, _) = line.strip_prefix('|')?.split_once('|')?;
+        number.trim().parse::<u16>().ok()
+    });
+    numbers.map(|number| format!("SEC-{number:03}")).collect()
+}
+
+/// The test functions in these lines that are not ignored.
+fn test_names<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut names = Vec::new();
+    let (mut is_test, mut is_ignored, mut in_attribute) = (false, false, false);
+    for line in lines {
+        let mut code = code(line).trim();
+        if in_attribute {
+            in_attribute = !code.ends_with(']');
+            continue;
+        }
+        while let Some(attribute) = code.strip_prefix("#[") {
+            let (attribute, rest) = attribute.split_once(']').unwrap_or_else(|| {
+                in_attribute = true;
+                (attribute, "")
+            });
+            let path = attribute.split(['(', ' ']).next().unwrap_or_default();
+            is_test |= path.ends_with("test");
+            is_ignored |= path == "ignore";
+            code = rest.trim_start();
+        }
+        if code.is_empty() {
+            continue;
+        }
+        if is_test && !is_ignored {
+            names.extend(function_name(code));
+        }
+        (is_test, is_ignored) = (false, false);
+    }
+    names
+}
+
+fn function_name(code: &str) -> Option<&str> {
+    let (before, after) = code.split_once("fn ")?;
+    let name = after.split(|it: char| !it.is_alphanumeric() && it != '_').next()?;
+    (before.is_empty() || before.ends_with(' ')).then_some(name)
+}
+
+/// Whether `family` could be meant as one: the role of `known`, and as many words in capitals.
+fn is_alike(known: &str, family: &str) -> bool {
+    known.split('-').next() == family.split('-').next()
+        && known.split('-').count() == family.split('-').count()
+        && family.chars().all(|it| it.is_ascii_uppercase() || it == '-')
+}
+
+fn is_number(word: &str) -> bool {
+    !word.is_empty() && word.bytes().all(|it| it.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn catalogue() -> Catalogue {
+        let table = "id\tlevel\nC-ISS-1\tMUST\nC-ISS-10\tMUST\nA-TOKEN-1\tMUST\n";
+        Catalogue::new(requirements, table).unwrap()
+    }
+
+    #[test]
+    fn an_id_in_a_name_is_whole_words() {
+        let catalogue = catalogue();
+        assert_eq!(catalogue.in_name("c_iss_1_foreign_issuer"), ["C-ISS-1"]);
+        assert_eq!(catalogue.in_name("c_iss_10_foreign_issuer"), ["C-ISS-10"]);
+        assert_eq!(catalogue.in_name("refused_by_c_iss_1"), ["C-ISS-1"]);
+        for name in ["c_iss_1st", "basic_iss_1", "c_iss", "iss_1", "c_iss_x_1"] {
+            assert!(catalogue.in_name(name).is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_may_carry_several_ids() {
+        let mut ids = catalogue().in_name("c_iss_1_c_iss_10_a_token_1_together");
+        ids.sort();
+        assert_eq!(ids, ["A-TOKEN-1", "C-ISS-1", "C-ISS-10"]);
+
+        let attacks = Catalogue::new(attacks, "| # | T |\n|---|---|\n| 28 | AS | x |\n").unwrap();
+        assert_eq!(attacks.in_name("sec_028_sec_171_race"), ["SEC-028", "SEC-171"]);
+    }
+
+    #[test]
+    fn a_mark_is_a_whole_word_of_a_comment() {
+        let catalogue = catalogue();
+        assert_eq!(
+            catalogue.in_comment("// C-ISS-10, A-TOKEN-1: the issuer (C-NEW-7)."),
+            ["C-ISS-10", "A-TOKEN-1", "C-NEW-7"]
+        );
+        assert!(catalogue.in_comment("// SHA-256, RFC-6749, C-ISS-1a, X-ISS-1").is_empty());
+    }
+
+    #[test]
+    fn a_test_has_an_attribute_and_is_not_ignored() {
+        let text = "
+            #[test]
+            fn plain() {}
+            #[tokio::test(flavor = \"current_thread\")]
+            // why
+            async fn on_a_runtime() {}
+            #[test] fn on_one_line(it in any()) {}
+            #[test]
+            #[expect(
+                lint,
+                reason = \"x\"
+            )]
+            fn below_a_long_attribute() {}
+            #[test]
+            #[ignore = \"slow\"]
+            fn ignored() {}
+            // #[test]
+            fn helper() {}";
+        assert_eq!(
+            test_names(text.lines()),
+            ["plain", "on_a_runtime", "on_one_line", "below_a_long_attribute"]
+        );
+    }
+
+    #[test]
+    fn proofs_need_the_right_place_and_a_known_id() {
+        let file = |path: &str, text: &str| Source::new(path.to_owned(), text.to_owned());
+        let core = file(
+            "crates/a/src/b.rs",
+            "// C-ISS-1\n#[cfg(test)]\nmod tests {\n#[test]\nfn c_iss_10() {} // C-ISS-10\n}\n",
+        );
+        let outside = file("tests/c.rs", "// C-ISS-10\n#[test]\nfn c_iss_1_c_iss_2() {}\n");
+        let mut findings = Vec::new();
+        let proofs = catalogue().proofs(&[&core, &outside], &mut findings);
+        let found: Vec<_> = proofs.iter().map(|it| (it.test, it.mark)).collect();
+        assert_eq!(found, [(true, true), (true, false), (false, false)]);
+        assert_eq!(findings, ["tests/c.rs: no catalogue knows C-ISS-2"]);
+    }
+
+    #[test]
+    fn a_catalogue_holds_each_id_once() {
+        assert!(Catalogue::new(requirements, "id\nC-ISS-1\nC-ISS-1\n").is_err());
+        assert!(Catalogue::new(attacks, "no table").is_err());
+    }
+}

@@ -1,0 +1,148 @@
+//! A Rust file as `tidy` sees it: code and comments, body and tests. Line by line, not a parser.
+
+use std::path::Path;
+
+use xshell::Shell;
+
+use crate::workspace::{Error, Workspace};
+
+/// One Rust file.
+pub(super) struct Source {
+    /// Relative to the workspace, with forward slashes.
+    pub(super) path: String,
+    text: String,
+    /// The number of lines above the unit tests.
+    body: usize,
+}
+
+impl Source {
+    pub(super) fn new(path: String, text: String) -> Self {
+        let body = unit_tests(&text).unwrap_or_else(|| text.lines().count());
+        Self { path, text, body }
+    }
+
+    pub(super) fn lines(&self) -> impl Iterator<Item = &str> {
+        self.text.lines()
+    }
+
+    /// The lines above the unit tests.
+    pub(super) fn body(&self) -> impl Iterator<Item = &str> {
+        self.text.lines().take(self.body)
+    }
+
+    /// The lines in which a test may stand: all of a test file, else the unit tests.
+    pub(super) fn tests(&self) -> impl Iterator<Item = &str> {
+        let above = if self.is_test_file() { 0 } else { self.body };
+        self.text.lines().skip(above)
+    }
+
+    pub(super) fn is_in(&self, home: &str) -> bool {
+        self.path.split('/').next() == Some(home)
+    }
+
+    /// Whether this is code that a user of a crate runs.
+    pub(super) fn is_library_code(&self) -> bool {
+        self.is_in("crates") && self.path.split('/').nth(2) == Some("src") && !self.is_test_file()
+    }
+
+    fn is_test_file(&self) -> bool {
+        self.path.split('/').any(|part| part == "tests" || part == "tests.rs")
+    }
+}
+
+/// Every Rust file below `homes`, build output left out.
+pub(super) fn collect(workspace: &Workspace, homes: &[&str]) -> Result<Vec<Source>, Error> {
+    let mut sources = Vec::new();
+    for home in homes {
+        let home = workspace.root.join(home);
+        if workspace.sh.path_exists(&home) {
+            walk(&workspace.sh, workspace.root.as_std_path(), home.as_std_path(), &mut sources)?;
+        }
+    }
+    Ok(sources)
+}
+
+fn walk(sh: &Shell, root: &Path, folder: &Path, sources: &mut Vec<Source>) -> Result<(), Error> {
+    for entry in sh.read_dir(folder)? {
+        let name = entry.file_name().unwrap_or_default().to_string_lossy();
+        if entry.is_dir() {
+            if name != "target" && !name.starts_with('.') {
+                walk(sh, root, &entry, sources)?;
+            }
+        } else if name.ends_with(".rs") {
+            let path = entry.strip_prefix(root)?.to_string_lossy().replace('\\', "/");
+            sources.push(Source::new(path, sh.read_file(&entry)?));
+        }
+    }
+    Ok(())
+}
+
+/// The line of the `#[cfg(test)]` that opens an inline module. One that stands above a `use` or a
+/// `mod name;` opens nothing.
+fn unit_tests(text: &str) -> Option<usize> {
+    let lines: Vec<&str> = text.lines().collect();
+    lines.iter().enumerate().find_map(|(at, line)| {
+        if !line.starts_with("#[cfg(test)]") && !line.starts_with("#[cfg(all(test,") {
+            return None;
+        }
+        let mut below = lines.iter().skip(at + 1);
+        let item = below.find(|line| !line.starts_with('#') && !line.starts_with("//"))?;
+        (item.contains("mod ") && item.ends_with('{')).then_some(at)
+    })
+}
+
+/// The part of a line before its comment.
+pub(super) fn code(line: &str) -> &str {
+    line.get(..comment_at(line)).unwrap_or_default()
+}
+
+/// The comment of a line, doc comments included.
+pub(super) fn comment(line: &str) -> &str {
+    line.get(comment_at(line)..).unwrap_or_default()
+}
+
+/// A comment starts a line or follows a blank; `https://` does neither.
+fn comment_at(line: &str) -> usize {
+    line.match_indices("//")
+        .map(|(at, _)| at)
+        .find(|&at| {
+            line.get(..at).is_some_and(|before| before.is_empty() || before.ends_with([' ', '\t']))
+        })
+        .unwrap_or(line.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_no_comment() {
+        let line = r#"    let issuer = "https://as.example"; // C-ISS-5"#;
+        assert_eq!(code(line).trim(), r#"let issuer = "https://as.example";"#);
+        assert_eq!(comment(line), "// C-ISS-5");
+        assert_eq!(comment("//! head"), "//! head");
+        assert_eq!(comment("no comment"), "");
+    }
+
+    #[test]
+    fn unit_tests_start_at_their_module() {
+        assert_eq!(unit_tests("code\n#[cfg(test)]\nmod tests {\n}\n"), Some(1));
+        assert_eq!(unit_tests("#[cfg(test)]\n#[expect(x)]\nmod tests {\n}\n"), Some(0));
+        assert_eq!(unit_tests("#[cfg(test)]\nmod tests;\nfn code() {\n}\n"), None);
+        assert_eq!(unit_tests("#[cfg(test)]\nuse a::b;\nfn code() {\n}\n"), None);
+    }
+
+    #[test]
+    fn a_file_has_a_body_and_tests() {
+        let text = "code\n#[cfg(test)]\nmod tests {\n}\n";
+        let unit = Source::new("crates/a/src/b.rs".to_owned(), text.to_owned());
+        assert!(unit.is_library_code());
+        assert_eq!((unit.body().count(), unit.tests().count()), (1, 3));
+
+        for path in ["tests/src/world.rs", "crates/a/src/b/tests.rs"] {
+            let file = Source::new(path.to_owned(), "a\nb\n".to_owned());
+            assert!(!file.is_library_code(), "{path}");
+            assert_eq!((file.body().count(), file.tests().count()), (2, 2));
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What every command stands on: a shell in the workspace root, the packages, steps and findings.
+
+use cargo_metadata::camino::Utf8PathBuf;
+use cargo_metadata::{MetadataCommand, Package};
+use xshell::Shell;
+
+/// Something a person can act on; no code looks inside.
+pub(crate) type Error = Box<dyn std::error::Error>;
+
+/// The workspace that the command was started in.
+pub(crate) struct Workspace {
+    pub(crate) sh: Shell,
+    pub(crate) root: Utf8PathBuf,
+    pub(crate) packages: Vec<Package>,
+}
+
+impl Workspace {
+    pub(crate) fn load() -> Result<Self, Error> {
+        let metadata = MetadataCommand::new().no_deps().exec()?;
+        let sh = Shell::new()?;
+        sh.change_dir(&metadata.workspace_root);
+        Ok(Self { sh, root: metadata.workspace_root, packages: metadata.packages })
+    }
+
+    /// The packages that are published: all under `crates/`.
+    pub(crate) fn crates(&self) -> impl Iterator<Item = &Package> {
+        let home = self.root.join("crates");
+        self.packages.iter().filter(move |package| package.manifest_path.starts_with(&home))
+    }
+}
+
+/// One line of a command's list of checks: its title, and what it runs.
+pub(crate) type Step = (&'static str, fn(&Workspace) -> Result<(), Error>);
+
+/// Announces and runs each step; the first failure ends the list and says where it was.
+pub(crate) fn run_steps(workspace: &Workspace, steps: &[Step]) -> Result<(), Error> {
+    for (title, run) in steps {
+        announce(title);
+        run(workspace).map_err(|error| format!("{title}: {error}"))?;
+    }
+    Ok(())
+}
+
+pub(crate) fn announce(title: &str) {
+    println!("==> {title}");
+}
+
+/// Fails with one line per finding.
+pub(crate) fn none_of(findings: &[String]) -> Result<(), Error> {
+    match findings.len() {
+        0 => Ok(()),
+        count => Err(format!("{count} finding(s)\n  {}", findings.join("\n  ")).into()),
+    }
+}
