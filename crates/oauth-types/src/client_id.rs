@@ -4,6 +4,7 @@ use core::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::Entropy;
 use crate::uri::{EndpointUrl, InvalidUri, parts};
 
 /// Why a text is not a client identifier.
@@ -67,6 +68,12 @@ impl ClientId {
             return Err(InvalidClientId::Control);
         }
         Ok(Self(text.into()))
+    }
+
+    /// A fresh identifier of 128 random bits. Never a URL, so never taken for a metadata document.
+    #[must_use]
+    pub fn new(entropy: Entropy<16>) -> Self {
+        Self(entropy.into_secret().expose().into())
     }
 
     /// The text.

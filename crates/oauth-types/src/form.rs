@@ -145,6 +145,13 @@ impl<'a> FormPairs<'a> {
         self.pairs.iter().filter(move |(own, _)| own == name).map(|(_, value)| &**value)
     }
 
+    /// Whether any parameter, but for those of this name, appears more than once.
+    #[must_use]
+    pub fn has_repeated_except(&self, name: &str) -> bool {
+        let names = || self.pairs.iter().map(|(own, _)| &**own);
+        names().enumerate().any(|(at, own)| own != name && names().take(at).any(|seen| seen == own))
+    }
+
     /// Every parameter, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.pairs.iter().map(|(name, value)| (&**name, &**value))

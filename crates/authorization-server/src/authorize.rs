@@ -1,0 +1,173 @@
+//! The authorization endpoint (RFC 6749 §4.1.1), up to the question that only the user can answer.
+//!
+//! | check, in this order | requirement | error | may redirect |
+//! |---|---|---|---|
+//! | GET or POST | A-AUTHZ-9 | 405 | no |
+//! | the parameters are a form; `client_id` and `redirect_uri` are not repeated | A-AUTHZ-1 | 400 page | no |
+//! | the client is known | A-AUTHZ-1 | 400 page | no |
+//! | `redirect_uri` is one of its own | A-AUTHZ-1, A-AUTHZ-2 | 400 page | no |
+//! | no parameter is repeated | A-AUTHZ-7 | `invalid_request` | yes |
+//! | `response_type` is `code` | | `invalid_request`, `unsupported_response_type` | yes |
+//! | the client may use codes | | `unauthorized_client` | yes |
+//! | `code_challenge` is there, with S256 | A-AUTHZ-6 | `invalid_request` | yes |
+//! | `scope` is known | | `invalid_scope` | yes |
+//! | `resource` is one of ours | A-AUTHZ-8 | `invalid_target` | yes |
+
+use bytes::Bytes;
+use http::{Method, Request};
+use oauth_types::{
+    AuthorizationErrorCode, ClientId, CodeChallenge, FormPairs, GrantType, RedirectUri,
+    ResourceUri, ScopeSet,
+};
+
+use crate::{Cause, ClientRecord, Config, NeedsConsent, PageError, RedirectError};
+
+/// A request whose client has to be looked up. Nothing about it may be redirected yet.
+#[derive(Debug)]
+#[must_use = "the request goes on only with its client"]
+pub struct AuthorizationRequest<'a> {
+    config: &'a Config,
+    form: FormPairs<'a>,
+    client_id: ClientId,
+    redirect_uri: Option<String>,
+}
+
+impl<'a> AuthorizationRequest<'a> {
+    /// Reads a request: the query of a GET, the form of a POST.
+    ///
+    /// # Errors
+    ///
+    /// [`PageError`] with the finished page.
+    pub fn parse(config: &'a Config, request: &'a Request<Bytes>) -> Result<Self, PageError> {
+        let bad = |name| PageError::new(Cause::Parameter(name));
+        // A-AUTHZ-9
+        let form = match *request.method() {
+            Method::GET => request.uri().query().unwrap_or_default().as_bytes(),
+            Method::POST => request.body(),
+            _ => return Err(PageError::method("GET, POST")),
+        };
+        let form = FormPairs::parse(form).map_err(|_| PageError::new(Cause::Body))?;
+        let client_id = form.value("client_id").map_err(|_| bad("client_id"))?;
+        let client_id = client_id.and_then(|id| ClientId::parse(id).ok());
+        let client_id = client_id.ok_or(bad("client_id"))?;
+        let redirect_uri = form.value("redirect_uri").map_err(|_| bad("redirect_uri"))?;
+        let redirect_uri = redirect_uri.map(str::to_owned);
+        Ok(Self { config, form, client_id, redirect_uri })
+    }
+
+    /// The client to look up.
+    #[must_use]
+    pub const fn client_id(&self) -> &ClientId {
+        &self.client_id
+    }
+
+    /// Goes on with the client, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`PageError`] when the client is unknown, or does not own the redirect URI.
+    pub fn with_client(self, client: Option<ClientRecord>) -> Result<Redirectable<'a>, PageError> {
+        // A-AUTHZ-1
+        let client = client.filter(|client| client.client_id == self.client_id);
+        let client = client.ok_or(PageError::new(Cause::UnknownClient))?;
+        let registered = &client.metadata.redirect_uris;
+        let redirect_uri = match (&self.redirect_uri, registered.as_slice()) {
+            // A-AUTHZ-2
+            (Some(requested), _) if registered.iter().any(|own| own.admits(requested)) => {
+                RedirectUri::parse(requested).map_err(|_| PageError::new(Cause::RedirectUri))?
+            }
+            (None, [only]) => only.clone(),
+            _ => return Err(PageError::new(Cause::RedirectUri)),
+        };
+        Ok(Redirectable { config: self.config, form: self.form, client, redirect_uri })
+    }
+}
+
+/// A request whose client and redirect URI are both right: from here on errors are redirects.
+#[derive(Debug)]
+#[must_use = "the request goes on only when it is checked"]
+pub struct Redirectable<'a> {
+    config: &'a Config,
+    form: FormPairs<'a>,
+    client: ClientRecord,
+    redirect_uri: RedirectUri,
+}
+
+impl Redirectable<'_> {
+    /// Checks everything that is not the user's to decide.
+    ///
+    /// # Errors
+    ///
+    /// [`RedirectError`] with the finished redirect.
+    pub fn check(self) -> Result<NeedsConsent, RedirectError> {
+        use AuthorizationErrorCode as Code;
+        let form = &self.form;
+        // A-AUTHZ-7: a state that is there twice is not sent back at all.
+        let state = form.single("state").unwrap_or_default();
+        let fail = |cause, code, why| {
+            let identification = &self.config.identification;
+            RedirectError::new(cause, code, why, &self.redirect_uri, state, identification)
+        };
+        if form.has_repeated_except("resource") {
+            let cause = Cause::Parameter("repeated");
+            return Err(fail(cause, Code::InvalidRequest, "a parameter is repeated"));
+        }
+        let value = |name| form.value(name).unwrap_or_default();
+        match value("response_type") {
+            Some("code") => {}
+            None => {
+                let cause = Cause::Parameter("response_type");
+                return Err(fail(cause, Code::InvalidRequest, "response_type is missing"));
+            }
+            Some(_) => {
+                let cause = Cause::Parameter("response_type");
+                return Err(fail(cause, Code::UnsupportedResponseType, "only code is supported"));
+            }
+        }
+        // A client that names no grants uses codes (RFC 7591 §2).
+        let grants = self.client.metadata.grant_types.as_deref();
+        if grants.is_some_and(|grants| !grants.contains(&GrantType::AuthorizationCode)) {
+            return Err(fail(Cause::Grant, Code::UnauthorizedClient, "not for this client"));
+        }
+        // A-AUTHZ-6: an absent method would mean plain (RFC 7636 §4.3).
+        let is_s256 = value("code_challenge_method") == Some(CodeChallenge::METHOD);
+        let challenge = value("code_challenge").filter(|_| is_s256);
+        let Some(challenge) = challenge.and_then(|text| CodeChallenge::parse(text).ok()) else {
+            let cause = Cause::Parameter("code_challenge");
+            return Err(fail(cause, Code::InvalidRequest, "PKCE with S256 is required"));
+        };
+        let scopes = match value("scope").map(ScopeSet::parse) {
+            None => self.config.scopes.clone(),
+            Some(Ok(scopes)) if !scopes.exceeds(&self.config.scopes) => scopes,
+            Some(_) => {
+                return Err(fail(Cause::Scope, Code::InvalidScope, "a scope is not known here"));
+            }
+        };
+        let Some(resource) = resource(self.config, form) else {
+            let why = "name one resource that this server gives tokens for";
+            return Err(fail(Cause::Target, Code::InvalidTarget, why));
+        };
+        let state = state.map(str::to_owned);
+        let Self { client, redirect_uri, .. } = self;
+        Ok(NeedsConsent { client, redirect_uri, state, challenge, scopes, resource })
+    }
+}
+
+/// The one resource that is asked for, in the bytes it was configured with; the only one there is, when none
+/// is named.
+fn resource(config: &Config, form: &FormPairs<'_>) -> Option<ResourceUri> {
+    // A-AUTHZ-8
+    let mut named = form.all("resource").filter(|resource| !resource.is_empty());
+    match (named.next(), named.next()) {
+        (None, _) => match config.resources.as_slice() {
+            [only] => Some(only.clone()),
+            _ => None,
+        },
+        (Some(one), None) => {
+            let one = ResourceUri::parse(one).ok()?;
+            let is_same = |own: &&ResourceUri| own.covers(&one) && one.covers(own);
+            config.resources.iter().find(is_same).cloned()
+        }
+        (Some(_), Some(_)) => None,
+    }
+}

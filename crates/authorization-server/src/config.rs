@@ -1,0 +1,182 @@
+//! One configuration behind all endpoints and the metadata, checked when it is built.
+
+use core::fmt;
+use core::time::Duration;
+
+use iss_validate::IssuerIdentification;
+use oauth_types::{EndpointUrl, InvalidUri, Issuer, ResourceUri, ScopeSet};
+
+use crate::RefreshKeys;
+
+/// Why a configuration cannot be used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum InvalidConfig {
+    /// No resource is named, so no token could be for anything.
+    NoResource,
+    /// A lifetime is out of its bounds.
+    Lifetime,
+    /// An endpoint's URL cannot be made from the issuer.
+    Endpoint(InvalidUri),
+}
+
+impl fmt::Display for InvalidConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoResource => f.write_str("name at least one resource that tokens are for"),
+            Self::Lifetime => f.write_str(
+                "a code lives at most 10 minutes, the grace window at most 60 seconds, and nothing 0 \
+                 seconds but the grace window",
+            ),
+            Self::Endpoint(rule) => write!(f, "an endpoint made from the issuer {rule}"),
+        }
+    }
+}
+
+impl core::error::Error for InvalidConfig {}
+
+/// How long things last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lifetimes {
+    /// An authorization code; at most 10 minutes (RFC 6749 §4.1.2).
+    pub code: Duration,
+    /// An access token.
+    pub access_token: Duration,
+    /// A family of refresh tokens, however often it is used.
+    pub refresh_absolute: Duration,
+    /// A family of refresh tokens that is not used.
+    pub refresh_idle: Duration,
+    /// How long a refresh token may be shown again after its use, by a client that lost the answer; at most
+    /// 60 seconds, 0 for never.
+    pub grace: Duration,
+}
+
+impl Default for Lifetimes {
+    fn default() -> Self {
+        let days = |days: u64| Duration::from_secs(days * 24 * 60 * 60);
+        Self {
+            code: Duration::from_secs(60),
+            access_token: Duration::from_secs(600),
+            refresh_absolute: days(90),
+            refresh_idle: days(30),
+            grace: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Paths at which a router mounts the endpoints.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Paths {
+    /// The authorization endpoint.
+    pub authorize: String,
+    /// Where the consent page posts to; the host's, below the authorization endpoint.
+    pub consent: String,
+    /// The token endpoint.
+    pub token: String,
+    /// The registration endpoint.
+    pub register: String,
+    /// The revocation endpoint.
+    pub revoke: String,
+    /// Everywhere that clients look for the metadata.
+    pub metadata: Vec<String>,
+}
+
+/// What an authorization server is.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) issuer: Issuer,
+    pub(crate) identification: IssuerIdentification,
+    pub(crate) resources: Vec<ResourceUri>,
+    pub(crate) scopes: ScopeSet,
+    pub(crate) lifetimes: Lifetimes,
+    pub(crate) refresh_keys: RefreshKeys,
+    pub(crate) authorize: EndpointUrl,
+    pub(crate) token: EndpointUrl,
+    pub(crate) register: EndpointUrl,
+    pub(crate) revoke: EndpointUrl,
+}
+
+impl Config {
+    /// A server that names itself on every authorization response, gives tokens for these resources and
+    /// knows these scopes.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidConfig`] when there is no resource, or no room for the endpoints' URLs.
+    pub fn new(
+        issuer: Issuer,
+        resources: Vec<ResourceUri>,
+        scopes: ScopeSet,
+        refresh_keys: RefreshKeys,
+    ) -> Result<Self, InvalidConfig> {
+        if resources.is_empty() {
+            return Err(InvalidConfig::NoResource);
+        }
+        let base = issuer.as_str().strip_suffix('/').unwrap_or(issuer.as_str());
+        let endpoint = |name: &str| {
+            EndpointUrl::parse(&format!("{base}/{name}")).map_err(InvalidConfig::Endpoint)
+        };
+        Ok(Self {
+            authorize: endpoint("authorize")?,
+            token: endpoint("token")?,
+            register: endpoint("register")?,
+            revoke: endpoint("revoke")?,
+            identification: IssuerIdentification::Emit(issuer.clone()),
+            issuer,
+            resources,
+            scopes,
+            lifetimes: Lifetimes::default(),
+            refresh_keys,
+        })
+    }
+
+    /// Leaves `iss` to an upstream server whose callbacks clients get: neither the parameter nor the
+    /// metadata flag is set.
+    #[must_use]
+    pub fn with_issuer_left_to_upstream(mut self) -> Self {
+        // A-AUTHZ-5
+        self.identification = IssuerIdentification::LeftToUpstream;
+        self
+    }
+
+    /// Changes how long things last.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidConfig::Lifetime`] when one is out of its bounds.
+    pub fn with_lifetimes(mut self, lifetimes: Lifetimes) -> Result<Self, InvalidConfig> {
+        let Lifetimes { code, access_token, refresh_absolute, refresh_idle, grace } = lifetimes;
+        let second = Duration::from_secs(1);
+        let some = [code, access_token, refresh_absolute, refresh_idle];
+        if some.iter().any(|lifetime| *lifetime < second)
+            || code > Duration::from_secs(600)
+            || grace > Duration::from_secs(60)
+        {
+            return Err(InvalidConfig::Lifetime);
+        }
+        self.lifetimes = lifetimes;
+        Ok(self)
+    }
+
+    /// Its identifier.
+    #[must_use]
+    pub const fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
+    /// Where a router mounts the endpoints.
+    #[must_use]
+    pub fn paths(&self) -> Paths {
+        let path = |url: &EndpointUrl| url.path().to_owned();
+        let metadata = oauth_types::authorization_server_urls(&self.issuer).unwrap_or_default();
+        Paths {
+            authorize: path(&self.authorize),
+            consent: format!("{}/consent", self.authorize.path()),
+            token: path(&self.token),
+            register: path(&self.register),
+            revoke: path(&self.revoke),
+            metadata: metadata.iter().map(path).collect(),
+        }
+    }
+}

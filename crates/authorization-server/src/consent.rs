@@ -1,0 +1,208 @@
+//! What only the user can answer, and what comes of it.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use iss_validate::Outcome;
+use oauth_types::{
+    AuthorizationErrorCode, CodeChallenge, Entropy, ErrorDescription, FormPairs, RedirectUri,
+    ResourceUri, ScopeSet, Secret, UnixTime,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::refusal::{page_headers, redirect};
+use crate::{ClientRecord, CodeRecord, Config, ConsentError, PageError, RedirectError, StoreError};
+
+/// A request that is right in every way and waits for the user. Plain data: the host keeps it, on its side,
+/// while the page is shown; the form that comes back carries only the user's answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[must_use = "the user has to be asked"]
+pub struct NeedsConsent {
+    pub(crate) client: ClientRecord,
+    pub(crate) redirect_uri: RedirectUri,
+    pub(crate) state: Option<String>,
+    pub(crate) challenge: CodeChallenge,
+    pub(crate) scopes: ScopeSet,
+    pub(crate) resource: ResourceUri,
+}
+
+impl NeedsConsent {
+    /// The name that the client gave itself: cleaned, and no proof of anything.
+    #[must_use]
+    pub fn client_name(&self) -> &str {
+        self.client.metadata.client_name.as_deref().unwrap_or("An application without a name")
+    }
+
+    /// Where the browser is sent back to.
+    #[must_use]
+    pub const fn redirect_uri(&self) -> &RedirectUri {
+        &self.redirect_uri
+    }
+
+    /// What is asked for.
+    #[must_use]
+    pub const fn scopes(&self) -> &ScopeSet {
+        &self.scopes
+    }
+
+    /// What it is asked for.
+    #[must_use]
+    pub const fn resource(&self) -> &ResourceUri {
+        &self.resource
+    }
+
+    /// Whether every address that the client registered is on the user's machine, so that any program there
+    /// may have asked.
+    #[must_use]
+    pub fn is_loopback_only(&self) -> bool {
+        // A-AUTHZ-10
+        self.client.metadata.redirect_uris.iter().all(RedirectUri::is_loopback)
+    }
+
+    /// The headers of the page that asks: not framed, not cached, no script, no Referer; styles with this
+    /// nonce only; its form goes to this server and from there to the client, nowhere else.
+    #[must_use]
+    pub fn page_headers(&self, style_nonce: &str) -> HeaderMap {
+        // A-AUTHZ-10
+        let client = client_source(self.redirect_uri.as_str()).unwrap_or_default();
+        let policy = format!(
+            "default-src 'none'; style-src 'nonce-{style_nonce}'; form-action 'self' {client}; \
+             base-uri 'none'; frame-ancestors 'none'"
+        );
+        let fallback = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+        let mut headers = HeaderMap::new();
+        page_headers(&mut headers, HeaderValue::try_from(policy).unwrap_or(fallback));
+        headers
+    }
+
+    /// The user agreed: a code, to be stored before it is sent.
+    pub fn approve(
+        self,
+        config: &Config,
+        subject: impl Into<String>,
+        code: Entropy<32>,
+        now: UnixTime,
+    ) -> Approved {
+        let code = code.into_secret();
+        let record = CodeRecord {
+            digest: code.digest(),
+            client_id: self.client.client_id,
+            redirect_uri: self.redirect_uri,
+            challenge: self.challenge,
+            resource: self.resource,
+            scopes: self.scopes,
+            subject: subject.into(),
+            expires_at: now.plus(config.lifetimes.code),
+            redeemed: None,
+        };
+        Approved { record, state: self.state, code }
+    }
+
+    /// The user said no.
+    #[must_use]
+    pub fn deny(self, config: &Config) -> Response<Bytes> {
+        let outcome = Outcome::Error {
+            code: AuthorizationErrorCode::AccessDenied,
+            description: Some(ErrorDescription::new("the user said no")),
+        };
+        redirect(&self.redirect_uri, self.state.as_deref(), &outcome, &config.identification)
+    }
+}
+
+/// The user's answer, out of the consent page's form: POST only, and nothing but which page it answers and how.
+#[derive(Clone, Debug)]
+#[must_use = "the answer is to a page that waits"]
+pub struct ConsentAnswer {
+    transaction: Secret,
+    allows: bool,
+}
+
+impl ConsentAnswer {
+    /// Reads an answer. Whatever does not say "allow" is a no.
+    ///
+    /// # Errors
+    ///
+    /// [`PageError`] with the finished page.
+    pub fn parse(request: &Request<Bytes>) -> Result<Self, PageError> {
+        if request.method() != Method::POST {
+            return Err(PageError::method("POST"));
+        }
+        let gone = PageError::consent(ConsentError::Gone);
+        let Ok(form) = FormPairs::parse(request.body()) else { return Err(gone) };
+        let value = |name| form.value(name).unwrap_or_default();
+        let Some(transaction) = value("transaction") else { return Err(gone) };
+        let allows = value("decision") == Some("allow");
+        Ok(Self { transaction: Secret::new(transaction), allows })
+    }
+
+    /// Which page it answers: the secret that its form carried.
+    #[must_use]
+    pub const fn transaction(&self) -> &Secret {
+        &self.transaction
+    }
+
+    /// Whether the user agreed.
+    #[must_use]
+    pub const fn allows(&self) -> bool {
+        self.allows
+    }
+}
+
+/// A code that the user agreed to. It is sent only after it is stored.
+#[derive(Debug)]
+#[must_use = "store the record, then send the response"]
+pub struct Approved {
+    record: CodeRecord,
+    state: Option<String>,
+    code: Secret,
+}
+
+impl Approved {
+    /// What to store.
+    #[must_use]
+    pub const fn record(&self) -> &CodeRecord {
+        &self.record
+    }
+
+    /// The redirect with the code, once it is stored.
+    ///
+    /// # Errors
+    ///
+    /// [`RedirectError`] when it could not be stored: no code is sent.
+    pub fn stored(
+        self,
+        config: &Config,
+        outcome: Result<(), StoreError>,
+    ) -> Result<Response<Bytes>, RedirectError> {
+        let state = self.state.as_deref();
+        let redirect_uri = &self.record.redirect_uri;
+        match outcome {
+            Ok(()) => {
+                let outcome = Outcome::Code(self.code);
+                Ok(redirect(redirect_uri, state, &outcome, &config.identification))
+            }
+            Err(error) => Err(RedirectError::new(
+                crate::Cause::Store(error),
+                AuthorizationErrorCode::TemporarilyUnavailable,
+                "try again",
+                redirect_uri,
+                state,
+                &config.identification,
+            )),
+        }
+    }
+}
+
+/// What a content security policy calls the place a redirect URI is at. `None` when its spelling could mean
+/// something else there.
+fn client_source(redirect_uri: &str) -> Option<String> {
+    let (scheme, rest) = redirect_uri.split_once(':')?;
+    let source = match rest.strip_prefix("//") {
+        Some(rest) => {
+            let authority = rest.split(['/', '?']).next().unwrap_or_default();
+            format!("{scheme}://{authority}")
+        }
+        None => format!("{scheme}:"),
+    };
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "+-.:/[]".contains(c);
+    source.chars().all(is_plain).then_some(source)
+}

@@ -1,0 +1,31 @@
+#![doc = include_str!("../README.md")]
+
+mod authorize;
+mod config;
+mod consent;
+mod endpoint;
+mod memory;
+mod metadata;
+mod refresh_token;
+mod refusal;
+mod register;
+mod revoke;
+mod store;
+mod token;
+
+pub use authorize::{AuthorizationRequest, Redirectable};
+pub use config::{Config, InvalidConfig, Lifetimes, Paths};
+pub use consent::{Approved, ConsentAnswer, NeedsConsent};
+pub use memory::MemoryStore;
+pub use refresh_token::{RefreshKey, RefreshKeys};
+pub use refusal::{Cause, ConsentError, PageError, RedirectError, Refusal};
+pub use register::{CreateClient, NewClient};
+pub use revoke::{RevocationRequest, RevokeTarget, Revoking};
+pub use store::{
+    AccessRecord, ClientRecord, CodeRecord, CreateOutcome, FamilyId, FamilyRecord, Generation,
+    NewAccess, NewFamily, RedeemOutcome, RotateOutcome, Rotation, Store, StoreError,
+};
+pub use token::{
+    Admitted, CodeGrant, IssuableFamily, IssuableRotation, Redeem, RefreshGrant, Rotate,
+    TokenRequest,
+};

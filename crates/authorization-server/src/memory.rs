@@ -1,0 +1,183 @@
+//! A store for tests and demos: it forgets everything when the process ends.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use oauth_types::{ClientId, SecretDigest, UnixTime};
+
+use crate::{
+    AccessRecord, ClientRecord, CodeRecord, CreateOutcome, FamilyId, FamilyRecord, Generation,
+    NewAccess, NewFamily, RedeemOutcome, RotateOutcome, Rotation, Store, StoreError,
+};
+
+/// Keeps everything in memory, behind one lock: each operation is trivially one transaction.
+#[derive(Debug, Default)]
+pub struct MemoryStore(Mutex<Tables>);
+
+#[derive(Debug, Default)]
+struct Tables {
+    clients: BTreeMap<ClientId, ClientRecord>,
+    codes: BTreeMap<SecretDigest, CodeRecord>,
+    families: BTreeMap<FamilyId, FamilyRecord>,
+    access: BTreeMap<SecretDigest, (FamilyId, NewAccess)>,
+}
+
+impl MemoryStore {
+    /// Most clients that it takes.
+    pub const MAX_CLIENTS: usize = 10_000;
+
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        // No operation leaves a table half changed, so a panic elsewhere carries no news.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store for MemoryStore {
+    async fn read_client(&self, client_id: &ClientId) -> Result<Option<ClientRecord>, StoreError> {
+        Ok(self.tables().clients.get(client_id).cloned())
+    }
+
+    async fn create_client(&self, client: ClientRecord) -> Result<CreateOutcome, StoreError> {
+        let clients = &mut self.tables().clients;
+        if clients.contains_key(&client.client_id) {
+            return Ok(CreateOutcome::Duplicate);
+        }
+        if clients.len() >= Self::MAX_CLIENTS {
+            return Ok(CreateOutcome::QuotaReached);
+        }
+        clients.insert(client.client_id.clone(), client);
+        Ok(CreateOutcome::Created)
+    }
+
+    async fn insert_code(&self, code: CodeRecord) -> Result<(), StoreError> {
+        self.tables().codes.insert(code.digest, code);
+        Ok(())
+    }
+
+    async fn read_code(&self, digest: &SecretDigest) -> Result<Option<CodeRecord>, StoreError> {
+        Ok(self.tables().codes.get(digest).cloned())
+    }
+
+    async fn redeem(
+        &self,
+        digest: &SecretDigest,
+        family: NewFamily,
+        now: UnixTime,
+    ) -> Result<RedeemOutcome, StoreError> {
+        // A-TOKEN-1, A-TOKEN-2
+        let tables = &mut *self.tables();
+        let Some(code) = tables.codes.get_mut(digest) else {
+            return Ok(RedeemOutcome::Missing);
+        };
+        if let Some(redeemed) = code.redeemed {
+            if let Some(family) = tables.families.get_mut(&redeemed) {
+                family.revoked = true;
+            }
+            return Ok(RedeemOutcome::AlreadyUsed(redeemed));
+        }
+        if now >= code.expires_at {
+            return Ok(RedeemOutcome::Expired);
+        }
+        code.redeemed = Some(family.id);
+        let record = FamilyRecord {
+            client_id: family.client_id,
+            subject: family.subject,
+            resource: family.resource,
+            scopes: family.scopes,
+            expires_at: family.expires_at,
+            idle_until: family.idle_until,
+            generation: Generation::new(0),
+            rotated_at: now,
+            revoked: false,
+        };
+        tables.families.insert(family.id, record);
+        tables.access.insert(family.access.digest, (family.id, family.access));
+        Ok(RedeemOutcome::Redeemed)
+    }
+
+    async fn read_family(&self, family: &FamilyId) -> Result<Option<FamilyRecord>, StoreError> {
+        Ok(self.tables().families.get(family).cloned())
+    }
+
+    async fn rotate(&self, rotation: Rotation, now: UnixTime) -> Result<RotateOutcome, StoreError> {
+        // A-TOKEN-4
+        let tables = &mut *self.tables();
+        let Some(family) = tables.families.get_mut(&rotation.family) else {
+            return Ok(RotateOutcome::Missing);
+        };
+        if family.revoked {
+            return Ok(RotateOutcome::Revoked);
+        }
+        if now >= family.expires_at || now >= family.idle_until {
+            return Ok(RotateOutcome::Expired);
+        }
+        let outcome = if rotation.presented == family.generation {
+            family.generation = family.generation.next();
+            family.rotated_at = now;
+            family.idle_until = rotation.idle_until;
+            RotateOutcome::Rotated
+        } else if rotation.presented.next() == family.generation
+            && now.since(family.rotated_at) < rotation.grace
+        {
+            RotateOutcome::GraceReplay
+        } else {
+            family.revoked = true;
+            return Ok(RotateOutcome::Reused);
+        };
+        tables.access.insert(rotation.access.digest, (rotation.family, rotation.access));
+        Ok(outcome)
+    }
+
+    async fn revoke_family(&self, family: &FamilyId, _: UnixTime) -> Result<(), StoreError> {
+        if let Some(family) = self.tables().families.get_mut(family) {
+            family.revoked = true;
+        }
+        Ok(())
+    }
+
+    async fn access(
+        &self,
+        digest: &SecretDigest,
+        now: UnixTime,
+    ) -> Result<Option<AccessRecord>, StoreError> {
+        let tables = self.tables();
+        let Some((id, access)) = tables.access.get(digest) else { return Ok(None) };
+        let Some(family) = tables.families.get(id) else { return Ok(None) };
+        if family.revoked || now >= access.expires_at {
+            return Ok(None);
+        }
+        Ok(Some(AccessRecord {
+            family: *id,
+            client_id: family.client_id.clone(),
+            subject: family.subject.clone(),
+            resource: family.resource.clone(),
+            scopes: access.scopes.clone(),
+            expires_at: access.expires_at,
+        }))
+    }
+
+    async fn sweep(&self, now: UnixTime, max: usize) -> Result<usize, StoreError> {
+        let tables = &mut *self.tables();
+        let mut left = max;
+        tables.access.retain(|_, (_, access)| now < access.expires_at || !take(&mut left));
+        // A family stays until its last day: its generations recognize reuse. A used code stays as long.
+        let families = &mut tables.families;
+        families.retain(|_, family| now < family.expires_at || !take(&mut left));
+        tables.codes.retain(|_, code| {
+            let is_needed = code.redeemed.is_some_and(|family| families.contains_key(&family));
+            is_needed || now < code.expires_at || !take(&mut left)
+        });
+        Ok(max - left)
+    }
+}
+
+/// Takes one off what is left to remove, if there is any.
+const fn take(left: &mut usize) -> bool {
+    match left.checked_sub(1) {
+        Some(rest) => {
+            *left = rest;
+            true
+        }
+        None => false,
+    }
+}

@@ -1,0 +1,55 @@
+//! Authorization server metadata (RFC 8414), computed from what the endpoints obey.
+
+use bytes::Bytes;
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW};
+use http::{HeaderValue, Method, Response, StatusCode};
+use oauth_types::{
+    AuthMethod, AuthorizationServerMetadata, CodeChallenge, GrantType, ResponseType, json_response,
+};
+
+use crate::Config;
+
+/// Client authentication methods that the token endpoint takes and registration gives.
+pub(crate) const AUTH_METHODS: [AuthMethod; 3] =
+    [AuthMethod::None, AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost];
+
+/// Grants that the token endpoint takes.
+pub(crate) const GRANT_TYPES: [GrantType; 2] =
+    [GrantType::AuthorizationCode, GrantType::RefreshToken];
+
+impl Config {
+    /// What this server says about itself.
+    #[must_use]
+    pub fn metadata(&self) -> AuthorizationServerMetadata {
+        // A-META-1, A-META-4
+        let mut metadata = AuthorizationServerMetadata::new(self.issuer.clone());
+        metadata.authorization_endpoint = Some(self.authorize.clone());
+        metadata.token_endpoint = Some(self.token.clone());
+        metadata.registration_endpoint = Some(self.register.clone());
+        metadata.revocation_endpoint = Some(self.revoke.clone());
+        metadata.scopes_supported = Some(self.scopes.iter().map(str::to_owned).collect());
+        metadata.response_types_supported = Some(vec![ResponseType::Code]);
+        metadata.grant_types_supported = Some(GRANT_TYPES.to_vec());
+        metadata.token_endpoint_auth_methods_supported = Some(AUTH_METHODS.to_vec());
+        // A-META-2
+        metadata.code_challenge_methods_supported = Some(vec![CodeChallenge::METHOD.to_owned()]);
+        // A-META-3
+        self.identification.advertise(&mut metadata);
+        metadata
+    }
+
+    /// The answer to a request for the metadata: public, cacheable, readable from any origin.
+    #[must_use]
+    pub fn metadata_response(&self, method: &Method) -> Response<Bytes> {
+        if *method != Method::GET && *method != Method::HEAD {
+            let mut response = Response::new(Bytes::new());
+            *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return response;
+        }
+        let mut response = json_response(StatusCode::OK, self.metadata().to_json());
+        let any = HeaderValue::from_static("*");
+        response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, any);
+        response
+    }
+}

@@ -1,0 +1,307 @@
+//! Refusals with their finished replies. Where one may go is its type.
+
+use core::fmt;
+
+use bytes::Bytes;
+use client_auth::Reason;
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY,
+    RETRY_AFTER, X_FRAME_OPTIONS,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use iss_validate::{AuthorizationResponse, IssuerIdentification, Outcome};
+use oauth_types::{
+    AuthorizationErrorCode, ErrorDescription, ErrorResponse, RedirectUri, RegistrationErrorCode,
+    TokenErrorCode, json_response_uncached,
+};
+
+use crate::StoreError;
+
+/// What exactly was wrong: for the log, never for the peer.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The method is not one of the endpoint's.
+    Method,
+    /// The body is too long, or not of the form the endpoint reads.
+    Body,
+    /// A parameter is missing, repeated, malformed, or in the wrong place.
+    Parameter(&'static str),
+    /// Client authentication failed.
+    Client(Reason),
+    /// No client has this identifier.
+    UnknownClient,
+    /// The redirect URI is not one of the client's.
+    RedirectUri,
+    /// The client may not use this grant, or the server lacks it.
+    Grant,
+    /// A scope is unknown or wider than granted.
+    Scope,
+    /// A resource is unknown or not the one that was authorized.
+    Target,
+    /// No such code or token, or not this client's.
+    UnknownGrant,
+    /// The code or family has expired.
+    Expired,
+    /// The verifier does not match the challenge.
+    Verifier,
+    /// A code was used a second time; its family is revoked.
+    CodeReplayed,
+    /// A refresh token was used again after its grace; its family is revoked.
+    RefreshTokenReused,
+    /// The family was revoked before.
+    Revoked,
+    /// A redirect URI in a registration is not allowed.
+    RegisteredRedirectUri,
+    /// The registration quota is reached.
+    Quota,
+    /// An answer to a consent page is refused.
+    Consent(ConsentError),
+    /// The store failed.
+    Store(StoreError),
+}
+
+/// Why an answer to a consent page is refused.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum ConsentError {
+    /// Nobody waits for it: it was given before, or came too late, or never belonged to a page.
+    Gone,
+    /// It comes from another browser than the one that was asked.
+    OtherBrowser,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+/// A refusal of the token, registration or revocation endpoint: JSON, never cached.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    cause: Cause,
+    response: Box<Response<Bytes>>,
+}
+
+impl Refusal {
+    /// What exactly was wrong, for the log.
+    #[must_use]
+    pub const fn cause(&self) -> Cause {
+        self.cause
+    }
+
+    /// The reply.
+    #[must_use]
+    pub fn into_response(self) -> Response<Bytes> {
+        *self.response
+    }
+
+    pub(crate) fn new(cause: Cause, response: Response<Bytes>) -> Self {
+        Self { cause, response: Box::new(response) }
+    }
+
+    /// 400 with a code of the token endpoint.
+    pub(crate) fn token(cause: Cause, code: TokenErrorCode, description: &str) -> Self {
+        // A-TOKEN-7
+        let body = ErrorResponse::new(code).with_description(description).to_json();
+        Self::new(cause, json_response_uncached(StatusCode::BAD_REQUEST, body))
+    }
+
+    /// 400 with a code of the registration endpoint.
+    pub(crate) fn registration(
+        cause: Cause,
+        code: RegistrationErrorCode,
+        description: &str,
+    ) -> Self {
+        let body = ErrorResponse::new(code).with_description(description).to_json();
+        Self::new(cause, json_response_uncached(StatusCode::BAD_REQUEST, body))
+    }
+
+    pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
+        *self.response.status_mut() = status;
+        self
+    }
+
+    pub(crate) fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
+        self.response.headers_mut().insert(name, HeaderValue::from_static(value));
+        self
+    }
+
+    /// 405 with the methods that are allowed.
+    pub(crate) fn method(allowed: &'static str) -> Self {
+        Self::token(Cause::Method, TokenErrorCode::InvalidRequest, "use another method")
+            .with_status(StatusCode::METHOD_NOT_ALLOWED)
+            .with_header(ALLOW, allowed)
+    }
+
+    /// 413: the body is longer than anything that is read here.
+    #[must_use]
+    pub fn body_too_large() -> Self {
+        Self::token(Cause::Body, TokenErrorCode::InvalidRequest, "the body is too long")
+            .with_status(StatusCode::PAYLOAD_TOO_LARGE)
+    }
+
+    /// The reply when the store failed: nothing was promised, and the same request may be sent again.
+    #[must_use]
+    pub fn store(error: StoreError) -> Self {
+        let cause = Cause::Store(error);
+        match error {
+            StoreError::Corrupt => {
+                Self::token(cause, TokenErrorCode::ServerError, "the server failed")
+                    .with_status(StatusCode::INTERNAL_SERVER_ERROR)
+            }
+            StoreError::Unavailable | StoreError::UnknownOutcome => {
+                Self::token(cause, TokenErrorCode::TemporarilyUnavailable, "try again")
+                    .with_status(StatusCode::SERVICE_UNAVAILABLE)
+                    .with_header(RETRY_AFTER, "2")
+            }
+        }
+    }
+}
+
+/// A refusal of the authorization endpoint before client and redirect URI are both known: a page on the
+/// server's own origin, and never a redirect.
+#[derive(Clone, Debug)]
+pub struct PageError {
+    cause: Cause,
+    status: StatusCode,
+    allow: Option<&'static str>,
+}
+
+impl PageError {
+    pub(crate) const fn new(cause: Cause) -> Self {
+        // A-AUTHZ-1
+        Self { cause, status: StatusCode::BAD_REQUEST, allow: None }
+    }
+
+    pub(crate) const fn method(allow: &'static str) -> Self {
+        let status = StatusCode::METHOD_NOT_ALLOWED;
+        Self { cause: Cause::Method, status, allow: Some(allow) }
+    }
+
+    /// The page for a body that is longer than anything that is read here.
+    #[must_use]
+    pub const fn body_too_large() -> Self {
+        Self { cause: Cause::Body, status: StatusCode::PAYLOAD_TOO_LARGE, allow: None }
+    }
+
+    /// The page when the store failed.
+    #[must_use]
+    pub const fn store(error: StoreError) -> Self {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self { cause: Cause::Store(error), status, allow: None }
+    }
+
+    /// The page for an answer to a consent page that nobody waits for: it was given before, it came too late,
+    /// or it comes from another browser than the one that was asked.
+    #[must_use]
+    pub const fn consent(cause: ConsentError) -> Self {
+        let status = match cause {
+            ConsentError::Gone => StatusCode::BAD_REQUEST,
+            ConsentError::OtherBrowser => StatusCode::FORBIDDEN,
+        };
+        Self { cause: Cause::Consent(cause), status, allow: None }
+    }
+
+    /// What exactly was wrong, for the log.
+    #[must_use]
+    pub const fn cause(&self) -> Cause {
+        self.cause
+    }
+
+    /// The page. It holds no text of the request.
+    #[must_use]
+    pub fn into_response(self) -> Response<Bytes> {
+        let advice = match self.cause {
+            Cause::UnknownClient => "The application is not known here. Start again from it.",
+            Cause::RedirectUri => {
+                "The application asks to be answered at an address it did not register."
+            }
+            Cause::Consent(_) => {
+                "This page was answered before, or is too old. Start again from the application."
+            }
+            Cause::Store(_) => "The server cannot answer now. Try again in a moment.",
+            _ => "The application sent a request that cannot be read.",
+        };
+        let page = format!(
+            "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+             <meta name=\"viewport\" content=\"width=device-width\">\
+             <meta name=\"color-scheme\" content=\"light dark\"><title>Login not possible</title>\
+             <h1>Login not possible</h1><p>{advice}</p>"
+        );
+        let mut response = Response::new(page.into());
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        let html = HeaderValue::from_static("text/html; charset=utf-8");
+        headers.insert(CONTENT_TYPE, html);
+        headers.extend(self.allow.map(|allow| (ALLOW, HeaderValue::from_static(allow))));
+        page_headers(
+            headers,
+            HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+        );
+        response
+    }
+}
+
+/// What every page of the authorization endpoint carries: not framed, not cached, no Referer.
+pub(crate) fn page_headers(headers: &mut HeaderMap, policy: HeaderValue) {
+    headers.insert(CONTENT_SECURITY_POLICY, policy);
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}
+
+/// A refusal of the authorization endpoint after client and redirect URI are known: a redirect with `error`,
+/// `state` and `iss`, and never a page.
+#[derive(Clone, Debug)]
+pub struct RedirectError {
+    pub(crate) cause: Cause,
+    pub(crate) response: Box<Response<Bytes>>,
+}
+
+impl RedirectError {
+    pub(crate) fn new(
+        cause: Cause,
+        code: AuthorizationErrorCode,
+        description: &str,
+        redirect_uri: &RedirectUri,
+        state: Option<&str>,
+        identification: &IssuerIdentification,
+    ) -> Self {
+        let description = Some(ErrorDescription::new(description));
+        let outcome = Outcome::Error { code, description };
+        let response = redirect(redirect_uri, state, &outcome, identification);
+        Self { cause, response: Box::new(response) }
+    }
+
+    /// What exactly was wrong, for the log.
+    #[must_use]
+    pub const fn cause(&self) -> Cause {
+        self.cause
+    }
+
+    /// The redirect.
+    #[must_use]
+    pub fn into_response(self) -> Response<Bytes> {
+        *self.response
+    }
+}
+
+/// The redirect back to a client: 303, so that a POST is never repeated there (A-AUTHZ-11).
+pub(crate) fn redirect(
+    redirect_uri: &RedirectUri,
+    state: Option<&str>,
+    outcome: &Outcome,
+    identification: &IssuerIdentification,
+) -> Response<Bytes> {
+    // A-AUTHZ-3, A-AUTHZ-4, A-AUTHZ-11
+    let location = AuthorizationResponse { redirect_uri, state, outcome }.location(identification);
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    let headers = response.headers_mut();
+    headers.extend(location.header_value("").map(|value| (LOCATION, value)));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}

@@ -1,0 +1,199 @@
+//! Dynamic registration (RFC 7591).
+//!
+//! | check, in this order | requirement | error |
+//! |---|---|---|
+//! | POST, JSON, within bounds | A-REG-3 | 405, 413, `invalid_client_metadata` |
+//! | redirect URIs are allowed ones, and some | A-REG-1 | `invalid_redirect_uri` |
+//! | members have their form | A-REG-3 | `invalid_client_metadata` |
+//! | the method, the grants and the response types are offered here and fit together | A-REG-3 | `invalid_client_metadata` |
+//! | other URLs are https and lead to no loopback host; keys are public | A-REG-3 | `invalid_client_metadata` |
+//! | there is room | | 503 |
+
+use bytes::Bytes;
+use client_auth::Registered;
+use http::header::RETRY_AFTER;
+use http::{Method, Request, Response, StatusCode};
+use oauth_types::{
+    AuthMethod, ClientId, ClientInformation, ClientMetadata, DocumentError, EndpointUrl, Entropy,
+    FormPairs, GrantType, RegistrationErrorCode, ResponseType, Secret, UnixTime,
+    json_response_uncached,
+};
+use serde_json::{Map, Value};
+
+use crate::endpoint::has_media_type;
+use crate::metadata::{AUTH_METHODS, GRANT_TYPES};
+use crate::{Cause, ClientRecord, CreateOutcome, Refusal, StoreError};
+
+/// Most redirect URIs of one client.
+const MAX_REDIRECT_URIS: usize = 16;
+/// Longest client name kept, in characters.
+const MAX_NAME: usize = 80;
+
+/// A registration that is allowed.
+#[derive(Debug)]
+#[must_use = "the client exists only when it is stored"]
+pub struct NewClient {
+    metadata: ClientMetadata,
+    method: AuthMethod,
+}
+
+fn bad(why: &str) -> Refusal {
+    let code = RegistrationErrorCode::InvalidClientMetadata;
+    Refusal::registration(Cause::Parameter("metadata"), code, why)
+}
+
+fn bad_redirect(why: &str) -> Refusal {
+    let code = RegistrationErrorCode::InvalidRedirectUri;
+    Refusal::registration(Cause::RegisteredRedirectUri, code, why)
+}
+
+impl NewClient {
+    /// Reads a registration request.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] with the finished reply.
+    pub fn parse(request: &Request<Bytes>) -> Result<Self, Refusal> {
+        if request.method() != Method::POST {
+            return Err(Refusal::method("POST"));
+        }
+        if !has_media_type(request, "application/json") {
+            return Err(bad("send application/json"));
+        }
+        if request.body().len() > FormPairs::MAX_BYTES {
+            return Err(bad("the body is too long").with_status(StatusCode::PAYLOAD_TOO_LARGE));
+        }
+        // A-REG-1, A-REG-3
+        let sent = ClientMetadata::from_json(request.body()).map_err(|error| match error {
+            DocumentError::Member(path) if path.starts_with("redirect_uris") => bad_redirect(
+                "a redirect URI is https, http on a loopback host, or a private scheme",
+            ),
+            other => bad(&other.to_string()),
+        })?;
+        if sent.redirect_uris.is_empty() || sent.redirect_uris.len() > MAX_REDIRECT_URIS {
+            return Err(bad_redirect("name 1 to 16 redirect URIs"));
+        }
+        // RFC 7591 §2: an absent method is Basic.
+        let method = sent.token_endpoint_auth_method.unwrap_or(AuthMethod::ClientSecretBasic);
+        if !AUTH_METHODS.contains(&method) {
+            return Err(bad("this authentication method is not offered"));
+        }
+        let grants = sent.grant_types.unwrap_or_else(|| vec![GrantType::AuthorizationCode]);
+        if !grants.contains(&GrantType::AuthorizationCode)
+            || !grants.iter().all(|grant| GRANT_TYPES.contains(grant))
+        {
+            return Err(bad("authorization_code and refresh_token are the grants offered"));
+        }
+        if sent.response_types.is_some_and(|types| types != [ResponseType::Code]) {
+            return Err(bad("code is the response type offered"));
+        }
+        check_foreign_members(&sent.extra)?;
+        let mut metadata = ClientMetadata::new(sent.redirect_uris);
+        metadata.token_endpoint_auth_method = Some(method.clone());
+        metadata.grant_types = Some(grants);
+        metadata.response_types = Some(vec![ResponseType::Code]);
+        metadata.client_name = sent.client_name.map(|name| clean_name(&name));
+        metadata.application_type = sent.application_type;
+        metadata.scope = sent.scope;
+        Ok(Self { metadata, method })
+    }
+
+    /// Gives the client an identifier and, if it authenticates with one, a secret.
+    pub fn draw(self, id: Entropy<16>, secret: Entropy<32>, now: UnixTime) -> CreateClient {
+        let secret = (self.method != AuthMethod::None).then(|| secret.into_secret());
+        let authentication = Registered {
+            method: self.method,
+            secret: secret.as_ref().map(Secret::digest),
+            secret_expires_at: None,
+        };
+        let record = ClientRecord {
+            client_id: ClientId::new(id),
+            authentication,
+            metadata: self.metadata,
+            registered_at: now,
+        };
+        CreateClient { record, secret }
+    }
+}
+
+/// URLs that others would be led to have to be harmless, and keys public; none of them is kept.
+fn check_foreign_members(extra: &Map<String, Value>) -> Result<(), Refusal> {
+    for name in
+        ["client_uri", "jwks_uri", "logo_uri", "policy_uri", "sector_identifier_uri", "tos_uri"]
+    {
+        let Some(value) = extra.get(name).filter(|value| !value.is_null()) else { continue };
+        let url = value.as_str().and_then(|text| EndpointUrl::parse(text).ok());
+        if url.is_none_or(|url| url.origin().is_loopback()) {
+            return Err(bad("URLs in client metadata are https"));
+        }
+    }
+    if extra.contains_key("jwks") && extra.contains_key("jwks_uri") {
+        return Err(bad("send jwks or jwks_uri, not both"));
+    }
+    let keys = extra.get("jwks").and_then(|jwks| jwks.get("keys")).and_then(Value::as_array);
+    let private = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+    let is_private = |key: &Value| private.iter().any(|member| key.get(member).is_some());
+    if keys.is_some_and(|keys| keys.iter().any(is_private)) {
+        return Err(bad("a private key was sent: replace it, and send public keys only"));
+    }
+    Ok(())
+}
+
+/// A name without characters that hide, turn around or break the text beside it.
+fn clean_name(name: &str) -> String {
+    let is_hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+    };
+    let shown: String = name.chars().filter(|c| !is_hidden(*c)).take(MAX_NAME).collect();
+    shown.trim().to_owned()
+}
+
+/// The operation to carry out: [`Store::create_client`](crate::Store::create_client).
+#[derive(Debug)]
+#[must_use = "carry the operation out, then finish with its outcome"]
+pub struct CreateClient {
+    record: ClientRecord,
+    secret: Option<Secret>,
+}
+
+impl CreateClient {
+    /// What to store.
+    #[must_use]
+    pub const fn record(&self) -> &ClientRecord {
+        &self.record
+    }
+
+    /// The response, once the operation has its outcome.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] when the client was not stored.
+    pub fn finish(
+        self,
+        outcome: Result<CreateOutcome, StoreError>,
+    ) -> Result<Response<Bytes>, Refusal> {
+        match outcome {
+            Ok(CreateOutcome::Created) => {
+                // A-REG-2
+                let mut answer =
+                    ClientInformation::new(self.record.client_id, self.record.metadata);
+                answer.client_id_issued_at = Some(self.record.registered_at);
+                answer.client_secret_expires_at =
+                    self.secret.as_ref().map(|_| UnixTime::from_secs(0));
+                answer.client_secret = self.secret;
+                Ok(json_response_uncached(StatusCode::CREATED, answer.to_json()))
+            }
+            Ok(CreateOutcome::QuotaReached) => Err(Refusal::registration(
+                Cause::Quota,
+                RegistrationErrorCode::TemporarilyUnavailable,
+                "no more clients are taken now",
+            )
+            .with_status(StatusCode::SERVICE_UNAVAILABLE)
+            .with_header(RETRY_AFTER, "3600")),
+            // Of 128 random bits there are no two: somebody else wrote this one.
+            Ok(CreateOutcome::Duplicate) => Err(Refusal::store(StoreError::Corrupt)),
+            Err(error) => Err(Refusal::store(error)),
+        }
+    }
+}

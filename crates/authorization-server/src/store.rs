@@ -1,0 +1,325 @@
+//! What is stored, and the operations that change it: each one transaction, each answered by an outcome.
+//!
+//! There is no "find, then later consume": what happens exactly once is one operation with a precondition.
+//! Only digests of codes, tokens and secrets are stored. Time is an argument.
+
+use core::fmt;
+use core::future::Future;
+use core::time::Duration;
+
+use client_auth::Registered;
+use oauth_types::{
+    ClientId, ClientMetadata, CodeChallenge, Entropy, RedirectUri, ResourceUri, ScopeSet,
+    SecretDigest, UnixTime,
+};
+use serde::{Deserialize, Serialize};
+
+/// The store could not do it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Nothing was changed; try again.
+    Unavailable,
+    /// The change may or may not have been made. To repeat the same operation is safe.
+    UnknownOutcome,
+    /// What is stored cannot be read.
+    Corrupt,
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unavailable => "the store is not available",
+            Self::UnknownOutcome => "the store did not say whether it made the change",
+            Self::Corrupt => "what is stored cannot be read",
+        })
+    }
+}
+
+impl core::error::Error for StoreError {}
+
+/// A registered client.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ClientRecord {
+    /// Its identifier.
+    pub client_id: ClientId,
+    /// How it authenticates.
+    pub authentication: Registered,
+    /// What it said about itself, as far as it was accepted.
+    pub metadata: ClientMetadata,
+    /// When it registered.
+    pub registered_at: UnixTime,
+}
+
+/// An authorization code that was given out, by its digest.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CodeRecord {
+    /// The digest of the code.
+    pub digest: SecretDigest,
+    /// Whom it was given to.
+    pub client_id: ClientId,
+    /// Where it was sent.
+    pub redirect_uri: RedirectUri,
+    /// What its verifier has to match.
+    pub challenge: CodeChallenge,
+    /// What its tokens will be for.
+    pub resource: ResourceUri,
+    /// What they will grant.
+    pub scopes: ScopeSet,
+    /// Who agreed.
+    pub subject: String,
+    /// When it expires; at this second it has.
+    pub expires_at: UnixTime,
+    /// The family that it was redeemed for.
+    pub redeemed: Option<FamilyId>,
+}
+
+/// All tokens that come from one authorization. They live and die together.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct FamilyId([u8; 16]);
+
+impl FamilyId {
+    /// A fresh identifier.
+    #[must_use]
+    pub const fn new(entropy: &Entropy<16>) -> Self {
+        Self(*entropy.as_bytes())
+    }
+
+    /// An identifier that a store or token kept.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes to keep.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+/// How often a family's refresh token has been rotated.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Generation(u64);
+
+impl Generation {
+    /// A generation by its number.
+    #[must_use]
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// Its number; the first is 0.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The next one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+/// A family to be created when a code is redeemed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct NewFamily {
+    /// Its identifier.
+    pub id: FamilyId,
+    /// Whose it is.
+    pub client_id: ClientId,
+    /// Who agreed.
+    pub subject: String,
+    /// What its tokens are for.
+    pub resource: ResourceUri,
+    /// The most that they grant.
+    pub scopes: ScopeSet,
+    /// When it ends, however often it is used.
+    pub expires_at: UnixTime,
+    /// When it ends if it is not used.
+    pub idle_until: UnixTime,
+    /// Its first access token.
+    pub access: NewAccess,
+}
+
+/// An access token to be stored, by its digest.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct NewAccess {
+    /// The digest of the token.
+    pub digest: SecretDigest,
+    /// What it grants.
+    pub scopes: ScopeSet,
+    /// When it expires; at this second it has.
+    pub expires_at: UnixTime,
+}
+
+/// A family as it is stored.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FamilyRecord {
+    /// Whose it is.
+    pub client_id: ClientId,
+    /// Who agreed.
+    pub subject: String,
+    /// What its tokens are for.
+    pub resource: ResourceUri,
+    /// The most that they grant.
+    pub scopes: ScopeSet,
+    /// When it ends, however often it is used.
+    pub expires_at: UnixTime,
+    /// When it ends if it is not used.
+    pub idle_until: UnixTime,
+    /// The generation of its live refresh token.
+    pub generation: Generation,
+    /// When that generation came to be.
+    pub rotated_at: UnixTime,
+    /// Whether it was revoked.
+    pub revoked: bool,
+}
+
+/// What is known about a live access token, its family included.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AccessRecord {
+    /// The family it belongs to.
+    pub family: FamilyId,
+    /// Whom it was given to.
+    pub client_id: ClientId,
+    /// Who agreed.
+    pub subject: String,
+    /// What it is for.
+    pub resource: ResourceUri,
+    /// What it grants.
+    pub scopes: ScopeSet,
+    /// When it expires.
+    pub expires_at: UnixTime,
+}
+
+/// A refresh: what is presented, and what is to come of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rotation {
+    /// The family.
+    pub family: FamilyId,
+    /// The generation that the presented token carries.
+    pub presented: Generation,
+    /// The access token that comes with the successor.
+    pub access: NewAccess,
+    /// When the family ends if it is not used again.
+    pub idle_until: UnixTime,
+    /// How long after a rotation its predecessor may be presented again.
+    pub grace: Duration,
+}
+
+/// What became of a new client.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CreateOutcome {
+    /// It is stored.
+    Created,
+    /// Its identifier is taken.
+    Duplicate,
+    /// There is no room for more clients.
+    QuotaReached,
+}
+
+/// What became of a code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RedeemOutcome {
+    /// It is used now, and its family and first access token are stored.
+    Redeemed,
+    /// It was used before. The family that came from it is revoked now (RFC 6749 §4.1.2).
+    AlreadyUsed(FamilyId),
+    /// It has expired.
+    Expired,
+    /// There is no such code.
+    Missing,
+}
+
+/// What became of a refresh.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RotateOutcome {
+    /// The next generation is live, and its access token is stored.
+    Rotated,
+    /// The presented generation was rotated a moment ago: its successor is live already, and another access
+    /// token is stored with it.
+    GraceReplay,
+    /// An older generation was presented. The family is revoked now.
+    Reused,
+    /// The family was revoked before.
+    Revoked,
+    /// The family has expired.
+    Expired,
+    /// There is no such family.
+    Missing,
+}
+
+/// Where an authorization server keeps what outlives a request.
+///
+/// Every method is one transaction: a crash leaves either all of it or nothing. An answer comes only after the
+/// change is durable. Methods may be called from many tasks and, with a shared store, from many machines at
+/// once.
+pub trait Store: Send + Sync {
+    /// The client with this identifier.
+    fn read_client(
+        &self,
+        client_id: &ClientId,
+    ) -> impl Future<Output = Result<Option<ClientRecord>, StoreError>> + Send;
+
+    /// Stores a client whose identifier is not taken, if there is room.
+    fn create_client(
+        &self,
+        client: ClientRecord,
+    ) -> impl Future<Output = Result<CreateOutcome, StoreError>> + Send;
+
+    /// Stores a code. Its digest is of 256 random bits, so it is never taken.
+    fn insert_code(&self, code: CodeRecord) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The code with this digest, used ones included.
+    fn read_code(
+        &self,
+        digest: &SecretDigest,
+    ) -> impl Future<Output = Result<Option<CodeRecord>, StoreError>> + Send;
+
+    /// Marks a code as used if it is unused and has not expired, and stores the family. If it was used before,
+    /// revokes the family that came from it: the caller has made sure that everything else about the request is
+    /// right, so that nobody but the holder of the verifier can cause this.
+    fn redeem(
+        &self,
+        digest: &SecretDigest,
+        family: NewFamily,
+        now: UnixTime,
+    ) -> impl Future<Output = Result<RedeemOutcome, StoreError>> + Send;
+
+    /// The family with this identifier, revoked and expired ones included.
+    fn read_family(
+        &self,
+        family: &FamilyId,
+    ) -> impl Future<Output = Result<Option<FamilyRecord>, StoreError>> + Send;
+
+    /// Moves a family on by one generation if the presented one is live. Exactly one of many concurrent calls
+    /// gets [`Rotated`](RotateOutcome::Rotated).
+    fn rotate(
+        &self,
+        rotation: Rotation,
+        now: UnixTime,
+    ) -> impl Future<Output = Result<RotateOutcome, StoreError>> + Send;
+
+    /// Ends a family and all its tokens at once.
+    fn revoke_family(
+        &self,
+        family: &FamilyId,
+        now: UnixTime,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// What is known about an access token that has not expired and whose family is not revoked.
+    fn access(
+        &self,
+        digest: &SecretDigest,
+        now: UnixTime,
+    ) -> impl Future<Output = Result<Option<AccessRecord>, StoreError>> + Send;
+
+    /// Removes at most `max` rows that have expired and that nothing needs any more; how many it removed.
+    fn sweep(
+        &self,
+        now: UnixTime,
+        max: usize,
+    ) -> impl Future<Output = Result<usize, StoreError>> + Send;
+}

@@ -1,0 +1,167 @@
+//! The token endpoint (RFC 6749 §3.2, §4.1.3, §6): client before grant, everything checked before anything is
+//! consumed, one store operation at the end, and the response only after its outcome.
+//!
+//! | check, in this order | requirement | error |
+//! |---|---|---|
+//! | the request is a form ([`endpoint`](crate::endpoint)) | A-TOKEN-10 | 405, 413, `invalid_request` |
+//! | the client presents one well-formed proof | A-AUTHN-1 to A-AUTHN-3 | `invalid_client`, `invalid_request` |
+//! | `grant_type` is there and known | A-TOKEN-7 | `invalid_request`, `unsupported_grant_type` |
+//! | the client is who it says | A-AUTHN-4 to A-AUTHN-8 | `invalid_client` |
+//! | it may use the grant | A-TOKEN-7 | `unauthorized_client` |
+//! | then the grant: [`code`](self::code), [`refresh`](self::refresh) | | |
+
+mod code;
+mod refresh;
+
+use bytes::Bytes;
+use client_auth::{Authenticated, ClientAuthError, Presented};
+use http::{Request, Response, StatusCode};
+use oauth_types::{
+    ClientId, FormPairs, GrantType, ResourceUri, ScopeSet, Secret, TokenErrorCode, TokenResponse,
+    UnixTime, json_response_uncached,
+};
+
+pub use code::{CodeGrant, IssuableFamily, Redeem};
+pub use refresh::{IssuableRotation, RefreshGrant, Rotate};
+
+use crate::endpoint::read_form;
+use crate::{Cause, ClientRecord, Config, Refusal};
+
+/// A token request whose client has to be looked up.
+#[derive(Debug)]
+#[must_use = "the request goes on only with its client"]
+pub struct TokenRequest<'a> {
+    config: &'a Config,
+    form: FormPairs<'a>,
+    grant_type: GrantType,
+    presented: Presented,
+}
+
+impl<'a> TokenRequest<'a> {
+    /// Reads a request.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] with the finished reply.
+    pub fn parse(config: &'a Config, request: &'a Request<Bytes>) -> Result<Self, Refusal> {
+        let form = read_form(request)?;
+        let presented = Presented::parse(request.headers(), &form).map_err(unauthenticated)?;
+        let grant_type = match form.value("grant_type").unwrap_or_default() {
+            None => return Err(missing("grant_type")),
+            Some(name) => GrantType::from_name(name),
+        };
+        // A-TOKEN-7
+        if !crate::metadata::GRANT_TYPES.contains(&grant_type) {
+            let code = TokenErrorCode::UnsupportedGrantType;
+            return Err(Refusal::token(Cause::Grant, code, "this grant is not offered"));
+        }
+        Ok(Self { config, form, grant_type, presented })
+    }
+
+    /// The client to look up.
+    #[must_use]
+    pub const fn client_id(&self) -> &ClientId {
+        self.presented.client_id()
+    }
+
+    /// Goes on with the client, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`]; an unknown client and a wrong secret read the same.
+    pub fn with_client(
+        self,
+        client: Option<&ClientRecord>,
+        now: UnixTime,
+    ) -> Result<Admitted<'a>, Refusal> {
+        let Self { config, form, grant_type, presented } = self;
+        let (client, record) = authenticate(presented, client, now)?;
+        // A-TOKEN-7: a client that names no grants uses codes (RFC 7591 §2).
+        let default = [GrantType::AuthorizationCode];
+        let grants = record.metadata.grant_types.as_deref().unwrap_or(&default);
+        if !grants.contains(&grant_type) {
+            let code = TokenErrorCode::UnauthorizedClient;
+            return Err(Refusal::token(Cause::Grant, code, "this client does not use this grant"));
+        }
+        if grant_type == GrantType::RefreshToken {
+            return RefreshGrant::new(config, form, client).map(Admitted::Refresh);
+        }
+        let wants_refresh = grants.contains(&GrantType::RefreshToken);
+        CodeGrant::new(config, form, client, wants_refresh).map(Admitted::Code)
+    }
+}
+
+/// A request of a client that is who it says, by its grant.
+#[derive(Debug)]
+#[must_use = "the request goes on only with its grant"]
+pub enum Admitted<'a> {
+    /// An authorization code.
+    Code(CodeGrant<'a>),
+    /// A refresh token.
+    Refresh(RefreshGrant<'a>),
+}
+
+/// Verifies what a request presented; the record comes back with the evidence.
+pub(crate) fn authenticate(
+    presented: Presented,
+    client: Option<&ClientRecord>,
+    now: UnixTime,
+) -> Result<(Authenticated, &ClientRecord), Refusal> {
+    let client = client.filter(|client| client.client_id == *presented.client_id());
+    let registered = client.map(|client| &client.authentication);
+    let authenticated = presented.verify(registered, now).map_err(unauthenticated)?;
+    match client {
+        Some(record) => Ok((authenticated, record)),
+        // Nobody authenticates without a record; this arm only spares a panic.
+        None => Err(Refusal::token(
+            Cause::UnknownClient,
+            TokenErrorCode::InvalidClient,
+            "client authentication failed",
+        )),
+    }
+}
+
+pub(crate) fn unauthenticated(error: ClientAuthError) -> Refusal {
+    Refusal::new(Cause::Client(error.reason()), error.into_response())
+}
+
+pub(crate) fn missing(name: &'static str) -> Refusal {
+    let why = format!("{name} is missing");
+    Refusal::token(Cause::Parameter(name), TokenErrorCode::InvalidRequest, &why)
+}
+
+/// The one answer for a code or token that does not work, whatever the reason.
+fn invalid_grant(cause: Cause) -> Refusal {
+    Refusal::token(cause, TokenErrorCode::InvalidGrant, "the grant is not valid")
+}
+
+/// The resource that a token request names, if it names one, has to be the one that was authorized.
+fn check_resource(form: &FormPairs<'_>, authorized: &ResourceUri) -> Result<(), Refusal> {
+    let mut named = form.all("resource").filter(|resource| !resource.is_empty());
+    let is_right = match (named.next(), named.next()) {
+        (None, _) => true,
+        (Some(one), None) => ResourceUri::parse(one)
+            .is_ok_and(|one| one.covers(authorized) && authorized.covers(&one)),
+        (Some(_), Some(_)) => false,
+    };
+    if is_right {
+        return Ok(());
+    }
+    let why = "the resource is not the one that was authorized";
+    Err(Refusal::token(Cause::Target, TokenErrorCode::InvalidTarget, why))
+}
+
+/// The answer that gives tokens: never cached (A-TOKEN-6).
+fn issued(
+    config: &Config,
+    access_token: Secret,
+    scopes: ScopeSet,
+    refresh_token: Option<Secret>,
+) -> Response<Bytes> {
+    // A-TOKEN-6
+    let mut response = TokenResponse::bearer(access_token);
+    response.expires_in = Some(config.lifetimes.access_token.as_secs());
+    response.refresh_token = refresh_token;
+    response.scope = Some(scopes);
+    json_response_uncached(StatusCode::OK, response.to_json())
+}

@@ -1,0 +1,150 @@
+//! A refresh token for tokens (RFC 6749 §6, OAuth 2.1 §4.3.1).
+//!
+//! | check, in this order | requirement | error |
+//! |---|---|---|
+//! | `refresh_token` is there | | `invalid_request` |
+//! | it is genuine: a forgery dies before any look-up and revokes nothing | A-TOKEN-4 | `invalid_grant` |
+//! | its family is known, and this client's | A-TOKEN-4 | `invalid_grant` |
+//! | `scope`, if there, is not wider than granted | A-TOKEN-5 | `invalid_scope` |
+//! | `resource`, if there, is the authorized one | A-TOKEN-5 | `invalid_target` |
+//! | it is the live generation, or its predecessor within the grace window | A-TOKEN-4 | `invalid_grant` |
+
+use bytes::Bytes;
+use client_auth::Authenticated;
+use http::Response;
+use oauth_types::{Entropy, FormPairs, ScopeSet, Secret, TokenErrorCode, UnixTime};
+
+use super::{check_resource, invalid_grant, issued, missing};
+use crate::{
+    Cause, Config, FamilyId, FamilyRecord, Generation, NewAccess, Refusal, RotateOutcome, Rotation,
+    StoreError,
+};
+
+/// A request whose family has to be looked up.
+#[derive(Debug)]
+#[must_use = "the request goes on only with its family"]
+pub struct RefreshGrant<'a> {
+    config: &'a Config,
+    form: FormPairs<'a>,
+    client: Authenticated,
+    family: FamilyId,
+    presented: Generation,
+}
+
+impl<'a> RefreshGrant<'a> {
+    pub(super) fn new(
+        config: &'a Config,
+        form: FormPairs<'a>,
+        client: Authenticated,
+    ) -> Result<Self, Refusal> {
+        let token = form.value("refresh_token").unwrap_or_default();
+        let token = token.ok_or_else(|| missing("refresh_token"))?;
+        let genuine = config.refresh_keys.open(token);
+        let (family, presented) = genuine.ok_or_else(|| invalid_grant(Cause::UnknownGrant))?;
+        Ok(Self { config, form, client, family, presented })
+    }
+
+    /// The family to look up.
+    #[must_use]
+    pub const fn family(&self) -> &FamilyId {
+        &self.family
+    }
+
+    /// Goes on with what is stored about the family, if anything.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`]; the token is not used up by it.
+    pub fn with_family(
+        self,
+        record: Option<FamilyRecord>,
+    ) -> Result<IssuableRotation<'a>, Refusal> {
+        // A-TOKEN-4
+        let record = record.filter(|record| record.client_id == *self.client.client_id());
+        let Some(record) = record else { return Err(invalid_grant(Cause::UnknownGrant)) };
+        // A-TOKEN-5
+        let scopes = match self.form.value("scope").unwrap_or_default().map(ScopeSet::parse) {
+            None => record.scopes,
+            Some(Ok(scopes)) if !scopes.exceeds(&record.scopes) => scopes,
+            Some(_) => {
+                let why = "a refresh cannot widen the scope";
+                return Err(Refusal::token(Cause::Scope, TokenErrorCode::InvalidScope, why));
+            }
+        };
+        check_resource(&self.form, &record.resource)?;
+        let Self { config, family, presented, .. } = self;
+        Ok(IssuableRotation { config, family, presented, scopes })
+    }
+}
+
+/// A refresh that may be made, as far as anybody can tell before it is.
+#[derive(Debug)]
+#[must_use = "the token is rotated only with random bytes"]
+pub struct IssuableRotation<'a> {
+    config: &'a Config,
+    family: FamilyId,
+    presented: Generation,
+    scopes: ScopeSet,
+}
+
+impl<'a> IssuableRotation<'a> {
+    /// Makes the access token that comes with the successor.
+    pub fn draw(self, access: Entropy<32>, now: UnixTime) -> Rotate<'a> {
+        let access_token = access.into_secret();
+        let lifetimes = &self.config.lifetimes;
+        let rotation = Rotation {
+            family: self.family,
+            presented: self.presented,
+            access: NewAccess {
+                digest: access_token.digest(),
+                scopes: self.scopes,
+                expires_at: now.plus(lifetimes.access_token),
+            },
+            idle_until: now.plus(lifetimes.refresh_idle),
+            grace: lifetimes.grace,
+        };
+        Rotate { config: self.config, rotation, access_token }
+    }
+}
+
+/// The operation to carry out: [`Store::rotate`](crate::Store::rotate).
+#[derive(Debug)]
+#[must_use = "carry the operation out, then finish with its outcome"]
+pub struct Rotate<'a> {
+    config: &'a Config,
+    rotation: Rotation,
+    access_token: Secret,
+}
+
+impl Rotate<'_> {
+    /// What to do.
+    #[must_use]
+    pub const fn rotation(&self) -> &Rotation {
+        &self.rotation
+    }
+
+    /// The response, once the operation has its outcome.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] when the presented token is not good any more.
+    pub fn finish(
+        self,
+        outcome: Result<RotateOutcome, StoreError>,
+    ) -> Result<Response<Bytes>, Refusal> {
+        match outcome {
+            // The successor is computed, so a client that lost the answer gets the identical one.
+            Ok(RotateOutcome::Rotated | RotateOutcome::GraceReplay) => {
+                let successor = self.rotation.presented.next();
+                let token = self.config.refresh_keys.token(&self.rotation.family, successor);
+                let scopes = self.rotation.access.scopes;
+                Ok(issued(self.config, self.access_token, scopes, Some(token)))
+            }
+            Ok(RotateOutcome::Reused) => Err(invalid_grant(Cause::RefreshTokenReused)),
+            Ok(RotateOutcome::Revoked) => Err(invalid_grant(Cause::Revoked)),
+            Ok(RotateOutcome::Expired) => Err(invalid_grant(Cause::Expired)),
+            Ok(RotateOutcome::Missing) => Err(invalid_grant(Cause::UnknownGrant)),
+            Err(error) => Err(Refusal::store(error)),
+        }
+    }
+}

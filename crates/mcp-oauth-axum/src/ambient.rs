@@ -1,0 +1,45 @@
+//! The clock and the random source, which the cores do not have.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use oauth_types::{Entropy, UnixTime};
+
+/// What tells the time. By default the system does; a test says it itself.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> UnixTime + Send + Sync>);
+
+impl Clock {
+    /// A clock that asks this function.
+    pub fn new(now: impl Fn() -> UnixTime + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    pub(crate) fn now(&self) -> UnixTime {
+        (self.0)()
+    }
+}
+
+impl Default for Clock {
+    #[expect(clippy::disallowed_methods, reason = "the adapter is where the clock is")]
+    fn default() -> Self {
+        Self::new(|| {
+            let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            UnixTime::from_secs(elapsed.as_secs())
+        })
+    }
+}
+
+impl core::fmt::Debug for Clock {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
+/// Random bytes of the system; `None` when it has none, so that nothing is issued.
+#[expect(clippy::disallowed_methods, reason = "the adapter is where the random source is")]
+pub(crate) fn entropy<const N: usize>() -> Option<Entropy<N>> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).ok()?;
+    Some(Entropy::new(bytes))
+}

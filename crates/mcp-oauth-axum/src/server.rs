@@ -1,0 +1,343 @@
+//! The authorization server as a router. It decides nothing: each handler carries out a chain of steps.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use authorization_server::{
+    Admitted, AuthorizationRequest, Config, ConsentAnswer, NewClient, PageError, Refusal,
+    RevocationRequest, RevokeTarget, Store, StoreError, TokenRequest,
+};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::routing::any;
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
+use oauth_types::{FormPairs, Secret};
+use tower_http::cors::{Any, CorsLayer};
+use tracing::{info, warn};
+
+use crate::ambient::{Clock, entropy};
+use crate::consent::Consents;
+use crate::{Browser, Login, page};
+
+/// An authorization server: a configuration, a store, and the host's login.
+#[derive(Debug)]
+pub struct AuthorizationServer<S, L> {
+    config: Config,
+    store: Arc<S>,
+    login: L,
+    clock: Clock,
+    scope_texts: BTreeMap<String, String>,
+}
+
+struct Server<S, L> {
+    config: Config,
+    store: Arc<S>,
+    login: L,
+    clock: Clock,
+    scope_texts: BTreeMap<String, String>,
+    consents: Consents,
+}
+
+type Shared<S, L> = State<Arc<Server<S, L>>>;
+
+impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
+    /// A server with this configuration. The store is shared with whatever verifies its tokens.
+    #[must_use]
+    pub fn new(config: Config, store: Arc<S>, login: L) -> Self {
+        Self { config, store, login, clock: Clock::default(), scope_texts: BTreeMap::new() }
+    }
+
+    /// Says in words what a scope allows, for the consent page.
+    #[must_use]
+    pub fn describe(mut self, scope: &str, text: &str) -> Self {
+        self.scope_texts.insert(scope.to_owned(), text.to_owned());
+        self
+    }
+
+    /// Tells the time by another clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// All endpoints, at the paths that the issuer gives them.
+    pub fn router(self) -> Router {
+        let Self { config, store, login, clock, scope_texts } = self;
+        let paths = config.paths();
+        let consents = Consents::default();
+        let server = Arc::new(Server { config, store, login, clock, scope_texts, consents });
+        // Programs on web pages may call these; no cookie counts there.
+        let cors =
+            CorsLayer::new().allow_origin(Any).allow_methods([Method::POST]).allow_headers([
+                AUTHORIZATION,
+                CONTENT_TYPE,
+                HeaderName::from_static("mcp-protocol-version"),
+            ]);
+        let mut public = Router::new()
+            .route(&paths.token, any(token::<S, L>))
+            .route(&paths.register, any(register::<S, L>))
+            .route(&paths.revoke, any(revoke::<S, L>))
+            .layer(cors);
+        for path in &paths.metadata {
+            public = public.route(path, any(metadata::<S, L>));
+        }
+        public
+            .route(&paths.authorize, any(authorize::<S, L>))
+            .route(&paths.consent, any(consent::<S, L>))
+            .with_state(server)
+    }
+}
+
+/// The whole request in memory; `None` when its body is longer than any form that is read.
+async fn whole(request: Request) -> Option<http::Request<Bytes>> {
+    let (parts, body) = request.into_parts();
+    let body = Limited::new(body, FormPairs::MAX_BYTES).collect().await.ok()?.to_bytes();
+    Some(http::Request::from_parts(parts, body))
+}
+
+/// The finished reply of either outcome; a refusal's cause goes to the log.
+fn answer(outcome: Result<Response<Bytes>, Refusal>) -> Response<Body> {
+    let response = outcome.unwrap_or_else(|refusal| {
+        info!(cause = %refusal.cause(), "refused");
+        refusal.into_response()
+    });
+    response.map(Body::from)
+}
+
+fn no_entropy() -> Refusal {
+    warn!("the system's random source failed: nothing is issued");
+    Refusal::store(StoreError::Unavailable)
+}
+
+async fn metadata<S: Store + 'static, L: Login>(
+    State(server): Shared<S, L>,
+    method: Method,
+) -> Response<Body> {
+    server.config.metadata_response(&method).map(Body::from)
+}
+
+async fn token<S: Store + 'static, L: Login>(
+    State(server): Shared<S, L>,
+    request: Request,
+) -> Response<Body> {
+    let Some(request) = whole(request).await else {
+        return answer(Err(Refusal::body_too_large()));
+    };
+    answer(server.token(&request).await)
+}
+
+async fn register<S: Store + 'static, L: Login>(
+    State(server): Shared<S, L>,
+    request: Request,
+) -> Response<Body> {
+    let Some(request) = whole(request).await else {
+        return answer(Err(Refusal::body_too_large()));
+    };
+    answer(server.register(&request).await)
+}
+
+async fn revoke<S: Store + 'static, L: Login>(
+    State(server): Shared<S, L>,
+    request: Request,
+) -> Response<Body> {
+    let Some(request) = whole(request).await else {
+        return answer(Err(Refusal::body_too_large()));
+    };
+    answer(server.revoke(&request).await)
+}
+
+async fn authorize<S: Store + 'static, L: Login>(
+    State(server): Shared<S, L>,
+    request: Request,
+) -> Response<Body> {
+    let response = match whole(request).await {
+        Some(request) => server.authorize(&request).await,
+        None => Err(PageError::body_too_large()),
+    };
+    page_answer(response)
+}
+
+async fn consent<S: Store + 'static, L: Login>(
+    State(server): Shared<S, L>,
+    request: Request,
+) -> Response<Body> {
+    let response = match whole(request).await {
+        Some(request) => server.consent(&request).await,
+        None => Err(PageError::body_too_large()),
+    };
+    page_answer(response)
+}
+
+fn page_answer(outcome: Result<Response<Bytes>, PageError>) -> Response<Body> {
+    let response = outcome.unwrap_or_else(|error| {
+        info!(cause = %error.cause(), "refused with a page");
+        error.into_response()
+    });
+    response.map(Body::from)
+}
+
+impl<S: Store, L: Login> Server<S, L> {
+    async fn token(&self, request: &http::Request<Bytes>) -> Result<Response<Bytes>, Refusal> {
+        let now = self.clock.now();
+        let parsed = TokenRequest::parse(&self.config, request)?;
+        let client = self.store.read_client(parsed.client_id()).await.map_err(Refusal::store)?;
+        match parsed.with_client(client.as_ref(), now)? {
+            Admitted::Code(grant) => {
+                let code = self.store.read_code(grant.digest()).await.map_err(Refusal::store)?;
+                let issuable = grant.with_code(code, now)?;
+                let (Some(family), Some(access)) = (entropy(), entropy()) else {
+                    return Err(no_entropy());
+                };
+                let redeem = issuable.draw(&family, access, now);
+                let family = redeem.family().clone();
+                let outcome = self.store.redeem(redeem.digest(), family, now).await;
+                redeem.finish(outcome)
+            }
+            Admitted::Refresh(grant) => {
+                let family =
+                    self.store.read_family(grant.family()).await.map_err(Refusal::store)?;
+                let issuable = grant.with_family(family)?;
+                let rotate = issuable.draw(entropy().ok_or_else(no_entropy)?, now);
+                let outcome = self.store.rotate(rotate.rotation().clone(), now).await;
+                rotate.finish(outcome)
+            }
+        }
+    }
+
+    async fn register(&self, request: &http::Request<Bytes>) -> Result<Response<Bytes>, Refusal> {
+        let client = NewClient::parse(request)?;
+        let (Some(id), Some(secret)) = (entropy(), entropy()) else { return Err(no_entropy()) };
+        let create = client.draw(id, secret, self.clock.now());
+        let outcome = self.store.create_client(create.record().clone()).await;
+        create.finish(outcome)
+    }
+
+    async fn revoke(&self, request: &http::Request<Bytes>) -> Result<Response<Bytes>, Refusal> {
+        let now = self.clock.now();
+        let parsed = RevocationRequest::parse(&self.config, request)?;
+        let client = self.store.read_client(parsed.client_id()).await.map_err(Refusal::store)?;
+        let revoking = parsed.with_client(client.as_ref(), now)?;
+        let found = match revoking.target() {
+            RevokeTarget::Family(family) => {
+                let record = self.store.read_family(&family).await.map_err(Refusal::store)?;
+                record.map(|record| (family, record.client_id))
+            }
+            RevokeTarget::Access(digest) => {
+                let record = self.store.access(&digest, now).await.map_err(Refusal::store)?;
+                record.map(|record| (record.family, record.client_id))
+            }
+        };
+        let found = found.as_ref().map(|(family, client_id)| (*family, client_id));
+        let outcome = match revoking.family(found) {
+            Some(family) => self.store.revoke_family(&family, now).await,
+            None => Ok(()),
+        };
+        revoking.finish(outcome)
+    }
+
+    /// Shows the consent page, or says why not.
+    async fn authorize(
+        &self,
+        request: &http::Request<Bytes>,
+    ) -> Result<Response<Bytes>, PageError> {
+        let parsed = AuthorizationRequest::parse(&self.config, request)?;
+        let client = self.store.read_client(parsed.client_id()).await.map_err(PageError::store)?;
+        let request_ = match parsed.with_client(client)?.check() {
+            Ok(request) => request,
+            Err(error) => {
+                info!(cause = %error.cause(), "refused with a redirect");
+                return Ok(error.into_response());
+            }
+        };
+        let return_to = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        let user = match self.login.browser(request.headers(), return_to).await {
+            Browser::User(user) => user,
+            Browser::SendTo(url) => return see_other(&url),
+        };
+        let unavailable = || PageError::store(StoreError::Unavailable);
+        let transaction = entropy::<32>().ok_or_else(unavailable)?.into_secret();
+        let nonce = entropy::<16>().ok_or_else(unavailable)?.into_secret();
+        // One value for a browser, whatever number of pages it has open.
+        let known = self.cookie(request.headers()).map(Secret::new);
+        let browser = match known {
+            Some(known) => known,
+            None => entropy::<32>().ok_or_else(unavailable)?.into_secret(),
+        };
+        let paths = self.config.paths();
+        let form = (&*paths.consent, transaction.expose(), nonce.expose());
+        let html = page::consent(&request_, &user, &self.scope_texts, form).into_string();
+        let mut response = Response::new(Bytes::from(html));
+        let headers = response.headers_mut();
+        headers.extend(request_.page_headers(nonce.expose()));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+        headers.insert(SET_COOKIE, self.set_cookie(&browser).ok_or_else(unavailable)?);
+        let pending = (request_, user.subject);
+        self.consents.keep(&transaction, &browser, pending, self.clock.now());
+        Ok(response)
+    }
+
+    /// Takes the user's answer.
+    async fn consent(&self, request: &http::Request<Bytes>) -> Result<Response<Bytes>, PageError> {
+        let answer = ConsentAnswer::parse(request)?;
+        let browser = self.cookie(request.headers());
+        let now = self.clock.now();
+        let pending = self.consents.take(answer.transaction(), browser, now);
+        let pending = pending.map_err(PageError::consent)?;
+        if !answer.allows() {
+            info!("the user said no");
+            return Ok(pending.request.deny(&self.config));
+        }
+        let code = entropy().ok_or(PageError::store(StoreError::Unavailable))?;
+        let approved = pending.request.approve(&self.config, pending.subject, code, now);
+        let outcome = self.store.insert_code(approved.record().clone()).await;
+        Ok(approved.stored(&self.config, outcome).unwrap_or_else(|error| {
+            warn!(cause = %error.cause(), "the code could not be stored");
+            error.into_response()
+        }))
+    }
+
+    fn is_https(&self) -> bool {
+        self.config.issuer().as_str().starts_with("https:")
+    }
+
+    /// The cookie that tells browsers apart. Over https its name keeps other hosts from setting it.
+    const fn cookie_name(is_https: bool) -> &'static str {
+        if is_https { "__Host-mcp-oauth" } else { "mcp-oauth" }
+    }
+
+    fn cookie<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
+        let name = Self::cookie_name(self.is_https());
+        headers
+            .get_all(COOKIE)
+            .iter()
+            .filter_map(|line| line.to_str().ok())
+            .flat_map(|line| line.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='))
+            // 256 bits in base64url: anything else is not ours.
+            .find_map(|(own, value)| (own == name && value.len() == 43).then_some(value))
+    }
+
+    fn set_cookie(&self, browser: &Secret) -> Option<HeaderValue> {
+        let is_https = self.is_https();
+        let name = Self::cookie_name(is_https);
+        let secure = if is_https { "; Secure" } else { "" };
+        let rest = format!("; Path=/; HttpOnly; SameSite=Lax{secure}");
+        let cookie = Secret::new([browser.expose(), &rest].concat());
+        cookie.header_value(&format!("{name}="))
+    }
+}
+
+/// Sends a browser to the host's login.
+fn see_other(url: &str) -> Result<Response<Bytes>, PageError> {
+    let unusable = |_| PageError::store(StoreError::Unavailable);
+    let location = HeaderValue::from_str(url).map_err(unusable)?;
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    response.headers_mut().insert(LOCATION, location);
+    Ok(response)
+}

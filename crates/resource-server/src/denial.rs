@@ -1,0 +1,162 @@
+//! A refusal with its finished reply.
+
+use core::fmt;
+
+use bytes::Bytes;
+use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, Response, StatusCode};
+use oauth_types::{
+    BearerChallenge, BearerErrorCode, ErrorDescription, ScopeSet, json_response_uncached,
+};
+use scope_stepup::Missing;
+
+use crate::Resource;
+
+/// Why a request is not let in: for the log.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum DenialReason {
+    /// No token in the `Authorization` header.
+    NoToken,
+    /// More than one `Authorization` header, or one that is not `Bearer token` (RFC 6750 §2.1).
+    MalformedHeader,
+    /// Nobody knows the token, or it is revoked.
+    UnknownToken,
+    /// The token has expired, or does not say when it does.
+    ExpiredToken,
+    /// The token is for another resource.
+    WrongAudience,
+    /// The token does not grant what the operation needs.
+    InsufficientScope,
+    /// The body is not a JSON-RPC message.
+    UnreadableBody,
+    /// The body is too long.
+    BodyTooLarge,
+    /// The session belongs to somebody else, or to nobody.
+    ForeignSession,
+    /// The request names a host or an origin that a loopback server is not reached by.
+    ForeignHost,
+    /// The token could not be checked now.
+    VerifierUnavailable,
+}
+
+/// A request is not let in.
+#[derive(Clone, Debug)]
+pub struct Denial {
+    reason: DenialReason,
+    response: Box<Response<Bytes>>,
+}
+
+impl Denial {
+    /// Why, for the log.
+    #[must_use]
+    pub const fn reason(&self) -> DenialReason {
+        self.reason
+    }
+
+    /// The reply. It tells the client what to do and nothing about the token.
+    #[must_use]
+    pub fn into_response(self) -> Response<Bytes> {
+        *self.response
+    }
+
+    /// A reply without a challenge.
+    pub(crate) fn plain(reason: DenialReason, status: StatusCode, error: &str) -> Self {
+        let body = format!("{{\"error\":\"{error}\"}}");
+        Self { reason, response: Box::new(json_response_uncached(status, body.into())) }
+    }
+
+    fn challenged(reason: DenialReason, status: StatusCode, challenge: &BearerChallenge) -> Self {
+        let error = challenge.error.as_ref().map_or("unauthorized", BearerErrorCode::as_str);
+        let mut denial = Self::plain(reason, status, error);
+        denial.response.headers_mut().insert(WWW_AUTHENTICATE, challenge.to_header_value());
+        denial
+    }
+
+    /// 401 (RFC 6750 §3): with an error code only when a token was presented.
+    pub(crate) fn unauthorized(
+        resource: &Resource,
+        reason: DenialReason,
+        required: &ScopeSet,
+    ) -> Self {
+        // R-AUTH-1, R-PRM-2
+        let scope = required.filter(|scope| scope != "offline_access");
+        let presented = reason != DenialReason::NoToken;
+        let challenge = BearerChallenge {
+            error: presented.then_some(BearerErrorCode::InvalidToken),
+            error_description: presented.then(|| ErrorDescription::new("get a new token")),
+            scope: Some(scope).filter(|scope| !scope.is_empty()),
+            ..resource.challenge()
+        };
+        Self::challenged(reason, StatusCode::UNAUTHORIZED, &challenge)
+    }
+
+    /// 400 (RFC 6750 §3.1): the authorization itself is malformed.
+    pub(crate) fn malformed(resource: &Resource) -> Self {
+        // R-AUTH-7
+        let challenge = BearerChallenge {
+            error: Some(BearerErrorCode::InvalidRequest),
+            error_description: Some(ErrorDescription::new(
+                "send one Authorization header with one Bearer token",
+            )),
+            ..resource.challenge()
+        };
+        Self::challenged(DenialReason::MalformedHeader, StatusCode::BAD_REQUEST, &challenge)
+    }
+
+    /// 403 (RFC 6750 §3.1): everything the operation needs, at once.
+    pub(crate) fn insufficient(resource: &Resource, missing: &Missing) -> Self {
+        // R-AUTH-4
+        let challenge = missing.challenge(resource.metadata_url().clone());
+        Self::challenged(DenialReason::InsufficientScope, StatusCode::FORBIDDEN, &challenge)
+    }
+
+    /// The body is not a JSON-RPC message: 400.
+    #[must_use]
+    pub fn unreadable_body() -> Self {
+        Self::plain(DenialReason::UnreadableBody, StatusCode::BAD_REQUEST, "invalid_request")
+    }
+
+    /// The body is longer than the host reads: 413.
+    #[must_use]
+    pub fn body_too_large() -> Self {
+        let status = StatusCode::PAYLOAD_TOO_LARGE;
+        Self::plain(DenialReason::BodyTooLarge, status, "invalid_request")
+    }
+
+    /// Somebody else's session is answered like one that does not exist: 404.
+    #[must_use]
+    pub fn foreign_session() -> Self {
+        Self::plain(DenialReason::ForeignSession, StatusCode::NOT_FOUND, "unknown_session")
+    }
+
+    /// The token could not be checked: 503, and the client keeps it.
+    #[must_use]
+    pub fn verifier_unavailable() -> Self {
+        let reason = DenialReason::VerifierUnavailable;
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let mut denial = Self::plain(reason, status, "temporarily_unavailable");
+        denial.response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        denial
+    }
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.reason {
+            DenialReason::NoToken => "no token",
+            DenialReason::MalformedHeader => "malformed authorization",
+            DenialReason::UnknownToken => "unknown token",
+            DenialReason::ExpiredToken => "expired token",
+            DenialReason::WrongAudience => "the token is for another resource",
+            DenialReason::InsufficientScope => "insufficient scope",
+            DenialReason::UnreadableBody => "the body is not JSON-RPC",
+            DenialReason::BodyTooLarge => "the body is too long",
+            DenialReason::ForeignSession => "somebody else's session",
+            DenialReason::ForeignHost => "a foreign host or origin",
+            DenialReason::VerifierUnavailable => "the token could not be checked",
+        })
+    }
+}
+
+impl core::error::Error for Denial {}

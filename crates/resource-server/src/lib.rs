@@ -1,0 +1,14 @@
+#![doc = include_str!("../README.md")]
+
+mod decide;
+mod denial;
+mod metadata;
+mod operations;
+mod resource;
+mod sessions;
+
+pub use decide::{Granted, Presented, Recognized, TokenFacts};
+pub use denial::{Denial, DenialReason};
+pub use operations::OperationScopes;
+pub use resource::{InvalidResource, Resource};
+pub use sessions::{Principal, SessionBindings};

@@ -1,0 +1,71 @@
+//! The answer at the metadata URLs.
+
+use bytes::Bytes;
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW};
+use http::{HeaderValue, Method, Response, StatusCode};
+use oauth_types::json_response;
+
+use crate::Resource;
+
+impl Resource {
+    /// The answer to a request for the metadata: public, cacheable, readable from any origin.
+    #[must_use]
+    pub fn metadata_response(&self, method: &Method) -> Response<Bytes> {
+        if *method != Method::GET && *method != Method::HEAD {
+            let mut response = Response::new(Bytes::new());
+            *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return response;
+        }
+        let mut response = json_response(StatusCode::OK, self.metadata().to_json());
+        let any = HeaderValue::from_static("*");
+        response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, any);
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use oauth_types::{Issuer, ResourceUri, ScopeSet};
+
+    use super::*;
+
+    fn resource(uri: &str) -> Resource {
+        let issuer = Issuer::parse("https://as.example").unwrap();
+        Resource::new(ResourceUri::parse(uri).unwrap(), vec![issuer]).unwrap()
+    }
+
+    #[test]
+    fn r_prm_1_the_metadata_is_at_the_path_and_at_the_root() {
+        let own = resource("https://rs.example/mcp");
+        let paths: Vec<_> = own.metadata_paths().collect();
+        assert_eq!(
+            paths,
+            ["/.well-known/oauth-protected-resource/mcp", "/.well-known/oauth-protected-resource"]
+        );
+        assert_eq!(resource("https://rs.example").metadata_paths().count(), 1);
+        let none = Resource::new(ResourceUri::parse("https://rs.example").unwrap(), vec![]);
+        assert!(none.is_err());
+    }
+
+    #[test]
+    fn r_prm_2_offline_access_is_not_listed() {
+        let scopes = ScopeSet::parse("files:read offline_access").unwrap();
+        let own = resource("https://rs.example/mcp").with_scopes_listed(&scopes);
+        let response = own.metadata_response(&Method::GET);
+        let json: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+        assert_eq!(json["scopes_supported"], serde_json::json!(["files:read"]));
+        assert_eq!(json["resource"], "https://rs.example/mcp");
+        assert_eq!(json["authorization_servers"], serde_json::json!(["https://as.example"]));
+    }
+
+    #[test]
+    fn sec_196_metadata_is_public_and_other_methods_are_told_so() {
+        let own = resource("https://rs.example/mcp");
+        let response = own.metadata_response(&Method::GET);
+        assert_eq!(response.headers()[ACCESS_CONTROL_ALLOW_ORIGIN], "*");
+        let response = own.metadata_response(&Method::POST);
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(response.headers()[ALLOW], "GET, HEAD");
+    }
+}

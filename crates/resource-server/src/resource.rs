@@ -1,0 +1,110 @@
+//! The resource that is protected: from configuration, never from a request.
+
+use core::fmt;
+
+use oauth_types::{
+    BearerChallenge, EndpointUrl, InvalidUri, Issuer, ProtectedResourceMetadata, ResourceUri,
+    ScopeSet, protected_resource_root_url, protected_resource_url,
+};
+
+/// Why a configuration is not a protected resource.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum InvalidResource {
+    /// It names no authorization server (RFC 9728 §2; MCP asks for at least one).
+    NoAuthorizationServer,
+    /// Its metadata has no URL.
+    Uri(InvalidUri),
+}
+
+impl fmt::Display for InvalidResource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoAuthorizationServer => f.write_str("a resource needs an authorization server"),
+            Self::Uri(rule) => write!(f, "the URL of the resource's metadata {rule}"),
+        }
+    }
+}
+
+impl core::error::Error for InvalidResource {}
+
+/// A protected MCP server.
+///
+/// All that it says about itself comes from here: a spoofed `Host` moves nothing.
+#[derive(Clone, Debug)]
+pub struct Resource {
+    metadata: ProtectedResourceMetadata,
+    metadata_url: EndpointUrl,
+    root_url: EndpointUrl,
+}
+
+impl Resource {
+    /// A resource that takes the tokens of these authorization servers.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidResource`] when there is no server, or no room for a well-known URL.
+    pub fn new(
+        uri: ResourceUri,
+        authorization_servers: Vec<Issuer>,
+    ) -> Result<Self, InvalidResource> {
+        if authorization_servers.is_empty() {
+            return Err(InvalidResource::NoAuthorizationServer);
+        }
+        Ok(Self {
+            metadata_url: protected_resource_url(&uri).map_err(InvalidResource::Uri)?,
+            root_url: protected_resource_root_url(&uri).map_err(InvalidResource::Uri)?,
+            metadata: ProtectedResourceMetadata::new(uri, authorization_servers),
+        })
+    }
+
+    /// Lists these scopes in the metadata. `offline_access` is left out: refresh tokens are between client
+    /// and authorization server.
+    #[must_use]
+    pub fn with_scopes_listed(mut self, scopes: &ScopeSet) -> Self {
+        // R-PRM-2
+        let listed = scopes.iter().filter(|scope| *scope != "offline_access");
+        self.metadata.scopes_supported = Some(listed.map(str::to_owned).collect());
+        self
+    }
+
+    /// Gives it a name for people.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.metadata.resource_name = Some(name.into());
+        self
+    }
+
+    /// Its identifier, which is the audience of its tokens.
+    #[must_use]
+    pub const fn uri(&self) -> &ResourceUri {
+        &self.metadata.resource
+    }
+
+    /// What it says about itself (RFC 9728 §2).
+    #[must_use]
+    pub const fn metadata(&self) -> &ProtectedResourceMetadata {
+        &self.metadata
+    }
+
+    /// Where it says so, and what every challenge points to.
+    #[must_use]
+    pub const fn metadata_url(&self) -> &EndpointUrl {
+        &self.metadata_url
+    }
+
+    /// The paths to serve the metadata at: the path-inserted one, and the root one when it differs.
+    pub fn metadata_paths(&self) -> impl Iterator<Item = &str> {
+        // R-PRM-1
+        let (own, root) = (self.metadata_url.path(), self.root_url.path());
+        core::iter::once(own).chain((root != own).then_some(root))
+    }
+
+    /// A challenge that points to the metadata and says nothing else yet.
+    pub(crate) fn challenge(&self) -> BearerChallenge {
+        BearerChallenge {
+            resource_metadata: Some(self.metadata_url.clone()),
+            ..BearerChallenge::default()
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Whose session is this? An `Mcp-Session-Id` belongs to whoever opened it.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use http::HeaderMap;
+use oauth_types::{ClientId, Issuer, SecretDigest};
+
+use crate::{Denial, Granted};
+
+/// Who makes a request: a user through a client at an authorization server, none of which says enough alone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Principal(SecretDigest);
+
+impl Principal {
+    pub(crate) fn new(issuer: &Issuer, client_id: &ClientId, subject: &str) -> Self {
+        // Lengths before the texts, so that no two triples read the same.
+        let (issuer, client_id) = (issuer.as_str(), client_id.as_str());
+        let text = format!("{} {} {issuer}{client_id}{subject}", issuer.len(), client_id.len());
+        Self(SecretDigest::of(&text))
+    }
+}
+
+/// Which principal opened which session. Bounded: the oldest are forgotten, and their sessions end.
+#[derive(Clone, Debug)]
+pub struct SessionBindings {
+    owners: BTreeMap<SecretDigest, Principal>,
+    order: VecDeque<SecretDigest>,
+    capacity: usize,
+}
+
+const SESSION_ID: &str = "mcp-session-id";
+
+impl SessionBindings {
+    /// Bindings for at most this many sessions.
+    #[must_use]
+    pub const fn new(capacity: usize) -> Self {
+        Self { owners: BTreeMap::new(), order: VecDeque::new(), capacity }
+    }
+
+    /// Whether this request may use the session that it names, if it names one.
+    ///
+    /// # Errors
+    ///
+    /// [`Denial`], the same for somebody else's session and for one that nobody opened.
+    pub fn check(&self, headers: &HeaderMap, granted: &Granted) -> Result<(), Denial> {
+        let mut ids = headers.get_all(SESSION_ID).iter();
+        match (ids.next(), ids.next()) {
+            (None, _) => Ok(()),
+            (Some(id), None)
+                if self.owners.get(&key(id.as_bytes())) == Some(&granted.principal()) =>
+            {
+                Ok(())
+            }
+            _ => Err(Denial::foreign_session()),
+        }
+    }
+
+    /// Notes the session that a response opens, if it opens one.
+    pub fn opened(&mut self, response: &HeaderMap, granted: &Granted) {
+        let Some(id) = response.get(SESSION_ID) else { return };
+        let id = key(id.as_bytes());
+        if self.owners.contains_key(&id) {
+            return;
+        }
+        while self.order.len() >= self.capacity
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.owners.remove(&oldest);
+        }
+        self.owners.insert(id, granted.principal());
+        self.order.push_back(id);
+    }
+
+    /// Forgets the session that a request ended.
+    pub fn closed(&mut self, request: &HeaderMap) {
+        if let Some(id) = request.get(SESSION_ID) {
+            let id = key(id.as_bytes());
+            self.owners.remove(&id);
+            self.order.retain(|other| *other != id);
+        }
+    }
+}
+
+/// Session IDs are as good as secrets, so only their digests are kept.
+fn key(id: &[u8]) -> SecretDigest {
+    SecretDigest::of(&String::from_utf8_lossy(id))
+}

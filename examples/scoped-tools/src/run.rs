@@ -1,0 +1,93 @@
+//! The client's side of the story, and the telling of it.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use mcp_oauth_reqwest::{AuthorizedClient, LoopbackBrowser, McpTransport, UserAgent, find_error};
+use rmcp::RoleClient;
+use rmcp::model::{CallToolRequestParams, ClientConfig, ProtocolVersion};
+use rmcp::service::{ClientLifecycleMode, ClientServiceExt as _, RunningService};
+use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::transport::common::client_side_sse::ExponentialBackoff;
+use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use serde_json::json;
+use tokio::sync::mpsc::unbounded_channel;
+
+use crate::servers::Servers;
+use crate::story;
+use crate::user::ScriptedUser;
+
+/// Longest time that one call may take, a login included.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Runs the whole story and tells it.
+pub(crate) async fn run(with_browser: bool) -> anyhow::Result<()> {
+    let (tap, wire) = unbounded_channel();
+    let servers = Servers::start(0, 0, Some(tap)).await?;
+    println!("MCP server:           {}", servers.mcp_url);
+    println!("authorization server: {}", servers.issuer);
+    let teller = tokio::spawn(story::tell(wire));
+    let result = if with_browser {
+        client(&servers.mcp_url, LoopbackBrowser::bind().await?).await
+    } else {
+        client(&servers.mcp_url, ScriptedUser::new()?).await
+    };
+    // The servers hold the other ends of the tap: without them the story is over.
+    servers.stop().await;
+    let told = teller.await.context("the story was cut short")?;
+    result?;
+    told?;
+    println!("\nEvery step held.");
+    Ok(())
+}
+
+/// What an application does: connect, call a tool, call another. Nothing in it knows of OAuth.
+pub(crate) async fn client(mcp_url: &str, user: impl UserAgent) -> anyhow::Result<()> {
+    let client = AuthorizedClient::new(mcp_url, "Scoped tools demo", user)?;
+    let mcp = connect(client).await?;
+    call(&mcp, "list-files", json!({})).await?;
+    call(&mcp, "write-file", json!({"name": "notes.txt", "content": "Stepped up."})).await?;
+    mcp.cancel().await?;
+    Ok(())
+}
+
+/// An rmcp client that speaks through `client`.
+pub(crate) async fn connect(
+    client: AuthorizedClient,
+) -> anyhow::Result<RunningService<RoleClient, ClientConfig>> {
+    let mut config = StreamableHttpClientTransportConfig::with_uri(client.server_url());
+    let mut retry = ExponentialBackoff::default();
+    retry.max_times = Some(3);
+    config.retry_config = std::sync::Arc::new(retry);
+    let transport = StreamableHttpClientTransport::with_client(McpTransport::new(client), config);
+    // The protocol of 2026-07-28: no handshake, no session.
+    let lifecycle =
+        ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] };
+    let connected = ClientConfig::default().serve_with_lifecycle(transport, lifecycle);
+    let connected =
+        tokio::time::timeout(PATIENCE, connected).await.context("no connection in time")?;
+    connected.map_err(|error| explain(error, "cannot connect to the MCP server"))
+}
+
+pub(crate) async fn call(
+    mcp: &RunningService<RoleClient, ClientConfig>,
+    tool: &'static str,
+    arguments: serde_json::Value,
+) -> anyhow::Result<()> {
+    let mut request = CallToolRequestParams::new(tool);
+    request.arguments = arguments.as_object().cloned();
+    let answer = tokio::time::timeout(PATIENCE, mcp.call_tool(request)).await;
+    let answer = answer.with_context(|| format!("{tool} gave no answer in time"))?;
+    let answer = answer.map_err(|error| explain(error, &format!("cannot call {tool}")))?;
+    anyhow::ensure!(answer.is_error != Some(true), "{tool} reports an error");
+    Ok(())
+}
+
+/// Our own error where there is one inside rmcp's: it says who has to do what.
+fn explain(error: impl std::error::Error + Send + Sync + 'static, what: &str) -> anyhow::Error {
+    let ours = find_error(&error).cloned();
+    match ours {
+        Some(ours) => anyhow::Error::new(ours).context(what.to_owned()),
+        None => anyhow::Error::new(error).context(what.to_owned()),
+    }
+}

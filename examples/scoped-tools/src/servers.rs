@@ -1,0 +1,133 @@
+//! The two servers, each on its own loopback port.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use authorization_server::{Config, MemoryStore, RefreshKey, RefreshKeys};
+use axum::Router;
+use axum::middleware::from_fn;
+use axum::serve::ListenerExt as _;
+use mcp_oauth_axum::{AuthorizationServer, DemoLogin, Protect, StoreVerifier, metadata_routes};
+use oauth_types::{Entropy, Issuer, ResourceUri};
+use resource_server::Resource;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::tools::{self, Files};
+use crate::wire::{self, Tap};
+
+/// Both servers, running.
+pub(crate) struct Servers {
+    pub(crate) mcp_url: String,
+    pub(crate) issuer: Issuer,
+    pub(crate) mcp: Running,
+    pub(crate) authorization: Running,
+}
+
+/// One server, until it is stopped.
+pub(crate) struct Running {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    fn start(listener: TcpListener, router: Router) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            // Small answers leave at once instead of waiting for more.
+            let listener = listener.tap_io(|stream| {
+                let _ = stream.set_nodelay(true);
+            });
+            tokio::select! {
+                _ = axum::serve(listener, router) => {}
+                _ = stopped => {}
+            }
+        });
+        Self { stop, task }
+    }
+
+    /// Stops taking connections.
+    pub(crate) async fn stop(self) {
+        let _ = self.stop.send(());
+        let _ = self.task.await;
+    }
+}
+
+impl Servers {
+    /// Starts both on 127.0.0.1; port 0 means any.
+    pub(crate) async fn start(
+        mcp_port: u16,
+        authorization_port: u16,
+        tap: Option<Tap>,
+    ) -> anyhow::Result<Self> {
+        let (mcp_listener, mcp_at) = bind(mcp_port).await?;
+        let (authorization_listener, authorization_at) = bind(authorization_port).await?;
+        let mcp_url = format!("http://{mcp_at}/mcp");
+        let issuer = Issuer::parse(&format!("http://{authorization_at}"))?;
+        let scopes = tools::scopes()?;
+        let uri = ResourceUri::parse(&mcp_url)?;
+
+        // The authorization server.
+        let key = RefreshKeys::new(RefreshKey::new(1, &random()?));
+        let config = Config::new(issuer.clone(), vec![uri.clone()], scopes.all().clone(), key)?;
+        let store = Arc::new(MemoryStore::default());
+        let authorization = AuthorizationServer::new(config, Arc::clone(&store), DemoLogin)
+            .describe("files:read", "See your files")
+            .describe("files:write", "Create and change your files")
+            .router();
+
+        // The MCP server, behind the layer.
+        let resource = Resource::new(uri, vec![issuer.clone()])?.with_scopes_listed(scopes.all());
+        let verifier = StoreVerifier::new(store, issuer.clone());
+        let mcp = Router::new()
+            .nest_service("/mcp", tools::service(Files::with_readme()))
+            .layer(Protect::new(resource.clone(), verifier, scopes))
+            .merge(metadata_routes(&resource));
+
+        let tapped = |router: Router| match tap.clone() {
+            Some(tap) => {
+                router.layer(from_fn(move |request, next| wire::listen(tap.clone(), request, next)))
+            }
+            None => router,
+        };
+        Ok(Self {
+            mcp_url,
+            issuer,
+            mcp: Running::start(mcp_listener, tapped(mcp)),
+            authorization: Running::start(authorization_listener, tapped(authorization)),
+        })
+    }
+
+    /// Stops both.
+    pub(crate) async fn stop(self) {
+        self.mcp.stop().await;
+        self.authorization.stop().await;
+    }
+}
+
+async fn bind(port: u16) -> anyhow::Result<(TcpListener, std::net::SocketAddr)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
+    let listener = listener.with_context(|| format!("port {port} of 127.0.0.1 is not free"))?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the demo draws its own key")]
+fn random() -> anyhow::Result<Entropy<32>> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)?;
+    Ok(Entropy::new(bytes))
+}
+
+/// Keeps both servers running until Ctrl-C.
+pub(crate) async fn serve(mcp_port: u16, authorization_port: u16) -> anyhow::Result<()> {
+    let servers = Servers::start(mcp_port, authorization_port, None).await?;
+    println!("MCP server:           {}", servers.mcp_url);
+    println!("authorization server: {}", servers.issuer);
+    println!("Point any MCP client at the MCP server. Ctrl-C stops both.");
+    tokio::signal::ctrl_c().await?;
+    servers.stop().await;
+    Ok(())
+}

@@ -1,0 +1,98 @@
+//! The user of the demo: reads the consent page and agrees, without a browser.
+
+use futures::future::BoxFuture;
+use http::header::{COOKIE, LOCATION, SET_COOKIE};
+use mcp_oauth_reqwest::{UserAgent, VisitFailed};
+use oauth_types::{FormWriter, RedirectUri};
+
+/// Follows the login as a browser would: cookies, form, redirect.
+#[derive(Debug)]
+pub(crate) struct ScriptedUser {
+    http: reqwest::Client,
+    redirect_uri: RedirectUri,
+}
+
+impl ScriptedUser {
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        let http =
+            reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
+        // Nobody listens there: the scripted user reads the redirect instead of following it.
+        let redirect_uri = RedirectUri::parse("http://127.0.0.1/callback")?;
+        Ok(Self { http, redirect_uri })
+    }
+
+    /// Opens the page, presses "Allow", and answers with where the server sends the browser.
+    async fn allow(&self, url: &str) -> Option<String> {
+        let page = self.http.get(url).send().await.ok()?;
+        let base = page.url().clone();
+        let cookies: Vec<String> = page
+            .headers()
+            .get_all(SET_COOKIE)
+            .iter()
+            .filter_map(|cookie| Some(cookie.to_str().ok()?.split(';').next()?.to_owned()))
+            .collect();
+        let html = page.text().await.ok()?;
+        let mut form = FormWriter::new();
+        for (name, value) in hidden_fields(&html) {
+            form.append(name, value);
+        }
+        form.append("decision", "allow");
+        let action = between(&html, "action=\"", "\"").unwrap_or_default();
+        let answer = self
+            .http
+            .post(base.join(action).ok()?)
+            .header(COOKIE, cookies.join("; "))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("origin", base.origin().ascii_serialization())
+            .body(form.finish())
+            .send()
+            .await
+            .ok()?;
+        Some(answer.headers().get(LOCATION)?.to_str().ok()?.to_owned())
+    }
+}
+
+/// Names and values of the hidden inputs of our own consent page.
+fn hidden_fields(html: &str) -> impl Iterator<Item = (&str, &str)> {
+    html.split("<input ").skip(1).filter_map(|input| {
+        let input = input.split('>').next()?;
+        input.contains("type=\"hidden\"").then_some(())?;
+        Some((between(input, "name=\"", "\"")?, between(input, "value=\"", "\"")?))
+    })
+}
+
+fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(before)?;
+    Some(rest.split_once(after)?.0)
+}
+
+impl UserAgent for ScriptedUser {
+    fn redirect_uri(&self) -> &RedirectUri {
+        &self.redirect_uri
+    }
+
+    fn visit<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<String, VisitFailed>> {
+        Box::pin(async move { self.allow(url).await.ok_or(VisitFailed::NoBrowser) })
+    }
+}
+
+/// A browser that an attacker's page has sent back: with the right `state`, and an answer that another
+/// authorization server made.
+#[derive(Debug)]
+pub(crate) struct ForgedReturn {
+    pub(crate) redirect_uri: RedirectUri,
+    /// Query of the forged callback; the state is added.
+    pub(crate) forged: &'static str,
+}
+
+impl UserAgent for ForgedReturn {
+    fn redirect_uri(&self) -> &RedirectUri {
+        &self.redirect_uri
+    }
+
+    fn visit<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<String, VisitFailed>> {
+        let state = between(url, "&state=", "&").unwrap_or_default();
+        let callback = format!("{}?state={state}&{}", self.redirect_uri, self.forged);
+        Box::pin(async move { Ok(callback) })
+    }
+}
