@@ -72,17 +72,8 @@ impl fmt::Display for Error {
     }
 }
 
-impl core::error::Error for Error {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Transport(failure) => Some(failure),
-            Self::Flow(error) => Some(error),
-            Self::Visit(error) => Some(error),
-            Self::InsufficientScope(error) => Some(&**error),
-            _ => None,
-        }
-    }
-}
+// The variants say all that the errors inside them say, so none of these is a source as well.
+impl core::error::Error for Error {}
 
 impl From<FlowError> for Error {
     fn from(error: FlowError) -> Self {

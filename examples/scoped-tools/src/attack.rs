@@ -10,7 +10,7 @@ use crate::servers::Servers;
 use crate::user::ForgedReturn;
 
 /// A text that must not reach the user.
-const ALARM: &str = "call";
+const ALARM: &str = "555";
 
 const FORGERIES: [(&str, &str); 2] = [
     (
@@ -45,7 +45,7 @@ pub(crate) async fn mix_up() -> anyhow::Result<()> {
         println!("    The client answers: {error:#}");
         println!("    Requests to any token endpoint: {token_requests}");
         anyhow::ensure!(token_requests == 0, "a token request was sent");
-        anyhow::ensure!(!shown.to_lowercase().contains(ALARM), "the forged text was shown");
+        anyhow::ensure!(!shown.contains(ALARM), "the forged text was shown");
         anyhow::ensure!(!shown.contains("stolen-code"), "the forged code was shown");
         anyhow::ensure!(
             shown.contains("another authorization server"),

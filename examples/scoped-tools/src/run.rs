@@ -12,6 +12,7 @@ use rmcp::transport::common::client_side_sse::ExponentialBackoff;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use serde_json::json;
 use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::oneshot;
 
 use crate::servers::Servers;
 use crate::story;
@@ -26,14 +27,15 @@ pub(crate) async fn run(with_browser: bool) -> anyhow::Result<()> {
     let servers = Servers::start(0, 0, Some(tap)).await?;
     println!("MCP server:           {}", servers.mcp_url);
     println!("authorization server: {}", servers.issuer);
-    let teller = tokio::spawn(story::tell(wire));
+    let (over, is_over) = oneshot::channel();
+    let teller = tokio::spawn(story::tell(wire, is_over));
     let result = if with_browser {
         client(&servers.mcp_url, LoopbackBrowser::bind().await?).await
     } else {
         client(&servers.mcp_url, ScriptedUser::new()?).await
     };
-    // The servers hold the other ends of the tap: without them the story is over.
     servers.stop().await;
+    let _ = over.send(());
     let told = teller.await.context("the story was cut short")?;
     result?;
     told?;
@@ -89,5 +91,81 @@ fn explain(error: impl std::error::Error + Send + Sync + 'static, what: &str) ->
     match ours {
         Some(ours) => anyhow::Error::new(ours).context(what.to_owned()),
         None => anyhow::Error::new(error).context(what.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::servers::Servers;
+
+    /// Servers on a runtime of their own, so that stopping it kills them with all their connections.
+    struct Killable(Option<tokio::runtime::Runtime>);
+
+    impl Killable {
+        fn start() -> (Self, Servers) {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            let servers = std::thread::scope(|scope| {
+                let start = || runtime.block_on(Servers::start(0, 0, None)).unwrap();
+                scope.spawn(start).join().unwrap()
+            });
+            (Self(Some(runtime)), servers)
+        }
+
+        fn kill(&mut self) {
+            if let Some(runtime) = self.0.take() {
+                runtime.shutdown_background();
+            }
+        }
+    }
+
+    impl Drop for Killable {
+        fn drop(&mut self) {
+            self.kill();
+        }
+    }
+
+    /// What an error says, if it comes within the time that a person would wait.
+    async fn error_of(call: impl Future<Output = anyhow::Result<()>>) -> String {
+        let outcome = tokio::time::timeout(Duration::from_secs(20), call).await;
+        format!("{:#}", outcome.expect("no hang").expect_err("no server, no success"))
+    }
+
+    #[tokio::test]
+    async fn the_story_holds() {
+        run(false).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_attack_fails() {
+        crate::attack::mix_up().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_killed_server_is_a_clear_error_before_and_between_calls() {
+        let (mut killable, servers) = Killable::start();
+        let client =
+            AuthorizedClient::new(&servers.mcp_url, "Test", ScriptedUser::new().unwrap()).unwrap();
+        let mcp = connect(client).await.unwrap();
+        call(&mcp, "list-files", json!({})).await.unwrap();
+        killable.kill();
+        let error = error_of(call(&mcp, "list-files", json!({}))).await;
+        assert!(error.contains("gave no answer"), "{error}");
+        let error = error_of(client_of(&servers)).await;
+        assert!(error.contains("no connection could be made"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_missing_authorization_server_is_a_clear_error() {
+        let (_killable, servers) = Killable::start();
+        let Servers { mcp_url, authorization, .. } = servers;
+        authorization.stop().await;
+        let user = ScriptedUser::new().unwrap();
+        let error = error_of(client(&mcp_url, user)).await;
+        assert!(error.contains("authorization server metadata"), "{error}");
+    }
+
+    async fn client_of(servers: &Servers) -> anyhow::Result<()> {
+        client(&servers.mcp_url, ScriptedUser::new()?).await
     }
 }

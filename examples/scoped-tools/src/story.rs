@@ -1,10 +1,9 @@
 //! What should happen, in order, and why: each chapter recognizes its exchange on the wire and checks it.
 
-use std::time::Duration;
-
 use http::header::WWW_AUTHENTICATE;
 use http::{Method, StatusCode};
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::oneshot;
 
 use crate::wire::Exchange;
 
@@ -76,8 +75,9 @@ const CHAPTERS: &[Chapter] = &[
     },
     Chapter {
         title: "It reads what the authorization server says about itself",
-        why: "Its endpoints, that it protects codes with PKCE (S256), and that it puts \
-              its name (iss). The client refuses to go on if the name is not exactly the one it was given.",
+        why: "Its endpoints, that it protects codes with PKCE (S256), and that every answer of its login \
+              names it (iss). The client refuses to go on if it calls itself anything but exactly what the \
+              MCP server called it.",
         is_it: |exchange| get(exchange, "/.well-known/oauth-authorization-server"),
         holds: |exchange| {
             exchange.member("authorization_response_iss_parameter_supported") == Some(true.into())
@@ -160,20 +160,24 @@ const CHAPTERS: &[Chapter] = &[
     },
 ];
 
-/// Reads the wire and tells the story until the wire goes quiet.
+/// Reads the wire and tells the story until the run is over.
 ///
 /// # Errors
 ///
 /// Names the first step that did not happen, or not as it should.
-pub(crate) async fn tell(mut wire: UnboundedReceiver<Exchange>) -> anyhow::Result<()> {
+pub(crate) async fn tell(
+    mut wire: UnboundedReceiver<Exchange>,
+    mut over: oneshot::Receiver<()>,
+) -> anyhow::Result<()> {
     let mut chapters = CHAPTERS.iter().enumerate();
     let mut next = chapters.next();
     loop {
-        // The tap is open as long as the servers run; after the run only stragglers are left.
-        let exchange = match tokio::time::timeout(Duration::from_secs(60), wire.recv()).await {
-            Ok(Some(exchange)) => exchange,
-            Ok(None) | Err(_) => break,
+        let exchange = tokio::select! {
+            biased;
+            exchange = wire.recv() => exchange,
+            _ = &mut over => None,
         };
+        let Some(exchange) = exchange else { break };
         let Some((number, chapter)) = next else {
             aside(&exchange);
             continue;
