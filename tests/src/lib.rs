@@ -1,3 +1,6 @@
 //! What the tests of the whole workspace share. Nothing here is published.
 
+#![expect(clippy::must_use_candidate, reason = "tests use what they ask for")]
+
 pub mod vectors;
+pub mod world;

@@ -142,6 +142,23 @@ pub enum FlowError {
     NoRefreshToken,
 }
 
+impl FlowError {
+    /// Whether a refresh that ended like this ends the grant: the server will never take that refresh token
+    /// again. Forget it with [`Session::without_refresh_token`](crate::Session::without_refresh_token), so that
+    /// the next 401 leads to a login. After any other failure the tokens are still good.
+    #[must_use]
+    pub fn ends_grant(&self) -> bool {
+        // C-TOKEN-7
+        use TokenErrorCode::{InvalidClient, InvalidGrant, UnauthorizedClient};
+        match self {
+            Self::Token(answer) => {
+                matches!(answer.error, InvalidClient | InvalidGrant | UnauthorizedClient)
+            }
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Display for FlowError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

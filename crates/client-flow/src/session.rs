@@ -94,6 +94,15 @@ impl Session {
         Exchange::post_form(Purpose::Refresh, endpoint, headers, form, then)
     }
 
+    /// The same session without a refresh token that the server has refused for good
+    /// ([`FlowError::ends_grant`]). It still knows which scopes to ask for again.
+    #[must_use]
+    pub fn without_refresh_token(mut self) -> Self {
+        // C-TOKEN-7
+        self.tokens.refresh_token = None;
+        self
+    }
+
     /// Starts a new authorization at the same server, for all of `scope`: a step-up. A refresh cannot
     /// widen a grant (RFC 6749 §6).
     pub fn reauthorize(&self, config: &ClientConfig, scope: ScopeSet) -> Step {

@@ -166,8 +166,6 @@ impl AuthorizedClient {
             };
             match shared.renew(seen, wanted.clone(), challenge, attempt).await {
                 Ok(()) => {}
-                // The refresh token is no good either: the next 401 leads to a login.
-                Err(Error::Flow(FlowError::Token(_))) if wanted == Wanted::FreshToken => {}
                 Err(error) => {
                     let said_no = matches!(
                         error,
@@ -220,8 +218,13 @@ impl Shared {
             }
             state.session.clone()
         };
+        let mut held = None;
         let step = match (&wanted, session) {
-            (Wanted::FreshToken, Some(session)) => session.refresh()?,
+            (Wanted::FreshToken, Some(session)) => {
+                let step = session.refresh()?;
+                held = Some(Session::clone(&session));
+                step
+            }
             (Wanted::Scope(scope), Some(session)) => {
                 session.reauthorize(&self.config, scope.clone())
             }
@@ -235,7 +238,12 @@ impl Shared {
         let task = tokio::spawn(async move {
             let _guard = guard;
             let host = Host { http: &shared.http, agent: &*shared.agent, store: &*shared.store };
-            let outcome = host.drive(step).await;
+            let mut outcome = host.drive(step).await;
+            if let (Err(Error::Flow(error)), Some(held)) = (&outcome, held)
+                && error.ends_grant()
+            {
+                outcome = Ok(held.without_refresh_token());
+            }
             let mut state = shared.lock();
             state.renewals += 1;
             match outcome {

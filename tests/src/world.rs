@@ -1,0 +1,409 @@
+//! Client, authorization server and resource server joined in memory: whole protocols in microseconds, with a
+//! scripted clock, scripted entropy, and a store that fails when told to. Nothing sleeps, nothing is random.
+
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use authorization_server::{
+    AccessRecord, Admitted, AuthorizationRequest, ClientRecord, CodeRecord, Config, CreateOutcome,
+    FamilyId, FamilyRecord, MemoryStore, NewClient, NewFamily, RedeemOutcome, RefreshKey,
+    RefreshKeys, Refusal, RotateOutcome, Rotation, Store, StoreError, TokenRequest,
+};
+use bytes::Bytes;
+use client_flow::{ClientConfig, FlowError, Session, Step, Tried, Verdict, judge, login};
+use futures::FutureExt as _;
+use http::header::AUTHORIZATION;
+use http::{Method, Request, Response, StatusCode};
+use iss_validate::Callback;
+use oauth_types::{
+    ClientId, Entropy, Issuer, RedirectUri, ResourceUri, ScopeSet, SecretDigest, UnixTime,
+};
+use resource_server::{OperationScopes, Resource, TokenFacts};
+use scope_stepup::{InsufficientScope, Ledger, NoHierarchy, Operation, Policy};
+
+/// The MCP server's address.
+pub const MCP: &str = "https://rs.example/mcp";
+/// The authorization server's name.
+pub const ISSUER: &str = "https://as.example";
+/// Where the user comes back to.
+pub const REDIRECT: &str = "http://127.0.0.1/callback";
+
+/// When a store operation fails.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// Before it changes anything.
+    Before,
+    /// After the change was made, so that nobody hears of it.
+    After,
+}
+
+/// A memory store whose next writing operation can be made to fail.
+#[derive(Debug, Default)]
+pub struct FaultyStore {
+    inner: MemoryStore,
+    fault: Mutex<Option<Fault>>,
+}
+
+impl FaultyStore {
+    /// Makes the next writing operation fail.
+    pub fn fail_next(&self, fault: Fault) {
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
+    }
+
+    async fn write<T>(
+        &self,
+        operation: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        let fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match fault {
+            Some(Fault::Before) => Err(StoreError::Unavailable),
+            Some(Fault::After) => operation.await.and(Err(StoreError::UnknownOutcome)),
+            None => operation.await,
+        }
+    }
+}
+
+impl Store for FaultyStore {
+    async fn read_client(&self, id: &ClientId) -> Result<Option<ClientRecord>, StoreError> {
+        self.inner.read_client(id).await
+    }
+    async fn create_client(&self, client: ClientRecord) -> Result<CreateOutcome, StoreError> {
+        self.write(self.inner.create_client(client)).await
+    }
+    async fn insert_code(&self, code: CodeRecord) -> Result<(), StoreError> {
+        self.write(self.inner.insert_code(code)).await
+    }
+    async fn read_code(&self, digest: &SecretDigest) -> Result<Option<CodeRecord>, StoreError> {
+        self.inner.read_code(digest).await
+    }
+    async fn redeem(
+        &self,
+        digest: &SecretDigest,
+        family: NewFamily,
+        now: UnixTime,
+    ) -> Result<RedeemOutcome, StoreError> {
+        self.write(self.inner.redeem(digest, family, now)).await
+    }
+    async fn read_family(&self, family: &FamilyId) -> Result<Option<FamilyRecord>, StoreError> {
+        self.inner.read_family(family).await
+    }
+    async fn rotate(&self, rotation: Rotation, now: UnixTime) -> Result<RotateOutcome, StoreError> {
+        self.write(self.inner.rotate(rotation, now)).await
+    }
+    async fn revoke_family(&self, family: &FamilyId, now: UnixTime) -> Result<(), StoreError> {
+        self.write(self.inner.revoke_family(family, now)).await
+    }
+    async fn access(
+        &self,
+        digest: &SecretDigest,
+        now: UnixTime,
+    ) -> Result<Option<AccessRecord>, StoreError> {
+        self.inner.access(digest, now).await
+    }
+    async fn sweep(&self, now: UnixTime, max: usize) -> Result<usize, StoreError> {
+        self.write(self.inner.sweep(now, max)).await
+    }
+}
+
+/// How a call to the MCP server ended without an answer.
+#[derive(Debug)]
+pub enum CallError {
+    /// A login, refresh or step-up failed.
+    Flow(FlowError),
+    /// More scope is needed and not to be had.
+    InsufficientScope(Box<InsufficientScope>),
+    /// The server refuses fresh tokens.
+    Unauthorized,
+}
+
+/// Everybody in one place.
+#[derive(Debug)]
+pub struct World {
+    now: AtomicU64,
+    drawn: AtomicU8,
+    /// The authorization server's.
+    pub config: Config,
+    /// The authorization server's.
+    pub store: FaultyStore,
+    resource: Resource,
+    scopes: OperationScopes,
+    log: Mutex<Vec<String>>,
+}
+
+/// The client's side of a conversation.
+#[derive(Debug, Default)]
+pub struct Client {
+    /// Who it is and what it holds.
+    pub session: Option<Session>,
+    /// What its step-ups cost.
+    pub ledger: Ledger,
+}
+
+/// A store in memory answers at once.
+///
+/// # Panics
+///
+/// When it does not.
+pub fn now_or_never<T>(future: impl Future<Output = T>) -> T {
+    #[expect(clippy::expect_used, reason = "a memory store never waits")]
+    future.now_or_never().expect("a memory store never waits")
+}
+
+impl World {
+    /// A server with two tools, one of which needs more than the other.
+    ///
+    /// # Errors
+    ///
+    /// Never, but its parts are made by constructors that can.
+    pub fn new() -> Result<Self, Box<dyn std::error::Error>> {
+        let issuer = Issuer::parse(ISSUER)?;
+        let uri = ResourceUri::parse(MCP)?;
+        let scopes = OperationScopes::new("files:read")?
+            .tool("list-files", "files:read")?
+            .tool("write-file", "files:read files:write")?;
+        let keys = RefreshKeys::new(RefreshKey::new(1, &Entropy::new([0xAA; 32])));
+        Ok(Self {
+            now: AtomicU64::new(1_000_000),
+            drawn: AtomicU8::new(0),
+            config: Config::new(issuer.clone(), vec![uri.clone()], scopes.all().clone(), keys)?,
+            store: FaultyStore::default(),
+            resource: Resource::new(uri, vec![issuer])?,
+            scopes,
+            log: Mutex::default(),
+        })
+    }
+
+    /// What the time is.
+    pub fn now(&self) -> UnixTime {
+        UnixTime::from_secs(self.now.load(Ordering::SeqCst))
+    }
+
+    /// Lets time pass.
+    pub fn advance(&self, seconds: u64) {
+        self.now.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    /// Bytes that are different at every draw.
+    pub fn entropy<const N: usize>(&self) -> Entropy<N> {
+        Entropy::new([self.drawn.fetch_add(1, Ordering::SeqCst); N])
+    }
+
+    /// Every request so far, as method and path.
+    pub fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How many requests went to this path.
+    pub fn count(&self, path: &str) -> usize {
+        self.log().iter().filter(|line| line.ends_with(path)).count()
+    }
+
+    /// Answers a request as the server does that it is addressed to.
+    pub fn answer(&self, request: &Request<Bytes>) -> Response<Bytes> {
+        let line = format!("{} {}", request.method(), request.uri().path());
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        let host = request.uri().host().unwrap_or_default();
+        let outcome = match (host, request.uri().path()) {
+            ("rs.example", "/mcp") => return self.mcp(request),
+            ("rs.example", path) if self.resource.metadata_paths().any(|own| own == path) => {
+                return self.resource.metadata_response(request.method());
+            }
+            ("as.example", path) if self.config.paths().metadata.iter().any(|own| own == path) => {
+                return self.config.metadata_response(request.method());
+            }
+            ("as.example", "/register") => self.register(request),
+            ("as.example", "/token") => self.token(request),
+            _ => return status(StatusCode::NOT_FOUND),
+        };
+        outcome.unwrap_or_else(Refusal::into_response)
+    }
+
+    fn register(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, Refusal> {
+        let create = NewClient::parse(request)?.draw(self.entropy(), self.entropy(), self.now());
+        let outcome = now_or_never(self.store.create_client(create.record().clone()));
+        create.finish(outcome)
+    }
+
+    fn token(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, Refusal> {
+        let parsed = TokenRequest::parse(&self.config, request)?;
+        let client = now_or_never(self.store.read_client(parsed.client_id()));
+        let client = client.map_err(Refusal::store)?;
+        match parsed.with_client(client.as_ref(), self.now())? {
+            Admitted::Code(grant) => {
+                let code = now_or_never(self.store.read_code(grant.digest()));
+                let issuable = grant.with_code(code.map_err(Refusal::store)?, self.now())?;
+                let redeem = issuable.draw(&self.entropy(), self.entropy(), self.now());
+                let family = redeem.family().clone();
+                let outcome = self.store.redeem(redeem.digest(), family, self.now());
+                let outcome = now_or_never(outcome);
+                redeem.finish(outcome)
+            }
+            Admitted::Refresh(grant) => {
+                let family = now_or_never(self.store.read_family(grant.family()));
+                let issuable = grant.with_family(family.map_err(Refusal::store)?)?;
+                let rotate = issuable.draw(self.entropy(), self.now());
+                let outcome = self.store.rotate(rotate.rotation().clone(), self.now());
+                rotate.finish(now_or_never(outcome))
+            }
+        }
+    }
+
+    /// The authorization endpoint with a user who agrees: where the browser is sent, or the page's status.
+    ///
+    /// # Errors
+    ///
+    /// The status of the page, when it is not a redirect.
+    pub fn authorize(&self, url: &str) -> Result<String, StatusCode> {
+        let mut request = Request::new(Bytes::new());
+        *request.uri_mut() = url.parse().map_err(|_| StatusCode::IM_A_TEAPOT)?;
+        let page = |error: authorization_server::PageError| error.into_response().status();
+        let parsed = AuthorizationRequest::parse(&self.config, &request).map_err(page)?;
+        let client = now_or_never(self.store.read_client(parsed.client_id()));
+        let redirectable = parsed.with_client(client.unwrap_or_default()).map_err(page)?;
+        let response = match redirectable.check() {
+            Err(error) => error.into_response(),
+            Ok(consent) => {
+                let approved = consent.approve(&self.config, "alice", self.entropy(), self.now());
+                let stored = now_or_never(self.store.insert_code(approved.record().clone()));
+                let outcome = approved.stored(&self.config, stored);
+                outcome.unwrap_or_else(authorization_server::RedirectError::into_response)
+            }
+        };
+        let location = response.headers().get(http::header::LOCATION);
+        location.and_then(|url| url.to_str().ok()).map(str::to_owned).ok_or(response.status())
+    }
+
+    fn mcp(&self, request: &Request<Bytes>) -> Response<Bytes> {
+        let admit = || {
+            let presented = self.resource.present(request.headers(), self.scopes.base())?;
+            let found = now_or_never(self.store.access(&presented.digest(), self.now()));
+            let facts = found.unwrap_or_default().map(|record| TokenFacts {
+                subject: record.subject,
+                client_id: record.client_id,
+                issuer: self.config.issuer().clone(),
+                scopes: record.scopes,
+                audience: vec![record.resource],
+                expires_at: Some(record.expires_at),
+            });
+            let required = self.scopes.required_for_body(request.body())?;
+            presented.decide(facts, &required, &NoHierarchy, self.now())
+        };
+        match admit() {
+            Ok(_) => status(StatusCode::OK),
+            Err(denial) => denial.into_response(),
+        }
+    }
+
+    /// Takes a flow's steps; the user agrees to everything, and `browse` says what comes back.
+    ///
+    /// # Errors
+    ///
+    /// What the flow ends with.
+    pub fn drive(
+        &self,
+        mut step: Step,
+        browse: &dyn Fn(&str) -> String,
+    ) -> Result<Session, FlowError> {
+        loop {
+            step = match step {
+                Step::Exchange(exchange) => {
+                    let response = self.answer(exchange.request());
+                    exchange.resume(Ok(response), self.now())?
+                }
+                Step::Recall(recall) => recall.resume(None, self.now())?,
+                Step::ChooseServer(choose) => choose.choose(0)?,
+                Step::Randomize(draw) => draw.resume(self.entropy(), self.entropy(), self.now()),
+                Step::Visit(visit) => {
+                    let callback = browse(visit.url());
+                    visit.resume(Callback::from_url(&callback), self.now())?
+                }
+                Step::Save(save) => save.saved(),
+                Step::Ready(session) => return Ok(*session),
+            }
+        }
+    }
+
+    /// Calls a tool as a client does: with whatever has to happen before it works.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`] when it does not come to an answer.
+    pub fn call(&self, client: &mut Client, tool: &str) -> Result<StatusCode, CallError> {
+        let operation = Operation::tool(tool);
+        let mut tried = Tried::default();
+        let agree = |url: &str| self.authorize(url).unwrap_or_default();
+        loop {
+            let mut request = Request::new(call_body(tool));
+            *request.method_mut() = Method::POST;
+            *request.uri_mut() = MCP.parse().unwrap_or_default();
+            let token = client.session.as_ref().and_then(|own| own.authorization(MCP));
+            request.headers_mut().extend(token.map(|value| (AUTHORIZATION, value)));
+            let response = self.answer(&request);
+            let answer = (response.status(), response.headers());
+            let session = client.session.as_ref();
+            let policy = Policy::default();
+            let step = match judge(session, &client.ledger, &policy, &operation, tried, answer) {
+                Verdict::Accepted => {
+                    client.ledger.succeeded(&operation);
+                    return Ok(response.status());
+                }
+                Verdict::Refresh => {
+                    tried.refresh = true;
+                    match session.map(Session::refresh) {
+                        Some(step) => step,
+                        None => return Err(CallError::Unauthorized),
+                    }
+                }
+                Verdict::Login { challenge, held } => {
+                    tried.login = true;
+                    login(client_config(), MCP, challenge.as_ref(), held)
+                }
+                Verdict::StepUp { scope, attempt } => {
+                    client.ledger.started(attempt);
+                    match session {
+                        Some(session) => Ok(session.reauthorize(&client_config(), scope)),
+                        None => return Err(CallError::Unauthorized),
+                    }
+                }
+                Verdict::Unauthorized => return Err(CallError::Unauthorized),
+                Verdict::GiveUp(error) => return Err(CallError::InsufficientScope(error)),
+            };
+            let is_refresh = client.session.is_some() && tried.refresh && !tried.login;
+            client.session = match step.and_then(|step| self.drive(step, &agree)) {
+                Err(error) if is_refresh && error.ends_grant() => {
+                    client.session.take().map(Session::without_refresh_token)
+                }
+                outcome => Some(outcome.map_err(CallError::Flow)?),
+            };
+        }
+    }
+
+    /// What the session's token grants.
+    pub fn granted(client: &Client) -> Option<&str> {
+        client.session.as_ref()?.tokens().granted.as_ref().map(ScopeSet::as_str)
+    }
+}
+
+/// The client of this world.
+///
+/// # Panics
+///
+/// Never: its redirect URI is a constant.
+pub fn client_config() -> ClientConfig {
+    #[expect(clippy::expect_used, reason = "a constant")]
+    let redirect_uri = RedirectUri::parse(REDIRECT).expect("a redirect URI");
+    ClientConfig::new("World", redirect_uri)
+}
+
+fn call_body(tool: &str) -> Bytes {
+    let body = serde_json::json!({
+        "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool},
+    });
+    body.to_string().into()
+}
+
+fn status(status: StatusCode) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = status;
+    response
+}
