@@ -1,0 +1,299 @@
+//! The layer over HTTP: who gets to the handler, and what the others hear.
+
+#![cfg(test)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::any;
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::{HeaderMap, Request, StatusCode};
+use mcp_oauth_axum::{Clock, Protect, TokenVerifier, VerifierUnavailable, metadata_routes};
+use oauth_types::{ClientId, Issuer, ResourceUri, ScopeSet, Secret, UnixTime};
+use resource_server::{Granted, OperationScopes, Resource, TokenFacts};
+use scope_stepup::Hierarchy;
+use tower::ServiceExt as _;
+
+const MCP: &str = "https://rs.example/mcp";
+
+/// Tokens say what they are: `subject.scope+scope.audience.expiry`, audiences by a letter.
+#[derive(Clone)]
+struct Spoken;
+
+impl TokenVerifier for Spoken {
+    async fn verify(
+        &self,
+        token: &Secret,
+        _: UnixTime,
+    ) -> Result<Option<TokenFacts>, VerifierUnavailable> {
+        let parts: Vec<&str> = token.expose().split('.').collect();
+        let [subject, scopes, audience, expiry] = parts[..] else {
+            return if token.matches("down") { Err(VerifierUnavailable::new()) } else { Ok(None) };
+        };
+        let audience = match audience {
+            "own" => vec![MCP],
+            "sibling" => vec!["https://rs.example/other"],
+            "root" => vec!["https://rs.example"],
+            "child" => vec!["https://rs.example/mcp/x"],
+            "as" => vec!["https://as.example"],
+            "several" => vec!["https://other.example", "https://as.example"],
+            _ => vec![],
+        };
+        Ok(Some(TokenFacts {
+            subject: subject.to_owned(),
+            client_id: ClientId::parse("c").unwrap(),
+            issuer: Issuer::parse("https://as.example").unwrap(),
+            scopes: ScopeSet::parse(&scopes.replace('+', " ")).unwrap(),
+            audience: audience.iter().map(|uri| ResourceUri::parse(uri).unwrap()).collect(),
+            expires_at: expiry.parse().ok().map(UnixTime::from_secs),
+        }))
+    }
+}
+
+struct Server {
+    router: Router,
+    ran: Arc<AtomicUsize>,
+}
+
+fn server_at(uri: &str) -> Server {
+    let ran = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&ran);
+    let handler = async move |request: Request<Body>| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        let who = request.extensions().get::<Granted>().unwrap().subject().to_owned();
+        assert!(!request.headers().contains_key(AUTHORIZATION), "the token is taken out");
+        let mut headers = HeaderMap::new();
+        if !request.headers().contains_key("mcp-session-id") {
+            headers.insert("mcp-session-id", format!("session-of-{who}").parse().unwrap());
+        }
+        (headers, who)
+    };
+    let issuer = Issuer::parse("https://as.example").unwrap();
+    let resource = Resource::new(ResourceUri::parse(uri).unwrap(), vec![issuer]).unwrap();
+    let scopes = OperationScopes::new("read").unwrap().tool("admin", "read admin").unwrap();
+    let order = Hierarchy::new([("root", "admin"), ("root", "read")]).unwrap();
+    let clock = Clock::new(|| UnixTime::from_secs(1000));
+    let protect = Protect::with(resource.clone(), Spoken, scopes, order, clock);
+    let router =
+        Router::new().route("/mcp", any(handler)).layer(protect).merge(metadata_routes(&resource));
+    Server { router, ran }
+}
+
+fn server() -> Server {
+    server_at(MCP)
+}
+
+const LIST: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+const ADMIN: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"admin"}}"#;
+
+fn post(token: &str, body: &str) -> Request<Body> {
+    let request = Request::post("/mcp").header(AUTHORIZATION, format!("Bearer {token}"));
+    request.body(Body::from(body.to_owned())).unwrap()
+}
+
+impl Server {
+    async fn send(&self, request: Request<Body>) -> (StatusCode, String) {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let challenge = response.headers().get(WWW_AUTHENTICATE);
+        let challenge = challenge.map_or("", |value| value.to_str().unwrap()).to_owned();
+        (response.status(), challenge)
+    }
+
+    fn ran(&self) -> usize {
+        self.ran.load(Ordering::SeqCst)
+    }
+}
+
+const METADATA: &str =
+    "resource_metadata=\"https://rs.example/.well-known/oauth-protected-resource/mcp\"";
+
+#[tokio::test]
+async fn r_auth_1_sec_142_without_a_token_the_challenge_has_no_error() {
+    let server = server();
+    for request in [
+        Request::post("/mcp").body(Body::from(LIST)).unwrap(),
+        Request::get("/mcp").body(Body::empty()).unwrap(),
+        Request::delete("/mcp").body(Body::empty()).unwrap(),
+        Request::post("/mcp").header(AUTHORIZATION, "Basic YTpi").body(Body::from(LIST)).unwrap(),
+    ] {
+        let (status, challenge) = server.send(request).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED);
+        assert_eq!(challenge, format!("Bearer scope=\"read\", {METADATA}"));
+    }
+    assert_eq!(server.ran(), 0);
+}
+
+#[tokio::test]
+async fn r_auth_1_r_auth_3_sec_143_sec_144_sec_145_sec_146_a_token_that_is_no_good_here() {
+    let server = server();
+    for token in [
+        "unknown",
+        "a.read.sibling.2000",
+        "a.read.root.2000",
+        "a.read.child.2000",
+        "a.read.as.2000",
+        "a.read.several.2000",
+        "a.read.none.2000",
+        "a.read.own.1000",
+        "a.other.own.999",
+        "a.read.own.never",
+    ] {
+        let (status, challenge) = server.send(post(token, LIST)).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{token}");
+        assert!(challenge.starts_with("Bearer error=\"invalid_token\""), "{challenge}");
+        assert!(challenge.contains(METADATA) && challenge.contains("scope=\"read\""));
+    }
+    assert_eq!(server.ran(), 0);
+    assert_eq!(server.send(post("a.read.own.1001", LIST)).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn r_auth_2_r_auth_7_sec_147_one_header_one_token_and_no_other_place() {
+    let server = server();
+    let good = "a.read.own.2000";
+    let in_query =
+        Request::post(format!("/mcp?access_token={good}")).body(Body::from(LIST)).unwrap();
+    assert_eq!(server.send(in_query).await.0, StatusCode::UNAUTHORIZED);
+    let two = Request::post("/mcp")
+        .header(AUTHORIZATION, format!("Bearer {good}"))
+        .header(AUTHORIZATION, format!("Bearer {good}"))
+        .body(Body::from(LIST))
+        .unwrap();
+    let malformed = |value: &str| {
+        Request::post("/mcp").header(AUTHORIZATION, value).body(Body::from(LIST)).unwrap()
+    };
+    for request in [
+        two,
+        malformed("Bearer"),
+        malformed("Bearer "),
+        malformed("Bearer a b"),
+        malformed("Bearer a,b"),
+        malformed("Bearer =="),
+    ] {
+        let (status, challenge) = server.send(request).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+        assert!(challenge.contains("error=\"invalid_request\""), "{challenge}");
+    }
+    assert_eq!(server.ran(), 0);
+    assert_eq!(server.send(malformed(&format!("bEARER   {good}"))).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn r_auth_4_sec_151_sec_213_the_body_decides_and_the_challenge_names_everything() {
+    let server = server();
+    let (status, challenge) = server.send(post("a.read.own.2000", ADMIN)).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    assert!(challenge.starts_with("Bearer error=\"insufficient_scope\""));
+    assert!(challenge.contains("scope=\"read admin\"") && challenge.contains(METADATA));
+    // A header that says something harmless changes nothing.
+    for name in ["harmless", "=?base64?aGFybWxlc3M=?="] {
+        let mut request = post("a.read.own.2000", ADMIN);
+        request.headers_mut().insert("mcp-name", name.parse().unwrap());
+        request.headers_mut().insert("mcp-method", "tools/list".parse().unwrap());
+        assert_eq!(server.send(request).await.0, StatusCode::FORBIDDEN);
+    }
+    assert_eq!(server.ran(), 0);
+    assert_eq!(server.send(post("a.read+admin.own.2000", ADMIN)).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn r_auth_5_sec_152_a_broader_scope_is_enough() {
+    let server = server();
+    assert_eq!(server.send(post("a.root.own.2000", ADMIN)).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn sec_216_unknown_operations_batches_and_bodies_that_are_none() {
+    let server = server();
+    let unknown = r#"{"method":"tools/call","params":{"name":"forgotten"}}"#;
+    let batch = format!("[{LIST},{ADMIN}]");
+    for (body, status) in [
+        (unknown, StatusCode::FORBIDDEN),
+        (batch.as_str(), StatusCode::FORBIDDEN),
+        ("not json", StatusCode::BAD_REQUEST),
+        ("", StatusCode::BAD_REQUEST),
+    ] {
+        assert_eq!(server.send(post("a.read.own.2000", body)).await.0, status, "{body}");
+    }
+    let huge = format!("\"{}\"", "x".repeat(5 * 1024 * 1024));
+    let status = server.send(post("a.read.own.2000", &huge)).await.0;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(server.ran(), 0);
+}
+
+#[tokio::test]
+async fn sec_154_a_verifier_that_is_down_is_neither_yes_nor_no() {
+    let server = server();
+    let (status, challenge) = server.send(post("down", LIST)).await;
+    assert_eq!((status, challenge.as_str()), (StatusCode::SERVICE_UNAVAILABLE, ""));
+}
+
+#[tokio::test]
+async fn r_auth_8_sec_157_sec_215_a_session_belongs_to_who_opened_it() {
+    let server = server();
+    assert_eq!(server.send(post("alice.read.own.2000", LIST)).await.0, StatusCode::OK);
+    let with_session = |method: &str, user: &str, id: &str| {
+        Request::builder()
+            .method(method)
+            .uri("/mcp")
+            .header(AUTHORIZATION, format!("Bearer {user}.read.own.2000"))
+            .header("mcp-session-id", id)
+            .body(Body::from(LIST))
+            .unwrap()
+    };
+    for method in ["POST", "GET", "DELETE"] {
+        let own = with_session(method, "mallory", "session-of-alice");
+        assert_eq!(server.send(own).await.0, StatusCode::NOT_FOUND, "{method}");
+        let unknown = with_session(method, "alice", "session-of-nobody");
+        assert_eq!(server.send(unknown).await.0, StatusCode::NOT_FOUND, "{method}");
+    }
+    assert_eq!(server.ran(), 1);
+    for (method, status) in [("POST", 200), ("GET", 200), ("DELETE", 200), ("POST", 404)] {
+        let own = with_session(method, "alice", "session-of-alice");
+        assert_eq!(server.send(own).await.0.as_u16(), status, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn sec_156_a_spoofed_host_moves_nothing() {
+    let server = server();
+    let request = Request::post("/mcp")
+        .header("host", "evil.example")
+        .header("x-forwarded-host", "evil.example")
+        .body(Body::from(LIST))
+        .unwrap();
+    let (_, challenge) = server.send(request).await;
+    assert!(challenge.contains(METADATA), "{challenge}");
+}
+
+#[tokio::test]
+async fn a_loopback_server_answers_to_loopback_names_only() {
+    let server = server_at("http://127.0.0.1:8000/mcp");
+    let ask = |name: &'static str, value: &'static str| {
+        Request::post("/mcp").header(name, value).body(Body::from(LIST)).unwrap()
+    };
+    for (name, value, status) in [
+        ("host", "evil.example:8000", StatusCode::FORBIDDEN),
+        ("host", "localhost.evil.example", StatusCode::FORBIDDEN),
+        ("origin", "https://evil.example", StatusCode::FORBIDDEN),
+        ("origin", "null", StatusCode::FORBIDDEN),
+        ("host", "127.0.0.1:8000", StatusCode::UNAUTHORIZED),
+        ("host", "localhost:8000", StatusCode::UNAUTHORIZED),
+        ("origin", "http://localhost:3000", StatusCode::UNAUTHORIZED),
+    ] {
+        assert_eq!(server.send(ask(name, value)).await.0, status, "{name}: {value}");
+    }
+}
+
+#[tokio::test]
+async fn r_prm_1_the_metadata_is_public_at_both_places() {
+    let server = server();
+    for path in
+        ["/.well-known/oauth-protected-resource/mcp", "/.well-known/oauth-protected-resource"]
+    {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        assert_eq!(server.send(request).await.0, StatusCode::OK);
+    }
+}
