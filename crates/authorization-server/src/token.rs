@@ -8,7 +8,7 @@
 //! | `grant_type` is there and known | A-TOKEN-7 | `invalid_request`, `unsupported_grant_type` |
 //! | the client is who it says | A-AUTHN-4 to A-AUTHN-8 | `invalid_client` |
 //! | it may use the grant | A-TOKEN-7 | `unauthorized_client` |
-//! | then the grant: [`code`](self::code), [`refresh`](self::refresh) | | |
+//! | then the grant: [`code`], [`refresh`] | | |
 
 mod code;
 mod refresh;

@@ -4,11 +4,12 @@ use core::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use client_flow::{ClientConfig, FlowError, Session, Tried, Verdict, judge, login};
+use client_flow::{ClientConfig, FlowError, Session, Step, Tried, Verdict, judge, login};
 use http::header::AUTHORIZATION;
 use oauth_types::{BearerChallenge, Origin, ResourceUri, ScopeSet};
 use reqwest::{Request, Response};
 use scope_stepup::{Attempt, Ledger, Operation, Policy};
+use tokio::sync::OwnedMutexGuard;
 use tracing::info;
 
 use crate::ambient::now;
@@ -39,17 +40,29 @@ struct Shared {
 struct State {
     session: Option<Arc<Session>>,
     ledger: Ledger,
-    /// How many renewals have ended, and how the last one did.
+    /// How many renewals have ended, and how the last one failed, if it did.
     renewals: u64,
-    last_failure: Option<(Wanted, Error)>,
+    last_failure: Option<Failure>,
 }
 
-/// What a renewal is to bring: requests that want the same share one.
-#[derive(Clone, PartialEq, Eq)]
+/// A renewal that failed: its waiters hear of it and do not each try the same.
+struct Failure {
+    /// The operation whose step-up it was; a login or refresh is everybody's.
+    only_for: Option<Operation>,
+    error: Error,
+}
+
+impl Failure {
+    fn concerns(&self, operation: &Operation) -> bool {
+        self.only_for.as_ref().is_none_or(|only| only == operation)
+    }
+}
+
+/// What a renewal is to bring.
 enum Wanted {
     FreshToken,
-    Login(Option<ScopeSet>),
-    Scope(ScopeSet),
+    Login(Option<BearerChallenge>, Option<ScopeSet>),
+    Scope(ScopeSet, Attempt),
 }
 
 impl AuthorizedClient {
@@ -127,8 +140,11 @@ impl AuthorizedClient {
             let (session, seen) = shared.current();
             if session.as_ref().is_some_and(|own| own.is_stale(now())) && !tried.refresh {
                 tried.refresh = true;
-                // A failed early refresh is no obstacle yet: the token may still be good.
-                let _ = shared.renew(seen, Wanted::FreshToken, None, None).await;
+                let turn = shared.turn().await;
+                if shared.current().1 == seen {
+                    // A failed early refresh is no obstacle yet: the token may still be good.
+                    let _ = shared.renew(turn, &operation, Wanted::FreshToken).await;
+                }
                 continue;
             }
             let mut attempt = request.try_clone().ok_or(Error::BodyNotReplayable)?;
@@ -137,46 +153,46 @@ impl AuthorizedClient {
             attempt.headers_mut().extend(token.map(|value| (AUTHORIZATION, value)));
             let response =
                 shared.http.execute(attempt).await.map_err(|error| Error::of_http(&error))?;
-            let answer = (response.status(), response.headers());
-            let verdict = {
-                let state = shared.lock();
-                let session = session.as_deref();
+            let session = session.as_deref();
+            let judge = |state: &State| {
+                let answer = (response.status(), response.headers());
                 judge(session, &state.ledger, &shared.policy, &operation, tried, answer)
             };
-            let (wanted, challenge, attempt) = match verdict {
-                Verdict::Accepted => {
-                    shared.lock().ledger.succeeded(&operation);
-                    return Ok(response);
+            if matches!(judge(&shared.lock()), Verdict::Accepted) {
+                shared.lock().ledger.succeeded(&operation);
+                return Ok(response);
+            }
+            // One renewal at a time. Whoever waited looks again at what has become of things since.
+            let turn = shared.turn().await;
+            let verdict = {
+                let state = shared.lock();
+                if state.renewals != seen {
+                    match &state.last_failure {
+                        // The answer was to an older token than the one there is now.
+                        None => continue,
+                        Some(failure) if failure.concerns(&operation) => {
+                            return Err(failure.error.clone());
+                        }
+                        Some(_) => {}
+                    }
                 }
+                judge(&state)
+            };
+            let wanted = match verdict {
+                Verdict::Accepted => continue,
                 Verdict::Refresh => {
                     tried.refresh = true;
-                    (Wanted::FreshToken, None, None)
+                    Wanted::FreshToken
                 }
                 Verdict::Login { challenge, held } => {
                     tried.login = true;
-                    info!(server = %shared.server, "the server asks for a login");
-                    (Wanted::Login(held), challenge, None)
+                    Wanted::Login(challenge, held)
                 }
-                Verdict::StepUp { scope, attempt } => {
-                    info!(%operation, %scope, "the operation needs more scope");
-                    (Wanted::Scope(scope), None, Some(attempt))
-                }
+                Verdict::StepUp { scope, attempt } => Wanted::Scope(scope, attempt),
                 Verdict::Unauthorized => return Err(Error::Unauthorized),
                 Verdict::GiveUp(error) => return Err(Error::InsufficientScope(error)),
             };
-            match shared.renew(seen, wanted.clone(), challenge, attempt).await {
-                Ok(()) => {}
-                Err(error) => {
-                    let said_no = matches!(
-                        error,
-                        Error::Flow(FlowError::Denied(_)) | Error::Visit(VisitFailed::Declined)
-                    );
-                    if said_no && matches!(wanted, Wanted::Scope(_)) {
-                        shared.lock().ledger.declined(&operation);
-                    }
-                    return Err(error);
-                }
-            }
+            shared.renew(turn, &operation, wanted).await?;
         }
     }
 }
@@ -193,72 +209,89 @@ impl Shared {
         (state.session.clone(), state.renewals)
     }
 
-    /// Brings what is wanted, unless somebody else has done so since `seen`. The flow runs in a task of
-    /// its own, so that a caller who gives up does not tear it down half way.
+    /// Waits until no renewal is under way, and keeps others from starting one.
+    async fn turn(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.renewal).lock_owned().await
+    }
+
+    /// Brings what is wanted. The flow runs in a task of its own, so that a caller who gives up does not tear
+    /// it down half way.
     async fn renew(
         self: &Arc<Self>,
-        seen: u64,
+        turn: OwnedMutexGuard<()>,
+        operation: &Operation,
         wanted: Wanted,
-        challenge: Option<BearerChallenge>,
-        attempt: Option<Attempt>,
     ) -> Result<(), Error> {
         // C-TOKEN-8
-        let guard = Arc::clone(&self.renewal).lock_owned().await;
-        let session = {
-            let mut state = self.lock();
-            if state.renewals != seen {
-                match &state.last_failure {
-                    None => return Ok(()),
-                    Some((same, error)) if *same == wanted => return Err(error.clone()),
-                    Some(_) => {}
-                }
-            }
-            if let Some(attempt) = attempt {
-                state.ledger.started(attempt);
-            }
-            state.session.clone()
-        };
-        let mut held = None;
-        let step = match (&wanted, session) {
-            (Wanted::FreshToken, Some(session)) => {
-                let step = session.refresh()?;
-                held = Some(Session::clone(&session));
-                step
-            }
-            (Wanted::Scope(scope), Some(session)) => {
-                session.reauthorize(&self.config, scope.clone())
-            }
-            (Wanted::Login(held), _) => {
-                let config = self.config.clone();
-                login(config, self.server.as_str(), challenge.as_ref(), held.clone())?
-            }
-            (Wanted::FreshToken | Wanted::Scope(_), None) => return Err(Error::Unauthorized),
-        };
-        let shared = Arc::clone(self);
+        let Some(step) = self.start(operation, &wanted)? else { return Err(Error::Unauthorized) };
+        let (shared, operation) = (Arc::clone(self), operation.clone());
         let task = tokio::spawn(async move {
-            let _guard = guard;
             let host = Host { http: &shared.http, agent: &*shared.agent, store: &*shared.store };
-            let mut outcome = host.drive(step).await;
-            if let (Err(Error::Flow(error)), Some(held)) = (&outcome, held)
-                && error.ends_grant()
-            {
-                outcome = Ok(held.without_refresh_token());
-            }
-            let mut state = shared.lock();
-            state.renewals += 1;
-            match outcome {
-                Ok(session) => {
-                    state.session = Some(Arc::new(session));
-                    state.last_failure = None;
-                    Ok(())
-                }
-                Err(error) => {
-                    state.last_failure = Some((wanted, error.clone()));
-                    Err(error)
-                }
-            }
+            let outcome = host.drive(step).await;
+            let outcome = shared.settle(outcome, operation, &wanted);
+            drop(turn);
+            outcome
         });
         task.await.map_err(|_| Error::Stopped)?
+    }
+
+    /// The first step towards what is wanted; `None` when there is no session to start from.
+    fn start(&self, operation: &Operation, wanted: &Wanted) -> Result<Option<Step>, FlowError> {
+        let mut state = self.lock();
+        match (wanted, state.session.clone()) {
+            (Wanted::FreshToken, Some(session)) => session.refresh().map(Some),
+            (Wanted::Login(challenge, held), _) => {
+                info!(server = %self.server, "the server asks for a login");
+                let config = self.config.clone();
+                login(config, self.server.as_str(), challenge.as_ref(), held.clone()).map(Some)
+            }
+            (Wanted::Scope(scope, attempt), Some(session)) => {
+                info!(%operation, %scope, "the operation needs more scope");
+                state.ledger.started(attempt.clone());
+                Ok(Some(session.reauthorize(&self.config, scope.clone())))
+            }
+            (Wanted::FreshToken | Wanted::Scope(..), None) => Ok(None),
+        }
+    }
+
+    /// Keeps what a renewal came to.
+    fn settle(
+        &self,
+        outcome: Result<Session, Error>,
+        operation: Operation,
+        wanted: &Wanted,
+    ) -> Result<(), Error> {
+        let mut state = self.lock();
+        state.renewals += 1;
+        let error = match outcome {
+            Ok(session) => {
+                state.session = Some(Arc::new(session));
+                state.last_failure = None;
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        let is_refresh = matches!(wanted, Wanted::FreshToken);
+        if let (Error::Flow(flow), true, Some(held)) = (&error, is_refresh, &state.session)
+            && flow.ends_grant()
+        {
+            // Tried once: the next 401 leads to a login for all that was held.
+            let held = Session::clone(held).without_refresh_token();
+            state.session = Some(Arc::new(held));
+            state.last_failure = None;
+            return Ok(());
+        }
+        let is_step_up = matches!(wanted, Wanted::Scope(..));
+        let said_no = matches!(
+            error,
+            Error::Flow(FlowError::Denied(_)) | Error::Visit(VisitFailed::Declined)
+        );
+        if is_step_up && said_no {
+            state.ledger.declined(&operation);
+        }
+        let only_for = is_step_up.then_some(operation);
+        state.last_failure = Some(Failure { only_for, error: error.clone() });
+        Err(error)
     }
 }
 

@@ -59,6 +59,7 @@ impl Secret {
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // C-TOKEN-10
         f.write_str("[redacted]")
     }
 }

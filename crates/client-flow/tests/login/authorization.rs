@@ -1,0 +1,218 @@
+//! Authorization, tokens, and what is kept.
+
+use std::cell::RefCell;
+
+use client_flow::{FlowError, Step, login};
+use iss_validate::{Callback, Rejection};
+use oauth_types::{BearerChallenge, CodeChallenge, CodeVerifier, Entropy, ScopeSet, UnixTime};
+use serde_json::{Value, json};
+
+use crate::world::*;
+
+#[test]
+fn a_cold_login_sends_four_requests_and_saves_before_use() {
+    let world = World::new();
+    let session = world.login(config()).unwrap();
+    assert_eq!(
+        world.sent(),
+        [
+            "GET https://rs.example/.well-known/oauth-protected-resource/mcp",
+            "GET https://as.example/.well-known/oauth-authorization-server",
+            "POST https://as.example/register",
+            "POST https://as.example/token",
+        ]
+    );
+    // C-TOKEN-6: first the registration, then the tokens.
+    let saved = world.saved.borrow();
+    assert_eq!(
+        saved.iter().map(|record| record.tokens.is_some()).collect::<Vec<_>>(),
+        [false, true]
+    );
+    assert_eq!(session.tokens().expires_at, Some(UnixTime::from_secs(1_000_600)));
+}
+
+#[test]
+fn c_authz_1_c_authz_3_the_request_carries_pkce_and_the_resource() {
+    let mut world = World::new();
+    let seen = std::rc::Rc::new(RefCell::new(String::new()));
+    let (log, answer) = (seen.clone(), World::new().callback);
+    world.callback = Box::new(move |url| {
+        *log.borrow_mut() = url.to_owned();
+        answer(url)
+    });
+    world.login(config()).unwrap();
+    let url = seen.borrow();
+    assert_eq!(query(&url, "resource").as_deref(), Some(MCP));
+    assert_eq!(query(&url, "code_challenge_method").as_deref(), Some("S256"));
+    assert_eq!(query(&url, "scope"), None);
+    let verifier = CodeVerifier::parse(&world.token_form("code_verifier").unwrap()).unwrap();
+    let challenge = CodeChallenge::parse(&query(&url, "code_challenge").unwrap()).unwrap();
+    assert!(challenge.matches(&verifier));
+    assert_ne!(query(&url, "state").as_deref(), world.token_form("code_verifier").as_deref());
+    assert_eq!(world.token_form("code").as_deref(), Some("the-code"));
+    assert_eq!(world.token_form("resource").as_deref(), Some(MCP));
+}
+
+#[test]
+fn c_authz_2_sec_045_no_browser_without_s256() {
+    for methods in [Value::Null, json!(["plain"]), json!([])] {
+        let mut world = World::new();
+        world.metadata.1["code_challenge_methods_supported"] = methods;
+        world.callback = Box::new(|_| unreachable!("no browser"));
+        assert!(matches!(world.login(config()), Err(FlowError::NoS256 { .. })));
+    }
+}
+
+#[test]
+fn c_iss_6_c_authz_5_sec_001_sec_011_sec_018_a_callback_that_is_not_ours_sends_no_token_request() {
+    for (callback, rejection) in [
+        ("code=c&state=STATE&iss=https://evil.example", Rejection::IssuerMismatch),
+        (
+            "error=call+555&error_description=CANARY&state=STATE&iss=https://evil.example",
+            Rejection::IssuerMismatch,
+        ),
+        ("code=c&state=STATE", Rejection::IssuerMissing),
+        ("code=c&state=x&iss=https://as.example", Rejection::StateMismatch),
+        ("code=c&iss=https://as.example", Rejection::StateMismatch),
+        ("code=c&code=d&state=STATE&iss=https://as.example", Rejection::Repeated("code")),
+    ] {
+        let mut world = World::new();
+        world.callback = Box::new(|url| {
+            callback.replace("STATE", &query(url, "state").unwrap()).replacen(
+                "",
+                "http://127.0.0.1/cb?",
+                1,
+            )
+        });
+        let error = world.login(config()).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("CANARY"));
+        match error {
+            FlowError::Callback(rejected) => assert_eq!(rejected, rejection),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(world.token_requests(), 0, "{callback}");
+    }
+}
+
+#[test]
+fn c_authz_6_sec_021_a_login_survives_the_browser_for_ten_minutes() {
+    let world = World::new();
+    let mut step = login(config(), MCP, None, None).unwrap();
+    let visit = loop {
+        step = match step {
+            Step::Visit(visit) => break visit,
+            Step::Exchange(exchange) => {
+                let response = world.answer(exchange.request());
+                exchange.resume(Ok(response), NOW).unwrap()
+            }
+            Step::Recall(recall) => recall.resume(None, NOW).unwrap(),
+            Step::Randomize(draw) => draw.resume(Entropy::new([1; 32]), Entropy::new([2; 32]), NOW),
+            Step::Save(save) => save.saved(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let callback = (world.callback)(visit.url());
+    let pending = visit.into_pending();
+    assert!(!format!("{pending:?}").contains("AQEB"), "the state is secret");
+    let sealed = serde_json::to_string(&pending).unwrap();
+    for (later, ok) in [(599, true), (600, false)] {
+        let pending: client_flow::PendingAuthorization = serde_json::from_str(&sealed).unwrap();
+        let now = UnixTime::from_secs(NOW.as_secs() + later);
+        let resumed = pending.resume(Callback::from_url(&callback), now);
+        assert_eq!(matches!(resumed, Ok(Step::Exchange(_))), ok);
+        assert_eq!(matches!(resumed, Err(FlowError::CallbackTooLate)), !ok);
+    }
+}
+
+#[test]
+fn c_scope_1_c_scope_2_c_scope_3_c_token_5_sec_106_sec_212_which_scopes_are_asked_for() {
+    let set = |text: &str| ScopeSet::parse(text).unwrap();
+    for (challenged, listed, held, server_lists, expected) in [
+        (Some("r"), Some(json!(["a", "b"])), None, json!(null), Some("r")),
+        (None, Some(json!(["a", "b"])), None, json!(null), Some("a b")),
+        (None, None, None, json!(null), None),
+        (None, None, None, json!(["x"]), None),
+        (Some("r"), None, None, json!(["offline_access"]), Some("r offline_access")),
+        (Some("c"), None, Some("a b"), json!(null), Some("a b c")),
+    ] {
+        let mut world = World::new();
+        world.prm.1["scopes_supported"] = listed.unwrap_or_default();
+        world.metadata.1["scopes_supported"] = server_lists;
+        let challenge =
+            BearerChallenge { scope: challenged.map(set), ..BearerChallenge::default() };
+        let step = login(config(), MCP, Some(&challenge), held.map(set)).unwrap();
+        let session = world.drive(step).unwrap();
+        // C-TOKEN-5, sec_106: the answer omits scope, so what was requested is granted.
+        let granted = session.tokens().granted.as_ref().map(ScopeSet::as_str);
+        assert_eq!(granted, expected);
+    }
+}
+
+#[test]
+fn c_token_4_sec_105_what_the_token_endpoint_refuses_or_garbles() {
+    for (status, body) in [
+        (400, json!({"error": "invalid_grant"})),
+        (200, json!({"error": "invalid_grant", "access_token": "x", "token_type": "bearer"})),
+    ] {
+        let mut world = World::new();
+        world.token = (status, body);
+        assert!(matches!(world.login(config()), Err(FlowError::Token(_))));
+        // Never a second post of the same code.
+        assert_eq!(world.token_requests(), 1);
+    }
+    for (status, body) in
+        [(200, json!("<html>")), (200, json!({"access_token": "x"})), (307, json!({}))]
+    {
+        let mut world = World::new();
+        world.token = (status, body);
+        let error = world.login(config()).unwrap_err();
+        assert!(matches!(error, FlowError::Document { .. } | FlowError::Status { .. }));
+    }
+}
+
+#[test]
+fn c_token_6_sec_185_refresh_keeps_the_old_token_or_takes_the_new_one() {
+    let mut world = World::new();
+    world.token.1["refresh_token"] = "r1".into();
+    world.token.1["scope"] = "a".into();
+    let session = world.login(config()).unwrap();
+    world
+        .token
+        .1
+        .as_object_mut()
+        .unwrap()
+        .retain(|name, _| name != "refresh_token" && name != "scope");
+    let session = world.drive(session.refresh().unwrap()).unwrap();
+    assert_eq!(session.tokens().refresh_token.as_ref().unwrap().expose(), "r1");
+    assert_eq!(session.tokens().granted.as_ref().unwrap().as_str(), "a");
+    assert_eq!(world.token_form("refresh_token").as_deref(), Some("r1"));
+    assert_eq!(world.token_form("resource").as_deref(), Some(MCP));
+    world.token.1["refresh_token"] = "r2".into();
+    let session = world.drive(session.refresh().unwrap()).unwrap();
+    assert_eq!(session.tokens().refresh_token.as_ref().unwrap().expose(), "r2");
+    world.saves.set(false);
+    assert!(matches!(world.drive(session.refresh().unwrap()), Err(FlowError::NotSaved)));
+}
+
+#[test]
+fn c_token_9_the_token_goes_to_its_origin_only() {
+    let session = World::new().login(config()).unwrap();
+    assert_eq!(session.authorization("https://rs.example/other").unwrap(), "Bearer at");
+    assert!(session.authorization("https://rs.example/other").unwrap().is_sensitive());
+    for url in
+        ["https://evil.example/mcp", "http://rs.example/mcp", "https://rs.example:8443/mcp", "x"]
+    {
+        assert!(session.authorization(url).is_none(), "{url}");
+    }
+}
+
+#[test]
+fn c_token_10_sec_192_nothing_prints_a_token() {
+    let mut world = World::new();
+    world.token.1 =
+        json!({"access_token": "canary", "refresh_token": "canary", "token_type": "bearer"});
+    let session = world.login(config()).unwrap();
+    assert!(!format!("{session:?} {:?}", session.to_record()).contains("canary"));
+    let step = session.refresh().unwrap();
+    assert!(!format!("{step:?}").contains("canary"));
+}

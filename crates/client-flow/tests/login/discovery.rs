@@ -1,0 +1,206 @@
+//! Discovery and registration.
+
+use client_flow::{FlowError, Purpose, Step, TransportFailed, login};
+use http::{Method, StatusCode};
+use oauth_types::{BearerChallenge, ClientId, ClientMetadataUrl, EndpointUrl, Issuer};
+use serde_json::{Value, json};
+
+use crate::world::*;
+
+#[test]
+fn c_disc_1_the_challenge_names_the_metadata_on_its_own_origin_only() {
+    let challenge = |url| BearerChallenge {
+        resource_metadata: Some(EndpointUrl::parse(url).unwrap()),
+        ..BearerChallenge::default()
+    };
+    for (url, first) in [
+        ("https://rs.example/prm", "GET https://rs.example/prm"),
+        (
+            "https://evil.example/prm",
+            "GET https://rs.example/.well-known/oauth-protected-resource/mcp",
+        ),
+    ] {
+        let world = World::new();
+        world.drive(login(config(), MCP, Some(&challenge(url)), None).unwrap()).unwrap();
+        assert_eq!(world.sent()[0], first);
+    }
+}
+
+#[test]
+fn c_disc_2_then_the_path_then_the_root() {
+    let mut world = World::new();
+    let resource =
+        json!({"resource": "https://rs.example", "authorization_servers": ["https://as.example"]});
+    (world.prm, world.prm_root) = ((404, json!({})), (200, resource));
+    let session = world.login(config()).unwrap();
+    // C-AUTHZ-3: the published bytes, with no slash added.
+    assert_eq!(session.account().resource.as_str(), "https://rs.example");
+    assert_eq!(world.token_form("resource").unwrap(), "https://rs.example");
+    world.prm_root.0 = 404;
+    assert!(matches!(world.login(config()), Err(FlowError::NoResourceMetadata)));
+}
+
+#[test]
+fn c_disc_4_sec_131_metadata_of_another_resource_is_refused_before_any_server_is_asked() {
+    for resource in
+        ["https://evil.example/mcp", "https://rs.example/mcp2", "https://rs.example/mcp?x"]
+    {
+        let mut world = World::new();
+        world.prm.1["resource"] = resource.into();
+        assert!(matches!(world.login(config()), Err(FlowError::ResourceMismatch { .. })));
+        assert_eq!(world.sent().len(), 1, "{resource}");
+    }
+}
+
+#[test]
+fn c_disc_7_sec_014_metadata_of_another_issuer_is_unusable() {
+    for issuer in ["https://honest.example", "https://as.example/", "https://AS.example"] {
+        let mut world = World::new();
+        world.metadata.1["issuer"] = issuer.into();
+        let error = world.login(config()).unwrap_err();
+        assert!(matches!(error, FlowError::IssuerMismatch { .. }), "{issuer}");
+        assert!(world.sent().iter().all(|line| line.starts_with("GET ")), "{issuer}");
+        // The next place may have the right one.
+        world.openid = (200, metadata("https://as.example"));
+        assert!(world.login(config()).is_ok());
+    }
+}
+
+#[test]
+fn c_disc_9_sec_139_the_host_chooses_among_several_servers() {
+    let mut world = World::new();
+    world.prm.1["authorization_servers"] = json!(["https://evil.example", "https://as.example"]);
+    let session = world.login(config()).unwrap();
+    assert_eq!(session.account().server.issuer.as_str(), "https://as.example");
+    world.prm.1["authorization_servers"] = json!([]);
+    assert!(matches!(world.login(config()), Err(FlowError::NoAuthorizationServer)));
+}
+
+#[test]
+fn c_disc_10_c_disc_12_sec_132_sec_133_a_failing_server_ends_the_flow() {
+    type Break = fn(&mut World);
+    let breaks: [(Break, Purpose); 6] = [
+        (|world| world.prm.0 = 500, Purpose::ResourceMetadata),
+        (|world| world.prm = (200, "<html>".into()), Purpose::ResourceMetadata),
+        (|world| world.prm = (302, json!({})), Purpose::ResourceMetadata),
+        (|world| world.metadata.0 = 503, Purpose::ServerMetadata),
+        (|world| world.metadata = (200, "{\"issuer\":[]}".into()), Purpose::ServerMetadata),
+        (|world| world.metadata = (200, json!([])), Purpose::ServerMetadata),
+    ];
+    for (break_it, expected) in breaks {
+        let mut world = World::new();
+        break_it(&mut world);
+        match world.login(config()).unwrap_err() {
+            FlowError::Status { purpose, .. } | FlowError::Document { purpose, .. } => {
+                assert_eq!(purpose, expected);
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(world.sent().iter().all(|line| line.starts_with("GET ")));
+    }
+}
+
+#[test]
+fn c_authz_7_sec_128_sec_134_sec_136_endpoints_lead_nowhere_else() {
+    for member in ["authorization_endpoint", "token_endpoint", "registration_endpoint"] {
+        for bad in [
+            "http://as.example/x",
+            "javascript:alert(1)",
+            "http://localhost/x",
+            "https://127.0.0.1/x",
+        ] {
+            let mut world = World::new();
+            world.metadata.1[member] = bad.into();
+            let error = world.login(config()).unwrap_err();
+            let expected =
+                matches!(error, FlowError::Document { .. } | FlowError::LeadsToLoopback { .. });
+            assert!(expected, "{member} {bad} {error:?}");
+            assert!(world.sent().iter().all(|line| line.starts_with("GET ")));
+        }
+    }
+    let mut world = World::new();
+    world.prm.1["authorization_servers"] = json!(["http://127.0.0.1:9"]);
+    assert!(matches!(world.login(config()), Err(FlowError::LeadsToLoopback { .. })));
+    assert!(matches!(
+        login(config(), "http://rs.example", None, None),
+        Err(FlowError::ServerUrl(_))
+    ));
+}
+
+#[test]
+fn c_reg_1_c_reg_3_c_reg_7_registration_says_what_the_client_is() {
+    let world = World::new();
+    world.login(config()).unwrap();
+    let sent = world.sent.borrow();
+    let request = sent.iter().find(|request| request.method() == Method::POST).unwrap();
+    let body: Value = serde_json::from_slice(request.body()).unwrap();
+    assert_eq!(body["application_type"], "native");
+    assert_eq!(body["grant_types"], json!(["authorization_code", "refresh_token"]));
+    assert_eq!(body["token_endpoint_auth_method"], "none");
+    assert_eq!(body["redirect_uris"], json!(["http://127.0.0.1/cb"]));
+}
+
+#[test]
+fn c_reg_1_c_reg_2_a_metadata_document_comes_before_registration_where_it_is_supported() {
+    let url = "https://client.example/meta.json";
+    let mut with_document = config();
+    with_document.metadata_url = Some(ClientMetadataUrl::parse(url).unwrap());
+    let mut world = World::new();
+    world.login(with_document.clone()).unwrap();
+    assert_eq!(world.token_form("client_id").as_deref(), Some("c1"));
+    world.metadata.1["client_id_metadata_document_supported"] = true.into();
+    world.login(with_document).unwrap();
+    assert_eq!(world.token_form("client_id").as_deref(), Some(url));
+}
+
+#[test]
+fn c_reg_5_c_disc_8_credentials_of_one_issuer_are_never_shown_to_another() {
+    let known = |id| client_auth::ClientCredentials::public(ClientId::parse(id).unwrap());
+    let mut with_credentials = config();
+    with_credentials.pre_registered = vec![
+        (Issuer::parse("https://other.example").unwrap(), known("other")),
+        (Issuer::parse("https://as.example").unwrap(), known("right")),
+    ];
+    let world = World::new();
+    world.login(with_credentials.clone()).unwrap();
+    assert_eq!(world.token_form("client_id").as_deref(), Some("right"));
+    with_credentials.pre_registered.pop();
+    world.login(with_credentials).unwrap();
+    assert_eq!(world.token_form("client_id").as_deref(), Some("c1"));
+}
+
+#[test]
+fn c_disc_8_a_kept_registration_is_used_again() {
+    let mut world = World::new();
+    world.login(config()).unwrap();
+    world.kept = world.saved.borrow().first().cloned();
+    world.sent.borrow_mut().clear();
+    world.login(config()).unwrap();
+    assert!(!world.sent().iter().any(|line| line.ends_with("/register")));
+}
+
+#[test]
+fn c_reg_4_a_refused_registration_surfaces_everything() {
+    let mut world = World::new();
+    world.register =
+        (400, json!({"error": "invalid_redirect_uri", "error_description": "no\u{1b}"}));
+    match world.login(config()).unwrap_err() {
+        FlowError::RegistrationRejected { status, error, sent } => {
+            assert_eq!(status, StatusCode::BAD_REQUEST);
+            let error = error.unwrap();
+            assert_eq!(error.error.as_str(), "invalid_redirect_uri");
+            assert_eq!(error.error_description.unwrap().as_str(), "no ");
+            assert_eq!(sent.client_name.as_deref(), Some("Test"));
+        }
+        other => panic!("{other:?}"),
+    }
+    world.metadata.1.as_object_mut().unwrap().remove("registration_endpoint");
+    assert!(matches!(world.login(config()), Err(FlowError::NoRegistration { .. })));
+}
+
+#[test]
+fn a_failing_network_names_the_request() {
+    let Step::Exchange(exchange) = login(config(), MCP, None, None).unwrap() else { panic!() };
+    let error = exchange.resume(Err(TransportFailed::Timeout), NOW).unwrap_err();
+    assert_eq!(error.to_string(), "protected resource metadata: no answer came in time");
+}

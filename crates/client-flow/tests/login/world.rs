@@ -1,0 +1,148 @@
+//! A scripted server: change a member to break one thing.
+
+use std::cell::{Cell, RefCell};
+
+use bytes::Bytes;
+use client_flow::{ClientConfig, FlowError, Record, Session, Step, login};
+use http::{Request, Response, StatusCode};
+use iss_validate::Callback;
+use oauth_types::{Entropy, FormPairs, RedirectUri, UnixTime};
+use serde_json::{Value, json};
+
+pub(crate) const MCP: &str = "https://rs.example/mcp";
+pub(crate) const NOW: UnixTime = UnixTime::from_secs(1_000_000);
+
+/// What the world answers; change a member to break one thing.
+pub(crate) struct World {
+    pub(crate) prm: (u16, Value),
+    pub(crate) prm_root: (u16, Value),
+    pub(crate) metadata: (u16, Value),
+    pub(crate) openid: (u16, Value),
+    pub(crate) register: (u16, Value),
+    pub(crate) token: (u16, Value),
+    pub(crate) callback: Box<dyn Fn(&str) -> String>,
+    pub(crate) kept: Option<Record>,
+    pub(crate) saves: Cell<bool>,
+    pub(crate) sent: RefCell<Vec<Request<Bytes>>>,
+    pub(crate) saved: RefCell<Vec<Record>>,
+    pub(crate) drawn: Cell<u8>,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self {
+            prm: (200, json!({"resource": MCP, "authorization_servers": ["https://as.example"]})),
+            prm_root: (404, json!({})),
+            metadata: (200, metadata("https://as.example")),
+            openid: (404, json!({})),
+            register: (201, json!({"client_id": "c1", "redirect_uris": ["http://127.0.0.1/cb"]})),
+            token: (200, json!({"access_token": "at", "token_type": "bearer", "expires_in": 600})),
+            callback: Box::new(|url| {
+                let state = query(url, "state").unwrap();
+                format!("http://127.0.0.1/cb?code=the-code&state={state}&iss=https://as.example")
+            }),
+            kept: None,
+            saves: Cell::new(true),
+            sent: RefCell::default(),
+            saved: RefCell::default(),
+            drawn: Cell::new(0),
+        }
+    }
+
+    pub(crate) fn answer(&self, request: &Request<Bytes>) -> Response<Bytes> {
+        self.sent.borrow_mut().push(request.clone());
+        let (status, body) = match request.uri().to_string().as_str() {
+            "https://rs.example/.well-known/oauth-protected-resource/mcp" => &self.prm,
+            "https://rs.example/.well-known/oauth-protected-resource" => &self.prm_root,
+            "https://as.example/.well-known/oauth-authorization-server" => &self.metadata,
+            "https://as.example/.well-known/openid-configuration" => &self.openid,
+            "https://as.example/register" => &self.register,
+            "https://as.example/token" => &self.token,
+            _ => &(404, Value::Null),
+        };
+        let mut response = Response::new(match body {
+            Value::String(raw) => raw.clone().into(),
+            json => json.to_string().into(),
+        });
+        *response.status_mut() = StatusCode::from_u16(*status).unwrap();
+        response
+    }
+
+    pub(crate) fn drive(&self, mut step: Step) -> Result<Session, FlowError> {
+        loop {
+            step = match step {
+                Step::Exchange(exchange) => {
+                    let response = self.answer(exchange.request());
+                    exchange.resume(Ok(response), NOW)?
+                }
+                Step::Recall(recall) => {
+                    let key = recall.key();
+                    let kept = self.kept.clone().filter(|record| record.account.key() == key);
+                    recall.resume(kept, NOW)?
+                }
+                Step::ChooseServer(choose) => {
+                    let last = choose.servers().len() - 1;
+                    choose.choose(last)?
+                }
+                Step::Randomize(draw) => {
+                    self.drawn.set(self.drawn.get() + 2);
+                    let one = Entropy::new([self.drawn.get(); 32]);
+                    let other = Entropy::new([self.drawn.get() + 1; 32]);
+                    draw.resume(one, other, NOW)
+                }
+                Step::Visit(visit) => {
+                    let callback = (self.callback)(visit.url());
+                    visit.resume(Callback::from_url(&callback), NOW)?
+                }
+                Step::Save(save) if self.saves.get() => {
+                    self.saved.borrow_mut().push(save.record().clone());
+                    save.saved()
+                }
+                Step::Save(save) => return Err(save.failed()),
+                Step::Ready(session) => return Ok(*session),
+            }
+        }
+    }
+
+    pub(crate) fn login(&self, config: ClientConfig) -> Result<Session, FlowError> {
+        self.drive(login(config, MCP, None, None)?)
+    }
+
+    pub(crate) fn sent(&self) -> Vec<String> {
+        let line = |request: &Request<Bytes>| format!("{} {}", request.method(), request.uri());
+        self.sent.borrow().iter().map(line).collect()
+    }
+
+    /// A parameter of the last token request.
+    pub(crate) fn token_form(&self, name: &'static str) -> Option<String> {
+        let sent = self.sent.borrow();
+        let request = sent.iter().rev().find(|request| request.uri().path() == "/token")?;
+        let form = FormPairs::parse(request.body()).unwrap();
+        form.value(name).unwrap().map(str::to_owned)
+    }
+
+    pub(crate) fn token_requests(&self) -> usize {
+        self.sent.borrow().iter().filter(|request| request.uri().path() == "/token").count()
+    }
+}
+
+pub(crate) fn metadata(issuer: &str) -> Value {
+    json!({
+        "issuer": issuer,
+        "authorization_endpoint": "https://as.example/authorize",
+        "token_endpoint": "https://as.example/token",
+        "registration_endpoint": "https://as.example/register",
+        "code_challenge_methods_supported": ["S256"],
+        "token_endpoint_auth_methods_supported": ["none"],
+        "authorization_response_iss_parameter_supported": true,
+    })
+}
+
+pub(crate) fn config() -> ClientConfig {
+    ClientConfig::new("Test", RedirectUri::parse("http://127.0.0.1/cb").unwrap())
+}
+
+pub(crate) fn query(url: &str, name: &'static str) -> Option<String> {
+    let form = FormPairs::parse(url.split_once('?')?.1.as_bytes()).unwrap();
+    form.value(name).unwrap().map(str::to_owned)
+}

@@ -1,0 +1,200 @@
+//! Metadata, the authorization endpoint and the consent page.
+
+use axum::body::Body;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, LOCATION,
+    SET_COOKIE,
+};
+use http::{Method, Request, StatusCode};
+use serde_json::json;
+
+use crate::server::*;
+
+#[tokio::test]
+async fn a_meta_1_a_meta_2_a_meta_3_a_meta_4_sec_196_metadata_says_what_the_endpoints_obey() {
+    let server = server();
+    for path in ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"] {
+        let answer = server.get(path).await;
+        assert_eq!(answer.header(ACCESS_CONTROL_ALLOW_ORIGIN), "*");
+        let metadata = answer.json();
+        assert_eq!(metadata["issuer"], "https://as.example");
+        assert_eq!(metadata["code_challenge_methods_supported"], json!(["S256"]));
+        assert_eq!(metadata["authorization_response_iss_parameter_supported"], true);
+        assert_eq!(metadata["token_endpoint"], "https://as.example/token");
+        assert_eq!(
+            metadata["grant_types_supported"],
+            json!(["authorization_code", "refresh_token"])
+        );
+    }
+    let answer = server.method(Method::POST, "/.well-known/oauth-authorization-server").await;
+    assert_eq!(
+        (answer.status, answer.header(ALLOW)),
+        (StatusCode::METHOD_NOT_ALLOWED, "GET, HEAD")
+    );
+}
+
+#[tokio::test]
+async fn a_meta_1_an_issuer_with_a_path_keeps_it_everywhere() {
+    let server = server_at("https://as.example/t1");
+    for path in [
+        "/.well-known/oauth-authorization-server/t1",
+        "/.well-known/openid-configuration/t1",
+        "/t1/.well-known/openid-configuration",
+    ] {
+        assert_eq!(server.get(path).await.json()["token_endpoint"], "https://as.example/t1/token");
+    }
+    assert_eq!(
+        server.method(Method::GET, "/t1/token").await.status,
+        StatusCode::METHOD_NOT_ALLOWED
+    );
+}
+
+#[tokio::test]
+async fn a_authz_1_sec_060_sec_061_sec_062_until_both_are_right_every_error_is_a_page() {
+    let server = server();
+    let client = server.client().await;
+    for url in [
+        "/authorize".to_owned(),
+        authorize("nobody", &[("redirect_uri", "https://evil.example/canary")]),
+        authorize(&client, &[("redirect_uri", "https://evil.example/canary")]),
+        authorize(&client, &[("redirect_uri", "https://evil.example"), ("response_type", "x")]),
+        format!("{}&client_id={client}", authorize(&client, &[])),
+        format!("{}&redirect_uri=x", authorize(&client, &[])),
+    ] {
+        let answer = server.get(&url).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{url}");
+        assert!(!answer.headers.contains_key(LOCATION), "{url}");
+        assert!(!answer.html().contains("canary") && !answer.html().contains("iss"), "{url}");
+        assert!(answer.header(CONTENT_SECURITY_POLICY).contains("frame-ancestors 'none'"));
+    }
+    // The only registered one is used when none is named.
+    let answer = server.get(&authorize(&client, &[("redirect_uri", "")])).await;
+    assert_eq!(answer.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_authz_3_a_authz_4_a_authz_8_sec_016_sec_037_sec_065_later_errors_redirect_with_state_and_iss()
+ {
+    let server = server();
+    let client = server.client().await;
+    for (name, value, code) in [
+        ("code_challenge", "", "invalid_request"),
+        ("code_challenge_method", "plain", "invalid_request"),
+        ("response_type", "token", "unsupported_response_type"),
+        ("scope", "admin", "invalid_scope"),
+        ("resource", "https://other.example/mcp", "invalid_target"),
+    ] {
+        let answer = server.get(&authorize(&client, &[(name, value)])).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER);
+        assert!(answer.header(LOCATION).starts_with(&format!("{REDIRECT}&error={code}")));
+        assert_eq!(answer.redirect("state").as_deref(), Some("st/ate"));
+        assert_eq!(answer.redirect("iss").as_deref(), Some("https://as.example"));
+    }
+}
+
+#[tokio::test]
+async fn a_authz_9_sec_095_get_and_post_and_nothing_else() {
+    let server = server();
+    let client = server.client().await;
+    let url = authorize(&client, &[]);
+    let form = url.split_once('?').unwrap().1;
+    assert_eq!(server.form("/authorize", form).await.status, StatusCode::OK);
+    let answer = server.method(Method::PUT, &url).await;
+    assert_eq!(
+        (answer.status, answer.header(ALLOW)),
+        (StatusCode::METHOD_NOT_ALLOWED, "GET, POST")
+    );
+    let answer = server.get("/token").await;
+    assert_eq!((answer.status, answer.header(ALLOW)), (StatusCode::METHOD_NOT_ALLOWED, "POST"));
+    assert_eq!(server.get("/authorize/consent").await.status, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn a_authz_10_sec_102_sec_116_sec_189_sec_191_sec_193_the_consent_page_is_safe_to_show() {
+    let server = server();
+    let answer = server
+        .register(json!({
+            "redirect_uris": ["http://127.0.0.1/cb"],
+            "token_endpoint_auth_method": "none",
+            "client_name": "<img onerror=x>\u{202e}\u{200b}Claude",
+        }))
+        .await;
+    let client = answer.json()["client_id"].as_str().unwrap().to_owned();
+    let redirect = ("redirect_uri", "http://127.0.0.1:51004/cb");
+    let page = server.get(&authorize(&client, &[redirect])).await;
+    let html = page.html();
+    assert!(html.contains("&lt;img onerror=x&gt;Claude") && !html.contains("<img"));
+    assert!(html.contains("127.0.0.1") && html.contains("https://rs.example/mcp"));
+    assert!(html.contains("See your &lt;files&gt;"));
+    assert!(html.contains("own computer"), "a warning for loopback-only clients");
+    assert!(!html.contains("<script") && !html.contains("src="));
+    let policy = page.header(CONTENT_SECURITY_POLICY);
+    assert!(policy.starts_with("default-src 'none'; style-src 'nonce-"));
+    assert!(policy.contains("form-action 'self' http://127.0.0.1:51004;"));
+    assert!(policy.contains("frame-ancestors 'none'"));
+    assert_eq!(page.header(http::header::X_FRAME_OPTIONS), "DENY");
+    assert_eq!(page.header(http::header::REFERRER_POLICY), "no-referrer");
+    assert_eq!(page.header(CACHE_CONTROL), "no-store");
+    assert!(!page.headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN));
+    let cookie = page.header(SET_COOKIE);
+    assert!(cookie.starts_with("__Host-mcp-oauth="));
+    assert!(cookie.ends_with("; Path=/; HttpOnly; SameSite=Lax; Secure"));
+}
+
+#[tokio::test]
+async fn a_authz_11_sec_103_sec_186_sec_188_a_page_is_answered_once_by_its_own_browser() {
+    let server = server();
+    let client = server.client().await;
+    let page = server.get(&authorize(&client, &[])).await;
+    let (transaction, cookie) = (page.transaction(), page.cookie());
+    let other = server.get(&authorize(&client, &[])).await.cookie();
+    for foreign in ["", "__Host-mcp-oauth=x", &other] {
+        let answer = server.consent(&transaction, foreign, "allow").await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{foreign}");
+        assert!(!answer.headers.contains_key(LOCATION));
+    }
+    assert_eq!(server.consent("guess", &cookie, "allow").await.status, StatusCode::BAD_REQUEST);
+    let answer = server.consent(&transaction, &cookie, "allow").await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    assert!(answer.header(LOCATION).starts_with(&format!("{REDIRECT}&code=")));
+    assert_eq!(answer.redirect("iss").as_deref(), Some("https://as.example"));
+    assert_eq!(answer.header(CACHE_CONTROL), "no-store");
+    let again = server.consent(&transaction, &cookie, "allow").await;
+    assert_eq!(again.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn sec_187_sec_188_two_tabs_are_two_transactions_and_no_is_no() {
+    let server = server();
+    let client = server.client().await;
+    let first = server.get(&authorize(&client, &[])).await;
+    let url = authorize(&client, &[("state", "two"), ("scope", "files:write")]);
+    let request = Request::get(&url).header(COOKIE, first.cookie()).body(Body::empty()).unwrap();
+    let second = server.send(request).await;
+    assert_eq!(first.cookie(), second.cookie());
+    let denied = server.consent(&second.transaction(), &first.cookie(), "deny").await;
+    assert_eq!(denied.redirect("error").as_deref(), Some("access_denied"));
+    assert_eq!(denied.redirect("state").as_deref(), Some("two"));
+    let allowed = server.consent(&first.transaction(), &first.cookie(), "allow").await;
+    assert_eq!(allowed.redirect("state").as_deref(), Some("st/ate"));
+}
+
+#[tokio::test]
+async fn sec_102_programs_on_web_pages_may_call_the_token_endpoint_and_nothing_with_a_cookie() {
+    let server = server();
+    let preflight = |path: &str| {
+        Request::builder()
+            .method(Method::OPTIONS)
+            .uri(path)
+            .header("origin", "https://spa.example")
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "authorization,content-type")
+            .body(Body::empty())
+            .unwrap()
+    };
+    let answer = server.send(preflight("/token")).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.header(ACCESS_CONTROL_ALLOW_ORIGIN), "*");
+    let answer = server.send(preflight("/authorize/consent")).await;
+    assert!(!answer.headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN));
+}

@@ -1,0 +1,74 @@
+//! Dynamic registration.
+
+use http::StatusCode;
+use http::header::CACHE_CONTROL;
+use serde_json::json;
+
+use crate::server::*;
+
+#[tokio::test]
+async fn a_reg_1_sec_051_sec_057_sec_058_sec_015_sec_113_redirect_uris_that_are_refused() {
+    let server = server();
+    for bad in [
+        json!(["javascript:alert(1)"]),
+        json!(["http://app.example/cb"]),
+        json!(["https://app.example/cb#f"]),
+        json!(["https://u@app.example/cb"]),
+        json!(["https://app.example/cb?iss=https://evil.example"]),
+        json!(["https://good.example/cb", "data:x"]),
+        json!([]),
+        json!([null]),
+        json!("https://app.example/cb"),
+        json!(null),
+    ] {
+        let answer = server.register(json!({"redirect_uris": bad})).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{bad}");
+        assert_eq!(answer.error(), "invalid_redirect_uri", "{bad}");
+    }
+    assert_eq!(server.register(json!({})).await.error(), "invalid_redirect_uri");
+}
+
+#[tokio::test]
+async fn a_reg_2_sec_114_sec_115_the_answer_says_what_was_accepted() {
+    let server = server();
+    let sent = json!({"redirect_uris": [REDIRECT], "client_id": "mine", "client_secret": "mine"});
+    let answer = server.register(sent).await;
+    assert_eq!(answer.status, StatusCode::CREATED);
+    assert_eq!(answer.header(CACHE_CONTROL), "no-store");
+    let json = answer.json();
+    assert_eq!(json["token_endpoint_auth_method"], "client_secret_basic");
+    assert_eq!(json["client_secret_expires_at"], 0);
+    assert_eq!(json["client_id_issued_at"], 1_000_000);
+    assert_eq!(json["redirect_uris"], json!([REDIRECT]));
+    assert!(json["client_secret"].as_str().unwrap().len() == 43);
+    let client_id = json["client_id"].as_str().unwrap();
+    assert!(client_id != "mine" && !client_id.starts_with("https://"));
+    let public = json!({"redirect_uris": [REDIRECT], "token_endpoint_auth_method": "none"});
+    let json = server.register(public).await.json();
+    assert!(json.get("client_secret").is_none() && json.get("client_secret_expires_at").is_none());
+}
+
+#[tokio::test]
+async fn a_reg_3_sec_109_sec_110_sec_111_sec_112_metadata_that_is_refused() {
+    let server = server();
+    for (name, bad) in [
+        ("token_endpoint_auth_method", json!("private_key_jwt")),
+        ("token_endpoint_auth_method", json!("unknown")),
+        ("grant_types", json!(["password"])),
+        ("grant_types", json!(["refresh_token"])),
+        ("response_types", json!(["token"])),
+        ("logo_uri", json!("http://169.254.169.254/")),
+        ("jwks_uri", json!("http://localhost:6379")),
+        ("client_uri", json!("file:///etc/passwd")),
+        ("jwks", json!({"keys": [{"kty": "EC", "d": "secret"}]})),
+        ("client_name", json!(7)),
+    ] {
+        let mut metadata = json!({"redirect_uris": [REDIRECT]});
+        metadata[name] = bad.clone();
+        let answer = server.register(metadata).await;
+        assert_eq!(answer.error(), "invalid_client_metadata", "{name} {bad}");
+    }
+    let deep = format!("{{\"a\":{}1{}}}", "[".repeat(1000), "]".repeat(1000));
+    let answer = server.post("/register", "application/json", deep).await;
+    assert_eq!(answer.error(), "invalid_client_metadata");
+}

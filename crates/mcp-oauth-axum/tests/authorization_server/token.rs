@@ -1,0 +1,186 @@
+//! The token and revocation endpoints.
+
+use std::sync::Arc;
+
+use authorization_server::Store as _;
+use axum::body::Body;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{Request, StatusCode};
+use oauth_types::SecretDigest;
+use serde_json::json;
+
+use crate::server::*;
+
+#[tokio::test]
+async fn a_token_1_a_token_6_sec_101_a_code_gives_tokens_for_its_resource() {
+    let server = server();
+    let client = server.client().await;
+    let code = server.code(&client).await;
+    let answer = server.form("/token", &redeem(&client, &code)).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.header(CACHE_CONTROL), "no-store");
+    let tokens = answer.json();
+    assert_eq!(tokens["token_type"], "Bearer");
+    assert_eq!(tokens["expires_in"], 600);
+    assert_eq!(tokens["scope"], "files:read");
+    // A-TOKEN-8
+    let digest = SecretDigest::of(tokens["access_token"].as_str().unwrap());
+    let record = server.store.access(&digest, NOW).await.unwrap().unwrap();
+    assert_eq!(record.resource.as_str(), "https://rs.example/mcp");
+    assert_eq!(record.subject, "demo");
+}
+
+#[tokio::test]
+async fn a_token_8_the_audience_is_the_authorized_resource() {
+    let server = server();
+    let client = server.client().await;
+    let code = server.code(&client).await;
+    let body = format!("{}&resource=https%3A%2F%2Fevil.example", redeem(&client, &code));
+    assert_eq!(server.form("/token", &body).await.error(), "invalid_target");
+    let twice = "&resource=https%3A%2F%2Frs.example%2Fmcp".repeat(2);
+    let body = format!("{}{twice}", redeem(&client, &code));
+    assert_eq!(server.form("/token", &body).await.error(), "invalid_target");
+    assert_eq!(server.form("/token", &redeem(&client, &code)).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_token_2_sec_027_a_second_use_ends_what_the_first_gave() {
+    let server = server();
+    let client = server.client().await;
+    let code = server.code(&client).await;
+    let tokens = server.form("/token", &redeem(&client, &code)).await.json();
+    let again = server.form("/token", &redeem(&client, &code)).await;
+    assert_eq!(
+        (again.status, again.error()),
+        (StatusCode::BAD_REQUEST, "invalid_grant".to_owned())
+    );
+    let digest = SecretDigest::of(tokens["access_token"].as_str().unwrap());
+    assert!(server.store.access(&digest, NOW).await.unwrap().is_none());
+    let refresh = tokens["refresh_token"].as_str().unwrap();
+    let body = format!("grant_type=refresh_token&client_id={client}&refresh_token={refresh}");
+    assert_eq!(server.form("/token", &body).await.error(), "invalid_grant");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_token_1_sec_028_64_redemptions_of_one_code_have_one_winner() {
+    let server = Arc::new(server());
+    let client = server.client().await;
+    let code = server.code(&client).await;
+    let tasks: Vec<_> = (0..64)
+        .map(|_| {
+            let (server, body) = (Arc::clone(&server), redeem(&client, &code));
+            tokio::spawn(async move { server.form("/token", &body).await.status })
+        })
+        .collect();
+    let mut won = 0;
+    for task in tasks {
+        match task.await.unwrap() {
+            StatusCode::OK => won += 1,
+            status => assert_eq!(status, StatusCode::BAD_REQUEST),
+        }
+    }
+    assert_eq!(won, 1);
+}
+
+#[tokio::test]
+async fn a_token_3_sec_042_sec_043_sec_044_a_verifier_that_does_not_match() {
+    let server = server();
+    let client = server.client().await;
+    let code = server.code(&client).await;
+    let body = redeem(&client, &code);
+    let right = verifier().as_secret().expose().to_owned();
+    for (wrong, error) in [
+        ("x".repeat(43), "invalid_grant"),
+        ("x".repeat(42), "invalid_request"),
+        (String::new(), "invalid_grant"),
+    ] {
+        let answer = server.form("/token", &body.replace(&right, &wrong)).await;
+        assert_eq!(answer.error(), error, "{wrong}");
+    }
+    assert_eq!(server.form("/token", &body).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_token_7_sec_096_unknown_and_foreign_grants() {
+    let server = server();
+    let client = server.client().await;
+    let answer = server.form("/token", &format!("grant_type=password&client_id={client}")).await;
+    assert_eq!(answer.error(), "unsupported_grant_type");
+    let only_codes = server
+        .register(json!({"redirect_uris": [REDIRECT], "token_endpoint_auth_method": "none"}))
+        .await;
+    let client = only_codes.json()["client_id"].as_str().unwrap().to_owned();
+    let body = format!("grant_type=refresh_token&refresh_token=x&client_id={client}");
+    assert_eq!(server.form("/token", &body).await.error(), "unauthorized_client");
+    // And such a client gets no refresh token.
+    let code = server.code(&client).await;
+    let tokens = server.form("/token", &redeem(&client, &code)).await.json();
+    assert!(tokens.get("refresh_token").is_none());
+}
+
+#[tokio::test]
+async fn a_token_10_sec_083_sec_091_sec_095_sec_098_only_small_forms_in_the_body_are_read() {
+    let server = server();
+    let json = server.post("/token", "application/json", "{}").await;
+    assert_eq!(
+        (json.status, json.error()),
+        (StatusCode::BAD_REQUEST, "invalid_request".to_owned())
+    );
+    let request = Request::post("/token").body(Body::from("grant_type=x")).unwrap();
+    assert_eq!(server.send(request).await.status, StatusCode::BAD_REQUEST);
+    let in_query = server.form("/token?client_secret=canary", "grant_type=x&client_id=c").await;
+    assert_eq!(in_query.error(), "invalid_request");
+    let twice = server.form("/token", "grant_type=x&client_id=c&client_id=c").await;
+    assert_eq!(twice.error(), "invalid_request");
+    for path in ["/token", "/revoke", "/register"] {
+        let huge = server.form(path, &"x".repeat(10 * 1024 * 1024)).await;
+        assert_eq!(huge.status, StatusCode::PAYLOAD_TOO_LARGE, "{path}");
+        assert!(huge.header(CONTENT_TYPE).starts_with("application/json"));
+    }
+    let many = server.form("/token", &"a=1&".repeat(10_000)).await;
+    assert_eq!(many.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_authn_5_sec_080_an_unknown_client_and_a_wrong_secret_read_the_same() {
+    let server = server();
+    let answer = server.register(json!({"redirect_uris": [REDIRECT], "token_endpoint_auth_method": "client_secret_post"})).await;
+    let client = answer.json()["client_id"].as_str().unwrap().to_owned();
+    let body = |client: &str| {
+        format!("grant_type=authorization_code&code=x&client_id={client}&client_secret=wrong")
+    };
+    let known = server.form("/token", &body(&client)).await;
+    let unknown = server.form("/token", &body("nobody")).await;
+    assert_eq!(known.status, StatusCode::UNAUTHORIZED);
+    assert!(known.header(WWW_AUTHENTICATE).starts_with("Basic"));
+    assert_eq!(
+        (known.status, &known.headers, &known.body),
+        (unknown.status, &unknown.headers, &unknown.body)
+    );
+}
+
+#[tokio::test]
+async fn a_rev_1_sec_178_sec_179_revocation_ends_the_family_of_its_owner_only() {
+    let server = server();
+    let (client, other) = (server.client().await, server.client().await);
+    let code = server.code(&client).await;
+    let tokens = server.form("/token", &redeem(&client, &code)).await.json();
+    let (access, refresh) =
+        (tokens["access_token"].as_str().unwrap(), tokens["refresh_token"].as_str().unwrap());
+    let digest = SecretDigest::of(access);
+    for body in [
+        format!("client_id={other}&token={refresh}"),
+        format!("client_id={other}&token={access}"),
+        format!("client_id={client}&token=unknown&token_type_hint=nonsense"),
+    ] {
+        assert_eq!(server.form("/revoke", &body).await.status, StatusCode::OK);
+        assert!(server.store.access(&digest, NOW).await.unwrap().is_some());
+    }
+    let missing = server.form("/revoke", &format!("client_id={client}")).await;
+    assert_eq!(missing.error(), "invalid_request");
+    let nobody = server.form("/revoke", &format!("client_id=nobody&token={refresh}")).await;
+    assert_eq!(nobody.status, StatusCode::UNAUTHORIZED);
+    let body = format!("client_id={client}&token={refresh}");
+    assert_eq!(server.form("/revoke", &body).await.status, StatusCode::OK);
+    assert!(server.store.access(&digest, NOW).await.unwrap().is_none());
+}
