@@ -42,6 +42,9 @@ struct Server<S, L> {
     consents: Consents,
 }
 
+/// Most expired rows that one login removes.
+const SWEPT_PER_LOGIN: usize = 100;
+
 type Shared<S, L> = State<Arc<Server<S, L>>>;
 
 impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
@@ -294,6 +297,10 @@ impl<S: Store, L: Login> Server<S, L> {
         }
         let code = entropy().ok_or(PageError::store(StoreError::Unavailable))?;
         let approved = pending.request.approve(&self.config, pending.subject, code, now);
+        // A login pays for a bounded clean-up, so that what has expired does not pile up.
+        if let Err(error) = self.store.sweep(now, SWEPT_PER_LOGIN).await {
+            warn!(%error, "what has expired could not be removed");
+        }
         let outcome = self.store.insert_code(approved.record().clone()).await;
         Ok(approved.stored(&self.config, outcome).unwrap_or_else(|error| {
             warn!(cause = %error.cause(), "the code could not be stored");

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use client_flow::PendingAuthorization;
 use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt as _};
 use oauth_types::RedirectUri;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -25,6 +26,9 @@ pub struct LoopbackBrowser {
 const PATH: &str = "/callback";
 /// Longest request head that is read, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
+
+/// Most connections that are read at once.
+const MAX_CONNECTIONS: usize = 32;
 
 const FINISHED: &str = "HTTP/1.1 200 OK\r\n\
     Content-Type: text/html; charset=utf-8\r\n\
@@ -57,12 +61,24 @@ impl LoopbackBrowser {
         Ok(Self { listener, redirect_uri, authority })
     }
 
-    /// Answers connections until one is the callback.
+    /// Answers connections until one is the callback. Browsers open connections ahead of need and leave them
+    /// idle, so none of them holds up another.
     async fn callback(&self) -> String {
+        let mut open = FuturesUnordered::new();
         loop {
-            let Ok((stream, _)) = self.listener.accept().await else { continue };
-            if let Some(query) = self.answer(stream).await {
-                return query;
+            tokio::select! {
+                accepted = self.listener.accept() => {
+                    if let Ok((stream, _)) = accepted
+                        && open.len() < MAX_CONNECTIONS
+                    {
+                        open.push(self.answer(stream));
+                    }
+                }
+                Some(answered) = open.next() => {
+                    if let Some(callback) = answered {
+                        return callback;
+                    }
+                }
             }
         }
     }
@@ -183,6 +199,15 @@ mod tests {
         let (answers, callback) = visit(&browser, &requests).await;
         assert!(answers.iter().all(|answer| answer.starts_with("HTTP/1.1 403")));
         assert_eq!(callback, None);
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_holds_nothing_up() {
+        let browser = LoopbackBrowser::bind().await.unwrap();
+        let _idle = TcpStream::connect(&browser.authority).await.unwrap();
+        let started = tokio::time::Instant::now();
+        let (_, callback) = visit(&browser, &[get("/callback?code=c", &browser.authority)]).await;
+        assert!(callback.is_some() && started.elapsed().as_secs() < 2);
     }
 
     #[tokio::test]

@@ -30,6 +30,7 @@ pub(crate) async fn run(with_browser: bool) -> anyhow::Result<()> {
     let (over, is_over) = oneshot::channel();
     let teller = tokio::spawn(story::tell(wire, is_over));
     let result = if with_browser {
+        println!("Your browser opens twice: answer its page there.");
         client(&servers.mcp_url, LoopbackBrowser::bind().await?).await
     } else {
         client(&servers.mcp_url, ScriptedUser::new()?).await
