@@ -441,3 +441,19 @@ fn a_client_without_state_is_served_because_state_is_its_own_business() {
     let location = world.authorize(&url.replace(&format!("&state={state}"), "")).unwrap();
     assert!(query(&location, "code").is_some() && query(&location, "state").is_none());
 }
+
+#[test]
+fn a_sweep_takes_what_has_expired_and_leaves_what_recognizes_reuse() {
+    let world = world();
+    let (session, first) = logged_in(&world);
+    let second = refresh_token(&post(&world, &refresh_form(&session, &first)));
+    world.advance(3600);
+    // Two access tokens have expired; the used code and the family are still needed.
+    assert_eq!(now_or_never(world.store.sweep(world.now(), 100)).unwrap(), 2);
+    assert_eq!(now_or_never(world.store.sweep(world.now(), 100)).unwrap(), 0);
+    assert_eq!(error(&post(&world, &refresh_form(&session, &first))), "invalid_grant");
+    assert_eq!(error(&post(&world, &refresh_form(&session, &second))), "invalid_grant");
+    world.advance(91 * 24 * 60 * 60);
+    assert_eq!(now_or_never(world.store.sweep(world.now(), 1)).unwrap(), 1);
+    assert_eq!(now_or_never(world.store.sweep(world.now(), 100)).unwrap(), 1);
+}

@@ -9,7 +9,7 @@
 //! | it names a server; the host chooses among several | C-DISC-9 | `NoAuthorizationServer` |
 //! | that server's well-known URLs in order, with the same rule for statuses | C-DISC-5, C-DISC-6 | `NoServerMetadata` |
 //! | its `issuer` is identical to the one asked for | C-DISC-7 | `IssuerMismatch` |
-//! | it leads to no loopback address unless the resource is there | C-AUTHZ-7 | `LeadsToLoopback` |
+//! | it leads to no local address unless the resource is at one | C-AUTHZ-7 | `LeadsToLocalAddress` |
 //! | it has both endpoints and lists S256 | C-AUTHZ-2 | `NoEndpoint`, `NoS256` |
 
 use std::vec::IntoIter;
@@ -212,11 +212,11 @@ fn is_found(purpose: Purpose, response: &Response<Bytes>) -> Result<bool, FlowEr
     }
 }
 
-/// A server on the network does not lead the client to its own machine.
+/// A server on the network does not lead the client to its own machine or its own network.
 fn reachable(target: &ResourceUri, url: &EndpointUrl) -> Result<(), FlowError> {
     // C-AUTHZ-7
-    if url.origin().is_loopback() && !target.origin().is_loopback() {
-        return Err(FlowError::LeadsToLoopback { url: url.clone() });
+    if url.origin().is_local_address() && !target.origin().is_local_address() {
+        return Err(FlowError::LeadsToLocalAddress { url: url.clone() });
     }
     Ok(())
 }

@@ -78,8 +78,8 @@ pub enum FlowError {
         /// The issuer that was asked for.
         expected: Issuer,
     },
-    /// A server that is not on this machine points to one that is.
-    LeadsToLoopback {
+    /// A server on the network points to this machine, or to an address of a private network.
+    LeadsToLocalAddress {
         /// What it points to.
         url: EndpointUrl,
     },
@@ -177,8 +177,8 @@ impl fmt::Display for FlowError {
                 "the metadata of {expected} names another issuer (RFC 8414 §3.3); the server's \
                  operator has to correct one of them"
             ),
-            Self::LeadsToLoopback { url } => {
-                write!(f, "a server on the network points to this machine: {url}")
+            Self::LeadsToLocalAddress { url } => {
+                write!(f, "a server on the network points to a local address: {url}")
             }
             Self::Callback(rejected) => rejected.fmt(f),
             Self::CallbackTooLate => f.write_str("the login took longer than ten minutes"),

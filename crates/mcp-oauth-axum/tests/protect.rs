@@ -224,7 +224,7 @@ async fn sec_216_unknown_operations_batches_and_bodies_that_are_none() {
 }
 
 #[tokio::test]
-async fn sec_154_a_verifier_that_is_down_is_neither_yes_nor_no() {
+async fn a_verifier_that_is_down_is_neither_yes_nor_no() {
     let server = server();
     let (status, challenge) = server.send(post("down", LIST)).await;
     assert_eq!((status, challenge.as_str()), (StatusCode::SERVICE_UNAVAILABLE, ""));

@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn c_reg_2_sec_117_a_metadata_url_is_https_with_a_path() {
+    fn c_reg_2_a_metadata_url_is_https_with_a_path() {
         assert!(ClientMetadataUrl::parse("https://c.example/meta.json").is_ok());
         for bad in [
             "http://c.example/meta.json",

@@ -101,26 +101,28 @@ fn c_disc_10_c_disc_12_sec_132_sec_133_a_failing_server_ends_the_flow() {
 }
 
 #[test]
-fn c_authz_7_sec_128_sec_134_sec_136_endpoints_lead_nowhere_else() {
+fn c_authz_7_sec_128_sec_134_endpoints_lead_nowhere_else() {
     for member in ["authorization_endpoint", "token_endpoint", "registration_endpoint"] {
         for bad in [
             "http://as.example/x",
             "javascript:alert(1)",
             "http://localhost/x",
             "https://127.0.0.1/x",
+            "https://192.168.0.1/x",
+            "https://169.254.169.254/x",
         ] {
             let mut world = World::new();
             world.metadata.1[member] = bad.into();
             let error = world.login(config()).unwrap_err();
             let expected =
-                matches!(error, FlowError::Document { .. } | FlowError::LeadsToLoopback { .. });
+                matches!(error, FlowError::Document { .. } | FlowError::LeadsToLocalAddress { .. });
             assert!(expected, "{member} {bad} {error:?}");
             assert!(world.sent().iter().all(|line| line.starts_with("GET ")));
         }
     }
     let mut world = World::new();
     world.prm.1["authorization_servers"] = json!(["http://127.0.0.1:9"]);
-    assert!(matches!(world.login(config()), Err(FlowError::LeadsToLoopback { .. })));
+    assert!(matches!(world.login(config()), Err(FlowError::LeadsToLocalAddress { .. })));
     assert!(matches!(
         login(config(), "http://rs.example", None, None),
         Err(FlowError::ServerUrl(_))
