@@ -1,10 +1,10 @@
 //! Authorization server metadata (RFC 8414), computed from what the endpoints obey.
 
 use bytes::Bytes;
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW};
-use http::{HeaderValue, Method, Response, StatusCode};
+use http::{Method, Response};
 use oauth_types::{
-    AuthMethod, AuthorizationServerMetadata, CodeChallenge, GrantType, ResponseType, json_response,
+    AuthMethod, AuthorizationServerMetadata, CodeChallenge, GrantType, ResponseType,
+    metadata_response,
 };
 
 use crate::Config;
@@ -41,15 +41,6 @@ impl Config {
     /// The answer to a request for the metadata: public, cacheable, readable from any origin.
     #[must_use]
     pub fn metadata_response(&self, method: &Method) -> Response<Bytes> {
-        if *method != Method::GET && *method != Method::HEAD {
-            let mut response = Response::new(Bytes::new());
-            *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return response;
-        }
-        let mut response = json_response(StatusCode::OK, self.metadata().to_json());
-        let any = HeaderValue::from_static("*");
-        response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, any);
-        response
+        metadata_response(method, self.metadata().to_json())
     }
 }

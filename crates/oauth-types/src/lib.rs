@@ -31,7 +31,7 @@ pub use error_code::{
 pub use form::{FormError, FormPairs, FormWriter, Repeated, decode_component, encode_component};
 pub use method::{ApplicationType, AuthMethod, ClientAssertionType, GrantType, ResponseType};
 pub use pkce::{CodeChallenge, CodeVerifier, InvalidPkce};
-pub use response::{json_response, json_response_uncached};
+pub use response::{json_response_uncached, metadata_response};
 pub use scope::{InvalidScope, Scope, ScopeSet};
 pub use secret::{Secret, SecretDigest, exposed};
 pub use state::State;

@@ -1,9 +1,8 @@
 //! The answer at the metadata URLs.
 
 use bytes::Bytes;
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW};
-use http::{HeaderValue, Method, Response, StatusCode};
-use oauth_types::json_response;
+use http::{Method, Response};
+use oauth_types::metadata_response;
 
 use crate::Resource;
 
@@ -11,21 +10,14 @@ impl Resource {
     /// The answer to a request for the metadata: public, cacheable, readable from any origin.
     #[must_use]
     pub fn metadata_response(&self, method: &Method) -> Response<Bytes> {
-        if *method != Method::GET && *method != Method::HEAD {
-            let mut response = Response::new(Bytes::new());
-            *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return response;
-        }
-        let mut response = json_response(StatusCode::OK, self.metadata().to_json());
-        let any = HeaderValue::from_static("*");
-        response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, any);
-        response
+        metadata_response(method, self.metadata().to_json())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use http::StatusCode;
+    use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW};
     use oauth_types::{Issuer, ResourceUri, ScopeSet};
 
     use super::*;
