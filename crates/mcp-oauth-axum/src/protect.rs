@@ -179,14 +179,12 @@ where
                 }
             };
             debug!(client = %granted.client_id(), "let in");
-            let ends_session = request.method() == Method::DELETE;
-            let request_headers =
-                if ends_session { request.headers().clone() } else { Default::default() };
+            let ending = (request.method() == Method::DELETE).then(|| request.headers().clone());
             let response = inner.call(request).await?;
             let mut sessions = guard.sessions();
             sessions.opened(response.headers(), &granted);
-            if ends_session && response.status().is_success() {
-                sessions.closed(&request_headers);
+            if let Some(ended) = ending.filter(|_| response.status().is_success()) {
+                sessions.closed(&ended);
             }
             drop(sessions);
             Ok(response.map(Body::new))

@@ -250,8 +250,8 @@ impl<S: Store, L: Login> Server<S, L> {
     ) -> Result<Response<Bytes>, PageError> {
         let parsed = AuthorizationRequest::parse(&self.config, request)?;
         let client = self.store.read_client(parsed.client_id()).await.map_err(PageError::store)?;
-        let request_ = match parsed.with_client(client)?.check() {
-            Ok(request) => request,
+        let consent = match parsed.with_client(client)?.check() {
+            Ok(consent) => consent,
             Err(error) => {
                 info!(cause = %error.cause(), "refused with a redirect");
                 return Ok(error.into_response());
@@ -273,13 +273,13 @@ impl<S: Store, L: Login> Server<S, L> {
         };
         let paths = self.config.paths();
         let form = (&*paths.consent, transaction.expose(), nonce.expose());
-        let html = page::consent(&request_, &user, &self.scope_texts, form).into_string();
+        let html = page::consent(&consent, &user, &self.scope_texts, form).into_string();
         let mut response = Response::new(Bytes::from(html));
         let headers = response.headers_mut();
-        headers.extend(request_.page_headers(nonce.expose()));
+        headers.extend(consent.page_headers(nonce.expose()));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
         headers.insert(SET_COOKIE, self.set_cookie(&browser).ok_or_else(unavailable)?);
-        let pending = (request_, user.subject);
+        let pending = (consent, user.subject);
         self.consents.keep(&transaction, &browser, pending, self.clock.now());
         Ok(response)
     }
