@@ -1,7 +1,9 @@
 //! The JSON documents of OAuth, read strictly and written back with what they did not know.
 
 mod client;
+mod client_id;
 mod error;
+mod introspection;
 mod resource;
 mod server;
 mod token;
@@ -9,11 +11,14 @@ mod token;
 use core::fmt;
 
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 
 use crate::json;
 
 pub use client::{ClientInformation, ClientMetadata};
+pub use client_id::{ClientIdMetadata, InvalidClientIdMetadata};
 pub use error::ErrorResponse;
+pub use introspection::{Audience, IntrospectionAnswer};
 pub use resource::ProtectedResourceMetadata;
 pub use server::AuthorizationServerMetadata;
 pub use token::{ExtraMembers, TokenResponse, TokenType};
@@ -86,6 +91,13 @@ macro_rules! document {
     };
 }
 use document;
+
+/// `null` is what some peers write for an absent member; here it reads as one.
+fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
 
 /// `true` where a flag is absent in neither direction: absent reads as `false`, `false` is not
 /// written.

@@ -22,14 +22,17 @@ pub use challenge::{
 };
 pub use client_id::{ClientId, ClientMetadataUrl, InvalidClientId};
 pub use document::{
-    AuthorizationServerMetadata, ClientInformation, ClientMetadata, DocumentError, ErrorResponse,
-    ExtraMembers, ProtectedResourceMetadata, TokenResponse, TokenType,
+    Audience, AuthorizationServerMetadata, ClientIdMetadata, ClientInformation, ClientMetadata,
+    DocumentError, ErrorResponse, ExtraMembers, IntrospectionAnswer, InvalidClientIdMetadata,
+    ProtectedResourceMetadata, TokenResponse, TokenType,
 };
 pub use error_code::{
     AuthorizationErrorCode, BearerErrorCode, OtherCode, RegistrationErrorCode, TokenErrorCode,
 };
 pub use form::{FormError, FormPairs, FormWriter, Repeated, decode_component, encode_component};
-pub use method::{ApplicationType, AuthMethod, ClientAssertionType, GrantType, ResponseType};
+pub use method::{
+    ApplicationType, AuthMethod, ClientAssertionType, GrantType, ResponseType, SigningAlgorithm,
+};
 pub use pkce::{CodeChallenge, CodeVerifier, InvalidPkce};
 pub use response::{json_response_uncached, metadata_response};
 pub use scope::{InvalidScope, Scope, ScopeSet};

@@ -95,6 +95,22 @@ open_names! {
 }
 
 open_names! {
+    /// How a JWT is signed (RFC 7518 §3.1, RFC 8037 §3.1).
+    SigningAlgorithm {
+        /// ECDSA on P-256 with SHA-256.
+        Es256 = "ES256",
+        /// ECDSA on P-384 with SHA-384.
+        Es384 = "ES384",
+        /// EdDSA on Ed25519.
+        EdDsa = "EdDSA",
+        /// RSASSA-PKCS1-v1_5 with SHA-256.
+        Rs256 = "RS256",
+        /// RSASSA-PSS with SHA-256.
+        Ps256 = "PS256",
+    }
+}
+
+open_names! {
     /// The form of a client assertion (RFC 7521 §4.2).
     ClientAssertionType {
         /// A JWT (RFC 7523 §2.2).

@@ -5,7 +5,8 @@ use core::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use zeroize::Zeroize;
 
 use crate::Secret;
@@ -14,7 +15,7 @@ use crate::Secret;
 /// (the `NumericDate` of RFC 7519 §2, without fractions).
 ///
 /// The cores never ask what time it is; the host says so.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
 #[serde(transparent)]
 pub struct UnixTime(u64);
 
@@ -41,6 +42,37 @@ impl UnixTime {
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_secs(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for UnixTime {
+    /// Reads a number that is not negative; a fraction, which RFC 7519 §2 allows, is dropped.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Seconds;
+        impl Visitor<'_> for Seconds {
+            type Value = UnixTime;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("seconds since the epoch")
+            }
+            fn visit_u64<E>(self, seconds: u64) -> Result<UnixTime, E> {
+                Ok(UnixTime(seconds))
+            }
+            fn visit_f64<E: Error>(self, seconds: f64) -> Result<UnixTime, E> {
+                // Up to here a float counts whole seconds exactly.
+                if !(0.0..9_007_199_254_740_992.0).contains(&seconds) {
+                    return Err(E::custom("not a time"));
+                }
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "the range was just checked, and the fraction is to be dropped"
+                )]
+                let whole = seconds as u64;
+                Ok(UnixTime(whole))
+            }
+        }
+        deserializer.deserialize_u64(Seconds)
     }
 }
 
@@ -90,6 +122,17 @@ mod tests {
         let end = UnixTime::from_secs(u64::MAX);
         assert_eq!(end.plus(Duration::from_secs(9)), end);
         assert_eq!(UnixTime::from_secs(3).since(UnixTime::from_secs(5)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_time_is_read_from_any_number_that_is_one() {
+        let read = |json: &str| serde_json::from_str::<UnixTime>(json).map(UnixTime::as_secs).ok();
+        assert_eq!(read("1700000000"), Some(1_700_000_000));
+        assert_eq!(read("1700000000.9"), Some(1_700_000_000));
+        assert_eq!(read("1.7e9"), Some(1_700_000_000));
+        for bad in ["-1", "-0.5", "1e308", "\"1\"", "null", "true"] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::document::document;
+use crate::document::{document, or_default};
 use crate::{
     ApplicationType, AuthMethod, ClientId, GrantType, RedirectUri, ResponseType, ScopeSet, Secret,
-    UnixTime, exposed,
+    SigningAlgorithm, UnixTime, exposed,
 };
 
 /// What a client says about itself: the body of a registration request.
@@ -14,7 +14,7 @@ use crate::{
 #[non_exhaustive]
 pub struct ClientMetadata {
     /// Where its users come back to.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub redirect_uris: Vec<RedirectUri>,
     /// How it authenticates; absent means `client_secret_basic`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,6 +34,12 @@ pub struct ClientMetadata {
     /// Native or web (OpenID Connect Registration §2); MCP asks clients to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub application_type: Option<ApplicationType>,
+    /// How it signs assertions; absent means any way that its keys allow (OpenID Connect Registration §2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_endpoint_auth_signing_alg: Option<SigningAlgorithm>,
+    /// Its public keys, a JWK Set (RFC 7517 §5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<Value>,
     /// Members that are not known here.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
@@ -104,10 +110,11 @@ mod tests {
 
     #[test]
     fn sec_113_redirect_uris_are_a_list_of_redirect_uris() {
-        for bad in
-            [r#"{"redirect_uris":"x"}"#, r#"{"redirect_uris":[null]}"#, r#"{"redirect_uris":null}"#]
-        {
+        for bad in [r#"{"redirect_uris":"x"}"#, r#"{"redirect_uris":[null]}"#] {
             assert!(ClientMetadata::from_json(bad.as_bytes()).is_err(), "{bad}");
         }
+        // Some servers write `null` in an answer. It names none, which is for the reader to judge.
+        let none = ClientMetadata::from_json(br#"{"redirect_uris":null}"#).unwrap();
+        assert!(none.redirect_uris.is_empty());
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::document::document;
+use crate::document::{document, or_default};
 use crate::{Issuer, ResourceUri};
 
 /// What a protected resource says about itself.
@@ -13,7 +13,7 @@ pub struct ProtectedResourceMetadata {
     /// Its identifier.
     pub resource: ResourceUri,
     /// The authorization servers whose tokens it takes; a client chooses one.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub authorization_servers: Vec<Issuer>,
     /// Scopes that it knows and chooses to list.
     #[serde(default, skip_serializing_if = "Option::is_none")]

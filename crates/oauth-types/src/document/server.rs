@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::document::{document, is_false};
-use crate::{AuthMethod, EndpointUrl, GrantType, Issuer, ResponseType};
+use crate::document::{document, is_false, or_default};
+use crate::{AuthMethod, EndpointUrl, GrantType, Issuer, ResponseType, SigningAlgorithm};
 
 /// What an authorization server says about itself.
 ///
@@ -45,14 +45,17 @@ pub struct AuthorizationServerMetadata {
     /// Client authentication methods; absent means `client_secret_basic`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_methods_supported: Option<Vec<AuthMethod>>,
+    /// How client assertions may be signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_endpoint_auth_signing_alg_values_supported: Option<Vec<SigningAlgorithm>>,
     /// PKCE methods; absent means that PKCE is not supported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code_challenge_methods_supported: Option<Vec<String>>,
     /// Whether every authorization response carries `iss` (RFC 9207 §3).
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_false")]
     pub authorization_response_iss_parameter_supported: bool,
     /// Whether a client identifier may be the URL of a metadata document.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_false")]
     pub client_id_metadata_document_supported: bool,
     /// Members that are not known here.
     #[serde(flatten)]
@@ -77,6 +80,7 @@ impl AuthorizationServerMetadata {
             response_types_supported: None,
             grant_types_supported: None,
             token_endpoint_auth_methods_supported: None,
+            token_endpoint_auth_signing_alg_values_supported: None,
             code_challenge_methods_supported: None,
             authorization_response_iss_parameter_supported: false,
             client_id_metadata_document_supported: false,

@@ -1,0 +1,196 @@
+//! The client ID metadata document (draft-ietf-oauth-client-id-metadata-document §4): what a client says at
+//! the URL that is its identifier.
+
+use core::fmt;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use crate::{AuthMethod, ClientInformation, ClientMetadata, ClientMetadataUrl, DocumentError};
+
+/// A client's metadata, known to be that of the URL it was read from.
+///
+/// ```
+/// use oauth_types::{ClientIdMetadata, ClientMetadata, ClientMetadataUrl, RedirectUri};
+///
+/// let url = ClientMetadataUrl::parse("https://client.example/oauth.json").unwrap();
+/// let metadata = ClientMetadata::new(vec![RedirectUri::parse("http://127.0.0.1/callback").unwrap()]);
+/// // The client serves this at the URL ...
+/// let json = ClientIdMetadata::new(url.clone(), metadata).unwrap().to_json();
+/// // ... and an authorization server reads it.
+/// assert_eq!(ClientIdMetadata::from_json(&url, &json).unwrap().url(), &url);
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ClientIdMetadata {
+    url: ClientMetadataUrl,
+    metadata: ClientMetadata,
+}
+
+/// Why a document is not the metadata of a client identifier.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum InvalidClientIdMetadata {
+    /// It is longer than [`ClientIdMetadata::MAX_BYTES`].
+    TooLarge,
+    /// It is not client metadata.
+    Document(DocumentError),
+    /// Its `client_id` is not, byte for byte, the URL it was read from.
+    OtherClient,
+    /// It holds a secret, or asks for a method that needs one; a public document can keep none.
+    Secret,
+    /// It names no redirect URI.
+    NoRedirectUri,
+}
+
+impl fmt::Display for InvalidClientIdMetadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge => {
+                write!(f, "the document is longer than {} bytes", ClientIdMetadata::MAX_BYTES)
+            }
+            Self::Document(error) => error.fmt(f),
+            Self::OtherClient => f.write_str("client_id is not the URL of the document"),
+            Self::Secret => f.write_str("the document has a secret, or a method that needs one"),
+            Self::NoRedirectUri => f.write_str("the document names no redirect URI"),
+        }
+    }
+}
+
+impl core::error::Error for InvalidClientIdMetadata {}
+
+impl ClientIdMetadata {
+    /// Longest document that is read, in bytes (draft §6.6).
+    pub const MAX_BYTES: usize = 5 * 1024;
+
+    /// The document of a client that is to serve it at `url`.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidClientIdMetadata`] when an authorization server would refuse it.
+    pub fn new(
+        url: ClientMetadataUrl,
+        metadata: ClientMetadata,
+    ) -> Result<Self, InvalidClientIdMetadata> {
+        let needs_secret = |method: &AuthMethod| method.as_str().starts_with("client_secret");
+        let has_secret =
+            |name| metadata.extra.get(name).is_some_and(|value: &Value| !value.is_null());
+        if metadata.token_endpoint_auth_method.as_ref().is_some_and(needs_secret)
+            || has_secret("client_secret")
+            || has_secret("client_secret_expires_at")
+        {
+            return Err(InvalidClientIdMetadata::Secret);
+        }
+        if metadata.redirect_uris.is_empty() {
+            return Err(InvalidClientIdMetadata::NoRedirectUri);
+        }
+        let document = Self { url, metadata };
+        if document.to_json().len() > Self::MAX_BYTES {
+            return Err(InvalidClientIdMetadata::TooLarge);
+        }
+        Ok(document)
+    }
+
+    /// Reads the body that was fetched from `url`.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidClientIdMetadata`] names the rule broken (draft §4.1).
+    pub fn from_json(
+        url: &ClientMetadataUrl,
+        json: &[u8],
+    ) -> Result<Self, InvalidClientIdMetadata> {
+        if json.len() > Self::MAX_BYTES {
+            return Err(InvalidClientIdMetadata::TooLarge);
+        }
+        let answer =
+            ClientInformation::from_json(json).map_err(InvalidClientIdMetadata::Document)?;
+        // C-REG-2
+        if answer.client_id != url.client_id() {
+            return Err(InvalidClientIdMetadata::OtherClient);
+        }
+        if answer.client_secret.is_some() || answer.client_secret_expires_at.is_some() {
+            return Err(InvalidClientIdMetadata::Secret);
+        }
+        Self::new(url.clone(), answer.metadata)
+    }
+
+    /// The identifier, and where the document is.
+    #[must_use]
+    pub const fn url(&self) -> &ClientMetadataUrl {
+        &self.url
+    }
+
+    /// What the client says about itself.
+    #[must_use]
+    pub const fn metadata(&self) -> &ClientMetadata {
+        &self.metadata
+    }
+
+    /// How the client authenticates: absent means `none` here, for there is no secret to share.
+    #[must_use]
+    pub fn auth_method(&self) -> &AuthMethod {
+        self.metadata.token_endpoint_auth_method.as_ref().unwrap_or(&AuthMethod::None)
+    }
+
+    /// The document as JSON.
+    #[must_use]
+    pub fn to_json(&self) -> Bytes {
+        ClientInformation::new(self.url.client_id(), self.metadata.clone()).to_json()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Result<ClientIdMetadata, InvalidClientIdMetadata> {
+        let url = ClientMetadataUrl::parse("https://c.example/m").unwrap();
+        ClientIdMetadata::from_json(&url, json.as_bytes())
+    }
+
+    #[test]
+    fn c_reg_2_the_identifier_is_the_url_byte_for_byte() {
+        let with = |id: &str| {
+            read(&format!(
+                r#"{{"client_id":"{id}","redirect_uris":["https://c.example/cb"],"x":1}}"#
+            ))
+        };
+        let document = with("https://c.example/m").unwrap();
+        assert_eq!(document.auth_method(), &AuthMethod::None);
+        assert!(document.metadata().extra.contains_key("x"));
+        for other in [
+            "https://C.example/m",
+            "https://c.example:443/m",
+            "https://c.example/m/",
+            "c",
+            "https://c.example/M",
+        ] {
+            assert_eq!(with(other), Err(InvalidClientIdMetadata::OtherClient), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_public_document_holds_no_secret() {
+        for secret in [
+            r#""client_secret":"canary""#,
+            r#""client_secret_expires_at":0"#,
+            r#""token_endpoint_auth_method":"client_secret_post""#,
+            r#""token_endpoint_auth_method":"client_secret_jwt""#,
+        ] {
+            let refused = read(&format!(
+                r#"{{"client_id":"https://c.example/m","redirect_uris":["https://c.example/cb"],{secret}}}"#
+            ));
+            assert_eq!(refused, Err(InvalidClientIdMetadata::Secret), "{secret}");
+        }
+    }
+
+    #[test]
+    fn a_document_is_small_and_has_a_redirect_uri() {
+        let start = r#"{"client_id":"https://c.example/m""#;
+        assert_eq!(read(&format!("{start}}}")), Err(InvalidClientIdMetadata::NoRedirectUri));
+        let long = format!(r#"{start},"client_name":"{}"}}"#, "x".repeat(5120));
+        assert_eq!(read(&long), Err(InvalidClientIdMetadata::TooLarge));
+        let missing = InvalidClientIdMetadata::Document(DocumentError::Member(".".into()));
+        assert_eq!(read("{}"), Err(missing));
+    }
+}

@@ -1,0 +1,166 @@
+//! The introspection answer (RFC 7662 §2.2).
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use crate::document::document;
+use crate::{ClientId, Issuer, ScopeSet, UnixTime};
+
+/// Whom a token is for: one text or a list on the wire (RFC 7519 §4.1.3).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Audience(pub Vec<String>);
+
+impl Audience {
+    /// Whether it names this recipient, byte for byte.
+    #[must_use]
+    pub fn contains(&self, recipient: &str) -> bool {
+        self.0.iter().any(|own| own == recipient)
+    }
+}
+
+impl Serialize for Audience {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &*self.0 {
+            [one] => serializer.serialize_str(one),
+            many => many.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Audience {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Wire {
+            One(String),
+            Many(Vec<String>),
+        }
+        Ok(Self(match Wire::deserialize(deserializer)? {
+            Wire::One(one) => vec![one],
+            Wire::Many(many) => many,
+        }))
+    }
+}
+
+/// What an authorization server says about a token. When it is not active, nothing else counts.
+///
+/// ```
+/// use oauth_types::IntrospectionAnswer;
+///
+/// let json = br#"{"active":true,"aud":"https://rs.example/mcp","scope":"files:read","exp":1700000000}"#;
+/// let answer = IntrospectionAnswer::from_json(json)?;
+/// assert!(answer.active && answer.aud.unwrap().contains("https://rs.example/mcp"));
+/// # Ok::<(), oauth_types::DocumentError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct IntrospectionAnswer {
+    /// Whether the token may be used now. A JSON boolean, nothing that looks like one.
+    pub active: bool,
+    /// What it grants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<ScopeSet>,
+    /// Whom it was given to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<ClientId>,
+    /// A name of the user, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// How the token is shown, as the server spells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_type: Option<String>,
+    /// When it expires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exp: Option<UnixTime>,
+    /// When it was issued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iat: Option<UnixTime>,
+    /// When it begins to work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nbf: Option<UnixTime>,
+    /// Who agreed to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sub: Option<String>,
+    /// The resources that it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aud: Option<Audience>,
+    /// Who issued it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iss: Option<Issuer>,
+    /// Its identifier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jti: Option<String>,
+    /// Members that are not known here.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+document!(IntrospectionAnswer);
+
+impl IntrospectionAnswer {
+    /// The whole answer for a token that is unknown, expired, revoked or none of the asker's business.
+    #[must_use]
+    pub fn inactive() -> Self {
+        Self {
+            active: false,
+            scope: None,
+            client_id: None,
+            username: None,
+            token_type: None,
+            exp: None,
+            iat: None,
+            nbf: None,
+            sub: None,
+            aud: None,
+            iss: None,
+            jti: None,
+            extra: Map::new(),
+        }
+    }
+
+    /// An active token about which nothing else is said yet.
+    #[must_use]
+    pub fn active() -> Self {
+        Self { active: true, ..Self::inactive() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DocumentError;
+
+    #[test]
+    fn only_a_boolean_makes_a_token_active() {
+        for (bad, member) in [
+            ("{}", "."),
+            (r#"{"active":"true"}"#, "active"),
+            (r#"{"active":1}"#, "active"),
+            (r#"{"active":null}"#, "active"),
+            (r#"{"active":true,"exp":"soon"}"#, "exp"),
+            (r#"{"active":true,"aud":[1]}"#, "aud"),
+            (r#"{"active":true,"active":true}"#, ""),
+        ] {
+            let error = IntrospectionAnswer::from_json(bad.as_bytes()).unwrap_err();
+            match error {
+                DocumentError::Member(path) => assert_eq!(&*path, member, "{bad}"),
+                other => assert_eq!((other, member), (DocumentError::NotAnObject, "")),
+            }
+        }
+        let inactive = IntrospectionAnswer::inactive().to_json();
+        assert_eq!(inactive, &br#"{"active":false}"#[..]);
+    }
+
+    #[test]
+    fn an_audience_is_one_or_many() {
+        let read = |json: &str| IntrospectionAnswer::from_json(json.as_bytes()).unwrap();
+        let one = read(r#"{"active":true,"aud":"a","exp":1.5e9}"#);
+        assert_eq!(one.exp, Some(UnixTime::from_secs(1_500_000_000)));
+        assert_eq!(one.to_json(), &br#"{"active":true,"exp":1500000000,"aud":"a"}"#[..]);
+        let many = read(r#"{"active":true,"aud":["a","b"],"ext":1}"#);
+        assert!(
+            many.aud.as_ref().unwrap().contains("b") && !many.aud.as_ref().unwrap().contains("c")
+        );
+        assert_eq!(read(core::str::from_utf8(&many.to_json()).unwrap()), many);
+    }
+}
