@@ -255,7 +255,7 @@ fn a_token_2_sec_027_sec_029_a_second_use_ends_the_family_and_a_wrong_second_use
 
 #[test]
 fn a_token_1_sec_028_every_interleaving_of_two_redemptions_has_one_winner() {
-    use authorization_server::{Admitted, Redeem, TokenRequest};
+    use authorization_server::{Admitted, ClientChecked, Redeem, TokenRequest};
     // Each redemption reads the code, then redeems it: all six orders of the four moves.
     for order in
         [[0, 0, 1, 1], [0, 1, 0, 1], [0, 1, 1, 0], [1, 0, 0, 1], [1, 0, 1, 0], [1, 1, 0, 0]]
@@ -269,8 +269,10 @@ fn a_token_1_sec_028_every_interleaving_of_two_redemptions_has_one_winner() {
                 None => {
                     let parsed = TokenRequest::parse(&world.config, &request).unwrap();
                     let client = now_or_never(world.store.read_client(parsed.client_id())).unwrap();
-                    let admitted = parsed.with_client(client.as_ref(), world.now()).unwrap();
-                    let Admitted::Code(grant) = admitted else { panic!("a code") };
+                    let checked = parsed.with_client(client.as_ref(), world.now()).unwrap();
+                    let ClientChecked::Done(Admitted::Code(grant)) = checked else {
+                        panic!("a code of a client that signs nothing")
+                    };
                     let code = now_or_never(world.store.read_code(grant.digest())).unwrap();
                     let issuable = grant.with_code(code, world.now()).unwrap();
                     let redeem = issuable.draw(&world.entropy(), world.entropy(), world.now());

@@ -238,7 +238,7 @@ fn holds_pair(headers: &HeaderMap, id: &str, secret: &str) -> Result<bool, Reaso
     let presented = Presented::parse(headers, &FormPairs::default()).map_err(|e| e.reason())?;
     let registered = Registered::with_secret(AuthMethod::ClientSecretBasic, &Secret::new(secret));
     let is_id = presented.client_id().as_str() == id;
-    Ok(is_id && presented.verify(Some(&registered), UnixTime::from_secs(0)).is_ok())
+    Ok(is_id && presented.verify(Some(&registered), &[], UnixTime::from_secs(0)).is_ok())
 }
 
 /// `basic_auth_encoding.json`: any form-encoding that decodes to the same pair is as good as the given.
@@ -260,7 +260,9 @@ pub fn basic_auth_encoding(row: &Value) -> Result<(), Value> {
             return Err(json!({"error": "no method"}));
         };
         let mut headers = HeaderMap::new();
-        credentials.attach(&mut headers, &mut FormWriter::new());
+        if credentials.attach(&mut headers, &mut FormWriter::new()).is_err() {
+            return Err(json!({"error": "no header"}));
+        }
         let both = [headers, basic_header(text(expect, "header"))];
         let equivalent = both.iter().all(|headers| holds_pair(headers, id, secret) == Ok(true));
         return if equivalent { Ok(()) } else { Err(json!({"header": "another pair"})) };
@@ -290,13 +292,14 @@ pub fn client_auth(row: &Value) -> Result<(), Value> {
             .map_or(AuthMethod::ClientSecretBasic, AuthMethod::from_name),
         secret: secret.as_ref().map(Secret::digest),
         secret_expires_at: expires_at.map(UnixTime::from_secs),
+        keys: None,
     };
     let headers = optional(input, "authorization").map(basic_header).unwrap_or_default();
     let now = UnixTime::from_secs(input["now"].as_u64().unwrap_or_default());
     let authenticated = FormPairs::parse(text(input, "body").as_bytes()).ok().map(|form| {
         let presented = Presented::parse(&headers, &form)?;
         let is_known = presented.client_id().as_str() == text(client, "client_id");
-        presented.verify(is_known.then_some(&registered), now)
+        presented.verify(is_known.then_some(&registered), &[], now)
     });
     let error = match authenticated {
         Some(Ok(_)) => return same(row, json!({"outcome": "ok"})),

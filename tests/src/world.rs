@@ -10,6 +10,7 @@ use authorization_server::{
     RefreshKeys, Refusal, RotateOutcome, Rotation, Store, StoreError, TokenRequest,
 };
 use bytes::Bytes;
+use client_auth::Replay;
 use client_flow::{ClientConfig, FlowError, Session, Step, Tried, Verdict, judge, login};
 use futures::FutureExt as _;
 use http::header::AUTHORIZATION;
@@ -99,6 +100,14 @@ impl Store for FaultyStore {
         now: UnixTime,
     ) -> Result<Option<AccessRecord>, StoreError> {
         self.inner.access(digest, now).await
+    }
+    async fn put_once(
+        &self,
+        key: &SecretDigest,
+        until: UnixTime,
+        now: UnixTime,
+    ) -> Result<Replay, StoreError> {
+        self.write(self.inner.put_once(key, until, now)).await
     }
     async fn sweep(&self, now: UnixTime, max: usize) -> Result<usize, StoreError> {
         self.write(self.inner.sweep(now, max)).await
@@ -228,7 +237,8 @@ impl World {
         let parsed = TokenRequest::parse(&self.config, request)?;
         let client = now_or_never(self.store.read_client(parsed.client_id()));
         let client = client.map_err(Refusal::store)?;
-        match parsed.with_client(client.as_ref(), self.now())? {
+        let checked = parsed.with_client(client.as_ref(), self.now())?;
+        match now_or_never(checked.first_use(&self.store, self.now()))? {
             Admitted::Code(grant) => {
                 let code = now_or_never(self.store.read_code(grant.digest()));
                 let issuable = grant.with_code(code.map_err(Refusal::store)?, self.now())?;

@@ -9,6 +9,7 @@ mod metadata;
 mod refresh_token;
 mod refusal;
 mod register;
+mod replay;
 mod revoke;
 mod store;
 mod token;
@@ -20,6 +21,7 @@ pub use memory::MemoryStore;
 pub use refresh_token::{RefreshKey, RefreshKeys};
 pub use refusal::{Cause, ConsentError, PageError, RedirectError, Refusal};
 pub use register::{CreateClient, NewClient};
+pub use replay::{ClientChecked, ReplayCheck};
 pub use revoke::{RevocationRequest, RevokeTarget, Revoking};
 pub use store::{
     AccessRecord, ClientRecord, CodeRecord, CreateOutcome, FamilyId, FamilyRecord, Generation,

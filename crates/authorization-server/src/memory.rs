@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use client_auth::Replay;
 use oauth_types::{ClientId, SecretDigest, UnixTime};
 
 use crate::{
@@ -20,6 +21,7 @@ struct Tables {
     codes: BTreeMap<SecretDigest, CodeRecord>,
     families: BTreeMap<FamilyId, FamilyRecord>,
     access: BTreeMap<SecretDigest, (FamilyId, NewAccess)>,
+    once: BTreeMap<SecretDigest, UnixTime>,
 }
 
 impl MemoryStore {
@@ -156,9 +158,24 @@ impl Store for MemoryStore {
         }))
     }
 
+    async fn put_once(
+        &self,
+        key: &SecretDigest,
+        until: UnixTime,
+        now: UnixTime,
+    ) -> Result<Replay, StoreError> {
+        let once = &mut self.tables().once;
+        if once.get(key).is_some_and(|end| now < *end) {
+            return Ok(Replay::Seen);
+        }
+        once.insert(*key, until);
+        Ok(Replay::Fresh)
+    }
+
     async fn sweep(&self, now: UnixTime, max: usize) -> Result<usize, StoreError> {
         let tables = &mut *self.tables();
         let mut left = max;
+        tables.once.retain(|_, until| now < *until || !take(&mut left));
         tables.access.retain(|_, (_, access)| now < access.expires_at || !take(&mut left));
         // A family stays until its last day: its generations recognize reuse. A used code stays as long.
         let families = &mut tables.families;

@@ -1,6 +1,7 @@
 //! Authorization server metadata (RFC 8414), computed from what the endpoints obey.
 
 use bytes::Bytes;
+use client_auth::ClientKeys;
 use http::{Method, Response};
 use oauth_types::{
     AuthMethod, AuthorizationServerMetadata, CodeChallenge, GrantType, ResponseType,
@@ -10,8 +11,13 @@ use oauth_types::{
 use crate::Config;
 
 /// Client authentication methods that the token endpoint takes and registration gives.
-pub(crate) const AUTH_METHODS: [AuthMethod; 3] =
-    [AuthMethod::None, AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost];
+pub(crate) const AUTH_METHODS: &[AuthMethod] = &[
+    AuthMethod::None,
+    AuthMethod::ClientSecretBasic,
+    AuthMethod::ClientSecretPost,
+    #[cfg(feature = "private_key_jwt")]
+    AuthMethod::PrivateKeyJwt,
+];
 
 /// Grants that the token endpoint takes.
 pub(crate) const GRANT_TYPES: [GrantType; 2] =
@@ -31,6 +37,10 @@ impl Config {
         metadata.response_types_supported = Some(vec![ResponseType::Code]);
         metadata.grant_types_supported = Some(GRANT_TYPES.to_vec());
         metadata.token_endpoint_auth_methods_supported = Some(AUTH_METHODS.to_vec());
+        if cfg!(feature = "private_key_jwt") {
+            metadata.token_endpoint_auth_signing_alg_values_supported =
+                Some(ClientKeys::ALGORITHMS.to_vec());
+        }
         // A-META-2
         metadata.code_challenge_methods_supported = Some(vec![CodeChallenge::METHOD.to_owned()]);
         // A-META-3

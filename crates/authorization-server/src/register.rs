@@ -10,7 +10,7 @@
 //! | there is room | | 503 |
 
 use bytes::Bytes;
-use client_auth::Registered;
+use client_auth::{ClientKeys, InvalidKeys, Registered};
 use http::header::RETRY_AFTER;
 use http::{Method, Request, Response, StatusCode};
 use oauth_types::{
@@ -35,6 +35,7 @@ const MAX_NAME: usize = 80;
 pub struct NewClient {
     metadata: ClientMetadata,
     method: AuthMethod,
+    keys: Option<ClientKeys>,
 }
 
 fn bad(why: &str) -> Refusal {
@@ -74,10 +75,12 @@ impl NewClient {
             return Err(bad_redirect("name 1 to 16 redirect URIs"));
         }
         // RFC 7591 §2: an absent method is Basic.
-        let method = sent.token_endpoint_auth_method.unwrap_or(AuthMethod::ClientSecretBasic);
+        let method = sent.token_endpoint_auth_method.clone();
+        let method = method.unwrap_or(AuthMethod::ClientSecretBasic);
         if !AUTH_METHODS.contains(&method) {
             return Err(bad("this authentication method is not offered"));
         }
+        let keys = check_keys(&sent, &method)?;
         let grants = sent.grant_types.unwrap_or_else(|| vec![GrantType::AuthorizationCode]);
         if !grants.contains(&GrantType::AuthorizationCode)
             || !grants.iter().all(|grant| GRANT_TYPES.contains(grant))
@@ -95,16 +98,23 @@ impl NewClient {
         metadata.client_name = sent.client_name.map(|name| clean_name(&name));
         metadata.application_type = sent.application_type;
         metadata.scope = sent.scope;
-        Ok(Self { metadata, method })
+        if keys.is_some() {
+            metadata.token_endpoint_auth_signing_alg = sent.token_endpoint_auth_signing_alg;
+            metadata.jwks = sent.jwks;
+        }
+        Ok(Self { metadata, method, keys })
     }
 
     /// Gives the client an identifier and, if it authenticates with one, a secret.
     pub fn draw(self, id: Entropy<16>, secret: Entropy<32>, now: UnixTime) -> CreateClient {
-        let secret = (self.method != AuthMethod::None).then(|| secret.into_secret());
+        let has_secret =
+            matches!(self.method, AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost);
+        let secret = has_secret.then(|| secret.into_secret());
         let authentication = Registered {
             method: self.method,
             secret: secret.as_ref().map(Secret::digest),
             secret_expires_at: None,
+            keys: self.keys,
         };
         let record = ClientRecord {
             client_id: ClientId::new(id),
@@ -127,16 +137,28 @@ fn check_foreign_members(extra: &Map<String, Value>) -> Result<(), Refusal> {
             return Err(bad("URLs in client metadata are https"));
         }
     }
-    if extra.contains_key("jwks") && extra.contains_key("jwks_uri") {
+    Ok(())
+}
+
+/// Keys that were sent have to be public, whatever they are for. They are kept only for a client that signs
+/// assertions, which sends them in its metadata: nothing is fetched for a registration.
+fn check_keys(sent: &ClientMetadata, method: &AuthMethod) -> Result<Option<ClientKeys>, Refusal> {
+    let Some(jwks) = &sent.jwks else {
+        return match method {
+            AuthMethod::PrivateKeyJwt => Err(bad("private_key_jwt needs public keys in jwks")),
+            _ => Ok(None),
+        };
+    };
+    if sent.extra.get("jwks_uri").is_some_and(|uri| !uri.is_null()) {
         return Err(bad("send jwks or jwks_uri, not both"));
     }
-    let keys = extra.get("jwks").and_then(|jwks| jwks.get("keys")).and_then(Value::as_array);
-    let private = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
-    let is_private = |key: &Value| private.iter().any(|member| key.get(member).is_some());
-    if keys.is_some_and(|keys| keys.iter().any(is_private)) {
-        return Err(bad("a private key was sent: replace it, and send public keys only"));
+    let keys = ClientKeys::from_jwks(jwks, sent.token_endpoint_auth_signing_alg.as_ref());
+    match keys {
+        Ok(keys) => Ok((*method == AuthMethod::PrivateKeyJwt).then_some(keys)),
+        // Keys for something else may be of kinds that are not spoken here.
+        Err(InvalidKeys::NoUsableKey) if *method != AuthMethod::PrivateKeyJwt => Ok(None),
+        Err(error) => Err(bad(&error.to_string())),
     }
-    Ok(())
 }
 
 /// A name without characters that hide, turn around or break the text beside it.

@@ -13,8 +13,9 @@ use http::{Request, Response, StatusCode};
 use oauth_types::{ClientId, FormPairs, SecretDigest, UnixTime, json_response_uncached};
 
 use crate::endpoint::read_form;
-use crate::token::{authenticate, missing, unauthenticated};
-use crate::{ClientRecord, Config, FamilyId, Refusal, StoreError};
+use crate::replay::authenticate;
+use crate::token::{missing, unauthenticated};
+use crate::{ClientChecked, ClientRecord, Config, FamilyId, Refusal, StoreError};
 
 /// A revocation request whose client has to be looked up.
 #[derive(Debug)]
@@ -69,16 +70,18 @@ impl<'a> RevocationRequest<'a> {
         self,
         client: Option<&ClientRecord>,
         now: UnixTime,
-    ) -> Result<Revoking, Refusal> {
+    ) -> Result<ClientChecked<'a, Revoking>, Refusal> {
+        let Self { config, form, presented } = self;
         // A-REV-1
-        let (client, _) = authenticate(self.presented, client, now)?;
-        let token = self.form.value("token").unwrap_or_default();
-        let token = token.ok_or_else(|| missing("token"))?;
-        let target = match self.config.refresh_keys.open(token) {
-            Some((family, _)) => RevokeTarget::Family(family),
-            None => RevokeTarget::Access(SecretDigest::of(token)),
-        };
-        Ok(Revoking { client, target })
+        authenticate(config, presented, client, now, move |client| {
+            let token = form.value("token").unwrap_or_default();
+            let token = token.ok_or_else(|| missing("token"))?;
+            let target = match config.refresh_keys.open(token) {
+                Some((family, _)) => RevokeTarget::Family(family),
+                None => RevokeTarget::Access(SecretDigest::of(token)),
+            };
+            Ok(Revoking { client, target })
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use core::fmt;
 use core::future::Future;
 use core::time::Duration;
 
-use client_auth::Registered;
+use client_auth::{Registered, Replay};
 use oauth_types::{
     ClientId, ClientMetadata, CodeChallenge, Entropy, RedirectUri, ResourceUri, ScopeSet,
     SecretDigest, UnixTime,
@@ -315,6 +315,16 @@ pub trait Store: Send + Sync {
         digest: &SecretDigest,
         now: UnixTime,
     ) -> impl Future<Output = Result<Option<AccessRecord>, StoreError>> + Send;
+
+    /// Remembers a key until a time, and tells whether it was there. Of many concurrent calls with one key,
+    /// exactly one gets [`Replay::Fresh`]. A key whose time is over may be forgotten: what it stands for has
+    /// expired.
+    fn put_once(
+        &self,
+        key: &SecretDigest,
+        until: UnixTime,
+        now: UnixTime,
+    ) -> impl Future<Output = Result<Replay, StoreError>> + Send;
 
     /// Removes at most `max` rows that have expired and that nothing needs any more; how many it removed.
     fn sweep(

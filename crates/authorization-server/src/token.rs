@@ -6,7 +6,7 @@
 //! | the request is a form ([`endpoint`](crate::endpoint)) | A-TOKEN-10 | 405, 413, `invalid_request` |
 //! | the client presents one well-formed proof | A-AUTHN-1 to A-AUTHN-3 | `invalid_client`, `invalid_request` |
 //! | `grant_type` is there and known | A-TOKEN-7 | `invalid_request`, `unsupported_grant_type` |
-//! | the client is who it says | A-AUTHN-4 to A-AUTHN-8 | `invalid_client` |
+//! | the client is who it says ([`replay`](crate::replay)) | A-AUTHN-4 to A-AUTHN-9 | `invalid_client` |
 //! | it may use the grant | A-TOKEN-7 | `unauthorized_client` |
 //! | then the grant: [`code`], [`refresh`] | | |
 
@@ -14,7 +14,7 @@ mod code;
 mod refresh;
 
 use bytes::Bytes;
-use client_auth::{Authenticated, ClientAuthError, Presented};
+use client_auth::{ClientAuthError, Presented};
 use http::{Request, Response, StatusCode};
 use oauth_types::{
     ClientId, FormPairs, GrantType, ResourceUri, ScopeSet, Secret, TokenErrorCode, TokenResponse,
@@ -25,7 +25,8 @@ pub use code::{CodeGrant, IssuableFamily, Redeem};
 pub use refresh::{IssuableRotation, RefreshGrant, Rotate};
 
 use crate::endpoint::read_form;
-use crate::{Cause, ClientRecord, Config, Refusal};
+use crate::replay::authenticate;
+use crate::{Cause, ClientChecked, ClientRecord, Config, Refusal};
 
 /// A token request whose client has to be looked up.
 #[derive(Debug)]
@@ -73,21 +74,23 @@ impl<'a> TokenRequest<'a> {
         self,
         client: Option<&ClientRecord>,
         now: UnixTime,
-    ) -> Result<Admitted<'a>, Refusal> {
+    ) -> Result<ClientChecked<'a, Admitted<'a>>, Refusal> {
         let Self { config, form, grant_type, presented } = self;
-        let (client, record) = authenticate(presented, client, now)?;
         // A-TOKEN-7: a client that names no grants uses codes (RFC 7591 §2).
-        let default = [GrantType::AuthorizationCode];
-        let grants = record.metadata.grant_types.as_deref().unwrap_or(&default);
-        if !grants.contains(&grant_type) {
-            let code = TokenErrorCode::UnauthorizedClient;
-            return Err(Refusal::token(Cause::Grant, code, "this client does not use this grant"));
-        }
-        if grant_type == GrantType::RefreshToken {
-            return RefreshGrant::new(config, form, client).map(Admitted::Refresh);
-        }
-        let wants_refresh = grants.contains(&GrantType::RefreshToken);
-        CodeGrant::new(config, form, client, wants_refresh).map(Admitted::Code)
+        let named = client.and_then(|record| record.metadata.grant_types.clone());
+        let grants = named.unwrap_or_else(|| vec![GrantType::AuthorizationCode]);
+        authenticate(config, presented, client, now, move |client| {
+            if !grants.contains(&grant_type) {
+                let code = TokenErrorCode::UnauthorizedClient;
+                let why = "this client does not use this grant";
+                return Err(Refusal::token(Cause::Grant, code, why));
+            }
+            if grant_type == GrantType::RefreshToken {
+                return RefreshGrant::new(config, form, client).map(Admitted::Refresh);
+            }
+            let wants_refresh = grants.contains(&GrantType::RefreshToken);
+            CodeGrant::new(config, form, client, wants_refresh).map(Admitted::Code)
+        })
     }
 }
 
@@ -99,26 +102,6 @@ pub enum Admitted<'a> {
     Code(CodeGrant<'a>),
     /// A refresh token.
     Refresh(RefreshGrant<'a>),
-}
-
-/// Verifies what a request presented; the record comes back with the evidence.
-pub(crate) fn authenticate(
-    presented: Presented,
-    client: Option<&ClientRecord>,
-    now: UnixTime,
-) -> Result<(Authenticated, &ClientRecord), Refusal> {
-    let client = client.filter(|client| client.client_id == *presented.client_id());
-    let registered = client.map(|client| &client.authentication);
-    let authenticated = presented.verify(registered, now).map_err(unauthenticated)?;
-    match client {
-        Some(record) => Ok((authenticated, record)),
-        // Nobody authenticates without a record; this arm only spares a panic.
-        None => Err(Refusal::token(
-            Cause::UnknownClient,
-            TokenErrorCode::InvalidClient,
-            "client authentication failed",
-        )),
-    }
 }
 
 pub(crate) fn unauthenticated(error: ClientAuthError) -> Refusal {

@@ -31,6 +31,10 @@ pub enum NoUsableMethod {
     UnknownMethod,
     /// The server lists no method that a secret can be used with; it is not sent another way.
     SecretNotAccepted,
+    /// The client is registered for assertions, and no key is at hand.
+    KeyMissing,
+    /// The server lists no assertions, or not the algorithm of the key.
+    KeyNotAccepted,
 }
 
 impl fmt::Display for NoUsableMethod {
@@ -43,11 +47,31 @@ impl fmt::Display for NoUsableMethod {
             Self::SecretNotAccepted => {
                 "the authorization server takes the client's secret by no method it lists"
             }
+            Self::KeyMissing => {
+                "the client is registered for assertions: configure its private key"
+            }
+            Self::KeyNotAccepted => {
+                "the authorization server lists no assertions, or not in the key's algorithm"
+            }
         })
     }
 }
 
 impl core::error::Error for NoUsableMethod {}
+
+/// These credentials are shown by a freshly signed assertion, which the caller has to make and attach:
+/// nothing was added to the request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct AssertionNeeded;
+
+impl fmt::Display for AssertionNeeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the client is registered for assertions: sign one and attach it")
+    }
+}
+
+impl core::error::Error for AssertionNeeded {}
 
 impl ClientCredentials {
     /// A public client: it shows its identifier.
@@ -81,6 +105,7 @@ impl ClientCredentials {
             (Some(AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost), None) => {
                 return Err(NoUsableMethod::SecretMissing);
             }
+            (Some(AuthMethod::PrivateKeyJwt), _) => return Err(NoUsableMethod::KeyMissing),
             (Some(_), _) => return Err(NoUsableMethod::UnknownMethod),
             (None, Some(_)) => {
                 let preferred = [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost];
@@ -94,6 +119,29 @@ impl ClientCredentials {
         };
         let secret = secret.filter(|_| method != AuthMethod::None);
         Ok(Self { client_id, method, secret, secret_expires_at: None })
+    }
+
+    /// The credentials of a client that signs assertions with this key, where the server takes them: it lists
+    /// `private_key_jwt`, and the key's algorithm unless it lists none (RFC 8414 §2).
+    ///
+    /// # Errors
+    ///
+    /// [`NoUsableMethod::KeyNotAccepted`]
+    #[cfg(feature = "private_key_jwt")]
+    pub fn with_key(
+        client_id: ClientId,
+        key: &crate::SigningKey,
+        server: &oauth_types::AuthorizationServerMetadata,
+    ) -> Result<Self, NoUsableMethod> {
+        // C-TOKEN-2
+        let method = AuthMethod::PrivateKeyJwt;
+        let listed = server.token_endpoint_auth_signing_alg_values_supported.as_deref();
+        if !server.auth_methods().contains(&method)
+            || listed.is_some_and(|listed| !listed.contains(key.algorithm()))
+        {
+            return Err(NoUsableMethod::KeyNotAccepted);
+        }
+        Ok(Self { client_id, method, secret: None, secret_expires_at: None })
     }
 
     /// The same credentials with a secret that stops working then.
@@ -122,7 +170,15 @@ impl ClientCredentials {
     }
 
     /// Adds the authentication to a request: exactly one method, in header or form.
-    pub fn attach(&self, headers: &mut HeaderMap, form: &mut FormWriter) {
+    ///
+    /// # Errors
+    ///
+    /// [`AssertionNeeded`] for `private_key_jwt`: what is attached there is a `ClientAssertion`.
+    pub fn attach(
+        &self,
+        headers: &mut HeaderMap,
+        form: &mut FormWriter,
+    ) -> Result<(), AssertionNeeded> {
         match (&self.method, &self.secret) {
             (AuthMethod::ClientSecretBasic, Some(secret)) => {
                 let value = basic::encode(&self.client_id, secret).header_value("");
@@ -132,10 +188,12 @@ impl ClientCredentials {
                 form.append("client_id", self.client_id.as_str());
                 form.append("client_secret", secret.expose());
             }
+            (AuthMethod::PrivateKeyJwt, _) => return Err(AssertionNeeded),
             _ => {
                 form.append("client_id", self.client_id.as_str());
             }
         }
+        Ok(())
     }
 }
 
@@ -175,7 +233,9 @@ mod tests {
             choose(false, Some(&ClientSecretBasic), &[]),
             Err(NoUsableMethod::SecretMissing)
         );
-        assert_eq!(choose(true, Some(&PrivateKeyJwt), &[]), Err(NoUsableMethod::UnknownMethod));
+        assert_eq!(choose(true, Some(&PrivateKeyJwt), &[]), Err(NoUsableMethod::KeyMissing));
+        let tls = AuthMethod::from_name("tls_client_auth");
+        assert_eq!(choose(true, Some(&tls), &[]), Err(NoUsableMethod::UnknownMethod));
     }
 
     #[test]
@@ -199,7 +259,7 @@ mod tests {
             let secret = Some(Secret::new("p %"));
             let credentials = ClientCredentials::choose(id(), secret, Some(&method), &[]).unwrap();
             let (mut headers, mut form) = (HeaderMap::new(), FormWriter::new());
-            credentials.attach(&mut headers, &mut form);
+            credentials.attach(&mut headers, &mut form).unwrap();
             assert_eq!(headers.contains_key(AUTHORIZATION), in_header);
             assert_eq!(form.as_str(), in_form);
             assert!(headers.values().all(http::HeaderValue::is_sensitive));

@@ -23,8 +23,10 @@ pub enum Reason {
     MalformedHeader,
     /// The `Authorization` header has another scheme than Basic.
     UnknownScheme,
-    /// A client assertion, which this server does not take.
+    /// A client assertion of a kind that is not taken here.
     AssertionNotSupported,
+    /// The client assertion is no JWT with the claims that it needs (RFC 7523 §3).
+    MalformedAssertion,
     /// No client identifier, or one that cannot be one.
     NoIdentifier,
     /// No client has this identifier.
@@ -37,6 +39,18 @@ pub enum Reason {
     ExpiredSecret,
     /// The secret is wrong.
     WrongSecret,
+    /// The client is registered for assertions and has no keys stored.
+    NoStoredKeys,
+    /// The client assertion is not signed with the client's key in the key's algorithm.
+    WrongSignature,
+    /// The client assertion has another issuer or subject than the client itself.
+    WrongIssuer,
+    /// The client assertion is meant for somebody else, or for others too.
+    WrongAudience,
+    /// The client assertion has expired, or does not count yet, or is meant to count for too long.
+    OutsideLifetime,
+    /// The client assertion was used before.
+    Replayed,
 }
 
 /// A client did not authenticate. Its [response](Self::into_response) is the same for an unknown client,

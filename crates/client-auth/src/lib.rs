@@ -1,10 +1,20 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "private_key_jwt")]
+mod assertion;
 mod attach;
 mod basic;
 mod error;
+mod keys;
+mod replay;
+#[cfg(feature = "private_key_jwt")]
+mod signing;
 mod verify;
 
-pub use attach::{ClientCredentials, NoUsableMethod};
+pub use attach::{AssertionNeeded, ClientCredentials, NoUsableMethod};
 pub use error::{ClientAuthError, Reason};
+pub use keys::{ClientKeys, InvalidKeys};
+pub use replay::{CheckReplay, Replay, Verified};
+#[cfg(feature = "private_key_jwt")]
+pub use signing::{ClientAssertion, InvalidSigningKey, SigningFailed, SigningKey};
 pub use verify::{Authenticated, Presented, Registered};

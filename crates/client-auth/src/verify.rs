@@ -3,22 +3,31 @@
 //! | check, in this order | requirement | reason | answer |
 //! |---|---|---|---|
 //! | no parameter or header twice | | `RepeatedParameter`, `RepeatedHeader` | 400 `invalid_request` |
-//! | the header is Basic and well formed | A-AUTHN-1 | `UnknownScheme`, `MalformedHeader` | 401 `invalid_client` |
+//! | the header is Basic | A-AUTHN-1 | `UnknownScheme` | 401 `invalid_client` |
 //! | one method only | A-AUTHN-3 | `SeveralMethods` | 400 `invalid_request` |
-//! | body and header name one client | A-AUTHN-2 | `IdentifierMismatch` | 401 `invalid_client` |
+//! | what is presented is well formed, and of a kind that is taken | A-AUTHN-1, A-AUTHN-9 | `MalformedHeader`, `MalformedAssertion`, `AssertionNotSupported` | 401 `invalid_client` |
+//! | body and proof name one client | A-AUTHN-2 | `IdentifierMismatch` | 401 `invalid_client` |
 //! | there is a client identifier | | `NoIdentifier` | 401 `invalid_client` |
 //! | the client is known | A-AUTHN-5 | `UnknownClient` | 401 `invalid_client` |
 //! | it presents the method it registered | A-AUTHN-4, A-AUTHN-7 | `WrongMethod` | 401 `invalid_client` |
-//! | a secret is stored | A-AUTHN-8 | `NoStoredSecret` | 401 `invalid_client` |
-//! | it has not expired | A-AUTHN-6 | `ExpiredSecret` | 401 `invalid_client` |
-//! | it is the right one | A-AUTHN-5 | `WrongSecret` | 401 `invalid_client` |
+//! | secret: one is stored | A-AUTHN-8 | `NoStoredSecret` | 401 `invalid_client` |
+//! | secret: it has not expired | A-AUTHN-6 | `ExpiredSecret` | 401 `invalid_client` |
+//! | secret: it is the right one | A-AUTHN-5 | `WrongSecret` | 401 `invalid_client` |
+//! | assertion: keys are stored | A-AUTHN-8 | `NoStoredKeys` | 401 `invalid_client` |
+//! | assertion: the one key that fits has signed it, in that key's algorithm | A-AUTHN-9 | `WrongSignature` | 401 `invalid_client` |
+//! | assertion: issuer and subject are the client | A-AUTHN-9 | `WrongIssuer` | 401 `invalid_client` |
+//! | assertion: it is meant for this server, and for nobody else | A-AUTHN-9 | `WrongAudience` | 401 `invalid_client` |
+//! | assertion: it counts now, and for an hour at most | A-AUTHN-9 | `OutsideLifetime` | 401 `invalid_client` |
+//! | assertion: it is used for the first time | A-AUTHN-9 | `Replayed` | 401 `invalid_client` |
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+#[cfg(feature = "private_key_jwt")]
+use oauth_types::ClientAssertionType;
 use oauth_types::{AuthMethod, ClientId, FormPairs, Repeated, Secret, SecretDigest, UnixTime};
 use serde::{Deserialize, Serialize};
 
-use crate::{ClientAuthError, Reason, basic};
+use crate::{ClientAuthError, ClientKeys, Reason, Verified, basic};
 
 /// What is on record about a client's authentication.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -30,19 +39,28 @@ pub struct Registered {
     pub secret: Option<SecretDigest>,
     /// When the secret expires; `None` is never. The 0 of RFC 7591 §3.2.1 is `None` here.
     pub secret_expires_at: Option<UnixTime>,
+    /// The keys that it signs assertions with, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<ClientKeys>,
 }
 
 impl Registered {
     /// A public client.
     #[must_use]
     pub const fn public() -> Self {
-        Self { method: AuthMethod::None, secret: None, secret_expires_at: None }
+        Self { method: AuthMethod::None, secret: None, secret_expires_at: None, keys: None }
     }
 
     /// A client with a secret that does not expire.
     #[must_use]
     pub fn with_secret(method: AuthMethod, secret: &Secret) -> Self {
-        Self { method, secret: Some(secret.digest()), secret_expires_at: None }
+        Self { method, secret: Some(secret.digest()), ..Self::public() }
+    }
+
+    /// A client that signs assertions with these keys (`private_key_jwt`).
+    #[must_use]
+    pub fn with_keys(keys: ClientKeys) -> Self {
+        Self { method: AuthMethod::PrivateKeyJwt, keys: Some(keys), ..Self::public() }
     }
 }
 
@@ -59,9 +77,11 @@ enum Proof {
     Nothing,
     Header(Secret),
     Body(Secret),
+    #[cfg(feature = "private_key_jwt")]
+    Assertion(Secret),
 }
 
-/// A client that is who it says: only [`Presented::verify`] makes one.
+/// A client that is who it says: only [`Presented::verify`] leads to one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Authenticated {
     client_id: ClientId,
@@ -81,7 +101,7 @@ impl Authenticated {
         &self.method
     }
 
-    /// Whether it proved that it holds a secret.
+    /// Whether it proved that it holds a secret or a private key.
     #[must_use]
     pub fn is_confidential(&self) -> bool {
         self.method != AuthMethod::None
@@ -114,8 +134,9 @@ impl Presented {
         if methods.into_iter().filter(|used| *used).count() > 1 {
             return Err(fail(Reason::SeveralMethods));
         }
-        if assertion.is_some() {
-            return Err(fail(Reason::AssertionNotSupported));
+        if let Some(assertion) = assertion {
+            let kind = form.value("client_assertion_type").map_err(repeated)?;
+            return Self::from_assertion(kind, assertion, body_id).map_err(fail);
         }
         if let Some(pair) = basic {
             let (client_id, secret) = pair.map_err(fail)?;
@@ -131,6 +152,29 @@ impl Presented {
         Ok(Self { client_id, proof })
     }
 
+    #[cfg(feature = "private_key_jwt")]
+    fn from_assertion(
+        kind: Option<&str>,
+        assertion: &str,
+        body_id: Option<&str>,
+    ) -> Result<Self, Reason> {
+        if kind.map(ClientAssertionType::from_name) != Some(ClientAssertionType::JwtBearer) {
+            return Err(Reason::AssertionNotSupported);
+        }
+        let client_id =
+            crate::assertion::claimed_client(assertion).ok_or(Reason::MalformedAssertion)?;
+        // RFC 7521 §4.2: the identifier is not needed, but may not differ.
+        if body_id.is_some_and(|id| id != client_id.as_str()) {
+            return Err(Reason::IdentifierMismatch);
+        }
+        Ok(Self { client_id, proof: Proof::Assertion(Secret::new(assertion)) })
+    }
+
+    #[cfg(not(feature = "private_key_jwt"))]
+    const fn from_assertion(_: Option<&str>, _: &str, _: Option<&str>) -> Result<Self, Reason> {
+        Err(Reason::AssertionNotSupported)
+    }
+
     /// The client to look up.
     #[must_use]
     pub const fn client_id(&self) -> &ClientId {
@@ -138,7 +182,10 @@ impl Presented {
     }
 
     /// Verifies against what is on record; `None` when nothing is, which costs the same work and gives
-    /// the same reply as a wrong secret.
+    /// the same reply as a wrong secret or signature.
+    ///
+    /// `audience` is what an assertion may be addressed to: the issuer and, for older clients, the URL of
+    /// the token endpoint. Empty when no assertions are taken.
     ///
     /// # Errors
     ///
@@ -146,43 +193,79 @@ impl Presented {
     pub fn verify(
         self,
         registered: Option<&Registered>,
+        audience: &[&str],
         now: UnixTime,
-    ) -> Result<Authenticated, ClientAuthError> {
+    ) -> Result<Verified, ClientAuthError> {
+        match self.check(registered, audience, now) {
+            Ok(verified) => Ok(verified),
+            Err(reason) => Err(ClientAuthError::new(reason)),
+        }
+    }
+
+    fn check(
+        self,
+        registered: Option<&Registered>,
+        #[cfg_attr(
+            not(feature = "private_key_jwt"),
+            expect(unused_variables, reason = "for assertions")
+        )]
+        audience: &[&str],
+        now: UnixTime,
+    ) -> Result<Verified, Reason> {
         let (presented, secret) = match &self.proof {
             Proof::Nothing => (AuthMethod::None, None),
             Proof::Header(secret) => (AuthMethod::ClientSecretBasic, Some(secret)),
             Proof::Body(secret) => (AuthMethod::ClientSecretPost, Some(secret)),
+            #[cfg(feature = "private_key_jwt")]
+            Proof::Assertion(_) => (AuthMethod::PrivateKeyJwt, None),
         };
-        // A-AUTHN-5: one digest is computed and compared on every path.
+        // A-AUTHN-5: one digest is computed and compared on every path, and every signature is tested.
         let stored = registered.and_then(|record| record.secret);
         let compared = stored.unwrap_or(SecretDigest::from_bytes([0; 32]));
         let is_right = compared.matches(secret.map_or("", Secret::expose)) && stored.is_some();
-
-        let fail = |reason| Err(ClientAuthError::new(reason));
-        let Some(record) = registered else {
-            return fail(Reason::UnknownClient);
+        #[cfg(feature = "private_key_jwt")]
+        let asserted = match &self.proof {
+            Proof::Assertion(assertion) => {
+                let id = &self.client_id;
+                Some(crate::assertion::verify(assertion.expose(), id, registered, audience, now))
+            }
+            _ => None,
         };
-        match &record.method {
+
+        let record = registered.ok_or(Reason::UnknownClient)?;
+        let method = record.method.clone();
+        match &method {
             // A-AUTHN-7: a secret in the body of a public client plays no part.
-            AuthMethod::None if presented != AuthMethod::ClientSecretBasic => {}
+            AuthMethod::None
+                if matches!(presented, AuthMethod::None | AuthMethod::ClientSecretPost) => {}
             // A-AUTHN-4
-            AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost
-                if record.method == presented =>
-            {
+            _ if method != presented => return Err(Reason::WrongMethod),
+            AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost => {
                 // A-AUTHN-8
                 if stored.is_none() {
-                    return fail(Reason::NoStoredSecret);
+                    return Err(Reason::NoStoredSecret);
                 }
                 // A-AUTHN-6
                 if record.secret_expires_at.is_some_and(|end| now >= end) {
-                    return fail(Reason::ExpiredSecret);
+                    return Err(Reason::ExpiredSecret);
                 }
                 if !is_right {
-                    return fail(Reason::WrongSecret);
+                    return Err(Reason::WrongSecret);
                 }
             }
-            _ => return fail(Reason::WrongMethod),
+            #[cfg(feature = "private_key_jwt")]
+            AuthMethod::PrivateKeyJwt => {
+                // A-AUTHN-8
+                if record.keys.is_none() {
+                    return Err(Reason::NoStoredKeys);
+                }
+                let unused = asserted.ok_or(Reason::WrongMethod)??;
+                let client = Authenticated { client_id: self.client_id, method };
+                let crate::assertion::Unused { key, until } = unused;
+                return Ok(Verified::CheckReplay(crate::CheckReplay { client, key, until }));
+            }
+            _ => return Err(Reason::WrongMethod),
         }
-        Ok(Authenticated { client_id: self.client_id, method: record.method.clone() })
+        Ok(Verified::Done(Authenticated { client_id: self.client_id, method }))
     }
 }

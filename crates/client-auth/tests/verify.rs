@@ -2,7 +2,7 @@
 
 #![cfg(test)]
 
-use client_auth::{Authenticated, ClientAuthError, Presented, Reason, Registered};
+use client_auth::{Authenticated, ClientAuthError, Presented, Reason, Registered, Verified};
 use http::header::{AUTHORIZATION, CACHE_CONTROL, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use oauth_types::{AuthMethod, FormPairs, Secret, UnixTime};
@@ -21,7 +21,10 @@ fn try_auth(
     let mut headers = HeaderMap::new();
     headers.extend(header.map(|line| (AUTHORIZATION, HeaderValue::from_str(line).unwrap())));
     let form = FormPairs::parse(body.as_bytes()).unwrap();
-    Presented::parse(&headers, &form)?.verify(record, UnixTime::from_secs(2000))
+    match Presented::parse(&headers, &form)?.verify(record, &[], UnixTime::from_secs(2000))? {
+        Verified::Done(client) => Ok(client),
+        Verified::CheckReplay(_) => panic!("only an assertion is checked for replay"),
+    }
 }
 
 fn reason(record: &Registered, header: Option<&str>, body: &str) -> Reason {
@@ -128,7 +131,7 @@ fn a_authn_7_sec_076_a_public_client_is_its_identifier() {
 #[test]
 fn a_authn_8_sec_075_sec_078_without_a_stored_secret_nobody_gets_in() {
     for method in [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost] {
-        let record = Registered { method, secret: None, secret_expires_at: None };
+        let record = Registered { method, secret: None, ..Registered::public() };
         for (header, body) in [
             (None, "client_id=c1"),
             (None, "client_id=c1&client_secret="),
@@ -159,6 +162,6 @@ fn sec_192_nothing_prints_a_secret() {
     let form = FormPairs::parse(b"client_id=c1&client_secret=canary").unwrap();
     let presented = Presented::parse(&HeaderMap::new(), &form).unwrap();
     assert!(!format!("{presented:?} {form:?}").contains("canary"));
-    let error = presented.verify(None, UnixTime::from_secs(0)).unwrap_err();
+    let error = presented.verify(None, &[], UnixTime::from_secs(0)).unwrap_err();
     assert!(!format!("{error} {error:?} {:?}", error.into_response()).contains("canary"));
 }

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use client_auth::NoUsableMethod;
 use iss_validate::{Callback, Expected, Validated};
 use oauth_types::{
     CodeChallenge, CodeVerifier, Entropy, FormWriter, RedirectUri, ScopeSet, Secret, State,
@@ -150,7 +151,8 @@ impl PendingAuthorization {
             // C-AUTHZ-3
             .append("resource", self.account.resource.as_str());
         let mut headers = http::HeaderMap::new();
-        self.account.client.attach(&mut headers, &mut form);
+        let unsigned = |_| FlowError::Credentials(NoUsableMethod::KeyMissing);
+        self.account.client.attach(&mut headers, &mut form).map_err(unsigned)?;
         let endpoint = server.token_endpoint.clone();
         let then = Then::Tokens(Redeeming::code(self.account, self.scope));
         Exchange::post_form(Purpose::CodeExchange, &endpoint, headers, form, then)

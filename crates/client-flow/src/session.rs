@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use client_auth::NoUsableMethod;
 use http::HeaderValue;
 use oauth_types::{FormWriter, Origin, ScopeSet, UnixTime};
 
@@ -88,7 +89,8 @@ impl Session {
             // C-AUTHZ-3
             .append("resource", self.account.resource.as_str());
         let mut headers = http::HeaderMap::new();
-        self.account.client.attach(&mut headers, &mut form);
+        let unsigned = |_| FlowError::Credentials(NoUsableMethod::KeyMissing);
+        self.account.client.attach(&mut headers, &mut form).map_err(unsigned)?;
         let endpoint = &self.account.server.token_endpoint;
         let then = Then::Tokens(Redeeming::refresh(self.account.clone(), &self.tokens));
         Exchange::post_form(Purpose::Refresh, endpoint, headers, form, then)

@@ -189,7 +189,8 @@ impl<S: Store, L: Login> Server<S, L> {
         let now = self.clock.now();
         let parsed = TokenRequest::parse(&self.config, request)?;
         let client = self.store.read_client(parsed.client_id()).await.map_err(Refusal::store)?;
-        match parsed.with_client(client.as_ref(), now)? {
+        let checked = parsed.with_client(client.as_ref(), now)?;
+        match checked.first_use(&*self.store, now).await? {
             Admitted::Code(grant) => {
                 let code = self.store.read_code(grant.digest()).await.map_err(Refusal::store)?;
                 let issuable = grant.with_code(code, now)?;
@@ -224,7 +225,8 @@ impl<S: Store, L: Login> Server<S, L> {
         let now = self.clock.now();
         let parsed = RevocationRequest::parse(&self.config, request)?;
         let client = self.store.read_client(parsed.client_id()).await.map_err(Refusal::store)?;
-        let revoking = parsed.with_client(client.as_ref(), now)?;
+        let checked = parsed.with_client(client.as_ref(), now)?;
+        let revoking = checked.first_use(&*self.store, now).await?;
         let found = match revoking.target() {
             RevokeTarget::Family(family) => {
                 let record = self.store.read_family(&family).await.map_err(Refusal::store)?;

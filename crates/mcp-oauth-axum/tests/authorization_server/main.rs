@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+#[cfg(feature = "private_key_jwt")]
+mod assertion;
 mod authorize;
 mod register;
 mod server;

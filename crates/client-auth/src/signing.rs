@@ -1,0 +1,179 @@
+//! Client side of `private_key_jwt`: sign who I am (RFC 7523 §2.2).
+
+use core::fmt;
+use core::time::Duration;
+
+use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use oauth_types::{
+    ClientAssertionType, ClientId, Entropy, FormWriter, Issuer, Secret, SigningAlgorithm, UnixTime,
+};
+use serde::Serialize;
+
+/// How long an assertion counts: long enough for a slow network and a wrong clock.
+const LIFETIME: Duration = Duration::from_secs(300);
+
+/// A private key that a client signs assertions with: ES256 or EdDSA.
+///
+/// ```
+/// use client_auth::SigningKey;
+/// use oauth_types::{ClientId, Entropy, FormWriter, Issuer, SigningAlgorithm, UnixTime};
+///
+/// # let pem = include_str!("../tests/keys/es256.pem");
+/// let key = SigningKey::from_pem(SigningAlgorithm::Es256, pem)?.with_id("2026-11");
+/// let client = ClientId::parse("https://client.example/oauth.json").unwrap();
+/// let issuer = Issuer::parse("https://as.example").unwrap();
+///
+/// let mut form = FormWriter::new();
+/// let (now, random) = (UnixTime::from_secs(1_800_000_000), Entropy::new([7; 16]));
+/// key.sign(&client, &issuer, now, random)?.attach(&mut form);
+/// assert!(form.as_str().contains("client_assertion=eyJ"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct SigningKey {
+    algorithm: SigningAlgorithm,
+    id: Option<Box<str>>,
+    key: EncodingKey,
+}
+
+/// Why a text is no key that is signed with here. It holds nothing of the text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum InvalidSigningKey {
+    /// Only ES256 and EdDSA are signed with.
+    Algorithm,
+    /// It is no PKCS#8 private key of the algorithm.
+    Form,
+}
+
+impl fmt::Display for InvalidSigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Algorithm => "assertions are signed with ES256 or EdDSA only",
+            Self::Form => "the text is no PKCS#8 private key in PEM for the algorithm",
+        })
+    }
+}
+
+impl core::error::Error for InvalidSigningKey {}
+
+/// The cryptographic library did not sign; it ran out of memory or of randomness.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct SigningFailed;
+
+impl fmt::Display for SigningFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the client assertion could not be signed")
+    }
+}
+
+impl core::error::Error for SigningFailed {}
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    aud: &'a str,
+    exp: UnixTime,
+    iat: UnixTime,
+    jti: &'a str,
+}
+
+impl SigningKey {
+    /// Reads a private key: PKCS#8 in PEM, as `openssl genpkey` writes it.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidSigningKey`], at once and not only when the first assertion is signed.
+    pub fn from_pem(algorithm: SigningAlgorithm, pem: &str) -> Result<Self, InvalidSigningKey> {
+        let key = match algorithm {
+            SigningAlgorithm::Es256 => EncodingKey::from_ec_pem(pem.as_bytes()),
+            SigningAlgorithm::EdDsa => EncodingKey::from_ed_pem(pem.as_bytes()),
+            _ => return Err(InvalidSigningKey::Algorithm),
+        };
+        let key = key.map_err(|_| InvalidSigningKey::Form)?;
+        let own = Self { algorithm, id: None, key };
+        // The library looks into a key only when it signs with it.
+        own.encode(&()).map_err(|_| InvalidSigningKey::Form)?;
+        Ok(own)
+    }
+
+    /// The same key with the identifier (`kid`) under which its public half is published.
+    #[must_use]
+    pub fn with_id(mut self, id: &str) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// How it signs.
+    #[must_use]
+    pub const fn algorithm(&self) -> &SigningAlgorithm {
+        &self.algorithm
+    }
+
+    /// Signs an assertion for one request to one authorization server, valid for five minutes.
+    ///
+    /// `audience` is the issuer that discovery has validated, as a single text: a list, or the URL of an
+    /// endpoint that a server chose, could make the assertion good at another server.
+    ///
+    /// # Errors
+    ///
+    /// [`SigningFailed`] when the cryptographic library fails.
+    pub fn sign(
+        &self,
+        client_id: &ClientId,
+        audience: &Issuer,
+        now: UnixTime,
+        entropy: Entropy<16>,
+    ) -> Result<ClientAssertion, SigningFailed> {
+        // A-AUTHN-9
+        let jti = entropy.into_secret();
+        let claims = Claims {
+            iss: client_id.as_str(),
+            sub: client_id.as_str(),
+            aud: audience.as_str(),
+            exp: now.plus(LIFETIME),
+            iat: now,
+            jti: jti.expose(),
+        };
+        let token = Secret::new(self.encode(&claims).map_err(|_| SigningFailed)?);
+        Ok(ClientAssertion { client_id: client_id.clone(), token })
+    }
+
+    fn encode(&self, claims: &impl Serialize) -> Result<String, jsonwebtoken::errors::Error> {
+        // Two providers in one build would panic without a choice; where there is one, this changes nothing.
+        let _ = DEFAULT_PROVIDER.install_default();
+        let algorithm = match self.algorithm {
+            SigningAlgorithm::EdDsa => Algorithm::EdDSA,
+            _ => Algorithm::ES256,
+        };
+        let mut header = Header::new(algorithm);
+        header.kid = self.id.as_deref().map(str::to_owned);
+        jsonwebtoken::encode(&header, claims, &self.key)
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SigningKey({}, [redacted])", self.algorithm.as_str())
+    }
+}
+
+/// A signed assertion. It counts once: sign another for the next request.
+#[derive(Debug)]
+#[must_use = "an assertion is made to be sent"]
+pub struct ClientAssertion {
+    client_id: ClientId,
+    token: Secret,
+}
+
+impl ClientAssertion {
+    /// Adds the authentication to a form: identifier, kind and assertion (RFC 7521 §4.2).
+    pub fn attach(self, form: &mut FormWriter) {
+        form.append("client_id", self.client_id.as_str());
+        form.append("client_assertion_type", ClientAssertionType::JwtBearer.as_str());
+        form.append("client_assertion", self.token.expose());
+    }
+}
