@@ -32,6 +32,7 @@ impl core::error::Error for MalformedChallenge {}
 ///
 /// - An unquoted value may have any visible ASCII character but `"`, `,`, `;` and `\`: servers send
 ///   `scope=mcp:read`.
+/// - An unquoted value may be empty when another parameter follows: `a=, b=c`.
 /// - A line stands for itself: parameters at its start do not continue the line before.
 /// - Everything else that breaks the grammar costs its own challenge, which is reported as
 ///   [`MalformedChallenge`], and no other.
@@ -254,7 +255,12 @@ fn split_challenge(list: &[u8]) -> (Option<Challenge<'_>>, &[u8]) {
     };
     let bare = Challenge { scheme, token68: None, params: b"" };
     if at_element_end(after_scheme) {
-        return (Some(bare), after_scheme);
+        let next = trim_start_list(after_scheme);
+        // `Basic , realm=x`: the list of parameters may begin with empty elements.
+        if after_scheme.first() != Some(&b' ') || !starts_param(next) {
+            return (Some(bare), after_scheme);
+        }
+        return split_params(bare, next);
     }
     // A parameter without a scheme, or a scheme that something other than a space follows.
     if after_scheme.first() != Some(&b' ') || trim_start(after_scheme).first() == Some(&b'=') {
@@ -264,6 +270,11 @@ fn split_challenge(list: &[u8]) -> (Option<Challenge<'_>>, &[u8]) {
     if let Some((token68, rest)) = split_token68(content) {
         return (Some(Challenge { token68: Some(token68), ..bare }), rest);
     }
+    split_params(bare, content)
+}
+
+/// Takes the parameters that `content` begins with.
+fn split_params<'a>(bare: Challenge<'a>, content: &'a [u8]) -> (Option<Challenge<'a>>, &'a [u8]) {
     let mut rest = content;
     loop {
         let Some((_, _, after)) = split_param(rest).filter(|(_, _, after)| at_element_end(after))
