@@ -2,5 +2,6 @@
 
 #![expect(clippy::must_use_candidate, reason = "tests use what they ask for")]
 
+pub mod samples;
 pub mod vectors;
 pub mod world;

@@ -2,12 +2,15 @@
 
 use xshell::cmd;
 
-use crate::test;
 use crate::workspace::{Error, Step, Workspace, run_steps};
+use crate::{interop, test};
 
 /// A suite that needs a tool, a browser, a database or another SDK gets its line here. Each fails
 /// when what it needs is absent, and says how to get it.
-const SUITES: &[Step] = &[("cargo-deny: bans, licences, sources", deny)];
+const SUITES: &[Step] = &[
+    ("cargo-deny: bans, licences, sources", deny),
+    ("interop with the official SDKs", interop::run),
+];
 
 pub(crate) fn run(workspace: &Workspace, after_test: bool) -> Result<(), Error> {
     if !after_test {

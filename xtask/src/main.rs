@@ -7,6 +7,7 @@
 
 mod ci;
 mod deps;
+mod interop;
 mod test;
 mod tidy;
 mod workspace;
@@ -50,6 +51,11 @@ enum Command {
         #[arg(long)]
         bless: bool,
     },
+    /// The official SDKs read what we write, and we what they write
+    ///
+    /// Installs the TypeScript and Python SDKs into target/interop, in the versions that tests/interop
+    /// pins. Needs Node.js and Python, and their package registries.
+    Interop,
     /// File length, module heads, and the requirement and attack IDs
     ///
     /// An ID that is not yet proved must stand in tests/requirements-open.tsv or
@@ -80,6 +86,7 @@ fn run(command: &Command) -> Result<(), Error> {
         Command::Test => test::run(&workspace),
         Command::Ci { after_test } => ci::run(&workspace, after_test),
         Command::Deps { bless } => deps::run(&workspace, bless),
+        Command::Interop => interop::run(&workspace),
         Command::Tidy { bless, verbose } => tidy::run(&workspace, bless, verbose),
     }
 }

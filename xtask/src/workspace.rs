@@ -11,6 +11,7 @@ pub(crate) type Error = Box<dyn std::error::Error>;
 pub(crate) struct Workspace {
     pub(crate) sh: Shell,
     pub(crate) root: Utf8PathBuf,
+    pub(crate) target: Utf8PathBuf,
     pub(crate) packages: Vec<Package>,
 }
 
@@ -19,7 +20,8 @@ impl Workspace {
         let metadata = MetadataCommand::new().no_deps().exec()?;
         let sh = Shell::new()?;
         sh.change_dir(&metadata.workspace_root);
-        Ok(Self { sh, root: metadata.workspace_root, packages: metadata.packages })
+        let (root, target) = (metadata.workspace_root, metadata.target_directory);
+        Ok(Self { sh, root, target, packages: metadata.packages })
     }
 
     /// The packages that are published: all under `crates/`.

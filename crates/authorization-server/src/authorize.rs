@@ -70,7 +70,7 @@ impl<'a> AuthorizationRequest<'a> {
         // A-AUTHZ-1
         let client = client.filter(|client| client.client_id == self.client_id);
         let client = client.ok_or(PageError::new(Cause::UnknownClient))?;
-        let registered = &client.metadata.redirect_uris;
+        let registered = &client.redirect_uris;
         let redirect_uri = match (&self.redirect_uri, registered.as_slice()) {
             // A-AUTHZ-2
             (Some(requested), _) if registered.iter().any(|own| own.admits(requested)) => {

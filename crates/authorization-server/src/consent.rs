@@ -55,7 +55,7 @@ impl NeedsConsent {
     #[must_use]
     pub fn is_loopback_only(&self) -> bool {
         // A-AUTHZ-10
-        self.client.metadata.redirect_uris.iter().all(RedirectUri::is_loopback)
+        self.client.redirect_uris.iter().all(RedirectUri::is_loopback)
     }
 
     /// The headers of the page that asks: not framed, not cached, no script, no Referer; styles with this

@@ -15,7 +15,7 @@ use http::header::RETRY_AFTER;
 use http::{Method, Request, Response, StatusCode};
 use oauth_types::{
     AuthMethod, ClientId, ClientInformation, ClientMetadata, DocumentError, EndpointUrl, Entropy,
-    FormPairs, GrantType, RegistrationErrorCode, ResponseType, Secret, UnixTime,
+    FormPairs, GrantType, RedirectUri, RegistrationErrorCode, ResponseType, Secret, UnixTime,
     json_response_uncached,
 };
 use serde_json::{Map, Value};
@@ -34,6 +34,7 @@ const MAX_NAME: usize = 80;
 #[must_use = "the client exists only when it is stored"]
 pub struct NewClient {
     metadata: ClientMetadata,
+    redirect_uris: Vec<RedirectUri>,
     method: AuthMethod,
     keys: Option<ClientKeys>,
 }
@@ -66,14 +67,19 @@ impl NewClient {
         }
         // A-REG-1, A-REG-3
         let sent = ClientMetadata::from_json(request.body()).map_err(|error| match error {
-            DocumentError::Member(path) if path.starts_with("redirect_uris") => bad_redirect(
-                "a redirect URI is https, http on a loopback host, or a private scheme",
-            ),
+            DocumentError::Member(path) if path.starts_with("redirect_uris") => {
+                bad_redirect("redirect_uris is a list of texts")
+            }
             other => bad(&other.to_string()),
         })?;
         if sent.redirect_uris.is_empty() || sent.redirect_uris.len() > MAX_REDIRECT_URIS {
             return Err(bad_redirect("name 1 to 16 redirect URIs"));
         }
+        let allowed = sent.redirect_uris.iter().map(|text| RedirectUri::parse(text));
+        let redirect_uris = allowed.collect::<Result<Vec<_>, _>>().map_err(|rule| {
+            let allowed = "a redirect URI is https, http on a loopback host, or a private scheme";
+            bad_redirect(&format!("{allowed}; one of them {rule}"))
+        })?;
         // RFC 7591 §2: an absent method is Basic.
         let method = sent.token_endpoint_auth_method.clone();
         let method = method.unwrap_or(AuthMethod::ClientSecretBasic);
@@ -91,7 +97,7 @@ impl NewClient {
             return Err(bad("code is the response type offered"));
         }
         check_foreign_members(&sent.extra)?;
-        let mut metadata = ClientMetadata::new(sent.redirect_uris);
+        let mut metadata = ClientMetadata::new(&redirect_uris);
         metadata.token_endpoint_auth_method = Some(method.clone());
         metadata.grant_types = Some(grants);
         metadata.response_types = Some(vec![ResponseType::Code]);
@@ -102,7 +108,7 @@ impl NewClient {
             metadata.token_endpoint_auth_signing_alg = sent.token_endpoint_auth_signing_alg;
             metadata.jwks = sent.jwks;
         }
-        Ok(Self { metadata, method, keys })
+        Ok(Self { metadata, redirect_uris, method, keys })
     }
 
     /// Gives the client an identifier and, if it authenticates with one, a secret.
@@ -119,6 +125,7 @@ impl NewClient {
         let record = ClientRecord {
             client_id: ClientId::new(id),
             authentication,
+            redirect_uris: self.redirect_uris,
             metadata: self.metadata,
             registered_at: now,
         };

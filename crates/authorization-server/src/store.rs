@@ -45,6 +45,8 @@ pub struct ClientRecord {
     pub client_id: ClientId,
     /// How it authenticates.
     pub authentication: Registered,
+    /// Where its users may come back to.
+    pub redirect_uris: Vec<RedirectUri>,
     /// What it said about itself, as far as it was accepted.
     pub metadata: ClientMetadata,
     /// When it registered.

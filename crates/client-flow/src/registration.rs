@@ -105,7 +105,7 @@ impl Registering {
         metadata: AuthorizationServerMetadata,
         endpoint: &EndpointUrl,
     ) -> Result<Step, FlowError> {
-        let mut sent = ClientMetadata::new(vec![config.redirect_uri.clone()]);
+        let mut sent = ClientMetadata::new(core::slice::from_ref(&config.redirect_uri));
         sent.client_name = Some(config.client_name.clone());
         sent.response_types = Some(vec![ResponseType::Code]);
         // C-REG-7

@@ -31,7 +31,8 @@ pub enum DocumentError {
     TooLarge,
     /// Not one JSON object, nested deeper than 32, or with a member twice.
     NotAnObject,
-    /// A member is missing or does not have its form. The path is made of our own member names.
+    /// A member is missing or does not have its form. The path is made of our own member names; it is `.`
+    /// where it is not known.
     Member(Box<str>),
 }
 
@@ -43,7 +44,7 @@ impl fmt::Display for DocumentError {
                 "the document is not one JSON object of bounded depth without repeated members",
             ),
             Self::Member(path) if &**path == "." => {
-                f.write_str("the document lacks a required member")
+                f.write_str("the document lacks a required member, or one does not have its form")
             }
             Self::Member(path) => write!(f, "the member {path} does not have its form"),
         }
@@ -97,6 +98,15 @@ fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Members that are not known here. One that is `null` says nothing, and strict readers refuse to be told so.
+fn known_values<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<serde_json::Map<String, serde_json::Value>, D::Error> {
+    let mut members = serde_json::Map::deserialize(deserializer)?;
+    members.retain(|_, value| !value.is_null());
+    Ok(members)
 }
 
 /// `true` where a flag is absent in neither direction: absent reads as `false`, `false` is not

@@ -87,7 +87,7 @@ impl<'a> FormPairs<'a> {
         if form.len() > Self::MAX_BYTES {
             return Err(FormError::TooLong);
         }
-        let mut pairs = Vec::new();
+        let mut pairs = Vec::with_capacity(Self::expected(form));
         for pair in form.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()) {
             if pairs.len() == Self::MAX_PAIRS {
                 return Err(FormError::TooManyPairs);
@@ -102,6 +102,11 @@ impl<'a> FormPairs<'a> {
             pairs.push((decode_component(name)?, decode_component(value)?));
         }
         Ok(Self { pairs })
+    }
+
+    /// Room for an ordinary form, so that its list is allocated once; none for an empty one.
+    fn expected(form: &[u8]) -> usize {
+        if form.is_empty() { 0 } else { 8 }
     }
 
     /// Parameters that another library has decoded already.

@@ -60,6 +60,17 @@ def may_drop(kind: str, member: str) -> bool:
     return member in DROPPED.get(kind, set())
 
 
+# Lists that the SDK wants at least one of: a document that names none is read by it in no spelling.
+NEEDS_ONE = {
+    "client-metadata": "redirect_uris",
+    "protected-resource-metadata": "authorization_servers",
+}
+
+
+def names_none(kind: str, text: bytes) -> bool:
+    return kind in NEEDS_ONE and not json.loads(text).get(NEEDS_ONE[kind])
+
+
 def write(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     documents: dict[str, bytes] = {}
@@ -104,6 +115,9 @@ def read(folder: Path) -> int:
         text = file.read_bytes()
         if kind == "token-error" and json.loads(text)["error"] not in get_args(TokenErrorCode):
             notes[f"not written by the SDK's server, so not read: {file.name}"] = None
+            continue
+        if names_none(kind, text):
+            notes[f"the SDK reads no document that names none: {file.name} {NEEDS_ONE[kind]}"] = None
             continue
         try:
             model = parse(kind, text)

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::document::{document, or_default};
+use crate::document::{document, known_values, or_default};
 use crate::{
     ApplicationType, AuthMethod, ClientId, GrantType, RedirectUri, ResponseType, ScopeSet, Secret,
     SigningAlgorithm, UnixTime, exposed,
@@ -13,9 +13,10 @@ use crate::{
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ClientMetadata {
-    /// Where its users come back to.
-    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
-    pub redirect_uris: Vec<RedirectUri>,
+    /// Where its users come back to, as it says: foreign text. [`RedirectUri::parse`] decides what may be
+    /// registered. Always written, because other readers ask for the member even when it is empty.
+    #[serde(default, deserialize_with = "or_default")]
+    pub redirect_uris: Vec<String>,
     /// How it authenticates; absent means `client_secret_basic`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_method: Option<AuthMethod>,
@@ -41,7 +42,7 @@ pub struct ClientMetadata {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks: Option<Value>,
     /// Members that are not known here.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "known_values")]
     pub extra: Map<String, Value>,
 }
 
@@ -50,7 +51,8 @@ document!(ClientMetadata);
 impl ClientMetadata {
     /// The metadata of a client with these redirect URIs, all else as the RFC presumes.
     #[must_use]
-    pub fn new(redirect_uris: Vec<RedirectUri>) -> Self {
+    pub fn new(redirect_uris: &[RedirectUri]) -> Self {
+        let redirect_uris = redirect_uris.iter().map(|uri| uri.as_str().to_owned()).collect();
         Self { redirect_uris, ..Self::default() }
     }
 }
@@ -113,6 +115,9 @@ mod tests {
         for bad in [r#"{"redirect_uris":"x"}"#, r#"{"redirect_uris":[null]}"#] {
             assert!(ClientMetadata::from_json(bad.as_bytes()).is_err(), "{bad}");
         }
+        // Which texts may be registered is not for the document to say: others' clients have others.
+        let foreign = br#"{"redirect_uris":["cursor://oauth/callback"]}"#;
+        assert_eq!(ClientMetadata::from_json(foreign).unwrap().redirect_uris.len(), 1);
         // Some servers write `null` in an answer. It names none, which is for the reader to judge.
         let none = ClientMetadata::from_json(br#"{"redirect_uris":null}"#).unwrap();
         assert!(none.redirect_uris.is_empty());

@@ -14,7 +14,7 @@ use crate::{AuthMethod, ClientInformation, ClientMetadata, ClientMetadataUrl, Do
 /// use oauth_types::{ClientIdMetadata, ClientMetadata, ClientMetadataUrl, RedirectUri};
 ///
 /// let url = ClientMetadataUrl::parse("https://client.example/oauth.json").unwrap();
-/// let metadata = ClientMetadata::new(vec![RedirectUri::parse("http://127.0.0.1/callback").unwrap()]);
+/// let metadata = ClientMetadata::new(&[RedirectUri::parse("http://127.0.0.1/callback").unwrap()]);
 /// // The client serves this at the URL ...
 /// let json = ClientIdMetadata::new(url.clone(), metadata).unwrap().to_json();
 /// // ... and an authorization server reads it.

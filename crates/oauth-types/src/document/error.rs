@@ -1,8 +1,10 @@
 //! The error response of token, registration and revocation endpoints (RFC 6749 §5.2).
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 
-use crate::ErrorDescription;
+use crate::document::known_values;
+use crate::{EndpointUrl, ErrorDescription};
 
 /// An OAuth error as a server sent it: its code is still text, because which codes exist depends on
 /// the endpoint.
@@ -14,13 +16,27 @@ pub struct ErrorResponse<Code> {
     /// For the developer. Cleaned when read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_description: Option<ErrorDescription>,
+    /// A page about the error. Dropped when it is not an https URL.
+    #[serde(default, deserialize_with = "url_or_none", skip_serializing_if = "Option::is_none")]
+    pub error_uri: Option<EndpointUrl>,
+    /// Members that are not known here.
+    #[serde(flatten, deserialize_with = "known_values")]
+    pub extra: Map<String, Value>,
+}
+
+/// A bad link does not hide the error that it belongs to.
+fn url_or_none<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<EndpointUrl>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    Ok(value.as_str().and_then(|text| EndpointUrl::parse(text).ok()))
 }
 
 impl<Code> ErrorResponse<Code> {
     /// An error without explanation.
     #[must_use]
-    pub const fn new(error: Code) -> Self {
-        Self { error, error_description: None }
+    pub fn new(error: Code) -> Self {
+        Self { error, error_description: None, error_uri: None, extra: Map::new() }
     }
 
     /// The same error, explained.
@@ -46,5 +62,27 @@ impl<Code: Serialize + for<'de> Deserialize<'de>> ErrorResponse<Code> {
     pub fn to_json(&self) -> bytes::Bytes {
         // Text keys and plain values: writing them to memory does not fail.
         serde_json::to_vec(self).unwrap_or_default().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::TokenErrorCode;
+
+    #[test]
+    fn c_token_4_an_error_is_read_whole_and_never_hidden_by_its_decoration() {
+        let read = |json: &[u8]| ErrorResponse::<TokenErrorCode>::from_json(json).unwrap();
+        let full = read(
+            br#"{"error":"invalid_grant","error_description":"no","error_uri":"https://as.example/e","x":1,"y":null}"#,
+        );
+        assert_eq!(full.error, TokenErrorCode::InvalidGrant);
+        assert_eq!(full.error_uri.as_ref().unwrap().as_str(), "https://as.example/e");
+        assert_eq!(full.extra.len(), 1);
+        assert_eq!(read(&full.to_json()), full);
+        for uri in ["javascript:alert(1)", "not a url", ""] {
+            let json = format!(r#"{{"error":"invalid_grant","error_uri":"{uri}"}}"#);
+            assert_eq!(read(json.as_bytes()).error_uri, None, "{uri}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::document::document;
+use crate::document::{document, known_values};
 use crate::{ClientId, Issuer, ScopeSet, UnixTime};
 
 /// Whom a token is for: one text or a list on the wire (RFC 7519 §4.1.3).
@@ -91,7 +91,7 @@ pub struct IntrospectionAnswer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jti: Option<String>,
     /// Members that are not known here.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "known_values")]
     pub extra: Map<String, Value>,
 }
 

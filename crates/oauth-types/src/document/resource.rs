@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::document::{document, or_default};
+use crate::document::{document, known_values, or_default};
 use crate::{Issuer, ResourceUri};
 
 /// What a protected resource says about itself.
@@ -25,7 +25,7 @@ pub struct ProtectedResourceMetadata {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource_name: Option<String>,
     /// Members that are not known here.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "known_values")]
     pub extra: Map<String, Value>,
 }
 

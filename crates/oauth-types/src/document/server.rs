@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::document::{document, is_false, or_default};
+use crate::document::{document, is_false, known_values, or_default};
 use crate::{AuthMethod, EndpointUrl, GrantType, Issuer, ResponseType, SigningAlgorithm};
 
 /// What an authorization server says about itself.
@@ -58,7 +58,7 @@ pub struct AuthorizationServerMetadata {
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_false")]
     pub client_id_metadata_document_supported: bool,
     /// Members that are not known here.
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "known_values")]
     pub extra: Map<String, Value>,
 }
 

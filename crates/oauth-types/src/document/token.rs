@@ -3,8 +3,8 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::document::document;
-use crate::{ScopeSet, Secret, exposed};
+use crate::document::{document, known_values};
+use crate::{ScopeSet, Secret, UnixTime, exposed};
 
 /// How a token is shown to the resource server; case does not count (RFC 6749 §5.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,7 +40,7 @@ pub struct TokenResponse {
     /// How to show it.
     pub token_type: TokenType,
     /// Seconds until it expires, counted from when the response was made.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "whole_seconds", skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<u64>,
     /// What to refresh it with.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "exposed")]
@@ -74,12 +74,17 @@ impl TokenResponse {
 /// JSON members whose values `Debug` does not show.
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct ExtraMembers(pub Map<String, Value>);
+pub struct ExtraMembers(#[serde(deserialize_with = "known_values")] pub Map<String, Value>);
 
 impl core::fmt::Debug for ExtraMembers {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "{} members, [redacted]", self.0.len())
     }
+}
+
+/// Seconds as servers write them: a fraction is dropped.
+fn whole_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    Ok(Option::<UnixTime>::deserialize(deserializer)?.map(UnixTime::as_secs))
 }
 
 /// A token of visible ASCII, so that it can stand in a header and forge nothing there.
@@ -114,6 +119,8 @@ mod tests {
         assert_eq!(TokenResponse::from_json(b"<html>").unwrap_err(), DocumentError::NotAnObject);
         let good = TokenResponse::from_json(br#"{"access_token":"a","token_type":"BEARER"}"#);
         assert!(good.unwrap().expires_in.is_none());
+        let json = br#"{"access_token":"a","token_type":"Bearer","expires_in":3599.5}"#;
+        assert_eq!(TokenResponse::from_json(json).unwrap().expires_in, Some(3599));
     }
 
     #[test]
