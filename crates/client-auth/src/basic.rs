@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use oauth_types::{ClientId, Secret, decode_component, encode_component};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::Reason;
 
@@ -27,8 +27,28 @@ pub(crate) fn decode(header: &[u8]) -> Option<Result<(ClientId, Secret), Reason>
     Some(decode_pair(rest.get(start..).unwrap_or_default()).ok_or(Reason::MalformedHeader))
 }
 
+/// Longest pair that is decoded on the stack, in bytes.
+const ON_STACK: usize = 192;
+
 fn decode_pair(encoded: &[u8]) -> Option<(ClientId, Secret)> {
-    let pair = Zeroizing::new(STANDARD.decode(encoded).ok()?);
+    if encoded.len() > ON_STACK / 3 * 4 {
+        return split_pair(&Zeroizing::new(STANDARD.decode(encoded).ok()?));
+    }
+    let mut buffer = [0; ON_STACK];
+    let pair = STANDARD.decode_slice(encoded, &mut buffer).ok();
+    let pair = pair.and_then(|length| buffer.get_mut(..length))?;
+    let result = split_pair(pair);
+    pair.zeroize();
+    result
+}
+
+fn split_pair(pair: &[u8]) -> Option<(ClientId, Secret)> {
+    // Printable ASCII without escapes, which most pairs are, stands for itself.
+    let is_plain = |all, byte: &u8| all & (byte.wrapping_sub(b' ') < 0x5F) & !b"%+".contains(byte);
+    if pair.iter().fold(true, is_plain) {
+        let (id, secret) = core::str::from_utf8(pair).ok()?.split_once(':')?;
+        return Some((ClientId::parse(id).ok()?, Secret::new(secret)));
+    }
     // The first colon divides: any other is encoded (RFC 6749 appendix B).
     let colon = pair.iter().position(|&byte| byte == b':')?;
     let id = decode_component(pair.get(..colon)?).ok()?;

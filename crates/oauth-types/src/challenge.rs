@@ -108,7 +108,9 @@ impl<'a> Challenge<'a> {
     ///
     /// [`Repeated`] when there is more than one.
     pub fn param(&self, name: &'static str) -> Result<Option<ParamValue<'a>>, Repeated> {
-        let mut values = self.params().filter(|(own, _)| own.eq_ignore_ascii_case(name));
+        let is_it = |(own, _): &(&[u8], _)| own.eq_ignore_ascii_case(name.as_bytes());
+        let mut params = self.params();
+        let mut values = core::iter::from_fn(|| params.advance()).filter(is_it);
         let first = values.next();
         match values.next() {
             Some(_) => Err(Repeated { name }),
@@ -123,14 +125,22 @@ pub struct Params<'a> {
     rest: &'a [u8],
 }
 
+impl<'a> Params<'a> {
+    /// The next parameter, its name still bytes.
+    fn advance(&mut self) -> Option<(&'a [u8], ParamValue<'a>)> {
+        let (name, value) = split_name(trim_start_list(self.rest))?;
+        let (value, rest) = split_value(value)?;
+        self.rest = rest;
+        Some((name, value))
+    }
+}
+
 impl<'a> Iterator for Params<'a> {
     type Item = (&'a str, ParamValue<'a>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.rest = trim_start_list(self.rest);
-        let (name, value, rest) = split_param(self.rest)?;
-        self.rest = rest;
-        Some((name, value))
+        let (name, value) = self.advance()?;
+        Some((core::str::from_utf8(name).ok()?, value))
     }
 }
 
@@ -145,7 +155,7 @@ impl<'a> ParamValue<'a> {
     /// The value without quotes and with quoted pairs resolved; borrowed unless there were some.
     /// `None` when it is not UTF-8.
     #[must_use]
-    pub fn to_text(&self) -> Option<Cow<'a, str>> {
+    pub fn to_text(self) -> Option<Cow<'a, str>> {
         if !self.has_escapes {
             return core::str::from_utf8(self.raw).ok().map(Cow::Borrowed);
         }
@@ -159,30 +169,53 @@ impl<'a> ParamValue<'a> {
 }
 
 const fn is_token_char(byte: u8) -> bool {
-    // RFC 9110 §5.6.2
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        )
+    class(byte) & TOKEN != 0
 }
 
 const fn is_unquoted_char(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\')
+    class(byte) & UNQUOTED != 0
 }
+
+#[expect(clippy::indexing_slicing, reason = "the table has an entry for every byte")]
+const fn class(byte: u8) -> u8 {
+    CLASSES[byte as usize]
+}
+
+/// `tchar` of RFC 9110 §5.6.2.
+const TOKEN: u8 = 1;
+/// What an unquoted value may have.
+const UNQUOTED: u8 = 2;
+
+/// The classes of each byte: looked up, because every byte of every challenge asks.
+#[expect(clippy::indexing_slicing, reason = "the table has an entry for every byte")]
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0x21_u8;
+    while byte < 0x7F {
+        if !matches!(byte, b'"' | b',' | b';' | b'\\') {
+            classes[byte as usize] |= UNQUOTED;
+            if !matches!(
+                byte,
+                b'(' | b')'
+                    | b'/'
+                    | b':'
+                    | b'<'
+                    | b'='
+                    | b'>'
+                    | b'?'
+                    | b'@'
+                    | b'['
+                    | b']'
+                    | b'{'
+                    | b'}'
+            ) {
+                classes[byte as usize] |= TOKEN;
+            }
+        }
+        byte += 1;
+    }
+    classes
+};
 
 const fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
@@ -211,36 +244,36 @@ fn split_token(bytes: &[u8]) -> Option<(&str, &[u8])> {
     Some((core::str::from_utf8(token).ok()?, rest))
 }
 
-/// `token BWS "=" BWS ( token / quoted-string )`
-fn split_param(bytes: &[u8]) -> Option<(&str, ParamValue<'_>, &[u8])> {
-    let (name, rest) = split_token(bytes)?;
-    let rest = trim_start(trim_start(rest).strip_prefix(b"=")?);
-    if let Some(quoted) = rest.strip_prefix(b"\"") {
-        let (value, rest) = split_quoted(quoted)?;
-        return Some((name, value, rest));
+/// `token BWS "=" BWS`, the first half of a parameter: its name, and what follows.
+fn split_name(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (name, rest) = split_while(bytes, is_token_char);
+    if name.is_empty() {
+        return None;
     }
-    let (raw, rest) = split_while(rest, is_unquoted_char);
-    Some((name, ParamValue { raw, has_escapes: false }, rest))
+    Some((name, trim_start(trim_start(rest).strip_prefix(b"=")?)))
+}
+
+/// `token / quoted-string`, the second half.
+fn split_value(bytes: &[u8]) -> Option<(ParamValue<'_>, &[u8])> {
+    if let Some(quoted) = bytes.strip_prefix(b"\"") {
+        return split_quoted(quoted);
+    }
+    let (raw, rest) = split_while(bytes, is_unquoted_char);
+    Some((ParamValue { raw, has_escapes: false }, rest))
 }
 
 /// What stands before the closing quote, and after it.
 fn split_quoted(bytes: &[u8]) -> Option<(ParamValue<'_>, &[u8])> {
-    let mut has_escapes = false;
-    let mut iter = bytes.iter().enumerate();
-    while let Some((at, &byte)) = iter.next() {
-        match byte {
-            b'"' => {
-                let (raw, rest) = bytes.split_at(at);
-                return Some((ParamValue { raw, has_escapes }, rest.get(1..)?));
-            }
-            b'\\' => {
-                has_escapes = true;
-                iter.next()?;
-            }
-            _ => {}
+    let mut from = 0;
+    loop {
+        let at = from + memchr::memchr2(b'"', b'\\', bytes.get(from..)?)?;
+        if bytes.get(at) == Some(&b'"') {
+            let (raw, rest) = bytes.split_at(at);
+            return Some((ParamValue { raw, has_escapes: from > 0 }, rest.get(1..)?));
         }
+        // A quoted pair: whatever follows the backslash is text.
+        from = at + 2;
     }
-    None
 }
 
 /// Whether a list element ends here.
@@ -275,20 +308,19 @@ fn split_challenge(list: &[u8]) -> (Option<Challenge<'_>>, &[u8]) {
 
 /// Takes the parameters that `content` begins with.
 fn split_params<'a>(bare: Challenge<'a>, content: &'a [u8]) -> (Option<Challenge<'a>>, &'a [u8]) {
-    let mut rest = content;
+    let (mut rest, mut name) = (content, split_name(content));
     loop {
-        let Some((_, _, after)) = split_param(rest).filter(|(_, _, after)| at_element_end(after))
-        else {
+        let value = name.and_then(|(_, value)| split_value(value));
+        let Some((_, after)) = value.filter(|(_, after)| at_element_end(after)) else {
             return (None, skip_challenge(rest));
         };
-        let end = content.len() - after.len();
-        let next = trim_start_list(after);
         // Another parameter goes on with this challenge; anything else begins the next one.
-        if !starts_param(next) {
-            let params = content.get(..end).unwrap_or_default();
+        rest = trim_start_list(after);
+        name = split_name(rest);
+        if name.is_none() {
+            let params = content.get(..content.len() - after.len()).unwrap_or_default();
             return (Some(Challenge { params, ..bare }), after);
         }
-        rest = next;
     }
 }
 
@@ -307,7 +339,7 @@ fn split_token68(bytes: &[u8]) -> Option<(&str, &[u8])> {
 }
 
 fn starts_param(bytes: &[u8]) -> bool {
-    split_token(bytes).is_some_and(|(_, rest)| trim_start(rest).first() == Some(&b'='))
+    split_name(bytes).is_some()
 }
 
 /// Skips a broken challenge: to the next comma, outside of quotes, after which a scheme stands.

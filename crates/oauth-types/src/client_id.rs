@@ -64,7 +64,9 @@ impl ClientId {
         if text.len() > Self::MAX_BYTES {
             return Err(InvalidClientId::TooLong);
         }
-        if text.chars().any(char::is_control) {
+        // Printable ASCII, which most identifiers are, is told without a look at the characters.
+        let is_printable = |all, byte: u8| all & (byte.wrapping_sub(b' ') < 0x5F);
+        if !text.bytes().fold(true, is_printable) && text.chars().any(char::is_control) {
             return Err(InvalidClientId::Control);
         }
         Ok(Self(text.into()))

@@ -88,11 +88,17 @@ impl<'a> FormPairs<'a> {
             return Err(FormError::TooLong);
         }
         let mut pairs = Vec::with_capacity(Self::expected(form));
-        for pair in form.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()) {
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'&', form).chain([form.len()]) {
+            let pair = form.get(start..end).unwrap_or_default();
+            start = end + 1;
+            if pair.is_empty() {
+                continue;
+            }
             if pairs.len() == Self::MAX_PAIRS {
                 return Err(FormError::TooManyPairs);
             }
-            let (name, value) = match pair.iter().position(|&byte| byte == b'=') {
+            let (name, value) = match memchr::memchr(b'=', pair) {
                 Some(at) => (pair.get(..at).unwrap_or(pair), pair.get(at + 1..).unwrap_or(b"")),
                 None => (pair, &b""[..]),
             };
@@ -176,20 +182,30 @@ impl fmt::Debug for FormPairs<'_> {
 ///
 /// [`FormError::Escape`] or [`FormError::Utf8`].
 pub fn decode_component(component: &[u8]) -> Result<Cow<'_, str>, FormError> {
-    if !component.iter().any(|byte| matches!(byte, b'%' | b'+')) {
+    let Some(first) = memchr::memchr2(b'%', b'+', component) else {
         return core::str::from_utf8(component).map(Cow::Borrowed).map_err(|_| FormError::Utf8);
-    }
+    };
     let mut decoded = Vec::with_capacity(component.len());
-    let mut bytes = component.iter().copied();
-    while let Some(byte) = bytes.next() {
-        decoded.push(match byte {
-            b'+' => b' ',
-            b'%' => match (bytes.next().and_then(hex), bytes.next().and_then(hex)) {
-                (Some(high), Some(low)) => high << 4 | low,
-                _ => return Err(FormError::Escape),
-            },
-            other => other,
-        });
+    let (mut plain, mut rest) = component.split_at(first);
+    loop {
+        decoded.extend_from_slice(plain);
+        rest = match rest {
+            [] => break,
+            [b'+', rest @ ..] => {
+                decoded.push(b' ');
+                rest
+            }
+            [_, high, low, rest @ ..] => {
+                let (Some(high), Some(low)) = (hex(*high), hex(*low)) else {
+                    return Err(FormError::Escape);
+                };
+                decoded.push(high << 4 | low);
+                rest
+            }
+            _ => return Err(FormError::Escape),
+        };
+        let run = memchr::memchr2(b'%', b'+', rest).unwrap_or(rest.len());
+        (plain, rest) = rest.split_at(run);
     }
     String::from_utf8(decoded).map(Cow::Owned).map_err(|_| FormError::Utf8)
 }

@@ -127,7 +127,10 @@ impl ScopeSet {
             return Err(InvalidScope::TooLarge);
         }
         let excluded = |byte| byte != b' ' && !is_scope_char(byte);
-        if let Some(at) = text.bytes().position(excluded) {
+        // Without a way out of the loop the compiler looks at many bytes at once; which one it was is asked after.
+        if text.bytes().fold(false, |found, byte| found | excluded(byte))
+            && let Some(at) = text.bytes().position(excluded)
+        {
             return Err(InvalidScope::Character { at });
         }
         let mut set = Self(String::with_capacity(text.len()));
@@ -137,9 +140,14 @@ impl ScopeSet {
 
     /// Appends the scopes of `list`, whose characters are known to be right.
     fn extend_from(&mut self, list: &str) -> Result<(), InvalidScope> {
-        let mut count = self.len();
-        for scope in list.split(' ').filter(|scope| !scope.is_empty()) {
-            if self.contains(scope) {
+        let (mut seen, mut count) = (Seen::default(), 0);
+        for scope in words(&self.0) {
+            seen.add(scope);
+            count += 1;
+        }
+        for scope in words(list) {
+            // Most scopes are new, and most of those are known to be at a glance.
+            if !seen.add(scope) && self.contains(scope) {
                 continue;
             }
             count += 1;
@@ -156,7 +164,7 @@ impl ScopeSet {
 
     /// The members, in first-seen order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.split(' ').filter(|scope| !scope.is_empty())
+        words(&self.0)
     }
 
     /// How many members.
@@ -219,6 +227,37 @@ impl ScopeSet {
     #[must_use]
     pub fn exceeds(&self, granted: &Self) -> bool {
         self.iter().any(|scope| !granted.contains(scope))
+    }
+}
+
+/// What stands between the spaces.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let ends = memchr::memchr_iter(b' ', text.as_bytes()).chain([text.len()]);
+    let mut start = 0;
+    ends.filter_map(move |end| {
+        let word = text.get(start..end).filter(|word| !word.is_empty());
+        start = end + 1;
+        word
+    })
+}
+
+/// Which scopes there may be among those added: 256 bits, one set by each. A bit that is clear is proof; one that
+/// is set asks for a closer look.
+#[derive(Default)]
+struct Seen([u64; 4]);
+
+impl Seen {
+    /// Adds a scope; whether it is certainly new.
+    fn add(&mut self, scope: &str) -> bool {
+        let byte = |byte: Option<&u8>| usize::from(byte.copied().unwrap_or_default());
+        let bytes = scope.as_bytes();
+        let (first, middle, last) = (bytes.first(), bytes.get(bytes.len() / 2), bytes.last());
+        let mixed = bytes.len() + byte(first) * 7 + byte(middle) * 31 + byte(last) * 131;
+        let Some(word) = self.0.get_mut(mixed / 64 % 4) else { return false };
+        let bit = 1 << (mixed % 64);
+        let is_new = *word & bit == 0;
+        *word |= bit;
+        is_new
     }
 }
 

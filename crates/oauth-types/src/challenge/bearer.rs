@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderValue};
 
-use crate::challenge::{Challenge, Challenges};
+use crate::challenge::{Challenge, Challenges, ParamValue};
 use crate::{BearerErrorCode, EndpointUrl, ErrorDescription, ScopeSet};
 
 /// What a resource server says with a 401 or 403.
@@ -51,18 +51,34 @@ impl BearerChallenge {
     }
 
     fn read(challenge: &Challenge<'_>) -> Option<Self> {
-        let text = |name| -> Option<Option<_>> {
-            let value = challenge.param(name).ok()?;
-            Some(value.and_then(|value| value.to_text()).filter(|text| !text.is_empty()))
-        };
+        let [mut error, mut error_description, mut scope, mut resource_metadata] = [None; 4];
+        for (name, value) in challenge.params() {
+            let slot = match name {
+                _ if name.eq_ignore_ascii_case("error") => &mut error,
+                _ if name.eq_ignore_ascii_case("error_description") => &mut error_description,
+                _ if name.eq_ignore_ascii_case("scope") => &mut scope,
+                _ if name.eq_ignore_ascii_case("resource_metadata") => &mut resource_metadata,
+                _ => continue,
+            };
+            if slot.replace(value).is_some() {
+                return None;
+            }
+        }
         Some(Self {
-            error: text("error")?.and_then(|text| BearerErrorCode::parse(&text)),
-            error_description: text("error_description")?.map(|text| ErrorDescription::new(&text)),
+            error: error
+                .and_then(ParamValue::to_text)
+                .and_then(|text| BearerErrorCode::parse(&text)),
+            error_description: error_description
+                .and_then(ParamValue::to_text)
+                .filter(|text| !text.is_empty())
+                .map(|text| ErrorDescription::new(&text)),
             // C-SCOPE-2: taken as it stands or, when malformed, not at all.
-            scope: text("scope")?
+            scope: scope
+                .and_then(ParamValue::to_text)
                 .and_then(|text| ScopeSet::parse(&text).ok())
                 .filter(|scope| !scope.is_empty()),
-            resource_metadata: text("resource_metadata")?
+            resource_metadata: resource_metadata
+                .and_then(ParamValue::to_text)
                 .and_then(|text| EndpointUrl::parse(&text).ok()),
         })
     }
