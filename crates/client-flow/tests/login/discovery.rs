@@ -182,6 +182,36 @@ fn c_disc_8_a_kept_registration_is_used_again() {
 }
 
 #[test]
+fn sec_090_a_method_that_the_client_cannot_use_ends_the_registration() {
+    for (method, secret) in [
+        ("private_key_jwt", None),
+        ("private_key_jwt", Some("s")),
+        ("tls_client_auth", Some("s")),
+        ("client_secret_basic", None),
+    ] {
+        let mut world = World::new();
+        world.register = (201, json!({"client_id": "c1", "token_endpoint_auth_method": method}));
+        world.register.1["client_secret"] = json!(secret);
+        let error = world.login(config()).unwrap_err();
+        assert!(matches!(error, FlowError::Credentials(_)), "{method} {error:?}");
+        assert!(world.saved.borrow().is_empty() && world.token_requests() == 0);
+    }
+}
+
+#[test]
+fn sec_090_a_token_response_changes_nothing_about_authentication() {
+    let mut world = World::new();
+    let json = &mut world.token.1;
+    json["token_endpoint_auth_method"] = "client_secret_post".into();
+    json["client_secret"] = "canary".into();
+    json["refresh_token"] = "rt".into();
+    let session = world.login(config()).unwrap();
+    world.drive(session.refresh().unwrap()).unwrap();
+    assert_eq!(world.token_form("client_id").as_deref(), Some("c1"));
+    assert_eq!(world.token_form("client_secret"), None);
+}
+
+#[test]
 fn c_reg_4_a_refused_registration_surfaces_everything() {
     let mut world = World::new();
     world.register =

@@ -50,7 +50,7 @@ async fn a_meta_1_an_issuer_with_a_path_keeps_it_everywhere() {
 }
 
 #[tokio::test]
-async fn a_authz_1_sec_060_sec_061_sec_062_until_both_are_right_every_error_is_a_page() {
+async fn a_authz_1_sec_060_sec_061_sec_062_sec_064_until_both_are_right_every_error_is_a_page() {
     let server = server();
     let client = server.client().await;
     for url in [

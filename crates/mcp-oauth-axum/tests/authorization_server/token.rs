@@ -31,7 +31,7 @@ async fn a_token_1_a_token_6_sec_101_a_code_gives_tokens_for_its_resource() {
 }
 
 #[tokio::test]
-async fn a_token_8_the_audience_is_the_authorized_resource() {
+async fn a_token_8_sec_092_the_audience_is_the_authorized_resource() {
     let server = server();
     let client = server.client().await;
     let code = server.code(&client).await;
@@ -139,6 +139,16 @@ async fn a_token_10_sec_083_sec_091_sec_095_sec_098_only_small_forms_in_the_body
     }
     let many = server.form("/token", &"a=1&".repeat(10_000)).await;
     assert_eq!(many.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn sec_094_a_parameter_that_nobody_knows_is_ignored() {
+    let server = server();
+    let client = server.client().await;
+    let page = server.get(&format!("{}&x=1&constructor=y", authorize(&client, &[]))).await;
+    let answer = server.consent(&page.transaction(), &page.cookie(), "allow").await;
+    let body = format!("{}&x=1&audience=y", redeem(&client, &answer.redirect("code").unwrap()));
+    assert_eq!(server.form("/token", &body).await.status, StatusCode::OK);
 }
 
 #[tokio::test]

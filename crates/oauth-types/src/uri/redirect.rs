@@ -187,6 +187,34 @@ mod tests {
     }
 
     #[test]
+    fn sec_059_a_wildcard_is_a_character_and_never_a_pattern() {
+        let registered = "https://*.app.example/cb?x=.*";
+        assert!(admits(registered, registered));
+        for requested in [
+            "https://evil.app.example/cb?x=.*",
+            "https://*.app.example/cb?x=evil",
+            "https://.app.example/cb?x=.*",
+            "https://app.example/cb",
+        ] {
+            assert!(!admits(registered, requested), "{requested}");
+        }
+        assert_eq!(RedirectUri::parse("https://[*]/cb"), Err(InvalidUri::Syntax));
+    }
+
+    #[test]
+    fn sec_066_hosts_are_ascii_and_labels_are_never_decoded() {
+        let cyrillic = "https://\u{430}pp.example/cb";
+        assert_eq!(RedirectUri::parse(cyrillic), Err(InvalidUri::Syntax));
+        assert!(!admits("https://app.example/cb", cyrillic));
+        // A label that a lax decoder turns into `app`, and the one that it stands for.
+        for look_alike in ["https://xn--app-.example/cb", "https://xn--pp-6kc.example/cb"] {
+            assert!(!admits("https://app.example/cb", look_alike), "{look_alike}");
+        }
+        let shown = RedirectUri::parse("https://xn--pp-6kc.example/cb").unwrap();
+        assert_eq!(shown.display_host(), "xn--pp-6kc.example");
+    }
+
+    #[test]
     fn sec_055_sec_056_only_the_port_floats() {
         let registered = "http://127.0.0.1/cb";
         for requested in [
