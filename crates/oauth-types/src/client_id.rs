@@ -5,7 +5,7 @@ use core::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Entropy;
-use crate::uri::{EndpointUrl, InvalidUri, parts};
+use crate::uri::{EndpointUrl, InvalidUri, has_dot_segment, parts};
 
 /// Why a text is not a client identifier.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,8 +21,6 @@ pub enum InvalidClientId {
     Url(InvalidUri),
     /// A metadata document URL names a path (MCP client registration).
     NoPath,
-    /// A metadata document URL has no `.` or `..` segments, encoded or not.
-    DotSegment,
 }
 
 impl fmt::Display for InvalidClientId {
@@ -35,7 +33,6 @@ impl fmt::Display for InvalidClientId {
             Self::Control => f.write_str("the client identifier has a control character"),
             Self::Url(rule) => write!(f, "the client metadata URL {rule}"),
             Self::NoPath => f.write_str("the client metadata URL has no path"),
-            Self::DotSegment => f.write_str("the client metadata URL has a dot segment"),
         }
     }
 }
@@ -115,8 +112,7 @@ impl ClientMetadataUrl {
     ///
     /// # Errors
     ///
-    /// The rule that is broken: [`InvalidClientId::Url`], [`NoPath`](InvalidClientId::NoPath) or
-    /// [`DotSegment`](InvalidClientId::DotSegment).
+    /// The rule that is broken: [`InvalidClientId::Url`] or [`NoPath`](InvalidClientId::NoPath).
     pub fn parse(text: &str) -> Result<Self, InvalidClientId> {
         // C-REG-2
         let url = EndpointUrl::parse(text).map_err(InvalidClientId::Url)?;
@@ -128,9 +124,8 @@ impl ClientMetadataUrl {
         if path.len() < 2 {
             return Err(InvalidClientId::NoPath);
         }
-        let is_dot = |segment: &str| matches!(segment.replace("%2E", ".").as_str(), "." | "..");
-        if path.split('/').any(|segment| is_dot(&segment.replace("%2e", "%2E"))) {
-            return Err(InvalidClientId::DotSegment);
+        if has_dot_segment(path) {
+            return Err(InvalidClientId::Url(InvalidUri::DotSegment));
         }
         Ok(Self(url))
     }

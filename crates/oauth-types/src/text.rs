@@ -22,7 +22,9 @@ impl ErrorDescription {
             '"' => '\'',
             _ => ' ',
         };
-        Self(text.trim().chars().map(clean).take(Self::MAX_CHARS).collect())
+        let clean: String = text.trim().chars().map(clean).take(Self::MAX_CHARS).collect();
+        // Trimmed again, so that what was cleaned once stays as it is.
+        Self(clean.trim().into())
     }
 
     /// The text.
@@ -97,6 +99,7 @@ mod tests {
         let text = ErrorDescription::new("say \"no\\\r\nSet-Cookie: é\u{202e}x");
         assert_eq!(text.as_str(), "say 'no   Set-Cookie:   x");
         assert_eq!(ErrorDescription::new(&"x".repeat(999)).as_str().len(), 200);
+        assert_eq!(ErrorDescription::new("\n\u{43f}\u{430} ").as_str(), "");
     }
 
     #[test]

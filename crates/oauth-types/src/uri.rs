@@ -47,6 +47,8 @@ pub enum InvalidUri {
     Fragment,
     /// Its path has an empty segment before its end.
     EmptySegment,
+    /// Its path has a segment `.` or `..`, encoded or not: two readers would see two paths.
+    DotSegment,
     /// Its query has a parameter that the authorization response needs for itself.
     ReservedParameter,
 }
@@ -64,6 +66,7 @@ impl fmt::Display for InvalidUri {
             Self::Query => "has a query",
             Self::Fragment => "has a fragment",
             Self::EmptySegment => "has an empty path segment",
+            Self::DotSegment => "has a dot segment",
             Self::ReservedParameter => {
                 "has a query parameter that authorization responses use themselves"
             }
@@ -106,6 +109,14 @@ pub(crate) fn host_and_port<'a>(uri: &Uri<&'a str>) -> Result<Authority<'a>, Inv
     }
     authority.port_to_u16().map_err(|_| InvalidUri::Port)?;
     Ok(authority)
+}
+
+/// Whether a path has a `.` or `..` segment, written plainly or percent-encoded.
+pub(crate) fn has_dot_segment(path: &str) -> bool {
+    path.split('/').any(|segment| {
+        let plain = segment.replace("%2e", ".").replace("%2E", ".");
+        plain == "." || plain == ".."
+    })
 }
 
 /// Whether a host, as written, is this machine: `localhost`, a literal in 127.0.0.0/8, or `[::1]`.

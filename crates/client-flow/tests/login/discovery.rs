@@ -221,7 +221,7 @@ fn c_reg_4_a_refused_registration_surfaces_everything() {
             assert_eq!(status, StatusCode::BAD_REQUEST);
             let error = error.unwrap();
             assert_eq!(error.error.as_str(), "invalid_redirect_uri");
-            assert_eq!(error.error_description.unwrap().as_str(), "no ");
+            assert_eq!(error.error_description.unwrap().as_str(), "no");
             assert_eq!(sent.client_name.as_deref(), Some("Test"));
         }
         other => panic!("{other:?}"),

@@ -70,8 +70,8 @@ impl BearerChallenge {
                 .and_then(|text| BearerErrorCode::parse(&text)),
             error_description: error_description
                 .and_then(ParamValue::to_text)
-                .filter(|text| !text.is_empty())
-                .map(|text| ErrorDescription::new(&text)),
+                .map(|text| ErrorDescription::new(&text))
+                .filter(|description| !description.as_str().is_empty()),
             // C-SCOPE-2: taken as it stands or, when malformed, not at all.
             scope: scope
                 .and_then(ParamValue::to_text)
@@ -89,14 +89,14 @@ impl BearerChallenge {
         // R-AUTH-6: no member's type admits a quote, a backslash or a control character.
         let mut line = String::from("Bearer");
         let mut add = |name: &str, value: Option<&str>| {
-            if let Some(value) = value {
+            if let Some(value) = value.filter(|value| !value.is_empty()) {
                 let separator = if line.len() == "Bearer".len() { " " } else { ", " };
                 line.extend([separator, name, "=\"", value, "\""]);
             }
         };
         add("error", self.error.as_ref().map(BearerErrorCode::as_str));
         add("error_description", self.error_description.as_ref().map(ErrorDescription::as_str));
-        add("scope", self.scope.as_ref().filter(|scope| !scope.is_empty()).map(ScopeSet::as_str));
+        add("scope", self.scope.as_ref().map(ScopeSet::as_str));
         add("resource_metadata", self.resource_metadata.as_ref().map(EndpointUrl::as_str));
         HeaderValue::try_from(line).unwrap_or(HeaderValue::from_static("Bearer"))
     }
@@ -134,7 +134,7 @@ mod tests {
             ..BearerChallenge::default()
         };
         let line = challenge.to_header_value();
-        assert_eq!(line, "Bearer error_description=\"x', scope='admin'  Set-Cookie: y \"");
+        assert_eq!(line, "Bearer error_description=\"x', scope='admin'  Set-Cookie: y\"");
         assert_eq!(find(line.to_str().unwrap()).unwrap().scope, None);
     }
 

@@ -1,8 +1,9 @@
 //! The resource identifier of an MCP server (RFC 8707 §2, RFC 9728 §1.2).
 
-use crate::uri::{InvalidUri, Origin, text_identifier, web_parts};
+use crate::uri::{InvalidUri, Origin, has_dot_segment, text_identifier, web_parts};
 
-/// A protected resource's identifier: https (http on a loopback host), no fragment, no userinfo.
+/// A protected resource's identifier: https (http on a loopback host), no fragment, no userinfo, no dot
+/// segments.
 ///
 /// It keeps the bytes it was published with, because peers compare those. [`covers`](Self::covers) is
 /// the one rule by which resources match.
@@ -23,6 +24,9 @@ impl ResourceUri {
         if uri.has_fragment() {
             return Err(InvalidUri::Fragment);
         }
+        if has_dot_segment(uri.path().as_str()) {
+            return Err(InvalidUri::DotSegment);
+        }
         Ok(Self(text.into()))
     }
 
@@ -35,6 +39,9 @@ impl ResourceUri {
     /// [`InvalidUri`] names the rule broken.
     pub fn canonical(url: &str) -> Result<Self, InvalidUri> {
         let (uri, authority) = web_parts(url)?;
+        if has_dot_segment(uri.path().as_str()) {
+            return Err(InvalidUri::DotSegment);
+        }
         let origin = Origin::of_web_url(url);
         let scheme = uri.scheme().as_str().to_ascii_lowercase();
         let mut text = format!("{scheme}://{}", origin.host());
@@ -54,8 +61,6 @@ impl ResourceUri {
 
     /// Whether this resource, as a server publishes it, covers `requested`: the same origin, the same
     /// query, and a path that is this one's or lies below it. A final slash does not count.
-    ///
-    /// A requested path with dot segments is covered by nothing.
     #[must_use]
     pub fn covers(&self, requested: &Self) -> bool {
         // C-DISC-4
@@ -68,9 +73,6 @@ impl ResourceUri {
             return false;
         }
         let (own, other) = (own.path().as_str(), other.path().as_str());
-        if has_dot_segment(own) || has_dot_segment(other) {
-            return false;
-        }
         let own = own.strip_suffix('/').unwrap_or(own);
         match other.strip_prefix(own) {
             Some(rest) => rest.is_empty() || rest.starts_with('/'),
@@ -83,14 +85,6 @@ impl ResourceUri {
     pub fn origin(&self) -> Origin {
         Origin::of_web_url(&self.0)
     }
-}
-
-/// Whether a path has a `.` or `..` segment, written plainly or percent-encoded.
-fn has_dot_segment(path: &str) -> bool {
-    path.split('/').any(|segment| {
-        let plain = segment.replace("%2e", ".").replace("%2E", ".");
-        plain == "." || plain == ".."
-    })
 }
 
 #[cfg(test)]
