@@ -3,14 +3,18 @@
 use xshell::cmd;
 
 use crate::workspace::{Error, Step, Workspace, run_steps};
-use crate::{interop, test};
+use crate::{fuzz, interop, test};
 
 /// A suite that needs a tool, a browser, a database or another SDK gets its line here. Each fails
 /// when what it needs is absent, and says how to get it.
 const SUITES: &[Step] = &[
     ("cargo-deny: bans, licences, sources", deny),
     ("interop with the official SDKs", interop::run),
+    ("fuzz targets, briefly", fuzz),
 ];
+
+/// How long each fuzz target runs here; `cargo xtask fuzz` takes longer.
+const FUZZ_SECONDS: u64 = 5;
 
 pub(crate) fn run(workspace: &Workspace, after_test: bool) -> Result<(), Error> {
     if !after_test {
@@ -29,4 +33,13 @@ fn deny(workspace: &Workspace) -> Result<(), Error> {
     }
     cmd!(sh, "cargo deny --locked --all-features check bans licenses sources").quiet().run()?;
     Ok(())
+}
+
+/// A toolchain that fuzzes is not on every machine that builds: where there is none, this says so.
+fn fuzz(workspace: &Workspace) -> Result<(), Error> {
+    if !fuzz::has_nightly(&workspace.sh) {
+        println!("no nightly toolchain here: the fuzz targets were NOT run");
+        return Ok(());
+    }
+    fuzz::run(workspace, FUZZ_SECONDS, None)
 }

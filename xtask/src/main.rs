@@ -7,6 +7,7 @@
 
 mod ci;
 mod deps;
+mod fuzz;
 mod interop;
 mod test;
 mod tidy;
@@ -51,6 +52,17 @@ enum Command {
         #[arg(long)]
         bless: bool,
     },
+    /// Every fuzz target for a while
+    ///
+    /// Needs cargo-fuzz and a nightly toolchain. The seeds come from tests/vectors and tests/documents.
+    Fuzz {
+        /// How long each target runs
+        #[arg(long, default_value_t = 20)]
+        seconds: u64,
+        /// Only this target
+        #[arg(long)]
+        target: Option<String>,
+    },
     /// The official SDKs read what we write, and we what they write
     ///
     /// Installs the TypeScript and Python SDKs into target/interop, in the versions that tests/interop
@@ -82,11 +94,12 @@ fn main() -> ExitCode {
 
 fn run(command: &Command) -> Result<(), Error> {
     let workspace = Workspace::load()?;
-    match *command {
+    match command {
         Command::Test => test::run(&workspace),
-        Command::Ci { after_test } => ci::run(&workspace, after_test),
-        Command::Deps { bless } => deps::run(&workspace, bless),
+        Command::Ci { after_test } => ci::run(&workspace, *after_test),
+        Command::Deps { bless } => deps::run(&workspace, *bless),
+        Command::Fuzz { seconds, target } => fuzz::run(&workspace, *seconds, target.as_deref()),
         Command::Interop => interop::run(&workspace),
-        Command::Tidy { bless, verbose } => tidy::run(&workspace, bless, verbose),
+        Command::Tidy { bless, verbose } => tidy::run(&workspace, *bless, *verbose),
     }
 }
