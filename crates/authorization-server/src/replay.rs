@@ -36,7 +36,7 @@ impl<T> ClientChecked<'_, T> {
     }
 }
 
-/// The operation to carry out: [`Store::put_once`](crate::Store::put_once).
+/// The operation to carry out: [`Store::put_once`].
 #[must_use = "carry the operation out, then resume with its outcome"]
 pub struct ReplayCheck<'a, T> {
     step: CheckReplay,

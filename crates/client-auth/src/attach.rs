@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::basic;
 
-/// A client's identifier and what it shows to prove it. Serializes with its secret in the clear, for a
+/// A client's identifier and what it shows to prove it (RFC 6749 §2.3). Serializes with its secret in the clear, for a
 /// credential store.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ClientCredentials {
@@ -21,7 +21,8 @@ pub struct ClientCredentials {
     secret_expires_at: Option<UnixTime>,
 }
 
-/// No method that the server takes can be used with what this client has.
+/// No method that the server takes can be used with what this client has (RFC 8414 §2,
+/// `token_endpoint_auth_methods_supported`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum NoUsableMethod {
@@ -59,7 +60,7 @@ impl fmt::Display for NoUsableMethod {
 
 impl core::error::Error for NoUsableMethod {}
 
-/// These credentials are shown by a freshly signed assertion, which the caller has to make and attach:
+/// These credentials are shown by a freshly signed assertion (RFC 7523 §2.2), which the caller has to make and attach:
 /// nothing was added to the request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]

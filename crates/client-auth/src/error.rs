@@ -7,7 +7,8 @@ use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, Response, StatusCode};
 use oauth_types::{ErrorResponse, TokenErrorCode, json_response_uncached};
 
-/// What exactly failed. For the server's log only: the client is never told.
+/// What exactly failed. For the server's log only: the client hears one code for most of them
+/// (RFC 6749 §5.2).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Reason {
@@ -53,7 +54,7 @@ pub enum Reason {
     Replayed,
 }
 
-/// A client did not authenticate. Its [response](Self::into_response) is the same for an unknown client,
+/// A client did not authenticate (RFC 6749 §5.2). Its [response](Self::into_response) is the same for an unknown client,
 /// a wrong method and a wrong secret.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ClientAuthError {

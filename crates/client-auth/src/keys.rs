@@ -8,7 +8,7 @@ use oauth_types::SigningAlgorithm;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Why a JWK Set cannot be a client's keys.
+/// Why a JWK Set (RFC 7517) cannot be a client's keys.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum InvalidKeys {
@@ -40,7 +40,7 @@ impl fmt::Display for InvalidKeys {
 
 impl core::error::Error for InvalidKeys {}
 
-/// The public keys that a client signs its assertions with.
+/// The public keys that a client signs its assertions with (RFC 7591 §2, `jwks`).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ClientKeys(Vec<ClientKey>);
 

@@ -4,7 +4,7 @@ use oauth_types::{SecretDigest, UnixTime};
 
 use crate::{Authenticated, ClientAuthError, Reason};
 
-/// What [`Presented::verify`](crate::Presented::verify) found.
+/// What [`Presented::verify`](crate::Presented::verify) found (RFC 6749 §2.3, RFC 7523 §3).
 #[derive(Clone, Debug)]
 #[must_use = "nobody is authenticated before the replay check"]
 pub enum Verified {
@@ -14,7 +14,7 @@ pub enum Verified {
     CheckReplay(CheckReplay),
 }
 
-/// Whether a key was put into the store now or before.
+/// Whether a key was put into the store now or before: the answer to `jti` (RFC 7519 §4.1.7).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Replay {
     /// It was not there; now it is.

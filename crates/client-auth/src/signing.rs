@@ -13,7 +13,7 @@ use serde::Serialize;
 /// How long an assertion counts: long enough for a slow network and a wrong clock.
 const LIFETIME: Duration = Duration::from_secs(300);
 
-/// A private key that a client signs assertions with: ES256 or EdDSA.
+/// A private key that a client signs assertions with: ES256 or EdDSA (RFC 7518 §3.4, RFC 8037 §3.1).
 ///
 /// ```
 /// use client_auth::SigningKey;
@@ -37,7 +37,7 @@ pub struct SigningKey {
     key: EncodingKey,
 }
 
-/// Why a text is no key that is signed with here. It holds nothing of the text.
+/// Why a text is no key (RFC 5958, RFC 7468) that is signed with here. It holds nothing of the text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum InvalidSigningKey {
@@ -161,7 +161,7 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// A signed assertion. It counts once: sign another for the next request.
+/// A signed assertion (RFC 7523 §2.2). It counts once: sign another for the next request.
 #[derive(Debug)]
 #[must_use = "an assertion is made to be sent"]
 pub struct ClientAssertion {

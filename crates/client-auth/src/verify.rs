@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ClientAuthError, ClientKeys, Reason, Verified, basic};
 
-/// What is on record about a client's authentication.
+/// What is on record about a client's authentication (RFC 7591 §2, §3.2.1).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Registered {
     /// The one method that is accepted. A registration that names none means
@@ -64,7 +64,7 @@ impl Registered {
     }
 }
 
-/// What a request presents: one client identifier and at most one proof.
+/// What a request presents: one client identifier and at most one proof (RFC 6749 §2.3).
 #[derive(Clone, Debug)]
 #[must_use = "nobody is authenticated until `verify` says so"]
 pub struct Presented {
@@ -81,7 +81,7 @@ enum Proof {
     Assertion(Secret),
 }
 
-/// A client that is who it says: only [`Presented::verify`] leads to one.
+/// A client that is who it says (RFC 6749 §2.3): only [`Presented::verify`] leads to one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Authenticated {
     client_id: ClientId,

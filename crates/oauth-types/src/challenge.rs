@@ -13,7 +13,7 @@ pub use bearer::BearerChallenge;
 
 use crate::Repeated;
 
-/// A challenge that breaks the grammar. Its neighbours are not affected.
+/// A challenge that breaks the grammar of RFC 9110 §11.3. Its neighbours are not affected.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct MalformedChallenge;
@@ -69,7 +69,7 @@ impl<'a> Iterator for Challenges<'a> {
     }
 }
 
-/// One challenge: a scheme, and either parameters or one token68.
+/// One challenge: a scheme, and either parameters or one token68 (RFC 9110 §11.3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Challenge<'a> {
     scheme: &'a str,
@@ -119,7 +119,7 @@ impl<'a> Challenge<'a> {
     }
 }
 
-/// The parameters of one challenge, already known to be well formed.
+/// The parameters of one challenge, already known to be well formed (RFC 9110 §11.2).
 #[derive(Clone, Debug)]
 pub struct Params<'a> {
     rest: &'a [u8],
@@ -144,7 +144,7 @@ impl<'a> Iterator for Params<'a> {
     }
 }
 
-/// The value of a parameter, as it stands on the wire.
+/// The value of a parameter, as it stands on the wire (RFC 9110 §5.6.4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ParamValue<'a> {
     raw: &'a [u8],

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::Entropy;
 use crate::uri::{EndpointUrl, InvalidUri, has_dot_segment, parts};
 
-/// Why a text is not a client identifier.
+/// Why a text is not a client identifier (RFC 6749 §2.2, client ID metadata documents §3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum InvalidClientId {
@@ -39,7 +39,7 @@ impl fmt::Display for InvalidClientId {
 
 impl core::error::Error for InvalidClientId {}
 
-/// An opaque client identifier, compared byte for byte.
+/// An opaque client identifier, compared byte for byte (RFC 6749 §2.2).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ClientId(Box<str>);
 

@@ -23,7 +23,7 @@ pub use resource::ProtectedResourceMetadata;
 pub use server::AuthorizationServerMetadata;
 pub use token::{ExtraMembers, TokenResponse, TokenType};
 
-/// Why a body is not the document that it should be. It holds no text of the body.
+/// Why a body is not the document that it should be (RFC 8259 §4, and the document's own RFC). It holds no text of the body.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum DocumentError {

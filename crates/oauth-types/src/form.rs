@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 /// All that is not unreserved in RFC 3986 is escaped, a space as `%20`: right in a query and a body.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Why a text is not a form that is read here.
+/// Why a text is not a form (RFC 6749 appendix B) that is read here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum FormError {
@@ -54,7 +54,7 @@ impl fmt::Display for Repeated {
 
 impl core::error::Error for Repeated {}
 
-/// The parameters of a query or a form body, decoded once, in their order.
+/// The parameters of a query or a form body, decoded once, in their order (RFC 6749 §3.1, appendix B).
 ///
 /// A value without escapes is borrowed from the input.
 ///
@@ -176,7 +176,7 @@ impl fmt::Debug for FormPairs<'_> {
     }
 }
 
-/// Decodes one name or value: `+` is a space, `%XX` a byte.
+/// Decodes one name or value: `+` is a space, `%XX` a byte (RFC 6749 appendix B).
 ///
 /// # Errors
 ///
@@ -219,13 +219,13 @@ const fn hex(digit: u8) -> Option<u8> {
     }
 }
 
-/// Encodes one name or value; what is displayed decodes to the same text.
+/// Encodes one name or value (RFC 6749 appendix B); what is displayed decodes to the same text.
 #[must_use]
 pub fn encode_component(component: &str) -> impl fmt::Display {
     utf8_percent_encode(component, ESCAPED)
 }
 
-/// Builds a form or a query.
+/// Builds a form or a query (RFC 6749 appendix B).
 #[derive(Default)]
 pub struct FormWriter(String);
 

@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq as _;
 
 use crate::{Entropy, Secret};
 
-/// Why a text is not a verifier or an S256 challenge.
+/// Why a text is not a verifier or an S256 challenge (RFC 7636 §4.1, §4.2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum InvalidPkce {

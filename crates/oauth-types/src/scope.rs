@@ -5,7 +5,7 @@ use core::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Why a text is not a scope or a set of scopes.
+/// Why a text is not a scope or a set of scopes (RFC 6749 §3.3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum InvalidScope {
@@ -43,7 +43,7 @@ const fn is_scope_char(byte: u8) -> bool {
     matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E)
 }
 
-/// One scope, such as `files:read`. Case-sensitive.
+/// One scope, such as `files:read` (RFC 6749 §3.3). Case-sensitive.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Scope(Box<str>);
 
@@ -87,7 +87,7 @@ impl FromStr for Scope {
     }
 }
 
-/// A set of scopes that remembers in which order it first saw them.
+/// A set of scopes (RFC 6749 §3.3) that remembers in which order it first saw them.
 ///
 /// Kept as the one text that goes over the wire: each scope once, one space between. "No scope
 /// parameter" is `Option<ScopeSet>::None`, which is not the same as an empty set.

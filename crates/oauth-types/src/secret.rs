@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-/// A secret text. It redacts its `Debug`, has no `Display`, no `PartialEq` and no `Serialize`,
+/// A secret text: a token, code, verifier or client secret (RFC 6819 §5.1.4.1). It redacts its `Debug`, has no `Display`, no `PartialEq` and no `Serialize`,
 /// compares in constant time, and is wiped when dropped.
 ///
 /// ```

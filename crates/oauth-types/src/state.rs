@@ -2,7 +2,7 @@
 
 use crate::{Entropy, Secret};
 
-/// The value that ties an authorization response to the request that asked for it.
+/// The value that ties an authorization response to the request that asked for it (RFC 6749 §4.1.1).
 ///
 /// Secret, because whoever knows it can forge a response; compared in constant time.
 #[derive(Clone, Debug)]

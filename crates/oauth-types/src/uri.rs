@@ -23,7 +23,7 @@ pub use resource::ResourceUri;
 /// Longest URI that is read, in bytes.
 pub(crate) const MAX_BYTES: usize = 2048;
 
-/// The rule that a URI breaks. It never holds the URI.
+/// The rule that a URI breaks (RFC 3986, and what OAuth adds). It never holds the URI.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum InvalidUri {

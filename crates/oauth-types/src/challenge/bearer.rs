@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue};
 use crate::challenge::{Challenge, Challenges, ParamValue};
 use crate::{BearerErrorCode, EndpointUrl, ErrorDescription, ScopeSet};
 
-/// What a resource server says with a 401 or 403.
+/// What a resource server says with a 401 or 403 (RFC 6750 §3, RFC 9728 §5.1).
 ///
 /// Every member is of a type that cannot break out of its quoted string, so writing one always gives
 /// a single well-formed line.

@@ -9,7 +9,7 @@ use crate::{
     SigningAlgorithm, UnixTime, exposed,
 };
 
-/// What a client says about itself: the body of a registration request.
+/// What a client says about itself: the body of a registration request (RFC 7591 §2).
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ClientMetadata {
@@ -57,7 +57,7 @@ impl ClientMetadata {
     }
 }
 
-/// What a server answers to a registration. It may hold a secret and writes it in the clear.
+/// What a server answers to a registration (RFC 7591 §3.2.1). It may hold a secret and writes it in the clear.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ClientInformation {

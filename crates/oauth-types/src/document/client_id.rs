@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::{AuthMethod, ClientInformation, ClientMetadata, ClientMetadataUrl, DocumentError};
 
-/// A client's metadata, known to be that of the URL it was read from.
+/// A client's metadata, known to be that of the URL it was read from
+/// (draft-ietf-oauth-client-id-metadata-document §4).
 ///
 /// ```
 /// use oauth_types::{ClientIdMetadata, ClientMetadata, ClientMetadataUrl, RedirectUri};
@@ -26,7 +27,7 @@ pub struct ClientIdMetadata {
     metadata: ClientMetadata,
 }
 
-/// Why a document is not the metadata of a client identifier.
+/// Why a document is not the metadata of a client identifier (draft §4.1).
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum InvalidClientIdMetadata {

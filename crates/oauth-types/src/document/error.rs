@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::document::known_values;
 use crate::{EndpointUrl, ErrorDescription};
 
-/// An OAuth error as a server sent it: its code is still text, because which codes exist depends on
+/// An OAuth error as a server sent it (RFC 6749 §5.2): its code is still text, because which codes exist depends on
 /// the endpoint.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]

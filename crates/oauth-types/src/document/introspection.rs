@@ -42,7 +42,7 @@ impl<'de> Deserialize<'de> for Audience {
     }
 }
 
-/// What an authorization server says about a token. When it is not active, nothing else counts.
+/// What an authorization server says about a token (RFC 7662 §2.2). When it is not active, nothing else counts.
 ///
 /// ```
 /// use oauth_types::IntrospectionAnswer;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::document::{document, known_values, or_default};
 use crate::{Issuer, ResourceUri};
 
-/// What a protected resource says about itself.
+/// What a protected resource says about itself (RFC 9728 §2).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ProtectedResourceMetadata {

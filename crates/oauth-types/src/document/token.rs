@@ -30,7 +30,7 @@ impl<'de> Deserialize<'de> for TokenType {
     }
 }
 
-/// What the token endpoint gives. It writes its tokens in the clear: that is what it is for.
+/// What the token endpoint gives (RFC 6749 §5.1). It writes its tokens in the clear: that is what it is for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TokenResponse {

@@ -7,7 +7,7 @@ use crate::uri::{InvalidUri, host_and_port, is_loopback_host, parts, text_identi
 /// response never carries two (RFC 9207 §2, RFC 6749 §4.1.2).
 const RESERVED: [&str; 4] = ["iss", "code", "state", "error"];
 
-/// A redirect URI that may be registered: https, http on a loopback host, or a private-use scheme
+/// A redirect URI that may be registered (RFC 6749 §3.1.2, RFC 8252 §7): https, http on a loopback host, or a private-use scheme
 /// with a dot in it (`com.example.app:/cb`); no fragment, no userinfo, no reserved parameter.
 ///
 /// Compared byte for byte, except for the port of a loopback redirect: see

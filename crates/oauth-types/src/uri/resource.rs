@@ -2,7 +2,7 @@
 
 use crate::uri::{InvalidUri, Origin, has_dot_segment, text_identifier, web_parts};
 
-/// A protected resource's identifier: https (http on a loopback host), no fragment, no userinfo, no dot
+/// A protected resource's identifier (RFC 8707 §2, RFC 9728 §1.2): https (http on a loopback host), no fragment, no userinfo, no dot
 /// segments.
 ///
 /// It keeps the bytes it was published with, because peers compare those. [`covers`](Self::covers) is
