@@ -57,7 +57,7 @@ enum Command {
     /// Needs cargo-fuzz and a nightly toolchain. The seeds come from tests/vectors and tests/documents.
     Fuzz {
         /// How long each target runs
-        #[arg(long, default_value_t = 20)]
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
         seconds: u64,
         /// Only this target
         #[arg(long)]

@@ -106,19 +106,20 @@ impl ClientKeys {
         Ok(Self(usable))
     }
 
-    /// The one key that an assertion with this header has to be signed with: by its identifier or, when it
-    /// names none, the only key of that algorithm.
+    /// The one key that an assertion with this header has to be signed with: the one of that algorithm that
+    /// has the identifier or, where none has it, the only one that cannot contradict it.
     #[cfg(feature = "private_key_jwt")]
     pub(crate) fn find(
         &self,
         id: Option<&str>,
         algorithm: &SigningAlgorithm,
     ) -> Option<&ClientKey> {
-        let mut fitting = self
-            .0
-            .iter()
-            .filter(|key| key.algorithm == *algorithm && (id.is_none() || key.id.as_deref() == id));
-        fitting.next().filter(|_| fitting.next().is_none())
+        let of_algorithm = || self.0.iter().filter(|key| key.algorithm == *algorithm);
+        if let Some(named) = of_algorithm().find(|key| id.is_some() && key.id.as_deref() == id) {
+            return Some(named);
+        }
+        let mut others = of_algorithm().filter(|key| id.is_none() || key.id.is_none());
+        others.next().filter(|_| others.next().is_none())
     }
 }
 
@@ -210,6 +211,27 @@ mod tests {
         assert_eq!(read(&keys, Some(&Es256)), Ok(vec![Es256]));
         let unknown = SigningAlgorithm::from_name("HS256");
         assert_eq!(read(&keys, Some(&unknown)), Err(InvalidKeys::NoUsableKey));
+    }
+
+    #[cfg(feature = "private_key_jwt")]
+    #[test]
+    fn an_assertion_names_its_key_or_leaves_no_choice() {
+        let key =
+            |id: Option<&str>| json!({"kty": "EC", "crv": "P-256", "x": XY, "y": XY, "kid": id});
+        let find = |keys: &[Option<&str>], id: Option<&str>| {
+            let keys: Vec<Value> = keys.iter().map(|id| key(*id)).collect();
+            let keys = ClientKeys::from_jwks(&json!({ "keys": keys }), None).unwrap();
+            keys.find(id, &SigningAlgorithm::Es256).map(|key| key.id.as_deref().map(str::to_owned))
+        };
+        let (one, two) = (Some("1"), Some("2"));
+        assert_eq!(find(&[one, two], two), Some(Some("2".to_owned())));
+        assert_eq!(find(&[one], None), Some(Some("1".to_owned())));
+        assert_eq!(find(&[one, two], None), None);
+        assert_eq!(find(&[one], two), None);
+        // Its only key has no name: whatever the header calls it, there is no other.
+        assert_eq!(find(&[None], two), Some(None));
+        assert_eq!(find(&[None, one], two), Some(None));
+        assert_eq!(find(&[None, None], two), None);
     }
 
     #[test]
