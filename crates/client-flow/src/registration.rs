@@ -9,7 +9,7 @@
 //! | else the host has to configure something | C-REG-1 |
 
 use bytes::Bytes;
-use client_auth::ClientCredentials;
+use client_auth::{ClientCredentials, NoUsableMethod};
 use http::{Response, StatusCode};
 use oauth_types::{
     ApplicationType, AuthMethod, AuthorizationServerMetadata, ClientInformation, ClientMetadata,
@@ -76,6 +76,10 @@ impl Recall {
         // C-REG-1
         let known = pre_registered.map(|(_, client)| client.clone()).or(kept).or(of_document);
         if let Some(client) = known {
+            // Before the user is asked for anything: the flow signs no assertions.
+            if *client.method() == AuthMethod::PrivateKeyJwt {
+                return Err(FlowError::Credentials(NoUsableMethod::KeyMissing));
+            }
             let account = Account { resource, server, client };
             return Ok(Step::Randomize(Box::new(Randomize::new(account, &config, scope))));
         }

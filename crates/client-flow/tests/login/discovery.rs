@@ -172,6 +172,17 @@ fn c_reg_5_c_disc_8_credentials_of_one_issuer_are_never_shown_to_another() {
 }
 
 #[test]
+fn credentials_that_need_a_key_end_the_login_before_the_browser() {
+    let json = json!({"client_id": "c1", "method": "private_key_jwt"});
+    let credentials: client_auth::ClientCredentials = serde_json::from_value(json).unwrap();
+    let mut with_key = config();
+    with_key.pre_registered = vec![(Issuer::parse("https://as.example").unwrap(), credentials)];
+    let world = World::new();
+    assert!(matches!(world.login(with_key), Err(FlowError::Credentials(_))));
+    assert!(world.sent().iter().all(|line| line.starts_with("GET ")));
+}
+
+#[test]
 fn c_disc_8_a_kept_registration_is_used_again() {
     let mut world = World::new();
     world.login(config()).unwrap();
