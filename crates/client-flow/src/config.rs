@@ -1,7 +1,7 @@
 //! What the host decides before a login.
 
 use client_auth::ClientCredentials;
-use oauth_types::{ClientMetadataUrl, Issuer, RedirectUri};
+use oauth_types::{ClientMetadataUrl, Issuer, RedirectUri, ResourceUri};
 
 /// How this client introduces itself. Everything else is found out from the server.
 #[derive(Clone, Debug)]
@@ -15,6 +15,9 @@ pub struct ClientConfig {
     pub pre_registered: Vec<(Issuer, ClientCredentials)>,
     /// The URL of this client's own metadata document, used where the server supports it.
     pub metadata_url: Option<ClientMetadataUrl>,
+    /// The issuer to expect for a resource (and all below it) whose documents misspell it, by a slash or a
+    /// letter's case. The server's metadata has to name this very issuer: nothing turns the comparison off.
+    pub pinned_issuers: Vec<(ResourceUri, Issuer)>,
     /// Whether to ask for a refresh token where the server lists `offline_access`.
     pub wants_refresh_token: bool,
 }
@@ -28,6 +31,7 @@ impl ClientConfig {
             redirect_uri,
             pre_registered: Vec::new(),
             metadata_url: None,
+            pinned_issuers: Vec::new(),
             wants_refresh_token: true,
         }
     }

@@ -6,7 +6,7 @@
 //! | 4xx goes on to the next URL, anything else but 200 ends the flow | C-DISC-12 | `Status` |
 //! | the document is a bounded JSON object | C-DISC-10 | `Document` |
 //! | its `resource` covers the server being called | C-DISC-4 | `ResourceMismatch` |
-//! | it names a server; the host chooses among several | C-DISC-9 | `NoAuthorizationServer` |
+//! | the host pinned the issuer, or the document names one; the host chooses among several | C-DISC-9, C-DISC-11 | `NoAuthorizationServer` |
 //! | that server's well-known URLs in order, with the same rule for statuses | C-DISC-5, C-DISC-6 | `NoServerMetadata` |
 //! | its `issuer` is identical to the one asked for | C-DISC-7 | `IssuerMismatch` |
 //! | it leads to no local address unless the resource is at one | C-AUTHZ-7 | `LeadsToLocalAddress` |
@@ -90,6 +90,12 @@ impl FindResource {
         // C-DISC-4
         if !metadata.resource.covers(&self.goal.target) {
             return Err(FlowError::ResourceMismatch { url: self.url });
+        }
+        // C-DISC-11
+        let mut pins = self.goal.config.pinned_issuers.iter();
+        if let Some((_, issuer)) = pins.find(|(resource, _)| resource.covers(&self.goal.target)) {
+            let issuer = issuer.clone();
+            return FindServer::start(self.goal, metadata, issuer);
         }
         ChooseServer { goal: self.goal, metadata }.or_the_only_one()
     }

@@ -2,7 +2,7 @@
 
 use client_flow::{FlowError, Purpose, Step, TransportFailed, login};
 use http::{Method, StatusCode};
-use oauth_types::{BearerChallenge, ClientId, ClientMetadataUrl, EndpointUrl, Issuer};
+use oauth_types::{BearerChallenge, ClientId, ClientMetadataUrl, EndpointUrl, Issuer, ResourceUri};
 use serde_json::{Value, json};
 
 use crate::world::*;
@@ -64,6 +64,31 @@ fn c_disc_7_sec_014_metadata_of_another_issuer_is_unusable() {
         world.openid = (200, metadata("https://as.example"));
         assert!(world.login(config()).is_ok());
     }
+}
+
+#[test]
+fn c_disc_11_a_pinned_issuer_is_expected_instead_of_a_misspelt_one() {
+    let mut pinned = config();
+    let resource = ResourceUri::parse("https://rs.example").unwrap();
+    pinned.pinned_issuers = vec![(resource, Issuer::parse("https://as.example").unwrap())];
+    let mut world = World::new();
+    for misspelt in ["https://as.example/", "https://AS.example"] {
+        world.prm.1["authorization_servers"] = json!([misspelt]);
+        assert!(matches!(
+            world.login(config()),
+            Err(FlowError::IssuerMismatch { .. }) | Err(FlowError::NoServerMetadata { .. })
+        ));
+        let session = world.login(pinned.clone()).unwrap();
+        assert_eq!(session.account().server.issuer.as_str(), "https://as.example");
+    }
+    // It is compared like any other, and it is for its own resource only.
+    world.metadata.1["issuer"] = "https://as.example/".into();
+    let error = world.login(pinned.clone()).unwrap_err();
+    assert!(matches!(error, FlowError::IssuerMismatch { .. }), "{error:?}");
+    world.metadata.1["issuer"] = "https://as.example".into();
+    let elsewhere = ResourceUri::parse("https://rs.example/other").unwrap();
+    pinned.pinned_issuers[0].0 = elsewhere;
+    assert!(world.login(pinned).is_err());
 }
 
 #[test]
