@@ -4,7 +4,8 @@
 
 use iss_validate::{AuthorizationResponse, IssuerIdentification, Outcome};
 use oauth_types::{
-    AuthorizationErrorCode, AuthorizationServerMetadata, FormPairs, Issuer, RedirectUri, Secret,
+    AuthorizationErrorCode, AuthorizationServerMetadata, ErrorDescription, FormPairs, Issuer,
+    RedirectUri, Secret,
 };
 use proptest::prelude::*;
 
@@ -61,26 +62,53 @@ fn a_authz_4_sec_065_the_own_query_is_kept_byte_for_byte() {
     );
 }
 
+fn outcomes() -> impl Strategy<Value = Outcome> {
+    let errors = ["access_denied", "invalid_request", "invalid_scope", "server_error", "x_own"];
+    let error = (prop::sample::select(errors.to_vec()), prop::option::of(".{0,30}"));
+    prop_oneof![
+        "[!-~]{1,20}".prop_map(|code| Outcome::Code(Secret::new(code))),
+        error.prop_map(|(code, description)| Outcome::Error {
+            code: AuthorizationErrorCode::parse(code).unwrap(),
+            description: description.as_deref().map(ErrorDescription::new),
+        }),
+    ]
+}
+
 proptest! {
     #[test]
-    fn a_authz_4_each_response_parameter_stands_exactly_once(
-        query in "([a-z]{1,3}(=[a-z%2F]{0,4})?&){0,3}",
-        state in ".{0,20}",
-        code in "[!-~]{1,20}",
+    fn a_authz_3_a_authz_4_each_response_parameter_stands_exactly_once_after_the_own_query(
+        start in prop::sample::select(vec!["https://a.example/cb", "http://127.0.0.1:1/", "com.example:/x"]),
+        query in prop::option::of("([a-z]{1,3}(=[a-z%2F]{0,4})?&){0,3}"),
+        state in prop::option::of(".{0,20}"),
+        outcome in outcomes(),
     ) {
-        let Ok(redirect_uri) = RedirectUri::parse(&format!("https://a.example/cb?{query}")) else {
+        let uri = query.map_or(start.to_owned(), |query| format!("{start}?{query}"));
+        let Ok(redirect_uri) = RedirectUri::parse(&uri) else {
             return Ok(());
         };
-        let outcome = Outcome::Code(Secret::new(code.as_str()));
+        let state = state.as_deref();
         let response =
-            AuthorizationResponse { redirect_uri: &redirect_uri, state: Some(&state), outcome: &outcome };
+            AuthorizationResponse { redirect_uri: &redirect_uri, state, outcome: &outcome };
         let location = response.location(&IssuerIdentification::Emit(issuer()));
-        let own = redirect_uri.as_str();
-        prop_assert!(location.expose().starts_with(own));
-        let form = location.expose().split_once('?').unwrap().1;
-        let form = FormPairs::parse(form.as_bytes()).unwrap();
-        prop_assert_eq!(form.single("code"), Ok(Some(code.as_str())));
-        prop_assert_eq!(form.single("state"), Ok(Some(state.as_str())));
+        prop_assert!(location.expose().starts_with(&uri));
+        let query = location.expose().split_once('?').unwrap().1;
+        let form = FormPairs::parse(query.as_bytes()).unwrap();
+        prop_assert_eq!(form.single("state"), Ok(state));
         prop_assert_eq!(form.single("iss"), Ok(Some("https://as.example")));
+        let (code, error, description) = match &outcome {
+            Outcome::Code(code) => (Some(code.expose()), None, None),
+            Outcome::Error { code, description } => {
+                (None, Some(code.as_str()), description.as_ref().map(ErrorDescription::as_str))
+            }
+        };
+        prop_assert_eq!(form.single("code"), Ok(code));
+        prop_assert_eq!(form.single("error"), Ok(error));
+        prop_assert_eq!(form.single("error_description"), Ok(description));
+        // The client's own parameters come first, as many as it registered.
+        let own = uri.split_once('?').map_or("", |(_, query)| query);
+        let own = FormPairs::parse(own.as_bytes()).unwrap();
+        prop_assert!(own.iter().eq(form.iter().take(own.iter().count())));
+        let added = 2 + usize::from(state.is_some()) + usize::from(description.is_some());
+        prop_assert_eq!(form.iter().count(), own.iter().count() + added);
     }
 }
