@@ -1,10 +1,9 @@
 //! The error response of token, registration and revocation endpoints (RFC 6749 §5.2).
 
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::document::known_values;
-use crate::{EndpointUrl, ErrorDescription};
+use crate::{EndpointUrl, ErrorDescription, ExtraMembers};
 
 /// An OAuth error as a server sent it (RFC 6749 §5.2): its code is still text, because which codes exist depends on
 /// the endpoint.
@@ -19,9 +18,9 @@ pub struct ErrorResponse<Code> {
     /// A page about the error. Dropped when it is not an https URL.
     #[serde(default, deserialize_with = "url_or_none", skip_serializing_if = "Option::is_none")]
     pub error_uri: Option<EndpointUrl>,
-    /// Members that are not known here.
-    #[serde(flatten, deserialize_with = "known_values")]
-    pub extra: Map<String, Value>,
+    /// Members that are not known here. `Debug` shows them not: an error is logged.
+    #[serde(flatten)]
+    pub extra: ExtraMembers,
 }
 
 /// A bad link does not hide the error that it belongs to.
@@ -36,7 +35,7 @@ impl<Code> ErrorResponse<Code> {
     /// An error without explanation.
     #[must_use]
     pub fn new(error: Code) -> Self {
-        Self { error, error_description: None, error_uri: None, extra: Map::new() }
+        Self { error, error_description: None, error_uri: None, extra: ExtraMembers::default() }
     }
 
     /// The same error, explained.
@@ -74,12 +73,13 @@ mod tests {
     fn c_token_4_an_error_is_read_whole_and_never_hidden_by_its_decoration() {
         let read = |json: &[u8]| ErrorResponse::<TokenErrorCode>::from_json(json).unwrap();
         let full = read(
-            br#"{"error":"invalid_grant","error_description":"no","error_uri":"https://as.example/e","x":1,"y":null}"#,
+            br#"{"error":"invalid_grant","error_description":"no","error_uri":"https://as.example/e","x":"canary","y":null}"#,
         );
         assert_eq!(full.error, TokenErrorCode::InvalidGrant);
         assert_eq!(full.error_uri.as_ref().unwrap().as_str(), "https://as.example/e");
-        assert_eq!(full.extra.len(), 1);
+        assert_eq!(full.extra.0.len(), 1);
         assert_eq!(read(&full.to_json()), full);
+        assert!(!format!("{full:?}").contains("canary"));
         for uri in ["javascript:alert(1)", "not a url", ""] {
             let json = format!(r#"{{"error":"invalid_grant","error_uri":"{uri}"}}"#);
             assert_eq!(read(json.as_bytes()).error_uri, None, "{uri}");

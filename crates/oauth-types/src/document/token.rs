@@ -72,7 +72,7 @@ impl TokenResponse {
 }
 
 /// JSON members whose values `Debug` does not show.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ExtraMembers(#[serde(deserialize_with = "known_values")] pub Map<String, Value>);
 
