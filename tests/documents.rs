@@ -36,7 +36,9 @@ fn is_kept(name: &str, before: &Value, after: Option<&Value>) -> bool {
     let Some(after) = after else {
         // Nothing is what an absent member says, too; and an empty list has to be left out of metadata
         // (RFC 9728 §3.2).
-        return before.is_null() || *before == json!(false) || *before == json!([]);
+        let is_nothing = [json!(null), json!(false), json!([])].contains(before);
+        // An empty scope is none (RFC 6749 §3.3).
+        return is_nothing || (name == "scope" && *before == json!(""));
     };
     before == after
         || match name {

@@ -238,7 +238,13 @@ fn holds_pair(headers: &HeaderMap, id: &str, secret: &str) -> Result<bool, Reaso
     let presented = Presented::parse(headers, &FormPairs::default()).map_err(|e| e.reason())?;
     let registered = Registered::with_secret(AuthMethod::ClientSecretBasic, &Secret::new(secret));
     let is_id = presented.client_id().as_str() == id;
-    Ok(is_id && presented.verify(Some(&registered), &[], UnixTime::from_secs(0)).is_ok())
+    let verified = presented.verify(Some(&registered), &[], UnixTime::from_secs(0));
+    Ok(is_id
+        && match verified {
+            Ok(_) => !secret.is_empty(),
+            // It is read like any other, and it is no proof.
+            Err(error) => secret.is_empty() && error.reason() == Reason::WrongSecret,
+        })
 }
 
 /// `basic_auth_encoding.json`: any form-encoding that decodes to the same pair is as good as the given.

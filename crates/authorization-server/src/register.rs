@@ -96,7 +96,7 @@ impl NewClient {
         if sent.response_types.is_some_and(|types| types != [ResponseType::Code]) {
             return Err(bad("code is the response type offered"));
         }
-        check_foreign_members(&sent.extra)?;
+        check_foreign_members(&sent.extra.0)?;
         let mut metadata = ClientMetadata::new(&redirect_uris);
         metadata.token_endpoint_auth_method = Some(method.clone());
         metadata.grant_types = Some(grants);
@@ -156,7 +156,7 @@ fn check_keys(sent: &ClientMetadata, method: &AuthMethod) -> Result<Option<Clien
             _ => Ok(None),
         };
     };
-    if sent.extra.get("jwks_uri").is_some_and(|uri| !uri.is_null()) {
+    if sent.extra.0.get("jwks_uri").is_some_and(|uri| !uri.is_null()) {
         return Err(bad("send jwks or jwks_uri, not both"));
     }
     let keys = ClientKeys::from_jwks(jwks, sent.token_endpoint_auth_signing_alg.as_ref());

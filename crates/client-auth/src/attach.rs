@@ -145,10 +145,14 @@ impl ClientCredentials {
         Ok(Self { client_id, method, secret: None, secret_expires_at: None })
     }
 
-    /// The same credentials with a secret that stops working then.
+    /// The same credentials with a secret that stops working then; the 0 of a registration answer means never.
     #[must_use]
     pub const fn expiring(mut self, at: Option<UnixTime>) -> Self {
-        self.secret_expires_at = at;
+        // RFC 7591 §3.2.1: 0 is never.
+        self.secret_expires_at = match at {
+            Some(at) if at.as_secs() == 0 => None,
+            at => at,
+        };
         self
     }
 
@@ -174,7 +178,8 @@ impl ClientCredentials {
     ///
     /// # Errors
     ///
-    /// [`AssertionNeeded`] for `private_key_jwt`: what is attached there is a `ClientAssertion`.
+    /// [`AssertionNeeded`] for `private_key_jwt`: what is attached there is a `ClientAssertion`. Also for
+    /// credentials that were read from a store without the secret that their method needs.
     pub fn attach(
         &self,
         headers: &mut HeaderMap,
@@ -183,16 +188,21 @@ impl ClientCredentials {
         match (&self.method, &self.secret) {
             (AuthMethod::ClientSecretBasic, Some(secret)) => {
                 let value = basic::encode(&self.client_id, secret).header_value("");
-                headers.extend(value.map(|value| (AUTHORIZATION, value)));
+                if let Some(value) = value {
+                    // A second line would be refused.
+                    headers.insert(AUTHORIZATION, value);
+                }
             }
             (AuthMethod::ClientSecretPost, Some(secret)) => {
                 form.append("client_id", self.client_id.as_str());
                 form.append("client_secret", secret.expose());
             }
-            (AuthMethod::PrivateKeyJwt, _) => return Err(AssertionNeeded),
-            _ => {
+            (AuthMethod::None, _) => {
                 form.append("client_id", self.client_id.as_str());
             }
+            // An assertion; or credentials that a store gave back incomplete, which must not pass as a public
+            // client's.
+            _ => return Err(AssertionNeeded),
         }
         Ok(())
     }
@@ -237,6 +247,30 @@ mod tests {
         assert_eq!(choose(true, Some(&PrivateKeyJwt), &[]), Err(NoUsableMethod::KeyMissing));
         let tls = AuthMethod::from_name("tls_client_auth");
         assert_eq!(choose(true, Some(&tls), &[]), Err(NoUsableMethod::UnknownMethod));
+    }
+
+    #[test]
+    fn credentials_from_a_store_never_turn_public_and_attach_replaces() {
+        for json in [
+            r#"{"client_id":"c","method":"client_secret_basic"}"#,
+            r#"{"client_id":"c","method":"client_secret_post","secret":null}"#,
+            r#"{"client_id":"c","method":"tls_client_auth","secret":"s"}"#,
+        ] {
+            let credentials: ClientCredentials = serde_json::from_str(json).unwrap();
+            let (mut headers, mut form) = (HeaderMap::new(), FormWriter::new());
+            assert!(credentials.attach(&mut headers, &mut form).is_err(), "{json}");
+            assert!(headers.is_empty() && form.as_str().is_empty());
+        }
+        let basic = Some(&AuthMethod::ClientSecretBasic);
+        let credentials =
+            ClientCredentials::choose(id(), Some(Secret::new("s")), basic, &[]).unwrap();
+        let credentials = credentials.expiring(Some(UnixTime::from_secs(0)));
+        assert!(!credentials.has_expired(UnixTime::from_secs(9)));
+        let mut headers = HeaderMap::new();
+        for _ in 0..2 {
+            credentials.attach(&mut headers, &mut FormWriter::new()).unwrap();
+        }
+        assert_eq!(headers.get_all(AUTHORIZATION).iter().count(), 1);
     }
 
     #[test]

@@ -97,6 +97,7 @@ mod tests {
         let pair = |id: &str, secret: &str| Some(Ok((id.to_owned(), secret.to_owned())));
         assert_eq!(read(&basic(b"a%3Ab:c")), pair("a:b", "c"));
         assert_eq!(read(&basic(b"a:b:c")), pair("a", "b:c"));
+        assert_eq!(read(&basic(b"a:")), pair("a", ""));
         assert_eq!(read(&basic(b"x+y:p%20q")), pair("x y", "p q"));
         for bad in [&b"a:%zz"[..], b"a:%f", b"a:%ff", b"a%00:b", b"a:%00", b":x", b"\xff:x"] {
             assert_eq!(read(&basic(bad)), Some(Err(Reason::MalformedHeader)), "{bad:?}");

@@ -222,7 +222,9 @@ impl Presented {
         // A-AUTHN-5: one digest is computed and compared on every path, and every signature is tested.
         let stored = registered.and_then(|record| record.secret);
         let compared = stored.unwrap_or(SecretDigest::from_bytes([0; 32]));
-        let is_right = compared.matches(secret.map_or("", Secret::expose)) && stored.is_some();
+        let shown = secret.map_or("", Secret::expose);
+        // An empty secret is none, even where a careless host stored the digest of one.
+        let is_right = compared.matches(shown) && stored.is_some() && !shown.is_empty();
         #[cfg(feature = "private_key_jwt")]
         let asserted = match &self.proof {
             Proof::Assertion(assertion) => {

@@ -165,3 +165,9 @@ fn sec_192_nothing_prints_a_secret() {
     let error = presented.verify(None, &[], UnixTime::from_secs(0)).unwrap_err();
     assert!(!format!("{error} {error:?} {:?}", error.into_response()).contains("canary"));
 }
+
+#[test]
+fn a_authn_8_sec_075_an_empty_secret_is_none_even_when_it_was_stored() {
+    let record = Registered::with_secret(AuthMethod::ClientSecretBasic, &Secret::new(""));
+    assert_eq!(reason(&record, Some("Basic YzE6"), ""), Reason::WrongSecret);
+}

@@ -33,6 +33,9 @@ pub enum InvalidUri {
     TooLong,
     /// It names no host.
     NoHost,
+    /// Its host has an escape, or ends in a number without being an IPv4 address in four plain decimal numbers:
+    /// browsers and HTTP libraries read `127.1` and `0x7f000001` as addresses.
+    AmbiguousHost,
     /// It is not https, nor http on a loopback host.
     NotHttps,
     /// Its scheme is not among those allowed here.
@@ -59,6 +62,7 @@ impl fmt::Display for InvalidUri {
             Self::Syntax => "is not an absolute URI (RFC 3986)",
             Self::TooLong => "is longer than 2048 bytes",
             Self::NoHost => "names no host",
+            Self::AmbiguousHost => "has a host that some would read as another one",
             Self::NotHttps => "is neither https nor http on a loopback host",
             Self::Scheme => "has a scheme that is not allowed here",
             Self::Userinfo => "carries a user name or password",
@@ -107,8 +111,20 @@ pub(crate) fn host_and_port<'a>(uri: &Uri<&'a str>) -> Result<Authority<'a>, Inv
     if authority.has_userinfo() {
         return Err(InvalidUri::Userinfo);
     }
+    if is_ambiguous_host(authority.host()) {
+        return Err(InvalidUri::AmbiguousHost);
+    }
     authority.port_to_u16().map_err(|_| InvalidUri::Port)?;
     Ok(authority)
+}
+
+/// Whether a host is an address only to lax readers (WHATWG URL, "ends in a number").
+fn is_ambiguous_host(host: &str) -> bool {
+    let last = host.strip_suffix('.').unwrap_or(host).rsplit('.').next().unwrap_or_default();
+    let is_decimal = !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number =
+        is_decimal || last.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("0x"));
+    host.contains('%') || (is_number && host.parse::<Ipv4Addr>().is_err())
 }
 
 /// Whether a path has a `.` or `..` segment, written plainly or percent-encoded.

@@ -1,6 +1,6 @@
 //! Where metadata is published (RFC 8414 §3, RFC 9728 §3, OpenID Connect Discovery §4).
 
-use crate::uri::web_parts;
+use crate::uri::{has_dot_segment, web_parts};
 use crate::{EndpointUrl, InvalidUri, Issuer, ResourceUri};
 
 /// The URLs at which an authorization server's metadata may be, in the order to try them: path-inserted
@@ -9,10 +9,15 @@ use crate::{EndpointUrl, InvalidUri, Issuer, ResourceUri};
 ///
 /// # Errors
 ///
-/// [`InvalidUri::TooLong`] when an issuer of nearly the allowed length leaves no room.
+/// [`InvalidUri`]: an issuer with dot segments has no such URLs, nor has one with letters beyond ASCII, and
+/// one of nearly the allowed length leaves no room.
 pub fn authorization_server_urls(issuer: &Issuer) -> Result<Vec<EndpointUrl>, InvalidUri> {
     // C-DISC-5, C-DISC-6
     let (origin, path, _) = split(issuer.as_str())?;
+    // An HTTP library would resolve them, and ask for a page of somebody's choosing.
+    if has_dot_segment(path) {
+        return Err(InvalidUri::DotSegment);
+    }
     let path = path.strip_suffix('/').unwrap_or(path);
     let mut urls = vec![
         EndpointUrl::parse(&format!("{origin}/.well-known/oauth-authorization-server{path}"))?,
@@ -83,6 +88,14 @@ mod tests {
     fn server(issuer: &str) -> Vec<String> {
         let urls = authorization_server_urls(&Issuer::parse(issuer).unwrap()).unwrap();
         urls.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn an_issuer_with_dot_segments_leads_nowhere() {
+        for issuer in ["https://as.example/../../u/mallory", "https://as.example/%2e%2E/x"] {
+            let issuer = Issuer::parse(issuer).unwrap();
+            assert_eq!(authorization_server_urls(&issuer), Err(InvalidUri::DotSegment));
+        }
     }
 
     #[test]

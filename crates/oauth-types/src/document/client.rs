@@ -1,16 +1,18 @@
 //! Client metadata and the answer to a registration (RFC 7591 §2, §3.2.1).
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use core::fmt;
 
-use crate::document::{document, known_values, or_default};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::document::{document, or_default};
 use crate::{
-    ApplicationType, AuthMethod, ClientId, GrantType, RedirectUri, ResponseType, ScopeSet, Secret,
-    SigningAlgorithm, UnixTime, exposed,
+    ApplicationType, AuthMethod, ClientId, ExtraMembers, GrantType, RedirectUri, ResponseType,
+    ScopeSet, Secret, SigningAlgorithm, UnixTime, exposed,
 };
 
 /// What a client says about itself: the body of a registration request (RFC 7591 §2).
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ClientMetadata {
     /// Where its users come back to, as it says: foreign text. [`RedirectUri::parse`] decides what may be
@@ -41,12 +43,29 @@ pub struct ClientMetadata {
     /// Its public keys, a JWK Set (RFC 7517 §5).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks: Option<Value>,
-    /// Members that are not known here.
-    #[serde(flatten, deserialize_with = "known_values")]
-    pub extra: Map<String, Value>,
+    /// Members that are not known here. They may be secret, as a registration access token is: `Debug` shows
+    /// them not.
+    #[serde(flatten)]
+    pub extra: ExtraMembers,
 }
 
 document!(ClientMetadata);
+
+impl fmt::Debug for ClientMetadata {
+    /// Without the keys, among which a peer may have put a private one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientMetadata")
+            .field("redirect_uris", &self.redirect_uris)
+            .field("token_endpoint_auth_method", &self.token_endpoint_auth_method)
+            .field("grant_types", &self.grant_types)
+            .field("response_types", &self.response_types)
+            .field("client_name", &self.client_name)
+            .field("scope", &self.scope)
+            .field("application_type", &self.application_type)
+            .field("extra", &self.extra)
+            .finish_non_exhaustive()
+    }
+}
 
 impl ClientMetadata {
     /// The metadata of a client with these redirect URIs, all else as the RFC presumes.
@@ -107,7 +126,15 @@ mod tests {
         let again = ClientInformation::from_json(&answer.to_json()).unwrap();
         assert!(again.client_secret.unwrap().matches("s"));
         assert_eq!(again.metadata, answer.metadata);
-        assert!(again.metadata.extra.contains_key("x"));
+        assert!(again.metadata.extra.0.contains_key("x"));
+    }
+
+    #[test]
+    fn sec_192_debug_shows_no_credential_of_a_registration() {
+        let json =
+            br#"{"client_id":"c","client_secret":"canary","registration_access_token":"canary",
+            "jwks":{"keys":[{"d":"canary"}]}}"#;
+        assert!(!format!("{:?}", ClientInformation::from_json(json).unwrap()).contains("canary"));
     }
 
     #[test]

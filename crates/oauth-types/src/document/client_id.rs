@@ -74,7 +74,7 @@ impl ClientIdMetadata {
     ) -> Result<Self, InvalidClientIdMetadata> {
         let needs_secret = |method: &AuthMethod| method.as_str().starts_with("client_secret");
         let has_secret =
-            |name| metadata.extra.get(name).is_some_and(|value: &Value| !value.is_null());
+            |name| metadata.extra.0.get(name).is_some_and(|value: &Value| !value.is_null());
         if metadata.token_endpoint_auth_method.as_ref().is_some_and(needs_secret)
             || has_secret("client_secret")
             || has_secret("client_secret_expires_at")
@@ -158,7 +158,7 @@ mod tests {
         };
         let document = with("https://c.example/m").unwrap();
         assert_eq!(document.auth_method(), &AuthMethod::None);
-        assert!(document.metadata().extra.contains_key("x"));
+        assert!(document.metadata().extra.0.contains_key("x"));
         for other in [
             "https://C.example/m",
             "https://c.example:443/m",

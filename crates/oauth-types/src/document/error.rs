@@ -12,8 +12,8 @@ use crate::{EndpointUrl, ErrorDescription, ExtraMembers};
 pub struct ErrorResponse<Code> {
     /// Which error.
     pub error: Code,
-    /// For the developer. Cleaned when read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// For the developer. Cleaned when read; dropped when it is no text.
+    #[serde(default, deserialize_with = "text_or_none", skip_serializing_if = "Option::is_none")]
     pub error_description: Option<ErrorDescription>,
     /// A page about the error. Dropped when it is not an https URL.
     #[serde(default, deserialize_with = "url_or_none", skip_serializing_if = "Option::is_none")]
@@ -21,6 +21,13 @@ pub struct ErrorResponse<Code> {
     /// Members that are not known here. `Debug` shows them not: an error is logged.
     #[serde(flatten)]
     pub extra: ExtraMembers,
+}
+
+/// Nor does an explanation that is none.
+fn text_or_none<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<ErrorDescription>, D::Error> {
+    Ok(Value::deserialize(deserializer)?.as_str().map(ErrorDescription::new))
 }
 
 /// A bad link does not hide the error that it belongs to.
@@ -80,6 +87,10 @@ mod tests {
         assert_eq!(full.extra.0.len(), 1);
         assert_eq!(read(&full.to_json()), full);
         assert!(!format!("{full:?}").contains("canary"));
+        for description in ["[\"x\"]", "7", "null", "{}"] {
+            let json = format!(r#"{{"error":"invalid_grant","error_description":{description}}}"#);
+            assert_eq!(read(json.as_bytes()).error, TokenErrorCode::InvalidGrant, "{description}");
+        }
         for uri in ["javascript:alert(1)", "not a url", ""] {
             let json = format!(r#"{{"error":"invalid_grant","error_uri":"{uri}"}}"#);
             assert_eq!(read(json.as_bytes()).error_uri, None, "{uri}");

@@ -43,10 +43,15 @@ pub struct TokenResponse {
     #[serde(default, deserialize_with = "whole_seconds", skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<u64>,
     /// What to refresh it with.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "exposed")]
+    #[serde(
+        default,
+        serialize_with = "exposed::serialize",
+        deserialize_with = "not_empty",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub refresh_token: Option<Secret>,
-    /// What was granted; absent means all that was requested.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// What was granted; absent, or empty, means all that was requested.
+    #[serde(default, deserialize_with = "some_scope", skip_serializing_if = "Option::is_none")]
     pub scope: Option<ScopeSet>,
     /// Members that are not known here, such as an ID token. They may be secret: `Debug` shows them
     /// not.
@@ -80,6 +85,16 @@ impl core::fmt::Debug for ExtraMembers {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "{} members, [redacted]", self.0.len())
     }
+}
+
+/// An empty token is none: it must not take the place of one that works.
+fn not_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+    Ok(Option::<Secret>::deserialize(deserializer)?.filter(|token| !token.expose().is_empty()))
+}
+
+/// An empty list of scopes is none (RFC 6749 §3.3).
+fn some_scope<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ScopeSet>, D::Error> {
+    Ok(Option::<ScopeSet>::deserialize(deserializer)?.filter(|scope| !scope.is_empty()))
 }
 
 /// Seconds as servers write them: a fraction is dropped.
@@ -121,6 +136,13 @@ mod tests {
         assert!(good.unwrap().expires_in.is_none());
         let json = br#"{"access_token":"a","token_type":"Bearer","expires_in":3599.5}"#;
         assert_eq!(TokenResponse::from_json(json).unwrap().expires_in, Some(3599));
+    }
+
+    #[test]
+    fn c_token_5_c_token_6_what_is_empty_is_not_there() {
+        let json = br#"{"access_token":"a","token_type":"Bearer","refresh_token":"","scope":""}"#;
+        let response = TokenResponse::from_json(json).unwrap();
+        assert!(response.refresh_token.is_none() && response.scope.is_none());
     }
 
     #[test]

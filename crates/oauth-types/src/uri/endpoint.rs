@@ -119,12 +119,16 @@ impl Origin {
     }
 
     /// Whether the host is this machine or, by its literal address, on a network of its own: private
-    /// (RFC 1918, RFC 4193, RFC 6598), link-local or unspecified, mapped forms included. A name says nothing
-    /// here: where it leads shows only when it is resolved.
+    /// (RFC 1918, RFC 4193, RFC 6598), link-local or unspecified, mapped and translated forms included. Any
+    /// other name than those below `localhost` says nothing here: where it leads shows only when it is
+    /// resolved.
     #[must_use]
     pub fn is_local_address(&self) -> bool {
         let v6 = self.host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let name = self.host.strip_suffix('.').unwrap_or(&self.host);
         self.is_loopback()
+            || name == "localhost"
+            || name.ends_with(".localhost")
             || match v6 {
                 Some(literal) => literal.parse::<Ipv6Addr>().is_ok_and(is_local_v6),
                 None => self.host.parse::<Ipv4Addr>().is_ok_and(is_local_v4),
@@ -145,11 +149,19 @@ fn is_local_v4(ip: Ipv4Addr) -> bool {
 }
 
 fn is_local_v6(ip: Ipv6Addr) -> bool {
-    let [first, ..] = ip.segments();
+    let [first, second, third, .., high, low] = ip.segments();
+    let [[a, b], [c, d]] = [high, low].map(u16::to_be_bytes);
+    let [[e, f], [g, h]] = [second, third].map(u16::to_be_bytes);
+    // IPv4-compatible, NAT64 (RFC 6052) and 6to4 (RFC 3056): addresses that carry another one.
+    let low_bits = Ipv4Addr::new(a, b, c, d);
+    let has_low = matches!(ip.segments(), [0, 0, 0, 0, 0, 0, ..] | [0x64, 0xFF9B, 0, 0, 0, 0, ..]);
+    let carries_local = (has_low && is_local_v4(low_bits))
+        || (first == 0x2002 && is_local_v4(Ipv4Addr::new(e, f, g, h)));
     let is_unique_local = first & 0xFE00 == 0xFC00;
-    let is_link_local = first & 0xFFC0 == 0xFE80;
+    let is_link_local = matches!(first & 0xFFC0, 0xFE80 | 0xFEC0);
     ip.is_loopback()
         || ip.is_unspecified()
+        || carries_local
         || is_unique_local
         || is_link_local
         || ip.to_ipv4_mapped().is_some_and(is_local_v4)
@@ -158,6 +170,52 @@ fn is_local_v6(ip: Ipv6Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn c_authz_7_no_spelling_hides_a_local_address() {
+        for ambiguous in [
+            "127.1",
+            "2130706433",
+            "0x7f.1",
+            "0x7f000001",
+            "2852039166",
+            "169.254.169.254.",
+            "10.1",
+            "0177.0.0.1",
+            "%31%32%37.0.0.1",
+            "%6cocalhost",
+            "a.0x",
+        ] {
+            let parsed = EndpointUrl::parse(&format!("https://{ambiguous}/x"));
+            assert_eq!(parsed, Err(InvalidUri::AmbiguousHost), "{ambiguous}");
+        }
+        for local in [
+            "127.0.0.1",
+            "localhost.",
+            "a.localhost",
+            "[64:ff9b::7f00:1]",
+            "[2002:7f00:1::]",
+            "[::127.0.0.1]",
+            "[::ffff:10.0.0.1]",
+            "[fec0::1]",
+            "[fe80::1]",
+            "[fd00::1]",
+            "[::]",
+        ] {
+            let url = EndpointUrl::parse(&format!("https://{local}/x")).unwrap();
+            assert!(url.origin().is_local_address(), "{local}");
+        }
+        for public in [
+            "1.1.1.1",
+            "as.example",
+            "1password.example",
+            "[2606:4700::1111]",
+            "[64:ff9b::101:101]",
+        ] {
+            let url = EndpointUrl::parse(&format!("https://{public}/x")).unwrap();
+            assert!(!url.origin().is_local_address(), "{public}");
+        }
+    }
 
     #[test]
     fn c_authz_7_c_token_1_sec_128_sec_134_endpoints_are_https_or_loopback() {

@@ -75,12 +75,14 @@ impl RedirectUri {
         self.is_loopback() || !(self.0.starts_with("https:") || self.0.starts_with("http:"))
     }
 
-    /// The host that a person should be shown; the scheme where there is no host.
+    /// The host that a person should be shown; the scheme of a private-use URI, whose host names nobody.
     #[must_use]
     pub fn display_host(&self) -> &str {
         match parts(&self.0) {
             Ok(uri) => match uri.authority() {
-                Some(authority) if !authority.host().is_empty() => authority.host(),
+                Some(authority) if matches!(uri.scheme().as_str(), "https" | "http") => {
+                    authority.host()
+                }
                 _ => uri.scheme().as_str(),
             },
             Err(_) => "",
@@ -212,6 +214,9 @@ mod tests {
         }
         let shown = RedirectUri::parse("https://xn--pp-6kc.example/cb").unwrap();
         assert_eq!(shown.display_host(), "xn--pp-6kc.example");
+        assert!(RedirectUri::parse("https://%D0%B0pp.example/cb").is_err());
+        let private = RedirectUri::parse("com.evil.app://accounts.example/cb").unwrap();
+        assert_eq!(private.display_host(), "com.evil.app");
     }
 
     #[test]
