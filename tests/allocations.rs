@@ -3,7 +3,7 @@
 #![cfg(test)]
 
 use allocation_counter::measure;
-use client_auth::{Presented, Registered};
+use client_auth::{BasicCredentials, Presented, Registered};
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue};
 use oauth_types::{AuthMethod, Challenges, FormPairs, ScopeSet, Secret, UnixTime};
@@ -41,8 +41,10 @@ fn a_union_allocates_its_text_and_a_check_nothing() {
 }
 
 #[test]
-fn client_authentication_allocates_the_identifier_and_the_secret() {
-    let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static(BASIC))]);
+fn client_authentication_allocates_the_identifier_and_what_it_decodes() {
+    let line = HeaderValue::from_static(BASIC);
+    assert_eq!(allocations(|| BasicCredentials::decode(&line).unwrap()), 1);
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, line)]);
     let form = FormPairs::parse(FORM).unwrap();
     let record = Registered::with_secret(AuthMethod::ClientSecretBasic, &Secret::new(SECRET));
     let mut presented = None;

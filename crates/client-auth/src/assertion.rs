@@ -5,12 +5,14 @@
 
 use core::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use oauth_types::{Audience, ClientId, SecretDigest, SigningAlgorithm, UnixTime};
 use serde::Deserialize;
 
-use crate::keys::{ClientKeys, Material};
+use crate::keys::{ClientKeys, Material, RSA_BYTES, RSA_EXPONENT, decoded_bytes};
 use crate::{Reason, Registered};
 
 /// How far the client's clock may be off.
@@ -99,10 +101,14 @@ fn signed_claims(assertion: &str, keys: Option<&ClientKeys>) -> Option<Claims> {
         return None;
     }
     let (algorithm, name) = spoken(header.alg)?;
-    let genuine = keys.and_then(|keys| keys.find(header.kid.as_deref(), &name));
+    // A key of another size would refuse the signature at once.
+    let size = signature_bytes(assertion, &name)?;
+    let genuine = keys
+        .and_then(|keys| keys.find(header.kid.as_deref(), &name))
+        .filter(|key| key.material.signature_bytes() == size);
     let key = match genuine {
         Some(key) => decoding_key(&key.material)?,
-        None => decoding_key(&decoy(&name))?,
+        None => decoding_key(&decoy(&name, size))?,
     };
     let mut validation = Validation::new(algorithm);
     validation.validate_exp = false;
@@ -125,18 +131,30 @@ fn spoken(algorithm: Algorithm) -> Option<(Algorithm, SigningAlgorithm)> {
     Some((algorithm, name))
 }
 
+/// How many bytes the signature has, if a key of this algorithm makes such signatures.
+fn signature_bytes(assertion: &str, algorithm: &SigningAlgorithm) -> Option<usize> {
+    let (_, signature) = assertion.rsplit_once('.')?;
+    let size = decoded_bytes(signature);
+    let is_possible = match algorithm {
+        SigningAlgorithm::Es256 | SigningAlgorithm::EdDsa => size == 64,
+        SigningAlgorithm::Es384 => size == 96,
+        _ => RSA_BYTES.contains(&size),
+    };
+    is_possible.then_some(size)
+}
+
 fn decoding_key(material: &Material) -> Option<DecodingKey> {
     match material {
         Material::Ec { x, y } => DecodingKey::from_ec_components(x, y),
         Material::Ed { x } => DecodingKey::from_ed_components(x),
-        Material::Rsa { n, e } => DecodingKey::from_rsa_components(n, e),
+        Material::Rsa { n } => DecodingKey::from_rsa_components(n, RSA_EXPONENT),
     }
     .ok()
 }
 
-/// A public key to test a signature with when there is no other. Its verdict is not listened to, so anybody
+/// A public key to test a signature of this size with when there is no other. Its verdict is not listened to, so anybody
 /// may know its private half: these are the generators of the curves.
-fn decoy(algorithm: &SigningAlgorithm) -> Material {
+fn decoy(algorithm: &SigningAlgorithm, size: usize) -> Material {
     let ec = |x: &str, y: &str| Material::Ec { x: x.into(), y: y.into() };
     match algorithm {
         SigningAlgorithm::Es256 => ec(
@@ -150,7 +168,7 @@ fn decoy(algorithm: &SigningAlgorithm) -> Material {
         SigningAlgorithm::EdDsa => {
             Material::Ed { x: "WGZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmY".into() }
         }
-        // 2048 bits, all of them set.
-        _ => Material::Rsa { n: format!("{}w", "_".repeat(341)).into(), e: "AQAB".into() },
+        // Every bit is set.
+        _ => Material::Rsa { n: URL_SAFE_NO_PAD.encode(vec![u8::MAX; size]).into() },
     }
 }

@@ -187,8 +187,7 @@ impl ClientCredentials {
     ) -> Result<(), AssertionNeeded> {
         match (&self.method, &self.secret) {
             (AuthMethod::ClientSecretBasic, Some(secret)) => {
-                let value = basic::encode(&self.client_id, secret).header_value("");
-                if let Some(value) = value {
+                if let Some(value) = basic::encode(&self.client_id, secret) {
                     // A second line would be refused.
                     headers.insert(AUTHORIZATION, value);
                 }

@@ -1,62 +1,136 @@
-//! The `Basic` credentials of RFC 6749 §2.3.1: form-encoded twice over, then Base64.
+//! The `Basic` credentials of RFC 6749 §2.3.1: each half form-encoded, then both in Base64.
+
+use core::fmt::{self, Write as _};
+use core::mem;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::HeaderValue;
 use oauth_types::{ClientId, Secret, decode_component, encode_component};
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
-use crate::Reason;
-
-/// The header value for these credentials.
-pub(crate) fn encode(client_id: &ClientId, secret: &Secret) -> Secret {
-    // C-TOKEN-3
-    let id = encode_component(client_id.as_str());
-    let pair = Zeroizing::new(format!("{id}:{}", encode_component(secret.expose())));
-    Secret::new(format!("Basic {}", STANDARD.encode(&*pair)))
+/// Why the value of an `Authorization` header holds no [`BasicCredentials`] (RFC 6749 §2.3.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum InvalidBasic {
+    /// It is longer than [`BasicCredentials::MAX_BYTES`].
+    TooLong,
+    /// Its scheme is another one.
+    OtherScheme,
+    /// It is not strict Base64 of two form-encoded texts with a colon between, the first not empty.
+    Malformed,
 }
 
-/// The credentials in a header value. `None` when its scheme is not Basic.
-pub(crate) fn decode(header: &[u8]) -> Option<Result<(ClientId, Secret), Reason>> {
-    // A-AUTHN-1: the scheme in any case, one or more spaces, strict Base64.
-    let at = header.iter().position(|&byte| byte == b' ').unwrap_or(header.len());
-    let (scheme, rest) = header.split_at(at);
-    if !scheme.eq_ignore_ascii_case(b"Basic") {
-        return None;
+impl fmt::Display for InvalidBasic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooLong => "the Authorization header is too long",
+            Self::OtherScheme => "the Authorization header is not Basic",
+            Self::Malformed => "the Basic credentials are malformed",
+        })
     }
-    let start = rest.iter().position(|&byte| byte != b' ').unwrap_or(rest.len());
-    Some(decode_pair(rest.get(start..).unwrap_or_default()).ok_or(Reason::MalformedHeader))
 }
 
-/// Longest pair that is decoded on the stack, in bytes.
-const ON_STACK: usize = 192;
+impl core::error::Error for InvalidBasic {}
 
-fn decode_pair(encoded: &[u8]) -> Option<(ClientId, Secret)> {
-    if encoded.len() > ON_STACK / 3 * 4 {
-        return split_pair(&Zeroizing::new(STANDARD.decode(encoded).ok()?));
-    }
-    let mut buffer = [0; ON_STACK];
-    let pair = STANDARD.decode_slice(encoded, &mut buffer).ok();
-    let pair = pair.and_then(|length| buffer.get_mut(..length))?;
-    let result = split_pair(pair);
-    pair.zeroize();
-    result
+/// A client's identifier and secret as the `Authorization` header carries them (RFC 6749 §2.3.1): unlike the
+/// user names of RFC 7617, both are form-encoded before they are joined.
+///
+/// Nobody is authenticated yet: [`Presented`](crate::Presented) does that. Wiped when dropped.
+///
+/// ```
+/// use client_auth::BasicCredentials;
+/// use http::HeaderValue;
+///
+/// let header = HeaderValue::from_static("Basic YSUzQTE6cCtx"); // a%3A1:p+q
+/// let credentials = BasicCredentials::decode(&header)?;
+/// assert_eq!(credentials.client_id(), "a:1");
+/// assert_eq!(credentials.secret(), "p q");
+/// # Ok::<(), client_auth::InvalidBasic>(())
+/// ```
+pub struct BasicCredentials {
+    /// Both, decoded, and a colon between.
+    pair: Zeroizing<String>,
+    colon: usize,
 }
 
-fn split_pair(pair: &[u8]) -> Option<(ClientId, Secret)> {
-    // Printable ASCII without escapes, which most pairs are, stands for itself.
-    let is_plain = |all, byte: &u8| all & (byte.wrapping_sub(b' ') < 0x5F) & !b"%+".contains(byte);
-    if pair.iter().fold(true, is_plain) {
-        let (id, secret) = core::str::from_utf8(pair).ok()?.split_once(':')?;
-        return Some((ClientId::parse(id).ok()?, Secret::new(secret)));
+impl BasicCredentials {
+    /// Longest header value that is decoded, in bytes.
+    pub const MAX_BYTES: usize = 8 * 1024;
+
+    /// Reads the value of an `Authorization` header: the scheme in any case, one or more spaces, strict
+    /// Base64, strict escapes, no control characters.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidBasic`] names the rule broken.
+    pub fn decode(value: &HeaderValue) -> Result<Self, InvalidBasic> {
+        let value = value.as_bytes();
+        if value.len() > Self::MAX_BYTES {
+            return Err(InvalidBasic::TooLong);
+        }
+        // A-AUTHN-1
+        let at = value.iter().position(|&byte| byte == b' ').unwrap_or(value.len());
+        let (scheme, rest) = value.split_at(at);
+        if !scheme.eq_ignore_ascii_case(b"Basic") {
+            return Err(InvalidBasic::OtherScheme);
+        }
+        let start = rest.iter().position(|&byte| byte != b' ').unwrap_or(rest.len());
+        Self::decode_pair(rest.get(start..).unwrap_or_default()).ok_or(InvalidBasic::Malformed)
     }
-    // The first colon divides: any other is encoded (RFC 6749 appendix B).
-    let colon = pair.iter().position(|&byte| byte == b':')?;
-    let id = decode_component(pair.get(..colon)?).ok()?;
-    let secret = decode_component(pair.get(colon + 1..)?).ok()?;
-    if secret.chars().any(char::is_control) {
-        return None;
+
+    fn decode_pair(encoded: &[u8]) -> Option<Self> {
+        // Whatever becomes of it, what was decoded is wiped.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(encoded.len().div_ceil(4) * 3));
+        STANDARD.decode_vec(encoded, &mut bytes).ok()?;
+        // The first colon divides: any other is encoded (RFC 6749 appendix B).
+        let colon = bytes.iter().position(|&byte| byte == b':').filter(|&at| at > 0)?;
+        // Printable ASCII without escapes, which most pairs are, stands for itself.
+        let is_plain = |all, &byte: &u8| {
+            all & (byte.wrapping_sub(b' ') < 0x5F) & (byte != b'%') & (byte != b'+')
+        };
+        if !bytes.iter().fold(true, is_plain) {
+            return Self::from_encoded(bytes.get(..colon)?, bytes.get(colon + 1..)?);
+        }
+        let pair = String::from_utf8(mem::take(&mut *bytes)).ok()?;
+        Some(Self { pair: Zeroizing::new(pair), colon })
     }
-    Some((ClientId::parse(&id).ok()?, Secret::new(&*secret)))
+
+    fn from_encoded(id: &[u8], secret: &[u8]) -> Option<Self> {
+        let mut pair = Zeroizing::new(String::with_capacity(id.len() + 1 + secret.len()));
+        pair.push_str(&decode_component(id).ok()?);
+        let colon = pair.len();
+        pair.push(':');
+        pair.push_str(&Zeroizing::new(decode_component(secret).ok()?.into_owned()));
+        (!pair.chars().any(char::is_control)).then_some(Self { pair, colon })
+    }
+
+    /// Which client they say it is: not empty, without control characters.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        self.pair.get(..self.colon).unwrap_or_default()
+    }
+
+    /// The secret, which may be empty.
+    #[must_use]
+    pub fn secret(&self) -> &str {
+        self.pair.get(self.colon + 1..).unwrap_or_default()
+    }
+}
+
+/// The header value for these credentials, marked sensitive. Never `None`: what is encoded is printable.
+pub(crate) fn encode(client_id: &ClientId, secret: &Secret) -> Option<HeaderValue> {
+    // C-TOKEN-3. Room for the longest, so that no copy is left behind when a buffer grows.
+    let (id, secret) = (client_id.as_str(), secret.expose());
+    let mut pair = Zeroizing::new(String::with_capacity(3 * (id.len() + secret.len()) + 1));
+    write!(pair, "{}:{}", encode_component(id), encode_component(secret)).ok()?;
+    Secret::new(STANDARD.encode(&*pair)).header_value("Basic ")
+}
+
+impl fmt::Debug for BasicCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BasicCredentials([redacted])")
+    }
 }
 
 #[cfg(test)]
@@ -65,9 +139,9 @@ mod tests {
 
     use super::*;
 
-    fn read(header: &str) -> Option<Result<(String, String), Reason>> {
-        let texts = |(id, secret): (ClientId, Secret)| (id.to_string(), secret.expose().to_owned());
-        decode(header.as_bytes()).map(|pair| pair.map(texts))
+    fn read(header: &str) -> Result<(String, String), InvalidBasic> {
+        let read = BasicCredentials::decode(&HeaderValue::from_str(header).unwrap())?;
+        Ok((read.client_id().to_owned(), read.secret().to_owned()))
     }
 
     fn basic(pair: &[u8]) -> String {
@@ -78,37 +152,38 @@ mod tests {
     fn a_authn_1_sec_071_the_scheme_in_any_case_and_spaces_only() {
         let pair = STANDARD.encode("c1:s");
         for good in [format!("basic {pair}"), format!("BASIC   {pair}")] {
-            assert_eq!(read(&good), Some(Ok(("c1".to_owned(), "s".to_owned()))), "{good}");
+            assert_eq!(read(&good), Ok(("c1".to_owned(), "s".to_owned())), "{good}");
         }
-        assert_eq!(read(&format!("Basic\t{pair}")), None);
-        assert_eq!(read(&format!("Basic \t{pair}")), Some(Err(Reason::MalformedHeader)));
-        assert_eq!(read(&format!("Bearer {pair}")), None);
+        assert_eq!(read(&format!("Basic\t{pair}")), Err(InvalidBasic::OtherScheme));
+        assert_eq!(read(&format!("Basic \t{pair}")), Err(InvalidBasic::Malformed));
+        assert_eq!(read(&format!("Bearer {pair}")), Err(InvalidBasic::OtherScheme));
     }
 
     #[test]
     fn a_authn_1_sec_072_base64_is_strict() {
         for bad in ["YzE6 cw==", "YzE6cw", "YzE6cw=", "Y-E6_w==", "Y!zE6cw==", "", "bm9jb2xvbg=="] {
-            assert_eq!(read(&format!("Basic {bad}")), Some(Err(Reason::MalformedHeader)), "{bad}");
+            assert_eq!(read(&format!("Basic {bad}")), Err(InvalidBasic::Malformed), "{bad}");
         }
     }
 
     #[test]
     fn a_authn_1_sec_073_sec_074_split_at_the_first_colon_then_decode() {
-        let pair = |id: &str, secret: &str| Some(Ok((id.to_owned(), secret.to_owned())));
+        let pair = |id: &str, secret: &str| Ok((id.to_owned(), secret.to_owned()));
         assert_eq!(read(&basic(b"a%3Ab:c")), pair("a:b", "c"));
         assert_eq!(read(&basic(b"a:b:c")), pair("a", "b:c"));
         assert_eq!(read(&basic(b"a:")), pair("a", ""));
         assert_eq!(read(&basic(b"x+y:p%20q")), pair("x y", "p q"));
         for bad in [&b"a:%zz"[..], b"a:%f", b"a:%ff", b"a%00:b", b"a:%00", b":x", b"\xff:x"] {
-            assert_eq!(read(&basic(bad)), Some(Err(Reason::MalformedHeader)), "{bad:?}");
+            assert_eq!(read(&basic(bad)), Err(InvalidBasic::Malformed), "{bad:?}");
         }
     }
 
     proptest! {
         #[test]
         fn c_token_3_what_is_encoded_decodes(id in "\\PC{1,30}", secret in "\\PC{0,30}") {
-            let header = encode(&ClientId::parse(&id).unwrap(), &Secret::new(secret.as_str()));
-            prop_assert_eq!(read(header.expose()), Some(Ok((id, secret))));
+            let header = encode(&ClientId::parse(&id).unwrap(), &Secret::new(secret.as_str())).unwrap();
+            prop_assert!(header.is_sensitive());
+            prop_assert_eq!(read(header.to_str().unwrap()), Ok((id, secret)));
         }
     }
 }

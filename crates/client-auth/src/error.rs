@@ -16,6 +16,9 @@ pub enum Reason {
     RepeatedParameter,
     /// More than one `Authorization` header.
     RepeatedHeader,
+    /// The `Authorization` header is longer than
+    /// [`BasicCredentials::MAX_BYTES`](crate::BasicCredentials::MAX_BYTES).
+    HeaderTooLong,
     /// More than one way to authenticate in one request (RFC 6749 §2.3).
     SeveralMethods,
     /// `client_id` in the body is not the one in the header.
@@ -76,10 +79,22 @@ impl ClientAuthError {
     #[must_use]
     pub const fn code(&self) -> TokenErrorCode {
         match self.reason {
-            Reason::RepeatedParameter | Reason::RepeatedHeader | Reason::SeveralMethods => {
-                TokenErrorCode::InvalidRequest
-            }
+            Reason::RepeatedParameter
+            | Reason::RepeatedHeader
+            | Reason::HeaderTooLong
+            | Reason::SeveralMethods => TokenErrorCode::InvalidRequest,
             _ => TokenErrorCode::InvalidClient,
+        }
+    }
+
+    /// One text for everything that would tell clients apart.
+    const fn description(&self) -> &'static str {
+        match self.reason {
+            Reason::RepeatedParameter | Reason::RepeatedHeader | Reason::SeveralMethods => {
+                "client authentication is ambiguous"
+            }
+            Reason::HeaderTooLong => "the Authorization header is too long",
+            _ => "client authentication failed",
         }
     }
 
@@ -89,12 +104,11 @@ impl ClientAuthError {
     #[must_use]
     pub fn into_response(self) -> Response<Bytes> {
         let code = self.code();
-        let (status, description) = if code == TokenErrorCode::InvalidRequest {
-            (StatusCode::BAD_REQUEST, "client authentication is ambiguous")
-        } else {
-            (StatusCode::UNAUTHORIZED, "client authentication failed")
+        let status = match code {
+            TokenErrorCode::InvalidRequest => StatusCode::BAD_REQUEST,
+            _ => StatusCode::UNAUTHORIZED,
         };
-        let body = ErrorResponse::new(code).with_description(description).to_json();
+        let body = ErrorResponse::new(code).with_description(self.description()).to_json();
         let mut response = json_response_uncached(status, body);
         if status == StatusCode::UNAUTHORIZED {
             // A-AUTHN-1
@@ -107,11 +121,7 @@ impl ClientAuthError {
 
 impl fmt::Display for ClientAuthError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.code() == TokenErrorCode::InvalidRequest {
-            "client authentication is ambiguous"
-        } else {
-            "client authentication failed"
-        })
+        f.write_str(self.description())
     }
 }
 

@@ -16,11 +16,9 @@ pub enum InvalidKeys {
     NotAKeySet,
     /// It holds a private or symmetric key. That key is known to others now: it has to be replaced.
     Private,
-    /// A key lacks a member, or a member does not have its form or length (RFC 7518 §6, RFC 8037 §2).
-    Malformed,
-    /// Two keys have the same identifier.
+    /// Two keys of one algorithm have the same identifier (RFC 7517 §4.5).
     RepeatedKeyId,
-    /// No key is for signatures in an algorithm that is spoken here and that the client registered.
+    /// No key is whole, and for signatures in an algorithm that is spoken here and that the client registered.
     NoUsableKey,
 }
 
@@ -29,8 +27,7 @@ impl fmt::Display for InvalidKeys {
         f.write_str(match self {
             Self::NotAKeySet => "jwks is not a set of at most 16 keys",
             Self::Private => "a private key was sent: replace it, and send public keys only",
-            Self::Malformed => "a key in jwks does not have its form",
-            Self::RepeatedKeyId => "two keys in jwks have the same kid",
+            Self::RepeatedKeyId => "two keys of one algorithm in jwks have the same kid",
             Self::NoUsableKey => {
                 "no key in jwks signs with an algorithm that is registered and spoken here"
             }
@@ -56,8 +53,32 @@ pub(crate) struct ClientKey {
 pub(crate) enum Material {
     Ec { x: Box<str>, y: Box<str> },
     Ed { x: Box<str> },
-    Rsa { n: Box<str>, e: Box<str> },
+    Rsa { n: Box<str> },
 }
+
+#[cfg(feature = "private_key_jwt")]
+impl Material {
+    /// How long its signatures are.
+    pub(crate) fn signature_bytes(&self) -> usize {
+        match self {
+            // Two numbers of the size of a coordinate; for EdDSA a point and a number.
+            Self::Ec { x, .. } | Self::Ed { x } => 2 * decoded_bytes(x),
+            Self::Rsa { n } => decoded_bytes(n),
+        }
+    }
+}
+
+/// How many bytes base64url without padding stands for.
+#[cfg(feature = "private_key_jwt")]
+pub(crate) const fn decoded_bytes(text: &str) -> usize {
+    text.len() * 3 / 4
+}
+
+/// Sizes of an RSA modulus, in bytes: 2048 bits at least (RFC 7518 §3.3); more than 4096 only cost the
+/// server work.
+pub(crate) const RSA_BYTES: [usize; 3] = [256, 384, 512];
+/// 65537, in base64url.
+pub(crate) const RSA_EXPONENT: &str = "AQAB";
 
 impl ClientKeys {
     /// The algorithms that assertions are verified in; for `token_endpoint_auth_signing_alg_values_supported`.
@@ -71,9 +92,10 @@ impl ClientKeys {
     /// Most keys of one client.
     pub const MAX_KEYS: usize = 16;
 
-    /// Reads a JWK Set, keeping the keys that can verify an assertion. Each gets the one algorithm that it
-    /// is used with from then on, whatever an assertion says: `registered`, else what the key names, else
-    /// what its type means (RS256 for RSA).
+    /// Reads a JWK Set, keeping the keys that can verify an assertion; RFC 7517 §5 asks to pass over the
+    /// others. Each gets the one algorithm that it is used with from then on, whatever an assertion says:
+    /// `registered`, else what the key names, else what its type means (RS256 for RSA). RSA keys have 2048,
+    /// 3072 or 4096 bits and the exponent 65537.
     ///
     /// # Errors
     ///
@@ -94,8 +116,10 @@ impl ClientKeys {
         }
         let mut usable: Vec<ClientKey> = Vec::new();
         for key in keys {
-            let Some(key) = ClientKey::read(key, registered)? else { continue };
-            if key.id.is_some() && usable.iter().any(|other| other.id == key.id) {
+            let Some(key) = ClientKey::read(key, registered) else { continue };
+            let is_same =
+                |other: &ClientKey| other.id == key.id && other.algorithm == key.algorithm;
+            if key.id.is_some() && usable.iter().any(is_same) {
                 return Err(InvalidKeys::RepeatedKeyId);
             }
             usable.push(key);
@@ -124,58 +148,51 @@ impl ClientKeys {
 }
 
 impl ClientKey {
-    /// One key; `None` when it is for something else, or of a kind that is not spoken here.
-    fn read(
-        key: &Value,
-        registered: Option<&SigningAlgorithm>,
-    ) -> Result<Option<Self>, InvalidKeys> {
+    /// One key; `None` when it is for something else, of a kind that is not spoken here, or not whole.
+    fn read(key: &Value, registered: Option<&SigningAlgorithm>) -> Option<Self> {
         let text = |name| key.get(name).and_then(Value::as_str);
-        if text("use").is_some_and(|purpose| purpose != "sig") {
-            return Ok(None);
-        }
-        let ec = |size| -> Result<_, InvalidKeys> {
-            Ok(Material::Ec {
-                x: number(text("x"), size..=size)?,
-                y: number(text("y"), size..=size)?,
-            })
+        let may_verify = |operations: &Value| {
+            operations.as_array().is_some_and(|list| list.iter().any(|one| one == "verify"))
         };
-        let (material, fitting): (_, &[SigningAlgorithm]) = match (text("kty"), text("crv")) {
-            (Some("EC"), Some("P-256")) => (ec(32)?, &[SigningAlgorithm::Es256]),
-            (Some("EC"), Some("P-384")) => (ec(48)?, &[SigningAlgorithm::Es384]),
-            (Some("OKP"), Some("Ed25519")) => {
-                (Material::Ed { x: number(text("x"), 32..=32)? }, &[SigningAlgorithm::EdDsa])
+        if text("use").is_some_and(|purpose| purpose != "sig")
+            || key.get("key_ops").is_some_and(|operations| !may_verify(operations))
+        {
+            return None;
+        }
+        let number = |name, sizes: &[usize]| number(text(name)?, sizes);
+        let ec = |size| Some(Material::Ec { x: number("x", &[size])?, y: number("y", &[size])? });
+        let (material, fitting): (_, &[SigningAlgorithm]) = match (text("kty")?, text("crv")) {
+            ("EC", Some("P-256")) => (ec(32)?, &[SigningAlgorithm::Es256]),
+            ("EC", Some("P-384")) => (ec(48)?, &[SigningAlgorithm::Es384]),
+            ("OKP", Some("Ed25519")) => {
+                (Material::Ed { x: number("x", &[32])? }, &[SigningAlgorithm::EdDsa])
             }
-            (Some("RSA"), _) => {
-                // 2048 bits at least (RFC 7518 §3.3); more than 4096 only cost the server work.
-                let (n, e) = (number(text("n"), 256..=512)?, number(text("e"), 1..=8)?);
-                (Material::Rsa { n, e }, &[SigningAlgorithm::Rs256, SigningAlgorithm::Ps256])
-            }
-            _ => return Ok(None),
+            // Few sizes and one exponent: the decoy of an unknown client has to cost the same.
+            ("RSA", _) if text("e") == Some(RSA_EXPONENT) => (
+                Material::Rsa { n: number("n", &RSA_BYTES)? },
+                &[SigningAlgorithm::Rs256, SigningAlgorithm::Ps256],
+            ),
+            _ => return None,
         };
         let named = text("alg").map(SigningAlgorithm::from_name);
         if let (Some(named), Some(registered)) = (&named, registered)
             && named != registered
         {
-            return Ok(None);
+            return None;
         }
-        let wanted = registered.or(named.as_ref());
-        let algorithm = match wanted {
+        let algorithm = match registered.or(named.as_ref()) {
             Some(wanted) => fitting.iter().find(|fits| *fits == wanted),
             None => fitting.first(),
-        };
+        }?;
         let id = text("kid").map(Box::from);
-        Ok(algorithm.map(|algorithm| Self { id, algorithm: algorithm.clone(), material }))
+        Some(Self { id, algorithm: algorithm.clone(), material })
     }
 }
 
-/// A number in base64url without padding, of a length in bytes that its key allows.
-fn number(
-    text: Option<&str>,
-    bytes: core::ops::RangeInclusive<usize>,
-) -> Result<Box<str>, InvalidKeys> {
-    let text = text.ok_or(InvalidKeys::Malformed)?;
-    let decoded = URL_SAFE_NO_PAD.decode(text).map_err(|_| InvalidKeys::Malformed)?;
-    if bytes.contains(&decoded.len()) { Ok(text.into()) } else { Err(InvalidKeys::Malformed) }
+/// A number in base64url without padding, of a size in bytes that its key allows.
+fn number(text: &str, sizes: &[usize]) -> Option<Box<str>> {
+    let decoded = URL_SAFE_NO_PAD.decode(text).ok()?;
+    sizes.contains(&decoded.len()).then(|| text.into())
 }
 
 #[cfg(test)]
@@ -195,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn each_key_gets_one_algorithm() {
+    fn each_usable_key_gets_one_algorithm() {
         let n = "A".repeat(342);
         let keys = json!([
             {"kty": "EC", "crv": "P-256", "x": XY, "y": XY, "kid": "1"},
@@ -204,9 +221,15 @@ mod tests {
             {"kty": "RSA", "n": n, "e": "AQAB"},
             {"kty": "EC", "crv": "P-256", "x": XY, "y": XY, "use": "enc"},
             {"kty": "AKP", "alg": "ML-DSA-44", "pub": "x"},
+            {"kty": "EC", "crv": "P-256", "x": XY, "y": XY, "key_ops": ["encrypt"]},
+            {"kty": "EC", "crv": "P-256", "x": XY},
+            {"kty": "RSA", "n": "A".repeat(171), "e": "AQAB"},
+            {"kty": "RSA", "n": n, "e": "Aw"},
+            {"kty": "EC", "crv": "P-384", "x": "A".repeat(64), "y": "A".repeat(64), "kid": "1",
+             "use": "sig", "key_ops": ["sign", "verify"]},
         ]);
-        use SigningAlgorithm::{EdDsa, Es256, Ps256, Rs256};
-        assert_eq!(read(&keys, None), Ok(vec![Es256, EdDsa, Ps256, Rs256]));
+        use SigningAlgorithm::{EdDsa, Es256, Es384, Ps256, Rs256};
+        assert_eq!(read(&keys, None), Ok(vec![Es256, EdDsa, Ps256, Rs256, Es384]));
         assert_eq!(read(&keys, Some(&Ps256)), Ok(vec![Ps256, Ps256]));
         assert_eq!(read(&keys, Some(&Es256)), Ok(vec![Es256]));
         let unknown = SigningAlgorithm::from_name("HS256");
@@ -236,7 +259,7 @@ mod tests {
 
     #[test]
     fn sec_087_sec_111_sec_112_what_cannot_be_a_clients_keys() {
-        use InvalidKeys::{Malformed, NoUsableKey, NotAKeySet, Private, RepeatedKeyId};
+        use InvalidKeys::{NoUsableKey, NotAKeySet, Private, RepeatedKeyId};
         let ec = json!({"kty": "EC", "crv": "P-256", "x": XY, "y": XY, "kid": "1"});
         for (keys, why) in [
             (json!([]), NoUsableKey),
@@ -245,10 +268,10 @@ mod tests {
             (json!(vec![ec.clone(); 17]), NotAKeySet),
             (json!([{"kty": "EC", "crv": "P-256", "x": XY, "y": XY, "d": XY}]), Private),
             (json!([{"kty": "oct", "k": XY, "alg": "HS256"}]), Private),
-            (json!([{"kty": "EC", "crv": "P-256", "x": XY}]), Malformed),
-            (json!([{"kty": "EC", "crv": "P-256", "x": XY, "y": "AAAA"}]), Malformed),
-            (json!([{"kty": "EC", "crv": "P-256", "x": XY, "y": "=".repeat(43)}]), Malformed),
-            (json!([{"kty": "RSA", "n": "A".repeat(171), "e": "AQAB"}]), Malformed),
+            (json!([{"kty": "EC", "crv": "P-256", "x": XY}]), NoUsableKey),
+            (json!([{"kty": "EC", "crv": "P-256", "x": XY, "y": "AAAA"}]), NoUsableKey),
+            (json!([{"kty": "EC", "crv": "P-256", "x": XY, "y": "=".repeat(43)}]), NoUsableKey),
+            (json!([{"kty": "RSA", "n": "A".repeat(171), "e": "AQAB"}]), NoUsableKey),
             (json!([{"kty": "EC", "crv": "P-256", "x": XY, "y": XY, "alg": "none"}]), NoUsableKey),
             (json!([ec, ec]), RepeatedKeyId),
         ] {

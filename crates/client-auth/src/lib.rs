@@ -12,6 +12,7 @@ mod signing;
 mod verify;
 
 pub use attach::{AssertionNeeded, ClientCredentials, NoUsableMethod};
+pub use basic::{BasicCredentials, InvalidBasic};
 pub use error::{ClientAuthError, Reason};
 pub use keys::{ClientKeys, InvalidKeys};
 pub use replay::{CheckReplay, Replay, Verified};

@@ -3,6 +3,7 @@
 //! | check, in this order | requirement | reason | answer |
 //! |---|---|---|---|
 //! | no parameter or header twice | | `RepeatedParameter`, `RepeatedHeader` | 400 `invalid_request` |
+//! | the header is not too long | | `HeaderTooLong` | 400 `invalid_request` |
 //! | the header is Basic | A-AUTHN-1 | `UnknownScheme` | 401 `invalid_client` |
 //! | one method only | A-AUTHN-3 | `SeveralMethods` | 400 `invalid_request` |
 //! | what is presented is well formed, and of a kind that is taken | A-AUTHN-1, A-AUTHN-9 | `MalformedHeader`, `MalformedAssertion`, `AssertionNotSupported` | 401 `invalid_client` |
@@ -27,7 +28,7 @@ use oauth_types::ClientAssertionType;
 use oauth_types::{AuthMethod, ClientId, FormPairs, Repeated, Secret, SecretDigest, UnixTime};
 use serde::{Deserialize, Serialize};
 
-use crate::{ClientAuthError, ClientKeys, Reason, Verified, basic};
+use crate::{BasicCredentials, ClientAuthError, ClientKeys, InvalidBasic, Reason, Verified};
 
 /// What is on record about a client's authentication (RFC 7591 §2, §3.2.1).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -75,10 +76,17 @@ pub struct Presented {
 #[derive(Clone, Debug)]
 enum Proof {
     Nothing,
-    Header(Secret),
-    Body(Secret),
+    Header(Shown),
+    Body(Shown),
     #[cfg(feature = "private_key_jwt")]
     Assertion(Secret),
+}
+
+/// What is kept of a secret that was shown: an empty one is none.
+type Shown = Option<SecretDigest>;
+
+fn shown(secret: &str) -> Shown {
+    (!secret.is_empty()).then(|| SecretDigest::of(secret))
 }
 
 /// A client that is who it says (RFC 6749 §2.3): only [`Presented::verify`] leads to one.
@@ -125,9 +133,10 @@ impl Presented {
         let body_id = form.value("client_id").map_err(repeated)?;
         let body_secret = form.value("client_secret").map_err(repeated)?;
         let assertion = form.value("client_assertion").map_err(repeated)?;
-        let basic = match header {
-            Some(line) => Some(basic::decode(line.as_bytes()).ok_or(fail(Reason::UnknownScheme))?),
-            None => None,
+        let basic = match header.map(BasicCredentials::decode) {
+            Some(Err(InvalidBasic::TooLong)) => return Err(fail(Reason::HeaderTooLong)),
+            Some(Err(InvalidBasic::OtherScheme)) => return Err(fail(Reason::UnknownScheme)),
+            other => other,
         };
         // A-AUTHN-3
         let methods = [basic.is_some(), body_secret.is_some(), assertion.is_some()];
@@ -138,17 +147,19 @@ impl Presented {
             let kind = form.value("client_assertion_type").map_err(repeated)?;
             return Self::from_assertion(kind, assertion, body_id).map_err(fail);
         }
-        if let Some(pair) = basic {
-            let (client_id, secret) = pair.map_err(fail)?;
+        if let Some(basic) = basic {
+            let malformed = || fail(Reason::MalformedHeader);
+            let basic = basic.map_err(|_| malformed())?;
+            let client_id = ClientId::parse(basic.client_id()).map_err(|_| malformed())?;
             // A-AUTHN-2
             if body_id.is_some_and(|id| id != client_id.as_str()) {
                 return Err(fail(Reason::IdentifierMismatch));
             }
-            return Ok(Self { client_id, proof: Proof::Header(secret) });
+            return Ok(Self { client_id, proof: Proof::Header(shown(basic.secret())) });
         }
         let client_id =
             body_id.and_then(|id| ClientId::parse(id).ok()).ok_or(fail(Reason::NoIdentifier))?;
-        let proof = body_secret.map_or(Proof::Nothing, |secret| Proof::Body(Secret::new(secret)));
+        let proof = body_secret.map_or(Proof::Nothing, |secret| Proof::Body(shown(secret)));
         Ok(Self { client_id, proof })
     }
 
@@ -212,19 +223,19 @@ impl Presented {
         audience: &[&str],
         now: UnixTime,
     ) -> Result<Verified, Reason> {
-        let (presented, secret) = match &self.proof {
+        let (presented, shown) = match &self.proof {
             Proof::Nothing => (AuthMethod::None, None),
-            Proof::Header(secret) => (AuthMethod::ClientSecretBasic, Some(secret)),
-            Proof::Body(secret) => (AuthMethod::ClientSecretPost, Some(secret)),
+            Proof::Header(shown) => (AuthMethod::ClientSecretBasic, *shown),
+            Proof::Body(shown) => (AuthMethod::ClientSecretPost, *shown),
             #[cfg(feature = "private_key_jwt")]
             Proof::Assertion(_) => (AuthMethod::PrivateKeyJwt, None),
         };
-        // A-AUTHN-5: one digest is computed and compared on every path, and every signature is tested.
+        // A-AUTHN-5: digests are compared on every path, and every signature is tested.
         let stored = registered.and_then(|record| record.secret);
-        let compared = stored.unwrap_or(SecretDigest::from_bytes([0; 32]));
-        let shown = secret.map_or("", Secret::expose);
-        // An empty secret is none, even where a careless host stored the digest of one.
-        let is_right = compared.matches(shown) && stored.is_some() && !shown.is_empty();
+        let nothing = SecretDigest::from_bytes([0; 32]);
+        let is_right = stored.unwrap_or(nothing).equals(&shown.unwrap_or(nothing))
+            && stored.is_some()
+            && shown.is_some();
         #[cfg(feature = "private_key_jwt")]
         let asserted = match &self.proof {
             Proof::Assertion(assertion) => {

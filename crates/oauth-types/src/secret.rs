@@ -148,7 +148,13 @@ impl SecretDigest {
     /// Whether `secret` is the one digested, in constant time.
     #[must_use]
     pub fn matches(&self, secret: &str) -> bool {
-        self.0.ct_eq(&Self::of(secret).0).into()
+        self.equals(&Self::of(secret))
+    }
+
+    /// Whether both are digests of one secret, in constant time.
+    #[must_use]
+    pub fn equals(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
     }
 }
 
