@@ -3,7 +3,7 @@
 use xshell::cmd;
 
 use crate::workspace::{Error, Step, Workspace, run_steps};
-use crate::{fuzz, interop, test};
+use crate::{fuzz, interop, test, timing};
 
 /// A suite that needs a tool, a browser, a database or another SDK gets its line here. Each fails
 /// when what it needs is absent, and says how to get it.
@@ -11,6 +11,7 @@ const SUITES: &[Step] = &[
     ("cargo-deny: bans, licences, sources", deny),
     ("interop with the official SDKs", interop::run),
     ("fuzz targets, briefly", fuzz),
+    ("timing harness builds", timing::build),
 ];
 
 /// How long each fuzz target runs here; `cargo xtask fuzz` takes longer.

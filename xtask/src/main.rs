@@ -11,6 +11,7 @@ mod fuzz;
 mod interop;
 mod test;
 mod tidy;
+mod timing;
 mod workspace;
 
 use std::process::ExitCode;
@@ -80,6 +81,18 @@ enum Command {
         #[arg(long, short)]
         verbose: bool,
     },
+    /// Whether the time of a decision tells a secret, or whether a client exists
+    ///
+    /// Three runs of tests/timing; what is found in each of them fails. Takes minutes, and a machine that does
+    /// nothing else.
+    Timing {
+        /// Samples of each case and run
+        #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1000..))]
+        samples: u64,
+        /// Only cases whose name contains this
+        #[arg(long)]
+        case: Option<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -100,6 +113,7 @@ fn run(command: &Command) -> Result<(), Error> {
         Command::Deps { bless } => deps::run(&workspace, *bless),
         Command::Fuzz { seconds, target } => fuzz::run(&workspace, *seconds, target.as_deref()),
         Command::Interop => interop::run(&workspace),
+        Command::Timing { samples, case } => timing::run(&workspace, *samples, case.as_deref()),
         Command::Tidy { bless, verbose } => tidy::run(&workspace, *bless, *verbose),
     }
 }

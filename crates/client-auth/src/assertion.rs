@@ -5,15 +5,14 @@
 
 use core::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use oauth_types::{Audience, ClientId, SecretDigest, SigningAlgorithm, UnixTime};
 use serde::Deserialize;
 
+use crate::Reason;
+use crate::decoy::decoy;
 use crate::keys::{ClientKeys, Material, RSA_BYTES, RSA_EXPONENT, decoded_bytes};
-use crate::{Reason, Registered};
 
 /// How far the client's clock may be off.
 const SKEW: Duration = Duration::from_secs(60);
@@ -52,12 +51,11 @@ pub(crate) fn claimed_client(assertion: &str) -> Option<ClientId> {
 pub(crate) fn verify(
     assertion: &str,
     client_id: &ClientId,
-    registered: Option<&Registered>,
+    keys: Option<&ClientKeys>,
     audience: &[&str],
     now: UnixTime,
 ) -> Result<Unused, Reason> {
     // A-AUTHN-9
-    let keys = registered.and_then(|record| record.keys.as_ref());
     let claims = signed_claims(assertion, keys).ok_or(Reason::WrongSignature)?;
     if claims.iss != claims.sub || claims.sub != client_id.as_str() {
         return Err(Reason::WrongIssuer);
@@ -108,7 +106,7 @@ fn signed_claims(assertion: &str, keys: Option<&ClientKeys>) -> Option<Claims> {
         .filter(|key| key.material.signature_bytes() == size);
     let key = match genuine {
         Some(key) => decoding_key(&key.material)?,
-        None => decoding_key(&decoy(&name, size))?,
+        None => decoding_key(decoy(&name, size)?)?,
     };
     let mut validation = Validation::new(algorithm);
     validation.validate_exp = false;
@@ -150,25 +148,4 @@ fn decoding_key(material: &Material) -> Option<DecodingKey> {
         Material::Rsa { n } => DecodingKey::from_rsa_components(n, RSA_EXPONENT),
     }
     .ok()
-}
-
-/// A public key to test a signature of this size with when there is no other. Its verdict is not listened to, so anybody
-/// may know its private half: these are the generators of the curves.
-fn decoy(algorithm: &SigningAlgorithm, size: usize) -> Material {
-    let ec = |x: &str, y: &str| Material::Ec { x: x.into(), y: y.into() };
-    match algorithm {
-        SigningAlgorithm::Es256 => ec(
-            "axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY",
-            "T-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU",
-        ),
-        SigningAlgorithm::Es384 => ec(
-            "qofKIr6LBTeOscceyCOtdG4dO2KLp5uYWfdB4IJUKjhVAvJdv1UpbDpUXjhydgq3",
-            "NhfeSpYmLG9dnpi_kpLcKfj0Hb0omhR86doxE7XwuMAKYLHOHX6BnXpDHXyQ6g5f",
-        ),
-        SigningAlgorithm::EdDsa => {
-            Material::Ed { x: "WGZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmY".into() }
-        }
-        // Every bit is set.
-        _ => Material::Rsa { n: URL_SAFE_NO_PAD.encode(vec![u8::MAX; size]).into() },
-    }
 }

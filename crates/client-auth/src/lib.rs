@@ -4,6 +4,8 @@
 mod assertion;
 mod attach;
 mod basic;
+#[cfg(feature = "private_key_jwt")]
+mod decoy;
 mod error;
 mod keys;
 mod replay;

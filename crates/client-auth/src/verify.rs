@@ -85,6 +85,9 @@ enum Proof {
 /// What is kept of a secret that was shown: an empty one is none.
 type Shown = Option<SecretDigest>;
 
+/// Stands where there is no digest: that of no known text.
+const NO_SECRET: SecretDigest = SecretDigest::from_bytes([0; 32]);
+
 fn shown(secret: &str) -> Shown {
     (!secret.is_empty()).then(|| SecretDigest::of(secret))
 }
@@ -216,6 +219,32 @@ impl Presented {
     fn check(
         self,
         registered: Option<&Registered>,
+        audience: &[&str],
+        now: UnixTime,
+    ) -> Result<Verified, Reason> {
+        // A-AUTHN-5: where there is no client, one of the method that was presented and with a secret that
+        // nothing equals takes its place; the same checks are made, and their outcome is not used.
+        let nobody =
+            Registered { method: self.method(), secret: Some(NO_SECRET), ..Registered::public() };
+        let verified = self.check_against(registered.unwrap_or(&nobody), audience, now);
+        if registered.is_some() { verified } else { Err(Reason::UnknownClient) }
+    }
+
+    const fn method(&self) -> AuthMethod {
+        match self.proof {
+            Proof::Nothing => AuthMethod::None,
+            Proof::Header(_) => AuthMethod::ClientSecretBasic,
+            Proof::Body(_) => AuthMethod::ClientSecretPost,
+            #[cfg(feature = "private_key_jwt")]
+            Proof::Assertion(_) => AuthMethod::PrivateKeyJwt,
+        }
+    }
+
+    /// Out of line: both ways through `check` are to run the same instructions.
+    #[inline(never)]
+    fn check_against(
+        self,
+        record: &Registered,
         #[cfg_attr(
             not(feature = "private_key_jwt"),
             expect(unused_variables, reason = "for assertions")
@@ -223,29 +252,24 @@ impl Presented {
         audience: &[&str],
         now: UnixTime,
     ) -> Result<Verified, Reason> {
-        let (presented, shown) = match &self.proof {
-            Proof::Nothing => (AuthMethod::None, None),
-            Proof::Header(shown) => (AuthMethod::ClientSecretBasic, *shown),
-            Proof::Body(shown) => (AuthMethod::ClientSecretPost, *shown),
-            #[cfg(feature = "private_key_jwt")]
-            Proof::Assertion(_) => (AuthMethod::PrivateKeyJwt, None),
+        let presented = self.method();
+        // Digests are compared and signatures tested whatever else is wrong.
+        let shown = match self.proof {
+            Proof::Header(shown) | Proof::Body(shown) => shown,
+            _ => None,
         };
-        // A-AUTHN-5: digests are compared on every path, and every signature is tested.
-        let stored = registered.and_then(|record| record.secret);
-        let nothing = SecretDigest::from_bytes([0; 32]);
-        let is_right = stored.unwrap_or(nothing).equals(&shown.unwrap_or(nothing))
-            && stored.is_some()
+        // An empty secret is none, even where a careless host stored the digest of one.
+        let is_right = record.secret.unwrap_or(NO_SECRET).equals(&shown.unwrap_or(NO_SECRET))
             && shown.is_some();
         #[cfg(feature = "private_key_jwt")]
         let asserted = match &self.proof {
             Proof::Assertion(assertion) => {
-                let id = &self.client_id;
-                Some(crate::assertion::verify(assertion.expose(), id, registered, audience, now))
+                let (id, keys) = (&self.client_id, record.keys.as_ref());
+                Some(crate::assertion::verify(assertion.expose(), id, keys, audience, now))
             }
             _ => None,
         };
 
-        let record = registered.ok_or(Reason::UnknownClient)?;
         let method = record.method.clone();
         match &method {
             // A-AUTHN-7: a secret in the body of a public client plays no part.
@@ -255,7 +279,7 @@ impl Presented {
             _ if method != presented => return Err(Reason::WrongMethod),
             AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost => {
                 // A-AUTHN-8
-                if stored.is_none() {
+                if record.secret.is_none() {
                     return Err(Reason::NoStoredSecret);
                 }
                 // A-AUTHN-6

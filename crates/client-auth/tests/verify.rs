@@ -101,6 +101,21 @@ fn a_authn_5_sec_080_unknown_client_wrong_secret_and_wrong_method_read_the_same(
     assert_eq!(reason(&post, None, body), Reason::WrongSecret);
 }
 
+/// Nor does the time differ: `cargo xtask timing` measures that.
+#[test]
+fn sec_081_a_secret_that_is_nearly_right_reads_like_any_other() {
+    let record = registered(AuthMethod::ClientSecretPost);
+    let answer = |secret: &str| {
+        let body = format!("client_id=c1&client_secret={secret}");
+        let error = try_auth(Some(&record), None, &body).unwrap_err();
+        format!("{:?} {:?}", error.reason(), error.into_response())
+    };
+    let other = answer("x");
+    for near in ["S3cret", "s3creT", "s3cre", "s3crett", "s3cret%20", "%EF%BC%B33cret"] {
+        assert_eq!(answer(near), other, "{near}");
+    }
+}
+
 #[test]
 fn a_authn_6_sec_079_an_expired_secret_is_refused_from_its_last_second_on() {
     let body = "client_id=c1&client_secret=s3cret";
@@ -155,6 +170,22 @@ fn sec_082_sec_091_two_headers_or_two_identifiers_are_a_bad_request() {
     let error = Presented::parse(&headers, &FormPairs::default()).unwrap_err();
     assert_eq!(error.reason(), Reason::RepeatedHeader);
     assert_eq!(error.into_response().status(), StatusCode::BAD_REQUEST);
+}
+
+#[test]
+fn sec_082_a_long_header_is_refused_before_it_is_decoded() {
+    // Not even Base64: whoever decoded it would say so.
+    for (length, reason) in [
+        (65_536, Reason::HeaderTooLong),
+        (8193, Reason::HeaderTooLong),
+        (8192, Reason::MalformedHeader),
+    ] {
+        let line = format!("Basic {}", "!".repeat(length - 6));
+        let error = try_auth(None, Some(&line), "").unwrap_err();
+        assert_eq!(error.reason(), reason);
+        let is_bad_request = error.into_response().status() == StatusCode::BAD_REQUEST;
+        assert_eq!(is_bad_request, reason == Reason::HeaderTooLong);
+    }
 }
 
 #[test]

@@ -1,0 +1,52 @@
+//! Public keys to test an assertion's signature with when there is no other, so that an unknown client costs
+//! the same work. Their verdict is not listened to: anybody may know the private halves.
+
+use std::sync::LazyLock;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use oauth_types::{SecretDigest, SigningAlgorithm};
+
+use crate::keys::{Material, RSA_BYTES};
+
+struct Decoys {
+    es256: Material,
+    es384: Material,
+    eddsa: Material,
+    rsa: [Material; 3],
+}
+
+/// The generators of the curves, and moduli of no known factors. Made once: making them takes time too.
+static DECOYS: LazyLock<Decoys> = LazyLock::new(|| Decoys {
+    es256: Material::Ec {
+        x: "axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY".into(),
+        y: "T-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU".into(),
+    },
+    es384: Material::Ec {
+        x: "qofKIr6LBTeOscceyCOtdG4dO2KLp5uYWfdB4IJUKjhVAvJdv1UpbDpUXjhydgq3".into(),
+        y: "NhfeSpYmLG9dnpi_kpLcKfj0Hb0omhR86doxE7XwuMAKYLHOHX6BnXpDHXyQ6g5f".into(),
+    },
+    eddsa: Material::Ed { x: "WGZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmY".into() },
+    rsa: RSA_BYTES.map(|size| Material::Rsa { n: URL_SAFE_NO_PAD.encode(modulus(size)).into() }),
+});
+
+/// Digests in a row, the highest and the lowest bit set. A number with a pattern could be divided by faster.
+fn modulus(size: usize) -> Vec<u8> {
+    let block = |number: usize| *SecretDigest::of(&number.to_string()).as_bytes();
+    let mut bytes: Vec<u8> = (0..size / 32).flat_map(block).collect();
+    if let [first, .., last] = &mut *bytes {
+        *first |= 0x80;
+        *last |= 1;
+    }
+    bytes
+}
+
+/// The key that a signature of this algorithm and size, in bytes, is tested with.
+pub(crate) fn decoy(algorithm: &SigningAlgorithm, size: usize) -> Option<&'static Material> {
+    match algorithm {
+        SigningAlgorithm::Es256 => Some(&DECOYS.es256),
+        SigningAlgorithm::Es384 => Some(&DECOYS.es384),
+        SigningAlgorithm::EdDsa => Some(&DECOYS.eddsa),
+        _ => DECOYS.rsa.iter().find(|key| key.signature_bytes() == size),
+    }
+}

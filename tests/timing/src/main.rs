@@ -1,0 +1,145 @@
+//! Does the time that a decision takes tell what a secret is, or whether a client exists (attack rows 80, 81)?
+//!
+//! Each case runs one decision on two inputs, mixed at random, and compares the times with Welch's t-test, as
+//! dudect does. `cargo xtask timing` runs and judges them. It wants a machine that does nothing else.
+
+use std::sync::OnceLock;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use client_auth::{ClientKeys, Presented, Registered};
+use dudect_bencher::ctbench::{BenchMetadata, BenchName, BenchOpts, run_benches_console};
+use dudect_bencher::rand::RngExt as _;
+use dudect_bencher::{BenchRng, Class, CtRunner};
+use http::HeaderMap;
+use oauth_types::{AuthMethod, CodeVerifier, FormPairs, Secret, SecretDigest, State, UnixTime};
+
+const SECRET: &str = "7Fjfp0ZBr1KtDRbnfVdmIw7Fjfp0ZBr1KtDRbnfVdmI";
+const FIRST_DIFFERS: &str = "8Fjfp0ZBr1KtDRbnfVdmIw7Fjfp0ZBr1KtDRbnfVdmI";
+const LAST_DIFFERS: &str = "7Fjfp0ZBr1KtDRbnfVdmIw7Fjfp0ZBr1KtDRbnfVdmJ";
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+const AUDIENCE: &[&str] = &["https://as.example"];
+
+static SAMPLES: OnceLock<usize> = OnceLock::new();
+
+fn main() -> std::io::Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let samples = arguments.next().expect("how many samples").parse().expect("a number");
+    SAMPLES.set(samples).expect("set once");
+    let cases: [(&'static str, fn(&mut CtRunner, &mut BenchRng)); 8] = [
+        ("client_secret", client_secret),
+        ("client_known", client_known),
+        ("client_method", client_method),
+        ("client_known_es256", client_known_es256),
+        ("client_known_rs256", client_known_rs256),
+        ("code_verifier", code_verifier),
+        ("secret_digest", secret_digest),
+        ("state", state),
+    ];
+    let cases =
+        cases.map(|(name, benchfn)| BenchMetadata { name: BenchName(name), seed: None, benchfn });
+    run_benches_console(
+        BenchOpts { filter: arguments.next(), ..BenchOpts::default() },
+        cases.into(),
+    )
+}
+
+/// Times `decide` on both inputs, as often as was asked for, in random order. Every run gets a copy of its own,
+/// so that neither input is the one that the processor has at hand.
+fn compare<I: Clone, T>(
+    runner: &mut CtRunner,
+    rng: &mut BenchRng,
+    per_thousand: usize,
+    [left, right]: [I; 2],
+    decide: impl Fn(&I) -> T,
+) {
+    let samples = SAMPLES.get().copied().unwrap_or_default() * per_thousand / 1000;
+    for _ in 0..samples {
+        let is_left: bool = rng.random();
+        let class = if is_left { Class::Left } else { Class::Right };
+        let input = if is_left { left.clone() } else { right.clone() };
+        runner.run_one(class, || decide(&input));
+    }
+}
+
+/// A whole client authentication that fails, or not.
+fn authenticate((body, record): &(String, Option<&Registered>)) -> bool {
+    let form = FormPairs::parse(body.as_bytes()).expect("a form");
+    let presented = Presented::parse(&HeaderMap::new(), &form).expect("one method");
+    presented.verify(*record, AUDIENCE, UnixTime::from_secs(0)).is_ok()
+}
+
+fn post(secret: &str) -> String {
+    format!("grant_type=client_credentials&client_id=s6BhdRkqt3&client_secret={secret}")
+}
+
+fn record(method: AuthMethod) -> Registered {
+    Registered::with_secret(method, &Secret::new(SECRET))
+}
+
+fn client_secret(runner: &mut CtRunner, rng: &mut BenchRng) {
+    let record = record(AuthMethod::ClientSecretPost);
+    let inputs = [FIRST_DIFFERS, LAST_DIFFERS].map(|secret| (post(secret), Some(&record)));
+    compare(runner, rng, 1000, inputs, authenticate);
+}
+
+/// The digest of the right one is the same as the stored one in every byte, of a wrong one in none.
+fn secret_digest(runner: &mut CtRunner, rng: &mut BenchRng) {
+    let digest = SecretDigest::of(SECRET);
+    compare(runner, rng, 1000, [SECRET, LAST_DIFFERS].map(str::to_owned), |text| {
+        digest.matches(text)
+    });
+}
+
+/// A wrong secret of a client, and of none.
+fn client_known(runner: &mut CtRunner, rng: &mut BenchRng) {
+    let body = post(FIRST_DIFFERS);
+    let record = record(AuthMethod::ClientSecretPost);
+    let inputs = [(body.clone(), Some(&record)), (body, None)];
+    compare(runner, rng, 1000, inputs, authenticate);
+}
+
+/// The right secret by another method than the registered one, and a wrong one by the right method.
+fn client_method(runner: &mut CtRunner, rng: &mut BenchRng) {
+    let [basic, post_only] =
+        [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost].map(record);
+    let inputs = [(post(SECRET), Some(&basic)), (post(FIRST_DIFFERS), Some(&post_only))];
+    compare(runner, rng, 1000, inputs, authenticate);
+}
+
+/// An assertion whose signature is wrong, of a client with a key and of none.
+fn assertion(runner: &mut CtRunner, rng: &mut BenchRng, header: &str, signature_bytes: usize) {
+    let jwks = include_str!("../../../crates/client-auth/tests/keys/public.json");
+    let jwks = serde_json::from_str(jwks).expect("JSON");
+    let keys = ClientKeys::from_jwks(&jwks, None).expect("keys");
+    let claims = r#"{"iss":"c1","sub":"c1","aud":"https://as.example","exp":60,"jti":"j"}"#;
+    let signature = vec![0x5A; signature_bytes];
+    let parts =
+        [header.as_bytes(), claims.as_bytes(), &signature].map(|part| URL_SAFE_NO_PAD.encode(part));
+    let form = format!("client_assertion={}&client_assertion_type={JWT_BEARER}", parts.join("."),);
+    let record = Registered::with_keys(keys);
+    let inputs = [(form.clone(), Some(&record)), (form, None)];
+    compare(runner, rng, 50, inputs, authenticate);
+}
+
+fn client_known_es256(runner: &mut CtRunner, rng: &mut BenchRng) {
+    assertion(runner, rng, r#"{"alg":"ES256","kid":"es256"}"#, 64);
+}
+
+fn client_known_rs256(runner: &mut CtRunner, rng: &mut BenchRng) {
+    assertion(runner, rng, r#"{"alg":"RS256","kid":"rs256"}"#, 256);
+}
+
+fn code_verifier(runner: &mut CtRunner, rng: &mut BenchRng) {
+    let [right, first, last] = [SECRET, FIRST_DIFFERS, LAST_DIFFERS]
+        .map(|text| CodeVerifier::parse(text).expect("a verifier"));
+    let challenge = right.challenge();
+    compare(runner, rng, 1000, [first, last], |verifier| challenge.matches(verifier));
+}
+
+/// Also what the consent page's browser check and the refresh token check are made of.
+fn state(runner: &mut CtRunner, rng: &mut BenchRng) {
+    let state = State::from_secret(Secret::new(SECRET));
+    let inputs = [FIRST_DIFFERS, LAST_DIFFERS].map(str::to_owned);
+    compare(runner, rng, 1000, inputs, |received| state.matches(received));
+}

@@ -1,0 +1,90 @@
+//! `cargo xtask timing`: the cases of tests/timing, run and judged.
+
+use std::collections::BTreeMap;
+
+use xshell::cmd;
+
+use crate::workspace::{Error, Workspace, announce, none_of};
+
+const MANIFEST: &str = "tests/timing/Cargo.toml";
+/// Another process can disturb a run: a case has to fail in each.
+const RUNS: usize = 3;
+/// Welch's t of two inputs that differ in what is secret; dudect's own threshold.
+const MAX_T: f64 = 4.5;
+/// The difference that a client's existence or method makes, in standard deviations of one decision on this
+/// machine. A check left out makes several.
+const MAX_TAU: f64 = 0.75;
+
+/// Runs all cases, or those whose name contains a text, on that many samples each.
+pub(crate) fn run(workspace: &Workspace, samples: u64, only: Option<&str>) -> Result<(), Error> {
+    let sh = &workspace.sh;
+    let samples = samples.to_string();
+    let mut best: BTreeMap<String, Measured> = BTreeMap::new();
+    for number in 1..=RUNS {
+        announce(&format!("timing, run {number} of {RUNS}"));
+        let run = cmd!(
+            sh,
+            "cargo run --quiet --release --locked --manifest-path {MANIFEST} -- {samples} {only...}"
+        );
+        for line in run.quiet().read()?.lines() {
+            let Some((case, measured)) = read(line) else { continue };
+            println!("{case:<20} t {:>9.2}  tau {:>7.4}", measured.t, measured.tau);
+            let best = best.entry(case.to_owned()).or_insert(measured);
+            if measured.tau.abs() < best.tau.abs() {
+                *best = measured;
+            }
+        }
+    }
+    if best.is_empty() {
+        return Err("no case has this name".into());
+    }
+    none_of(&best.iter().filter_map(|(case, measured)| measured.finding(case)).collect::<Vec<_>>())
+}
+
+/// Whether the cases build; `cargo xtask ci` has no quiet machine to measure on.
+pub(crate) fn build(workspace: &Workspace) -> Result<(), Error> {
+    let sh = &workspace.sh;
+    cmd!(sh, "cargo check --quiet --locked --manifest-path {MANIFEST}").quiet().run()?;
+    Ok(())
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+struct Measured {
+    t: f64,
+    tau: f64,
+}
+
+impl Measured {
+    fn finding(self, case: &str) -> Option<String> {
+        let is_class = ["client_known", "client_method"].iter().any(|name| case.starts_with(name));
+        let (value, limit) = if is_class { (self.tau, MAX_TAU) } else { (self.t, MAX_T) };
+        (value.abs() > limit).then(|| format!("{case}: {value:.2} in the best of {RUNS} runs"))
+    }
+}
+
+/// A case and its figures in a line of the harness, if it is one.
+fn read(line: &str) -> Option<(&str, Measured)> {
+    let case = line.strip_prefix("bench ")?.split_whitespace().next()?;
+    let figure = |name: &str| -> Option<f64> {
+        let (_, rest) = line.split_once(name)?;
+        rest.split(',').next()?.trim().parse().ok()
+    };
+    Some((case, Measured { t: figure("max t = ")?, tau: figure("max tau = ")? }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_harness_is_read_and_judged() {
+        let line =
+            "bench state  ... : n == +0.9M, max t = -6.72, max tau = -0.00732, (5/tau)^2 = 467135";
+        let (case, measured) = read(line).unwrap();
+        assert_eq!((case, measured), ("state", Measured { t: -6.72, tau: -0.00732 }));
+        assert_eq!(measured.finding("state").unwrap(), "state: -6.72 in the best of 3 runs");
+        assert_eq!(measured.finding("client_known_es256"), None);
+        assert!(Measured { t: 9.0, tau: 0.8 }.finding("client_method").is_some());
+        assert_eq!(read("bench state seeded with 0x12"), None);
+    }
+}
