@@ -16,7 +16,7 @@ use http::{Method, Request, Response, StatusCode};
 use oauth_types::{
     AuthMethod, ClientId, ClientInformation, ClientMetadata, DocumentError, EndpointUrl, Entropy,
     FormPairs, GrantType, RedirectUri, RegistrationErrorCode, ResponseType, Secret, UnixTime,
-    json_response_uncached,
+    is_hidden, json_response_uncached,
 };
 use serde_json::{Map, Value};
 
@@ -170,10 +170,6 @@ fn check_keys(sent: &ClientMetadata, method: &AuthMethod) -> Result<Option<Clien
 
 /// A name without characters that hide, turn around or break the text beside it.
 fn clean_name(name: &str) -> String {
-    let is_hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-    };
     let shown: String = name.chars().filter(|c| !is_hidden(*c)).take(MAX_NAME).collect();
     shown.trim().to_owned()
 }

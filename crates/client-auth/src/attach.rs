@@ -84,12 +84,13 @@ impl ClientCredentials {
     /// Credentials for a server: the registered method, or else the best that the server lists
     /// ([`AuthorizationServerMetadata::auth_methods`](oauth_types::AuthorizationServerMetadata::auth_methods)).
     ///
-    /// A server that hands out a secret and lists only `none` gets a public client (C-TOKEN-11).
+    /// A server that hands out a secret, registers no method and lists `none` but no method for secrets gets a
+    /// public client (C-TOKEN-11).
     ///
     /// # Errors
     ///
     /// [`NoUsableMethod`] when the secret cannot be used as the server asks; it is never sent in a way
-    /// that the server does not list.
+    /// that the server neither registered nor lists.
     pub fn choose(
         client_id: ClientId,
         secret: Option<Secret>,

@@ -51,7 +51,7 @@ impl<'a> Callback<'a> {
 
     /// Pairs that a web framework has decoded already, repeated ones included.
     pub fn from_pairs(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        Self { form: Some(FormPairs::from_pairs(pairs)) }
+        Self { form: FormPairs::from_pairs(pairs).ok() }
     }
 
     /// Opens the callback if it answers the request that `expected` recorded.

@@ -13,7 +13,7 @@ use core::fmt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
-use crate::json;
+use crate::{Secret, json};
 
 pub use client::{ClientInformation, ClientMetadata};
 pub use client_id::{ClientIdMetadata, InvalidClientIdMetadata};
@@ -107,6 +107,11 @@ fn known_values<'de, D: Deserializer<'de>>(
     let mut members = serde_json::Map::deserialize(deserializer)?;
     members.retain(|_, value| !value.is_null());
     Ok(members)
+}
+
+/// An empty secret is none: it must not take the place of one that works.
+fn secret_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+    Ok(Option::<Secret>::deserialize(deserializer)?.filter(|secret| !secret.expose().is_empty()))
 }
 
 /// `true` where a flag is absent in neither direction: absent reads as `false`, `false` is not

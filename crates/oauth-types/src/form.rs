@@ -116,10 +116,28 @@ impl<'a> FormPairs<'a> {
     }
 
     /// Parameters that another library has decoded already.
-    #[must_use]
-    pub fn from_pairs(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let borrow = |(name, value)| (Cow::Borrowed(name), Cow::Borrowed(value));
-        Self { pairs: pairs.into_iter().map(borrow).collect() }
+    ///
+    /// # Errors
+    ///
+    /// [`FormError`] when a limit is passed, counted in decoded bytes here.
+    pub fn from_pairs(
+        decoded: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, FormError> {
+        let (mut pairs, mut total) = (Vec::new(), 0_usize);
+        for (name, value) in decoded {
+            total = total.saturating_add(name.len()).saturating_add(value.len());
+            if total > Self::MAX_BYTES {
+                return Err(FormError::TooLong);
+            }
+            if pairs.len() == Self::MAX_PAIRS {
+                return Err(FormError::TooManyPairs);
+            }
+            if name.len().max(value.len()) > Self::MAX_VALUE_BYTES {
+                return Err(FormError::ValueTooLong);
+            }
+            pairs.push((Cow::Borrowed(name), Cow::Borrowed(value)));
+        }
+        Ok(Self { pairs })
     }
 
     /// Whether a parameter of this name is there.
@@ -302,6 +320,12 @@ mod tests {
         assert_eq!(FormPairs::parse(&b"a&".repeat(65)).unwrap_err(), FormError::TooManyPairs);
         assert_eq!(FormPairs::parse(&[b'a'; 8193]).unwrap_err(), FormError::ValueTooLong);
         assert_eq!(FormPairs::parse(b"&&a=1&&").unwrap().iter().count(), 1);
+        let (long, huge) = ("a".repeat(8192), "a".repeat(8193));
+        let pairs = |value, count| FormPairs::from_pairs(vec![("", value); count]).map(|_| ());
+        assert_eq!(pairs(&*huge, 1).unwrap_err(), FormError::ValueTooLong);
+        assert_eq!(pairs("a", 65).unwrap_err(), FormError::TooManyPairs);
+        assert_eq!(pairs(&*long, 9).unwrap_err(), FormError::TooLong);
+        assert!(pairs(&*long, 8).is_ok() && pairs("a", 64).is_ok());
     }
 
     #[test]

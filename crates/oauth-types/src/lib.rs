@@ -38,7 +38,7 @@ pub use response::{json_response_uncached, metadata_response};
 pub use scope::{InvalidScope, Scope, ScopeSet};
 pub use secret::{Secret, SecretDigest, exposed};
 pub use state::State;
-pub use text::{ErrorDescription, ForeignText};
+pub use text::{ErrorDescription, ForeignText, is_hidden};
 pub use time::{Entropy, UnixTime};
 pub use uri::{EndpointUrl, InvalidUri, Issuer, Origin, RedirectUri, ResourceUri};
 pub use well_known::{

@@ -151,10 +151,11 @@ impl ScopeSet {
                 continue;
             }
             count += 1;
-            if count > Self::MAX_SCOPES || self.0.len() + 1 + scope.len() > Self::MAX_BYTES {
+            let space = usize::from(!self.0.is_empty());
+            if count > Self::MAX_SCOPES || self.0.len() + space + scope.len() > Self::MAX_BYTES {
                 return Err(InvalidScope::TooLarge);
             }
-            if !self.0.is_empty() {
+            if space == 1 {
                 self.0.push(' ');
             }
             self.0.push_str(scope);
@@ -336,6 +337,7 @@ mod tests {
         let many: Vec<String> = (0..129).map(|n| n.to_string()).collect();
         assert_eq!(ScopeSet::parse(&many.join(" ")), Err(InvalidScope::TooLarge));
         assert_eq!(ScopeSet::parse(&"x".repeat(8193)), Err(InvalidScope::TooLarge));
+        assert!(ScopeSet::parse(&"x".repeat(8192)).is_ok());
     }
 
     proptest! {

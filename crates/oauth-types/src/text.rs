@@ -53,6 +53,25 @@ impl<'de> Deserialize<'de> for ErrorDescription {
     }
 }
 
+/// Whether a character hides, turns around or breaks the text beside it: control and format characters that a
+/// person does not see.
+#[must_use]
+pub fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
 /// Text that a peer wrote, for a security log: shown escaped to printable ASCII and cut after 200
 /// characters, so that it can neither drive a terminal nor forge a log line.
 #[derive(Clone, PartialEq, Eq)]

@@ -58,6 +58,9 @@ impl<'de> Deserialize<'de> for UnixTime {
             fn visit_u64<E>(self, seconds: u64) -> Result<UnixTime, E> {
                 Ok(UnixTime(seconds))
             }
+            fn visit_i64<E: Error>(self, seconds: i64) -> Result<UnixTime, E> {
+                u64::try_from(seconds).map(UnixTime).map_err(|_| E::custom("not a time"))
+            }
             fn visit_f64<E: Error>(self, seconds: f64) -> Result<UnixTime, E> {
                 // Up to here a float counts whole seconds exactly.
                 if !(0.0..9_007_199_254_740_992.0).contains(&seconds) {
@@ -130,6 +133,8 @@ mod tests {
         assert_eq!(read("1700000000"), Some(1_700_000_000));
         assert_eq!(read("1700000000.9"), Some(1_700_000_000));
         assert_eq!(read("1.7e9"), Some(1_700_000_000));
+        let signed = serde::de::value::I64Deserializer::<serde::de::value::Error>::new(5);
+        assert_eq!(UnixTime::deserialize(signed), Ok(UnixTime::from_secs(5)));
         for bad in ["-1", "-0.5", "1e308", "\"1\"", "null", "true"] {
             assert_eq!(read(bad), None, "{bad}");
         }

@@ -11,9 +11,11 @@ mod resource;
 
 use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
+use std::borrow::Cow;
 
 use fluent_uri::Uri;
 use fluent_uri::component::Authority;
+use percent_encoding::percent_decode_str;
 
 pub use endpoint::{EndpointUrl, Origin};
 pub use issuer::Issuer;
@@ -127,11 +129,13 @@ fn is_ambiguous_host(host: &str) -> bool {
     host.contains('%') || (is_number && host.parse::<Ipv4Addr>().is_err())
 }
 
-/// Whether a path has a `.` or `..` segment, written plainly or percent-encoded.
+/// Whether a path has a `.` or `..` segment for any reader: written plainly or percent-encoded, between
+/// slashes that are encoded or turned around, or with parameters behind a semicolon.
 pub(crate) fn has_dot_segment(path: &str) -> bool {
-    path.split('/').any(|segment| {
-        let plain = segment.replace("%2e", ".").replace("%2E", ".");
-        plain == "." || plain == ".."
+    let plain: Cow<'_, [u8]> = percent_decode_str(path).into();
+    plain.split(|byte| b"/\\".contains(byte)).any(|segment| {
+        let name = segment.split(|byte| *byte == b';').next();
+        matches!(name, Some(b"." | b".."))
     })
 }
 

@@ -5,7 +5,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::document::{document, or_default};
+use crate::document::{document, or_default, secret_or_none};
 use crate::{
     ApplicationType, AuthMethod, ClientId, ExtraMembers, GrantType, RedirectUri, ResponseType,
     ScopeSet, Secret, SigningAlgorithm, UnixTime, exposed,
@@ -83,7 +83,12 @@ pub struct ClientInformation {
     /// The identifier given.
     pub client_id: ClientId,
     /// The secret given, if any.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "exposed")]
+    #[serde(
+        default,
+        serialize_with = "exposed::serialize",
+        deserialize_with = "secret_or_none",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub client_secret: Option<Secret>,
     /// When the secret stops working, in seconds since the epoch; 0 means never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -127,6 +132,8 @@ mod tests {
         assert!(again.client_secret.unwrap().matches("s"));
         assert_eq!(again.metadata, answer.metadata);
         assert!(again.metadata.extra.0.contains_key("x"));
+        let empty = br#"{"client_id":"c","client_secret":""}"#;
+        assert!(ClientInformation::from_json(empty).unwrap().client_secret.is_none());
     }
 
     #[test]

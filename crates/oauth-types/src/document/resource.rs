@@ -1,9 +1,9 @@
 //! Protected resource metadata (RFC 9728 §2).
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use crate::document::{document, known_values, or_default};
+use crate::document::{document, known_values};
 use crate::{Issuer, ResourceUri};
 
 /// What a protected resource says about itself (RFC 9728 §2).
@@ -12,8 +12,9 @@ use crate::{Issuer, ResourceUri};
 pub struct ProtectedResourceMetadata {
     /// Its identifier.
     pub resource: ResourceUri,
-    /// The authorization servers whose tokens it takes; a client chooses one.
-    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    /// The authorization servers whose tokens it takes; a client chooses one. Reading passes over a text
+    /// that is no issuer identifier: the others may still be good.
+    #[serde(default, deserialize_with = "issuers", skip_serializing_if = "Vec::is_empty")]
     pub authorization_servers: Vec<Issuer>,
     /// Scopes that it knows and chooses to list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -43,5 +44,25 @@ impl ProtectedResourceMetadata {
             resource_name: None,
             extra: Map::new(),
         }
+    }
+}
+
+fn issuers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Issuer>, D::Error> {
+    let texts = Option::<Vec<String>>::deserialize(deserializer)?.unwrap_or_default();
+    Ok(texts.iter().filter_map(|text| Issuer::parse(text).ok()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_no_issuer_spoils_nothing() {
+        let json = br#"{"resource":"https://mcp.example","authorization_servers":
+            ["http://as.example","https://as.example",""]}"#;
+        let metadata = ProtectedResourceMetadata::from_json(json).unwrap();
+        assert_eq!(metadata.authorization_servers, [Issuer::parse("https://as.example").unwrap()]);
+        let numbers = br#"{"resource":"https://mcp.example","authorization_servers":[1]}"#;
+        assert!(ProtectedResourceMetadata::from_json(numbers).is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! Authorization server metadata (RFC 8414 §2; OpenID Connect Discovery §3).
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::document::{document, is_false, known_values, or_default};
@@ -16,22 +17,22 @@ pub struct AuthorizationServerMetadata {
     /// Its identifier.
     pub issuer: Issuer,
     /// Where users are sent. Absent when no grant needs it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "url_or_none", skip_serializing_if = "Option::is_none")]
     pub authorization_endpoint: Option<EndpointUrl>,
     /// Where grants are exchanged.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "url_or_none", skip_serializing_if = "Option::is_none")]
     pub token_endpoint: Option<EndpointUrl>,
     /// Where clients register (RFC 7591).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "url_or_none", skip_serializing_if = "Option::is_none")]
     pub registration_endpoint: Option<EndpointUrl>,
     /// Where tokens are revoked (RFC 7009).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "url_or_none", skip_serializing_if = "Option::is_none")]
     pub revocation_endpoint: Option<EndpointUrl>,
     /// Where resource servers ask about tokens (RFC 7662).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "url_or_none", skip_serializing_if = "Option::is_none")]
     pub introspection_endpoint: Option<EndpointUrl>,
     /// Where its signing keys are.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "url_or_none", skip_serializing_if = "Option::is_none")]
     pub jwks_uri: Option<EndpointUrl>,
     /// Scopes that it knows and chooses to list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -111,6 +112,14 @@ impl AuthorizationServerMetadata {
     }
 }
 
+/// An empty text is what some servers write for an endpoint that they do not have.
+fn url_or_none<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<EndpointUrl>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?.filter(|text| !text.is_empty());
+    text.map(|text| EndpointUrl::parse(&text).map_err(D::Error::custom)).transpose()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,6 +131,9 @@ mod tests {
         let metadata = AuthorizationServerMetadata::from_json(json).unwrap();
         assert_eq!(metadata.auth_methods(), [AuthMethod::ClientSecretBasic]);
         assert!(!metadata.supports_s256());
+        let json = br#"{"issuer":"https://as.example","jwks_uri":"","registration_endpoint":null}"#;
+        let sparse = AuthorizationServerMetadata::from_json(json).unwrap();
+        assert_eq!((sparse.jwks_uri, sparse.registration_endpoint), (None, None));
         let again = AuthorizationServerMetadata::from_json(&metadata.to_json()).unwrap();
         assert_eq!(again.extra.get("x_new"), Some(&serde_json::json!([1])));
     }

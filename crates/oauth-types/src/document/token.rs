@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::document::{document, known_values};
+use crate::document::{document, known_values, secret_or_none};
 use crate::{ScopeSet, Secret, UnixTime, exposed};
 
 /// How a token is shown to the resource server; case does not count (RFC 6749 §5.1).
@@ -46,7 +46,7 @@ pub struct TokenResponse {
     #[serde(
         default,
         serialize_with = "exposed::serialize",
-        deserialize_with = "not_empty",
+        deserialize_with = "secret_or_none",
         skip_serializing_if = "Option::is_none"
     )]
     pub refresh_token: Option<Secret>,
@@ -85,11 +85,6 @@ impl core::fmt::Debug for ExtraMembers {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "{} members, [redacted]", self.0.len())
     }
-}
-
-/// An empty token is none: it must not take the place of one that works.
-fn not_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
-    Ok(Option::<Secret>::deserialize(deserializer)?.filter(|token| !token.expose().is_empty()))
 }
 
 /// An empty list of scopes is none (RFC 6749 §3.3).

@@ -67,7 +67,7 @@ impl EndpointUrl {
         Origin::of_web_url(&self.0)
     }
 
-    /// Path and query, as a router sees them: `/` when the URL has no path.
+    /// The path, as a router sees it: `/` when the URL has none.
     #[must_use]
     pub fn path(&self) -> &str {
         match web_parts(&self.0) {

@@ -2,7 +2,8 @@
 
 use fluent_uri::Iri;
 
-use crate::uri::{InvalidUri, text_identifier, web_parts};
+use crate::text::is_hidden;
+use crate::uri::{InvalidUri, MAX_BYTES, text_identifier, web_parts};
 
 /// An authorization server's identifier: https (http on a loopback host, for development), without
 /// query, fragment or userinfo.
@@ -35,6 +36,13 @@ impl Issuer {
     /// well-known URL made from it could name another host.
     pub fn parse(text: &str) -> Result<Self, InvalidUri> {
         // A-META-5
+        if text.len() > MAX_BYTES {
+            return Err(InvalidUri::TooLong);
+        }
+        // RFC 3987 §4.1: they would show people another issuer than the one that is compared.
+        if text.chars().any(is_hidden) {
+            return Err(InvalidUri::Syntax);
+        }
         let ascii: String = text.chars().map(|c| if c.is_ascii() { c } else { 'x' }).collect();
         Iri::parse(text).map_err(|_| InvalidUri::Syntax)?;
         let (uri, _) = web_parts(&ascii)?;
@@ -75,6 +83,8 @@ mod tests {
             ("as.example", InvalidUri::Syntax),
             ("https://as.example/%zz", InvalidUri::Syntax),
             ("javascript:alert(1)", InvalidUri::NoHost),
+            ("https://as.example/\u{202e}x", InvalidUri::Syntax),
+            (&format!("https://as.example/{}", "\u{e9}".repeat(1020)), InvalidUri::TooLong),
         ] {
             assert_eq!(Issuer::parse(text), Err(rule), "{text}");
         }

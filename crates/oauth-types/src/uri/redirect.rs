@@ -5,7 +5,7 @@ use crate::uri::{InvalidUri, host_and_port, is_loopback_host, parts, text_identi
 
 /// Parameters of the authorization response; a registered redirect URI has none of them, so that a
 /// response never carries two (RFC 9207 §2, RFC 6749 §4.1.2).
-const RESERVED: [&str; 4] = ["iss", "code", "state", "error"];
+const RESERVED: [&str; 6] = ["iss", "code", "state", "error", "error_description", "error_uri"];
 
 /// A redirect URI that may be registered (RFC 6749 §3.1.2, RFC 8252 §7): https, http on a loopback host, or a private-use scheme
 /// with a dot in it (`com.example.app:/cb`); no fragment, no userinfo, no reserved parameter.
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn sec_015_reserved_parameters_are_refused_in_any_spelling() {
-        for name in ["iss", "code", "state", "error", "%69ss"] {
+        for name in ["iss", "code", "state", "error", "error_description", "error_uri", "%69ss"] {
             let uri = format!("https://app.example/cb?x=1&{name}=y");
             assert_eq!(RedirectUri::parse(&uri), Err(InvalidUri::ReservedParameter), "{name}");
         }
