@@ -91,6 +91,7 @@ pub struct Config {
     pub(crate) scopes: ScopeSet,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) refresh_keys: RefreshKeys,
+    pub(crate) private_use_redirects: bool,
     pub(crate) authorize: EndpointUrl,
     pub(crate) token: EndpointUrl,
     pub(crate) register: EndpointUrl,
@@ -128,6 +129,7 @@ impl Config {
             scopes,
             lifetimes: Lifetimes::default(),
             refresh_keys,
+            private_use_redirects: false,
         })
     }
 
@@ -137,6 +139,14 @@ impl Config {
     pub fn with_issuer_left_to_upstream(mut self) -> Self {
         // A-AUTHZ-5
         self.identification = IssuerIdentification::LeftToUpstream;
+        self
+    }
+
+    /// Also registers redirect URIs of private-use schemes (`com.example.app:/cb`, RFC 8252 §7.1). Any
+    /// application on the user's machine can claim such a scheme, so they are refused otherwise.
+    #[must_use]
+    pub const fn with_private_use_redirects(mut self) -> Self {
+        self.private_use_redirects = true;
         self
     }
 
