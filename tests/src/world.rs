@@ -228,7 +228,11 @@ impl World {
     }
 
     fn register(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, Refusal> {
-        let create = NewClient::parse(request)?.draw(self.entropy(), self.entropy(), self.now());
+        let create = NewClient::parse(&self.config, request)?.draw(
+            self.entropy(),
+            self.entropy(),
+            self.now(),
+        );
         let outcome = now_or_never(self.store.create_client(create.record().clone()));
         create.finish(outcome)
     }

@@ -22,7 +22,7 @@ use serde_json::{Map, Value};
 
 use crate::endpoint::has_media_type;
 use crate::metadata::{AUTH_METHODS, GRANT_TYPES};
-use crate::{Cause, ClientRecord, CreateOutcome, Refusal, StoreError};
+use crate::{Cause, ClientRecord, Config, CreateOutcome, Refusal, StoreError};
 
 /// Most redirect URIs of one client.
 const MAX_REDIRECT_URIS: usize = 16;
@@ -55,7 +55,7 @@ impl NewClient {
     /// # Errors
     ///
     /// [`Refusal`] with the finished reply.
-    pub fn parse(request: &Request<Bytes>) -> Result<Self, Refusal> {
+    pub fn parse(config: &Config, request: &Request<Bytes>) -> Result<Self, Refusal> {
         if request.method() != Method::POST {
             return Err(Refusal::method("POST"));
         }
@@ -77,9 +77,13 @@ impl NewClient {
         }
         let allowed = sent.redirect_uris.iter().map(|text| RedirectUri::parse(text));
         let redirect_uris = allowed.collect::<Result<Vec<_>, _>>().map_err(|rule| {
-            let allowed = "a redirect URI is https, http on a loopback host, or a private scheme";
-            bad_redirect(&format!("{allowed}; one of them {rule}"))
+            bad_redirect(&format!(
+                "a redirect URI is https, or http on a loopback host; one {rule}"
+            ))
         })?;
+        if !config.private_use_redirects && redirect_uris.iter().any(RedirectUri::is_private_use) {
+            return Err(bad_redirect("redirect URIs of private-use schemes are not taken here"));
+        }
         // RFC 7591 §2: an absent method is Basic.
         let method = sent.token_endpoint_auth_method.clone();
         let method = method.unwrap_or(AuthMethod::ClientSecretBasic);

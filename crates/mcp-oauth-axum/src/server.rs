@@ -214,7 +214,7 @@ impl<S: Store, L: Login> Server<S, L> {
     }
 
     async fn register(&self, request: &http::Request<Bytes>) -> Result<Response<Bytes>, Refusal> {
-        let client = NewClient::parse(request)?;
+        let client = NewClient::parse(&self.config, request)?;
         let (Some(id), Some(secret)) = (entropy(), entropy()) else { return Err(no_entropy()) };
         let create = client.draw(id, secret, self.clock.now());
         let outcome = self.store.create_client(create.record().clone()).await;

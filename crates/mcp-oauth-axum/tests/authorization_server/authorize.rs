@@ -35,7 +35,7 @@ async fn a_meta_1_a_meta_2_a_meta_3_a_meta_4_sec_196_metadata_says_what_the_endp
 
 #[tokio::test]
 async fn a_meta_1_an_issuer_with_a_path_keeps_it_everywhere() {
-    let server = server_at("https://as.example/t1");
+    let server = server_of(config("https://as.example/t1"));
     for path in [
         "/.well-known/oauth-authorization-server/t1",
         "/.well-known/openid-configuration/t1",

@@ -16,6 +16,7 @@ async fn a_reg_1_sec_051_sec_057_sec_058_sec_015_sec_113_redirect_uris_that_are_
         json!(["https://u@app.example/cb"]),
         json!(["https://app.example/cb?iss=https://evil.example"]),
         json!(["https://good.example/cb", "data:x"]),
+        json!(["com.example.app:/cb"]),
         json!([]),
         json!([null]),
         json!("https://app.example/cb"),
@@ -26,6 +27,17 @@ async fn a_reg_1_sec_051_sec_057_sec_058_sec_015_sec_113_redirect_uris_that_are_
         assert_eq!(answer.error(), "invalid_redirect_uri", "{bad}");
     }
     assert_eq!(server.register(json!({})).await.error(), "invalid_redirect_uri");
+}
+
+#[tokio::test]
+async fn sec_057_private_use_schemes_are_for_a_server_that_asks_for_them() {
+    let server = server_of(config("https://as.example").with_private_use_redirects());
+    let answer = server.register(json!({"redirect_uris": ["com.example.app:/cb"]})).await;
+    assert_eq!(answer.status, StatusCode::CREATED);
+    for bad in ["javascript:alert(1)", "cursor://callback", "file:///etc/passwd"] {
+        let answer = server.register(json!({"redirect_uris": [bad]})).await;
+        assert_eq!(answer.error(), "invalid_redirect_uri", "{bad}");
+    }
 }
 
 #[tokio::test]

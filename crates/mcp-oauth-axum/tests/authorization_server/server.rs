@@ -63,11 +63,14 @@ impl Answer {
     }
 }
 
-pub(crate) fn server_at(issuer: &str) -> Server {
+pub(crate) fn config(issuer: &str) -> Config {
     let resource = ResourceUri::parse("https://rs.example/mcp").unwrap();
     let scopes = ScopeSet::parse("files:read files:write").unwrap();
     let keys = RefreshKeys::new(RefreshKey::new(1, &Entropy::new([7; 32])));
-    let config = Config::new(Issuer::parse(issuer).unwrap(), vec![resource], scopes, keys).unwrap();
+    Config::new(Issuer::parse(issuer).unwrap(), vec![resource], scopes, keys).unwrap()
+}
+
+pub(crate) fn server_of(config: Config) -> Server {
     let store = Arc::new(MemoryStore::default());
     let router = AuthorizationServer::new(config, Arc::clone(&store), DemoLogin)
         .describe("files:read", "See your <files>")
@@ -77,7 +80,7 @@ pub(crate) fn server_at(issuer: &str) -> Server {
 }
 
 pub(crate) fn server() -> Server {
-    server_at("https://as.example")
+    server_of(config("https://as.example"))
 }
 
 impl Server {

@@ -72,7 +72,13 @@ impl RedirectUri {
     /// Whether only an installed application can receive it: loopback or a private-use scheme.
     #[must_use]
     pub fn is_native(&self) -> bool {
-        self.is_loopback() || !(self.0.starts_with("https:") || self.0.starts_with("http:"))
+        self.is_loopback() || self.is_private_use()
+    }
+
+    /// Whether its scheme belongs to an application (RFC 8252 §7.1), or to another that claims it.
+    #[must_use]
+    pub fn is_private_use(&self) -> bool {
+        !(self.0.starts_with("https:") || self.0.starts_with("http:"))
     }
 
     /// The host that a person should be shown; the scheme of a private-use URI, whose host names nobody.
