@@ -134,7 +134,8 @@ pub struct World {
     pub config: Config,
     /// The authorization server's.
     pub store: FaultyStore,
-    resource: Resource,
+    /// Who decides about requests of the MCP server.
+    pub resource: Resource,
     scopes: OperationScopes,
     log: Mutex<Vec<String>>,
 }
@@ -227,7 +228,12 @@ impl World {
         outcome.unwrap_or_else(Refusal::into_response)
     }
 
-    fn register(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, Refusal> {
+    /// The registration endpoint.
+    ///
+    /// # Errors
+    ///
+    /// What it refuses.
+    pub fn register(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, Refusal> {
         let create = NewClient::parse(&self.config, request)?.draw(
             self.entropy(),
             self.entropy(),
@@ -237,7 +243,12 @@ impl World {
         create.finish(outcome)
     }
 
-    fn token(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, Refusal> {
+    /// The token endpoint.
+    ///
+    /// # Errors
+    ///
+    /// What it refuses.
+    pub fn token(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, Refusal> {
         let parsed = TokenRequest::parse(&self.config, request)?;
         let client = now_or_never(self.store.read_client(parsed.client_id()));
         let client = client.map_err(Refusal::store)?;

@@ -78,7 +78,7 @@ impl fmt::Display for Cause {
 }
 
 /// A refusal of the token, registration or revocation endpoint: JSON, never cached.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Refusal {
     cause: Cause,
     response: Box<Response<Bytes>>,
@@ -158,6 +158,23 @@ impl Refusal {
             }
         }
     }
+}
+
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug("Refusal", self.cause, &self.response, f)
+    }
+}
+
+/// Without headers and body: a redirect repeats what the request said, for the client alone.
+fn debug(
+    name: &str,
+    cause: Cause,
+    response: &Response<Bytes>,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    let status = response.status().as_u16();
+    f.debug_struct(name).field("cause", &cause).field("status", &status).finish_non_exhaustive()
 }
 
 /// A refusal of the authorization endpoint before client and redirect URI are both known: a page on the
@@ -254,7 +271,7 @@ pub(crate) fn page_headers(headers: &mut HeaderMap, policy: HeaderValue) {
 
 /// A refusal of the authorization endpoint after client and redirect URI are known: a redirect with `error`,
 /// `state` and `iss`, and never a page.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RedirectError {
     pub(crate) cause: Cause,
     pub(crate) response: Box<Response<Bytes>>,
@@ -285,6 +302,12 @@ impl RedirectError {
     #[must_use]
     pub fn into_response(self) -> Response<Bytes> {
         *self.response
+    }
+}
+
+impl fmt::Debug for RedirectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        debug("RedirectError", self.cause, &self.response, f)
     }
 }
 

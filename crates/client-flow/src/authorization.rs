@@ -1,14 +1,14 @@
 //! Sending the user's browser away, and reading what it comes back with.
 
+use core::fmt;
 use core::time::Duration;
 
 use client_auth::NoUsableMethod;
 use iss_validate::{Callback, Expected, Validated};
 use oauth_types::{
     CodeChallenge, CodeVerifier, Entropy, FormWriter, RedirectUri, ScopeSet, Secret, State,
-    UnixTime, exposed,
+    UnixTime,
 };
-use serde::{Deserialize, Serialize};
 
 use crate::exchange::Then;
 use crate::token::Redeeming;
@@ -32,27 +32,32 @@ impl Randomize {
     /// ten minutes from `now`.
     pub fn resume(self, state: Entropy<32>, verifier: Entropy<32>, now: UnixTime) -> Step {
         // C-AUTHZ-1, C-AUTHZ-6: recorded together, before the browser leaves.
-        let pending = PendingAuthorization {
+        let pending = Pending {
             account: self.account,
             redirect_uri: self.redirect_uri,
             scope: self.scope,
             state: state.into_secret(),
             verifier: CodeVerifier::new(verifier).as_secret().clone(),
-            until: now.plus(PendingAuthorization::LIFETIME),
+            until: now.plus(Visit::LIFETIME),
         };
         Step::Visit(Box::new(Visit { url: pending.url(), pending }))
     }
 }
 
 /// Sends the user's browser to a URL and waits for it to come back to the redirect URI.
-#[derive(Debug)]
+///
+/// A host that waits in this process goes on with [`resume`](Self::resume); a web application, whose next
+/// request may reach another process, with `seal` (feature `sealed`).
 #[must_use = "the flow goes on only when the step is taken"]
 pub struct Visit {
-    url: String,
-    pending: PendingAuthorization,
+    pub(crate) url: String,
+    pub(crate) pending: Pending,
 }
 
 impl Visit {
+    /// How long a user may take.
+    pub const LIFETIME: Duration = Duration::from_secs(600);
+
     /// Where to send the browser: https, or http on a loopback host, and nothing that a shell or an
     /// operating system could take for something else. Hand it over as one argument.
     #[must_use]
@@ -66,40 +71,39 @@ impl Visit {
         &self.pending.redirect_uri
     }
 
-    /// What has to survive the browser, for a host that goes on in another process.
-    pub fn into_pending(self) -> PendingAuthorization {
-        self.pending
-    }
-
-    /// Goes on with the callback.
+    /// Goes on with the callback: validates it and, if it holds a code, asks for the token request.
     ///
     /// # Errors
     ///
-    /// As [`PendingAuthorization::resume`].
+    /// [`FlowError::Callback`] when it does not answer this login, [`FlowError::Denied`] when the right
+    /// server said no, [`FlowError::CallbackTooLate`] after ten minutes. In each case nothing is sent.
     pub fn resume(self, callback: Callback<'_>, now: UnixTime) -> Result<Step, FlowError> {
         self.pending.resume(callback, now)
     }
 }
 
-/// A login whose user is away. It is used up by the one callback that answers it; serializes with its
-/// secrets in the clear, for a store bound to the user's session.
-#[derive(Debug, Serialize, Deserialize)]
-#[must_use = "the flow goes on only when the callback is read"]
-pub struct PendingAuthorization {
+impl fmt::Debug for Visit {
+    /// Without the URL, which carries the state.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Visit").field("pending", &self.pending).finish_non_exhaustive()
+    }
+}
+
+/// A login whose user is away. The one callback that answers it uses it up.
+#[derive(Debug)]
+#[cfg_attr(feature = "sealed", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) struct Pending {
     account: Account,
     redirect_uri: RedirectUri,
     scope: Option<ScopeSet>,
-    #[serde(with = "exposed")]
-    state: Secret,
-    #[serde(with = "exposed")]
+    #[cfg_attr(feature = "sealed", serde(with = "oauth_types::exposed"))]
+    pub(crate) state: Secret,
+    #[cfg_attr(feature = "sealed", serde(with = "oauth_types::exposed"))]
     verifier: Secret,
-    until: UnixTime,
+    pub(crate) until: UnixTime,
 }
 
-impl PendingAuthorization {
-    /// How long a user may take.
-    pub const LIFETIME: Duration = Duration::from_secs(600);
-
+impl Pending {
     fn url(&self) -> String {
         let account = &self.account;
         let challenge = CodeVerifier::parse(self.verifier.expose()).map(|own| own.challenge());
@@ -122,19 +126,13 @@ impl PendingAuthorization {
         account.server.authorization_endpoint.with_query(parameters)
     }
 
-    /// Goes on with the callback: validates it and, if it holds a code, asks for the token request.
-    ///
-    /// # Errors
-    ///
-    /// [`FlowError::Callback`] when it does not answer this login, [`FlowError::Denied`] when the right
-    /// server said no, [`FlowError::CallbackTooLate`] after ten minutes. In each case nothing is sent.
-    pub fn resume(self, callback: Callback<'_>, now: UnixTime) -> Result<Step, FlowError> {
+    pub(crate) fn resume(self, callback: Callback<'_>, now: UnixTime) -> Result<Step, FlowError> {
         if now >= self.until {
             return Err(FlowError::CallbackTooLate);
         }
         let server = &self.account.server;
         let expected = Expected {
-            issuer: server.issuer.clone(),
+            issuer: Some(server.issuer.clone()),
             iss_advertised: server.iss_advertised,
             state: State::from_secret(self.state),
         };

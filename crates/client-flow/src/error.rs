@@ -87,6 +87,10 @@ pub enum FlowError {
     Callback(CallbackRejected),
     /// The callback came more than ten minutes after the login began.
     CallbackTooLate,
+    /// The callback was used before. Nothing was sent anywhere.
+    CallbackReplayed,
+    /// What should be a sealed login was not sealed with this key for this user's session, or was changed.
+    NotSealedHere,
     /// The token endpoint gave wider scope than was asked for, or scopes past the bounds.
     Scope(InvalidScope),
     // The peer lacks a feature.
@@ -182,6 +186,8 @@ impl fmt::Display for FlowError {
             }
             Self::Callback(rejected) => rejected.fmt(f),
             Self::CallbackTooLate => f.write_str("the login took longer than ten minutes"),
+            Self::CallbackReplayed => f.write_str("this login was finished before"),
+            Self::NotSealedHere => f.write_str("this session began no such login"),
             Self::Scope(error) => write!(f, "the scopes cannot be requested: {error}"),
             Self::NoResourceMetadata => {
                 f.write_str("the server publishes no protected resource metadata (RFC 9728)")

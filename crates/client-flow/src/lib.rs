@@ -8,11 +8,13 @@ mod exchange;
 mod judge;
 mod record;
 mod registration;
+#[cfg(feature = "sealed")]
+mod sealed;
 mod session;
 mod step;
 mod token;
 
-pub use authorization::{PendingAuthorization, Randomize, Visit};
+pub use authorization::{Randomize, Visit};
 pub use config::ClientConfig;
 pub use discovery::{ChooseServer, login};
 pub use error::{FlowError, TransportFailed};
@@ -20,5 +22,7 @@ pub use exchange::{Exchange, Purpose};
 pub use judge::{Tried, Verdict, judge};
 pub use record::{Account, Record, RecordKey, ServerEndpoints, Tokens};
 pub use registration::Recall;
+#[cfg(feature = "sealed")]
+pub use sealed::{CheckFirstUse, Sealed, SealingKey};
 pub use session::Session;
 pub use step::{Save, Step};

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | the query is well formed and bounded | | `Malformed` |
 //! | `iss`, `state`, `code`, `error` appear at most once | C-ISS-7 | `Repeated` |
-//! | `iss` present: identical to the recorded issuer | C-ISS-1, C-ISS-4 | `IssuerMismatch` |
+//! | `iss` present: an issuer was recorded, and it is identical | C-ISS-1, C-ISS-4 | `IssuerNotRecorded`, `IssuerMismatch` |
 //! | `iss` absent: the server does not advertise it | C-ISS-2, C-ISS-3 | `IssuerMissing` |
 //! | `state` is the recorded one | C-AUTHZ-5 | `StateMismatch` |
 //! | exactly one of `code` and `error` is there | | `Contradiction` |
@@ -12,7 +12,8 @@
 use core::fmt;
 
 use oauth_types::{
-    AuthorizationErrorCode, ErrorDescription, FormPairs, Issuer, Repeated, Secret, State,
+    AuthorizationErrorCode, ErrorDescription, FormPairs, Issuer, Repeated, Secret, SecretDigest,
+    State,
 };
 
 use crate::{CallbackRejected, Rejection};
@@ -20,8 +21,9 @@ use crate::{CallbackRejected, Rejection};
 /// What was recorded before the browser was sent away.
 #[derive(Clone, Debug)]
 pub struct Expected {
-    /// The issuer of the validated metadata that named the authorization endpoint.
-    pub issuer: Issuer,
+    /// The issuer of the validated metadata that named the authorization endpoint; `None` where no metadata
+    /// did, as with servers of MCP 2025-03-26.
+    pub issuer: Option<Issuer>,
     /// Whether that metadata promises `iss` on every response (RFC 9207 §3).
     pub iss_advertised: bool,
     /// The `state` that was sent.
@@ -54,6 +56,14 @@ impl<'a> Callback<'a> {
         Self { form: FormPairs::from_pairs(pairs).ok() }
     }
 
+    /// What a host that keeps several logins finds the right one by: the digest of `state`, which it filed the
+    /// login under. It tells nothing else of the callback. `None` when there is not exactly one `state`.
+    #[must_use]
+    pub fn state_digest(&self) -> Option<SecretDigest> {
+        let state = self.form.as_ref()?.single("state").ok()??;
+        Some(SecretDigest::of(state))
+    }
+
     /// Opens the callback if it answers the request that `expected` recorded.
     ///
     /// # Errors
@@ -72,13 +82,20 @@ impl<'a> Callback<'a> {
 
         match iss {
             // C-ISS-1, C-ISS-4: whenever present, even empty, even unadvertised.
-            Some(received) if !expected.issuer.is(received) => {
-                return Err(CallbackRejected::issuer_mismatch(received));
-            }
+            Some(received) => match &expected.issuer {
+                Some(recorded) if recorded.is(received) => {}
+                // Nothing to compare with is no reason to believe it.
+                None => {
+                    return Err(CallbackRejected::issuer(Rejection::IssuerNotRecorded, received));
+                }
+                Some(_) => {
+                    return Err(CallbackRejected::issuer(Rejection::IssuerMismatch, received));
+                }
+            },
             // C-ISS-2
             None if expected.iss_advertised => return reject(Rejection::IssuerMissing),
             // C-ISS-3
-            Some(_) | None => {}
+            None => {}
         }
         // C-AUTHZ-5
         if !state.is_some_and(|state| expected.state.matches(state)) {
@@ -132,7 +149,7 @@ pub enum Validated {
 #[derive(Clone, Debug)]
 pub struct ValidatedCode {
     code: Secret,
-    issuer: Issuer,
+    issuer: Option<Issuer>,
 }
 
 impl ValidatedCode {
@@ -142,10 +159,10 @@ impl ValidatedCode {
         &self.code
     }
 
-    /// Who may see it.
+    /// Who may see it; `None` where no issuer was recorded.
     #[must_use]
-    pub const fn issuer(&self) -> &Issuer {
-        &self.issuer
+    pub const fn issuer(&self) -> Option<&Issuer> {
+        self.issuer.as_ref()
     }
 }
 

@@ -19,10 +19,13 @@ pub enum IssuerIdentification {
 }
 
 impl IssuerIdentification {
-    /// Sets the metadata flag.
-    pub const fn advertise(&self, metadata: &mut AuthorizationServerMetadata) {
+    /// Sets the metadata flag and, where responses carry it, the issuer that they carry.
+    pub fn advertise(&self, metadata: &mut AuthorizationServerMetadata) {
         // A-META-3
         metadata.authorization_response_iss_parameter_supported = matches!(self, Self::Emit(_));
+        if let Self::Emit(issuer) = self {
+            metadata.issuer = issuer.clone();
+        }
     }
 
     const fn issuer(&self) -> Option<&Issuer> {

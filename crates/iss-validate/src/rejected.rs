@@ -16,6 +16,8 @@ pub enum Rejection {
     IssuerMissing,
     /// The callback's `iss` is not the issuer that the request was sent to (RFC 9207 §2.4).
     IssuerMismatch,
+    /// The callback has an `iss` although no metadata named the server: there is nothing to compare it with.
+    IssuerNotRecorded,
     /// `state` is missing or not the one that was sent (RFC 6749 §10.12).
     StateMismatch,
     /// It carries both a code and an error, or neither.
@@ -38,9 +40,8 @@ impl CallbackRejected {
         Self { rejection, received_issuer: None }
     }
 
-    pub(crate) fn issuer_mismatch(received: &str) -> Self {
-        let received_issuer = Some(ForeignText::new(received));
-        Self { rejection: Rejection::IssuerMismatch, received_issuer }
+    pub(crate) fn issuer(rejection: Rejection, received: &str) -> Self {
+        Self { rejection, received_issuer: Some(ForeignText::new(received)) }
     }
 
     /// The rule that was broken.
@@ -81,6 +82,9 @@ impl fmt::Display for CallbackRejected {
             }
             Rejection::IssuerMismatch => {
                 f.write_str("it names another authorization server than the one that was asked")
+            }
+            Rejection::IssuerNotRecorded => {
+                f.write_str("it names an authorization server, and none was recorded")
             }
             Rejection::StateMismatch => f.write_str("it does not belong to this login"),
             Rejection::Contradiction => f.write_str("it has to carry either a code or an error"),

@@ -11,7 +11,7 @@ const GOOD: &str = "https%3A%2F%2Fas.example";
 
 fn expected(iss_advertised: bool) -> Expected {
     Expected {
-        issuer: Issuer::parse("https://as.example").unwrap(),
+        issuer: Some(Issuer::parse("https://as.example").unwrap()),
         iss_advertised,
         state: State::from_secret(Secret::new("s")),
     }
@@ -47,6 +47,26 @@ fn c_iss_2_sec_002_an_advertised_issuer_must_be_there() {
 #[test]
 fn c_iss_3_sec_003_an_unadvertised_issuer_may_be_absent() {
     assert_eq!(code("code=c&state=s", false), "c");
+}
+
+#[test]
+fn c_iss_4_sec_012_without_a_recorded_issuer_nothing_passes_for_one() {
+    for iss_advertised in [true, false] {
+        let expected = Expected { issuer: None, ..expected(iss_advertised) };
+        for iss in [GOOD, "https%3A%2F%2Fevil.example", "", "x"] {
+            for rest in ["code=c", "error=access_denied"] {
+                let query = format!("{rest}&state=s&iss={iss}");
+                let rejected = Callback::from_query(&query).validate(&expected).unwrap_err();
+                assert_eq!(rejected.rejection(), Rejection::IssuerNotRecorded, "{query}");
+            }
+        }
+    }
+    // A server of 2025-03-26 says nothing of itself and is held to nothing.
+    let expected = Expected { issuer: None, ..expected(false) };
+    match Callback::from_query("code=c&state=s").validate(&expected) {
+        Ok(Validated::Code(code)) => assert_eq!(code.issuer(), None),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

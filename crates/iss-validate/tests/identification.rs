@@ -36,6 +36,11 @@ fn a_meta_3_a_authz_5_one_setting_drives_redirect_and_metadata() {
         let location =
             location("https://a.example/cb", &Outcome::Code(Secret::new("c")), &identification);
         assert_eq!(location.contains("&iss=https%3A%2F%2Fas.example"), emits);
+        // Nor can they name different servers.
+        let mut other =
+            AuthorizationServerMetadata::new(Issuer::parse("https://b.example").unwrap());
+        identification.advertise(&mut other);
+        assert_eq!(other.issuer == issuer(), emits);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use client_flow::PendingAuthorization;
+use client_flow::Visit;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use oauth_types::RedirectUri;
@@ -138,7 +138,7 @@ impl UserAgent for LoopbackBrowser {
     fn visit<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<String, VisitFailed>> {
         Box::pin(async move {
             webbrowser::open(url).map_err(|_| VisitFailed::NoBrowser)?;
-            let callback = tokio::time::timeout(PendingAuthorization::LIFETIME, self.callback());
+            let callback = tokio::time::timeout(Visit::LIFETIME, self.callback());
             callback.await.map_err(|_| VisitFailed::Timeout)
         })
     }

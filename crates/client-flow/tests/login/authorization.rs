@@ -2,9 +2,9 @@
 
 use std::cell::RefCell;
 
-use client_flow::{FlowError, Step, login};
-use iss_validate::{Callback, Rejection};
-use oauth_types::{BearerChallenge, CodeChallenge, CodeVerifier, Entropy, ScopeSet, UnixTime};
+use client_flow::{FlowError, login};
+use iss_validate::Rejection;
+use oauth_types::{BearerChallenge, CodeChallenge, CodeVerifier, ScopeSet, UnixTime};
 use serde_json::{Value, json};
 
 use crate::world::*;
@@ -91,36 +91,6 @@ fn c_iss_6_c_authz_5_sec_001_sec_011_sec_018_a_callback_that_is_not_ours_sends_n
             other => panic!("{other:?}"),
         }
         assert_eq!(world.token_requests(), 0, "{callback}");
-    }
-}
-
-#[test]
-fn c_authz_6_sec_021_a_login_survives_the_browser_for_ten_minutes() {
-    let world = World::new();
-    let mut step = login(config(), MCP, None, None).unwrap();
-    let visit = loop {
-        step = match step {
-            Step::Visit(visit) => break visit,
-            Step::Exchange(exchange) => {
-                let response = world.answer(exchange.request());
-                exchange.resume(Ok(response), NOW).unwrap()
-            }
-            Step::Recall(recall) => recall.resume(None, NOW).unwrap(),
-            Step::Randomize(draw) => draw.resume(Entropy::new([1; 32]), Entropy::new([2; 32]), NOW),
-            Step::Save(save) => save.saved(),
-            other => panic!("{other:?}"),
-        }
-    };
-    let callback = (world.callback)(visit.url());
-    let pending = visit.into_pending();
-    assert!(!format!("{pending:?}").contains("AQEB"), "the state is secret");
-    let sealed = serde_json::to_string(&pending).unwrap();
-    for (later, ok) in [(599, true), (600, false)] {
-        let pending: client_flow::PendingAuthorization = serde_json::from_str(&sealed).unwrap();
-        let now = UnixTime::from_secs(NOW.as_secs() + later);
-        let resumed = pending.resume(Callback::from_url(&callback), now);
-        assert_eq!(matches!(resumed, Ok(Step::Exchange(_))), ok);
-        assert_eq!(matches!(resumed, Err(FlowError::CallbackTooLate)), !ok);
     }
 }
 

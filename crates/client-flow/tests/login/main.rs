@@ -4,4 +4,6 @@
 
 mod authorization;
 mod discovery;
+#[cfg(feature = "sealed")]
+mod sealed;
 mod world;

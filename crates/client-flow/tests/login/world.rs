@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 
 use bytes::Bytes;
-use client_flow::{ClientConfig, FlowError, Record, Session, Step, login};
+use client_flow::{ClientConfig, FlowError, Record, Session, Step, Visit, login};
 use http::{Request, Response, StatusCode};
 use iss_validate::Callback;
 use oauth_types::{Entropy, FormPairs, RedirectUri, UnixTime};
@@ -70,6 +70,22 @@ impl World {
 
     pub(crate) fn drive(&self, mut step: Step) -> Result<Session, FlowError> {
         loop {
+            match self.until_user(step)? {
+                Ok(visit) => {
+                    let callback = (self.callback)(visit.url());
+                    step = visit.resume(Callback::from_url(&callback), NOW)?;
+                }
+                Err(session) => return Ok(*session),
+            }
+        }
+    }
+
+    /// Goes on until the user has to do something, or has nothing left to do.
+    pub(crate) fn until_user(
+        &self,
+        mut step: Step,
+    ) -> Result<Result<Box<Visit>, Box<Session>>, FlowError> {
+        loop {
             step = match step {
                 Step::Exchange(exchange) => {
                     let response = self.answer(exchange.request());
@@ -90,16 +106,13 @@ impl World {
                     let other = Entropy::new([self.drawn.get() + 1; 32]);
                     draw.resume(one, other, NOW)
                 }
-                Step::Visit(visit) => {
-                    let callback = (self.callback)(visit.url());
-                    visit.resume(Callback::from_url(&callback), NOW)?
-                }
+                Step::Visit(visit) => return Ok(Ok(visit)),
                 Step::Save(save) if self.saves.get() => {
                     self.saved.borrow_mut().push(save.record().clone());
                     save.saved()
                 }
                 Step::Save(save) => return Err(save.failed()),
-                Step::Ready(session) => return Ok(*session),
+                Step::Ready(session) => return Ok(Err(session)),
             }
         }
     }

@@ -5,6 +5,7 @@
 #[cfg(feature = "private_key_jwt")]
 mod assertion;
 mod authorize;
+mod identification;
 mod register;
 mod server;
 mod token;

@@ -130,7 +130,17 @@ impl Server {
     }
 
     pub(crate) async fn consent(&self, transaction: &str, cookie: &str, decision: &str) -> Answer {
-        let request = Request::post("/authorize/consent")
+        self.decide("/authorize/consent", transaction, cookie, decision).await
+    }
+
+    pub(crate) async fn decide(
+        &self,
+        path: &str,
+        transaction: &str,
+        cookie: &str,
+        decision: &str,
+    ) -> Answer {
+        let request = Request::post(path)
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(COOKIE, cookie)
             .body(Body::from(format!("transaction={transaction}&decision={decision}")));

@@ -1,0 +1,217 @@
+//! A login that ends in another process than it began in: sealed when the browser leaves, opened when it is back.
+//!
+//! | check when it is opened, in this order | requirement | error |
+//! |---|---|---|
+//! | it was sealed with this key, for this session, and not changed | C-AUTHZ-6 | `NotSealedHere` |
+//! | ten minutes have not passed | C-AUTHZ-6 | `CallbackTooLate` |
+//! | the callback answers it | C-ISS-6, C-AUTHZ-5 | `Callback`, `Denied` |
+//! | it is the first that does | C-AUTHZ-6 | `CallbackReplayed` |
+
+use core::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use client_auth::Replay;
+use iss_validate::Callback;
+use oauth_types::{Entropy, SecretDigest, UnixTime};
+use zeroize::Zeroizing;
+
+use crate::authorization::Pending;
+use crate::{FlowError, Step, Visit};
+
+/// Length of the nonce in front of the ciphertext, in bytes.
+const NONCE: usize = 24;
+
+/// What logins are sealed with (XChaCha20-Poly1305): 256 random bits that all processes of a host share. When
+/// it is replaced, the logins of the last ten minutes have to be begun again.
+#[derive(Clone)]
+pub struct SealingKey(Zeroizing<[u8; 32]>);
+
+impl SealingKey {
+    /// A key of these random bytes.
+    #[must_use]
+    pub fn new(entropy: &Entropy<32>) -> Self {
+        Self(Zeroizing::new(*entropy.as_bytes()))
+    }
+
+    fn cipher(&self) -> XChaCha20Poly1305 {
+        XChaCha20Poly1305::new((&*self.0).into())
+    }
+}
+
+impl fmt::Debug for SealingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SealingKey([redacted])")
+    }
+}
+
+/// A login whose user is away, for a host to keep (C-AUTHZ-6).
+///
+/// ```
+/// use client_auth::Replay;
+/// use client_flow::{FlowError, Sealed, SealingKey, Step, Visit};
+/// use iss_validate::Callback;
+/// use oauth_types::{Entropy, SecretDigest, UnixTime};
+///
+/// trait Sessions {
+///     fn put(&self, key: &SecretDigest, login: &str, until: UnixTime);
+///     fn get(&self, key: &SecretDigest) -> Option<String>;
+///     /// One operation that removes it and tells whether it was there.
+///     fn remove(&self, key: &SecretDigest) -> Replay;
+/// }
+///
+/// /// The user wants to connect: answered with a redirect there.
+/// fn leave(visit: Visit, key: &SealingKey, session: &str, nonce: Entropy<24>, kept: &impl Sessions) -> String {
+///     let login = visit.seal(key, session, nonce);
+///     kept.put(login.key(), login.text(), login.until());
+///     login.url().to_owned()
+/// }
+///
+/// /// The browser is back, perhaps at another process.
+/// fn back(query: &str, key: &SealingKey, session: &str, now: UnixTime, kept: &impl Sessions) -> Result<Step, FlowError> {
+///     let callback = Callback::from_query(query);
+///     let login = callback.state_digest().and_then(|key| kept.get(&key));
+///     let login = login.ok_or(FlowError::NotSealedHere)?;
+///     let first_use = Sealed::open(&login, key, session, callback, now)?;
+///     let replay = kept.remove(first_use.key());
+///     first_use.resume(replay)
+/// }
+/// ```
+#[derive(Clone)]
+#[must_use = "the login goes on only when it is kept"]
+pub struct Sealed {
+    text: String,
+    url: String,
+    key: SecretDigest,
+    until: UnixTime,
+}
+
+impl Visit {
+    /// Seals what has to survive the browser, for the user's session with this host: whatever names it and
+    /// cannot be guessed, such as the value of its cookie. Only the same session opens it again, so a login
+    /// that one user began is not finished in the browser of another.
+    #[expect(clippy::needless_pass_by_value, reason = "used up: a nonce seals once")]
+    pub fn seal(self, key: &SealingKey, session: &str, nonce: Entropy<NONCE>) -> Sealed {
+        Sealed {
+            text: self.pending.seal(key, session, &nonce).unwrap_or_default(),
+            key: self.pending.state.digest(),
+            until: self.pending.until,
+            url: self.url,
+        }
+    }
+}
+
+impl Sealed {
+    /// Where to send the browser, as [`Visit::url`].
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// What to keep, in URL-safe Base64: in a store of the host, or in a cookie of the user (`HttpOnly`,
+    /// `Secure`, `SameSite=Lax`). Nothing in it can be read or changed without the key.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What to file it under, where one user may have several logins open:
+    /// [`Callback::state_digest`] tells the same of the callback that answers it.
+    #[must_use]
+    pub const fn key(&self) -> &SecretDigest {
+        &self.key
+    }
+
+    /// Until when to keep it.
+    #[must_use]
+    pub const fn until(&self) -> UnixTime {
+        self.until
+    }
+
+    /// Opens a login that was kept, with the callback that ends it.
+    ///
+    /// # Errors
+    ///
+    /// [`FlowError::NotSealedHere`] when another key, another session or a changed text is at hand,
+    /// [`FlowError::CallbackTooLate`] after ten minutes, [`FlowError::Callback`] when the callback does not
+    /// answer this login, [`FlowError::Denied`] when the right server said no. In each case nothing is sent,
+    /// and another callback may still answer.
+    pub fn open(
+        text: &str,
+        key: &SealingKey,
+        session: &str,
+        callback: Callback<'_>,
+        now: UnixTime,
+    ) -> Result<CheckFirstUse, FlowError> {
+        let pending = Pending::open(text, key, session).ok_or(FlowError::NotSealedHere)?;
+        let (key, until) = (pending.state.digest(), pending.until);
+        Ok(CheckFirstUse { key, until, step: pending.resume(callback, now)? })
+    }
+}
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sealed").field("until", &self.until).finish_non_exhaustive()
+    }
+}
+
+/// Asks the host to remember that this login is finished, in one operation that tells whether it was before.
+#[derive(Debug)]
+#[must_use = "the flow goes on only when the step is taken"]
+pub struct CheckFirstUse {
+    key: SecretDigest,
+    until: UnixTime,
+    step: Step,
+}
+
+impl CheckFirstUse {
+    /// What to remember: the key that the login was filed under.
+    #[must_use]
+    pub const fn key(&self) -> &SecretDigest {
+        &self.key
+    }
+
+    /// Until when; from then on the login has expired.
+    #[must_use]
+    pub const fn until(&self) -> UnixTime {
+        self.until
+    }
+
+    /// Goes on with what the store answered: `Fresh` when the key was put in, or the login taken out, just now.
+    ///
+    /// # Errors
+    ///
+    /// [`FlowError::CallbackReplayed`] when that happened before: no code is sent a second time.
+    pub fn resume(self, replay: Replay) -> Result<Step, FlowError> {
+        match replay {
+            Replay::Fresh => Ok(self.step),
+            Replay::Seen => Err(FlowError::CallbackReplayed),
+        }
+    }
+}
+
+impl Pending {
+    /// `None` only for a login of gigabytes; what is empty opens nowhere.
+    fn seal(&self, key: &SealingKey, session: &str, nonce: &Entropy<NONCE>) -> Option<String> {
+        let plain = Zeroizing::new(serde_json::to_vec(self).ok()?);
+        let nonce = nonce.as_bytes();
+        let payload = Payload { msg: &plain, aad: &bound_to(session) };
+        let sealed = key.cipher().encrypt(&XNonce::from(*nonce), payload).ok()?;
+        Some(URL_SAFE_NO_PAD.encode([nonce, &*sealed].concat()))
+    }
+
+    fn open(text: &str, key: &SealingKey, session: &str) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (nonce, sealed) = bytes.split_first_chunk::<NONCE>()?;
+        let payload = Payload { msg: sealed, aad: &bound_to(session) };
+        let plain = Zeroizing::new(key.cipher().decrypt(&XNonce::from(*nonce), payload).ok()?);
+        serde_json::from_slice(&plain).ok()
+    }
+}
+
+/// What is authenticated beside the login: what the text is for, in which version, and whose it is.
+fn bound_to(session: &str) -> Vec<u8> {
+    [b"mcp-oauth sealed login 1\0", session.as_bytes()].concat()
+}

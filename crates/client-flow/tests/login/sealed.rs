@@ -1,0 +1,158 @@
+//! Logins that begin in one process and end in another.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+
+use client_auth::Replay;
+use client_flow::{CheckFirstUse, FlowError, Sealed, SealingKey, Session, login};
+use iss_validate::{Callback, Rejection};
+use oauth_types::{Entropy, SecretDigest, UnixTime};
+use serde_json::json;
+
+use crate::world::*;
+
+/// A host of several processes, which share a key and a store and nothing else.
+struct Host {
+    world: World,
+    key: SealingKey,
+    finished: RefCell<HashSet<SecretDigest>>,
+}
+
+impl Host {
+    fn new() -> Self {
+        let mut world = World::new();
+        world.register.1["client_secret"] = json!("canary-secret");
+        world.metadata.1["token_endpoint_auth_methods_supported"] = json!(["client_secret_basic"]);
+        Self { world, key: SealingKey::new(&Entropy::new([9; 32])), finished: RefCell::default() }
+    }
+
+    /// A process sends a user away.
+    fn leave(&self, session: &str) -> Sealed {
+        let step = login(config(), MCP, None, None).unwrap();
+        let visit = self.world.until_user(step).unwrap().unwrap();
+        visit.seal(&self.key, session, Entropy::new([3; 24]))
+    }
+
+    /// The browser's answer to what it was sent to.
+    fn callback(&self, sealed: &Sealed) -> String {
+        (self.world.callback)(sealed.url())
+    }
+
+    /// Another process meets a user who is back.
+    fn open(
+        &self,
+        sealed: &str,
+        session: &str,
+        callback: &str,
+        now: UnixTime,
+    ) -> Result<CheckFirstUse, FlowError> {
+        Sealed::open(sealed, &self.key, session, Callback::from_url(callback), now)
+    }
+
+    fn finish(&self, check: CheckFirstUse) -> Result<Session, FlowError> {
+        let is_new = self.finished.borrow_mut().insert(*check.key());
+        self.world.drive(check.resume(if is_new { Replay::Fresh } else { Replay::Seen })?)
+    }
+}
+
+#[test]
+fn c_authz_6_sec_021_a_login_survives_the_browser_for_ten_minutes() {
+    let host = Host::new();
+    let sealed = host.leave("alice");
+    let callback = host.callback(&sealed);
+    assert_eq!(sealed.until(), UnixTime::from_secs(NOW.as_secs() + 600));
+    for (later, ok) in [(599, true), (600, false), (660, false)] {
+        let now = UnixTime::from_secs(NOW.as_secs() + later);
+        match host.open(sealed.text(), "alice", &callback, now) {
+            Ok(check) => assert!(ok && check.until() == sealed.until(), "{later}"),
+            Err(error) => assert!(!ok && matches!(error, FlowError::CallbackTooLate), "{later}"),
+        }
+    }
+    let check = host.open(sealed.text(), "alice", &callback, NOW).unwrap();
+    let session = host.finish(check).unwrap();
+    assert!(session.authorization(MCP).is_some());
+    assert_eq!(host.world.token_form("code").as_deref(), Some("the-code"));
+}
+
+#[test]
+fn c_authz_6_sec_020_a_callback_counts_once_in_all_processes() {
+    let host = Host::new();
+    let sealed = host.leave("alice");
+    let callback = host.callback(&sealed);
+    let open = || host.open(sealed.text(), "alice", &callback, NOW).unwrap();
+    // Both are open before either is finished.
+    let (first, second) = (open(), open());
+    assert!(host.finish(first).is_ok());
+    assert!(matches!(host.finish(second), Err(FlowError::CallbackReplayed)));
+    assert!(matches!(host.finish(open()), Err(FlowError::CallbackReplayed)));
+    assert_eq!(host.world.token_requests(), 1);
+}
+
+#[test]
+fn c_authz_5_sec_023_the_session_that_began_a_login_ends_it() {
+    let host = Host::new();
+    // The attacker has the victim's browser finish what he began, with everything that he holds.
+    let attackers = host.leave("attacker");
+    let callback = host.callback(&attackers);
+    for victim in ["victim", "", "attacker ", "attacke"] {
+        let opened = host.open(attackers.text(), victim, &callback, NOW);
+        assert!(matches!(opened, Err(FlowError::NotSealedHere)), "{victim:?}");
+    }
+    // Nor does his callback answer the victim's own login.
+    let victims = host.leave("victim");
+    let opened = host.open(victims.text(), "victim", &callback, NOW);
+    assert!(
+        matches!(&opened, Err(FlowError::Callback(why)) if *why == Rejection::StateMismatch),
+        "{opened:?}"
+    );
+    assert_eq!(host.world.token_requests(), 0);
+    // A callback that was refused has not used the login up.
+    let callback = host.callback(&victims);
+    let check = host.open(victims.text(), "victim", &callback, NOW).unwrap();
+    assert!(host.finish(check).is_ok());
+}
+
+#[test]
+fn sec_017_a_login_is_found_by_its_state_and_ends_at_its_own_issuer() {
+    let host = Host::new();
+    let (one, two) = (host.leave("alice"), host.leave("alice"));
+    assert_ne!(one.key(), two.key());
+    let callback = host.callback(&one);
+    assert_eq!(Callback::from_url(&callback).state_digest().as_ref(), Some(one.key()));
+    assert_eq!(Callback::from_url("/cb?code=c").state_digest(), None);
+    assert_eq!(Callback::from_url("/cb?state=a&state=a").state_digest(), None);
+    // Another tenant's server was made to answer: one redirect URI, the right state, the right user.
+    let state = query(one.url(), "state").unwrap();
+    let foreign = format!("/cb?code=c&state={state}&iss=https%3A%2F%2Fas.example%2Fb");
+    let opened = host.open(one.text(), "alice", &foreign, NOW);
+    assert!(
+        matches!(&opened, Err(FlowError::Callback(why)) if *why == Rejection::IssuerMismatch),
+        "{opened:?}"
+    );
+    assert_eq!(host.world.token_requests(), 0);
+}
+
+#[test]
+fn sec_192_what_is_sealed_shows_nothing_and_cannot_be_changed() {
+    let host = Host::new();
+    let sealed = host.leave("alice");
+    let callback = host.callback(&sealed);
+    let state = query(sealed.url(), "state").unwrap();
+    let shown = format!("{sealed:?} {:?} {}", host.key, sealed.text());
+    for secret in ["canary", &*state, "as.example", "AQEB", "CQkJ"] {
+        assert!(!shown.contains(secret), "{secret}");
+    }
+    let open = |text: &str, key: &SealingKey| {
+        Sealed::open(text, key, "alice", Callback::from_url(&callback), NOW).is_ok()
+    };
+    assert!(open(sealed.text(), &host.key));
+    assert!(!open(sealed.text(), &SealingKey::new(&Entropy::new([8; 32]))));
+    for at in 0..sealed.text().len() {
+        let mut text = sealed.text().to_owned();
+        let other = if text.as_bytes()[at] == b'A' { "B" } else { "A" };
+        text.replace_range(at..=at, other);
+        assert!(!open(&text, &host.key), "{at}");
+        assert!(!open(&sealed.text()[..at], &host.key), "{at}");
+    }
+    assert!(!open(&format!("{}A", sealed.text()), &host.key));
+}
