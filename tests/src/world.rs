@@ -310,7 +310,7 @@ impl World {
                 audience: vec![record.resource],
                 expires_at: Some(record.expires_at),
             });
-            let required = self.scopes.required_for_body(request.body())?;
+            let required = self.scopes.required_for(request.headers(), request.body())?;
             presented.decide(facts, &required, &NoHierarchy, self.now())
         };
         match admit() {

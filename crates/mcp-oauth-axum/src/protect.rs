@@ -93,7 +93,7 @@ impl<V: TokenVerifier> Guard<V> {
         let recognized = presented.recognize(facts, self.scopes.base(), now)?;
         let (body, required) = if parts.method == Method::POST {
             let body = read(body, Self::max_body()).await?;
-            let required = self.scopes.required_for_body(&body)?;
+            let required = self.scopes.required_for(&parts.headers, &body)?;
             (Body::from(body), required)
         } else {
             (body, self.scopes.base().clone())

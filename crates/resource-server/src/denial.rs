@@ -8,7 +8,7 @@ use http::{HeaderValue, Response, StatusCode};
 use oauth_types::{
     BearerChallenge, BearerErrorCode, ErrorDescription, ScopeSet, json_response_uncached,
 };
-use scope_stepup::Missing;
+use scope_stepup::{Missing, UnreadableRequest};
 
 use crate::Resource;
 
@@ -30,6 +30,10 @@ pub enum DenialReason {
     InsufficientScope,
     /// The body is not a JSON-RPC message.
     UnreadableBody,
+    /// A header says something else than the body about what is asked for.
+    ContradictingHeader,
+    /// The host could not say what the operation needs.
+    ScopeUndecided,
     /// The body is too long.
     BodyTooLarge,
     /// The session belongs to somebody else, or to nobody.
@@ -117,6 +121,24 @@ impl Denial {
         Self::plain(DenialReason::UnreadableBody, StatusCode::BAD_REQUEST, "invalid_request")
     }
 
+    /// It cannot be told what is asked for: 400.
+    pub(crate) fn unreadable(error: UnreadableRequest) -> Self {
+        match error {
+            UnreadableRequest::Header(_) => Self::plain(
+                DenialReason::ContradictingHeader,
+                StatusCode::BAD_REQUEST,
+                "invalid_request",
+            ),
+            _ => Self::unreadable_body(),
+        }
+    }
+
+    /// The host could not say what the operation needs: 500, whatever the token grants.
+    pub(crate) fn undecided() -> Self {
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        Self::plain(DenialReason::ScopeUndecided, status, "server_error")
+    }
+
     /// The body is longer than the host reads: 413.
     #[must_use]
     pub fn body_too_large() -> Self {
@@ -151,6 +173,8 @@ impl fmt::Display for Denial {
             DenialReason::WrongAudience => "the token is for another resource",
             DenialReason::InsufficientScope => "insufficient scope",
             DenialReason::UnreadableBody => "the body is not JSON-RPC",
+            DenialReason::ContradictingHeader => "a header contradicts the body",
+            DenialReason::ScopeUndecided => "the host could not say which scopes are needed",
             DenialReason::BodyTooLarge => "the body is too long",
             DenialReason::ForeignSession => "somebody else's session",
             DenialReason::ForeignHost => "a foreign host or origin",

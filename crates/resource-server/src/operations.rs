@@ -1,9 +1,14 @@
 //! Which scopes an operation needs: a table that fails closed.
 
+use core::fmt;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
+use http::HeaderMap;
 use oauth_types::{InvalidScope, ScopeSet};
 use scope_stepup::Operation;
+use serde_json::Value;
 
 use crate::Denial;
 
@@ -33,21 +38,46 @@ const BASE_METHODS: [&str; 16] = [
 /// closed and not open.
 ///
 /// ```
+/// use http::HeaderMap;
+/// use oauth_types::ScopeSet;
 /// use resource_server::OperationScopes;
-/// use scope_stepup::Operation;
 ///
 /// let scopes = OperationScopes::new("files:read")?
 ///     .tool("list-files", "files:read")?
-///     .tool("write-file", "files:read files:write")?;
-/// let required = scopes.required(&[Operation::tool("write-file")]);
-/// assert_eq!(required.as_str(), "files:read files:write");
-/// # Ok::<(), oauth_types::InvalidScope>(())
+///     .tool("write-file", "files:read files:write")?
+///     .tool_with("delete", "files:write files:admin", |arguments| {
+///         let is_folder = arguments.get("path")?.as_str()?.ends_with('/');
+///         ScopeSet::parse(if is_folder { "files:admin" } else { "files:write" }).ok()
+///     })?;
+/// let body = br#"{"method":"tools/call","params":{"name":"delete","arguments":{"path":"a/"}}}"#;
+/// let required = scopes.required_for(&HeaderMap::new(), body)?;
+/// assert_eq!(required.as_str(), "files:read files:admin");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct OperationScopes {
     base: ScopeSet,
     strictest: ScopeSet,
-    rows: BTreeMap<Operation, ScopeSet>,
+    rows: BTreeMap<Operation, Row>,
+}
+
+#[derive(Clone)]
+enum Row {
+    /// The same for every call.
+    Fixed(ScopeSet),
+    /// Decided by the host, from the JSON-RPC message.
+    Decided(Decide),
+}
+
+type Decide = Arc<dyn Fn(&Value) -> Option<ScopeSet> + Send + Sync>;
+
+impl fmt::Debug for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(scopes) => scopes.fmt(f),
+            Self::Decided(_) => f.write_str("decided by the host"),
+        }
+    }
 }
 
 impl OperationScopes {
@@ -68,6 +98,26 @@ impl OperationScopes {
     /// As [`new`](Self::new).
     pub fn tool(self, name: &str, scopes: &str) -> Result<Self, InvalidScope> {
         self.operation(Operation::tool(name), scopes)
+    }
+
+    /// Lets the host say what a call of a tool needs, from the `arguments` that it carries. `at_most` are all
+    /// scopes that it may name, for the metadata and for operations in no row.
+    ///
+    /// A `decide` that returns `None` or panics denies the call, whatever the token grants. Of a member that
+    /// the arguments have twice it sees the last, as servers built with `serde_json` do.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn tool_with(
+        self,
+        name: &str,
+        at_most: &str,
+        decide: impl Fn(&Value) -> Option<ScopeSet> + Send + Sync + 'static,
+    ) -> Result<Self, InvalidScope> {
+        self.operation_with(Operation::tool(name), at_most, move |params| {
+            decide(params.get("arguments").unwrap_or(&Value::Null))
+        })
     }
 
     /// Says what a prompt needs.
@@ -93,10 +143,35 @@ impl OperationScopes {
     /// # Errors
     ///
     /// As [`new`](Self::new).
-    pub fn operation(mut self, operation: Operation, scopes: &str) -> Result<Self, InvalidScope> {
+    pub fn operation(self, operation: Operation, scopes: &str) -> Result<Self, InvalidScope> {
         let scopes = ScopeSet::parse(scopes)?;
-        self.strictest = self.strictest.union(&scopes)?;
-        self.rows.insert(operation, scopes);
+        self.row(operation, &scopes.clone(), Row::Fixed(scopes))
+    }
+
+    /// Lets the host say what any operation needs, from the `params` of its message; as
+    /// [`tool_with`](Self::tool_with).
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn operation_with(
+        self,
+        operation: Operation,
+        at_most: &str,
+        decide: impl Fn(&Value) -> Option<ScopeSet> + Send + Sync + 'static,
+    ) -> Result<Self, InvalidScope> {
+        let at_most = ScopeSet::parse(at_most)?;
+        self.row(operation, &at_most, Row::Decided(Arc::new(decide)))
+    }
+
+    fn row(
+        mut self,
+        operation: Operation,
+        at_most: &ScopeSet,
+        row: Row,
+    ) -> Result<Self, InvalidScope> {
+        self.strictest = self.strictest.union(at_most)?;
+        self.rows.insert(operation, row);
         Ok(self)
     }
 
@@ -112,36 +187,39 @@ impl OperationScopes {
         &self.strictest
     }
 
-    /// What a request that asks for all of these operations needs.
-    #[must_use]
-    pub fn required(&self, operations: &[Operation]) -> ScopeSet {
-        let mut required = self.base.clone();
-        for operation in operations {
-            let needed = match self.rows.get(operation) {
-                Some(scopes) => scopes,
-                None if self.is_base(operation) => continue,
-                None => return self.strictest.clone(),
-            };
-            // A union of parts of the strictest stays within its bounds.
-            required = required.union(needed).unwrap_or_else(|_| self.strictest.clone());
-        }
-        required
-    }
-
-    /// What a request with this body needs. The body decides, never a header: a server that executes the
-    /// body must not be led by what a header says about it.
+    /// What a request needs: everything that any of its operations needs. The body decides, as
+    /// [`Operation::of_request`] says.
     ///
     /// # Errors
     ///
-    /// [`Denial`] when the body is not JSON-RPC.
-    pub fn required_for_body(&self, body: &[u8]) -> Result<ScopeSet, Denial> {
-        let operations = Operation::of_body(body).map_err(|_| Denial::unreadable_body())?;
-        Ok(self.required(&operations))
+    /// [`Denial`] when the body is not JSON-RPC, when a header contradicts it, or when the host could not
+    /// decide.
+    pub fn required_for(&self, headers: &HeaderMap, body: &[u8]) -> Result<ScopeSet, Denial> {
+        let operations = Operation::of_request(headers, body).map_err(Denial::unreadable)?;
+        let mut required = self.base.clone();
+        for (at, operation) in operations.iter().enumerate() {
+            let needed = match self.rows.get(operation) {
+                Some(Row::Fixed(scopes)) => scopes.clone(),
+                Some(Row::Decided(decide)) => {
+                    decided(decide, body, at).ok_or_else(Denial::undecided)?
+                }
+                None if BASE_METHODS.contains(&operation.method()) => continue,
+                None => self.strictest.clone(),
+            };
+            required = required.union(&needed).map_err(|_| Denial::undecided())?;
+        }
+        Ok(required)
     }
+}
 
-    fn is_base(&self, operation: &Operation) -> bool {
-        BASE_METHODS.contains(&operation.method())
-    }
+/// What the host says of the message at this place among those that ask for something.
+fn decided(decide: &Decide, body: &[u8], at: usize) -> Option<ScopeSet> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let messages = body.as_array().map_or(core::slice::from_ref(&body), Vec::as_slice);
+    let message = messages.iter().filter(|message| message["method"].is_string()).nth(at)?;
+    let params = message.get("params").unwrap_or(&Value::Null);
+    // A panic would deny too, but as a broken connection.
+    catch_unwind(AssertUnwindSafe(|| decide(params))).ok().flatten()
 }
 
 #[cfg(test)]
@@ -154,7 +232,7 @@ mod tests {
             .and_then(|scopes| scopes.tool("write", "r w"))
             .and_then(|scopes| scopes.prompt("p", "p"))
             .unwrap();
-        scopes.required_for_body(body.as_bytes()).unwrap().as_str().to_owned()
+        scopes.required_for(&HeaderMap::new(), body.as_bytes()).unwrap().as_str().to_owned()
     }
 
     #[test]
@@ -179,8 +257,38 @@ mod tests {
         let batch = r#"[{"method":"ping"},{"method":"tools/call","params":{"name":"write"}}]"#;
         assert_eq!(required(batch), "r w");
         let scopes = OperationScopes::new("r").unwrap();
-        let denial = scopes.required_for_body(b"x").unwrap_err();
+        let denial = scopes.required_for(&HeaderMap::new(), b"x").unwrap_err();
         assert_eq!(denial.into_response().status(), 400);
+    }
+
+    #[test]
+    fn sec_153_a_host_that_cannot_decide_lets_nobody_in() {
+        let scopes = OperationScopes::new("r")
+            .and_then(|scopes| {
+                scopes.tool_with("by-path", "w admin", |arguments| {
+                    let path = arguments.get("path")?.as_str()?;
+                    assert!(path != "panic", "a bug of the host");
+                    ScopeSet::parse(if path == "/etc" { "admin" } else { "w" }).ok()
+                })
+            })
+            .unwrap();
+        assert_eq!(scopes.all().as_str(), "r w admin");
+        let call = |arguments: &str| {
+            let params = format!(r#"{{"name":"by-path","arguments":{arguments}}}"#);
+            format!(r#"{{"id":1,"method":"tools/call","params":{params}}}"#)
+        };
+        let required = |body: String| scopes.required_for(&HeaderMap::new(), body.as_bytes());
+        let (home, etc) = (call(r#"{"path":"/home"}"#), call(r#"{"path":"/etc"}"#));
+        assert_eq!(required(home.clone()).unwrap().as_str(), "r w");
+        assert_eq!(required(etc.clone()).unwrap().as_str(), "r admin");
+        // Each message of a batch is decided by its own arguments.
+        let batch = format!(r#"[{{"id":0,"result":{{}}}},{home},{{"method":"ping"}},{etc}]"#);
+        assert_eq!(required(batch).unwrap().as_str(), "r w admin");
+        for bad in ["{}", "null", r#"{"path":7}"#, r#"{"path":"panic"}"#] {
+            let denial = required(call(bad)).unwrap_err();
+            assert_eq!(denial.reason(), crate::DenialReason::ScopeUndecided, "{bad}");
+            assert_eq!(denial.into_response().status(), 500, "{bad}");
+        }
     }
 
     #[test]

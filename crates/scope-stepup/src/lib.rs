@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod check;
+mod headers;
 mod insufficient;
 mod ledger;
 mod operation;
@@ -8,4 +9,4 @@ mod operation;
 pub use check::{Hierarchy, HierarchyError, Missing, NoHierarchy, ScopeOrder, check};
 pub use insufficient::{GaveUp, InsufficientScope};
 pub use ledger::{Attempt, Decision, Ledger, Limit, Mode, Policy, Situation};
-pub use operation::{Operation, UnreadableBody};
+pub use operation::{Operation, UnreadableRequest};

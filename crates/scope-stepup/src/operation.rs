@@ -1,8 +1,12 @@
 //! What an MCP request asks for, so that scopes and attempts can be told apart.
 
 use core::fmt;
+use std::borrow::Cow;
 
+use http::HeaderMap;
 use serde::Deserialize;
+
+use crate::headers;
 
 /// One operation of an MCP server: a JSON-RPC method and, where it has one, the name of the tool or
 /// prompt or the URI of the resource.
@@ -14,23 +18,31 @@ pub struct Operation {
     name: Option<Box<str>>,
 }
 
-/// A request body that is not JSON-RPC.
+/// Why it cannot be told what a request asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
-pub struct UnreadableBody;
+pub enum UnreadableRequest {
+    /// The body is not JSON-RPC.
+    Body,
+    /// This header is missing, repeated, malformed, or says something else than the body.
+    Header(&'static str),
+}
 
-impl fmt::Display for UnreadableBody {
+impl fmt::Display for UnreadableRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the body is not a JSON-RPC message")
+        match self {
+            Self::Body => f.write_str("the body is not a JSON-RPC message"),
+            Self::Header(name) => write!(f, "the header {name} does not say what the body says"),
+        }
     }
 }
 
-impl core::error::Error for UnreadableBody {}
+impl core::error::Error for UnreadableRequest {}
 
 #[derive(Deserialize)]
 struct Message<'a> {
     #[serde(borrow, default)]
-    method: Option<std::borrow::Cow<'a, str>>,
+    method: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     params: Option<Params<'a>>,
 }
@@ -38,9 +50,11 @@ struct Message<'a> {
 #[derive(Deserialize)]
 struct Params<'a> {
     #[serde(borrow, default)]
-    name: Option<std::borrow::Cow<'a, str>>,
+    name: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
-    uri: Option<std::borrow::Cow<'a, str>>,
+    uri: Option<Cow<'a, str>>,
+    #[serde(borrow, default, rename = "taskId")]
+    task_id: Option<Cow<'a, str>>,
 }
 
 #[derive(Deserialize)]
@@ -65,30 +79,32 @@ impl Operation {
         Self::new("tools/call", Some(name))
     }
 
-    /// Every operation that a request body asks for: one, or all members of a batch. Empty for a
-    /// client's answer to the server, which asks for nothing.
+    /// Every operation that a request asks for: one, or all members of a batch. Empty for a client's
+    /// answer to the server, which asks for nothing.
     ///
-    /// The body decides, never a header: a server that executes the body must not be led by what a
-    /// header says about it.
+    /// The body decides: a server that executes the body must not be led by what a header says about it. From
+    /// MCP 2026-07-28 on, `Mcp-Method` and `Mcp-Name` have to be there once each and to say the same, decoded,
+    /// so that nobody who routes or logs by them is deceived; in older revisions they say nothing.
     ///
     /// # Errors
     ///
-    /// [`UnreadableBody`] when the body is not JSON-RPC.
-    pub fn of_body(body: &[u8]) -> Result<Vec<Self>, UnreadableBody> {
-        let messages = match serde_json::from_slice(body).map_err(|_| UnreadableBody)? {
-            Body::One(message) => vec![message],
-            Body::Batch(messages) => messages,
-        };
-        let operation = |message: Message<'_>| {
-            let method = message.method?;
-            let name = message.params.and_then(|params| match &*method {
-                "tools/call" | "prompts/get" => params.name,
-                "resources/read" | "resources/subscribe" | "resources/unsubscribe" => params.uri,
-                _ => None,
-            });
-            Some(Self::new(&method, name.as_deref()))
-        };
-        Ok(messages.into_iter().filter_map(operation).collect())
+    /// [`UnreadableRequest`] when the body is not JSON-RPC, or a header contradicts it.
+    pub fn of_request(headers: &HeaderMap, body: &[u8]) -> Result<Vec<Self>, UnreadableRequest> {
+        let messages = messages(body)?;
+        if headers::are_binding(headers) {
+            headers::agree(headers, &messages)?;
+        }
+        Ok(operations(messages))
+    }
+
+    /// Every operation that a request body asks for, as [`of_request`](Self::of_request) tells it: for a
+    /// client, which knows what it sends.
+    ///
+    /// # Errors
+    ///
+    /// [`UnreadableRequest::Body`] when the body is not JSON-RPC.
+    pub fn of_body(body: &[u8]) -> Result<Vec<Self>, UnreadableRequest> {
+        messages(body).map(operations)
     }
 
     /// The JSON-RPC method.
@@ -102,6 +118,40 @@ impl Operation {
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
+}
+
+/// What one message asks for: its method and the parameter that `Mcp-Name` repeats.
+pub(crate) struct Asked<'a> {
+    pub(crate) method: Cow<'a, str>,
+    pub(crate) name: Option<Cow<'a, str>>,
+}
+
+fn messages(body: &[u8]) -> Result<Vec<Asked<'_>>, UnreadableRequest> {
+    let messages = match serde_json::from_slice(body).map_err(|_| UnreadableRequest::Body)? {
+        Body::One(message) => vec![message],
+        Body::Batch(messages) => messages,
+    };
+    Ok(messages.into_iter().filter_map(asked).collect())
+}
+
+fn asked(message: Message<'_>) -> Option<Asked<'_>> {
+    let method = message.method?;
+    let name = message.params.and_then(|params| match &*method {
+        "tools/call" | "prompts/get" => params.name,
+        "resources/read" | "resources/subscribe" | "resources/unsubscribe" => params.uri,
+        "tasks/get" | "tasks/update" | "tasks/cancel" => params.task_id,
+        _ => None,
+    });
+    Some(Asked { method, name })
+}
+
+fn operations(messages: Vec<Asked<'_>>) -> Vec<Operation> {
+    let operation = |asked: Asked<'_>| {
+        // A task's identifier tells tasks apart and not what is asked of them.
+        let name = asked.name.filter(|_| !asked.method.starts_with("tasks/"));
+        Operation::new(&asked.method, name.as_deref())
+    };
+    messages.into_iter().map(operation).collect()
 }
 
 impl fmt::Display for Operation {
@@ -146,7 +196,7 @@ mod tests {
         for bad in
             ["", "x", "1", "\"a\"", r#"{"method":1}"#, r#"{"method":"tools/call","params":[]}x"#]
         {
-            assert_eq!(Operation::of_body(bad.as_bytes()), Err(UnreadableBody), "{bad}");
+            assert_eq!(Operation::of_body(bad.as_bytes()), Err(UnreadableRequest::Body), "{bad}");
         }
     }
 
@@ -156,7 +206,7 @@ mod tests {
             r#"{"method":"ping","method":"tools/call"}"#,
             r#"{"method":"tools/call","params":{"name":"a","name":"b"}}"#,
         ] {
-            assert_eq!(Operation::of_body(bad.as_bytes()), Err(UnreadableBody), "{bad}");
+            assert_eq!(Operation::of_body(bad.as_bytes()), Err(UnreadableRequest::Body), "{bad}");
         }
     }
 

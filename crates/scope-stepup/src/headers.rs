@@ -1,0 +1,139 @@
+//! The headers that repeat what an MCP request asks for (`Mcp-Method`, `Mcp-Name`; MCP 2026-07-28, SEP-2243).
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderMap;
+
+use crate::UnreadableRequest;
+use crate::operation::Asked;
+
+const VERSION: &str = "mcp-protocol-version";
+const METHOD: &str = "Mcp-Method";
+const NAME: &str = "Mcp-Name";
+/// The first revision that asks for them. Revisions are dates, which sort as texts.
+const FIRST: &[u8] = b"2026-07-28";
+
+/// Whether the request is of a revision in which the headers mean something.
+pub(crate) fn are_binding(headers: &HeaderMap) -> bool {
+    headers.get_all(VERSION).iter().any(|version| version.as_bytes() >= FIRST)
+}
+
+/// Whether the headers say what the messages of the body say.
+pub(crate) fn agree(headers: &HeaderMap, messages: &[Asked<'_>]) -> Result<(), UnreadableRequest> {
+    let (method, name) = (single(headers, METHOD)?, single(headers, NAME)?);
+    for asked in messages {
+        match &method {
+            // The revision is agreed upon only by this one.
+            None if asked.method == "initialize" => {}
+            Some(method) if **method == *asked.method => {}
+            _ => return Err(UnreadableRequest::Header(METHOD)),
+        }
+        if asked.name.is_some() && name.as_deref() != asked.name.as_deref() {
+            return Err(UnreadableRequest::Header(NAME));
+        }
+    }
+    Ok(())
+}
+
+/// The one value of a header, decoded once.
+fn single<'a>(
+    headers: &'a HeaderMap,
+    name: &'static str,
+) -> Result<Option<Cow<'a, str>>, UnreadableRequest> {
+    let bad = UnreadableRequest::Header(name);
+    let mut lines = headers.get_all(name).iter();
+    let Some(line) = lines.next() else { return Ok(None) };
+    if lines.next().is_some() {
+        return Err(bad);
+    }
+    let text = line.to_str().map_err(|_| bad)?;
+    let encoded = text.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?="));
+    let Some(encoded) = encoded else { return Ok(Some(Cow::Borrowed(text))) };
+    let decoded = STANDARD.decode(encoded).map_err(|_| bad)?;
+    String::from_utf8(decoded).map(|text| Some(Cow::Owned(text))).map_err(|_| bad)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+
+    use super::*;
+    use crate::Operation;
+
+    const CALL: &str = r#"{"id":1,"method":"tools/call","params":{"name":"admin"}}"#;
+
+    fn of(lines: &[(&'static str, &str)], body: &str) -> Result<Vec<Operation>, UnreadableRequest> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            headers.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        }
+        Operation::of_request(&headers, body.as_bytes())
+    }
+
+    #[test]
+    fn sec_213_before_2026_07_28_the_headers_say_nothing() {
+        for version in [None, Some("2025-11-25"), Some("2024-11-05"), Some("")] {
+            let mut lines = vec![("Mcp-Name", "harmless"), ("Mcp-Method", "ping")];
+            lines.extend(version.map(|version| (VERSION, version)));
+            assert_eq!(of(&lines, CALL), Ok(vec![Operation::tool("admin")]), "{version:?}");
+        }
+    }
+
+    #[test]
+    fn sec_214_from_then_on_they_say_what_the_body_says_once_and_decoded() {
+        let version = (VERSION, "2026-07-28");
+        let method = ("Mcp-Method", "tools/call");
+        for name in ["admin", "=?base64?YWRtaW4=?="] {
+            let lines = [version, method, ("Mcp-Name", name)];
+            assert_eq!(of(&lines, CALL), Ok(vec![Operation::tool("admin")]), "{name}");
+        }
+        for lines in [
+            vec![version, method],
+            vec![version, method, ("Mcp-Name", "harmless")],
+            vec![version, method, ("Mcp-Name", "admin"), ("Mcp-Name", "admin")],
+            vec![version, method, ("Mcp-Name", "harmless"), ("Mcp-Name", "admin")],
+            vec![version, method, ("Mcp-Name", "=?base64?aGFybWxlc3M=?=")],
+            vec![version, method, ("Mcp-Name", "=?base64?YWRtaW4?=")],
+            vec![version, method, ("Mcp-Name", "=?base64?/w==?=")],
+            // Decoded twice it would be right.
+            vec![version, method, ("Mcp-Name", "=?base64?PT9iYXNlNjQ/WVdSdGFXND0/PQ==?=")],
+            vec![version, method, ("Mcp-Name", "\u{e9}")],
+            vec![(VERSION, "2027-01-01"), method, ("Mcp-Name", "harmless")],
+            vec![(VERSION, "2025-11-25"), version, method, ("Mcp-Name", "harmless")],
+        ] {
+            assert_eq!(of(&lines, CALL), Err(UnreadableRequest::Header("Mcp-Name")), "{lines:?}");
+        }
+        let name = ("Mcp-Name", "admin");
+        for lines in [
+            vec![version, name],
+            vec![version, name, ("Mcp-Method", "ping")],
+            vec![version, name, method, method],
+        ] {
+            assert_eq!(of(&lines, CALL), Err(UnreadableRequest::Header("Mcp-Method")), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_name_needs_none_and_an_answer_needs_nothing() {
+        let version = (VERSION, "2026-07-28");
+        let list = r#"{"id":1,"method":"tools/list"}"#;
+        assert!(of(&[version, ("Mcp-Method", "tools/list")], list).is_ok());
+        assert!(of(&[version], r#"{"id":1,"method":"initialize"}"#).is_ok());
+        assert_eq!(of(&[version], r#"{"id":1,"result":{}}"#), Ok(vec![]));
+        let task = r#"{"id":1,"method":"tasks/get","params":{"taskId":"t1"}}"#;
+        let method = ("Mcp-Method", "tasks/get");
+        assert_eq!(
+            of(&[version, method, ("Mcp-Name", "t1")], task),
+            Ok(vec![Operation::new("tasks/get", None)])
+        );
+        assert!(of(&[version, method, ("Mcp-Name", "t2")], task).is_err());
+        // Two operations cannot both be what one header says.
+        let batch = format!("[{CALL},{list}]");
+        assert!(
+            of(&[version, ("Mcp-Method", "tools/call"), ("Mcp-Name", "admin")], &batch).is_err()
+        );
+    }
+}
