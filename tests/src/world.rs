@@ -383,10 +383,10 @@ impl World {
                     tried.login = true;
                     login(client_config(), MCP, challenge.as_ref(), held)
                 }
-                Verdict::StepUp { scope, attempt } => {
+                Verdict::StepUp { scope, attempt, challenge } => {
                     client.ledger.started(attempt);
                     match session {
-                        Some(session) => Ok(session.reauthorize(&client_config(), scope)),
+                        Some(session) => session.step_up(&client_config(), MCP, &challenge, scope),
                         None => return Err(CallError::Unauthorized),
                     }
                 }

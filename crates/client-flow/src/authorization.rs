@@ -4,36 +4,79 @@ use core::fmt;
 use core::time::Duration;
 
 use client_auth::NoUsableMethod;
+use http::HeaderMap;
 use iss_validate::{Callback, Expected, Validated};
 use oauth_types::{
-    CodeChallenge, CodeVerifier, Entropy, FormWriter, RedirectUri, ScopeSet, Secret, State,
-    UnixTime,
+    AuthMethod, CodeChallenge, CodeVerifier, EndpointUrl, Entropy, FormWriter, RedirectUri,
+    ScopeSet, Secret, State, UnixTime,
 };
 
 use crate::exchange::Then;
 use crate::token::Redeeming;
-use crate::{Account, ClientConfig, Exchange, FlowError, Purpose, Step};
+use crate::{Account, ClientConfig, Exchange, FlowError, Grant, Purpose, Step};
 
 /// Asks the host for random bytes.
 #[derive(Debug)]
 #[must_use = "the flow goes on only when the step is taken"]
 pub struct Randomize {
     account: Account,
+    endpoint: EndpointUrl,
     redirect_uri: RedirectUri,
     scope: Option<ScopeSet>,
 }
 
-impl Randomize {
-    pub(crate) fn new(account: Account, config: &ClientConfig, scope: Option<ScopeSet>) -> Self {
-        Self { account, redirect_uri: config.redirect_uri.clone(), scope }
+/// The first step from an account to tokens with this scope.
+pub(crate) fn authorize(
+    account: Account,
+    config: &ClientConfig,
+    scope: Option<ScopeSet>,
+) -> Result<Step, FlowError> {
+    match &config.grant {
+        Grant::AuthorizationCode { redirect_uri } => {
+            let endpoint = account.server.for_users()?.clone();
+            let redirect_uri = redirect_uri.clone();
+            Ok(Step::Randomize(Box::new(Randomize { account, endpoint, redirect_uri, scope })))
+        }
+        // C-SCOPE-9
+        Grant::ClientCredentials => {
+            if *account.client.method() == AuthMethod::None {
+                return Err(FlowError::Credentials(NoUsableMethod::SecretMissing));
+            }
+            let mut form = FormWriter::new();
+            form.append("grant_type", "client_credentials")
+                // C-AUTHZ-3
+                .append("resource", account.resource.as_str());
+            if let Some(scope) = &scope {
+                form.append("scope", scope.as_str());
+            }
+            redeem(Purpose::ClientCredentials, account, scope, form)
+        }
     }
+}
 
+/// A token request of this account, authenticated.
+fn redeem(
+    purpose: Purpose,
+    account: Account,
+    scope: Option<ScopeSet>,
+    mut form: FormWriter,
+) -> Result<Step, FlowError> {
+    let mut headers = HeaderMap::new();
+    let unsigned = |_| FlowError::Credentials(NoUsableMethod::KeyMissing);
+    account.client.attach(&mut headers, &mut form).map_err(unsigned)?;
+    let endpoint = account.server.token_endpoint.clone();
+    let then = Then::Tokens(Redeeming::grant(account, scope));
+    Exchange::post_form(purpose, &endpoint, headers, form, then)
+}
+
+impl Randomize {
     /// Goes on with two independent draws, one for `state` and one for the PKCE verifier. The user has
     /// ten minutes from `now`.
     pub fn resume(self, state: Entropy<32>, verifier: Entropy<32>, now: UnixTime) -> Step {
         // C-AUTHZ-1, C-AUTHZ-6: recorded together, before the browser leaves.
         let pending = Pending {
             account: self.account,
+            endpoint: self.endpoint,
             redirect_uri: self.redirect_uri,
             scope: self.scope,
             state: state.into_secret(),
@@ -94,6 +137,7 @@ impl fmt::Debug for Visit {
 #[cfg_attr(feature = "sealed", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Pending {
     account: Account,
+    endpoint: EndpointUrl,
     redirect_uri: RedirectUri,
     scope: Option<ScopeSet>,
     #[cfg_attr(feature = "sealed", serde(with = "oauth_types::exposed"))]
@@ -123,7 +167,7 @@ impl Pending {
         if let Some(scope) = &self.scope {
             parameters.push(("scope", scope.as_str()));
         }
-        account.server.authorization_endpoint.with_query(parameters)
+        self.endpoint.with_query(parameters)
     }
 
     pub(crate) fn resume(self, callback: Callback<'_>, now: UnixTime) -> Result<Step, FlowError> {
@@ -148,11 +192,6 @@ impl Pending {
             .append("code_verifier", self.verifier.expose())
             // C-AUTHZ-3
             .append("resource", self.account.resource.as_str());
-        let mut headers = http::HeaderMap::new();
-        let unsigned = |_| FlowError::Credentials(NoUsableMethod::KeyMissing);
-        self.account.client.attach(&mut headers, &mut form).map_err(unsigned)?;
-        let endpoint = server.token_endpoint.clone();
-        let then = Then::Tokens(Redeeming::code(self.account, self.scope));
-        Exchange::post_form(Purpose::CodeExchange, &endpoint, headers, form, then)
+        redeem(Purpose::CodeExchange, self.account, self.scope, form)
     }
 }

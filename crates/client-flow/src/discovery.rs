@@ -10,7 +10,7 @@
 //! | that server's well-known URLs in order, with the same rule for statuses | C-DISC-5, C-DISC-6 | `NoServerMetadata` |
 //! | its `issuer` is identical to the one asked for | C-DISC-7 | `IssuerMismatch` |
 //! | it leads to no local address unless the resource is at one | C-AUTHZ-7 | `LeadsToLocalAddress` |
-//! | it has both endpoints and lists S256 | C-AUTHZ-2 | `NoEndpoint`, `NoS256` |
+//! | it has the endpoints and, for users, lists S256 | C-AUTHZ-2 | `NoEndpoint`, `NoS256` |
 
 use std::vec::IntoIter;
 
@@ -23,7 +23,7 @@ use oauth_types::{
 
 use crate::exchange::Then;
 use crate::registration::Recall;
-use crate::{ClientConfig, Exchange, FlowError, Purpose, ServerEndpoints, Step};
+use crate::{ClientConfig, Exchange, FlowError, Grant, Purpose, ServerEndpoints, Step};
 
 /// Starts a login to the MCP server at `server_url`, with the challenge that its 401 carried, if any.
 ///
@@ -47,7 +47,21 @@ pub fn login(
     // C-DISC-2
     let candidates = protected_resource_urls(&target, named).map_err(FlowError::ServerUrl)?;
     let challenged = challenge.and_then(|challenge| challenge.scope.clone());
-    let goal = Goal { config, target, challenged, held };
+    let goal = Goal { config, target, wanted: Wanted::First { challenged, held }, found_at: None };
+    FindResource::next(goal, candidates.into_iter())
+}
+
+/// Starts a login for exactly these scopes, from the metadata at `named`, which is on the resource's own
+/// origin.
+pub(crate) fn login_for(
+    config: ClientConfig,
+    server_url: &str,
+    named: &EndpointUrl,
+    scope: ScopeSet,
+) -> Result<Step, FlowError> {
+    let target = ResourceUri::canonical(server_url).map_err(FlowError::ServerUrl)?;
+    let candidates = protected_resource_urls(&target, Some(named)).map_err(FlowError::ServerUrl)?;
+    let goal = Goal { config, target, wanted: Wanted::Exactly(scope), found_at: None };
     FindResource::next(goal, candidates.into_iter())
 }
 
@@ -57,8 +71,18 @@ pub(crate) struct Goal {
     pub(crate) config: ClientConfig,
     /// The canonical address of the MCP server.
     pub(crate) target: ResourceUri,
-    pub(crate) challenged: Option<ScopeSet>,
-    pub(crate) held: Option<ScopeSet>,
+    pub(crate) wanted: Wanted,
+    /// Where the resource's metadata was.
+    pub(crate) found_at: Option<EndpointUrl>,
+}
+
+/// Which scopes a login asks for.
+#[derive(Debug)]
+pub(crate) enum Wanted {
+    /// What the server asks for first, and what was held before.
+    First { challenged: Option<ScopeSet>, held: Option<ScopeSet> },
+    /// What a step-up decided.
+    Exactly(ScopeSet),
 }
 
 /// The search for protected resource metadata.
@@ -91,13 +115,14 @@ impl FindResource {
         if !metadata.resource.covers(&self.goal.target) {
             return Err(FlowError::ResourceMismatch { url: self.url });
         }
+        let goal = Goal { found_at: Some(self.url), ..self.goal };
         // C-DISC-11
-        let mut pins = self.goal.config.pinned_issuers.iter();
-        if let Some((_, issuer)) = pins.find(|(resource, _)| resource.covers(&self.goal.target)) {
+        let mut pins = goal.config.pinned_issuers.iter();
+        if let Some((_, issuer)) = pins.find(|(resource, _)| resource.covers(&goal.target)) {
             let issuer = issuer.clone();
-            return FindServer::start(self.goal, metadata, issuer);
+            return FindServer::start(goal, metadata, issuer);
         }
-        ChooseServer { goal: self.goal, metadata }.or_the_only_one()
+        ChooseServer { goal, metadata }.or_the_only_one()
     }
 }
 
@@ -195,12 +220,16 @@ impl FindServer {
             return self.next();
         }
         let server = ServerEndpoints::of(&metadata)?;
-        // C-AUTHZ-2
-        if !metadata.supports_s256() {
-            return Err(FlowError::NoS256 { issuer: self.issuer });
+        if let Grant::AuthorizationCode { .. } = self.goal.config.grant {
+            server.for_users()?;
+            // C-AUTHZ-2
+            if !metadata.supports_s256() {
+                return Err(FlowError::NoS256 { issuer: self.issuer });
+            }
         }
-        for url in [&server.authorization_endpoint, &server.token_endpoint]
+        for url in [&server.token_endpoint]
             .into_iter()
+            .chain(&server.authorization_endpoint)
             .chain(&metadata.registration_endpoint)
         {
             reachable(&self.goal.target, url)?;
@@ -233,22 +262,27 @@ pub(crate) fn initial_scope(
     resource: &ProtectedResourceMetadata,
     server: &AuthorizationServerMetadata,
 ) -> Result<Option<ScopeSet>, FlowError> {
+    let (challenged, held) = match &goal.wanted {
+        Wanted::First { challenged, held } => (challenged, held),
+        Wanted::Exactly(scope) => return Ok(Some(scope.clone())),
+    };
     // C-SCOPE-1, C-SCOPE-2
     let listed = || {
         let scopes = resource.scopes_supported.as_ref()?;
         Some(ScopeSet::parse(&scopes.join(" ")))
     };
-    let first = match goal.challenged.clone() {
+    let first = match challenged.clone() {
         Some(challenged) => Some(challenged),
         None => listed().transpose().map_err(FlowError::Scope)?,
     };
     // C-SCOPE-4: what was asked for before is asked for again.
-    let mut scope = match (&goal.held, first) {
+    let mut scope = match (held, first) {
         (Some(held), Some(first)) => Some(held.union(&first).map_err(FlowError::Scope)?),
         (held, first) => held.clone().or(first),
     };
     // C-SCOPE-3
-    if goal.config.wants_refresh_token && server.lists_scope("offline_access") {
+    let is_for_user = goal.config.grant != Grant::ClientCredentials;
+    if is_for_user && goal.config.wants_refresh_token && server.lists_scope("offline_access") {
         let offline = ScopeSet::parse("offline_access").map_err(FlowError::Scope)?;
         scope = Some(scope.unwrap_or_default().union(&offline).map_err(FlowError::Scope)?);
     }

@@ -26,6 +26,8 @@ pub enum Purpose {
     CodeExchange,
     /// A refresh token for tokens (RFC 6749 §6).
     Refresh,
+    /// Our own credentials for tokens (RFC 6749 §4.4.2).
+    ClientCredentials,
 }
 
 impl fmt::Display for Purpose {
@@ -36,6 +38,7 @@ impl fmt::Display for Purpose {
             Self::Registration => "client registration",
             Self::CodeExchange => "code exchange",
             Self::Refresh => "token refresh",
+            Self::ClientCredentials => "client credentials grant",
         })
     }
 }

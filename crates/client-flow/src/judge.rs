@@ -41,12 +41,14 @@ pub enum Verdict {
         held: Option<ScopeSet>,
     },
     /// Tell the ledger that the attempt starts, authorize with
-    /// [`Session::reauthorize`](crate::Session::reauthorize), then send the request again.
+    /// [`Session::step_up`](crate::Session::step_up), then send the request again.
     StepUp {
         /// All scopes to ask for.
         scope: ScopeSet,
         /// For the ledger.
         attempt: Attempt,
+        /// What the server said.
+        challenge: BearerChallenge,
     },
     /// The server does not take the tokens it just gave.
     Unauthorized,
@@ -94,7 +96,9 @@ pub fn judge(
                 Decision::Reauthorize { scope, attempt: _ } if session.is_none() => {
                     Verdict::Login { challenge: Some(challenge.clone()), held: Some(scope) }
                 }
-                Decision::Reauthorize { scope, attempt } => Verdict::StepUp { scope, attempt },
+                Decision::Reauthorize { scope, attempt } => {
+                    Verdict::StepUp { scope, attempt, challenge: challenge.clone() }
+                }
                 Decision::GiveUp(error) => Verdict::GiveUp(error),
             }
         }

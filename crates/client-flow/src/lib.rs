@@ -15,7 +15,7 @@ mod step;
 mod token;
 
 pub use authorization::{Randomize, Visit};
-pub use config::ClientConfig;
+pub use config::{ClientConfig, Grant};
 pub use discovery::{ChooseServer, login};
 pub use error::{FlowError, TransportFailed};
 pub use exchange::{Exchange, Purpose};

@@ -31,6 +31,10 @@ pub struct Account {
     pub server: ServerEndpoints,
     /// Who we are there.
     pub client: ClientCredentials,
+    /// Where the resource's metadata was that named the server. A challenge that names another place leads to
+    /// a new discovery.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource_metadata: Option<EndpointUrl>,
 }
 
 impl Account {
@@ -59,8 +63,9 @@ pub struct Record {
 pub struct ServerEndpoints {
     /// Its identifier, identical in the metadata.
     pub issuer: Issuer,
-    /// Where users are sent.
-    pub authorization_endpoint: EndpointUrl,
+    /// Where users are sent; `None` where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization_endpoint: Option<EndpointUrl>,
     /// Where grants are exchanged.
     pub token_endpoint: EndpointUrl,
     /// Whether every authorization response carries `iss`.
@@ -69,18 +74,25 @@ pub struct ServerEndpoints {
 
 impl ServerEndpoints {
     pub(crate) fn of(metadata: &AuthorizationServerMetadata) -> Result<Self, FlowError> {
-        let endpoint = |url: &Option<EndpointUrl>, member| {
-            let issuer = metadata.issuer.clone();
-            url.clone().ok_or(FlowError::NoEndpoint { issuer, member })
-        };
+        let issuer = metadata.issuer.clone();
+        let token_endpoint = metadata.token_endpoint.clone();
+        let token_endpoint = token_endpoint.ok_or_else(|| FlowError::NoEndpoint {
+            issuer: issuer.clone(),
+            member: "token_endpoint",
+        })?;
         Ok(Self {
-            issuer: metadata.issuer.clone(),
-            authorization_endpoint: endpoint(
-                &metadata.authorization_endpoint,
-                "authorization_endpoint",
-            )?,
-            token_endpoint: endpoint(&metadata.token_endpoint, "token_endpoint")?,
+            issuer,
+            authorization_endpoint: metadata.authorization_endpoint.clone(),
+            token_endpoint,
             iss_advertised: metadata.authorization_response_iss_parameter_supported,
+        })
+    }
+
+    /// Where users are sent, for a flow that has one.
+    pub(crate) fn for_users(&self) -> Result<&EndpointUrl, FlowError> {
+        self.authorization_endpoint.as_ref().ok_or_else(|| FlowError::NoEndpoint {
+            issuer: self.issuer.clone(),
+            member: "authorization_endpoint",
         })
     }
 }

@@ -13,17 +13,16 @@ use client_auth::{ClientCredentials, NoUsableMethod};
 use http::{Response, StatusCode};
 use oauth_types::{
     ApplicationType, AuthMethod, AuthorizationServerMetadata, ClientInformation, ClientMetadata,
-    EndpointUrl, ErrorResponse, GrantType, ProtectedResourceMetadata, ResourceUri, ResponseType,
-    ScopeSet, UnixTime,
+    EndpointUrl, ErrorResponse, GrantType, ProtectedResourceMetadata, RedirectUri, ResourceUri,
+    ResponseType, ScopeSet, UnixTime,
 };
 
-use crate::authorization::Randomize;
+use crate::authorization::authorize;
 use crate::discovery::{Goal, initial_scope};
 use crate::exchange::Then;
-use crate::step::AfterSave;
 use crate::{
-    Account, ClientConfig, Exchange, FlowError, Purpose, Record, RecordKey, Save, ServerEndpoints,
-    Step,
+    Account, ClientConfig, Exchange, FlowError, Grant, Purpose, Record, RecordKey, Save,
+    ServerEndpoints, Step,
 };
 
 /// Asks the host what it keeps about this authorization server and resource.
@@ -59,7 +58,12 @@ impl Recall {
     /// [`FlowError`] when there is no way to become a client of this server.
     pub fn resume(self, kept: Option<Record>, now: UnixTime) -> Result<Step, FlowError> {
         let scope = initial_scope(&self.goal, &self.resource, &self.metadata)?;
-        let Self { goal: Goal { config, .. }, resource, metadata, server } = self;
+        let Self {
+            goal: Goal { config, found_at: resource_metadata, .. },
+            resource,
+            metadata,
+            server,
+        } = self;
         let issuer = server.issuer.clone();
         let resource = resource.resource;
         // C-REG-5: a record of another issuer is not used, whoever handed it over.
@@ -80,14 +84,55 @@ impl Recall {
             if *client.method() == AuthMethod::PrivateKeyJwt {
                 return Err(FlowError::Credentials(NoUsableMethod::KeyMissing));
             }
-            let account = Account { resource, server, client };
-            return Ok(Step::Randomize(Box::new(Randomize::new(account, &config, scope))));
+            let account = Account { resource, server, client, resource_metadata };
+            return authorize(account, &config, scope);
         }
+        // Nobody hands a secret to a client that no user stands behind.
+        let Grant::AuthorizationCode { redirect_uri } = &config.grant else {
+            return Err(FlowError::NoRegistration { issuer });
+        };
+        let redirect_uri = redirect_uri.clone();
         let Some(endpoint) = metadata.registration_endpoint.clone() else {
             return Err(FlowError::NoRegistration { issuer });
         };
-        Registering::start(config, scope, resource, server, metadata, &endpoint)
+        let sent = registration(&config, &redirect_uri, &metadata);
+        let json = sent.to_json();
+        let state = Box::new(Registering {
+            config,
+            scope,
+            resource,
+            resource_metadata,
+            server,
+            metadata,
+            sent,
+        });
+        Exchange::post_json(Purpose::Registration, &endpoint, json, Then::Registration(state))
     }
+}
+
+/// What this client says about itself.
+fn registration(
+    config: &ClientConfig,
+    redirect_uri: &RedirectUri,
+    server: &AuthorizationServerMetadata,
+) -> ClientMetadata {
+    let mut sent = ClientMetadata::new(core::slice::from_ref(redirect_uri));
+    sent.client_name = Some(config.client_name.clone());
+    sent.response_types = Some(vec![ResponseType::Code]);
+    // C-REG-7
+    let mut grants = vec![GrantType::AuthorizationCode];
+    if config.wants_refresh_token {
+        grants.push(GrantType::RefreshToken);
+    }
+    sent.grant_types = Some(grants);
+    // C-REG-3
+    sent.application_type =
+        Some(if redirect_uri.is_native() { ApplicationType::Native } else { ApplicationType::Web });
+    // A public client where the server knows one, else what it lists first of what we speak.
+    let spoken = [AuthMethod::None, AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost];
+    sent.token_endpoint_auth_method =
+        spoken.into_iter().find(|method| server.auth_methods().contains(method));
+    sent
 }
 
 /// A registration request under way.
@@ -95,45 +140,13 @@ pub(crate) struct Registering {
     config: ClientConfig,
     scope: Option<ScopeSet>,
     resource: ResourceUri,
+    resource_metadata: Option<EndpointUrl>,
     server: ServerEndpoints,
     metadata: AuthorizationServerMetadata,
     sent: ClientMetadata,
 }
 
 impl Registering {
-    fn start(
-        config: ClientConfig,
-        scope: Option<ScopeSet>,
-        resource: ResourceUri,
-        server: ServerEndpoints,
-        metadata: AuthorizationServerMetadata,
-        endpoint: &EndpointUrl,
-    ) -> Result<Step, FlowError> {
-        let mut sent = ClientMetadata::new(core::slice::from_ref(&config.redirect_uri));
-        sent.client_name = Some(config.client_name.clone());
-        sent.response_types = Some(vec![ResponseType::Code]);
-        // C-REG-7
-        let mut grants = vec![GrantType::AuthorizationCode];
-        if config.wants_refresh_token {
-            grants.push(GrantType::RefreshToken);
-        }
-        sent.grant_types = Some(grants);
-        // C-REG-3
-        sent.application_type = Some(if config.redirect_uri.is_native() {
-            ApplicationType::Native
-        } else {
-            ApplicationType::Web
-        });
-        // A public client where the server knows one, else what it lists first of what we speak.
-        let spoken =
-            [AuthMethod::None, AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost];
-        sent.token_endpoint_auth_method =
-            spoken.into_iter().find(|method| metadata.auth_methods().contains(method));
-        let json = sent.to_json();
-        let state = Box::new(Self { config, scope, resource, server, metadata, sent });
-        Exchange::post_json(Purpose::Registration, endpoint, json, Then::Registration(state))
-    }
-
     pub(crate) fn read(self, response: &Response<Bytes>) -> Result<Step, FlowError> {
         // C-REG-4
         let status = response.status();
@@ -159,9 +172,10 @@ impl Registering {
         )
         .map_err(FlowError::Credentials)?
         .expiring(expires_at);
-        let account = Account { resource: self.resource, server: self.server, client };
+        let Self { resource, resource_metadata, server, .. } = self;
+        let account = Account { resource, server, client, resource_metadata };
         let record = Record { account: account.clone(), tokens: None };
-        let randomize = Randomize::new(account, &self.config, self.scope);
-        Ok(Save::step(record, AfterSave::Authorize(randomize)))
+        let next = authorize(account, &self.config, self.scope)?;
+        Ok(Save::step(record, next))
     }
 }

@@ -4,9 +4,10 @@ use core::time::Duration;
 
 use client_auth::NoUsableMethod;
 use http::HeaderValue;
-use oauth_types::{FormWriter, Origin, ScopeSet, UnixTime};
+use oauth_types::{BearerChallenge, FormWriter, Origin, ScopeSet, UnixTime};
 
-use crate::authorization::Randomize;
+use crate::authorization::authorize;
+use crate::discovery::login_for;
 use crate::exchange::Then;
 use crate::token::Redeeming;
 use crate::{Account, ClientConfig, Exchange, FlowError, Purpose, Record, Step, Tokens};
@@ -105,11 +106,27 @@ impl Session {
         self
     }
 
-    /// Starts a new authorization at the same server, for all of `scope`: a step-up. A refresh cannot
-    /// widen a grant (RFC 6749 §6).
-    pub fn reauthorize(&self, config: &ClientConfig, scope: ScopeSet) -> Step {
-        // C-SCOPE-5
-        let randomize = Randomize::new(self.account.clone(), config, Some(scope));
-        Step::Randomize(Box::new(randomize))
+    /// Starts a step-up: a new authorization for all of `scope`, because a refresh cannot widen a grant
+    /// (RFC 6749 §6). It is made at the same server, unless `challenge` names other metadata of the resource
+    /// than the login was made by; then everything is found out and checked anew.
+    ///
+    /// # Errors
+    ///
+    /// [`FlowError`] when there is nobody to authorize at that server, or `server_url` is none.
+    pub fn step_up(
+        &self,
+        config: &ClientConfig,
+        server_url: &str,
+        challenge: &BearerChallenge,
+        scope: ScopeSet,
+    ) -> Result<Step, FlowError> {
+        let own = self.account.resource.origin();
+        // C-DISC-1: on another origin it proves nothing.
+        let named = challenge.resource_metadata.as_ref().filter(|url| url.origin() == own);
+        match named.filter(|url| self.account.resource_metadata.as_ref() != Some(url)) {
+            Some(named) => login_for(config.clone(), server_url, named, scope),
+            // C-SCOPE-5
+            None => authorize(self.account.clone(), config, Some(scope)),
+        }
     }
 }

@@ -30,19 +30,11 @@ pub enum Step {
 #[must_use = "the flow goes on only when the step is taken"]
 pub struct Save {
     record: Record,
-    then: AfterSave,
-}
-
-#[derive(Debug)]
-pub(crate) enum AfterSave {
-    /// The registration is kept; now the user is asked.
-    Authorize(Randomize),
-    /// The tokens are kept; now they may be used.
-    Use(Session),
+    then: Step,
 }
 
 impl Save {
-    pub(crate) fn step(record: Record, then: AfterSave) -> Step {
+    pub(crate) fn step(record: Record, then: Step) -> Step {
         Step::Save(Box::new(Self { record, then }))
     }
 
@@ -54,10 +46,7 @@ impl Save {
 
     /// The record is kept: goes on.
     pub fn saved(self) -> Step {
-        match self.then {
-            AfterSave::Authorize(randomize) => Step::Randomize(Box::new(randomize)),
-            AfterSave::Use(session) => Step::Ready(Box::new(session)),
-        }
+        self.then
     }
 
     /// The record could not be kept: the flow ends, and what was not kept is not used.

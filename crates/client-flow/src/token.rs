@@ -4,7 +4,6 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use oauth_types::{DocumentError, ErrorResponse, ScopeSet, Secret, TokenResponse, UnixTime};
 
-use crate::step::AfterSave;
 use crate::{Account, FlowError, Purpose, Save, Session, Step, Tokens};
 
 /// A token request under way.
@@ -17,7 +16,7 @@ pub(crate) struct Redeeming {
 }
 
 impl Redeeming {
-    pub(crate) const fn code(account: Account, requested: Option<ScopeSet>) -> Self {
+    pub(crate) const fn grant(account: Account, requested: Option<ScopeSet>) -> Self {
         Self { account, requested, granted: None, kept_refresh_token: None }
     }
 
@@ -57,6 +56,6 @@ impl Redeeming {
         // C-TOKEN-6
         tokens.refresh_token = tokens.refresh_token.or(self.kept_refresh_token);
         let session = Session::new(self.account, tokens);
-        Ok(Save::step(session.to_record(), AfterSave::Use(session)))
+        Ok(Save::step(session.to_record(), Step::Ready(Box::new(session))))
     }
 }

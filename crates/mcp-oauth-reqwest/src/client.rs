@@ -62,7 +62,7 @@ impl Failure {
 enum Wanted {
     FreshToken,
     Login(Option<BearerChallenge>, Option<ScopeSet>),
-    Scope(ScopeSet, Attempt),
+    Scope(ScopeSet, Attempt, BearerChallenge),
 }
 
 impl AuthorizedClient {
@@ -188,7 +188,9 @@ impl AuthorizedClient {
                     tried.login = true;
                     Wanted::Login(challenge, held)
                 }
-                Verdict::StepUp { scope, attempt } => Wanted::Scope(scope, attempt),
+                Verdict::StepUp { scope, attempt, challenge } => {
+                    Wanted::Scope(scope, attempt, challenge)
+                }
                 Verdict::Unauthorized => return Err(Error::Unauthorized),
                 Verdict::GiveUp(error) => return Err(Error::InsufficientScope(error)),
             };
@@ -245,10 +247,11 @@ impl Shared {
                 let config = self.config.clone();
                 login(config, self.server.as_str(), challenge.as_ref(), held.clone()).map(Some)
             }
-            (Wanted::Scope(scope, attempt), Some(session)) => {
+            (Wanted::Scope(scope, attempt, challenge), Some(session)) => {
                 info!(%operation, %scope, "the operation needs more scope");
                 state.ledger.started(attempt.clone());
-                Ok(Some(session.reauthorize(&self.config, scope.clone())))
+                let server = self.server.as_str();
+                session.step_up(&self.config, server, challenge, scope.clone()).map(Some)
             }
             (Wanted::FreshToken | Wanted::Scope(..), None) => Ok(None),
         }

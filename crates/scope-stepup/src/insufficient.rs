@@ -20,6 +20,8 @@ pub enum GaveUp {
     Declined,
     /// The union of scopes would pass the bounds of a scope set.
     TooManyScopes,
+    /// The host's filter leaves nothing to ask for.
+    NotAllowed,
     /// There is nobody to ask, or no way to ask: the credentials are fixed.
     NobodyToAsk,
 }
@@ -59,6 +61,7 @@ impl fmt::Display for InsufficientScope {
             }
             GaveUp::Declined => f.write_str("; the user declined it before"),
             GaveUp::TooManyScopes => f.write_str("; the server asks for too many scopes"),
+            GaveUp::NotAllowed => f.write_str("; the host does not allow to ask for it"),
             GaveUp::NobodyToAsk => f.write_str("; there is no way to ask for it"),
         }
     }

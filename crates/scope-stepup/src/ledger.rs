@@ -2,60 +2,19 @@
 //!
 //! | question, in this order | requirement | decision |
 //! |---|---|---|
-//! | does the host want to see the challenge itself? | C-SCOPE-8 | `GiveUp(Surfaced)` |
+//! | does the host want to see the challenge itself, or hold a fixed token? | C-SCOPE-8 | `GiveUp(Surfaced)`, `GiveUp(NobodyToAsk)` |
 //! | did the user decline this operation before? | C-SCOPE-6 | `GiveUp(Declined)` |
 //! | is the union of scopes within bounds? | C-SCOPE-4 | `GiveUp(TooManyScopes)` |
-//! | does the grant cover the union? then only a fresh token may help, once | C-SCOPE-5 | `Refresh`, else `GiveUp(AlreadyHeld)` |
+//! | does the grant cover what is needed? then only a fresh token may help, once | C-SCOPE-5 | `Refresh`, else `GiveUp(AlreadyHeld)` |
+//! | does the host allow to ask for more than is held? | | `GiveUp(NotAllowed)` |
 //! | is an attempt for this operation left? | C-SCOPE-6, C-SCOPE-7, C-SCOPE-8 | `GiveUp(LimitReached)` |
-//! | then ask for the union | C-SCOPE-4 | `Reauthorize` |
+//! | then ask for what the host allows of the union | C-SCOPE-4 | `Reauthorize` |
 
 use std::collections::BTreeMap;
 
 use oauth_types::{BearerChallenge, ScopeSet};
 
-use crate::{GaveUp, InsufficientScope, Operation};
-
-/// How many authorizations one operation may start: 0 to 3, by default 1.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Limit(u8);
-
-impl Limit {
-    /// The hard ceiling.
-    pub const MAX: Self = Self(3);
-
-    /// A limit of `attempts`; more than the ceiling counts as the ceiling. 0 means that the user is
-    /// never asked.
-    #[must_use]
-    pub const fn new(attempts: u8) -> Self {
-        if attempts > Self::MAX.0 { Self::MAX } else { Self(attempts) }
-    }
-}
-
-impl Default for Limit {
-    fn default() -> Self {
-        Self(1)
-    }
-}
-
-/// Who acts on a challenge.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-#[non_exhaustive]
-pub enum Mode {
-    /// This client asks for what is missing.
-    #[default]
-    Automatic,
-    /// The host gets the challenge as an error and decides.
-    Surface,
-}
-
-/// What the host allows.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Policy {
-    /// Who acts.
-    pub mode: Mode,
-    /// How often, per operation.
-    pub limit: Limit,
-}
+use crate::{GaveUp, InsufficientScope, Mode, Operation, Policy};
 
 /// What is known when a request was refused with `insufficient_scope`.
 #[derive(Clone, Debug)]
@@ -125,8 +84,10 @@ impl Ledger {
     pub fn decide(&self, situation: &Situation<'_>, policy: &Policy) -> Decision {
         let account = self.operations.get(situation.operation).copied().unwrap_or_default();
         let give_up = |reason| Decision::GiveUp(Box::new(self.insufficient(situation, reason)));
-        if policy.mode == Mode::Surface {
-            return give_up(GaveUp::Surfaced);
+        match policy.mode {
+            Mode::Automatic => {}
+            Mode::Surface => return give_up(GaveUp::Surfaced),
+            Mode::Fixed => return give_up(GaveUp::NobodyToAsk),
         }
         if account.declined {
             return give_up(GaveUp::Declined);
@@ -135,19 +96,27 @@ impl Ledger {
             return give_up(GaveUp::TooManyScopes);
         };
         let empty = ScopeSet::empty();
-        if !union.exceeds(situation.granted.unwrap_or(&empty)) {
+        let granted = situation.granted.unwrap_or(&empty);
+        // What the challenge names is what is needed; without it, all that was ever asked for.
+        if !situation.challenge.scope.as_ref().unwrap_or(&union).exceeds(granted) {
             // C-SCOPE-5; a challenge for what is held opens no browser.
             if situation.can_refresh {
                 return Decision::Refresh;
             }
             return give_up(GaveUp::AlreadyHeld);
         }
+        // Trimmed to what is held already, the answer would be the same.
+        let Some(scope) =
+            policy.allowed(situation.operation, union).filter(|own| own.exceeds(granted))
+        else {
+            return give_up(GaveUp::NotAllowed);
+        };
         // C-SCOPE-6, C-SCOPE-7, C-SCOPE-8
-        if account.attempts >= policy.limit.0 {
+        if account.attempts >= policy.limit.get() {
             return give_up(GaveUp::LimitReached);
         }
         let attempt = Attempt { operation: situation.operation.clone() };
-        Decision::Reauthorize { scope: union, attempt }
+        Decision::Reauthorize { scope, attempt }
     }
 
     /// The typed error for this situation, with the number of attempts really made.
@@ -200,6 +169,7 @@ fn union(situation: &Situation<'_>) -> Option<ScopeSet> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Limit;
 
     fn set(text: &str) -> ScopeSet {
         ScopeSet::parse(text).unwrap()
@@ -214,7 +184,7 @@ mod tests {
         ledger: &Ledger,
         held: &str,
         asked: &str,
-        policy: Policy,
+        policy: &Policy,
         can_refresh: bool,
     ) -> Decision {
         let situation = Situation {
@@ -224,7 +194,7 @@ mod tests {
             granted: Some(&set(held)),
             can_refresh,
         };
-        ledger.decide(&situation, &policy)
+        ledger.decide(&situation, policy)
     }
 
     fn gave_up(decision: Decision) -> InsufficientScope {
@@ -257,23 +227,23 @@ mod tests {
     #[test]
     fn c_scope_5_sec_160_held_scopes_lead_to_a_refresh_or_to_nothing() {
         let ledger = Ledger::new();
-        assert_eq!(decide(&ledger, "a b", "b", Policy::default(), true), Decision::Refresh);
-        let error = gave_up(decide(&ledger, "a b", "b", Policy::default(), false));
+        assert_eq!(decide(&ledger, "a b", "b", &Policy::default(), true), Decision::Refresh);
+        let error = gave_up(decide(&ledger, "a b", "b", &Policy::default(), false));
         assert_eq!((error.reason, error.attempts), (GaveUp::AlreadyHeld, 0));
     }
 
     #[test]
     fn c_scope_6_sec_158_attempts_are_bounded_and_counted_when_they_start() {
         for (asked, allowed) in [(0, 0), (1, 1), (3, 3), (4, 3), (255, 3)] {
-            let policy = Policy { limit: Limit::new(asked), ..Policy::default() };
+            let policy = Policy::default().with_limit(Limit::new(asked));
             let mut ledger = Ledger::new();
             for _ in 0..allowed {
-                let (_, unused) = attempt(decide(&ledger, "a", "b", policy, true));
+                let (_, unused) = attempt(decide(&ledger, "a", "b", &policy, true));
                 drop(unused);
-                let (_, attempt) = attempt(decide(&ledger, "a", "b", policy, true));
+                let (_, attempt) = attempt(decide(&ledger, "a", "b", &policy, true));
                 ledger.started(attempt);
             }
-            let error = gave_up(decide(&ledger, "a", "b", policy, true));
+            let error = gave_up(decide(&ledger, "a", "b", &policy, true));
             assert_eq!((error.reason, error.attempts), (GaveUp::LimitReached, allowed));
         }
     }
@@ -281,7 +251,7 @@ mod tests {
     #[test]
     fn c_scope_7_one_operation_does_not_exhaust_another_and_success_clears() {
         let mut ledger = Ledger::new();
-        let (_, attempt_) = attempt(decide(&ledger, "a", "b", Policy::default(), true));
+        let (_, attempt_) = attempt(decide(&ledger, "a", "b", &Policy::default(), true));
         ledger.started(attempt_);
         let other = Situation {
             operation: &Operation::tool("other"),
@@ -298,10 +268,11 @@ mod tests {
     #[test]
     fn c_scope_8_sec_159_a_limit_of_zero_and_surface_mode_give_the_challenge_and_claim_nothing() {
         for (policy, reason) in [
-            (Policy { limit: Limit::new(0), ..Policy::default() }, GaveUp::LimitReached),
-            (Policy { mode: Mode::Surface, ..Policy::default() }, GaveUp::Surfaced),
+            (Policy::default().with_limit(Limit::new(0)), GaveUp::LimitReached),
+            (Policy::default().with_mode(Mode::Surface), GaveUp::Surfaced),
+            (Policy::default().with_mode(Mode::Fixed), GaveUp::NobodyToAsk),
         ] {
-            let error = gave_up(decide(&Ledger::new(), "a", "b", policy, true));
+            let error = gave_up(decide(&Ledger::new(), "a", "b", &policy, true));
             assert_eq!((error.reason, error.attempts), (reason, 0));
             assert_eq!(error.required, Some(set("b")));
             assert!(!error.to_string().contains("again"), "{error}");
@@ -309,17 +280,58 @@ mod tests {
     }
 
     #[test]
+    fn sec_160_what_the_user_left_out_before_is_not_asked_for_because_of_something_held() {
+        // Asked for a and b, got a; now the server wants a.
+        let mut situation = Situation {
+            operation: &Operation::tool("t"),
+            challenge: &challenge("a"),
+            requested: Some(&set("a b")),
+            granted: Some(&set("a")),
+            can_refresh: true,
+        };
+        assert_eq!(Ledger::new().decide(&situation, &Policy::default()), Decision::Refresh);
+        situation.can_refresh = false;
+        let error = gave_up(Ledger::new().decide(&situation, &Policy::default()));
+        assert_eq!(error.reason, GaveUp::AlreadyHeld);
+        // Where it does not say what it wants, all that was left out may be it.
+        let silent = BearerChallenge::default();
+        let situation = Situation { challenge: &silent, ..situation };
+        let decision = Ledger::new().decide(&situation, &Policy::default());
+        assert_eq!(attempt(decision).0, "a b");
+    }
+
+    #[test]
+    fn sec_161_the_host_trims_or_refuses_before_anybody_is_asked() {
+        let ledger = Ledger::new();
+        let trims = Policy::default().with_filter(|operation, scope| {
+            assert_eq!(*operation, Operation::tool("t"));
+            // What it adds does not count.
+            let kept = scope.filter(|one| one != "admin");
+            kept.union(&set("everything")).ok()
+        });
+        assert_eq!(attempt(decide(&ledger, "a", "b admin", &trims, true)).0, "a b");
+        let error = gave_up(decide(&ledger, "a", "admin", &trims, true));
+        assert_eq!((error.reason, error.attempts), (GaveUp::NotAllowed, 0));
+        assert_eq!(error.required, Some(set("admin")));
+        let refuses = Policy::default().with_filter(|_, _| None);
+        let error = gave_up(decide(&ledger, "a", "b", &refuses, true));
+        assert_eq!(error.reason, GaveUp::NotAllowed);
+        // A refresh asks for nothing, so it is not the filter's.
+        assert_eq!(decide(&ledger, "a b", "b", &refuses, true), Decision::Refresh);
+    }
+
+    #[test]
     fn sec_165_a_declined_operation_is_not_asked_for_again() {
         let mut ledger = Ledger::new();
         ledger.declined(&Operation::tool("t"));
-        let error = gave_up(decide(&ledger, "a", "b", Policy::default(), true));
+        let error = gave_up(decide(&ledger, "a", "b", &Policy::default(), true));
         assert_eq!(error.reason, GaveUp::Declined);
     }
 
     #[test]
     fn sec_161_a_union_beyond_the_bounds_is_refused() {
         let many: Vec<String> = (0..128).map(|n| format!("s{n}")).collect();
-        let error = gave_up(decide(&Ledger::new(), "a", &many.join(" "), Policy::default(), true));
+        let error = gave_up(decide(&Ledger::new(), "a", &many.join(" "), &Policy::default(), true));
         assert_eq!(error.reason, GaveUp::TooManyScopes);
     }
 

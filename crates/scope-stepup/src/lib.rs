@@ -5,8 +5,10 @@ mod headers;
 mod insufficient;
 mod ledger;
 mod operation;
+mod policy;
 
 pub use check::{Hierarchy, HierarchyError, Missing, NoHierarchy, ScopeOrder, check};
 pub use insufficient::{GaveUp, InsufficientScope};
-pub use ledger::{Attempt, Decision, Ledger, Limit, Mode, Policy, Situation};
+pub use ledger::{Attempt, Decision, Ledger, Situation};
 pub use operation::{Operation, UnreadableRequest};
+pub use policy::{Limit, Mode, Policy};
