@@ -2,24 +2,29 @@
 
 #![cfg(test)]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use authorization_server::{Config, MemoryStore, RefreshKey, RefreshKeys};
-use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
+use axum::{Extension, Router};
+use client_flow::{ClientConfig, Record, RecordKey};
 use futures::future::{BoxFuture, join_all};
 use http::StatusCode;
-use http::header::{COOKIE, LOCATION, SET_COOKIE};
+use http::header::{COOKIE, LOCATION, SET_COOKIE, WWW_AUTHENTICATE};
 use mcp_oauth_axum::{
     AuthorizationServer, Clock, DemoLogin, Protect, StoreVerifier, metadata_routes,
 };
-use mcp_oauth_reqwest::{AuthorizedClient, Error, UserAgent, VisitFailed};
-use oauth_types::{Entropy, Issuer, RedirectUri, ResourceUri, UnixTime};
-use resource_server::{OperationScopes, Resource};
-use scope_stepup::GaveUp;
+use mcp_oauth_reqwest::{
+    AuthorizedClient, CredentialStore, Error, MemoryCredentials, StoreFailed, UserAgent,
+    VisitFailed,
+};
+use oauth_types::{Entropy, Issuer, RedirectUri, ResourceUri, ScopeSet, Secret, UnixTime};
+use resource_server::{Granted, OperationScopes, Resource};
+use scope_stepup::{GaveUp, InsufficientScope, Limit, Mode, Policy};
 use tokio::net::TcpListener;
 
 /// Both servers, their clock, and how often each path was asked for.
@@ -41,6 +46,17 @@ fn serve(listener: TcpListener, router: Router) {
 }
 
 async fn servers() -> Servers {
+    servers_that(|_| StatusCode::OK.into_response()).await
+}
+
+/// The MCP server's own 403, of which the layer in front knows nothing.
+fn wants_write() -> Response {
+    let challenge = "Bearer error=\"insufficient_scope\", scope=\"read write\"";
+    (StatusCode::FORBIDDEN, [(WWW_AUTHENTICATE, challenge)]).into_response()
+}
+
+/// Servers of which the MCP server answers whom it lets in like this.
+async fn servers_that(answer: fn(&Granted) -> Response) -> Servers {
     let (mcp_listener, mcp_origin) = bind().await;
     let (listener, origin) = bind().await;
     let mcp_url = format!("{mcp_origin}/mcp");
@@ -74,7 +90,7 @@ async fn servers() -> Servers {
     let protect =
         Protect::with(resource.clone(), verifier, scopes, scope_stepup::NoHierarchy, tell());
     let mcp = Router::new()
-        .route("/mcp", any(async || "ok"))
+        .route("/mcp", any(async move |granted: Extension<Granted>| answer(&granted)))
         .layer(protect)
         .merge(metadata_routes(&resource))
         .layer(from_fn(count(&calls, "/mcp")));
@@ -226,4 +242,108 @@ async fn c_token_9_another_origin_gets_no_request() {
     let request = client.get("http://127.0.0.1:1/mcp").unwrap();
     assert!(matches!(client.execute(request).await, Err(Error::ForeignOrigin)));
     assert_eq!(visits.load(Ordering::SeqCst), 0);
+}
+
+fn insufficient(outcome: Result<StatusCode, Error>) -> InsufficientScope {
+    match outcome {
+        Err(Error::InsufficientScope(error)) => *error,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn client_with(servers: &Servers, policy: Policy) -> (AuthorizedClient, Arc<AtomicUsize>) {
+    let (user, visits) = User::who("allow");
+    let config = ClientConfig::new("Test", user.redirect_uri.clone());
+    let store = MemoryCredentials::default();
+    (AuthorizedClient::with(&servers.mcp_url, config, policy, user, store).unwrap(), visits)
+}
+
+#[tokio::test]
+async fn sec_158_sec_160_a_server_that_is_never_content_ends_in_one_typed_error() {
+    let servers = servers_that(|_| wants_write()).await;
+    for limit in [Limit::default(), Limit::MAX] {
+        let (client, visits) = client_with(&servers, Policy::default().with_limit(limit));
+        let error = insufficient(get(&client).await);
+        // Once it holds what is asked for, no browser opens any more.
+        assert_eq!((error.reason, error.attempts), (GaveUp::AlreadyHeld, 1));
+        assert_eq!(error.required, ScopeSet::parse("read write").ok());
+        assert_eq!(visits.load(Ordering::SeqCst), 2, "a login and a step-up");
+        insufficient(get(&client).await);
+        assert_eq!(visits.load(Ordering::SeqCst), 2);
+    }
+}
+
+#[tokio::test]
+async fn c_scope_8_sec_159_a_limit_of_zero_and_surface_mode_open_no_browser_over_http() {
+    let servers = servers().await;
+    for (policy, reason) in [
+        (Policy::default().with_limit(Limit::new(0)), GaveUp::LimitReached),
+        (Policy::default().with_mode(Mode::Surface), GaveUp::Surfaced),
+        (Policy::default().with_filter(|_, _| None), GaveUp::NotAllowed),
+    ] {
+        let (client, visits) = client_with(&servers, policy);
+        all_ok([get(&client)]).await;
+        let error = insufficient(call(&client, "write").await);
+        assert_eq!((error.reason, error.attempts), (reason, 0));
+        assert_eq!(error.required, ScopeSet::parse("read write").ok());
+        assert_eq!(error.operation.name(), Some("write"));
+        assert!(error.resource_metadata.is_some());
+        assert_eq!(visits.load(Ordering::SeqCst), 1, "the login");
+    }
+}
+
+#[tokio::test]
+async fn c_scope_10_opening_a_stream_steps_up_like_a_call() {
+    let servers = servers_that(|granted| {
+        if granted.scopes().contains("write") {
+            StatusCode::OK.into_response()
+        } else {
+            wants_write()
+        }
+    })
+    .await;
+    // 401, then 403, both for one GET.
+    let (client, visits) = client(&servers, "allow");
+    all_ok([get(&client)]).await;
+    assert_eq!(visits.load(Ordering::SeqCst), 2);
+}
+
+/// Keeps the last record where the test can see it.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Option<Record>>>);
+
+impl CredentialStore for Kept {
+    fn load<'a>(&'a self, _: &'a RecordKey) -> BoxFuture<'a, Result<Option<Record>, StoreFailed>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreFailed>> {
+        *self.0.lock().unwrap() = Some(record.clone());
+        Box::pin(async { Ok(()) })
+    }
+}
+
+#[tokio::test]
+async fn c_scope_8_a_fixed_token_gets_the_typed_error() {
+    let servers = servers().await;
+    let unknown = AuthorizedClient::with_token(&servers.mcp_url, &Secret::new("x")).unwrap();
+    assert!(matches!(get(&unknown).await, Err(Error::Unauthorized)));
+    assert!(matches!(
+        AuthorizedClient::with_token(&servers.mcp_url, &Secret::new("a\r\nb")),
+        Err(Error::UnusableToken)
+    ));
+    // Somebody else logged in; this client only has the token.
+    let kept = Kept::default();
+    let (user, _) = User::who("allow");
+    let config = ClientConfig::new("Test", user.redirect_uri.clone());
+    let session =
+        AuthorizedClient::with(&servers.mcp_url, config, Policy::default(), user, kept.clone());
+    all_ok([get(&session.unwrap())]).await;
+    let token = kept.0.lock().unwrap().clone().unwrap().tokens.unwrap().access_token;
+    let client = AuthorizedClient::with_token(&servers.mcp_url, &token).unwrap();
+    all_ok([get(&client), get(&client)]).await;
+    let error = insufficient(call(&client, "write").await);
+    assert_eq!((error.reason, error.attempts), (GaveUp::NobodyToAsk, 0));
+    assert_eq!(error.required, ScopeSet::parse("read write").ok());
+    assert_eq!(servers.tokens.load(Ordering::SeqCst), 1);
 }

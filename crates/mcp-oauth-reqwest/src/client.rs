@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use client_flow::{ClientConfig, FlowError, Session, Step, Tried, Verdict, judge, login};
+use http::HeaderValue;
 use http::header::AUTHORIZATION;
-use oauth_types::{BearerChallenge, Origin, ResourceUri, ScopeSet};
+use oauth_types::{BearerChallenge, Origin, ResourceUri, ScopeSet, Secret};
 use reqwest::{Request, Response};
-use scope_stepup::{Attempt, Ledger, Operation, Policy};
+use scope_stepup::{Attempt, Ledger, Mode, Operation, Policy};
 use tokio::sync::OwnedMutexGuard;
 use tracing::info;
 
@@ -27,13 +28,22 @@ pub struct AuthorizedClient(Arc<Shared>);
 struct Shared {
     http: reqwest::Client,
     server: ResourceUri,
-    config: ClientConfig,
+    credentials: Credentials,
     policy: Policy,
-    agent: Box<dyn UserAgent>,
-    store: Box<dyn CredentialStore>,
     state: Mutex<State>,
     /// Held by the one renewal under way; nobody who has a good token waits for it.
     renewal: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// Where tokens come from.
+enum Credentials {
+    Login {
+        config: ClientConfig,
+        agent: Option<Box<dyn UserAgent>>,
+        store: Box<dyn CredentialStore>,
+    },
+    /// One token, got elsewhere.
+    Fixed(HeaderValue),
 }
 
 #[derive(Default)]
@@ -89,6 +99,38 @@ impl AuthorizedClient {
         agent: impl UserAgent,
         store: impl CredentialStore,
     ) -> Result<Self, Error> {
+        let (agent, store) = (Some(Box::new(agent) as Box<dyn UserAgent>), Box::new(store));
+        Self::of(server_url, policy, Credentials::Login { config, agent, store })
+    }
+
+    /// A client that acts for itself ([`ClientConfig::for_itself`]): no browser is ever opened.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn without_user(
+        server_url: &str,
+        config: ClientConfig,
+        policy: Policy,
+        store: impl CredentialStore,
+    ) -> Result<Self, Error> {
+        let (agent, store) = (None, Box::new(store));
+        Self::of(server_url, policy, Credentials::Login { config, agent, store })
+    }
+
+    /// A client with a token that it got elsewhere. It shows that token and gets no other: a 401 is
+    /// [`Error::Unauthorized`], a 403 about scope is [`Error::InsufficientScope`].
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new), and [`Error::UnusableToken`] when the token cannot stand in a header.
+    pub fn with_token(server_url: &str, token: &Secret) -> Result<Self, Error> {
+        let token = token.header_value("Bearer ").ok_or(Error::UnusableToken)?;
+        let policy = Policy::default().with_mode(Mode::Fixed);
+        Self::of(server_url, policy, Credentials::Fixed(token))
+    }
+
+    fn of(server_url: &str, policy: Policy, credentials: Credentials) -> Result<Self, Error> {
         let server = ResourceUri::canonical(server_url).map_err(FlowError::ServerUrl)?;
         let http = reqwest::Client::builder()
             // C-TOKEN-1: neither a token nor a code follows a redirect.
@@ -99,10 +141,8 @@ impl AuthorizedClient {
         Ok(Self(Arc::new(Shared {
             http,
             server,
-            config,
+            credentials,
             policy,
-            agent: Box::new(agent),
-            store: Box::new(store),
             state: Mutex::default(),
             renewal: Arc::default(),
         })))
@@ -148,7 +188,12 @@ impl AuthorizedClient {
                 continue;
             }
             let mut attempt = request.try_clone().ok_or(Error::BodyNotReplayable)?;
-            let token = session.as_ref().and_then(|own| own.authorization(attempt.url().as_str()));
+            let token = match &shared.credentials {
+                Credentials::Fixed(token) => Some(token.clone()),
+                Credentials::Login { .. } => {
+                    session.as_ref().and_then(|own| own.authorization(attempt.url().as_str()))
+                }
+            };
             attempt.headers_mut().remove(AUTHORIZATION);
             attempt.headers_mut().extend(token.map(|value| (AUTHORIZATION, value)));
             let response =
@@ -228,8 +273,14 @@ impl Shared {
         let Some(step) = self.start(operation, &wanted)? else { return Err(Error::Unauthorized) };
         let (shared, operation) = (Arc::clone(self), operation.clone());
         let task = tokio::spawn(async move {
-            let host = Host { http: &shared.http, agent: &*shared.agent, store: &*shared.store };
-            let outcome = host.drive(step).await;
+            let outcome = match &shared.credentials {
+                Credentials::Login { agent, store, .. } => {
+                    let host =
+                        Host { http: &shared.http, agent: agent.as_deref(), store: &**store };
+                    host.drive(step).await
+                }
+                Credentials::Fixed(_) => Err(Error::Unauthorized),
+            };
             let outcome = shared.settle(outcome, operation, &wanted);
             drop(turn);
             outcome
@@ -239,19 +290,20 @@ impl Shared {
 
     /// The first step towards what is wanted; `None` when there is no session to start from.
     fn start(&self, operation: &Operation, wanted: &Wanted) -> Result<Option<Step>, FlowError> {
+        let Credentials::Login { config, .. } = &self.credentials else { return Ok(None) };
         let mut state = self.lock();
         match (wanted, state.session.clone()) {
             (Wanted::FreshToken, Some(session)) => session.refresh().map(Some),
             (Wanted::Login(challenge, held), _) => {
                 info!(server = %self.server, "the server asks for a login");
-                let config = self.config.clone();
-                login(config, self.server.as_str(), challenge.as_ref(), held.clone()).map(Some)
+                let server = self.server.as_str();
+                login(config.clone(), server, challenge.as_ref(), held.clone()).map(Some)
             }
             (Wanted::Scope(scope, attempt, challenge), Some(session)) => {
                 info!(%operation, %scope, "the operation needs more scope");
                 state.ledger.started(attempt.clone());
                 let server = self.server.as_str();
-                session.step_up(&self.config, server, challenge, scope.clone()).map(Some)
+                session.step_up(config, server, challenge, scope.clone()).map(Some)
             }
             (Wanted::FreshToken | Wanted::Scope(..), None) => Ok(None),
         }

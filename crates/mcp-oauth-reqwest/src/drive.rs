@@ -9,12 +9,13 @@ use tracing::{debug, info, warn};
 
 use crate::ambient::{entropy, now};
 use crate::error::failure;
-use crate::{CredentialStore, Error, UserAgent};
+use crate::{CredentialStore, Error, UserAgent, VisitFailed};
 
 /// What a flow may use of its host.
 pub(crate) struct Host<'a> {
     pub(crate) http: &'a reqwest::Client,
-    pub(crate) agent: &'a dyn UserAgent,
+    /// `None` where no user stands behind the client.
+    pub(crate) agent: Option<&'a dyn UserAgent>,
     pub(crate) store: &'a dyn CredentialStore,
 }
 
@@ -38,13 +39,14 @@ impl Host<'_> {
                     recall.resume(kept, now())?
                 }
                 Step::ChooseServer(choose) => {
-                    let index = self.agent.choose_server(choose.servers());
+                    let index = self.agent.map_or(0, |agent| agent.choose_server(choose.servers()));
                     choose.choose(index)?
                 }
                 Step::Randomize(randomize) => randomize.resume(entropy()?, entropy()?, now()),
                 Step::Visit(visit) => {
+                    let agent = self.agent.ok_or(Error::Visit(VisitFailed::NoBrowser))?;
                     info!("sending the user to the authorization server");
-                    let callback = self.agent.visit(visit.url()).await.map_err(Error::Visit)?;
+                    let callback = agent.visit(visit.url()).await.map_err(Error::Visit)?;
                     visit.resume(Callback::from_url(&callback), now())?
                 }
                 Step::Save(save) => match self.store.save(save.record()).await {

@@ -26,6 +26,8 @@ pub enum Error {
     ForeignOrigin,
     /// The body is a stream, which cannot be sent again after a login.
     BodyNotReplayable,
+    /// The fixed token has a character that cannot stand in a header.
+    UnusableToken,
     /// The system's random source failed.
     NoEntropy,
     /// The HTTP client could not be built.
@@ -65,6 +67,7 @@ impl fmt::Display for Error {
             Self::BodyNotReplayable => {
                 f.write_str("the request body is a stream and cannot be sent again after a login")
             }
+            Self::UnusableToken => f.write_str("the token cannot stand in a header"),
             Self::NoEntropy => f.write_str("the system's random source failed"),
             Self::HttpClient => f.write_str("the HTTP client could not be built"),
             Self::Stopped => f.write_str("the runtime stopped during a login"),

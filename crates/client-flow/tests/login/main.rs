@@ -6,4 +6,5 @@ mod authorization;
 mod discovery;
 #[cfg(feature = "sealed")]
 mod sealed;
+mod step_up;
 mod world;
