@@ -347,3 +347,23 @@ async fn c_scope_8_a_fixed_token_gets_the_typed_error() {
     assert_eq!(error.required, ScopeSet::parse("read write").ok());
     assert_eq!(servers.tokens.load(Ordering::SeqCst), 1);
 }
+
+#[tokio::test]
+async fn c_scope_6_a_broken_answer_is_no_success_and_gives_no_attempt_back() {
+    static ANSWERS: AtomicUsize = AtomicUsize::new(0);
+    let servers = servers_that(|granted| match ANSWERS.fetch_add(1, Ordering::SeqCst) {
+        _ if !granted.scopes().contains("write") => wants_write(),
+        1 => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        _ => {
+            let challenge = "Bearer error=\"insufficient_scope\", scope=\"more\"";
+            (StatusCode::FORBIDDEN, [(WWW_AUTHENTICATE, challenge)]).into_response()
+        }
+    })
+    .await;
+    let (client, visits) = client(&servers, "allow");
+    // A login, a step-up, and then the server breaks.
+    assert_eq!(get(&client).await.unwrap(), StatusCode::INTERNAL_SERVER_ERROR);
+    let error = insufficient(get(&client).await);
+    assert_eq!((error.reason, error.attempts), (GaveUp::LimitReached, 1));
+    assert_eq!(visits.load(Ordering::SeqCst), 2);
+}

@@ -11,12 +11,13 @@ use axum::body::Body;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, WWW_AUTHENTICATE};
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
-use mcp_oauth_axum::{Protect, TokenVerifier, VerifierUnavailable};
+use mcp_oauth_axum::{Clock, Protect, TokenVerifier, VerifierUnavailable};
 use oauth_types::{ClientId, Issuer, ResourceUri, ScopeSet, Secret, UnixTime};
 use resource_server::{OperationScopes, Resource, TokenFacts};
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{tool, tool_router};
+use scope_stepup::Hierarchy;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -53,6 +54,11 @@ impl Tools {
         "hello".to_owned()
     }
 
+    #[tool(name = "by-argument", description = "Needs what its argument says")]
+    fn by_argument(&self) -> String {
+        "did it".to_owned()
+    }
+
     #[tool(name = "admin", description = "Does what only an administrator may")]
     fn admin(&self) -> String {
         self.0.fetch_add(1, Ordering::SeqCst);
@@ -80,12 +86,18 @@ impl Server {
         let scopes = OperationScopes::new("base")
             .and_then(|scopes| scopes.tool("harmless", "base"))
             .and_then(|scopes| scopes.tool("admin", "base admin"))
+            .and_then(|scopes| {
+                scopes.tool_with("by-argument", "base extra", |arguments| {
+                    let scope = arguments.get("needs")?.as_str()?;
+                    assert!(scope != "panic", "a bug of the host");
+                    ScopeSet::parse(scope).ok()
+                })
+            })
             .unwrap();
-        let router = Router::new().nest_service("/mcp", service).layer(Protect::new(
-            resource,
-            Spoken(uri),
-            scopes,
-        ));
+        let order = Hierarchy::new([("root", "admin"), ("root", "base")]).unwrap();
+        let clock = Clock::new(|| UnixTime::from_secs(1_000_000));
+        let protect = Protect::with(resource, Spoken(uri), scopes, order, clock);
+        let router = Router::new().nest_service("/mcp", service).layer(protect);
         Self { router, admin_ran }
     }
 
@@ -248,6 +260,41 @@ async fn sec_216_what_nobody_knows_needs_everything_and_reaches_no_tool() {
         assert_eq!(status, expected);
     }
     assert_eq!(server.admin_runs(), 0);
+}
+
+#[tokio::test]
+async fn r_auth_5_sec_152_a_broader_scope_runs_the_tool() {
+    let server = Server::start();
+    let lines = [
+        ("MCP-Protocol-Version", "2026-07-28"),
+        ("Mcp-Method", "tools/call"),
+        ("Mcp-Name", "admin"),
+    ];
+    let (status, _, text) = server.post("alice.root", &lines, &call("admin")).await;
+    assert!(status == StatusCode::OK && text.contains("done"), "{status} {text}");
+}
+
+#[tokio::test]
+async fn sec_153_a_host_that_cannot_say_what_a_call_needs_denies_it() {
+    let server = Server::start();
+    let lines = [
+        ("MCP-Protocol-Version", "2026-07-28"),
+        ("Mcp-Method", "tools/call"),
+        ("Mcp-Name", "by-argument"),
+    ];
+    for (arguments, expected) in [
+        (json!({}), StatusCode::INTERNAL_SERVER_ERROR),
+        (json!({"needs": "panic"}), StatusCode::INTERNAL_SERVER_ERROR),
+        (json!({"needs": "not\"a scope"}), StatusCode::INTERNAL_SERVER_ERROR),
+        (json!({"needs": "extra"}), StatusCode::FORBIDDEN),
+        (json!({"needs": "base"}), StatusCode::OK),
+    ] {
+        let mut body = call("by-argument");
+        body["params"]["arguments"] = arguments;
+        let (status, _, text) = server.post("alice.root", &lines, &body).await;
+        assert_eq!(status, expected, "{body} {text}");
+        assert_eq!(text.contains("did it"), expected == StatusCode::OK, "{text}");
+    }
 }
 
 #[tokio::test]

@@ -369,7 +369,9 @@ impl World {
             let policy = Policy::default();
             let step = match judge(session, &client.ledger, &policy, &operation, tried, answer) {
                 Verdict::Accepted => {
-                    client.ledger.succeeded(&operation);
+                    if response.status().is_success() {
+                        client.ledger.succeeded(&operation);
+                    }
                     return Ok(response.status());
                 }
                 Verdict::Refresh => {

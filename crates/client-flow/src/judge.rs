@@ -29,7 +29,8 @@ pub struct Tried {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[must_use]
 pub enum Verdict {
-    /// Nothing: it is the answer, whatever its status.
+    /// Nothing: it is the answer, whatever its status. If that is a success, tell the ledger
+    /// ([`Ledger::succeeded`]).
     Accepted,
     /// Refresh the tokens, then send the request again.
     Refresh,

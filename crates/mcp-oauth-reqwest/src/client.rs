@@ -204,7 +204,9 @@ impl AuthorizedClient {
                 judge(session, &state.ledger, &shared.policy, &operation, tried, answer)
             };
             if matches!(judge(&shared.lock()), Verdict::Accepted) {
-                shared.lock().ledger.succeeded(&operation);
+                if response.status().is_success() {
+                    shared.lock().ledger.succeeded(&operation);
+                }
                 return Ok(response);
             }
             // One renewal at a time. Whoever waited looks again at what has become of things since.

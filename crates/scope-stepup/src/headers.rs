@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 
 use crate::UnreadableRequest;
-use crate::operation::Asked;
+use crate::message::Asked;
 
 const VERSION: &str = "mcp-protocol-version";
 const METHOD: &str = "Mcp-Method";

@@ -144,7 +144,8 @@ impl Ledger {
         self.account(operation.clone()).declined = true;
     }
 
-    /// The operation went through; it starts from nothing.
+    /// The operation went through, with a 2xx; it starts from nothing. A server that answers with another error
+    /// now and then does not get more attempts by that.
     pub fn succeeded(&mut self, operation: &Operation) {
         self.operations.remove(operation);
     }

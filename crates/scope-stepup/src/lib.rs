@@ -4,6 +4,7 @@ mod check;
 mod headers;
 mod insufficient;
 mod ledger;
+mod message;
 mod operation;
 mod policy;
 

@@ -1,12 +1,11 @@
 //! What an MCP request asks for, so that scopes and attempts can be told apart.
 
 use core::fmt;
-use std::borrow::Cow;
 
 use http::HeaderMap;
-use serde::Deserialize;
 
 use crate::headers;
+use crate::message::{Asked, messages};
 
 /// One operation of an MCP server: a JSON-RPC method and, where it has one, the name of the tool or
 /// prompt or the URI of the resource.
@@ -38,33 +37,6 @@ impl fmt::Display for UnreadableRequest {
 }
 
 impl core::error::Error for UnreadableRequest {}
-
-#[derive(Deserialize)]
-struct Message<'a> {
-    #[serde(borrow, default)]
-    method: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    params: Option<Params<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Params<'a> {
-    #[serde(borrow, default)]
-    name: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    uri: Option<Cow<'a, str>>,
-    #[serde(borrow, default, rename = "taskId")]
-    task_id: Option<Cow<'a, str>>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Body<'a> {
-    #[serde(borrow)]
-    One(Message<'a>),
-    #[serde(borrow)]
-    Batch(Vec<Message<'a>>),
-}
 
 impl Operation {
     /// An operation by its JSON-RPC method and the name that the method's parameters carry.
@@ -120,31 +92,6 @@ impl Operation {
     }
 }
 
-/// What one message asks for: its method and the parameter that `Mcp-Name` repeats.
-pub(crate) struct Asked<'a> {
-    pub(crate) method: Cow<'a, str>,
-    pub(crate) name: Option<Cow<'a, str>>,
-}
-
-fn messages(body: &[u8]) -> Result<Vec<Asked<'_>>, UnreadableRequest> {
-    let messages = match serde_json::from_slice(body).map_err(|_| UnreadableRequest::Body)? {
-        Body::One(message) => vec![message],
-        Body::Batch(messages) => messages,
-    };
-    Ok(messages.into_iter().filter_map(asked).collect())
-}
-
-fn asked(message: Message<'_>) -> Option<Asked<'_>> {
-    let method = message.method?;
-    let name = message.params.and_then(|params| match &*method {
-        "tools/call" | "prompts/get" => params.name,
-        "resources/read" | "resources/subscribe" | "resources/unsubscribe" => params.uri,
-        "tasks/get" | "tasks/update" | "tasks/cancel" => params.task_id,
-        _ => None,
-    });
-    Some(Asked { method, name })
-}
-
 fn operations(messages: Vec<Asked<'_>>) -> Vec<Operation> {
     let operation = |asked: Asked<'_>| {
         // A task's identifier tells tasks apart and not what is asked of them.
@@ -193,9 +140,18 @@ mod tests {
     fn sec_216_every_member_of_a_batch_counts_and_what_is_not_json_rpc_is_an_error() {
         let batch = r#"[{"method":"ping"},{"method":"tools/call","params":{"name":"admin"}}]"#;
         assert_eq!(of(batch), ["ping", "tools/call admin"]);
-        for bad in
-            ["", "x", "1", "\"a\"", r#"{"method":1}"#, r#"{"method":"tools/call","params":[]}x"#]
-        {
+        for bad in [
+            "",
+            "x",
+            "1",
+            "\"a\"",
+            r#"{"method":1}"#,
+            r#"{"method":"tools/call","params":[]}x"#,
+            // An array is no message and no parameters, whatever stands in it.
+            r#"["tools/list"]"#,
+            r#"[["tools/list",{}]]"#,
+            r#"{"method":"tools/call","params":["list"]}"#,
+        ] {
             assert_eq!(Operation::of_body(bad.as_bytes()), Err(UnreadableRequest::Body), "{bad}");
         }
     }

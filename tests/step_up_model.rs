@@ -1,0 +1,251 @@
+//! Every sequence of answers and outcomes, to a depth: step-up asks no more often than it may, every request ends,
+//! and what one resource asks for never reaches the other.
+//!
+//! The states are explored breadth first and each is visited once, so that depth costs little.
+
+#![cfg(test)]
+
+use std::collections::{HashMap, HashSet};
+
+use client_flow::{Record, Session, Tried, Verdict, judge};
+use http::header::WWW_AUTHENTICATE;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use oauth_types::ScopeSet;
+use scope_stepup::{GaveUp, Ledger, Limit, Operation, Policy};
+use serde_json::json;
+
+/// How many answers and outcomes a sequence has.
+const DEPTH: usize = 8;
+
+/// What a client knows of one resource.
+#[derive(Clone, PartialEq, Debug, Default)]
+struct Resource {
+    session: Option<Held>,
+    ledger: Ledger,
+    /// Step-ups that were started for each operation since it last succeeded.
+    prompts: [u8; 2],
+}
+
+#[derive(Clone, PartialEq, Debug)]
+struct Held {
+    requested: ScopeSet,
+    granted: ScopeSet,
+    can_refresh: bool,
+}
+
+/// A request under way.
+#[derive(Clone, PartialEq, Debug)]
+struct Request {
+    resource: usize,
+    operation: usize,
+    tried: Tried,
+    answers: usize,
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+struct State {
+    resources: [Resource; 2],
+    request: Option<Request>,
+}
+
+/// Scopes of the resource at this place; nobody else's have its letter.
+fn scopes(resource: usize, names: &str) -> ScopeSet {
+    let letter = ["a", "b"][resource];
+    let names: Vec<String> = names.split(' ').map(|name| format!("{letter}{name}")).collect();
+    ScopeSet::parse(&names.join(" ")).unwrap()
+}
+
+fn operation(at: usize) -> Operation {
+    Operation::tool(["one", "two"][at])
+}
+
+/// What the server may answer.
+fn answers(resource: usize) -> Vec<(u16, Option<String>)> {
+    let insufficient = |scope: Option<&str>| {
+        let scope = scope.map(|names| format!(", scope=\"{}\"", scopes(resource, names)));
+        format!("Bearer error=\"insufficient_scope\"{}", scope.unwrap_or_default())
+    };
+    vec![
+        (200, None),
+        (500, None),
+        (401, None),
+        (401, Some(format!("Bearer scope=\"{}\"", scopes(resource, "1")))),
+        (403, None),
+        (403, Some(insufficient(None))),
+        (403, Some(insufficient(Some("1")))),
+        (403, Some(insufficient(Some("1 2")))),
+        (403, Some("Bearer error=\"insufficient_scope\", scope=\"x\\\"y\"".to_owned())),
+    ]
+}
+
+struct Model {
+    policy: Policy,
+    limit: u8,
+    sessions: HashMap<String, Session>,
+}
+
+impl Model {
+    fn session(&mut self, held: &Held) -> Session {
+        let record = || {
+            let record = json!({
+                "resource": "https://rs.example/mcp",
+                "server": {"issuer": "https://as.example",
+                    "authorization_endpoint": "https://as.example/authorize",
+                    "token_endpoint": "https://as.example/token", "iss_advertised": true},
+                "client": {"client_id": "c", "method": "none"},
+                "tokens": {"access_token": "t", "expires_at": null,
+                    "refresh_token": held.can_refresh.then_some("r"),
+                    "requested": held.requested, "granted": held.granted},
+            });
+            Session::restore(serde_json::from_value::<Record>(record).unwrap()).unwrap()
+        };
+        self.sessions.entry(format!("{held:?}")).or_insert_with(record).clone()
+    }
+
+    /// Every state that can come after this one.
+    fn after(&mut self, state: &State) -> Vec<State> {
+        let Some(request) = &state.request else {
+            let begin = |(resource, operation)| State {
+                request: Some(Request { resource, operation, tried: Tried::default(), answers: 0 }),
+                ..state.clone()
+            };
+            return [(0, 0), (0, 1), (1, 0)].into_iter().map(begin).collect();
+        };
+        // A refresh, a login and each step-up, one answer after every one of them, and one before.
+        assert!(request.answers <= 3 + usize::from(self.limit), "a request without end: {state:?}");
+        let mut next = Vec::new();
+        for (status, challenge) in answers(request.resource) {
+            let own = &state.resources[request.resource];
+            let session = own.session.as_ref().map(|held| self.session(held));
+            let mut headers = HeaderMap::new();
+            headers.extend(
+                challenge.map(|line| (WWW_AUTHENTICATE, HeaderValue::from_str(&line).unwrap())),
+            );
+            let status = StatusCode::from_u16(status).unwrap();
+            let verdict = judge(
+                session.as_ref(),
+                &own.ledger,
+                &self.policy,
+                &operation(request.operation),
+                request.tried,
+                (status, &headers),
+            );
+            self.follow(state, request, status, verdict, &mut next);
+        }
+        next
+    }
+
+    /// Every way in which what was decided can come out.
+    fn follow(
+        &self,
+        state: &State,
+        request: &Request,
+        status: StatusCode,
+        verdict: Verdict,
+        next: &mut Vec<State>,
+    ) {
+        let at = request.resource;
+        let mut ended = State { request: None, ..state.clone() };
+        let mut on = State {
+            request: Some(Request { answers: request.answers + 1, ..request.clone() }),
+            ..state.clone()
+        };
+        let tokens = |requested: &ScopeSet, granted: ScopeSet, can_refresh| {
+            Some(Held { requested: requested.clone(), granted, can_refresh })
+        };
+        match verdict {
+            Verdict::Accepted => {
+                if status.is_success() {
+                    ended.resources[at].ledger.succeeded(&operation(request.operation));
+                    ended.resources[at].prompts[request.operation] = 0;
+                }
+                next.push(ended);
+            }
+            Verdict::Refresh => {
+                assert!(!request.tried.refresh, "refreshed twice for one request");
+                on.request.as_mut().unwrap().tried.refresh = true;
+                next.push(on.clone());
+                // The grant has ended.
+                let held = on.resources[at].session.as_mut().unwrap();
+                held.can_refresh = false;
+                next.push(on);
+                next.push(ended);
+            }
+            Verdict::Login { held, .. } => {
+                assert!(!request.tried.login, "logged in twice for one request");
+                on.request.as_mut().unwrap().tried.login = true;
+                let requested = held.unwrap_or_default().union(&scopes(at, "0")).unwrap();
+                own_scopes_only(at, &requested);
+                for (granted, can_refresh) in
+                    [(requested.clone(), true), (requested.clone(), false), (scopes(at, "0"), true)]
+                {
+                    let mut on = on.clone();
+                    on.resources[at].session = tokens(&requested, granted, can_refresh);
+                    next.push(on);
+                }
+                next.push(ended);
+            }
+            Verdict::StepUp { scope, attempt, .. } => {
+                own_scopes_only(at, &scope);
+                let before = state.resources[at].session.as_ref().unwrap();
+                assert!(scope.exceeds(&before.granted), "asked for what is held: {state:?}");
+                assert!(!before.requested.exceeds(&scope), "lost a scope: {state:?}");
+                for state in [&mut on, &mut ended] {
+                    let own = &mut state.resources[at];
+                    own.ledger.started(attempt.clone());
+                    own.prompts[request.operation] += 1;
+                    assert!(own.prompts[request.operation] <= self.limit, "{state:?}");
+                }
+                for granted in [scope.clone(), before.granted.clone()] {
+                    let mut on = on.clone();
+                    on.resources[at].session = tokens(&scope, granted, before.can_refresh);
+                    next.push(on);
+                }
+                next.push(ended.clone());
+                ended.resources[at].ledger.declined(&operation(request.operation));
+                next.push(ended);
+            }
+            Verdict::Unauthorized => {
+                assert!(request.tried.login);
+                next.push(ended);
+            }
+            Verdict::GiveUp(error) => {
+                let started = state.resources[at].prompts[request.operation];
+                assert_eq!(error.attempts, started, "claims what was not: {state:?}");
+                assert!(error.reason != GaveUp::LimitReached || started == self.limit);
+                next.push(ended);
+            }
+        }
+    }
+}
+
+#[track_caller]
+fn own_scopes_only(resource: usize, asked: &ScopeSet) {
+    let letter = ["a", "b"][resource];
+    assert!(asked.iter().all(|scope| scope.starts_with(letter)), "{asked} at {resource}");
+}
+
+#[test]
+fn c_scope_6_c_scope_7_sec_158_sec_163_every_sequence_is_bounded_and_keeps_to_its_resource() {
+    for limit in 0..=3 {
+        let policy = Policy::default().with_limit(Limit::new(limit));
+        let mut model = Model { policy, limit, sessions: HashMap::new() };
+        let mut seen = HashSet::new();
+        let mut frontier = vec![State::default()];
+        let mut most = 0;
+        for _ in 0..DEPTH {
+            let mut next = Vec::new();
+            for state in &frontier {
+                for state in model.after(state) {
+                    most = most.max(state.resources[0].prompts[0]);
+                    if seen.insert(format!("{state:?}")) {
+                        next.push(state);
+                    }
+                }
+            }
+            frontier = next;
+        }
+        assert_eq!(most, limit, "the limit is reached, so it is what stops");
+        assert!(seen.len() > 50, "{} states", seen.len());
+    }
+}
