@@ -15,6 +15,8 @@ mod step;
 mod token;
 
 pub use authorization::{Randomize, Visit};
+#[cfg(feature = "sealed")]
+pub use client_auth::Replay;
 pub use config::{ClientConfig, Grant};
 pub use discovery::{ChooseServer, login};
 pub use error::{FlowError, TransportFailed};

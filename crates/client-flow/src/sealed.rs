@@ -50,8 +50,7 @@ impl fmt::Debug for SealingKey {
 /// A login whose user is away, for a host to keep (C-AUTHZ-6).
 ///
 /// ```
-/// use client_auth::Replay;
-/// use client_flow::{FlowError, Sealed, SealingKey, Step, Visit};
+/// use client_flow::{FlowError, Replay, Sealed, SealingKey, Step, Visit};
 /// use iss_validate::Callback;
 /// use oauth_types::{Entropy, SecretDigest, UnixTime};
 ///
@@ -62,21 +61,28 @@ impl fmt::Debug for SealingKey {
 ///     fn remove(&self, key: &SecretDigest) -> Replay;
 /// }
 ///
-/// /// The user wants to connect: answered with a redirect there.
-/// fn leave(visit: Visit, key: &SealingKey, session: &str, nonce: Entropy<24>, kept: &impl Sessions) -> String {
-///     let login = visit.seal(key, session, nonce);
-///     kept.put(login.key(), login.text(), login.until());
-///     login.url().to_owned()
+/// struct Host<S> {
+///     key: SealingKey,
+///     logins: S,
 /// }
 ///
-/// /// The browser is back, perhaps at another process.
-/// fn back(query: &str, key: &SealingKey, session: &str, now: UnixTime, kept: &impl Sessions) -> Result<Step, FlowError> {
-///     let callback = Callback::from_query(query);
-///     let login = callback.state_digest().and_then(|key| kept.get(&key));
-///     let login = login.ok_or(FlowError::NotSealedHere)?;
-///     let first_use = Sealed::open(&login, key, session, callback, now)?;
-///     let replay = kept.remove(first_use.key());
-///     first_use.resume(replay)
+/// impl<S: Sessions> Host<S> {
+///     /// The user wants to connect: where to redirect the browser to.
+///     fn leave(&self, visit: Visit, session: &str, nonce: Entropy<24>) -> String {
+///         let login = visit.seal(&self.key, session, nonce);
+///         self.logins.put(login.key(), login.text(), login.until());
+///         login.url().to_owned()
+///     }
+///
+///     /// The browser is back, perhaps at another process.
+///     fn back(&self, query: &str, session: &str, now: UnixTime) -> Result<Step, FlowError> {
+///         let callback = Callback::from_query(query);
+///         let login = callback.state_digest().and_then(|key| self.logins.get(&key));
+///         let login = login.ok_or(FlowError::NotSealedHere)?;
+///         let first_use = Sealed::open(&login, &self.key, session, callback, now)?;
+///         let replay = self.logins.remove(first_use.key());
+///         first_use.resume(replay)
+///     }
 /// }
 /// ```
 #[derive(Clone)]

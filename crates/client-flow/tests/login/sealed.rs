@@ -3,8 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 
-use client_auth::Replay;
-use client_flow::{CheckFirstUse, FlowError, Sealed, SealingKey, Session, login};
+use client_flow::{CheckFirstUse, FlowError, Replay, Sealed, SealingKey, Session, login};
 use iss_validate::{Callback, Rejection};
 use oauth_types::{Entropy, SecretDigest, UnixTime};
 use serde_json::json;
