@@ -72,7 +72,10 @@ fn server_at(uri: &str) -> Server {
     };
     let issuer = Issuer::parse("https://as.example").unwrap();
     let resource = Resource::new(ResourceUri::parse(uri).unwrap(), vec![issuer]).unwrap();
-    let scopes = OperationScopes::new("read").unwrap().tool("admin", "read admin").unwrap();
+    let scopes = OperationScopes::new("read")
+        .and_then(|scopes| scopes.tool("admin", "read admin"))
+        .and_then(|scopes| scopes.tool("lasting", "read lasting offline_access"))
+        .unwrap();
     let order = Hierarchy::new([("root", "admin"), ("root", "read")]).unwrap();
     let clock = Clock::new(|| UnixTime::from_secs(1000));
     let protect = Protect::with(resource.clone(), Spoken, scopes, order, clock);
@@ -196,6 +199,33 @@ async fn r_auth_4_sec_151_sec_213_the_body_decides_and_the_challenge_names_every
     }
     assert_eq!(server.ran(), 0);
     assert_eq!(server.send(post("a.read+admin.own.2000", ADMIN)).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn r_auth_1_r_auth_4_a_token_that_is_expired_and_lacks_scope_is_expired() {
+    let server = server();
+    for expiry in ["1000", "999", "never"] {
+        let (status, challenge) = server.send(post(&format!("a.read.own.{expiry}"), ADMIN)).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{expiry}");
+        assert!(challenge.contains("error=\"invalid_token\""), "{challenge}");
+    }
+}
+
+#[tokio::test]
+async fn r_auth_4_r_auth_6_sec_149_sec_151_a_challenge_is_one_line_without_offline_access() {
+    let server = server();
+    let body = r#"{"method":"tools/call","params":{"name":"lasting\r\nX: y\", scope=\"root"}}"#;
+    for body in [body, &body.replace(r#"\r\nX: y\", scope=\"root"#, "")] {
+        let (status, challenge) = server.send(post("a.read.own.2000", body)).await;
+        assert_eq!(status, StatusCode::FORBIDDEN);
+        assert!(
+            !challenge.contains("offline_access") && !challenge.contains("root"),
+            "{challenge}"
+        );
+        assert!(challenge.contains("lasting\"") && challenge.contains(METADATA), "{challenge}");
+        assert_eq!(challenge.matches("scope=").count(), 1, "{challenge}");
+    }
+    assert_eq!(server.ran(), 0);
 }
 
 #[tokio::test]
