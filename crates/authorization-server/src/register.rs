@@ -6,7 +6,7 @@
 //! | redirect URIs are allowed ones, and some | A-REG-1 | `invalid_redirect_uri` |
 //! | members have their form | A-REG-3 | `invalid_client_metadata` |
 //! | the method, the grants and the response types are offered here and fit together | A-REG-3 | `invalid_client_metadata` |
-//! | other URLs are https and lead to no loopback host; keys are public | A-REG-3 | `invalid_client_metadata` |
+//! | other URLs are https and lead to no local address; keys are public | A-REG-3 | `invalid_client_metadata` |
 //! | there is room | | 503 |
 
 use bytes::Bytes;
@@ -105,7 +105,8 @@ impl NewClient {
         metadata.token_endpoint_auth_method = Some(method.clone());
         metadata.grant_types = Some(grants);
         metadata.response_types = Some(vec![ResponseType::Code]);
-        metadata.client_name = sent.client_name.map(|name| clean_name(&name));
+        metadata.client_name =
+            sent.client_name.map(|name| clean_name(&name)).filter(|name| !name.is_empty());
         metadata.application_type = sent.application_type;
         metadata.scope = sent.scope;
         if keys.is_some() {
@@ -142,10 +143,11 @@ fn check_foreign_members(extra: &Map<String, Value>) -> Result<(), Refusal> {
     for name in
         ["client_uri", "jwks_uri", "logo_uri", "policy_uri", "sector_identifier_uri", "tos_uri"]
     {
-        let Some(value) = extra.get(name).filter(|value| !value.is_null()) else { continue };
+        // Some clients send an empty text for what they do not have.
+        let Some(value) = extra.get(name).filter(|value| *value != "") else { continue };
         let url = value.as_str().and_then(|text| EndpointUrl::parse(text).ok());
-        if url.is_none_or(|url| url.origin().is_loopback()) {
-            return Err(bad("URLs in client metadata are https"));
+        if url.is_none_or(|url| url.origin().is_local_address()) {
+            return Err(bad("URLs in client metadata are https, and lead to no local address"));
         }
     }
     Ok(())

@@ -40,7 +40,7 @@ pub use secret::{Secret, SecretDigest, exposed};
 pub use state::State;
 pub use text::{ErrorDescription, ForeignText, is_hidden};
 pub use time::{Entropy, UnixTime};
-pub use uri::{EndpointUrl, InvalidUri, Issuer, Origin, RedirectUri, ResourceUri};
+pub use uri::{EndpointUrl, InvalidUri, Issuer, Origin, RedirectUri, ResourceUri, is_local_ip};
 pub use well_known::{
     authorization_server_urls, protected_resource_root_url, protected_resource_url,
     protected_resource_urls,

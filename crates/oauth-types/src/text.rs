@@ -53,22 +53,40 @@ impl<'de> Deserialize<'de> for ErrorDescription {
     }
 }
 
-/// Whether a character hides, turns around or breaks the text beside it: control and format characters that a
-/// person does not see.
+/// Whether a character hides, turns around or breaks the text beside it, or shows as nothing: control and
+/// format characters (Unicode categories Cc, Cf, Zl, Zp), what is ignorable by default, and letters and symbols
+/// that are drawn as blanks.
 #[must_use]
 pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(
             c,
             '\u{ad}'
+                | '\u{34f}'
+                | '\u{600}'..='\u{605}'
                 | '\u{61c}'
-                | '\u{180e}'
+                | '\u{6dd}'
+                | '\u{70f}'
+                | '\u{890}'..='\u{891}'
+                | '\u{8e2}'
+                | '\u{115f}'..='\u{1160}'
+                | '\u{17b4}'..='\u{17b5}'
+                | '\u{180b}'..='\u{180f}'
                 | '\u{200b}'..='\u{200f}'
                 | '\u{2028}'..='\u{202e}'
                 | '\u{2060}'..='\u{206f}'
+                | '\u{2800}'
+                | '\u{3164}'
+                | '\u{fe00}'..='\u{fe0f}'
                 | '\u{feff}'
-                | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e007f}'
+                | '\u{ffa0}'
+                | '\u{fff0}'..='\u{fffb}'
+                | '\u{110bd}'
+                | '\u{110cd}'
+                | '\u{13430}'..='\u{1343f}'
+                | '\u{1bca0}'..='\u{1bca3}'
+                | '\u{1d173}'..='\u{1d17a}'
+                | '\u{e0000}'..='\u{e0fff}'
         )
 }
 
@@ -119,6 +137,18 @@ mod tests {
         assert_eq!(text.as_str(), "say 'no   Set-Cookie:   x");
         assert_eq!(ErrorDescription::new(&"x".repeat(999)).as_str().len(), 200);
         assert_eq!(ErrorDescription::new("\n\u{43f}\u{430} ").as_str(), "");
+    }
+
+    #[test]
+    fn what_nobody_sees_is_hidden() {
+        for c in
+            "\0\u{7f}\u{ad}\u{34f}\u{61c}\u{115f}\u{180e}\u{200b}\u{202e}\u{2066}\u{2800}\u{3164}\
+                  \u{fe0f}\u{feff}\u{ffa0}\u{1d173}\u{e0041}\u{e0100}"
+                .chars()
+        {
+            assert!(is_hidden(c), "{c:?}");
+        }
+        assert!(!"Ünï-cödé 名前 \u{1f600}".chars().any(is_hidden));
     }
 
     #[test]

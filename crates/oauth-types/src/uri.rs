@@ -4,6 +4,7 @@
 //! RFC 3986 parser `fluent-uri` is asked whether a text is well formed and where its parts are; the
 //! text itself is what these types keep.
 
+mod address;
 mod endpoint;
 mod issuer;
 mod redirect;
@@ -17,6 +18,7 @@ use fluent_uri::Uri;
 use fluent_uri::component::Authority;
 use percent_encoding::percent_decode_str;
 
+pub use address::is_local_ip;
 pub use endpoint::{EndpointUrl, Origin};
 pub use issuer::Issuer;
 pub use redirect::RedirectUri;

@@ -61,6 +61,21 @@ async fn a_reg_2_sec_114_sec_115_the_answer_says_what_was_accepted() {
 }
 
 #[tokio::test]
+async fn a_reg_3_sec_115_a_name_that_nobody_sees_is_none_and_an_empty_url_is_none() {
+    let server = server();
+    for name in ["", " ", "\u{200b}\u{3164}", "\u{2800}\u{fe0f}\u{e0100}"] {
+        let sent = json!({"redirect_uris": [REDIRECT], "client_name": name, "logo_uri": ""});
+        let answer = server.register(sent).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{name:?}");
+        assert!(answer.json().get("client_name").is_none(), "{name:?}");
+    }
+    for uri in ["https://10.0.0.1/x", "https://[fd00::1]/", "https://localhost/"] {
+        let sent = json!({"redirect_uris": [REDIRECT], "client_uri": uri});
+        assert_eq!(server.register(sent).await.error(), "invalid_client_metadata", "{uri}");
+    }
+}
+
+#[tokio::test]
 async fn a_reg_3_sec_109_sec_110_sec_111_sec_112_metadata_that_is_refused() {
     let server = server();
     for (name, bad) in [

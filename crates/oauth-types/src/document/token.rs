@@ -50,8 +50,8 @@ pub struct TokenResponse {
         skip_serializing_if = "Option::is_none"
     )]
     pub refresh_token: Option<Secret>,
-    /// What was granted; absent, or empty, means all that was requested.
-    #[serde(default, deserialize_with = "some_scope", skip_serializing_if = "Option::is_none")]
+    /// What was granted; absent means all that was requested, empty means nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<ScopeSet>,
     /// Members that are not known here, such as an ID token. They may be secret: `Debug` shows them
     /// not.
@@ -85,11 +85,6 @@ impl core::fmt::Debug for ExtraMembers {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "{} members, [redacted]", self.0.len())
     }
-}
-
-/// An empty list of scopes is none (RFC 6749 §3.3).
-fn some_scope<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ScopeSet>, D::Error> {
-    Ok(Option::<ScopeSet>::deserialize(deserializer)?.filter(|scope| !scope.is_empty()))
 }
 
 /// Seconds as servers write them: a fraction is dropped.
@@ -134,10 +129,12 @@ mod tests {
     }
 
     #[test]
-    fn c_token_5_c_token_6_what_is_empty_is_not_there() {
+    fn c_token_5_c_token_6_an_empty_token_is_none_and_an_empty_scope_is_nothing_granted() {
         let json = br#"{"access_token":"a","token_type":"Bearer","refresh_token":"","scope":""}"#;
         let response = TokenResponse::from_json(json).unwrap();
-        assert!(response.refresh_token.is_none() && response.scope.is_none());
+        assert!(response.refresh_token.is_none());
+        // Some servers write it so where none of the scopes was granted: it is not the absent member.
+        assert_eq!(response.scope, Some(ScopeSet::default()));
     }
 
     #[test]

@@ -1,11 +1,9 @@
 //! URLs that requests are sent to, and the origins they belong to.
 
-use core::net::{Ipv4Addr, Ipv6Addr};
-
 use http::Uri;
 
 use crate::FormWriter;
-use crate::uri::{InvalidUri, text_identifier, web_parts};
+use crate::uri::{InvalidUri, is_local_ip, text_identifier, web_parts};
 
 /// The URL of an endpoint or a document: https (http on a loopback host), without fragment or
 /// userinfo (RFC 6749 §3.1, §3.2; OAuth 2.1 §1.5).
@@ -118,10 +116,9 @@ impl Origin {
         super::is_loopback_host(&self.host)
     }
 
-    /// Whether the host is this machine or, by its literal address, on a network of its own: private
-    /// (RFC 1918, RFC 4193, RFC 6598), link-local or unspecified, mapped and translated forms included. Any
-    /// other name than those below `localhost` says nothing here: where it leads shows only when it is
-    /// resolved.
+    /// Whether the host is this machine or, by its literal address, one that the public internet does not lead
+    /// to ([`is_local_ip`]). Any other name than those below `localhost` says nothing here: where it leads shows
+    /// only when it is resolved.
     #[must_use]
     pub fn is_local_address(&self) -> bool {
         let v6 = self.host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
@@ -129,10 +126,7 @@ impl Origin {
         self.is_loopback()
             || name == "localhost"
             || name.ends_with(".localhost")
-            || match v6 {
-                Some(literal) => literal.parse::<Ipv6Addr>().is_ok_and(is_local_v6),
-                None => self.host.parse::<Ipv4Addr>().is_ok_and(is_local_v4),
-            }
+            || v6.unwrap_or(&self.host).parse().is_ok_and(is_local_ip)
     }
 
     /// The host, lower-cased; an IPv6 literal keeps its brackets.
@@ -140,31 +134,6 @@ impl Origin {
     pub fn host(&self) -> &str {
         &self.host
     }
-}
-
-fn is_local_v4(ip: Ipv4Addr) -> bool {
-    let [first, second, ..] = ip.octets();
-    let is_shared = first == 100 && (64..128).contains(&second);
-    ip.is_loopback() || ip.is_private() || ip.is_link_local() || first == 0 || is_shared
-}
-
-fn is_local_v6(ip: Ipv6Addr) -> bool {
-    let [first, second, third, .., high, low] = ip.segments();
-    let [[a, b], [c, d]] = [high, low].map(u16::to_be_bytes);
-    let [[e, f], [g, h]] = [second, third].map(u16::to_be_bytes);
-    // IPv4-compatible, NAT64 (RFC 6052) and 6to4 (RFC 3056): addresses that carry another one.
-    let low_bits = Ipv4Addr::new(a, b, c, d);
-    let has_low = matches!(ip.segments(), [0, 0, 0, 0, 0, 0, ..] | [0x64, 0xFF9B, 0, 0, 0, 0, ..]);
-    let carries_local = (has_low && is_local_v4(low_bits))
-        || (first == 0x2002 && is_local_v4(Ipv4Addr::new(e, f, g, h)));
-    let is_unique_local = first & 0xFE00 == 0xFC00;
-    let is_link_local = matches!(first & 0xFFC0, 0xFE80 | 0xFEC0);
-    ip.is_loopback()
-        || ip.is_unspecified()
-        || carries_local
-        || is_unique_local
-        || is_link_local
-        || ip.to_ipv4_mapped().is_some_and(is_local_v4)
 }
 
 #[cfg(test)]
@@ -244,40 +213,6 @@ mod tests {
         assert_eq!(url.with_query([]), "https://as.example/a?t=1");
         let url = EndpointUrl::parse("https://as.example").unwrap();
         assert_eq!(url.with_query([("b", "c")]), "https://as.example?b=c");
-    }
-
-    #[test]
-    fn literal_addresses_that_are_nobody_elses_are_local() {
-        let is_local =
-            |host: &str| Origin::of(&format!("https://{host}/x")).unwrap().is_local_address();
-        for local in [
-            "localhost",
-            "127.0.0.1",
-            "10.0.0.1",
-            "172.16.0.1",
-            "192.168.1.1",
-            "169.254.169.254",
-            "100.64.0.1",
-            "0.0.0.0",
-            "[::1]",
-            "[::]",
-            "[fc00::1]",
-            "[fd12::1]",
-            "[fe80::1]",
-            "[::ffff:10.0.0.1]",
-        ] {
-            assert!(is_local(local), "{local}");
-        }
-        for public in [
-            "as.example",
-            "8.8.8.8",
-            "172.32.0.1",
-            "100.128.0.1",
-            "[2001:db8::1]",
-            "[::ffff:8.8.8.8]",
-        ] {
-            assert!(!is_local(public), "{public}");
-        }
     }
 
     #[test]

@@ -59,16 +59,19 @@ impl ResourceUri {
         Ok(Self(text.into()))
     }
 
-    /// Whether this resource, as a server publishes it, covers `requested`: the same origin, the same
-    /// query, and a path that is this one's or lies below it. A final slash does not count.
+    /// Whether this resource, as a server publishes it, covers `requested`: the same origin, the same query or
+    /// none, and a path that is this one's or lies below it. A final slash does not count.
+    ///
+    /// Two that cover each other are the same.
     #[must_use]
     pub fn covers(&self, requested: &Self) -> bool {
         // C-DISC-4
         let (Ok((own, _)), Ok((other, _))) = (web_parts(&self.0), web_parts(&requested.0)) else {
             return false;
         };
+        let query_differs = |own| other.query().is_none_or(|other| other.as_str() != own);
         if self.origin() != requested.origin()
-            || own.query().map(|query| query.as_str()) != other.query().map(|query| query.as_str())
+            || own.query().is_some_and(|own| query_differs(own.as_str()))
         {
             return false;
         }
@@ -106,8 +109,13 @@ mod tests {
             "https://RS.example:443/mcp",
             "https://rs.example/mcp/",
             "https://rs.example/mcp/x",
+            // Settings of one connection, which a server reads from the query, make no other resource.
+            "https://rs.example/mcp?project=1",
         ] {
             assert!(covers(published, same), "{same}");
+        }
+        for other in ["https://rs.example/mcp", "https://rs.example/mcp?x=2"] {
+            assert!(!covers("https://rs.example/mcp?x=1", other), "{other}");
         }
         for other in [
             "https://rs.example/",
@@ -120,7 +128,6 @@ mod tests {
             "https://rs.example/mcp/x%2F..%5C..%5cadmin",
             "https://rs.example/mcp/..;x=1/admin",
             "https://rs.example/mcp/%ff/..%2fadmin",
-            "https://rs.example/mcp?x=1",
             "https://rs.example:8443/mcp",
             "https://other.example/mcp",
             "https://u:p@rs.example/mcp",
