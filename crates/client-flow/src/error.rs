@@ -89,6 +89,8 @@ pub enum FlowError {
     CallbackTooLate,
     /// The callback was used before. Nothing was sent anywhere.
     CallbackReplayed,
+    /// A login was to be sealed for a session without a name.
+    NoSession,
     /// What should be a sealed login was not sealed with this key for this user's session, or was changed.
     NotSealedHere,
     /// The token endpoint gave wider scope than was asked for, or scopes past the bounds.
@@ -187,6 +189,9 @@ impl fmt::Display for FlowError {
             Self::Callback(rejected) => rejected.fmt(f),
             Self::CallbackTooLate => f.write_str("the login took longer than ten minutes"),
             Self::CallbackReplayed => f.write_str("this login was finished before"),
+            Self::NoSession => {
+                f.write_str("a login is sealed for a session, and this one has no name")
+            }
             Self::NotSealedHere => f.write_str("this session began no such login"),
             Self::Scope(error) => write!(f, "the scopes cannot be requested: {error}"),
             Self::NoResourceMetadata => {

@@ -4,8 +4,9 @@
 //! |---|---|---|
 //! | it was sealed with this key, for this session, and not changed | C-AUTHZ-6 | `NotSealedHere` |
 //! | ten minutes have not passed | C-AUTHZ-6 | `CallbackTooLate` |
-//! | the callback answers it | C-ISS-6, C-AUTHZ-5 | `Callback`, `Denied` |
-//! | it is the first that does | C-AUTHZ-6 | `CallbackReplayed` |
+//! | the callback carries its state, and whatever it carries once | C-AUTHZ-5 | `Callback` |
+//! | it is the first that does: now the login is used up | C-AUTHZ-6 | `CallbackReplayed` |
+//! | it comes from the right issuer and holds a code | C-ISS-6 | `Callback`, `Denied` |
 
 use core::fmt;
 
@@ -23,6 +24,8 @@ use crate::{FlowError, Step, Visit};
 
 /// Length of the nonce in front of the ciphertext, in bytes.
 const NONCE: usize = 24;
+/// More than a login with long identifiers takes, in bytes.
+const ROOM: usize = 16 * 1024;
 
 /// What logins are sealed with (XChaCha20-Poly1305): 256 random bits that all processes of a host share. When
 /// it is replaced, the logins of the last ten minutes have to be begun again.
@@ -68,10 +71,15 @@ impl fmt::Debug for SealingKey {
 ///
 /// impl<S: Sessions> Host<S> {
 ///     /// The user wants to connect: where to redirect the browser to.
-///     fn leave(&self, visit: Visit, session: &str, nonce: Entropy<24>) -> String {
-///         let login = visit.seal(&self.key, session, nonce);
+///     fn leave(
+///         &self,
+///         visit: Visit,
+///         session: &str,
+///         nonce: Entropy<24>,
+///     ) -> Result<String, FlowError> {
+///         let login = visit.seal(&self.key, session, nonce)?;
 ///         self.logins.put(login.key(), login.text(), login.until());
-///         login.url().to_owned()
+///         Ok(login.url().to_owned())
 ///     }
 ///
 ///     /// The browser is back, perhaps at another process.
@@ -95,17 +103,29 @@ pub struct Sealed {
 }
 
 impl Visit {
-    /// Seals what has to survive the browser, for the user's session with this host: whatever names it and
-    /// cannot be guessed, such as the value of its cookie. Only the same session opens it again, so a login
-    /// that one user began is not finished in the browser of another.
+    /// Seals what has to survive the browser, for the user's session with this host: whatever names it and no
+    /// other, such as the value of its cookie. Only the same session opens it again, so a login that one user
+    /// began is not finished in the browser of another.
+    ///
+    /// # Errors
+    ///
+    /// [`FlowError::NoSession`] when `session` is empty: it would be everybody's.
     #[expect(clippy::needless_pass_by_value, reason = "used up: a nonce seals once")]
-    pub fn seal(self, key: &SealingKey, session: &str, nonce: Entropy<NONCE>) -> Sealed {
-        Sealed {
-            text: self.pending.seal(key, session, &nonce).unwrap_or_default(),
+    pub fn seal(
+        self,
+        key: &SealingKey,
+        session: &str,
+        nonce: Entropy<NONCE>,
+    ) -> Result<Sealed, FlowError> {
+        if session.is_empty() {
+            return Err(FlowError::NoSession);
+        }
+        Ok(Sealed {
+            text: self.pending.seal(key, session, &nonce).ok_or(FlowError::NotSaved)?,
             key: self.pending.state.digest(),
             until: self.pending.until,
             url: self.url,
-        }
+        })
     }
 }
 
@@ -116,8 +136,12 @@ impl Sealed {
         &self.url
     }
 
-    /// What to keep, in URL-safe Base64: in a store of the host, or in a cookie of the user (`HttpOnly`,
-    /// `Secure`, `SameSite=Lax`). Nothing in it can be read or changed without the key.
+    /// What to keep, in URL-safe Base64. Nothing in it can be read or changed without the key.
+    ///
+    /// It belongs into a store of the host. A cookie of the user (`HttpOnly`, `Secure`, `SameSite=Lax`, named
+    /// after [`key`](Self::key), so that a second login does not displace a first) holds it only while it is
+    /// short: browsers keep about 4 KB, and long identifiers or scopes make it longer. First use still has to
+    /// be remembered on the host's side.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
@@ -142,8 +166,8 @@ impl Sealed {
     ///
     /// [`FlowError::NotSealedHere`] when another key, another session or a changed text is at hand,
     /// [`FlowError::CallbackTooLate`] after ten minutes, [`FlowError::Callback`] when the callback does not
-    /// answer this login, [`FlowError::Denied`] when the right server said no. In each case nothing is sent,
-    /// and another callback may still answer.
+    /// carry this login's state. In each case nothing is sent, and another callback may still answer. What
+    /// else may be wrong with a callback is told by [`CheckFirstUse::resume`]: it uses the login up.
     pub fn open(
         text: &str,
         key: &SealingKey,
@@ -152,8 +176,17 @@ impl Sealed {
         now: UnixTime,
     ) -> Result<CheckFirstUse, FlowError> {
         let pending = Pending::open(text, key, session).ok_or(FlowError::NotSealedHere)?;
+        if now >= pending.until {
+            return Err(FlowError::CallbackTooLate);
+        }
         let (key, until) = (pending.state.digest(), pending.until);
-        Ok(CheckFirstUse { key, until, step: pending.resume(callback, now)? })
+        let is_ours = callback.state_digest() == Some(key);
+        let outcome = pending.resume(callback, now);
+        match outcome {
+            // Anybody can send such a callback: it must not end a login that the right one may still answer.
+            Err(error) if !is_ours => Err(error),
+            outcome => Ok(CheckFirstUse { key, until, outcome }),
+        }
     }
 }
 
@@ -169,7 +202,7 @@ impl fmt::Debug for Sealed {
 pub struct CheckFirstUse {
     key: SecretDigest,
     until: UnixTime,
-    step: Step,
+    outcome: Result<Step, FlowError>,
 }
 
 impl CheckFirstUse {
@@ -190,9 +223,11 @@ impl CheckFirstUse {
     /// # Errors
     ///
     /// [`FlowError::CallbackReplayed`] when that happened before: no code is sent a second time.
+    /// [`FlowError::Callback`] when the callback came from the wrong issuer or says nothing,
+    /// [`FlowError::Denied`] when the right server said no. The login is over in each case.
     pub fn resume(self, replay: Replay) -> Result<Step, FlowError> {
         match replay {
-            Replay::Fresh => Ok(self.step),
+            Replay::Fresh => self.outcome,
             Replay::Seen => Err(FlowError::CallbackReplayed),
         }
     }
@@ -201,7 +236,9 @@ impl CheckFirstUse {
 impl Pending {
     /// `None` only for a login of gigabytes; what is empty opens nowhere.
     fn seal(&self, key: &SealingKey, session: &str, nonce: &Entropy<NONCE>) -> Option<String> {
-        let plain = Zeroizing::new(serde_json::to_vec(self).ok()?);
+        // Room for the longest, so that no copy is left behind when the buffer grows.
+        let mut plain = Zeroizing::new(Vec::with_capacity(ROOM));
+        serde_json::to_writer(&mut *plain, self).ok()?;
         let nonce = nonce.as_bytes();
         let payload = Payload { msg: &plain, aad: &bound_to(session) };
         let sealed = key.cipher().encrypt(&XNonce::from(*nonce), payload).ok()?;

@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use client_flow::{CheckFirstUse, FlowError, Replay, Sealed, SealingKey, Session, login};
 use iss_validate::{Callback, Rejection};
 use oauth_types::{Entropy, SecretDigest, UnixTime};
@@ -29,7 +31,7 @@ impl Host {
     fn leave(&self, session: &str) -> Sealed {
         let step = login(config(), MCP, None, None).unwrap();
         let visit = self.world.until_user(step).unwrap().unwrap();
-        visit.seal(&self.key, session, Entropy::new([3; 24]))
+        visit.seal(&self.key, session, Entropy::new([3; 24])).unwrap()
     }
 
     /// The browser's answer to what it was sent to.
@@ -105,7 +107,7 @@ fn c_authz_5_sec_023_the_session_that_began_a_login_ends_it() {
         "{opened:?}"
     );
     assert_eq!(host.world.token_requests(), 0);
-    // A callback that was refused has not used the login up.
+    // A callback of another login has not used this one up.
     let callback = host.callback(&victims);
     let check = host.open(victims.text(), "victim", &callback, NOW).unwrap();
     assert!(host.finish(check).is_ok());
@@ -123,12 +125,47 @@ fn sec_017_a_login_is_found_by_its_state_and_ends_at_its_own_issuer() {
     // Another tenant's server was made to answer: one redirect URI, the right state, the right user.
     let state = query(one.url(), "state").unwrap();
     let foreign = format!("/cb?code=c&state={state}&iss=https%3A%2F%2Fas.example%2Fb");
-    let opened = host.open(one.text(), "alice", &foreign, NOW);
+    let check = host.open(one.text(), "alice", &foreign, NOW).unwrap();
+    let ended = host.finish(check);
     assert!(
-        matches!(&opened, Err(FlowError::Callback(why)) if *why == Rejection::IssuerMismatch),
-        "{opened:?}"
+        matches!(&ended, Err(FlowError::Callback(why)) if *why == Rejection::IssuerMismatch),
+        "{ended:?}"
     );
     assert_eq!(host.world.token_requests(), 0);
+}
+
+#[test]
+fn sec_001_sec_002_a_refused_callback_with_the_right_state_uses_the_login_up() {
+    for (answer, is_right) in [
+        ("code=c&iss=https%3A%2F%2Fevil.example", false),
+        ("code=c", false),
+        ("code=c&error=access_denied&iss={iss}", false),
+        ("error=access_denied&iss={iss}", true),
+    ] {
+        let host = Host::new();
+        let sealed = host.leave("alice");
+        let good = host.callback(&sealed);
+        let answer = answer.replace("{iss}", &query(&good, "iss").unwrap());
+        let state = query(sealed.url(), "state").unwrap();
+        let bad = format!("/cb?{answer}&state={state}");
+        let check = host.open(sealed.text(), "alice", &bad, NOW).unwrap();
+        let ended = host.finish(check);
+        assert_eq!(matches!(ended, Err(FlowError::Denied(_))), is_right, "{ended:?}");
+        assert!(matches!(ended, Err(FlowError::Denied(_) | FlowError::Callback(_))), "{ended:?}");
+        // The right callback comes too late.
+        let check = host.open(sealed.text(), "alice", &good, NOW).unwrap();
+        assert!(matches!(host.finish(check), Err(FlowError::CallbackReplayed)));
+        assert_eq!(host.world.token_requests(), 0);
+    }
+}
+
+#[test]
+fn c_authz_5_sec_023_a_session_without_a_name_is_nobodys() {
+    let host = Host::new();
+    let step = login(config(), MCP, None, None).unwrap();
+    let visit = host.world.until_user(step).unwrap().unwrap();
+    let sealed = visit.seal(&host.key, "", Entropy::new([3; 24]));
+    assert!(matches!(sealed, Err(FlowError::NoSession)));
 }
 
 #[test]
@@ -140,6 +177,14 @@ fn sec_192_what_is_sealed_shows_nothing_and_cannot_be_changed() {
     let shown = format!("{sealed:?} {:?} {}", host.key, sealed.text());
     for secret in ["canary", &*state, "as.example", "AQEB", "CQkJ"] {
         assert!(!shown.contains(secret), "{secret}");
+    }
+    // What is in it is all encrypted, not only encoded.
+    let bytes = URL_SAFE_NO_PAD.decode(sealed.text()).unwrap();
+    for secret in
+        ["canary-secret", &*state, "verifier", "as.example", "token_endpoint", "{\"", "\":"]
+    {
+        let is_in_it = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+        assert!(!is_in_it, "{secret}");
     }
     let open = |text: &str, key: &SealingKey| {
         Sealed::open(text, key, "alice", Callback::from_url(&callback), NOW).is_ok()
