@@ -80,7 +80,7 @@ impl BasicCredentials {
     }
 
     fn decode_pair(encoded: &[u8]) -> Option<Self> {
-        // Whatever becomes of it, what was decoded is wiped.
+        // What was decoded is wiped, here and below; only half a secret with a broken escape is not.
         let mut bytes = Zeroizing::new(Vec::with_capacity(encoded.len().div_ceil(4) * 3));
         STANDARD.decode_vec(encoded, &mut bytes).ok()?;
         // The first colon divides: any other is encoded (RFC 6749 appendix B).

@@ -93,7 +93,7 @@ impl ClientKeys {
     pub const MAX_KEYS: usize = 16;
 
     /// Reads a JWK Set, keeping the keys that can verify an assertion; RFC 7517 §5 asks to pass over the
-    /// others. Each gets the one algorithm that it is used with from then on, whatever an assertion says:
+    /// others. Whether a point lies on its curve shows when a signature is verified. Each gets the one algorithm that it is used with from then on, whatever an assertion says:
     /// `registered`, else what the key names, else what its type means (RS256 for RSA). RSA keys have 2048,
     /// 3072 or 4096 bits and the exponent 65537.
     ///
@@ -169,7 +169,7 @@ impl ClientKey {
             }
             // Few sizes and one exponent: the decoy of an unknown client has to cost the same.
             ("RSA", _) if text("e") == Some(RSA_EXPONENT) => (
-                Material::Rsa { n: number("n", &RSA_BYTES)? },
+                Material::Rsa { n: modulus(text("n")?)? },
                 &[SigningAlgorithm::Rs256, SigningAlgorithm::Ps256],
             ),
             _ => return None,
@@ -195,6 +195,14 @@ fn number(text: &str, sizes: &[usize]) -> Option<Box<str>> {
     sizes.contains(&decoded.len()).then(|| text.into())
 }
 
+/// An RSA modulus: odd, and of the full length that its size in bytes says.
+fn modulus(text: &str) -> Option<Box<str>> {
+    let decoded = URL_SAFE_NO_PAD.decode(text).ok()?;
+    let is_whole =
+        |bytes: &[u8]| matches!(bytes, [first, .., last] if *first >= 0x80 && last % 2 == 1);
+    (RSA_BYTES.contains(&decoded.len()) && is_whole(&decoded)).then(|| text.into())
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -202,6 +210,11 @@ mod tests {
     use super::*;
 
     const XY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+    /// A modulus of 2048 bits, all bytes the same.
+    fn rsa(byte: u8) -> String {
+        URL_SAFE_NO_PAD.encode([byte; 256])
+    }
 
     fn read(
         keys: &Value,
@@ -213,7 +226,7 @@ mod tests {
 
     #[test]
     fn each_usable_key_gets_one_algorithm() {
-        let n = "A".repeat(342);
+        let n = rsa(0xC1);
         let keys = json!([
             {"kty": "EC", "crv": "P-256", "x": XY, "y": XY, "kid": "1"},
             {"kty": "OKP", "crv": "Ed25519", "x": XY},
@@ -272,6 +285,8 @@ mod tests {
             (json!([{"kty": "EC", "crv": "P-256", "x": XY, "y": "AAAA"}]), NoUsableKey),
             (json!([{"kty": "EC", "crv": "P-256", "x": XY, "y": "=".repeat(43)}]), NoUsableKey),
             (json!([{"kty": "RSA", "n": "A".repeat(171), "e": "AQAB"}]), NoUsableKey),
+            (json!([{"kty": "RSA", "n": rsa(0x41), "e": "AQAB"}]), NoUsableKey),
+            (json!([{"kty": "RSA", "n": rsa(0xC0), "e": "AQAB"}]), NoUsableKey),
             (json!([{"kty": "EC", "crv": "P-256", "x": XY, "y": XY, "alg": "none"}]), NoUsableKey),
             (json!([ec, ec]), RepeatedKeyId),
         ] {

@@ -6,12 +6,13 @@
 use std::sync::OnceLock;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use client_auth::{ClientKeys, Presented, Registered};
 use dudect_bencher::ctbench::{BenchMetadata, BenchName, BenchOpts, run_benches_console};
 use dudect_bencher::rand::RngExt as _;
 use dudect_bencher::{BenchRng, Class, CtRunner};
-use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
 use oauth_types::{AuthMethod, CodeVerifier, FormPairs, Secret, SecretDigest, State, UnixTime};
 
 const SECRET: &str = "7Fjfp0ZBr1KtDRbnfVdmIw7Fjfp0ZBr1KtDRbnfVdmI";
@@ -26,11 +27,14 @@ fn main() -> std::io::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let samples = arguments.next().expect("how many samples").parse().expect("a number");
     SAMPLES.set(samples).expect("set once");
-    let cases: [(&'static str, fn(&mut CtRunner, &mut BenchRng)); 8] = [
+    let cases: [(&'static str, fn(&mut CtRunner, &mut BenchRng)); 11] = [
         ("client_secret", client_secret),
+        ("client_secret_basic", client_secret_basic),
         ("client_known", client_known),
         ("client_method", client_method),
         ("client_known_es256", client_known_es256),
+        ("client_known_es384", client_known_es384),
+        ("client_known_eddsa", client_known_eddsa),
         ("client_known_rs256", client_known_rs256),
         ("code_verifier", code_verifier),
         ("secret_digest", secret_digest),
@@ -83,6 +87,20 @@ fn client_secret(runner: &mut CtRunner, rng: &mut BenchRng) {
     compare(runner, rng, 1000, inputs, authenticate);
 }
 
+fn client_secret_basic(runner: &mut CtRunner, rng: &mut BenchRng) {
+    let record = record(AuthMethod::ClientSecretBasic);
+    let form = FormPairs::parse(b"grant_type=client_credentials").expect("a form");
+    let inputs = [FIRST_DIFFERS, LAST_DIFFERS].map(|secret| {
+        let pair = STANDARD.encode(format!("s6BhdRkqt3:{secret}"));
+        let value = HeaderValue::from_str(&format!("Basic {pair}")).expect("a header");
+        HeaderMap::from_iter([(AUTHORIZATION, value)])
+    });
+    compare(runner, rng, 1000, inputs, |headers| {
+        let presented = Presented::parse(headers, &form).expect("one method");
+        presented.verify(Some(&record), AUDIENCE, UnixTime::from_secs(0)).is_ok()
+    });
+}
+
 /// The digest of the right one is the same as the stored one in every byte, of a wrong one in none.
 fn secret_digest(runner: &mut CtRunner, rng: &mut BenchRng) {
     let digest = SecretDigest::of(SECRET);
@@ -124,6 +142,14 @@ fn assertion(runner: &mut CtRunner, rng: &mut BenchRng, header: &str, signature_
 
 fn client_known_es256(runner: &mut CtRunner, rng: &mut BenchRng) {
     assertion(runner, rng, r#"{"alg":"ES256","kid":"es256"}"#, 64);
+}
+
+fn client_known_es384(runner: &mut CtRunner, rng: &mut BenchRng) {
+    assertion(runner, rng, r#"{"alg":"ES384","kid":"es384"}"#, 96);
+}
+
+fn client_known_eddsa(runner: &mut CtRunner, rng: &mut BenchRng) {
+    assertion(runner, rng, r#"{"alg":"EdDSA","kid":"eddsa"}"#, 64);
 }
 
 fn client_known_rs256(runner: &mut CtRunner, rng: &mut BenchRng) {
