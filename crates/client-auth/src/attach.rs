@@ -123,6 +123,12 @@ impl ClientCredentials {
         Ok(Self { client_id, method, secret, secret_expires_at: None })
     }
 
+    /// The credentials of a client that is registered for assertions; whoever sends them signs one.
+    #[must_use]
+    pub const fn with_assertions(client_id: ClientId) -> Self {
+        Self { client_id, method: AuthMethod::PrivateKeyJwt, secret: None, secret_expires_at: None }
+    }
+
     /// The credentials of a client that signs assertions with this key, where the server takes them: it lists
     /// `private_key_jwt`, and the key's algorithm unless it lists none (RFC 8414 §2).
     ///
@@ -135,15 +141,8 @@ impl ClientCredentials {
         key: &crate::SigningKey,
         server: &oauth_types::AuthorizationServerMetadata,
     ) -> Result<Self, NoUsableMethod> {
-        // C-TOKEN-2
-        let method = AuthMethod::PrivateKeyJwt;
-        let listed = server.token_endpoint_auth_signing_alg_values_supported.as_deref();
-        if !server.auth_methods().contains(&method)
-            || listed.is_some_and(|listed| !listed.contains(key.algorithm()))
-        {
-            return Err(NoUsableMethod::KeyNotAccepted);
-        }
-        Ok(Self { client_id, method, secret: None, secret_expires_at: None })
+        key.accepted_by(server)?;
+        Ok(Self::with_assertions(client_id))
     }
 
     /// The same credentials with a secret that stops working then; the 0 of a registration answer means never.

@@ -8,6 +8,8 @@ mod basic;
 mod decoy;
 mod error;
 mod keys;
+#[cfg(feature = "dpop")]
+mod proof;
 mod replay;
 #[cfg(feature = "private_key_jwt")]
 mod signing;
@@ -17,6 +19,8 @@ pub use attach::{AssertionNeeded, ClientCredentials, NoUsableMethod};
 pub use basic::{BasicCredentials, InvalidBasic};
 pub use error::{ClientAuthError, Reason};
 pub use keys::{ClientKeys, InvalidKeys};
+#[cfg(feature = "dpop")]
+pub use proof::ProofKey;
 pub use replay::{CheckReplay, Replay, Verified};
 #[cfg(feature = "private_key_jwt")]
 pub use signing::{ClientAssertion, InvalidSigningKey, SigningFailed, SigningKey};

@@ -6,9 +6,12 @@ use core::time::Duration;
 use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use oauth_types::{
-    ClientAssertionType, ClientId, Entropy, FormWriter, Issuer, Secret, SigningAlgorithm, UnixTime,
+    AuthMethod, AuthorizationServerMetadata, ClientAssertionType, ClientId, Entropy, FormWriter,
+    Issuer, Secret, SigningAlgorithm, UnixTime,
 };
 use serde::Serialize;
+
+use crate::NoUsableMethod;
 
 /// How long an assertion counts: long enough for a slow network and a wrong clock.
 const LIFETIME: Duration = Duration::from_secs(300);
@@ -111,6 +114,23 @@ impl SigningKey {
     #[must_use]
     pub const fn algorithm(&self) -> &SigningAlgorithm {
         &self.algorithm
+    }
+
+    /// Whether a server takes assertions of this key: it lists `private_key_jwt`, and the algorithm unless it
+    /// lists none (RFC 8414 §2).
+    ///
+    /// # Errors
+    ///
+    /// [`NoUsableMethod::KeyNotAccepted`]
+    pub fn accepted_by(&self, server: &AuthorizationServerMetadata) -> Result<(), NoUsableMethod> {
+        // C-TOKEN-2
+        let listed = server.token_endpoint_auth_signing_alg_values_supported.as_deref();
+        if !server.auth_methods().contains(&AuthMethod::PrivateKeyJwt)
+            || listed.is_some_and(|listed| !listed.contains(&self.algorithm))
+        {
+            return Err(NoUsableMethod::KeyNotAccepted);
+        }
+        Ok(())
     }
 
     /// Signs an assertion for one request to one authorization server, valid for five minutes.

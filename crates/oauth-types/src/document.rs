@@ -21,7 +21,7 @@ pub use error::ErrorResponse;
 pub use introspection::{Audience, IntrospectionAnswer};
 pub use resource::ProtectedResourceMetadata;
 pub use server::AuthorizationServerMetadata;
-pub use token::{ExtraMembers, TokenResponse, TokenType};
+pub use token::{ExtraMembers, TokenExchangeResponse, TokenResponse, TokenType};
 
 /// Why a body is not the document that it should be (RFC 8259 §4, and the document's own RFC). It holds no text of the body.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -119,6 +119,10 @@ error_codes! {
         ServerError = "server_error",
         /// The server cannot answer now; the same request may be sent again.
         TemporarilyUnavailable = "temporarily_unavailable",
+        /// The proof of possession has to carry the nonce of the response's `DPoP-Nonce` (RFC 9449 §8).
+        UseDpopNonce = "use_dpop_nonce",
+        /// The proof of possession is not valid (RFC 9449 §5).
+        InvalidDpopProof = "invalid_dpop_proof",
     }
 }
 
@@ -135,7 +139,7 @@ error_codes! {
 }
 
 error_codes! {
-    /// Errors of a Bearer challenge (RFC 6750 §3.1).
+    /// Errors of a Bearer challenge (RFC 6750 §3.1), or of a DPoP challenge (RFC 9449 §7.1).
     BearerErrorCode {
         /// The request is malformed.
         InvalidRequest = "invalid_request",
@@ -143,6 +147,10 @@ error_codes! {
         InvalidToken = "invalid_token",
         /// The token does not reach far enough.
         InsufficientScope = "insufficient_scope",
+        /// The proof of possession has to carry the nonce of the response's `DPoP-Nonce` (RFC 9449 §9).
+        UseDpopNonce = "use_dpop_nonce",
+        /// The proof of possession is not valid (RFC 9449 §7.1).
+        InvalidDpopProof = "invalid_dpop_proof",
     }
 }
 

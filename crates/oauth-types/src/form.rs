@@ -244,7 +244,7 @@ pub fn encode_component(component: &str) -> impl fmt::Display {
 }
 
 /// Builds a form or a query (RFC 6749 appendix B).
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct FormWriter(String);
 
 impl FormWriter {

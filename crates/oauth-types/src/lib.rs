@@ -24,14 +24,15 @@ pub use client_id::{ClientId, ClientMetadataUrl, InvalidClientId};
 pub use document::{
     Audience, AuthorizationServerMetadata, ClientIdMetadata, ClientInformation, ClientMetadata,
     DocumentError, ErrorResponse, ExtraMembers, IntrospectionAnswer, InvalidClientIdMetadata,
-    ProtectedResourceMetadata, TokenResponse, TokenType,
+    ProtectedResourceMetadata, TokenExchangeResponse, TokenResponse, TokenType,
 };
 pub use error_code::{
     AuthorizationErrorCode, BearerErrorCode, OtherCode, RegistrationErrorCode, TokenErrorCode,
 };
 pub use form::{FormError, FormPairs, FormWriter, Repeated, decode_component, encode_component};
 pub use method::{
-    ApplicationType, AuthMethod, ClientAssertionType, GrantType, ResponseType, SigningAlgorithm,
+    ApplicationType, AuthMethod, ClientAssertionType, GrantType, IssuedTokenType, ResponseType,
+    SigningAlgorithm,
 };
 pub use pkce::{CodeChallenge, CodeVerifier, InvalidPkce};
 pub use response::{json_response_uncached, metadata_response};

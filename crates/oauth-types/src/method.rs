@@ -111,6 +111,17 @@ open_names! {
 }
 
 open_names! {
+    /// A kind of token, for token exchange (RFC 8693 §3).
+    IssuedTokenType {
+        /// An OpenID Connect ID token.
+        IdToken = "urn:ietf:params:oauth:token-type:id_token",
+        /// An identity assertion for another authorization server
+        /// (draft-ietf-oauth-identity-assertion-authz-grant).
+        IdJag = "urn:ietf:params:oauth:token-type:id-jag",
+    }
+}
+
+open_names! {
     /// The form of a client assertion (RFC 7521 §4.2).
     ClientAssertionType {
         /// A JWT (RFC 7523 §2.2).

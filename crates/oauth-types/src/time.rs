@@ -104,6 +104,16 @@ impl<const N: usize> Entropy<N> {
     }
 }
 
+impl Entropy<32> {
+    /// Two draws of half the length, for two values.
+    #[must_use]
+    pub fn split(self) -> (Entropy<16>, Entropy<16>) {
+        let half =
+            |at: usize| Entropy(core::array::from_fn(|i| self.0.get(at + i).copied().unwrap_or(0)));
+        (half(0), half(16))
+    }
+}
+
 impl<const N: usize> Drop for Entropy<N> {
     fn drop(&mut self) {
         self.0.zeroize();
@@ -138,6 +148,12 @@ mod tests {
         for bad in ["-1", "-0.5", "1e308", "\"1\"", "null", "true"] {
             assert_eq!(read(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn both_halves_of_a_draw_are_used() {
+        let (left, right) = Entropy::new(core::array::from_fn::<u8, 32, _>(|i| i as u8)).split();
+        assert_eq!([left.as_bytes()[15], right.as_bytes()[0], right.as_bytes()[15]], [15, 16, 31]);
     }
 
     #[test]

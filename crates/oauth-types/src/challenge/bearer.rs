@@ -43,9 +43,20 @@ impl BearerChallenge {
     /// over.
     #[must_use]
     pub fn find(headers: &HeaderMap) -> Option<Self> {
+        Self::find_scheme("Bearer", headers)
+    }
+
+    /// The first well-formed DPoP challenge that says anything: its parameters are those of a Bearer challenge
+    /// (RFC 9449 §7.1).
+    #[must_use]
+    pub fn find_dpop(headers: &HeaderMap) -> Option<Self> {
+        Self::find_scheme("DPoP", headers)
+    }
+
+    fn find_scheme(scheme: &str, headers: &HeaderMap) -> Option<Self> {
         Challenges::new(headers)
             .flatten()
-            .filter(|challenge| challenge.is("Bearer"))
+            .filter(|challenge| challenge.is(scheme))
             .filter_map(|challenge| Self::read(&challenge))
             .find(|challenge| *challenge != Self::default())
     }

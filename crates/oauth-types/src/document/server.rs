@@ -49,6 +49,9 @@ pub struct AuthorizationServerMetadata {
     /// How client assertions may be signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_signing_alg_values_supported: Option<Vec<SigningAlgorithm>>,
+    /// How proofs of possession may be signed; absent means that there are none (RFC 9449 §5.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dpop_signing_alg_values_supported: Option<Vec<SigningAlgorithm>>,
     /// PKCE methods; absent means that PKCE is not supported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code_challenge_methods_supported: Option<Vec<String>>,
@@ -82,6 +85,7 @@ impl AuthorizationServerMetadata {
             grant_types_supported: None,
             token_endpoint_auth_methods_supported: None,
             token_endpoint_auth_signing_alg_values_supported: None,
+            dpop_signing_alg_values_supported: None,
             code_challenge_methods_supported: None,
             authorization_response_iss_parameter_supported: false,
             client_id_metadata_document_supported: false,
@@ -103,6 +107,13 @@ impl AuthorizationServerMetadata {
     pub fn supports_s256(&self) -> bool {
         let methods = self.code_challenge_methods_supported.as_deref().unwrap_or_default();
         methods.iter().any(|method| method == crate::CodeChallenge::METHOD)
+    }
+
+    /// Whether it is an OpenID provider: `subject_types_supported` is what only they say, and all of them have to
+    /// (OpenID Connect Discovery §3).
+    #[must_use]
+    pub fn is_openid_provider(&self) -> bool {
+        self.extra.contains_key("subject_types_supported")
     }
 
     /// Whether `scopes_supported` lists this scope.

@@ -4,29 +4,42 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::document::{document, known_values, secret_or_none};
-use crate::{ScopeSet, Secret, UnixTime, exposed};
+use crate::{IssuedTokenType, ScopeSet, Secret, UnixTime, exposed};
 
 /// How a token is shown to the resource server; case does not count (RFC 6749 §5.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum TokenType {
-    /// RFC 6750.
+    /// Whoever bears it may use it (RFC 6750).
     Bearer,
+    /// With a proof that the sender holds a key (RFC 9449).
+    Dpop,
+}
+
+impl TokenType {
+    /// The scheme of the `Authorization` header, which is also the name in documents.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bearer => "Bearer",
+            Self::Dpop => "DPoP",
+        }
+    }
 }
 
 impl Serialize for TokenType {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str("Bearer")
+        serializer.serialize_str(self.as_str())
     }
 }
 
 impl<'de> Deserialize<'de> for TokenType {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        if text.eq_ignore_ascii_case("bearer") {
-            return Ok(Self::Bearer);
-        }
-        Err(serde::de::Error::custom("a token type that is not spoken here"))
+        [Self::Bearer, Self::Dpop]
+            .into_iter()
+            .find(|known| known.as_str().eq_ignore_ascii_case(&text))
+            .ok_or_else(|| serde::de::Error::custom("a token type that is not spoken here"))
     }
 }
 
@@ -75,6 +88,23 @@ impl TokenResponse {
         }
     }
 }
+
+/// What a token exchange gives (RFC 8693 §2.2.1): a token of any kind, under a name that says access token.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TokenExchangeResponse {
+    /// The token.
+    #[serde(
+        rename = "access_token",
+        serialize_with = "exposed::serialize",
+        deserialize_with = "header_token"
+    )]
+    pub token: Secret,
+    /// What kind of token it is.
+    pub issued_token_type: IssuedTokenType,
+}
+
+document!(TokenExchangeResponse);
 
 /// JSON members whose values `Debug` does not show.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

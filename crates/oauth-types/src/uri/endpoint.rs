@@ -110,6 +110,17 @@ impl Origin {
         Self { https, host: host.to_ascii_lowercase().into(), port }
     }
 
+    /// Whether a URL belongs to it. Allocates nothing.
+    #[must_use]
+    pub fn contains(&self, url: &str) -> bool {
+        let Ok((uri, authority)) = web_parts(url) else { return false };
+        let https = uri.scheme().as_str().eq_ignore_ascii_case("https");
+        let port = authority.port_to_u16().ok().flatten();
+        https == self.https
+            && port.unwrap_or(if https { 443 } else { 80 }) == self.port
+            && authority.host().eq_ignore_ascii_case(&self.host)
+    }
+
     /// Whether the host is this machine.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
@@ -221,5 +232,12 @@ mod tests {
         assert_eq!(origin("https://A.example/x"), origin("https://a.example:443"));
         assert_ne!(origin("https://a.example"), origin("https://a.example:8443"));
         assert_ne!(origin("http://localhost:443"), origin("https://localhost"));
+        let own = origin("https://a.example");
+        for url in ["https://A.example:443/x?y", "https://a.example", "HTTPS://a.EXAMPLE/"] {
+            assert!(own.contains(url), "{url}");
+        }
+        for url in ["https://a.example:8443/", "https://b.a.example/", "http://a.example/", "a"] {
+            assert!(!own.contains(url), "{url}");
+        }
     }
 }
