@@ -11,7 +11,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use axum::{Extension, Router};
-use client_flow::{ClientConfig, Record, RecordKey};
+use client_flow::{ClientConfig, Record, RecordKey, Visit};
 use futures::future::{BoxFuture, join_all};
 use http::StatusCode;
 use http::header::{COOKIE, LOCATION, SET_COOKIE, WWW_AUTHENTICATE};
@@ -126,7 +126,7 @@ impl UserAgent for User {
         &self.redirect_uri
     }
 
-    fn visit<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<String, VisitFailed>> {
+    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
         Box::pin(async move {
             self.visits.fetch_add(1, Ordering::SeqCst);
             if let Some((counter, figure)) = &self.waits_for {
@@ -134,7 +134,7 @@ impl UserAgent for User {
                     tokio::time::sleep(std::time::Duration::from_millis(1)).await;
                 }
             }
-            let page = self.http.get(url).send().await.unwrap();
+            let page = self.http.get(visit.url()).send().await.unwrap();
             let consent = page.url().join("/authorize/consent").unwrap();
             let cookie = page.headers()[SET_COOKIE].to_str().unwrap().to_owned();
             let html = page.text().await.unwrap();
@@ -155,8 +155,7 @@ fn client(servers: &Servers, decision: &'static str) -> (AuthorizedClient, Arc<A
 }
 
 async fn get(client: &AuthorizedClient) -> Result<StatusCode, Error> {
-    let request = client.get(client.server_url())?;
-    client.execute(request).await.map(|response| response.status())
+    client.send(client.get(client.server_url())).await.map(|response| response.status())
 }
 
 async fn call(client: &AuthorizedClient, tool: &str) -> Result<StatusCode, Error> {
@@ -227,9 +226,9 @@ impl UserAgent for FickleUser {
         self.inner.redirect_uri()
     }
 
-    fn visit<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<String, VisitFailed>> {
+    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
         if self.first.fetch_add(1, Ordering::SeqCst) == 0 {
-            return self.inner.visit(url);
+            return self.inner.visit(visit);
         }
         Box::pin(async { Err(VisitFailed::Declined) })
     }
@@ -239,8 +238,8 @@ impl UserAgent for FickleUser {
 async fn c_token_9_another_origin_gets_no_request() {
     let servers = servers().await;
     let (client, visits) = client(&servers, "allow");
-    let request = client.get("http://127.0.0.1:1/mcp").unwrap();
-    assert!(matches!(client.execute(request).await, Err(Error::ForeignOrigin)));
+    let request = client.get("http://127.0.0.1:1/mcp");
+    assert!(matches!(client.send(request).await, Err(Error::ForeignOrigin)));
     assert_eq!(visits.load(Ordering::SeqCst), 0);
 }
 

@@ -76,12 +76,13 @@ fn login_among(
             }
             Step::Recall(recall) => recall.resume(None, world.now()),
             Step::ChooseServer(choose) => choose.choose(0),
-            Step::Randomize(draw) => Ok(draw.resume(world.entropy(), world.entropy(), world.now())),
+            Step::Randomize(draw) => draw.resume(world.entropy(), world.entropy(), world.now()),
+            Step::Identify(_) => panic!("a user stands behind this client"),
             Step::Visit(visit) => {
                 let callback = come_back(world.authorize(visit.url()).unwrap());
                 visit.resume(Callback::from_url(&callback), world.now())
             }
-            Step::Save(save) => Ok(save.saved()),
+            Step::Save(save) => save.saved(),
             Step::Ready(_) => panic!("the login was not disturbed"),
         };
         step = match next {

@@ -154,6 +154,7 @@ impl Model {
             Some(Held { requested: requested.clone(), granted, can_refresh })
         };
         match verdict {
+            Verdict::UseNonce => panic!("no server here asks for one: {state:?}"),
             Verdict::Accepted => {
                 if status.is_success() {
                     ended.resources[at].ledger.succeeded(&operation(request.operation));
@@ -171,7 +172,12 @@ impl Model {
                 next.push(on);
                 next.push(ended);
             }
-            Verdict::Login { held, .. } => {
+            Verdict::Login { .. } => {
+                // What a login asks for again.
+                let held = state.resources[at]
+                    .session
+                    .as_ref()
+                    .map(|own| own.requested.union(&own.granted).unwrap());
                 assert!(!request.tried.login, "logged in twice for one request");
                 on.request.as_mut().unwrap().tried.login = true;
                 let requested = held.unwrap_or_default().union(&scopes(at, "0")).unwrap();

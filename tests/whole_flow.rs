@@ -60,8 +60,11 @@ fn login_until_token(world: &World) -> (String, Request<Bytes>) {
                 exchange.resume(Ok(response), world.now()).unwrap()
             }
             Step::Recall(recall) => recall.resume(None, world.now()).unwrap(),
-            Step::Randomize(draw) => draw.resume(world.entropy(), world.entropy(), world.now()),
-            Step::Save(save) => save.saved(),
+            Step::Randomize(draw) => {
+                draw.resume(world.entropy(), world.entropy(), world.now()).unwrap()
+            }
+            Step::Identify(_) => panic!("a user stands behind this client"),
+            Step::Save(save) => save.saved().unwrap(),
             other => panic!("{other:?}"),
         }
     }

@@ -17,7 +17,7 @@ use http::header::AUTHORIZATION;
 use http::{Method, Request, Response, StatusCode};
 use iss_validate::Callback;
 use oauth_types::{
-    ClientId, Entropy, Issuer, RedirectUri, ResourceUri, ScopeSet, SecretDigest, UnixTime,
+    ClientId, Entropy, Issuer, RedirectUri, ResourceUri, ScopeSet, Secret, SecretDigest, UnixTime,
 };
 use resource_server::{OperationScopes, Resource, TokenFacts};
 use scope_stepup::{InsufficientScope, Ledger, NoHierarchy, Operation, Policy};
@@ -337,12 +337,13 @@ impl World {
                 }
                 Step::Recall(recall) => recall.resume(None, self.now())?,
                 Step::ChooseServer(choose) => choose.choose(0)?,
-                Step::Randomize(draw) => draw.resume(self.entropy(), self.entropy(), self.now()),
+                Step::Randomize(draw) => draw.resume(self.entropy(), self.entropy(), self.now())?,
+                Step::Identify(identify) => identify.resume(&Secret::new("nobody"))?,
                 Step::Visit(visit) => {
                     let callback = browse(visit.url());
                     visit.resume(Callback::from_url(&callback), self.now())?
                 }
-                Step::Save(save) => save.saved(),
+                Step::Save(save) => save.saved()?,
                 Step::Ready(session) => return Ok(*session),
             }
         }
@@ -376,14 +377,14 @@ impl World {
                 }
                 Verdict::Refresh => {
                     tried.refresh = true;
-                    match session.map(Session::refresh) {
+                    match session.map(|own| own.refresh(&client_config())) {
                         Some(step) => step,
                         None => return Err(CallError::Unauthorized),
                     }
                 }
-                Verdict::Login { challenge, held } => {
+                Verdict::Login { challenge } => {
                     tried.login = true;
-                    login(client_config(), MCP, challenge.as_ref(), held)
+                    login(client_config(), MCP, challenge.as_ref(), session)
                 }
                 Verdict::StepUp { scope, attempt, challenge } => {
                     client.ledger.started(attempt);
@@ -392,7 +393,8 @@ impl World {
                         None => return Err(CallError::Unauthorized),
                     }
                 }
-                Verdict::Unauthorized => return Err(CallError::Unauthorized),
+                // This client binds its tokens to no key.
+                Verdict::UseNonce | Verdict::Unauthorized => return Err(CallError::Unauthorized),
                 Verdict::GiveUp(error) => return Err(CallError::InsufficientScope(error)),
             };
             let is_refresh = client.session.is_some() && tried.refresh && !tried.login;

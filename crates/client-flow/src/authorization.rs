@@ -4,26 +4,15 @@ use core::fmt;
 use core::time::Duration;
 
 use client_auth::NoUsableMethod;
-use http::HeaderMap;
 use iss_validate::{Callback, Expected, Validated};
 use oauth_types::{
-    AuthMethod, CodeChallenge, CodeVerifier, EndpointUrl, Entropy, FormWriter, RedirectUri,
-    ScopeSet, Secret, State, UnixTime,
+    AuthMethod, CodeChallenge, CodeVerifier, EndpointUrl, Entropy, FormWriter, GrantType,
+    RedirectUri, ScopeSet, Secret, State, UnixTime,
 };
 
-use crate::exchange::Then;
-use crate::token::Redeeming;
-use crate::{Account, ClientConfig, Exchange, FlowError, Grant, Purpose, Step};
-
-/// Asks the host for random bytes.
-#[derive(Debug)]
-#[must_use = "the flow goes on only when the step is taken"]
-pub struct Randomize {
-    account: Account,
-    endpoint: EndpointUrl,
-    redirect_uri: RedirectUri,
-    scope: Option<ScopeSet>,
-}
+use crate::keys::Keys;
+use crate::token::TokenRequest;
+use crate::{Account, ClientConfig, FlowError, Grant, Identify, Purpose, Step};
 
 /// The first step from an account to tokens with this scope.
 pub(crate) fn authorize(
@@ -31,11 +20,13 @@ pub(crate) fn authorize(
     config: &ClientConfig,
     scope: Option<ScopeSet>,
 ) -> Result<Step, FlowError> {
+    let keys = config.keys.clone();
     match &config.grant {
         Grant::AuthorizationCode { redirect_uri } => {
             let endpoint = account.server.for_users()?.clone();
             let redirect_uri = redirect_uri.clone();
-            Ok(Step::Randomize(Box::new(Randomize { account, endpoint, redirect_uri, scope })))
+            let departing = Departing { account, keys, endpoint, redirect_uri, scope };
+            Ok(Step::Randomize(Box::new(Randomize(Draw::Departure(Box::new(departing))))))
         }
         // C-SCOPE-9
         Grant::ClientCredentials => {
@@ -43,47 +34,81 @@ pub(crate) fn authorize(
                 return Err(FlowError::Credentials(NoUsableMethod::SecretMissing));
             }
             let mut form = FormWriter::new();
-            form.append("grant_type", "client_credentials")
-                // C-AUTHZ-3
-                .append("resource", account.resource.as_str());
+            form.append("grant_type", GrantType::ClientCredentials.as_str());
             if let Some(scope) = &scope {
                 form.append("scope", scope.as_str());
             }
-            redeem(Purpose::ClientCredentials, account, scope, form)
+            TokenRequest::new(Purpose::ClientCredentials, account, keys, scope, form).step()
+        }
+        Grant::WorkloadIdentity => {
+            Ok(Step::Identify(Box::new(Identify::new(account, keys, scope, None))))
+        }
+        Grant::EnterpriseManaged(provider) => {
+            let provider = Some(provider.clone());
+            Ok(Step::Identify(Box::new(Identify::new(account, keys, scope, provider))))
         }
     }
 }
 
-/// A token request of this account, authenticated.
-fn redeem(
-    purpose: Purpose,
+/// Asks the host for random bytes.
+#[must_use = "the flow goes on only when the step is taken"]
+pub struct Randomize(Draw);
+
+/// What they are for.
+enum Draw {
+    /// `state` and PKCE verifier.
+    Departure(Box<Departing>),
+    /// The identifiers of what is signed.
+    Signature(Box<TokenRequest>),
+}
+
+/// A login whose user is about to leave.
+struct Departing {
     account: Account,
+    keys: Keys,
+    endpoint: EndpointUrl,
+    redirect_uri: RedirectUri,
     scope: Option<ScopeSet>,
-    mut form: FormWriter,
-) -> Result<Step, FlowError> {
-    let mut headers = HeaderMap::new();
-    let unsigned = |_| FlowError::Credentials(NoUsableMethod::KeyMissing);
-    account.client.attach(&mut headers, &mut form).map_err(unsigned)?;
-    let endpoint = account.server.token_endpoint.clone();
-    let then = Then::Tokens(Redeeming::grant(account, scope));
-    Exchange::post_form(purpose, &endpoint, headers, form, then)
 }
 
 impl Randomize {
-    /// Goes on with two independent draws, one for `state` and one for the PKCE verifier. The user has
-    /// ten minutes from `now`.
-    pub fn resume(self, state: Entropy<32>, verifier: Entropy<32>, now: UnixTime) -> Step {
+    pub(crate) fn signature(request: TokenRequest) -> Step {
+        Step::Randomize(Box::new(Self(Draw::Signature(Box::new(request)))))
+    }
+
+    /// Goes on with two independent draws and the time. A user who is sent away has ten minutes from `now`.
+    ///
+    /// # Errors
+    ///
+    /// [`FlowError::NotSigned`] when something had to be signed with them and was not.
+    pub fn resume(
+        self,
+        one: Entropy<32>,
+        other: Entropy<32>,
+        now: UnixTime,
+    ) -> Result<Step, FlowError> {
+        let departing = match self.0 {
+            Draw::Departure(departing) => departing,
+            Draw::Signature(request) => return request.sign(one, now),
+        };
         // C-AUTHZ-1, C-AUTHZ-6: recorded together, before the browser leaves.
         let pending = Pending {
-            account: self.account,
-            endpoint: self.endpoint,
-            redirect_uri: self.redirect_uri,
-            scope: self.scope,
-            state: state.into_secret(),
-            verifier: CodeVerifier::new(verifier).as_secret().clone(),
+            account: departing.account,
+            endpoint: departing.endpoint,
+            redirect_uri: departing.redirect_uri,
+            scope: departing.scope,
+            state: one.into_secret(),
+            verifier: CodeVerifier::new(other).as_secret().clone(),
             until: now.plus(Visit::LIFETIME),
         };
-        Step::Visit(Box::new(Visit { url: pending.url(), pending }))
+        let url = pending.url();
+        Ok(Step::Visit(Box::new(Visit { url, keys: departing.keys, pending })))
+    }
+}
+
+impl fmt::Debug for Randomize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Randomize")
     }
 }
 
@@ -94,6 +119,7 @@ impl Randomize {
 #[must_use = "the flow goes on only when the step is taken"]
 pub struct Visit {
     pub(crate) url: String,
+    keys: Keys,
     pub(crate) pending: Pending,
 }
 
@@ -114,6 +140,13 @@ impl Visit {
         &self.pending.redirect_uri
     }
 
+    /// Whether a callback carries this login's state. One that does not may come from anybody, and is no reason to
+    /// end the login: wait for another.
+    #[must_use]
+    pub fn is_answered_by(&self, callback: &Callback<'_>) -> bool {
+        callback.state_digest() == Some(self.pending.state.digest())
+    }
+
     /// Goes on with the callback: validates it and, if it holds a code, asks for the token request.
     ///
     /// # Errors
@@ -121,7 +154,7 @@ impl Visit {
     /// [`FlowError::Callback`] when it does not answer this login, [`FlowError::Denied`] when the right
     /// server said no, [`FlowError::CallbackTooLate`] after ten minutes. In each case nothing is sent.
     pub fn resume(self, callback: Callback<'_>, now: UnixTime) -> Result<Step, FlowError> {
-        self.pending.resume(callback, now)
+        self.pending.resume(self.keys, callback, now)
     }
 }
 
@@ -166,17 +199,28 @@ impl Pending {
         }
         if let Some(scope) = &self.scope {
             parameters.push(("scope", scope.as_str()));
+            // C-AUTHZ-8
+            if account.server.is_openid_provider && scope.iter().any(|one| one == "offline_access")
+            {
+                parameters.push(("prompt", "consent"));
+            }
         }
         self.endpoint.with_query(parameters)
     }
 
-    pub(crate) fn resume(self, callback: Callback<'_>, now: UnixTime) -> Result<Step, FlowError> {
+    pub(crate) fn resume(
+        self,
+        keys: Keys,
+        callback: Callback<'_>,
+        now: UnixTime,
+    ) -> Result<Step, FlowError> {
         if now >= self.until {
             return Err(FlowError::CallbackTooLate);
         }
         let server = &self.account.server;
         let expected = Expected {
-            issuer: Some(server.issuer.clone()),
+            // Nobody has said who answers at endpoints that were only assumed: no `iss` is believed there.
+            issuer: (!server.is_assumed).then(|| server.issuer.clone()),
             iss_advertised: server.iss_advertised,
             state: State::from_secret(self.state),
         };
@@ -186,12 +230,10 @@ impl Pending {
             Validated::Denied(error) => return Err(FlowError::Denied(error)),
         };
         let mut form = FormWriter::new();
-        form.append("grant_type", "authorization_code")
+        form.append("grant_type", GrantType::AuthorizationCode.as_str())
             .append("code", code.as_secret().expose())
             .append("redirect_uri", self.redirect_uri.as_str())
-            .append("code_verifier", self.verifier.expose())
-            // C-AUTHZ-3
-            .append("resource", self.account.resource.as_str());
-        redeem(Purpose::CodeExchange, self.account, self.scope, form)
+            .append("code_verifier", self.verifier.expose());
+        TokenRequest::new(Purpose::CodeExchange, self.account, keys, self.scope, form).step()
     }
 }

@@ -1,10 +1,18 @@
 //! What the host decides before a login.
 
 use client_auth::ClientCredentials;
-use oauth_types::{ClientMetadataUrl, Issuer, RedirectUri, ResourceUri};
+#[cfg(feature = "dpop")]
+use client_auth::ProofKey;
+#[cfg(feature = "private_key_jwt")]
+use client_auth::SigningKey;
+use oauth_types::{
+    ClientMetadata, ClientMetadataUrl, EndpointUrl, Issuer, RedirectUri, ResourceUri,
+};
 
-/// Whom the tokens are for.
-#[derive(Clone, PartialEq, Eq, Debug)]
+use crate::keys::Keys;
+
+/// Whom the tokens are for, and by what right.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Grant {
     /// A user, who agrees in a browser (RFC 6749 §4.1).
@@ -14,6 +22,43 @@ pub enum Grant {
     },
     /// The client itself (RFC 6749 §4.4): nobody is asked, and its credentials are pre-registered.
     ClientCredentials,
+    /// A workload, by the token of the platform that it runs on (RFC 7523 §2.1).
+    WorkloadIdentity,
+    /// A user of an enterprise, by the enterprise's own say (MCP enterprise-managed authorization): its
+    /// identity provider turns the user's ID token into an assertion for the authorization server (RFC 8693,
+    /// RFC 7523 §2.1).
+    EnterpriseManaged(IdentityProvider),
+}
+
+impl Grant {
+    /// Whether a user is sent through a browser.
+    pub(crate) const fn needs_browser(&self) -> bool {
+        matches!(self, Self::AuthorizationCode { .. })
+    }
+}
+
+/// An enterprise's identity provider, as its administrator describes it to the client.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct IdentityProvider {
+    /// Who it is; ID tokens come from there.
+    pub issuer: Issuer,
+    /// Where it exchanges tokens.
+    pub token_endpoint: EndpointUrl,
+    /// Who this client is there.
+    pub client: ClientCredentials,
+}
+
+impl IdentityProvider {
+    /// A provider.
+    #[must_use]
+    pub const fn new(
+        issuer: Issuer,
+        token_endpoint: EndpointUrl,
+        client: ClientCredentials,
+    ) -> Self {
+        Self { issuer, token_endpoint, client }
+    }
 }
 
 /// How this client introduces itself. Everything else is found out from the server.
@@ -28,11 +73,18 @@ pub struct ClientConfig {
     pub pre_registered: Vec<(Issuer, ClientCredentials)>,
     /// The URL of this client's own metadata document, used where the server supports it.
     pub metadata_url: Option<ClientMetadataUrl>,
+    /// What to send to a registration endpoint, as it is. By default what follows from the rest; set it to what
+    /// [`FlowError::RegistrationRejected`](crate::FlowError::RegistrationRejected) hands back, changed.
+    pub registration: Option<ClientMetadata>,
     /// The issuer to expect for a resource (and all below it) whose documents misspell it, by a slash or a
     /// letter's case. The server's metadata has to name this very issuer: nothing turns the comparison off.
     pub pinned_issuers: Vec<(ResourceUri, Issuer)>,
     /// Whether to ask for a refresh token where the server lists `offline_access`.
     pub wants_refresh_token: bool,
+    /// Whether a server on the network may lead this client to addresses of its own machine and network. Not
+    /// needed for a server that is there itself.
+    pub allows_local_addresses: bool,
+    pub(crate) keys: Keys,
 }
 
 impl ClientConfig {
@@ -53,7 +105,56 @@ impl ClientConfig {
         Self::with(client_name.into(), Grant::ClientCredentials, vec![(issuer, credentials)])
     }
 
-    const fn with(
+    /// A client that acts for a workload, by tokens of its platform that this authorization server trusts.
+    #[must_use]
+    pub fn for_workload(
+        client_name: impl Into<String>,
+        issuer: Issuer,
+        credentials: ClientCredentials,
+    ) -> Self {
+        Self::with(client_name.into(), Grant::WorkloadIdentity, vec![(issuer, credentials)])
+    }
+
+    /// A client that acts for users of an enterprise, by the word of its identity provider, with the
+    /// credentials that the operator of this authorization server gave out.
+    #[must_use]
+    pub fn for_enterprise(
+        client_name: impl Into<String>,
+        issuer: Issuer,
+        credentials: ClientCredentials,
+        provider: IdentityProvider,
+    ) -> Self {
+        let grant = Grant::EnterpriseManaged(provider);
+        Self::with(client_name.into(), grant, vec![(issuer, credentials)])
+    }
+
+    /// The key that client assertions are signed with
+    /// ([`ClientCredentials::with_assertions`](client_auth::ClientCredentials::with_assertions)).
+    #[cfg(feature = "private_key_jwt")]
+    #[must_use]
+    pub fn with_signing_key(mut self, key: SigningKey) -> Self {
+        self.keys.assertion = Some(key);
+        self
+    }
+
+    /// The key that tokens are bound to, where the authorization server takes proofs of possession (RFC 9449).
+    /// Elsewhere tokens are bearer tokens.
+    #[cfg(feature = "dpop")]
+    #[must_use]
+    pub fn with_proof_key(mut self, key: ProofKey) -> Self {
+        self.keys.proof = Some(key);
+        self
+    }
+
+    /// Whether a record is of this client: not, where another one is pre-registered with that server now.
+    #[must_use]
+    pub fn owns(&self, record: &crate::Record) -> bool {
+        let (issuer, client) = (&record.account.server.issuer, &record.account.client);
+        let registered = self.pre_registered.iter().find(|(own, _)| own == issuer);
+        registered.is_none_or(|(_, own)| own.client_id() == client.client_id())
+    }
+
+    fn with(
         client_name: String,
         grant: Grant,
         pre_registered: Vec<(Issuer, ClientCredentials)>,
@@ -63,8 +164,11 @@ impl ClientConfig {
             grant,
             pre_registered,
             metadata_url: None,
+            registration: None,
             pinned_issuers: Vec::new(),
             wants_refresh_token: true,
+            allows_local_addresses: false,
+            keys: Keys::default(),
         }
     }
 }

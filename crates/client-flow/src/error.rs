@@ -39,6 +39,22 @@ impl fmt::Display for TransportFailed {
 
 impl core::error::Error for TransportFailed {}
 
+impl From<std::io::ErrorKind> for TransportFailed {
+    /// What the usual kinds of errors of sockets mean.
+    fn from(kind: std::io::ErrorKind) -> Self {
+        use std::io::ErrorKind::{
+            AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable, NotFound,
+            TimedOut, WouldBlock,
+        };
+        match kind {
+            TimedOut | WouldBlock => Self::Timeout,
+            AddrNotAvailable | ConnectionRefused | HostUnreachable | NetworkUnreachable
+            | NotFound => Self::Connect,
+            _ => Self::Interrupted,
+        }
+    }
+}
+
 /// A login, refresh or step-up ended without tokens. No secret and no unvalidated text is in it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -122,6 +138,8 @@ pub enum FlowError {
     Denied(AuthorizationError),
     /// The token endpoint refused.
     Token(ErrorResponse<TokenErrorCode>),
+    /// The enterprise's identity provider refused.
+    IdentityProvider(ErrorResponse<TokenErrorCode>),
     /// The registration endpoint refused.
     RegistrationRejected {
         /// The status.
@@ -142,6 +160,8 @@ pub enum FlowError {
     Credentials(NoUsableMethod),
     /// The address of the MCP server cannot be used.
     ServerUrl(InvalidUri),
+    /// The cryptographic library did not sign a token request.
+    NotSigned,
     /// The host could not keep what has to be kept before it is used.
     NotSaved,
     /// There is no refresh token.
@@ -149,6 +169,13 @@ pub enum FlowError {
 }
 
 impl FlowError {
+    /// Whether the server does not know this client any more. It registers anew at the next login.
+    #[must_use]
+    pub fn ends_client(&self) -> bool {
+        // C-TOKEN-7
+        matches!(self, Self::Token(answer) if answer.error == TokenErrorCode::InvalidClient)
+    }
+
     /// Whether a refresh that ended like this ends the grant: the server will never take that refresh token
     /// again. Forget it with [`Session::without_refresh_token`](crate::Session::without_refresh_token), so that
     /// the next 401 leads to a login. After any other failure the tokens are still good.
@@ -208,8 +235,12 @@ impl fmt::Display for FlowError {
                 write!(f, "{issuer} does not list PKCE with S256, without which no code is safe")
             }
             Self::Denied(error) => error.fmt(f),
-            Self::Token(error) => {
-                write!(f, "the token endpoint answered {}", error.error)?;
+            Self::Token(error) | Self::IdentityProvider(error) => {
+                let who = match self {
+                    Self::Token(_) => "the token endpoint",
+                    _ => "the identity provider",
+                };
+                write!(f, "{who} answered {}", error.error)?;
                 match &error.error_description {
                     Some(description) => write!(f, ": {description}"),
                     None => Ok(()),
@@ -227,6 +258,7 @@ impl fmt::Display for FlowError {
             }
             Self::Credentials(error) => error.fmt(f),
             Self::ServerUrl(rule) => write!(f, "the address of the MCP server {rule}"),
+            Self::NotSigned => f.write_str("the token request could not be signed"),
             Self::NotSaved => f.write_str("the credentials could not be saved"),
             Self::NoRefreshToken => f.write_str("there is no refresh token"),
         }

@@ -7,9 +7,11 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response};
 use oauth_types::{EndpointUrl, FormWriter, UnixTime};
 
-use crate::discovery::{FindResource, FindServer};
+use crate::discovery::FindResource;
+use crate::identity::Asserting;
 use crate::registration::Registering;
-use crate::token::Redeeming;
+use crate::server::FindServer;
+use crate::token::TokenRequest;
 use crate::{FlowError, Step, TransportFailed};
 
 /// What a request is for: for messages and logs.
@@ -28,6 +30,10 @@ pub enum Purpose {
     Refresh,
     /// Our own credentials for tokens (RFC 6749 §4.4.2).
     ClientCredentials,
+    /// An ID token for an identity assertion, at an enterprise's identity provider (RFC 8693).
+    TokenExchange,
+    /// An assertion for tokens (RFC 7523 §2.1).
+    JwtBearer,
 }
 
 impl fmt::Display for Purpose {
@@ -39,6 +45,8 @@ impl fmt::Display for Purpose {
             Self::CodeExchange => "code exchange",
             Self::Refresh => "token refresh",
             Self::ClientCredentials => "client credentials grant",
+            Self::TokenExchange => "token exchange",
+            Self::JwtBearer => "assertion grant",
         })
     }
 }
@@ -47,17 +55,29 @@ impl fmt::Display for Purpose {
 /// response, or the failure, to [`resume`](Self::resume).
 #[must_use = "the flow goes on only when the step is taken"]
 pub struct Exchange {
-    purpose: Purpose,
     request: Request<Bytes>,
     then: Then,
 }
 
 /// What the response is read as.
 pub(crate) enum Then {
-    Resource(FindResource),
-    Server(FindServer),
+    Resource(Box<FindResource>),
+    Server(Box<FindServer>),
     Registration(Box<Registering>),
-    Tokens(Redeeming),
+    Assertion(Box<Asserting>),
+    Tokens(Box<TokenRequest>),
+}
+
+impl Then {
+    const fn purpose(&self) -> Purpose {
+        match self {
+            Self::Resource(_) => Purpose::ResourceMetadata,
+            Self::Server(_) => Purpose::ServerMetadata,
+            Self::Registration(_) => Purpose::Registration,
+            Self::Assertion(_) => Purpose::TokenExchange,
+            Self::Tokens(request) => request.purpose,
+        }
+    }
 }
 
 impl Exchange {
@@ -65,18 +85,13 @@ impl Exchange {
     pub const MAX_BODY: usize = 128 * 1024;
 
     /// A GET of a public document.
-    pub(crate) fn get(purpose: Purpose, url: &EndpointUrl, then: Then) -> Result<Step, FlowError> {
-        Self::send(purpose, Method::GET, url, Bytes::new(), then)
+    pub(crate) fn get(url: &EndpointUrl, then: Then) -> Result<Step, FlowError> {
+        Self::send(Method::GET, url, Bytes::new(), then)
     }
 
     /// A POST of JSON.
-    pub(crate) fn post_json(
-        purpose: Purpose,
-        url: &EndpointUrl,
-        json: Bytes,
-        then: Then,
-    ) -> Result<Step, FlowError> {
-        let mut step = Self::send(purpose, Method::POST, url, json, then)?;
+    pub(crate) fn post_json(url: &EndpointUrl, json: Bytes, then: Then) -> Result<Step, FlowError> {
+        let mut step = Self::send(Method::POST, url, json, then)?;
         if let Step::Exchange(exchange) = &mut step {
             let json = HeaderValue::from_static("application/json");
             exchange.request.headers_mut().insert(CONTENT_TYPE, json);
@@ -86,13 +101,12 @@ impl Exchange {
 
     /// A POST of a form.
     pub(crate) fn post_form(
-        purpose: Purpose,
         url: &EndpointUrl,
         headers: http::HeaderMap,
         form: FormWriter,
         then: Then,
     ) -> Result<Step, FlowError> {
-        let mut step = Self::send(purpose, Method::POST, url, form.finish().into(), then)?;
+        let mut step = Self::send(Method::POST, url, form.finish().into(), then)?;
         if let Step::Exchange(exchange) = &mut step {
             let form = HeaderValue::from_static("application/x-www-form-urlencoded");
             let own = exchange.request.headers_mut();
@@ -102,24 +116,18 @@ impl Exchange {
         Ok(step)
     }
 
-    fn send(
-        purpose: Purpose,
-        method: Method,
-        url: &EndpointUrl,
-        body: Bytes,
-        then: Then,
-    ) -> Result<Step, FlowError> {
+    fn send(method: Method, url: &EndpointUrl, body: Bytes, then: Then) -> Result<Step, FlowError> {
         let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.uri_mut() = url.to_uri().map_err(FlowError::ServerUrl)?;
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
-        Ok(Step::Exchange(Box::new(Self { purpose, request, then })))
+        Ok(Step::Exchange(Box::new(Self { request, then })))
     }
 
     /// What it is for.
     #[must_use]
     pub const fn purpose(&self) -> Purpose {
-        self.purpose
+        self.then.purpose()
     }
 
     /// The request. Its body and its `Authorization` header may be secret.
@@ -138,16 +146,17 @@ impl Exchange {
         outcome: Result<Response<Bytes>, TransportFailed>,
         now: UnixTime,
     ) -> Result<Step, FlowError> {
-        let purpose = self.purpose;
+        let purpose = self.purpose();
         let response = outcome.map_err(|failure| FlowError::Transport { purpose, failure })?;
         if response.body().len() > Self::MAX_BODY {
             return Err(FlowError::Transport { purpose, failure: TransportFailed::TooLarge });
         }
         match self.then {
             Then::Resource(state) => state.read(&response),
-            Then::Server(state) => state.read(&response),
+            Then::Server(state) => state.read(&response, now),
             Then::Registration(state) => state.read(&response),
-            Then::Tokens(state) => state.read(purpose, &response, now),
+            Then::Assertion(state) => state.read(&response),
+            Then::Tokens(state) => state.read(&response, now),
         }
     }
 }
@@ -155,6 +164,6 @@ impl Exchange {
 impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The request may hold a code, a verifier or a secret.
-        f.debug_struct("Exchange").field("purpose", &self.purpose).finish_non_exhaustive()
+        f.debug_struct("Exchange").field("purpose", &self.purpose()).finish_non_exhaustive()
     }
 }

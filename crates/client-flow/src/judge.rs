@@ -2,6 +2,7 @@
 //!
 //! | response | tried already | verdict |
 //! |---|---|---|
+//! | 401 with a DPoP challenge `use_dpop_nonce` and a nonce | no nonce | `UseNonce` |
 //! | 401, a refresh token is held | no refresh | `Refresh` |
 //! | 401 | no login | `Login`, with all that was asked for before |
 //! | 401 | both | `Unauthorized` |
@@ -13,9 +14,10 @@ use oauth_types::{BearerChallenge, BearerErrorCode, ScopeSet};
 use scope_stepup::{Attempt, Decision, InsufficientScope, Ledger, Operation, Policy, Situation};
 
 use crate::Session;
+use crate::keys::DPOP_NONCE;
 
-/// What was done about this one request so far. Start with the default and note each verdict that was
-/// followed.
+/// What was done about this one request so far. Start with the default and
+/// [note](Self::note) each verdict that is followed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct Tried {
@@ -23,6 +25,21 @@ pub struct Tried {
     pub refresh: bool,
     /// A login was made for it.
     pub login: bool,
+    /// It was sent with the nonce that the server asked for.
+    pub nonce: bool,
+}
+
+impl Tried {
+    /// Notes that a verdict is followed.
+    pub const fn note(&mut self, verdict: &Verdict) {
+        match verdict {
+            Verdict::Refresh => self.refresh = true,
+            Verdict::Login { .. } => self.login = true,
+            Verdict::UseNonce => self.nonce = true,
+            // The ledger counts these.
+            _ => {}
+        }
+    }
 }
 
 /// What to do about a response.
@@ -32,14 +49,14 @@ pub enum Verdict {
     /// Nothing: it is the answer, whatever its status. If that is a success, tell the ledger
     /// ([`Ledger::succeeded`]).
     Accepted,
+    /// Send the request again with a proof that carries the response's `DPoP-Nonce` (RFC 9449 §9).
+    UseNonce,
     /// Refresh the tokens, then send the request again.
     Refresh,
     /// Log in with [`login`](crate::login), then send the request again.
     Login {
         /// What the server said.
         challenge: Option<BearerChallenge>,
-        /// Scopes to ask for again.
-        held: Option<ScopeSet>,
     },
     /// Tell the ledger that the attempt starts, authorize with
     /// [`Session::step_up`](crate::Session::step_up), then send the request again.
@@ -72,20 +89,17 @@ pub fn judge(
     let can_refresh = tokens.is_some_and(|held| held.refresh_token.is_some()) && !tried.refresh;
     let requested = tokens.and_then(|held| held.requested.as_ref());
     let granted = tokens.and_then(|held| held.granted.as_ref());
+    let challenge =
+        || BearerChallenge::find(headers).or_else(|| BearerChallenge::find_dpop(headers));
     match status {
+        // C-EXT-3: the server did not look at the token yet.
+        StatusCode::UNAUTHORIZED if !tried.nonce && asks_for_nonce(headers) => Verdict::UseNonce,
         StatusCode::UNAUTHORIZED if can_refresh => Verdict::Refresh,
-        StatusCode::UNAUTHORIZED if !tried.login => {
-            // The union survives a 401 after a step-up (C-SCOPE-4).
-            let held = match (requested, granted) {
-                (Some(requested), Some(granted)) => requested.union(granted).ok(),
-                (requested, granted) => requested.or(granted).cloned(),
-            };
-            Verdict::Login { challenge: BearerChallenge::find(headers), held }
-        }
+        StatusCode::UNAUTHORIZED if !tried.login => Verdict::Login { challenge: challenge() },
         StatusCode::UNAUTHORIZED => Verdict::Unauthorized,
         StatusCode::FORBIDDEN => {
-            let challenge = BearerChallenge::find(headers)
-                .filter(|found| found.error == Some(BearerErrorCode::InsufficientScope));
+            let challenge =
+                challenge().filter(|found| found.error == Some(BearerErrorCode::InsufficientScope));
             let Some(challenge) = challenge else {
                 return Verdict::Accepted;
             };
@@ -94,8 +108,8 @@ pub fn judge(
             match ledger.decide(&situation, policy) {
                 Decision::Refresh => Verdict::Refresh,
                 // Without a session there is no server to ask: a login asks for the challenged scopes.
-                Decision::Reauthorize { scope, attempt: _ } if session.is_none() => {
-                    Verdict::Login { challenge: Some(challenge.clone()), held: Some(scope) }
+                Decision::Reauthorize { .. } if session.is_none() => {
+                    Verdict::Login { challenge: Some(challenge.clone()) }
                 }
                 Decision::Reauthorize { scope, attempt } => {
                     Verdict::StepUp { scope, attempt, challenge: challenge.clone() }
@@ -105,4 +119,10 @@ pub fn judge(
         }
         _ => Verdict::Accepted,
     }
+}
+
+fn asks_for_nonce(headers: &HeaderMap) -> bool {
+    headers.contains_key(DPOP_NONCE)
+        && BearerChallenge::find_dpop(headers)
+            .is_some_and(|challenge| challenge.error == Some(BearerErrorCode::UseDpopNonce))
 }

@@ -5,22 +5,29 @@ mod config;
 mod discovery;
 mod error;
 mod exchange;
+mod identity;
 mod judge;
+mod keys;
 mod record;
 mod registration;
 #[cfg(feature = "sealed")]
 mod sealed;
+mod server;
 mod session;
 mod step;
 mod token;
 
+/// The crates whose types a host meets: see their own pages.
+pub use {http, iss_validate, oauth_types, scope_stepup};
+
 pub use authorization::{Randomize, Visit};
 #[cfg(feature = "sealed")]
 pub use client_auth::Replay;
-pub use config::{ClientConfig, Grant};
+pub use config::{ClientConfig, Grant, IdentityProvider};
 pub use discovery::{ChooseServer, login};
 pub use error::{FlowError, TransportFailed};
 pub use exchange::{Exchange, Purpose};
+pub use identity::Identify;
 pub use judge::{Tried, Verdict, judge};
 pub use record::{Account, Record, RecordKey, ServerEndpoints, Tokens};
 pub use registration::Recall;

@@ -5,11 +5,12 @@ use core::time::Duration;
 use client_auth::ClientCredentials;
 use oauth_types::{
     AuthorizationServerMetadata, EndpointUrl, Issuer, ResourceUri, ScopeSet, Secret, TokenResponse,
-    UnixTime, exposed,
+    TokenType, UnixTime, exposed,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::FlowError;
+use crate::keys::takes_proofs;
 
 /// What a record is filed under. Credentials of one issuer are never shown to another (C-DISC-8).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -52,9 +53,41 @@ pub struct Record {
     /// Who we are where.
     #[serde(flatten)]
     pub account: Account,
-    /// What we hold there; `None` between registration and login.
+    /// What we hold there; `None` between registration and login, and once the server has ended the grant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<Tokens>,
+    /// What was asked for before, where there are no tokens to tell: it is asked for again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<ScopeSet>,
+    /// The server does not know this client any more; another login registers anew.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub client_refused: bool,
+}
+
+impl Record {
+    pub(crate) const fn new(account: Account) -> Self {
+        Self { account, tokens: None, asked: None, client_refused: false }
+    }
+
+    /// What to file it under.
+    #[must_use]
+    pub fn key(&self) -> RecordKey {
+        self.account.key()
+    }
+
+    /// What another login asks for again.
+    pub(crate) fn asks_again(&self) -> Option<ScopeSet> {
+        let held = self.tokens.as_ref().and_then(Tokens::asks_again);
+        join(held.as_ref(), self.asked.as_ref())
+    }
+}
+
+/// Both; where together they are past the bounds, the first.
+pub(crate) fn join(first: Option<&ScopeSet>, second: Option<&ScopeSet>) -> Option<ScopeSet> {
+    match (first, second) {
+        (Some(first), Some(second)) => Some(first.union(second).unwrap_or_else(|_| first.clone())),
+        (first, second) => first.or(second).cloned(),
+    }
 }
 
 /// The validated part of an authorization server's metadata that outlives the login.
@@ -70,10 +103,28 @@ pub struct ServerEndpoints {
     pub token_endpoint: EndpointUrl,
     /// Whether every authorization response carries `iss`.
     pub iss_advertised: bool,
+    /// Whether it is an OpenID provider, which asks for consent to refresh tokens only when told to.
+    #[serde(default)]
+    pub is_openid_provider: bool,
+    /// Whether it takes proofs of possession as they are made here (RFC 9449).
+    #[serde(default)]
+    pub takes_proofs: bool,
+    /// Whether it publishes nothing and these are the places where MCP 2025-03-26 puts its endpoints.
+    #[serde(default)]
+    pub is_assumed: bool,
+    /// When its metadata was read; a refresh reads it again after a day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_at: Option<UnixTime>,
 }
 
 impl ServerEndpoints {
-    pub(crate) fn of(metadata: &AuthorizationServerMetadata) -> Result<Self, FlowError> {
+    /// How long they are relied on without looking again.
+    const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+    pub(crate) fn of(
+        metadata: &AuthorizationServerMetadata,
+        now: UnixTime,
+    ) -> Result<Self, FlowError> {
         let issuer = metadata.issuer.clone();
         let token_endpoint = metadata.token_endpoint.clone();
         let token_endpoint = token_endpoint.ok_or_else(|| FlowError::NoEndpoint {
@@ -85,7 +136,16 @@ impl ServerEndpoints {
             authorization_endpoint: metadata.authorization_endpoint.clone(),
             token_endpoint,
             iss_advertised: metadata.authorization_response_iss_parameter_supported,
+            is_openid_provider: metadata.is_openid_provider(),
+            takes_proofs: takes_proofs(metadata),
+            is_assumed: false,
+            read_at: Some(now),
         })
+    }
+
+    /// Whether to look again before they are used. What was read before that was noted is old.
+    pub(crate) fn are_old(&self, now: UnixTime) -> bool {
+        !self.is_assumed && self.read_at.is_none_or(|then| now.since(then) >= Self::LIFETIME)
     }
 
     /// Where users are sent, for a flow that has one.
@@ -101,6 +161,9 @@ impl ServerEndpoints {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Tokens {
+    /// How the access token is shown.
+    #[serde(default = "bearer")]
+    pub token_type: TokenType,
     /// For the resource, and for nobody else.
     #[serde(with = "exposed")]
     pub access_token: Secret,
@@ -119,6 +182,7 @@ impl Tokens {
     pub(crate) fn new(response: TokenResponse, requested: Option<ScopeSet>, now: UnixTime) -> Self {
         let lifetime = response.expires_in.map(Duration::from_secs);
         Self {
+            token_type: response.token_type,
             access_token: response.access_token,
             refresh_token: response.refresh_token,
             expires_at: lifetime.map(|lifetime| now.plus(lifetime)),
@@ -127,4 +191,20 @@ impl Tokens {
             requested,
         }
     }
+
+    /// What another login asks for again: what was asked for, and what was granted beyond it.
+    pub(crate) fn asks_again(&self) -> Option<ScopeSet> {
+        // C-SCOPE-4
+        join(self.requested.as_ref(), self.granted.as_ref())
+    }
+
+    /// Whether the access token lasts until then, as far as the server said.
+    pub(crate) fn last_until(&self, time: UnixTime) -> bool {
+        self.expires_at.is_none_or(|end| time < end)
+    }
+}
+
+/// What records of earlier versions hold.
+const fn bearer() -> TokenType {
+    TokenType::Bearer
 }

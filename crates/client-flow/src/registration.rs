@@ -8,27 +8,40 @@
 //! | dynamic registration, where there is an endpoint | C-REG-1, C-REG-3, C-REG-7 |
 //! | else the host has to configure something | C-REG-1 |
 
+use core::fmt;
+
 use bytes::Bytes;
-use client_auth::{ClientCredentials, NoUsableMethod};
+use client_auth::ClientCredentials;
 use http::{Response, StatusCode};
 use oauth_types::{
     ApplicationType, AuthMethod, AuthorizationServerMetadata, ClientInformation, ClientMetadata,
-    EndpointUrl, ErrorResponse, GrantType, ProtectedResourceMetadata, RedirectUri, ResourceUri,
-    ResponseType, ScopeSet, UnixTime,
+    EndpointUrl, ErrorResponse, GrantType, ProtectedResourceMetadata, RedirectUri, ResponseType,
+    ScopeSet, UnixTime,
 };
 
 use crate::authorization::authorize;
-use crate::discovery::{Goal, initial_scope};
+use crate::discovery::{Goal, Wanted, initial_scope};
 use crate::exchange::Then;
+use crate::server::FindServer;
+use crate::token::TokenRequest;
 use crate::{
     Account, ClientConfig, Exchange, FlowError, Grant, Purpose, Record, RecordKey, Save,
-    ServerEndpoints, Step,
+    ServerEndpoints, Session, Step, Tokens,
 };
 
 /// Asks the host what it keeps about this authorization server and resource.
-#[derive(Debug)]
 #[must_use = "the flow goes on only when the step is taken"]
-pub struct Recall {
+pub struct Recall(Asking);
+
+/// Who asks.
+enum Asking {
+    Login(Box<Login>),
+    Refresh(Box<Refreshing>),
+}
+
+/// A login whose server is known.
+#[derive(Clone)]
+struct Login {
     goal: Goal,
     resource: ProtectedResourceMetadata,
     metadata: AuthorizationServerMetadata,
@@ -36,77 +49,191 @@ pub struct Recall {
 }
 
 impl Recall {
-    pub(crate) fn step(
+    pub(crate) fn login(
         goal: Goal,
         resource: ProtectedResourceMetadata,
         metadata: AuthorizationServerMetadata,
         server: ServerEndpoints,
     ) -> Step {
-        Step::Recall(Box::new(Self { goal, resource, metadata, server }))
+        let login = Login { goal, resource, metadata, server };
+        Step::Recall(Box::new(Self(Asking::Login(Box::new(login)))))
+    }
+
+    pub(crate) fn refresh(session: Session, config: &ClientConfig) -> Step {
+        let refreshing = Refreshing { session, config: config.clone() };
+        Step::Recall(Box::new(Self(Asking::Refresh(Box::new(refreshing)))))
     }
 
     /// What to look up.
     #[must_use]
     pub fn key(&self) -> RecordKey {
-        RecordKey { issuer: self.server.issuer.clone(), resource: self.resource.resource.clone() }
+        match &self.0 {
+            Asking::Login(login) => RecordKey {
+                issuer: login.server.issuer.clone(),
+                resource: login.resource.resource.clone(),
+            },
+            Asking::Refresh(refreshing) => refreshing.account().key(),
+        }
     }
 
     /// Goes on with what is kept under that key, or nothing.
     ///
     /// # Errors
     ///
-    /// [`FlowError`] when there is no way to become a client of this server.
+    /// [`FlowError`] when there is no way to become a client of this server, or nothing to refresh with.
     pub fn resume(self, kept: Option<Record>, now: UnixTime) -> Result<Step, FlowError> {
-        let scope = initial_scope(&self.goal, &self.resource, &self.metadata)?;
-        let Self {
-            goal: Goal { config, found_at: resource_metadata, .. },
-            resource,
-            metadata,
-            server,
-        } = self;
-        let issuer = server.issuer.clone();
-        let resource = resource.resource;
         // C-REG-5: a record of another issuer is not used, whoever handed it over.
+        let key = self.key();
+        let kept = kept.filter(|record| record.account.key() == key);
+        match self.0 {
+            Asking::Login(login) => login.resume(kept, now),
+            Asking::Refresh(refreshing) => refreshing.resume(kept, now),
+        }
+    }
+}
+
+impl fmt::Debug for Recall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Recall").field(&self.key()).finish()
+    }
+}
+
+impl Login {
+    fn resume(self, kept: Option<Record>, now: UnixTime) -> Result<Step, FlowError> {
+        if let Some(step) = self.take_up(kept.as_ref(), now)? {
+            return Ok(step);
+        }
+        let asked = kept.as_ref().and_then(Record::asks_again);
+        let scope = initial_scope(&self.goal, &self.resource, &self.metadata, asked.as_ref())?;
+        let Some(client) = self.client(kept, now)? else {
+            return self.register(scope);
+        };
+        let Self { goal, resource, server, .. } = self;
+        let resource_metadata = goal.found_at;
+        let account = Account { resource: resource.resource, server, client, resource_metadata };
+        authorize(account, &goal.config, scope)
+    }
+
+    /// Goes on with tokens that another run or process got, unless they are the ones that were refused.
+    fn take_up(&self, kept: Option<&Record>, now: UnixTime) -> Result<Option<Step>, FlowError> {
+        let (Wanted::First { refused, .. }, Some(record)) = (&self.goal.wanted, kept) else {
+            return Ok(None);
+        };
+        let is_new = |tokens: &&Tokens| {
+            refused.as_ref().is_none_or(|old| !old.matches(tokens.access_token.expose()))
+        };
+        let Some(tokens) = record.tokens.as_ref().filter(is_new) else { return Ok(None) };
+        let client = match self.client(Some(record.clone()), now)? {
+            Some(client) if client.client_id() == record.account.client.client_id() => client,
+            _ => return Ok(None),
+        };
+        let account = Account {
+            resource: self.resource.resource.clone(),
+            server: self.server.clone(),
+            client,
+            resource_metadata: self.goal.found_at.clone(),
+        };
+        if tokens.last_until(now) {
+            let session = Session::new(account, tokens.clone());
+            return Ok(Some(Step::Ready(Box::new(session))));
+        }
+        let Some(refresh_token) = &tokens.refresh_token else { return Ok(None) };
+        let keys = self.goal.config.keys.clone();
+        let request = TokenRequest::refresh(account, keys, tokens, refresh_token);
+        let login = Recall(Asking::Login(Box::new(self.clone())));
+        request.or_else(login).step().map(Some)
+    }
+
+    /// Who this client is at this server, as far as it is anybody yet.
+    fn client(
+        &self,
+        kept: Option<Record>,
+        now: UnixTime,
+    ) -> Result<Option<ClientCredentials>, FlowError> {
+        let config = &self.goal.config;
         let kept = kept
-            .filter(|record| record.account.server.issuer == issuer)
+            .filter(|record| !record.client_refused)
             .map(|record| record.account.client)
             .filter(|client| !client.has_expired(now));
-        let pre_registered = config.pre_registered.iter().find(|(own, _)| *own == issuer);
+        let pre_registered =
+            config.pre_registered.iter().find(|(own, _)| *own == self.server.issuer);
+        // C-REG-6: the document is the same for all servers.
         let of_document = config
             .metadata_url
             .as_ref()
-            .filter(|_| metadata.client_id_metadata_document_supported)
+            .filter(|_| self.metadata.client_id_metadata_document_supported)
             .map(|url| ClientCredentials::public(url.client_id()));
         // C-REG-1
         let known = pre_registered.map(|(_, client)| client.clone()).or(kept).or(of_document);
-        if let Some(client) = known {
-            // Before the user is asked for anything: the flow signs no assertions.
-            if *client.method() == AuthMethod::PrivateKeyJwt {
-                return Err(FlowError::Credentials(NoUsableMethod::KeyMissing));
-            }
-            let account = Account { resource, server, client, resource_metadata };
-            return authorize(account, &config, scope);
+        if let Some(client) = &known {
+            // Before the user is asked for anything.
+            config.keys.check(client, &self.metadata)?;
         }
+        Ok(known)
+    }
+
+    fn register(self, scope: Option<ScopeSet>) -> Result<Step, FlowError> {
+        let config = &self.goal.config;
+        let issuer = &self.server.issuer;
         // Nobody hands a secret to a client that no user stands behind.
-        let Grant::AuthorizationCode { redirect_uri } = &config.grant else {
-            return Err(FlowError::NoRegistration { issuer });
+        let (Grant::AuthorizationCode { redirect_uri }, Some(endpoint)) =
+            (&config.grant, &self.metadata.registration_endpoint)
+        else {
+            return Err(FlowError::NoRegistration { issuer: issuer.clone() });
         };
-        let redirect_uri = redirect_uri.clone();
-        let Some(endpoint) = metadata.registration_endpoint.clone() else {
-            return Err(FlowError::NoRegistration { issuer });
+        let sent = match &config.registration {
+            Some(registration) => registration.clone(),
+            None => registration(config, redirect_uri, &self.metadata),
         };
-        let sent = registration(&config, &redirect_uri, &metadata);
-        let json = sent.to_json();
-        let state = Box::new(Registering {
-            config,
-            scope,
-            resource,
-            resource_metadata,
-            server,
-            metadata,
-            sent,
-        });
-        Exchange::post_json(Purpose::Registration, &endpoint, json, Then::Registration(state))
+        let (endpoint, json) = (endpoint.clone(), sent.to_json());
+        let state = Registering { login: self, scope, endpoint: endpoint.clone(), sent };
+        Exchange::post_json(&endpoint, json, Then::Registration(Box::new(state)))
+    }
+}
+
+/// A refresh that is about to begin.
+pub(crate) struct Refreshing {
+    session: Session,
+    config: ClientConfig,
+}
+
+impl Refreshing {
+    pub(crate) const fn account(&self) -> &Account {
+        self.session.account()
+    }
+
+    pub(crate) const fn config(&self) -> &ClientConfig {
+        &self.config
+    }
+
+    fn resume(self, kept: Option<Record>, now: UnixTime) -> Result<Step, FlowError> {
+        let own = &self.session.tokens().access_token;
+        let is_newer = |kept: &Session| !own.matches(kept.tokens().access_token.expose());
+        let newer = kept.and_then(|record| Session::restore(record).ok()).filter(is_newer);
+        let Some(newer) = newer else { return self.send(now) };
+        // Another process was here.
+        if newer.tokens().last_until(now.plus(Session::REFRESH_AHEAD)) {
+            return Ok(Step::Ready(Box::new(newer)));
+        }
+        Self { session: newer, ..self }.send(now)
+    }
+
+    fn send(self, now: UnixTime) -> Result<Step, FlowError> {
+        if self.account().server.are_old(now) {
+            return FindServer::again(self);
+        }
+        let server = self.account().server.clone();
+        self.at(server)
+    }
+
+    /// Goes on at these endpoints of the same server.
+    pub(crate) fn at(self, server: ServerEndpoints) -> Result<Step, FlowError> {
+        let tokens = self.session.tokens();
+        let Some(refresh_token) = &tokens.refresh_token else {
+            return Err(FlowError::NoRefreshToken);
+        };
+        let account = Account { server, ..self.account().clone() };
+        TokenRequest::refresh(account, self.config.keys, tokens, refresh_token).step()
     }
 }
 
@@ -137,45 +264,41 @@ fn registration(
 
 /// A registration request under way.
 pub(crate) struct Registering {
-    config: ClientConfig,
+    login: Login,
     scope: Option<ScopeSet>,
-    resource: ResourceUri,
-    resource_metadata: Option<EndpointUrl>,
-    server: ServerEndpoints,
-    metadata: AuthorizationServerMetadata,
+    endpoint: EndpointUrl,
     sent: ClientMetadata,
 }
 
 impl Registering {
     pub(crate) fn read(self, response: &Response<Bytes>) -> Result<Step, FlowError> {
+        let Login { goal, resource, metadata, server } = self.login;
         // C-REG-4
         let status = response.status();
         if !matches!(status, StatusCode::CREATED | StatusCode::OK) {
+            if server.is_assumed && status.is_client_error() {
+                // Where nothing is published and nothing is there, it is no server of MCP 2025-03-26.
+                return Err(FlowError::NoResourceMetadata);
+            }
             let error = ErrorResponse::from_json(response.body()).ok();
-            return Err(FlowError::RegistrationRejected {
-                status,
-                error,
-                sent: Box::new(self.sent),
-            });
+            let sent = Box::new(self.sent);
+            return Err(FlowError::RegistrationRejected { status, error, sent });
         }
         let answer = ClientInformation::from_json(response.body()).map_err(|error| {
-            let url = self.metadata.registration_endpoint.clone();
-            let url = url.unwrap_or_else(|| self.server.token_endpoint.clone());
-            FlowError::Document { purpose: Purpose::Registration, url, error }
+            FlowError::Document { purpose: Purpose::Registration, url: self.endpoint, error }
         })?;
         let expires_at = answer.client_secret_expires_at.filter(|at| at.as_secs() != 0);
         let client = ClientCredentials::choose(
             answer.client_id,
             answer.client_secret,
             answer.metadata.token_endpoint_auth_method.as_ref(),
-            self.metadata.auth_methods(),
+            metadata.auth_methods(),
         )
         .map_err(FlowError::Credentials)?
         .expiring(expires_at);
-        let Self { resource, resource_metadata, server, .. } = self;
-        let account = Account { resource, server, client, resource_metadata };
-        let record = Record { account: account.clone(), tokens: None };
-        let next = authorize(account, &self.config, self.scope)?;
-        Ok(Save::step(record, next))
+        let resource_metadata = goal.found_at;
+        let account = Account { resource: resource.resource, server, client, resource_metadata };
+        let record = Record { asked: self.scope.clone(), ..Record::new(account.clone()) };
+        Ok(Save::step(record, authorize(account, &goal.config, self.scope)))
     }
 }

@@ -20,7 +20,7 @@ use oauth_types::{Entropy, SecretDigest, UnixTime};
 use zeroize::Zeroizing;
 
 use crate::authorization::Pending;
-use crate::{FlowError, Step, Visit};
+use crate::{ClientConfig, FlowError, Step, Visit};
 
 /// Length of the nonce in front of the ciphertext, in bytes.
 const NONCE: usize = 24;
@@ -53,7 +53,7 @@ impl fmt::Debug for SealingKey {
 /// A login whose user is away, for a host to keep (C-AUTHZ-6).
 ///
 /// ```
-/// use client_flow::{FlowError, Replay, Sealed, SealingKey, Step, Visit};
+/// use client_flow::{ClientConfig, FlowError, Replay, Sealed, SealingKey, Step, Visit};
 /// use iss_validate::Callback;
 /// use oauth_types::{Entropy, SecretDigest, UnixTime};
 ///
@@ -66,6 +66,7 @@ impl fmt::Debug for SealingKey {
 ///
 /// struct Host<S> {
 ///     key: SealingKey,
+///     config: ClientConfig,
 ///     logins: S,
 /// }
 ///
@@ -87,7 +88,7 @@ impl fmt::Debug for SealingKey {
 ///         let callback = Callback::from_query(query);
 ///         let login = callback.state_digest().and_then(|key| self.logins.get(&key));
 ///         let login = login.ok_or(FlowError::NotSealedHere)?;
-///         let first_use = Sealed::open(&login, &self.key, session, callback, now)?;
+///         let first_use = Sealed::open(&login, &self.key, session, &self.config, callback, now)?;
 ///         let replay = self.logins.remove(first_use.key());
 ///         first_use.resume(replay)
 ///     }
@@ -160,7 +161,7 @@ impl Sealed {
         self.until
     }
 
-    /// Opens a login that was kept, with the callback that ends it.
+    /// Opens a login that was kept, with the callback that ends it. `config` is the one that it began with.
     ///
     /// # Errors
     ///
@@ -172,6 +173,7 @@ impl Sealed {
         text: &str,
         key: &SealingKey,
         session: &str,
+        config: &ClientConfig,
         callback: Callback<'_>,
         now: UnixTime,
     ) -> Result<CheckFirstUse, FlowError> {
@@ -181,7 +183,7 @@ impl Sealed {
         }
         let (key, until) = (pending.state.digest(), pending.until);
         let is_ours = callback.state_digest() == Some(key);
-        let outcome = pending.resume(callback, now);
+        let outcome = pending.resume(config.keys.clone(), callback, now);
         match outcome {
             // Anybody can send such a callback: it must not end a login that the right one may still answer.
             Err(error) if !is_ours => Err(error),

@@ -2,29 +2,37 @@
 
 use core::time::Duration;
 
-use client_auth::NoUsableMethod;
-use http::HeaderValue;
-use oauth_types::{BearerChallenge, FormWriter, Origin, ScopeSet, UnixTime};
+#[cfg(feature = "dpop")]
+use client_auth::SigningFailed;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
+#[cfg(feature = "dpop")]
+use oauth_types::TokenType;
+use oauth_types::{BearerChallenge, Origin, ScopeSet, UnixTime};
 
 use crate::authorization::authorize;
 use crate::discovery::login_for;
-use crate::exchange::Then;
-use crate::token::Redeeming;
-use crate::{Account, ClientConfig, Exchange, FlowError, Purpose, Record, Step, Tokens};
+use crate::registration::Recall;
+use crate::{Account, ClientConfig, FlowError, Record, Step, Tokens};
 
 /// Who we are at a server, and the tokens we hold there.
 #[derive(Clone, Debug)]
 pub struct Session {
     account: Account,
     tokens: Tokens,
+    /// Made once, for all requests.
+    origin: Origin,
+    authorization: Option<HeaderValue>,
 }
 
 impl Session {
     /// How long before its expiry a token is refreshed.
     pub const REFRESH_AHEAD: Duration = Duration::from_secs(30);
 
-    pub(crate) const fn new(account: Account, tokens: Tokens) -> Self {
-        Self { account, tokens }
+    pub(crate) fn new(account: Account, tokens: Tokens) -> Self {
+        let scheme = [tokens.token_type.as_str(), " "].concat();
+        let authorization = tokens.access_token.header_value(&scheme);
+        Self { origin: account.resource.origin(), account, tokens, authorization }
     }
 
     /// Goes on with a record that a store kept.
@@ -34,7 +42,7 @@ impl Session {
     /// The record itself, when it has no tokens: its login was not finished.
     pub fn restore(record: Record) -> Result<Self, Box<Record>> {
         match record.tokens {
-            Some(tokens) => Ok(Self { account: record.account, tokens }),
+            Some(tokens) => Ok(Self::new(record.account, tokens)),
             None => Err(Box::new(record)),
         }
     }
@@ -42,7 +50,7 @@ impl Session {
     /// What a store keeps of it.
     #[must_use]
     pub fn to_record(&self) -> Record {
-        Record { account: self.account.clone(), tokens: Some(self.tokens.clone()) }
+        Record { tokens: Some(self.tokens.clone()), ..Record::new(self.account.clone()) }
     }
 
     /// Who we are where.
@@ -58,43 +66,80 @@ impl Session {
     }
 
     /// The `Authorization` header for a request to `url`, marked sensitive. `None` when the URL does
-    /// not belong to the resource's origin: the token is for nobody else.
+    /// not belong to the resource's origin: the token is for nobody else. Allocates nothing.
     #[must_use]
     pub fn authorization(&self, url: &str) -> Option<HeaderValue> {
         // C-TOKEN-9
-        if Origin::of(url).ok()? != self.account.resource.origin() {
-            return None;
-        }
-        self.tokens.access_token.header_value("Bearer ")
+        self.authorization.clone().filter(|_| self.origin.contains(url))
+    }
+
+    /// Puts the token into the headers of a request to `url`, and nobody else's: a header that was there is taken
+    /// out, also where the token is not for that URL. Says whether the token went in.
+    pub fn authorize(&self, url: &str, headers: &mut HeaderMap) -> bool {
+        headers.remove(AUTHORIZATION);
+        let token = self.authorization(url);
+        let is_ours = token.is_some();
+        headers.extend(token.map(|value| (AUTHORIZATION, value)));
+        is_ours
+    }
+
+    /// Whether each request needs a [proof](Self::proof) of its own.
+    #[cfg(feature = "dpop")]
+    #[must_use]
+    pub fn is_bound(&self) -> bool {
+        self.tokens.token_type == TokenType::Dpop
+    }
+
+    /// The `DPoP` header for one request, where the token is bound to the key of `config` (RFC 9449 §7); `None`
+    /// for a bearer token, and for a URL that the token is not for. `nonce` is what the server's latest `DPoP-Nonce` said.
+    ///
+    /// # Errors
+    ///
+    /// [`SigningFailed`] when the cryptographic library fails.
+    #[cfg(feature = "dpop")]
+    pub fn proof(
+        &self,
+        config: &ClientConfig,
+        request: (&http::Method, &str),
+        nonce: Option<&HeaderValue>,
+        now: UnixTime,
+        entropy: oauth_types::Entropy<16>,
+    ) -> Result<Option<HeaderValue>, SigningFailed> {
+        let (method, url) = request;
+        let is_bound = self.is_bound() && self.origin.contains(url);
+        let Some(key) = config.keys.proof.as_ref().filter(|_| is_bound) else { return Ok(None) };
+        // C-EXT-3
+        let token = Some(&self.tokens.access_token);
+        key.prove(method, url, token, nonce, now, entropy).map(Some)
     }
 
     /// Whether to refresh before the next request: the token is about to expire and can be refreshed.
     #[must_use]
     pub fn is_stale(&self, now: UnixTime) -> bool {
-        let ends = |at| now.plus(Self::REFRESH_AHEAD) >= at;
-        self.tokens.refresh_token.is_some() && self.tokens.expires_at.is_some_and(ends)
+        self.tokens.refresh_token.is_some()
+            && !self.tokens.last_until(now.plus(Self::REFRESH_AHEAD))
+    }
+
+    /// Whether the token has expired, by our clock.
+    #[must_use]
+    pub fn has_expired(&self, now: UnixTime) -> bool {
+        !self.tokens.last_until(now)
     }
 
     /// Starts a refresh: new tokens for the same grant, at the server that gave the old ones.
     ///
+    /// It begins by looking up what is kept. Where another process has refreshed meanwhile, its tokens are
+    /// taken and nothing is sent: a refresh token that is used twice ends the grant (RFC 9700 §4.14.2). A host
+    /// whose store is shared keeps others out from here until the flow has ended.
+    ///
     /// # Errors
     ///
     /// [`FlowError::NoRefreshToken`] when there is none.
-    pub fn refresh(&self) -> Result<Step, FlowError> {
-        let Some(refresh_token) = &self.tokens.refresh_token else {
+    pub fn refresh(&self, config: &ClientConfig) -> Result<Step, FlowError> {
+        if self.tokens.refresh_token.is_none() {
             return Err(FlowError::NoRefreshToken);
-        };
-        let mut form = FormWriter::new();
-        form.append("grant_type", "refresh_token")
-            .append("refresh_token", refresh_token.expose())
-            // C-AUTHZ-3
-            .append("resource", self.account.resource.as_str());
-        let mut headers = http::HeaderMap::new();
-        let unsigned = |_| FlowError::Credentials(NoUsableMethod::KeyMissing);
-        self.account.client.attach(&mut headers, &mut form).map_err(unsigned)?;
-        let endpoint = &self.account.server.token_endpoint;
-        let then = Then::Tokens(Redeeming::refresh(self.account.clone(), &self.tokens));
-        Exchange::post_form(Purpose::Refresh, endpoint, headers, form, then)
+        }
+        Ok(Recall::refresh(self.clone(), config))
     }
 
     /// The same session without a refresh token that the server has refused for good
@@ -120,9 +165,9 @@ impl Session {
         challenge: &BearerChallenge,
         scope: ScopeSet,
     ) -> Result<Step, FlowError> {
-        let own = self.account.resource.origin();
         // C-DISC-1: on another origin it proves nothing.
-        let named = challenge.resource_metadata.as_ref().filter(|url| url.origin() == own);
+        let is_own = |url: &&oauth_types::EndpointUrl| self.origin.contains(url.as_str());
+        let named = challenge.resource_metadata.as_ref().filter(is_own);
         match named.filter(|url| self.account.resource_metadata.as_ref() != Some(url)) {
             Some(named) => login_for(config.clone(), server_url, named, scope),
             // C-SCOPE-5

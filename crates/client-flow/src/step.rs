@@ -1,6 +1,8 @@
 //! The moves of a flow. A host writes one `match` and needs no other knowledge.
 
-use crate::{ChooseServer, Exchange, FlowError, Randomize, Recall, Record, Session, Visit};
+use crate::{
+    ChooseServer, Exchange, FlowError, Identify, Randomize, Recall, Record, Session, Visit,
+};
 
 /// What to do next. Each payload owns the whole flow and has one way on, so nothing can be answered
 /// twice, skipped or answered with the wrong thing.
@@ -17,6 +19,8 @@ pub enum Step {
     ChooseServer(Box<ChooseServer>),
     /// Draw random bytes.
     Randomize(Box<Randomize>),
+    /// Hand over a token that says on whose behalf this client asks.
+    Identify(Box<Identify>),
     /// Send the user's browser there and wait for it to come back.
     Visit(Box<Visit>),
     /// Keep this before it is used.
@@ -30,11 +34,11 @@ pub enum Step {
 #[must_use = "the flow goes on only when the step is taken"]
 pub struct Save {
     record: Record,
-    then: Step,
+    then: Result<Step, FlowError>,
 }
 
 impl Save {
-    pub(crate) fn step(record: Record, then: Step) -> Step {
+    pub(crate) fn step(record: Record, then: Result<Step, FlowError>) -> Step {
         Step::Save(Box::new(Self { record, then }))
     }
 
@@ -45,14 +49,19 @@ impl Save {
     }
 
     /// The record is kept: goes on.
-    pub fn saved(self) -> Step {
+    ///
+    /// # Errors
+    ///
+    /// [`FlowError`] when the record was kept to forget what a server will never take again, and nothing is left
+    /// to go on with.
+    pub fn saved(self) -> Result<Step, FlowError> {
         self.then
     }
 
     /// The record could not be kept: the flow ends, and what was not kept is not used.
     #[must_use]
     pub fn failed(self) -> FlowError {
-        // C-TOKEN-6
-        FlowError::NotSaved
+        // C-TOKEN-6. What ended the flow anyway says more.
+        self.then.err().unwrap_or(FlowError::NotSaved)
     }
 }

@@ -1,52 +1,138 @@
-//! Reading what a token endpoint answers (RFC 6749 §5).
+//! A request to a token endpoint (RFC 6749 §3.2), and reading what it answers (§5).
+//!
+//! | answer, in this order | requirement | outcome |
+//! |---|---|---|
+//! | an error that asks for a nonce, the first time | C-EXT-3 | the same request with it |
+//! | an error that ends the grant or the client | C-TOKEN-7 | the record forgets them; then the error, or the login goes on |
+//! | another error, whatever the status | C-TOKEN-4 | `Token` |
+//! | another status than 200 | C-TOKEN-4 | `Status` |
+//! | no token response, or a token of another kind than asked for | C-TOKEN-4 | `Document` |
+//! | tokens | C-TOKEN-6 | saved, then used |
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
-use oauth_types::{DocumentError, ErrorResponse, ScopeSet, Secret, TokenResponse, UnixTime};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use oauth_types::{
+    DocumentError, Entropy, ErrorResponse, FormWriter, ScopeSet, Secret, TokenErrorCode,
+    TokenResponse, TokenType, UnixTime,
+};
 
-use crate::{Account, FlowError, Purpose, Save, Session, Step, Tokens};
+use crate::authorization::Randomize;
+use crate::exchange::Then;
+use crate::keys::{DPOP_NONCE, Keys, Signing};
+use crate::record::join;
+use crate::registration::Recall;
+use crate::{Account, Exchange, FlowError, Purpose, Record, Save, Session, Step, Tokens};
 
-/// A token request under way.
-pub(crate) struct Redeeming {
-    account: Account,
+/// A token request: everything but who sends it.
+pub(crate) struct TokenRequest {
+    pub(crate) purpose: Purpose,
+    pub(crate) account: Account,
+    pub(crate) keys: Keys,
+    form: FormWriter,
+    /// What was asked for, now or when the grant began.
     requested: Option<ScopeSet>,
     /// What the grant reaches, when the request does not name scopes itself: a refresh.
     granted: Option<ScopeSet>,
     kept_refresh_token: Option<Secret>,
+    /// The login to go on with when the refresh token of an earlier run is dead.
+    otherwise: Option<Box<Recall>>,
+    nonce: Option<HeaderValue>,
 }
 
-impl Redeeming {
-    pub(crate) const fn grant(account: Account, requested: Option<ScopeSet>) -> Self {
-        Self { account, requested, granted: None, kept_refresh_token: None }
-    }
-
-    pub(crate) fn refresh(account: Account, held: &Tokens) -> Self {
+impl TokenRequest {
+    /// A request for a grant of these scopes.
+    pub(crate) fn new(
+        purpose: Purpose,
+        account: Account,
+        keys: Keys,
+        requested: Option<ScopeSet>,
+        mut form: FormWriter,
+    ) -> Self {
+        // C-AUTHZ-3
+        form.append("resource", account.resource.as_str());
         Self {
+            purpose,
             account,
-            requested: held.requested.clone(),
-            granted: held.granted.clone(),
-            kept_refresh_token: held.refresh_token.clone(),
+            keys,
+            form,
+            requested,
+            granted: None,
+            kept_refresh_token: None,
+            otherwise: None,
+            nonce: None,
         }
     }
 
+    /// A refresh of these tokens.
+    pub(crate) fn refresh(account: Account, keys: Keys, held: &Tokens, token: &Secret) -> Self {
+        let mut form = FormWriter::new();
+        form.append("grant_type", "refresh_token").append("refresh_token", token.expose());
+        Self {
+            granted: held.granted.clone(),
+            kept_refresh_token: Some(token.clone()),
+            ..Self::new(Purpose::Refresh, account, keys, held.requested.clone(), form)
+        }
+    }
+
+    /// The same refresh, in a login that goes on without it.
+    pub(crate) fn or_else(self, login: Recall) -> Self {
+        Self { otherwise: Some(Box::new(login)), ..self }
+    }
+
+    /// The step that sends it, after another that draws what a signature needs.
+    pub(crate) fn step(self) -> Result<Step, FlowError> {
+        if self.keys.sign_for(&self.account) {
+            return Ok(Randomize::signature(self));
+        }
+        self.send(None)
+    }
+
+    /// Signs and sends it.
+    pub(crate) fn sign(self, entropy: Entropy<32>, now: UnixTime) -> Result<Step, FlowError> {
+        self.send(Some((entropy, now)))
+    }
+
+    fn send(self, drawn: Option<(Entropy<32>, UnixTime)>) -> Result<Step, FlowError> {
+        let mut headers = HeaderMap::new();
+        let mut form = self.form.clone();
+        let nonce = self.nonce.as_ref();
+        let signing = drawn.map(|(entropy, now)| Signing { entropy, now, nonce });
+        self.keys.authenticate(&self.account, &mut headers, &mut form, signing)?;
+        let endpoint = self.account.server.token_endpoint.clone();
+        let then = Then::Tokens(Box::new(self));
+        Exchange::post_form(&endpoint, headers, form, then)
+    }
+
     pub(crate) fn read(
-        self,
-        purpose: Purpose,
+        mut self,
         response: &Response<Bytes>,
         now: UnixTime,
     ) -> Result<Step, FlowError> {
+        let purpose = self.purpose;
         // C-TOKEN-4: an error body counts whatever the status; a status alone says less.
         if let Ok(error) = ErrorResponse::from_json(response.body()) {
-            return Err(FlowError::Token(error));
+            // C-EXT-3: such a request was not looked at, so nothing was used up.
+            let asked = response.headers().get(&DPOP_NONCE);
+            if let (TokenErrorCode::UseDpopNonce, Some(nonce), None) =
+                (&error.error, asked, &self.nonce)
+                && self.keys.proves_to(&self.account)
+            {
+                self.nonce = Some(nonce.clone());
+                return self.step();
+            }
+            return self.refused(FlowError::Token(error), now);
         }
         if response.status() != StatusCode::OK {
             return Err(FlowError::Status { purpose, status: response.status() });
         }
-        let answer =
-            TokenResponse::from_json(response.body()).map_err(|error: DocumentError| {
-                let url = self.account.server.token_endpoint.clone();
-                FlowError::Document { purpose, url, error }
-            })?;
+        let not_ours = |error: DocumentError| {
+            let url = self.account.server.token_endpoint.clone();
+            FlowError::Document { purpose, url, error }
+        };
+        let answer = TokenResponse::from_json(response.body()).map_err(not_ours)?;
+        if answer.token_type == TokenType::Dpop && !self.keys.proves_to(&self.account) {
+            return Err(not_ours(DocumentError::Member("token_type".into())));
+        }
         let named_scope = answer.scope.is_some();
         let mut tokens = Tokens::new(answer, self.requested, now);
         // A refresh without `scope` in its answer keeps what was granted (RFC 6749 §5.1, §6).
@@ -56,6 +142,26 @@ impl Redeeming {
         // C-TOKEN-6
         tokens.refresh_token = tokens.refresh_token.or(self.kept_refresh_token);
         let session = Session::new(self.account, tokens);
-        Ok(Save::step(session.to_record(), Step::Ready(Box::new(session))))
+        Ok(Save::step(session.to_record(), Ok(Step::Ready(Box::new(session)))))
+    }
+
+    /// The server said no. What it will never take again is not kept, so that no run tries it another time.
+    fn refused(self, error: FlowError, now: UnixTime) -> Result<Step, FlowError> {
+        // C-TOKEN-7
+        let is_refresh = self.purpose == Purpose::Refresh;
+        let ends_grant = is_refresh && error.ends_grant();
+        if !ends_grant && !error.ends_client() {
+            return Err(error);
+        }
+        let record = Record {
+            asked: join(self.requested.as_ref(), self.granted.as_ref()),
+            client_refused: error.ends_client(),
+            ..Record::new(self.account)
+        };
+        let then = match self.otherwise {
+            Some(login) => login.resume(Some(record.clone()), now),
+            None => Err(error),
+        };
+        Ok(Save::step(record, then))
     }
 }

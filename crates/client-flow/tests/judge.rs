@@ -57,18 +57,38 @@ fn a_401_leads_to_a_refresh_then_to_a_login_then_to_an_error() {
     assert_eq!(refused(tried(true, true)), Verdict::Unauthorized);
     let without = verdict(Some(&session(None)), Tried::default(), 401, "");
     assert!(matches!(without, Verdict::Login { .. }));
-    assert!(matches!(verdict(None, Tried::default(), 401, ""), Verdict::Login { held: None, .. }));
+    assert!(matches!(verdict(None, Tried::default(), 401, ""), Verdict::Login { challenge: None }));
 }
 
 #[test]
-fn c_scope_4_sec_162_a_401_keeps_the_union() {
-    match verdict(Some(&session(None)), Tried::default(), 401, "Bearer scope=\"c\"") {
-        Verdict::Login { challenge, held } => {
-            assert_eq!(held.unwrap().as_str(), "a b");
-            assert_eq!(challenge.unwrap().scope.unwrap().as_str(), "c");
+fn a_401_hands_its_challenge_on_whatever_the_scheme() {
+    for challenge in ["Bearer scope=\"c\"", "DPoP algs=\"ES256\", scope=\"c\""] {
+        match verdict(Some(&session(None)), Tried::default(), 401, challenge) {
+            Verdict::Login { challenge } => {
+                assert_eq!(challenge.unwrap().scope.unwrap().as_str(), "c");
+            }
+            other => panic!("{other:?}"),
         }
-        other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn c_ext_3_a_server_that_wants_a_nonce_gets_it_once() {
+    let mut headers = HeaderMap::new();
+    let challenge = HeaderValue::from_static("DPoP error=\"use_dpop_nonce\"");
+    headers.insert(WWW_AUTHENTICATE, challenge);
+    let judged = |headers: &HeaderMap, tried| {
+        let (operation, session) = (Operation::tool("t"), session(None));
+        let answer = (StatusCode::UNAUTHORIZED, headers);
+        judge(Some(&session), &Ledger::new(), &Policy::default(), &operation, tried, answer)
+    };
+    // Without the nonce it says nothing.
+    assert!(matches!(judged(&headers, Tried::default()), Verdict::Login { .. }));
+    headers.insert("dpop-nonce", HeaderValue::from_static("n"));
+    assert_eq!(judged(&headers, Tried::default()), Verdict::UseNonce);
+    let mut sent_with_it = Tried::default();
+    sent_with_it.nonce = true;
+    assert!(matches!(judged(&headers, sent_with_it), Verdict::Login { .. }));
 }
 
 #[test]
@@ -83,7 +103,9 @@ fn c_scope_5_a_403_about_scope_is_a_step_up_even_with_a_refresh_token() {
 #[test]
 fn c_scope_10_a_403_without_a_session_logs_in_for_what_is_asked() {
     match verdict(None, Tried::default(), 403, "Bearer error=\"insufficient_scope\", scope=\"c\"") {
-        Verdict::Login { held, .. } => assert_eq!(held.unwrap().as_str(), "c"),
+        Verdict::Login { challenge } => {
+            assert_eq!(challenge.unwrap().scope.unwrap().as_str(), "c");
+        }
         other => panic!("{other:?}"),
     }
 }

@@ -1,10 +1,11 @@
 //! The user's own browser, and a listener on loopback for its return (RFC 8252 §7.3).
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use client_flow::Visit;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt as _};
+use iss_validate::Callback;
 use oauth_types::RedirectUri;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -41,29 +42,48 @@ const FINISHED: &str = "HTTP/1.1 200 OK\r\n\
     <body style='font:1.1rem system-ui;margin:20vh auto;max-width:30rem;padding:0 1rem'>\
     <h1>You can close this page</h1><p>The application has received the answer.";
 
+const NOT_OURS: &str = "HTTP/1.1 400 Bad Request\r\n\
+    Content-Type: text/plain; charset=utf-8\r\n\
+    Content-Security-Policy: default-src 'none'\r\n\
+    Referrer-Policy: no-referrer\r\n\
+    Cache-Control: no-store\r\n\
+    Connection: close\r\n\r\n\
+    This is not the answer that the application waits for. Start the login there again.";
 const NOT_FOUND: &str = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 const FORBIDDEN: &str = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 impl LoopbackBrowser {
-    /// Takes an ephemeral port of 127.0.0.1 and keeps it for all logins of this value, so that the
-    /// redirect URI is known before the client registers.
+    /// Takes an ephemeral port of 127.0.0.1, or of ::1 where there is no IPv4, and keeps it for all logins of
+    /// this value, so that the redirect URI is known before the client registers.
     ///
     /// # Errors
     ///
     /// [`Error::Visit`] when no port can be had.
     pub async fn bind() -> Result<Self, Error> {
+        Self::bind_port(0).await
+    }
+
+    /// The same at this port, for a client that is registered with a server that compares ports (RFC 8252 §7.3
+    /// wants none to).
+    ///
+    /// # Errors
+    ///
+    /// As [`bind`](Self::bind).
+    pub async fn bind_port(port: u16) -> Result<Self, Error> {
+        let addresses: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        // Nobody beyond this machine can reach either.
+        let addresses = addresses.map(|address| SocketAddr::new(address, port));
         let no_port = |_| Error::Visit(VisitFailed::NoBrowser);
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(no_port)?;
-        let port = listener.local_addr().map_err(no_port)?.port();
-        let authority = format!("127.0.0.1:{port}");
+        let listener = TcpListener::bind(addresses.as_slice()).await.map_err(no_port)?;
+        let authority = listener.local_addr().map_err(no_port)?.to_string();
         let redirect_uri = RedirectUri::parse(&format!("http://{authority}{PATH}"))
             .map_err(|_| Error::Visit(VisitFailed::NoBrowser))?;
         Ok(Self { listener, redirect_uri, authority })
     }
 
-    /// Answers connections until one is the callback. Browsers open connections ahead of need and leave them
+    /// Answers connections until one is the callback that `is_ours`. Browsers open connections ahead of need and leave them
     /// idle, so none of them holds up another.
-    async fn callback(&self) -> String {
+    async fn callback(&self, is_ours: &(dyn Fn(&str) -> bool + Sync)) -> String {
         let mut open = FuturesUnordered::new();
         loop {
             tokio::select! {
@@ -71,7 +91,7 @@ impl LoopbackBrowser {
                     if let Ok((stream, _)) = accepted
                         && open.len() < MAX_CONNECTIONS
                     {
-                        open.push(self.answer(stream));
+                        open.push(self.answer(stream, is_ours));
                     }
                 }
                 Some(answered) = open.next() => {
@@ -84,7 +104,11 @@ impl LoopbackBrowser {
     }
 
     /// Answers one connection; the callback's query when it was the callback.
-    async fn answer(&self, mut stream: TcpStream) -> Option<String> {
+    async fn answer(
+        &self,
+        mut stream: TcpStream,
+        is_ours: &(dyn Fn(&str) -> bool + Sync),
+    ) -> Option<String> {
         let head = read_head(&mut stream).await?;
         let mut headers = [httparse::EMPTY_HEADER; 64];
         let mut request = httparse::Request::new(&mut headers);
@@ -97,6 +121,11 @@ impl LoopbackBrowser {
         } else {
             let target = request.path.unwrap_or_default();
             match target.split_once('?') {
+                // Any page that the user has open can guess the port, and none of them the state.
+                Some((PATH, query)) if request.method == Some("GET") && !is_ours(query) => {
+                    warn!("a request to the callback listener does not answer the login");
+                    (NOT_OURS, None)
+                }
                 Some((PATH, query)) if request.method == Some("GET") => {
                     (FINISHED, Some(format!("{}?{query}", self.redirect_uri)))
                 }
@@ -135,10 +164,11 @@ impl UserAgent for LoopbackBrowser {
         &self.redirect_uri
     }
 
-    fn visit<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<String, VisitFailed>> {
+    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
         Box::pin(async move {
-            webbrowser::open(url).map_err(|_| VisitFailed::NoBrowser)?;
-            let callback = tokio::time::timeout(Visit::LIFETIME, self.callback());
+            webbrowser::open(visit.url()).map_err(|_| VisitFailed::NoBrowser)?;
+            let is_ours = |query: &str| visit.is_answered_by(&Callback::from_query(query));
+            let callback = tokio::time::timeout(Visit::LIFETIME, self.callback(&is_ours));
             callback.await.map_err(|_| VisitFailed::Timeout)
         })
     }
@@ -167,7 +197,8 @@ mod tests {
         // Long where a callback ends the wait, short where none is to come.
         let is_expected = requests.iter().any(|request| request.contains(&browser.authority));
         let patience = core::time::Duration::from_secs(if is_expected { 30 } else { 2 });
-        let server = tokio::time::timeout(patience, browser.callback());
+        let server =
+            tokio::time::timeout(patience, browser.callback(&|query| query.contains("state=ours")));
         let (answers, callback) = tokio::join!(client, server);
         (answers, callback.ok())
     }
@@ -186,12 +217,14 @@ mod tests {
             get("/callback", &host),
             format!("POST /callback?code=x HTTP/1.1\r\nHost: {host}\r\n\r\n"),
             "garbage\r\n\r\n".to_owned(),
-            get("/callback?code=c&state=s", &host),
+            get("/callback?code=x&state=guessed", &host),
+            get("/callback?code=c&state=ours", &host),
         ];
         let (answers, callback) = visit(&browser, &requests).await;
         assert!(answers[..3].iter().all(|answer| answer.starts_with("HTTP/1.1 404")));
-        assert!(answers[4].starts_with("HTTP/1.1 200"));
-        assert_eq!(callback, Some(format!("http://{host}/callback?code=c&state=s")));
+        assert!(answers[4].starts_with("HTTP/1.1 400"));
+        assert!(answers[5].starts_with("HTTP/1.1 200"));
+        assert_eq!(callback, Some(format!("http://{host}/callback?code=c&state=ours")));
     }
 
     #[tokio::test]
@@ -209,14 +242,15 @@ mod tests {
         let browser = LoopbackBrowser::bind().await.unwrap();
         let _idle = TcpStream::connect(&browser.authority).await.unwrap();
         let started = tokio::time::Instant::now();
-        let (_, callback) = visit(&browser, &[get("/callback?code=c", &browser.authority)]).await;
+        let (_, callback) =
+            visit(&browser, &[get("/callback?code=c&state=ours", &browser.authority)]).await;
         assert!(callback.is_some() && started.elapsed().as_secs() < 4);
     }
 
     #[tokio::test]
     async fn sec_026_the_page_reflects_nothing() {
         let browser = LoopbackBrowser::bind().await.unwrap();
-        let target = "/callback?error=x&error_description=%3Cscript%3Ecanary";
+        let target = "/callback?error=x&state=ours&error_description=%3Cscript%3Ecanary";
         let (answers, callback) = visit(&browser, &[get(target, &browser.authority)]).await;
         assert!(!answers[0].contains("canary") && answers[0].contains("default-src 'none'"));
         assert!(answers[0].contains("Referrer-Policy: no-referrer"));

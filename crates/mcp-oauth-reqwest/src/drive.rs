@@ -1,68 +1,116 @@
 //! The loop that carries a flow's steps out. It decides nothing.
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use client_flow::{Exchange, Session, Step, TransportFailed};
 use iss_validate::Callback;
-use tracing::{debug, info, warn};
+use oauth_types::ResourceUri;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tracing::{Instrument as _, debug, debug_span, info, warn};
 
 use crate::ambient::{entropy, now};
 use crate::error::failure;
-use crate::{CredentialStore, Error, UserAgent, VisitFailed};
+use crate::{
+    CredentialStore, Error, IdentityFailed, IdentitySource, StoreLock, UserAgent, VisitFailed,
+};
 
 /// What a flow may use of its host.
 pub(crate) struct Host<'a> {
     pub(crate) http: &'a reqwest::Client,
     /// `None` where no user stands behind the client.
     pub(crate) agent: Option<&'a dyn UserAgent>,
+    /// `None` where nobody vouches for it.
+    pub(crate) identity: Option<&'a dyn IdentitySource>,
     pub(crate) store: &'a dyn CredentialStore,
+    pub(crate) server: &'a ResourceUri,
+    pub(crate) exchange: &'a Arc<Mutex<()>>,
+}
+
+/// Keeps others off, in this process and in those that share its store: tokens are exchanged and saved by one at
+/// a time.
+pub(crate) struct Turn {
+    _process: OwnedMutexGuard<()>,
+    _store: StoreLock,
 }
 
 /// Longest time one request of a flow takes.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Host<'_> {
-    /// Carries out step after step until there is a session.
-    pub(crate) async fn drive(&self, mut step: Step) -> Result<Session, Error> {
+    /// Carries out step after step until there is a session. Nobody is kept off while a browser is open.
+    ///
+    /// `None` when it was not begun, because what it starts from is no longer current.
+    pub(crate) async fn drive(
+        &self,
+        mut step: Step,
+        is_current: &(dyn Fn() -> bool + Sync),
+    ) -> Result<(Option<Session>, Turn), Error> {
+        let mut turn = self.turn().await?;
+        if !is_current() {
+            return Ok((None, turn));
+        }
         loop {
+            let span = debug_span!("step", kind = kind(&step));
             step = match step {
-                Step::Exchange(exchange) => {
-                    let outcome = self.send(&exchange).await;
-                    exchange.resume(outcome, now())?
-                }
-                Step::Recall(recall) => {
-                    let kept = self.store.load(&recall.key()).await.unwrap_or_else(|error| {
-                        warn!(%error, "stored credentials are not available");
-                        None
-                    });
-                    recall.resume(kept, now())?
-                }
-                Step::ChooseServer(choose) => {
-                    let index = self.agent.map_or(0, |agent| agent.choose_server(choose.servers()));
-                    choose.choose(index)?
-                }
-                Step::Randomize(randomize) => randomize.resume(entropy()?, entropy()?, now()),
                 Step::Visit(visit) => {
                     let agent = self.agent.ok_or(Error::Visit(VisitFailed::NoBrowser))?;
                     info!("sending the user to the authorization server");
-                    let callback = agent.visit(visit.url()).await.map_err(Error::Visit)?;
+                    drop(turn);
+                    let callback = agent.visit(&visit).instrument(span).await;
+                    let callback = callback.map_err(Error::Visit)?;
+                    turn = self.turn().await?;
                     visit.resume(Callback::from_url(&callback), now())?
                 }
-                Step::Save(save) => match self.store.save(save.record()).await {
-                    Ok(()) => save.saved(),
-                    Err(error) => {
-                        warn!(%error, "credentials could not be saved");
-                        return Err(save.failed().into());
-                    }
-                },
                 Step::Ready(session) => {
                     let scope = session.tokens().granted.as_ref().map(tracing::field::display);
                     info!(issuer = %session.account().server.issuer, scope, "authorized");
-                    return Ok(*session);
+                    return Ok((Some(*session), turn));
                 }
+                step => self.take(step).instrument(span).await?,
             };
         }
+    }
+
+    async fn turn(&self) -> Result<Turn, Error> {
+        let process = Arc::clone(self.exchange).lock_owned().await;
+        let store = self.store.lock(self.server).await.map_err(Error::Store)?;
+        Ok(Turn { _process: process, _store: store })
+    }
+
+    async fn take(&self, step: Step) -> Result<Step, Error> {
+        Ok(match step {
+            Step::Exchange(exchange) => {
+                let outcome = self.send(&exchange).await;
+                exchange.resume(outcome, now())?
+            }
+            Step::Recall(recall) => {
+                let kept = self.store.load(&recall.key()).await.unwrap_or_else(|error| {
+                    warn!(%error, "stored credentials are not available");
+                    None
+                });
+                recall.resume(kept, now())?
+            }
+            Step::ChooseServer(choose) => {
+                let index = self.agent.map_or(0, |agent| agent.choose_server(choose.servers()));
+                choose.choose(index)?
+            }
+            Step::Randomize(randomize) => randomize.resume(entropy()?, entropy()?, now())?,
+            Step::Identify(identify) => {
+                let source = self.identity.ok_or(Error::Identity(IdentityFailed))?;
+                let token = source.token(identify.reader()).await.map_err(Error::Identity)?;
+                identify.resume(&token)?
+            }
+            Step::Save(save) => match self.store.save(save.record()).await {
+                Ok(()) => save.saved()?,
+                Err(error) => {
+                    warn!(%error, "credentials could not be saved");
+                    return Err(save.failed().into());
+                }
+            },
+            other @ (Step::Visit(_) | Step::Ready(_)) => other,
+        })
     }
 
     async fn send(&self, exchange: &Exchange) -> Result<http::Response<Bytes>, TransportFailed> {
@@ -96,4 +144,17 @@ async fn read(mut response: reqwest::Response) -> Result<http::Response<Bytes>, 
     *plain.status_mut() = response.status();
     *plain.headers_mut() = core::mem::take(response.headers_mut());
     Ok(plain)
+}
+
+const fn kind(step: &Step) -> &'static str {
+    match step {
+        Step::Exchange(_) => "exchange",
+        Step::Recall(_) => "recall",
+        Step::ChooseServer(_) => "choose server",
+        Step::Randomize(_) => "randomize",
+        Step::Identify(_) => "identify",
+        Step::Visit(_) => "visit",
+        Step::Save(_) => "save",
+        Step::Ready(_) => "ready",
+    }
 }

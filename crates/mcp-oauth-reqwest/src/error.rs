@@ -5,7 +5,7 @@ use core::fmt;
 use client_flow::{FlowError, TransportFailed};
 use scope_stepup::InsufficientScope;
 
-use crate::VisitFailed;
+use crate::{IdentityFailed, StoreFailed, VisitFailed};
 
 /// Why [`AuthorizedClient::execute`](crate::AuthorizedClient::execute) gave no response. It holds no
 /// secret and no unvalidated text.
@@ -18,12 +18,18 @@ pub enum Error {
     Flow(FlowError),
     /// The browser did not come back.
     Visit(VisitFailed),
+    /// Nobody vouched for the client.
+    Identity(IdentityFailed),
+    /// The store did not keep others off.
+    Store(StoreFailed),
     /// The operation needs more scope, and it is not to be had.
     InsufficientScope(Box<InsufficientScope>),
     /// The server refuses the tokens it was just given.
     Unauthorized,
     /// The request is for another origin than the server that the tokens are for.
     ForeignOrigin,
+    /// The request was built from what is no URL, header or body.
+    Request,
     /// The body is a stream, which cannot be sent again after a login.
     BodyNotReplayable,
     /// The fixed token has a character that cannot stand in a header.
@@ -59,6 +65,11 @@ impl fmt::Display for Error {
             Self::Transport(failure) => write!(f, "the MCP server gave no answer: {failure}"),
             Self::Flow(error) => error.fmt(f),
             Self::Visit(error) => error.fmt(f),
+            Self::Identity(error) => error.fmt(f),
+            Self::Store(error) => error.fmt(f),
+            Self::Request => {
+                f.write_str("the request was built from what is no URL, header or body")
+            }
             Self::InsufficientScope(error) => error.fmt(f),
             Self::Unauthorized => f.write_str("the server refuses the token it was just given"),
             Self::ForeignOrigin => {

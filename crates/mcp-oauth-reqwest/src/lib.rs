@@ -6,16 +6,22 @@ mod browser;
 mod client;
 mod drive;
 mod error;
+mod flight;
+mod identity;
+mod renewal;
+mod resolve;
 #[cfg(feature = "rmcp")]
 mod rmcp;
 mod store;
+mod sync;
 mod user_agent;
 
 #[cfg(feature = "browser")]
 pub use browser::LoopbackBrowser;
 pub use client::AuthorizedClient;
 pub use error::Error;
+pub use identity::{IdentityFailed, IdentitySource};
 #[cfg(feature = "rmcp")]
 pub use rmcp::{McpTransport, find_error};
-pub use store::{CredentialStore, MemoryCredentials, StoreFailed};
+pub use store::{CredentialStore, FileCredentials, MemoryCredentials, StoreFailed, StoreLock};
 pub use user_agent::{UserAgent, VisitFailed};

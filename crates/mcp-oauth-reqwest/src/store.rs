@@ -1,11 +1,20 @@
 //! Where credentials are kept between requests, and between runs.
 
+mod file;
+#[cfg(feature = "keyring")]
+mod keyring;
+mod memory;
+
 use core::fmt;
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::any::Any;
+use std::sync::Arc;
 
 use client_flow::{Record, RecordKey};
 use futures::future::BoxFuture;
+use oauth_types::ResourceUri;
+
+pub use file::FileCredentials;
+pub use memory::MemoryCredentials;
 
 /// The store could not do it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,6 +29,24 @@ impl fmt::Display for StoreFailed {
 
 impl core::error::Error for StoreFailed {}
 
+/// Keeps others off until it is dropped.
+#[derive(Default)]
+#[must_use = "it is released when dropped"]
+pub struct StoreLock(Option<Box<dyn Any + Send>>);
+
+impl StoreLock {
+    /// A lock that lasts as long as this value.
+    pub fn holding(guard: impl Any + Send) -> Self {
+        Self(Some(Box::new(guard)))
+    }
+}
+
+impl fmt::Debug for StoreLock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "StoreLock(held)" } else { "StoreLock" })
+    }
+}
+
 /// Keeps what a client is and holds at each server, by issuer and resource.
 ///
 /// A record holds secrets: whoever implements this protects them.
@@ -28,28 +55,65 @@ pub trait CredentialStore: Send + Sync + 'static {
     fn load<'a>(&'a self, key: &'a RecordKey)
     -> BoxFuture<'a, Result<Option<Record>, StoreFailed>>;
 
+    /// The record that was saved last among those with tokens for the MCP server at this address: a resource that
+    /// [covers](ResourceUri::covers) it. A client begins with it after a restart.
+    ///
+    /// By default none: the client then learns from the server which record it is, by three requests more.
+    fn find<'a>(
+        &'a self,
+        server: &'a ResourceUri,
+    ) -> BoxFuture<'a, Result<Option<Record>, StoreFailed>> {
+        let _ = server;
+        Box::pin(async { Ok(None) })
+    }
+
     /// Keeps a record under [its key](client_flow::Account::key), durably, before it returns. It is not
     /// used before that (C-TOKEN-6).
     fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreFailed>>;
+
+    /// Waits until nobody else who shares the store exchanges or saves tokens for the MCP server at this address.
+    /// It is asked for around each exchange, and never while a browser is open.
+    ///
+    /// By default nothing is waited for, which is right for a store that only one client uses.
+    fn lock<'a>(
+        &'a self,
+        server: &'a ResourceUri,
+    ) -> BoxFuture<'a, Result<StoreLock, StoreFailed>> {
+        let _ = server;
+        Box::pin(async { Ok(StoreLock::default()) })
+    }
 }
 
-/// Keeps credentials as long as the program runs.
-#[derive(Debug, Default)]
-pub struct MemoryCredentials(Mutex<BTreeMap<RecordKey, Record>>);
-
-impl CredentialStore for MemoryCredentials {
+/// A store that several clients share.
+impl<S: CredentialStore + ?Sized> CredentialStore for Arc<S> {
     fn load<'a>(
         &'a self,
         key: &'a RecordKey,
     ) -> BoxFuture<'a, Result<Option<Record>, StoreFailed>> {
-        let records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = records.get(key).cloned();
-        Box::pin(async move { Ok(found) })
+        (**self).load(key)
+    }
+
+    fn find<'a>(
+        &'a self,
+        server: &'a ResourceUri,
+    ) -> BoxFuture<'a, Result<Option<Record>, StoreFailed>> {
+        (**self).find(server)
     }
 
     fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreFailed>> {
-        let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        records.insert(record.account.key(), record.clone());
-        Box::pin(async { Ok(()) })
+        (**self).save(record)
     }
+
+    fn lock<'a>(
+        &'a self,
+        server: &'a ResourceUri,
+    ) -> BoxFuture<'a, Result<StoreLock, StoreFailed>> {
+        (**self).lock(server)
+    }
+}
+
+/// The last of these records that has tokens for this server; they come in the order they were saved.
+fn latest_for(server: &ResourceUri, records: impl Iterator<Item = Record>) -> Option<Record> {
+    let fits = |record: &Record| record.tokens.is_some() && record.account.resource.covers(server);
+    records.filter(fits).last()
 }

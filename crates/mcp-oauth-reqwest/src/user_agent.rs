@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use client_flow::Visit;
 use futures::future::BoxFuture;
 use oauth_types::{Issuer, RedirectUri};
 
@@ -34,9 +35,10 @@ pub trait UserAgent: Send + Sync + 'static {
     /// Where the browser comes back to.
     fn redirect_uri(&self) -> &RedirectUri;
 
-    /// Sends the user to `url` and answers with the URL, or its query, that the browser came back with.
-    /// Nobody has validated it: hand it on as it is.
-    fn visit<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<String, VisitFailed>>;
+    /// Sends the user to [`Visit::url`] and answers with the URL, or its query, that the browser came back with.
+    /// Nobody has validated it: hand it on as it is. One by which the visit is not
+    /// [answered](Visit::is_answered_by) ends the login; who can, waits for another.
+    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>>;
 
     /// Which of several authorization servers to use, by its place in the list. By default the first.
     fn choose_server(&self, servers: &[Issuer]) -> usize {

@@ -150,6 +150,12 @@ impl Ledger {
         self.operations.remove(operation);
     }
 
+    /// Whether nothing is counted: then no success has to be told.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.operations.is_empty()
+    }
+
     fn account(&mut self, operation: Operation) -> &mut Account {
         while self.operations.len() >= Self::MAX_OPERATIONS
             && !self.operations.contains_key(&operation)

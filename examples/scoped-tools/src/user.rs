@@ -1,5 +1,6 @@
 //! The user of the demo: reads the consent page and agrees, without a browser.
 
+use client_flow::Visit;
 use futures::future::BoxFuture;
 use http::header::{COOKIE, LOCATION, SET_COOKIE};
 use mcp_oauth_reqwest::{UserAgent, VisitFailed};
@@ -71,8 +72,8 @@ impl UserAgent for ScriptedUser {
         &self.redirect_uri
     }
 
-    fn visit<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<String, VisitFailed>> {
-        Box::pin(async move { self.allow(url).await.ok_or(VisitFailed::NoBrowser) })
+    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
+        Box::pin(async move { self.allow(visit.url()).await.ok_or(VisitFailed::NoBrowser) })
     }
 }
 
@@ -90,8 +91,8 @@ impl UserAgent for ForgedReturn {
         &self.redirect_uri
     }
 
-    fn visit<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<String, VisitFailed>> {
-        let state = between(url, "&state=", "&").unwrap_or_default();
+    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
+        let state = between(visit.url(), "&state=", "&").unwrap_or_default();
         let callback = format!("{}?state={state}&{}", self.redirect_uri, self.forged);
         Box::pin(async move { Ok(callback) })
     }

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use client_flow::{FlowError, login};
+use client_flow::{FlowError, Session, login};
 use iss_validate::Rejection;
 use oauth_types::{BearerChallenge, CodeChallenge, CodeVerifier, ScopeSet, UnixTime};
 use serde_json::{Value, json};
@@ -94,6 +94,26 @@ fn c_iss_6_c_authz_5_sec_001_sec_011_sec_018_a_callback_that_is_not_ours_sends_n
     }
 }
 
+/// A session whose login asked for these scopes.
+fn session_for(world: &World, scope: ScopeSet) -> Session {
+    let challenge = BearerChallenge { scope: Some(scope), ..BearerChallenge::default() };
+    world.drive(login(config(), MCP, Some(&challenge), None).unwrap()).unwrap()
+}
+
+#[test]
+fn c_scope_4_sec_162_a_login_asks_again_for_what_was_asked_for_and_granted_before() {
+    let mut world = World::new();
+    world.token.1["scope"] = "a b2".into();
+    let before = session_for(&world, ScopeSet::parse("a b").unwrap());
+    let challenge = BearerChallenge {
+        scope: Some(ScopeSet::parse("c a").unwrap()),
+        ..BearerChallenge::default()
+    };
+    let after = login(config(), MCP, Some(&challenge), Some(&before)).unwrap();
+    let after = world.drive(after).unwrap();
+    assert_eq!(after.tokens().requested.as_ref().unwrap().as_str(), "a b b2 c");
+}
+
 #[test]
 fn c_scope_1_c_scope_2_c_scope_3_c_token_5_sec_106_sec_212_which_scopes_are_asked_for() {
     let set = |text: &str| ScopeSet::parse(text).unwrap();
@@ -110,7 +130,8 @@ fn c_scope_1_c_scope_2_c_scope_3_c_token_5_sec_106_sec_212_which_scopes_are_aske
         world.metadata.1["scopes_supported"] = server_lists;
         let challenge =
             BearerChallenge { scope: challenged.map(set), ..BearerChallenge::default() };
-        let step = login(config(), MCP, Some(&challenge), held.map(set)).unwrap();
+        let held = held.map(|held| session_for(&world, set(held)));
+        let step = login(config(), MCP, Some(&challenge), held.as_ref()).unwrap();
         let session = world.drive(step).unwrap();
         // C-TOKEN-5, sec_106: the answer omits scope, so what was requested is granted.
         let granted = session.tokens().granted.as_ref().map(ScopeSet::as_str);
@@ -152,16 +173,16 @@ fn c_token_6_sec_185_refresh_keeps_the_old_token_or_takes_the_new_one() {
         .as_object_mut()
         .unwrap()
         .retain(|name, _| name != "refresh_token" && name != "scope");
-    let session = world.drive(session.refresh().unwrap()).unwrap();
+    let session = world.drive(session.refresh(&config()).unwrap()).unwrap();
     assert_eq!(session.tokens().refresh_token.as_ref().unwrap().expose(), "r1");
     assert_eq!(session.tokens().granted.as_ref().unwrap().as_str(), "a");
     assert_eq!(world.token_form("refresh_token").as_deref(), Some("r1"));
     assert_eq!(world.token_form("resource").as_deref(), Some(MCP));
     world.token.1["refresh_token"] = "r2".into();
-    let session = world.drive(session.refresh().unwrap()).unwrap();
+    let session = world.drive(session.refresh(&config()).unwrap()).unwrap();
     assert_eq!(session.tokens().refresh_token.as_ref().unwrap().expose(), "r2");
     world.saves.set(false);
-    assert!(matches!(world.drive(session.refresh().unwrap()), Err(FlowError::NotSaved)));
+    assert!(matches!(world.drive(session.refresh(&config()).unwrap()), Err(FlowError::NotSaved)));
 }
 
 #[test]
@@ -183,6 +204,6 @@ fn c_token_10_sec_192_nothing_prints_a_token() {
         json!({"access_token": "canary", "refresh_token": "canary", "token_type": "bearer"});
     let session = world.login(config()).unwrap();
     assert!(!format!("{session:?} {:?}", session.to_record()).contains("canary"));
-    let step = session.refresh().unwrap();
+    let step = session.refresh(&config()).unwrap();
     assert!(!format!("{step:?}").contains("canary"));
 }

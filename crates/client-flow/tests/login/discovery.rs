@@ -242,7 +242,7 @@ fn sec_090_a_token_response_changes_nothing_about_authentication() {
     json["client_secret"] = "canary".into();
     json["refresh_token"] = "rt".into();
     let session = world.login(config()).unwrap();
-    world.drive(session.refresh().unwrap()).unwrap();
+    world.drive(session.refresh(&config()).unwrap()).unwrap();
     assert_eq!(world.token_form("client_id").as_deref(), Some("c1"));
     assert_eq!(world.token_form("client_secret"), None);
 }

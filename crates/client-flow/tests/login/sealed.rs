@@ -47,7 +47,7 @@ impl Host {
         callback: &str,
         now: UnixTime,
     ) -> Result<CheckFirstUse, FlowError> {
-        Sealed::open(sealed, &self.key, session, Callback::from_url(callback), now)
+        Sealed::open(sealed, &self.key, session, &config(), Callback::from_url(callback), now)
     }
 
     fn finish(&self, check: CheckFirstUse) -> Result<Session, FlowError> {
@@ -187,7 +187,7 @@ fn sec_192_what_is_sealed_shows_nothing_and_cannot_be_changed() {
         assert!(!is_in_it, "{secret}");
     }
     let open = |text: &str, key: &SealingKey| {
-        Sealed::open(text, key, "alice", Callback::from_url(&callback), NOW).is_ok()
+        Sealed::open(text, key, "alice", &config(), Callback::from_url(&callback), NOW).is_ok()
     };
     assert!(open(sealed.text(), &host.key));
     assert!(!open(sealed.text(), &SealingKey::new(&Entropy::new([8; 32]))));

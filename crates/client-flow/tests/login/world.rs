@@ -6,7 +6,7 @@ use bytes::Bytes;
 use client_flow::{ClientConfig, FlowError, Record, Session, Step, Visit, login};
 use http::{Request, Response, StatusCode};
 use iss_validate::Callback;
-use oauth_types::{Entropy, FormPairs, RedirectUri, UnixTime};
+use oauth_types::{Entropy, FormPairs, RedirectUri, Secret, UnixTime};
 use serde_json::{Value, json};
 
 pub(crate) const MCP: &str = "https://rs.example/mcp";
@@ -21,6 +21,8 @@ pub(crate) struct World {
     pub(crate) register: (u16, Value),
     pub(crate) token: (u16, Value),
     pub(crate) callback: Box<dyn Fn(&str) -> String>,
+    /// What the platform or the identity provider says of who asks.
+    pub(crate) identity: String,
     pub(crate) kept: Option<Record>,
     pub(crate) saves: Cell<bool>,
     pub(crate) sent: RefCell<Vec<Request<Bytes>>>,
@@ -41,6 +43,7 @@ impl World {
                 let state = query(url, "state").unwrap();
                 format!("http://127.0.0.1/cb?code=the-code&state={state}&iss=https://as.example")
             }),
+            identity: "id-token".to_owned(),
             kept: None,
             saves: Cell::new(true),
             sent: RefCell::default(),
@@ -104,12 +107,13 @@ impl World {
                     self.drawn.set(self.drawn.get() + 2);
                     let one = Entropy::new([self.drawn.get(); 32]);
                     let other = Entropy::new([self.drawn.get() + 1; 32]);
-                    draw.resume(one, other, NOW)
+                    draw.resume(one, other, NOW)?
                 }
+                Step::Identify(identify) => identify.resume(&Secret::new(&*self.identity))?,
                 Step::Visit(visit) => return Ok(Ok(visit)),
                 Step::Save(save) if self.saves.get() => {
                     self.saved.borrow_mut().push(save.record().clone());
-                    save.saved()
+                    save.saved()?
                 }
                 Step::Save(save) => return Err(save.failed()),
                 Step::Ready(session) => return Ok(Err(session)),

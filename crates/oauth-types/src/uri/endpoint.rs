@@ -1,5 +1,7 @@
 //! URLs that requests are sent to, and the origins they belong to.
 
+use core::fmt;
+
 use http::Uri;
 
 use crate::FormWriter;
@@ -147,6 +149,15 @@ impl Origin {
     }
 }
 
+impl fmt::Display for Origin {
+    /// Its serialization (RFC 6454 §6.2): no default port, no final slash.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, default) = if self.https { ("https", 443) } else { ("http", 80) };
+        write!(f, "{scheme}://{}", self.host)?;
+        if self.port == default { Ok(()) } else { write!(f, ":{}", self.port) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,6 +243,8 @@ mod tests {
         assert_eq!(origin("https://A.example/x"), origin("https://a.example:443"));
         assert_ne!(origin("https://a.example"), origin("https://a.example:8443"));
         assert_ne!(origin("http://localhost:443"), origin("https://localhost"));
+        assert_eq!(origin("https://A.example:443/x").to_string(), "https://a.example");
+        assert_eq!(origin("http://[::1]:9/x").to_string(), "http://[::1]:9");
         let own = origin("https://a.example");
         for url in ["https://A.example:443/x?y", "https://a.example", "HTTPS://a.EXAMPLE/"] {
             assert!(own.contains(url), "{url}");

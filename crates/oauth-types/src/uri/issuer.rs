@@ -3,7 +3,7 @@
 use fluent_uri::Iri;
 
 use crate::text::is_hidden;
-use crate::uri::{InvalidUri, MAX_BYTES, text_identifier, web_parts};
+use crate::uri::{InvalidUri, MAX_BYTES, Origin, text_identifier, web_parts};
 
 /// An authorization server's identifier: https (http on a loopback host, for development), without
 /// query, fragment or userinfo.
@@ -56,6 +56,15 @@ impl Issuer {
             return Err(InvalidUri::EmptySegment);
         }
         Ok(Self(text.into()))
+    }
+
+    /// The identifier of a server that is known by its origin only: without a final slash.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse).
+    pub fn of_origin(origin: &Origin) -> Result<Self, InvalidUri> {
+        Self::parse(&origin.to_string())
     }
 
     /// Whether `received` is this issuer, byte for byte.

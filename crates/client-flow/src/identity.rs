@@ -1,0 +1,129 @@
+//! Grants by an assertion of who asks: a workload's platform, or an enterprise's identity provider.
+
+use core::fmt;
+
+use bytes::Bytes;
+use client_auth::NoUsableMethod;
+use http::{HeaderMap, Response, StatusCode};
+use oauth_types::{
+    ErrorResponse, FormWriter, GrantType, IssuedTokenType, Issuer, ScopeSet, Secret,
+    TokenExchangeResponse,
+};
+
+use crate::exchange::Then;
+use crate::keys::Keys;
+use crate::token::TokenRequest;
+use crate::{Account, Exchange, FlowError, IdentityProvider, Purpose, Step};
+
+/// Asks the host for a token that says on whose behalf it asks: the workload's, of its platform, or the user's ID
+/// token, of the enterprise's identity provider.
+#[must_use = "the flow goes on only when the step is taken"]
+pub struct Identify {
+    account: Account,
+    keys: Keys,
+    scope: Option<ScopeSet>,
+    provider: Option<IdentityProvider>,
+}
+
+impl Identify {
+    pub(crate) const fn new(
+        account: Account,
+        keys: Keys,
+        scope: Option<ScopeSet>,
+        provider: Option<IdentityProvider>,
+    ) -> Self {
+        Self { account, keys, scope, provider }
+    }
+
+    /// Who will read the token: for a workload the authorization server, which its `aud` has to name; for a user
+    /// the identity provider that issued it.
+    #[must_use]
+    pub fn reader(&self) -> &Issuer {
+        match &self.provider {
+            Some(provider) => &provider.issuer,
+            None => &self.account.server.issuer,
+        }
+    }
+
+    /// Goes on with the token.
+    ///
+    /// # Errors
+    ///
+    /// [`FlowError::Credentials`] when the client cannot authenticate.
+    pub fn resume(self, token: &Secret) -> Result<Step, FlowError> {
+        let Self { account, keys, scope, provider } = self;
+        let Some(provider) = provider else {
+            // C-EXT-4
+            return jwt_bearer(account, keys, scope, token);
+        };
+        // C-EXT-2
+        let mut form = FormWriter::new();
+        form.append("grant_type", GrantType::TokenExchange.as_str())
+            .append("requested_token_type", IssuedTokenType::IdJag.as_str())
+            .append("audience", account.server.issuer.as_str())
+            .append("resource", account.resource.as_str())
+            .append("subject_token", token.expose())
+            .append("subject_token_type", IssuedTokenType::IdToken.as_str());
+        if let Some(scope) = &scope {
+            form.append("scope", scope.as_str());
+        }
+        let mut headers = HeaderMap::new();
+        let unsigned = |_| FlowError::Credentials(NoUsableMethod::KeyMissing);
+        provider.client.attach(&mut headers, &mut form).map_err(unsigned)?;
+        let endpoint = provider.token_endpoint.clone();
+        let state = Box::new(Asserting { account, keys, scope, provider });
+        Exchange::post_form(&endpoint, headers, form, Then::Assertion(state))
+    }
+}
+
+impl fmt::Debug for Identify {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identify").field("reader", self.reader()).finish_non_exhaustive()
+    }
+}
+
+/// A token exchange under way (RFC 8693).
+pub(crate) struct Asserting {
+    account: Account,
+    keys: Keys,
+    scope: Option<ScopeSet>,
+    provider: IdentityProvider,
+}
+
+impl Asserting {
+    pub(crate) fn read(self, response: &Response<Bytes>) -> Result<Step, FlowError> {
+        let purpose = Purpose::TokenExchange;
+        if let Ok(error) = ErrorResponse::from_json(response.body()) {
+            return Err(FlowError::IdentityProvider(error));
+        }
+        if response.status() != StatusCode::OK {
+            return Err(FlowError::Status { purpose, status: response.status() });
+        }
+        let not_ours = |error| {
+            let url = self.provider.token_endpoint.clone();
+            FlowError::Document { purpose, url, error }
+        };
+        let answer = TokenExchangeResponse::from_json(response.body()).map_err(not_ours)?;
+        if answer.issued_token_type != IssuedTokenType::IdJag {
+            let member = "issued_token_type".into();
+            return Err(not_ours(oauth_types::DocumentError::Member(member)));
+        }
+        jwt_bearer(self.account, self.keys, self.scope, &answer.token)
+    }
+}
+
+/// An assertion for tokens (RFC 7523 §2.1).
+fn jwt_bearer(
+    account: Account,
+    keys: Keys,
+    scope: Option<ScopeSet>,
+    assertion: &Secret,
+) -> Result<Step, FlowError> {
+    let mut form = FormWriter::new();
+    form.append("grant_type", GrantType::JwtBearer.as_str())
+        .append("assertion", assertion.expose());
+    if let Some(scope) = &scope {
+        form.append("scope", scope.as_str());
+    }
+    TokenRequest::new(Purpose::JwtBearer, account, keys, scope, form).step()
+}

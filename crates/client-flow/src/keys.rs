@@ -1,0 +1,122 @@
+//! What this client signs with, and how a token request is authenticated.
+
+#[cfg(feature = "dpop")]
+use client_auth::ProofKey;
+#[cfg(feature = "private_key_jwt")]
+use client_auth::SigningKey;
+use client_auth::{ClientCredentials, NoUsableMethod};
+use http::{HeaderMap, HeaderValue};
+use oauth_types::{
+    AuthMethod, AuthorizationServerMetadata, Entropy, FormWriter, SigningAlgorithm, UnixTime,
+};
+
+use crate::{Account, FlowError};
+
+/// Keys of this client. They are never part of a record.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Keys {
+    #[cfg(feature = "private_key_jwt")]
+    pub(crate) assertion: Option<SigningKey>,
+    #[cfg(feature = "dpop")]
+    pub(crate) proof: Option<ProofKey>,
+}
+
+/// What a signature is made of besides a key.
+pub(crate) struct Signing<'a> {
+    pub(crate) entropy: Entropy<32>,
+    pub(crate) now: UnixTime,
+    /// What the server asked a proof to carry.
+    pub(crate) nonce: Option<&'a HeaderValue>,
+}
+
+impl Keys {
+    /// Whether these credentials can be used at this server, before the user is asked for anything.
+    pub(crate) fn check(
+        &self,
+        client: &ClientCredentials,
+        server: &AuthorizationServerMetadata,
+    ) -> Result<(), FlowError> {
+        // C-TOKEN-2
+        if *client.method() != AuthMethod::PrivateKeyJwt {
+            return Ok(());
+        }
+        #[cfg(feature = "private_key_jwt")]
+        if let Some(key) = &self.assertion {
+            return key.accepted_by(server).map_err(FlowError::Credentials);
+        }
+        let _ = server;
+        Err(FlowError::Credentials(NoUsableMethod::KeyMissing))
+    }
+
+    /// Whether a token request of this account carries a signature.
+    pub(crate) fn sign_for(&self, account: &Account) -> bool {
+        *account.client.method() == AuthMethod::PrivateKeyJwt || self.proves_to(account)
+    }
+
+    /// Whether tokens of this account are bound to a key.
+    pub(crate) fn proves_to(&self, account: &Account) -> bool {
+        #[cfg(feature = "dpop")]
+        return self.proof.is_some() && account.server.takes_proofs;
+        #[cfg(not(feature = "dpop"))]
+        {
+            let _ = account;
+            false
+        }
+    }
+
+    /// Adds to a token request who the client is, by exactly one method, and the proof that it holds its key.
+    pub(crate) fn authenticate(
+        &self,
+        account: &Account,
+        headers: &mut HeaderMap,
+        form: &mut FormWriter,
+        signing: Option<Signing<'_>>,
+    ) -> Result<(), FlowError> {
+        let key_missing = FlowError::Credentials(NoUsableMethod::KeyMissing);
+        if *account.client.method() != AuthMethod::PrivateKeyJwt {
+            account.client.attach(headers, form).map_err(|_| key_missing.clone())?;
+        }
+        let Some(signing) = signing else { return Ok(()) };
+        #[cfg(feature = "private_key_jwt")]
+        {
+            let (for_assertion, for_proof) = signing.entropy.split();
+            if *account.client.method() == AuthMethod::PrivateKeyJwt {
+                let key = self.assertion.as_ref().ok_or(key_missing)?;
+                let (client_id, issuer) = (account.client.client_id(), &account.server.issuer);
+                // C-EXT-1
+                key.sign(client_id, issuer, signing.now, for_assertion)
+                    .map_err(|_| FlowError::NotSigned)?
+                    .attach(form);
+            }
+            #[cfg(feature = "dpop")]
+            if let Some(key) = self.proof.as_ref().filter(|_| self.proves_to(account)) {
+                let url = account.server.token_endpoint.as_str();
+                let (nonce, now) = (signing.nonce, signing.now);
+                let proof = key
+                    .prove(&http::Method::POST, url, None, nonce, now, for_proof)
+                    .map_err(|_| FlowError::NotSigned)?;
+                headers.insert(DPOP, proof);
+            }
+            #[cfg(not(feature = "dpop"))]
+            let _ = (for_proof, signing.nonce);
+            Ok(())
+        }
+        #[cfg(not(feature = "private_key_jwt"))]
+        {
+            let _ = (signing.entropy, signing.now, signing.nonce);
+            Err(key_missing)
+        }
+    }
+}
+
+/// Whether a server takes proofs in the one algorithm that is made here.
+pub(crate) fn takes_proofs(server: &AuthorizationServerMetadata) -> bool {
+    let listed = server.dpop_signing_alg_values_supported.as_deref().unwrap_or_default();
+    listed.contains(&SigningAlgorithm::Es256)
+}
+
+/// The header of a proof (RFC 9449 §4.1).
+#[cfg(feature = "dpop")]
+pub(crate) const DPOP: http::HeaderName = http::HeaderName::from_static("dpop");
+/// The header in which a server says what the next proof has to carry (RFC 9449 §8, §9).
+pub(crate) const DPOP_NONCE: http::HeaderName = http::HeaderName::from_static("dpop-nonce");

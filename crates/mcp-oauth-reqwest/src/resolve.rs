@@ -1,0 +1,112 @@
+//! Where names lead: a server on the network leads nobody to their own machine or network (RFC 9728 §7.7).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use oauth_types::is_local_ip;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tracing::warn;
+
+/// Resolves names by the system, and leaves local addresses out, unless the MCP server itself is at one.
+///
+/// Literal addresses do not come by here: the flow looks at those.
+pub(crate) struct Resolver {
+    server: Box<str>,
+    /// What the server's own name resolved to the first time: later answers change nothing, so that no server
+    /// becomes a local one by another answer.
+    seen: Arc<AtomicU8>,
+}
+
+const UNKNOWN: u8 = 0;
+const PUBLIC: u8 = 1;
+const LOCAL: u8 = 2;
+
+impl Resolver {
+    /// `server` is the host of the MCP server's address.
+    pub(crate) fn new(server: &str, allows_local: bool) -> Self {
+        let literal = server.trim_start_matches('[').trim_end_matches(']').parse();
+        let seen = match literal.map(is_local_ip) {
+            _ if allows_local => LOCAL,
+            Ok(true) => LOCAL,
+            Ok(false) => PUBLIC,
+            Err(_) => UNKNOWN,
+        };
+        Self { server: server.into(), seen: Arc::new(AtomicU8::new(seen)) }
+    }
+}
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let is_server = name.as_str().eq_ignore_ascii_case(&self.server);
+        let (server, seen) = (self.server.clone(), Arc::clone(&self.seen));
+        Box::pin(async move {
+            if !is_server && seen.load(Ordering::Relaxed) == UNKNOWN {
+                // After a restart the first request may go to the authorization server.
+                let _ = admit(look_up(&server).await?, true, &seen);
+            }
+            let found = admit(look_up(name.as_str()).await?, is_server, &seen);
+            if found.is_empty() {
+                warn!(host = name.as_str(), "the name leads to a local address");
+                return Err("the name leads to a local address".into());
+            }
+            let found: Addrs = Box::new(found.into_iter());
+            Ok(found)
+        })
+    }
+}
+
+async fn look_up(name: &str) -> std::io::Result<Vec<SocketAddr>> {
+    Ok(tokio::net::lookup_host((name, 0)).await?.collect())
+}
+
+/// The addresses that may be connected to.
+fn admit(mut found: Vec<SocketAddr>, is_server: bool, seen: &AtomicU8) -> Vec<SocketAddr> {
+    // C-AUTHZ-7
+    let all_local = found.iter().all(|address| is_local_ip(address.ip()));
+    if is_server && !found.is_empty() {
+        let first = if all_local { LOCAL } else { PUBLIC };
+        let _ = seen.compare_exchange(UNKNOWN, first, Ordering::Relaxed, Ordering::Relaxed);
+    }
+    // Nobody has met the server before: then its metadata is no reason to go anywhere local either.
+    if seen.load(Ordering::Relaxed) != LOCAL {
+        found.retain(|address| !is_local_ip(address.ip()));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
+        texts.iter().map(|text| SocketAddr::new(text.parse().unwrap(), 0)).collect()
+    }
+
+    #[test]
+    fn c_authz_7_sec_136_a_public_server_leads_to_no_local_address() {
+        let seen = AtomicU8::new(UNKNOWN);
+        let local = ["10.0.0.1", "127.0.0.1", "169.254.169.254", "::1", "fd00::1"];
+        assert_eq!(admit(addresses(&["1.1.1.1"]), true, &seen).len(), 1);
+        assert!(admit(addresses(&local), false, &seen).is_empty());
+        // Of a mixed answer the public part is left.
+        let mixed = admit(addresses(&["10.0.0.1", "9.9.9.9"]), false, &seen);
+        assert_eq!(mixed, addresses(&["9.9.9.9"]));
+        // Its own name cannot be made to lead elsewhere later (attack row 136, DNS rebinding).
+        assert!(admit(addresses(&["192.168.0.1"]), true, &seen).is_empty());
+        assert!(admit(addresses(&["192.168.0.1"]), false, &seen).is_empty());
+    }
+
+    #[test]
+    fn c_authz_7_sec_136_a_server_on_the_own_network_may_lead_there() {
+        let seen = AtomicU8::new(UNKNOWN);
+        assert!(admit(addresses(&["10.1.1.1"]), false, &seen).is_empty());
+        assert_eq!(admit(addresses(&["10.0.0.1"]), true, &seen).len(), 1);
+        assert_eq!(admit(addresses(&["10.1.1.1", "1.1.1.1"]), false, &seen).len(), 2);
+        // A server with a public address among its own is a public one.
+        let seen = AtomicU8::new(UNKNOWN);
+        assert_eq!(admit(addresses(&["10.0.0.1", "1.1.1.1"]), true, &seen).len(), 1);
+        let seen = AtomicU8::new(LOCAL);
+        assert_eq!(admit(addresses(&["10.0.0.1"]), false, &seen).len(), 1);
+    }
+}

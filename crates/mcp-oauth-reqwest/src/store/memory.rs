@@ -1,0 +1,63 @@
+//! Credentials that end with the program.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use client_flow::{Record, RecordKey};
+use futures::future::BoxFuture;
+use oauth_types::ResourceUri;
+
+use super::latest_for;
+use crate::{CredentialStore, StoreFailed, StoreLock};
+
+/// Keeps credentials as long as the program runs. Clients that shall share it get it in an
+/// [`Arc`].
+#[derive(Debug, Default)]
+pub struct MemoryCredentials(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// In the order they were saved.
+    records: Vec<Record>,
+    turns: HashMap<ResourceUri, Arc<tokio::sync::Mutex<()>>>,
+}
+
+impl MemoryCredentials {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl CredentialStore for MemoryCredentials {
+    fn load<'a>(
+        &'a self,
+        key: &'a RecordKey,
+    ) -> BoxFuture<'a, Result<Option<Record>, StoreFailed>> {
+        let found = self.kept().records.iter().find(|record| record.account.key() == *key).cloned();
+        Box::pin(async move { Ok(found) })
+    }
+
+    fn find<'a>(
+        &'a self,
+        server: &'a ResourceUri,
+    ) -> BoxFuture<'a, Result<Option<Record>, StoreFailed>> {
+        let found = latest_for(server, self.kept().records.iter().cloned());
+        Box::pin(async move { Ok(found) })
+    }
+
+    fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreFailed>> {
+        let mut kept = self.kept();
+        let key = record.account.key();
+        kept.records.retain(|other| other.account.key() != key);
+        kept.records.push(record.clone());
+        Box::pin(async { Ok(()) })
+    }
+
+    fn lock<'a>(
+        &'a self,
+        server: &'a ResourceUri,
+    ) -> BoxFuture<'a, Result<StoreLock, StoreFailed>> {
+        let turn = Arc::clone(self.kept().turns.entry(server.clone()).or_default());
+        Box::pin(async move { Ok(StoreLock::holding(turn.lock_owned().await)) })
+    }
+}
