@@ -42,6 +42,14 @@ enum Command {
         #[arg(long, default_value_t = 8001)]
         authorization_port: u16,
     },
+    /// Answer a consent page as its user would, without a browser
+    Answer {
+        /// The address that a client asks its user to open
+        url: String,
+        /// Press "Deny" instead of "Allow"
+        #[arg(long)]
+        deny: bool,
+    },
 }
 
 #[derive(Subcommand)]
@@ -59,6 +67,7 @@ async fn main() -> ExitCode {
         Some(Command::Serve { mcp_port, authorization_port }) => {
             servers::serve(mcp_port, authorization_port).await
         }
+        Some(Command::Answer { url, deny }) => user::answer(&url, deny).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

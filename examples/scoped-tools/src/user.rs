@@ -1,5 +1,6 @@
 //! The user of the demo: reads the consent page and agrees, without a browser.
 
+use anyhow::Context as _;
 use client_flow::Visit;
 use futures::future::BoxFuture;
 use http::header::{COOKIE, LOCATION, SET_COOKIE};
@@ -22,8 +23,8 @@ impl ScriptedUser {
         Ok(Self { http, redirect_uri })
     }
 
-    /// Opens the page, presses "Allow", and answers with where the server sends the browser.
-    async fn allow(&self, url: &str) -> Option<String> {
+    /// Opens the page, presses a button, and answers with where the server sends the browser.
+    async fn decide(&self, url: &str, decision: &str) -> Option<String> {
         let page = self.http.get(url).send().await.ok()?;
         let base = page.url().clone();
         let cookies: Vec<String> = page
@@ -37,7 +38,7 @@ impl ScriptedUser {
         for (name, value) in hidden_fields(&html) {
             form.append(name, value);
         }
-        form.append("decision", "allow");
+        form.append("decision", decision);
         let action = between(&html, "action=\"", "\"").unwrap_or_default();
         let answer = self
             .http
@@ -51,6 +52,17 @@ impl ScriptedUser {
             .ok()?;
         Some(answer.headers().get(LOCATION)?.to_str().ok()?.to_owned())
     }
+}
+
+/// Answers the consent page at `url` and follows the redirect back to the client that waits for it.
+pub(crate) async fn answer(url: &str, deny: bool) -> anyhow::Result<()> {
+    let user = ScriptedUser::new()?;
+    let callback = user.decide(url, if deny { "deny" } else { "allow" }).await;
+    let callback = callback.context("there is no consent page of ours")?;
+    let page = user.http.get(&callback).send().await.context("nobody waits for the browser")?;
+    anyhow::ensure!(page.status().is_success(), "the client answers {}", page.status());
+    println!("{}", page.text().await?.trim());
+    Ok(())
 }
 
 /// Names and values of the hidden inputs of our own consent page.
@@ -73,7 +85,9 @@ impl UserAgent for ScriptedUser {
     }
 
     fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
-        Box::pin(async move { self.allow(visit.url()).await.ok_or(VisitFailed::NoBrowser) })
+        Box::pin(async move {
+            self.decide(visit.url(), "allow").await.ok_or(VisitFailed::NoBrowser)
+        })
     }
 }
 
