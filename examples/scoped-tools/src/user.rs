@@ -85,9 +85,9 @@ impl UserAgent for ScriptedUser {
     }
 
     fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
-        Box::pin(async move {
-            self.decide(visit.url(), "allow").await.ok_or(VisitFailed::NoBrowser)
-        })
+        Box::pin(
+            async move { self.decide(visit.url(), "allow").await.ok_or(VisitFailed::NoBrowser) },
+        )
     }
 }
 
