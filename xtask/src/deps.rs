@@ -4,6 +4,7 @@ mod closure;
 
 use cargo_metadata::DependencyKind;
 
+pub(crate) use crate::deps::closure::closure as closure_of;
 use crate::workspace::{Error, Workspace, none_of};
 
 /// The house of `crates/ARCHITECTURE.md`, from the vocabulary up to the adapters.

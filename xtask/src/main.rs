@@ -7,6 +7,7 @@
 
 mod ci;
 mod deps;
+mod examples;
 mod fuzz;
 mod interop;
 mod test;
@@ -32,8 +33,8 @@ struct Cli {
 enum Command {
     /// Everything that needs a Rust toolchain and nothing else
     ///
-    /// Formatting, Clippy package by package, tests, documentation, `deps`, `tidy`, and the
-    /// example's self-check. Run it before every commit.
+    /// Formatting, Clippy package by package, tests, documentation, `deps`, `tidy`, the example's
+    /// self-check, and the example clients against its servers. Run it before every commit.
     Test,
     /// `test`, then all that needs more than a Rust toolchain
     ///

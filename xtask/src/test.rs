@@ -3,7 +3,7 @@
 use xshell::cmd;
 
 use crate::workspace::{Error, Step, Workspace, announce, run_steps};
-use crate::{deps, tidy};
+use crate::{deps, examples, tidy};
 
 const STEPS: &[Step] = &[
     ("fmt", fmt),
@@ -13,6 +13,7 @@ const STEPS: &[Step] = &[
     ("deps", |workspace| deps::run(workspace, false)),
     ("tidy", |workspace| tidy::run(workspace, false, false)),
     ("self-check of examples/scoped-tools", example),
+    ("clients without tokio", examples::run),
 ];
 
 pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {

@@ -53,15 +53,16 @@ pub(super) fn check(sh: &Shell, cores: &[&str], bless: bool) -> Result<(), Error
     none_of(&differences(&parse(&sh.read_file(LIST)?)?, &added))
 }
 
-fn closure(sh: &Shell, core: &str) -> Result<BTreeSet<String>, Error> {
+/// Names of all that a package builds by default on any target, without itself.
+pub(crate) fn closure(sh: &Shell, package: &str) -> Result<BTreeSet<String>, Error> {
     let tree = cmd!(
         sh,
-        "cargo tree --locked -p {core} -e normal --target all --prefix none --format '{p}'"
+        "cargo tree --locked -p {package} -e normal --target all --prefix none --format '{p}'"
     )
     .quiet()
     .read()?;
     let names = tree.lines().filter_map(|line| line.split(' ').next());
-    Ok(names.filter(|name| !name.is_empty() && *name != core).map(str::to_owned).collect())
+    Ok(names.filter(|name| !name.is_empty() && *name != package).map(str::to_owned).collect())
 }
 
 fn refused(built: &Closures) -> Vec<String> {

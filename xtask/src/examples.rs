@@ -1,0 +1,123 @@
+//! The clients that bring their own runtime or none, against the servers of `scoped-tools`.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, Command, Stdio};
+
+use xshell::{Shell, cmd};
+
+use crate::deps;
+use crate::workspace::{Error, Workspace, announce, none_of};
+
+/// Each client, and what it must not build.
+const CLIENTS: &[(&str, &[&str])] = &[
+    (
+        "blocking-client",
+        &["async-executor", "async-io", "async-std", "futures-executor", "smol", "tokio"],
+    ),
+    ("smol-client", &["async-std", "futures-executor", "tokio"]),
+];
+
+/// One run of a client.
+struct Case {
+    /// `MCP` stands for the address of the server.
+    args: &'static [&'static str],
+    denies: bool,
+    visits: usize,
+    /// What it prints when it succeeds, or what it complains of.
+    says: Result<&'static str, &'static str>,
+}
+
+const WRITE_FILE: &str = r#"{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
+    "name": "write-file", "arguments": {"name": "notes.txt", "content": "abc"}, "_meta": {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {}}}}"#;
+
+#[rustfmt::skip]
+const CASES: &[Case] = &[
+    Case { args: &["MCP"], denies: false, visits: 1, says: Ok("\"list-files\"") },
+    // A login for what every request needs, then a step-up.
+    Case { args: &["MCP", WRITE_FILE], denies: false, visits: 2, says: Ok(", 3 bytes") },
+    Case { args: &["MCP"], denies: true, visits: 1, says: Err("access_denied") },
+    Case { args: &[], denies: false, visits: 0, says: Err("usage: ") },
+    Case { args: &["MCP", "[]"], denies: false, visits: 0, says: Err("nothing is asked for") },
+    Case { args: &["ftp://mcp.example"], denies: false, visits: 0, says: Err("is neither https nor") },
+    Case { args: &["http://127.0.0.1:1/mcp"], denies: false, visits: 0, says: Err("no connection could be made") },
+];
+
+pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
+    let sh = &workspace.sh;
+    let mut findings = Vec::new();
+    for (client, refused) in CLIENTS {
+        let built = deps::closure_of(sh, client)?;
+        let refused = refused.iter().filter(|name| built.contains(**name));
+        findings.extend(refused.map(|name| format!("{client} builds {name}")));
+    }
+    none_of(&findings)?;
+    let (_server, url) = serve(sh)?;
+    for (client, _) in CLIENTS {
+        announce(&format!("{client} against scoped-tools"));
+        for case in CASES {
+            let args: Vec<&str> =
+                case.args.iter().map(|&arg| if arg == "MCP" { &*url } else { arg }).collect();
+            check(sh, client, &args, case)
+                .map_err(|error| format!("{client} {}: {error}", args.join(" ")))?;
+        }
+    }
+    Ok(())
+}
+
+/// A process that does not outlive its owner.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts both servers on free ports, and says where the MCP server is.
+fn serve(sh: &Shell) -> Result<(Running, String), Error> {
+    let ports = ["--mcp-port", "0", "--authorization-port", "0"];
+    let command = cmd!(sh, "cargo run --locked --quiet -p scoped-tools -- serve {ports...}");
+    let mut server = Running(Command::from(command).stdout(Stdio::piped()).spawn()?);
+    let output = server.0.stdout.as_mut().ok_or("no output")?;
+    let mut lines = BufReader::new(output).lines().map_while(Result::ok);
+    let url = lines.find_map(|line| Some(line.strip_prefix("MCP server:")?.trim().to_owned()));
+    let url = url.ok_or("the servers of scoped-tools did not start")?;
+    Ok((server, url))
+}
+
+/// Runs a client to its end, answering each consent page that it sends its user to.
+fn check(sh: &Shell, client: &str, args: &[&str], case: &Case) -> Result<(), Error> {
+    let command = cmd!(sh, "cargo run --locked --quiet -p {client} -- {args...}");
+    let mut command = Command::from(command.env("RUST_BACKTRACE", "0"));
+    let mut client = Running(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?);
+    let (mut visits, mut complaint, mut answer) = (0, String::new(), String::new());
+    let lines = BufReader::new(client.0.stderr.take().ok_or("no output")?).lines();
+    for line in lines {
+        let line = line?;
+        if line.trim_start().starts_with("http://") {
+            visits += 1;
+            let url = line.trim();
+            let deny = case.denies.then_some("--deny");
+            cmd!(sh, "cargo run --locked --quiet -p scoped-tools -- answer {url} {deny...}")
+                .quiet()
+                .ignore_stdout()
+                .run()?;
+        } else {
+            complaint = complaint + &line + "\n";
+        }
+    }
+    client.0.stdout.take().ok_or("no output")?.read_to_string(&mut answer)?;
+    let succeeded = client.0.wait()?.success();
+    let holds = match case.says {
+        Ok(text) => succeeded && answer.contains(text),
+        Err(text) => !succeeded && answer.is_empty() && complaint.contains(text),
+    };
+    if !holds || visits != case.visits {
+        let was = if succeeded { "success" } else { "failure" };
+        return Err(format!("{was} after {visits} visit(s)\n{answer}{complaint}").into());
+    }
+    Ok(())
+}
