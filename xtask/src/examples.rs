@@ -14,7 +14,7 @@ const CLIENTS: &[(&str, &[&str])] = &[
         "blocking-client",
         &["async-executor", "async-io", "async-std", "futures-executor", "smol", "tokio"],
     ),
-    ("smol-client", &["async-std", "futures-executor", "tokio"]),
+    ("smol-client", &["async-std", "futures-executor", "tokio-util"]),
 ];
 
 /// One run of a client.
@@ -51,6 +51,13 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
         let built = deps::closure_of(sh, client)?;
         let refused = refused.iter().filter(|name| built.contains(**name));
         findings.extend(refused.map(|name| format!("{client} builds {name}")));
+    }
+    // hyper always builds tokio's channels, which are no runtime.
+    let format = "{f}";
+    let tokio =
+        cmd!(sh, "cargo tree --locked -p smol-client -e normal -i tokio --depth 0 -f {format}");
+    if tokio.quiet().read()?.split(',').any(|feature| !matches!(feature, "default" | "sync")) {
+        findings.push("smol-client builds more of tokio than its channels".to_owned());
     }
     none_of(&findings)?;
     let (_server, url) = serve(sh)?;

@@ -8,6 +8,7 @@ mod exchange;
 mod identity;
 mod judge;
 mod keys;
+mod loopback;
 mod record;
 mod registration;
 #[cfg(feature = "sealed")]
@@ -16,9 +17,6 @@ mod server;
 mod session;
 mod step;
 mod token;
-
-/// The crates whose types a host meets: see their own pages.
-pub use {http, iss_validate, oauth_types, scope_stepup};
 
 pub use authorization::{Randomize, Visit};
 #[cfg(feature = "sealed")]
@@ -29,6 +27,7 @@ pub use error::{FlowError, TransportFailed};
 pub use exchange::{Exchange, Purpose};
 pub use identity::Identify;
 pub use judge::{Tried, Verdict, judge};
+pub use loopback::Heard;
 pub use record::{Account, Record, RecordKey, ServerEndpoints, Tokens};
 pub use registration::Recall;
 #[cfg(feature = "sealed")]

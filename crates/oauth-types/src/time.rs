@@ -91,6 +91,17 @@ impl<const N: usize> Entropy<N> {
         Self(bytes)
     }
 
+    /// Has the host's random source fill them: `Entropy::fill(getrandom::fill)`.
+    ///
+    /// # Errors
+    ///
+    /// The source's own.
+    pub fn fill<E>(source: impl FnOnce(&mut [u8]) -> Result<(), E>) -> Result<Self, E> {
+        let mut own = Self([0; N]);
+        source(&mut own.0)?;
+        Ok(own)
+    }
+
     /// The bytes, for a caller that derives a value of its own from them.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; N] {

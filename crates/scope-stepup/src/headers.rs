@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::UnreadableRequest;
 use crate::message::Asked;
+use crate::{Operation, UnreadableRequest};
 
 const VERSION: &str = "mcp-protocol-version";
 const METHOD: &str = "Mcp-Method";
@@ -37,6 +37,30 @@ pub(crate) fn agree(headers: &HeaderMap, messages: &[Asked<'_>]) -> Result<(), U
     Ok(())
 }
 
+/// The headers for a request of this operation: an encoded name where the text cannot stand in a header, or reads
+/// like an encoded one.
+pub(crate) fn write(operation: &Operation) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let mut add = |name: &'static str, text: &str| {
+        let is_plain = !text.starts_with("=?")
+            && text.trim() == text
+            && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        let text = match is_plain {
+            true => Cow::Borrowed(text),
+            false => Cow::Owned(format!("=?base64?{}?=", STANDARD.encode(text))),
+        };
+        let name = HeaderName::from_bytes(name.as_bytes());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(&text)) {
+            headers.insert(name, value);
+        }
+    };
+    add(METHOD, operation.method());
+    if let Some(name) = operation.name() {
+        add(NAME, name);
+    }
+    headers
+}
+
 /// The one value of a header, decoded once.
 fn single<'a>(
     headers: &'a HeaderMap,
@@ -57,10 +81,7 @@ fn single<'a>(
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
-
     use super::*;
-    use crate::Operation;
 
     const CALL: &str = r#"{"id":1,"method":"tools/call","params":{"name":"admin"}}"#;
 
@@ -114,6 +135,20 @@ mod tests {
         ] {
             assert_eq!(of(&lines, CALL), Err(UnreadableRequest::Header("Mcp-Method")), "{lines:?}");
         }
+    }
+
+    #[test]
+    fn sec_214_what_is_written_is_read_whatever_the_name() {
+        for name in ["admin", "", " a ", "=?base64?YWRtaW4=?=", "\u{e9}\n", "a b"] {
+            let operation = Operation::tool(name);
+            let mut headers = operation.to_headers();
+            headers.insert(VERSION, HeaderValue::from_static("2026-07-28"));
+            let params = serde_json::json!({"name": name});
+            let body = serde_json::json!({"id": 1, "method": "tools/call", "params": params});
+            let read = Operation::of_request(&headers, body.to_string().as_bytes());
+            assert_eq!(read, Ok(vec![operation]), "{name:?}");
+        }
+        assert_eq!(Operation::new("tools/list", None).to_headers().len(), 1);
     }
 
     #[test]

@@ -90,6 +90,12 @@ impl Operation {
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
+
+    /// `Mcp-Method` and `Mcp-Name` for a request of this operation, as MCP 2026-07-28 asks for them.
+    #[must_use]
+    pub fn to_headers(&self) -> HeaderMap {
+        headers::write(self)
+    }
 }
 
 fn operations(messages: Vec<Asked<'_>>) -> Vec<Operation> {

@@ -1,11 +1,7 @@
-//! An MCP client that logs in on smol, with no other runtime in its tree: HTTP by `ureq-proto`, sockets of smol.
+//! An MCP client that logs in on smol: HTTP by hyper, sockets of smol, no tokio runtime in its tree. For https, `send`
+//! would hand its socket to `futures_rustls::TlsConnector::connect` and go on with what comes back.
 //!
-//! `ureq-proto` is to HTTP what `client-flow` is to OAuth: it decides and does no I/O. hyper would do as well, but
-//! it always brings the crate `tokio`, for its channels. It speaks no TLS: for https, `exchange` would hand its
-//! socket to `futures_rustls::TlsConnector::connect` and go on with what comes back.
-//!
-//! It asks once and ends. A program that stays would also refresh before a token expires (`Session::is_stale`),
-//! and forget a refresh token that is refused for good (`FlowError::ends_grant`).
+//! It asks once and ends. A program that stays would also refresh before a token expires (`Session::is_stale`).
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the user sits at the terminal")]
 #![expect(clippy::disallowed_methods, reason = "the host brings arguments, sockets and entropy")]
 
@@ -15,21 +11,19 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use bytes::Bytes;
-use client_flow::{
-    ClientConfig, Exchange, Record, RecordKey, Session, Step, TransportFailed, Tried, Verdict,
-    judge, login,
-};
-use http::{HeaderValue, Request, Response, header};
+use client_flow::{ClientConfig, Exchange, Record, RecordKey, Session, Step, TransportFailed};
+use client_flow::{Tried, Verdict, Visit, judge, login};
+use http::{Request, Response, header};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::client::conn::http1;
 use iss_validate::Callback;
 use oauth_types::{Entropy, RedirectUri, ResourceUri, UnixTime};
 use scope_stepup::{Ledger, Operation, Policy};
-use smol::Timer;
-use smol::future::FutureExt as _;
-use smol::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use smol::net::{TcpListener, TcpStream};
-use smol::stream::StreamExt as _;
-use ureq_proto::client::{Call, RecvResponseResult, SendRequestResult};
+use smol::{Timer, future::FutureExt as _, io::AsyncReadExt as _, io::AsyncWriteExt as _};
+use smol_hyper::rt::FuturesIo;
 
+type Records = HashMap<RecordKey, Record>;
 const LIST_TOOLS: &str = r#"{"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}}}"#;
 
@@ -45,40 +39,35 @@ async fn run() -> Result<()> {
         _ => bail!("usage: smol-client <MCP URL> [<JSON-RPC request>]"),
     };
     ResourceUri::canonical(url).map_err(|rule| anyhow!("{url} {rule}"))?;
-    ensure!(url.starts_with("http://"), "this example speaks no TLS");
     let operation = Operation::of_body(body.as_bytes())?.pop().context("nothing is asked for")?;
     let mut request = Request::post(url)
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::ACCEPT, "application/json, text/event-stream")
         .header("mcp-protocol-version", "2026-07-28")
-        .header("mcp-method", operation.method())
         .body(Bytes::from(body.to_owned()))?;
-    if let Some(name) = operation.name() {
-        request.headers_mut().insert("mcp-name", name.parse()?);
-    }
-    let mut host = Host::new().await?;
+    request.headers_mut().extend(operation.to_headers());
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let redirect_uri = RedirectUri::parse(&format!("http://{}/cb", listener.local_addr()?))?;
+    let config = ClientConfig::new("Smol client", redirect_uri);
+    let (mut session, mut records, mut tried) = (None::<Session>, Records::new(), Tried::default());
     let (policy, mut ledger) = (Policy::default(), Ledger::default());
-    let (mut session, mut tried) = (None::<Session>, Tried::default());
     loop {
-        if let Some(token) = session.as_ref().and_then(|session| session.authorization(url)) {
-            request.headers_mut().insert(header::AUTHORIZATION, token);
+        if let Some(session) = &session {
+            session.authorize(url, request.headers_mut());
         }
         let response = send(&request).await.with_context(|| format!("cannot ask {url}"))?;
         let answer = (response.status(), response.headers());
         let verdict = judge(session.as_ref(), &ledger, &policy, &operation, tried, answer);
+        tried.note(&verdict);
         let step = match (verdict, &session) {
-            (Verdict::Login { challenge, held }, _) => {
-                tried.login = true;
-                login(host.config.clone(), url, challenge.as_ref(), held)?
+            (Verdict::Login { challenge }, session) => {
+                login(config.clone(), url, challenge.as_ref(), session.as_ref())?
             }
             (Verdict::StepUp { scope, attempt, challenge }, Some(session)) => {
                 ledger.started(attempt);
-                session.step_up(&host.config, url, &challenge, scope)?
+                session.step_up(&config, url, &challenge, scope)?
             }
-            (Verdict::Refresh, Some(session)) => {
-                tried.refresh = true;
-                session.refresh()?
-            }
+            (Verdict::Refresh, Some(session)) => session.refresh(&config)?,
             (Verdict::GiveUp(error), _) => return Err(error.into()),
             (Verdict::Accepted, _) => {
                 ensure!(answer.0.is_success(), "the server answered {}", answer.0);
@@ -87,146 +76,90 @@ async fn run() -> Result<()> {
             }
             _ => bail!("the server refuses the token that it was just given"),
         };
-        session = Some(host.drive(step).await?);
+        session = Some(drive(step, &listener, &mut records).await?);
     }
 }
 
-/// What a flow needs of the world outside.
-struct Host {
-    listener: TcpListener,
-    config: ClientConfig,
-    records: HashMap<RecordKey, Record>,
+/// Takes step after step until there is a session.
+async fn drive(mut step: Step, on: &TcpListener, records: &mut Records) -> Result<Session> {
+    loop {
+        step = match step {
+            Step::Exchange(it) => {
+                let answer = send(it.request()).await;
+                it.resume(answer, now())?
+            }
+            Step::Recall(it) => {
+                let kept = records.get(&it.key()).cloned();
+                it.resume(kept, now())?
+            }
+            Step::ChooseServer(it) => it.choose(0)?,
+            Step::Randomize(it) => {
+                let (one, other) =
+                    (Entropy::fill(getrandom::fill)?, Entropy::fill(getrandom::fill)?);
+                it.resume(one, other, now())?
+            }
+            Step::Identify(_) => bail!("a user stands behind this client"),
+            Step::Visit(it) => {
+                eprintln!("Open this address in your browser:\n\n    {}\n", it.url());
+                let callback = answer(on, &it).await?;
+                it.resume(Callback::from_url(&callback), now())?
+            }
+            Step::Save(it) => {
+                records.insert(it.record().key(), it.record().clone());
+                it.saved()?
+            }
+            Step::Ready(session) => return Ok(*session),
+        };
+    }
 }
 
-impl Host {
-    async fn new() -> Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let redirect_uri = format!("http://{}/callback", listener.local_addr()?);
-        let config = ClientConfig::new("smol client", RedirectUri::parse(&redirect_uri)?);
-        Ok(Self { listener, config, records: HashMap::new() })
-    }
-
-    async fn drive(&mut self, mut step: Step) -> Result<Session> {
-        loop {
-            step = match step {
-                Step::Exchange(exchange) => {
-                    let answer = send(exchange.request()).await;
-                    exchange.resume(answer, now())?
-                }
-                Step::Recall(recall) => {
-                    let kept = self.records.get(&recall.key()).cloned();
-                    recall.resume(kept, now())?
-                }
-                // The first that the server lists; a program with a window would ask.
-                Step::ChooseServer(choose) => choose.choose(0)?,
-                Step::Randomize(draw) => draw.resume(entropy()?, entropy()?, now()),
-                Step::Visit(visit) => {
-                    eprintln!("Open this address in your browser:\n\n    {}\n", visit.url());
-                    // Ctrl-C gives up; the flow itself takes nothing that comes after ten minutes.
-                    let callback = loop {
-                        let (stream, _) = self.listener.accept().await?;
-                        if let Some(callback) = callback(stream, visit.redirect_uri()).await {
-                            break callback;
-                        }
-                    };
-                    visit.resume(Callback::from_url(&callback), now())?
-                }
-                Step::Save(save) => {
-                    let record = save.record().clone();
-                    self.records.insert(record.account.key(), record);
-                    save.saved()
-                }
-                Step::Ready(session) => return Ok(*session),
-            };
+/// Answers connections until one is the callback.
+async fn answer(on: &TcpListener, visit: &Visit) -> Result<String> {
+    loop {
+        let (mut stream, _) = on.accept().await?;
+        let (mut head, mut chunk) = (Vec::new(), [0; 2048]);
+        while !head.ends_with(b"\r\n\r\n") && head.len() < Visit::MAX_HEAD {
+            // Browsers also open connections on which they say nothing.
+            let count = stream.read(&mut chunk).or(after(1, Ok(0))).await.unwrap_or(0);
+            let Some(read @ [_, ..]) = chunk.get(..count) else { break };
+            head.extend_from_slice(read);
+        }
+        let heard = visit.hear(&head);
+        let _ = stream.write_all(heard.reply().as_bytes()).await;
+        if let Some(callback) = heard.callback() {
+            return Ok(callback);
         }
     }
-}
-
-/// The address that a browser asks for, if that is the redirect URI with a query. Nobody else is answered.
-async fn callback(mut stream: TcpStream, redirect_uri: &RedirectUri) -> Option<String> {
-    let lines = BufReader::new(stream.clone().take(16 * 1024)).lines().map_while(Result::ok);
-    let head = lines.take_while(|line| !line.is_empty()).collect::<Vec<String>>();
-    // Browsers also open connections on which they say nothing.
-    let head = head
-        .or(async {
-            Timer::after(Duration::from_secs(1)).await;
-            Vec::new()
-        })
-        .await;
-    let target = head.first()?.strip_prefix("GET ")?.strip_suffix(" HTTP/1.1")?;
-    // Whoever rebinds the DNS of a page of theirs to this machine names another host.
-    let mut headers = head.iter().filter_map(|line| line.split_once(": "));
-    let (_, host) = headers.find(|(name, _)| name.eq_ignore_ascii_case("host"))?;
-    let url = format!("http://{host}{target}");
-    let callback = url.strip_prefix(redirect_uri.as_str())?.starts_with('?').then_some(url)?;
-    let page = "Content-Type: text/plain\r\nReferrer-Policy: no-referrer\r\nConnection: close";
-    let page = format!("HTTP/1.1 200 OK\r\n{page}\r\n\r\nYou can close this page.\n");
-    let _ = stream.write_all(page.as_bytes()).await;
-    Some(callback)
 }
 
 async fn send(request: &Request<Bytes>) -> Result<Response<Bytes>, TransportFailed> {
-    let late = async {
-        Timer::after(Duration::from_secs(30)).await;
-        Err(TransportFailed::Timeout.into())
-    };
-    let answer = exchange(request).or(late).await;
-    answer.map_err(|error| error.downcast().unwrap_or(TransportFailed::Interrupted))
+    exchange(request).or(after(30, Err(TransportFailed::Timeout))).await
 }
 
 /// One request and its answer, over a connection of their own.
-async fn exchange(request: &Request<Bytes>) -> Result<Response<Bytes>> {
-    let (mut parts, body) = request.clone().into_parts();
-    let authority = parts.uri.authority().context(TransportFailed::Connect)?.clone();
-    ensure!(parts.uri.scheme_str() == Some("http"), TransportFailed::Connect);
-    parts.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    if !body.is_empty() {
-        parts.headers.insert(header::CONTENT_LENGTH, body.len().into());
-    }
-    let mut call = Call::new(Request::from_parts(parts, ()))?.proceed();
-    let mut head = vec![0; 16 * 1024];
-    let length = call.write(&mut head)?;
-    head.truncate(length);
-    let call = match call.proceed()? {
-        Some(SendRequestResult::SendBody(mut call)) => {
-            call.consume_direct_write(body.len())?;
-            call.proceed()
-        }
-        Some(SendRequestResult::RecvResponse(call)) => Some(call),
-        _ => None,
+async fn exchange(request: &Request<Bytes>) -> Result<Response<Bytes>, TransportFailed> {
+    let (mut request, broken) = (request.clone(), |_| TransportFailed::Interrupted);
+    let uri = std::mem::take(request.uri_mut());
+    let (Some("http"), Some(to)) = (uri.scheme_str(), uri.authority()) else {
+        return Err(TransportFailed::Connect);
     };
-    let address = (authority.host().trim_matches(['[', ']']), authority.port_u16().unwrap_or(80));
-    let mut stream = TcpStream::connect(address).await.map_err(|_| TransportFailed::Connect)?;
-    stream.write_all(&head).await?;
-    stream.write_all(&body).await?;
+    *request.uri_mut() = uri.path_and_query().cloned().map(Into::into).unwrap_or_default();
+    request.headers_mut().extend(to.as_str().parse().ok().map(|host| (header::HOST, host)));
+    let address = (to.host().trim_matches(['[', ']']), to.port_u16().unwrap_or(80));
+    let stream = FuturesIo::new(TcpStream::connect(address).await.map_err(|error| error.kind())?);
+    let (mut sender, connection) = http1::handshake(stream).await.map_err(broken)?;
+    smol::spawn(connection).detach();
+    let (head, body) =
+        sender.send_request(request.map(Full::new)).await.map_err(broken)?.into_parts();
+    let body = Limited::new(body, Exchange::MAX_BODY).collect().await;
+    Ok(Response::from_parts(head, body.map_err(|_| TransportFailed::TooLarge)?.to_bytes()))
+}
 
-    // Twice the limit leaves room for the head and for what chunks cost.
-    let mut input = Vec::new();
-    stream.take(2 * Exchange::MAX_BODY as u64).read_to_end(&mut input).await?;
-    let mut call = call.context("the request has no end")?;
-    let (used, response) = call.try_response(&input, false)?;
-    let response = response.context("the answer has no head")?;
-    let input = input.get(used..).unwrap_or_default();
-    let mut body = vec![0; Exchange::MAX_BODY];
-    let length = match call.proceed() {
-        Some(RecvResponseResult::RecvBody(mut call)) => {
-            let (used, length) = call.read(input, &mut body)?;
-            ensure!(used == input.len(), TransportFailed::TooLarge);
-            ensure!(call.can_proceed(), "the answer has no end");
-            length
-        }
-        _ => 0,
-    };
-    body.truncate(length);
-    Ok(response.map(|()| body.into()))
+async fn after<T>(seconds: u64, result: T) -> T {
+    Timer::after(Duration::from_secs(seconds)).await;
+    result
 }
 
 fn now() -> UnixTime {
     UnixTime::from_secs(UNIX_EPOCH.elapsed().unwrap_or_default().as_secs())
-}
-
-fn entropy() -> Result<Entropy<32>> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes)?;
-    Ok(Entropy::new(bytes))
 }

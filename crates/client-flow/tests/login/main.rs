@@ -5,6 +5,7 @@
 mod authorization;
 mod discovery;
 #[cfg(feature = "sealed")]
+mod loopback;
 mod sealed;
 mod step_up;
 mod world;
