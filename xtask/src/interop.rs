@@ -1,11 +1,15 @@
-//! `cargo xtask interop`: the official SDKs and we read what the other writes.
+//! `cargo xtask interop`: the official SDKs and we read what the other writes, and our client logs in at them.
 //!
-//! Each SDK is installed into `target/interop`, in the versions that its lock file names. It writes its documents
-//! anew, which have to be those in `tests/documents`, and reads the ones that our types wrote.
+//! Each peer is installed into `target/interop`, in the versions that its lock file names. An SDK writes its documents
+//! anew, which have to be those in `tests/documents`, and reads the ones that our types wrote. Then our client meets
+//! the peer's authorization server ([`peer`]).
 
+mod peer;
+
+use cargo_metadata::camino::{Utf8Path, Utf8PathBuf};
 use xshell::cmd;
 
-use crate::workspace::{Error, Workspace, announce};
+use crate::workspace::{Error, Workspace, announce, none_of};
 
 const HOME: &str = "tests/interop";
 const RECORDED: &str = "tests/documents";
@@ -23,29 +27,52 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
         .quiet()
         .ignore_stdout()
         .run()?;
+    cmd!(sh, "cargo build --quiet --locked -p tests --example interop_client").quiet().run()?;
     let interop = workspace.target.join("interop");
-    let typescript = interop.join("typescript");
-    let python = interop.join("python");
     sh.remove_path(&interop)?;
     sh.create_dir(&interop)?;
 
     announce("interop with TypeScript");
-    cmd!(sh, "cp -r {HOME}/typescript {typescript}").quiet().run()?;
-    cmd!(sh, "npm ci --prefix {typescript} --ignore-scripts --no-audit --no-fund --silent")
-        .quiet()
-        .run()?;
-    let program = typescript.join("documents.mjs");
-    exchange(workspace, "typescript", "node", &[program.as_str()])?;
+    let typescript = install(workspace, &interop, "typescript")?;
+    exchange(workspace, "typescript", "node", &[typescript.join("documents.mjs").as_str()])?;
 
     announce("interop with Python");
-    cmd!(sh, "python3 -m venv {python}").quiet().run()?;
-    let interpreter = python.join("bin/python");
-    let pins = format!("{HOME}/python/requirements.txt");
+    let environment = interop.join("python");
+    cmd!(sh, "python3 -m venv {environment}").quiet().run()?;
+    let interpreter = environment.join("bin/python");
+    let python = Utf8Path::new(HOME).join("python");
+    let pins = python.join("requirements.txt");
     cmd!(sh, "{interpreter} -m pip install --quiet --disable-pip-version-check -r {pins}")
         .quiet()
         .run()?;
-    let program = format!("{HOME}/python/documents.py");
-    exchange(workspace, "python", interpreter.as_str(), &["-B", &program])
+    let documents = python.join("documents.py");
+    exchange(workspace, "python", interpreter.as_str(), &["-B", documents.as_str()])?;
+
+    let openid = install(workspace, &interop, "oidc-provider")?;
+    let mut findings = Vec::new();
+    for (name, program, script) in [
+        ("typescript", "node", typescript.join("peer.mjs")),
+        ("python", interpreter.as_str(), python.join("peer.py")),
+        ("oidc-provider", "node", openid.join("peer.mjs")),
+    ] {
+        announce(&format!("our client against {name}"));
+        // One peer's failure says nothing about the next.
+        if let Err(error) = peer::meet(workspace, name, program, &script) {
+            findings.push(format!("{name}: {error}"));
+        }
+    }
+    none_of(&findings)
+}
+
+/// Copies a peer's programs and installs what they use beside them.
+fn install(workspace: &Workspace, interop: &Utf8Path, name: &str) -> Result<Utf8PathBuf, Error> {
+    let sh = &workspace.sh;
+    let home = interop.join(name);
+    cmd!(sh, "cp -r {HOME}/{name} {home}").quiet().run()?;
+    cmd!(sh, "npm ci --prefix {home} --ignore-scripts --no-audit --no-fund --silent")
+        .quiet()
+        .run()?;
+    Ok(home)
 }
 
 /// Has an SDK write its documents and read ours.

@@ -65,10 +65,11 @@ enum Command {
         #[arg(long)]
         target: Option<String>,
     },
-    /// The official SDKs read what we write, and we what they write
+    /// The official SDKs read what we write, and we what they write; our client logs in at them
     ///
-    /// Installs the TypeScript and Python SDKs into target/interop, in the versions that tests/interop
-    /// pins. Needs Node.js and Python, and their package registries.
+    /// Installs the TypeScript and Python SDKs and oidc-provider into target/interop, in the versions that
+    /// tests/interop pins. Our client logs in, refreshes and steps up at the authorization server of each.
+    /// Needs Node.js and Python, and their package registries.
     Interop,
     /// File length, module heads, and the requirement and attack IDs
     ///
