@@ -81,7 +81,7 @@ impl ClientCredentials {
         Self { client_id, method: AuthMethod::None, secret: None, secret_expires_at: None }
     }
 
-    /// Credentials for a server: the registered method, or else the best that the server lists
+    /// Credentials for a server: the registered method, or else the first that the server lists
     /// ([`AuthorizationServerMetadata::auth_methods`](oauth_types::AuthorizationServerMetadata::auth_methods)).
     ///
     /// A server that hands out a secret, registers no method and lists `none` but no method for secrets gets a
@@ -110,9 +110,9 @@ impl ClientCredentials {
             (Some(AuthMethod::PrivateKeyJwt), _) => return Err(NoUsableMethod::KeyMissing),
             (Some(_), _) => return Err(NoUsableMethod::UnknownMethod),
             (None, Some(_)) => {
-                let preferred = [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost];
-                match preferred.into_iter().find(|method| listed.contains(method)) {
-                    Some(method) => method,
+                // Some servers do well only what they list first.
+                match listed.iter().find(|method| takes_secret(method)) {
+                    Some(method) => method.clone(),
                     // C-TOKEN-11
                     None if listed.contains(&AuthMethod::None) => AuthMethod::None,
                     None => return Err(NoUsableMethod::SecretNotAccepted),
@@ -207,6 +207,10 @@ impl ClientCredentials {
     }
 }
 
+const fn takes_secret(method: &AuthMethod) -> bool {
+    matches!(method, AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,15 +230,15 @@ mod tests {
     }
 
     #[test]
-    fn c_token_2_the_registered_method_or_the_best_listed() {
+    fn c_token_2_the_registered_method_or_the_first_listed() {
         use AuthMethod::{ClientSecretBasic, ClientSecretPost, None as Public, PrivateKeyJwt};
         assert_eq!(
             choose(true, Some(&ClientSecretPost), &[ClientSecretBasic]),
             Ok(ClientSecretPost)
         );
         assert_eq!(
-            choose(true, None, &[ClientSecretPost, ClientSecretBasic]),
-            Ok(ClientSecretBasic)
+            choose(true, None, &[PrivateKeyJwt, ClientSecretPost, ClientSecretBasic]),
+            Ok(ClientSecretPost)
         );
         assert_eq!(choose(true, None, &[Public, ClientSecretPost]), Ok(ClientSecretPost));
         assert_eq!(choose(false, None, &[ClientSecretBasic]), Ok(Public));

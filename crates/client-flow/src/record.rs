@@ -9,8 +9,8 @@ use oauth_types::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::FlowError;
 use crate::keys::takes_proofs;
+use crate::{FlowError, Session};
 
 /// What a record is filed under. Credentials of one issuer are never shown to another (C-DISC-8).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -172,6 +172,10 @@ pub struct Tokens {
     pub refresh_token: Option<Secret>,
     /// When the access token expires, by our clock; `None` when the server did not say.
     pub expires_at: Option<UnixTime>,
+    /// When to refresh ahead of that: [`Session::REFRESH_AHEAD`](crate::Session::REFRESH_AHEAD) before, or a
+    /// quarter of a short life.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_at: Option<UnixTime>,
     /// What was requested; kept through refreshes, because a step-up adds to it.
     pub requested: Option<ScopeSet>,
     /// What is granted. A response without `scope` means what was requested (C-TOKEN-5).
@@ -186,6 +190,7 @@ impl Tokens {
             access_token: response.access_token,
             refresh_token: response.refresh_token,
             expires_at: lifetime.map(|lifetime| now.plus(lifetime)),
+            refresh_at: lifetime.map(|life| now.plus(life - ahead_of(life))),
             // C-TOKEN-5
             granted: response.scope.or_else(|| requested.clone()),
             requested,
@@ -198,10 +203,21 @@ impl Tokens {
         join(self.requested.as_ref(), self.granted.as_ref())
     }
 
-    /// Whether the access token lasts until then, as far as the server said.
-    pub(crate) fn last_until(&self, time: UnixTime) -> bool {
-        self.expires_at.is_none_or(|end| time < end)
+    /// Whether the access token has expired, as far as the server said.
+    pub(crate) fn have_expired(&self, now: UnixTime) -> bool {
+        self.expires_at.is_some_and(|end| now >= end)
     }
+
+    /// Whether it is time to refresh.
+    pub(crate) fn are_stale(&self, now: UnixTime) -> bool {
+        let early = || self.expires_at.map(|end| now.plus(Session::REFRESH_AHEAD) >= end);
+        self.refresh_at.map(|at| now >= at).or_else(early).unwrap_or(false)
+    }
+}
+
+/// How long before the end of such a life to refresh, in whole seconds.
+fn ahead_of(life: Duration) -> Duration {
+    Duration::from_secs(life.as_secs() / 4).min(Session::REFRESH_AHEAD)
 }
 
 /// What records of earlier versions hold.

@@ -133,7 +133,7 @@ impl Login {
             client,
             resource_metadata: self.goal.found_at.clone(),
         };
-        if tokens.last_until(now) {
+        if !tokens.have_expired(now) {
             let session = Session::new(account, tokens.clone());
             return Ok(Some(Step::Ready(Box::new(session))));
         }
@@ -183,7 +183,7 @@ impl Login {
         };
         let sent = match &config.registration {
             Some(registration) => registration.clone(),
-            None => registration(config, redirect_uri, &self.metadata),
+            None => registration(config, redirect_uri, &self.metadata, scope.as_ref()),
         };
         let (endpoint, json) = (endpoint.clone(), sent.to_json());
         let state = Registering { login: self, scope, endpoint: endpoint.clone(), sent };
@@ -212,7 +212,7 @@ impl Refreshing {
         let newer = kept.and_then(|record| Session::restore(record).ok()).filter(is_newer);
         let Some(newer) = newer else { return self.send(now) };
         // Another process was here.
-        if newer.tokens().last_until(now.plus(Session::REFRESH_AHEAD)) {
+        if !newer.tokens().are_stale(now) {
             return Ok(Step::Ready(Box::new(newer)));
         }
         Self { session: newer, ..self }.send(now)
@@ -242,6 +242,7 @@ fn registration(
     config: &ClientConfig,
     redirect_uri: &RedirectUri,
     server: &AuthorizationServerMetadata,
+    scope: Option<&ScopeSet>,
 ) -> ClientMetadata {
     let mut sent = ClientMetadata::new(core::slice::from_ref(redirect_uri));
     sent.client_name = Some(config.client_name.clone());
@@ -255,11 +256,23 @@ fn registration(
     // C-REG-3
     sent.application_type =
         Some(if redirect_uri.is_native() { ApplicationType::Native } else { ApplicationType::Web });
-    // A public client where the server knows one, else what it lists first of what we speak.
+    // A public client where the server knows one, else what it lists first of what we speak: the Python SDK's
+    // servers list Basic last, and want `client_id` in the body beside it.
     let spoken = [AuthMethod::None, AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost];
-    sent.token_endpoint_auth_method =
-        spoken.into_iter().find(|method| server.auth_methods().contains(method));
+    let listed = server.auth_methods();
+    sent.token_endpoint_auth_method = Some(AuthMethod::None)
+        .filter(|none| listed.contains(none))
+        .or_else(|| listed.iter().find(|method| spoken.contains(method)).cloned());
+    sent.scope = may_ask_for(server, scope);
     sent
+}
+
+/// All that this client may ever ask for, where the server lists all that it asks for now: some servers hold
+/// clients to what they registered, and give nothing to those that registered nothing. Others refuse scopes that
+/// they do not list themselves.
+fn may_ask_for(server: &AuthorizationServerMetadata, scope: Option<&ScopeSet>) -> Option<ScopeSet> {
+    let listed = ScopeSet::parse(&server.scopes_supported.as_ref()?.join(" ")).ok()?;
+    scope.filter(|scope| !scope.exceeds(&listed)).map(|_| listed)
 }
 
 /// A registration request under way.

@@ -26,7 +26,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// How long before its expiry a token is refreshed.
+    /// How long before its expiry a token is refreshed; for one of a short life after three quarters of it.
     pub const REFRESH_AHEAD: Duration = Duration::from_secs(30);
 
     pub(crate) fn new(account: Account, tokens: Tokens) -> Self {
@@ -116,14 +116,13 @@ impl Session {
     /// Whether to refresh before the next request: the token is about to expire and can be refreshed.
     #[must_use]
     pub fn is_stale(&self, now: UnixTime) -> bool {
-        self.tokens.refresh_token.is_some()
-            && !self.tokens.last_until(now.plus(Self::REFRESH_AHEAD))
+        self.tokens.refresh_token.is_some() && self.tokens.are_stale(now)
     }
 
     /// Whether the token has expired, by our clock.
     #[must_use]
     pub fn has_expired(&self, now: UnixTime) -> bool {
-        !self.tokens.last_until(now)
+        self.tokens.have_expired(now)
     }
 
     /// Starts a refresh: new tokens for the same grant, at the server that gave the old ones.

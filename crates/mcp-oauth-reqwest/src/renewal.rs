@@ -290,6 +290,7 @@ impl Renewal {
 
     /// Joins the renewal under way, or starts one in a task of its own: a caller who gives up tears nothing down.
     fn join(&self, seen: u64, wanted: Wanted) -> Join<Error> {
+        // C-TOKEN-8
         let (common, holdings) = (Arc::clone(&self.common), self.holdings.clone());
         let (begun, landed) = (wanted.clone(), wanted.clone());
         self.holdings.renew(

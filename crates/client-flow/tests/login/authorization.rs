@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 
 use client_flow::{FlowError, Session, login};
+use http::HeaderValue;
+use http::header::LOCATION;
 use iss_validate::Rejection;
 use oauth_types::{BearerChallenge, CodeChallenge, CodeVerifier, ScopeSet, UnixTime};
 use serde_json::{Value, json};
@@ -91,6 +93,44 @@ fn c_iss_6_c_authz_5_sec_001_sec_011_sec_018_a_callback_that_is_not_ours_sends_n
             other => panic!("{other:?}"),
         }
         assert_eq!(world.token_requests(), 0, "{callback}");
+    }
+}
+
+#[test]
+fn c_authz_8_an_openid_provider_is_told_to_ask_for_offline_access() {
+    for (openid, lists_offline, prompts) in
+        [(true, true, true), (true, false, false), (false, true, false)]
+    {
+        let mut world = World::new();
+        world.prm.1["scopes_supported"] = json!(["a"]);
+        if lists_offline {
+            world.metadata.1["scopes_supported"] = json!(["offline_access"]);
+        }
+        if openid {
+            world.metadata.1["subject_types_supported"] = json!(["public"]);
+        }
+        let step = login(config(), MCP, None, None).unwrap();
+        let visit = world.until_user(step).unwrap().unwrap();
+        let prompt = query(visit.url(), "prompt");
+        assert_eq!(prompt.as_deref(), prompts.then_some("consent"), "{openid} {lists_offline}");
+    }
+}
+
+#[test]
+fn c_token_1_sec_104_a_redirect_of_the_token_endpoint_ends_the_flow() {
+    for status in [301, 302, 303, 307, 308] {
+        let mut world = World::new();
+        world.interfere = Box::new(move |request| {
+            (request.uri().path() == "/token").then(|| {
+                let mut response = json_response(status, &json!({}));
+                let elsewhere = HeaderValue::from_static("https://evil.example/token");
+                response.headers_mut().insert(LOCATION, elsewhere);
+                response
+            })
+        });
+        assert!(matches!(world.login(config()), Err(FlowError::Status { .. })), "{status}");
+        assert!(!world.sent().iter().any(|line| line.contains("evil")), "{status}");
+        assert_eq!(world.token_requests(), 1);
     }
 }
 
@@ -206,4 +246,19 @@ fn c_token_10_sec_192_nothing_prints_a_token() {
     assert!(!format!("{session:?} {:?}", session.to_record()).contains("canary"));
     let step = session.refresh(&config()).unwrap();
     assert!(!format!("{step:?}").contains("canary"));
+}
+
+#[test]
+fn a_token_is_refreshed_ahead_of_its_end_by_no_more_than_a_quarter_of_its_life() {
+    for (lifetime, stale_after) in [(600, 570), (120, 90), (60, 45), (4, 3), (1, 1), (0, 0)] {
+        let mut world = World::new();
+        world.token.1["refresh_token"] = json!("r");
+        world.token.1["expires_in"] = json!(lifetime);
+        let session = world.login(config()).unwrap();
+        let is_stale = |after| session.is_stale(UnixTime::from_secs(NOW.as_secs() + after));
+        assert!(is_stale(stale_after), "{lifetime}");
+        assert!(stale_after == 0 || !is_stale(stale_after - 1), "{lifetime}");
+        let ended = UnixTime::from_secs(NOW.as_secs() + lifetime);
+        assert!(session.has_expired(ended), "{lifetime}");
+    }
 }

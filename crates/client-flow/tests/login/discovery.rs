@@ -1,8 +1,12 @@
 //! Discovery and registration.
 
 use client_flow::{FlowError, Purpose, Step, TransportFailed, login};
-use http::{Method, StatusCode};
-use oauth_types::{BearerChallenge, ClientId, ClientMetadataUrl, EndpointUrl, Issuer, ResourceUri};
+use http::header::LOCATION;
+use http::{HeaderValue, Method, StatusCode};
+use oauth_types::{
+    ApplicationType, BearerChallenge, ClientId, ClientMetadata, ClientMetadataUrl, EndpointUrl,
+    Issuer, RedirectUri, ResourceUri,
+};
 use serde_json::{Value, json};
 
 use crate::world::*;
@@ -23,6 +27,40 @@ fn c_disc_1_the_challenge_names_the_metadata_on_its_own_origin_only() {
         let world = World::new();
         world.drive(login(config(), MCP, Some(&challenge(url)), None).unwrap()).unwrap();
         assert_eq!(world.sent()[0], first);
+    }
+}
+
+#[test]
+fn sec_130_metadata_on_another_origin_is_not_even_asked_for() {
+    for elsewhere in
+        ["https://evil.example/prm", "https://rs.example:8443/prm", "http://127.0.0.1/prm"]
+    {
+        let challenge = BearerChallenge {
+            resource_metadata: Some(EndpointUrl::parse(elsewhere).unwrap()),
+            ..BearerChallenge::default()
+        };
+        let world = World::new();
+        world.drive(login(config(), MCP, Some(&challenge), None).unwrap()).unwrap();
+        assert!(!world.sent().iter().any(|line| line.contains(elsewhere)), "{elsewhere}");
+    }
+}
+
+#[test]
+fn sec_135_metadata_that_moves_is_not_followed() {
+    for which in ["/.well-known/oauth-protected-resource", "/.well-known/oauth-authorization"] {
+        for to in ["https://evil.example/x", "http://rs.example/x", "http://169.254.169.254/"] {
+            let mut world = World::new();
+            world.interfere = Box::new(move |request| {
+                request.uri().path().starts_with(which).then(|| {
+                    let mut response = json_response(302, &json!({}));
+                    response.headers_mut().insert(LOCATION, HeaderValue::from_static(to));
+                    response
+                })
+            });
+            assert!(matches!(world.login(config()), Err(FlowError::Status { .. })), "{to}");
+            assert!(!world.sent().iter().any(|line| line.contains(to)), "{to}");
+            assert!(world.sent().iter().all(|line| line.starts_with("GET ")), "{to}");
+        }
     }
 }
 
@@ -168,6 +206,57 @@ fn c_reg_1_c_reg_3_c_reg_7_registration_says_what_the_client_is() {
 }
 
 #[test]
+fn c_reg_1_what_may_be_asked_for_is_registered_where_the_server_lists_it() {
+    for (listed, asked, registered) in [
+        (json!(["read", "write"]), "read", json!("read write")),
+        // It would refuse what it does not list.
+        (json!(["openid"]), "read", json!(null)),
+        (json!(null), "read", json!(null)),
+    ] {
+        let mut world = World::new();
+        world.prm.1["scopes_supported"] = json!([asked]);
+        world.metadata.1["scopes_supported"] = listed;
+        world.login(config()).unwrap();
+        let sent = world.sent.borrow();
+        let request = sent.iter().find(|request| request.method() == Method::POST).unwrap();
+        let body: Value = serde_json::from_slice(request.body()).unwrap();
+        assert_eq!(body["scope"], registered);
+    }
+}
+
+#[test]
+fn c_reg_1_the_method_is_the_first_that_the_server_lists() {
+    for (listed, method) in [
+        (json!(["client_secret_basic", "none"]), "none"),
+        (json!(["client_secret_post", "client_secret_basic"]), "client_secret_post"),
+        (json!(["private_key_jwt", "client_secret_basic"]), "client_secret_basic"),
+    ] {
+        let mut world = World::new();
+        world.metadata.1["token_endpoint_auth_methods_supported"] = listed;
+        world.register.1["client_secret"] = json!("s");
+        world.login(config()).unwrap();
+        let sent = world.sent.borrow();
+        let request = sent.iter().find(|request| request.method() == Method::POST).unwrap();
+        let body: Value = serde_json::from_slice(request.body()).unwrap();
+        assert_eq!(body["token_endpoint_auth_method"], method);
+    }
+}
+
+#[test]
+fn c_authz_7_sec_136_the_host_may_allow_local_addresses() {
+    let mut world = World::new();
+    world.metadata.1["token_endpoint"] = json!("https://10.0.0.1/token");
+    assert!(matches!(world.login(config()), Err(FlowError::LeadsToLocalAddress { .. })));
+    let mut trusting = config();
+    trusting.allows_local_addresses = true;
+    world.interfere = Box::new(|request| {
+        let is_local = request.uri().host() == Some("10.0.0.1");
+        is_local.then(|| json_response(200, &json!({"access_token": "t", "token_type": "Bearer"})))
+    });
+    assert!(world.login(trusting).is_ok());
+}
+
+#[test]
 fn c_reg_1_c_reg_2_a_metadata_document_comes_before_registration_where_it_is_supported() {
     let url = "https://client.example/meta.json";
     let mut with_document = config();
@@ -262,6 +351,21 @@ fn c_reg_4_a_refused_registration_surfaces_everything() {
         }
         other => panic!("{other:?}"),
     }
+    // Changed by the host, it is sent as it is.
+    world.register = World::new().register;
+    let mut changed = config();
+    let uris = [RedirectUri::parse("http://127.0.0.1/cb").unwrap()];
+    let mut registration = ClientMetadata::new(&uris);
+    registration.client_name = Some("Another name".to_owned());
+    registration.application_type = Some(ApplicationType::Web);
+    changed.registration = Some(registration);
+    world.login(changed).unwrap();
+    let body = world.sent.borrow().iter().rev().nth(1).unwrap().body().clone();
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(
+        (&body["client_name"], &body["application_type"]),
+        (&json!("Another name"), &json!("web"))
+    );
     world.metadata.1.as_object_mut().unwrap().remove("registration_endpoint");
     assert!(matches!(world.login(config()), Err(FlowError::NoRegistration { .. })));
 }

@@ -3,9 +3,15 @@
 #![cfg(test)]
 
 mod authorization;
+#[cfg(feature = "dpop")]
+mod bound;
 mod discovery;
-#[cfg(feature = "sealed")]
+#[cfg(feature = "private_key_jwt")]
+mod grants;
 mod loopback;
+mod old_server;
+mod restart;
+#[cfg(feature = "sealed")]
 mod sealed;
 mod step_up;
 mod world;

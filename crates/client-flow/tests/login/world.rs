@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 pub(crate) const MCP: &str = "https://rs.example/mcp";
 pub(crate) const NOW: UnixTime = UnixTime::from_secs(1_000_000);
 
+type Interfere = Box<dyn Fn(&Request<Bytes>) -> Option<Response<Bytes>>>;
+
 /// What the world answers; change a member to break one thing.
 pub(crate) struct World {
     pub(crate) prm: (u16, Value),
@@ -21,6 +23,8 @@ pub(crate) struct World {
     pub(crate) register: (u16, Value),
     pub(crate) token: (u16, Value),
     pub(crate) callback: Box<dyn Fn(&str) -> String>,
+    /// Answers before all the others, where it has something to say.
+    pub(crate) interfere: Interfere,
     /// What the platform or the identity provider says of who asks.
     pub(crate) identity: String,
     pub(crate) kept: Option<Record>,
@@ -39,6 +43,7 @@ impl World {
             openid: (404, json!({})),
             register: (201, json!({"client_id": "c1", "redirect_uris": ["http://127.0.0.1/cb"]})),
             token: (200, json!({"access_token": "at", "token_type": "bearer", "expires_in": 600})),
+            interfere: Box::new(|_| None),
             callback: Box::new(|url| {
                 let state = query(url, "state").unwrap();
                 format!("http://127.0.0.1/cb?code=the-code&state={state}&iss=https://as.example")
@@ -54,6 +59,9 @@ impl World {
 
     pub(crate) fn answer(&self, request: &Request<Bytes>) -> Response<Bytes> {
         self.sent.borrow_mut().push(request.clone());
+        if let Some(response) = (self.interfere)(request) {
+            return response;
+        }
         let (status, body) = match request.uri().to_string().as_str() {
             "https://rs.example/.well-known/oauth-protected-resource/mcp" => &self.prm,
             "https://rs.example/.well-known/oauth-protected-resource" => &self.prm_root,
@@ -162,4 +170,16 @@ pub(crate) fn config() -> ClientConfig {
 pub(crate) fn query(url: &str, name: &'static str) -> Option<String> {
     let form = FormPairs::parse(url.split_once('?')?.1.as_bytes()).unwrap();
     form.value(name).unwrap().map(str::to_owned)
+}
+
+/// A response of JSON.
+pub(crate) fn json_response(status: u16, body: &Value) -> Response<Bytes> {
+    let mut response = Response::new(body.to_string().into());
+    *response.status_mut() = StatusCode::from_u16(status).unwrap();
+    response
+}
+
+/// A parameter of a form that was sent.
+pub(crate) fn form_of(request: &Request<Bytes>, name: &'static str) -> Option<String> {
+    FormPairs::parse(request.body()).unwrap().value(name).unwrap().map(str::to_owned)
 }

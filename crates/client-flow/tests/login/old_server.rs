@@ -1,0 +1,136 @@
+//! Servers of MCP 2025-03-26: no protected resource metadata, and perhaps no metadata at all.
+
+use client_flow::{FlowError, login};
+use oauth_types::{BearerChallenge, EndpointUrl};
+use serde_json::{Value, json};
+
+use crate::world::*;
+
+const METADATA: &str = "/.well-known/oauth-authorization-server";
+
+/// A server without protected resource metadata, whose own origin answers the rest.
+fn old_world(metadata: (u16, Value)) -> World {
+    let mut world = World::new();
+    world.prm.0 = 404;
+    let register = world.register.clone();
+    let token = world.token.clone();
+    world.interfere = Box::new(move |request| {
+        let uri = request.uri().to_string();
+        let (status, body) = match uri.strip_prefix("https://rs.example")? {
+            METADATA => &metadata,
+            "/register" | "/old/register" => &register,
+            "/token" | "/old/token" => &token,
+            _ => return None,
+        };
+        Some(json_response(*status, body))
+    });
+    world.callback = Box::new(|url| {
+        let state = query(url, "state").unwrap();
+        format!("http://127.0.0.1/cb?code=the-code&state={state}")
+    });
+    world
+}
+
+fn own_metadata(issuer: &str) -> Value {
+    json!({
+        "issuer": issuer,
+        "authorization_endpoint": "https://rs.example/old/authorize",
+        "token_endpoint": "https://rs.example/old/token",
+        "registration_endpoint": "https://rs.example/old/register",
+        "code_challenge_methods_supported": ["S256"],
+    })
+}
+
+#[test]
+fn its_origin_publishes_the_endpoints() {
+    for issuer in ["https://rs.example", "https://rs.example/"] {
+        let world = old_world((200, own_metadata(issuer)));
+        let session = world.login(config()).unwrap();
+        let account = session.account();
+        assert_eq!(account.server.issuer.as_str(), issuer);
+        assert_eq!(account.server.token_endpoint.as_str(), "https://rs.example/old/token");
+        // C-AUTHZ-3: the canonical address of the server itself.
+        assert_eq!(account.resource.as_str(), MCP);
+        assert!(!account.server.is_assumed);
+        let requests = world.sent();
+        assert_eq!(requests.len(), 5, "{requests:?}");
+        assert!(requests[2].ends_with(METADATA));
+    }
+}
+
+#[test]
+fn or_has_them_at_fixed_places() {
+    let world = old_world((404, Value::Null));
+    let session = world.login(config()).unwrap();
+    let server = &session.account().server;
+    assert!(server.is_assumed && !server.iss_advertised);
+    let authorize = server.authorization_endpoint.as_ref().unwrap();
+    assert_eq!(authorize.as_str(), "https://rs.example/authorize");
+    let sent = world.sent.borrow();
+    let token = sent.last().unwrap();
+    assert_eq!(token.uri().to_string(), "https://rs.example/token");
+    // C-AUTHZ-1
+    assert!(form_of(token, "code_verifier").is_some_and(|verifier| verifier.len() >= 43));
+}
+
+#[test]
+fn sec_012_no_issuer_is_believed_where_none_was_published() {
+    let mut world = old_world((404, Value::Null));
+    world.callback = Box::new(|url| {
+        let state = query(url, "state").unwrap();
+        format!("http://127.0.0.1/cb?code=c&state={state}&iss=https://rs.example")
+    });
+    assert!(matches!(world.login(config()), Err(FlowError::Callback(_))));
+    assert_eq!(world.token_requests(), 0);
+}
+
+#[test]
+fn c_disc_12_sec_132_sec_133_a_failing_server_is_no_old_server() {
+    let is_harmless = |world: &World| {
+        let error = world.login(config()).unwrap_err();
+        assert!(world.sent().iter().all(|line| line.starts_with("GET ")), "{error:?}");
+        error
+    };
+    // Metadata that fails is not metadata that is not there.
+    for status in [500, 503, 301] {
+        let mut world = old_world((200, own_metadata("https://rs.example")));
+        world.prm.0 = status;
+        assert!(matches!(is_harmless(&world), FlowError::Status { .. }));
+        let world = old_world((status, Value::Null));
+        assert!(matches!(is_harmless(&world), FlowError::Status { .. }));
+    }
+    let mut world = old_world((200, own_metadata("https://rs.example")));
+    world.prm = (200, json!("<html>"));
+    assert!(matches!(is_harmless(&world), FlowError::Document { .. }));
+    let world = old_world((200, json!("<html>")));
+    assert!(matches!(is_harmless(&world), FlowError::Document { .. }));
+    // C-DISC-7: the origin's metadata is its own.
+    let world = old_world((200, own_metadata("https://other.example")));
+    assert!(matches!(is_harmless(&world), FlowError::IssuerMismatch { .. }));
+    // C-AUTHZ-2
+    let mut no_pkce = own_metadata("https://rs.example");
+    no_pkce["code_challenge_methods_supported"] = json!(null);
+    assert!(matches!(is_harmless(&old_world((200, no_pkce))), FlowError::NoS256 { .. }));
+}
+
+#[test]
+fn a_server_that_names_its_metadata_is_no_old_server() {
+    for url in ["https://rs.example/prm", "https://elsewhere.example/prm"] {
+        let challenge = BearerChallenge {
+            resource_metadata: Some(EndpointUrl::parse(url).unwrap()),
+            ..BearerChallenge::default()
+        };
+        let world = old_world((200, own_metadata("https://rs.example")));
+        let step = login(config(), MCP, Some(&challenge), None).unwrap();
+        assert!(matches!(world.drive(step), Err(FlowError::NoResourceMetadata)));
+        assert!(world.sent().iter().all(|line| line.starts_with("GET ")));
+    }
+}
+
+#[test]
+fn where_nothing_is_there_the_error_says_so() {
+    let mut world = World::new();
+    world.prm.0 = 404;
+    let error = world.login(config()).unwrap_err();
+    assert!(matches!(error, FlowError::NoResourceMetadata), "{error:?}");
+}

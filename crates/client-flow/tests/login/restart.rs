@@ -1,0 +1,276 @@
+//! What another run or another process left in the store.
+
+use client_flow::{FlowError, Record, Session, login};
+use oauth_types::{BearerChallenge, ScopeSet, UnixTime};
+use serde_json::json;
+
+use crate::world::*;
+
+/// A world in which a client logged in once, for `read write`; and its session.
+fn after_a_login() -> (World, Session) {
+    let mut world = World::new();
+    world.prm.1["scopes_supported"] = json!(["read", "write"]);
+    world.token.1["refresh_token"] = json!("r1");
+    let session = world.login(config()).unwrap();
+    world.token.1["access_token"] = json!("at2");
+    world.token.1["refresh_token"] = json!("r2");
+    world.sent.borrow_mut().clear();
+    world.callback = Box::new(|_| panic!("the user was asked"));
+    (world, session)
+}
+
+/// The record, as if its access token had expired.
+fn expired(session: &Session) -> Record {
+    let mut record = session.to_record();
+    let tokens = record.tokens.as_mut().unwrap();
+    (tokens.expires_at, tokens.refresh_at) = (Some(UnixTime::from_secs(1)), None);
+    record
+}
+
+#[test]
+fn tokens_of_an_earlier_run_are_used_without_asking_anybody() {
+    let (mut world, session) = after_a_login();
+    world.kept = Some(session.to_record());
+    let again = world.login(config()).unwrap();
+    assert_eq!(again.tokens().access_token.expose(), "at");
+    assert!(world.sent().iter().all(|line| line.starts_with("GET ")), "{:?}", world.sent());
+}
+
+#[test]
+fn c_token_2_a_confidential_client_refreshes_after_a_restart() {
+    let mut world = World::new();
+    world.register.1["client_secret"] = json!("s3cret");
+    world.metadata.1["token_endpoint_auth_methods_supported"] = json!(["client_secret_post"]);
+    world.token.1["refresh_token"] = json!("r1");
+    let session = world.login(config()).unwrap();
+    world.kept = Some(expired(&session));
+    world.sent.borrow_mut().clear();
+    world.token.1["access_token"] = json!("at2");
+    let again = world.login(config()).unwrap();
+    assert_eq!(again.tokens().access_token.expose(), "at2");
+    assert_eq!(world.token_form("grant_type").as_deref(), Some("refresh_token"));
+    assert_eq!(world.token_form("client_secret").as_deref(), Some("s3cret"));
+    // By its record alone, without looking anything up.
+    world.sent.borrow_mut().clear();
+    let restored = Session::restore(expired(&session)).unwrap();
+    world.kept = None;
+    world.drive(restored.refresh(&config()).unwrap()).unwrap();
+    assert_eq!(world.sent(), ["POST https://as.example/token"]);
+}
+
+#[test]
+fn c_token_7_sec_183_a_dead_refresh_token_is_tried_once_in_all_runs() {
+    let (mut world, session) = after_a_login();
+    world.kept = Some(expired(&session));
+    world.interfere = Box::new(|request| {
+        let is_refresh = request.uri().path() == "/token"
+            && form_of(request, "grant_type").as_deref() == Some("refresh_token");
+        is_refresh.then(|| json_response(400, &json!({"error": "invalid_grant"})))
+    });
+    world.callback = World::new().callback;
+    // The refresh, then a login for all that was asked for before.
+    let again = world.login(config()).unwrap();
+    assert_eq!(again.tokens().requested.as_ref().unwrap().as_str(), "read write");
+    assert_eq!(world.token_requests(), 2);
+    // What was saved in between knows the scopes and no token.
+    let saved = world.saved.borrow();
+    let forgotten = &saved[saved.len() - 2];
+    assert!(forgotten.tokens.is_none() && !forgotten.client_refused);
+    assert_eq!(forgotten.asked.as_ref().unwrap().as_str(), "read write");
+    let forgotten = forgotten.clone();
+    drop(saved);
+    // A run that ended there does not try it again, and asks for the same.
+    world.kept = Some(forgotten);
+    world.sent.borrow_mut().clear();
+    world.prm.1["scopes_supported"] = json!(["read"]);
+    let again = world.login(config()).unwrap();
+    assert_eq!(again.tokens().requested.as_ref().unwrap().as_str(), "read write");
+    assert_eq!(world.token_requests(), 1);
+}
+
+#[test]
+fn c_token_7_a_session_forgets_what_the_server_refused_in_its_store_too() {
+    for (error, ends_client) in [("invalid_grant", false), ("invalid_client", true)] {
+        let (mut world, session) = after_a_login();
+        world.saved.borrow_mut().clear();
+        world.token = (400, json!({ "error": error }));
+        let refused = world.drive(session.refresh(&config()).unwrap()).unwrap_err();
+        assert!(refused.ends_grant() && refused.ends_client() == ends_client, "{refused:?}");
+        let saved = world.saved.borrow_mut().pop().unwrap();
+        assert!(saved.tokens.is_none() && saved.client_refused == ends_client);
+        // The next login registers anew only where the client itself was refused.
+        (world.token, world.callback) = (World::new().token, World::new().callback);
+        world.kept = Some(saved);
+        world.sent.borrow_mut().clear();
+        world.drive(login(config(), MCP, None, Some(&session)).unwrap()).unwrap();
+        let registered = world.sent().iter().any(|line| line.ends_with("/register"));
+        assert_eq!(registered, ends_client, "{error}");
+    }
+    // Where not even that can be kept, what the server said is the error all the same.
+    let (mut world, session) = after_a_login();
+    world.token = (400, json!({"error": "invalid_grant"}));
+    world.saves.set(false);
+    let refused = world.drive(session.refresh(&config()).unwrap()).unwrap_err();
+    assert!(matches!(refused, FlowError::Token(_)));
+}
+
+#[test]
+fn sec_182_what_passes_ends_nothing() {
+    for (status, body) in [
+        (503, json!({})),
+        (500, json!({"error": "server_error"})),
+        (400, json!({"error": "temporarily_unavailable"})),
+        (429, json!("slow down")),
+        (200, json!("<html>")),
+    ] {
+        let (mut world, session) = after_a_login();
+        world.saved.borrow_mut().clear();
+        world.token = (status, body.clone());
+        let error = world.drive(session.refresh(&config()).unwrap()).unwrap_err();
+        assert!(!error.ends_grant(), "{body}");
+        assert!(world.saved.borrow().is_empty(), "{body}");
+        // The same token again.
+        world.token = World::new().token;
+        world.drive(session.refresh(&config()).unwrap()).unwrap();
+        assert_eq!(world.token_form("refresh_token").as_deref(), Some("r1"));
+    }
+}
+
+#[test]
+fn c_token_8_sec_181_sec_184_another_process_has_refreshed_already() {
+    let (mut world, session) = after_a_login();
+    let newer = world.drive(session.refresh(&config()).unwrap()).unwrap();
+    world.kept = Some(newer.to_record());
+    world.sent.borrow_mut().clear();
+    // This process still holds the old tokens: r1 is not sent a second time.
+    let adopted = world.drive(session.refresh(&config()).unwrap()).unwrap();
+    assert_eq!(adopted.tokens().access_token.expose(), "at2");
+    assert!(world.sent().is_empty());
+    // Where those are old as well, theirs is the refresh token that counts.
+    world.kept = Some(expired(&newer));
+    world.drive(session.refresh(&config()).unwrap()).unwrap();
+    assert_eq!(world.token_form("refresh_token").as_deref(), Some("r2"));
+}
+
+#[test]
+fn tokens_that_the_server_refused_are_not_taken_up_again() {
+    let (mut world, session) = after_a_login();
+    world.kept = Some(session.clone().without_refresh_token().to_record());
+    world.callback = World::new().callback;
+    let again = world.drive(login(config(), MCP, None, Some(&session)).unwrap()).unwrap();
+    assert_eq!(again.tokens().access_token.expose(), "at2");
+    assert_eq!(world.token_form("grant_type").as_deref(), Some("authorization_code"));
+}
+
+#[test]
+fn c_reg_5_sec_140_another_authorization_server_sees_nothing_of_the_first() {
+    let (mut world, session) = after_a_login();
+    world.kept = Some(session.to_record());
+    world.prm.1["authorization_servers"] = json!(["https://new.example"]);
+    let mut new = metadata("https://new.example");
+    for member in ["authorization_endpoint", "token_endpoint", "registration_endpoint"] {
+        new[member] = json!(new[member].as_str().unwrap().replace("as.example", "new.example"));
+    }
+    world.interfere = Box::new(move |request| {
+        let uri = request.uri().to_string();
+        let path = uri.strip_prefix("https://new.example")?;
+        Some(match path {
+            "/.well-known/oauth-authorization-server" => json_response(200, &new),
+            "/register" => json_response(201, &json!({"client_id": "c2"})),
+            "/token" => json_response(200, &json!({"access_token": "n", "token_type": "Bearer"})),
+            _ => json_response(404, &json!({})),
+        })
+    });
+    world.callback = Box::new(|url| {
+        let state = query(url, "state").unwrap();
+        format!("http://127.0.0.1/cb?code=c&state={state}&iss=https://new.example")
+    });
+    let moved = world.drive(login(config(), MCP, None, Some(&session)).unwrap()).unwrap();
+    assert_eq!(moved.account().client.client_id().as_str(), "c2");
+    let sent = world.sent.borrow();
+    let to_new = sent.iter().filter(|request| request.uri().host() == Some("new.example"));
+    for request in to_new {
+        let shown = format!("{request:?} {}", String::from_utf8_lossy(request.body()));
+        for old in ["c1", "r1", "\"at\""] {
+            assert!(!shown.contains(old), "{old} in {shown}");
+        }
+    }
+    // What was asked for is asked for again.
+    assert_eq!(moved.tokens().requested.as_ref().unwrap().as_str(), "read write");
+}
+
+#[test]
+fn sec_141_metadata_is_read_again_after_a_day_and_not_before() {
+    let (world, session) = after_a_login();
+    let refresh_of = |age: u64, world: &World| {
+        let mut record = session.to_record();
+        record.account.server.read_at = Some(UnixTime::from_secs(NOW.as_secs() - age));
+        world.sent.borrow_mut().clear();
+        world.drive(Session::restore(record).unwrap().refresh(&config()).unwrap())
+    };
+    refresh_of(86_399, &world).unwrap();
+    assert_eq!(world.sent(), ["POST https://as.example/token"]);
+    let mut world = world;
+    world.metadata.1["token_endpoint"] = json!("https://as.example/token2");
+    world.interfere = Box::new(|request| {
+        let is_new = request.uri().path() == "/token2";
+        is_new.then(|| json_response(200, &json!({"access_token": "n", "token_type": "Bearer"})))
+    });
+    let moved = refresh_of(86_400, &world).unwrap();
+    assert_eq!(world.sent()[1], "POST https://as.example/token2");
+    assert_eq!(moved.account().server.read_at, Some(NOW));
+    // C-DISC-7, C-DISC-12: nothing is sent where it cannot be read or is another's.
+    for broken in [
+        (503, json!({})),
+        (200, json!("<html>")),
+        (200, metadata("https://evil.example")),
+        (404, json!({})),
+    ] {
+        world.metadata = broken.clone();
+        let error = refresh_of(86_400, &world).unwrap_err();
+        assert!(!error.ends_grant(), "{broken:?}");
+        assert!(world.sent().iter().all(|line| line.starts_with("GET ")), "{broken:?}");
+    }
+}
+
+#[test]
+fn c_scope_4_a_step_up_keeps_its_scopes_over_a_restart() {
+    let (mut world, session) = after_a_login();
+    let mut kept = expired(&session);
+    let tokens = kept.tokens.as_mut().unwrap();
+    tokens.refresh_token = None;
+    tokens.requested = Some(ScopeSet::parse("read write admin").unwrap());
+    world.kept = Some(kept);
+    world.callback = World::new().callback;
+    let challenge = BearerChallenge {
+        scope: Some(ScopeSet::parse("read").unwrap()),
+        ..BearerChallenge::default()
+    };
+    let again = world.drive(login(config(), MCP, Some(&challenge), None).unwrap()).unwrap();
+    assert_eq!(again.tokens().requested.as_ref().unwrap().as_str(), "read write admin");
+}
+
+#[test]
+fn c_reg_6_a_metadata_document_is_the_client_at_every_issuer() {
+    let url = "https://client.example/meta.json";
+    let mut with_document = config();
+    with_document.metadata_url = Some(oauth_types::ClientMetadataUrl::parse(url).unwrap());
+    for issuer in ["https://as.example", "https://as.example/tenant"] {
+        let mut world = World::new();
+        world.prm.1["authorization_servers"] = json!([issuer]);
+        let mut document = metadata(issuer);
+        document["client_id_metadata_document_supported"] = json!(true);
+        world.interfere = Box::new(move |request| {
+            let path = request.uri().path();
+            let is_metadata = path.starts_with("/.well-known/oauth-authorization-server");
+            is_metadata.then(|| json_response(200, &document))
+        });
+        world.callback = Box::new(move |url| {
+            let state = query(url, "state").unwrap();
+            format!("http://127.0.0.1/cb?code=c&state={state}&iss={issuer}")
+        });
+        world.login(with_document.clone()).unwrap();
+        assert_eq!(world.token_form("client_id").as_deref(), Some(url));
+        assert!(!world.sent().iter().any(|line| line.ends_with("/register")));
+    }
+}
