@@ -3,13 +3,14 @@
 use xshell::cmd;
 
 use crate::workspace::{Error, Step, Workspace, run_steps};
-use crate::{fuzz, interop, test, timing};
+use crate::{conformance, fuzz, interop, test, timing};
 
 /// A suite that needs a tool, a browser, a database or another SDK gets its line here. Each fails
 /// when what it needs is absent, and says how to get it.
 const SUITES: &[Step] = &[
     ("cargo-deny: bans, licences, sources", deny),
     ("interop with the official SDKs", interop::run),
+    ("official conformance suite", |workspace| conformance::run(workspace, None)),
     ("fuzz targets, briefly", fuzz),
     ("timing harness builds", timing::build),
 ];

@@ -6,6 +6,7 @@
 )]
 
 mod ci;
+mod conformance;
 mod deps;
 mod examples;
 mod fuzz;
@@ -43,6 +44,15 @@ enum Command {
         /// Leave `test` out, because it has just passed
         #[arg(long)]
         after_test: bool,
+    },
+    /// The official MCP conformance suite against our client
+    ///
+    /// Every scenario about authorization on every wire, installed into target/conformance in the version that
+    /// tests/interop/conformance pins. Needs npm and its registry.
+    Conformance {
+        /// Only scenarios whose name contains this
+        #[arg(long)]
+        scenario: Option<String>,
     },
     /// The arrows between the crates, and what each core builds
     ///
@@ -112,6 +122,7 @@ fn run(command: &Command) -> Result<(), Error> {
     match command {
         Command::Test => test::run(&workspace),
         Command::Ci { after_test } => ci::run(&workspace, *after_test),
+        Command::Conformance { scenario } => conformance::run(&workspace, scenario.as_deref()),
         Command::Deps { bless } => deps::run(&workspace, *bless),
         Command::Fuzz { seconds, target } => fuzz::run(&workspace, *seconds, target.as_deref()),
         Command::Interop => interop::run(&workspace),
