@@ -7,7 +7,6 @@ use oauth_types::{Issuer, Secret};
 
 /// No token could be had.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
 pub struct IdentityFailed;
 
 impl fmt::Display for IdentityFailed {

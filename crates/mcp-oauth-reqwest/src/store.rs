@@ -18,7 +18,6 @@ pub use memory::MemoryCredentials;
 
 /// The store could not do it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
 pub struct StoreFailed;
 
 impl fmt::Display for StoreFailed {

@@ -1,0 +1,10 @@
+//! The reqwest client against both servers on loopback.
+
+#![cfg(test)]
+
+#[cfg(unix)]
+mod opener;
+mod renewal;
+mod servers;
+mod step_up;
+mod stores;

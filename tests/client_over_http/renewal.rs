@@ -1,0 +1,160 @@
+//! What many requests at once cost, and who waits for whom.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use client_flow::FlowError;
+use futures::future::join_all;
+use http::StatusCode;
+use mcp_oauth_reqwest::{AuthorizedClient, Error};
+
+use crate::servers::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn c_token_8_sec_181_many_requests_share_one_login_one_refresh_and_one_step_up() {
+    let servers = servers().await;
+    let (client, visits) = client(&servers, "allow");
+    all_ok((0..64).map(|_| get(&client))).await;
+    assert_eq!((visits.load(Ordering::SeqCst), servers.tokens.load(Ordering::SeqCst)), (1, 1));
+    // The server's clock runs ahead: every request meets the dead token at once.
+    servers.clock.fetch_add(700, Ordering::SeqCst);
+    all_ok((0..64).map(|_| get(&client))).await;
+    assert_eq!((visits.load(Ordering::SeqCst), servers.tokens.load(Ordering::SeqCst)), (1, 2));
+    all_ok((0..64).map(|_| call(&client, "write"))).await;
+    assert_eq!((visits.load(Ordering::SeqCst), servers.tokens.load(Ordering::SeqCst)), (2, 3));
+    // A warm call asks nobody.
+    all_ok([get(&client)]).await;
+    assert_eq!(servers.tokens.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sec_165_a_user_who_says_no_is_asked_once() {
+    let servers = servers().await;
+    let (mut user, visits) = User::who("deny");
+    user.waits_for = Some((Arc::clone(&servers.calls), 16));
+    let client = AuthorizedClient::new(&servers.mcp_url, "Test", user).unwrap();
+    let outcomes = join_all((0..16).map(|_| get(&client))).await;
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(Error::Flow(_)))));
+    assert_eq!(visits.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn c_token_8_a_thousand_tasks_meet_an_expired_token_and_send_one_refresh() {
+    let servers = servers().await;
+    let (client, visits) = client(&servers, "allow");
+    all_ok([get(&client)]).await;
+    servers.clock.fetch_add(700, Ordering::SeqCst);
+    let before = servers.calls.load(Ordering::SeqCst);
+    let tasks = (0..1000).map(|_| {
+        let client = client.clone();
+        tokio::spawn(async move { get(&client).await })
+    });
+    for outcome in join_all(tasks).await {
+        assert_eq!(outcome.unwrap().unwrap(), StatusCode::OK);
+    }
+    assert_eq!(servers.tokens.load(Ordering::SeqCst), 2, "the login and one refresh");
+    assert_eq!(visits.load(Ordering::SeqCst), 1);
+    let calls = servers.calls.load(Ordering::SeqCst) - before;
+    assert!(
+        (1001..=2000).contains(&calls),
+        "each once, and again where it met the old token: {calls}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn c_token_8_nobody_but_its_own_operation_waits_for_an_open_browser() {
+    let servers = servers().await;
+    let (mut user, visits) = User::who("allow");
+    let open = Arc::new(AtomicUsize::new(1));
+    user.waits_for = Some((Arc::clone(&open), 1));
+    let client = AuthorizedClient::new(&servers.mcp_url, "Test", user).unwrap();
+    all_ok([get(&client)]).await;
+    // A step-up, whose user takes a while.
+    open.store(0, Ordering::SeqCst);
+    let stepping = client.clone();
+    let step_up = tokio::spawn(async move { call(&stepping, "write").await });
+    while visits.load(Ordering::SeqCst) < 2 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    all_ok((0..8).map(|_| get(&client))).await;
+    // Not even a dead token has to wait for the user: it is refreshed.
+    servers.clock.fetch_add(700, Ordering::SeqCst);
+    all_ok((0..8).map(|_| get(&client))).await;
+    assert_eq!(servers.tokens.load(Ordering::SeqCst), 2);
+    assert!(!step_up.is_finished());
+    open.store(1, Ordering::SeqCst);
+    assert_eq!(step_up.await.unwrap().unwrap(), StatusCode::OK);
+    // What the step-up brought is what stays.
+    all_ok([call(&client, "write"), call(&client, "write")]).await;
+    assert_eq!((visits.load(Ordering::SeqCst), servers.tokens.load(Ordering::SeqCst)), (2, 3));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn c_token_8_a_login_goes_on_when_who_began_it_gives_up() {
+    let servers = servers().await;
+    let (mut user, visits) = User::who("allow");
+    let open = Arc::new(AtomicUsize::new(0));
+    user.waits_for = Some((Arc::clone(&open), 1));
+    let client = AuthorizedClient::new(&servers.mcp_url, "Test", user).unwrap();
+    let impatient = tokio::time::timeout(Duration::from_millis(300), get(&client)).await;
+    assert!(impatient.is_err());
+    assert_eq!(visits.load(Ordering::SeqCst), 1);
+    let patient = client.clone();
+    let patient = tokio::spawn(async move { get(&patient).await });
+    open.store(1, Ordering::SeqCst);
+    assert_eq!(patient.await.unwrap().unwrap(), StatusCode::OK);
+    assert_eq!((visits.load(Ordering::SeqCst), servers.tokens.load(Ordering::SeqCst)), (1, 1));
+}
+
+#[tokio::test]
+async fn sec_182_a_refresh_that_fails_in_passing_costs_nobody_their_login() {
+    let servers = servers().await;
+    let (client, visits) = client(&servers, "allow");
+    all_ok([get(&client)]).await;
+    servers.clock.fetch_add(700, Ordering::SeqCst);
+    for status in [503, 500, 429] {
+        servers.breaks.store(status, Ordering::SeqCst);
+        match get(&client).await {
+            Err(Error::Flow(FlowError::Status { status: said, .. })) => assert_eq!(said, status),
+            other => panic!("{other:?}"),
+        }
+    }
+    servers.breaks.store(0, Ordering::SeqCst);
+    all_ok([get(&client), get(&client)]).await;
+    assert_eq!(visits.load(Ordering::SeqCst), 1);
+    assert_eq!(servers.tokens.load(Ordering::SeqCst), 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn c_token_7_sec_183_a_dead_refresh_token_is_tried_once_and_then_the_user_is_asked() {
+    let servers = servers().await;
+    let (mut user, visits) = User::who("allow");
+    let open = Arc::new(AtomicUsize::new(1));
+    user.waits_for = Some((Arc::clone(&open), 1));
+    let client = AuthorizedClient::new(&servers.mcp_url, "Test", user).unwrap();
+    all_ok([call(&client, "write")]).await;
+    servers.clock.fetch_add(700, Ordering::SeqCst);
+    servers.breaks.store(400, Ordering::SeqCst);
+    open.store(0, Ordering::SeqCst);
+    let (visits_before, tokens_before) =
+        (visits.load(Ordering::SeqCst), servers.tokens.load(Ordering::SeqCst));
+    let tasks: Vec<_> = (0..16)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { call(&client, "write").await })
+        })
+        .collect();
+    while visits.load(Ordering::SeqCst) == visits_before {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(servers.tokens.load(Ordering::SeqCst) - tokens_before, 1, "the refresh");
+    servers.breaks.store(0, Ordering::SeqCst);
+    open.store(1, Ordering::SeqCst);
+    for task in tasks {
+        // For all that was held: no step-up follows.
+        assert_eq!(task.await.unwrap().unwrap(), StatusCode::OK);
+    }
+    assert_eq!(visits.load(Ordering::SeqCst) - visits_before, 1);
+    assert_eq!(servers.tokens.load(Ordering::SeqCst) - tokens_before, 2);
+}

@@ -1,0 +1,192 @@
+//! Both servers on loopback, and a user.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
+
+use authorization_server::{Config, MemoryStore, RefreshKey, RefreshKeys};
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::any;
+use axum::{Extension, Router};
+use client_flow::Visit;
+use futures::future::{BoxFuture, join_all};
+use http::StatusCode;
+use http::header::{COOKIE, LOCATION, SET_COOKIE, WWW_AUTHENTICATE};
+use mcp_oauth_axum::{
+    AuthorizationServer, Clock, DemoLogin, Protect, StoreVerifier, metadata_routes,
+};
+use mcp_oauth_reqwest::{AuthorizedClient, Error, UserAgent, VisitFailed};
+use oauth_types::{Entropy, Issuer, RedirectUri, ResourceUri, UnixTime};
+use resource_server::{Granted, OperationScopes, Resource};
+use tokio::net::TcpListener;
+
+/// Both servers, their clock, and how often each path was asked for.
+pub(crate) struct Servers {
+    pub(crate) mcp_url: String,
+    pub(crate) clock: Arc<AtomicU64>,
+    pub(crate) tokens: Arc<AtomicUsize>,
+    pub(crate) calls: Arc<AtomicUsize>,
+    /// What the token endpoint answers instead, where that is not 0; 400 is `invalid_grant`.
+    pub(crate) breaks: Arc<AtomicU16>,
+}
+
+async fn bind() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    (listener, origin)
+}
+
+fn serve(listener: TcpListener, router: Router) {
+    tokio::spawn(async move { axum::serve(listener, router).await });
+}
+
+pub(crate) async fn servers() -> Servers {
+    servers_that(|_| StatusCode::OK.into_response()).await
+}
+
+/// The MCP server's own 403, of which the layer in front knows nothing.
+pub(crate) fn wants_write() -> Response {
+    let challenge = "Bearer error=\"insufficient_scope\", scope=\"read write\"";
+    (StatusCode::FORBIDDEN, [(WWW_AUTHENTICATE, challenge)]).into_response()
+}
+
+/// Servers of which the MCP server answers whom it lets in like this.
+pub(crate) async fn servers_that(answer: fn(&Granted) -> Response) -> Servers {
+    let (mcp_listener, mcp_origin) = bind().await;
+    let (listener, origin) = bind().await;
+    let mcp_url = format!("{mcp_origin}/mcp");
+    let issuer = Issuer::parse(&origin).unwrap();
+    let uri = ResourceUri::parse(&mcp_url).unwrap();
+    let scopes = OperationScopes::new("read").unwrap().tool("write", "read write").unwrap();
+    let clock = Arc::new(AtomicU64::new(1_000_000));
+    let tell = || {
+        let clock = Arc::clone(&clock);
+        Clock::new(move || UnixTime::from_secs(clock.load(Ordering::SeqCst)))
+    };
+    let keys = RefreshKeys::new(RefreshKey::new(1, &Entropy::new([7; 32])));
+    let all = scopes.all().clone();
+    let config = Config::new(issuer.clone(), vec![uri.clone()], all, keys).unwrap();
+    let store = Arc::new(MemoryStore::default());
+    let tokens = Arc::new(AtomicUsize::new(0));
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = |counter: &Arc<AtomicUsize>, path: &'static str| {
+        let counter = Arc::clone(counter);
+        move |request: Request, next: Next| {
+            counter.fetch_add(usize::from(request.uri().path() == path), Ordering::SeqCst);
+            next.run(request)
+        }
+    };
+    let breaks = Arc::new(AtomicU16::new(0));
+    let authorization = AuthorizationServer::new(config, Arc::clone(&store), DemoLogin)
+        .with_clock(tell())
+        .router()
+        .layer(from_fn(broken(&breaks)))
+        .layer(from_fn(count(&tokens, "/token")));
+    let resource = Resource::new(uri, vec![issuer.clone()]).unwrap();
+    let verifier = StoreVerifier::new(store, issuer);
+    let protect =
+        Protect::with(resource.clone(), verifier, scopes, scope_stepup::NoHierarchy, tell());
+    let mcp = Router::new()
+        .route("/mcp", any(async move |granted: Extension<Granted>| answer(&granted)))
+        .layer(protect)
+        .merge(metadata_routes(&resource))
+        .layer(from_fn(count(&calls, "/mcp")));
+    serve(mcp_listener, mcp);
+    serve(listener, authorization);
+    Servers { mcp_url, clock, tokens, calls, breaks }
+}
+
+/// Stands in front of the token endpoint, and answers for it while it is broken.
+fn broken(
+    breaks: &Arc<AtomicU16>,
+) -> impl Fn(Request, Next) -> BoxFuture<'static, Response> + Clone + use<> {
+    let breaks = Arc::clone(breaks);
+    move |request, next| {
+        let status = StatusCode::from_u16(breaks.load(Ordering::SeqCst));
+        match status {
+            Ok(status) if request.uri().path() == "/token" => {
+                let error = r#"{"error": "invalid_grant"}"#;
+                let body = if status == StatusCode::BAD_REQUEST { error } else { "" };
+                Box::pin(async move { (status, body).into_response() })
+            }
+            _ => Box::pin(next.run(request)),
+        }
+    }
+}
+
+/// A user who answers every consent page in the same way.
+pub(crate) struct User {
+    pub(crate) http: reqwest::Client,
+    pub(crate) redirect_uri: RedirectUri,
+    pub(crate) decision: &'static str,
+    pub(crate) visits: Arc<AtomicUsize>,
+    /// Answers no sooner than this counter has come to this figure.
+    pub(crate) waits_for: Option<(Arc<AtomicUsize>, usize)>,
+}
+
+impl User {
+    pub(crate) fn who(decision: &'static str) -> (Self, Arc<AtomicUsize>) {
+        let none = reqwest::redirect::Policy::none();
+        let http = reqwest::Client::builder().redirect(none).build().unwrap();
+        let redirect_uri = RedirectUri::parse("http://127.0.0.1/cb").unwrap();
+        let visits = Arc::new(AtomicUsize::new(0));
+        let user =
+            Self { http, redirect_uri, decision, visits: Arc::clone(&visits), waits_for: None };
+        (user, visits)
+    }
+}
+
+impl UserAgent for User {
+    fn redirect_uri(&self) -> &RedirectUri {
+        &self.redirect_uri
+    }
+
+    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
+        Box::pin(async move {
+            self.visits.fetch_add(1, Ordering::SeqCst);
+            if let Some((counter, figure)) = &self.waits_for {
+                while counter.load(Ordering::SeqCst) < *figure {
+                    tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+                }
+            }
+            let page = self.http.get(visit.url()).send().await.unwrap();
+            let consent = page.url().join("/authorize/consent").unwrap();
+            let cookie = page.headers()[SET_COOKIE].to_str().unwrap().to_owned();
+            let html = page.text().await.unwrap();
+            let (_, rest) = html.split_once("name=\"transaction\" value=\"").unwrap();
+            let (transaction, _) = rest.split_once('"').unwrap();
+            let form = format!("transaction={transaction}&decision={}", self.decision);
+            let post = self.http.post(consent).header(COOKIE, cookie.split(';').next().unwrap());
+            let answer = post.body(form).send().await.unwrap();
+            Ok(answer.headers()[LOCATION].to_str().unwrap().to_owned())
+        })
+    }
+}
+
+/// A client that has asked nothing yet, and how often its user was asked.
+pub(crate) fn client(
+    servers: &Servers,
+    decision: &'static str,
+) -> (AuthorizedClient, Arc<AtomicUsize>) {
+    let (user, visits) = User::who(decision);
+    (AuthorizedClient::new(&servers.mcp_url, "Test", user).unwrap(), visits)
+}
+
+pub(crate) async fn get(client: &AuthorizedClient) -> Result<StatusCode, Error> {
+    client.send(client.get(client.server_url())).await.map(|response| response.status())
+}
+
+pub(crate) async fn call(client: &AuthorizedClient, tool: &str) -> Result<StatusCode, Error> {
+    let body = serde_json::json!({"method": "tools/call", "params": {"name": tool}}).to_string();
+    let post = reqwest::Client::new().post(client.server_url()).body(body);
+    client.execute(post.build().unwrap()).await.map(|response| response.status())
+}
+
+pub(crate) async fn all_ok(
+    calls: impl IntoIterator<Item = impl Future<Output = Result<StatusCode, Error>>>,
+) {
+    for outcome in join_all(calls).await {
+        assert_eq!(outcome.unwrap(), StatusCode::OK);
+    }
+}

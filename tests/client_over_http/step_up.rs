@@ -1,0 +1,187 @@
+//! Step-up, and clients that may not.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use axum::response::IntoResponse as _;
+use client_flow::{ClientConfig, Record, RecordKey, Visit};
+use futures::future::BoxFuture;
+use http::StatusCode;
+use http::header::WWW_AUTHENTICATE;
+use mcp_oauth_reqwest::{
+    AuthorizedClient, CredentialStore, Error, MemoryCredentials, StoreFailed, UserAgent,
+    VisitFailed,
+};
+use oauth_types::{RedirectUri, ScopeSet, Secret};
+use scope_stepup::{GaveUp, InsufficientScope, Limit, Mode, Policy};
+
+use crate::servers::*;
+
+#[tokio::test]
+async fn sec_165_a_declined_step_up_is_remembered_for_its_operation() {
+    let servers = servers().await;
+    let (user, visits) = User::who("allow");
+    let user = FickleUser { inner: user, first: AtomicUsize::new(0) };
+    let client = AuthorizedClient::new(&servers.mcp_url, "Test", user).unwrap();
+    all_ok([get(&client)]).await;
+    assert!(matches!(call(&client, "write").await, Err(Error::Visit(VisitFailed::Declined))));
+    match call(&client, "write").await {
+        Err(Error::InsufficientScope(error)) => {
+            assert_eq!((error.reason, error.attempts), (GaveUp::Declined, 1));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(visits.load(Ordering::SeqCst), 1);
+}
+
+/// Agrees once, then closes the browser.
+struct FickleUser {
+    inner: User,
+    first: AtomicUsize,
+}
+
+impl UserAgent for FickleUser {
+    fn redirect_uri(&self) -> &RedirectUri {
+        self.inner.redirect_uri()
+    }
+
+    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
+        if self.first.fetch_add(1, Ordering::SeqCst) == 0 {
+            return self.inner.visit(visit);
+        }
+        Box::pin(async { Err(VisitFailed::Declined) })
+    }
+}
+
+#[tokio::test]
+async fn c_token_9_another_origin_gets_no_request() {
+    let servers = servers().await;
+    let (client, visits) = client(&servers, "allow");
+    let request = client.get("http://127.0.0.1:1/mcp");
+    assert!(matches!(client.send(request).await, Err(Error::ForeignOrigin)));
+    assert_eq!(visits.load(Ordering::SeqCst), 0);
+}
+
+fn insufficient(outcome: Result<StatusCode, Error>) -> InsufficientScope {
+    match outcome {
+        Err(Error::InsufficientScope(error)) => *error,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn client_with(servers: &Servers, policy: Policy) -> (AuthorizedClient, Arc<AtomicUsize>) {
+    let (user, visits) = User::who("allow");
+    let config = ClientConfig::new("Test", user.redirect_uri.clone());
+    let store = MemoryCredentials::default();
+    (AuthorizedClient::with(&servers.mcp_url, config, policy, user, store).unwrap(), visits)
+}
+
+#[tokio::test]
+async fn sec_158_sec_160_a_server_that_is_never_content_ends_in_one_typed_error() {
+    let servers = servers_that(|_| wants_write()).await;
+    for limit in [Limit::default(), Limit::MAX] {
+        let (client, visits) = client_with(&servers, Policy::default().with_limit(limit));
+        let error = insufficient(get(&client).await);
+        // Once it holds what is asked for, no browser opens any more.
+        assert_eq!((error.reason, error.attempts), (GaveUp::AlreadyHeld, 1));
+        assert_eq!(error.required, ScopeSet::parse("read write").ok());
+        assert_eq!(visits.load(Ordering::SeqCst), 2, "a login and a step-up");
+        insufficient(get(&client).await);
+        assert_eq!(visits.load(Ordering::SeqCst), 2);
+    }
+}
+
+#[tokio::test]
+async fn c_scope_8_sec_159_a_limit_of_zero_and_surface_mode_open_no_browser_over_http() {
+    let servers = servers().await;
+    for (policy, reason) in [
+        (Policy::default().with_limit(Limit::new(0)), GaveUp::LimitReached),
+        (Policy::default().with_mode(Mode::Surface), GaveUp::Surfaced),
+        (Policy::default().with_filter(|_, _| None), GaveUp::NotAllowed),
+    ] {
+        let (client, visits) = client_with(&servers, policy);
+        all_ok([get(&client)]).await;
+        let error = insufficient(call(&client, "write").await);
+        assert_eq!((error.reason, error.attempts), (reason, 0));
+        assert_eq!(error.required, ScopeSet::parse("read write").ok());
+        assert_eq!(error.operation.name(), Some("write"));
+        assert!(error.resource_metadata.is_some());
+        assert_eq!(visits.load(Ordering::SeqCst), 1, "the login");
+    }
+}
+
+#[tokio::test]
+async fn c_scope_10_opening_a_stream_steps_up_like_a_call() {
+    let servers = servers_that(|granted| {
+        if granted.scopes().contains("write") {
+            StatusCode::OK.into_response()
+        } else {
+            wants_write()
+        }
+    })
+    .await;
+    // 401, then 403, both for one GET.
+    let (client, visits) = client(&servers, "allow");
+    all_ok([get(&client)]).await;
+    assert_eq!(visits.load(Ordering::SeqCst), 2);
+}
+
+/// Keeps the last record where the test can see it.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Option<Record>>>);
+
+impl CredentialStore for Kept {
+    fn load<'a>(&'a self, _: &'a RecordKey) -> BoxFuture<'a, Result<Option<Record>, StoreFailed>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreFailed>> {
+        *self.0.lock().unwrap() = Some(record.clone());
+        Box::pin(async { Ok(()) })
+    }
+}
+
+#[tokio::test]
+async fn c_scope_8_a_fixed_token_gets_the_typed_error() {
+    let servers = servers().await;
+    let unknown = AuthorizedClient::with_token(&servers.mcp_url, &Secret::new("x")).unwrap();
+    assert!(matches!(get(&unknown).await, Err(Error::Unauthorized)));
+    assert!(matches!(
+        AuthorizedClient::with_token(&servers.mcp_url, &Secret::new("a\r\nb")),
+        Err(Error::UnusableToken)
+    ));
+    // Somebody else logged in; this client only has the token.
+    let kept = Kept::default();
+    let (user, _) = User::who("allow");
+    let config = ClientConfig::new("Test", user.redirect_uri.clone());
+    let session =
+        AuthorizedClient::with(&servers.mcp_url, config, Policy::default(), user, kept.clone());
+    all_ok([get(&session.unwrap())]).await;
+    let token = kept.0.lock().unwrap().clone().unwrap().tokens.unwrap().access_token;
+    let client = AuthorizedClient::with_token(&servers.mcp_url, &token).unwrap();
+    all_ok([get(&client), get(&client)]).await;
+    let error = insufficient(call(&client, "write").await);
+    assert_eq!((error.reason, error.attempts), (GaveUp::NobodyToAsk, 0));
+    assert_eq!(error.required, ScopeSet::parse("read write").ok());
+    assert_eq!(servers.tokens.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn c_scope_6_a_broken_answer_is_no_success_and_gives_no_attempt_back() {
+    static ANSWERS: AtomicUsize = AtomicUsize::new(0);
+    let servers = servers_that(|granted| match ANSWERS.fetch_add(1, Ordering::SeqCst) {
+        _ if !granted.scopes().contains("write") => wants_write(),
+        1 => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        _ => {
+            let challenge = "Bearer error=\"insufficient_scope\", scope=\"more\"";
+            (StatusCode::FORBIDDEN, [(WWW_AUTHENTICATE, challenge)]).into_response()
+        }
+    })
+    .await;
+    let (client, visits) = client(&servers, "allow");
+    // A login, a step-up, and then the server breaks.
+    assert_eq!(get(&client).await.unwrap(), StatusCode::INTERNAL_SERVER_ERROR);
+    let error = insufficient(get(&client).await);
+    assert_eq!((error.reason, error.attempts), (GaveUp::LimitReached, 1));
+    assert_eq!(visits.load(Ordering::SeqCst), 2);
+}

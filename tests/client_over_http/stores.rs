@@ -1,0 +1,206 @@
+//! What a client keeps on disk.
+
+#![expect(clippy::disallowed_methods, reason = "a test of what is in the files")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use client_flow::{ClientConfig, Record, RecordKey};
+use futures::future::BoxFuture;
+use http::StatusCode;
+use keyring_core::{CredentialStore as KeyStore, mock};
+use mcp_oauth_reqwest::{AuthorizedClient, CredentialStore, Error, FileCredentials, StoreFailed};
+use oauth_types::ResourceUri;
+use scope_stepup::Policy;
+
+use crate::servers::*;
+
+/// A program that keeps its credentials here, and how often its user was asked.
+fn program(servers: &Servers, store: impl CredentialStore) -> (AuthorizedClient, Arc<AtomicUsize>) {
+    let (user, visits) = User::who("allow");
+    let config = ClientConfig::new("Test", user.redirect_uri.clone());
+    let client = AuthorizedClient::with(&servers.mcp_url, config, Policy::default(), user, store);
+    (client.unwrap(), visits)
+}
+
+fn records(folder: &Path) -> Vec<PathBuf> {
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files.filter(|file| file.extension().is_some_and(|kind| kind == "json")).collect()
+}
+
+#[tokio::test]
+async fn a_restart_asks_nobody_and_sends_nothing_more() {
+    let servers = servers().await;
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("a/credentials");
+    let (client, visits) = program(&servers, FileCredentials::open(&home).unwrap());
+    all_ok([call(&client, "write")]).await;
+    assert_eq!(visits.load(Ordering::SeqCst), 2, "a login and a step-up");
+    let (calls, tokens) =
+        (servers.calls.load(Ordering::SeqCst), servers.tokens.load(Ordering::SeqCst));
+
+    let (client, visits) = program(&servers, FileCredentials::open(&home).unwrap());
+    all_ok([call(&client, "write")]).await;
+    assert_eq!(servers.calls.load(Ordering::SeqCst) - calls, 1);
+    assert_eq!(servers.tokens.load(Ordering::SeqCst) - tokens, 0);
+
+    // With an expired token, one refresh more; and the step-up's scopes are still there.
+    servers.clock.fetch_add(700, Ordering::SeqCst);
+    let (client, later) = program(&servers, FileCredentials::open(&home).unwrap());
+    all_ok([call(&client, "write")]).await;
+    assert_eq!(servers.tokens.load(Ordering::SeqCst) - tokens, 1);
+    assert_eq!((visits.load(Ordering::SeqCst), later.load(Ordering::SeqCst)), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn c_token_8_sec_181_programs_that_share_a_folder_burn_no_rotating_token() {
+    let servers = servers().await;
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("credentials");
+    let open = || program(&servers, FileCredentials::open(&home).unwrap());
+    let (first, visits) = open();
+    all_ok([get(&first)]).await;
+    let others: Vec<_> = (0..8).map(|_| open()).collect();
+    for (client, _) in &others {
+        all_ok([get(client)]).await;
+    }
+    for round in 1..=3 {
+        // Beyond every grace: a token that is used twice now ends the grant.
+        servers.clock.fetch_add(700, Ordering::SeqCst);
+        all_ok(others.iter().flat_map(|(client, _)| [get(client), get(client)])).await;
+        assert_eq!(servers.tokens.load(Ordering::SeqCst), 1 + round, "one refresh for all");
+    }
+    let asked: usize = others.iter().map(|(_, visits)| visits.load(Ordering::SeqCst)).sum();
+    assert_eq!((visits.load(Ordering::SeqCst), asked), (1, 0));
+}
+
+/// Fails to save as often as it is told to, as if the program had been killed there.
+struct Crashing(FileCredentials, AtomicUsize);
+
+impl CredentialStore for Crashing {
+    fn load<'a>(
+        &'a self,
+        key: &'a RecordKey,
+    ) -> BoxFuture<'a, Result<Option<Record>, StoreFailed>> {
+        self.0.load(key)
+    }
+
+    fn find<'a>(
+        &'a self,
+        server: &'a ResourceUri,
+    ) -> BoxFuture<'a, Result<Option<Record>, StoreFailed>> {
+        self.0.find(server)
+    }
+
+    fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreFailed>> {
+        // Two saves make a login: the registration and the tokens.
+        if self.1.fetch_add(1, Ordering::SeqCst) < 2 {
+            return self.0.save(record);
+        }
+        Box::pin(async { Err(StoreFailed) })
+    }
+}
+
+#[tokio::test]
+async fn sec_184_tokens_that_were_never_saved_are_asked_for_again() {
+    let servers = servers().await;
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("credentials");
+    let store = Crashing(FileCredentials::open(&home).unwrap(), AtomicUsize::new(0));
+    let (client, _) = program(&servers, store);
+    all_ok([get(&client)]).await;
+    servers.clock.fetch_add(700, Ordering::SeqCst);
+    // The server has rotated, and nobody has kept what it gave.
+    assert!(matches!(get(&client).await, Err(Error::Flow(_))));
+    drop(client);
+    let (client, visits) = program(&servers, FileCredentials::open(&home).unwrap());
+    all_ok([get(&client)]).await;
+    assert_eq!(servers.tokens.load(Ordering::SeqCst), 3, "the old token, inside its grace");
+    assert_eq!(visits.load(Ordering::SeqCst), 0);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn sec_194_only_the_user_may_read_the_files() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let servers = servers().await;
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("credentials");
+    let (client, _) = program(&servers, FileCredentials::open(&home).unwrap());
+    all_ok([get(&client)]).await;
+    assert_eq!(mode(&home), 0o700);
+    let files: Vec<PathBuf> =
+        fs::read_dir(&home).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(files.len() >= 2, "a record and a lock");
+    for file in files {
+        assert_eq!(mode(&file), 0o600, "{file:?}");
+        // Names say nothing.
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        assert!(!name.contains("127"), "{name}");
+    }
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o755)).unwrap();
+    let refused = FileCredentials::open(&home).unwrap_err();
+    assert!(refused.to_string().contains("0700"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_damaged_record_is_as_good_as_none() {
+    let servers = servers().await;
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("credentials");
+    let (client, _) = program(&servers, FileCredentials::open(&home).unwrap());
+    all_ok([get(&client)]).await;
+    let [record] = &records(&home)[..] else { panic!("one record") };
+    for damage in ["", "{", "null", "{\"resource\": 1}"] {
+        fs::write(record, damage).unwrap();
+        let (client, visits) = program(&servers, FileCredentials::open(&home).unwrap());
+        all_ok([get(&client)]).await;
+        assert_eq!(visits.load(Ordering::SeqCst), 1, "{damage}");
+    }
+}
+
+#[tokio::test]
+async fn a_lock_is_one_programs_at_a_time_and_ends_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("credentials");
+    let [one, other] = [0, 1].map(|_| FileCredentials::open(&home).unwrap());
+    let server = ResourceUri::parse("https://rs.example/mcp").unwrap();
+    let elsewhere = ResourceUri::parse("https://other.example/mcp").unwrap();
+    let held = one.lock(&server).await.unwrap();
+    let short = Duration::from_millis(100);
+    assert!(tokio::time::timeout(short, other.lock(&server)).await.is_err());
+    assert!(tokio::time::timeout(short, other.lock(&elsewhere)).await.is_ok());
+    drop(held);
+    assert!(tokio::time::timeout(Duration::from_secs(5), other.lock(&server)).await.is_ok());
+}
+
+#[tokio::test]
+async fn sec_194_with_a_keyring_the_files_are_sealed() {
+    let servers = servers().await;
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("credentials");
+    let keys: Arc<KeyStore> = mock::Store::new().unwrap();
+    let open = |keys: &Arc<KeyStore>| FileCredentials::with_key_store(&home, "test", keys).unwrap();
+    let (client, _) = program(&servers, open(&keys));
+    all_ok([get(&client)]).await;
+    let [record] = &records(&home)[..] else { panic!("one record") };
+    let bytes = fs::read(record).unwrap();
+    let shown = String::from_utf8_lossy(&bytes);
+    for text in ["access_token", "127.0.0.1", "client_id", "{\""] {
+        assert!(!shown.contains(text), "{text}");
+    }
+    // The same keyring opens it after a restart, another does not, and in another file nobody does.
+    let (client, visits) = program(&servers, open(&keys));
+    assert_eq!(get(&client).await.unwrap(), StatusCode::OK);
+    assert_eq!(visits.load(Ordering::SeqCst), 0);
+    let server = ResourceUri::parse(&servers.mcp_url).unwrap();
+    assert!(open(&keys).find(&server).await.unwrap().is_some());
+    let others: Arc<KeyStore> = mock::Store::new().unwrap();
+    assert!(open(&others).find(&server).await.unwrap().is_none());
+    fs::rename(record, home.join("00.json")).unwrap();
+    assert!(open(&keys).find(&server).await.unwrap().is_none());
+}
