@@ -4,9 +4,11 @@
 
 use allocation_counter::measure;
 use client_auth::{BasicCredentials, Presented, Registered};
+use client_flow::{Session, Tried, Verdict, judge};
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use oauth_types::{AuthMethod, Challenges, FormPairs, ScopeSet, Secret, UnixTime};
+use scope_stepup::{Ledger, Operation, Policy};
 use tests::samples::{BASIC, CHALLENGE, FORM, SCOPES, SECRET};
 
 /// Allocations of one run, the result dropped.
@@ -51,4 +53,36 @@ fn client_authentication_allocates_the_identifier_and_what_it_decodes() {
     assert_eq!(allocations(|| presented = Some(Presented::parse(&headers, &form).unwrap())), 2);
     let now = UnixTime::from_secs(0);
     assert_eq!(allocations(|| presented.unwrap().verify(Some(&record), &[], now).unwrap()), 0);
+}
+
+#[test]
+fn a_warm_call_of_a_client_allocates_nothing() {
+    let record = serde_json::json!({
+        "resource": "https://rs.example/mcp",
+        "server": {
+            "issuer": "https://as.example",
+            "token_endpoint": "https://as.example/token",
+            "iss_advertised": true,
+        },
+        "client": {"client_id": "c", "method": "none"},
+        "tokens": {"access_token": SECRET, "refresh_token": "r", "expires_at": 1000,
+                   "requested": SCOPES[0], "granted": SCOPES[0]},
+    });
+    let session = Session::restore(serde_json::from_value(record).unwrap()).unwrap();
+    let url = "https://RS.example:443/mcp?x=1";
+    assert_eq!(allocations(|| session.authorization(url).unwrap()), 0);
+    assert_eq!(allocations(|| session.authorization("https://evil.example/mcp")), 0);
+    let now = UnixTime::from_secs(900);
+    assert_eq!(allocations(|| assert!(!session.is_stale(now) && !session.has_expired(now))), 0);
+    let mut headers = HeaderMap::with_capacity(8);
+    assert_eq!(allocations(|| assert!(session.authorize(url, &mut headers))), 0);
+    let (operation, ledger, policy) = (Operation::tool("t"), Ledger::new(), Policy::default());
+    let answer = HeaderMap::new();
+    for status in [StatusCode::OK, StatusCode::ACCEPTED, StatusCode::NOT_FOUND] {
+        let judged = || {
+            let answer = (status, &answer);
+            judge(Some(&session), &ledger, &policy, &operation, Tried::default(), answer)
+        };
+        assert_eq!(allocations(|| assert_eq!(judged(), Verdict::Accepted)), 0);
+    }
 }

@@ -3,6 +3,8 @@
 //! `conformance <MCP URL>`, with the scenario in the environment as the suite puts it there. It lists the tools,
 //! calls one, and ends: what the suite checks is what was sent on the way. `cargo xtask conformance` runs it.
 
+#![expect(clippy::disallowed_methods, reason = "the suite tells all in arguments and environment")]
+
 mod config;
 
 use std::time::Duration;
