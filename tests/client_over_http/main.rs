@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod events;
 #[cfg(unix)]
 mod opener;
 mod renewal;
