@@ -10,7 +10,6 @@ use mcp_oauth_reqwest::{
     AuthorizedClient, CredentialStore, MemoryCredentials, UserAgent, VisitFailed,
 };
 use oauth_types::{RedirectUri, ResourceUri};
-use scope_stepup::Policy;
 use tracing::Level;
 use tracing_subscriber::fmt::format::FmtSpan;
 
@@ -69,14 +68,8 @@ async fn sec_192_c_token_10_events_tell_each_step_and_no_secret() {
     let (user, _) = User::who("allow");
     let config = ClientConfig::new("Test", user.redirect_uri.clone());
     let user = Watched(user, Arc::clone(&urls));
-    let client = AuthorizedClient::with(
-        &servers.mcp_url,
-        config,
-        Policy::default(),
-        user,
-        Arc::clone(&store),
-    )
-    .unwrap();
+    let builder = AuthorizedClient::builder(&servers.mcp_url, config).user(user);
+    let client = builder.store(Arc::clone(&store)).build().unwrap();
     let mut secrets = Vec::new();
     let server = ResourceUri::parse(&servers.mcp_url).unwrap();
     {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use client_flow::FlowError;
+use client_flow::{ClientConfig, FlowError};
 use futures::future::join_all;
 use http::StatusCode;
 use mcp_oauth_reqwest::{AuthorizedClient, Error};
@@ -157,4 +157,22 @@ async fn c_token_7_sec_183_a_dead_refresh_token_is_tried_once_and_then_the_user_
     }
     assert_eq!(visits.load(Ordering::SeqCst) - visits_before, 1);
     assert_eq!(servers.tokens.load(Ordering::SeqCst) - tokens_before, 2);
+}
+
+#[tokio::test]
+async fn c_token_1_sec_104_no_redirect_is_followed_whatever_the_http_client_says() {
+    let servers = servers().await;
+    for status in [301, 302, 303, 307, 308] {
+        let (user, _) = User::who("allow");
+        let config = ClientConfig::new("Test", user.redirect_uri.clone());
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::limited(10));
+        let builder = AuthorizedClient::builder(&servers.mcp_url, config).user(user).http(http);
+        let client = builder.build().unwrap();
+        servers.breaks.store(status, Ordering::SeqCst);
+        match get(&client).await {
+            Err(Error::Flow(FlowError::Status { status: said, .. })) => assert_eq!(said, status),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(servers.followed.load(Ordering::SeqCst), 0);
 }

@@ -29,6 +29,8 @@ pub(crate) struct Servers {
     pub(crate) calls: Arc<AtomicUsize>,
     /// What the token endpoint answers instead, where that is not 0; 400 is `invalid_grant`.
     pub(crate) breaks: Arc<AtomicU16>,
+    /// How often somebody came to where that answer points.
+    pub(crate) followed: Arc<AtomicUsize>,
 }
 
 async fn bind() -> (TcpListener, String) {
@@ -78,11 +80,13 @@ pub(crate) async fn servers_that(answer: fn(&Granted) -> Response) -> Servers {
         }
     };
     let breaks = Arc::new(AtomicU16::new(0));
+    let followed = Arc::new(AtomicUsize::new(0));
     let authorization = AuthorizationServer::new(config, Arc::clone(&store), DemoLogin)
         .with_clock(tell())
         .router()
         .layer(from_fn(broken(&breaks)))
-        .layer(from_fn(count(&tokens, "/token")));
+        .layer(from_fn(count(&tokens, "/token")))
+        .layer(from_fn(count(&followed, "/elsewhere")));
     let resource = Resource::new(uri, vec![issuer.clone()]).unwrap();
     let verifier = StoreVerifier::new(store, issuer);
     let protect =
@@ -94,7 +98,7 @@ pub(crate) async fn servers_that(answer: fn(&Granted) -> Response) -> Servers {
         .layer(from_fn(count(&calls, "/mcp")));
     serve(mcp_listener, mcp);
     serve(listener, authorization);
-    Servers { mcp_url, clock, tokens, calls, breaks }
+    Servers { mcp_url, clock, tokens, calls, breaks, followed }
 }
 
 /// Stands in front of the token endpoint, and answers for it while it is broken.
@@ -108,7 +112,8 @@ fn broken(
             Ok(status) if request.uri().path() == "/token" => {
                 let error = r#"{"error": "invalid_grant"}"#;
                 let body = if status == StatusCode::BAD_REQUEST { error } else { "" };
-                Box::pin(async move { (status, body).into_response() })
+                let elsewhere = [(LOCATION, "/elsewhere")];
+                Box::pin(async move { (status, elsewhere, body).into_response() })
             }
             _ => Box::pin(next.run(request)),
         }

@@ -9,8 +9,7 @@ use futures::future::BoxFuture;
 use http::StatusCode;
 use http::header::WWW_AUTHENTICATE;
 use mcp_oauth_reqwest::{
-    AuthorizedClient, CredentialStore, Error, MemoryCredentials, StoreFailed, UserAgent,
-    VisitFailed,
+    AuthorizedClient, CredentialStore, Error, StoreFailed, UserAgent, VisitFailed,
 };
 use oauth_types::{RedirectUri, ScopeSet, Secret};
 use scope_stepup::{GaveUp, InsufficientScope, Limit, Mode, Policy};
@@ -72,8 +71,8 @@ fn insufficient(outcome: Result<StatusCode, Error>) -> InsufficientScope {
 fn client_with(servers: &Servers, policy: Policy) -> (AuthorizedClient, Arc<AtomicUsize>) {
     let (user, visits) = User::who("allow");
     let config = ClientConfig::new("Test", user.redirect_uri.clone());
-    let store = MemoryCredentials::default();
-    (AuthorizedClient::with(&servers.mcp_url, config, policy, user, store).unwrap(), visits)
+    let builder = AuthorizedClient::builder(&servers.mcp_url, config).user(user).policy(policy);
+    (builder.build().unwrap(), visits)
 }
 
 #[tokio::test]
@@ -154,9 +153,9 @@ async fn c_scope_8_a_fixed_token_gets_the_typed_error() {
     let kept = Kept::default();
     let (user, _) = User::who("allow");
     let config = ClientConfig::new("Test", user.redirect_uri.clone());
-    let session =
-        AuthorizedClient::with(&servers.mcp_url, config, Policy::default(), user, kept.clone());
-    all_ok([get(&session.unwrap())]).await;
+    let builder = AuthorizedClient::builder(&servers.mcp_url, config).user(user);
+    let session = builder.store(kept.clone()).build().unwrap();
+    all_ok([get(&session)]).await;
     let token = kept.0.lock().unwrap().clone().unwrap().tokens.unwrap().access_token;
     let client = AuthorizedClient::with_token(&servers.mcp_url, &token).unwrap();
     all_ok([get(&client), get(&client)]).await;

@@ -14,7 +14,6 @@ use http::StatusCode;
 use keyring_core::{CredentialStore as KeyStore, mock};
 use mcp_oauth_reqwest::{AuthorizedClient, CredentialStore, Error, FileCredentials, StoreFailed};
 use oauth_types::ResourceUri;
-use scope_stepup::Policy;
 
 use crate::servers::*;
 
@@ -22,8 +21,8 @@ use crate::servers::*;
 fn program(servers: &Servers, store: impl CredentialStore) -> (AuthorizedClient, Arc<AtomicUsize>) {
     let (user, visits) = User::who("allow");
     let config = ClientConfig::new("Test", user.redirect_uri.clone());
-    let client = AuthorizedClient::with(&servers.mcp_url, config, Policy::default(), user, store);
-    (client.unwrap(), visits)
+    let builder = AuthorizedClient::builder(&servers.mcp_url, config).user(user).store(store);
+    (builder.build().unwrap(), visits)
 }
 
 fn records(folder: &Path) -> Vec<PathBuf> {

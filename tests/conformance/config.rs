@@ -8,15 +8,12 @@ use client_flow::{ClientConfig, IdentityProvider, Visit};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use http::header::LOCATION;
-use mcp_oauth_reqwest::{
-    AuthorizedClient, IdentityFailed, IdentitySource, MemoryCredentials, UserAgent, VisitFailed,
-};
+use mcp_oauth_reqwest::{AuthorizedClient, IdentityFailed, IdentitySource, UserAgent, VisitFailed};
 use oauth_types::{
     AuthMethod, ClientId, ClientMetadataUrl, EndpointUrl, Issuer, ProtectedResourceMetadata,
     RedirectUri, ResourceUri, Secret, SigningAlgorithm, protected_resource_urls,
 };
 use rmcp::model::ProtocolVersion;
-use scope_stepup::Policy;
 use serde_json::Value;
 
 /// The suite compares the text only; the name does not resolve.
@@ -45,13 +42,11 @@ impl Scenario {
     }
 
     pub(crate) async fn client(&self, url: &str) -> Result<AuthorizedClient> {
-        let policy = Policy::default();
-        let store = MemoryCredentials::default();
-        let client = match self.name.as_str() {
+        let builder = match self.name.as_str() {
             "auth/client-credentials-basic" => {
                 let issuer = issuer_of(url).await?;
                 let config = ClientConfig::for_itself(NAME, issuer, self.confidential()?);
-                AuthorizedClient::without_user(url, config, policy, store)
+                AuthorizedClient::builder(url, config)
             }
             "auth/client-credentials-jwt" => {
                 let issuer = issuer_of(url).await?;
@@ -59,14 +54,14 @@ impl Scenario {
                 let algorithm = SigningAlgorithm::from_name(self.text("signing_algorithm")?);
                 let key = SigningKey::from_pem(algorithm, self.text("private_key_pem")?)?;
                 let config = ClientConfig::for_itself(NAME, issuer, client).with_signing_key(key);
-                AuthorizedClient::without_user(url, config, policy, store)
+                AuthorizedClient::builder(url, config)
             }
             "auth/wif-jwt-bearer" => {
                 let issuer = issuer_of(url).await?;
                 let client = ClientCredentials::public(self.id("client_id")?);
                 let config = ClientConfig::for_workload(NAME, issuer, client);
                 let identity = Given(Secret::new(self.text("valid_jwt")?));
-                AuthorizedClient::with_identity(url, config, policy, identity, store)
+                AuthorizedClient::builder(url, config).identity(identity)
             }
             "auth/enterprise-managed-authorization" => {
                 let issuer = issuer_of(url).await?;
@@ -78,7 +73,7 @@ impl Scenario {
                 let client = self.confidential()?;
                 let config = ClientConfig::for_enterprise(NAME, issuer, client, provider);
                 let identity = Given(Secret::new(self.text("idp_id_token")?));
-                AuthorizedClient::with_identity(url, config, policy, identity, store)
+                AuthorizedClient::builder(url, config).identity(identity)
             }
             _ => {
                 let user = User::new()?;
@@ -91,10 +86,10 @@ impl Scenario {
                 if self.name.starts_with("auth/dpop") {
                     config = config.with_proof_key(ProofKey::from_pem(PROOF_KEY)?);
                 }
-                AuthorizedClient::with(url, config, policy, user, store)
+                AuthorizedClient::builder(url, config).user(user)
             }
         };
-        Ok(client?)
+        Ok(builder.build()?)
     }
 
     fn text(&self, name: &str) -> Result<&str> {

@@ -22,7 +22,6 @@ use mcp_oauth_reqwest::{
 };
 use oauth_types::{FormWriter, RedirectUri};
 use reqwest::{Request, Url};
-use scope_stepup::Policy;
 
 /// For all steps together; a peer that hangs ends here.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -47,7 +46,8 @@ async fn run(server: &str) -> anyhow::Result<()> {
     let user = User::new()?;
     let (visits, kept) = (Arc::clone(&user.visits), Kept::default());
     let config = ClientConfig::new("Interop", user.redirect_uri.clone());
-    let client = AuthorizedClient::with(server, config, Policy::default(), user, kept.clone())?;
+    let client =
+        AuthorizedClient::builder(server, config).user(user).store(kept.clone()).build()?;
     let asked = |expected| {
         let visits = visits.load(Ordering::SeqCst);
         ensure!(visits == expected, "the browser was sent away {visits} times, not {expected}");

@@ -2,18 +2,17 @@
 
 use core::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use client_flow::{ClientConfig, FlowError, Tried};
+use client_flow::{ClientConfig, Tried};
 use http::Method;
 use http::header::AUTHORIZATION;
 use oauth_types::{Origin, ResourceUri, Secret};
 use reqwest::{Request, RequestBuilder, Response};
 use scope_stepup::{Mode, Policy};
 
-use crate::renewal::{Answered, Credentials, Login, Next, Renewal};
-use crate::resolve::Resolver;
-use crate::{CredentialStore, Error, IdentitySource, MemoryCredentials, UserAgent};
+use crate::builder::{self, AuthorizedClientBuilder};
+use crate::renewal::{Answered, Credentials, Next, Renewal};
+use crate::{Error, UserAgent};
 
 /// Sends requests to one MCP server, with a token for it.
 ///
@@ -38,54 +37,12 @@ impl AuthorizedClient {
     /// [`Error::Flow`] when the address is not https, nor http on a loopback host.
     pub fn new(server_url: &str, client_name: &str, agent: impl UserAgent) -> Result<Self, Error> {
         let config = ClientConfig::new(client_name, agent.redirect_uri().clone());
-        Self::with(server_url, config, Policy::default(), agent, MemoryCredentials::default())
+        Self::builder(server_url, config).user(agent).build()
     }
 
-    /// A client with everything said.
-    ///
-    /// # Errors
-    ///
-    /// As [`new`](Self::new).
-    pub fn with(
-        server_url: &str,
-        config: ClientConfig,
-        policy: Policy,
-        agent: impl UserAgent,
-        store: impl CredentialStore,
-    ) -> Result<Self, Error> {
-        let agent = Some(Box::new(agent) as Box<dyn UserAgent>);
-        Self::of(server_url, policy, Login { agent, ..Login::new(config, store) }.into())
-    }
-
-    /// A client that acts for itself ([`ClientConfig::for_itself`]): no browser is ever opened.
-    ///
-    /// # Errors
-    ///
-    /// As [`new`](Self::new).
-    pub fn without_user(
-        server_url: &str,
-        config: ClientConfig,
-        policy: Policy,
-        store: impl CredentialStore,
-    ) -> Result<Self, Error> {
-        Self::of(server_url, policy, Login::new(config, store).into())
-    }
-
-    /// A client that acts for whom `identity` vouches ([`ClientConfig::for_workload`],
-    /// [`ClientConfig::for_enterprise`]): no browser is ever opened.
-    ///
-    /// # Errors
-    ///
-    /// As [`new`](Self::new).
-    pub fn with_identity(
-        server_url: &str,
-        config: ClientConfig,
-        policy: Policy,
-        identity: impl IdentitySource,
-        store: impl CredentialStore,
-    ) -> Result<Self, Error> {
-        let identity = Some(Box::new(identity) as Box<dyn IdentitySource>);
-        Self::of(server_url, policy, Login { identity, ..Login::new(config, store) }.into())
+    /// A client with everything said: another store, another policy, nobody to ask, an HTTP client of one's own.
+    pub fn builder(server_url: &str, config: ClientConfig) -> AuthorizedClientBuilder {
+        AuthorizedClientBuilder::new(server_url, config)
     }
 
     /// A client with a token that it got elsewhere. It shows that token and gets no other: a 401 is
@@ -97,24 +54,12 @@ impl AuthorizedClient {
     pub fn with_token(server_url: &str, token: &Secret) -> Result<Self, Error> {
         let token = token.header_value("Bearer ").ok_or(Error::UnusableToken)?;
         let policy = Policy::default().with_mode(Mode::Fixed);
-        Self::of(server_url, policy, Credentials::Fixed(token))
+        let http = reqwest::Client::builder();
+        builder::build(server_url, Credentials::Fixed(token), policy, http, false)
     }
 
-    fn of(server_url: &str, policy: Policy, credentials: Credentials) -> Result<Self, Error> {
-        let server = ResourceUri::canonical(server_url).map_err(FlowError::ServerUrl)?;
-        let allows_local = match &credentials {
-            Credentials::Login(login) => login.config.allows_local_addresses,
-            Credentials::Fixed(_) => false,
-        };
-        let http = reqwest::Client::builder()
-            // C-TOKEN-1: neither a token nor a code follows a redirect.
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(10))
-            .dns_resolver(Resolver::new(server.origin().host(), allows_local))
-            .build()
-            .map_err(|_| Error::HttpClient)?;
-        let renewal = Renewal::new(http.clone(), server.clone(), credentials, policy);
-        Ok(Self(Arc::new(Shared { http, server, renewal })))
+    pub(crate) fn of(http: reqwest::Client, server: ResourceUri, renewal: Renewal) -> Self {
+        Self(Arc::new(Shared { http, server, renewal }))
     }
 
     /// The address of the server, in its canonical form.

@@ -3,6 +3,7 @@
 mod ambient;
 #[cfg(feature = "browser")]
 mod browser;
+mod builder;
 mod client;
 mod drive;
 mod error;
@@ -18,6 +19,7 @@ mod user_agent;
 
 #[cfg(feature = "browser")]
 pub use browser::LoopbackBrowser;
+pub use builder::AuthorizedClientBuilder;
 pub use client::AuthorizedClient;
 pub use error::Error;
 pub use identity::{IdentityFailed, IdentitySource};

@@ -35,18 +35,6 @@ pub(crate) struct Login {
     pub(crate) store: Box<dyn CredentialStore>,
 }
 
-impl Login {
-    pub(crate) fn new(config: ClientConfig, store: impl CredentialStore) -> Self {
-        Self { config, agent: None, identity: None, store: Box::new(store) }
-    }
-}
-
-impl From<Login> for Credentials {
-    fn from(login: Login) -> Self {
-        Self::Login(Box::new(login))
-    }
-}
-
 /// What a client holds and does about it.
 pub(crate) struct Renewal {
     common: Arc<Common>,

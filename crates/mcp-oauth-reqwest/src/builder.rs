@@ -1,0 +1,113 @@
+//! A client with everything said.
+
+use core::fmt;
+use std::time::Duration;
+
+use client_flow::{ClientConfig, FlowError};
+use oauth_types::ResourceUri;
+use scope_stepup::Policy;
+
+use crate::renewal::{Credentials, Login, Renewal};
+use crate::resolve::Resolver;
+use crate::{
+    AuthorizedClient, CredentialStore, Error, IdentitySource, MemoryCredentials, UserAgent,
+};
+
+/// Makes an [`AuthorizedClient`]. What is not said is as in [`AuthorizedClient::new`]: credentials are kept in memory,
+/// one step-up for each operation is tried, and nobody is there to ask.
+#[must_use = "it makes a client when it is built"]
+pub struct AuthorizedClientBuilder {
+    server_url: String,
+    login: Login,
+    policy: Policy,
+    http: reqwest::ClientBuilder,
+}
+
+impl AuthorizedClientBuilder {
+    pub(crate) fn new(server_url: &str, config: ClientConfig) -> Self {
+        Self {
+            server_url: server_url.to_owned(),
+            login: Login {
+                config,
+                agent: None,
+                identity: None,
+                store: Box::new(MemoryCredentials::default()),
+            },
+            policy: Policy::default(),
+            http: reqwest::Client::builder(),
+        }
+    }
+
+    /// Who sends the user through a browser. Its redirect URI is the one of the configuration.
+    pub fn user(mut self, agent: impl UserAgent) -> Self {
+        self.login.agent = Some(Box::new(agent));
+        self
+    }
+
+    /// Who vouches for a client without a browser ([`ClientConfig::for_workload`],
+    /// [`ClientConfig::for_enterprise`]).
+    pub fn identity(mut self, source: impl IdentitySource) -> Self {
+        self.login.identity = Some(Box::new(source));
+        self
+    }
+
+    /// Where credentials are kept.
+    pub fn store(mut self, store: impl CredentialStore) -> Self {
+        self.login.store = Box::new(store);
+        self
+    }
+
+    /// When to ask for more scope, and for which.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// The HTTP client to build on, for a proxy, certificates or headers of one's own.
+    ///
+    /// Whatever it says, redirects are not followed. Names are looked up by the client itself, so that they lead
+    /// to no local address; where a proxy looks them up, that is the proxy's to see to.
+    pub fn http(mut self, http: reqwest::ClientBuilder) -> Self {
+        self.http = http;
+        self
+    }
+
+    /// The client.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Flow`] when the address is not https, nor http on a loopback host; [`Error::HttpClient`] when the
+    /// HTTP client cannot be built.
+    pub fn build(self) -> Result<AuthorizedClient, Error> {
+        let allows_local = self.login.config.allows_local_addresses;
+        let login = Credentials::Login(Box::new(self.login));
+        build(&self.server_url, login, self.policy, self.http, allows_local)
+    }
+}
+
+pub(crate) fn build(
+    server_url: &str,
+    credentials: Credentials,
+    policy: Policy,
+    http: reqwest::ClientBuilder,
+    allows_local: bool,
+) -> Result<AuthorizedClient, Error> {
+    let server = ResourceUri::canonical(server_url).map_err(FlowError::ServerUrl)?;
+    let http = http
+        // C-TOKEN-1: neither a token nor a code follows a redirect.
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(10))
+        .dns_resolver(Resolver::new(server.origin().host(), allows_local))
+        .build()
+        .map_err(|_| Error::HttpClient)?;
+    let renewal = Renewal::new(http.clone(), server.clone(), credentials, policy);
+    Ok(AuthorizedClient::of(http, server, renewal))
+}
+
+impl fmt::Debug for AuthorizedClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthorizedClientBuilder")
+            .field("server_url", &self.server_url)
+            .finish_non_exhaustive()
+    }
+}
