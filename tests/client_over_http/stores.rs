@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use client_flow::{ClientConfig, Record, RecordKey};
+use client_flow::{ClientConfig, FlowError, Record, RecordKey};
 use futures::future::BoxFuture;
 use http::StatusCode;
 use keyring_core::{CredentialStore as KeyStore, mock};
@@ -74,6 +74,35 @@ async fn c_token_8_sec_181_programs_that_share_a_folder_burn_no_rotating_token()
     }
     let asked: usize = others.iter().map(|(_, visits)| visits.load(Ordering::SeqCst)).sum();
     assert_eq!((visits.load(Ordering::SeqCst), asked), (1, 0));
+}
+
+#[tokio::test]
+async fn sec_182_a_token_that_has_expired_by_our_clock_is_still_shown_where_the_refresh_fails() {
+    let servers = servers().await;
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("credentials");
+    let (client, _) = program(&servers, FileCredentials::open(&home).unwrap());
+    all_ok([get(&client)]).await;
+    let [record] = &records(&home)[..] else { panic!("one record") };
+    let mut json: serde_json::Value = serde_json::from_slice(&fs::read(record).unwrap()).unwrap();
+    (json["tokens"]["expires_at"], json["tokens"]["refresh_at"]) = (1.into(), 1.into());
+    fs::write(record, json.to_string()).unwrap();
+    servers.breaks.store(503, Ordering::SeqCst);
+    let before = servers.tokens.load(Ordering::SeqCst);
+    // The server's clock is another one.
+    let (client, visits) = program(&servers, FileCredentials::open(&home).unwrap());
+    all_ok([get(&client)]).await;
+    assert_eq!(servers.tokens.load(Ordering::SeqCst) - before, 1);
+    // Where it is right, what passes is the error, and nobody is sent to a browser.
+    servers.clock.fetch_add(700, Ordering::SeqCst);
+    let (client, later) = program(&servers, FileCredentials::open(&home).unwrap());
+    match get(&client).await {
+        Err(Error::Flow(FlowError::Status { status, .. })) => assert_eq!(status, 503),
+        other => panic!("{other:?}"),
+    }
+    servers.breaks.store(0, Ordering::SeqCst);
+    all_ok([get(&client)]).await;
+    assert_eq!((visits.load(Ordering::SeqCst), later.load(Ordering::SeqCst)), (0, 0));
 }
 
 /// Fails to save as often as it is told to, as if the program had been killed there.

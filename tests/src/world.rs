@@ -400,7 +400,7 @@ impl World {
             let is_refresh = client.session.is_some() && tried.refresh && !tried.login;
             client.session = match step.and_then(|step| self.drive(step, &agree)) {
                 Err(error) if is_refresh && error.ends_grant() => {
-                    client.session.take().map(Session::without_refresh_token)
+                    client.session.take().map(|session| session.after(&error))
                 }
                 outcome => Some(outcome.map_err(CallError::Flow)?),
             };

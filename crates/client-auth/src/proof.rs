@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderValue, Method};
 use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
-use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use oauth_types::{Entropy, Secret, SigningAlgorithm, UnixTime};
 use serde::Serialize;
@@ -35,6 +35,7 @@ use crate::{InvalidSigningKey, SigningFailed};
 pub struct ProofKey {
     key: EncodingKey,
     public: Jwk,
+    thumbprint: Box<str>,
 }
 
 #[derive(Serialize)]
@@ -80,10 +81,17 @@ impl ProofKey {
             .and_then(|public| {
                 let public = public_members(&public)?;
                 jsonwebtoken::encode(&Header::new(Algorithm::ES256), &(), &key)?;
-                Ok(public)
+                Ok((public.thumbprint(ThumbprintHash::SHA256)?, public))
             })
             .map_err(|_| InvalidSigningKey::Form)?;
-        Ok(Self { key, public })
+        let (thumbprint, public) = public;
+        Ok(Self { key, public, thumbprint: thumbprint.into() })
+    }
+
+    /// Which key it is (RFC 7638, SHA-256): what a bound token names in `cnf.jkt`.
+    #[must_use]
+    pub fn thumbprint(&self) -> &str {
+        &self.thumbprint
     }
 
     /// The proof for one request, for its `DPoP` header.

@@ -9,6 +9,7 @@ use oauth_types::{
     ClientMetadata, ClientMetadataUrl, EndpointUrl, Issuer, RedirectUri, ResourceUri,
 };
 
+use crate::Record;
 use crate::keys::Keys;
 
 /// Whom the tokens are for, and by what right.
@@ -146,12 +147,14 @@ impl ClientConfig {
         self
     }
 
-    /// Whether a record is of this client: not, where another one is pre-registered with that server now.
+    /// Whether a record is of this client: not, where another one is pre-registered with that server now, or its
+    /// tokens are bound to another key.
     #[must_use]
-    pub fn owns(&self, record: &crate::Record) -> bool {
+    pub fn owns(&self, record: &Record) -> bool {
         let (issuer, client) = (&record.account.server.issuer, &record.account.client);
         let registered = self.pre_registered.iter().find(|(own, _)| own == issuer);
         registered.is_none_or(|(_, own)| own.client_id() == client.client_id())
+            && record.tokens.as_ref().is_none_or(|tokens| self.keys.fit(tokens))
     }
 
     fn with(

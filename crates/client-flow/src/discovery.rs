@@ -55,17 +55,17 @@ pub fn login(
 }
 
 /// Starts a login for exactly these scopes, from the metadata at `named`, which is on the resource's own
-/// origin.
+/// origin, or from where it usually is.
 pub(crate) fn login_for(
     config: ClientConfig,
     server_url: &str,
-    named: &EndpointUrl,
+    named: Option<&EndpointUrl>,
     scope: ScopeSet,
 ) -> Result<Step, FlowError> {
     let target = ResourceUri::canonical(server_url).map_err(FlowError::ServerUrl)?;
-    let candidates = protected_resource_urls(&target, Some(named)).map_err(FlowError::ServerUrl)?;
+    let candidates = protected_resource_urls(&target, named).map_err(FlowError::ServerUrl)?;
     let goal = Goal { config, target, wanted: Wanted::Exactly(scope), found_at: None };
-    FindResource::next(goal, candidates.into_iter(), false)
+    FindResource::next(goal, candidates.into_iter(), named.is_none())
 }
 
 /// What a login is after.

@@ -177,8 +177,8 @@ impl FlowError {
     }
 
     /// Whether a refresh that ended like this ends the grant: the server will never take that refresh token
-    /// again. Forget it with [`Session::without_refresh_token`](crate::Session::without_refresh_token), so that
-    /// the next 401 leads to a login. After any other failure the tokens are still good.
+    /// again. Go on with [`Session::after`](crate::Session::after), so that the
+    /// next 401 leads to a login. After any other failure the tokens are still good.
     #[must_use]
     pub fn ends_grant(&self) -> bool {
         // C-TOKEN-7

@@ -7,10 +7,11 @@ use client_auth::SigningKey;
 use client_auth::{ClientCredentials, NoUsableMethod};
 use http::{HeaderMap, HeaderValue};
 use oauth_types::{
-    AuthMethod, AuthorizationServerMetadata, Entropy, FormWriter, SigningAlgorithm, UnixTime,
+    AuthMethod, AuthorizationServerMetadata, Entropy, FormWriter, SigningAlgorithm, TokenType,
+    UnixTime,
 };
 
-use crate::{Account, FlowError};
+use crate::{Account, FlowError, Tokens};
 
 /// Keys of this client. They are never part of a record.
 #[derive(Clone, Debug, Default)]
@@ -62,6 +63,21 @@ impl Keys {
             let _ = account;
             false
         }
+    }
+
+    /// Which key tokens of this type are bound to.
+    pub(crate) fn binding(&self, token_type: TokenType) -> Option<Box<str>> {
+        #[cfg(feature = "dpop")]
+        if token_type == TokenType::Dpop {
+            return self.proof.as_ref().map(|key| key.thumbprint().into());
+        }
+        let _ = token_type;
+        None
+    }
+
+    /// Whether tokens can be shown with these keys: they are bound to none, or to the one that is here.
+    pub(crate) fn fit(&self, tokens: &Tokens) -> bool {
+        tokens.token_type == TokenType::Bearer || self.binding(tokens.token_type) == tokens.bound_to
     }
 
     /// Adds to a token request who the client is, by exactly one method, and the proof that it holds its key.

@@ -164,6 +164,9 @@ pub struct Tokens {
     /// How the access token is shown.
     #[serde(default = "bearer")]
     pub token_type: TokenType,
+    /// The thumbprint of the key that the tokens are bound to (RFC 9449 §6.1), where they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bound_to: Option<Box<str>>,
     /// For the resource, and for nobody else.
     #[serde(with = "exposed")]
     pub access_token: Secret,
@@ -187,6 +190,7 @@ impl Tokens {
         let lifetime = response.expires_in.map(Duration::from_secs);
         Self {
             token_type: response.token_type,
+            bound_to: None,
             access_token: response.access_token,
             refresh_token: response.refresh_token,
             expires_at: lifetime.map(|lifetime| now.plus(lifetime)),

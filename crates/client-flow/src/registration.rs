@@ -122,7 +122,10 @@ impl Login {
         let is_new = |tokens: &&Tokens| {
             refused.as_ref().is_none_or(|old| !old.matches(tokens.access_token.expose()))
         };
-        let Some(tokens) = record.tokens.as_ref().filter(is_new) else { return Ok(None) };
+        let tokens = record.tokens.as_ref().filter(is_new);
+        let Some(tokens) = tokens.filter(|_| self.goal.config.owns(record)) else {
+            return Ok(None);
+        };
         let client = match self.client(Some(record.clone()), now)? {
             Some(client) if client.client_id() == record.account.client.client_id() => client,
             _ => return Ok(None),
@@ -209,6 +212,7 @@ impl Refreshing {
     fn resume(self, kept: Option<Record>, now: UnixTime) -> Result<Step, FlowError> {
         let own = &self.session.tokens().access_token;
         let is_newer = |kept: &Session| !own.matches(kept.tokens().access_token.expose());
+        let kept = kept.filter(|record| self.config.owns(record));
         let newer = kept.and_then(|record| Session::restore(record).ok()).filter(is_newer);
         let Some(newer) = newer else { return self.send(now) };
         // Another process was here.

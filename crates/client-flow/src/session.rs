@@ -22,6 +22,8 @@ pub struct Session {
     tokens: Tokens,
     /// Made once, for all requests.
     origin: Origin,
+    /// The server does not know the client any more.
+    client_refused: bool,
     authorization: Option<HeaderValue>,
 }
 
@@ -34,7 +36,8 @@ impl Session {
         let authorization = tokens.access_token.header_value(&scheme);
         // The first clone makes its bytes shared; the others then allocate nothing.
         drop(authorization.clone());
-        Self { origin: account.resource.origin(), account, tokens, authorization }
+        let origin = account.resource.origin();
+        Self { account, tokens, origin, client_refused: false, authorization }
     }
 
     /// Goes on with a record that a store kept.
@@ -143,18 +146,24 @@ impl Session {
         Ok(Recall::refresh(self.clone(), config))
     }
 
-    /// The same session without a refresh token that the server has refused for good
-    /// ([`FlowError::ends_grant`]). It still knows which scopes to ask for again.
+    /// The same session after a refresh or a step-up that failed: without the refresh token that the server will
+    /// never take again ([`FlowError::ends_grant`]), and about to register anew where the server does not know the
+    /// client any more ([`FlowError::ends_client`]). It still knows which scopes to ask for again. After any
+    /// other failure nothing changes.
     #[must_use]
-    pub fn without_refresh_token(mut self) -> Self {
+    pub fn after(mut self, error: &FlowError) -> Self {
         // C-TOKEN-7
-        self.tokens.refresh_token = None;
+        if error.ends_grant() {
+            self.tokens.refresh_token = None;
+        }
+        self.client_refused |= error.ends_client();
         self
     }
 
     /// Starts a step-up: a new authorization for all of `scope`, because a refresh cannot widen a grant
     /// (RFC 6749 §6). It is made at the same server, unless `challenge` names other metadata of the resource
-    /// than the login was made by; then everything is found out and checked anew.
+    /// than the login was made by, or the server does not know the client any more; then everything is found out
+    /// and checked anew.
     ///
     /// # Errors
     ///
@@ -169,10 +178,13 @@ impl Session {
         // C-DISC-1: on another origin it proves nothing.
         let is_own = |url: &&oauth_types::EndpointUrl| self.origin.contains(url.as_str());
         let named = challenge.resource_metadata.as_ref().filter(is_own);
-        match named.filter(|url| self.account.resource_metadata.as_ref() != Some(url)) {
-            Some(named) => login_for(config.clone(), server_url, named, scope),
-            // C-SCOPE-5
-            None => authorize(self.account.clone(), config, Some(scope)),
+        let known = self.account.resource_metadata.as_ref();
+        match named.filter(|url| known != Some(url)) {
+            None if !self.client_refused => {
+                // C-SCOPE-5
+                authorize(self.account.clone(), config, Some(scope))
+            }
+            named => login_for(config.clone(), server_url, named.or(known), scope),
         }
     }
 }

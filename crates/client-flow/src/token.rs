@@ -135,6 +135,7 @@ impl TokenRequest {
         }
         let named_scope = answer.scope.is_some();
         let mut tokens = Tokens::new(answer, self.requested, now);
+        tokens.bound_to = self.keys.binding(tokens.token_type);
         // A refresh without `scope` in its answer keeps what was granted (RFC 6749 §5.1, §6).
         if !named_scope && self.granted.is_some() {
             tokens.granted = self.granted;

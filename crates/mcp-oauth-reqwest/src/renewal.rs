@@ -121,6 +121,8 @@ pub(crate) struct Held {
     session: Option<Arc<Session>>,
     version: u64,
     nonce: Option<HeaderValue>,
+    /// Why the token, which has expired by our clock, was not refreshed.
+    failed: Option<Error>,
 }
 
 /// A request, its answer, and what it was sent with.
@@ -154,9 +156,11 @@ impl Renewal {
 
     /// What to send a request with; refreshed when that is due.
     pub(crate) async fn current(&self, tried: &mut Tried) -> Result<Held, Error> {
+        let mut failed = None;
         loop {
             let (held, is_restored, may_refresh) = self.holdings.with(|own, version| {
-                let held = Held { session: own.session.clone(), version, nonce: own.nonce.clone() };
+                let (session, nonce) = (own.session.clone(), own.nonce.clone());
+                let held = Held { session, version, nonce, failed: failed.clone() };
                 (held, own.is_restored, own.back_off_until.is_none_or(|until| now() >= until))
             });
             if !is_restored {
@@ -166,18 +170,18 @@ impl Renewal {
             let Some(session) = held.session.as_ref().filter(|own| own.is_stale(now())) else {
                 return Ok(held);
             };
-            if tried.refresh || !may_refresh {
+            if tried.refresh || !may_refresh || failed.is_some() {
                 return Ok(held);
             }
-            tried.refresh = true;
-            if session.has_expired(now()) {
-                // Should it fail, the server may still take the token: clocks differ.
-                let _ = self.renew(held.version, Wanted::FreshToken).await;
-            } else {
+            if !session.has_expired(now()) {
                 // Ahead of need: nobody waits for it.
                 let _ = self.join(held.version, Wanted::FreshToken);
-                tried.refresh = false;
                 return Ok(held);
+            }
+            match self.renew(held.version, Wanted::FreshToken).await {
+                Ok(()) => tried.refresh = true,
+                // The server may still take the token: clocks differ.
+                Err(error) => failed = Some(error),
             }
         }
     }
@@ -238,6 +242,10 @@ impl Renewal {
                 return self.unless_news(held.version, &others, error).await;
             }
             Verdict::UseNonce => return Ok(Next::Again),
+            // It was tried just now: the user is not asked for what passes.
+            Verdict::Refresh if held.failed.is_some() => {
+                return Err(held.failed.unwrap_or(Error::Unauthorized));
+            }
             Verdict::Refresh => Wanted::FreshToken,
             Verdict::Login { challenge } => Wanted::Login(challenge),
             Verdict::StepUp { scope, attempt, challenge } => {
@@ -379,20 +387,23 @@ impl Holdings {
             }
             Err(error) => error,
         };
-        match (wanted, &error, &self.session) {
-            (Wanted::FreshToken, Error::Flow(flow), Some(held)) if flow.ends_grant() => {
-                // Tried once: the next 401 leads to a login for all that was held.
-                debug!("the server has ended the grant");
-                self.session = Some(Arc::new(Session::clone(held).without_refresh_token()));
+        let is_refresh = matches!(wanted, Wanted::FreshToken);
+        if let (Error::Flow(flow), Some(held)) = (&error, &self.session)
+            && (flow.ends_client() || (is_refresh && flow.ends_grant()))
+        {
+            // Tried once: the next 401 leads to a login for all that was held.
+            debug!("the server has ended the grant");
+            self.session = Some(Arc::new(Session::clone(held).after(flow)));
+            if is_refresh {
                 return Ok(());
             }
-            (Wanted::FreshToken, _, _) => {
+        }
+        match wanted {
+            Wanted::FreshToken => {
                 warn!(%error, "the tokens could not be refreshed and are kept");
                 self.back_off_until = Some(now().plus(BACK_OFF));
             }
-            (Wanted::Scope { operation, .. }, _, _) if said_no(&error) => {
-                self.ledger.declined(operation);
-            }
+            Wanted::Scope { operation, .. } if said_no(&error) => self.ledger.declined(operation),
             _ => {}
         }
         Err(error)

@@ -121,3 +121,24 @@ fn c_ext_3_what_is_kept_says_how_the_token_is_shown() {
     assert!(restored.is_bound());
     assert!(!json.contains("PRIVATE") && !json.contains("\"d\""));
 }
+
+#[test]
+fn c_ext_3_tokens_that_are_bound_to_another_key_are_none_of_ours() {
+    let mut world = proving_world();
+    let session = world.login(binding()).unwrap();
+    let bound_to = session.tokens().bound_to.clone().unwrap();
+    let record = session.to_record();
+    assert!(binding().owns(&record));
+    let mut others = record.clone();
+    others.tokens.as_mut().unwrap().bound_to = Some("another".into());
+    assert!(!binding().owns(&others) && !config().owns(&record));
+    // Another login gets tokens for the key that is there, without trying those.
+    world.kept = Some(others);
+    world.token.1["access_token"] = json!("new");
+    world.sent.borrow_mut().clear();
+    let again = world.login(binding()).unwrap();
+    assert_eq!(again.tokens().access_token.expose(), "new");
+    assert_eq!(again.tokens().bound_to, Some(bound_to));
+    assert_eq!(world.token_form("grant_type").as_deref(), Some("authorization_code"));
+    assert_eq!(world.token_requests(), 1);
+}

@@ -155,7 +155,9 @@ fn c_token_8_sec_181_sec_184_another_process_has_refreshed_already() {
 #[test]
 fn tokens_that_the_server_refused_are_not_taken_up_again() {
     let (mut world, session) = after_a_login();
-    world.kept = Some(session.clone().without_refresh_token().to_record());
+    let mut kept = session.to_record();
+    kept.tokens.as_mut().unwrap().refresh_token = None;
+    world.kept = Some(kept);
     world.callback = World::new().callback;
     let again = world.drive(login(config(), MCP, None, Some(&session)).unwrap()).unwrap();
     assert_eq!(again.tokens().access_token.expose(), "at2");
@@ -273,4 +275,27 @@ fn c_reg_6_a_metadata_document_is_the_client_at_every_issuer() {
         assert_eq!(world.token_form("client_id").as_deref(), Some(url));
         assert!(!world.sent().iter().any(|line| line.ends_with("/register")));
     }
+}
+
+#[test]
+fn c_token_7_a_step_up_of_a_client_that_was_forgotten_registers_anew() {
+    let (mut world, session) = after_a_login();
+    world.token = (401, json!({"error": "invalid_client"}));
+    let refused = world.drive(session.refresh(&config()).unwrap()).unwrap_err();
+    let session = session.after(&refused);
+    assert!(session.tokens().refresh_token.is_none());
+    world.kept = world.saved.borrow().last().cloned();
+    (world.token, world.callback) = (World::new().token, World::new().callback);
+    world.register.1["client_id"] = json!("c2");
+    let scope = ScopeSet::parse("read write admin").unwrap();
+    let step = session.step_up(&config(), MCP, &BearerChallenge::default(), scope.clone());
+    let stepped = world.drive(step.unwrap()).unwrap();
+    assert_eq!(stepped.account().client.client_id().as_str(), "c2");
+    assert_eq!(stepped.tokens().requested, Some(scope));
+    // After what passes, nothing changes.
+    let passing = FlowError::NotSaved;
+    assert!(
+        stepped.clone().after(&passing).tokens().refresh_token.is_some()
+            == stepped.tokens().refresh_token.is_some()
+    );
 }
