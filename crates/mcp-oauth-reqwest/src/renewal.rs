@@ -1,119 +1,32 @@
 //! When tokens are renewed, and who waits for it.
 
-use core::time::Duration;
+mod holdings;
+mod work;
+
 use std::sync::Arc;
 
-use client_flow::{ClientConfig, FlowError, Session, Step, Tried, Verdict, judge, login};
+use client_flow::{ClientConfig, FlowError, Session, Tried, Verdict, judge};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use oauth_types::{BearerChallenge, ResourceUri, ScopeSet, UnixTime};
+use oauth_types::ResourceUri;
 use reqwest::{Request, Response};
-use scope_stepup::{Attempt, Ledger, Operation, Policy};
-use tracing::{Instrument as _, debug, info, info_span, warn};
+use scope_stepup::{Operation, Policy};
+use tracing::{Instrument as _, info_span};
 
+use crate::Error;
 use crate::ambient::now;
-use crate::drive::{Host, Turn};
-use crate::flight::{Join, Kind, Renewable};
-use crate::{CredentialStore, Error, IdentitySource, UserAgent, VisitFailed};
+use crate::flight::{Join, Renewable};
+
+use holdings::{Holdings, Wanted};
+use work::Common;
+pub(crate) use work::{Credentials, Login};
 
 const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
-/// How long after a refresh that failed, for reasons that pass, the next one ahead of need is tried.
-const BACK_OFF: Duration = Duration::from_secs(10);
-
-/// Where tokens come from.
-pub(crate) enum Credentials {
-    Login(Box<Login>),
-    /// One token, got elsewhere.
-    Fixed(HeaderValue),
-}
-
-/// A client that gets tokens by itself.
-pub(crate) struct Login {
-    pub(crate) config: ClientConfig,
-    pub(crate) agent: Option<Box<dyn UserAgent>>,
-    pub(crate) identity: Option<Box<dyn IdentitySource>>,
-    pub(crate) store: Box<dyn CredentialStore>,
-}
 
 /// What a client holds and does about it.
 pub(crate) struct Renewal {
     common: Arc<Common>,
     holdings: Renewable<Holdings, Wanted, Error>,
-}
-
-/// What every renewal needs.
-struct Common {
-    http: reqwest::Client,
-    server: ResourceUri,
-    credentials: Credentials,
-    policy: Policy,
-    /// Held while tokens are exchanged and saved, and not while a browser is open.
-    exchange: Arc<tokio::sync::Mutex<()>>,
-}
-
-#[derive(Default)]
-struct Holdings {
-    session: Option<Arc<Session>>,
-    ledger: Ledger,
-    /// Whether the store was asked what an earlier run left.
-    is_restored: bool,
-    /// The latest nonce of the server, for proofs of possession.
-    nonce: Option<HeaderValue>,
-    /// Until then no refresh ahead of need.
-    back_off_until: Option<UnixTime>,
-}
-
-/// What a renewal is to bring.
-#[derive(Clone)]
-enum Wanted {
-    Restore,
-    FreshToken,
-    Login(Option<BearerChallenge>),
-    /// For this operation.
-    Scope {
-        operation: Operation,
-        scope: ScopeSet,
-        attempt: Attempt,
-        challenge: BearerChallenge,
-    },
-    /// More scope for this operation, by somebody else: all its own attempts were made.
-    ScopeOfOthers(Operation),
-}
-
-impl Wanted {
-    const fn needs_user(&self) -> bool {
-        self.operation().is_some() || matches!(self, Self::Login(_))
-    }
-
-    /// The operation that a step-up is for.
-    const fn operation(&self) -> Option<&Operation> {
-        match self {
-            Self::Scope { operation, .. } | Self::ScopeOfOthers(operation) => Some(operation),
-            _ => None,
-        }
-    }
-
-    const fn name(&self) -> &'static str {
-        match self {
-            Self::Restore => "restore",
-            Self::FreshToken => "refresh",
-            Self::Login(_) => "login",
-            Self::Scope { .. } | Self::ScopeOfOthers(_) => "step-up",
-        }
-    }
-}
-
-impl Kind for Wanted {
-    /// A refresh waits for no user: a login or step-up and a refresh may be under way together.
-    fn excludes(&self, other: &Self) -> bool {
-        self.needs_user() == other.needs_user()
-    }
-
-    /// A step-up is its operation's own affair; a login or refresh is everybody's.
-    fn shares_failure(&self, other: &Self) -> bool {
-        self.needs_user() == other.needs_user()
-            && other.operation().is_none_or(|failed| self.operation() == Some(failed))
-    }
 }
 
 /// What a request was sent with.
@@ -302,117 +215,6 @@ impl Renewal {
             move |own, (outcome, _turn)| own.land(outcome, &landed),
         )
     }
-}
-
-impl Common {
-    /// The first step towards what is wanted; `None` to look into the store.
-    fn begin(&self, own: &mut Holdings, wanted: &Wanted) -> Result<Option<Step>, Error> {
-        let Credentials::Login(login_by) = &self.credentials else {
-            return Err(Error::Unauthorized);
-        };
-        let config = &login_by.config;
-        let server = self.server.as_str();
-        let session = own.session.as_deref();
-        let step = match (wanted, session) {
-            (Wanted::Restore, _) => return Ok(None),
-            (Wanted::FreshToken, Some(session)) => session.refresh(config)?,
-            (Wanted::Login(challenge), session) => {
-                info!(server, "the server asks for a login");
-                login(config.clone(), server, challenge.as_ref(), session)?
-            }
-            (Wanted::Scope { operation, scope, attempt, challenge }, Some(session)) => {
-                info!(server, %operation, %scope, "the operation needs more scope");
-                let step = session.step_up(config, server, challenge, scope.clone())?;
-                own.ledger.started(attempt.clone());
-                step
-            }
-            (Wanted::FreshToken | Wanted::Scope { .. } | Wanted::ScopeOfOthers(_), _) => {
-                return Err(Error::Unauthorized);
-            }
-        };
-        Ok(Some(step))
-    }
-
-    /// Carries a renewal out. What it holds others off with is handed back, to be held until it has landed.
-    async fn work(
-        &self,
-        step: Option<Step>,
-        from: Option<Arc<Session>>,
-        holdings: &Renewable<Holdings, Wanted, Error>,
-    ) -> (Outcome, Option<Turn>) {
-        let Credentials::Login(own) = &self.credentials else { return (Ok(None), None) };
-        let host = Host {
-            http: &self.http,
-            agent: own.agent.as_deref(),
-            identity: own.identity.as_deref(),
-            store: &*own.store,
-            server: &self.server,
-            exchange: &self.exchange,
-        };
-        let Some(step) = step else {
-            let kept = own.store.find(&self.server).await.unwrap_or_else(|error| {
-                warn!(%error, "stored credentials are not available");
-                None
-            });
-            let kept = kept.filter(|record| own.config.owns(record));
-            return (Ok(kept.and_then(|record| Session::restore(record).ok())), None);
-        };
-        let is_current = || {
-            let same = |own: &Arc<Session>, from| Arc::ptr_eq(own, from);
-            holdings.with(|own, _| match (&own.session, &from) {
-                (Some(own), Some(from)) => same(own, from),
-                (own, from) => own.is_none() && from.is_none(),
-            })
-        };
-        match host.drive(step, &is_current).await {
-            Ok((session, turn)) => (Ok(session), Some(turn)),
-            Err(error) => (Err(error), None),
-        }
-    }
-}
-
-/// A session, or none where nothing was to be changed.
-type Outcome = Result<Option<Session>, Error>;
-
-impl Holdings {
-    /// Keeps what a renewal came to.
-    fn land(&mut self, outcome: Outcome, wanted: &Wanted) -> Result<(), Error> {
-        self.is_restored = true;
-        let error = match outcome {
-            Ok(None) => return Ok(()),
-            Ok(Some(session)) => {
-                self.session = Some(Arc::new(session));
-                self.back_off_until = None;
-                return Ok(());
-            }
-            Err(error) => error,
-        };
-        let is_refresh = matches!(wanted, Wanted::FreshToken);
-        if let (Error::Flow(flow), Some(held)) = (&error, &self.session)
-            && (flow.ends_client() || (is_refresh && flow.ends_grant()))
-        {
-            // Tried once: the next 401 leads to a login for all that was held.
-            debug!("the server has ended the grant");
-            self.session = Some(Arc::new(Session::clone(held).after(flow)));
-            if is_refresh {
-                return Ok(());
-            }
-        }
-        match wanted {
-            Wanted::FreshToken => {
-                warn!(%error, "the tokens could not be refreshed and are kept");
-                self.back_off_until = Some(now().plus(BACK_OFF));
-            }
-            Wanted::Scope { operation, .. } if said_no(&error) => self.ledger.declined(operation),
-            _ => {}
-        }
-        Err(error)
-    }
-}
-
-/// Whether it was the user who did not want to.
-const fn said_no(error: &Error) -> bool {
-    matches!(error, Error::Flow(FlowError::Denied(_)) | Error::Visit(VisitFailed::Declined))
 }
 
 /// What a request asks for, for counting: the operation in its JSON-RPC body, else method and path.
