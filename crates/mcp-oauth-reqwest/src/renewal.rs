@@ -5,7 +5,7 @@ mod work;
 
 use std::sync::Arc;
 
-use client_flow::{ClientConfig, FlowError, Session, Tried, Verdict, judge};
+use client_flow::{ClientConfig, Session, Tried, Verdict, judge};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use oauth_types::ResourceUri;
@@ -244,7 +244,7 @@ fn proof(
     }
     let (entropy, _) = crate::ambient::entropy()?.split();
     let proof = session.proof(config, to, nonce, now(), entropy);
-    Ok(proof.map_err(|_| FlowError::NotSigned)?.map(|proof| (DPOP, proof)))
+    Ok(proof.map_err(|_| client_flow::FlowError::NotSigned)?.map(|proof| (DPOP, proof)))
 }
 
 #[cfg(not(feature = "dpop"))]
