@@ -389,7 +389,9 @@ impl World {
                 Verdict::StepUp { scope, attempt, challenge } => {
                     client.ledger.started(attempt);
                     match session {
-                        Some(session) => session.step_up(&client_config(), MCP, &challenge, scope),
+                        Some(session) => {
+                            session.step_up(&client_config(), MCP, &challenge, scope, self.now())
+                        }
                         None => return Err(CallError::Unauthorized),
                     }
                 }

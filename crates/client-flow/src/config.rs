@@ -6,11 +6,11 @@ use client_auth::ProofKey;
 #[cfg(feature = "private_key_jwt")]
 use client_auth::SigningKey;
 use oauth_types::{
-    ClientMetadata, ClientMetadataUrl, EndpointUrl, Issuer, RedirectUri, ResourceUri,
+    ClientMetadata, ClientMetadataUrl, EndpointUrl, GrantType, Issuer, RedirectUri, ResourceUri,
 };
 
-use crate::Record;
 use crate::keys::Keys;
+use crate::{Record, Tokens};
 
 /// Whom the tokens are for, and by what right.
 #[derive(Clone, Debug)]
@@ -35,6 +35,15 @@ impl Grant {
     /// Whether a user is sent through a browser.
     pub(crate) const fn needs_browser(&self) -> bool {
         matches!(self, Self::AuthorizationCode { .. })
+    }
+
+    /// What the token endpoint sees of it in the end.
+    pub(crate) const fn kind(&self) -> GrantType {
+        match self {
+            Self::AuthorizationCode { .. } => GrantType::AuthorizationCode,
+            Self::ClientCredentials => GrantType::ClientCredentials,
+            Self::WorkloadIdentity | Self::EnterpriseManaged(_) => GrantType::JwtBearer,
+        }
     }
 }
 
@@ -148,13 +157,22 @@ impl ClientConfig {
     }
 
     /// Whether a record is of this client: not, where another one is pre-registered with that server now, or its
-    /// tokens are bound to another key.
+    /// tokens are by another grant, or bound to another key.
     #[must_use]
     pub fn owns(&self, record: &Record) -> bool {
         let (issuer, client) = (&record.account.server.issuer, &record.account.client);
-        let registered = self.pre_registered.iter().find(|(own, _)| own == issuer);
-        registered.is_none_or(|(_, own)| own.client_id() == client.client_id())
-            && record.tokens.as_ref().is_none_or(|tokens| self.keys.fit(tokens))
+        let is_ours = match self.registered_with(issuer) {
+            Some(own) => own.client_id() == client.client_id(),
+            // Without a user nobody registers by themselves.
+            None => self.grant.needs_browser(),
+        };
+        let fits = |tokens: &Tokens| self.keys.fit(tokens) && tokens.grant == self.grant.kind();
+        is_ours && record.tokens.as_ref().is_none_or(fits)
+    }
+
+    /// The credentials that this server's operator gave out.
+    pub(crate) fn registered_with(&self, issuer: &Issuer) -> Option<&ClientCredentials> {
+        self.pre_registered.iter().find(|(own, _)| own == issuer).map(|(_, client)| client)
     }
 
     fn with(

@@ -48,8 +48,10 @@ pub fn login(
     let held = previous.map(Session::tokens).and_then(Tokens::asks_again);
     let refused = previous.map(|session| session.tokens().access_token.clone());
     let wanted = Wanted::First { challenged, held, refused };
-    // A server that points to its metadata is none of MCP 2025-03-26.
-    let is_old = challenge.is_none_or(|challenge| challenge.resource_metadata.is_none());
+    // A server that points to its metadata, or had some before, is none of MCP 2025-03-26.
+    let had_metadata = previous.is_some_and(|it| it.account().resource_metadata.is_some());
+    let is_old =
+        !had_metadata && challenge.is_none_or(|challenge| challenge.resource_metadata.is_none());
     let goal = Goal { config, target, wanted, found_at: None };
     FindResource::next(goal, candidates.into_iter(), is_old)
 }
@@ -77,6 +79,15 @@ pub(crate) struct Goal {
     pub(crate) wanted: Wanted,
     /// Where the resource's metadata was.
     pub(crate) found_at: Option<EndpointUrl>,
+}
+
+impl Goal {
+    /// The issuer that the host pinned for the server, or for the narrowest resource around it.
+    fn pinned(&self) -> Option<&Issuer> {
+        let pins = self.config.pinned_issuers.iter();
+        let around = pins.filter(|(resource, _)| resource.covers(&self.target));
+        around.max_by_key(|(resource, _)| resource.as_str().len()).map(|(_, issuer)| issuer)
+    }
 }
 
 /// Which scopes a login asks for.
@@ -108,6 +119,12 @@ impl FindResource {
                 let state = Self { goal, url: url.clone(), rest: candidates, is_old };
                 Exchange::get(&url, Then::Resource(Box::new(state)))
             }
+            // C-DISC-11: the host knows better than any place.
+            None if is_old && goal.pinned().is_some() => {
+                let issuer = goal.pinned().cloned().ok_or(FlowError::NoResourceMetadata)?;
+                let (resource, issuers) = (goal.target.clone(), vec![issuer.clone()]);
+                FindServer::start(goal, ProtectedResourceMetadata::new(resource, issuers), issuer)
+            }
             None if is_old => FindServer::at_origin(goal),
             None => Err(FlowError::NoResourceMetadata),
         }
@@ -129,9 +146,7 @@ impl FindResource {
         }
         let goal = Goal { found_at: Some(self.url), ..self.goal };
         // C-DISC-11
-        let mut pins = goal.config.pinned_issuers.iter();
-        if let Some((_, issuer)) = pins.find(|(resource, _)| resource.covers(&goal.target)) {
-            let issuer = issuer.clone();
+        if let Some(issuer) = goal.pinned().cloned() {
             return FindServer::start(goal, metadata, issuer);
         }
         ChooseServer { goal, metadata }.or_the_only_one()
@@ -154,7 +169,15 @@ impl ChooseServer {
                 let only = only.clone();
                 FindServer::start(self.goal, self.metadata, only)
             }
-            _ => Ok(Step::ChooseServer(Box::new(self))),
+            several => {
+                // What was given out for one of them decides.
+                let config = &self.goal.config;
+                let mut known = several.iter().filter(|one| config.registered_with(one).is_some());
+                match (known.next().cloned(), known.next()) {
+                    (Some(only), None) => FindServer::start(self.goal, self.metadata, only),
+                    _ => Ok(Step::ChooseServer(Box::new(self))),
+                }
+            }
         }
     }
 
@@ -177,11 +200,13 @@ impl ChooseServer {
     }
 }
 
-/// Whether the document is there: a 4xx means no, and whatever else is not 200 ends the flow.
+/// Whether the document is there: a 4xx means no, unless it means later, and whatever else is not 200 ends the flow.
 pub(crate) fn is_found(purpose: Purpose, response: &Response<Bytes>) -> Result<bool, FlowError> {
     match response.status() {
         StatusCode::OK => Ok(true),
-        status if status.is_client_error() => Ok(false),
+        status if status.is_client_error() && !matches!(status.as_u16(), 408 | 425 | 429) => {
+            Ok(false)
+        }
         status => Err(FlowError::Status { purpose, status }),
     }
 }
@@ -219,6 +244,14 @@ pub(crate) fn initial_scope(
     {
         let offline = ScopeSet::parse("offline_access").map_err(FlowError::Scope)?;
         scope = Some(scope.unwrap_or_default().union(&offline).map_err(FlowError::Scope)?);
+    }
+    // Row 212: also not because another server listed it.
+    if let Some(asked) = &scope
+        && asked.contains("offline_access")
+        && !server.lists_scope("offline_access")
+    {
+        let rest: Vec<&str> = asked.iter().filter(|one| *one != "offline_access").collect();
+        scope = Some(ScopeSet::parse(&rest.join(" ")).map_err(FlowError::Scope)?);
     }
     Ok(scope.filter(|scope| !scope.is_empty()))
 }

@@ -164,6 +164,8 @@ pub enum FlowError {
     NotSigned,
     /// The host could not keep what has to be kept before it is used.
     NotSaved,
+    /// The host could not look up what is kept, and what is held may have been used by another process.
+    NotLoaded,
     /// There is no refresh token.
     NoRefreshToken,
 }
@@ -174,6 +176,24 @@ impl FlowError {
     pub fn ends_client(&self) -> bool {
         // C-TOKEN-7
         matches!(self, Self::Token(answer) if answer.error == TokenErrorCode::InvalidClient)
+    }
+
+    /// Whether the same may work a little later: the network, a server that is overloaded or broken, a store that
+    /// is full. Anything else will be so again.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        use TokenErrorCode::{ServerError, TemporarilyUnavailable};
+        match self {
+            Self::Transport { .. } | Self::NotSaved | Self::NotLoaded | Self::NotSigned => true,
+            Self::Status { status, .. } => {
+                status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429)
+            }
+            Self::Token(answer) | Self::IdentityProvider(answer) => {
+                matches!(answer.error, ServerError | TemporarilyUnavailable)
+                    || answer.error.as_str() == "slow_down"
+            }
+            _ => false,
+        }
     }
 
     /// Whether a refresh that ended like this ends the grant: the server will never take that refresh token
@@ -199,11 +219,15 @@ impl fmt::Display for FlowError {
             Self::Status { purpose, status } => {
                 write!(f, "{purpose}: the server answered {}", status.as_u16())
             }
-            Self::Document { purpose, url, error } => write!(f, "{purpose} at {url}: {error}"),
+            // A query may hold what the user keeps to themselves.
+            Self::Document { purpose, url, error } => {
+                write!(f, "{purpose} at {}: {error}", without_query(url))
+            }
             Self::ResourceMismatch { url } => write!(
                 f,
-                "the metadata at {url} describes another resource than the one being called \
-                 (RFC 9728 §3.3)"
+                "the metadata at {} describes another resource than the one being called \
+                 (RFC 9728 §3.3)",
+                without_query(url)
             ),
             Self::IssuerMismatch { expected } => write!(
                 f,
@@ -211,7 +235,11 @@ impl fmt::Display for FlowError {
                  operator has to correct one of them"
             ),
             Self::LeadsToLocalAddress { url } => {
-                write!(f, "a server on the network points to a local address: {url}")
+                write!(
+                    f,
+                    "a server on the network points to a local address: {}",
+                    without_query(url)
+                )
             }
             Self::Callback(rejected) => rejected.fmt(f),
             Self::CallbackTooLate => f.write_str("the login took longer than ten minutes"),
@@ -260,9 +288,14 @@ impl fmt::Display for FlowError {
             Self::ServerUrl(rule) => write!(f, "the address of the MCP server {rule}"),
             Self::NotSigned => f.write_str("the token request could not be signed"),
             Self::NotSaved => f.write_str("the credentials could not be saved"),
+            Self::NotLoaded => f.write_str("the credentials could not be looked up"),
             Self::NoRefreshToken => f.write_str("there is no refresh token"),
         }
     }
+}
+
+fn without_query(url: &EndpointUrl) -> &str {
+    url.as_str().split('?').next().unwrap_or_default()
 }
 
 impl core::error::Error for FlowError {}

@@ -11,7 +11,9 @@
 
 use http::{HeaderMap, StatusCode};
 use oauth_types::{BearerChallenge, BearerErrorCode, ScopeSet};
-use scope_stepup::{Attempt, Decision, InsufficientScope, Ledger, Operation, Policy, Situation};
+use scope_stepup::{
+    Attempt, Decision, GaveUp, InsufficientScope, Ledger, Operation, Policy, Situation,
+};
 
 use crate::Session;
 use crate::keys::DPOP_NONCE;
@@ -27,6 +29,8 @@ pub struct Tried {
     pub login: bool,
     /// It was sent with the nonce that the server asked for.
     pub nonce: bool,
+    /// How many step-ups were made for it.
+    pub step_ups: u8,
 }
 
 impl Tried {
@@ -35,10 +39,15 @@ impl Tried {
         match verdict {
             Verdict::Refresh => self.refresh = true,
             Verdict::Login { .. } => self.login = true,
-            Verdict::UseNonce => self.nonce = true,
-            // The ledger counts these.
-            _ => {}
+            Verdict::StepUp { .. } => self.step_ups = self.step_ups.saturating_add(1),
+            Verdict::UseNonce => {
+                self.nonce = true;
+                return;
+            }
+            Verdict::Accepted | Verdict::Unauthorized | Verdict::GiveUp(_) => return,
         }
+        // A nonce may have expired while another token was got.
+        self.nonce = false;
     }
 }
 
@@ -111,6 +120,12 @@ pub fn judge(
                 Decision::Reauthorize { .. } if session.is_none() => {
                     Verdict::Login { challenge: Some(challenge.clone()) }
                 }
+                // C-SCOPE-6: the ledger forgets an operation that succeeds with other arguments; a request does not.
+                Decision::Reauthorize { .. } if tried.step_ups >= policy.limit().get() => {
+                    let mut error = ledger.insufficient(&situation, GaveUp::LimitReached);
+                    error.attempts = error.attempts.max(tried.step_ups);
+                    Verdict::GiveUp(Box::new(error))
+                }
                 Decision::Reauthorize { scope, attempt } => {
                     Verdict::StepUp { scope, attempt, challenge: challenge.clone() }
                 }
@@ -122,7 +137,7 @@ pub fn judge(
 }
 
 fn asks_for_nonce(headers: &HeaderMap) -> bool {
-    headers.contains_key(DPOP_NONCE)
+    headers.get(DPOP_NONCE).is_some_and(|nonce| nonce.to_str().is_ok())
         && BearerChallenge::find_dpop(headers)
             .is_some_and(|challenge| challenge.error == Some(BearerErrorCode::UseDpopNonce))
 }

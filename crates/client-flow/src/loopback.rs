@@ -77,7 +77,8 @@ impl Visit {
             .map(|rest| rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len())))
             .unwrap_or_default();
         // Another name for this address is a page of somebody else's.
-        if hosts.next() != Some(authority) || hosts.next().is_some() {
+        let plain = |host: &str| host.strip_suffix(":80").unwrap_or(host).to_ascii_lowercase();
+        if hosts.next().map(plain) != Some(plain(authority)) || hosts.next().is_some() {
             return refuse(FORBIDDEN);
         }
         let target = line.strip_prefix("GET ").and_then(|rest| rest.strip_suffix(" HTTP/1.1"));

@@ -4,13 +4,13 @@ use core::time::Duration;
 
 use client_auth::ClientCredentials;
 use oauth_types::{
-    AuthorizationServerMetadata, EndpointUrl, Issuer, ResourceUri, ScopeSet, Secret, TokenResponse,
-    TokenType, UnixTime, exposed,
+    AuthorizationServerMetadata, EndpointUrl, GrantType, Issuer, RedirectUri, ResourceUri,
+    ScopeSet, Secret, TokenResponse, TokenType, UnixTime, exposed,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::keys::takes_proofs;
-use crate::{FlowError, Session};
+use crate::{ClientConfig, FlowError, Grant, Session};
 
 /// What a record is filed under. Credentials of one issuer are never shown to another (C-DISC-8).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -36,6 +36,12 @@ pub struct Account {
     /// a new discovery.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource_metadata: Option<EndpointUrl>,
+    /// The address of the MCP server that the login was for, in its canonical form: the resource may cover others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<ResourceUri>,
+    /// Where the browser comes back to, as it was registered; `None` where that was not by this client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirect_uri: Option<RedirectUri>,
 }
 
 impl Account {
@@ -43,6 +49,17 @@ impl Account {
     #[must_use]
     pub fn key(&self) -> RecordKey {
         RecordKey { issuer: self.server.issuer.clone(), resource: self.resource.clone() }
+    }
+
+    /// Whether the client is registered for where the browser comes back to now: not every server lets the port
+    /// of a loopback address change (RFC 8252 §7.3).
+    pub(crate) fn comes_back_to(&self, config: &ClientConfig) -> bool {
+        match (&self.redirect_uri, &config.grant) {
+            (Some(registered), Grant::AuthorizationCode { redirect_uri }) => {
+                registered == redirect_uri
+            }
+            _ => true,
+        }
     }
 }
 
@@ -161,6 +178,9 @@ impl ServerEndpoints {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Tokens {
+    /// By which grant they were got.
+    #[serde(default = "by_code")]
+    pub grant: GrantType,
     /// How the access token is shown.
     #[serde(default = "bearer")]
     pub token_type: TokenType,
@@ -186,9 +206,15 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    pub(crate) fn new(response: TokenResponse, requested: Option<ScopeSet>, now: UnixTime) -> Self {
+    pub(crate) fn new(
+        response: TokenResponse,
+        grant: GrantType,
+        requested: Option<ScopeSet>,
+        now: UnixTime,
+    ) -> Self {
         let lifetime = response.expires_in.map(Duration::from_secs);
         Self {
+            grant,
             token_type: response.token_type,
             bound_to: None,
             access_token: response.access_token,
@@ -222,6 +248,11 @@ impl Tokens {
 /// How long before the end of such a life to refresh, in whole seconds.
 fn ahead_of(life: Duration) -> Duration {
     Duration::from_secs(life.as_secs() / 4).min(Session::REFRESH_AHEAD)
+}
+
+/// What records of earlier versions hold.
+const fn by_code() -> GrantType {
+    GrantType::AuthorizationCode
 }
 
 /// What records of earlier versions hold.

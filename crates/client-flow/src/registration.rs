@@ -30,10 +30,12 @@ use crate::{
 };
 
 /// Asks the host what it keeps about this authorization server and resource.
+#[derive(Clone)]
 #[must_use = "the flow goes on only when the step is taken"]
 pub struct Recall(Asking);
 
 /// Who asks.
+#[derive(Clone)]
 enum Asking {
     Login(Box<Login>),
     Refresh(Box<Refreshing>),
@@ -90,6 +92,19 @@ impl Recall {
             Asking::Refresh(refreshing) => refreshing.resume(kept, now),
         }
     }
+
+    /// Goes on when what is kept cannot be looked up: a login does without. A refresh token that another process
+    /// may have used is not sent.
+    ///
+    /// # Errors
+    ///
+    /// [`FlowError::NotLoaded`] for a refresh, and as [`resume`](Self::resume).
+    pub fn failed(self, now: UnixTime) -> Result<Step, FlowError> {
+        match self.0 {
+            Asking::Login(login) => login.resume(None, now),
+            Asking::Refresh(_) => Err(FlowError::NotLoaded),
+        }
+    }
 }
 
 impl fmt::Debug for Recall {
@@ -105,13 +120,23 @@ impl Login {
         }
         let asked = kept.as_ref().and_then(Record::asks_again);
         let scope = initial_scope(&self.goal, &self.resource, &self.metadata, asked.as_ref())?;
-        let Some(client) = self.client(kept, now)? else {
+        let kept = kept.filter(|record| record.account.comes_back_to(&self.goal.config));
+        let redirect_uri = kept.as_ref().and_then(|record| record.account.redirect_uri.clone());
+        let Some(client) = self.client(kept.as_ref(), now)? else {
             return self.register(scope);
         };
-        let Self { goal, resource, server, .. } = self;
-        let resource_metadata = goal.found_at;
-        let account = Account { resource: resource.resource, server, client, resource_metadata };
-        authorize(account, &goal.config, scope)
+        authorize(self.account(client, redirect_uri), &self.goal.config, scope)
+    }
+
+    fn account(&self, client: ClientCredentials, redirect_uri: Option<RedirectUri>) -> Account {
+        Account {
+            resource: self.resource.resource.clone(),
+            server: self.server.clone(),
+            client,
+            resource_metadata: self.goal.found_at.clone(),
+            target: Some(self.goal.target.clone()),
+            redirect_uri,
+        }
     }
 
     /// Goes on with tokens that another run or process got, unless they are the ones that were refused.
@@ -126,16 +151,11 @@ impl Login {
         let Some(tokens) = tokens.filter(|_| self.goal.config.owns(record)) else {
             return Ok(None);
         };
-        let client = match self.client(Some(record.clone()), now)? {
+        let client = match self.client(kept, now)? {
             Some(client) if client.client_id() == record.account.client.client_id() => client,
             _ => return Ok(None),
         };
-        let account = Account {
-            resource: self.resource.resource.clone(),
-            server: self.server.clone(),
-            client,
-            resource_metadata: self.goal.found_at.clone(),
-        };
+        let account = self.account(client, record.account.redirect_uri.clone());
         if !tokens.have_expired(now) {
             let session = Session::new(account, tokens.clone());
             return Ok(Some(Step::Ready(Box::new(session))));
@@ -150,24 +170,32 @@ impl Login {
     /// Who this client is at this server, as far as it is anybody yet.
     fn client(
         &self,
-        kept: Option<Record>,
+        kept: Option<&Record>,
         now: UnixTime,
     ) -> Result<Option<ClientCredentials>, FlowError> {
         let config = &self.goal.config;
-        let kept = kept
-            .filter(|record| !record.client_refused)
-            .map(|record| record.account.client)
-            .filter(|client| !client.has_expired(now));
-        let pre_registered =
-            config.pre_registered.iter().find(|(own, _)| *own == self.server.issuer);
-        // C-REG-6: the document is the same for all servers.
-        let of_document = config
-            .metadata_url
-            .as_ref()
-            .filter(|_| self.metadata.client_id_metadata_document_supported)
-            .map(|url| ClientCredentials::public(url.client_id()));
+        let pre_registered = config.registered_with(&self.server.issuer).cloned();
+        // Without a user, what was given out for one server is for that one alone.
+        let by_itself = || {
+            // C-REG-6: the document is the same for all servers.
+            let of_document = config
+                .metadata_url
+                .as_ref()
+                .filter(|_| self.metadata.client_id_metadata_document_supported)
+                .map(|url| ClientCredentials::public(url.client_id()));
+            let kept = kept
+                .filter(|record| !record.client_refused)
+                .map(|record| record.account.client.clone())
+                .filter(|client| !client.has_expired(now))
+                // The URL of a document is the host's to say.
+                .filter(|client| !client.client_id().as_str().starts_with("https://"));
+            kept.or(of_document)
+        };
         // C-REG-1
-        let known = pre_registered.map(|(_, client)| client.clone()).or(kept).or(of_document);
+        let known = match config.grant.needs_browser() {
+            true => pre_registered.or_else(by_itself),
+            false => pre_registered,
+        };
         if let Some(client) = &known {
             // Before the user is asked for anything.
             config.keys.check(client, &self.metadata)?;
@@ -195,6 +223,7 @@ impl Login {
 }
 
 /// A refresh that is about to begin.
+#[derive(Clone)]
 pub(crate) struct Refreshing {
     session: Session,
     config: ClientConfig,
@@ -215,8 +244,8 @@ impl Refreshing {
         let kept = kept.filter(|record| self.config.owns(record));
         let newer = kept.and_then(|record| Session::restore(record).ok()).filter(is_newer);
         let Some(newer) = newer else { return self.send(now) };
-        // Another process was here.
-        if !newer.tokens().are_stale(now) {
+        // Another process was here. What it holds cannot always be refreshed; the server then says so.
+        if !newer.tokens().are_stale(now) || newer.tokens().refresh_token.is_none() {
             return Ok(Step::Ready(Box::new(newer)));
         }
         Self { session: newer, ..self }.send(now)
@@ -236,7 +265,13 @@ impl Refreshing {
         let Some(refresh_token) = &tokens.refresh_token else {
             return Err(FlowError::NoRefreshToken);
         };
-        let account = Account { server, ..self.account().clone() };
+        let mut account = Account { server, ..self.account().clone() };
+        // A secret may have been replaced since.
+        if let Some(own) = self.config.registered_with(&account.server.issuer)
+            && own.client_id() == account.client.client_id()
+        {
+            account.client = own.clone();
+        }
         TokenRequest::refresh(account, self.config.keys, tokens, refresh_token).step()
     }
 }
@@ -267,15 +302,21 @@ fn registration(
     sent.token_endpoint_auth_method = Some(AuthMethod::None)
         .filter(|none| listed.contains(none))
         .or_else(|| listed.iter().find(|method| spoken.contains(method)).cloned());
-    sent.scope = may_ask_for(server, scope);
+    sent.scope = may_ask_for(server, scope, config.wants_refresh_token);
     sent
 }
 
 /// All that this client may ever ask for, where the server lists all that it asks for now: some servers hold
 /// clients to what they registered, and give nothing to those that registered nothing. Others refuse scopes that
 /// they do not list themselves.
-fn may_ask_for(server: &AuthorizationServerMetadata, scope: Option<&ScopeSet>) -> Option<ScopeSet> {
-    let listed = ScopeSet::parse(&server.scopes_supported.as_ref()?.join(" ")).ok()?;
+fn may_ask_for(
+    server: &AuthorizationServerMetadata,
+    scope: Option<&ScopeSet>,
+    offline: bool,
+) -> Option<ScopeSet> {
+    let listed = server.scopes_supported.iter().flatten().map(String::as_str);
+    let listed: Vec<&str> = listed.filter(|one| offline || *one != "offline_access").collect();
+    let listed = ScopeSet::parse(&listed.join(" ")).ok().filter(|listed| !listed.is_empty())?;
     scope.filter(|scope| !scope.exceeds(&listed)).map(|_| listed)
 }
 
@@ -289,7 +330,7 @@ pub(crate) struct Registering {
 
 impl Registering {
     pub(crate) fn read(self, response: &Response<Bytes>) -> Result<Step, FlowError> {
-        let Login { goal, resource, metadata, server } = self.login;
+        let Login { goal, metadata, server, .. } = &self.login;
         // C-REG-4
         let status = response.status();
         if !matches!(status, StatusCode::CREATED | StatusCode::OK) {
@@ -313,8 +354,11 @@ impl Registering {
         )
         .map_err(FlowError::Credentials)?
         .expiring(expires_at);
-        let resource_metadata = goal.found_at;
-        let account = Account { resource: resource.resource, server, client, resource_metadata };
+        let redirect_uri = match &goal.config.grant {
+            Grant::AuthorizationCode { redirect_uri } => Some(redirect_uri.clone()),
+            _ => None,
+        };
+        let account = self.login.account(client, redirect_uri);
         let record = Record { asked: self.scope.clone(), ..Record::new(account.clone()) };
         Ok(Save::step(record, authorize(account, &goal.config, self.scope)))
     }

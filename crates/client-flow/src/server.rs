@@ -39,7 +39,7 @@ enum Found {
     Login(Goal, ProtectedResourceMetadata),
     /// A login to a server of MCP 2025-03-26.
     OldLogin(Goal),
-    Refresh(Refreshing),
+    Refresh(Box<Refreshing>),
 }
 
 impl FindServer {
@@ -65,7 +65,7 @@ impl FindServer {
     pub(crate) fn again(refreshing: Refreshing) -> Result<Step, FlowError> {
         let issuer = refreshing.account().server.issuer.clone();
         let urls = authorization_server_urls(&issuer).map_err(FlowError::ServerUrl)?;
-        Self::among(urls, issuer, Found::Refresh(refreshing))
+        Self::among(urls, issuer, Found::Refresh(Box::new(refreshing)))
     }
 
     fn among(urls: Vec<EndpointUrl>, issuer: Issuer, then: Found) -> Result<Step, FlowError> {
@@ -150,7 +150,7 @@ impl Found {
     fn needs_browser(&self) -> bool {
         match self {
             Self::Login(goal, _) | Self::OldLogin(goal) => goal.config.grant.needs_browser(),
-            Self::Refresh(_) => false,
+            Self::Refresh(refreshing) => refreshing.config().grant.needs_browser(),
         }
     }
 

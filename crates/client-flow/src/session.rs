@@ -146,14 +146,13 @@ impl Session {
         Ok(Recall::refresh(self.clone(), config))
     }
 
-    /// The same session after a refresh or a step-up that failed: without the refresh token that the server will
-    /// never take again ([`FlowError::ends_grant`]), and about to register anew where the server does not know the
-    /// client any more ([`FlowError::ends_client`]). It still knows which scopes to ask for again. After any
-    /// other failure nothing changes.
+    /// The same session after a refresh or a step-up that failed: without its refresh token, unless the failure
+    /// [passes](FlowError::passes), and about to register anew where the server does not know the client any more
+    /// ([`FlowError::ends_client`]). So the next 401 leads to a login, which knows what to ask for again.
     #[must_use]
     pub fn after(mut self, error: &FlowError) -> Self {
         // C-TOKEN-7
-        if error.ends_grant() {
+        if !error.passes() {
             self.tokens.refresh_token = None;
         }
         self.client_refused |= error.ends_client();
@@ -162,8 +161,8 @@ impl Session {
 
     /// Starts a step-up: a new authorization for all of `scope`, because a refresh cannot widen a grant
     /// (RFC 6749 §6). It is made at the same server, unless `challenge` names other metadata of the resource
-    /// than the login was made by, or the server does not know the client any more; then everything is found out
-    /// and checked anew.
+    /// than the login was made by, or what is known of server or client is out of date; then everything is found
+    /// out and checked anew.
     ///
     /// # Errors
     ///
@@ -174,13 +173,19 @@ impl Session {
         server_url: &str,
         challenge: &BearerChallenge,
         scope: ScopeSet,
+        now: UnixTime,
     ) -> Result<Step, FlowError> {
         // C-DISC-1: on another origin it proves nothing.
         let is_own = |url: &&oauth_types::EndpointUrl| self.origin.contains(url.as_str());
         let named = challenge.resource_metadata.as_ref().filter(is_own);
         let known = self.account.resource_metadata.as_ref();
+        let Account { server, client, .. } = &self.account;
+        let is_current = !self.client_refused
+            && !server.are_old(now)
+            && !client.has_expired(now)
+            && self.account.comes_back_to(config);
         match named.filter(|url| known != Some(url)) {
-            None if !self.client_refused => {
+            None if is_current => {
                 // C-SCOPE-5
                 authorize(self.account.clone(), config, Some(scope))
             }

@@ -12,7 +12,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use oauth_types::{
-    DocumentError, Entropy, ErrorResponse, FormWriter, ScopeSet, Secret, TokenErrorCode,
+    DocumentError, Entropy, ErrorResponse, FormWriter, GrantType, ScopeSet, Secret, TokenErrorCode,
     TokenResponse, TokenType, UnixTime,
 };
 
@@ -29,6 +29,8 @@ pub(crate) struct TokenRequest {
     pub(crate) account: Account,
     pub(crate) keys: Keys,
     form: FormWriter,
+    /// By which grant the tokens were, or will be, got.
+    grant: GrantType,
     /// What was asked for, now or when the grant began.
     requested: Option<ScopeSet>,
     /// What the grant reaches, when the request does not name scopes itself: a refresh.
@@ -55,6 +57,11 @@ impl TokenRequest {
             account,
             keys,
             form,
+            grant: match purpose {
+                Purpose::ClientCredentials => GrantType::ClientCredentials,
+                Purpose::JwtBearer => GrantType::JwtBearer,
+                _ => GrantType::AuthorizationCode,
+            },
             requested,
             granted: None,
             kept_refresh_token: None,
@@ -68,6 +75,7 @@ impl TokenRequest {
         let mut form = FormWriter::new();
         form.append("grant_type", "refresh_token").append("refresh_token", token.expose());
         Self {
+            grant: held.grant.clone(),
             granted: held.granted.clone(),
             kept_refresh_token: Some(token.clone()),
             ..Self::new(Purpose::Refresh, account, keys, held.requested.clone(), form)
@@ -103,16 +111,23 @@ impl TokenRequest {
         Exchange::post_form(&endpoint, headers, form, then)
     }
 
-    pub(crate) fn read(
-        mut self,
-        response: &Response<Bytes>,
-        now: UnixTime,
-    ) -> Result<Step, FlowError> {
+    pub(crate) fn read(self, response: &Response<Bytes>, now: UnixTime) -> Result<Step, FlowError> {
+        let otherwise = self.otherwise.clone().map(|login| (login, self.forgotten(false)));
+        match (self.read_answer(response, now), otherwise) {
+            // What an earlier run left is of no use, so the login goes on without it.
+            (Err(error), Some((login, record))) if !error.passes() => {
+                login.resume(Some(record), now)
+            }
+            (answered, _) => answered,
+        }
+    }
+
+    fn read_answer(mut self, response: &Response<Bytes>, now: UnixTime) -> Result<Step, FlowError> {
         let purpose = self.purpose;
         // C-TOKEN-4: an error body counts whatever the status; a status alone says less.
         if let Ok(error) = ErrorResponse::from_json(response.body()) {
             // C-EXT-3: such a request was not looked at, so nothing was used up.
-            let asked = response.headers().get(&DPOP_NONCE);
+            let asked = response.headers().get(&DPOP_NONCE).filter(|it| it.to_str().is_ok());
             if let (TokenErrorCode::UseDpopNonce, Some(nonce), None) =
                 (&error.error, asked, &self.nonce)
                 && self.keys.proves_to(&self.account)
@@ -134,7 +149,7 @@ impl TokenRequest {
             return Err(not_ours(DocumentError::Member("token_type".into())));
         }
         let named_scope = answer.scope.is_some();
-        let mut tokens = Tokens::new(answer, self.requested, now);
+        let mut tokens = Tokens::new(answer, self.grant, self.requested, now);
         tokens.bound_to = self.keys.binding(tokens.token_type);
         // A refresh without `scope` in its answer keeps what was granted (RFC 6749 §5.1, §6).
         if !named_scope && self.granted.is_some() {
@@ -146,6 +161,12 @@ impl TokenRequest {
         Ok(Save::step(session.to_record(), Ok(Step::Ready(Box::new(session)))))
     }
 
+    /// The record without the tokens that were to be got, or refreshed.
+    fn forgotten(&self, client_refused: bool) -> Record {
+        let asked = join(self.requested.as_ref(), self.granted.as_ref());
+        Record { asked, client_refused, ..Record::new(self.account.clone()) }
+    }
+
     /// The server said no. What it will never take again is not kept, so that no run tries it another time.
     fn refused(self, error: FlowError, now: UnixTime) -> Result<Step, FlowError> {
         // C-TOKEN-7
@@ -154,11 +175,7 @@ impl TokenRequest {
         if !ends_grant && !error.ends_client() {
             return Err(error);
         }
-        let record = Record {
-            asked: join(self.requested.as_ref(), self.granted.as_ref()),
-            client_refused: error.ends_client(),
-            ..Record::new(self.account)
-        };
+        let record = self.forgotten(error.ends_client());
         let then = match self.otherwise {
             Some(login) => login.resume(Some(record.clone()), now),
             None => Err(error),

@@ -1,5 +1,6 @@
 //! The user's own browser, and a listener on loopback for its return (RFC 8252 §7.3).
 
+use core::time::Duration;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use client_flow::Visit;
@@ -24,8 +25,9 @@ pub struct LoopbackBrowser {
 
 const PATH: &str = "/callback";
 
-/// Most connections that are read at once.
+/// Most connections that are read at once; others wait until one of them is done, or has said nothing for too long.
 const MAX_CONNECTIONS: usize = 32;
+const PAUSE: Duration = Duration::from_millis(100);
 
 impl LoopbackBrowser {
     /// Takes an ephemeral port of 127.0.0.1, or of ::1 where there is no IPv4, and keeps it for all logins of
@@ -62,11 +64,11 @@ impl LoopbackBrowser {
         let mut open = FuturesUnordered::new();
         loop {
             tokio::select! {
-                accepted = self.listener.accept() => {
-                    if let Ok((stream, _)) = accepted
-                        && open.len() < MAX_CONNECTIONS
-                    {
-                        open.push(answer(stream, visit));
+                accepted = self.listener.accept(), if open.len() < MAX_CONNECTIONS => {
+                    match accepted {
+                        Ok((stream, _)) => open.push(answer(stream, visit)),
+                        // Out of sockets, perhaps: that passes.
+                        Err(_) => tokio::time::sleep(PAUSE).await,
                     }
                 }
                 Some(answered) = open.next() => {
@@ -110,7 +112,7 @@ async fn read_head(stream: &mut TcpStream) -> Option<Vec<u8>> {
             }
         }
     };
-    tokio::time::timeout(core::time::Duration::from_secs(5), read).await.ok()?
+    tokio::time::timeout(Duration::from_secs(5), read).await.ok()?
 }
 
 impl UserAgent for LoopbackBrowser {
@@ -120,7 +122,11 @@ impl UserAgent for LoopbackBrowser {
 
     fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
         Box::pin(async move {
-            webbrowser::open(visit.url()).map_err(|_| VisitFailed::NoBrowser)?;
+            let url = visit.url().to_owned();
+            let opened = tokio::task::spawn_blocking(move || webbrowser::open(&url)).await;
+            if !matches!(opened, Ok(Ok(()))) {
+                return Err(VisitFailed::NoBrowser);
+            }
             let callback = tokio::time::timeout(Visit::LIFETIME, self.callback(visit));
             callback.await.map_err(|_| VisitFailed::Timeout)
         })

@@ -3,12 +3,12 @@
 use core::fmt;
 use std::time::Duration;
 
-use client_flow::{ClientConfig, FlowError};
+use client_flow::{ClientConfig, FlowError, Grant};
 use oauth_types::ResourceUri;
 use scope_stepup::Policy;
 
 use crate::renewal::{Credentials, Login, Renewal};
-use crate::resolve::Resolver;
+use crate::resolve::{Resolver, Trusted};
 use crate::{
     AuthorizedClient, CredentialStore, Error, IdentitySource, MemoryCredentials, UserAgent,
 };
@@ -63,10 +63,14 @@ impl AuthorizedClientBuilder {
         self
     }
 
-    /// The HTTP client to build on, for a proxy, certificates or headers of one's own.
+    /// The HTTP client to build on, for a proxy or certificates of one's own.
     ///
-    /// Whatever it says, redirects are not followed. Names are looked up by the client itself, so that they lead
-    /// to no local address; where a proxy looks them up, that is the proxy's to see to.
+    /// Whatever it adds to a request goes to every server that a login leads to, also to those that others name: put
+    /// no credentials there. Whatever it says, redirects are not followed, and a server on this machine is not
+    /// asked for through a proxy. Names are looked up by the client itself, so that they lead to no local
+    /// address: for a proxy at one, allow them
+    /// ([`allows_local_addresses`](ClientConfig::allows_local_addresses)). What a proxy looks up is the proxy's to
+    /// see to.
     pub fn http(mut self, http: reqwest::ClientBuilder) -> Self {
         self.http = http;
         self
@@ -76,12 +80,24 @@ impl AuthorizedClientBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::Flow`] when the address is not https, nor http on a loopback host; [`Error::HttpClient`] when the
-    /// HTTP client cannot be built.
+    /// [`Error::Flow`] when the address is not https, nor http on a loopback host; [`Error::RedirectUri`] when the
+    /// browser would come back to another address than is asked for; [`Error::HttpClient`] when the HTTP client
+    /// cannot be built.
     pub fn build(self) -> Result<AuthorizedClient, Error> {
-        let allows_local = self.login.config.allows_local_addresses;
+        let config = &self.login.config;
+        if let (Grant::AuthorizationCode { redirect_uri }, Some(agent)) =
+            (&config.grant, &self.login.agent)
+            && redirect_uri != agent.redirect_uri()
+        {
+            return Err(Error::RedirectUri);
+        }
+        let mut trusted = Trusted { all: config.allows_local_addresses, ..Trusted::default() };
+        if let Grant::EnterpriseManaged(provider) = &config.grant {
+            // The enterprise's administrator named it.
+            trusted.host = Some(provider.token_endpoint.origin().host().to_owned());
+        }
         let login = Credentials::Login(Box::new(self.login));
-        build(&self.server_url, login, self.policy, self.http, allows_local)
+        build(&self.server_url, login, self.policy, self.http, trusted)
     }
 }
 
@@ -90,14 +106,16 @@ pub(crate) fn build(
     credentials: Credentials,
     policy: Policy,
     http: reqwest::ClientBuilder,
-    allows_local: bool,
+    trusted: Trusted,
 ) -> Result<AuthorizedClient, Error> {
     let server = ResourceUri::canonical(server_url).map_err(FlowError::ServerUrl)?;
+    // http is for this machine only because nothing leaves it.
+    let http = if server.origin().is_loopback() { http.no_proxy() } else { http };
     let http = http
         // C-TOKEN-1: neither a token nor a code follows a redirect.
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(Duration::from_secs(10))
-        .dns_resolver(Resolver::new(server.origin().host(), allows_local))
+        .dns_resolver(Resolver::new(server.origin().host(), trusted))
         .build()
         .map_err(|_| Error::HttpClient)?;
     let renewal = Renewal::new(http.clone(), server.clone(), credentials, policy);

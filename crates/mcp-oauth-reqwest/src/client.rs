@@ -12,6 +12,7 @@ use scope_stepup::{Mode, Policy};
 
 use crate::builder::{self, AuthorizedClientBuilder};
 use crate::renewal::{Answered, Credentials, Next, Renewal};
+use crate::resolve::Trusted;
 use crate::{Error, UserAgent};
 
 /// Sends requests to one MCP server, with a token for it.
@@ -29,6 +30,9 @@ struct Shared {
 }
 
 impl AuthorizedClient {
+    /// How often one request is sent at most, with whatever others have brought meanwhile.
+    const MAX_PASSES: usize = 32;
+
     /// A client for the MCP server at `server_url` that introduces itself as `client_name`, sends users
     /// through `agent`, and keeps credentials in memory.
     ///
@@ -55,7 +59,7 @@ impl AuthorizedClient {
         let token = token.header_value("Bearer ").ok_or(Error::UnusableToken)?;
         let policy = Policy::default().with_mode(Mode::Fixed);
         let http = reqwest::Client::builder();
-        builder::build(server_url, Credentials::Fixed(token), policy, http, false)
+        builder::build(server_url, Credentials::Fixed(token), policy, http, Trusted::default())
     }
 
     pub(crate) fn of(http: reqwest::Client, server: ResourceUri, renewal: Renewal) -> Self {
@@ -105,7 +109,8 @@ impl AuthorizedClient {
             return Err(Error::ForeignOrigin);
         }
         let mut tried = Tried::default();
-        loop {
+        // More than any honest sequence of refusals takes.
+        for _ in 0..Self::MAX_PASSES {
             let held = renewal.current(&mut tried).await?;
             let mut attempt = request.try_clone().ok_or(Error::BodyNotReplayable)?;
             let headers = attempt.headers_mut();
@@ -118,6 +123,7 @@ impl AuthorizedClient {
                 Next::Again => {}
             }
         }
+        Err(Error::Unsettled)
     }
 }
 

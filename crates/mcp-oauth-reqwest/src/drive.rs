@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use client_flow::{Exchange, Session, Step, TransportFailed};
+use client_flow::{Exchange, FlowError, Session, Step, TransportFailed};
 use iss_validate::Callback;
 use oauth_types::ResourceUri;
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -41,16 +41,13 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 impl Host<'_> {
     /// Carries out step after step until there is a session. Nobody is kept off while a browser is open.
     ///
-    /// `None` when it was not begun, because what it starts from is no longer current.
+    /// It begins when it is its turn. `None` when there is nothing to begin with any more.
     pub(crate) async fn drive(
         &self,
-        mut step: Step,
-        is_current: &(dyn Fn() -> bool + Sync),
+        begin: &(dyn Fn() -> Result<Option<Step>, Error> + Sync),
     ) -> Result<(Option<Session>, Turn), Error> {
         let mut turn = self.turn().await?;
-        if !is_current() {
-            return Ok((None, turn));
-        }
+        let Some(mut step) = begin()? else { return Ok((None, turn)) };
         loop {
             let span = debug_span!("step", kind = kind(&step));
             step = match step {
@@ -75,7 +72,10 @@ impl Host<'_> {
 
     async fn turn(&self) -> Result<Turn, Error> {
         let process = Arc::clone(self.exchange).lock_owned().await;
-        let store = self.store.lock(self.server).await.map_err(Error::Store)?;
+        // A record may cover all that is on one origin.
+        let origin = ResourceUri::canonical(&self.server.origin().to_string());
+        let origin = origin.map_err(FlowError::ServerUrl)?;
+        let store = self.store.lock(&origin).await.map_err(Error::Store)?;
         Ok(Turn { _process: process, _store: store })
     }
 
@@ -85,13 +85,13 @@ impl Host<'_> {
                 let outcome = self.send(&exchange).await;
                 exchange.resume(outcome, now())?
             }
-            Step::Recall(recall) => {
-                let kept = self.store.load(&recall.key()).await.unwrap_or_else(|error| {
+            Step::Recall(recall) => match self.store.load(&recall.key()).await {
+                Ok(kept) => recall.resume(kept, now())?,
+                Err(error) => {
                     warn!(%error, "stored credentials are not available");
-                    None
-                });
-                recall.resume(kept, now())?
-            }
+                    recall.failed(now())?
+                }
+            },
             Step::ChooseServer(choose) => {
                 let index = self.agent.map_or(0, |agent| agent.choose_server(choose.servers()));
                 choose.choose(index)?

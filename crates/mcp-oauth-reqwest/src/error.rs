@@ -26,6 +26,8 @@ pub enum Error {
     InsufficientScope(Box<InsufficientScope>),
     /// The server refuses the tokens it was just given.
     Unauthorized,
+    /// The server refuses the request for another reason each time.
+    Unsettled,
     /// The request is for another origin than the server that the tokens are for.
     ForeignOrigin,
     /// The request was built from what is no URL, header or body.
@@ -38,6 +40,8 @@ pub enum Error {
     NoEntropy,
     /// The HTTP client could not be built.
     HttpClient,
+    /// The user's browser comes back to another address than the configuration says.
+    RedirectUri,
     /// The runtime ended while a login was under way.
     Stopped,
 }
@@ -72,6 +76,9 @@ impl fmt::Display for Error {
             }
             Self::InsufficientScope(error) => error.fmt(f),
             Self::Unauthorized => f.write_str("the server refuses the token it was just given"),
+            Self::Unsettled => {
+                f.write_str("the server refuses the request for another reason each time")
+            }
             Self::ForeignOrigin => {
                 f.write_str("the request is for another origin than the tokens are for")
             }
@@ -80,6 +87,9 @@ impl fmt::Display for Error {
             }
             Self::UnusableToken => f.write_str("the token cannot stand in a header"),
             Self::NoEntropy => f.write_str("the system's random source failed"),
+            Self::RedirectUri => f.write_str(
+                "the redirect URI of the configuration is not the one that the browser comes back to",
+            ),
             Self::HttpClient => f.write_str("the HTTP client could not be built"),
             Self::Stopped => f.write_str("the runtime stopped during a login"),
         }

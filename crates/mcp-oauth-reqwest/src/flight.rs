@@ -19,47 +19,68 @@ struct State<T, K, E> {
     value: T,
     /// Rises with every landing, whether it brought something or not.
     version: u64,
-    /// The version that last brought something.
-    changed: u64,
-    under_way: Vec<(K, Landing<E>)>,
-    /// How the last one ended, if it failed.
-    failure: Option<(K, E)>,
+    /// What has brought something, and at which version: one each of those that exclude each other.
+    changes: Vec<(K, u64)>,
+    under_way: Vec<(K, Landing<K, E>)>,
+    /// What has failed since something was brought, at which version and how: one each of those that share their
+    /// failures.
+    failures: Vec<(K, u64, E)>,
 }
 
-/// `Err(None)` when the work was torn down and never ended.
-type Landing<E> = Shared<oneshot::Receiver<Result<(), E>>>;
+/// How a renewal ended; cancelled when it was torn down and never did.
+pub(crate) type Landing<K, E> = Shared<oneshot::Receiver<Result<(), (K, E)>>>;
 
 /// Two kinds of renewal that cannot be under way together, and whom a failure concerns.
-pub(crate) trait Kind: Clone + Send + 'static {
+pub(crate) trait Kind: Clone + Send + Sync + 'static {
     /// Whether `self` has to wait for `other`.
     fn excludes(&self, other: &Self) -> bool;
     /// Whether who wants `self` need not try when `other` has just failed.
     fn shares_failure(&self, other: &Self) -> bool;
+    /// Whether who wants `self` has to look again when `other` has brought something.
+    fn is_helped_by(&self, other: &Self) -> bool;
 }
 
 /// What to do for a renewal.
-pub(crate) enum Join<E> {
+pub(crate) enum Join<K: Clone, E: Clone> {
     /// Look at the value again: it is another one.
     Changed,
     /// It was tried meanwhile and failed.
     Failed(E),
     /// Wait, then look again.
-    Wait(Landing<E>),
+    Wait(Landing<K, E>),
 }
 
 impl<T, K: Kind, E: Clone> State<T, K, E> {
     /// What has happened, or is about to, since that version was seen.
-    fn news(&self, seen: u64, kind: &K) -> Option<Join<E>> {
+    fn news(&self, seen: u64, kind: &K) -> Option<Join<K, E>> {
         if let Some((_, landing)) = self.under_way.iter().find(|(own, _)| kind.excludes(own)) {
             return Some(Join::Wait(landing.clone()));
         }
-        if self.changed > seen {
+        if self.changes.iter().any(|(own, at)| *at > seen && kind.is_helped_by(own)) {
             return Some(Join::Changed);
         }
         // Somebody else's failure is no reason not to try.
-        let is_ours = |own: &K| self.version > seen && kind.shares_failure(own);
-        let (_, error) = self.failure.as_ref().filter(|(own, _)| is_ours(own))?;
+        let is_ours = |(own, at, _): &&(K, u64, E)| *at > seen && kind.shares_failure(own);
+        let (.., error) = self.failures.iter().rfind(is_ours)?;
         Some(Join::Failed(error.clone()))
+    }
+
+    /// Notes how a renewal has ended. In one go: who has seen what it brought does not wait for it.
+    fn landed(&mut self, kind: &K, landed: &Result<(), E>) {
+        self.under_way.retain(|(own, _)| !kind.excludes(own));
+        self.version += 1;
+        match landed {
+            Ok(()) => {
+                self.changes.retain(|(own, _)| !own.excludes(kind));
+                self.changes.push((kind.clone(), self.version));
+                self.failures.clear();
+            }
+            Err(error) => {
+                let is_same = |own: &K| own.shares_failure(kind) && kind.shares_failure(own);
+                self.failures.retain(|(own, ..)| !is_same(own));
+                self.failures.push((kind.clone(), self.version, error.clone()));
+            }
+        }
     }
 }
 
@@ -76,7 +97,13 @@ where
     E: Clone + Send + Sync + 'static,
 {
     pub(crate) fn new(value: T) -> Self {
-        let state = State { value, version: 0, changed: 0, under_way: Vec::new(), failure: None };
+        let state = State {
+            value,
+            version: 0,
+            changes: Vec::new(),
+            under_way: Vec::new(),
+            failures: Vec::new(),
+        };
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -93,7 +120,7 @@ where
     }
 
     /// What concerns one who wants this and has seen that version: nothing, when it is for them to act.
-    pub(crate) fn news(&self, seen: u64, kind: &K) -> Option<Join<E>> {
+    pub(crate) fn news(&self, seen: u64, kind: &K) -> Option<Join<K, E>> {
         self.lock().news(seen, kind)
     }
 
@@ -103,10 +130,10 @@ where
         &self,
         seen: u64,
         kind: K,
-        begin: impl FnOnce(&mut T) -> Result<W, E>,
+        begin: impl FnOnce(&T) -> W,
         spawn: impl FnOnce(Pin<Box<dyn Future<Output = ()> + Send>>),
         land: impl FnOnce(&mut T, O) -> Result<(), E> + Send + 'static,
-    ) -> Join<E>
+    ) -> Join<K, E>
     where
         W: Future<Output = O> + Send + 'static,
         O: Send,
@@ -115,42 +142,50 @@ where
         if let Some(news) = state.news(seen, &kind) {
             return news;
         }
-        let work = match begin(&mut state.value) {
-            Ok(work) => work,
-            Err(error) => return Join::Failed(error),
-        };
+        let work = begin(&state.value);
         let (sender, receiver) = oneshot::channel();
         let landing = receiver.shared();
         state.under_way.push((kind.clone(), landing.clone()));
         drop(state);
-        let own = self.clone();
-        let flight = Flight { own: self.clone(), kind: kind.clone() };
+        let flight = Flight { own: self.clone(), kind, sender: Some(sender) };
         spawn(Box::pin(async move {
             let outcome = work.await;
-            let mut state = own.lock();
-            let landed = land(&mut state.value, outcome);
-            state.version += 1;
-            if landed.is_ok() {
-                state.changed = state.version;
-            }
-            state.failure = landed.as_ref().err().map(|error| (kind, error.clone()));
-            drop(state);
-            drop(flight);
-            let _ = sender.send(landed);
+            flight.land(|value| land(value, outcome));
         }));
         Join::Wait(landing)
     }
 }
 
-/// Work under way. Also when it is torn down it is so no longer, and another may start.
+/// Work under way. Also when it is torn down it is so no longer, and another may start: before anybody hears.
 struct Flight<T, K: Kind, E> {
     own: Renewable<T, K, E>,
     kind: K,
+    /// `None` once it has landed.
+    sender: Option<oneshot::Sender<Result<(), (K, E)>>>,
+}
+
+impl<T, K, E> Flight<T, K, E>
+where
+    T: Send + 'static,
+    K: Kind,
+    E: Clone + Send + Sync + 'static,
+{
+    fn land(mut self, land: impl FnOnce(&mut T) -> Result<(), E>) {
+        let mut state = self.own.lock();
+        let landed = land(&mut state.value);
+        state.landed(&self.kind, &landed);
+        drop(state);
+        if let Some(sender) = self.sender.take() {
+            let _ = sender.send(landed.map_err(|error| (self.kind.clone(), error)));
+        }
+    }
 }
 
 impl<T, K: Kind, E> Drop for Flight<T, K, E> {
     fn drop(&mut self) {
-        let mut state = self.own.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.under_way.retain(|(own, _)| !self.kind.excludes(own));
+        if self.sender.is_some() {
+            let mut state = self.own.0.lock().unwrap_or_else(PoisonError::into_inner);
+            state.under_way.retain(|(own, _)| !self.kind.excludes(own));
+        }
     }
 }

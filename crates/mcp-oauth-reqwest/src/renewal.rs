@@ -3,6 +3,7 @@
 mod holdings;
 mod work;
 
+use core::time::Duration;
 use std::sync::Arc;
 
 use client_flow::{ClientConfig, Session, Tried, Verdict, judge};
@@ -15,13 +16,15 @@ use tracing::{Instrument as _, info_span};
 
 use crate::Error;
 use crate::ambient::now;
-use crate::flight::{Join, Renewable};
+use crate::flight::{Join, Kind as _, Landing, Renewable};
 
 use holdings::{Holdings, Wanted};
 use work::Common;
 pub(crate) use work::{Credentials, Login};
 
 const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+/// How long an answer waits for a refresh that began ahead of need and is not done yet.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What a client holds and does about it.
 pub(crate) struct Renewal {
@@ -36,6 +39,8 @@ pub(crate) struct Held {
     nonce: Option<HeaderValue>,
     /// Why the token, which has expired by our clock, was not refreshed.
     failed: Option<Error>,
+    /// The refresh ahead of need that the request goes along with.
+    ahead: Option<Landing<Wanted, Error>>,
 }
 
 /// A request, its answer, and what it was sent with.
@@ -71,9 +76,10 @@ impl Renewal {
     pub(crate) async fn current(&self, tried: &mut Tried) -> Result<Held, Error> {
         let mut failed = None;
         loop {
-            let (held, is_restored, may_refresh) = self.holdings.with(|own, version| {
+            let (mut held, is_restored, may_refresh) = self.holdings.with(|own, version| {
                 let (session, nonce) = (own.session.clone(), own.nonce.clone());
-                let held = Held { session, version, nonce, failed: failed.clone() };
+                let failed = failed.clone();
+                let held = Held { session, version, nonce, failed, ahead: None };
                 (held, own.is_restored, own.back_off_until.is_none_or(|until| now() >= until))
             });
             if !is_restored {
@@ -87,8 +93,10 @@ impl Renewal {
                 return Ok(held);
             }
             if !session.has_expired(now()) {
-                // Ahead of need: nobody waits for it.
-                let _ = self.join(held.version, Wanted::FreshToken);
+                // Ahead of need: the request does not wait for it.
+                if let Join::Wait(landing) = self.join(held.version, Wanted::FreshToken) {
+                    held.ahead = Some(landing);
+                }
                 return Ok(held);
             }
             match self.renew(held.version, Wanted::FreshToken).await {
@@ -123,9 +131,14 @@ impl Renewal {
         answered: Answered<'_>,
         tried: &mut Tried,
     ) -> Result<Next, Error> {
-        let Answered { request, response, held } = answered;
+        let Answered { request, response, mut held } = answered;
+        // A program that ends with this answer would leave a rotated token unsaved.
+        if let Some(ahead) = held.ahead.take() {
+            let _ = tokio::time::timeout(PATIENCE, ahead).await;
+        }
         let verdict = self.holdings.with(|own, _| {
-            if let Some(nonce) = response.headers().get(&DPOP_NONCE) {
+            let nonce = response.headers().get(&DPOP_NONCE).filter(|nonce| nonce.to_str().is_ok());
+            if let Some(nonce) = nonce {
                 own.nonce = Some(nonce.clone());
             }
             // The usual case asks for nothing that has to be worked out.
@@ -160,7 +173,13 @@ impl Renewal {
                 return Err(held.failed.unwrap_or(Error::Unauthorized));
             }
             Verdict::Refresh => Wanted::FreshToken,
-            Verdict::Login { challenge } => Wanted::Login(challenge),
+            Verdict::Login { challenge } => {
+                // Who has just said no is not asked by the next request.
+                if let Some(error) = self.holdings.with(|own, _| own.declined(now())) {
+                    return Err(error);
+                }
+                Wanted::Login(challenge)
+            }
             Verdict::StepUp { scope, attempt, challenge } => {
                 Wanted::Scope { operation, scope, attempt, challenge }
             }
@@ -189,6 +208,9 @@ impl Renewal {
                 Join::Failed(error) => return Err(error),
                 Join::Wait(landing) => match landing.await {
                     Ok(Ok(())) => return Ok(()),
+                    Ok(Err((failed, error))) if wanted.shares_failure(&failed) => {
+                        return Err(error);
+                    }
                     // Whether it concerns us is for another look.
                     Ok(Err(_)) => {}
                     Err(_) => return Err(Error::Stopped),
@@ -198,7 +220,7 @@ impl Renewal {
     }
 
     /// Joins the renewal under way, or starts one in a task of its own: a caller who gives up tears nothing down.
-    fn join(&self, seen: u64, wanted: Wanted) -> Join<Error> {
+    fn join(&self, seen: u64, wanted: Wanted) -> Join<Wanted, Error> {
         // C-TOKEN-8
         let (common, holdings) = (Arc::clone(&self.common), self.holdings.clone());
         let (begun, landed) = (wanted.clone(), wanted.clone());
@@ -206,10 +228,10 @@ impl Renewal {
             seen,
             wanted,
             |own| {
-                let step = common.begin(own, &begun)?;
                 let session = own.session.clone();
-                let span = info_span!("oauth", server = %common.server, what = begun.name());
-                Ok(async move { common.work(step, session, &holdings).await }.instrument(span))
+                let server = common.server.as_str().split('?').next();
+                let span = info_span!("oauth", server, what = begun.name());
+                async move { common.work(&begun, session, &holdings).await }.instrument(span)
             },
             |work| drop(tokio::spawn(work)),
             move |own, (outcome, _turn)| own.land(outcome, &landed),

@@ -13,9 +13,18 @@ use tracing::warn;
 /// Literal addresses do not come by here: the flow looks at those.
 pub(crate) struct Resolver {
     server: Box<str>,
-    /// What the server's own name resolved to the first time: later answers change nothing, so that no server
-    /// becomes a local one by another answer.
+    trusted: Trusted,
+    /// What the server's own name resolved to: once a public address was among it, the server is a public one for
+    /// good, so that none becomes a local one by another answer.
     seen: Arc<AtomicU8>,
+}
+
+/// What the host says may be local.
+#[derive(Default)]
+pub(crate) struct Trusted {
+    pub(crate) all: bool,
+    /// The host of a server that the configuration names.
+    pub(crate) host: Option<String>,
 }
 
 const UNKNOWN: u8 = 0;
@@ -24,23 +33,28 @@ const LOCAL: u8 = 2;
 
 impl Resolver {
     /// `server` is the host of the MCP server's address.
-    pub(crate) fn new(server: &str, allows_local: bool) -> Self {
+    pub(crate) fn new(server: &str, trusted: Trusted) -> Self {
         let literal = server.trim_start_matches('[').trim_end_matches(']').parse();
         let seen = match literal.map(is_local_ip) {
-            _ if allows_local => LOCAL,
             Ok(true) => LOCAL,
             Ok(false) => PUBLIC,
             Err(_) => UNKNOWN,
         };
-        Self { server: server.into(), seen: Arc::new(AtomicU8::new(seen)) }
+        Self { server: server.into(), trusted, seen: Arc::new(AtomicU8::new(seen)) }
     }
 }
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let is_server = name.as_str().eq_ignore_ascii_case(&self.server);
+        let is = |host: &str| name.as_str().eq_ignore_ascii_case(host);
+        let is_server = is(&self.server);
+        let is_trusted = self.trusted.all || self.trusted.host.as_deref().is_some_and(is);
         let (server, seen) = (self.server.clone(), Arc::clone(&self.seen));
         Box::pin(async move {
+            if is_trusted {
+                let found: Addrs = Box::new(look_up(name.as_str()).await?.into_iter());
+                return Ok(found);
+            }
             if !is_server && seen.load(Ordering::Relaxed) == UNKNOWN {
                 // After a restart the first request may go to the authorization server.
                 let _ = admit(look_up(&server).await?, true, &seen);
@@ -65,8 +79,11 @@ fn admit(mut found: Vec<SocketAddr>, is_server: bool, seen: &AtomicU8) -> Vec<So
     // C-AUTHZ-7
     let all_local = found.iter().all(|address| is_local_ip(address.ip()));
     if is_server && !found.is_empty() {
-        let first = if all_local { LOCAL } else { PUBLIC };
-        let _ = seen.compare_exchange(UNKNOWN, first, Ordering::Relaxed, Ordering::Relaxed);
+        if all_local {
+            let _ = seen.compare_exchange(UNKNOWN, LOCAL, Ordering::Relaxed, Ordering::Relaxed);
+        } else {
+            seen.store(PUBLIC, Ordering::Relaxed);
+        }
     }
     // Nobody has met the server before: then its metadata is no reason to go anywhere local either.
     if seen.load(Ordering::Relaxed) != LOCAL {
@@ -106,7 +123,10 @@ mod tests {
         // A server with a public address among its own is a public one.
         let seen = AtomicU8::new(UNKNOWN);
         assert_eq!(admit(addresses(&["10.0.0.1", "1.1.1.1"]), true, &seen).len(), 1);
-        let seen = AtomicU8::new(LOCAL);
-        assert_eq!(admit(addresses(&["10.0.0.1"]), false, &seen).len(), 1);
+        // Nor does a server stay a local one that has answered with a public address since.
+        let seen = AtomicU8::new(UNKNOWN);
+        admit(addresses(&["127.0.0.1"]), true, &seen);
+        admit(addresses(&["1.1.1.1"]), true, &seen);
+        assert!(admit(addresses(&["10.0.0.7"]), false, &seen).is_empty());
     }
 }

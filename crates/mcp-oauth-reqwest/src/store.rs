@@ -48,14 +48,15 @@ impl fmt::Debug for StoreLock {
 
 /// Keeps what a client is and holds at each server, by issuer and resource.
 ///
-/// A record holds secrets: whoever implements this protects them.
+/// A record holds secrets: whoever implements this protects them. A store is one user's: records do not say whose they
+/// are, so a host of several users gives each a store of their own.
 pub trait CredentialStore: Send + Sync + 'static {
     /// What is kept under this key.
     fn load<'a>(&'a self, key: &'a RecordKey)
     -> BoxFuture<'a, Result<Option<Record>, StoreFailed>>;
 
-    /// The record that was saved last among those with tokens for the MCP server at this address: a resource that
-    /// [covers](ResourceUri::covers) it. A client begins with it after a restart.
+    /// The record that was saved last among those whose login was for the MCP server at this very address
+    /// ([`Account::target`](client_flow::Account::target)). A client begins with it after a restart.
     ///
     /// By default none: the client then learns from the server which record it is, by three requests more.
     fn find<'a>(
@@ -70,15 +71,15 @@ pub trait CredentialStore: Send + Sync + 'static {
     /// used before that (C-TOKEN-6).
     fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreFailed>>;
 
-    /// Waits until nobody else who shares the store exchanges or saves tokens for the MCP server at this address.
-    /// It is asked for around each exchange, and never while a browser is open.
+    /// Waits until nobody else who shares the store exchanges or saves tokens for MCP servers of this origin. It is
+    /// asked for around each exchange, and never while a browser is open.
     ///
     /// By default nothing is waited for, which is right for a store that only one client uses.
     fn lock<'a>(
         &'a self,
-        server: &'a ResourceUri,
+        origin: &'a ResourceUri,
     ) -> BoxFuture<'a, Result<StoreLock, StoreFailed>> {
-        let _ = server;
+        let _ = origin;
         Box::pin(async { Ok(StoreLock::default()) })
     }
 }
@@ -113,6 +114,7 @@ impl<S: CredentialStore + ?Sized> CredentialStore for Arc<S> {
 
 /// The last of these records that has tokens for this server; they come in the order they were saved.
 fn latest_for(server: &ResourceUri, records: impl Iterator<Item = Record>) -> Option<Record> {
-    let fits = |record: &Record| record.tokens.is_some() && record.account.resource.covers(server);
+    let is_for = |record: &Record| record.account.target.as_ref() == Some(server);
+    let fits = |record: &Record| record.tokens.is_some() && is_for(record);
     records.filter(fits).last()
 }

@@ -74,6 +74,12 @@ impl Policy {
         Self { mode, ..self }
     }
 
+    /// How often an operation may be asked for.
+    #[must_use]
+    pub const fn limit(&self) -> Limit {
+        self.limit
+    }
+
     /// Says how many authorizations one operation may start.
     #[must_use]
     pub fn with_limit(self, limit: Limit) -> Self {

@@ -61,7 +61,7 @@ fn main() -> Result<()> {
             }
             (Verdict::StepUp { scope, attempt, challenge }, Some(session)) => {
                 ledger.started(attempt);
-                session.step_up(&host.config, url, &challenge, scope)?
+                session.step_up(&host.config, url, &challenge, scope, now())?
             }
             (Verdict::Refresh, Some(session)) => session.refresh(&host.config)?,
             (Verdict::GiveUp(error), _) => return Err(error.into()),

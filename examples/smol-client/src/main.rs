@@ -65,7 +65,7 @@ async fn run() -> Result<()> {
             }
             (Verdict::StepUp { scope, attempt, challenge }, Some(session)) => {
                 ledger.started(attempt);
-                session.step_up(&config, url, &challenge, scope)?
+                session.step_up(&config, url, &challenge, scope, now())?
             }
             (Verdict::Refresh, Some(session)) => session.refresh(&config)?,
             (Verdict::GiveUp(error), _) => return Err(error.into()),

@@ -288,7 +288,7 @@ fn c_token_7_a_step_up_of_a_client_that_was_forgotten_registers_anew() {
     (world.token, world.callback) = (World::new().token, World::new().callback);
     world.register.1["client_id"] = json!("c2");
     let scope = ScopeSet::parse("read write admin").unwrap();
-    let step = session.step_up(&config(), MCP, &BearerChallenge::default(), scope.clone());
+    let step = session.step_up(&config(), MCP, &BearerChallenge::default(), scope.clone(), NOW);
     let stepped = world.drive(step.unwrap()).unwrap();
     assert_eq!(stepped.account().client.client_id().as_str(), "c2");
     assert_eq!(stepped.tokens().requested, Some(scope));

@@ -94,7 +94,7 @@ fn c_scope_9_a_client_without_a_user_steps_up_or_stops_as_the_host_says() {
     };
     ledger.started(attempt);
     world.token.1["scope"] = json!("read write");
-    let step = session.step_up(&machine(), MCP, &challenge, scope).unwrap();
+    let step = session.step_up(&machine(), MCP, &challenge, scope, NOW).unwrap();
     let session = world.drive(step).unwrap();
     assert_eq!(world.token_form("scope").as_deref(), Some("read write"));
     assert_eq!(session.tokens().granted, Some(set("read write")));
@@ -134,14 +134,14 @@ fn sec_163_other_metadata_is_found_out_about_and_checked_anew() {
     let before = world.sent().len();
     let own = challenge("write", &format!("{WELL_KNOWN}/mcp"));
     // The metadata that the login was made by: one authorization and no discovery.
-    let step = session.step_up(&config(), MCP, &own, set("read write")).unwrap();
+    let step = session.step_up(&config(), MCP, &own, set("read write"), NOW).unwrap();
     world.drive(step).unwrap();
     assert_eq!(world.sent()[before..], ["POST https://as.example/token"]);
 
     // On another origin it proves nothing and is not even fetched.
     let before = world.sent().len();
     let foreign = challenge("write", "https://evil.example/prm");
-    let step = session.step_up(&config(), MCP, &foreign, set("read write")).unwrap();
+    let step = session.step_up(&config(), MCP, &foreign, set("read write"), NOW).unwrap();
     world.drive(step).unwrap();
     assert_eq!(world.sent()[before..], ["POST https://as.example/token"]);
 
@@ -153,13 +153,13 @@ fn sec_163_other_metadata_is_found_out_about_and_checked_anew() {
         "authorization_servers": ["https://as.example"]}),
     );
     let before = world.token_requests();
-    let step = session.step_up(&config(), MCP, &other, set("read write")).unwrap();
+    let step = session.step_up(&config(), MCP, &other, set("read write"), NOW).unwrap();
     assert!(matches!(world.drive(step), Err(FlowError::ResourceMismatch { .. })));
     // For this resource it is followed, also to a server whose metadata has to be right, for exactly the
     // scopes that were decided.
     world.prm_root.1 = json!({"resource": MCP, "authorization_servers": ["https://as.example/b"],
         "scopes_supported": ["everything"]});
-    let step = session.step_up(&config(), MCP, &other, set("read write")).unwrap();
+    let step = session.step_up(&config(), MCP, &other, set("read write"), NOW).unwrap();
     assert!(matches!(world.drive(step), Err(FlowError::NoServerMetadata { .. })));
     assert_eq!(world.token_requests(), before);
     world.prm_root.1["authorization_servers"] = json!(["https://as.example"]);
@@ -168,7 +168,7 @@ fn sec_163_other_metadata_is_found_out_about_and_checked_anew() {
         let state = query(url, "state").unwrap();
         format!("/cb?code=c&state={state}&iss=https://as.example")
     });
-    let step = session.step_up(&config(), MCP, &other, set("read write")).unwrap();
+    let step = session.step_up(&config(), MCP, &other, set("read write"), NOW).unwrap();
     let session = world.drive(step).unwrap();
     let kept = session.account().resource_metadata.as_ref().map(ToString::to_string);
     assert_eq!(kept.as_deref(), Some(WELL_KNOWN));
@@ -195,7 +195,7 @@ fn sec_161_a_filtered_scope_stays_out_of_the_request() {
             let state = query(url, "state").unwrap();
             format!("/cb?code=c&state={state}&iss=https://as.example")
         });
-        let step = session.step_up(&config(), MCP, &challenge, scope).unwrap();
+        let step = session.step_up(&config(), MCP, &challenge, scope, NOW).unwrap();
         world.drive(step).unwrap();
     }
 }

@@ -7,7 +7,7 @@ use client_flow::{FlowError, Session};
 use http::HeaderValue;
 use oauth_types::{BearerChallenge, ScopeSet, UnixTime};
 use scope_stepup::{Attempt, Ledger, Operation};
-use tracing::{debug, warn};
+use tracing::warn;
 
 use crate::ambient::now;
 use crate::flight::Kind;
@@ -15,6 +15,8 @@ use crate::{Error, VisitFailed};
 
 /// How long after a refresh that failed, for reasons that pass, the next one ahead of need is tried.
 const BACK_OFF: Duration = Duration::from_secs(10);
+/// How long a user who has declined to log in is left alone.
+const RESPITE: Duration = Duration::from_secs(30);
 
 #[derive(Default)]
 pub(super) struct Holdings {
@@ -24,6 +26,8 @@ pub(super) struct Holdings {
     pub(super) is_restored: bool,
     /// The latest nonce of the server, for proofs of possession.
     pub(super) nonce: Option<HeaderValue>,
+    /// Until then no login: the user has just said no.
+    pub(super) declined: Option<(UnixTime, Error)>,
     /// Until then no refresh ahead of need.
     pub(super) back_off_until: Option<UnixTime>,
 }
@@ -74,6 +78,11 @@ impl Kind for Wanted {
         self.needs_user() == other.needs_user()
     }
 
+    /// A refresh widens no grant.
+    fn is_helped_by(&self, other: &Self) -> bool {
+        self.operation().is_none() || other.needs_user()
+    }
+
     /// A step-up is its operation's own affair; a login or refresh is everybody's.
     fn shares_failure(&self, other: &Self) -> bool {
         self.needs_user() == other.needs_user()
@@ -85,6 +94,12 @@ impl Kind for Wanted {
 pub(super) type Outcome = Result<Option<Session>, Error>;
 
 impl Holdings {
+    /// What a user who has just declined to log in is the reason for.
+    pub(super) fn declined(&self, now: UnixTime) -> Option<Error> {
+        let (until, error) = self.declined.as_ref()?;
+        (now < *until).then(|| error.clone())
+    }
+
     /// Keeps what a renewal came to.
     pub(super) fn land(&mut self, outcome: Outcome, wanted: &Wanted) -> Result<(), Error> {
         self.is_restored = true;
@@ -92,17 +107,17 @@ impl Holdings {
             Ok(None) => return Ok(()),
             Ok(Some(session)) => {
                 self.session = Some(Arc::new(session));
-                self.back_off_until = None;
+                (self.back_off_until, self.declined) = (None, None);
                 return Ok(());
             }
             Err(error) => error,
         };
         let is_refresh = matches!(wanted, Wanted::FreshToken);
         if let (Error::Flow(flow), Some(held)) = (&error, &self.session)
-            && (flow.ends_client() || (is_refresh && flow.ends_grant()))
+            && (flow.ends_client() || (is_refresh && !flow.passes()))
         {
             // Tried once: the next 401 leads to a login for all that was held.
-            debug!("the server has ended the grant");
+            warn!(%error, "the server does not refresh the tokens any more");
             self.session = Some(Arc::new(Session::clone(held).after(flow)));
             if is_refresh {
                 return Ok(());
@@ -114,6 +129,9 @@ impl Holdings {
                 self.back_off_until = Some(now().plus(BACK_OFF));
             }
             Wanted::Scope { operation, .. } if said_no(&error) => self.ledger.declined(operation),
+            Wanted::Login(_) if said_no(&error) => {
+                self.declined = Some((now().plus(RESPITE), error.clone()));
+            }
             _ => {}
         }
         Err(error)

@@ -9,6 +9,7 @@ use scope_stepup::Policy;
 use tracing::{info, warn};
 
 use super::holdings::{Holdings, Outcome, Wanted};
+use crate::ambient::now;
 use crate::drive::{Host, Turn};
 use crate::flight::Renewable;
 use crate::{CredentialStore, Error, IdentitySource, UserAgent};
@@ -39,30 +40,38 @@ pub(super) struct Common {
 }
 
 impl Common {
-    /// The first step towards what is wanted; `None` to look into the store.
-    pub(super) fn begin(&self, own: &mut Holdings, wanted: &Wanted) -> Result<Option<Step>, Error> {
-        let Credentials::Login(login_by) = &self.credentials else {
+    /// The first step towards what is wanted, from what is held now; `None` when there is nothing to do any more.
+    fn begin(
+        &self,
+        own: &mut Holdings,
+        wanted: &Wanted,
+        from: Option<&Arc<Session>>,
+    ) -> Result<Option<Step>, Error> {
+        let Credentials::Login(by) = &self.credentials else {
             return Err(Error::Unauthorized);
         };
-        let config = &login_by.config;
+        let config = &by.config;
         let server = self.server.as_str();
-        let session = own.session.as_deref();
-        let step = match (wanted, session) {
-            (Wanted::Restore, _) => return Ok(None),
-            (Wanted::FreshToken, Some(session)) => session.refresh(config)?,
+        let step = match (wanted, own.session.as_deref()) {
+            (Wanted::FreshToken, Some(session)) => {
+                // Somebody has brought other tokens meanwhile.
+                if !from.is_some_and(|from| core::ptr::eq(&**from, session)) {
+                    return Ok(None);
+                }
+                session.refresh(config)?
+            }
             (Wanted::Login(challenge), session) => {
-                info!(server, "the server asks for a login");
+                info!("the server asks for a login");
                 login(config.clone(), server, challenge.as_ref(), session)?
             }
             (Wanted::Scope { operation, scope, attempt, challenge }, Some(session)) => {
-                info!(server, %operation, %scope, "the operation needs more scope");
-                let step = session.step_up(config, server, challenge, scope.clone())?;
+                info!(%operation, %scope, "the operation needs more scope");
+                let step = session.step_up(config, server, challenge, scope.clone(), now())?;
+                // Counted when it is made, and not before.
                 own.ledger.started(attempt.clone());
                 step
             }
-            (Wanted::FreshToken | Wanted::Scope { .. } | Wanted::ScopeOfOthers(_), _) => {
-                return Err(Error::Unauthorized);
-            }
+            _ => return Err(Error::Unauthorized),
         };
         Ok(Some(step))
     }
@@ -70,11 +79,21 @@ impl Common {
     /// Carries a renewal out. What it holds others off with is handed back, to be held until it has landed.
     pub(super) async fn work(
         &self,
-        step: Option<Step>,
+        wanted: &Wanted,
         from: Option<Arc<Session>>,
         holdings: &Renewable<Holdings, Wanted, Error>,
     ) -> (Outcome, Option<Turn>) {
-        let Credentials::Login(own) = &self.credentials else { return (Ok(None), None) };
+        let Credentials::Login(own) = &self.credentials else {
+            return (Err(Error::Unauthorized), None);
+        };
+        if matches!(wanted, Wanted::Restore) {
+            let kept = own.store.find(&self.server).await.unwrap_or_else(|error| {
+                warn!(%error, "stored credentials are not available");
+                None
+            });
+            let kept = kept.filter(|record| own.config.owns(record));
+            return (Ok(kept.and_then(|record| Session::restore(record).ok())), None);
+        }
         let host = Host {
             http: &self.http,
             agent: own.agent.as_deref(),
@@ -83,22 +102,8 @@ impl Common {
             server: &self.server,
             exchange: &self.exchange,
         };
-        let Some(step) = step else {
-            let kept = own.store.find(&self.server).await.unwrap_or_else(|error| {
-                warn!(%error, "stored credentials are not available");
-                None
-            });
-            let kept = kept.filter(|record| own.config.owns(record));
-            return (Ok(kept.and_then(|record| Session::restore(record).ok())), None);
-        };
-        let is_current = || {
-            let same = |own: &Arc<Session>, from| Arc::ptr_eq(own, from);
-            holdings.with(|own, _| match (&own.session, &from) {
-                (Some(own), Some(from)) => same(own, from),
-                (own, from) => own.is_none() && from.is_none(),
-            })
-        };
-        match host.drive(step, &is_current).await {
+        let begin = || holdings.with(|own, _| self.begin(own, wanted, from.as_ref()));
+        match host.drive(&begin).await {
             Ok((session, turn)) => (Ok(session), Some(turn)),
             Err(error) => (Err(error), None),
         }

@@ -16,8 +16,10 @@ use zeroize::Zeroizing;
 use super::latest_for;
 use crate::{CredentialStore, StoreFailed, StoreLock};
 
-/// How often somebody else's lock is tried.
-const PATIENCE: Duration = Duration::from_millis(25);
+/// How long between two tries of a lock that somebody else holds, and how many: longer than the exchanges of one
+/// login take.
+const PAUSE: Duration = Duration::from_millis(25);
+const TRIES: usize = 8 * 60 * 40;
 
 /// Keeps each record in a file of its own, in one folder that only the user may read (0700, files 0600).
 ///
@@ -152,14 +154,16 @@ impl CredentialStore for FileCredentials {
         Box::pin(async move {
             let open = move || private().truncate(false).create(true).write(true).open(file);
             let file = blocking(open).await?;
-            loop {
+            for _ in 0..TRIES {
                 match file.try_lock() {
                     Ok(()) => return Ok(StoreLock::holding(file)),
                     // No thread waits for it: a caller who gives up leaves none behind.
-                    Err(TryLockError::WouldBlock) => tokio::time::sleep(PATIENCE).await,
+                    Err(TryLockError::WouldBlock) => tokio::time::sleep(PAUSE).await,
                     Err(TryLockError::Error(error)) => return Err(failed(&error)),
                 }
             }
+            warn!("another program holds the credential folder for too long");
+            Err(StoreFailed)
         })
     }
 }
