@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use axum::response::IntoResponse as _;
 use client_flow::{ClientConfig, FlowError};
 use futures::future::join_all;
 use http::StatusCode;
+use http::header::WWW_AUTHENTICATE;
 use mcp_oauth_reqwest::{AuthorizedClient, Error};
+use oauth_types::RedirectUri;
 
 use crate::servers::*;
 
@@ -175,4 +178,56 @@ async fn c_token_1_sec_104_no_redirect_is_followed_whatever_the_http_client_says
         }
     }
     assert_eq!(servers.followed.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sec_165_each_operation_that_is_declined_opens_one_window() {
+    let servers = servers_that(|_| {
+        let challenge = "Bearer error=\"insufficient_scope\", scope=\"read write\"";
+        (StatusCode::FORBIDDEN, [(WWW_AUTHENTICATE, challenge)]).into_response()
+    })
+    .await;
+    let (user, _) = User::who("allow");
+    let windows = Arc::new(AtomicUsize::new(0));
+    let user = FickleUser { inner: user, windows: Arc::clone(&windows) };
+    let client = AuthorizedClient::new(&servers.mcp_url, "Test", user).unwrap();
+    // A login; then nobody agrees to anything, however many ask at once.
+    assert!(call(&client, "first").await.is_err());
+    assert_eq!(windows.load(Ordering::SeqCst), 2);
+    let tools: Vec<String> = (0..8).map(|at| format!("tool-{at}")).collect();
+    let calls = tools.iter().flat_map(|tool| [call(&client, tool), call(&client, tool)]);
+    let outcomes = join_all(calls).await;
+    assert!(outcomes.iter().all(Result::is_err), "{outcomes:?}");
+    assert_eq!(windows.load(Ordering::SeqCst), 2 + 8);
+}
+
+#[tokio::test]
+async fn sec_165_who_has_just_declined_to_log_in_is_not_asked_by_the_next_request() {
+    let servers = servers().await;
+    let (client, visits) = client(&servers, "deny");
+    for _ in 0..5 {
+        assert!(matches!(get(&client).await, Err(Error::Flow(FlowError::Denied(_)))));
+    }
+    assert_eq!(visits.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_server_on_this_machine_is_asked_through_no_proxy() {
+    let servers = servers().await;
+    let (user, _) = User::who("allow");
+    let config = ClientConfig::new("Test", user.redirect_uri.clone());
+    let proxy = reqwest::Proxy::all("http://127.0.0.1:1").unwrap();
+    let http = reqwest::Client::builder().proxy(proxy);
+    let builder = AuthorizedClient::builder(&servers.mcp_url, config).user(user).http(http);
+    all_ok([get(&builder.build().unwrap())]).await;
+}
+
+#[tokio::test]
+async fn a_browser_that_comes_back_elsewhere_is_refused_before_it_leaves() {
+    let servers = servers().await;
+    let (user, _) = User::who("allow");
+    let elsewhere = RedirectUri::parse("http://127.0.0.1:9/elsewhere").unwrap();
+    let config = ClientConfig::new("Test", elsewhere);
+    let refused = AuthorizedClient::builder(&servers.mcp_url, config).user(user).build();
+    assert!(matches!(refused, Err(Error::RedirectUri)));
 }

@@ -195,3 +195,23 @@ pub(crate) async fn all_ok(
         assert_eq!(outcome.unwrap(), StatusCode::OK);
     }
 }
+
+/// Agrees once, then closes the browser.
+pub(crate) struct FickleUser {
+    pub(crate) inner: User,
+    /// How often it was opened.
+    pub(crate) windows: Arc<AtomicUsize>,
+}
+
+impl UserAgent for FickleUser {
+    fn redirect_uri(&self) -> &RedirectUri {
+        self.inner.redirect_uri()
+    }
+
+    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
+        if self.windows.fetch_add(1, Ordering::SeqCst) == 0 {
+            return self.inner.visit(visit);
+        }
+        Box::pin(async { Err(VisitFailed::Declined) })
+    }
+}

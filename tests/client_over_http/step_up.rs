@@ -4,14 +4,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::response::IntoResponse as _;
-use client_flow::{ClientConfig, Record, RecordKey, Visit};
+use client_flow::{ClientConfig, Record, RecordKey};
 use futures::future::BoxFuture;
 use http::StatusCode;
 use http::header::WWW_AUTHENTICATE;
 use mcp_oauth_reqwest::{
     AuthorizedClient, CredentialStore, Error, StoreFailed, UserAgent, VisitFailed,
 };
-use oauth_types::{RedirectUri, ScopeSet, Secret};
+use oauth_types::{ScopeSet, Secret};
 use scope_stepup::{GaveUp, InsufficientScope, Limit, Mode, Policy};
 
 use crate::servers::*;
@@ -20,7 +20,7 @@ use crate::servers::*;
 async fn sec_165_a_declined_step_up_is_remembered_for_its_operation() {
     let servers = servers().await;
     let (user, visits) = User::who("allow");
-    let user = FickleUser { inner: user, first: AtomicUsize::new(0) };
+    let user = FickleUser { inner: user, windows: Arc::default() };
     let client = AuthorizedClient::new(&servers.mcp_url, "Test", user).unwrap();
     all_ok([get(&client)]).await;
     assert!(matches!(call(&client, "write").await, Err(Error::Visit(VisitFailed::Declined))));
@@ -31,25 +31,6 @@ async fn sec_165_a_declined_step_up_is_remembered_for_its_operation() {
         other => panic!("{other:?}"),
     }
     assert_eq!(visits.load(Ordering::SeqCst), 1);
-}
-
-/// Agrees once, then closes the browser.
-struct FickleUser {
-    inner: User,
-    first: AtomicUsize,
-}
-
-impl UserAgent for FickleUser {
-    fn redirect_uri(&self) -> &RedirectUri {
-        self.inner.redirect_uri()
-    }
-
-    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
-        if self.first.fetch_add(1, Ordering::SeqCst) == 0 {
-            return self.inner.visit(visit);
-        }
-        Box::pin(async { Err(VisitFailed::Declined) })
-    }
 }
 
 #[tokio::test]

@@ -232,3 +232,48 @@ async fn sec_194_with_a_keyring_the_files_are_sealed() {
     fs::rename(record, home.join("00.json")).unwrap();
     assert!(open(&keys).find(&server).await.unwrap().is_none());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn c_token_8_sec_181_addresses_of_one_resource_share_its_rotating_token() {
+    let servers = servers().await;
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("credentials");
+    let at = |query: &str| {
+        let (user, visits) = User::who("allow");
+        let config = ClientConfig::new("Test", user.redirect_uri.clone());
+        let url = format!("{}{query}", servers.mcp_url);
+        let store = FileCredentials::open(&home).unwrap();
+        let builder = AuthorizedClient::builder(&url, config).user(user).store(store);
+        (builder.build().unwrap(), visits)
+    };
+    let ((one, first), (other, second)) = (at(""), at("?project=1"));
+    all_ok([get(&one)]).await;
+    // Another address: found out about, and then the same record.
+    all_ok([get(&other)]).await;
+    assert_eq!((first.load(Ordering::SeqCst), second.load(Ordering::SeqCst)), (1, 0));
+    for round in 1..=3 {
+        servers.clock.fetch_add(700, Ordering::SeqCst);
+        all_ok([get(&one), get(&other)]).await;
+        assert_eq!(servers.tokens.load(Ordering::SeqCst), 1 + round);
+    }
+}
+
+#[tokio::test]
+async fn sec_184_what_is_refreshed_ahead_of_need_is_saved_before_a_program_ends() {
+    let servers = servers().await;
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("credentials");
+    let (client, _) = program(&servers, FileCredentials::open(&home).unwrap());
+    all_ok([get(&client)]).await;
+    let [record] = &records(&home)[..] else { panic!("one record") };
+    let read =
+        || -> serde_json::Value { serde_json::from_slice(&fs::read(record).unwrap()).unwrap() };
+    let mut json = read();
+    let before = json["tokens"]["refresh_token"].clone();
+    json["tokens"]["refresh_at"] = 1.into();
+    fs::write(record, json.to_string()).unwrap();
+    let (client, _) = program(&servers, FileCredentials::open(&home).unwrap());
+    all_ok([get(&client)]).await;
+    // Nothing more is waited for: whoever ends here has lost nothing.
+    assert_ne!(read()["tokens"]["refresh_token"], before);
+}

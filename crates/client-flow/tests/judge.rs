@@ -86,6 +86,12 @@ fn c_ext_3_a_server_that_wants_a_nonce_gets_it_once() {
     assert!(matches!(judged(&headers, Tried::default()), Verdict::Login { .. }));
     headers.insert("dpop-nonce", HeaderValue::from_static("n"));
     assert_eq!(judged(&headers, Tried::default()), Verdict::UseNonce);
+    let garbage = HeaderValue::from_bytes(b"\xff\xfe").unwrap();
+    let garbled = HeaderMap::from_iter([
+        (WWW_AUTHENTICATE, HeaderValue::from_static("DPoP error=\"use_dpop_nonce\"")),
+        (http::HeaderName::from_static("dpop-nonce"), garbage),
+    ]);
+    assert!(matches!(judged(&garbled, Tried::default()), Verdict::Login { .. }));
     let mut sent_with_it = Tried::default();
     sent_with_it.nonce = true;
     assert!(matches!(judged(&headers, sent_with_it), Verdict::Login { .. }));
@@ -148,4 +154,20 @@ fn a_token_is_refreshed_ahead_of_its_expiry_if_it_can_be() {
     assert!(!with_refresh.is_stale(UnixTime::from_secs(969)));
     assert!(with_refresh.is_stale(UnixTime::from_secs(970)));
     assert!(!session(None).is_stale(UnixTime::from_secs(2000)));
+}
+
+#[test]
+fn c_scope_6_sec_158_a_request_counts_its_own_step_ups() {
+    // The ledger is empty: the same operation succeeds with other arguments all the time.
+    let challenge = "Bearer error=\"insufficient_scope\", scope=\"c\"";
+    let mut tried = Tried::default();
+    let first = verdict(Some(&session(None)), tried, 403, challenge);
+    assert!(matches!(first, Verdict::StepUp { .. }));
+    tried.note(&first);
+    match verdict(Some(&session(None)), tried, 403, challenge) {
+        Verdict::GiveUp(error) => {
+            assert_eq!((error.reason, error.attempts), (GaveUp::LimitReached, 1));
+        }
+        other => panic!("{other:?}"),
+    }
 }

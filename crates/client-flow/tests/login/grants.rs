@@ -5,7 +5,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use client_auth::{ClientCredentials, NoUsableMethod, SigningKey};
 use client_flow::{ClientConfig, FlowError, IdentityProvider};
 use http::header::AUTHORIZATION;
-use oauth_types::{AuthMethod, ClientId, EndpointUrl, Issuer, Secret, SigningAlgorithm};
+use oauth_types::{
+    AuthMethod, ClientId, ClientMetadataUrl, EndpointUrl, Issuer, Secret, SigningAlgorithm,
+};
 use serde_json::{Value, json};
 
 use crate::world::*;
@@ -228,4 +230,37 @@ fn c_ext_2_what_the_provider_refuses_or_garbles_goes_nowhere() {
         );
         assert_eq!(world.token_requests(), 1, "the provider's own: {answer}");
     }
+}
+
+#[test]
+fn sec_139_without_a_user_nothing_is_shown_to_a_server_that_was_not_agreed_upon() {
+    let honest = Issuer::parse("https://honest.example").unwrap();
+    let client = || ClientCredentials::public(id("workload"));
+    let mut world = world_without_users(json!(["none"]));
+    world.metadata.1["client_id_metadata_document_supported"] = json!(true);
+    world.kept = {
+        let own = ClientConfig::for_workload("Test", issuer(), client());
+        Some(world.login(own).unwrap().to_record())
+    };
+    world.sent.borrow_mut().clear();
+    let mut workload = ClientConfig::for_workload("Test", honest.clone(), client());
+    let url = ClientMetadataUrl::parse("https://client.example/meta.json").unwrap();
+    workload.metadata_url = Some(url);
+    let mut machine = ClientConfig::for_itself("Test", honest, secret_client("c1"));
+    machine.metadata_url = workload.metadata_url.clone();
+    for config in [workload, machine] {
+        let error = world.login(config).unwrap_err();
+        assert!(matches!(error, FlowError::NoRegistration { .. }), "{error:?}");
+    }
+    assert_eq!(world.token_requests(), 0);
+}
+
+#[test]
+fn c_disc_9_of_several_servers_the_one_that_gave_out_credentials_is_meant() {
+    let mut world = world_without_users(json!(["client_secret_basic"]));
+    world.prm.1["authorization_servers"] =
+        json!(["https://other.example", "https://as.example", "https://third.example"]);
+    let machine = ClientConfig::for_itself("Test", issuer(), secret_client("c1"));
+    let session = world.login(machine).unwrap();
+    assert_eq!(session.account().server.issuer, issuer());
 }

@@ -1,7 +1,7 @@
 //! Servers of MCP 2025-03-26: no protected resource metadata, and perhaps no metadata at all.
 
 use client_flow::{FlowError, login};
-use oauth_types::{BearerChallenge, EndpointUrl};
+use oauth_types::{BearerChallenge, EndpointUrl, Issuer, ResourceUri};
 use serde_json::{Value, json};
 
 use crate::world::*;
@@ -133,4 +133,44 @@ fn where_nothing_is_there_the_error_says_so() {
     world.prm.0 = 404;
     let error = world.login(config()).unwrap_err();
     assert!(matches!(error, FlowError::NoResourceMetadata), "{error:?}");
+}
+
+#[test]
+fn c_disc_11_a_pinned_issuer_is_the_issuer_of_an_old_server_too() {
+    let mut pinned = config();
+    let around = |text: &str| ResourceUri::parse(text).unwrap();
+    // The narrowest counts.
+    pinned.pinned_issuers = vec![
+        (around("https://rs.example"), Issuer::parse("https://wrong.example").unwrap()),
+        (around(MCP), Issuer::parse("https://as.example").unwrap()),
+    ];
+    let mut world = old_world((200, own_metadata("https://rs.example")));
+    world.callback = World::new().callback;
+    let session = world.login(pinned).unwrap();
+    assert_eq!(session.account().server.issuer.as_str(), "https://as.example");
+    assert!(!world.sent().iter().any(|line| line.starts_with("POST https://rs.example")));
+}
+
+#[test]
+fn c_disc_12_a_server_that_had_metadata_or_is_busy_is_no_old_server() {
+    let session = World::new().login(config()).unwrap();
+    let world = old_world((200, own_metadata("https://rs.example")));
+    let step = login(config(), MCP, None, Some(&session)).unwrap();
+    assert!(matches!(world.drive(step), Err(FlowError::NoResourceMetadata)));
+    for status in [408, 425, 429] {
+        let mut world = old_world((200, own_metadata("https://rs.example")));
+        world.prm.0 = status;
+        let error = world.login(config()).unwrap_err();
+        assert!(matches!(error, FlowError::Status { .. }) && error.passes(), "{status}");
+    }
+}
+
+#[test]
+fn c_token_10_an_error_does_not_repeat_the_query_of_the_address() {
+    let mut world = World::new();
+    world.interfere = Box::new(|_| Some(json_response(200, &json!({"resource": 1}))));
+    let step = login(config(), "https://rs.example/mcp?api_key=canary", None, None).unwrap();
+    let error = world.drive(step).unwrap_err();
+    assert!(matches!(error, FlowError::Document { .. }));
+    assert!(!error.to_string().contains("canary"), "{error}");
 }

@@ -1,7 +1,11 @@
 //! What another run or another process left in the store.
 
-use client_flow::{FlowError, Record, Session, login};
-use oauth_types::{BearerChallenge, ScopeSet, UnixTime};
+use client_auth::ClientCredentials;
+use client_flow::{ClientConfig, FlowError, Record, Session, Step, login};
+use oauth_types::{
+    AuthMethod, BearerChallenge, ClientId, ClientMetadataUrl, Issuer, RedirectUri, ScopeSet,
+    Secret, UnixTime,
+};
 use serde_json::json;
 
 use crate::world::*;
@@ -298,4 +302,166 @@ fn c_token_7_a_step_up_of_a_client_that_was_forgotten_registers_anew() {
         stepped.clone().after(&passing).tokens().refresh_token.is_some()
             == stepped.tokens().refresh_token.is_some()
     );
+}
+
+#[test]
+fn what_does_not_pass_leads_to_a_login_and_what_passes_to_another_try() {
+    for (status, body, passes) in [
+        (200, json!({"error": "bad_refresh_token"}), false),
+        (400, json!({"error": "invalid_request"}), false),
+        (404, json!({}), false),
+        (302, json!({}), false),
+        (200, json!({"token": 1}), false),
+        (400, json!({"error": "slow_down"}), true),
+        (429, json!({}), true),
+        (502, json!("<html>"), true),
+    ] {
+        let (mut world, session) = after_a_login();
+        world.token = (status, body.clone());
+        let error = world.drive(session.refresh(&config()).unwrap()).unwrap_err();
+        assert_eq!(error.passes(), passes, "{body} {error:?}");
+        let after = session.clone().after(&error);
+        assert_eq!(after.tokens().refresh_token.is_some(), passes, "{body}");
+        // Nor does a restart lock anybody out.
+        world.kept = Some(expired(&session));
+        world.interfere = Box::new(move |request| {
+            let is_refresh = request.uri().path() == "/token"
+                && form_of(request, "grant_type").as_deref() == Some("refresh_token");
+            is_refresh.then(|| json_response(status, &body))
+        });
+        (world.token, world.callback) = (World::new().token, World::new().callback);
+        assert_eq!(world.login(config()).is_err(), passes);
+    }
+}
+
+#[test]
+fn what_another_process_cannot_refresh_is_taken_as_it_is() {
+    let (mut world, session) = after_a_login();
+    let mut kept = expired(&session);
+    let tokens = kept.tokens.as_mut().unwrap();
+    (tokens.access_token, tokens.refresh_token) = (Secret::new("theirs"), None);
+    world.kept = Some(kept);
+    let adopted = world.drive(session.refresh(&config()).unwrap()).unwrap();
+    assert_eq!(adopted.tokens().access_token.expose(), "theirs");
+    assert!(world.sent().is_empty());
+}
+
+#[test]
+fn c_token_8_without_a_look_at_the_store_no_refresh_token_is_sent() {
+    let (_, session) = after_a_login();
+    let Step::Recall(recall) = session.refresh(&config()).unwrap() else { panic!("a recall") };
+    assert!(matches!(recall.failed(NOW), Err(FlowError::NotLoaded)));
+    assert!(FlowError::NotLoaded.passes());
+}
+
+#[test]
+fn c_reg_5_a_record_is_this_clients_or_is_left_alone() {
+    let (_, session) = after_a_login();
+    let record = session.to_record();
+    assert!(config().owns(&record));
+    let secret = || ClientCredentials::public(ClientId::parse("c1").unwrap());
+    let here = Issuer::parse("https://as.example").unwrap();
+    let elsewhere = Issuer::parse("https://other.example").unwrap();
+    // A user's tokens are no machine's, here or elsewhere.
+    for issuer in [here.clone(), elsewhere] {
+        assert!(!ClientConfig::for_itself("Test", issuer, secret()).owns(&record));
+    }
+    let mut another = config();
+    let other = ClientCredentials::public(ClientId::parse("c2").unwrap());
+    another.pre_registered.push((here, other));
+    assert!(!another.owns(&record));
+    // Neither is taken over by a refresh.
+    let (mut world, session) = after_a_login();
+    let mut theirs = session.to_record();
+    theirs.account.client = ClientCredentials::public(ClientId::parse("theirs").unwrap());
+    theirs.tokens.as_mut().unwrap().access_token = Secret::new("theirs");
+    world.kept = Some(theirs);
+    let mut mine = config();
+    mine.pre_registered.push((Issuer::parse("https://as.example").unwrap(), secret()));
+    let refreshed = world.drive(session.refresh(&mine).unwrap()).unwrap();
+    assert_eq!(refreshed.tokens().access_token.expose(), "at2");
+    assert_eq!(world.token_form("client_id").as_deref(), Some("c1"));
+}
+
+#[test]
+fn a_registration_for_another_address_of_the_browser_is_made_anew() {
+    let (mut world, session) = after_a_login();
+    let mut kept = session.to_record();
+    kept.tokens = None;
+    world.kept = Some(kept);
+    world.callback = World::new().callback;
+    let moved = || {
+        let redirect_uri = RedirectUri::parse("http://127.0.0.1:50002/cb").unwrap();
+        ClientConfig::new("Test", redirect_uri)
+    };
+    world.login(config()).unwrap();
+    assert!(!world.sent().iter().any(|line| line.ends_with("/register")));
+    world.login(moved()).unwrap();
+    assert!(world.sent().iter().any(|line| line.ends_with("/register")));
+    // A step-up as well.
+    world.sent.borrow_mut().clear();
+    let scope = ScopeSet::parse("admin").unwrap();
+    let step = session.step_up(&moved(), MCP, &BearerChallenge::default(), scope, NOW).unwrap();
+    world.drive(step).unwrap();
+    assert!(world.sent().iter().any(|line| line.ends_with("/register")));
+}
+
+#[test]
+fn what_the_host_says_now_counts_more_than_what_is_kept() {
+    // A secret that was replaced.
+    let mut world = World::new();
+    world.metadata.1["token_endpoint_auth_methods_supported"] = json!(["client_secret_post"]);
+    world.token.1["refresh_token"] = json!("r1");
+    let with_secret = |secret: &str| {
+        let (id, method) = (ClientId::parse("c1").unwrap(), &AuthMethod::ClientSecretPost);
+        let client =
+            ClientCredentials::choose(id, Some(Secret::new(secret)), Some(method), &[]).unwrap();
+        let mut own = config();
+        own.pre_registered.push((Issuer::parse("https://as.example").unwrap(), client));
+        own
+    };
+    let session = world.login(with_secret("old")).unwrap();
+    world.drive(session.refresh(&with_secret("new")).unwrap()).unwrap();
+    assert_eq!(world.token_form("client_secret").as_deref(), Some("new"));
+    // A document that has moved.
+    let mut world = World::new();
+    world.metadata.1["client_id_metadata_document_supported"] = json!(true);
+    let at = |url: &str| {
+        let mut own = config();
+        own.metadata_url = Some(ClientMetadataUrl::parse(url).unwrap());
+        own
+    };
+    let session = world.login(at("https://client.example/old.json")).unwrap();
+    let mut kept = session.to_record();
+    kept.tokens = None;
+    world.kept = Some(kept);
+    world.login(at("https://client.example/new.json")).unwrap();
+    let shown = world.token_form("client_id");
+    assert_eq!(shown.as_deref(), Some("https://client.example/new.json"));
+}
+
+#[test]
+fn sec_141_c_authz_2_a_step_up_does_not_rely_on_old_metadata() {
+    let (mut world, session) = after_a_login();
+    world.callback = World::new().callback;
+    let late = UnixTime::from_secs(NOW.as_secs() + 86_400);
+    let step_up = |world: &World, now| {
+        world.sent.borrow_mut().clear();
+        let scope = ScopeSet::parse("read write admin").unwrap();
+        let step = session.step_up(&config(), MCP, &BearerChallenge::default(), scope, now);
+        world.drive(step.unwrap())
+    };
+    step_up(&world, NOW).unwrap();
+    assert_eq!(world.sent().len(), 1);
+    let stepped = step_up(&world, late).unwrap();
+    assert!(world.sent().iter().any(|line| line.ends_with("/oauth-authorization-server")));
+    assert_eq!(stepped.tokens().requested.as_ref().unwrap().as_str(), "read write admin");
+    world.metadata.1["code_challenge_methods_supported"] = json!(["plain"]);
+    assert!(matches!(step_up(&world, late), Err(FlowError::NoS256 { .. })));
+    // A refresh reads it again by the same rules.
+    let mut record = session.to_record();
+    record.account.server.read_at = None;
+    let old = Session::restore(record).unwrap();
+    let error = world.drive(old.refresh(&config()).unwrap()).unwrap_err();
+    assert!(matches!(error, FlowError::NoS256 { .. }));
 }
