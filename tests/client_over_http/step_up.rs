@@ -8,9 +8,7 @@ use client_flow::{ClientConfig, Record, RecordKey};
 use futures::future::BoxFuture;
 use http::StatusCode;
 use http::header::WWW_AUTHENTICATE;
-use mcp_oauth_reqwest::{
-    AuthorizedClient, CredentialStore, Error, StoreFailed, UserAgent, VisitFailed,
-};
+use mcp_oauth_reqwest::{AuthorizedClient, CredentialStore, Error, StoreFailed, VisitFailed};
 use oauth_types::{ScopeSet, Secret};
 use scope_stepup::{GaveUp, InsufficientScope, Limit, Mode, Policy};
 
