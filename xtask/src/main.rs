@@ -10,6 +10,7 @@ mod conformance;
 mod deps;
 mod examples;
 mod fuzz;
+mod interleavings;
 mod interop;
 mod test;
 mod tidy;
@@ -75,6 +76,10 @@ enum Command {
         #[arg(long)]
         target: Option<String>,
     },
+    /// What renews tokens, in every order in which tasks can meet
+    ///
+    /// tests/interleavings. Takes minutes; `ci` leaves out what is ignored there, and samples it.
+    Interleavings,
     /// The official SDKs read what we write, and we what they write; our client logs in at them
     ///
     /// Installs the TypeScript and Python SDKs and oidc-provider into target/interop, in the versions that
@@ -125,6 +130,7 @@ fn run(command: &Command) -> Result<(), Error> {
         Command::Conformance { scenario } => conformance::run(&workspace, scenario.as_deref()),
         Command::Deps { bless } => deps::run(&workspace, *bless),
         Command::Fuzz { seconds, target } => fuzz::run(&workspace, *seconds, target.as_deref()),
+        Command::Interleavings => interleavings::run(&workspace),
         Command::Interop => interop::run(&workspace),
         Command::Timing { samples, case } => timing::run(&workspace, *samples, case.as_deref()),
         Command::Tidy { bless, verbose } => tidy::run(&workspace, *bless, *verbose),

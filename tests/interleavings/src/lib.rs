@@ -1,0 +1,19 @@
+//! Every order in which tasks can meet in `mcp-oauth-reqwest`'s `flight`, or a great many of them: its locks are
+//! the scheduler's, which runs a test once for each order.
+#![cfg(test)]
+
+#[path = "../../../crates/mcp-oauth-reqwest/src/flight.rs"]
+mod flight;
+mod orders;
+mod world;
+
+mod cancellation;
+mod expiry;
+mod failure;
+mod kinds;
+mod teardown;
+
+/// In the place of the adapter's own.
+mod sync {
+    pub(crate) use shuttle::sync::{Arc, Mutex, MutexGuard, PoisonError};
+}
