@@ -5,7 +5,7 @@
 
 use arbitrary::Arbitrary;
 use client_flow::login;
-use fuzz::{Answer, Callback, Host, MARK, RESOURCE, config};
+use fuzz::{Answer, Callback, Host, MARK, NOW, RESOURCE, config};
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue};
 use libfuzzer_sys::fuzz_target;
@@ -47,7 +47,7 @@ fuzz_target!(|input: Input<'_>| {
         let step = match (then, &session) {
             (Then::Refresh, Some(session)) => session.refresh(&config),
             (Then::StepUp, Some(session)) => {
-                session.step_up(&config, RESOURCE, &challenge, scope.clone())
+                session.step_up(&config, RESOURCE, &challenge, scope.clone(), NOW)
             }
             (_, session) => login(config.clone(), RESOURCE, None, session.as_ref()),
         };

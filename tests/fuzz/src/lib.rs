@@ -4,7 +4,7 @@ mod answer;
 mod host;
 
 pub use answer::{Answer, Json};
-pub use host::{Callback, Host, config};
+pub use host::{Callback, Host, NOW, config};
 
 /// The server that is logged in to.
 pub const RESOURCE: &str = "https://rs.example/mcp";

@@ -36,6 +36,10 @@ impl Kind for Wanted {
         self.needs_user() == other.needs_user()
     }
 
+    fn is_helped_by(&self, other: &Self) -> bool {
+        self.operation().is_none() || other.needs_user()
+    }
+
     fn shares_failure(&self, other: &Self) -> bool {
         self.needs_user() == other.needs_user()
             && other.operation().is_none_or(|failed| self.operation() == Some(failed))
@@ -212,6 +216,9 @@ impl World {
                 Join::Failed(by) => return Err(End::Failed(by)),
                 Join::Wait(landing) => match landing.await {
                     Ok(Ok(())) => return Ok(()),
+                    Ok(Err((own, by))) if wanted.shares_failure(&own) => {
+                        return Err(End::Failed(by));
+                    }
                     Ok(Err(_)) => {}
                     Err(_) => return Err(End::Stopped),
                 },
@@ -219,19 +226,19 @@ impl World {
         }
     }
 
-    fn join(&self, seen: u64, wanted: Wanted) -> Join<Wanted> {
+    fn join(&self, seen: u64, wanted: Wanted) -> Join<Wanted, Wanted> {
         let fate = Cell::new(Fate::Lands);
-        let begin = |_: &mut Held| {
+        let begin = |_: &Held| {
             let fated = (self.shared.fate)(wanted, self.shared.log().seen.begun.len());
             fate.set(fated);
             let under_way = UnderWay::new(self, wanted);
-            Ok(async move {
+            async move {
                 if fated == Fate::TornDown {
                     yield_now().await;
                 }
                 drop(under_way);
                 if fated == Fate::Fails { Err(wanted) } else { Ok(()) }
-            })
+            }
         };
         let start = |work| match fate.get() {
             Fate::NeverStarted => drop(work),

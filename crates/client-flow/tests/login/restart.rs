@@ -260,7 +260,7 @@ fn c_scope_4_a_step_up_keeps_its_scopes_over_a_restart() {
 fn c_reg_6_a_metadata_document_is_the_client_at_every_issuer() {
     let url = "https://client.example/meta.json";
     let mut with_document = config();
-    with_document.metadata_url = Some(oauth_types::ClientMetadataUrl::parse(url).unwrap());
+    with_document.metadata_url = Some(ClientMetadataUrl::parse(url).unwrap());
     for issuer in ["https://as.example", "https://as.example/tenant"] {
         let mut world = World::new();
         world.prm.1["authorization_servers"] = json!([issuer]);
