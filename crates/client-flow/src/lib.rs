@@ -9,6 +9,7 @@ mod identity;
 mod judge;
 mod keys;
 mod loopback;
+mod recall;
 mod record;
 mod registration;
 #[cfg(feature = "sealed")]
@@ -28,8 +29,8 @@ pub use exchange::{Exchange, Purpose};
 pub use identity::Identify;
 pub use judge::{Tried, Verdict, judge};
 pub use loopback::Heard;
+pub use recall::Recall;
 pub use record::{Account, Record, RecordKey, ServerEndpoints, Tokens};
-pub use registration::Recall;
 #[cfg(feature = "sealed")]
 pub use sealed::{CheckFirstUse, Sealed, SealingKey};
 pub use session::Session;

@@ -22,7 +22,7 @@ use oauth_types::{
 
 use crate::discovery::{Goal, is_found};
 use crate::exchange::Then;
-use crate::registration::{Recall, Refreshing};
+use crate::recall::{Recall, Refreshing};
 use crate::{Exchange, FlowError, Purpose, ServerEndpoints, Step};
 
 /// The search for authorization server metadata.

@@ -12,7 +12,7 @@ use oauth_types::{BearerChallenge, Origin, ScopeSet, UnixTime};
 
 use crate::authorization::authorize;
 use crate::discovery::login_for;
-use crate::registration::Recall;
+use crate::recall::Recall;
 use crate::{Account, ClientConfig, FlowError, Record, Step, Tokens};
 
 /// Who we are at a server, and the tokens we hold there.

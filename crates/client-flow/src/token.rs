@@ -19,8 +19,8 @@ use oauth_types::{
 use crate::authorization::Randomize;
 use crate::exchange::Then;
 use crate::keys::{DPOP_NONCE, Keys, Signing};
+use crate::recall::Recall;
 use crate::record::join;
-use crate::registration::Recall;
 use crate::{Account, Exchange, FlowError, Purpose, Record, Save, Session, Step, Tokens};
 
 /// A token request: everything but who sends it.
