@@ -6,7 +6,7 @@ use core::time::Duration;
 use iss_validate::IssuerIdentification;
 use oauth_types::{EndpointUrl, InvalidUri, Issuer, ResourceUri, ScopeSet};
 
-use crate::RefreshKeys;
+use crate::{RefreshKeys, ResourceServer};
 
 /// Why a configuration cannot be used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,6 +78,8 @@ pub struct Paths {
     pub register: String,
     /// The revocation endpoint.
     pub revoke: String,
+    /// The introspection endpoint; `None` where nobody may ask.
+    pub introspect: Option<String>,
     /// Everywhere that clients look for the metadata.
     pub metadata: Vec<String>,
 }
@@ -96,6 +98,8 @@ pub struct Config {
     pub(crate) token: EndpointUrl,
     pub(crate) register: EndpointUrl,
     pub(crate) revoke: EndpointUrl,
+    pub(crate) introspect: EndpointUrl,
+    pub(crate) resource_servers: Vec<ResourceServer>,
 }
 
 impl Config {
@@ -123,6 +127,8 @@ impl Config {
             token: endpoint("token")?,
             register: endpoint("register")?,
             revoke: endpoint("revoke")?,
+            introspect: endpoint("introspect")?,
+            resource_servers: Vec::new(),
             identification: IssuerIdentification::Emit(issuer.clone()),
             issuer,
             resources,
@@ -148,6 +154,19 @@ impl Config {
     pub const fn with_private_use_redirects(mut self) -> Self {
         self.private_use_redirects = true;
         self
+    }
+
+    /// Lets this resource server ask about the tokens that are for it (RFC 7662). There is no introspection
+    /// endpoint unless one may.
+    #[must_use]
+    pub fn with_resource_server(mut self, server: ResourceServer) -> Self {
+        self.resource_servers.push(server);
+        self
+    }
+
+    /// Where resource servers ask, if there are any.
+    pub(crate) fn introspection_endpoint(&self) -> Option<&EndpointUrl> {
+        (!self.resource_servers.is_empty()).then_some(&self.introspect)
     }
 
     /// Changes how long things last.
@@ -186,6 +205,7 @@ impl Config {
             token: path(&self.token),
             register: path(&self.register),
             revoke: path(&self.revoke),
+            introspect: self.introspection_endpoint().map(path),
             metadata: metadata.iter().map(path).collect(),
         }
     }

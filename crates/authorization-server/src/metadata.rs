@@ -33,6 +33,7 @@ impl Config {
         metadata.token_endpoint = Some(self.token.clone());
         metadata.registration_endpoint = Some(self.register.clone());
         metadata.revocation_endpoint = Some(self.revoke.clone());
+        metadata.introspection_endpoint = self.introspection_endpoint().cloned();
         metadata.scopes_supported = Some(self.scopes.iter().map(str::to_owned).collect());
         metadata.response_types_supported = Some(vec![ResponseType::Code]);
         metadata.grant_types_supported = Some(GRANT_TYPES.to_vec());

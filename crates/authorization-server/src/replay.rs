@@ -3,7 +3,7 @@
 
 use core::fmt;
 
-use client_auth::{Authenticated, CheckReplay, Presented, Replay, Verified};
+use client_auth::{Authenticated, CheckReplay, Presented, Registered, Replay, Verified};
 use oauth_types::{SecretDigest, UnixTime};
 
 use crate::token::unauthenticated;
@@ -85,7 +85,17 @@ pub(crate) fn authenticate<'a, T>(
     next: impl FnOnce(Authenticated) -> Result<T, Refusal> + Send + 'a,
 ) -> Result<ClientChecked<'a, T>, Refusal> {
     let client = client.filter(|client| client.client_id == *presented.client_id());
-    let registered = client.map(|client| &client.authentication);
+    authenticate_as(config, presented, client.map(|client| &client.authentication), now, next)
+}
+
+/// The same for one whose registration is at hand.
+pub(crate) fn authenticate_as<'a, T>(
+    config: &Config,
+    presented: Presented,
+    registered: Option<&Registered>,
+    now: UnixTime,
+    next: impl FnOnce(Authenticated) -> Result<T, Refusal> + Send + 'a,
+) -> Result<ClientChecked<'a, T>, Refusal> {
     // Older clients address their assertions to the token endpoint, at whichever endpoint they show them.
     let audience = [config.issuer.as_str(), config.token.as_str()];
     match presented.verify(registered, &audience, now).map_err(unauthenticated)? {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use authorization_server::{
-    Admitted, AuthorizationRequest, Config, ConsentAnswer, NewClient, PageError, Refusal,
-    RevocationRequest, RevokeTarget, Store, StoreError, TokenRequest,
+    Admitted, AuthorizationRequest, Config, ConsentAnswer, Introspecting, NewClient, PageError,
+    Refusal, RevocationRequest, RevokeTarget, Store, StoreError, TokenRequest,
 };
 use axum::Router;
 use axum::body::Body;
@@ -86,6 +86,10 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
             .route(&paths.register, any(register::<S, L>))
             .route(&paths.revoke, any(revoke::<S, L>))
             .layer(cors);
+        // No page asks about tokens: a resource server does.
+        if let Some(path) = &paths.introspect {
+            public = public.route(path, any(introspect::<S, L>));
+        }
         for path in &paths.metadata {
             public = public.route(path, any(metadata::<S, L>));
         }
@@ -152,6 +156,16 @@ async fn revoke<S: Store + 'static, L: Login>(
         return answer(Err(Refusal::body_too_large()));
     };
     answer(server.revoke(&request).await)
+}
+
+async fn introspect<S: Store + 'static, L: Login>(
+    State(server): Shared<S, L>,
+    request: Request,
+) -> Response<Body> {
+    let Some(request) = whole(request).await else {
+        return answer(Err(Refusal::body_too_large()));
+    };
+    answer(server.introspect(&request).await)
 }
 
 async fn authorize<S: Store + 'static, L: Login>(
@@ -243,6 +257,14 @@ impl<S: Store, L: Login> Server<S, L> {
             None => Ok(()),
         };
         revoking.finish(outcome)
+    }
+
+    async fn introspect(&self, request: &http::Request<Bytes>) -> Result<Response<Bytes>, Refusal> {
+        let now = self.clock.now();
+        let checked = Introspecting::parse(&self.config, request, now)?;
+        let introspecting = checked.first_use(&*self.store, now).await?;
+        let found = self.store.access(introspecting.token(), now).await;
+        introspecting.finish(found)
     }
 
     /// Shows the consent page, or says why not.

@@ -6,6 +6,7 @@
 mod assertion;
 mod authorize;
 mod identification;
+mod introspect;
 mod register;
 mod server;
 mod token;

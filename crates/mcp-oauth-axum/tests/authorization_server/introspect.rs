@@ -1,0 +1,125 @@
+//! The introspection endpoint.
+
+use authorization_server::ResourceServer;
+use axum::body::Body;
+use client_auth::Registered;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ORIGIN,
+};
+use http::{Method, Request, StatusCode};
+use oauth_types::{AuthMethod, ClientId, ResourceUri, Secret};
+use serde_json::{Value, json};
+
+use crate::server::*;
+
+/// base64("rs:secret") and base64("rs:wrong")
+const RIGHT: &str = "Basic cnM6c2VjcmV0";
+const WRONG: &str = "Basic cnM6d3Jvbmc=";
+
+fn asker(id: &str, resource: &str) -> ResourceServer {
+    let method = AuthMethod::ClientSecretBasic;
+    ResourceServer {
+        client_id: ClientId::parse(id).unwrap(),
+        authentication: Registered::with_secret(method, &Secret::new("secret")),
+        resource: ResourceUri::parse(resource).unwrap(),
+    }
+}
+
+fn asked() -> Server {
+    let config = config("https://as.example")
+        .with_resource_server(asker("rs", "https://rs.example/mcp"))
+        .with_resource_server(asker("other", "https://other.example/mcp"));
+    server_of(config)
+}
+
+async fn ask(server: &Server, authorization: &str, token: &str) -> Answer {
+    let request = Request::post("/introspect")
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .header(AUTHORIZATION, authorization)
+        .header(ORIGIN, "https://page.example")
+        .body(Body::from(format!("token={token}&token_type_hint=refresh_token")));
+    server.send(request.unwrap()).await
+}
+
+async fn tokens(server: &Server) -> Value {
+    let client = server.client().await;
+    let code = server.code(&client).await;
+    server.form("/token", &redeem(&client, &code)).await.json()
+}
+
+#[tokio::test]
+async fn a_int_1_a_resource_server_learns_what_its_tokens_grant() {
+    let server = asked();
+    let tokens = tokens(&server).await;
+    let answer = ask(&server, RIGHT, tokens["access_token"].as_str().unwrap()).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.header(CACHE_CONTROL), "no-store");
+    assert!(!answer.headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN), "no page asks");
+    let json = answer.json();
+    assert_eq!(json["active"], true);
+    assert_eq!(json["aud"], "https://rs.example/mcp");
+    assert_eq!((&json["iss"], &json["sub"]), (&json!("https://as.example"), &json!("demo")));
+    assert_eq!((&json["scope"], &json["token_type"]), (&json!("files:read"), &json!("Bearer")));
+    assert_eq!(json["exp"], NOW.as_secs() + 600);
+    let metadata = server.get("/.well-known/oauth-authorization-server").await.json();
+    assert_eq!(metadata["introspection_endpoint"], "https://as.example/introspect");
+}
+
+#[tokio::test]
+async fn a_int_1_whatever_else_it_asks_about_reads_the_same() {
+    let server = asked();
+    let tokens = tokens(&server).await;
+    let (access, refresh) =
+        (tokens["access_token"].as_str().unwrap(), tokens["refresh_token"].as_str().unwrap());
+    // Another's token, a refresh token, none at all, and one that was revoked.
+    // base64("other:secret")
+    let others = ask(&server, "Basic b3RoZXI6c2VjcmV0", access).await;
+    let mut answers = vec![others, ask(&server, RIGHT, refresh).await];
+    answers.push(ask(&server, RIGHT, "nothing").await);
+    let code = tokens["refresh_token"].as_str().unwrap();
+    let client = ask(&server, RIGHT, access).await.json()["client_id"].as_str().unwrap().to_owned();
+    server.form("/revoke", &format!("client_id={client}&token={code}")).await;
+    answers.push(ask(&server, RIGHT, access).await);
+    for answer in answers {
+        assert_eq!(answer.status, StatusCode::OK);
+        assert_eq!(&answer.body[..], br#"{"active":false}"#);
+    }
+}
+
+#[tokio::test]
+async fn a_int_1_nobody_else_may_ask() {
+    let server = asked();
+    let tokens = tokens(&server).await;
+    let access = tokens["access_token"].as_str().unwrap();
+    // A confidential client that registered itself is nobody here.
+    let registered = server.register(json!({"redirect_uris": [REDIRECT]})).await.json();
+    let (id, secret) =
+        (registered["client_id"].as_str().unwrap(), registered["client_secret"].as_str().unwrap());
+    let form = |more: &str| format!("token={access}{more}");
+    for (authorization, body) in [
+        (WRONG, form("")),
+        ("", form("&client_id=rs")),
+        ("", form("&client_id=rs&client_secret=secret")),
+        ("", form(&format!("&client_id={id}&client_secret={secret}"))),
+        ("", form(&format!("&client_id={id}"))),
+    ] {
+        let mut request =
+            Request::post("/introspect").header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        if !authorization.is_empty() {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        let answer = server.send(request.body(Body::from(body.clone())).unwrap()).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{body}");
+        assert_eq!(answer.error(), "invalid_client", "{body}");
+    }
+    assert_eq!(
+        server.method(Method::GET, "/introspect").await.status,
+        StatusCode::METHOD_NOT_ALLOWED
+    );
+    assert_eq!(ask(&server, RIGHT, "").await.error(), "invalid_request");
+    // And where nobody is named, there is no such place.
+    let closed = crate::server::server();
+    assert_eq!(ask(&closed, RIGHT, access).await.status, StatusCode::NOT_FOUND);
+    let metadata = closed.get("/.well-known/oauth-authorization-server").await.json();
+    assert!(metadata.get("introspection_endpoint").is_none());
+}
