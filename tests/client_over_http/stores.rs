@@ -277,3 +277,28 @@ async fn sec_184_what_is_refreshed_ahead_of_need_is_saved_before_a_program_ends(
     // Nothing more is waited for: whoever ends here has lost nothing.
     assert_ne!(read()["tokens"]["refresh_token"], before);
 }
+
+#[tokio::test]
+async fn who_logs_out_is_asked_again_here_and_after_a_restart() {
+    let servers = servers().await;
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("credentials");
+    let open = || program(&servers, FileCredentials::open(&home).unwrap());
+    let (client, visits) = open();
+    all_ok([get(&client)]).await;
+    client.log_out().await.unwrap();
+    let [record] = &records(&home)[..] else { panic!("one record") };
+    let json: serde_json::Value = serde_json::from_slice(&fs::read(record).unwrap()).unwrap();
+    assert!(json.get("tokens").is_none() && json["client"]["client_id"].is_string());
+    all_ok([get(&client)]).await;
+    assert_eq!(visits.load(Ordering::SeqCst), 2);
+    // Also by a program that has asked for nothing yet.
+    open().0.log_out().await.unwrap();
+    let (client, visits) = open();
+    all_ok([get(&client)]).await;
+    assert_eq!(visits.load(Ordering::SeqCst), 1);
+    // Where there is nothing to forget, nothing happens.
+    let nowhere = folder.path().join("empty");
+    let (client, _) = program(&servers, FileCredentials::open(nowhere).unwrap());
+    client.log_out().await.unwrap();
+}

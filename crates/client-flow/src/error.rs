@@ -22,6 +22,8 @@ pub enum TransportFailed {
     Timeout,
     /// The connection broke, or did not speak HTTP.
     Interrupted,
+    /// The name leads to an address of this machine or its network, where the server does not belong.
+    LocalAddress,
     /// The body is longer than [`Exchange::MAX_BODY`](crate::Exchange::MAX_BODY).
     TooLarge,
 }
@@ -32,6 +34,7 @@ impl fmt::Display for TransportFailed {
             Self::Connect => "no connection could be made",
             Self::Timeout => "no answer came in time",
             Self::Interrupted => "the connection broke",
+            Self::LocalAddress => "the name leads to an address of this machine or its network",
             Self::TooLarge => "the answer is too long",
         })
     }
@@ -160,6 +163,8 @@ pub enum FlowError {
     Credentials(NoUsableMethod),
     /// The address of the MCP server cannot be used.
     ServerUrl(InvalidUri),
+    /// An address that a server named, or one made from its issuer, cannot be used.
+    NamedUrl(InvalidUri),
     /// The cryptographic library did not sign a token request.
     NotSigned,
     /// The host could not keep what has to be kept before it is used.
@@ -184,6 +189,7 @@ impl FlowError {
     pub fn passes(&self) -> bool {
         use TokenErrorCode::{ServerError, TemporarilyUnavailable};
         match self {
+            Self::Transport { failure: TransportFailed::LocalAddress, .. } => false,
             Self::Transport { .. } | Self::NotSaved | Self::NotLoaded | Self::NotSigned => true,
             Self::Status { status, .. } => {
                 status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429)
@@ -285,6 +291,7 @@ impl fmt::Display for FlowError {
                 write!(f, "{issuer} registers no clients by itself: configure credentials for it")
             }
             Self::Credentials(error) => error.fmt(f),
+            Self::NamedUrl(rule) => write!(f, "an address that a server named {rule}"),
             Self::ServerUrl(rule) => write!(f, "the address of the MCP server {rule}"),
             Self::NotSigned => f.write_str("the token request could not be signed"),
             Self::NotSaved => f.write_str("the credentials could not be saved"),

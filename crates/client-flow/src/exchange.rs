@@ -119,7 +119,7 @@ impl Exchange {
     fn send(method: Method, url: &EndpointUrl, body: Bytes, then: Then) -> Result<Step, FlowError> {
         let mut request = Request::new(body);
         *request.method_mut() = method;
-        *request.uri_mut() = url.to_uri().map_err(FlowError::ServerUrl)?;
+        *request.uri_mut() = url.to_uri().map_err(FlowError::NamedUrl)?;
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
         Ok(Step::Exchange(Box::new(Self { request, then })))
     }

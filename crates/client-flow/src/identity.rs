@@ -68,7 +68,8 @@ impl Identify {
             form.append("scope", scope.as_str());
         }
         let mut headers = HeaderMap::new();
-        let unsigned = |_| FlowError::Credentials(NoUsableMethod::KeyMissing);
+        // Assertions are not signed for the identity provider.
+        let unsigned = |_| FlowError::Credentials(NoUsableMethod::UnknownMethod);
         provider.client.attach(&mut headers, &mut form).map_err(unsigned)?;
         let endpoint = provider.token_endpoint.clone();
         let state = Box::new(Asserting { account, keys, scope, provider });

@@ -49,14 +49,14 @@ impl FindServer {
         issuer: Issuer,
     ) -> Result<Step, FlowError> {
         // C-DISC-5, C-DISC-6
-        let urls = authorization_server_urls(&issuer).map_err(FlowError::ServerUrl)?;
+        let urls = authorization_server_urls(&issuer).map_err(FlowError::NamedUrl)?;
         Self::among(urls, issuer, Found::Login(goal, resource))
     }
 
     /// The server's own origin is its authorization server, as in MCP 2025-03-26.
     pub(crate) fn at_origin(goal: Goal) -> Result<Step, FlowError> {
         let issuer = Issuer::of_origin(&goal.target.origin()).map_err(FlowError::ServerUrl)?;
-        let mut urls = authorization_server_urls(&issuer).map_err(FlowError::ServerUrl)?;
+        let mut urls = authorization_server_urls(&issuer).map_err(FlowError::NamedUrl)?;
         urls.truncate(1);
         Self::among(urls, issuer, Found::OldLogin(goal))
     }
@@ -64,7 +64,7 @@ impl FindServer {
     /// The same server once more, because what was read of it is old.
     pub(crate) fn again(refreshing: Refreshing) -> Result<Step, FlowError> {
         let issuer = refreshing.account().server.issuer.clone();
-        let urls = authorization_server_urls(&issuer).map_err(FlowError::ServerUrl)?;
+        let urls = authorization_server_urls(&issuer).map_err(FlowError::NamedUrl)?;
         Self::among(urls, issuer, Found::Refresh(Box::new(refreshing)))
     }
 

@@ -58,6 +58,12 @@ impl Session {
         Record { tokens: Some(self.tokens.clone()), ..Record::new(self.account.clone()) }
     }
 
+    /// What a store keeps once the user has logged out: who we are, and no tokens.
+    #[must_use]
+    pub fn logged_out(&self) -> Record {
+        Record::new(self.account.clone())
+    }
+
     /// Who we are where.
     #[must_use]
     pub const fn account(&self) -> &Account {

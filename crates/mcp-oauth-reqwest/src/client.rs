@@ -72,6 +72,16 @@ impl AuthorizedClient {
         self.0.server.as_str()
     }
 
+    /// Forgets the tokens, here and in the store; the registration is kept. The next request leads to a login. What
+    /// was granted stays granted at the authorization server until it expires there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] when the store failed: what it keeps may be used again after a restart.
+    pub async fn log_out(&self) -> Result<(), Error> {
+        self.0.renewal.log_out().await
+    }
+
     /// A GET of `url`, to be finished and sent with [`send`](Self::send).
     pub fn get(&self, url: &str) -> RequestBuilder {
         self.request(Method::GET, url)

@@ -70,7 +70,7 @@ impl Host<'_> {
         }
     }
 
-    async fn turn(&self) -> Result<Turn, Error> {
+    pub(crate) async fn turn(&self) -> Result<Turn, Error> {
         let process = Arc::clone(self.exchange).lock_owned().await;
         // A record may cover all that is on one origin.
         let origin = ResourceUri::canonical(&self.server.origin().to_string());

@@ -1,10 +1,12 @@
 //! Why a request was not made, or not answered.
 
+use core::error::Error as _;
 use core::fmt;
 
 use client_flow::{FlowError, TransportFailed};
 use scope_stepup::InsufficientScope;
 
+use crate::resolve::LeadsHome;
 use crate::{IdentityFailed, StoreFailed, VisitFailed};
 
 /// Why [`AuthorizedClient::execute`](crate::AuthorizedClient::execute) gave no response. It holds no
@@ -54,7 +56,10 @@ impl Error {
 }
 
 pub(crate) fn failure(error: &reqwest::Error) -> TransportFailed {
-    if error.is_timeout() {
+    let mut causes = core::iter::successors(error.source(), |&error| error.source());
+    if causes.any(|error| error.is::<LeadsHome>()) {
+        TransportFailed::LocalAddress
+    } else if error.is_timeout() {
         TransportFailed::Timeout
     } else if error.is_connect() {
         TransportFailed::Connect

@@ -107,6 +107,27 @@ impl Renewal {
         }
     }
 
+    /// Ends the session, once nobody is renewing it.
+    pub(crate) async fn log_out(&self) -> Result<(), Error> {
+        let Some(host) = self.common.host() else { return Ok(()) };
+        let _turn = host.turn().await?;
+        let session = self.holdings.with(|own, _| {
+            own.is_restored = true;
+            own.session.take()
+        });
+        let kept = match session {
+            Some(session) => Some(session.logged_out()),
+            // What an earlier run left and nobody has looked at yet.
+            None => host.store.find(host.server).await.map_err(Error::Store)?.and_then(|record| {
+                Session::restore(record).ok().map(|session| session.logged_out())
+            }),
+        };
+        match kept {
+            Some(record) => host.store.save(&record).await.map_err(Error::Store),
+            None => Ok(()),
+        }
+    }
+
     /// The headers that show the token.
     pub(crate) fn authorization(&self, held: &Held, request: &Request) -> Result<HeaderMap, Error> {
         let mut headers = HeaderMap::new();

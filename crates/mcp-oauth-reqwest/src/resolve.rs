@@ -1,5 +1,6 @@
 //! Where names lead: a server on the network leads nobody to their own machine or network (RFC 9728 §7.7).
 
+use core::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -62,13 +63,25 @@ impl Resolve for Resolver {
             let found = admit(look_up(name.as_str()).await?, is_server, &seen);
             if found.is_empty() {
                 warn!(host = name.as_str(), "the name leads to a local address");
-                return Err("the name leads to a local address".into());
+                return Err(LeadsHome.into());
             }
             let found: Addrs = Box::new(found.into_iter());
             Ok(found)
         })
     }
 }
+
+/// A name has no address that may be connected to.
+#[derive(Debug)]
+pub(crate) struct LeadsHome;
+
+impl fmt::Display for LeadsHome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name leads to a local address")
+    }
+}
+
+impl core::error::Error for LeadsHome {}
 
 async fn look_up(name: &str) -> std::io::Result<Vec<SocketAddr>> {
     Ok(tokio::net::lookup_host((name, 0)).await?.collect())

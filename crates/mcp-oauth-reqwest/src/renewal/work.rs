@@ -40,6 +40,19 @@ pub(super) struct Common {
 }
 
 impl Common {
+    /// What a flow may use; `None` for a client that has none.
+    pub(super) fn host(&self) -> Option<Host<'_>> {
+        let Credentials::Login(own) = &self.credentials else { return None };
+        Some(Host {
+            http: &self.http,
+            agent: own.agent.as_deref(),
+            identity: own.identity.as_deref(),
+            store: &*own.store,
+            server: &self.server,
+            exchange: &self.exchange,
+        })
+    }
+
     /// The first step towards what is wanted, from what is held now; `None` when there is nothing to do any more.
     fn begin(
         &self,
@@ -94,14 +107,7 @@ impl Common {
             let kept = kept.filter(|record| own.config.owns(record));
             return (Ok(kept.and_then(|record| Session::restore(record).ok())), None);
         }
-        let host = Host {
-            http: &self.http,
-            agent: own.agent.as_deref(),
-            identity: own.identity.as_deref(),
-            store: &*own.store,
-            server: &self.server,
-            exchange: &self.exchange,
-        };
+        let Some(host) = self.host() else { return (Err(Error::Unauthorized), None) };
         let begin = || holdings.with(|own, _| self.begin(own, wanted, from.as_ref()));
         match host.drive(&begin).await {
             Ok((session, turn)) => (Ok(session), Some(turn)),
