@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod events;
+mod machine;
 #[cfg(unix)]
 mod opener;
 mod renewal;

@@ -23,6 +23,8 @@ use tokio::net::TcpListener;
 
 /// Both servers, their clock, and how often each path was asked for.
 pub(crate) struct Servers {
+    pub(crate) issuer: Issuer,
+    pub(crate) store: Arc<MemoryStore>,
     pub(crate) mcp_url: String,
     pub(crate) clock: Arc<AtomicU64>,
     pub(crate) tokens: Arc<AtomicUsize>,
@@ -88,7 +90,7 @@ pub(crate) async fn servers_that(answer: fn(&Granted) -> Response) -> Servers {
         .layer(from_fn(count(&tokens, "/token")))
         .layer(from_fn(count(&followed, "/elsewhere")));
     let resource = Resource::new(uri, vec![issuer.clone()]).unwrap();
-    let verifier = StoreVerifier::new(store, issuer);
+    let verifier = StoreVerifier::new(Arc::clone(&store), issuer.clone());
     let protect =
         Protect::with(resource.clone(), verifier, scopes, scope_stepup::NoHierarchy, tell());
     let mcp = Router::new()
@@ -98,7 +100,7 @@ pub(crate) async fn servers_that(answer: fn(&Granted) -> Response) -> Servers {
         .layer(from_fn(count(&calls, "/mcp")));
     serve(mcp_listener, mcp);
     serve(listener, authorization);
-    Servers { mcp_url, clock, tokens, calls, breaks, followed }
+    Servers { issuer, store, mcp_url, clock, tokens, calls, breaks, followed }
 }
 
 /// Stands in front of the token endpoint, and answers for it while it is broken.

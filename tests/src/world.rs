@@ -85,6 +85,9 @@ impl Store for FaultyStore {
     ) -> Result<RedeemOutcome, StoreError> {
         self.write(self.inner.redeem(digest, family, now)).await
     }
+    async fn insert_family(&self, family: NewFamily, now: UnixTime) -> Result<(), StoreError> {
+        self.write(self.inner.insert_family(family, now)).await
+    }
     async fn read_family(&self, family: &FamilyId) -> Result<Option<FamilyRecord>, StoreError> {
         self.inner.read_family(family).await
     }
@@ -262,6 +265,11 @@ impl World {
                 let outcome = self.store.redeem(redeem.digest(), family, self.now());
                 let outcome = now_or_never(outcome);
                 redeem.finish(outcome)
+            }
+            Admitted::Machine(grant) => {
+                let issue = grant.draw(&self.entropy(), self.entropy(), self.now());
+                let family = issue.family().clone();
+                issue.finish(now_or_never(self.store.insert_family(family, self.now())))
             }
             Admitted::Refresh(grant) => {
                 let family = now_or_never(self.store.read_family(grant.family()));

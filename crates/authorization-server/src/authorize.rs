@@ -155,7 +155,7 @@ impl Redirectable<'_> {
 
 /// The one resource that is asked for, in the bytes it was configured with; the only one there is, when none
 /// is named.
-fn resource(config: &Config, form: &FormPairs<'_>) -> Option<ResourceUri> {
+pub(crate) fn resource(config: &Config, form: &FormPairs<'_>) -> Option<ResourceUri> {
     // A-AUTHZ-8
     let mut named = form.all("resource").filter(|resource| !resource.is_empty());
     match (named.next(), named.next()) {

@@ -30,6 +30,6 @@ pub use store::{
     NewAccess, NewFamily, RedeemOutcome, RotateOutcome, Rotation, Store, StoreError,
 };
 pub use token::{
-    Admitted, CodeGrant, IssuableFamily, IssuableRotation, Redeem, RefreshGrant, Rotate,
-    TokenRequest,
+    Admitted, CodeGrant, IssuableFamily, IssuableRotation, Issue, MachineGrant, Redeem,
+    RefreshGrant, Rotate, TokenRequest,
 };

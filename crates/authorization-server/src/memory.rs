@@ -34,6 +34,24 @@ impl MemoryStore {
     }
 }
 
+impl Tables {
+    fn insert(&mut self, family: NewFamily, now: UnixTime) {
+        let record = FamilyRecord {
+            client_id: family.client_id,
+            subject: family.subject,
+            resource: family.resource,
+            scopes: family.scopes,
+            expires_at: family.expires_at,
+            idle_until: family.idle_until,
+            generation: Generation::new(0),
+            rotated_at: now,
+            revoked: false,
+        };
+        self.families.insert(family.id, record);
+        self.access.insert(family.access.digest, (family.id, family.access));
+    }
+}
+
 impl Store for MemoryStore {
     async fn read_client(&self, client_id: &ClientId) -> Result<Option<ClientRecord>, StoreError> {
         Ok(self.tables().clients.get(client_id).cloned())
@@ -81,20 +99,13 @@ impl Store for MemoryStore {
             return Ok(RedeemOutcome::Expired);
         }
         code.redeemed = Some(family.id);
-        let record = FamilyRecord {
-            client_id: family.client_id,
-            subject: family.subject,
-            resource: family.resource,
-            scopes: family.scopes,
-            expires_at: family.expires_at,
-            idle_until: family.idle_until,
-            generation: Generation::new(0),
-            rotated_at: now,
-            revoked: false,
-        };
-        tables.families.insert(family.id, record);
-        tables.access.insert(family.access.digest, (family.id, family.access));
+        tables.insert(family, now);
         Ok(RedeemOutcome::Redeemed)
+    }
+
+    async fn insert_family(&self, family: NewFamily, now: UnixTime) -> Result<(), StoreError> {
+        self.tables().insert(family, now);
+        Ok(())
     }
 
     async fn read_family(&self, family: &FamilyId) -> Result<Option<FamilyRecord>, StoreError> {

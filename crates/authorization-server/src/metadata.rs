@@ -20,7 +20,11 @@ pub(crate) const AUTH_METHODS: &[AuthMethod] = &[
 ];
 
 /// Grants that the token endpoint takes.
-pub(crate) const GRANT_TYPES: [GrantType; 2] =
+pub(crate) const GRANT_TYPES: [GrantType; 3] =
+    [GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::ClientCredentials];
+
+/// Grants that a client may register for by itself.
+pub(crate) const REGISTERED_GRANT_TYPES: [GrantType; 2] =
     [GrantType::AuthorizationCode, GrantType::RefreshToken];
 
 impl Config {

@@ -21,7 +21,7 @@ use oauth_types::{
 use serde_json::{Map, Value};
 
 use crate::endpoint::has_media_type;
-use crate::metadata::{AUTH_METHODS, GRANT_TYPES};
+use crate::metadata::{AUTH_METHODS, REGISTERED_GRANT_TYPES};
 use crate::{Cause, ClientRecord, Config, CreateOutcome, Refusal, StoreError};
 
 /// Most redirect URIs of one client.
@@ -93,7 +93,7 @@ impl NewClient {
         let keys = check_keys(&sent, &method)?;
         let grants = sent.grant_types.unwrap_or_else(|| vec![GrantType::AuthorizationCode]);
         if !grants.contains(&GrantType::AuthorizationCode)
-            || !grants.iter().all(|grant| GRANT_TYPES.contains(grant))
+            || !grants.iter().all(|grant| REGISTERED_GRANT_TYPES.contains(grant))
         {
             return Err(bad("authorization_code and refresh_token are the grants offered"));
         }

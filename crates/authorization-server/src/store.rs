@@ -9,8 +9,8 @@ use core::time::Duration;
 
 use client_auth::{Registered, Replay};
 use oauth_types::{
-    ClientId, ClientMetadata, CodeChallenge, Entropy, RedirectUri, ResourceUri, ScopeSet,
-    SecretDigest, UnixTime,
+    ClientId, ClientMetadata, CodeChallenge, Entropy, GrantType, RedirectUri, ResourceUri,
+    ScopeSet, SecretDigest, UnixTime,
 };
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +51,23 @@ pub struct ClientRecord {
     pub metadata: ClientMetadata,
     /// When it registered.
     pub registered_at: UnixTime,
+}
+
+impl ClientRecord {
+    /// A client that acts for itself, within these scopes, put into the store by the operator.
+    #[must_use]
+    pub fn for_itself(
+        client_id: ClientId,
+        authentication: Registered,
+        scopes: ScopeSet,
+        now: UnixTime,
+    ) -> Self {
+        let mut metadata = ClientMetadata::new(&[]);
+        metadata.grant_types = Some(vec![GrantType::ClientCredentials]);
+        metadata.token_endpoint_auth_method = Some(authentication.method.clone());
+        metadata.scope = Some(scopes);
+        Self { client_id, authentication, redirect_uris: Vec::new(), metadata, registered_at: now }
+    }
 }
 
 /// An authorization code that was given out, by its digest.
@@ -289,6 +306,13 @@ pub trait Store: Send + Sync {
         family: NewFamily,
         now: UnixTime,
     ) -> impl Future<Output = Result<RedeemOutcome, StoreError>> + Send;
+
+    /// Stores a family that no code stands for: of a client that acts for itself.
+    fn insert_family(
+        &self,
+        family: NewFamily,
+        now: UnixTime,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// The family with this identifier, revoked and expired ones included.
     fn read_family(

@@ -8,9 +8,10 @@
 //! | `grant_type` is there and known | A-TOKEN-7 | `invalid_request`, `unsupported_grant_type` |
 //! | the client is who it says ([`replay`](crate::replay)) | A-AUTHN-4 to A-AUTHN-9 | `invalid_client` |
 //! | it may use the grant | A-TOKEN-7 | `unauthorized_client` |
-//! | then the grant: [`code`], [`refresh`] | | |
+//! | then the grant: [`code`], [`refresh`], [`machine`] | | |
 
 mod code;
+mod machine;
 mod refresh;
 
 use bytes::Bytes;
@@ -22,6 +23,7 @@ use oauth_types::{
 };
 
 pub use code::{CodeGrant, IssuableFamily, Redeem};
+pub use machine::{Issue, MachineGrant};
 pub use refresh::{IssuableRotation, RefreshGrant, Rotate};
 
 use crate::endpoint::read_form;
@@ -79,11 +81,16 @@ impl<'a> TokenRequest<'a> {
         // A-TOKEN-7: a client that names no grants uses codes (RFC 7591 §2).
         let named = client.and_then(|record| record.metadata.grant_types.clone());
         let grants = named.unwrap_or_else(|| vec![GrantType::AuthorizationCode]);
+        let scope = client.and_then(|record| record.metadata.scope.clone());
         authenticate(config, presented, client, now, move |client| {
             if !grants.contains(&grant_type) {
                 let code = TokenErrorCode::UnauthorizedClient;
                 let why = "this client does not use this grant";
                 return Err(Refusal::token(Cause::Grant, code, why));
+            }
+            if grant_type == GrantType::ClientCredentials {
+                let scope = scope.as_ref();
+                return MachineGrant::new(config, &form, client, scope).map(Admitted::Machine);
             }
             if grant_type == GrantType::RefreshToken {
                 return RefreshGrant::new(config, form, client).map(Admitted::Refresh);
@@ -102,6 +109,8 @@ pub enum Admitted<'a> {
     Code(CodeGrant<'a>),
     /// A refresh token.
     Refresh(RefreshGrant<'a>),
+    /// The client's own authority.
+    Machine(MachineGrant<'a>),
 }
 
 pub(crate) fn unauthenticated(error: ClientAuthError) -> Refusal {

@@ -216,6 +216,14 @@ impl<S: Store, L: Login> Server<S, L> {
                 let outcome = self.store.redeem(redeem.digest(), family, now).await;
                 redeem.finish(outcome)
             }
+            Admitted::Machine(grant) => {
+                let (Some(family), Some(access)) = (entropy(), entropy()) else {
+                    return Err(no_entropy());
+                };
+                let issue = grant.draw(&family, access, now);
+                let outcome = self.store.insert_family(issue.family().clone(), now).await;
+                issue.finish(outcome)
+            }
             Admitted::Refresh(grant) => {
                 let family =
                     self.store.read_family(grant.family()).await.map_err(Refusal::store)?;

@@ -23,7 +23,7 @@ async fn a_meta_1_a_meta_2_a_meta_3_a_meta_4_sec_196_metadata_says_what_the_endp
         assert_eq!(metadata["token_endpoint"], "https://as.example/token");
         assert_eq!(
             metadata["grant_types_supported"],
-            json!(["authorization_code", "refresh_token"])
+            json!(["authorization_code", "refresh_token", "client_credentials"])
         );
     }
     let answer = server.method(Method::POST, "/.well-known/oauth-authorization-server").await;

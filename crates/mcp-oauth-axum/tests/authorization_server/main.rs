@@ -7,6 +7,7 @@ mod assertion;
 mod authorize;
 mod identification;
 mod introspect;
+mod machine;
 mod register;
 mod server;
 mod token;
