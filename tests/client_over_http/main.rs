@@ -2,7 +2,6 @@
 
 #![cfg(test)]
 
-mod events;
 mod machine;
 #[cfg(unix)]
 mod opener;

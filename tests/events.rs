@@ -1,4 +1,10 @@
-//! What a client tells of itself.
+//! What a client tells of itself. In a process of its own: which events are wanted is everybody's in a process.
+
+#![cfg(test)]
+
+#[path = "client_over_http/servers.rs"]
+#[expect(dead_code, reason = "the servers are also other tests'")]
+mod servers;
 
 use std::io::{self, Write};
 use std::sync::atomic::Ordering;
@@ -13,7 +19,7 @@ use oauth_types::{RedirectUri, ResourceUri};
 use tracing::Level;
 use tracing_subscriber::fmt::format::FmtSpan;
 
-use crate::servers::*;
+use servers::*;
 
 /// All that was written.
 #[derive(Clone, Default)]
@@ -72,17 +78,14 @@ async fn sec_192_c_token_10_events_tell_each_step_and_no_secret() {
     let client = builder.store(Arc::clone(&store)).build().unwrap();
     let mut secrets = Vec::new();
     let server = ResourceUri::parse(&servers.mcp_url).unwrap();
-    {
-        // All tasks of this runtime are on this thread.
-        let _guard = tracing::subscriber::set_default(subscriber);
-        for tool in ["read", "write"] {
-            all_ok([call(&client, tool)]).await;
-            servers.clock.fetch_add(700, Ordering::SeqCst);
-            all_ok([call(&client, tool)]).await;
-            let tokens = store.find(&server).await.unwrap().unwrap().tokens.unwrap();
-            let refresh_token = tokens.refresh_token.unwrap();
-            secrets.extend([tokens.access_token, refresh_token].map(|it| it.expose().to_owned()));
-        }
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+    for tool in ["read", "write"] {
+        all_ok([call(&client, tool)]).await;
+        servers.clock.fetch_add(700, Ordering::SeqCst);
+        all_ok([call(&client, tool)]).await;
+        let tokens = store.find(&server).await.unwrap().unwrap().tokens.unwrap();
+        let refresh_token = tokens.refresh_token.unwrap();
+        secrets.extend([tokens.access_token, refresh_token].map(|it| it.expose().to_owned()));
     }
     secrets.extend(values(&urls.lock().unwrap(), &["code", "state"]));
     assert_eq!(
