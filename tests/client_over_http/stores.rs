@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use client_auth::ClientCredentials;
 use client_flow::{ClientConfig, FlowError, Record, RecordKey};
 use futures::future::BoxFuture;
 use http::StatusCode;
 use keyring_core::{CredentialStore as KeyStore, mock};
 use mcp_oauth_reqwest::{AuthorizedClient, CredentialStore, Error, FileCredentials, StoreFailed};
-use oauth_types::ResourceUri;
+use oauth_types::{ClientId, ResourceUri};
 
 use crate::servers::*;
 
@@ -301,4 +302,24 @@ async fn who_logs_out_is_asked_again_here_and_after_a_restart() {
     let nowhere = folder.path().join("empty");
     let (client, _) = program(&servers, FileCredentials::open(nowhere).unwrap());
     client.log_out().await.unwrap();
+}
+
+#[tokio::test]
+async fn who_logs_out_takes_no_other_clients_tokens_along() {
+    let servers = servers().await;
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("credentials");
+    let open = || program(&servers, FileCredentials::open(&home).unwrap());
+    all_ok([get(&open().0)]).await;
+    // A client of another name, at the same server and with the same store.
+    let (user, _) = User::who("allow");
+    let mut config = ClientConfig::new("Other", user.redirect_uri.clone());
+    let other = ClientCredentials::public(ClientId::parse("other").unwrap());
+    config.pre_registered.push((servers.issuer.clone(), other));
+    let builder = AuthorizedClient::builder(&servers.mcp_url, config).user(user);
+    let store = FileCredentials::open(&home).unwrap();
+    builder.store(store).build().unwrap().log_out().await.unwrap();
+    let (client, visits) = open();
+    all_ok([get(&client)]).await;
+    assert_eq!(visits.load(Ordering::SeqCst), 0);
 }

@@ -148,7 +148,7 @@ impl ClientConfig {
     }
 
     /// The key that tokens are bound to, where the authorization server takes proofs of possession (RFC 9449).
-    /// Elsewhere tokens are bearer tokens.
+    /// Elsewhere, and where that server answers with a bearer token all the same, tokens are bearer tokens.
     #[cfg(feature = "dpop")]
     #[must_use]
     pub fn with_proof_key(mut self, key: ProofKey) -> Self {

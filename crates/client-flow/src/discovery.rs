@@ -2,8 +2,8 @@
 //!
 //! | check, in this order | requirement | otherwise |
 //! |---|---|---|
-//! | the challenge's `resource_metadata`, then the path's, then the root's well-known URL | C-DISC-1, C-DISC-2 | the origin of MCP 2025-03-26, unless the challenge named a URL: then `NoResourceMetadata` |
-//! | 4xx goes on to the next URL, anything else but 200 ends the flow | C-DISC-12 | `Status` |
+//! | the challenge's `resource_metadata`, then the path's, then the root's well-known URL | C-DISC-1, C-DISC-2 | the pinned issuer, else the origin of MCP 2025-03-26; `NoResourceMetadata` where the challenge named a URL or an earlier login had metadata |
+//! | 4xx goes on to the next URL; anything else but 200, and a 4xx that passes (408, 425, 429), ends the flow | C-DISC-12 | `Status` |
 //! | the document is a bounded JSON object | C-DISC-10 | `Document` |
 //! | its `resource` covers the server being called | C-DISC-4 | `ResourceMismatch` |
 //! | the host pinned the issuer, or the document names one; the host chooses among several | C-DISC-9, C-DISC-11 | `NoAuthorizationServer` |
@@ -119,14 +119,16 @@ impl FindResource {
                 let state = Self { goal, url: url.clone(), rest: candidates, is_old };
                 Exchange::get(&url, Then::Resource(Box::new(state)))
             }
+            None if !is_old => Err(FlowError::NoResourceMetadata),
             // C-DISC-11: the host knows better than any place.
-            None if is_old && goal.pinned().is_some() => {
-                let issuer = goal.pinned().cloned().ok_or(FlowError::NoResourceMetadata)?;
-                let (resource, issuers) = (goal.target.clone(), vec![issuer.clone()]);
-                FindServer::start(goal, ProtectedResourceMetadata::new(resource, issuers), issuer)
-            }
-            None if is_old => FindServer::at_origin(goal),
-            None => Err(FlowError::NoResourceMetadata),
+            None => match goal.pinned().cloned() {
+                Some(issuer) => {
+                    let (resource, issuers) = (goal.target.clone(), vec![issuer.clone()]);
+                    let metadata = ProtectedResourceMetadata::new(resource, issuers);
+                    FindServer::start(goal, metadata, issuer)
+                }
+                None => FindServer::at_origin(goal),
+            },
         }
     }
 

@@ -8,6 +8,9 @@
 //! | another status than 200 | C-TOKEN-4 | `Status` |
 //! | no token response, or a token of another kind than asked for | C-TOKEN-4 | `Document` |
 //! | tokens | C-TOKEN-6 | saved, then used |
+//!
+//! Where a login refreshes what an earlier run left, nothing but what [passes](FlowError::passes) ends it: it goes on
+//! without those tokens.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -26,8 +29,8 @@ use crate::{Account, Exchange, FlowError, Purpose, Record, Save, Session, Step, 
 /// A token request: everything but who sends it.
 pub(crate) struct TokenRequest {
     pub(crate) purpose: Purpose,
-    pub(crate) account: Account,
-    pub(crate) keys: Keys,
+    account: Account,
+    keys: Keys,
     form: FormWriter,
     /// By which grant the tokens were, or will be, got.
     grant: GrantType,

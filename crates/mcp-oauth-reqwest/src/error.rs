@@ -22,7 +22,7 @@ pub enum Error {
     Visit(VisitFailed),
     /// Nobody vouched for the client.
     Identity(IdentityFailed),
-    /// The store did not keep others off.
+    /// The store did not keep others off, or did not forget.
     Store(StoreFailed),
     /// The operation needs more scope, and it is not to be had.
     InsufficientScope(Box<InsufficientScope>),

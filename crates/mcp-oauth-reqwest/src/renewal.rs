@@ -115,14 +115,12 @@ impl Renewal {
             own.is_restored = true;
             own.session.take()
         });
-        let kept = match session {
+        let forgotten = match session {
             Some(session) => Some(session.logged_out()),
             // What an earlier run left and nobody has looked at yet.
-            None => host.store.find(host.server).await.map_err(Error::Store)?.and_then(|record| {
-                Session::restore(record).ok().map(|session| session.logged_out())
-            }),
+            None => self.common.restored().await?.map(|session| session.logged_out()),
         };
-        match kept {
+        match forgotten {
             Some(record) => host.store.save(&record).await.map_err(Error::Store),
             None => Ok(()),
         }

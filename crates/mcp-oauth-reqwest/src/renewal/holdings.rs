@@ -142,3 +142,120 @@ impl Holdings {
 const fn said_no(error: &Error) -> bool {
     matches!(error, Error::Flow(FlowError::Denied(_)) | Error::Visit(VisitFailed::Declined))
 }
+
+#[cfg(test)]
+mod tests {
+    use client_flow::{Purpose, Record};
+    use http::StatusCode;
+    use oauth_types::ErrorResponse;
+    use serde_json::json;
+
+    use super::*;
+
+    fn login() -> Wanted {
+        Wanted::Login(None)
+    }
+
+    fn step_up(tool: &str) -> Wanted {
+        Wanted::ScopeOfOthers(Operation::tool(tool))
+    }
+
+    fn holdings() -> Holdings {
+        let record: Record = serde_json::from_value(json!({
+            "resource": "https://rs.example/mcp",
+            "server": {
+                "issuer": "https://as.example",
+                "authorization_endpoint": "https://as.example/authorize",
+                "token_endpoint": "https://as.example/token",
+                "iss_advertised": true,
+            },
+            "client": {"client_id": "c", "method": "none"},
+            "tokens": {"access_token": "at", "refresh_token": "rt", "expires_at": 1000},
+        }))
+        .unwrap();
+        let session = Session::restore(record).unwrap();
+        Holdings { session: Some(Arc::new(session)), ..Holdings::default() }
+    }
+
+    fn refresh_token(own: &Holdings) -> Option<&str> {
+        own.session.as_ref()?.tokens().refresh_token.as_ref().map(|token| token.expose())
+    }
+
+    fn answered(status: u16) -> Error {
+        let status = StatusCode::from_u16(status).unwrap();
+        Error::Flow(FlowError::Status { purpose: Purpose::Refresh, status })
+    }
+
+    fn refused(code: &str) -> FlowError {
+        let body = json!({"error": code}).to_string();
+        FlowError::Token(ErrorResponse::from_json(body.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn c_token_8_users_are_asked_one_by_one_and_a_refresh_waits_for_none() {
+        let asking = [login(), step_up("a"), step_up("b")];
+        for one in &asking {
+            assert!(asking.iter().all(|other| one.excludes(other)));
+            assert!(!one.excludes(&Wanted::FreshToken) && !Wanted::FreshToken.excludes(one));
+        }
+        assert!(Wanted::FreshToken.excludes(&Wanted::FreshToken));
+    }
+
+    #[test]
+    fn c_scope_5_a_refresh_is_no_news_to_a_step_up() {
+        assert!(!step_up("a").is_helped_by(&Wanted::FreshToken));
+        assert!(step_up("a").is_helped_by(&login()) && step_up("a").is_helped_by(&step_up("b")));
+        for one in [Wanted::FreshToken, login()] {
+            for other in [Wanted::FreshToken, login(), step_up("a")] {
+                assert!(one.is_helped_by(&other));
+            }
+        }
+    }
+
+    #[test]
+    fn a_failure_concerns_those_who_want_the_same() {
+        assert!(Wanted::FreshToken.shares_failure(&Wanted::FreshToken));
+        assert!(login().shares_failure(&login()) && step_up("a").shares_failure(&login()));
+        assert!(step_up("a").shares_failure(&step_up("a")));
+        assert!(!step_up("a").shares_failure(&step_up("b")));
+        assert!(!login().shares_failure(&step_up("a")));
+        assert!(!login().shares_failure(&Wanted::FreshToken));
+        assert!(!Wanted::FreshToken.shares_failure(&login()));
+    }
+
+    #[test]
+    fn c_token_7_what_passes_keeps_the_tokens_and_anything_else_ends_the_refresh_token() {
+        let mut own = holdings();
+        assert!(own.land(Err(answered(503)), &Wanted::FreshToken).is_err());
+        assert_eq!(refresh_token(&own), Some("rt"));
+        assert!(own.back_off_until.is_some_and(|until| until > now()));
+        // For the next 401 to lead to a login.
+        for code in ["invalid_grant", "invalid_scope"] {
+            let mut own = holdings();
+            own.land(Err(Error::Flow(refused(code))), &Wanted::FreshToken).unwrap();
+            assert_eq!(refresh_token(&own), None, "{code}");
+            assert!(own.session.is_some() && own.back_off_until.is_none());
+        }
+        // Elsewhere only the end of the client is one of the refresh token.
+        for (code, kept) in [("invalid_grant", Some("rt")), ("invalid_client", None)] {
+            let mut own = holdings();
+            assert!(own.land(Err(Error::Flow(refused(code))), &login()).is_err());
+            assert_eq!(refresh_token(&own), kept, "{code}");
+        }
+    }
+
+    #[test]
+    fn who_declines_a_login_is_left_alone_for_a_while_and_a_failure_is_no_refusal() {
+        let mut own = holdings();
+        assert!(own.land(Err(Error::Visit(VisitFailed::Timeout)), &login()).is_err());
+        assert!(own.declined(now()).is_none());
+        let before = now();
+        assert!(own.land(Err(Error::Visit(VisitFailed::Declined)), &login()).is_err());
+        assert!(own.declined(before.plus(RESPITE - Duration::from_secs(1))).is_some());
+        assert!(own.declined(now().plus(RESPITE)).is_none());
+        // Whoever has logged in after all has said yes.
+        let session = own.session.as_deref().cloned();
+        own.land(Ok(session), &login()).unwrap();
+        assert!(own.declined(before).is_none());
+    }
+}

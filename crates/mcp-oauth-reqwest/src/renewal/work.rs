@@ -53,6 +53,14 @@ impl Common {
         })
     }
 
+    /// What an earlier run of this client, and of no other, has left in the store.
+    pub(super) async fn restored(&self) -> Result<Option<Session>, Error> {
+        let Credentials::Login(own) = &self.credentials else { return Ok(None) };
+        let kept = own.store.find(&self.server).await.map_err(Error::Store)?;
+        let kept = kept.filter(|record| own.config.owns(record));
+        Ok(kept.and_then(|record| Session::restore(record).ok()))
+    }
+
     /// The first step towards what is wanted, from what is held now; `None` when there is nothing to do any more.
     fn begin(
         &self,
@@ -96,16 +104,12 @@ impl Common {
         from: Option<Arc<Session>>,
         holdings: &Renewable<Holdings, Wanted, Error>,
     ) -> (Outcome, Option<Turn>) {
-        let Credentials::Login(own) = &self.credentials else {
-            return (Err(Error::Unauthorized), None);
-        };
         if matches!(wanted, Wanted::Restore) {
-            let kept = own.store.find(&self.server).await.unwrap_or_else(|error| {
+            let session = self.restored().await.unwrap_or_else(|error| {
                 warn!(%error, "stored credentials are not available");
                 None
             });
-            let kept = kept.filter(|record| own.config.owns(record));
-            return (Ok(kept.and_then(|record| Session::restore(record).ok())), None);
+            return (Ok(session), None);
         }
         let Some(host) = self.host() else { return (Err(Error::Unauthorized), None) };
         let begin = || holdings.with(|own, _| self.begin(own, wanted, from.as_ref()));
