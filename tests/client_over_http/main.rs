@@ -7,5 +7,6 @@ mod machine;
 mod opener;
 mod renewal;
 mod servers;
+mod shown;
 mod step_up;
 mod stores;

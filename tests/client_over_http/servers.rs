@@ -35,13 +35,13 @@ pub(crate) struct Servers {
     pub(crate) followed: Arc<AtomicUsize>,
 }
 
-async fn bind() -> (TcpListener, String) {
+pub(crate) async fn bind() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
     (listener, origin)
 }
 
-fn serve(listener: TcpListener, router: Router) {
+pub(crate) fn serve(listener: TcpListener, router: Router) {
     tokio::spawn(async move { axum::serve(listener, router).await });
 }
 
