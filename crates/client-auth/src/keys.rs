@@ -93,9 +93,10 @@ impl ClientKeys {
     pub const MAX_KEYS: usize = 16;
 
     /// Reads a JWK Set, keeping the keys that can verify an assertion; RFC 7517 §5 asks to pass over the
-    /// others. Whether a point lies on its curve shows when a signature is verified. Each gets the one algorithm that it is used with from then on, whatever an assertion says:
+    /// others. Each gets the one algorithm that it is used with from then on, whatever an assertion says:
     /// `registered`, else what the key names, else what its type means (RS256 for RSA). RSA keys have 2048,
-    /// 3072 or 4096 bits and the exponent 65537.
+    /// 3072 or 4096 bits and the exponent 65537; whether a point lies on its curve shows when a signature is
+    /// verified.
     ///
     /// # Errors
     ///

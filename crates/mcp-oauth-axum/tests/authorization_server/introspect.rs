@@ -28,7 +28,9 @@ fn asker(id: &str, resource: &str) -> ResourceServer {
 fn asked() -> Server {
     let config = config("https://as.example")
         .with_resource_server(asker("rs", "https://rs.example/mcp"))
-        .with_resource_server(asker("other", "https://other.example/mcp"));
+        .with_resource_server(asker("other", "https://other.example/mcp"))
+        .with_resource_server(asker("wide", "https://rs.example"))
+        .with_resource_server(asker("narrow", "https://rs.example/mcp/tools"));
     server_of(config)
 }
 
@@ -71,10 +73,13 @@ async fn a_int_1_whatever_else_it_asks_about_reads_the_same() {
     let tokens = tokens(&server).await;
     let (access, refresh) =
         (tokens["access_token"].as_str().unwrap(), tokens["refresh_token"].as_str().unwrap());
-    // Another's token, a refresh token, none at all, and one that was revoked.
-    // base64("other:secret")
-    let others = ask(&server, "Basic b3RoZXI6c2VjcmV0", access).await;
-    let mut answers = vec![others, ask(&server, RIGHT, refresh).await];
+    // Another's token, also where one resource lies within the other; a refresh token, none at all, and one that
+    // was revoked.
+    let mut answers = vec![ask(&server, RIGHT, refresh).await];
+    // base64("other:secret"), base64("wide:secret") and base64("narrow:secret")
+    for other in ["b3RoZXI6c2VjcmV0", "d2lkZTpzZWNyZXQ=", "bmFycm93OnNlY3JldA=="] {
+        answers.push(ask(&server, &format!("Basic {other}"), access).await);
+    }
     answers.push(ask(&server, RIGHT, "nothing").await);
     let code = tokens["refresh_token"].as_str().unwrap();
     let client = ask(&server, RIGHT, access).await.json()["client_id"].as_str().unwrap().to_owned();

@@ -83,6 +83,37 @@ async fn what_it_is_not_registered_for_it_does_not_get() {
 }
 
 #[tokio::test]
+async fn its_scopes_are_both_its_registrations_and_the_servers() {
+    let server = server();
+    let narrow = ("narrow", "files:read");
+    let wide = ("wide", "files:read elsewhere");
+    for (id, scopes) in [narrow, wide, ("bare", "")] {
+        let method = AuthMethod::ClientSecretPost;
+        let authentication = Registered::with_secret(method, &Secret::new("secret"));
+        put(&server, id, authentication, scopes).await;
+    }
+    let ask = async |id: &str, more: &str| {
+        let body =
+            format!("grant_type=client_credentials&client_id={id}&client_secret=secret{more}");
+        server.form("/token", &body).await
+    };
+    for (id, more) in [
+        ("narrow", "&scope=files%3Awrite"),
+        ("wide", "&scope=elsewhere"),
+        ("wide", ""),
+        ("bare", ""),
+        ("bare", "&scope=files%3Aread"),
+    ] {
+        let answer = ask(id, more).await;
+        assert_eq!(answer.error(), "invalid_scope", "{id} {more}");
+    }
+    for id in ["narrow", "wide"] {
+        let answer = ask(id, "&scope=files%3Aread").await;
+        assert_eq!(answer.json()["scope"], "files:read", "{id}");
+    }
+}
+
+#[tokio::test]
 async fn who_registers_by_itself_gets_nothing_without_a_user() {
     let server = server();
     let asked = json!({
