@@ -4,8 +4,9 @@ use core::fmt;
 use core::time::Duration;
 
 use iss_validate::IssuerIdentification;
-use oauth_types::{EndpointUrl, InvalidUri, Issuer, ResourceUri, ScopeSet};
+use oauth_types::{AuthMethod, EndpointUrl, InvalidUri, Issuer, ResourceUri, ScopeSet};
 
+use crate::metadata::AUTH_METHODS;
 use crate::{RefreshKeys, ResourceServer};
 
 /// Why a configuration cannot be used.
@@ -16,6 +17,8 @@ pub enum InvalidConfig {
     NoResource,
     /// A lifetime is out of its bounds.
     Lifetime,
+    /// No client authentication method is named, or one that is not spoken here.
+    AuthMethods,
     /// An endpoint's URL cannot be made from the issuer.
     Endpoint(InvalidUri),
 }
@@ -27,6 +30,9 @@ impl fmt::Display for InvalidConfig {
             Self::Lifetime => f.write_str(
                 "a code lives at most 10 minutes, the grace window at most 60 seconds, and nothing 0 \
                  seconds but the grace window",
+            ),
+            Self::AuthMethods => f.write_str(
+                "name at least one client authentication method, and only ones that this server speaks",
             ),
             Self::Endpoint(rule) => write!(f, "an endpoint made from the issuer {rule}"),
         }
@@ -94,6 +100,7 @@ pub struct Config {
     pub(crate) lifetimes: Lifetimes,
     pub(crate) refresh_keys: RefreshKeys,
     pub(crate) private_use_redirects: bool,
+    pub(crate) auth_methods: Vec<AuthMethod>,
     pub(crate) authorize: EndpointUrl,
     pub(crate) token: EndpointUrl,
     pub(crate) register: EndpointUrl,
@@ -136,6 +143,7 @@ impl Config {
             lifetimes: Lifetimes::default(),
             refresh_keys,
             private_use_redirects: false,
+            auth_methods: AUTH_METHODS.to_vec(),
         })
     }
 
@@ -154,6 +162,21 @@ impl Config {
     pub const fn with_private_use_redirects(mut self) -> Self {
         self.private_use_redirects = true;
         self
+    }
+
+    /// Takes these client authentication methods and no others: in registrations, at the token and revocation
+    /// endpoints, and in the metadata. A client that is stored with another method is not let in. Without this,
+    /// all methods are taken that this build speaks.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidConfig::AuthMethods`] when there is none, or one that this build does not speak.
+    pub fn with_auth_methods(mut self, methods: Vec<AuthMethod>) -> Result<Self, InvalidConfig> {
+        if methods.is_empty() || !methods.iter().all(|method| AUTH_METHODS.contains(method)) {
+            return Err(InvalidConfig::AuthMethods);
+        }
+        self.auth_methods = methods;
+        Ok(self)
     }
 
     /// Lets this resource server ask about the tokens that are for it (RFC 7662). There is no introspection

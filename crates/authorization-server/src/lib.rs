@@ -22,7 +22,7 @@ pub use introspect::{Introspecting, ResourceServer};
 pub use memory::MemoryStore;
 pub use refresh_token::{RefreshKey, RefreshKeys};
 pub use refusal::{Cause, ConsentError, PageError, RedirectError, Refusal};
-pub use register::{CreateClient, NewClient};
+pub use register::{CreateClient, InvalidClient, NewClient};
 pub use replay::{ClientChecked, ReplayCheck};
 pub use revoke::{RevocationRequest, RevokeTarget, Revoking};
 pub use store::{

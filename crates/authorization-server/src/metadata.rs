@@ -10,7 +10,7 @@ use oauth_types::{
 
 use crate::Config;
 
-/// Client authentication methods that the token endpoint takes and registration gives.
+/// Client authentication methods that are spoken here; [`Config::with_auth_methods`] takes fewer.
 pub(crate) const AUTH_METHODS: &[AuthMethod] = &[
     AuthMethod::None,
     AuthMethod::ClientSecretBasic,
@@ -41,10 +41,14 @@ impl Config {
         metadata.scopes_supported = Some(self.scopes.iter().map(str::to_owned).collect());
         metadata.response_types_supported = Some(vec![ResponseType::Code]);
         metadata.grant_types_supported = Some(GRANT_TYPES.to_vec());
-        metadata.token_endpoint_auth_methods_supported = Some(AUTH_METHODS.to_vec());
-        if cfg!(feature = "private_key_jwt") {
-            metadata.token_endpoint_auth_signing_alg_values_supported =
-                Some(ClientKeys::ALGORITHMS.to_vec());
+        // An absent list would mean Basic, at the revocation endpoint too.
+        let methods = Some(self.auth_methods.clone());
+        metadata.token_endpoint_auth_methods_supported.clone_from(&methods);
+        metadata.revocation_endpoint_auth_methods_supported = methods;
+        if self.auth_methods.contains(&AuthMethod::PrivateKeyJwt) {
+            let algorithms = Some(ClientKeys::ALGORITHMS.to_vec());
+            metadata.token_endpoint_auth_signing_alg_values_supported.clone_from(&algorithms);
+            metadata.revocation_endpoint_auth_signing_alg_values_supported = algorithms;
         }
         // A-META-2
         metadata.code_challenge_methods_supported = Some(vec![CodeChallenge::METHOD.to_owned()]);

@@ -9,6 +9,8 @@
 //! | other URLs are https and lead to no local address; keys are public | A-REG-3 | `invalid_client_metadata` |
 //! | there is room | | 503 |
 
+use core::fmt;
+
 use bytes::Bytes;
 use client_auth::{ClientKeys, InvalidKeys, Registered};
 use http::header::RETRY_AFTER;
@@ -21,13 +23,95 @@ use oauth_types::{
 use serde_json::{Map, Value};
 
 use crate::endpoint::has_media_type;
-use crate::metadata::{AUTH_METHODS, REGISTERED_GRANT_TYPES};
+use crate::metadata::REGISTERED_GRANT_TYPES;
 use crate::{Cause, ClientRecord, Config, CreateOutcome, Refusal, StoreError};
 
 /// Most redirect URIs of one client.
 const MAX_REDIRECT_URIS: usize = 16;
 /// Longest client name kept, in characters.
 const MAX_NAME: usize = 80;
+
+/// Why a client cannot be one of this server's, however it comes into the store.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum InvalidClient {
+    /// It has no redirect URI, or too many.
+    RedirectUris,
+    /// It has a redirect URI of a private-use scheme, and
+    /// [`Config::with_private_use_redirects`] does not allow them.
+    PrivateUseRedirect,
+    /// The server does not take its authentication method ([`Config::with_auth_methods`]).
+    AuthMethod,
+}
+
+impl fmt::Display for InvalidClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::RedirectUris => "name 1 to 16 redirect URIs",
+            Self::PrivateUseRedirect => "redirect URIs of private-use schemes are not taken here",
+            Self::AuthMethod => "this authentication method is not offered",
+        })
+    }
+}
+
+impl core::error::Error for InvalidClient {}
+
+fn check_redirect_uris(config: &Config, uris: &[RedirectUri]) -> Result<(), InvalidClient> {
+    // A-REG-1
+    if uris.is_empty() || uris.len() > MAX_REDIRECT_URIS {
+        return Err(InvalidClient::RedirectUris);
+    }
+    if !config.private_use_redirects && uris.iter().any(RedirectUri::is_private_use) {
+        return Err(InvalidClient::PrivateUseRedirect);
+    }
+    Ok(())
+}
+
+fn check_method(config: &Config, method: &AuthMethod) -> Result<(), InvalidClient> {
+    // A-META-4
+    if config.auth_methods.contains(method) { Ok(()) } else { Err(InvalidClient::AuthMethod) }
+}
+
+impl ClientRecord {
+    /// A client that users log in to and that the operator knows: to be put into the store
+    /// ([`Store::create_client`](crate::Store::create_client)) instead of registering by itself. Its redirect URIs
+    /// obey the same rules. Set `metadata.client_name`, which the consent page shows.
+    ///
+    /// ```
+    /// use authorization_server::{ClientRecord, Config, InvalidClient};
+    /// use client_auth::Registered;
+    /// use oauth_types::{AuthMethod, ClientId, RedirectUri, Secret, UnixTime};
+    ///
+    /// fn dashboard(config: &Config, secret: &Secret) -> Result<ClientRecord, Box<dyn std::error::Error>> {
+    ///     let id = ClientId::parse("dashboard")?;
+    ///     let authentication = Registered::with_secret(AuthMethod::ClientSecretBasic, secret);
+    ///     let back = RedirectUri::parse("https://dashboard.example/callback")?;
+    ///     let now = UnixTime::from_secs(1_800_000_000);
+    ///     let mut client = ClientRecord::preregistered(config, id, authentication, vec![back], now)?;
+    ///     client.metadata.client_name = Some("Dashboard".to_owned());
+    ///     Ok(client)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidClient`] when this server would not register it.
+    pub fn preregistered(
+        config: &Config,
+        client_id: ClientId,
+        authentication: Registered,
+        redirect_uris: Vec<RedirectUri>,
+        now: UnixTime,
+    ) -> Result<Self, InvalidClient> {
+        check_redirect_uris(config, &redirect_uris)?;
+        check_method(config, &authentication.method)?;
+        let mut metadata = ClientMetadata::new(&redirect_uris);
+        metadata.token_endpoint_auth_method = Some(authentication.method.clone());
+        metadata.grant_types = Some(REGISTERED_GRANT_TYPES.to_vec());
+        metadata.response_types = Some(vec![ResponseType::Code]);
+        Ok(Self { client_id, authentication, redirect_uris, metadata, registered_at: now })
+    }
+}
 
 /// A registration that is allowed.
 #[derive(Debug)]
@@ -72,24 +156,18 @@ impl NewClient {
             }
             other => bad(&other.to_string()),
         })?;
-        if sent.redirect_uris.is_empty() || sent.redirect_uris.len() > MAX_REDIRECT_URIS {
-            return Err(bad_redirect("name 1 to 16 redirect URIs"));
-        }
         let allowed = sent.redirect_uris.iter().map(|text| RedirectUri::parse(text));
         let redirect_uris = allowed.collect::<Result<Vec<_>, _>>().map_err(|rule| {
             bad_redirect(&format!(
                 "a redirect URI is https, or http on a loopback host; one {rule}"
             ))
         })?;
-        if !config.private_use_redirects && redirect_uris.iter().any(RedirectUri::is_private_use) {
-            return Err(bad_redirect("redirect URIs of private-use schemes are not taken here"));
-        }
+        check_redirect_uris(config, &redirect_uris)
+            .map_err(|rule| bad_redirect(&rule.to_string()))?;
         // RFC 7591 §2: an absent method is Basic.
         let method = sent.token_endpoint_auth_method.clone();
         let method = method.unwrap_or(AuthMethod::ClientSecretBasic);
-        if !AUTH_METHODS.contains(&method) {
-            return Err(bad("this authentication method is not offered"));
-        }
+        check_method(config, &method).map_err(|rule| bad(&rule.to_string()))?;
         let keys = check_keys(&sent, &method)?;
         let grants = sent.grant_types.unwrap_or_else(|| vec![GrantType::AuthorizationCode]);
         if !grants.contains(&GrantType::AuthorizationCode)

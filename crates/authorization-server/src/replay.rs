@@ -3,7 +3,9 @@
 
 use core::fmt;
 
-use client_auth::{Authenticated, CheckReplay, Presented, Registered, Replay, Verified};
+use client_auth::{
+    Authenticated, CheckReplay, ClientAuthError, Presented, Reason, Registered, Replay, Verified,
+};
 use oauth_types::{SecretDigest, UnixTime};
 
 use crate::token::unauthenticated;
@@ -78,14 +80,21 @@ impl<T> fmt::Debug for ReplayCheck<'_, T> {
 
 /// Verifies what a request presented, and goes on with the client.
 pub(crate) fn authenticate<'a, T>(
-    config: &Config,
+    config: &'a Config,
     presented: Presented,
     client: Option<&ClientRecord>,
     now: UnixTime,
     next: impl FnOnce(Authenticated) -> Result<T, Refusal> + Send + 'a,
 ) -> Result<ClientChecked<'a, T>, Refusal> {
     let client = client.filter(|client| client.client_id == *presented.client_id());
-    authenticate_as(config, presented, client.map(|client| &client.authentication), now, next)
+    let registered = client.map(|client| &client.authentication);
+    authenticate_as(config, presented, registered, now, |client| {
+        // A-AUTHN-4, A-META-4: a method that is no longer taken is nobody's. The reply is that of a wrong secret.
+        if !config.auth_methods.contains(client.method()) {
+            return Err(unauthenticated(ClientAuthError::new(Reason::WrongMethod)));
+        }
+        next(client)
+    })
 }
 
 /// The same for one whose registration is at hand.

@@ -65,7 +65,10 @@ pub struct ClientAuthError {
 }
 
 impl ClientAuthError {
-    pub(crate) const fn new(reason: Reason) -> Self {
+    /// A client that is not let in for this reason: for hosts that check more than
+    /// [`Presented::verify`](crate::Presented::verify) does.
+    #[must_use]
+    pub const fn new(reason: Reason) -> Self {
         Self { reason }
     }
 

@@ -8,6 +8,7 @@ mod authorize;
 mod identification;
 mod introspect;
 mod machine;
+mod methods;
 mod register;
 mod server;
 mod token;

@@ -1,0 +1,166 @@
+//! Which client authentication methods are taken, and clients that the operator registers.
+
+use authorization_server::{ClientRecord, Config, InvalidClient, InvalidConfig, Store as _};
+use axum::body::Body;
+use client_auth::Registered;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{Request, StatusCode};
+use oauth_types::{AuthMethod, ClientId, RedirectUri, Secret, SecretDigest};
+use serde_json::{Value, json};
+
+use crate::server::*;
+
+const METHODS: [AuthMethod; 3] =
+    [AuthMethod::None, AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost];
+
+/// base64("c1:secret") and base64("c1:wrong")
+const RIGHT: &str = "Basic YzE6c2VjcmV0";
+const WRONG: &str = "Basic YzE6d3Jvbmc=";
+
+fn taking(methods: &[AuthMethod]) -> Config {
+    config("https://as.example").with_auth_methods(methods.to_vec()).unwrap()
+}
+
+/// An operator's client, as a server that takes every method would keep it.
+fn record(method: &AuthMethod) -> ClientRecord {
+    let authentication = match method {
+        AuthMethod::None => Registered::public(),
+        method => Registered::with_secret(method.clone(), &Secret::new("secret")),
+    };
+    let (id, back) = (ClientId::parse("c1").unwrap(), RedirectUri::parse(REDIRECT).unwrap());
+    ClientRecord::preregistered(&taking(&METHODS), id, authentication, vec![back], NOW).unwrap()
+}
+
+/// Sends a form as the client `c1`, which shows itself by this method.
+async fn send(
+    server: &Server,
+    path: &str,
+    method: &AuthMethod,
+    secret: &str,
+    form: &str,
+) -> Answer {
+    let body = match method {
+        AuthMethod::ClientSecretPost => format!("{form}&client_id=c1&client_secret={secret}"),
+        _ => format!("{form}&client_id=c1"),
+    };
+    let mut request = Request::post(path).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+    if *method == AuthMethod::ClientSecretBasic {
+        let basic = if secret == "secret" { RIGHT } else { WRONG };
+        request = request.header(AUTHORIZATION, basic);
+    }
+    server.send(request.body(Body::from(body)).unwrap()).await
+}
+
+fn listed(metadata: &Value, endpoint: &str) -> Value {
+    metadata[format!("{endpoint}_endpoint_auth_methods_supported")].clone()
+}
+
+#[tokio::test]
+async fn a_meta_4_a_authn_4_the_metadata_and_registration_name_the_methods_that_are_taken() {
+    for methods in [&METHODS[..], &METHODS[..1], &METHODS[1..2], &METHODS[1..], &METHODS[2..]] {
+        let server = server_of(taking(methods));
+        let names: Vec<&str> = methods.iter().map(AuthMethod::as_str).collect();
+        let metadata = server.get("/.well-known/oauth-authorization-server").await.json();
+        for endpoint in ["token", "revocation"] {
+            assert_eq!(listed(&metadata, endpoint), json!(names));
+        }
+        assert!(metadata.get("token_endpoint_auth_signing_alg_values_supported").is_none());
+        for method in METHODS {
+            let name = method.as_str();
+            let asked = json!({"redirect_uris": [REDIRECT], "token_endpoint_auth_method": name});
+            let answer = server.register(asked).await;
+            if methods.contains(&method) {
+                assert_eq!(answer.json()["token_endpoint_auth_method"], name);
+            } else {
+                assert_eq!(answer.error(), "invalid_client_metadata", "{name} of {names:?}");
+            }
+        }
+        // Who names no method means Basic (RFC 7591 §2).
+        let answer = server.register(json!({"redirect_uris": [REDIRECT]})).await;
+        let takes_basic = methods.contains(&AuthMethod::ClientSecretBasic);
+        assert_eq!(answer.status == StatusCode::CREATED, takes_basic);
+    }
+}
+
+#[tokio::test]
+async fn a_authn_4_a_method_that_is_not_taken_lets_nobody_in_whatever_is_stored() {
+    for stored in METHODS {
+        for taken in METHODS {
+            let server = server_of(taking(std::slice::from_ref(&taken)));
+            server.store.create_client(record(&stored)).await.unwrap();
+            let code = server.code("c1").await;
+            let form = redeem("c1", &code).replace("client_id=c1&", "");
+            let answer = send(&server, "/token", &stored, "secret", &form).await;
+            if stored == taken {
+                assert_eq!(answer.status, StatusCode::OK, "{stored:?}");
+                let tokens = answer.json();
+                let token = tokens["refresh_token"].as_str().unwrap();
+                let form = format!("token={token}");
+                let gone = send(&server, "/revoke", &stored, "secret", &form).await;
+                assert_eq!(gone.status, StatusCode::OK, "{stored:?}");
+                let access = SecretDigest::of(tokens["access_token"].as_str().unwrap());
+                assert!(server.store.access(&access, NOW).await.unwrap().is_none());
+                continue;
+            }
+            assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{stored:?} at {taken:?}");
+            // The right secret reads as a wrong one, at both endpoints, and as the method that is taken.
+            for (path, method, secret) in [
+                ("/token", &stored, "wrong"),
+                ("/token", &taken, "secret"),
+                ("/revoke", &stored, "secret"),
+                ("/revoke", &taken, "secret"),
+            ] {
+                let other = send(&server, path, method, secret, &form).await;
+                let same = (answer.status, &answer.headers, &answer.body);
+                assert_eq!((other.status, &other.headers, &other.body), same, "{stored:?} {path}");
+            }
+            // And the code is still there.
+            let digest = SecretDigest::of(&code);
+            let kept = server.store.read_code(&digest).await.unwrap().unwrap();
+            assert_eq!(kept.redeemed, None);
+        }
+    }
+}
+
+#[test]
+fn a_meta_4_no_method_and_unknown_methods_are_no_configuration() {
+    let unknown = AuthMethod::from_name("tls_client_auth");
+    for methods in [vec![], vec![unknown.clone()], vec![AuthMethod::None, unknown]] {
+        let config = config("https://as.example").with_auth_methods(methods);
+        assert_eq!(config.unwrap_err(), InvalidConfig::AuthMethods);
+    }
+    let signed = config("https://as.example").with_auth_methods(vec![AuthMethod::PrivateKeyJwt]);
+    assert_eq!(signed.is_ok(), cfg!(feature = "private_key_jwt"));
+}
+
+#[tokio::test]
+async fn a_reg_1_an_operators_client_obeys_the_rules_of_registration_and_shows_its_name() {
+    let config = taking(&[AuthMethod::None]);
+    let of = |config: &Config, method: Registered, uris: &[&str]| {
+        let uris = uris.iter().map(|uri| RedirectUri::parse(uri).unwrap()).collect();
+        ClientRecord::preregistered(config, ClientId::parse("c1").unwrap(), method, uris, NOW)
+    };
+    let private = ["com.example.app:/cb"];
+    let many = ["https://app.example/cb"; 17];
+    for (uris, rule) in [
+        (&[][..], InvalidClient::RedirectUris),
+        (&many, InvalidClient::RedirectUris),
+        (&private, InvalidClient::PrivateUseRedirect),
+        (&["https://app.example/cb", private[0]], InvalidClient::PrivateUseRedirect),
+    ] {
+        assert_eq!(of(&config, Registered::public(), uris).unwrap_err(), rule);
+    }
+    let basic = || Registered::with_secret(AuthMethod::ClientSecretBasic, &Secret::new("secret"));
+    assert_eq!(of(&config, basic(), &[REDIRECT]).unwrap_err(), InvalidClient::AuthMethod);
+    let lenient = config.clone().with_private_use_redirects();
+    assert!(of(&lenient, Registered::public(), &private).is_ok());
+
+    let server = server_of(config.clone());
+    let mut client = of(&config, Registered::public(), &[REDIRECT]).unwrap();
+    client.metadata.client_name = Some("Dashboard".to_owned());
+    server.store.create_client(client).await.unwrap();
+    let page = server.get(&authorize("c1", &[])).await;
+    assert!(page.html().contains("Dashboard asks for access"));
+    let elsewhere = authorize("c1", &[("redirect_uri", "https://app.example/cb")]);
+    assert_eq!(server.get(&elsewhere).await.status, StatusCode::BAD_REQUEST);
+}
