@@ -256,7 +256,7 @@ fn a_authz_1_sec_061_no_page_and_no_log_of_the_authorization_endpoint_repeats_a_
             &world.store,
             parsed.client_id(),
         ));
-        match parsed.with_client(client.unwrap()) {
+        match parsed.with_client(client.unwrap(), world.now()) {
             Err(error) => page(error),
             Ok(redirectable) => {
                 let error = redirectable.check().unwrap_err();

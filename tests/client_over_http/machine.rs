@@ -23,7 +23,7 @@ async fn c_ext_1_c_scope_9_a_machine_logs_in_steps_up_and_stops_where_its_regist
         let authentication = Registered::with_secret(method.clone(), &secret);
         let now = UnixTime::from_secs(1_000_000);
         let record = ClientRecord::for_itself(id.clone(), authentication, scopes, now);
-        servers.store.create_client(record).await.unwrap();
+        servers.store.create_client(record, now).await.unwrap();
     };
     put("read write").await;
     let credentials =
@@ -56,7 +56,7 @@ async fn c_scope_9_a_machine_whose_registration_is_narrow_gets_a_typed_error() {
     let scopes = ScopeSet::parse("read").unwrap();
     let now = UnixTime::from_secs(1_000_000);
     let record = ClientRecord::for_itself(id.clone(), authentication, scopes, now);
-    servers.store.create_client(record).await.unwrap();
+    servers.store.create_client(record, now).await.unwrap();
     let credentials = ClientCredentials::choose(id, Some(secret), Some(&method), &[]).unwrap();
     let config = ClientConfig::for_itself("Machine", servers.issuer.clone(), credentials);
     let client = AuthorizedClient::builder(&servers.mcp_url, config).build().unwrap();

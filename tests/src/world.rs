@@ -68,8 +68,15 @@ impl Store for FaultyStore {
     async fn read_client(&self, id: &ClientId) -> Result<Option<ClientRecord>, StoreError> {
         self.inner.read_client(id).await
     }
-    async fn create_client(&self, client: ClientRecord) -> Result<CreateOutcome, StoreError> {
-        self.write(self.inner.create_client(client)).await
+    async fn create_client(
+        &self,
+        client: ClientRecord,
+        now: UnixTime,
+    ) -> Result<CreateOutcome, StoreError> {
+        self.write(self.inner.create_client(client, now)).await
+    }
+    async fn delete_client(&self, id: &ClientId, now: UnixTime) -> Result<(), StoreError> {
+        self.write(self.inner.delete_client(id, now)).await
     }
     async fn insert_code(&self, code: CodeRecord) -> Result<(), StoreError> {
         self.write(self.inner.insert_code(code)).await
@@ -96,6 +103,14 @@ impl Store for FaultyStore {
     }
     async fn revoke_family(&self, family: &FamilyId, now: UnixTime) -> Result<(), StoreError> {
         self.write(self.inner.revoke_family(family, now)).await
+    }
+    async fn revoke_subject(
+        &self,
+        subject: &str,
+        client_id: Option<&ClientId>,
+        now: UnixTime,
+    ) -> Result<(), StoreError> {
+        self.write(self.inner.revoke_subject(subject, client_id, now)).await
     }
     async fn access(
         &self,
@@ -242,7 +257,7 @@ impl World {
             self.entropy(),
             self.now(),
         );
-        let outcome = now_or_never(self.store.create_client(create.record().clone()));
+        let outcome = now_or_never(self.store.create_client(create.record().clone(), self.now()));
         create.finish(outcome)
     }
 
@@ -292,7 +307,8 @@ impl World {
         let page = |error: authorization_server::PageError| error.into_response().status();
         let parsed = AuthorizationRequest::parse(&self.config, &request).map_err(page)?;
         let client = now_or_never(self.store.read_client(parsed.client_id()));
-        let redirectable = parsed.with_client(client.unwrap_or_default()).map_err(page)?;
+        let redirectable = parsed.with_client(client.unwrap_or_default(), self.now());
+        let redirectable = redirectable.map_err(page)?;
         let response = match redirectable.check() {
             Err(error) => error.into_response(),
             Ok(consent) => {

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use http::{Method, Request};
 use oauth_types::{
     AuthorizationErrorCode, ClientId, CodeChallenge, FormPairs, GrantType, RedirectUri,
-    ResourceUri, ScopeSet,
+    ResourceUri, ScopeSet, UnixTime,
 };
 
 use crate::{Cause, ClientRecord, Config, NeedsConsent, PageError, RedirectError};
@@ -66,9 +66,14 @@ impl<'a> AuthorizationRequest<'a> {
     /// # Errors
     ///
     /// [`PageError`] when the client is unknown, or does not own the redirect URI.
-    pub fn with_client(self, client: Option<ClientRecord>) -> Result<Redirectable<'a>, PageError> {
+    pub fn with_client(
+        self,
+        client: Option<ClientRecord>,
+        now: UnixTime,
+    ) -> Result<Redirectable<'a>, PageError> {
         // A-AUTHZ-1
         let client = client.filter(|client| client.client_id == self.client_id);
+        let client = client.filter(|client| !client.is_forgotten(now));
         let client = client.ok_or(PageError::new(Cause::UnknownClient))?;
         let registered = &client.redirect_uris;
         let redirect_uri = match (&self.redirect_uri, registered.as_slice()) {

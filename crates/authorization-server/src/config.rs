@@ -55,6 +55,8 @@ pub struct Lifetimes {
     /// How long a refresh token may be shown again after its use, by a client that lost the answer; at most
     /// 60 seconds, 0 for never.
     pub grace: Duration,
+    /// A client that registered itself and never got a token.
+    pub unused_client: Duration,
 }
 
 impl Default for Lifetimes {
@@ -66,6 +68,7 @@ impl Default for Lifetimes {
             refresh_absolute: days(90),
             refresh_idle: days(30),
             grace: Duration::from_secs(10),
+            unused_client: days(1),
         }
     }
 }
@@ -198,9 +201,10 @@ impl Config {
     ///
     /// [`InvalidConfig::Lifetime`] when one is out of its bounds.
     pub fn with_lifetimes(mut self, lifetimes: Lifetimes) -> Result<Self, InvalidConfig> {
-        let Lifetimes { code, access_token, refresh_absolute, refresh_idle, grace } = lifetimes;
+        let Lifetimes { code, access_token, refresh_absolute, refresh_idle, .. } = lifetimes;
+        let Lifetimes { grace, unused_client, .. } = lifetimes;
         let second = Duration::from_secs(1);
-        let some = [code, access_token, refresh_absolute, refresh_idle];
+        let some = [code, access_token, refresh_absolute, refresh_idle, unused_client];
         if some.iter().any(|lifetime| *lifetime < second)
             || code > Duration::from_secs(600)
             || grace > Duration::from_secs(60)

@@ -12,8 +12,11 @@ use crate::{
 };
 
 /// Keeps everything in memory, behind one lock: each operation is trivially one transaction.
-#[derive(Debug, Default)]
-pub struct MemoryStore(Mutex<Tables>);
+#[derive(Debug)]
+pub struct MemoryStore {
+    tables: Mutex<Tables>,
+    max_clients: usize,
+}
 
 #[derive(Debug, Default)]
 struct Tables {
@@ -24,13 +27,25 @@ struct Tables {
     once: BTreeMap<SecretDigest, UnixTime>,
 }
 
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::with_max_clients(Self::MAX_CLIENTS)
+    }
+}
+
 impl MemoryStore {
-    /// Most clients that it takes.
+    /// Most clients that it takes, if nothing else is said.
     pub const MAX_CLIENTS: usize = 10_000;
+
+    /// A store that takes this many clients.
+    #[must_use]
+    pub fn with_max_clients(max_clients: usize) -> Self {
+        Self { tables: Mutex::default(), max_clients }
+    }
 
     fn tables(&self) -> MutexGuard<'_, Tables> {
         // No operation leaves a table half changed, so a panic elsewhere carries no news.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -47,8 +62,19 @@ impl Tables {
             rotated_at: now,
             revoked: false,
         };
+        if let Some(client) = self.clients.get_mut(&record.client_id) {
+            client.unused_until = None;
+        }
         self.families.insert(family.id, record);
         self.access.insert(family.access.digest, (family.id, family.access));
+    }
+
+    /// Ends what was given for these clients and subjects: codes, and families with all their tokens.
+    fn end(&mut self, is_meant: impl Fn(&ClientId, &str) -> bool) {
+        self.codes.retain(|_, code| !is_meant(&code.client_id, &code.subject));
+        for family in self.families.values_mut() {
+            family.revoked |= is_meant(&family.client_id, &family.subject);
+        }
     }
 }
 
@@ -57,16 +83,30 @@ impl Store for MemoryStore {
         Ok(self.tables().clients.get(client_id).cloned())
     }
 
-    async fn create_client(&self, client: ClientRecord) -> Result<CreateOutcome, StoreError> {
+    async fn create_client(
+        &self,
+        client: ClientRecord,
+        now: UnixTime,
+    ) -> Result<CreateOutcome, StoreError> {
         let clients = &mut self.tables().clients;
         if clients.contains_key(&client.client_id) {
             return Ok(CreateOutcome::Duplicate);
         }
-        if clients.len() >= Self::MAX_CLIENTS {
+        if clients.len() >= self.max_clients {
+            clients.retain(|_, client| !client.is_forgotten(now));
+        }
+        if clients.len() >= self.max_clients {
             return Ok(CreateOutcome::QuotaReached);
         }
         clients.insert(client.client_id.clone(), client);
         Ok(CreateOutcome::Created)
+    }
+
+    async fn delete_client(&self, client_id: &ClientId, _: UnixTime) -> Result<(), StoreError> {
+        let tables = &mut *self.tables();
+        tables.clients.remove(client_id);
+        tables.end(|client, _| client == client_id);
+        Ok(())
     }
 
     async fn insert_code(&self, code: CodeRecord) -> Result<(), StoreError> {
@@ -148,6 +188,16 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    async fn revoke_subject(
+        &self,
+        subject: &str,
+        client_id: Option<&ClientId>,
+        _: UnixTime,
+    ) -> Result<(), StoreError> {
+        self.tables().end(|client, own| own == subject && client_id.is_none_or(|id| id == client));
+        Ok(())
+    }
+
     async fn access(
         &self,
         digest: &SecretDigest,
@@ -195,6 +245,7 @@ impl Store for MemoryStore {
             let is_needed = code.redeemed.is_some_and(|family| families.contains_key(&family));
             is_needed || now < code.expires_at || !take(&mut left)
         });
+        tables.clients.retain(|_, client| !client.is_forgotten(now) || !take(&mut left));
         Ok(max - left)
     }
 }

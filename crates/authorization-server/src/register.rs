@@ -8,8 +8,11 @@
 //! | the method, the grants and the response types are offered here and fit together | A-REG-3 | `invalid_client_metadata` |
 //! | other URLs are https and lead to no local address; keys are public | A-REG-3 | `invalid_client_metadata` |
 //! | there is room | | 503 |
+//!
+//! Who never gets a token is forgotten after a day, so that what programs register for the fun of it goes away.
 
 use core::fmt;
+use core::time::Duration;
 
 use bytes::Bytes;
 use client_auth::{ClientKeys, InvalidKeys, Registered};
@@ -109,7 +112,8 @@ impl ClientRecord {
         metadata.token_endpoint_auth_method = Some(authentication.method.clone());
         metadata.grant_types = Some(REGISTERED_GRANT_TYPES.to_vec());
         metadata.response_types = Some(vec![ResponseType::Code]);
-        Ok(Self { client_id, authentication, redirect_uris, metadata, registered_at: now })
+        let (registered_at, unused_until) = (now, None);
+        Ok(Self { client_id, authentication, redirect_uris, metadata, registered_at, unused_until })
     }
 }
 
@@ -121,6 +125,7 @@ pub struct NewClient {
     redirect_uris: Vec<RedirectUri>,
     method: AuthMethod,
     keys: Option<ClientKeys>,
+    may_be_unused: Duration,
 }
 
 fn bad(why: &str) -> Refusal {
@@ -191,7 +196,8 @@ impl NewClient {
             metadata.token_endpoint_auth_signing_alg = sent.token_endpoint_auth_signing_alg;
             metadata.jwks = sent.jwks;
         }
-        Ok(Self { metadata, redirect_uris, method, keys })
+        let may_be_unused = config.lifetimes.unused_client;
+        Ok(Self { metadata, redirect_uris, method, keys, may_be_unused })
     }
 
     /// Gives the client an identifier and, if it authenticates with one, a secret.
@@ -211,6 +217,7 @@ impl NewClient {
             redirect_uris: self.redirect_uris,
             metadata: self.metadata,
             registered_at: now,
+            unused_until: Some(now.plus(self.may_be_unused)),
         };
         CreateClient { record, secret }
     }

@@ -87,6 +87,7 @@ pub(crate) fn authenticate<'a, T>(
     next: impl FnOnce(Authenticated) -> Result<T, Refusal> + Send + 'a,
 ) -> Result<ClientChecked<'a, T>, Refusal> {
     let client = client.filter(|client| client.client_id == *presented.client_id());
+    let client = client.filter(|client| !client.is_forgotten(now));
     let registered = client.map(|client| &client.authentication);
     authenticate_as(config, presented, registered, now, |client| {
         // A-AUTHN-4, A-META-4: a method that is no longer taken is nobody's. The reply is that of a wrong secret.

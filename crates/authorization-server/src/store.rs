@@ -51,9 +51,18 @@ pub struct ClientRecord {
     pub metadata: ClientMetadata,
     /// When it registered.
     pub registered_at: UnixTime,
+    /// When it is forgotten unless it gets a token before; at this second it is. `None` for one that stays: it
+    /// got one, or the operator put it into the store.
+    pub unused_until: Option<UnixTime>,
 }
 
 impl ClientRecord {
+    /// Whether it never got a token in the time that it had: nobody knows it any more, swept or not.
+    #[must_use]
+    pub fn is_forgotten(&self, now: UnixTime) -> bool {
+        self.unused_until.is_some_and(|until| now >= until)
+    }
+
     /// A client that acts for itself, within these scopes, put into the store by the operator.
     #[must_use]
     pub fn for_itself(
@@ -66,7 +75,8 @@ impl ClientRecord {
         metadata.grant_types = Some(vec![GrantType::ClientCredentials]);
         metadata.token_endpoint_auth_method = Some(authentication.method.clone());
         metadata.scope = Some(scopes);
-        Self { client_id, authentication, redirect_uris: Vec::new(), metadata, registered_at: now }
+        let (redirect_uris, registered_at, unused_until) = (Vec::new(), now, None);
+        Self { client_id, authentication, redirect_uris, metadata, registered_at, unused_until }
     }
 }
 
@@ -276,17 +286,27 @@ pub enum RotateOutcome {
 /// change is durable. Methods may be called from many tasks and, with a shared store, from many machines at
 /// once.
 pub trait Store: Send + Sync {
-    /// The client with this identifier.
+    /// The client with this identifier, [forgotten](ClientRecord::is_forgotten) ones included.
     fn read_client(
         &self,
         client_id: &ClientId,
     ) -> impl Future<Output = Result<Option<ClientRecord>, StoreError>> + Send;
 
-    /// Stores a client whose identifier is not taken, if there is room.
+    /// Stores a client whose identifier is not taken, if there is room: forgotten clients take none, and no
+    /// other client makes any.
     fn create_client(
         &self,
         client: ClientRecord,
+        now: UnixTime,
     ) -> impl Future<Output = Result<CreateOutcome, StoreError>> + Send;
+
+    /// Removes a client and its codes, and revokes all its families. For the operator; nothing happens where
+    /// there is no such client.
+    fn delete_client(
+        &self,
+        client_id: &ClientId,
+        now: UnixTime,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Stores a code. Its digest is of 256 random bits, so it is never taken.
     fn insert_code(&self, code: CodeRecord) -> impl Future<Output = Result<(), StoreError>> + Send;
@@ -297,9 +317,10 @@ pub trait Store: Send + Sync {
         digest: &SecretDigest,
     ) -> impl Future<Output = Result<Option<CodeRecord>, StoreError>> + Send;
 
-    /// Marks a code as used if it is unused and has not expired, and stores the family. If it was used before,
-    /// revokes the family that came from it: the caller has made sure that everything else about the request is
-    /// right, so that nobody but the holder of the verifier can cause this.
+    /// Marks a code as used if it is unused and has not expired, stores the family, and keeps its client for
+    /// good: [`unused_until`](ClientRecord::unused_until) is `None` from now on. If it was used before, revokes
+    /// the family that came from it: the caller has made sure that everything else about the request is right,
+    /// so that nobody but the holder of the verifier can cause this.
     fn redeem(
         &self,
         digest: &SecretDigest,
@@ -307,7 +328,7 @@ pub trait Store: Send + Sync {
         now: UnixTime,
     ) -> impl Future<Output = Result<RedeemOutcome, StoreError>> + Send;
 
-    /// Stores a family that no code stands for: of a client that acts for itself.
+    /// Stores a family that no code stands for: of a client that acts for itself. Its client is kept for good.
     fn insert_family(
         &self,
         family: NewFamily,
@@ -335,6 +356,15 @@ pub trait Store: Send + Sync {
         now: UnixTime,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// Removes a user's codes and revokes the families they agreed to: all of them when the user is disabled,
+    /// those of one client when the user does not trust it any more. For the operator and their pages.
+    fn revoke_subject(
+        &self,
+        subject: &str,
+        client_id: Option<&ClientId>,
+        now: UnixTime,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
     /// What is known about an access token that has not expired and whose family is not revoked.
     fn access(
         &self,
@@ -352,7 +382,8 @@ pub trait Store: Send + Sync {
         now: UnixTime,
     ) -> impl Future<Output = Result<Replay, StoreError>> + Send;
 
-    /// Removes at most `max` rows that have expired and that nothing needs any more; how many it removed.
+    /// Removes at most `max` rows that have expired and that nothing needs any more, forgotten clients included;
+    /// how many it removed.
     fn sweep(
         &self,
         now: UnixTime,

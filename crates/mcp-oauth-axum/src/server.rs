@@ -238,8 +238,9 @@ impl<S: Store, L: Login> Server<S, L> {
     async fn register(&self, request: &http::Request<Bytes>) -> Result<Response<Bytes>, Refusal> {
         let client = NewClient::parse(&self.config, request)?;
         let (Some(id), Some(secret)) = (entropy(), entropy()) else { return Err(no_entropy()) };
-        let create = client.draw(id, secret, self.clock.now());
-        let outcome = self.store.create_client(create.record().clone()).await;
+        let now = self.clock.now();
+        let create = client.draw(id, secret, now);
+        let outcome = self.store.create_client(create.record().clone(), now).await;
         create.finish(outcome)
     }
 
@@ -282,7 +283,7 @@ impl<S: Store, L: Login> Server<S, L> {
     ) -> Result<Response<Bytes>, PageError> {
         let parsed = AuthorizationRequest::parse(&self.config, request)?;
         let client = self.store.read_client(parsed.client_id()).await.map_err(PageError::store)?;
-        let consent = match parsed.with_client(client)?.check() {
+        let consent = match parsed.with_client(client, self.clock.now())?.check() {
             Ok(consent) => consent,
             Err(error) => {
                 info!(cause = %error.cause(), "refused with a redirect");

@@ -15,7 +15,7 @@ async fn put(server: &Server, id: &str, authentication: Registered, scopes: &str
     let scopes = ScopeSet::parse(scopes).unwrap();
     let record =
         ClientRecord::for_itself(ClientId::parse(id).unwrap(), authentication, scopes, NOW);
-    server.store.create_client(record).await.unwrap();
+    server.store.create_client(record, NOW).await.unwrap();
 }
 
 async fn machine_server() -> Server {

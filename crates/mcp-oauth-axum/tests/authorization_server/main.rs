@@ -7,6 +7,7 @@ mod assertion;
 mod authorize;
 mod identification;
 mod introspect;
+mod lives;
 mod machine;
 mod methods;
 mod register;

@@ -87,7 +87,7 @@ async fn a_authn_4_a_method_that_is_not_taken_lets_nobody_in_whatever_is_stored(
     for stored in METHODS {
         for taken in METHODS {
             let server = server_of(taking(std::slice::from_ref(&taken)));
-            server.store.create_client(record(&stored)).await.unwrap();
+            server.store.create_client(record(&stored), NOW).await.unwrap();
             let code = server.code("c1").await;
             let form = redeem("c1", &code).replace("client_id=c1&", "");
             let answer = send(&server, "/token", &stored, "secret", &form).await;
@@ -158,7 +158,7 @@ async fn a_reg_1_an_operators_client_obeys_the_rules_of_registration_and_shows_i
     let server = server_of(config.clone());
     let mut client = of(&config, Registered::public(), &[REDIRECT]).unwrap();
     client.metadata.client_name = Some("Dashboard".to_owned());
-    server.store.create_client(client).await.unwrap();
+    server.store.create_client(client, NOW).await.unwrap();
     let page = server.get(&authorize("c1", &[])).await;
     assert!(page.html().contains("Dashboard asks for access"));
     let elsewhere = authorize("c1", &[("redirect_uri", "https://app.example/cb")]);

@@ -1,0 +1,244 @@
+//! How the lives of clients, users and what they agreed to end.
+
+use core::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use authorization_server::{ClientRecord, Lifetimes, MemoryStore, Store as _};
+use client_auth::Registered;
+use http::header::COOKIE;
+use http::{HeaderMap, Request, StatusCode};
+use mcp_oauth_axum::{AuthorizationServer, Browser, Clock, Login, User};
+use oauth_types::{ClientId, RedirectUri, SecretDigest, UnixTime};
+use serde_json::{Value, json};
+
+use crate::server::*;
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// Takes every browser for the user that a cookie of the test names.
+struct Named;
+
+impl Login for Named {
+    async fn browser(&self, headers: &HeaderMap, _: &str) -> Browser {
+        let cookies = headers.get_all(COOKIE).iter().filter_map(|cookie| cookie.to_str().ok());
+        let name = cookies.filter_map(|cookie| cookie.strip_prefix("user=")).next();
+        let name = name.unwrap_or("alice").to_owned();
+        Browser::User(User { subject: name.clone(), name })
+    }
+}
+
+/// A server with a clock that the test moves.
+struct Living {
+    server: Server,
+    seconds: Arc<AtomicU64>,
+}
+
+impl Living {
+    fn new(store: MemoryStore, lifetimes: Lifetimes) -> Self {
+        let (store, seconds) = (Arc::new(store), Arc::new(AtomicU64::new(NOW.as_secs())));
+        let clock = Arc::clone(&seconds);
+        let config = config("https://as.example").with_lifetimes(lifetimes).unwrap();
+        let router = AuthorizationServer::new(config, Arc::clone(&store), Named)
+            .with_clock(Clock::new(move || UnixTime::from_secs(clock.load(Ordering::SeqCst))))
+            .router();
+        Self { server: Server { router, store }, seconds }
+    }
+
+    fn now(&self) -> UnixTime {
+        UnixTime::from_secs(self.seconds.load(Ordering::SeqCst))
+    }
+
+    fn pass(&self, seconds: u64) {
+        self.seconds.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    /// A code that this user agreed to.
+    async fn code(&self, client: &str, user: &str) -> String {
+        let request = Request::get(authorize(client, &[])).header(COOKIE, format!("user={user}"));
+        let page = self.server.send(request.body("".into()).unwrap()).await;
+        let answer = self.server.consent(&page.transaction(), &page.cookie(), "allow").await;
+        answer.redirect("code").unwrap()
+    }
+
+    async fn tokens(&self, client: &str, user: &str) -> Value {
+        let code = self.code(client, user).await;
+        let answer = self.server.form("/token", &redeem(client, &code)).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        answer.json()
+    }
+
+    /// What the next refresh is answered with.
+    async fn refresh(&self, client: &str, tokens: &Value) -> Answer {
+        let token = tokens["refresh_token"].as_str().unwrap();
+        let form = format!("grant_type=refresh_token&client_id={client}&refresh_token={token}");
+        self.server.form("/token", &form).await
+    }
+
+    async fn is_active(&self, tokens: &Value) -> bool {
+        let digest = SecretDigest::of(tokens["access_token"].as_str().unwrap());
+        self.server.store.access(&digest, self.now()).await.unwrap().is_some()
+    }
+}
+
+fn living() -> Living {
+    Living::new(MemoryStore::default(), Lifetimes::default())
+}
+
+fn id(client: &str) -> ClientId {
+    ClientId::parse(client).unwrap()
+}
+
+#[tokio::test]
+async fn sec_177_a_client_that_is_deleted_leaves_nothing_that_works() {
+    let living = living();
+    let (gone, other) = (living.server.client().await, living.server.client().await);
+    let (tokens, others) = (living.tokens(&gone, "a").await, living.tokens(&other, "a").await);
+    let code = living.code(&gone, "a").await;
+    let page = living.server.get(&authorize(&gone, &[])).await;
+
+    living.server.store.delete_client(&id(&gone), living.now()).await.unwrap();
+    assert!(!living.is_active(&tokens).await);
+    let refused = living.refresh(&gone, &tokens).await;
+    assert_eq!((refused.status, &*refused.error()), (StatusCode::UNAUTHORIZED, "invalid_client"));
+    let refused = living.server.form("/token", &redeem(&gone, &code)).await;
+    assert_eq!(refused.error(), "invalid_client");
+    let refused = living.server.get(&authorize(&gone, &[])).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    // A page that was open gives a code that nobody can redeem.
+    let answer = living.server.consent(&page.transaction(), &page.cookie(), "allow").await;
+    let late = answer.redirect("code").unwrap();
+    let refused = living.server.form("/token", &redeem(&gone, &late)).await;
+    assert_eq!(refused.error(), "invalid_client");
+
+    // Not even when somebody brings the identifier back.
+    let back = RedirectUri::parse(REDIRECT).unwrap();
+    let public = Registered::public();
+    let record = ClientRecord::preregistered(
+        &config("https://as.example"),
+        id(&gone),
+        public,
+        vec![back],
+        living.now(),
+    )
+    .unwrap();
+    living.server.store.create_client(record, living.now()).await.unwrap();
+    assert_eq!(living.refresh(&gone, &tokens).await.error(), "invalid_grant");
+    let refused = living.server.form("/token", &redeem(&gone, &code)).await;
+    assert_eq!(refused.error(), "invalid_grant");
+
+    assert!(living.is_active(&others).await);
+    assert_eq!(living.refresh(&other, &others).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn sec_177_a_user_who_is_disabled_and_a_client_that_is_not_trusted_any_more() {
+    for only in [None, Some("first")] {
+        let living = living();
+        let (first, second) = (living.server.client().await, living.server.client().await);
+        let [one, two, other] = [
+            living.tokens(&first, "alice").await,
+            living.tokens(&second, "alice").await,
+            living.tokens(&first, "bob").await,
+        ];
+        let code = living.code(&first, "alice").await;
+        let client = only.map(|_| id(&first));
+        let outcome = living.server.store.revoke_subject("alice", client.as_ref(), living.now());
+        outcome.await.unwrap();
+
+        assert!(!living.is_active(&one).await);
+        let refused = living.refresh(&first, &one).await;
+        assert_eq!((refused.status, &*refused.error()), (StatusCode::BAD_REQUEST, "invalid_grant"));
+        let refused = living.server.form("/token", &redeem(&first, &code)).await;
+        assert_eq!(refused.error(), "invalid_grant", "a code that was on its way");
+        // Her other client only if it was hers that ended, and never somebody else's tokens.
+        let stays = only.is_some();
+        assert_eq!(living.is_active(&two).await, stays);
+        assert_eq!(living.refresh(&second, &two).await.status == StatusCode::OK, stays);
+        assert!(living.is_active(&other).await);
+        assert_eq!(living.refresh(&first, &other).await.status, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn sec_108_a_client_that_never_got_a_token_is_forgotten() {
+    let living = living();
+    let (used, unused) = (living.server.client().await, living.server.client().await);
+    let tokens = living.tokens(&used, "alice").await;
+    let owner = |form: &str, client: &str| format!("{form}&client_id={client}");
+    living.pass(DAY - 1);
+    assert_eq!(living.server.get(&authorize(&unused, &[])).await.status, StatusCode::OK);
+    living.pass(1);
+
+    // Before any sweep it is answered as one that never was.
+    for client in [&*unused, "nobody"] {
+        let page = living.server.get(&authorize(client, &[])).await;
+        assert_eq!(page.status, StatusCode::BAD_REQUEST);
+        for (path, form) in [
+            ("/token", "grant_type=authorization_code&code=x"),
+            ("/token", "grant_type=refresh_token&refresh_token=x"),
+            ("/revoke", "token=x"),
+        ] {
+            let answer = living.server.form(path, &owner(form, client)).await;
+            assert_eq!(answer.error(), "invalid_client", "{client} {form}");
+        }
+    }
+    let store = &living.server.store;
+    assert_eq!(store.sweep(living.now(), 0).await.unwrap(), 0);
+    assert!(store.read_client(&id(&unused)).await.unwrap().is_some());
+    living.server.store.sweep(living.now(), 100).await.unwrap();
+    assert!(store.read_client(&id(&unused)).await.unwrap().is_none());
+
+    // One token is enough for good, as far as the client goes.
+    assert_eq!(living.refresh(&used, &tokens).await.status, StatusCode::OK);
+    living.pass(365 * DAY);
+    store.sweep(living.now(), 100).await.unwrap();
+    assert_eq!(living.server.get(&authorize(&used, &[])).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn sec_108_what_the_operator_stored_is_not_forgotten() {
+    let hour = Duration::from_secs(3600);
+    let lifetimes = Lifetimes { unused_client: hour, ..Lifetimes::default() };
+    let living = Living::new(MemoryStore::default(), lifetimes);
+    let own = living.server.client().await;
+    let back = vec![RedirectUri::parse(REDIRECT).unwrap()];
+    let public = Registered::public();
+    let record = ClientRecord::preregistered(
+        &config("https://as.example"),
+        id("operators"),
+        public,
+        back,
+        living.now(),
+    )
+    .unwrap();
+    living.server.store.create_client(record, living.now()).await.unwrap();
+    living.pass(3600);
+    living.server.store.sweep(living.now(), 100).await.unwrap();
+    assert_eq!(living.server.get(&authorize(&own, &[])).await.status, StatusCode::BAD_REQUEST);
+    assert!(living.tokens("operators", "alice").await["refresh_token"].is_string());
+}
+
+#[tokio::test]
+async fn sec_108_a_full_store_takes_no_more_and_forgets_nobody_who_is_used() {
+    let living = Living::new(MemoryStore::with_max_clients(3), Lifetimes::default());
+    let used = living.server.client().await;
+    living.tokens(&used, "alice").await;
+    let young = living.server.client().await;
+    living.server.client().await;
+    let metadata = json!({"redirect_uris": [REDIRECT], "token_endpoint_auth_method": "none"});
+    let refused = living.server.register(metadata.clone()).await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.header(http::header::RETRY_AFTER), "3600");
+    for client in [&used, &young] {
+        assert_eq!(living.server.get(&authorize(client, &[])).await.status, StatusCode::OK);
+    }
+    // What is forgotten makes room without waiting for a sweep.
+    living.pass(DAY);
+    for _ in 0..2 {
+        assert_eq!(living.server.register(metadata.clone()).await.status, StatusCode::CREATED);
+    }
+    let refused = living.server.register(metadata).await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    living.tokens(&used, "alice").await;
+}
