@@ -1,7 +1,10 @@
-//! `cargo xtask conformance`: the official suite, every scenario about authorization, on every wire that has it.
+//! `cargo xtask conformance`: the official suite, every scenario about authorization, on every wire that has it, and
+//! its authorization-server mode ([`server`]).
 //!
 //! A scenario passes when the suite says so by its exit status, which counts warnings and time-outs, and when it has
 //! checked anything at all: one that was skipped ends well too. Nothing is excluded.
+
+mod server;
 
 use std::collections::BTreeSet;
 
@@ -16,6 +19,15 @@ const RUNS: usize = 56;
 /// Where scenarios of extensions run, which belong to no revision.
 const EXTENSION_WIRES: [&str; 2] = ["2025-11-25", "2026-07-28"];
 
+/// What the server is to the suite, for those who want nothing else.
+const SERVER: &str = "authorization-server";
+
+/// The suite, installed: a program for Node.js.
+struct Suite {
+    node: Utf8PathBuf,
+    program: Utf8PathBuf,
+}
+
 pub(crate) fn run(workspace: &Workspace, only: Option<&str>) -> Result<(), Error> {
     let sh = &workspace.sh;
     let home = workspace.target.join("conformance/suite");
@@ -27,12 +39,13 @@ pub(crate) fn run(workspace: &Workspace, only: Option<&str>) -> Result<(), Error
     cmd!(sh, "npm ci --prefix {home} --ignore-scripts --no-audit --no-fund --silent")
         .quiet()
         .run()?;
-    let node = node(sh, &home)?;
-    let suite = home.join("node_modules/@modelcontextprotocol/conformance/dist/index.js");
+    let program = home.join("node_modules/@modelcontextprotocol/conformance/dist/index.js");
+    let suite = Suite { node: node(sh, &home)?, program };
+    let Suite { node, program } = &suite;
     cmd!(sh, "cargo build --quiet --locked -p tests --example conformance").quiet().run()?;
     let client = workspace.target.join("debug/examples/conformance");
 
-    let listed = cmd!(sh, "{node} {suite} list --client").quiet().read()?;
+    let listed = cmd!(sh, "{node} {program} list --client").quiet().read()?;
     let planned: Vec<(&str, &str, bool)> = listed.lines().flat_map(scenario).collect();
     if planned.len() != RUNS {
         return Err(format!("the suite plans {} runs, not {RUNS}", planned.len()).into());
@@ -47,7 +60,7 @@ pub(crate) fn run(workspace: &Workspace, only: Option<&str>) -> Result<(), Error
         let force = is_extension.then_some("--force");
         let run = cmd!(
             sh,
-            "{node} {suite} client --command {client} --scenario {name} --spec-version {wire}
+            "{node} {program} client --command {client} --scenario {name} --spec-version {wire}
              {force...} --timeout 60000 --output-dir {output}"
         );
         let run = run.quiet().ignore_status().output()?;
@@ -58,6 +71,11 @@ pub(crate) fn run(workspace: &Workspace, only: Option<&str>) -> Result<(), Error
         let said = String::from_utf8_lossy(&run.stdout);
         println!("{said}{}", String::from_utf8_lossy(&run.stderr));
         findings.push(format!("{name} {wire}"));
+    }
+    if only.is_none_or(|only| SERVER.contains(only)) {
+        let (held, failed) = server::run(workspace, &suite, &results.join(SERVER))?;
+        passed += held;
+        findings.extend(failed);
     }
     announce(&format!("conformance: {passed} passed, {} failed", findings.len()));
     if passed + findings.len() == 0 {

@@ -1,11 +1,12 @@
 //! The clients that bring their own runtime or none, against the servers of `scoped-tools`.
 
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{Child, Command, Stdio};
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
 
 use xshell::{Shell, cmd};
 
 use crate::deps;
+use crate::process::Running;
 use crate::workspace::{Error, Workspace, announce, none_of};
 
 /// Each client, and what it must not build.
@@ -73,25 +74,12 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
     Ok(())
 }
 
-/// A process that does not outlive its owner.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// Starts both servers on free ports, and says where the MCP server is.
-fn serve(sh: &Shell) -> Result<(Running, String), Error> {
+pub(crate) fn serve(sh: &Shell) -> Result<(Running, String), Error> {
     let ports = ["--mcp-port", "0", "--authorization-port", "0"];
     let command = cmd!(sh, "cargo run --locked --quiet -p scoped-tools -- serve {ports...}");
-    let mut server = Running(Command::from(command).stdout(Stdio::piped()).spawn()?);
-    let output = server.0.stdout.as_mut().ok_or("no output")?;
-    let mut lines = BufReader::new(output).lines().map_while(Result::ok);
-    let url = lines.find_map(|line| Some(line.strip_prefix("MCP server:")?.trim().to_owned()));
-    let url = url.ok_or("the servers of scoped-tools did not start")?;
+    let mut server = Running::start(command.into())?;
+    let url = server.wait_for("MCP server:")?;
     Ok((server, url))
 }
 
@@ -99,10 +87,10 @@ fn serve(sh: &Shell) -> Result<(Running, String), Error> {
 fn check(sh: &Shell, client: &str, args: &[&str], case: &Case) -> Result<(), Error> {
     let command = cmd!(sh, "cargo run --locked --quiet -p {client} -- {args...}");
     let mut command = Command::from(command.env("RUST_BACKTRACE", "0"));
-    let mut client = Running(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?);
-    let (mut visits, mut complaint, mut answer) = (0, String::new(), String::new());
-    let lines = BufReader::new(client.0.stderr.take().ok_or("no output")?).lines();
-    for line in lines {
+    command.stderr(Stdio::piped());
+    let mut client = Running::start(command)?;
+    let (mut visits, mut complaint) = (0, String::new());
+    for line in BufReader::new(client.errors().ok_or("no output")?).lines() {
         let line = line?;
         if line.trim_start().starts_with("http://") {
             visits += 1;
@@ -116,8 +104,8 @@ fn check(sh: &Shell, client: &str, args: &[&str], case: &Case) -> Result<(), Err
             complaint = complaint + &line + "\n";
         }
     }
-    client.0.stdout.take().ok_or("no output")?.read_to_string(&mut answer)?;
-    let succeeded = client.0.wait()?.success();
+    let (answer, status) = client.finish()?;
+    let succeeded = status.success();
     let holds = match case.says {
         Ok(text) => succeeded && answer.contains(text),
         Err(text) => !succeeded && answer.is_empty() && complaint.contains(text),

@@ -12,6 +12,7 @@ mod examples;
 mod fuzz;
 mod interleavings;
 mod interop;
+mod process;
 mod test;
 mod tidy;
 mod timing;
@@ -46,12 +47,13 @@ enum Command {
         #[arg(long)]
         after_test: bool,
     },
-    /// The official MCP conformance suite against our client
+    /// The official MCP conformance suite against our client and our authorization server
     ///
-    /// Every scenario about authorization on every wire, installed into target/conformance in the version that
-    /// tests/interop/conformance pins. Needs npm and its registry.
+    /// Every scenario about authorization on every wire, and the suite's authorization-server mode as a client of each
+    /// method. It is installed into target/conformance in the version that tests/interop/conformance pins. Needs npm and
+    /// its registry.
     Conformance {
-        /// Only scenarios whose name contains this
+        /// Only scenarios whose name contains this; `authorization-server` is the server's
         #[arg(long)]
         scenario: Option<String>,
     },
