@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod authorize;
+mod client;
 mod config;
 mod consent;
 mod endpoint;
@@ -16,13 +17,14 @@ mod store;
 mod token;
 
 pub use authorize::{AuthorizationRequest, Redirectable};
+pub use client::InvalidClient;
 pub use config::{Config, InvalidConfig, Lifetimes, Paths};
 pub use consent::{Approved, ConsentAnswer, NeedsConsent};
 pub use introspect::{Introspecting, ResourceServer};
 pub use memory::MemoryStore;
 pub use refresh_token::{RefreshKey, RefreshKeys};
 pub use refusal::{Cause, ConsentError, PageError, RedirectError, Refusal};
-pub use register::{CreateClient, InvalidClient, NewClient};
+pub use register::{CreateClient, NewClient};
 pub use replay::{ClientChecked, ReplayCheck};
 pub use revoke::{RevocationRequest, RevokeTarget, Revoking};
 pub use store::{

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Why a JWK Set (RFC 7517) cannot be a client's keys.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum InvalidKeys {
     /// It is not a JWK Set of at most [`ClientKeys::MAX_KEYS`] keys (RFC 7517 §5).

@@ -1,6 +1,7 @@
 //! Client identifiers (RFC 6749 §2.2, client ID metadata documents).
 
 use core::fmt;
+use core::net::Ipv6Addr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -8,7 +9,7 @@ use crate::Entropy;
 use crate::uri::{EndpointUrl, InvalidUri, has_dot_segment, parts};
 
 /// Why a text is not a client identifier (RFC 6749 §2.2, client ID metadata documents §3).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum InvalidClientId {
     /// It has no characters.
@@ -21,6 +22,9 @@ pub enum InvalidClientId {
     Url(InvalidUri),
     /// A metadata document URL names a path (MCP client registration).
     NoPath,
+    /// A metadata document URL that URL parsers write in another way, so that what is fetched, shown and compared
+    /// would not be one text.
+    Unusual,
 }
 
 impl fmt::Display for InvalidClientId {
@@ -33,6 +37,10 @@ impl fmt::Display for InvalidClientId {
             Self::Control => f.write_str("the client identifier has a control character"),
             Self::Url(rule) => write!(f, "the client metadata URL {rule}"),
             Self::NoPath => f.write_str("the client metadata URL has no path"),
+            Self::Unusual => f.write_str(
+                "the client metadata URL is not written as URL parsers write it: in lower case up to the path, \
+                 without the default port",
+            ),
         }
     }
 }
@@ -80,6 +88,17 @@ impl ClientId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether it would pass for a web URL, if only in the eyes of a lax reader. No identifier that a server makes
+    /// up does: it is a metadata document's URL, or nothing.
+    #[must_use]
+    pub fn is_url_like(&self) -> bool {
+        let is = |scheme: &str| {
+            let start = self.0.trim_start().get(..scheme.len());
+            start.is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+        };
+        is("https:") || is("http:")
+    }
 }
 
 impl fmt::Display for ClientId {
@@ -103,7 +122,7 @@ impl<'de> Deserialize<'de> for ClientId {
 
 /// A client identifier that is the URL of its own metadata document
 /// (draft-ietf-oauth-client-id-metadata-document §3): https, with a path, without fragment, userinfo
-/// or dot segments.
+/// or dot segments, and written as the WHATWG URL Standard serializes it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct ClientMetadataUrl(EndpointUrl);
 
@@ -112,9 +131,10 @@ impl ClientMetadataUrl {
     ///
     /// # Errors
     ///
-    /// The rule that is broken: [`InvalidClientId::Url`] or [`NoPath`](InvalidClientId::NoPath).
+    /// The rule that is broken: [`InvalidClientId::Url`], [`NoPath`](InvalidClientId::NoPath) or
+    /// [`Unusual`](InvalidClientId::Unusual).
     pub fn parse(text: &str) -> Result<Self, InvalidClientId> {
-        // C-REG-2
+        // C-REG-2, A-CIMD-1
         let url = EndpointUrl::parse(text).map_err(InvalidClientId::Url)?;
         let parsed = parts(text).map_err(InvalidClientId::Url)?;
         if !parsed.scheme().as_str().eq_ignore_ascii_case("https") {
@@ -126,6 +146,15 @@ impl ClientMetadataUrl {
         }
         if has_dot_segment(path) {
             return Err(InvalidClientId::Url(InvalidUri::DotSegment));
+        }
+        // The query of a web URL is written without apostrophes.
+        let query = parsed.query().map_or("", |query| query.as_str());
+        let origin = url.origin();
+        if !text.starts_with(&*format!("{origin}/"))
+            || !is_usual(origin.host())
+            || query.contains('\'')
+        {
+            return Err(InvalidClientId::Unusual);
         }
         Ok(Self(url))
     }
@@ -143,6 +172,14 @@ impl ClientMetadataUrl {
     }
 }
 
+/// Whether a host that is an IPv6 address is in its shortest form. All others are, once in lower case.
+fn is_usual(host: &str) -> bool {
+    let Some(literal) = host.strip_prefix('[') else { return true };
+    let address = literal.strip_suffix(']').and_then(|literal| literal.parse::<Ipv6Addr>().ok());
+    // One that carries an IPv4 address is written in two ways.
+    address.is_some_and(|ip| ip.to_ipv4_mapped().is_none() && format!("[{ip}]") == host)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,8 +193,27 @@ mod tests {
     }
 
     #[test]
-    fn c_reg_2_a_metadata_url_is_https_with_a_path() {
-        assert!(ClientMetadataUrl::parse("https://c.example/meta.json").is_ok());
+    fn sec_115_what_looks_like_a_url_is_never_made_up() {
+        for url in ["https://c.example/m", "HTTP://c.example", " https:/x", "\u{a0}https:x"] {
+            assert!(ClientId::parse(url).unwrap().is_url_like(), "{url:?}");
+        }
+        for other in ["c", "httpsx", "urn:x:https://c", "https", "\u{e9}"] {
+            assert!(!ClientId::parse(other).unwrap().is_url_like(), "{other:?}");
+        }
+        assert!(!ClientId::new(Entropy::new([7; 16])).is_url_like());
+    }
+
+    #[test]
+    fn c_reg_2_a_metadata_url_is_https_with_a_path_in_its_one_spelling() {
+        for good in [
+            "https://c.example/meta.json",
+            "https://c.example:8443/m?v=1&x",
+            "https://c.example//m",
+            "https://1.1.1.1/m",
+            "https://[2606:4700::1111]/m",
+        ] {
+            assert!(ClientMetadataUrl::parse(good).is_ok(), "{good}");
+        }
         for bad in [
             "http://c.example/meta.json",
             "http://localhost/meta.json",
@@ -171,6 +227,21 @@ mod tests {
             " https://c.example/m",
             "https://c.example/m\t",
             "https://c.example\\m",
+            "HTTPS://c.example/m",
+            "https://C.example/m",
+            "https://c.example:443/m",
+            "https://c.example:/m",
+            "https://c.example:08443/m",
+            "https://c.example?m",
+            "https://c.example/m?it's",
+            "https://0x7f.1/m",
+            "https://2130706433/m",
+            "https://[::FFFF:7f00:1]/m",
+            "https://[::ffff:127.0.0.1]/m",
+            "https://[2606:4700:0::1111]/m",
+            "https://[v1.x]/m",
+            "https://c%2eexample/m",
+            "https://\u{441}.example/m",
         ] {
             assert!(ClientMetadataUrl::parse(bad).is_err(), "{bad:?}");
         }

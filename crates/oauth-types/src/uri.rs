@@ -28,7 +28,7 @@ pub use resource::ResourceUri;
 pub(crate) const MAX_BYTES: usize = 2048;
 
 /// The rule that a URI breaks (RFC 3986, and what OAuth adds). It never holds the URI.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum InvalidUri {
     /// It does not follow the grammar of RFC 3986, or is relative.
