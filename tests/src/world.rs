@@ -36,6 +36,10 @@ pub enum Fault {
     Before,
     /// After the change was made, so that nobody hears of it.
     After,
+    /// Because it cannot read what is stored.
+    Corrupt,
+    /// By a panic.
+    Panic,
 }
 
 /// A memory store whose next writing operation can be made to fail.
@@ -58,6 +62,9 @@ impl FaultyStore {
         let fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner).take();
         match fault {
             Some(Fault::Before) => Err(StoreError::Unavailable),
+            Some(Fault::Corrupt) => Err(StoreError::Corrupt),
+            #[expect(clippy::panic, reason = "what the store of somebody else may do")]
+            Some(Fault::Panic) => panic!("canary: SELECT * FROM families"),
             Some(Fault::After) => operation.await.and(Err(StoreError::UnknownOutcome)),
             None => operation.await,
         }

@@ -15,7 +15,7 @@ use oauth_types::{
     TokenErrorCode, json_response_uncached,
 };
 
-use crate::StoreError;
+use crate::{CorrelationId, StoreError};
 
 /// What exactly was wrong: for the log, never for the peer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -59,6 +59,8 @@ pub enum Cause {
     Consent(ConsentError),
     /// The store failed.
     Store(StoreError),
+    /// The host's own code panicked.
+    Panicked,
 }
 
 /// Why an answer to a consent page is refused.
@@ -95,6 +97,26 @@ impl Refusal {
     #[must_use]
     pub fn into_response(self) -> Response<Bytes> {
         *self.response
+    }
+
+    /// Whether the reply says that the server failed.
+    #[must_use]
+    pub fn is_failure(&self) -> bool {
+        self.response.status().is_server_error()
+    }
+
+    /// Puts the number under which the log has this failure into a reply that says that the server failed.
+    #[must_use]
+    pub fn with_correlation(mut self, id: CorrelationId) -> Self {
+        // Into the description, which is what clients show to people.
+        if self.is_failure()
+            && let Ok(error) = ErrorResponse::<String>::from_json(self.response.body())
+        {
+            let said = error.error_description.as_ref().map_or("", ErrorDescription::as_str);
+            let description = format!("{said} (number {id} in the server's log)");
+            *self.response.body_mut() = error.with_description(&description).to_json();
+        }
+        self
     }
 
     pub(crate) fn new(cause: Cause, response: Response<Bytes>) -> Self {
@@ -147,16 +169,24 @@ impl Refusal {
     pub fn store(error: StoreError) -> Self {
         let cause = Cause::Store(error);
         match error {
-            StoreError::Corrupt => {
-                Self::token(cause, TokenErrorCode::ServerError, "the server failed")
-                    .with_status(StatusCode::INTERNAL_SERVER_ERROR)
-            }
+            StoreError::Corrupt => Self::server_error(cause),
             StoreError::Unavailable | StoreError::UnknownOutcome => {
                 Self::token(cause, TokenErrorCode::TemporarilyUnavailable, "try again")
                     .with_status(StatusCode::SERVICE_UNAVAILABLE)
                     .with_header(RETRY_AFTER, "2")
             }
         }
+    }
+
+    /// The reply when the host's own code panicked: what it said is not the peer's business.
+    #[must_use]
+    pub fn panicked() -> Self {
+        Self::server_error(Cause::Panicked)
+    }
+
+    fn server_error(cause: Cause) -> Self {
+        Self::token(cause, TokenErrorCode::ServerError, "the server failed")
+            .with_status(StatusCode::INTERNAL_SERVER_ERROR)
     }
 }
 
@@ -184,30 +214,40 @@ pub struct PageError {
     cause: Cause,
     status: StatusCode,
     allow: Option<&'static str>,
+    correlation: Option<CorrelationId>,
 }
 
 impl PageError {
     pub(crate) const fn new(cause: Cause) -> Self {
         // A-AUTHZ-1
-        Self { cause, status: StatusCode::BAD_REQUEST, allow: None }
+        Self::with_status(cause, StatusCode::BAD_REQUEST)
+    }
+
+    const fn with_status(cause: Cause, status: StatusCode) -> Self {
+        Self { cause, status, allow: None, correlation: None }
     }
 
     pub(crate) const fn method(allow: &'static str) -> Self {
-        let status = StatusCode::METHOD_NOT_ALLOWED;
-        Self { cause: Cause::Method, status, allow: Some(allow) }
+        let refused = Self::with_status(Cause::Method, StatusCode::METHOD_NOT_ALLOWED);
+        Self { allow: Some(allow), ..refused }
     }
 
     /// The page for a body that is longer than anything that is read here.
     #[must_use]
     pub const fn body_too_large() -> Self {
-        Self { cause: Cause::Body, status: StatusCode::PAYLOAD_TOO_LARGE, allow: None }
+        Self::with_status(Cause::Body, StatusCode::PAYLOAD_TOO_LARGE)
     }
 
     /// The page when the store failed.
     #[must_use]
     pub const fn store(error: StoreError) -> Self {
-        let status = StatusCode::SERVICE_UNAVAILABLE;
-        Self { cause: Cause::Store(error), status, allow: None }
+        Self::with_status(Cause::Store(error), StatusCode::SERVICE_UNAVAILABLE)
+    }
+
+    /// The page when the host's own code panicked.
+    #[must_use]
+    pub const fn panicked() -> Self {
+        Self::with_status(Cause::Panicked, StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     /// The page for an answer to a consent page that nobody waits for: it was given before, it came too late,
@@ -218,7 +258,20 @@ impl PageError {
             ConsentError::Gone => StatusCode::BAD_REQUEST,
             ConsentError::OtherBrowser => StatusCode::FORBIDDEN,
         };
-        Self { cause: Cause::Consent(cause), status, allow: None }
+        Self::with_status(Cause::Consent(cause), status)
+    }
+
+    /// Whether the page says that the server failed.
+    #[must_use]
+    pub fn is_failure(&self) -> bool {
+        self.status.is_server_error()
+    }
+
+    /// Puts the number under which the log has this failure on a page that says that the server failed.
+    #[must_use]
+    pub fn with_correlation(mut self, id: CorrelationId) -> Self {
+        self.correlation = self.is_failure().then_some(id);
+        self
     }
 
     /// What exactly was wrong, for the log.
@@ -238,14 +291,19 @@ impl PageError {
             Cause::Consent(_) => {
                 "This page was answered before, or is too old. Start again from the application."
             }
-            Cause::Store(_) => "The server cannot answer now. Try again in a moment.",
+            Cause::Store(_) | Cause::Panicked => {
+                "The server cannot answer now. Try again in a moment."
+            }
             _ => "The application sent a request that cannot be read.",
         };
+        let number = self.correlation.map_or(String::new(), |id| {
+            format!("<p>Whoever runs the server finds it in the log under {id}.</p>")
+        });
         let page = format!(
             "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
              <meta name=\"viewport\" content=\"width=device-width\">\
              <meta name=\"color-scheme\" content=\"light dark\"><title>Login not possible</title>\
-             <h1>Login not possible</h1><p>{advice}</p>"
+             <h1>Login not possible</h1><p>{advice}</p>{number}"
         );
         let mut response = Response::new(page.into());
         *response.status_mut() = self.status;

@@ -1,8 +1,10 @@
 //! The clock and the random source, which the cores do not have.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use authorization_server::CorrelationId;
 use oauth_types::{Entropy, UnixTime};
 
 /// What tells the time. By default the system does; a test says it itself.
@@ -42,4 +44,11 @@ pub(crate) fn entropy<const N: usize>() -> Option<Entropy<N>> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).ok()?;
     Some(Entropy::new(bytes))
+}
+
+/// A number for a failure. It is no secret: where the random source is what fails, a counter will do.
+pub(crate) fn correlation_id() -> CorrelationId {
+    static FAILURES: AtomicU64 = AtomicU64::new(0);
+    let counted = || Entropy::new(FAILURES.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+    CorrelationId::new(&entropy().unwrap_or_else(counted))
 }

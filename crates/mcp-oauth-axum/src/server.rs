@@ -16,10 +16,11 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use oauth_types::{FormPairs, Secret};
+use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{Any, CorsLayer};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
-use crate::ambient::{Clock, entropy};
+use crate::ambient::{Clock, correlation_id, entropy};
 use crate::consent::Consents;
 use crate::{Browser, Login, page};
 
@@ -81,22 +82,31 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
                 CONTENT_TYPE,
                 HeaderName::from_static("mcp-protocol-version"),
             ]);
+        // The host's code may panic: its client still gets an answer, and nobody hears what it said.
+        let failed = CatchPanicLayer::custom(|_: Box<dyn core::any::Any + Send>| {
+            answer(Err(Refusal::panicked()))
+        });
+        let failed_page = CatchPanicLayer::custom(|_: Box<dyn core::any::Any + Send>| {
+            page_answer(Err(PageError::panicked()))
+        });
         let mut public = Router::new()
             .route(&paths.token, any(token::<S, L>))
             .route(&paths.register, any(register::<S, L>))
             .route(&paths.revoke, any(revoke::<S, L>))
+            .layer(failed)
             .layer(cors);
         // No page asks about tokens: a resource server does.
         if let Some(path) = &paths.introspect {
-            public = public.route(path, any(introspect::<S, L>));
+            public = public.route(path, any(introspect::<S, L>).layer(failed));
         }
         for path in &paths.metadata {
             public = public.route(path, any(metadata::<S, L>));
         }
-        public
+        let pages = Router::new()
             .route(&paths.authorize, any(authorize::<S, L>))
             .route(&paths.consent, any(consent::<S, L>))
-            .with_state(server)
+            .layer(failed_page);
+        public.merge(pages).with_state(server)
     }
 }
 
@@ -110,6 +120,11 @@ async fn whole(request: Request) -> Option<http::Request<Bytes>> {
 /// The finished reply of either outcome; a refusal's cause goes to the log.
 fn answer(outcome: Result<Response<Bytes>, Refusal>) -> Response<Body> {
     let response = outcome.unwrap_or_else(|refusal| {
+        if refusal.is_failure() {
+            let id = correlation_id();
+            error!(cause = %refusal.cause(), %id, "the server failed");
+            return refusal.with_correlation(id).into_response();
+        }
         info!(cause = %refusal.cause(), "refused");
         refusal.into_response()
     });
@@ -192,6 +207,11 @@ async fn consent<S: Store + 'static, L: Login>(
 
 fn page_answer(outcome: Result<Response<Bytes>, PageError>) -> Response<Body> {
     let response = outcome.unwrap_or_else(|error| {
+        if error.is_failure() {
+            let id = correlation_id();
+            error!(cause = %error.cause(), %id, "the server failed");
+            return error.with_correlation(id).into_response();
+        }
         info!(cause = %error.cause(), "refused with a page");
         error.into_response()
     });

@@ -1,0 +1,212 @@
+//! What the authorization server tells when it fails: that it did, and under which number its log says more.
+//! In a process of its own: which events are wanted is everybody's in a process.
+
+#![cfg(test)]
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use authorization_server::{ClientRecord, Config, RefreshKey, RefreshKeys, Store as _};
+use axum::Router;
+use axum::body::Body;
+use client_auth::Registered;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use mcp_oauth_axum::{AuthorizationServer, Browser, Clock, Login};
+use oauth_types::{
+    AuthMethod, ClientId, CodeVerifier, Entropy, Issuer, RedirectUri, ResourceUri, ScopeSet,
+    Secret, SecretDigest, UnixTime,
+};
+use serde_json::{Value, json};
+use tests::world::{Fault, FaultyStore};
+use tower::ServiceExt as _;
+
+const NOW: UnixTime = UnixTime::from_secs(1_000_000);
+const CREDENTIALS: &str = "client_id=machine&client_secret=secret";
+
+/// All that was logged by this process.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The line of the log that has this number, and the only one.
+fn logged(id: &str) -> String {
+    let log = String::from_utf8(log().0.lock().unwrap().clone()).unwrap();
+    let mut lines = log.lines().filter(|line| line.contains(id));
+    let line = lines.next().unwrap().to_owned();
+    assert!(lines.next().is_none());
+    line
+}
+
+fn log() -> &'static Log {
+    static LOG: OnceLock<Log> = OnceLock::new();
+    LOG.get_or_init(|| {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false);
+        subscriber.with_writer(move || writer.clone()).init();
+        log
+    })
+}
+
+/// Fails in every way that a login of the host's own can.
+struct BadLogin;
+
+impl Login for BadLogin {
+    async fn browser(&self, headers: &HeaderMap, _: &str) -> Browser {
+        assert!(!headers.contains_key("x-panic"), "canary: SELECT * FROM users");
+        Browser::SendTo("canary\n".to_owned())
+    }
+}
+
+struct Server {
+    router: Router,
+    store: Arc<FaultyStore>,
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: String,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    /// The number that the reply names: 16 hexadecimal digits.
+    fn number(&self) -> String {
+        let is_id = |word: &&str| word.len() == 16 && u64::from_str_radix(word, 16).is_ok();
+        let mut words = self.body.split(|c: char| !c.is_ascii_alphanumeric());
+        words.find(is_id).unwrap().to_owned()
+    }
+}
+
+async fn server() -> Server {
+    log();
+    let resource = ResourceUri::parse("https://rs.example/mcp").unwrap();
+    let scopes = ScopeSet::parse("read").unwrap();
+    let keys = RefreshKeys::new(RefreshKey::new(1, &Entropy::new([7; 32])));
+    let issuer = Issuer::parse("https://as.example").unwrap();
+    let config = Config::new(issuer, vec![resource], scopes.clone(), keys).unwrap();
+    let store = Arc::new(FaultyStore::default());
+    let secret = Registered::with_secret(AuthMethod::ClientSecretPost, &Secret::new("secret"));
+    let machine = ClientRecord::for_itself(id("machine"), secret, scopes, NOW);
+    store.create_client(machine, NOW).await.unwrap();
+    let back = RedirectUri::parse("https://app.example/cb").unwrap();
+    let public = Registered::public();
+    let app = ClientRecord::preregistered(&config, id("app"), public, vec![back], NOW).unwrap();
+    store.create_client(app, NOW).await.unwrap();
+    let router = AuthorizationServer::new(config, Arc::clone(&store), BadLogin)
+        .with_clock(Clock::new(|| NOW))
+        .router();
+    Server { router, store }
+}
+
+fn id(text: &str) -> ClientId {
+    ClientId::parse(text).unwrap()
+}
+
+impl Server {
+    async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        assert!(!body.contains("canary") && !body.contains("Corrupt") && !body.contains("Store"));
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    async fn form(&self, path: &str, form: &str) -> Answer {
+        let request = Request::post(path).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        self.send(request.body(form.to_owned().into()).unwrap()).await
+    }
+
+    async fn token(&self) -> Answer {
+        self.form("/token", &format!("grant_type=client_credentials&{CREDENTIALS}")).await
+    }
+
+    /// The authorization endpoint, whose login fails.
+    async fn page(&self, panic: bool) -> Answer {
+        let challenge = CodeVerifier::new(Entropy::new([5; 32])).challenge();
+        let challenge = challenge.as_str();
+        let request = Request::get(format!(
+            "/authorize?response_type=code&client_id=app&code_challenge={challenge}\
+             &code_challenge_method=S256"
+        ));
+        let request = if panic { request.header("x-panic", "1") } else { request };
+        self.send(request.body(Body::empty()).unwrap()).await
+    }
+}
+
+#[tokio::test]
+async fn sec_180_a_revocation_that_the_store_did_not_make_is_not_answered_with_200() {
+    let server = server().await;
+    for (fault, still_works) in [(Fault::Before, true), (Fault::After, false)] {
+        let token = server.token().await.json()["access_token"].as_str().unwrap().to_owned();
+        let digest = SecretDigest::of(&token);
+        let works = async || server.store.access(&digest, NOW).await.unwrap().is_some();
+        server.store.fail_next(fault);
+        let form = format!("{CREDENTIALS}&token={token}");
+        let failed = server.form("/revoke", &form).await;
+        assert_eq!(failed.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(failed.json()["error"], "temporarily_unavailable");
+        assert!(failed.headers.contains_key(RETRY_AFTER));
+        assert_eq!(works().await, still_works);
+        // Who tries again, as the answer says, gets what they asked for.
+        assert_eq!(server.form("/revoke", &form).await.status, StatusCode::OK);
+        assert!(!works().await);
+    }
+}
+
+#[tokio::test]
+async fn sec_195_a_failing_store_is_named_by_a_number_only() {
+    let server = server().await;
+    for (fault, status, error, cause) in [
+        (Fault::Before, 503, "temporarily_unavailable", "Store(Unavailable)"),
+        (Fault::After, 503, "temporarily_unavailable", "Store(UnknownOutcome)"),
+        (Fault::Corrupt, 500, "server_error", "Store(Corrupt)"),
+        (Fault::Panic, 500, "server_error", "Panicked"),
+    ] {
+        server.store.fail_next(fault);
+        let failed = server.token().await;
+        assert_eq!((failed.status.as_u16(), &failed.json()["error"]), (status, &json!(error)));
+        assert_eq!(failed.json().as_object().unwrap().len(), 2, "{}", failed.body);
+        let line = logged(&failed.number());
+        assert!(line.contains("ERROR") && line.contains(cause), "{line}");
+        assert!(!line.contains("canary"));
+        // The next request finds everything in order.
+        assert_eq!(server.token().await.status, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn sec_195_a_failing_login_is_named_by_a_number_only() {
+    let server = server().await;
+    for (panic, status, cause) in [(true, 500, "Panicked"), (false, 503, "Store(Unavailable)")] {
+        let failed = server.page(panic).await;
+        assert_eq!(failed.status.as_u16(), status);
+        assert_eq!(failed.headers[CONTENT_TYPE], "text/html; charset=utf-8");
+        assert_eq!(failed.headers["x-frame-options"], "DENY");
+        assert!(logged(&failed.number()).contains(cause));
+    }
+}
+
+#[tokio::test]
+async fn sec_195_a_refusal_is_nobody_elses_fault_and_has_no_number() {
+    let server = server().await;
+    let refused = server.form("/token", "grant_type=client_credentials&client_id=machine").await;
+    assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
+    assert!(!refused.body.contains("number"));
+}
