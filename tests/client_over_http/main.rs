@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod enterprise;
 mod machine;
 #[cfg(unix)]
 mod opener;

@@ -57,6 +57,14 @@ pub(crate) fn wants_write() -> Response {
 
 /// Servers of which the MCP server answers whom it lets in like this.
 pub(crate) async fn servers_that(answer: fn(&Granted) -> Response) -> Servers {
+    servers_with(|config| config, answer).await
+}
+
+/// The same with more in the authorization server's configuration.
+pub(crate) async fn servers_with(
+    change: impl FnOnce(Config) -> Config,
+    answer: fn(&Granted) -> Response,
+) -> Servers {
     let (mcp_listener, mcp_origin) = bind().await;
     let (listener, origin) = bind().await;
     let mcp_url = format!("{mcp_origin}/mcp");
@@ -70,7 +78,7 @@ pub(crate) async fn servers_that(answer: fn(&Granted) -> Response) -> Servers {
     };
     let keys = RefreshKeys::new(RefreshKey::new(1, &Entropy::new([7; 32])));
     let all = scopes.all().clone();
-    let config = Config::new(issuer.clone(), vec![uri.clone()], all, keys).unwrap();
+    let config = change(Config::new(issuer.clone(), vec![uri.clone()], all, keys).unwrap());
     let store = Arc::new(MemoryStore::default());
     let tokens = Arc::new(AtomicUsize::new(0));
     let calls = Arc::new(AtomicUsize::new(0));

@@ -148,7 +148,7 @@ impl Redirectable<'_> {
                 return Err(fail(Cause::Scope, Code::InvalidScope, "a scope is not known here"));
             }
         };
-        let Some(resource) = resource(self.config, form) else {
+        let Some(resource) = resource(&self.config.resources, form) else {
             let why = "name one resource that this server gives tokens for";
             return Err(fail(Cause::Target, Code::InvalidTarget, why));
         };
@@ -158,20 +158,20 @@ impl Redirectable<'_> {
     }
 }
 
-/// The one resource that is asked for, in the bytes it was configured with; the only one there is, when none
-/// is named.
-pub(crate) fn resource(config: &Config, form: &FormPairs<'_>) -> Option<ResourceUri> {
+/// The one of these resources that is asked for, in the bytes it was configured with; the only one there is, when
+/// none is named.
+pub(crate) fn resource(own: &[ResourceUri], form: &FormPairs<'_>) -> Option<ResourceUri> {
     // A-AUTHZ-8
     let mut named = form.all("resource").filter(|resource| !resource.is_empty());
     match (named.next(), named.next()) {
-        (None, _) => match config.resources.as_slice() {
+        (None, _) => match own {
             [only] => Some(only.clone()),
             _ => None,
         },
         (Some(one), None) => {
             let one = ResourceUri::parse(one).ok()?;
             let is_same = |own: &&ResourceUri| own.covers(&one) && one.covers(own);
-            config.resources.iter().find(is_same).cloned()
+            own.iter().find(is_same).cloned()
         }
         (Some(_), Some(_)) => None,
     }

@@ -3,6 +3,8 @@
 use core::fmt;
 use core::time::Duration;
 
+#[cfg(feature = "identity_assertions")]
+use client_auth::ClientKeys;
 use iss_validate::IssuerIdentification;
 use oauth_types::{AuthMethod, EndpointUrl, InvalidUri, Issuer, ResourceUri, ScopeSet};
 
@@ -21,6 +23,8 @@ pub enum InvalidConfig {
     AuthMethods,
     /// An endpoint's URL cannot be made from the issuer.
     Endpoint(InvalidUri),
+    /// An identity provider is named twice, or is this server itself.
+    IdentityProvider,
 }
 
 impl fmt::Display for InvalidConfig {
@@ -35,6 +39,9 @@ impl fmt::Display for InvalidConfig {
                 "name at least one client authentication method, and only ones that this server speaks",
             ),
             Self::Endpoint(rule) => write!(f, "an endpoint made from the issuer {rule}"),
+            Self::IdentityProvider => {
+                f.write_str("an identity provider is another server, and named once")
+            }
         }
     }
 }
@@ -110,6 +117,19 @@ pub struct Config {
     pub(crate) revoke: EndpointUrl,
     pub(crate) introspect: EndpointUrl,
     pub(crate) resource_servers: Vec<ResourceServer>,
+    #[cfg(feature = "identity_assertions")]
+    pub(crate) identity_providers: Vec<IdentityProvider>,
+}
+
+/// An enterprise's identity provider, whose word about its users counts here
+/// (draft-ietf-oauth-identity-assertion-authz-grant).
+#[cfg(feature = "identity_assertions")]
+#[derive(Clone, Debug)]
+pub struct IdentityProvider {
+    /// What it calls itself, byte for byte.
+    pub issuer: Issuer,
+    /// What it signs with. Nothing is fetched: while it changes its key, give both.
+    pub keys: ClientKeys,
 }
 
 impl Config {
@@ -139,6 +159,8 @@ impl Config {
             revoke: endpoint("revoke")?,
             introspect: endpoint("introspect")?,
             resource_servers: Vec::new(),
+            #[cfg(feature = "identity_assertions")]
+            identity_providers: Vec::new(),
             identification: IssuerIdentification::Emit(issuer.clone()),
             issuer,
             resources,
@@ -188,6 +210,46 @@ impl Config {
     pub fn with_resource_server(mut self, server: ResourceServer) -> Self {
         self.resource_servers.push(server);
         self
+    }
+
+    /// Gives tokens by the word of this identity provider (ID-JAG), to clients that the operator put into the store
+    /// ([`ClientRecord::for_enterprise`](crate::ClientRecord::for_enterprise)). What it says about its users is
+    /// believed: within the resources and scopes of this configuration it decides.
+    ///
+    /// The subject of such a token is the provider's issuer, `#`, and its `sub`, so that no two providers speak of
+    /// one user. Let no login of your own give out subjects of that form. A provider that serves several tenants
+    /// under one issuer is not believed about a tenant's users.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidConfig::IdentityProvider`] when it is named twice, or is this server.
+    #[cfg(feature = "identity_assertions")]
+    pub fn with_identity_provider(
+        mut self,
+        provider: IdentityProvider,
+    ) -> Result<Self, InvalidConfig> {
+        let is_known = self.identity_providers.iter().any(|own| own.issuer == provider.issuer);
+        // Who trusts its own word grants itself more than was granted (the draft's §8, cross-domain use).
+        if is_known || provider.issuer == self.issuer {
+            return Err(InvalidConfig::IdentityProvider);
+        }
+        self.identity_providers.push(provider);
+        Ok(self)
+    }
+
+    /// Whether the word of any identity provider counts.
+    #[cfg_attr(
+        not(feature = "identity_assertions"),
+        expect(
+            clippy::unused_self,
+            reason = "asks the configuration where there is something to ask"
+        )
+    )]
+    pub(crate) const fn takes_identity_assertions(&self) -> bool {
+        #[cfg(feature = "identity_assertions")]
+        return !self.identity_providers.is_empty();
+        #[cfg(not(feature = "identity_assertions"))]
+        return false;
     }
 
     /// Where resource servers ask, if there are any.

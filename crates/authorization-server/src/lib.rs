@@ -19,13 +19,15 @@ mod token;
 
 pub use authorize::{AuthorizationRequest, Redirectable};
 pub use client::InvalidClient;
+#[cfg(feature = "identity_assertions")]
+pub use config::IdentityProvider;
 pub use config::{Config, InvalidConfig, Lifetimes, Paths};
 pub use consent::{Approved, ConsentAnswer, NeedsConsent};
 pub use correlation::CorrelationId;
 pub use introspect::{Introspecting, ResourceServer};
 pub use memory::MemoryStore;
 pub use refresh_token::{RefreshKey, RefreshKeys};
-pub use refusal::{Cause, ConsentError, PageError, RedirectError, Refusal};
+pub use refusal::{AssertionError, Cause, ConsentError, PageError, RedirectError, Refusal};
 pub use register::{CreateClient, NewClient};
 pub use replay::{ClientChecked, ReplayCheck};
 pub use revoke::{RevocationRequest, RevokeTarget, Revoking};
@@ -34,6 +36,6 @@ pub use store::{
     NewAccess, NewFamily, RedeemOutcome, RotateOutcome, Rotation, Store, StoreError,
 };
 pub use token::{
-    Admitted, CodeGrant, IssuableFamily, IssuableRotation, Issue, MachineGrant, Redeem,
-    RefreshGrant, Rotate, TokenRequest,
+    Admitted, AssertionGrant, CodeGrant, IssuableFamily, IssuableRotation, IssuableToken, Issue,
+    Redeem, RefreshGrant, Rotate, TokenRequest,
 };

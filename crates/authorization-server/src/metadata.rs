@@ -4,7 +4,7 @@ use bytes::Bytes;
 use client_auth::ClientKeys;
 use http::{Method, Response};
 use oauth_types::{
-    AuthMethod, AuthorizationServerMetadata, CodeChallenge, GrantType, ResponseType,
+    AuthMethod, AuthorizationServerMetadata, CodeChallenge, GrantProfile, GrantType, ResponseType,
     metadata_response,
 };
 
@@ -19,15 +19,21 @@ pub(crate) const AUTH_METHODS: &[AuthMethod] = &[
     AuthMethod::PrivateKeyJwt,
 ];
 
-/// Grants that the token endpoint takes.
-pub(crate) const GRANT_TYPES: [GrantType; 3] =
-    [GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::ClientCredentials];
-
 /// Grants that a client may register for by itself.
 pub(crate) const REGISTERED_GRANT_TYPES: [GrantType; 2] =
     [GrantType::AuthorizationCode, GrantType::RefreshToken];
 
 impl Config {
+    /// Grants that the token endpoint takes.
+    pub(crate) fn grant_types(&self) -> Vec<GrantType> {
+        use GrantType::{AuthorizationCode, ClientCredentials, RefreshToken};
+        let mut grants = vec![AuthorizationCode, RefreshToken, ClientCredentials];
+        if self.takes_identity_assertions() {
+            grants.push(GrantType::JwtBearer);
+        }
+        grants
+    }
+
     /// What this server says about itself.
     #[must_use]
     pub fn metadata(&self) -> AuthorizationServerMetadata {
@@ -40,7 +46,10 @@ impl Config {
         metadata.introspection_endpoint = self.introspection_endpoint().cloned();
         metadata.scopes_supported = Some(self.scopes.iter().map(str::to_owned).collect());
         metadata.response_types_supported = Some(vec![ResponseType::Code]);
-        metadata.grant_types_supported = Some(GRANT_TYPES.to_vec());
+        metadata.grant_types_supported = Some(self.grant_types());
+        if self.takes_identity_assertions() {
+            metadata.authorization_grant_profiles_supported = Some(vec![GrantProfile::IdJag]);
+        }
         // An absent list would mean Basic, at the revocation endpoint too.
         let methods = Some(self.auth_methods.clone());
         metadata.token_endpoint_auth_methods_supported.clone_from(&methods);

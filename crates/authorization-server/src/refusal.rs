@@ -57,10 +57,32 @@ pub enum Cause {
     Quota,
     /// An answer to a consent page is refused.
     Consent(ConsentError),
+    /// The word of an identity provider is not taken.
+    Assertion(AssertionError),
     /// The store failed.
     Store(StoreError),
     /// The host's own code panicked.
     Panicked,
+}
+
+/// Why the word of an identity provider is not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum AssertionError {
+    /// It comes from none of the configuration's identity providers, or is no JWT.
+    UnknownProvider,
+    /// It is no ID-JAG with its claims, signed with the provider's key in the key's algorithm.
+    WrongSignature,
+    /// It is meant for another server, or for others too.
+    WrongAudience,
+    /// It was given to another client.
+    OtherClient,
+    /// It has expired, or does not count yet, or is meant to count for too long.
+    OutsideLifetime,
+    /// It names a tenant, or a claim is empty or too long.
+    Malformed,
+    /// It was used before.
+    Replayed,
 }
 
 /// Why an answer to a consent page is refused.

@@ -71,8 +71,30 @@ impl ClientRecord {
         scopes: ScopeSet,
         now: UnixTime,
     ) -> Self {
+        Self::by_operator(GrantType::ClientCredentials, client_id, authentication, scopes, now)
+    }
+
+    /// A client that acts for an enterprise's users by the word of its identity provider, within these scopes, put
+    /// into the store by the operator. The provider's assertions name it by this identifier.
+    #[must_use]
+    pub fn for_enterprise(
+        client_id: ClientId,
+        authentication: Registered,
+        scopes: ScopeSet,
+        now: UnixTime,
+    ) -> Self {
+        Self::by_operator(GrantType::JwtBearer, client_id, authentication, scopes, now)
+    }
+
+    fn by_operator(
+        grant: GrantType,
+        client_id: ClientId,
+        authentication: Registered,
+        scopes: ScopeSet,
+        now: UnixTime,
+    ) -> Self {
         let mut metadata = ClientMetadata::new(&[]);
-        metadata.grant_types = Some(vec![GrantType::ClientCredentials]);
+        metadata.grant_types = Some(vec![grant]);
         metadata.token_endpoint_auth_method = Some(authentication.method.clone());
         metadata.scope = Some(scopes);
         let (redirect_uris, registered_at, unused_until) = (Vec::new(), now, None);
@@ -328,7 +350,8 @@ pub trait Store: Send + Sync {
         now: UnixTime,
     ) -> impl Future<Output = Result<RedeemOutcome, StoreError>> + Send;
 
-    /// Stores a family that no code stands for: of a client that acts for itself. Its client is kept for good.
+    /// Stores a family that no code stands for: of a client that acts for itself, or by an identity provider's word.
+    /// Its client is kept for good.
     fn insert_family(
         &self,
         family: NewFamily,

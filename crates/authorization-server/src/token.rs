@@ -8,22 +8,25 @@
 //! | `grant_type` is there and known | A-TOKEN-7 | `invalid_request`, `unsupported_grant_type` |
 //! | the client is who it says, by a method that is taken ([`replay`](crate::replay)) | A-AUTHN-4 to A-AUTHN-9 | `invalid_client` |
 //! | it may use the grant | A-TOKEN-7 | `unauthorized_client` |
-//! | then the grant: [`code`], [`refresh`], [`machine`] | | |
+//! | then the grant: [`code`], [`refresh`], [`machine`], [`assertion`] | | |
 
+mod assertion;
 mod code;
+mod issue;
 mod machine;
 mod refresh;
 
 use bytes::Bytes;
-use client_auth::{ClientAuthError, Presented};
+use client_auth::{Authenticated, ClientAuthError, Presented};
 use http::{Request, Response, StatusCode};
 use oauth_types::{
     ClientId, FormPairs, GrantType, ResourceUri, ScopeSet, Secret, TokenErrorCode, TokenResponse,
     UnixTime, json_response_uncached,
 };
 
+pub use assertion::AssertionGrant;
 pub use code::{CodeGrant, IssuableFamily, Redeem};
-pub use machine::{Issue, MachineGrant};
+pub use issue::{IssuableToken, Issue};
 pub use refresh::{IssuableRotation, RefreshGrant, Rotate};
 
 use crate::endpoint::read_form;
@@ -54,7 +57,7 @@ impl<'a> TokenRequest<'a> {
             Some(name) => GrantType::from_name(name),
         };
         // A-TOKEN-7
-        if !crate::metadata::GRANT_TYPES.contains(&grant_type) {
+        if !config.grant_types().contains(&grant_type) {
             let code = TokenErrorCode::UnsupportedGrantType;
             return Err(Refusal::token(Cause::Grant, code, "this grant is not offered"));
         }
@@ -90,7 +93,13 @@ impl<'a> TokenRequest<'a> {
             }
             if grant_type == GrantType::ClientCredentials {
                 let scope = scope.as_ref();
-                return MachineGrant::new(config, &form, client, scope).map(Admitted::Machine);
+                return machine::machine(config, &form, client, scope).map(Admitted::Machine);
+            }
+            #[cfg(feature = "identity_assertions")]
+            if grant_type == GrantType::JwtBearer {
+                let scope = scope.as_ref();
+                let grant = AssertionGrant::new(config, &form, client, scope, now);
+                return grant.map(Admitted::Assertion);
             }
             if grant_type == GrantType::RefreshToken {
                 return RefreshGrant::new(config, form, client).map(Admitted::Refresh);
@@ -110,7 +119,9 @@ pub enum Admitted<'a> {
     /// A refresh token.
     Refresh(RefreshGrant<'a>),
     /// The client's own authority.
-    Machine(MachineGrant<'a>),
+    Machine(IssuableToken<'a>),
+    /// The word of an identity provider. Only with the feature `identity_assertions` one gets here.
+    Assertion(AssertionGrant<'a>),
 }
 
 pub(crate) fn unauthenticated(error: ClientAuthError) -> Refusal {
@@ -125,6 +136,20 @@ pub(crate) fn missing(name: &'static str) -> Refusal {
 /// The one answer for a code or token that does not work, whatever the reason.
 fn invalid_grant(cause: Cause) -> Refusal {
     Refusal::token(cause, TokenErrorCode::InvalidGrant, "the grant is not valid")
+}
+
+/// Tokens that no user agreed to in a browser are for clients that have proved who they are.
+fn check_confidential(client: &Authenticated) -> Result<(), Refusal> {
+    if client.is_confidential() {
+        return Ok(());
+    }
+    let why = "a client without credentials acts for nobody";
+    Err(Refusal::token(Cause::Grant, TokenErrorCode::UnauthorizedClient, why))
+}
+
+fn unknown_resource() -> Refusal {
+    let why = "name one resource that tokens are given for";
+    Refusal::token(Cause::Target, TokenErrorCode::InvalidTarget, why)
 }
 
 /// The resource that a token request names, if it names one, has to be the one that was authorized.

@@ -1,23 +1,11 @@
 //! Server side of `private_key_jwt`: what an assertion claims, and whether it is true (RFC 7523 §3).
-//!
-//! The JWT library reads the token and tests the signature. What the claims have to say is decided here,
-//! because the library would ask the system what time it is.
 
-use core::time::Duration;
-
-use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
-use oauth_types::{Audience, ClientId, SecretDigest, SigningAlgorithm, UnixTime};
+use oauth_types::{Audience, ClientId, SecretDigest, UnixTime};
 use serde::Deserialize;
 
-use crate::Reason;
-use crate::decoy::decoy;
-use crate::keys::{ClientKeys, Material, RSA_BYTES, RSA_EXPONENT, decoded_bytes};
+use crate::jws::signed_claims;
+use crate::{ClientKeys, Lifetime, Reason};
 
-/// How far the client's clock may be off.
-const SKEW: Duration = Duration::from_secs(60);
-/// The longest life of an assertion; clients usually ask for five minutes.
-const MAX_LIFETIME: Duration = Duration::from_secs(60 * 60);
 /// Longest identifier of an assertion, in bytes.
 const MAX_JTI: usize = 256;
 
@@ -56,7 +44,12 @@ pub(crate) fn verify(
     now: UnixTime,
 ) -> Result<Unused, Reason> {
     // A-AUTHN-9
-    let claims = signed_claims(assertion, keys).ok_or(Reason::WrongSignature)?;
+    let is_assertion = |typ: Option<&str>| {
+        let known = ["JWT", "client-authentication+jwt"];
+        typ.is_none_or(|typ| known.iter().any(|known| typ.eq_ignore_ascii_case(known)))
+    };
+    let claims: Claims =
+        signed_claims(assertion, keys, is_assertion).ok_or(Reason::WrongSignature)?;
     if claims.iss != claims.sub || claims.sub != client_id.as_str() {
         return Err(Reason::WrongIssuer);
     }
@@ -65,17 +58,8 @@ pub(crate) fn verify(
     if claims.aud.0.is_empty() || !claims.aud.0.iter().all(is_ours) {
         return Err(Reason::WrongAudience);
     }
-    let until = claims.exp.plus(SKEW);
-    let latest = now.plus(SKEW);
-    if now >= until
-        || claims.exp > latest.plus(MAX_LIFETIME)
-        || claims.nbf.is_some_and(|start| start > latest)
-        || claims
-            .iat
-            .is_some_and(|issued| issued > latest || now.since(issued) > MAX_LIFETIME + SKEW)
-    {
-        return Err(Reason::OutsideLifetime);
-    }
+    let lifetime = Lifetime { exp: claims.exp, nbf: claims.nbf, iat: claims.iat };
+    let until = lifetime.until(now).ok_or(Reason::OutsideLifetime)?;
     if claims.jti.is_empty() || claims.jti.len() > MAX_JTI {
         return Err(Reason::MalformedAssertion);
     }
@@ -83,69 +67,4 @@ pub(crate) fn verify(
     let id = client_id.as_str();
     let key = SecretDigest::of(&format!("{}:{id}{}", id.len(), claims.jti));
     Ok(Unused { key, until })
-}
-
-/// The claims, if the one key that fits has signed them.
-fn signed_claims(assertion: &str, keys: Option<&ClientKeys>) -> Option<Claims> {
-    // Two providers in one build would panic without a choice; where there is one, this changes nothing.
-    let _ = DEFAULT_PROVIDER.install_default();
-    let header = jsonwebtoken::decode_header(assertion).ok()?;
-    // RFC 7515 §4.1.11: nothing that can be critical is understood here. RFC 8725 §3.11: other kinds of
-    // tokens signed with the same key are no assertions.
-    let is_assertion = header.typ.is_none_or(|typ| {
-        ["JWT", "client-authentication+jwt"].iter().any(|known| typ.eq_ignore_ascii_case(known))
-    });
-    if !is_assertion || header.crit.is_some() {
-        return None;
-    }
-    let (algorithm, name) = spoken(header.alg)?;
-    // A key of another size would refuse the signature at once.
-    let size = signature_bytes(assertion, &name)?;
-    let genuine = keys
-        .and_then(|keys| keys.find(header.kid.as_deref(), &name))
-        .filter(|key| key.material.signature_bytes() == size);
-    let key = match genuine {
-        Some(key) => decoding_key(&key.material)?,
-        None => decoding_key(decoy(&name, size)?)?,
-    };
-    let mut validation = Validation::new(algorithm);
-    validation.validate_exp = false;
-    validation.validate_aud = false;
-    validation.required_spec_claims.clear();
-    let token = jsonwebtoken::decode::<Claims>(assertion, &key, &validation).ok()?;
-    genuine.map(|_| token.claims)
-}
-
-/// The algorithms that are spoken here: `none` and the ones with a shared key are not.
-fn spoken(algorithm: Algorithm) -> Option<(Algorithm, SigningAlgorithm)> {
-    let name = match algorithm {
-        Algorithm::ES256 => SigningAlgorithm::Es256,
-        Algorithm::ES384 => SigningAlgorithm::Es384,
-        Algorithm::EdDSA => SigningAlgorithm::EdDsa,
-        Algorithm::RS256 => SigningAlgorithm::Rs256,
-        Algorithm::PS256 => SigningAlgorithm::Ps256,
-        _ => return None,
-    };
-    Some((algorithm, name))
-}
-
-/// How many bytes the signature has, if a key of this algorithm makes such signatures.
-fn signature_bytes(assertion: &str, algorithm: &SigningAlgorithm) -> Option<usize> {
-    let (_, signature) = assertion.rsplit_once('.')?;
-    let size = decoded_bytes(signature);
-    let is_possible = match algorithm {
-        SigningAlgorithm::Es256 | SigningAlgorithm::EdDsa => size == 64,
-        SigningAlgorithm::Es384 => size == 96,
-        _ => RSA_BYTES.contains(&size),
-    };
-    is_possible.then_some(size)
-}
-
-fn decoding_key(material: &Material) -> Option<DecodingKey> {
-    match material {
-        Material::Ec { x, y } => DecodingKey::from_ec_components(x, y),
-        Material::Ed { x } => DecodingKey::from_ed_components(x),
-        Material::Rsa { n } => DecodingKey::from_rsa_components(n, RSA_EXPONENT),
-    }
-    .ok()
 }

@@ -1,4 +1,4 @@
-//! The public keys of a client, each bound to one algorithm when it registers.
+//! The public keys of a client or identity provider, each bound to one algorithm when it is made known.
 
 use core::fmt;
 
@@ -37,7 +37,7 @@ impl fmt::Display for InvalidKeys {
 
 impl core::error::Error for InvalidKeys {}
 
-/// The public keys that a client signs its assertions with (RFC 7591 §2, `jwks`).
+/// The public keys that a client (RFC 7591 §2, `jwks`) or an identity provider signs its assertions with.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ClientKeys(Vec<ClientKey>);
 

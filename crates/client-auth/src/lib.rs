@@ -7,6 +7,8 @@ mod basic;
 #[cfg(feature = "private_key_jwt")]
 mod decoy;
 mod error;
+#[cfg(feature = "private_key_jwt")]
+mod jws;
 mod keys;
 #[cfg(feature = "dpop")]
 mod proof;
@@ -18,6 +20,8 @@ mod verify;
 pub use attach::{AssertionNeeded, ClientCredentials, NoUsableMethod};
 pub use basic::{BasicCredentials, InvalidBasic};
 pub use error::{ClientAuthError, Reason};
+#[cfg(feature = "private_key_jwt")]
+pub use jws::{Lifetime, claimed_issuer};
 pub use keys::{ClientKeys, InvalidKeys};
 #[cfg(feature = "dpop")]
 pub use proof::ProofKey;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use authorization_server::{
-    Admitted, AuthorizationRequest, Config, ConsentAnswer, Introspecting, NewClient, PageError,
-    Refusal, RevocationRequest, RevokeTarget, Store, StoreError, TokenRequest,
+    Admitted, AuthorizationRequest, Config, ConsentAnswer, Introspecting, IssuableToken, NewClient,
+    PageError, Refusal, RevocationRequest, RevokeTarget, Store, StoreError, TokenRequest,
 };
 use axum::Router;
 use axum::body::Body;
@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
-use oauth_types::{FormPairs, Secret};
+use oauth_types::{FormPairs, Secret, UnixTime};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{Any, CorsLayer};
 use tracing::{error, info, warn};
@@ -236,13 +236,10 @@ impl<S: Store, L: Login> Server<S, L> {
                 let outcome = self.store.redeem(redeem.digest(), family, now).await;
                 redeem.finish(outcome)
             }
-            Admitted::Machine(grant) => {
-                let (Some(family), Some(access)) = (entropy(), entropy()) else {
-                    return Err(no_entropy());
-                };
-                let issue = grant.draw(&family, access, now);
-                let outcome = self.store.insert_family(issue.family().clone(), now).await;
-                issue.finish(outcome)
+            Admitted::Machine(issuable) => self.issue(issuable, now).await,
+            Admitted::Assertion(grant) => {
+                let issuable = grant.first_use(&*self.store, now).await?;
+                self.issue(issuable, now).await
             }
             Admitted::Refresh(grant) => {
                 let family =
@@ -253,6 +250,17 @@ impl<S: Store, L: Login> Server<S, L> {
                 rotate.finish(outcome)
             }
         }
+    }
+
+    async fn issue(
+        &self,
+        issuable: IssuableToken<'_>,
+        now: UnixTime,
+    ) -> Result<Response<Bytes>, Refusal> {
+        let (Some(family), Some(access)) = (entropy(), entropy()) else { return Err(no_entropy()) };
+        let issue = issuable.draw(&family, access, now);
+        let outcome = self.store.insert_family(issue.family().clone(), now).await;
+        issue.finish(outcome)
     }
 
     async fn register(&self, request: &http::Request<Bytes>) -> Result<Response<Bytes>, Refusal> {

@@ -31,8 +31,8 @@ pub use error_code::{
 };
 pub use form::{FormError, FormPairs, FormWriter, Repeated, decode_component, encode_component};
 pub use method::{
-    ApplicationType, AuthMethod, ClientAssertionType, GrantType, IssuedTokenType, ResponseType,
-    SigningAlgorithm,
+    ApplicationType, AuthMethod, ClientAssertionType, GrantProfile, GrantType, IssuedTokenType,
+    ResponseType, SigningAlgorithm,
 };
 pub use pkce::{CodeChallenge, CodeVerifier, InvalidPkce};
 pub use response::{json_response_uncached, metadata_response};

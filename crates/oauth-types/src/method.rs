@@ -77,6 +77,14 @@ open_names! {
 }
 
 open_names! {
+    /// What a grant's assertions have to be like (draft-ietf-oauth-identity-assertion-authz-grant §7.2).
+    GrantProfile {
+        /// The word of an enterprise's identity provider.
+        IdJag = "urn:ietf:params:oauth:grant-profile:id-jag",
+    }
+}
+
+open_names! {
     /// What an authorization request asks for (`response_type`).
     ResponseType {
         /// An authorization code.

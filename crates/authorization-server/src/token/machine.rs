@@ -10,100 +10,36 @@
 //! | `scope` is well formed and within what the client is registered for; all of that, if none is named | RFC 6749 §3.3 | `invalid_scope` |
 //! | it is stored | | 503 |
 
-use bytes::Bytes;
 use client_auth::Authenticated;
-use http::Response;
-use oauth_types::{Entropy, FormPairs, ResourceUri, ScopeSet, Secret, TokenErrorCode, UnixTime};
+use oauth_types::{FormPairs, ScopeSet, TokenErrorCode};
 
-use super::issued;
+use super::{IssuableToken, check_confidential, unknown_resource};
 use crate::authorize::resource;
-use crate::{Cause, Config, FamilyId, NewAccess, NewFamily, Refusal, StoreError};
+use crate::{Cause, Config, Refusal};
 
-/// A request that may be granted.
-#[derive(Debug)]
-#[must_use = "tokens are given only with random bytes"]
-pub struct MachineGrant<'a> {
+/// The token that a client may have for itself.
+pub(super) fn machine<'a>(
     config: &'a Config,
+    form: &FormPairs<'a>,
     client: Authenticated,
-    resource: ResourceUri,
-    scopes: ScopeSet,
-}
-
-impl<'a> MachineGrant<'a> {
-    pub(super) fn new(
-        config: &'a Config,
-        form: &FormPairs<'a>,
-        client: Authenticated,
-        registered: Option<&ScopeSet>,
-    ) -> Result<Self, Refusal> {
-        if !client.is_confidential() {
-            let why = "a client without credentials acts for nobody";
-            return Err(Refusal::token(Cause::Grant, TokenErrorCode::UnauthorizedClient, why));
-        }
-        let Some(resource) = resource(config, form) else {
-            let why = "name one resource that tokens are given for";
-            return Err(Refusal::token(Cause::Target, TokenErrorCode::InvalidTarget, why));
-        };
-        let bad_scope = || {
-            let why = "the scope is not within what the client is registered for";
-            Refusal::token(Cause::Parameter("scope"), TokenErrorCode::InvalidScope, why)
-        };
-        let registered = registered.ok_or_else(bad_scope)?;
-        let scopes = match form.value("scope").unwrap_or_default() {
-            Some(asked) => ScopeSet::parse(asked).map_err(|_| bad_scope())?,
-            None => registered.clone(),
-        };
-        if scopes.is_empty() || scopes.exceeds(registered) || scopes.exceeds(&config.scopes) {
-            return Err(bad_scope());
-        }
-        Ok(Self { config, client, resource, scopes })
+    registered: Option<&ScopeSet>,
+) -> Result<IssuableToken<'a>, Refusal> {
+    // A-TOKEN-9
+    check_confidential(&client)?;
+    let resource = resource(&config.resources, form).ok_or_else(unknown_resource)?;
+    let bad_scope = || {
+        let why = "the scope is not within what the client is registered for";
+        Refusal::token(Cause::Parameter("scope"), TokenErrorCode::InvalidScope, why)
+    };
+    let registered = registered.ok_or_else(bad_scope)?;
+    let scopes = match form.value("scope").unwrap_or_default() {
+        Some(asked) => ScopeSet::parse(asked).map_err(|_| bad_scope())?,
+        None => registered.clone(),
+    };
+    if scopes.is_empty() || scopes.exceeds(registered) || scopes.exceeds(&config.scopes) {
+        return Err(bad_scope());
     }
-
-    /// Makes the token.
-    pub fn draw(self, family: &Entropy<16>, access: Entropy<32>, now: UnixTime) -> Issue<'a> {
-        let access_token = access.into_secret();
-        let expires_at = now.plus(self.config.lifetimes.access_token);
-        let client_id = self.client.client_id().clone();
-        let family = NewFamily {
-            id: FamilyId::new(family),
-            // Nobody else agreed to it (RFC 9068 §2.2).
-            subject: client_id.as_str().to_owned(),
-            client_id,
-            resource: self.resource,
-            scopes: self.scopes.clone(),
-            // There is nothing to refresh.
-            expires_at,
-            idle_until: expires_at,
-            access: NewAccess { digest: access_token.digest(), scopes: self.scopes, expires_at },
-        };
-        Issue { config: self.config, family, access_token }
-    }
-}
-
-/// The operation to carry out: [`Store::insert_family`](crate::Store::insert_family).
-#[derive(Debug)]
-#[must_use = "carry the operation out, then finish with its outcome"]
-pub struct Issue<'a> {
-    config: &'a Config,
-    family: NewFamily,
-    access_token: Secret,
-}
-
-impl Issue<'_> {
-    /// What to store.
-    #[must_use]
-    pub const fn family(&self) -> &NewFamily {
-        &self.family
-    }
-
-    /// The response, once the operation has its outcome.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal`] when the token was not stored.
-    pub fn finish(self, outcome: Result<(), StoreError>) -> Result<Response<Bytes>, Refusal> {
-        outcome.map_err(Refusal::store)?;
-        // RFC 6749 §4.4.3: no refresh token.
-        Ok(issued(self.config, self.access_token, self.family.access.scopes, None))
-    }
+    // Nobody else agreed to it (RFC 9068 §2.2).
+    let subject = client.client_id().as_str().to_owned();
+    Ok(IssuableToken { config, client, subject, resource, scopes })
 }

@@ -5,6 +5,8 @@
 #[cfg(feature = "private_key_jwt")]
 mod assertion;
 mod authorize;
+#[cfg(feature = "identity_assertions")]
+mod enterprise;
 mod identification;
 mod introspect;
 mod lives;

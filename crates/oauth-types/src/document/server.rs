@@ -5,7 +5,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::document::{document, is_false, known_values, or_default};
-use crate::{AuthMethod, EndpointUrl, GrantType, Issuer, ResponseType, SigningAlgorithm};
+use crate::{
+    AuthMethod, EndpointUrl, GrantProfile, GrantType, Issuer, ResponseType, SigningAlgorithm,
+};
 
 /// What an authorization server says about itself.
 ///
@@ -43,6 +45,9 @@ pub struct AuthorizationServerMetadata {
     /// Grants; absent means authorization code and implicit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant_types_supported: Option<Vec<GrantType>>,
+    /// What the assertions of its grants may be (draft-ietf-oauth-identity-assertion-authz-grant §7.2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization_grant_profiles_supported: Option<Vec<GrantProfile>>,
     /// Client authentication methods; absent means `client_secret_basic`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_methods_supported: Option<Vec<AuthMethod>>,
@@ -89,6 +94,7 @@ impl AuthorizationServerMetadata {
             scopes_supported: None,
             response_types_supported: None,
             grant_types_supported: None,
+            authorization_grant_profiles_supported: None,
             token_endpoint_auth_methods_supported: None,
             token_endpoint_auth_signing_alg_values_supported: None,
             revocation_endpoint_auth_methods_supported: None,

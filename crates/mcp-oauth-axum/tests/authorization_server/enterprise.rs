@@ -1,0 +1,434 @@
+//! Users by the word of an enterprise's identity provider, over HTTP.
+
+use authorization_server::{ClientRecord, Config, IdentityProvider, InvalidConfig, Store as _};
+use client_auth::{ClientKeys, Registered};
+use http::StatusCode;
+use http::header::CACHE_CONTROL;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use oauth_types::{
+    AuthMethod, ClientId, FormWriter, Issuer, ResourceUri, ScopeSet, Secret, SecretDigest,
+};
+use serde_json::{Value, json};
+
+use crate::server::*;
+
+const IDP: &str = "https://idp.example";
+const ES256: &str = include_str!("../../../client-auth/tests/keys/es256.pem");
+const ES384: &str = include_str!("../../../client-auth/tests/keys/es384.pem");
+const RS256: &str = include_str!("../../../client-auth/tests/keys/rs256.pem");
+const PUBLIC: &str = include_str!("../../../client-auth/tests/keys/public.json");
+const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+
+/// A provider with one of the keys, which a file of them all is cut down to.
+fn provider(issuer: &str, kids: &[&str]) -> IdentityProvider {
+    let mut jwks: Value = serde_json::from_str(PUBLIC).unwrap();
+    let keys = jwks["keys"].as_array_mut().unwrap();
+    keys.retain(|key| kids.iter().any(|kid| key["kid"] == *kid));
+    let keys = ClientKeys::from_jwks(&jwks, None).unwrap();
+    IdentityProvider { issuer: Issuer::parse(issuer).unwrap(), keys }
+}
+
+async fn put(server: &Server, id: &str, authentication: Registered, scopes: &str) {
+    let id = ClientId::parse(id).unwrap();
+    let scopes = ScopeSet::parse(scopes).unwrap();
+    let record = ClientRecord::for_enterprise(id, authentication, scopes, NOW);
+    server.store.create_client(record, NOW).await.unwrap();
+}
+
+fn secret() -> Registered {
+    Registered::with_secret(AuthMethod::ClientSecretPost, &Secret::new("secret"))
+}
+
+async fn server_with(config: Config) -> Server {
+    let server = server_of(config);
+    put(&server, "app", secret(), "files:read files:write").await;
+    server
+}
+
+async fn enterprise() -> Server {
+    let config = config("https://as.example").with_identity_provider(provider(IDP, &["es256"]));
+    server_with(config.unwrap()).await
+}
+
+fn claims() -> Value {
+    json!({
+        "iss": IDP, "sub": "U1", "aud": "https://as.example", "client_id": "app",
+        "jti": "j1", "iat": NOW.as_secs(), "exp": NOW.as_secs() + 300,
+        "resource": "https://rs.example/mcp", "scope": "files:read files:write",
+    })
+}
+
+fn with(changes: &[(&str, Value)]) -> Value {
+    let mut claims = claims();
+    for (name, value) in changes {
+        match value {
+            Value::Null => drop(claims.as_object_mut().unwrap().remove(*name)),
+            value => claims[name] = value.clone(),
+        }
+    }
+    claims
+}
+
+fn header(algorithm: Algorithm) -> Header {
+    let mut header = Header::new(algorithm);
+    header.typ = Some("oauth-id-jag+jwt".to_owned());
+    header.kid = Some("es256".to_owned());
+    header
+}
+
+fn encode(header: &Header, claims: &Value) -> String {
+    let key = match header.alg {
+        Algorithm::ES384 => EncodingKey::from_ec_pem(ES384.as_bytes()),
+        Algorithm::RS256 => EncodingKey::from_rsa_pem(RS256.as_bytes()),
+        // What a server that takes the header's word would check a MAC with.
+        Algorithm::HS256 => Ok(EncodingKey::from_secret(PUBLIC.as_bytes())),
+        _ => EncodingKey::from_ec_pem(ES256.as_bytes()),
+    };
+    jsonwebtoken::encode(header, claims, &key.unwrap()).unwrap()
+}
+
+fn signed(claims: &Value) -> String {
+    encode(&header(Algorithm::ES256), claims)
+}
+
+fn body(assertion: &str, more: &[(&str, &str)]) -> String {
+    let mut form = FormWriter::new();
+    form.append("grant_type", GRANT)
+        .append("client_id", "app")
+        .append("client_secret", "secret")
+        .append("assertion", assertion);
+    for (name, value) in more {
+        form.append(name, value);
+    }
+    form.finish()
+}
+
+async fn ask(server: &Server, assertion: &str, more: &[(&str, &str)]) -> Answer {
+    server.form("/token", &body(assertion, more)).await
+}
+
+async fn refused(server: &Server, assertion: &str, error: &str, why: &str) {
+    let answer = ask(server, assertion, &[]).await;
+    assert_eq!((answer.status, &*answer.error()), (StatusCode::BAD_REQUEST, error), "{why}");
+    assert_eq!(answer.header(CACHE_CONTROL), "no-store");
+    assert!(!String::from_utf8_lossy(&answer.body).contains("U1"));
+}
+
+#[tokio::test]
+async fn a_token_9_an_id_jag_is_a_token_for_its_user_once_and_nothing_to_refresh() {
+    let server = enterprise().await;
+    let assertion = signed(&claims());
+    let answer = ask(&server, &assertion, &[]).await;
+    assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);
+    assert_eq!(answer.header(CACHE_CONTROL), "no-store");
+    let tokens = answer.json();
+    assert!(tokens.get("refresh_token").is_none());
+    assert_eq!((&tokens["token_type"], &tokens["expires_in"]), (&json!("Bearer"), &json!(600)));
+    assert_eq!(tokens["scope"], "files:read files:write");
+    let digest = SecretDigest::of(tokens["access_token"].as_str().unwrap());
+    let record = server.store.access(&digest, NOW).await.unwrap().unwrap();
+    assert_eq!((record.client_id.as_str(), &*record.subject), ("app", "https://idp.example#U1"));
+    assert_eq!(record.resource.as_str(), "https://rs.example/mcp");
+    // The same assertion, and the same identifier in another one: once is once.
+    refused(&server, &assertion, "invalid_grant", "replay").await;
+    refused(&server, &signed(&with(&[("sub", json!("U2"))])), "invalid_grant", "its jti").await;
+    let next = signed(&with(&[("jti", json!("j2"))]));
+    assert_eq!(ask(&server, &next, &[]).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_token_9_nobody_but_its_own_client_can_use_an_assertion() {
+    let server = enterprise().await;
+    put(&server, "other", secret(), "files:read").await;
+    put(&server, "public", Registered::public(), "files:read").await;
+    let assertion = signed(&claims());
+    let grant = format!("grant_type={GRANT}&assertion={assertion}");
+    for (client, error) in [
+        ("client_id=other&client_secret=secret", "invalid_grant"),
+        ("client_id=public", "unauthorized_client"),
+        ("client_id=app&client_secret=wrong", "invalid_client"),
+        ("client_id=app", "invalid_client"),
+    ] {
+        let answer = server.form("/token", &format!("{grant}&{client}")).await;
+        assert_eq!(answer.error(), error, "{client}");
+    }
+    // A client without credentials gets nothing by an assertion of its own either.
+    let own = signed(&with(&[("client_id", json!("public")), ("jti", json!("j2"))]));
+    let own = format!("grant_type={GRANT}&assertion={own}&client_id=public");
+    assert_eq!(server.form("/token", &own).await.error(), "unauthorized_client");
+    // Nor does one that registered for users in a browser, or for itself.
+    let registered = json!({
+        "redirect_uris": [REDIRECT],
+        "token_endpoint_auth_method": "client_secret_post",
+        "grant_types": ["authorization_code", GRANT],
+    });
+    assert_eq!(server.register(registered).await.error(), "invalid_client_metadata");
+    let id = ClientId::parse("machine").unwrap();
+    let scopes = ScopeSet::parse("files:read").unwrap();
+    let machine = ClientRecord::for_itself(id, secret(), scopes, NOW);
+    server.store.create_client(machine, NOW).await.unwrap();
+    let machine = format!("{grant}&client_id=machine&client_secret=secret");
+    assert_eq!(server.form("/token", &machine).await.error(), "unauthorized_client");
+    let nothing = format!("grant_type={GRANT}&client_id=app&client_secret=secret");
+    assert_eq!(server.form("/token", &nothing).await.error(), "invalid_request");
+    // Nothing of all this used it up.
+    assert_eq!(ask(&server, &assertion, &[]).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_token_9_claims_that_are_not_for_this_client_at_this_server() {
+    let server = enterprise().await;
+    let wrong: &[(&str, Value)] = &[
+        ("iss", json!("https://idp.example/")),
+        ("iss", json!("https://evil.example")),
+        ("iss", Value::Null),
+        ("aud", json!("https://as.example/")),
+        ("aud", json!("https://other.example")),
+        ("aud", json!("https://as.example/token")),
+        ("aud", json!(["https://as.example", "https://other.example"])),
+        ("aud", json!(["https://as.example", "https://as.example"])),
+        ("aud", json!([])),
+        ("aud", Value::Null),
+        ("client_id", json!("App")),
+        ("client_id", json!(["app"])),
+        ("client_id", Value::Null),
+        ("sub", json!("")),
+        ("sub", json!("u".repeat(256))),
+        ("sub", json!(1)),
+        ("sub", Value::Null),
+        ("jti", json!("")),
+        ("jti", json!("j".repeat(256))),
+        ("jti", Value::Null),
+        ("iat", Value::Null),
+        ("exp", Value::Null),
+        ("tenant", json!("acme")),
+        ("scope", json!("files:read \"")),
+        ("scope", json!(["files:read"])),
+    ];
+    for change in wrong {
+        let assertion = signed(&with(std::slice::from_ref(change)));
+        refused(&server, &assertion, "invalid_grant", &format!("{change:?}")).await;
+    }
+    for bad in ["", "x", "a.b.c", "eyJhbGciOiJub25lIn0.e30."] {
+        let answer = ask(&server, bad, &[]).await;
+        let error = if bad.is_empty() { "invalid_request" } else { "invalid_grant" };
+        assert_eq!(answer.error(), error, "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_9_sec_197_sec_199_it_counts_now_give_or_take_a_minute() {
+    let server = enterprise().await;
+    let now = i64::try_from(NOW.as_secs()).unwrap();
+    for (number, (name, offset, is_taken)) in [
+        ("exp", -59, true),
+        ("exp", -60, false),
+        ("exp", -61, false),
+        ("exp", 3660, true),
+        ("exp", 3661, false),
+        ("iat", 59, true),
+        ("iat", 60, true),
+        ("iat", 61, false),
+        ("iat", -3660, true),
+        ("iat", -3661, false),
+        ("nbf", 59, true),
+        ("nbf", 61, false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let changes = [(name, json!(now + offset)), ("jti", json!(format!("j{number}")))];
+        let answer = ask(&server, &signed(&with(&changes)), &[]).await;
+        let expected = if is_taken { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+        assert_eq!(answer.status, expected, "{name} {offset}");
+    }
+    for name in ["exp", "iat", "nbf"] {
+        for weird in [
+            "9223372036854775808",
+            "18446744073709551615",
+            "-1",
+            "1e400",
+            "\"1000300\"",
+            "true",
+            "[]",
+            "1e308",
+        ] {
+            let text = claims().to_string();
+            let text = match text.split_once(&format!("\"{name}\":")) {
+                Some((before, rest)) => {
+                    let end = rest.find([',', '}']).unwrap();
+                    format!("{before}\"{name}\":{weird}{}", &rest[end..])
+                }
+                None => text.replacen('{', &format!("{{\"{name}\":{weird},"), 1),
+            };
+            refused(&server, &raw(&text), "invalid_grant", &format!("{name} {weird}")).await;
+        }
+    }
+}
+
+/// A signature over claims that no library would write.
+fn raw(claims: &str) -> String {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let header = serde_json::to_string(&header(Algorithm::ES256)).unwrap();
+    let message = [header.as_str(), claims].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
+    let key = EncodingKey::from_ec_pem(ES256.as_bytes()).unwrap();
+    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::ES256).unwrap();
+    format!("{message}.{signature}")
+}
+
+#[tokio::test]
+async fn a_token_9_the_key_and_its_algorithm_are_the_configurations() {
+    let server = enterprise().await;
+    let changed = |change: &dyn Fn(&mut Header)| {
+        let mut header = header(Algorithm::ES256);
+        change(&mut header);
+        encode(&header, &claims())
+    };
+    let typ = |typ: Option<&str>| changed(&|header| header.typ = typ.map(str::to_owned));
+    for (assertion, why) in [
+        (typ(None), "no type"),
+        (typ(Some("JWT")), "an ID token or client assertion"),
+        (typ(Some("at+jwt")), "an access token"),
+        (typ(Some("client-authentication+jwt")), "a client assertion"),
+        (changed(&|header| header.kid = Some("unknown".to_owned())), "unknown kid"),
+        (changed(&|header| header.crit = Some(vec!["x".to_owned()])), "critical"),
+        (encode(&header(Algorithm::HS256), &claims()), "a MAC with what is public"),
+        (encode(&header(Algorithm::ES384), &claims()), "a key that is not the provider's"),
+        (encode(&header(Algorithm::RS256), &claims()), "another algorithm"),
+    ] {
+        refused(&server, &assertion, "invalid_grant", why).await;
+    }
+    let genuine = signed(&claims());
+    let (message, signature) = genuine.rsplit_once('.').unwrap();
+    let mut other: Vec<&str> = message.split('.').collect();
+    let forged = signed(&with(&[("sub", json!("admin"))]));
+    other[1] = forged.split('.').nth(1).unwrap();
+    refused(&server, &format!("{}.{signature}", other.join(".")), "invalid_grant", "forged").await;
+    refused(&server, &format!("{message}."), "invalid_grant", "no signature").await;
+    // Where the header points to leads nowhere: the key is still the configuration's.
+    let pointing = changed(&|header| {
+        header.jku = Some("https://evil.example/jwks".to_owned());
+        header.kid = None;
+    });
+    assert_eq!(ask(&server, &pointing, &[]).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_token_9_two_providers_never_name_the_same_user() {
+    let config = config("https://as.example")
+        .with_identity_provider(provider(IDP, &["es256", "es384"]))
+        .unwrap()
+        .with_identity_provider(provider("https://two.example", &["rs256"]))
+        .unwrap();
+    let server = server_with(config).await;
+    let subject = async |assertion: &str| {
+        let tokens = ask(&server, assertion, &[]).await.json();
+        let digest = SecretDigest::of(tokens["access_token"].as_str().unwrap());
+        server.store.access(&digest, NOW).await.unwrap().unwrap().subject
+    };
+    let two = with(&[("iss", json!("https://two.example"))]);
+    let mut rs256 = header(Algorithm::RS256);
+    rs256.kid = None;
+    // Both at once, under one identifier: whose it is counts too.
+    assert_eq!(subject(&signed(&claims())).await, "https://idp.example#U1");
+    assert_eq!(subject(&encode(&rs256, &two)).await, "https://two.example#U1");
+    // While a provider changes its key, both work.
+    let mut es384 = header(Algorithm::ES384);
+    es384.kid = Some("es384".to_owned());
+    let rotated = encode(&es384, &with(&[("jti", json!("j2"))]));
+    assert_eq!(subject(&rotated).await, "https://idp.example#U1");
+    // One provider's key signs nothing of the other's.
+    let crossed = signed(&with(&[("iss", json!("https://two.example")), ("jti", json!("j3"))]));
+    refused(&server, &crossed, "invalid_grant", "the other's key").await;
+}
+
+#[tokio::test]
+async fn a_token_8_a_token_9_resource_and_scope_are_within_both_the_assertion_and_the_request() {
+    let second = ResourceUri::parse("https://rs.example/second").unwrap();
+    let both = vec![ResourceUri::parse("https://rs.example/mcp").unwrap(), second];
+    let keys = {
+        use authorization_server::{RefreshKey, RefreshKeys};
+        RefreshKeys::new(RefreshKey::new(1, &oauth_types::Entropy::new([7; 32])))
+    };
+    let scopes = ScopeSet::parse("files:read files:write admin").unwrap();
+    let config = Config::new(Issuer::parse("https://as.example").unwrap(), both, scopes, keys);
+    let config = config.unwrap().with_identity_provider(provider(IDP, &["es256"])).unwrap();
+    let server = server_with(config).await;
+    let mcp = "https://rs.example/mcp";
+    let second = "https://rs.example/second";
+    let foreign = "https://evil.example/mcp";
+    let (read, all) = ("files:read", "files:read files:write");
+    type Case<'a> = (&'a str, Value, &'a str, &'a str, Result<&'a str, &'a str>);
+    let cases: &[Case<'_>] = &[
+        // What the assertion says: claim, value; what the request says: resource, scope.
+        ("resource", json!(mcp), "", "", Ok(all)),
+        ("resource", json!([mcp]), mcp, read, Ok(read)),
+        ("resource", json!([mcp, second]), second, "", Ok(all)),
+        ("resource", json!([mcp, foreign]), "", "", Ok(all)),
+        ("resource", json!("HTTPS://RS.example/mcp"), mcp, "", Ok(all)),
+        ("resource", Value::Null, mcp, "", Ok(all)),
+        ("resource", Value::Null, "", "", Err("invalid_target")),
+        ("resource", json!([mcp, second]), "", "", Err("invalid_target")),
+        ("resource", json!(mcp), second, "", Err("invalid_target")),
+        ("resource", json!(mcp), foreign, "", Err("invalid_target")),
+        ("resource", json!(foreign), foreign, "", Err("invalid_target")),
+        ("resource", json!("https://rs.example"), mcp, "", Err("invalid_target")),
+        ("resource", json!("https://rs.example/mcp/below"), "", "", Err("invalid_target")),
+        ("resource", json!([]), "", "", Err("invalid_target")),
+        ("resource", json!("not a URI"), "", "", Err("invalid_target")),
+        ("scope", json!(read), "", "", Ok(read)),
+        ("scope", json!(read), "", all, Ok(read)),
+        ("scope", json!(all), "", read, Ok(read)),
+        // The provider may grant more than the client is registered for; it does not get it.
+        ("scope", json!("files:read admin"), "", "", Ok(read)),
+        ("scope", json!("admin"), "", "", Err("invalid_scope")),
+        ("scope", json!("files:read unknown"), "", "", Err("invalid_scope")),
+        ("scope", json!(""), "", "", Err("invalid_scope")),
+        ("scope", Value::Null, "", read, Err("invalid_scope")),
+        ("scope", json!(read), "", "files:write", Err("invalid_scope")),
+        ("scope", json!(read), "", "\"", Err("invalid_scope")),
+    ];
+    for (number, (name, value, resource, scope, expected)) in cases.iter().enumerate() {
+        let jti = ("jti", json!(format!("j{number}")));
+        let assertion = signed(&with(&[(name, value.clone()), jti]));
+        let mut more = Vec::new();
+        more.extend((!resource.is_empty()).then_some(("resource", *resource)));
+        more.extend((!scope.is_empty()).then_some(("scope", *scope)));
+        let answer = ask(&server, &assertion, &more).await;
+        let why = format!("{name} {value} {more:?}");
+        match expected {
+            Ok(scopes) => assert_eq!(answer.json()["scope"], *scopes, "{why}"),
+            Err(error) => {
+                let got = (answer.status, answer.error());
+                assert_eq!(got, (StatusCode::BAD_REQUEST, (*error).to_owned()), "{why}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_meta_4_the_grant_is_listed_where_a_provider_is_configured() {
+    let metadata =
+        async |server: Server| server.get("/.well-known/oauth-authorization-server").await.json();
+    let profiles = "authorization_grant_profiles_supported";
+    let with = metadata(enterprise().await).await;
+    assert!(with["grant_types_supported"].as_array().unwrap().contains(&json!(GRANT)));
+    assert_eq!(with[profiles], json!(["urn:ietf:params:oauth:grant-profile:id-jag"]));
+    let without = metadata(server()).await;
+    assert!(!without["grant_types_supported"].as_array().unwrap().contains(&json!(GRANT)));
+    assert!(without.get(profiles).is_none());
+    let bare = server_with(config("https://as.example")).await;
+    let answer = ask(&bare, &signed(&claims()), &[]).await;
+    assert_eq!(answer.error(), "unsupported_grant_type");
+}
+
+#[test]
+fn a_server_does_not_believe_itself_or_one_provider_twice() {
+    let config = config("https://as.example");
+    let itself = config.clone().with_identity_provider(provider("https://as.example", &["es256"]));
+    assert_eq!(itself.unwrap_err(), InvalidConfig::IdentityProvider);
+    let once = config.with_identity_provider(provider(IDP, &["es256"])).unwrap();
+    let twice = once.with_identity_provider(provider(IDP, &["rs256"]));
+    assert_eq!(twice.unwrap_err(), InvalidConfig::IdentityProvider);
+}
