@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use authorization_server::{
-    AccessRecord, Admitted, AuthorizationRequest, ClientRecord, CodeRecord, Config, CreateOutcome,
-    FamilyId, FamilyRecord, IssuableToken, MemoryStore, NewClient, NewFamily, RedeemOutcome,
-    RefreshKey, RefreshKeys, Refusal, RotateOutcome, Rotation, Store, StoreError, TokenRequest,
+    AccessRecord, Admitted, AuthorizationRequest, ClientRecord, CodeRecord, Config, ConsentRecord,
+    CreateOutcome, FamilyId, FamilyRecord, IssuableToken, MemoryStore, NewClient, NewFamily,
+    RedeemOutcome, RefreshKey, RefreshKeys, Refusal, RotateOutcome, Rotation, Store, StoreError,
+    TokenRequest,
 };
 use bytes::Bytes;
 use client_auth::Replay;
@@ -125,6 +126,12 @@ impl Store for FaultyStore {
         now: UnixTime,
     ) -> Result<Option<AccessRecord>, StoreError> {
         self.inner.access(digest, now).await
+    }
+    async fn read_consent(&self, key: &SecretDigest) -> Result<Option<ConsentRecord>, StoreError> {
+        self.inner.read_consent(key).await
+    }
+    async fn put_consent(&self, consent: ConsentRecord) -> Result<(), StoreError> {
+        self.write(self.inner.put_consent(consent)).await
     }
     async fn put_once(
         &self,

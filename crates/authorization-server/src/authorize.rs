@@ -11,15 +11,26 @@
 //! | the client may use codes | | `unauthorized_client` | yes |
 //! | `code_challenge` is there, with S256 | A-AUTHZ-6 | `invalid_request` | yes |
 //! | `scope` is known | | `invalid_scope` | yes |
+//! | `prompt=none` stands alone | | `invalid_request` | yes |
 //! | `resource` is one of ours | A-AUTHZ-8 | `invalid_target` | yes |
+//!
+//! Anybody can register a client, so a redirect with an error could lead a victim from here to any site (RFC 9700
+//! §4.11.2). Therefore:
+//!
+//! | the redirect URI | an error is sent |
+//! |---|---|
+//! | is on the user's machine | at once: it leads to nobody else |
+//! | is elsewhere | after somebody is logged in: [`RedirectError::needs_user`] |
+//! | is elsewhere, with `prompt=none`, and the user never agreed to go there | by a page with a link, for the user to follow |
 
 use bytes::Bytes;
 use http::{Method, Request};
 use oauth_types::{
-    AuthorizationErrorCode, ClientId, CodeChallenge, FormPairs, GrantType, RedirectUri,
+    AuthorizationErrorCode, ClientId, CodeChallenge, FormPairs, FormWriter, GrantType, RedirectUri,
     ResourceUri, ScopeSet, UnixTime,
 };
 
+use crate::remembered::Prompt;
 use crate::{Cause, ClientRecord, Config, NeedsConsent, PageError, RedirectError};
 
 /// A request whose client has to be looked up. Nothing about it may be redirected yet.
@@ -59,6 +70,17 @@ impl<'a> AuthorizationRequest<'a> {
     #[must_use]
     pub const fn client_id(&self) -> &ClientId {
         &self.client_id
+    }
+
+    /// The path and query at which a browser that comes back from the login finds this request again, in whichever
+    /// way it came.
+    #[must_use]
+    pub fn return_to(&self) -> String {
+        let mut form = FormWriter::new();
+        for (name, value) in self.form.iter() {
+            form.append(name, value);
+        }
+        [self.config.authorize.path(), "?", form.as_str()].concat()
     }
 
     /// Goes on with the client, if there is one.
@@ -109,9 +131,12 @@ impl Redirectable<'_> {
         let form = &self.form;
         // A-AUTHZ-7: a state that is there twice is not sent back at all.
         let state = form.single("state").unwrap_or_default();
+        let prompt = Prompt::parse(form.value("prompt").unwrap_or_default());
         let fail = |cause, code, why| {
             let identification = &self.config.identification;
-            RedirectError::new(cause, code, why, &self.redirect_uri, state, identification)
+            let error =
+                RedirectError::new(cause, code, why, &self.redirect_uri, state, identification);
+            if prompt.lets_ask() { error } else { error.without_asking() }
         };
         if form.has_repeated_except("resource") {
             let cause = Cause::Parameter("repeated");
@@ -148,13 +173,17 @@ impl Redirectable<'_> {
                 return Err(fail(Cause::Scope, Code::InvalidScope, "a scope is not known here"));
             }
         };
+        if prompt == Prompt::Contradiction {
+            let cause = Cause::Parameter("prompt");
+            return Err(fail(cause, Code::InvalidRequest, "prompt is none and something else"));
+        }
         let Some(resource) = resource(&self.config.resources, form) else {
             let why = "name one resource that this server gives tokens for";
             return Err(fail(Cause::Target, Code::InvalidTarget, why));
         };
         let state = state.map(str::to_owned);
         let Self { client, redirect_uri, .. } = self;
-        Ok(NeedsConsent { client, redirect_uri, state, challenge, scopes, resource })
+        Ok(NeedsConsent { client, redirect_uri, state, challenge, scopes, resource, prompt })
     }
 }
 

@@ -111,6 +111,7 @@ pub struct Config {
     pub(crate) refresh_keys: RefreshKeys,
     pub(crate) private_use_redirects: bool,
     pub(crate) auth_methods: Vec<AuthMethod>,
+    pub(crate) remembered_consent: Option<Duration>,
     pub(crate) authorize: EndpointUrl,
     pub(crate) token: EndpointUrl,
     pub(crate) register: EndpointUrl,
@@ -169,6 +170,7 @@ impl Config {
             refresh_keys,
             private_use_redirects: false,
             auth_methods: AUTH_METHODS.to_vec(),
+            remembered_consent: None,
         })
     }
 
@@ -202,6 +204,14 @@ impl Config {
         }
         self.auth_methods = methods;
         Ok(self)
+    }
+
+    /// Remembers for this long what a user agreed to, and does not ask the same again. Where a client's identity
+    /// cannot be assured, the user is asked every time: see [`ConsentLookup`](crate::ConsentLookup).
+    #[must_use]
+    pub const fn with_remembered_consent(mut self, lifetime: Duration) -> Self {
+        self.remembered_consent = Some(lifetime);
+        self
     }
 
     /// Lets this resource server ask about the tokens that are for it (RFC 7662). There is no introspection

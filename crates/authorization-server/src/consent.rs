@@ -1,16 +1,22 @@
 //! What only the user can answer, and what comes of it.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use http::header::ORIGIN;
+use http::{HeaderMap, Method, Request, Response};
 use iss_validate::Outcome;
 use oauth_types::{
-    AuthorizationErrorCode, CodeChallenge, Entropy, ErrorDescription, FormPairs, RedirectUri,
-    ResourceUri, ScopeSet, Secret, UnixTime,
+    AuthorizationErrorCode, CodeChallenge, Entropy, ErrorDescription, FormPairs, Origin,
+    RedirectUri, ResourceUri, ScopeSet, Secret, UnixTime,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::refusal::{page_headers, redirect};
-use crate::{ClientRecord, CodeRecord, Config, ConsentError, PageError, RedirectError, StoreError};
+use crate::page::page_headers;
+use crate::refusal::redirect;
+use crate::remembered::Prompt;
+use crate::{
+    Cause, ClientRecord, CodeRecord, Config, ConsentError, ConsentLookup, ConsentRecord, PageError,
+    RedirectError, StoreError,
+};
 
 /// A request that is right in every way and waits for the user. Plain data: the host keeps it, on its side,
 /// while the page is shown; the form that comes back carries only the user's answer.
@@ -23,9 +29,40 @@ pub struct NeedsConsent {
     pub(crate) challenge: CodeChallenge,
     pub(crate) scopes: ScopeSet,
     pub(crate) resource: ResourceUri,
+    #[serde(default)]
+    pub(crate) prompt: Prompt,
 }
 
 impl NeedsConsent {
+    /// Nobody is logged in: the browser has to go to the login, if the request allows.
+    ///
+    /// # Errors
+    ///
+    /// [`RedirectError`] when the client wants nobody to be asked (`prompt=none`).
+    pub fn without_user(self, config: &Config) -> Result<(), RedirectError> {
+        if self.prompt.lets_ask() {
+            return Ok(());
+        }
+        let code = AuthorizationErrorCode::LoginRequired;
+        Err(self.unasked(config, code, "nobody is logged in").without_asking())
+    }
+
+    /// Goes on with who is logged in: perhaps they agreed before.
+    pub fn with_user(self, config: &Config, subject: impl Into<String>) -> ConsentLookup<'_> {
+        ConsentLookup::new(config, self, subject.into())
+    }
+
+    pub(crate) fn unasked(
+        &self,
+        config: &Config,
+        code: AuthorizationErrorCode,
+        why: &str,
+    ) -> RedirectError {
+        let (redirect_uri, state) = (&self.redirect_uri, self.state.as_deref());
+        let identification = &config.identification;
+        RedirectError::new(Cause::Unasked, code, why, redirect_uri, state, identification)
+    }
+
     /// The name that the client gave itself: cleaned, and no proof of anything.
     #[must_use]
     pub fn client_name(&self) -> &str {
@@ -68,9 +105,8 @@ impl NeedsConsent {
             "default-src 'none'; style-src 'nonce-{style_nonce}'; form-action 'self' {client}; \
              base-uri 'none'; frame-ancestors 'none'"
         );
-        let fallback = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
         let mut headers = HeaderMap::new();
-        page_headers(&mut headers, HeaderValue::try_from(policy).unwrap_or(fallback));
+        page_headers(&mut headers, &policy);
         headers
     }
 
@@ -82,6 +118,19 @@ impl NeedsConsent {
         code: Entropy<32>,
         now: UnixTime,
     ) -> Approved {
+        let subject = subject.into();
+        let consent = ConsentRecord::of(&self, config, &subject, now);
+        Approved { consent, ..self.issue(config, subject, code, now) }
+    }
+
+    /// A code, whoever was asked and when.
+    pub(crate) fn issue(
+        self,
+        config: &Config,
+        subject: String,
+        code: Entropy<32>,
+        now: UnixTime,
+    ) -> Approved {
         let code = code.into_secret();
         let record = CodeRecord {
             digest: code.digest(),
@@ -90,11 +139,11 @@ impl NeedsConsent {
             challenge: self.challenge,
             resource: self.resource,
             scopes: self.scopes,
-            subject: subject.into(),
+            subject,
             expires_at: now.plus(config.lifetimes.code),
             redeemed: None,
         };
-        Approved { record, state: self.state, code }
+        Approved { record, state: self.state, code, consent: None }
     }
 
     /// The user said no.
@@ -108,7 +157,8 @@ impl NeedsConsent {
     }
 }
 
-/// The user's answer, out of the consent page's form: POST only, and nothing but which page it answers and how.
+/// The user's answer, out of the consent page's form: POST only, from our own page, and nothing but which page it
+/// answers and how.
 #[derive(Clone, Debug)]
 #[must_use = "the answer is to a page that waits"]
 pub struct ConsentAnswer {
@@ -122,9 +172,12 @@ impl ConsentAnswer {
     /// # Errors
     ///
     /// [`PageError`] with the finished page.
-    pub fn parse(request: &Request<Bytes>) -> Result<Self, PageError> {
+    pub fn parse(config: &Config, request: &Request<Bytes>) -> Result<Self, PageError> {
         if request.method() != Method::POST {
             return Err(PageError::method("POST"));
+        }
+        if !is_own_page(config, request.headers()) {
+            return Err(PageError::consent(ConsentError::OtherSite));
         }
         let gone = PageError::consent(ConsentError::Gone);
         let Ok(form) = FormPairs::parse(request.body()) else { return Err(gone) };
@@ -147,6 +200,20 @@ impl ConsentAnswer {
     }
 }
 
+/// Whether nothing in the headers says that another site's page sent this. Browsers that say it do so beyond a
+/// page's reach; others leave it to the form's secret and the cookie.
+fn is_own_page(config: &Config, headers: &HeaderMap) -> bool {
+    if let Some(site) = headers.get("sec-fetch-site") {
+        return site == "same-origin";
+    }
+    // A page that sends no Referer has the origin `null`.
+    let own = Origin::of(config.issuer.as_str());
+    headers.get(ORIGIN).is_none_or(|origin| {
+        let origin = origin.to_str().unwrap_or_default();
+        origin == "null" || own.is_ok_and(|own| own.contains(origin))
+    })
+}
+
 /// A code that the user agreed to. It is sent only after it is stored.
 #[derive(Debug)]
 #[must_use = "store the record, then send the response"]
@@ -154,9 +221,17 @@ pub struct Approved {
     record: CodeRecord,
     state: Option<String>,
     code: Secret,
+    consent: Option<ConsentRecord>,
 }
 
 impl Approved {
+    /// What to remember, if anything: [`Store::put_consent`](crate::Store::put_consent). Where that fails, the
+    /// user is asked again.
+    #[must_use]
+    pub const fn consent(&self) -> Option<&ConsentRecord> {
+        self.consent.as_ref()
+    }
+
     /// What to store.
     #[must_use]
     pub const fn record(&self) -> &CodeRecord {
@@ -181,7 +256,7 @@ impl Approved {
                 Ok(redirect(redirect_uri, state, &outcome, &config.identification))
             }
             Err(error) => Err(RedirectError::new(
-                crate::Cause::Store(error),
+                Cause::Store(error),
                 AuthorizationErrorCode::TemporarilyUnavailable,
                 "try again",
                 redirect_uri,

@@ -9,9 +9,11 @@ mod endpoint;
 mod introspect;
 mod memory;
 mod metadata;
+mod page;
 mod refresh_token;
 mod refusal;
 mod register;
+mod remembered;
 mod replay;
 mod revoke;
 mod store;
@@ -26,14 +28,16 @@ pub use consent::{Approved, ConsentAnswer, NeedsConsent};
 pub use correlation::CorrelationId;
 pub use introspect::{Introspecting, ResourceServer};
 pub use memory::MemoryStore;
+pub use page::STYLE;
 pub use refresh_token::{RefreshKey, RefreshKeys};
 pub use refusal::{AssertionError, Cause, ConsentError, PageError, RedirectError, Refusal};
 pub use register::{CreateClient, NewClient};
+pub use remembered::{AgreedBefore, Asking, ConsentLookup};
 pub use replay::{ClientChecked, ReplayCheck};
 pub use revoke::{RevocationRequest, RevokeTarget, Revoking};
 pub use store::{
-    AccessRecord, ClientRecord, CodeRecord, CreateOutcome, FamilyId, FamilyRecord, Generation,
-    NewAccess, NewFamily, RedeemOutcome, RotateOutcome, Rotation, Store, StoreError,
+    AccessRecord, ClientRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord,
+    Generation, NewAccess, NewFamily, RedeemOutcome, RotateOutcome, Rotation, Store, StoreError,
 };
 pub use token::{
     Admitted, AssertionGrant, CodeGrant, IssuableFamily, IssuableRotation, IssuableToken, Issue,

@@ -7,8 +7,8 @@ use client_auth::Replay;
 use oauth_types::{ClientId, SecretDigest, UnixTime};
 
 use crate::{
-    AccessRecord, ClientRecord, CodeRecord, CreateOutcome, FamilyId, FamilyRecord, Generation,
-    NewAccess, NewFamily, RedeemOutcome, RotateOutcome, Rotation, Store, StoreError,
+    AccessRecord, ClientRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord,
+    Generation, NewAccess, NewFamily, RedeemOutcome, RotateOutcome, Rotation, Store, StoreError,
 };
 
 /// Keeps everything in memory, behind one lock: each operation is trivially one transaction.
@@ -24,6 +24,7 @@ struct Tables {
     codes: BTreeMap<SecretDigest, CodeRecord>,
     families: BTreeMap<FamilyId, FamilyRecord>,
     access: BTreeMap<SecretDigest, (FamilyId, NewAccess)>,
+    consents: BTreeMap<SecretDigest, ConsentRecord>,
     once: BTreeMap<SecretDigest, UnixTime>,
 }
 
@@ -69,9 +70,10 @@ impl Tables {
         self.access.insert(family.access.digest, (family.id, family.access));
     }
 
-    /// Ends what was given for these clients and subjects: codes, and families with all their tokens.
+    /// Ends what was given for these clients and subjects: codes, consents, and families with all their tokens.
     fn end(&mut self, is_meant: impl Fn(&ClientId, &str) -> bool) {
         self.codes.retain(|_, code| !is_meant(&code.client_id, &code.subject));
+        self.consents.retain(|_, consent| !is_meant(&consent.client_id, &consent.subject));
         for family in self.families.values_mut() {
             family.revoked |= is_meant(&family.client_id, &family.subject);
         }
@@ -219,6 +221,15 @@ impl Store for MemoryStore {
         }))
     }
 
+    async fn read_consent(&self, key: &SecretDigest) -> Result<Option<ConsentRecord>, StoreError> {
+        Ok(self.tables().consents.get(key).cloned())
+    }
+
+    async fn put_consent(&self, consent: ConsentRecord) -> Result<(), StoreError> {
+        self.tables().consents.insert(consent.key, consent);
+        Ok(())
+    }
+
     async fn put_once(
         &self,
         key: &SecretDigest,
@@ -237,6 +248,7 @@ impl Store for MemoryStore {
         let tables = &mut *self.tables();
         let mut left = max;
         tables.once.retain(|_, until| now < *until || !take(&mut left));
+        tables.consents.retain(|_, consent| now < consent.until || !take(&mut left));
         tables.access.retain(|_, (_, access)| now < access.expires_at || !take(&mut left));
         // A family stays until its last day: its generations recognize reuse. A used code stays as long.
         let families = &mut tables.families;

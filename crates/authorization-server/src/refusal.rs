@@ -4,17 +4,15 @@ use core::fmt;
 
 use bytes::Bytes;
 use client_auth::Reason;
-use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY,
-    RETRY_AFTER, X_FRAME_OPTIONS,
-};
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http::header::{ALLOW, CACHE_CONTROL, LOCATION, REFERRER_POLICY, RETRY_AFTER};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 use iss_validate::{AuthorizationResponse, IssuerIdentification, Outcome};
 use oauth_types::{
     AuthorizationErrorCode, ErrorDescription, ErrorResponse, RedirectUri, RegistrationErrorCode,
     TokenErrorCode, json_response_uncached,
 };
 
+use crate::page::plain;
 use crate::{CorrelationId, StoreError};
 
 /// What exactly was wrong: for the log, never for the peer.
@@ -55,6 +53,8 @@ pub enum Cause {
     RegisteredRedirectUri,
     /// The registration quota is reached.
     Quota,
+    /// Somebody would have to be asked, and the request does not allow it.
+    Unasked,
     /// An answer to a consent page is refused.
     Consent(ConsentError),
     /// The word of an identity provider is not taken.
@@ -93,6 +93,10 @@ pub enum ConsentError {
     Gone,
     /// It comes from another browser than the one that was asked.
     OtherBrowser,
+    /// It comes from another user than the one who was asked, or from nobody who is logged in.
+    OtherUser,
+    /// It comes from a page of another site.
+    OtherSite,
 }
 
 impl fmt::Display for Cause {
@@ -273,12 +277,14 @@ impl PageError {
     }
 
     /// The page for an answer to a consent page that nobody waits for: it was given before, it came too late,
-    /// or it comes from another browser than the one that was asked.
+    /// or it comes from somebody else than was asked.
     #[must_use]
     pub const fn consent(cause: ConsentError) -> Self {
         let status = match cause {
             ConsentError::Gone => StatusCode::BAD_REQUEST,
-            ConsentError::OtherBrowser => StatusCode::FORBIDDEN,
+            ConsentError::OtherBrowser | ConsentError::OtherUser | ConsentError::OtherSite => {
+                StatusCode::FORBIDDEN
+            }
         };
         Self::with_status(Cause::Consent(cause), status)
     }
@@ -310,8 +316,12 @@ impl PageError {
             Cause::RedirectUri => {
                 "The application asks to be answered at an address it did not register."
             }
-            Cause::Consent(_) => {
+            Cause::Consent(ConsentError::Gone) => {
                 "This page was answered before, or is too old. Start again from the application."
+            }
+            Cause::Consent(_) => {
+                "This answer does not come from the page and the person that were asked. Start again from \
+                 the application."
             }
             Cause::Store(_) | Cause::Panicked => {
                 "The server cannot answer now. Try again in a moment."
@@ -319,42 +329,24 @@ impl PageError {
             _ => "The application sent a request that cannot be read.",
         };
         let number = self.correlation.map_or(String::new(), |id| {
-            format!("<p>Whoever runs the server finds it in the log under {id}.</p>")
+            format!(" Whoever runs the server finds it in the log under {id}.")
         });
-        let page = format!(
-            "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
-             <meta name=\"viewport\" content=\"width=device-width\">\
-             <meta name=\"color-scheme\" content=\"light dark\"><title>Login not possible</title>\
-             <h1>Login not possible</h1><p>{advice}</p>{number}"
-        );
-        let mut response = Response::new(page.into());
-        *response.status_mut() = self.status;
-        let headers = response.headers_mut();
-        let html = HeaderValue::from_static("text/html; charset=utf-8");
-        headers.insert(CONTENT_TYPE, html);
-        headers.extend(self.allow.map(|allow| (ALLOW, HeaderValue::from_static(allow))));
-        page_headers(
-            headers,
-            HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
-        );
+        let advice = [advice, &*number].concat();
+        let mut response = plain(self.status, "Login not possible", &advice, None);
+        let allow = self.allow.map(|allow| (ALLOW, HeaderValue::from_static(allow)));
+        response.headers_mut().extend(allow);
         response
     }
 }
 
-/// What every page of the authorization endpoint carries: not framed, not cached, no Referer.
-pub(crate) fn page_headers(headers: &mut HeaderMap, policy: HeaderValue) {
-    headers.insert(CONTENT_SECURITY_POLICY, policy);
-    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-}
-
 /// A refusal of the authorization endpoint after client and redirect URI are known: a redirect with `error`,
-/// `state` and `iss`, and never a page.
+/// `state` and `iss`, or a page with a link to the same place, where a browser must not be sent unasked.
 #[derive(Clone)]
 pub struct RedirectError {
-    pub(crate) cause: Cause,
-    pub(crate) response: Box<Response<Bytes>>,
+    cause: Cause,
+    response: Box<Response<Bytes>>,
+    /// The host that the browser is led to, where that is not the user's machine.
+    away: Option<Box<str>>,
 }
 
 impl RedirectError {
@@ -369,7 +361,19 @@ impl RedirectError {
         let description = Some(ErrorDescription::new(description));
         let outcome = Outcome::Error { code, description };
         let response = redirect(redirect_uri, state, &outcome, identification);
-        Self { cause, response: Box::new(response) }
+        let away = (!redirect_uri.is_loopback()).then(|| redirect_uri.display_host().into());
+        Self { cause, response: Box::new(response), away }
+    }
+
+    /// The same where nobody may be asked to log in: a page instead of a redirect that leads away.
+    pub(crate) fn without_asking(self) -> Self {
+        let location = self.response.headers().get(LOCATION);
+        let location = location.and_then(|url| url.to_str().ok());
+        let (Some(location), Some(host)) = (location, &self.away) else { return self };
+        let text = "An application wanted to log in without asking you. If you came here from it, go back to it.";
+        let link = Some((location, &*format!("Go back to {host}")));
+        let page = plain(StatusCode::BAD_REQUEST, "Login not possible", text, link);
+        Self { cause: self.cause, response: Box::new(page), away: None }
     }
 
     /// What exactly was wrong, for the log.
@@ -378,7 +382,14 @@ impl RedirectError {
         self.cause
     }
 
-    /// The redirect.
+    /// Whether somebody has to be logged in before this is sent: it leads the browser to a place that anybody
+    /// could have registered (RFC 9700 §4.11.2).
+    #[must_use]
+    pub const fn needs_user(&self) -> bool {
+        self.away.is_some()
+    }
+
+    /// The redirect, or the page.
     #[must_use]
     pub fn into_response(self) -> Response<Bytes> {
         *self.response

@@ -125,6 +125,23 @@ pub struct CodeRecord {
     pub redeemed: Option<FamilyId>,
 }
 
+/// What a user agreed to, so that the same is not asked again.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ConsentRecord {
+    /// The digest of user, client, redirect URI and resource.
+    pub key: SecretDigest,
+    /// Who agreed.
+    pub subject: String,
+    /// Who may have it.
+    pub client_id: ClientId,
+    /// What may be granted.
+    pub scopes: ScopeSet,
+    /// What the client said about itself then: [`ClientRecord::metadata_digest`].
+    pub metadata: SecretDigest,
+    /// Until when nobody is asked again; at this second somebody is.
+    pub until: UnixTime,
+}
+
 /// All tokens that come from one authorization. They live and die together.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct FamilyId([u8; 16]);
@@ -322,7 +339,7 @@ pub trait Store: Send + Sync {
         now: UnixTime,
     ) -> impl Future<Output = Result<CreateOutcome, StoreError>> + Send;
 
-    /// Removes a client and its codes, and revokes all its families. For the operator; nothing happens where
+    /// Removes a client, its codes and consents, and revokes all its families. For the operator; nothing happens where
     /// there is no such client.
     fn delete_client(
         &self,
@@ -379,8 +396,8 @@ pub trait Store: Send + Sync {
         now: UnixTime,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Removes a user's codes and revokes the families they agreed to: all of them when the user is disabled,
-    /// those of one client when the user does not trust it any more. For the operator and their pages.
+    /// Removes a user's codes and consents and revokes the families they agreed to: all of them when the user is
+    /// disabled, those of one client when the user does not trust it any more. For the operator and their pages.
     fn revoke_subject(
         &self,
         subject: &str,
@@ -394,6 +411,18 @@ pub trait Store: Send + Sync {
         digest: &SecretDigest,
         now: UnixTime,
     ) -> impl Future<Output = Result<Option<AccessRecord>, StoreError>> + Send;
+
+    /// What the user agreed to under this key, what is over included.
+    fn read_consent(
+        &self,
+        key: &SecretDigest,
+    ) -> impl Future<Output = Result<Option<ConsentRecord>, StoreError>> + Send;
+
+    /// Remembers what a user agreed to, in place of what stands under the same key.
+    fn put_consent(
+        &self,
+        consent: ConsentRecord,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Remembers a key until a time, and tells whether it was there. Of many concurrent calls with one key,
     /// exactly one gets [`Replay::Fresh`]. A key whose time is over may be forgotten: what it stands for has

@@ -1,8 +1,9 @@
-//! Consent pages that are being read: kept on this side, each answered once, by the browser that was asked.
+//! Consent pages that are being read: kept on this side, each answered once, by the user and the browser that were
+//! asked.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use authorization_server::{ConsentError, NeedsConsent};
 use oauth_types::{Secret, SecretDigest, UnixTime};
@@ -13,59 +14,126 @@ pub(crate) struct Pending {
     pub(crate) subject: String,
     browser: SecretDigest,
     until: UnixTime,
+    number: u64,
 }
 
-/// The pages that wait, by the digest of the secret that their form carries.
+/// The pages that wait. Nobody is asked who is not logged in, so a bound for each user keeps one from pushing out
+/// the pages of all others.
 #[derive(Default)]
-pub(crate) struct Consents(Mutex<BTreeMap<SecretDigest, Pending>>);
+pub(crate) struct Consents(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    /// By the digest of the secret that their form carries.
+    pages: BTreeMap<SecretDigest, Pending>,
+    /// By their number, which is their age.
+    ages: BTreeMap<u64, SecretDigest>,
+    users: BTreeMap<String, BTreeSet<u64>>,
+    next: u64,
+}
 
 impl Consents {
     /// How long a user may take.
     const LIFETIME: Duration = Duration::from_secs(600);
     /// Most pages that wait at once; the oldest go first.
     const MAX: usize = 10_000;
+    /// Most pages that wait for one user.
+    const MAX_OF_USER: usize = 100;
 
-    /// Keeps a request while its page is shown to this browser.
+    /// Keeps a request while its page is shown, and says which value the browser's cookie has to have: the one
+    /// that it sent where another page of the same user waits under it, else the fresh one. So a value that
+    /// somebody planted, or that another user had, is good for nothing.
     pub(crate) fn keep(
         &self,
         transaction: &Secret,
-        browser: &Secret,
+        (sent, fresh): (Option<&str>, Secret),
         (request, subject): (NeedsConsent, String),
         now: UnixTime,
-    ) {
-        let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if pages.len() >= Self::MAX {
-            pages.retain(|_, page| now < page.until);
+    ) -> Secret {
+        let mut waiting = self.waiting();
+        waiting.expire(now);
+        let known = sent.filter(|sent| waiting.knows(sent, &subject));
+        let browser = known.map_or(fresh, Secret::new);
+        let own = waiting.users.get(&subject);
+        let oldest = match own.filter(|own| own.len() >= Self::MAX_OF_USER) {
+            Some(own) => own.first().copied(),
+            None if waiting.pages.len() >= Self::MAX => waiting.ages.keys().next().copied(),
+            None => None,
+        };
+        if let Some(number) = oldest {
+            waiting.remove(number);
         }
-        if pages.len() >= Self::MAX
-            && let Some(oldest) =
-                pages.iter().min_by_key(|(_, page)| page.until).map(|(key, _)| *key)
-        {
-            pages.remove(&oldest);
-        }
-        let until = now.plus(Self::LIFETIME);
-        let page = Pending { request, subject, browser: browser.digest(), until };
-        pages.insert(transaction.digest(), page);
+        let (digest, until) = (browser.digest(), now.plus(Self::LIFETIME));
+        waiting.insert(transaction.digest(), (request, subject), digest, until);
+        browser
     }
 
-    /// Takes the request that a form answers: once, and only for the browser that was asked.
+    /// Takes the request that a form answers: once, and only for the user and the browser that were asked.
     pub(crate) fn take(
         &self,
         transaction: &Secret,
         browser: Option<&str>,
+        user: Option<&str>,
         now: UnixTime,
     ) -> Result<Pending, ConsentError> {
-        let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = transaction.digest();
-        let page = pages.get(&key).ok_or(ConsentError::Gone)?;
-        // Another browser's answer changes nothing.
+        let mut waiting = self.waiting();
+        waiting.expire(now);
+        let page = waiting.pages.get(&transaction.digest()).ok_or(ConsentError::Gone)?;
+        // Somebody else's answer changes nothing.
         if !browser.is_some_and(|browser| page.browser.matches(browser)) {
             return Err(ConsentError::OtherBrowser);
         }
-        let page = pages.remove(&key).ok_or(ConsentError::Gone)?;
-        if now >= page.until {
-            return Err(ConsentError::Gone);
+        if user != Some(&page.subject) {
+            return Err(ConsentError::OtherUser);
         }
-        Ok(page)
+        let number = page.number;
+        waiting.remove(number).ok_or(ConsentError::Gone)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    fn insert(
+        &mut self,
+        transaction: SecretDigest,
+        (request, subject): (NeedsConsent, String),
+        browser: SecretDigest,
+        until: UnixTime,
+    ) {
+        let number = self.next;
+        self.next = number.saturating_add(1);
+        self.users.entry(subject.clone()).or_default().insert(number);
+        self.ages.insert(number, transaction);
+        self.pages.insert(transaction, Pending { request, subject, browser, until, number });
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Pending> {
+        let page = self.pages.remove(&self.ages.remove(&number)?)?;
+        if let Some(own) = self.users.get_mut(&page.subject) {
+            own.remove(&number);
+            if own.is_empty() {
+                self.users.remove(&page.subject);
+            }
+        }
+        Some(page)
+    }
+
+    /// Forgets the pages whose time is over. All have the same, so these are the oldest.
+    fn expire(&mut self, now: UnixTime) {
+        while let Some((&number, key)) = self.ages.first_key_value()
+            && self.pages.get(key).is_none_or(|page| now >= page.until)
+        {
+            self.remove(number);
+        }
+    }
+
+    /// Whether a page of this user waits in the browser with this value.
+    fn knows(&self, browser: &str, subject: &str) -> bool {
+        let numbers = self.users.get(subject).into_iter().flatten();
+        let mut keys = numbers.filter_map(|number| self.ages.get(number));
+        keys.any(|key| self.pages.get(key).is_some_and(|page| page.browser.matches(browser)))
     }
 }

@@ -23,8 +23,21 @@ pub enum Browser {
 }
 
 /// The host's own login.
+///
+/// What it owes to the users, because nobody else can see to it:
+///
+/// - A login ends the session that the browser had and starts one with a fresh identifier, in a cookie named
+///   `__Host-…` with `Secure`, `HttpOnly` and `SameSite=Lax`. `Strict` would hide it from a browser that comes from a
+///   client.
+/// - The login form is protected against forged requests, and its page against framing, as the consent page is.
+/// - After the login the browser goes to `return_to` by 303 and nowhere else: it is a path and query of this server,
+///   but in the form it is the user's to change, so take only what starts with one slash.
+/// - A policy with `form-action` on the login page also holds for where that 303 leads in the end. A user who agreed
+///   before is sent on to the client at once, so name the clients' origins there, or leave the directive out.
+///
+/// It is asked again when the user answers the consent page: the answer counts only if it is still the same user.
 pub trait Login: Send + Sync + 'static {
-    /// Who the browser with these headers is. `return_to` is the path and query that it asked for.
+    /// Who the browser with these headers is. `return_to` is the path and query at which it finds its request again.
     fn browser(&self, headers: &HeaderMap, return_to: &str)
     -> impl Future<Output = Browser> + Send;
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use authorization_server::{
-    Admitted, AuthorizationRequest, Config, ConsentAnswer, Introspecting, IssuableToken, NewClient,
-    PageError, Refusal, RevocationRequest, RevokeTarget, Store, StoreError, TokenRequest,
+    Admitted, Approved, Asking, AuthorizationRequest, Config, ConsentAnswer, Introspecting,
+    IssuableToken, NeedsConsent, NewClient, PageError, RedirectError, Refusal, RevocationRequest,
+    RevokeTarget, Store, StoreError, TokenRequest,
 };
 use axum::Router;
 use axum::body::Body;
@@ -22,7 +23,7 @@ use tracing::{error, info, warn};
 
 use crate::ambient::{Clock, correlation_id, entropy};
 use crate::consent::Consents;
-use crate::{Browser, Login, page};
+use crate::{Browser, Login, User, page};
 
 /// An authorization server: a configuration, a store, and the host's login.
 #[derive(Debug)]
@@ -304,69 +305,114 @@ impl<S: Store, L: Login> Server<S, L> {
         introspecting.finish(found)
     }
 
-    /// Shows the consent page, or says why not.
+    /// Shows the consent page, or says why not; or answers at once, when the user agreed before.
     async fn authorize(
         &self,
         request: &http::Request<Bytes>,
     ) -> Result<Response<Bytes>, PageError> {
+        let now = self.clock.now();
+        let headers = request.headers();
         let parsed = AuthorizationRequest::parse(&self.config, request)?;
+        let return_to = parsed.return_to();
         let client = self.store.read_client(parsed.client_id()).await.map_err(PageError::store)?;
-        let consent = match parsed.with_client(client, self.clock.now())?.check() {
-            Ok(consent) => consent,
+        let request = match parsed.with_client(client, now)?.check() {
+            Ok(request) => request,
             Err(error) => {
-                info!(cause = %error.cause(), "refused with a redirect");
-                return Ok(error.into_response());
+                if error.needs_user()
+                    && let Browser::SendTo(url) = self.login.browser(headers, &return_to).await
+                {
+                    return see_other(&url);
+                }
+                return Ok(send_back(error));
             }
         };
-        let return_to = request.uri().path_and_query().map_or("/", |path| path.as_str());
-        let user = match self.login.browser(request.headers(), return_to).await {
+        let user = match self.login.browser(headers, &return_to).await {
             Browser::User(user) => user,
-            Browser::SendTo(url) => return see_other(&url),
+            Browser::SendTo(url) => {
+                return match request.without_user(&self.config) {
+                    Ok(()) => see_other(&url),
+                    Err(error) => Ok(send_back(error)),
+                };
+            }
         };
-        let unavailable = || PageError::store(StoreError::Unavailable);
+        let lookup = request.with_user(&self.config, &*user.subject);
+        let remembered = match lookup.key() {
+            Some(key) => self.store.read_consent(key).await.map_err(PageError::store)?,
+            None => None,
+        };
+        match lookup.with_consent(remembered, now) {
+            Ok(Asking::Ask(request)) => self.ask(headers, request, user, now),
+            Ok(Asking::Agreed(agreed)) => {
+                let code = entropy().ok_or_else(unavailable)?;
+                Ok(self.send_code(agreed.approve(&self.config, code, now), now).await)
+            }
+            Err(error) => Ok(send_back(error)),
+        }
+    }
+
+    /// Shows the consent page.
+    fn ask(
+        &self,
+        headers: &HeaderMap,
+        request: NeedsConsent,
+        user: User,
+        now: UnixTime,
+    ) -> Result<Response<Bytes>, PageError> {
         let transaction = entropy::<32>().ok_or_else(unavailable)?.into_secret();
         let nonce = entropy::<16>().ok_or_else(unavailable)?.into_secret();
-        // One value for a browser, whatever number of pages it has open.
-        let known = self.cookie(request.headers()).map(Secret::new);
-        let browser = match known {
-            Some(known) => known,
-            None => entropy::<32>().ok_or_else(unavailable)?.into_secret(),
-        };
+        let fresh = entropy::<32>().ok_or_else(unavailable)?.into_secret();
         let paths = self.config.paths();
         let form = (&*paths.consent, transaction.expose(), nonce.expose());
-        let html = page::consent(&consent, &user, &self.scope_texts, form).into_string();
+        let html = page::consent(&request, &user, &self.scope_texts, form).into_string();
         let mut response = Response::new(Bytes::from(html));
-        let headers = response.headers_mut();
-        headers.extend(consent.page_headers(nonce.expose()));
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-        headers.insert(SET_COOKIE, self.set_cookie(&browser).ok_or_else(unavailable)?);
-        let pending = (consent, user.subject);
-        self.consents.keep(&transaction, &browser, pending, self.clock.now());
+        response.headers_mut().extend(request.page_headers(nonce.expose()));
+        let html = HeaderValue::from_static("text/html; charset=utf-8");
+        response.headers_mut().insert(CONTENT_TYPE, html);
+        let known = self.cookie(headers);
+        let pending = (request, user.subject);
+        let browser = self.consents.keep(&transaction, (known, fresh), pending, now);
+        let cookie = self.set_cookie(&browser).ok_or_else(unavailable)?;
+        response.headers_mut().insert(SET_COOKIE, cookie);
         Ok(response)
     }
 
     /// Takes the user's answer.
     async fn consent(&self, request: &http::Request<Bytes>) -> Result<Response<Bytes>, PageError> {
-        let answer = ConsentAnswer::parse(request)?;
+        let answer = ConsentAnswer::parse(&self.config, request)?;
         let browser = self.cookie(request.headers());
         let now = self.clock.now();
-        let pending = self.consents.take(answer.transaction(), browser, now);
+        let paths = self.config.paths();
+        let user = match self.login.browser(request.headers(), &paths.authorize).await {
+            Browser::User(user) => Some(user.subject),
+            Browser::SendTo(_) => None,
+        };
+        let pending = self.consents.take(answer.transaction(), browser, user.as_deref(), now);
         let pending = pending.map_err(PageError::consent)?;
         if !answer.allows() {
             info!("the user said no");
             return Ok(pending.request.deny(&self.config));
         }
-        let code = entropy().ok_or(PageError::store(StoreError::Unavailable))?;
+        let code = entropy().ok_or_else(unavailable)?;
         let approved = pending.request.approve(&self.config, pending.subject, code, now);
+        Ok(self.send_code(approved, now).await)
+    }
+
+    /// Sends a code that the user agreed to, once it is stored.
+    async fn send_code(&self, approved: Approved, now: UnixTime) -> Response<Bytes> {
         // A login pays for a bounded clean-up, so that what has expired does not pile up.
         if let Err(error) = self.store.sweep(now, SWEPT_PER_LOGIN).await {
             warn!(%error, "what has expired could not be removed");
         }
+        if let Some(consent) = approved.consent()
+            && let Err(error) = self.store.put_consent(consent.clone()).await
+        {
+            warn!(%error, "the answer is not remembered");
+        }
         let outcome = self.store.insert_code(approved.record().clone()).await;
-        Ok(approved.stored(&self.config, outcome).unwrap_or_else(|error| {
+        approved.stored(&self.config, outcome).unwrap_or_else(|error| {
             warn!(cause = %error.cause(), "the code could not be stored");
             error.into_response()
-        }))
+        })
     }
 
     fn is_https(&self) -> bool {
@@ -400,10 +446,19 @@ impl<S: Store, L: Login> Server<S, L> {
     }
 }
 
+fn unavailable() -> PageError {
+    PageError::store(StoreError::Unavailable)
+}
+
+/// A refusal that goes to the client.
+fn send_back(error: RedirectError) -> Response<Bytes> {
+    info!(cause = %error.cause(), "refused with a redirect");
+    error.into_response()
+}
+
 /// Sends a browser to the host's login.
 fn see_other(url: &str) -> Result<Response<Bytes>, PageError> {
-    let unusable = |_| PageError::store(StoreError::Unavailable);
-    let location = HeaderValue::from_str(url).map_err(unusable)?;
+    let location = HeaderValue::from_str(url).map_err(|_| unavailable())?;
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = StatusCode::SEE_OTHER;
     response.headers_mut().insert(LOCATION, location);

@@ -77,7 +77,7 @@ macro_rules! error_codes {
 }
 
 error_codes! {
-    /// Errors of the authorization endpoint (RFC 6749 §4.1.2.1, RFC 8707 §2).
+    /// Errors of the authorization endpoint (RFC 6749 §4.1.2.1, RFC 8707 §2, OpenID Connect Core §3.1.2.6).
     AuthorizationErrorCode {
         /// The request is malformed.
         InvalidRequest = "invalid_request",
@@ -91,6 +91,10 @@ error_codes! {
         InvalidScope = "invalid_scope",
         /// The resource is unknown or malformed.
         InvalidTarget = "invalid_target",
+        /// Nobody is logged in, and the request lets nobody be asked.
+        LoginRequired = "login_required",
+        /// The user would have to be asked, and the request does not let them be.
+        ConsentRequired = "consent_required",
         /// The server met an unexpected condition.
         ServerError = "server_error",
         /// The server is overloaded or in maintenance.

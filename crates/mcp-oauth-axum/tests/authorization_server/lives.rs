@@ -22,7 +22,8 @@ struct Named;
 impl Login for Named {
     async fn browser(&self, headers: &HeaderMap, _: &str) -> Browser {
         let cookies = headers.get_all(COOKIE).iter().filter_map(|cookie| cookie.to_str().ok());
-        let name = cookies.filter_map(|cookie| cookie.strip_prefix("user=")).next();
+        let mut cookies = cookies.flat_map(|cookies| cookies.split("; "));
+        let name = cookies.find_map(|cookie| cookie.strip_prefix("user="));
         let name = name.unwrap_or("alice").to_owned();
         Browser::User(User { subject: name.clone(), name })
     }
@@ -57,7 +58,8 @@ impl Living {
     async fn code(&self, client: &str, user: &str) -> String {
         let request = Request::get(authorize(client, &[])).header(COOKIE, format!("user={user}"));
         let page = self.server.send(request.body("".into()).unwrap()).await;
-        let answer = self.server.consent(&page.transaction(), &page.cookie(), "allow").await;
+        let cookies = format!("user={user}; {}", page.cookie());
+        let answer = self.server.consent(&page.transaction(), &cookies, "allow").await;
         answer.redirect("code").unwrap()
     }
 

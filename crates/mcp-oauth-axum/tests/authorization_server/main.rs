@@ -5,6 +5,7 @@
 #[cfg(feature = "private_key_jwt")]
 mod assertion;
 mod authorize;
+mod consent;
 #[cfg(feature = "identity_assertions")]
 mod enterprise;
 mod identification;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
-use mcp_oauth_axum::{AuthorizationServer, Clock, DemoLogin};
+use mcp_oauth_axum::{AuthorizationServer, Clock, DemoLogin, Login};
 use oauth_types::{
     CodeVerifier, Entropy, FormPairs, FormWriter, Issuer, ResourceUri, ScopeSet, UnixTime,
 };
@@ -71,10 +71,18 @@ pub(crate) fn config(issuer: &str) -> Config {
 }
 
 pub(crate) fn server_of(config: Config) -> Server {
+    server_with(config, DemoLogin, || NOW)
+}
+
+pub(crate) fn server_with(
+    config: Config,
+    login: impl Login,
+    now: impl Fn() -> UnixTime + Send + Sync + 'static,
+) -> Server {
     let store = Arc::new(MemoryStore::default());
-    let router = AuthorizationServer::new(config, Arc::clone(&store), DemoLogin)
+    let router = AuthorizationServer::new(config, Arc::clone(&store), login)
         .describe("files:read", "See your <files>")
-        .with_clock(Clock::new(|| NOW))
+        .with_clock(Clock::new(now))
         .router();
     Server { router, store }
 }
@@ -174,6 +182,7 @@ pub(crate) fn authorize(client_id: &str, changes: &[(&str, &str)]) -> String {
         ("resource", "https://rs.example/mcp"),
         ("code_challenge", challenge.as_str()),
         ("code_challenge_method", "S256"),
+        ("prompt", ""),
     ] {
         let changed = changes.iter().find(|(own, _)| *own == name).map(|(_, value)| *value);
         match changed.unwrap_or(value) {

@@ -1,0 +1,127 @@
+//! How the pages of the authorization endpoint look, and the plain ones among them: text, and at most one link.
+
+use core::fmt::{self, Write as _};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_FRAME_OPTIONS,
+};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use sha2::{Digest as _, Sha256};
+
+/// The style sheet of every page: no font, image or script from anywhere; for phones, and for the dark. A page has
+/// one `main` with an `h1`; facts are a `dl`, answers the buttons of a `form`, the expected one of class `allow`.
+pub const STYLE: &str = "\
+:root { color-scheme: light dark; --ground: #f3f4f6; --sheet: #fff; --ink: #1b1f24; --soft: #57606a;
+  --line: #d3d8de; --accent: #1a56c4; --on-accent: #fff; --note: #fff6e0; --note-line: #b36b00; }
+@media (prefers-color-scheme: dark) { :root { --ground: #121417; --sheet: #1c2024; --ink: #e8eaed;
+  --soft: #a9b1ba; --line: #3b4249; --accent: #8ab4f8; --on-accent: #0d2140; --note: #332a14;
+  --note-line: #e0a33a; } }
+* { box-sizing: border-box; }
+body { margin: 0; padding: 8vh 1rem 2rem; background: var(--ground); color: var(--ink);
+  font: 1rem/1.5 system-ui, sans-serif; -webkit-text-size-adjust: 100%; }
+main { max-width: 29rem; margin: 0 auto; padding: 1.75rem; background: var(--sheet);
+  border: 1px solid var(--line); border-radius: .75rem; overflow-wrap: anywhere; }
+h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 .75rem; }
+p { margin: 0 0 1rem; }
+dl { margin: 1.25rem 0; border-top: 1px solid var(--line); }
+dl div { padding: .7rem 0; border-bottom: 1px solid var(--line); }
+dt { font-size: .875rem; color: var(--soft); }
+dd { margin: 0; font-weight: 600; overflow: clip; }
+dd small { display: block; font-size: .875rem; font-weight: 400; color: var(--soft); }
+ul { margin: 0; padding-left: 1.2rem; }
+a { color: var(--accent); }
+.note { margin: 1.25rem 0; padding: .75rem 1rem; background: var(--note);
+  border-left: .25rem solid var(--note-line); border-radius: .25rem; }
+form { display: flex; flex-wrap: wrap; gap: .75rem; margin-top: 1.5rem; }
+label { flex: 1 1 100%; }
+input { display: block; width: 100%; font: inherit; padding: .6rem .75rem; color: inherit;
+  background: var(--sheet); border: 1px solid var(--soft); border-radius: .5rem; }
+button { flex: 1 1 8rem; min-height: 2.9rem; font: inherit; font-weight: 600; cursor: pointer;
+  color: inherit; background: transparent; border: 1px solid var(--soft); border-radius: .5rem; }
+button.allow { color: var(--on-accent); background: var(--accent); border-color: var(--accent); }
+:focus-visible { outline: .2rem solid var(--accent); outline-offset: .15rem; }
+@media (max-width: 32rem) { body { padding: 0; background: var(--sheet); }
+  main { padding: 1.5rem 1.25rem; border: 0; } }
+";
+
+/// A page that says one thing. `link` is where it leads on to, and what the link says.
+pub(crate) fn plain(
+    status: StatusCode,
+    title: &str,
+    text: &str,
+    link: Option<(&str, &str)>,
+) -> Response<Bytes> {
+    let mut page = format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <title>{title}</title><style>{STYLE}</style></head><body><main><h1>{title}</h1><p>{text}</p>",
+        title = Escaped(title),
+        text = Escaped(text),
+    );
+    if let Some((url, label)) = link {
+        let (url, label) = (Escaped(url), Escaped(label));
+        // Writing to a string does not fail.
+        let _ = write!(page, "<p><a rel=\"noreferrer\" href=\"{url}\">{label}</a></p>");
+    }
+    page.push_str("</main></body></html>");
+    let mut response = Response::new(page.into());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    let style = STANDARD.encode(Sha256::digest(STYLE));
+    page_headers(
+        headers,
+        &format!(
+            "default-src 'none'; style-src 'sha256-{style}'; form-action 'none'; base-uri 'none'; \
+             frame-ancestors 'none'"
+        ),
+    );
+    response
+}
+
+/// What every page of the authorization endpoint carries: not framed, not cached, no Referer.
+pub(crate) fn page_headers(headers: &mut HeaderMap, policy: &str) {
+    // A-AUTHZ-10
+    let strict = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+    let policy = HeaderValue::from_str(policy).unwrap_or(strict);
+    headers.insert(CONTENT_SECURITY_POLICY, policy);
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}
+
+/// Text in HTML, or in an attribute between double quotes.
+struct Escaped<'a>(&'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| match c {
+            '&' => f.write_str("&amp;"),
+            '<' => f.write_str("&lt;"),
+            '>' => f.write_str("&gt;"),
+            '"' => f.write_str("&quot;"),
+            '\'' => f.write_str("&#39;"),
+            c => f.write_char(c),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_authz_10_sec_116_what_a_plain_page_says_stays_text() {
+        let hostile = "\"><img src=x onerror='y'>&amp;";
+        let page = plain(StatusCode::OK, hostile, hostile, Some((hostile, hostile)));
+        let html = str::from_utf8(page.body()).unwrap();
+        assert!(!html.contains("<img") && !html.contains("='y'"), "{html}");
+        assert_eq!(
+            html.matches("&quot;&gt;&lt;img src=x onerror=&#39;y&#39;&gt;&amp;amp;").count(),
+            5
+        );
+    }
+}
