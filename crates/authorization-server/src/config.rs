@@ -8,6 +8,8 @@ use client_auth::ClientKeys;
 use iss_validate::IssuerIdentification;
 use oauth_types::{AuthMethod, EndpointUrl, InvalidUri, Issuer, ResourceUri, ScopeSet};
 
+#[cfg(feature = "jwt_access_tokens")]
+use crate::SigningKeys;
 use crate::metadata::AUTH_METHODS;
 use crate::{RefreshKeys, ResourceServer};
 
@@ -94,6 +96,8 @@ pub struct Paths {
     pub register: String,
     /// The revocation endpoint.
     pub revoke: String,
+    /// Where the public keys are; `None` where nothing is signed.
+    pub jwks: Option<String>,
     /// The introspection endpoint; `None` where nobody may ask.
     pub introspect: Option<String>,
     /// Everywhere that clients look for the metadata.
@@ -118,6 +122,10 @@ pub struct Config {
     pub(crate) revoke: EndpointUrl,
     pub(crate) introspect: EndpointUrl,
     pub(crate) resource_servers: Vec<ResourceServer>,
+    #[cfg(feature = "jwt_access_tokens")]
+    pub(crate) signing_keys: Option<SigningKeys>,
+    #[cfg(feature = "jwt_access_tokens")]
+    pub(crate) jwks: EndpointUrl,
     #[cfg(feature = "identity_assertions")]
     pub(crate) identity_providers: Vec<IdentityProvider>,
 }
@@ -159,6 +167,10 @@ impl Config {
             register: endpoint("register")?,
             revoke: endpoint("revoke")?,
             introspect: endpoint("introspect")?,
+            #[cfg(feature = "jwt_access_tokens")]
+            signing_keys: None,
+            #[cfg(feature = "jwt_access_tokens")]
+            jwks: endpoint("jwks")?,
             resource_servers: Vec::new(),
             #[cfg(feature = "identity_assertions")]
             identity_providers: Vec::new(),
@@ -262,6 +274,34 @@ impl Config {
         return false;
     }
 
+    /// Makes access tokens JWTs (RFC 9068), signed with these keys and for as long as any other. Resource servers
+    /// can verify them by the keys that the metadata points to, without asking.
+    ///
+    /// They are stored like any other, so that looking one up, introspection and revocation work in the same way. But
+    /// a resource server that looks at the signature alone takes a revoked token until it expires: give tokens a
+    /// short life.
+    #[cfg(feature = "jwt_access_tokens")]
+    #[must_use]
+    pub fn with_jwt_access_tokens(mut self, keys: SigningKeys) -> Self {
+        self.signing_keys = Some(keys);
+        self
+    }
+
+    /// Where the public keys are, if anything is signed.
+    #[cfg_attr(
+        not(feature = "jwt_access_tokens"),
+        expect(
+            clippy::unused_self,
+            reason = "asks the configuration where there is something to ask"
+        )
+    )]
+    pub(crate) fn jwks_uri(&self) -> Option<&EndpointUrl> {
+        #[cfg(feature = "jwt_access_tokens")]
+        return self.signing_keys.as_ref().map(|_| &self.jwks);
+        #[cfg(not(feature = "jwt_access_tokens"))]
+        return None;
+    }
+
     /// Where resource servers ask, if there are any.
     pub(crate) fn introspection_endpoint(&self) -> Option<&EndpointUrl> {
         (!self.resource_servers.is_empty()).then_some(&self.introspect)
@@ -304,6 +344,7 @@ impl Config {
             token: path(&self.token),
             register: path(&self.register),
             revoke: path(&self.revoke),
+            jwks: self.jwks_uri().map(path),
             introspect: self.introspection_endpoint().map(path),
             metadata: metadata.iter().map(path).collect(),
         }

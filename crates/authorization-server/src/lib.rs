@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod access_token;
 mod authorize;
 mod client;
 mod config;
@@ -19,6 +20,8 @@ mod revoke;
 mod store;
 mod token;
 
+#[cfg(feature = "jwt_access_tokens")]
+pub use access_token::SigningKeys;
 pub use authorize::{AuthorizationRequest, Redirectable};
 pub use client::InvalidClient;
 #[cfg(feature = "identity_assertions")]

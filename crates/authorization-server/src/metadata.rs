@@ -43,6 +43,7 @@ impl Config {
         metadata.token_endpoint = Some(self.token.clone());
         metadata.registration_endpoint = Some(self.register.clone());
         metadata.revocation_endpoint = Some(self.revoke.clone());
+        metadata.jwks_uri = self.jwks_uri().cloned();
         metadata.introspection_endpoint = self.introspection_endpoint().cloned();
         metadata.scopes_supported = Some(self.scopes.iter().map(str::to_owned).collect());
         metadata.response_types_supported = Some(vec![ResponseType::Code]);
@@ -64,6 +65,14 @@ impl Config {
         // A-META-3
         self.identification.advertise(&mut metadata);
         metadata
+    }
+
+    /// The answer to a request for the public keys that tokens are signed with, like that for the metadata.
+    #[cfg(feature = "jwt_access_tokens")]
+    #[must_use]
+    pub fn jwks_response(&self, method: &Method) -> Response<Bytes> {
+        let document = self.signing_keys.as_ref().map(crate::SigningKeys::document);
+        oauth_types::key_set_response(method, document.unwrap_or_default())
     }
 
     /// The answer to a request for the metadata: public, cacheable, readable from any origin.

@@ -1,22 +1,25 @@
-//! Client side of `private_key_jwt`: sign who I am (RFC 7523 §2.2).
+//! Client side of `private_key_jwt`: sign who I am (RFC 7523 §2.2). And whatever else a server signs.
 
 use core::fmt;
 use core::time::Duration;
 
 use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
+use jsonwebtoken::jwk::{Jwk, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use oauth_types::{
     AuthMethod, AuthorizationServerMetadata, ClientAssertionType, ClientId, Entropy, FormWriter,
     Issuer, Secret, SigningAlgorithm, UnixTime,
 };
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::NoUsableMethod;
 
 /// How long an assertion counts: long enough for a slow network and a wrong clock.
 const LIFETIME: Duration = Duration::from_secs(300);
 
-/// A private key that a client signs assertions with: ES256 or EdDSA (RFC 7518 §3.4, RFC 8037 §3.1).
+/// A private key that a client signs assertions with, or a server its tokens: ES256, EdDSA or RS256 (RFC 7518 §3.3,
+/// §3.4, RFC 8037 §3.1).
 ///
 /// ```
 /// use client_auth::SigningKey;
@@ -44,17 +47,20 @@ pub struct SigningKey {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum InvalidSigningKey {
-    /// Only ES256 and EdDSA are signed with.
+    /// Only ES256, EdDSA and RS256 are signed with.
     Algorithm,
     /// It is no PKCS#8 private key of the algorithm.
     Form,
+    /// Another key of the set has its identifier (RFC 7517 §4.5).
+    RepeatedId,
 }
 
 impl fmt::Display for InvalidSigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Algorithm => "assertions are signed with ES256 or EdDSA only",
+            Self::Algorithm => "only ES256, EdDSA and RS256 are signed with",
             Self::Form => "the text is no PKCS#8 private key in PEM for the algorithm",
+            Self::RepeatedId => "two keys of the set have the same identifier",
         })
     }
 }
@@ -94,12 +100,13 @@ impl SigningKey {
         let key = match algorithm {
             SigningAlgorithm::Es256 => EncodingKey::from_ec_pem(pem.as_bytes()),
             SigningAlgorithm::EdDsa => EncodingKey::from_ed_pem(pem.as_bytes()),
+            SigningAlgorithm::Rs256 => EncodingKey::from_rsa_pem(pem.as_bytes()),
             _ => return Err(InvalidSigningKey::Algorithm),
         };
         let key = key.map_err(|_| InvalidSigningKey::Form)?;
         let own = Self { algorithm, id: None, key };
         // The library looks into a key only when it signs with it.
-        own.encode(&()).map_err(|_| InvalidSigningKey::Form)?;
+        own.encode(None, &()).map_err(|_| InvalidSigningKey::Form)?;
         Ok(own)
     }
 
@@ -108,6 +115,40 @@ impl SigningKey {
     pub fn with_id(mut self, id: &str) -> Self {
         self.id = Some(id.into());
         self
+    }
+
+    /// The identifier that it was given.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// The same key with an identifier: the one it was given, else its thumbprint (RFC 7638, SHA-256).
+    ///
+    /// # Errors
+    ///
+    /// As [`public_key`](Self::public_key).
+    pub fn identified(self) -> Result<Self, InvalidSigningKey> {
+        if self.id.is_some() {
+            return Ok(self);
+        }
+        let thumbprint = self.jwk().and_then(|jwk| jwk.thumbprint(ThumbprintHash::SHA256));
+        Ok(self.with_id(&thumbprint.map_err(|_| InvalidSigningKey::Form)?))
+    }
+
+    /// Its public half, to be published (RFC 7517 §4).
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidSigningKey::Form`] when the library cannot tell it from the private key: it reads Ed25519 keys only
+    /// without their public half.
+    pub fn public_key(&self) -> Result<Value, InvalidSigningKey> {
+        let public = self.jwk().and_then(|mut jwk| {
+            jwk.common.key_id = self.id.as_deref().map(str::to_owned);
+            jwk.common.public_key_use = Some(PublicKeyUse::Signature);
+            Ok(serde_json::to_value(jwk)?)
+        });
+        public.map_err(|_| InvalidSigningKey::Form)
     }
 
     /// How it signs.
@@ -158,18 +199,40 @@ impl SigningKey {
             iat: now,
             jti: jti.expose(),
         };
-        let token = Secret::new(self.encode(&claims).map_err(|_| SigningFailed)?);
+        let token = Secret::new(self.encode(None, &claims).map_err(|_| SigningFailed)?);
         Ok(ClientAssertion { client_id: client_id.clone(), token })
     }
 
-    fn encode(&self, claims: &impl Serialize) -> Result<String, jsonwebtoken::errors::Error> {
+    /// Signs other claims, as a JWT of this type (RFC 8725 §3.11).
+    ///
+    /// # Errors
+    ///
+    /// [`SigningFailed`] when the cryptographic library fails, or the claims are no JSON object.
+    pub fn sign_claims(&self, typ: &str, claims: &impl Serialize) -> Result<Secret, SigningFailed> {
+        Ok(Secret::new(self.encode(Some(typ), claims).map_err(|_| SigningFailed)?))
+    }
+
+    fn jwk(&self) -> Result<Jwk, jsonwebtoken::errors::Error> {
+        Jwk::from_encoding_key(&self.key, self.spoken())
+    }
+
+    const fn spoken(&self) -> Algorithm {
+        match self.algorithm {
+            SigningAlgorithm::EdDsa => Algorithm::EdDSA,
+            SigningAlgorithm::Rs256 => Algorithm::RS256,
+            _ => Algorithm::ES256,
+        }
+    }
+
+    fn encode(
+        &self,
+        typ: Option<&str>,
+        claims: &impl Serialize,
+    ) -> Result<String, jsonwebtoken::errors::Error> {
         // Two providers in one build would panic without a choice; where there is one, this changes nothing.
         let _ = DEFAULT_PROVIDER.install_default();
-        let algorithm = match self.algorithm {
-            SigningAlgorithm::EdDsa => Algorithm::EdDSA,
-            _ => Algorithm::ES256,
-        };
-        let mut header = Header::new(algorithm);
+        let mut header = Header::new(self.spoken());
+        header.typ = typ.map(str::to_owned).or(header.typ);
         header.kid = self.id.as_deref().map(str::to_owned);
         jsonwebtoken::encode(&header, claims, &self.key)
     }

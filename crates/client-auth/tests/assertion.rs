@@ -309,7 +309,8 @@ fn a_key_that_cannot_sign_is_refused_when_it_is_read() {
     assert_eq!(read(SigningAlgorithm::Es256, EDDSA), Form);
     assert_eq!(read(SigningAlgorithm::Es256, "canary"), Form);
     assert_eq!(read(SigningAlgorithm::Es256, include_str!("keys/es384.pem")), Form);
-    assert_eq!(read(SigningAlgorithm::Rs256, include_str!("keys/rs256.pem")), Algorithm);
+    assert_eq!(read(SigningAlgorithm::Es384, include_str!("keys/es384.pem")), Algorithm);
+    assert_eq!(read(SigningAlgorithm::Rs256, ES256), Form);
     let key = SigningKey::from_pem(SigningAlgorithm::Es256, ES256).unwrap();
     assert_eq!(format!("{key:?}"), "SigningKey(ES256, [redacted])");
 }

@@ -100,6 +100,10 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
         if let Some(path) = &paths.introspect {
             public = public.route(path, any(introspect::<S, L>).layer(failed));
         }
+        #[cfg(feature = "jwt_access_tokens")]
+        if let Some(path) = &paths.jwks {
+            public = public.route(path, any(jwks::<S, L>));
+        }
         for path in &paths.metadata {
             public = public.route(path, any(metadata::<S, L>));
         }
@@ -142,6 +146,14 @@ async fn metadata<S: Store + 'static, L: Login>(
     method: Method,
 ) -> Response<Body> {
     server.config.metadata_response(&method).map(Body::from)
+}
+
+#[cfg(feature = "jwt_access_tokens")]
+async fn jwks<S: Store + 'static, L: Login>(
+    State(server): Shared<S, L>,
+    method: Method,
+) -> Response<Body> {
+    server.config.jwks_response(&method).map(Body::from)
 }
 
 async fn token<S: Store + 'static, L: Login>(

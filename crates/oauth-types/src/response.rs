@@ -10,12 +10,28 @@ use http::{HeaderValue, Method, Response, StatusCode};
 /// origin (RFC 8414 §3.2, RFC 9728 §3.2). Other methods than GET and HEAD are told so.
 #[must_use]
 pub fn metadata_response(method: &Method, document: Bytes) -> Response<Bytes> {
+    public(method, document, "application/json", "public, max-age=3600")
+}
+
+/// The answer to a request for public keys (RFC 7517 §5, §8.5.2): like metadata, but kept for five minutes only, so
+/// that a key that was taken back is not believed for long.
+#[must_use]
+pub fn key_set_response(method: &Method, document: Bytes) -> Response<Bytes> {
+    public(method, document, "application/jwk-set+json", "public, max-age=300")
+}
+
+fn public(
+    method: &Method,
+    document: Bytes,
+    content_type: &'static str,
+    caching: &'static str,
+) -> Response<Bytes> {
     if *method != Method::GET && *method != Method::HEAD {
         return answer(StatusCode::METHOD_NOT_ALLOWED, Bytes::new(), &[(ALLOW, "GET, HEAD")]);
     }
     let headers = [
-        (CONTENT_TYPE, "application/json"),
-        (CACHE_CONTROL, "public, max-age=3600"),
+        (CONTENT_TYPE, content_type),
+        (CACHE_CONTROL, caching),
         (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
     ];
     answer(StatusCode::OK, document, &headers)

@@ -18,6 +18,7 @@ use oauth_types::{
 };
 
 use super::{check_resource, invalid_grant, issued, missing};
+use crate::access_token::About;
 use crate::{
     Cause, CodeRecord, Config, FamilyId, Generation, NewAccess, NewFamily, RedeemOutcome, Refusal,
     StoreError,
@@ -103,8 +104,17 @@ impl<'a> IssuableFamily<'a> {
     /// Makes the tokens that the code is to be redeemed for.
     pub fn draw(self, family: &Entropy<16>, access: Entropy<32>, now: UnixTime) -> Redeem<'a> {
         let Self { config, code, wants_refresh } = self;
-        let access_token = access.into_secret();
         let lifetimes = &config.lifetimes;
+        let expires_at = now.plus(lifetimes.access_token);
+        let about = About {
+            client_id: &code.client_id,
+            subject: &code.subject,
+            resource: &code.resource,
+            scopes: &code.scopes,
+            issued_at: now,
+            expires_at,
+        };
+        let access_token = config.access_token(access, &about);
         let family = NewFamily {
             id: FamilyId::new(family),
             client_id: code.client_id,
@@ -114,11 +124,7 @@ impl<'a> IssuableFamily<'a> {
             scopes: code.scopes.clone(),
             expires_at: now.plus(lifetimes.refresh_absolute),
             idle_until: now.plus(lifetimes.refresh_idle),
-            access: NewAccess {
-                digest: access_token.digest(),
-                scopes: code.scopes,
-                expires_at: now.plus(lifetimes.access_token),
-            },
+            access: NewAccess { digest: access_token.digest(), scopes: code.scopes, expires_at },
         };
         Redeem { config, digest: code.digest, family, access_token, wants_refresh }
     }

@@ -6,6 +6,7 @@ use http::Response;
 use oauth_types::{Entropy, ResourceUri, ScopeSet, Secret, UnixTime};
 
 use super::issued;
+use crate::access_token::About;
 use crate::{Config, FamilyId, NewAccess, NewFamily, Refusal, StoreError};
 
 /// A request that may be granted.
@@ -22,8 +23,16 @@ pub struct IssuableToken<'a> {
 impl<'a> IssuableToken<'a> {
     /// Makes the token.
     pub fn draw(self, family: &Entropy<16>, access: Entropy<32>, now: UnixTime) -> Issue<'a> {
-        let access_token = access.into_secret();
         let expires_at = now.plus(self.config.lifetimes.access_token);
+        let about = About {
+            client_id: self.client.client_id(),
+            subject: &self.subject,
+            resource: &self.resource,
+            scopes: &self.scopes,
+            issued_at: now,
+            expires_at,
+        };
+        let access_token = self.config.access_token(access, &about);
         let family = NewFamily {
             id: FamilyId::new(family),
             subject: self.subject,

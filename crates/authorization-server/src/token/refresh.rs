@@ -15,6 +15,7 @@ use http::Response;
 use oauth_types::{Entropy, FormPairs, ScopeSet, Secret, TokenErrorCode, UnixTime};
 
 use super::{check_resource, invalid_grant, issued, missing};
+use crate::access_token::About;
 use crate::{
     Cause, Config, FamilyId, FamilyRecord, Generation, NewAccess, Refusal, RotateOutcome, Rotation,
     StoreError,
@@ -64,7 +65,7 @@ impl<'a> RefreshGrant<'a> {
         let Some(record) = record else { return Err(invalid_grant(Cause::UnknownGrant)) };
         // A-TOKEN-5
         let scopes = match self.form.value("scope").unwrap_or_default().map(ScopeSet::parse) {
-            None => record.scopes,
+            None => record.scopes.clone(),
             Some(Ok(scopes)) if !scopes.exceeds(&record.scopes) => scopes,
             Some(_) => {
                 let why = "a refresh cannot widen the scope";
@@ -73,7 +74,7 @@ impl<'a> RefreshGrant<'a> {
         };
         check_resource(&self.form, &record.resource)?;
         let Self { config, family, presented, .. } = self;
-        Ok(IssuableRotation { config, family, presented, scopes })
+        Ok(IssuableRotation { config, family, record, presented, scopes })
     }
 }
 
@@ -83,6 +84,7 @@ impl<'a> RefreshGrant<'a> {
 pub struct IssuableRotation<'a> {
     config: &'a Config,
     family: FamilyId,
+    record: FamilyRecord,
     presented: Generation,
     scopes: ScopeSet,
 }
@@ -90,16 +92,21 @@ pub struct IssuableRotation<'a> {
 impl<'a> IssuableRotation<'a> {
     /// Makes the access token that comes with the successor.
     pub fn draw(self, access: Entropy<32>, now: UnixTime) -> Rotate<'a> {
-        let access_token = access.into_secret();
         let lifetimes = &self.config.lifetimes;
+        let expires_at = now.plus(lifetimes.access_token);
+        let about = About {
+            client_id: &self.record.client_id,
+            subject: &self.record.subject,
+            resource: &self.record.resource,
+            scopes: &self.scopes,
+            issued_at: now,
+            expires_at,
+        };
+        let access_token = self.config.access_token(access, &about);
         let rotation = Rotation {
             family: self.family,
             presented: self.presented,
-            access: NewAccess {
-                digest: access_token.digest(),
-                scopes: self.scopes,
-                expires_at: now.plus(lifetimes.access_token),
-            },
+            access: NewAccess { digest: access_token.digest(), scopes: self.scopes, expires_at },
             idle_until: now.plus(lifetimes.refresh_idle),
             grace: lifetimes.grace,
         };

@@ -10,6 +10,8 @@ mod consent;
 mod enterprise;
 mod identification;
 mod introspect;
+#[cfg(feature = "jwt_access_tokens")]
+mod jwt;
 mod lives;
 mod machine;
 mod methods;
