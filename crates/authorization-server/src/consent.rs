@@ -5,8 +5,8 @@ use http::header::ORIGIN;
 use http::{HeaderMap, Method, Request, Response};
 use iss_validate::Outcome;
 use oauth_types::{
-    AuthorizationErrorCode, CodeChallenge, Entropy, ErrorDescription, FormPairs, Origin,
-    RedirectUri, ResourceUri, ScopeSet, Secret, UnixTime,
+    AuthorizationErrorCode, ClientMetadataUrl, CodeChallenge, Entropy, ErrorDescription, FormPairs,
+    Origin, RedirectUri, ResourceUri, ScopeSet, Secret, UnixTime,
 };
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +69,17 @@ impl NeedsConsent {
         self.client.metadata.client_name.as_deref().unwrap_or("An application without a name")
     }
 
+    /// The host of the client's identifier, where that is the address of a document: who publishes what the client says
+    /// about itself.
+    #[must_use]
+    pub fn client_host(&self) -> Option<&str> {
+        // A-AUTHZ-10
+        let url = self.client.client_id.as_str();
+        let origin = ClientMetadataUrl::parse(url).ok()?.as_url().origin();
+        // In the text it stands as the origin has it.
+        url.strip_prefix("https://")?.get(..origin.host().len())
+    }
+
     /// Where the browser is sent back to.
     #[must_use]
     pub const fn redirect_uri(&self) -> &RedirectUri {
@@ -87,12 +98,12 @@ impl NeedsConsent {
         &self.resource
     }
 
-    /// Whether every address that the client registered is on the user's machine, so that any program there
-    /// may have asked.
+    /// Whether the browser is sent back to a program on the user's machine, so that any program there may have
+    /// asked. Of a client that registered nothing but loopback addresses this is always so.
     #[must_use]
-    pub fn is_loopback_only(&self) -> bool {
+    pub fn is_native(&self) -> bool {
         // A-AUTHZ-10
-        self.client.redirect_uris.iter().all(RedirectUri::is_loopback)
+        self.redirect_uri.is_native()
     }
 
     /// The headers of the page that asks: not framed, not cached, no script, no Referer; styles with this

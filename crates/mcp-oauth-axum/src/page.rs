@@ -1,38 +1,124 @@
-//! The consent page: no script, nothing from elsewhere, readable on a phone and in the dark.
+//! The consent page: no script, nothing from elsewhere, readable on a phone and in the dark. Or one of the host's own.
 
+use core::fmt;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use authorization_server::NeedsConsent;
+use authorization_server::{NeedsConsent, STYLE};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use oauth_types::{ResourceUri, Secret};
 
 use crate::User;
 
-const STYLE: &str = "
-:root { color-scheme: light dark; --line: color-mix(in srgb, currentColor 20%, transparent); }
-* { box-sizing: border-box; }
-body { font: 1.05rem/1.5 system-ui, sans-serif; margin: 0; padding: 1rem; }
-main { max-width: 30rem; margin: 6vh auto; }
-h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 1rem; overflow-wrap: anywhere; }
-dl { border: 1px solid var(--line); border-radius: .6rem; margin: 1rem 0; padding: .2rem 1rem; }
-dt { font-size: .85rem; opacity: .8; margin-top: .7rem; }
-dd { margin: 0 0 .7rem; font-weight: 600; overflow-wrap: anywhere; }
-ul { padding-left: 1.2rem; margin: .3rem 0; }
-.warning { border-left: .3rem solid #c77700; padding: .2rem 0 .2rem 1rem; }
-form { display: flex; flex-wrap: wrap; gap: .8rem; margin-top: 1.5rem; }
-button { font: inherit; font-weight: 600; padding: .7rem 1.4rem; border-radius: .6rem; cursor: pointer;
-  border: 1px solid currentColor; background: transparent; color: inherit; flex: 1 1 8rem; }
-button.allow { background: #1a56c4; border-color: #1a56c4; color: #fff; }
-button:focus-visible { outline: .2rem solid #7aa7ff; outline-offset: .15rem; }
-";
+/// What a consent page shows, and what its form sends: see
+/// [`AuthorizationServer::with_consent_page`](crate::AuthorizationServer::with_consent_page).
+///
+/// Nothing here is HTML: escape all of it. The form is a POST to [`form_action`](Self::form_action) with
+/// `transaction` and a `decision`, which is `allow` or anything else.
+#[derive(Debug)]
+pub struct ConsentPage<'a> {
+    pub(crate) request: &'a NeedsConsent,
+    pub(crate) user: &'a User,
+    pub(crate) scope_texts: &'a BTreeMap<String, String>,
+    pub(crate) form_action: &'a str,
+    pub(crate) transaction: &'a Secret,
+    pub(crate) nonce: &'a Secret,
+}
 
-/// Shows who asks for what, and asks back.
-pub(crate) fn consent(
-    request: &NeedsConsent,
-    user: &User,
-    scope_texts: &BTreeMap<String, String>,
-    (action, transaction, nonce): (&str, &str, &str),
-) -> Markup {
-    let text = |scope: &str| scope_texts.get(scope).cloned().unwrap_or_else(|| scope.to_owned());
+impl ConsentPage<'_> {
+    /// The name of the user who is logged in.
+    #[must_use]
+    pub fn user_name(&self) -> &str {
+        &self.user.name
+    }
+
+    /// The name that the client gave itself. It can say anything and read in any direction: keep it out of
+    /// sentences, and isolate it (`bdi`).
+    #[must_use]
+    pub fn client_name(&self) -> &str {
+        self.request.client_name()
+    }
+
+    /// The host that publishes what the client says about itself, if one does. Show it beside the name: the name
+    /// proves nothing.
+    #[must_use]
+    pub fn client_host(&self) -> Option<&str> {
+        self.request.client_host()
+    }
+
+    /// The host that the browser is sent back to, or the scheme of an installed application. Show it in any case.
+    #[must_use]
+    pub fn redirect_host(&self) -> &str {
+        self.request.redirect_uri().display_host()
+    }
+
+    /// Whether any program on the user's machine may have asked under this name: warn of it.
+    #[must_use]
+    pub fn is_native(&self) -> bool {
+        self.request.is_native()
+    }
+
+    /// What access is asked to.
+    #[must_use]
+    pub const fn resource(&self) -> &ResourceUri {
+        self.request.resource()
+    }
+
+    /// What is asked for: each scope, and what it allows in words, as
+    /// [`describe`](crate::AuthorizationServer::describe) has them.
+    pub fn scopes(&self) -> impl Iterator<Item = (&str, &str)> {
+        let texts = self.scope_texts;
+        let text = move |scope| texts.get(scope).map_or(scope, String::as_str);
+        self.request.scopes().iter().map(move |scope| (scope, text(scope)))
+    }
+
+    /// Where the form is posted to.
+    #[must_use]
+    pub const fn form_action(&self) -> &str {
+        self.form_action
+    }
+
+    /// The form's field `transaction`: which page it answers.
+    #[must_use]
+    pub fn transaction(&self) -> &str {
+        self.transaction.expose()
+    }
+
+    /// The `nonce` that a `style` element needs. There is none for scripts.
+    #[must_use]
+    pub fn nonce(&self) -> &str {
+        self.nonce.expose()
+    }
+}
+
+/// How the page is written.
+#[derive(Clone)]
+pub(crate) struct Template(Arc<dyn Fn(&ConsentPage<'_>) -> String + Send + Sync>);
+
+impl Template {
+    pub(crate) fn new(write: impl Fn(&ConsentPage<'_>) -> String + Send + Sync + 'static) -> Self {
+        Self(Arc::new(write))
+    }
+
+    pub(crate) fn write(&self, page: &ConsentPage<'_>) -> String {
+        (self.0)(page)
+    }
+}
+
+impl Default for Template {
+    fn default() -> Self {
+        Self::new(|page| consent(page).into_string())
+    }
+}
+
+impl fmt::Debug for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Template")
+    }
+}
+
+/// Shows who asks for what, and asks back. No word of the client's stands in a sentence of ours.
+fn consent(page: &ConsentPage<'_>) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -40,30 +126,49 @@ pub(crate) fn consent(
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 title { "Allow access?" }
-                style nonce=(nonce) { (PreEscaped(STYLE)) }
+                style nonce=(page.nonce()) { (PreEscaped(STYLE)) }
             }
             body {
                 main {
-                    h1 { (request.client_name()) " asks for access" }
-                    p { "You are logged in as " strong { (user.name) } "." }
+                    h1 { "Allow access?" }
+                    p { "An application asks to act for you. You are logged in as " strong { bdi { (page.user_name()) } } "." }
                     dl {
-                        dt { "To" }
-                        dd { (request.resource()) }
-                        dt { "It will be able to" }
-                        dd { ul { @for scope in request.scopes().iter() { li { (text(scope)) } } } }
-                        dt { "You will be sent back to" }
-                        dd { (request.redirect_uri().display_host()) }
-                    }
-                    @if request.is_loopback_only() {
-                        p.warning {
-                            "This is a program on your own computer. Anything on it can use this name: allow \
-                             access only if you started the login yourself just now."
+                        div {
+                            dt { "It calls itself" }
+                            dd { bdi { (page.client_name()) } }
+                        }
+                        @if let Some(host) = page.client_host() {
+                            div {
+                                dt { "It is published by" }
+                                dd { (host) }
+                            }
+                        }
+                        div {
+                            dt { "You will be sent back to" }
+                            dd {
+                                (page.redirect_host())
+                                @if page.is_native() { small { "a program on your own computer" } }
+                            }
+                        }
+                        div {
+                            dt { "It asks for access to" }
+                            dd { (page.resource()) }
+                        }
+                        div {
+                            dt { "It will be able to" }
+                            dd { ul { @for (_, text) in page.scopes() { li { (text) } } } }
                         }
                     }
-                    form method="post" action=(action) {
-                        input type="hidden" name="transaction" value=(transaction);
-                        button.allow type="submit" name="decision" value="allow" { "Allow" }
+                    @if page.is_native() {
+                        p.note {
+                            "Any program on your own computer can ask under this name. Allow access only if you \
+                             started this login yourself, just now."
+                        }
+                    }
+                    form method="post" action=(page.form_action()) {
+                        input type="hidden" name="transaction" value=(page.transaction());
                         button type="submit" name="decision" value="deny" { "Deny" }
+                        button.allow type="submit" name="decision" value="allow" { "Allow" }
                     }
                 }
             }

@@ -1,29 +1,31 @@
 //! The authorization server as a router. It decides nothing: each handler carries out a chain of steps.
 
+mod pages;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use authorization_server::{
-    Admitted, Approved, Asking, AuthorizationRequest, Config, ConsentAnswer, Introspecting,
-    IssuableToken, NeedsConsent, NewClient, PageError, RedirectError, Refusal, RevocationRequest,
-    RevokeTarget, Store, StoreError, TokenRequest,
+    Admitted, Config, Introspecting, IssuableToken, NewClient, PageError, Refusal,
+    RevocationRequest, RevokeTarget, Store, StoreError, TokenRequest,
 };
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::routing::any;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderName, Method, Response};
 use http_body_util::{BodyExt as _, Limited};
-use oauth_types::{FormPairs, Secret, UnixTime};
+use oauth_types::{FormPairs, UnixTime};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{Any, CorsLayer};
 use tracing::{error, info, warn};
 
+use crate::Login;
 use crate::ambient::{Clock, correlation_id, entropy};
 use crate::consent::Consents;
-use crate::{Browser, Login, User, page};
+use crate::page::{ConsentPage, Template};
 
 /// An authorization server: a configuration, a store, and the host's login.
 #[derive(Debug)]
@@ -33,6 +35,7 @@ pub struct AuthorizationServer<S, L> {
     login: L,
     clock: Clock,
     scope_texts: BTreeMap<String, String>,
+    template: Template,
 }
 
 struct Server<S, L> {
@@ -41,11 +44,9 @@ struct Server<S, L> {
     login: L,
     clock: Clock,
     scope_texts: BTreeMap<String, String>,
+    template: Template,
     consents: Consents,
 }
-
-/// Most expired rows that one login removes.
-const SWEPT_PER_LOGIN: usize = 100;
 
 type Shared<S, L> = State<Arc<Server<S, L>>>;
 
@@ -53,13 +54,51 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
     /// A server with this configuration. The store is shared with whatever verifies its tokens.
     #[must_use]
     pub fn new(config: Config, store: Arc<S>, login: L) -> Self {
-        Self { config, store, login, clock: Clock::default(), scope_texts: BTreeMap::new() }
+        let (clock, scope_texts) = (Clock::default(), BTreeMap::new());
+        Self { config, store, login, clock, scope_texts, template: Template::default() }
     }
 
     /// Says in words what a scope allows, for the consent page.
     #[must_use]
     pub fn describe(mut self, scope: &str, text: &str) -> Self {
         self.scope_texts.insert(scope.to_owned(), text.to_owned());
+        self
+    }
+
+    /// Writes the consent page another way. The headers stay: no script, nothing from elsewhere, no frame around it,
+    /// styles only in elements with the page's nonce.
+    ///
+    /// ```
+    /// use authorization_server::Store;
+    /// use mcp_oauth_axum::{AuthorizationServer, ConsentPage, Login};
+    ///
+    /// fn escaped(text: &str) -> String {
+    ///     text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;")
+    /// }
+    ///
+    /// fn page(page: &ConsentPage<'_>) -> String {
+    ///     format!(
+    ///         r#"<!doctype html><html lang="eo"><title>Ĉu permesi?</title><h1>Ĉu permesi?</h1>
+    ///         <p>Programo: <bdi>{}</bdi>. Reiros al: {}</p><form method="post" action="{}">
+    ///         <input type="hidden" name="transaction" value="{}"><button name="decision" value="deny">Ne</button>
+    ///         <button name="decision" value="allow">Jes</button></form>"#,
+    ///         escaped(page.client_name()),
+    ///         escaped(page.redirect_host()),
+    ///         escaped(page.form_action()),
+    ///         escaped(page.transaction()),
+    ///     )
+    /// }
+    ///
+    /// fn own<S: Store + 'static, L: Login>(server: AuthorizationServer<S, L>) -> AuthorizationServer<S, L> {
+    ///     server.with_consent_page(page)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn with_consent_page(
+        mut self,
+        write: impl Fn(&ConsentPage<'_>) -> String + Send + Sync + 'static,
+    ) -> Self {
+        self.template = Template::new(write);
         self
     }
 
@@ -72,10 +111,11 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
 
     /// All endpoints, at the paths that the issuer gives them.
     pub fn router(self) -> Router {
-        let Self { config, store, login, clock, scope_texts } = self;
+        let Self { config, store, login, clock, scope_texts, template } = self;
         let paths = config.paths();
         let consents = Consents::default();
-        let server = Arc::new(Server { config, store, login, clock, scope_texts, consents });
+        let server = Server { config, store, login, clock, scope_texts, template, consents };
+        let server = Arc::new(server);
         // Programs on web pages may call these; no cookie counts there.
         let cors =
             CorsLayer::new().allow_origin(Any).allow_methods([Method::POST]).allow_headers([
@@ -316,163 +356,4 @@ impl<S: Store, L: Login> Server<S, L> {
         let found = self.store.access(introspecting.token(), now).await;
         introspecting.finish(found)
     }
-
-    /// Shows the consent page, or says why not; or answers at once, when the user agreed before.
-    async fn authorize(
-        &self,
-        request: &http::Request<Bytes>,
-    ) -> Result<Response<Bytes>, PageError> {
-        let now = self.clock.now();
-        let headers = request.headers();
-        let parsed = AuthorizationRequest::parse(&self.config, request)?;
-        let return_to = parsed.return_to();
-        let client = self.store.read_client(parsed.client_id()).await.map_err(PageError::store)?;
-        let request = match parsed.with_client(client, now)?.check() {
-            Ok(request) => request,
-            Err(error) => {
-                if error.needs_user()
-                    && let Browser::SendTo(url) = self.login.browser(headers, &return_to).await
-                {
-                    return see_other(&url);
-                }
-                return Ok(send_back(error));
-            }
-        };
-        let user = match self.login.browser(headers, &return_to).await {
-            Browser::User(user) => user,
-            Browser::SendTo(url) => {
-                return match request.without_user(&self.config) {
-                    Ok(()) => see_other(&url),
-                    Err(error) => Ok(send_back(error)),
-                };
-            }
-        };
-        let lookup = request.with_user(&self.config, &*user.subject);
-        let remembered = match lookup.key() {
-            Some(key) => self.store.read_consent(key).await.map_err(PageError::store)?,
-            None => None,
-        };
-        match lookup.with_consent(remembered, now) {
-            Ok(Asking::Ask(request)) => self.ask(headers, request, user, now),
-            Ok(Asking::Agreed(agreed)) => {
-                let code = entropy().ok_or_else(unavailable)?;
-                Ok(self.send_code(agreed.approve(&self.config, code, now), now).await)
-            }
-            Err(error) => Ok(send_back(error)),
-        }
-    }
-
-    /// Shows the consent page.
-    fn ask(
-        &self,
-        headers: &HeaderMap,
-        request: NeedsConsent,
-        user: User,
-        now: UnixTime,
-    ) -> Result<Response<Bytes>, PageError> {
-        let transaction = entropy::<32>().ok_or_else(unavailable)?.into_secret();
-        let nonce = entropy::<16>().ok_or_else(unavailable)?.into_secret();
-        let fresh = entropy::<32>().ok_or_else(unavailable)?.into_secret();
-        let paths = self.config.paths();
-        let form = (&*paths.consent, transaction.expose(), nonce.expose());
-        let html = page::consent(&request, &user, &self.scope_texts, form).into_string();
-        let mut response = Response::new(Bytes::from(html));
-        response.headers_mut().extend(request.page_headers(nonce.expose()));
-        let html = HeaderValue::from_static("text/html; charset=utf-8");
-        response.headers_mut().insert(CONTENT_TYPE, html);
-        let known = self.cookie(headers);
-        let pending = (request, user.subject);
-        let browser = self.consents.keep(&transaction, (known, fresh), pending, now);
-        let cookie = self.set_cookie(&browser).ok_or_else(unavailable)?;
-        response.headers_mut().insert(SET_COOKIE, cookie);
-        Ok(response)
-    }
-
-    /// Takes the user's answer.
-    async fn consent(&self, request: &http::Request<Bytes>) -> Result<Response<Bytes>, PageError> {
-        let answer = ConsentAnswer::parse(&self.config, request)?;
-        let browser = self.cookie(request.headers());
-        let now = self.clock.now();
-        let paths = self.config.paths();
-        let user = match self.login.browser(request.headers(), &paths.authorize).await {
-            Browser::User(user) => Some(user.subject),
-            Browser::SendTo(_) => None,
-        };
-        let pending = self.consents.take(answer.transaction(), browser, user.as_deref(), now);
-        let pending = pending.map_err(PageError::consent)?;
-        if !answer.allows() {
-            info!("the user said no");
-            return Ok(pending.request.deny(&self.config));
-        }
-        let code = entropy().ok_or_else(unavailable)?;
-        let approved = pending.request.approve(&self.config, pending.subject, code, now);
-        Ok(self.send_code(approved, now).await)
-    }
-
-    /// Sends a code that the user agreed to, once it is stored.
-    async fn send_code(&self, approved: Approved, now: UnixTime) -> Response<Bytes> {
-        // A login pays for a bounded clean-up, so that what has expired does not pile up.
-        if let Err(error) = self.store.sweep(now, SWEPT_PER_LOGIN).await {
-            warn!(%error, "what has expired could not be removed");
-        }
-        if let Some(consent) = approved.consent()
-            && let Err(error) = self.store.put_consent(consent.clone()).await
-        {
-            warn!(%error, "the answer is not remembered");
-        }
-        let outcome = self.store.insert_code(approved.record().clone()).await;
-        approved.stored(&self.config, outcome).unwrap_or_else(|error| {
-            warn!(cause = %error.cause(), "the code could not be stored");
-            error.into_response()
-        })
-    }
-
-    fn is_https(&self) -> bool {
-        self.config.issuer().as_str().starts_with("https:")
-    }
-
-    /// The cookie that tells browsers apart. Over https its name keeps other hosts from setting it.
-    const fn cookie_name(is_https: bool) -> &'static str {
-        if is_https { "__Host-mcp-oauth" } else { "mcp-oauth" }
-    }
-
-    fn cookie<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
-        let name = Self::cookie_name(self.is_https());
-        headers
-            .get_all(COOKIE)
-            .iter()
-            .filter_map(|line| line.to_str().ok())
-            .flat_map(|line| line.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='))
-            // 256 bits in base64url: anything else is not ours.
-            .find_map(|(own, value)| (own == name && value.len() == 43).then_some(value))
-    }
-
-    fn set_cookie(&self, browser: &Secret) -> Option<HeaderValue> {
-        let is_https = self.is_https();
-        let name = Self::cookie_name(is_https);
-        let secure = if is_https { "; Secure" } else { "" };
-        let rest = format!("; Path=/; HttpOnly; SameSite=Lax{secure}");
-        let cookie = Secret::new([browser.expose(), &rest].concat());
-        cookie.header_value(&format!("{name}="))
-    }
-}
-
-fn unavailable() -> PageError {
-    PageError::store(StoreError::Unavailable)
-}
-
-/// A refusal that goes to the client.
-fn send_back(error: RedirectError) -> Response<Bytes> {
-    info!(cause = %error.cause(), "refused with a redirect");
-    error.into_response()
-}
-
-/// Sends a browser to the host's login.
-fn see_other(url: &str) -> Result<Response<Bytes>, PageError> {
-    let location = HeaderValue::from_str(url).map_err(|_| unavailable())?;
-    let mut response = Response::new(Bytes::new());
-    *response.status_mut() = StatusCode::SEE_OTHER;
-    response.headers_mut().insert(LOCATION, location);
-    Ok(response)
 }

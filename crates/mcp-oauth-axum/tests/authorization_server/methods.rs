@@ -160,7 +160,7 @@ async fn a_reg_1_an_operators_client_obeys_the_rules_of_registration_and_shows_i
     client.metadata.client_name = Some("Dashboard".to_owned());
     server.store.create_client(client, NOW).await.unwrap();
     let page = server.get(&authorize("c1", &[])).await;
-    assert!(page.html().contains("Dashboard asks for access"));
+    assert!(page.html().contains("<bdi>Dashboard</bdi>"));
     let elsewhere = authorize("c1", &[("redirect_uri", "https://app.example/cb")]);
     assert_eq!(server.get(&elsewhere).await.status, StatusCode::BAD_REQUEST);
 }
