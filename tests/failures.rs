@@ -3,6 +3,7 @@
 
 #![cfg(test)]
 
+use core::time::Duration;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -13,7 +14,7 @@ use client_auth::Registered;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
-use mcp_oauth_axum::{AuthorizationServer, Browser, Clock, Login};
+use mcp_oauth_axum::{AuthorizationServer, Browser, Clock, Deadlines, Login};
 use oauth_types::{
     AuthMethod, ClientId, CodeVerifier, Entropy, Issuer, RedirectUri, ResourceUri, ScopeSet,
     Secret, SecretDigest, UnixTime,
@@ -65,6 +66,9 @@ struct BadLogin;
 impl Login for BadLogin {
     async fn browser(&self, headers: &HeaderMap, _: &str) -> Browser {
         assert!(!headers.contains_key("x-panic"), "canary: SELECT * FROM users");
+        if headers.contains_key("x-hang") {
+            core::future::pending::<()>().await;
+        }
         Browser::SendTo("canary\n".to_owned())
     }
 }
@@ -110,6 +114,7 @@ async fn server() -> Server {
     store.create_client(app, NOW).await.unwrap();
     let router = AuthorizationServer::new(config, Arc::clone(&store), BadLogin)
         .with_clock(Clock::new(|| NOW))
+        .with_deadlines(Deadlines { answer: Duration::from_millis(50), ..Deadlines::default() })
         .router();
     Server { router, store }
 }
@@ -138,15 +143,14 @@ impl Server {
     }
 
     /// The authorization endpoint, whose login fails.
-    async fn page(&self, panic: bool) -> Answer {
+    async fn page(&self, way: &str) -> Answer {
         let challenge = CodeVerifier::new(Entropy::new([5; 32])).challenge();
         let challenge = challenge.as_str();
         let request = Request::get(format!(
             "/authorize?response_type=code&client_id=app&code_challenge={challenge}\
              &code_challenge_method=S256"
         ));
-        let request = if panic { request.header("x-panic", "1") } else { request };
-        self.send(request.body(Body::empty()).unwrap()).await
+        self.send(request.header(way, "1").body(Body::empty()).unwrap()).await
     }
 }
 
@@ -194,8 +198,12 @@ async fn sec_195_a_failing_store_is_named_by_a_number_only() {
 #[tokio::test]
 async fn sec_195_a_failing_login_is_named_by_a_number_only() {
     let server = server().await;
-    for (panic, status, cause) in [(true, 500, "Panicked"), (false, 503, "Store(Unavailable)")] {
-        let failed = server.page(panic).await;
+    for (way, status, cause) in [
+        ("x-panic", 500, "Panicked"),
+        ("x-hang", 503, "Late"),
+        ("x-nonsense", 503, "Store(Unavailable)"),
+    ] {
+        let failed = server.page(way).await;
         assert_eq!(failed.status.as_u16(), status);
         assert_eq!(failed.headers[CONTENT_TYPE], "text/html; charset=utf-8");
         assert_eq!(failed.headers["x-frame-options"], "DENY");

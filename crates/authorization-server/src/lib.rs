@@ -33,7 +33,9 @@ pub use introspect::{Introspecting, ResourceServer};
 pub use memory::MemoryStore;
 pub use page::STYLE;
 pub use refresh_token::{RefreshKey, RefreshKeys};
-pub use refusal::{AssertionError, Cause, ConsentError, PageError, RedirectError, Refusal};
+pub use refusal::{
+    AssertionError, Cause, ConsentError, PageError, RedirectError, Refusal, UnreadBody,
+};
 pub use register::{CreateClient, NewClient};
 pub use remembered::{AgreedBefore, Asking, ConsentLookup};
 pub use replay::{ClientChecked, ReplayCheck};

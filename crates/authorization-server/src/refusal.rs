@@ -63,6 +63,8 @@ pub enum Cause {
     Store(StoreError),
     /// The host's own code panicked.
     Panicked,
+    /// The host's own code took too long.
+    Late,
 }
 
 /// Why the word of an identity provider is not taken.
@@ -97,6 +99,45 @@ pub enum ConsentError {
     OtherUser,
     /// It comes from a page of another site.
     OtherSite,
+}
+
+/// Why the body of a request was not read to its end.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum UnreadBody {
+    /// It is longer than anything that is read here.
+    TooLong,
+    /// It did not arrive in time.
+    TooSlow,
+    /// It ended too early, or is not framed as it says.
+    Broken,
+}
+
+impl UnreadBody {
+    const fn status(self) -> StatusCode {
+        match self {
+            Self::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::Broken => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+impl From<UnreadBody> for Refusal {
+    fn from(error: UnreadBody) -> Self {
+        let why = match error {
+            UnreadBody::TooLong => "the body is too long",
+            UnreadBody::TooSlow => "the body did not arrive in time",
+            UnreadBody::Broken => "the body is broken off",
+        };
+        Self::token(Cause::Body, TokenErrorCode::InvalidRequest, why).with_status(error.status())
+    }
+}
+
+impl From<UnreadBody> for PageError {
+    fn from(error: UnreadBody) -> Self {
+        Self::with_status(Cause::Body, error.status())
+    }
 }
 
 impl fmt::Display for Cause {
@@ -183,25 +224,27 @@ impl Refusal {
             .with_header(ALLOW, allowed)
     }
 
-    /// 413: the body is longer than anything that is read here.
-    #[must_use]
-    pub fn body_too_large() -> Self {
-        Self::token(Cause::Body, TokenErrorCode::InvalidRequest, "the body is too long")
-            .with_status(StatusCode::PAYLOAD_TOO_LARGE)
-    }
-
     /// The reply when the store failed: nothing was promised, and the same request may be sent again.
     #[must_use]
     pub fn store(error: StoreError) -> Self {
         let cause = Cause::Store(error);
         match error {
             StoreError::Corrupt => Self::server_error(cause),
-            StoreError::Unavailable | StoreError::UnknownOutcome => {
-                Self::token(cause, TokenErrorCode::TemporarilyUnavailable, "try again")
-                    .with_status(StatusCode::SERVICE_UNAVAILABLE)
-                    .with_header(RETRY_AFTER, "2")
-            }
+            StoreError::Unavailable | StoreError::UnknownOutcome => Self::unavailable(cause),
         }
+    }
+
+    /// The reply when the host's own code took too long. What it did by then, nobody knows; the same request may be
+    /// sent again.
+    #[must_use]
+    pub fn late() -> Self {
+        Self::unavailable(Cause::Late)
+    }
+
+    fn unavailable(cause: Cause) -> Self {
+        Self::token(cause, TokenErrorCode::TemporarilyUnavailable, "try again")
+            .with_status(StatusCode::SERVICE_UNAVAILABLE)
+            .with_header(RETRY_AFTER, "2")
     }
 
     /// The reply when the host's own code panicked: what it said is not the peer's business.
@@ -258,16 +301,16 @@ impl PageError {
         Self { allow: Some(allow), ..refused }
     }
 
-    /// The page for a body that is longer than anything that is read here.
-    #[must_use]
-    pub const fn body_too_large() -> Self {
-        Self::with_status(Cause::Body, StatusCode::PAYLOAD_TOO_LARGE)
-    }
-
     /// The page when the store failed.
     #[must_use]
     pub const fn store(error: StoreError) -> Self {
         Self::with_status(Cause::Store(error), StatusCode::SERVICE_UNAVAILABLE)
+    }
+
+    /// The page when the host's own code took too long.
+    #[must_use]
+    pub const fn late() -> Self {
+        Self::with_status(Cause::Late, StatusCode::SERVICE_UNAVAILABLE)
     }
 
     /// The page when the host's own code panicked.
@@ -323,7 +366,7 @@ impl PageError {
                 "This answer does not come from the page and the person that were asked. Start again from \
                  the application."
             }
-            Cause::Store(_) | Cause::Panicked => {
+            Cause::Store(_) | Cause::Late | Cause::Panicked => {
                 "The server cannot answer now. Try again in a moment."
             }
             _ => "The application sent a request that cannot be read.",

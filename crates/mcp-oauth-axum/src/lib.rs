@@ -5,6 +5,8 @@ mod consent;
 mod login;
 mod page;
 mod protect;
+mod reading;
+mod serve;
 mod server;
 mod verifier;
 
@@ -12,5 +14,7 @@ pub use ambient::Clock;
 pub use login::{Browser, DemoLogin, Login, User};
 pub use page::ConsentPage;
 pub use protect::{Protect, Protected, metadata_routes};
+pub use reading::Deadlines;
+pub use serve::{ConnectionDeadlines, serve};
 pub use server::AuthorizationServer;
 pub use verifier::{StoreVerifier, TokenVerifier, VerifierUnavailable};

@@ -16,16 +16,17 @@ use axum::routing::any;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderName, Method, Response};
-use http_body_util::{BodyExt as _, Limited};
-use oauth_types::{FormPairs, UnixTime};
+use oauth_types::UnixTime;
+use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{Any, CorsLayer};
 use tracing::{error, info, warn};
 
-use crate::Login;
 use crate::ambient::{Clock, correlation_id, entropy};
 use crate::consent::Consents;
 use crate::page::{ConsentPage, Template};
+use crate::reading::whole;
+use crate::{Deadlines, Login};
 
 /// An authorization server: a configuration, a store, and the host's login.
 #[derive(Debug)]
@@ -34,6 +35,7 @@ pub struct AuthorizationServer<S, L> {
     store: Arc<S>,
     login: L,
     clock: Clock,
+    deadlines: Deadlines,
     scope_texts: BTreeMap<String, String>,
     template: Template,
 }
@@ -43,6 +45,7 @@ struct Server<S, L> {
     store: Arc<S>,
     login: L,
     clock: Clock,
+    deadlines: Deadlines,
     scope_texts: BTreeMap<String, String>,
     template: Template,
     consents: Consents,
@@ -54,8 +57,15 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
     /// A server with this configuration. The store is shared with whatever verifies its tokens.
     #[must_use]
     pub fn new(config: Config, store: Arc<S>, login: L) -> Self {
-        let (clock, scope_texts) = (Clock::default(), BTreeMap::new());
-        Self { config, store, login, clock, scope_texts, template: Template::default() }
+        Self {
+            config,
+            store,
+            login,
+            clock: Clock::default(),
+            deadlines: Deadlines::default(),
+            scope_texts: BTreeMap::new(),
+            template: Template::default(),
+        }
     }
 
     /// Says in words what a scope allows, for the consent page.
@@ -109,12 +119,20 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
         self
     }
 
+    /// Gives requests more or less time.
+    #[must_use]
+    pub const fn with_deadlines(mut self, deadlines: Deadlines) -> Self {
+        self.deadlines = deadlines;
+        self
+    }
+
     /// All endpoints, at the paths that the issuer gives them.
     pub fn router(self) -> Router {
-        let Self { config, store, login, clock, scope_texts, template } = self;
+        let Self { config, store, login, clock, deadlines, scope_texts, template } = self;
         let paths = config.paths();
         let consents = Consents::default();
-        let server = Server { config, store, login, clock, scope_texts, template, consents };
+        let server =
+            Server { config, store, login, clock, deadlines, scope_texts, template, consents };
         let server = Arc::new(server);
         // Programs on web pages may call these; no cookie counts there.
         let cors =
@@ -125,10 +143,10 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
             ]);
         // The host's code may panic: its client still gets an answer, and nobody hears what it said.
         let failed = CatchPanicLayer::custom(|_: Box<dyn core::any::Any + Send>| {
-            answer(Err(Refusal::panicked()))
+            reply(Err(Refusal::panicked()))
         });
         let failed_page = CatchPanicLayer::custom(|_: Box<dyn core::any::Any + Send>| {
-            page_answer(Err(PageError::panicked()))
+            page_reply(Err(PageError::panicked()))
         });
         let mut public = Router::new()
             .route(&paths.token, any(token::<S, L>))
@@ -155,15 +173,8 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
     }
 }
 
-/// The whole request in memory; `None` when its body is longer than any form that is read.
-async fn whole(request: Request) -> Option<http::Request<Bytes>> {
-    let (parts, body) = request.into_parts();
-    let body = Limited::new(body, FormPairs::MAX_BYTES).collect().await.ok()?.to_bytes();
-    Some(http::Request::from_parts(parts, body))
-}
-
 /// The finished reply of either outcome; a refusal's cause goes to the log.
-fn answer(outcome: Result<Response<Bytes>, Refusal>) -> Response<Body> {
+fn reply(outcome: Result<Response<Bytes>, Refusal>) -> Response<Body> {
     let response = outcome.unwrap_or_else(|refusal| {
         if refusal.is_failure() {
             let id = correlation_id();
@@ -174,6 +185,15 @@ fn answer(outcome: Result<Response<Bytes>, Refusal>) -> Response<Body> {
         refusal.into_response()
     });
     response.map(Body::from)
+}
+
+/// The reply of an endpoint, if there is one in time.
+async fn answer(
+    deadlines: Deadlines,
+    endpoint: impl Future<Output = Result<Response<Bytes>, Refusal>>,
+) -> Response<Body> {
+    let outcome = timeout(deadlines.answer, endpoint).await;
+    reply(outcome.unwrap_or_else(|_| Err(Refusal::late())))
 }
 
 fn no_entropy() -> Refusal {
@@ -200,65 +220,59 @@ async fn token<S: Store + 'static, L: Login>(
     State(server): Shared<S, L>,
     request: Request,
 ) -> Response<Body> {
-    let Some(request) = whole(request).await else {
-        return answer(Err(Refusal::body_too_large()));
-    };
-    answer(server.token(&request).await)
+    let endpoint = async { server.token(&whole(request, server.deadlines).await?).await };
+    answer(server.deadlines, endpoint).await
 }
 
 async fn register<S: Store + 'static, L: Login>(
     State(server): Shared<S, L>,
     request: Request,
 ) -> Response<Body> {
-    let Some(request) = whole(request).await else {
-        return answer(Err(Refusal::body_too_large()));
-    };
-    answer(server.register(&request).await)
+    let endpoint = async { server.register(&whole(request, server.deadlines).await?).await };
+    answer(server.deadlines, endpoint).await
 }
 
 async fn revoke<S: Store + 'static, L: Login>(
     State(server): Shared<S, L>,
     request: Request,
 ) -> Response<Body> {
-    let Some(request) = whole(request).await else {
-        return answer(Err(Refusal::body_too_large()));
-    };
-    answer(server.revoke(&request).await)
+    let endpoint = async { server.revoke(&whole(request, server.deadlines).await?).await };
+    answer(server.deadlines, endpoint).await
 }
 
 async fn introspect<S: Store + 'static, L: Login>(
     State(server): Shared<S, L>,
     request: Request,
 ) -> Response<Body> {
-    let Some(request) = whole(request).await else {
-        return answer(Err(Refusal::body_too_large()));
-    };
-    answer(server.introspect(&request).await)
+    let endpoint = async { server.introspect(&whole(request, server.deadlines).await?).await };
+    answer(server.deadlines, endpoint).await
 }
 
 async fn authorize<S: Store + 'static, L: Login>(
     State(server): Shared<S, L>,
     request: Request,
 ) -> Response<Body> {
-    let response = match whole(request).await {
-        Some(request) => server.authorize(&request).await,
-        None => Err(PageError::body_too_large()),
-    };
-    page_answer(response)
+    let endpoint = async { server.authorize(&whole(request, server.deadlines).await?).await };
+    page_answer(server.deadlines, endpoint).await
 }
 
 async fn consent<S: Store + 'static, L: Login>(
     State(server): Shared<S, L>,
     request: Request,
 ) -> Response<Body> {
-    let response = match whole(request).await {
-        Some(request) => server.consent(&request).await,
-        None => Err(PageError::body_too_large()),
-    };
-    page_answer(response)
+    let endpoint = async { server.consent(&whole(request, server.deadlines).await?).await };
+    page_answer(server.deadlines, endpoint).await
 }
 
-fn page_answer(outcome: Result<Response<Bytes>, PageError>) -> Response<Body> {
+async fn page_answer(
+    deadlines: Deadlines,
+    endpoint: impl Future<Output = Result<Response<Bytes>, PageError>>,
+) -> Response<Body> {
+    let outcome = timeout(deadlines.answer, endpoint).await;
+    page_reply(outcome.unwrap_or(Err(PageError::late())))
+}
+
+fn page_reply(outcome: Result<Response<Bytes>, PageError>) -> Response<Body> {
     let response = outcome.unwrap_or_else(|error| {
         if error.is_failure() {
             let id = correlation_id();

@@ -2,13 +2,15 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use authorization_server::{Config, MemoryStore, RefreshKey, RefreshKeys};
 use axum::Router;
 use axum::middleware::from_fn;
-use axum::serve::ListenerExt as _;
-use mcp_oauth_axum::{AuthorizationServer, DemoLogin, Protect, StoreVerifier, metadata_routes};
+use mcp_oauth_axum::{
+    AuthorizationServer, ConnectionDeadlines, DemoLogin, Protect, StoreVerifier, metadata_routes,
+};
 use oauth_types::{Entropy, Issuer, ResourceUri};
 use resource_server::Resource;
 use tokio::net::TcpListener;
@@ -36,14 +38,8 @@ impl Running {
     fn start(listener: TcpListener, router: Router) -> Self {
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move {
-            // Small answers leave at once instead of waiting for more.
-            let listener = listener.tap_io(|stream| {
-                let _ = stream.set_nodelay(true);
-            });
-            tokio::select! {
-                _ = axum::serve(listener, router) => {}
-                _ = stopped => {}
-            }
+            let deadlines = ConnectionDeadlines { stop: Duration::ZERO, ..Default::default() };
+            mcp_oauth_axum::serve(listener, router, deadlines, async { drop(stopped.await) }).await;
         });
         Self { stop, task }
     }
