@@ -1,6 +1,7 @@
 //! Refusals with their finished replies. Where one may go is its type.
 
 use core::fmt;
+use core::time::Duration;
 
 use bytes::Bytes;
 use client_auth::Reason;
@@ -55,6 +56,8 @@ pub enum Cause {
     Quota,
     /// Somebody would have to be asked, and the request does not allow it.
     Unasked,
+    /// Too many requests from one address.
+    TooMany,
     /// An answer to a consent page is refused.
     Consent(ConsentError),
     /// The word of an identity provider is not taken.
@@ -232,6 +235,25 @@ impl Refusal {
             StoreError::Corrupt => Self::server_error(cause),
             StoreError::Unavailable | StoreError::UnknownOutcome => Self::unavailable(cause),
         }
+    }
+
+    /// 429: one address does this too often. It may come again after this time.
+    #[must_use]
+    pub fn too_many(wait: Duration) -> Self {
+        let code = TokenErrorCode::TemporarilyUnavailable;
+        let mut refusal = Self::token(Cause::TooMany, code, "too many requests from one address")
+            .with_status(StatusCode::TOO_MANY_REQUESTS);
+        // Whole seconds, and never too early.
+        let rest = u64::from(wait.subsec_nanos() > 0);
+        let seconds = wait.as_secs().saturating_add(rest).max(1);
+        refusal.response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        refusal
+    }
+
+    /// Whether somebody said to be a client, and could not show it: what guessing looks like.
+    #[must_use]
+    pub const fn is_failed_authentication(&self) -> bool {
+        matches!(self.cause, Cause::Client(_))
     }
 
     /// The reply when the host's own code took too long. What it did by then, nobody knows; the same request may be

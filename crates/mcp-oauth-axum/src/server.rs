@@ -3,11 +3,12 @@
 mod pages;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use authorization_server::{
-    Admitted, Config, Introspecting, IssuableToken, NewClient, PageError, Refusal,
-    RevocationRequest, RevokeTarget, Store, StoreError, TokenRequest,
+    Admitted, Config, Introspecting, IssuableToken, NewClient, Refusal, RevocationRequest,
+    RevokeTarget, Store, StoreError, TokenRequest,
 };
 use axum::Router;
 use axum::body::Body;
@@ -17,16 +18,18 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderName, Method, Response};
 use oauth_types::UnixTime;
-use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{Any, CorsLayer};
-use tracing::{error, info, warn};
+use tracing::warn;
 
-use crate::ambient::{Clock, correlation_id, entropy};
+use crate::ambient::{Clock, entropy};
 use crate::consent::Consents;
 use crate::page::{ConsentPage, Template};
+use crate::peer::TrustedProxies;
+use crate::rate::Rates;
 use crate::reading::whole;
-use crate::{Deadlines, Login};
+use crate::reply::{answer, page_answer, page_panicked, panicked};
+use crate::{Deadlines, Login, RateLimits};
 
 /// An authorization server: a configuration, a store, and the host's login.
 #[derive(Debug)]
@@ -36,6 +39,8 @@ pub struct AuthorizationServer<S, L> {
     login: L,
     clock: Clock,
     deadlines: Deadlines,
+    rate_limits: RateLimits,
+    proxies: TrustedProxies,
     scope_texts: BTreeMap<String, String>,
     template: Template,
 }
@@ -46,6 +51,7 @@ struct Server<S, L> {
     login: L,
     clock: Clock,
     deadlines: Deadlines,
+    rates: Rates,
     scope_texts: BTreeMap<String, String>,
     template: Template,
     consents: Consents,
@@ -63,6 +69,8 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
             login,
             clock: Clock::default(),
             deadlines: Deadlines::default(),
+            rate_limits: RateLimits::default(),
+            proxies: TrustedProxies::default(),
             scope_texts: BTreeMap::new(),
             template: Template::default(),
         }
@@ -126,13 +134,51 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
         self
     }
 
+    /// Lets one address do more or less.
+    ///
+    /// Which address a request comes from is known from [`serve`](crate::serve), or from axum's
+    /// `into_make_service_with_connect_info`. Where it is not, nothing is limited, and one event warns of it.
+    #[must_use]
+    pub const fn with_rate_limits(mut self, limits: RateLimits) -> Self {
+        self.rate_limits = limits;
+        self
+    }
+
+    /// Believes what these addresses say in `X-Forwarded-For` about who connected to them, and nobody else. What
+    /// comes through them without saying so is not limited.
+    ///
+    /// ```
+    /// # use authorization_server::MemoryStore;
+    /// # use mcp_oauth_axum::{AuthorizationServer, DemoLogin};
+    /// # fn f(server: AuthorizationServer<MemoryStore, DemoLogin>) {
+    /// let server = server.with_trusted_proxies(|address| address.is_loopback());
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_trusted_proxies(
+        mut self,
+        is_trusted: impl Fn(IpAddr) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.proxies = TrustedProxies::new(is_trusted);
+        self
+    }
+
     /// All endpoints, at the paths that the issuer gives them.
     pub fn router(self) -> Router {
-        let Self { config, store, login, clock, deadlines, scope_texts, template } = self;
+        let Self { config, store, login, clock, deadlines, scope_texts, template, .. } = self;
+        let rates = Rates::new(self.rate_limits, self.proxies);
         let paths = config.paths();
-        let consents = Consents::default();
-        let server =
-            Server { config, store, login, clock, deadlines, scope_texts, template, consents };
+        let server = Server {
+            config,
+            store,
+            login,
+            clock,
+            deadlines,
+            rates,
+            scope_texts,
+            template,
+            consents: Consents::default(),
+        };
         let server = Arc::new(server);
         // Programs on web pages may call these; no cookie counts there.
         let cors =
@@ -141,13 +187,7 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
                 CONTENT_TYPE,
                 HeaderName::from_static("mcp-protocol-version"),
             ]);
-        // The host's code may panic: its client still gets an answer, and nobody hears what it said.
-        let failed = CatchPanicLayer::custom(|_: Box<dyn core::any::Any + Send>| {
-            reply(Err(Refusal::panicked()))
-        });
-        let failed_page = CatchPanicLayer::custom(|_: Box<dyn core::any::Any + Send>| {
-            page_reply(Err(PageError::panicked()))
-        });
+        let failed = CatchPanicLayer::custom(panicked);
         let mut public = Router::new()
             .route(&paths.token, any(token::<S, L>))
             .route(&paths.register, any(register::<S, L>))
@@ -168,32 +208,9 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
         let pages = Router::new()
             .route(&paths.authorize, any(authorize::<S, L>))
             .route(&paths.consent, any(consent::<S, L>))
-            .layer(failed_page);
+            .layer(CatchPanicLayer::custom(page_panicked));
         public.merge(pages).with_state(server)
     }
-}
-
-/// The finished reply of either outcome; a refusal's cause goes to the log.
-fn reply(outcome: Result<Response<Bytes>, Refusal>) -> Response<Body> {
-    let response = outcome.unwrap_or_else(|refusal| {
-        if refusal.is_failure() {
-            let id = correlation_id();
-            error!(cause = %refusal.cause(), %id, "the server failed");
-            return refusal.with_correlation(id).into_response();
-        }
-        info!(cause = %refusal.cause(), "refused");
-        refusal.into_response()
-    });
-    response.map(Body::from)
-}
-
-/// The reply of an endpoint, if there is one in time.
-async fn answer(
-    deadlines: Deadlines,
-    endpoint: impl Future<Output = Result<Response<Bytes>, Refusal>>,
-) -> Response<Body> {
-    let outcome = timeout(deadlines.answer, endpoint).await;
-    reply(outcome.unwrap_or_else(|_| Err(Refusal::late())))
 }
 
 fn no_entropy() -> Refusal {
@@ -264,34 +281,14 @@ async fn consent<S: Store + 'static, L: Login>(
     page_answer(server.deadlines, endpoint).await
 }
 
-async fn page_answer(
-    deadlines: Deadlines,
-    endpoint: impl Future<Output = Result<Response<Bytes>, PageError>>,
-) -> Response<Body> {
-    let outcome = timeout(deadlines.answer, endpoint).await;
-    page_reply(outcome.unwrap_or(Err(PageError::late())))
-}
-
-fn page_reply(outcome: Result<Response<Bytes>, PageError>) -> Response<Body> {
-    let response = outcome.unwrap_or_else(|error| {
-        if error.is_failure() {
-            let id = correlation_id();
-            error!(cause = %error.cause(), %id, "the server failed");
-            return error.with_correlation(id).into_response();
-        }
-        info!(cause = %error.cause(), "refused with a page");
-        error.into_response()
-    });
-    response.map(Body::from)
-}
-
 impl<S: Store, L: Login> Server<S, L> {
     async fn token(&self, request: &http::Request<Bytes>) -> Result<Response<Bytes>, Refusal> {
         let now = self.clock.now();
         let parsed = TokenRequest::parse(&self.config, request)?;
+        let attempt = self.rates.attempt(request, Some(parsed.client_id()))?;
         let client = self.store.read_client(parsed.client_id()).await.map_err(Refusal::store)?;
-        let checked = parsed.with_client(client.as_ref(), now)?;
-        match checked.first_use(&*self.store, now).await? {
+        let checked = attempt.judge(parsed.with_client(client.as_ref(), now))?;
+        match attempt.judge(checked.first_use(&*self.store, now).await)? {
             Admitted::Code(grant) => {
                 let code = self.store.read_code(grant.digest()).await.map_err(Refusal::store)?;
                 let issuable = grant.with_code(code, now)?;
@@ -331,6 +328,7 @@ impl<S: Store, L: Login> Server<S, L> {
     }
 
     async fn register(&self, request: &http::Request<Bytes>) -> Result<Response<Bytes>, Refusal> {
+        self.rates.registration(request)?;
         let client = NewClient::parse(&self.config, request)?;
         let (Some(id), Some(secret)) = (entropy(), entropy()) else { return Err(no_entropy()) };
         let now = self.clock.now();
@@ -342,9 +340,10 @@ impl<S: Store, L: Login> Server<S, L> {
     async fn revoke(&self, request: &http::Request<Bytes>) -> Result<Response<Bytes>, Refusal> {
         let now = self.clock.now();
         let parsed = RevocationRequest::parse(&self.config, request)?;
+        let attempt = self.rates.attempt(request, Some(parsed.client_id()))?;
         let client = self.store.read_client(parsed.client_id()).await.map_err(Refusal::store)?;
-        let checked = parsed.with_client(client.as_ref(), now)?;
-        let revoking = checked.first_use(&*self.store, now).await?;
+        let checked = attempt.judge(parsed.with_client(client.as_ref(), now))?;
+        let revoking = attempt.judge(checked.first_use(&*self.store, now).await)?;
         let found = match revoking.target() {
             RevokeTarget::Family(family) => {
                 let record = self.store.read_family(&family).await.map_err(Refusal::store)?;
@@ -365,8 +364,9 @@ impl<S: Store, L: Login> Server<S, L> {
 
     async fn introspect(&self, request: &http::Request<Bytes>) -> Result<Response<Bytes>, Refusal> {
         let now = self.clock.now();
-        let checked = Introspecting::parse(&self.config, request, now)?;
-        let introspecting = checked.first_use(&*self.store, now).await?;
+        let attempt = self.rates.attempt(request, None)?;
+        let checked = attempt.judge(Introspecting::parse(&self.config, request, now))?;
+        let introspecting = attempt.judge(checked.first_use(&*self.store, now).await)?;
         let found = self.store.access(introspecting.token(), now).await;
         introspecting.finish(found)
     }

@@ -15,6 +15,7 @@ mod jwt;
 mod lives;
 mod machine;
 mod methods;
+mod rates;
 mod register;
 mod server;
 mod token;

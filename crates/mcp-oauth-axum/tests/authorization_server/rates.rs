@@ -1,0 +1,189 @@
+//! What one address may do, and that it is nobody else's loss.
+
+use core::time::Duration;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use authorization_server::{ClientRecord, MemoryStore, Store as _};
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use client_auth::Registered;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{Request, StatusCode};
+use mcp_oauth_axum::{AuthorizationServer, Clock, DemoLogin, RateLimits};
+use oauth_types::{AuthMethod, ClientId, ScopeSet, Secret};
+use serde_json::json;
+use tokio::time::advance;
+
+use crate::server::*;
+
+const METADATA: &str = r#"{"redirect_uris": ["https://app.example/cb"]}"#;
+
+/// Where a request comes from: who is connected, and what `X-Forwarded-For` says.
+type From = (&'static str, Option<&'static str>);
+
+const HERE: From = ("192.0.2.1", None);
+const ELSEWHERE: From = ("192.0.2.2", None);
+
+fn limited(change: impl FnOnce(Built) -> Built) -> Server {
+    let store = Arc::new(MemoryStore::default());
+    let config = config("https://as.example");
+    let server = AuthorizationServer::new(config, Arc::clone(&store), DemoLogin);
+    let router = change(server.with_clock(Clock::new(|| NOW))).router();
+    Server { router, store }
+}
+
+type Built = AuthorizationServer<MemoryStore, DemoLogin>;
+
+async fn post(server: &Server, path: &str, content_type: &str, body: &str, from: From) -> Answer {
+    let address = SocketAddr::new(from.0.parse::<IpAddr>().unwrap(), 4711);
+    let mut request =
+        Request::post(path).header(CONTENT_TYPE, content_type).extension(ConnectInfo(address));
+    if let Some(forwarded) = from.1 {
+        request = request.header("x-forwarded-for", forwarded);
+    }
+    server.send(request.body(Body::from(body.to_owned())).unwrap()).await
+}
+
+async fn register(server: &Server, from: From) -> Answer {
+    post(server, "/register", "application/json", METADATA, from).await
+}
+
+async fn with_secret(server: &Server, client: &str, secret: &str, from: From) -> Answer {
+    let form = format!("grant_type=client_credentials&client_id={client}&client_secret={secret}");
+    post(server, "/token", "application/x-www-form-urlencoded", &form, from).await
+}
+
+async fn put_machines(server: &Server) {
+    for name in ["first", "second"] {
+        let method = AuthMethod::ClientSecretPost;
+        let secret = Registered::with_secret(method, &Secret::new("right"));
+        let (id, scopes) = (ClientId::parse(name).unwrap(), ScopeSet::parse("files:read").unwrap());
+        let record = ClientRecord::for_itself(id, secret, scopes, NOW);
+        server.store.create_client(record, NOW).await.unwrap();
+    }
+}
+
+/// How many of so many are answered with this status; the others are all told to come later.
+async fn count(
+    attempts: usize,
+    status: StatusCode,
+    mut attempt: impl AsyncFnMut(usize) -> Answer,
+) -> usize {
+    let mut count = 0;
+    for number in 0..attempts {
+        let answer = attempt(number).await;
+        if answer.status == status {
+            count += 1;
+            continue;
+        }
+        assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(answer.error(), "temporarily_unavailable");
+        let wait: u64 = answer.header(RETRY_AFTER).parse().unwrap();
+        assert!((1..=60).contains(&wait), "{wait}");
+    }
+    count
+}
+
+#[tokio::test(start_paused = true)]
+async fn sec_088_who_guesses_a_secret_is_stopped_and_shuts_out_nobody_else() {
+    let server = limited(|server| server);
+    put_machines(&server).await;
+    let guess = async |_| with_secret(&server, "first", "wrong", HERE).await;
+    assert_eq!(count(1_000, StatusCode::UNAUTHORIZED, guess).await, 10);
+
+    // The right guess helps them as little; others do not notice.
+    let status = async |client, from| with_secret(&server, client, "right", from).await.status;
+    assert_eq!(status("first", HERE).await, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(status("first", ELSEWHERE).await, StatusCode::OK);
+    assert_eq!(status("second", HERE).await, StatusCode::OK);
+
+    // One more every 6 seconds.
+    advance(Duration::from_secs(6)).await;
+    let guess = async |_| with_secret(&server, "first", "wrong", HERE).await;
+    assert_eq!(count(1_000, StatusCode::UNAUTHORIZED, guess).await, 1);
+    advance(Duration::from_secs(6)).await;
+    assert_eq!(status("first", HERE).await, StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sec_088_one_secret_tried_on_many_clients_at_every_endpoint() {
+    let server = limited(|server| server);
+    put_machines(&server).await;
+    let guess = async |number: usize| {
+        let path = if number.is_multiple_of(2) { "/token" } else { "/revoke" };
+        let form =
+            format!("token=x&grant_type=client_credentials&client_id=c{number}&client_secret=x");
+        post(&server, path, "application/x-www-form-urlencoded", &form, HERE).await
+    };
+    assert_eq!(count(1_000, StatusCode::UNAUTHORIZED, guess).await, 100);
+    let status = with_secret(&server, "first", "right", ELSEWHERE).await.status;
+    assert_eq!(status, StatusCode::OK);
+    // Whoever knows the secret is not counted, however often they come.
+    for _ in 0..1_000 {
+        let status = with_secret(&server, "first", "right", ELSEWHERE).await.status;
+        assert_eq!(status, StatusCode::OK);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn sec_108_10_000_registrations_from_one_address() {
+    let server = limited(|server| server);
+    let client = server.client().await;
+    assert_eq!(
+        count(10_000, StatusCode::CREATED, async |_| register(&server, HERE).await).await,
+        60
+    );
+    assert_eq!(register(&server, ELSEWHERE).await.status, StatusCode::CREATED);
+    let code = server.code(&client).await;
+    let form = redeem(&client, &code);
+    let form_type = "application/x-www-form-urlencoded";
+    assert_eq!(post(&server, "/token", form_type, &form, HERE).await.status, StatusCode::OK);
+    advance(Duration::from_secs(60)).await;
+    assert_eq!(count(100, StatusCode::CREATED, async |_| register(&server, HERE).await).await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sec_108_an_address_is_who_is_connected_and_what_a_trusted_proxy_saw() {
+    // Of IPv6, a /64 network is one; of IPv4 inside IPv6, the address itself.
+    let server = limited(|server| server);
+    let mut many = ["2001:db8::1", "2001:db8::ffff:0:0:2", "2001:db8:0:0:1::"].iter().cycle();
+    let attempt = async |_| register(&server, (many.next().unwrap(), None)).await;
+    assert_eq!(count(300, StatusCode::CREATED, attempt).await, 60);
+    assert_eq!(register(&server, ("2001:db8:0:1::1", None)).await.status, StatusCode::CREATED);
+    let mut same = ["::ffff:192.0.2.1", "192.0.2.1"].iter().cycle();
+    let attempt = async |_| register(&server, (same.next().unwrap(), None)).await;
+    assert_eq!(count(300, StatusCode::CREATED, attempt).await, 60);
+    assert_eq!(register(&server, ("::ffff:192.0.2.2", None)).await.status, StatusCode::CREATED);
+
+    // Anybody can say to be somebody else: that counts for a trusted proxy only, and only what it appended.
+    let names = ["10.9.9.1", "10.9.9.2, 192.0.2.9", "nonsense"];
+    let mut said = names.iter().cycle();
+    let server = limited(|server| server);
+    let attempt = async |_| register(&server, ("192.0.2.1", said.next().copied())).await;
+    assert_eq!(count(300, StatusCode::CREATED, attempt).await, 60);
+    let proxied = limited(|server| {
+        server.with_trusted_proxies(|address| address == IpAddr::from([10, 0, 0, 1]))
+    });
+    let mut said =
+        ["192.0.2.7", "evil, 192.0.2.7", "192.0.2.8, 192.0.2.7, 10.0.0.1"].iter().cycle();
+    let attempt = async |_| register(&proxied, ("10.0.0.1", said.next().copied())).await;
+    assert_eq!(count(300, StatusCode::CREATED, attempt).await, 60);
+    let other = ("10.0.0.1", Some("192.0.2.7, 192.0.2.8"));
+    assert_eq!(register(&proxied, other).await.status, StatusCode::CREATED);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sec_108_what_is_not_known_is_not_limited() {
+    let proxied = limited(|server| server.with_trusted_proxies(|_| true));
+    let nameless = limited(|server| server);
+    let off = limited(|server| server.with_rate_limits(RateLimits::OFF));
+    for _ in 0..100 {
+        assert_eq!(register(&off, HERE).await.status, StatusCode::CREATED);
+        // All the world is behind this proxy, which does not say who is who.
+        assert_eq!(register(&proxied, HERE).await.status, StatusCode::CREATED);
+        // Nobody says who is connected.
+        let answer = nameless.register(json!({"redirect_uris": [REDIRECT]})).await;
+        assert_eq!(answer.status, StatusCode::CREATED);
+    }
+}
