@@ -3,7 +3,7 @@
 use xshell::cmd;
 
 use crate::workspace::{Error, Step, Workspace, run_steps};
-use crate::{conformance, fuzz, interleavings, interop, test, timing};
+use crate::{browser, conformance, fuzz, interleavings, interop, test, timing};
 
 /// A suite that needs a tool, a browser, a database or another SDK gets its line here. Each fails
 /// when what it needs is absent, and says how to get it.
@@ -11,6 +11,7 @@ const SUITES: &[Step] = &[
     ("cargo-deny: bans, licences, sources", deny),
     ("interop with the official SDKs", interop::run),
     ("official conformance suite", |workspace| conformance::run(workspace, None)),
+    ("pages in a browser", browser::run),
     ("fuzz targets, briefly", fuzz),
     ("interleavings, briefly", interleavings::briefly),
     ("timing harness builds", timing::build),

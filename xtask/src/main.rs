@@ -5,6 +5,7 @@
     reason = "talking to the terminal is this program's job"
 )]
 
+mod browser;
 mod ci;
 mod conformance;
 mod deps;
@@ -34,6 +35,11 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// What a real browser makes of the login, consent and error pages
+    ///
+    /// Headless Chromium meets tests/examples/browser_server.rs; axe-core looks for what keeps people out. Pictures of
+    /// every page are left in target/browser. Needs Chromium, npm and its registry.
+    Browser,
     /// Everything that needs a Rust toolchain and nothing else
     ///
     /// Formatting, Clippy package by package, tests, documentation, `deps`, `tidy`, the example's
@@ -127,6 +133,7 @@ fn main() -> ExitCode {
 fn run(command: &Command) -> Result<(), Error> {
     let workspace = Workspace::load()?;
     match command {
+        Command::Browser => browser::run(&workspace),
         Command::Test => test::run(&workspace),
         Command::Ci { after_test } => ci::run(&workspace, *after_test),
         Command::Conformance { scenario } => conformance::run(&workspace, scenario.as_deref()),

@@ -26,6 +26,7 @@ main { max-width: 29rem; margin: 0 auto; padding: 1.75rem; background: var(--she
   border: 1px solid var(--line); border-radius: .75rem; overflow-wrap: anywhere; }
 h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 .75rem; }
 p { margin: 0 0 1rem; }
+p:last-child { margin: 0; }
 dl { margin: 1.25rem 0; border-top: 1px solid var(--line); }
 dl div { padding: .7rem 0; border-bottom: 1px solid var(--line); }
 dt { font-size: .875rem; color: var(--soft); }

@@ -38,7 +38,7 @@ impl Consents {
     /// Most pages that wait at once; the oldest go first.
     const MAX: usize = 10_000;
     /// Most pages that wait for one user.
-    const MAX_OF_USER: usize = 100;
+    const MAX_OF_USER: usize = 1_000;
 
     /// Keeps a request while its page is shown, and says which value the browser's cookie has to have: the one
     /// that it sent where another page of the same user waits under it, else the fresh one. So a value that
@@ -52,7 +52,7 @@ impl Consents {
     ) -> Secret {
         let mut waiting = self.waiting();
         waiting.expire(now);
-        let known = sent.filter(|sent| waiting.knows(sent, &subject));
+        let known = sent.filter(|sent| waiting.knows(SecretDigest::of(sent), &subject));
         let browser = known.map_or(fresh, Secret::new);
         let own = waiting.users.get(&subject);
         let oldest = match own.filter(|own| own.len() >= Self::MAX_OF_USER) {
@@ -131,9 +131,9 @@ impl Waiting {
     }
 
     /// Whether a page of this user waits in the browser with this value.
-    fn knows(&self, browser: &str, subject: &str) -> bool {
+    fn knows(&self, browser: SecretDigest, subject: &str) -> bool {
         let numbers = self.users.get(subject).into_iter().flatten();
         let mut keys = numbers.filter_map(|number| self.ages.get(number));
-        keys.any(|key| self.pages.get(key).is_some_and(|page| page.browser.matches(browser)))
+        keys.any(|key| self.pages.get(key).is_some_and(|page| page.browser == browser))
     }
 }

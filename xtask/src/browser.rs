@@ -1,0 +1,45 @@
+//! `cargo xtask browser`: what a real browser makes of the login, consent and error pages.
+//!
+//! Headless Chromium, driven by `tests/browser/main.mjs`, meets the example `browser_server`. Pictures of every page
+//! are left in `target/browser`.
+
+use xshell::{Shell, cmd};
+
+use crate::workspace::{Error, Workspace};
+
+const HOME: &str = "tests/browser";
+/// What Chromium is called on Debian, on older systems, and as its vendor's own build.
+const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+
+pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
+    let sh = &workspace.sh;
+    for tool in ["node", "npm"] {
+        if !answers(sh, tool) {
+            return Err(format!("{tool} is missing: install Node.js 20 or newer, with npm").into());
+        }
+    }
+    let Some(chromium) = NAMES.into_iter().find(|name| answers(sh, name)) else {
+        return Err(
+            "Chromium is missing: `apt-get install chromium`, or `.ci/run`, which does so".into()
+        );
+    };
+    let chromium = cmd!(sh, "which {chromium}").quiet().read()?;
+    let target = workspace.target.join("browser");
+    sh.remove_path(&target)?;
+    sh.create_dir(&target)?;
+    let suite = target.join("suite");
+    cmd!(sh, "cp -r {HOME} {suite}").quiet().run()?;
+    cmd!(sh, "npm ci --prefix {suite} --ignore-scripts --no-audit --no-fund --silent")
+        .quiet()
+        .run()?;
+    cmd!(sh, "cargo build --quiet --locked -p tests --example browser_server").quiet().run()?;
+    let server = workspace.target.join("debug/examples/browser_server");
+    let main = suite.join("main.mjs");
+    let pictures = target.join("pictures");
+    cmd!(sh, "node {main} {server} {chromium} {pictures}").quiet().run()?;
+    Ok(())
+}
+
+fn answers(sh: &Shell, tool: &str) -> bool {
+    cmd!(sh, "{tool} --version").quiet().ignore_stdout().ignore_stderr().run().is_ok()
+}
