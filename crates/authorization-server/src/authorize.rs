@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | GET or POST | A-AUTHZ-9 | 405 | no |
 //! | the parameters are a form; `client_id` and `redirect_uri` are not repeated | A-AUTHZ-1 | 400 page | no |
-//! | the client is known | A-AUTHZ-1 | 400 page | no |
+//! | the client is known: registered, or from its document ([`client_document`](crate::client_document)) | A-AUTHZ-1, A-CIMD-1 | 400 page | no |
 //! | `redirect_uri` is one of its own | A-AUTHZ-1, A-AUTHZ-2 | 400 page | no |
 //! | no parameter is repeated | A-AUTHZ-7 | `invalid_request` | yes |
 //! | `response_type` is `code` | | `invalid_request`, `unsupported_response_type` | yes |
@@ -66,7 +66,8 @@ impl<'a> AuthorizationRequest<'a> {
         Ok(Self { config, form, client_id, redirect_uri })
     }
 
-    /// The client to look up.
+    /// The client to look up: in the store and, if that does not know it, in its
+    /// [document](Config::client_document).
     #[must_use]
     pub const fn client_id(&self) -> &ClientId {
         &self.client_id
@@ -96,7 +97,8 @@ impl<'a> AuthorizationRequest<'a> {
         // A-AUTHZ-1
         let client = client.filter(|client| client.client_id == self.client_id);
         let client = client.filter(|client| !client.is_forgotten(now));
-        let client = client.ok_or(PageError::new(Cause::UnknownClient))?;
+        let client =
+            client.ok_or_else(|| PageError::new(self.config.unknown_client(&self.client_id)))?;
         let registered = &client.redirect_uris;
         let redirect_uri = match (&self.redirect_uri, registered.as_slice()) {
             // A-AUTHZ-2

@@ -116,6 +116,7 @@ pub struct Config {
     pub(crate) private_use_redirects: bool,
     pub(crate) auth_methods: Vec<AuthMethod>,
     pub(crate) remembered_consent: Option<Duration>,
+    pub(crate) client_documents: bool,
     pub(crate) authorize: EndpointUrl,
     pub(crate) token: EndpointUrl,
     pub(crate) register: EndpointUrl,
@@ -183,6 +184,7 @@ impl Config {
             private_use_redirects: false,
             auth_methods: AUTH_METHODS.to_vec(),
             remembered_consent: None,
+            client_documents: false,
         })
     }
 
@@ -223,6 +225,16 @@ impl Config {
     #[must_use]
     pub const fn with_remembered_consent(mut self, lifetime: Duration) -> Self {
         self.remembered_consent = Some(lifetime);
+        self
+    }
+
+    /// Also takes clients that nobody registered and whose identifier is the URL of a document in which they describe
+    /// themselves (client ID metadata documents), and says so in the metadata: for whoever can fetch one, at every
+    /// look-up of a client ([`client_document`](Self::client_document)).
+    #[must_use]
+    pub const fn with_client_documents(mut self) -> Self {
+        // A-CIMD-1, A-META-4
+        self.client_documents = true;
         self
     }
 

@@ -10,18 +10,16 @@
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{Method, Request, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode};
 use oauth_types::{FormError, FormPairs, TokenErrorCode};
 
 use crate::{Cause, Refusal};
 
-/// Whether the body is of this media type; parameters of the type do not count.
-pub(crate) fn has_media_type(request: &Request<Bytes>, media_type: &str) -> bool {
-    let value = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    value.is_some_and(|value| {
-        let own = value.split(';').next().unwrap_or_default();
-        own.trim().eq_ignore_ascii_case(media_type)
-    })
+/// The media type of a body, in lower case and without its parameters; empty when there is none.
+pub(crate) fn media_type(headers: &HeaderMap) -> String {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let own = value.unwrap_or_default().split(';').next().unwrap_or_default();
+    own.trim().to_ascii_lowercase()
 }
 
 /// The form that a POST to the token or revocation endpoint carries.
@@ -35,7 +33,7 @@ pub(crate) fn read_form(request: &Request<Bytes>) -> Result<FormPairs<'_>, Refus
     if request.uri().query().is_some_and(|query| !query.is_empty()) {
         return Err(bad(Cause::Parameter("query"), "parameters belong in the body"));
     }
-    if !has_media_type(request, "application/x-www-form-urlencoded") {
+    if media_type(request.headers()) != "application/x-www-form-urlencoded" {
         return Err(bad(Cause::Body, "send application/x-www-form-urlencoded"));
     }
     let form = FormPairs::parse(request.body()).map_err(|error| {

@@ -3,6 +3,7 @@
 mod access_token;
 mod authorize;
 mod client;
+mod client_document;
 mod config;
 mod consent;
 mod correlation;
@@ -24,6 +25,7 @@ mod token;
 pub use access_token::SigningKeys;
 pub use authorize::{AuthorizationRequest, Redirectable};
 pub use client::InvalidClient;
+pub use client_document::{ClientUnavailable, DocumentRefused};
 #[cfg(feature = "identity_assertions")]
 pub use config::IdentityProvider;
 pub use config::{Config, InvalidConfig, Lifetimes, Paths};

@@ -60,6 +60,8 @@ impl Config {
             metadata.token_endpoint_auth_signing_alg_values_supported.clone_from(&algorithms);
             metadata.revocation_endpoint_auth_signing_alg_values_supported = algorithms;
         }
+        // A-CIMD-1
+        metadata.client_id_metadata_document_supported = self.client_documents;
         // A-META-2
         metadata.code_challenge_methods_supported = Some(vec![CodeChallenge::METHOD.to_owned()]);
         // A-META-3

@@ -9,8 +9,8 @@ use http::header::{ALLOW, CACHE_CONTROL, LOCATION, REFERRER_POLICY, RETRY_AFTER}
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use iss_validate::{AuthorizationResponse, IssuerIdentification, Outcome};
 use oauth_types::{
-    AuthorizationErrorCode, ErrorDescription, ErrorResponse, RedirectUri, RegistrationErrorCode,
-    TokenErrorCode, json_response_uncached,
+    AuthorizationErrorCode, ErrorDescription, ErrorResponse, InvalidClientId, RedirectUri,
+    RegistrationErrorCode, TokenErrorCode, json_response_uncached,
 };
 
 use crate::page::plain;
@@ -30,6 +30,10 @@ pub enum Cause {
     Client(Reason),
     /// No client has this identifier.
     UnknownClient,
+    /// The identifier looks like the URL of a document, and breaks this rule.
+    ClientUrl(InvalidClientId),
+    /// The identifier is the URL of a document, and there is no client in it.
+    ClientDocument,
     /// The redirect URI is not one of the client's.
     RedirectUri,
     /// The client may not use this grant, or the server lacks it.
@@ -378,6 +382,10 @@ impl PageError {
     pub fn into_response(self) -> Response<Bytes> {
         let advice = match self.cause {
             Cause::UnknownClient => "The application is not known here. Start again from it.",
+            Cause::ClientUrl(_) | Cause::ClientDocument => {
+                "The application says what it is at an address that cannot be read now, or is not accepted. \
+                 Try again, or ask its makers."
+            }
             Cause::RedirectUri => {
                 "The application asks to be answered at an address it did not register."
             }

@@ -20,7 +20,7 @@ use oauth_types::{
 };
 
 use crate::client::AcceptedClient;
-use crate::endpoint::has_media_type;
+use crate::endpoint::media_type;
 use crate::{Cause, ClientRecord, Config, CreateOutcome, InvalidClient, Refusal, StoreError};
 
 /// A registration that is allowed.
@@ -56,7 +56,7 @@ impl NewClient {
         if request.method() != Method::POST {
             return Err(Refusal::method("POST"));
         }
-        if !has_media_type(request, "application/json") {
+        if media_type(request.headers()) != "application/json" {
             return Err(bad("send application/json"));
         }
         if request.body().len() > FormPairs::MAX_BYTES {

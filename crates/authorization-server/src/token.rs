@@ -64,7 +64,8 @@ impl<'a> TokenRequest<'a> {
         Ok(Self { config, form, grant_type, presented })
     }
 
-    /// The client to look up.
+    /// The client to look up: in the store and, if that does not know it, in its
+    /// [document](Config::client_document).
     #[must_use]
     pub const fn client_id(&self) -> &ClientId {
         self.presented.client_id()
