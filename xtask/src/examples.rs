@@ -61,7 +61,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
         findings.push("smol-client builds more of tokio than its channels".to_owned());
     }
     none_of(&findings)?;
-    let (_server, url) = serve(sh)?;
+    let (_server, url) = serve(sh, &[])?;
     for (client, _) in CLIENTS {
         announce(&format!("{client} against scoped-tools"));
         for case in CASES {
@@ -75,9 +75,10 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
 }
 
 /// Starts both servers on free ports, and says where the MCP server is.
-pub(crate) fn serve(sh: &Shell) -> Result<(Running, String), Error> {
+pub(crate) fn serve(sh: &Shell, more: &[&str]) -> Result<(Running, String), Error> {
     let ports = ["--mcp-port", "0", "--authorization-port", "0"];
-    let command = cmd!(sh, "cargo run --locked --quiet -p scoped-tools -- serve {ports...}");
+    let command =
+        cmd!(sh, "cargo run --locked --quiet -p scoped-tools -- serve {ports...} {more...}");
     let mut server = Running::start(command.into())?;
     let url = server.wait_for("MCP server:")?;
     Ok((server, url))

@@ -1,14 +1,16 @@
-//! `cargo xtask interop`: the official SDKs and we read what the other writes, and our client logs in at them.
+//! `cargo xtask interop`: the official SDKs and we read what the other writes, and log in at each other.
 //!
 //! Each peer is installed into `target/interop`, in the versions that its lock file names. An SDK writes its documents
 //! anew, which have to be those in `tests/documents`, and reads the ones that our types wrote. Then our client meets
-//! the peer's authorization server ([`peer`]).
+//! the peer's authorization server ([`peer`]), and the SDK's client meets ours ([`client`]).
 
+mod client;
 mod peer;
 
 use cargo_metadata::camino::{Utf8Path, Utf8PathBuf};
-use xshell::cmd;
+use xshell::{Shell, cmd};
 
+use crate::interop::client::Client;
 use crate::workspace::{Error, Workspace, announce, none_of};
 
 const HOME: &str = "tests/interop";
@@ -27,7 +29,9 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
         .quiet()
         .ignore_stdout()
         .run()?;
-    cmd!(sh, "cargo build --quiet --locked -p tests --example interop_client").quiet().run()?;
+    let examples = ["interop_client", "interop_rmcp"];
+    let examples = examples.iter().flat_map(|name| ["--example", name]);
+    cmd!(sh, "cargo build --quiet --locked -p tests {examples...}").quiet().run()?;
     let interop = workspace.target.join("interop");
     sh.remove_path(&interop)?;
     sh.create_dir(&interop)?;
@@ -37,14 +41,10 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
     exchange(workspace, "typescript", "node", &[typescript.join("documents.mjs").as_str()])?;
 
     announce("interop with Python");
-    let environment = interop.join("python");
-    cmd!(sh, "python3 -m venv {environment}").quiet().run()?;
-    let interpreter = environment.join("bin/python");
     let python = Utf8Path::new(HOME).join("python");
-    let pins = python.join("requirements.txt");
-    cmd!(sh, "{interpreter} -m pip install --quiet --disable-pip-version-check -r {pins}")
-        .quiet()
-        .run()?;
+    let interpreter = environment(sh, &interop.join("python"), &python.join("requirements.txt"))?;
+    let old = python.join("requirements-v1.txt");
+    let old_interpreter = environment(sh, &interop.join("python-v1"), &old)?;
     let documents = python.join("documents.py");
     exchange(workspace, "python", interpreter.as_str(), &["-B", documents.as_str()])?;
 
@@ -61,7 +61,40 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
             findings.push(format!("{name}: {error}"));
         }
     }
+
+    let node = Utf8PathBuf::from("node");
+    let rmcp = workspace.target.join("debug/examples/interop_rmcp");
+    let [v2, v1] = ["client-v2.mjs", "client-v1.mjs"].map(|name| typescript.join(name));
+    let [py2, py1] = ["client_v2.py", "client_v1.py"].map(|name| python.join(name));
+    let of = |name, program: &Utf8Path, script: Option<&Utf8PathBuf>, more| Client {
+        name,
+        program: program.to_owned(),
+        script: script.cloned(),
+        more,
+    };
+    findings.extend(client::meet(
+        workspace,
+        &[
+            of("TypeScript 2.x", &node, Some(&v2), &[]),
+            of("TypeScript 2.x, as of 2025-11-25", &node, Some(&v2), &["legacy"]),
+            of("TypeScript 1.x", &node, Some(&v1), &[]),
+            of("Python 2.x", &interpreter, Some(&py2), &[]),
+            of("Python 2.x, as of 2025-11-25", &interpreter, Some(&py2), &["legacy"]),
+            of("Python 1.x", &old_interpreter, Some(&py1), &[]),
+            of("rmcp", &rmcp, None, &[]),
+        ],
+    )?);
     none_of(&findings)
+}
+
+/// A Python of its own, with what `pins` lists; its interpreter.
+fn environment(sh: &Shell, home: &Utf8Path, pins: &Utf8Path) -> Result<Utf8PathBuf, Error> {
+    cmd!(sh, "python3 -m venv {home}").quiet().run()?;
+    let interpreter = home.join("bin/python");
+    cmd!(sh, "{interpreter} -m pip install --quiet --disable-pip-version-check -r {pins}")
+        .quiet()
+        .run()?;
+    Ok(interpreter)
 }
 
 /// Copies a peer's programs and installs what they use beside them.

@@ -88,10 +88,11 @@ enum Command {
     ///
     /// tests/interleavings. Takes minutes; `ci` leaves out what is ignored there, and samples it.
     Interleavings,
-    /// The official SDKs read what we write, and we what they write; our client logs in at them
+    /// The official SDKs read what we write, and we what they write; each logs in at the other
     ///
     /// Installs the TypeScript and Python SDKs and oidc-provider into target/interop, in the versions that
-    /// tests/interop pins. Our client logs in, refreshes and steps up at the authorization server of each.
+    /// tests/interop pins. Our client logs in, refreshes and steps up at the authorization server of each, and the
+    /// clients of both lines of both SDKs, and of rmcp, at ours.
     /// Needs Node.js and Python, and their package registries.
     Interop,
     /// File length, module heads, and the requirement and attack IDs

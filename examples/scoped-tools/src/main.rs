@@ -41,6 +41,9 @@ enum Command {
         /// Port of the authorization server on 127.0.0.1
         #[arg(long, default_value_t = 8001)]
         authorization_port: u16,
+        /// How long an access token lives, in seconds
+        #[arg(long, default_value_t = 600)]
+        token_seconds: u64,
     },
     /// Answer a consent page as its user would, without a browser
     Answer {
@@ -64,8 +67,8 @@ async fn main() -> ExitCode {
     let outcome = match cli.command {
         None => run::run(cli.browser).await,
         Some(Command::Attack { attack: Attack::MixUp }) => attack::mix_up().await,
-        Some(Command::Serve { mcp_port, authorization_port }) => {
-            servers::serve(mcp_port, authorization_port).await
+        Some(Command::Serve { mcp_port, authorization_port, token_seconds }) => {
+            servers::serve(mcp_port, authorization_port, token_seconds).await
         }
         Some(Command::Answer { url, deny }) => user::answer(&url, deny).await,
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use authorization_server::{Config, MemoryStore, RefreshKey, RefreshKeys};
+use authorization_server::{Config, Lifetimes, MemoryStore, RefreshKey, RefreshKeys};
 use axum::Router;
 use axum::middleware::from_fn;
 use mcp_oauth_axum::{
@@ -56,6 +56,7 @@ impl Servers {
     pub(crate) async fn start(
         mcp_port: u16,
         authorization_port: u16,
+        lifetimes: Lifetimes,
         tap: Option<Tap>,
     ) -> anyhow::Result<Self> {
         let (mcp_listener, mcp_at) = bind(mcp_port).await?;
@@ -67,7 +68,8 @@ impl Servers {
 
         // The authorization server.
         let key = RefreshKeys::new(RefreshKey::new(1, &random()?));
-        let config = Config::new(issuer.clone(), vec![uri.clone()], scopes.all().clone(), key)?;
+        let config = Config::new(issuer.clone(), vec![uri.clone()], scopes.all().clone(), key)?
+            .with_lifetimes(lifetimes)?;
         let store = Arc::new(MemoryStore::default());
         let authorization = AuthorizationServer::new(config, Arc::clone(&store), DemoLogin)
             .describe("files:read", "See your files")
@@ -118,8 +120,14 @@ fn random() -> anyhow::Result<Entropy<32>> {
 }
 
 /// Keeps both servers running until Ctrl-C.
-pub(crate) async fn serve(mcp_port: u16, authorization_port: u16) -> anyhow::Result<()> {
-    let servers = Servers::start(mcp_port, authorization_port, None).await?;
+pub(crate) async fn serve(
+    mcp_port: u16,
+    authorization_port: u16,
+    token_seconds: u64,
+) -> anyhow::Result<()> {
+    let access_token = Duration::from_secs(token_seconds);
+    let lifetimes = Lifetimes { access_token, ..Lifetimes::default() };
+    let servers = Servers::start(mcp_port, authorization_port, lifetimes, None).await?;
     println!("MCP server:           {}", servers.mcp_url);
     println!("authorization server: {}", servers.issuer);
     println!("Point any MCP client at the MCP server. Ctrl-C stops both.");
