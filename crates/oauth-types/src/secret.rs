@@ -187,6 +187,14 @@ mod tests {
     }
 
     #[test]
+    fn sec_035_a_digest_is_sha_256() {
+        // FIPS 180-2, appendix B.1.
+        let digest = SecretDigest::of("abc");
+        assert_eq!(digest.as_bytes()[..8], [0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea]);
+        assert_eq!(digest.as_bytes()[24..], [0xb4, 0x10, 0xff, 0x61, 0xf2, 0x00, 0x15, 0xad]);
+    }
+
+    #[test]
     fn sec_107_a_secret_with_a_line_break_never_becomes_a_header() {
         assert!(Secret::new("a\r\nx: y").header_value("Bearer ").is_none());
         let value = Secret::new("a").header_value("Bearer ").unwrap();

@@ -1,7 +1,5 @@
 //! The token and revocation endpoints.
 
-use std::sync::Arc;
-
 use authorization_server::Store as _;
 use axum::body::Body;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
@@ -59,27 +57,6 @@ async fn a_token_2_sec_027_a_second_use_ends_what_the_first_gave() {
     let refresh = tokens["refresh_token"].as_str().unwrap();
     let body = format!("grant_type=refresh_token&client_id={client}&refresh_token={refresh}");
     assert_eq!(server.form("/token", &body).await.error(), "invalid_grant");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_token_1_sec_028_64_redemptions_of_one_code_have_one_winner() {
-    let server = Arc::new(server());
-    let client = server.client().await;
-    let code = server.code(&client).await;
-    let tasks: Vec<_> = (0..64)
-        .map(|_| {
-            let (server, body) = (Arc::clone(&server), redeem(&client, &code));
-            tokio::spawn(async move { server.form("/token", &body).await.status })
-        })
-        .collect();
-    let mut won = 0;
-    for task in tasks {
-        match task.await.unwrap() {
-            StatusCode::OK => won += 1,
-            status => assert_eq!(status, StatusCode::BAD_REQUEST),
-        }
-    }
-    assert_eq!(won, 1);
 }
 
 #[tokio::test]
@@ -193,26 +170,4 @@ async fn a_rev_1_sec_178_sec_179_revocation_ends_the_family_of_its_owner_only() 
     let body = format!("client_id={client}&token={refresh}");
     assert_eq!(server.form("/revoke", &body).await.status, StatusCode::OK);
     assert!(server.store.access(&digest, NOW).await.unwrap().is_none());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_token_4_sec_171_64_refreshes_with_one_token_get_one_successor() {
-    let server = Arc::new(server());
-    let client = server.client().await;
-    let code = server.code(&client).await;
-    let tokens = server.form("/token", &redeem(&client, &code)).await.json();
-    let refresh = tokens["refresh_token"].as_str().unwrap();
-    let body = format!("grant_type=refresh_token&client_id={client}&refresh_token={refresh}");
-    let tasks: Vec<_> = (0..64)
-        .map(|_| {
-            let (server, body) = (Arc::clone(&server), body.clone());
-            tokio::spawn(async move { server.form("/token", &body).await.json() })
-        })
-        .collect();
-    let mut successors = std::collections::BTreeSet::new();
-    for task in tasks {
-        successors.insert(task.await.unwrap()["refresh_token"].as_str().unwrap().to_owned());
-    }
-    assert_eq!(successors.len(), 1);
-    assert!(!successors.contains(refresh));
 }
