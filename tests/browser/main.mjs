@@ -43,6 +43,7 @@ const browser = await chromium.launch({
   args: [
     '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
     '--disable-background-networking', '--disable-component-update', '--disable-sync',
+    '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
   ],
 });
 
@@ -315,6 +316,37 @@ const checks = {
       await blocked;
       assert.equal(answers(state).length, 0);
       violations.pop();
+    });
+  },
+
+  async 'who agreed before goes on right after the login, and who never did by a link'() {
+    const redirect_uri = 'https://notes.example/cb';
+    const client_id = await register({ redirect_uris: [redirect_uri] });
+    const other_id = await register({ redirect_uris: [redirect_uri] });
+    await fresh({}, async (page, context) => {
+      // That host is nowhere: what counts is that the browser went for it.
+      const leaves = async (tab, act) => {
+        const [sent] = await Promise.all([tab.waitForRequest(`${redirect_uri}?**`), act()]);
+        assert.equal(sent.headers().referer, undefined);
+        return new URL(sent.url()).searchParams;
+      };
+      await page.goto(request(client_id, { redirect_uri }).url);
+      await login(page);
+      const first = await leaves(page, () => allow(page).click({ noWaitAfter: true }));
+      await context.clearCookies({ name: 'session' });
+      const again = await context.newPage();
+      const { url, state } = request(client_id, { redirect_uri });
+      await again.goto(url);
+      const second = await leaves(again, () => login(again));
+      assert.equal(second.get('state'), state);
+      assert.notEqual(second.get('code'), first.get('code'));
+
+      const other = await context.newPage();
+      const silent = request(other_id, { redirect_uri, prompt: 'none' });
+      assert.equal((await other.goto(silent.url)).status(), 400);
+      const error = await leaves(other, () => other.getByRole('link').click({ noWaitAfter: true }));
+      assert.equal(error.get('error'), 'consent_required');
+      assert.equal(error.get('state'), silent.state);
     });
   },
 

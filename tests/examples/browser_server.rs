@@ -18,7 +18,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
-use mcp_oauth_axum::{AuthorizationServer, Browser, Login, User};
+use mcp_oauth_axum::{AuthorizationServer, Browser, ConnectionDeadlines, Login, User, serve};
 use oauth_types::{Entropy, FormPairs, FormWriter, Issuer, ResourceUri, ScopeSet, Secret};
 use tokio::net::TcpListener;
 
@@ -109,8 +109,7 @@ async fn login(
     };
     let to = value(query.unwrap_or_default().as_bytes(), "to").unwrap_or_default();
     // A path of this server, and none that a browser takes for another host.
-    let is_own = to.starts_with("/authorize?");
-    let to = if is_own { to } else { "/login".to_owned() };
+    let to = if to.starts_with("/authorize?") { to } else { "/login".to_owned() };
     let cookie = sessions.start(User { subject: (*subject).to_owned(), name: (*name).to_owned() });
     (StatusCode::SEE_OTHER, [(SET_COOKIE, cookie), (LOCATION, to)]).into_response()
 }
@@ -143,9 +142,6 @@ async fn main() -> anyhow::Result<()> {
         router.merge(Router::new().route("/login", get(ask).post(login)).with_state(sessions));
     println!("{issuer}");
     let parent = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
-    tokio::select! {
-        served = axum::serve(listener, router) => served?,
-        _ = parent => {}
-    }
+    serve(listener, router, ConnectionDeadlines::default(), async { drop(parent.await) }).await;
     Ok(())
 }
