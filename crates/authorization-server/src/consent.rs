@@ -5,8 +5,8 @@ use http::header::ORIGIN;
 use http::{HeaderMap, Method, Request, Response};
 use iss_validate::Outcome;
 use oauth_types::{
-    AuthorizationErrorCode, ClientMetadataUrl, CodeChallenge, Entropy, ErrorDescription, FormPairs,
-    Origin, RedirectUri, ResourceUri, ScopeSet, Secret, UnixTime,
+    AuthorizationErrorCode, ClientMetadataUrl, CodeChallenge, EndpointUrl, Entropy,
+    ErrorDescription, FormPairs, Origin, RedirectUri, ResourceUri, ScopeSet, Secret, UnixTime,
 };
 use serde::{Deserialize, Serialize};
 
@@ -34,14 +34,15 @@ pub struct NeedsConsent {
 }
 
 impl NeedsConsent {
-    /// Nobody is logged in: the browser has to go to the login, if the request allows.
+    /// Nobody is logged in: the browser has to go to the login, if the request allows, at once or with the user's
+    /// answer.
     ///
     /// # Errors
     ///
     /// [`RedirectError`] when the client wants nobody to be asked (`prompt=none`).
-    pub fn without_user(self, config: &Config) -> Result<(), RedirectError> {
+    pub fn without_user(self, config: &Config) -> Result<Self, RedirectError> {
         if self.prompt.lets_ask() {
-            return Ok(());
+            return Ok(self);
         }
         let code = AuthorizationErrorCode::LoginRequired;
         Err(self.unasked(config, code, "nobody is logged in").without_asking())
@@ -107,13 +108,16 @@ impl NeedsConsent {
     }
 
     /// The headers of the page that asks: not framed, not cached, no script, no Referer; styles with this
-    /// nonce only; its form goes to this server and from there to the client, nowhere else.
+    /// nonce only; its form goes to this server and from there to the client, or to the login that is at this
+    /// address, nowhere else.
     #[must_use]
-    pub fn page_headers(&self, style_nonce: &str) -> HeaderMap {
+    pub fn page_headers(&self, style_nonce: &str, login: Option<&EndpointUrl>) -> HeaderMap {
         // A-AUTHZ-10
-        let client = client_source(self.redirect_uri.as_str()).unwrap_or_default();
+        let next = [Some(self.redirect_uri.as_str()), login.map(EndpointUrl::as_str)];
+        let next: Vec<String> = next.into_iter().flatten().filter_map(source).collect();
+        let next = next.join(" ");
         let policy = format!(
-            "default-src 'none'; style-src 'nonce-{style_nonce}'; form-action 'self' {client}; \
+            "default-src 'none'; style-src 'nonce-{style_nonce}'; form-action 'self' {next}; \
              base-uri 'none'; frame-ancestors 'none'"
         );
         let mut headers = HeaderMap::new();
@@ -198,6 +202,27 @@ impl ConsentAnswer {
         Ok(Self { transaction: Secret::new(transaction), allows })
     }
 
+    /// Reads which answer it was that a browser comes back with from the login that the answer led it to: GET, as a
+    /// redirect has it.
+    ///
+    /// # Errors
+    ///
+    /// [`PageError`] with the finished page.
+    pub fn after_login(request: &Request<Bytes>) -> Result<Secret, PageError> {
+        let query = request.uri().query().unwrap_or_default();
+        let gone = || PageError::consent(ConsentError::Gone);
+        let form = FormPairs::parse(query.as_bytes()).map_err(|_| gone())?;
+        let transaction = form.value("transaction").unwrap_or_default();
+        transaction.map(Secret::new).ok_or_else(gone)
+    }
+
+    /// The path and query at which it is found again after the login.
+    #[must_use]
+    pub fn return_to(config: &Config, transaction: &Secret) -> String {
+        // 256 bits in base64url need no escape.
+        [&config.paths().consent, "?transaction=", transaction.expose()].concat()
+    }
+
     /// Which page it answers: the secret that its form carried.
     #[must_use]
     pub const fn transaction(&self) -> &Secret {
@@ -278,10 +303,10 @@ impl Approved {
     }
 }
 
-/// What a content security policy calls the place a redirect URI is at. `None` when its spelling could mean
+/// What a content security policy calls the place a URI is at. `None` when its spelling could mean
 /// something else there.
-fn client_source(redirect_uri: &str) -> Option<String> {
-    let (scheme, rest) = redirect_uri.split_once(':')?;
+fn source(uri: &str) -> Option<String> {
+    let (scheme, rest) = uri.split_once(':')?;
     let source = match rest.strip_prefix("//") {
         Some(rest) => {
             let authority = rest.split(['/', '?']).next().unwrap_or_default();

@@ -439,7 +439,8 @@ impl RedirectError {
     }
 
     /// The same where nobody may be asked to log in: a page instead of a redirect that leads away.
-    pub(crate) fn without_asking(self) -> Self {
+    #[must_use]
+    pub fn without_asking(self) -> Self {
         let location = self.response.headers().get(LOCATION);
         let location = location.and_then(|url| url.to_str().ok());
         let (Some(location), Some(host)) = (location, &self.away) else { return self };

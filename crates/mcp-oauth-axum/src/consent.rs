@@ -73,7 +73,7 @@ impl Consents {
         &self,
         transaction: &Secret,
         browser: Option<&str>,
-        user: Option<&str>,
+        is_whose: impl FnOnce(&str) -> bool,
         now: UnixTime,
     ) -> Result<Pending, ConsentError> {
         let mut waiting = self.waiting();
@@ -83,7 +83,7 @@ impl Consents {
         if !browser.is_some_and(|browser| page.browser.matches(browser)) {
             return Err(ConsentError::OtherBrowser);
         }
-        if user != Some(&page.subject) {
+        if !is_whose(&page.subject) {
             return Err(ConsentError::OtherUser);
         }
         let number = page.number;

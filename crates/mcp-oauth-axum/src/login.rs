@@ -3,6 +3,7 @@
 use core::future::Future;
 
 use http::HeaderMap;
+use oauth_types::EndpointUrl;
 
 /// A user who is logged in.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -40,6 +41,16 @@ pub trait Login: Send + Sync + 'static {
     /// Who the browser with these headers is. `return_to` is the path and query at which it finds its request again.
     fn browser(&self, headers: &HeaderMap, return_to: &str)
     -> impl Future<Output = Browser> + Send;
+
+    /// Where browsers are sent to log in, if that is another server, and that server knows this one as a single client,
+    /// whichever client asks here.
+    ///
+    /// It would take every client for the one that its user agreed to long ago, and ask nothing. So the user is asked
+    /// here, *before* the browser goes there, and a code is given to the browser that agreed and to no other. The page
+    /// names the host, and lets the browser go there.
+    fn upstream(&self) -> Option<&EndpointUrl> {
+        None
+    }
 }
 
 /// Takes every browser for one and the same user: for demos and tests, and for nothing else.

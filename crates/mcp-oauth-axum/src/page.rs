@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use authorization_server::{NeedsConsent, STYLE};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use oauth_types::{ResourceUri, Secret};
+use oauth_types::{EndpointUrl, ResourceUri, Secret};
 
 use crate::User;
 
@@ -18,7 +18,8 @@ use crate::User;
 #[derive(Debug)]
 pub struct ConsentPage<'a> {
     pub(crate) request: &'a NeedsConsent,
-    pub(crate) user: &'a User,
+    pub(crate) user: Option<&'a User>,
+    pub(crate) upstream: Option<&'a EndpointUrl>,
     pub(crate) scope_texts: &'a BTreeMap<String, String>,
     pub(crate) form_action: &'a str,
     pub(crate) transaction: &'a Secret,
@@ -26,10 +27,16 @@ pub struct ConsentPage<'a> {
 }
 
 impl ConsentPage<'_> {
-    /// The name of the user who is logged in.
+    /// The name of the user who is logged in; `None` before the login at [`upstream`](Self::upstream).
     #[must_use]
-    pub fn user_name(&self) -> &str {
-        &self.user.name
+    pub fn user_name(&self) -> Option<&str> {
+        self.user.map(|user| &*user.name)
+    }
+
+    /// Where the user logs in after the answer: [`Login::upstream`](crate::Login::upstream).
+    #[must_use]
+    pub const fn upstream(&self) -> Option<&EndpointUrl> {
+        self.upstream
     }
 
     /// The name that the client gave itself. It can say anything and read in any direction: keep it out of
@@ -131,7 +138,14 @@ fn consent(page: &ConsentPage<'_>) -> Markup {
             body {
                 main {
                     h1 { "Allow access?" }
-                    p { "An application asks to act for you. You are logged in as " strong { bdi { (page.user_name()) } } "." }
+                    p {
+                        "An application asks to act for you. "
+                        @if let Some(name) = page.user_name() {
+                            "You are logged in as " strong { bdi { (name) } } "."
+                        } @else if let Some(url) = page.upstream() {
+                            "If you allow it, you log in at " strong { (url.origin().host()) } " next."
+                        }
+                    }
                     dl {
                         div {
                             dt { "It calls itself" }

@@ -125,7 +125,8 @@ impl Rates {
         wait.map_or(Ok(attempt), |wait| Err(Refusal::too_many(wait)))
     }
 
-    fn network<B>(&self, request: &Request<B>) -> Option<IpAddr> {
+    /// Whose requests count as one: the address, or its network.
+    pub(crate) fn network<B>(&self, request: &Request<B>) -> Option<IpAddr> {
         let peer = self.proxies.peer(request);
         if peer.is_none() {
             // Everybody would count as one.

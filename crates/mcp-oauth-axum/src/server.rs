@@ -1,6 +1,7 @@
 //! The authorization server as a router. It decides nothing: each handler carries out a chain of steps.
 
 mod pages;
+mod upstream;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -31,6 +32,8 @@ use crate::reading::whole;
 use crate::reply::{answer, page_answer, page_panicked, panicked};
 use crate::{Deadlines, Login, RateLimits};
 
+use upstream::Strangers;
+
 /// An authorization server: a configuration, a store, and the host's login.
 #[derive(Debug)]
 pub struct AuthorizationServer<S, L> {
@@ -55,6 +58,7 @@ struct Server<S, L> {
     scope_texts: BTreeMap<String, String>,
     template: Template,
     consents: Consents,
+    strangers: Strangers,
 }
 
 type Shared<S, L> = State<Arc<Server<S, L>>>;
@@ -178,6 +182,7 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
             scope_texts,
             template,
             consents: Consents::default(),
+            strangers: Strangers::default(),
         };
         let server = Arc::new(server);
         // Programs on web pages may call these; no cookie counts there.

@@ -6,7 +6,7 @@ use authorization_server::{
 };
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use oauth_types::{Secret, UnixTime};
 use tracing::{info, warn};
 
@@ -24,8 +24,8 @@ impl<S: Store, L: Login> Server<S, L> {
         &self,
         request: &http::Request<Bytes>,
     ) -> Result<Response<Bytes>, PageError> {
+        let (received, headers) = (request, request.headers());
         let now = self.clock.now();
-        let headers = request.headers();
         let parsed = AuthorizationRequest::parse(&self.config, request)?;
         let return_to = parsed.return_to();
         let client = self.store.read_client(parsed.client_id()).await.map_err(PageError::store)?;
@@ -35,7 +35,11 @@ impl<S: Store, L: Login> Server<S, L> {
                 if error.needs_user()
                     && let Browser::SendTo(url) = self.login.browser(headers, &return_to).await
                 {
-                    return see_other(&url);
+                    // For an error nobody goes to another server without having agreed.
+                    return match self.login.upstream() {
+                        Some(_) => Ok(send_back(error.without_asking())),
+                        None => see_other(&url),
+                    };
                 }
                 return Ok(send_back(error));
             }
@@ -44,7 +48,10 @@ impl<S: Store, L: Login> Server<S, L> {
             Browser::User(user) => user,
             Browser::SendTo(url) => {
                 return match request.without_user(&self.config) {
-                    Ok(()) => see_other(&url),
+                    Ok(request) if self.login.upstream().is_some() => {
+                        self.ask(received, request, None, now)
+                    }
+                    Ok(_) => see_other(&url),
                     Err(error) => Ok(send_back(error)),
                 };
             }
@@ -55,7 +62,7 @@ impl<S: Store, L: Login> Server<S, L> {
             None => None,
         };
         match lookup.with_consent(remembered, now) {
-            Ok(Asking::Ask(request)) => self.ask(headers, request, user, now),
+            Ok(Asking::Ask(request)) => self.ask(received, request, Some(user), now),
             Ok(Asking::Agreed(agreed)) => {
                 let code = entropy().ok_or_else(unavailable)?;
                 Ok(self.send_code(agreed.approve(&self.config, code, now), now).await)
@@ -67,29 +74,41 @@ impl<S: Store, L: Login> Server<S, L> {
     /// Shows the consent page.
     fn ask(
         &self,
-        headers: &HeaderMap,
+        received: &http::Request<Bytes>,
         request: NeedsConsent,
-        user: User,
+        user: Option<User>,
         now: UnixTime,
     ) -> Result<Response<Bytes>, PageError> {
+        // Who is logged in is asked without a word about another server.
+        let upstream = self.login.upstream().filter(|_| user.is_none());
         let transaction = entropy::<32>().ok_or_else(unavailable)?.into_secret();
         let nonce = entropy::<16>().ok_or_else(unavailable)?.into_secret();
         let fresh = entropy::<32>().ok_or_else(unavailable)?.into_secret();
         let html = self.template.write(&ConsentPage {
             request: &request,
-            user: &user,
+            user: user.as_ref(),
+            upstream,
             scope_texts: &self.scope_texts,
             form_action: &self.config.paths().consent,
             transaction: &transaction,
             nonce: &nonce,
         });
         let mut response = Response::new(Bytes::from(html));
-        response.headers_mut().extend(request.page_headers(nonce.expose()));
+        response.headers_mut().extend(request.page_headers(nonce.expose(), upstream));
         let html = HeaderValue::from_static("text/html; charset=utf-8");
         response.headers_mut().insert(CONTENT_TYPE, html);
-        let known = self.cookie(headers);
-        let pending = (request, user.subject);
-        let browser = self.consents.keep(&transaction, (known, fresh), pending, now);
+        let known = self.cookie(received.headers());
+        let browser = match user {
+            Some(user) => {
+                self.consents.keep(&transaction, (known, fresh), (request, user.subject), now)
+            }
+            None => {
+                // Of one address there are as many as of one user. Where none is known, each page is on its own.
+                let network = self.rates.network(received).map(|network| network.to_string());
+                let owner = network.unwrap_or_else(|| nonce.expose().to_owned());
+                self.strangers.asked.keep(&transaction, (known, fresh), (request, owner), now)
+            }
+        };
         let cookie = self.set_cookie(&browser).ok_or_else(unavailable)?;
         response.headers_mut().insert(SET_COOKIE, cookie);
         Ok(response)
@@ -100,23 +119,54 @@ impl<S: Store, L: Login> Server<S, L> {
         &self,
         request: &http::Request<Bytes>,
     ) -> Result<Response<Bytes>, PageError> {
+        if request.method() == Method::GET && self.login.upstream().is_some() {
+            return self.logged_in(request).await;
+        }
         let answer = ConsentAnswer::parse(&self.config, request)?;
         let browser = self.cookie(request.headers());
         let now = self.clock.now();
+        if self.login.upstream().is_some()
+            && let Some(pending) = self.stranger(&answer, browser, now)?
+        {
+            return match browser {
+                Some(browser) if answer.allows() => {
+                    self.log_in(request.headers(), pending, browser, now).await
+                }
+                _ => Ok(self.deny(pending.request)),
+            };
+        }
         let paths = self.config.paths();
         let user = match self.login.browser(request.headers(), &paths.authorize).await {
             Browser::User(user) => Some(user.subject),
             Browser::SendTo(_) => None,
         };
-        let pending = self.consents.take(answer.transaction(), browser, user.as_deref(), now);
+        let pending = self.consents.take(
+            answer.transaction(),
+            browser,
+            |asked| user.as_deref() == Some(asked),
+            now,
+        );
         let pending = pending.map_err(PageError::consent)?;
         if !answer.allows() {
-            info!("the user said no");
-            return Ok(pending.request.deny(&self.config));
+            return Ok(self.deny(pending.request));
         }
+        self.approve(pending.request, pending.subject, now).await
+    }
+
+    fn deny(&self, request: NeedsConsent) -> Response<Bytes> {
+        info!("the user said no");
+        request.deny(&self.config)
+    }
+
+    /// Sends a code for what this user agreed to.
+    pub(super) async fn approve(
+        &self,
+        request: NeedsConsent,
+        subject: String,
+        now: UnixTime,
+    ) -> Result<Response<Bytes>, PageError> {
         let code = entropy().ok_or_else(unavailable)?;
-        let approved = pending.request.approve(&self.config, pending.subject, code, now);
-        Ok(self.send_code(approved, now).await)
+        Ok(self.send_code(request.approve(&self.config, subject, code, now), now).await)
     }
 
     /// Sends a code that the user agreed to, once it is stored.
@@ -146,7 +196,7 @@ impl<S: Store, L: Login> Server<S, L> {
         if is_https { "__Host-mcp-oauth" } else { "mcp-oauth" }
     }
 
-    fn cookie<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
+    pub(super) fn cookie<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
         let name = Self::cookie_name(self.is_https());
         headers
             .get_all(COOKIE)
@@ -168,7 +218,7 @@ impl<S: Store, L: Login> Server<S, L> {
     }
 }
 
-fn unavailable() -> PageError {
+pub(super) fn unavailable() -> PageError {
     PageError::store(StoreError::Unavailable)
 }
 
@@ -179,7 +229,7 @@ fn send_back(error: RedirectError) -> Response<Bytes> {
 }
 
 /// Sends a browser to the host's login.
-fn see_other(url: &str) -> Result<Response<Bytes>, PageError> {
+pub(super) fn see_other(url: &str) -> Result<Response<Bytes>, PageError> {
     let location = HeaderValue::from_str(url).map_err(|_| unavailable())?;
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = StatusCode::SEE_OTHER;

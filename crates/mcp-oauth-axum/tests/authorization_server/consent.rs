@@ -255,7 +255,7 @@ async fn sec_189_a_page_of_the_host_has_our_headers_and_our_form() {
         let scopes: Vec<_> = page.scopes().map(|(scope, text)| format!("{scope}={text}")).collect();
         format!(
             "{} {} {:?} {} {} {} name=\"transaction\" value=\"{}\" {} {}",
-            page.user_name(),
+            page.user_name().unwrap(),
             page.client_name(),
             page.client_host(),
             page.redirect_host(),

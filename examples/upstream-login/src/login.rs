@@ -1,0 +1,252 @@
+//! The page to copy: users log in at a provider, which knows this server as one client.
+//!
+//! The authorization server asks the user about *its* client first, because [`Login::upstream`] says where the login
+//! is. Only then does the browser come here:
+//!
+//! | a browser at | is sent to | with, in a cookie | and keeps here, under that cookie |
+//! |---|---|---|---|
+//! | `/login` | the provider | `login` | `state`, the verifier, who has to answer, the way back |
+//! | `/callback`, with the cookie, and the answer to that very question | the way back | `session` | its user |
+//!
+//! What the provider gives for its own API ends here. Clients get tokens of the authorization server, and no others.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::response::{Html, IntoResponse as _, Response};
+use axum::routing::get;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use iss_validate::{Callback, Expected, Validated, ValidatedCode};
+use mcp_oauth_axum::{Browser, Login, User};
+use oauth_types::{
+    CodeVerifier, EndpointUrl, Entropy, FormPairs, FormWriter, Issuer, Secret, SecretDigest, State,
+    TokenResponse, encode_component,
+};
+use serde::Deserialize;
+use tokio::time::Instant;
+
+/// The provider, as its metadata and its registration of this server have it.
+pub(crate) struct Provider {
+    pub(crate) issuer: Issuer,
+    pub(crate) authorize: EndpointUrl,
+    pub(crate) token: EndpointUrl,
+    pub(crate) userinfo: EndpointUrl,
+    /// Whether it names itself in its answers (`authorization_response_iss_parameter_supported`).
+    pub(crate) names_itself: bool,
+    pub(crate) client_id: String,
+    pub(crate) client_secret: Secret,
+    /// The address of `/callback` here, as it is registered there.
+    pub(crate) redirect_uri: EndpointUrl,
+}
+
+/// The login of the authorization server, and its routes.
+#[derive(Clone)]
+pub(crate) struct ProviderLogin(Arc<Inner>);
+
+struct Inner {
+    provider: Provider,
+    http: reqwest::Client,
+    visits: Kept<Visit>,
+    sessions: Kept<User>,
+}
+
+/// What has to be known when a browser comes back.
+#[derive(Clone)]
+struct Visit {
+    expected: Expected,
+    verifier: CodeVerifier,
+    return_to: String,
+}
+
+#[derive(Deserialize)]
+struct UserInfo {
+    sub: String,
+    name: Option<String>,
+}
+
+impl Login for ProviderLogin {
+    async fn browser(&self, headers: &HeaderMap, return_to: &str) -> Browser {
+        match self.cookie(headers, "session").and_then(|key| self.0.sessions.get(key)) {
+            Some(user) => Browser::User(user),
+            None => Browser::SendTo(format!("/login?return_to={}", encode_component(return_to))),
+        }
+    }
+
+    // The provider would not ask: it agreed to this server long ago.
+    fn upstream(&self) -> Option<&EndpointUrl> {
+        Some(&self.0.provider.authorize)
+    }
+}
+
+impl ProviderLogin {
+    pub(crate) fn new(provider: Provider) -> anyhow::Result<Self> {
+        // A code and a secret are sent to the address that was meant, and no further.
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        let http = http.timeout(Duration::from_secs(10)).build()?;
+        let visits = Kept::new(Duration::from_secs(10 * 60));
+        let sessions = Kept::new(Duration::from_secs(8 * 60 * 60));
+        Ok(Self(Arc::new(Inner { provider, http, visits, sessions })))
+    }
+
+    /// To be merged with the router of the authorization server.
+    pub(crate) fn router(&self) -> Router {
+        let (start, finish) = (self.clone(), self.clone());
+        Router::new().route("/login", get(async move |uri: Uri| answer(start.start(&uri)))).route(
+            "/callback",
+            get(async move |headers: HeaderMap, uri: Uri| {
+                answer(finish.finish(&headers, &uri).await)
+            }),
+        )
+    }
+
+    /// Sends a browser to the provider.
+    fn start(&self, uri: &Uri) -> anyhow::Result<Response> {
+        let provider = &self.0.provider;
+        let form = FormPairs::parse(uri.query().unwrap_or_default().as_bytes())?;
+        let return_to = form.value("return_to").unwrap_or_default().unwrap_or("/");
+        // A path of ours: `//` and `/\` begin the name of another host.
+        let path = return_to.strip_prefix('/').filter(|path| !path.starts_with(['/', '\\']));
+        anyhow::ensure!(path.is_some(), "a login leads back to this server");
+        let (state, verifier) = (State::new(random()?), CodeVerifier::new(random()?));
+        let url = provider.authorize.with_query([
+            ("response_type", "code"),
+            ("client_id", &*provider.client_id),
+            ("redirect_uri", provider.redirect_uri.as_str()),
+            ("scope", "openid profile"),
+            ("state", state.as_secret().expose()),
+            ("code_challenge", verifier.challenge().as_str()),
+            ("code_challenge_method", "S256"),
+        ]);
+        let issuer = Some(provider.issuer.clone());
+        let expected = Expected { issuer, iss_advertised: provider.names_itself, state };
+        let visit = Visit { expected, verifier, return_to: return_to.to_owned() };
+        let browser = self.0.visits.put(visit)?;
+        self.send_to(&url, &[("login", &browser)])
+    }
+
+    /// Takes a browser back, if it is the one that was sent, with the answer to what it was sent with.
+    async fn finish(&self, headers: &HeaderMap, uri: &Uri) -> anyhow::Result<Response> {
+        let browser = self.cookie(headers, "login").context("no login began in this browser")?;
+        let visit = self.0.visits.get(browser).context("this login began too long ago")?;
+        let callback = Callback::from_query(uri.query().unwrap_or_default());
+        let code = match callback.validate(&visit.expected)? {
+            Validated::Code(code) => code,
+            Validated::Denied(error) => return Err(error.into()),
+        };
+        self.0.visits.remove(browser);
+        let user = self.user(&code, &visit.verifier).await?;
+        let session = self.0.sessions.put(user)?;
+        self.send_to(&visit.return_to, &[("session", &session), ("login", &Secret::new(""))])
+    }
+
+    /// Who it is. The provider's tokens are used for that, and forgotten.
+    async fn user(&self, code: &ValidatedCode, verifier: &CodeVerifier) -> anyhow::Result<User> {
+        let provider = &self.0.provider;
+        let mut form = FormWriter::new();
+        form.append("grant_type", "authorization_code")
+            .append("code", code.as_secret().expose())
+            .append("code_verifier", verifier.as_secret().expose())
+            .append("redirect_uri", provider.redirect_uri.as_str())
+            .append("client_id", &provider.client_id)
+            .append("client_secret", provider.client_secret.expose());
+        let request = self.0.http.post(provider.token.as_str()).body(form.finish());
+        let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let answer = request.send().await?.error_for_status()?.bytes().await?;
+        let token = TokenResponse::from_json(&answer)?.access_token;
+        let token = token.header_value("Bearer ").context("the provider's token is no token")?;
+        let request = self.0.http.get(provider.userinfo.as_str()).header(AUTHORIZATION, token);
+        let answer = request.send().await?.error_for_status()?.bytes().await?;
+        let info: UserInfo = serde_json::from_slice(&answer)?;
+        // Another provider may have the same `sub` for somebody else.
+        let subject = format!("{} {}", provider.issuer, info.sub);
+        Ok(User { name: info.name.unwrap_or_else(|| subject.clone()), subject })
+    }
+
+    fn is_https(&self) -> bool {
+        self.0.provider.redirect_uri.as_str().starts_with("https:")
+    }
+
+    /// Over https, no other host can set a cookie of this name.
+    fn cookie_name(&self, name: &str) -> String {
+        if self.is_https() { format!("__Host-{name}") } else { name.to_owned() }
+    }
+
+    fn cookie<'h>(&self, headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+        let name = self.cookie_name(name);
+        let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
+        let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|it| it.split_once('='));
+        pairs.find(|(own, _)| own.trim() == name).map(|(_, value)| value.trim())
+    }
+
+    fn send_to(&self, url: &str, cookies: &[(&str, &Secret)]) -> anyhow::Result<Response> {
+        let mut response = StatusCode::SEE_OTHER.into_response();
+        response.headers_mut().insert(LOCATION, HeaderValue::from_str(url)?);
+        let secure = if self.is_https() { "; Secure" } else { "" };
+        for (name, value) in cookies {
+            let rest = format!("; Path=/; HttpOnly; SameSite=Lax{secure}");
+            let cookie = Secret::new([value.expose(), &rest].concat());
+            let cookie = cookie.header_value(&format!("{}=", self.cookie_name(name)));
+            response.headers_mut().append(SET_COOKIE, cookie.context("no cookie")?);
+        }
+        Ok(response)
+    }
+}
+
+/// The reply of either outcome. What went wrong is the log's: here, standard error.
+fn answer(outcome: anyhow::Result<Response>) -> Response {
+    outcome.unwrap_or_else(|error| {
+        eprintln!("login refused: {error:#}");
+        let page = "<!doctype html><title>Login</title><h1>You are not logged in</h1>\
+                    <p>Start again from the application.</p>";
+        (StatusCode::BAD_REQUEST, Html(page)).into_response()
+    })
+}
+
+/// What a browser has here for some time, under a secret that only its cookie has.
+struct Kept<T> {
+    all: Mutex<HashMap<SecretDigest, (Instant, T)>>,
+    lifetime: Duration,
+}
+
+impl<T: Clone> Kept<T> {
+    /// Beyond this, what was here is given up: better a login once more than a server without memory.
+    const MAX: usize = 100_000;
+
+    fn new(lifetime: Duration) -> Self {
+        Self { all: Mutex::default(), lifetime }
+    }
+
+    fn put(&self, value: T) -> anyhow::Result<Secret> {
+        let key = random::<32>()?.into_secret();
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= Self::MAX {
+            all.retain(|_, (until, _)| Instant::now() < *until);
+        }
+        if all.len() >= Self::MAX {
+            all.clear();
+        }
+        all.insert(key.digest(), (Instant::now() + self.lifetime, value));
+        Ok(key)
+    }
+
+    fn get(&self, key: &str) -> Option<T> {
+        let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        let (until, value) = all.get(&SecretDigest::of(key))?;
+        (Instant::now() < *until).then(|| value.clone())
+    }
+
+    fn remove(&self, key: &str) {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&SecretDigest::of(key));
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "an application has a random source")]
+pub(crate) fn random<const N: usize>() -> anyhow::Result<Entropy<N>> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)?;
+    Ok(Entropy::new(bytes))
+}

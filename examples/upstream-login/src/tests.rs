@@ -1,0 +1,269 @@
+//! A user, an attacker, and what the provider remembers.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+
+use authorization_server::Store as _;
+use http::StatusCode;
+use http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
+use oauth_types::{CodeVerifier, EndpointUrl, Entropy, FormPairs, SecretDigest};
+use serde_json::{Value, json};
+
+use super::*;
+
+/// A browser that does what it is told, one step at a time. Cookies belong to a host and its port.
+struct Browser {
+    http: reqwest::Client,
+    cookies: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+struct Page {
+    url: String,
+    status: StatusCode,
+    location: Option<String>,
+    body: String,
+}
+
+impl Browser {
+    /// One whose user is logged in at the provider.
+    fn of(user: &str, servers: &Servers) -> Self {
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        let provider = servers.provider.registration().unwrap().issuer;
+        let cookie = [("provider".to_owned(), user.to_owned())];
+        let cookies = [(provider.as_str().to_owned(), cookie.into())].into();
+        Self { http: http.build().unwrap(), cookies }
+    }
+
+    async fn send(&mut self, url: &str, form: Option<String>) -> Page {
+        let origin = EndpointUrl::parse(url).unwrap().origin().to_string();
+        let own = self.cookies.entry(origin).or_default();
+        let cookies: Vec<_> = own.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let request = match form {
+            Some(form) => self
+                .http
+                .post(url)
+                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .header("sec-fetch-site", "same-origin")
+                .body(form),
+            None => self.http.get(url),
+        };
+        let answer = request.header(COOKIE, cookies.join("; ")).send().await.unwrap();
+        for cookie in answer.headers().get_all(SET_COOKIE) {
+            let (pair, _) = cookie.to_str().unwrap().split_once(';').unwrap();
+            let (name, value) = pair.split_once('=').unwrap();
+            own.insert(name.to_owned(), value.to_owned());
+        }
+        let status = answer.status();
+        let location = answer.headers().get(LOCATION).map(|url| url.to_str().unwrap().to_owned());
+        // A path is of the same server.
+        let location = location.map(|to| match to.strip_prefix('/') {
+            Some(_) => format!("{}{to}", EndpointUrl::parse(url).unwrap().origin()),
+            None => to,
+        });
+        let url = url.to_owned();
+        Page { url, status, location, body: answer.text().await.unwrap() }
+    }
+
+    async fn open(&mut self, url: &str) -> Page {
+        self.send(url, None).await
+    }
+
+    /// Follows redirects until there is a page, or one leads to somebody else: to a client.
+    async fn follow(&mut self, mut page: Page, until: &str) -> Page {
+        while let Some(next) = page.location.as_deref()
+            && next.starts_with("http://127.0.0.1:")
+            && !next.starts_with(until)
+        {
+            page = self.open(next).await;
+        }
+        page
+    }
+
+    async fn allow(&mut self, servers: &Servers, page: &Page) -> Page {
+        let (_, rest) = page.body.split_once("name=\"transaction\" value=\"").unwrap();
+        let transaction = rest.split_once('"').unwrap().0;
+        let url = format!("{}/authorize/consent", servers.issuer);
+        self.send(&url, Some(format!("transaction={transaction}&decision=allow"))).await
+    }
+}
+
+impl Page {
+    fn parameter(&self, name: &'static str) -> Option<String> {
+        let form = FormPairs::parse(self.location.as_ref()?.split_once('?')?.1.as_bytes()).unwrap();
+        form.single(name).unwrap().map(str::to_owned)
+    }
+}
+
+fn verifier() -> CodeVerifier {
+    CodeVerifier::new(Entropy::new([5; 32]))
+}
+
+impl Servers {
+    /// A client that registers itself, as anybody can, and the address that it sends users to.
+    async fn client(&self, redirect_uri: &str) -> (String, String) {
+        let metadata = json!({
+            "redirect_uris": [redirect_uri],
+            "token_endpoint_auth_method": "none",
+            "client_name": "Client",
+        });
+        let request = reqwest::Client::new().post(format!("{}/register", self.issuer));
+        let request = request.header(CONTENT_TYPE, "application/json").body(metadata.to_string());
+        let answer = request.send().await.unwrap().text().await.unwrap();
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        let client = answer["client_id"].as_str().unwrap().to_owned();
+        let authorize = EndpointUrl::parse(&format!("{}/authorize", self.issuer)).unwrap();
+        let url = authorize.with_query([
+            ("response_type", "code"),
+            ("client_id", &*client),
+            ("redirect_uri", redirect_uri),
+            ("code_challenge", verifier().challenge().as_str()),
+            ("code_challenge_method", "S256"),
+        ]);
+        (client, url)
+    }
+
+    fn provider_url(&self) -> String {
+        self.provider.registration().unwrap().authorize.to_string()
+    }
+
+    fn visits(&self) -> usize {
+        self.provider.visits.load(Ordering::SeqCst)
+    }
+
+    /// Who the token of this code is for.
+    async fn subject(&self, client: &str, code: &str) -> String {
+        let verifier = verifier();
+        let form = format!(
+            "grant_type=authorization_code&client_id={client}&code={code}&code_verifier={}",
+            verifier.as_secret().expose()
+        );
+        let request = reqwest::Client::new().post(format!("{}/token", self.issuer)).body(form);
+        let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let answer = request.send().await.unwrap().text().await.unwrap();
+        assert!(!answer.contains("provider-token"), "the provider's token stays here");
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        let digest = SecretDigest::of(answer["access_token"].as_str().unwrap());
+        let record = self.store.access(&digest, oauth_types::UnixTime::from_secs(0)).await;
+        record.unwrap().unwrap().subject
+    }
+}
+
+const APP: &str = "https://app.example/cb";
+const EVIL: &str = "https://evil.example/cb";
+
+#[tokio::test]
+async fn sec_190_the_user_agrees_first_and_logs_in_at_the_provider_then() {
+    let servers = Servers::start((0, 0)).await.unwrap();
+    let mut alice = Browser::of("alice", &servers);
+    let (client, url) = servers.client(APP).await;
+    let page = alice.open(&url).await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.body.contains("app.example") && page.body.contains("log in at"));
+    assert_eq!(servers.visits(), 0);
+
+    let answered = alice.allow(&servers, &page).await;
+    let back = alice.follow(answered, "nowhere").await;
+    assert_eq!(servers.visits(), 1);
+    assert!(back.location.as_ref().unwrap().starts_with(APP), "{}", back.body);
+    let code = back.parameter("code").unwrap();
+    let provider = servers.provider.registration().unwrap().issuer;
+    assert_eq!(servers.subject(&client, &code).await, format!("{provider} alice"));
+
+    // The way back worked once.
+    let again = alice.open(&back.url).await;
+    assert_eq!((again.status, again.location), (StatusCode::BAD_REQUEST, None));
+
+    // Now that she is logged in here, she is asked by her name, and the provider is not.
+    let (_, url) = servers.client(APP).await;
+    let page = alice.open(&url).await;
+    assert!(page.body.contains("alice") && !page.body.contains("log in at"));
+    let answered = alice.allow(&servers, &page).await;
+    assert!(answered.location.unwrap().starts_with(APP));
+    assert_eq!(servers.visits(), 1);
+}
+
+#[tokio::test]
+async fn sec_190_an_attackers_client_gets_nothing_out_of_what_the_provider_remembers() {
+    let servers = Servers::start((0, 0)).await.unwrap();
+    let (_, url) = servers.client(EVIL).await;
+    // The provider would let alice through without a word. She never gets there.
+    let mut alice = Browser::of("alice", &servers);
+    for changed in ["", "&prompt=none", "&scope=unknown"] {
+        let page = alice.open(&format!("{url}{changed}")).await;
+        let page = alice.follow(page, "nowhere").await;
+        assert_eq!(page.location, None, "{changed}");
+    }
+    assert_eq!(servers.visits(), 0);
+
+    // Nor when she was there before, for a client that she trusts.
+    let (_, trusted) = servers.client(APP).await;
+    let page = alice.open(&trusted).await;
+    let answered = alice.allow(&servers, &page).await;
+    assert!(alice.follow(answered, "nowhere").await.location.unwrap().starts_with(APP));
+    let page = alice.open(&url).await;
+    assert_eq!((page.status, page.location), (StatusCode::OK, None));
+    assert!(page.body.contains("evil.example"));
+    assert_eq!(servers.visits(), 1);
+}
+
+#[tokio::test]
+async fn sec_190_what_the_attacker_agreed_to_is_no_good_in_another_browser() {
+    let servers = Servers::start((0, 0)).await.unwrap();
+    let (client, url) = servers.client(EVIL).await;
+    let mut mallory = Browser::of("mallory", &servers);
+    let page = mallory.open(&url).await;
+    let agreed = mallory.allow(&servers, &page).await;
+    let login = agreed.location.clone().unwrap();
+    assert!(login.contains("/login?return_to="));
+    let sent = mallory.follow(agreed, &servers.provider_url()).await;
+    let at_provider = sent.location.clone().unwrap();
+
+    // Alice is lured to the provider with the state of mallory's browser: her code comes to nothing.
+    let mut alice = Browser::of("alice", &servers);
+    let lured = alice.open(&at_provider).await;
+    let lured = alice.follow(lured, "nowhere").await;
+    assert!(lured.url.contains("/callback?code="));
+    assert_eq!((lured.status, lured.location), (StatusCode::BAD_REQUEST, None));
+
+    // She is lured to log in on her own, and to come back to mallory's answer: it is not her browser's.
+    let lured = alice.open(&login).await;
+    let lured = alice.follow(lured, "nowhere").await;
+    assert!(lured.url.contains("/authorize/consent?transaction="));
+    assert_eq!((lured.status, lured.location), (StatusCode::FORBIDDEN, None));
+
+    // Mallory gets what is mallory's.
+    let back = mallory.follow(sent, "nowhere").await;
+    let subject = servers.subject(&client, &back.parameter("code").unwrap()).await;
+    assert!(subject.ends_with(" mallory"), "{subject}");
+}
+
+#[tokio::test]
+async fn sec_190_an_answer_counts_from_the_provider_and_to_the_question_only() {
+    let servers = Servers::start((0, 0)).await.unwrap();
+    let (_, url) = servers.client(APP).await;
+    let mut alice = Browser::of("alice", &servers);
+    let page = alice.open(&url).await;
+    let agreed = alice.allow(&servers, &page).await;
+    let sent = alice.follow(agreed, &servers.provider_url()).await;
+    let answer = alice.open(sent.location.as_ref().unwrap()).await;
+    let (right, iss) = (answer.location.clone().unwrap(), answer.parameter("iss").unwrap());
+    let encoded = iss.replace(':', "%3A").replace('/', "%2F");
+    let state = answer.parameter("state").unwrap();
+    for wrong in [
+        right.replace(&encoded, "https%3A%2F%2Fevil.example"),
+        right.replace(&format!("&iss={encoded}"), ""),
+        right.replace(&state, "guess"),
+        format!("{right}&code=another"),
+    ] {
+        assert_ne!(wrong, right);
+        let page = alice.open(&wrong).await;
+        assert_eq!((page.status, page.location), (StatusCode::BAD_REQUEST, None), "{wrong}");
+    }
+    // And a way back that leads elsewhere is none.
+    for elsewhere in ["https://evil.example", "//evil.example", "/%5Cevil.example"] {
+        let page = alice.open(&format!("{}/login?return_to={elsewhere}", servers.issuer)).await;
+        assert_eq!(page.status, StatusCode::BAD_REQUEST);
+    }
+    let back = alice.follow(answer, "nowhere").await;
+    assert!(back.location.unwrap().starts_with(APP));
+}
