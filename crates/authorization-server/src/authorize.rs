@@ -21,6 +21,7 @@
 //! |---|---|
 //! | is on the user's machine | at once: it leads to nobody else |
 //! | is elsewhere | after somebody is logged in: [`RedirectError::needs_user`] |
+//! | is elsewhere, and users log in at another server | the same; who is not logged in gets a page with a link |
 //! | is elsewhere, with `prompt=none`, and the user never agreed to go there | by a page with a link, for the user to follow |
 
 use bytes::Bytes;

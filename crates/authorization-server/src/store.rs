@@ -339,8 +339,8 @@ pub trait Store: Send + Sync {
         now: UnixTime,
     ) -> impl Future<Output = Result<CreateOutcome, StoreError>> + Send;
 
-    /// Removes a client, its codes and consents, and revokes all its families. For the operator; nothing happens where
-    /// there is no such client.
+    /// Removes a client, if it is stored, with its codes and consents, and revokes all its families. For the operator.
+    /// One that is known by a document can come back.
     fn delete_client(
         &self,
         client_id: &ClientId,

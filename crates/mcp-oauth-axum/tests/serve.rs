@@ -163,6 +163,20 @@ async fn sec_082_sec_098_what_is_too_long_is_not_read_to_its_end() {
 }
 
 #[tokio::test]
+async fn sec_108_who_is_connected_is_who_is_limited() {
+    let server = start().await;
+    let body = r#"{"redirect_uris": ["https://app.example/cb"]}"#;
+    let head =
+        "POST /register HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-type: application/json";
+    let request = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    for _ in 0..60 {
+        assert!(server.send(&request).await.starts_with("HTTP/1.1 201"));
+    }
+    let answer = server.send(&request).await;
+    assert!(answer.starts_with("HTTP/1.1 429") && answer.contains("retry-after: "), "{answer}");
+}
+
+#[tokio::test]
 async fn a_server_that_stops_ends_what_it_has_begun() {
     let server = start().await;
     let mut stream = server.connect().await;

@@ -21,4 +21,5 @@ mod register;
 mod server;
 mod thefts;
 mod token;
+mod upstream;
 mod watched;
