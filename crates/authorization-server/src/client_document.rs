@@ -304,8 +304,7 @@ mod tests {
         let url = id("https://c.example/m");
         assert_eq!(config().client_document(&url).unwrap().client_id(), url);
         assert!(config().metadata().client_id_metadata_document_supported);
-        let mut without = config();
-        without.client_documents = false;
+        let without = config().without_client_documents();
         assert!(!without.metadata().client_id_metadata_document_supported);
         assert_eq!(without.client_document(&url), None);
         assert_eq!(without.unknown_client(&url), Cause::UnknownClient);

@@ -238,6 +238,13 @@ impl Config {
         self
     }
 
+    /// Takes [`with_client_documents`](Self::with_client_documents) back: for whoever cannot fetch one.
+    #[must_use]
+    pub const fn without_client_documents(mut self) -> Self {
+        self.client_documents = false;
+        self
+    }
+
     /// Lets this resource server ask about the tokens that are for it (RFC 7662). There is no introspection
     /// endpoint unless one may.
     #[must_use]

@@ -2,6 +2,8 @@
 
 mod ambient;
 mod consent;
+#[cfg(feature = "client_documents")]
+mod documents;
 mod login;
 mod page;
 mod peer;
@@ -14,6 +16,8 @@ mod server;
 mod verifier;
 
 pub use ambient::Clock;
+#[cfg(feature = "client_documents")]
+pub use documents::{ClientDocuments, WebDocuments, WebDocumentsFailed};
 pub use login::{Browser, DemoLogin, Login, User};
 pub use page::ConsentPage;
 pub use protect::{Protect, Protected, metadata_routes};

@@ -31,7 +31,7 @@ pub struct Rate {
 }
 
 impl Rate {
-    const fn new(burst: u32, every: Duration) -> Self {
+    pub(crate) const fn new(burst: u32, every: Duration) -> Self {
         let burst = match NonZeroU32::new(burst) {
             Some(burst) => burst,
             None => NonZeroU32::MIN,
@@ -157,7 +157,7 @@ impl Attempt<'_> {
 }
 
 /// Who has one address of a /64 network of IPv6 has them all.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
@@ -167,7 +167,7 @@ fn network(address: IpAddr) -> IpAddr {
 type Limiter = RateLimiter<u64, HashMapStateStore<u64>, Elapsed, StateInformationMiddleware>;
 
 /// Counts for each of some keys.
-struct Meter {
+pub(crate) struct Meter {
     limiter: Limiter,
     clock: Elapsed,
     every: Duration,
@@ -189,7 +189,7 @@ impl Meter {
     const CLEANING: Duration = Duration::from_secs(1);
 
     /// `None` for a period of 0, which limits nothing.
-    fn new(rate: Rate) -> Option<Self> {
+    pub(crate) fn new(rate: Rate) -> Option<Self> {
         let quota = Quota::with_period(rate.every)?.allow_burst(rate.burst);
         let clock = Elapsed(Instant::now());
         let limiter = RateLimiter::hashmap_with_clock(quota, clock).with_middleware();
@@ -197,7 +197,7 @@ impl Meter {
     }
 
     /// Counts one; how long to wait, if it was one too many.
-    fn count(&self, key: u64) -> Result<(), Duration> {
+    pub(crate) fn count(&self, key: u64) -> Result<(), Duration> {
         let now = self.clock.now();
         let mut waiting = self.waiting();
         let is_full = || self.limiter.len() >= Self::MAX_KEYS;

@@ -1,5 +1,6 @@
 //! The authorization server as a router. It decides nothing: each handler carries out a chain of steps.
 
+mod client;
 mod pages;
 mod upstream;
 
@@ -25,17 +26,20 @@ use tracing::warn;
 
 use crate::ambient::{Clock, entropy};
 use crate::consent::Consents;
+#[cfg(feature = "client_documents")]
+use crate::documents::Documents;
 use crate::page::{ConsentPage, Template};
 use crate::peer::TrustedProxies;
 use crate::rate::Rates;
 use crate::reading::whole;
 use crate::reply::{answer, page_answer, page_panicked, panicked};
+#[cfg(feature = "client_documents")]
+use crate::{ClientDocuments, WebDocuments};
 use crate::{Deadlines, Login, RateLimits};
 
 use upstream::Strangers;
 
 /// An authorization server: a configuration, a store, and the host's login.
-#[derive(Debug)]
 pub struct AuthorizationServer<S, L> {
     config: Config,
     store: Arc<S>,
@@ -46,6 +50,14 @@ pub struct AuthorizationServer<S, L> {
     proxies: TrustedProxies,
     scope_texts: BTreeMap<String, String>,
     template: Template,
+    #[cfg(feature = "client_documents")]
+    documents: Option<Arc<dyn ClientDocuments>>,
+}
+
+impl<S, L> core::fmt::Debug for AuthorizationServer<S, L> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("AuthorizationServer").field("config", &self.config).finish_non_exhaustive()
+    }
 }
 
 struct Server<S, L> {
@@ -59,6 +71,8 @@ struct Server<S, L> {
     template: Template,
     consents: Consents,
     strangers: Strangers,
+    #[cfg(feature = "client_documents")]
+    documents: Option<Arc<Documents>>,
 }
 
 type Shared<S, L> = State<Arc<Server<S, L>>>;
@@ -77,7 +91,26 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
             proxies: TrustedProxies::default(),
             scope_texts: BTreeMap::new(),
             template: Template::default(),
+            #[cfg(feature = "client_documents")]
+            documents: WebDocuments::or_none(),
         }
+    }
+
+    /// Fetches the documents in which clients describe themselves in this way, and not as
+    /// [`WebDocuments::new`] does.
+    #[cfg(feature = "client_documents")]
+    #[must_use]
+    pub fn with_client_documents(mut self, documents: impl ClientDocuments) -> Self {
+        self.documents = Some(Arc::new(documents));
+        self
+    }
+
+    /// Knows no client but those in the store.
+    #[cfg(feature = "client_documents")]
+    #[must_use]
+    pub fn without_client_documents(mut self) -> Self {
+        self.documents = None;
+        self
     }
 
     /// Says in words what a scope allows, for the consent page.
@@ -171,8 +204,14 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
     pub fn router(self) -> Router {
         let Self { config, store, login, clock, deadlines, scope_texts, template, .. } = self;
         let rates = Rates::new(self.rate_limits, self.proxies);
+        // A-META-4: the metadata promises what can be done.
+        let config = config.without_client_documents();
+        #[cfg(feature = "client_documents")]
+        let (config, documents) = Documents::behind(config, &clock, self.documents);
         let paths = config.paths();
         let server = Server {
+            #[cfg(feature = "client_documents")]
+            documents,
             config,
             store,
             login,
@@ -291,7 +330,7 @@ impl<S: Store, L: Login> Server<S, L> {
         let now = self.clock.now();
         let parsed = TokenRequest::parse(&self.config, request)?;
         let attempt = self.rates.attempt(request, Some(parsed.client_id()))?;
-        let client = self.store.read_client(parsed.client_id()).await.map_err(Refusal::store)?;
+        let client = self.client(parsed.client_id()).await.map_err(Refusal::client)?;
         let checked = attempt.judge(parsed.with_client(client.as_ref(), now))?;
         match attempt.judge(checked.first_use(&*self.store, now).await)? {
             Admitted::Code(grant) => {
@@ -346,7 +385,7 @@ impl<S: Store, L: Login> Server<S, L> {
         let now = self.clock.now();
         let parsed = RevocationRequest::parse(&self.config, request)?;
         let attempt = self.rates.attempt(request, Some(parsed.client_id()))?;
-        let client = self.store.read_client(parsed.client_id()).await.map_err(Refusal::store)?;
+        let client = self.client(parsed.client_id()).await.map_err(Refusal::client)?;
         let checked = attempt.judge(parsed.with_client(client.as_ref(), now))?;
         let revoking = attempt.judge(checked.first_use(&*self.store, now).await)?;
         let found = match revoking.target() {

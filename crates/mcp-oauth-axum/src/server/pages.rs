@@ -28,7 +28,7 @@ impl<S: Store, L: Login> Server<S, L> {
         let now = self.clock.now();
         let parsed = AuthorizationRequest::parse(&self.config, request)?;
         let return_to = parsed.return_to();
-        let client = self.store.read_client(parsed.client_id()).await.map_err(PageError::store)?;
+        let client = self.client(parsed.client_id()).await.map_err(PageError::client)?;
         let request = match parsed.with_client(client, now)?.check() {
             Ok(request) => request,
             Err(error) => {

@@ -6,8 +6,12 @@
 mod assertion;
 mod authorize;
 mod consent;
+#[cfg(feature = "client_documents")]
+mod documents;
 #[cfg(feature = "identity_assertions")]
 mod enterprise;
+#[cfg(feature = "client_documents")]
+mod fetching;
 mod identification;
 mod introspect;
 #[cfg(feature = "jwt_access_tokens")]
@@ -19,6 +23,8 @@ mod races;
 mod rates;
 mod register;
 mod server;
+#[cfg(feature = "client_documents")]
+mod site;
 mod thefts;
 mod token;
 mod upstream;
