@@ -121,3 +121,25 @@ async fn the_metadata_lists_what_is_verified() {
         metadata["token_endpoint_auth_signing_alg_values_supported"].as_array().unwrap();
     assert!(algorithms.contains(&json!("ES256")) && !algorithms.contains(&json!("none")));
 }
+
+#[cfg(feature = "client_documents")]
+#[tokio::test]
+async fn a_cimd_1_a_authn_9_a_client_known_by_its_document_signs_with_the_keys_in_it() {
+    let members = format!(r#","token_endpoint_auth_method":"private_key_jwt","jwks":{PUBLIC}"#);
+    let documents = crate::site::Counting { members, ..Default::default() };
+    let (server, _) = crate::site::reader_of(documents.clone());
+    let client = "https://client.test/client.json";
+    let code = server.code(client).await;
+    // Its name alone is public, and so is not enough.
+    let alone = redeem_with(&format!("client_id={client}"), &code);
+    assert_eq!(server.form("/token", &alone).await.error(), "invalid_client");
+    let proof = assertion(client, "https://as.example", 1);
+    let tokens = server.form("/token", &redeem_with(&proof, &code)).await;
+    assert_eq!(tokens.status, StatusCode::OK, "{:?}", tokens.body);
+    let access = tokens.json()["access_token"].as_str().unwrap().to_owned();
+    let revoke = |proof: &str| format!("token={access}&{proof}");
+    assert_eq!(server.form("/revoke", &revoke(&proof)).await.error(), "invalid_client");
+    let proof = assertion(client, "https://as.example", 2);
+    assert_eq!(server.form("/revoke", &revoke(&proof)).await.status, StatusCode::OK);
+    assert_eq!(documents.asked(), 1);
+}

@@ -145,6 +145,8 @@ pub(crate) struct Counting {
     pub(crate) at_once: Arc<AtomicUsize>,
     pub(crate) most_at_once: Arc<AtomicUsize>,
     pub(crate) delay: Duration,
+    /// Members of every document, besides those that it has to have.
+    pub(crate) members: String,
 }
 
 impl ClientDocuments for Counting {
@@ -158,7 +160,7 @@ impl ClientDocuments for Counting {
             self.most_at_once.fetch_max(at_once, Ordering::SeqCst);
             tokio::time::sleep(self.delay).await;
             self.at_once.fetch_sub(1, Ordering::SeqCst);
-            let body = document(url.as_url().as_str(), "");
+            let body = document(url.as_url().as_str(), &self.members);
             let answer = Response::builder().header(CONTENT_TYPE, "application/json");
             Ok(answer.body(Bytes::from(body)).unwrap())
         })
