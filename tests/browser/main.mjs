@@ -403,6 +403,7 @@ const checks = {
     const scope = SCOPES.trim();
     const shown = {
       consent: request(web, elsewhere).url,
+      published: request('https://client.example/oauth.json', elsewhere).url,
       warning: request(local).url,
       long: request(long, { scope }).url,
       rtl: request(rtl).url,

@@ -7,7 +7,9 @@ use std::io::Read as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use authorization_server::{Config, MemoryStore, RefreshKey, RefreshKeys, STYLE};
+use authorization_server::{
+    ClientRecord, Config, MemoryStore, RefreshKey, RefreshKeys, STYLE, Store as _,
+};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
@@ -18,8 +20,12 @@ use axum::http::header::{
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
+use client_auth::Registered;
 use mcp_oauth_axum::{AuthorizationServer, Browser, ConnectionDeadlines, Login, User, serve};
-use oauth_types::{Entropy, FormPairs, FormWriter, Issuer, ResourceUri, ScopeSet, Secret};
+use oauth_types::{
+    ClientId, Entropy, FormPairs, FormWriter, Issuer, RedirectUri, ResourceUri, ScopeSet, Secret,
+    SecretDigest, UnixTime,
+};
 use tokio::net::TcpListener;
 
 const PASSWORD: &str = "correct horse";
@@ -29,7 +35,7 @@ const LONG_SCOPE: &str = "organization:administration:everything-organization:ad
 
 /// Who is logged in, by the digest of the value in the cookie.
 #[derive(Clone, Default)]
-struct Sessions(Arc<Mutex<BTreeMap<oauth_types::SecretDigest, User>>>);
+struct Sessions(Arc<Mutex<BTreeMap<SecretDigest, User>>>);
 
 impl Sessions {
     fn user(&self, headers: &HeaderMap) -> Option<User> {
@@ -133,6 +139,15 @@ async fn main() -> anyhow::Result<()> {
         .with_remembered_consent(Duration::from_secs(3600));
     let sessions = Sessions::default();
     let store = Arc::new(MemoryStore::default());
+    // A client that is known by the address of a document.
+    let published = ClientRecord::preregistered(
+        &config,
+        ClientId::parse("https://client.example/oauth.json")?,
+        Registered::public(),
+        vec![RedirectUri::parse("https://notes.example/cb")?],
+        UnixTime::from_secs(0),
+    )?;
+    store.create_client(published, UnixTime::from_secs(0)).await?;
     let router = AuthorizationServer::new(config, store, sessions.clone())
         .describe("files:read", "See your files")
         .describe("files:write", "Create and change your files")

@@ -164,3 +164,26 @@ fn key(request: &NeedsConsent, subject: &str) -> SecretDigest {
     let key = serde_json::json!([subject, client.client_id, redirect_uri, resource]);
     SecretDigest::of(&key.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_a_request_wants_the_user_to_be_asked() {
+        for (sent, read) in [
+            (None, Prompt::AsNeeded),
+            (Some(""), Prompt::AsNeeded),
+            (Some("create nones NONE"), Prompt::AsNeeded),
+            (Some("consent"), Prompt::Always),
+            (Some("create  login"), Prompt::Always),
+            (Some("select_account"), Prompt::Always),
+            (Some("none"), Prompt::Never),
+            (Some(" none none "), Prompt::Never),
+            (Some("none consent"), Prompt::Contradiction),
+            (Some("create none"), Prompt::Contradiction),
+        ] {
+            assert_eq!(Prompt::parse(sent), read, "{sent:?}");
+        }
+    }
+}

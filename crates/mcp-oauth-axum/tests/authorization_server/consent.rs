@@ -232,6 +232,16 @@ async fn a_authz_10_sec_066_sec_116_a_name_stands_apart_and_beside_hosts_that_ar
     assert!(page.html().contains("<h1>Allow access?</h1>"));
     assert!(!page.html().contains("own computer") && !page.html().contains("published"));
 
+    // No name pushes the rest off the page.
+    let metadata = json!({
+        "client_name": "\u{1f600}".repeat(200),
+        "redirect_uris": [redirect],
+        "token_endpoint_auth_method": "none",
+    });
+    let many = server.register(metadata).await.json()["client_id"].as_str().unwrap().to_owned();
+    let page = server.get_as("alice", &authorize(&many, &[("redirect_uri", redirect)])).await;
+    assert_eq!(page.html().matches('\u{1f600}').count(), 80);
+
     // A client whose identifier is a document's address: with the host that is answerable for it.
     let mut record =
         server.store.read_client(&ClientId::parse(&client).unwrap()).await.unwrap().unwrap();
