@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod bound;
 mod enterprise;
 mod machine;
 #[cfg(unix)]

@@ -6,9 +6,8 @@ use std::sync::{Mutex, PoisonError};
 
 use authorization_server::{
     AccessRecord, Admitted, AuthorizationRequest, ClientRecord, CodeRecord, Config, ConsentRecord,
-    CreateOutcome, FamilyId, FamilyRecord, IssuableToken, MemoryStore, NewClient, NewFamily,
-    RedeemOutcome, RefreshKey, RefreshKeys, Refusal, RotateOutcome, Rotation, Store, StoreError,
-    TokenRequest,
+    CreateOutcome, FamilyId, FamilyRecord, MemoryStore, NewClient, NewFamily, RedeemOutcome,
+    RefreshKey, RefreshKeys, Refusal, RotateOutcome, Rotation, Store, StoreError, TokenRequest,
 };
 use bytes::Bytes;
 use client_auth::Replay;
@@ -295,10 +294,10 @@ impl World {
                 let outcome = now_or_never(outcome);
                 redeem.finish(outcome)
             }
-            Admitted::Machine(issuable) => self.issue(issuable),
-            Admitted::Assertion(grant) => {
-                let first = now_or_never(grant.first_use(&self.store, self.now()));
-                self.issue(first?)
+            Admitted::Token(issuable) => {
+                let issue = issuable.draw(&self.entropy(), self.entropy(), self.now());
+                let family = issue.family().clone();
+                issue.finish(now_or_never(self.store.insert_family(family, self.now())))
             }
             Admitted::Refresh(grant) => {
                 let family = now_or_never(self.store.read_family(grant.family()));
@@ -308,12 +307,6 @@ impl World {
                 rotate.finish(now_or_never(outcome))
             }
         }
-    }
-
-    fn issue(&self, issuable: IssuableToken<'_>) -> Result<Response<Bytes>, Refusal> {
-        let issue = issuable.draw(&self.entropy(), self.entropy(), self.now());
-        let family = issue.family().clone();
-        issue.finish(now_or_never(self.store.insert_family(family, self.now())))
     }
 
     /// The authorization endpoint with a user who agrees: where the browser is sent, or the page's status.

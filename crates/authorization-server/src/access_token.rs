@@ -1,7 +1,7 @@
 //! What an access token looks like: random bytes, or a JWT that says itself what it is (RFC 9068). Either is stored by
 //! its digest, so that it is revoked, introspected and looked up in the same way.
 
-use oauth_types::{ClientId, Entropy, ResourceUri, ScopeSet, Secret, UnixTime};
+use oauth_types::{ClientId, Entropy, ResourceUri, ScopeSet, Secret, Thumbprint, UnixTime};
 #[cfg(feature = "jwt_access_tokens")]
 pub use signed::SigningKeys;
 
@@ -19,6 +19,7 @@ pub(crate) struct About<'a> {
     pub(crate) scopes: &'a ScopeSet,
     pub(crate) issued_at: UnixTime,
     pub(crate) expires_at: UnixTime,
+    pub(crate) jkt: Option<Thumbprint>,
 }
 
 impl Config {
@@ -47,7 +48,7 @@ impl Config {
 mod signed {
     use bytes::Bytes;
     use client_auth::{InvalidSigningKey, SigningFailed, SigningKey};
-    use oauth_types::{Issuer, ScopeSet, Secret, UnixTime};
+    use oauth_types::{Issuer, ScopeSet, Secret, Thumbprint, UnixTime};
     use serde::Serialize;
     use serde_json::{Value, json};
 
@@ -126,6 +127,7 @@ mod signed {
                 jti: id.expose(),
                 client_id: about.client_id.as_str(),
                 scope: about.scopes,
+                cnf: about.jkt.map(|jkt| Confirmation { jkt }),
             };
             self.current.sign_claims("at+jwt", &claims)
         }
@@ -141,5 +143,13 @@ mod signed {
         jti: &'a str,
         client_id: &'a str,
         scope: &'a ScopeSet,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cnf: Option<Confirmation>,
+    }
+
+    /// Which key the sender has to hold (RFC 7800 §3.1, RFC 9449 §6.1).
+    #[derive(Serialize)]
+    struct Confirmation {
+        jkt: Thumbprint,
     }
 }

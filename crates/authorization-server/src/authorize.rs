@@ -13,6 +13,7 @@
 //! | `scope` is known | | `invalid_scope` | yes |
 //! | `prompt=none` stands alone | | `invalid_request` | yes |
 //! | `resource` is one of ours | A-AUTHZ-8 | `invalid_target` | yes |
+//! | `dpop_jkt`, if there, is a thumbprint | RFC 9449 §10 | `invalid_request` | yes |
 //!
 //! Anybody can register a client, so a redirect with an error could lead a victim from here to any site (RFC 9700
 //! §4.11.2). Therefore:
@@ -28,7 +29,7 @@ use bytes::Bytes;
 use http::{Method, Request};
 use oauth_types::{
     AuthorizationErrorCode, ClientId, CodeChallenge, FormPairs, FormWriter, GrantType, RedirectUri,
-    ResourceUri, ScopeSet, UnixTime,
+    ResourceUri, ScopeSet, Thumbprint, UnixTime,
 };
 
 use crate::remembered::Prompt;
@@ -184,9 +185,14 @@ impl Redirectable<'_> {
             let why = "name one resource that this server gives tokens for";
             return Err(fail(Cause::Target, Code::InvalidTarget, why));
         };
+        let jkt = value("dpop_jkt").filter(|_| cfg!(feature = "dpop")).map(Thumbprint::parse);
+        let Ok(jkt) = jkt.transpose() else {
+            let cause = Cause::Parameter("dpop_jkt");
+            return Err(fail(cause, Code::InvalidRequest, "dpop_jkt is no thumbprint"));
+        };
         let state = state.map(str::to_owned);
         let Self { client, redirect_uri, .. } = self;
-        Ok(NeedsConsent { client, redirect_uri, state, challenge, scopes, resource, prompt })
+        Ok(NeedsConsent { client, redirect_uri, state, challenge, scopes, resource, prompt, jkt })
     }
 }
 

@@ -139,6 +139,7 @@ impl AcceptedClient {
             sent.client_name.map(|name| clean_name(&name)).filter(|name| !name.is_empty());
         metadata.application_type = sent.application_type;
         metadata.scope = sent.scope;
+        metadata.dpop_bound_access_tokens = cfg!(feature = "dpop") && sent.dpop_bound_access_tokens;
         if keys.is_some() {
             metadata.token_endpoint_auth_signing_alg = sent.token_endpoint_auth_signing_alg;
             metadata.jwks = sent.jwks;

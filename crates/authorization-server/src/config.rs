@@ -123,6 +123,8 @@ pub struct Config {
     pub(crate) revoke: EndpointUrl,
     pub(crate) introspect: EndpointUrl,
     pub(crate) resource_servers: Vec<ResourceServer>,
+    #[cfg(feature = "dpop")]
+    pub(crate) asks_for_nonces: bool,
     #[cfg(feature = "jwt_access_tokens")]
     pub(crate) signing_keys: Option<SigningKeys>,
     #[cfg(feature = "jwt_access_tokens")]
@@ -168,6 +170,8 @@ impl Config {
             register: endpoint("register")?,
             revoke: endpoint("revoke")?,
             introspect: endpoint("introspect")?,
+            #[cfg(feature = "dpop")]
+            asks_for_nonces: false,
             #[cfg(feature = "jwt_access_tokens")]
             signing_keys: None,
             #[cfg(feature = "jwt_access_tokens")]
@@ -303,6 +307,16 @@ impl Config {
     #[must_use]
     pub fn with_jwt_access_tokens(mut self, keys: SigningKeys) -> Self {
         self.signing_keys = Some(keys);
+        self
+    }
+
+    /// Takes only proofs of possession that carry a nonce of this server's (RFC 9449 §8): a proof that was made ahead,
+    /// by somebody who had the key for a moment, is worth nothing. A client gets one with its first refusal, and asks
+    /// again; it is good for five minutes, at every machine that has the same [`RefreshKeys`].
+    #[cfg(feature = "dpop")]
+    #[must_use]
+    pub const fn with_dpop_nonces(mut self) -> Self {
+        self.asks_for_nonces = true;
         self
     }
 

@@ -6,7 +6,8 @@ use http::{HeaderMap, Method, Request, Response};
 use iss_validate::Outcome;
 use oauth_types::{
     AuthorizationErrorCode, ClientMetadataUrl, CodeChallenge, EndpointUrl, Entropy,
-    ErrorDescription, FormPairs, Origin, RedirectUri, ResourceUri, ScopeSet, Secret, UnixTime,
+    ErrorDescription, FormPairs, Origin, RedirectUri, ResourceUri, ScopeSet, Secret, Thumbprint,
+    UnixTime,
 };
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +32,8 @@ pub struct NeedsConsent {
     pub(crate) resource: ResourceUri,
     #[serde(default)]
     pub(crate) prompt: Prompt,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) jkt: Option<Thumbprint>,
 }
 
 impl NeedsConsent {
@@ -156,6 +159,7 @@ impl NeedsConsent {
             scopes: self.scopes,
             subject,
             expires_at: now.plus(config.lifetimes.code),
+            jkt: self.jkt,
             redeemed: None,
         };
         Approved { record, state: self.state, code, consent: None }

@@ -13,13 +13,15 @@ use bytes::Bytes;
 use client_auth::{Presented, Registered};
 use http::{Request, Response, StatusCode};
 use oauth_types::{
-    Audience, ClientId, IntrospectionAnswer, ResourceUri, SecretDigest, TokenType, UnixTime,
+    Audience, ClientId, IntrospectionAnswer, ResourceUri, SecretDigest, UnixTime,
     json_response_uncached,
 };
 
+use serde_json::json;
+
 use crate::endpoint::read_form;
 use crate::replay::authenticate_as;
-use crate::token::{missing, unauthenticated};
+use crate::token::{missing, token_type, unauthenticated};
 use crate::{AccessRecord, ClientChecked, Config, Refusal, StoreError};
 
 /// A resource server that may ask about the tokens that are for it.
@@ -63,7 +65,8 @@ impl<'a> Introspecting<'a> {
             let token = form.value("token").unwrap_or_default().ok_or_else(|| missing("token"))?;
             // Evidence came from this very entry.
             let Some(asker) = asker else { return Err(missing("client_id")) };
-            Ok(Self { config, resource: &asker.resource, token: SecretDigest::of(token) })
+            let token = SecretDigest::of(token);
+            Ok(ClientChecked::Done(Self { config, resource: &asker.resource, token }))
         })
     }
 
@@ -94,7 +97,11 @@ impl<'a> Introspecting<'a> {
             answer.aud = Some(Audience(vec![record.resource.as_str().to_owned()]));
             answer.iss = Some(self.config.issuer.clone());
             answer.exp = Some(record.expires_at);
-            answer.token_type = Some(TokenType::Bearer.as_str().to_owned());
+            answer.token_type = Some(token_type(record.jkt).as_str().to_owned());
+            if let Some(jkt) = record.jkt {
+                // RFC 9449 §6.2
+                answer.extra.insert("cnf".to_owned(), json!({ "jkt": jkt }));
+            }
             answer
         });
         Ok(json_response_uncached(StatusCode::OK, answer.to_json()))

@@ -12,6 +12,7 @@ mod introspect;
 mod memory;
 mod metadata;
 mod page;
+mod possession;
 mod refresh_token;
 mod refusal;
 mod register;
@@ -35,9 +36,7 @@ pub use introspect::{Introspecting, ResourceServer};
 pub use memory::MemoryStore;
 pub use page::STYLE;
 pub use refresh_token::{RefreshKey, RefreshKeys};
-pub use refusal::{
-    AssertionError, Cause, ConsentError, PageError, RedirectError, Refusal, UnreadBody,
-};
+pub use refusal::{Cause, ConsentError, PageError, RedirectError, Refusal, UnreadBody};
 pub use register::{CreateClient, NewClient};
 pub use remembered::{AgreedBefore, Asking, ConsentLookup};
 pub use replay::{ClientChecked, ReplayCheck};
@@ -47,6 +46,6 @@ pub use store::{
     Generation, NewAccess, NewFamily, RedeemOutcome, RotateOutcome, Rotation, Store, StoreError,
 };
 pub use token::{
-    Admitted, AssertionGrant, CodeGrant, IssuableFamily, IssuableRotation, IssuableToken, Issue,
+    Admitted, AssertionError, CodeGrant, IssuableFamily, IssuableRotation, IssuableToken, Issue,
     Redeem, RefreshGrant, Rotate, TokenRequest,
 };

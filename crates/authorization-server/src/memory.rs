@@ -61,6 +61,7 @@ impl Tables {
             idle_until: family.idle_until,
             generation: Generation::new(0),
             rotated_at: now,
+            jkt: family.jkt,
             revoked: false,
         };
         if let Some(client) = self.clients.get_mut(&record.client_id) {
@@ -218,6 +219,7 @@ impl Store for MemoryStore {
             resource: family.resource.clone(),
             scopes: access.scopes.clone(),
             expires_at: access.expires_at,
+            jkt: access.jkt,
         }))
     }
 

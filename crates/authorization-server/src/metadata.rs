@@ -62,6 +62,9 @@ impl Config {
         }
         // A-CIMD-1
         metadata.client_id_metadata_document_supported = self.client_documents;
+        if cfg!(feature = "dpop") {
+            metadata.dpop_signing_alg_values_supported = Some(ClientKeys::ALGORITHMS.to_vec());
+        }
         // A-META-2
         metadata.code_challenge_methods_supported = Some(vec![CodeChallenge::METHOD.to_owned()]);
         // A-META-3

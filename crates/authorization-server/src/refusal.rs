@@ -4,7 +4,7 @@ use core::fmt;
 use core::time::Duration;
 
 use bytes::Bytes;
-use client_auth::Reason;
+use client_auth::{InvalidProof, Reason};
 use http::header::{ALLOW, CACHE_CONTROL, LOCATION, REFERRER_POLICY, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use iss_validate::{AuthorizationResponse, IssuerIdentification, Outcome};
@@ -14,7 +14,7 @@ use oauth_types::{
 };
 
 use crate::page::plain;
-use crate::{CorrelationId, StoreError};
+use crate::{AssertionError, CorrelationId, StoreError};
 
 /// What exactly was wrong: for the log, never for the peer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -64,6 +64,8 @@ pub enum Cause {
     TooMany,
     /// An answer to a consent page is refused.
     Consent(ConsentError),
+    /// A proof of possession is not taken, or missing.
+    Proof(InvalidProof),
     /// The word of an identity provider is not taken.
     Assertion(AssertionError),
     /// The store failed.
@@ -72,26 +74,6 @@ pub enum Cause {
     Panicked,
     /// The host's own code took too long.
     Late,
-}
-
-/// Why the word of an identity provider is not taken.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[non_exhaustive]
-pub enum AssertionError {
-    /// It comes from none of the configuration's identity providers, or is no JWT.
-    UnknownProvider,
-    /// It is no ID-JAG with its claims, signed with the provider's key in the key's algorithm.
-    WrongSignature,
-    /// It is meant for another server, or for others too.
-    WrongAudience,
-    /// It was given to another client.
-    OtherClient,
-    /// It has expired, or does not count yet, or is meant to count for too long.
-    OutsideLifetime,
-    /// It names a tenant, or a claim is empty or too long.
-    Malformed,
-    /// It was used before.
-    Replayed,
 }
 
 /// Why an answer to a consent page is refused.
@@ -222,6 +204,17 @@ impl Refusal {
     pub(crate) fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
         self.response.headers_mut().insert(name, HeaderValue::from_static(value));
         self
+    }
+
+    /// 400 that asks for a proof with this nonce (RFC 9449 §8).
+    #[cfg(feature = "dpop")]
+    pub(crate) fn use_nonce(nonce: &str) -> Self {
+        let cause = Cause::Proof(InvalidProof::Nonce);
+        let why = "send the proof with this nonce";
+        let mut own = Self::token(cause, TokenErrorCode::UseDpopNonce, why);
+        let name = HeaderName::from_static("dpop-nonce");
+        own.response.headers_mut().extend(HeaderValue::from_str(nonce).map(|nonce| (name, nonce)));
+        own
     }
 
     /// 405 with the methods that are allowed.

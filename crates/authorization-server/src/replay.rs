@@ -1,10 +1,10 @@
-//! The client is who it says, at every endpoint that asks: at once or, when it sent an assertion, after the store
-//! has said that the assertion is new.
+//! The client is who it says, at every endpoint that asks: at once or, when it sent something that counts once (an
+//! assertion, a proof of possession), after the store has said that it is new.
 
 use core::fmt;
 
 use client_auth::{
-    Authenticated, CheckReplay, ClientAuthError, Presented, Reason, Registered, Replay, Verified,
+    Authenticated, ClientAuthError, Presented, Reason, Registered, Replay, Verified,
 };
 use oauth_types::{SecretDigest, UnixTime};
 
@@ -17,58 +17,72 @@ use crate::{ClientRecord, Config, Refusal, Store, StoreError};
 pub enum ClientChecked<'a, T> {
     /// The client is who it says.
     Done(T),
-    /// It is, if its assertion was not used before.
+    /// It is, if what it sent was not used before.
     CheckReplay(ReplayCheck<'a, T>),
 }
 
-impl<T> ClientChecked<'_, T> {
-    /// Goes on, asking the store about an assertion where the client sent one.
+impl<'a, T> ClientChecked<'a, T> {
+    /// Goes on, asking the store about everything that the client sent and that counts once.
     ///
     /// # Errors
     ///
-    /// [`Refusal`] when the assertion was used before, or the store failed.
+    /// [`Refusal`] when it was used before, or the store failed.
     pub async fn first_use(self, store: &impl Store, now: UnixTime) -> Result<T, Refusal> {
-        match self {
-            Self::Done(next) => Ok(next),
-            Self::CheckReplay(step) => {
-                let outcome = store.put_once(step.key(), step.until(), now).await;
-                step.resume(outcome)
+        let mut checked = self;
+        loop {
+            match checked {
+                Self::Done(next) => return Ok(next),
+                Self::CheckReplay(step) => {
+                    let outcome = store.put_once(step.key(), step.until(), now).await;
+                    checked = step.resume(outcome)?;
+                }
             }
         }
+    }
+
+    /// Asks about a key before it goes on.
+    pub(crate) fn once(
+        key: SecretDigest,
+        until: UnixTime,
+        next: impl FnOnce(Replay) -> Result<Self, Refusal> + Send + 'a,
+    ) -> Self {
+        Self::CheckReplay(ReplayCheck { key, until, next: Box::new(next) })
     }
 }
 
 /// The operation to carry out: [`Store::put_once`].
 #[must_use = "carry the operation out, then resume with its outcome"]
 pub struct ReplayCheck<'a, T> {
-    step: CheckReplay,
+    key: SecretDigest,
+    until: UnixTime,
     next: Next<'a, T>,
 }
 
-type Next<'a, T> = Box<dyn FnOnce(Authenticated) -> Result<T, Refusal> + Send + 'a>;
+type Next<'a, T> = Box<dyn FnOnce(Replay) -> Result<ClientChecked<'a, T>, Refusal> + Send + 'a>;
 
-impl<T> ReplayCheck<'_, T> {
+impl<'a, T> ReplayCheck<'a, T> {
     /// What to remember.
     #[must_use]
     pub const fn key(&self) -> &SecretDigest {
-        self.step.key()
+        &self.key
     }
 
     /// Until when.
     #[must_use]
     pub const fn until(&self) -> UnixTime {
-        self.step.until()
+        self.until
     }
 
-    /// Goes on with the outcome.
+    /// Goes on with the outcome, perhaps to the next thing that counts once.
     ///
     /// # Errors
     ///
-    /// [`Refusal`] when the assertion was used before, or the store failed.
-    pub fn resume(self, outcome: Result<Replay, StoreError>) -> Result<T, Refusal> {
-        // A-AUTHN-9
-        let client = self.step.resume(outcome.map_err(Refusal::store)?).map_err(unauthenticated)?;
-        (self.next)(client)
+    /// [`Refusal`] when it was used before, or the store failed.
+    pub fn resume(
+        self,
+        outcome: Result<Replay, StoreError>,
+    ) -> Result<ClientChecked<'a, T>, Refusal> {
+        (self.next)(outcome.map_err(Refusal::store)?)
     }
 }
 
@@ -84,7 +98,7 @@ pub(crate) fn authenticate<'a, T>(
     presented: Presented,
     client: Option<&ClientRecord>,
     now: UnixTime,
-    next: impl FnOnce(Authenticated) -> Result<T, Refusal> + Send + 'a,
+    next: impl FnOnce(Authenticated) -> Result<ClientChecked<'a, T>, Refusal> + Send + 'a,
 ) -> Result<ClientChecked<'a, T>, Refusal> {
     let client = client.filter(|client| client.client_id == *presented.client_id());
     let client = client.filter(|client| !client.is_forgotten(now));
@@ -104,14 +118,18 @@ pub(crate) fn authenticate_as<'a, T>(
     presented: Presented,
     registered: Option<&Registered>,
     now: UnixTime,
-    next: impl FnOnce(Authenticated) -> Result<T, Refusal> + Send + 'a,
+    next: impl FnOnce(Authenticated) -> Result<ClientChecked<'a, T>, Refusal> + Send + 'a,
 ) -> Result<ClientChecked<'a, T>, Refusal> {
     // Older clients address their assertions to the token endpoint, at whichever endpoint they show them.
     let audience = [config.issuer.as_str(), config.token.as_str()];
     match presented.verify(registered, &audience, now).map_err(unauthenticated)? {
-        Verified::Done(client) => next(client).map(ClientChecked::Done),
+        Verified::Done(client) => next(client),
+        // A-AUTHN-9
         Verified::CheckReplay(step) => {
-            Ok(ClientChecked::CheckReplay(ReplayCheck { step, next: Box::new(next) }))
+            let (key, until) = (*step.key(), step.until());
+            Ok(ClientChecked::once(key, until, |replay| {
+                next(step.resume(replay).map_err(unauthenticated)?)
+            }))
         }
     }
 }

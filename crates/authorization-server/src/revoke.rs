@@ -81,7 +81,7 @@ impl<'a> RevocationRequest<'a> {
                 Some((family, _)) => RevokeTarget::Family(family),
                 None => RevokeTarget::Access(SecretDigest::of(token)),
             };
-            Ok(Revoking { client, target })
+            Ok(ClientChecked::Done(Revoking { client, target }))
         })
     }
 }

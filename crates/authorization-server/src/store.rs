@@ -10,7 +10,7 @@ use core::time::Duration;
 use client_auth::{Registered, Replay};
 use oauth_types::{
     ClientId, ClientMetadata, CodeChallenge, Entropy, GrantType, RedirectUri, ResourceUri,
-    ScopeSet, SecretDigest, UnixTime,
+    ScopeSet, SecretDigest, Thumbprint, UnixTime,
 };
 use serde::{Deserialize, Serialize};
 
@@ -121,6 +121,9 @@ pub struct CodeRecord {
     pub subject: String,
     /// When it expires; at this second it has.
     pub expires_at: UnixTime,
+    /// The key that has to be held by whoever redeems it, if any (RFC 9449 §10).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jkt: Option<Thumbprint>,
     /// The family that it was redeemed for.
     pub redeemed: Option<FamilyId>,
 }
@@ -207,6 +210,9 @@ pub struct NewFamily {
     pub expires_at: UnixTime,
     /// When it ends if it is not used.
     pub idle_until: UnixTime,
+    /// The key that its refresh tokens are bound to, if to any (RFC 9449 §5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jkt: Option<Thumbprint>,
     /// Its first access token.
     pub access: NewAccess,
 }
@@ -220,6 +226,9 @@ pub struct NewAccess {
     pub scopes: ScopeSet,
     /// When it expires; at this second it has.
     pub expires_at: UnixTime,
+    /// The key that it is bound to, if to any (RFC 9449 §6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jkt: Option<Thumbprint>,
 }
 
 /// A family as it is stored.
@@ -241,6 +250,9 @@ pub struct FamilyRecord {
     pub generation: Generation,
     /// When that generation came to be.
     pub rotated_at: UnixTime,
+    /// The key that its refresh tokens are bound to, if to any (RFC 9449 §5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jkt: Option<Thumbprint>,
     /// Whether it was revoked.
     pub revoked: bool,
 }
@@ -260,6 +272,9 @@ pub struct AccessRecord {
     pub scopes: ScopeSet,
     /// When it expires.
     pub expires_at: UnixTime,
+    /// The key that it is bound to, if to any (RFC 9449 §6). It is worth nothing to whoever does not prove that they
+    /// hold that key: never let one in as a bearer token.
+    pub jkt: Option<Thumbprint>,
 }
 
 /// A refresh: what is presented, and what is to come of it.

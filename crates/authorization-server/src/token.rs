@@ -8,8 +8,10 @@
 //! | `grant_type` is there and known | A-TOKEN-7 | `invalid_request`, `unsupported_grant_type` |
 //! | the client is who it says, by a method that is taken ([`replay`](crate::replay)) | A-AUTHN-4 to A-AUTHN-9 | `invalid_client` |
 //! | it may use the grant | A-TOKEN-7 | `unauthorized_client` |
+//! | the key that it says it holds, it holds ([`possession`](crate::possession)) | RFC 9449 §5 | `invalid_dpop_proof`, `use_dpop_nonce` |
 //! | then the grant: [`code`], [`refresh`], [`machine`], [`assertion`] | | |
 
+#[cfg(feature = "identity_assertions")]
 mod assertion;
 mod code;
 mod issue;
@@ -20,18 +22,18 @@ use bytes::Bytes;
 use client_auth::{Authenticated, ClientAuthError, Presented};
 use http::{Request, Response, StatusCode};
 use oauth_types::{
-    ClientId, FormPairs, GrantType, ResourceUri, ScopeSet, Secret, TokenErrorCode, TokenResponse,
-    UnixTime, json_response_uncached,
+    ClientId, FormPairs, GrantType, ResourceUri, Secret, Thumbprint, TokenErrorCode, TokenResponse,
+    TokenType, UnixTime, json_response_uncached,
 };
 
-pub use assertion::AssertionGrant;
 pub use code::{CodeGrant, IssuableFamily, Redeem};
 pub use issue::{IssuableToken, Issue};
 pub use refresh::{IssuableRotation, RefreshGrant, Rotate};
 
 use crate::endpoint::read_form;
+use crate::possession::Proof;
 use crate::replay::authenticate;
-use crate::{Cause, ClientChecked, ClientRecord, Config, Refusal};
+use crate::{Cause, ClientChecked, ClientRecord, Config, NewAccess, Refusal};
 
 /// A token request whose client has to be looked up.
 #[derive(Debug)]
@@ -41,6 +43,7 @@ pub struct TokenRequest<'a> {
     form: FormPairs<'a>,
     grant_type: GrantType,
     presented: Presented,
+    proof: Proof,
 }
 
 impl<'a> TokenRequest<'a> {
@@ -61,7 +64,8 @@ impl<'a> TokenRequest<'a> {
             let code = TokenErrorCode::UnsupportedGrantType;
             return Err(Refusal::token(Cause::Grant, code, "this grant is not offered"));
         }
-        Ok(Self { config, form, grant_type, presented })
+        let proof = Proof::parse(request.headers())?;
+        Ok(Self { config, form, grant_type, presented, proof })
     }
 
     /// The client to look up: in the store and, if that does not know it, in its
@@ -81,32 +85,38 @@ impl<'a> TokenRequest<'a> {
         client: Option<&ClientRecord>,
         now: UnixTime,
     ) -> Result<ClientChecked<'a, Admitted<'a>>, Refusal> {
-        let Self { config, form, grant_type, presented } = self;
+        let Self { config, form, grant_type, presented, proof } = self;
         // A-TOKEN-7: a client that names no grants uses codes (RFC 7591 §2).
         let named = client.and_then(|record| record.metadata.grant_types.clone());
         let grants = named.unwrap_or_else(|| vec![GrantType::AuthorizationCode]);
         let scope = client.and_then(|record| record.metadata.scope.clone());
+        let is_promised = client.is_some_and(|record| record.metadata.dpop_bound_access_tokens);
         authenticate(config, presented, client, now, move |client| {
             if !grants.contains(&grant_type) {
                 let code = TokenErrorCode::UnauthorizedClient;
                 let why = "this client does not use this grant";
                 return Err(Refusal::token(Cause::Grant, code, why));
             }
-            if grant_type == GrantType::ClientCredentials {
+            proof.check(config, is_promised, now, move |key| {
                 let scope = scope.as_ref();
-                return machine::machine(config, &form, client, scope).map(Admitted::Machine);
-            }
-            #[cfg(feature = "identity_assertions")]
-            if grant_type == GrantType::JwtBearer {
-                let scope = scope.as_ref();
-                let grant = AssertionGrant::new(config, &form, client, scope, now);
-                return grant.map(Admitted::Assertion);
-            }
-            if grant_type == GrantType::RefreshToken {
-                return RefreshGrant::new(config, form, client).map(Admitted::Refresh);
-            }
-            let wants_refresh = grants.contains(&GrantType::RefreshToken);
-            CodeGrant::new(config, form, client, wants_refresh).map(Admitted::Code)
+                let admitted = match grant_type {
+                    GrantType::ClientCredentials => {
+                        Admitted::Token(machine::machine(config, &form, client, key, scope)?)
+                    }
+                    #[cfg(feature = "identity_assertions")]
+                    GrantType::JwtBearer => {
+                        return assertion::assertion(config, &form, client, key, scope, now);
+                    }
+                    GrantType::RefreshToken => {
+                        Admitted::Refresh(RefreshGrant::new(config, form, client, key)?)
+                    }
+                    _ => {
+                        let wants_refresh = grants.contains(&GrantType::RefreshToken);
+                        Admitted::Code(CodeGrant::new(config, form, client, key, wants_refresh)?)
+                    }
+                };
+                Ok(ClientChecked::Done(admitted))
+            })
         })
     }
 }
@@ -119,10 +129,28 @@ pub enum Admitted<'a> {
     Code(CodeGrant<'a>),
     /// A refresh token.
     Refresh(RefreshGrant<'a>),
-    /// The client's own authority.
-    Machine(IssuableToken<'a>),
-    /// The word of an identity provider. Only with the feature `identity_assertions` one gets here.
-    Assertion(AssertionGrant<'a>),
+    /// What gives one token and nothing to refresh: the client's own authority, or an identity provider's word.
+    Token(IssuableToken<'a>),
+}
+
+/// Why the word of an identity provider is not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum AssertionError {
+    /// It comes from none of the configuration's identity providers, or is no JWT.
+    UnknownProvider,
+    /// It is no ID-JAG with its claims, signed with the provider's key in the key's algorithm.
+    WrongSignature,
+    /// It is meant for another server, or for others too.
+    WrongAudience,
+    /// It was given to another client.
+    OtherClient,
+    /// It has expired, or does not count yet, or is meant to count for too long.
+    OutsideLifetime,
+    /// It names a tenant, or a claim is empty or too long.
+    Malformed,
+    /// It was used before.
+    Replayed,
 }
 
 pub(crate) fn unauthenticated(error: ClientAuthError) -> Refusal {
@@ -135,7 +163,7 @@ pub(crate) fn missing(name: &'static str) -> Refusal {
 }
 
 /// The one answer for a code or token that does not work, whatever the reason.
-fn invalid_grant(cause: Cause) -> Refusal {
+pub(crate) fn invalid_grant(cause: Cause) -> Refusal {
     Refusal::token(cause, TokenErrorCode::InvalidGrant, "the grant is not valid")
 }
 
@@ -169,17 +197,26 @@ fn check_resource(form: &FormPairs<'_>, authorized: &ResourceUri) -> Result<(), 
     Err(Refusal::token(Cause::Target, TokenErrorCode::InvalidTarget, why))
 }
 
+/// How a token that is bound to this key, if to any, is shown.
+pub(crate) const fn token_type(jkt: Option<Thumbprint>) -> TokenType {
+    match jkt {
+        Some(_) => TokenType::Dpop,
+        None => TokenType::Bearer,
+    }
+}
+
 /// The answer that gives tokens: never cached (A-TOKEN-6).
 fn issued(
     config: &Config,
     access_token: Secret,
-    scopes: ScopeSet,
+    access: NewAccess,
     refresh_token: Option<Secret>,
 ) -> Response<Bytes> {
     // A-TOKEN-6
     let mut response = TokenResponse::bearer(access_token);
+    response.token_type = token_type(access.jkt);
     response.expires_in = Some(config.lifetimes.access_token.as_secs());
     response.refresh_token = refresh_token;
-    response.scope = Some(scopes);
+    response.scope = Some(access.scopes);
     json_response_uncached(StatusCode::OK, response.to_json())
 }

@@ -10,6 +10,7 @@ mod error;
 #[cfg(feature = "private_key_jwt")]
 mod jws;
 mod keys;
+mod possession;
 #[cfg(feature = "dpop")]
 mod proof;
 mod replay;
@@ -23,6 +24,9 @@ pub use error::{ClientAuthError, Reason};
 #[cfg(feature = "private_key_jwt")]
 pub use jws::{Lifetime, claimed_issuer};
 pub use keys::{ClientKeys, InvalidKeys};
+pub use possession::{HeldKey, InvalidProof};
+#[cfg(feature = "dpop")]
+pub use possession::{PresentedProof, UnusedProof};
 #[cfg(feature = "dpop")]
 pub use proof::ProofKey;
 pub use replay::{CheckReplay, Replay, Verified};

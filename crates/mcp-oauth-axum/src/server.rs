@@ -9,8 +9,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use authorization_server::{
-    Admitted, Config, Introspecting, IssuableToken, NewClient, Refusal, RevocationRequest,
-    RevokeTarget, Store, StoreError, TokenRequest,
+    Admitted, Config, Introspecting, NewClient, Refusal, RevocationRequest, RevokeTarget, Store,
+    StoreError, TokenRequest,
 };
 use axum::Router;
 use axum::body::Body;
@@ -19,7 +19,6 @@ use axum::routing::any;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderName, Method, Response};
-use oauth_types::UnixTime;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{Any, CorsLayer};
 use tracing::warn;
@@ -225,12 +224,16 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
         };
         let server = Arc::new(server);
         // Programs on web pages may call these; no cookie counts there.
-        let cors =
-            CorsLayer::new().allow_origin(Any).allow_methods([Method::POST]).allow_headers([
+        let cors = CorsLayer::new()
+            .allow_origin(Any)
+            .allow_methods([Method::POST])
+            .allow_headers([
                 AUTHORIZATION,
                 CONTENT_TYPE,
+                HeaderName::from_static("dpop"),
                 HeaderName::from_static("mcp-protocol-version"),
-            ]);
+            ])
+            .expose_headers([HeaderName::from_static("dpop-nonce")]);
         let failed = CatchPanicLayer::custom(panicked);
         let mut public = Router::new()
             .route(&paths.token, any(token::<S, L>))
@@ -344,10 +347,13 @@ impl<S: Store, L: Login> Server<S, L> {
                 let outcome = self.store.redeem(redeem.digest(), family, now).await;
                 redeem.finish(outcome)
             }
-            Admitted::Machine(issuable) => self.issue(issuable, now).await,
-            Admitted::Assertion(grant) => {
-                let issuable = grant.first_use(&*self.store, now).await?;
-                self.issue(issuable, now).await
+            Admitted::Token(issuable) => {
+                let (Some(family), Some(access)) = (entropy(), entropy()) else {
+                    return Err(no_entropy());
+                };
+                let issue = issuable.draw(&family, access, now);
+                let outcome = self.store.insert_family(issue.family().clone(), now).await;
+                issue.finish(outcome)
             }
             Admitted::Refresh(grant) => {
                 let family =
@@ -358,17 +364,6 @@ impl<S: Store, L: Login> Server<S, L> {
                 rotate.finish(outcome)
             }
         }
-    }
-
-    async fn issue(
-        &self,
-        issuable: IssuableToken<'_>,
-        now: UnixTime,
-    ) -> Result<Response<Bytes>, Refusal> {
-        let (Some(family), Some(access)) = (entropy(), entropy()) else { return Err(no_entropy()) };
-        let issue = issuable.draw(&family, access, now);
-        let outcome = self.store.insert_family(issue.family().clone(), now).await;
-        issue.finish(outcome)
     }
 
     async fn register(&self, request: &http::Request<Bytes>) -> Result<Response<Bytes>, Refusal> {

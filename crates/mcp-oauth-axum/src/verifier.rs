@@ -47,7 +47,8 @@ pub trait TokenVerifier: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Option<TokenFacts>, VerifierUnavailable>> + Send;
 }
 
-/// Looks tokens up in the store of our own authorization server.
+/// Looks tokens up in the store of our own authorization server. Tokens that are bound to a key (DPoP) are unknown to it:
+/// whoever steals one is not to get in with it, and [`Protect`](crate::Protect) does not read proofs yet.
 #[derive(Debug)]
 pub struct StoreVerifier<S> {
     store: Arc<S>,
@@ -72,7 +73,8 @@ impl<S: Store + 'static> TokenVerifier for StoreVerifier<S> {
             warn!(%error, "a token could not be checked");
             VerifierUnavailable
         })?;
-        Ok(record.map(|record| TokenFacts {
+        // A token that is bound to a key is no bearer token, and nothing here looks at proofs of that key.
+        Ok(record.filter(|record| record.jkt.is_none()).map(|record| TokenFacts {
             subject: record.subject,
             client_id: record.client_id,
             issuer: self.issuer.clone(),

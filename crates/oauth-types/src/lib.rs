@@ -13,6 +13,7 @@ mod scope;
 mod secret;
 mod state;
 mod text;
+mod thumbprint;
 mod time;
 mod uri;
 mod well_known;
@@ -40,6 +41,7 @@ pub use scope::{InvalidScope, Scope, ScopeSet};
 pub use secret::{Secret, SecretDigest, exposed};
 pub use state::State;
 pub use text::{ErrorDescription, ForeignText, is_hidden};
+pub use thumbprint::{InvalidThumbprint, Thumbprint};
 pub use time::{Entropy, UnixTime};
 pub use uri::{EndpointUrl, InvalidUri, Issuer, Origin, RedirectUri, ResourceUri, is_local_ip};
 pub use well_known::{

@@ -19,191 +19,130 @@
 //! | it is used for the first time | A-TOKEN-9 | `invalid_grant` |
 //! | the token is stored | | 503 |
 
-use oauth_types::{SecretDigest, UnixTime};
+use client_auth::{Authenticated, HeldKey, Lifetime, Replay, claimed_issuer};
+use oauth_types::{
+    Audience, FormPairs, ResourceUri, ScopeSet, SecretDigest, TokenErrorCode, UnixTime,
+};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
-use super::{IssuableToken, invalid_grant};
-use crate::{AssertionError, Cause, Refusal, Store, StoreError};
-use client_auth::Replay;
+use super::{
+    Admitted, IssuableToken, check_confidential, invalid_grant, missing, unknown_resource,
+};
+use crate::authorize::resource;
+use crate::{AssertionError, Cause, ClientChecked, Config, Refusal};
 
-/// A request by an assertion that is right, if it was not used before: [`Store::put_once`].
-///
-/// An assertion that was put is used up, whatever becomes of the token: a client whose answer got lost asks its
-/// identity provider for another.
-#[derive(Debug)]
-#[must_use = "no token is given before the replay check"]
-pub struct AssertionGrant<'a> {
-    issuable: IssuableToken<'a>,
-    key: SecretDigest,
-    until: UnixTime,
+/// What the header says an ID-JAG is.
+const TYP: &str = "oauth-id-jag+jwt";
+/// Longest name of a user (OpenID Connect Core §2) and longest identifier of an assertion, in bytes.
+const MAX_BYTES: usize = 255;
+
+#[derive(Deserialize)]
+struct Claims {
+    iss: String,
+    sub: String,
+    aud: Audience,
+    client_id: String,
+    jti: String,
+    exp: UnixTime,
+    iat: UnixTime,
+    #[serde(default)]
+    nbf: Option<UnixTime>,
+    #[serde(default)]
+    tenant: Option<IgnoredAny>,
+    /// One or several, like an audience.
+    #[serde(default)]
+    resource: Option<Audience>,
+    #[serde(default)]
+    scope: Option<ScopeSet>,
 }
 
-impl<'a> AssertionGrant<'a> {
-    /// What to remember: a digest of the identity provider and the assertion's identifier (`jti`).
-    #[must_use]
-    pub const fn key(&self) -> &SecretDigest {
-        &self.key
-    }
-
-    /// Until when; from then on the assertion has expired.
-    #[must_use]
-    pub const fn until(&self) -> UnixTime {
-        self.until
-    }
-
-    /// Goes on with the outcome.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal`] when the assertion was used before, or the store failed.
-    pub fn resume(self, outcome: Result<Replay, StoreError>) -> Result<IssuableToken<'a>, Refusal> {
-        match outcome.map_err(Refusal::store)? {
-            Replay::Fresh => Ok(self.issuable),
-            Replay::Seen => Err(invalid_grant(Cause::Assertion(AssertionError::Replayed))),
-        }
-    }
-
-    /// Asks the store, and goes on with its outcome.
-    ///
-    /// # Errors
-    ///
-    /// As [`resume`](Self::resume).
-    pub async fn first_use(
-        self,
-        store: &impl Store,
-        now: UnixTime,
-    ) -> Result<IssuableToken<'a>, Refusal> {
-        let outcome = store.put_once(&self.key, self.until, now).await;
-        self.resume(outcome)
-    }
-}
-
-#[cfg(feature = "identity_assertions")]
-mod read {
-    use client_auth::{Authenticated, Lifetime, claimed_issuer};
-    use oauth_types::{
-        Audience, FormPairs, ResourceUri, ScopeSet, SecretDigest, TokenErrorCode, UnixTime,
-    };
-    use serde::Deserialize;
-    use serde::de::IgnoredAny;
-
-    use super::AssertionGrant;
-    use crate::authorize::resource;
-    use crate::token::{
-        IssuableToken, check_confidential, invalid_grant, missing, unknown_resource,
-    };
-    use crate::{AssertionError, Cause, Config, Refusal};
-
-    /// What the header says an ID-JAG is.
-    const TYP: &str = "oauth-id-jag+jwt";
-    /// Longest name of a user (OpenID Connect Core §2) and longest identifier of an assertion, in bytes.
-    const MAX_BYTES: usize = 255;
-
-    #[derive(Deserialize)]
-    struct Claims {
-        iss: String,
-        sub: String,
-        aud: Audience,
-        client_id: String,
-        jti: String,
-        exp: UnixTime,
-        iat: UnixTime,
-        #[serde(default)]
-        nbf: Option<UnixTime>,
-        #[serde(default)]
-        tenant: Option<IgnoredAny>,
-        /// One or several, like an audience.
-        #[serde(default)]
-        resource: Option<Audience>,
-        #[serde(default)]
-        scope: Option<ScopeSet>,
-    }
-
-    impl<'a> AssertionGrant<'a> {
-        pub(in crate::token) fn new(
-            config: &'a Config,
-            form: &FormPairs<'a>,
-            client: Authenticated,
-            registered: Option<&ScopeSet>,
-            now: UnixTime,
-        ) -> Result<Self, Refusal> {
-            // A-TOKEN-9
-            check_confidential(&client)?;
-            let assertion = form.value("assertion").unwrap_or_default();
-            let assertion = assertion.ok_or_else(|| missing("assertion"))?;
-            let refuse = |error| invalid_grant(Cause::Assertion(error));
-            let (claims, until) = check(config, assertion, &client, now).map_err(refuse)?;
-            // A-TOKEN-8: what the request names, within what the assertion names.
-            let admits = |own: &&ResourceUri| {
-                let is_own = |text: &String| {
-                    ResourceUri::parse(text).is_ok_and(|one| one.covers(own) && own.covers(&one))
-                };
-                claims.resource.as_ref().is_none_or(|named| named.0.iter().any(is_own))
-            };
-            let admitted: Vec<ResourceUri> =
-                config.resources.iter().filter(admits).cloned().collect();
-            let resource = resource(&admitted, form).ok_or_else(unknown_resource)?;
-            let scopes = scopes(config, form, claims.scope, registered)?;
-            // The issuer has no fragment, so that two providers never name the same user.
-            let subject = format!("{}#{}", claims.iss, claims.sub);
-            // A client assertion's key begins with a digit. The length in front keeps two pairs from running into
-            // one text.
-            let key = format!("id-jag:{}:{}{}", claims.iss.len(), claims.iss, claims.jti);
-            let key = SecretDigest::of(&key);
-            let issuable = IssuableToken { config, client, subject, resource, scopes };
-            Ok(Self { issuable, key, until })
-        }
-    }
-
-    /// The claims of an assertion that is true and for this client, and until when it is.
-    fn check(
-        config: &Config,
-        assertion: &str,
-        client: &Authenticated,
-        now: UnixTime,
-    ) -> Result<(Claims, UnixTime), AssertionError> {
-        let claimed = claimed_issuer(assertion);
-        let is_it = |issuer: &str| claimed.as_deref() == Some(issuer);
-        let mut known = config.identity_providers.iter();
-        let provider = known.find(|provider| is_it(provider.issuer.as_str()));
-        let provider = provider.ok_or(AssertionError::UnknownProvider)?;
-        let claims: Option<Claims> = provider.keys.verify(assertion, TYP);
-        let claims = claims.ok_or(AssertionError::WrongSignature)?;
-        if claims.aud.0 != [config.issuer.as_str()] {
-            return Err(AssertionError::WrongAudience);
-        }
-        if claims.client_id != client.client_id().as_str() {
-            return Err(AssertionError::OtherClient);
-        }
-        let lifetime = Lifetime { exp: claims.exp, nbf: claims.nbf, iat: Some(claims.iat) };
-        let until = lifetime.until(now).ok_or(AssertionError::OutsideLifetime)?;
-        // Of an issuer with several tenants, `sub` alone does not say who it is.
-        let has_size = |text: &str| (1..=MAX_BYTES).contains(&text.len());
-        if claims.tenant.is_some() || !has_size(&claims.sub) || !has_size(&claims.jti) {
-            return Err(AssertionError::Malformed);
-        }
-        Ok((claims, until))
-    }
-
-    /// What the assertion grants, the request asks for and the client is registered for, all at once. An assertion
-    /// without scopes grants nothing.
-    fn scopes(
-        config: &Config,
-        form: &FormPairs<'_>,
-        granted: Option<ScopeSet>,
-        registered: Option<&ScopeSet>,
-    ) -> Result<ScopeSet, Refusal> {
-        let bad_scope = || {
-            let why = "the scope is not within what the assertion grants";
-            Refusal::token(Cause::Scope, TokenErrorCode::InvalidScope, why)
+/// The token that a client may have for a user, once its assertion is known to be new.
+pub(super) fn assertion<'a>(
+    config: &'a Config,
+    form: &FormPairs<'a>,
+    client: Authenticated,
+    key: Option<HeldKey>,
+    registered: Option<&ScopeSet>,
+    now: UnixTime,
+) -> Result<ClientChecked<'a, Admitted<'a>>, Refusal> {
+    // A-TOKEN-9
+    check_confidential(&client)?;
+    let assertion = form.value("assertion").unwrap_or_default();
+    let assertion = assertion.ok_or_else(|| missing("assertion"))?;
+    let refuse = |error| invalid_grant(Cause::Assertion(error));
+    let (claims, until) = check(config, assertion, &client, now).map_err(refuse)?;
+    // A-TOKEN-8: what the request names, within what the assertion names.
+    let admits = |own: &&ResourceUri| {
+        let is_own = |text: &String| {
+            ResourceUri::parse(text).is_ok_and(|one| one.covers(own) && own.covers(&one))
         };
-        let asked = form.value("scope").unwrap_or_default().map(ScopeSet::parse).transpose();
-        let asked = asked.map_err(|_| bad_scope())?;
-        let granted = granted.filter(|granted| !granted.exceeds(&config.scopes));
-        let within =
-            |scope: &str, bound: Option<&ScopeSet>| bound.is_none_or(|it| it.contains(scope));
-        let granted = granted.map(|granted| {
-            granted.filter(|scope| within(scope, asked.as_ref()) && within(scope, registered))
-        });
-        granted.filter(|granted| !granted.is_empty()).ok_or_else(bad_scope)
+        claims.resource.as_ref().is_none_or(|named| named.0.iter().any(is_own))
+    };
+    let admitted: Vec<ResourceUri> = config.resources.iter().filter(admits).cloned().collect();
+    let resource = resource(&admitted, form).ok_or_else(unknown_resource)?;
+    let scopes = scopes(config, form, claims.scope, registered)?;
+    // The issuer has no fragment, so that two providers never name the same user.
+    let subject = format!("{}#{}", claims.iss, claims.sub);
+    // A client assertion's key begins with a digit. The length in front keeps two pairs from running into one text.
+    let once = format!("id-jag:{}:{}{}", claims.iss.len(), claims.iss, claims.jti);
+    let token = IssuableToken { config, client, key, subject, resource, scopes };
+    // An assertion that was put is used up, whatever becomes of the token: a client whose answer got lost asks its
+    // identity provider for another.
+    Ok(ClientChecked::once(SecretDigest::of(&once), until, move |replay| match replay {
+        Replay::Fresh => Ok(ClientChecked::Done(Admitted::Token(token))),
+        Replay::Seen => Err(refuse(AssertionError::Replayed)),
+    }))
+}
+
+/// The claims of an assertion that is true and for this client, and until when it is.
+fn check(
+    config: &Config,
+    assertion: &str,
+    client: &Authenticated,
+    now: UnixTime,
+) -> Result<(Claims, UnixTime), AssertionError> {
+    let claimed = claimed_issuer(assertion);
+    let is_it = |issuer: &str| claimed.as_deref() == Some(issuer);
+    let mut known = config.identity_providers.iter();
+    let provider = known.find(|provider| is_it(provider.issuer.as_str()));
+    let provider = provider.ok_or(AssertionError::UnknownProvider)?;
+    let claims: Option<Claims> = provider.keys.verify(assertion, TYP);
+    let claims = claims.ok_or(AssertionError::WrongSignature)?;
+    if claims.aud.0 != [config.issuer.as_str()] {
+        return Err(AssertionError::WrongAudience);
     }
+    if claims.client_id != client.client_id().as_str() {
+        return Err(AssertionError::OtherClient);
+    }
+    let lifetime = Lifetime { exp: claims.exp, nbf: claims.nbf, iat: Some(claims.iat) };
+    let until = lifetime.until(now).ok_or(AssertionError::OutsideLifetime)?;
+    // Of an issuer with several tenants, `sub` alone does not say who it is.
+    let has_size = |text: &str| (1..=MAX_BYTES).contains(&text.len());
+    if claims.tenant.is_some() || !has_size(&claims.sub) || !has_size(&claims.jti) {
+        return Err(AssertionError::Malformed);
+    }
+    Ok((claims, until))
+}
+
+/// What the assertion grants, the request asks for and the client is registered for, all at once. An assertion
+/// without scopes grants nothing.
+fn scopes(
+    config: &Config,
+    form: &FormPairs<'_>,
+    granted: Option<ScopeSet>,
+    registered: Option<&ScopeSet>,
+) -> Result<ScopeSet, Refusal> {
+    let bad_scope = || {
+        let why = "the scope is not within what the assertion grants";
+        Refusal::token(Cause::Scope, TokenErrorCode::InvalidScope, why)
+    };
+    let asked = form.value("scope").unwrap_or_default().map(ScopeSet::parse).transpose();
+    let asked = asked.map_err(|_| bad_scope())?;
+    let granted = granted.filter(|granted| !granted.exceeds(&config.scopes));
+    let within = |scope: &str, bound: Option<&ScopeSet>| bound.is_none_or(|it| it.contains(scope));
+    let granted = granted.map(|granted| {
+        granted.filter(|scope| within(scope, asked.as_ref()) && within(scope, registered))
+    });
+    granted.filter(|granted| !granted.is_empty()).ok_or_else(bad_scope)
 }

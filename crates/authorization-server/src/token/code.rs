@@ -7,11 +7,12 @@
 //! | it has not expired; a used one is judged by the store | A-TOKEN-1 | `invalid_grant` |
 //! | `redirect_uri`, if there, is the one it was sent to | A-TOKEN-1 | `invalid_grant` |
 //! | the verifier matches the challenge | A-TOKEN-3 | `invalid_grant` |
+//! | the key that the code is bound to, if to any, is held | RFC 9449 §10 | `invalid_grant` |
 //! | `resource`, if there, is the authorized one | A-TOKEN-1 | `invalid_target` |
 //! | it is redeemed now, by this request and no other | A-TOKEN-1, A-TOKEN-2 | `invalid_grant` |
 
 use bytes::Bytes;
-use client_auth::Authenticated;
+use client_auth::{Authenticated, HeldKey};
 use http::Response;
 use oauth_types::{
     CodeVerifier, Entropy, FormPairs, Secret, SecretDigest, TokenErrorCode, UnixTime,
@@ -19,6 +20,7 @@ use oauth_types::{
 
 use super::{check_resource, invalid_grant, issued, missing};
 use crate::access_token::About;
+use crate::possession::check_bound;
 use crate::{
     Cause, CodeRecord, Config, FamilyId, Generation, NewAccess, NewFamily, RedeemOutcome, Refusal,
     StoreError,
@@ -31,6 +33,7 @@ pub struct CodeGrant<'a> {
     config: &'a Config,
     form: FormPairs<'a>,
     client: Authenticated,
+    key: Option<HeldKey>,
     digest: SecretDigest,
     verifier: Option<CodeVerifier>,
     wants_refresh: bool,
@@ -41,6 +44,7 @@ impl<'a> CodeGrant<'a> {
         config: &'a Config,
         form: FormPairs<'a>,
         client: Authenticated,
+        key: Option<HeldKey>,
         wants_refresh: bool,
     ) -> Result<Self, Refusal> {
         let value = |name| form.value(name).unwrap_or_default();
@@ -51,7 +55,7 @@ impl<'a> CodeGrant<'a> {
             let why = "code_verifier is malformed";
             Refusal::token(cause, TokenErrorCode::InvalidRequest, why)
         })?;
-        Ok(Self { config, form, client, digest, verifier, wants_refresh })
+        Ok(Self { config, form, client, key, digest, verifier, wants_refresh })
     }
 
     /// The code to look up.
@@ -86,8 +90,10 @@ impl<'a> CodeGrant<'a> {
         if !self.verifier.is_some_and(|verifier| code.challenge.matches(&verifier)) {
             return Err(invalid_grant(Cause::Verifier));
         }
+        check_bound(code.jkt, self.key)?;
         check_resource(&self.form, &code.resource)?;
-        Ok(IssuableFamily { config: self.config, code, wants_refresh: self.wants_refresh })
+        let Self { config, client, key, wants_refresh, .. } = self;
+        Ok(IssuableFamily { config, client, key, code, wants_refresh })
     }
 }
 
@@ -96,6 +102,8 @@ impl<'a> CodeGrant<'a> {
 #[must_use = "the code is redeemed only with random bytes"]
 pub struct IssuableFamily<'a> {
     config: &'a Config,
+    client: Authenticated,
+    key: Option<HeldKey>,
     code: CodeRecord,
     wants_refresh: bool,
 }
@@ -103,7 +111,8 @@ pub struct IssuableFamily<'a> {
 impl<'a> IssuableFamily<'a> {
     /// Makes the tokens that the code is to be redeemed for.
     pub fn draw(self, family: &Entropy<16>, access: Entropy<32>, now: UnixTime) -> Redeem<'a> {
-        let Self { config, code, wants_refresh } = self;
+        let Self { config, client, key, code, wants_refresh } = self;
+        let jkt = key.map(|key| *key.thumbprint());
         let lifetimes = &config.lifetimes;
         let expires_at = now.plus(lifetimes.access_token);
         let about = About {
@@ -113,6 +122,7 @@ impl<'a> IssuableFamily<'a> {
             scopes: &code.scopes,
             issued_at: now,
             expires_at,
+            jkt,
         };
         let access_token = config.access_token(access, &about);
         let family = NewFamily {
@@ -124,7 +134,14 @@ impl<'a> IssuableFamily<'a> {
             scopes: code.scopes.clone(),
             expires_at: now.plus(lifetimes.refresh_absolute),
             idle_until: now.plus(lifetimes.refresh_idle),
-            access: NewAccess { digest: access_token.digest(), scopes: code.scopes, expires_at },
+            // Others show who they are whenever they refresh (RFC 9449 §5).
+            jkt: jkt.filter(|_| !client.is_confidential()),
+            access: NewAccess {
+                digest: access_token.digest(),
+                scopes: code.scopes,
+                expires_at,
+                jkt,
+            },
         };
         Redeem { config, digest: code.digest, family, access_token, wants_refresh }
     }
@@ -168,8 +185,7 @@ impl Redeem<'_> {
                 let keys = &self.config.refresh_keys;
                 let refresh_token =
                     self.wants_refresh.then(|| keys.token(&self.family.id, Generation::new(0)));
-                let scopes = self.family.access.scopes;
-                Ok(issued(self.config, self.access_token, scopes, refresh_token))
+                Ok(issued(self.config, self.access_token, self.family.access, refresh_token))
             }
             // A-TOKEN-2
             Ok(RedeemOutcome::AlreadyUsed(_)) => Err(invalid_grant(Cause::CodeReplayed)),

@@ -1,7 +1,7 @@
 //! One access token, with nothing to refresh: where the grant comes anew with every request.
 
 use bytes::Bytes;
-use client_auth::Authenticated;
+use client_auth::{Authenticated, HeldKey};
 use http::Response;
 use oauth_types::{Entropy, ResourceUri, ScopeSet, Secret, UnixTime};
 
@@ -15,6 +15,7 @@ use crate::{Config, FamilyId, NewAccess, NewFamily, Refusal, StoreError};
 pub struct IssuableToken<'a> {
     pub(super) config: &'a Config,
     pub(super) client: Authenticated,
+    pub(super) key: Option<HeldKey>,
     pub(super) subject: String,
     pub(super) resource: ResourceUri,
     pub(super) scopes: ScopeSet,
@@ -24,6 +25,7 @@ impl<'a> IssuableToken<'a> {
     /// Makes the token.
     pub fn draw(self, family: &Entropy<16>, access: Entropy<32>, now: UnixTime) -> Issue<'a> {
         let expires_at = now.plus(self.config.lifetimes.access_token);
+        let jkt = self.key.map(|key| *key.thumbprint());
         let about = About {
             client_id: self.client.client_id(),
             subject: &self.subject,
@@ -31,6 +33,7 @@ impl<'a> IssuableToken<'a> {
             scopes: &self.scopes,
             issued_at: now,
             expires_at,
+            jkt,
         };
         let access_token = self.config.access_token(access, &about);
         let family = NewFamily {
@@ -42,7 +45,13 @@ impl<'a> IssuableToken<'a> {
             // There is nothing to refresh.
             expires_at,
             idle_until: expires_at,
-            access: NewAccess { digest: access_token.digest(), scopes: self.scopes, expires_at },
+            jkt: None,
+            access: NewAccess {
+                digest: access_token.digest(),
+                scopes: self.scopes,
+                expires_at,
+                jkt,
+            },
         };
         Issue { config: self.config, family, access_token }
     }
@@ -72,6 +81,6 @@ impl Issue<'_> {
     pub fn finish(self, outcome: Result<(), StoreError>) -> Result<Response<Bytes>, Refusal> {
         outcome.map_err(Refusal::store)?;
         // RFC 6749 §4.4.3, RFC 7521 §4.1: no refresh token.
-        Ok(issued(self.config, self.access_token, self.family.access.scopes, None))
+        Ok(issued(self.config, self.access_token, self.family.access, None))
     }
 }

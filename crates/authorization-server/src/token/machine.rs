@@ -10,7 +10,7 @@
 //! | `scope` is well formed and within what the client is registered for; all of that, if none is named | RFC 6749 §3.3 | `invalid_scope` |
 //! | it is stored | | 503 |
 
-use client_auth::Authenticated;
+use client_auth::{Authenticated, HeldKey};
 use oauth_types::{FormPairs, ScopeSet, TokenErrorCode};
 
 use super::{IssuableToken, check_confidential, unknown_resource};
@@ -22,6 +22,7 @@ pub(super) fn machine<'a>(
     config: &'a Config,
     form: &FormPairs<'a>,
     client: Authenticated,
+    key: Option<HeldKey>,
     registered: Option<&ScopeSet>,
 ) -> Result<IssuableToken<'a>, Refusal> {
     // A-TOKEN-9
@@ -41,5 +42,5 @@ pub(super) fn machine<'a>(
     }
     // Nobody else agreed to it (RFC 9068 §2.2).
     let subject = client.client_id().as_str().to_owned();
-    Ok(IssuableToken { config, client, subject, resource, scopes })
+    Ok(IssuableToken { config, client, key, subject, resource, scopes })
 }

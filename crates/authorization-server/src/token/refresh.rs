@@ -5,17 +5,19 @@
 //! | `refresh_token` is there | | `invalid_request` |
 //! | it is genuine: a forgery dies before any look-up and revokes nothing | A-TOKEN-4 | `invalid_grant` |
 //! | its family is known, and this client's | A-TOKEN-4 | `invalid_grant` |
+//! | the key that it is bound to, if to any, is held | RFC 9449 §5 | `invalid_grant` |
 //! | `scope`, if there, is not wider than granted | A-TOKEN-5 | `invalid_scope` |
 //! | `resource`, if there, is the authorized one | A-TOKEN-5 | `invalid_target` |
 //! | it is the live generation, or its predecessor within the grace window | A-TOKEN-4 | `invalid_grant` |
 
 use bytes::Bytes;
-use client_auth::Authenticated;
+use client_auth::{Authenticated, HeldKey};
 use http::Response;
 use oauth_types::{Entropy, FormPairs, ScopeSet, Secret, TokenErrorCode, UnixTime};
 
 use super::{check_resource, invalid_grant, issued, missing};
 use crate::access_token::About;
+use crate::possession::check_bound;
 use crate::{
     Cause, Config, FamilyId, FamilyRecord, Generation, NewAccess, Refusal, RotateOutcome, Rotation,
     StoreError,
@@ -28,6 +30,7 @@ pub struct RefreshGrant<'a> {
     config: &'a Config,
     form: FormPairs<'a>,
     client: Authenticated,
+    key: Option<HeldKey>,
     family: FamilyId,
     presented: Generation,
 }
@@ -37,12 +40,13 @@ impl<'a> RefreshGrant<'a> {
         config: &'a Config,
         form: FormPairs<'a>,
         client: Authenticated,
+        key: Option<HeldKey>,
     ) -> Result<Self, Refusal> {
         let token = form.value("refresh_token").unwrap_or_default();
         let token = token.ok_or_else(|| missing("refresh_token"))?;
         let genuine = config.refresh_keys.open(token);
         let (family, presented) = genuine.ok_or_else(|| invalid_grant(Cause::UnknownGrant))?;
-        Ok(Self { config, form, client, family, presented })
+        Ok(Self { config, form, client, key, family, presented })
     }
 
     /// The family to look up.
@@ -63,6 +67,7 @@ impl<'a> RefreshGrant<'a> {
         // A-TOKEN-4
         let record = record.filter(|record| record.client_id == *self.client.client_id());
         let Some(record) = record else { return Err(invalid_grant(Cause::UnknownGrant)) };
+        check_bound(record.jkt, self.key)?;
         // A-TOKEN-5
         let scopes = match self.form.value("scope").unwrap_or_default().map(ScopeSet::parse) {
             None => record.scopes.clone(),
@@ -73,8 +78,8 @@ impl<'a> RefreshGrant<'a> {
             }
         };
         check_resource(&self.form, &record.resource)?;
-        let Self { config, family, presented, .. } = self;
-        Ok(IssuableRotation { config, family, record, presented, scopes })
+        let Self { config, key, family, presented, .. } = self;
+        Ok(IssuableRotation { config, key, family, record, presented, scopes })
     }
 }
 
@@ -83,6 +88,7 @@ impl<'a> RefreshGrant<'a> {
 #[must_use = "the token is rotated only with random bytes"]
 pub struct IssuableRotation<'a> {
     config: &'a Config,
+    key: Option<HeldKey>,
     family: FamilyId,
     record: FamilyRecord,
     presented: Generation,
@@ -94,6 +100,7 @@ impl<'a> IssuableRotation<'a> {
     pub fn draw(self, access: Entropy<32>, now: UnixTime) -> Rotate<'a> {
         let lifetimes = &self.config.lifetimes;
         let expires_at = now.plus(lifetimes.access_token);
+        let jkt = self.key.map(|key| *key.thumbprint());
         let about = About {
             client_id: &self.record.client_id,
             subject: &self.record.subject,
@@ -101,12 +108,18 @@ impl<'a> IssuableRotation<'a> {
             scopes: &self.scopes,
             issued_at: now,
             expires_at,
+            jkt,
         };
         let access_token = self.config.access_token(access, &about);
         let rotation = Rotation {
             family: self.family,
             presented: self.presented,
-            access: NewAccess { digest: access_token.digest(), scopes: self.scopes, expires_at },
+            access: NewAccess {
+                digest: access_token.digest(),
+                scopes: self.scopes,
+                expires_at,
+                jkt,
+            },
             idle_until: now.plus(lifetimes.refresh_idle),
             grace: lifetimes.grace,
         };
@@ -144,8 +157,7 @@ impl Rotate<'_> {
             Ok(RotateOutcome::Rotated | RotateOutcome::GraceReplay) => {
                 let successor = self.rotation.presented.next();
                 let token = self.config.refresh_keys.token(&self.rotation.family, successor);
-                let scopes = self.rotation.access.scopes;
-                Ok(issued(self.config, self.access_token, scopes, Some(token)))
+                Ok(issued(self.config, self.access_token, self.rotation.access, Some(token)))
             }
             Ok(RotateOutcome::Reused) => Err(invalid_grant(Cause::RefreshTokenReused)),
             Ok(RotateOutcome::Revoked) => Err(invalid_grant(Cause::Revoked)),

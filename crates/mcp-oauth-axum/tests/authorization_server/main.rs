@@ -8,6 +8,8 @@ mod authorize;
 mod consent;
 #[cfg(feature = "client_documents")]
 mod documents;
+#[cfg(feature = "dpop")]
+mod dpop;
 #[cfg(feature = "identity_assertions")]
 mod enterprise;
 #[cfg(feature = "client_documents")]

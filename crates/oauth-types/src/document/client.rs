@@ -5,7 +5,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::document::{document, or_default, secret_or_none};
+use crate::document::{document, is_false, or_default, secret_or_none};
 use crate::{
     ApplicationType, AuthMethod, ClientId, ExtraMembers, GrantType, RedirectUri, ResponseType,
     ScopeSet, Secret, SigningAlgorithm, UnixTime, exposed,
@@ -43,6 +43,9 @@ pub struct ClientMetadata {
     /// Its public keys, a JWK Set (RFC 7517 §5).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks: Option<Value>,
+    /// Whether it always proves that it holds a key, and all its tokens are bound to one (RFC 9449 §5.2).
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_false")]
+    pub dpop_bound_access_tokens: bool,
     /// Members that are not known here. They may be secret, as a registration access token is: `Debug` shows
     /// them not.
     #[serde(flatten)]

@@ -1,0 +1,231 @@
+//! Server side of DPoP: does the sender hold the key that a token is, or is to be, bound to? (RFC 9449 §4.3)
+//!
+//! | check, in this order | [`InvalidProof`] |
+//! |---|---|
+//! | there is one `DPoP` header | `Repeated` |
+//! | it is a proof, with a public key for an algorithm that is spoken here | `Malformed` |
+//! | that key has signed it, in that algorithm | `WrongSignature` |
+//! | it is for this method and URL | `OtherRequest` |
+//! | it was made a minute ago at most, give or take a minute | `OutsideLifetime` |
+//! | it is for the token that is shown, where one is | `OtherToken` |
+//! | its nonce is the server's, where the server asks for one | the host's: [`UnusedProof::nonce`] |
+//! | it is used for the first time | `Replayed` |
+
+use core::fmt;
+
+use oauth_types::Thumbprint;
+#[cfg(feature = "dpop")]
+pub use read::{PresentedProof, UnusedProof};
+
+/// Why a proof is not taken. For the log: the client hears one code for all of them (RFC 9449 §5, §7.1).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum InvalidProof {
+    /// There is none, and there has to be one.
+    Missing,
+    /// There is more than one `DPoP` header.
+    Repeated,
+    /// It is no JWT of the right type with the claims that it needs and a public key that is spoken here.
+    Malformed,
+    /// The key that it names has not signed it.
+    WrongSignature,
+    /// It was made for another method or URL.
+    OtherRequest,
+    /// It was made too long ago, or has yet to be made.
+    OutsideLifetime,
+    /// It was made for another token.
+    OtherToken,
+    /// It does not carry a nonce of the server's that is still good.
+    Nonce,
+    /// It was used before.
+    Replayed,
+    /// It is of another key than the one that the grant is bound to.
+    OtherKey,
+}
+
+impl fmt::Display for InvalidProof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the proof of possession is not valid")
+    }
+}
+
+impl core::error::Error for InvalidProof {}
+
+/// A key that the sender of a request holds: only a proof leads to one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HeldKey(Thumbprint);
+
+impl HeldKey {
+    /// Which key: what is written into `cnf.jkt` (RFC 9449 §6).
+    #[must_use]
+    pub const fn thumbprint(&self) -> &Thumbprint {
+        &self.0
+    }
+}
+
+#[cfg(feature = "dpop")]
+mod read {
+    use core::time::Duration;
+
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use http::{HeaderMap, Method};
+    use jsonwebtoken::jwk::ThumbprintHash;
+    use oauth_types::{EndpointUrl, Secret, SecretDigest, SigningAlgorithm, Thumbprint, UnixTime};
+    use serde::Deserialize;
+    use serde_json::{Value, json};
+
+    use super::{HeldKey, InvalidProof};
+    use crate::{ClientKeys, Lifetime, Replay};
+
+    /// How long a proof counts, clocks that are off not included.
+    const LIFETIME: Duration = Duration::from_secs(60);
+    /// Longest proof: the largest RSA key that is spoken here fits twice.
+    const MAX_PROOF: usize = 4096;
+    /// Longest identifier of a proof, in bytes.
+    const MAX_JTI: usize = 256;
+
+    #[derive(Deserialize)]
+    struct Claims {
+        htm: String,
+        htu: String,
+        iat: UnixTime,
+        jti: String,
+        #[serde(default)]
+        ath: Option<String>,
+        #[serde(default)]
+        nonce: Option<String>,
+    }
+
+    /// A proof out of a request. Nothing of it is verified.
+    #[derive(Clone, Debug)]
+    #[must_use = "nothing is held until `verify` says so"]
+    pub struct PresentedProof(Secret);
+
+    impl PresentedProof {
+        /// Takes the proof out of the `DPoP` header; `None` when there is none.
+        ///
+        /// # Errors
+        ///
+        /// [`InvalidProof`] when there are several, or it cannot be one.
+        pub fn parse(headers: &HeaderMap) -> Result<Option<Self>, InvalidProof> {
+            let mut lines = headers.get_all("dpop").iter();
+            let (Some(line), second) = (lines.next(), lines.next()) else { return Ok(None) };
+            if second.is_some() {
+                return Err(InvalidProof::Repeated);
+            }
+            match line.to_str() {
+                Ok(text) if text.len() <= MAX_PROOF => Ok(Some(Self(Secret::new(text)))),
+                _ => Err(InvalidProof::Malformed),
+            }
+        }
+
+        /// Verifies the proof for a request with this method to this URL, of which query and fragment do not count.
+        /// `token` is what a resource server was shown, `None` at a token endpoint.
+        ///
+        /// # Errors
+        ///
+        /// [`InvalidProof`]
+        pub fn verify(
+            self,
+            method: &Method,
+            url: &str,
+            token: Option<&Secret>,
+            now: UnixTime,
+        ) -> Result<UnusedProof, InvalidProof> {
+            let proof = self.0.expose();
+            let (keys, thumbprint) = own_key(proof).ok_or(InvalidProof::Malformed)?;
+            let claims: Claims =
+                keys.verify(proof, "dpop+jwt").ok_or(InvalidProof::WrongSignature)?;
+            if claims.htm != method.as_str() || !is_same_target(&claims.htu, url) {
+                return Err(InvalidProof::OtherRequest);
+            }
+            let exp = claims.iat.plus(LIFETIME);
+            let until = Lifetime { exp, nbf: None, iat: Some(claims.iat) }.until(now);
+            let until = until.ok_or(InvalidProof::OutsideLifetime)?;
+            if let Some(token) = token {
+                let ath = URL_SAFE_NO_PAD.encode(token.digest().as_bytes());
+                if claims.ath != Some(ath) {
+                    return Err(InvalidProof::OtherToken);
+                }
+            }
+            if !(1..=MAX_JTI).contains(&claims.jti.len()) {
+                return Err(InvalidProof::Malformed);
+            }
+            // A client assertion's key begins with a digit; the thumbprint is of one length.
+            let key = SecretDigest::of(&format!("dpop:{thumbprint}{}", claims.jti));
+            Ok(UnusedProof { held: HeldKey(thumbprint), nonce: claims.nonce, key, until })
+        }
+    }
+
+    /// The public key in the proof's header, as a set of one that is used with the header's algorithm, and which key
+    /// it is.
+    fn own_key(proof: &str) -> Option<(ClientKeys, Thumbprint)> {
+        let (header, _) = proof.split_once('.')?;
+        let raw: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).ok()?).ok()?;
+        let algorithm = SigningAlgorithm::from_name(raw.get("alg")?.as_str()?);
+        // A private or symmetric key is refused here, and every algorithm that does not fit.
+        let set = json!({ "keys": [raw.get("jwk")?] });
+        let keys = ClientKeys::from_jwks(&set, Some(&algorithm)).ok()?;
+        let jwk = jsonwebtoken::decode_header(proof).ok()?.jwk?;
+        let thumbprint = jwk.thumbprint(ThumbprintHash::SHA256).ok()?;
+        Some((keys, Thumbprint::parse(&thumbprint).ok()?))
+    }
+
+    /// Whether both are one target, query and fragment left out: of the authority, case and a default port do not
+    /// count (RFC 9449 §4.3).
+    fn is_same_target(claimed: &str, url: &str) -> bool {
+        let target = |text: &str| {
+            let text = text.split(['?', '#']).next().unwrap_or_default();
+            EndpointUrl::parse(text).ok()
+        };
+        match (target(claimed), target(url)) {
+            (Some(claimed), Some(url)) => {
+                claimed.origin() == url.origin() && claimed.path() == url.path()
+            }
+            _ => false,
+        }
+    }
+
+    /// A proof that is right, if it was not used before.
+    #[derive(Clone, Debug)]
+    #[must_use = "nothing is held before the replay check"]
+    pub struct UnusedProof {
+        held: HeldKey,
+        nonce: Option<String>,
+        key: SecretDigest,
+        until: UnixTime,
+    }
+
+    impl UnusedProof {
+        /// The nonce that it carries (RFC 9449 §8): whether it is a good one is for the host to say.
+        #[must_use]
+        pub fn nonce(&self) -> Option<&str> {
+            self.nonce.as_deref()
+        }
+
+        /// What to remember: a digest of the key and the proof's identifier (`jti`).
+        #[must_use]
+        pub const fn key(&self) -> &SecretDigest {
+            &self.key
+        }
+
+        /// Until when; from then on the proof has expired.
+        #[must_use]
+        pub const fn until(&self) -> UnixTime {
+            self.until
+        }
+
+        /// Goes on with what the store answered.
+        ///
+        /// # Errors
+        ///
+        /// [`InvalidProof::Replayed`]
+        pub fn resume(self, replay: Replay) -> Result<HeldKey, InvalidProof> {
+            match replay {
+                Replay::Fresh => Ok(self.held),
+                Replay::Seen => Err(InvalidProof::Replayed),
+            }
+        }
+    }
+}

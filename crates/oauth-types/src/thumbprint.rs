@@ -1,0 +1,94 @@
+//! Which key it is.
+
+use core::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The SHA-256 thumbprint of a public key (RFC 7638): what a bound token names in `cnf.jkt` (RFC 9449 §6.1), and a
+/// client in `dpop_jkt` (§10).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Thumbprint([u8; 32]);
+
+/// The text is no thumbprint.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct InvalidThumbprint;
+
+impl fmt::Display for InvalidThumbprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a thumbprint is 32 bytes in base64url without padding")
+    }
+}
+
+impl core::error::Error for InvalidThumbprint {}
+
+impl Thumbprint {
+    /// Reads one as it is written in JSON and in parameters: 32 bytes in base64url without padding.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidThumbprint`]
+    pub fn parse(text: &str) -> Result<Self, InvalidThumbprint> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| InvalidThumbprint)?;
+        bytes.try_into().map(Self).map_err(|_| InvalidThumbprint)
+    }
+
+    /// One that a store kept.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes to keep.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Thumbprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl fmt::Debug for Thumbprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Thumbprint({self})")
+    }
+}
+
+impl Serialize for Thumbprint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Thumbprint {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_one_spelling_of_32_bytes_is_a_thumbprint() {
+        // The example of RFC 9449 §6.1.
+        let text = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
+        let own = Thumbprint::parse(text).unwrap();
+        assert_eq!(own.to_string(), text);
+        assert_eq!(serde_json::to_string(&own).unwrap(), format!("\"{text}\""));
+        assert_eq!(serde_json::from_str::<Thumbprint>(&format!("\"{text}\"")).unwrap(), own);
+        let padded = format!("{text}=");
+        let other_bits = format!("{}J", &text[..42]);
+        for bad in ["", "x", &text[1..], &padded, &other_bits, &text.replace('-', "+")] {
+            assert_eq!(Thumbprint::parse(bad), Err(InvalidThumbprint), "{bad}");
+        }
+    }
+}
