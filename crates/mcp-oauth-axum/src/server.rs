@@ -172,7 +172,7 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
 
     /// Lets one address do more or less.
     ///
-    /// Which address a request comes from is known from [`serve`](crate::serve), or from axum's
+    /// Which address a request comes from is known from [`serve`](crate::serve()), or from axum's
     /// `into_make_service_with_connect_info`. Where it is not, nothing is limited, and one event warns of it.
     #[must_use]
     pub const fn with_rate_limits(mut self, limits: RateLimits) -> Self {
