@@ -1,0 +1,475 @@
+//! A server that everybody acts on, and what must be true of its answers.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use authorization_server::{
+    Admitted, Approved, Asking, AuthorizationRequest, FamilyId, NeedsConsent, PageError,
+    RedirectError, Refusal, RevocationRequest, RevokeTarget, Store as _, TokenRequest,
+};
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{Request, Response};
+use oauth_types::{Entropy, FormPairs, FormWriter, ResourceUri, ScopeSet, SecretDigest, UnixTime};
+use serde_json::Value;
+
+use crate::acts::{Act, Ask, Extra, Sender, Trouble};
+use crate::cast::{
+    CLIENTS, REMEMBERED, RESOURCES, SCOPES, START, WEB_BASIC, authenticated, authorization_server,
+    choose, look_at, parameter, verifier,
+};
+use crate::witness::{Fault, Witness, now};
+
+const USER: &str = "alice";
+
+/// A code as its client knows it.
+struct Code {
+    text: String,
+    client: usize,
+    redirect_uri: String,
+    verifier: u8,
+    scopes: ScopeSet,
+    resource: ResourceUri,
+}
+
+/// What a user said yes to, on a page.
+struct Agreement {
+    client: usize,
+    redirect_uri: String,
+    scopes: ScopeSet,
+    resource: ResourceUri,
+    until: UnixTime,
+}
+
+/// Some element, counted back from the latest.
+fn back<T>(list: &[T], number: u8) -> Option<&T> {
+    let number = usize::from(number).checked_rem(list.len())?;
+    list.iter().rev().nth(number)
+}
+
+/// The server, its store, and what everybody has seen of it.
+pub struct Server {
+    store: Witness,
+    at: UnixTime,
+    drawn: u64,
+    /// What waits for its user, whose client it is, and which verifier that has.
+    pages: Vec<(usize, u8, NeedsConsent)>,
+    agreements: Vec<Agreement>,
+    codes: Vec<Code>,
+    refresh_tokens: Vec<String>,
+    access_tokens: Vec<String>,
+    /// Where each access token belongs.
+    families: BTreeMap<String, FamilyId>,
+    messages: Vec<Request<Bytes>>,
+    /// Which refresh token is which.
+    generations: BTreeMap<String, (FamilyId, u64)>,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        let store = Witness::default();
+        for client in &authorization_server().1 {
+            now(store.create_client(client.clone(), START)).unwrap();
+        }
+        Self {
+            store,
+            at: START,
+            drawn: 0,
+            pages: Vec::new(),
+            agreements: Vec::new(),
+            codes: Vec::new(),
+            refresh_tokens: Vec::new(),
+            access_tokens: Vec::new(),
+            families: BTreeMap::new(),
+            messages: Vec::new(),
+            generations: BTreeMap::new(),
+        }
+    }
+}
+
+impl Server {
+    pub fn act(&mut self, act: &Act) {
+        self.store.expect(None);
+        self.carry_out(act);
+        self.store.agrees();
+    }
+
+    fn carry_out(&mut self, act: &Act) {
+        match *act {
+            Act::Authorize(ref ask) => self.authorize(ask),
+            Act::Answer { page, allows, fault } => self.answer(page, allows, fault),
+            Act::Redeem { sender, code, verifier: other, ref extra, fault } => {
+                let Some(code) = back(&self.codes, code) else { return };
+                let (owner, verifier) = (code.client, verifier(other.unwrap_or(code.verifier)));
+                let mut form = FormWriter::new();
+                form.append("grant_type", "authorization_code").append("code", &code.text);
+                form.append("code_verifier", verifier.as_secret().expose());
+                if extra.redirect_uri {
+                    form.append("redirect_uri", &code.redirect_uri);
+                }
+                self.send("/token", (sender, owner), form, extra, fault);
+            }
+            Act::Refresh { sender, token, ref extra, fault } => {
+                let Some(token) = back(&self.refresh_tokens, token) else { return };
+                let mut form = FormWriter::new();
+                form.append("grant_type", "refresh_token").append("refresh_token", token);
+                if let Some(scope) = extra.scope {
+                    form.append("scope", choose(&SCOPES, scope));
+                }
+                let owner = self.owner(&self.generations[token].0);
+                self.send("/token", (sender, owner), form, extra, fault);
+            }
+            Act::Revoke { sender, token, is_access, fault } => {
+                let list = if is_access { &self.access_tokens } else { &self.refresh_tokens };
+                let Some(token) = back(list, token) else { return };
+                let family = match self.generations.get(token) {
+                    Some((family, _)) => Some(*family),
+                    None => self.families.get(token).copied(),
+                };
+                let owner = self.owner(&family.expect("a token of a family"));
+                let mut form = FormWriter::new();
+                form.append("token", token);
+                let extra = Extra { redirect_uri: false, scope: None, resource: None };
+                self.send("/revoke", (sender, owner), form, &extra, fault);
+            }
+            Act::Replay { message, fault } => {
+                let Some(message) = back(&self.messages, message) else { return };
+                self.deliver(message.clone(), fault);
+            }
+            Act::Use { token } => {
+                // The model behind the store looks at what comes.
+                if let Some(token) = back(&self.access_tokens, token) {
+                    let _ = now(self.store.access(&SecretDigest::of(token), self.at));
+                }
+            }
+            Act::Withdraw { client } => {
+                let client = client.map(|client| usize::from(client) % CLIENTS.len());
+                let id = client.map(|client| &authorization_server().1[client].client_id);
+                now(self.store.revoke_subject(USER, id, self.at)).unwrap();
+                self.agreements.retain(|own| client.is_some_and(|client| client != own.client));
+            }
+            Act::Pass { time } => {
+                let times = [1, 5, 9, 10, 60, 600, 3600, 30 * 86_400, 90 * 86_400];
+                self.at = self.at.plus(Duration::from_secs(choose(&times, time)));
+            }
+            Act::Sweep { rows } => {
+                now(self.store.sweep(self.at, rows.into())).unwrap();
+            }
+        }
+    }
+
+    /// Which client a family belongs to.
+    fn owner(&self, family: &FamilyId) -> usize {
+        let id = self.store.model().families[family].new.client_id.clone();
+        CLIENTS.iter().position(|own| own.id == id.as_str()).expect("a known client")
+    }
+
+    fn entropy<const N: usize>(&mut self) -> Entropy<N> {
+        self.drawn += 1;
+        let mut bytes = [0; N];
+        bytes[..8].copy_from_slice(&self.drawn.to_be_bytes());
+        Entropy::new(bytes)
+    }
+
+    fn authorize(&mut self, ask: &Ask) {
+        let number = usize::from(ask.client) % CLIENTS.len();
+        let client = &CLIENTS[number];
+        let other = ask.redirect_uri.unwrap_or_default();
+        // That of another, its own with another port, and some that look like its own.
+        let others = [
+            CLIENTS[usize::from(other / 8) % CLIENTS.len()].redirect_uri.to_owned(),
+            client.redirect_uri.replace("127.0.0.1", "127.0.0.1:5104"),
+            client.redirect_uri.replace("127.0.0.1", "127.0.0.1@evil.example"),
+            client.redirect_uri.replace(".example", ".example.evil.example"),
+            format!("{}&iss=https://evil.example", client.redirect_uri),
+            client.redirect_uri.replace("/cb", "/CB"),
+            client.redirect_uri.replace("/cb", "/x/../cb"),
+        ];
+        let uri = match ask.redirect_uri {
+            Some(other) => &others[usize::from(other) % others.len()],
+            None => client.redirect_uri,
+        };
+        let has = |trouble| ask.trouble.as_ref() == Some(&trouble);
+        let challenge = verifier(ask.verifier).challenge();
+        let mut form = FormWriter::new();
+        form.append("client_id", client.id).append("redirect_uri", uri);
+        form.append("response_type", if has(Trouble::OtherResponse) { "token" } else { "code" });
+        form.append("code_challenge", challenge.as_str());
+        let method = if has(Trouble::PlainChallenge) { "plain" } else { "S256" };
+        form.append("code_challenge_method", method).append("state", "st/ate&");
+        if has(Trouble::TwoStates) {
+            form.append("state", "twice");
+        }
+        if has(Trouble::NobodyToAsk) {
+            form.append("prompt", "none");
+        }
+        if !has(Trouble::NoResource) {
+            form.append("resource", choose(&RESOURCES, ask.resource));
+        }
+        let asked = ask.scope.map(|scope| ScopeSet::parse(choose(&SCOPES, scope)).unwrap());
+        if let Some(scopes) = &asked {
+            form.append("scope", &scopes.to_string());
+        }
+        let request = Request::post("/authorize").body(form.finish().into()).unwrap();
+        let outcome = check(&self.store, &request, self.at);
+        let needs = match outcome {
+            Ok(needs) => needs,
+            Err(answer) => return look_at(&answer, Some(number)),
+        };
+        let exceeds = |asked| needs.scopes().exceeds(asked);
+        assert!(!asked.as_ref().is_some_and(exceeds), "I5: more than was asked for");
+        let (uri, scopes, to) = facts(&needs);
+        let lookup = needs.with_user(&authorization_server().0, USER);
+        let remembered = match lookup.key() {
+            Some(key) => now(self.store.read_consent(key)).unwrap(),
+            None => None,
+        };
+        match lookup.with_consent(remembered, self.at) {
+            Ok(Asking::Ask(needs)) => self.pages.push((number, ask.verifier, needs)),
+            Ok(Asking::Agreed(agreed)) => {
+                let covers = |own: &Agreement| {
+                    (own.client, &own.redirect_uri, &own.resource) == (number, &uri, &to)
+                        && !scopes.exceeds(&own.scopes)
+                        && self.at < own.until
+                };
+                assert!(self.agreements.iter().any(covers), "I5: nobody agreed to this");
+                let code = self.entropy();
+                let approved = agreed.approve(&authorization_server().0, code, self.at);
+                self.give((number, ask.verifier), approved, (uri, scopes, to), None);
+            }
+            Err(error) => look_at(&error.into_response(), Some(number)),
+        }
+    }
+
+    fn answer(&mut self, page: u8, allows: bool, fault: Option<Fault>) {
+        let Some(page) = usize::from(page).checked_rem(self.pages.len()) else { return };
+        let (client, verifier, needs) = self.pages.swap_remove(page);
+        if !allows {
+            return look_at(&needs.deny(&authorization_server().0), Some(client));
+        }
+        let (uri, scopes, resource) = facts(&needs);
+        let code = self.entropy();
+        let approved = needs.approve(&authorization_server().0, USER, code, self.at);
+        if let Some(consent) = approved.consent() {
+            now(self.store.put_consent(consent.clone())).unwrap();
+            self.agreements.push(Agreement {
+                client,
+                redirect_uri: uri.clone(),
+                scopes: scopes.clone(),
+                resource: resource.clone(),
+                until: self.at.plus(REMEMBERED),
+            });
+        }
+        self.give((client, verifier), approved, (uri, scopes, resource), fault);
+    }
+
+    /// Stores a code and sends it, to this client's own address.
+    fn give(
+        &mut self,
+        (client, verifier): (usize, u8),
+        approved: Approved,
+        (redirect_uri, scopes, resource): (String, ScopeSet, ResourceUri),
+        fault: Option<Fault>,
+    ) {
+        self.store.expect(fault.map(|fault| Fault { after: 0, ..fault }));
+        let outcome = now(self.store.insert_code(approved.record().clone()));
+        let is_stored = outcome.is_ok();
+        let answer = approved.stored(&authorization_server().0, outcome);
+        let answer = answer.unwrap_or_else(RedirectError::into_response);
+        look_at(&answer, Some(client));
+        let code = parameter(&answer, "code");
+        assert_eq!(code.is_some(), is_stored, "I4: a code that is not stored");
+        if let Some(text) = code {
+            self.codes.push(Code { text, client, redirect_uri, verifier, scopes, resource });
+        }
+    }
+
+    /// Sends a form to the token or revocation endpoint.
+    fn send(
+        &mut self,
+        path: &str,
+        (sender, owner): (Sender, usize),
+        mut form: FormWriter,
+        extra: &Extra,
+        fault: Option<Fault>,
+    ) {
+        if let Some(resource) = extra.resource {
+            form.append("resource", choose(&RESOURCES, resource));
+        }
+        let mut request =
+            Request::post(path).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let own = [Sender::Web, Sender::Native, Sender::Evil];
+        match if matches!(sender, Sender::Owner) { own[owner] } else { sender } {
+            Sender::Web | Sender::Owner => request = request.header(AUTHORIZATION, WEB_BASIC),
+            Sender::Native => drop(form.append("client_id", "native")),
+            Sender::Evil => {
+                form.append("client_id", "evil").append("client_secret", "evil-secret");
+            }
+            Sender::AsWeb => drop(form.append("client_id", "web")),
+            Sender::Guessing => {
+                form.append("client_id", "web").append("client_secret", "web-secret");
+            }
+        }
+        let request = request.body(form.finish().into()).unwrap();
+        self.messages.push(request.clone());
+        self.deliver(request, fault);
+    }
+
+    fn deliver(&mut self, request: Request<Bytes>, fault: Option<Fault>) {
+        self.store.expect(fault);
+        let is_revocation = request.uri().path() == "/revoke";
+        let outcome = if is_revocation { self.revoke(&request) } else { self.token(&request) };
+        let answer = outcome.unwrap_or_else(Refusal::into_response);
+        let status = answer.status().as_u16();
+        let has_failed = self.store.model().has_failed;
+        assert!(matches!(status, 200 | 400 | 401 | 503), "{status}");
+        assert!(status != 503 || has_failed, "503 without a failure");
+        match (is_revocation, status) {
+            (false, 200) => self.issued(&request, &answer),
+            (true, 200) => self.revoked(&request),
+            _ => {
+                let body = String::from_utf8_lossy(answer.body());
+                assert!(!body.contains("_token\""), "tokens in a refusal");
+                let is_lost = self.store.model().issued.is_some() && !has_failed;
+                assert!(!is_lost, "a token was stored and not given");
+            }
+        }
+    }
+
+    fn token(&mut self, request: &Request<Bytes>) -> Result<Response<Bytes>, Refusal> {
+        let (at, config) = (self.at, &authorization_server().0);
+        let parsed = TokenRequest::parse(config, request)?;
+        let client = now(self.store.read_client(parsed.client_id())).map_err(Refusal::store)?;
+        let checked = parsed.with_client(client.as_ref(), at)?;
+        match now(checked.first_use(&self.store, at))? {
+            Admitted::Code(grant) => {
+                let code = now(self.store.read_code(grant.digest())).map_err(Refusal::store)?;
+                let issuable = grant.with_code(code, at)?;
+                let redeem = issuable.draw(&self.entropy(), self.entropy(), at);
+                let family = redeem.family().clone();
+                let outcome = now(self.store.redeem(redeem.digest(), family, at));
+                redeem.finish(outcome)
+            }
+            Admitted::Refresh(grant) => {
+                let family = now(self.store.read_family(grant.family())).map_err(Refusal::store)?;
+                let rotate = grant.with_family(family)?.draw(self.entropy(), at);
+                let outcome = now(self.store.rotate(rotate.rotation().clone(), at));
+                rotate.finish(outcome)
+            }
+            other => panic!("nobody asked for {other:?}"),
+        }
+    }
+
+    fn revoke(&mut self, request: &Request<Bytes>) -> Result<Response<Bytes>, Refusal> {
+        let (at, config) = (self.at, &authorization_server().0);
+        let parsed = RevocationRequest::parse(config, request)?;
+        let client = now(self.store.read_client(parsed.client_id())).map_err(Refusal::store)?;
+        let checked = parsed.with_client(client.as_ref(), at)?;
+        let revoking = now(checked.first_use(&self.store, at))?;
+        let found = match revoking.target() {
+            RevokeTarget::Family(family) => {
+                let record = now(self.store.read_family(&family)).map_err(Refusal::store)?;
+                record.map(|record| (family, record.client_id))
+            }
+            RevokeTarget::Access(digest) => {
+                let record = now(self.store.access(&digest, at)).map_err(Refusal::store)?;
+                record.map(|record| (record.family, record.client_id))
+            }
+        };
+        let found = found.as_ref().map(|(family, client)| (*family, client));
+        let outcome = match revoking.family(found) {
+            Some(family) => now(self.store.revoke_family(&family, at)),
+            None => Ok(()),
+        };
+        revoking.finish(outcome)
+    }
+
+    /// Tokens were given: to whom they belong, for what was agreed to, and the store has them.
+    fn issued(&mut self, request: &Request<Bytes>, answer: &Response<Bytes>) {
+        let form = FormPairs::parse(request.body()).unwrap();
+        let value = |name| form.value(name).unwrap();
+        let client = authenticated(request, &form).expect("tokens for nobody");
+        let answer: Value = serde_json::from_slice(answer.body()).unwrap();
+        let access = answer["access_token"].as_str().unwrap();
+        let refresh = answer["refresh_token"].as_str().unwrap();
+
+        let (id, stored) = self.store.model().issued.clone().expect("I4: tokens of no row");
+        assert_eq!(stored.digest, SecretDigest::of(access), "I4: another token is stored");
+        assert!(!self.store.model().has_failed, "I4: tokens although the store failed");
+        let row = self.store.row(&stored.digest, self.at).expect("I4: a token without a row");
+        assert_eq!(row.family, id);
+        let family = self.store.model().families[&id].clone();
+        let code = self.codes.iter().find(|own| SecretDigest::of(&own.text) == family.code);
+        let code = code.expect("I4: tokens of no code");
+        assert_eq!(code.client, client, "tokens for another client");
+        assert_eq!(row.client_id.as_str(), CLIENTS[client].id);
+        assert_eq!((&*row.subject, &row.resource), (USER, &code.resource), "I5");
+        assert!(!row.scopes.exceeds(&code.scopes), "I5: more than was agreed to");
+        let said = ScopeSet::parse(answer["scope"].as_str().unwrap()).unwrap();
+        assert_eq!(said, row.scopes, "I5: the answer says something else");
+        if let Some(resource) = value("resource") {
+            assert_eq!(resource, code.resource.as_str(), "I5: for another resource");
+        }
+
+        let generation = match value("refresh_token") {
+            None => {
+                assert_eq!(value("code"), Some(&*code.text), "tokens of another code");
+                assert!(value("redirect_uri").is_none_or(|uri| uri == code.redirect_uri));
+                let right = verifier(code.verifier);
+                let right = right.as_secret().expose();
+                assert_eq!(value("code_verifier"), Some(right), "without the verifier");
+                0
+            }
+            Some(old) => {
+                let (own, generation) = self.generations[old];
+                assert_eq!(own, id, "tokens of another family");
+                if let Some(scope) = value("scope") {
+                    let asked = ScopeSet::parse(scope).unwrap();
+                    assert!(!row.scopes.exceeds(&asked), "I5: more than was asked for");
+                }
+                generation + 1
+            }
+        };
+        assert_eq!(family.generation, generation, "I2: the token that is given is not live");
+        let before = self.generations.insert(refresh.to_owned(), (id, generation));
+        assert!(before.is_none_or(|own| own == (id, generation)), "I2: one token, two places");
+        let alike = |own: &(&String, &(FamilyId, u64))| *own.1 == (id, generation);
+        assert_eq!(self.generations.iter().filter(alike).count(), 1, "I2: two live tokens");
+        if before.is_none() {
+            self.refresh_tokens.push(refresh.to_owned());
+        }
+        self.access_tokens.push(access.to_owned());
+        self.families.insert(access.to_owned(), id);
+    }
+
+    /// The owner ended a family, or nobody did.
+    fn revoked(&self, request: &Request<Bytes>) {
+        let form = FormPairs::parse(request.body()).unwrap();
+        let client = authenticated(request, &form).expect("an answer for nobody");
+        let token = form.value("token").unwrap().unwrap();
+        let Some((id, _)) = self.generations.get(token) else { return };
+        let model = self.store.model();
+        let family = &model.families[id];
+        let is_owner = family.new.client_id.as_str() == CLIENTS[client].id;
+        let is_swept = self.at >= family.new.expires_at;
+        assert!(!is_owner || family.is_revoked || is_swept, "I3: it lives after its revocation");
+    }
+}
+
+fn facts(needs: &NeedsConsent) -> (String, ScopeSet, ResourceUri) {
+    let uri = needs.redirect_uri().as_str().to_owned();
+    (uri, needs.scopes().clone(), needs.resource().clone())
+}
+
+/// The authorization endpoint, up to the user; everything else is a finished answer.
+pub fn check(
+    store: &Witness,
+    request: &Request<Bytes>,
+    at: UnixTime,
+) -> Result<NeedsConsent, Response<Bytes>> {
+    let parsed = AuthorizationRequest::parse(&authorization_server().0, request)
+        .map_err(PageError::into_response)?;
+    let client = now(store.read_client(parsed.client_id())).unwrap();
+    let redirectable = parsed.with_client(client, at).map_err(PageError::into_response)?;
+    redirectable.check().map_err(RedirectError::into_response)
+}
