@@ -67,10 +67,10 @@ impl NeedsConsent {
         RedirectError::new(Cause::Unasked, code, why, redirect_uri, state, identification)
     }
 
-    /// The name that the client gave itself: cleaned, and no proof of anything.
+    /// The name that the client gave itself, if it did: cleaned, and no proof of anything.
     #[must_use]
-    pub fn client_name(&self) -> &str {
-        self.client.metadata.client_name.as_deref().unwrap_or("An application without a name")
+    pub fn client_name(&self) -> Option<&str> {
+        self.client.metadata.client_name.as_deref()
     }
 
     /// The host of the client's identifier, where that is the address of a document: who publishes what the client says

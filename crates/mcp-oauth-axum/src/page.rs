@@ -39,10 +39,10 @@ impl ConsentPage<'_> {
         self.upstream
     }
 
-    /// The name that the client gave itself. It can say anything and read in any direction: keep it out of
-    /// sentences, and isolate it (`bdi`).
+    /// The name that the client gave itself, if it did. It can say anything and read in any direction: keep it out
+    /// of sentences, and isolate it (`bdi`).
     #[must_use]
-    pub fn client_name(&self) -> &str {
+    pub fn client_name(&self) -> Option<&str> {
         self.request.client_name()
     }
 
@@ -149,7 +149,10 @@ fn consent(page: &ConsentPage<'_>) -> Markup {
                     dl {
                         div {
                             dt { "It calls itself" }
-                            dd { bdi { (page.client_name()) } }
+                            dd {
+                                @if let Some(name) = page.client_name() { bdi { (name) } }
+                                @else { small { "it gave no name" } }
+                            }
                         }
                         @if let Some(host) = page.client_host() {
                             div {

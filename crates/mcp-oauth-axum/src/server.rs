@@ -136,7 +136,7 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
     ///         <p>Programo: <bdi>{}</bdi>. Reiros al: {}</p><form method="post" action="{}">
     ///         <input type="hidden" name="transaction" value="{}"><button name="decision" value="deny">Ne</button>
     ///         <button name="decision" value="allow">Jes</button></form>"#,
-    ///         escaped(page.client_name()),
+    ///         escaped(page.client_name().unwrap_or("?")),
     ///         escaped(page.redirect_host()),
     ///         escaped(page.form_action()),
     ///         escaped(page.transaction()),

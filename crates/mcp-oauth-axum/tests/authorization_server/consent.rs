@@ -242,6 +242,20 @@ async fn a_authz_10_sec_066_sec_116_a_name_stands_apart_and_beside_hosts_that_ar
     let page = server.get_as("alice", &authorize(&many, &[("redirect_uri", redirect)])).await;
     assert_eq!(page.html().matches('\u{1f600}').count(), 80);
 
+    // Nor is one made up where there is none to be seen.
+    for name in [json!("\u{200b}\u{202e} "), json!("")] {
+        let metadata = json!({
+            "client_name": name,
+            "redirect_uris": [redirect],
+            "token_endpoint_auth_method": "none",
+        });
+        let answer = server.register(metadata).await.json();
+        let nameless =
+            authorize(answer["client_id"].as_str().unwrap(), &[("redirect_uri", redirect)]);
+        let page = server.get_as("alice", &nameless).await;
+        assert!(page.html().contains("<dd><small>it gave no name</small></dd>"), "{}", page.html());
+    }
+
     // A client whose identifier is a document's address: with the host that is answerable for it.
     let mut record =
         server.store.read_client(&ClientId::parse(&client).unwrap()).await.unwrap().unwrap();
@@ -264,7 +278,7 @@ async fn sec_189_a_page_of_the_host_has_our_headers_and_our_form() {
     let own = |page: &ConsentPage<'_>| {
         let scopes: Vec<_> = page.scopes().map(|(scope, text)| format!("{scope}={text}")).collect();
         format!(
-            "{} {} {:?} {} {} {} name=\"transaction\" value=\"{}\" {} {}",
+            "{} {:?} {:?} {} {} {} name=\"transaction\" value=\"{}\" {} {}",
             page.user_name().unwrap(),
             page.client_name(),
             page.client_host(),
@@ -286,7 +300,7 @@ async fn sec_189_a_page_of_the_host_has_our_headers_and_our_form() {
     let server = Server { router, store };
     let client = server.client().await;
     let page = server.get_as("alice", &authorize(&client, &[])).await;
-    let start = "alice An application without a name None app.example https://rs.example/mcp \
+    let start = "alice None None app.example https://rs.example/mcp \
                  files:read=See name=";
     assert!(page.html().starts_with(start), "{}", page.html());
     let (_, nonce) = page.html().rsplit_once("/authorize/consent ").unwrap();
