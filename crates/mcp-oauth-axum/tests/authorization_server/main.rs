@@ -21,6 +21,7 @@ mod jwt;
 mod lives;
 mod machine;
 mod methods;
+mod page;
 mod races;
 mod rates;
 mod register;
