@@ -1,4 +1,5 @@
-//! Many at once: every one of a crowd has looked at the store before any of them changes it.
+//! Many at once: every one of a crowd has looked at the store before any of them changes it. And requests that nobody
+//! finishes.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -6,6 +7,8 @@ use std::sync::Arc;
 use authorization_server::{
     FamilyRecord, Generation, Lifetimes, RedeemOutcome, RotateOutcome, Store as _,
 };
+use core::pin::pin;
+use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use http::StatusCode;
 use mcp_oauth_axum::Clock;
@@ -141,4 +144,63 @@ async fn a_token_4_sec_171_64_refreshes_within_the_grace_window_get_one_successo
         let next = crowd(&server, &refresh(&client, successors.first().unwrap())).await;
         assert_eq!(winners(&next).len(), CROWD);
     }
+}
+
+/// Sends a request and gives it up after it was polled so often; `None` when it was.
+async fn cut_off(server: &Server, body: &str, polls: usize) -> Option<Answer> {
+    let mut request = pin!(server.form("/token", body));
+    for _ in 0..polls {
+        if let Poll::Ready(answer) = request.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        {
+            return Some(answer);
+        }
+    }
+    None
+}
+
+#[tokio::test]
+async fn a_token_1_a_token_4_a_request_that_is_cut_off_has_changed_all_or_nothing() {
+    let (mut unchanged, mut unanswered) = ([0, 0], [0, 0]);
+    for polls in 0..100 {
+        let (server, store) = server(1, 1, 10);
+        let client = server.client().await;
+        let code = server.code(&client).await;
+        let first = cut_off(&server, &redeem(&client, &code), polls).await;
+        let used = server.store.read_code(&SecretDigest::of(&code)).await.unwrap().unwrap();
+        let given = store.seen(|seen| seen.redeemed.first().copied());
+        let Some(id) = used.redeemed else {
+            // The same request works, once.
+            assert!(first.is_none() && given.is_none());
+            unchanged[0] += 1;
+            assert_eq!(server.form("/token", &redeem(&client, &code)).await.status, StatusCode::OK);
+            continue;
+        };
+        // Whoever was not told what came of it cannot have it, but all of it is there.
+        assert!(server.store.read_family(&id).await.unwrap().is_some());
+        let Some(tokens) = first else {
+            unanswered[0] += 1;
+            let again = server.form("/token", &redeem(&client, &code)).await;
+            assert_eq!(again.error(), "invalid_grant");
+            continue;
+        };
+
+        let old = member(&tokens, "refresh_token");
+        let second = cut_off(&server, &refresh(&client, &old), polls % 10).await;
+        let generation = family(&server, &store).await.generation;
+        let is_changed = generation == Generation::new(1);
+        unchanged[1] += usize::from(!is_changed);
+        unanswered[1] += usize::from(is_changed && second.is_none());
+        assert!(is_changed || second.is_none());
+        // The same request gives the one successor there is, whether or not it was there before.
+        let again = server.form("/token", &refresh(&client, &old)).await;
+        assert_eq!(again.status, StatusCode::OK);
+        assert_eq!(family(&server, &store).await.generation, Generation::new(1));
+        if let Some(second) = second {
+            assert_eq!(member(&second, "refresh_token"), member(&again, "refresh_token"));
+        }
+    }
+    assert!(
+        unchanged.iter().chain(&unanswered).all(|times| *times > 0),
+        "{unchanged:?} {unanswered:?}"
+    );
 }

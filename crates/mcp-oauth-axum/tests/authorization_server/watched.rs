@@ -1,4 +1,5 @@
 //! A store that tells what it was given, and in which everybody of a crowd has looked before anybody changes anything.
+//! Whoever redeems or refreshes can be cut off right before the change, and right after it.
 
 use std::sync::{Arc, Mutex};
 
@@ -12,6 +13,7 @@ use mcp_oauth_axum::{AuthorizationServer, Clock, DemoLogin};
 use oauth_types::{ClientId, SecretDigest, UnixTime};
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
+use tokio::task::yield_now;
 
 use crate::server::*;
 
@@ -102,7 +104,9 @@ impl Store for Watched {
         self.redeemers.wait().await;
         self.given(&json!([digest, family]));
         let id = family.id;
+        yield_now().await;
         let outcome = self.inner.redeem(digest, family, now).await?;
+        yield_now().await;
         self.note(|seen| seen.redeemed.push((id, outcome)));
         Ok(outcome)
     }
@@ -119,7 +123,9 @@ impl Store for Watched {
     async fn rotate(&self, rotation: Rotation, now: UnixTime) -> Result<RotateOutcome, StoreError> {
         self.rotators.wait().await;
         self.given(&json!([rotation.family, rotation.presented, rotation.access]));
+        yield_now().await;
         let outcome = self.inner.rotate(rotation, now).await?;
+        yield_now().await;
         self.note(|seen| seen.rotated.push(outcome));
         Ok(outcome)
     }
