@@ -26,6 +26,18 @@ fn program(servers: &Servers, store: impl CredentialStore) -> (AuthorizedClient,
     (builder.build().unwrap(), visits)
 }
 
+/// The same, with a folder on disk.
+fn started(servers: &Servers, home: &Path) -> (AuthorizedClient, Arc<AtomicUsize>) {
+    program(servers, FileCredentials::open(home).unwrap())
+}
+
+/// Servers, and a folder that is there as long as its guard.
+async fn at_home() -> (Servers, tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("credentials");
+    (servers().await, folder, home)
+}
+
 fn records(folder: &Path) -> Vec<PathBuf> {
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     files.filter(|file| file.extension().is_some_and(|kind| kind == "json")).collect()
@@ -33,23 +45,22 @@ fn records(folder: &Path) -> Vec<PathBuf> {
 
 #[tokio::test]
 async fn a_restart_asks_nobody_and_sends_nothing_more() {
-    let servers = servers().await;
-    let folder = tempfile::tempdir().unwrap();
+    let (servers, folder) = (servers().await, tempfile::tempdir().unwrap());
     let home = folder.path().join("a/credentials");
-    let (client, visits) = program(&servers, FileCredentials::open(&home).unwrap());
+    let (client, visits) = started(&servers, &home);
     all_ok([call(&client, "write")]).await;
     assert_eq!(visits.load(Ordering::SeqCst), 2, "a login and a step-up");
     let (calls, tokens) =
         (servers.calls.load(Ordering::SeqCst), servers.tokens.load(Ordering::SeqCst));
 
-    let (client, visits) = program(&servers, FileCredentials::open(&home).unwrap());
+    let (client, visits) = started(&servers, &home);
     all_ok([call(&client, "write")]).await;
     assert_eq!(servers.calls.load(Ordering::SeqCst) - calls, 1);
     assert_eq!(servers.tokens.load(Ordering::SeqCst) - tokens, 0);
 
     // With an expired token, one refresh more; and the step-up's scopes are still there.
     servers.clock.fetch_add(700, Ordering::SeqCst);
-    let (client, later) = program(&servers, FileCredentials::open(&home).unwrap());
+    let (client, later) = started(&servers, &home);
     all_ok([call(&client, "write")]).await;
     assert_eq!(servers.tokens.load(Ordering::SeqCst) - tokens, 1);
     assert_eq!((visits.load(Ordering::SeqCst), later.load(Ordering::SeqCst)), (0, 0));
@@ -57,10 +68,8 @@ async fn a_restart_asks_nobody_and_sends_nothing_more() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn c_token_8_sec_181_programs_that_share_a_folder_burn_no_rotating_token() {
-    let servers = servers().await;
-    let folder = tempfile::tempdir().unwrap();
-    let home = folder.path().join("credentials");
-    let open = || program(&servers, FileCredentials::open(&home).unwrap());
+    let (servers, _folder, home) = at_home().await;
+    let open = || started(&servers, &home);
     let (first, visits) = open();
     all_ok([get(&first)]).await;
     let others: Vec<_> = (0..8).map(|_| open()).collect();
@@ -79,10 +88,8 @@ async fn c_token_8_sec_181_programs_that_share_a_folder_burn_no_rotating_token()
 
 #[tokio::test]
 async fn sec_182_a_token_that_has_expired_by_our_clock_is_still_shown_where_the_refresh_fails() {
-    let servers = servers().await;
-    let folder = tempfile::tempdir().unwrap();
-    let home = folder.path().join("credentials");
-    let (client, _) = program(&servers, FileCredentials::open(&home).unwrap());
+    let (servers, _folder, home) = at_home().await;
+    let (client, _) = started(&servers, &home);
     all_ok([get(&client)]).await;
     let [record] = &records(&home)[..] else { panic!("one record") };
     let mut json: serde_json::Value = serde_json::from_slice(&fs::read(record).unwrap()).unwrap();
@@ -91,12 +98,12 @@ async fn sec_182_a_token_that_has_expired_by_our_clock_is_still_shown_where_the_
     servers.breaks.store(503, Ordering::SeqCst);
     let before = servers.tokens.load(Ordering::SeqCst);
     // The server's clock is another one.
-    let (client, visits) = program(&servers, FileCredentials::open(&home).unwrap());
+    let (client, visits) = started(&servers, &home);
     all_ok([get(&client)]).await;
     assert_eq!(servers.tokens.load(Ordering::SeqCst) - before, 1);
     // Where it is right, what passes is the error, and nobody is sent to a browser.
     servers.clock.fetch_add(700, Ordering::SeqCst);
-    let (client, later) = program(&servers, FileCredentials::open(&home).unwrap());
+    let (client, later) = started(&servers, &home);
     match get(&client).await {
         Err(Error::Flow(FlowError::Status { status, .. })) => assert_eq!(status, 503),
         other => panic!("{other:?}"),
@@ -135,9 +142,7 @@ impl CredentialStore for Crashing {
 
 #[tokio::test]
 async fn sec_184_tokens_that_were_never_saved_are_asked_for_again() {
-    let servers = servers().await;
-    let folder = tempfile::tempdir().unwrap();
-    let home = folder.path().join("credentials");
+    let (servers, _folder, home) = at_home().await;
     let store = Crashing(FileCredentials::open(&home).unwrap(), AtomicUsize::new(0));
     let (client, _) = program(&servers, store);
     all_ok([get(&client)]).await;
@@ -145,7 +150,7 @@ async fn sec_184_tokens_that_were_never_saved_are_asked_for_again() {
     // The server has rotated, and nobody has kept what it gave.
     assert!(matches!(get(&client).await, Err(Error::Flow(_))));
     drop(client);
-    let (client, visits) = program(&servers, FileCredentials::open(&home).unwrap());
+    let (client, visits) = started(&servers, &home);
     all_ok([get(&client)]).await;
     assert_eq!(servers.tokens.load(Ordering::SeqCst), 3, "the old token, inside its grace");
     assert_eq!(visits.load(Ordering::SeqCst), 0);
@@ -156,10 +161,8 @@ async fn sec_184_tokens_that_were_never_saved_are_asked_for_again() {
 async fn sec_194_only_the_user_may_read_the_files() {
     use std::os::unix::fs::PermissionsExt as _;
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    let servers = servers().await;
-    let folder = tempfile::tempdir().unwrap();
-    let home = folder.path().join("credentials");
-    let (client, _) = program(&servers, FileCredentials::open(&home).unwrap());
+    let (servers, _folder, home) = at_home().await;
+    let (client, _) = started(&servers, &home);
     all_ok([get(&client)]).await;
     assert_eq!(mode(&home), 0o700);
     let files: Vec<PathBuf> =
@@ -178,15 +181,13 @@ async fn sec_194_only_the_user_may_read_the_files() {
 
 #[tokio::test]
 async fn a_damaged_record_is_as_good_as_none() {
-    let servers = servers().await;
-    let folder = tempfile::tempdir().unwrap();
-    let home = folder.path().join("credentials");
-    let (client, _) = program(&servers, FileCredentials::open(&home).unwrap());
+    let (servers, _folder, home) = at_home().await;
+    let (client, _) = started(&servers, &home);
     all_ok([get(&client)]).await;
     let [record] = &records(&home)[..] else { panic!("one record") };
     for damage in ["", "{", "null", "{\"resource\": 1}"] {
         fs::write(record, damage).unwrap();
-        let (client, visits) = program(&servers, FileCredentials::open(&home).unwrap());
+        let (client, visits) = started(&servers, &home);
         all_ok([get(&client)]).await;
         assert_eq!(visits.load(Ordering::SeqCst), 1, "{damage}");
     }
@@ -209,9 +210,7 @@ async fn a_lock_is_one_programs_at_a_time_and_ends_with_it() {
 
 #[tokio::test]
 async fn sec_194_with_a_keyring_the_files_are_sealed() {
-    let servers = servers().await;
-    let folder = tempfile::tempdir().unwrap();
-    let home = folder.path().join("credentials");
+    let (servers, _folder, home) = at_home().await;
     let keys: Arc<KeyStore> = mock::Store::new().unwrap();
     let open = |keys: &Arc<KeyStore>| FileCredentials::with_key_store(&home, "test", keys).unwrap();
     let (client, _) = program(&servers, open(&keys));
@@ -236,9 +235,7 @@ async fn sec_194_with_a_keyring_the_files_are_sealed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn c_token_8_sec_181_addresses_of_one_resource_share_its_rotating_token() {
-    let servers = servers().await;
-    let folder = tempfile::tempdir().unwrap();
-    let home = folder.path().join("credentials");
+    let (servers, _folder, home) = at_home().await;
     let at = |query: &str| {
         let (user, visits) = User::who("allow");
         let config = ClientConfig::new("Test", user.redirect_uri.clone());
@@ -261,10 +258,8 @@ async fn c_token_8_sec_181_addresses_of_one_resource_share_its_rotating_token() 
 
 #[tokio::test]
 async fn sec_184_what_is_refreshed_ahead_of_need_is_saved_before_a_program_ends() {
-    let servers = servers().await;
-    let folder = tempfile::tempdir().unwrap();
-    let home = folder.path().join("credentials");
-    let (client, _) = program(&servers, FileCredentials::open(&home).unwrap());
+    let (servers, _folder, home) = at_home().await;
+    let (client, _) = started(&servers, &home);
     all_ok([get(&client)]).await;
     let [record] = &records(&home)[..] else { panic!("one record") };
     let read =
@@ -273,7 +268,7 @@ async fn sec_184_what_is_refreshed_ahead_of_need_is_saved_before_a_program_ends(
     let before = json["tokens"]["refresh_token"].clone();
     json["tokens"]["refresh_at"] = 1.into();
     fs::write(record, json.to_string()).unwrap();
-    let (client, _) = program(&servers, FileCredentials::open(&home).unwrap());
+    let (client, _) = started(&servers, &home);
     all_ok([get(&client)]).await;
     // Nothing more is waited for: whoever ends here has lost nothing.
     assert_ne!(read()["tokens"]["refresh_token"], before);
@@ -281,10 +276,8 @@ async fn sec_184_what_is_refreshed_ahead_of_need_is_saved_before_a_program_ends(
 
 #[tokio::test]
 async fn who_logs_out_is_asked_again_here_and_after_a_restart() {
-    let servers = servers().await;
-    let folder = tempfile::tempdir().unwrap();
-    let home = folder.path().join("credentials");
-    let open = || program(&servers, FileCredentials::open(&home).unwrap());
+    let (servers, folder, home) = at_home().await;
+    let open = || started(&servers, &home);
     let (client, visits) = open();
     all_ok([get(&client)]).await;
     client.log_out().await.unwrap();
@@ -306,10 +299,8 @@ async fn who_logs_out_is_asked_again_here_and_after_a_restart() {
 
 #[tokio::test]
 async fn who_logs_out_takes_no_other_clients_tokens_along() {
-    let servers = servers().await;
-    let folder = tempfile::tempdir().unwrap();
-    let home = folder.path().join("credentials");
-    let open = || program(&servers, FileCredentials::open(&home).unwrap());
+    let (servers, _folder, home) = at_home().await;
+    let open = || started(&servers, &home);
     all_ok([get(&open().0)]).await;
     // A client of another name, at the same server and with the same store.
     let (user, _) = User::who("allow");

@@ -154,8 +154,8 @@ impl ConsentRecord {
 
 /// Whether nobody but the client receives what is sent to this URI.
 fn proves_client(redirect_uri: &RedirectUri) -> bool {
-    let origin = Origin::of(redirect_uri.as_str());
-    !redirect_uri.is_native() && origin.is_ok_and(|origin| !origin.is_local_address())
+    // A private-use scheme has no origin, and loopback a local one.
+    Origin::of(redirect_uri.as_str()).is_ok_and(|origin| !origin.is_local_address())
 }
 
 /// Which answer it is. JSON keeps the four apart, whatever they contain.

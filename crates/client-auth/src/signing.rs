@@ -74,7 +74,7 @@ pub struct SigningFailed;
 
 impl fmt::Display for SigningFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the assertion or proof could not be signed")
+        f.write_str("the key could not sign")
     }
 }
 

@@ -92,8 +92,8 @@ impl Documents {
     const AT_ONCE: usize = 32;
     /// Most fetches that are under way or wait for their turn.
     const WAITING: usize = 1_000;
-    /// Most clients that are remembered; those that nobody asked for longest go first.
-    const KNOWN: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
+    /// Most clients that are remembered, 1,000; those that nobody asked for longest go first.
+    const KNOWN: NonZeroUsize = NonZeroUsize::MIN.saturating_add(999);
     /// How long a document is kept that says less, and one that says more. One that may not be stored is not.
     const KEPT: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(24 * 60 * 60));
 
