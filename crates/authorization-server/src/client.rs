@@ -133,7 +133,9 @@ impl AcceptedClient {
         check_foreign_members(&sent.extra.0)?;
         let mut metadata = ClientMetadata::new(&redirect_uris);
         metadata.token_endpoint_auth_method = Some(method.clone());
-        metadata.grant_types = Some(grants);
+        // Each once, however often it was said.
+        let once = REGISTERED_GRANT_TYPES.into_iter().filter(|grant| grants.contains(grant));
+        metadata.grant_types = Some(once.collect());
         metadata.response_types = Some(vec![ResponseType::Code]);
         metadata.client_name =
             sent.client_name.map(|name| clean_name(&name)).filter(|name| !name.is_empty());

@@ -27,6 +27,8 @@ pub enum InvalidConfig {
     Endpoint(InvalidUri),
     /// An identity provider is named twice, or is this server itself.
     IdentityProvider,
+    /// A resource server is named twice, or could be anybody.
+    ResourceServer,
 }
 
 impl fmt::Display for InvalidConfig {
@@ -43,6 +45,9 @@ impl fmt::Display for InvalidConfig {
             Self::Endpoint(rule) => write!(f, "an endpoint made from the issuer {rule}"),
             Self::IdentityProvider => {
                 f.write_str("an identity provider is another server, and named once")
+            }
+            Self::ResourceServer => {
+                f.write_str("a resource server proves who it is when it asks, and is named once")
             }
         }
     }
@@ -251,10 +256,18 @@ impl Config {
 
     /// Lets this resource server ask about the tokens that are for it (RFC 7662). There is no introspection
     /// endpoint unless one may.
-    #[must_use]
-    pub fn with_resource_server(mut self, server: ResourceServer) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidConfig::ResourceServer`] when it is named twice, or authenticates by its name alone.
+    pub fn with_resource_server(mut self, server: ResourceServer) -> Result<Self, InvalidConfig> {
+        // A-INT-1: who asks has to be somebody (RFC 7662 §2.1).
+        let is_known = self.resource_servers.iter().any(|own| own.client_id == server.client_id);
+        if is_known || server.authentication.method == AuthMethod::None {
+            return Err(InvalidConfig::ResourceServer);
+        }
         self.resource_servers.push(server);
-        self
+        Ok(self)
     }
 
     /// Gives tokens by the word of this identity provider (ID-JAG), to clients that the operator put into the store

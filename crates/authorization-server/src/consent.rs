@@ -6,8 +6,8 @@ use http::{HeaderMap, Method, Request, Response};
 use iss_validate::Outcome;
 use oauth_types::{
     AuthorizationErrorCode, ClientMetadataUrl, CodeChallenge, EndpointUrl, Entropy,
-    ErrorDescription, FormPairs, Origin, RedirectUri, ResourceUri, ScopeSet, Secret, Thumbprint,
-    UnixTime,
+    ErrorDescription, FormPairs, FormWriter, Origin, RedirectUri, ResourceUri, ScopeSet, Secret,
+    Thumbprint, UnixTime,
 };
 use serde::{Deserialize, Serialize};
 
@@ -223,8 +223,9 @@ impl ConsentAnswer {
     /// The path and query at which it is found again after the login.
     #[must_use]
     pub fn return_to(config: &Config, transaction: &Secret) -> String {
-        // 256 bits in base64url need no escape.
-        [&config.paths().consent, "?transaction=", transaction.expose()].concat()
+        let mut form = FormWriter::new();
+        form.append("transaction", transaction.expose());
+        [&config.paths().consent, "?", form.as_str()].concat()
     }
 
     /// Which page it answers: the secret that its form carried.

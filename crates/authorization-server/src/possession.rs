@@ -2,7 +2,7 @@
 //!
 //! | check, in this order | requirement | error |
 //! |---|---|---|
-//! | there is at most one proof, and one where the client has promised it (§5.2) | RFC 9449 §4.3 | `invalid_dpop_proof` |
+//! | there is one proof at most (before the client is looked up), and one where it has promised it (§5.2) | RFC 9449 §4.3 | `invalid_dpop_proof` |
 //! | the proof is right, and made for this endpoint ([`PresentedProof`]) | RFC 9449 §4.3 | `invalid_dpop_proof` |
 //! | it carries a nonce of ours, where the configuration asks for one | RFC 9449 §8 | `use_dpop_nonce` |
 //! | it is used for the first time | RFC 9449 §11.1 | `invalid_dpop_proof` |

@@ -23,7 +23,7 @@ pub(crate) enum Prompt {
     /// If that is needed.
     #[default]
     AsNeeded,
-    /// In any case.
+    /// In any case. Who is logged in stays so, also where the request would have them log in again (`login`).
     Always,
     /// Not at all.
     Never,

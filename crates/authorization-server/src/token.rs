@@ -6,6 +6,7 @@
 //! | the request is a form ([`endpoint`](crate::endpoint)) | A-TOKEN-10 | 405, 413, `invalid_request` |
 //! | the client presents one well-formed proof | A-AUTHN-1 to A-AUTHN-3 | `invalid_client`, `invalid_request` |
 //! | `grant_type` is there and known | A-TOKEN-7 | `invalid_request`, `unsupported_grant_type` |
+//! | there is at most one proof of possession | RFC 9449 §4.3 | `invalid_dpop_proof` |
 //! | the client is who it says, by a method that is taken ([`replay`](crate::replay)) | A-AUTHN-4 to A-AUTHN-9 | `invalid_client` |
 //! | it may use the grant | A-TOKEN-7 | `unauthorized_client` |
 //! | the key that it says it holds, it holds ([`possession`](crate::possession)) | RFC 9449 §5 | `invalid_dpop_proof`, `use_dpop_nonce` |

@@ -10,7 +10,7 @@ use oauth_types::{
 };
 
 use crate::keys::Keys;
-use crate::{Record, Tokens};
+use crate::{Account, Record, Tokens};
 
 /// Whom the tokens are for, and by what right.
 #[derive(Clone, Debug)]
@@ -168,6 +168,16 @@ impl ClientConfig {
         };
         let fits = |tokens: &Tokens| self.keys.fit(tokens) && tokens.grant == self.grant.kind();
         is_ours && record.tokens.as_ref().is_none_or(fits)
+    }
+
+    /// The account with the credentials that its server's operator gave out last: a secret may have been replaced.
+    pub(crate) fn current(&self, mut account: Account) -> Account {
+        if let Some(own) = self.registered_with(&account.server.issuer)
+            && own.client_id() == account.client.client_id()
+        {
+            account.client = own.clone();
+        }
+        account
     }
 
     /// The credentials that this server's operator gave out.

@@ -112,7 +112,7 @@ pub enum FlowError {
     NoSession,
     /// What should be a sealed login was not sealed with this key for this user's session, or was changed.
     NotSealedHere,
-    /// The token endpoint gave wider scope than was asked for, or scopes past the bounds.
+    /// The scopes to ask for are past the bounds.
     Scope(InvalidScope),
     // The peer lacks a feature.
     /// The server publishes no protected resource metadata.

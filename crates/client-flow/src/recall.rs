@@ -222,6 +222,13 @@ impl Refreshing {
         let own = &self.session.tokens().access_token;
         let is_newer = |kept: &Session| !own.matches(kept.tokens().access_token.expose());
         let kept = kept.filter(|record| self.config.owns(record));
+        // C-TOKEN-7: another process was told that the grant has ended, or ended it.
+        let ours = self.account().client.client_id();
+        let is_ended =
+            |kept: &Record| kept.tokens.is_none() && kept.account.client.client_id() == ours;
+        if kept.as_ref().is_some_and(is_ended) {
+            return Err(FlowError::NoRefreshToken);
+        }
         let newer = kept.and_then(|record| Session::restore(record).ok()).filter(is_newer);
         let Some(newer) = newer else { return self.send(now) };
         // Another process was here. What it holds cannot always be refreshed; the server then says so.
@@ -245,13 +252,7 @@ impl Refreshing {
         let Some(refresh_token) = &tokens.refresh_token else {
             return Err(FlowError::NoRefreshToken);
         };
-        let mut account = Account { server, ..self.account().clone() };
-        // A secret may have been replaced since.
-        if let Some(own) = self.config.registered_with(&account.server.issuer)
-            && own.client_id() == account.client.client_id()
-        {
-            account.client = own.clone();
-        }
+        let account = self.config.current(Account { server, ..self.account().clone() });
         TokenRequest::refresh(account, self.config.keys, tokens, refresh_token).step()
     }
 }

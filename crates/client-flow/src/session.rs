@@ -47,7 +47,10 @@ impl Session {
     /// The record itself, when it has no tokens: its login was not finished.
     pub fn restore(record: Record) -> Result<Self, Box<Record>> {
         match record.tokens {
-            Some(tokens) => Ok(Self::new(record.account, tokens)),
+            Some(tokens) => {
+                let client_refused = record.client_refused;
+                Ok(Self { client_refused, ..Self::new(record.account, tokens) })
+            }
             None => Err(Box::new(record)),
         }
     }
@@ -55,13 +58,14 @@ impl Session {
     /// What a store keeps of it.
     #[must_use]
     pub fn to_record(&self) -> Record {
-        Record { tokens: Some(self.tokens.clone()), ..Record::new(self.account.clone()) }
+        Record { tokens: Some(self.tokens.clone()), ..self.logged_out() }
     }
 
     /// What a store keeps once the user has logged out: who we are, and no tokens.
     #[must_use]
     pub fn logged_out(&self) -> Record {
-        Record::new(self.account.clone())
+        let client_refused = self.client_refused;
+        Record { client_refused, ..Record::new(self.account.clone()) }
     }
 
     /// Who we are where.
@@ -152,9 +156,11 @@ impl Session {
         Ok(Recall::refresh(self.clone(), config))
     }
 
-    /// The same session after a refresh or a step-up that failed: without its refresh token, unless the failure
+    /// The same session after a refresh that failed: without its refresh token, unless the failure
     /// [passes](FlowError::passes), and about to register anew where the server does not know the client any more
     /// ([`FlowError::ends_client`]). So the next 401 leads to a login, which knows what to ask for again.
+    ///
+    /// A step-up that failed leaves the session as it was, unless the failure ends the client.
     #[must_use]
     pub fn after(mut self, error: &FlowError) -> Self {
         // C-TOKEN-7
@@ -185,15 +191,15 @@ impl Session {
         let is_own = |url: &&oauth_types::EndpointUrl| self.origin.contains(url.as_str());
         let named = challenge.resource_metadata.as_ref().filter(is_own);
         let known = self.account.resource_metadata.as_ref();
-        let Account { server, client, .. } = &self.account;
+        let account = config.current(self.account.clone());
         let is_current = !self.client_refused
-            && !server.are_old(now)
-            && !client.has_expired(now)
-            && self.account.comes_back_to(config);
+            && !account.server.are_old(now)
+            && !account.client.has_expired(now)
+            && account.comes_back_to(config);
         match named.filter(|url| known != Some(url)) {
             None if is_current => {
                 // C-SCOPE-5
-                authorize(self.account.clone(), config, Some(scope))
+                authorize(account, config, Some(scope))
             }
             named => login_for(config.clone(), server_url, named.or(known), scope),
         }

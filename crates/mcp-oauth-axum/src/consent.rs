@@ -17,8 +17,8 @@ pub(crate) struct Pending {
     number: u64,
 }
 
-/// The pages that wait. Nobody is asked who is not logged in, so a bound for each user keeps one from pushing out
-/// the pages of all others.
+/// The pages that wait. A bound for each who is asked (a user or, before a login elsewhere, an address) keeps one from
+/// pushing out the pages of all others.
 #[derive(Default)]
 pub(crate) struct Consents(Mutex<Waiting>);
 

@@ -32,7 +32,7 @@ pub enum Browser {
 ///   client.
 /// - The login form is protected against forged requests, and its page against framing, as the consent page is.
 /// - After the login the browser goes to `return_to` by 303 and nowhere else: it is a path and query of this server,
-///   but in the form it is the user's to change, so take only what starts with one slash.
+///   but in the form it is the user's to change, so take only what starts with one slash and is visible ASCII.
 /// - A policy with `form-action` on the login page also holds for where that 303 leads in the end. A user who agreed
 ///   before is sent on to the client at once, so name the clients' origins there, or leave the directive out.
 ///

@@ -26,11 +26,13 @@ impl TrustedProxies {
             return Some(connected);
         }
         // Each proxy appends what it saw: the last that is none of them is true, and what stands before it may not be.
+        // Any bytes may: each entry is read by itself.
         let lines = request.headers().get_all(FORWARDED_FOR).iter().rev();
-        let seen = lines.flat_map(|line| line.to_str().unwrap_or_default().rsplit(','));
-        let mut seen =
-            seen.map(|text| text.trim().parse().map(|address: IpAddr| address.to_canonical()));
-        seen.find(|address| !address.as_ref().is_ok_and(|address| (self.0)(*address)))?.ok()
+        let entries = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+        let mut seen = entries.map(|entry| -> Option<IpAddr> {
+            Some(str::from_utf8(entry).ok()?.trim().parse::<IpAddr>().ok()?.to_canonical())
+        });
+        seen.find(|address| !address.is_some_and(|address| (self.0)(address)))?
     }
 }
 

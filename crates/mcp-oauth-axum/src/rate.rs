@@ -183,7 +183,7 @@ struct Waiting {
 }
 
 impl Meter {
-    /// Most keys that are kept. Beyond that, new ones are not counted.
+    /// Most keys that are kept. Beyond that nothing more is counted, until some are over.
     const MAX_KEYS: usize = 1 << 14;
     /// How often keys are looked through for what is over, when there are so many.
     const CLEANING: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! Serves a router over TCP, and lets nobody hold a connection for nothing.
+//! Serves a router over TCP, and waits for nobody's request for ever.
 //!
 //! `axum::serve` waits for the head of a request as long as it takes. Here it has a deadline and a size.
 
@@ -47,7 +47,8 @@ impl Default for ConnectionDeadlines {
 
 /// Serves HTTP/1.1 until `stop` is ready, then ends what is being answered.
 ///
-/// What takes longer than `deadlines` is cut off. A head of more than 16 KiB, or a header of more than 8 KiB, is
+/// What takes longer than `deadlines` to be sent here is cut off; how slowly an answer is read has no limit, because
+/// event streams may be open for hours. A head of more than 16 KiB, or a header of more than 8 KiB, is
 /// answered with 431. Handlers find the address of their peer in [`ConnectInfo`].
 ///
 /// ```no_run

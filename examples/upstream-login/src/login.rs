@@ -108,8 +108,9 @@ impl ProviderLogin {
         let provider = &self.0.provider;
         let form = FormPairs::parse(uri.query().unwrap_or_default().as_bytes())?;
         let return_to = form.value("return_to").unwrap_or_default().unwrap_or("/");
-        // A path of ours: `//` and `/\` begin the name of another host.
+        // A path of ours: `//` and `/\` begin the name of another host, also after a tab that a browser leaves out.
         let path = return_to.strip_prefix('/').filter(|path| !path.starts_with(['/', '\\']));
+        let path = path.filter(|path| path.bytes().all(|byte| byte.is_ascii_graphic()));
         anyhow::ensure!(path.is_some(), "a login leads back to this server");
         let (state, verifier) = (State::new(random()?), CodeVerifier::new(random()?));
         let url = provider.authorize.with_query([
@@ -139,6 +140,9 @@ impl ProviderLogin {
         };
         self.0.visits.remove(browser);
         let user = self.user(&code, &visit.verifier).await?;
+        if let Some(ended) = self.cookie(headers, "session") {
+            self.0.sessions.remove(ended);
+        }
         let session = self.0.sessions.put(user)?;
         self.send_to(&visit.return_to, &[("session", &session), ("login", &Secret::new(""))])
     }

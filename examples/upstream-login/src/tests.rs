@@ -260,7 +260,14 @@ async fn sec_190_an_answer_counts_from_the_provider_and_to_the_question_only() {
         assert_eq!((page.status, page.location), (StatusCode::BAD_REQUEST, None), "{wrong}");
     }
     // And a way back that leads elsewhere is none.
-    for elsewhere in ["https://evil.example", "//evil.example", "/%5Cevil.example"] {
+    for elsewhere in [
+        "https://evil.example",
+        "//evil.example",
+        "/%5Cevil.example",
+        "/%09/evil.example",
+        "/%09%5Cevil.example",
+        "/%0A/evil.example",
+    ] {
         let page = alice.open(&format!("{}/login?return_to={elsewhere}", servers.issuer)).await;
         assert_eq!(page.status, StatusCode::BAD_REQUEST);
     }

@@ -13,7 +13,8 @@
 //! | it is meant for this server, and for nobody else | A-TOKEN-9 | `invalid_grant` |
 //! | it is given to this client | A-TOKEN-9 | `invalid_grant` |
 //! | it counts now, and for an hour at most | A-TOKEN-9 | `invalid_grant` |
-//! | it names no tenant; its user and identifier have a size | A-TOKEN-9 | `invalid_grant` |
+//! | it names no tenant and no `authorization_details`, which are not known here; its user and identifier have a size | A-TOKEN-9 | `invalid_grant` |
+//! | the key that it is bound to, if to any, is held | A-TOKEN-9 | `invalid_grant` |
 //! | `resource`, its own and the request's, leave one that tokens are given for | A-TOKEN-8 | `invalid_target` |
 //! | its scopes are known here; some of them are asked for, and within what the client is registered for | A-TOKEN-9 | `invalid_scope` |
 //! | it is used for the first time | A-TOKEN-9 | `invalid_grant` |
@@ -21,7 +22,7 @@
 
 use client_auth::{Authenticated, HeldKey, Lifetime, Replay, claimed_issuer};
 use oauth_types::{
-    Audience, FormPairs, ResourceUri, ScopeSet, SecretDigest, TokenErrorCode, UnixTime,
+    Audience, FormPairs, ResourceUri, ScopeSet, SecretDigest, Thumbprint, TokenErrorCode, UnixTime,
 };
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -30,6 +31,7 @@ use super::{
     Admitted, IssuableToken, check_confidential, invalid_grant, missing, unknown_resource,
 };
 use crate::authorize::resource;
+use crate::possession::check_bound;
 use crate::{AssertionError, Cause, ClientChecked, Config, Refusal};
 
 /// What the header says an ID-JAG is.
@@ -50,11 +52,23 @@ struct Claims {
     nbf: Option<UnixTime>,
     #[serde(default)]
     tenant: Option<IgnoredAny>,
+    #[serde(default)]
+    aud_tenant: Option<IgnoredAny>,
+    #[serde(default)]
+    authorization_details: Option<IgnoredAny>,
+    #[serde(default)]
+    cnf: Option<Confirmation>,
     /// One or several, like an audience.
     #[serde(default)]
     resource: Option<Audience>,
     #[serde(default)]
     scope: Option<ScopeSet>,
+}
+
+/// Which key the client has to hold. A confirmation of another kind cannot be obeyed, so it is no ID-JAG for us.
+#[derive(Deserialize)]
+struct Confirmation {
+    jkt: Thumbprint,
 }
 
 /// The token that a client may have for a user, once its assertion is known to be new.
@@ -72,6 +86,7 @@ pub(super) fn assertion<'a>(
     let assertion = assertion.ok_or_else(|| missing("assertion"))?;
     let refuse = |error| invalid_grant(Cause::Assertion(error));
     let (claims, until) = check(config, assertion, &client, now).map_err(refuse)?;
+    check_bound(claims.cnf.as_ref().map(|cnf| cnf.jkt), key)?;
     // A-TOKEN-8: what the request names, within what the assertion names.
     let admits = |own: &&ResourceUri| {
         let is_own = |text: &String| {
@@ -119,7 +134,9 @@ fn check(
     let until = lifetime.until(now).ok_or(AssertionError::OutsideLifetime)?;
     // Of an issuer with several tenants, `sub` alone does not say who it is.
     let has_size = |text: &str| (1..=MAX_BYTES).contains(&text.len());
-    if claims.tenant.is_some() || !has_size(&claims.sub) || !has_size(&claims.jti) {
+    // What would narrow the grant, and cannot be obeyed, is not passed over.
+    let is_narrower = claims.aud_tenant.is_some() || claims.authorization_details.is_some();
+    if claims.tenant.is_some() || is_narrower || !has_size(&claims.sub) || !has_size(&claims.jti) {
         return Err(AssertionError::Malformed);
     }
     Ok((claims, until))
@@ -137,12 +154,13 @@ fn scopes(
         let why = "the scope is not within what the assertion grants";
         Refusal::token(Cause::Scope, TokenErrorCode::InvalidScope, why)
     };
+    let registered = registered.ok_or_else(bad_scope)?;
     let asked = form.value("scope").unwrap_or_default().map(ScopeSet::parse).transpose();
     let asked = asked.map_err(|_| bad_scope())?;
     let granted = granted.filter(|granted| !granted.exceeds(&config.scopes));
     let within = |scope: &str, bound: Option<&ScopeSet>| bound.is_none_or(|it| it.contains(scope));
     let granted = granted.map(|granted| {
-        granted.filter(|scope| within(scope, asked.as_ref()) && within(scope, registered))
+        granted.filter(|scope| within(scope, asked.as_ref()) && registered.contains(scope))
     });
     granted.filter(|granted| !granted.is_empty()).ok_or_else(bad_scope)
 }

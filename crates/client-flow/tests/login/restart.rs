@@ -347,6 +347,28 @@ fn what_another_process_cannot_refresh_is_taken_as_it_is() {
 }
 
 #[test]
+fn c_token_7_a_grant_that_another_process_saw_end_is_not_tried_again() {
+    let (mut world, session) = after_a_login();
+    world.kept = Some(session.logged_out());
+    world.sent.borrow_mut().clear();
+    let ended = world.drive(session.refresh(&config()).unwrap()).unwrap_err();
+    assert!(matches!(ended, FlowError::NoRefreshToken), "{ended:?}");
+    assert!(world.sent().is_empty() && !ended.passes());
+}
+
+#[test]
+fn a_client_that_was_refused_is_remembered_so_by_whatever_is_kept() {
+    let (mut world, session) = after_a_login();
+    world.token = (401, json!({"error": "invalid_client"}));
+    let refused = world.drive(session.refresh(&config()).unwrap()).unwrap_err();
+    let session = session.after(&refused);
+    let again = Session::restore(session.to_record()).unwrap();
+    for kept in [session.logged_out(), session.to_record(), again.logged_out()] {
+        assert!(kept.client_refused);
+    }
+}
+
+#[test]
 fn c_token_8_without_a_look_at_the_store_no_refresh_token_is_sent() {
     let (_, session) = after_a_login();
     let Step::Recall(recall) = session.refresh(&config()).unwrap() else { panic!("a recall") };
@@ -423,6 +445,11 @@ fn what_the_host_says_now_counts_more_than_what_is_kept() {
     let session = world.login(with_secret("old")).unwrap();
     world.drive(session.refresh(&with_secret("new")).unwrap()).unwrap();
     assert_eq!(world.token_form("client_secret").as_deref(), Some("new"));
+    world.callback = World::new().callback;
+    let (own, scope) = (with_secret("newer"), ScopeSet::parse("read write admin").unwrap());
+    let step = session.step_up(&own, MCP, &BearerChallenge::default(), scope, NOW);
+    world.drive(step.unwrap()).unwrap();
+    assert_eq!(world.token_form("client_secret").as_deref(), Some("newer"));
     // A document that has moved.
     let mut world = World::new();
     world.metadata.1["client_id_metadata_document_supported"] = json!(true);

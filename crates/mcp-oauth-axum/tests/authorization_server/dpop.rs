@@ -252,7 +252,7 @@ async fn a_int_1_a_resource_server_is_told_of_the_key_and_our_own_layer_takes_no
         ),
         resource: ResourceUri::parse("https://rs.example/mcp").unwrap(),
     };
-    let server = server_of(config(ISSUER).with_resource_server(asker));
+    let server = server_of(config(ISSUER).with_resource_server(asker).unwrap());
     let client = server.client().await;
     let tokens = log_in(&server, &client, proof(1)).await;
     let token = tokens["access_token"].as_str().unwrap();

@@ -202,6 +202,12 @@ async fn a_token_9_claims_that_are_not_for_this_client_at_this_server() {
         ("iat", Value::Null),
         ("exp", Value::Null),
         ("tenant", json!("acme")),
+        // What would narrow the grant is not passed over.
+        ("aud_tenant", json!("acme")),
+        ("authorization_details", json!([{"type": "file", "actions": ["read"]}])),
+        ("cnf", json!({"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"})),
+        ("cnf", json!({"x5t#S256": "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"})),
+        ("cnf", json!({})),
         ("scope", json!("files:read \"")),
         ("scope", json!(["files:read"])),
     ];

@@ -1,6 +1,6 @@
 //! The introspection endpoint.
 
-use authorization_server::ResourceServer;
+use authorization_server::{InvalidConfig, ResourceServer};
 use axum::body::Body;
 use client_auth::Registered;
 use http::header::{
@@ -28,10 +28,28 @@ fn asker(id: &str, resource: &str) -> ResourceServer {
 fn asked() -> Server {
     let config = config("https://as.example")
         .with_resource_server(asker("rs", "https://rs.example/mcp"))
+        .unwrap()
         .with_resource_server(asker("other", "https://other.example/mcp"))
+        .unwrap()
         .with_resource_server(asker("wide", "https://rs.example"))
-        .with_resource_server(asker("narrow", "https://rs.example/mcp/tools"));
+        .unwrap()
+        .with_resource_server(asker("narrow", "https://rs.example/mcp/tools"))
+        .unwrap();
     server_of(config)
+}
+
+#[test]
+fn a_int_1_who_could_be_anybody_or_somebody_else_asks_nothing() {
+    let with = |server| config("https://as.example").with_resource_server(server);
+    let public = ResourceServer {
+        authentication: Registered::public(),
+        ..asker("rs", "https://rs.example/mcp")
+    };
+    assert_eq!(with(public).unwrap_err(), InvalidConfig::ResourceServer);
+    let twice = with(asker("rs", "https://rs.example/mcp"))
+        .unwrap()
+        .with_resource_server(asker("rs", "https://rs.example/mcp"));
+    assert_eq!(twice.unwrap_err(), InvalidConfig::ResourceServer);
 }
 
 async fn ask(server: &Server, authorization: &str, token: &str) -> Answer {

@@ -26,8 +26,8 @@ fn key(algorithm: SigningAlgorithm) -> SigningKey {
 }
 
 fn signing(keys: SigningKeys) -> Config {
-    let mut config = config(ISSUER).with_jwt_access_tokens(keys);
-    config = config.with_resource_server(ResourceServer {
+    let config = config(ISSUER).with_jwt_access_tokens(keys);
+    let config = config.with_resource_server(ResourceServer {
         client_id: ClientId::parse("rs").unwrap(),
         authentication: Registered::with_secret(
             AuthMethod::ClientSecretPost,
@@ -35,7 +35,7 @@ fn signing(keys: SigningKeys) -> Config {
         ),
         resource: ResourceUri::parse(RESOURCE).unwrap(),
     });
-    config
+    config.unwrap()
 }
 
 fn signing_server(algorithm: SigningAlgorithm) -> Server {

@@ -55,6 +55,10 @@ async fn a_reg_2_sec_114_sec_115_the_answer_says_what_was_accepted() {
     assert!(json["client_secret"].as_str().unwrap().len() == 43);
     let client_id = json["client_id"].as_str().unwrap();
     assert!(client_id != "mine" && !client_id.starts_with("https://"));
+    // Each grant once, however often it was said: what is kept has a size.
+    let grants = ["refresh_token", "authorization_code"].repeat(1_000);
+    let json = server.register(json!({"redirect_uris": [REDIRECT], "grant_types": grants})).await;
+    assert_eq!(json.json()["grant_types"], json!(["authorization_code", "refresh_token"]));
     let public = json!({"redirect_uris": [REDIRECT], "token_endpoint_auth_method": "none"});
     let json = server.register(public).await.json();
     assert!(json.get("client_secret").is_none() && json.get("client_secret_expires_at").is_none());

@@ -29,6 +29,7 @@ const KEY: &[u8] = include_bytes!("../keys/site.key.pem");
 pub(crate) struct Site {
     pub(crate) address: SocketAddr,
     asked: Arc<AtomicUsize>,
+    connected: Arc<AtomicUsize>,
 }
 
 pub(crate) type Stream = TlsStream<TcpStream>;
@@ -45,11 +46,13 @@ impl Site {
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let asked = Arc::new(AtomicUsize::new(0));
+        let (asked, connected) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let connections = Arc::clone(&connected);
         let (count, answer) = (Arc::clone(&asked), Arc::new(answer));
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
+                connections.fetch_add(1, Ordering::SeqCst);
                 let (acceptor, count) = (acceptor.clone(), Arc::clone(&count));
                 let answer = Arc::clone(&answer);
                 tokio::spawn(async move {
@@ -63,7 +66,7 @@ impl Site {
                 });
             }
         });
-        Self { address, asked }
+        Self { address, asked, connected }
     }
 
     /// Answers with these bytes, one after the other; the last stays.
@@ -89,6 +92,11 @@ impl Site {
     /// How many requests came.
     pub(crate) fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
+    }
+
+    /// How often anybody connected, whatever came of it.
+    pub(crate) fn connected(&self) -> usize {
+        self.connected.load(Ordering::SeqCst)
     }
 
     /// What fetches from here, and from public addresses.

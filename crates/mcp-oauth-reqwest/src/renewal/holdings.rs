@@ -102,6 +102,10 @@ impl Holdings {
 
     /// Keeps what a renewal came to.
     pub(super) fn land(&mut self, outcome: Outcome, wanted: &Wanted) -> Result<(), Error> {
+        // Whoever has logged in or out meanwhile knows better than what was kept before.
+        if matches!(wanted, Wanted::Restore) && self.is_restored {
+            return Ok(());
+        }
         self.is_restored = true;
         let error = match outcome {
             Ok(None) => return Ok(()),
@@ -242,6 +246,16 @@ mod tests {
             assert!(own.land(Err(Error::Flow(refused(code))), &login()).is_err());
             assert_eq!(refresh_token(&own), kept, "{code}");
         }
+    }
+
+    #[test]
+    fn what_was_kept_before_brings_no_session_back_that_has_ended_meanwhile() {
+        let (mut own, kept) = (Holdings::default(), holdings().session.unwrap());
+        let restored = || Ok(Some(Session::clone(&kept)));
+        own.land(restored(), &Wanted::Restore).unwrap();
+        assert!(own.session.take().is_some() && own.is_restored);
+        own.land(restored(), &Wanted::Restore).unwrap();
+        assert!(own.session.is_none());
     }
 
     #[test]
