@@ -114,7 +114,7 @@ async fn server() -> Server {
     store.create_client(app, NOW).await.unwrap();
     let router = AuthorizationServer::new(config, Arc::clone(&store), BadLogin)
         .with_clock(Clock::new(|| NOW))
-        .with_deadlines(Deadlines { answer: Duration::from_millis(50), ..Deadlines::default() })
+        .with_deadlines(Deadlines { answer: Duration::from_secs(1), ..Deadlines::default() })
         .router();
     Server { router, store }
 }

@@ -32,6 +32,18 @@ async fn c_token_8_sec_181_many_requests_share_one_login_one_refresh_and_one_ste
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn c_scope_6_to_wait_for_the_step_up_of_another_operation_is_no_attempt_of_ones_own() {
+    for _ in 0..8 {
+        let servers = servers().await;
+        let (client, visits) = client(&servers, "allow");
+        all_ok([get(&client)]).await;
+        let (write, erase) = futures::join!(call(&client, "write"), call(&client, "erase"));
+        assert_eq!((write.unwrap(), erase.unwrap()), (StatusCode::OK, StatusCode::OK));
+        assert_eq!(visits.load(Ordering::SeqCst), 3, "a login, and a step-up for each");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sec_165_a_user_who_says_no_is_asked_once() {
     let servers = servers().await;
     let (mut user, visits) = User::who("deny");

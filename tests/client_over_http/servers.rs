@@ -71,6 +71,7 @@ pub(crate) async fn servers_with(
     let issuer = Issuer::parse(&origin).unwrap();
     let uri = ResourceUri::parse(&mcp_url).unwrap();
     let scopes = OperationScopes::new("read").unwrap().tool("write", "read write").unwrap();
+    let scopes = scopes.tool("erase", "read erase").unwrap();
     let clock = Arc::new(AtomicU64::new(1_000_000));
     let tell = || {
         let clock = Arc::clone(&clock);

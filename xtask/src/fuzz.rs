@@ -50,7 +50,10 @@ pub(crate) fn run(workspace: &Workspace, seconds: u64, only: Option<&str>) -> Re
         }
         let executed =
             log.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
-        println!("{target:<20} {} executions", executed.unwrap_or("unknown").trim());
+        let executed = executed.map(str::trim).filter(|executed| *executed != "0");
+        let executed =
+            executed.ok_or_else(|| format!("{target} did not run\n{}", tail(&log, 40)))?;
+        println!("{target:<20} {executed} executions");
     }
     Ok(())
 }

@@ -42,22 +42,23 @@ pub(crate) trait Kind: Clone + Send + Sync + 'static {
 
 /// What to do for a renewal.
 pub(crate) enum Join<K: Clone, E: Clone> {
-    /// Look at the value again: it is another one.
-    Changed,
+    /// Look at the value again: it is another one, by this renewal.
+    Changed(K),
     /// It was tried meanwhile and failed.
     Failed(E),
-    /// Wait, then look again.
-    Wait(Landing<K, E>),
+    /// Wait for this renewal, then look again.
+    Wait(K, Landing<K, E>),
 }
 
 impl<T, K: Kind, E: Clone> State<T, K, E> {
     /// What has happened, or is about to, since that version was seen.
     fn news(&self, seen: u64, kind: &K) -> Option<Join<K, E>> {
-        if let Some((_, landing)) = self.under_way.iter().find(|(own, _)| kind.excludes(own)) {
-            return Some(Join::Wait(landing.clone()));
+        if let Some((own, landing)) = self.under_way.iter().find(|(own, _)| kind.excludes(own)) {
+            return Some(Join::Wait(own.clone(), landing.clone()));
         }
-        if self.changes.iter().any(|(own, at)| *at > seen && kind.is_helped_by(own)) {
-            return Some(Join::Changed);
+        let helps = |(own, at): &&(K, u64)| *at > seen && kind.is_helped_by(own);
+        if let Some((own, _)) = self.changes.iter().find(helps) {
+            return Some(Join::Changed(own.clone()));
         }
         // Somebody else's failure is no reason not to try.
         let is_ours = |(own, at, _): &&(K, u64, E)| *at > seen && kind.shares_failure(own);
@@ -147,12 +148,12 @@ where
         let landing = receiver.shared();
         state.under_way.push((kind.clone(), landing.clone()));
         drop(state);
-        let flight = Flight { own: self.clone(), kind, sender: Some(sender) };
+        let flight = Flight { own: self.clone(), kind: kind.clone(), sender: Some(sender) };
         spawn(Box::pin(async move {
             let outcome = work.await;
             flight.land(|value| land(value, outcome));
         }));
-        Join::Wait(landing)
+        Join::Wait(kind, landing)
     }
 }
 

@@ -94,13 +94,13 @@ impl Renewal {
             }
             if !session.has_expired(now()) {
                 // Ahead of need: the request does not wait for it.
-                if let Join::Wait(landing) = self.join(held.version, Wanted::FreshToken) {
+                if let Join::Wait(_, landing) = self.join(held.version, Wanted::FreshToken) {
                     held.ahead = Some(landing);
                 }
                 return Ok(held);
             }
             match self.renew(held.version, Wanted::FreshToken).await {
-                Ok(()) => tried.refresh = true,
+                Ok(_) => tried.refresh = true,
                 // The server may still take the token: clocks differ.
                 Err(error) => failed = Some(error),
             }
@@ -174,7 +174,8 @@ impl Renewal {
             Ok::<_, Error>(Some((verdict, operation)))
         })?;
         let Some((verdict, operation)) = verdict else { return Ok(Next::Done) };
-        tried.note(&verdict);
+        let mut noted = *tried;
+        noted.note(&verdict);
         let wanted = match verdict {
             Verdict::Accepted => return Ok(Next::Done),
             Verdict::Unauthorized => {
@@ -186,7 +187,10 @@ impl Renewal {
                 let error = Error::InsufficientScope(error);
                 return self.unless_news(held.version, &others, error).await;
             }
-            Verdict::UseNonce => return Ok(Next::Again),
+            Verdict::UseNonce => {
+                *tried = noted;
+                return Ok(Next::Again);
+            }
             // It was tried just now: the user is not asked for what passes.
             Verdict::Refresh if held.failed.is_some() => {
                 return Err(held.failed.unwrap_or(Error::Unauthorized));
@@ -203,7 +207,12 @@ impl Renewal {
                 Wanted::Scope { operation, scope, attempt, challenge }
             }
         };
-        self.renew(held.version, wanted).await?;
+        let by = self.renew(held.version, wanted.clone()).await?;
+        // C-SCOPE-6: what was done for another operation is no attempt of this one's.
+        if !by.is_for(&wanted) {
+            noted.step_ups = tried.step_ups;
+        }
+        *tried = noted;
         Ok(Next::Again)
     }
 
@@ -211,22 +220,22 @@ impl Renewal {
     async fn unless_news(&self, seen: u64, others: &Wanted, error: Error) -> Result<Next, Error> {
         loop {
             match self.holdings.news(seen, others) {
-                Some(Join::Changed) => return Ok(Next::Again),
+                Some(Join::Changed(_)) => return Ok(Next::Again),
                 Some(Join::Failed(error)) => return Err(error),
-                Some(Join::Wait(landing)) => drop(landing.await),
+                Some(Join::Wait(_, landing)) => drop(landing.await),
                 None => return Err(error),
             }
         }
     }
 
-    /// Waits until there is something else to use than at the version that was seen.
-    async fn renew(&self, seen: u64, wanted: Wanted) -> Result<(), Error> {
+    /// Waits until there is something else to use than at the version that was seen, and says what brought it.
+    async fn renew(&self, seen: u64, wanted: Wanted) -> Result<Wanted, Error> {
         loop {
             match self.join(seen, wanted.clone()) {
-                Join::Changed => return Ok(()),
+                Join::Changed(by) => return Ok(by),
                 Join::Failed(error) => return Err(error),
-                Join::Wait(landing) => match landing.await {
-                    Ok(Ok(())) => return Ok(()),
+                Join::Wait(by, landing) => match landing.await {
+                    Ok(Ok(())) => return Ok(by),
                     Ok(Err((failed, error))) if wanted.shares_failure(&failed) => {
                         return Err(error);
                     }

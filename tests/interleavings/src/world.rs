@@ -174,9 +174,9 @@ impl World {
             let mut waits = 0;
             let end = loop {
                 match world.shared.value.news(0, &wanted) {
-                    Some(Join::Changed) => break Ok(()),
+                    Some(Join::Changed(_)) => break Ok(()),
                     Some(Join::Failed(by)) => break Err(End::Failed(by)),
-                    Some(Join::Wait(landing)) => drop(landing.await),
+                    Some(Join::Wait(_, landing)) => drop(landing.await),
                     None => break Err(End::NoNews),
                 }
                 waits += 1;
@@ -212,9 +212,9 @@ impl World {
     async fn renew(&self, seen: u64, wanted: Wanted) -> Result<(), End> {
         loop {
             match self.join(seen, wanted) {
-                Join::Changed => return Ok(()),
+                Join::Changed(_) => return Ok(()),
                 Join::Failed(by) => return Err(End::Failed(by)),
-                Join::Wait(landing) => match landing.await {
+                Join::Wait(_, landing) => match landing.await {
                     Ok(Ok(())) => return Ok(()),
                     Ok(Err((own, by))) if wanted.shares_failure(&own) => {
                         return Err(End::Failed(by));

@@ -62,6 +62,11 @@ impl Wanted {
         }
     }
 
+    /// Whether it was done for what was wanted: a step-up is its operation's.
+    pub(super) fn is_for(&self, wanted: &Self) -> bool {
+        wanted.operation().is_none() || self.operation() == wanted.operation()
+    }
+
     pub(super) const fn name(&self) -> &'static str {
         match self {
             Self::Restore => "restore",
