@@ -188,6 +188,7 @@ async fn a_server_that_stops_ends_what_it_has_begun() {
     assert!(TcpStream::connect(server.address).await.is_err());
     stream.write_all(b"grant_type=x").await.unwrap();
     let answer = rest(&mut stream).await;
-    assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+    // Of what was sent, not of its being late.
+    assert!(answer.starts_with("HTTP/1.1 4") && !answer.contains(" 408 "), "{answer}");
     timeout(DEADLINE, server.task).await.unwrap().unwrap();
 }
