@@ -31,16 +31,17 @@ impl TokenVerifier for Spoken {
         &self,
         token: &Secret,
         now: UnixTime,
-    ) -> Result<Option<TokenFacts>, VerifierUnavailable> {
+    ) -> Result<Option<Arc<TokenFacts>>, VerifierUnavailable> {
         let Some((user, scopes)) = token.expose().split_once('.') else { return Ok(None) };
-        Ok(Some(TokenFacts {
+        Ok(Some(Arc::new(TokenFacts {
             subject: user.to_owned(),
             client_id: ClientId::parse("c").unwrap(),
             issuer: Issuer::parse("https://as.example").unwrap(),
             scopes: ScopeSet::parse(&scopes.replace('+', " ")).unwrap(),
             audience: vec![self.0.clone()],
             expires_at: Some(now.plus(core::time::Duration::from_secs(60))),
-        }))
+            jkt: None,
+        })))
     }
 }
 
@@ -96,7 +97,8 @@ impl Server {
             .unwrap();
         let order = Hierarchy::new([("root", "admin"), ("root", "base")]).unwrap();
         let clock = Clock::new(|| UnixTime::from_secs(1_000_000));
-        let protect = Protect::with(resource, Spoken(uri), scopes, order, clock);
+        let protect =
+            Protect::new(resource, Spoken(uri), scopes).with_hierarchy(order).with_clock(clock);
         let router = Router::new().nest_service("/mcp", service).layer(protect);
         Self { router, admin_ran }
     }

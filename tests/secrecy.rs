@@ -307,10 +307,11 @@ fn sec_192_no_denial_of_the_resource_server_repeats_a_request() {
     for line in [format!("Bearer {MARK}"), format!("Basic {MARK}"), format!("Bearer {MARK} {MARK}")]
     {
         let line = HeaderValue::from_str(&line).unwrap();
-        let headers = HeaderMap::from_iter([(AUTHORIZATION, line)]);
+        let request = Request::post(format!("/mcp?access_token={MARK}"));
+        let request = request.header(AUTHORIZATION, line).body(()).unwrap();
         let denial = world
             .resource
-            .present(&headers, &required)
+            .present(&request, &required)
             .and_then(|presented| presented.decide(None, &required, &NoHierarchy, world.now()))
             .unwrap_err();
         silent(&denial);

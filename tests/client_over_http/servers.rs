@@ -100,8 +100,7 @@ pub(crate) async fn servers_with(
         .layer(from_fn(count(&followed, "/elsewhere")));
     let resource = Resource::new(uri, vec![issuer.clone()]).unwrap();
     let verifier = StoreVerifier::new(Arc::clone(&store), issuer.clone());
-    let protect =
-        Protect::with(resource.clone(), verifier, scopes, scope_stepup::NoHierarchy, tell());
+    let protect = Protect::new(resource.clone(), verifier, scopes).with_clock(tell());
     let mcp = Router::new()
         .route("/mcp", any(async move |granted: Extension<Granted>| answer(&granted)))
         .layer(protect)

@@ -2,7 +2,7 @@
 //! scripted clock, scripted entropy, and a store that fails when told to. Nothing sleeps, nothing is random.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use authorization_server::{
     AccessRecord, Admitted, AuthorizationRequest, ClientRecord, CodeRecord, Config, ConsentRecord,
@@ -337,15 +337,18 @@ impl World {
 
     fn mcp(&self, request: &Request<Bytes>) -> Response<Bytes> {
         let admit = || {
-            let presented = self.resource.present(request.headers(), self.scopes.base())?;
+            let presented = self.resource.present(request, self.scopes.base())?;
             let found = now_or_never(self.store.access(&presented.digest(), self.now()));
-            let facts = found.unwrap_or_default().map(|record| TokenFacts {
-                subject: record.subject,
-                client_id: record.client_id,
-                issuer: self.config.issuer().clone(),
-                scopes: record.scopes,
-                audience: vec![record.resource],
-                expires_at: Some(record.expires_at),
+            let facts = found.unwrap_or_default().map(|record| {
+                Arc::new(TokenFacts {
+                    subject: record.subject,
+                    client_id: record.client_id,
+                    issuer: self.config.issuer().clone(),
+                    scopes: record.scopes,
+                    audience: vec![record.resource],
+                    expires_at: Some(record.expires_at),
+                    jkt: record.jkt,
+                })
             });
             let required = self.scopes.required_for(request.headers(), request.body())?;
             presented.decide(facts, &required, &NoHierarchy, self.now())

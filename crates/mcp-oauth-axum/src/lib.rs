@@ -20,7 +20,7 @@ pub use ambient::Clock;
 pub use documents::{ClientDocuments, WebDocuments, WebDocumentsFailed};
 pub use login::{Browser, DemoLogin, Login, User};
 pub use page::ConsentPage;
-pub use protect::{Protect, Protected, metadata_routes};
+pub use protect::{Protect, Protected, RawToken, metadata_routes};
 pub use rate::{Rate, RateLimits};
 pub use reading::Deadlines;
 pub use serve::{ConnectionDeadlines, serve};

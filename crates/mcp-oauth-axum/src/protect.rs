@@ -1,6 +1,7 @@
 //! A tower layer that lets in what may in. It decides nothing: `resource-server` does.
 
-use core::convert::Infallible;
+use core::error::Error;
+use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,14 +13,19 @@ use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use resource_server::{Denial, Granted, OperationScopes, Resource, SessionBindings};
+use oauth_types::Secret;
+use resource_server::{Denial, Granted, Requirement, Resource, SessionBindings};
 use scope_stepup::{NoHierarchy, ScopeOrder};
 use tower::{Layer, Service};
 use tracing::{debug, info};
 
 use crate::{Clock, TokenVerifier};
 
-/// Lets requests through to an MCP server when their token grants what they ask for.
+/// Lets requests through to a service when their token grants what they ask for.
+///
+/// The service is whatever takes and gives `http` types: an axum router, rmcp's, tonic's, or one on plain hyper. What a
+/// request has to grant is one [`ScopeSet`](oauth_types::ScopeSet) for all, or a table of an MCP server's
+/// [operations](resource_server::OperationScopes).
 ///
 /// Handlers find a [`Granted`] in the request's extensions; the token itself is taken out.
 ///
@@ -31,91 +37,159 @@ use crate::{Clock, TokenVerifier};
 /// let protected = mcp.layer(Protect::new(resource, verifier, scopes));
 /// # Ok(protected) }
 /// ```
-pub struct Protect<V>(Arc<Guard<V>>);
+pub struct Protect<V>(Guard<V>);
 
+/// What all services of one layer share.
 struct Guard<V> {
-    resource: Resource,
-    verifier: V,
-    scopes: OperationScopes,
-    order: Box<dyn ScopeOrder + Send + Sync>,
-    sessions: Mutex<SessionBindings>,
+    resource: Arc<Resource>,
+    verifier: Arc<V>,
+    required: Arc<Requirement>,
+    order: Arc<dyn ScopeOrder + Send + Sync>,
+    sessions: Option<Arc<Mutex<SessionBindings>>>,
     clock: Clock,
+    max_body: usize,
+    hands_token_on: bool,
+}
+
+impl<V> Clone for Guard<V> {
+    fn clone(&self) -> Self {
+        Self {
+            resource: Arc::clone(&self.resource),
+            verifier: Arc::clone(&self.verifier),
+            required: Arc::clone(&self.required),
+            order: Arc::clone(&self.order),
+            sessions: self.sessions.clone(),
+            clock: self.clock.clone(),
+            max_body: self.max_body,
+            hands_token_on: self.hands_token_on,
+        }
+    }
 }
 
 impl<V> Clone for Protect<V> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self(self.0.clone())
     }
 }
 
-impl<V> core::fmt::Debug for Protect<V> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl<V> fmt::Debug for Protect<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Protect").field("resource", self.0.resource.uri()).finish_non_exhaustive()
     }
 }
 
+/// The token of a request that was let in, in its extensions where [`Protect::with_raw_token`] asks for it. It is for
+/// this server alone: whoever sends it on lets others act as its user (MCP, token passthrough).
+#[derive(Clone, Debug)]
+pub struct RawToken(pub Secret);
+
 impl<V: TokenVerifier> Protect<V> {
-    /// Longest request body that is read, in bytes.
+    /// Longest request body that is read where it says what is asked for, in bytes, if nothing else is said.
     pub const MAX_BODY: usize = 4 * 1024 * 1024;
     /// Most MCP sessions whose owners are remembered.
     pub const MAX_SESSIONS: usize = 10_000;
 
-    /// Protects `resource` with what `verifier` knows and what `scopes` asks for.
+    /// Protects `resource` with what `verifier` knows and what `required` asks for.
     #[must_use]
-    pub fn new(resource: Resource, verifier: V, scopes: OperationScopes) -> Self {
-        Self::with(resource, verifier, scopes, NoHierarchy, Clock::default())
+    pub fn new(resource: Resource, verifier: V, required: impl Into<Requirement>) -> Self {
+        Self(Guard {
+            resource: Arc::new(resource),
+            verifier: Arc::new(verifier),
+            required: Arc::new(required.into()),
+            order: Arc::new(NoHierarchy),
+            sessions: Some(Arc::new(Mutex::new(SessionBindings::new(Self::MAX_SESSIONS)))),
+            clock: Clock::default(),
+            max_body: Self::MAX_BODY,
+            hands_token_on: false,
+        })
     }
 
-    /// The same with scopes that include others, and another clock.
+    /// With scopes that include others.
     #[must_use]
-    pub fn with(
-        resource: Resource,
-        verifier: V,
-        scopes: OperationScopes,
-        order: impl ScopeOrder + Send + Sync + 'static,
-        clock: Clock,
-    ) -> Self {
-        let sessions = Mutex::new(SessionBindings::new(Self::MAX_SESSIONS));
-        let order = Box::new(order);
-        Self(Arc::new(Guard { resource, verifier, scopes, order, sessions, clock }))
+    pub fn with_hierarchy(mut self, order: impl ScopeOrder + Send + Sync + 'static) -> Self {
+        self.0.order = Arc::new(order);
+        self
+    }
+
+    /// With another clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.0.clock = clock;
+        self
+    }
+
+    /// Reads bodies up to this many bytes, where they say what is asked for.
+    #[must_use]
+    pub const fn with_max_body(mut self, bytes: usize) -> Self {
+        self.0.max_body = bytes;
+        self
+    }
+
+    /// Also puts the token into the request's extensions, as a [`RawToken`].
+    #[must_use]
+    pub const fn with_raw_token(mut self) -> Self {
+        self.0.hands_token_on = true;
+        self
+    }
+
+    /// Lets any good token use any MCP session. For a service that looks at a session's owner by itself, or whose
+    /// sessions are opened in another process.
+    #[must_use]
+    pub fn without_session_binding(mut self) -> Self {
+        self.0.sessions = None;
+        self
     }
 }
 
 impl<V: TokenVerifier> Guard<V> {
     /// The request as the service may see it, and who makes it.
-    async fn admit(&self, request: Request<Body>) -> Result<(Request<Body>, Granted), Denial> {
+    async fn admit<B>(&self, request: Request<B>) -> Result<(Request<Body>, Granted), Denial>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let base = self.required.base();
+        let presented = self.resource.present(&request, base)?;
         let (mut parts, body) = request.into_parts();
-        let presented = self.resource.present(&parts.headers, self.scopes.base())?;
         let now = self.clock.now();
         let facts = self.verifier.verify(presented.token(), now).await;
         let facts = facts.map_err(|_| Denial::verifier_unavailable())?;
+        let token = self.hands_token_on.then(|| RawToken(presented.token().clone()));
         // A stranger's body is not even read.
-        let recognized = presented.recognize(facts, self.scopes.base(), now)?;
-        let (body, required) = if parts.method == Method::POST {
-            let body = read(body, Self::max_body()).await?;
-            let required = self.scopes.required_for(&parts.headers, &body)?;
-            (Body::from(body), required)
-        } else {
-            (body, self.scopes.base().clone())
+        let recognized = presented.recognize(facts, base, now)?;
+        let (body, granted) = match self.required.table() {
+            Some(table) if parts.method == Method::POST => {
+                let body = read(body, self.max_body).await?;
+                let required = table.required_for(&parts.headers, &body)?;
+                let granted = recognized.authorize(&required, &*self.order)?;
+                (Body::from(body), granted)
+            }
+            _ => (Body::new(body), recognized.authorize(base, &*self.order)?),
         };
-        let granted = recognized.authorize(&required, &*self.order)?;
-        self.sessions().check(&parts.headers, &granted)?;
-        // R-AUTH-8: handlers see claims, not the token.
+        if let Some(sessions) = &self.sessions
+            && SessionBindings::concern(&parts.headers)
+        {
+            lock(sessions).check(&parts.headers, &granted)?;
+        }
+        // R-AUTH-8: handlers see claims, not the token, unless the host asks.
         parts.headers.remove(AUTHORIZATION);
         parts.extensions.insert(granted.clone());
+        if let Some(token) = token {
+            parts.extensions.insert(token);
+        }
         Ok((Request::from_parts(parts, body), granted))
-    }
-
-    const fn max_body() -> usize {
-        Protect::<V>::MAX_BODY
-    }
-
-    fn sessions(&self) -> std::sync::MutexGuard<'_, SessionBindings> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn read(body: Body, limit: usize) -> Result<Bytes, Denial> {
+fn lock(sessions: &Mutex<SessionBindings>) -> std::sync::MutexGuard<'_, SessionBindings> {
+    sessions.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn read<B>(body: B, limit: usize) -> Result<Bytes, Denial>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
     match Limited::new(body, limit).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Denial::body_too_large()),
@@ -127,7 +201,7 @@ impl<S, V> Layer<S> for Protect<V> {
     type Service = Protected<S, V>;
 
     fn layer(&self, inner: S) -> Protected<S, V> {
-        Protected { inner, guard: Arc::clone(&self.0) }
+        Protected { inner, guard: Arc::new(self.0.clone()) }
     }
 }
 
@@ -143,29 +217,31 @@ impl<S: Clone, V> Clone for Protected<S, V> {
     }
 }
 
-impl<S, V> core::fmt::Debug for Protected<S, V> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl<S, V> fmt::Debug for Protected<S, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Protected").finish_non_exhaustive()
     }
 }
 
-impl<S, V, B> Service<Request<Body>> for Protected<S, V>
+impl<S, V, B, R> Service<Request<B>> for Protected<S, V>
 where
-    S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S: Service<Request<Body>, Response = Response<R>> + Clone + Send + 'static,
     S::Future: Send,
     B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    R: http_body::Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<Box<dyn Error + Send + Sync>>,
     V: TokenVerifier,
 {
     type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, request: Request<B>) -> Self::Future {
         // The clone takes the place of the one that was polled ready.
         let next = self.inner.clone();
         let mut inner = core::mem::replace(&mut self.inner, next);
@@ -181,12 +257,14 @@ where
             debug!(client = %granted.client_id(), "let in");
             let ending = (request.method() == Method::DELETE).then(|| request.headers().clone());
             let response = inner.call(request).await?;
-            let mut sessions = guard.sessions();
-            sessions.opened(response.headers(), &granted);
-            if let Some(ended) = ending.filter(|_| response.status().is_success()) {
-                sessions.closed(&ended);
+            if let Some(sessions) = &guard.sessions {
+                if SessionBindings::concern(response.headers()) {
+                    lock(sessions).opened(response.headers(), &granted);
+                }
+                if let Some(ended) = ending.filter(|_| response.status().is_success()) {
+                    lock(sessions).closed(&ended);
+                }
             }
-            drop(sessions);
             Ok(response.map(Body::new))
         })
     }

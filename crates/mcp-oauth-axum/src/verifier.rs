@@ -38,17 +38,16 @@ impl core::error::Error for VerifierUnavailable {}
 
 /// Finds out what is known about a token: by look-up, by signature, by asking its authorization server.
 pub trait TokenVerifier: Send + Sync + 'static {
-    /// The facts about a token, or `None` when it is unknown, forged or revoked. Expiry, audience and scope are
-    /// judged by the caller.
+    /// The facts about a token, or `None` when it is unknown, forged or revoked. Expiry, audience, scope and the key
+    /// that it may be bound to are judged by the caller.
     fn verify(
         &self,
         token: &Secret,
         now: UnixTime,
-    ) -> impl Future<Output = Result<Option<TokenFacts>, VerifierUnavailable>> + Send;
+    ) -> impl Future<Output = Result<Option<Arc<TokenFacts>>, VerifierUnavailable>> + Send;
 }
 
-/// Looks tokens up in the store of our own authorization server. Tokens that are bound to a key (DPoP) are unknown to it:
-/// whoever steals one is not to get in with it, and [`Protect`](crate::Protect) does not read proofs yet.
+/// Looks tokens up in the store of our own authorization server, whatever they look like.
 #[derive(Debug)]
 pub struct StoreVerifier<S> {
     store: Arc<S>,
@@ -68,19 +67,21 @@ impl<S: Store + 'static> TokenVerifier for StoreVerifier<S> {
         &self,
         token: &Secret,
         now: UnixTime,
-    ) -> Result<Option<TokenFacts>, VerifierUnavailable> {
+    ) -> Result<Option<Arc<TokenFacts>>, VerifierUnavailable> {
         let record = self.store.access(&token.digest(), now).await.map_err(|error| {
             warn!(%error, "a token could not be checked");
             VerifierUnavailable
         })?;
-        // A token that is bound to a key is no bearer token, and nothing here looks at proofs of that key.
-        Ok(record.filter(|record| record.jkt.is_none()).map(|record| TokenFacts {
-            subject: record.subject,
-            client_id: record.client_id,
-            issuer: self.issuer.clone(),
-            scopes: record.scopes,
-            audience: vec![record.resource],
-            expires_at: Some(record.expires_at),
+        Ok(record.map(|record| {
+            Arc::new(TokenFacts {
+                subject: record.subject,
+                client_id: record.client_id,
+                issuer: self.issuer.clone(),
+                scopes: record.scopes,
+                audience: vec![record.resource],
+                expires_at: Some(record.expires_at),
+                jkt: record.jkt,
+            })
         }))
     }
 }

@@ -10,8 +10,11 @@ use axum::body::Body;
 use axum::routing::any;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, Request, StatusCode};
-use mcp_oauth_axum::{Clock, Protect, TokenVerifier, VerifierUnavailable, metadata_routes};
-use oauth_types::{ClientId, Issuer, ResourceUri, ScopeSet, Secret, UnixTime};
+use http_body_util::BodyExt as _;
+use mcp_oauth_axum::{
+    Clock, Protect, RawToken, TokenVerifier, VerifierUnavailable, metadata_routes,
+};
+use oauth_types::{ClientId, Issuer, ResourceUri, ScopeSet, Secret, Thumbprint, UnixTime};
 use resource_server::{Granted, OperationScopes, Resource, TokenFacts};
 use scope_stepup::Hierarchy;
 use tower::ServiceExt as _;
@@ -27,7 +30,7 @@ impl TokenVerifier for Spoken {
         &self,
         token: &Secret,
         _: UnixTime,
-    ) -> Result<Option<TokenFacts>, VerifierUnavailable> {
+    ) -> Result<Option<Arc<TokenFacts>>, VerifierUnavailable> {
         let parts: Vec<&str> = token.expose().split('.').collect();
         let [subject, scopes, audience, expiry] = parts[..] else {
             return if token.matches("down") { Err(VerifierUnavailable::new()) } else { Ok(None) };
@@ -39,22 +42,34 @@ impl TokenVerifier for Spoken {
             "child" => vec!["https://rs.example/mcp/x"],
             "as" => vec!["https://as.example"],
             "several" => vec!["https://other.example", "https://as.example"],
+            "own-of-another" | "own-bound" => vec![MCP],
             _ => vec![],
         };
-        Ok(Some(TokenFacts {
+        let issuer = match parts[2] {
+            "own-of-another" => "https://other.example",
+            _ => "https://as.example",
+        };
+        let key = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
+        Ok(Some(Arc::new(TokenFacts {
             subject: subject.to_owned(),
             client_id: ClientId::parse("c").unwrap(),
-            issuer: Issuer::parse("https://as.example").unwrap(),
+            issuer: Issuer::parse(issuer).unwrap(),
             scopes: ScopeSet::parse(&scopes.replace('+', " ")).unwrap(),
             audience: audience.iter().map(|uri| ResourceUri::parse(uri).unwrap()).collect(),
             expires_at: expiry.parse().ok().map(UnixTime::from_secs),
-        }))
+            jkt: (parts[2] == "own-bound").then(|| Thumbprint::parse(key).unwrap()),
+        })))
     }
 }
 
 struct Server {
     router: Router,
     ran: Arc<AtomicUsize>,
+}
+
+fn resource_at(uri: &str) -> Resource {
+    let issuer = Issuer::parse("https://as.example").unwrap();
+    Resource::new(ResourceUri::parse(uri).unwrap(), vec![issuer]).unwrap()
 }
 
 fn server_at(uri: &str) -> Server {
@@ -70,15 +85,15 @@ fn server_at(uri: &str) -> Server {
         }
         (headers, who)
     };
-    let issuer = Issuer::parse("https://as.example").unwrap();
-    let resource = Resource::new(ResourceUri::parse(uri).unwrap(), vec![issuer]).unwrap();
+    let resource = resource_at(uri);
     let scopes = OperationScopes::new("read")
         .and_then(|scopes| scopes.tool("admin", "read admin"))
         .and_then(|scopes| scopes.tool("lasting", "read lasting offline_access"))
         .unwrap();
     let order = Hierarchy::new([("root", "admin"), ("root", "read")]).unwrap();
     let clock = Clock::new(|| UnixTime::from_secs(1000));
-    let protect = Protect::with(resource.clone(), Spoken, scopes, order, clock);
+    let protect =
+        Protect::new(resource.clone(), Spoken, scopes).with_hierarchy(order).with_clock(clock);
     let router =
         Router::new().route("/mcp", any(handler)).layer(protect).merge(metadata_routes(&resource));
     Server { router, ran }
@@ -139,6 +154,8 @@ async fn r_auth_1_r_auth_3_sec_143_sec_144_sec_145_sec_146_a_token_that_is_no_go
         "a.read.as.2000",
         "a.read.several.2000",
         "a.read.none.2000",
+        "a.read.own-of-another.2000",
+        "a.read.own-bound.2000",
         "a.read.own.1000",
         "a.other.own.999",
         "a.read.own.never",
@@ -167,8 +184,13 @@ async fn r_auth_2_r_auth_7_sec_147_one_header_one_token_and_no_other_place() {
     let malformed = |value: &str| {
         Request::post("/mcp").header(AUTHORIZATION, value).body(Body::from(LIST)).unwrap()
     };
+    let elsewhere_too = Request::post("/mcp?x=1&access_token=other")
+        .header(AUTHORIZATION, format!("Bearer {good}"))
+        .body(Body::from(LIST))
+        .unwrap();
     for request in [
         two,
+        elsewhere_too,
         malformed("Bearer"),
         malformed("Bearer "),
         malformed("Bearer a b"),
@@ -302,18 +324,83 @@ async fn sec_156_a_spoofed_host_moves_nothing() {
 async fn a_loopback_server_answers_to_loopback_names_only() {
     let server = server_at("http://127.0.0.1:8000/mcp");
     let ask = |name: &'static str, value: &'static str| {
-        Request::post("/mcp").header(name, value).body(Body::from(LIST)).unwrap()
+        let request = Request::post("/mcp").header(AUTHORIZATION, "Bearer a.read.own.2000");
+        request.header(name, value).body(Body::from(LIST)).unwrap()
     };
-    for (name, value, status) in [
-        ("host", "evil.example:8000", StatusCode::FORBIDDEN),
-        ("host", "localhost.evil.example", StatusCode::FORBIDDEN),
-        ("origin", "https://evil.example", StatusCode::FORBIDDEN),
-        ("origin", "null", StatusCode::FORBIDDEN),
-        ("host", "127.0.0.1:8000", StatusCode::UNAUTHORIZED),
-        ("host", "localhost:8000", StatusCode::UNAUTHORIZED),
-        ("origin", "http://localhost:3000", StatusCode::UNAUTHORIZED),
+    for (name, value) in [
+        ("host", "evil.example:8000"),
+        ("host", "localhost.evil.example"),
+        ("origin", "https://evil.example"),
+        ("origin", "null"),
     ] {
-        assert_eq!(server.send(ask(name, value)).await.0, status, "{name}: {value}");
+        let (status, challenge) = server.send(ask(name, value)).await;
+        assert_eq!((status, &*challenge), (StatusCode::FORBIDDEN, ""), "{name}: {value}");
+    }
+    let rebound = Request::post("http://evil.example/mcp").body(Body::from(LIST)).unwrap();
+    assert_eq!(server.send(rebound).await.0, StatusCode::FORBIDDEN);
+    for (name, value) in [
+        ("host", "127.0.0.1:8000"),
+        ("host", "localhost:8000"),
+        ("origin", "http://localhost:3000"),
+    ] {
+        // Under its own name it looks at the token, which is for another server.
+        let status = server.send(ask(name, value)).await.0;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{name}: {value}");
+    }
+    assert_eq!(server.ran(), 0);
+}
+
+#[tokio::test]
+async fn r_auth_8_a_handler_sees_the_token_where_the_host_asks_for_it() {
+    for asks in [true, false] {
+        let resource = resource_at(MCP);
+        let protect = Protect::new(resource, Spoken, ScopeSet::parse("read").unwrap())
+            .with_clock(Clock::new(|| UnixTime::from_secs(1000)));
+        let protect = if asks { protect.with_raw_token() } else { protect };
+        let handler = async move |request: Request<Body>| {
+            assert!(!request.headers().contains_key(AUTHORIZATION));
+            let granted = request.extensions().get::<Granted>().unwrap();
+            assert_eq!(granted.client_id().as_str(), "c");
+            assert_eq!(granted.issuer().as_str(), "https://as.example");
+            assert_eq!(granted.scopes().as_str(), "read write");
+            assert_eq!(granted.audience(), [ResourceUri::parse(MCP).unwrap()]);
+            assert_eq!(granted.expires_at(), Some(UnixTime::from_secs(2000)));
+            let token = request.extensions().get::<RawToken>();
+            token.map_or(String::new(), |token| token.0.expose().to_owned())
+        };
+        let router = Router::new().route("/mcp", any(handler)).layer(protect);
+        let response = router.oneshot(post("alice.read+write.own.2000", "no JSON")).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body, if asks { "alice.read+write.own.2000" } else { "" });
+    }
+}
+
+#[tokio::test]
+async fn sessions_are_left_alone_where_the_host_says_so() {
+    let protect = Protect::new(resource_at(MCP), Spoken, ScopeSet::parse("read").unwrap())
+        .with_clock(Clock::new(|| UnixTime::from_secs(1000)));
+    for (protect, status) in [
+        (protect.clone(), StatusCode::NOT_FOUND),
+        (protect.without_session_binding(), StatusCode::OK),
+    ] {
+        let router = Router::new().route("/mcp", any(async || "in")).layer(protect);
+        let mut request = post("alice.read.own.2000", LIST);
+        request.headers_mut().insert("mcp-session-id", "elsewhere".parse().unwrap());
+        assert_eq!(router.oneshot(request).await.unwrap().status(), status);
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_read_up_to_what_the_host_says() {
+    let scopes = OperationScopes::new("read").unwrap();
+    let protect = Protect::new(resource_at(MCP), Spoken, scopes)
+        .with_clock(Clock::new(|| UnixTime::from_secs(1000)))
+        .with_max_body(LIST.len());
+    let router = Router::new().route("/mcp", any(async || "in")).layer(protect);
+    for (body, status) in [(LIST, 200), (&format!("{LIST} "), 413)] {
+        let response = router.clone().oneshot(post("a.read.own.2000", body)).await.unwrap();
+        assert_eq!(response.status().as_u16(), status);
     }
 }
 

@@ -43,7 +43,10 @@ pub use state::State;
 pub use text::{ErrorDescription, ForeignText, is_hidden};
 pub use thumbprint::{InvalidThumbprint, Thumbprint};
 pub use time::{Entropy, UnixTime};
-pub use uri::{EndpointUrl, InvalidUri, Issuer, Origin, RedirectUri, ResourceUri, is_local_ip};
+pub use uri::{
+    EndpointUrl, InvalidUri, Issuer, Origin, RedirectUri, ResourceUri, is_local_ip,
+    is_loopback_host,
+};
 pub use well_known::{
     authorization_server_urls, protected_resource_root_url, protected_resource_url,
     protected_resource_urls,

@@ -141,10 +141,11 @@ pub(crate) fn has_dot_segment(path: &str) -> bool {
     })
 }
 
-/// Whether a host, as written, is this machine: `localhost`, a literal in 127.0.0.0/8, or `[::1]`.
+/// Whether a host, as written, is this machine: `localhost`, a literal in 127.0.0.0/8, or `[::1]` (RFC 8252 §7.3).
 ///
 /// Other spellings (`127.1`, `0x7f000001`, `localhost.`) are names like any other.
-pub(crate) fn is_loopback_host(host: &str) -> bool {
+#[must_use]
+pub fn is_loopback_host(host: &str) -> bool {
     let v6 = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     match v6 {
         Some(literal) => literal.parse::<Ipv6Addr>().is_ok_and(|ip| ip.is_loopback()),

@@ -2,24 +2,29 @@
 //!
 //! | check, in this order | requirement | answer |
 //! |---|---|---|
-//! | a loopback server is asked for under a loopback name | | 403 |
+//! | a loopback server is asked for under a loopback name ([`Resource::answering_to`]) | | 403 |
 //! | there is an `Authorization: Bearer` header; no other place is looked at | R-AUTH-1, R-AUTH-2 | 401 without `error` |
-//! | there is one, with one well-formed token | R-AUTH-7 | 400 `invalid_request` |
+//! | there is one, with one well-formed token, and no other in the query | R-AUTH-7 | 400 `invalid_request` |
 //! | somebody knows the token | R-AUTH-1 | 401 `invalid_token` |
+//! | it is of an authorization server that the resource names | R-AUTH-1 | 401 `invalid_token` |
+//! | it is bound to no key | RFC 9449 §7.2 | 401 `invalid_token` |
 //! | it says when it expires, and has not | R-AUTH-1 | 401 `invalid_token` |
 //! | it is for this resource | R-AUTH-3 | 401 `invalid_token` |
 //! | it grants what the operation needs | R-AUTH-4, R-AUTH-5 | 403 `insufficient_scope` |
 
-use http::header::{AUTHORIZATION, HOST, ORIGIN};
-use http::{HeaderMap, StatusCode};
+use std::sync::Arc;
+
+use http::Request;
+use http::header::AUTHORIZATION;
 use oauth_types::{
-    ClientId, Issuer, Origin, ResourceUri, ScopeSet, Secret, SecretDigest, UnixTime,
+    ClientId, Issuer, ResourceUri, ScopeSet, Secret, SecretDigest, Thumbprint, UnixTime,
 };
 use scope_stepup::{ScopeOrder, check};
 
 use crate::{Denial, DenialReason, Principal, Resource};
 
-/// What a verifier knows about a token that it recognized.
+/// What a verifier knows about a token that it recognized. Its place is an [`Arc`]: a cache, the request's handler and
+/// the decision share it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TokenFacts {
     /// The user; the client itself where no user is involved.
@@ -32,8 +37,11 @@ pub struct TokenFacts {
     pub scopes: ScopeSet,
     /// The resources that it is for.
     pub audience: Vec<ResourceUri>,
-    /// When it expires. A token that does not say is refused.
+    /// When it expires; at this second it has. A token that does not say is refused.
     pub expires_at: Option<UnixTime>,
+    /// The key that it is bound to, if to any (RFC 9449 §6). It is worth nothing to whoever does not prove that they
+    /// hold that key.
+    pub jkt: Option<Thumbprint>,
 }
 
 /// A well-formed token out of a request. Nothing is known about it yet.
@@ -45,21 +53,27 @@ pub struct Presented<'a> {
 }
 
 impl Resource {
-    /// Takes the token out of a request's headers: from one `Authorization: Bearer` header and from
-    /// nowhere else. `hint` are the scopes that a client without a token should ask for.
+    /// Takes the token out of a request: from one `Authorization: Bearer` header and from nowhere else. `hint` are the
+    /// scopes that a client without a token should ask for.
     ///
     /// # Errors
     ///
     /// [`Denial`] with the finished reply.
-    pub fn present(&self, headers: &HeaderMap, hint: &ScopeSet) -> Result<Presented<'_>, Denial> {
-        self.check_host(headers)?;
+    pub fn present<B>(
+        &self,
+        request: &Request<B>,
+        hint: &ScopeSet,
+    ) -> Result<Presented<'_>, Denial> {
+        if !self.hosts().admit(request) {
+            return Err(Denial::foreign_host());
+        }
         // R-AUTH-2
-        let mut lines = headers.get_all(AUTHORIZATION).iter();
+        let mut lines = request.headers().get_all(AUTHORIZATION).iter();
         let (Some(line), second) = (lines.next(), lines.next()) else {
             return Err(Denial::unauthorized(self, DenialReason::NoToken, hint));
         };
         // R-AUTH-7
-        if second.is_some() {
+        if second.is_some() || has_token(request.uri().query()) {
             return Err(Denial::malformed(self));
         }
         let line = line.as_bytes();
@@ -74,22 +88,12 @@ impl Resource {
             None => Err(Denial::malformed(self)),
         }
     }
+}
 
-    /// A server on a loopback address answers to loopback names only, so that a page which rebinds its DNS
-    /// to this machine gets nothing. `Host` decides nothing else.
-    fn check_host(&self, headers: &HeaderMap) -> Result<(), Denial> {
-        if !self.uri().origin().is_loopback() {
-            return Ok(());
-        }
-        let is_own = |url: String| Origin::of(&url).is_ok_and(|origin| origin.is_loopback());
-        let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-        let host = text(HOST).is_none_or(|host| is_own(format!("http://{host}")));
-        let origin = text(ORIGIN).is_none_or(|origin| is_own(origin.to_owned()));
-        if host && origin {
-            return Ok(());
-        }
-        Err(Denial::plain(DenialReason::ForeignHost, StatusCode::FORBIDDEN, "foreign_host"))
-    }
+/// Whether a token is shown in the query as well, where one method is allowed (RFC 6750 §2).
+fn has_token(query: Option<&str>) -> bool {
+    let mut pairs = query.unwrap_or_default().split('&');
+    pairs.any(|pair| pair.split('=').next() == Some("access_token"))
 }
 
 /// `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="` (RFC 6750 §2.1).
@@ -123,7 +127,7 @@ impl Presented<'_> {
     /// [`Denial`] with the finished reply.
     pub fn decide(
         self,
-        facts: Option<TokenFacts>,
+        facts: Option<Arc<TokenFacts>>,
         required: &ScopeSet,
         order: &(impl ScopeOrder + ?Sized),
         now: UnixTime,
@@ -142,19 +146,27 @@ impl<'a> Presented<'a> {
     /// [`Denial`] with the finished reply.
     pub fn recognize(
         self,
-        facts: Option<TokenFacts>,
+        facts: Option<Arc<TokenFacts>>,
         hint: &ScopeSet,
         now: UnixTime,
     ) -> Result<Recognized<'a>, Denial> {
         let deny = |reason| Err(Denial::unauthorized(self.resource, reason, hint));
         // R-AUTH-1
         let Some(facts) = facts else { return deny(DenialReason::UnknownToken) };
+        let own = self.resource.metadata();
+        if !own.authorization_servers.contains(&facts.issuer) {
+            return deny(DenialReason::ForeignIssuer);
+        }
+        if facts.jkt.is_some() {
+            return deny(DenialReason::BoundToken);
+        }
         if facts.expires_at.is_none_or(|end| now >= end) {
             return deny(DenialReason::ExpiredToken);
         }
         // R-AUTH-3: a token for this very resource; one for a sibling or for all above it is not.
-        let own = self.resource.uri();
-        if !facts.audience.iter().any(|audience| audience.covers(own) && own.covers(audience)) {
+        let own = &own.resource;
+        let is_own = |uri: &ResourceUri| uri == own || (uri.covers(own) && own.covers(uri));
+        if !facts.audience.iter().any(is_own) {
             return deny(DenialReason::WrongAudience);
         }
         Ok(Recognized { resource: self.resource, facts })
@@ -166,7 +178,7 @@ impl<'a> Presented<'a> {
 #[must_use = "nobody is let in until `authorize` says so"]
 pub struct Recognized<'a> {
     resource: &'a Resource,
-    facts: TokenFacts,
+    facts: Arc<TokenFacts>,
 }
 
 impl Recognized<'_> {
@@ -191,7 +203,7 @@ impl Recognized<'_> {
 /// token: handlers have no use for it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Granted {
-    facts: TokenFacts,
+    facts: Arc<TokenFacts>,
 }
 
 impl Granted {
@@ -203,20 +215,32 @@ impl Granted {
 
     /// The client that the token was given to.
     #[must_use]
-    pub const fn client_id(&self) -> &ClientId {
+    pub fn client_id(&self) -> &ClientId {
         &self.facts.client_id
     }
 
     /// The authorization server that gave it.
     #[must_use]
-    pub const fn issuer(&self) -> &Issuer {
+    pub fn issuer(&self) -> &Issuer {
         &self.facts.issuer
     }
 
     /// What it grants.
     #[must_use]
-    pub const fn scopes(&self) -> &ScopeSet {
+    pub fn scopes(&self) -> &ScopeSet {
         &self.facts.scopes
+    }
+
+    /// The resources that it is for, this one among them.
+    #[must_use]
+    pub fn audience(&self) -> &[ResourceUri] {
+        &self.facts.audience
+    }
+
+    /// When the token expires, for an answer that lasts.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<UnixTime> {
+        self.facts.expires_at
     }
 
     /// Who this is, for binding a session.

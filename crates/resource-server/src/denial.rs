@@ -22,6 +22,10 @@ pub enum DenialReason {
     MalformedHeader,
     /// Nobody knows the token, or it is revoked.
     UnknownToken,
+    /// The token is of an authorization server that the resource does not name.
+    ForeignIssuer,
+    /// The token is bound to a key, and nobody proved to hold it.
+    BoundToken,
     /// The token has expired, or does not say when it does.
     ExpiredToken,
     /// The token is for another resource.
@@ -75,6 +79,11 @@ impl Denial {
         let mut denial = Self::plain(reason, status, error);
         denial.response.headers_mut().insert(WWW_AUTHENTICATE, challenge.to_header_value());
         denial
+    }
+
+    /// A loopback server is asked for under a name that is not its: 403.
+    pub(crate) fn foreign_host() -> Self {
+        Self::plain(DenialReason::ForeignHost, StatusCode::FORBIDDEN, "foreign_host")
     }
 
     /// 401 (RFC 6750 §3): with an error code only when a token was presented.
@@ -169,6 +178,8 @@ impl fmt::Display for Denial {
             DenialReason::NoToken => "no token",
             DenialReason::MalformedHeader => "malformed authorization",
             DenialReason::UnknownToken => "unknown token",
+            DenialReason::ForeignIssuer => "the token is of another authorization server",
+            DenialReason::BoundToken => "the token is bound to a key that nobody proved to hold",
             DenialReason::ExpiredToken => "expired token",
             DenialReason::WrongAudience => "the token is for another resource",
             DenialReason::InsufficientScope => "insufficient scope",

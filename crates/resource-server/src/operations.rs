@@ -1,6 +1,7 @@
 //! Which scopes an operation needs: a table that fails closed.
 
 use core::fmt;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -63,7 +64,7 @@ pub struct OperationScopes {
 
 #[derive(Clone)]
 enum Row {
-    /// The same for every call.
+    /// The same for every call, the base included.
     Fixed(ScopeSet),
     /// Decided by the host, from the JSON-RPC message.
     Decided(Decide),
@@ -144,7 +145,7 @@ impl OperationScopes {
     ///
     /// As [`new`](Self::new).
     pub fn operation(self, operation: Operation, scopes: &str) -> Result<Self, InvalidScope> {
-        let scopes = ScopeSet::parse(scopes)?;
+        let scopes = self.base.union(&ScopeSet::parse(scopes)?)?;
         self.row(operation, &scopes.clone(), Row::Fixed(scopes))
     }
 
@@ -194,19 +195,29 @@ impl OperationScopes {
     ///
     /// [`Denial`] when the body is not JSON-RPC, when a header contradicts it, or when the host could not
     /// decide.
-    pub fn required_for(&self, headers: &HeaderMap, body: &[u8]) -> Result<ScopeSet, Denial> {
+    pub fn required_for(
+        &self,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<Cow<'_, ScopeSet>, Denial> {
         let operations = Operation::of_request(headers, body).map_err(Denial::unreadable)?;
-        let mut required = self.base.clone();
+        let mut required = Cow::Borrowed(&self.base);
         for (at, operation) in operations.iter().enumerate() {
             let needed = match self.rows.get(operation) {
-                Some(Row::Fixed(scopes)) => scopes.clone(),
+                Some(Row::Fixed(scopes)) => Cow::Borrowed(scopes),
                 Some(Row::Decided(decide)) => {
-                    decided(decide, body, at).ok_or_else(Denial::undecided)?
+                    let scopes = decided(decide, body, at).ok_or_else(Denial::undecided)?;
+                    Cow::Owned(self.base.union(&scopes).map_err(|_| Denial::undecided())?)
                 }
                 None if BASE_METHODS.contains(&operation.method()) => continue,
-                None => self.strictest.clone(),
+                None => Cow::Borrowed(&self.strictest),
             };
-            required = required.union(&needed).map_err(|_| Denial::undecided())?;
+            // Every row includes the base, so most requests need what stands in one row.
+            required = if at == 0 {
+                needed
+            } else {
+                Cow::Owned(required.union(&needed).map_err(|_| Denial::undecided())?)
+            };
         }
         Ok(required)
     }

@@ -7,6 +7,8 @@ use oauth_types::{
     ScopeSet, protected_resource_root_url, protected_resource_url,
 };
 
+use crate::hosts::Hosts;
+
 /// Why a configuration is not a protected resource.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -36,6 +38,7 @@ pub struct Resource {
     metadata: ProtectedResourceMetadata,
     metadata_url: EndpointUrl,
     root_url: EndpointUrl,
+    hosts: Hosts,
 }
 
 impl Resource {
@@ -54,6 +57,7 @@ impl Resource {
         Ok(Self {
             metadata_url: protected_resource_url(&uri).map_err(InvalidResource::Uri)?,
             root_url: protected_resource_root_url(&uri).map_err(InvalidResource::Uri)?,
+            hosts: Hosts::of(uri.origin()),
             metadata: ProtectedResourceMetadata::new(uri, authorization_servers),
         })
     }
@@ -73,6 +77,20 @@ impl Resource {
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.metadata.resource_name = Some(name.into());
         self
+    }
+
+    /// Also answers to this host, given without a port, in `Host` and `Origin`.
+    ///
+    /// A server at a loopback address answers to loopback names if nothing else is said, so that no page reaches it by
+    /// rebinding its DNS name. Any other answers to every name until it is told one; then to its own host and those.
+    #[must_use]
+    pub fn answering_to(mut self, host: &str) -> Self {
+        self.hosts.add(host);
+        self
+    }
+
+    pub(crate) const fn hosts(&self) -> &Hosts {
+        &self.hosts
     }
 
     /// Its identifier, which is the audience of its tokens.

@@ -1,6 +1,6 @@
 //! Whose session is this? An `Mcp-Session-Id` belongs to whoever opened it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use http::HeaderMap;
 use oauth_types::{ClientId, Issuer, SecretDigest};
@@ -23,8 +23,10 @@ impl Principal {
 /// Which principal opened which session. Bounded: the oldest are forgotten, and their sessions end.
 #[derive(Clone, Debug)]
 pub struct SessionBindings {
-    owners: BTreeMap<SecretDigest, Principal>,
-    order: VecDeque<SecretDigest>,
+    owners: BTreeMap<SecretDigest, (Principal, u64)>,
+    /// The sessions by when they were opened: the lowest number is the oldest.
+    order: BTreeMap<u64, SecretDigest>,
+    opened: u64,
     capacity: usize,
 }
 
@@ -34,7 +36,13 @@ impl SessionBindings {
     /// Bindings for at most this many sessions.
     #[must_use]
     pub const fn new(capacity: usize) -> Self {
-        Self { owners: BTreeMap::new(), order: VecDeque::new(), capacity }
+        Self { owners: BTreeMap::new(), order: BTreeMap::new(), opened: 0, capacity }
+    }
+
+    /// Whether these headers name a session at all. Those that do not ask for nothing here.
+    #[must_use]
+    pub fn concern(headers: &HeaderMap) -> bool {
+        headers.contains_key(SESSION_ID)
     }
 
     /// Whether this request may use the session that it names, if it names one.
@@ -44,18 +52,14 @@ impl SessionBindings {
     /// [`Denial`], the same for somebody else's session and for one that nobody opened.
     pub fn check(&self, headers: &HeaderMap, granted: &Granted) -> Result<(), Denial> {
         let mut ids = headers.get_all(SESSION_ID).iter();
-        match (ids.next(), ids.next()) {
-            (None, _) => Ok(()),
-            (Some(id), None)
-                if self.owners.get(&key(id.as_bytes())) == Some(&granted.principal()) =>
-            {
-                Ok(())
-            }
+        let (Some(id), second) = (ids.next(), ids.next()) else { return Ok(()) };
+        match self.owners.get(&key(id.as_bytes())) {
+            Some((owner, _)) if second.is_none() && *owner == granted.principal() => Ok(()),
             _ => Err(Denial::foreign_session()),
         }
     }
 
-    /// Notes the session that a response opens, if it opens one.
+    /// Notes the session that a response opens, if it opens one. A session that is known stays its owner's.
     pub fn opened(&mut self, response: &HeaderMap, granted: &Granted) {
         let Some(id) = response.get(SESSION_ID) else { return };
         let id = key(id.as_bytes());
@@ -63,20 +67,20 @@ impl SessionBindings {
             return;
         }
         while self.order.len() >= self.capacity
-            && let Some(oldest) = self.order.pop_front()
+            && let Some((_, oldest)) = self.order.pop_first()
         {
             self.owners.remove(&oldest);
         }
-        self.owners.insert(id, granted.principal());
-        self.order.push_back(id);
+        self.owners.insert(id, (granted.principal(), self.opened));
+        self.order.insert(self.opened, id);
+        self.opened = self.opened.saturating_add(1);
     }
 
     /// Forgets the session that a request ended.
     pub fn closed(&mut self, request: &HeaderMap) {
-        if let Some(id) = request.get(SESSION_ID) {
-            let id = key(id.as_bytes());
-            self.owners.remove(&id);
-            self.order.retain(|other| *other != id);
+        let ended = request.get(SESSION_ID).and_then(|id| self.owners.remove(&key(id.as_bytes())));
+        if let Some((_, opened)) = ended {
+            self.order.remove(&opened);
         }
     }
 }

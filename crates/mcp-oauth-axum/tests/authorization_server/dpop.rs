@@ -262,11 +262,12 @@ async fn a_int_1_a_resource_server_is_told_of_the_key_and_our_own_layer_takes_no
     assert_eq!(answer["cnf"], json!({"jkt": key().thumbprint()}));
 
     let verifier = StoreVerifier::new(Arc::clone(&server.store), Issuer::parse(ISSUER).unwrap());
-    assert_eq!(verifier.verify(&Secret::new(token), NOW).await, Ok(None));
+    let bound = verifier.verify(&Secret::new(token), NOW).await.unwrap().unwrap();
+    assert_eq!(bound.jkt.map(|jkt| jkt.to_string()), own());
     let code = server.code(&client).await;
     let bare = ask(&server, &redeem(&client, &code), &[]).await.json();
     let bare = Secret::new(bare["access_token"].as_str().unwrap());
-    assert!(verifier.verify(&bare, NOW).await.unwrap().is_some());
+    assert_eq!(verifier.verify(&bare, NOW).await.unwrap().unwrap().jkt, None);
 }
 
 #[cfg(feature = "jwt_access_tokens")]

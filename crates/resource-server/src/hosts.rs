@@ -1,0 +1,134 @@
+//! Under which names is this server reached? A page that rebinds its DNS name to this machine calls a loopback server
+//! by the page's own name, and its browser says so in `Host` and `Origin`.
+
+use http::Request;
+use http::header::{HOST, ORIGIN};
+use oauth_types::{Origin, is_loopback_host};
+
+/// The names that a server answers to. They decide nothing else: what a resource is comes from its configuration.
+#[derive(Clone, Debug)]
+pub(crate) struct Hosts {
+    own: Origin,
+    more: Vec<Box<str>>,
+}
+
+impl Hosts {
+    /// What is on by default: a loopback server answers to loopback names, any other to every name.
+    pub(crate) const fn of(own: Origin) -> Self {
+        Self { own, more: Vec::new() }
+    }
+
+    /// The same with another name.
+    pub(crate) fn add(&mut self, name: &str) {
+        self.more.push(name.into());
+    }
+
+    /// Whether everything in a request that names a host or an origin names one of this server's.
+    pub(crate) fn admit<B>(&self, request: &Request<B>) -> bool {
+        if !self.own.is_loopback() && self.more.is_empty() {
+            return true;
+        }
+        let text = |name| {
+            let lines = request.headers().get_all(name).iter();
+            lines.map(|value| value.to_str().unwrap_or_default())
+        };
+        let origin = |text: &str| {
+            let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+            host.is_some_and(|host| self.is_own(host))
+        };
+        text(HOST).count() <= 1
+            && text(HOST).all(|host| self.is_own(host))
+            // HTTP/2 has no `Host`, and a request line may name another one.
+            && request.uri().authority().is_none_or(|host| self.is_own(host.as_str()))
+            && text(ORIGIN).all(origin)
+    }
+
+    /// Whether `host [ ":" port ]` is one of this server's names. Which port is for whoever listens.
+    fn is_own(&self, text: &str) -> bool {
+        let end = text.rfind(']').map_or(0, |end| end + 1);
+        let port = text.get(end..).and_then(|rest| rest.find(':')).map(|at| end + at);
+        let (host, port) = text.split_at(port.unwrap_or(text.len()));
+        port.strip_prefix(':').unwrap_or_default().bytes().all(|byte| byte.is_ascii_digit())
+            && (self.own.host().eq_ignore_ascii_case(host)
+                || self.own.is_loopback() && is_loopback_host(host)
+                || self.more.iter().any(|name| name.eq_ignore_ascii_case(host)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admits(server: &str, more: &[&str], lines: &[(&str, &str)]) -> bool {
+        let mut hosts = Hosts::of(Origin::of(server).unwrap());
+        more.iter().for_each(|name| hosts.add(name));
+        let mut request = Request::post("/mcp");
+        for (name, value) in lines {
+            request = request.header(*name, *value);
+        }
+        hosts.admit(&request.body(()).unwrap())
+    }
+
+    const LOCAL: &str = "http://127.0.0.1:8000";
+
+    #[test]
+    fn a_loopback_server_answers_to_loopback_names() {
+        for host in ["127.0.0.1:8000", "localhost", "LOCALHOST:8000", "[::1]:8000", "127.8.8.8"] {
+            assert!(admits(LOCAL, &[], &[("host", host)]), "{host}");
+            assert!(admits(LOCAL, &[], &[("origin", &format!("http://{host}"))]), "{host}");
+        }
+        assert!(admits(LOCAL, &[], &[]));
+        for host in [
+            "",
+            "evil.example",
+            "evil.example:8000",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "127.0.0.1@evil.example",
+            "evil.example@127.0.0.1",
+            "evil.example:80@127.0.0.1",
+            "127.0.0.1:80@evil.example",
+            "127.0.0.1:8000:8000",
+            "localhost:x",
+            "[::1]evil.example",
+            "evil.example[::1]",
+            "localhost/",
+            "localhost.",
+            "127.1",
+            "\u{e9}",
+        ] {
+            assert!(!admits(LOCAL, &[], &[("host", host)]), "{host}");
+            assert!(!admits(LOCAL, &[], &[("origin", &format!("http://{host}"))]), "{host}");
+        }
+        for origin in ["null", "localhost", "file://localhost", "javascript://localhost"] {
+            assert!(!admits(LOCAL, &[], &[("origin", origin)]), "{origin}");
+        }
+    }
+
+    #[test]
+    fn every_line_counts_and_the_request_line_too() {
+        assert!(!admits(LOCAL, &[], &[("host", "localhost"), ("host", "evil.example")]));
+        assert!(!admits(LOCAL, &[], &[("host", "evil.example"), ("host", "localhost")]));
+        let lines = [("origin", "http://localhost"), ("origin", "http://evil.example")];
+        assert!(!admits(LOCAL, &[], &lines));
+        let hosts = Hosts::of(Origin::of(LOCAL).unwrap());
+        let at = |uri: &str| Request::get(uri).header(HOST, "localhost").body(()).unwrap();
+        assert!(hosts.admit(&at("http://localhost:8000/mcp")));
+        assert!(!hosts.admit(&at("http://evil.example/mcp")));
+    }
+
+    #[test]
+    fn other_names_are_added_and_other_servers_choose() {
+        let more = ["host.docker.internal"];
+        assert!(admits(LOCAL, &more, &[("host", "Host.Docker.Internal:8000")]));
+        assert!(admits(LOCAL, &more, &[("host", "localhost:8000")]));
+        assert!(!admits(LOCAL, &more, &[("host", "evil.example")]));
+        let public = "https://rs.example";
+        assert!(admits(public, &[], &[("host", "anything"), ("origin", "null")]));
+        let more = ["app.example"];
+        let lines = [("host", "rs.example"), ("origin", "https://app.example")];
+        assert!(admits(public, &more, &lines));
+        assert!(!admits(public, &more, &[("host", "localhost")]));
+        assert!(!admits(public, &more, &[("origin", "https://evil.example")]));
+    }
+}

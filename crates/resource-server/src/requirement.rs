@@ -1,0 +1,49 @@
+//! What a request has to grant: the same for all, or what its operations need.
+
+use oauth_types::ScopeSet;
+
+use crate::OperationScopes;
+
+/// The scopes that the requests to a service need.
+///
+/// Both kinds turn into one: a [`ScopeSet`] that every request needs, whatever protocol it speaks, and the table of an
+/// MCP server's operations.
+#[derive(Clone, Debug)]
+pub enum Requirement {
+    /// Every request needs these. Bodies are not read.
+    Same(ScopeSet),
+    /// What each MCP operation needs stands in a table. It is the body that says which one is meant.
+    PerOperation(OperationScopes),
+}
+
+impl Requirement {
+    /// What every request needs, and what a client without a token is told to ask for.
+    #[must_use]
+    pub const fn base(&self) -> &ScopeSet {
+        match self {
+            Self::Same(scopes) => scopes,
+            Self::PerOperation(table) => table.base(),
+        }
+    }
+
+    /// The table, if what a request needs stands in its body.
+    #[must_use]
+    pub const fn table(&self) -> Option<&OperationScopes> {
+        match self {
+            Self::Same(_) => None,
+            Self::PerOperation(table) => Some(table),
+        }
+    }
+}
+
+impl From<ScopeSet> for Requirement {
+    fn from(scopes: ScopeSet) -> Self {
+        Self::Same(scopes)
+    }
+}
+
+impl From<OperationScopes> for Requirement {
+    fn from(table: OperationScopes) -> Self {
+        Self::PerOperation(table)
+    }
+}
