@@ -20,6 +20,8 @@ mod remembered;
 mod replay;
 mod revoke;
 mod store;
+#[cfg(feature = "store_contract")]
+pub mod store_contract;
 mod token;
 
 #[cfg(feature = "jwt_access_tokens")]

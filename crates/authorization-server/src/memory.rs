@@ -1,6 +1,6 @@
 //! A store for tests and demos: it forgets everything when the process ends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use client_auth::Replay;
@@ -113,7 +113,7 @@ impl Store for MemoryStore {
     }
 
     async fn insert_code(&self, code: CodeRecord) -> Result<(), StoreError> {
-        self.tables().codes.insert(code.digest, code);
+        self.tables().codes.entry(code.digest).or_insert(code);
         Ok(())
     }
 
@@ -147,7 +147,10 @@ impl Store for MemoryStore {
     }
 
     async fn insert_family(&self, family: NewFamily, now: UnixTime) -> Result<(), StoreError> {
-        self.tables().insert(family, now);
+        let tables = &mut *self.tables();
+        if !tables.families.contains_key(&family.id) {
+            tables.insert(family, now);
+        }
         Ok(())
     }
 
@@ -252,9 +255,14 @@ impl Store for MemoryStore {
         tables.once.retain(|_, until| now < *until || !take(&mut left));
         tables.consents.retain(|_, consent| now < consent.until || !take(&mut left));
         tables.access.retain(|_, (_, access)| now < access.expires_at || !take(&mut left));
-        // A family stays until its last day: its generations recognize reuse. A used code stays as long.
+        // A family stays until its last day, because its generations recognize reuse, and as long as a token needs it.
+        // A used code stays as long.
+        let in_use: BTreeSet<FamilyId> =
+            tables.access.values().map(|(family, _)| *family).collect();
         let families = &mut tables.families;
-        families.retain(|_, family| now < family.expires_at || !take(&mut left));
+        families.retain(|id, family| {
+            now < family.expires_at || in_use.contains(id) || !take(&mut left)
+        });
         tables.codes.retain(|_, code| {
             let is_needed = code.redeemed.is_some_and(|family| families.contains_key(&family));
             is_needed || now < code.expires_at || !take(&mut left)

@@ -324,7 +324,8 @@ pub enum RotateOutcome {
     /// The presented generation was rotated a moment ago: its successor is live already, and another access
     /// token is stored with it.
     GraceReplay,
-    /// An older generation was presented. The family is revoked now.
+    /// An older generation was presented, or one that never was, as after the store was set back to a copy. The family
+    /// is revoked now.
     Reused,
     /// The family was revoked before.
     Revoked,
@@ -338,7 +339,9 @@ pub enum RotateOutcome {
 ///
 /// Every method is one transaction: a crash leaves either all of it or nothing. An answer comes only after the
 /// change is durable. Methods may be called from many tasks and, with a shared store, from many machines at
-/// once.
+/// once. Texts are kept to the last byte, whatever is in them.
+///
+/// Whoever writes one proves it with the cases of the feature `store_contract`.
 pub trait Store: Send + Sync {
     /// The client with this identifier, [forgotten](ClientRecord::is_forgotten) ones included.
     fn read_client(
@@ -362,7 +365,8 @@ pub trait Store: Send + Sync {
         now: UnixTime,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Stores a code. Its digest is of 256 random bits, so it is never taken.
+    /// Stores a code. Its digest is of 256 random bits, so it is never taken: what is stored already stays as it is, used
+    /// or not.
     fn insert_code(&self, code: CodeRecord) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// The code with this digest, used ones included.
@@ -383,7 +387,7 @@ pub trait Store: Send + Sync {
     ) -> impl Future<Output = Result<RedeemOutcome, StoreError>> + Send;
 
     /// Stores a family that no code stands for: of a client that acts for itself, or by an identity provider's word.
-    /// Its client is kept for good.
+    /// Its client is kept for good. A family that is stored already stays as it is.
     fn insert_family(
         &self,
         family: NewFamily,
@@ -450,7 +454,8 @@ pub trait Store: Send + Sync {
     ) -> impl Future<Output = Result<Replay, StoreError>> + Send;
 
     /// Removes at most `max` rows that have expired and that nothing needs any more, forgotten clients included;
-    /// how many it removed.
+    /// how many it removed, and 0 only when none is left. A family is needed to its last day and by every token of it that
+    /// has not expired, a used code as long as its family.
     fn sweep(
         &self,
         now: UnixTime,

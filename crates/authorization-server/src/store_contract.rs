@@ -1,0 +1,301 @@
+//! What every [`Store`] owes, as tests: run them on yours.
+//!
+//! Each case is a function over a store in which nothing is, and [`store_contract!`](crate::store_contract!) makes a
+//! test of each. There is no runtime in them and no clock; where many call at once, their futures are joined.
+//!
+//! ```
+//! mod contract {
+//!     use authorization_server::{MemoryStore, store_contract::MAX_CLIENTS};
+//!     use futures::executor::block_on;
+//!
+//!     /// A store in which nothing is, and what has to live as long as it does: a folder, a schema.
+//!     async fn fresh() -> (MemoryStore, ()) {
+//!         (MemoryStore::with_max_clients(MAX_CLIENTS), ())
+//!     }
+//!
+//!     authorization_server::store_contract!(block_on, fresh);
+//! }
+//! ```
+//!
+//! A store that outlives its process says how it is opened again, and is asked about that too:
+//!
+//! ```
+//! # mod contract {
+//! # use std::sync::Arc;
+//! # use authorization_server::{MemoryStore, store_contract::MAX_CLIENTS};
+//! # use futures::executor::block_on;
+//! # struct Folder;
+//! # type MyStore = MemoryStore;
+//! # async fn fresh() -> (MyStore, Folder) { (MyStore::with_max_clients(MAX_CLIENTS), Folder) }
+//! /// The same store as another process finds it.
+//! async fn reopen(store: MyStore, folder: &Folder) -> MyStore {
+//!     // drop(store); MyStore::open(folder)
+//! #   let _ = folder; store
+//! }
+//!
+//! authorization_server::store_contract!(block_on, fresh, reopen);
+//! # }
+//! ```
+
+#![expect(
+    clippy::missing_errors_doc,
+    reason = "a case fails with what it found, and with nothing else"
+)]
+
+mod access;
+mod clients;
+mod codes;
+mod consents;
+mod crowds;
+mod deletion;
+mod families;
+mod once;
+mod restarts;
+mod rotations;
+mod samples;
+mod subjects;
+mod sweeps;
+mod texts;
+
+use core::fmt;
+use core::panic::Location;
+
+#[cfg(doc)]
+use crate::Store;
+use crate::StoreError;
+
+pub use access::*;
+pub use clients::*;
+pub use codes::*;
+pub use consents::*;
+pub use crowds::*;
+pub use deletion::*;
+pub use families::*;
+pub use once::*;
+pub use restarts::*;
+pub use rotations::*;
+pub use subjects::*;
+pub use sweeps::*;
+pub use texts::*;
+
+/// How many clients a store that is tested takes, and not one more.
+pub const MAX_CLIENTS: usize = 8;
+
+/// A store does not do what it owes: where that was found, what was expected, and what was found.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Broken {
+    at: &'static Location<'static>,
+    expected: String,
+    found: String,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at, expected, found } = self;
+        write!(f, "{at}: expected {expected}, found {found}")
+    }
+}
+
+/// The same as the text: it is what a test that returns an error shows.
+impl fmt::Debug for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl core::error::Error for Broken {}
+
+impl From<StoreError> for Broken {
+    #[track_caller]
+    fn from(error: StoreError) -> Self {
+        let (expected, found) = ("an answer".to_owned(), error.to_string());
+        Self { at: Location::caller(), expected, found }
+    }
+}
+
+/// Both are the same.
+#[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "a case reads better without references")]
+fn same<T: PartialEq + fmt::Debug>(found: T, expected: T) -> Result<(), Broken> {
+    if found == expected {
+        return Ok(());
+    }
+    let (expected, found) = (format!("{expected:?}"), format!("{found:?}"));
+    Err(Broken { at: Location::caller(), expected, found })
+}
+
+/// What is found has this property.
+#[track_caller]
+fn fits<T: fmt::Debug>(
+    found: &T,
+    expected: &str,
+    is: impl FnOnce(&T) -> bool,
+) -> Result<(), Broken> {
+    if is(found) {
+        return Ok(());
+    }
+    let (expected, found) = (expected.to_owned(), format!("{found:?}"));
+    Err(Broken { at: Location::caller(), expected, found })
+}
+
+/// Makes a test of each case of the [contract](crate::store_contract).
+///
+/// `$run` runs a future to its end (`futures::executor::block_on`, `smol::block_on`, a function that starts a
+/// runtime). `$fresh` is an async function that gives a store in which nothing is, with room for
+/// [`MAX_CLIENTS`](crate::store_contract::MAX_CLIENTS) clients, and what has to live as long as it does. `$reopen`, for
+/// stores that outlive their process, takes a store and a reference to the latter, ends the one and opens it again.
+#[macro_export]
+macro_rules! store_contract {
+    ($run:expr, $fresh:expr) => {
+        $crate::store_contract! { @fresh $run, $fresh;
+            a_client_is_read_back_as_it_was_stored
+            an_unknown_client_is_nobody
+            a_taken_identifier_is_refused_and_its_client_stays_as_it_was
+            a_forgotten_client_is_still_read
+            a_full_store_refuses_clients_and_keeps_those_it_has
+            a_forgotten_client_takes_no_room
+            a_client_that_redeemed_a_code_is_kept_for_good
+            a_client_that_acts_for_itself_is_kept_for_good
+            a_client_whose_code_is_refused_is_not_kept
+
+            a_deleted_client_is_gone_with_all_that_it_had
+            a_deleted_client_takes_nothing_of_others_with_it
+            what_a_client_without_a_row_has_ends_too
+            deleting_nobody_changes_nothing
+            a_deleted_client_makes_room
+            a_client_that_comes_back_has_nothing_of_before
+
+            a_code_is_read_back_as_it_was_stored
+            an_unknown_code_is_none
+            a_redeemed_code_is_used_and_has_its_family_and_token
+            a_code_that_is_used_again_ends_its_family
+            a_used_code_is_recognized_after_it_has_expired
+            a_code_expires_at_its_second
+            a_refused_redemption_leaves_nothing_behind
+            a_client_without_a_row_redeems_its_code
+            a_code_that_is_stored_again_stays_used
+            two_codes_are_two
+
+            a_family_is_read_back_as_it_was_stored
+            an_unknown_family_is_none
+            a_family_that_is_stored_again_stays_as_it_is
+            a_revoked_family_ends_with_all_its_tokens
+            revoking_what_is_not_there_or_over_is_no_error
+
+            a_rotation_moves_its_family_on_by_one
+            generations_follow_each_other
+            a_predecessor_within_the_grace_window_gets_the_successor_again
+            replays_do_not_prolong_the_grace_window
+            the_grace_window_ends_at_its_second
+            without_a_grace_window_a_predecessor_ends_the_family
+            an_older_generation_ends_the_family_within_the_grace_window_too
+            reuse_ends_every_token_of_the_family
+            a_generation_that_never_was_ends_the_family
+            a_revoked_family_does_not_rotate
+            a_family_that_is_not_used_expires_at_its_second
+            a_family_expires_at_its_last_second_however_often_it_is_used
+            a_missing_family_does_not_rotate
+            a_refused_rotation_stores_no_token
+            a_clock_that_is_set_back_takes_no_one_for_a_thief
+
+            a_token_is_known_with_its_family
+            a_token_is_bound_as_it_was_given_and_not_as_its_family
+            a_token_expires_at_its_second
+            a_token_outlives_the_last_day_of_its_family
+            older_tokens_of_a_family_live_on
+            digests_that_differ_in_one_bit_are_different
+
+            a_user_who_is_disabled_has_nothing_left
+            a_client_that_one_user_does_not_trust_keeps_the_others
+            a_user_is_meant_exactly
+            revoking_nobody_changes_nothing
+
+            a_consent_is_read_back_as_it_was_stored
+            a_consent_replaces_what_stands_under_its_key
+            a_consent_that_is_over_is_still_read
+
+            a_key_is_fresh_once_and_seen_to_its_last_second
+            keys_are_remembered_each_for_itself
+            a_clock_that_is_set_back_forgets_no_key
+
+            a_sweep_removes_no_more_than_it_is_asked_to
+            sweeps_remove_all_that_has_expired
+            a_sweep_is_not_a_second_early
+            a_sweep_leaves_what_recognizes_a_code_that_is_used_again
+            a_sweep_leaves_what_recognizes_older_generations
+            a_sweep_leaves_what_was_revoked_revoked
+            a_sweep_leaves_the_family_of_a_token_that_lives
+            a_sweep_removes_forgotten_clients_alone
+
+            users_of_any_name_are_kept_apart
+            clients_of_any_name_are_kept_apart
+            whatever_a_client_says_about_itself_is_kept
+            long_texts_are_kept_whole
+            a_name_of_a_megabyte_is_kept_whole_or_refused
+            the_end_of_time_is_kept
+
+            of_64_redemptions_one_wins
+            of_64_rotations_without_grace_one_wins
+            of_64_rotations_within_the_grace_window_one_rotates
+            of_64_sights_of_a_key_one_is_fresh
+            of_64_clients_of_one_name_one_is_created
+            of_64_clients_as_many_are_created_as_there_is_room_for
+            of_64_families_each_rotates_for_itself
+            a_family_that_is_revoked_in_a_crowd_has_no_token_left
+        }
+    };
+    ($run:expr, $fresh:expr, $reopen:expr) => {
+        $crate::store_contract!($run, $fresh);
+        $crate::store_contract! { @reopen $run, $fresh, $reopen;
+            all_is_there_after_a_restart
+            what_is_over_stays_over_after_a_restart
+        }
+    };
+    (@fresh $run:expr, $fresh:expr; $($case:ident)*) => {$(
+        #[test]
+        fn $case() -> Result<(), $crate::store_contract::Broken> {
+            ($run)(async {
+                let (store, _place) = ($fresh)().await;
+                $crate::store_contract::$case(&store).await
+            })
+        }
+    )*};
+    (@reopen $run:expr, $fresh:expr, $reopen:expr; $($case:ident)*) => {$(
+        #[test]
+        fn $case() -> Result<(), $crate::store_contract::Broken> {
+            ($run)(async {
+                let (store, place) = ($fresh)().await;
+                $crate::store_contract::$case(store, async |store| ($reopen)(store, &place).await).await
+            })
+        }
+    )*};
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_case_is_run() {
+        let list = include_str!("store_contract.rs");
+        let modules = [
+            include_str!("store_contract/access.rs"),
+            include_str!("store_contract/clients.rs"),
+            include_str!("store_contract/codes.rs"),
+            include_str!("store_contract/consents.rs"),
+            include_str!("store_contract/crowds.rs"),
+            include_str!("store_contract/deletion.rs"),
+            include_str!("store_contract/families.rs"),
+            include_str!("store_contract/once.rs"),
+            include_str!("store_contract/restarts.rs"),
+            include_str!("store_contract/rotations.rs"),
+            include_str!("store_contract/subjects.rs"),
+            include_str!("store_contract/sweeps.rs"),
+            include_str!("store_contract/texts.rs"),
+        ];
+        let defined = modules.iter().flat_map(|text| text.split("\npub async fn ").skip(1));
+        let names: Vec<_> = defined.filter_map(|text| text.split('<').next()).collect();
+        assert!(names.len() >= 80, "{}", names.len());
+        for name in names {
+            assert!(list.lines().any(|line| line.trim() == name), "{name} is in no list");
+        }
+    }
+}

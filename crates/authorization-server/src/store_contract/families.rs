@@ -1,0 +1,77 @@
+//! Families: all tokens of one authorization, which live and die together.
+
+use super::samples::{access, after, client_id, family, family_id, rotation, stored, thumbprint};
+use super::{Broken, fits, same};
+use crate::{RotateOutcome, Store};
+
+/// Everything comes back, with a key and without; the first generation is 0.
+pub async fn a_family_is_read_back_as_it_was_stored<S: Store>(store: &S) -> Result<(), Broken> {
+    let mut bound = family(2)?;
+    bound.jkt = Some(thumbprint(7));
+    for family in [family(1)?, bound] {
+        store.insert_family(family.clone(), after(3)).await?;
+        same(store.read_family(&family.id).await?, Some(stored(family, after(3))))?;
+    }
+    Ok(())
+}
+
+/// A family that is not stored is none, whatever else is.
+pub async fn an_unknown_family_is_none<S: Store>(store: &S) -> Result<(), Broken> {
+    store.insert_family(family(1)?, after(0)).await?;
+    same(store.read_family(&family_id(2)).await?, None)
+}
+
+/// To repeat an operation whose outcome is unknown is safe: nothing that happened meanwhile is undone.
+pub async fn a_family_that_is_stored_again_stays_as_it_is<S: Store>(
+    store: &S,
+) -> Result<(), Broken> {
+    for _ in 0..2 {
+        store.insert_family(family(1)?, after(0)).await?;
+    }
+    store.rotate(rotation(1, 0, 2)?, after(1)).await?;
+    let before = store.read_family(&family_id(1)).await?;
+    store.insert_family(family(1)?, after(2)).await?;
+    same(store.read_family(&family_id(1)).await?, before)?;
+    store.revoke_family(&family_id(1), after(3)).await?;
+    store.insert_family(family(1)?, after(4)).await?;
+    same(store.access(&access(1)?.digest, after(4)).await?, None)?;
+    same(store.rotate(rotation(1, 1, 3)?, after(4)).await?, RotateOutcome::Revoked)
+}
+
+/// Every token of every generation at once, and nothing of another family of the same user and client.
+pub async fn a_revoked_family_ends_with_all_its_tokens<S: Store>(store: &S) -> Result<(), Broken> {
+    let mut other = family(10)?;
+    other.client_id = client_id(1);
+    other.subject = family(1)?.subject;
+    store.insert_family(family(1)?, after(0)).await?;
+    store.insert_family(other, after(0)).await?;
+    for generation in 0..3 {
+        store.rotate(rotation(1, generation, 2 + generation)?, after(1)).await?;
+    }
+    let live = store.read_family(&family_id(1)).await?;
+    store.revoke_family(&family_id(1), after(2)).await?;
+    for number in 1..5 {
+        same(store.access(&access(number)?.digest, after(2)).await?, None)?;
+    }
+    let expected = live.map(|mut family| {
+        family.revoked = true;
+        family
+    });
+    same(store.read_family(&family_id(1)).await?, expected)?;
+    let untouched = store.access(&access(10)?.digest, after(2)).await?;
+    fits(&untouched, "a token that lives", Option::is_some)
+}
+
+/// What is asked for is already so.
+pub async fn revoking_what_is_not_there_or_over_is_no_error<S: Store>(
+    store: &S,
+) -> Result<(), Broken> {
+    store.revoke_family(&family_id(1), after(0)).await?;
+    same(store.read_family(&family_id(1)).await?, None)?;
+    store.insert_family(family(1)?, after(0)).await?;
+    for _ in 0..2 {
+        store.revoke_family(&family_id(1), after(1)).await?;
+    }
+    let family = store.read_family(&family_id(1)).await?;
+    fits(&family, "a revoked family", |it| it.as_ref().is_some_and(|it| it.revoked))
+}

@@ -1,0 +1,237 @@
+//! Refreshes: one live generation, whose predecessor is known for ever.
+
+use core::time::Duration;
+
+use super::samples::{DAY, access, after, family, family_id, rotation, stored};
+use super::{Broken, fits, same};
+use crate::{FamilyRecord, Generation, RotateOutcome, Store};
+
+/// Family 1 as it is stored.
+async fn record<S: Store>(store: &S) -> Result<Option<FamilyRecord>, Broken> {
+    Ok(store.read_family(&family_id(1)).await?)
+}
+
+/// Family 1 is revoked, and its tokens with these numbers are worth nothing.
+async fn is_over<S: Store>(store: &S, numbers: &[u64]) -> Result<(), Broken> {
+    fits(&record(store).await?, "a revoked family", |it| it.as_ref().is_some_and(|it| it.revoked))?;
+    for number in numbers {
+        same(store.access(&access(*number)?.digest, after(1)).await?, None)?;
+    }
+    Ok(())
+}
+
+/// The generation, its time, and the end of disuse; nothing else.
+pub async fn a_rotation_moves_its_family_on_by_one<S: Store>(store: &S) -> Result<(), Broken> {
+    store.insert_family(family(1)?, after(0)).await?;
+    let mut refresh = rotation(1, 0, 2)?;
+    refresh.idle_until = after(11 * DAY);
+    same(store.rotate(refresh, after(DAY)).await?, RotateOutcome::Rotated)?;
+    let moved = FamilyRecord {
+        generation: Generation::new(1),
+        rotated_at: after(DAY),
+        idle_until: after(11 * DAY),
+        ..stored(family(1)?, after(0))
+    };
+    same(record(store).await?, Some(moved))?;
+    let known = store.access(&access(2)?.digest, after(1)).await?;
+    same(known.map(|known| known.family), Some(family_id(1)))
+}
+
+/// Twenty times, each time by the live one.
+pub async fn generations_follow_each_other<S: Store>(store: &S) -> Result<(), Broken> {
+    store.insert_family(family(1)?, after(0)).await?;
+    for generation in 0..20 {
+        let outcome = store.rotate(rotation(1, generation, 2 + generation)?, after(1)).await?;
+        same(outcome, RotateOutcome::Rotated)?;
+        let now = record(store).await?.map(|family| family.generation.get());
+        same(now, Some(generation + 1))?;
+    }
+    Ok(())
+}
+
+/// Whoever lost the answer gets another access token; the family is not changed by it.
+pub async fn a_predecessor_within_the_grace_window_gets_the_successor_again<S: Store>(
+    store: &S,
+) -> Result<(), Broken> {
+    store.insert_family(family(1)?, after(0)).await?;
+    store.rotate(rotation(1, 0, 2)?, after(1)).await?;
+    let before = record(store).await?;
+    let mut again = rotation(1, 0, 3)?;
+    again.idle_until = after(20 * DAY);
+    same(store.rotate(again, after(5)).await?, RotateOutcome::GraceReplay)?;
+    same(record(store).await?, before)?;
+    for number in [1, 2, 3] {
+        let known = store.access(&access(number)?.digest, after(5)).await?;
+        fits(&known, "a token that lives", Option::is_some)?;
+    }
+    // And the successor is good.
+    same(store.rotate(rotation(1, 1, 4)?, after(6)).await?, RotateOutcome::Rotated)
+}
+
+/// The window is counted from the rotation.
+pub async fn replays_do_not_prolong_the_grace_window<S: Store>(store: &S) -> Result<(), Broken> {
+    store.insert_family(family(1)?, after(0)).await?;
+    store.rotate(rotation(1, 0, 2)?, after(0)).await?;
+    for second in [0, 4, 9] {
+        let replay = store.rotate(rotation(1, 0, 3 + second)?, after(second)).await?;
+        same(replay, RotateOutcome::GraceReplay)?;
+    }
+    same(store.rotate(rotation(1, 0, 20)?, after(10)).await?, RotateOutcome::Reused)
+}
+
+/// Ten seconds after the rotation, a window of ten seconds is over.
+pub async fn the_grace_window_ends_at_its_second<S: Store>(store: &S) -> Result<(), Broken> {
+    for (number, second, outcome) in
+        [(1, 9, RotateOutcome::GraceReplay), (2, 10, RotateOutcome::Reused)]
+    {
+        store.insert_family(family(number)?, after(0)).await?;
+        store.rotate(rotation(number, 0, number + 10)?, after(100)).await?;
+        let again = rotation(number, 0, number + 20)?;
+        same(store.rotate(again, after(100 + second)).await?, outcome)?;
+    }
+    Ok(())
+}
+
+/// A window of no length is none, in the second of the rotation too.
+pub async fn without_a_grace_window_a_predecessor_ends_the_family<S: Store>(
+    store: &S,
+) -> Result<(), Broken> {
+    store.insert_family(family(1)?, after(0)).await?;
+    for outcome in [RotateOutcome::Rotated, RotateOutcome::Reused, RotateOutcome::Revoked] {
+        let mut refresh = rotation(1, 0, 2)?;
+        refresh.grace = Duration::ZERO;
+        same(store.rotate(refresh, after(1)).await?, outcome)?;
+    }
+    is_over(store, &[1, 2]).await
+}
+
+/// The window is for the last predecessor alone.
+pub async fn an_older_generation_ends_the_family_within_the_grace_window_too<S: Store>(
+    store: &S,
+) -> Result<(), Broken> {
+    store.insert_family(family(1)?, after(0)).await?;
+    for generation in [0, 1] {
+        store.rotate(rotation(1, generation, 2 + generation)?, after(1)).await?;
+    }
+    same(store.rotate(rotation(1, 0, 9)?, after(1)).await?, RotateOutcome::Reused)?;
+    is_over(store, &[1, 2, 3, 9]).await
+}
+
+/// The thief's and the victim's, and nobody refreshes any more.
+pub async fn reuse_ends_every_token_of_the_family<S: Store>(store: &S) -> Result<(), Broken> {
+    store.insert_family(family(1)?, after(0)).await?;
+    store.insert_family(family(50)?, after(0)).await?;
+    for generation in 0..5 {
+        store.rotate(rotation(1, generation, 2 + generation)?, after(1)).await?;
+    }
+    same(store.rotate(rotation(1, 2, 9)?, after(2)).await?, RotateOutcome::Reused)?;
+    is_over(store, &[1, 2, 3, 4, 5, 6, 9]).await?;
+    for generation in [2, 4, 5] {
+        let refused = store.rotate(rotation(1, generation, 9)?, after(2)).await?;
+        same(refused, RotateOutcome::Revoked)?;
+    }
+    same(store.rotate(rotation(50, 0, 51)?, after(2)).await?, RotateOutcome::Rotated)
+}
+
+/// A genuine token of a generation that is not known was given before the store was set back, by somebody who keeps old
+/// copies of it. What came after the copy is not known, so nothing of it goes on.
+pub async fn a_generation_that_never_was_ends_the_family<S: Store>(
+    store: &S,
+) -> Result<(), Broken> {
+    for (number, generation) in
+        [(1, 1), (2, 7), (3, u64::MAX >> 1), (4, u64::MAX - 1), (5, u64::MAX)]
+    {
+        store.insert_family(family(number)?, after(0)).await?;
+        let outcome = store.rotate(rotation(number, generation, 10 + number)?, after(1)).await?;
+        same(outcome, RotateOutcome::Reused)?;
+        same(store.access(&access(number)?.digest, after(1)).await?, None)?;
+    }
+    Ok(())
+}
+
+/// Whichever generation is presented.
+pub async fn a_revoked_family_does_not_rotate<S: Store>(store: &S) -> Result<(), Broken> {
+    store.insert_family(family(1)?, after(0)).await?;
+    store.rotate(rotation(1, 0, 2)?, after(0)).await?;
+    store.revoke_family(&family_id(1), after(0)).await?;
+    for generation in [0, 1] {
+        let refused = store.rotate(rotation(1, generation, 3)?, after(1)).await?;
+        same(refused, RotateOutcome::Revoked)?;
+    }
+    same(record(store).await?.map(|family| family.generation.get()), Some(1))?;
+    is_over(store, &[1, 2, 3]).await
+}
+
+/// Disuse is counted from the last rotation.
+pub async fn a_family_that_is_not_used_expires_at_its_second<S: Store>(
+    store: &S,
+) -> Result<(), Broken> {
+    for (number, late, outcome) in [(1, 0, RotateOutcome::Expired), (2, 1, RotateOutcome::Rotated)]
+    {
+        store.insert_family(family(number)?, after(0)).await?;
+        let mut refresh = rotation(number, 0, number + 10)?;
+        refresh.idle_until = after(12 * DAY);
+        same(store.rotate(refresh, after(10 * DAY - 1)).await?, RotateOutcome::Rotated)?;
+        let refresh = rotation(number, 1, number + 20)?;
+        same(store.rotate(refresh, after(12 * DAY - late)).await?, outcome)?;
+    }
+    Ok(())
+}
+
+/// Use prolongs no family beyond its end.
+pub async fn a_family_expires_at_its_last_second_however_often_it_is_used<S: Store>(
+    store: &S,
+) -> Result<(), Broken> {
+    store.insert_family(family(1)?, after(0)).await?;
+    for (generation, second, outcome) in [
+        (0, 9 * DAY, RotateOutcome::Rotated),
+        (1, 30 * DAY - 1, RotateOutcome::Rotated),
+        (2, 30 * DAY, RotateOutcome::Expired),
+    ] {
+        let mut refresh = rotation(1, generation, 2 + generation)?;
+        refresh.idle_until = after(60 * DAY);
+        same(store.rotate(refresh, after(second)).await?, outcome)?;
+    }
+    same(record(store).await?.map(|family| family.generation.get()), Some(2))
+}
+
+/// And comes to be by no rotation.
+pub async fn a_missing_family_does_not_rotate<S: Store>(store: &S) -> Result<(), Broken> {
+    store.insert_family(family(2)?, after(0)).await?;
+    same(store.rotate(rotation(1, 0, 9)?, after(0)).await?, RotateOutcome::Missing)?;
+    same(record(store).await?, None)
+}
+
+/// Missing, expired, revoked or reused: no token comes of it.
+pub async fn a_refused_rotation_stores_no_token<S: Store>(store: &S) -> Result<(), Broken> {
+    for number in [2, 3, 4] {
+        store.insert_family(family(number)?, after(0)).await?;
+    }
+    store.revoke_family(&family_id(3), after(0)).await?;
+    for (number, generation, second, outcome) in [
+        (1, 0, 0, RotateOutcome::Missing),
+        (2, 0, 10 * DAY, RotateOutcome::Expired),
+        (3, 0, 0, RotateOutcome::Revoked),
+        (4, 1, 0, RotateOutcome::Reused),
+    ] {
+        let mut refresh = rotation(number, generation, 10 + number)?;
+        refresh.access.expires_at = after(60 * DAY);
+        same(store.rotate(refresh, after(second)).await?, outcome)?;
+        same(store.access(&access(10 + number)?.digest, after(second)).await?, None)?;
+    }
+    // And a family that comes later does not find one.
+    store.insert_family(family(1)?, after(0)).await?;
+    same(store.access(&access(11)?.digest, after(0)).await?, None)
+}
+
+/// A rotation that lies in the future was a moment ago.
+pub async fn a_clock_that_is_set_back_takes_no_one_for_a_thief<S: Store>(
+    store: &S,
+) -> Result<(), Broken> {
+    store.insert_family(family(1)?, after(500)).await?;
+    same(store.rotate(rotation(1, 0, 2)?, after(500)).await?, RotateOutcome::Rotated)?;
+    same(store.rotate(rotation(1, 0, 3)?, after(100)).await?, RotateOutcome::GraceReplay)?;
+    same(store.rotate(rotation(1, 1, 4)?, after(100)).await?, RotateOutcome::Rotated)?;
+    same(store.rotate(rotation(1, 1, 5)?, after(105)).await?, RotateOutcome::GraceReplay)?;
+    same(store.rotate(rotation(1, 1, 6)?, after(110)).await?, RotateOutcome::Reused)
+}
