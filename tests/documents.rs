@@ -1,10 +1,12 @@
 //! Documents that the official SDKs for TypeScript and Python wrote, read and written again by our types.
 //!
 //! `tests/documents` holds them as they were written, `tests/interop` the programs that wrote them and that
-//! `cargo xtask interop` gives our rewrites to.
+//! `cargo xtask interop` gives our rewrites to. What they read in our challenges is in `challenges.rs`.
 
 #![cfg(test)]
 #![expect(clippy::disallowed_methods, reason = "the documents are files")]
+
+mod challenges;
 
 use std::fs;
 use std::path::Path;

@@ -1,8 +1,9 @@
 //! `cargo xtask interop`: the official SDKs and we read what the other writes, and log in at each other.
 //!
 //! Each peer is installed into `target/interop`, in the versions that its lock file names. An SDK writes its documents
-//! anew, which have to be those in `tests/documents`, and reads the ones that our types wrote. Then our client meets
-//! the peer's authorization server ([`peer`]), and the SDK's client meets ours ([`client`]).
+//! anew, which have to be those in `tests/documents`, and reads the ones that our types wrote, and every challenge of
+//! our resource server. Then our client meets the peer's authorization server ([`peer`]), and the SDK's client meets
+//! ours ([`client`]).
 
 mod client;
 mod peer;
@@ -39,6 +40,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
     announce("interop with TypeScript");
     let typescript = install(workspace, &interop, "typescript")?;
     exchange(workspace, "typescript", "node", &[typescript.join("documents.mjs").as_str()])?;
+    let node = Utf8PathBuf::from("node");
+    challenges(workspace, &node, &typescript.join("challenges.mjs"))?;
 
     announce("interop with Python");
     let python = Utf8Path::new(HOME).join("python");
@@ -47,6 +50,9 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
     let old_interpreter = environment(sh, &interop.join("python-v1"), &old)?;
     let documents = python.join("documents.py");
     exchange(workspace, "python", interpreter.as_str(), &["-B", documents.as_str()])?;
+    for line in [&interpreter, &old_interpreter] {
+        challenges(workspace, line, &python.join("challenges.py"))?;
+    }
 
     let openid = install(workspace, &interop, "oidc-provider")?;
     let mut findings = Vec::new();
@@ -62,7 +68,6 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
         }
     }
 
-    let node = Utf8PathBuf::from("node");
     let rmcp = workspace.target.join("debug/examples/interop_rmcp");
     let [v2, v1] = ["client-v2.mjs", "client-v1.mjs"].map(|name| typescript.join(name));
     let [py2, py1] = ["client_v2.py", "client_v1.py"].map(|name| python.join(name));
@@ -127,4 +132,11 @@ fn exchange(workspace: &Workspace, sdk: &str, program: &str, args: &[&str]) -> R
         return Err("the SDK does not read what our types write".into());
     }
     Ok(())
+}
+
+/// Has an SDK read the challenges that the test `documents` left.
+fn challenges(workspace: &Workspace, program: &Utf8Path, script: &Utf8Path) -> Result<(), Error> {
+    let left = workspace.target.join("tmp/challenges.json");
+    let command = cmd!(workspace.sh, "{program} {script} {left}").quiet();
+    Ok(command.env("PYTHONDONTWRITEBYTECODE", "1").run()?)
 }

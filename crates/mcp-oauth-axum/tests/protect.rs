@@ -138,7 +138,7 @@ async fn r_auth_1_sec_142_without_a_token_the_challenge_has_no_error() {
     ] {
         let (status, challenge) = server.send(request).await;
         assert_eq!(status, StatusCode::UNAUTHORIZED);
-        assert_eq!(challenge, format!("Bearer scope=\"read\", {METADATA}"));
+        assert_eq!(challenge, format!("Bearer {METADATA}, scope=\"read\""));
     }
     assert_eq!(server.ran(), 0);
 }

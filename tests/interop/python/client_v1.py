@@ -22,7 +22,7 @@ from mcp.client.auth import OAuthClientProvider
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 
-from host import METADATA, Browser, Memory, die
+from host import METADATA, Browser, Memory, Refusals, die
 
 CONTENT = {"name": "v1.txt", "content": "abc"}
 
@@ -39,6 +39,7 @@ async def main(url: str) -> None:
         streamable_http_client(url, http_client=http) as (read, write, _),
         ClientSession(read, write) as client,
     ):
+        refusals = Refusals(http)
 
         async def call(tool: str, arguments: dict[str, str]) -> str:
             return str((await client.call_tool(tool, arguments)).content)
@@ -47,11 +48,13 @@ async def main(url: str) -> None:
         tools = {tool.name for tool in (await client.list_tools()).tools}
         assert tools == {"list-files", "write-file"}, tools
         assert "readme" in await call("list-files", {})
+        refusals.are(0)
         assert browser.visits == 1
         assert memory.scopes() == ["files:read"], "no step-up to test"
         print("login      list-files answered after one visit")
 
         assert "3 bytes" in await call("write-file", CONTENT)
+        refusals.are(1, "files:read files:write")
         assert browser.visits == 2
         assert memory.scopes() == ["files:read", "files:write"]
         print("step-up    write-file answered after one more visit")

@@ -21,14 +21,17 @@ import {
   StreamableHTTPError,
 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 
-import { Host, die, scopes, text } from "./host.mjs";
+import { Host, die, refusedFor, scopes, text } from "./host.mjs";
 
 const [, , url] = process.argv;
 const host = new Host();
 
 async function connect() {
   const client = new Client({ name: "interop", version: "1" });
-  const transport = new StreamableHTTPClientTransport(new URL(url), { authProvider: host });
+  const transport = new StreamableHTTPClientTransport(new URL(url), {
+    authProvider: host,
+    fetch: host.fetch,
+  });
   try {
     await client.connect(transport);
   } catch (error) {
@@ -46,17 +49,20 @@ let [client, transport] = await connect();
 const { tools } = await client.listTools();
 assert.deepEqual(tools.map((tool) => tool.name).sort(), ["list-files", "write-file"]);
 assert.match(text(await client.callTool({ name: "list-files", arguments: {} })), /readme/);
+refusedFor(host, 0);
 assert.equal(host.visits, 1);
 assert.equal(scopes(host), "files:read", "no step-up to test");
 console.log("login      list-files answered after one visit");
 
 await assert.rejects(write, (error) => error instanceof StreamableHTTPError && error.code === 403);
+refusedFor(host, 2, "files:read files:write");
 assert.equal(host.visits, 1);
 await client.close();
 host.dropRefreshToken();
 [client, transport] = await connect();
 await assert.rejects(write, UnauthorizedError);
 assert.equal(host.visits, 2);
+refusedFor(host, 3, "files:read files:write");
 await transport.finishAuth(host.callback().get("code"));
 assert.match(text(await write()), /3 bytes/);
 assert.equal(scopes(host), "files:read files:write");

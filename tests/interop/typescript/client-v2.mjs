@@ -20,7 +20,7 @@ import {
   UnauthorizedError,
 } from "@modelcontextprotocol/client";
 
-import { Host, die, scopes, text } from "./host.mjs";
+import { Host, die, refusedFor, scopes, text } from "./host.mjs";
 
 const [, , url, era] = process.argv;
 const negotiation = era === "legacy" ? {} : { versionNegotiation: { mode: "auto" } };
@@ -28,7 +28,10 @@ const host = new Host();
 
 async function connect() {
   const client = new Client({ name: "interop", version: "1" }, negotiation);
-  const transport = new StreamableHTTPClientTransport(new URL(url), { authProvider: host });
+  const transport = new StreamableHTTPClientTransport(new URL(url), {
+    authProvider: host,
+    fetch: host.fetch,
+  });
   try {
     await client.connect(transport);
   } catch (error) {
@@ -47,11 +50,13 @@ assert.equal(client.getNegotiatedProtocolVersion(), era === "legacy" ? "2025-11-
 const { tools } = await client.listTools();
 assert.deepEqual(tools.map((tool) => tool.name).sort(), ["list-files", "write-file"]);
 assert.match(text(await client.callTool({ name: "list-files", arguments: {} })), /readme/);
+refusedFor(host, 0);
 assert.equal(host.visits, 1);
 assert.equal(scopes(host), "files:read", "no step-up to test");
 console.log("login      list-files answered after one visit");
 
 await assert.rejects(write, UnauthorizedError);
+refusedFor(host, 1, "files:read files:write");
 assert.equal(host.visits, 2);
 await transport.finishAuth(host.callback());
 assert.match(text(await write()), /3 bytes/);

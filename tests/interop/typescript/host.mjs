@@ -3,21 +3,48 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 
-const FIELD = /<input type="hidden" name="([^"]*)" value="([^"]*)">/g;
+/** Pages and redirects of one visit. */
+const MAX_HOPS = 20;
+const FIELD = /<input[^>]* type="(?:hidden|text|password)" name="([^"]*)"([^>]*)>/g;
+const BUTTON = /<button[^>]* name="([^"]*)" value="([^"]*)"/g;
 
-/** Opens our consent page, presses "Allow", and answers with where the browser is sent. */
-async function allow(url) {
-  const page = await fetch(url, { redirect: "manual" });
-  const html = await page.text();
-  assert.equal(page.status, 200, html);
-  const form = new URLSearchParams([["decision", "allow"]]);
-  for (const [, name, value] of html.matchAll(FIELD)) form.append(name, value);
-  const action = new URL(/<form method="post" action="([^"]*)">/.exec(html)[1], url);
-  const cookie = page.headers.getSetCookie().map((line) => line.split(";")[0]).join("; ");
-  const headers = { cookie, origin: action.origin };
-  const answer = await fetch(action, { method: "POST", headers, body: form, redirect: "manual" });
-  assert.equal(answer.status, 303, await answer.text());
-  return new URL(answer.headers.get("location"));
+/** What a user who agrees to everything sends: a word in each empty field, and the last button, which says yes. */
+function submission(html, page) {
+  const action = /<form[^>]* action="([^"]*)"/.exec(html)?.[1];
+  assert.ok(action, `no form at ${page}: ${html}`);
+  const body = new URLSearchParams();
+  for (const [, name, rest] of html.matchAll(FIELD)) {
+    body.append(name, / value="([^"]+)"/.exec(rest)?.[1] ?? "somebody");
+  }
+  const pressed = [...html.matchAll(BUTTON)].at(-1);
+  if (pressed) body.append(pressed[1], pressed[2]);
+  return [new URL(action, page), { method: "POST", body }];
+}
+
+/** Follows redirects, keeps cookies, and submits the form of each page, until the browser is sent to `end`. */
+async function agree(url, end) {
+  const cookies = new Map();
+  let next = [new URL(url), { method: "GET" }];
+  for (let hop = 0; hop < MAX_HOPS; hop += 1) {
+    const [page, request] = next;
+    const cookie = [...cookies].map((pair) => pair.join("=")).join("; ");
+    const headers = { cookie, origin: page.origin };
+    const answer = await fetch(page, { ...request, headers, redirect: "manual" });
+    for (const line of answer.headers.getSetCookie()) {
+      cookies.set(...line.split(";")[0].split(/=(.*)/s, 2));
+    }
+    const html = await answer.text();
+    const location = answer.headers.get("location");
+    if (location === null) {
+      assert.equal(answer.status, 200, html);
+      next = submission(html, page);
+      continue;
+    }
+    const to = new URL(location, page);
+    if (to.origin + to.pathname === end) return to;
+    next = [to, { method: "GET" }];
+  }
+  assert.fail(`no end after ${MAX_HOPS} pages`);
 }
 
 /** The SDK's `OAuthClientProvider`, in memory. It keeps what the SDK hands over, and does not look into it. */
@@ -32,10 +59,18 @@ export class Host {
   };
   visits = 0;
   saves = 0;
+  /** What the challenge of each 403 said. */
+  refusals = [];
   #kept = {};
   #state;
   #callback;
 
+  /** The SDK's way out, where every answer passes. */
+  fetch = async (url, init) => {
+    const response = await fetch(url, init);
+    if (response.status === 403) this.refusals.push(response.headers.get("www-authenticate"));
+    return response;
+  };
   state() {
     return (this.#state = randomUUID());
   }
@@ -69,15 +104,23 @@ export class Host {
   }
   async redirectToAuthorization(url) {
     this.visits += 1;
-    this.#callback = await allow(url);
+    this.#callback = await agree(url, this.redirectUrl);
   }
 
   /** What the browser came back with, once it did: the `state` is the host's to compare. */
   callback() {
-    const { origin, pathname, searchParams } = this.#callback;
-    assert.equal(origin + pathname, this.redirectUrl);
+    const { searchParams } = this.#callback;
     assert.equal(searchParams.get("state"), this.#state);
     return searchParams;
+  }
+}
+
+/** How many calls were refused, all of them because they need these scopes. */
+export function refusedFor(host, times, scope) {
+  assert.equal(host.refusals.length, times, host.refusals.join("\n"));
+  for (const challenge of host.refusals) {
+    assert.match(challenge, /^Bearer error="insufficient_scope"/);
+    assert.ok(challenge.includes(`scope="${scope}"`), challenge);
   }
 }
 

@@ -105,10 +105,12 @@ impl BearerChallenge {
                 line.extend([separator, name, "=\"", value, "\""]);
             }
         };
+        // Many clients search the line for `name=` and take the first they find, inside of a value too. So a value
+        // that may be made of a request's text comes after those that may not.
         add("error", self.error.as_ref().map(BearerErrorCode::as_str));
-        add("error_description", self.error_description.as_ref().map(ErrorDescription::as_str));
-        add("scope", self.scope.as_ref().map(ScopeSet::as_str));
         add("resource_metadata", self.resource_metadata.as_ref().map(EndpointUrl::as_str));
+        add("scope", self.scope.as_ref().map(ScopeSet::as_str));
+        add("error_description", self.error_description.as_ref().map(ErrorDescription::as_str));
         HeaderValue::try_from(line).unwrap_or(HeaderValue::from_static("Bearer"))
     }
 }
