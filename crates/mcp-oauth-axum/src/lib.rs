@@ -25,4 +25,6 @@ pub use rate::{Rate, RateLimits};
 pub use reading::Deadlines;
 pub use serve::{ConnectionDeadlines, serve};
 pub use server::AuthorizationServer;
+#[cfg(feature = "jwt_access_tokens")]
+pub use verifier::{InvalidRemote, RemoteServer};
 pub use verifier::{StoreVerifier, TokenVerifier, VerifierUnavailable};

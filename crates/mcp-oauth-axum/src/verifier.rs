@@ -1,5 +1,8 @@
 //! Who knows a token?
 
+#[cfg(feature = "jwt_access_tokens")]
+mod remote;
+
 use core::fmt;
 use core::future::Future;
 use std::sync::Arc;
@@ -8,6 +11,9 @@ use authorization_server::Store;
 use oauth_types::{Issuer, Secret, UnixTime};
 use resource_server::TokenFacts;
 use tracing::warn;
+
+#[cfg(feature = "jwt_access_tokens")]
+pub use remote::{InvalidRemote, RemoteServer};
 
 /// The token could not be checked now. The client keeps it and tries again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

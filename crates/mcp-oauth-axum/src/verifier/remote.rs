@@ -1,0 +1,308 @@
+//! An authorization server that is not ours, over the network. What its documents mean is decided by
+//! `resource-server`.
+
+use core::fmt;
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http::header::ACCEPT;
+use http::{Request, Response};
+use oauth_types::{
+    AuthorizationServerMetadata, EndpointUrl, InvalidUri, Issuer, Origin, UnixTime, is_local_ip,
+};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Certificate, Client, redirect, retry};
+use resource_server::{FindServer, Kept, Search, ServerNotFound};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+use tracing::warn;
+
+use crate::VerifierUnavailable;
+
+/// Why an authorization server cannot be asked at all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum InvalidRemote {
+    /// Its issuer has no well-known URLs.
+    Issuer(InvalidUri),
+    /// A certificate to trust cannot be read.
+    Certificate,
+    /// The system has no certificates to trust, or TLS cannot be set up.
+    Tls,
+}
+
+impl fmt::Display for InvalidRemote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Issuer(rule) => write!(f, "the URL of the issuer's metadata {rule}"),
+            Self::Certificate => f.write_str("a certificate to trust cannot be read"),
+            Self::Tls => f.write_str("TLS cannot be set up for want of certificates to trust"),
+        }
+    }
+}
+
+impl core::error::Error for InvalidRemote {}
+
+/// Why there is no answer, for the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Unreachable {
+    LocalAddress,
+    NoAnswer,
+    TooLarge,
+    NotFound(ServerNotFound),
+}
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LocalAddress => f.write_str("a document leads to a local address"),
+            Self::NoAnswer => f.write_str("there is no answer in time"),
+            Self::TooLarge => f.write_str("the answer is too long"),
+            Self::NotFound(why) => why.fmt(f),
+        }
+    }
+}
+
+/// An authorization server that is not ours: its documents are fetched when they are first needed, so that a server
+/// starts while its authorization server is down.
+///
+/// It is asked by https (http on a loopback host), without a proxy; redirects are not followed. The issuer's own host
+/// may be anywhere, because the configuration names it. Where its documents lead elsewhere, only addresses of the
+/// public internet are connected to, unless the issuer is a local address itself.
+#[derive(Debug)]
+pub struct RemoteServer {
+    issuer: Issuer,
+    search: FindServer,
+    reach: Reach,
+    http: Client,
+    metadata: Mutex<Kept<AuthorizationServerMetadata>>,
+}
+
+impl RemoteServer {
+    /// Longest answer that is read, in bytes.
+    const MAX_BODY: usize = 128 * 1024;
+    /// Longest time for an exchange, and for the search for metadata.
+    const TIMEOUT: Duration = Duration::from_secs(5);
+    /// How long metadata is kept, and used on while it cannot be had.
+    const KEPT: (Duration, Duration) =
+        (Duration::from_secs(60 * 60), Duration::from_secs(24 * 60 * 60));
+
+    /// The authorization server with this issuer.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidRemote`] when it cannot be asked for its documents.
+    pub fn new(issuer: Issuer) -> Result<Self, InvalidRemote> {
+        Self::build(issuer, false, b"")
+    }
+
+    /// One whose documents may lead to local addresses, as on a network of one's own. The certificates (PEM, or
+    /// nothing) are trusted besides the system's.
+    ///
+    /// ```no_run
+    /// use mcp_oauth_axum::RemoteServer;
+    /// use oauth_types::Issuer;
+    ///
+    /// # fn f(authority: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+    /// let issuer = Issuer::parse("https://login.corp.example")?;
+    /// let server = RemoteServer::on_own_network(issuer, authority)?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn on_own_network(issuer: Issuer, certificates: &[u8]) -> Result<Self, InvalidRemote> {
+        Self::build(issuer, true, certificates)
+    }
+
+    fn build(issuer: Issuer, local: bool, certificates: &[u8]) -> Result<Self, InvalidRemote> {
+        let search = FindServer::new(issuer.clone()).map_err(InvalidRemote::Issuer)?;
+        let certificates = Certificate::from_pem_bundle(certificates);
+        let certificates = certificates.map_err(|_| InvalidRemote::Certificate)?;
+        let origin = search.url().origin();
+        let local = local || origin.is_local_address();
+        let reach = Reach { host: origin.host().into(), local };
+        // Other crates may switch features of reqwest on: each is refused by name.
+        let client = Client::builder()
+            .dns_resolver(Arc::new(reach.clone()))
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .referer(false)
+            .no_gzip()
+            .no_brotli()
+            .no_zstd()
+            .no_deflate()
+            .timeout(Self::TIMEOUT)
+            .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
+            .tls_certs_merge(certificates)
+            .build();
+        let http = client.map_err(|_| InvalidRemote::Tls)?;
+        let metadata = Mutex::new(Kept::new(Self::KEPT.0, Self::KEPT.1));
+        Ok(Self { issuer, search, reach, http, metadata })
+    }
+
+    /// Its issuer.
+    #[must_use]
+    pub const fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
+    /// What it says about itself, fetched when it is first needed and every hour. One search serves all who wait.
+    ///
+    /// # Errors
+    ///
+    /// [`VerifierUnavailable`] when nothing is known and it cannot be had now.
+    pub async fn metadata(
+        &self,
+        now: UnixTime,
+    ) -> Result<Arc<AuthorizationServerMetadata>, VerifierUnavailable> {
+        let mut kept = self.metadata.lock().await;
+        if kept.is_stale(now) && kept.may_fetch(now) {
+            let found = timeout(Self::TIMEOUT, self.find()).await;
+            let found = found.unwrap_or(Err(Unreachable::NoAnswer));
+            if let Err(why) = &found {
+                warn!(issuer = %self.issuer, %why, "no metadata of an authorization server");
+            }
+            kept.fetched(found.ok(), now);
+        }
+        kept.value(now).cloned().ok_or(VerifierUnavailable)
+    }
+
+    async fn find(&self) -> Result<AuthorizationServerMetadata, Unreachable> {
+        let mut search = self.search.clone();
+        loop {
+            let answer = self.get(search.url()).await?;
+            match search.resume(&answer).map_err(Unreachable::NotFound)? {
+                Search::Found(metadata) => return Ok(*metadata),
+                Search::Next(next) => search = next,
+            }
+        }
+    }
+
+    /// Fetches a JSON document.
+    pub(crate) async fn get(&self, url: &EndpointUrl) -> Result<Response<Bytes>, Unreachable> {
+        let request = Request::get(url.as_str()).header(ACCEPT, "application/json");
+        let request = request.body(Bytes::new()).map_err(|_| Unreachable::NoAnswer)?;
+        self.send(request).await
+    }
+
+    /// One exchange with the server, at a place that it or the configuration names.
+    pub(crate) async fn send(
+        &self,
+        request: Request<Bytes>,
+    ) -> Result<Response<Bytes>, Unreachable> {
+        let (parts, body) = request.into_parts();
+        // Literal addresses do not come by the resolver.
+        let origin = Origin::of(&parts.uri.to_string()).map_err(|_| Unreachable::NoAnswer)?;
+        if origin.is_local_address() && !self.reach.admits(origin.host()) {
+            return Err(Unreachable::LocalAddress);
+        }
+        let request = Request::from_parts(parts, reqwest::Body::from(body));
+        let request = request.try_into().map_err(|_| Unreachable::NoAnswer)?;
+        let answer = self.http.execute(request).await.map_err(|_| Unreachable::NoAnswer)?;
+        read(answer, Self::MAX_BODY).await
+    }
+}
+
+/// Reads an answer up to the limit, whatever it says about its length.
+async fn read(mut answer: reqwest::Response, limit: usize) -> Result<Response<Bytes>, Unreachable> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|_| Unreachable::NoAnswer)? {
+        if chunk.len() > limit - body.len() {
+            return Err(Unreachable::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let mut plain = Response::new(body.freeze());
+    *plain.status_mut() = answer.status();
+    *plain.headers_mut() = core::mem::take(answer.headers_mut());
+    Ok(plain)
+}
+
+/// Where the server may be, and where its documents may lead.
+#[derive(Clone, Debug)]
+struct Reach {
+    host: Box<str>,
+    local: bool,
+}
+
+impl Reach {
+    /// Whether this host may be at a local address.
+    fn admits(&self, host: &str) -> bool {
+        self.local || host.eq_ignore_ascii_case(&self.host)
+    }
+}
+
+impl Resolve for Reach {
+    fn resolve(&self, name: Name) -> Resolving {
+        let may_be_local = self.admits(name.as_str());
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let mut found: Vec<SocketAddr> = found.collect();
+            found.retain(|address| may_be_local || !is_local_ip(address.ip()));
+            if found.is_empty() {
+                return Err(LeadsHome.into());
+            }
+            let found: Addrs = Box::new(found.into_iter());
+            Ok(found)
+        })
+    }
+}
+
+/// A name has no address that may be connected to.
+#[derive(Debug)]
+struct LeadsHome;
+
+impl fmt::Display for LeadsHome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name leads to no address that may be connected to")
+    }
+}
+
+impl core::error::Error for LeadsHome {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(issuer: &str) -> RemoteServer {
+        RemoteServer::new(Issuer::parse(issuer).unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_public_server_leads_to_no_local_address() {
+        let server = server("https://as.example");
+        for url in [
+            "http://127.0.0.1:1/jwks",
+            "http://localhost:1/jwks",
+            "https://10.0.0.1/jwks",
+            "https://169.254.169.254/jwks",
+            "https://[::1]:1/jwks",
+        ] {
+            let url = EndpointUrl::parse(url).unwrap();
+            let refused = server.get(&url).await.unwrap_err();
+            assert_eq!(refused, Unreachable::LocalAddress, "{url}");
+        }
+        // A name that leads home.
+        let found = server.reach.resolve("localhost".parse().unwrap()).await;
+        assert!(found.is_err_and(|error| error.is::<LeadsHome>()));
+    }
+
+    #[tokio::test]
+    async fn a_server_on_the_own_network_may_lead_there() {
+        let own = Issuer::parse("https://as.example").unwrap();
+        let own = RemoteServer::on_own_network(own, b"").unwrap();
+        for server in [server("http://127.0.0.1:1"), server("http://localhost:1"), own] {
+            assert!(server.reach.resolve("localhost".parse().unwrap()).await.is_ok());
+            let url = EndpointUrl::parse("http://127.0.0.1:1/jwks").unwrap();
+            assert_eq!(server.get(&url).await.unwrap_err(), Unreachable::NoAnswer);
+        }
+        // The name that the configuration gives may lead anywhere, in any case of letters.
+        let own = Reach { host: "localhost".into(), local: false };
+        assert!(own.resolve("LOCALHOST".parse().unwrap()).await.is_ok());
+    }
+}

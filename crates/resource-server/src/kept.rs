@@ -1,0 +1,106 @@
+//! What is known of an authorization server that is not ours, and when it is asked again.
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use oauth_types::UnixTime;
+
+/// Something that is fetched when it is needed, used until it is old, and used on for a while when it cannot be fetched
+/// again.
+#[derive(Clone, Debug)]
+pub struct Kept<T> {
+    fresh: Duration,
+    longest: Duration,
+    known: Option<(Arc<T>, UnixTime)>,
+    tried: Option<UnixTime>,
+}
+
+impl<T> Kept<T> {
+    /// How long nobody is asked again, whatever came of the last time.
+    pub const PAUSE: Duration = Duration::from_secs(30);
+    /// The same while nothing is known.
+    pub const RETRY: Duration = Duration::from_secs(5);
+
+    /// Nothing yet. What is fetched is asked for again after `fresh`, and forgotten after `longest` without an answer.
+    #[must_use]
+    pub const fn new(fresh: Duration, longest: Duration) -> Self {
+        Self { fresh, longest, known: None, tried: None }
+    }
+
+    /// What is known, fresh or not.
+    #[must_use]
+    pub fn value(&self, now: UnixTime) -> Option<&Arc<T>> {
+        let known = self.known.as_ref().filter(|(_, at)| now.since(*at) < self.longest);
+        known.map(|(value, _)| value)
+    }
+
+    /// Whether what is known is old, or nothing is.
+    #[must_use]
+    pub fn is_stale(&self, now: UnixTime) -> bool {
+        self.known.as_ref().is_none_or(|(_, at)| now < *at || now.since(*at) >= self.fresh)
+    }
+
+    /// Whether it may be fetched now. A clock that was set back makes nobody wait for it.
+    #[must_use]
+    pub fn may_fetch(&self, now: UnixTime) -> bool {
+        let pause = if self.value(now).is_some() { Self::PAUSE } else { Self::RETRY };
+        self.tried.is_none_or(|at| now < at || now.since(at) >= pause)
+    }
+
+    /// Whether the last attempt brought nothing.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.tried.is_some_and(|tried| self.known.as_ref().is_none_or(|(_, at)| tried != *at))
+    }
+
+    /// Notes what an attempt brought that began now; `None` when it failed.
+    pub fn fetched(&mut self, value: Option<T>, now: UnixTime) {
+        self.tried = Some(now);
+        if let Some(value) = value {
+            self.known = Some((Arc::new(value), now));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn at(seconds: u64) -> UnixTime {
+        UnixTime::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_value_is_used_on_while_it_cannot_be_fetched_but_not_for_ever() {
+        let mut kept = Kept::new(Duration::from_secs(300), HOUR);
+        assert!(kept.may_fetch(at(1000)) && kept.is_stale(at(1000)) && !kept.has_failed());
+        kept.fetched(Some('a'), at(1000));
+        assert!(!kept.is_stale(at(1299)) && !kept.has_failed());
+        assert!(kept.is_stale(at(1300)) && kept.may_fetch(at(1300)));
+        kept.fetched(None, at(1300));
+        assert!(kept.has_failed());
+        assert_eq!(kept.value(at(4599)).map(|value| **value), Some('a'));
+        assert_eq!(kept.value(at(4600)), None);
+    }
+
+    #[test]
+    fn attempts_keep_their_distance() {
+        let mut kept = Kept::new(Duration::from_secs(300), HOUR);
+        kept.fetched(None, at(1000));
+        assert!(!kept.may_fetch(at(1004)) && kept.may_fetch(at(1005)));
+        kept.fetched(Some('a'), at(1005));
+        assert!(!kept.may_fetch(at(1034)) && kept.may_fetch(at(1035)));
+        kept.fetched(None, at(1035));
+        assert!(!kept.may_fetch(at(1064)) && kept.may_fetch(at(1065)));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_stops_nothing() {
+        let mut kept = Kept::new(Duration::from_secs(300), HOUR);
+        kept.fetched(Some('a'), at(9000));
+        assert!(kept.is_stale(at(5000)) && kept.may_fetch(at(5000)));
+        assert!(kept.value(at(5000)).is_some());
+    }
+}
