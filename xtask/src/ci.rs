@@ -9,6 +9,7 @@ use crate::{browser, conformance, fuzz, interleavings, interop, test, timing};
 /// when what it needs is absent, and says how to get it.
 const SUITES: &[Step] = &[
     ("cargo-deny: bans, licences, sources", deny),
+    ("300 kills of a process with a database", kills),
     ("interop with the official SDKs", interop::run),
     ("official conformance suite", |workspace| conformance::run(workspace, None)),
     ("pages in a browser", browser::run),
@@ -36,6 +37,15 @@ fn deny(workspace: &Workspace) -> Result<(), Error> {
             .into());
     }
     cmd!(sh, "cargo deny --locked --all-features check bans licenses sources").quiet().run()?;
+    Ok(())
+}
+
+/// What a process stores that is killed at any instant. `test` kills twenty.
+fn kills(workspace: &Workspace) -> Result<(), Error> {
+    let sh = &workspace.sh;
+    cmd!(sh, "cargo test --locked -p mcp-oauth-sqlite --test store -- --ignored --nocapture crash")
+        .quiet()
+        .run()?;
     Ok(())
 }
 

@@ -185,6 +185,7 @@ macro_rules! store_contract {
             a_rotation_moves_its_family_on_by_one
             generations_follow_each_other
             a_predecessor_within_the_grace_window_gets_the_successor_again
+            a_rotation_that_is_repeated_is_a_replay
             replays_do_not_prolong_the_grace_window
             the_grace_window_ends_at_its_second
             without_a_grace_window_a_predecessor_ends_the_family

@@ -6,6 +6,7 @@
 mod attack;
 mod run;
 mod servers;
+mod storage;
 mod story;
 mod tools;
 mod user;
@@ -14,6 +15,8 @@ mod wire;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::storage::StoreKind;
 
 /// A protected MCP server, its authorization server, and a client that meets them
 #[derive(Parser)]
@@ -35,6 +38,9 @@ enum Command {
     },
     /// Keep both servers running, for any MCP client
     Serve {
+        /// Where clients, grants and tokens are kept: `memory`, or `sqlite:PATH`
+        #[arg(long, default_value = "memory")]
+        store: StoreKind,
         /// Port of the MCP server on 127.0.0.1
         #[arg(long, default_value_t = 8000)]
         mcp_port: u16,
@@ -67,8 +73,8 @@ async fn main() -> ExitCode {
     let outcome = match cli.command {
         None => run::run(cli.browser).await,
         Some(Command::Attack { attack: Attack::MixUp }) => attack::mix_up().await,
-        Some(Command::Serve { mcp_port, authorization_port, token_seconds }) => {
-            servers::serve(mcp_port, authorization_port, token_seconds).await
+        Some(Command::Serve { store, mcp_port, authorization_port, token_seconds }) => {
+            servers::serve(store, mcp_port, authorization_port, token_seconds).await
         }
         Some(Command::Answer { url, deny }) => user::answer(&url, deny).await,
     };

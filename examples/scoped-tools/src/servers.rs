@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use authorization_server::{Config, Lifetimes, MemoryStore, RefreshKey, RefreshKeys};
+use authorization_server::{Config, Lifetimes, MemoryStore, RefreshKey, RefreshKeys, Store};
 use axum::Router;
 use axum::middleware::from_fn;
 use mcp_oauth_axum::{
@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::storage::{self, StoreKind};
 use crate::tools::{self, Files};
 use crate::wire::{self, Tap};
 
@@ -59,6 +60,20 @@ impl Servers {
         lifetimes: Lifetimes,
         tap: Option<Tap>,
     ) -> anyhow::Result<Self> {
+        let keys = RefreshKeys::new(RefreshKey::new(1, &random()?));
+        let store = Arc::new(MemoryStore::default());
+        Self::start_on(store, keys, mcp_port, authorization_port, lifetimes, tap).await
+    }
+
+    /// The same on a store of one's own.
+    pub(crate) async fn start_on(
+        store: Arc<impl Store + 'static>,
+        keys: RefreshKeys,
+        mcp_port: u16,
+        authorization_port: u16,
+        lifetimes: Lifetimes,
+        tap: Option<Tap>,
+    ) -> anyhow::Result<Self> {
         let (mcp_listener, mcp_at) = bind(mcp_port).await?;
         let (authorization_listener, authorization_at) = bind(authorization_port).await?;
         let mcp_url = format!("http://{mcp_at}/mcp");
@@ -67,10 +82,8 @@ impl Servers {
         let uri = ResourceUri::parse(&mcp_url)?;
 
         // The authorization server.
-        let key = RefreshKeys::new(RefreshKey::new(1, &random()?));
-        let config = Config::new(issuer.clone(), vec![uri.clone()], scopes.all().clone(), key)?
+        let config = Config::new(issuer.clone(), vec![uri.clone()], scopes.all().clone(), keys)?
             .with_lifetimes(lifetimes)?;
-        let store = Arc::new(MemoryStore::default());
         let authorization = AuthorizationServer::new(config, Arc::clone(&store), DemoLogin)
             .describe("files:read", "See your files")
             .describe("files:write", "Create and change your files")
@@ -121,13 +134,21 @@ fn random() -> anyhow::Result<Entropy<32>> {
 
 /// Keeps both servers running until Ctrl-C.
 pub(crate) async fn serve(
+    kind: StoreKind,
     mcp_port: u16,
     authorization_port: u16,
     token_seconds: u64,
 ) -> anyhow::Result<()> {
     let access_token = Duration::from_secs(token_seconds);
     let lifetimes = Lifetimes { access_token, ..Lifetimes::default() };
-    let servers = Servers::start(mcp_port, authorization_port, lifetimes, None).await?;
+    let servers = match kind {
+        StoreKind::Memory => Servers::start(mcp_port, authorization_port, lifetimes, None).await?,
+        StoreKind::Sqlite(path) => {
+            let (store, keys) = storage::open(&path)?;
+            tokio::spawn(storage::sweep(Arc::clone(&store)));
+            Servers::start_on(store, keys, mcp_port, authorization_port, lifetimes, None).await?
+        }
+    };
     println!("MCP server:           {}", servers.mcp_url);
     println!("authorization server: {}", servers.issuer);
     println!("Point any MCP client at the MCP server. Ctrl-C stops both.");

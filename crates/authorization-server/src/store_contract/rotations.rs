@@ -68,6 +68,18 @@ pub async fn a_predecessor_within_the_grace_window_gets_the_successor_again<S: S
     same(store.rotate(rotation(1, 1, 4)?, after(6)).await?, RotateOutcome::Rotated)
 }
 
+/// To repeat an operation whose outcome is unknown is safe: with the same token, too.
+pub async fn a_rotation_that_is_repeated_is_a_replay<S: Store>(store: &S) -> Result<(), Broken> {
+    store.insert_family(family(1)?, after(0)).await?;
+    same(store.rotate(rotation(1, 0, 2)?, after(1)).await?, RotateOutcome::Rotated)?;
+    for _ in 0..2 {
+        same(store.rotate(rotation(1, 0, 2)?, after(1)).await?, RotateOutcome::GraceReplay)?;
+    }
+    same(record(store).await?.map(|family| family.generation.get()), Some(1))?;
+    let known = store.access(&access(2)?.digest, after(1)).await?;
+    fits(&known, "a token that lives", Option::is_some)
+}
+
 /// The window is counted from the rotation.
 pub async fn replays_do_not_prolong_the_grace_window<S: Store>(store: &S) -> Result<(), Broken> {
     store.insert_family(family(1)?, after(0)).await?;

@@ -1,0 +1,122 @@
+//! Clients, and what ends with them.
+
+use authorization_server::{ClientRecord, CreateOutcome};
+use oauth_types::{ClientId, UnixTime};
+use rusqlite::{Connection, params};
+
+use crate::failure::Failure;
+use crate::row::{first, read_json, read_optional_time, read_text, read_time, time};
+
+/// How many forgotten clients make room at once.
+const FORGOTTEN: i64 = 100;
+
+pub(crate) fn read(
+    connection: &Connection,
+    client_id: &ClientId,
+) -> Result<Option<ClientRecord>, Failure> {
+    let mut query = connection.prepare_cached(
+        "SELECT client_id, authentication, redirect_uris, metadata, registered_at, unused_until \
+         FROM clients WHERE client_id = ?1",
+    )?;
+    first(query.query([client_id.as_str()])?, |row| {
+        Ok(ClientRecord {
+            client_id: read_text(row, 0, ClientId::parse)?,
+            authentication: read_json(row, 1)?,
+            redirect_uris: read_json(row, 2)?,
+            metadata: read_json(row, 3)?,
+            registered_at: read_time(row, 4)?,
+            unused_until: read_optional_time(row, 5)?,
+        })
+    })
+}
+
+pub(crate) fn create(
+    connection: &Connection,
+    client: &ClientRecord,
+    max_clients: usize,
+    now: UnixTime,
+) -> Result<CreateOutcome, Failure> {
+    let mut query = connection.prepare_cached("SELECT 1 FROM clients WHERE client_id = ?1")?;
+    if query.exists([client.client_id.as_str()])? {
+        return Ok(CreateOutcome::Duplicate);
+    }
+    if count(connection)? >= max_clients && forget(connection, now, FORGOTTEN)? == 0 {
+        return Ok(CreateOutcome::QuotaReached);
+    }
+    if count(connection)? >= max_clients {
+        return Ok(CreateOutcome::QuotaReached);
+    }
+    let json = |value: Result<String, serde_json::Error>| value.map_err(|_| Failure::Damaged);
+    connection
+        .prepare_cached(
+            "INSERT INTO clients \
+             (client_id, authentication, redirect_uris, metadata, registered_at, unused_until) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            client.client_id.as_str(),
+            json(serde_json::to_string(&client.authentication))?,
+            json(serde_json::to_string(&client.redirect_uris))?,
+            json(serde_json::to_string(&client.metadata))?,
+            time(client.registered_at),
+            client.unused_until.map(time),
+        ])?;
+    Ok(CreateOutcome::Created)
+}
+
+fn count(connection: &Connection) -> Result<usize, Failure> {
+    let mut query =
+        connection.prepare_cached("SELECT value FROM counters WHERE name = 'clients'")?;
+    let count: i64 = query.query_row([], |row| row.get(0))?;
+    usize::try_from(count).map_err(|_| Failure::Damaged)
+}
+
+/// Removes clients that are forgotten; how many.
+pub(crate) fn forget(connection: &Connection, now: UnixTime, max: i64) -> Result<usize, Failure> {
+    let mut delete = connection.prepare_cached(
+        "DELETE FROM clients WHERE client_id IN \
+         (SELECT client_id FROM clients WHERE unused_until <= ?1 LIMIT ?2)",
+    )?;
+    Ok(delete.execute(params![time(now), max])?)
+}
+
+/// A client that got a token stays.
+pub(crate) fn keep(connection: &Connection, client_id: &ClientId) -> Result<(), Failure> {
+    connection
+        .prepare_cached(
+            "UPDATE clients SET unused_until = NULL \
+             WHERE client_id = ?1 AND unused_until IS NOT NULL",
+        )?
+        .execute([client_id.as_str()])?;
+    Ok(())
+}
+
+pub(crate) fn delete(connection: &Connection, client_id: &ClientId) -> Result<(), Failure> {
+    for statement in [
+        "DELETE FROM clients WHERE client_id = ?1",
+        "DELETE FROM codes WHERE client_id = ?1",
+        "DELETE FROM consents WHERE client_id = ?1",
+        "UPDATE families SET revoked = 1 WHERE client_id = ?1 AND revoked = 0",
+    ] {
+        connection.prepare_cached(statement)?.execute([client_id.as_str()])?;
+    }
+    Ok(())
+}
+
+pub(crate) fn revoke_subject(
+    connection: &Connection,
+    subject: &str,
+    client_id: Option<&ClientId>,
+) -> Result<(), Failure> {
+    for statement in [
+        "DELETE FROM codes WHERE subject = ?1 AND (?2 IS NULL OR client_id = ?2)",
+        "DELETE FROM consents WHERE subject = ?1 AND (?2 IS NULL OR client_id = ?2)",
+        "UPDATE families SET revoked = 1 \
+         WHERE subject = ?1 AND (?2 IS NULL OR client_id = ?2) AND revoked = 0",
+    ] {
+        connection
+            .prepare_cached(statement)?
+            .execute(params![subject, client_id.map(ClientId::as_str)])?;
+    }
+    Ok(())
+}

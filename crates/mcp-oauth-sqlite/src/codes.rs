@@ -1,0 +1,86 @@
+//! Codes, each good for one family.
+
+use authorization_server::{CodeRecord, FamilyId, NewFamily, RedeemOutcome};
+use oauth_types::{
+    ClientId, CodeChallenge, RedirectUri, ResourceUri, ScopeSet, SecretDigest, UnixTime,
+};
+use rusqlite::{Connection, params};
+
+use crate::failure::Failure;
+use crate::row::{first, read_digest, read_jkt, read_text, read_time, time};
+use crate::{clients, families};
+
+pub(crate) fn insert(connection: &Connection, code: &CodeRecord) -> Result<(), Failure> {
+    connection
+        .prepare_cached(
+            "INSERT INTO codes (digest, client_id, redirect_uri, challenge, resource, scopes, \
+             subject, expires_at, jkt, redeemed, needed_until) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?8) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
+            code.digest.as_bytes(),
+            code.client_id.as_str(),
+            code.redirect_uri.as_str(),
+            code.challenge.as_str(),
+            code.resource.as_str(),
+            code.scopes.as_str(),
+            code.subject,
+            time(code.expires_at),
+            code.jkt.as_ref().map(|jkt| jkt.as_bytes()),
+            code.redeemed.as_ref().map(FamilyId::as_bytes),
+        ])?;
+    Ok(())
+}
+
+pub(crate) fn read(
+    connection: &Connection,
+    digest: &SecretDigest,
+) -> Result<Option<CodeRecord>, Failure> {
+    let mut query = connection.prepare_cached(
+        "SELECT digest, client_id, redirect_uri, challenge, resource, scopes, subject, expires_at, \
+         jkt, redeemed FROM codes WHERE digest = ?1",
+    )?;
+    first(query.query([digest.as_bytes()])?, |row| {
+        Ok(CodeRecord {
+            digest: read_digest(row, 0)?,
+            client_id: read_text(row, 1, ClientId::parse)?,
+            redirect_uri: read_text(row, 2, RedirectUri::parse)?,
+            challenge: read_text(row, 3, CodeChallenge::parse)?,
+            resource: read_text(row, 4, ResourceUri::parse)?,
+            scopes: read_text(row, 5, ScopeSet::parse)?,
+            subject: row.get(6)?,
+            expires_at: read_time(row, 7)?,
+            jkt: read_jkt(row, 8)?,
+            redeemed: row.get::<_, Option<[u8; 16]>>(9)?.map(FamilyId::from_bytes),
+        })
+    })
+}
+
+pub(crate) fn redeem(
+    connection: &Connection,
+    digest: &SecretDigest,
+    family: &NewFamily,
+    now: UnixTime,
+) -> Result<RedeemOutcome, Failure> {
+    // A-TOKEN-1, A-TOKEN-2
+    let mut query =
+        connection.prepare_cached("SELECT expires_at, redeemed FROM codes WHERE digest = ?1")?;
+    let code = first(query.query([digest.as_bytes()])?, |row| {
+        Ok((read_time(row, 0)?, row.get::<_, Option<[u8; 16]>>(1)?))
+    })?;
+    let Some((expires_at, redeemed)) = code else { return Ok(RedeemOutcome::Missing) };
+    if let Some(redeemed) = redeemed.map(FamilyId::from_bytes) {
+        families::revoke(connection, &redeemed)?;
+        return Ok(RedeemOutcome::AlreadyUsed(redeemed));
+    }
+    if now >= expires_at {
+        return Ok(RedeemOutcome::Expired);
+    }
+    let needed_until = families::insert(connection, family, now)?;
+    families::insert_access(connection, &family.id, &family.access)?;
+    connection
+        .prepare_cached("UPDATE codes SET redeemed = ?2, needed_until = ?3 WHERE digest = ?1")?
+        .execute(params![digest.as_bytes(), family.id.as_bytes(), time(needed_until)])?;
+    clients::keep(connection, &family.client_id)?;
+    Ok(RedeemOutcome::Redeemed)
+}

@@ -1,0 +1,208 @@
+//! Families and their access tokens.
+
+use authorization_server::{
+    AccessRecord, FamilyId, FamilyRecord, Generation, NewAccess, NewFamily, RotateOutcome, Rotation,
+};
+use oauth_types::{ClientId, ResourceUri, ScopeSet, SecretDigest, UnixTime};
+use rusqlite::{Connection, params};
+
+use crate::clients;
+use crate::failure::Failure;
+use crate::row::{first, read_jkt, read_text, read_time, time};
+
+/// Stores a family without its token; until when it is needed. Its identifier must be new.
+pub(crate) fn insert(
+    connection: &Connection,
+    family: &NewFamily,
+    now: UnixTime,
+) -> Result<UnixTime, Failure> {
+    let needed_until = family.expires_at.max(family.access.expires_at);
+    connection
+        .prepare_cached(
+            "INSERT INTO families (id, client_id, subject, resource, scopes, expires_at, \
+             idle_until, generation, rotated_at, jkt, revoked, needed_until) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9, 0, ?10)",
+        )?
+        .execute(params![
+            family.id.as_bytes(),
+            family.client_id.as_str(),
+            family.subject,
+            family.resource.as_str(),
+            family.scopes.as_str(),
+            time(family.expires_at),
+            time(family.idle_until),
+            time(now),
+            family.jkt.as_ref().map(|jkt| jkt.as_bytes()),
+            time(needed_until),
+        ])?;
+    Ok(needed_until)
+}
+
+/// Stores a token. One that is stored already is that of an operation that is repeated.
+pub(crate) fn insert_access(
+    connection: &Connection,
+    family: &FamilyId,
+    access: &NewAccess,
+) -> Result<(), Failure> {
+    connection
+        .prepare_cached(
+            "INSERT INTO access (digest, family, scopes, expires_at, jkt) \
+             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
+            access.digest.as_bytes(),
+            family.as_bytes(),
+            access.scopes.as_str(),
+            time(access.expires_at),
+            access.jkt.as_ref().map(|jkt| jkt.as_bytes()),
+        ])?;
+    Ok(())
+}
+
+/// Stores a family that no code stands for, unless it is there.
+pub(crate) fn insert_new(
+    connection: &Connection,
+    family: &NewFamily,
+    now: UnixTime,
+) -> Result<(), Failure> {
+    let mut query = connection.prepare_cached("SELECT 1 FROM families WHERE id = ?1")?;
+    if query.exists([family.id.as_bytes()])? {
+        return Ok(());
+    }
+    insert(connection, family, now)?;
+    insert_access(connection, &family.id, &family.access)?;
+    clients::keep(connection, &family.client_id)
+}
+
+pub(crate) fn read(
+    connection: &Connection,
+    id: &FamilyId,
+) -> Result<Option<FamilyRecord>, Failure> {
+    let mut query = connection.prepare_cached(
+        "SELECT client_id, subject, resource, scopes, expires_at, idle_until, generation, \
+         rotated_at, jkt, revoked FROM families WHERE id = ?1",
+    )?;
+    first(query.query([id.as_bytes()])?, |row| {
+        Ok(FamilyRecord {
+            client_id: read_text(row, 0, ClientId::parse)?,
+            subject: row.get(1)?,
+            resource: read_text(row, 2, ResourceUri::parse)?,
+            scopes: read_text(row, 3, ScopeSet::parse)?,
+            expires_at: read_time(row, 4)?,
+            idle_until: read_time(row, 5)?,
+            generation: generation(row.get(6)?)?,
+            rotated_at: read_time(row, 7)?,
+            jkt: read_jkt(row, 8)?,
+            revoked: row.get(9)?,
+        })
+    })
+}
+
+fn generation(number: i64) -> Result<Generation, Failure> {
+    u64::try_from(number).map(Generation::new).map_err(|_| Failure::Damaged)
+}
+
+/// What a refresh depends on.
+struct Live {
+    generation: Generation,
+    rotated_at: UnixTime,
+    expires_at: UnixTime,
+    idle_until: UnixTime,
+    is_revoked: bool,
+}
+
+fn read_live(connection: &Connection, id: &FamilyId) -> Result<Option<Live>, Failure> {
+    let mut query = connection.prepare_cached(
+        "SELECT generation, rotated_at, expires_at, idle_until, revoked FROM families WHERE id = ?1",
+    )?;
+    first(query.query([id.as_bytes()])?, |row| {
+        Ok(Live {
+            generation: generation(row.get(0)?)?,
+            rotated_at: read_time(row, 1)?,
+            expires_at: read_time(row, 2)?,
+            idle_until: read_time(row, 3)?,
+            is_revoked: row.get(4)?,
+        })
+    })
+}
+
+pub(crate) fn rotate(
+    connection: &Connection,
+    rotation: &Rotation,
+    now: UnixTime,
+) -> Result<RotateOutcome, Failure> {
+    // A-TOKEN-4
+    let Some(family) = read_live(connection, &rotation.family)? else {
+        return Ok(RotateOutcome::Missing);
+    };
+    if family.is_revoked {
+        return Ok(RotateOutcome::Revoked);
+    }
+    if now >= family.expires_at || now >= family.idle_until {
+        return Ok(RotateOutcome::Expired);
+    }
+    let outcome = if rotation.presented == family.generation {
+        connection
+            .prepare_cached(
+                "UPDATE families SET generation = generation + 1, rotated_at = ?2, idle_until = ?3 \
+                 WHERE id = ?1",
+            )?
+            .execute(params![rotation.family.as_bytes(), time(now), time(rotation.idle_until)])?;
+        RotateOutcome::Rotated
+    } else if rotation.presented.next() == family.generation
+        && now.since(family.rotated_at) < rotation.grace
+    {
+        RotateOutcome::GraceReplay
+    } else {
+        revoke(connection, &rotation.family)?;
+        return Ok(RotateOutcome::Reused);
+    };
+    if rotation.access.expires_at > family.expires_at {
+        need_until(connection, &rotation.family, rotation.access.expires_at)?;
+    }
+    insert_access(connection, &rotation.family, &rotation.access)?;
+    Ok(outcome)
+}
+
+/// A token outlives its family, which a sweep must not take from it, nor the code from the family.
+fn need_until(connection: &Connection, id: &FamilyId, until: UnixTime) -> Result<(), Failure> {
+    for statement in [
+        "UPDATE families SET needed_until = max(needed_until, ?2) WHERE id = ?1",
+        "UPDATE codes SET needed_until = max(needed_until, ?2) WHERE redeemed = ?1",
+    ] {
+        connection.prepare_cached(statement)?.execute(params![id.as_bytes(), time(until)])?;
+    }
+    Ok(())
+}
+
+pub(crate) fn revoke(connection: &Connection, id: &FamilyId) -> Result<(), Failure> {
+    connection
+        .prepare_cached("UPDATE families SET revoked = 1 WHERE id = ?1 AND revoked = 0")?
+        .execute([id.as_bytes()])?;
+    Ok(())
+}
+
+pub(crate) fn access(
+    connection: &Connection,
+    digest: &SecretDigest,
+    now: UnixTime,
+) -> Result<Option<AccessRecord>, Failure> {
+    let mut query = connection.prepare_cached(
+        "SELECT families.id, families.client_id, families.subject, families.resource, \
+         access.scopes, access.expires_at, access.jkt \
+         FROM access JOIN families ON families.id = access.family \
+         WHERE access.digest = ?1 AND families.revoked = 0",
+    )?;
+    let found = first(query.query([digest.as_bytes()])?, |row| {
+        Ok(AccessRecord {
+            family: FamilyId::from_bytes(row.get(0)?),
+            client_id: read_text(row, 1, ClientId::parse)?,
+            subject: row.get(2)?,
+            resource: read_text(row, 3, ResourceUri::parse)?,
+            scopes: read_text(row, 4, ScopeSet::parse)?,
+            expires_at: read_time(row, 5)?,
+            jkt: read_jkt(row, 6)?,
+        })
+    })?;
+    Ok(found.filter(|access| now < access.expires_at))
+}

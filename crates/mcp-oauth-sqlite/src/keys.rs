@@ -1,0 +1,138 @@
+//! The keys for refresh tokens, in a file of their own.
+//!
+//! A line a key: its number, a space, and 32 bytes in base64url. The first one signs; the others still verify.
+
+use core::fmt;
+use std::fs::OpenOptions;
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
+
+use authorization_server::{RefreshKey, RefreshKeys};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use oauth_types::Entropy;
+use zeroize::Zeroizing;
+
+use crate::file::{is_open_to_others, sync_folder};
+
+/// Most keys of a file: the one that signs, and those whose families are not over yet.
+const KEPT: usize = 8;
+
+/// Why there are no keys.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum KeyFileError {
+    /// The file is gone, and the database holds families that only its keys can refresh. Bring it back from where it was
+    /// kept. Whoever wants to log everybody out instead makes a new one with [`rotate_refresh_key`].
+    Missing,
+    /// Others may read it: its mode has to be 0600.
+    OpenToOthers,
+    /// It does not hold keys as this crate writes them.
+    Malformed,
+    /// The system's random source failed.
+    NoEntropy,
+    /// The file system's error.
+    Io(io::Error),
+}
+
+impl fmt::Display for KeyFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => {
+                "the file of refresh keys is gone: without it every user of this database is logged out"
+            }
+            Self::OpenToOthers => "others may read the file of refresh keys: make it 0600",
+            Self::Malformed => "the file of refresh keys holds something else",
+            Self::NoEntropy => "the system's random source failed",
+            Self::Io(error) => return error.fmt(f),
+        })
+    }
+}
+
+impl core::error::Error for KeyFileError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Io(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<io::Error> for KeyFileError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// One line of the file.
+struct Line {
+    id: u8,
+    key: Entropy<32>,
+}
+
+/// The keys of the file, which is made if it is not there and is not missed.
+pub(crate) fn read_or_make(file: &Path, is_missed: bool) -> Result<RefreshKeys, KeyFileError> {
+    let lines = match read(file) {
+        Err(KeyFileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
+            if is_missed {
+                return Err(KeyFileError::Missing);
+            }
+            rotate_refresh_key(file)?;
+            read(file)?
+        }
+        outcome => outcome?,
+    };
+    let mut keys = lines.iter().map(|line| RefreshKey::new(line.id, &line.key));
+    let current = keys.next().ok_or(KeyFileError::Malformed)?;
+    Ok(keys.fold(RefreshKeys::new(current), RefreshKeys::with_retired))
+}
+
+/// Puts a new key before those of the file, or into a new one. What the others signed is still taken, until there are
+/// more than eight. Servers use it from their next start.
+///
+/// # Errors
+///
+/// [`KeyFileError`]; the file is as it was.
+pub fn rotate_refresh_key(file: impl AsRef<Path>) -> Result<(), KeyFileError> {
+    let file = file.as_ref();
+    let mut lines = match read(file) {
+        Err(KeyFileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        outcome => outcome?,
+    };
+    let id = lines.first().map_or(1, |line| line.id.wrapping_add(1));
+    #[expect(clippy::disallowed_methods, reason = "the adapter is where the random source is")]
+    let key = Entropy::fill(getrandom::fill).map_err(|_| KeyFileError::NoEntropy)?;
+    lines.insert(0, Line { id, key });
+    lines.truncate(KEPT);
+    let mut text = Zeroizing::new(String::new());
+    for line in &lines {
+        let key = Zeroizing::new(URL_SAFE_NO_PAD.encode(line.key.as_bytes()));
+        text.push_str(&line.id.to_string());
+        text.push(' ');
+        text.push_str(&key);
+        text.push('\n');
+    }
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    // For its owner alone from the first byte on, and never half written.
+    let mut new = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+    new.write_all(text.as_bytes())?;
+    new.as_file().sync_all()?;
+    new.persist(file).map_err(|error| error.error)?;
+    Ok(sync_folder(file)?)
+}
+
+fn read(file: &Path) -> Result<Vec<Line>, KeyFileError> {
+    let mut text = Zeroizing::new(String::with_capacity(4096));
+    OpenOptions::new().read(true).open(file)?.take(4096).read_to_string(&mut text)?;
+    if is_open_to_others(file)? {
+        return Err(KeyFileError::OpenToOthers);
+    }
+    let lines: Option<Vec<Line>> = text.lines().map(line).collect();
+    lines.filter(|lines| !lines.is_empty()).ok_or(KeyFileError::Malformed)
+}
+
+fn line(text: &str) -> Option<Line> {
+    let (id, key) = text.split_once(' ')?;
+    let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(key).ok()?);
+    Some(Line { id: id.parse().ok()?, key: Entropy::new(bytes.as_slice().try_into().ok()?) })
+}

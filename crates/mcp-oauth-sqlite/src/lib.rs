@@ -1,0 +1,21 @@
+#![doc = include_str!("../README.md")]
+
+mod clients;
+mod codes;
+mod consents;
+mod failure;
+mod families;
+mod file;
+mod keys;
+mod once;
+mod queue;
+mod row;
+mod schema;
+mod settings;
+mod store;
+mod sweep;
+
+pub use file::OpenError;
+pub use keys::{KeyFileError, rotate_refresh_key};
+pub use settings::{InvalidSynchronous, Settings, Synchronous};
+pub use store::SqliteStore;

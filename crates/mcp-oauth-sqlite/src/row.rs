@@ -1,0 +1,66 @@
+//! How values stand in columns.
+
+use oauth_types::{SecretDigest, Thumbprint, UnixTime};
+use rusqlite::Row;
+use serde::de::DeserializeOwned;
+
+use crate::failure::Failure;
+
+/// A time as a column has it. SQLite counts to 2^63 - 1, which stands for all that comes after it too.
+pub(crate) fn time(time: UnixTime) -> i64 {
+    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// The time in a column.
+pub(crate) fn read_time(row: &Row<'_>, column: usize) -> Result<UnixTime, Failure> {
+    to_time(row.get(column)?)
+}
+
+/// The time in a column that may be empty.
+pub(crate) fn read_optional_time(
+    row: &Row<'_>,
+    column: usize,
+) -> Result<Option<UnixTime>, Failure> {
+    row.get::<_, Option<i64>>(column)?.map(to_time).transpose()
+}
+
+fn to_time(number: i64) -> Result<UnixTime, Failure> {
+    match u64::try_from(number) {
+        Ok(_) if number == i64::MAX => Ok(UnixTime::from_secs(u64::MAX)),
+        Ok(seconds) => Ok(UnixTime::from_secs(seconds)),
+        Err(_) => Err(Failure::Damaged),
+    }
+}
+
+/// A text that is parsed as it was before it was stored.
+pub(crate) fn read_text<T, E>(
+    row: &Row<'_>,
+    column: usize,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<T, Failure> {
+    let text = row.get_ref(column)?.as_str().map_err(|_| Failure::Damaged)?;
+    parse(text).map_err(|_| Failure::Damaged)
+}
+
+/// What stands in a column as JSON.
+pub(crate) fn read_json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<T, Failure> {
+    read_text(row, column, |text| serde_json::from_str(text))
+}
+
+/// The digest in a column.
+pub(crate) fn read_digest(row: &Row<'_>, column: usize) -> Result<SecretDigest, Failure> {
+    Ok(SecretDigest::from_bytes(row.get(column)?))
+}
+
+/// The thumbprint in a column that may be empty.
+pub(crate) fn read_jkt(row: &Row<'_>, column: usize) -> Result<Option<Thumbprint>, Failure> {
+    Ok(row.get::<_, Option<[u8; 32]>>(column)?.map(Thumbprint::from_bytes))
+}
+
+/// The first row that a query finds, read.
+pub(crate) fn first<T>(
+    mut rows: rusqlite::Rows<'_>,
+    read: impl FnOnce(&Row<'_>) -> Result<T, Failure>,
+) -> Result<Option<T>, Failure> {
+    rows.next()?.map(read).transpose()
+}

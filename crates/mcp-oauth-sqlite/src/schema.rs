@@ -1,0 +1,72 @@
+//! The tables, and how an older database comes to have them.
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use crate::OpenError;
+
+/// Tells our databases from those of others ("MOAS").
+pub(crate) const APPLICATION_ID: u32 = 0x4D4F_4153;
+
+/// What makes each version of the schema of the one before it; the first makes it of nothing. What is released is never
+/// changed: a later version gets a text of its own.
+const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql")];
+
+/// The version that this release writes.
+#[expect(clippy::cast_possible_truncation, reason = "there are few migrations")]
+pub(crate) const VERSION: u32 = MIGRATIONS.len() as u32;
+
+/// What a database says that it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Label {
+    pub(crate) application_id: u32,
+    pub(crate) version: u32,
+}
+
+impl Label {
+    /// A database in which nothing is yet.
+    const NEW: Self = Self { application_id: 0, version: 0 };
+
+    /// Whether this release may write to it.
+    pub(crate) fn check(self) -> Result<(), OpenError> {
+        match self {
+            Self::NEW => Ok(()),
+            Self { application_id: APPLICATION_ID, version } if version > VERSION => {
+                Err(OpenError::NewerSchema { found: version, known: VERSION })
+            }
+            Self { application_id: APPLICATION_ID, .. } => Ok(()),
+            _ => Err(OpenError::NotAStore),
+        }
+    }
+
+    /// What SQLite reads, changes included that are still in the write-ahead log.
+    pub(crate) fn read(connection: &Connection) -> Result<Self, rusqlite::Error> {
+        let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get(0));
+        Ok(Self { application_id: number("application_id")?, version: number("user_version")? })
+    }
+}
+
+/// Whether a database without a label holds somebody else's tables.
+pub(crate) fn is_foreign(connection: &Connection) -> Result<bool, OpenError> {
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    Ok(Label::read(connection)? == Label::NEW && tables > 0)
+}
+
+/// Brings the schema to this release's version: all steps in one transaction, or none.
+pub(crate) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let label = Label::read(&transaction)?;
+    // Another process may have been faster, with another release.
+    label.check()?;
+    let done = usize::try_from(label.version).unwrap_or(usize::MAX);
+    for migration in MIGRATIONS.iter().skip(done) {
+        transaction.execute_batch(migration)?;
+    }
+    set(&transaction, "application_id", APPLICATION_ID)?;
+    set(&transaction, "user_version", VERSION)?;
+    Ok(transaction.commit()?)
+}
+
+fn set(transaction: &Transaction<'_>, pragma: &str, value: u32) -> Result<(), OpenError> {
+    Ok(transaction.pragma_update(None, pragma, value)?)
+}

@@ -1,0 +1,104 @@
+//! Databases of other releases, and of others.
+
+use std::fs;
+
+use authorization_server::Store as _;
+use futures::executor::block_on;
+use mcp_oauth_sqlite::{OpenError, SqliteStore};
+use rusqlite::Connection;
+
+use crate::samples::*;
+
+fn bytes(place: &Place, name: &str) -> Vec<u8> {
+    fs::read(place.path(name)).unwrap_or_default()
+}
+
+#[test]
+fn sec_210_a_newer_schema_is_refused_and_the_file_untouched() {
+    let place = Place::new();
+    block_on(place.open().insert_code(code(1))).unwrap();
+    place.raw().pragma_update(None, "user_version", 2).unwrap();
+    let before = bytes(&place, "oauth.db");
+    for _ in 0..2 {
+        let refused = SqliteStore::open(place.database(), &settings()).unwrap_err();
+        assert!(matches!(refused, OpenError::NewerSchema { found: 2, known: 1 }), "{refused}");
+        assert_eq!(bytes(&place, "oauth.db"), before);
+    }
+}
+
+#[test]
+fn sec_210_a_newer_schema_is_seen_in_the_log_too() {
+    let place = Place::new();
+    block_on(place.open().insert_code(code(1))).unwrap();
+    // A server of the later release was killed: what it did is in the log alone.
+    let raw = place.raw();
+    raw.pragma_update(None, "wal_autocheckpoint", 0).unwrap();
+    raw.pragma_update(None, "user_version", 7).unwrap();
+    let (database, log) = (bytes(&place, "oauth.db"), bytes(&place, "oauth.db-wal"));
+    assert!(!log.is_empty());
+    let copy = Place::new();
+    for (name, bytes) in [("oauth.db", &database), ("oauth.db-wal", &log)] {
+        fs::write(copy.path(name), bytes).unwrap();
+        make_private(&copy, name);
+    }
+    let refused = SqliteStore::open(copy.database(), &settings()).unwrap_err();
+    assert!(matches!(refused, OpenError::NewerSchema { found: 7, known: 1 }), "{refused}");
+    assert_eq!(bytes(&copy, "oauth.db"), database);
+    assert_eq!(bytes(&copy, "oauth.db-wal"), log);
+}
+
+#[cfg(unix)]
+fn make_private(place: &Place, name: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(place.path(name), fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+#[cfg(not(unix))]
+fn make_private(_: &Place, _: &str) {}
+
+#[test]
+fn sec_210_what_is_not_ours_is_refused_and_untouched() {
+    let place = Place::new();
+    let other = Connection::open(place.database()).unwrap();
+    other.execute_batch("CREATE TABLE clients (id); INSERT INTO clients VALUES (1)").unwrap();
+    drop(other);
+    make_private(&place, "oauth.db");
+    let before = bytes(&place, "oauth.db");
+    let refused = SqliteStore::open(place.database(), &settings()).unwrap_err();
+    assert!(matches!(refused, OpenError::NotAStore), "{refused}");
+    assert_eq!(bytes(&place, "oauth.db"), before);
+
+    let labelled = Connection::open(place.database()).unwrap();
+    labelled.pragma_update(None, "application_id", 7).unwrap();
+    drop(labelled);
+    let before = bytes(&place, "oauth.db");
+    let refused = SqliteStore::open(place.database(), &settings()).unwrap_err();
+    assert!(matches!(refused, OpenError::NotAStore), "{refused}");
+    assert_eq!(bytes(&place, "oauth.db"), before);
+
+    for text in ["x", "SQLite format 3\0", &"not a database ".repeat(100)] {
+        fs::write(place.database(), text).unwrap();
+        let refused = SqliteStore::open(place.database(), &settings()).unwrap_err();
+        assert!(matches!(refused, OpenError::NotAStore), "{refused}");
+        assert_eq!(bytes(&place, "oauth.db"), text.as_bytes());
+    }
+}
+
+#[test]
+fn sec_210_a_migration_that_was_cut_off_is_done_from_the_start() {
+    let place = Place::new();
+    // As a process leaves it that was killed before its first commit.
+    let raw = Connection::open(place.database()).unwrap();
+    raw.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (x); DROP TABLE t").unwrap();
+    drop(raw);
+    make_private(&place, "oauth.db");
+    let store = place.open();
+    block_on(store.insert_code(code(1))).unwrap();
+    drop(store);
+    // And a second start finds it done.
+    let store = place.open();
+    assert!(block_on(store.read_code(&code(1).digest)).unwrap().is_some());
+    let label = |name| place.raw().pragma_query_value(None, name, |row| row.get::<_, u32>(0));
+    assert_eq!(label("user_version"), Ok(1));
+    assert_eq!(label("application_id"), Ok(0x4D4F_4153));
+}
