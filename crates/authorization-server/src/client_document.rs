@@ -24,11 +24,10 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use oauth_types::{
     AuthMethod, ClientId, ClientIdMetadata, ClientMetadataUrl, InvalidClientIdMetadata,
-    ResponseType, UnixTime,
+    ResponseType, UnixTime, media_type,
 };
 
 use crate::client::AcceptedClient;
-use crate::endpoint::media_type;
 use crate::metadata::REGISTERED_GRANT_TYPES;
 use crate::{Cause, ClientRecord, Config, InvalidClient, PageError, Refusal, StoreError};
 

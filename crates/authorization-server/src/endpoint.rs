@@ -9,18 +9,10 @@
 //! | no parameter but `resource` is repeated | | 400 `invalid_request` |
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Method, Request, StatusCode};
-use oauth_types::{FormError, FormPairs, TokenErrorCode};
+use http::{Method, Request, StatusCode};
+use oauth_types::{FormError, FormPairs, TokenErrorCode, media_type};
 
 use crate::{Cause, Refusal};
-
-/// The media type of a body, in lower case and without its parameters; empty when there is none.
-pub(crate) fn media_type(headers: &HeaderMap) -> String {
-    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let own = value.unwrap_or_default().split(';').next().unwrap_or_default();
-    own.trim().to_ascii_lowercase()
-}
 
 /// The form that a POST to the token or revocation endpoint carries.
 pub(crate) fn read_form(request: &Request<Bytes>) -> Result<FormPairs<'_>, Refusal> {

@@ -16,11 +16,10 @@ use http::header::RETRY_AFTER;
 use http::{Method, Request, Response, StatusCode};
 use oauth_types::{
     AuthMethod, ClientId, ClientInformation, ClientMetadata, DocumentError, Entropy, FormPairs,
-    RegistrationErrorCode, Secret, UnixTime, json_response_uncached,
+    RegistrationErrorCode, Secret, UnixTime, json_response_uncached, media_type,
 };
 
 use crate::client::AcceptedClient;
-use crate::endpoint::media_type;
 use crate::{Cause, ClientRecord, Config, CreateOutcome, InvalidClient, Refusal, StoreError};
 
 /// A registration that is allowed.

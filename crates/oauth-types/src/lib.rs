@@ -36,7 +36,7 @@ pub use method::{
     ResponseType, SigningAlgorithm,
 };
 pub use pkce::{CodeChallenge, CodeVerifier, InvalidPkce};
-pub use response::{json_response_uncached, key_set_response, metadata_response};
+pub use response::{json_response_uncached, key_set_response, media_type, metadata_response};
 pub use scope::{InvalidScope, Scope, ScopeSet};
 pub use secret::{Secret, SecretDigest, exposed};
 pub use state::State;

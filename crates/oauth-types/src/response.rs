@@ -1,10 +1,18 @@
-//! JSON answers, with the caching that OAuth asks for.
+//! JSON answers, with the caching that OAuth asks for; and what a body says it is.
 
 use bytes::Bytes;
 use http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, PRAGMA,
 };
-use http::{HeaderValue, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+
+/// The media type of a body, in lower case and without its parameters (RFC 9110 §8.3); empty when there is none.
+#[must_use]
+pub fn media_type(headers: &HeaderMap) -> String {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let own = value.unwrap_or_default().split(';').next().unwrap_or_default();
+    own.trim().to_ascii_lowercase()
+}
 
 /// The answer to a request for a metadata document: public, kept by any cache for an hour, readable from any
 /// origin (RFC 8414 §3.2, RFC 9728 §3.2). Other methods than GET and HEAD are told so.

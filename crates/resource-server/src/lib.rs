@@ -1,9 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+mod believed;
 mod decide;
 mod denial;
 mod discovery;
 mod hosts;
+#[cfg(feature = "introspection")]
+mod introspection;
 mod kept;
 mod metadata;
 mod operations;
@@ -11,9 +14,15 @@ mod requirement;
 mod resource;
 mod sessions;
 
+pub use believed::Believed;
 pub use decide::{Granted, Presented, Recognized, TokenFacts};
 pub use denial::{Denial, DenialReason};
 pub use discovery::{FindServer, Search, ServerNotFound};
+#[cfg(feature = "introspection")]
+pub use introspection::{
+    Introspected, Introspection, IntrospectionEndpoint, IntrospectionFailed, NoIntrospection,
+    NotTaken,
+};
 pub use kept::Kept;
 pub use operations::OperationScopes;
 pub use requirement::Requirement;

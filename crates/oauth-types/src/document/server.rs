@@ -60,6 +60,9 @@ pub struct AuthorizationServerMetadata {
     /// How client assertions may be signed at the revocation endpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revocation_endpoint_auth_signing_alg_values_supported: Option<Vec<SigningAlgorithm>>,
+    /// How resource servers authenticate at the introspection endpoint; absent says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub introspection_endpoint_auth_methods_supported: Option<Vec<AuthMethod>>,
     /// How proofs of possession may be signed; absent means that there are none (RFC 9449 §5.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dpop_signing_alg_values_supported: Option<Vec<SigningAlgorithm>>,
@@ -99,6 +102,7 @@ impl AuthorizationServerMetadata {
             token_endpoint_auth_signing_alg_values_supported: None,
             revocation_endpoint_auth_methods_supported: None,
             revocation_endpoint_auth_signing_alg_values_supported: None,
+            introspection_endpoint_auth_methods_supported: None,
             dpop_signing_alg_values_supported: None,
             code_challenge_methods_supported: None,
             authorization_response_iss_parameter_supported: false,

@@ -1,0 +1,322 @@
+//! Asks an authorization server about tokens (RFC 7662).
+//!
+//! Where it is asked, if its metadata says so:
+//!
+//! | check, in this order | requirement | otherwise |
+//! |---|---|---|
+//! | the metadata is of this very issuer | C-DISC-7 | `ForeignMetadata` |
+//! | it names an endpoint | RFC 8414 §2 | `NoEndpoint` |
+//! | it takes a secret | RFC 7662 §2.1 | `Method` |
+
+mod answer;
+
+use core::fmt;
+use core::time::Duration;
+
+use bytes::Bytes;
+use client_auth::{ClientCredentials, NoUsableMethod};
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+use oauth_types::{
+    AuthMethod, AuthorizationServerMetadata, ClientId, EndpointUrl, FormWriter, InvalidUri, Issuer,
+    Secret,
+};
+
+pub use answer::{Introspected, IntrospectionFailed, NotTaken};
+
+/// An authorization server that a resource server asks about tokens, and what it calls itself there (RFC 7662 §2).
+///
+/// ```
+/// use oauth_types::{ClientId, EndpointUrl, Issuer, Secret, UnixTime};
+/// use resource_server::{Introspected, Introspection};
+///
+/// let issuer = Issuer::parse("https://as.example")?;
+/// let introspection = Introspection::new(issuer, ClientId::parse("rs")?, Secret::new("s3cret"));
+/// let endpoint = introspection.at(&EndpointUrl::parse("https://as.example/introspect")?)?;
+///
+/// let request = endpoint.request(&Secret::new("2YotnFZFEjr1zCsicMWpAA"));
+/// // The host sends it, and follows no redirect.
+/// # assert!(request.headers().contains_key("authorization"));
+/// let answer = http::Response::builder()
+///     .header("content-type", "application/json")
+///     .body(r#"{"active":false}"#.into())?;
+/// let found = introspection.read(&answer, UnixTime::from_secs(0))?;
+/// assert!(matches!(found, Introspected::No(_)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Introspection {
+    issuer: Issuer,
+    client_id: ClientId,
+    secret: Secret,
+    method: Option<AuthMethod>,
+    window: Duration,
+    takes_unnamed: bool,
+}
+
+/// Where to ask, and as whom.
+#[derive(Clone)]
+pub struct IntrospectionEndpoint {
+    uri: Uri,
+    headers: HeaderMap,
+    /// What of the form is the same each time; with `client_secret_post`, the secret is in it.
+    form: Secret,
+}
+
+/// Why a server cannot be asked about tokens: there is something to mend in the configuration, here or there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum NoIntrospection {
+    /// The metadata is of another issuer (RFC 8414 §3.3).
+    ForeignMetadata,
+    /// It names no introspection endpoint.
+    NoEndpoint,
+    /// The endpoint is no URL that requests can be sent to.
+    Endpoint(InvalidUri),
+    /// It takes no secret by a method that is spoken here.
+    Method(NoUsableMethod),
+}
+
+impl fmt::Display for NoIntrospection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ForeignMetadata => f.write_str("the metadata is of another issuer"),
+            Self::NoEndpoint => {
+                f.write_str("the authorization server has no introspection endpoint")
+            }
+            Self::Endpoint(rule) => write!(f, "the introspection endpoint {rule}"),
+            Self::Method(why) => why.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for NoIntrospection {}
+
+impl Introspection {
+    /// Longest token that is asked about, in bytes: a longer one is nobody's.
+    pub const MAX_TOKEN: usize = 16 * 1024;
+    /// Longest answer that is read, in bytes.
+    pub const MAX_ANSWER: usize = 128 * 1024;
+    /// For how long an answer is believed, if nothing else is said.
+    pub const WINDOW: Duration = Duration::from_secs(10);
+    /// The longest time that can be chosen: for so long a token may work after it was revoked.
+    pub const MAX_WINDOW: Duration = Duration::from_secs(30);
+
+    /// A resource server that is known to this authorization server under this name, and shows this secret.
+    #[must_use]
+    pub const fn new(issuer: Issuer, client_id: ClientId, secret: Secret) -> Self {
+        let window = Self::WINDOW;
+        Self { issuer, client_id, secret, method: None, window, takes_unnamed: false }
+    }
+
+    /// Shows the secret by this method. If nothing else is said it is the first that the server's metadata lists for
+    /// secrets, or `client_secret_basic`.
+    #[must_use]
+    pub fn with_method(mut self, method: AuthMethod) -> Self {
+        self.method = Some(method);
+        self
+    }
+
+    /// Believes an answer for so long, at most for [`MAX_WINDOW`](Self::MAX_WINDOW). Zero asks each time.
+    #[must_use]
+    pub fn with_window(mut self, window: Duration) -> Self {
+        // SEC-155
+        self.window = window.min(Self::MAX_WINDOW);
+        self
+    }
+
+    /// Also takes tokens without `sub` and `username`, as the client's own.
+    ///
+    /// Only for a server that names the user in every token that has one: sessions belong to subjects, and all users
+    /// of a client would be the same.
+    #[must_use]
+    pub const fn taking_unnamed_subjects(mut self) -> Self {
+        self.takes_unnamed = true;
+        self
+    }
+
+    /// The authorization server.
+    #[must_use]
+    pub const fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
+    /// Whether this could be a token of anybody, so that it is worth a question.
+    #[must_use]
+    pub fn is_askable(token: &Secret) -> bool {
+        token.expose().len() <= Self::MAX_TOKEN
+    }
+
+    /// The endpoint at this place.
+    ///
+    /// # Errors
+    ///
+    /// [`NoIntrospection`]
+    pub fn at(&self, endpoint: &EndpointUrl) -> Result<IntrospectionEndpoint, NoIntrospection> {
+        self.endpoint(endpoint, &[AuthMethod::ClientSecretBasic])
+    }
+
+    /// The endpoint that the server's metadata names (RFC 8414 §2).
+    ///
+    /// # Errors
+    ///
+    /// [`NoIntrospection`]
+    pub fn discovered(
+        &self,
+        metadata: &AuthorizationServerMetadata,
+    ) -> Result<IntrospectionEndpoint, NoIntrospection> {
+        // C-DISC-7
+        if metadata.issuer != self.issuer {
+            return Err(NoIntrospection::ForeignMetadata);
+        }
+        let endpoint = metadata.introspection_endpoint.as_ref();
+        let endpoint = endpoint.ok_or(NoIntrospection::NoEndpoint)?;
+        match &metadata.introspection_endpoint_auth_methods_supported {
+            Some(listed) => self.endpoint(endpoint, listed),
+            None => self.at(endpoint),
+        }
+    }
+
+    fn endpoint(
+        &self,
+        url: &EndpointUrl,
+        listed: &[AuthMethod],
+    ) -> Result<IntrospectionEndpoint, NoIntrospection> {
+        let (client_id, secret) = (self.client_id.clone(), Some(self.secret.clone()));
+        let credentials =
+            ClientCredentials::choose(client_id, secret, self.method.as_ref(), listed)
+                .map_err(NoIntrospection::Method)?;
+        // Who asks has to be somebody (RFC 7662 §2.1).
+        let unproved = NoIntrospection::Method(NoUsableMethod::SecretNotAccepted);
+        if *credentials.method() == AuthMethod::None {
+            return Err(unproved);
+        }
+        let json = HeaderValue::from_static("application/json");
+        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+        let mut headers = HeaderMap::from_iter([(ACCEPT, json), (CONTENT_TYPE, form)]);
+        let mut form = FormWriter::new();
+        form.append("token_type_hint", "access_token");
+        credentials.attach(&mut headers, &mut form).map_err(|_| unproved)?;
+        let uri = url.to_uri().map_err(NoIntrospection::Endpoint)?;
+        Ok(IntrospectionEndpoint { uri, headers, form: Secret::new(form.finish()) })
+    }
+}
+
+impl IntrospectionEndpoint {
+    /// The question about one token (RFC 7662 §2.1). Follow no redirect, and read at most
+    /// [`MAX_ANSWER`](Introspection::MAX_ANSWER) bytes of the answer.
+    #[must_use]
+    pub fn request(&self, token: &Secret) -> Request<Bytes> {
+        let mut form = FormWriter::new();
+        form.append("token", token.expose());
+        let body = [form.as_str(), "&", self.form.expose()].concat();
+        let mut request = Request::new(Bytes::from(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = self.headers.clone();
+        request
+    }
+}
+
+impl fmt::Debug for IntrospectionEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IntrospectionEndpoint").field("uri", &self.uri).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::AUTHORIZATION;
+    use oauth_types::FormPairs;
+
+    use super::*;
+
+    fn introspection() -> Introspection {
+        let issuer = Issuer::parse("https://as.example").unwrap();
+        Introspection::new(issuer, ClientId::parse("rs").unwrap(), Secret::new("canary &"))
+    }
+
+    fn endpoint() -> EndpointUrl {
+        EndpointUrl::parse("https://as.example/introspect").unwrap()
+    }
+
+    fn metadata(members: &str) -> AuthorizationServerMetadata {
+        AuthorizationServerMetadata::from_json(format!("{{{members}}}").as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_question_is_a_form_and_proves_who_asks() {
+        let own = |method| introspection().with_method(method).at(&endpoint()).unwrap();
+        for (endpoint, in_form) in [
+            (introspection().at(&endpoint()).unwrap(), false),
+            (own(AuthMethod::ClientSecretBasic), false),
+            (own(AuthMethod::ClientSecretPost), true),
+        ] {
+            let request = endpoint.request(&Secret::new("a+/=b&c"));
+            assert_eq!(request.method(), Method::POST);
+            assert_eq!(request.uri(), "https://as.example/introspect");
+            assert_eq!(request.headers()[ACCEPT], "application/json");
+            assert_eq!(request.headers()[CONTENT_TYPE], "application/x-www-form-urlencoded");
+            let form = FormPairs::parse(request.body()).unwrap();
+            assert_eq!(form.single("token"), Ok(Some("a+/=b&c")));
+            assert_eq!(form.single("token_type_hint"), Ok(Some("access_token")));
+            assert_eq!(form.single("client_id"), Ok(in_form.then_some("rs")));
+            assert_eq!(form.single("client_secret"), Ok(in_form.then_some("canary &")));
+            let line = request.headers().get(AUTHORIZATION);
+            assert_eq!(line.is_some(), !in_form);
+            assert!(line.is_none_or(HeaderValue::is_sensitive));
+        }
+    }
+
+    #[test]
+    fn sec_192_who_asks_shows_no_secret() {
+        let post = introspection().with_method(AuthMethod::ClientSecretPost);
+        for endpoint in [introspection().at(&endpoint()), post.at(&endpoint())] {
+            let shown = format!("{post:?} {:?}", endpoint.unwrap());
+            assert!(!shown.contains("canary") && !shown.contains("Basic"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn c_disc_7_metadata_says_where_and_how_if_it_is_of_the_issuer() {
+        let at = r#""introspection_endpoint":"https://as.example/i""#;
+        let own = r#""issuer":"https://as.example""#;
+        let listed = |methods: &str| {
+            metadata(&format!(
+                r#"{own},{at},"introspection_endpoint_auth_methods_supported":{methods}"#
+            ))
+        };
+        let found = introspection().discovered(&metadata(&format!("{own},{at}"))).unwrap();
+        let request = found.request(&Secret::new("t"));
+        assert_eq!(request.uri(), "https://as.example/i");
+        assert!(request.headers().contains_key(AUTHORIZATION));
+        let post = listed(r#"["private_key_jwt","client_secret_post","client_secret_basic"]"#);
+        let request = introspection().discovered(&post).unwrap().request(&Secret::new("t"));
+        assert!(!request.headers().contains_key(AUTHORIZATION));
+        let basic = introspection().with_method(AuthMethod::ClientSecretBasic);
+        let request = basic.discovered(&post).unwrap().request(&Secret::new("t"));
+        assert!(request.headers().contains_key(AUTHORIZATION));
+
+        let fails = |metadata| introspection().discovered(&metadata).unwrap_err();
+        let slash = metadata(&format!(r#""issuer":"https://as.example/",{at}"#));
+        assert_eq!(fails(slash), NoIntrospection::ForeignMetadata);
+        assert_eq!(fails(metadata(own)), NoIntrospection::NoEndpoint);
+        // A secret is shown as the server wants it or not at all, and nobody asks without one.
+        let refused = NoIntrospection::Method(NoUsableMethod::SecretNotAccepted);
+        for methods in [r#"["none"]"#, r#"["private_key_jwt"]"#, r#"["Bearer"]"#, "[]"] {
+            assert_eq!(fails(listed(methods)), refused, "{methods}");
+        }
+        let public = introspection().with_method(AuthMethod::None);
+        assert_eq!(public.at(&endpoint()).unwrap_err(), refused);
+        let signed = introspection().with_method(AuthMethod::PrivateKeyJwt);
+        let missing = NoIntrospection::Method(NoUsableMethod::KeyMissing);
+        assert_eq!(signed.at(&endpoint()).unwrap_err(), missing);
+    }
+
+    #[test]
+    fn a_token_that_is_too_long_for_anybody_is_asked_about_nowhere() {
+        let token = |length| Secret::new("a".repeat(length));
+        assert!(Introspection::is_askable(&token(Introspection::MAX_TOKEN)));
+        assert!(!Introspection::is_askable(&token(Introspection::MAX_TOKEN + 1)));
+    }
+}

@@ -1,0 +1,429 @@
+//! What does its authorization server say about a token? (RFC 7662)
+//!
+//! Whether there is an answer:
+//!
+//! | check, in this order | requirement | otherwise |
+//! |---|---|---|
+//! | the server takes us for who we are | RFC 7662 §2.3 | `NotAllowed` |
+//! | the status is 200: a redirect is not followed | | `Status` |
+//! | the media type is JSON; a signed answer (RFC 9701) is not read | RFC 7662 §2.2 | `MediaType` |
+//! | it is an object, and `active` a JSON boolean | SEC-154 | `Document` |
+//!
+//! Whether it lets the token in. What is not said here is not judged here: [`Presented`](crate::Presented) does.
+//!
+//! | check, in this order | requirement | otherwise |
+//! |---|---|---|
+//! | the token is active | SEC-154 | `Inactive` |
+//! | `iss`, where there is one, is this server, byte for byte | RFC 7662 §2.2 | `ForeignIssuer` |
+//! | it works already | RFC 7662 §2.2 | `NotYet` |
+//! | it is shown as a bearer token or with DPoP | RFC 6749 §7.1 | `TokenType` |
+//! | it is bound to nothing, or to a key whose thumbprint is said | RFC 9449 §6.2 | `Confirmation` |
+//! | it says which client it was given to | R-AUTH-8 | `NoClient` |
+//! | it says whose it is | R-AUTH-8 | `NoSubject` |
+
+use core::fmt;
+use core::time::Duration;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use oauth_types::{
+    DocumentError, IntrospectionAnswer, ResourceUri, Thumbprint, UnixTime, media_type,
+};
+use serde_json::Value;
+
+use crate::{Believed, Introspection, TokenFacts};
+
+/// How far the clocks of two machines may be apart.
+const SKEW: Duration = Duration::from_secs(60);
+
+/// Why nothing was learned about a token: the server did not say. It holds no text of the answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum IntrospectionFailed {
+    /// The server does not take us for who we say we are, or does not let us ask: the configuration is wrong, not the
+    /// token.
+    NotAllowed,
+    /// Another status than 200.
+    Status(StatusCode),
+    /// Not JSON. A signed answer (RFC 9701), which nobody asked for, is not either.
+    MediaType,
+    /// Not an introspection answer.
+    Document(DocumentError),
+}
+
+impl IntrospectionFailed {
+    /// Whether it may be over by itself. What is not is the operator's to mend, here or there.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Status(status) => {
+                status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429)
+            }
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for IntrospectionFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAllowed => f.write_str(
+                "the authorization server does not take this resource server's word for who it is",
+            ),
+            Self::Status(status) => write!(f, "the introspection endpoint answered {status}"),
+            Self::MediaType => f.write_str("the introspection endpoint did not answer with JSON"),
+            Self::Document(error) => write!(f, "no introspection answer: {error}"),
+        }
+    }
+}
+
+impl core::error::Error for IntrospectionFailed {}
+
+/// What an authorization server's answer comes to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Introspected {
+    /// The token works, as far as its server is concerned.
+    Yes(Believed),
+    /// It does not.
+    No(NotTaken),
+}
+
+/// Why a token is as good as unknown: for the log.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum NotTaken {
+    /// It is unknown, expired, revoked, or none of our business: the server does not say which (RFC 7662 §2.2).
+    Inactive,
+    /// The server says that another one issued it.
+    ForeignIssuer,
+    /// It begins to work later.
+    NotYet,
+    /// It is shown in a way that is not spoken here.
+    TokenType,
+    /// It is bound to something that is not checked here.
+    Confirmation,
+    /// The server does not say which client it was given to.
+    NoClient,
+    /// The server does not say whose it is.
+    NoSubject,
+}
+
+impl fmt::Display for NotTaken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Inactive => "the token is not active",
+            Self::ForeignIssuer => "the token is of another issuer",
+            Self::NotYet => "the token does not work yet",
+            Self::TokenType => "the token is of a type that is not spoken here",
+            Self::Confirmation => "the token is bound to something that is not checked here",
+            Self::NoClient => "the answer does not name the client",
+            Self::NoSubject => "the answer does not name the user",
+        })
+    }
+}
+
+impl Introspection {
+    /// Reads the answer to a question that was asked at `now` or later.
+    ///
+    /// # Errors
+    ///
+    /// [`IntrospectionFailed`] when it says neither yes nor no.
+    pub fn read(
+        &self,
+        answer: &Response<Bytes>,
+        now: UnixTime,
+    ) -> Result<Introspected, IntrospectionFailed> {
+        // SEC-154
+        match answer.status() {
+            StatusCode::OK => {}
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                return Err(IntrospectionFailed::NotAllowed);
+            }
+            status => return Err(IntrospectionFailed::Status(status)),
+        }
+        if media_type(answer.headers()) != "application/json" {
+            return Err(IntrospectionFailed::MediaType);
+        }
+        let answer =
+            IntrospectionAnswer::from_json(answer.body()).map_err(IntrospectionFailed::Document)?;
+        Ok(match self.judge(answer, now) {
+            Ok(facts) => Introspected::Yes(Believed::new(Arc::new(facts), self.window, now)),
+            Err(why) => Introspected::No(why),
+        })
+    }
+
+    fn judge(&self, answer: IntrospectionAnswer, now: UnixTime) -> Result<TokenFacts, NotTaken> {
+        if !answer.active {
+            return Err(NotTaken::Inactive);
+        }
+        if answer.iss.as_ref().is_some_and(|issuer| *issuer != self.issuer) {
+            return Err(NotTaken::ForeignIssuer);
+        }
+        if answer.nbf.is_some_and(|begin| now.plus(SKEW) < begin) {
+            return Err(NotTaken::NotYet);
+        }
+        let jkt = confirmed_key(&answer)?;
+        let client_id = answer.client_id.ok_or(NotTaken::NoClient)?;
+        let subject = match answer.sub {
+            Some(subject) if !subject.is_empty() => subject,
+            None if answer.username.is_none() && self.takes_unnamed => {
+                client_id.as_str().to_owned()
+            }
+            _ => return Err(NotTaken::NoSubject),
+        };
+        // What is no identifier of a resource is none of ours.
+        let audience = answer.aud.unwrap_or_default().0;
+        let audience = audience.iter().filter_map(|uri| ResourceUri::parse(uri).ok()).collect();
+        Ok(TokenFacts {
+            subject,
+            client_id,
+            issuer: self.issuer.clone(),
+            scopes: answer.scope.unwrap_or_default(),
+            audience,
+            expires_at: answer.exp,
+            jkt,
+        })
+    }
+}
+
+/// The key that the token is bound to, if to any (RFC 9449 §6.2, RFC 7800 §3.1).
+fn confirmed_key(answer: &IntrospectionAnswer) -> Result<Option<Thumbprint>, NotTaken> {
+    let is_dpop = match answer.token_type.as_deref() {
+        None => false,
+        Some(name) if name.eq_ignore_ascii_case("Bearer") => false,
+        Some(name) if name.eq_ignore_ascii_case("DPoP") => true,
+        Some(_) => return Err(NotTaken::TokenType),
+    };
+    let Some(confirmation) = answer.extra.get("cnf") else {
+        return if is_dpop { Err(NotTaken::Confirmation) } else { Ok(None) };
+    };
+    // One member that is known, and none that would go unchecked.
+    let members = confirmation.as_object().filter(|members| members.len() == 1);
+    let jkt = members.and_then(|members| members.get("jkt")).and_then(Value::as_str);
+    let jkt = jkt.and_then(|text| Thumbprint::parse(text).ok());
+    jkt.map(Some).ok_or(NotTaken::Confirmation)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::CONTENT_TYPE;
+    use oauth_types::{ClientId, Issuer, Secret};
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW: UnixTime = UnixTime::from_secs(1_000_000);
+    const KEY: &str = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
+
+    fn introspection() -> Introspection {
+        let issuer = Issuer::parse("https://as.example").unwrap();
+        Introspection::new(issuer, ClientId::parse("rs").unwrap(), Secret::new("s"))
+    }
+
+    fn answer(status: u16, media_type: &str, body: &str) -> Response<Bytes> {
+        let answer = Response::builder().status(status).header(CONTENT_TYPE, media_type);
+        answer.body(body.to_owned().into()).unwrap()
+    }
+
+    fn read_as(
+        status: u16,
+        media_type: &str,
+        body: &str,
+    ) -> Result<Introspected, IntrospectionFailed> {
+        introspection().read(&answer(status, media_type, body), NOW)
+    }
+
+    fn read(body: &str) -> Result<Introspected, IntrospectionFailed> {
+        read_as(200, "application/json", body)
+    }
+
+    /// What a good answer with these members instead comes to; `null` takes one away.
+    fn changed(members: &Value) -> Introspected {
+        let mut body = json!({"active": true, "iss": "https://as.example", "sub": "alice",
+            "client_id": "c", "aud": "https://rs.example/mcp", "scope": "read", "exp": 1_000_600});
+        body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        read(&body.to_string()).unwrap()
+    }
+
+    #[track_caller]
+    fn facts(members: &Value) -> TokenFacts {
+        match changed(members) {
+            Introspected::Yes(believed) => (**believed.facts()).clone(),
+            Introspected::No(why) => panic!("{members}: {why}"),
+        }
+    }
+
+    #[track_caller]
+    fn refused(members: &Value) -> NotTaken {
+        match changed(members) {
+            Introspected::Yes(_) => panic!("{members}"),
+            Introspected::No(why) => why,
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_says_neither_yes_nor_no() {
+        for (body, member) in [
+            ("{}", "."),
+            (r#"{"active":"true"}"#, "active"),
+            (r#"{"active":1}"#, "active"),
+            (r#"{"active":null}"#, "active"),
+            (r#"{"active":true,"scope":"a\\b"}"#, "scope"),
+            (r#"{"active":true,"scope":["a"]}"#, "scope"),
+            (r#"{"active":true,"exp":"1000600"}"#, "exp"),
+            (r#"{"active":true,"exp":-1}"#, "exp"),
+            (r#"{"active":true,"aud":{}}"#, "aud"),
+            (r#"{"active":true,"sub":7}"#, "sub"),
+            (r#"{"active":true,"iss":"as.example"}"#, "iss"),
+        ] {
+            let member = DocumentError::Member(member.into());
+            assert_eq!(read(body), Err(IntrospectionFailed::Document(member)), "{body}");
+        }
+        for body in [
+            "",
+            "<html>",
+            "true",
+            "[]",
+            r#"{"active":true} {"active":true}"#,
+            r#"{"active":false,"active":true}"#,
+        ] {
+            let error = IntrospectionFailed::Document(DocumentError::NotAnObject);
+            assert_eq!(read(body), Err(error), "{body}");
+        }
+        let huge = format!(r#"{{"active":true,"x":"{}"}}"#, "x".repeat(Introspection::MAX_ANSWER));
+        let error = IntrospectionFailed::Document(DocumentError::TooLarge);
+        assert_eq!(read(&huge), Err(error));
+    }
+
+    #[test]
+    fn only_200_and_json_is_an_answer() {
+        let yes = r#"{"active":true}"#;
+        for status in [401, 403] {
+            let failed = read_as(status, "application/json", yes).unwrap_err();
+            assert_eq!(failed, IntrospectionFailed::NotAllowed);
+            assert!(!failed.is_passing());
+        }
+        for (status, is_passing) in [
+            (201, false),
+            (204, false),
+            (302, false),
+            (400, false),
+            (404, false),
+            (408, true),
+            (429, true),
+            (500, true),
+            (503, true),
+        ] {
+            let failed = read_as(status, "application/json", yes).unwrap_err();
+            assert!(matches!(failed, IntrospectionFailed::Status(own) if own == status));
+            assert_eq!(failed.is_passing(), is_passing, "{status}");
+        }
+        for media_type in
+            ["text/html", "", "text/json", "application/jwt", "application/token-introspection+jwt"]
+        {
+            let failed = read_as(200, media_type, yes);
+            assert_eq!(failed, Err(IntrospectionFailed::MediaType), "{media_type}");
+        }
+        assert!(read_as(200, "Application/JSON; charset=utf-8", yes).is_ok());
+    }
+
+    #[test]
+    fn r_auth_3_an_answer_becomes_facts_and_nothing_is_made_up() {
+        let all = facts(&json!({}));
+        assert_eq!((&*all.subject, all.client_id.as_str()), ("alice", "c"));
+        assert_eq!(all.issuer.as_str(), "https://as.example");
+        assert_eq!(all.scopes.as_str(), "read");
+        assert_eq!(all.audience, [ResourceUri::parse("https://rs.example/mcp").unwrap()]);
+        assert_eq!(all.expires_at, Some(UnixTime::from_secs(1_000_600)));
+        assert_eq!(all.jkt, None);
+        // What is not said is not there, and is refused where it counts.
+        let least = facts(&json!({"iss": null, "aud": null, "scope": null, "exp": null}));
+        assert_eq!(least.issuer.as_str(), "https://as.example");
+        assert!(least.audience.is_empty() && least.scopes.is_empty());
+        assert_eq!(least.expires_at, None);
+        assert!(facts(&json!({"scope": ""})).scopes.is_empty());
+        let several = facts(&json!({"aud": ["account", "https://b.example/x", "urn:x", ""]}));
+        assert_eq!(several.audience, [ResourceUri::parse("https://b.example/x").unwrap()]);
+    }
+
+    #[test]
+    fn r_auth_1_r_auth_8_a_token_that_is_active_may_still_be_nobodys() {
+        assert_eq!(refused(&json!({"active": false})), NotTaken::Inactive);
+        for issuer in ["https://as.example/", "https://AS.example", "https://other.example"] {
+            assert_eq!(refused(&json!({"iss": issuer})), NotTaken::ForeignIssuer, "{issuer}");
+        }
+        assert_eq!(refused(&json!({"nbf": 1_000_061})), NotTaken::NotYet);
+        assert_eq!(facts(&json!({"nbf": 1_000_060})).subject, "alice");
+        assert_eq!(refused(&json!({"client_id": null})), NotTaken::NoClient);
+        for nobody in [json!({"sub": null}), json!({"sub": ""})] {
+            assert_eq!(refused(&nobody), NotTaken::NoSubject);
+        }
+    }
+
+    #[test]
+    fn r_auth_8_a_client_stands_for_itself_where_the_host_says_so_and_no_user_is_named() {
+        let read = |body: Value| {
+            let answer = answer(200, "application/json", &body.to_string());
+            introspection().taking_unnamed_subjects().read(&answer, NOW).unwrap()
+        };
+        let Introspected::Yes(found) = read(json!({"active": true, "client_id": "c"})) else {
+            panic!("the client's own token");
+        };
+        assert_eq!(found.facts().subject, "c");
+        for named in [
+            json!({"active": true, "client_id": "c", "username": "alice"}),
+            json!({"active": true, "client_id": "c", "sub": ""}),
+        ] {
+            assert_eq!(read(named), Introspected::No(NotTaken::NoSubject));
+        }
+    }
+
+    #[test]
+    fn a_token_is_bound_to_the_key_that_is_said_or_it_is_refused() {
+        let key = Some(Thumbprint::parse(KEY).unwrap());
+        for bound in [
+            json!({"token_type": "DPoP", "cnf": {"jkt": KEY}}),
+            json!({"token_type": "dpop", "cnf": {"jkt": KEY}}),
+            json!({"token_type": "Bearer", "cnf": {"jkt": KEY}}),
+            json!({"cnf": {"jkt": KEY}}),
+        ] {
+            assert_eq!(facts(&bound).jkt, key);
+        }
+        for bearer in [json!({"token_type": "bearer"}), json!({"cnf": null})] {
+            assert_eq!(facts(&bearer).jkt, None);
+        }
+        for bad in [
+            json!({"token_type": "DPoP"}),
+            json!({"cnf": {}}),
+            json!({"cnf": "jkt"}),
+            json!({"cnf": [KEY]}),
+            json!({"cnf": {"jkt": 1}}),
+            json!({"cnf": {"jkt": "short"}}),
+            json!({"cnf": {"x5t#S256": KEY}}),
+            json!({"cnf": {"jkt": KEY, "x5t#S256": KEY}}),
+        ] {
+            assert_eq!(refused(&bad), NotTaken::Confirmation);
+        }
+        for other in ["mac", "N_A", "refresh_token", ""] {
+            assert_eq!(refused(&json!({"token_type": other})), NotTaken::TokenType);
+        }
+    }
+
+    #[test]
+    fn an_answer_is_believed_for_half_a_minute_at_most() {
+        let answer = json!({"active": true, "client_id": "c", "sub": "a", "exp": 1_000_600});
+        let answer = self::answer(200, "application/json", &answer.to_string());
+        for (chosen, seconds) in [(None, 10), (Some(0), 0), (Some(5), 5), (Some(3600), 30)] {
+            let own = introspection();
+            let own = match chosen {
+                Some(window) => own.with_window(Duration::from_secs(window)),
+                None => own,
+            };
+            let Introspected::Yes(found) = own.read(&answer, NOW).unwrap() else { panic!() };
+            let after = |seconds| found.at(NOW.plus(Duration::from_secs(seconds))).is_some();
+            assert!(seconds == 0 || after(seconds - 1), "{chosen:?}");
+            assert!(!after(seconds), "{chosen:?}");
+        }
+    }
+}
