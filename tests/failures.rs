@@ -1,4 +1,4 @@
-//! What the authorization server tells when it fails: that it did, and under which number its log says more.
+//! What servers tell when they fail: that they did, and under which number the log says more; and what the log says.
 //! In a process of its own: which events are wanted is everybody's in a process.
 
 #![cfg(test)]
@@ -14,14 +14,19 @@ use client_auth::Registered;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
-use mcp_oauth_axum::{AuthorizationServer, Browser, Clock, Deadlines, Login};
+use mcp_oauth_axum::{
+    AuthorizationServer, Browser, Clock, Deadlines, IntrospectionVerifier, Login,
+    TokenVerifier as _,
+};
 use oauth_types::{
-    AuthMethod, ClientId, CodeVerifier, Entropy, Issuer, RedirectUri, ResourceUri, ScopeSet,
-    Secret, SecretDigest, UnixTime,
+    AuthMethod, ClientId, CodeVerifier, EndpointUrl, Entropy, Issuer, RedirectUri, ResourceUri,
+    ScopeSet, Secret, SecretDigest, UnixTime,
 };
 use serde_json::{Value, json};
 use tests::world::{Fault, FaultyStore};
+use tokio::net::TcpListener;
 use tower::ServiceExt as _;
+use tracing::Level;
 
 const NOW: UnixTime = UnixTime::from_secs(1_000_000);
 const CREDENTIALS: &str = "client_id=machine&client_secret=secret";
@@ -54,7 +59,7 @@ fn log() -> &'static Log {
     LOG.get_or_init(|| {
         let log = Log::default();
         let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt().with_ansi(false);
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_max_level(Level::TRACE);
         subscriber.with_writer(move || writer.clone()).init();
         log
     })
@@ -217,4 +222,44 @@ async fn sec_195_a_refusal_is_nobody_elses_fault_and_has_no_number() {
     let refused = server.form("/token", "grant_type=client_credentials&client_id=machine").await;
     assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
     assert!(!refused.body.contains("number"));
+}
+
+#[tokio::test]
+async fn sec_154_sec_192_who_cannot_ask_says_so_to_the_operator_and_tells_no_secret() {
+    // The first time the log is asked for it begins.
+    log();
+    let answers = [
+        (401, "{}", "ERROR"),
+        (404, "{}", "ERROR"),
+        (200, "<canary>", "ERROR"),
+        (200, r#"{"active":"canary"}"#, "ERROR"),
+        (500, "canary", " WARN"),
+        (200, r#"{"active":false,"canary":1}"#, " INFO"),
+    ];
+    for (status, body, level) in answers {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let status = StatusCode::from_u16(status).unwrap();
+        let answer = async move || (status, [(CONTENT_TYPE, "application/json")], body);
+        let router = Router::new().fallback(answer);
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        for method in [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost] {
+            let (issuer, secret) = (Issuer::parse(&url).unwrap(), Secret::new("canary-secret"));
+            let verifier = IntrospectionVerifier::new(issuer, id("rs"), secret).unwrap();
+            let endpoint = EndpointUrl::parse(&format!("{url}/introspect")).unwrap();
+            let verifier = verifier.with_method(method).at(endpoint);
+            let found = verifier.verify(&Secret::new("canary-token"), NOW).await;
+            assert_eq!(found.is_ok(), level == " INFO");
+            assert!(!format!("{verifier:?} {found:?}").contains("canary"));
+        }
+        let log = String::from_utf8(log().0.lock().unwrap().clone()).unwrap();
+        let own = log.lines().filter(|line| line.contains("mcp_oauth_axum::verifier"));
+        let of_this = own.filter(|line| level == " INFO" || line.contains(&url));
+        assert!(of_this.filter(|line| line.contains(level)).count() >= 2, "{level}: {log}");
+    }
+    let log = String::from_utf8(log().0.lock().unwrap().clone()).unwrap();
+    // base64("rs:canary-secret") too.
+    for secret in ["canary-secret", "canary-token", "cnM6Y2FuYXJ5LXNlY3JldA", "<canary>"] {
+        assert!(!log.contains(secret), "{log}");
+    }
 }

@@ -15,8 +15,9 @@ use iss_validate::{Callback, CallbackRejected, Expected, ValidatedCode};
 use oauth_types::{
     AuthorizationServerMetadata, ClientId, ClientIdMetadata, CodeChallenge, CodeVerifier,
     EndpointUrl, Entropy, FormPairs, Issuer, ProtectedResourceMetadata, RedirectUri, ResourceUri,
-    ScopeSet, Secret, State, TokenResponse,
+    ScopeSet, Secret, State, TokenResponse, UnixTime,
 };
+use resource_server::Introspection;
 use scope_stepup::{NoHierarchy, Operation};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -317,4 +318,31 @@ fn sec_192_no_denial_of_the_resource_server_repeats_a_request() {
         silent(&denial);
         silent_debug(&denial.into_response());
     }
+}
+
+#[test]
+fn sec_192_no_failure_of_introspection_repeats_an_answer() {
+    let (issuer, url) = (Issuer::parse("https://as.example").unwrap(), "https://as.example/i");
+    let secret = Secret::new(MARK);
+    let asking = Introspection::new(issuer, ClientId::parse("rs").unwrap(), secret);
+    let endpoint = asking.at(&EndpointUrl::parse(url).unwrap()).unwrap();
+    silent_debug(&(&asking, &endpoint));
+    for (status, kind, body) in [
+        (200, "application/json", json!({"active": MARK})),
+        (
+            200,
+            "application/json",
+            json!({"active": true, MARK: MARK, "scope": format!("{MARK}\"")}),
+        ),
+        (200, MARK, json!({"active": true})),
+        (500, "application/json", json!({MARK: MARK})),
+        (401, "application/json", json!({"error": MARK})),
+    ] {
+        let answer = Response::builder().status(status).header(CONTENT_TYPE, kind);
+        let answer = answer.body(body.to_string().into()).unwrap();
+        silent(&asking.read(&answer, UnixTime::from_secs(0)).unwrap_err());
+    }
+    let other = json!({"issuer": format!("https://{MARK}.example"), "introspection_endpoint": url});
+    let other = AuthorizationServerMetadata::from_json(other.to_string().as_bytes()).unwrap();
+    silent(&asking.discovered(&other).unwrap_err());
 }

@@ -25,6 +25,8 @@ pub use rate::{Rate, RateLimits};
 pub use reading::Deadlines;
 pub use serve::{ConnectionDeadlines, serve};
 pub use server::AuthorizationServer;
-#[cfg(feature = "jwt_access_tokens")]
+#[cfg(feature = "introspection")]
+pub use verifier::IntrospectionVerifier;
+#[cfg(any(feature = "introspection", feature = "jwt_access_tokens"))]
 pub use verifier::{InvalidRemote, RemoteServer};
 pub use verifier::{StoreVerifier, TokenVerifier, VerifierUnavailable};

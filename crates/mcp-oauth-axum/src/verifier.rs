@@ -1,6 +1,12 @@
 //! Who knows a token?
 
-#[cfg(feature = "jwt_access_tokens")]
+#[cfg(feature = "introspection")]
+mod cache;
+#[cfg(feature = "introspection")]
+mod introspection;
+#[cfg(feature = "introspection")]
+mod questions;
+#[cfg(any(feature = "introspection", feature = "jwt_access_tokens"))]
 mod remote;
 
 use core::fmt;
@@ -12,7 +18,9 @@ use oauth_types::{Issuer, Secret, UnixTime};
 use resource_server::TokenFacts;
 use tracing::warn;
 
-#[cfg(feature = "jwt_access_tokens")]
+#[cfg(feature = "introspection")]
+pub use introspection::IntrospectionVerifier;
+#[cfg(any(feature = "introspection", feature = "jwt_access_tokens"))]
 pub use remote::{InvalidRemote, RemoteServer};
 
 /// The token could not be checked now. The client keeps it and tries again.

@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn facts_are_believed_within_their_window_and_the_life_of_the_token() {
+    fn sec_155_facts_are_believed_within_their_window_and_the_life_of_the_token() {
         for (expires_at, window, until) in [
             (Some(1000), 10, 110),
             (Some(105), 10, 105),

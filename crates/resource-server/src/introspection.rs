@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_question_is_a_form_and_proves_who_asks() {
+    fn sec_154_a_question_is_a_form_and_proves_who_asks() {
         let own = |method| introspection().with_method(method).at(&endpoint()).unwrap();
         for (endpoint, in_form) in [
             (introspection().at(&endpoint()).unwrap(), false),

@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Body;
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LOCATION};
-use http::{Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
 use oauth_types::Issuer;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -16,6 +18,8 @@ use tokio::task::JoinHandle;
 #[derive(Clone, Default)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
+    /// JSON if nothing is said.
+    pub(crate) content_type: &'static str,
     pub(crate) location: String,
     pub(crate) body: String,
     pub(crate) delay: Duration,
@@ -31,10 +35,25 @@ impl Answer {
     }
 }
 
+/// A request as it came.
+#[derive(Clone)]
+#[cfg_attr(
+    not(feature = "introspection"),
+    expect(dead_code, reason = "documents are asked for by path")
+)]
+pub(crate) struct Heard {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
 pub(crate) struct Foreign {
     pub(crate) address: SocketAddr,
     answers: Arc<Mutex<BTreeMap<String, Answer>>>,
-    asked: Arc<Mutex<Vec<String>>>,
+    asked: Arc<Mutex<Vec<Heard>>>,
+    /// How many requests are being answered, and the most that ever were.
+    at_once: Arc<Mutex<(usize, usize)>>,
     running: JoinHandle<()>,
 }
 
@@ -48,23 +67,34 @@ impl Foreign {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let answers = Arc::new(Mutex::new(BTreeMap::<String, Answer>::new()));
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let (known, log) = (Arc::clone(&answers), Arc::clone(&asked));
+        let (asked, at_once) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new((0, 0))));
+        let (known, log, count) = (Arc::clone(&answers), Arc::clone(&asked), Arc::clone(&at_once));
         let router = Router::new().fallback(async move |request: Request<Body>| {
-            let path = request.uri().path().to_owned();
+            let (parts, body) = request.into_parts();
+            let body = body.collect().await.unwrap().to_bytes();
+            let path = parts.uri.path().to_owned();
             let answer = known.lock().unwrap().get(&path).cloned();
-            log.lock().unwrap().push(path);
+            let (method, headers) = (parts.method, parts.headers);
+            log.lock().unwrap().push(Heard { method, path, headers, body });
             let answer = answer.unwrap_or_else(|| Answer::status(404));
+            let counted = |change: fn(usize) -> usize| {
+                let mut count = count.lock().unwrap();
+                count.0 = change(count.0);
+                count.1 = count.1.max(count.0);
+            };
+            counted(|now| now + 1);
             tokio::time::sleep(answer.delay).await;
+            counted(|now| now - 1);
+            let json = answer.content_type.is_empty().then_some("application/json");
             Response::builder()
                 .status(answer.status)
-                .header(CONTENT_TYPE, "application/json")
+                .header(CONTENT_TYPE, json.unwrap_or(answer.content_type))
                 .header(LOCATION, answer.location)
                 .body(Body::from(answer.body))
                 .unwrap()
         });
         let running = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { address, answers, asked, running }
+        Self { address, answers, asked, at_once, running }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -81,7 +111,19 @@ impl Foreign {
 
     /// How often it was asked for this.
     pub(crate) fn asked(&self, path: &str) -> usize {
-        self.asked.lock().unwrap().iter().filter(|own| *own == path).count()
+        self.asked.lock().unwrap().iter().filter(|own| own.path == path).count()
+    }
+
+    /// What it was asked there.
+    #[cfg(feature = "introspection")]
+    pub(crate) fn heard(&self, path: &str) -> Vec<Heard> {
+        self.asked.lock().unwrap().iter().filter(|own| own.path == path).cloned().collect()
+    }
+
+    /// The most requests that it had to answer at once.
+    #[cfg(feature = "introspection")]
+    pub(crate) fn most_at_once(&self) -> usize {
+        self.at_once.lock().unwrap().1
     }
 
     /// Nobody listens any more, and connections are cut.

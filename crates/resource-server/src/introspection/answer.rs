@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_answer_says_neither_yes_nor_no() {
+    fn sec_154_what_is_no_answer_says_neither_yes_nor_no() {
         for (body, member) in [
             ("{}", "."),
             (r#"{"active":"true"}"#, "active"),
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn only_200_and_json_is_an_answer() {
+    fn sec_154_only_200_and_json_is_an_answer() {
         let yes = r#"{"active":true}"#;
         for status in [401, 403] {
             let failed = read_as(status, "application/json", yes).unwrap_err();
@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_believed_for_half_a_minute_at_most() {
+    fn sec_155_an_answer_is_believed_for_half_a_minute_at_most() {
         let answer = json!({"active": true, "client_id": "c", "sub": "a", "exp": 1_000_600});
         let answer = self::answer(200, "application/json", &answer.to_string());
         for (chosen, seconds) in [(None, 10), (Some(0), 0), (Some(5), 5), (Some(3600), 30)] {

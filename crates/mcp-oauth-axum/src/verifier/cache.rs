@@ -1,0 +1,118 @@
+//! What is known about tokens that were shown a moment ago. How long it is believed, `resource-server` says.
+
+use core::fmt;
+use core::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use lru::LruCache;
+use oauth_types::{SecretDigest, UnixTime};
+use resource_server::{Believed, TokenFacts};
+
+/// Good tokens by their digests. Bad ones are not in here, so that nobody who makes tokens up pushes a good one out.
+pub(crate) struct Cache(Mutex<LruCache<SecretDigest, Believed>>);
+
+/// What a cache knows about a token.
+#[derive(Clone, Debug)]
+pub(crate) enum Recalled {
+    /// These facts.
+    Facts(Arc<TokenFacts>),
+    /// That it was good, and not whether it still is.
+    WasGood,
+    /// Nothing.
+    Nothing,
+}
+
+impl Cache {
+    /// Most tokens that are remembered, 10,000; those that nobody showed for longest go first.
+    const MOST: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9_999);
+
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(LruCache::new(Self::MOST)))
+    }
+
+    /// One lock, and a hit allocates nothing.
+    pub(crate) fn recall(&self, token: &SecretDigest, now: UnixTime) -> Recalled {
+        match self.tokens().get(token) {
+            Some(known) => known.at(now).cloned().map_or(Recalled::WasGood, Recalled::Facts),
+            None => Recalled::Nothing,
+        }
+    }
+
+    pub(crate) fn keep(&self, token: SecretDigest, known: Believed) {
+        self.tokens().put(token, known);
+    }
+
+    pub(crate) fn forget(&self, token: &SecretDigest) {
+        self.tokens().pop(token);
+    }
+
+    fn tokens(&self) -> MutexGuard<'_, LruCache<SecretDigest, Believed>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Cache({} tokens)", self.tokens().len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use oauth_types::{ClientId, Issuer, ScopeSet};
+
+    use super::*;
+
+    const NOW: UnixTime = UnixTime::from_secs(1000);
+
+    fn known(subject: &str) -> Believed {
+        let facts = TokenFacts {
+            subject: subject.to_owned(),
+            client_id: ClientId::parse("c").unwrap(),
+            issuer: Issuer::parse("https://as.example").unwrap(),
+            scopes: ScopeSet::default(),
+            audience: vec![],
+            expires_at: Some(UnixTime::from_secs(2000)),
+            jkt: None,
+        };
+        Believed::new(Arc::new(facts), Duration::from_secs(10), NOW)
+    }
+
+    fn digest(number: u32) -> SecretDigest {
+        // All but the last bytes are the same.
+        let mut bytes = [7; 32];
+        bytes[28..].copy_from_slice(&number.to_be_bytes());
+        SecretDigest::from_bytes(bytes)
+    }
+
+    #[test]
+    fn sec_155_a_token_is_known_by_all_of_its_digest() {
+        let cache = Cache::new();
+        cache.keep(digest(1), known("alice"));
+        assert!(matches!(cache.recall(&digest(2), NOW), Recalled::Nothing));
+        cache.keep(digest(2), known("bob"));
+        for (token, subject) in [(1, "alice"), (2, "bob")] {
+            let Recalled::Facts(facts) = cache.recall(&digest(token), NOW) else { panic!() };
+            assert_eq!(facts.subject, subject);
+        }
+        let later = UnixTime::from_secs(1010);
+        assert!(matches!(cache.recall(&digest(1), later), Recalled::WasGood));
+        cache.forget(&digest(1));
+        assert!(matches!(cache.recall(&digest(1), NOW), Recalled::Nothing));
+        assert_eq!(format!("{cache:?}"), "Cache(1 tokens)");
+    }
+
+    #[test]
+    fn a_cache_is_bounded_and_the_longest_unused_goes_first() {
+        let cache = Cache::new();
+        for number in 0..10_000 {
+            cache.keep(digest(number), known("a"));
+        }
+        assert!(matches!(cache.recall(&digest(0), NOW), Recalled::Facts(_)));
+        cache.keep(digest(10_000), known("a"));
+        assert!(matches!(cache.recall(&digest(0), NOW), Recalled::Facts(_)));
+        assert!(matches!(cache.recall(&digest(1), NOW), Recalled::Nothing));
+    }
+}

@@ -1,0 +1,165 @@
+//! Tokens of a server that is asked about each. What its answers mean is decided by `resource-server`.
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use oauth_types::{AuthMethod, ClientId, EndpointUrl, Issuer, Secret, UnixTime};
+use resource_server::{Introspected, Introspection, IntrospectionEndpoint, TokenFacts};
+use tracing::{error, info, warn};
+
+use super::cache::{Cache, Recalled};
+use super::questions::Questions;
+use crate::{InvalidRemote, RemoteServer, TokenVerifier, VerifierUnavailable};
+
+/// Asks an authorization server about each token that is shown (RFC 7662), and believes its answer for a moment.
+///
+/// The endpoint is found in the server's metadata when it is first needed. A server that is down, that gives no answer
+/// or one that makes no sense is answered with 503, and clients keep their tokens.
+///
+/// ```no_run
+/// use axum::Router;
+/// use mcp_oauth_axum::{IntrospectionVerifier, Protect};
+/// use oauth_types::{ClientId, Issuer, Secret};
+/// use resource_server::{OperationScopes, Resource};
+///
+/// # fn f(mcp: Router, resource: Resource, secret: Secret) -> Result<Router, Box<dyn std::error::Error>> {
+/// let issuer = Issuer::parse("https://as.example")?;
+/// let verifier = IntrospectionVerifier::new(issuer, ClientId::parse("rs")?, secret)?;
+/// let scopes = OperationScopes::new("files:read")?;
+/// let protected = mcp.layer(Protect::new(resource, verifier, scopes));
+/// # Ok(protected) }
+/// ```
+#[derive(Debug)]
+pub struct IntrospectionVerifier {
+    asker: Asker,
+    cache: Arc<Cache>,
+    questions: Arc<Questions>,
+}
+
+/// Who asks whom, and where.
+#[derive(Clone, Debug)]
+struct Asker {
+    server: Arc<RemoteServer>,
+    introspection: Introspection,
+    endpoint: Option<EndpointUrl>,
+}
+
+impl IntrospectionVerifier {
+    /// A resource server that this authorization server knows under this name, with this secret.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidRemote`] when the server cannot be asked.
+    pub fn new(issuer: Issuer, client_id: ClientId, secret: Secret) -> Result<Self, InvalidRemote> {
+        Ok(Self::of(RemoteServer::new(issuer)?, client_id, secret))
+    }
+
+    /// The same for a server that is reached in a way of its own, as on a network of one's own.
+    #[must_use]
+    pub fn of(server: RemoteServer, client_id: ClientId, secret: Secret) -> Self {
+        let introspection = Introspection::new(server.issuer().clone(), client_id, secret);
+        let asker = Asker { server: Arc::new(server), introspection, endpoint: None };
+        Self { asker, cache: Arc::new(Cache::new()), questions: Arc::new(Questions::new()) }
+    }
+
+    /// Asks at this endpoint, and does not look for it.
+    #[must_use]
+    pub fn at(mut self, endpoint: EndpointUrl) -> Self {
+        self.asker.endpoint = Some(endpoint);
+        self
+    }
+
+    /// As [`Introspection::with_method`].
+    #[must_use]
+    pub fn with_method(mut self, method: AuthMethod) -> Self {
+        self.asker.introspection = self.asker.introspection.with_method(method);
+        self
+    }
+
+    /// As [`Introspection::with_window`]: for so long a token may work after it was revoked. 10 seconds; 30 at most.
+    #[must_use]
+    pub fn with_window(mut self, window: Duration) -> Self {
+        self.asker.introspection = self.asker.introspection.with_window(window);
+        self
+    }
+
+    /// As [`Introspection::taking_unnamed_subjects`].
+    #[must_use]
+    pub fn taking_unnamed_subjects(mut self) -> Self {
+        self.asker.introspection = self.asker.introspection.taking_unnamed_subjects();
+        self
+    }
+}
+
+impl TokenVerifier for IntrospectionVerifier {
+    async fn verify(
+        &self,
+        token: &Secret,
+        now: UnixTime,
+    ) -> Result<Option<Arc<TokenFacts>>, VerifierUnavailable> {
+        if !Introspection::is_askable(token) {
+            return Ok(None);
+        }
+        let digest = token.digest();
+        let was_good = match self.cache.recall(&digest, now) {
+            Recalled::Facts(facts) => return Ok(Some(facts)),
+            Recalled::WasGood => true,
+            Recalled::Nothing => false,
+        };
+        let question = || {
+            let (asker, cache, token) =
+                (self.asker.clone(), Arc::clone(&self.cache), token.clone());
+            async move {
+                let answer = asker.ask(&token, now).await?;
+                Ok(match answer {
+                    Introspected::Yes(believed) => {
+                        let facts = Arc::clone(believed.facts());
+                        cache.keep(digest, believed);
+                        Some(facts)
+                    }
+                    Introspected::No(reason) => {
+                        info!(%reason, "a token is not taken");
+                        cache.forget(&digest);
+                        None
+                    }
+                })
+            }
+        };
+        self.questions.ask(digest, was_good, question).await
+    }
+}
+
+impl Asker {
+    async fn ask(
+        &self,
+        token: &Secret,
+        now: UnixTime,
+    ) -> Result<Introspected, VerifierUnavailable> {
+        let issuer = self.introspection.issuer();
+        let endpoint = self.endpoint(now).await?;
+        let answer = self.server.send(endpoint.request(token)).await.map_err(|reason| {
+            warn!(%issuer, %reason, "a token could not be asked about");
+            VerifierUnavailable
+        })?;
+        self.introspection.read(&answer, now).map_err(|reason| {
+            // SEC-154: whom the server refuses to answer is the operator's business, and no client's.
+            if reason.is_passing() {
+                warn!(%issuer, %reason, "a token could not be asked about");
+            } else {
+                error!(%issuer, %reason, "tokens cannot be asked about");
+            }
+            VerifierUnavailable
+        })
+    }
+
+    async fn endpoint(&self, now: UnixTime) -> Result<IntrospectionEndpoint, VerifierUnavailable> {
+        let found = match &self.endpoint {
+            Some(given) => self.introspection.at(given),
+            None => self.introspection.discovered(&*self.server.metadata(now).await?),
+        };
+        found.map_err(|reason| {
+            error!(issuer = %self.introspection.issuer(), %reason, "tokens cannot be asked about");
+            VerifierUnavailable
+        })
+    }
+}

@@ -1,0 +1,124 @@
+//! Questions about tokens that are under way: one for all who wait for its answer, and not more at once than the
+//! authorization server can bear.
+
+use core::fmt;
+use core::future::Future;
+use core::time::Duration;
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, Shared};
+use oauth_types::SecretDigest;
+use resource_server::TokenFacts;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+use tracing::warn;
+
+use crate::VerifierUnavailable;
+
+/// What comes of a question.
+pub(crate) type Found = Result<Option<Arc<TokenFacts>>, VerifierUnavailable>;
+
+type Question = Shared<BoxFuture<'static, Found>>;
+
+/// The questions that are under way.
+pub(crate) struct Questions {
+    asked: Mutex<HashMap<SecretDigest, Question>>,
+    /// Tokens that were good before have turns of their own: whoever makes tokens up keeps nobody waiting who has one.
+    known: Lane,
+    unknown: Lane,
+}
+
+/// Turns, and places for those who wait for theirs.
+#[derive(Clone)]
+struct Lane {
+    turns: Arc<Semaphore>,
+    places: Arc<Semaphore>,
+}
+
+impl Questions {
+    /// Most questions of one kind that are sent at once.
+    const AT_ONCE: usize = 64;
+    /// Most questions of one kind that are under way or wait for their turn.
+    const WAITING: usize = 1_000;
+    /// Longest time that a question takes, its wait for a turn included.
+    const DEADLINE: Duration = Duration::from_secs(5);
+
+    pub(crate) fn new() -> Self {
+        let lane = || Lane {
+            turns: Arc::new(Semaphore::new(Self::AT_ONCE)),
+            places: Arc::new(Semaphore::new(Self::WAITING)),
+        };
+        Self { asked: Mutex::new(HashMap::new()), known: lane(), unknown: lane() }
+    }
+
+    /// Waits for the answer to the question about this token, and asks it if nobody has.
+    pub(crate) async fn ask<F>(
+        self: &Arc<Self>,
+        token: SecretDigest,
+        was_good: bool,
+        question: impl FnOnce() -> F,
+    ) -> Found
+    where
+        F: Future<Output = Found> + Send + 'static,
+    {
+        let question = {
+            let mut asked = self.asked();
+            match asked.get(&token) {
+                Some(question) => question.clone(),
+                None => {
+                    let lane = if was_good { &self.known } else { &self.unknown };
+                    let Ok(place) = Arc::clone(&lane.places).try_acquire_owned() else {
+                        warn!("too many tokens are being asked about");
+                        return Err(VerifierUnavailable);
+                    };
+                    let question = self.start(token, lane.clone(), place, question());
+                    asked.insert(token, question.clone());
+                    question
+                }
+            }
+        };
+        question.await
+    }
+
+    /// Asks in a task of its own: who asked first may go away, and the others still wait.
+    fn start(
+        self: &Arc<Self>,
+        token: SecretDigest,
+        lane: Lane,
+        place: OwnedSemaphorePermit,
+        question: impl Future<Output = Found> + Send + 'static,
+    ) -> Question {
+        let questions = Arc::clone(self);
+        let task = tokio::spawn(async move {
+            let in_turn = async {
+                let _turn = lane.turns.acquire().await;
+                question.await
+            };
+            let in_time = AssertUnwindSafe(timeout(Self::DEADLINE, in_turn)).catch_unwind();
+            let found = match in_time.await {
+                Ok(Ok(found)) => found,
+                Ok(Err(_)) | Err(_) => {
+                    warn!("a token could not be asked about in time");
+                    Err(VerifierUnavailable)
+                }
+            };
+            questions.asked().remove(&token);
+            drop(place);
+            found
+        });
+        task.map(|ended| ended.unwrap_or(Err(VerifierUnavailable))).boxed().shared()
+    }
+
+    fn asked(&self) -> MutexGuard<'_, HashMap<SecretDigest, Question>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Questions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Questions({} under way)", self.asked().len())
+    }
+}
