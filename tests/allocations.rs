@@ -2,14 +2,22 @@
 
 #![cfg(test)]
 
+use std::sync::Arc;
+
 use allocation_counter::measure;
+use axum::Router;
 use client_auth::{BasicCredentials, Presented, Registered};
 use client_flow::{Session, Tried, Verdict, judge};
-use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use oauth_types::{AuthMethod, Challenges, FormPairs, ScopeSet, Secret, UnixTime};
+use mcp_oauth_axum::{IntrospectionVerifier, TokenVerifier as _};
+use oauth_types::{
+    AuthMethod, Challenges, ClientId, EndpointUrl, FormPairs, Issuer, ScopeSet, Secret, UnixTime,
+};
 use scope_stepup::{Ledger, Operation, Policy};
 use tests::samples::{BASIC, CHALLENGE, FORM, SCOPES, SECRET};
+use tests::world::now_or_never;
+use tokio::net::TcpListener;
 
 /// Allocations of one run, the result dropped.
 fn allocations<T>(run: impl FnOnce() -> T) -> u64 {
@@ -85,4 +93,22 @@ fn a_warm_call_of_a_client_allocates_nothing() {
         };
         assert_eq!(allocations(|| assert_eq!(judged(), Verdict::Accepted)), 0);
     }
+}
+
+#[tokio::test]
+async fn a_token_that_was_asked_about_a_moment_ago_is_known_without_an_allocation() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let body = r#"{"active":true,"client_id":"c","sub":"alice","exp":1000}"#;
+    let answer = async move || ([(CONTENT_TYPE, "application/json")], body);
+    let router = Router::new().fallback(answer);
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let (issuer, client_id) = (Issuer::parse(&url).unwrap(), ClientId::parse("rs").unwrap());
+    let verifier = IntrospectionVerifier::new(issuer, client_id, Secret::new("s")).unwrap();
+    let verifier = verifier.with_endpoint(EndpointUrl::parse(&url).unwrap());
+    let (token, now) = (Secret::new("t"), UnixTime::from_secs(900));
+    let asked = verifier.verify(&token, now).await.unwrap().unwrap();
+    let mut known = None;
+    assert_eq!(allocations(|| known = now_or_never(verifier.verify(&token, now)).unwrap()), 0);
+    assert!(Arc::ptr_eq(&known.unwrap(), &asked), "the same facts, not a copy");
 }

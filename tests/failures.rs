@@ -247,7 +247,7 @@ async fn sec_154_sec_192_who_cannot_ask_says_so_to_the_operator_and_tells_no_sec
             let (issuer, secret) = (Issuer::parse(&url).unwrap(), Secret::new("canary-secret"));
             let verifier = IntrospectionVerifier::new(issuer, id("rs"), secret).unwrap();
             let endpoint = EndpointUrl::parse(&format!("{url}/introspect")).unwrap();
-            let verifier = verifier.with_method(method).at(endpoint);
+            let verifier = verifier.with_method(method).with_endpoint(endpoint);
             let found = verifier.verify(&Secret::new("canary-token"), NOW).await;
             assert_eq!(found.is_ok(), level == " INFO");
             assert!(!format!("{verifier:?} {found:?}").contains("canary"));

@@ -64,7 +64,7 @@ impl IntrospectionVerifier {
 
     /// Asks at this endpoint, and does not look for it.
     #[must_use]
-    pub fn at(mut self, endpoint: EndpointUrl) -> Self {
+    pub fn with_endpoint(mut self, endpoint: EndpointUrl) -> Self {
         self.asker.endpoint = Some(endpoint);
         self
     }

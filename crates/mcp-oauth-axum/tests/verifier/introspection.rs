@@ -268,7 +268,7 @@ async fn sec_154_a_server_that_cannot_be_asked_at_all_lets_nobody_in() {
 async fn an_endpoint_that_is_given_is_not_looked_for() {
     let servers = servers_with(|verifier, foreign| {
         foreign.answer(METADATA, Answer::status(500));
-        verifier.at(EndpointUrl::parse(&foreign.url(ENDPOINT)).unwrap())
+        verifier.with_endpoint(EndpointUrl::parse(&foreign.url(ENDPOINT)).unwrap())
     })
     .await;
     assert_eq!(servers.show("t").await.status, StatusCode::OK);
