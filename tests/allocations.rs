@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use allocation_counter::measure;
 use axum::Router;
-use client_auth::{BasicCredentials, Presented, Registered};
+use client_auth::{BasicCredentials, Presented, Registered, SigningKey};
 use client_flow::{Session, Tried, Verdict, judge};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use mcp_oauth_axum::{IntrospectionVerifier, TokenVerifier as _};
+use mcp_oauth_axum::{IntrospectionVerifier, JwtVerifier, TokenVerifier as _};
 use oauth_types::{
-    AuthMethod, Challenges, ClientId, EndpointUrl, FormPairs, Issuer, ScopeSet, Secret, UnixTime,
+    AuthMethod, Challenges, ClientId, EndpointUrl, FormPairs, Issuer, KeySet, ScopeSet, Secret,
+    SigningAlgorithm, UnixTime,
 };
 use scope_stepup::{Ledger, Operation, Policy};
 use tests::samples::{BASIC, CHALLENGE, FORM, SCOPES, SECRET};
@@ -111,4 +112,21 @@ async fn a_token_that_was_asked_about_a_moment_ago_is_known_without_an_allocatio
     let mut known = None;
     assert_eq!(allocations(|| known = now_or_never(verifier.verify(&token, now)).unwrap()), 0);
     assert!(Arc::ptr_eq(&known.unwrap(), &asked), "the same facts, not a copy");
+}
+
+#[tokio::test]
+async fn a_jwt_that_was_verified_a_moment_ago_is_known_without_an_allocation() {
+    let keys = include_bytes!("../crates/client-auth/tests/keys/public.json");
+    let pem = include_str!("../crates/client-auth/tests/keys/es256.pem");
+    let issuer = Issuer::parse("https://as.example").unwrap();
+    let claims = serde_json::json!({"iss": issuer, "sub": "alice", "client_id": "c", "exp": 1000});
+    let key = SigningKey::from_pem(SigningAlgorithm::Es256, pem).unwrap();
+    let token = key.sign_claims("at+jwt", &claims).unwrap();
+    let keys = KeySet::from_json(keys).unwrap();
+    let verifier = JwtVerifier::with_keys(issuer, &keys).unwrap();
+    let now = UnixTime::from_secs(900);
+    let verified = verifier.verify(&token, now).await.unwrap().unwrap();
+    let mut known = None;
+    assert_eq!(allocations(|| known = now_or_never(verifier.verify(&token, now)).unwrap()), 0);
+    assert!(Arc::ptr_eq(&known.unwrap(), &verified), "the same facts, not a copy");
 }

@@ -14,10 +14,10 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use iss_validate::{Callback, CallbackRejected, Expected, ValidatedCode};
 use oauth_types::{
     AuthorizationServerMetadata, ClientId, ClientIdMetadata, CodeChallenge, CodeVerifier,
-    EndpointUrl, Entropy, FormPairs, Issuer, ProtectedResourceMetadata, RedirectUri, ResourceUri,
-    ScopeSet, Secret, State, TokenResponse, UnixTime,
+    EndpointUrl, Entropy, FormPairs, Issuer, KeySet, ProtectedResourceMetadata, RedirectUri,
+    ResourceUri, ScopeSet, Secret, State, TokenResponse, UnixTime,
 };
-use resource_server::Introspection;
+use resource_server::{Introspection, JwtTokens, JwtVerdict};
 use scope_stepup::{NoHierarchy, Operation};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -345,4 +345,25 @@ fn sec_192_no_failure_of_introspection_repeats_an_answer() {
     let other = json!({"issuer": format!("https://{MARK}.example"), "introspection_endpoint": url});
     let other = AuthorizationServerMetadata::from_json(other.to_string().as_bytes()).unwrap();
     silent(&asking.discovered(&other).unwrap_err());
+}
+
+#[test]
+fn sec_192_no_failure_of_jwts_and_their_keys_repeats_what_was_sent() {
+    let issuer = Issuer::parse("https://as.example").unwrap();
+    let now = UnixTime::from_secs(0);
+    for (status, body) in [
+        (200, json!({MARK: MARK})),
+        (200, json!({"keys": [{"kty": "oct", "k": MARK}]})),
+        (200, json!({"keys": [{"kty": "RSA", "n": MARK, "e": MARK, "kid": MARK}]})),
+        (500, json!({MARK: MARK})),
+    ] {
+        let answer = Response::builder().status(status).body(body.to_string().into()).unwrap();
+        let mut tokens = JwtTokens::new(issuer.clone());
+        silent(&tokens.fetched(Some(&answer), now).unwrap_err());
+        let JwtVerdict::Refused(why) = tokens.verify(&Secret::new(MARK), now) else { panic!() };
+        silent(&why);
+        silent_debug(&tokens);
+    }
+    let keys = json!({"keys": [{"kty": "oct", "k": MARK}]}).to_string();
+    silent_debug(&KeySet::from_json(keys.as_bytes()).unwrap());
 }

@@ -4,7 +4,7 @@ use core::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use oauth_types::SigningAlgorithm;
+use oauth_types::{KeySet, SigningAlgorithm};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -77,6 +77,9 @@ pub(crate) const fn decoded_bytes(text: &str) -> usize {
 /// Sizes of an RSA modulus, in bytes: 2048 bits at least (RFC 7518 §3.3); more than 4096 only cost the
 /// server work.
 pub(crate) const RSA_BYTES: [usize; 3] = [256, 384, 512];
+/// `d` is the private part of every asymmetric key and `k` the whole of a symmetric one; the others come with `d` or
+/// betray it.
+const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 /// 65537, in base64url.
 pub(crate) const RSA_EXPONENT: &str = "AQAB";
 
@@ -91,6 +94,8 @@ impl ClientKeys {
     ];
     /// Most keys of one client.
     pub const MAX_KEYS: usize = 16;
+    /// Most keys of one authorization server that are kept.
+    pub const MAX_SERVER_KEYS: usize = 64;
 
     /// Reads a JWK Set, keeping the keys that can verify an assertion; RFC 7517 §5 asks to pass over the
     /// others. Each gets the one algorithm that it is used with from then on, whatever an assertion says:
@@ -109,26 +114,46 @@ impl ClientKeys {
         if keys.len() > Self::MAX_KEYS || !keys.iter().all(Value::is_object) {
             return Err(InvalidKeys::NotAKeySet);
         }
-        // `d` is the private part of every asymmetric key and `k` the whole of a symmetric one; the others
-        // come with `d` or betray it.
-        let private = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
-        if keys.iter().any(|key| private.iter().any(|member| key.get(member).is_some())) {
+        if keys.iter().any(is_private) {
             return Err(InvalidKeys::Private);
         }
         let mut usable: Vec<ClientKey> = Vec::new();
         for key in keys {
             let Some(key) = ClientKey::read(key, registered) else { continue };
-            let is_same =
-                |other: &ClientKey| other.id == key.id && other.algorithm == key.algorithm;
-            if key.id.is_some() && usable.iter().any(is_same) {
+            if usable.iter().any(|other| other.has_name_of(&key)) {
                 return Err(InvalidKeys::RepeatedKeyId);
             }
             usable.push(key);
         }
-        if usable.is_empty() {
-            return Err(InvalidKeys::NoUsableKey);
+        Self::some(usable)
+    }
+
+    /// Reads the keys that an authorization server signs its tokens with (RFC 8414 §2, `jwks_uri`). Each gets its one
+    /// algorithm as a client's does; an RSA key that names none gets `rsa`.
+    ///
+    /// The set is made for many readers: a key that is for something else, private, symmetric or not whole is passed
+    /// over, and of two with the same name the first one counts.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidKeys::NoUsableKey`]
+    pub fn of_server(set: &KeySet, rsa: &SigningAlgorithm) -> Result<Self, InvalidKeys> {
+        let mut usable: Vec<ClientKey> = Vec::new();
+        for key in set.keys.iter().filter(|key| !is_private(key)) {
+            let is_any_rsa =
+                key.get("alg").is_none() && key.get("kty").is_some_and(|kind| kind == "RSA");
+            let Some(key) = ClientKey::read(key, is_any_rsa.then_some(rsa)) else { continue };
+            if usable.len() < Self::MAX_SERVER_KEYS
+                && !usable.iter().any(|other| other.has_name_of(&key))
+            {
+                usable.push(key);
+            }
         }
-        Ok(Self(usable))
+        Self::some(usable)
+    }
+
+    fn some(usable: Vec<ClientKey>) -> Result<Self, InvalidKeys> {
+        if usable.is_empty() { Err(InvalidKeys::NoUsableKey) } else { Ok(Self(usable)) }
     }
 
     /// The one key that an assertion with this header has to be signed with: the one of that algorithm that
@@ -148,7 +173,16 @@ impl ClientKeys {
     }
 }
 
+fn is_private(key: &Value) -> bool {
+    PRIVATE.iter().any(|member| key.get(member).is_some())
+}
+
 impl ClientKey {
+    /// Whether no signature could tell the two apart by name.
+    fn has_name_of(&self, other: &Self) -> bool {
+        self.id.is_some() && self.id == other.id && self.algorithm == other.algorithm
+    }
+
     /// One key; `None` when it is for something else, of a kind that is not spoken here, or not whole.
     fn read(key: &Value, registered: Option<&SigningAlgorithm>) -> Option<Self> {
         let text = |name| key.get(name).and_then(Value::as_str);
@@ -269,6 +303,34 @@ mod tests {
         assert_eq!(find(&[None], two), Some(None));
         assert_eq!(find(&[None, one], two), Some(None));
         assert_eq!(find(&[None, None], two), None);
+    }
+
+    #[test]
+    fn sec_148_the_set_of_a_server_is_as_good_as_its_good_keys() {
+        use SigningAlgorithm::{Es256, Ps256, Rs256};
+        let n = rsa(0xC1);
+        let ec = |id: &str| json!({"kty": "EC", "crv": "P-256", "x": XY, "y": XY, "kid": id});
+        let mut keys = vec![
+            json!(1),
+            json!({"kty": "oct", "k": XY, "kid": "1", "alg": "HS256"}),
+            json!({"kty": "EC", "crv": "P-256", "x": XY, "y": XY, "d": XY, "kid": "1"}),
+            json!({"kty": "RSA", "n": n, "e": "AQAB", "kid": "1", "x5c": ["x"], "use": "sig"}),
+            json!({"kty": "RSA", "n": n, "e": "AQAB", "kid": "2", "use": "enc"}),
+            json!({"kty": "RSA", "n": n, "e": "AQAB", "kid": "2", "alg": "RS512"}),
+            json!({"kty": "RSA", "n": n, "e": "AQAB", "kid": "2", "alg": "RS256"}),
+            ec("1"),
+            ec("1"),
+        ];
+        let read = |keys: &[Value], rsa| {
+            let set = json!({ "keys": keys }).to_string();
+            let keys = ClientKeys::of_server(&KeySet::from_json(set.as_bytes()).unwrap(), &rsa)?;
+            Ok(keys.0.into_iter().map(|key| key.algorithm).collect::<Vec<_>>())
+        };
+        assert_eq!(read(&keys, Rs256), Ok(vec![Rs256, Rs256, Es256]));
+        assert_eq!(read(&keys, Ps256), Ok(vec![Ps256, Rs256, Es256]));
+        assert_eq!(read(&keys[..3], Rs256), Err(InvalidKeys::NoUsableKey));
+        keys.extend((0..100).map(|id| ec(&format!("more {id}"))));
+        assert_eq!(read(&keys, Rs256).map(|keys| keys.len()), Ok(ClientKeys::MAX_SERVER_KEYS));
     }
 
     #[test]

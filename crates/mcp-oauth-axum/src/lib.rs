@@ -27,6 +27,8 @@ pub use serve::{ConnectionDeadlines, serve};
 pub use server::AuthorizationServer;
 #[cfg(feature = "introspection")]
 pub use verifier::IntrospectionVerifier;
+#[cfg(feature = "jwt_access_tokens")]
+pub use verifier::JwtVerifier;
 #[cfg(any(feature = "introspection", feature = "jwt_access_tokens"))]
 pub use verifier::{InvalidRemote, RemoteServer};
 pub use verifier::{StoreVerifier, TokenVerifier, VerifierUnavailable};

@@ -1,9 +1,11 @@
 //! Who knows a token?
 
-#[cfg(feature = "introspection")]
+#[cfg(any(feature = "introspection", feature = "jwt_access_tokens"))]
 mod cache;
 #[cfg(feature = "introspection")]
 mod introspection;
+#[cfg(feature = "jwt_access_tokens")]
+mod jwt;
 #[cfg(feature = "introspection")]
 mod questions;
 #[cfg(any(feature = "introspection", feature = "jwt_access_tokens"))]
@@ -20,6 +22,8 @@ use tracing::warn;
 
 #[cfg(feature = "introspection")]
 pub use introspection::IntrospectionVerifier;
+#[cfg(feature = "jwt_access_tokens")]
+pub use jwt::JwtVerifier;
 #[cfg(any(feature = "introspection", feature = "jwt_access_tokens"))]
 pub use remote::{InvalidRemote, RemoteServer};
 

@@ -37,14 +37,14 @@ impl<T> Kept<T> {
     /// Whether what is known is old, or nothing is.
     #[must_use]
     pub fn is_stale(&self, now: UnixTime) -> bool {
-        self.known.as_ref().is_none_or(|(_, at)| now < *at || now.since(*at) >= self.fresh)
+        self.known.as_ref().is_none_or(|(_, at)| has_passed(self.fresh, *at, now))
     }
 
-    /// Whether it may be fetched now. A clock that was set back makes nobody wait for it.
+    /// Whether it may be fetched now.
     #[must_use]
     pub fn may_fetch(&self, now: UnixTime) -> bool {
         let pause = if self.value(now).is_some() { Self::PAUSE } else { Self::RETRY };
-        self.tried.is_none_or(|at| now < at || now.since(at) >= pause)
+        self.tried.is_none_or(|at| has_passed(pause, at, now))
     }
 
     /// Whether the last attempt brought nothing.
@@ -60,6 +60,12 @@ impl<T> Kept<T> {
             self.known = Some((Arc::new(value), now));
         }
     }
+}
+
+/// Whether so much time is over. A request may be a little older than what another one brought; a clock that was set
+/// back makes nobody wait for it.
+fn has_passed(time: Duration, at: UnixTime, now: UnixTime) -> bool {
+    now.since(at) >= time || at.since(now) > Duration::from_secs(60)
 }
 
 #[cfg(test)]
@@ -102,5 +108,7 @@ mod tests {
         kept.fetched(Some('a'), at(9000));
         assert!(kept.is_stale(at(5000)) && kept.may_fetch(at(5000)));
         assert!(kept.value(at(5000)).is_some());
+        // A request that waited for its turn is no such clock.
+        assert!(!kept.is_stale(at(8940)) && !kept.may_fetch(at(8940)));
     }
 }

@@ -7,6 +7,8 @@ mod discovery;
 mod hosts;
 #[cfg(feature = "introspection")]
 mod introspection;
+#[cfg(feature = "jwt_access_tokens")]
+mod jwt;
 mod kept;
 mod metadata;
 mod operations;
@@ -23,6 +25,8 @@ pub use introspection::{
     Introspected, Introspection, IntrospectionEndpoint, IntrospectionFailed, NoIntrospection,
     NotTaken,
 };
+#[cfg(feature = "jwt_access_tokens")]
+pub use jwt::{JwtRefused, JwtTokens, JwtVerdict, NoKeys};
 pub use kept::Kept;
 pub use operations::OperationScopes;
 pub use requirement::Requirement;

@@ -172,6 +172,12 @@ impl RemoteServer {
         kept.value(now).cloned().ok_or(VerifierUnavailable)
     }
 
+    /// Takes nothing for granted any more: what the metadata led to was not there.
+    #[cfg(feature = "jwt_access_tokens")]
+    pub(crate) async fn forget(&self) {
+        *self.metadata.lock().await = Kept::new(Self::KEPT.0, Self::KEPT.1);
+    }
+
     async fn find(&self) -> Result<AuthorizationServerMetadata, Unreachable> {
         let mut search = self.search.clone();
         loop {

@@ -121,9 +121,14 @@ impl Foreign {
     }
 
     /// The most requests that it had to answer at once.
-    #[cfg(feature = "introspection")]
     pub(crate) fn most_at_once(&self) -> usize {
         self.at_once.lock().unwrap().1
+    }
+
+    /// How often it was asked for anything.
+    #[cfg(feature = "jwt_access_tokens")]
+    pub(crate) fn all(&self) -> usize {
+        self.asked.lock().unwrap().len()
     }
 
     /// Nobody listens any more, and connections are cut.

@@ -6,6 +6,14 @@
 mod foreign;
 #[cfg(feature = "introspection")]
 mod introspection;
+#[cfg(feature = "jwt_access_tokens")]
+mod jwt;
+#[cfg(feature = "jwt_access_tokens")]
+mod keys;
 #[cfg(feature = "introspection")]
 mod own;
+#[cfg(feature = "jwt_access_tokens")]
+mod protected;
 mod remote;
+#[cfg(feature = "jwt_access_tokens")]
+mod rotation;

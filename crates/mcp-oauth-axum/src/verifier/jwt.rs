@@ -1,0 +1,222 @@
+//! Tokens that say themselves what they are. What they say is judged by `resource-server`; this fetches the keys.
+
+use core::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use bytes::Bytes;
+use client_auth::InvalidKeys;
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, Shared};
+use http::Response;
+use oauth_types::{EndpointUrl, Issuer, KeySet, Secret, SigningAlgorithm, UnixTime};
+use resource_server::{Believed, JwtTokens, JwtVerdict, TokenFacts};
+use tokio::task::AbortHandle;
+use tracing::{info, warn};
+
+use super::cache::{Cache, Recalled};
+use crate::{InvalidRemote, RemoteServer, TokenVerifier, VerifierUnavailable};
+
+/// Takes the JWT access tokens (RFC 9068) of an authorization server that is not ours, without asking about each.
+///
+/// Its keys are found through its metadata and fetched when they are first needed: a server starts while its
+/// authorization server is down, and answers 503 until it is up. They are fetched again every 5 minutes, and when a
+/// token has another key, but not twice within 30 seconds; once for all who wait. While they cannot be fetched, those
+/// that are known are used on, for an hour. A token that is good is not verified again for 30 seconds. After those and
+/// the time that keys are kept, the tokens of a key that the server took back are refused.
+///
+/// A token that the server revokes is good until it expires: where that is too long, ask the server about each
+/// (RFC 7662).
+///
+/// ```no_run
+/// # use mcp_oauth_axum::{JwtVerifier, Protect};
+/// # use oauth_types::Issuer;
+/// # use resource_server::{OperationScopes, Resource};
+/// # fn f(resource: Resource, scopes: OperationScopes, mcp: axum::Router) -> Result<axum::Router, Box<dyn std::error::Error>> {
+/// let verifier = JwtVerifier::new(Issuer::parse("https://as.example")?)?;
+/// let protected = mcp.layer(Protect::new(resource, verifier, scopes));
+/// # Ok(protected) }
+/// ```
+#[derive(Debug)]
+pub struct JwtVerifier {
+    tokens: Arc<RwLock<JwtTokens>>,
+    source: Option<Source>,
+    flight: Mutex<Option<Flight>>,
+    cache: Cache,
+}
+
+/// Where the keys are.
+#[derive(Clone, Debug)]
+struct Source {
+    server: Arc<RemoteServer>,
+    /// Where the metadata does not have to be asked.
+    jwks_uri: Option<EndpointUrl>,
+}
+
+/// A fetch that is under way, or was.
+#[derive(Debug)]
+struct Flight {
+    task: AbortHandle,
+    landed: Shared<BoxFuture<'static, ()>>,
+}
+
+impl JwtVerifier {
+    /// How long a token that is good is not verified again.
+    const WINDOW: Duration = Duration::from_secs(30);
+
+    /// Takes the tokens of the server with this issuer.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidRemote`] when it cannot be asked for its keys.
+    pub fn new(issuer: Issuer) -> Result<Self, InvalidRemote> {
+        Ok(Self::of(RemoteServer::new(issuer)?))
+    }
+
+    /// Takes the tokens of this server.
+    #[must_use]
+    pub fn of(server: RemoteServer) -> Self {
+        let tokens = JwtTokens::new(server.issuer().clone());
+        let source = Source { server: Arc::new(server), jwks_uri: None };
+        Self::build(tokens, Some(source))
+    }
+
+    /// Takes the tokens that these keys have signed, and asks nobody. An RSA key that names no algorithm is used with
+    /// RS256.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidKeys::NoUsableKey`]
+    pub fn with_keys(issuer: Issuer, keys: &KeySet) -> Result<Self, InvalidKeys> {
+        Ok(Self::build(JwtTokens::with_keys(issuer, keys)?, None))
+    }
+
+    fn build(tokens: JwtTokens, source: Option<Source>) -> Self {
+        let (tokens, flight) = (Arc::new(RwLock::new(tokens)), Mutex::new(None));
+        Self { tokens, source, flight, cache: Cache::new() }
+    }
+
+    /// Fetches the keys from here, and asks for no metadata.
+    #[must_use]
+    pub fn with_jwks_uri(mut self, url: EndpointUrl) -> Self {
+        self.source = self.source.map(|source| Source { jwks_uri: Some(url), ..source });
+        self
+    }
+
+    /// Uses RSA keys that are fetched and name no algorithm with this one, RS256 or PS256, instead of RS256.
+    #[must_use]
+    pub fn with_rsa_algorithm(self, algorithm: SigningAlgorithm) -> Self {
+        self.changed(|tokens| tokens.with_rsa_algorithm(algorithm))
+    }
+
+    /// Takes the client from another claim than `client_id` (RFC 9068 §2.2), such as `azp`, where the server does so.
+    #[must_use]
+    pub fn with_client_claim(self, name: &str) -> Self {
+        self.changed(|tokens| tokens.with_client_claim(name))
+    }
+
+    fn changed(self, change: impl FnOnce(JwtTokens) -> JwtTokens) -> Self {
+        let tokens = change(self.read(JwtTokens::clone));
+        Self { tokens: Arc::new(RwLock::new(tokens)), ..self }
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&JwtTokens) -> T) -> T {
+        look(&self.tokens.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The fetch to wait for, if there is one: it runs in a task of its own, whoever stops waiting for it.
+    fn fetch(&self, now: UnixTime) -> Option<Shared<BoxFuture<'static, ()>>> {
+        let mut flight = self.flight.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(under_way) = flight.as_ref().filter(|flight| !flight.task.is_finished()) {
+            return Some(under_way.landed.clone());
+        }
+        // Somebody else's may have landed a moment ago.
+        let source = self.source.clone().filter(|_| self.read(|tokens| tokens.may_fetch(now)))?;
+        let tokens = Arc::clone(&self.tokens);
+        let task = tokio::spawn(async move {
+            let answer = source.keys(now).await;
+            let mut tokens = tokens.write().unwrap_or_else(PoisonError::into_inner);
+            if let Err(why) = tokens.fetched(answer.as_ref(), now) {
+                warn!(issuer = %tokens.issuer(), %why, "no keys of an authorization server");
+            }
+        });
+        let landing = Flight { task: task.abort_handle(), landed: task.map(drop).boxed().shared() };
+        Some(flight.insert(landing).landed.clone())
+    }
+}
+
+impl Source {
+    /// The answer to a request for the key set.
+    async fn keys(&self, now: UnixTime) -> Option<Response<Bytes>> {
+        let answer = self.ask(now).await;
+        if answer.as_ref().is_none_or(|answer| !answer.status().is_success()) {
+            // They may have moved.
+            self.server.forget().await;
+        }
+        answer
+    }
+
+    async fn ask(&self, now: UnixTime) -> Option<Response<Bytes>> {
+        let issuer = self.server.issuer();
+        let url = match &self.jwks_uri {
+            Some(url) => Some(url.clone()),
+            None => self.server.metadata(now).await.ok()?.jwks_uri.clone(),
+        };
+        if url.is_none() {
+            warn!(%issuer, "the metadata of an authorization server names no keys");
+        }
+        let answer = self.server.get(&url?).await;
+        answer.inspect_err(|why| warn!(%issuer, %why, "keys could not be fetched")).ok()
+    }
+}
+
+impl TokenVerifier for JwtVerifier {
+    async fn verify(
+        &self,
+        token: &Secret,
+        now: UnixTime,
+    ) -> Result<Option<Arc<TokenFacts>>, VerifierUnavailable> {
+        let digest = token.digest();
+        if let Recalled::Facts(facts) = self.cache.recall(&digest, now) {
+            return Ok(Some(facts));
+        }
+        let (mut verdict, should_fetch) =
+            self.read(|tokens| (tokens.verify(token, now), tokens.should_fetch(now)));
+        let must_fetch = verdict == JwtVerdict::NeedsKeys;
+        if must_fetch || should_fetch {
+            let fetch = self.fetch(now);
+            if must_fetch {
+                if let Some(fetch) = fetch {
+                    fetch.await;
+                }
+                verdict = self.read(|tokens| tokens.verify(token, now));
+            }
+        }
+        match verdict {
+            JwtVerdict::Known(facts) => {
+                self.cache.keep(digest, Believed::new(Arc::clone(&facts), Self::WINDOW, now));
+                Ok(Some(facts))
+            }
+            JwtVerdict::Refused(why) => {
+                info!(%why, "a token was not taken");
+                self.cache.forget(&digest);
+                Ok(None)
+            }
+            JwtVerdict::NeedsKeys | JwtVerdict::Unavailable => Err(VerifierUnavailable),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn sec_148_whoever_comes_late_to_a_fetch_begins_no_other_one() {
+        let issuer = Issuer::parse("http://127.0.0.1:1").unwrap();
+        let verifier = JwtVerifier::new(issuer).unwrap();
+        let now = UnixTime::from_secs(1000);
+        assert!(verifier.tokens.write().unwrap().fetched(None, now).is_err());
+        assert!(verifier.fetch(now).is_none());
+        assert!(verifier.fetch(UnixTime::from_secs(1005)).is_some());
+    }
+}

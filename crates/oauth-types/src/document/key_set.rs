@@ -1,0 +1,41 @@
+//! Public keys (RFC 7517 §5).
+
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::document::document;
+
+/// The keys that somebody signs with, as published (RFC 7517 §5). Each is read by whoever verifies with it, which
+/// passes over what it does not know.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct KeySet {
+    /// The keys.
+    pub keys: Vec<Value>,
+}
+
+document!(KeySet);
+
+impl fmt::Debug for KeySet {
+    /// How many there are: a set may hold private keys by mistake.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeySet({} keys)", self.keys.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DocumentError;
+
+    #[test]
+    fn sec_192_a_set_is_read_with_what_it_does_not_know_and_shows_nothing() {
+        let set = KeySet::from_json(br#"{"keys":[{"kty":"oct","k":"canary"},1],"x":2}"#).unwrap();
+        assert_eq!(format!("{set:?}"), "KeySet(2 keys)");
+        assert_eq!(KeySet::from_json(&set.to_json()), Ok(set));
+        let error = KeySet::from_json(b"{}").unwrap_err();
+        assert_eq!(error, DocumentError::Member(".".into()));
+    }
+}

@@ -1,0 +1,319 @@
+//! Access tokens that an authorization server which is not ours has signed (RFC 9068 §4).
+//!
+//! | check, in this order | requirement | otherwise |
+//! |---|---|---|
+//! | it has 16 KiB at most, and says that it is of this issuer, byte for byte | RFC 9068 §4 | [`JwtRefused::NotOurs`] |
+//! | the issuer's keys are known, and fresh if they can be | RFC 8414 §2 | [`JwtVerdict::NeedsKeys`], [`JwtVerdict::Unavailable`] |
+//! | one of them has signed it, as an access token and in the key's own algorithm | RFC 9068 §4, RFC 8725 §3.1, §3.11 | `NeedsKeys` at most every 30 seconds, then [`JwtRefused::NotSigned`] |
+//! | its claims have their form; it says whose it is, whose client's, and when it expires | RFC 9068 §2.2 | [`JwtRefused::Claims`] |
+//! | what it is bound to is a key that a proof can be shown for | RFC 9449 §6, RFC 7800 §3.1 | [`JwtRefused::Confirmation`] |
+//! | it has begun, give or take a minute, and ends within a year | RFC 7519 §4.1 | [`JwtRefused::OutsideLifetime`] |
+//!
+//! Expiry, audience and scope are for [`Presented::decide`](crate::Presented::decide), as with every token.
+
+use core::fmt;
+use core::time::Duration;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use client_auth::{ClientKeys, InvalidKeys, Lifetime, claimed_issuer};
+use http::{Response, StatusCode};
+use oauth_types::{
+    Audience, ClientId, DocumentError, Issuer, KeySet, ResourceUri, ScopeSet, Secret,
+    SigningAlgorithm, Thumbprint, UnixTime,
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{Kept, TokenFacts};
+
+/// The tokens of one authorization server that is not ours, and what is known of its keys: a plain value that the host
+/// keeps.
+///
+/// ```
+/// use http::Response;
+/// use oauth_types::{Issuer, Secret, UnixTime};
+/// use resource_server::{JwtTokens, JwtVerdict};
+///
+/// # fn fetch() -> Option<Response<bytes::Bytes>> { None }
+/// let mut tokens = JwtTokens::new(Issuer::parse("https://as.example")?);
+/// // The claims say {"iss":"https://as.example"}.
+/// let token = Secret::new("eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJodHRwczovL2FzLmV4YW1wbGUifQ.AAAA");
+/// let now = UnixTime::from_secs(1_800_000_000);
+/// if tokens.verify(&token, now) == JwtVerdict::NeedsKeys {
+///     // The host fetches the set at the server's `jwks_uri`, once for all who wait.
+///     let noted = tokens.fetched(fetch().as_ref(), now);
+///     assert!(noted.is_err());
+/// }
+/// assert_eq!(tokens.verify(&token, now), JwtVerdict::Unavailable);
+/// # Ok::<(), oauth_types::InvalidUri>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct JwtTokens {
+    issuer: Issuer,
+    rsa: SigningAlgorithm,
+    client_claim: Box<str>,
+    keys: Keys,
+}
+
+#[derive(Clone, Debug)]
+enum Keys {
+    Fixed(Arc<ClientKeys>),
+    Published(Kept<ClientKeys>),
+}
+
+/// What is known about a token.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[must_use]
+pub enum JwtVerdict {
+    /// It is the server's, and says this.
+    Known(Arc<TokenFacts>),
+    /// It is none of the server's access tokens.
+    Refused(JwtRefused),
+    /// The server's key set has to be fetched before anybody can tell: note what that brought, and ask again.
+    NeedsKeys,
+    /// Nobody can tell: there are no keys, and they could not be fetched a moment ago.
+    Unavailable,
+}
+
+/// Why a token is refused: for the log.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum JwtRefused {
+    /// It is no JWT, or says that it is of another issuer, or is too long.
+    NotOurs,
+    /// None of the server's keys has signed it as an access token (`at+jwt`).
+    NotSigned,
+    /// A claim is missing or does not have its form.
+    Claims,
+    /// It is bound to something that cannot be checked here.
+    Confirmation,
+    /// It has not begun yet, or is meant to last longer than a year.
+    OutsideLifetime,
+}
+
+impl fmt::Display for JwtRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotOurs => "it is no JWT of this issuer",
+            Self::NotSigned => "no key of the issuer has signed it as an access token",
+            Self::Claims => "a claim is missing or does not have its form",
+            Self::Confirmation => "it is bound to something that cannot be checked here",
+            Self::OutsideLifetime => "it has not begun yet, or lasts too long",
+        })
+    }
+}
+
+impl core::error::Error for JwtRefused {}
+
+/// Why an attempt to fetch keys brought none: for the log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum NoKeys {
+    /// There is no answer.
+    NoAnswer,
+    /// The answer has this status.
+    Status(StatusCode),
+    /// The answer is no key set (RFC 7517 §5).
+    Document(DocumentError),
+    /// The set has no key that tokens could be verified with.
+    Keys(InvalidKeys),
+}
+
+impl fmt::Display for NoKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoAnswer => f.write_str("there is no answer"),
+            Self::Status(status) => write!(f, "the answer is {status}"),
+            Self::Document(error) => error.fmt(f),
+            Self::Keys(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for NoKeys {}
+
+#[derive(Deserialize)]
+struct Claims {
+    iss: String,
+    sub: String,
+    #[serde(default)]
+    aud: Audience,
+    exp: UnixTime,
+    #[serde(default)]
+    iat: Option<UnixTime>,
+    #[serde(default)]
+    nbf: Option<UnixTime>,
+    #[serde(default)]
+    scope: Option<ScopeSet>,
+}
+
+/// What a token is bound to. A member that is not known here may ask for more.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Confirmation {
+    jkt: Thumbprint,
+}
+
+impl JwtTokens {
+    /// Longest token that is read, in bytes.
+    pub const MAX_BYTES: usize = 16 * 1024;
+    /// How long keys are used before they are fetched again: for so long, a key that the server took back still counts.
+    pub const FRESH: Duration = Duration::from_secs(5 * 60);
+    /// How long they are used on while they cannot be fetched.
+    pub const LONGEST: Duration = Duration::from_secs(60 * 60);
+    /// The longest that a token may be meant to last.
+    const LIFETIME: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+    /// The tokens of the server with this issuer, whose keys are yet to be fetched.
+    #[must_use]
+    pub fn new(issuer: Issuer) -> Self {
+        Self::of(issuer, Keys::Published(Kept::new(Self::FRESH, Self::LONGEST)))
+    }
+
+    /// The same with keys that never change. An RSA key that names no algorithm is used with RS256.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidKeys::NoUsableKey`]
+    pub fn with_keys(issuer: Issuer, keys: &KeySet) -> Result<Self, InvalidKeys> {
+        let keys = ClientKeys::of_server(keys, &SigningAlgorithm::Rs256)?;
+        Ok(Self::of(issuer, Keys::Fixed(Arc::new(keys))))
+    }
+
+    fn of(issuer: Issuer, keys: Keys) -> Self {
+        Self { issuer, rsa: SigningAlgorithm::Rs256, client_claim: "client_id".into(), keys }
+    }
+
+    /// Uses RSA keys that are fetched and name no algorithm with this one, RS256 or PS256, instead of RS256. It is the
+    /// key that tells the algorithm, and never a token.
+    #[must_use]
+    pub fn with_rsa_algorithm(mut self, algorithm: SigningAlgorithm) -> Self {
+        self.rsa = algorithm;
+        self
+    }
+
+    /// Takes the client from another claim than `client_id` (RFC 9068 §2.2), such as `azp`, where the server does so.
+    #[must_use]
+    pub fn with_client_claim(mut self, name: &str) -> Self {
+        self.client_claim = name.into();
+        self
+    }
+
+    /// Whose tokens they are.
+    #[must_use]
+    pub const fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
+    /// What is known about a token.
+    pub fn verify(&self, token: &Secret, now: UnixTime) -> JwtVerdict {
+        let token = token.expose();
+        let is_ours = |issuer: String| self.issuer.is(&issuer);
+        if token.len() > Self::MAX_BYTES || !claimed_issuer(token).is_some_and(is_ours) {
+            return JwtVerdict::Refused(JwtRefused::NotOurs);
+        }
+        let Some(keys) = self.fresh_keys(now) else {
+            let may_fetch = self.may_fetch(now);
+            return if may_fetch { JwtVerdict::NeedsKeys } else { JwtVerdict::Unavailable };
+        };
+        match signed(keys, token) {
+            Some(claims) => {
+                let facts = self.read(&claims, now);
+                facts.map_or_else(JwtVerdict::Refused, |facts| JwtVerdict::Known(Arc::new(facts)))
+            }
+            // The server may have a new key. Whoever makes tokens up makes nobody ask more often.
+            None if self.may_fetch(now) => JwtVerdict::NeedsKeys,
+            None => JwtVerdict::Refused(JwtRefused::NotSigned),
+        }
+    }
+
+    /// The keys, unless they are old and a fetch is worth waiting for: after one that failed, it is not.
+    fn fresh_keys(&self, now: UnixTime) -> Option<&Arc<ClientKeys>> {
+        match &self.keys {
+            Keys::Fixed(keys) => Some(keys),
+            Keys::Published(kept) => {
+                let is_worth_it = kept.is_stale(now) && kept.may_fetch(now) && !kept.has_failed();
+                kept.value(now).filter(|_| !is_worth_it)
+            }
+        }
+    }
+
+    /// Whether the key set may be fetched now.
+    #[must_use]
+    pub fn may_fetch(&self, now: UnixTime) -> bool {
+        matches!(&self.keys, Keys::Published(kept) if kept.may_fetch(now))
+    }
+
+    /// Whether it should be, although nobody has to wait for it.
+    #[must_use]
+    pub fn should_fetch(&self, now: UnixTime) -> bool {
+        matches!(&self.keys, Keys::Published(kept) if kept.is_stale(now) && kept.may_fetch(now))
+    }
+
+    /// Notes the answer to a request for the key set that was sent now; `None` when there was none. Keys that are known
+    /// are used on when it brought no others.
+    ///
+    /// # Errors
+    ///
+    /// [`NoKeys`] says why it brought none.
+    pub fn fetched(
+        &mut self,
+        answer: Option<&Response<Bytes>>,
+        now: UnixTime,
+    ) -> Result<(), NoKeys> {
+        let keys = self.published(answer);
+        let (keys, outcome) = match keys {
+            Ok(keys) => (Some(keys), Ok(())),
+            Err(why) => (None, Err(why)),
+        };
+        if let Keys::Published(kept) = &mut self.keys {
+            kept.fetched(keys, now);
+        }
+        outcome
+    }
+
+    fn published(&self, answer: Option<&Response<Bytes>>) -> Result<ClientKeys, NoKeys> {
+        let answer = answer.ok_or(NoKeys::NoAnswer)?;
+        if answer.status() != StatusCode::OK {
+            return Err(NoKeys::Status(answer.status()));
+        }
+        let set = KeySet::from_json(answer.body()).map_err(NoKeys::Document)?;
+        ClientKeys::of_server(&set, &self.rsa).map_err(NoKeys::Keys)
+    }
+
+    /// What the claims of a token say that the server has signed.
+    fn read(&self, claims: &Value, now: UnixTime) -> Result<TokenFacts, JwtRefused> {
+        let client = claims.get(&*self.client_claim).ok_or(JwtRefused::Claims)?;
+        let client_id = ClientId::deserialize(client).map_err(|_| JwtRefused::Claims)?;
+        let bound = claims.get("cnf").map(Confirmation::deserialize).transpose();
+        let bound = bound.map_err(|_| JwtRefused::Confirmation)?;
+        let claims = Claims::deserialize(claims).map_err(|_| JwtRefused::Claims)?;
+        if !self.issuer.is(&claims.iss) || claims.sub.is_empty() {
+            return Err(JwtRefused::Claims);
+        }
+        let latest = now.plus(Lifetime::SKEW);
+        let is_later = |time: Option<UnixTime>| time.is_some_and(|time| time > latest);
+        if is_later(claims.nbf) || is_later(claims.iat) || claims.exp > latest.plus(Self::LIFETIME)
+        {
+            return Err(JwtRefused::OutsideLifetime);
+        }
+        let audience = claims.aud.0.iter();
+        Ok(TokenFacts {
+            subject: claims.sub,
+            client_id,
+            issuer: self.issuer.clone(),
+            scopes: claims.scope.unwrap_or_default(),
+            // A recipient that is no URI is some other server: it makes the token no worse.
+            audience: audience.filter_map(|one| ResourceUri::parse(one).ok()).collect(),
+            // The one place where the server's clock may be off.
+            expires_at: Some(claims.exp.plus(Lifetime::SKEW)),
+            jkt: bound.map(|bound| bound.jkt),
+        })
+    }
+}
+
+/// The claims, if one of the keys has signed them as an access token (RFC 9068 §2.1, RFC 7515 §4.1.9).
+fn signed(keys: &ClientKeys, token: &str) -> Option<Value> {
+    keys.verify(token, "at+jwt").or_else(|| keys.verify(token, "application/at+jwt"))
+}
