@@ -9,7 +9,7 @@ use crate::{browser, conformance, fuzz, interleavings, interop, test, timing};
 /// when what it needs is absent, and says how to get it.
 const SUITES: &[Step] = &[
     ("cargo-deny: bans, licences, sources", deny),
-    ("300 kills of a process with a database", kills),
+    ("kills and power cuts of a database", crashes),
     ("interop with the official SDKs", interop::run),
     ("official conformance suite", |workspace| conformance::run(workspace, None)),
     ("pages in a browser", browser::run),
@@ -40,10 +40,13 @@ fn deny(workspace: &Workspace) -> Result<(), Error> {
     Ok(())
 }
 
-/// What a process stores that is killed at any instant. `test` kills twenty.
-fn kills(workspace: &Workspace) -> Result<(), Error> {
+/// What is left of a database at any instant: 300 kills of a process, 1,000 cuts of its disk. `test` kills twenty.
+fn crashes(workspace: &Workspace) -> Result<(), Error> {
     let sh = &workspace.sh;
-    cmd!(sh, "cargo test --locked -p mcp-oauth-sqlite --test store -- --ignored --nocapture crash")
+    if cmd!(sh, "strace -V").quiet().ignore_stdout().ignore_stderr().run().is_err() {
+        return Err("strace is missing: it writes down what a process does to its disk".into());
+    }
+    cmd!(sh, "cargo test --locked -p mcp-oauth-sqlite --test store -- --ignored --nocapture")
         .quiet()
         .run()?;
     Ok(())

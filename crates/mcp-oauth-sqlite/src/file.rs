@@ -144,9 +144,10 @@ fn refuse_others(path: &Path) -> Result<(), OpenError> {
         bytes.map(u32::from_be_bytes).ok_or(OpenError::NotAStore)
     };
     Label { application_id: number(68)?, version: number(60)? }.check()?;
-    // The last changes of the label may be in the log, which nobody may write back before we know.
-    let log = with_suffix(path, "-wal");
-    if fs::metadata(log).is_ok_and(|log| log.len() > 0) {
+    // The last changes of the label may be in the log, which nobody may write back before we know. Where there is a
+    // rollback journal, the power was cut while the file was made, and nothing is in it yet.
+    let has = |suffix| fs::metadata(with_suffix(path, suffix)).is_ok_and(|file| file.len() > 0);
+    if has("-wal") && !has("-journal") {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         Label::read(&connection)?.check()?;
     }

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use authorization_server::{RedeemOutcome, RotateOutcome, Store as _};
@@ -16,15 +17,16 @@ use crate::samples::*;
 
 const FOLDER: &str = "MCP_OAUTH_SQLITE_CRASH_FOLDER";
 const FIRST: &str = "MCP_OAUTH_SQLITE_CRASH_FIRST";
+const COUNT: &str = "MCP_OAUTH_SQLITE_CRASH_COUNT";
 const THREADS: u64 = 8;
 
 /// What was answered about one number.
 #[derive(Clone, Copy, Default, Debug)]
-struct Answered {
-    is_stored: bool,
-    is_redeemed: bool,
-    generation: u64,
-    is_revoked: bool,
+pub(crate) struct Answered {
+    pub(crate) is_stored: bool,
+    pub(crate) is_redeemed: bool,
+    pub(crate) generation: u64,
+    pub(crate) is_revoked: bool,
 }
 
 /// The process that is killed; a test by itself does nothing.
@@ -32,23 +34,24 @@ struct Answered {
 #[ignore = "the other tests of this module start it"]
 fn worker() {
     let (Ok(folder), Ok(first)) = (std::env::var(FOLDER), std::env::var(FIRST)) else { return };
+    let count = std::env::var(COUNT).map_or(usize::MAX, |count| count.parse().unwrap());
     let store = SqliteStore::open(format!("{folder}/oauth.db"), &settings()).unwrap();
     let first: u64 = first.parse().unwrap();
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
             let store = &store;
-            scope.spawn(move || block_on(work(store, first + thread)));
+            scope.spawn(move || block_on(work(store, first + thread, count)));
         }
     });
 }
 
-async fn work(store: &SqliteStore, first: u64) {
+async fn work(store: &SqliteStore, first: u64, count: usize) {
     let say = |what: &str, number: u64, generation: u64| {
         let mut out = std::io::stdout().lock();
         writeln!(out, "answered {what} {number} {generation}").unwrap();
         out.flush().unwrap();
     };
-    for number in (first..).step_by(usize::try_from(THREADS).unwrap()) {
+    for number in (first..).step_by(usize::try_from(THREADS).unwrap()).take(count) {
         store.insert_code(code(number)).await.unwrap();
         say("stored", number, 0);
         let outcome = store.redeem(&code(number).digest, family(number), NOW).await;
@@ -66,53 +69,60 @@ async fn work(store: &SqliteStore, first: u64) {
     }
 }
 
-fn start(place: &Place, first: u64) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+/// A worker on this folder, whose threads end after so many numbers.
+pub(crate) fn worker_command(folder: &Path, first: u64, count: usize) -> Command {
+    let mut worker = Command::new(std::env::current_exe().unwrap());
+    worker
         .args(["--exact", "crash::worker", "--ignored", "--nocapture", "--test-threads=1"])
-        .env(FOLDER, place.folder.path())
+        .env(FOLDER, folder)
         .env(FIRST, first.to_string())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+        .env(COUNT, count.to_string());
+    worker
+}
+
+/// Takes down what a worker says that it was answered; whether it was that.
+pub(crate) fn note(answered: &mut BTreeMap<u64, Answered>, line: &str) -> bool {
+    let Some((_, rest)) = line.split_once("answered ") else { return false };
+    let mut words = rest.split(' ');
+    let (what, mut numbers) = (words.next().unwrap(), words.map(|word| word.parse().ok()));
+    // A line that the kill cut off says nothing.
+    let (Some(Some(number)), Some(Some(generation))) = (numbers.next(), numbers.next()) else {
+        return false;
+    };
+    let own = answered.entry(number).or_default();
+    match what {
+        "stored" => own.is_stored = true,
+        "redeemed" => own.is_redeemed = true,
+        "rotated" => own.generation = own.generation.max(generation),
+        "revoked" => own.is_revoked = true,
+        _ => return false,
+    }
+    true
 }
 
 /// Starts a worker, kills it, and tells what it was answered.
 fn killed(place: &Place, first: u64, after: Duration) -> BTreeMap<u64, Answered> {
-    let mut child = start(place, first);
-    let mut answered: BTreeMap<u64, Answered> = BTreeMap::new();
+    let mut worker = worker_command(place.folder.path(), first, usize::MAX);
+    let mut child = worker.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut answered = BTreeMap::new();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut note = |line: String| {
-        let Some((_, rest)) = line.split_once("answered ") else { return false };
-        let mut words = rest.split(' ');
-        let (what, mut numbers) = (words.next().unwrap(), words.map(|word| word.parse().ok()));
-        // A line that the kill cut off says nothing.
-        let (Some(Some(number)), Some(Some(generation))) = (numbers.next(), numbers.next()) else {
-            return false;
-        };
-        let own = answered.entry(number).or_default();
-        match what {
-            "stored" => own.is_stored = true,
-            "redeemed" => own.is_redeemed = true,
-            "rotated" => own.generation = own.generation.max(generation),
-            "revoked" => own.is_revoked = true,
-            _ => return false,
-        }
-        true
-    };
     // Not before it works.
-    while !note(lines.next().expect("the worker works").unwrap()) {}
+    while !note(&mut answered, &lines.next().expect("the worker works").unwrap()) {}
     std::thread::sleep(after);
     child.kill().unwrap();
     child.wait().unwrap();
     for line in lines.map_while(Result::ok) {
-        note(line);
+        note(&mut answered, &line);
     }
     answered
 }
 
 /// What a look at the store finds after a kill: how many operations were done and never answered.
-async fn judge(store: &SqliteStore, answered: &BTreeMap<u64, Answered>, first: u64) -> u64 {
+pub(crate) async fn judge(
+    store: &SqliteStore,
+    answered: &BTreeMap<u64, Answered>,
+    first: u64,
+) -> u64 {
     let mut unanswered = 0;
     // What was begun and not answered is next to what was.
     let last = answered.keys().last().copied().unwrap_or(first);

@@ -8,8 +8,7 @@ use oauth_types::{ClientId, ScopeSet, Secret};
 use crate::samples::*;
 
 #[test]
-fn a_setting_that_a_power_cut_could_take_back_is_refused_with_the_reason() {
-    // SEC-201
+fn sec_201_a_setting_that_a_power_cut_could_take_back_is_refused_with_the_reason() {
     for text in ["NORMAL", "normal", "1", "OFF", "0"] {
         let refused = text.parse::<Synchronous>().unwrap_err();
         assert_eq!(refused, InvalidSynchronous::Unsafe);

@@ -9,6 +9,8 @@ mod faults;
 mod files;
 mod http;
 mod keys;
+#[cfg(target_os = "linux")]
+mod power;
 mod samples;
 mod schema;
 mod sweeps;
