@@ -13,6 +13,7 @@ pub struct Kept<T> {
     longest: Duration,
     known: Option<(Arc<T>, UnixTime)>,
     tried: Option<UnixTime>,
+    is_doubted: bool,
 }
 
 impl<T> Kept<T> {
@@ -24,7 +25,7 @@ impl<T> Kept<T> {
     /// Nothing yet. What is fetched is asked for again after `fresh`, and forgotten after `longest` without an answer.
     #[must_use]
     pub const fn new(fresh: Duration, longest: Duration) -> Self {
-        Self { fresh, longest, known: None, tried: None }
+        Self { fresh, longest, known: None, tried: None, is_doubted: false }
     }
 
     /// What is known, fresh or not.
@@ -37,7 +38,8 @@ impl<T> Kept<T> {
     /// Whether what is known is old, or nothing is.
     #[must_use]
     pub fn is_stale(&self, now: UnixTime) -> bool {
-        self.known.as_ref().is_none_or(|(_, at)| has_passed(self.fresh, *at, now))
+        let is_old = |(_, at): &(_, UnixTime)| has_passed(self.fresh, *at, now);
+        self.is_doubted || self.known.as_ref().is_none_or(is_old)
     }
 
     /// Whether it may be fetched now.
@@ -53,11 +55,17 @@ impl<T> Kept<T> {
         self.tried.is_some_and(|tried| self.known.as_ref().is_none_or(|(_, at)| tried != *at))
     }
 
+    /// Takes what is known for old, because it led nowhere. When it may be fetched again does not change.
+    pub const fn doubt(&mut self) {
+        self.is_doubted = true;
+    }
+
     /// Notes what an attempt brought that began now; `None` when it failed.
     pub fn fetched(&mut self, value: Option<T>, now: UnixTime) {
         self.tried = Some(now);
         if let Some(value) = value {
             self.known = Some((Arc::new(value), now));
+            self.is_doubted = false;
         }
     }
 }
@@ -89,6 +97,19 @@ mod tests {
         assert!(kept.has_failed());
         assert_eq!(kept.value(at(4599)).map(|value| **value), Some('a'));
         assert_eq!(kept.value(at(4600)), None);
+    }
+
+    #[test]
+    fn what_is_doubted_is_fetched_again_soon_and_used_until_then() {
+        let mut kept = Kept::new(Duration::from_secs(300), HOUR);
+        kept.fetched(Some('a'), at(1000));
+        kept.doubt();
+        assert!(kept.is_stale(at(1000)) && !kept.may_fetch(at(1029)) && kept.may_fetch(at(1030)));
+        assert_eq!(kept.value(at(1030)).map(|value| **value), Some('a'));
+        kept.fetched(None, at(1030));
+        assert!(kept.is_stale(at(1060)));
+        kept.fetched(Some('b'), at(1060));
+        assert!(!kept.is_stale(at(1061)));
     }
 
     #[test]

@@ -118,7 +118,7 @@ impl TokenVerifier for IntrospectionVerifier {
                         Some(facts)
                     }
                     Introspected::No(reason) => {
-                        info!(%reason, "a token is not taken");
+                        info!(%reason, "a token was not taken");
                         cache.forget(&digest);
                         None
                     }
@@ -137,7 +137,12 @@ impl Asker {
     ) -> Result<Introspected, VerifierUnavailable> {
         let issuer = self.introspection.issuer();
         let endpoint = self.endpoint(now).await?;
-        let answer = self.server.send(endpoint.request(token)).await.map_err(|reason| {
+        let answer = self.server.send(endpoint.request(token)).await;
+        if !answer.as_ref().is_ok_and(|answer| answer.status().is_success()) {
+            // It may have moved.
+            self.server.doubt().await;
+        }
+        let answer = answer.map_err(|reason| {
             warn!(%issuer, %reason, "a token could not be asked about");
             VerifierUnavailable
         })?;

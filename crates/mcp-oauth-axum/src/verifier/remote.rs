@@ -178,6 +178,12 @@ impl RemoteServer {
         *self.metadata.lock().await = Kept::new(Self::KEPT.0, Self::KEPT.1);
     }
 
+    /// What the metadata led to was not there: it is asked for again when it may be.
+    #[cfg(feature = "introspection")]
+    pub(crate) async fn doubt(&self) {
+        self.metadata.lock().await.doubt();
+    }
+
     async fn find(&self) -> Result<AuthorizationServerMetadata, Unreachable> {
         let mut search = self.search.clone();
         loop {

@@ -276,6 +276,28 @@ async fn an_endpoint_that_is_given_is_not_looked_for() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_moved_is_found_again_without_asking_for_it_each_time() {
+    let servers = servers().await;
+    assert_eq!(servers.show("t").await.status, StatusCode::OK);
+    let mut document = metadata(&servers.foreign);
+    document["introspection_endpoint"] = json!(servers.foreign.url("/moved"));
+    servers.foreign.answer(METADATA, Answer::json(&document));
+    servers.foreign.answer("/moved", active(&json!({})));
+    servers.foreign.answer(ENDPOINT, Answer::status(404));
+    servers.ran.store(0, Ordering::SeqCst);
+    servers.pass(10);
+    for _ in 0..2 {
+        servers.undecided(&servers.show("t").await, "moved");
+    }
+    servers.pass(19);
+    servers.undecided(&servers.show("t").await, "moved");
+    assert_eq!(servers.foreign.asked(METADATA), 1);
+    servers.pass(1);
+    assert_eq!(servers.show("t").await.status, StatusCode::OK);
+    assert_eq!((servers.foreign.asked(METADATA), servers.foreign.asked("/moved")), (2, 1));
+}
+
+#[tokio::test]
 async fn r_auth_1_r_auth_3_sec_143_sec_146_an_active_token_that_is_no_good_here() {
     const KEY: &str = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
     for members in [
