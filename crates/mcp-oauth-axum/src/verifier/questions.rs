@@ -122,3 +122,40 @@ impl fmt::Debug for Questions {
         write!(f, "Questions({} under way)", self.asked().len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::future::{pending, ready};
+
+    use super::*;
+
+    fn token(number: usize) -> SecretDigest {
+        SecretDigest::of(&number.to_string())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_too_much_is_told_at_once_and_keeps_nobody_out_whose_token_was_good() {
+        let questions = Arc::new(Questions::new());
+        let unknown = |number| questions.ask(token(number), false, pending::<Found>).now_or_never();
+        for number in 0..Questions::WAITING {
+            assert_eq!(unknown(number), None, "{number}");
+        }
+        assert_eq!(unknown(Questions::WAITING), Some(Err(VerifierUnavailable)));
+        // Whoever shows a token that is being asked about waits with the others.
+        assert_eq!(unknown(0), None);
+        let known = questions.ask(token(Questions::WAITING), true, || ready(Ok(None)));
+        assert_eq!(known.await, Ok(None));
+        // No question lasts for ever.
+        tokio::time::sleep(Questions::DEADLINE + Duration::from_secs(1)).await;
+        assert_eq!(unknown(Questions::WAITING), None);
+        assert_eq!(format!("{questions:?}"), "Questions(1 under way)");
+    }
+
+    #[tokio::test]
+    async fn a_question_that_panics_is_over() {
+        let questions = Arc::new(Questions::new());
+        let bad = questions.ask(token(0), false, || async { panic!("a question that panics") });
+        assert_eq!(bad.await, Err(VerifierUnavailable));
+        assert_eq!(questions.ask(token(0), false, || ready(Ok(None))).await, Ok(None));
+    }
+}

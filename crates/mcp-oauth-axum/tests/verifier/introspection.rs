@@ -418,17 +418,15 @@ async fn whoever_makes_tokens_up_floods_nobody_and_keeps_nobody_out() {
     let others = async {
         tokio::time::sleep(Duration::from_millis(100)).await;
         // Those whose tokens are known wait for nobody, and those whose were good wait for no stranger.
-        let start = tokio::time::Instant::now();
         assert_eq!(servers.show("known").await.status, StatusCode::OK);
-        assert!(start.elapsed() < Duration::from_millis(400));
         servers.foreign.answer(ENDPOINT, active(&json!({})));
         servers.pass(10);
         assert_eq!(servers.show("returning").await.status, StatusCode::OK);
     };
-    let (replies, ()) = tokio::join!(flood, others);
-    let with = |status| replies.iter().filter(|reply| reply.status == status).count();
-    // A thousand wait for their turn; the others hear at once that there is none.
-    assert!((800..=1_000).contains(&with(StatusCode::SERVICE_UNAVAILABLE)));
+    tokio::join!(flood, others);
+    // One of these is of somebody whose token was good.
     assert!(servers.foreign.most_at_once() <= 65, "{}", servers.foreign.most_at_once());
-    assert!(servers.asked() <= 1_300, "{}", servers.asked());
+    let heard = servers.foreign.heard(ENDPOINT);
+    let about = |token: &[u8]| heard.iter().filter(|own| own.body.starts_with(token)).count();
+    assert_eq!((about(b"token=known&"), about(b"token=returning&")), (1, 2));
 }
