@@ -145,9 +145,14 @@ impl Introspection {
         if media_type(answer.headers()) != "application/json" {
             return Err(IntrospectionFailed::MediaType);
         }
-        let answer =
-            IntrospectionAnswer::from_json(answer.body()).map_err(IntrospectionFailed::Document)?;
-        Ok(match self.judge(answer, now) {
+        let read = match IntrospectionAnswer::from_json(answer.body()) {
+            // Beside a no nothing else counts (RFC 7662 §2.2), such as the empty texts that some servers write there.
+            Err(DocumentError::Member(_)) if says_no(answer.body()) => {
+                return Ok(Introspected::No(NotTaken::Inactive));
+            }
+            read => read.map_err(IntrospectionFailed::Document)?,
+        };
+        Ok(match self.judge(read, now) {
             Ok(facts) => Introspected::Yes(Believed::new(Arc::new(facts), self.window, now)),
             Err(why) => Introspected::No(why),
         })
@@ -185,6 +190,12 @@ impl Introspection {
             jkt,
         })
     }
+}
+
+/// Whether a JSON object says that the token is not active.
+fn says_no(object: &[u8]) -> bool {
+    let object = serde_json::from_slice::<Value>(object).ok();
+    object.and_then(|object| object.get("active")?.as_bool()) == Some(false)
 }
 
 /// The key that the token is bound to, if to any (RFC 9449 §6.2, RFC 7800 §3.1).
@@ -269,6 +280,8 @@ mod tests {
             (r#"{"active":"true"}"#, "active"),
             (r#"{"active":1}"#, "active"),
             (r#"{"active":null}"#, "active"),
+            (r#"{"active":"false"}"#, "active"),
+            (r#"{"active":0}"#, "active"),
             (r#"{"active":true,"scope":"a\\b"}"#, "scope"),
             (r#"{"active":true,"scope":["a"]}"#, "scope"),
             (r#"{"active":true,"exp":"1000600"}"#, "exp"),
@@ -350,6 +363,8 @@ mod tests {
     #[test]
     fn r_auth_1_r_auth_8_a_token_that_is_active_may_still_be_nobodys() {
         assert_eq!(refused(&json!({"active": false})), NotTaken::Inactive);
+        let empty = json!({"active": false, "client_id": "", "iss": "", "scope": [], "exp": "0"});
+        assert_eq!(refused(&empty), NotTaken::Inactive);
         for issuer in ["https://as.example/", "https://AS.example", "https://other.example"] {
             assert_eq!(refused(&json!({"iss": issuer})), NotTaken::ForeignIssuer, "{issuer}");
         }
