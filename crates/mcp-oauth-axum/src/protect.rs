@@ -10,8 +10,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::any;
 use bytes::Bytes;
-use http::header::AUTHORIZATION;
-use http::{Method, Request, Response};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use oauth_types::Secret;
 use resource_server::{Denial, Granted, Requirement, Resource, SessionBindings};
@@ -181,6 +181,10 @@ impl<V: TokenVerifier> Guard<V> {
     }
 }
 
+fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
+
 fn lock(sessions: &Mutex<SessionBindings>) -> std::sync::MutexGuard<'_, SessionBindings> {
     sessions.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -246,12 +250,18 @@ where
         let next = self.inner.clone();
         let mut inner = core::mem::replace(&mut self.inner, next);
         let guard = Arc::clone(&self.guard);
+        let is_grpc = guard.required.table().is_none() && is_grpc(request.headers());
         Box::pin(async move {
             let (request, granted) = match guard.admit(request).await {
                 Ok(admitted) => admitted,
                 Err(denial) => {
                     info!(reason = ?denial.reason(), "not let in");
-                    return Ok(denial.into_response().map(Body::from));
+                    let response = denial.into_response();
+                    // A client of gRPC reads the status, and takes any body for a broken message.
+                    return Ok(response.map(|text| match is_grpc {
+                        true => Body::empty(),
+                        false => Body::from(text),
+                    }));
                 }
             };
             debug!(client = %granted.client_id(), "let in");
