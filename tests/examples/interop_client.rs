@@ -2,7 +2,8 @@
 //!
 //! `interop_client URL` asks the MCP server at `URL` for `tools/list`, waits until its token is dead, asks again,
 //! and then for `tools/call`, which needs a scope that `tools/list` does not. A step fails when it cost more than
-//! it has to: a visit of the browser for a login or a step-up, none for a refresh.
+//! it has to: a visit of the browser for a login or a step-up, none for a refresh. `interop_client URL foreign` logs in
+//! and steps up at a `protected-server`, whose authorization server the peer is, and speaks by rmcp.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it reports to who runs it")]
 
@@ -18,10 +19,15 @@ use futures::future::BoxFuture;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use http::{HeaderValue, Method, StatusCode};
 use mcp_oauth_reqwest::{
-    AuthorizedClient, CredentialStore, MemoryCredentials, StoreFailed, UserAgent, VisitFailed,
+    AuthorizedClient, CredentialStore, McpTransport, MemoryCredentials, StoreFailed, UserAgent,
+    VisitFailed,
 };
-use oauth_types::{FormWriter, RedirectUri};
+use oauth_types::{BearerChallenge, FormWriter, RedirectUri};
 use reqwest::{Request, Url};
+use rmcp::model::CallToolRequestParams;
+use rmcp::service::ServiceExt as _;
+use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 
 /// For all steps together; a peer that hangs ends here.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -31,8 +37,15 @@ const MAX_HOPS: usize = 20;
 #[tokio::main]
 async fn main() -> ExitCode {
     #[expect(clippy::disallowed_methods, reason = "a program reads its arguments")]
-    let server = std::env::args().nth(1).unwrap_or_default();
-    let outcome = tokio::time::timeout(PATIENCE, run(&server)).await;
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let outcome = tokio::time::timeout(PATIENCE, async {
+        match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            [server] => run(server).await,
+            [server, "foreign"] => foreign(server).await,
+            _ => bail!("usage: interop_client URL [foreign]"),
+        }
+    });
+    let outcome = outcome.await;
     match outcome.unwrap_or_else(|_| Err(anyhow::anyhow!("not finished in {PATIENCE:?}"))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -76,6 +89,46 @@ async fn run(server: &str) -> anyhow::Result<()> {
     asked(2)?;
     ensure!(kept.grants("mcp:write")?, "the refresh lost mcp:write");
     println!("refresh    tools/call answered with a new token and no visit");
+    Ok(())
+}
+
+/// The tools of `protected-server`, by the token of a foreign authorization server.
+async fn foreign(server: &str) -> anyhow::Result<()> {
+    let user = User::new()?;
+    let (visits, kept) = (Arc::clone(&user.visits), Kept::default());
+    let config = ClientConfig::new("Interop", user.redirect_uri.clone());
+    let client =
+        AuthorizedClient::builder(server, config).user(user).store(kept.clone()).build()?;
+    let transport = StreamableHttpClientTransport::with_client(
+        McpTransport::new(client.clone()),
+        StreamableHttpClientTransportConfig::with_uri(server),
+    );
+    let mcp = rmcp::model::ClientConfig::default().serve(transport).await?;
+    let files = mcp.call_tool(CallToolRequestParams::new("list-files")).await?;
+    ensure!(serde_json::to_string(&files)?.contains("readme.txt"), "{files:?}");
+    ensure!(visits.load(Ordering::SeqCst) == 1, "the login did not cost one visit");
+    println!("login      list-files answered after one visit");
+
+    // What the client meets next, seen with its token.
+    let mut request = call(&client, "tools/call")?;
+    let token = kept.tokens()?.access_token.header_value("Bearer ");
+    request.headers_mut().insert(AUTHORIZATION, token.context("an unusable token")?);
+    let refused = reqwest::Client::new().execute(request).await?;
+    ensure!(refused.status() == StatusCode::FORBIDDEN, "{}", refused.status());
+    let challenge = BearerChallenge::find(refused.headers()).context("no challenge")?;
+    let scope = challenge.scope.context("no scope in the challenge")?;
+    ensure!(scope.as_str() == "files:read files:write", "{scope}");
+    ensure!(!kept.grants("files:write")?, "files:write was granted at once: no step-up to test");
+
+    let mut write = CallToolRequestParams::new("write-file");
+    let file = serde_json::json!({"name": "foreign.txt", "content": "abc"});
+    write.arguments = file.as_object().cloned();
+    let written = mcp.call_tool(write).await?;
+    ensure!(serde_json::to_string(&written)?.contains("3 bytes"), "{written:?}");
+    ensure!(visits.load(Ordering::SeqCst) == 2, "the step-up did not cost one visit");
+    ensure!(kept.grants("files:read")? && kept.grants("files:write")?, "a scope is missing");
+    println!("step-up    write-file answered after one more visit");
+    mcp.cancel().await?;
     Ok(())
 }
 

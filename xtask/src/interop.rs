@@ -2,10 +2,11 @@
 //!
 //! Each peer is installed into `target/interop`, in the versions that its lock file names. An SDK writes its documents
 //! anew, which have to be those in `tests/documents`, and reads the ones that our types wrote, and every challenge of
-//! our resource server. Then our client meets the peer's authorization server ([`peer`]), and the SDK's client meets
-//! ours ([`client`]).
+//! our resource server. Then our client meets the peer's authorization server ([`peer`]), the SDK's client meets ours
+//! ([`client`]), and both meet our resource server behind an authorization server that is not ours ([`foreign`]).
 
 mod client;
+mod foreign;
 mod peer;
 
 use cargo_metadata::camino::{Utf8Path, Utf8PathBuf};
@@ -68,7 +69,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
         }
     }
 
-    let rmcp = workspace.target.join("debug/examples/interop_rmcp");
+    let [rmcp, ours] = ["interop_rmcp", "interop_client"]
+        .map(|name| workspace.target.join("debug/examples").join(name));
     let [v2, v1] = ["client-v2.mjs", "client-v1.mjs"].map(|name| typescript.join(name));
     let [py2, py1] = ["client_v2.py", "client_v1.py"].map(|name| python.join(name));
     let of = |name, program: &Utf8Path, script: Option<&Utf8PathBuf>, more| Client {
@@ -87,6 +89,16 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
             of("Python 2.x, as of 2025-11-25", &interpreter, Some(&py2), &["legacy"]),
             of("Python 1.x", &old_interpreter, Some(&py1), &[]),
             of("rmcp", &rmcp, None, &[]),
+        ],
+    )?);
+    findings.extend(foreign::meet(
+        workspace,
+        &openid.join("issuer.mjs"),
+        &[
+            of("our client", &ours, None, &["foreign"]),
+            of("TypeScript 2.x", &node, Some(&v2), &["foreign"]),
+            of("Python 2.x", &interpreter, Some(&py2), &["foreign"]),
+            of("Python 1.x", &old_interpreter, Some(&py1), &["foreign"]),
         ],
     )?);
     none_of(&findings)

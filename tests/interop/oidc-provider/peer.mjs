@@ -14,25 +14,12 @@
 // | tokens that live 15 seconds longer than they say, were `clockTolerance` not 0 here    | provider |
 // | a 401 without an error code, a 403 that names the missing scope only                  | resource |
 
-import { once } from "node:events";
-import { createServer } from "node:http";
-
 import Provider, { errors } from "oidc-provider";
+
+import { explain, listen } from "./listen.mjs";
 
 const LIFETIME_SECONDS = 2;
 const NEEDS = { "tools/list": "mcp:read", "tools/call": "mcp:write" };
-
-/** A server that listens already, and its origin; what it answers is added by the caller. */
-async function listen() {
-  const server = createServer();
-  server.on("request", (request, response) => {
-    const path = request.url.split("?")[0];
-    response.on("finish", () => console.error(`${request.method} ${path} ${response.statusCode}`));
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  return [server, `http://127.0.0.1:${server.address().port}`];
-}
 
 const [authorization, issuer] = await listen();
 const [mcp, mcpOrigin] = await listen();
@@ -51,11 +38,7 @@ const provider = new Provider(issuer, {
     },
   },
 });
-for (const event of ["authorization", "grant", "registration_create", "server"]) {
-  provider.on(`${event}.error`, (_context, error) => {
-    console.error(`${event}: ${error.error_detail ?? error.stack}`);
-  });
-}
+explain(provider);
 authorization.on("request", provider.callback());
 
 const METADATA = "/.well-known/oauth-protected-resource/mcp";

@@ -1,5 +1,6 @@
 """The client of the Python SDK's 1.x line against our servers: `client_v1.py URL` logs in, calls a tool, steps up,
-calls another, and refreshes.
+calls another, and refreshes; `client_v1.py URL foreign` does it at a server whose authorization server is not ours,
+without the refresh.
 
 | what the servers meet here                                                              | whose |
 |-----------------------------------------------------------------------------------------|-------|
@@ -27,7 +28,7 @@ from host import METADATA, Browser, Memory, Refusals, die
 CONTENT = {"name": "v1.txt", "content": "abc"}
 
 
-async def main(url: str) -> None:
+async def main(url: str, mode: str = "") -> None:
     browser, memory = Browser(), Memory()
 
     async def callback() -> tuple[str, str | None]:
@@ -58,6 +59,8 @@ async def main(url: str) -> None:
         assert browser.visits == 2
         assert memory.scopes() == ["files:read", "files:write"]
         print("step-up    write-file answered after one more visit")
+        if mode == "foreign":
+            return
 
         saves = memory.saves
         await die(url, memory)

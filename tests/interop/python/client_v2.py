@@ -1,5 +1,6 @@
 """The client of the Python SDK's 2.x line against our servers: `client_v2.py URL` logs in, calls a tool, steps up,
-calls another, and refreshes; `client_v2.py URL legacy` does it in the protocol of 2025-11-25.
+calls another, and refreshes; `client_v2.py URL legacy` does it in the protocol of 2025-11-25, and `client_v2.py URL
+foreign` at a server whose authorization server is not ours, without the refresh.
 
 | what the servers meet here                                                              | whose |
 |-----------------------------------------------------------------------------------------|-------|
@@ -30,6 +31,7 @@ CONTENT = {"name": "v2.txt", "content": "abc"}
 
 async def main(url: str, mode: str = "auto") -> None:
     browser, memory = Browser(), Memory()
+    era = "legacy" if mode == "legacy" else "auto"
 
     async def callback() -> AuthorizationCodeResult:
         return AuthorizationCodeResult.model_validate(browser.back)
@@ -37,7 +39,7 @@ async def main(url: str, mode: str = "auto") -> None:
     auth = OAuthClientProvider(url, METADATA, memory, browser.visit, callback)
     async with (
         create_mcp_http_client(auth=auth) as http,
-        Client(streamable_http_client(url, http_client=http), mode=mode) as client,
+        Client(streamable_http_client(url, http_client=http), mode=era) as client,
     ):
         refusals = Refusals(http)
 
@@ -59,6 +61,8 @@ async def main(url: str, mode: str = "auto") -> None:
         assert browser.visits == 2
         assert memory.scopes() == ["files:read", "files:write"]
         print("step-up    write-file answered after one more visit")
+        if mode == "foreign":
+            return
 
         saves = memory.saves
         await die(url, memory)

@@ -21,11 +21,21 @@ const SERVER: [&str; 2] = ["--token-seconds", "3"];
 
 /// Has each client log in, step up and refresh, and says which could not.
 pub(super) fn meet(workspace: &Workspace, clients: &[Client]) -> Result<Vec<String>, Error> {
+    let (_servers, url) = examples::serve(&workspace.sh, &SERVER)?;
+    call(workspace, clients, &url, "our servers")
+}
+
+/// Has each client do its part at this MCP server, and says which could not.
+pub(super) fn call(
+    workspace: &Workspace,
+    clients: &[Client],
+    url: &str,
+    servers: &str,
+) -> Result<Vec<String>, Error> {
     let sh = &workspace.sh;
-    let (_servers, url) = examples::serve(sh, &SERVER)?;
     let mut findings = Vec::new();
     for Client { name, program, script, more } in clients {
-        announce(&format!("{name} against our servers"));
+        announce(&format!("{name} against {servers}"));
         let more = *more;
         let command = cmd!(sh, "{program} {script...} {url} {more...}");
         // What an SDK complains of is its own business, unless it fails.
@@ -33,7 +43,7 @@ pub(super) fn meet(workspace: &Workspace, clients: &[Client]) -> Result<Vec<Stri
         print!("{}", String::from_utf8_lossy(&output.stdout));
         if !output.status.success() {
             println!("{}", String::from_utf8_lossy(&output.stderr));
-            findings.push(format!("{name}: {}", output.status));
+            findings.push(format!("{name} against {servers}: {}", output.status));
         }
     }
     Ok(findings)

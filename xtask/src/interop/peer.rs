@@ -4,7 +4,7 @@ use std::fs::File;
 use std::process::Command;
 
 use cargo_metadata::camino::Utf8Path;
-use xshell::{Shell, cmd};
+use xshell::cmd;
 
 use crate::process::Running;
 use crate::workspace::{Error, Workspace};
@@ -18,7 +18,8 @@ pub(super) fn meet(
 ) -> Result<(), Error> {
     let sh = &workspace.sh;
     let log = workspace.target.join(format!("interop/{name}-peer.log"));
-    let outcome = start(sh, program, script, &log).and_then(|(_peer, url)| {
+    let command = cmd!(sh, "{program} {script}");
+    let outcome = start(command.into(), &log, "MCP ").and_then(|(_peer, url)| {
         cmd!(sh, "cargo run --quiet --locked -p tests --example interop_client -- {url}")
             .quiet()
             .run()?;
@@ -30,18 +31,16 @@ pub(super) fn meet(
     outcome
 }
 
-/// Starts a peer and waits until it says where its MCP server is.
-fn start(
-    sh: &Shell,
-    program: &str,
-    script: &Utf8Path,
+/// Starts a peer and waits until it says where it is: what follows `prefix`.
+pub(super) fn start(
+    mut command: Command,
     log: &Utf8Path,
+    prefix: &str,
 ) -> Result<(Running, String), Error> {
     #[expect(clippy::disallowed_methods, reason = "the tool writes the log")]
     let log = File::create(log)?;
-    let mut command = Command::from(cmd!(sh, "{program} {script}"));
     command.stderr(log);
     let mut peer = Running::start(command)?;
-    let url = peer.wait_for("MCP ")?;
+    let url = peer.wait_for(prefix)?;
     Ok((peer, url))
 }
