@@ -6,6 +6,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+#[cfg(feature = "dpop")]
+use client_auth::NonceKey;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 #[cfg(feature = "dpop")]
 use oauth_types::UnixTime;
@@ -88,46 +90,28 @@ impl RefreshKeys {
     }
 }
 
-/// Nonces for proofs of possession (RFC 9449 §8), under the same keys: a time and an HMAC over it. What is signed begins
-/// with another version, so that neither is ever taken for the other.
+/// The same keys make the nonces for proofs of possession (RFC 9449 §8); neither is ever taken for the other.
 #[cfg(feature = "dpop")]
 impl RefreshKeys {
     /// A nonce that is good from now on.
     pub(crate) fn nonce(&self, now: UnixTime) -> String {
-        let mut bytes = vec![NONCE_VERSION, self.current.id];
-        bytes.extend_from_slice(&now.as_secs().to_be_bytes());
-        if let Some(mac) = mac(&self.current, &bytes) {
-            bytes.extend_from_slice(&mac.finalize().into_bytes());
-        }
-        URL_SAFE_NO_PAD.encode(&bytes)
+        self.current.for_nonces().nonce(now)
     }
 
-    /// Whether a nonce is ours and still good; another machine's clock may be ahead by a minute.
+    /// Whether a nonce is ours and still good.
     pub(crate) fn opens_nonce(&self, nonce: &str, now: UnixTime) -> bool {
-        let issued = self.nonce_time(nonce);
-        issued.is_some_and(|issued| {
-            now.since(issued) <= NONCE_LIFETIME && issued <= now.plus(client_auth::Lifetime::SKEW)
-        })
-    }
-
-    fn nonce_time(&self, nonce: &str) -> Option<UnixTime> {
-        let bytes = URL_SAFE_NO_PAD.decode(nonce).ok()?;
-        let (signed, tag) = bytes.split_at_checked(1 + 1 + 8)?;
-        let (&version, rest) = signed.split_first()?;
-        let (&id, time) = rest.split_first()?;
-        if version != NONCE_VERSION || tag.len() != TAG {
-            return None;
-        }
         let mut keys = core::iter::once(&self.current).chain(&self.retired);
-        mac(keys.find(|key| key.id == id)?, signed)?.verify_slice(tag).ok()?;
-        Some(UnixTime::from_secs(u64::from_be_bytes(time.try_into().ok()?)))
+        keys.any(|key| key.for_nonces().opens(nonce, now))
     }
 }
 
 #[cfg(feature = "dpop")]
-const NONCE_VERSION: u8 = 2;
-#[cfg(feature = "dpop")]
-const NONCE_LIFETIME: core::time::Duration = core::time::Duration::from_secs(5 * 60);
+impl RefreshKey {
+    fn for_nonces(&self) -> NonceKey {
+        NonceKey::new(&Entropy::new(*self.key))
+    }
+}
+
 const VERSION: u8 = 1;
 const TAG: usize = 32;
 const LENGTH: usize = 1 + 1 + 16 + 8 + TAG;
@@ -173,27 +157,16 @@ mod tests {
 
     #[cfg(feature = "dpop")]
     #[test]
-    fn a_nonce_is_ours_for_five_minutes_and_never_a_refresh_token() {
+    fn a_nonce_of_a_retired_key_is_ours_and_none_is_a_refresh_token() {
         let keys = RefreshKeys::new(key(1, 7));
-        let at = UnixTime::from_secs;
-        let nonce = keys.nonce(at(1000));
-        for (now, is_good) in [(940, true), (939, false), (1000, true), (1300, true), (1301, false)]
-        {
-            assert_eq!(keys.opens_nonce(&nonce, at(now)), is_good, "{now}");
-        }
+        let now = UnixTime::from_secs(1000);
+        let nonce = keys.nonce(now);
+        assert!(keys.opens_nonce(&nonce, now));
         let both = RefreshKeys::new(key(2, 8)).with_retired(key(1, 7));
-        assert!(both.opens_nonce(&nonce, at(1000)));
-        assert!(!RefreshKeys::new(key(1, 8)).opens_nonce(&nonce, at(1000)));
-        let bytes = URL_SAFE_NO_PAD.decode(&nonce).unwrap();
-        for at_byte in 0..bytes.len() {
-            let mut forged = bytes.clone();
-            forged[at_byte] ^= 1;
-            assert!(!keys.opens_nonce(&URL_SAFE_NO_PAD.encode(&forged), at(1000)), "{at_byte}");
-        }
+        assert!(both.opens_nonce(&nonce, now));
+        assert!(!RefreshKeys::new(key(1, 8)).opens_nonce(&nonce, now));
         let token = keys.token(&FamilyId::from_bytes([9; 16]), Generation::new(0));
-        for bad in ["", "x", token.expose(), &nonce[1..]] {
-            assert!(!keys.opens_nonce(bad, at(1000)));
-        }
+        assert!(!keys.opens_nonce(token.expose(), now));
         assert_eq!(keys.open(&nonce), None);
     }
 

@@ -10,6 +10,8 @@ mod error;
 #[cfg(feature = "private_key_jwt")]
 mod jws;
 mod keys;
+#[cfg(feature = "dpop")]
+mod nonce;
 mod possession;
 #[cfg(feature = "dpop")]
 mod proof;
@@ -24,6 +26,8 @@ pub use error::{ClientAuthError, Reason};
 #[cfg(feature = "private_key_jwt")]
 pub use jws::{Lifetime, claimed_issuer};
 pub use keys::{ClientKeys, InvalidKeys};
+#[cfg(feature = "dpop")]
+pub use nonce::NonceKey;
 pub use possession::{HeldKey, InvalidProof};
 #[cfg(feature = "dpop")]
 pub use possession::{PresentedProof, UnusedProof};

@@ -8,6 +8,7 @@
 //! | it is for this method and URL | `OtherRequest` |
 //! | it was made a minute ago at most, give or take a minute | `OutsideLifetime` |
 //! | it is for the token that is shown, where one is | `OtherToken` |
+//! | it is of the key that this token is bound to ([`UnusedProof::of_key`]) | `OtherKey` |
 //! | its nonce is the server's, where the server asks for one | the host's: [`UnusedProof::nonce`] |
 //! | it is used for the first time | `Replayed` |
 
@@ -202,6 +203,16 @@ mod read {
         #[must_use]
         pub fn nonce(&self) -> Option<&str> {
             self.nonce.as_deref()
+        }
+
+        /// The same proof, if it is of the key that a token is bound to. To be asked before anything is remembered of a
+        /// proof that is shown with a token: anybody can sign one for a token that they have seen.
+        ///
+        /// # Errors
+        ///
+        /// [`InvalidProof::OtherKey`]
+        pub fn of_key(self, bound: &Thumbprint) -> Result<Self, InvalidProof> {
+            if self.held.thumbprint() == bound { Ok(self) } else { Err(InvalidProof::OtherKey) }
         }
 
         /// What to remember: a digest of the key and the proof's identifier (`jti`).

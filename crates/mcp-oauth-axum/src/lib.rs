@@ -7,6 +7,8 @@ mod documents;
 mod login;
 mod page;
 mod peer;
+#[cfg(feature = "dpop")]
+mod proofs;
 mod protect;
 mod rate;
 mod reading;

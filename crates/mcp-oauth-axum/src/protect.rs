@@ -14,11 +14,13 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use oauth_types::Secret;
-use resource_server::{Denial, Granted, Requirement, Resource, SessionBindings};
+use resource_server::{Denial, Granted, Recognition, Requirement, Resource, SessionBindings};
 use scope_stepup::{NoHierarchy, ScopeOrder};
 use tower::{Layer, Service};
 use tracing::{debug, info};
 
+#[cfg(feature = "dpop")]
+use crate::proofs::Proofs;
 use crate::{Clock, TokenVerifier};
 
 /// Lets requests through to a service when their token grants what they ask for.
@@ -46,6 +48,8 @@ struct Guard<V> {
     required: Arc<Requirement>,
     order: Arc<dyn ScopeOrder + Send + Sync>,
     sessions: Option<Arc<Mutex<SessionBindings>>>,
+    #[cfg(feature = "dpop")]
+    proofs: Proofs,
     clock: Clock,
     max_body: usize,
     hands_token_on: bool,
@@ -59,6 +63,8 @@ impl<V> Clone for Guard<V> {
             required: Arc::clone(&self.required),
             order: Arc::clone(&self.order),
             sessions: self.sessions.clone(),
+            #[cfg(feature = "dpop")]
+            proofs: self.proofs.clone(),
             clock: self.clock.clone(),
             max_body: self.max_body,
             hands_token_on: self.hands_token_on,
@@ -88,6 +94,10 @@ impl<V: TokenVerifier> Protect<V> {
     pub const MAX_BODY: usize = 4 * 1024 * 1024;
     /// Most MCP sessions whose owners are remembered.
     pub const MAX_SESSIONS: usize = 10_000;
+    /// Most proofs of possession that are remembered, if nothing else is said: each for as long
+    /// as it counts, two to three minutes, and at most a tenth of them of one principal.
+    #[cfg(feature = "dpop")]
+    pub const MAX_PROOFS: usize = 200_000;
 
     /// Protects `resource` with what `verifier` knows and what `required` asks for.
     #[must_use]
@@ -98,6 +108,8 @@ impl<V: TokenVerifier> Protect<V> {
             required: Arc::new(required.into()),
             order: Arc::new(NoHierarchy),
             sessions: Some(Arc::new(Mutex::new(SessionBindings::new(Self::MAX_SESSIONS)))),
+            #[cfg(feature = "dpop")]
+            proofs: Proofs::here(Self::MAX_PROOFS),
             clock: Clock::default(),
             max_body: Self::MAX_BODY,
             hands_token_on: false,
@@ -132,6 +144,27 @@ impl<V: TokenVerifier> Protect<V> {
         self
     }
 
+    /// Remembers up to this many proofs of possession, in about 50 bytes each. When that is too few, requests are
+    /// answered with 503.
+    #[cfg(feature = "dpop")]
+    #[must_use]
+    pub fn with_max_proofs(mut self, proofs: usize) -> Self {
+        self.0.proofs = Proofs::here(proofs);
+        self
+    }
+
+    /// Remembers proofs of possession in a store, where several processes serve one resource: a proof that one of them
+    /// has seen is then good at no other.
+    #[cfg(feature = "dpop")]
+    #[must_use]
+    pub fn with_shared_proofs(
+        mut self,
+        store: Arc<impl authorization_server::Store + 'static>,
+    ) -> Self {
+        self.0.proofs = Proofs::shared(store);
+        self
+    }
+
     /// Lets any good token use any MCP session. For a service that looks at a session's owner by itself, or whose
     /// sessions are opened in another process.
     #[must_use]
@@ -156,7 +189,13 @@ impl<V: TokenVerifier> Guard<V> {
         let facts = facts.map_err(|_| Denial::verifier_unavailable())?;
         let token = self.hands_token_on.then(|| RawToken(presented.token().clone()));
         // A stranger's body is not even read.
-        let recognized = presented.recognize(facts, base, now)?;
+        let recognized = match presented.recognize(facts, base, now)? {
+            Recognition::Done(recognized) => recognized,
+            #[cfg(feature = "dpop")]
+            Recognition::CheckProof(step) => self.proofs.check(step, &parts, now).await?,
+            #[cfg(not(feature = "dpop"))]
+            Recognition::CheckProof(step) => return Err(step.refuse()),
+        };
         let (body, granted) = match self.required.table() {
             Some(table) if parts.method == Method::POST => {
                 let body = read(body, self.max_body).await?;
@@ -173,6 +212,8 @@ impl<V: TokenVerifier> Guard<V> {
         }
         // R-AUTH-8: handlers see claims, not the token, unless the host asks.
         parts.headers.remove(AUTHORIZATION);
+        #[cfg(feature = "dpop")]
+        parts.headers.remove("dpop");
         parts.extensions.insert(granted.clone());
         if let Some(token) = token {
             parts.extensions.insert(token);

@@ -3,13 +3,14 @@
 //! | check, in this order | requirement | answer |
 //! |---|---|---|
 //! | a loopback server is asked for under a loopback name ([`Resource::answering_to`]) | | 403 |
-//! | there is an `Authorization: Bearer` header; no other place is looked at | R-AUTH-1, R-AUTH-2 | 401 without `error` |
+//! | there is an `Authorization: Bearer` header, or `DPoP` where that is read; no other place is looked at | R-AUTH-1, R-AUTH-2 | 401 without `error` |
 //! | there is one, with one well-formed token, and no other in the query | R-AUTH-7 | 400 `invalid_request` |
 //! | somebody knows the token | R-AUTH-1 | 401 `invalid_token` |
 //! | it is of an authorization server that the resource names | R-AUTH-1 | 401 `invalid_token` |
-//! | it is bound to no key | RFC 9449 §7.2 | 401 `invalid_token` |
+//! | it is shown as what it is: with a proof if it is bound to a key, and only then | RFC 9449 §7.2 | 401 `invalid_token` |
 //! | it says when it expires, and has not | R-AUTH-1 | 401 `invalid_token` |
 //! | it is for this resource | R-AUTH-3 | 401 `invalid_token` |
+//! | who shows it holds its key, if it has one ([`possession`](crate::CheckProof)) | RFC 9449 §7.1 | 401 `invalid_dpop_proof` |
 //! | it grants what the operation needs | R-AUTH-4, R-AUTH-5 | 403 `insufficient_scope` |
 
 use std::sync::Arc;
@@ -21,7 +22,8 @@ use oauth_types::{
 };
 use scope_stepup::{ScopeOrder, check};
 
-use crate::{Denial, DenialReason, Principal, Resource};
+use crate::possession::{Scheme, Shown};
+use crate::{CheckProof, Denial, DenialReason, Principal, Resource};
 
 /// What a verifier knows about a token that it recognized. Its place is an [`Arc`]: a cache, the request's handler and
 /// the decision share it.
@@ -44,17 +46,24 @@ pub struct TokenFacts {
     pub jkt: Option<Thumbprint>,
 }
 
+impl TokenFacts {
+    fn principal(&self) -> Principal {
+        Principal::new(&self.issuer, &self.client_id, &self.subject)
+    }
+}
+
 /// A well-formed token out of a request. Nothing is known about it yet.
 #[derive(Clone, Debug)]
 #[must_use = "nobody is let in until `decide` says so"]
 pub struct Presented<'a> {
     resource: &'a Resource,
     token: Secret,
+    shown: Shown,
 }
 
 impl Resource {
-    /// Takes the token out of a request: from one `Authorization: Bearer` header and from nowhere else. `hint` are the
-    /// scopes that a client without a token should ask for.
+    /// Takes the token out of a request: from one `Authorization: Bearer` header, or `DPoP` where that is switched on,
+    /// and from nowhere else. `hint` are the scopes that a client without a token should ask for.
     ///
     /// # Errors
     ///
@@ -70,23 +79,25 @@ impl Resource {
         // R-AUTH-2
         let mut lines = request.headers().get_all(AUTHORIZATION).iter();
         let (Some(line), second) = (lines.next(), lines.next()) else {
-            return Err(Denial::unauthorized(self, DenialReason::NoToken, hint));
+            return Err(Denial::unauthorized(self, None, DenialReason::NoToken, hint));
         };
-        // R-AUTH-7
-        if second.is_some() || has_token(request.uri().query()) {
-            return Err(Denial::malformed(self));
-        }
         let line = line.as_bytes();
         let at = line.iter().position(|&byte| byte == b' ').unwrap_or(line.len());
-        let (scheme, rest) = line.split_at(at);
-        if !scheme.eq_ignore_ascii_case(b"Bearer") {
-            return Err(Denial::unauthorized(self, DenialReason::NoToken, hint));
+        let (name, rest) = line.split_at(at);
+        let scheme = self.scheme(name);
+        // R-AUTH-7
+        if second.is_some() || has_token(request.uri().query()) {
+            return Err(Denial::malformed(self, scheme.unwrap_or(Scheme::Bearer)));
         }
+        let Some(scheme) = scheme else {
+            return Err(Denial::unauthorized(self, None, DenialReason::NoToken, hint));
+        };
         let token = rest.iter().position(|&byte| byte != b' ').and_then(|start| rest.get(start..));
-        match token.and_then(b64token) {
-            Some(token) => Ok(Presented { resource: self, token: Secret::new(token) }),
-            None => Err(Denial::malformed(self)),
-        }
+        let Some(token) = token.and_then(b64token) else {
+            return Err(Denial::malformed(self, scheme));
+        };
+        let shown = Shown::parse(self, scheme, request.headers(), hint)?;
+        Ok(Presented { resource: self, token: Secret::new(token), shown })
     }
 }
 
@@ -120,7 +131,8 @@ impl Presented<'_> {
         self.token.digest()
     }
 
-    /// Decides, with what the verifier knows; `None` when it knows nothing.
+    /// Decides, with what the verifier knows; `None` when it knows nothing. A token that is bound to a key is refused: to
+    /// take it, go by [`recognize`](Self::recognize).
     ///
     /// # Errors
     ///
@@ -132,7 +144,10 @@ impl Presented<'_> {
         order: &(impl ScopeOrder + ?Sized),
         now: UnixTime,
     ) -> Result<Granted, Denial> {
-        self.recognize(facts, required, now)?.authorize(required, order)
+        match self.recognize(facts, required, now)? {
+            Recognition::Done(recognized) => recognized.authorize(required, order),
+            Recognition::CheckProof(step) => Err(step.refuse()),
+        }
     }
 }
 
@@ -149,16 +164,20 @@ impl<'a> Presented<'a> {
         facts: Option<Arc<TokenFacts>>,
         hint: &ScopeSet,
         now: UnixTime,
-    ) -> Result<Recognized<'a>, Denial> {
-        let deny = |reason| Err(Denial::unauthorized(self.resource, reason, hint));
+    ) -> Result<Recognition<'a>, Denial> {
+        let used = self.shown.scheme();
+        let deny = |reason| Err(Denial::unauthorized(self.resource, Some(used), reason, hint));
         // R-AUTH-1
         let Some(facts) = facts else { return deny(DenialReason::UnknownToken) };
         let own = self.resource.metadata();
         if !own.authorization_servers.contains(&facts.issuer) {
             return deny(DenialReason::ForeignIssuer);
         }
-        if facts.jkt.is_some() {
-            return deny(DenialReason::BoundToken);
+        match (facts.jkt, used) {
+            (Some(_), Scheme::Bearer) => return deny(DenialReason::BoundToken),
+            (None, Scheme::Dpop) => return deny(DenialReason::UnboundToken),
+            (None, _) if self.resource.requires_dpop() => return deny(DenialReason::UnboundToken),
+            _ => {}
         }
         if facts.expires_at.is_none_or(|end| now >= end) {
             return deny(DenialReason::ExpiredToken);
@@ -169,8 +188,23 @@ impl<'a> Presented<'a> {
         if !facts.audience.iter().any(is_own) {
             return deny(DenialReason::WrongAudience);
         }
-        Ok(Recognized { resource: self.resource, facts })
+        let recognized = Recognized { resource: self.resource, facts };
+        #[cfg(feature = "dpop")]
+        return Ok(self.shown.recognition(recognized, self.token, hint));
+        #[cfg(not(feature = "dpop"))]
+        Ok(Recognition::Done(recognized))
     }
+}
+
+/// What [`Presented::recognize`] found.
+#[derive(Clone, Debug)]
+#[must_use = "nobody is let in until `authorize` says so"]
+pub enum Recognition<'a> {
+    /// The token is good for this resource.
+    Done(Recognized<'a>),
+    /// It is, if its sender holds the key that it is bound to. Only with the feature `dpop`, and where the resource is
+    /// told to take such tokens.
+    CheckProof(CheckProof<'a>),
 }
 
 /// A token that is good for this resource. What it may do here is not decided yet.
@@ -181,7 +215,33 @@ pub struct Recognized<'a> {
     facts: Arc<TokenFacts>,
 }
 
-impl Recognized<'_> {
+impl<'a> Recognized<'a> {
+    #[cfg(feature = "dpop")]
+    pub(crate) const fn resource(&self) -> &'a Resource {
+        self.resource
+    }
+
+    /// The key that the token is bound to.
+    #[cfg(feature = "dpop")]
+    pub(crate) fn key(&self) -> Option<&Thumbprint> {
+        self.facts.jkt.as_ref()
+    }
+
+    #[cfg(feature = "dpop")]
+    pub(crate) fn principal(&self) -> Principal {
+        self.facts.principal()
+    }
+
+    /// The scheme that the token was shown in.
+    fn used(&self) -> Scheme {
+        if self.facts.jkt.is_some() { Scheme::Dpop } else { Scheme::Bearer }
+    }
+
+    /// A token that is good in the wrong hands.
+    pub(crate) fn deny(&self, reason: DenialReason, hint: &ScopeSet) -> Denial {
+        Denial::unauthorized(self.resource, Some(self.used()), reason, hint)
+    }
+
     /// The second half of [`Presented::decide`]: does the token grant what the operation needs?
     ///
     /// # Errors
@@ -194,7 +254,7 @@ impl Recognized<'_> {
     ) -> Result<Granted, Denial> {
         // R-AUTH-4, R-AUTH-5
         check(&self.facts.scopes, required, order)
-            .map_err(|missing| Denial::insufficient(self.resource, &missing))?;
+            .map_err(|missing| Denial::insufficient(self.resource, self.used(), &missing))?;
         Ok(Granted { facts: self.facts })
     }
 }
@@ -243,9 +303,15 @@ impl Granted {
         self.facts.expires_at
     }
 
+    /// The key that the client proved to hold, if the token is bound to one (RFC 9449 §6).
+    #[must_use]
+    pub fn key(&self) -> Option<&Thumbprint> {
+        self.facts.jkt.as_ref()
+    }
+
     /// Who this is, for binding a session.
     #[must_use]
     pub fn principal(&self) -> Principal {
-        Principal::new(&self.facts.issuer, &self.facts.client_id, &self.facts.subject)
+        self.facts.principal()
     }
 }

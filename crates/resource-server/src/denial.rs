@@ -3,6 +3,8 @@
 use core::fmt;
 
 use bytes::Bytes;
+#[cfg(feature = "dpop")]
+use client_auth::InvalidProof;
 use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use oauth_types::{
@@ -11,6 +13,9 @@ use oauth_types::{
 use scope_stepup::{Missing, UnreadableRequest};
 
 use crate::Resource;
+use crate::possession::Scheme;
+
+const UNAUTHORIZED: StatusCode = StatusCode::UNAUTHORIZED;
 
 /// Why a request is not let in: for the log.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -26,6 +31,13 @@ pub enum DenialReason {
     ForeignIssuer,
     /// The token is bound to a key, and nobody proved to hold it.
     BoundToken,
+    /// The token is bound to no key, where one is proved or has to be.
+    UnboundToken,
+    /// The proof of possession is not right.
+    #[cfg(feature = "dpop")]
+    Proof(InvalidProof),
+    /// So many proofs are remembered that there is no room for another.
+    ProofsFull,
     /// The token has expired, or does not say when it does.
     ExpiredToken,
     /// The token is for another resource.
@@ -74,10 +86,33 @@ impl Denial {
         Self { reason, response: Box::new(json_response_uncached(status, body.into())) }
     }
 
-    fn challenged(reason: DenialReason, status: StatusCode, challenge: &BearerChallenge) -> Self {
+    /// A reply to a request that used this scheme, if any that is known here.
+    fn challenged(
+        reason: DenialReason,
+        status: StatusCode,
+        resource: &Resource,
+        used: Option<Scheme>,
+        challenge: &BearerChallenge,
+    ) -> Self {
         let error = challenge.error.as_ref().map_or("unauthorized", BearerErrorCode::as_str);
         let mut denial = Self::plain(reason, status, error);
-        denial.response.headers_mut().insert(WWW_AUTHENTICATE, challenge.to_header_value());
+        let mut add = |line| {
+            denial.response.headers_mut().append(WWW_AUTHENTICATE, line);
+        };
+        let is_proved = used == Some(Scheme::Dpop) || resource.requires_dpop();
+        // Bearer is the first line, because clients that know nothing else read no other. Who shows a proof is not
+        // asked for the token without one.
+        if !is_proved {
+            add(challenge.to_header_value());
+        }
+        let algorithms = resource.metadata().dpop_signing_alg_values_supported.as_deref();
+        if let Some(algorithms) = algorithms.filter(|_| is_proved || status == UNAUTHORIZED) {
+            // What is wrong is said in the scheme that was used.
+            let silent =
+                BearerChallenge { error: None, error_description: None, ..challenge.clone() };
+            let own = if is_proved { challenge } else { &silent };
+            add(own.to_dpop_header_value(algorithms));
+        }
         denial
     }
 
@@ -86,42 +121,55 @@ impl Denial {
         Self::plain(DenialReason::ForeignHost, StatusCode::FORBIDDEN, "foreign_host")
     }
 
-    /// 401 (RFC 6750 §3): with an error code only when a token was presented.
+    /// 401 (RFC 6750 §3, RFC 9449 §7.1): with an error code only when a token was presented.
     pub(crate) fn unauthorized(
         resource: &Resource,
+        used: Option<Scheme>,
         reason: DenialReason,
         required: &ScopeSet,
     ) -> Self {
         // R-AUTH-1, R-PRM-2
         let scope = required.filter(|scope| scope != "offline_access");
-        let presented = reason != DenialReason::NoToken;
+        let error = reason.error();
         let challenge = BearerChallenge {
-            error: presented.then_some(BearerErrorCode::InvalidToken),
-            error_description: presented.then(|| ErrorDescription::new("get a new token")),
+            error_description: error.as_ref().map(|error| ErrorDescription::new(advice(error))),
+            error,
             scope: Some(scope).filter(|scope| !scope.is_empty()),
             ..resource.challenge()
         };
-        Self::challenged(reason, StatusCode::UNAUTHORIZED, &challenge)
+        Self::challenged(reason, UNAUTHORIZED, resource, used, &challenge)
+    }
+
+    /// The same with the nonce that the next proof has to carry (RFC 9449 §9).
+    #[cfg(feature = "dpop")]
+    #[must_use]
+    pub(crate) fn with_nonce(mut self, nonce: &str) -> Self {
+        let name = http::HeaderName::from_static("dpop-nonce");
+        let nonce = HeaderValue::from_str(nonce);
+        self.response.headers_mut().extend(nonce.map(|nonce| (name, nonce)));
+        self
     }
 
     /// 400 (RFC 6750 §3.1): the authorization itself is malformed.
-    pub(crate) fn malformed(resource: &Resource) -> Self {
+    pub(crate) fn malformed(resource: &Resource, used: Scheme) -> Self {
         // R-AUTH-7
         let challenge = BearerChallenge {
             error: Some(BearerErrorCode::InvalidRequest),
             error_description: Some(ErrorDescription::new(
-                "send one Authorization header with one Bearer token",
+                "send one Authorization header with one token",
             )),
             ..resource.challenge()
         };
-        Self::challenged(DenialReason::MalformedHeader, StatusCode::BAD_REQUEST, &challenge)
+        let (reason, status) = (DenialReason::MalformedHeader, StatusCode::BAD_REQUEST);
+        Self::challenged(reason, status, resource, Some(used), &challenge)
     }
 
     /// 403 (RFC 6750 §3.1): everything the operation needs, at once.
-    pub(crate) fn insufficient(resource: &Resource, missing: &Missing) -> Self {
+    pub(crate) fn insufficient(resource: &Resource, used: Scheme, missing: &Missing) -> Self {
         // R-AUTH-4
         let challenge = missing.challenge(resource.metadata_url().clone());
-        Self::challenged(DenialReason::InsufficientScope, StatusCode::FORBIDDEN, &challenge)
+        let (reason, status) = (DenialReason::InsufficientScope, StatusCode::FORBIDDEN);
+        Self::challenged(reason, status, resource, Some(used), &challenge)
     }
 
     /// The body is not a JSON-RPC message: 400.
@@ -164,11 +212,46 @@ impl Denial {
     /// The token could not be checked: 503, and the client keeps it.
     #[must_use]
     pub fn verifier_unavailable() -> Self {
-        let reason = DenialReason::VerifierUnavailable;
+        Self::unavailable(DenialReason::VerifierUnavailable)
+    }
+
+    /// The proof could not be remembered: 503, because one that is not would count twice.
+    #[cfg(feature = "dpop")]
+    pub(crate) fn proofs_full() -> Self {
+        Self::unavailable(DenialReason::ProofsFull)
+    }
+
+    fn unavailable(reason: DenialReason) -> Self {
         let status = StatusCode::SERVICE_UNAVAILABLE;
         let mut denial = Self::plain(reason, status, "temporarily_unavailable");
         denial.response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
         denial
+    }
+}
+
+impl DenialReason {
+    /// What the client hears in a 401.
+    fn error(self) -> Option<BearerErrorCode> {
+        match self {
+            Self::NoToken => None,
+            // RFC 9449 §7.1: a right proof of another key tells that the token is the sender's of another.
+            #[cfg(feature = "dpop")]
+            Self::Proof(InvalidProof::OtherKey) => Some(BearerErrorCode::InvalidToken),
+            #[cfg(feature = "dpop")]
+            Self::Proof(InvalidProof::Nonce) => Some(BearerErrorCode::UseDpopNonce),
+            #[cfg(feature = "dpop")]
+            Self::Proof(_) => Some(BearerErrorCode::InvalidDpopProof),
+            _ => Some(BearerErrorCode::InvalidToken),
+        }
+    }
+}
+
+/// What helps, for the developer.
+const fn advice(error: &BearerErrorCode) -> &'static str {
+    match error {
+        BearerErrorCode::UseDpopNonce => "send a proof with this nonce",
+        BearerErrorCode::InvalidDpopProof => "send one new proof for this request and token",
+        _ => "get a new token",
     }
 }
 
@@ -180,6 +263,10 @@ impl fmt::Display for Denial {
             DenialReason::UnknownToken => "unknown token",
             DenialReason::ForeignIssuer => "the token is of another authorization server",
             DenialReason::BoundToken => "the token is bound to a key that nobody proved to hold",
+            DenialReason::UnboundToken => "the token is bound to no key",
+            #[cfg(feature = "dpop")]
+            DenialReason::Proof(_) => "the proof of possession is not right",
+            DenialReason::ProofsFull => "too many proofs are remembered",
             DenialReason::ExpiredToken => "expired token",
             DenialReason::WrongAudience => "the token is for another resource",
             DenialReason::InsufficientScope => "insufficient scope",

@@ -12,12 +12,17 @@ mod jwt;
 mod kept;
 mod metadata;
 mod operations;
+mod possession;
 mod requirement;
 mod resource;
+#[cfg(feature = "dpop")]
+mod seen;
 mod sessions;
 
 pub use believed::Believed;
-pub use decide::{Granted, Presented, Recognized, TokenFacts};
+#[cfg(feature = "dpop")]
+pub use client_auth::{InvalidProof, Replay};
+pub use decide::{Granted, Presented, Recognition, Recognized, TokenFacts};
 pub use denial::{Denial, DenialReason};
 pub use discovery::{FindServer, Search, ServerNotFound};
 #[cfg(feature = "introspection")]
@@ -29,6 +34,11 @@ pub use introspection::{
 pub use jwt::{JwtRefused, JwtTokens, JwtVerdict, NoKeys};
 pub use kept::Kept;
 pub use operations::OperationScopes;
+pub use possession::CheckProof;
+#[cfg(feature = "dpop")]
+pub use possession::CheckReplay;
 pub use requirement::Requirement;
 pub use resource::{InvalidResource, Resource};
+#[cfg(feature = "dpop")]
+pub use seen::SeenProofs;
 pub use sessions::{Principal, SessionBindings};

@@ -39,6 +39,8 @@ pub struct Resource {
     metadata_url: EndpointUrl,
     root_url: EndpointUrl,
     hosts: Hosts,
+    #[cfg(feature = "dpop")]
+    proofs: crate::possession::Proofs,
 }
 
 impl Resource {
@@ -58,6 +60,8 @@ impl Resource {
             metadata_url: protected_resource_url(&uri).map_err(InvalidResource::Uri)?,
             root_url: protected_resource_root_url(&uri).map_err(InvalidResource::Uri)?,
             hosts: Hosts::of(uri.origin()),
+            #[cfg(feature = "dpop")]
+            proofs: Default::default(),
             metadata: ProtectedResourceMetadata::new(uri, authorization_servers),
         })
     }
@@ -87,6 +91,21 @@ impl Resource {
     pub fn answering_to(mut self, host: &str) -> Self {
         self.hosts.add(host);
         self
+    }
+
+    #[cfg(feature = "dpop")]
+    pub(crate) const fn proofs(&self) -> &crate::possession::Proofs {
+        &self.proofs
+    }
+
+    #[cfg(feature = "dpop")]
+    pub(crate) const fn proofs_mut(&mut self) -> &mut crate::possession::Proofs {
+        &mut self.proofs
+    }
+
+    #[cfg(feature = "dpop")]
+    pub(crate) const fn metadata_mut(&mut self) -> &mut ProtectedResourceMetadata {
+        &mut self.metadata
     }
 
     pub(crate) const fn hosts(&self) -> &Hosts {

@@ -8,7 +8,7 @@ use oauth_types::{ClientId, Issuer, SecretDigest};
 use crate::{Denial, Granted};
 
 /// Who makes a request: a user through a client at an authorization server, none of which says enough alone.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Principal(SecretDigest);
 
 impl Principal {

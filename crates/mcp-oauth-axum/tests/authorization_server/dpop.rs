@@ -243,7 +243,7 @@ async fn a_server_that_asks_for_nonces_takes_its_own_while_they_are_fresh() {
 }
 
 #[tokio::test]
-async fn a_int_1_a_resource_server_is_told_of_the_key_and_our_own_layer_takes_no_bound_token() {
+async fn a_int_1_a_resource_server_is_told_of_the_key_and_so_is_our_own_layer() {
     let asker = ResourceServer {
         client_id: ClientId::parse("rs").unwrap(),
         authentication: Registered::with_secret(

@@ -2,8 +2,8 @@
 
 use http::{HeaderMap, HeaderValue};
 
-use crate::challenge::{Challenge, Challenges, ParamValue};
-use crate::{BearerErrorCode, EndpointUrl, ErrorDescription, ScopeSet};
+use crate::challenge::{Challenge, Challenges, ParamValue, is_token_char};
+use crate::{BearerErrorCode, EndpointUrl, ErrorDescription, ScopeSet, SigningAlgorithm};
 
 /// What a resource server says with a 401 or 403 (RFC 6750 §3, RFC 9728 §5.1).
 ///
@@ -97,11 +97,25 @@ impl BearerChallenge {
     /// The header value. It is one line of visible ASCII, whatever the members hold.
     #[must_use]
     pub fn to_header_value(&self) -> HeaderValue {
+        self.line("Bearer", "")
+    }
+
+    /// The header value of a DPoP challenge that says the same, and in which algorithms a proof may be signed
+    /// (RFC 9449 §7.1).
+    #[must_use]
+    pub fn to_dpop_header_value(&self, algorithms: &[SigningAlgorithm]) -> HeaderValue {
+        let names = algorithms.iter().map(SigningAlgorithm::as_str);
+        let is_token = |name: &&str| !name.is_empty() && name.bytes().all(is_token_char);
+        let names: Vec<_> = names.filter(is_token).collect();
+        self.line("DPoP", &names.join(" "))
+    }
+
+    fn line(&self, scheme: &'static str, algorithms: &str) -> HeaderValue {
         // R-AUTH-6: no member's type admits a quote, a backslash or a control character.
-        let mut line = String::from("Bearer");
+        let mut line = String::from(scheme);
         let mut add = |name: &str, value: Option<&str>| {
             if let Some(value) = value.filter(|value| !value.is_empty()) {
-                let separator = if line.len() == "Bearer".len() { " " } else { ", " };
+                let separator = if line.len() == scheme.len() { " " } else { ", " };
                 line.extend([separator, name, "=\"", value, "\""]);
             }
         };
@@ -109,9 +123,10 @@ impl BearerChallenge {
         // that may be made of a request's text comes after those that may not.
         add("error", self.error.as_ref().map(BearerErrorCode::as_str));
         add("resource_metadata", self.resource_metadata.as_ref().map(EndpointUrl::as_str));
+        add("algs", Some(algorithms));
         add("scope", self.scope.as_ref().map(ScopeSet::as_str));
         add("error_description", self.error_description.as_ref().map(ErrorDescription::as_str));
-        HeaderValue::try_from(line).unwrap_or(HeaderValue::from_static("Bearer"))
+        HeaderValue::try_from(line).unwrap_or(HeaderValue::from_static(scheme))
     }
 }
 
@@ -135,7 +150,20 @@ mod tests {
             resource_metadata: EndpointUrl::parse("https://rs.example/prm").ok(),
         };
         let line = challenge.to_header_value();
-        assert_eq!(find(line.to_str().unwrap()), Some(challenge));
+        assert_eq!(find(line.to_str().unwrap()), Some(challenge.clone()));
+        let algorithms = [SigningAlgorithm::Es256, SigningAlgorithm::EdDsa];
+        let line = challenge.to_dpop_header_value(&algorithms);
+        assert!(line.to_str().unwrap().contains(", algs=\"ES256 EdDSA\", "), "{line:?}");
+        let headers = HeaderMap::from_iter([(WWW_AUTHENTICATE, line)]);
+        assert_eq!(BearerChallenge::find_dpop(&headers), Some(challenge));
+        assert_eq!(BearerChallenge::find(&headers), None);
+    }
+
+    #[test]
+    fn r_auth_6_a_name_that_is_no_token_is_not_among_the_algorithms() {
+        let odd = ["x\", scope=\"admin", "a b", "\u{e9}"].map(SigningAlgorithm::from_name);
+        let line = BearerChallenge::default().to_dpop_header_value(&odd);
+        assert_eq!(line, "DPoP");
     }
 
     #[test]

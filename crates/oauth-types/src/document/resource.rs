@@ -3,8 +3,8 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use crate::document::{document, known_values};
-use crate::{Issuer, ResourceUri};
+use crate::document::{document, is_false, known_values, or_default};
+use crate::{Issuer, ResourceUri, SigningAlgorithm};
 
 /// What a protected resource says about itself (RFC 9728 §2).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -22,6 +22,12 @@ pub struct ProtectedResourceMetadata {
     /// How it takes tokens; MCP knows `header` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bearer_methods_supported: Option<Vec<String>>,
+    /// How proofs of possession may be signed; absent means that none are read (RFC 9728 §2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dpop_signing_alg_values_supported: Option<Vec<SigningAlgorithm>>,
+    /// Whether it takes only tokens that are bound to a key (RFC 9728 §2).
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_false")]
+    pub dpop_bound_access_tokens_required: bool,
     /// A name for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource_name: Option<String>,
@@ -41,6 +47,8 @@ impl ProtectedResourceMetadata {
             authorization_servers,
             scopes_supported: None,
             bearer_methods_supported: Some(vec!["header".to_owned()]),
+            dpop_signing_alg_values_supported: None,
+            dpop_bound_access_tokens_required: false,
             resource_name: None,
             extra: Map::new(),
         }

@@ -1,0 +1,118 @@
+//! Nonces of a server for proofs of possession (RFC 9449 §8, §9). They are remembered nowhere: one is a time and an
+//! HMAC-SHA-256 over it.
+
+use core::fmt;
+use core::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use oauth_types::{Entropy, UnixTime};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::Lifetime;
+
+/// What a server makes its nonces with: 256 random bits. Whoever has them can make proofs ahead of time.
+///
+/// ```
+/// use client_auth::NonceKey;
+/// use oauth_types::{Entropy, UnixTime};
+///
+/// let key = NonceKey::new(&Entropy::new([7; 32]));
+/// let nonce = key.nonce(UnixTime::from_secs(1000));
+/// assert!(key.opens(&nonce, UnixTime::from_secs(1200)));
+/// assert!(!key.opens(&nonce, UnixTime::from_secs(1400)));
+/// ```
+#[derive(Clone)]
+pub struct NonceKey(Zeroizing<[u8; 32]>);
+
+impl NonceKey {
+    /// How long a nonce is good.
+    pub const LIFETIME: Duration = Duration::from_secs(5 * 60);
+
+    /// A key.
+    #[must_use]
+    pub fn new(key: &Entropy<32>) -> Self {
+        Self(Zeroizing::new(*key.as_bytes()))
+    }
+
+    /// A nonce that is good from now on.
+    #[must_use]
+    pub fn nonce(&self, now: UnixTime) -> String {
+        let time = now.as_secs().to_be_bytes();
+        let tag = self.mac(time).map(|mac| mac.finalize().into_bytes());
+        URL_SAFE_NO_PAD.encode([&time, tag.as_deref().unwrap_or_default()].concat())
+    }
+
+    /// Whether a nonce was made with this key and is still good; the clock of another machine that made it may be
+    /// ahead by a minute.
+    #[must_use]
+    pub fn opens(&self, nonce: &str, now: UnixTime) -> bool {
+        let made = self.time(nonce);
+        made.is_some_and(|made| {
+            now.since(made) <= Self::LIFETIME && made <= now.plus(Lifetime::SKEW)
+        })
+    }
+
+    fn time(&self, nonce: &str) -> Option<UnixTime> {
+        let bytes = URL_SAFE_NO_PAD.decode(nonce).ok()?;
+        let (time, tag) = bytes.split_first_chunk()?;
+        self.mac(*time)?.verify_slice(tag).ok()?;
+        Some(UnixTime::from_secs(u64::from_be_bytes(*time)))
+    }
+
+    /// HMAC takes keys of every length, so there is always one. What is signed begins with its purpose: a server may
+    /// have signed something else with the same key.
+    fn mac(&self, time: [u8; 8]) -> Option<Hmac<Sha256>> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&*self.0).ok()?;
+        mac.update(b"dpop-nonce");
+        mac.update(&time);
+        Some(mac)
+    }
+}
+
+impl fmt::Debug for NonceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NonceKey([redacted])")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(byte: u8) -> NonceKey {
+        NonceKey::new(&Entropy::new([byte; 32]))
+    }
+
+    #[test]
+    fn a_nonce_is_ours_for_five_minutes() {
+        let at = UnixTime::from_secs;
+        let nonce = key(7).nonce(at(1000));
+        for (now, is_good) in [(940, true), (939, false), (1000, true), (1300, true), (1301, false)]
+        {
+            assert_eq!(key(7).opens(&nonce, at(now)), is_good, "{now}");
+        }
+        assert!(!key(8).opens(&nonce, at(1000)));
+        let bytes = URL_SAFE_NO_PAD.decode(&nonce).unwrap();
+        for at_byte in 0..bytes.len() {
+            let mut forged = bytes.clone();
+            forged[at_byte] ^= 1;
+            assert!(!key(7).opens(&URL_SAFE_NO_PAD.encode(&forged), at(1000)), "{at_byte}");
+        }
+        // A tag that was cut off, up to all of it, is no tag.
+        for end in 0..bytes.len() {
+            let cut = URL_SAFE_NO_PAD.encode(&bytes[..end]);
+            assert!(!key(7).opens(&cut, at(1000)), "{end}");
+        }
+        for bad in ["", "x", "\u{e9}", &nonce[1..], &format!("{nonce}=")] {
+            assert!(!key(7).opens(bad, at(1000)), "{bad}");
+        }
+    }
+
+    #[test]
+    fn sec_192_keys_print_nothing() {
+        assert_eq!(format!("{:?}", key(1)), "NonceKey([redacted])");
+    }
+}

@@ -1,0 +1,132 @@
+//! Which proofs were used: in the memory of one process.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use client_auth::Replay;
+use oauth_types::{SecretDigest, UnixTime};
+
+use crate::{CheckReplay, Denial, Principal};
+
+/// The proofs that were used and have not expired. Bounded: when it is full, nobody is let in whose proof would have to
+/// be forgotten, and one principal fills a tenth of it at most.
+#[derive(Clone, Debug)]
+pub struct SeenProofs {
+    /// By the minute in which they expire: there are as many as a proof may live.
+    minutes: BTreeMap<u64, Minute>,
+    capacity: usize,
+}
+
+#[derive(Clone, Default, Debug)]
+struct Minute {
+    seen: BTreeSet<SecretDigest>,
+    /// How many are whose.
+    counts: BTreeMap<Principal, usize>,
+}
+
+impl SeenProofs {
+    /// Memory for at most this many proofs, of about 50 bytes each. A proof is kept as long as it counts, two to three
+    /// minutes.
+    #[must_use]
+    pub const fn new(capacity: usize) -> Self {
+        Self { minutes: BTreeMap::new(), capacity }
+    }
+
+    /// Whether a proof was used before; from now on it was.
+    ///
+    /// # Errors
+    ///
+    /// [`Denial`] with 503 when there is no room for it.
+    pub fn put_once(&mut self, proof: &CheckReplay<'_>, now: UnixTime) -> Result<Replay, Denial> {
+        self.put(*proof.key(), proof.until(), proof.principal(), now)
+            .ok_or_else(Denial::proofs_full)
+    }
+
+    fn put(
+        &mut self,
+        key: SecretDigest,
+        until: UnixTime,
+        owner: Principal,
+        now: UnixTime,
+    ) -> Option<Replay> {
+        let minute = |time: UnixTime| time.as_secs() / 60;
+        while let Some(oldest) = self.minutes.first_entry()
+            && *oldest.key() < minute(now)
+        {
+            oldest.remove();
+        }
+        let minutes = self.minutes.values();
+        if minutes.clone().any(|minute| minute.seen.contains(&key)) {
+            return Some(Replay::Seen);
+        }
+        let all: usize = minutes.clone().map(|minute| minute.seen.len()).sum();
+        let own: usize = minutes.filter_map(|minute| minute.counts.get(&owner)).sum();
+        if all >= self.capacity || own >= self.capacity.div_ceil(10) {
+            return None;
+        }
+        let minute = self.minutes.entry(minute(until)).or_default();
+        minute.seen.insert(key);
+        *minute.counts.entry(owner).or_default() += 1;
+        Some(Replay::Fresh)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use oauth_types::{ClientId, Issuer};
+
+    use super::*;
+
+    fn principal(subject: &str) -> Principal {
+        let issuer = Issuer::parse("https://as.example").unwrap();
+        Principal::new(&issuer, &ClientId::parse("c").unwrap(), subject)
+    }
+
+    fn put(own: &mut SeenProofs, jti: &str, until: u64, subject: &str, now: u64) -> Option<Replay> {
+        let [until, now] = [until, now].map(UnixTime::from_secs);
+        own.put(SecretDigest::of(jti), until, principal(subject), now)
+    }
+
+    #[test]
+    fn a_proof_is_fresh_once_until_it_expires() {
+        let mut own = SeenProofs::new(100);
+        for until in [1120, 1121, 1060, 1180] {
+            let jti = until.to_string();
+            assert_eq!(put(&mut own, &jti, until, "a", 1000), Some(Replay::Fresh));
+            for now in [1000, 1059, until - 1] {
+                assert_eq!(
+                    put(&mut own, &jti, until, "a", now),
+                    Some(Replay::Seen),
+                    "{until} {now}"
+                );
+            }
+        }
+        // The clock of a server that was set back shows nothing anew.
+        assert_eq!(put(&mut own, "1180", 1180, "a", 900), Some(Replay::Seen));
+    }
+
+    #[test]
+    fn what_has_expired_makes_room() {
+        let mut own = SeenProofs::new(10);
+        for at in 0..1000 {
+            let now = 1000 + at * 240;
+            assert_eq!(put(&mut own, &at.to_string(), now + 120, "a", now), Some(Replay::Fresh));
+        }
+        assert_eq!(own.minutes.len(), 1);
+    }
+
+    #[test]
+    fn nobody_fills_it_for_others_and_full_is_never_fresh() {
+        let mut own = SeenProofs::new(100);
+        let mut fill = |subject: &str| {
+            let jtis = (0..100).map(|at| format!("{subject}{at}"));
+            jtis.filter(|jti| put(&mut own, jti, 1120, subject, 1000).is_some()).count()
+        };
+        assert_eq!((fill("mallory"), fill("alice")), (10, 10));
+        let others: usize = (0..50).map(|other| fill(&other.to_string())).sum();
+        assert_eq!(others, 80);
+        assert_eq!(put(&mut own, "new", 1120, "bob", 1000), None);
+        // What was seen still was.
+        assert_eq!(put(&mut own, "alice0", 1120, "alice", 1000), Some(Replay::Seen));
+        assert_eq!(put(&mut own, "new", 1300, "bob", 1180), Some(Replay::Fresh));
+    }
+}
