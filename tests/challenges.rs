@@ -110,12 +110,21 @@ const CASES: [Case; 13] = [
     (&[("origin", "https://evil.example")], LIST, 403, "", NONE),
 ];
 
+/// A server takes bearer tokens alone, or those that are bound to a key too. What it says of these comes after what the
+/// SDKs read.
+const SCHEMES: [fn(Resource) -> Resource; 2] = [|resource| resource, Resource::with_dpop];
+
 /// The layer in front of a handler that nobody reaches.
-fn protected(server: &str, [base, call, ..]: &[String; 4]) -> Router {
+fn protected(
+    server: &str,
+    [base, call, ..]: &[String; 4],
+    schemes: fn(Resource) -> Resource,
+) -> Router {
     let uri = ResourceUri::parse(server).unwrap();
     let issuer = Issuer::parse(ISSUER).unwrap();
     let host = Url::parse(server).unwrap().host_str().unwrap().to_owned();
-    let resource = Resource::new(uri.clone(), vec![issuer]).unwrap().answering_to(&host);
+    let resource = Resource::new(uri.clone(), vec![issuer]).unwrap();
+    let resource = schemes(resource.answering_to(&host));
     let scopes = OperationScopes::new(base).and_then(|scopes| scopes.tool("t", call)).unwrap();
     let protect = Protect::new(resource, Spoken(uri), scopes).with_clock(Clock::new(|| NOW));
     let reached = any(async || -> StatusCode { panic!("the request was let in") });
@@ -126,8 +135,10 @@ fn protected(server: &str, [base, call, ..]: &[String; 4]) -> Router {
 async fn refusals() -> Vec<Value> {
     let mut refusals = Vec::new();
     for (server, metadata) in SERVERS {
-        for scopes in &scopes() {
-            let router = protected(server, scopes);
+        let each = scopes();
+        let each = each.iter().flat_map(|scopes| SCHEMES.map(|schemes| (scopes, schemes)));
+        for (scopes, schemes) in each {
+            let router = protected(server, scopes, schemes);
             for (at, (lines, body, status, error, scope)) in CASES.iter().enumerate() {
                 let authority = server.split('/').nth(2).unwrap();
                 let mut request = Request::post("/").header(HOST, authority);

@@ -12,11 +12,11 @@ use axum::response::IntoResponse as _;
 use axum::routing::any;
 use axum::{Extension, Router};
 use client_auth::ProofKey;
-use client_flow::ClientConfig;
+use client_flow::{ClientConfig, FlowError};
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, Method, StatusCode};
 use mcp_oauth_axum::{AuthorizationServer, DemoLogin, Protect, StoreVerifier, metadata_routes};
-use mcp_oauth_reqwest::{AuthorizedClient, MemoryCredentials};
+use mcp_oauth_reqwest::{AuthorizedClient, Error, MemoryCredentials};
 use oauth_types::{Entropy, Issuer, ResourceUri, Secret, UnixTime};
 use resource_server::{Granted, OperationScopes, Resource};
 
@@ -163,6 +163,16 @@ async fn a_client_without_a_key_is_served_as_ever_where_bound_tokens_are_not_req
     let own = AuthorizedClient::new(&servers.mcp_url, "Test", user).unwrap();
     assert_eq!(call(&own, "write").await.unwrap(), StatusCode::OK);
     assert_eq!(servers.count(|own| &own.ran), 1);
+}
+
+#[tokio::test]
+async fn c_ext_3_where_bound_tokens_are_required_nobody_is_asked_for_another() {
+    let servers = servers(|config| config, Resource::with_dpop_required).await;
+    let (user, visits) = User::who("allow");
+    let own = AuthorizedClient::new(&servers.mcp_url, "Test", user).unwrap();
+    let error = get(&own).await.unwrap_err();
+    assert!(matches!(error, Error::Flow(FlowError::NoBoundTokens { .. })), "{error:?}");
+    assert_eq!(visits.load(Ordering::SeqCst), 0);
 }
 
 /// Client and servers tell the time by the system: proofs are for a minute.

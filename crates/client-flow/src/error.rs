@@ -159,6 +159,13 @@ pub enum FlowError {
         /// Which server.
         issuer: Issuer,
     },
+    /// The MCP server takes only tokens that are bound to a key (RFC 9728 §2), and none can be had: the configuration
+    /// has no such key (`ClientConfig::with_proof_key`, feature `dpop`), or the authorization server binds tokens to
+    /// none of its kind.
+    NoBoundTokens {
+        /// Which authorization server.
+        issuer: Issuer,
+    },
     /// The credentials cannot be used at this server.
     Credentials(NoUsableMethod),
     /// The address of the MCP server cannot be used.
@@ -290,6 +297,10 @@ impl fmt::Display for FlowError {
             Self::NoRegistration { issuer } => {
                 write!(f, "{issuer} registers no clients by itself: configure credentials for it")
             }
+            Self::NoBoundTokens { issuer } => write!(
+                f,
+                "the server takes only tokens that are bound to a key, and {issuer} gives this client none"
+            ),
             Self::Credentials(error) => error.fmt(f),
             Self::NamedUrl(rule) => write!(f, "an address that a server named {rule}"),
             Self::ServerUrl(rule) => write!(f, "the address of the MCP server {rule}"),

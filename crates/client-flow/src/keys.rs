@@ -11,7 +11,7 @@ use oauth_types::{
     UnixTime,
 };
 
-use crate::{Account, FlowError, Tokens};
+use crate::{Account, FlowError, ServerEndpoints, Tokens};
 
 /// Keys of this client. They are never part of a record.
 #[derive(Clone, Debug, Default)]
@@ -51,16 +51,16 @@ impl Keys {
 
     /// Whether a token request of this account carries a signature.
     pub(crate) fn sign_for(&self, account: &Account) -> bool {
-        *account.client.method() == AuthMethod::PrivateKeyJwt || self.proves_to(account)
+        *account.client.method() == AuthMethod::PrivateKeyJwt || self.prove_to(&account.server)
     }
 
-    /// Whether tokens of this account are bound to a key.
-    pub(crate) fn proves_to(&self, account: &Account) -> bool {
+    /// Whether tokens of this server are bound to a key.
+    pub(crate) fn prove_to(&self, server: &ServerEndpoints) -> bool {
         #[cfg(feature = "dpop")]
-        return self.proof.is_some() && account.server.takes_proofs;
+        return self.proof.is_some() && server.takes_proofs;
         #[cfg(not(feature = "dpop"))]
         {
-            let _ = account;
+            let _ = server;
             false
         }
     }
@@ -105,7 +105,7 @@ impl Keys {
                     .attach(form);
             }
             #[cfg(feature = "dpop")]
-            if let Some(key) = self.proof.as_ref().filter(|_| self.proves_to(account)) {
+            if let Some(key) = self.proof.as_ref().filter(|_| self.prove_to(&account.server)) {
                 let url = account.server.token_endpoint.as_str();
                 let (nonce, now) = (signing.nonce, signing.now);
                 let proof = key

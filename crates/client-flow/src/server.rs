@@ -7,6 +7,7 @@
 //! | its `issuer` is identical to the one asked for | C-DISC-7 | `IssuerMismatch` |
 //! | it has the endpoints and, for users, lists S256 | C-AUTHZ-2 | `NoEndpoint`, `NoS256` |
 //! | it leads to no local address unless the resource is at one | C-AUTHZ-7 | `LeadsToLocalAddress` |
+//! | it binds tokens to a key that we have, where the resource takes no others | C-EXT-3 | `NoBoundTokens` |
 //!
 //! A server of MCP 2025-03-26 has no protected resource metadata. Its own origin is the issuer, and may publish
 //! metadata at the first of these URLs; where that is a 4xx, its endpoints are at fixed places.
@@ -132,7 +133,14 @@ impl FindServer {
             self.then.may_reach(url)?;
         }
         match self.then {
-            Found::Login(goal, resource) => Ok(Recall::login(goal, resource, metadata, server)),
+            Found::Login(goal, resource) => {
+                // C-EXT-3: before a user is asked for tokens that the resource would refuse.
+                if resource.dpop_bound_access_tokens_required && !goal.config.keys.prove_to(&server)
+                {
+                    return Err(FlowError::NoBoundTokens { issuer: metadata.issuer });
+                }
+                Ok(Recall::login(goal, resource, metadata, server))
+            }
             Found::OldLogin(goal) => Ok(old_login(goal, metadata, server)),
             Found::Refresh(refreshing) => refreshing.at(server),
         }

@@ -133,7 +133,7 @@ impl TokenRequest {
             let asked = response.headers().get(&DPOP_NONCE).filter(|it| it.to_str().is_ok());
             if let (TokenErrorCode::UseDpopNonce, Some(nonce), None) =
                 (&error.error, asked, &self.nonce)
-                && self.keys.proves_to(&self.account)
+                && self.keys.prove_to(&self.account.server)
             {
                 self.nonce = Some(nonce.clone());
                 return self.step();
@@ -148,7 +148,7 @@ impl TokenRequest {
             FlowError::Document { purpose, url, error }
         };
         let answer = TokenResponse::from_json(response.body()).map_err(not_ours)?;
-        if answer.token_type == TokenType::Dpop && !self.keys.proves_to(&self.account) {
+        if answer.token_type == TokenType::Dpop && !self.keys.prove_to(&self.account.server) {
             return Err(not_ours(DocumentError::Member("token_type".into())));
         }
         let named_scope = answer.scope.is_some();

@@ -106,6 +106,27 @@ fn c_ext_3_a_server_that_knows_no_proofs_gets_none_and_gives_bearer_tokens() {
 }
 
 #[test]
+fn c_ext_3_nobody_is_asked_for_tokens_that_the_resource_would_refuse() {
+    let mut world = proving_world();
+    world.prm.1["dpop_bound_access_tokens_required"] = json!(true);
+    assert!(world.login(binding()).unwrap().is_bound());
+    let refused = |world: &World, config| {
+        let saved = world.saved.borrow().len();
+        let error = world.login(config).unwrap_err();
+        assert!(matches!(error, FlowError::NoBoundTokens { .. }), "{error:?}");
+        assert_eq!(world.saved.borrow().len(), saved, "no client was registered for it");
+    };
+    refused(&world, config());
+    world.metadata.1["dpop_signing_alg_values_supported"] = json!(["RS256"]);
+    refused(&world, binding());
+    for not_required in [json!(false), json!(null)] {
+        let mut world = World::new();
+        world.prm.1["dpop_bound_access_tokens_required"] = not_required;
+        assert!(!world.login(config()).unwrap().is_bound());
+    }
+}
+
+#[test]
 fn c_ext_3_sec_105_a_bound_token_that_nobody_asked_for_is_refused() {
     let world = proving_world();
     let error = world.login(config()).unwrap_err();
