@@ -23,6 +23,8 @@ const NOW: UnixTime = UnixTime::from_secs(1_000_000);
 /// Redemptions by one client in each round; crowds do four times as many.
 const COUNT: u64 = 500;
 const ROUNDS: usize = 7;
+/// Rows that are swept while others redeem.
+const SWEPT: usize = 30_000;
 
 fn main() {
     issue();
@@ -207,30 +209,35 @@ fn large() {
             let digest = SecretDigest::of(&format!("{}", number * (tokens / 2000)));
             looks.push(time(|| drop(block_on(store.access(&digest, NOW)).unwrap())));
         }
-        // A tenth of the tokens has expired.
-        let mut longest = Duration::ZERO;
-        let requests = async {
-            for number in 10_000..12_000 {
-                store.insert_code(code(number)).await.unwrap();
-                let begin = Instant::now();
-                store.redeem(&code_digest(number), family(number), NOW).await.unwrap();
-                longest = longest.max(begin.elapsed());
-            }
-        };
-        let sweep = store.sweep(NOW, usize::try_from(tokens / 10).unwrap());
-        let (swept, ()) = block_on(futures::future::join(sweep, requests));
-        redeems.sort();
-        looks.sort();
-        println!(
-            "  {clients:>9} clients {tokens:>10} tokens {:>8} {:>7} {:>11} {:>7}   {:>8.1} ms, {} rows",
-            redeems[1000].as_micros(),
-            redeems[1980].as_micros(),
-            looks[1000].as_micros(),
-            looks[1980].as_micros(),
-            longest.as_secs_f64() * 1000.0,
-            swept.unwrap()
-        );
+        // A tenth of the tokens has expired. How long anybody waits is told without a sweep first.
+        let quiet = block_on(requests(&store, 10_000));
+        let sweep = store.sweep(NOW, SWEPT);
+        let (swept, swept_over) = block_on(futures::future::join(sweep, requests(&store, 20_000)));
+        println!("{clients} clients, {tokens} tokens; p50, p99 and the longest, in microseconds");
+        println!("  redeem                {}", told(&mut redeems));
+        println!("  look-up               {}", told(&mut looks));
+        println!("  redeem                {}", told(&mut { quiet }));
+        println!("  redeem in a sweep     {}", told(&mut { swept_over }));
+        println!("  rows swept            {:>9}", swept.unwrap());
     }
+}
+
+/// Codes and their redemptions, one after the other; how long each redemption took.
+async fn requests(store: &SqliteStore, first: u64) -> Vec<Duration> {
+    let mut waits = Vec::new();
+    for number in first..first + 2000 {
+        store.insert_code(code(number)).await.unwrap();
+        let begin = Instant::now();
+        store.redeem(&code_digest(number), family(number), NOW).await.unwrap();
+        waits.push(begin.elapsed());
+    }
+    waits
+}
+
+fn told(times: &mut [Duration]) -> String {
+    times.sort();
+    let at = |part: usize| times[(times.len() * part / 100).min(times.len() - 1)].as_micros();
+    format!("{:>9} {:>9} {:>9}", at(50), at(99), at(100))
 }
 
 fn time(run: impl FnOnce()) -> Duration {
