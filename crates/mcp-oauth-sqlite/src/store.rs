@@ -21,8 +21,9 @@ use crate::{
 /// When it is dropped it ends what it has begun and closes the file, which blocks for as long as that takes.
 #[derive(Debug)]
 pub struct SqliteStore {
-    writer: Threads,
+    // Dropped in this order: who writes closes last, and puts the log back into the database.
     readers: Threads,
+    writer: Threads,
     max_clients: usize,
     had_families: bool,
 }

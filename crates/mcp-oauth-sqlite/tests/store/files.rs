@@ -35,15 +35,20 @@ fn sec_208_nobody_but_the_owner_reads_any_of_the_files() {
     let store = place.open();
     store.refresh_keys(place.path("refresh.keys")).unwrap();
     block_on(store.insert_code(code(1))).unwrap();
-    let mut names = Vec::new();
-    for entry in fs::read_dir(place.folder.path()).unwrap() {
-        let entry = entry.unwrap();
-        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{entry:?}");
-        names.push(entry.file_name().into_string().unwrap());
-    }
-    names.sort();
-    assert_eq!(names, ["oauth.db", "oauth.db-shm", "oauth.db-wal", "refresh.keys"]);
+    let names = || {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(place.folder.path()).unwrap() {
+            let entry = entry.unwrap();
+            assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{entry:?}");
+            names.push(entry.file_name().into_string().unwrap());
+        }
+        names.sort();
+        names
+    };
+    assert_eq!(names(), ["oauth.db", "oauth.db-shm", "oauth.db-wal", "refresh.keys"]);
     drop(store);
+    // A database that was closed is one file.
+    assert_eq!(names(), ["oauth.db", "refresh.keys"]);
     fs::set_permissions(place.database(), fs::Permissions::from_mode(0o640)).unwrap();
     let before = fs::read(place.database()).unwrap();
     let refused = SqliteStore::open(place.database(), &settings());
