@@ -10,18 +10,19 @@ use std::sync::{Arc, Mutex, OnceLock};
 use authorization_server::{ClientRecord, Config, RefreshKey, RefreshKeys, Store as _};
 use axum::Router;
 use axum::body::Body;
-use client_auth::Registered;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, Request, StatusCode};
+use client_auth::{ProofKey, Registered};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use mcp_oauth_axum::{
-    AuthorizationServer, Browser, Clock, Deadlines, IntrospectionVerifier, Login,
-    TokenVerifier as _,
+    AuthorizationServer, Browser, Clock, Deadlines, IntrospectionVerifier, Login, Protect,
+    TokenVerifier, VerifierUnavailable,
 };
 use oauth_types::{
     AuthMethod, ClientId, CodeVerifier, EndpointUrl, Entropy, Issuer, RedirectUri, ResourceUri,
-    ScopeSet, Secret, SecretDigest, UnixTime,
+    ScopeSet, Secret, SecretDigest, Thumbprint, UnixTime,
 };
+use resource_server::{Resource, TokenFacts};
 use serde_json::{Value, json};
 use tests::world::{Fault, FaultyStore};
 use tokio::net::TcpListener;
@@ -261,5 +262,59 @@ async fn sec_154_sec_192_who_cannot_ask_says_so_to_the_operator_and_tells_no_sec
     // base64("rs:canary-secret") too.
     for secret in ["canary-secret", "canary-token", "cnM6Y2FuYXJ5LXNlY3JldA", "<canary>"] {
         assert!(!log.contains(secret), "{log}");
+    }
+}
+
+/// Knows one token, which is bound to a key.
+struct OneToken(ResourceUri, Thumbprint);
+
+impl TokenVerifier for OneToken {
+    async fn verify(
+        &self,
+        _: &Secret,
+        now: UnixTime,
+    ) -> Result<Option<Arc<TokenFacts>>, VerifierUnavailable> {
+        Ok(Some(Arc::new(TokenFacts {
+            subject: "alice".to_owned(),
+            client_id: id("c"),
+            issuer: Issuer::parse("https://as.example").unwrap(),
+            scopes: ScopeSet::empty(),
+            audience: vec![self.0.clone()],
+            expires_at: Some(now.plus(Duration::from_secs(60))),
+            jkt: Some(self.1),
+        })))
+    }
+}
+
+#[tokio::test]
+async fn a_proof_that_cannot_be_remembered_lets_nobody_in() {
+    let key = include_str!("../crates/client-auth/tests/keys/es256.pem");
+    let key = ProofKey::from_pem(key).unwrap();
+    let uri = ResourceUri::parse("https://rs.example/mcp").unwrap();
+    let issuer = Issuer::parse("https://as.example").unwrap();
+    let resource = Resource::new(uri.clone(), vec![issuer]).unwrap().with_dpop();
+    let verifier = OneToken(uri, Thumbprint::parse(key.thumbprint()).unwrap());
+    let store = Arc::new(FaultyStore::default());
+    let protect = Protect::new(resource, verifier, ScopeSet::empty())
+        .with_clock(Clock::new(|| NOW))
+        .with_shared_proofs(Arc::clone(&store));
+    let router = Router::new().fallback(async || StatusCode::OK).layer(protect);
+    let send = async |draw: u8| {
+        let (url, token) = ("https://rs.example/mcp", Secret::new("t"));
+        let draw = Entropy::new([draw; 16]);
+        let proof = key.prove(&Method::GET, url, Some(&token), None, NOW, draw).unwrap();
+        let request = Request::get("/mcp").header(AUTHORIZATION, "DPoP t").header("dpop", proof);
+        let request = request.body(Body::empty()).unwrap();
+        router.clone().oneshot(request).await.unwrap().status()
+    };
+    for (draw, fault, again) in [
+        (1, Fault::Before, StatusCode::OK),
+        (2, Fault::Corrupt, StatusCode::OK),
+        // It was remembered, and nobody heard of it.
+        (3, Fault::After, StatusCode::UNAUTHORIZED),
+    ] {
+        store.fail_next(fault);
+        assert_eq!(send(draw).await, StatusCode::SERVICE_UNAVAILABLE, "{fault:?}");
+        assert_eq!(send(draw).await, again, "{fault:?}");
     }
 }
