@@ -2,20 +2,22 @@
 
 #![cfg(test)]
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use allocation_counter::measure;
 use axum::Router;
 use client_auth::{BasicCredentials, Presented, Registered, SigningKey};
 use client_flow::{Session, Tried, Verdict, judge};
-use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use mcp_oauth_axum::{IntrospectionVerifier, JwtVerifier, TokenVerifier as _};
 use oauth_types::{
-    AuthMethod, Challenges, ClientId, EndpointUrl, FormPairs, Issuer, KeySet, ScopeSet, Secret,
-    SigningAlgorithm, UnixTime,
+    AuthMethod, Challenges, ClientId, EndpointUrl, FormPairs, Issuer, KeySet, ResourceUri,
+    ScopeSet, Secret, SecretDigest, SigningAlgorithm, UnixTime,
 };
-use scope_stepup::{Ledger, Operation, Policy};
+use resource_server::{OperationScopes, Resource, TokenFacts};
+use scope_stepup::{Ledger, NoHierarchy, Operation, Policy};
 use tests::samples::{BASIC, CHALLENGE, FORM, SCOPES, SECRET};
 use tests::world::now_or_never;
 use tokio::net::TcpListener;
@@ -62,6 +64,43 @@ fn client_authentication_allocates_the_identifier_and_what_it_decodes() {
     assert_eq!(allocations(|| presented = Some(Presented::parse(&headers, &form).unwrap())), 2);
     let now = UnixTime::from_secs(0);
     assert_eq!(allocations(|| presented.unwrap().verify(Some(&record), &[], now).unwrap()), 0);
+}
+
+#[test]
+fn a_bearer_decision_allocates_the_token_and_nothing_else() {
+    let scopes = OperationScopes::new("files:read")
+        .and_then(|scopes| scopes.tool("write-file", "files:write"))
+        .unwrap();
+    let (now, order) = (UnixTime::from_secs(0), NoHierarchy);
+    let body = br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"write-file"}}"#;
+    for uri in ["https://rs.example/mcp", "http://127.0.0.1:8000/mcp"] {
+        let uri = ResourceUri::parse(uri).unwrap();
+        let issuer = Issuer::parse("https://as.example").unwrap();
+        let resource = Resource::new(uri.clone(), vec![issuer.clone()]).unwrap();
+        let facts = Arc::new(TokenFacts {
+            subject: "alice".to_owned(),
+            client_id: ClientId::parse("c").unwrap(),
+            issuer,
+            scopes: ScopeSet::parse(SCOPES[0]).unwrap(),
+            audience: vec![uri],
+            expires_at: Some(UnixTime::from_secs(1)),
+            jkt: None,
+        });
+        let request = Request::post("/mcp")
+            .header(HOST, "localhost:8000")
+            .header(ORIGIN, "http://localhost:3000")
+            .header(AUTHORIZATION, format!("Bearer {SECRET}"));
+        let request = request.body(&body[..]).unwrap();
+        let required = scopes.required_for(request.headers(), request.body()).unwrap();
+        assert!(matches!(required, Cow::Borrowed(_)), "what stands in a row is not copied");
+        let mut found = Some(facts);
+        let decide = || {
+            let presented = resource.present(&request, scopes.base()).unwrap();
+            let facts = found.take().filter(|_| presented.digest() == SecretDigest::of(SECRET));
+            presented.decide(facts, &required, &order, now).unwrap()
+        };
+        assert_eq!(allocations(decide), 1);
+    }
 }
 
 #[test]

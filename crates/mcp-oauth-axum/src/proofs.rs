@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use authorization_server::{Store, StoreError};
 use axum::extract::OriginalUri;
-use http::request::Parts;
+use http::Request;
 use oauth_types::{SecretDigest, UnixTime};
-use resource_server::{CheckProof, CheckReplay, Denial, Recognized, Replay, SeenProofs};
+use resource_server::{CheckReplay, Denial, Recognized, Replay, SeenProofs};
 use tracing::warn;
 
 /// Who remembers the proofs that were used.
@@ -35,17 +35,12 @@ impl Proofs {
         }))
     }
 
-    /// Goes on with a bound token, if its sender holds its key.
-    pub(crate) async fn check<'a>(
+    /// Goes on with a bound token, if its proof was not used before.
+    pub(crate) async fn resume<'a>(
         &self,
-        step: CheckProof<'a>,
-        parts: &Parts,
+        step: CheckReplay<'a>,
         now: UnixTime,
     ) -> Result<Recognized<'a>, Denial> {
-        // A router that nests others takes their prefix off.
-        let original = parts.extensions.get::<OriginalUri>();
-        let path = original.map_or(&parts.uri, |original| &original.0).path();
-        let step = step.prove(&parts.method, path, now)?;
         let replay = self.put_once(&step, now).await?;
         step.resume(replay)
     }
@@ -63,4 +58,10 @@ impl Proofs {
             }
         }
     }
+}
+
+/// The path that a client asked for: a router that nests others takes their prefix off.
+pub(crate) fn path<B>(request: &Request<B>) -> &str {
+    let original = request.extensions().get::<OriginalUri>();
+    original.map_or(request.uri(), |original| &original.0).path()
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::Router;
 use axum::body::Body;
 use axum::routing::any;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -20,7 +20,7 @@ use tower::{Layer, Service};
 use tracing::{debug, info};
 
 #[cfg(feature = "dpop")]
-use crate::proofs::Proofs;
+use crate::proofs::{self, Proofs};
 use crate::{Clock, TokenVerifier};
 
 /// Lets requests through to a service when their token grants what they ask for.
@@ -39,9 +39,12 @@ use crate::{Clock, TokenVerifier};
 /// let protected = mcp.layer(Protect::new(resource, verifier, scopes));
 /// # Ok(protected) }
 /// ```
-pub struct Protect<V>(Guard<V>);
+pub struct Protect<V>(Arc<Guard<V>>);
 
-/// What all services of one layer share.
+#[cfg(feature = "dpop")]
+static DPOP: http::HeaderName = http::HeaderName::from_static("dpop");
+
+/// What all services of one layer share. axum applies a layer anew for every request, so that has to cost nothing.
 struct Guard<V> {
     resource: Arc<Resource>,
     verifier: Arc<V>,
@@ -74,7 +77,7 @@ impl<V> Clone for Guard<V> {
 
 impl<V> Clone for Protect<V> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self(Arc::clone(&self.0))
     }
 }
 
@@ -102,7 +105,7 @@ impl<V: TokenVerifier> Protect<V> {
     /// Protects `resource` with what `verifier` knows and what `required` asks for.
     #[must_use]
     pub fn new(resource: Resource, verifier: V, required: impl Into<Requirement>) -> Self {
-        Self(Guard {
+        Self(Arc::new(Guard {
             resource: Arc::new(resource),
             verifier: Arc::new(verifier),
             required: Arc::new(required.into()),
@@ -113,44 +116,39 @@ impl<V: TokenVerifier> Protect<V> {
             clock: Clock::default(),
             max_body: Self::MAX_BODY,
             hands_token_on: false,
-        })
+        }))
     }
 
     /// With scopes that include others.
     #[must_use]
-    pub fn with_hierarchy(mut self, order: impl ScopeOrder + Send + Sync + 'static) -> Self {
-        self.0.order = Arc::new(order);
-        self
+    pub fn with_hierarchy(self, order: impl ScopeOrder + Send + Sync + 'static) -> Self {
+        self.with(|guard| guard.order = Arc::new(order))
     }
 
     /// With another clock.
     #[must_use]
-    pub fn with_clock(mut self, clock: Clock) -> Self {
-        self.0.clock = clock;
-        self
+    pub fn with_clock(self, clock: Clock) -> Self {
+        self.with(|guard| guard.clock = clock)
     }
 
     /// Reads bodies up to this many bytes, where they say what is asked for.
     #[must_use]
-    pub const fn with_max_body(mut self, bytes: usize) -> Self {
-        self.0.max_body = bytes;
-        self
+    pub fn with_max_body(self, bytes: usize) -> Self {
+        self.with(|guard| guard.max_body = bytes)
     }
 
     /// Also puts the token into the request's extensions, as a [`RawToken`].
     #[must_use]
-    pub const fn with_raw_token(mut self) -> Self {
-        self.0.hands_token_on = true;
-        self
+    pub fn with_raw_token(self) -> Self {
+        self.with(|guard| guard.hands_token_on = true)
     }
 
     /// Remembers up to this many proofs of possession, in about 50 bytes each. When that is too few, requests are
     /// answered with 503.
     #[cfg(feature = "dpop")]
     #[must_use]
-    pub fn with_max_proofs(mut self, proofs: usize) -> Self {
-        self.0.proofs = Proofs::here(proofs);
-        self
+    pub fn with_max_proofs(self, proofs: usize) -> Self {
+        self.with(|guard| guard.proofs = Proofs::here(proofs))
     }
 
     /// Remembers proofs of possession in a store, where several processes serve one resource: a proof that one of them
@@ -158,32 +156,30 @@ impl<V: TokenVerifier> Protect<V> {
     #[cfg(feature = "dpop")]
     #[must_use]
     pub fn with_shared_proofs(
-        mut self,
+        self,
         store: Arc<impl authorization_server::Store + 'static>,
     ) -> Self {
-        self.0.proofs = Proofs::shared(store);
-        self
+        self.with(|guard| guard.proofs = Proofs::shared(store))
     }
 
     /// Lets any good token use any MCP session. For a service that looks at a session's owner by itself, or whose
     /// sessions are opened in another process.
     #[must_use]
-    pub fn without_session_binding(mut self) -> Self {
-        self.0.sessions = None;
+    pub fn without_session_binding(self) -> Self {
+        self.with(|guard| guard.sessions = None)
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Guard<V>)) -> Self {
+        change(Arc::make_mut(&mut self.0));
         self
     }
 }
 
 impl<V: TokenVerifier> Guard<V> {
-    /// The request as the service may see it, and who makes it.
-    async fn admit<B>(&self, request: Request<B>) -> Result<(Request<Body>, Granted), Denial>
-    where
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<Box<dyn Error + Send + Sync>>,
-    {
+    /// Who makes a request that may in; afterwards it is as the service may see it.
+    async fn admit(&self, request: &mut Request<Body>) -> Result<Granted, Denial> {
         let base = self.required.base();
-        let presented = self.resource.present(&request, base)?;
-        let (mut parts, body) = request.into_parts();
+        let presented = self.resource.present(request, base)?;
         let now = self.clock.now();
         let facts = self.verifier.verify(presented.token(), now).await;
         let facts = facts.map_err(|_| Denial::verifier_unavailable())?;
@@ -192,33 +188,37 @@ impl<V: TokenVerifier> Guard<V> {
         let recognized = match presented.recognize(facts, base, now)? {
             Recognition::Done(recognized) => recognized,
             #[cfg(feature = "dpop")]
-            Recognition::CheckProof(step) => self.proofs.check(step, &parts, now).await?,
+            Recognition::CheckProof(step) => {
+                let step = step.prove(request.method(), proofs::path(request), now)?;
+                self.proofs.resume(step, now).await?
+            }
             #[cfg(not(feature = "dpop"))]
             Recognition::CheckProof(step) => return Err(step.refuse()),
         };
-        let (body, granted) = match self.required.table() {
-            Some(table) if parts.method == Method::POST => {
-                let body = read(body, self.max_body).await?;
-                let required = table.required_for(&parts.headers, &body)?;
+        let granted = match self.required.table() {
+            Some(table) if request.method() == Method::POST => {
+                let body = read(core::mem::take(request.body_mut()), self.max_body).await?;
+                let required = table.required_for(request.headers(), &body)?;
                 let granted = recognized.authorize(&required, &*self.order)?;
-                (Body::from(body), granted)
+                *request.body_mut() = Body::from(body);
+                granted
             }
-            _ => (Body::new(body), recognized.authorize(base, &*self.order)?),
+            _ => recognized.authorize(base, &*self.order)?,
         };
         if let Some(sessions) = &self.sessions
-            && SessionBindings::concern(&parts.headers)
+            && SessionBindings::concern(request.headers())
         {
-            lock(sessions).check(&parts.headers, &granted)?;
+            lock(sessions).check(request.headers(), &granted)?;
         }
         // R-AUTH-8: handlers see claims, not the token, unless the host asks.
-        parts.headers.remove(AUTHORIZATION);
+        request.headers_mut().remove(AUTHORIZATION);
         #[cfg(feature = "dpop")]
-        parts.headers.remove("dpop");
-        parts.extensions.insert(granted.clone());
+        request.headers_mut().remove(&DPOP);
+        request.extensions_mut().insert(granted.clone());
         if let Some(token) = token {
-            parts.extensions.insert(token);
+            request.extensions_mut().insert(token);
         }
-        Ok((Request::from_parts(parts, body), granted))
+        Ok(granted)
     }
 }
 
@@ -230,23 +230,35 @@ fn lock(sessions: &Mutex<SessionBindings>) -> std::sync::MutexGuard<'_, SessionB
     sessions.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn read<B>(body: B, limit: usize) -> Result<Bytes, Denial>
-where
-    B: http_body::Body<Data = Bytes>,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
-    match Limited::new(body, limit).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Denial::body_too_large()),
-        Err(_) => Err(Denial::unreadable_body()),
+/// The whole body. Most come in one piece, which is not copied.
+async fn read(body: Body, limit: usize) -> Result<Bytes, Denial> {
+    let mut body = Limited::new(body, limit);
+    let mut whole = Bytes::new();
+    let mut pieces = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                Denial::body_too_large()
+            } else {
+                Denial::unreadable_body()
+            }
+        })?;
+        let Ok(data) = frame.into_data() else { continue };
+        if whole.is_empty() && pieces.is_empty() {
+            whole = data;
+        } else {
+            pieces.extend_from_slice(&core::mem::take(&mut whole));
+            pieces.extend_from_slice(&data);
+        }
     }
+    Ok(if pieces.is_empty() { whole } else { pieces.freeze() })
 }
 
 impl<S, V> Layer<S> for Protect<V> {
     type Service = Protected<S, V>;
 
     fn layer(&self, inner: S) -> Protected<S, V> {
-        Protected { inner, guard: Arc::new(self.0.clone()) }
+        Protected { inner, guard: Arc::clone(&self.0) }
     }
 }
 
@@ -292,9 +304,10 @@ where
         let mut inner = core::mem::replace(&mut self.inner, next);
         let guard = Arc::clone(&self.guard);
         let is_grpc = guard.required.table().is_none() && is_grpc(request.headers());
+        let mut request = request.map(Body::new);
         Box::pin(async move {
-            let (request, granted) = match guard.admit(request).await {
-                Ok(admitted) => admitted,
+            let granted = match guard.admit(&mut request).await {
+                Ok(granted) => granted,
                 Err(denial) => {
                     info!(reason = ?denial.reason(), "not let in");
                     let response = denial.into_response();

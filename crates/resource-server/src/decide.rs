@@ -111,7 +111,7 @@ fn has_token(query: Option<&str>) -> bool {
 fn b64token(bytes: &[u8]) -> Option<&str> {
     let padding = bytes.iter().rev().take_while(|&&byte| byte == b'=').count();
     let body = bytes.get(..bytes.len() - padding)?;
-    let allowed = |b: &u8| b.is_ascii_alphanumeric() || b"-._~+/".contains(b);
+    let allowed = |b: &u8| matches!(b, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
     if body.is_empty() || !body.iter().all(allowed) {
         return None;
     }

@@ -32,15 +32,16 @@ impl Hosts {
             let lines = request.headers().get_all(name).iter();
             lines.map(|value| value.to_str().unwrap_or_default())
         };
-        let origin = |text: &str| {
+        let is_own_origin = |text: &str| {
             let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
             host.is_some_and(|host| self.is_own(host))
         };
-        text(HOST).count() <= 1
-            && text(HOST).all(|host| self.is_own(host))
+        let mut hosts = text(HOST);
+        hosts.next().is_none_or(|host| self.is_own(host))
+            && hosts.next().is_none()
             // HTTP/2 has no `Host`, and a request line may name another one.
             && request.uri().authority().is_none_or(|host| self.is_own(host.as_str()))
-            && text(ORIGIN).all(origin)
+            && text(ORIGIN).all(is_own_origin)
     }
 
     /// Whether `host [ ":" port ]` is one of this server's names. Which port is for whoever listens.

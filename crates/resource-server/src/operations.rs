@@ -2,13 +2,12 @@
 
 use core::fmt;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use http::HeaderMap;
 use oauth_types::{InvalidScope, ScopeSet};
-use scope_stepup::Operation;
+use scope_stepup::{Asked, Operation};
 use serde_json::Value;
 
 use crate::Denial;
@@ -59,7 +58,8 @@ const BASE_METHODS: [&str; 16] = [
 pub struct OperationScopes {
     base: ScopeSet,
     strictest: ScopeSet,
-    rows: BTreeMap<Operation, Row>,
+    /// Sorted by operation, so that what a message asks for is found without being copied.
+    rows: Vec<(Operation, Row)>,
 }
 
 #[derive(Clone)]
@@ -89,7 +89,7 @@ impl OperationScopes {
     /// [`InvalidScope`] when it is not a list of scopes.
     pub fn new(base: &str) -> Result<Self, InvalidScope> {
         let base = ScopeSet::parse(base)?;
-        Ok(Self { strictest: base.clone(), base, rows: BTreeMap::new() })
+        Ok(Self { strictest: base.clone(), base, rows: Vec::new() })
     }
 
     /// Says what a tool needs.
@@ -172,8 +172,22 @@ impl OperationScopes {
         row: Row,
     ) -> Result<Self, InvalidScope> {
         self.strictest = self.strictest.union(at_most)?;
-        self.rows.insert(operation, row);
+        let found = self.find(operation.method(), operation.name());
+        if let Ok(at) = found {
+            self.rows.remove(at);
+        }
+        self.rows.insert(found.unwrap_or_else(|at| at), (operation, row));
         Ok(self)
+    }
+
+    /// Where the row of an operation stands, or would have to.
+    fn find(&self, method: &str, name: Option<&str>) -> Result<usize, usize> {
+        self.rows.binary_search_by(|(own, _)| (own.method(), own.name()).cmp(&(method, name)))
+    }
+
+    fn get(&self, asked: &Asked<'_>) -> Option<&Row> {
+        let at = self.find(asked.method(), asked.name()).ok()?;
+        self.rows.get(at).map(|(_, row)| row)
     }
 
     /// What every request needs, and what a client without a token is told to ask for.
@@ -200,16 +214,16 @@ impl OperationScopes {
         headers: &HeaderMap,
         body: &[u8],
     ) -> Result<Cow<'_, ScopeSet>, Denial> {
-        let operations = Operation::of_request(headers, body).map_err(Denial::unreadable)?;
+        let asked = Asked::of_request(headers, body).map_err(Denial::unreadable)?;
         let mut required = Cow::Borrowed(&self.base);
-        for (at, operation) in operations.iter().enumerate() {
-            let needed = match self.rows.get(operation) {
+        for (at, asked) in asked.iter().enumerate() {
+            let needed = match self.get(asked) {
                 Some(Row::Fixed(scopes)) => Cow::Borrowed(scopes),
                 Some(Row::Decided(decide)) => {
                     let scopes = decided(decide, body, at).ok_or_else(Denial::undecided)?;
                     Cow::Owned(self.base.union(&scopes).map_err(|_| Denial::undecided())?)
                 }
-                None if BASE_METHODS.contains(&operation.method()) => continue,
+                None if BASE_METHODS.contains(&asked.method()) => continue,
                 None => Cow::Borrowed(&self.strictest),
             };
             // Every row includes the base, so most requests need what stands in one row.

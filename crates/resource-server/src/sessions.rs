@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use oauth_types::{ClientId, Issuer, SecretDigest};
 
 use crate::{Denial, Granted};
@@ -30,7 +30,7 @@ pub struct SessionBindings {
     capacity: usize,
 }
 
-const SESSION_ID: &str = "mcp-session-id";
+static SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 
 impl SessionBindings {
     /// Bindings for at most this many sessions.
@@ -42,7 +42,7 @@ impl SessionBindings {
     /// Whether these headers name a session at all. Those that do not ask for nothing here.
     #[must_use]
     pub fn concern(headers: &HeaderMap) -> bool {
-        headers.contains_key(SESSION_ID)
+        headers.contains_key(&SESSION_ID)
     }
 
     /// Whether this request may use the session that it names, if it names one.
@@ -51,7 +51,7 @@ impl SessionBindings {
     ///
     /// [`Denial`], the same for somebody else's session and for one that nobody opened.
     pub fn check(&self, headers: &HeaderMap, granted: &Granted) -> Result<(), Denial> {
-        let mut ids = headers.get_all(SESSION_ID).iter();
+        let mut ids = headers.get_all(&SESSION_ID).iter();
         let (Some(id), second) = (ids.next(), ids.next()) else { return Ok(()) };
         match self.owners.get(&key(id.as_bytes())) {
             Some((owner, _)) if second.is_none() && *owner == granted.principal() => Ok(()),
@@ -61,7 +61,7 @@ impl SessionBindings {
 
     /// Notes the session that a response opens, if it opens one. A session that is known stays its owner's.
     pub fn opened(&mut self, response: &HeaderMap, granted: &Granted) {
-        let Some(id) = response.get(SESSION_ID) else { return };
+        let Some(id) = response.get(&SESSION_ID) else { return };
         let id = key(id.as_bytes());
         if self.owners.contains_key(&id) {
             return;
@@ -78,7 +78,7 @@ impl SessionBindings {
 
     /// Forgets the session that a request ended.
     pub fn closed(&mut self, request: &HeaderMap) {
-        let ended = request.get(SESSION_ID).and_then(|id| self.owners.remove(&key(id.as_bytes())));
+        let ended = request.get(&SESSION_ID).and_then(|id| self.owners.remove(&key(id.as_bytes())));
         if let Some((_, opened)) = ended {
             self.order.remove(&opened);
         }

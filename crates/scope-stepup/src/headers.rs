@@ -9,29 +9,29 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::message::Asked;
 use crate::{Operation, UnreadableRequest};
 
-const VERSION: &str = "mcp-protocol-version";
-const METHOD: &str = "Mcp-Method";
-const NAME: &str = "Mcp-Name";
+static VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+static METHOD: (HeaderName, &str) = (HeaderName::from_static("mcp-method"), "Mcp-Method");
+static NAME: (HeaderName, &str) = (HeaderName::from_static("mcp-name"), "Mcp-Name");
 /// The first revision that asks for them. Revisions are dates, which sort as texts.
 const FIRST: &[u8] = b"2026-07-28";
 
 /// Whether the request is of a revision in which the headers mean something.
 pub(crate) fn are_binding(headers: &HeaderMap) -> bool {
-    headers.get_all(VERSION).iter().any(|version| version.as_bytes() >= FIRST)
+    headers.get_all(&VERSION).iter().any(|version| version.as_bytes() >= FIRST)
 }
 
 /// Whether the headers say what the messages of the body say.
 pub(crate) fn agree(headers: &HeaderMap, messages: &[Asked<'_>]) -> Result<(), UnreadableRequest> {
-    let (method, name) = (single(headers, METHOD)?, single(headers, NAME)?);
+    let (method, name) = (single(headers, &METHOD)?, single(headers, &NAME)?);
     for asked in messages {
         match &method {
             // The revision is agreed upon only by this one.
             None if asked.method == "initialize" => {}
             Some(method) if **method == *asked.method => {}
-            _ => return Err(UnreadableRequest::Header(METHOD)),
+            _ => return Err(UnreadableRequest::Header(METHOD.1)),
         }
         if asked.name.is_some() && name.as_deref() != asked.name.as_deref() {
-            return Err(UnreadableRequest::Header(NAME));
+            return Err(UnreadableRequest::Header(NAME.1));
         }
     }
     Ok(())
@@ -41,7 +41,7 @@ pub(crate) fn agree(headers: &HeaderMap, messages: &[Asked<'_>]) -> Result<(), U
 /// like an encoded one.
 pub(crate) fn write(operation: &Operation) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    let mut add = |name: &'static str, text: &str| {
+    let mut add = |(name, _): &(HeaderName, &str), text: &str| {
         let is_plain = !text.starts_with("=?")
             && text.trim() == text
             && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
@@ -49,14 +49,13 @@ pub(crate) fn write(operation: &Operation) -> HeaderMap {
             true => Cow::Borrowed(text),
             false => Cow::Owned(format!("=?base64?{}?=", STANDARD.encode(text))),
         };
-        let name = HeaderName::from_bytes(name.as_bytes());
-        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(&text)) {
+        if let Ok(value) = HeaderValue::from_str(&text) {
             headers.insert(name, value);
         }
     };
-    add(METHOD, operation.method());
+    add(&METHOD, operation.method());
     if let Some(name) = operation.name() {
-        add(NAME, name);
+        add(&NAME, name);
     }
     headers
 }
@@ -64,9 +63,9 @@ pub(crate) fn write(operation: &Operation) -> HeaderMap {
 /// The one value of a header, decoded once.
 fn single<'a>(
     headers: &'a HeaderMap,
-    name: &'static str,
+    (name, spelled): &(HeaderName, &'static str),
 ) -> Result<Option<Cow<'a, str>>, UnreadableRequest> {
-    let bad = UnreadableRequest::Header(name);
+    let bad = UnreadableRequest::Header(spelled);
     let mut lines = headers.get_all(name).iter();
     let Some(line) = lines.next() else { return Ok(None) };
     if lines.next().is_some() {
@@ -98,14 +97,14 @@ mod tests {
     fn sec_213_before_2026_07_28_the_headers_say_nothing() {
         for version in [None, Some("2025-11-25"), Some("2024-11-05"), Some("")] {
             let mut lines = vec![("Mcp-Name", "harmless"), ("Mcp-Method", "ping")];
-            lines.extend(version.map(|version| (VERSION, version)));
+            lines.extend(version.map(|version| ("mcp-protocol-version", version)));
             assert_eq!(of(&lines, CALL), Ok(vec![Operation::tool("admin")]), "{version:?}");
         }
     }
 
     #[test]
     fn sec_214_from_then_on_they_say_what_the_body_says_once_and_decoded() {
-        let version = (VERSION, "2026-07-28");
+        let version = ("mcp-protocol-version", "2026-07-28");
         let method = ("Mcp-Method", "tools/call");
         for name in ["admin", "=?base64?YWRtaW4=?="] {
             let lines = [version, method, ("Mcp-Name", name)];
@@ -122,8 +121,8 @@ mod tests {
             // Decoded twice it would be right.
             vec![version, method, ("Mcp-Name", "=?base64?PT9iYXNlNjQ/WVdSdGFXND0/PQ==?=")],
             vec![version, method, ("Mcp-Name", "\u{e9}")],
-            vec![(VERSION, "2027-01-01"), method, ("Mcp-Name", "harmless")],
-            vec![(VERSION, "2025-11-25"), version, method, ("Mcp-Name", "harmless")],
+            vec![("mcp-protocol-version", "2027-01-01"), method, ("Mcp-Name", "harmless")],
+            vec![("mcp-protocol-version", "2025-11-25"), version, method, ("Mcp-Name", "harmless")],
         ] {
             assert_eq!(of(&lines, CALL), Err(UnreadableRequest::Header("Mcp-Name")), "{lines:?}");
         }
@@ -142,7 +141,7 @@ mod tests {
         for name in ["admin", "", " a ", "=?base64?YWRtaW4=?=", "\u{e9}\n", "a b"] {
             let operation = Operation::tool(name);
             let mut headers = operation.to_headers();
-            headers.insert(VERSION, HeaderValue::from_static("2026-07-28"));
+            headers.insert("mcp-protocol-version", HeaderValue::from_static("2026-07-28"));
             let params = serde_json::json!({"name": name});
             let body = serde_json::json!({"id": 1, "method": "tools/call", "params": params});
             let read = Operation::of_request(&headers, body.to_string().as_bytes());
@@ -153,7 +152,7 @@ mod tests {
 
     #[test]
     fn what_has_no_name_needs_none_and_an_answer_needs_nothing() {
-        let version = (VERSION, "2026-07-28");
+        let version = ("mcp-protocol-version", "2026-07-28");
         let list = r#"{"id":1,"method":"tools/list"}"#;
         assert!(of(&[version, ("Mcp-Method", "tools/list")], list).is_ok());
         assert!(of(&[version], r#"{"id":1,"method":"initialize"}"#).is_ok());

@@ -11,5 +11,6 @@ mod policy;
 pub use check::{Hierarchy, HierarchyError, Missing, NoHierarchy, ScopeOrder, check};
 pub use insufficient::{GaveUp, InsufficientScope};
 pub use ledger::{Attempt, Decision, Ledger, Situation};
+pub use message::Asked;
 pub use operation::{Operation, UnreadableRequest};
 pub use policy::{Limit, Mode, Policy};

@@ -4,22 +4,55 @@ use core::fmt;
 use core::marker::PhantomData;
 use std::borrow::Cow;
 
+use http::HeaderMap;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::UnreadableRequest;
+use crate::{UnreadableRequest, headers};
 
-/// What one message asks for: its method and the parameter that `Mcp-Name` repeats.
-pub(crate) struct Asked<'a> {
+/// What one message of a request asks for, borrowed from its body: [`Operation`](crate::Operation) for whoever looks it
+/// up and lets it go.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Asked<'a> {
     pub(crate) method: Cow<'a, str>,
+    /// The parameter that `Mcp-Name` repeats.
     pub(crate) name: Option<Cow<'a, str>>,
+}
+
+impl<'a> Asked<'a> {
+    /// What every message of a request asks for. The same rules as for
+    /// [`Operation::of_request`](crate::Operation::of_request).
+    ///
+    /// # Errors
+    ///
+    /// [`UnreadableRequest`] when the body is not JSON-RPC, or a header contradicts it.
+    pub fn of_request(headers: &HeaderMap, body: &'a [u8]) -> Result<Vec<Self>, UnreadableRequest> {
+        let messages = messages(body)?;
+        if headers::are_binding(headers) {
+            headers::agree(headers, &messages)?;
+        }
+        Ok(messages)
+    }
+
+    /// The JSON-RPC method.
+    #[must_use]
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// The tool or prompt, or the URI of the resource.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        // A task's identifier tells tasks apart and not what is asked of them.
+        self.name.as_deref().filter(|_| !self.method.starts_with("tasks/"))
+    }
 }
 
 #[derive(Deserialize)]
 struct Message<'a> {
     #[serde(borrow, default)]
-    method: Option<Cow<'a, str>>,
+    method: Option<Text<'a>>,
     #[serde(borrow, default)]
     params: Option<Object<Params<'a>>>,
 }
@@ -27,12 +60,17 @@ struct Message<'a> {
 #[derive(Deserialize)]
 struct Params<'a> {
     #[serde(borrow, default)]
-    name: Option<Cow<'a, str>>,
+    name: Option<Text<'a>>,
     #[serde(borrow, default)]
-    uri: Option<Cow<'a, str>>,
+    uri: Option<Text<'a>>,
     #[serde(borrow, default, rename = "taskId")]
-    task_id: Option<Cow<'a, str>>,
+    task_id: Option<Text<'a>>,
 }
+
+/// A text without escapes stays where it is. Inside an `Option` serde would copy it.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// A JSON object. Without it serde takes an array for a struct too, member by member.
 struct Object<T>(T);
@@ -56,22 +94,24 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 
 /// What each message of a body asks for; those that ask for nothing are left out.
 pub(crate) fn messages(body: &[u8]) -> Result<Vec<Asked<'_>>, UnreadableRequest> {
-    let is_batch = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
-    let messages: Vec<Object<Message<'_>>> = if is_batch {
-        serde_json::from_slice(body).map_err(|_| UnreadableRequest::Body)?
-    } else {
-        vec![serde_json::from_slice(body).map_err(|_| UnreadableRequest::Body)?]
-    };
-    Ok(messages.into_iter().filter_map(|Object(message)| asked(message)).collect())
+    let bad = |_| UnreadableRequest::Body;
+    // Looked through once: serde would look at each text by itself.
+    let body = core::str::from_utf8(body).map_err(|_| UnreadableRequest::Body)?;
+    if body.trim_ascii_start().starts_with('[') {
+        let messages: Vec<Object<Message<'_>>> = serde_json::from_str(body).map_err(bad)?;
+        return Ok(messages.into_iter().filter_map(|Object(message)| asked(message)).collect());
+    }
+    let Object(message) = serde_json::from_str(body).map_err(bad)?;
+    Ok(asked(message).into_iter().collect())
 }
 
 fn asked(message: Message<'_>) -> Option<Asked<'_>> {
-    let method = message.method?;
+    let Text(method) = message.method?;
     let name = message.params.and_then(|Object(params)| match &*method {
         "tools/call" | "prompts/get" => params.name,
         "resources/read" | "resources/subscribe" | "resources/unsubscribe" => params.uri,
         "tasks/get" | "tasks/update" | "tasks/cancel" => params.task_id,
         _ => None,
     });
-    Some(Asked { method, name })
+    Some(Asked { method, name: name.map(|Text(name)| name) })
 }

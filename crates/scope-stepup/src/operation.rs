@@ -62,11 +62,7 @@ impl Operation {
     ///
     /// [`UnreadableRequest`] when the body is not JSON-RPC, or a header contradicts it.
     pub fn of_request(headers: &HeaderMap, body: &[u8]) -> Result<Vec<Self>, UnreadableRequest> {
-        let messages = messages(body)?;
-        if headers::are_binding(headers) {
-            headers::agree(headers, &messages)?;
-        }
-        Ok(operations(messages))
+        Asked::of_request(headers, body).map(|asked| operations(&asked))
     }
 
     /// Every operation that a request body asks for, as [`of_request`](Self::of_request) tells it: for a
@@ -76,7 +72,7 @@ impl Operation {
     ///
     /// [`UnreadableRequest::Body`] when the body is not JSON-RPC.
     pub fn of_body(body: &[u8]) -> Result<Vec<Self>, UnreadableRequest> {
-        messages(body).map(operations)
+        messages(body).map(|asked| operations(&asked))
     }
 
     /// The JSON-RPC method.
@@ -98,13 +94,8 @@ impl Operation {
     }
 }
 
-fn operations(messages: Vec<Asked<'_>>) -> Vec<Operation> {
-    let operation = |asked: Asked<'_>| {
-        // A task's identifier tells tasks apart and not what is asked of them.
-        let name = asked.name.filter(|_| !asked.method.starts_with("tasks/"));
-        Operation::new(&asked.method, name.as_deref())
-    };
-    messages.into_iter().map(operation).collect()
+fn operations(asked: &[Asked<'_>]) -> Vec<Operation> {
+    asked.iter().map(|asked| Operation::new(asked.method(), asked.name())).collect()
 }
 
 impl fmt::Display for Operation {
