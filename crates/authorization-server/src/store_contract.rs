@@ -138,11 +138,11 @@ fn fits<T: fmt::Debug>(
     Err(Broken { at: Location::caller(), expected, found })
 }
 
-/// Makes a test of each case of the [contract](crate::store_contract).
+/// Makes a test of each case of the [contract](mod@crate::store_contract).
 ///
 /// `$run` runs a future to its end (`futures::executor::block_on`, `smol::block_on`, a function that starts a
 /// runtime). `$fresh` is an async function that gives a store in which nothing is, with room for
-/// [`MAX_CLIENTS`](crate::store_contract::MAX_CLIENTS) clients, and what has to live as long as it does. `$reopen`, for
+/// [`MAX_CLIENTS`] clients, and what has to live as long as it does. `$reopen`, for
 /// stores that outlive their process, takes a store and a reference to the latter, ends the one and opens it again.
 #[macro_export]
 macro_rules! store_contract {
