@@ -110,21 +110,26 @@ const CASES: [Case; 13] = [
     (&[("origin", "https://evil.example")], LIST, 403, "", NONE),
 ];
 
-/// A server takes bearer tokens alone, or those that are bound to a key too. What it says of these comes after what the
-/// SDKs read.
-const SCHEMES: [fn(Resource) -> Resource; 2] = [|resource| resource, Resource::with_dpop];
+type Made = fn(Resource) -> Resource;
+
+/// A server that takes bearer tokens alone, and one that takes those that are bound to a key too: how each is made, and
+/// what it answers to who shows such a token, without a proof. Otherwise the latter speaks of Bearer first.
+#[rustfmt::skip]
+const SCHEMES: [(Made, &[Case]); 2] = [
+    (|resource| resource, &[(&[("authorization", "DPoP bound")], LIST, 401, "", 2)]),
+    (Resource::with_dpop, &[
+        (&[("authorization", "DPoP bound")], LIST, 401, "invalid_dpop_proof", 2),
+        (&[("authorization", "DPoP a b")], LIST, 400, "invalid_request", NONE),
+    ]),
+];
 
 /// The layer in front of a handler that nobody reaches.
-fn protected(
-    server: &str,
-    [base, call, ..]: &[String; 4],
-    schemes: fn(Resource) -> Resource,
-) -> Router {
+fn protected(server: &str, [base, call, ..]: &[String; 4], made: Made) -> Router {
     let uri = ResourceUri::parse(server).unwrap();
     let issuer = Issuer::parse(ISSUER).unwrap();
     let host = Url::parse(server).unwrap().host_str().unwrap().to_owned();
     let resource = Resource::new(uri.clone(), vec![issuer]).unwrap();
-    let resource = schemes(resource.answering_to(&host));
+    let resource = made(resource.answering_to(&host));
     let scopes = OperationScopes::new(base).and_then(|scopes| scopes.tool("t", call)).unwrap();
     let protect = Protect::new(resource, Spoken(uri), scopes).with_clock(Clock::new(|| NOW));
     let reached = any(async || -> StatusCode { panic!("the request was let in") });
@@ -137,9 +142,10 @@ async fn refusals() -> Vec<Value> {
     for (server, metadata) in SERVERS {
         let each = scopes();
         let each = each.iter().flat_map(|scopes| SCHEMES.map(|schemes| (scopes, schemes)));
-        for (scopes, schemes) in each {
-            let router = protected(server, scopes, schemes);
-            for (at, (lines, body, status, error, scope)) in CASES.iter().enumerate() {
+        for (scopes, (made, bound)) in each {
+            let router = protected(server, scopes, made);
+            for (at, case) in CASES.iter().chain(bound).enumerate() {
+                let (lines, body, status, error, scope) = case;
                 let authority = server.split('/').nth(2).unwrap();
                 let mut request = Request::post("/").header(HOST, authority);
                 for (name, value) in *lines {
@@ -175,7 +181,9 @@ async fn r_auth_1_r_auth_4_sec_142_sec_151_every_challenge_says_to_rmcp_and_to_u
         assert_eq!(lines.is_empty(), meant == [None; 3], "{refusal}");
 
         let headers = lines.iter().map(|line| (WWW_AUTHENTICATE, line.parse().unwrap()));
-        let ours = BearerChallenge::find(&headers.collect::<HeaderMap>()).unwrap_or_default();
+        let headers = headers.collect::<HeaderMap>();
+        let ours = BearerChallenge::find(&headers).or_else(|| BearerChallenge::find_dpop(&headers));
+        let ours = ours.unwrap_or_default();
         let read = [
             ours.resource_metadata.as_ref().map(oauth_types::EndpointUrl::as_str),
             ours.scope.as_ref().map(ScopeSet::as_str),
