@@ -2,6 +2,8 @@
 
 #[cfg(any(feature = "introspection", feature = "jwt_access_tokens"))]
 mod cache;
+#[cfg(any(feature = "introspection", feature = "jwt_access_tokens"))]
+mod flight;
 #[cfg(feature = "introspection")]
 mod introspection;
 #[cfg(feature = "jwt_access_tokens")]

@@ -158,10 +158,13 @@ struct Confirmation {
 impl JwtTokens {
     /// Longest token that is read, in bytes.
     pub const MAX_BYTES: usize = 16 * 1024;
-    /// How long keys are used before they are fetched again: for so long, a key that the server took back still counts.
+    /// How long keys are used before they have to be fetched again: for so long, a key that the server took back still
+    /// counts.
     pub const FRESH: Duration = Duration::from_secs(5 * 60);
     /// How long they are used on while they cannot be fetched.
     pub const LONGEST: Duration = Duration::from_secs(60 * 60);
+    /// How long before they are old they are fetched again, while they are used.
+    const EARLY: Duration = Duration::from_secs(60);
     /// The longest that a token may be meant to last.
     const LIFETIME: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
@@ -245,14 +248,16 @@ impl JwtTokens {
         matches!(&self.keys, Keys::Published(kept) if kept.may_fetch(now))
     }
 
-    /// Whether it should be, although nobody has to wait for it.
+    /// Whether it should be, although nobody has to wait for it: a minute before the keys are old, so that where
+    /// tokens are shown all the time nobody ever waits.
     #[must_use]
     pub fn should_fetch(&self, now: UnixTime) -> bool {
-        matches!(&self.keys, Keys::Published(kept) if kept.is_stale(now) && kept.may_fetch(now))
+        let soon = now.plus(Self::EARLY);
+        matches!(&self.keys, Keys::Published(kept) if kept.is_stale(soon) && kept.may_fetch(now))
     }
 
     /// Notes the answer to a request for the key set that was sent now; `None` when there was none. Keys that are known
-    /// are used on when it brought no others.
+    /// are used on when there is no key set in it; a set without a key to verify with ends them.
     ///
     /// # Errors
     ///
@@ -262,13 +267,16 @@ impl JwtTokens {
         answer: Option<&Response<Bytes>>,
         now: UnixTime,
     ) -> Result<(), NoKeys> {
-        let keys = self.published(answer);
-        let (keys, outcome) = match keys {
+        let (keys, outcome) = match self.published(answer) {
             Ok(keys) => (Some(keys), Ok(())),
             Err(why) => (None, Err(why)),
         };
         if let Keys::Published(kept) = &mut self.keys {
             kept.fetched(keys, now);
+            // The server took all of them back, and says so.
+            if matches!(outcome, Err(NoKeys::Keys(_))) {
+                kept.clear();
+            }
         }
         outcome
     }

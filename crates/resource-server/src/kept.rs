@@ -60,6 +60,12 @@ impl<T> Kept<T> {
         self.is_doubted = true;
     }
 
+    /// Forgets what is known, because it is of no use or was taken back. It may be fetched again after
+    /// [`RETRY`](Self::RETRY).
+    pub fn clear(&mut self) {
+        self.known = None;
+    }
+
     /// Notes what an attempt brought that began now; `None` when it failed.
     pub fn fetched(&mut self, value: Option<T>, now: UnixTime) {
         self.tried = Some(now);
@@ -110,6 +116,15 @@ mod tests {
         assert!(kept.is_stale(at(1060)));
         kept.fetched(Some('b'), at(1060));
         assert!(!kept.is_stale(at(1061)));
+    }
+
+    #[test]
+    fn what_is_of_no_use_is_fetched_again_soon_and_not_used_until_then() {
+        let mut kept = Kept::new(Duration::from_secs(300), HOUR);
+        kept.fetched(Some('a'), at(1000));
+        kept.clear();
+        assert_eq!(kept.value(at(1000)), None);
+        assert!(kept.is_stale(at(1000)) && !kept.may_fetch(at(1004)) && kept.may_fetch(at(1005)));
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub struct IntrospectionVerifier {
 /// Who asks whom, and where.
 #[derive(Clone, Debug)]
 struct Asker {
-    server: Arc<RemoteServer>,
+    server: RemoteServer,
     introspection: Introspection,
     endpoint: Option<EndpointUrl>,
 }
@@ -58,7 +58,7 @@ impl IntrospectionVerifier {
     #[must_use]
     pub fn of(server: RemoteServer, client_id: ClientId, secret: Secret) -> Self {
         let introspection = Introspection::new(server.issuer().clone(), client_id, secret);
-        let asker = Asker { server: Arc::new(server), introspection, endpoint: None };
+        let asker = Asker { server, introspection, endpoint: None };
         Self { asker, cache: Arc::new(Cache::new()), questions: Arc::new(Questions::new()) }
     }
 
@@ -140,7 +140,7 @@ impl Asker {
         let answer = self.server.send(endpoint.request(token)).await;
         if !answer.as_ref().is_ok_and(|answer| answer.status().is_success()) {
             // It may have moved.
-            self.server.doubt().await;
+            self.server.doubt();
         }
         let answer = answer.map_err(|reason| {
             warn!(%issuer, %reason, "a token could not be asked about");
@@ -164,6 +164,8 @@ impl Asker {
         };
         found.map_err(|reason| {
             error!(issuer = %self.introspection.issuer(), %reason, "tokens cannot be asked about");
+            // It is as good as none, and asked for again as soon.
+            self.server.clear();
             VerifierUnavailable
         })
     }

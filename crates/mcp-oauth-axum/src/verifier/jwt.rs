@@ -1,28 +1,27 @@
 //! Tokens that say themselves what they are. What they say is judged by `resource-server`; this fetches the keys.
 
 use core::time::Duration;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use client_auth::InvalidKeys;
-use futures::FutureExt as _;
-use futures::future::{BoxFuture, Shared};
 use http::Response;
 use oauth_types::{EndpointUrl, Issuer, KeySet, Secret, SigningAlgorithm, UnixTime};
 use resource_server::{Believed, JwtTokens, JwtVerdict, TokenFacts};
-use tokio::task::AbortHandle;
 use tracing::{info, warn};
 
 use super::cache::{Cache, Recalled};
+use super::flight::{Flight, Landed};
 use crate::{InvalidRemote, RemoteServer, TokenVerifier, VerifierUnavailable};
 
 /// Takes the JWT access tokens (RFC 9068) of an authorization server that is not ours, without asking about each.
 ///
 /// Its keys are found through its metadata and fetched when they are first needed: a server starts while its
 /// authorization server is down, and answers 503 until it is up. They are fetched again every 5 minutes, and when a
-/// token has another key, but not twice within 30 seconds; once for all who wait. While they cannot be fetched, those
-/// that are known are used on, for an hour. A token that is good is not verified again for 30 seconds. After those and
-/// the time that keys are kept, the tokens of a key that the server took back are refused.
+/// token has another key, once for all who wait, and not twice within 30 seconds; within 5 while none are known,
+/// whatever tokens strangers show. While they cannot be fetched, those that are known are used on, for an hour; a set
+/// without a usable key ends them. A token that is good is not verified again for 30 seconds. After those and the time
+/// that keys are kept, the tokens of a key that the server took back are refused.
 ///
 /// A token that the server revokes is good until it expires: where that is too long, ask the server about each
 /// (RFC 7662).
@@ -40,23 +39,16 @@ use crate::{InvalidRemote, RemoteServer, TokenVerifier, VerifierUnavailable};
 pub struct JwtVerifier {
     tokens: Arc<RwLock<JwtTokens>>,
     source: Option<Source>,
-    flight: Mutex<Option<Flight>>,
+    flight: Flight,
     cache: Cache,
 }
 
 /// Where the keys are.
 #[derive(Clone, Debug)]
 struct Source {
-    server: Arc<RemoteServer>,
+    server: RemoteServer,
     /// Where the metadata does not have to be asked.
     jwks_uri: Option<EndpointUrl>,
-}
-
-/// A fetch that is under way, or was.
-#[derive(Debug)]
-struct Flight {
-    task: AbortHandle,
-    landed: Shared<BoxFuture<'static, ()>>,
 }
 
 impl JwtVerifier {
@@ -76,7 +68,7 @@ impl JwtVerifier {
     #[must_use]
     pub fn of(server: RemoteServer) -> Self {
         let tokens = JwtTokens::new(server.issuer().clone());
-        let source = Source { server: Arc::new(server), jwks_uri: None };
+        let source = Source { server, jwks_uri: None };
         Self::build(tokens, Some(source))
     }
 
@@ -91,8 +83,8 @@ impl JwtVerifier {
     }
 
     fn build(tokens: JwtTokens, source: Option<Source>) -> Self {
-        let (tokens, flight) = (Arc::new(RwLock::new(tokens)), Mutex::new(None));
-        Self { tokens, source, flight, cache: Cache::new() }
+        let tokens = Arc::new(RwLock::new(tokens));
+        Self { tokens, source, flight: Flight::default(), cache: Cache::new() }
     }
 
     /// Fetches the keys from here, and asks for no metadata.
@@ -123,48 +115,45 @@ impl JwtVerifier {
         look(&self.tokens.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The fetch to wait for, if there is one: it runs in a task of its own, whoever stops waiting for it.
-    fn fetch(&self, now: UnixTime) -> Option<Shared<BoxFuture<'static, ()>>> {
-        let mut flight = self.flight.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(under_way) = flight.as_ref().filter(|flight| !flight.task.is_finished()) {
-            return Some(under_way.landed.clone());
-        }
-        // Somebody else's may have landed a moment ago.
-        let source = self.source.clone().filter(|_| self.read(|tokens| tokens.may_fetch(now)))?;
-        let tokens = Arc::clone(&self.tokens);
-        let task = tokio::spawn(async move {
-            let answer = source.keys(now).await;
-            let mut tokens = tokens.write().unwrap_or_else(PoisonError::into_inner);
-            if let Err(why) = tokens.fetched(answer.as_ref(), now) {
-                warn!(issuer = %tokens.issuer(), %why, "no keys of an authorization server");
-            }
-        });
-        let landing = Flight { task: task.abort_handle(), landed: task.map(drop).boxed().shared() };
-        Some(flight.insert(landing).landed.clone())
+    /// The fetch to wait for, if there is one.
+    fn fetch(&self, now: UnixTime) -> Option<Landed> {
+        let begin = || {
+            let may_fetch = self.read(|tokens| tokens.may_fetch(now));
+            let source = self.source.clone().filter(|_| may_fetch)?;
+            let tokens = Arc::clone(&self.tokens);
+            Some(async move {
+                let answer = source.keys(now).await;
+                let mut tokens = tokens.write().unwrap_or_else(PoisonError::into_inner);
+                if let Err(why) = tokens.fetched(answer.as_ref(), now) {
+                    warn!(issuer = %tokens.issuer(), %why, "no keys of an authorization server");
+                }
+            })
+        };
+        self.flight.join(begin)
     }
 }
 
 impl Source {
     /// The answer to a request for the key set.
     async fn keys(&self, now: UnixTime) -> Option<Response<Bytes>> {
-        let answer = self.ask(now).await;
-        if answer.as_ref().is_none_or(|answer| !answer.status().is_success()) {
-            // They may have moved.
-            self.server.forget().await;
-        }
-        answer
-    }
-
-    async fn ask(&self, now: UnixTime) -> Option<Response<Bytes>> {
         let issuer = self.server.issuer();
         let url = match &self.jwks_uri {
-            Some(url) => Some(url.clone()),
-            None => self.server.metadata(now).await.ok()?.jwks_uri.clone(),
+            Some(url) => url.clone(),
+            None => {
+                let metadata = self.server.metadata(now).await.ok()?;
+                let Some(url) = metadata.jwks_uri.clone() else {
+                    warn!(%issuer, "the metadata of an authorization server names no keys");
+                    self.server.clear();
+                    return None;
+                };
+                url
+            }
         };
-        if url.is_none() {
-            warn!(%issuer, "the metadata of an authorization server names no keys");
+        let answer = self.server.get(&url).await;
+        if !answer.as_ref().is_ok_and(|answer| answer.status().is_success()) {
+            // They may have moved.
+            self.server.doubt();
         }
-        let answer = self.server.get(&url?).await;
         answer.inspect_err(|why| warn!(%issuer, %why, "keys could not be fetched")).ok()
     }
 }

@@ -2,9 +2,10 @@
 //! `resource-server`.
 
 use core::fmt;
+use core::future::Future;
 use core::net::SocketAddr;
 use core::time::Duration;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use http::header::ACCEPT;
@@ -15,10 +16,10 @@ use oauth_types::{
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, Client, redirect, retry};
 use resource_server::{FindServer, Kept, Search, ServerNotFound};
-use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tracing::warn;
 
+use super::flight::Flight;
 use crate::VerifierUnavailable;
 
 /// Why an authorization server cannot be asked at all.
@@ -71,13 +72,16 @@ impl fmt::Display for Unreachable {
 /// It is asked by https (http on a loopback host), without a proxy; redirects are not followed. The issuer's own host
 /// may be anywhere, because the configuration names it. Where its documents lead elsewhere, only addresses of the
 /// public internet are connected to, unless the issuer is a local address itself.
-#[derive(Debug)]
+///
+/// Clones share what is known.
+#[derive(Clone, Debug)]
 pub struct RemoteServer {
     issuer: Issuer,
     search: FindServer,
     reach: Reach,
     http: Client,
-    metadata: Mutex<Kept<AuthorizationServerMetadata>>,
+    metadata: Arc<Mutex<Kept<AuthorizationServerMetadata>>>,
+    flight: Arc<Flight>,
 }
 
 impl RemoteServer {
@@ -141,8 +145,8 @@ impl RemoteServer {
             .tls_certs_merge(certificates)
             .build();
         let http = client.map_err(|_| InvalidRemote::Tls)?;
-        let metadata = Mutex::new(Kept::new(Self::KEPT.0, Self::KEPT.1));
-        Ok(Self { issuer, search, reach, http, metadata })
+        let metadata = Arc::new(Mutex::new(Kept::new(Self::KEPT.0, Self::KEPT.1)));
+        Ok(Self { issuer, search, reach, http, metadata, flight: Arc::default() })
     }
 
     /// Its issuer.
@@ -151,7 +155,8 @@ impl RemoteServer {
         &self.issuer
     }
 
-    /// What it says about itself, fetched when it is first needed and every hour. One search serves all who wait.
+    /// What it says about itself, fetched when it is first needed and every hour. One search serves all who need it;
+    /// they wait for it only while nothing is known.
     ///
     /// # Errors
     ///
@@ -160,28 +165,44 @@ impl RemoteServer {
         &self,
         now: UnixTime,
     ) -> Result<Arc<AuthorizationServerMetadata>, VerifierUnavailable> {
-        let mut kept = self.metadata.lock().await;
-        if kept.is_stale(now) && kept.may_fetch(now) {
-            let found = timeout(Self::TIMEOUT, self.find()).await;
+        let known = self.kept().value(now).cloned();
+        let search = self.flight.join(|| self.search(now));
+        if let (None, Some(search)) = (&known, search) {
+            search.await;
+            return self.kept().value(now).cloned().ok_or(VerifierUnavailable);
+        }
+        known.ok_or(VerifierUnavailable)
+    }
+
+    /// The search, if it is time for one.
+    fn search(&self, now: UnixTime) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let is_due = {
+            let kept = self.kept();
+            kept.is_stale(now) && kept.may_fetch(now)
+        };
+        let server = self.clone();
+        is_due.then_some(async move {
+            let found = timeout(Self::TIMEOUT, server.find()).await;
             let found = found.unwrap_or(Err(Unreachable::NoAnswer));
             if let Err(why) = &found {
-                warn!(issuer = %self.issuer, %why, "no metadata of an authorization server");
+                warn!(issuer = %server.issuer, %why, "no metadata of an authorization server");
             }
-            kept.fetched(found.ok(), now);
-        }
-        kept.value(now).cloned().ok_or(VerifierUnavailable)
+            server.kept().fetched(found.ok(), now);
+        })
     }
 
-    /// Takes nothing for granted any more: what the metadata led to was not there.
-    #[cfg(feature = "jwt_access_tokens")]
-    pub(crate) async fn forget(&self) {
-        *self.metadata.lock().await = Kept::new(Self::KEPT.0, Self::KEPT.1);
+    /// What the metadata led to was not there: it is asked for again when it may be, and used until then.
+    pub(crate) fn doubt(&self) {
+        self.kept().doubt();
     }
 
-    /// What the metadata led to was not there: it is asked for again when it may be.
-    #[cfg(feature = "introspection")]
-    pub(crate) async fn doubt(&self) {
-        self.metadata.lock().await.doubt();
+    /// The metadata is of no use: it is as good as none.
+    pub(crate) fn clear(&self) {
+        self.kept().clear();
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept<AuthorizationServerMetadata>> {
+        self.metadata.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn find(&self) -> Result<AuthorizationServerMetadata, Unreachable> {

@@ -138,3 +138,14 @@ impl Foreign {
         self.address
     }
 }
+
+/// Waits until what goes on by itself has come to this.
+pub(crate) async fn eventually(is_so: impl Fn() -> bool) {
+    for _ in 0..500 {
+        if is_so() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it did not happen");
+}

@@ -63,6 +63,64 @@ async fn sec_148_a_new_key_is_found_and_one_that_is_gone_ends_its_tokens() {
 }
 
 #[tokio::test]
+async fn sec_148_a_server_that_takes_all_keys_back_ends_all_tokens() {
+    let private = json!({"keys": [{"kty": "oct", "k": "AAAA", "kid": "es256", "alg": "HS256"}]});
+    let unknown = json!({"keys": [{"kty": "RSA", "alg": "RS512"}]});
+    for none in [json!({"keys": []}), unknown, private] {
+        let server = publishing().await;
+        let protected = protected(&server);
+        let token = signed(&claims(&server.issuer(), &json!({"exp": NOW + 10_000})));
+        assert_eq!(protected.status(&token).await, StatusCode::OK);
+        server.answer("/jwks", Answer::json(&none));
+        protected.wait(JwtTokens::FRESH.as_secs());
+        for _ in 0..3 {
+            assert_eq!(protected.status(&token).await, StatusCode::SERVICE_UNAVAILABLE, "{none}");
+            protected.wait(30);
+        }
+        server.answer("/jwks", Answer::json(PUBLIC));
+        assert_eq!(protected.status(&token).await, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn where_tokens_are_shown_nobody_waits_for_the_keys_again() {
+    let server = publishing().await;
+    let protected = protected(&server);
+    let token = signed(&claims(&server.issuer(), &json!({"exp": NOW + 10_000})));
+    assert_eq!(protected.status(&token).await, StatusCode::OK);
+    server.answer("/jwks", Answer { delay: Duration::from_secs(60), ..Answer::json(PUBLIC) });
+    for seconds in [209, 31] {
+        protected.wait(seconds);
+        let at_once = Duration::from_secs(1);
+        let status = tokio::time::timeout(at_once, protected.status(&token)).await;
+        assert_eq!(status, Ok(StatusCode::OK));
+    }
+    eventually(|| server.asked("/jwks") == 2).await;
+}
+
+#[tokio::test]
+async fn keys_that_are_gone_for_a_moment_cost_no_metadata() {
+    let server = publishing().await;
+    let protected = protected(&server);
+    let token = |id: u64| {
+        signed(&claims(&server.issuer(), &json!({"jti": id.to_string(), "exp": NOW + 10_000})))
+    };
+    assert_eq!(protected.status(&token(0)).await, StatusCode::OK);
+    for path in ["/jwks", METADATA] {
+        server.answer(path, Answer::status(500));
+    }
+    protected.wait(300);
+    assert_eq!(protected.status(&token(1)).await, StatusCode::OK);
+    server.answer("/jwks", Answer::json(PUBLIC));
+    for round in 2..20 {
+        protected.wait(300);
+        let asked = server.asked("/jwks");
+        assert_eq!(protected.status(&token(round)).await, StatusCode::OK, "{round}");
+        eventually(|| server.asked("/jwks") > asked).await;
+    }
+}
+
+#[tokio::test]
 async fn sec_155_a_good_token_is_not_verified_again_for_a_moment() {
     let server = publishing().await;
     let own = server.issuer();
@@ -127,13 +185,10 @@ async fn a_server_that_is_down_costs_nobody_their_token() {
 #[tokio::test]
 async fn sec_148_an_answer_that_is_no_key_set_is_none() {
     let elsewhere = publishing().await;
-    let private = json!({"keys": [{"kty": "oct", "k": "AAAA", "kid": "es256", "alg": "HS256"}]});
     for answer in [
         Answer::json("<html>"),
         Answer::json(&"x".repeat(10 * 1024 * 1024)),
         Answer::json("{}"),
-        Answer::json(&json!({"keys": []})),
-        Answer::json(&private),
         Answer { location: elsewhere.url("/jwks"), ..Answer::status(302) },
         Answer::status(500),
     ] {

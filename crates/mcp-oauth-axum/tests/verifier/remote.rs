@@ -34,7 +34,8 @@ async fn c_disc_5_c_disc_6_metadata_is_found_once_for_all_who_wait_and_kept_for_
     assert_eq!((server.asked(OAUTH), server.asked(OPENID), server.most_at_once()), (1, 1, 1));
     server.answer(OAUTH, document(&server));
     assert!(remote.metadata(at(3600)).await.is_ok());
-    assert_eq!((server.asked(OAUTH), server.asked(OPENID)), (2, 1));
+    eventually(|| server.asked(OAUTH) == 2).await;
+    assert_eq!(server.asked(OPENID), 1);
 }
 
 #[tokio::test]
@@ -46,6 +47,29 @@ async fn who_waits_no_more_takes_nothing_from_the_others() {
     let first = tokio::time::timeout(short, remote.metadata(at(0)));
     let (first, second) = tokio::join!(first, remote.metadata(at(0)));
     assert!(first.is_err() && second.is_ok());
+}
+
+#[tokio::test]
+async fn a_search_is_noted_whoever_stops_waiting_and_keeps_nobody_waiting_who_has_metadata() {
+    let server = Foreign::new().await;
+    let slow = Answer { delay: Duration::from_secs(60), ..document(&server) };
+    server.answer(OAUTH, slow.clone());
+    let remote = RemoteServer::new(server.issuer()).unwrap();
+    let moment = Duration::from_millis(50);
+    for _ in 0..10 {
+        assert!(tokio::time::timeout(moment, remote.metadata(at(0))).await.is_err());
+    }
+    assert!(remote.metadata(at(0)).await.is_err());
+    assert!(tokio::time::timeout(moment, remote.metadata(at(4))).await.unwrap().is_err());
+    assert_eq!(server.asked(OAUTH), 1);
+    server.answer(OAUTH, document(&server));
+    assert!(remote.metadata(at(5)).await.is_ok());
+    server.answer(OAUTH, slow);
+    for second in 0..10 {
+        let known = tokio::time::timeout(moment, remote.metadata(at(3605 + second))).await;
+        assert!(known.unwrap().is_ok());
+    }
+    eventually(|| server.asked(OAUTH) == 3).await;
 }
 
 #[tokio::test]
