@@ -46,7 +46,7 @@ struct Cli {
 async fn main() -> ExitCode {
     // Why a request was refused is told to the log alone.
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    match run(Cli::parse()).await {
+    match run(Cli::parse(), secret()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -55,7 +55,10 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(Cli { issuer, listen, resource, introspect }: Cli) -> anyhow::Result<()> {
+async fn run(
+    Cli { issuer, listen, resource, introspect }: Cli,
+    secret: Option<Secret>,
+) -> anyhow::Result<()> {
     let listener = TcpListener::bind(listen).await;
     let listener = listener.with_context(|| format!("cannot listen at {listen}"))?;
     let at = listener.local_addr()?;
@@ -70,7 +73,9 @@ async fn run(Cli { issuer, listen, resource, introspect }: Cli) -> anyhow::Resul
     let router = match introspect {
         Some(client_id) => {
             let client_id = ClientId::parse(&client_id).context("what --introspect names")?;
-            let verifier = IntrospectionVerifier::new(issuer.clone(), client_id, secret()?)?;
+            let secret =
+                secret.with_context(|| format!("--introspect needs the secret in {SECRET}"))?;
+            let verifier = IntrospectionVerifier::new(issuer.clone(), client_id, secret)?;
             router(resource, verifier)?
         }
         None => router(resource, JwtVerifier::new(issuer.clone())?)?,
@@ -85,10 +90,8 @@ async fn run(Cli { issuer, listen, resource, introspect }: Cli) -> anyhow::Resul
 
 /// From the environment: everybody on the machine sees the arguments of a program.
 #[expect(clippy::disallowed_methods, reason = "a program reads its environment")]
-fn secret() -> anyhow::Result<Secret> {
-    let secret = std::env::var(SECRET).ok().filter(|secret| !secret.is_empty());
-    let secret = secret.with_context(|| format!("--introspect needs the secret in {SECRET}"))?;
-    Ok(Secret::new(secret))
+fn secret() -> Option<Secret> {
+    std::env::var(SECRET).ok().filter(|secret| !secret.is_empty()).map(Secret::new)
 }
 
 /// The MCP server behind the layer, and beside it the document that tells clients where to log in.

@@ -213,7 +213,7 @@ async fn what_cannot_be_served_is_said_before_anything_is() {
         ),
     ] {
         let cli = Cli::try_parse_from([&["protected-server"], &arguments[..]].concat()).unwrap();
-        let error = format!("{:#}", run(cli).await.unwrap_err());
+        let error = format!("{:#}", run(cli, None).await.unwrap_err());
         assert!(error.contains(says), "{error}");
     }
     for (arguments, says) in [
