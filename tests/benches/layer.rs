@@ -1,7 +1,8 @@
-//! What the layer costs: an MCP-shaped handler on axum, over real connections, with and without [`Protect`].
+//! What the layer costs over real connections: a handler on axum that reads a call of a tool and writes its answer, and
+//! a whole MCP server of rmcp's, each with [`Protect`] and without.
 //!
 //! `cargo bench -p tests --bench layer` measures all servers in turns, so that what else the machine does strikes them
-//! alike, and prints each one's requests per second and the median of its share of the bare handler's in the same turn.
+//! alike, and prints each one's requests per second and the median of its share of what runs without it in the same turn.
 //! `-- --turns 40` takes longer and is steadier. The last column is the share by what the process needed of the
 //! processors, clients included: on a machine that does something else it says more. It needs Linux.
 
@@ -25,6 +26,7 @@ use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
+use axum::serve::ListenerExt as _;
 use bytes::Bytes;
 use client_auth::SigningKey;
 use http::StatusCode;
@@ -38,12 +40,15 @@ use oauth_types::{
     SigningAlgorithm, UnixTime,
 };
 use resource_server::{OperationScopes, Resource};
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
+use rmcp::{tool, tool_router};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 
 const TOKEN: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const MCP: &str = "http://127.0.0.1/mcp";
-const CALL: &str = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"write-file","arguments":{"path":"notes/today.txt","text":"Buy milk, write the minutes, call Ada."}}}"#;
+const CALL: &str = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"write-file","arguments":{"path":"notes/today.txt","text":"Buy milk, write the minutes, call Ada."},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"bench","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}}}"#;
 const CONNECTIONS: usize = 16;
 const TURN: Duration = Duration::from_millis(250);
 
@@ -58,6 +63,8 @@ async fn main() {
         ("the same by hand", by_hand(), TOKEN),
         ("the layer, tokens in memory", bare().layer(protect(in_memory().await)), TOKEN),
         ("the layer, JWTs", bare().layer(protect(jwts)), signed.expose()),
+        ("rmcp", rmcp(), TOKEN),
+        ("rmcp behind the layer", rmcp().layer(protect(in_memory().await)), TOKEN),
     ] {
         let line: Arc<str> = format!("Bearer {token}").into();
         servers.push((name, serve(router).await, line, Vec::new()));
@@ -71,11 +78,12 @@ async fn main() {
             }
         }
     }
-    let bare = servers.first().unwrap().3.clone();
     println!("{:<32} {:>12} {:>8} {:>8}", "", "requests/s", "share", "by CPU");
     for (name, .., rates) in &servers {
+        let alone = if name.starts_with("rmcp") { "rmcp" } else { "bare" };
+        let (.., alone) = servers.iter().find(|server| server.0 == alone).unwrap();
         let share = |of: fn(&Rate) -> f64| {
-            let shares = rates.iter().zip(&bare).map(|(own, bare)| of(own) / of(bare));
+            let shares = rates.iter().zip(alone).map(|(own, alone)| of(own) / of(alone));
             100.0 * median(shares.collect())
         };
         let rate = median(rates.iter().map(|rate| rate.by_time).collect());
@@ -113,6 +121,27 @@ async fn answer(call: Bytes) -> Response {
     let content = json!([{"type": "text", "text": format!("{} bytes", text.len())}]);
     let answer = json!({"jsonrpc": "2.0", "id": call["id"], "result": {"content": content}});
     ([(CONTENT_TYPE, "application/json")], answer.to_string()).into_response()
+}
+
+/// A whole MCP server.
+fn rmcp() -> Router {
+    let service = StreamableHttpService::new(
+        || Ok(Tools),
+        Arc::new(LocalSessionManager::default()),
+        StreamableHttpServerConfig::default(),
+    );
+    Router::new().nest_service("/mcp", service)
+}
+
+#[derive(Clone)]
+struct Tools;
+
+#[tool_router(server_handler)]
+impl Tools {
+    #[tool(name = "write-file", description = "Writes a file")]
+    fn write_file(&self) -> String {
+        "67 bytes".to_owned()
+    }
 }
 
 fn bare() -> Router {
@@ -224,6 +253,7 @@ fn jwts() -> (Secret, JwtVerifier) {
 async fn serve(router: Router) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
+    let listener = listener.tap_io(|stream| stream.set_nodelay(true).unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await });
     address
 }
@@ -282,6 +312,6 @@ impl Connection {
         let answer = self.0.send_request(request).await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
         let body = answer.into_body().collect().await.unwrap().to_bytes();
-        assert!(body.ends_with(b"}]}}"), "{body:?}");
+        assert!(body.windows(8).any(|part| part == b"\"result\""), "{body:?}");
     }
 }
