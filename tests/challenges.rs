@@ -129,8 +129,13 @@ fn protected(server: &str, [base, call, ..]: &[String; 4], made: Made) -> Router
     let issuer = Issuer::parse(ISSUER).unwrap();
     let host = Url::parse(server).unwrap().host_str().unwrap().to_owned();
     let resource = Resource::new(uri.clone(), vec![issuer]).unwrap();
-    let resource = made(resource.answering_to(&host));
-    let scopes = OperationScopes::new(base).and_then(|scopes| scopes.tool("t", call)).unwrap();
+    let resource = made(resource.answering_to(&host).unwrap());
+    let table = if base.is_empty() {
+        OperationScopes::for_any_token()
+    } else {
+        OperationScopes::new(base).unwrap()
+    };
+    let scopes = table.tool("t", call).unwrap();
     let protect = Protect::new(resource, Spoken(uri), scopes).with_clock(Clock::new(|| NOW));
     let reached = any(async || -> StatusCode { panic!("the request was let in") });
     Router::new().fallback_service(reached).layer(protect)

@@ -2,8 +2,10 @@
 
 use core::error::Error;
 use core::fmt;
-use core::pin::Pin;
+use core::future::poll_fn;
+use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
@@ -12,6 +14,7 @@ use axum::routing::any;
 use bytes::{Bytes, BytesMut};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, Response};
+use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use oauth_types::Secret;
 use resource_server::{Denial, Granted, Recognition, Requirement, Resource, SessionBindings};
@@ -95,7 +98,8 @@ pub struct RawToken(pub Secret);
 impl<V: TokenVerifier> Protect<V> {
     /// Longest request body that is read where it says what is asked for, in bytes, if nothing else is said.
     pub const MAX_BODY: usize = 4 * 1024 * 1024;
-    /// Most MCP sessions whose owners are remembered.
+    /// Most MCP sessions whose owners are remembered, if nothing else is said: a tenth of them of one user's through one
+    /// client. Those that go are unknown from then on.
     pub const MAX_SESSIONS: usize = 10_000;
     /// Most proofs of possession that are remembered, if nothing else is said: each for as long
     /// as it counts, two to three minutes, and at most a tenth of them of one principal.
@@ -162,6 +166,13 @@ impl<V: TokenVerifier> Protect<V> {
         self.with(|guard| guard.proofs = Proofs::shared(store))
     }
 
+    /// Remembers the owners of up to this many MCP sessions.
+    #[must_use]
+    pub fn with_max_sessions(self, sessions: usize) -> Self {
+        let sessions = Arc::new(Mutex::new(SessionBindings::new(sessions)));
+        self.with(|guard| guard.sessions = Some(sessions))
+    }
+
     /// Lets any good token use any MCP session. For a service that looks at a session's owner by itself, or whose
     /// sessions are opened in another process.
     #[must_use]
@@ -195,15 +206,16 @@ impl<V: TokenVerifier> Guard<V> {
             #[cfg(not(feature = "dpop"))]
             Recognition::CheckProof(step) => return Err(step.refuse()),
         };
-        let granted = match self.required.table() {
-            Some(table) if request.method() == Method::POST => {
+        let has_body = !request.body().is_end_stream();
+        let granted = match self.required.table_for(request.method(), has_body) {
+            Some(table) => {
                 let body = read(core::mem::take(request.body_mut()), self.max_body).await?;
                 let required = table.required_for(request.headers(), &body)?;
                 let granted = recognized.authorize(&required, &*self.order)?;
                 *request.body_mut() = Body::from(body);
                 granted
             }
-            _ => recognized.authorize(base, &*self.order)?,
+            None => recognized.authorize(base, &*self.order)?,
         };
         if let Some(sessions) = &self.sessions
             && SessionBindings::concern(request.headers())
@@ -230,8 +242,22 @@ fn lock(sessions: &Mutex<SessionBindings>) -> std::sync::MutexGuard<'_, SessionB
     sessions.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What a future comes to, or that the host's code panicked in it: its verifier, clock, hierarchy or store.
+async fn unless_panicked<T>(future: impl Future<Output = T>) -> std::thread::Result<T> {
+    let mut future = pin!(future);
+    // Nothing of it is used again.
+    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        Ok(poll) => poll.map(Ok),
+        Err(panic) => Poll::Ready(Err(panic)),
+    })
+    .await
+}
+
 /// The whole body. Most come in one piece, which is not copied.
 async fn read(body: Body, limit: usize) -> Result<Bytes, Denial> {
+    if body.size_hint().lower() > limit.try_into().unwrap_or(u64::MAX) {
+        return Err(Denial::body_too_large());
+    }
     let mut body = Limited::new(body, limit);
     let mut whole = Bytes::new();
     let mut pieces = BytesMut::new();
@@ -303,10 +329,11 @@ where
         let next = self.inner.clone();
         let mut inner = core::mem::replace(&mut self.inner, next);
         let guard = Arc::clone(&self.guard);
-        let is_grpc = guard.required.table().is_none() && is_grpc(request.headers());
+        let is_grpc = matches!(*guard.required, Requirement::Same(_)) && is_grpc(request.headers());
         let mut request = request.map(Body::new);
         Box::pin(async move {
-            let granted = match guard.admit(&mut request).await {
+            let admitted = unless_panicked(guard.admit(&mut request)).await;
+            let granted = match admitted.unwrap_or_else(|_| Err(Denial::panicked())) {
                 Ok(granted) => granted,
                 Err(denial) => {
                     info!(reason = ?denial.reason(), "not let in");

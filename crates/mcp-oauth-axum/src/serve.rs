@@ -47,8 +47,8 @@ impl Default for ConnectionDeadlines {
 
 /// Serves HTTP/1.1 until `stop` is ready, then ends what is being answered.
 ///
-/// What takes longer than `deadlines` to be sent here is cut off; how slowly an answer is read has no limit, because
-/// event streams may be open for hours. A head of more than 16 KiB, or a header of more than 8 KiB, is
+/// A head that takes longer than `deadlines` to be sent is cut off; bodies are for whoever reads them, and how slowly an
+/// answer is read has no limit, because event streams may be open for hours. A head of more than 16 KiB, or a header of more than 8 KiB, is
 /// answered with 431. Handlers find the address of their peer in [`ConnectInfo`].
 ///
 /// ```no_run

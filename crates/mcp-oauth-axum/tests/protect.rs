@@ -184,13 +184,17 @@ async fn r_auth_2_r_auth_7_sec_147_one_header_one_token_and_no_other_place() {
     let malformed = |value: &str| {
         Request::post("/mcp").header(AUTHORIZATION, value).body(Body::from(LIST)).unwrap()
     };
-    let elsewhere_too = Request::post("/mcp?x=1&access_token=other")
-        .header(AUTHORIZATION, format!("Bearer {good}"))
-        .body(Body::from(LIST))
-        .unwrap();
+    for query in
+        ["x=1&access_token=other", "access%5Ftoken=x", "%61ccess_token", "x=1;access_token=x"]
+    {
+        let elsewhere_too = Request::post(format!("/mcp?{query}"))
+            .header(AUTHORIZATION, format!("Bearer {good}"))
+            .body(Body::from(LIST))
+            .unwrap();
+        assert_eq!(server.send(elsewhere_too).await.0, StatusCode::BAD_REQUEST, "{query}");
+    }
     for request in [
         two,
-        elsewhere_too,
         malformed("Bearer"),
         malformed("Bearer "),
         malformed("Bearer a b"),
@@ -374,6 +378,61 @@ async fn r_auth_8_a_handler_sees_the_token_where_the_host_asks_for_it() {
         let body = response.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(body, if asks { "alice.read+write.own.2000" } else { "" });
     }
+}
+
+#[tokio::test]
+async fn sec_213_what_a_body_asks_for_is_decided_whatever_the_method() {
+    let server = server();
+    for method in
+        ["POST", "GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "post", "POSTX"]
+    {
+        let ask = |token: &str| {
+            let mut request = post(token, ADMIN);
+            *request.method_mut() = method.parse().unwrap();
+            request
+        };
+        assert_eq!(server.send(ask("a.read.own.2000")).await.0, StatusCode::FORBIDDEN, "{method}");
+        let ran = server.ran();
+        server.send(ask("a.read+admin.own.2000")).await;
+        assert_eq!(server.ran(), ran + 1, "{method}");
+    }
+    let empty = Request::get("/mcp").header(AUTHORIZATION, "Bearer a.read.own.2000");
+    let (status, _) = server.send(empty.body(Body::empty()).unwrap()).await;
+    assert_eq!(status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn sec_153_a_panic_of_the_hosts_code_is_an_answer_and_lets_nobody_in() {
+    struct Panics;
+    impl scope_stepup::ScopeOrder for Panics {
+        fn implies(&self, _: &str, _: &str) -> bool {
+            panic!("a bug of the host")
+        }
+    }
+    let protect =
+        |scope: &str| Protect::new(resource_at(MCP), Spoken, ScopeSet::parse(scope).unwrap());
+    let now = Clock::new(|| UnixTime::from_secs(1000));
+    for protect in [
+        protect("admin").with_clock(now).with_hierarchy(Panics),
+        protect("read").with_clock(Clock::new(|| panic!("a bug of the host"))),
+    ] {
+        let router = Router::new().route("/mcp", any(async || "in")).layer(protect);
+        let response = router.oneshot(post("a.read.own.2000", LIST)).await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(&body[..], br#"{"error":"server_error"}"#);
+    }
+}
+
+#[tokio::test]
+async fn r_auth_2_sec_147_a_token_in_a_form_is_none() {
+    let protect = Protect::new(resource_at(MCP), Spoken, ScopeSet::parse("read").unwrap());
+    let router = Router::new().route("/mcp", any(async || "in")).layer(protect);
+    let form = Request::post("/mcp")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(Body::from("access_token=a.read.own.2000"))
+        .unwrap();
+    assert_eq!(router.oneshot(form).await.unwrap().status(), StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ use http::header::AUTHORIZATION;
 use oauth_types::{
     ClientId, Issuer, ResourceUri, ScopeSet, Secret, SecretDigest, Thumbprint, UnixTime,
 };
+use percent_encoding::percent_decode_str;
 use scope_stepup::{ScopeOrder, check};
 
 use crate::possession::{Scheme, Shown};
@@ -103,8 +104,11 @@ impl Resource {
 
 /// Whether a token is shown in the query as well, where one method is allowed (RFC 6750 §2).
 fn has_token(query: Option<&str>) -> bool {
-    let mut pairs = query.unwrap_or_default().split('&');
-    pairs.any(|pair| pair.split('=').next() == Some("access_token"))
+    let mut pairs = query.into_iter().flat_map(|query| query.split(['&', ';']));
+    pairs.any(|pair| {
+        let name = pair.split('=').next().unwrap_or_default();
+        percent_decode_str(name).eq("access_token".bytes())
+    })
 }
 
 /// `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="` (RFC 6750 §2.1).
@@ -259,7 +263,7 @@ impl<'a> Recognized<'a> {
     }
 }
 
-/// A request that may in, and who makes it. Only [`Presented::decide`] makes one. It does not hold the
+/// A request that may in, and who makes it. Only [`Recognized::authorize`] makes one. It does not hold the
 /// token: handlers have no use for it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Granted {

@@ -52,6 +52,10 @@ pub enum DenialReason {
     ScopeUndecided,
     /// The body is too long.
     BodyTooLarge,
+    /// The body is compressed, or encoded otherwise.
+    EncodedBody,
+    /// The host's code panicked.
+    Panicked,
     /// The session belongs to somebody else, or to nobody.
     ForeignSession,
     /// The request names a host or an origin that a loopback server is not reached by.
@@ -203,6 +207,18 @@ impl Denial {
         Self::plain(DenialReason::BodyTooLarge, status, "invalid_request")
     }
 
+    /// What the body says after decoding is not known here: 415.
+    pub(crate) fn encoded_body() -> Self {
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        Self::plain(DenialReason::EncodedBody, status, "invalid_request")
+    }
+
+    /// The host's code panicked: 500, and nobody is let in.
+    #[must_use]
+    pub fn panicked() -> Self {
+        Self::plain(DenialReason::Panicked, StatusCode::INTERNAL_SERVER_ERROR, "server_error")
+    }
+
     /// Somebody else's session is answered like one that does not exist: 404.
     #[must_use]
     pub fn foreign_session() -> Self {
@@ -274,6 +290,8 @@ impl fmt::Display for Denial {
             DenialReason::ContradictingHeader => "a header contradicts the body",
             DenialReason::ScopeUndecided => "the host could not say which scopes are needed",
             DenialReason::BodyTooLarge => "the body is too long",
+            DenialReason::EncodedBody => "the body is encoded",
+            DenialReason::Panicked => "the host's code panicked",
             DenialReason::ForeignSession => "somebody else's session",
             DenialReason::ForeignHost => "a foreign host or origin",
             DenialReason::VerifierUnavailable => "the token could not be checked",

@@ -6,15 +6,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use http::HeaderMap;
+use http::header::CONTENT_ENCODING;
 use oauth_types::{InvalidScope, ScopeSet};
 use scope_stepup::{Asked, Operation};
 use serde_json::Value;
 
 use crate::Denial;
 
-/// MCP methods that need no more than the base: they reveal or change nothing by themselves.
-const BASE_METHODS: [&str; 16] = [
-    "completion/complete",
+/// MCP methods that need no more than the base: they tell what there is, or are about the caller's own session.
+const BASE_METHODS: [&str; 14] = [
     "initialize",
     "logging/setLevel",
     "notifications/cancelled",
@@ -28,14 +28,13 @@ const BASE_METHODS: [&str; 16] = [
     "roots/list",
     "server/discover",
     "subscriptions/listen",
-    "tasks/list",
     "tools/list",
 ];
 
 /// The scopes of each operation.
 ///
 /// An operation that is in no row needs everything that any row needs, so that a tool that was forgotten is
-/// closed and not open.
+/// closed and not open. What lists things, and what is about a session itself, needs the base.
 ///
 /// ```
 /// use http::HeaderMap;
@@ -86,10 +85,30 @@ impl OperationScopes {
     ///
     /// # Errors
     ///
-    /// [`InvalidScope`] when it is not a list of scopes.
+    /// [`InvalidScope`] when it is not a list of scopes, or an empty one.
     pub fn new(base: &str) -> Result<Self, InvalidScope> {
         let base = ScopeSet::parse(base)?;
+        // A setting that was forgotten opens nothing.
+        if base.is_empty() {
+            return Err(InvalidScope::Empty);
+        }
         Ok(Self { strictest: base.clone(), base, rows: Vec::new() })
+    }
+
+    /// A table in which a good token is enough, whatever it grants, for all that stands in no row of it. Here, and only
+    /// here, the scopes of a row may be empty too.
+    #[must_use]
+    pub const fn for_any_token() -> Self {
+        Self { base: ScopeSet::empty(), rows: Vec::new(), strictest: ScopeSet::empty() }
+    }
+
+    /// Scopes of a row, as the host names them.
+    fn scopes(&self, text: &str) -> Result<ScopeSet, InvalidScope> {
+        let scopes = ScopeSet::parse(text)?;
+        if scopes.is_empty() && !self.base.is_empty() {
+            return Err(InvalidScope::Empty);
+        }
+        Ok(scopes)
     }
 
     /// Says what a tool needs.
@@ -104,8 +123,8 @@ impl OperationScopes {
     /// Lets the host say what a call of a tool needs, from the `arguments` that it carries. `at_most` are all
     /// scopes that it may name, for the metadata and for operations in no row.
     ///
-    /// A `decide` that returns `None` or panics denies the call, whatever the token grants. Of a member that
-    /// the arguments have twice it sees the last, as servers built with `serde_json` do.
+    /// A `decide` that panics, returns `None`, no scope, or one that no row names, denies the call, whatever the token
+    /// grants. Of a member that the arguments have twice it sees the last, as servers built with `serde_json` do.
     ///
     /// # Errors
     ///
@@ -139,13 +158,14 @@ impl OperationScopes {
         self.operation(Operation::new("resources/read", Some(uri)), scopes)
     }
 
-    /// Says what any operation needs.
+    /// Says what any operation needs. One without a name stands for all of its method that are in no row of their own:
+    /// `Operation::new("resources/read", None)` for resources that nobody can list.
     ///
     /// # Errors
     ///
     /// As [`new`](Self::new).
     pub fn operation(self, operation: Operation, scopes: &str) -> Result<Self, InvalidScope> {
-        let scopes = self.base.union(&ScopeSet::parse(scopes)?)?;
+        let scopes = self.base.union(&self.scopes(scopes)?)?;
         self.row(operation, &scopes.clone(), Row::Fixed(scopes))
     }
 
@@ -161,7 +181,7 @@ impl OperationScopes {
         at_most: &str,
         decide: impl Fn(&Value) -> Option<ScopeSet> + Send + Sync + 'static,
     ) -> Result<Self, InvalidScope> {
-        let at_most = ScopeSet::parse(at_most)?;
+        let at_most = self.scopes(at_most)?;
         self.row(operation, &at_most, Row::Decided(Arc::new(decide)))
     }
 
@@ -186,7 +206,8 @@ impl OperationScopes {
     }
 
     fn get(&self, asked: &Asked<'_>) -> Option<&Row> {
-        let at = self.find(asked.method(), asked.name()).ok()?;
+        let (method, name) = (asked.method(), asked.name());
+        let at = self.find(method, name).or_else(|_| self.find(method, None)).ok()?;
         self.rows.get(at).map(|(_, row)| row)
     }
 
@@ -215,13 +236,18 @@ impl OperationScopes {
         body: &[u8],
     ) -> Result<Cow<'_, ScopeSet>, Denial> {
         let asked = Asked::of_request(headers, body).map_err(Denial::unreadable)?;
+        if is_encoded(headers) {
+            return Err(Denial::encoded_body());
+        }
         let mut required = Cow::Borrowed(&self.base);
+        let mut params = None;
         for (at, asked) in asked.iter().enumerate() {
             let needed = match self.get(asked) {
                 Some(Row::Fixed(scopes)) => Cow::Borrowed(scopes),
                 Some(Row::Decided(decide)) => {
-                    let scopes = decided(decide, body, at).ok_or_else(Denial::undecided)?;
-                    Cow::Owned(self.base.union(&scopes).map_err(|_| Denial::undecided())?)
+                    let params = params.get_or_insert_with(|| all_params(body)).get(at);
+                    let scopes = params.and_then(|params| self.decided(decide, params));
+                    Cow::Owned(scopes.ok_or_else(Denial::undecided)?)
                 }
                 None if BASE_METHODS.contains(&asked.method()) => continue,
                 None => Cow::Borrowed(&self.strictest),
@@ -235,16 +261,33 @@ impl OperationScopes {
         }
         Ok(required)
     }
+
+    /// What the host says that a message with these parameters needs.
+    fn decided(&self, decide: &Decide, params: &Value) -> Option<ScopeSet> {
+        // A panic would deny too, but as a broken connection.
+        let scopes = catch_unwind(AssertUnwindSafe(|| decide(params))).ok().flatten()?;
+        let says_nothing = scopes.is_empty() && !self.base.is_empty();
+        if says_nothing || scopes.exceeds(&self.strictest) {
+            return None;
+        }
+        self.base.union(&scopes).ok()
+    }
 }
 
-/// What the host says of the message at this place among those that ask for something.
-fn decided(decide: &Decide, body: &[u8], at: usize) -> Option<ScopeSet> {
-    let body: Value = serde_json::from_slice(body).ok()?;
-    let messages = body.as_array().map_or(core::slice::from_ref(&body), Vec::as_slice);
-    let message = messages.iter().filter(|message| message["method"].is_string()).nth(at)?;
-    let params = message.get("params").unwrap_or(&Value::Null);
-    // A panic would deny too, but as a broken connection.
-    catch_unwind(AssertUnwindSafe(|| decide(params))).ok().flatten()
+/// The parameters of all messages that ask for something, in their order.
+fn all_params(body: &[u8]) -> Vec<Value> {
+    let messages = match serde_json::from_slice(body) {
+        Ok(Value::Array(messages)) => messages,
+        Ok(message) => vec![message],
+        Err(_) => Vec::new(),
+    };
+    let asks = messages.into_iter().filter(|message| message["method"].is_string());
+    asks.map(|mut message| message.get_mut("params").map(Value::take).unwrap_or_default()).collect()
+}
+
+/// Whether the body is not what it looks like: whoever decodes it behind this would read another one.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    headers.get_all(CONTENT_ENCODING).iter().any(|coding| coding != "identity")
 }
 
 #[cfg(test)]
@@ -276,6 +319,8 @@ mod tests {
             r#"{"method":"tools/call"}"#,
             r#"{"method":"tools/call2"}"#,
             r#"[{"method":"ping"},{"method":"x"}]"#,
+            r#"{"method":"completion/complete","params":{"ref":{"type":"ref/prompt","name":"p"}}}"#,
+            r#"{"method":"tasks/list"}"#,
         ] {
             assert_eq!(required(unknown), "r w p", "{unknown}");
         }
@@ -293,7 +338,13 @@ mod tests {
                 scopes.tool_with("by-path", "w admin", |arguments| {
                     let path = arguments.get("path")?.as_str()?;
                     assert!(path != "panic", "a bug of the host");
-                    ScopeSet::parse(if path == "/etc" { "admin" } else { "w" }).ok()
+                    ScopeSet::parse(match path {
+                        "/etc" => "admin",
+                        "none" => "",
+                        "other" => "in-no-row",
+                        _ => "w",
+                    })
+                    .ok()
                 })
             })
             .unwrap();
@@ -309,7 +360,11 @@ mod tests {
         // Each message of a batch is decided by its own arguments.
         let batch = format!(r#"[{{"id":0,"result":{{}}}},{home},{{"method":"ping"}},{etc}]"#);
         assert_eq!(required(batch).unwrap().as_str(), "r w admin");
-        for bad in ["{}", "null", r#"{"path":7}"#, r#"{"path":"panic"}"#] {
+        for path in ["none", "other", "panic"] {
+            let denial = required(call(&format!(r#"{{"path":"{path}"}}"#))).unwrap_err();
+            assert_eq!(denial.reason(), crate::DenialReason::ScopeUndecided, "{path}");
+        }
+        for bad in ["{}", "null", r#"{"path":7}"#] {
             let denial = required(call(bad)).unwrap_err();
             assert_eq!(denial.reason(), crate::DenialReason::ScopeUndecided, "{bad}");
             assert_eq!(denial.into_response().status(), 500, "{bad}");
@@ -318,8 +373,52 @@ mod tests {
 
     #[test]
     fn sec_149_a_scope_that_is_none_is_refused_when_the_table_is_built() {
-        for bad in ["a\"b", "a\\", "a\r\nSet-Cookie: x", "\u{e9}", "\u{7f}"] {
-            assert!(OperationScopes::new("r").unwrap().tool("t", bad).is_err(), "{bad:?}");
+        for bad in ["", " ", "a\"b", "a\\", "a\r\nSet-Cookie: x", "\u{e9}", "\u{7f}"] {
+            assert!(OperationScopes::new(bad).is_err(), "{bad:?}");
+            let scopes = || OperationScopes::new("r").unwrap();
+            assert!(scopes().tool("t", bad).is_err(), "{bad:?}");
+            assert!(scopes().prompt("p", bad).is_err(), "{bad:?}");
+            assert!(scopes().tool_with("t", bad, |_| None).is_err(), "{bad:?}");
+        }
+        // Whoever means it says so.
+        let scopes = OperationScopes::for_any_token().tool("open", "").unwrap();
+        let scopes = scopes.tool("admin", "admin").unwrap();
+        let required = |tool: &str| {
+            let body = format!(r#"{{"method":"tools/call","params":{{"name":"{tool}"}}}}"#);
+            scopes.required_for(&HeaderMap::new(), body.as_bytes()).unwrap().into_owned()
+        };
+        assert_eq!(
+            [required("open"), required("admin"), required("other")].map(|s| s.len()),
+            [0, 1, 1]
+        );
+    }
+
+    #[test]
+    fn an_operation_without_a_name_stands_for_the_others_of_its_method() {
+        let scopes = OperationScopes::new("r")
+            .and_then(|scopes| scopes.operation(Operation::new("resources/read", None), "r files"))
+            .and_then(|scopes| scopes.resource("secret://", "r admin"))
+            .unwrap();
+        for (uri, needed) in [("file:///a", "r files"), ("secret://", "r admin")] {
+            let body = format!(r#"{{"method":"resources/read","params":{{"uri":"{uri}"}}}}"#);
+            let required = scopes.required_for(&HeaderMap::new(), body.as_bytes()).unwrap();
+            assert_eq!(required.as_str(), needed);
+        }
+        let other = scopes.required_for(&HeaderMap::new(), br#"{"method":"tools/call"}"#).unwrap();
+        assert_eq!(other.as_str(), "r files admin");
+    }
+
+    #[test]
+    fn a_body_that_has_to_be_decoded_is_not_decided_about() {
+        let scopes = OperationScopes::new("r").unwrap();
+        let body = br#"{"method":"ping"}"#;
+        for (coding, status) in
+            [("identity", None), ("br", Some(415)), ("identity, gzip", Some(415))]
+        {
+            let headers = HeaderMap::from_iter([(CONTENT_ENCODING, coding.parse().unwrap())]);
+            let denial = scopes.required_for(&headers, body).err();
+            let found = denial.map(|denial| denial.into_response().status().as_u16());
+            assert_eq!(found, status, "{coding}");
         }
     }
 }

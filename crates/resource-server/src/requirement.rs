@@ -1,5 +1,6 @@
 //! What a request has to grant: the same for all, or what its operations need.
 
+use http::Method;
 use oauth_types::ScopeSet;
 
 use crate::OperationScopes;
@@ -10,7 +11,7 @@ use crate::OperationScopes;
 /// MCP server's operations.
 #[derive(Clone, Debug)]
 pub enum Requirement {
-    /// Every request needs these. Bodies are not read.
+    /// Every request needs these; an empty set lets in whoever has a good token. Bodies are not read.
     Same(ScopeSet),
     /// What each MCP operation needs stands in a table. It is the body that says which one is meant.
     PerOperation(OperationScopes),
@@ -26,12 +27,13 @@ impl Requirement {
         }
     }
 
-    /// The table, if what a request needs stands in its body.
+    /// The table, if what this request needs stands in its body: that of a POST, and of any other that has one, because
+    /// nobody knows which methods the service behind executes.
     #[must_use]
-    pub const fn table(&self) -> Option<&OperationScopes> {
+    pub fn table_for(&self, method: &Method, has_body: bool) -> Option<&OperationScopes> {
         match self {
-            Self::Same(_) => None,
-            Self::PerOperation(table) => Some(table),
+            Self::PerOperation(table) if has_body || method == Method::POST => Some(table),
+            _ => None,
         }
     }
 }

@@ -3,8 +3,8 @@
 use core::fmt;
 
 use oauth_types::{
-    BearerChallenge, EndpointUrl, InvalidUri, Issuer, ProtectedResourceMetadata, ResourceUri,
-    ScopeSet, protected_resource_root_url, protected_resource_url,
+    BearerChallenge, EndpointUrl, InvalidUri, Issuer, Origin, ProtectedResourceMetadata,
+    ResourceUri, ScopeSet, protected_resource_root_url, protected_resource_url,
 };
 
 use crate::hosts::Hosts;
@@ -87,10 +87,17 @@ impl Resource {
     ///
     /// A server at a loopback address answers to loopback names if nothing else is said, so that no page reaches it by
     /// rebinding its DNS name. Any other answers to every name until it is told one; then to its own host and those.
-    #[must_use]
-    pub fn answering_to(mut self, host: &str) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidUri`] when it is no host: a scheme, a port or a path is not part of one.
+    pub fn answering_to(mut self, host: &str) -> Result<Self, InvalidUri> {
+        let origin = Origin::of(&format!("https://{host}"))?;
+        if !origin.host().eq_ignore_ascii_case(host) {
+            return Err(InvalidUri::Syntax);
+        }
         self.hosts.add(host);
-        self
+        Ok(self)
     }
 
     #[cfg(feature = "dpop")]

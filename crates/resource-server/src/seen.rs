@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_fills_it_for_others_and_full_is_never_fresh() {
+    fn no_principal_fills_it_for_others_and_full_is_never_fresh() {
         let mut own = SeenProofs::new(100);
         let mut fill = |subject: &str| {
             let jtis = (0..100).map(|at| format!("{subject}{at}"));

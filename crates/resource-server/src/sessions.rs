@@ -1,6 +1,6 @@
 //! Whose session is this? An `Mcp-Session-Id` belongs to whoever opened it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use http::{HeaderMap, HeaderName};
 use oauth_types::{ClientId, Issuer, SecretDigest};
@@ -20,12 +20,15 @@ impl Principal {
     }
 }
 
-/// Which principal opened which session. Bounded: the oldest are forgotten, and their sessions end.
+/// Which principal opened which session. Bounded: the oldest are forgotten, and their sessions end. One principal has a
+/// tenth of them at most, so that nobody ends those of others.
 #[derive(Clone, Debug)]
 pub struct SessionBindings {
     owners: BTreeMap<SecretDigest, (Principal, u64)>,
     /// The sessions by when they were opened: the lowest number is the oldest.
     order: BTreeMap<u64, SecretDigest>,
+    /// Which of them are whose.
+    own: BTreeMap<Principal, BTreeSet<u64>>,
     opened: u64,
     capacity: usize,
 }
@@ -36,7 +39,13 @@ impl SessionBindings {
     /// Bindings for at most this many sessions.
     #[must_use]
     pub const fn new(capacity: usize) -> Self {
-        Self { owners: BTreeMap::new(), order: BTreeMap::new(), opened: 0, capacity }
+        Self {
+            owners: BTreeMap::new(),
+            order: BTreeMap::new(),
+            own: BTreeMap::new(),
+            opened: 0,
+            capacity,
+        }
     }
 
     /// Whether these headers name a session at all. Those that do not ask for nothing here.
@@ -51,41 +60,106 @@ impl SessionBindings {
     ///
     /// [`Denial`], the same for somebody else's session and for one that nobody opened.
     pub fn check(&self, headers: &HeaderMap, granted: &Granted) -> Result<(), Denial> {
-        let mut ids = headers.get_all(&SESSION_ID).iter();
-        let (Some(id), second) = (ids.next(), ids.next()) else { return Ok(()) };
-        match self.owners.get(&key(id.as_bytes())) {
-            Some((owner, _)) if second.is_none() && *owner == granted.principal() => Ok(()),
+        if !Self::concern(headers) {
+            return Ok(());
+        }
+        match key(headers).and_then(|id| self.owners.get(&id)) {
+            Some((owner, _)) if *owner == granted.principal() => Ok(()),
             _ => Err(Denial::foreign_session()),
         }
     }
 
     /// Notes the session that a response opens, if it opens one. A session that is known stays its owner's.
     pub fn opened(&mut self, response: &HeaderMap, granted: &Granted) {
-        let Some(id) = response.get(&SESSION_ID) else { return };
-        let id = key(id.as_bytes());
-        if self.owners.contains_key(&id) {
-            return;
+        let Some(id) = key(response).filter(|id| !self.owners.contains_key(id)) else { return };
+        self.insert(id, granted.principal());
+    }
+
+    fn insert(&mut self, id: SecretDigest, owner: Principal) {
+        let own = self.own.get(&owner);
+        let oldest = match own.filter(|own| own.len() >= self.capacity.div_ceil(10)) {
+            Some(own) => own.first().copied(),
+            None if self.order.len() >= self.capacity => self.order.keys().next().copied(),
+            None => None,
+        };
+        if let Some(id) = oldest.and_then(|oldest| self.order.get(&oldest).copied()) {
+            self.remove(&id);
         }
-        while self.order.len() >= self.capacity
-            && let Some((_, oldest)) = self.order.pop_first()
-        {
-            self.owners.remove(&oldest);
-        }
-        self.owners.insert(id, (granted.principal(), self.opened));
+        self.own.entry(owner.clone()).or_default().insert(self.opened);
+        self.owners.insert(id, (owner, self.opened));
         self.order.insert(self.opened, id);
         self.opened = self.opened.saturating_add(1);
     }
 
     /// Forgets the session that a request ended.
     pub fn closed(&mut self, request: &HeaderMap) {
-        let ended = request.get(&SESSION_ID).and_then(|id| self.owners.remove(&key(id.as_bytes())));
-        if let Some((_, opened)) = ended {
-            self.order.remove(&opened);
+        if let Some(id) = key(request) {
+            self.remove(&id);
+        }
+    }
+
+    fn remove(&mut self, id: &SecretDigest) {
+        let Some((owner, opened)) = self.owners.remove(id) else { return };
+        self.order.remove(&opened);
+        if let Some(own) = self.own.get_mut(&owner) {
+            own.remove(&opened);
+            if own.is_empty() {
+                self.own.remove(&owner);
+            }
         }
     }
 }
 
-/// Session IDs are as good as secrets, so only their digests are kept.
-fn key(id: &[u8]) -> SecretDigest {
-    SecretDigest::of(&String::from_utf8_lossy(id))
+/// The one session that headers name. IDs are as good as secrets, so only their digests are kept; they are visible ASCII
+/// (MCP, session management).
+fn key(headers: &HeaderMap) -> Option<SecretDigest> {
+    let mut ids = headers.get_all(&SESSION_ID).iter();
+    let (id, None) = (ids.next()?, ids.next()) else { return None };
+    id.to_str().ok().map(SecretDigest::of)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn principal(issuer: &str, client: &str, subject: &str) -> Principal {
+        let issuer = Issuer::parse(&format!("https://{issuer}.example")).unwrap();
+        Principal::new(&issuer, &ClientId::parse(client).unwrap(), subject)
+    }
+
+    #[test]
+    fn sec_157_a_principal_is_issuer_client_and_subject_and_no_two_read_alike() {
+        let alice = principal("as", "c", "alice");
+        assert_eq!(alice, principal("as", "c", "alice"));
+        for (issuer, client, subject) in [
+            ("other", "c", "alice"),
+            ("as", "d", "alice"),
+            ("as", "c", "bob"),
+            ("as", "ca", "lice"),
+        ] {
+            assert_ne!(alice, principal(issuer, client, subject), "{issuer} {client} {subject}");
+        }
+    }
+
+    #[test]
+    fn sec_215_whoever_opens_many_sessions_ends_their_own_oldest() {
+        let mut bindings = SessionBindings::new(100);
+        let (alice, mallory) = (principal("as", "c", "alice"), principal("as", "c", "mallory"));
+        bindings.insert(SecretDigest::of("alice"), alice);
+        for at in 0..1000 {
+            bindings.insert(SecretDigest::of(&format!("mallory {at}")), mallory.clone());
+        }
+        assert!(bindings.owners.contains_key(&SecretDigest::of("alice")));
+        assert!(bindings.owners.contains_key(&SecretDigest::of("mallory 999")));
+        assert!(!bindings.owners.contains_key(&SecretDigest::of("mallory 989")));
+        assert_eq!((bindings.owners.len(), bindings.order.len(), bindings.own.len()), (11, 11, 2));
+        for at in 0..1000 {
+            let other = principal("as", "c", &at.to_string());
+            bindings.insert(SecretDigest::of(&format!("other {at}")), other);
+        }
+        assert_eq!(
+            (bindings.owners.len(), bindings.order.len(), bindings.own.len()),
+            (100, 100, 100)
+        );
+    }
 }

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use http::HeaderMap;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{MapAccess, Visitor};
+use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::{UnreadableRequest, headers};
@@ -55,6 +55,15 @@ struct Message<'a> {
     method: Option<Text<'a>>,
     #[serde(borrow, default)]
     params: Option<Object<Params<'a>>>,
+    #[serde(default, deserialize_with = "there")]
+    result: bool,
+    #[serde(default, deserialize_with = "there")]
+    error: bool,
+}
+
+/// A member that is there, whatever it says.
+fn there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| true)
 }
 
 #[derive(Deserialize)]
@@ -92,26 +101,62 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-/// What each message of a body asks for; those that ask for nothing are left out.
+/// What the messages of a batch ask for.
+struct Batch<'a>(Vec<Asked<'a>>);
+
+/// Most messages of a batch. The older revisions that know batches name no limit; a body full of tiny messages is nobody's
+/// request.
+const MAX_BATCH: usize = 100;
+
+impl<'de> Deserialize<'de> for Batch<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Messages;
+        impl<'de> Visitor<'de> for Messages {
+            type Value = Batch<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a batch of JSON-RPC messages")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut messages: A) -> Result<Batch<'de>, A::Error> {
+                let (mut asked, mut count) = (Vec::new(), 0);
+                while let Some(Object(message)) = messages.next_element::<Object<Message<'_>>>()? {
+                    count += 1;
+                    if count > MAX_BATCH {
+                        return Err(A::Error::custom("too many messages"));
+                    }
+                    asked.extend(read(message).map_err(A::Error::custom)?);
+                }
+                if count == 0 { Err(A::Error::custom("no message")) } else { Ok(Batch(asked)) }
+            }
+        }
+        deserializer.deserialize_seq(Messages)
+    }
+}
+
+/// What each message of a body asks for; answers ask for nothing and are left out.
 pub(crate) fn messages(body: &[u8]) -> Result<Vec<Asked<'_>>, UnreadableRequest> {
     let bad = |_| UnreadableRequest::Body;
     // Looked through once: serde would look at each text by itself.
     let body = core::str::from_utf8(body).map_err(|_| UnreadableRequest::Body)?;
     if body.trim_ascii_start().starts_with('[') {
-        let messages: Vec<Object<Message<'_>>> = serde_json::from_str(body).map_err(bad)?;
-        return Ok(messages.into_iter().filter_map(|Object(message)| asked(message)).collect());
+        let Batch(asked) = serde_json::from_str(body).map_err(bad)?;
+        return Ok(asked);
     }
     let Object(message) = serde_json::from_str(body).map_err(bad)?;
-    Ok(asked(message).into_iter().collect())
+    Ok(read(message)?.into_iter().collect())
 }
 
-fn asked(message: Message<'_>) -> Option<Asked<'_>> {
-    let Text(method) = message.method?;
+/// What one message asks for. What neither asks nor answers is no message.
+fn read(message: Message<'_>) -> Result<Option<Asked<'_>>, UnreadableRequest> {
+    let Some(Text(method)) = message.method else {
+        let is_answer = message.result || message.error;
+        return if is_answer { Ok(None) } else { Err(UnreadableRequest::Body) };
+    };
     let name = message.params.and_then(|Object(params)| match &*method {
         "tools/call" | "prompts/get" => params.name,
         "resources/read" | "resources/subscribe" | "resources/unsubscribe" => params.uri,
         "tasks/get" | "tasks/update" | "tasks/cancel" => params.task_id,
         _ => None,
     });
-    Some(Asked { method, name: name.map(|Text(name)| name) })
+    Ok(Some(Asked { method, name: name.map(|Text(name)| name) }))
 }

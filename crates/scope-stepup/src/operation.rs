@@ -55,8 +55,8 @@ impl Operation {
     /// answer to the server, which asks for nothing.
     ///
     /// The body decides: a server that executes the body must not be led by what a header says about it. From
-    /// MCP 2026-07-28 on, `Mcp-Method` and `Mcp-Name` have to be there once each and to say the same, decoded,
-    /// so that nobody who routes or logs by them is deceived; in older revisions they say nothing.
+    /// MCP 2026-07-28 on, `Mcp-Method`, and `Mcp-Name` for whatever has a name, have to be there once each and to say
+    /// the same, decoded, so that nobody who routes or logs by them is deceived; in older revisions they say nothing.
     ///
     /// # Errors
     ///
@@ -143,6 +143,11 @@ mod tests {
             "1",
             "\"a\"",
             r#"{"method":1}"#,
+            r#"{"method":null}"#,
+            r#"{"id":1,"Method":"tools/call","params":{"name":"admin"}}"#,
+            "{}",
+            "[]",
+            r#"[{"method":"ping"},{}]"#,
             r#"{"method":"tools/call","params":[]}x"#,
             // An array is no message and no parameters, whatever stands in it.
             r#"["tools/list"]"#,
@@ -151,6 +156,15 @@ mod tests {
         ] {
             assert_eq!(Operation::of_body(bad.as_bytes()), Err(UnreadableRequest::Body), "{bad}");
         }
+    }
+
+    #[test]
+    fn sec_216_a_batch_has_a_hundred_messages_at_most() {
+        let batch = |count| format!("[{}]", vec![r#"{"method":"ping"}"#; count].join(","));
+        assert_eq!(of(&batch(100)).len(), 100);
+        let error = Operation::of_body(batch(101).as_bytes());
+        assert_eq!(error, Err(UnreadableRequest::Body));
+        assert_eq!(of(r#"[{"id":1,"result":null},{"id":2,"error":{}}]"#), [""; 0]);
     }
 
     #[test]
