@@ -18,8 +18,8 @@ use client_auth::{ClientCredentials, NoUsableMethod};
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use oauth_types::{
-    AuthMethod, AuthorizationServerMetadata, ClientId, EndpointUrl, FormWriter, InvalidUri, Issuer,
-    Secret,
+    AuthMethod, AuthorizationServerMetadata, ClientId, EndpointUrl, FormPairs, FormWriter,
+    InvalidUri, Issuer, Secret, encode_component,
 };
 
 pub use answer::{Introspected, IntrospectionFailed, NotTaken};
@@ -93,8 +93,9 @@ impl fmt::Display for NoIntrospection {
 impl core::error::Error for NoIntrospection {}
 
 impl Introspection {
-    /// Longest token that is asked about, in bytes: a longer one is nobody's.
-    pub const MAX_TOKEN: usize = 16 * 1024;
+    /// Longest token that is asked about, in bytes of the form that it is sent in: a longer one is nobody's. It is what
+    /// servers read, ours among them ([`FormPairs::MAX_VALUE_BYTES`]).
+    pub const MAX_TOKEN: usize = FormPairs::MAX_VALUE_BYTES;
     /// Longest answer that is read, in bytes.
     pub const MAX_ANSWER: usize = 128 * 1024;
     /// For how long an answer is believed, if nothing else is said.
@@ -144,7 +145,11 @@ impl Introspection {
     /// Whether this could be a token of anybody, so that it is worth a question.
     #[must_use]
     pub fn is_askable(token: &Secret) -> bool {
-        token.expose().len() <= Self::MAX_TOKEN
+        // Three bytes of the form for one of the token are the most, and a token of ordinary length is not written twice.
+        let token = token.expose();
+        let is_short = token.len() <= Self::MAX_TOKEN / 3;
+        let fits = || encode_component(token).to_string().len() <= Self::MAX_TOKEN;
+        is_short || token.len() <= Self::MAX_TOKEN && fits()
     }
 
     /// The endpoint at this place.
@@ -226,10 +231,8 @@ impl fmt::Debug for IntrospectionEndpoint {
 
 #[cfg(test)]
 mod tests {
-    use http::header::AUTHORIZATION;
-    use oauth_types::FormPairs;
-
     use super::*;
+    use http::header::AUTHORIZATION;
 
     fn introspection() -> Introspection {
         let issuer = Issuer::parse("https://as.example").unwrap();
@@ -315,8 +318,10 @@ mod tests {
 
     #[test]
     fn a_token_that_is_too_long_for_anybody_is_asked_about_nowhere() {
-        let token = |length| Secret::new("a".repeat(length));
-        assert!(Introspection::is_askable(&token(Introspection::MAX_TOKEN)));
-        assert!(!Introspection::is_askable(&token(Introspection::MAX_TOKEN + 1)));
+        let is_askable =
+            |text: &str, times| Introspection::is_askable(&Secret::new(text.repeat(times)));
+        for (text, most) in [("a", 8192), ("+", 2730), ("aa+", 1638)] {
+            assert!(is_askable(text, most) && !is_askable(text, most + 1), "{text}");
+        }
     }
 }

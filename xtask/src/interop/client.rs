@@ -19,6 +19,9 @@ pub(super) struct Client {
 /// So that a token dies while its client waits.
 const SERVER: [&str; 2] = ["--token-seconds", "3"];
 
+/// The longest that a client may take.
+const SECONDS: &str = "120";
+
 /// Has each client log in, step up and refresh, and says which could not.
 pub(super) fn meet(workspace: &Workspace, clients: &[Client]) -> Result<Vec<String>, Error> {
     let (_servers, url) = examples::serve(&workspace.sh, &SERVER)?;
@@ -37,7 +40,7 @@ pub(super) fn call(
     for Client { name, program, script, more } in clients {
         announce(&format!("{name} against {servers}"));
         let more = *more;
-        let command = cmd!(sh, "{program} {script...} {url} {more...}");
+        let command = cmd!(sh, "timeout {SECONDS} {program} {script...} {url} {more...}");
         // What an SDK complains of is its own business, unless it fails.
         let output = Command::from(command.env("PYTHONDONTWRITEBYTECODE", "1")).output()?;
         print!("{}", String::from_utf8_lossy(&output.stdout));

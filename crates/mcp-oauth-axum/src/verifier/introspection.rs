@@ -14,7 +14,8 @@ use crate::{InvalidRemote, RemoteServer, TokenVerifier, VerifierUnavailable};
 /// Asks an authorization server about each token that is shown (RFC 7662), and believes its answer for a moment.
 ///
 /// The endpoint is found in the server's metadata when it is first needed. A server that is down, that gives no answer
-/// or one that makes no sense is answered with 503, and clients keep their tokens.
+/// or one that makes no sense is answered with 503, and clients keep their tokens. So are requests with tokens that
+/// were not asked about a moment ago, while 1,000 others are being asked about.
 ///
 /// ```no_run
 /// use axum::Router;
@@ -65,6 +66,7 @@ impl IntrospectionVerifier {
     /// Asks at this endpoint, and does not look for it.
     #[must_use]
     pub fn with_endpoint(mut self, endpoint: EndpointUrl) -> Self {
+        self.asker.server.admit(&endpoint);
         self.asker.endpoint = Some(endpoint);
         self
     }
@@ -138,15 +140,15 @@ impl Asker {
         let issuer = self.introspection.issuer();
         let endpoint = self.endpoint(now).await?;
         let answer = self.server.send(endpoint.request(token)).await;
-        if !answer.as_ref().is_ok_and(|answer| answer.status().is_success()) {
-            // It may have moved.
-            self.server.doubt();
-        }
         let answer = answer.map_err(|reason| {
+            self.server.doubt();
             warn!(%issuer, %reason, "a token could not be asked about");
             VerifierUnavailable
         })?;
         self.introspection.read(&answer, now).map_err(|reason| {
+            if reason.may_have_moved() {
+                self.server.doubt();
+            }
             // SEC-154: whom the server refuses to answer is the operator's business, and no client's.
             if reason.is_passing() {
                 warn!(%issuer, %reason, "a token could not be asked about");

@@ -90,7 +90,10 @@ impl JwtVerifier {
     /// Fetches the keys from here, and asks for no metadata.
     #[must_use]
     pub fn with_jwks_uri(mut self, url: EndpointUrl) -> Self {
-        self.source = self.source.map(|source| Source { jwks_uri: Some(url), ..source });
+        if let Some(source) = &mut self.source {
+            source.server.admit(&url);
+            source.jwks_uri = Some(url);
+        }
         self
     }
 

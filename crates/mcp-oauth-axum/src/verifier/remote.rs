@@ -5,7 +5,7 @@ use core::fmt;
 use core::future::Future;
 use core::net::SocketAddr;
 use core::time::Duration;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::{Bytes, BytesMut};
 use http::header::ACCEPT;
@@ -50,16 +50,36 @@ impl core::error::Error for InvalidRemote {}
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Unreachable {
     LocalAddress,
+    NoConnection,
     NoAnswer,
+    Broken,
     TooLarge,
     NotFound(ServerNotFound),
+}
+
+impl Unreachable {
+    fn of(error: &reqwest::Error) -> Self {
+        let first: &(dyn core::error::Error + 'static) = error;
+        let mut causes = core::iter::successors(Some(first), |error| error.source());
+        if causes.any(|cause| cause.is::<LeadsHome>()) {
+            Self::LocalAddress
+        } else if error.is_timeout() {
+            Self::NoAnswer
+        } else if error.is_connect() {
+            Self::NoConnection
+        } else {
+            Self::Broken
+        }
+    }
 }
 
 impl fmt::Display for Unreachable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::LocalAddress => f.write_str("a document leads to a local address"),
+            Self::NoConnection => f.write_str("no connection can be made"),
             Self::NoAnswer => f.write_str("there is no answer in time"),
+            Self::Broken => f.write_str("the exchange broke off"),
             Self::TooLarge => f.write_str("the answer is too long"),
             Self::NotFound(why) => why.fmt(f),
         }
@@ -69,9 +89,9 @@ impl fmt::Display for Unreachable {
 /// An authorization server that is not ours: its documents are fetched when they are first needed, so that a server
 /// starts while its authorization server is down.
 ///
-/// It is asked by https (http on a loopback host), without a proxy; redirects are not followed. The issuer's own host
-/// may be anywhere, because the configuration names it. Where its documents lead elsewhere, only addresses of the
-/// public internet are connected to, unless the issuer is a local address itself.
+/// It is asked by https (http on a loopback host), without a proxy; redirects are not followed. The hosts of the issuer
+/// and of endpoints that the configuration names may be anywhere. Where its documents lead elsewhere, only addresses of
+/// the public internet are connected to, unless the issuer is a local address itself.
 ///
 /// Clones share what is known.
 #[derive(Clone, Debug)]
@@ -128,7 +148,7 @@ impl RemoteServer {
         let certificates = certificates.map_err(|_| InvalidRemote::Certificate)?;
         let origin = search.url().origin();
         let local = local || origin.is_local_address();
-        let reach = Reach { host: origin.host().into(), local };
+        let reach = Reach { hosts: Arc::new(RwLock::new(vec![origin.host().into()])), local };
         // Other crates may switch features of reqwest on: each is refused by name.
         let client = Client::builder()
             .dns_resolver(Arc::new(reach.clone()))
@@ -153,6 +173,12 @@ impl RemoteServer {
     #[must_use]
     pub const fn issuer(&self) -> &Issuer {
         &self.issuer
+    }
+
+    /// The configuration names this URL: its host may be anywhere, as the issuer's own.
+    pub(crate) fn admit(&self, url: &EndpointUrl) {
+        let mut hosts = self.reach.hosts.write().unwrap_or_else(PoisonError::into_inner);
+        hosts.push(url.origin().host().into());
     }
 
     /// What it says about itself, fetched when it is first needed and every hour. One search serves all who need it;
@@ -208,7 +234,11 @@ impl RemoteServer {
     async fn find(&self) -> Result<AuthorizationServerMetadata, Unreachable> {
         let mut search = self.search.clone();
         loop {
-            let answer = self.get(search.url()).await?;
+            let answer = match self.get(search.url()).await {
+                // A page for people may be as long as it likes: it is no document.
+                Err(Unreachable::TooLarge) => Response::default(),
+                answer => answer?,
+            };
             match search.resume(&answer).map_err(Unreachable::NotFound)? {
                 Search::Found(metadata) => return Ok(*metadata),
                 Search::Next(next) => search = next,
@@ -219,7 +249,7 @@ impl RemoteServer {
     /// Fetches a JSON document.
     pub(crate) async fn get(&self, url: &EndpointUrl) -> Result<Response<Bytes>, Unreachable> {
         let request = Request::get(url.as_str()).header(ACCEPT, "application/json");
-        let request = request.body(Bytes::new()).map_err(|_| Unreachable::NoAnswer)?;
+        let request = request.body(Bytes::new()).map_err(|_| Unreachable::Broken)?;
         self.send(request).await
     }
 
@@ -230,13 +260,13 @@ impl RemoteServer {
     ) -> Result<Response<Bytes>, Unreachable> {
         let (parts, body) = request.into_parts();
         // Literal addresses do not come by the resolver.
-        let origin = Origin::of(&parts.uri.to_string()).map_err(|_| Unreachable::NoAnswer)?;
+        let origin = Origin::of(&parts.uri.to_string()).map_err(|_| Unreachable::Broken)?;
         if origin.is_local_address() && !self.reach.admits(origin.host()) {
             return Err(Unreachable::LocalAddress);
         }
         let request = Request::from_parts(parts, reqwest::Body::from(body));
-        let request = request.try_into().map_err(|_| Unreachable::NoAnswer)?;
-        let answer = self.http.execute(request).await.map_err(|_| Unreachable::NoAnswer)?;
+        let request = request.try_into().map_err(|_| Unreachable::Broken)?;
+        let answer = self.http.execute(request).await.map_err(|error| Unreachable::of(&error))?;
         read(answer, Self::MAX_BODY).await
     }
 }
@@ -244,7 +274,7 @@ impl RemoteServer {
 /// Reads an answer up to the limit, whatever it says about its length.
 async fn read(mut answer: reqwest::Response, limit: usize) -> Result<Response<Bytes>, Unreachable> {
     let mut body = BytesMut::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|_| Unreachable::NoAnswer)? {
+    while let Some(chunk) = answer.chunk().await.map_err(|error| Unreachable::of(&error))? {
         if chunk.len() > limit - body.len() {
             return Err(Unreachable::TooLarge);
         }
@@ -259,14 +289,16 @@ async fn read(mut answer: reqwest::Response, limit: usize) -> Result<Response<By
 /// Where the server may be, and where its documents may lead.
 #[derive(Clone, Debug)]
 struct Reach {
-    host: Box<str>,
+    /// Those that the configuration names.
+    hosts: Arc<RwLock<Vec<Box<str>>>>,
     local: bool,
 }
 
 impl Reach {
     /// Whether this host may be at a local address.
     fn admits(&self, host: &str) -> bool {
-        self.local || host.eq_ignore_ascii_case(&self.host)
+        let hosts = self.hosts.read().unwrap_or_else(PoisonError::into_inner);
+        self.local || hosts.iter().any(|own| host.eq_ignore_ascii_case(own))
     }
 }
 
@@ -332,10 +364,31 @@ mod tests {
         for server in [server("http://127.0.0.1:1"), server("http://localhost:1"), own] {
             assert!(server.reach.resolve("localhost".parse().unwrap()).await.is_ok());
             let url = EndpointUrl::parse("http://127.0.0.1:1/jwks").unwrap();
-            assert_eq!(server.get(&url).await.unwrap_err(), Unreachable::NoAnswer);
+            assert_eq!(server.get(&url).await.unwrap_err(), Unreachable::NoConnection);
         }
         // The name that the configuration gives may lead anywhere, in any case of letters.
-        let own = Reach { host: "localhost".into(), local: false };
-        assert!(own.resolve("LOCALHOST".parse().unwrap()).await.is_ok());
+        let public = server("https://as.example");
+        let lead = EndpointUrl::parse("https://localhost:1/jwks").unwrap();
+        public.admit(&lead);
+        assert!(public.reach.resolve("LOCALHOST".parse().unwrap()).await.is_ok());
+        assert_eq!(public.get(&lead).await.unwrap_err(), Unreachable::NoConnection);
+        let other = EndpointUrl::parse("http://127.0.0.1:1/jwks").unwrap();
+        assert_eq!(public.get(&other).await.unwrap_err(), Unreachable::LocalAddress);
+    }
+
+    #[tokio::test]
+    async fn the_log_tells_why_there_is_no_answer() {
+        let server = server("https://as.example");
+        // What a resolver says is somewhere below what the client says.
+        let http = Client::builder().no_proxy().dns_resolver(Arc::new(server.reach.clone()));
+        let http = http.build().unwrap();
+        let error = http.get("http://localhost:1/").send().await.unwrap_err();
+        assert_eq!(Unreachable::of(&error), Unreachable::LocalAddress);
+        let error = http.get("http://127.0.0.1:1/").send().await.unwrap_err();
+        assert_eq!(Unreachable::of(&error), Unreachable::NoConnection);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let silent = format!("http://{}/", listener.local_addr().unwrap());
+        let error = http.get(silent).timeout(Duration::from_millis(50)).send().await.unwrap_err();
+        assert_eq!(Unreachable::of(&error), Unreachable::NoAnswer);
     }
 }

@@ -206,14 +206,14 @@ async fn sec_154_what_is_no_answer_is_neither_yes_nor_no() {
     assert_eq!(other.asked(ENDPOINT), 0, "no redirect is followed");
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn sec_154_a_slow_server_is_not_waited_for() {
     let servers = servers().await;
     let slow = Answer { delay: Duration::from_secs(60), ..active(&json!({})) };
     servers.foreign.answer(ENDPOINT, slow);
-    let start = tokio::time::Instant::now();
-    servers.undecided(&servers.show("t").await, "slow");
-    assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
+    let reply = tokio::time::timeout(Duration::from_secs(7), servers.show("t")).await;
+    servers.undecided(&reply.unwrap(), "slow");
+    assert_eq!(servers.asked(), 1);
 }
 
 #[tokio::test]
@@ -437,11 +437,11 @@ async fn a_hundred_who_show_one_token_cause_one_question_whoever_goes_away() {
 #[tokio::test]
 async fn a_token_that_nobody_could_have_given_out_is_asked_about_nowhere() {
     let servers = servers().await;
-    for length in [16 * 1024 + 1, 1024 * 1024] {
-        servers.refused(&servers.show(&"a".repeat(length)).await, "too long");
+    for token in ["a".repeat(8 * 1024 + 1), "a".repeat(1024 * 1024), "+".repeat(8 * 1024 / 3 + 1)] {
+        servers.refused(&servers.show(&token).await, "too long");
     }
     assert_eq!(servers.asked(), 0);
-    assert_eq!(servers.show(&"a".repeat(16 * 1024)).await.status, StatusCode::OK);
+    assert_eq!(servers.show(&"a".repeat(8 * 1024)).await.status, StatusCode::OK);
 }
 
 #[tokio::test]

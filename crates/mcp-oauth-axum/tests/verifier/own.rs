@@ -124,7 +124,11 @@ async fn a_int_1_r_auth_1_r_auth_3_our_own_server_is_asked_like_any_other() {
     let narrow = servers.token("write", MCP).await;
     assert_eq!(servers.show(&narrow).await.0, StatusCode::FORBIDDEN);
     let elsewhere = servers.token("read", OTHER).await;
-    for bad in [&*elsewhere, "made-up"] {
+    // Nor does it matter how long a token is that somebody made up.
+    let long = [8 * 1024, 8 * 1024 + 1, 16 * 1024].map(|length| "a".repeat(length));
+    let escaped = "+".repeat(3000);
+    let [most, more, much] = &long;
+    for bad in [&*elsewhere, "made-up", most, more, much, &*escaped] {
         assert_eq!(servers.show(bad).await.0, StatusCode::UNAUTHORIZED, "{bad}");
     }
     servers.time.fetch_add(600, Ordering::SeqCst);

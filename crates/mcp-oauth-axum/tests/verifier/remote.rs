@@ -110,6 +110,16 @@ async fn an_answer_that_is_none_is_not_waited_for_followed_or_kept() {
 }
 
 #[tokio::test]
+async fn c_disc_10_a_long_page_in_the_first_place_does_not_hide_the_document_in_the_second() {
+    let server = Foreign::new().await;
+    let page = "x".repeat(200 * 1024);
+    server.answer(OAUTH, Answer { content_type: "text/html", ..Answer::json(&page) });
+    server.answer(OPENID, document(&server));
+    let remote = RemoteServer::new(server.issuer()).unwrap();
+    assert!(remote.metadata(at(0)).await.is_ok());
+}
+
+#[tokio::test]
 async fn a_server_that_is_slow_is_not_waited_for() {
     let slow = Foreign::new().await;
     slow.answer(OAUTH, Answer { delay: Duration::from_secs(60), ..document(&slow) });

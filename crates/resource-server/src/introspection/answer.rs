@@ -65,6 +65,19 @@ impl IntrospectionFailed {
     }
 }
 
+impl IntrospectionFailed {
+    /// Whether the endpoint may be somewhere else by now, so that the metadata is worth another look.
+    #[must_use]
+    pub fn may_have_moved(&self) -> bool {
+        match self {
+            Self::Status(status) => {
+                status.is_redirection() || matches!(status.as_u16(), 404 | 405 | 410)
+            }
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Display for IntrospectionFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -317,20 +330,23 @@ mod tests {
             assert_eq!(failed, IntrospectionFailed::NotAllowed);
             assert!(!failed.is_passing());
         }
-        for (status, is_passing) in [
-            (201, false),
-            (204, false),
-            (302, false),
-            (400, false),
-            (404, false),
-            (408, true),
-            (429, true),
-            (500, true),
-            (503, true),
+        for (status, is_passing, has_moved) in [
+            (201, false, false),
+            (204, false, false),
+            (302, false, true),
+            (400, false, false),
+            (404, false, true),
+            (405, false, true),
+            (408, true, false),
+            (410, false, true),
+            (429, true, false),
+            (500, true, false),
+            (503, true, false),
         ] {
             let failed = read_as(status, "application/json", yes).unwrap_err();
             assert!(matches!(failed, IntrospectionFailed::Status(own) if own == status));
-            assert_eq!(failed.is_passing(), is_passing, "{status}");
+            let judged = (failed.is_passing(), failed.may_have_moved());
+            assert_eq!(judged, (is_passing, has_moved), "{status}");
         }
         for media_type in
             ["text/html", "", "text/json", "application/jwt", "application/token-introspection+jwt"]
