@@ -18,7 +18,7 @@ pub enum InvalidKeys {
     Private,
     /// Two keys of one algorithm have the same identifier (RFC 7517 §4.5).
     RepeatedKeyId,
-    /// No key is whole, and for signatures in an algorithm that is spoken here and that the client registered.
+    /// No key is whole, and for signatures in an algorithm that is spoken here and, for a client's, that it registered.
     NoUsableKey,
 }
 
@@ -29,7 +29,7 @@ impl fmt::Display for InvalidKeys {
             Self::Private => "a private key was sent: replace it, and send public keys only",
             Self::RepeatedKeyId => "two keys of one algorithm in jwks have the same kid",
             Self::NoUsableKey => {
-                "no key in jwks signs with an algorithm that is registered and spoken here"
+                "no key in jwks is whole, and for signatures in an algorithm that may be used here"
             }
         })
     }

@@ -5,7 +5,7 @@
 //! | it has 16 KiB at most, and says that it is of this issuer, byte for byte | RFC 9068 §4 | [`JwtRefused::NotOurs`] |
 //! | the issuer's keys are known, and fresh if they can be | RFC 8414 §2 | [`JwtVerdict::NeedsKeys`], [`JwtVerdict::Unavailable`] |
 //! | one of them has signed it, as an access token and in the key's own algorithm | RFC 9068 §4, RFC 8725 §3.1, §3.11 | `NeedsKeys` at most every 30 seconds, then [`JwtRefused::NotSigned`] |
-//! | its claims have their form; it says whose it is, whose client's, and when it expires | RFC 9068 §2.2 | [`JwtRefused::Claims`] |
+//! | its claims have their form, and each is said once; 100 recipients at most; it says whose it is, whose client's, and when it expires | RFC 9068 §2.2 | [`JwtRefused::Claims`] |
 //! | what it is bound to is a key that a proof can be shown for | RFC 9449 §6, RFC 7800 §3.1 | [`JwtRefused::Confirmation`] |
 //! | it has begun, give or take a minute, and ends within a year | RFC 7519 §4.1 | [`JwtRefused::OutsideLifetime`] |
 //!
@@ -16,15 +16,16 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use client_auth::{ClientKeys, InvalidKeys, Lifetime, claimed_issuer};
+use client_auth::{ClientKeys, InvalidKeys, claimed_issuer};
 use http::{Response, StatusCode};
 use oauth_types::{
-    Audience, ClientId, DocumentError, Issuer, KeySet, ResourceUri, ScopeSet, Secret,
-    SigningAlgorithm, Thumbprint, UnixTime,
+    Audience, ClientId, DocumentError, Issuer, KeySet, ScopeSet, Secret, SigningAlgorithm, UnixTime,
 };
-use serde::Deserialize;
-use serde_json::Value;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 
+use crate::foreign::{SKEW, bound_key, recipients};
 use crate::{Kept, TokenFacts};
 
 /// The tokens of one authorization server that is not ours, and what is known of its keys: a plain value that the host
@@ -66,7 +67,7 @@ enum Keys {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[must_use]
 pub enum JwtVerdict {
-    /// It is the server's, and says this.
+    /// It is the server's, and says this. Its end is a minute after `exp`: the server's clock may be off.
     Known(Arc<TokenFacts>),
     /// It is none of the server's access tokens.
     Refused(JwtRefused),
@@ -84,7 +85,7 @@ pub enum JwtRefused {
     NotOurs,
     /// None of the server's keys has signed it as an access token (`at+jwt`).
     NotSigned,
-    /// A claim is missing or does not have its form.
+    /// A claim is missing, there twice, or does not have its form.
     Claims,
     /// It is bound to something that cannot be checked here.
     Confirmation,
@@ -97,7 +98,7 @@ impl fmt::Display for JwtRefused {
         f.write_str(match self {
             Self::NotOurs => "it is no JWT of this issuer",
             Self::NotSigned => "no key of the issuer has signed it as an access token",
-            Self::Claims => "a claim is missing or does not have its form",
+            Self::Claims => "a claim is missing, there twice, or does not have its form",
             Self::Confirmation => "it is bound to something that cannot be checked here",
             Self::OutsideLifetime => "it has not begun yet, or lasts too long",
         })
@@ -148,11 +149,31 @@ struct Claims {
     scope: Option<ScopeSet>,
 }
 
-/// What a token is bound to. A member that is not known here may ask for more.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Confirmation {
-    jkt: Thumbprint,
+/// Claims as they were signed; `None` when one of them is said twice, so that two readers may read two tokens.
+struct Signed(Option<Value>);
+
+impl<'de> Deserialize<'de> for Signed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Signed;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("claims")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Signed, A::Error> {
+                let (mut members, mut is_repeated) = (Map::new(), false);
+                while let Some((name, value)) = map.next_entry::<String, Value>()? {
+                    is_repeated |= members.insert(name, value).is_some();
+                }
+                Ok(Signed((!is_repeated).then_some(Value::Object(members))))
+            }
+        }
+
+        deserializer.deserialize_map(Members)
+    }
 }
 
 impl JwtTokens {
@@ -221,8 +242,9 @@ impl JwtTokens {
             return if may_fetch { JwtVerdict::NeedsKeys } else { JwtVerdict::Unavailable };
         };
         match signed(keys, token) {
-            Some(claims) => {
-                let facts = self.read(&claims, now);
+            Some(Signed(claims)) => {
+                let facts = claims.ok_or(JwtRefused::Claims);
+                let facts = facts.and_then(|claims| self.read(&claims, now));
                 facts.map_or_else(JwtVerdict::Refused, |facts| JwtVerdict::Known(Arc::new(facts)))
             }
             // The server may have a new key. Whoever makes tokens up makes nobody ask more often.
@@ -294,34 +316,31 @@ impl JwtTokens {
     fn read(&self, claims: &Value, now: UnixTime) -> Result<TokenFacts, JwtRefused> {
         let client = claims.get(&*self.client_claim).ok_or(JwtRefused::Claims)?;
         let client_id = ClientId::deserialize(client).map_err(|_| JwtRefused::Claims)?;
-        let bound = claims.get("cnf").map(Confirmation::deserialize).transpose();
-        let bound = bound.map_err(|_| JwtRefused::Confirmation)?;
+        let jkt = bound_key(claims.get("cnf")).map_err(|_| JwtRefused::Confirmation)?;
         let claims = Claims::deserialize(claims).map_err(|_| JwtRefused::Claims)?;
         if !self.issuer.is(&claims.iss) || claims.sub.is_empty() {
             return Err(JwtRefused::Claims);
         }
-        let latest = now.plus(Lifetime::SKEW);
+        let latest = now.plus(SKEW);
         let is_later = |time: Option<UnixTime>| time.is_some_and(|time| time > latest);
         if is_later(claims.nbf) || is_later(claims.iat) || claims.exp > latest.plus(Self::LIFETIME)
         {
             return Err(JwtRefused::OutsideLifetime);
         }
-        let audience = claims.aud.0.iter();
         Ok(TokenFacts {
             subject: claims.sub,
             client_id,
             issuer: self.issuer.clone(),
             scopes: claims.scope.unwrap_or_default(),
-            // A recipient that is no URI is some other server: it makes the token no worse.
-            audience: audience.filter_map(|one| ResourceUri::parse(one).ok()).collect(),
+            audience: recipients(&claims.aud).ok_or(JwtRefused::Claims)?,
             // The one place where the server's clock may be off.
-            expires_at: Some(claims.exp.plus(Lifetime::SKEW)),
-            jkt: bound.map(|bound| bound.jkt),
+            expires_at: Some(claims.exp.plus(SKEW)),
+            jkt,
         })
     }
 }
 
 /// The claims, if one of the keys has signed them as an access token (RFC 9068 §2.1, RFC 7515 §4.1.9).
-fn signed(keys: &ClientKeys, token: &str) -> Option<Value> {
+fn signed(keys: &ClientKeys, token: &str) -> Option<Signed> {
     keys.verify(token, "at+jwt").or_else(|| keys.verify(token, "application/at+jwt"))
 }

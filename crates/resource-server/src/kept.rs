@@ -77,7 +77,7 @@ impl<T> Kept<T> {
 }
 
 /// Whether so much time is over. A request may be a little older than what another one brought; a clock that was set
-/// back makes nobody wait for it.
+/// back by more than a minute makes nobody wait for it.
 fn has_passed(time: Duration, at: UnixTime, now: UnixTime) -> bool {
     now.since(at) >= time || at.since(now) > Duration::from_secs(60)
 }

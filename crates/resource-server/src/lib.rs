@@ -4,6 +4,8 @@ mod believed;
 mod decide;
 mod denial;
 mod discovery;
+#[cfg(any(feature = "introspection", feature = "jwt_access_tokens"))]
+mod foreign;
 mod hosts;
 #[cfg(feature = "introspection")]
 mod introspection;

@@ -1,10 +1,12 @@
 //! Tokens of a server that is asked about each. What its answers mean is decided by `resource-server`.
 
 use core::time::Duration;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use oauth_types::{AuthMethod, ClientId, EndpointUrl, Issuer, Secret, UnixTime};
-use resource_server::{Introspected, Introspection, IntrospectionEndpoint, TokenFacts};
+use resource_server::{
+    Introspected, Introspection, IntrospectionEndpoint, IntrospectionFailed, Kept, TokenFacts,
+};
 use tracing::{error, info, warn};
 
 use super::cache::{Cache, Recalled};
@@ -43,6 +45,23 @@ struct Asker {
     server: RemoteServer,
     introspection: Introspection,
     endpoint: Option<EndpointUrl>,
+    trouble: Arc<Mutex<Trouble>>,
+}
+
+/// What the operator has to mend.
+#[derive(Debug)]
+struct Trouble {
+    /// The server's no to our secret: it is not shown again at once, whoever asks.
+    refusal: Kept<()>,
+    /// What the log was told: strangers do not fill it.
+    told: Kept<()>,
+}
+
+impl Default for Trouble {
+    fn default() -> Self {
+        let nothing = || Kept::new(Duration::ZERO, Duration::ZERO);
+        Self { refusal: nothing(), told: nothing() }
+    }
 }
 
 impl IntrospectionVerifier {
@@ -59,7 +78,7 @@ impl IntrospectionVerifier {
     #[must_use]
     pub fn of(server: RemoteServer, client_id: ClientId, secret: Secret) -> Self {
         let introspection = Introspection::new(server.issuer().clone(), client_id, secret);
-        let asker = Asker { server, introspection, endpoint: None };
+        let asker = Asker { server, introspection, endpoint: None, trouble: Arc::default() };
         Self { asker, cache: Arc::new(Cache::new()), questions: Arc::new(Questions::new()) }
     }
 
@@ -138,6 +157,9 @@ impl Asker {
         now: UnixTime,
     ) -> Result<Introspected, VerifierUnavailable> {
         let issuer = self.introspection.issuer();
+        if !self.trouble().refusal.may_fetch(now) {
+            return Err(VerifierUnavailable);
+        }
         let endpoint = self.endpoint(now).await?;
         let answer = self.server.send(endpoint.request(token)).await;
         let answer = answer.map_err(|reason| {
@@ -150,13 +172,30 @@ impl Asker {
                 self.server.doubt();
             }
             // SEC-154: whom the server refuses to answer is the operator's business, and no client's.
+            if reason == IntrospectionFailed::NotAuthenticated {
+                self.trouble().refusal.fetched(None, now);
+            }
             if reason.is_passing() {
                 warn!(%issuer, %reason, "a token could not be asked about");
-            } else {
+            } else if self.may_tell(now) {
                 error!(%issuer, %reason, "tokens cannot be asked about");
             }
             VerifierUnavailable
         })
+    }
+
+    /// Whether the log has not been told a moment ago.
+    fn may_tell(&self, now: UnixTime) -> bool {
+        let mut trouble = self.trouble();
+        let may_tell = trouble.told.may_fetch(now);
+        if may_tell {
+            trouble.told.fetched(None, now);
+        }
+        may_tell
+    }
+
+    fn trouble(&self) -> MutexGuard<'_, Trouble> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn endpoint(&self, now: UnixTime) -> Result<IntrospectionEndpoint, VerifierUnavailable> {
@@ -165,7 +204,10 @@ impl Asker {
             None => self.introspection.discovered(&*self.server.metadata(now).await?),
         };
         found.map_err(|reason| {
-            error!(issuer = %self.introspection.issuer(), %reason, "tokens cannot be asked about");
+            if self.may_tell(now) {
+                let issuer = self.introspection.issuer();
+                error!(%issuer, %reason, "tokens cannot be asked about");
+            }
             // It is as good as none, and asked for again as soon.
             self.server.clear();
             VerifierUnavailable

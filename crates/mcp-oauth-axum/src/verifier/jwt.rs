@@ -23,7 +23,8 @@ use crate::{InvalidRemote, RemoteServer, TokenVerifier, VerifierUnavailable};
 /// without a usable key ends them. A token that is good is not verified again for 30 seconds. After those and the time
 /// that keys are kept, the tokens of a key that the server took back are refused.
 ///
-/// A token that the server revokes is good until it expires: where that is too long, ask the server about each
+/// A token that the server revokes is good until it expires, which is a minute after its `exp`, because the server's
+/// clock may be off; that is what [`Granted::expires_at`](resource_server::Granted::expires_at) says. Where that is too long, ask the server about each
 /// (RFC 7662).
 ///
 /// ```no_run

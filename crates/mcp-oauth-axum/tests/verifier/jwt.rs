@@ -246,3 +246,27 @@ async fn a_host_says_where_the_keys_are_how_rsa_signs_and_who_names_the_client()
     assert_eq!(refused, Ok(None));
     assert_eq!(server.asked(METADATA), 0);
 }
+
+#[tokio::test]
+async fn claims_that_are_said_twice_or_name_very_many_servers_are_nobodys() {
+    let text = claims(&fixed(), &json!({})).to_string();
+    let start = text.strip_suffix('}').unwrap();
+    let with = |more: &str| signed_text(&header(&json!({})), &format!("{start},{more}}}"));
+    let once = known(&with(r#""cnf":null"#), NOW).await.unwrap();
+    assert_eq!((&*once.subject, &once.jkt), ("alice", &None));
+    for twice in [
+        r#""iss":"https://as.example""#,
+        r#""sub":"bob""#,
+        r#""aud":"https://rs.example/mcp""#,
+        r#""exp":1000600"#,
+        r#""scope":"admin""#,
+        r#""client_id":"c2""#,
+        r#""cnf":{"x5t#S256":"x"},"cnf":null"#,
+        r#""x":1,"x":1"#,
+    ] {
+        assert_eq!(known(&with(twice), NOW).await, None, "{twice}");
+    }
+    let many = |count| signed(&claims(&fixed(), &json!({"aud": vec![MCP; count]})));
+    assert!(known(&many(100), NOW).await.is_some());
+    assert_eq!(known(&many(101), NOW).await, None);
+}

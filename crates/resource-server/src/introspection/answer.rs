@@ -4,7 +4,7 @@
 //!
 //! | check, in this order | requirement | otherwise |
 //! |---|---|---|
-//! | the server takes us for who we are | RFC 7662 §2.3 | `NotAllowed` |
+//! | the server takes us for who we are, and lets us ask | RFC 7662 §2.3 | `NotAuthenticated`, `NotAllowed` |
 //! | the status is 200: a redirect is not followed | | `Status` |
 //! | the media type is JSON; a signed answer (RFC 9701) is not read | RFC 7662 §2.2 | `MediaType` |
 //! | it is an object, and `active` a JSON boolean | SEC-154 | `Document` |
@@ -20,29 +20,26 @@
 //! | it is bound to nothing, or to a key whose thumbprint is said | RFC 9449 §6.2 | `Confirmation` |
 //! | it says which client it was given to | R-AUTH-8 | `NoClient` |
 //! | it says whose it is | R-AUTH-8 | `NoSubject` |
+//! | it is for 100 recipients at most | | `Audience` |
 
 use core::fmt;
-use core::time::Duration;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use oauth_types::{
-    DocumentError, IntrospectionAnswer, ResourceUri, Thumbprint, UnixTime, media_type,
-};
+use oauth_types::{DocumentError, IntrospectionAnswer, Thumbprint, UnixTime, media_type};
 use serde_json::Value;
 
+use crate::foreign::{SKEW, bound_key, recipients};
 use crate::{Believed, Introspection, TokenFacts};
-
-/// How far the clocks of two machines may be apart.
-const SKEW: Duration = Duration::from_secs(60);
 
 /// Why nothing was learned about a token: the server did not say. It holds no text of the answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum IntrospectionFailed {
-    /// The server does not take us for who we say we are, or does not let us ask: the configuration is wrong, not the
-    /// token.
+    /// The server does not take us for who we say we are (401): the configuration is wrong, not the token.
+    NotAuthenticated,
+    /// The server does not let us ask (403).
     NotAllowed,
     /// Another status than 200.
     Status(StatusCode),
@@ -81,9 +78,12 @@ impl IntrospectionFailed {
 impl fmt::Display for IntrospectionFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotAllowed => f.write_str(
+            Self::NotAuthenticated => f.write_str(
                 "the authorization server does not take this resource server's word for who it is",
             ),
+            Self::NotAllowed => {
+                f.write_str("the authorization server does not let this resource server ask")
+            }
             Self::Status(status) => write!(f, "the introspection endpoint answered {status}"),
             Self::MediaType => f.write_str("the introspection endpoint did not answer with JSON"),
             Self::Document(error) => write!(f, "no introspection answer: {error}"),
@@ -120,6 +120,8 @@ pub enum NotTaken {
     NoClient,
     /// The server does not say whose it is.
     NoSubject,
+    /// It is for more than 100 recipients.
+    Audience,
 }
 
 impl fmt::Display for NotTaken {
@@ -132,6 +134,7 @@ impl fmt::Display for NotTaken {
             Self::Confirmation => "the token is bound to something that is not checked here",
             Self::NoClient => "the answer does not name the client",
             Self::NoSubject => "the answer does not name the user",
+            Self::Audience => "the token is for too many recipients",
         })
     }
 }
@@ -150,9 +153,8 @@ impl Introspection {
         // SEC-154
         match answer.status() {
             StatusCode::OK => {}
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                return Err(IntrospectionFailed::NotAllowed);
-            }
+            StatusCode::UNAUTHORIZED => return Err(IntrospectionFailed::NotAuthenticated),
+            StatusCode::FORBIDDEN => return Err(IntrospectionFailed::NotAllowed),
             status => return Err(IntrospectionFailed::Status(status)),
         }
         if media_type(answer.headers()) != "application/json" {
@@ -190,9 +192,8 @@ impl Introspection {
             }
             _ => return Err(NotTaken::NoSubject),
         };
-        // What is no identifier of a resource is none of ours.
-        let audience = answer.aud.unwrap_or_default().0;
-        let audience = audience.iter().filter_map(|uri| ResourceUri::parse(uri).ok()).collect();
+        let audience = answer.aud.unwrap_or_default();
+        let audience = recipients(&audience).ok_or(NotTaken::Audience)?;
         Ok(TokenFacts {
             subject,
             client_id,
@@ -219,20 +220,16 @@ fn confirmed_key(answer: &IntrospectionAnswer) -> Result<Option<Thumbprint>, Not
         Some(name) if name.eq_ignore_ascii_case("DPoP") => true,
         Some(_) => return Err(NotTaken::TokenType),
     };
-    let Some(confirmation) = answer.extra.get("cnf") else {
-        return if is_dpop { Err(NotTaken::Confirmation) } else { Ok(None) };
-    };
-    // One member that is known, and none that would go unchecked.
-    let members = confirmation.as_object().filter(|members| members.len() == 1);
-    let jkt = members.and_then(|members| members.get("jkt")).and_then(Value::as_str);
-    let jkt = jkt.and_then(|text| Thumbprint::parse(text).ok());
-    jkt.map(Some).ok_or(NotTaken::Confirmation)
+    let bound = bound_key(answer.extra.get("cnf")).map_err(|_| NotTaken::Confirmation)?;
+    if is_dpop && bound.is_none() { Err(NotTaken::Confirmation) } else { Ok(bound) }
 }
 
 #[cfg(test)]
 mod tests {
+    use core::time::Duration;
+
     use http::header::CONTENT_TYPE;
-    use oauth_types::{ClientId, Issuer, Secret};
+    use oauth_types::{ClientId, Issuer, ResourceUri, Secret};
     use serde_json::json;
 
     use super::*;
@@ -325,9 +322,11 @@ mod tests {
     #[test]
     fn sec_154_only_200_and_json_is_an_answer() {
         let yes = r#"{"active":true}"#;
-        for status in [401, 403] {
+        for (status, why) in
+            [(401, IntrospectionFailed::NotAuthenticated), (403, IntrospectionFailed::NotAllowed)]
+        {
             let failed = read_as(status, "application/json", yes).unwrap_err();
-            assert_eq!(failed, IntrospectionFailed::NotAllowed);
+            assert_eq!(failed, why);
             assert!(!failed.is_passing());
         }
         for (status, is_passing, has_moved) in [
@@ -387,6 +386,8 @@ mod tests {
         assert_eq!(refused(&json!({"nbf": 1_000_061})), NotTaken::NotYet);
         assert_eq!(facts(&json!({"nbf": 1_000_060})).subject, "alice");
         assert_eq!(refused(&json!({"client_id": null})), NotTaken::NoClient);
+        let many = vec!["https://rs.example/mcp"; 101];
+        assert_eq!(refused(&json!({"aud": many})), NotTaken::Audience);
         for nobody in [json!({"sub": null}), json!({"sub": ""})] {
             assert_eq!(refused(&nobody), NotTaken::NoSubject);
         }
