@@ -28,6 +28,7 @@ struct Case {
     says: Result<&'static str, &'static str>,
 }
 
+const ANSWER: &str = r#"{"jsonrpc":"2.0","id":1,"result":{}}"#;
 const WRITE_FILE: &str = r#"{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
     "name": "write-file", "arguments": {"name": "notes.txt", "content": "abc"}, "_meta": {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -40,7 +41,8 @@ const CASES: &[Case] = &[
     Case { args: &["MCP", WRITE_FILE], denies: false, visits: 2, says: Ok(", 3 bytes") },
     Case { args: &["MCP"], denies: true, visits: 1, says: Err("access_denied") },
     Case { args: &[], denies: false, visits: 0, says: Err("usage: ") },
-    Case { args: &["MCP", "[]"], denies: false, visits: 0, says: Err("nothing is asked for") },
+    Case { args: &["MCP", ANSWER], denies: false, visits: 0, says: Err("nothing is asked for") },
+    Case { args: &["MCP", "[]"], denies: false, visits: 0, says: Err("is not a JSON-RPC message") },
     Case { args: &["ftp://mcp.example"], denies: false, visits: 0, says: Err("is neither https nor") },
     Case { args: &["http://127.0.0.1:1/mcp"], denies: false, visits: 0, says: Err("no connection could be made") },
 ];

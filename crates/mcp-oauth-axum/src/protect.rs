@@ -272,6 +272,9 @@ async fn read(body: Body, limit: usize) -> Result<Bytes, Denial> {
         let Ok(data) = frame.into_data() else { continue };
         if whole.is_empty() && pieces.is_empty() {
             whole = data;
+            if body.is_end_stream() {
+                break;
+            }
         } else {
             pieces.extend_from_slice(&core::mem::take(&mut whole));
             pieces.extend_from_slice(&data);
