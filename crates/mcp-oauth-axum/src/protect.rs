@@ -17,10 +17,12 @@ use http::{HeaderMap, Method, Request, Response};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use oauth_types::Secret;
-use resource_server::{Denial, Granted, Recognition, Requirement, Resource, SessionBindings};
+use resource_server::{
+    Denial, DenialReason, Granted, Recognition, Requirement, Resource, SessionBindings,
+};
 use scope_stepup::{NoHierarchy, ScopeOrder};
 use tower::{Layer, Service};
-use tracing::{debug, info};
+use tracing::{debug, error, info};
 
 #[cfg(feature = "dpop")]
 use crate::proofs::{self, Proofs};
@@ -339,7 +341,12 @@ where
             let granted = match admitted.unwrap_or_else(|_| Err(Denial::panicked())) {
                 Ok(granted) => granted,
                 Err(denial) => {
-                    info!(reason = ?denial.reason(), "not let in");
+                    match denial.reason() {
+                        reason @ (DenialReason::Panicked | DenialReason::ScopeUndecided) => {
+                            error!(?reason, "the host's code could not decide");
+                        }
+                        reason => info!(?reason, "not let in"),
+                    }
                     let response = denial.into_response();
                     // A client of gRPC reads the status, and takes any body for a broken message.
                     return Ok(response.map(|text| match is_grpc {

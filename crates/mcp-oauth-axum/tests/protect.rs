@@ -436,6 +436,31 @@ async fn r_auth_2_sec_147_a_token_in_a_form_is_none() {
 }
 
 #[tokio::test]
+async fn sec_213_a_body_in_pieces_is_decided_about_and_handed_on_as_a_whole() {
+    let scopes = OperationScopes::new("read").and_then(|scopes| scopes.tool("admin", "admin"));
+    let protect = Protect::new(resource_at(MCP), Spoken, scopes.unwrap())
+        .with_clock(Clock::new(|| UnixTime::from_secs(1000)))
+        .with_max_body(ADMIN.len());
+    let echo = any(async |body: String| body);
+    let router = Router::new().route("/mcp", echo).layer(protect);
+    let (start, end) = ADMIN.split_at(20);
+    for (token, pieces, status) in [
+        ("a.read.own.2000", ["", start, "", end], 403),
+        ("a.read+admin.own.2000", ["", start, "", end], 200),
+        ("a.read+admin.own.2000", [ADMIN, "", "", ""], 200),
+        ("a.read+admin.own.2000", [start, end, "", " "], 413),
+    ] {
+        let pieces = futures::stream::iter(pieces.map(Ok::<_, std::io::Error>));
+        let mut request = post(token, "");
+        *request.body_mut() = Body::from_stream(pieces);
+        let response = router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status().as_u16(), status);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert!(status != 200 || body == ADMIN, "{body:?}");
+    }
+}
+
+#[tokio::test]
 async fn sessions_are_left_alone_where_the_host_says_so() {
     let protect = Protect::new(resource_at(MCP), Spoken, ScopeSet::parse("read").unwrap())
         .with_clock(Clock::new(|| UnixTime::from_secs(1000)));

@@ -40,7 +40,8 @@ pub struct TokenFacts {
     pub scopes: ScopeSet,
     /// The resources that it is for.
     pub audience: Vec<ResourceUri>,
-    /// When it expires; at this second it has. A token that does not say is refused.
+    /// When it expires; at this second it has. A token that does not say is refused. Of a token that somebody else
+    /// signed, the minute is in it by which their clock may be off.
     pub expires_at: Option<UnixTime>,
     /// The key that it is bound to, if to any (RFC 9449 §6). It is worth nothing to whoever does not prove that they
     /// hold that key.

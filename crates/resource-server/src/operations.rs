@@ -235,10 +235,10 @@ impl OperationScopes {
         headers: &HeaderMap,
         body: &[u8],
     ) -> Result<Cow<'_, ScopeSet>, Denial> {
-        let asked = Asked::of_request(headers, body).map_err(Denial::unreadable)?;
         if is_encoded(headers) {
             return Err(Denial::encoded_body());
         }
+        let asked = Asked::of_request(headers, body).map_err(Denial::unreadable)?;
         let mut required = Cow::Borrowed(&self.base);
         let mut params = None;
         for (at, asked) in asked.iter().enumerate() {
@@ -419,6 +419,9 @@ mod tests {
             let denial = scopes.required_for(&headers, body).err();
             let found = denial.map(|denial| denial.into_response().status().as_u16());
             assert_eq!(found, status, "{coding}");
+            // The same for what cannot be read before it is decoded.
+            let denial = scopes.required_for(&headers, &[0x1f, 0x8b]).unwrap_err();
+            assert_eq!(denial.into_response().status().as_u16(), status.unwrap_or(400), "{coding}");
         }
     }
 }
