@@ -10,6 +10,7 @@ use crate::{browser, conformance, fuzz, interleavings, interop, test, timing};
 const SUITES: &[Step] = &[
     ("cargo-deny: bans, licences, sources", deny),
     ("kills and power cuts of a database", crashes),
+    ("stores on PostgreSQL", postgres),
     ("interop with the official SDKs", interop::run),
     ("official conformance suite", |workspace| conformance::run(workspace, None)),
     ("pages in a browser", browser::run),
@@ -49,6 +50,13 @@ fn crashes(workspace: &Workspace) -> Result<(), Error> {
     cmd!(sh, "cargo test --locked -p mcp-oauth-sqlite --test store -- --ignored --nocapture")
         .quiet()
         .run()?;
+    Ok(())
+}
+
+/// Whatever starts a PostgreSQL of its own; it says so where there is none.
+fn postgres(workspace: &Workspace) -> Result<(), Error> {
+    let sh = &workspace.sh;
+    cmd!(sh, "cargo test --locked -p cluster -- --ignored").quiet().run()?;
     Ok(())
 }
 
