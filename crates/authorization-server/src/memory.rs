@@ -26,6 +26,8 @@ struct Tables {
     access: BTreeMap<SecretDigest, (FamilyId, NewAccess)>,
     consents: BTreeMap<SecretDigest, ConsentRecord>,
     once: BTreeMap<SecretDigest, UnixTime>,
+    /// The latest end of a key that was forgotten.
+    forgotten: Option<UnixTime>,
 }
 
 impl Default for MemoryStore {
@@ -241,18 +243,29 @@ impl Store for MemoryStore {
         until: UnixTime,
         now: UnixTime,
     ) -> Result<Replay, StoreError> {
-        let once = &mut self.tables().once;
-        if once.get(key).is_some_and(|end| now < *end) {
+        let tables = &mut *self.tables();
+        if Some(until) <= tables.forgotten {
             return Ok(Replay::Seen);
         }
-        once.insert(*key, until);
+        let end = tables.once.get(key).copied();
+        if end.is_some_and(|end| now < end) {
+            return Ok(Replay::Seen);
+        }
+        tables.once.insert(*key, end.map_or(until, |end| end.max(until)));
         Ok(Replay::Fresh)
     }
 
     async fn sweep(&self, now: UnixTime, max: usize) -> Result<usize, StoreError> {
         let tables = &mut *self.tables();
         let mut left = max;
-        tables.once.retain(|_, until| now < *until || !take(&mut left));
+        let forgotten = &mut tables.forgotten;
+        tables.once.retain(|_, until| {
+            let is_kept = now < *until || !take(&mut left);
+            if !is_kept {
+                *forgotten = (*forgotten).max(Some(*until));
+            }
+            is_kept
+        });
         tables.consents.retain(|_, consent| now < consent.until || !take(&mut left));
         tables.access.retain(|_, (_, access)| now < access.expires_at || !take(&mut left));
         // A family stays until its last day, because its generations recognize reuse, and as long as a token needs it.

@@ -445,7 +445,8 @@ pub trait Store: Send + Sync {
 
     /// Remembers a key until a time, and tells whether it was there. Of many concurrent calls with one key,
     /// exactly one gets [`Replay::Fresh`]. A key whose time is over may be forgotten: what it stands for has
-    /// expired.
+    /// expired. But the clock by which it had may have run ahead: once a key was forgotten, each that ends when it did,
+    /// or earlier, was [seen](Replay::Seen).
     fn put_once(
         &self,
         key: &SecretDigest,

@@ -44,6 +44,7 @@
 
 mod access;
 mod clients;
+mod clocks;
 mod codes;
 mod consents;
 mod crowds;
@@ -66,6 +67,7 @@ use crate::StoreError;
 
 pub use access::*;
 pub use clients::*;
+pub use clocks::*;
 pub use codes::*;
 pub use consents::*;
 pub use crowds::*;
@@ -219,6 +221,12 @@ macro_rules! store_contract {
             keys_are_remembered_each_for_itself
             a_clock_that_is_set_back_forgets_no_key
 
+            whatever_the_clock_says_a_used_code_is_used
+            whatever_the_clock_says_a_revoked_family_is_over
+            what_a_clock_that_ran_ahead_forgot_is_seen
+            what_a_sweep_took_does_not_come_back_with_the_clock
+            a_family_that_rotates_at_the_end_of_time_rotates
+
             a_sweep_removes_no_more_than_it_is_asked_to
             sweeps_remove_all_that_has_expired
             a_sweep_is_not_a_second_early
@@ -250,6 +258,7 @@ macro_rules! store_contract {
         $crate::store_contract! { @reopen $run, $fresh, $reopen;
             all_is_there_after_a_restart
             what_is_over_stays_over_after_a_restart
+            the_last_answer_before_a_restart_holds
         }
     };
     (@fresh $run:expr, $fresh:expr; $($case:ident)*) => {$(
@@ -280,6 +289,7 @@ mod tests {
         let modules = [
             include_str!("store_contract/access.rs"),
             include_str!("store_contract/clients.rs"),
+            include_str!("store_contract/clocks.rs"),
             include_str!("store_contract/codes.rs"),
             include_str!("store_contract/consents.rs"),
             include_str!("store_contract/crowds.rs"),

@@ -5,7 +5,11 @@ use oauth_types::{SecretDigest, UnixTime};
 use rusqlite::{Connection, params};
 
 use crate::failure::Failure;
-use crate::row::{first, read_time, time};
+use crate::row::time;
+
+/// Takes nothing that ends before what was forgotten, nor what is there and has not ended.
+const PUT: &str = "INSERT INTO once (key, until) SELECT ?1, ?2 FROM forgotten WHERE until < ?2 \
+                   ON CONFLICT (key) DO UPDATE SET until = max(until, excluded.until) WHERE until <= ?3";
 
 pub(crate) fn put(
     connection: &Connection,
@@ -13,13 +17,7 @@ pub(crate) fn put(
     until: UnixTime,
     now: UnixTime,
 ) -> Result<Replay, Failure> {
-    let mut query = connection.prepare_cached("SELECT until FROM once WHERE key = ?1")?;
-    let end = first(query.query([key.as_bytes()])?, |row| read_time(row, 0))?;
-    if end.is_some_and(|end| now < end) {
-        return Ok(Replay::Seen);
-    }
-    connection
-        .prepare_cached("INSERT OR REPLACE INTO once (key, until) VALUES (?1, ?2)")?
-        .execute(params![key.as_bytes(), time(until)])?;
-    Ok(Replay::Fresh)
+    let mut put = connection.prepare_cached(PUT)?;
+    let fresh = put.execute(params![key.as_bytes(), time(until), time(now)])?;
+    Ok(if fresh == 0 { Replay::Seen } else { Replay::Fresh })
 }

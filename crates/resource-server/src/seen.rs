@@ -13,6 +13,8 @@ use crate::{CheckReplay, Denial, Principal};
 pub struct SeenProofs {
     /// By the minute in which they expire: there are as many as a proof may live.
     minutes: BTreeMap<u64, Minute>,
+    /// The latest of those that were forgotten.
+    forgotten: Option<u64>,
     capacity: usize,
 }
 
@@ -28,7 +30,7 @@ impl SeenProofs {
     /// minutes.
     #[must_use]
     pub const fn new(capacity: usize) -> Self {
-        Self { minutes: BTreeMap::new(), capacity }
+        Self { minutes: BTreeMap::new(), forgotten: None, capacity }
     }
 
     /// Whether a proof was used before; from now on it was.
@@ -52,7 +54,12 @@ impl SeenProofs {
         while let Some(oldest) = self.minutes.first_entry()
             && *oldest.key() < minute(now)
         {
+            self.forgotten = self.forgotten.max(Some(*oldest.key()));
             oldest.remove();
+        }
+        // The clock may have run ahead and be set right.
+        if Some(minute(until)) <= self.forgotten {
+            return Some(Replay::Seen);
         }
         let minutes = self.minutes.values();
         if minutes.clone().any(|minute| minute.seen.contains(&key)) {
@@ -102,6 +109,23 @@ mod tests {
         }
         // The clock of a server that was set back shows nothing anew.
         assert_eq!(put(&mut own, "1180", 1180, "a", 900), Some(Replay::Seen));
+    }
+
+    #[test]
+    fn what_a_clock_that_ran_ahead_forgot_is_not_fresh_again() {
+        let mut own = SeenProofs::new(100);
+        assert_eq!(put(&mut own, "a", 1120, "a", 1000), Some(Replay::Fresh));
+        for ahead in [1180, 400_000_000] {
+            let until = ahead + 120;
+            assert_eq!(put(&mut own, &ahead.to_string(), until, "a", ahead), Some(Replay::Fresh));
+            assert_eq!(put(&mut own, "a", 1120, "a", 1000), Some(Replay::Seen));
+        }
+        for back in [1000, 0] {
+            assert_eq!(put(&mut own, "a", 1120, "a", back), Some(Replay::Seen));
+        }
+        // What ends later than all that was forgotten is judged as ever.
+        assert_eq!(put(&mut own, "b", 1400, "a", 1280), Some(Replay::Fresh));
+        assert_eq!(put(&mut own, "b", 1400, "a", 1280), Some(Replay::Seen));
     }
 
     #[test]

@@ -58,3 +58,33 @@ pub async fn what_is_over_stays_over_after_a_restart<S: Store>(
     same(store.read_client(&client_id(5)).await?, None)?;
     same(store.put_once(&digest("key", 1), after(MINUTE), after(1)).await?, Replay::Seen)
 }
+
+/// The last one of a process, whatever it was about: a code, a refresh token, an end, a key that counts once. A store
+/// that answers before the change is where it is found again, as one that is copied to another machine later, loses it.
+pub async fn the_last_answer_before_a_restart_holds<S: Store>(
+    store: S,
+    reopen: impl AsyncFn(S) -> S,
+) -> Result<(), Broken> {
+    store.insert_code(code(1)?).await?;
+    store.redeem(&code(1)?.digest, family(1)?, after(0)).await?;
+    let store = reopen(store).await;
+    let known = store.access(&access(1)?.digest, after(0)).await?;
+    fits(&known, "a token that lives", Option::is_some)?;
+    let again = store.redeem(&code(1)?.digest, family(9)?, after(0)).await?;
+    same(again, RedeemOutcome::AlreadyUsed(family_id(1)))?;
+    let store = reopen(store).await;
+    same(store.rotate(rotation(1, 0, 8)?, after(0)).await?, RotateOutcome::Revoked)?;
+    store.insert_family(family(2)?, after(0)).await?;
+    store.rotate(rotation(2, 0, 3)?, after(0)).await?;
+    let store = reopen(store).await;
+    same(store.rotate(rotation(2, 0, 4)?, after(0)).await?, RotateOutcome::GraceReplay)?;
+    store.revoke_family(&family_id(2), after(0)).await?;
+    let store = reopen(store).await;
+    same(store.access(&access(3)?.digest, after(0)).await?, None)?;
+    store.put_once(&digest("key", 1), after(MINUTE), after(0)).await?;
+    let store = reopen(store).await;
+    same(store.put_once(&digest("key", 1), after(MINUTE), after(0)).await?, Replay::Seen)?;
+    store.sweep(after(MINUTE), 100).await?;
+    let store = reopen(store).await;
+    same(store.put_once(&digest("key", 1), after(MINUTE), after(0)).await?, Replay::Seen)
+}

@@ -3,8 +3,10 @@
 use std::fs;
 
 use authorization_server::Store as _;
+use client_auth::Replay;
 use futures::executor::block_on;
 use mcp_oauth_sqlite::{OpenError, SqliteStore};
+use oauth_types::SecretDigest;
 use rusqlite::Connection;
 
 use crate::samples::*;
@@ -17,11 +19,11 @@ fn bytes(place: &Place, name: &str) -> Vec<u8> {
 fn sec_210_a_newer_schema_is_refused_and_the_file_untouched() {
     let place = Place::new();
     block_on(place.open().insert_code(code(1))).unwrap();
-    place.raw().pragma_update(None, "user_version", 2).unwrap();
+    place.raw().pragma_update(None, "user_version", 3).unwrap();
     let before = bytes(&place, "oauth.db");
     for _ in 0..2 {
         let refused = SqliteStore::open(place.database(), &settings()).unwrap_err();
-        assert!(matches!(refused, OpenError::NewerSchema { found: 2, known: 1 }), "{refused}");
+        assert!(matches!(refused, OpenError::NewerSchema { found: 3, known: 2 }), "{refused}");
         assert_eq!(bytes(&place, "oauth.db"), before);
     }
 }
@@ -42,7 +44,7 @@ fn sec_210_a_newer_schema_is_seen_in_the_log_too() {
         make_private(&copy, name);
     }
     let refused = SqliteStore::open(copy.database(), &settings()).unwrap_err();
-    assert!(matches!(refused, OpenError::NewerSchema { found: 7, known: 1 }), "{refused}");
+    assert!(matches!(refused, OpenError::NewerSchema { found: 7, known: 2 }), "{refused}");
     assert_eq!(bytes(&copy, "oauth.db"), database);
     assert_eq!(bytes(&copy, "oauth.db-wal"), log);
 }
@@ -99,6 +101,35 @@ fn sec_210_a_migration_that_was_cut_off_is_done_from_the_start() {
     let store = place.open();
     assert!(block_on(store.read_code(&code(1).digest)).unwrap().is_some());
     let label = |name| place.raw().pragma_query_value(None, name, |row| row.get::<_, u32>(0));
-    assert_eq!(label("user_version"), Ok(1));
+    assert_eq!(label("user_version"), Ok(2));
     assert_eq!(label("application_id"), Ok(0x4D4F_4153));
+}
+
+#[test]
+fn sec_210_an_older_schema_is_brought_forward_with_all_that_is_in_it() {
+    let place = Place::new();
+    let old = Connection::open(place.database()).unwrap();
+    old.execute_batch(include_str!("../../src/schema/1.sql")).unwrap();
+    old.execute_batch("PRAGMA application_id = 0x4D4F4153; PRAGMA user_version = 1").unwrap();
+    let key = SecretDigest::of("key");
+    let insert = "INSERT INTO once (key, until) VALUES (?1, ?2)";
+    old.execute(insert, (key.as_bytes(), 1_000_060)).unwrap();
+    drop(old);
+    make_private(&place, "oauth.db");
+    // Cut off before its end, it is at the beginning.
+    let full = "CREATE TABLE forgotten (x)";
+    place.raw().execute_batch(full).unwrap();
+    let refused = SqliteStore::open(place.database(), &settings()).unwrap_err();
+    assert!(matches!(refused, OpenError::Sqlite(_)), "{refused}");
+    let version = || place.raw().pragma_query_value(None, "user_version", |row| row.get(0));
+    assert_eq!(version(), Ok(1));
+    place.raw().execute_batch("DROP TABLE forgotten").unwrap();
+    for _ in 0..2 {
+        let store = place.open();
+        assert_eq!(block_on(store.put_once(&key, at(60), NOW)), Ok(Replay::Seen));
+        assert_eq!(version(), Ok(2));
+    }
+    let store = place.open();
+    assert_eq!(block_on(store.sweep(at(60), 10)), Ok(1));
+    assert_eq!(block_on(store.put_once(&key, at(60), NOW)), Ok(Replay::Seen));
 }

@@ -1,4 +1,8 @@
-//! What every store owes, on the one that forgets everything.
+//! What every store owes, on the one that forgets everything; and that one which owes more is found out.
+
+#![cfg(test)]
+
+mod failover;
 
 use authorization_server::MemoryStore;
 use authorization_server::store_contract::MAX_CLIENTS;

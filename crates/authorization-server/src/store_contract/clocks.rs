@@ -1,0 +1,119 @@
+//! Clocks that jump: ahead, back by an hour, back to 1970. What was used is used, whatever they say.
+
+use client_auth::Replay;
+use oauth_types::UnixTime;
+
+use super::samples::{DAY, MINUTE, NOW, access, after, code, digest, family, family_id, rotation};
+use super::{Broken, fits, same};
+use crate::{RedeemOutcome, RotateOutcome, Store};
+
+const AHEAD: u64 = 10 * 365 * DAY;
+
+/// What a clock may say next.
+fn jumps() -> [UnixTime; 6] {
+    let back = UnixTime::from_secs(NOW - 60 * MINUTE);
+    let (first, last) = (UnixTime::from_secs(0), UnixTime::from_secs(u64::MAX));
+    [after(1), after(AHEAD), last, back, first, after(1)]
+}
+
+/// Each time it is shown.
+pub async fn whatever_the_clock_says_a_used_code_is_used<S: Store>(
+    store: &S,
+) -> Result<(), Broken> {
+    store.insert_code(code(1)?).await?;
+    let redeemed = store.redeem(&code(1)?.digest, family(1)?, after(0)).await?;
+    same(redeemed, RedeemOutcome::Redeemed)?;
+    for now in jumps() {
+        let again = store.redeem(&code(1)?.digest, family(2)?, now).await?;
+        same(again, RedeemOutcome::AlreadyUsed(family_id(1)))?;
+        same(store.access(&access(1)?.digest, now).await?, None)?;
+        same(store.read_family(&family_id(2)).await?, None)?;
+    }
+    Ok(())
+}
+
+/// By its owner, and by a generation that was spent.
+pub async fn whatever_the_clock_says_a_revoked_family_is_over<S: Store>(
+    store: &S,
+) -> Result<(), Broken> {
+    for number in [1, 2] {
+        store.insert_family(family(number)?, after(0)).await?;
+    }
+    store.revoke_family(&family_id(1), after(0)).await?;
+    for generation in [0, 1] {
+        store.rotate(rotation(2, generation, 10 + generation)?, after(0)).await?;
+    }
+    same(store.rotate(rotation(2, 0, 20)?, after(0)).await?, RotateOutcome::Reused)?;
+    for now in jumps() {
+        for (number, generation) in [(1, 0), (2, 2)] {
+            let outcome = store.rotate(rotation(number, generation, 30)?, now).await?;
+            same(outcome, RotateOutcome::Revoked)?;
+            same(store.access(&access(number)?.digest, now).await?, None)?;
+        }
+        same(store.access(&access(30)?.digest, now).await?, None)?;
+    }
+    Ok(())
+}
+
+/// A key is remembered until it ends by every clock, and what was forgotten is not fresh again: neither the key, nor
+/// another that would have been forgotten with it.
+pub async fn what_a_clock_that_ran_ahead_forgot_is_seen<S: Store>(store: &S) -> Result<(), Broken> {
+    let put = async |number: u64, until: u64, now: u64| {
+        store.put_once(&digest("key", number), after(until), after(now)).await
+    };
+    for (number, until) in [(1, 5 * MINUTE), (2, 2 * MINUTE), (3, 9 * MINUTE)] {
+        same(put(number, until, 0).await?, Replay::Fresh)?;
+    }
+    // Nobody has swept yet: what is shown again, perhaps with another end, is kept to the later one.
+    same(put(1, MINUTE, 6 * MINUTE).await?, Replay::Fresh)?;
+    same(put(1, 5 * MINUTE, 4 * MINUTE).await?, Replay::Seen)?;
+    // One by one, in whichever order.
+    while store.sweep(after(6 * MINUTE), 1).await? > 0 {}
+    for number in [1, 2, 4] {
+        for until in [2 * MINUTE, 5 * MINUTE] {
+            same(put(number, until, 0).await?, Replay::Seen)?;
+        }
+    }
+    same(put(3, 9 * MINUTE, 0).await?, Replay::Seen)?;
+    same(put(5, 5 * MINUTE + 1, 0).await?, Replay::Fresh)?;
+    same(put(5, 5 * MINUTE + 1, 1).await?, Replay::Seen)
+}
+
+/// What a sweep took by such a clock is gone: nobody is let in by it later.
+pub async fn what_a_sweep_took_does_not_come_back_with_the_clock<S: Store>(
+    store: &S,
+) -> Result<(), Broken> {
+    for number in [1, 2] {
+        store.insert_code(code(number)?).await?;
+    }
+    store.redeem(&code(1)?.digest, family(1)?, after(0)).await?;
+    fits(&store.sweep(after(AHEAD), 100).await?, "four rows and more", |removed| *removed >= 4)?;
+    for now in jumps() {
+        for number in [1, 2] {
+            let redeemed = store.redeem(&code(number)?.digest, family(3)?, now).await?;
+            same(redeemed, RedeemOutcome::Missing)?;
+        }
+        same(store.access(&access(1)?.digest, now).await?, None)?;
+        same(store.rotate(rotation(1, 0, 4)?, now).await?, RotateOutcome::Missing)?;
+    }
+    Ok(())
+}
+
+/// A family is idle from its last use, by the clock of that moment, and no sum of times runs over.
+pub async fn a_family_that_rotates_at_the_end_of_time_rotates<S: Store>(
+    store: &S,
+) -> Result<(), Broken> {
+    let last = UnixTime::from_secs(u64::MAX);
+    let mut endless = family(1)?;
+    (endless.expires_at, endless.idle_until, endless.access.expires_at) = (last, last, last);
+    store.insert_family(endless, after(0)).await?;
+    let end = UnixTime::from_secs(u64::MAX / 4);
+    for (generation, now) in [(0, end), (1, UnixTime::from_secs(0)), (2, after(1))] {
+        let mut next = rotation(1, generation, 2 + generation)?;
+        (next.idle_until, next.access.expires_at) = (last, last);
+        same(store.rotate(next.clone(), now).await?, RotateOutcome::Rotated)?;
+        same(store.rotate(next, now).await?, RotateOutcome::GraceReplay)?;
+    }
+    let known = store.access(&access(4)?.digest, end).await?;
+    fits(&known, "a token that lives", Option::is_some)
+}
