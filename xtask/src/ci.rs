@@ -9,8 +9,9 @@ use crate::{browser, conformance, fuzz, interleavings, interop, test, timing};
 /// when what it needs is absent, and says how to get it.
 const SUITES: &[Step] = &[
     ("cargo-deny: bans, licences, sources", deny),
-    ("kills and power cuts of a database", crashes),
+    ("power cuts of a database", power_cuts),
     ("stores on PostgreSQL", postgres),
+    ("kills of a server under load", kills),
     ("interop with the official SDKs", interop::run),
     ("official conformance suite", |workspace| conformance::run(workspace, None)),
     ("pages in a browser", browser::run),
@@ -41,8 +42,8 @@ fn deny(workspace: &Workspace) -> Result<(), Error> {
     Ok(())
 }
 
-/// What is left of a database at any instant: 300 kills of a process, 1,000 cuts of its disk. `test` kills twenty.
-fn crashes(workspace: &Workspace) -> Result<(), Error> {
+/// What is left of a database at any instant: 1,000 cuts of its disk.
+fn power_cuts(workspace: &Workspace) -> Result<(), Error> {
     let sh = &workspace.sh;
     if cmd!(sh, "strace -V").quiet().ignore_stdout().ignore_stderr().run().is_err() {
         return Err("strace is missing: it writes down what a process does to its disk".into());
@@ -57,6 +58,15 @@ fn crashes(workspace: &Workspace) -> Result<(), Error> {
 fn postgres(workspace: &Workspace) -> Result<(), Error> {
     let sh = &workspace.sh;
     cmd!(sh, "cargo test --locked -p cluster -- --ignored").quiet().run()?;
+    Ok(())
+}
+
+/// What clients find of a server that was killed 300 times; `test` kills it ten times.
+fn kills(workspace: &Workspace) -> Result<(), Error> {
+    let sh = &workspace.sh;
+    cmd!(sh, "cargo test --locked -p scoped-tools --test processes -- --ignored --nocapture")
+        .quiet()
+        .run()?;
     Ok(())
 }
 

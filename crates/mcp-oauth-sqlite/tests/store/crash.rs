@@ -1,7 +1,7 @@
 //! A process that is killed at any instant, under load, again and again.
 //!
 //! The test starts itself as another process. That one stores with several threads, and says on its output what was
-//! answered; it is killed, and the next one finds all of it.
+//! answered; it is killed, and the next one finds all of it. Servers are killed in `examples/scoped-tools`.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -168,10 +168,12 @@ pub(crate) async fn judge(
     unanswered
 }
 
-fn cycles(count: u64) {
+#[test]
+fn sec_200_sec_036_a_process_that_is_killed_loses_nothing_and_doubles_nothing() {
+    const COUNT: u64 = 20;
     let place = Place::new();
     let (mut operations, mut unanswered) = (0, 0);
-    for cycle in 0..count {
+    for cycle in 0..COUNT {
         let first = cycle * 1_000_000;
         let after = Duration::from_millis(1 + cycle * 7 % 40);
         let answered = killed(&place, first, after);
@@ -182,19 +184,8 @@ fn cycles(count: u64) {
     let sound: String =
         place.raw().query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(sound, "ok");
-    assert!(operations > count, "{operations}");
+    assert!(operations > COUNT, "{operations}");
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{count} kills: {operations} answered, {unanswered} done and not answered")
+    writeln!(out, "{COUNT} kills: {operations} answered, {unanswered} done and not answered")
         .unwrap();
-}
-
-#[test]
-fn sec_200_sec_036_a_process_that_is_killed_loses_nothing_and_doubles_nothing() {
-    cycles(20);
-}
-
-#[test]
-#[ignore = "takes a minute"]
-fn sec_200_sec_036_300_kills() {
-    cycles(300);
 }
