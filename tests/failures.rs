@@ -7,7 +7,9 @@ use core::time::Duration;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use authorization_server::{ClientRecord, Config, RefreshKey, RefreshKeys, Store as _};
+use authorization_server::{
+    ClientRecord, Config, MemoryStore, PageError, RefreshKey, RefreshKeys, Store as _, StoreError,
+};
 use axum::Router;
 use axum::body::Body;
 use client_auth::{ProofKey, Registered};
@@ -24,7 +26,7 @@ use oauth_types::{
 };
 use resource_server::{Resource, TokenFacts};
 use serde_json::{Value, json};
-use tests::world::{Fault, FaultyStore};
+use tests::faulty::{Fault, FaultyStore};
 use tokio::net::TcpListener;
 use tower::ServiceExt as _;
 use tracing::Level;
@@ -110,7 +112,7 @@ async fn server() -> Server {
     let keys = RefreshKeys::new(RefreshKey::new(1, &Entropy::new([7; 32])));
     let issuer = Issuer::parse("https://as.example").unwrap();
     let config = Config::new(issuer, vec![resource], scopes.clone(), keys).unwrap();
-    let store = Arc::new(FaultyStore::default());
+    let store = Arc::new(FaultyStore::<MemoryStore>::default());
     let secret = Registered::with_secret(AuthMethod::ClientSecretPost, &Secret::new("secret"));
     let machine = ClientRecord::for_itself(id("machine"), secret, scopes, NOW);
     store.create_client(machine, NOW).await.unwrap();
@@ -217,6 +219,18 @@ async fn sec_195_a_failing_login_is_named_by_a_number_only() {
     }
 }
 
+#[test]
+fn sec_202_a_page_says_when_to_come_back_where_that_helps() {
+    for (error, status, retry) in [
+        (StoreError::Unavailable, StatusCode::SERVICE_UNAVAILABLE, true),
+        (StoreError::UnknownOutcome, StatusCode::SERVICE_UNAVAILABLE, true),
+        (StoreError::Corrupt, StatusCode::INTERNAL_SERVER_ERROR, false),
+    ] {
+        let page = PageError::store(error).into_response();
+        assert_eq!((page.status(), page.headers().contains_key(RETRY_AFTER)), (status, retry));
+    }
+}
+
 #[tokio::test]
 async fn sec_195_a_refusal_is_nobody_elses_fault_and_has_no_number() {
     let server = server().await;
@@ -294,7 +308,7 @@ async fn a_proof_that_cannot_be_remembered_lets_nobody_in() {
     let issuer = Issuer::parse("https://as.example").unwrap();
     let resource = Resource::new(uri.clone(), vec![issuer]).unwrap().with_dpop();
     let verifier = OneToken(uri, Thumbprint::parse(key.thumbprint()).unwrap());
-    let store = Arc::new(FaultyStore::default());
+    let store = Arc::new(FaultyStore::<MemoryStore>::default());
     let protect = Protect::new(resource, verifier, ScopeSet::empty())
         .with_clock(Clock::new(|| NOW))
         .with_shared_proofs(Arc::clone(&store));

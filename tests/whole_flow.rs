@@ -10,7 +10,8 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use iss_validate::Rejection;
 use oauth_types::{FormPairs, FormWriter, TokenResponse};
 use serde_json::Value;
-use tests::world::{Client, Fault, MCP, REDIRECT, World, client_config, now_or_never};
+use tests::faulty::Fault;
+use tests::world::{Client, MCP, REDIRECT, World, client_config, now_or_never};
 
 fn world() -> World {
     World::new().unwrap()

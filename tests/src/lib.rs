@@ -2,6 +2,7 @@
 
 #![expect(clippy::must_use_candidate, reason = "tests use what they ask for")]
 
+pub mod faulty;
 pub mod samples;
 pub mod vectors;
 pub mod world;

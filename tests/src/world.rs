@@ -5,22 +5,20 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use authorization_server::{
-    AccessRecord, Admitted, AuthorizationRequest, ClientRecord, CodeRecord, Config, ConsentRecord,
-    CreateOutcome, FamilyId, FamilyRecord, MemoryStore, NewClient, NewFamily, RedeemOutcome,
-    RefreshKey, RefreshKeys, Refusal, RotateOutcome, Rotation, Store, StoreError, TokenRequest,
+    Admitted, AuthorizationRequest, Config, NewClient, RefreshKey, RefreshKeys, Refusal,
+    Store as _, TokenRequest,
 };
 use bytes::Bytes;
-use client_auth::Replay;
 use client_flow::{ClientConfig, FlowError, Session, Step, Tried, Verdict, judge, login};
 use futures::FutureExt as _;
 use http::header::AUTHORIZATION;
 use http::{Method, Request, Response, StatusCode};
 use iss_validate::Callback;
-use oauth_types::{
-    ClientId, Entropy, Issuer, RedirectUri, ResourceUri, ScopeSet, Secret, SecretDigest, UnixTime,
-};
+use oauth_types::{Entropy, Issuer, RedirectUri, ResourceUri, ScopeSet, Secret, UnixTime};
 use resource_server::{OperationScopes, Resource, TokenFacts};
 use scope_stepup::{InsufficientScope, Ledger, NoHierarchy, Operation, Policy};
+
+use crate::faulty::FaultyStore;
 
 /// The MCP server's address.
 pub const MCP: &str = "https://rs.example/mcp";
@@ -28,122 +26,6 @@ pub const MCP: &str = "https://rs.example/mcp";
 pub const ISSUER: &str = "https://as.example";
 /// Where the user comes back to.
 pub const REDIRECT: &str = "http://127.0.0.1/callback";
-
-/// When a store operation fails.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Fault {
-    /// Before it changes anything.
-    Before,
-    /// After the change was made, so that nobody hears of it.
-    After,
-    /// Because it cannot read what is stored.
-    Corrupt,
-    /// By a panic.
-    Panic,
-}
-
-/// A memory store whose next writing operation can be made to fail.
-#[derive(Debug, Default)]
-pub struct FaultyStore {
-    inner: MemoryStore,
-    fault: Mutex<Option<Fault>>,
-}
-
-impl FaultyStore {
-    /// Makes the next writing operation fail.
-    pub fn fail_next(&self, fault: Fault) {
-        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
-    }
-
-    async fn write<T>(
-        &self,
-        operation: impl Future<Output = Result<T, StoreError>> + Send,
-    ) -> Result<T, StoreError> {
-        let fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match fault {
-            Some(Fault::Before) => Err(StoreError::Unavailable),
-            Some(Fault::Corrupt) => Err(StoreError::Corrupt),
-            #[expect(clippy::panic, reason = "what the store of somebody else may do")]
-            Some(Fault::Panic) => panic!("canary: SELECT * FROM families"),
-            Some(Fault::After) => operation.await.and(Err(StoreError::UnknownOutcome)),
-            None => operation.await,
-        }
-    }
-}
-
-impl Store for FaultyStore {
-    async fn read_client(&self, id: &ClientId) -> Result<Option<ClientRecord>, StoreError> {
-        self.inner.read_client(id).await
-    }
-    async fn create_client(
-        &self,
-        client: ClientRecord,
-        now: UnixTime,
-    ) -> Result<CreateOutcome, StoreError> {
-        self.write(self.inner.create_client(client, now)).await
-    }
-    async fn delete_client(&self, id: &ClientId, now: UnixTime) -> Result<(), StoreError> {
-        self.write(self.inner.delete_client(id, now)).await
-    }
-    async fn insert_code(&self, code: CodeRecord) -> Result<(), StoreError> {
-        self.write(self.inner.insert_code(code)).await
-    }
-    async fn read_code(&self, digest: &SecretDigest) -> Result<Option<CodeRecord>, StoreError> {
-        self.inner.read_code(digest).await
-    }
-    async fn redeem(
-        &self,
-        digest: &SecretDigest,
-        family: NewFamily,
-        now: UnixTime,
-    ) -> Result<RedeemOutcome, StoreError> {
-        self.write(self.inner.redeem(digest, family, now)).await
-    }
-    async fn insert_family(&self, family: NewFamily, now: UnixTime) -> Result<(), StoreError> {
-        self.write(self.inner.insert_family(family, now)).await
-    }
-    async fn read_family(&self, family: &FamilyId) -> Result<Option<FamilyRecord>, StoreError> {
-        self.inner.read_family(family).await
-    }
-    async fn rotate(&self, rotation: Rotation, now: UnixTime) -> Result<RotateOutcome, StoreError> {
-        self.write(self.inner.rotate(rotation, now)).await
-    }
-    async fn revoke_family(&self, family: &FamilyId, now: UnixTime) -> Result<(), StoreError> {
-        self.write(self.inner.revoke_family(family, now)).await
-    }
-    async fn revoke_subject(
-        &self,
-        subject: &str,
-        client_id: Option<&ClientId>,
-        now: UnixTime,
-    ) -> Result<(), StoreError> {
-        self.write(self.inner.revoke_subject(subject, client_id, now)).await
-    }
-    async fn access(
-        &self,
-        digest: &SecretDigest,
-        now: UnixTime,
-    ) -> Result<Option<AccessRecord>, StoreError> {
-        self.inner.access(digest, now).await
-    }
-    async fn read_consent(&self, key: &SecretDigest) -> Result<Option<ConsentRecord>, StoreError> {
-        self.inner.read_consent(key).await
-    }
-    async fn put_consent(&self, consent: ConsentRecord) -> Result<(), StoreError> {
-        self.write(self.inner.put_consent(consent)).await
-    }
-    async fn put_once(
-        &self,
-        key: &SecretDigest,
-        until: UnixTime,
-        now: UnixTime,
-    ) -> Result<Replay, StoreError> {
-        self.write(self.inner.put_once(key, until, now)).await
-    }
-    async fn sweep(&self, now: UnixTime, max: usize) -> Result<usize, StoreError> {
-        self.write(self.inner.sweep(now, max)).await
-    }
-}
 
 /// How a call to the MCP server ended without an answer.
 #[derive(Debug)]

@@ -12,6 +12,7 @@ const SUITES: &[Step] = &[
     ("power cuts of a database", power_cuts),
     ("stores on PostgreSQL", postgres),
     ("kills of a server under load", kills),
+    ("every call to a store fails", faults),
     ("interop with the official SDKs", interop::run),
     ("official conformance suite", |workspace| conformance::run(workspace, None)),
     ("pages in a browser", browser::run),
@@ -67,6 +68,13 @@ fn kills(workspace: &Workspace) -> Result<(), Error> {
     cmd!(sh, "cargo test --locked -p scoped-tools --test processes -- --ignored --nocapture")
         .quiet()
         .run()?;
+    Ok(())
+}
+
+/// What servers answer while their store fails, and what is left then; `test` tells half of it.
+fn faults(workspace: &Workspace) -> Result<(), Error> {
+    let sh = &workspace.sh;
+    cmd!(sh, "cargo test --locked -p tests --test store_faults -- --ignored").quiet().run()?;
     Ok(())
 }
 

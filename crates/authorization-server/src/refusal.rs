@@ -16,6 +16,9 @@ use oauth_types::{
 use crate::page::plain;
 use crate::{AssertionError, CorrelationId, StoreError};
 
+/// When a failure is worth another try, in seconds.
+const RETRY: &str = "2";
+
 /// What exactly was wrong: for the log, never for the peer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
@@ -263,7 +266,7 @@ impl Refusal {
     fn unavailable(cause: Cause) -> Self {
         Self::token(cause, TokenErrorCode::TemporarilyUnavailable, "try again")
             .with_status(StatusCode::SERVICE_UNAVAILABLE)
-            .with_header(RETRY_AFTER, "2")
+            .with_header(RETRY_AFTER, RETRY)
     }
 
     /// The reply when the host's own code panicked: what it said is not the peer's business.
@@ -323,7 +326,11 @@ impl PageError {
     /// The page when the store failed.
     #[must_use]
     pub const fn store(error: StoreError) -> Self {
-        Self::with_status(Cause::Store(error), StatusCode::SERVICE_UNAVAILABLE)
+        let status = match error {
+            StoreError::Corrupt => StatusCode::INTERNAL_SERVER_ERROR,
+            StoreError::Unavailable | StoreError::UnknownOutcome => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::with_status(Cause::Store(error), status)
     }
 
     /// The page when the host's own code took too long.
@@ -401,6 +408,9 @@ impl PageError {
         let mut response = plain(self.status, "Login not possible", &advice, None);
         let allow = self.allow.map(|allow| (ALLOW, HeaderValue::from_static(allow)));
         response.headers_mut().extend(allow);
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY));
+        }
         response
     }
 }

@@ -9,12 +9,37 @@ use authorization_server::{ConsentError, NeedsConsent};
 use oauth_types::{Secret, SecretDigest, UnixTime};
 
 /// A page that waits for its answer.
+#[derive(Clone)]
 pub(crate) struct Pending {
     pub(crate) request: NeedsConsent,
     pub(crate) subject: String,
     browser: SecretDigest,
     until: UnixTime,
     number: u64,
+}
+
+/// A page whose answer is not heard yet. Where that comes to nothing, because the store or the login takes too long, the
+/// page waits on, so that whoever answered can do it again.
+#[must_use = "the page waits on until it is answered"]
+pub(crate) struct Unanswered<'a> {
+    consents: &'a Consents,
+    transaction: SecretDigest,
+    page: Option<Pending>,
+}
+
+impl Unanswered<'_> {
+    /// From now on nobody waits for an answer.
+    pub(crate) fn answered(mut self) {
+        self.page = None;
+    }
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if let Some(page) = self.page.take() {
+            self.consents.waiting().put(self.transaction, page);
+        }
+    }
 }
 
 /// The pages that wait. A bound for each who is asked (a user or, before a login elsewhere, an address) keeps one from
@@ -75,7 +100,7 @@ impl Consents {
         browser: Option<&str>,
         is_whose: impl FnOnce(&str) -> bool,
         now: UnixTime,
-    ) -> Result<Pending, ConsentError> {
+    ) -> Result<(Pending, Unanswered<'_>), ConsentError> {
         let mut waiting = self.waiting();
         waiting.expire(now);
         let page = waiting.pages.get(&transaction.digest()).ok_or(ConsentError::Gone)?;
@@ -87,7 +112,10 @@ impl Consents {
             return Err(ConsentError::OtherUser);
         }
         let number = page.number;
-        waiting.remove(number).ok_or(ConsentError::Gone)
+        let page = waiting.remove(number).ok_or(ConsentError::Gone)?;
+        let transaction = transaction.digest();
+        let unanswered = Unanswered { consents: self, transaction, page: Some(page.clone()) };
+        Ok((page, unanswered))
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
@@ -105,9 +133,13 @@ impl Waiting {
     ) {
         let number = self.next;
         self.next = number.saturating_add(1);
-        self.users.entry(subject.clone()).or_default().insert(number);
-        self.ages.insert(number, transaction);
-        self.pages.insert(transaction, Pending { request, subject, browser, until, number });
+        self.put(transaction, Pending { request, subject, browser, until, number });
+    }
+
+    fn put(&mut self, transaction: SecretDigest, page: Pending) {
+        self.users.entry(page.subject.clone()).or_default().insert(page.number);
+        self.ages.insert(page.number, transaction);
+        self.pages.insert(transaction, page);
     }
 
     fn remove(&mut self, number: u64) -> Option<Pending> {

@@ -5,6 +5,7 @@ use core::fmt;
 use core::future::poll_fn;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
+use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,12 +22,13 @@ use resource_server::{
     Denial, DenialReason, Granted, Recognition, Requirement, Resource, SessionBindings,
 };
 use scope_stepup::{NoHierarchy, ScopeOrder};
+use tokio::time::timeout;
 use tower::{Layer, Service};
-use tracing::{debug, error, info};
+use tracing::{debug, error, info, warn};
 
 #[cfg(feature = "dpop")]
 use crate::proofs::{self, Proofs};
-use crate::{Clock, TokenVerifier};
+use crate::{Clock, TokenVerifier, VerifierUnavailable};
 
 /// Lets requests through to a service when their token grants what they ask for.
 ///
@@ -59,6 +61,7 @@ struct Guard<V> {
     #[cfg(feature = "dpop")]
     proofs: Proofs,
     clock: Clock,
+    deadline: Duration,
     max_body: usize,
     hands_token_on: bool,
 }
@@ -74,6 +77,7 @@ impl<V> Clone for Guard<V> {
             #[cfg(feature = "dpop")]
             proofs: self.proofs.clone(),
             clock: self.clock.clone(),
+            deadline: self.deadline,
             max_body: self.max_body,
             hands_token_on: self.hands_token_on,
         }
@@ -100,6 +104,8 @@ pub struct RawToken(pub Secret);
 impl<V: TokenVerifier> Protect<V> {
     /// Longest request body that is read where it says what is asked for, in bytes, if nothing else is said.
     pub const MAX_BODY: usize = 4 * 1024 * 1024;
+    /// How long the verifier may take if nothing else is said, and the store of shared proofs.
+    pub const DEADLINE: Duration = Duration::from_secs(60);
     /// Most MCP sessions whose owners are remembered, if nothing else is said: a tenth of them of one user's through one
     /// client. Those that go are unknown from then on.
     pub const MAX_SESSIONS: usize = 10_000;
@@ -120,6 +126,7 @@ impl<V: TokenVerifier> Protect<V> {
             #[cfg(feature = "dpop")]
             proofs: Proofs::here(Self::MAX_PROOFS),
             clock: Clock::default(),
+            deadline: Self::DEADLINE,
             max_body: Self::MAX_BODY,
             hands_token_on: false,
         }))
@@ -135,6 +142,13 @@ impl<V: TokenVerifier> Protect<V> {
     #[must_use]
     pub fn with_clock(self, clock: Clock) -> Self {
         self.with(|guard| guard.clock = clock)
+    }
+
+    /// Gives the verifier more or less time, and the store of [shared proofs](Self::with_shared_proofs). What is not done
+    /// then is given up and answered with 503.
+    #[must_use]
+    pub fn with_deadline(self, deadline: Duration) -> Self {
+        self.with(|guard| guard.deadline = deadline)
     }
 
     /// Reads bodies up to this many bytes, where they say what is asked for.
@@ -194,7 +208,8 @@ impl<V: TokenVerifier> Guard<V> {
         let base = self.required.base();
         let presented = self.resource.present(request, base)?;
         let now = self.clock.now();
-        let facts = self.verifier.verify(presented.token(), now).await;
+        let facts = timeout(self.deadline, self.verifier.verify(presented.token(), now)).await;
+        let facts = facts.map_err(|_| late()).flatten();
         let facts = facts.map_err(|_| Denial::verifier_unavailable())?;
         let token = self.hands_token_on.then(|| RawToken(presented.token().clone()));
         // A stranger's body is not even read.
@@ -203,7 +218,8 @@ impl<V: TokenVerifier> Guard<V> {
             #[cfg(feature = "dpop")]
             Recognition::CheckProof(step) => {
                 let step = step.prove(request.method(), proofs::path(request), now)?;
-                self.proofs.resume(step, now).await?
+                let resumed = timeout(self.deadline, self.proofs.resume(step, now)).await;
+                resumed.map_err(|_| late()).map_err(|_| Denial::verifier_unavailable()).flatten()?
             }
             #[cfg(not(feature = "dpop"))]
             Recognition::CheckProof(step) => return Err(step.refuse()),
@@ -253,6 +269,11 @@ async fn unless_panicked<T>(future: impl Future<Output = T>) -> std::thread::Res
         Err(panic) => Poll::Ready(Err(panic)),
     })
     .await
+}
+
+fn late() -> VerifierUnavailable {
+    warn!("a token could not be checked in time");
+    VerifierUnavailable::new()
 }
 
 /// The whole body. Most come in one piece, which is not copied.

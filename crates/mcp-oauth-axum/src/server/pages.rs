@@ -126,14 +126,16 @@ impl<S: Store, L: Login> Server<S, L> {
         let browser = self.cookie(request.headers());
         let now = self.clock.now();
         if self.login.upstream().is_some()
-            && let Some(pending) = self.stranger(&answer, browser, now)?
+            && let Some((pending, unanswered)) = self.stranger(&answer, browser, now)?
         {
-            return match browser {
+            let response = match browser {
                 Some(browser) if answer.allows() => {
-                    self.log_in(request.headers(), pending, browser, now).await
+                    self.log_in(request.headers(), pending, browser, now).await?
                 }
-                _ => Ok(self.deny(pending.request)),
+                _ => self.deny(pending.request),
             };
+            unanswered.answered();
+            return Ok(response);
         }
         let paths = self.config.paths();
         let user = match self.login.browser(request.headers(), &paths.authorize).await {
@@ -146,11 +148,13 @@ impl<S: Store, L: Login> Server<S, L> {
             |asked| user.as_deref() == Some(asked),
             now,
         );
-        let pending = pending.map_err(PageError::consent)?;
-        if !answer.allows() {
-            return Ok(self.deny(pending.request));
-        }
-        self.approve(pending.request, pending.subject, now).await
+        let (pending, unanswered) = pending.map_err(PageError::consent)?;
+        let response = match answer.allows() {
+            true => self.approve(pending.request, pending.subject, now).await?,
+            false => self.deny(pending.request),
+        };
+        unanswered.answered();
+        Ok(response)
     }
 
     fn deny(&self, request: NeedsConsent) -> Response<Bytes> {

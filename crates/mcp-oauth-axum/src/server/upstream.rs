@@ -17,7 +17,7 @@ use tracing::info;
 use super::Server;
 use super::pages::{see_other, unavailable};
 use crate::ambient::entropy;
-use crate::consent::{Consents, Pending};
+use crate::consent::{Consents, Pending, Unanswered};
 use crate::{Browser, Login};
 
 /// What waits of browsers that nobody is logged in at. Apart from the pages of users, so that it pushes out none.
@@ -36,7 +36,7 @@ impl<S: Store, L: Login> Server<S, L> {
         answer: &ConsentAnswer,
         browser: Option<&str>,
         now: UnixTime,
-    ) -> Result<Option<Pending>, PageError> {
+    ) -> Result<Option<(Pending, Unanswered<'_>)>, PageError> {
         match self.strangers.asked.take(answer.transaction(), browser, |_| true, now) {
             Ok(pending) => Ok(Some(pending)),
             Err(ConsentError::Gone) => Ok(None),
@@ -84,7 +84,9 @@ impl<S: Store, L: Login> Server<S, L> {
             return Err(PageError::consent(ConsentError::OtherUser));
         };
         let pending = self.strangers.agreed.take(&transaction, browser, |_| true, now);
-        let pending = pending.map_err(PageError::consent)?;
-        self.approve(pending.request, user.subject, now).await
+        let (pending, unanswered) = pending.map_err(PageError::consent)?;
+        let response = self.approve(pending.request, user.subject, now).await?;
+        unanswered.answered();
+        Ok(response)
     }
 }
