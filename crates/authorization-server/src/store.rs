@@ -455,8 +455,9 @@ pub trait Store: Send + Sync {
     ) -> impl Future<Output = Result<Replay, StoreError>> + Send;
 
     /// Removes at most `max` rows that have expired and that nothing needs any more, forgotten clients included;
-    /// how many it removed, and 0 only when none is left. A family is needed to its last day and by every token of it that
-    /// has not expired, a used code as long as its family.
+    /// how many it removed, and 0 only when none is left. The host calls it beside requests, none of which waits for it.
+    /// A family is needed to its last day and by every token of it that has not expired, a used code as long as its
+    /// family.
     fn sweep(
         &self,
         now: UnixTime,

@@ -15,6 +15,7 @@ mod reading;
 mod reply;
 mod serve;
 mod server;
+mod sweeper;
 mod verifier;
 
 pub use ambient::Clock;

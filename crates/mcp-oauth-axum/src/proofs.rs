@@ -10,6 +10,8 @@ use oauth_types::{SecretDigest, UnixTime};
 use resource_server::{CheckReplay, Denial, Recognized, Replay, SeenProofs};
 use tracing::warn;
 
+use crate::sweeper::Sweeper;
+
 /// Who remembers the proofs that were used.
 #[derive(Clone)]
 pub(crate) enum Proofs {
@@ -29,9 +31,14 @@ impl Proofs {
     }
 
     pub(crate) fn shared(store: Arc<impl Store + 'static>) -> Self {
+        let sweeper = Arc::new(Sweeper::default());
         Self::Shared(Arc::new(move |key, until, now| {
-            let store = Arc::clone(&store);
-            Box::pin(async move { store.put_once(&key, until, now).await })
+            let (store, sweeper) = (Arc::clone(&store), Arc::clone(&sweeper));
+            Box::pin(async move {
+                let replay = store.put_once(&key, until, now).await;
+                sweeper.stored(&store, now);
+                replay
+            })
         }))
     }
 

@@ -32,6 +32,7 @@ use crate::peer::TrustedProxies;
 use crate::rate::Rates;
 use crate::reading::whole;
 use crate::reply::{answer, page_answer, page_panicked, panicked};
+use crate::sweeper::Sweeper;
 #[cfg(feature = "client_documents")]
 use crate::{ClientDocuments, WebDocuments};
 use crate::{Deadlines, Login, RateLimits};
@@ -70,6 +71,7 @@ struct Server<S, L> {
     template: Template,
     consents: Consents,
     strangers: Strangers,
+    sweeper: Sweeper,
     #[cfg(feature = "client_documents")]
     documents: Option<Arc<Documents>>,
 }
@@ -221,6 +223,7 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
             template,
             consents: Consents::default(),
             strangers: Strangers::default(),
+            sweeper: Sweeper::default(),
         };
         let server = Arc::new(server);
         // Programs on web pages may call these; no cookie counts there.
@@ -328,14 +331,14 @@ async fn consent<S: Store + 'static, L: Login>(
     page_answer(server.deadlines, endpoint).await
 }
 
-impl<S: Store, L: Login> Server<S, L> {
+impl<S: Store + 'static, L: Login> Server<S, L> {
     async fn token(&self, request: &http::Request<Bytes>) -> Result<Response<Bytes>, Refusal> {
         let now = self.clock.now();
         let parsed = TokenRequest::parse(&self.config, request)?;
         let attempt = self.rates.attempt(request, Some(parsed.client_id()))?;
         let client = self.client(parsed.client_id()).await.map_err(Refusal::client)?;
         let checked = attempt.judge(parsed.with_client(client.as_ref(), now))?;
-        match attempt.judge(checked.first_use(&*self.store, now).await)? {
+        let answer = match attempt.judge(checked.first_use(&*self.store, now).await)? {
             Admitted::Code(grant) => {
                 let code = self.store.read_code(grant.digest()).await.map_err(Refusal::store)?;
                 let issuable = grant.with_code(code, now)?;
@@ -363,7 +366,9 @@ impl<S: Store, L: Login> Server<S, L> {
                 let outcome = self.store.rotate(rotate.rotation().clone(), now).await;
                 rotate.finish(outcome)
             }
-        }
+        };
+        self.sweeper.stored(&self.store, now);
+        answer
     }
 
     async fn register(&self, request: &http::Request<Bytes>) -> Result<Response<Bytes>, Refusal> {
@@ -373,6 +378,7 @@ impl<S: Store, L: Login> Server<S, L> {
         let now = self.clock.now();
         let create = client.draw(id, secret, now);
         let outcome = self.store.create_client(create.record().clone(), now).await;
+        self.sweeper.stored(&self.store, now);
         create.finish(outcome)
     }
 

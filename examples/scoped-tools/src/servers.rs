@@ -145,7 +145,6 @@ pub(crate) async fn serve(
         StoreKind::Memory => Servers::start(mcp_port, authorization_port, lifetimes, None).await?,
         StoreKind::Sqlite(path) => {
             let (store, keys) = storage::open(&path)?;
-            tokio::spawn(storage::sweep(Arc::clone(&store)));
             Servers::start_on(store, keys, mcp_port, authorization_port, lifetimes, None).await?
         }
     };

@@ -3,15 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
-use authorization_server::{RefreshKeys, Store as _};
+use authorization_server::RefreshKeys;
 use mcp_oauth_sqlite::{Settings, SqliteStore};
-use oauth_types::UnixTime;
-
-/// How often what has expired is removed, and how many rows at most.
-const SWEEP: (Duration, usize) = (Duration::from_secs(60), 100_000);
 
 /// Which store, by its name on the command line.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -42,19 +37,6 @@ pub(crate) fn open(path: &Path) -> anyhow::Result<(Arc<SqliteStore>, RefreshKeys
     keys.push(".keys");
     let keys = store.refresh_keys(&keys)?;
     Ok((Arc::new(store), keys))
-}
-
-/// Removes what has expired, for ever.
-pub(crate) async fn sweep(store: Arc<SqliteStore>) {
-    let mut every = tokio::time::interval(SWEEP.0);
-    loop {
-        every.tick().await;
-        #[expect(clippy::disallowed_methods, reason = "the host has the clock")]
-        let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        if let Err(error) = store.sweep(UnixTime::from_secs(elapsed.as_secs()), SWEEP.1).await {
-            eprintln!("what has expired could not be removed: {error}");
-        }
-    }
 }
 
 #[cfg(test)]

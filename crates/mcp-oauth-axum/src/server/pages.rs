@@ -15,10 +15,7 @@ use crate::ambient::entropy;
 use crate::page::ConsentPage;
 use crate::{Browser, Login, User};
 
-/// Most expired rows that one login removes.
-const SWEPT_PER_LOGIN: usize = 100;
-
-impl<S: Store, L: Login> Server<S, L> {
+impl<S: Store + 'static, L: Login> Server<S, L> {
     /// Shows the consent page, or says why not; or answers at once, when the user agreed before.
     pub(super) async fn authorize(
         &self,
@@ -175,16 +172,13 @@ impl<S: Store, L: Login> Server<S, L> {
 
     /// Sends a code that the user agreed to, once it is stored.
     async fn send_code(&self, approved: Approved, now: UnixTime) -> Response<Bytes> {
-        // A login pays for a bounded clean-up, so that what has expired does not pile up.
-        if let Err(error) = self.store.sweep(now, SWEPT_PER_LOGIN).await {
-            warn!(%error, "what has expired could not be removed");
-        }
         if let Some(consent) = approved.consent()
             && let Err(error) = self.store.put_consent(consent.clone()).await
         {
             warn!(%error, "the answer is not remembered");
         }
         let outcome = self.store.insert_code(approved.record().clone()).await;
+        self.sweeper.stored(&self.store, now);
         approved.stored(&self.config, outcome).unwrap_or_else(|error| {
             warn!(cause = %error.cause(), "the code could not be stored");
             error.into_response()

@@ -29,7 +29,7 @@ pub(super) struct Strangers {
     agreed: Consents,
 }
 
-impl<S: Store, L: Login> Server<S, L> {
+impl<S: Store + 'static, L: Login> Server<S, L> {
     /// Takes the answer to a page that was shown before the login; `None` when it is not of one.
     pub(super) fn stranger(
         &self,

@@ -28,6 +28,7 @@ mod register;
 mod server;
 #[cfg(feature = "client_documents")]
 mod site;
+mod sweeps;
 mod thefts;
 mod token;
 mod upstream;

@@ -12,7 +12,7 @@ use client_auth::Replay;
 use mcp_oauth_axum::{AuthorizationServer, Clock, DemoLogin};
 use oauth_types::{ClientId, SecretDigest, UnixTime};
 use serde_json::{Value, json};
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, RwLock};
 use tokio::task::yield_now;
 
 use crate::server::*;
@@ -25,12 +25,16 @@ pub(crate) struct Seen {
     /// The families that codes were to be redeemed for.
     pub(crate) redeemed: Vec<(FamilyId, RedeemOutcome)>,
     pub(crate) rotated: Vec<RotateOutcome>,
+    /// How many rows each call of a sweep removed.
+    pub(crate) swept: Vec<usize>,
 }
 
 pub(crate) struct Watched {
     inner: Arc<MemoryStore>,
     redeemers: Barrier,
     rotators: Barrier,
+    /// Who holds it keeps sweeps from coming to an end.
+    pub(crate) sweepers: RwLock<()>,
     seen: Mutex<Seen>,
 }
 
@@ -46,6 +50,7 @@ impl Watched {
             inner: Arc::clone(&inner),
             redeemers: Barrier::new(redeemers),
             rotators: Barrier::new(rotators),
+            sweepers: RwLock::default(),
             seen: Mutex::default(),
         });
         let router = AuthorizationServer::new(config, Arc::clone(&watched), DemoLogin)
@@ -173,6 +178,9 @@ impl Store for Watched {
     }
 
     async fn sweep(&self, now: UnixTime, max: usize) -> Result<usize, StoreError> {
-        self.inner.sweep(now, max).await
+        let _turn = self.sweepers.read().await;
+        let removed = self.inner.sweep(now, max).await?;
+        self.note(|seen| seen.swept.push(removed));
+        Ok(removed)
     }
 }

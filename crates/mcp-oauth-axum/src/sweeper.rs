@@ -1,0 +1,48 @@
+//! Removes what has expired, beside the requests that bring more: nobody waits for it.
+
+use core::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use authorization_server::Store;
+use oauth_types::UnixTime;
+use tokio::runtime::Handle;
+use tokio::task::{JoinHandle, yield_now};
+use tracing::warn;
+
+/// How long after the beginning of a sweep the next may begin.
+const PAUSE: Duration = Duration::from_secs(60);
+/// Most rows that the store is asked to remove at once.
+const ROWS: usize = 1000;
+
+/// The sweep that was begun last.
+#[derive(Default)]
+pub(crate) struct Sweeper(Mutex<Option<(UnixTime, JoinHandle<()>)>>);
+
+impl Sweeper {
+    /// Something was stored, so that something will expire: begins a sweep, unless one goes on or began a moment ago.
+    ///
+    /// Outside of tokio none begins: there the host calls [`Store::sweep`].
+    pub(crate) fn stored<S: Store + 'static>(&self, store: &Arc<S>, now: UnixTime) {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = last.as_ref().is_none_or(|(begun, sweep)| {
+            sweep.is_finished() && (now < *begun || now.since(*begun) >= PAUSE)
+        });
+        if is_due && let Ok(runtime) = Handle::try_current() {
+            *last = Some((now, runtime.spawn(sweep(Arc::clone(store), now))));
+        }
+    }
+}
+
+/// Removes all that has expired.
+async fn sweep<S: Store>(store: Arc<S>, now: UnixTime) {
+    loop {
+        match store.sweep(now, ROWS).await {
+            Ok(ROWS) => yield_now().await,
+            Ok(_) => return,
+            Err(error) => {
+                warn!(%error, "what has expired could not be removed");
+                return;
+            }
+        }
+    }
+}
