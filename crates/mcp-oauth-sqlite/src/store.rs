@@ -7,6 +7,7 @@ use authorization_server::{
     NewFamily, RedeemOutcome, RefreshKeys, RotateOutcome, Rotation, Store, StoreError,
 };
 use client_auth::Replay;
+use futures::lock::Mutex;
 use oauth_types::{ClientId, SecretDigest, UnixTime};
 use rusqlite::Connection;
 
@@ -24,6 +25,7 @@ pub struct SqliteStore {
     // Dropped in this order: who writes closes last, and puts the log back into the database.
     readers: Threads,
     writer: Threads,
+    sweeps: Mutex<()>,
     max_clients: usize,
     had_families: bool,
 }
@@ -44,6 +46,7 @@ impl SqliteStore {
         Ok(Self {
             readers: Threads::readers(readers?)?,
             writer: Threads::writer(writer)?,
+            sweeps: Mutex::default(),
             max_clients: settings.max_clients,
             had_families,
         })
@@ -198,16 +201,17 @@ impl Store for SqliteStore {
         self.write(move |connection| once::put(connection, &key, until, now)).await
     }
 
-    /// In batches, between which others have their turn.
+    /// In batches, between which others have their turn. However many sweep, one batch waits at most.
     async fn sweep(&self, now: UnixTime, max: usize) -> Result<usize, StoreError> {
+        let _turn = self.sweeps.lock().await;
         let mut removed = 0;
         while removed < max {
-            let batch = sweep::BATCH.min(max - removed);
-            let more = self.write(move |connection| sweep::sweep(connection, now, batch)).await?;
-            removed += more;
-            if more < batch {
+            let left = max - removed;
+            let more = self.write(move |connection| sweep::batch(connection, now, left)).await?;
+            if more == 0 {
                 break;
             }
+            removed += more;
         }
         Ok(removed)
     }

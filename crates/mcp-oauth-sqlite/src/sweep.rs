@@ -1,5 +1,8 @@
 //! What has expired and is not needed any more.
 
+use core::time::Duration;
+use std::time::Instant;
+
 use oauth_types::UnixTime;
 use rusqlite::{Connection, params};
 
@@ -7,8 +10,12 @@ use crate::clients;
 use crate::failure::Failure;
 use crate::row::time;
 
-/// Most rows that are removed in one go: what waits meanwhile waits for milliseconds.
-pub(crate) const BATCH: usize = 100;
+/// Most rows that are removed in one go, with about five pages each: what is in the same transaction waits for them.
+const BATCH: usize = 20;
+/// So many are removed before anybody looks at the time again.
+const STEP: usize = 5;
+/// How long one go may take: a row may be anywhere on a slow disk.
+const TIME: Duration = Duration::from_millis(2);
 
 /// In this order: a used code goes before its family, and a family after its last token.
 const STATEMENTS: [&str; 5] = [
@@ -22,8 +29,24 @@ const STATEMENTS: [&str; 5] = [
      (SELECT id FROM families WHERE needed_until <= ?1 LIMIT ?2)",
 ];
 
+/// Removes some rows, at most `max`, in a moment; how many, and 0 only when none is left.
+#[expect(clippy::disallowed_methods, reason = "it decides when to go on, and nothing else")]
+pub(crate) fn batch(connection: &Connection, now: UnixTime, max: usize) -> Result<usize, Failure> {
+    let (begin, most) = (Instant::now(), max.min(BATCH));
+    let mut removed = 0;
+    while removed < most {
+        let step = STEP.min(most - removed);
+        let more = sweep(connection, now, step)?;
+        removed += more;
+        if more < step || begin.elapsed() > TIME {
+            break;
+        }
+    }
+    Ok(removed)
+}
+
 /// Removes at most `max` rows; how many.
-pub(crate) fn sweep(connection: &Connection, now: UnixTime, max: usize) -> Result<usize, Failure> {
+fn sweep(connection: &Connection, now: UnixTime, max: usize) -> Result<usize, Failure> {
     let mut left = max;
     for statement in STATEMENTS {
         if left == 0 {

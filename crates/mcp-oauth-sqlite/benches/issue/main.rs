@@ -7,29 +7,28 @@
 #![expect(clippy::print_stdout, reason = "its report")]
 #![expect(clippy::disallowed_methods, reason = "it measures")]
 
-use std::path::Path;
-use std::time::{Duration, Instant};
+mod large;
+mod samples;
 
-use authorization_server::{CodeRecord, FamilyId, NewAccess, NewFamily, RedeemOutcome, Store as _};
+use std::path::Path;
+use std::time::Instant;
+
+use authorization_server::{RedeemOutcome, Store as _};
 use futures::executor::block_on;
 use futures::future::join_all;
 use mcp_oauth_sqlite::{Settings, SqliteStore};
-use oauth_types::{
-    ClientId, CodeVerifier, RedirectUri, ResourceUri, ScopeSet, SecretDigest, UnixTime,
-};
 use rusqlite::{Connection, params};
 
-const NOW: UnixTime = UnixTime::from_secs(1_000_000);
+use crate::samples::*;
+
 /// Redemptions by one client in each round; crowds do four times as many.
 const COUNT: u64 = 500;
 const ROUNDS: usize = 7;
-/// Rows that are swept while others redeem.
-const SWEPT: usize = 30_000;
 
 fn main() {
     issue();
     if std::env::args().any(|argument| argument == "--large") {
-        large();
+        large::large();
     }
 }
 
@@ -185,161 +184,5 @@ impl Bare {
             [family.client_id.as_str()],
         );
         self.run("COMMIT", []);
-    }
-}
-
-/// Redemptions and look-ups with many rows around them, beside the same with a thousandth of them.
-fn large() {
-    println!(
-        "\nwith many rows, microseconds      redeem p50    p99   look-up p50    p99   longest wait in a sweep"
-    );
-    for (clients, tokens) in [(1_000, 10_000), (1_000_000, 10_000_000)] {
-        let folder = tempfile::tempdir_in(".").unwrap();
-        let path = folder.path().join("large.db");
-        let store = SqliteStore::open(&path, &Settings::default()).unwrap();
-        fill(&path, clients, tokens);
-        let mut redeems = Vec::new();
-        let mut looks = Vec::new();
-        for number in 0..2000 {
-            block_on(store.insert_code(code(number))).unwrap();
-            redeems.push(time(|| {
-                block_on(store.redeem(&code_digest(number), family(number), NOW)).unwrap();
-            }));
-            // One of the many, spread over all of them.
-            let digest = SecretDigest::of(&format!("{}", number * (tokens / 2000)));
-            looks.push(time(|| drop(block_on(store.access(&digest, NOW)).unwrap())));
-        }
-        // A tenth of the tokens has expired. How long anybody waits is told without a sweep first.
-        let quiet = block_on(requests(&store, 10_000));
-        let sweep = store.sweep(NOW, SWEPT);
-        let (swept, swept_over) = block_on(futures::future::join(sweep, requests(&store, 20_000)));
-        println!("{clients} clients, {tokens} tokens; p50, p99 and the longest, in microseconds");
-        println!("  redeem                {}", told(&mut redeems));
-        println!("  look-up               {}", told(&mut looks));
-        println!("  redeem                {}", told(&mut { quiet }));
-        println!("  redeem in a sweep     {}", told(&mut { swept_over }));
-        println!("  rows swept            {:>9}", swept.unwrap());
-    }
-}
-
-/// Codes and their redemptions, one after the other; how long each redemption took.
-async fn requests(store: &SqliteStore, first: u64) -> Vec<Duration> {
-    let mut waits = Vec::new();
-    for number in first..first + 2000 {
-        store.insert_code(code(number)).await.unwrap();
-        let begin = Instant::now();
-        store.redeem(&code_digest(number), family(number), NOW).await.unwrap();
-        waits.push(begin.elapsed());
-    }
-    waits
-}
-
-fn told(times: &mut [Duration]) -> String {
-    times.sort();
-    let at = |part: usize| times[(times.len() * part / 100).min(times.len() - 1)].as_micros();
-    format!("{:>9} {:>9} {:>9}", at(50), at(99), at(100))
-}
-
-fn time(run: impl FnOnce()) -> Duration {
-    let begin = Instant::now();
-    run();
-    begin.elapsed()
-}
-
-/// Clients with a family each, and tokens in random order, a tenth of which has expired.
-fn fill(path: &Path, clients: u64, tokens: u64) {
-    let mut raw = Connection::open(path).unwrap();
-    raw.execute_batch("PRAGMA synchronous = OFF; PRAGMA cache_size = -400000").unwrap();
-    let transaction = raw.transaction().unwrap();
-    {
-        let mut client = transaction
-            .prepare("INSERT INTO clients VALUES (?1, '{}', '[]', '{}', 1000000, NULL)")
-            .unwrap();
-        let mut new = transaction
-            .prepare(
-                "INSERT INTO families VALUES (?1, ?2, 'user', 'https://rs.example/mcp', \
-                 'files:read', 3000000, 2000000, 0, 1000000, NULL, 0, 3000000)",
-            )
-            .unwrap();
-        for number in 0..clients {
-            client.execute([format!("many-{number:08}")]).unwrap();
-            new.execute(params![many_id(number).as_bytes(), format!("many-{number:08}")]).unwrap();
-        }
-        // In the order of the tree, which is thirty times faster and makes the same tree.
-        let mut rows: Vec<([u8; 32], u64)> = (0..tokens)
-            .map(|number| (*SecretDigest::of(&number.to_string()).as_bytes(), number))
-            .collect();
-        rows.sort_unstable();
-        transaction.execute_batch("DROP INDEX access_expires_at").unwrap();
-        let mut access = transaction
-            .prepare("INSERT INTO access VALUES (?1, ?2, 'files:read', ?3, NULL)")
-            .unwrap();
-        for (digest, number) in rows {
-            let age = i64::try_from(number % 1000).unwrap();
-            let expires_at = if number % 10 == 1 { 900_000 + age } else { 2_000_000 };
-            access
-                .execute(params![digest, many_id(number % clients).as_bytes(), expires_at])
-                .unwrap();
-        }
-    }
-    transaction.execute_batch("CREATE INDEX access_expires_at ON access (expires_at)").unwrap();
-    transaction.commit().unwrap();
-    raw.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
-}
-
-fn seconds(time: UnixTime) -> i64 {
-    i64::try_from(time.as_secs()).unwrap()
-}
-
-fn many_id(number: u64) -> FamilyId {
-    FamilyId::from_bytes((u128::MAX / 2 + u128::from(number)).to_be_bytes())
-}
-
-fn code_digest(number: u64) -> SecretDigest {
-    SecretDigest::of(&format!("code {number}"))
-}
-
-fn client_id() -> ClientId {
-    ClientId::parse("client-1").unwrap()
-}
-
-fn code(number: u64) -> CodeRecord {
-    CodeRecord {
-        digest: code_digest(number),
-        client_id: client_id(),
-        redirect_uri: RedirectUri::parse("https://app.example/cb").unwrap(),
-        challenge: CodeVerifier::parse(&"v".repeat(43)).unwrap().challenge(),
-        resource: ResourceUri::parse("https://rs.example/mcp").unwrap(),
-        scopes: ScopeSet::parse("files:read").unwrap(),
-        subject: format!("user {number}"),
-        expires_at: UnixTime::from_secs(1_000_060),
-        jkt: None,
-        redeemed: None,
-    }
-}
-
-fn family(number: u64) -> NewFamily {
-    // As random as identifiers are.
-    let [id, _]: [[u8; 16]; 2] = {
-        let digest = *SecretDigest::of(&format!("family {number}")).as_bytes();
-        let (left, right) = digest.split_at(16);
-        [left.try_into().unwrap(), right.try_into().unwrap()]
-    };
-    let scopes = ScopeSet::parse("files:read").unwrap();
-    NewFamily {
-        id: FamilyId::from_bytes(id),
-        client_id: client_id(),
-        subject: format!("user {number}"),
-        resource: ResourceUri::parse("https://rs.example/mcp").unwrap(),
-        scopes: scopes.clone(),
-        expires_at: UnixTime::from_secs(3_000_000),
-        idle_until: UnixTime::from_secs(2_000_000),
-        jkt: None,
-        access: NewAccess {
-            digest: SecretDigest::of(&format!("access {number}")),
-            scopes,
-            expires_at: UnixTime::from_secs(1_000_600),
-            jkt: None,
-        },
     }
 }
