@@ -58,7 +58,7 @@ fn power_cuts(workspace: &Workspace) -> Result<(), Error> {
 /// Whatever starts a PostgreSQL of its own; it says so where there is none.
 fn postgres(workspace: &Workspace) -> Result<(), Error> {
     let sh = &workspace.sh;
-    cmd!(sh, "cargo test --locked -p cluster -- --ignored").quiet().run()?;
+    cmd!(sh, "cargo test --locked -p cluster -p mcp-oauth-postgres -- --ignored").quiet().run()?;
     Ok(())
 }
 

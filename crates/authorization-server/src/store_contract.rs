@@ -146,10 +146,11 @@ fn fits<T: fmt::Debug>(
 /// runtime). `$fresh` is an async function that gives a store in which nothing is, with room for
 /// [`MAX_CLIENTS`] clients, and what has to live as long as it does. `$reopen`, for
 /// stores that outlive their process, takes a store and a reference to the latter, ends the one and opens it again.
+/// Attributes after them are put on every test, as `#[ignore = "needs a server"]`.
 #[macro_export]
 macro_rules! store_contract {
-    ($run:expr, $fresh:expr) => {
-        $crate::store_contract! { @fresh $run, $fresh;
+    ($run:expr, $fresh:expr $(, #[$attribute:meta])*) => {
+        $crate::store_contract! { @fresh [$(#[$attribute])*] $run, $fresh;
             a_client_is_read_back_as_it_was_stored
             an_unknown_client_is_nobody
             a_taken_identifier_is_refused_and_its_client_stays_as_it_was
@@ -253,32 +254,35 @@ macro_rules! store_contract {
             a_family_that_is_revoked_in_a_crowd_has_no_token_left
         }
     };
-    ($run:expr, $fresh:expr, $reopen:expr) => {
-        $crate::store_contract!($run, $fresh);
-        $crate::store_contract! { @reopen $run, $fresh, $reopen;
+    ($run:expr, $fresh:expr, $reopen:expr $(, #[$attribute:meta])*) => {
+        $crate::store_contract!($run, $fresh $(, #[$attribute])*);
+        $crate::store_contract! { @reopen [$(#[$attribute])*] $run, $fresh, $reopen;
             all_is_there_after_a_restart
             what_is_over_stays_over_after_a_restart
             the_last_answer_before_a_restart_holds
         }
     };
-    (@fresh $run:expr, $fresh:expr; $($case:ident)*) => {$(
-        #[test]
-        fn $case() -> Result<(), $crate::store_contract::Broken> {
-            ($run)(async {
-                let (store, _place) = ($fresh)().await;
-                $crate::store_contract::$case(&store).await
-            })
+    (@fresh $attributes:tt $run:expr, $fresh:expr; $($case:ident)*) => {$(
+        $crate::store_contract! { @test $attributes
+            fn $case() -> Result<(), $crate::store_contract::Broken> {
+                ($run)(async {
+                    let (store, _place) = ($fresh)().await;
+                    $crate::store_contract::$case(&store).await
+                })
+            }
         }
     )*};
-    (@reopen $run:expr, $fresh:expr, $reopen:expr; $($case:ident)*) => {$(
-        #[test]
-        fn $case() -> Result<(), $crate::store_contract::Broken> {
-            ($run)(async {
-                let (store, place) = ($fresh)().await;
-                $crate::store_contract::$case(store, async |store| ($reopen)(store, &place).await).await
-            })
+    (@reopen $attributes:tt $run:expr, $fresh:expr, $reopen:expr; $($case:ident)*) => {$(
+        $crate::store_contract! { @test $attributes
+            fn $case() -> Result<(), $crate::store_contract::Broken> {
+                ($run)(async {
+                    let (store, place) = ($fresh)().await;
+                    $crate::store_contract::$case(store, async |store| ($reopen)(store, &place).await).await
+                })
+            }
         }
     )*};
+    (@test [$($attribute:tt)*] $test:item) => { $($attribute)* #[test] $test };
 }
 
 #[cfg(test)]

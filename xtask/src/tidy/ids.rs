@@ -126,7 +126,10 @@ pub(super) fn attacks(table: &str) -> Vec<String> {
     numbers.map(|number| format!("SEC-{number:03}")).collect()
 }
 
-/// The test functions in these lines that are not ignored.
+/// What a test says that `cargo xtask test` leaves out and `cargo xtask ci` runs.
+const RUN_BY_CI: &str = "ignore = \"needs PostgreSQL\"";
+
+/// The test functions in these lines that are not ignored for good.
 fn test_names<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut names = Vec::new();
     let (mut is_test, mut is_ignored, mut in_attribute) = (false, false, false);
@@ -143,7 +146,7 @@ fn test_names<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
             });
             let path = attribute.split(['(', ' ']).next().unwrap_or_default();
             is_test |= path.ends_with("test");
-            is_ignored |= path == "ignore";
+            is_ignored |= path == "ignore" && attribute != RUN_BY_CI;
             code = rest.trim_start();
         }
         if code.is_empty() {
@@ -232,11 +235,14 @@ mod tests {
             #[test]
             #[ignore = \"slow\"]
             fn ignored() {}
+            #[test]
+            #[ignore = \"needs PostgreSQL\"]
+            fn run_by_ci() {}
             // #[test]
             fn helper() {}";
         assert_eq!(
             test_names(text.lines()),
-            ["plain", "on_a_runtime", "on_one_line", "below_a_long_attribute"]
+            ["plain", "on_a_runtime", "on_one_line", "below_a_long_attribute", "run_by_ci"]
         );
     }
 

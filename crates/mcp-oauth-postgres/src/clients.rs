@@ -1,0 +1,149 @@
+//! Clients, and what ends with them.
+
+use authorization_server::{ClientRecord, CreateOutcome};
+use oauth_types::{ClientId, UnixTime};
+
+use crate::failure::Failure;
+use crate::row::{read, read_json, read_optional_time, read_text, read_time, time};
+use crate::session::Session;
+
+/// How many forgotten clients make room at once.
+const FORGOTTEN: i64 = 100;
+
+/// Whoever adds or removes clients locks the counter first.
+const LOCK: &str = "SELECT value FROM counters WHERE name = 'clients' FOR NO KEY UPDATE";
+
+pub(crate) async fn read_one(
+    session: &mut Session,
+    client_id: &ClientId,
+) -> Result<Option<ClientRecord>, Failure> {
+    let query = "SELECT client_id, authentication, redirect_uris, metadata, registered_at, \
+         unused_until FROM clients WHERE client_id = $1";
+    let Some(row) = session.find(query, &[&client_id.as_str()]).await? else { return Ok(None) };
+    Ok(Some(ClientRecord {
+        client_id: read_text(&row, 0, ClientId::parse)?,
+        authentication: read_json(&row, 1)?,
+        redirect_uris: read_json(&row, 2)?,
+        metadata: read_json(&row, 3)?,
+        registered_at: read_time(&row, 4)?,
+        unused_until: read_optional_time(&row, 5)?,
+    }))
+}
+
+pub(crate) async fn create(
+    session: &mut Session,
+    client: &ClientRecord,
+    max_clients: usize,
+    now: UnixTime,
+) -> Result<CreateOutcome, Failure> {
+    let outcome = add(session, client, max_clients).await?;
+    if outcome != CreateOutcome::QuotaReached {
+        return Ok(outcome);
+    }
+    // Full, or so it seems: what follows happens under the lock of the counter.
+    session.begin_transaction().await?;
+    session.change(LOCK, &[]).await?;
+    let query = "SELECT client_id FROM clients WHERE client_id = $1";
+    let outcome = if session.find(query, &[&client.client_id.as_str()]).await?.is_some() {
+        CreateOutcome::Duplicate
+    } else {
+        forget(session, now, FORGOTTEN).await?;
+        add(session, client, max_clients).await?
+    };
+    session.commit().await?;
+    Ok(outcome)
+}
+
+/// Stores a client if there is room without anybody being forgotten.
+async fn add(
+    session: &mut Session,
+    client: &ClientRecord,
+    max_clients: usize,
+) -> Result<CreateOutcome, Failure> {
+    let statement = "\
+        WITH counter AS MATERIALIZED (
+            SELECT value < $7 AS has_room FROM counters WHERE name = 'clients' FOR NO KEY UPDATE
+        ), added AS (
+            INSERT INTO clients (client_id, authentication, redirect_uris, metadata, registered_at,
+                unused_until)
+            SELECT $1::text, $2::text, $3::text, $4::text, $5::bigint, $6::bigint FROM counter
+            WHERE has_room ON CONFLICT (client_id) DO NOTHING RETURNING client_id
+        )
+        SELECT has_room, EXISTS (SELECT FROM added) FROM counter";
+    let json = |value: Result<String, serde_json::Error>| value.map_err(|_| Failure::Damaged);
+    let row = session
+        .change(
+            statement,
+            &[
+                &client.client_id.as_str(),
+                &json(serde_json::to_string(&client.authentication))?,
+                &json(serde_json::to_string(&client.redirect_uris))?,
+                &json(serde_json::to_string(&client.metadata))?,
+                &time(client.registered_at),
+                &client.unused_until.map(time),
+                &i64::try_from(max_clients).unwrap_or(i64::MAX),
+            ],
+        )
+        .await?
+        .ok_or(Failure::Damaged)?;
+    Ok(match (read(&row, 0)?, read(&row, 1)?) {
+        (_, true) => CreateOutcome::Created,
+        (true, false) => CreateOutcome::Duplicate,
+        (false, false) => CreateOutcome::QuotaReached,
+    })
+}
+
+/// Removes clients that are forgotten; how many.
+pub(crate) async fn forget(
+    session: &mut Session,
+    now: UnixTime,
+    max: i64,
+) -> Result<usize, Failure> {
+    let statement = "\
+        WITH counter AS MATERIALIZED (
+            SELECT name FROM counters WHERE name = 'clients' FOR NO KEY UPDATE
+        ), removed AS (
+            DELETE FROM clients WHERE client_id = ANY (ARRAY(
+                SELECT client_id FROM counter, clients WHERE unused_until <= $1
+                ORDER BY unused_until LIMIT $2 FOR UPDATE OF clients
+            )) RETURNING client_id
+        )
+        SELECT count(*) FROM removed";
+    let row = session.change(statement, &[&time(now), &max]).await?.ok_or(Failure::Damaged)?;
+    usize::try_from(read::<i64>(&row, 0)?).map_err(|_| Failure::Damaged)
+}
+
+pub(crate) async fn delete(session: &mut Session, client_id: &ClientId) -> Result<(), Failure> {
+    session.begin_transaction().await?;
+    session.change(LOCK, &[]).await?;
+    // Codes before families, each by a statement of its own: whoever is redeeming one is done when it goes, and what
+    // came of it is seen.
+    for statement in [
+        "DELETE FROM clients WHERE client_id = $1",
+        "DELETE FROM codes WHERE client_id = $1",
+        "DELETE FROM consents WHERE client_id = $1",
+        "UPDATE families SET revoked = true WHERE client_id = $1 AND NOT revoked",
+    ] {
+        session.change(statement, &[&client_id.as_str()]).await?;
+    }
+    session.commit().await
+}
+
+pub(crate) async fn revoke_subject(
+    session: &mut Session,
+    subject: &str,
+    client_id: Option<&ClientId>,
+) -> Result<(), Failure> {
+    session.begin_transaction().await?;
+    // In this order, for the same reason.
+    for statement in [
+        "DELETE FROM codes WHERE subject = $1 AND ($2::text IS NULL OR client_id = $2)",
+        "DELETE FROM consents WHERE subject = $1 AND ($2::text IS NULL OR client_id = $2)",
+        "UPDATE families SET revoked = true \
+         WHERE subject = $1 AND ($2::text IS NULL OR client_id = $2) AND NOT revoked",
+    ] {
+        let client_id = client_id.map(ClientId::as_str);
+        session.change(statement, &[&subject.as_bytes(), &client_id]).await?;
+    }
+    session.commit().await
+}

@@ -1,0 +1,126 @@
+//! Codes, each good for one family.
+
+use authorization_server::{CodeRecord, FamilyId, NewFamily, RedeemOutcome};
+use oauth_types::{
+    ClientId, CodeChallenge, RedirectUri, ResourceUri, ScopeSet, SecretDigest, UnixTime,
+};
+
+use crate::failure::Failure;
+use crate::families;
+use crate::row::{
+    jkt, read, read_digest, read_jkt, read_optional_family, read_subject, read_text, read_time,
+    time,
+};
+use crate::session::Session;
+
+pub(crate) async fn insert(session: &mut Session, code: &CodeRecord) -> Result<(), Failure> {
+    let statement = "INSERT INTO codes (digest, client_id, redirect_uri, challenge, resource, \
+         scopes, subject, expires_at, jkt, redeemed, needed_until) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $8) ON CONFLICT (digest) DO NOTHING";
+    session
+        .change(
+            statement,
+            &[
+                &code.digest.as_bytes().as_slice(),
+                &code.client_id.as_str(),
+                &code.redirect_uri.as_str(),
+                &code.challenge.as_str(),
+                &code.resource.as_str(),
+                &code.scopes.as_str(),
+                &code.subject.as_bytes(),
+                &time(code.expires_at),
+                &jkt(code.jkt.as_ref()),
+                &code.redeemed.as_ref().map(|family| family.as_bytes().as_slice()),
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+pub(crate) async fn read_one(
+    session: &mut Session,
+    digest: &SecretDigest,
+) -> Result<Option<CodeRecord>, Failure> {
+    let query = "SELECT digest, client_id, redirect_uri, challenge, resource, scopes, subject, \
+         expires_at, jkt, redeemed FROM codes WHERE digest = $1";
+    let Some(row) = session.find(query, &[&digest.as_bytes().as_slice()]).await? else {
+        return Ok(None);
+    };
+    Ok(Some(CodeRecord {
+        digest: read_digest(&row, 0)?,
+        client_id: read_text(&row, 1, ClientId::parse)?,
+        redirect_uri: read_text(&row, 2, RedirectUri::parse)?,
+        challenge: read_text(&row, 3, CodeChallenge::parse)?,
+        resource: read_text(&row, 4, ResourceUri::parse)?,
+        scopes: read_text(&row, 5, ScopeSet::parse)?,
+        subject: read_subject(&row, 6)?,
+        expires_at: read_time(&row, 7)?,
+        jkt: read_jkt(&row, 8)?,
+        redeemed: read_optional_family(&row, 9)?,
+    }))
+}
+
+/// Whoever gets the lock second sees the code as the first left it: PostgreSQL reads a row again that it waited for.
+const REDEEM: &str = "\
+    WITH code AS MATERIALIZED (
+        SELECT digest, redeemed, expires_at <= $2 AS is_over FROM codes WHERE digest = $1
+        FOR NO KEY UPDATE
+    ), good AS (
+        SELECT digest FROM code WHERE redeemed IS NULL AND NOT is_over
+    ), family AS (
+        INSERT INTO families (id, client_id, subject, resource, scopes, expires_at, idle_until,
+            generation, rotated_at, jkt, revoked, needed_until)
+        SELECT $3::bytea, $4::text, $5::bytea, $6::text, $7::text, $8::bigint, $9::bigint,
+            0, $2, $10::bytea, false, $11::bigint FROM good
+    ), token AS (
+        INSERT INTO access (digest, family, scopes, expires_at, jkt)
+        SELECT $12::bytea, $3, $13::text, $14::bigint, $15::bytea FROM good
+        ON CONFLICT (digest) DO NOTHING
+    ), client AS (
+        UPDATE clients SET unused_until = NULL FROM good
+        WHERE client_id = $4 AND unused_until IS NOT NULL
+    ), used AS (
+        UPDATE codes SET redeemed = $3, needed_until = $11 FROM good
+        WHERE codes.digest = good.digest
+    )
+    SELECT redeemed, is_over FROM code";
+
+pub(crate) async fn redeem(
+    session: &mut Session,
+    digest: &SecretDigest,
+    family: &NewFamily,
+    now: UnixTime,
+) -> Result<RedeemOutcome, Failure> {
+    // A-TOKEN-1, A-TOKEN-2
+    let found = session
+        .change(
+            REDEEM,
+            &[
+                &digest.as_bytes().as_slice(),
+                &time(now),
+                &family.id.as_bytes().as_slice(),
+                &family.client_id.as_str(),
+                &family.subject.as_bytes(),
+                &family.resource.as_str(),
+                &family.scopes.as_str(),
+                &time(family.expires_at),
+                &time(family.idle_until),
+                &jkt(family.jkt.as_ref()),
+                &time(families::needed_until(family)),
+                &family.access.digest.as_bytes().as_slice(),
+                &family.access.scopes.as_str(),
+                &time(family.access.expires_at),
+                &jkt(family.access.jkt.as_ref()),
+            ],
+        )
+        .await?;
+    let Some(code) = found else { return Ok(RedeemOutcome::Missing) };
+    let redeemed: Option<FamilyId> = read_optional_family(&code, 0)?;
+    if let Some(redeemed) = redeemed {
+        // A statement of its own: the one above does not see a family that came to be while it waited.
+        families::revoke(session, &redeemed).await?;
+        return Ok(RedeemOutcome::AlreadyUsed(redeemed));
+    }
+    let is_over: bool = read(&code, 1)?;
+    Ok(if is_over { RedeemOutcome::Expired } else { RedeemOutcome::Redeemed })
+}

@@ -1,0 +1,184 @@
+//! Families and their access tokens.
+
+use authorization_server::{
+    AccessRecord, FamilyId, FamilyRecord, Generation, NewFamily, RotateOutcome, Rotation,
+};
+use oauth_types::{ClientId, ResourceUri, ScopeSet, SecretDigest, UnixTime};
+
+use crate::failure::Failure;
+use crate::row::{jkt, read, read_family, read_jkt, read_subject, read_text, read_time, time};
+use crate::session::Session;
+
+/// Until when a family is needed: to its own end, and to that of its token.
+pub(crate) fn needed_until(family: &NewFamily) -> UnixTime {
+    family.expires_at.max(family.access.expires_at)
+}
+
+/// Stores a family that no code stands for, unless it is there.
+pub(crate) async fn insert(
+    session: &mut Session,
+    family: &NewFamily,
+    now: UnixTime,
+) -> Result<(), Failure> {
+    let statement = "\
+        WITH family AS (
+            INSERT INTO families (id, client_id, subject, resource, scopes, expires_at, idle_until,
+                generation, rotated_at, jkt, revoked, needed_until)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, false, $10)
+            ON CONFLICT (id) DO NOTHING RETURNING id
+        ), token AS (
+            INSERT INTO access (digest, family, scopes, expires_at, jkt)
+            SELECT $11::bytea, id, $12::text, $13::bigint, $14::bytea FROM family
+            ON CONFLICT (digest) DO NOTHING
+        )
+        UPDATE clients SET unused_until = NULL FROM family
+        WHERE client_id = $2 AND unused_until IS NOT NULL";
+    session
+        .change(
+            statement,
+            &[
+                &family.id.as_bytes().as_slice(),
+                &family.client_id.as_str(),
+                &family.subject.as_bytes(),
+                &family.resource.as_str(),
+                &family.scopes.as_str(),
+                &time(family.expires_at),
+                &time(family.idle_until),
+                &time(now),
+                &jkt(family.jkt.as_ref()),
+                &time(needed_until(family)),
+                &family.access.digest.as_bytes().as_slice(),
+                &family.access.scopes.as_str(),
+                &time(family.access.expires_at),
+                &jkt(family.access.jkt.as_ref()),
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+pub(crate) async fn read_one(
+    session: &mut Session,
+    id: &FamilyId,
+) -> Result<Option<FamilyRecord>, Failure> {
+    let query = "SELECT client_id, subject, resource, scopes, expires_at, idle_until, generation, \
+         rotated_at, jkt, revoked FROM families WHERE id = $1";
+    let Some(row) = session.find(query, &[&id.as_bytes().as_slice()]).await? else {
+        return Ok(None);
+    };
+    let generation: i64 = read(&row, 6)?;
+    Ok(Some(FamilyRecord {
+        client_id: read_text(&row, 0, ClientId::parse)?,
+        subject: read_subject(&row, 1)?,
+        resource: read_text(&row, 2, ResourceUri::parse)?,
+        scopes: read_text(&row, 3, ScopeSet::parse)?,
+        expires_at: read_time(&row, 4)?,
+        idle_until: read_time(&row, 5)?,
+        generation: Generation::new(u64::try_from(generation).map_err(|_| Failure::Damaged)?),
+        rotated_at: read_time(&row, 7)?,
+        jkt: read_jkt(&row, 8)?,
+        revoked: read(&row, 9)?,
+    }))
+}
+
+/// Whoever gets the lock second judges the family as the first left it: PostgreSQL reads a row again that it waited for.
+/// The token outlives its family, which a sweep must not take from it, nor the code from the family.
+const ROTATE: &str = "\
+    WITH family AS MATERIALIZED (
+        SELECT id, generation, rotated_at, expires_at, idle_until, revoked FROM families
+        WHERE id = $1 FOR NO KEY UPDATE
+    ), judged AS (
+        SELECT id, expires_at, CASE
+            WHEN revoked THEN 'revoked'
+            WHEN expires_at <= $3 OR idle_until <= $3 THEN 'expired'
+            WHEN generation = $2 THEN 'rotated'
+            WHEN generation - 1 = $2 AND greatest($3 - rotated_at, 0) < $4 THEN 'replayed'
+            ELSE 'reused'
+        END AS outcome FROM family
+    ), rotated AS (
+        UPDATE families SET generation = generation + 1, rotated_at = $3, idle_until = $5,
+            needed_until = greatest(needed_until, $8)
+        FROM judged WHERE families.id = judged.id AND outcome = 'rotated'
+    ), replayed AS (
+        UPDATE families SET needed_until = $8
+        FROM judged WHERE families.id = judged.id AND outcome = 'replayed' AND needed_until < $8
+    ), reused AS (
+        UPDATE families SET revoked = true
+        FROM judged WHERE families.id = judged.id AND outcome = 'reused'
+    ), code AS (
+        UPDATE codes SET needed_until = $8
+        FROM judged WHERE codes.redeemed = judged.id AND outcome IN ('rotated', 'replayed')
+            AND judged.expires_at < $8 AND needed_until < $8
+    ), token AS (
+        INSERT INTO access (digest, family, scopes, expires_at, jkt)
+        SELECT $6::bytea, id, $7::text, $8::bigint, $9::bytea FROM judged
+        WHERE outcome IN ('rotated', 'replayed')
+        ON CONFLICT (digest) DO NOTHING
+    )
+    SELECT outcome FROM judged";
+
+pub(crate) async fn rotate(
+    session: &mut Session,
+    rotation: &Rotation,
+    now: UnixTime,
+) -> Result<RotateOutcome, Failure> {
+    // A-TOKEN-4
+    let presented = i64::try_from(rotation.presented.get()).unwrap_or(i64::MAX);
+    // Ages are whole seconds, so that a part of one counts as one.
+    let grace = rotation.grace.as_secs() + u64::from(rotation.grace.subsec_nanos() > 0);
+    let found = session
+        .change(
+            ROTATE,
+            &[
+                &rotation.family.as_bytes().as_slice(),
+                &presented,
+                &time(now),
+                &i64::try_from(grace).unwrap_or(i64::MAX),
+                &time(rotation.idle_until),
+                &rotation.access.digest.as_bytes().as_slice(),
+                &rotation.access.scopes.as_str(),
+                &time(rotation.access.expires_at),
+                &jkt(rotation.access.jkt.as_ref()),
+            ],
+        )
+        .await?;
+    let Some(judged) = found else { return Ok(RotateOutcome::Missing) };
+    match read(&judged, 0)? {
+        "rotated" => Ok(RotateOutcome::Rotated),
+        "replayed" => Ok(RotateOutcome::GraceReplay),
+        "reused" => Ok(RotateOutcome::Reused),
+        "revoked" => Ok(RotateOutcome::Revoked),
+        "expired" => Ok(RotateOutcome::Expired),
+        _ => Err(Failure::Damaged),
+    }
+}
+
+pub(crate) async fn revoke(session: &mut Session, id: &FamilyId) -> Result<(), Failure> {
+    let statement = "UPDATE families SET revoked = true WHERE id = $1 AND NOT revoked";
+    session.change(statement, &[&id.as_bytes().as_slice()]).await?;
+    Ok(())
+}
+
+pub(crate) async fn access(
+    session: &mut Session,
+    digest: &SecretDigest,
+    now: UnixTime,
+) -> Result<Option<AccessRecord>, Failure> {
+    let query = "SELECT families.id, families.client_id, families.subject, families.resource, \
+         access.scopes, access.expires_at, access.jkt \
+         FROM access JOIN families ON families.id = access.family \
+         WHERE access.digest = $1 AND NOT families.revoked";
+    let Some(row) = session.find(query, &[&digest.as_bytes().as_slice()]).await? else {
+        return Ok(None);
+    };
+    let found = AccessRecord {
+        family: read_family(&row, 0)?,
+        client_id: read_text(&row, 1, ClientId::parse)?,
+        subject: read_subject(&row, 2)?,
+        resource: read_text(&row, 3, ResourceUri::parse)?,
+        scopes: read_text(&row, 4, ScopeSet::parse)?,
+        expires_at: read_time(&row, 5)?,
+        jkt: read_jkt(&row, 6)?,
+    };
+    Ok(Some(found).filter(|access| now < access.expires_at))
+}

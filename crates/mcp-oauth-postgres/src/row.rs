@@ -1,0 +1,85 @@
+//! How values stand in columns.
+
+use authorization_server::FamilyId;
+use oauth_types::{SecretDigest, Thumbprint, UnixTime};
+use serde::de::DeserializeOwned;
+use tokio_postgres::Row;
+use tokio_postgres::types::FromSql;
+
+use crate::failure::Failure;
+
+/// A time as a column has it. PostgreSQL counts to 2^63 - 1, which stands for all that comes after it too.
+pub(crate) fn time(time: UnixTime) -> i64 {
+    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// The value in a column, if it is of this type.
+pub(crate) fn read<'a, T: FromSql<'a>>(row: &'a Row, column: usize) -> Result<T, Failure> {
+    row.try_get(column).map_err(|_| Failure::Damaged)
+}
+
+/// The time in a column.
+pub(crate) fn read_time(row: &Row, column: usize) -> Result<UnixTime, Failure> {
+    to_time(read(row, column)?)
+}
+
+/// The time in a column that may be empty.
+pub(crate) fn read_optional_time(row: &Row, column: usize) -> Result<Option<UnixTime>, Failure> {
+    read::<Option<i64>>(row, column)?.map(to_time).transpose()
+}
+
+fn to_time(number: i64) -> Result<UnixTime, Failure> {
+    match u64::try_from(number) {
+        Ok(_) if number == i64::MAX => Ok(UnixTime::from_secs(u64::MAX)),
+        Ok(seconds) => Ok(UnixTime::from_secs(seconds)),
+        Err(_) => Err(Failure::Damaged),
+    }
+}
+
+/// A text that is parsed as it was before it was stored.
+pub(crate) fn read_text<T, E>(
+    row: &Row,
+    column: usize,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<T, Failure> {
+    parse(read(row, column)?).map_err(|_| Failure::Damaged)
+}
+
+/// What stands in a column as JSON.
+pub(crate) fn read_json<T: DeserializeOwned>(row: &Row, column: usize) -> Result<T, Failure> {
+    read_text(row, column, |text| serde_json::from_str(text))
+}
+
+/// A text that stands in a column as bytes, because it may hold NUL.
+pub(crate) fn read_subject(row: &Row, column: usize) -> Result<String, Failure> {
+    String::from_utf8(read(row, column)?).map_err(|_| Failure::Damaged)
+}
+
+/// The digest in a column.
+pub(crate) fn read_digest(row: &Row, column: usize) -> Result<SecretDigest, Failure> {
+    sized(read(row, column)?).map(SecretDigest::from_bytes)
+}
+
+/// The family in a column.
+pub(crate) fn read_family(row: &Row, column: usize) -> Result<FamilyId, Failure> {
+    sized(read(row, column)?).map(FamilyId::from_bytes)
+}
+
+/// The family in a column that may be empty.
+pub(crate) fn read_optional_family(row: &Row, column: usize) -> Result<Option<FamilyId>, Failure> {
+    Ok(read::<Option<&[u8]>>(row, column)?.map(sized).transpose()?.map(FamilyId::from_bytes))
+}
+
+/// The thumbprint in a column that may be empty.
+pub(crate) fn read_jkt(row: &Row, column: usize) -> Result<Option<Thumbprint>, Failure> {
+    Ok(read::<Option<&[u8]>>(row, column)?.map(sized).transpose()?.map(Thumbprint::from_bytes))
+}
+
+fn sized<const N: usize>(bytes: &[u8]) -> Result<[u8; N], Failure> {
+    bytes.try_into().map_err(|_| Failure::Damaged)
+}
+
+/// A thumbprint as a column has it.
+pub(crate) fn jkt(jkt: Option<&Thumbprint>) -> Option<&[u8]> {
+    jkt.map(|jkt| jkt.as_bytes().as_slice())
+}

@@ -1,0 +1,82 @@
+//! The tables, and how an older database comes to have them.
+
+use tokio_postgres::Client;
+
+use crate::OpenError;
+
+/// Where our tables are, in whatever database we are given.
+pub(crate) const SCHEMA: &str = "mcp_oauth";
+/// Tells our tables from those of others.
+const APPLICATION: &str = "mcp-oauth authorization server";
+/// What processes lock that start at the same time ("MOAS").
+const LOCK: i64 = 0x4D4F_4153;
+
+/// What makes each version of the schema of the one before it; the first makes it of nothing. What is released is never
+/// changed: a later version gets a text of its own.
+const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql")];
+
+/// The version that this release writes.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "there are few migrations"
+)]
+const VERSION: i32 = MIGRATIONS.len() as i32;
+
+/// Brings the schema to this release's version: all steps in one transaction, or none. Of several processes one does it,
+/// and the others wait.
+pub(crate) async fn migrate(client: &mut Client) -> Result<(), OpenError> {
+    // A role that may only use the tables gets by with looking.
+    if version(client).await? == Some(VERSION) {
+        return Ok(());
+    }
+    let transaction = client.transaction().await?;
+    transaction
+        .batch_execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
+        .await?;
+    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
+    // Another process may have been faster, with another release.
+    let done = version(transaction.client()).await?;
+    if done.is_none() && !exists(transaction.client()).await? {
+        transaction.batch_execute(&format!("CREATE SCHEMA {SCHEMA}")).await?;
+    }
+    let steps = usize::try_from(done.unwrap_or(0)).unwrap_or(usize::MAX);
+    for migration in MIGRATIONS.iter().skip(steps) {
+        transaction.batch_execute(migration).await?;
+    }
+    let label = match done {
+        None => "INSERT INTO label (application, version) VALUES ($1, $2)",
+        Some(_) => "UPDATE label SET version = $2 WHERE application = $1",
+    };
+    transaction.execute(label, &[&APPLICATION, &VERSION]).await?;
+    Ok(transaction.commit().await?)
+}
+
+async fn exists(client: &Client) -> Result<bool, OpenError> {
+    let row = client.query_one("SELECT to_regnamespace($1) IS NOT NULL", &[&SCHEMA]).await?;
+    Ok(row.try_get(0)?)
+}
+
+/// The version of the tables that are there, if there are any.
+async fn version(client: &Client) -> Result<Option<i32>, OpenError> {
+    let others = "SELECT count(*), count(*) FILTER (WHERE relname = 'label') FROM pg_class \
+         WHERE relnamespace = to_regnamespace($1)";
+    let row = client.query_one(others, &[&SCHEMA]).await?;
+    match (row.try_get(0)?, row.try_get(1)?) {
+        (0_i64, _) => return Ok(None),
+        (_, 0_i64) => return Err(OpenError::NotAStore),
+        _ => {}
+    }
+    // As JSON, so that somebody else's table of that name is read too, whatever its columns are.
+    let label = format!(
+        "SELECT to_jsonb(label) ->> 'version' FROM {SCHEMA}.label \
+         WHERE to_jsonb(label) ->> 'application' = $1"
+    );
+    let row = client.query_opt(&label, &[&APPLICATION]).await?.ok_or(OpenError::NotAStore)?;
+    let found: Option<&str> = row.try_get(0)?;
+    let found = found.and_then(|found| found.parse().ok()).ok_or(OpenError::NotAStore)?;
+    if found > VERSION {
+        return Err(OpenError::NewerSchema { found, known: VERSION });
+    }
+    Ok(Some(found))
+}

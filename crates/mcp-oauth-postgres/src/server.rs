@@ -1,0 +1,206 @@
+//! The database server: where it is, whether it can be trusted with what happens once, and how it is spoken to.
+
+use core::fmt;
+use core::time::Duration;
+
+use deadpool_postgres::{
+    ConfigConnectImpl, Connect, Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod,
+    Runtime,
+};
+use tokio::time::timeout;
+use tokio_postgres::config::SslMode;
+use tokio_postgres::{Client, Config, NoTls};
+
+use crate::failure::Failure;
+use crate::session::Session;
+#[cfg(feature = "rustls")]
+use crate::tls;
+use crate::url::configure;
+use crate::{Settings, schema};
+
+/// How long it may take to open a store: to wait for other processes, and to bring a schema forward.
+const OPENING: Duration = Duration::from_secs(60);
+/// The oldest version that has what our statements need.
+const OLDEST: i32 = 130_000;
+
+/// Why a database is not opened. None of these changes it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// It is no URL of a database, or says something that is not understood. What it says is not repeated: it may hold a
+    /// password.
+    Url,
+    /// The server is on another machine, where somebody in between could read and change everything: its URL has to say
+    /// `sslmode=require`, with the feature `rustls`, or `sslmode=disable` where the network is trusted.
+    NeedsTls,
+    /// The certificates that vouch for the server cannot be read, or this machine trusts nobody.
+    Certificates,
+    /// A later release wrote the schema. Go back to that release.
+    NewerSchema {
+        /// The version that was found.
+        found: i32,
+        /// The last version that this release knows.
+        known: i32,
+    },
+    /// There is a schema named `mcp_oauth`, and it is of another kind.
+    NotAStore,
+    /// The server would answer for a change before it is safe: the setting that has to be `on`.
+    Unsafe(&'static str),
+    /// The server takes no changes: it is a standby, or `default_transaction_read_only` is on.
+    ReadOnly,
+    /// The server cannot do what is needed: the reason.
+    Unfit(&'static str),
+    /// It took longer than a minute.
+    Late,
+    /// PostgreSQL's error, or that of the connection to it.
+    Postgres(tokio_postgres::Error),
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url => f.write_str("the URL of the database cannot be read"),
+            Self::NeedsTls => f.write_str(
+                "the database is on another machine and the connection would not be encrypted: say \
+                 sslmode=require, with the feature rustls, or sslmode=disable if you trust the network",
+            ),
+            Self::Certificates => {
+                f.write_str("the certificates that vouch for the database cannot be read")
+            }
+            Self::NewerSchema { found, known } => {
+                write!(f, "the database has schema {found}, and this release knows up to {known}")
+            }
+            Self::NotAStore => {
+                f.write_str("the schema mcp_oauth of the database is not that of an authorization server")
+            }
+            Self::Unsafe(setting) => write!(
+                f,
+                "the database has to be set to {setting}=on: without it, a crash can take back a change that \
+                 was answered for, so that a spent code or refresh token is good again"
+            ),
+            Self::ReadOnly => f.write_str("the database takes no changes: it is a standby, or read only"),
+            Self::Unfit(reason) => f.write_str(reason),
+            Self::Late => f.write_str("the database did not answer in time"),
+            Self::Postgres(error) => match core::error::Error::source(error) {
+                Some(source) => write!(f, "{error}: {source}"),
+                None => error.fmt(f),
+            },
+        }
+    }
+}
+
+impl core::error::Error for OpenError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Postgres(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<tokio_postgres::Error> for OpenError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Postgres(error)
+    }
+}
+
+/// Connects as the URL says, over TLS where it is used, and gives the pool for all that follows.
+pub(crate) async fn open(url: &str, settings: &Settings) -> Result<Pool, OpenError> {
+    let config = configure(url, settings)?;
+    if config.get_ssl_mode() == SslMode::Disable {
+        return open_over(ConfigConnectImpl { tls: NoTls }, config, settings).await;
+    }
+    #[cfg(feature = "rustls")]
+    return open_over(ConfigConnectImpl { tls: tls::connector(settings)? }, config, settings).await;
+    #[cfg(not(feature = "rustls"))]
+    Err(OpenError::NeedsTls)
+}
+
+/// Looks whether the server is fit, and brings the schema forward.
+async fn open_over(
+    connect: impl Connect + 'static,
+    config: Config,
+    settings: &Settings,
+) -> Result<Pool, OpenError> {
+    let prepare = async {
+        let (mut client, connection) = connect.connect(&config).await?;
+        let outcome = match inspect(&client, settings).await {
+            Ok(()) => schema::migrate(&mut client).await,
+            refused => refused,
+        };
+        connection.abort();
+        outcome
+    };
+    timeout(OPENING, prepare).await.map_err(|_| OpenError::Late)??;
+    let recycling_method = RecyclingMethod::Fast;
+    let manager = Manager::from_connect(config, connect, ManagerConfig { recycling_method });
+    let timeout = Some(settings.timeout());
+    Pool::builder(manager)
+        .max_size(settings.connections.max(1))
+        .runtime(Runtime::Tokio1)
+        .wait_timeout(timeout)
+        .create_timeout(timeout)
+        .recycle_timeout(timeout)
+        .post_create(inspect_each(settings.clone()))
+        .build()
+        .map_err(|_| OpenError::Unfit("there is no runtime"))
+}
+
+/// Looks at every connection before it is used: the server may be another than a minute ago.
+fn inspect_each(settings: Settings) -> Hook {
+    Hook::async_fn(move |client, _| {
+        let settings = settings.clone();
+        Box::pin(async move {
+            inspect(client, &settings).await.map_err(|error| match error {
+                OpenError::Postgres(error) => HookError::Backend(error),
+                error => HookError::message(error.to_string()),
+            })
+        })
+    })
+}
+
+/// Whether the server does what every answer relies on, whatever its files, roles and poolers say.
+async fn inspect(client: &Client, settings: &Settings) -> Result<(), OpenError> {
+    let query = "SELECT current_setting('server_version_num')::int, current_setting('fsync'), \
+         current_setting('full_page_writes'), current_setting('synchronous_commit'), \
+         pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on', \
+         current_setting('transaction_isolation'), current_setting('server_encoding')";
+    let row = client.query_one(query, &[]).await?;
+    if row.try_get::<_, i32>(0)? < OLDEST {
+        return Err(OpenError::Unfit("the database is older than PostgreSQL 13"));
+    }
+    if row.try_get::<_, bool>(4)? {
+        return Err(OpenError::ReadOnly);
+    }
+    for (column, setting) in [(1, "fsync"), (2, "full_page_writes")] {
+        if row.try_get::<_, &str>(column)? != "on" {
+            return Err(OpenError::Unsafe(setting));
+        }
+    }
+    if row.try_get::<_, &str>(3)? != settings.synchronous.name() {
+        return Err(OpenError::Unsafe("synchronous_commit"));
+    }
+    if row.try_get::<_, &str>(5)? != "read committed" {
+        return Err(OpenError::Unfit(
+            "transactions are not as they were asked for: something between us and the database changes settings",
+        ));
+    }
+    if row.try_get::<_, &str>(6)? != "UTF8" {
+        return Err(OpenError::Unfit("the encoding of the database is not UTF8"));
+    }
+    Ok(())
+}
+
+/// Writes, and reads.
+pub(crate) async fn check(session: &mut Session) -> Result<(), Failure> {
+    session.begin_transaction().await?;
+    // As large as what a grant takes, so that a full disk is noticed.
+    for statement in [
+        "INSERT INTO checks SELECT decode(string_agg(md5(n::text), ''), 'hex') \
+         FROM generate_series(1, 1024) AS n",
+        "DELETE FROM checks",
+    ] {
+        session.change(statement, &[]).await?;
+    }
+    session.commit().await
+}

@@ -1,0 +1,140 @@
+//! One connection for one operation, until a deadline.
+//!
+//! It goes back to the others when the operation went well. Whatever was begun and failed, came late or is not awaited any
+//! more takes its connection with it, so that nobody waits behind it or reads its answer.
+
+use core::future::Future;
+
+use authorization_server::StoreError;
+use deadpool_postgres::{Object, Pool};
+use tokio::time::{Instant, timeout_at};
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+use tracing::warn;
+
+use crate::failure::{Changes, Failure};
+
+/// How often a change is sent again when another was in its way.
+const ATTEMPTS: usize = 4;
+
+/// What stands for `$1`, `$2` and so on.
+pub(crate) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// A connection that nobody else uses.
+pub(crate) struct Session {
+    client: Option<Object>,
+    deadline: Instant,
+    /// Whether changes wait for a commit.
+    is_in_transaction: bool,
+    /// How far its changes are.
+    changes: Changes,
+}
+
+impl Session {
+    pub(crate) async fn begin(pool: &Pool, deadline: Instant) -> Result<Self, StoreError> {
+        match timeout_at(deadline, pool.get()).await {
+            Ok(Ok(client)) => Ok(Self {
+                client: Some(client),
+                deadline,
+                is_in_transaction: false,
+                changes: Changes::None,
+            }),
+            Ok(Err(error)) => {
+                warn!(%error, "there is no connection to the database");
+                Err(StoreError::Unavailable)
+            }
+            Err(_) => {
+                warn!("there is no connection to the database in time");
+                Err(StoreError::Unavailable)
+            }
+        }
+    }
+
+    /// The one row that a query finds, if it finds any.
+    pub(crate) async fn find(
+        &mut self,
+        query: &str,
+        values: Values<'_>,
+    ) -> Result<Option<Row>, Failure> {
+        self.run(query, values, false).await
+    }
+
+    /// Makes a change: a transaction of its own, unless one was begun. The one row that it returns, if it returns any.
+    pub(crate) async fn change(
+        &mut self,
+        statement: &str,
+        values: Values<'_>,
+    ) -> Result<Option<Row>, Failure> {
+        if self.is_in_transaction {
+            return self.run(statement, values, false).await;
+        }
+        let mut attempt = 1;
+        loop {
+            match self.run(statement, values, true).await {
+                // It was undone.
+                Err(failure) if failure.is_conflict() && attempt < ATTEMPTS => attempt += 1,
+                Err(failure) => return Err(failure),
+                Ok(row) => {
+                    self.changes = Changes::Done;
+                    return Ok(row);
+                }
+            }
+        }
+    }
+
+    async fn run(
+        &mut self,
+        statement: &str,
+        values: Values<'_>,
+        commits: bool,
+    ) -> Result<Option<Row>, Failure> {
+        let client = self.client.as_ref().ok_or(Failure::Late)?;
+        let prepared = in_time(self.deadline, client.prepare_cached(statement)).await?;
+        if commits {
+            self.changes = self.changes.max(Changes::Sent);
+        }
+        in_time(self.deadline, client.query_opt(&prepared, values)).await
+    }
+
+    /// Puts what follows into one transaction.
+    pub(crate) async fn begin_transaction(&mut self) -> Result<(), Failure> {
+        let client = self.client.as_ref().ok_or(Failure::Late)?;
+        in_time(self.deadline, client.batch_execute("BEGIN")).await?;
+        self.is_in_transaction = true;
+        Ok(())
+    }
+
+    pub(crate) async fn commit(&mut self) -> Result<(), Failure> {
+        let client = self.client.as_ref().ok_or(Failure::Late)?;
+        self.changes = self.changes.max(Changes::Sent);
+        in_time(self.deadline, client.batch_execute("COMMIT")).await?;
+        self.is_in_transaction = false;
+        self.changes = Changes::Done;
+        Ok(())
+    }
+
+    /// Says what came of the operation.
+    pub(crate) fn end<T>(mut self, outcome: Result<T, Failure>) -> Result<T, StoreError> {
+        if outcome.is_ok() && !self.is_in_transaction {
+            // Back to the others.
+            drop(self.client.take());
+        }
+        outcome.map_err(|failure| failure.told(self.changes))
+    }
+}
+
+impl Drop for Session {
+    /// Closes a connection that nobody said is good.
+    fn drop(&mut self) {
+        if let Some(client) = self.client.take() {
+            drop(Object::take(client));
+        }
+    }
+}
+
+async fn in_time<T>(
+    deadline: Instant,
+    answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, Failure> {
+    Ok(timeout_at(deadline, answer).await.map_err(|_| Failure::Late)??)
+}

@@ -1,0 +1,58 @@
+//! What has expired and is not needed any more.
+
+use oauth_types::UnixTime;
+
+use crate::clients;
+use crate::failure::Failure;
+use crate::row::{read, time};
+use crate::session::Session;
+
+/// Most rows that are removed in one go.
+pub(crate) const BATCH: usize = 1000;
+
+/// In this order: a used code goes before its family, and a family after its last token. What somebody holds just now
+/// is left for the next time, so that nobody waits; each has what it removes by its own lock.
+const STATEMENTS: [&str; 5] = [
+    "WITH removed AS (DELETE FROM once WHERE key = ANY (ARRAY(
+         SELECT key FROM once WHERE until <= $1 ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED
+     )) RETURNING until), latest AS (SELECT max(until) AS until FROM removed), noted AS (
+         UPDATE forgotten SET until = latest.until FROM latest WHERE forgotten.until < latest.until
+     ) SELECT count(*) FROM removed",
+    "WITH removed AS (DELETE FROM consents WHERE key = ANY (ARRAY(
+         SELECT key FROM consents WHERE until <= $1 ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED
+     )) RETURNING key) SELECT count(*) FROM removed",
+    "WITH removed AS (DELETE FROM access WHERE digest = ANY (ARRAY(
+         SELECT digest FROM access WHERE expires_at <= $1
+         ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
+     )) RETURNING digest) SELECT count(*) FROM removed",
+    "WITH removed AS (DELETE FROM codes WHERE digest = ANY (ARRAY(
+         SELECT digest FROM codes WHERE needed_until <= $1
+         ORDER BY needed_until LIMIT $2 FOR UPDATE SKIP LOCKED
+     )) RETURNING digest) SELECT count(*) FROM removed",
+    "WITH removed AS (DELETE FROM families WHERE id = ANY (ARRAY(
+         SELECT id FROM families WHERE needed_until <= $1
+             AND NOT EXISTS (SELECT FROM codes WHERE redeemed = families.id)
+         ORDER BY needed_until LIMIT $2 FOR UPDATE SKIP LOCKED
+     )) RETURNING id) SELECT count(*) FROM removed",
+];
+
+/// Removes at most `max` rows; how many.
+pub(crate) async fn sweep(
+    session: &mut Session,
+    now: UnixTime,
+    max: usize,
+) -> Result<usize, Failure> {
+    let mut left = max;
+    for statement in STATEMENTS {
+        if left == 0 {
+            return Ok(max);
+        }
+        let limit = i64::try_from(left).unwrap_or(i64::MAX);
+        let row = session.change(statement, &[&time(now), &limit]).await?;
+        let removed: i64 = read(&row.ok_or(Failure::Damaged)?, 0)?;
+        left = left.saturating_sub(usize::try_from(removed).map_err(|_| Failure::Damaged)?);
+    }
+    let limit = i64::try_from(left).unwrap_or(i64::MAX);
+    left = left.saturating_sub(clients::forget(session, now, limit).await?);
+    Ok(max - left)
+}

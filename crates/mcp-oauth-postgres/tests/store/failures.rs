@@ -1,0 +1,232 @@
+//! A server that is gone, silent or slow, and connections that are cut: nobody waits for ever, and every answer is true.
+
+use core::time::Duration;
+use std::sync::Arc;
+use std::time::Instant;
+
+use authorization_server::{RedeemOutcome, RotateOutcome, Store as _, StoreError};
+use cluster::Cluster;
+use futures::future::join_all;
+use mcp_oauth_postgres::{PostgresStore, Settings};
+
+use crate::samples::*;
+
+const UNKNOWN: StoreError = StoreError::UnknownOutcome;
+
+/// Less patient than a host.
+fn impatient() -> Settings {
+    Settings::default().with_connections(4).with_timeout(Duration::from_millis(500))
+}
+
+async fn open(cluster: &Cluster) -> Arc<PostgresStore> {
+    // The first start may take its time.
+    drop(PostgresStore::open(&cluster.url(), &settings()).await.unwrap());
+    Arc::new(PostgresStore::open(&cluster.url(), &impatient()).await.unwrap())
+}
+
+/// What each kind of operation comes to, in bounded time.
+async fn all_fail(store: &PostgresStore, change: &[StoreError]) {
+    let begin = Instant::now();
+    assert_eq!(store.read_code(&code(1).digest).await, Err(UNAVAILABLE));
+    assert_eq!(store.access(&access(1, 0).digest, NOW).await, Err(UNAVAILABLE));
+    let fails = |error: StoreError| assert!(change.contains(&error), "{error:?}");
+    fails(store.insert_code(code(9)).await.unwrap_err());
+    fails(store.redeem(&code(1).digest, family(1), NOW).await.unwrap_err());
+    fails(store.rotate(rotation(2, 0), NOW).await.unwrap_err());
+    fails(store.put_once(&access(1, 0).digest, at(1), NOW).await.unwrap_err());
+    fails(store.sweep(NOW, 10).await.unwrap_err());
+    assert_eq!(store.check().await, Err(UNAVAILABLE));
+    assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn sec_202_a_server_that_is_gone_is_told_at_once_and_taken_up_when_it_is_back() {
+    run(async {
+        let cluster = Cluster::start().unwrap();
+        let store = open(&cluster).await;
+        store.insert_code(code(1)).await.unwrap();
+        store.insert_family(family(2), NOW).await.unwrap();
+        for stop in [Cluster::shut_down_at_once, Cluster::shut_down] {
+            stop(&cluster).unwrap();
+            all_fail(&store, &[UNAVAILABLE]).await;
+            cluster.start_again().unwrap();
+            // Whatever it is slow with at first.
+            let begin = Instant::now();
+            while store.check().await.is_err() {
+                assert!(begin.elapsed() < Duration::from_secs(20));
+            }
+            let found = store.read_code(&code(1).digest).await.unwrap();
+            assert_eq!(found.and_then(|code| code.redeemed), None);
+        }
+        let redeemed = store.redeem(&code(1).digest, family(1), NOW).await;
+        assert_eq!(redeemed, Ok(RedeemOutcome::Redeemed));
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn sec_202_a_server_that_is_silent_keeps_nobody_waiting_and_what_it_did_is_met_again() {
+    run(async {
+        let cluster = Cluster::start().unwrap();
+        let store = open(&cluster).await;
+        store.insert_code(code(1)).await.unwrap();
+        store.insert_family(family(2), NOW).await.unwrap();
+        // Statements are prepared and connections are open, so that what is sent now is a change.
+        let redeem = async |number| store.redeem(&code(number).digest, family(number), NOW).await;
+        for _ in 0..4 {
+            join_all((100..104).map(redeem)).await;
+        }
+        cluster.freeze().unwrap();
+        let begin = Instant::now();
+        let crowd = join_all((0..4).map(|_| redeem(1))).await;
+        let longest = begin.elapsed();
+        assert!(longest < Duration::from_secs(3), "{longest:?}");
+        assert!(crowd.contains(&Err(UNKNOWN)), "{crowd:?}");
+        for outcome in crowd {
+            assert!([Err(UNKNOWN), Err(UNAVAILABLE)].contains(&outcome), "{outcome:?}");
+        }
+        all_fail(&store, &[UNAVAILABLE, UNKNOWN]).await;
+        cluster.thaw().unwrap();
+        let begin = Instant::now();
+        while store.check().await.is_err() {
+            assert!(begin.elapsed() < Duration::from_secs(20));
+        }
+        // Whoever asks again learns what became of it: nothing, or what it asked for.
+        let again = store.redeem(&code(1).digest, family(1), NOW).await.unwrap();
+        let expected = [RedeemOutcome::Redeemed, RedeemOutcome::AlreadyUsed(family_id(1))];
+        assert!(expected.contains(&again), "{again:?}");
+        assert_eq!(
+            cluster
+                .sql(
+                    "postgres",
+                    "SELECT count(*) FROM mcp_oauth.families
+            WHERE id = decode('00000000000000000000000000000001', 'hex')"
+                )
+                .unwrap()
+                .trim(),
+            "1"
+        );
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn sec_202_connections_that_are_cut_lose_nothing_and_double_nothing() {
+    run(async {
+        let place = Place::new();
+        let store = Arc::new(place.open().await);
+        let (mut unknown, mut unavailable) = (0, 0);
+        for round in 0..30 {
+            let first = 1 + round * 100;
+            for number in first..first + 16 {
+                store.insert_code(code(number)).await.unwrap();
+            }
+            let tasks: Vec<_> = (first..first + 16)
+                .map(|number| {
+                    let store = Arc::clone(&store);
+                    tokio::spawn(async move {
+                        (number, store.redeem(&code(number).digest, family(number), NOW).await)
+                    })
+                })
+                .collect();
+            place.sql(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+                 WHERE application_name = 'mcp-oauth' AND datname = current_database()",
+            );
+            for task in tasks {
+                let (number, outcome) = task.await.unwrap();
+                let used = loop {
+                    match store.read_code(&code(number).digest).await {
+                        Ok(found) => break found.unwrap().redeemed,
+                        Err(error) => assert_eq!(error, UNAVAILABLE),
+                    }
+                };
+                let stored = store.read_family(&family_id(number)).await.unwrap();
+                assert_eq!(used.is_some(), stored.is_some(), "half a redemption");
+                match outcome {
+                    Ok(outcome) => {
+                        assert_eq!(outcome, RedeemOutcome::Redeemed);
+                        assert_eq!(used, Some(family_id(number)), "a redemption is lost");
+                    }
+                    Err(UNKNOWN) => unknown += 1,
+                    Err(error) => {
+                        assert_eq!(
+                            (error, used),
+                            (UNAVAILABLE, None),
+                            "it was said that it is not done"
+                        );
+                        unavailable += 1;
+                    }
+                }
+            }
+        }
+        assert!(unknown + unavailable > 0, "nothing was cut");
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn sec_202_who_waits_for_a_lock_too_long_is_told_that_nothing_was_changed() {
+    run(async {
+        let place = Place::new();
+        drop(place.open().await);
+        let store = place.open_with(&impatient()).await;
+        store.insert_family(family(1), NOW).await.unwrap();
+        let (other, connection) =
+            tokio_postgres::connect(&place.url, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        other.batch_execute("BEGIN; LOCK TABLE mcp_oauth.access").await.unwrap();
+        let begin = Instant::now();
+        assert_eq!(store.rotate(rotation(1, 0), NOW).await, Err(UNAVAILABLE));
+        assert_eq!(store.access(&access(1, 0).digest, NOW).await, Err(UNAVAILABLE));
+        assert!(begin.elapsed() < Duration::from_secs(3));
+        // Who stops waiting takes the connection along, and nobody waits behind it.
+        for _ in 0..8 {
+            let lost =
+                tokio::time::timeout(Duration::from_millis(20), store.rotate(rotation(1, 0), NOW));
+            let outcome = lost.await;
+            assert!(!matches!(outcome, Ok(Ok(_))), "{outcome:?}");
+        }
+        assert!(store.read_family(&family_id(1)).await.unwrap().is_some());
+        other.batch_execute("ROLLBACK").await.unwrap();
+        let family = store.read_family(&family_id(1)).await.unwrap().unwrap();
+        assert!(family.generation.get() <= 1, "{family:?}");
+        let outcome = store.rotate(rotation(1, 0), NOW).await.unwrap();
+        assert!([RotateOutcome::Rotated, RotateOutcome::GraceReplay].contains(&outcome));
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn changes_that_wait_in_a_circle_are_made_in_the_end() {
+    run(async {
+        let place = Place::new();
+        let store = Arc::new(place.open().await);
+        // Two of them lock a client and its code in different orders, and it is ours that finds out.
+        let client = client(1, at(60));
+        let mut code = code(1);
+        code.client_id = client.client_id.clone();
+        store.create_client(client.clone(), NOW).await.unwrap();
+        let digest = code.digest;
+        store.insert_code(code).await.unwrap();
+        let (mut other, connection) =
+            tokio_postgres::connect(&place.url, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        other.batch_execute("SET deadlock_timeout = '15s'").await.unwrap();
+        let transaction = other.transaction().await.unwrap();
+        let lock = "SELECT FROM mcp_oauth.clients WHERE client_id = $1 FOR UPDATE";
+        transaction.execute(lock, &[&client.client_id.as_str()]).await.unwrap();
+        let redeeming = Arc::clone(&store);
+        let redeemed = tokio::spawn(async move {
+            let mut family = family(1);
+            family.client_id = client.client_id;
+            redeeming.redeem(&digest, family, NOW).await
+        });
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let lock = "SELECT FROM mcp_oauth.codes WHERE digest = $1 FOR UPDATE";
+        transaction.execute(lock, &[&digest.as_bytes().as_slice()]).await.unwrap();
+        transaction.commit().await.unwrap();
+        assert_eq!(redeemed.await.unwrap(), Ok(RedeemOutcome::Redeemed));
+    });
+}

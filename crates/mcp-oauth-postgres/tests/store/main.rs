@@ -1,0 +1,12 @@
+//! What the store owes, on a PostgreSQL of its own: the contract, several processes, restarts, hostile servers, thieves.
+
+#![cfg(test)]
+#![cfg(unix)]
+#![expect(clippy::disallowed_methods, reason = "the tests measure, wait and start processes")]
+
+mod contract;
+mod failures;
+mod nodes;
+mod samples;
+mod schema;
+mod thieves;
