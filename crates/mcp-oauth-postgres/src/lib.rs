@@ -5,6 +5,7 @@ mod codes;
 mod consents;
 mod failure;
 mod families;
+mod guard;
 mod once;
 mod row;
 mod schema;

@@ -7,18 +7,20 @@ use deadpool_postgres::{
     ConfigConnectImpl, Connect, Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod,
     Runtime,
 };
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_postgres::config::SslMode;
+use tokio_postgres::config::{Host, SslMode, SslNegotiation};
 use tokio_postgres::{Client, Config, NoTls};
 
 use crate::failure::Failure;
+use crate::guard::Plain;
 use crate::session::Session;
 #[cfg(feature = "rustls")]
 use crate::tls;
 use crate::url::configure;
 use crate::{Settings, schema};
 
-/// How long it may take to open a store: to wait for other processes, and to bring a schema forward.
+/// How long it may take to bring a schema forward, or to wait for another process that does.
 const OPENING: Duration = Duration::from_secs(60);
 /// The oldest version that has what our statements need.
 const OLDEST: i32 = 130_000;
@@ -50,7 +52,7 @@ pub enum OpenError {
     ReadOnly,
     /// The server cannot do what is needed: the reason.
     Unfit(&'static str),
-    /// It took longer than a minute.
+    /// It took longer than an operation may take, or than a minute to bring the schema forward.
     Late,
     /// PostgreSQL's error, or that of the connection to it.
     Postgres(tokio_postgres::Error),
@@ -106,8 +108,13 @@ impl From<tokio_postgres::Error> for OpenError {
 
 /// Connects as the URL says, over TLS where it is used, and gives the pool for all that follows.
 pub(crate) async fn open(url: &str, settings: &Settings) -> Result<Pool, OpenError> {
-    let config = configure(url, settings)?;
+    let mut config = configure(url, settings)?;
     if config.get_ssl_mode() == SslMode::Disable {
+        // The driver has no place for a guard but where TLS is; over a socket of this machine it has none.
+        if has_names(&config) {
+            config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
+            return open_over(ConfigConnectImpl { tls: Plain }, config, settings).await;
+        }
         return open_over(ConfigConnectImpl { tls: NoTls }, config, settings).await;
     }
     #[cfg(feature = "rustls")]
@@ -116,22 +123,27 @@ pub(crate) async fn open(url: &str, settings: &Settings) -> Result<Pool, OpenErr
     Err(OpenError::NeedsTls)
 }
 
+fn has_names(config: &Config) -> bool {
+    let hosts = config.get_hosts();
+    !hosts.is_empty() && hosts.iter().all(|host| matches!(host, Host::Tcp(_)))
+}
+
 /// Looks whether the server is fit, and brings the schema forward.
 async fn open_over(
     connect: impl Connect + 'static,
     config: Config,
     settings: &Settings,
 ) -> Result<Pool, OpenError> {
-    let prepare = async {
-        let (mut client, connection) = connect.connect(&config).await?;
-        let outcome = match inspect(&client, settings).await {
-            Ok(()) => schema::migrate(&mut client).await,
-            refused => refused,
-        };
-        connection.abort();
-        outcome
+    let begin = async {
+        let (client, connection) = connect.connect(&config).await?;
+        let connection = AbortOnDrop(connection);
+        inspect(&client, settings).await?;
+        Ok::<_, OpenError>((client, connection))
     };
-    timeout(OPENING, prepare).await.map_err(|_| OpenError::Late)??;
+    let late = |_| OpenError::Late;
+    let (mut client, connection) = timeout(settings.timeout(), begin).await.map_err(late)??;
+    timeout(OPENING, schema::migrate(&mut client)).await.map_err(late)??;
+    drop(connection);
     let recycling_method = RecyclingMethod::Fast;
     let manager = Manager::from_connect(config, connect, ManagerConfig { recycling_method });
     let timeout = Some(settings.timeout());
@@ -144,6 +156,15 @@ async fn open_over(
         .post_create(inspect_each(settings.clone()))
         .build()
         .map_err(|_| OpenError::Unfit("there is no runtime"))
+}
+
+/// What speaks for a connection, and ends when nobody needs it.
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// Looks at every connection before it is used: the server may be another than a minute ago.

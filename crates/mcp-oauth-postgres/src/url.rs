@@ -15,6 +15,9 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// How to connect, and what each session begins with: whatever its role or its database is set to counts less.
 pub(crate) fn configure(url: &str, settings: &Settings) -> Result<Config, OpenError> {
     let mut config: Config = known(url).parse().map_err(|_| OpenError::Url)?;
+    if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+        return Err(OpenError::Url);
+    }
     // `prefer` would take what somebody in between lets through.
     if config.get_ssl_mode() == SslMode::Prefer {
         let is_local = is_local(&config);

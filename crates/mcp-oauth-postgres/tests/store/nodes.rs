@@ -135,7 +135,9 @@ fn sec_204_a_key_that_another_node_is_forgetting_is_seen_by_a_clock_that_is_behi
         assert!(!again.is_finished());
         sweep.commit().await.unwrap();
         assert_eq!(again.await.unwrap(), Ok(Replay::Seen));
-        assert_eq!(store.put_once(&key, at(61), at(59)).await, Ok(Replay::Fresh));
+        let later = access(2, 0).digest;
+        assert_eq!(store.put_once(&later, at(60), at(59)).await, Ok(Replay::Seen));
+        assert_eq!(store.put_once(&later, at(61), at(59)).await, Ok(Replay::Fresh));
     });
 }
 

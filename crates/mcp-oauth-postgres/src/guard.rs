@@ -1,0 +1,200 @@
+//! What a server may say: as much as our statements ask for, and no more.
+//!
+//! The driver keeps whatever it is sent until it makes sense, and asks about every type that it does not know, inside of
+//! the question before. A server that is broken or hostile could fill our memory and our stack with that.
+
+use core::convert::Infallible;
+use core::future::{Ready, ready};
+use core::pin::Pin;
+use core::task::{Context, Poll, ready as poll_ready};
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_postgres::Socket;
+use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
+
+/// Most bytes that the server may send until it is asked something again. No row of ours is as large.
+const BYTES: usize = 16 << 20;
+/// Most statements of one connection. Ours are fewer, and each is prepared once.
+const STATEMENTS: usize = 48;
+/// Most settings that the server may tell about: the driver keeps them.
+const SETTINGS: usize = 1000;
+
+/// Makes connections that are guarded, and not encrypted. To the driver they are TLS, which nobody negotiates.
+#[derive(Clone, Copy)]
+pub(crate) struct Plain;
+
+impl MakeTlsConnect<Socket> for Plain {
+    type Stream = Guarded<Socket>;
+    type TlsConnect = Self;
+    type Error = Infallible;
+
+    fn make_tls_connect(&mut self, _: &str) -> Result<Self, Infallible> {
+        Ok(Self)
+    }
+}
+
+impl TlsConnect<Socket> for Plain {
+    type Stream = Guarded<Socket>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Stream, Infallible>>;
+
+    fn connect(self, socket: Socket) -> Self::Future {
+        ready(Ok(Guarded::new(socket, |_| ChannelBinding::none())))
+    }
+}
+
+/// A connection that ends when the server says too much.
+pub(crate) struct Guarded<S> {
+    stream: S,
+    binding: fn(&S) -> ChannelBinding,
+    said: Said,
+}
+
+impl<S> Guarded<S> {
+    /// Guards what is connected; `binding` is what its encryption says about itself.
+    pub(crate) fn new(stream: S, binding: fn(&S) -> ChannelBinding) -> Self {
+        Self { stream, binding, said: Said::default() }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Guarded<S> {
+    fn channel_binding(&self) -> ChannelBinding {
+        (self.binding)(&self.stream)
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let own = self.get_mut();
+        let before = buffer.filled().len();
+        poll_ready!(Pin::new(&mut own.stream).poll_read(context, buffer))?;
+        let more = buffer.filled().get(before..).unwrap_or_default();
+        let too_much = || io::Error::new(io::ErrorKind::InvalidData, "the database says too much");
+        Poll::Ready(own.said.listen(more).ok_or_else(too_much))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let own = self.get_mut();
+        let written = poll_ready!(Pin::new(&mut own.stream).poll_write(context, bytes))?;
+        own.said.bytes = 0;
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+}
+
+/// What the server has said: messages of a letter, their length in four bytes, and so many bytes less four.
+#[derive(Default)]
+struct Said {
+    /// Since we said something.
+    bytes: usize,
+    statements: usize,
+    settings: usize,
+    /// The beginning of a message.
+    head: [u8; 5],
+    head_length: usize,
+    /// What is missing of its rest.
+    rest: usize,
+}
+
+impl Said {
+    /// Whether that is still all right.
+    fn listen(&mut self, mut more: &[u8]) -> Option<()> {
+        self.bytes = self.bytes.saturating_add(more.len());
+        while let Some((&byte, others)) = more.split_first() {
+            if self.rest > 0 {
+                let rest = self.rest.min(more.len());
+                self.rest -= rest;
+                more = more.get(rest..)?;
+                continue;
+            }
+            *self.head.get_mut(self.head_length)? = byte;
+            self.head_length += 1;
+            more = others;
+            if self.head_length == self.head.len() {
+                self.head_length = 0;
+                self.begin()?;
+            }
+        }
+        (self.bytes <= BYTES).then_some(())
+    }
+
+    fn begin(&mut self) -> Option<()> {
+        let [kind, length @ ..] = self.head;
+        self.rest = usize::try_from(u32::from_be_bytes(length)).ok()?.checked_sub(4)?;
+        match kind {
+            // ParseComplete
+            b'1' => self.statements += 1,
+            // ParameterStatus
+            b'S' => self.settings += 1,
+            _ => {}
+        }
+        let is_little =
+            self.rest <= BYTES && self.statements <= STATEMENTS && self.settings <= SETTINGS;
+        is_little.then_some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(kind: u8, rest: usize) -> Vec<u8> {
+        let mut bytes = vec![kind];
+        bytes.extend(u32::try_from(rest + 4).unwrap().to_be_bytes());
+        bytes.resize(5 + rest, b'S');
+        bytes
+    }
+
+    #[test]
+    fn sec_207_messages_are_told_apart_wherever_they_are_cut() {
+        let bytes =
+            [message(b'1', 0), message(b'D', 70), message(b'S', 3), message(b'1', 1)].concat();
+        for size in 1..bytes.len() {
+            let mut said = Said::default();
+            assert!(bytes.chunks(size).all(|chunk| said.listen(chunk).is_some()));
+            assert_eq!((said.statements, said.settings, said.rest), (2, 1, 0), "{size}");
+            assert_eq!(said.bytes, bytes.len());
+        }
+    }
+
+    #[test]
+    fn sec_207_too_much_of_anything_is_the_end() {
+        let count = |kind| {
+            let mut said = Said::default();
+            (0..).take_while(|_| said.listen(&message(kind, 0)).is_some()).count()
+        };
+        assert_eq!((count(b'1'), count(b'S')), (STATEMENTS, SETTINGS));
+        for length in [0_u32, 3, 17 << 20, 0x7FFF_FFFF, 0x8000_0000, u32::MAX] {
+            let head = [[b'D'].as_slice(), &length.to_be_bytes()].concat();
+            assert_eq!(Said::default().listen(&head), None, "{length}");
+        }
+        let mut said = Said::default();
+        let notice = message(b'N', 1000);
+        let most = (0..).take_while(|_| said.listen(&notice).is_some()).count();
+        assert_eq!(most, BYTES / notice.len());
+        // Who asks again is answered again.
+        let mut said = Said::default();
+        for _ in 0..3 * most {
+            said.bytes = 0;
+            assert!(said.listen(&notice).is_some());
+        }
+    }
+}
