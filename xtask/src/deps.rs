@@ -12,6 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["oauth-types"],
     &["client-auth", "iss-validate", "scope-stepup"],
     &["client-flow", "authorization-server", "resource-server"],
+    &["mcp-oauth-keys"],
     &["mcp-oauth-reqwest", "mcp-oauth-axum", "mcp-oauth-sqlite", "mcp-oauth-postgres"],
 ];
 

@@ -18,6 +18,7 @@ mod sweep;
 mod tls;
 mod url;
 
+pub use mcp_oauth_keys::{KeyFileError, rotate_refresh_key};
 pub use server::OpenError;
 pub use settings::{InvalidSynchronous, Settings, Synchronous};
 pub use store::PostgresStore;

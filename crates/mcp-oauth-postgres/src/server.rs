@@ -106,8 +106,16 @@ impl From<tokio_postgres::Error> for OpenError {
     }
 }
 
-/// Connects as the URL says, over TLS where it is used, and gives the pool for all that follows.
-pub(crate) async fn open(url: &str, settings: &Settings) -> Result<Pool, OpenError> {
+/// A database that is fit for use.
+pub(crate) struct Opened {
+    /// Connections for all that follows.
+    pub(crate) pool: Pool,
+    /// Whether there are users who would be logged out by new keys.
+    pub(crate) has_families: bool,
+}
+
+/// Connects as the URL says, over TLS where it is used.
+pub(crate) async fn open(url: &str, settings: &Settings) -> Result<Opened, OpenError> {
     let mut config = configure(url, settings)?;
     if config.get_ssl_mode() == SslMode::Disable {
         // The driver has no place for a guard but where TLS is; over a socket of this machine it has none.
@@ -133,7 +141,7 @@ async fn open_over(
     connect: impl Connect + 'static,
     config: Config,
     settings: &Settings,
-) -> Result<Pool, OpenError> {
+) -> Result<Opened, OpenError> {
     let begin = async {
         let (client, connection) = connect.connect(&config).await?;
         let connection = AbortOnDrop(connection);
@@ -143,11 +151,13 @@ async fn open_over(
     let late = |_| OpenError::Late;
     let (mut client, connection) = timeout(settings.timeout(), begin).await.map_err(late)??;
     timeout(OPENING, schema::migrate(&mut client)).await.map_err(late)??;
+    let families = client.query_one("SELECT EXISTS (SELECT FROM families)", &[]);
+    let has_families = timeout(settings.timeout(), families).await.map_err(late)??.try_get(0)?;
     drop(connection);
     let recycling_method = RecyclingMethod::Fast;
     let manager = Manager::from_connect(config, connect, ManagerConfig { recycling_method });
     let timeout = Some(settings.timeout());
-    Pool::builder(manager)
+    let pool = Pool::builder(manager)
         .max_size(settings.connections.max(1))
         .runtime(Runtime::Tokio1)
         .wait_timeout(timeout)
@@ -155,7 +165,8 @@ async fn open_over(
         .recycle_timeout(timeout)
         .post_create(inspect_each(settings.clone()))
         .build()
-        .map_err(|_| OpenError::Unfit("there is no runtime"))
+        .map_err(|_| OpenError::Unfit("there is no runtime"))?;
+    Ok(Opened { pool, has_families })
 }
 
 /// What speaks for a connection, and ends when nobody needs it.

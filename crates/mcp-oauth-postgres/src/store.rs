@@ -1,21 +1,25 @@
 //! The store: each operation, on a connection of its own.
 
 use core::fmt;
+use core::time::Duration;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use authorization_server::{
     AccessRecord, ClientRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord,
-    NewFamily, RedeemOutcome, RotateOutcome, Rotation, Store, StoreError,
+    NewFamily, RedeemOutcome, RefreshKeys, RotateOutcome, Rotation, Store, StoreError,
 };
 use client_auth::Replay;
-use core::time::Duration;
 use deadpool_postgres::Pool;
 use oauth_types::{ClientId, SecretDigest, UnixTime};
 use tokio::time::Instant;
 
 use crate::failure::Failure;
+use crate::server::Opened;
 use crate::session::Session;
-use crate::{OpenError, Settings, clients, codes, consents, families, once, server, sweep};
+use crate::{
+    KeyFileError, OpenError, Settings, clients, codes, consents, families, once, server, sweep,
+};
 
 /// Keeps everything in a PostgreSQL database, for all processes that serve one issuer.
 ///
@@ -24,6 +28,7 @@ pub struct PostgresStore {
     pool: Pool,
     timeout: Duration,
     max_clients: usize,
+    had_families: bool,
     is_damaged: AtomicBool,
 }
 
@@ -40,12 +45,28 @@ impl PostgresStore {
     ///
     /// [`OpenError`]; the database is as it was.
     pub async fn open(url: &str, settings: &Settings) -> Result<Self, OpenError> {
+        let Opened { pool, has_families } = server::open(url, settings).await?;
         Ok(Self {
-            pool: server::open(url, settings).await?,
+            pool,
+            had_families: has_families,
             timeout: settings.timeout(),
             max_clients: settings.max_clients,
             is_damaged: AtomicBool::new(false),
         })
+    }
+
+    /// The keys for refresh tokens, from a file that only its owner may read. The database never sees them: whoever
+    /// steals it alone can do nothing with it.
+    ///
+    /// The file is made if it is not there and no user would be logged out by that. All machines need the same one: make
+    /// it on one of them, with [`rotate_refresh_key`](crate::rotate_refresh_key), and give the others a copy before their
+    /// first start. Blocks: do it before you serve.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyFileError`]
+    pub fn refresh_keys(&self, file: impl AsRef<Path>) -> Result<RefreshKeys, KeyFileError> {
+        mcp_oauth_keys::read_or_make(file, self.had_families)
     }
 
     /// Whether it can store, and can look up: the health check of a host.

@@ -5,6 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use mcp_oauth_keys::private_file::{self, is_open_to_others, sync_folder};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
@@ -169,47 +170,10 @@ pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 /// Makes the file for its owner alone if it is not there; SQLite gives its log the same mode.
 fn make_private(path: &Path) -> Result<(), OpenError> {
-    match private().write(true).create_new(true).open(path) {
+    match private_file::options().write(true).create_new(true).open(path) {
         Ok(_) => sync_folder(path)?,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error.into()),
     }
     if is_open_to_others(path)? { Err(OpenError::OpenToOthers) } else { Ok(()) }
-}
-
-#[cfg(unix)]
-fn private() -> OpenOptions {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut options = OpenOptions::new();
-    options.mode(0o600);
-    options
-}
-
-#[cfg(unix)]
-pub(crate) fn is_open_to_others(path: &Path) -> io::Result<bool> {
-    use std::os::unix::fs::PermissionsExt as _;
-    Ok(fs::metadata(path)?.permissions().mode() & 0o077 != 0)
-}
-
-/// A new file is in its folder when the folder is flushed.
-#[cfg(unix)]
-pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    OpenOptions::new().read(true).open(folder.unwrap_or(Path::new(".")))?.sync_all()
-}
-
-/// Elsewhere a file has the rights of its folder.
-#[cfg(not(unix))]
-fn private() -> OpenOptions {
-    OpenOptions::new()
-}
-
-#[cfg(not(unix))]
-pub(crate) fn is_open_to_others(_: &Path) -> io::Result<bool> {
-    Ok(false)
-}
-
-#[cfg(not(unix))]
-pub(crate) fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
 }

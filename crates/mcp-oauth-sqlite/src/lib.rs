@@ -6,7 +6,6 @@ mod consents;
 mod failure;
 mod families;
 mod file;
-mod keys;
 mod once;
 mod queue;
 mod row;
@@ -16,6 +15,6 @@ mod store;
 mod sweep;
 
 pub use file::OpenError;
-pub use keys::{KeyFileError, rotate_refresh_key};
+pub use mcp_oauth_keys::{KeyFileError, rotate_refresh_key};
 pub use settings::{InvalidSynchronous, Settings, Synchronous};
 pub use store::SqliteStore;

@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use crate::failure::Failure;
 use crate::queue::Threads;
 use crate::{
-    KeyFileError, OpenError, Settings, clients, codes, consents, families, file, keys, once, sweep,
+    KeyFileError, OpenError, Settings, clients, codes, consents, families, file, once, sweep,
 };
 
 /// Keeps everything in one SQLite database, for the one or few processes of one machine.
@@ -61,7 +61,7 @@ impl SqliteStore {
     ///
     /// [`KeyFileError`]
     pub fn refresh_keys(&self, file: impl AsRef<Path>) -> Result<RefreshKeys, KeyFileError> {
-        keys::read_or_make(file.as_ref(), self.had_families)
+        mcp_oauth_keys::read_or_make(file, self.had_families)
     }
 
     /// Whether it can store, and can look up: the health check of a host.

@@ -7,6 +7,7 @@
 mod contract;
 mod failures;
 mod hostile;
+mod keys;
 mod nodes;
 mod samples;
 mod schema;

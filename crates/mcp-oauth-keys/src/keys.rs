@@ -1,9 +1,9 @@
-//! The keys for refresh tokens, in a file of their own.
+//! The file, and how it changes.
 //!
 //! A line a key: its number, a space, and 32 bytes in base64url. The first one signs; the others still verify.
 
 use core::fmt;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
@@ -11,9 +11,10 @@ use authorization_server::{RefreshKey, RefreshKeys};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use oauth_types::Entropy;
+use tempfile::{NamedTempFile, PersistError};
 use zeroize::Zeroizing;
 
-use crate::file::{is_open_to_others, sync_folder};
+use crate::private_file::{is_open_to_others, sync_folder};
 
 /// Most keys of a file: the one that signs, and those whose families are not over yet.
 const KEPT: usize = 8;
@@ -70,14 +71,33 @@ struct Line {
     key: Entropy<32>,
 }
 
-/// The keys of the file, which is made if it is not there and is not missed.
-pub(crate) fn read_or_make(file: &Path, is_missed: bool) -> Result<RefreshKeys, KeyFileError> {
+impl Line {
+    /// A new key of this number.
+    fn new(id: u8) -> Result<Self, KeyFileError> {
+        #[expect(clippy::disallowed_methods, reason = "here is where the random source is")]
+        let key = Entropy::fill(getrandom::fill).map_err(|_| KeyFileError::NoEntropy)?;
+        Ok(Self { id, key })
+    }
+}
+
+/// The keys of the file, which is made if it is not there and `is_missed` is false: if nobody has a refresh token yet. Of
+/// several processes that start at the same time one makes it, and all read the same.
+///
+/// # Errors
+///
+/// [`KeyFileError`]
+pub fn read_or_make(file: impl AsRef<Path>, is_missed: bool) -> Result<RefreshKeys, KeyFileError> {
+    let file = file.as_ref();
     let lines = match read(file) {
         Err(KeyFileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
             if is_missed {
                 return Err(KeyFileError::Missing);
             }
-            rotate_refresh_key(file)?;
+            match write(&[Line::new(1)?], file, NamedTempFile::persist_noclobber) {
+                // Somebody was faster.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                outcome => outcome?,
+            }
             read(file)?
         }
         outcome => outcome?,
@@ -99,13 +119,19 @@ pub fn rotate_refresh_key(file: impl AsRef<Path>) -> Result<(), KeyFileError> {
         Err(KeyFileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         outcome => outcome?,
     };
-    let id = lines.first().map_or(1, |line| line.id.wrapping_add(1));
-    #[expect(clippy::disallowed_methods, reason = "the adapter is where the random source is")]
-    let key = Entropy::fill(getrandom::fill).map_err(|_| KeyFileError::NoEntropy)?;
-    lines.insert(0, Line { id, key });
+    lines.insert(0, Line::new(lines.first().map_or(1, |line| line.id.wrapping_add(1)))?);
     lines.truncate(KEPT);
+    Ok(write(&lines, file, NamedTempFile::persist)?)
+}
+
+/// For its owner alone from the first byte on, and never half written.
+fn write<'a>(
+    lines: &[Line],
+    file: &'a Path,
+    persist: impl FnOnce(NamedTempFile, &'a Path) -> Result<File, PersistError>,
+) -> io::Result<()> {
     let mut text = Zeroizing::new(String::new());
-    for line in &lines {
+    for line in lines {
         let key = Zeroizing::new(URL_SAFE_NO_PAD.encode(line.key.as_bytes()));
         text.push_str(&line.id.to_string());
         text.push(' ');
@@ -113,12 +139,11 @@ pub fn rotate_refresh_key(file: impl AsRef<Path>) -> Result<(), KeyFileError> {
         text.push('\n');
     }
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-    // For its owner alone from the first byte on, and never half written.
-    let mut new = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+    let mut new = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
     new.write_all(text.as_bytes())?;
     new.as_file().sync_all()?;
-    new.persist(file).map_err(|error| error.error)?;
-    Ok(sync_folder(file)?)
+    persist(new, file).map_err(|error| error.error)?;
+    sync_folder(file)
 }
 
 fn read(file: &Path) -> Result<Vec<Line>, KeyFileError> {
