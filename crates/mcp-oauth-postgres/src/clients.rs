@@ -117,12 +117,12 @@ pub(crate) async fn delete(session: &mut Session, client_id: &ClientId) -> Resul
     session.begin_transaction().await?;
     session.change(LOCK, &[]).await?;
     // Codes before families, each by a statement of its own: whoever is redeeming one is done when it goes, and what
-    // came of it is seen.
+    // came of it is seen. In the order in which a redemption takes its locks.
     for statement in [
-        "DELETE FROM clients WHERE client_id = $1",
         "DELETE FROM codes WHERE client_id = $1",
         "DELETE FROM consents WHERE client_id = $1",
         "UPDATE families SET revoked = true WHERE client_id = $1 AND NOT revoked",
+        "DELETE FROM clients WHERE client_id = $1",
     ] {
         session.change(statement, &[&client_id.as_str()]).await?;
     }

@@ -258,3 +258,21 @@ fn sec_207_a_server_that_begins_to_lie_is_an_error_and_the_truth_is_taken_up_aga
         assert!(peak() - before < 300, "{} MiB", peak() - before);
     });
 }
+
+/// The driver asks what a type is, and what the types of the answer to that are, and so on: 30 seconds of that would be
+/// the end of any stack.
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn sec_207_types_that_nobody_knows_do_not_exhaust_the_stack() {
+    run(async {
+        let place = Place::new();
+        let between = Between::start(None).await;
+        let settings = settings().with_timeout(Duration::from_secs(30));
+        let store = PostgresStore::open(&between.url(&place), &settings).await.unwrap();
+        assert_eq!(store.read_code(&code(1).digest).await, Ok(None));
+        between.lie(Some(Lie::Once(described(99_999))));
+        let begin = Instant::now();
+        assert!(store.read_family(&family_id(1)).await.is_err());
+        assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
+    });
+}

@@ -11,4 +11,7 @@ mod keys;
 mod nodes;
 mod samples;
 mod schema;
+mod sweeps;
 mod thieves;
+#[cfg(feature = "rustls")]
+mod tls;
