@@ -1,5 +1,6 @@
 //! What the layer costs over real connections: a handler on axum that reads a call of a tool and writes its answer, and
-//! a whole MCP server of rmcp's, each with [`Protect`] and without.
+//! a whole MCP server of rmcp's, each with [`Protect`] and without: with one set of scopes for all requests, or with a
+//! table, for which the body is read.
 //!
 //! `cargo bench -p tests --bench layer` measures all servers in turns, so that what else the machine does strikes them
 //! alike, and prints each one's requests per second and the median of its share of what runs without it in the same turn.
@@ -34,12 +35,12 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use mcp_oauth_axum::{JwtVerifier, Protect, StoreVerifier};
+use mcp_oauth_axum::{JwtVerifier, Protect, StoreVerifier, TokenVerifier};
 use oauth_types::{
     ClientId, Entropy, Issuer, KeySet, ResourceUri, ScopeSet, Secret, SecretDigest,
     SigningAlgorithm, UnixTime,
 };
-use resource_server::{OperationScopes, Resource};
+use resource_server::{OperationScopes, Requirement, Resource};
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{tool, tool_router};
@@ -60,11 +61,14 @@ async fn main() {
     let (signed, jwts) = jwts();
     for (name, router, token) in [
         ("bare", bare(), TOKEN),
-        ("the same by hand", by_hand(), TOKEN),
-        ("the layer, tokens in memory", bare().layer(protect(in_memory().await)), TOKEN),
-        ("the layer, JWTs", bare().layer(protect(jwts)), signed.expose()),
+        ("by hand, one set of scopes", by_hand(false), TOKEN),
+        ("by hand, a table", by_hand(true), TOKEN),
+        ("the layer, one set of scopes", bare().layer(protect(in_memory().await, all())), TOKEN),
+        ("the layer, a table", bare().layer(protect(in_memory().await, table())), TOKEN),
+        ("the layer, a table, JWTs", bare().layer(protect(jwts, table())), signed.expose()),
         ("rmcp", rmcp(), TOKEN),
-        ("rmcp behind the layer", rmcp().layer(protect(in_memory().await)), TOKEN),
+        ("rmcp, one set of scopes", rmcp().layer(protect(in_memory().await, all())), TOKEN),
+        ("rmcp, a table", rmcp().layer(protect(in_memory().await, table())), TOKEN),
     ] {
         let line: Arc<str> = format!("Bearer {token}").into();
         servers.push((name, serve(router).await, line, Vec::new()));
@@ -149,8 +153,8 @@ fn bare() -> Router {
 }
 
 /// What somebody writes who needs the same: a token that is known by its digest, has not expired, is for this server
-/// and grants what the tool needs; the user goes to the handler.
-fn by_hand() -> Router {
+/// and grants what is needed, by all requests or by the tool; the user goes to the handler.
+fn by_hand(is_table: bool) -> Router {
     struct Known {
         user: &'static str,
         audience: &'static str,
@@ -175,18 +179,21 @@ fn by_hand() -> Router {
                 }
                 _ => return StatusCode::UNAUTHORIZED.into_response(),
             };
-            let (mut parts, body) = request.into_parts();
-            let body = axum::body::to_bytes(body, 4 << 20).await.unwrap();
-            let call: Value = serde_json::from_slice(&body).unwrap();
-            let needed = match call["params"]["name"].as_str() {
-                Some("write-file") => ["files:read", "files:write"].as_slice(),
-                _ => ["files:read"].as_slice(),
-            };
+            let (mut parts, mut body) = request.into_parts();
+            let mut needed = ["files:read", "files:write"].as_slice();
+            if is_table {
+                let whole = axum::body::to_bytes(body, 4 << 20).await.unwrap();
+                let call: Value = serde_json::from_slice(&whole).unwrap();
+                if call["params"]["name"].as_str() != Some("write-file") {
+                    needed = &["files:read"];
+                }
+                body = whole.into();
+            }
             if !needed.iter().all(|scope| scopes.split(' ').any(|held| held == *scope)) {
                 return StatusCode::FORBIDDEN.into_response();
             }
             parts.extensions.insert(user);
-            next.run(Request::from_parts(parts, body.into())).await
+            next.run(Request::from_parts(parts, body)).await
         }
     };
     bare().layer(from_fn(check))
@@ -196,13 +203,22 @@ fn issuer() -> Issuer {
     Issuer::parse("https://as.example").unwrap()
 }
 
-fn protect<V: mcp_oauth_axum::TokenVerifier>(verifier: V) -> Protect<V> {
+fn protect<V: TokenVerifier>(verifier: V, required: Requirement) -> Protect<V> {
     let resource = Resource::new(ResourceUri::parse(MCP).unwrap(), vec![issuer()]).unwrap();
+    Protect::new(resource, verifier, required)
+}
+
+/// One set of scopes for all requests.
+fn all() -> Requirement {
+    ScopeSet::parse("files:read files:write").unwrap().into()
+}
+
+/// What each tool needs.
+fn table() -> Requirement {
     let scopes = OperationScopes::new("files:read")
         .and_then(|scopes| scopes.tool("list-files", "files:read"))
-        .and_then(|scopes| scopes.tool("write-file", "files:read files:write"))
-        .unwrap();
-    Protect::new(resource, verifier, scopes)
+        .and_then(|scopes| scopes.tool("write-file", "files:read files:write"));
+    scopes.unwrap().into()
 }
 
 /// A store with a thousand tokens, one of which is ours.

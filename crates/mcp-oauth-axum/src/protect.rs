@@ -260,9 +260,11 @@ fn lock(sessions: &Mutex<SessionBindings>) -> std::sync::MutexGuard<'_, SessionB
     sessions.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What a future comes to, or that the host's code panicked in it: its verifier, clock, hierarchy or store.
-async fn unless_panicked<T>(future: impl Future<Output = T>) -> std::thread::Result<T> {
-    let mut future = pin!(future);
+/// What a future comes to, or that the host's code panicked in it: its verifier, clock, hierarchy or store. It stays
+/// where it is: to move it would cost as much as what it does.
+async fn unless_panicked<T>(
+    mut future: Pin<&mut impl Future<Output = T>>,
+) -> std::thread::Result<T> {
     // Nothing of it is used again.
     poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
         Ok(poll) => poll.map(Ok),
@@ -355,10 +357,9 @@ where
         let next = self.inner.clone();
         let mut inner = core::mem::replace(&mut self.inner, next);
         let guard = Arc::clone(&self.guard);
-        let is_grpc = matches!(*guard.required, Requirement::Same(_)) && is_grpc(request.headers());
         let mut request = request.map(Body::new);
         Box::pin(async move {
-            let admitted = unless_panicked(guard.admit(&mut request)).await;
+            let admitted = unless_panicked(pin!(guard.admit(&mut request))).await;
             let granted = match admitted.unwrap_or_else(|_| Err(Denial::panicked())) {
                 Ok(granted) => granted,
                 Err(denial) => {
@@ -370,6 +371,8 @@ where
                     }
                     let response = denial.into_response();
                     // A client of gRPC reads the status, and takes any body for a broken message.
+                    let is_grpc = matches!(*guard.required, Requirement::Same(_))
+                        && is_grpc(request.headers());
                     return Ok(response.map(|text| match is_grpc {
                         true => Body::empty(),
                         false => Body::from(text),

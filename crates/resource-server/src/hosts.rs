@@ -9,13 +9,14 @@ use oauth_types::{Origin, is_loopback_host};
 #[derive(Clone, Debug)]
 pub(crate) struct Hosts {
     own: Origin,
+    is_loopback: bool,
     more: Vec<Box<str>>,
 }
 
 impl Hosts {
     /// What is on by default: a loopback server answers to loopback names, any other to every name.
-    pub(crate) const fn of(own: Origin) -> Self {
-        Self { own, more: Vec::new() }
+    pub(crate) fn of(own: Origin) -> Self {
+        Self { is_loopback: own.is_loopback(), own, more: Vec::new() }
     }
 
     /// The same with another name.
@@ -25,7 +26,7 @@ impl Hosts {
 
     /// Whether everything in a request that names a host or an origin names one of this server's.
     pub(crate) fn admit<B>(&self, request: &Request<B>) -> bool {
-        if !self.own.is_loopback() && self.more.is_empty() {
+        if !self.is_loopback && self.more.is_empty() {
             return true;
         }
         let text = |name| {
@@ -51,7 +52,7 @@ impl Hosts {
         let (host, port) = text.split_at(port.unwrap_or(text.len()));
         port.strip_prefix(':').unwrap_or_default().bytes().all(|byte| byte.is_ascii_digit())
             && (self.own.host().eq_ignore_ascii_case(host)
-                || self.own.is_loopback() && is_loopback_host(host)
+                || self.is_loopback && is_loopback_host(host)
                 || self.more.iter().any(|name| name.eq_ignore_ascii_case(host)))
     }
 }
