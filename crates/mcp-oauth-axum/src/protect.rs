@@ -208,8 +208,8 @@ impl<V: TokenVerifier> Guard<V> {
         let base = self.required.base();
         let presented = self.resource.present(request, base)?;
         let now = self.clock.now();
-        let facts = timeout(self.deadline, self.verifier.verify(presented.token(), now)).await;
-        let facts = facts.map_err(|_| late()).flatten();
+        let facts = self.verifier.verify(presented.token(), now);
+        let facts = in_time(self.deadline, pin!(facts)).await.flatten();
         let facts = facts.map_err(|_| Denial::verifier_unavailable())?;
         let token = self.hands_token_on.then(|| RawToken(presented.token().clone()));
         // A stranger's body is not even read.
@@ -218,8 +218,8 @@ impl<V: TokenVerifier> Guard<V> {
             #[cfg(feature = "dpop")]
             Recognition::CheckProof(step) => {
                 let step = step.prove(request.method(), proofs::path(request), now)?;
-                let resumed = timeout(self.deadline, self.proofs.resume(step, now)).await;
-                resumed.map_err(|_| late()).map_err(|_| Denial::verifier_unavailable()).flatten()?
+                let resumed = in_time(self.deadline, pin!(self.proofs.resume(step, now))).await;
+                resumed.map_err(|_| Denial::verifier_unavailable()).flatten()?
             }
             #[cfg(not(feature = "dpop"))]
             Recognition::CheckProof(step) => return Err(step.refuse()),
@@ -273,9 +273,19 @@ async fn unless_panicked<T>(
     .await
 }
 
-fn late() -> VerifierUnavailable {
-    warn!("a token could not be checked in time");
-    VerifierUnavailable::new()
+/// What comes of a question before the deadline. Most are answered at once and need no timer.
+async fn in_time<T>(
+    deadline: Duration,
+    mut question: Pin<&mut impl Future<Output = T>>,
+) -> Result<T, VerifierUnavailable> {
+    let first = poll_fn(|cx| Poll::Ready(question.as_mut().poll(cx))).await;
+    if let Poll::Ready(answer) = first {
+        return Ok(answer);
+    }
+    timeout(deadline, question).await.map_err(|_| {
+        warn!("a token could not be checked in time");
+        VerifierUnavailable::new()
+    })
 }
 
 /// The whole body. Most come in one piece, which is not copied.
