@@ -16,6 +16,7 @@ const SUITES: &[Step] = &[
     ("interop with the official SDKs", interop::run),
     ("official conformance suite", |workspace| conformance::run(workspace, None)),
     ("pages in a browser", browser::run),
+    ("what reading costs", doubling),
     ("fuzz targets, briefly", fuzz),
     ("interleavings, briefly", interleavings::briefly),
     ("timing harness builds", timing::build),
@@ -75,6 +76,16 @@ fn kills(workspace: &Workspace) -> Result<(), Error> {
 fn faults(workspace: &Workspace) -> Result<(), Error> {
     let sh = &workspace.sh;
     cmd!(sh, "cargo test --locked -p tests --test store_faults -- --ignored").quiet().run()?;
+    Ok(())
+}
+
+/// How many instructions it takes to read what strangers send; `test` counts the memory.
+fn doubling(workspace: &Workspace) -> Result<(), Error> {
+    let sh = &workspace.sh;
+    if cmd!(sh, "valgrind --version").quiet().ignore_stdout().ignore_stderr().run().is_err() {
+        return Err("valgrind is missing: it counts the instructions of a parser".into());
+    }
+    cmd!(sh, "cargo test --locked -p tests --test doubling -- --ignored").quiet().run()?;
     Ok(())
 }
 

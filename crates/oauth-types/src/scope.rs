@@ -140,6 +140,9 @@ impl ScopeSet {
 
     /// Appends the scopes of `list`, whose characters are known to be right.
     fn extend_from(&mut self, list: &str) -> Result<(), InvalidScope> {
+        if self.0.len() + list.len() > FEW {
+            return self.extend_from_many(list);
+        }
         let (mut seen, mut count) = (Seen::default(), 0);
         for scope in words(&self.0) {
             seen.add(scope);
@@ -151,11 +154,28 @@ impl ScopeSet {
                 continue;
             }
             count += 1;
-            let space = usize::from(!self.0.is_empty());
-            if count > Self::MAX_SCOPES || self.0.len() + space + scope.len() > Self::MAX_BYTES {
+            if count > Self::MAX_SCOPES {
                 return Err(InvalidScope::TooLarge);
             }
-            if space == 1 {
+            if !self.0.is_empty() {
+                self.0.push(' ');
+            }
+            self.0.push_str(scope);
+        }
+        Ok(())
+    }
+
+    /// The same where a stranger could make the glance see nothing.
+    fn extend_from_many(&mut self, list: &str) -> Result<(), InvalidScope> {
+        let mut index = Index::of(&self.0);
+        for scope in words(list) {
+            let Err(at) = index.find(&self.0, scope) else { continue };
+            let start = self.0.len() + usize::from(!self.0.is_empty());
+            let place = (start, start + scope.len());
+            if place.1 > Self::MAX_BYTES || !index.insert(at, place) {
+                return Err(InvalidScope::TooLarge);
+            }
+            if start > 0 {
                 self.0.push(' ');
             }
             self.0.push_str(scope);
@@ -220,14 +240,25 @@ impl ScopeSet {
     /// The members of `self` that `other` lacks.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Self {
-        self.filter(|scope| !other.contains(scope))
+        let is_other = other.finds();
+        self.filter(|scope| !is_other(scope))
     }
 
     /// Whether `self` asks for anything beyond `granted`, so that a refresh, which cannot widen
     /// (RFC 6749 §6), does not satisfy it.
     #[must_use]
     pub fn exceeds(&self, granted: &Self) -> bool {
-        self.iter().any(|scope| !granted.contains(scope))
+        let is_granted = granted.finds();
+        self.iter().any(|scope| !is_granted(scope))
+    }
+
+    /// The same as [`contains`](Self::contains), to be asked about many.
+    fn finds(&self) -> impl Fn(&str) -> bool {
+        let index = (self.0.len() > FEW).then(|| Index::of(&self.0));
+        move |scope| match &index {
+            Some(index) => index.find(&self.0, scope).is_ok(),
+            None => self.contains(scope),
+        }
     }
 }
 
@@ -241,6 +272,9 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
         word
     })
 }
+
+/// The longest text, in bytes, whose members are compared faster than they are sorted.
+const FEW: usize = 1024;
 
 /// Which scopes there may be among those added: 256 bits, one set by each. A bit that is clear is proof; one that
 /// is set asks for a closer look.
@@ -259,6 +293,49 @@ impl Seen {
         let is_new = *word & bit == 0;
         *word |= bit;
         is_new
+    }
+}
+
+/// Where the members of a text stand in it, sorted by what they say: one is found without a look at all of them,
+/// whichever a stranger chose.
+struct Index {
+    places: [(u16, u16); ScopeSet::MAX_SCOPES],
+    count: usize,
+}
+
+impl Index {
+    fn of(text: &str) -> Self {
+        let mut index = Self { places: [(0, 0); ScopeSet::MAX_SCOPES], count: 0 };
+        let mut start = 0;
+        for scope in words(text) {
+            // One space stands between the members of a set.
+            let end = start + scope.len();
+            if let Err(at) = index.find(text, scope) {
+                index.insert(at, (start, end));
+            }
+            start = end + 1;
+        }
+        index
+    }
+
+    /// Its place in this order, or the one that it would have.
+    fn find(&self, text: &str, scope: &str) -> Result<usize, usize> {
+        let places = self.places.get(..self.count).unwrap_or_default();
+        places.binary_search_by(|&(start, end)| {
+            text.get(start.into()..end.into()).unwrap_or_default().cmp(scope)
+        })
+    }
+
+    /// Puts one there that stands at this place of the text, if there is room.
+    fn insert(&mut self, at: usize, (start, end): (usize, usize)) -> bool {
+        let (Ok(start), Ok(end)) = (u16::try_from(start), u16::try_from(end)) else { return false };
+        let Some(later) = self.places.get_mut(at..=self.count) else { return false };
+        later.rotate_right(1);
+        if let Some(place) = later.first_mut() {
+            *place = (start, end);
+        }
+        self.count += 1;
+        true
     }
 }
 
@@ -338,6 +415,25 @@ mod tests {
         assert_eq!(ScopeSet::parse(&many.join(" ")), Err(InvalidScope::TooLarge));
         assert_eq!(ScopeSet::parse(&"x".repeat(8193)), Err(InvalidScope::TooLarge));
         assert!(ScopeSet::parse(&"x".repeat(8192)).is_ok());
+    }
+
+    #[test]
+    fn sec_211_many_long_scopes_are_compared_as_few_short_ones_are() {
+        let list = |numbers: core::ops::Range<u32>| {
+            let scopes: Vec<_> = numbers.map(|number| format!("{number:060}")).collect();
+            scopes.join(" ")
+        };
+        let (one, other, both) = (set(&list(0..80)), set(&list(40..120)), set(&list(0..120)));
+        assert_eq!(one.union(&other).unwrap().as_str(), both.as_str());
+        assert_eq!(one.difference(&other).as_str(), list(0..40));
+        assert!(one.exceeds(&other) && other.exceeds(&one));
+        assert!(!one.exceeds(&both) && !other.exceeds(&both));
+        assert_eq!(other.union(&one).unwrap(), both);
+        assert_eq!(set(&[list(0..60), list(30..90)].join("  ")).as_str(), list(0..90));
+        assert_eq!(set(&list(0..128)).len(), 128);
+        assert_eq!(ScopeSet::parse(&list(0..129)), Err(InvalidScope::TooLarge));
+        assert_eq!(both.union(&set(&"x".repeat(1000))), Err(InvalidScope::TooLarge));
+        assert_eq!(set("a").union(&both).unwrap().len(), 121);
     }
 
     proptest! {
