@@ -9,19 +9,21 @@ use oauth_types::{
     ErrorDescription, FormPairs, FormWriter, Origin, RedirectUri, ResourceUri, ScopeSet, Secret,
     Thumbprint, UnixTime,
 };
-use serde::{Deserialize, Serialize};
 
 use crate::page::page_headers;
 use crate::refusal::redirect;
 use crate::remembered::Prompt;
+use crate::waiting::{Answered, OfAsked};
 use crate::{
     Cause, ClientRecord, CodeRecord, Config, ConsentError, ConsentLookup, ConsentRecord, PageError,
     RedirectError, StoreError,
 };
 
-/// A request that is right in every way and waits for the user. Plain data: the host keeps it, on its side,
-/// while the page is shown; the form that comes back carries only the user's answer.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// A request that is right in every way and waits for the user. The page carries it as a [`Question`], which nobody
+/// can change and any process of this issuer can read.
+///
+/// [`Question`]: crate::Question
+#[derive(Clone, Debug)]
 #[must_use = "the user has to be asked"]
 pub struct NeedsConsent {
     pub(crate) client: ClientRecord,
@@ -30,9 +32,7 @@ pub struct NeedsConsent {
     pub(crate) challenge: CodeChallenge,
     pub(crate) scopes: ScopeSet,
     pub(crate) resource: ResourceUri,
-    #[serde(default)]
     pub(crate) prompt: Prompt,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) jkt: Option<Thumbprint>,
 }
 
@@ -206,18 +206,37 @@ impl ConsentAnswer {
         Ok(Self { transaction: Secret::new(transaction), allows })
     }
 
-    /// Reads which answer it was that a browser comes back with from the login that the answer led it to: GET, as a
-    /// redirect has it.
+    /// Reads what was asked, when it is the browser with this cookie that answers.
     ///
     /// # Errors
     ///
     /// [`PageError`] with the finished page.
-    pub fn after_login(request: &Request<Bytes>) -> Result<Secret, PageError> {
+    pub fn open(
+        &self,
+        config: &Config,
+        browser: Option<&str>,
+        now: UnixTime,
+    ) -> Result<Answered, PageError> {
+        Answered::open(config, &self.transaction, browser, now)
+    }
+
+    /// Reads what a browser agreed to that comes back from the login to which its answer led it: GET, as a redirect has
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// [`PageError`] with the finished page.
+    pub fn after_login(
+        config: &Config,
+        request: &Request<Bytes>,
+        browser: Option<&str>,
+        now: UnixTime,
+    ) -> Result<OfAsked, PageError> {
         let query = request.uri().query().unwrap_or_default();
         let gone = || PageError::consent(ConsentError::Gone);
         let form = FormPairs::parse(query.as_bytes()).map_err(|_| gone())?;
-        let transaction = form.value("transaction").unwrap_or_default();
-        transaction.map(Secret::new).ok_or_else(gone)
+        let transaction = form.value("transaction").unwrap_or_default().ok_or_else(gone)?;
+        OfAsked::after_login(config, &Secret::new(transaction), browser, now)
     }
 
     /// The path and query at which it is found again after the login.
@@ -226,12 +245,6 @@ impl ConsentAnswer {
         let mut form = FormWriter::new();
         form.append("transaction", transaction.expose());
         [&config.paths().consent, "?", form.as_str()].concat()
-    }
-
-    /// Which page it answers: the secret that its form carried.
-    #[must_use]
-    pub const fn transaction(&self) -> &Secret {
-        &self.transaction
     }
 
     /// Whether the user agreed.

@@ -23,11 +23,14 @@ mod store;
 #[cfg(feature = "store_contract")]
 pub mod store_contract;
 mod token;
+mod waiting;
 
 #[cfg(feature = "jwt_access_tokens")]
 pub use access_token::SigningKeys;
 pub use authorize::{AuthorizationRequest, Redirectable};
 pub use client::InvalidClient;
+/// What [`Store::put_once`] answers.
+pub use client_auth::Replay;
 pub use client_document::{ClientUnavailable, DocumentRefused};
 #[cfg(feature = "identity_assertions")]
 pub use config::IdentityProvider;
@@ -51,3 +54,4 @@ pub use token::{
     Admitted, AssertionError, CodeGrant, IssuableFamily, IssuableRotation, IssuableToken, Issue,
     Redeem, RefreshGrant, Rotate, TokenRequest,
 };
+pub use waiting::{Answered, Asked, FirstAnswer, OfAsked, OfUser, Question};

@@ -81,12 +81,63 @@ impl RefreshKeys {
         }
         let (signed, tag) = bytes.split_at(LENGTH - TAG);
         let id = *signed.get(1)?;
-        let keys = core::iter::once(&self.current).chain(&self.retired);
-        let key = keys.into_iter().find(|key| key.id == id)?;
+        let key = self.all().find(|key| key.id == id)?;
         mac(key, signed)?.verify_slice(tag).ok()?;
         let family = FamilyId::from_bytes(signed.get(2..18)?.try_into().ok()?);
         let generation = u64::from_be_bytes(signed.get(18..)?.try_into().ok()?);
         Some((family, Generation::new(generation)))
+    }
+
+    fn all(&self) -> impl Iterator<Item = &RefreshKey> {
+        core::iter::once(&self.current).chain(&self.retired)
+    }
+}
+
+/// What else the keys are for. None is ever taken for another, nor for a refresh token: those begin with [`VERSION`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Purpose {
+    /// A question that waits for its answer.
+    Question,
+    /// A cookie that tells browsers apart.
+    Browser,
+    /// The code that comes of a question.
+    Code,
+}
+
+impl Purpose {
+    const fn label(self) -> &'static [u8] {
+        match self {
+            Self::Question => b"question\0",
+            Self::Browser => b"browser\0",
+            Self::Code => b"code\0",
+        }
+    }
+}
+
+impl RefreshKeys {
+    /// A text behind its MAC.
+    pub(crate) fn seal(&self, purpose: Purpose, text: &[u8]) -> Vec<u8> {
+        [&*self.tag(purpose, text), text].concat()
+    }
+
+    /// The text that was sealed for this purpose.
+    pub(crate) fn unseal<'t>(&self, purpose: Purpose, sealed: &'t [u8]) -> Option<&'t [u8]> {
+        let (tag, text) = sealed.split_at_checked(TAG)?;
+        self.verifies(purpose, text, tag).then_some(text)
+    }
+
+    /// The MAC of a text.
+    pub(crate) fn tag(&self, purpose: Purpose, text: &[u8]) -> Vec<u8> {
+        let mac = mac(&self.current, &[purpose.label(), text].concat());
+        mac.map(|mac| mac.finalize().into_bytes().to_vec()).unwrap_or_default()
+    }
+
+    /// Whether this is the beginning of the MAC of a text, in constant time. The caller says how long it has to be.
+    pub(crate) fn verifies(&self, purpose: Purpose, text: &[u8], tag: &[u8]) -> bool {
+        let signed = [purpose.label(), text].concat();
+        self.all()
+            .filter_map(|key| mac(key, &signed))
+            .any(|mac| mac.verify_truncated_left(tag).is_ok())
     }
 }
 
@@ -100,8 +151,7 @@ impl RefreshKeys {
 
     /// Whether a nonce is ours and still good.
     pub(crate) fn opens_nonce(&self, nonce: &str, now: UnixTime) -> bool {
-        let mut keys = core::iter::once(&self.current).chain(&self.retired);
-        keys.any(|key| key.for_nonces().opens(nonce, now))
+        self.all().any(|key| key.for_nonces().opens(nonce, now))
     }
 }
 
@@ -153,6 +203,26 @@ mod tests {
         for forged in ["", "x", "====", &token.expose()[1..]] {
             assert_eq!(keys.open(forged), None);
         }
+    }
+
+    #[test]
+    fn sec_187_what_is_sealed_opens_unchanged_for_its_purpose_and_with_our_keys() {
+        let keys = RefreshKeys::new(key(1, 7));
+        let sealed = keys.seal(Purpose::Question, b"text");
+        assert_eq!(keys.unseal(Purpose::Question, &sealed), Some(&b"text"[..]));
+        let rotated = RefreshKeys::new(key(2, 8)).with_retired(key(1, 7));
+        assert!(rotated.unseal(Purpose::Question, &sealed).is_some());
+        assert_eq!(RefreshKeys::new(key(1, 8)).unseal(Purpose::Question, &sealed), None);
+        assert_eq!(keys.unseal(Purpose::Browser, &sealed), None);
+        for at in 0..sealed.len() {
+            let mut forged = sealed.clone();
+            forged[at] ^= 1;
+            assert_eq!(keys.unseal(Purpose::Question, &forged), None, "byte {at}");
+        }
+        for short in [0, 1, TAG - 1, TAG] {
+            assert_eq!(keys.unseal(Purpose::Question, &sealed[..short]), None, "{short}");
+        }
+        assert!(!keys.verifies(Purpose::Question, b"text", b""));
     }
 
     #[cfg(feature = "dpop")]

@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 mod ambient;
-mod consent;
 #[cfg(feature = "client_documents")]
 mod documents;
 mod login;
@@ -16,6 +15,7 @@ mod reply;
 mod serve;
 mod server;
 mod sweeper;
+mod unheard;
 mod verifier;
 
 pub use ambient::Clock;

@@ -24,7 +24,6 @@ use tower_http::cors::{Any, CorsLayer};
 use tracing::warn;
 
 use crate::ambient::{Clock, entropy};
-use crate::consent::Consents;
 #[cfg(feature = "client_documents")]
 use crate::documents::Documents;
 use crate::page::{ConsentPage, Template};
@@ -33,11 +32,10 @@ use crate::rate::Rates;
 use crate::reading::whole;
 use crate::reply::{answer, page_answer, page_panicked, panicked};
 use crate::sweeper::Sweeper;
+use crate::unheard::Unheard;
 #[cfg(feature = "client_documents")]
 use crate::{ClientDocuments, WebDocuments};
 use crate::{Deadlines, Login, RateLimits};
-
-use upstream::Strangers;
 
 /// An authorization server: a configuration, a store, and the host's login.
 pub struct AuthorizationServer<S, L> {
@@ -69,9 +67,8 @@ struct Server<S, L> {
     rates: Rates,
     scope_texts: BTreeMap<String, String>,
     template: Template,
-    consents: Consents,
-    strangers: Strangers,
     sweeper: Sweeper,
+    unheard: Unheard,
     #[cfg(feature = "client_documents")]
     documents: Option<Arc<Documents>>,
 }
@@ -221,9 +218,8 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
             rates,
             scope_texts,
             template,
-            consents: Consents::default(),
-            strangers: Strangers::default(),
             sweeper: Sweeper::default(),
+            unheard: Unheard::default(),
         };
         let server = Arc::new(server);
         // Programs on web pages may call these; no cookie counts there.

@@ -1,18 +1,19 @@
 //! What a browser meets: the authorization endpoint, the consent page, and the answer to it.
 
 use authorization_server::{
-    Approved, Asking, AuthorizationRequest, ConsentAnswer, NeedsConsent, PageError, RedirectError,
-    Store, StoreError,
+    Answered, Approved, Asked, Asking, AuthorizationRequest, ConsentAnswer, NeedsConsent, OfAsked,
+    PageError, RedirectError, Store, StoreError,
 };
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
-use oauth_types::{Secret, UnixTime};
+use oauth_types::{Entropy, Secret, UnixTime};
 use tracing::{info, warn};
 
 use super::Server;
 use crate::ambient::entropy;
 use crate::page::ConsentPage;
+use crate::unheard::Taken;
 use crate::{Browser, Login, User};
 
 impl<S: Store + 'static, L: Login> Server<S, L> {
@@ -46,7 +47,7 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
             Browser::SendTo(url) => {
                 return match request.without_user(&self.config) {
                     Ok(request) if self.login.upstream().is_some() => {
-                        self.ask(received, request, None, now)
+                        self.ask(received, &request, None, now)
                     }
                     Ok(_) => see_other(&url),
                     Err(error) => Ok(send_back(error)),
@@ -59,7 +60,7 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
             None => None,
         };
         match lookup.with_consent(remembered, now) {
-            Ok(Asking::Ask(request)) => self.ask(received, request, Some(user), now),
+            Ok(Asking::Ask(request)) => self.ask(received, &request, Some(&user), now),
             Ok(Asking::Agreed(agreed)) => {
                 let code = entropy().ok_or_else(unavailable)?;
                 Ok(self.send_code(agreed.approve(&self.config, code, now), now).await)
@@ -72,41 +73,38 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
     fn ask(
         &self,
         received: &http::Request<Bytes>,
-        request: NeedsConsent,
-        user: Option<User>,
+        request: &NeedsConsent,
+        user: Option<&User>,
         now: UnixTime,
     ) -> Result<Response<Bytes>, PageError> {
         // Who is logged in is asked without a word about another server.
         let upstream = self.login.upstream().filter(|_| user.is_none());
-        let transaction = entropy::<32>().ok_or_else(unavailable)?.into_secret();
-        let nonce = entropy::<16>().ok_or_else(unavailable)?.into_secret();
-        let fresh = entropy::<32>().ok_or_else(unavailable)?.into_secret();
+        let network = if user.is_none() { self.rates.network(received) } else { None };
+        let network = network.map(|network| network.to_string());
+        let asked = match user {
+            Some(user) => Asked::User(&user.subject),
+            None => Asked::Stranger(network.as_deref()),
+        };
+        let (Some(nonce), Some(salt), Some(fresh)) = (entropy::<16>(), entropy(), entropy()) else {
+            return Err(unavailable());
+        };
+        let known = self.cookie(received.headers());
+        let question = request.ask(&self.config, asked, known, (salt, fresh), now)?;
+        let nonce = nonce.into_secret();
         let html = self.template.write(&ConsentPage {
-            request: &request,
-            user: user.as_ref(),
+            request,
+            user,
             upstream,
             scope_texts: &self.scope_texts,
             form_action: &self.config.paths().consent,
-            transaction: &transaction,
+            transaction: &question.transaction,
             nonce: &nonce,
         });
         let mut response = Response::new(Bytes::from(html));
         response.headers_mut().extend(request.page_headers(nonce.expose(), upstream));
         let html = HeaderValue::from_static("text/html; charset=utf-8");
         response.headers_mut().insert(CONTENT_TYPE, html);
-        let known = self.cookie(received.headers());
-        let browser = match user {
-            Some(user) => {
-                self.consents.keep(&transaction, (known, fresh), (request, user.subject), now)
-            }
-            None => {
-                // Of one address there are as many as of one user. Where none is known, each page is on its own.
-                let network = self.rates.network(received).map(|network| network.to_string());
-                let owner = network.unwrap_or_else(|| nonce.expose().to_owned());
-                self.strangers.asked.keep(&transaction, (known, fresh), (request, owner), now)
-            }
-        };
-        let cookie = self.set_cookie(&browser).ok_or_else(unavailable)?;
+        let cookie = self.set_cookie(&question.browser).ok_or_else(unavailable)?;
         response.headers_mut().insert(SET_COOKIE, cookie);
         Ok(response)
     }
@@ -122,36 +120,40 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         let answer = ConsentAnswer::parse(&self.config, request)?;
         let browser = self.cookie(request.headers());
         let now = self.clock.now();
-        if self.login.upstream().is_some()
-            && let Some((pending, unanswered)) = self.stranger(&answer, browser, now)?
-        {
-            let response = match browser {
-                Some(browser) if answer.allows() => {
-                    self.log_in(request.headers(), pending, browser, now).await?
-                }
-                _ => self.deny(pending.request),
-            };
-            unanswered.answered();
-            return Ok(response);
+        match answer.open(&self.config, browser, now)? {
+            Answered::OfStranger(asked) => {
+                let Taken { request: pending, code, hearing } = self.take(asked, now).await?;
+                let response = match browser {
+                    Some(browser) if answer.allows() => {
+                        self.log_in(request.headers(), pending, browser, code, now).await?
+                    }
+                    _ => self.deny(pending),
+                };
+                hearing.heard();
+                Ok(response)
+            }
+            Answered::OfUser(asked) => {
+                let paths = self.config.paths();
+                let user = match self.login.browser(request.headers(), &paths.authorize).await {
+                    Browser::User(user) => Some(user.subject),
+                    Browser::SendTo(_) => None,
+                };
+                let asked = asked.with_user(user.as_deref())?;
+                let Taken { request: pending, code, hearing } = self.take(asked, now).await?;
+                let response = match user {
+                    Some(user) if answer.allows() => self.approve(pending, user, code, now).await,
+                    _ => self.deny(pending),
+                };
+                hearing.heard();
+                Ok(response)
+            }
         }
-        let paths = self.config.paths();
-        let user = match self.login.browser(request.headers(), &paths.authorize).await {
-            Browser::User(user) => Some(user.subject),
-            Browser::SendTo(_) => None,
-        };
-        let pending = self.consents.take(
-            answer.transaction(),
-            browser,
-            |asked| user.as_deref() == Some(asked),
-            now,
-        );
-        let (pending, unanswered) = pending.map_err(PageError::consent)?;
-        let response = match answer.allows() {
-            true => self.approve(pending.request, pending.subject, now).await?,
-            false => self.deny(pending.request),
-        };
-        unanswered.answered();
-        Ok(response)
+    }
+
+    /// What was asked, if nobody answered before.
+    pub(super) async fn take(&self, asked: OfAsked, now: UnixTime) -> Result<Taken<'_>, PageError> {
+        let client = self.client(asked.client_id()).await.map_err(PageError::client)?;
+        self.unheard.take(asked.with_client(client, now)?, &*self.store, now).await
     }
 
     fn deny(&self, request: NeedsConsent) -> Response<Bytes> {
@@ -164,10 +166,10 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         &self,
         request: NeedsConsent,
         subject: String,
+        code: Entropy<32>,
         now: UnixTime,
-    ) -> Result<Response<Bytes>, PageError> {
-        let code = entropy().ok_or_else(unavailable)?;
-        Ok(self.send_code(request.approve(&self.config, subject, code, now), now).await)
+    ) -> Response<Bytes> {
+        self.send_code(request.approve(&self.config, subject, code, now), now).await
     }
 
     /// Sends a code that the user agreed to, once it is stored.

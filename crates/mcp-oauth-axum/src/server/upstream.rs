@@ -8,65 +8,36 @@
 //!
 //! What an attacker agreed to in their own browser is theirs: no other browser has its cookie.
 
-use authorization_server::{ConsentAnswer, ConsentError, PageError, Store};
+use authorization_server::{ConsentAnswer, ConsentError, NeedsConsent, PageError, Store};
 use bytes::Bytes;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, Response};
-use oauth_types::{Secret, UnixTime};
+use oauth_types::{Entropy, UnixTime};
 use tracing::info;
 
 use super::Server;
 use super::pages::{see_other, unavailable};
 use crate::ambient::entropy;
-use crate::consent::{Consents, Pending, Unanswered};
+use crate::unheard::Taken;
 use crate::{Browser, Login};
 
-/// What waits of browsers that nobody is logged in at. Apart from the pages of users, so that it pushes out none.
-#[derive(Default)]
-pub(super) struct Strangers {
-    /// Pages that wait for an answer.
-    pub(super) asked: Consents,
-    /// Answers that wait for a user.
-    agreed: Consents,
-}
-
 impl<S: Store + 'static, L: Login> Server<S, L> {
-    /// Takes the answer to a page that was shown before the login; `None` when it is not of one.
-    pub(super) fn stranger(
-        &self,
-        answer: &ConsentAnswer,
-        browser: Option<&str>,
-        now: UnixTime,
-    ) -> Result<Option<(Pending, Unanswered<'_>)>, PageError> {
-        match self.strangers.asked.take(answer.transaction(), browser, |_| true, now) {
-            Ok(pending) => Ok(Some(pending)),
-            Err(ConsentError::Gone) => Ok(None),
-            Err(error) => Err(PageError::consent(error)),
-        }
-    }
-
     /// Leads a browser that said yes to the login.
     pub(super) async fn log_in(
         &self,
         headers: &HeaderMap,
-        pending: Pending,
+        pending: NeedsConsent,
         browser: &str,
+        code: Entropy<32>,
         now: UnixTime,
     ) -> Result<Response<Bytes>, PageError> {
-        let transaction = entropy::<32>().ok_or_else(unavailable)?.into_secret();
+        let salt = entropy().ok_or_else(unavailable)?;
+        let transaction = pending.agreed(&self.config, browser, &salt, now)?;
         let return_to = ConsentAnswer::return_to(&self.config, &transaction);
         match self.login.browser(headers, &return_to).await {
             // Logged in meanwhile, in another tab.
-            Browser::User(user) => self.approve(pending.request, user.subject, now).await,
-            Browser::SendTo(url) => {
-                let waiting = (pending.request, pending.subject);
-                self.strangers.agreed.keep(
-                    &transaction,
-                    (None, Secret::new(browser)),
-                    waiting,
-                    now,
-                );
-                see_other(&url)
-            }
+            Browser::User(user) => Ok(self.approve(pending, user.subject, code, now).await),
+            Browser::SendTo(url) => see_other(&url),
         }
     }
 
@@ -75,18 +46,17 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         &self,
         request: &http::Request<Bytes>,
     ) -> Result<Response<Bytes>, PageError> {
-        let transaction = ConsentAnswer::after_login(request)?;
-        let browser = self.cookie(request.headers());
-        let now = self.clock.now();
-        let return_to = ConsentAnswer::return_to(&self.config, &transaction);
-        let Browser::User(user) = self.login.browser(request.headers(), &return_to).await else {
+        let (browser, now) = (self.cookie(request.headers()), self.clock.now());
+        let agreed = ConsentAnswer::after_login(&self.config, request, browser, now)?;
+        let uri = request.uri();
+        let return_to = uri.path_and_query().map_or(uri.path(), PathAndQuery::as_str);
+        let Browser::User(user) = self.login.browser(request.headers(), return_to).await else {
             info!("nobody is logged in after the login");
             return Err(PageError::consent(ConsentError::OtherUser));
         };
-        let pending = self.strangers.agreed.take(&transaction, browser, |_| true, now);
-        let (pending, unanswered) = pending.map_err(PageError::consent)?;
-        let response = self.approve(pending.request, user.subject, now).await?;
-        unanswered.answered();
+        let Taken { request: pending, code, hearing } = self.take(agreed, now).await?;
+        let response = self.approve(pending, user.subject, code, now).await;
+        hearing.heard();
         Ok(response)
     }
 }

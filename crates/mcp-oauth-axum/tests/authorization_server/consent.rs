@@ -350,22 +350,6 @@ async fn sec_187_the_form_changes_nothing_but_the_answer() {
 }
 
 #[tokio::test]
-async fn sec_188_one_user_cannot_push_out_the_pages_of_another() {
-    let server = serve(config("https://as.example"));
-    let client = server.client().await;
-    let url = authorize(&client, &[]);
-    let waiting = server.get_as("bob", &url).await;
-    let first = server.get_as("alice", &url).await;
-    let mut last = server.get_as("alice", &url).await;
-    for _ in 0..999 {
-        last = server.get_as("alice", &url).await;
-    }
-    assert_eq!(server.answer_as("alice", &first, "allow").await.status, StatusCode::BAD_REQUEST);
-    assert_eq!(server.answer_as("alice", &last, "allow").await.status, StatusCode::SEE_OTHER);
-    assert_eq!(server.answer_as("bob", &waiting, "allow").await.status, StatusCode::SEE_OTHER);
-}
-
-#[tokio::test]
 async fn sec_191_a_login_gives_the_browser_a_value_that_nobody_had_before() {
     let server = serve(config("https://as.example"));
     let client = server.client().await;

@@ -32,4 +32,5 @@ mod sweeps;
 mod thefts;
 mod token;
 mod upstream;
+mod waiting;
 mod watched;

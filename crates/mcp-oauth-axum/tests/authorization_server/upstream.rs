@@ -12,7 +12,13 @@ use oauth_types::{EndpointUrl, SecretDigest};
 use crate::server::*;
 
 /// Takes a browser for the user whom its cookie names, and sends others to a provider.
-struct Provided(EndpointUrl);
+pub(crate) struct Provided(EndpointUrl);
+
+impl Provided {
+    pub(crate) fn new() -> Self {
+        Self(EndpointUrl::parse("https://idp.example/authorize").unwrap())
+    }
+}
 
 impl Login for Provided {
     async fn browser(&self, headers: &HeaderMap, return_to: &str) -> Browser {
@@ -31,8 +37,8 @@ impl Login for Provided {
 
 fn provided() -> Server {
     let store = Arc::new(MemoryStore::default());
-    let login = Provided(EndpointUrl::parse("https://idp.example/authorize").unwrap());
-    let router = AuthorizationServer::new(config("https://as.example"), Arc::clone(&store), login)
+    let config = config("https://as.example");
+    let router = AuthorizationServer::new(config, Arc::clone(&store), Provided::new())
         .with_clock(Clock::new(|| NOW))
         .router();
     Server { router, store }

@@ -1,0 +1,386 @@
+//! Questions that wait for their user's answer, at whichever process of an issuer the answer arrives.
+//!
+//! Nothing is kept while a page is shown: its form carries the question under a MAC, and so does the address to come
+//! back to from a login elsewhere. The store remembers which were answered. After a clock that ran ahead is set right,
+//! questions that end before the last one that was forgotten count as answered.
+//!
+//! | check of an answer, in this order | error |
+//! |---|---|
+//! | the question is ours, for this place, and not too old | 400 |
+//! | it comes from the browser that was asked | 403 |
+//! | and from the user who was | 403 |
+//! | the client is as it was when the user read about it | 400 |
+//! | it is the first, or nobody heard what came of the first | 400 |
+
+use core::fmt;
+use core::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use client_auth::Replay;
+use oauth_types::{
+    ClientId, CodeChallenge, Entropy, FormPairs, RedirectUri, ResourceUri, ScopeSet, Secret,
+    SecretDigest, Thumbprint, UnixTime,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::refresh_token::Purpose;
+use crate::remembered::Prompt;
+use crate::{Cause, ClientRecord, Config, ConsentError, NeedsConsent, PageError, StoreError};
+
+/// How long a user may take.
+const LIFETIME: Duration = Duration::from_secs(600);
+
+/// Who is asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Asked<'a> {
+    /// The user who is logged in, by their identifier.
+    User(&'a str),
+    /// Somebody who will log in at another server, by the network that they come from, if that is known.
+    Stranger(Option<&'a str>),
+}
+
+/// What a page's form carries, and the value that the cookie of its browser has to have.
+#[derive(Debug)]
+#[must_use = "put both into the page"]
+pub struct Question {
+    /// The form's field `transaction`.
+    pub transaction: Secret,
+    /// 43 characters of base64url. The value that the browser sent, where it had it for the same user before: one that
+    /// somebody planted, or that another user had, is good for nothing.
+    pub browser: Secret,
+}
+
+impl NeedsConsent {
+    /// Asks who sits at a browser with this cookie.
+    ///
+    /// # Errors
+    ///
+    /// [`PageError`] when the request is too long to be carried by a form.
+    pub fn ask(
+        &self,
+        config: &Config,
+        asked: Asked<'_>,
+        sent: Option<&str>,
+        (salt, fresh): (Entropy<16>, Entropy<16>),
+        now: UnixTime,
+    ) -> Result<Question, PageError> {
+        let owner = asked.owner();
+        let known = sent.filter(|sent| owner.as_deref().is_some_and(|it| is_of(config, sent, it)));
+        let browser = known.map_or_else(|| mark(config, &fresh, owner.as_deref()), Secret::new);
+        let stage = match asked {
+            Asked::User(subject) => Stage::User(SecretDigest::of(subject)),
+            Asked::Stranger(_) => Stage::Stranger,
+        };
+        let transaction = self.seal(config, stage, &browser, &salt, now)?;
+        Ok(Question { transaction, browser })
+    }
+
+    /// What a browser brings back from the login to which its answer led it: the form's field `transaction` again, and
+    /// good for nothing but [`ConsentAnswer::after_login`](crate::ConsentAnswer::after_login).
+    ///
+    /// # Errors
+    ///
+    /// [`PageError`] when the request is too long to be carried by an address.
+    pub fn agreed(
+        &self,
+        config: &Config,
+        browser: &str,
+        salt: &Entropy<16>,
+        now: UnixTime,
+    ) -> Result<Secret, PageError> {
+        self.seal(config, Stage::Agreed, &Secret::new(browser), salt, now)
+    }
+
+    fn seal(
+        &self,
+        config: &Config,
+        stage: Stage,
+        browser: &Secret,
+        salt: &Entropy<16>,
+        now: UnixTime,
+    ) -> Result<Secret, PageError> {
+        let waiting = Waiting {
+            stage,
+            salt: *salt.as_bytes(),
+            browser: browser.digest(),
+            until: now.plus(LIFETIME),
+            client_id: self.client.client_id.clone(),
+            client: self.client.metadata_digest(),
+            redirect_uri: self.redirect_uri.clone(),
+            state: self.state.clone(),
+            challenge: self.challenge.clone(),
+            scopes: self.scopes.clone(),
+            resource: self.resource.clone(),
+            prompt: self.prompt,
+            jkt: self.jkt,
+        };
+        let too_long = PageError::new(Cause::Body);
+        let Ok(text) = serde_json::to_vec(&waiting) else { return Err(too_long) };
+        let sealed = config.refresh_keys.seal(Purpose::Question, &text);
+        let sealed = URL_SAFE_NO_PAD.encode(sealed);
+        if sealed.len() > FormPairs::MAX_VALUE_BYTES {
+            return Err(too_long);
+        }
+        Ok(Secret::new(sealed))
+    }
+}
+
+impl Asked<'_> {
+    /// Whose cookie it is. JSON keeps the two kinds apart.
+    fn owner(self) -> Option<String> {
+        match self {
+            Self::User(subject) => Some(serde_json::json!({ "user": subject }).to_string()),
+            Self::Stranger(network) => {
+                network.map(|network| serde_json::json!({ "network": network }).to_string())
+            }
+        }
+    }
+}
+
+/// A cookie's value: half of it is random, the other says whose it is. Without an owner nobody's will match.
+fn mark(config: &Config, fresh: &Entropy<16>, owner: Option<&str>) -> Secret {
+    let fresh = fresh.as_bytes().as_slice();
+    let tag = config
+        .refresh_keys
+        .tag(Purpose::Browser, &[fresh, owner.unwrap_or_default().as_bytes()].concat());
+    let half = tag.get(..16).unwrap_or_default();
+    Secret::new(URL_SAFE_NO_PAD.encode([fresh, half].concat()))
+}
+
+fn is_of(config: &Config, value: &str, owner: &str) -> bool {
+    let Ok(bytes) = URL_SAFE_NO_PAD.decode(value) else { return false };
+    let Some((fresh, tag)) = bytes.split_at_checked(16).filter(|(_, tag)| tag.len() == 16) else {
+        return false;
+    };
+    config.refresh_keys.verifies(Purpose::Browser, &[fresh, owner.as_bytes()].concat(), tag)
+}
+
+/// Where a question waits.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+enum Stage {
+    /// On the page of this user.
+    User(SecretDigest),
+    /// On a page before a login elsewhere.
+    Stranger,
+    /// It was answered with a yes, and its browser is at the login.
+    Agreed,
+}
+
+/// A question, as it travels.
+#[derive(Clone, Serialize, Deserialize)]
+struct Waiting {
+    stage: Stage,
+    /// Two pages of the same second are two questions.
+    salt: [u8; 16],
+    browser: SecretDigest,
+    until: UnixTime,
+    client_id: ClientId,
+    /// What the client said about itself.
+    client: SecretDigest,
+    redirect_uri: RedirectUri,
+    state: Option<String>,
+    challenge: CodeChallenge,
+    scopes: ScopeSet,
+    resource: ResourceUri,
+    prompt: Prompt,
+    jkt: Option<Thumbprint>,
+}
+
+/// A question that was answered, by the right browser.
+#[must_use = "the answer counts only when all is checked"]
+pub enum Answered {
+    /// Somebody was logged in when it was asked.
+    OfUser(OfUser),
+    /// Nobody was.
+    OfStranger(OfAsked),
+}
+
+/// An answer to a question of one user.
+#[must_use = "the answer is this user's or nobody's"]
+pub struct OfUser {
+    subject: SecretDigest,
+    asked: OfAsked,
+}
+
+/// An answer of who was asked.
+#[must_use = "the answer is about this client"]
+pub struct OfAsked {
+    waiting: Waiting,
+    key: SecretDigest,
+    code: [u8; 32],
+}
+
+/// An answer that counts if it is the first.
+#[must_use = "carry the operation out, then resume with its outcome"]
+pub struct FirstAnswer {
+    request: NeedsConsent,
+    key: SecretDigest,
+    code: [u8; 32],
+    until: UnixTime,
+}
+
+fn gone() -> PageError {
+    PageError::consent(ConsentError::Gone)
+}
+
+impl Answered {
+    /// Opens a question that a form carried.
+    pub(crate) fn open(
+        config: &Config,
+        transaction: &Secret,
+        browser: Option<&str>,
+        now: UnixTime,
+    ) -> Result<Self, PageError> {
+        let asked = OfAsked::open(config, transaction, now)?;
+        match asked.waiting.stage {
+            Stage::User(subject) => Ok(Self::OfUser(OfUser { subject, asked: asked.at(browser)? })),
+            Stage::Stranger => Ok(Self::OfStranger(asked.at(browser)?)),
+            Stage::Agreed => Err(gone()),
+        }
+    }
+}
+
+impl OfUser {
+    /// Goes on with who is logged in now.
+    ///
+    /// # Errors
+    ///
+    /// [`PageError`] when that is somebody else, or nobody.
+    pub fn with_user(self, subject: Option<&str>) -> Result<OfAsked, PageError> {
+        if subject.is_some_and(|subject| self.subject.matches(subject)) {
+            return Ok(self.asked);
+        }
+        Err(PageError::consent(ConsentError::OtherUser))
+    }
+}
+
+impl OfAsked {
+    /// Opens a question that was agreed to before the login.
+    pub(crate) fn after_login(
+        config: &Config,
+        transaction: &Secret,
+        browser: Option<&str>,
+        now: UnixTime,
+    ) -> Result<Self, PageError> {
+        let asked = Self::open(config, transaction, now)?;
+        match asked.waiting.stage {
+            Stage::Agreed => asked.at(browser),
+            Stage::User(_) | Stage::Stranger => Err(gone()),
+        }
+    }
+
+    fn open(config: &Config, transaction: &Secret, now: UnixTime) -> Result<Self, PageError> {
+        let sealed = URL_SAFE_NO_PAD.decode(transaction.expose()).map_err(|_| gone())?;
+        let text = config.refresh_keys.unseal(Purpose::Question, &sealed).ok_or_else(gone)?;
+        let waiting: Waiting = serde_json::from_slice(text).map_err(|_| gone())?;
+        if now >= waiting.until {
+            return Err(gone());
+        }
+        // What else the store remembers once has other keys.
+        let key = SecretDigest::of(&["answer ", transaction.expose()].concat());
+        let code = config.refresh_keys.tag(Purpose::Code, transaction.expose().as_bytes());
+        let code = code.try_into().map_err(|_| gone())?;
+        Ok(Self { waiting, key, code })
+    }
+
+    fn at(self, browser: Option<&str>) -> Result<Self, PageError> {
+        if browser.is_some_and(|browser| self.waiting.browser.matches(browser)) {
+            return Ok(self);
+        }
+        Err(PageError::consent(ConsentError::OtherBrowser))
+    }
+
+    /// The client to look up, as for the request.
+    #[must_use]
+    pub const fn client_id(&self) -> &ClientId {
+        &self.waiting.client_id
+    }
+
+    /// Goes on with the client, if there still is one.
+    ///
+    /// # Errors
+    ///
+    /// [`PageError`] when it is not what the user read about.
+    pub fn with_client(
+        self,
+        client: Option<ClientRecord>,
+        now: UnixTime,
+    ) -> Result<FirstAnswer, PageError> {
+        let Self { waiting, key, code } = self;
+        let client = client.filter(|client| !client.is_forgotten(now));
+        let client = client.filter(|client| client.metadata_digest().equals(&waiting.client));
+        let request = NeedsConsent {
+            client: client.ok_or_else(gone)?,
+            redirect_uri: waiting.redirect_uri,
+            state: waiting.state,
+            challenge: waiting.challenge,
+            scopes: waiting.scopes,
+            resource: waiting.resource,
+            prompt: waiting.prompt,
+            jkt: waiting.jkt,
+        };
+        Ok(FirstAnswer { request, key, code, until: waiting.until })
+    }
+}
+
+impl FirstAnswer {
+    /// What to remember: [`Store::put_once`](crate::Store::put_once).
+    #[must_use]
+    pub const fn key(&self) -> &SecretDigest {
+        &self.key
+    }
+
+    /// Until when.
+    #[must_use]
+    pub const fn until(&self) -> UnixTime {
+        self.until
+    }
+
+    /// What makes the code for a yes. The same question has the same code, at every process: where an answer is given
+    /// again because nobody heard what came of it, it is stored already, used or not.
+    #[must_use]
+    pub const fn code(&self) -> Entropy<32> {
+        Entropy::new(self.code)
+    }
+
+    /// Goes on with the outcome. An answer that this host took before, and could not tell the user about, is as good as
+    /// [`Replay::Fresh`].
+    ///
+    /// # Errors
+    ///
+    /// [`PageError`] when there was an answer before, or the store failed.
+    pub fn resume(self, outcome: Result<Replay, StoreError>) -> Result<NeedsConsent, PageError> {
+        match outcome.map_err(PageError::store)? {
+            Replay::Fresh => Ok(self.request),
+            Replay::Seen => Err(gone()),
+        }
+    }
+}
+
+impl fmt::Debug for Answered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OfUser(_) => "OfUser",
+            Self::OfStranger(_) => "OfStranger",
+        })
+    }
+}
+
+impl fmt::Debug for OfUser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OfUser").field("asked", &self.asked).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for OfAsked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OfAsked").field("client_id", self.client_id()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for FirstAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FirstAnswer").field("until", &self.until).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,83 @@
+//! Answers to consent pages that came to nothing here, because the store or the login failed or took too long: whoever
+//! gave one may give it again, though it counts once.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use authorization_server::{FirstAnswer, NeedsConsent, PageError, Replay, Store};
+use oauth_types::{Entropy, SecretDigest, UnixTime};
+
+/// Most answers that are remembered; those beyond have to begin at the client again.
+const MAX: usize = 10_000;
+
+/// By what the store remembers of each, and for as long.
+#[derive(Default)]
+pub(crate) struct Unheard(Mutex<BTreeMap<SecretDigest, UnixTime>>);
+
+/// An answer that was taken, and of which nobody has heard yet.
+#[must_use = "say when it is answered"]
+pub(crate) struct Taken<'a> {
+    pub(crate) request: NeedsConsent,
+    /// The same for the same question, so that an answer that is given again leads to the same code.
+    pub(crate) code: Entropy<32>,
+    pub(crate) hearing: Hearing<'a>,
+}
+
+/// Remembers an answer unless it is heard.
+#[must_use = "say when it is answered"]
+pub(crate) struct Hearing<'a> {
+    unheard: &'a Unheard,
+    key: SecretDigest,
+    until: Option<UnixTime>,
+}
+
+impl Unheard {
+    /// Takes an answer, if it is the first, or came to nothing before.
+    pub(crate) async fn take(
+        &self,
+        answer: FirstAnswer,
+        store: &impl Store,
+        now: UnixTime,
+    ) -> Result<Taken<'_>, PageError> {
+        let (key, until, code) = (*answer.key(), answer.until(), answer.code());
+        let is_again = {
+            let mut answers = self.answers();
+            answers.retain(|_, until| now < *until);
+            answers.remove(&key).is_some()
+        };
+        let mut hearing = Hearing { unheard: self, key, until: Some(until) };
+        let outcome = store.put_once(&key, until, now).await;
+        let outcome = match outcome {
+            Ok(Replay::Seen) if is_again => Ok(Replay::Fresh),
+            Ok(Replay::Seen) => {
+                // Somebody was heard.
+                hearing.until = None;
+                Ok(Replay::Seen)
+            }
+            outcome => outcome,
+        };
+        let request = answer.resume(outcome)?;
+        Ok(Taken { request, code, hearing })
+    }
+
+    fn answers(&self) -> MutexGuard<'_, BTreeMap<SecretDigest, UnixTime>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Hearing<'_> {
+    /// It is answered.
+    pub(crate) fn heard(mut self) {
+        self.until = None;
+    }
+}
+
+impl Drop for Hearing<'_> {
+    fn drop(&mut self) {
+        let Some(until) = self.until else { return };
+        let mut answers = self.unheard.answers();
+        if answers.len() < MAX {
+            answers.insert(self.key, until);
+        }
+    }
+}
