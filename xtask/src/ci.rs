@@ -3,7 +3,7 @@
 use xshell::cmd;
 
 use crate::workspace::{Error, Step, Workspace, run_steps};
-use crate::{browser, conformance, fuzz, interleavings, interop, test, timing};
+use crate::{browser, conformance, examples, fuzz, interleavings, interop, test, timing};
 
 /// A suite that needs a tool, a browser, a database or another SDK gets its line here. Each fails
 /// when what it needs is absent, and says how to get it.
@@ -11,7 +11,8 @@ const SUITES: &[Step] = &[
     ("cargo-deny: bans, licences, sources", deny),
     ("power cuts of a database", power_cuts),
     ("stores on PostgreSQL", postgres),
-    ("kills of a server under load", kills),
+    ("servers that are killed, crashed under, and doubled", processes),
+    ("two processes behind one issuer", examples::two_processes),
     ("every call to a store fails", faults),
     ("interop with the official SDKs", interop::run),
     ("official conformance suite", |workspace| conformance::run(workspace, None)),
@@ -63,10 +64,11 @@ fn postgres(workspace: &Workspace) -> Result<(), Error> {
     Ok(())
 }
 
-/// What clients find of a server that was killed 300 times; `test` kills it ten times.
-fn kills(workspace: &Workspace) -> Result<(), Error> {
+/// What clients find of servers that were killed, whose database crashed, or that are two. `test` kills one ten times.
+fn processes(workspace: &Workspace) -> Result<(), Error> {
     let sh = &workspace.sh;
-    cmd!(sh, "cargo test --locked -p scoped-tools --test processes -- --ignored --nocapture")
+    let options = ["--ignored", "--nocapture", "--test-threads=1"];
+    cmd!(sh, "cargo test --locked -p scoped-tools --test processes -- {options...}")
         .quiet()
         .run()?;
     Ok(())

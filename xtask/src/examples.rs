@@ -1,8 +1,10 @@
-//! The clients that bring their own runtime or none, against the servers of `scoped-tools`.
+//! The clients that bring their own runtime or none, against the servers of `scoped-tools`: one, or two behind one issuer.
 
 use std::io::{BufRead as _, BufReader};
+use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Command, Stdio};
 
+use cluster::Cluster;
 use xshell::{Shell, cmd};
 
 use crate::deps;
@@ -35,11 +37,15 @@ const WRITE_FILE: &str = r#"{"jsonrpc": "2.0", "id": 1, "method": "tools/call", 
     "io.modelcontextprotocol/clientCapabilities": {}}}}"#;
 
 #[rustfmt::skip]
-const CASES: &[Case] = &[
+const LOGINS: &[Case] = &[
     Case { args: &["MCP"], denies: false, visits: 1, says: Ok("\"list-files\"") },
     // A login for what every request needs, then a step-up.
     Case { args: &["MCP", WRITE_FILE], denies: false, visits: 2, says: Ok(", 3 bytes") },
     Case { args: &["MCP"], denies: true, visits: 1, says: Err("access_denied") },
+];
+
+#[rustfmt::skip]
+const MISTAKES: &[Case] = &[
     Case { args: &[], denies: false, visits: 0, says: Err("usage: ") },
     Case { args: &["MCP", ANSWER], denies: false, visits: 0, says: Err("nothing is asked for") },
     Case { args: &["MCP", "[]"], denies: false, visits: 0, says: Err("is not a JSON-RPC message") },
@@ -64,11 +70,58 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
     }
     none_of(&findings)?;
     let (_server, url) = serve(sh, &[])?;
+    check_all(sh, "scoped-tools", &url, LOGINS)?;
+    check_all(sh, "scoped-tools", &url, MISTAKES)
+}
+
+/// What `examples/two-processes` says, with a PostgreSQL of its own: a login is at another process with each request.
+pub(crate) fn two_processes(workspace: &Workspace) -> Result<(), Error> {
+    let sh = &workspace.sh;
+    let cluster = Cluster::start()?;
+    let folder = sh.create_temp_dir()?;
+    let keys = folder.path().join("refresh.keys");
+    let [mcp, authorization, ports @ ..] = free_ports()?;
+    let (url, issuer) =
+        (format!("http://127.0.0.1:{mcp}/mcp"), format!("http://127.0.0.1:{authorization}"));
+    let [one_mcp, one, other_mcp, other] = ports.map(|port| port.to_string());
+    let store = cluster.url();
+    let start = |mcp: &str, authorization: &str| -> Result<Running, Error> {
+        let ports = ["--mcp-port", mcp, "--authorization-port", authorization];
+        let public = ["--mcp-url", &*url, "--issuer", &*issuer];
+        let command = cmd!(sh, "cargo run --locked --quiet -p scoped-tools -- serve {ports...}");
+        let command = command.args(public).args(["--store", &*store, "--refresh-keys"]).arg(&keys);
+        let mut server = Running::start(command.into())?;
+        server.wait_for("MCP server:")?;
+        Ok(server)
+    };
+    let _servers = [start(&one_mcp, &one)?, start(&other_mcp, &other)?];
+    let fronts = [format!("{mcp}={one_mcp},{other_mcp}"), format!("{authorization}={one},{other}")];
+    let command = cmd!(sh, "cargo run --locked --quiet -p two-processes -- {fronts...}");
+    let mut proxy = Running::start(command.into())?;
+    proxy.wait_for("Every request")?;
+    check_all(sh, "two processes", &url, LOGINS)
+}
+
+/// Ports that are free now.
+#[expect(clippy::disallowed_methods, reason = "asks the system for ports")]
+fn free_ports() -> Result<[u16; 6], Error> {
+    let mut listeners = Vec::new();
+    let mut ports = [0; 6];
+    for port in &mut ports {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        *port = listener.local_addr()?.port();
+        listeners.push(listener);
+    }
+    Ok(ports)
+}
+
+/// Runs each case with each client.
+fn check_all(sh: &Shell, server: &str, url: &str, cases: &[Case]) -> Result<(), Error> {
     for (client, _) in CLIENTS {
-        announce(&format!("{client} against scoped-tools"));
-        for case in CASES {
+        announce(&format!("{client} against {server}"));
+        for case in cases {
             let args: Vec<&str> =
-                case.args.iter().map(|&arg| if arg == "MCP" { &*url } else { arg }).collect();
+                case.args.iter().map(|&arg| if arg == "MCP" { url } else { arg }).collect();
             check(sh, client, &args, case)
                 .map_err(|error| format!("{client} {}: {error}", args.join(" ")))?;
         }

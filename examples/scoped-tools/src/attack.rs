@@ -1,6 +1,5 @@
 //! Mix-up: the browser comes back with an answer that another authorization server made.
 
-use authorization_server::Lifetimes;
 use http::Method;
 use mcp_oauth_reqwest::AuthorizedClient;
 use oauth_types::RedirectUri;
@@ -29,7 +28,7 @@ pub(crate) async fn mix_up() -> anyhow::Result<()> {
     for (what, forged) in FORGERIES {
         println!("The browser comes back with {what}.");
         let (tap, mut wire) = unbounded_channel();
-        let servers = Servers::start(0, 0, Lifetimes::default(), Some(tap)).await?;
+        let servers = Servers::start(Some(tap)).await?;
         let redirect_uri = RedirectUri::parse("http://127.0.0.1/callback")?;
         let user = ForgedReturn { redirect_uri, forged };
         let client = AuthorizedClient::new(&servers.mcp_url, "Scoped tools demo", user)?;

@@ -5,6 +5,7 @@
 
 mod attack;
 mod run;
+mod serve;
 mod servers;
 mod storage;
 mod story;
@@ -16,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::storage::StoreKind;
+use crate::serve::Serve;
 
 /// A protected MCP server, its authorization server, and a client that meets them
 #[derive(Parser)]
@@ -37,20 +38,7 @@ enum Command {
         attack: Attack,
     },
     /// Keep both servers running, for any MCP client
-    Serve {
-        /// Where clients, grants and tokens are kept: `memory`, or `sqlite:PATH`
-        #[arg(long, default_value = "memory")]
-        store: StoreKind,
-        /// Port of the MCP server on 127.0.0.1
-        #[arg(long, default_value_t = 8000)]
-        mcp_port: u16,
-        /// Port of the authorization server on 127.0.0.1
-        #[arg(long, default_value_t = 8001)]
-        authorization_port: u16,
-        /// How long an access token lives, in seconds
-        #[arg(long, default_value_t = 600)]
-        token_seconds: u64,
-    },
+    Serve(Serve),
     /// Answer a consent page as its user would, without a browser
     Answer {
         /// The address that a client asks its user to open
@@ -73,9 +61,7 @@ async fn main() -> ExitCode {
     let outcome = match cli.command {
         None => run::run(cli.browser).await,
         Some(Command::Attack { attack: Attack::MixUp }) => attack::mix_up().await,
-        Some(Command::Serve { store, mcp_port, authorization_port, token_seconds }) => {
-            servers::serve(store, mcp_port, authorization_port, token_seconds).await
-        }
+        Some(Command::Serve(serve)) => serve.run().await,
         Some(Command::Answer { url, deny }) => user::answer(&url, deny).await,
     };
     match outcome {

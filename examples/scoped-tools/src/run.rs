@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use authorization_server::Lifetimes;
 use mcp_oauth_reqwest::{AuthorizedClient, LoopbackBrowser, McpTransport, UserAgent, find_error};
 use rmcp::RoleClient;
 use rmcp::model::{CallToolRequestParams, ClientConfig, ProtocolVersion};
@@ -25,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// Runs the whole story and tells it.
 pub(crate) async fn run(with_browser: bool) -> anyhow::Result<()> {
     let (tap, wire) = unbounded_channel();
-    let servers = Servers::start(0, 0, Lifetimes::default(), Some(tap)).await?;
+    let servers = Servers::start(Some(tap)).await?;
     println!("MCP server:           {}", servers.mcp_url);
     println!("authorization server: {}", servers.issuer);
     let (over, is_over) = oneshot::channel();
@@ -108,8 +107,7 @@ mod tests {
         fn start() -> (Self, Servers) {
             let runtime = tokio::runtime::Runtime::new().unwrap();
             let servers = std::thread::scope(|scope| {
-                let start =
-                    || runtime.block_on(Servers::start(0, 0, Lifetimes::default(), None)).unwrap();
+                let start = || runtime.block_on(Servers::start(None)).unwrap();
                 scope.spawn(start).join().unwrap()
             });
             (Self(Some(runtime)), servers)

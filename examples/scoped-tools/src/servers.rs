@@ -17,7 +17,6 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::storage::{self, StoreKind};
 use crate::tools::{self, Files};
 use crate::wire::{self, Tap};
 
@@ -27,6 +26,15 @@ pub(crate) struct Servers {
     pub(crate) issuer: Issuer,
     pub(crate) mcp: Running,
     pub(crate) authorization: Running,
+}
+
+/// Where the two servers are on 127.0.0.1; port 0 means any.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Places {
+    pub(crate) mcp_port: u16,
+    pub(crate) authorization_port: u16,
+    /// Where clients find them, if that is elsewhere: at a proxy on this machine.
+    pub(crate) public: Option<(ResourceUri, Issuer)>,
 }
 
 /// One server, until it is stopped.
@@ -53,33 +61,32 @@ impl Running {
 }
 
 impl Servers {
-    /// Starts both on 127.0.0.1; port 0 means any.
-    pub(crate) async fn start(
-        mcp_port: u16,
-        authorization_port: u16,
-        lifetimes: Lifetimes,
-        tap: Option<Tap>,
-    ) -> anyhow::Result<Self> {
-        let keys = RefreshKeys::new(RefreshKey::new(1, &random()?));
+    /// Starts both on any port, on a store that forgets everything at the end.
+    pub(crate) async fn start(tap: Option<Tap>) -> anyhow::Result<Self> {
         let store = Arc::new(MemoryStore::default());
-        Self::start_on(store, keys, mcp_port, authorization_port, lifetimes, tap).await
+        Self::start_on(store, new_keys()?, Places::default(), Lifetimes::default(), tap).await
     }
 
-    /// The same on a store of one's own.
+    /// Starts both, on a store of one's own.
     pub(crate) async fn start_on(
         store: Arc<impl Store + 'static>,
         keys: RefreshKeys,
-        mcp_port: u16,
-        authorization_port: u16,
+        places: Places,
         lifetimes: Lifetimes,
         tap: Option<Tap>,
     ) -> anyhow::Result<Self> {
-        let (mcp_listener, mcp_at) = bind(mcp_port).await?;
-        let (authorization_listener, authorization_at) = bind(authorization_port).await?;
-        let mcp_url = format!("http://{mcp_at}/mcp");
-        let issuer = Issuer::parse(&format!("http://{authorization_at}"))?;
+        let (mcp_listener, mcp_at) = bind(places.mcp_port).await?;
+        let (authorization_listener, authorization_at) = bind(places.authorization_port).await?;
+        let is_behind_proxy = places.public.is_some();
+        let (uri, issuer) = match places.public {
+            Some(public) => public,
+            None => (
+                ResourceUri::parse(&format!("http://{mcp_at}/mcp"))?,
+                Issuer::parse(&format!("http://{authorization_at}"))?,
+            ),
+        };
+        let mcp_url = uri.as_str().to_owned();
         let scopes = tools::scopes()?;
-        let uri = ResourceUri::parse(&mcp_url)?;
 
         // The authorization server.
         let config = Config::new(issuer.clone(), vec![uri.clone()], scopes.all().clone(), keys)?
@@ -87,6 +94,7 @@ impl Servers {
         let authorization = AuthorizationServer::new(config, Arc::clone(&store), DemoLogin)
             .describe("files:read", "See your files")
             .describe("files:write", "Create and change your files")
+            .with_trusted_proxies(move |address| is_behind_proxy && address.is_loopback())
             .router();
 
         // The MCP server, behind the layer.
@@ -125,33 +133,10 @@ async fn bind(port: u16) -> anyhow::Result<(TcpListener, std::net::SocketAddr)> 
     Ok((listener, address))
 }
 
+/// Keys that nobody else has, and that are gone at the end.
 #[expect(clippy::disallowed_methods, reason = "the demo draws its own key")]
-fn random() -> anyhow::Result<Entropy<32>> {
+pub(crate) fn new_keys() -> anyhow::Result<RefreshKeys> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;
-    Ok(Entropy::new(bytes))
-}
-
-/// Keeps both servers running until Ctrl-C.
-pub(crate) async fn serve(
-    kind: StoreKind,
-    mcp_port: u16,
-    authorization_port: u16,
-    token_seconds: u64,
-) -> anyhow::Result<()> {
-    let access_token = Duration::from_secs(token_seconds);
-    let lifetimes = Lifetimes { access_token, ..Lifetimes::default() };
-    let servers = match kind {
-        StoreKind::Memory => Servers::start(mcp_port, authorization_port, lifetimes, None).await?,
-        StoreKind::Sqlite(path) => {
-            let (store, keys) = storage::open(&path)?;
-            Servers::start_on(store, keys, mcp_port, authorization_port, lifetimes, None).await?
-        }
-    };
-    println!("MCP server:           {}", servers.mcp_url);
-    println!("authorization server: {}", servers.issuer);
-    println!("Point any MCP client at the MCP server. Ctrl-C stops both.");
-    tokio::signal::ctrl_c().await?;
-    servers.stop().await;
-    Ok(())
+    Ok(RefreshKeys::new(RefreshKey::new(1, &Entropy::new(bytes))))
 }

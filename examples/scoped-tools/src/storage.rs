@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
 
 use anyhow::Context as _;
 use authorization_server::RefreshKeys;
+use mcp_oauth_postgres::PostgresStore;
 use mcp_oauth_sqlite::{Settings, SqliteStore};
 
 /// Which store, by its name on the command line.
@@ -15,6 +15,8 @@ pub(crate) enum StoreKind {
     Memory,
     /// A database in this file.
     Sqlite(PathBuf),
+    /// A database that several processes share, at this URL.
+    Postgres(String),
 }
 
 impl FromStr for StoreKind {
@@ -24,35 +26,55 @@ impl FromStr for StoreKind {
         match text.split_once(':') {
             None if text == "memory" => Ok(Self::Memory),
             Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
-            _ => Err("a store is `memory` or `sqlite:PATH`"),
+            Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => {
+                Ok(Self::Postgres(text.to_owned()))
+            }
+            _ => Err("a store is `memory`, `sqlite:PATH` or `postgres://...`"),
         }
     }
 }
 
-/// Opens the database, and beside it the file of keys. Elsewhere the two are not kept in one place.
-pub(crate) fn open(path: &Path) -> anyhow::Result<(Arc<SqliteStore>, RefreshKeys)> {
+/// Opens the database, and its file of keys: beside it, if nothing is said. Elsewhere the two are not kept in one place.
+pub(crate) fn open(path: &Path, keys: Option<&Path>) -> anyhow::Result<(SqliteStore, RefreshKeys)> {
     let store = SqliteStore::open(path, &Settings::default());
     let store = store.with_context(|| format!("cannot open {}", path.display()))?;
-    let mut keys = path.as_os_str().to_owned();
-    keys.push(".keys");
-    let keys = store.refresh_keys(&keys)?;
-    Ok((Arc::new(store), keys))
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".keys");
+    let keys = store.refresh_keys(keys.unwrap_or(beside.as_ref()))?;
+    Ok((store, keys))
+}
+
+/// Opens the database that others may have opened, too, and the file of keys that they share.
+pub(crate) async fn connect(
+    url: &str,
+    keys: &Path,
+) -> anyhow::Result<(PostgresStore, RefreshKeys)> {
+    // The URL may hold a password.
+    let store = PostgresStore::open(url, &mcp_oauth_postgres::Settings::default()).await;
+    let store = store.context("cannot open the PostgreSQL database")?;
+    let keys = store.refresh_keys(keys)?;
+    Ok((store, keys))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use authorization_server::Lifetimes;
 
     use super::*;
     use crate::run::client;
-    use crate::servers::Servers;
+    use crate::servers::{Places, Servers};
     use crate::user::ScriptedUser;
 
     #[test]
     fn a_store_has_a_name() {
         assert_eq!("memory".parse(), Ok(StoreKind::Memory));
         assert_eq!("sqlite:a:b.db".parse(), Ok(StoreKind::Sqlite("a:b.db".into())));
-        for bad in ["", "sqlite", "sqlite:", "redis:x", "memory:x"] {
+        for url in ["postgres://user@host/name", "postgresql:///name?host=/run"] {
+            assert_eq!(url.parse(), Ok(StoreKind::Postgres(url.to_owned())));
+        }
+        for bad in ["", "sqlite", "sqlite:", "redis:x", "memory:x", "postgres:", "postgres:x"] {
             assert!(bad.parse::<StoreKind>().is_err(), "{bad}");
         }
     }
@@ -61,8 +83,9 @@ mod tests {
     async fn the_story_holds_on_a_database_that_is_opened_again() {
         let folder = tempfile::tempdir().unwrap();
         for _ in 0..2 {
-            let (store, keys) = open(&folder.path().join("oauth.db")).unwrap();
-            let servers = Servers::start_on(store, keys, 0, 0, Lifetimes::default(), None).await;
+            let (store, keys) = open(&folder.path().join("oauth.db"), None).unwrap();
+            let (places, lifetimes) = (Places::default(), Lifetimes::default());
+            let servers = Servers::start_on(Arc::new(store), keys, places, lifetimes, None).await;
             let servers = servers.unwrap();
             client(&servers.mcp_url, ScriptedUser::new().unwrap()).await.unwrap();
             servers.stop().await;

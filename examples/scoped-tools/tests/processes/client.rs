@@ -17,9 +17,14 @@ const REDIRECT_URI: &str = "http://127.0.0.1/callback";
 const LIST_TOOLS: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{
     "io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#;
 
-/// No answer, or one that says to try again: whether it was done, nobody knows.
-#[derive(Debug)]
-pub(crate) struct Unanswered;
+/// Whether it was done, nobody knows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Unanswered {
+    /// No answer came.
+    Cut,
+    /// "Try again later": 503.
+    Later,
+}
 
 /// What a token endpoint gave.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -36,6 +41,16 @@ pub(crate) enum Grant {
     Refused,
 }
 
+impl Grant {
+    /// The tokens, if there are any.
+    pub(crate) fn tokens(self) -> Option<Tokens> {
+        match self {
+            Self::Tokens(tokens) => Some(tokens),
+            Self::Refused => None,
+        }
+    }
+}
+
 /// A page that waits for its user's answer.
 pub(crate) struct Page {
     cookie: String,
@@ -46,7 +61,8 @@ pub(crate) struct Page {
 #[derive(Clone)]
 pub(crate) struct Client {
     http: Http<HttpConnector, Full<Bytes>>,
-    issuer: String,
+    authorization_at: String,
+    mcp_at: String,
     mcp_url: String,
     challenge: String,
     verifier: String,
@@ -59,8 +75,9 @@ impl Client {
         let verifier = CodeVerifier::parse(&"v".repeat(43)).unwrap();
         Self {
             http: Http::builder(TokioExecutor::new()).build(connector),
-            issuer: setup.issuer(),
-            mcp_url: setup.mcp_url(),
+            authorization_at: setup.authorization_at(),
+            mcp_at: setup.mcp_at(),
+            mcp_url: setup.mcp_url().to_owned(),
             challenge: verifier.challenge().as_str().to_owned(),
             verifier: verifier.as_secret().expose().to_owned(),
         }
@@ -70,7 +87,7 @@ impl Client {
     pub(crate) async fn register(&self) -> Result<String, Unanswered> {
         let metadata = json!({"client_name": "Processes", "redirect_uris": [REDIRECT_URI],
             "token_endpoint_auth_method": "none", "grant_types": ["authorization_code", "refresh_token"]});
-        let request = Request::post(format!("{}/register", self.issuer))
+        let request = Request::post(format!("{}/register", self.authorization_at))
             .header(CONTENT_TYPE, "application/json")
             .body(metadata.to_string().into())
             .unwrap();
@@ -86,7 +103,7 @@ impl Client {
         form.append("redirect_uri", REDIRECT_URI).append("scope", "files:read");
         form.append("code_challenge", &self.challenge).append("code_challenge_method", "S256");
         form.append("resource", &self.mcp_url).append("state", "s");
-        let url = format!("{}/authorize?{}", self.issuer, form.as_str());
+        let url = format!("{}/authorize?{}", self.authorization_at, form.as_str());
         let request = Request::get(url).body(Full::default()).unwrap();
         let (status, headers, body) = self.send(request).await?;
         let html = std::str::from_utf8(&body).unwrap();
@@ -101,7 +118,7 @@ impl Client {
     pub(crate) async fn agree(&self, page: &Page) -> Result<String, Unanswered> {
         let mut form = FormWriter::new();
         form.append("transaction", &page.transaction).append("decision", "allow");
-        let request = Request::post(format!("{}/authorize/consent", self.issuer))
+        let request = Request::post(format!("{}/authorize/consent", self.authorization_at))
             .header(COOKIE, &page.cookie)
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(form.finish().into())
@@ -114,7 +131,7 @@ impl Client {
             Some(code) => Ok(code.to_owned()),
             None => {
                 assert_eq!(callback.value("error").unwrap(), Some("temporarily_unavailable"));
-                Err(Unanswered)
+                Err(Unanswered::Later)
             }
         }
     }
@@ -164,7 +181,7 @@ impl Client {
         mut form: FormWriter,
     ) -> Result<(StatusCode, Bytes), Unanswered> {
         form.append("client_id", client_id);
-        let request = Request::post(format!("{}{path}", self.issuer))
+        let request = Request::post(format!("{}{path}", self.authorization_at))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(form.finish().into())
             .unwrap();
@@ -174,7 +191,7 @@ impl Client {
 
     /// Whether the MCP server lets this access token in.
     pub(crate) async fn is_let_in(&self, access: &str) -> Result<bool, Unanswered> {
-        let request = Request::post(&self.mcp_url)
+        let request = Request::post(&self.mcp_at)
             .header(AUTHORIZATION, format!("Bearer {access}"))
             .header(CONTENT_TYPE, "application/json")
             .header("accept", "application/json, text/event-stream")
@@ -192,12 +209,12 @@ impl Client {
         &self,
         request: Request<Full<Bytes>>,
     ) -> Result<(StatusCode, HeaderMap, Bytes), Unanswered> {
-        let response = self.http.request(request).await.map_err(|_| Unanswered)?;
+        let response = self.http.request(request).await.map_err(|_| Unanswered::Cut)?;
         let (parts, body) = response.into_parts();
         // Half an answer is none.
-        let body = body.collect().await.map_err(|_| Unanswered)?.to_bytes();
+        let body = body.collect().await.map_err(|_| Unanswered::Cut)?.to_bytes();
         if parts.status == StatusCode::SERVICE_UNAVAILABLE {
-            return Err(Unanswered);
+            return Err(Unanswered::Later);
         }
         Ok((parts.status, parts.headers, body))
     }

@@ -26,7 +26,7 @@ pub(crate) struct Login {
 /// What a look into the database finds of a family.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Family {
-    pub(crate) generation: u64,
+    pub(crate) generation: u32,
     pub(crate) is_revoked: bool,
 }
 
@@ -75,12 +75,12 @@ impl Login {
         if is_ended_unheard {
             assert!(is_doubtful(Operation::Revoke) || is_doubtful(Operation::Redeem), "{self:?}");
         }
-        let Some(known) = u64::try_from(self.tokens.len()).unwrap().checked_sub(1) else {
+        let Some(known) = u32::try_from(self.tokens.len()).unwrap().checked_sub(1) else {
             assert!(is_doubtful(Operation::Redeem), "a redemption of nobody: {self:?}");
             assert_eq!(found.generation, 0);
             return true;
         };
-        let most = known + u64::from(is_doubtful(Operation::Refresh));
+        let most = known + u32::from(is_doubtful(Operation::Refresh));
         assert!(found.generation >= known, "a rotation is lost: {self:?}, {found:?}");
         assert!(found.generation <= most, "a rotation of nobody: {self:?}, {found:?}");
         is_ended_unheard || found.generation > known

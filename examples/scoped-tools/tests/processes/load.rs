@@ -1,36 +1,31 @@
 //! What a client does all the time, until nobody answers.
 
+use core::convert::Infallible;
+
 use crate::client::{Client, Grant, Unanswered};
 use crate::ledger::{Ledger, Login, Operation};
 
 /// Registers, logs in, uses and renews tokens, ends some; and notes each answer.
 pub(crate) async fn work(client: Client) -> Ledger {
     let mut ledger = Ledger::default();
-    let Unanswered = go_on(&client, &mut ledger).await;
+    let Err(_) = go_on(&client, &mut ledger).await;
     ledger
 }
 
-async fn go_on(client: &Client, ledger: &mut Ledger) -> Unanswered {
-    let client_id = match client.register().await {
-        Ok(client_id) => client_id,
-        Err(unanswered) => return unanswered,
-    };
+async fn go_on(client: &Client, ledger: &mut Ledger) -> Result<Infallible, Unanswered> {
+    let client_id = client.register().await?;
     ledger.answers += 1;
     ledger.client_id = Some(client_id.clone());
-    for number in 0_u64.. {
-        let code = match client.log_in(&client_id).await {
-            Ok(code) => code,
-            Err(unanswered) => return unanswered,
-        };
+    let mut number = 0;
+    loop {
+        let code = client.log_in(&client_id).await?;
         ledger.answers += 2;
         let mut login = Login::new(&client_id, code);
         let outcome = live(client, &mut login, number, &mut ledger.answers).await;
         ledger.logins.push(login);
-        if let Err(unanswered) = outcome {
-            return unanswered;
-        }
+        outcome?;
+        number += 1;
     }
-    Unanswered
 }
 
 /// What comes of one code.
@@ -50,7 +45,7 @@ async fn live(
         let are_both = heard.len() == 2;
         heard.into_iter().for_each(|grant| login.redeemed(grant));
         if !are_both {
-            return Err(Unanswered);
+            return Err(Unanswered::Cut);
         }
         assert_eq!((login.tokens.len(), login.is_over), (1, true), "one winner");
     } else {

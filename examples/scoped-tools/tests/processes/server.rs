@@ -6,29 +6,49 @@ use std::process::{Child, Command, Stdio};
 
 /// How a server is started, each time the same.
 pub(crate) struct Setup {
-    store: String,
+    more: Vec<String>,
     mcp_port: u16,
     authorization_port: u16,
+    /// The MCP server's URL, and the issuer, as clients know them.
+    public: (String, String),
 }
 
 impl Setup {
-    /// Two free ports. What is stored is in `store`, as the command line has it.
-    pub(crate) fn new(store: String) -> Self {
-        Self { store, mcp_port: free_port(), authorization_port: free_port() }
+    /// Two free ports, and more arguments: which store, for instance. As if a proxy stood before it, which limits rates.
+    pub(crate) fn new(more: Vec<String>) -> Self {
+        let [mcp_port, authorization_port] = free_ports();
+        let public = (mcp_at(mcp_port), authorization_at(authorization_port));
+        Self { more, mcp_port, authorization_port, public }
     }
 
-    pub(crate) fn mcp_url(&self) -> String {
-        format!("http://127.0.0.1:{}/mcp", self.mcp_port)
+    /// Two servers behind one issuer.
+    pub(crate) fn two(more: &[String]) -> [Self; 2] {
+        let Self { public, .. } = Self::new(Vec::new());
+        [(); 2].map(|()| Self { public: public.clone(), ..Self::new(more.to_vec()) })
     }
 
-    pub(crate) fn issuer(&self) -> String {
-        format!("http://127.0.0.1:{}", self.authorization_port)
+    /// The MCP server's URL, as clients know it.
+    pub(crate) fn mcp_url(&self) -> &str {
+        &self.public.0
+    }
+
+    /// Where the MCP server is.
+    pub(crate) fn mcp_at(&self) -> String {
+        mcp_at(self.mcp_port)
+    }
+
+    /// Where the authorization server is.
+    pub(crate) fn authorization_at(&self) -> String {
+        authorization_at(self.authorization_port)
     }
 
     /// Starts a server, and waits until it serves.
     pub(crate) fn start(&self) -> Server {
+        let (mcp_url, issuer) = &self.public;
         let mut process = Command::new(env!("CARGO_BIN_EXE_scoped-tools"))
-            .args(["serve", "--store", &self.store])
+            .arg("serve")
+            .args(&self.more)
+            .args(["--mcp-url", mcp_url, "--issuer", issuer])
             .args(["--mcp-port", &self.mcp_port.to_string()])
             .args(["--authorization-port", &self.authorization_port.to_string()])
             .stdin(Stdio::null())
@@ -64,11 +84,20 @@ impl Drop for Server {
     }
 }
 
-/// A port that no connection takes while the server is away: those are given the ports above.
-fn free_port() -> u16 {
+fn mcp_at(port: u16) -> String {
+    format!("http://127.0.0.1:{port}/mcp")
+}
+
+fn authorization_at(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
+}
+
+/// Ports that no connection takes while the server is away: those are given the ports above.
+fn free_ports() -> [u16; 2] {
     let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
     let first = 10_000 + u16::try_from(random() % 20_000).unwrap();
-    (first..32_000).find(is_free).expect("a free port")
+    let mut free = (first..32_000).filter(is_free);
+    [(); 2].map(|()| free.next().expect("a free port"))
 }
 
 /// Something else each time.

@@ -1,0 +1,76 @@
+//! Both servers, for any MCP client; alone, or beside others behind one issuer.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use authorization_server::{Lifetimes, MemoryStore, RefreshKeys, Store};
+use clap::Args;
+use oauth_types::{Issuer, ResourceUri};
+
+use crate::servers::{Places, Servers, new_keys};
+use crate::storage::{self, StoreKind};
+
+/// What is served, and where.
+#[derive(Args)]
+pub(crate) struct Serve {
+    /// Where clients, grants and tokens are kept: `memory`, `sqlite:PATH`, or `postgres://...`
+    #[arg(long, default_value = "memory")]
+    store: StoreKind,
+    /// The file of refresh keys: that of all processes of an issuer. Beside SQLite's database if nothing is said
+    #[arg(long)]
+    refresh_keys: Option<PathBuf>,
+    /// Port of the MCP server on 127.0.0.1
+    #[arg(long, default_value_t = 8000)]
+    mcp_port: u16,
+    /// Port of the authorization server on 127.0.0.1
+    #[arg(long, default_value_t = 8001)]
+    authorization_port: u16,
+    /// The MCP server's URL, where a proxy on this machine stands before it
+    #[arg(long, requires = "issuer")]
+    mcp_url: Option<ResourceUri>,
+    /// The authorization server's URL, where a proxy on this machine stands before it
+    #[arg(long, requires = "mcp_url")]
+    issuer: Option<Issuer>,
+    /// How long an access token lives, in seconds
+    #[arg(long, default_value_t = 600)]
+    token_seconds: u64,
+}
+
+impl Serve {
+    /// Keeps both servers running until Ctrl-C.
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        match &self.store {
+            StoreKind::Memory => self.serve(MemoryStore::default(), new_keys()?).await,
+            StoreKind::Sqlite(path) => {
+                let (store, keys) = storage::open(path, self.refresh_keys.as_deref())?;
+                self.serve(store, keys).await
+            }
+            StoreKind::Postgres(url) => {
+                let keys = self.refresh_keys.as_deref();
+                let keys =
+                    keys.context("--refresh-keys is missing: a file that all processes have")?;
+                let (store, keys) = storage::connect(url, keys).await?;
+                self.serve(store, keys).await
+            }
+        }
+    }
+
+    async fn serve(&self, store: impl Store + 'static, keys: RefreshKeys) -> anyhow::Result<()> {
+        let access_token = Duration::from_secs(self.token_seconds);
+        let lifetimes = Lifetimes { access_token, ..Lifetimes::default() };
+        let places = Places {
+            mcp_port: self.mcp_port,
+            authorization_port: self.authorization_port,
+            public: self.mcp_url.clone().zip(self.issuer.clone()),
+        };
+        let servers = Servers::start_on(Arc::new(store), keys, places, lifetimes, None).await?;
+        println!("MCP server:           {}", servers.mcp_url);
+        println!("authorization server: {}", servers.issuer);
+        println!("Point any MCP client at the MCP server. Ctrl-C stops both.");
+        tokio::signal::ctrl_c().await?;
+        servers.stop().await;
+        Ok(())
+    }
+}
