@@ -12,8 +12,10 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use authorization_server::{MemoryStore, Store};
+use cluster::Cluster;
 use futures::StreamExt as _;
 use futures::stream::iter;
+use mcp_oauth_postgres::PostgresStore;
 use mcp_oauth_sqlite::{Settings, SqliteStore};
 use tempfile::TempDir;
 use tests::faulty::{Fault, FaultyStore};
@@ -98,6 +100,13 @@ async fn sqlite() -> (SqliteStore, TempDir) {
     (store.unwrap(), folder)
 }
 
+async fn postgres() -> (PostgresStore, ()) {
+    let url = Cluster::shared().fresh_database().unwrap();
+    // All of those that are told at once have their connections.
+    let settings = mcp_oauth_postgres::Settings::default().with_connections(2);
+    (PostgresStore::open(&url, &settings).await.unwrap(), ())
+}
+
 #[tokio::test]
 async fn sec_202_each_call_to_a_store_in_memory_fails_once() {
     every_call(memory, &BEFORE).await;
@@ -134,6 +143,13 @@ async fn sec_202_each_call_to_a_database_is_not_answered() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn sec_202_each_call_to_a_database_server_fails_once() {
+    every_call(postgres, &BEFORE).await;
+    every_call(postgres, &AFTER).await;
+}
+
+#[tokio::test]
 async fn sec_198_what_was_used_or_swept_in_memory_is_over_whatever_the_clock_says() {
     clocks::jumps(MemoryStore::default()).await;
 }
@@ -141,5 +157,12 @@ async fn sec_198_what_was_used_or_swept_in_memory_is_over_whatever_the_clock_say
 #[tokio::test]
 async fn sec_198_what_was_used_or_swept_in_a_database_is_over_whatever_the_clock_says() {
     let (store, _folder) = sqlite().await;
+    clocks::jumps(store).await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL"]
+async fn sec_198_what_was_used_or_swept_in_a_database_server_is_over_whatever_the_clock_says() {
+    let (store, ()) = postgres().await;
     clocks::jumps(store).await;
 }
