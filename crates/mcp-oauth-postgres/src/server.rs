@@ -145,8 +145,10 @@ async fn open_over(
     let begin = async {
         let (client, connection) = connect.connect(&config).await?;
         let connection = AbortOnDrop(connection);
-        inspect(&client, settings).await?;
-        Ok::<_, OpenError>((client, connection))
+        if inspect(&client, settings).await? == Takes::Questions {
+            return Err(OpenError::ReadOnly);
+        }
+        Ok((client, connection))
     };
     let late = |_| OpenError::Late;
     let (mut client, connection) = timeout(settings.timeout(), begin).await.map_err(late)??;
@@ -183,7 +185,8 @@ fn inspect_each(settings: Settings) -> Hook {
     Hook::async_fn(move |client, _| {
         let settings = settings.clone();
         Box::pin(async move {
-            inspect(client, &settings).await.map_err(|error| match error {
+            // One that takes no more changes still knows which tokens are good.
+            inspect(client, &settings).await.map(drop).map_err(|error| match error {
                 OpenError::Postgres(error) => HookError::Backend(error),
                 error => HookError::message(error.to_string()),
             })
@@ -191,12 +194,21 @@ fn inspect_each(settings: Settings) -> Hook {
     })
 }
 
-/// Whether the server does what every answer relies on, whatever its files, roles and poolers say.
-async fn inspect(client: &Client, settings: &Settings) -> Result<(), OpenError> {
+/// What a server is good for.
+#[derive(PartialEq, Eq)]
+enum Takes {
+    Changes,
+    /// It is the primary, and read only for now.
+    Questions,
+}
+
+/// Whether the server does what every answer relies on, whatever its files, roles and poolers say. A standby does not: it
+/// may be behind, and call a token good that was revoked.
+async fn inspect(client: &Client, settings: &Settings) -> Result<Takes, OpenError> {
     let query = "SELECT current_setting('server_version_num')::int, current_setting('fsync'), \
          current_setting('full_page_writes'), current_setting('synchronous_commit'), \
-         pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on', \
-         current_setting('transaction_isolation'), current_setting('server_encoding')";
+         pg_is_in_recovery(), current_setting('transaction_isolation'), \
+         current_setting('server_encoding'), current_setting('transaction_read_only')";
     let row = client.query_one(query, &[]).await?;
     if row.try_get::<_, i32>(0)? < OLDEST {
         return Err(OpenError::Unfit("the database is older than PostgreSQL 13"));
@@ -220,7 +232,7 @@ async fn inspect(client: &Client, settings: &Settings) -> Result<(), OpenError> 
     if row.try_get::<_, &str>(6)? != "UTF8" {
         return Err(OpenError::Unfit("the encoding of the database is not UTF8"));
     }
-    Ok(())
+    Ok(if row.try_get::<_, &str>(7)? == "on" { Takes::Questions } else { Takes::Changes })
 }
 
 /// Writes, and reads.

@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "the tests measure, wait and start processes")]
 
 mod contract;
+mod disk;
 mod failures;
 mod hostile;
 mod keys;

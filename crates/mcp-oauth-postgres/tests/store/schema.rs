@@ -87,7 +87,7 @@ fn a_role_that_owns_its_schema_and_nothing_else_is_enough() {
 }
 
 #[test]
-fn sec_205_a_setting_that_a_crash_could_take_back_is_refused_with_the_reason() {
+fn sec_201_sec_205_a_setting_that_a_crash_could_take_back_is_refused_with_the_reason() {
     for text in ["off", "local", "REMOTE_WRITE"] {
         let refused = text.parse::<Synchronous>().unwrap_err();
         assert_eq!(refused, InvalidSynchronous::Unsafe);
@@ -141,7 +141,8 @@ fn sec_205_what_a_role_a_database_or_a_url_asks_for_does_not_make_answers_less_s
 
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn sec_205_a_server_that_answers_too_early_or_takes_no_changes_is_refused_with_the_reason() {
+fn sec_201_sec_205_a_server_that_answers_too_early_or_takes_no_changes_is_refused_with_the_reason()
+{
     run(async {
         let cluster = Cluster::start().unwrap();
         let set = |setting: &str, value: &str| {
