@@ -138,7 +138,9 @@ fn make_safe(connection: &Connection, synchronous: Synchronous) -> Result<(), Op
 /// Looks at a database before anything opens it for writing.
 fn refuse_others(path: &Path) -> Result<(), OpenError> {
     let mut head = Vec::new();
-    OpenOptions::new().read(true).open(path)?.take(100).read_to_end(&mut head)?;
+    // Where it may only be read, SQLite would leave a log that may only be read too, and stays when the file's own mode
+    // is mended.
+    OpenOptions::new().read(true).write(true).open(path)?.take(100).read_to_end(&mut head)?;
     if head.is_empty() {
         return Ok(());
     }

@@ -11,6 +11,8 @@ mod http;
 mod keys;
 #[cfg(target_os = "linux")]
 mod power;
+#[cfg(target_os = "linux")]
+mod refused;
 mod samples;
 mod schema;
 mod sweeps;
