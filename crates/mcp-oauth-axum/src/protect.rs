@@ -16,7 +16,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, Response};
 use http_body::Body as _;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, Limited};
 use oauth_types::Secret;
 use resource_server::{
     Denial, DenialReason, Granted, Recognition, Requirement, Resource, SessionBindings,
@@ -28,6 +28,7 @@ use tracing::{debug, error, info, warn};
 
 #[cfg(feature = "dpop")]
 use crate::proofs::{self, Proofs};
+use crate::reading::is_too_long;
 use crate::{Clock, TokenVerifier, VerifierUnavailable};
 
 /// Lets requests through to a service when their token grants what they ask for.
@@ -298,11 +299,7 @@ async fn read(body: Body, limit: usize) -> Result<Bytes, Denial> {
     let mut pieces = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
-            if error.is::<LengthLimitError>() {
-                Denial::body_too_large()
-            } else {
-                Denial::unreadable_body()
-            }
+            if is_too_long(&*error) { Denial::body_too_large() } else { Denial::unreadable_body() }
         })?;
         let Ok(data) = frame.into_data() else { continue };
         if whole.is_empty() && pieces.is_empty() {

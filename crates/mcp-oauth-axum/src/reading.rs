@@ -1,5 +1,7 @@
 //! Requests are read whole: in time, and no longer than any form that is read.
 
+use core::error::Error;
+use core::iter::successors;
 use core::time::Duration;
 
 use authorization_server::UnreadBody;
@@ -26,6 +28,11 @@ impl Default for Deadlines {
     }
 }
 
+/// Whether a body could not be read because it is longer than allowed, here or by a limit of the host's around this.
+pub(crate) fn is_too_long(error: &(dyn Error + 'static)) -> bool {
+    successors(Some(error), |error| (*error).source()).any(|error| error.is::<LengthLimitError>())
+}
+
 /// The whole request in memory.
 pub(crate) async fn whole(
     request: Request<Body>,
@@ -35,7 +42,7 @@ pub(crate) async fn whole(
     let body = Limited::new(body, FormPairs::MAX_BYTES).collect();
     match timeout(deadlines.body, body).await {
         Ok(Ok(body)) => Ok(Request::from_parts(parts, body.to_bytes())),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(UnreadBody::TooLong),
+        Ok(Err(error)) if is_too_long(&*error) => Err(UnreadBody::TooLong),
         Ok(Err(_)) => Err(UnreadBody::Broken),
         Err(_) => Err(UnreadBody::TooSlow),
     }

@@ -13,13 +13,14 @@ use bytes::{Buf as _, BufMut as _, Bytes};
 use futures::future::BoxFuture;
 use futures::{StreamExt as _, stream};
 use http::uri::PathAndQuery;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
+use http_body_util::Limited;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use mcp_oauth_axum::{Protect, TokenVerifier, VerifierUnavailable};
 use oauth_types::{ClientId, Issuer, ResourceUri, ScopeSet, Secret, UnixTime};
-use resource_server::{Granted, Resource, TokenFacts};
+use resource_server::{Granted, OperationScopes, Resource, TokenFacts};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
@@ -27,7 +28,7 @@ use tonic::server::NamedService;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Endpoint, Server};
 use tonic::{Code, Status, Streaming};
-use tower::{Layer as _, Service, service_fn};
+use tower::{Layer as _, Service, ServiceExt as _, service_fn};
 
 const ISSUER: &str = "https://as.example";
 
@@ -273,4 +274,23 @@ async fn on_tonic_messages_stream_in_both_directions() {
     drop(say);
     assert!(answers.message().await.unwrap().is_none());
     assert!(answers.trailers().await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_limit_of_the_host_around_the_layer_is_told_as_one() {
+    let (resource, _) = protection(SocketAddr::from(([127, 0, 0, 1], 80)));
+    let verifier = Spoken(ResourceUri::parse("http://127.0.0.1:80").unwrap());
+    let scopes = OperationScopes::new("talk").unwrap();
+    let service = Protect::new(resource, verifier, scopes).layer(service_fn(echo));
+    let text = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+    for (limit, status) in
+        [(text.len(), StatusCode::OK), (text.len() - 1, StatusCode::PAYLOAD_TOO_LARGE)]
+    {
+        let request = Request::post("http://127.0.0.1:80/")
+            .header("host", "127.0.0.1:80")
+            .header("authorization", "Bearer alice.talk")
+            .body(Limited::new(Body::from(text), limit))
+            .unwrap();
+        assert_eq!(service.clone().oneshot(request).await.unwrap().status(), status);
+    }
 }
