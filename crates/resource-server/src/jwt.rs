@@ -209,11 +209,11 @@ impl JwtTokens {
         Self { issuer, rsa: SigningAlgorithm::Rs256, client_claim: "client_id".into(), keys }
     }
 
-    /// Uses RSA keys that are fetched and name no algorithm with this one, RS256 or PS256, instead of RS256. It is the
-    /// key that tells the algorithm, and never a token.
+    /// Uses RSA keys that are fetched and name no algorithm with PS256 instead of RS256. It is the key that tells the
+    /// algorithm, and never a token.
     #[must_use]
-    pub fn with_rsa_algorithm(mut self, algorithm: SigningAlgorithm) -> Self {
-        self.rsa = algorithm;
+    pub fn with_ps256(mut self) -> Self {
+        self.rsa = SigningAlgorithm::Ps256;
         self
     }
 

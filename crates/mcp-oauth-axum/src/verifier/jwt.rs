@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use bytes::Bytes;
 use client_auth::InvalidKeys;
 use http::Response;
-use oauth_types::{EndpointUrl, Issuer, KeySet, Secret, SigningAlgorithm, UnixTime};
+use oauth_types::{EndpointUrl, Issuer, KeySet, Secret, UnixTime};
 use resource_server::{Believed, JwtTokens, JwtVerdict, TokenFacts};
 use tracing::{info, warn};
 
@@ -88,7 +88,7 @@ impl JwtVerifier {
         Self { tokens, source, flight: Flight::default(), cache: Cache::new() }
     }
 
-    /// Fetches the keys from here, and asks for no metadata.
+    /// Fetches the keys from here, and asks for no metadata. A verifier that was given its keys fetches none.
     #[must_use]
     pub fn with_jwks_uri(mut self, url: EndpointUrl) -> Self {
         if let Some(source) = &mut self.source {
@@ -98,10 +98,10 @@ impl JwtVerifier {
         self
     }
 
-    /// Uses RSA keys that are fetched and name no algorithm with this one, RS256 or PS256, instead of RS256.
+    /// Uses RSA keys that are fetched and name no algorithm with PS256 instead of RS256.
     #[must_use]
-    pub fn with_rsa_algorithm(self, algorithm: SigningAlgorithm) -> Self {
-        self.changed(|tokens| tokens.with_rsa_algorithm(algorithm))
+    pub fn with_ps256(self) -> Self {
+        self.changed(JwtTokens::with_ps256)
     }
 
     /// Takes the client from another claim than `client_id` (RFC 9068 §2.2), such as `azp`, where the server does so.

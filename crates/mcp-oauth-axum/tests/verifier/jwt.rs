@@ -234,7 +234,7 @@ async fn a_host_says_where_the_keys_are_how_rsa_signs_and_who_names_the_client()
     let verifier = || {
         let url = EndpointUrl::parse(&server.url("/jwks")).unwrap();
         let server = RemoteServer::new(own.clone()).unwrap();
-        JwtVerifier::of(server).with_jwks_uri(url).with_rsa_algorithm(SigningAlgorithm::Ps256)
+        JwtVerifier::of(server).with_jwks_uri(url).with_ps256()
     };
     let now = UnixTime::from_secs(NOW);
     let facts = verifier().with_client_claim("azp").verify(&token, now).await.unwrap().unwrap();
