@@ -103,7 +103,8 @@ async fn sqlite() -> (SqliteStore, TempDir) {
 async fn postgres() -> (PostgresStore, ()) {
     let url = Cluster::shared().fresh_database().unwrap();
     // All of those that are told at once have their connections.
-    let settings = mcp_oauth_postgres::Settings::default().with_connections(2);
+    let settings =
+        mcp_oauth_postgres::Settings::default().with_connections(2).with_timeout(PATIENT);
     (PostgresStore::open(&url, &settings).await.unwrap(), ())
 }
 
