@@ -3,6 +3,7 @@
 
 #![cfg(test)]
 
+mod answers;
 mod clocks;
 mod site;
 mod story;
@@ -148,6 +149,12 @@ async fn sec_202_each_call_to_a_database_is_not_answered() {
 async fn sec_202_each_call_to_a_database_server_fails_once() {
     every_call(postgres, &BEFORE).await;
     every_call(postgres, &AFTER).await;
+}
+
+#[tokio::test]
+async fn sec_188_an_answer_that_was_heard_is_the_last_whatever_the_store_says() {
+    let site = Site::open(FaultyStore::new(MemoryStore::default(), []), IMPATIENT).await;
+    answers::heard(&site).await;
 }
 
 #[tokio::test]

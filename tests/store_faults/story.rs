@@ -130,6 +130,10 @@ impl<'a, S: Store + 'static> Story<'a, S> {
         } else {
             page
         };
+        // Whether this answer was the first nobody knows, so that it is none.
+        if is_asked && answer.status == StatusCode::BAD_REQUEST {
+            return (None, is_asked);
+        }
         assert_eq!(answer.status, StatusCode::SEE_OTHER);
         let (code, error) = (answer.redirect("code"), answer.redirect("error"));
         // A browser is led back to its client, which hears why there is no code.
@@ -145,7 +149,8 @@ impl<'a, S: Store + 'static> Story<'a, S> {
             // An answer that could not be remembered is asked for again.
             self.told.strayed += usize::from(is_asked && self.was_asked);
             assert!(is_asked || self.was_asked);
-            self.was_asked = true;
+            // A yes of which no code came is not remembered.
+            self.was_asked |= code.is_some();
             if let Some(code) = code {
                 let answer = self.redeem(client, &code, is_bound).await;
                 if answer.status == StatusCode::OK {

@@ -28,7 +28,7 @@
 use bytes::Bytes;
 use http::{Method, Request};
 use oauth_types::{
-    AuthorizationErrorCode, ClientId, CodeChallenge, FormPairs, FormWriter, GrantType, RedirectUri,
+    AuthorizationErrorCode, ClientId, CodeChallenge, FormPairs, FormWriter, RedirectUri,
     ResourceUri, ScopeSet, Thumbprint, UnixTime,
 };
 
@@ -158,9 +158,7 @@ impl Redirectable<'_> {
                 return Err(fail(cause, Code::UnsupportedResponseType, "only code is supported"));
             }
         }
-        // A client that names no grants uses codes (RFC 7591 §2).
-        let grants = self.client.metadata.grant_types.as_deref();
-        if grants.is_some_and(|grants| !grants.contains(&GrantType::AuthorizationCode)) {
+        if !self.client.uses_codes() {
             return Err(fail(Cause::Grant, Code::UnauthorizedClient, "not for this client"));
         }
         // A-AUTHZ-6: an absent method would mean plain (RFC 7636 §4.3).

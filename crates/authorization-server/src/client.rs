@@ -266,6 +266,12 @@ impl ClientRecord {
         Ok(Self { client_id, authentication, redirect_uris, metadata, registered_at, unused_until })
     }
 
+    /// Whether it may ask for codes: one that names no grants may (RFC 7591 §2).
+    pub(crate) fn uses_codes(&self) -> bool {
+        let grants = self.metadata.grant_types.as_deref();
+        grants.is_none_or(|grants| grants.contains(&GrantType::AuthorizationCode))
+    }
+
     /// The digest of what a user saw and agreed to: the identifier, the name, the redirect URIs, and how the client
     /// shows who it is, keys included. What was agreed to under another digest was agreed to for somebody else, and
     /// has to be asked for again (client ID metadata documents, "Changes in Client Metadata").

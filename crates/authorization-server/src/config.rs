@@ -11,6 +11,7 @@ use oauth_types::{AuthMethod, EndpointUrl, InvalidUri, Issuer, ResourceUri, Scop
 #[cfg(feature = "jwt_access_tokens")]
 use crate::SigningKeys;
 use crate::metadata::AUTH_METHODS;
+use crate::refresh_token::Seals;
 use crate::{RefreshKeys, ResourceServer};
 
 /// Why a configuration cannot be used.
@@ -331,6 +332,11 @@ impl Config {
     pub const fn with_dpop_nonces(mut self) -> Self {
         self.asks_for_nonces = true;
         self
+    }
+
+    /// What this issuer signs.
+    pub(crate) const fn seals(&self) -> Seals<'_> {
+        Seals { keys: &self.refresh_keys, issuer: &self.issuer }
     }
 
     /// Where the public keys are, if anything is signed.

@@ -11,7 +11,7 @@ use client_auth::NonceKey;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 #[cfg(feature = "dpop")]
 use oauth_types::UnixTime;
-use oauth_types::{Entropy, Secret};
+use oauth_types::{Entropy, Issuer, Secret};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
@@ -100,8 +100,6 @@ pub(crate) enum Purpose {
     Question,
     /// A cookie that tells browsers apart.
     Browser,
-    /// The code that comes of a question.
-    Code,
 }
 
 impl Purpose {
@@ -109,35 +107,45 @@ impl Purpose {
         match self {
             Self::Question => b"question\0",
             Self::Browser => b"browser\0",
-            Self::Code => b"code\0",
         }
     }
 }
 
-impl RefreshKeys {
+/// What one issuer signs and takes for its own. Two that have the same keys sign nothing for each other.
+#[derive(Clone, Copy)]
+pub(crate) struct Seals<'a> {
+    pub(crate) keys: &'a RefreshKeys,
+    pub(crate) issuer: &'a Issuer,
+}
+
+impl Seals<'_> {
     /// A text behind its MAC.
-    pub(crate) fn seal(&self, purpose: Purpose, text: &[u8]) -> Vec<u8> {
+    pub(crate) fn seal(self, purpose: Purpose, text: &[u8]) -> Vec<u8> {
         [&*self.tag(purpose, text), text].concat()
     }
 
     /// The text that was sealed for this purpose.
-    pub(crate) fn unseal<'t>(&self, purpose: Purpose, sealed: &'t [u8]) -> Option<&'t [u8]> {
+    pub(crate) fn unseal(self, purpose: Purpose, sealed: &[u8]) -> Option<&[u8]> {
         let (tag, text) = sealed.split_at_checked(TAG)?;
         self.verifies(purpose, text, tag).then_some(text)
     }
 
     /// The MAC of a text.
-    pub(crate) fn tag(&self, purpose: Purpose, text: &[u8]) -> Vec<u8> {
-        let mac = mac(&self.current, &[purpose.label(), text].concat());
+    pub(crate) fn tag(self, purpose: Purpose, text: &[u8]) -> Vec<u8> {
+        let mac = mac(&self.keys.current, &self.signed(purpose, text));
         mac.map(|mac| mac.finalize().into_bytes().to_vec()).unwrap_or_default()
     }
 
     /// Whether this is the beginning of the MAC of a text, in constant time. The caller says how long it has to be.
-    pub(crate) fn verifies(&self, purpose: Purpose, text: &[u8], tag: &[u8]) -> bool {
-        let signed = [purpose.label(), text].concat();
-        self.all()
-            .filter_map(|key| mac(key, &signed))
-            .any(|mac| mac.verify_truncated_left(tag).is_ok())
+    pub(crate) fn verifies(self, purpose: Purpose, text: &[u8], tag: &[u8]) -> bool {
+        let signed = self.signed(purpose, text);
+        let mut macs = self.keys.all().filter_map(|key| mac(key, &signed));
+        macs.any(|mac| mac.verify_truncated_left(tag).is_ok())
+    }
+
+    /// No issuer holds NUL.
+    fn signed(self, purpose: Purpose, text: &[u8]) -> Vec<u8> {
+        [purpose.label(), self.issuer.as_str().as_bytes(), b"\0", text].concat()
     }
 }
 
@@ -207,12 +215,18 @@ mod tests {
 
     #[test]
     fn sec_187_what_is_sealed_opens_unchanged_for_its_purpose_and_with_our_keys() {
-        let keys = RefreshKeys::new(key(1, 7));
+        let issuer = &Issuer::parse("https://as.example/a").unwrap();
+        let keys = &RefreshKeys::new(key(1, 7));
+        let rotated = RefreshKeys::new(key(2, 8)).with_retired(key(1, 7));
+        let rotated = Seals { keys: &rotated, issuer };
+        let others = Seals { keys: &RefreshKeys::new(key(1, 8)), issuer };
+        let sibling = Seals { keys, issuer: &Issuer::parse("https://as.example/b").unwrap() };
+        let keys = Seals { keys, issuer };
         let sealed = keys.seal(Purpose::Question, b"text");
         assert_eq!(keys.unseal(Purpose::Question, &sealed), Some(&b"text"[..]));
-        let rotated = RefreshKeys::new(key(2, 8)).with_retired(key(1, 7));
         assert!(rotated.unseal(Purpose::Question, &sealed).is_some());
-        assert_eq!(RefreshKeys::new(key(1, 8)).unseal(Purpose::Question, &sealed), None);
+        assert_eq!(others.unseal(Purpose::Question, &sealed), None);
+        assert_eq!(sibling.unseal(Purpose::Question, &sealed), None);
         assert_eq!(keys.unseal(Purpose::Browser, &sealed), None);
         for at in 0..sealed.len() {
             let mut forged = sealed.clone();

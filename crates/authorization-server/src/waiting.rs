@@ -9,7 +9,7 @@
 //! | the question is ours, for this place, and not too old | 400 |
 //! | it comes from the browser that was asked | 403 |
 //! | and from the user who was | 403 |
-//! | the client is as it was when the user read about it | 400 |
+//! | the client is as it was when the user read about it, and what it asked for is still given | 400 |
 //! | it is the first, or nobody heard what came of the first | 400 |
 
 use core::fmt;
@@ -117,7 +117,7 @@ impl NeedsConsent {
         };
         let too_long = PageError::new(Cause::Body);
         let Ok(text) = serde_json::to_vec(&waiting) else { return Err(too_long) };
-        let sealed = config.refresh_keys.seal(Purpose::Question, &text);
+        let sealed = config.seals().seal(Purpose::Question, &text);
         let sealed = URL_SAFE_NO_PAD.encode(sealed);
         if sealed.len() > FormPairs::MAX_VALUE_BYTES {
             return Err(too_long);
@@ -141,9 +141,8 @@ impl Asked<'_> {
 /// A cookie's value: half of it is random, the other says whose it is. Without an owner nobody's will match.
 fn mark(config: &Config, fresh: &Entropy<16>, owner: Option<&str>) -> Secret {
     let fresh = fresh.as_bytes().as_slice();
-    let tag = config
-        .refresh_keys
-        .tag(Purpose::Browser, &[fresh, owner.unwrap_or_default().as_bytes()].concat());
+    let signed = [fresh, owner.unwrap_or_default().as_bytes()].concat();
+    let tag = config.seals().tag(Purpose::Browser, &signed);
     let half = tag.get(..16).unwrap_or_default();
     Secret::new(URL_SAFE_NO_PAD.encode([fresh, half].concat()))
 }
@@ -153,7 +152,7 @@ fn is_of(config: &Config, value: &str, owner: &str) -> bool {
     let Some((fresh, tag)) = bytes.split_at_checked(16).filter(|(_, tag)| tag.len() == 16) else {
         return false;
     };
-    config.refresh_keys.verifies(Purpose::Browser, &[fresh, owner.as_bytes()].concat(), tag)
+    config.seals().verifies(Purpose::Browser, &[fresh, owner.as_bytes()].concat(), tag)
 }
 
 /// Where a question waits.
@@ -208,7 +207,6 @@ pub struct OfUser {
 pub struct OfAsked {
     waiting: Waiting,
     key: SecretDigest,
-    code: [u8; 32],
 }
 
 /// An answer that counts if it is the first.
@@ -216,7 +214,6 @@ pub struct OfAsked {
 pub struct FirstAnswer {
     request: NeedsConsent,
     key: SecretDigest,
-    code: [u8; 32],
     until: UnixTime,
 }
 
@@ -272,16 +269,14 @@ impl OfAsked {
 
     fn open(config: &Config, transaction: &Secret, now: UnixTime) -> Result<Self, PageError> {
         let sealed = URL_SAFE_NO_PAD.decode(transaction.expose()).map_err(|_| gone())?;
-        let text = config.refresh_keys.unseal(Purpose::Question, &sealed).ok_or_else(gone)?;
+        let text = config.seals().unseal(Purpose::Question, &sealed).ok_or_else(gone)?;
         let waiting: Waiting = serde_json::from_slice(text).map_err(|_| gone())?;
         if now >= waiting.until {
             return Err(gone());
         }
         // What else the store remembers once has other keys.
         let key = SecretDigest::of(&["answer ", transaction.expose()].concat());
-        let code = config.refresh_keys.tag(Purpose::Code, transaction.expose().as_bytes());
-        let code = code.try_into().map_err(|_| gone())?;
-        Ok(Self { waiting, key, code })
+        Ok(Self { waiting, key })
     }
 
     fn at(self, browser: Option<&str>) -> Result<Self, PageError> {
@@ -301,15 +296,22 @@ impl OfAsked {
     ///
     /// # Errors
     ///
-    /// [`PageError`] when it is not what the user read about.
+    /// [`PageError`] when it is not what the user read about, or this server gives no such grants any more.
     pub fn with_client(
         self,
+        config: &Config,
         client: Option<ClientRecord>,
         now: UnixTime,
     ) -> Result<FirstAnswer, PageError> {
-        let Self { waiting, key, code } = self;
-        let client = client.filter(|client| !client.is_forgotten(now));
-        let client = client.filter(|client| client.metadata_digest().equals(&waiting.client));
+        let Self { waiting, key } = self;
+        let is_offered =
+            !waiting.scopes.exceeds(&config.scopes) && config.resources.contains(&waiting.resource);
+        let client = client.filter(|client| {
+            is_offered
+                && !client.is_forgotten(now)
+                && client.uses_codes()
+                && client.metadata_digest().equals(&waiting.client)
+        });
         let request = NeedsConsent {
             client: client.ok_or_else(gone)?,
             redirect_uri: waiting.redirect_uri,
@@ -320,7 +322,7 @@ impl OfAsked {
             prompt: waiting.prompt,
             jkt: waiting.jkt,
         };
-        Ok(FirstAnswer { request, key, code, until: waiting.until })
+        Ok(FirstAnswer { request, key, until: waiting.until })
     }
 }
 
@@ -337,15 +339,8 @@ impl FirstAnswer {
         self.until
     }
 
-    /// What makes the code for a yes. The same question has the same code, at every process: where an answer is given
-    /// again because nobody heard what came of it, it is stored already, used or not.
-    #[must_use]
-    pub const fn code(&self) -> Entropy<32> {
-        Entropy::new(self.code)
-    }
-
-    /// Goes on with the outcome. An answer that this host took before, and could not tell the user about, is as good as
-    /// [`Replay::Fresh`].
+    /// Goes on with the outcome. An answer that this host was the first to take, and could not tell anybody about, is as
+    /// good as [`Replay::Fresh`] when it is given again.
     ///
     /// # Errors
     ///

@@ -7,6 +7,7 @@ use authorization_server::Store;
 use oauth_types::UnixTime;
 use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, yield_now};
+use tokio::time::timeout;
 use tracing::warn;
 
 /// How long after the beginning of a sweep the next may begin.
@@ -36,7 +37,11 @@ impl Sweeper {
 /// Removes all that has expired.
 async fn sweep<S: Store>(store: Arc<S>, now: UnixTime) {
     loop {
-        match store.sweep(now, ROWS).await {
+        let Ok(outcome) = timeout(PAUSE, store.sweep(now, ROWS)).await else {
+            warn!("what has expired could not be removed in time");
+            return;
+        };
+        match outcome {
             Ok(ROWS) => yield_now().await,
             Ok(_) => return,
             Err(error) => {

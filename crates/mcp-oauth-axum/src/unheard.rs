@@ -1,11 +1,12 @@
-//! Answers to consent pages that came to nothing here, because the store or the login failed or took too long: whoever
-//! gave one may give it again, though it counts once.
+//! Answers to consent pages that this process was the first to take, and that came to nothing here, because the store or
+//! the login failed or took too long: whoever gave one may give it again, though it counts once. Where the store did not
+//! say whether an answer was the first, nobody may: it may have been heard elsewhere.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use authorization_server::{FirstAnswer, NeedsConsent, PageError, Replay, Store};
-use oauth_types::{Entropy, SecretDigest, UnixTime};
+use oauth_types::{SecretDigest, UnixTime};
 
 /// Most answers that are remembered; those beyond have to begin at the client again.
 const MAX: usize = 10_000;
@@ -18,8 +19,6 @@ pub(crate) struct Unheard(Mutex<BTreeMap<SecretDigest, UnixTime>>);
 #[must_use = "say when it is answered"]
 pub(crate) struct Taken<'a> {
     pub(crate) request: NeedsConsent,
-    /// The same for the same question, so that an answer that is given again leads to the same code.
-    pub(crate) code: Entropy<32>,
     pub(crate) hearing: Hearing<'a>,
 }
 
@@ -39,25 +38,20 @@ impl Unheard {
         store: &impl Store,
         now: UnixTime,
     ) -> Result<Taken<'_>, PageError> {
-        let (key, until, code) = (*answer.key(), answer.until(), answer.code());
+        let (key, until) = (*answer.key(), answer.until());
         let is_again = {
             let mut answers = self.answers();
             answers.retain(|_, until| now < *until);
             answers.remove(&key).is_some()
         };
-        let mut hearing = Hearing { unheard: self, key, until: Some(until) };
-        let outcome = store.put_once(&key, until, now).await;
-        let outcome = match outcome {
+        let mut hearing = Hearing { unheard: self, key, until: is_again.then_some(until) };
+        let outcome = match store.put_once(&key, until, now).await {
             Ok(Replay::Seen) if is_again => Ok(Replay::Fresh),
-            Ok(Replay::Seen) => {
-                // Somebody was heard.
-                hearing.until = None;
-                Ok(Replay::Seen)
-            }
             outcome => outcome,
         };
         let request = answer.resume(outcome)?;
-        Ok(Taken { request, code, hearing })
+        hearing.until = Some(until);
+        Ok(Taken { request, hearing })
     }
 
     fn answers(&self) -> MutexGuard<'_, BTreeMap<SecretDigest, UnixTime>> {

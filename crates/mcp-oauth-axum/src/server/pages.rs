@@ -7,7 +7,7 @@ use authorization_server::{
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
-use oauth_types::{Entropy, Secret, UnixTime};
+use oauth_types::{Secret, UnixTime};
 use tracing::{info, warn};
 
 use super::Server;
@@ -122,10 +122,10 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         let now = self.clock.now();
         match answer.open(&self.config, browser, now)? {
             Answered::OfStranger(asked) => {
-                let Taken { request: pending, code, hearing } = self.take(asked, now).await?;
+                let Taken { request: pending, hearing } = self.take(asked, now).await?;
                 let response = match browser {
                     Some(browser) if answer.allows() => {
-                        self.log_in(request.headers(), pending, browser, code, now).await?
+                        self.log_in(request.headers(), pending, browser, now).await?
                     }
                     _ => self.deny(pending),
                 };
@@ -139,9 +139,9 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
                     Browser::SendTo(_) => None,
                 };
                 let asked = asked.with_user(user.as_deref())?;
-                let Taken { request: pending, code, hearing } = self.take(asked, now).await?;
+                let Taken { request: pending, hearing } = self.take(asked, now).await?;
                 let response = match user {
-                    Some(user) if answer.allows() => self.approve(pending, user, code, now).await,
+                    Some(user) if answer.allows() => self.approve(pending, user, now).await?,
                     _ => self.deny(pending),
                 };
                 hearing.heard();
@@ -153,7 +153,10 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
     /// What was asked, if nobody answered before.
     pub(super) async fn take(&self, asked: OfAsked, now: UnixTime) -> Result<Taken<'_>, PageError> {
         let client = self.client(asked.client_id()).await.map_err(PageError::client)?;
-        self.unheard.take(asked.with_client(client, now)?, &*self.store, now).await
+        let answer = asked.with_client(&self.config, client, now)?;
+        let taken = self.unheard.take(answer, &*self.store, now).await;
+        self.sweeper.stored(&self.store, now);
+        taken
     }
 
     fn deny(&self, request: NeedsConsent) -> Response<Bytes> {
@@ -166,20 +169,22 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         &self,
         request: NeedsConsent,
         subject: String,
-        code: Entropy<32>,
         now: UnixTime,
-    ) -> Response<Bytes> {
-        self.send_code(request.approve(&self.config, subject, code, now), now).await
+    ) -> Result<Response<Bytes>, PageError> {
+        let code = entropy().ok_or_else(unavailable)?;
+        Ok(self.send_code(request.approve(&self.config, subject, code, now), now).await)
     }
 
     /// Sends a code that the user agreed to, once it is stored.
     async fn send_code(&self, approved: Approved, now: UnixTime) -> Response<Bytes> {
-        if let Some(consent) = approved.consent()
+        let outcome = self.store.insert_code(approved.record().clone()).await;
+        // A yes of which nothing came is not remembered: the next answer may be a no.
+        if outcome.is_ok()
+            && let Some(consent) = approved.consent()
             && let Err(error) = self.store.put_consent(consent.clone()).await
         {
             warn!(%error, "the answer is not remembered");
         }
-        let outcome = self.store.insert_code(approved.record().clone()).await;
         self.sweeper.stored(&self.store, now);
         approved.stored(&self.config, outcome).unwrap_or_else(|error| {
             warn!(cause = %error.cause(), "the code could not be stored");

@@ -12,7 +12,7 @@ use authorization_server::{ConsentAnswer, ConsentError, NeedsConsent, PageError,
 use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Response};
-use oauth_types::{Entropy, UnixTime};
+use oauth_types::UnixTime;
 use tracing::info;
 
 use super::Server;
@@ -28,7 +28,6 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         headers: &HeaderMap,
         pending: NeedsConsent,
         browser: &str,
-        code: Entropy<32>,
         now: UnixTime,
     ) -> Result<Response<Bytes>, PageError> {
         let salt = entropy().ok_or_else(unavailable)?;
@@ -36,7 +35,7 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         let return_to = ConsentAnswer::return_to(&self.config, &transaction);
         match self.login.browser(headers, &return_to).await {
             // Logged in meanwhile, in another tab.
-            Browser::User(user) => Ok(self.approve(pending, user.subject, code, now).await),
+            Browser::User(user) => self.approve(pending, user.subject, now).await,
             Browser::SendTo(url) => see_other(&url),
         }
     }
@@ -54,8 +53,8 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
             info!("nobody is logged in after the login");
             return Err(PageError::consent(ConsentError::OtherUser));
         };
-        let Taken { request: pending, code, hearing } = self.take(agreed, now).await?;
-        let response = self.approve(pending, user.subject, code, now).await;
+        let Taken { request: pending, hearing } = self.take(agreed, now).await?;
+        let response = self.approve(pending, user.subject, now).await?;
         hearing.heard();
         Ok(response)
     }

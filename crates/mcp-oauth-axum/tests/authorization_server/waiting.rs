@@ -10,7 +10,7 @@ use futures::future::join_all;
 use http::header::{COOKIE, LOCATION};
 use http::{Request, StatusCode};
 use mcp_oauth_axum::{AuthorizationServer, Clock, Login};
-use oauth_types::{ClientId, Entropy, Issuer, ResourceUri, ScopeSet};
+use oauth_types::{ClientId, Entropy, GrantType, Issuer, ResourceUri, ScopeSet};
 
 use crate::consent::{Cookies, serve};
 use crate::server::*;
@@ -114,6 +114,40 @@ async fn sec_187_a_question_that_others_wrote_or_changed_is_nobodys() {
     let refused = server.consent(&transaction, "user=alice", "allow").await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
     assert!(server.answer_as("alice", &page, "allow").await.redirect("code").is_some());
+}
+
+#[tokio::test]
+async fn sec_187_a_page_of_another_issuer_or_of_what_is_not_given_any_more_is_nobodys() {
+    let store = Arc::new(MemoryStore::default());
+    let at = |issuer: &str, scopes: &str, resource: &str| {
+        let resources = vec![ResourceUri::parse(resource).unwrap()];
+        let keys = RefreshKeys::new(RefreshKey::new(1, &Entropy::new([7; 32])));
+        let scopes = ScopeSet::parse(scopes).unwrap();
+        let config = Config::new(Issuer::parse(issuer).unwrap(), resources, scopes, keys);
+        process(config.unwrap(), &store, Cookies)
+    };
+    const SCOPES: &str = "files:read files:write";
+    let shown = at("https://as.example", SCOPES, "https://rs.example/mcp");
+    let client = shown.client().await;
+    let url = authorize(&client, &[("scope", SCOPES)]);
+    for (other, status) in [
+        (at("https://as.example", SCOPES, "https://rs.example/mcp"), StatusCode::SEE_OTHER),
+        (at("https://as2.example", SCOPES, "https://rs.example/mcp"), StatusCode::BAD_REQUEST),
+        (at("https://as.example", "files:read", "https://rs.example/mcp"), StatusCode::BAD_REQUEST),
+        (at("https://as.example", SCOPES, "https://rs.example/v2"), StatusCode::BAD_REQUEST),
+    ] {
+        let page = shown.get_as("alice", &url).await;
+        assert_eq!(other.answer_as("alice", &page, "allow").await.status, status);
+    }
+    // A client that may not ask for codes any more.
+    let page = shown.get_as("alice", &url).await;
+    let id = ClientId::parse(&client).unwrap();
+    let mut record = store.read_client(&id).await.unwrap().unwrap();
+    store.delete_client(&id, NOW).await.unwrap();
+    record.metadata.grant_types = Some(vec![GrantType::ClientCredentials]);
+    store.create_client(record, NOW).await.unwrap();
+    let refused = shown.answer_as("alice", &page, "allow").await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]
