@@ -1,8 +1,10 @@
 //! The file, and how it changes.
 //!
-//! A line a key: its number, a space, and 32 bytes in base64url. The first one signs; the others still verify.
+//! A line a key: its number, which no other has, a space, and 32 bytes in base64url. The first one signs; the others still
+//! verify.
 
 use core::fmt;
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
@@ -28,7 +30,7 @@ pub enum KeyFileError {
     Missing,
     /// Others may read it: its mode has to be 0600.
     OpenToOthers,
-    /// It does not hold keys as this crate writes them.
+    /// It does not hold keys as this crate writes them, or two of the same number.
     Malformed,
     /// The system's random source failed.
     NoEntropy,
@@ -119,7 +121,13 @@ pub fn rotate_refresh_key(file: impl AsRef<Path>) -> Result<(), KeyFileError> {
         Err(KeyFileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         outcome => outcome?,
     };
-    lines.insert(0, Line::new(lines.first().map_or(1, |line| line.id.wrapping_add(1)))?);
+    // The next number that no key of the file has: a number says which key signed.
+    let last = lines.first().map_or(0, |line| line.id);
+    let id = (1..=u8::MAX)
+        .map(|step| last.wrapping_add(step))
+        .find(|id| lines.iter().all(|line| line.id != *id))
+        .ok_or(KeyFileError::Malformed)?;
+    lines.insert(0, Line::new(id)?);
     lines.truncate(KEPT);
     Ok(write(&lines, file, NamedTempFile::persist)?)
 }
@@ -153,7 +161,11 @@ fn read(file: &Path) -> Result<Vec<Line>, KeyFileError> {
         return Err(KeyFileError::OpenToOthers);
     }
     let lines: Option<Vec<Line>> = text.lines().map(line).collect();
-    lines.filter(|lines| !lines.is_empty()).ok_or(KeyFileError::Malformed)
+    let is_good = |lines: &Vec<Line>| {
+        let ids: BTreeSet<u8> = lines.iter().map(|line| line.id).collect();
+        !ids.is_empty() && ids.len() == lines.len()
+    };
+    lines.filter(is_good).ok_or(KeyFileError::Malformed)
 }
 
 fn line(text: &str) -> Option<Line> {

@@ -45,3 +45,32 @@ fn keys_that_are_missed_are_not_made_but_by_who_says_so() {
         .collect();
     assert_eq!(ids, ["2", "1"]);
 }
+
+#[test]
+fn no_number_is_given_to_two_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("refresh.keys");
+    let ids = || -> Vec<u8> {
+        let text = fs::read_to_string(&file).unwrap();
+        text.lines().map(|line| line.split(' ').next().unwrap().parse().unwrap()).collect()
+    };
+    rotate_refresh_key(&file).unwrap();
+    rotate_refresh_key(&file).unwrap();
+    // The new key behind the old one, as machines are given it first.
+    let text = fs::read_to_string(&file).unwrap();
+    let (new, old) = text.trim().split_once('\n').unwrap();
+    fs::write(&file, format!("{old}\n{new}\n")).unwrap();
+    rotate_refresh_key(&file).unwrap();
+    assert_eq!(ids(), [3, 1, 2]);
+    // And behind the last number there is the first.
+    fs::write(&file, fs::read_to_string(&file).unwrap().replacen('3', "250", 1)).unwrap();
+    for _ in 0..12 {
+        rotate_refresh_key(&file).unwrap();
+        read_or_make(&file, true).unwrap();
+    }
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("{text}{}", text.lines().next().unwrap())).unwrap();
+    assert!(matches!(read_or_make(&file, true), Err(KeyFileError::Malformed)));
+    assert!(matches!(rotate_refresh_key(&file), Err(KeyFileError::Malformed)));
+    assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 9);
+}

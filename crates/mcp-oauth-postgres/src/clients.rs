@@ -10,7 +10,7 @@ use crate::session::Session;
 /// How many forgotten clients make room at once.
 const FORGOTTEN: i64 = 100;
 
-/// Whoever adds or removes clients locks the counter first.
+/// Whoever adds or removes clients locks the counter before them.
 const LOCK: &str = "SELECT value FROM counters WHERE name = 'clients' FOR NO KEY UPDATE";
 
 pub(crate) async fn read_one(
@@ -40,6 +40,7 @@ pub(crate) async fn create(
     if outcome != CreateOutcome::QuotaReached {
         return Ok(outcome);
     }
+    session.nothing_changed();
     // Full, or so it seems: what follows happens under the lock of the counter.
     session.begin_transaction().await?;
     session.change(LOCK, &[]).await?;
@@ -114,19 +115,19 @@ pub(crate) async fn forget(
 }
 
 pub(crate) async fn delete(session: &mut Session, client_id: &ClientId) -> Result<(), Failure> {
-    session.begin_transaction().await?;
-    session.change(LOCK, &[]).await?;
     // Codes before families, each by a statement of its own: whoever is redeeming one is done when it goes, and what
-    // came of it is seen. In the order in which a redemption takes its locks.
-    for statement in [
+    // came of it is seen. In the order in which a redemption takes its locks; the counter is held at the end alone, so
+    // that others register meanwhile.
+    let statements = [
         "DELETE FROM codes WHERE client_id = $1",
         "DELETE FROM consents WHERE client_id = $1",
         "UPDATE families SET revoked = true WHERE client_id = $1 AND NOT revoked",
-        "DELETE FROM clients WHERE client_id = $1",
-    ] {
-        session.change(statement, &[&client_id.as_str()]).await?;
-    }
-    session.commit().await
+        "WITH counter AS MATERIALIZED (
+             SELECT name FROM counters WHERE name = 'clients' FOR NO KEY UPDATE
+         )
+         DELETE FROM clients WHERE client_id = (SELECT $1::text FROM counter)",
+    ];
+    session.change_all(&statements, &[&client_id.as_str()]).await
 }
 
 pub(crate) async fn revoke_subject(
@@ -134,16 +135,13 @@ pub(crate) async fn revoke_subject(
     subject: &str,
     client_id: Option<&ClientId>,
 ) -> Result<(), Failure> {
-    session.begin_transaction().await?;
     // In this order, for the same reason.
-    for statement in [
+    let statements = [
         "DELETE FROM codes WHERE subject = $1 AND ($2::text IS NULL OR client_id = $2)",
         "DELETE FROM consents WHERE subject = $1 AND ($2::text IS NULL OR client_id = $2)",
         "UPDATE families SET revoked = true \
          WHERE subject = $1 AND ($2::text IS NULL OR client_id = $2) AND NOT revoked",
-    ] {
-        let client_id = client_id.map(ClientId::as_str);
-        session.change(statement, &[&subject.as_bytes(), &client_id]).await?;
-    }
-    session.commit().await
+    ];
+    let client_id = client_id.map(ClientId::as_str);
+    session.change_all(&statements, &[&subject.as_bytes(), &client_id]).await
 }

@@ -117,6 +117,7 @@ pub(crate) async fn redeem(
     let Some(code) = found else { return Ok(RedeemOutcome::Missing) };
     let redeemed: Option<FamilyId> = read_optional_family(&code, 0)?;
     if let Some(redeemed) = redeemed {
+        session.nothing_changed();
         // A statement of its own: the one above does not see a family that came to be while it waited.
         families::revoke(session, &redeemed).await?;
         return Ok(RedeemOutcome::AlreadyUsed(redeemed));

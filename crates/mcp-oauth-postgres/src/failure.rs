@@ -73,9 +73,31 @@ impl Failure {
 /// statement came.
 fn refused(error: &Error) -> Option<&SqlState> {
     let error = error.as_db_error()?;
-    (error.parsed_severity() == Some(Severity::Error)).then(|| error.code())
+    let is_refused = error.parsed_severity() == Some(Severity::Error) && is_undone(error.code());
+    is_refused.then(|| error.code())
+}
+
+/// Whether nothing can be left of what ended so: a lost connection (class 08), which a pooler tells of too, and an unknown
+/// completion do not say.
+fn is_undone(code: &SqlState) -> bool {
+    !code.code().starts_with("08") && *code != SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN
 }
 
 fn is_damage(code: &SqlState) -> bool {
     *code == SqlState::DATA_CORRUPTED || *code == SqlState::INDEX_CORRUPTED
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sec_202_who_lost_a_connection_does_not_know_that_nothing_was_done() {
+        for code in ["08000", "08006", "08007", "08P01", "40003"] {
+            assert!(!is_undone(&SqlState::from_code(code)), "{code}");
+        }
+        for code in ["40001", "40P01", "55P03", "57014", "53100", "25006"] {
+            assert!(is_undone(&SqlState::from_code(code)), "{code}");
+        }
+    }
 }

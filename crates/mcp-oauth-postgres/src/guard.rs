@@ -19,6 +19,10 @@ const BYTES: usize = 16 << 20;
 const STATEMENTS: usize = 48;
 /// Most settings that the server may tell about: the driver keeps them.
 const SETTINGS: usize = 1000;
+/// Most bytes of one of them.
+const SETTING: usize = 8 << 10;
+/// Most bytes that describe a statement or its rows: the driver keeps that too.
+const DESCRIPTION: usize = 64 << 10;
 
 /// Makes connections that are guarded, and not encrypted. To the driver they are TLS, which nobody negotiates.
 #[derive(Clone, Copy)]
@@ -139,15 +143,23 @@ impl Said {
     fn begin(&mut self) -> Option<()> {
         let [kind, length @ ..] = self.head;
         self.rest = usize::try_from(u32::from_be_bytes(length)).ok()?.checked_sub(4)?;
-        match kind {
+        let most = match kind {
             // ParseComplete
-            b'1' => self.statements += 1,
+            b'1' => {
+                self.statements += 1;
+                BYTES
+            }
             // ParameterStatus
-            b'S' => self.settings += 1,
-            _ => {}
-        }
+            b'S' => {
+                self.settings += 1;
+                SETTING
+            }
+            // RowDescription, ParameterDescription
+            b'T' | b't' => DESCRIPTION,
+            _ => BYTES,
+        };
         let is_little =
-            self.rest <= BYTES && self.statements <= STATEMENTS && self.settings <= SETTINGS;
+            self.rest <= most && self.statements <= STATEMENTS && self.settings <= SETTINGS;
         is_little.then_some(())
     }
 }
@@ -185,6 +197,10 @@ mod tests {
         for length in [0_u32, 3, 17 << 20, 0x7FFF_FFFF, 0x8000_0000, u32::MAX] {
             let head = [[b'D'].as_slice(), &length.to_be_bytes()].concat();
             assert_eq!(Said::default().listen(&head), None, "{length}");
+        }
+        for (kind, most) in [(b'S', SETTING), (b'T', DESCRIPTION), (b't', DESCRIPTION)] {
+            assert!(Said::default().listen(&message(kind, most)).is_some());
+            assert_eq!(Said::default().listen(&message(kind, most + 1)), None);
         }
         let mut said = Said::default();
         let notice = message(b'N', 1000);

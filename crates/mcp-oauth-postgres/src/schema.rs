@@ -31,9 +31,10 @@ pub(crate) async fn migrate(client: &mut Client) -> Result<(), OpenError> {
         return Ok(());
     }
     let transaction = client.transaction().await?;
-    transaction
-        .batch_execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
-        .await?;
+    let begin = format!(
+        "SET LOCAL search_path = {SCHEMA}; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0"
+    );
+    transaction.batch_execute(&begin).await?;
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
     // Another process may have been faster, with another release.
     let done = version(transaction.client()).await?;

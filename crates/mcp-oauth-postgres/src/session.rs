@@ -4,11 +4,13 @@
 //! more takes its connection with it, so that nobody waits behind it or reads its answer.
 
 use core::future::Future;
+use core::time::Duration;
 
 use authorization_server::StoreError;
-use deadpool_postgres::{Object, Pool};
+use deadpool_postgres::{HookError, Object, Pool, PoolError};
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tracing::warn;
 
@@ -16,6 +18,9 @@ use crate::failure::{Changes, Failure};
 
 /// How often a change is sent again when another was in its way.
 const ATTEMPTS: usize = 4;
+
+/// How long a change may take that is as large as what a client or a user has, and is worth waiting for.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What stands for `$1`, `$2` and so on.
 pub(crate) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -39,6 +44,14 @@ impl Session {
                 is_in_transaction: false,
                 changes: Changes::None,
             }),
+            // The code alone, as ever; what an inspection found is in our own words.
+            Ok(Err(
+                PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)),
+            )) => {
+                let code = error.code().map(SqlState::code);
+                warn!(code, "the database refused a connection, or is gone");
+                Err(StoreError::Unavailable)
+            }
             Ok(Err(error)) => {
                 warn!(%error, "there is no connection to the database");
                 Err(StoreError::Unavailable)
@@ -82,6 +95,44 @@ impl Session {
         }
     }
 
+    /// Makes all of these changes or none, in this order, however many rows they concern; all of them again when another
+    /// was in the way. Only the beginning has to be as quick as other operations.
+    pub(crate) async fn change_all(
+        &mut self,
+        statements: &[&str],
+        values: Values<'_>,
+    ) -> Result<(), Failure> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut attempt = 1;
+        loop {
+            self.begin_transaction().await?;
+            match self.change_each(statements, values, deadline).await {
+                Err(failure) if failure.is_conflict() && attempt < ATTEMPTS => attempt += 1,
+                outcome => return outcome,
+            }
+            self.roll_back().await?;
+        }
+    }
+
+    async fn change_each(
+        &mut self,
+        statements: &[&str],
+        values: Values<'_>,
+        deadline: Instant,
+    ) -> Result<(), Failure> {
+        let client = self.client.as_ref().ok_or(Failure::Late)?;
+        let milliseconds = (PATIENCE * 4 / 5).as_millis();
+        let patience = format!(
+            "SET LOCAL statement_timeout = {milliseconds}; SET LOCAL lock_timeout = {milliseconds}"
+        );
+        in_time(self.deadline, client.batch_execute(&patience)).await?;
+        self.deadline = deadline;
+        for statement in statements {
+            self.run(statement, values, false).await?;
+        }
+        self.commit().await
+    }
+
     async fn run(
         &mut self,
         statement: &str,
@@ -104,6 +155,13 @@ impl Session {
         Ok(())
     }
 
+    async fn roll_back(&mut self) -> Result<(), Failure> {
+        let client = self.client.as_ref().ok_or(Failure::Late)?;
+        in_time(self.deadline, client.batch_execute("ROLLBACK")).await?;
+        self.is_in_transaction = false;
+        Ok(())
+    }
+
     pub(crate) async fn commit(&mut self) -> Result<(), Failure> {
         let client = self.client.as_ref().ok_or(Failure::Late)?;
         self.changes = self.changes.max(Changes::Sent);
@@ -111,6 +169,11 @@ impl Session {
         self.is_in_transaction = false;
         self.changes = Changes::Done;
         Ok(())
+    }
+
+    /// What was sent had nothing to change.
+    pub(crate) fn nothing_changed(&mut self) {
+        self.changes = Changes::None;
     }
 
     /// Says what came of the operation.

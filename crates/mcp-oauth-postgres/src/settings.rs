@@ -71,6 +71,16 @@ impl Settings {
     pub(crate) fn timeout(&self) -> Duration {
         self.timeout.max(Duration::from_millis(10))
     }
+
+    /// How long the server may take for what, in milliseconds. It gives up before we do, so that we are told.
+    pub(crate) fn timeouts(&self) -> [(&'static str, u128); 3] {
+        let milliseconds = |duration: Duration| duration.as_millis().max(1);
+        [
+            ("statement_timeout", milliseconds(self.timeout() * 4 / 5)),
+            ("lock_timeout", milliseconds(self.timeout() / 2)),
+            ("idle_in_transaction_session_timeout", milliseconds(self.timeout())),
+        ]
+    }
 }
 
 /// When a change counts as stored: PostgreSQL's `synchronous_commit`, as far as it can be trusted with what happens once.

@@ -10,9 +10,10 @@ use crate::session::Session;
 /// Most rows that are removed in one go.
 pub(crate) const BATCH: usize = 1000;
 
-/// In this order: a used code goes before its family, and a family after its last token. What somebody holds just now
+/// In this order: a used code goes before its family and not while somebody prolongs that, and a family after its last
+/// token. What somebody holds just now
 /// is left for the next time, so that nobody waits; each has what it removes by its own lock.
-const STATEMENTS: [&str; 5] = [
+const STATEMENTS: [&str; 6] = [
     "WITH removed AS (DELETE FROM once WHERE key = ANY (ARRAY(
          SELECT key FROM once WHERE until <= $1 ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED
      )) RETURNING until), latest AS (SELECT max(until) AS until FROM removed), noted AS (
@@ -26,8 +27,13 @@ const STATEMENTS: [&str; 5] = [
          ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
      )) RETURNING digest) SELECT count(*) FROM removed",
     "WITH removed AS (DELETE FROM codes WHERE digest = ANY (ARRAY(
-         SELECT digest FROM codes WHERE needed_until <= $1
+         SELECT digest FROM codes WHERE needed_until <= $1 AND redeemed IS NULL
          ORDER BY needed_until LIMIT $2 FOR UPDATE SKIP LOCKED
+     )) RETURNING digest) SELECT count(*) FROM removed",
+    "WITH removed AS (DELETE FROM codes WHERE digest = ANY (ARRAY(
+         SELECT digest FROM codes JOIN families ON families.id = codes.redeemed
+         WHERE codes.needed_until <= $1 AND families.needed_until <= $1
+         ORDER BY codes.needed_until LIMIT $2 FOR UPDATE SKIP LOCKED
      )) RETURNING digest) SELECT count(*) FROM removed",
     "WITH removed AS (DELETE FROM families WHERE id = ANY (ARRAY(
          SELECT id FROM families WHERE needed_until <= $1

@@ -18,24 +18,30 @@ pub(crate) fn configure(url: &str, settings: &Settings) -> Result<Config, OpenEr
     if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
         return Err(OpenError::Url);
     }
+    if !is_of_one_kind(&config) {
+        return Err(OpenError::Url);
+    }
+    // The driver guards and encrypts what has a name.
+    if config.get_hosts().is_empty() {
+        for address in config.get_hostaddrs().to_vec() {
+            config.host(address.to_string());
+        }
+    }
     // `prefer` would take what somebody in between lets through.
     if config.get_ssl_mode() == SslMode::Prefer {
         let is_local = is_local(&config);
         config.ssl_mode(if is_local { SslMode::Disable } else { SslMode::Require });
     }
     let timeout = settings.timeout();
-    let milliseconds = |duration: Duration| duration.as_millis().max(1);
-    let options = format!(
-        "{} -c search_path={SCHEMA} -c synchronous_commit={} -c statement_timeout={} \
-         -c lock_timeout={} -c idle_in_transaction_session_timeout={} \
+    let mut options = format!(
+        "{} -c search_path={SCHEMA} -c synchronous_commit={} \
          -c default_transaction_isolation=read\\ committed -c jit=off",
         config.get_options().unwrap_or_default(),
         settings.synchronous.name(),
-        // The server gives up before we do, so that we are told.
-        milliseconds(timeout * 4 / 5),
-        milliseconds(timeout / 2),
-        milliseconds(timeout),
     );
+    for (name, milliseconds) in settings.timeouts() {
+        options.push_str(&format!(" -c {name}={milliseconds}"));
+    }
     config.options(options.trim_start());
     if config.get_application_name().is_none() {
         config.application_name("mcp-oauth");
@@ -59,6 +65,13 @@ fn known(url: &str) -> String {
     let (before, options) = url.split_at(url.rfind('?').unwrap_or(url.len()));
     let options = options.replace("sslmode=verify-full", "sslmode=require");
     format!("{before}{}", options.replace("sslmode=verify-ca", "sslmode=require"))
+}
+
+/// Whether it is all sockets or all TCP: what is guarded and encrypted in one way.
+fn is_of_one_kind(config: &Config) -> bool {
+    let is_tcp = |host: &Host| matches!(host, Host::Tcp(_));
+    let hosts = config.get_hosts();
+    hosts.iter().all(is_tcp) || (config.get_hostaddrs().is_empty() && !hosts.iter().any(is_tcp))
 }
 
 /// Whether nothing leaves this machine.
@@ -114,6 +127,27 @@ mod tests {
         let options = config.get_options().unwrap();
         assert!(options.starts_with("-c synchronous_commit=off -c search_path"), "{options}");
         assert!(options.rfind("synchronous_commit=on") > options.rfind("synchronous_commit=off"));
+    }
+
+    #[test]
+    fn sec_207_what_goes_over_tcp_has_a_name_and_is_not_mixed_with_sockets() {
+        for url in [
+            "postgres:///d?hostaddr=10.0.0.7&sslmode=disable",
+            "postgres:///d?hostaddr=10.0.0.7,10.0.0.8&sslmode=disable",
+            "postgres://u@db.example/d?hostaddr=10.0.0.7&sslmode=disable",
+        ] {
+            let config = configure(url, &Settings::default()).unwrap();
+            assert!(config.get_hosts().iter().all(|host| matches!(host, Host::Tcp(_))), "{url}");
+            assert_eq!(config.get_hosts().len(), config.get_hostaddrs().len(), "{url}");
+        }
+        for url in [
+            "postgres://%2Frun%2Fpostgresql,db.example/d?sslmode=disable",
+            "postgres://db.example,%2Frun%2Fpostgresql/d",
+            "postgres://%2Frun%2Fpostgresql/d?hostaddr=10.0.0.7&sslmode=disable",
+        ] {
+            let refused = configure(url, &Settings::default()).unwrap_err();
+            assert!(matches!(refused, OpenError::Url), "{url}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::sync::Arc;
 use std::time::Instant;
 
-use authorization_server::{RedeemOutcome, RotateOutcome, Store as _, StoreError};
+use authorization_server::{CreateOutcome, RedeemOutcome, RotateOutcome, Store as _, StoreError};
 use cluster::Cluster;
 use futures::future::join_all;
 use mcp_oauth_postgres::{OpenError, PostgresStore, Settings};
@@ -233,5 +233,92 @@ fn changes_that_wait_in_a_circle_are_made_in_the_end() {
         transaction.execute(lock, &[&digest.as_bytes().as_slice()]).await.unwrap();
         transaction.commit().await.unwrap();
         assert_eq!(redeemed.await.unwrap(), Ok(RedeemOutcome::Redeemed));
+    });
+}
+
+/// Somebody who holds the one row, and then wants the other too; it is ours that finds out.
+async fn circle(place: &Place, held: &str, wanted: &str, ours: impl Future<Output = ()>) {
+    let (mut other, connection) =
+        tokio_postgres::connect(&place.url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    other.batch_execute("SET deadlock_timeout = '15s'; SET search_path = mcp_oauth").await.unwrap();
+    let transaction = other.transaction().await.unwrap();
+    assert_eq!(transaction.execute(held, &[]).await.unwrap(), 1);
+    let theirs = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(transaction.execute(wanted, &[]).await.unwrap(), 1);
+        transaction.commit().await.unwrap();
+    };
+    futures::future::join(ours, theirs).await;
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn a_client_or_a_user_is_cut_off_by_whoever_waits_in_a_circle() {
+    run(async {
+        let place = Place::new();
+        let store = place.open().await;
+        let held = "SELECT FROM families FOR UPDATE";
+        let wanted = "SELECT FROM codes FOR UPDATE";
+        for round in 0..2 {
+            store.insert_code(code(1)).await.unwrap();
+            store.insert_family(family(1), NOW).await.unwrap();
+            circle(&place, held, wanted, async {
+                let done = match round {
+                    0 => store.delete_client(&code(1).client_id, NOW).await,
+                    _ => store.revoke_subject(&code(1).subject, None, NOW).await,
+                };
+                assert_eq!(done, Ok(()));
+            })
+            .await;
+            let left = "SELECT (SELECT count(*) FROM codes), \
+                 (SELECT count(*) FROM families WHERE NOT revoked)";
+            assert_eq!(place.sql(left), "0|0");
+            place.sql("DELETE FROM families");
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn a_client_of_many_users_is_cut_off_and_others_register_meanwhile() {
+    run(async {
+        let place = Place::new();
+        let patient = place.open().await;
+        let popular = client(1, at(60));
+        patient.create_client(popular.clone(), NOW).await.unwrap();
+        patient.insert_family(family(1), NOW).await.unwrap();
+        place.sql(
+            "INSERT INTO families SELECT sha256(i::text::bytea), 'client 1', i::text::bytea,
+                 resource, scopes, expires_at, idle_until, 0, 0, NULL, false, needed_until
+             FROM families, generate_series(1, 200000) AS i",
+        );
+        let hasty = Settings::default().with_connections(4).with_timeout(Duration::from_secs(1));
+        let store = loop {
+            match PostgresStore::open(&place.url, &hasty).await {
+                Ok(store) => break store,
+                Err(error) => assert!(matches!(error, OpenError::Late), "{error}"),
+            }
+        };
+        // Somebody holds one of them for longer than an operation may take.
+        let (mut other, connection) =
+            tokio_postgres::connect(&place.url, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let transaction = other.transaction().await.unwrap();
+        let lock = "SELECT FROM mcp_oauth.families WHERE subject = '1' FOR UPDATE";
+        assert_eq!(transaction.execute(lock, &[]).await.unwrap(), 1);
+        let meanwhile = async {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            let other = client(2, at(60));
+            assert_eq!(patient.create_client(other, NOW).await, Ok(CreateOutcome::Created));
+            let revoked = "SELECT count(*) FROM families WHERE revoked";
+            assert_eq!(place.sql(revoked), "0");
+            transaction.commit().await.unwrap();
+        };
+        let deleting = store.delete_client(&popular.client_id, NOW);
+        let (deleted, ()) = futures::future::join(deleting, meanwhile).await;
+        assert_eq!(deleted, Ok(()));
+        assert_eq!(place.sql("SELECT count(*) FROM families WHERE revoked"), "200000");
+        assert_eq!(place.sql("SELECT client_id, value FROM clients, counters"), "client 2|1");
     });
 }

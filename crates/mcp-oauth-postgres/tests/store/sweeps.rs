@@ -92,3 +92,29 @@ fn sweeps_keep_what_recognizes_reuse_and_remove_all_else_in_the_end() {
         assert_eq!(place.sql(counts), "0|0|0");
     });
 }
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn a_used_code_stays_while_somebody_prolongs_its_family() {
+    run(async {
+        let place = Place::new();
+        let store = place.open().await;
+        store.insert_code(code(1)).await.unwrap();
+        let redeemed = store.redeem(&code(1).digest, family(1), NOW).await;
+        assert_eq!(redeemed, Ok(RedeemOutcome::Redeemed));
+        let (mut other, connection) =
+            tokio_postgres::connect(&place.url, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let end = at(1_000_001);
+        let rotating = other.transaction().await.unwrap();
+        let prolong = "UPDATE mcp_oauth.families SET needed_until = needed_until + 600";
+        rotating.batch_execute(prolong).await.unwrap();
+        // The token of the redemption alone.
+        assert_eq!(store.sweep(end, 10).await, Ok(1));
+        rotating.commit().await.unwrap();
+        assert_eq!(store.sweep(end, 10).await, Ok(0));
+        let again = store.redeem(&code(1).digest, family(2), end).await;
+        assert_eq!(again, Ok(RedeemOutcome::AlreadyUsed(family_id(1))));
+        assert_eq!(store.sweep(at(1_000_600), 10).await, Ok(2));
+    });
+}
