@@ -14,6 +14,7 @@ use tokio_postgres::{Client, Config, NoTls};
 
 use crate::failure::Failure;
 use crate::guard::Plain;
+use crate::schema::SCHEMA;
 use crate::session::Session;
 #[cfg(feature = "rustls")]
 use crate::tls;
@@ -22,6 +23,8 @@ use crate::{Settings, schema};
 
 /// How long it may take to bring a schema forward, or to wait for another process that does.
 const OPENING: Duration = Duration::from_secs(60);
+/// How old a connection becomes. The next one is inspected: the server may have been set otherwise.
+const LIFETIME: Duration = Duration::from_secs(60);
 /// The oldest version that has what our statements need.
 const OLDEST: i32 = 130_000;
 
@@ -166,6 +169,10 @@ async fn open_over(
         .create_timeout(timeout)
         .recycle_timeout(timeout)
         .post_create(inspect_each(settings.clone()))
+        .pre_recycle(Hook::sync_fn(|_, metrics| {
+            let is_young = metrics.age() < LIFETIME;
+            if is_young { Ok(()) } else { Err(HookError::message("it is old")) }
+        }))
         .build()
         .map_err(|_| OpenError::Unfit("there is no runtime"))?;
     Ok(Opened { pool, has_families })
@@ -205,11 +212,21 @@ enum Takes {
 /// Whether the server does what every answer relies on, whatever its files, roles and poolers say. A standby does not: it
 /// may be behind, and call a token good that was revoked.
 async fn inspect(client: &Client, settings: &Settings) -> Result<Takes, OpenError> {
-    let query = "SELECT current_setting('server_version_num')::int, current_setting('fsync'), \
+    let are_as_asked: String = settings
+        .timeouts()
+        .iter()
+        .map(|(name, milliseconds)| {
+            format!(" AND current_setting('{name}')::interval = '{milliseconds} ms'")
+        })
+        .collect();
+    let query = format!(
+        "SELECT current_setting('server_version_num')::int, current_setting('fsync'), \
          current_setting('full_page_writes'), current_setting('synchronous_commit'), \
          pg_is_in_recovery(), current_setting('transaction_isolation'), \
-         current_setting('server_encoding'), current_setting('transaction_read_only')";
-    let row = client.query_one(query, &[]).await?;
+         current_setting('server_encoding'), current_setting('transaction_read_only'), \
+         current_setting('search_path') = '{SCHEMA}'{are_as_asked}"
+    );
+    let row = client.query_one(&query, &[]).await?;
     if row.try_get::<_, i32>(0)? < OLDEST {
         return Err(OpenError::Unfit("the database is older than PostgreSQL 13"));
     }
@@ -224,9 +241,10 @@ async fn inspect(client: &Client, settings: &Settings) -> Result<Takes, OpenErro
     if row.try_get::<_, &str>(3)? != settings.synchronous.name() {
         return Err(OpenError::Unsafe("synchronous_commit"));
     }
-    if row.try_get::<_, &str>(5)? != "read committed" {
+    if row.try_get::<_, &str>(5)? != "read committed" || !row.try_get::<_, bool>(8)? {
         return Err(OpenError::Unfit(
-            "transactions are not as they were asked for: something between us and the database changes settings",
+            "transactions, their timeouts or their schema are not as they were asked for: something between us \
+             and the database changes settings, or drops the startup parameter options",
         ));
     }
     if row.try_get::<_, &str>(6)? != "UTF8" {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use authorization_server::{Store as _, StoreError};
 use cluster::Cluster;
-use mcp_oauth_postgres::{PostgresStore, Settings};
+use mcp_oauth_postgres::{OpenError, PostgresStore, Settings};
 use oauth_types::SecretDigest;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -274,5 +274,56 @@ fn sec_207_types_that_nobody_knows_do_not_exhaust_the_stack() {
         let begin = Instant::now();
         assert!(store.read_family(&family_id(1)).await.is_err());
         assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
+    });
+}
+
+/// What a connection begins with, without what `options` says.
+fn without_options(startup: &[u8]) -> Vec<u8> {
+    let (version, rest) = startup[4..].split_at(4);
+    let words: Vec<&[u8]> = rest.split(|byte| *byte == 0).collect();
+    let mut kept = version.to_vec();
+    for pair in words.chunks(2).filter(|pair| pair.len() == 2 && !pair[0].is_empty()) {
+        if pair[0] != b"options" {
+            kept.extend([pair[0], b"\0", pair[1], b"\0"].concat());
+        }
+    }
+    kept.push(0);
+    [u32::try_from(kept.len() + 4).unwrap().to_be_bytes().as_slice(), &kept].concat()
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn sec_205_a_pooler_that_drops_what_a_session_begins_with_is_refused_and_no_table_is_made() {
+    run(async {
+        let place = Place::new();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let mut server =
+                    TcpStream::connect(("127.0.0.1", Cluster::shared().port())).await.unwrap();
+                let mut length = [0; 4];
+                client.read_exact(&mut length).await.unwrap();
+                let mut startup = length.to_vec();
+                startup.resize(u32::from_be_bytes(length) as usize, 0);
+                client.read_exact(&mut startup[4..]).await.unwrap();
+                server.write_all(&without_options(&startup)).await.unwrap();
+                tokio::spawn(async move {
+                    tokio::io::copy_bidirectional(&mut client, &mut server).await
+                });
+            }
+        });
+        let own = format!(":{}/", Cluster::shared().port());
+        let url = place.url.replace(&own, &format!(":{port}/"));
+        let refused = PostgresStore::open(&url, &settings()).await.unwrap_err();
+        assert!(matches!(refused, OpenError::Unfit(reason) if reason.contains("options")));
+        let tables = "SELECT count(*) FROM pg_tables WHERE schemaname IN ('public', 'mcp_oauth')";
+        assert_eq!(place.sql(tables), "0");
+        // Whatever the timeouts are, they are told as they were asked for.
+        for milliseconds in [20_000, 75_001, 3_600_000, 86_400_000, 100_000_000] {
+            let settings = settings().with_timeout(Duration::from_millis(milliseconds));
+            let store = PostgresStore::open(&place.url, &settings).await.unwrap();
+            assert_eq!(store.check().await, Ok(()));
+        }
     });
 }
