@@ -339,15 +339,20 @@ impl FirstAnswer {
         self.until
     }
 
-    /// Goes on with the outcome. An answer that this host was the first to take, and could not tell anybody about, is as
-    /// good as [`Replay::Fresh`] when it is given again.
+    /// Goes on with the outcome. `is_again` says that this host took the first answer and could tell nobody what came of
+    /// it: then the same counts when it is given again.
     ///
     /// # Errors
     ///
     /// [`PageError`] when there was an answer before, or the store failed.
-    pub fn resume(self, outcome: Result<Replay, StoreError>) -> Result<NeedsConsent, PageError> {
+    pub fn resume(
+        self,
+        outcome: Result<Replay, StoreError>,
+        is_again: bool,
+    ) -> Result<NeedsConsent, PageError> {
         match outcome.map_err(PageError::store)? {
             Replay::Fresh => Ok(self.request),
+            Replay::Seen if is_again => Ok(self.request),
             Replay::Seen => Err(gone()),
         }
     }

@@ -11,8 +11,8 @@ use crate::session::Session;
 pub(crate) const BATCH: usize = 1000;
 
 /// In this order: a used code goes before its family and not while somebody prolongs that, and a family after its last
-/// token. What somebody holds just now
-/// is left for the next time, so that nobody waits; each has what it removes by its own lock.
+/// token. What somebody holds just now is left for the next time, so that nobody waits; each has what it removes by its
+/// own lock.
 const STATEMENTS: [&str; 6] = [
     "WITH removed AS (DELETE FROM once WHERE key = ANY (ARRAY(
          SELECT key FROM once WHERE until <= $1 ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED

@@ -9,13 +9,13 @@ use mcp_oauth_postgres::PostgresStore;
 use mcp_oauth_sqlite::{Settings, SqliteStore};
 
 /// Which store, by its name on the command line.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum StoreKind {
     /// One that forgets everything at the end.
     Memory,
     /// A database in this file.
     Sqlite(PathBuf),
-    /// A database that several processes share, at this URL.
+    /// A database that several processes share, at this URL, which may hold a password.
     Postgres(String),
 }
 
@@ -49,7 +49,6 @@ pub(crate) async fn connect(
     url: &str,
     keys: &Path,
 ) -> anyhow::Result<(PostgresStore, RefreshKeys)> {
-    // The URL may hold a password.
     let store = PostgresStore::open(url, &mcp_oauth_postgres::Settings::default()).await;
     let store = store.context("cannot open the PostgreSQL database")?;
     let keys = store.refresh_keys(keys)?;
@@ -69,10 +68,10 @@ mod tests {
 
     #[test]
     fn a_store_has_a_name() {
-        assert_eq!("memory".parse(), Ok(StoreKind::Memory));
-        assert_eq!("sqlite:a:b.db".parse(), Ok(StoreKind::Sqlite("a:b.db".into())));
+        assert!("memory".parse() == Ok(StoreKind::Memory));
+        assert!("sqlite:a:b.db".parse() == Ok(StoreKind::Sqlite("a:b.db".into())));
         for url in ["postgres://user@host/name", "postgresql:///name?host=/run"] {
-            assert_eq!(url.parse(), Ok(StoreKind::Postgres(url.to_owned())));
+            assert!(url.parse() == Ok(StoreKind::Postgres(url.to_owned())));
         }
         for bad in ["", "sqlite", "sqlite:", "redis:x", "memory:x", "postgres:", "postgres:x"] {
             assert!(bad.parse::<StoreKind>().is_err(), "{bad}");

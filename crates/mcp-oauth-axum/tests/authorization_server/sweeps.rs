@@ -69,6 +69,20 @@ async fn sec_209_nobody_waits_for_a_sweep() {
 }
 
 #[tokio::test]
+async fn sec_209_answers_that_nobody_logs_in_for_are_removed_too() {
+    let swept = Swept::new();
+    let client = swept.server.client().await;
+    assert_eq!(swept.swept().await, [0]);
+    for removed in [0, 1, 1] {
+        swept.pass(600);
+        let page = swept.server.get(&authorize(&client, &[])).await;
+        let denied = swept.server.consent(&page.transaction(), &page.cookie(), "deny").await;
+        assert_eq!(denied.status, StatusCode::SEE_OTHER);
+        assert_eq!(swept.swept().await.last(), Some(&removed));
+    }
+}
+
+#[tokio::test]
 async fn sec_209_what_has_expired_goes_while_others_come() {
     let swept = Swept::new();
     swept.all().await;
