@@ -1,23 +1,29 @@
-//! What a client does all the time, until nobody answers.
+//! What a client does all the time, until nobody answers, or it is over.
 
-use core::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::client::{Client, Grant, Unanswered};
 use crate::ledger::{Ledger, Login, Operation};
 
 /// Registers, logs in, uses and renews tokens, ends some; and notes each answer.
-pub(crate) async fn work(client: Client) -> Ledger {
+pub(crate) async fn work(client: Client, is_over: Arc<AtomicBool>) -> Ledger {
     let mut ledger = Ledger::default();
-    let Err(_) = go_on(&client, &mut ledger).await;
+    // Whoever is not answered notes what is in doubt, and ends.
+    let _ = go_on(&client, &mut ledger, &is_over).await;
     ledger
 }
 
-async fn go_on(client: &Client, ledger: &mut Ledger) -> Result<Infallible, Unanswered> {
+async fn go_on(
+    client: &Client,
+    ledger: &mut Ledger,
+    is_over: &AtomicBool,
+) -> Result<(), Unanswered> {
     let client_id = client.register().await?;
     ledger.answers += 1;
     ledger.client_id = Some(client_id.clone());
     let mut number = 0;
-    loop {
+    while !is_over.load(Ordering::SeqCst) {
         let code = client.log_in(&client_id).await?;
         ledger.answers += 2;
         let mut login = Login::new(&client_id, code);
@@ -26,6 +32,7 @@ async fn go_on(client: &Client, ledger: &mut Ledger) -> Result<Infallible, Unans
         outcome?;
         number += 1;
     }
+    Ok(())
 }
 
 /// What comes of one code.

@@ -2,6 +2,8 @@
 
 use core::ops::Range;
 use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
@@ -27,8 +29,12 @@ pub(crate) struct Trial {
     unanswered: usize,
 }
 
-/// Clients that work until nobody answers.
-pub(crate) struct Load(Vec<JoinHandle<Ledger>>);
+/// Clients that work until nobody answers, or until it is over: one that was between two requests may find the next
+/// server without having missed the last.
+pub(crate) struct Load {
+    workers: Vec<JoinHandle<Ledger>>,
+    is_over: Arc<AtomicBool>,
+}
 
 impl Trial {
     pub(crate) fn of(database: Database) -> Self {
@@ -39,15 +45,18 @@ impl Trial {
 
     /// Has clients work for a while, somewhere between so many milliseconds.
     pub(crate) async fn load(&self, between: Range<u64>) -> Load {
-        let workers = (0..CLIENTS).map(|_| tokio::spawn(work(Client::of(&self.setup)))).collect();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let work = |_| tokio::spawn(work(Client::of(&self.setup), Arc::clone(&is_over)));
+        let workers = (0..CLIENTS).map(work).collect();
         sleep(Duration::from_millis(between.start + random() % (between.end - between.start)))
             .await;
-        Load(workers)
+        Load { workers, is_over }
     }
 
     /// Compares what was answered with what is stored now, and then asks about all of it over HTTP.
     pub(crate) async fn judge(&mut self, load: Load) {
-        let ledgers = join_all(load.0).await.into_iter().map(Result::unwrap);
+        load.is_over.store(true, Ordering::SeqCst);
+        let ledgers = join_all(load.workers).await.into_iter().map(Result::unwrap);
         let look = self.database.look();
         let mut judges = Vec::new();
         for mut ledger in ledgers {
