@@ -1,10 +1,10 @@
 //! A store for tests and demos: it forgets everything when the process ends.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use client_auth::Replay;
-use oauth_types::{ClientId, SecretDigest, UnixTime};
+use oauth_types::{ClientId, Issuer, SecretDigest, TokenFacts, UnixTime};
 
 use crate::{
     AccessRecord, ClientRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord,
@@ -23,11 +23,39 @@ struct Tables {
     clients: BTreeMap<ClientId, ClientRecord>,
     codes: BTreeMap<SecretDigest, CodeRecord>,
     families: BTreeMap<FamilyId, FamilyRecord>,
-    access: BTreeMap<SecretDigest, (FamilyId, NewAccess)>,
+    access: BTreeMap<SecretDigest, Access>,
     consents: BTreeMap<SecretDigest, ConsentRecord>,
     once: BTreeMap<SecretDigest, UnixTime>,
     /// The latest end of a key that was forgotten.
     forgotten: Option<UnixTime>,
+}
+
+/// A token, and what was made of it for those who ask for every request.
+#[derive(Debug)]
+struct Access {
+    record: AccessRecord,
+    facts: OnceLock<Arc<TokenFacts>>,
+}
+
+impl Access {
+    fn new(id: FamilyId, family: &FamilyRecord, access: NewAccess) -> Self {
+        let record = AccessRecord {
+            family: id,
+            client_id: family.client_id.clone(),
+            subject: family.subject.clone(),
+            resource: family.resource.clone(),
+            scopes: access.scopes,
+            expires_at: access.expires_at,
+            jkt: access.jkt,
+        };
+        Self { record, facts: OnceLock::new() }
+    }
+
+    fn facts(&self, issuer: &Issuer) -> Arc<TokenFacts> {
+        let make = || Arc::new(self.record.clone().into_facts(issuer.clone()));
+        let facts = self.facts.get_or_init(make);
+        if facts.issuer == *issuer { Arc::clone(facts) } else { make() }
+    }
 }
 
 impl Default for MemoryStore {
@@ -69,8 +97,16 @@ impl Tables {
         if let Some(client) = self.clients.get_mut(&record.client_id) {
             client.unused_until = None;
         }
+        let (digest, access) = (family.access.digest, family.access);
+        self.access.insert(digest, Access::new(family.id, &record, access));
         self.families.insert(family.id, record);
-        self.access.insert(family.access.digest, (family.id, family.access));
+    }
+
+    /// A token that has not expired and whose family is not revoked.
+    fn live(&self, digest: &SecretDigest, now: UnixTime) -> Option<&Access> {
+        let access = self.access.get(digest)?;
+        let family = self.families.get(&access.record.family)?;
+        (!family.revoked && now < access.record.expires_at).then_some(access)
     }
 
     /// Ends what was given for these clients and subjects: codes, consents, and families with all their tokens.
@@ -185,7 +221,9 @@ impl Store for MemoryStore {
             family.revoked = true;
             return Ok(RotateOutcome::Reused);
         };
-        tables.access.insert(rotation.access.digest, (rotation.family, rotation.access));
+        let digest = rotation.access.digest;
+        let access = Access::new(rotation.family, family, rotation.access);
+        tables.access.insert(digest, access);
         Ok(outcome)
     }
 
@@ -211,21 +249,16 @@ impl Store for MemoryStore {
         digest: &SecretDigest,
         now: UnixTime,
     ) -> Result<Option<AccessRecord>, StoreError> {
-        let tables = self.tables();
-        let Some((id, access)) = tables.access.get(digest) else { return Ok(None) };
-        let Some(family) = tables.families.get(id) else { return Ok(None) };
-        if family.revoked || now >= access.expires_at {
-            return Ok(None);
-        }
-        Ok(Some(AccessRecord {
-            family: *id,
-            client_id: family.client_id.clone(),
-            subject: family.subject.clone(),
-            resource: family.resource.clone(),
-            scopes: access.scopes.clone(),
-            expires_at: access.expires_at,
-            jkt: access.jkt,
-        }))
+        Ok(self.tables().live(digest, now).map(|access| access.record.clone()))
+    }
+
+    async fn token_facts(
+        &self,
+        digest: &SecretDigest,
+        issuer: &Issuer,
+        now: UnixTime,
+    ) -> Result<Option<Arc<TokenFacts>>, StoreError> {
+        Ok(self.tables().live(digest, now).map(|access| access.facts(issuer)))
     }
 
     async fn read_consent(&self, key: &SecretDigest) -> Result<Option<ConsentRecord>, StoreError> {
@@ -267,11 +300,11 @@ impl Store for MemoryStore {
             is_kept
         });
         tables.consents.retain(|_, consent| now < consent.until || !take(&mut left));
-        tables.access.retain(|_, (_, access)| now < access.expires_at || !take(&mut left));
+        tables.access.retain(|_, access| now < access.record.expires_at || !take(&mut left));
         // A family stays until its last day, because its generations recognize reuse, and as long as a token needs it.
         // A used code stays as long.
         let in_use: BTreeSet<FamilyId> =
-            tables.access.values().map(|(family, _)| *family).collect();
+            tables.access.values().map(|access| access.record.family).collect();
         let families = &mut tables.families;
         families.retain(|id, family| {
             now < family.expires_at || in_use.contains(id) || !take(&mut left)

@@ -6,11 +6,12 @@
 use core::fmt;
 use core::future::Future;
 use core::time::Duration;
+use std::sync::Arc;
 
 use client_auth::{Registered, Replay};
 use oauth_types::{
-    ClientId, ClientMetadata, CodeChallenge, Entropy, GrantType, RedirectUri, ResourceUri,
-    ScopeSet, SecretDigest, Thumbprint, UnixTime,
+    ClientId, ClientMetadata, CodeChallenge, Entropy, GrantType, Issuer, RedirectUri, ResourceUri,
+    ScopeSet, SecretDigest, Thumbprint, TokenFacts, UnixTime,
 };
 use serde::{Deserialize, Serialize};
 
@@ -277,6 +278,22 @@ pub struct AccessRecord {
     pub jkt: Option<Thumbprint>,
 }
 
+impl AccessRecord {
+    /// What a resource server has to know about the token; the store is that of this issuer.
+    #[must_use]
+    pub fn into_facts(self, issuer: Issuer) -> TokenFacts {
+        TokenFacts {
+            subject: self.subject,
+            client_id: self.client_id,
+            issuer,
+            scopes: self.scopes,
+            audience: vec![self.resource],
+            expires_at: Some(self.expires_at),
+            jkt: self.jkt,
+        }
+    }
+}
+
 /// A refresh: what is presented, and what is to come of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rotation {
@@ -430,6 +447,20 @@ pub trait Store: Send + Sync {
         digest: &SecretDigest,
         now: UnixTime,
     ) -> impl Future<Output = Result<Option<AccessRecord>, StoreError>> + Send;
+
+    /// The same as [`access`](Self::access), as a resource server in the same process asks for every request. A store that
+    /// keeps its records in memory shares what it made of them, so that nothing is copied; others have nothing to do here.
+    fn token_facts(
+        &self,
+        digest: &SecretDigest,
+        issuer: &Issuer,
+        now: UnixTime,
+    ) -> impl Future<Output = Result<Option<Arc<TokenFacts>>, StoreError>> + Send {
+        async move {
+            let record = self.access(digest, now).await?;
+            Ok(record.map(|record| Arc::new(record.into_facts(issuer.clone()))))
+        }
+    }
 
     /// What the user agreed to under this key, what is over included.
     fn read_consent(

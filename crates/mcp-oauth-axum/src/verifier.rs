@@ -88,20 +88,9 @@ impl<S: Store + 'static> TokenVerifier for StoreVerifier<S> {
         token: &Secret,
         now: UnixTime,
     ) -> Result<Option<Arc<TokenFacts>>, VerifierUnavailable> {
-        let record = self.store.access(&token.digest(), now).await.map_err(|error| {
+        self.store.token_facts(&token.digest(), &self.issuer, now).await.map_err(|error| {
             warn!(%error, "a token could not be checked");
             VerifierUnavailable
-        })?;
-        Ok(record.map(|record| {
-            Arc::new(TokenFacts {
-                subject: record.subject,
-                client_id: record.client_id,
-                issuer: self.issuer.clone(),
-                scopes: record.scopes,
-                audience: vec![record.resource],
-                expires_at: Some(record.expires_at),
-                jkt: record.jkt,
-            })
-        }))
+        })
     }
 }

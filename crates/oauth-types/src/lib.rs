@@ -15,6 +15,7 @@ mod state;
 mod text;
 mod thumbprint;
 mod time;
+mod token_facts;
 mod uri;
 mod well_known;
 
@@ -43,6 +44,7 @@ pub use state::State;
 pub use text::{ErrorDescription, ForeignText, is_hidden};
 pub use thumbprint::{InvalidThumbprint, Thumbprint};
 pub use time::{Entropy, UnixTime};
+pub use token_facts::TokenFacts;
 pub use uri::{
     EndpointUrl, InvalidUri, Issuer, Origin, RedirectUri, ResourceUri, is_local_ip,
     is_loopback_host,

@@ -18,41 +18,13 @@ use std::sync::Arc;
 use http::Request;
 use http::header::AUTHORIZATION;
 use oauth_types::{
-    ClientId, Issuer, ResourceUri, ScopeSet, Secret, SecretDigest, Thumbprint, UnixTime,
+    ClientId, Issuer, ResourceUri, ScopeSet, Secret, SecretDigest, Thumbprint, TokenFacts, UnixTime,
 };
 use percent_encoding::percent_decode_str;
 use scope_stepup::{ScopeOrder, check};
 
 use crate::possession::{Scheme, Shown};
 use crate::{CheckProof, Denial, DenialReason, Principal, Resource};
-
-/// What a verifier knows about a token that it recognized. Its place is an [`Arc`]: a cache, the request's handler and
-/// the decision share it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct TokenFacts {
-    /// The user; the client itself where no user is involved.
-    pub subject: String,
-    /// The client that the token was given to.
-    pub client_id: ClientId,
-    /// The authorization server that gave it.
-    pub issuer: Issuer,
-    /// What it grants.
-    pub scopes: ScopeSet,
-    /// The resources that it is for.
-    pub audience: Vec<ResourceUri>,
-    /// When it expires; at this second it has. A token that does not say is refused. Of a token that somebody else
-    /// signed, the minute is in it by which their clock may be off.
-    pub expires_at: Option<UnixTime>,
-    /// The key that it is bound to, if to any (RFC 9449 §6). It is worth nothing to whoever does not prove that they
-    /// hold that key.
-    pub jkt: Option<Thumbprint>,
-}
-
-impl TokenFacts {
-    fn principal(&self) -> Principal {
-        Principal::new(&self.issuer, &self.client_id, &self.subject)
-    }
-}
 
 /// A well-formed token out of a request. Nothing is known about it yet.
 #[derive(Clone, Debug)]
@@ -235,7 +207,7 @@ impl<'a> Recognized<'a> {
 
     #[cfg(feature = "dpop")]
     pub(crate) fn principal(&self) -> Principal {
-        self.facts.principal()
+        Principal::of(&self.facts)
     }
 
     /// The scheme that the token was shown in.
@@ -318,6 +290,6 @@ impl Granted {
     /// Who this is, for binding a session.
     #[must_use]
     pub fn principal(&self) -> Principal {
-        self.facts.principal()
+        Principal::of(&self.facts)
     }
 }

@@ -24,7 +24,7 @@ mod sessions;
 pub use believed::Believed;
 #[cfg(feature = "dpop")]
 pub use client_auth::{InvalidProof, Replay};
-pub use decide::{Granted, Presented, Recognition, Recognized, TokenFacts};
+pub use decide::{Granted, Presented, Recognition, Recognized};
 pub use denial::{Denial, DenialReason};
 pub use discovery::{FindServer, Search, ServerNotFound};
 #[cfg(feature = "introspection")]
@@ -35,6 +35,7 @@ pub use introspection::{
 #[cfg(feature = "jwt_access_tokens")]
 pub use jwt::{JwtRefused, JwtTokens, JwtVerdict, NoKeys};
 pub use kept::Kept;
+pub use oauth_types::TokenFacts;
 pub use operations::OperationScopes;
 pub use possession::CheckProof;
 #[cfg(feature = "dpop")]

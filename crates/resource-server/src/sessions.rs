@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use http::{HeaderMap, HeaderName};
-use oauth_types::{ClientId, Issuer, SecretDigest};
+use oauth_types::{ClientId, Issuer, SecretDigest, TokenFacts};
 
 use crate::{Denial, Granted};
 
@@ -12,6 +12,10 @@ use crate::{Denial, Granted};
 pub struct Principal(SecretDigest);
 
 impl Principal {
+    pub(crate) fn of(facts: &TokenFacts) -> Self {
+        Self::new(&facts.issuer, &facts.client_id, &facts.subject)
+    }
+
     pub(crate) fn new(issuer: &Issuer, client_id: &ClientId, subject: &str) -> Self {
         // Lengths before the texts, so that no two triples read the same.
         let (issuer, client_id) = (issuer.as_str(), client_id.as_str());

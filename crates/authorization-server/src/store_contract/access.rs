@@ -5,7 +5,7 @@ use super::samples::{
 };
 use super::{Broken, fits, same};
 use crate::{AccessRecord, Store};
-use oauth_types::{ScopeSet, SecretDigest};
+use oauth_types::{Issuer, ScopeSet, SecretDigest};
 
 /// Whose it is, what it is for and what it grants.
 pub async fn a_token_is_known_with_its_family<S: Store>(store: &S) -> Result<(), Broken> {
@@ -21,7 +21,15 @@ pub async fn a_token_is_known_with_its_family<S: Store>(store: &S) -> Result<(),
         expires_at: narrow.access.expires_at,
         jkt: None,
     };
-    same(store.access(&access(1)?.digest, after(1)).await?, Some(known))?;
+    let token = access(1)?.digest;
+    same(store.access(&token, after(1)).await?, Some(known.clone()))?;
+    for issuer in ["https://as.example", "https://other.example"] {
+        let issuer = right(Issuer::parse(issuer))?;
+        for _ in 0..2 {
+            let facts = store.token_facts(&token, &issuer, after(1)).await?;
+            same(facts.as_deref(), Some(&known.clone().into_facts(issuer.clone())))?;
+        }
+    }
     same(store.access(&digest("access", 2), after(1)).await?, None)
 }
 
@@ -54,6 +62,13 @@ pub async fn a_token_expires_at_its_second<S: Store>(store: &S) -> Result<(), Br
     let live = store.access(&token, after(10 * MINUTE - 1)).await?;
     fits(&live, "a token that lives", Option::is_some)?;
     same(store.access(&token, after(10 * MINUTE)).await?, None)?;
+    let issuer = right(Issuer::parse("https://as.example"))?;
+    fits(
+        &store.token_facts(&token, &issuer, after(1)).await?,
+        "a token that lives",
+        Option::is_some,
+    )?;
+    same(store.token_facts(&token, &issuer, after(10 * MINUTE)).await?, None)?;
     same(store.access(&token, after(DAY)).await?, None)
 }
 

@@ -1,8 +1,11 @@
 //! Families: all tokens of one authorization, which live and die together.
 
-use super::samples::{access, after, client_id, family, family_id, rotation, stored, thumbprint};
+use super::samples::{
+    access, after, client_id, family, family_id, right, rotation, stored, thumbprint,
+};
 use super::{Broken, fits, same};
 use crate::{RotateOutcome, Store};
+use oauth_types::Issuer;
 
 /// Everything comes back, with a key and without; the first generation is 0.
 pub async fn a_family_is_read_back_as_it_was_stored<S: Store>(store: &S) -> Result<(), Broken> {
@@ -49,9 +52,17 @@ pub async fn a_revoked_family_ends_with_all_its_tokens<S: Store>(store: &S) -> R
         store.rotate(rotation(1, generation, 2 + generation)?, after(1)).await?;
     }
     let live = store.read_family(&family_id(1)).await?;
+    let issuer = right(Issuer::parse("https://as.example"))?;
+    // What a store shares with those who ask for every request ends too.
+    for number in 1..5 {
+        let facts = store.token_facts(&access(number)?.digest, &issuer, after(2)).await?;
+        fits(&facts, "a token that lives", Option::is_some)?;
+    }
     store.revoke_family(&family_id(1), after(2)).await?;
     for number in 1..5 {
-        same(store.access(&access(number)?.digest, after(2)).await?, None)?;
+        let token = access(number)?.digest;
+        same(store.access(&token, after(2)).await?, None)?;
+        same(store.token_facts(&token, &issuer, after(2)).await?, None)?;
     }
     let expected = live.map(|mut family| {
         family.revoked = true;
