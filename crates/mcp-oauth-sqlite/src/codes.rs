@@ -14,8 +14,9 @@ pub(crate) fn insert(connection: &Connection, code: &CodeRecord) -> Result<(), F
     connection
         .prepare_cached(
             "INSERT INTO codes (digest, client_id, redirect_uri, challenge, resource, scopes, \
-             subject, expires_at, jkt, redeemed, needed_until) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?8) ON CONFLICT DO NOTHING",
+             subject, expires_at, jkt, redeemed) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, \
+             (SELECT number FROM families WHERE id = ?10)) ON CONFLICT DO NOTHING",
         )?
         .execute(params![
             code.digest.as_bytes(),
@@ -38,7 +39,7 @@ pub(crate) fn read(
 ) -> Result<Option<CodeRecord>, Failure> {
     let mut query = connection.prepare_cached(
         "SELECT digest, client_id, redirect_uri, challenge, resource, scopes, subject, expires_at, \
-         jkt, redeemed FROM codes WHERE digest = ?1",
+         jkt, (SELECT id FROM families WHERE number = redeemed) FROM codes WHERE digest = ?1",
     )?;
     first(query.query([digest.as_bytes()])?, |row| {
         Ok(CodeRecord {
@@ -63,8 +64,10 @@ pub(crate) fn redeem(
     now: UnixTime,
 ) -> Result<RedeemOutcome, Failure> {
     // A-TOKEN-1, A-TOKEN-2
-    let mut query =
-        connection.prepare_cached("SELECT expires_at, redeemed FROM codes WHERE digest = ?1")?;
+    let mut query = connection.prepare_cached(
+        "SELECT expires_at, (SELECT id FROM families WHERE number = redeemed) FROM codes \
+         WHERE digest = ?1",
+    )?;
     let code = first(query.query([digest.as_bytes()])?, |row| {
         Ok((read_time(row, 0)?, row.get::<_, Option<[u8; 16]>>(1)?))
     })?;
@@ -76,11 +79,10 @@ pub(crate) fn redeem(
     if now >= expires_at {
         return Ok(RedeemOutcome::Expired);
     }
-    let needed_until = families::insert(connection, family, now)?;
-    families::insert_access(connection, &family.id, &family.access)?;
+    let number = families::insert(connection, family, now, expires_at)?;
     connection
-        .prepare_cached("UPDATE codes SET redeemed = ?2, needed_until = ?3 WHERE digest = ?1")?
-        .execute(params![digest.as_bytes(), family.id.as_bytes(), time(needed_until)])?;
+        .prepare_cached("UPDATE codes SET redeemed = ?2 WHERE digest = ?1")?
+        .execute(params![digest.as_bytes(), number])?;
     clients::keep(connection, &family.client_id)?;
     Ok(RedeemOutcome::Redeemed)
 }

@@ -10,13 +10,15 @@ use crate::clients;
 use crate::failure::Failure;
 use crate::row::{first, read_jkt, read_text, read_time, time};
 
-/// Stores a family without its token; until when it is needed. Its identifier must be new.
+/// Stores a family with its first token, for as long as what it came from may be shown; its number. Its identifier must
+/// be new.
 pub(crate) fn insert(
     connection: &Connection,
     family: &NewFamily,
     now: UnixTime,
-) -> Result<UnixTime, Failure> {
-    let needed_until = family.expires_at.max(family.access.expires_at);
+    shown_until: UnixTime,
+) -> Result<i64, Failure> {
+    let needed_until = family.expires_at.max(family.access.expires_at).max(shown_until);
     connection
         .prepare_cached(
             "INSERT INTO families (id, client_id, subject, resource, scopes, expires_at, \
@@ -35,11 +37,13 @@ pub(crate) fn insert(
             family.jkt.as_ref().map(|jkt| jkt.as_bytes()),
             time(needed_until),
         ])?;
-    Ok(needed_until)
+    let number = connection.last_insert_rowid();
+    insert_access(connection, &family.id, &family.access)?;
+    Ok(number)
 }
 
 /// Stores a token. One that is stored already is that of an operation that is repeated.
-pub(crate) fn insert_access(
+fn insert_access(
     connection: &Connection,
     family: &FamilyId,
     access: &NewAccess,
@@ -69,8 +73,7 @@ pub(crate) fn insert_new(
     if query.exists([family.id.as_bytes()])? {
         return Ok(());
     }
-    insert(connection, family, now)?;
-    insert_access(connection, &family.id, &family.access)?;
+    insert(connection, family, now, now)?;
     clients::keep(connection, &family.client_id)
 }
 
@@ -164,14 +167,11 @@ pub(crate) fn rotate(
     Ok(outcome)
 }
 
-/// A token outlives its family, which a sweep must not take from it, nor the code from the family.
+/// A token outlives its family, which a sweep must not take from it.
 fn need_until(connection: &Connection, id: &FamilyId, until: UnixTime) -> Result<(), Failure> {
-    for statement in [
-        "UPDATE families SET needed_until = max(needed_until, ?2) WHERE id = ?1",
-        "UPDATE codes SET needed_until = max(needed_until, ?2) WHERE redeemed = ?1",
-    ] {
-        connection.prepare_cached(statement)?.execute(params![id.as_bytes(), time(until)])?;
-    }
+    connection
+        .prepare_cached("UPDATE families SET needed_until = max(needed_until, ?2) WHERE id = ?1")?
+        .execute(params![id.as_bytes(), time(until)])?;
     Ok(())
 }
 

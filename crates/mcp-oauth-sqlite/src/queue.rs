@@ -3,12 +3,14 @@
 //! Whatever waits for the writer is done in one transaction and stored by one flush of the disk, and nobody is answered
 //! before it. An operation that fails is undone alone.
 
-use core::fmt;
+use core::time::Duration;
+use core::{fmt, iter};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{Builder, JoinHandle};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{Builder, JoinHandle, yield_now};
+use std::time::Instant;
 
 use authorization_server::StoreError;
 use futures::channel::oneshot;
@@ -20,9 +22,12 @@ use crate::failure::{Failure, told};
 const WAITING: usize = 4096;
 /// Most operations of one transaction, so that the first does not wait for ever.
 const GROUP: usize = 128;
+/// How long the writer looks for more before it sleeps: on a fast disk, to be woken takes half as long as to store
+/// something.
+const AWAKE: Duration = Duration::from_micros(100);
 
-/// What waits, so many at most, once something does; `None` when nothing will any more.
-type Next<'a> = dyn Fn(usize) -> Option<Jobs> + 'a;
+/// What waits for some of the threads. It ends with its sender.
+type Waiting = Mutex<Receiver<Box<dyn Job>>>;
 type Jobs = Vec<Box<dyn Job>>;
 
 /// Threads that do what is put into one queue. They end with it, when all in it is done.
@@ -35,8 +40,8 @@ pub(crate) struct Threads {
 impl Threads {
     /// The one thread that writes.
     pub(crate) fn writer(connection: Connection) -> io::Result<Self> {
-        Self::start("writer", [connection], |connection, next| {
-            while let Some(group) = next(GROUP) {
+        Self::start("writer", [connection], |connection, waiting| {
+            while let Some(group) = next_group(&lock(waiting)) {
                 write(connection, group);
             }
         })
@@ -44,12 +49,10 @@ impl Threads {
 
     /// Threads that read, one for each connection.
     pub(crate) fn readers(connections: Vec<Connection>) -> io::Result<Self> {
-        Self::start("reader", connections, |connection, next| {
-            while let Some(jobs) = next(1) {
-                for mut job in jobs {
-                    job.run(connection);
-                    job.answer(Ok(()));
-                }
+        Self::start("reader", connections, |connection, waiting| {
+            while let Some(mut job) = next(waiting) {
+                job.run(connection);
+                job.answer(Ok(()));
             }
         })
     }
@@ -57,7 +60,7 @@ impl Threads {
     fn start(
         name: &str,
         connections: impl IntoIterator<Item = Connection>,
-        work: fn(&Connection, &Next<'_>),
+        work: fn(&Connection, &Waiting),
     ) -> io::Result<Self> {
         let (queue, waiting) = sync_channel(WAITING);
         let waiting = Arc::new(Mutex::new(waiting));
@@ -65,9 +68,7 @@ impl Threads {
         for connection in connections {
             let waiting = Arc::clone(&waiting);
             let thread = Builder::new().name(format!("mcp-oauth-sqlite {name}"));
-            let next =
-                move |most| next(&waiting.lock().unwrap_or_else(PoisonError::into_inner), most);
-            threads.push(thread.spawn(move || work(&connection, &next))?);
+            threads.push(thread.spawn(move || work(&connection, &waiting))?);
         }
         Ok(Self { queue: Some(queue), threads, is_damaged: Arc::default() })
     }
@@ -77,12 +78,12 @@ impl Threads {
     /// Whoever stops waiting before its turn has changed nothing; whoever stops later has changed all of it.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+        work: impl Fn(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
         let queue = self.queue.as_ref().ok_or(StoreError::Unavailable)?;
         queue
-            .try_send(Box::new(Operation { work: Some(work), done: None, answer }))
+            .try_send(Box::new(Operation { work, done: None, answer }))
             .map_err(|_| StoreError::Unavailable)?;
         // A thread that died with it does not say how far it came.
         let outcome = answered.await.unwrap_or(Err(StoreError::UnknownOutcome));
@@ -114,11 +115,27 @@ impl fmt::Debug for Threads {
     }
 }
 
-fn next(waiting: &Receiver<Box<dyn Job>>, most: usize) -> Option<Jobs> {
-    let first = waiting.recv().ok()?;
-    let mut group = vec![first];
-    group.extend(waiting.try_iter().take(most.saturating_sub(1)));
-    Some(group)
+fn lock(waiting: &Waiting) -> MutexGuard<'_, Receiver<Box<dyn Job>>> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What comes next; `None` when nothing will any more. Who waits for it holds the lock, and who works does not.
+fn next(waiting: &Waiting) -> Option<Box<dyn Job>> {
+    lock(waiting).recv().ok()
+}
+
+/// All that waits, or what comes next.
+#[expect(clippy::disallowed_methods, reason = "it decides when to sleep, and nothing else")]
+fn next_group(waiting: &Receiver<Box<dyn Job>>) -> Option<Jobs> {
+    let begin = Instant::now();
+    let first = loop {
+        match waiting.try_recv() {
+            Err(TryRecvError::Empty) if begin.elapsed() < AWAKE => yield_now(),
+            Err(_) => break waiting.recv().ok()?,
+            Ok(job) => break job,
+        }
+    };
+    Some(iter::once(first).chain(waiting.try_iter()).take(GROUP).collect())
 }
 
 /// Carries a group out in one transaction, and then answers.
@@ -128,9 +145,9 @@ fn write(connection: &Connection, mut group: Jobs) {
         return;
     }
     let outcome = commit(connection, &mut group);
-    if outcome.is_err() && !connection.is_autocommit() {
+    if outcome.is_err() {
         // If even that fails, SQLite is asked again before the next one begins.
-        let _ = execute(connection, "ROLLBACK");
+        let _ = undo(connection);
     }
     for job in group {
         job.answer(outcome);
@@ -148,6 +165,12 @@ fn commit(connection: &Connection, group: &mut [Box<dyn Job>]) -> Result<(), Sto
 
 fn run(connection: &Connection, group: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
     execute(connection, "BEGIN IMMEDIATE")?;
+    if group.iter_mut().all(|job| job.run(connection)) {
+        return Ok(());
+    }
+    // For those that fail, which are few, all begin again: points to go back to would cost a third of all the others.
+    undo(connection)?;
+    execute(connection, "BEGIN IMMEDIATE")?;
     for job in group {
         execute(connection, "SAVEPOINT one")?;
         if !job.run(connection) {
@@ -159,6 +182,11 @@ fn run(connection: &Connection, group: &mut [Box<dyn Job>]) -> rusqlite::Result<
     Ok(())
 }
 
+/// Undoes what was begun, unless SQLite has done so.
+fn undo(connection: &Connection) -> rusqlite::Result<()> {
+    if connection.is_autocommit() { Ok(()) } else { execute(connection, "ROLLBACK") }
+}
+
 fn execute(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(statement)?.execute([]).map(drop)
 }
@@ -167,33 +195,35 @@ fn execute(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
 trait Job: Send {
     /// Whether anybody still waits.
     fn is_awaited(&self) -> bool;
-    /// Does it; whether that went well.
+    /// Does it, or does it again after all of it was undone; whether that went well.
     fn run(&mut self, connection: &Connection) -> bool;
     /// Says what came of it, unless all that it was done with came to nothing.
     fn answer(self: Box<Self>, outcome: Result<(), StoreError>);
 }
 
 struct Operation<T, W> {
-    work: Option<W>,
-    done: Option<Result<T, StoreError>>,
+    work: W,
+    done: Option<Result<T, Failure>>,
     answer: oneshot::Sender<Result<T, StoreError>>,
 }
 
-impl<T: Send, W: FnOnce(&Connection) -> Result<T, Failure> + Send> Job for Operation<T, W> {
+impl<T: Send, W: Fn(&Connection) -> Result<T, Failure> + Send> Job for Operation<T, W> {
     fn is_awaited(&self) -> bool {
         !self.answer.is_canceled()
     }
 
     fn run(&mut self, connection: &Connection) -> bool {
-        let done = self.work.take().map(|work| work(connection).map_err(|error| error.told()));
-        self.done = done;
-        matches!(self.done, Some(Ok(_)))
+        self.done.insert((self.work)(connection)).is_ok()
     }
 
     fn answer(self: Box<Self>, outcome: Result<(), StoreError>) {
-        let done = self.done.unwrap_or(Err(StoreError::Unavailable));
         // Its own error says more than that of the others.
-        let answer = done.and_then(|value| outcome.map(|()| value));
+        let answer = match self.done {
+            Some(done) => {
+                done.map_err(|error| error.told()).and_then(|value| outcome.map(|()| value))
+            }
+            None => Err(StoreError::Unavailable),
+        };
         let _ = self.answer.send(answer);
     }
 }

@@ -18,15 +18,17 @@ const STEP: usize = 5;
 const TIME: Duration = Duration::from_millis(2);
 
 /// In this order: a used code goes before its family, and a family after its last token.
-const STATEMENTS: [&str; 5] = [
+const STATEMENTS: [&str; 6] = [
     "DELETE FROM once WHERE key IN (SELECT key FROM once WHERE until <= ?1 LIMIT ?2)",
     "DELETE FROM consents WHERE key IN (SELECT key FROM consents WHERE until <= ?1 LIMIT ?2)",
-    "DELETE FROM access WHERE digest IN \
-     (SELECT digest FROM access WHERE expires_at <= ?1 LIMIT ?2)",
-    "DELETE FROM codes WHERE digest IN \
-     (SELECT digest FROM codes WHERE needed_until <= ?1 LIMIT ?2)",
-    "DELETE FROM families WHERE id IN \
-     (SELECT id FROM families WHERE needed_until <= ?1 LIMIT ?2)",
+    "DELETE FROM access WHERE rowid IN \
+     (SELECT rowid FROM access WHERE expires_at <= ?1 LIMIT ?2)",
+    "DELETE FROM codes WHERE rowid IN \
+     (SELECT rowid FROM codes WHERE redeemed IS NULL AND expires_at <= ?1 LIMIT ?2)",
+    "DELETE FROM codes WHERE redeemed IN \
+     (SELECT number FROM families WHERE needed_until <= ?1 ORDER BY needed_until LIMIT ?2)",
+    "DELETE FROM families WHERE number IN \
+     (SELECT number FROM families WHERE needed_until <= ?1 ORDER BY needed_until LIMIT ?2)",
 ];
 
 /// Removes some rows, at most `max`, in a moment; how many, and 0 only when none is left.

@@ -124,8 +124,8 @@ impl Bare {
         let code = code(number);
         self.run(
             "INSERT INTO codes (digest, client_id, redirect_uri, challenge, resource, scopes, \
-             subject, expires_at, jkt, redeemed, needed_until) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL, NULL, ?8) ON CONFLICT DO NOTHING",
+             subject, expires_at, jkt, redeemed) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL, NULL) ON CONFLICT DO NOTHING",
             params![
                 code.digest.as_bytes(),
                 code.client_id.as_str(),
@@ -144,7 +144,10 @@ impl Bare {
         self.run("BEGIN IMMEDIATE", []);
         let (expires_at, redeemed): (i64, Option<[u8; 16]>) = self
             .0
-            .prepare_cached("SELECT expires_at, redeemed FROM codes WHERE digest = ?1")
+            .prepare_cached(
+                "SELECT expires_at, (SELECT id FROM families WHERE number = redeemed) \
+                 FROM codes WHERE digest = ?1",
+            )
             .unwrap()
             .query_row([digest.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
             .unwrap();
@@ -164,6 +167,7 @@ impl Bare {
                 1_000_000,
             ],
         );
+        let number = self.0.last_insert_rowid();
         self.run(
             "INSERT INTO access (digest, family, scopes, expires_at, jkt) \
              VALUES (?1, ?2, ?3, ?4, NULL) ON CONFLICT DO NOTHING",
@@ -175,8 +179,8 @@ impl Bare {
             ],
         );
         self.run(
-            "UPDATE codes SET redeemed = ?2, needed_until = ?3 WHERE digest = ?1",
-            params![digest.as_bytes(), family.id.as_bytes(), seconds(family.expires_at)],
+            "UPDATE codes SET redeemed = ?2 WHERE digest = ?1",
+            params![digest.as_bytes(), number],
         );
         self.run(
             "UPDATE clients SET unused_until = NULL \

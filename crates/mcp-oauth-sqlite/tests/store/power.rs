@@ -252,7 +252,7 @@ impl Disk {
             return Err(sound);
         }
         let halves = "SELECT count(*) || '' FROM codes WHERE redeemed IS NOT NULL AND NOT EXISTS \
-                      (SELECT 1 FROM families WHERE id = redeemed)";
+                      (SELECT 1 FROM families WHERE number = redeemed)";
         if one(halves).unwrap() != "0" {
             return Err("a code is used, and its family is not there".to_owned());
         }
@@ -260,7 +260,7 @@ impl Disk {
             let mut query = raw
                 .prepare_cached(
                     "SELECT redeemed IS NOT NULL, generation, revoked FROM codes \
-                     LEFT JOIN families ON id = redeemed WHERE digest = ?1",
+                     LEFT JOIN families ON number = redeemed WHERE digest = ?1",
                 )
                 .unwrap();
             let found = query.query_row([code(*number).digest.as_bytes()], |row| {

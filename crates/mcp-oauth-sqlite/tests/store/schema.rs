@@ -2,12 +2,12 @@
 
 use std::fs;
 
-use authorization_server::Store as _;
+use authorization_server::{CodeRecord, RedeemOutcome, RotateOutcome, Store as _};
 use client_auth::Replay;
 use futures::executor::block_on;
 use mcp_oauth_sqlite::{OpenError, SqliteStore};
 use oauth_types::SecretDigest;
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 
 use crate::samples::*;
 
@@ -19,11 +19,11 @@ fn bytes(place: &Place, name: &str) -> Vec<u8> {
 fn sec_210_a_newer_schema_is_refused_and_the_file_untouched() {
     let place = Place::new();
     block_on(place.open().insert_code(code(1))).unwrap();
-    place.raw().pragma_update(None, "user_version", 3).unwrap();
+    place.raw().pragma_update(None, "user_version", 4).unwrap();
     let before = bytes(&place, "oauth.db");
     for _ in 0..2 {
         let refused = SqliteStore::open(place.database(), &settings()).unwrap_err();
-        assert!(matches!(refused, OpenError::NewerSchema { found: 3, known: 2 }), "{refused}");
+        assert!(matches!(refused, OpenError::NewerSchema { found: 4, known: 3 }), "{refused}");
         assert_eq!(bytes(&place, "oauth.db"), before);
     }
 }
@@ -44,7 +44,7 @@ fn sec_210_a_newer_schema_is_seen_in_the_log_too() {
         make_private(&copy, name);
     }
     let refused = SqliteStore::open(copy.database(), &settings()).unwrap_err();
-    assert!(matches!(refused, OpenError::NewerSchema { found: 7, known: 2 }), "{refused}");
+    assert!(matches!(refused, OpenError::NewerSchema { found: 7, known: 3 }), "{refused}");
     assert_eq!(bytes(&copy, "oauth.db"), database);
     assert_eq!(bytes(&copy, "oauth.db-wal"), log);
 }
@@ -101,8 +101,48 @@ fn sec_210_a_migration_that_was_cut_off_is_done_from_the_start() {
     let store = place.open();
     assert!(block_on(store.read_code(&code(1).digest)).unwrap().is_some());
     let label = |name| place.raw().pragma_query_value(None, name, |row| row.get::<_, u32>(0));
-    assert_eq!(label("user_version"), Ok(2));
+    assert_eq!(label("user_version"), Ok(3));
     assert_eq!(label("application_id"), Ok(0x4D4F_4153));
+}
+
+/// What an older server left: codes, of which 1 and 3 are used, their families and tokens, and a key that was seen. The
+/// third family was revoked.
+fn fill_old(old: &Connection, key: &SecretDigest) {
+    for number in 1..=3 {
+        let (code, access, id) = (code(number), access(number, 3), family_id(number));
+        let is_used = number != 2;
+        let columns = "(digest, client_id, redirect_uri, challenge, resource, scopes, subject, \
+                       expires_at, redeemed, needed_until)";
+        if is_used {
+            old.execute(
+                "INSERT INTO families VALUES (?1, 'client-1', ?2, 'https://rs.example/mcp', \
+                 'files:read', 2000000, 1500000, 3, 999999, NULL, ?3, 2000000)",
+                params![id.as_bytes(), code.subject, number == 3],
+            )
+            .unwrap();
+            old.execute(
+                "INSERT INTO access VALUES (?1, ?2, 'files:read', 1000600, NULL)",
+                params![access.digest.as_bytes(), id.as_bytes()],
+            )
+            .unwrap();
+        }
+        old.execute(
+            &format!(
+                "INSERT INTO codes {columns} VALUES (?1, 'client-1', 'https://app.example/cb', ?2, \
+                 'https://rs.example/mcp', 'files:read', ?3, 1000060, ?4, ?5)"
+            ),
+            params![
+                code.digest.as_bytes(),
+                code.challenge.as_str(),
+                code.subject,
+                is_used.then_some(id.as_bytes()),
+                if is_used { 2_000_000 } else { 1_000_060 },
+            ],
+        )
+        .unwrap();
+    }
+    let insert = "INSERT INTO once (key, until) VALUES (?1, ?2)";
+    old.execute(insert, (key.as_bytes(), 1_000_060)).unwrap();
 }
 
 #[test]
@@ -112,8 +152,7 @@ fn sec_210_an_older_schema_is_brought_forward_with_all_that_is_in_it() {
     old.execute_batch(include_str!("../../src/schema/1.sql")).unwrap();
     old.execute_batch("PRAGMA application_id = 0x4D4F4153; PRAGMA user_version = 1").unwrap();
     let key = SecretDigest::of("key");
-    let insert = "INSERT INTO once (key, until) VALUES (?1, ?2)";
-    old.execute(insert, (key.as_bytes(), 1_000_060)).unwrap();
+    fill_old(&old, &key);
     drop(old);
     make_private(&place, "oauth.db");
     // Cut off before its end, it is at the beginning.
@@ -127,9 +166,29 @@ fn sec_210_an_older_schema_is_brought_forward_with_all_that_is_in_it() {
     for _ in 0..2 {
         let store = place.open();
         assert_eq!(block_on(store.put_once(&key, at(60), NOW)), Ok(Replay::Seen));
-        assert_eq!(version(), Ok(2));
+        assert_eq!(version(), Ok(3));
     }
-    let store = place.open();
-    assert_eq!(block_on(store.sweep(at(60), 10)), Ok(1));
-    assert_eq!(block_on(store.put_once(&key, at(60), NOW)), Ok(Replay::Seen));
+    block_on(async {
+        let store = place.open();
+        for number in 1..=3 {
+            let is_known = store.access(&access(number, 3).digest, NOW).await.unwrap().is_some();
+            assert_eq!(is_known, number == 1, "{number}");
+            let redeemed = (number != 2).then(|| family_id(number));
+            let known = store.read_code(&code(number).digest).await.unwrap();
+            assert_eq!(known, Some(CodeRecord { redeemed, ..code(number) }));
+        }
+        assert_eq!(store.rotate(rotation(1, 3), NOW).await, Ok(RotateOutcome::Rotated));
+        assert_eq!(store.rotate(rotation(3, 3), NOW).await, Ok(RotateOutcome::Revoked));
+        let redeem = async |code_number, family_number| {
+            store.redeem(&code(code_number).digest, family(family_number), NOW).await
+        };
+        assert_eq!(redeem(2, 2).await, Ok(RedeemOutcome::Redeemed));
+        assert_eq!(redeem(1, 4).await, Ok(RedeemOutcome::AlreadyUsed(family_id(1))));
+        assert!(store.access(&access(1, 4).digest, NOW).await.unwrap().is_none());
+        // A used code stays as long as its family, and all goes in the end.
+        assert_eq!(store.sweep(at(60), 10).await, Ok(1));
+        assert_eq!(store.put_once(&key, at(60), NOW).await, Ok(Replay::Seen));
+        assert_eq!(store.sweep(at(1_000_000), 100).await, Ok(10));
+        assert_eq!(store.sweep(at(9_000_000), 100).await, Ok(0));
+    });
 }

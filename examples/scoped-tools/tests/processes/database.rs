@@ -12,13 +12,13 @@ use tempfile::TempDir;
 
 use crate::ledger::Family;
 
-/// What must not be there, after FROM.
+/// What must not be there, after FROM. In SQLite, a code has the number of its family instead of its identifier.
 const HALVES: [(&str, &str); 5] = [
     (
         "used codes without family",
         "codes LEFT JOIN families ON id = redeemed WHERE redeemed IS NOT NULL AND id IS NULL",
     ),
-    ("families without code", "families LEFT JOIN codes ON redeemed = id WHERE redeemed IS NULL"),
+    ("families without code", "families LEFT JOIN codes ON id = redeemed WHERE redeemed IS NULL"),
     (
         "codes of one family",
         "codes one JOIN codes other USING (redeemed) WHERE one.digest < other.digest",
@@ -104,7 +104,7 @@ impl Look<'_> {
         let digest = SecretDigest::of(code);
         match self {
             Self::Sqlite(connection) => {
-                let sql = "SELECT generation, revoked FROM codes JOIN families ON id = redeemed \
+                let sql = "SELECT generation, revoked FROM codes JOIN families ON number = redeemed \
                            WHERE digest = ?1";
                 let mut query = connection.prepare_cached(sql).unwrap();
                 let family = query.query_row([digest.as_bytes()], |row| {
@@ -131,6 +131,7 @@ impl Look<'_> {
             let sql = format!("SELECT count(*) FROM {from}");
             let count: u32 = match self {
                 Self::Sqlite(connection) => {
+                    let sql = sql.replace("id = redeemed", "number = redeemed");
                     connection.query_row(&sql, [], |row| row.get(0)).unwrap()
                 }
                 Self::Postgres(cluster, _) => query(cluster, &sql).trim().parse().unwrap(),
