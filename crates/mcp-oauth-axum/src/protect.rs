@@ -219,7 +219,9 @@ impl<V: TokenVerifier> Guard<V> {
             #[cfg(feature = "dpop")]
             Recognition::CheckProof(step) => {
                 let step = step.prove(request.method(), proofs::path(request), now)?;
-                let resumed = in_time(self.deadline, pin!(self.proofs.resume(step, now))).await;
+                // In a place of its own: the future of every request would have room for it.
+                let mut resumed = Box::pin(self.proofs.resume(step, now));
+                let resumed = in_time(self.deadline, resumed.as_mut()).await;
                 resumed.map_err(|_| Denial::verifier_unavailable()).flatten()?
             }
             #[cfg(not(feature = "dpop"))]
@@ -274,7 +276,7 @@ async fn unless_panicked<T>(
     .await
 }
 
-/// What comes of a question before the deadline. Most are answered at once and need no timer.
+/// What comes of a question before the deadline. Most are answered at once and need no timer, nor room for one.
 async fn in_time<T>(
     deadline: Duration,
     mut question: Pin<&mut impl Future<Output = T>>,
@@ -283,7 +285,7 @@ async fn in_time<T>(
     if let Poll::Ready(answer) = first {
         return Ok(answer);
     }
-    timeout(deadline, question).await.map_err(|_| {
+    Box::pin(timeout(deadline, question)).await.map_err(|_| {
         warn!("a token could not be checked in time");
         VerifierUnavailable::new()
     })
@@ -387,7 +389,8 @@ where
                 }
             };
             debug!(client = %granted.client_id(), "let in");
-            let ending = (request.method() == Method::DELETE).then(|| request.headers().clone());
+            let ending =
+                (request.method() == Method::DELETE).then(|| Box::new(request.headers().clone()));
             let response = inner.call(request).await?;
             if let Some(sessions) = &guard.sessions {
                 if SessionBindings::concern(response.headers()) {
