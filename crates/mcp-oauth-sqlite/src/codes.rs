@@ -4,7 +4,7 @@ use authorization_server::{CodeRecord, FamilyId, NewFamily, RedeemOutcome};
 use oauth_types::{
     ClientId, CodeChallenge, RedirectUri, ResourceUri, ScopeSet, SecretDigest, UnixTime,
 };
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use crate::failure::Failure;
 use crate::row::{first, read_digest, read_jkt, read_text, read_time, time};
@@ -39,7 +39,8 @@ pub(crate) fn read(
 ) -> Result<Option<CodeRecord>, Failure> {
     let mut query = connection.prepare_cached(
         "SELECT digest, client_id, redirect_uri, challenge, resource, scopes, subject, expires_at, \
-         jkt, (SELECT id FROM families WHERE number = redeemed) FROM codes WHERE digest = ?1",
+         jkt, redeemed, (SELECT id FROM families WHERE number = redeemed) \
+         FROM codes WHERE digest = ?1",
     )?;
     first(query.query([digest.as_bytes()])?, |row| {
         Ok(CodeRecord {
@@ -52,9 +53,19 @@ pub(crate) fn read(
             subject: row.get(6)?,
             expires_at: read_time(row, 7)?,
             jkt: read_jkt(row, 8)?,
-            redeemed: row.get::<_, Option<[u8; 16]>>(9)?.map(FamilyId::from_bytes),
+            redeemed: read_family(row, 9)?,
         })
     })
+}
+
+/// The family that a code was used for: its number in this column, its identifier in the next. A used code without its
+/// family is damage, and is not good again.
+fn read_family(row: &Row<'_>, column: usize) -> Result<Option<FamilyId>, Failure> {
+    match (row.get::<_, Option<i64>>(column)?, row.get::<_, Option<[u8; 16]>>(column + 1)?) {
+        (None, _) => Ok(None),
+        (Some(_), Some(id)) => Ok(Some(FamilyId::from_bytes(id))),
+        (Some(_), None) => Err(Failure::Damaged),
+    }
 }
 
 pub(crate) fn redeem(
@@ -65,14 +76,14 @@ pub(crate) fn redeem(
 ) -> Result<RedeemOutcome, Failure> {
     // A-TOKEN-1, A-TOKEN-2
     let mut query = connection.prepare_cached(
-        "SELECT expires_at, (SELECT id FROM families WHERE number = redeemed) FROM codes \
-         WHERE digest = ?1",
+        "SELECT expires_at, redeemed, (SELECT id FROM families WHERE number = redeemed) \
+         FROM codes WHERE digest = ?1",
     )?;
     let code = first(query.query([digest.as_bytes()])?, |row| {
-        Ok((read_time(row, 0)?, row.get::<_, Option<[u8; 16]>>(1)?))
+        Ok((read_time(row, 0)?, read_family(row, 1)?))
     })?;
     let Some((expires_at, redeemed)) = code else { return Ok(RedeemOutcome::Missing) };
-    if let Some(redeemed) = redeemed.map(FamilyId::from_bytes) {
+    if let Some(redeemed) = redeemed {
         families::revoke(connection, &redeemed)?;
         return Ok(RedeemOutcome::AlreadyUsed(redeemed));
     }

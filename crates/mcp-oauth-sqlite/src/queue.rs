@@ -22,7 +22,7 @@ use crate::failure::{Failure, told};
 const WAITING: usize = 4096;
 /// Most operations of one transaction, so that the first does not wait for ever.
 const GROUP: usize = 128;
-/// How long the writer looks for more before it sleeps: on a fast disk, to be woken takes half as long as to store
+/// How long the writer looks for more before it sleeps: on a fast disk, to be woken takes a fifth as long as to store
 /// something.
 const AWAKE: Duration = Duration::from_micros(100);
 
@@ -168,7 +168,8 @@ fn run(connection: &Connection, group: &mut [Box<dyn Job>]) -> rusqlite::Result<
     if group.iter_mut().all(|job| job.run(connection)) {
         return Ok(());
     }
-    // For those that fail, which are few, all begin again: points to go back to would cost a third of all the others.
+    // For those that fail, which are few, all begin again: points to go back to would cost all others a fifth of their
+    // time.
     undo(connection)?;
     execute(connection, "BEGIN IMMEDIATE")?;
     for job in group {

@@ -142,10 +142,10 @@ impl Bare {
     fn redeem(&self, number: u64) {
         let (digest, family) = (code_digest(number), family(number));
         self.run("BEGIN IMMEDIATE", []);
-        let (expires_at, redeemed): (i64, Option<[u8; 16]>) = self
+        let (expires_at, redeemed): (i64, Option<i64>) = self
             .0
             .prepare_cached(
-                "SELECT expires_at, (SELECT id FROM families WHERE number = redeemed) \
+                "SELECT expires_at, redeemed, (SELECT id FROM families WHERE number = redeemed) \
                  FROM codes WHERE digest = ?1",
             )
             .unwrap()

@@ -62,7 +62,7 @@ INSERT INTO codes
     (digest, client_id, redirect_uri, challenge, resource, scopes, subject, expires_at, jkt, redeemed)
     SELECT digest, client_id, redirect_uri, challenge, resource, scopes, subject, expires_at, jkt,
         (SELECT number FROM families WHERE id = redeemed)
-    FROM old_codes ORDER BY needed_until;
+    FROM old_codes WHERE redeemed IS NULL OR redeemed IN (SELECT id FROM families) ORDER BY needed_until;
 INSERT INTO access (digest, family, scopes, expires_at, jkt)
     SELECT digest, family, scopes, expires_at, jkt FROM old_access ORDER BY expires_at;
 DROP TABLE old_access;

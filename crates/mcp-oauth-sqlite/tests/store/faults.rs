@@ -130,6 +130,22 @@ fn sec_203_damage_while_the_store_is_open_turns_the_health_check_red() {
 }
 
 #[test]
+fn sec_203_a_used_code_whose_family_is_lost_is_damage_and_not_good_again() {
+    block_on(async {
+        let place = Place::new();
+        let store = place.open();
+        store.insert_code(code(1)).await.unwrap();
+        let redeemed = store.redeem(&code(1).digest, family(1), NOW).await;
+        assert_eq!(redeemed, Ok(RedeemOutcome::Redeemed));
+        let lose = "PRAGMA foreign_keys = OFF; DELETE FROM families";
+        place.raw().execute_batch(lose).unwrap();
+        let redeemed = store.redeem(&code(1).digest, family(2), NOW).await;
+        assert_eq!(redeemed, Err(StoreError::Corrupt));
+        assert_eq!(store.read_code(&code(1).digest).await, Err(StoreError::Corrupt));
+    });
+}
+
+#[test]
 fn sec_206_what_is_no_text_is_told_as_damage() {
     block_on(async {
         let place = Place::new();
