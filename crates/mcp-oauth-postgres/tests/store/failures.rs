@@ -124,16 +124,23 @@ fn sec_202_connections_that_are_cut_lose_nothing_and_double_nothing() {
         let place = Place::new();
         let store = Arc::new(place.open().await);
         let (mut unknown, mut unavailable) = (0, 0);
-        for round in 0..30 {
-            let first = 1 + round * 100;
-            for number in first..first + 16 {
-                store.insert_code(code(number)).await.unwrap();
-            }
-            let tasks: Vec<_> = (first..first + 16)
-                .map(|number| {
+        for round in 0..10 {
+            let first = 1 + round * 1000;
+            let insert = (first..first + 256).map(|number| store.insert_code(code(number)));
+            join_all(insert).await.into_iter().collect::<Result<(), _>>().unwrap();
+            // Each has enough to do until the cut comes.
+            let tasks: Vec<_> = (first..first + 256)
+                .step_by(16)
+                .map(|first| {
                     let store = Arc::clone(&store);
                     tokio::spawn(async move {
-                        (number, store.redeem(&code(number).digest, family(number), NOW).await)
+                        let mut outcomes = Vec::new();
+                        for number in first..first + 16 {
+                            let digest = code(number).digest;
+                            outcomes
+                                .push((number, store.redeem(&digest, family(number), NOW).await));
+                        }
+                        outcomes
                     })
                 })
                 .collect();
@@ -141,8 +148,7 @@ fn sec_202_connections_that_are_cut_lose_nothing_and_double_nothing() {
                 "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
                  WHERE application_name = 'mcp-oauth' AND datname = current_database()",
             );
-            for task in tasks {
-                let (number, outcome) = task.await.unwrap();
+            for (number, outcome) in join_all(tasks).await.into_iter().flat_map(Result::unwrap) {
                 let used = loop {
                     match store.read_code(&code(number).digest).await {
                         Ok(found) => break found.unwrap().redeemed,
