@@ -90,7 +90,7 @@ pub(crate) fn redeem(
     if now >= expires_at {
         return Ok(RedeemOutcome::Expired);
     }
-    let number = families::insert(connection, family, now, expires_at)?;
+    let number = families::insert(connection, family, now)?;
     connection
         .prepare_cached("UPDATE codes SET redeemed = ?2 WHERE digest = ?1")?
         .execute(params![digest.as_bytes(), number])?;

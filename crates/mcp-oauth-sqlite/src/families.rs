@@ -10,15 +10,13 @@ use crate::clients;
 use crate::failure::Failure;
 use crate::row::{first, read_jkt, read_text, read_time, time};
 
-/// Stores a family with its first token, for as long as what it came from may be shown; its number. Its identifier must
-/// be new.
+/// Stores a family with its first token; its number. Its identifier must be new.
 pub(crate) fn insert(
     connection: &Connection,
     family: &NewFamily,
     now: UnixTime,
-    shown_until: UnixTime,
 ) -> Result<i64, Failure> {
-    let needed_until = family.expires_at.max(family.access.expires_at).max(shown_until);
+    let needed_until = family.expires_at.max(family.access.expires_at);
     connection
         .prepare_cached(
             "INSERT INTO families (id, client_id, subject, resource, scopes, expires_at, \
@@ -73,7 +71,7 @@ pub(crate) fn insert_new(
     if query.exists([family.id.as_bytes()])? {
         return Ok(());
     }
-    insert(connection, family, now, now)?;
+    insert(connection, family, now)?;
     clients::keep(connection, &family.client_id)
 }
 

@@ -12,7 +12,8 @@ use rusqlite::{Connection, OpenFlags};
 use crate::schema::{self, Label};
 use crate::{Settings, Synchronous};
 
-/// Pages of the write-ahead log after which it is put back, 3 MB: in a few milliseconds on a disk of today.
+/// Pages of the write-ahead log after which it is put back, 3 MB: in a few milliseconds on a disk of today. Fewer cost each
+/// change more, and more make the one that has to wait for them wait longer.
 const PUT_BACK: i64 = 700;
 
 /// Why a database is not opened. None of these changes the file.

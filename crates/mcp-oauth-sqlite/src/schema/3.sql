@@ -26,7 +26,7 @@ CREATE TABLE families (
     rotated_at   INTEGER NOT NULL,
     jkt          BLOB,
     revoked      INTEGER NOT NULL,
-    needed_until INTEGER NOT NULL -- the end of the family, of each of its tokens, and of its code
+    needed_until INTEGER NOT NULL -- the end of the family, and of each of its tokens
 ) STRICT;
 
 CREATE TABLE codes (
