@@ -228,3 +228,31 @@ impl<T: Send, W: Fn(&Connection) -> Result<T, Failure> + Send> Job for Operation
         let _ = self.answer.send(answer);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nothing;
+
+    impl Job for Nothing {
+        fn is_awaited(&self) -> bool {
+            true
+        }
+
+        fn run(&mut self, _: &Connection) -> bool {
+            true
+        }
+
+        fn answer(self: Box<Self>, _: Result<(), StoreError>) {}
+    }
+
+    #[test]
+    fn a_group_has_an_end_and_what_is_left_is_the_next() {
+        let (queue, waiting) = sync_channel::<Box<dyn Job>>(WAITING);
+        (0..200).for_each(|_| queue.send(Box::new(Nothing)).unwrap());
+        drop(queue);
+        let next = || next_group(&waiting).map(|group| group.len());
+        assert_eq!([next(), next(), next()], [Some(GROUP), Some(200 - GROUP), None]);
+    }
+}
