@@ -15,7 +15,7 @@ use oauth_types::{
     AuthMethod, ClientId, ClientMetadata, EndpointUrl, GrantType, InvalidUri, RedirectUri,
     ResponseType, Secret, SecretDigest, UnixTime, is_hidden,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::metadata::REGISTERED_GRANT_TYPES;
 use crate::{ClientRecord, Config};
@@ -121,6 +121,7 @@ impl AcceptedClient {
         let method = sent.token_endpoint_auth_method.clone().unwrap_or(default);
         check_method(config, &method)?;
         let keys = check_keys(&sent, &method)?;
+        check_foreign_members(&sent)?;
         let grants = sent.grant_types.unwrap_or_else(|| vec![GrantType::AuthorizationCode]);
         if !grants.contains(&GrantType::AuthorizationCode)
             || !grants.iter().all(|grant| REGISTERED_GRANT_TYPES.contains(grant))
@@ -130,7 +131,6 @@ impl AcceptedClient {
         if sent.response_types.is_some_and(|types| types != [ResponseType::Code]) {
             return Err(InvalidClient::ResponseTypes);
         }
-        check_foreign_members(&sent.extra.0)?;
         let mut metadata = ClientMetadata::new(&redirect_uris);
         metadata.token_endpoint_auth_method = Some(method.clone());
         // Each once, however often it was said.
@@ -180,14 +180,15 @@ impl AcceptedClient {
     }
 }
 
-/// URLs that others would be led to have to be harmless; none of them is kept.
-fn check_foreign_members(extra: &Map<String, Value>) -> Result<(), InvalidClient> {
-    for name in
-        ["client_uri", "jwks_uri", "logo_uri", "policy_uri", "sector_identifier_uri", "tos_uri"]
-    {
-        // Some clients send an empty text for what they do not have.
-        let Some(value) = extra.get(name).filter(|value| *value != "") else { continue };
-        let url = value.as_str().and_then(|text| EndpointUrl::parse(text).ok());
+/// URLs that others would be led to have to be harmless.
+fn check_foreign_members(sent: &ClientMetadata) -> Result<(), InvalidClient> {
+    let names = ["client_uri", "logo_uri", "policy_uri", "sector_identifier_uri", "tos_uri"];
+    let members = names.iter().filter_map(|name| sent.extra.0.get(*name));
+    // Some clients send an empty text for what they do not have.
+    let members = members.filter(|value| **value != "").map(Value::as_str);
+    let keys = sent.jwks_uri.as_deref().filter(|url| !url.is_empty());
+    for text in members.chain(keys.map(Some)) {
+        let url = text.and_then(|text| EndpointUrl::parse(text).ok());
         if url.is_none_or(|url| url.origin().is_local_address()) {
             return Err(InvalidClient::ForeignUrl);
         }
@@ -207,7 +208,7 @@ fn check_keys(
             _ => Ok(None),
         };
     };
-    if sent.extra.0.get("jwks_uri").is_some_and(|uri| !uri.is_null()) {
+    if sent.jwks_uri.is_some() {
         return Err(InvalidClient::TwoKeySets);
     }
     let keys = ClientKeys::from_jwks(jwks, sent.token_endpoint_auth_signing_alg.as_ref());

@@ -22,6 +22,9 @@ pub struct ClientMetadata {
     /// How it authenticates; absent means `client_secret_basic`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_method: Option<AuthMethod>,
+    /// Methods that it can authenticate by, for the server to choose from (OpenID Connect RP Metadata Choices).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_endpoint_auth_methods_supported: Option<Vec<AuthMethod>>,
     /// Grants that it uses; absent means authorization code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant_types: Option<Vec<GrantType>>,
@@ -43,6 +46,9 @@ pub struct ClientMetadata {
     /// Its public keys, a JWK Set (RFC 7517 §5).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks: Option<Value>,
+    /// URL of its public keys (RFC 7591 §2): foreign text, which the reader parses before it fetches anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks_uri: Option<String>,
     /// Whether it always proves that it holds a key, and all its tokens are bound to one (RFC 9449 §5.2).
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_false")]
     pub dpop_bound_access_tokens: bool,
@@ -60,11 +66,16 @@ impl fmt::Debug for ClientMetadata {
         f.debug_struct("ClientMetadata")
             .field("redirect_uris", &self.redirect_uris)
             .field("token_endpoint_auth_method", &self.token_endpoint_auth_method)
+            .field(
+                "token_endpoint_auth_methods_supported",
+                &self.token_endpoint_auth_methods_supported,
+            )
             .field("grant_types", &self.grant_types)
             .field("response_types", &self.response_types)
             .field("client_name", &self.client_name)
             .field("scope", &self.scope)
             .field("application_type", &self.application_type)
+            .field("jwks_uri", &self.jwks_uri)
             .field("extra", &self.extra)
             .finish_non_exhaustive()
     }
