@@ -78,7 +78,7 @@ impl fmt::Display for CallbackRejected {
             Rejection::Malformed => f.write_str("it is malformed"),
             Rejection::Repeated(name) => write!(f, "{name} appears more than once"),
             Rejection::IssuerMissing => {
-                f.write_str("the server promises to name itself and the response does not")
+                f.write_str("the server promises the parameter `iss` and the response has none")
             }
             Rejection::IssuerMismatch => {
                 f.write_str("it names another authorization server than the one that was asked")

@@ -1,0 +1,26 @@
+//! Clients and servers that people really use, as data: `cargo test -p tests --test zoo`.
+//!
+//! | module | what it reads |
+//! |---|---|
+//! | `field` | every file of `tests/field`, or of the folder that `MCP_OAUTH_FIELD` names |
+
+#![expect(clippy::print_stdout, reason = "the figures are what this program is for")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
+
+mod browser_case;
+mod client_case;
+mod fake;
+mod field;
+mod jwt_case;
+mod our;
+mod script;
+mod server_case;
+mod visitor;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let failed = runtime.block_on(field::run());
+    ExitCode::from(u8::from(failed > 0))
+}
