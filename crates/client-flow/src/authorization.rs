@@ -21,6 +21,7 @@ pub(crate) fn authorize(
     scope: Option<ScopeSet>,
 ) -> Result<Step, FlowError> {
     let keys = config.keys.clone();
+    let scope = account.server.profile.scope_instead_of(scope);
     match &config.grant {
         Grant::AuthorizationCode { redirect_uri } => {
             let endpoint = account.server.for_users()?.clone();
@@ -189,9 +190,11 @@ impl Pending {
             ("client_id", account.client.client_id().as_str()),
             ("redirect_uri", self.redirect_uri.as_str()),
             ("state", self.state.expose()),
-            // C-AUTHZ-3
-            ("resource", account.resource.as_str()),
         ];
+        // C-AUTHZ-3
+        if !account.server.profile.resource_omitted {
+            parameters.push(("resource", account.resource.as_str()));
+        }
         // C-AUTHZ-1
         if let Ok(challenge) = &challenge {
             parameters.push(("code_challenge", challenge.as_str()));
@@ -200,8 +203,8 @@ impl Pending {
         if let Some(scope) = &self.scope {
             parameters.push(("scope", scope.as_str()));
             // C-AUTHZ-8
-            if account.server.is_openid_provider && scope.iter().any(|one| one == "offline_access")
-            {
+            let is_asked = account.server.is_openid_provider && scope.contains("offline_access");
+            if is_asked && !account.server.profile.consent_prompt_omitted {
                 parameters.push(("prompt", "consent"));
             }
         }

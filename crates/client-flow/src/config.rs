@@ -10,7 +10,7 @@ use oauth_types::{
 };
 
 use crate::keys::Keys;
-use crate::{Account, Record, Tokens};
+use crate::{Account, Record, ServerProfile, Tokens};
 
 /// Whom the tokens are for, and by what right.
 #[derive(Clone, Debug)]
@@ -89,6 +89,9 @@ pub struct ClientConfig {
     /// The issuer to expect for a resource (and all below it) whose documents misspell it, by a slash or a
     /// letter's case. The server's metadata has to name this very issuer: nothing turns the comparison off.
     pub pinned_issuers: Vec<(ResourceUri, Issuer)>,
+    /// Exceptions for authorization servers, each for exactly this issuer; see
+    /// [`with_server_profile`](Self::with_server_profile).
+    pub server_profiles: Vec<(Issuer, ServerProfile)>,
     /// Whether to ask for a refresh token where the server lists `offline_access`.
     pub wants_refresh_token: bool,
     /// Whether a server on the network may lead this client to addresses of its own machine and network. Not
@@ -156,6 +159,27 @@ impl ClientConfig {
         self
     }
 
+    /// Makes the exceptions of `profile` for this issuer, compared byte for byte, and for no other. An earlier profile
+    /// for it is replaced.
+    ///
+    /// ```
+    /// # use client_flow::{ClientConfig, ServerProfile};
+    /// # use oauth_types::{Issuer, RedirectUri, ScopeSet};
+    /// # fn example(config: ClientConfig) -> Result<ClientConfig, Box<dyn std::error::Error>> {
+    /// let tenant = "https://login.microsoftonline.com/11111111-2222-3333-4444-555555555555/v2.0";
+    /// let scope = ScopeSet::parse("api://my-server/.default")?;
+    /// let config = config
+    ///     .with_server_profile(Issuer::parse(tenant)?, ServerProfile::entra().with_scope(scope));
+    /// # Ok(config)
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_server_profile(mut self, issuer: Issuer, profile: ServerProfile) -> Self {
+        self.server_profiles.retain(|(own, _)| *own != issuer);
+        self.server_profiles.push((issuer, profile));
+        self
+    }
+
     /// Whether a record is of this client: not, where another one is pre-registered with that server now, or its
     /// tokens are by another grant, or bound to another key.
     #[must_use]
@@ -170,19 +194,36 @@ impl ClientConfig {
         is_ours && record.tokens.as_ref().is_none_or(fits)
     }
 
-    /// The account with the credentials that its server's operator gave out last: a secret may have been replaced.
+    /// The account with the profile that its server has now, and with the credentials that its operator gave out last:
+    /// a secret may have been replaced.
     pub(crate) fn current(&self, mut account: Account) -> Account {
         if let Some(own) = self.registered_with(&account.server.issuer)
             && own.client_id() == account.client.client_id()
         {
             account.client = own.clone();
         }
+        account.server.profile = self.profile_of(&account.server.issuer);
         account
     }
 
     /// The credentials that this server's operator gave out.
     pub(crate) fn registered_with(&self, issuer: &Issuer) -> Option<&ClientCredentials> {
         self.pre_registered.iter().find(|(own, _)| own == issuer).map(|(_, client)| client)
+    }
+
+    /// The exceptions for this server.
+    pub(crate) fn profile_of(&self, issuer: &Issuer) -> ServerProfile {
+        let mut profiles = self.server_profiles.iter();
+        profiles
+            .find(|(own, _)| own == issuer)
+            .map(|(_, profile)| profile.clone())
+            .unwrap_or_default()
+    }
+
+    /// The issuer that is pinned for this resource, or for the narrowest one around it.
+    pub(crate) fn pinned_for(&self, resource: &ResourceUri) -> Option<&Issuer> {
+        let around = self.pinned_issuers.iter().filter(|(pinned, _)| pinned.covers(resource));
+        around.max_by_key(|(pinned, _)| pinned.as_str().len()).map(|(_, issuer)| issuer)
     }
 
     fn with(
@@ -197,6 +238,7 @@ impl ClientConfig {
             metadata_url: None,
             registration: None,
             pinned_issuers: Vec::new(),
+            server_profiles: Vec::new(),
             wants_refresh_token: true,
             allows_local_addresses: false,
             keys: Keys::default(),

@@ -84,9 +84,7 @@ pub(crate) struct Goal {
 impl Goal {
     /// The issuer that the host pinned for the server, or for the narrowest resource around it.
     fn pinned(&self) -> Option<&Issuer> {
-        let pins = self.config.pinned_issuers.iter();
-        let around = pins.filter(|(resource, _)| resource.covers(&self.target));
-        around.max_by_key(|(resource, _)| resource.as_str().len()).map(|(_, issuer)| issuer)
+        self.config.pinned_for(&self.target)
     }
 }
 

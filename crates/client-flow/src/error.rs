@@ -10,7 +10,7 @@ use oauth_types::{
     RegistrationErrorCode, TokenErrorCode,
 };
 
-use crate::Purpose;
+use crate::{Purpose, ServerProfile};
 
 /// Why a request brought no response. The host says it; it names no peer and holds no text.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -96,6 +96,13 @@ pub enum FlowError {
     IssuerMismatch {
         /// The issuer that was asked for.
         expected: Issuer,
+    },
+    /// The metadata is for any tenant of its server (`{tenantid}` in its issuer), which is no issuer. It stands for a
+    /// pinned one by [`ServerProfile::with_tenant_placeholder`](crate::ServerProfile::with_tenant_placeholder), where
+    /// every other byte is the same and the endpoints are on the same origin.
+    TenantPlaceholder {
+        /// The issuer that was asked for.
+        issuer: Issuer,
     },
     /// A server on the network points to this machine, or to an address of a private network.
     LeadsToLocalAddress {
@@ -247,6 +254,13 @@ impl fmt::Display for FlowError {
                 "the metadata of {expected} names another issuer (RFC 8414 §3.3); the server's \
                  operator has to correct one of them"
             ),
+            Self::TenantPlaceholder { issuer } => write!(
+                f,
+                "the metadata of {issuer} names no tenant but `{{tenantid}}`: pin the issuer of \
+                 your tenant for this server; if it is Microsoft Entra and that is not enough, use \
+                 `ServerProfile::entra` for the pinned issuer (its endpoints have to be on the \
+                 same origin)"
+            ),
             Self::LeadsToLocalAddress { url } => {
                 write!(
                     f,
@@ -273,7 +287,18 @@ impl fmt::Display for FlowError {
             }
             Self::NoEndpoint { issuer, member } => write!(f, "{issuer} has no {member}"),
             Self::NoS256 { issuer } => {
-                write!(f, "{issuer} does not list PKCE with S256, without which no code is safe")
+                write!(
+                    f,
+                    "{issuer} does not list PKCE with S256, without which no code is safe; "
+                )?;
+                match ServerProfile::made_for(issuer) {
+                    Some(profile) => write!(f, "use `{profile}` for this issuer"),
+                    None => f.write_str(
+                        "if its documentation says that it supports PKCE, use \
+                         `ServerProfile::with_s256_assumed` for this issuer (`ServerProfile::entra` \
+                         if it is Microsoft Entra)",
+                    ),
+                }
             }
             Self::Denied(error) => error.fmt(f),
             Self::Token(error) | Self::IdentityProvider(error) => {

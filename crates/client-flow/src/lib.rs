@@ -9,6 +9,7 @@ mod identity;
 mod judge;
 mod keys;
 mod loopback;
+mod profile;
 mod recall;
 mod record;
 mod registration;
@@ -29,6 +30,7 @@ pub use exchange::{Exchange, Purpose};
 pub use identity::Identify;
 pub use judge::{Tried, Verdict, judge};
 pub use loopback::Heard;
+pub use profile::ServerProfile;
 pub use recall::Recall;
 pub use record::{Account, Record, RecordKey, ServerEndpoints, Tokens};
 #[cfg(feature = "sealed")]

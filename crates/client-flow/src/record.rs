@@ -10,7 +10,7 @@ use oauth_types::{
 use serde::{Deserialize, Serialize};
 
 use crate::keys::takes_proofs;
-use crate::{ClientConfig, FlowError, Grant, Session};
+use crate::{ClientConfig, FlowError, Grant, ServerProfile, Session};
 
 /// What a record is filed under. Credentials of one issuer are never shown to another (C-DISC-8).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -129,6 +129,9 @@ pub struct ServerEndpoints {
     /// Whether it publishes nothing and these are the places where MCP 2025-03-26 puts its endpoints.
     #[serde(default)]
     pub is_assumed: bool,
+    /// The exceptions that the configuration makes for it.
+    #[serde(default, skip_serializing_if = "ServerProfile::is_strict")]
+    pub profile: ServerProfile,
     /// When its metadata was read; a refresh reads it again after a day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_at: Option<UnixTime>,
@@ -140,6 +143,7 @@ impl ServerEndpoints {
 
     pub(crate) fn of(
         metadata: &AuthorizationServerMetadata,
+        config: &ClientConfig,
         now: UnixTime,
     ) -> Result<Self, FlowError> {
         let issuer = metadata.issuer.clone();
@@ -156,6 +160,7 @@ impl ServerEndpoints {
             is_openid_provider: metadata.is_openid_provider(),
             takes_proofs: takes_proofs(metadata),
             is_assumed: false,
+            profile: config.profile_of(&metadata.issuer),
             read_at: Some(now),
         })
     }

@@ -4,8 +4,8 @@
 //! |---|---|---|
 //! | the issuer's well-known URLs in order: 4xx goes on, anything else but 200 ends the flow | C-DISC-5, C-DISC-6, C-DISC-12 | `NoServerMetadata`, `Status` |
 //! | the document is a bounded JSON object | C-DISC-10 | `Document` |
-//! | its `issuer` is identical to the one asked for | C-DISC-7 | `IssuerMismatch` |
-//! | it has the endpoints and, for users, lists S256 | C-AUTHZ-2 | `NoEndpoint`, `NoS256` |
+//! | its `issuer` is identical to the one asked for; `{tenantid}` in it stands for a pinned tenant by a [profile](crate::ServerProfile) only | C-DISC-7 | `IssuerMismatch`, `TenantPlaceholder` |
+//! | it has the endpoints and, for users, lists S256, or by a profile lists no methods at all | C-AUTHZ-2 | `NoEndpoint`, `NoS256` |
 //! | it leads to no local address unless the resource is at one | C-AUTHZ-7 | `LeadsToLocalAddress` |
 //! | it binds tokens to a key that we have, where the resource takes no others | C-EXT-3 | `NoBoundTokens` |
 //!
@@ -17,14 +17,14 @@ use std::vec::IntoIter;
 use bytes::Bytes;
 use http::Response;
 use oauth_types::{
-    AuthMethod, AuthorizationServerMetadata, CodeChallenge, EndpointUrl, Issuer,
+    AuthMethod, AuthorizationServerMetadata, CodeChallenge, EndpointUrl, Issuer, Origin,
     ProtectedResourceMetadata, ResourceUri, UnixTime, authorization_server_urls,
 };
 
 use crate::discovery::{Goal, is_found};
 use crate::exchange::Then;
 use crate::recall::{Recall, Refreshing};
-use crate::{Exchange, FlowError, Purpose, ServerEndpoints, Step};
+use crate::{ClientConfig, Exchange, FlowError, Purpose, ServerEndpoints, Step};
 
 /// The search for authorization server metadata.
 pub(crate) struct FindServer {
@@ -91,7 +91,7 @@ impl FindServer {
             }
             (None, Found::OldLogin(goal)) => {
                 let metadata = assumed(&self.issuer)?;
-                let mut server = ServerEndpoints::of(&metadata, now)?;
+                let mut server = ServerEndpoints::of(&metadata, &goal.config, now)?;
                 server.is_assumed = true;
                 Ok(old_login(goal, metadata, server))
             }
@@ -109,19 +109,26 @@ impl FindServer {
         if !is_found(purpose, response)? {
             return self.next(now);
         }
-        let metadata = AuthorizationServerMetadata::from_json(response.body())
-            .map_err(|error| FlowError::Document { purpose, url: self.url.clone(), error })?;
+        let metadata = match AuthorizationServerMetadata::from_json(response.body()) {
+            Ok(metadata) => metadata,
+            Err(_) if AuthorizationServerMetadata::has_tenant_placeholder(response.body()) => {
+                self.of_tenant(response.body())?
+            }
+            Err(error) => {
+                return Err(FlowError::Document { purpose, url: self.url.clone(), error });
+            }
+        };
         // C-DISC-7: such a document is as good as none; the next place may have the right one.
         if !self.is_of(&metadata.issuer) {
             self.saw_foreign_issuer = true;
             return self.next(now);
         }
-        let server = ServerEndpoints::of(&metadata, now)?;
+        let server = ServerEndpoints::of(&metadata, self.then.config(), now)?;
         let issuer = &metadata.issuer;
         if self.then.needs_browser() {
             server.for_users()?;
             // C-AUTHZ-2
-            if !metadata.supports_s256() {
+            if !server.profile.accepts_pkce_of(&metadata) {
                 return Err(FlowError::NoS256 { issuer: issuer.clone() });
             }
         }
@@ -146,6 +153,27 @@ impl FindServer {
         }
     }
 
+    /// Metadata that says `{tenantid}` in its issuer, where the host has said that it stands for this very issuer.
+    fn of_tenant(&self, json: &[u8]) -> Result<AuthorizationServerMetadata, FlowError> {
+        let issuer = &self.issuer;
+        let is_allowed = self.then.config().profile_of(issuer).accepts_tenant_placeholder()
+            && self.then.config().pinned_for(self.then.target()) == Some(issuer);
+        let own = Origin::of(issuer.as_str()).ok();
+        let is_own = |url: &EndpointUrl| Some(url.origin()) == own;
+        AuthorizationServerMetadata::from_json_of_tenant(json, issuer)
+            .ok()
+            .filter(|_| is_allowed)
+            .filter(|metadata| {
+                let endpoints = [
+                    &metadata.authorization_endpoint,
+                    &metadata.token_endpoint,
+                    &metadata.registration_endpoint,
+                ];
+                endpoints.into_iter().flatten().all(is_own)
+            })
+            .ok_or_else(|| FlowError::TenantPlaceholder { issuer: issuer.clone() })
+    }
+
     /// An issuer that nobody has published may end in a slash or not: both have the same well-known URL.
     fn is_of(&self, issuer: &Issuer) -> bool {
         let is_old = matches!(self.then, Found::OldLogin(_));
@@ -155,11 +183,26 @@ impl FindServer {
 }
 
 impl Found {
-    fn needs_browser(&self) -> bool {
+    const fn config(&self) -> &ClientConfig {
         match self {
-            Self::Login(goal, _) | Self::OldLogin(goal) => goal.config.grant.needs_browser(),
-            Self::Refresh(refreshing) => refreshing.config().grant.needs_browser(),
+            Self::Login(goal, _) | Self::OldLogin(goal) => &goal.config,
+            Self::Refresh(refreshing) => refreshing.config(),
         }
+    }
+
+    /// The MCP server that tokens are wanted for.
+    fn target(&self) -> &ResourceUri {
+        match self {
+            Self::Login(goal, _) | Self::OldLogin(goal) => &goal.target,
+            Self::Refresh(refreshing) => {
+                let account = refreshing.account();
+                account.target.as_ref().unwrap_or(&account.resource)
+            }
+        }
+    }
+
+    const fn needs_browser(&self) -> bool {
+        self.config().grant.needs_browser()
     }
 
     /// A server on the network does not lead the client to its own machine or its own network.

@@ -54,7 +54,9 @@ impl TokenRequest {
         mut form: FormWriter,
     ) -> Self {
         // C-AUTHZ-3
-        form.append("resource", account.resource.as_str());
+        if !account.server.profile.resource_omitted {
+            form.append("resource", account.resource.as_str());
+        }
         Self {
             purpose,
             account,

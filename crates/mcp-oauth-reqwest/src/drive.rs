@@ -62,7 +62,15 @@ impl Host<'_> {
                 }
                 Step::Ready(session) => {
                     let scope = session.tokens().granted.as_ref().map(tracing::field::display);
-                    info!(issuer = %session.account().server.issuer, scope, "authorized");
+                    let server = &session.account().server;
+                    info!(issuer = %server.issuer, scope, "authorized");
+                    if !server.profile.is_strict() {
+                        warn!(
+                            issuer = %server.issuer,
+                            relaxed = %server.profile,
+                            "checks are relaxed for this authorization server by its profile"
+                        );
+                    }
                     return Ok((Some(*session), turn));
                 }
                 step => self.take(step).instrument(span).await?,

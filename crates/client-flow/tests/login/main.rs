@@ -10,6 +10,7 @@ mod discovery;
 mod grants;
 mod loopback;
 mod old_server;
+mod profile;
 mod restart;
 #[cfg(feature = "sealed")]
 mod sealed;

@@ -4,9 +4,10 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use crate::document::{document, is_false, known_values, or_default};
+use crate::document::{document, is_false, known_values, or_default, read};
 use crate::{
-    AuthMethod, EndpointUrl, GrantProfile, GrantType, Issuer, ResponseType, SigningAlgorithm,
+    AuthMethod, DocumentError, EndpointUrl, GrantProfile, GrantType, Issuer, Origin, ResponseType,
+    SigningAlgorithm,
 };
 
 /// What an authorization server says about itself.
@@ -111,6 +112,44 @@ impl AuthorizationServerMetadata {
         }
     }
 
+    /// Reads the metadata of a server with many tenants, which says `{tenantid}` where the issuer of each names its
+    /// own, as that of `tenant`. Everything else about it is read as by [`from_json`](Self::from_json).
+    ///
+    /// ```
+    /// use oauth_types::{AuthorizationServerMetadata, Issuer};
+    ///
+    /// let json = br#"{"issuer":"https://login.example/{tenantid}/v2.0"}"#;
+    /// let tenant = Issuer::parse("https://login.example/a1/v2.0")?;
+    /// let metadata = AuthorizationServerMetadata::from_json_of_tenant(json, &tenant)?;
+    /// assert_eq!(metadata.issuer, tenant);
+    /// let other = Issuer::parse("https://login.example/a1/v1.0")?;
+    /// assert!(AuthorizationServerMetadata::from_json_of_tenant(json, &other).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`DocumentError`]: `issuer` where it differs from `tenant` by more than the placeholder for one path segment.
+    pub fn from_json_of_tenant(json: &[u8], tenant: &Issuer) -> Result<Self, DocumentError> {
+        let mut members: Map<String, Value> = read(json)?;
+        match members.get_mut("issuer") {
+            Some(Value::String(issuer)) if stands_for(issuer, tenant) => {
+                tenant.as_str().clone_into(issuer);
+            }
+            _ => return Err(DocumentError::Member("issuer".into())),
+        }
+        // Text keys and plain values: writing them to memory does not fail.
+        read(&serde_json::to_vec(&members).unwrap_or_default())
+    }
+
+    /// Returns `true` if a document's `issuer` has a `{tenantid}` in it, whatever else the document is.
+    #[must_use]
+    pub fn has_tenant_placeholder(json: &[u8]) -> bool {
+        let members: Result<Map<String, Value>, _> = read(json);
+        let issuer = members.as_ref().ok().and_then(|members| members.get("issuer")?.as_str());
+        issuer.is_some_and(|issuer| issuer.contains(TENANT))
+    }
+
     /// The authentication methods, with what an absent list means (RFC 8414 §2).
     #[must_use]
     pub fn auth_methods(&self) -> &[AuthMethod] {
@@ -141,6 +180,18 @@ impl AuthorizationServerMetadata {
     }
 }
 
+/// The path segment that stands for a tenant in the metadata of all of them.
+const TENANT: &str = "{tenantid}";
+
+/// Returns `true` if the template is this issuer but for the one path segment that names a tenant.
+fn stands_for(template: &str, tenant: &Issuer) -> bool {
+    let Some((before, after)) = template.split_once(TENANT) else { return false };
+    let named = tenant.as_str().strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+    let is_segment = before.ends_with('/') && (after.is_empty() || after.starts_with('/'));
+    let is_in_path = Origin::of(before).is_ok_and(|origin| origin.contains(tenant.as_str()));
+    is_segment && is_in_path && named.is_some_and(|name| !name.is_empty() && !name.contains('/'))
+}
+
 /// An empty text is what some servers write for an endpoint that they do not have.
 fn url_or_none<'de, D: Deserializer<'de>>(
     deserializer: D,
@@ -152,7 +203,6 @@ fn url_or_none<'de, D: Deserializer<'de>>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::DocumentError;
 
     #[test]
     fn unknown_members_survive() {
@@ -165,6 +215,41 @@ mod tests {
         assert_eq!((sparse.jwks_uri, sparse.registration_endpoint), (None, None));
         let again = AuthorizationServerMetadata::from_json(&metadata.to_json()).unwrap();
         assert_eq!(again.extra.get("x_new"), Some(&serde_json::json!([1])));
+    }
+
+    #[test]
+    fn c_disc_7_a_tenant_placeholder_stands_for_one_path_segment_and_nothing_else() {
+        let tenant = Issuer::parse("https://login.example/a1/v2.0").unwrap();
+        let of = |issuer: &str| {
+            let json = serde_json::json!({"issuer": issuer, "x": 1}).to_string();
+            let has = AuthorizationServerMetadata::has_tenant_placeholder(json.as_bytes());
+            assert_eq!(has, issuer.contains("{tenantid}"));
+            AuthorizationServerMetadata::from_json_of_tenant(json.as_bytes(), &tenant)
+        };
+        assert_eq!(of("https://login.example/{tenantid}/v2.0").unwrap().issuer, tenant);
+        for other in [
+            "https://login.example/a1/v2.0",
+            "https://login.example/{tenantid}/v1.0",
+            "https://login.example/{tenantid}",
+            "https://login.example/{tenantid}.0",
+            "https://login.example/a{tenantid}/v2.0",
+            "https://{tenantid}/a1/v2.0",
+            "https://{tenantid}",
+            "{tenantid}",
+            "https:/{tenantid}/v2.0",
+            "https:///{tenantid}/v2.0",
+            "https://LOGIN.example/{tenantid}/v2.0",
+            "http://login.example/{tenantid}/v2.0",
+            "https://evil.example/{tenantid}/v2.0",
+            "https://login.example/{tenantid}/{tenantid}",
+        ] {
+            assert_eq!(of(other), Err(DocumentError::Member("issuer".into())), "{other}");
+        }
+        let deep = Issuer::parse("https://login.example/a/b/v2.0").unwrap();
+        let json = br#"{"issuer":"https://login.example/{tenantid}/v2.0"}"#;
+        assert!(AuthorizationServerMetadata::from_json_of_tenant(json, &deep).is_err());
+        let twice = br#"{"issuer":"https://login.example/{tenantid}/v2.0","issuer":"x"}"#;
+        assert!(AuthorizationServerMetadata::from_json_of_tenant(twice, &tenant).is_err());
     }
 
     #[test]
