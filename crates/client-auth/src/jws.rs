@@ -53,9 +53,25 @@ impl ClientKeys {
     /// taken from there. What the claims say is the caller's to judge.
     #[must_use]
     pub fn verify<T: DeserializeOwned>(&self, jwt: &str, typ: &str) -> Option<T> {
-        let is_typ = |own: Option<&str>| own.is_some_and(|own| own.eq_ignore_ascii_case(typ));
-        signed_claims(jwt, Some(self), is_typ)
+        self.verify_typed(jwt, |own| own.is_some_and(|own| own.eq_ignore_ascii_case(typ)))
     }
+
+    /// Returns the claims as [`verify`](Self::verify) does, of a JWT whose header has one of several types or none.
+    #[must_use]
+    pub fn verify_typed<T: DeserializeOwned>(
+        &self,
+        jwt: &str,
+        is_type: impl FnOnce(Option<&str>) -> bool,
+    ) -> Option<T> {
+        signed_claims(jwt, Some(self), is_type)
+    }
+}
+
+/// The type in the header of a JWT (RFC 7515 §4.1.9), `None` inside when it has none. Not verified: only good for
+/// saying why a token is refused.
+#[must_use]
+pub fn claimed_type(jwt: &str) -> Option<Option<String>> {
+    jsonwebtoken::decode_header(jwt).ok().map(|header| header.typ)
 }
 
 /// Who a JWT says it comes from (RFC 7519 §4.1.1). Not verified: only good for choosing the keys to verify it with.

@@ -24,7 +24,7 @@ pub use attach::{AssertionNeeded, ClientCredentials, NoUsableMethod};
 pub use basic::{BasicCredentials, InvalidBasic};
 pub use error::{ClientAuthError, Reason};
 #[cfg(feature = "private_key_jwt")]
-pub use jws::{Lifetime, claimed_issuer};
+pub use jws::{Lifetime, claimed_issuer, claimed_type};
 pub use keys::{ClientKeys, InvalidKeys};
 #[cfg(feature = "dpop")]
 pub use nonce::NonceKey;

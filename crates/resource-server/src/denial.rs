@@ -132,8 +132,8 @@ impl Denial {
         reason: DenialReason,
         required: &ScopeSet,
     ) -> Self {
-        // R-AUTH-1, R-PRM-2
-        let scope = required.filter(|scope| scope != "offline_access");
+        // R-AUTH-1
+        let scope = resource.scopes_challenged(required);
         let error = reason.error();
         let challenge = BearerChallenge {
             error_description: error.as_ref().map(|error| ErrorDescription::new(advice(error))),

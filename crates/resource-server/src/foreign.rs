@@ -26,11 +26,38 @@ pub(crate) fn bound_key(confirmation: Option<&Value>) -> Result<Option<Thumbprin
     jkt.map(Some).ok_or(Unconfirmed)
 }
 
-/// The resources that it is for, unless they are too many to keep. A recipient that is no URI is some other server: it
-/// makes the token no worse.
-pub(crate) fn recipients(audience: &Audience) -> Option<Vec<ResourceUri>> {
-    let are_few = audience.0.len() <= MOST_RECIPIENTS;
-    are_few.then(|| audience.0.iter().filter_map(|one| ResourceUri::parse(one).ok()).collect())
+/// The names that an authorization server has for resources, beside their identifiers.
+#[derive(Clone, Debug)]
+pub(crate) struct Audiences(Vec<(Box<str>, ResourceUri)>);
+
+impl Audiences {
+    /// No names.
+    pub(crate) const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Adds a name for a resource.
+    pub(crate) fn add(&mut self, name: &str, resource: ResourceUri) {
+        self.0.push((name.into(), resource));
+    }
+
+    /// The resources that a token is for, unless they are too many to keep. A recipient that is no URI is some other
+    /// server: it makes the token no worse.
+    pub(crate) fn recipients(&self, audience: &Audience) -> Option<Vec<ResourceUri>> {
+        if audience.0.len() > MOST_RECIPIENTS {
+            return None;
+        }
+        let mut resources = Vec::with_capacity(audience.0.len());
+        for one in &audience.0 {
+            let named = self.0.iter().filter(|(name, _)| **name == **one);
+            let known = resources.len();
+            resources.extend(named.map(|(_, resource)| resource.clone()));
+            if resources.len() == known {
+                resources.extend(ResourceUri::parse(one));
+            }
+        }
+        Some(resources)
+    }
 }
 
 #[cfg(test)]
@@ -40,7 +67,8 @@ mod tests {
     #[test]
     fn a_token_for_very_many_is_for_nobody() {
         let many = |count| Audience(vec!["https://rs.example".to_owned(); count]);
-        assert_eq!(recipients(&many(100)).unwrap().len(), 100);
-        assert_eq!(recipients(&many(101)), None);
+        let audiences = Audiences::new();
+        assert_eq!(audiences.recipients(&many(100)).unwrap().len(), 100);
+        assert_eq!(audiences.recipients(&many(101)), None);
     }
 }

@@ -12,6 +12,7 @@ mod answer;
 
 use core::fmt;
 use core::time::Duration;
+use std::borrow::Cow;
 
 use bytes::Bytes;
 use client_auth::{ClientCredentials, NoUsableMethod};
@@ -19,8 +20,10 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use oauth_types::{
     AuthMethod, AuthorizationServerMetadata, ClientId, EndpointUrl, FormPairs, FormWriter,
-    InvalidUri, Issuer, Secret, encode_component,
+    InvalidUri, Issuer, ResourceUri, Secret, encode_component,
 };
+
+use crate::foreign::Audiences;
 
 pub use answer::{Introspected, IntrospectionFailed, NotTaken};
 
@@ -52,6 +55,9 @@ pub struct Introspection {
     method: Option<AuthMethod>,
     window: Duration,
     takes_unnamed: bool,
+    subject_claim: Cow<'static, str>,
+    audiences: Audiences,
+    sole_resource: Option<ResourceUri>,
 }
 
 /// Where to ask, and as whom.
@@ -107,7 +113,17 @@ impl Introspection {
     #[must_use]
     pub const fn new(issuer: Issuer, client_id: ClientId, secret: Secret) -> Self {
         let window = Self::WINDOW;
-        Self { issuer, client_id, secret, method: None, window, takes_unnamed: false }
+        Self {
+            issuer,
+            client_id,
+            secret,
+            method: None,
+            window,
+            takes_unnamed: false,
+            subject_claim: Cow::Borrowed("sub"),
+            audiences: Audiences::new(),
+            sole_resource: None,
+        }
     }
 
     /// Shows the secret by this method. If nothing else is said it is the first that the server's metadata lists for
@@ -133,6 +149,34 @@ impl Introspection {
     #[must_use]
     pub const fn taking_unnamed_subjects(mut self) -> Self {
         self.takes_unnamed = true;
+        self
+    }
+
+    /// Takes the user from another member of the answer than `sub`, such as `username`.
+    ///
+    /// For a server that does not say `sub`, as django-oauth-toolkit: the member has to name a user for ever, because
+    /// sessions and whatever the host keeps belong to subjects. A name that passes on to another user passes those on.
+    #[must_use]
+    pub fn with_subject_claim(mut self, name: &str) -> Self {
+        self.subject_claim = Cow::Owned(name.to_owned());
+        self
+    }
+
+    /// Takes `name` in a token's audience for this resource: where the authorization server has a name of its own for
+    /// it. The name is compared byte for byte. May be called for several names.
+    #[must_use]
+    pub fn with_audience(mut self, name: &str, resource: ResourceUri) -> Self {
+        self.audiences.add(name, resource);
+        self
+    }
+
+    /// Takes tokens whose answer names no audience for this resource.
+    ///
+    /// Only for a server that issues tokens for this one resource: where there is a second, either of them could use
+    /// at the other the tokens that it is shown. A token that names an audience is judged by that.
+    #[must_use]
+    pub fn with_sole_resource(mut self, resource: ResourceUri) -> Self {
+        self.sole_resource = Some(resource);
         self
     }
 

@@ -4,29 +4,36 @@
 //! |---|---|---|
 //! | it has 16 KiB at most, and says that it is of this issuer, byte for byte | RFC 9068 §4 | [`JwtRefused::NotOurs`] |
 //! | the issuer's keys are known, and fresh if they can be | RFC 8414 §2 | [`JwtVerdict::NeedsKeys`], [`JwtVerdict::Unavailable`] |
-//! | one of them has signed it, as an access token and in the key's own algorithm | RFC 9068 §4, RFC 8725 §3.1, §3.11 | `NeedsKeys` at most every 30 seconds, then [`JwtRefused::NotSigned`] |
+//! | its header has the type of an access token, in the issuer's [profile](JwtProfile) | RFC 9068 §4, RFC 8725 §3.11 | [`JwtRefused::Type`] |
+//! | one of the keys has signed it, in the key's own algorithm | RFC 9068 §4, RFC 8725 §3.1 | `NeedsKeys` at most every 30 seconds, then [`JwtRefused::NotSigned`] |
+//! | its claims are those of an access token, in the issuer's profile | RFC 8725 §3.12 | [`JwtRefused::NotAccessToken`] |
 //! | its claims have their form, and each is said once; 100 recipients at most; it says whose it is, whose client's, and when it expires | RFC 9068 §2.2 | [`JwtRefused::Claims`] |
 //! | what it is bound to is a key that a proof can be shown for | RFC 9449 §6, RFC 7800 §3.1 | [`JwtRefused::Confirmation`] |
 //! | it has begun, give or take a minute, and ends within a year | RFC 7519 §4.1 | [`JwtRefused::OutsideLifetime`] |
 //!
 //! Expiry, audience and scope are for [`Presented::decide`](crate::Presented::decide), as with every token.
 
+mod claims;
+mod profile;
+
 use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use client_auth::{ClientKeys, InvalidKeys, claimed_issuer};
+use client_auth::{ClientKeys, InvalidKeys, claimed_issuer, claimed_type};
 use http::{Response, StatusCode};
 use oauth_types::{
-    Audience, ClientId, DocumentError, Issuer, KeySet, ScopeSet, Secret, SigningAlgorithm, UnixTime,
+    ClientId, DocumentError, Issuer, KeySet, ResourceUri, Secret, SigningAlgorithm, UnixTime,
 };
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value};
+use serde::Deserialize as _;
+use serde_json::Value;
 
-use crate::foreign::{SKEW, bound_key, recipients};
+use crate::foreign::{Audiences, SKEW, bound_key};
 use crate::{Kept, TokenFacts};
+use claims::{Claims, Signed, scopes};
+
+pub use profile::JwtProfile;
 
 /// The tokens of one authorization server that is not ours, and what is known of its keys: a plain value that the host
 /// keeps.
@@ -53,7 +60,10 @@ use crate::{Kept, TokenFacts};
 pub struct JwtTokens {
     issuer: Issuer,
     rsa: SigningAlgorithm,
-    client_claim: Box<str>,
+    profile: JwtProfile,
+    client_claim: Option<Box<str>>,
+    scope_claim: Option<Box<str>>,
+    audiences: Audiences,
     keys: Keys,
 }
 
@@ -83,10 +93,18 @@ pub enum JwtVerdict {
 pub enum JwtRefused {
     /// It is no JWT, or says that it is of another issuer, or is too long.
     NotOurs,
-    /// None of the server's keys has signed it as an access token (`at+jwt`).
+    /// None of the server's keys has signed it.
     NotSigned,
+    /// Its header does not have the type of an access token in the issuer's [profile](JwtProfile).
+    Type,
+    /// The server has signed it as something else, such as an ID token.
+    NotAccessToken,
     /// A claim is missing, there twice, or does not have its form.
     Claims,
+    /// The claim that names the client is missing or no client identifier.
+    NoClient,
+    /// `sub` is missing or empty.
+    NoSubject,
     /// It is bound to something that cannot be checked here.
     Confirmation,
     /// It has not begun yet, or is meant to last longer than a year.
@@ -97,7 +115,20 @@ impl fmt::Display for JwtRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotOurs => "it is no JWT of this issuer",
-            Self::NotSigned => "no key of the issuer has signed it as an access token",
+            Self::NotSigned => "no key of the issuer has signed it",
+            Self::Type => {
+                "the `typ` of its header is not that of an access token (`at+jwt`, RFC 9068); \
+                 where the issuer types its access tokens otherwise, name its `JwtProfile`"
+            }
+            Self::NotAccessToken => {
+                "its claims are not those of an access token in the issuer's `JwtProfile`: \
+                 send the access token, not the ID token"
+            }
+            Self::NoClient => {
+                "the claim that names the client is missing or malformed; \
+                 where the issuer has it elsewhere, name it by `with_client_claim`"
+            }
+            Self::NoSubject => "`sub` is missing or empty",
             Self::Claims => "a claim is missing, there twice, or does not have its form",
             Self::Confirmation => "it is bound to something that cannot be checked here",
             Self::OutsideLifetime => "it has not begun yet, or lasts too long",
@@ -134,48 +165,6 @@ impl fmt::Display for NoKeys {
 
 impl core::error::Error for NoKeys {}
 
-#[derive(Deserialize)]
-struct Claims {
-    iss: String,
-    sub: String,
-    #[serde(default)]
-    aud: Audience,
-    exp: UnixTime,
-    #[serde(default)]
-    iat: Option<UnixTime>,
-    #[serde(default)]
-    nbf: Option<UnixTime>,
-    #[serde(default)]
-    scope: Option<ScopeSet>,
-}
-
-/// Claims as they were signed; `None` when one of them is said twice, so that two readers may read two tokens.
-struct Signed(Option<Value>);
-
-impl<'de> Deserialize<'de> for Signed {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-
-        impl<'de> Visitor<'de> for Members {
-            type Value = Signed;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("claims")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Signed, A::Error> {
-                let (mut members, mut is_repeated) = (Map::new(), false);
-                while let Some((name, value)) = map.next_entry::<String, Value>()? {
-                    is_repeated |= members.insert(name, value).is_some();
-                }
-                Ok(Signed((!is_repeated).then_some(Value::Object(members))))
-            }
-        }
-
-        deserializer.deserialize_map(Members)
-    }
-}
-
 impl JwtTokens {
     /// Longest token that is read, in bytes.
     pub const MAX_BYTES: usize = 16 * 1024;
@@ -206,7 +195,32 @@ impl JwtTokens {
     }
 
     fn of(issuer: Issuer, keys: Keys) -> Self {
-        Self { issuer, rsa: SigningAlgorithm::Rs256, client_claim: "client_id".into(), keys }
+        Self {
+            issuer,
+            rsa: SigningAlgorithm::Rs256,
+            profile: JwtProfile::Rfc9068,
+            client_claim: None,
+            scope_claim: None,
+            audiences: Audiences::new(),
+            keys,
+        }
+    }
+
+    /// Takes access tokens in the dialect of this provider. RFC 9068 if nothing is said.
+    #[must_use]
+    pub const fn with_profile(mut self, profile: JwtProfile) -> Self {
+        self.profile = profile;
+        self
+    }
+
+    /// Takes `name` in a token's audience for this resource: where the authorization server has a name of its own for
+    /// it, such as `api://…`, a GUID or the identifier of an API. May be called for several names.
+    ///
+    /// The name is compared byte for byte. A token whose audience is the resource's identifier needs no name.
+    #[must_use]
+    pub fn with_audience(mut self, name: &str, resource: ResourceUri) -> Self {
+        self.audiences.add(name, resource);
+        self
     }
 
     /// Uses RSA keys that are fetched and name no algorithm with PS256 instead of RS256. It is the key that tells the
@@ -217,10 +231,18 @@ impl JwtTokens {
         self
     }
 
-    /// Takes the client from another claim than `client_id` (RFC 9068 §2.2), such as `azp`, where the server does so.
+    /// Takes the client from another claim than the profile's, which is `client_id` in RFC 9068 (§2.2).
     #[must_use]
     pub fn with_client_claim(mut self, name: &str) -> Self {
-        self.client_claim = name.into();
+        self.client_claim = Some(name.into());
+        self
+    }
+
+    /// Takes the scopes from another claim than the profile's, which is `scope` in RFC 9068 (§2.2.3), such as `scp`.
+    /// The claim may be one text or a list.
+    #[must_use]
+    pub fn with_scope_claim(mut self, name: &str) -> Self {
+        self.scope_claim = Some(name.into());
         self
     }
 
@@ -241,11 +263,16 @@ impl JwtTokens {
             let may_fetch = self.may_fetch(now);
             return if may_fetch { JwtVerdict::NeedsKeys } else { JwtVerdict::Unavailable };
         };
-        match signed(keys, token) {
+        match keys.verify_typed::<Signed>(token, |typ| self.profile.is_type(typ)) {
             Some(Signed(claims)) => {
                 let facts = claims.ok_or(JwtRefused::Claims);
                 let facts = facts.and_then(|claims| self.read(&claims, now));
                 facts.map_or_else(JwtVerdict::Refused, |facts| JwtVerdict::Known(Arc::new(facts)))
+            }
+            None if !claimed_type(token)
+                .is_some_and(|typ| self.profile.is_type(typ.as_deref())) =>
+            {
+                JwtVerdict::Refused(JwtRefused::Type)
             }
             // The server may have a new key. Whoever makes tokens up makes nobody ask more often.
             None if self.may_fetch(now) => JwtVerdict::NeedsKeys,
@@ -314,13 +341,23 @@ impl JwtTokens {
 
     /// What the claims of a token say that the server has signed.
     fn read(&self, claims: &Value, now: UnixTime) -> Result<TokenFacts, JwtRefused> {
-        let client = claims.get(&*self.client_claim).ok_or(JwtRefused::Claims)?;
-        let client_id = ClientId::deserialize(client).map_err(|_| JwtRefused::Claims)?;
+        if !self.profile.is_access_token(claims) {
+            return Err(JwtRefused::NotAccessToken);
+        }
+        let client =
+            self.client_claim.as_deref().unwrap_or_else(|| self.profile.client_claim(claims));
+        let client = claims.get(client).ok_or(JwtRefused::NoClient)?;
+        let client_id = ClientId::deserialize(client).map_err(|_| JwtRefused::NoClient)?;
         let jkt = bound_key(claims.get("cnf")).map_err(|_| JwtRefused::Confirmation)?;
+        let scope = self.scope_claim.as_deref().unwrap_or_else(|| self.profile.scope_claim(claims));
+        let scopes = scopes(claims.get(scope)).ok_or(JwtRefused::Claims)?;
+        let audience = self.profile.audience(claims).ok_or(JwtRefused::Claims)?;
+        let audience = self.audiences.recipients(&audience).ok_or(JwtRefused::Claims)?;
         let claims = Claims::deserialize(claims).map_err(|_| JwtRefused::Claims)?;
-        if !self.issuer.is(&claims.iss) || claims.sub.is_empty() {
+        if !self.issuer.is(&claims.iss) {
             return Err(JwtRefused::Claims);
         }
+        let subject = claims.sub.filter(|sub| !sub.is_empty()).ok_or(JwtRefused::NoSubject)?;
         let latest = now.plus(SKEW);
         let is_later = |time: Option<UnixTime>| time.is_some_and(|time| time > latest);
         if is_later(claims.nbf) || is_later(claims.iat) || claims.exp > latest.plus(Self::LIFETIME)
@@ -328,19 +365,14 @@ impl JwtTokens {
             return Err(JwtRefused::OutsideLifetime);
         }
         Ok(TokenFacts {
-            subject: claims.sub,
+            subject,
             client_id,
             issuer: self.issuer.clone(),
-            scopes: claims.scope.unwrap_or_default(),
-            audience: recipients(&claims.aud).ok_or(JwtRefused::Claims)?,
+            scopes,
+            audience,
             // The one place where the server's clock may be off.
             expires_at: Some(claims.exp.plus(SKEW)),
             jkt,
         })
     }
-}
-
-/// The claims, if one of the keys has signed them as an access token (RFC 9068 §2.1, RFC 7515 §4.1.9).
-fn signed(keys: &ClientKeys, token: &str) -> Option<Signed> {
-    keys.verify(token, "at+jwt").or_else(|| keys.verify(token, "application/at+jwt"))
 }

@@ -33,7 +33,7 @@ pub use introspection::{
     NotTaken,
 };
 #[cfg(feature = "jwt_access_tokens")]
-pub use jwt::{JwtRefused, JwtTokens, JwtVerdict, NoKeys};
+pub use jwt::{JwtProfile, JwtRefused, JwtTokens, JwtVerdict, NoKeys};
 pub use kept::Kept;
 pub use oauth_types::TokenFacts;
 pub use operations::OperationScopes;

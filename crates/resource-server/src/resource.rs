@@ -38,6 +38,7 @@ pub struct Resource {
     metadata: ProtectedResourceMetadata,
     metadata_url: EndpointUrl,
     root_url: EndpointUrl,
+    challenged: ScopeSet,
     hosts: Hosts,
     #[cfg(feature = "dpop")]
     proofs: crate::possession::Proofs,
@@ -59,6 +60,7 @@ impl Resource {
         Ok(Self {
             metadata_url: protected_resource_url(&uri).map_err(InvalidResource::Uri)?,
             root_url: protected_resource_root_url(&uri).map_err(InvalidResource::Uri)?,
+            challenged: ScopeSet::empty(),
             hosts: Hosts::of(uri.origin()),
             #[cfg(feature = "dpop")]
             proofs: Default::default(),
@@ -73,6 +75,29 @@ impl Resource {
         // R-PRM-2
         let listed = scopes.iter().filter(|scope| *scope != "offline_access");
         self.metadata.scopes_supported = Some(listed.map(str::to_owned).collect());
+        self
+    }
+
+    /// Names these scopes in every 401, beside those that the request needs (RFC 6750 §3).
+    ///
+    /// For clients that cannot step up: they ask for the scopes of the 401 and for no more, and fail at the first
+    /// operation that needs another. Name what a user of such a client does every day, and leave to the 403 what is
+    /// rare or dangerous: each user is asked to agree to all scopes that stand here.
+    ///
+    /// ```
+    /// # use oauth_types::{Issuer, ResourceUri};
+    /// # use resource_server::{OperationScopes, Resource};
+    /// # let (uri, issuers) = (ResourceUri::parse("https://mcp.example/mcp")?, vec![Issuer::parse("https://as.example")?]);
+    /// let scopes = OperationScopes::new("files:read")?
+    ///     .tool("write-file", "files:write")?
+    ///     .tool("delete-everything", "files:admin")?;
+    /// let everyday = oauth_types::ScopeSet::parse("files:read files:write")?;
+    /// let resource = Resource::new(uri, issuers)?.with_scopes_challenged(&everyday);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_scopes_challenged(mut self, scopes: &ScopeSet) -> Self {
+        self.challenged = scopes.clone();
         self
     }
 
@@ -144,11 +169,53 @@ impl Resource {
         core::iter::once(own).chain((root != own).then_some(root))
     }
 
+    /// The scopes that a client without a good token is told to ask for, if the request needs `required`.
+    pub(crate) fn scopes_challenged(&self, required: &ScopeSet) -> ScopeSet {
+        // Beyond the bounds of a set, what the request needs is named alone.
+        let scopes = required.union(&self.challenged);
+        // R-PRM-2: refresh tokens are between client and authorization server.
+        scopes.as_ref().unwrap_or(required).filter(|scope| scope != "offline_access")
+    }
+
     /// A challenge that points to the metadata and says nothing else yet.
     pub(crate) fn challenge(&self) -> BearerChallenge {
         BearerChallenge {
             resource_metadata: Some(self.metadata_url.clone()),
             ..BearerChallenge::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r_prm_2_more_scopes_are_challenged_where_the_host_says_so_and_never_offline_access() {
+        let issuer = Issuer::parse("https://as.example").unwrap();
+        let uri = ResourceUri::parse("https://rs.example/mcp").unwrap();
+        let resource = Resource::new(uri, vec![issuer]).unwrap();
+        let set = |text: &str| ScopeSet::parse(text).unwrap();
+        assert_eq!(resource.scopes_challenged(&set("r offline_access")).as_str(), "r");
+        let more = resource.with_scopes_challenged(&set("r w offline_access"));
+        assert_eq!(more.scopes_challenged(&set("r")).as_str(), "r w");
+        assert_eq!(more.scopes_challenged(&set("x r")).as_str(), "x r w");
+        // What does not fit into a challenge is left out; what the request needs is not.
+        let many: Vec<String> =
+            (0..ScopeSet::MAX_SCOPES).map(|scope| format!("s{scope}")).collect();
+        let many = set(&many.join(" "));
+        assert_eq!(more.scopes_challenged(&many), many);
+    }
+
+    #[test]
+    fn r_auth_1_the_challenge_of_a_401_names_them() {
+        let issuer = Issuer::parse("https://as.example").unwrap();
+        let uri = ResourceUri::parse("https://rs.example/mcp").unwrap();
+        let set = |text: &str| ScopeSet::parse(text).unwrap();
+        let resource = Resource::new(uri, vec![issuer]).unwrap().with_scopes_challenged(&set("w"));
+        let anonymous = http::Request::post("/mcp").body(()).unwrap();
+        let response = resource.present(&anonymous, &set("r")).unwrap_err().into_response();
+        let challenge = response.headers()[http::header::WWW_AUTHENTICATE].to_str().unwrap();
+        assert!(challenge.contains("scope=\"r w\""), "{challenge}");
     }
 }

@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use oauth_types::{AuthMethod, ClientId, EndpointUrl, Issuer, Secret, UnixTime};
+use oauth_types::{AuthMethod, ClientId, EndpointUrl, Issuer, ResourceUri, Secret, UnixTime};
 use resource_server::{
     Introspected, Introspection, IntrospectionEndpoint, IntrospectionFailed, Kept, TokenFacts,
 };
@@ -108,6 +108,27 @@ impl IntrospectionVerifier {
     #[must_use]
     pub fn taking_unnamed_subjects(mut self) -> Self {
         self.asker.introspection = self.asker.introspection.taking_unnamed_subjects();
+        self
+    }
+
+    /// Takes the user from another member than `sub`, as [`Introspection::with_subject_claim`].
+    #[must_use]
+    pub fn with_subject_claim(mut self, name: &str) -> Self {
+        self.asker.introspection = self.asker.introspection.with_subject_claim(name);
+        self
+    }
+
+    /// Takes `name` in a token's audience for this resource, as [`Introspection::with_audience`].
+    #[must_use]
+    pub fn with_audience(mut self, name: &str, resource: ResourceUri) -> Self {
+        self.asker.introspection = self.asker.introspection.with_audience(name, resource);
+        self
+    }
+
+    /// Takes tokens without an audience for this resource, as [`Introspection::with_sole_resource`].
+    #[must_use]
+    pub fn with_sole_resource(mut self, resource: ResourceUri) -> Self {
+        self.asker.introspection = self.asker.introspection.with_sole_resource(resource);
         self
     }
 }

@@ -6,8 +6,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use bytes::Bytes;
 use client_auth::InvalidKeys;
 use http::Response;
-use oauth_types::{EndpointUrl, Issuer, KeySet, Secret, UnixTime};
-use resource_server::{Believed, JwtTokens, JwtVerdict, TokenFacts};
+use oauth_types::{EndpointUrl, Issuer, KeySet, ResourceUri, Secret, UnixTime};
+use resource_server::{Believed, JwtProfile, JwtTokens, JwtVerdict, TokenFacts};
 use tracing::{info, warn};
 
 use super::cache::{Cache, Recalled};
@@ -104,7 +104,25 @@ impl JwtVerifier {
         self.changed(JwtTokens::with_ps256)
     }
 
-    /// Takes the client from another claim than `client_id` (RFC 9068 §2.2), such as `azp`, where the server does so.
+    /// Takes access tokens in the dialect of this provider. RFC 9068 if nothing is said.
+    #[must_use]
+    pub fn with_profile(self, profile: JwtProfile) -> Self {
+        self.changed(|tokens| tokens.with_profile(profile))
+    }
+
+    /// Takes `name` in a token's audience for this resource, as [`JwtTokens::with_audience`].
+    #[must_use]
+    pub fn with_audience(self, name: &str, resource: ResourceUri) -> Self {
+        self.changed(|tokens| tokens.with_audience(name, resource))
+    }
+
+    /// Takes the scopes from another claim than the profile's, as [`JwtTokens::with_scope_claim`].
+    #[must_use]
+    pub fn with_scope_claim(self, name: &str) -> Self {
+        self.changed(|tokens| tokens.with_scope_claim(name))
+    }
+
+    /// Takes the client from another claim than the profile's, as [`JwtTokens::with_client_claim`].
     #[must_use]
     pub fn with_client_claim(self, name: &str) -> Self {
         self.changed(|tokens| tokens.with_client_claim(name))

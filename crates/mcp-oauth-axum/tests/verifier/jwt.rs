@@ -20,6 +20,8 @@ async fn r_auth_3_sec_143_sec_146_a_good_token_for_this_resource_and_no_other_on
         json!({"aud": ["https://other.example", "not a URI", MCP]}),
         json!({"iat": null, "jti": null, "nbf": NOW, "unknown": {"a": [1]}}),
         json!({"scope": "files:write files:read"}),
+        // Duende writes a list unless it is told otherwise.
+        json!({"scope": ["files:write", "files:read"]}),
     ] {
         assert_eq!(protected.status(&sign(&good)).await, StatusCode::OK, "{good}");
     }
@@ -44,7 +46,8 @@ async fn r_auth_3_sec_143_sec_146_a_good_token_for_this_resource_and_no_other_on
         json!({"client_id": null, "azp": "c1", "cid": "c1"}),
         json!({"client_id": ""}),
         json!({"scope": "files:read \"x\""}),
-        json!({"scope": ["files:read"]}),
+        json!({"scope": ["files:read", "a b"]}),
+        json!({"scope": {"files:read": true}}),
         json!({"cnf": {"x5t#S256": "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"}}),
         json!({"cnf": {"jkt": "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"}}),
         json!({"cnf": {}}),

@@ -13,6 +13,8 @@ mod keys;
 #[cfg(feature = "introspection")]
 mod own;
 #[cfg(feature = "jwt_access_tokens")]
+mod profiles;
+#[cfg(feature = "jwt_access_tokens")]
 mod protected;
 mod remote;
 #[cfg(feature = "jwt_access_tokens")]

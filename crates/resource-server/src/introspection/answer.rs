@@ -19,7 +19,7 @@
 //! | it is shown as a bearer token or with DPoP | RFC 6749 §7.1 | `TokenType` |
 //! | it is bound to nothing, or to a key whose thumbprint is said | RFC 9449 §6.2 | `Confirmation` |
 //! | it says which client it was given to | R-AUTH-8 | `NoClient` |
-//! | it says whose it is | R-AUTH-8 | `NoSubject` |
+//! | it says whose it is, in `sub` or where [`with_subject_claim`](Introspection::with_subject_claim) says | R-AUTH-8 | `NoSubject`, `SubjectElsewhere` |
 //! | it is for 100 recipients at most | | `Audience` |
 
 use core::fmt;
@@ -30,7 +30,7 @@ use http::{Response, StatusCode};
 use oauth_types::{DocumentError, IntrospectionAnswer, Thumbprint, UnixTime, media_type};
 use serde_json::Value;
 
-use crate::foreign::{SKEW, bound_key, recipients};
+use crate::foreign::{SKEW, bound_key};
 use crate::{Believed, Introspection, TokenFacts};
 
 /// Why nothing was learned about a token: the server did not say. It holds no text of the answer.
@@ -118,8 +118,11 @@ pub enum NotTaken {
     Confirmation,
     /// The server does not say which client it was given to.
     NoClient,
-    /// The server does not say whose it is.
+    /// The server does not say whose it is: neither `sub` nor `username` is there.
     NoSubject,
+    /// The server says whose it is in another member than `sub`, or than the one that
+    /// [`with_subject_claim`](Introspection::with_subject_claim) names.
+    SubjectElsewhere,
     /// It is for more than 100 recipients.
     Audience,
 }
@@ -132,8 +135,15 @@ impl fmt::Display for NotTaken {
             Self::NotYet => "the token does not work yet",
             Self::TokenType => "the token is of a type that is not spoken here",
             Self::Confirmation => "the token is bound to something that is not checked here",
-            Self::NoClient => "the answer does not name the client",
-            Self::NoSubject => "the answer does not name the user",
+            Self::NoClient => "the answer does not name the client: `client_id` is missing",
+            Self::NoSubject => {
+                "the answer does not name the user: `sub` is missing; \
+                 where the server names users in another member, name it by `with_subject_claim`"
+            }
+            Self::SubjectElsewhere => {
+                "the answer names the user, but not in the member that is read (`sub`): \
+                 name the right one by `with_subject_claim`, such as `username`"
+            }
             Self::Audience => "the token is for too many recipients",
         })
     }
@@ -185,15 +195,27 @@ impl Introspection {
         }
         let jkt = confirmed_key(&answer)?;
         let client_id = answer.client_id.ok_or(NotTaken::NoClient)?;
-        let subject = match answer.sub {
+        let is_unnamed = answer.sub.is_none() && answer.username.is_none();
+        let is_said = |name: &Option<String>| name.as_ref().is_some_and(|name| !name.is_empty());
+        let names_user = is_said(&answer.sub) || is_said(&answer.username);
+        let named = match &*self.subject_claim {
+            "sub" => answer.sub,
+            "username" => answer.username,
+            other => answer.extra.get(other).and_then(Value::as_str).map(str::to_owned),
+        };
+        let subject = match named {
             Some(subject) if !subject.is_empty() => subject,
-            None if answer.username.is_none() && self.takes_unnamed => {
-                client_id.as_str().to_owned()
-            }
+            None if is_unnamed && self.takes_unnamed => client_id.as_str().to_owned(),
+            _ if names_user => return Err(NotTaken::SubjectElsewhere),
             _ => return Err(NotTaken::NoSubject),
         };
-        let audience = answer.aud.unwrap_or_default();
-        let audience = recipients(&audience).ok_or(NotTaken::Audience)?;
+        let audience = match (answer.aud, &self.sole_resource) {
+            (None, Some(resource)) => vec![resource.clone()],
+            (audience, _) => {
+                let audience = audience.unwrap_or_default();
+                self.audiences.recipients(&audience).ok_or(NotTaken::Audience)?
+            }
+        };
         Ok(TokenFacts {
             subject,
             client_id,
@@ -403,11 +425,88 @@ mod tests {
             panic!("the client's own token");
         };
         assert_eq!(found.facts().subject, "c");
-        for named in [
-            json!({"active": true, "client_id": "c", "username": "alice"}),
-            json!({"active": true, "client_id": "c", "sub": ""}),
+        for (named, why) in [
+            (json!({"username": "alice"}), NotTaken::SubjectElsewhere),
+            (json!({"sub": ""}), NotTaken::NoSubject),
         ] {
-            assert_eq!(read(named), Introspected::No(NotTaken::NoSubject));
+            let mut body = json!({"active": true, "client_id": "c"});
+            body.as_object_mut().unwrap().extend(named.as_object().unwrap().clone());
+            assert_eq!(read(body), Introspected::No(why));
+        }
+    }
+
+    #[test]
+    fn r_auth_8_the_member_that_names_users_can_be_named_and_the_refusal_says_so() {
+        // As django-oauth-toolkit answers: no `sub`, no `aud`.
+        let body = json!({"active": true, "scope": "read", "exp": 1_000_600, "client_id": "c",
+            "username": "alice", "uid": "u-7"});
+        let read = |asking: Introspection, body: &Value| {
+            asking.read(&answer(200, "application/json", &body.to_string()), NOW).unwrap()
+        };
+        let Introspected::No(why) = read(introspection(), &body) else { panic!("no `sub`") };
+        assert_eq!(why, NotTaken::SubjectElsewhere);
+        for said in ["`sub`", "with_subject_claim", "username"] {
+            assert!(why.to_string().contains(said), "{why}");
+        }
+        let Introspected::No(why) =
+            read(introspection(), &json!({"active": true, "client_id": "c"}))
+        else {
+            panic!("nobody")
+        };
+        assert_eq!(why, NotTaken::NoSubject);
+        assert!(why.to_string().contains("`sub`"), "{why}");
+
+        for (claim, subject) in [("username", "alice"), ("uid", "u-7")] {
+            let asking = introspection().with_subject_claim(claim);
+            let Introspected::Yes(found) = read(asking.clone(), &body) else { panic!("{claim}") };
+            assert_eq!(found.facts().subject, subject);
+            // A member of another form, or none, is nobody; it is not looked for elsewhere.
+            for other in [json!(7), json!(""), json!(null), json!(["alice"])] {
+                let mut body = body.clone();
+                body[claim] = other;
+                body["sub"] = json!("mallory");
+                let found = asking.read(&answer(200, "application/json", &body.to_string()), NOW);
+                assert!(!matches!(found, Ok(Introspected::Yes(_))), "{body}");
+                let asking = asking.clone().taking_unnamed_subjects();
+                let found = asking.read(&answer(200, "application/json", &body.to_string()), NOW);
+                assert!(!matches!(found, Ok(Introspected::Yes(_))), "{body}");
+            }
+        }
+        // The client's own token, where the host says that such tokens name nobody.
+        let asking = introspection().with_subject_claim("username").taking_unnamed_subjects();
+        let Introspected::Yes(found) = read(asking, &json!({"active": true, "client_id": "c"}))
+        else {
+            panic!("the client's own token");
+        };
+        assert_eq!(found.facts().subject, "c");
+    }
+
+    #[test]
+    fn r_auth_3_names_of_the_resource_and_answers_without_an_audience_count_where_the_host_says_so()
+    {
+        let own = ResourceUri::parse("https://rs.example/mcp").unwrap();
+        let is_own = |asking: Introspection, aud: Value| {
+            let mut body = json!({"active": true, "sub": "alice", "client_id": "c", "aud": aud});
+            body.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+            match asking.read(&answer(200, "application/json", &body.to_string()), NOW).unwrap() {
+                Introspected::Yes(found) => found.facts().audience.contains(&own),
+                Introspected::No(why) => panic!("{why}"),
+            }
+        };
+        let named = || introspection().with_audience("mcp-server", own.clone());
+        let sole = || introspection().with_sole_resource(own.clone());
+        for (aud, none, by_name, by_absence) in [
+            (json!("mcp-server"), false, true, false),
+            (json!(["account", "mcp-server"]), false, true, false),
+            (json!("MCP-server"), false, false, false),
+            (json!(null), false, false, true),
+            (json!([]), false, false, false),
+            (json!("https://other.example"), false, false, false),
+            (json!("https://rs.example/mcp"), true, true, true),
+        ] {
+            let found =
+                [introspection(), named(), sole()].map(|asking| is_own(asking, aud.clone()));
+            assert_eq!(found, [none, by_name, by_absence], "{aud}");
         }
     }
 
