@@ -36,11 +36,9 @@ fn rewritten(kind: &str, json: &[u8]) -> Result<Bytes, DocumentError> {
 /// Whether a member means the same as before.
 fn is_kept(name: &str, before: &Value, after: Option<&Value>) -> bool {
     let Some(after) = after else {
-        // Nothing is what an absent member says, too; and an empty list has to be left out of metadata
+        // An absent member says the same as an empty one; and an empty list has to be left out of metadata
         // (RFC 9728 §3.2).
-        let is_nothing = [json!(null), json!(false), json!([])].contains(before);
-        // An empty scope is none (RFC 6749 §3.3).
-        return is_nothing || (name == "scope" && *before == json!(""));
+        return [json!(null), json!(false), json!([]), json!("")].contains(before);
     };
     before == after
         || match name {

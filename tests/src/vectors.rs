@@ -182,7 +182,7 @@ const fn rule_name(rule: InvalidUri) -> &'static str {
         InvalidUri::Query => "has_query",
         InvalidUri::Fragment => "has_fragment",
         InvalidUri::Userinfo => "has_userinfo",
-        InvalidUri::NotHttps => "not_https",
+        InvalidUri::PlainHttp | InvalidUri::NotHttps => "not_https",
         InvalidUri::NoHost => "has_no_host",
         _ => "malformed",
     }

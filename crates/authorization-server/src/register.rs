@@ -63,7 +63,7 @@ impl NewClient {
         }
         // A-REG-1, A-REG-3
         let sent = ClientMetadata::from_json(request.body()).map_err(|error| match error {
-            DocumentError::Member(path) if path.starts_with("redirect_uris") => {
+            DocumentError::Member { member: "redirect_uris", .. } => {
                 bad_redirect("redirect_uris is a list of texts")
             }
             other => bad(&other.to_string()),

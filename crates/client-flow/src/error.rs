@@ -222,10 +222,12 @@ impl FlowError {
     #[must_use]
     pub fn ends_grant(&self) -> bool {
         // C-TOKEN-7
-        use TokenErrorCode::{InvalidClient, InvalidGrant, UnauthorizedClient};
+        use TokenErrorCode::{InvalidClient, InvalidGrant, Other, UnauthorizedClient};
         match self {
+            // Some servers have codes of their own for a dead refresh token (GitHub: `bad_refresh_token`).
             Self::Token(answer) => {
-                matches!(answer.error, InvalidClient | InvalidGrant | UnauthorizedClient)
+                matches!(answer.error, InvalidClient | InvalidGrant | UnauthorizedClient | Other(_))
+                    && !self.passes()
             }
             _ => false,
         }

@@ -4,10 +4,10 @@ use core::fmt;
 
 use bytes::Bytes;
 use client_auth::NoUsableMethod;
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Response};
 use oauth_types::{
-    ErrorResponse, FormWriter, GrantType, IssuedTokenType, Issuer, ScopeSet, Secret,
-    TokenExchangeResponse,
+    DocumentError, ErrorResponse, FormWriter, GrantType, IssuedTokenType, Issuer, MemberRule,
+    ScopeSet, Secret, TokenExchangeResponse,
 };
 
 use crate::exchange::Then;
@@ -97,17 +97,20 @@ impl Asserting {
         if let Ok(error) = ErrorResponse::from_json(response.body()) {
             return Err(FlowError::IdentityProvider(error));
         }
-        if response.status() != StatusCode::OK {
-            return Err(FlowError::Status { purpose, status: response.status() });
-        }
         let not_ours = |error| {
             let url = self.provider.token_endpoint.clone();
             FlowError::Document { purpose, url, error }
         };
-        let answer = TokenExchangeResponse::from_json(response.body()).map_err(not_ours)?;
+        // The body decides, as at the token endpoint: the ID token may be spent.
+        let answer = match TokenExchangeResponse::from_json(response.body()) {
+            Err(_) if !response.status().is_success() => {
+                return Err(FlowError::Status { purpose, status: response.status() });
+            }
+            read => read.map_err(not_ours)?,
+        };
         if answer.issued_token_type != IssuedTokenType::IdJag {
-            let member = "issued_token_type".into();
-            return Err(not_ours(oauth_types::DocumentError::Member(member)));
+            let rule = MemberRule::Value { expected: IssuedTokenType::IdJag.as_str() };
+            return Err(not_ours(DocumentError::Member { member: "issued_token_type", rule }));
         }
         jwt_bearer(self.account, self.keys, self.scope, &answer.token)
     }

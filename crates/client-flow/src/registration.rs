@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use client_auth::ClientCredentials;
-use http::{Response, StatusCode};
+use http::Response;
 use oauth_types::{
     ApplicationType, AuthMethod, AuthorizationServerMetadata, ClientInformation, ClientMetadata,
     EndpointUrl, ErrorResponse, GrantType, RedirectUri, ResponseType, ScopeSet,
@@ -88,14 +88,14 @@ pub(crate) struct Registering {
 impl Registering {
     pub(crate) fn read(self, response: &Response<Bytes>) -> Result<Step, FlowError> {
         let Login { goal, metadata, server, .. } = &self.login;
-        // C-REG-4
+        // C-REG-4: the body decides. An error counts whatever the status, and an answer with any 2xx.
         let status = response.status();
-        if !matches!(status, StatusCode::CREATED | StatusCode::OK) {
+        let error = ErrorResponse::from_json(response.body()).ok();
+        if error.is_some() || !status.is_success() {
             if server.is_assumed && status.is_client_error() {
                 // Where nothing is published and nothing is there, it is no server of MCP 2025-03-26.
                 return Err(FlowError::NoResourceMetadata);
             }
-            let error = ErrorResponse::from_json(response.body()).ok();
             let sent = Box::new(self.sent);
             return Err(FlowError::RegistrationRejected { status, error, sent });
         }

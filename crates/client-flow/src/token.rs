@@ -5,18 +5,22 @@
 //! | an error that asks for a nonce, the first time | C-EXT-3 | the same request with it |
 //! | an error that ends the grant or the client | C-TOKEN-7 | the record forgets them; then the error, or the login goes on |
 //! | another error, whatever the status | C-TOKEN-4 | `Token` |
-//! | another status than 200 | C-TOKEN-4 | `Status` |
-//! | no token response, or a token of another kind than asked for | C-TOKEN-4 | `Document` |
-//! | tokens | C-TOKEN-6 | saved, then used |
+//! | a token response, whatever the status | C-TOKEN-6 | saved, then used |
+//! | a token of another kind than asked for | C-TOKEN-4 | `Document` |
+//! | another body, and another status than 2xx | C-TOKEN-4 | `Status` |
+//! | another body | C-TOKEN-4 | `Document` |
+//!
+//! The body decides, because the code, the assertion or a rotated refresh token is spent by then: servers answer 201
+//! with tokens, 200 with an error, and a status alone says less than either.
 //!
 //! Where a login refreshes what an earlier run left, nothing but what [passes](FlowError::passes) ends it: it goes on
 //! without those tokens.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response};
 use oauth_types::{
-    DocumentError, Entropy, ErrorResponse, FormWriter, GrantType, ScopeSet, Secret, TokenErrorCode,
-    TokenResponse, TokenType, UnixTime,
+    DocumentError, Entropy, ErrorResponse, FormWriter, GrantType, MemberRule, ScopeSet, Secret,
+    TokenErrorCode, TokenResponse, TokenType, UnixTime,
 };
 
 use crate::authorization::Randomize;
@@ -129,7 +133,7 @@ impl TokenRequest {
 
     fn read_answer(mut self, response: &Response<Bytes>, now: UnixTime) -> Result<Step, FlowError> {
         let purpose = self.purpose;
-        // C-TOKEN-4: an error body counts whatever the status; a status alone says less.
+        // C-TOKEN-4: an error body counts whatever the status.
         if let Ok(error) = ErrorResponse::from_json(response.body()) {
             // C-EXT-3: such a request was not looked at, so nothing was used up.
             let asked = response.headers().get(&DPOP_NONCE).filter(|it| it.to_str().is_ok());
@@ -140,18 +144,26 @@ impl TokenRequest {
                 self.nonce = Some(nonce.clone());
                 return self.step();
             }
+            // A code of the server's own says that the refresh token is dead, unless the status says "later".
+            let status = FlowError::Status { purpose, status: response.status() };
+            if matches!(error.error, TokenErrorCode::Other(_)) && status.passes() {
+                return Err(status);
+            }
             return self.refused(FlowError::Token(error), now);
-        }
-        if response.status() != StatusCode::OK {
-            return Err(FlowError::Status { purpose, status: response.status() });
         }
         let not_ours = |error: DocumentError| {
             let url = self.account.server.token_endpoint.clone();
             FlowError::Document { purpose, url, error }
         };
-        let answer = TokenResponse::from_json(response.body()).map_err(not_ours)?;
+        let answer = match TokenResponse::from_json(response.body()) {
+            Err(_) if !response.status().is_success() => {
+                return Err(FlowError::Status { purpose, status: response.status() });
+            }
+            read => read.map_err(not_ours)?,
+        };
         if answer.token_type == TokenType::Dpop && !self.keys.prove_to(&self.account.server) {
-            return Err(not_ours(DocumentError::Member("token_type".into())));
+            let rule = MemberRule::Value { expected: "Bearer, because no proof was sent" };
+            return Err(not_ours(DocumentError::Member { member: "token_type", rule }));
         }
         let named_scope = answer.scope.is_some();
         let mut tokens = Tokens::new(answer, self.grant, self.requested, now);

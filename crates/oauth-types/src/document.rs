@@ -1,26 +1,55 @@
-//! The JSON documents of OAuth, read strictly and written back with what they did not know.
+//! JSON documents of OAuth: strict member by member, and written back with the members that are not known here.
+//!
+//! A body is one JSON object within the limits of [`DocumentError`]. Each member belongs to one of three classes:
+//!
+//! | class | members | malformed |
+//! |---|---|---|
+//! | (a) authenticates a party, says where secrets go, or decides access | `issuer`, `resource`, `authorization_endpoint`, `token_endpoint`, `registration_endpoint`, `access_token`, `token_type`, `issued_token_type`, `client_id`, `client_secret`, `redirect_uris`, `token_endpoint_auth_method`, `token_endpoint_auth_signing_alg`, `error`, `keys`; of an introspection response also `active`, `scope`, `username`, `exp`, `nbf`, `sub`, `aud`, `iss` | refuses the document: [`DocumentError::Member`] names the member and the rule |
+//! | (a) of which one has to be good | items of `authorization_servers` | a malformed item is passed over while another is left |
+//! | (c) flags that narrow what is accepted | `authorization_response_iss_parameter_supported`, `dpop_bound_access_tokens_required`, `dpop_bound_access_tokens` | passed over, and counts as `true` |
+//! | (c) every other member, and items of the lists among them | endpoints that others call, lists of what is supported, lifetimes, scopes, names | passed over, and counts as absent |
+//!
+//! Class (b) is a form, and crosses the others. A value with one reading is read as that value:
+//!
+//! | form | read as | where |
+//! |---|---|---|
+//! | `null` | absent | every member |
+//! | `""` | absent | every optional member, except scopes, where it is the empty set, and introspection responses |
+//! | digits as text | the number | lifetimes and times |
+//! | `"true"`, `"false"` in any case | the boolean | flags, except `active` |
+//! | one text | a list of it | lists, except `redirect_uris` and `keys` |
+//! | a list of texts | scopes with spaces between | `scope` |
+//!
+//! The members that were passed over are named by `passed_over` of each document, for the log: the names are those of
+//! this crate, never text of the peer. An endpoint that was passed over is absent, so that a caller that needs it says
+//! that there is none. An expiry of access that cannot be read refuses the introspection response, because it must not
+//! read as "never".
 
 mod client;
 mod client_id;
 mod error;
 mod introspection;
 mod key_set;
+mod members;
 mod resource;
 mod server;
 mod token;
 
 use core::fmt;
 
-use serde::de::DeserializeOwned;
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 
-use crate::{Secret, json};
+use crate::json;
 
 pub use client::{ClientInformation, ClientMetadata};
 pub use client_id::{ClientIdMetadata, InvalidClientIdMetadata};
 pub use error::ErrorResponse;
 pub use introspection::{Audience, IntrospectionAnswer};
 pub use key_set::KeySet;
+pub use members::MemberRule;
+pub(crate) use members::Members;
 pub use resource::ProtectedResourceMetadata;
 pub use server::AuthorizationServerMetadata;
 pub use token::{ExtraMembers, TokenExchangeResponse, TokenResponse, TokenType};
@@ -33,9 +62,13 @@ pub enum DocumentError {
     TooLarge,
     /// Not one JSON object, nested deeper than 32, or with a member twice.
     NotAnObject,
-    /// A member is missing or does not have its form. The path is made of our own member names; it is `.`
-    /// where it is not known.
-    Member(Box<str>),
+    /// A member breaks a rule.
+    Member {
+        /// The name of the member.
+        member: &'static str,
+        /// The rule, and what would be right.
+        rule: MemberRule,
+    },
 }
 
 impl fmt::Display for DocumentError {
@@ -45,10 +78,7 @@ impl fmt::Display for DocumentError {
             Self::NotAnObject => f.write_str(
                 "the document is not one JSON object of bounded depth without repeated members",
             ),
-            Self::Member(path) if &**path == "." => {
-                f.write_str("the document lacks a required member, or one does not have its form")
-            }
-            Self::Member(path) => write!(f, "the member {path} does not have its form"),
+            Self::Member { member, rule } => write!(f, "`{member}` {rule}"),
         }
     }
 }
@@ -58,20 +88,41 @@ impl core::error::Error for DocumentError {}
 /// Longest document that is read, in bytes.
 const MAX_BYTES: usize = 128 * 1024;
 
-/// Reads a document from bytes of others.
-fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, DocumentError> {
+/// A document that is read from its members.
+pub(crate) trait Document: Sized {
+    /// Takes the members that the document knows, and the rest where it keeps it.
+    fn read(members: &mut Members) -> Result<Self, DocumentError>;
+}
+
+/// Reads the members of one object from bytes of others.
+fn object(json: &[u8]) -> Result<Map<String, Value>, DocumentError> {
     if json.len() > MAX_BYTES {
         return Err(DocumentError::TooLarge);
     }
     if !json::is_sound_object(json) {
         return Err(DocumentError::NotAnObject);
     }
-    let mut deserializer = serde_json::Deserializer::from_slice(json);
-    serde_path_to_error::deserialize(&mut deserializer)
-        .map_err(|error| DocumentError::Member(error.path().to_string().into()))
+    serde_json::from_slice(json).map_err(|_| DocumentError::NotAnObject)
 }
 
-/// `from_json` and `to_json`, the same for every document.
+/// Reads a document from bytes of others, and names the members that were passed over.
+pub(crate) fn read<T: Document>(json: &[u8]) -> Result<(T, Vec<&'static str>), DocumentError> {
+    let mut members = Members::new(object(json)?);
+    let document = T::read(&mut members)?;
+    Ok((document, members.into_passed_over()))
+}
+
+/// Reads a document of this side's own, in which nothing is passed over.
+fn deserialize<'de, T: Document, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    let mut members = Members::new(Map::deserialize(deserializer)?);
+    let document = T::read(&mut members).map_err(D::Error::custom)?;
+    match members.into_passed_over().first() {
+        None => Ok(document),
+        Some(member) => Err(D::Error::custom(format_args!("`{member}` is malformed"))),
+    }
+}
+
+/// `from_json`, `passed_over` and `to_json`, the same for every document.
 macro_rules! document {
     ($name:ident) => {
         impl $name {
@@ -79,45 +130,35 @@ macro_rules! document {
             ///
             /// # Errors
             ///
-            /// [`DocumentError`](crate::DocumentError) says what is wrong without quoting the body.
+            /// [`DocumentError`](crate::DocumentError) names the rule broken without quoting the body.
             pub fn from_json(json: &[u8]) -> Result<Self, crate::DocumentError> {
-                crate::document::read(json)
+                crate::document::read(json).map(|(document, _)| document)
             }
 
-            /// The document as JSON.
+            /// Returns the names of the members that reading this body passes over, for the log.
+            #[must_use]
+            pub fn passed_over(json: &[u8]) -> Vec<&'static str> {
+                crate::document::read::<Self>(json).map(|(_, names)| names).unwrap_or_default()
+            }
+
+            /// Returns the document as JSON.
             #[must_use]
             pub fn to_json(&self) -> bytes::Bytes {
                 // Text keys and plain values: writing them to memory does not fail.
                 serde_json::to_vec(self).unwrap_or_default().into()
             }
         }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                crate::document::deserialize(deserializer)
+            }
+        }
     };
 }
 use document;
 
-/// `null` is what some peers write for an absent member; here it reads as one.
-fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
-/// Members that are not known here. One that is `null` says nothing, and strict readers refuse to be told so.
-fn known_values<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<serde_json::Map<String, serde_json::Value>, D::Error> {
-    let mut members = serde_json::Map::deserialize(deserializer)?;
-    members.retain(|_, value| !value.is_null());
-    Ok(members)
-}
-
-/// An empty secret is none: it must not take the place of one that works.
-fn secret_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
-    Ok(Option::<Secret>::deserialize(deserializer)?.filter(|secret| !secret.expose().is_empty()))
-}
-
-/// `true` where a flag is absent in neither direction: absent reads as `false`, `false` is not
-/// written.
+/// Returns `true` for a flag that is not written: absent reads as `false`.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
 const fn is_false(flag: &bool) -> bool {
     !*flag

@@ -26,7 +26,7 @@ pub use client_id::{ClientId, ClientMetadataUrl, InvalidClientId};
 pub use document::{
     Audience, AuthorizationServerMetadata, ClientIdMetadata, ClientInformation, ClientMetadata,
     DocumentError, ErrorResponse, ExtraMembers, IntrospectionAnswer, InvalidClientIdMetadata,
-    KeySet, ProtectedResourceMetadata, TokenExchangeResponse, TokenResponse, TokenType,
+    KeySet, MemberRule, ProtectedResourceMetadata, TokenExchangeResponse, TokenResponse, TokenType,
 };
 pub use error_code::{
     AuthorizationErrorCode, BearerErrorCode, OtherCode, RegistrationErrorCode, TokenErrorCode,

@@ -26,6 +26,18 @@ impl UnixTime {
         Self(seconds)
     }
 
+    /// The time that a JSON number with a fraction or an exponent names; the fraction is dropped.
+    pub(crate) fn from_float(seconds: f64) -> Option<Self> {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the range is checked, and the fraction is to be dropped"
+        )]
+        let whole = seconds as u64;
+        // Up to here a float counts whole seconds exactly.
+        (0.0..9_007_199_254_740_992.0).contains(&seconds).then_some(Self(whole))
+    }
+
     /// Seconds since the epoch.
     #[must_use]
     pub const fn as_secs(self) -> u64 {
@@ -62,17 +74,7 @@ impl<'de> Deserialize<'de> for UnixTime {
                 u64::try_from(seconds).map(UnixTime).map_err(|_| E::custom("not a time"))
             }
             fn visit_f64<E: Error>(self, seconds: f64) -> Result<UnixTime, E> {
-                // Up to here a float counts whole seconds exactly.
-                if !(0.0..9_007_199_254_740_992.0).contains(&seconds) {
-                    return Err(E::custom("not a time"));
-                }
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "the range was just checked, and the fraction is to be dropped"
-                )]
-                let whole = seconds as u64;
-                Ok(UnixTime(whole))
+                UnixTime::from_float(seconds).ok_or_else(|| E::custom("not a time"))
             }
         }
         deserializer.deserialize_u64(Seconds)

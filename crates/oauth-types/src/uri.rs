@@ -40,7 +40,9 @@ pub enum InvalidUri {
     /// Its host has an escape, or ends in a number without being an IPv4 address in four plain decimal numbers:
     /// browsers and HTTP libraries read `127.1` and `0x7f000001` as addresses.
     AmbiguousHost,
-    /// It is not https, nor http on a loopback host.
+    /// It is http on a host that is not loopback.
+    PlainHttp,
+    /// It is not https.
     NotHttps,
     /// Its scheme is not among those allowed here.
     Scheme,
@@ -67,7 +69,8 @@ impl fmt::Display for InvalidUri {
             Self::TooLong => "is longer than 2048 bytes",
             Self::NoHost => "names no host",
             Self::AmbiguousHost => "has a host that some would read as another one",
-            Self::NotHttps => "is neither https nor http on a loopback host",
+            Self::PlainHttp => "is http on a host that is not loopback",
+            Self::NotHttps => "is not https",
             Self::Scheme => "has a scheme that is not allowed here",
             Self::Userinfo => "carries a user name or password",
             Self::Port => "has a port that is not a number from 0 to 65535",
@@ -98,12 +101,11 @@ pub(crate) fn web_parts(text: &str) -> Result<(Uri<&str>, Authority<'_>), Invali
     let uri = parts(text)?;
     let authority = host_and_port(&uri)?;
     let scheme = uri.scheme().as_str();
-    if scheme.eq_ignore_ascii_case("https")
-        || (scheme.eq_ignore_ascii_case("http") && is_loopback_host(authority.host()))
-    {
+    let is_http = scheme.eq_ignore_ascii_case("http");
+    if scheme.eq_ignore_ascii_case("https") || (is_http && is_loopback_host(authority.host())) {
         return Ok((uri, authority));
     }
-    Err(InvalidUri::NotHttps)
+    Err(if is_http { InvalidUri::PlainHttp } else { InvalidUri::NotHttps })
 }
 
 /// The authority of a URI: a host that is not empty, a port in range, no userinfo.

@@ -2,55 +2,55 @@
 
 use core::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
-use crate::document::{document, is_false, or_default, secret_or_none};
+use crate::document::members::{name, secret, text, texts, time};
+use crate::document::{Document, Members, document, is_false};
 use crate::{
-    ApplicationType, AuthMethod, ClientId, ExtraMembers, GrantType, RedirectUri, ResponseType,
-    ScopeSet, Secret, SigningAlgorithm, UnixTime, exposed,
+    ApplicationType, AuthMethod, ClientId, DocumentError, ExtraMembers, GrantType, MemberRule,
+    RedirectUri, ResponseType, ScopeSet, Secret, SigningAlgorithm, UnixTime, exposed,
 };
 
 /// What a client says about itself: the body of a registration request (RFC 7591 §2).
-#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct ClientMetadata {
     /// Where its users come back to, as it says: foreign text. [`RedirectUri::parse`] decides what may be
     /// registered. Always written, because other readers ask for the member even when it is empty.
-    #[serde(default, deserialize_with = "or_default")]
     pub redirect_uris: Vec<String>,
     /// How it authenticates; absent means `client_secret_basic`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_method: Option<AuthMethod>,
     /// Methods that it can authenticate by, for the server to choose from (OpenID Connect RP Metadata Choices).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_methods_supported: Option<Vec<AuthMethod>>,
     /// Grants that it uses; absent means authorization code.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub grant_types: Option<Vec<GrantType>>,
     /// Response types that it uses; absent means `code`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub response_types: Option<Vec<ResponseType>>,
     /// A name for people. Foreign text: clean it before you show it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub client_name: Option<String>,
     /// Scopes that it may ask for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<ScopeSet>,
     /// Native or web (OpenID Connect Registration §2); MCP asks clients to say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub application_type: Option<ApplicationType>,
     /// How it signs assertions; absent means any way that its keys allow (OpenID Connect Registration §2).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_signing_alg: Option<SigningAlgorithm>,
     /// Its public keys, a JWK Set (RFC 7517 §5).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks: Option<Value>,
     /// URL of its public keys (RFC 7591 §2): foreign text, which the reader parses before it fetches anything.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks_uri: Option<String>,
     /// Whether it always proves that it holds a key, and all its tokens are bound to one (RFC 9449 §5.2).
-    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "is_false")]
     pub dpop_bound_access_tokens: bool,
     /// Members that are not known here. They may be secret, as a registration access token is: `Debug` shows
     /// them not.
@@ -59,6 +59,30 @@ pub struct ClientMetadata {
 }
 
 document!(ClientMetadata);
+
+impl Document for ClientMetadata {
+    fn read(members: &mut Members) -> Result<Self, DocumentError> {
+        Ok(Self {
+            // `null` names none, which is for the reader to judge.
+            redirect_uris: members.exact("redirect_uris", texts)?.unwrap_or_default(),
+            token_endpoint_auth_method: members
+                .strict("token_endpoint_auth_method", name(AuthMethod::from_name))?,
+            token_endpoint_auth_methods_supported: members
+                .names("token_endpoint_auth_methods_supported", AuthMethod::from_name),
+            grant_types: members.names("grant_types", GrantType::from_name),
+            response_types: members.names("response_types", ResponseType::from_name),
+            client_name: members.lenient("client_name", text),
+            scope: members.scopes("scope"),
+            application_type: members.lenient("application_type", name(ApplicationType::from_name)),
+            token_endpoint_auth_signing_alg: members
+                .strict("token_endpoint_auth_signing_alg", name(SigningAlgorithm::from_name))?,
+            jwks: members.lenient("jwks", Ok),
+            jwks_uri: members.lenient("jwks_uri", text),
+            dpop_bound_access_tokens: members.flag("dpop_bound_access_tokens", true),
+            extra: ExtraMembers(members.take_rest()),
+        })
+    }
+}
 
 impl fmt::Debug for ClientMetadata {
     /// Without the keys, among which a peer may have put a private one.
@@ -91,24 +115,19 @@ impl ClientMetadata {
 }
 
 /// What a server answers to a registration (RFC 7591 §3.2.1). It may hold a secret and writes it in the clear.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct ClientInformation {
     /// The identifier given.
     pub client_id: ClientId,
     /// The secret given, if any.
-    #[serde(
-        default,
-        serialize_with = "exposed::serialize",
-        deserialize_with = "secret_or_none",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(serialize_with = "exposed::serialize", skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<Secret>,
     /// When the secret stops working, in seconds since the epoch; 0 means never.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub client_secret_expires_at: Option<UnixTime>,
     /// When the identifier was given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id_issued_at: Option<UnixTime>,
     /// All that the server accepted, which may differ from what was asked for.
     #[serde(flatten)]
@@ -116,6 +135,20 @@ pub struct ClientInformation {
 }
 
 document!(ClientInformation);
+
+impl Document for ClientInformation {
+    fn read(members: &mut Members) -> Result<Self, DocumentError> {
+        let client_id = |value| ClientId::parse(&text(value)?).map_err(MemberRule::ClientId);
+        Ok(Self {
+            client_id: members.required("client_id", client_id)?,
+            // An empty secret is none: it must not take the place of one that works.
+            client_secret: members.strict("client_secret", secret)?,
+            client_secret_expires_at: members.lenient("client_secret_expires_at", time),
+            client_id_issued_at: members.lenient("client_id_issued_at", time),
+            metadata: ClientMetadata::read(members)?,
+        })
+    }
+}
 
 impl ClientInformation {
     /// The answer that gives an identifier for this metadata.

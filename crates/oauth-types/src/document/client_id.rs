@@ -6,7 +6,9 @@ use core::fmt;
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::{AuthMethod, ClientInformation, ClientMetadata, ClientMetadataUrl, DocumentError};
+use crate::{
+    AuthMethod, ClientInformation, ClientMetadata, ClientMetadataUrl, DocumentError, document,
+};
 
 /// A client's metadata, known to be that of the URL it was read from
 /// (draft-ietf-oauth-client-id-metadata-document §4).
@@ -103,16 +105,25 @@ impl ClientIdMetadata {
         if json.len() > Self::MAX_BYTES {
             return Err(InvalidClientIdMetadata::TooLarge);
         }
-        let answer =
-            ClientInformation::from_json(json).map_err(InvalidClientIdMetadata::Document)?;
+        let (answer, passed_over): (ClientInformation, _) =
+            document::read(json).map_err(InvalidClientIdMetadata::Document)?;
         // C-REG-2
         if answer.client_id != url.client_id() {
             return Err(InvalidClientIdMetadata::OtherClient);
         }
-        if answer.client_secret.is_some() || answer.client_secret_expires_at.is_some() {
+        if answer.client_secret.is_some()
+            || answer.client_secret_expires_at.is_some()
+            || passed_over.contains(&"client_secret_expires_at")
+        {
             return Err(InvalidClientIdMetadata::Secret);
         }
         Self::new(url.clone(), answer.metadata)
+    }
+
+    /// Returns the names of the members that reading this body passes over, for the log.
+    #[must_use]
+    pub fn passed_over(json: &[u8]) -> Vec<&'static str> {
+        ClientInformation::passed_over(json)
     }
 
     /// The identifier, and where the document is.
@@ -143,6 +154,7 @@ impl ClientIdMetadata {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::MemberRule;
 
     fn read(json: &str) -> Result<ClientIdMetadata, InvalidClientIdMetadata> {
         let url = ClientMetadataUrl::parse("https://c.example/m").unwrap();
@@ -175,6 +187,7 @@ mod tests {
         for secret in [
             r#""client_secret":"canary""#,
             r#""client_secret_expires_at":0"#,
+            r#""client_secret_expires_at":"never""#,
             r#""token_endpoint_auth_method":"client_secret_post""#,
             r#""token_endpoint_auth_method":"client_secret_jwt""#,
         ] {
@@ -191,7 +204,10 @@ mod tests {
         assert_eq!(read(&format!("{start}}}")), Err(InvalidClientIdMetadata::NoRedirectUri));
         let long = format!(r#"{start},"client_name":"{}"}}"#, "x".repeat(5120));
         assert_eq!(read(&long), Err(InvalidClientIdMetadata::TooLarge));
-        let missing = InvalidClientIdMetadata::Document(DocumentError::Member(".".into()));
+        let missing = InvalidClientIdMetadata::Document(DocumentError::Member {
+            member: "client_id",
+            rule: MemberRule::Missing,
+        });
         assert_eq!(read("{}"), Err(missing));
     }
 }

@@ -1,41 +1,43 @@
 //! The error response of token, registration and revocation endpoints (RFC 6749 §5.2).
 
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 
-use crate::{EndpointUrl, ErrorDescription, ExtraMembers};
+use crate::document::members::{endpoint, text};
+use crate::document::{Document, Members};
+use crate::{DocumentError, EndpointUrl, ErrorDescription, ExtraMembers, MemberRule};
 
 /// An OAuth error as a server sent it (RFC 6749 §5.2): its code is still text, because which codes exist depends on
 /// the endpoint.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[non_exhaustive]
 pub struct ErrorResponse<Code> {
     /// Which error.
     pub error: Code,
     /// For the developer. Cleaned when read; dropped when it is no text.
-    #[serde(default, deserialize_with = "text_or_none", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub error_description: Option<ErrorDescription>,
     /// A page about the error. Dropped when it is not an https URL.
-    #[serde(default, deserialize_with = "url_or_none", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub error_uri: Option<EndpointUrl>,
     /// Members that are not known here. `Debug` shows them not: an error is logged.
     #[serde(flatten)]
     pub extra: ExtraMembers,
 }
 
-/// Nor does an explanation that is none.
-fn text_or_none<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<ErrorDescription>, D::Error> {
-    Ok(Value::deserialize(deserializer)?.as_str().map(ErrorDescription::new))
-}
-
-/// A bad link does not hide the error that it belongs to.
-fn url_or_none<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<EndpointUrl>, D::Error> {
-    let value = Value::deserialize(deserializer)?;
-    Ok(value.as_str().and_then(|text| EndpointUrl::parse(text).ok()))
+impl<Code: for<'de> Deserialize<'de>> Document for ErrorResponse<Code> {
+    fn read(members: &mut Members) -> Result<Self, DocumentError> {
+        let expected = "an error code of 1 to 64 characters (RFC 6749 §5.2)";
+        let code = |value| Code::deserialize(value).map_err(|_| MemberRule::Value { expected });
+        let description = members.lenient("error_description", text);
+        Ok(Self {
+            error: members.required("error", code)?,
+            error_description: description
+                .map(|text| ErrorDescription::new(&text))
+                .filter(|description| !description.as_str().is_empty()),
+            error_uri: members.lenient("error_uri", endpoint),
+            extra: ExtraMembers(members.take_rest()),
+        })
+    }
 }
 
 impl<Code> ErrorResponse<Code> {
@@ -58,9 +60,9 @@ impl<Code: Serialize + for<'de> Deserialize<'de>> ErrorResponse<Code> {
     ///
     /// # Errors
     ///
-    /// [`DocumentError`](crate::DocumentError) when the body is no error response.
-    pub fn from_json(json: &[u8]) -> Result<Self, crate::DocumentError> {
-        crate::document::read(json)
+    /// [`DocumentError`] when the body is no error response.
+    pub fn from_json(json: &[u8]) -> Result<Self, DocumentError> {
+        crate::document::read(json).map(|(error, _)| error)
     }
 
     /// The error as JSON.

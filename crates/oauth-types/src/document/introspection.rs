@@ -3,8 +3,9 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::document::{document, known_values};
-use crate::{ClientId, Issuer, ScopeSet, UnixTime};
+use crate::document::members::{boolean, scopes, text, texts, time, uri};
+use crate::document::{Document, Members, document};
+use crate::{ClientId, DocumentError, Issuer, MemberRule, ScopeSet, UnixTime};
 
 /// Whom a token is for: one text or a list on the wire (RFC 7519 §4.1.3).
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -52,50 +53,77 @@ impl<'de> Deserialize<'de> for Audience {
 /// assert!(answer.active && answer.aud.unwrap().contains("https://rs.example/mcp"));
 /// # Ok::<(), oauth_types::DocumentError>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[non_exhaustive]
 pub struct IntrospectionAnswer {
     /// Whether the token may be used now. A JSON boolean, nothing that looks like one.
     pub active: bool,
     /// What it grants.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<ScopeSet>,
     /// Whom it was given to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<ClientId>,
     /// A name of the user, for people.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
     /// How the token is shown, as the server spells it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub token_type: Option<String>,
     /// When it expires.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub exp: Option<UnixTime>,
     /// When it was issued.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub iat: Option<UnixTime>,
     /// When it begins to work.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub nbf: Option<UnixTime>,
     /// Who agreed to it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sub: Option<String>,
     /// The resources that it is for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub aud: Option<Audience>,
     /// Who issued it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub iss: Option<Issuer>,
     /// Its identifier.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub jti: Option<String>,
     /// Members that are not known here.
-    #[serde(flatten, deserialize_with = "known_values")]
+    #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
 
 document!(IntrospectionAnswer);
+
+impl Document for IntrospectionAnswer {
+    fn read(members: &mut Members) -> Result<Self, DocumentError> {
+        let client_id = |value| ClientId::parse(&text(value)?).map_err(MemberRule::ClientId);
+        let audience = |value| match value {
+            Value::String(one) => Ok(Audience(vec![one])),
+            many => texts(many).map(Audience),
+        };
+        Ok(Self {
+            active: members.required("active", boolean)?,
+            scope: members.exact("scope", scopes)?,
+            client_id: members.exact("client_id", client_id)?,
+            // A name that cannot be read must not make the token one without a user.
+            username: members.exact("username", text)?,
+            token_type: members.exact("token_type", text)?,
+            // An expiry that cannot be read must not read as "never".
+            exp: members.exact("exp", time)?,
+            iat: members.lenient("iat", time),
+            nbf: members.exact("nbf", time)?,
+            sub: members.exact("sub", text)?,
+            aud: members.exact("aud", audience)?,
+            iss: members.exact("iss", uri(Issuer::parse))?,
+            jti: members.lenient("jti", text),
+            extra: members.take_rest(),
+        })
+    }
+}
 
 impl IntrospectionAnswer {
     /// The whole answer for a token that is unknown, expired, revoked or none of the asker's business.
@@ -128,12 +156,11 @@ impl IntrospectionAnswer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::DocumentError;
 
     #[test]
     fn only_a_boolean_makes_a_token_active() {
         for (bad, member) in [
-            ("{}", "."),
+            ("{}", "active"),
             (r#"{"active":"true"}"#, "active"),
             (r#"{"active":1}"#, "active"),
             (r#"{"active":null}"#, "active"),
@@ -143,7 +170,7 @@ mod tests {
         ] {
             let error = IntrospectionAnswer::from_json(bad.as_bytes()).unwrap_err();
             match error {
-                DocumentError::Member(path) => assert_eq!(&*path, member, "{bad}"),
+                DocumentError::Member { member: named, .. } => assert_eq!(named, member, "{bad}"),
                 other => assert_eq!((other, member), (DocumentError::NotAnObject, "")),
             }
         }

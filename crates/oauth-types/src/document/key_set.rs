@@ -2,14 +2,16 @@
 
 use core::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
-use crate::document::document;
+use crate::DocumentError;
+use crate::document::members::values;
+use crate::document::{Document, Members, document};
 
 /// The keys that somebody signs with, as published (RFC 7517 §5). Each is read by whoever verifies with it, which
 /// passes over what it does not know.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct KeySet {
     /// The keys.
@@ -17,6 +19,12 @@ pub struct KeySet {
 }
 
 document!(KeySet);
+
+impl Document for KeySet {
+    fn read(members: &mut Members) -> Result<Self, DocumentError> {
+        Ok(Self { keys: members.required("keys", values)? })
+    }
+}
 
 impl fmt::Debug for KeySet {
     /// How many there are: a set may hold private keys by mistake.
@@ -28,7 +36,7 @@ impl fmt::Debug for KeySet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::DocumentError;
+    use crate::MemberRule;
 
     #[test]
     fn sec_192_a_set_is_read_with_what_it_does_not_know_and_shows_nothing() {
@@ -36,6 +44,6 @@ mod tests {
         assert_eq!(format!("{set:?}"), "KeySet(2 keys)");
         assert_eq!(KeySet::from_json(&set.to_json()), Ok(set));
         let error = KeySet::from_json(b"{}").unwrap_err();
-        assert_eq!(error, DocumentError::Member(".".into()));
+        assert_eq!(error, DocumentError::Member { member: "keys", rule: MemberRule::Missing });
     }
 }

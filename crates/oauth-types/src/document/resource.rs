@@ -1,42 +1,62 @@
 //! Protected resource metadata (RFC 9728 §2).
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::document::{document, is_false, known_values, or_default};
-use crate::{Issuer, ResourceUri, SigningAlgorithm};
+use crate::document::members::{text, uri};
+use crate::document::{Document, Members, document, is_false};
+use crate::{DocumentError, Issuer, ResourceUri, SigningAlgorithm};
 
 /// What a protected resource says about itself (RFC 9728 §2).
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[non_exhaustive]
 pub struct ProtectedResourceMetadata {
     /// Its identifier.
     pub resource: ResourceUri,
-    /// The authorization servers whose tokens it takes; a client chooses one. Reading passes over a text
-    /// that is no issuer identifier: the others may still be good.
-    #[serde(default, deserialize_with = "issuers", skip_serializing_if = "Vec::is_empty")]
+    /// The authorization servers whose tokens it takes; a client chooses one. Reading passes over an item
+    /// that is no issuer identifier while another is left.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub authorization_servers: Vec<Issuer>,
     /// Scopes that it knows and chooses to list.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub scopes_supported: Option<Vec<String>>,
     /// How it takes tokens; MCP knows `header` only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bearer_methods_supported: Option<Vec<String>>,
     /// How proofs of possession may be signed; absent means that none are read (RFC 9728 §2).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub dpop_signing_alg_values_supported: Option<Vec<SigningAlgorithm>>,
     /// Whether it takes only tokens that are bound to a key (RFC 9728 §2).
-    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "is_false")]
     pub dpop_bound_access_tokens_required: bool,
     /// A name for people.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_name: Option<String>,
     /// Members that are not known here.
-    #[serde(flatten, deserialize_with = "known_values")]
+    #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
 
 document!(ProtectedResourceMetadata);
+
+impl Document for ProtectedResourceMetadata {
+    fn read(members: &mut Members) -> Result<Self, DocumentError> {
+        Ok(Self {
+            resource: members.required("resource", uri(ResourceUri::parse))?,
+            authorization_servers: members
+                .items("authorization_servers", uri(Issuer::parse))?
+                .unwrap_or_default(),
+            scopes_supported: members.names("scopes_supported", str::to_owned),
+            bearer_methods_supported: members.names("bearer_methods_supported", str::to_owned),
+            dpop_signing_alg_values_supported: members
+                .names("dpop_signing_alg_values_supported", SigningAlgorithm::from_name),
+            dpop_bound_access_tokens_required: members
+                .flag("dpop_bound_access_tokens_required", true),
+            resource_name: members.lenient("resource_name", text),
+            extra: members.take_rest(),
+        })
+    }
+}
 
 impl ProtectedResourceMetadata {
     /// Metadata of a resource that takes the tokens of these servers, in the header only.
@@ -55,14 +75,10 @@ impl ProtectedResourceMetadata {
     }
 }
 
-fn issuers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Issuer>, D::Error> {
-    let texts = Option::<Vec<String>>::deserialize(deserializer)?.unwrap_or_default();
-    Ok(texts.iter().filter_map(|text| Issuer::parse(text).ok()).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{InvalidUri, MemberRule};
 
     #[test]
     fn a_text_that_is_no_issuer_spoils_nothing() {
@@ -70,7 +86,16 @@ mod tests {
             ["http://as.example","https://as.example",""]}"#;
         let metadata = ProtectedResourceMetadata::from_json(json).unwrap();
         assert_eq!(metadata.authorization_servers, [Issuer::parse("https://as.example").unwrap()]);
-        let numbers = br#"{"resource":"https://mcp.example","authorization_servers":[1]}"#;
-        assert!(ProtectedResourceMetadata::from_json(numbers).is_err());
+        assert_eq!(ProtectedResourceMetadata::passed_over(json), ["authorization_servers"]);
+        // Where none is left, the document is refused with the rule that the first one breaks.
+        for (none, rule) in [
+            ("[1]", MemberRule::Type { found: "a number", expected: "a text" }),
+            (r#"["http://as.example", ""]"#, MemberRule::Uri(InvalidUri::PlainHttp)),
+            ("7", MemberRule::Type { found: "a number", expected: "a list of texts" }),
+        ] {
+            let json = format!(r#"{{"resource":"https://r","authorization_servers":{none}}}"#);
+            let error = ProtectedResourceMetadata::from_json(json.as_bytes()).unwrap_err();
+            assert_eq!(error, DocumentError::Member { member: "authorization_servers", rule });
+        }
     }
 }

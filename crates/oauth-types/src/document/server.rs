@@ -1,87 +1,127 @@
 //! Authorization server metadata (RFC 8414 §2; OpenID Connect Discovery §3).
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::document::{document, is_false, known_values, or_default, read};
+use crate::document::members::{endpoint, uri};
+use crate::document::{Document, Members, document, is_false, object};
 use crate::{
-    AuthMethod, DocumentError, EndpointUrl, GrantProfile, GrantType, Issuer, Origin, ResponseType,
-    SigningAlgorithm,
+    AuthMethod, DocumentError, EndpointUrl, GrantProfile, GrantType, Issuer, MemberRule, Origin,
+    ResponseType, SigningAlgorithm,
 };
 
 /// What an authorization server says about itself.
 ///
 /// `None` means that the member is absent, which RFC 8414 often gives a meaning of its own; the
 /// methods of this type apply it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[non_exhaustive]
 pub struct AuthorizationServerMetadata {
     /// Its identifier.
     pub issuer: Issuer,
     /// Where users are sent. Absent when no grant needs it.
-    #[serde(default, deserialize_with = "url_or_none", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub authorization_endpoint: Option<EndpointUrl>,
     /// Where grants are exchanged.
-    #[serde(default, deserialize_with = "url_or_none", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub token_endpoint: Option<EndpointUrl>,
     /// Where clients register (RFC 7591).
-    #[serde(default, deserialize_with = "url_or_none", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub registration_endpoint: Option<EndpointUrl>,
     /// Where tokens are revoked (RFC 7009).
-    #[serde(default, deserialize_with = "url_or_none", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub revocation_endpoint: Option<EndpointUrl>,
     /// Where resource servers ask about tokens (RFC 7662).
-    #[serde(default, deserialize_with = "url_or_none", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub introspection_endpoint: Option<EndpointUrl>,
     /// Where its signing keys are.
-    #[serde(default, deserialize_with = "url_or_none", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks_uri: Option<EndpointUrl>,
     /// Scopes that it knows and chooses to list.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub scopes_supported: Option<Vec<String>>,
     /// Response types.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub response_types_supported: Option<Vec<ResponseType>>,
     /// Grants; absent means authorization code and implicit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub grant_types_supported: Option<Vec<GrantType>>,
     /// What the assertions of its grants may be (draft-ietf-oauth-identity-assertion-authz-grant §7.2).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub authorization_grant_profiles_supported: Option<Vec<GrantProfile>>,
     /// Client authentication methods; absent means `client_secret_basic`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_methods_supported: Option<Vec<AuthMethod>>,
     /// How client assertions may be signed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_signing_alg_values_supported: Option<Vec<SigningAlgorithm>>,
     /// Client authentication methods at the revocation endpoint; absent means `client_secret_basic`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub revocation_endpoint_auth_methods_supported: Option<Vec<AuthMethod>>,
     /// How client assertions may be signed at the revocation endpoint.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub revocation_endpoint_auth_signing_alg_values_supported: Option<Vec<SigningAlgorithm>>,
     /// How resource servers authenticate at the introspection endpoint; absent says nothing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub introspection_endpoint_auth_methods_supported: Option<Vec<AuthMethod>>,
     /// How proofs of possession may be signed; absent means that there are none (RFC 9449 §5.1).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub dpop_signing_alg_values_supported: Option<Vec<SigningAlgorithm>>,
     /// PKCE methods; absent means that PKCE is not supported.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub code_challenge_methods_supported: Option<Vec<String>>,
     /// Whether every authorization response carries `iss` (RFC 9207 §3).
-    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "is_false")]
     pub authorization_response_iss_parameter_supported: bool,
     /// Whether a client identifier may be the URL of a metadata document.
-    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "is_false")]
     pub client_id_metadata_document_supported: bool,
     /// Members that are not known here.
-    #[serde(flatten, deserialize_with = "known_values")]
+    #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
 
 document!(AuthorizationServerMetadata);
+
+impl Document for AuthorizationServerMetadata {
+    fn read(members: &mut Members) -> Result<Self, DocumentError> {
+        let (algorithm, method) = (SigningAlgorithm::from_name, AuthMethod::from_name);
+        Ok(Self {
+            issuer: members.required("issuer", uri(Issuer::parse))?,
+            authorization_endpoint: members.strict("authorization_endpoint", endpoint)?,
+            token_endpoint: members.strict("token_endpoint", endpoint)?,
+            registration_endpoint: members.strict("registration_endpoint", endpoint)?,
+            revocation_endpoint: members.lenient("revocation_endpoint", endpoint),
+            introspection_endpoint: members.lenient("introspection_endpoint", endpoint),
+            jwks_uri: members.lenient("jwks_uri", endpoint),
+            scopes_supported: members.names("scopes_supported", str::to_owned),
+            response_types_supported: members
+                .names("response_types_supported", ResponseType::from_name),
+            grant_types_supported: members.names("grant_types_supported", GrantType::from_name),
+            authorization_grant_profiles_supported: members
+                .names("authorization_grant_profiles_supported", GrantProfile::from_name),
+            token_endpoint_auth_methods_supported: members
+                .names("token_endpoint_auth_methods_supported", method),
+            token_endpoint_auth_signing_alg_values_supported: members
+                .names("token_endpoint_auth_signing_alg_values_supported", algorithm),
+            revocation_endpoint_auth_methods_supported: members
+                .names("revocation_endpoint_auth_methods_supported", method),
+            revocation_endpoint_auth_signing_alg_values_supported: members
+                .names("revocation_endpoint_auth_signing_alg_values_supported", algorithm),
+            introspection_endpoint_auth_methods_supported: members
+                .names("introspection_endpoint_auth_methods_supported", method),
+            dpop_signing_alg_values_supported: members
+                .names("dpop_signing_alg_values_supported", algorithm),
+            code_challenge_methods_supported: members
+                .names("code_challenge_methods_supported", str::to_owned),
+            authorization_response_iss_parameter_supported: members
+                .flag("authorization_response_iss_parameter_supported", true),
+            client_id_metadata_document_supported: members
+                .flag("client_id_metadata_document_supported", false),
+            extra: members.take_rest(),
+        })
+    }
+}
 
 impl AuthorizationServerMetadata {
     /// Metadata that says nothing but the issuer.
@@ -131,22 +171,25 @@ impl AuthorizationServerMetadata {
     ///
     /// [`DocumentError`]: `issuer` where it differs from `tenant` by more than the placeholder for one path segment.
     pub fn from_json_of_tenant(json: &[u8], tenant: &Issuer) -> Result<Self, DocumentError> {
-        let mut members: Map<String, Value> = read(json)?;
+        let mut members = object(json)?;
         match members.get_mut("issuer") {
             Some(Value::String(issuer)) if stands_for(issuer, tenant) => {
                 tenant.as_str().clone_into(issuer);
             }
-            _ => return Err(DocumentError::Member("issuer".into())),
+            _ => {
+                let expected = "the issuer of the tenant, with {tenantid} for one path segment";
+                let rule = MemberRule::Value { expected };
+                return Err(DocumentError::Member { member: "issuer", rule });
+            }
         }
-        // Text keys and plain values: writing them to memory does not fail.
-        read(&serde_json::to_vec(&members).unwrap_or_default())
+        Self::read(&mut Members::new(members))
     }
 
     /// Returns `true` if a document's `issuer` has a `{tenantid}` in it, whatever else the document is.
     #[must_use]
     pub fn has_tenant_placeholder(json: &[u8]) -> bool {
-        let members: Result<Map<String, Value>, _> = read(json);
-        let issuer = members.as_ref().ok().and_then(|members| members.get("issuer")?.as_str());
+        let members = object(json).unwrap_or_default();
+        let issuer = members.get("issuer").and_then(Value::as_str);
         issuer.is_some_and(|issuer| issuer.contains(TENANT))
     }
 
@@ -192,17 +235,10 @@ fn stands_for(template: &str, tenant: &Issuer) -> bool {
     is_segment && is_in_path && named.is_some_and(|name| !name.is_empty() && !name.contains('/'))
 }
 
-/// An empty text is what some servers write for an endpoint that they do not have.
-fn url_or_none<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<EndpointUrl>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?.filter(|text| !text.is_empty());
-    text.map(|text| EndpointUrl::parse(&text).map_err(D::Error::custom)).transpose()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::InvalidUri;
 
     #[test]
     fn unknown_members_survive() {
@@ -243,7 +279,9 @@ mod tests {
             "https://evil.example/{tenantid}/v2.0",
             "https://login.example/{tenantid}/{tenantid}",
         ] {
-            assert_eq!(of(other), Err(DocumentError::Member("issuer".into())), "{other}");
+            let refused = of(other).unwrap_err();
+            let is_issuer = matches!(refused, DocumentError::Member { member: "issuer", .. });
+            assert!(is_issuer, "{other}");
         }
         let deep = Issuer::parse("https://login.example/a/b/v2.0").unwrap();
         let json = br#"{"issuer":"https://login.example/{tenantid}/v2.0"}"#;
@@ -254,22 +292,34 @@ mod tests {
 
     #[test]
     fn sec_128_sec_134_sec_137_a_bad_member_is_named_and_not_quoted() {
-        for (json, member) in [
-            (r#"{"issuer":["canary"]}"#, "issuer"),
-            (r#"{"issuer":"http://canary.example"}"#, "issuer"),
+        let http = MemberRule::Uri(InvalidUri::PlainHttp);
+        for (json, member, rule) in [
+            (
+                r#"{"issuer":["canary"]}"#,
+                "issuer",
+                MemberRule::Type { found: "a list", expected: "a text" },
+            ),
+            (r#"{"issuer":"http://canary.example"}"#, "issuer", http),
             (
                 r#"{"issuer":"https://as.example","token_endpoint":"http://canary.example/t"}"#,
                 "token_endpoint",
+                http,
             ),
             (
                 r#"{"issuer":"https://as.example","authorization_endpoint":"javascript:canary"}"#,
                 "authorization_endpoint",
+                MemberRule::Uri(InvalidUri::NoHost),
             ),
         ] {
             let error = AuthorizationServerMetadata::from_json(json.as_bytes()).unwrap_err();
-            assert_eq!(error, DocumentError::Member(member.into()));
+            assert_eq!(error, DocumentError::Member { member, rule });
             assert!(!format!("{error} {error:?}").contains("canary"));
         }
+        let error = AuthorizationServerMetadata::from_json(br#"{"issuer":"http://a.example"}"#);
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "`issuer` is http on a host that is not loopback; it has to be https"
+        );
         let error = AuthorizationServerMetadata::from_json(&[b' '; 131_073]).unwrap_err();
         assert_eq!(error, DocumentError::TooLarge);
     }

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::document::{document, known_values, secret_or_none};
-use crate::{IssuedTokenType, ScopeSet, Secret, UnixTime, exposed};
+use crate::document::members::{name, secret, text, time};
+use crate::document::{Document, Members, document};
+use crate::{DocumentError, IssuedTokenType, MemberRule, ScopeSet, Secret, UnixTime, exposed};
 
 /// How a token is shown to the resource server; case does not count (RFC 6749 §5.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,6 +26,10 @@ impl TokenType {
             Self::Dpop => "DPoP",
         }
     }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Bearer, Self::Dpop].into_iter().find(|own| own.as_str().eq_ignore_ascii_case(text))
+    }
 }
 
 impl Serialize for TokenType {
@@ -35,36 +40,28 @@ impl Serialize for TokenType {
 
 impl<'de> Deserialize<'de> for TokenType {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        [Self::Bearer, Self::Dpop]
-            .into_iter()
-            .find(|known| known.as_str().eq_ignore_ascii_case(&text))
+        Self::parse(&String::deserialize(deserializer)?)
             .ok_or_else(|| serde::de::Error::custom("a token type that is not spoken here"))
     }
 }
 
 /// What the token endpoint gives (RFC 6749 §5.1). It writes its tokens in the clear: that is what it is for.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct TokenResponse {
     /// The access token; fit for a header (RFC 6750 §2.1).
-    #[serde(serialize_with = "exposed::serialize", deserialize_with = "header_token")]
+    #[serde(serialize_with = "exposed::serialize")]
     pub access_token: Secret,
     /// How to show it.
     pub token_type: TokenType,
     /// Seconds until it expires, counted from when the response was made.
-    #[serde(default, deserialize_with = "whole_seconds", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<u64>,
     /// What to refresh it with.
-    #[serde(
-        default,
-        serialize_with = "exposed::serialize",
-        deserialize_with = "secret_or_none",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(serialize_with = "exposed::serialize", skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<Secret>,
     /// What was granted; absent means all that was requested, empty means nothing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<ScopeSet>,
     /// Members that are not known here, such as an ID token. They may be secret: `Debug` shows them
     /// not.
@@ -73,6 +70,23 @@ pub struct TokenResponse {
 }
 
 document!(TokenResponse);
+
+impl Document for TokenResponse {
+    fn read(members: &mut Members) -> Result<Self, DocumentError> {
+        let token_type = |value| {
+            let expected = "Bearer or DPoP";
+            TokenType::parse(&text(value)?).ok_or(MemberRule::Value { expected })
+        };
+        Ok(Self {
+            access_token: members.required("access_token", header_token)?,
+            token_type: members.required("token_type", token_type)?,
+            expires_in: members.lenient("expires_in", time).map(UnixTime::as_secs),
+            refresh_token: members.lenient("refresh_token", secret),
+            scope: members.scopes("scope"),
+            extra: ExtraMembers(members.take_rest()),
+        })
+    }
+}
 
 impl TokenResponse {
     /// A bearer token and nothing else.
@@ -90,15 +104,11 @@ impl TokenResponse {
 }
 
 /// What a token exchange gives (RFC 8693 §2.2.1): a token of any kind, under a name that says access token.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct TokenExchangeResponse {
     /// The token.
-    #[serde(
-        rename = "access_token",
-        serialize_with = "exposed::serialize",
-        deserialize_with = "header_token"
-    )]
+    #[serde(rename = "access_token", serialize_with = "exposed::serialize")]
     pub token: Secret,
     /// What kind of token it is.
     pub issued_token_type: IssuedTokenType,
@@ -106,10 +116,20 @@ pub struct TokenExchangeResponse {
 
 document!(TokenExchangeResponse);
 
+impl Document for TokenExchangeResponse {
+    fn read(members: &mut Members) -> Result<Self, DocumentError> {
+        Ok(Self {
+            token: members.required("access_token", header_token)?,
+            issued_token_type: members
+                .required("issued_token_type", name(IssuedTokenType::from_name))?,
+        })
+    }
+}
+
 /// JSON members whose values `Debug` does not show.
-#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(transparent)]
-pub struct ExtraMembers(#[serde(deserialize_with = "known_values")] pub Map<String, Value>);
+pub struct ExtraMembers(pub Map<String, Value>);
 
 impl core::fmt::Debug for ExtraMembers {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -117,17 +137,12 @@ impl core::fmt::Debug for ExtraMembers {
     }
 }
 
-/// Seconds as servers write them: a fraction is dropped.
-fn whole_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    Ok(Option::<UnixTime>::deserialize(deserializer)?.map(UnixTime::as_secs))
-}
-
-/// A token of visible ASCII, so that it can stand in a header and forge nothing there.
-fn header_token<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
-    let token = Secret::deserialize(deserializer)?;
-    let text = token.expose();
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(serde::de::Error::custom("not a token"));
+/// Reads a token of visible ASCII, so that it can stand in a header and forge nothing there.
+fn header_token(value: Value) -> Result<Secret, MemberRule> {
+    let token = secret(value)?;
+    let is_visible = token.expose().bytes().all(|byte| byte.is_ascii_graphic());
+    if token.expose().is_empty() || !is_visible {
+        return Err(MemberRule::Value { expected: "a token of visible ASCII characters" });
     }
     Ok(token)
 }
@@ -135,27 +150,37 @@ fn header_token<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::DocumentError;
 
     #[test]
     fn sec_105_sec_107_what_is_not_a_token_response() {
         for (bad, member) in [
             (r#"{"access_token":"a","token_type":"mac"}"#, "token_type"),
-            (r#"{"access_token":"a","token_type":"Bearer","expires_in":-1}"#, "expires_in"),
-            (r#"{"access_token":"a","token_type":"Bearer","expires_in":"3600"}"#, "expires_in"),
-            (r#"{"access_token":"a","token_type":"Bearer","expires_in":1e308}"#, "expires_in"),
+            (r#"{"access_token":7,"token_type":"Bearer"}"#, "access_token"),
+            (r#"{"access_token":"a","token_type":["Bearer"]}"#, "token_type"),
             (r#"{"access_token":"a\r\nb","token_type":"Bearer"}"#, "access_token"),
             (r#"{"access_token":"","token_type":"Bearer"}"#, "access_token"),
-            (r#"{"access_token":"a"}"#, "."),
+            (r#"{"access_token":"a"}"#, "token_type"),
+            (r#"{"token_type":"Bearer","authed_user":{"access_token":"a"}}"#, "access_token"),
         ] {
             let error = TokenResponse::from_json(bad.as_bytes()).unwrap_err();
-            assert_eq!(error, DocumentError::Member(member.into()), "{bad}");
+            let named =
+                matches!(error, DocumentError::Member { member: named, .. } if named == member);
+            assert!(named, "{bad}: {error}");
         }
         assert_eq!(TokenResponse::from_json(b"<html>").unwrap_err(), DocumentError::NotAnObject);
         let good = TokenResponse::from_json(br#"{"access_token":"a","token_type":"BEARER"}"#);
         assert!(good.unwrap().expires_in.is_none());
         let json = br#"{"access_token":"a","token_type":"Bearer","expires_in":3599.5}"#;
         assert_eq!(TokenResponse::from_json(json).unwrap().expires_in, Some(3599));
+        // A lifetime is optional, and the grant is spent: digits have one reading, and nonsense is no lifetime.
+        for (seconds, read) in
+            [(r#""5250""#, Some(5250)), ("-1", None), (r#""never""#, None), ("1e308", None)]
+        {
+            let json =
+                format!(r#"{{"access_token":"a","token_type":"Bearer","expires_in":{seconds}}}"#);
+            let tokens = TokenResponse::from_json(json.as_bytes()).unwrap();
+            assert_eq!(tokens.expires_in, read, "{seconds}");
+        }
     }
 
     #[test]

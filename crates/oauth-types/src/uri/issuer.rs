@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn a_meta_5_sec_138_an_issuer_is_https_without_query_or_fragment() {
         for (text, rule) in [
-            ("http://as.example", InvalidUri::NotHttps),
+            ("http://as.example", InvalidUri::PlainHttp),
             ("https://as.example?x=1", InvalidUri::Query),
             ("https://as.example/#f", InvalidUri::Fragment),
             ("https://u:p@as.example", InvalidUri::Userinfo),

@@ -32,7 +32,7 @@ impl RedirectUri {
         match uri.scheme().as_str() {
             "https" => drop(host_and_port(&uri)?),
             "http" if is_loopback_host(host_and_port(&uri)?.host()) => {}
-            "http" => return Err(InvalidUri::NotHttps),
+            "http" => return Err(InvalidUri::PlainHttp),
             // RFC 8252 §7.1: a domain name in reverse, which no script or file scheme is.
             private if private.contains('.') => {
                 if uri.authority().is_some_and(|authority| authority.has_userinfo()) {
@@ -141,7 +141,7 @@ mod tests {
             ("about:blank", InvalidUri::Scheme),
             (" javascript:alert(1)", InvalidUri::Syntax),
             ("java%0ascript:alert(1)", InvalidUri::Syntax),
-            ("http://app.example/cb", InvalidUri::NotHttps),
+            ("http://app.example/cb", InvalidUri::PlainHttp),
             ("https://app.example/cb#", InvalidUri::Fragment),
             ("https://u:p@app.example/cb", InvalidUri::Userinfo),
             ("https:///cb", InvalidUri::NoHost),

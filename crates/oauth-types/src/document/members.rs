@@ -1,0 +1,296 @@
+//! The members of one document, taken by name and each read by its class (the table is in [`document`](crate::document)).
+
+use core::{fmt, mem};
+
+use serde_json::{Map, Value};
+
+use crate::{
+    DocumentError, EndpointUrl, InvalidClientId, InvalidScope, InvalidUri, ScopeSet, Secret,
+    UnixTime,
+};
+
+/// The rule that a member of a document breaks. It holds no text of the document.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum MemberRule {
+    /// A required member is absent or `null`.
+    Missing,
+    /// The JSON value is of another type.
+    Type {
+        /// The type that was found, as in "a number".
+        found: &'static str,
+        /// The type that the document's RFC gives the member.
+        expected: &'static str,
+    },
+    /// A URI breaks this rule.
+    Uri(InvalidUri),
+    /// A client identifier breaks this rule.
+    ClientId(InvalidClientId),
+    /// A list of scopes breaks this rule.
+    Scope(InvalidScope),
+    /// The value is well-formed and none of those that can be used here.
+    Value {
+        /// The values that can be used.
+        expected: &'static str,
+    },
+}
+
+impl fmt::Display for MemberRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("is missing"),
+            Self::Type { found, expected } => write!(f, "is {found}; it has to be {expected}"),
+            Self::Uri(rule) => {
+                rule.fmt(f)?;
+                match rule {
+                    InvalidUri::PlainHttp | InvalidUri::NotHttps => {
+                        f.write_str("; it has to be https")
+                    }
+                    _ => Ok(()),
+                }
+            }
+            Self::ClientId(rule) => write!(f, "is no client identifier: {rule}"),
+            Self::Scope(rule) => write!(f, "is no list of scopes: {rule}"),
+            Self::Value { expected } => write!(f, "has to be {expected}"),
+        }
+    }
+}
+
+impl core::error::Error for MemberRule {}
+
+/// The members of one document that were not read yet, and the names of those that were passed over.
+pub(crate) struct Members {
+    left: Map<String, Value>,
+    passed_over: Vec<&'static str>,
+}
+
+impl Members {
+    pub(crate) const fn new(members: Map<String, Value>) -> Self {
+        Self { left: members, passed_over: Vec::new() }
+    }
+
+    /// Takes a member; `null` is what some peers write for an absent one.
+    fn take(&mut self, name: &str) -> Option<Value> {
+        self.left.remove(name).filter(|value| !value.is_null())
+    }
+
+    /// Takes a member for which an empty text is an absent one, too.
+    fn take_filled(&mut self, name: &str) -> Option<Value> {
+        self.take(name).filter(|value| value != "")
+    }
+
+    /// Reads a member without which there is no document.
+    pub(crate) fn required<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(Value) -> Result<T, MemberRule>,
+    ) -> Result<T, DocumentError> {
+        self.take(name).ok_or(MemberRule::Missing).and_then(read).map_err(of(name))
+    }
+
+    /// Reads an optional member that refuses the document when it is malformed.
+    pub(crate) fn strict<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(Value) -> Result<T, MemberRule>,
+    ) -> Result<Option<T>, DocumentError> {
+        self.take_filled(name).map(read).transpose().map_err(of(name))
+    }
+
+    /// Reads a strict member for which an empty text is a value.
+    pub(crate) fn exact<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(Value) -> Result<T, MemberRule>,
+    ) -> Result<Option<T>, DocumentError> {
+        self.take(name).map(read).transpose().map_err(of(name))
+    }
+
+    /// Reads a member that is passed over when it is malformed.
+    pub(crate) fn lenient<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(Value) -> Result<T, MemberRule>,
+    ) -> Option<T> {
+        let value = self.take_filled(name)?;
+        read(value).map_err(|_| self.pass_over(name)).ok()
+    }
+
+    /// Reads the scopes of a member that is passed over when it is malformed. An empty text is the empty set, which
+    /// says more than an absent member does (RFC 6749 §5.1).
+    pub(crate) fn scopes(&mut self, name: &'static str) -> Option<ScopeSet> {
+        let value = self.take(name)?;
+        scopes(value).map_err(|_| self.pass_over(name)).ok()
+    }
+
+    /// Reads a flag. A malformed one is passed over and counts as `malformed`, which is the side that allows less.
+    pub(crate) fn flag(&mut self, name: &'static str, malformed: bool) -> bool {
+        let Some(value) = self.take_filled(name) else { return false };
+        flag(&value).unwrap_or_else(|| {
+            self.pass_over(name);
+            malformed
+        })
+    }
+
+    /// Reads a list of names. Items that are no text are passed over one by one.
+    pub(crate) fn names<T>(
+        &mut self,
+        name: &'static str,
+        read: impl Fn(&str) -> T,
+    ) -> Option<Vec<T>> {
+        match self.items(name, |item| text(item).map(|item| read(&item))) {
+            Ok(items) => items,
+            Err(_) => {
+                self.pass_over(name);
+                None
+            }
+        }
+    }
+
+    /// Reads a list of which at least one item has to be good, unless it is empty; one text is a list of one.
+    /// Malformed items are passed over.
+    pub(crate) fn items<T>(
+        &mut self,
+        name: &'static str,
+        read: impl Fn(Value) -> Result<T, MemberRule>,
+    ) -> Result<Option<Vec<T>>, DocumentError> {
+        let items = match self.take_filled(name) {
+            None => return Ok(None),
+            Some(Value::Array(items)) => items,
+            Some(one @ Value::String(_)) => vec![one],
+            Some(other) => return Err(of(name)(wrong_type(&other, "a list of texts"))),
+        };
+        let (mut good, mut first_error) = (Vec::with_capacity(items.len()), None);
+        for item in items {
+            match read(item) {
+                Ok(item) => good.push(item),
+                Err(rule) => {
+                    first_error.get_or_insert(rule);
+                }
+            }
+        }
+        match first_error {
+            Some(rule) if good.is_empty() => return Err(of(name)(rule)),
+            Some(_) => self.pass_over(name),
+            None => {}
+        }
+        Ok(Some(good))
+    }
+
+    /// Notes that a member was passed over.
+    pub(crate) fn pass_over(&mut self, name: &'static str) {
+        self.passed_over.push(name);
+    }
+
+    /// The members that were passed over.
+    pub(crate) fn into_passed_over(self) -> Vec<&'static str> {
+        self.passed_over
+    }
+
+    /// Takes all that is left. A member that is `null` says nothing, and strict readers refuse to be told so.
+    pub(crate) fn take_rest(&mut self) -> Map<String, Value> {
+        let mut rest = mem::take(&mut self.left);
+        rest.retain(|_, value| !value.is_null());
+        rest
+    }
+}
+
+/// The error of a member that breaks a rule.
+fn of(member: &'static str) -> impl Fn(MemberRule) -> DocumentError {
+    move |rule| DocumentError::Member { member, rule }
+}
+
+const fn wrong_type(found: &Value, expected: &'static str) -> MemberRule {
+    let found = match found {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    };
+    MemberRule::Type { found, expected }
+}
+
+/// Reads a text.
+pub(crate) fn text(value: Value) -> Result<String, MemberRule> {
+    match value {
+        Value::String(text) => Ok(text),
+        other => Err(wrong_type(&other, "a text")),
+    }
+}
+
+/// Reads a list of texts, all of them.
+pub(crate) fn texts(value: Value) -> Result<Vec<String>, MemberRule> {
+    match value {
+        Value::Array(items) => items.into_iter().map(text).collect(),
+        other => Err(wrong_type(&other, "a list of texts")),
+    }
+}
+
+/// Reads a list of anything.
+pub(crate) fn values(value: Value) -> Result<Vec<Value>, MemberRule> {
+    match value {
+        Value::Array(items) => Ok(items),
+        other => Err(wrong_type(&other, "a list")),
+    }
+}
+
+/// Reads a boolean, and nothing that looks like one.
+pub(crate) fn boolean(value: Value) -> Result<bool, MemberRule> {
+    value.as_bool().ok_or_else(|| wrong_type(&value, "true or false"))
+}
+
+/// Reads a secret.
+pub(crate) fn secret(value: Value) -> Result<Secret, MemberRule> {
+    text(value).map(Secret::new)
+}
+
+/// Reads an identifier that is a URI.
+pub(crate) fn uri<T>(
+    parse: fn(&str) -> Result<T, InvalidUri>,
+) -> impl Fn(Value) -> Result<T, MemberRule> {
+    move |value| parse(&text(value)?).map_err(MemberRule::Uri)
+}
+
+/// Reads the URL of an endpoint.
+pub(crate) fn endpoint(value: Value) -> Result<EndpointUrl, MemberRule> {
+    uri(EndpointUrl::parse)(value)
+}
+
+/// Reads a registered name.
+pub(crate) fn name<T>(read: fn(&str) -> T) -> impl Fn(Value) -> Result<T, MemberRule> {
+    move |value| Ok(read(&text(value)?))
+}
+
+/// Reads scopes: a text, or a list of texts, which has one reading.
+pub(crate) fn scopes(value: Value) -> Result<ScopeSet, MemberRule> {
+    let joined = match value {
+        Value::String(text) => text,
+        list @ Value::Array(_) => texts(list)?.join(" "),
+        other => return Err(wrong_type(&other, "a text of scopes with spaces between")),
+    };
+    ScopeSet::parse(&joined).map_err(MemberRule::Scope)
+}
+
+/// Reads whole seconds: a number that is not negative, whose fraction is dropped, or digits as text.
+pub(crate) fn time(value: Value) -> Result<UnixTime, MemberRule> {
+    let seconds = match &value {
+        Value::String(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            digits.parse().ok().map(UnixTime::from_secs)
+        }
+        Value::Number(number) => match (number.as_u64(), number.as_f64()) {
+            (Some(whole), _) => Some(UnixTime::from_secs(whole)),
+            (None, Some(float)) => UnixTime::from_float(float),
+            (None, None) => None,
+        },
+        other => return Err(wrong_type(other, "a number of seconds")),
+    };
+    seconds.ok_or(MemberRule::Value { expected: "a number of seconds that is not negative" })
+}
+
+/// Reads a boolean or its text.
+fn flag(value: &Value) -> Option<bool> {
+    let is = |text: &str| value.as_str().is_some_and(|own| own.eq_ignore_ascii_case(text));
+    value.as_bool().or_else(|| (is("true") || is("false")).then(|| is("true")))
+}
