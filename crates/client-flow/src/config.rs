@@ -86,8 +86,11 @@ pub struct ClientConfig {
     /// What to send to a registration endpoint, as it is. By default what follows from the rest; set it to what
     /// [`FlowError::RegistrationRejected`](crate::FlowError::RegistrationRejected) hands back, changed.
     pub registration: Option<ClientMetadata>,
-    /// The issuer to expect for a resource (and all below it) whose documents misspell it, by a slash or a
-    /// letter's case. The server's metadata has to name this very issuer: nothing turns the comparison off.
+    /// The issuer to trust for a resource (and all below it) whose documents name another one: misspelt by a slash
+    /// or a letter's case, or of one tenant where the server's metadata names the whole vendor.
+    ///
+    /// Its metadata is looked for at its own well-known URLs and, where those have none, at those of the issuers on
+    /// the same origin that the resource names. It has to name this very issuer: nothing turns the comparison off.
     pub pinned_issuers: Vec<(ResourceUri, Issuer)>,
     /// Exceptions for authorization servers, each for exactly this issuer; see
     /// [`with_server_profile`](Self::with_server_profile).

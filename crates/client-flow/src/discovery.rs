@@ -2,19 +2,19 @@
 //!
 //! | check, in this order | requirement | otherwise |
 //! |---|---|---|
-//! | the challenge's `resource_metadata`, then the path's, then the root's well-known URL | C-DISC-1, C-DISC-2 | the pinned issuer, else the origin of MCP 2025-03-26; `NoResourceMetadata` where the challenge named a URL or an earlier login had metadata |
-//! | 4xx goes on to the next URL; anything else but 200, and a 4xx that passes (408, 425, 429), ends the flow | C-DISC-12 | `Status` |
-//! | the document is a bounded JSON object | C-DISC-10 | `Document` |
+//! | the challenge's `resource_metadata`, then the path's, then the root's well-known URL, as [`MetadataSearch`] reads them | C-DISC-1, C-DISC-2 | see below |
+//! | the document is a bounded JSON object | C-DISC-10 | the next URL, then `Document` |
 //! | its `resource` covers the server being called | C-DISC-4 | `ResourceMismatch` |
+//! | every URL answered 4xx or with a page: there is no document | C-DISC-12 | the pinned issuer, else the origin of MCP 2025-03-26; `NoResourceMetadata` where the challenge named a URL or an earlier login had metadata |
+//! | any other answer without the document (5xx, 408, 425, 429, a redirect that is not followed) | C-DISC-12 | `Status`; never another origin |
 //! | the host pinned the issuer, or the document names one; the host chooses among several | C-DISC-9, C-DISC-11 | `NoAuthorizationServer` |
 
-use std::vec::IntoIter;
-
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::Response;
 use oauth_types::{
-    AuthorizationServerMetadata, BearerChallenge, EndpointUrl, Issuer, ProtectedResourceMetadata,
-    ResourceUri, ScopeSet, Secret, protected_resource_urls,
+    AuthorizationServerMetadata, BearerChallenge, EndpointUrl, Issuer, MetadataFailure,
+    MetadataNotFound, MetadataSearch, MetadataStep, ProtectedResourceMetadata, ResourceUri,
+    ScopeSet, Secret, describing, protected_resource_urls,
 };
 
 use crate::exchange::Then;
@@ -53,7 +53,7 @@ pub fn login(
     let is_old =
         !had_metadata && challenge.is_none_or(|challenge| challenge.resource_metadata.is_none());
     let goal = Goal { config, target, wanted, found_at: None };
-    FindResource::next(goal, candidates.into_iter(), is_old)
+    FindResource::start(goal, candidates, is_old)
 }
 
 /// Starts a login for exactly these scopes, from the metadata at `named`, which is on the resource's own
@@ -67,7 +67,7 @@ pub(crate) fn login_for(
     let target = ResourceUri::canonical(server_url).map_err(FlowError::ServerUrl)?;
     let candidates = protected_resource_urls(&target, named).map_err(FlowError::ServerUrl)?;
     let goal = Goal { config, target, wanted: Wanted::Exactly(scope), found_at: None };
-    FindResource::next(goal, candidates.into_iter(), named.is_none())
+    FindResource::start(goal, candidates, named.is_none())
 }
 
 /// What a login is after.
@@ -100,56 +100,68 @@ pub(crate) enum Wanted {
 /// The search for protected resource metadata.
 pub(crate) struct FindResource {
     goal: Goal,
-    url: EndpointUrl,
-    rest: IntoIter<EndpointUrl>,
+    search: MetadataSearch,
     /// The server may be one of MCP 2025-03-26, which had no such metadata.
     is_old: bool,
 }
 
 impl FindResource {
-    fn next(
-        goal: Goal,
-        mut candidates: IntoIter<EndpointUrl>,
-        is_old: bool,
-    ) -> Result<Step, FlowError> {
-        match candidates.next() {
-            Some(url) => {
-                let state = Self { goal, url: url.clone(), rest: candidates, is_old };
-                Exchange::get(&url, Then::Resource(Box::new(state)))
-            }
-            None if !is_old => Err(FlowError::NoResourceMetadata),
-            // C-DISC-11: the host knows better than any place.
-            None => match goal.pinned().cloned() {
-                Some(issuer) => {
-                    let (resource, issuers) = (goal.target.clone(), vec![issuer.clone()]);
-                    let metadata = ProtectedResourceMetadata::new(resource, issuers);
-                    FindServer::start(goal, metadata, issuer)
+    fn start(goal: Goal, places: Vec<EndpointUrl>, is_old: bool) -> Result<Step, FlowError> {
+        let search = MetadataSearch::new(places).ok_or(FlowError::NoResourceMetadata)?;
+        Self { goal, search, is_old }.ask()
+    }
+
+    fn ask(self) -> Result<Step, FlowError> {
+        let url = self.search.url().clone();
+        Exchange::get(&url, Then::Resource(Box::new(self)))
+    }
+
+    /// Goes on with a response; `None` where it was longer than any document.
+    pub(crate) fn read(self, response: Option<&Response<Bytes>>) -> Result<Step, FlowError> {
+        let Self { goal, search, is_old } = self;
+        let step = match response {
+            Some(response) => search.resume(response, describing(&goal.target)),
+            None => search.too_large(),
+        };
+        match step {
+            Ok(MetadataStep::Next(search)) => Self { goal, search, is_old }.ask(),
+            Ok(MetadataStep::Found { document, place }) => {
+                let goal = Goal { found_at: Some(place), ..goal };
+                // C-DISC-11
+                match goal.pinned().cloned() {
+                    Some(issuer) => FindServer::pinned(goal, document, issuer),
+                    None => ChooseServer { goal, metadata: document }.or_the_only_one(),
                 }
-                None => FindServer::at_origin(goal),
-            },
+            }
+            // C-DISC-12: a server in trouble is none of MCP 2025-03-26.
+            Err(MetadataNotFound { is_absent: true, .. }) if is_old => Self::at_old_server(goal),
+            Err(MetadataNotFound { failure, .. }) => Err(told(failure)),
         }
     }
 
-    pub(crate) fn read(self, response: &Response<Bytes>) -> Result<Step, FlowError> {
-        let purpose = Purpose::ResourceMetadata;
-        // C-DISC-12
-        if !is_found(purpose, response)? {
-            return Self::next(self.goal, self.rest, self.is_old);
+    fn at_old_server(goal: Goal) -> Result<Step, FlowError> {
+        // C-DISC-11: the host knows better than any place.
+        match goal.pinned().cloned() {
+            Some(issuer) => {
+                let (resource, issuers) = (goal.target.clone(), vec![issuer.clone()]);
+                let metadata = ProtectedResourceMetadata::new(resource, issuers);
+                FindServer::pinned(goal, metadata, issuer)
+            }
+            None => FindServer::at_origin(goal),
         }
-        let metadata = ProtectedResourceMetadata::from_json(response.body()).map_err(|error| {
-            // C-DISC-10
-            FlowError::Document { purpose, url: self.url.clone(), error }
-        })?;
-        // C-DISC-4
-        if !metadata.resource.covers(&self.goal.target) {
-            return Err(FlowError::ResourceMismatch { url: self.url });
+    }
+}
+
+/// The error of a search that ended without the resource's metadata.
+fn told(failure: Option<MetadataFailure>) -> FlowError {
+    let purpose = Purpose::ResourceMetadata;
+    match failure {
+        Some(MetadataFailure::Status(status)) => FlowError::Status { purpose, status },
+        Some(MetadataFailure::Document { url, error }) => {
+            FlowError::Document { purpose, url, error }
         }
-        let goal = Goal { found_at: Some(self.url), ..self.goal };
-        // C-DISC-11
-        if let Some(issuer) = goal.pinned().cloned() {
-            return FindServer::start(goal, metadata, issuer);
-        }
-        ChooseServer { goal, metadata }.or_the_only_one()
+        Some(MetadataFailure::ResourceMismatch { url }) => FlowError::ResourceMismatch { url },
+        _ => FlowError::NoResourceMetadata,
     }
 }
 
@@ -197,17 +209,6 @@ impl ChooseServer {
         let chosen = self.servers().get(index).cloned();
         let chosen = chosen.ok_or(FlowError::NoAuthorizationServer)?;
         FindServer::start(self.goal, self.metadata, chosen)
-    }
-}
-
-/// Whether the document is there: a 4xx means no, unless it means later, and whatever else is not 200 ends the flow.
-pub(crate) fn is_found(purpose: Purpose, response: &Response<Bytes>) -> Result<bool, FlowError> {
-    match response.status() {
-        StatusCode::OK => Ok(true),
-        status if status.is_client_error() && !matches!(status.as_u16(), 408 | 425 | 429) => {
-            Ok(false)
-        }
-        status => Err(FlowError::Status { purpose, status }),
     }
 }
 

@@ -93,9 +93,15 @@ pub enum FlowError {
         url: EndpointUrl,
     },
     /// The metadata names another issuer than the one it was asked for (RFC 8414 §3.3).
+    ///
+    /// The operator of the authorization server or of the MCP server corrects it. Until then a host that trusts
+    /// the issuer received can pin it for the MCP server
+    /// ([`ClientConfig::pinned_issuers`](crate::ClientConfig::pinned_issuers)).
     IssuerMismatch {
         /// The issuer that was asked for.
         expected: Issuer,
+        /// The issuer that the metadata names, a valid identifier and nothing more.
+        received: Issuer,
     },
     /// The metadata is for any tenant of its server (`{tenantid}` in its issuer), which is no issuer. It stands for a
     /// pinned one by [`ServerProfile::with_tenant_placeholder`](crate::ServerProfile::with_tenant_placeholder), where
@@ -251,10 +257,11 @@ impl fmt::Display for FlowError {
                  (RFC 9728 §3.3)",
                 without_query(url)
             ),
-            Self::IssuerMismatch { expected } => write!(
+            Self::IssuerMismatch { expected, received } => write!(
                 f,
-                "the metadata of {expected} names another issuer (RFC 8414 §3.3); the server's \
-                 operator has to correct one of them"
+                "the metadata of {expected} names another issuer, {received} (RFC 8414 §3.3): the \
+                 server's operator has to correct one of them; if you trust {received}, pin it for \
+                 this server (`ClientConfig::pinned_issuers`)"
             ),
             Self::TenantPlaceholder { issuer } => write!(
                 f,

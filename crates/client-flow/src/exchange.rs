@@ -147,13 +147,22 @@ impl Exchange {
         now: UnixTime,
     ) -> Result<Step, FlowError> {
         let purpose = self.purpose();
-        let response = outcome.map_err(|failure| FlowError::Transport { purpose, failure })?;
-        if response.body().len() > Self::MAX_BODY {
-            return Err(FlowError::Transport { purpose, failure: TransportFailed::TooLarge });
-        }
-        match self.then {
-            Then::Resource(state) => state.read(&response),
-            Then::Server(state) => state.read(&response, now),
+        let outcome = match outcome {
+            Ok(response) if response.body().len() > Self::MAX_BODY => {
+                Err(TransportFailed::TooLarge)
+            }
+            outcome => outcome,
+        };
+        // C-DISC-10: as good as no document, and there may be one at the next place.
+        let (response, then) = match (outcome, self.then) {
+            (Err(TransportFailed::TooLarge), Then::Resource(state)) => return state.read(None),
+            (Err(TransportFailed::TooLarge), Then::Server(state)) => return state.read(None, now),
+            (Err(failure), _) => return Err(FlowError::Transport { purpose, failure }),
+            (Ok(response), then) => (response, then),
+        };
+        match then {
+            Then::Resource(state) => state.read(Some(&response)),
+            Then::Server(state) => state.read(Some(&response), now),
             Then::Registration(state) => state.read(&response),
             Then::Assertion(state) => state.read(&response),
             Then::Tokens(state) => state.read(&response, now),

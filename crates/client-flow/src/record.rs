@@ -132,6 +132,10 @@ pub struct ServerEndpoints {
     /// The exceptions that the configuration makes for it.
     #[serde(default, skip_serializing_if = "ServerProfile::is_strict")]
     pub profile: ServerProfile,
+    /// Where its metadata was, if not at a well-known URL of its issuer: the host pinned the issuer, and the
+    /// resource named another one on the same origin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata_url: Option<EndpointUrl>,
     /// When its metadata was read; a refresh reads it again after a day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_at: Option<UnixTime>,
@@ -161,6 +165,7 @@ impl ServerEndpoints {
             takes_proofs: takes_proofs(metadata),
             is_assumed: false,
             profile: config.profile_of(&metadata.issuer),
+            metadata_url: None,
             read_at: Some(now),
         })
     }

@@ -2,26 +2,40 @@
 //!
 //! | check, in this order | requirement | otherwise |
 //! |---|---|---|
-//! | the issuer's well-known URLs in order: 4xx goes on, anything else but 200 ends the flow | C-DISC-5, C-DISC-6, C-DISC-12 | `NoServerMetadata`, `Status` |
-//! | the document is a bounded JSON object | C-DISC-10 | `Document` |
-//! | its `issuer` is identical to the one asked for; `{tenantid}` in it stands for a pinned tenant by a [profile](crate::ServerProfile) only | C-DISC-7 | `IssuerMismatch`, `TenantPlaceholder` |
+//! | the issuer's well-known URLs in order, as [`MetadataSearch`] reads them | C-DISC-5, C-DISC-6, C-DISC-12 | `NoServerMetadata`, `Status` |
+//! | a pinned issuer that publishes nothing there: those of the issuers that the resource names, on its own origin | C-DISC-11 | as above |
+//! | the document is a bounded JSON object | C-DISC-10 | the next URL, then `Document` |
+//! | its `issuer` is identical to the one asked for; `{tenantid}` in it stands for a pinned tenant by a [profile](crate::ServerProfile) only | C-DISC-7 | the next URL, then `IssuerMismatch`; `TenantPlaceholder` |
 //! | it has the endpoints and, for users, lists S256, or by a profile lists no methods at all | C-AUTHZ-2 | `NoEndpoint`, `NoS256` |
 //! | it leads to no local address unless the resource is at one | C-AUTHZ-7 | `LeadsToLocalAddress` |
 //! | it binds tokens to a key that we have, where the resource takes no others | C-EXT-3 | `NoBoundTokens` |
 //!
 //! A server of MCP 2025-03-26 has no protected resource metadata. Its own origin is the issuer, and may publish
 //! metadata at the first of these URLs; where that is a 4xx, its endpoints are at fixed places.
-
-use std::vec::IntoIter;
+//!
+//! # Pinned issuers
+//!
+//! Some vendors publish one metadata document for all tenants, at the place of each tenant: the resource names
+//! `https://as.example/tenant`, and the document there says `https://as.example`. The host that pins the second says
+//! whom it trusts; the resource only says where to look. So the places of issuers that the resource names are asked
+//! as well, under three conditions, because the resource may be hostile and a document decides where codes and secrets
+//! are sent:
+//!
+//! - they are on the origin of the pinned issuer, because on any other origin anybody can publish a document that
+//!   names the pinned issuer and has endpoints of an attacker;
+//! - the pinned issuer's own places are asked first and have nothing, because on a shared origin another tenant's
+//!   document must not replace the issuer's own;
+//! - the document's `issuer` is the pinned one, byte for byte.
 
 use bytes::Bytes;
 use http::Response;
 use oauth_types::{
-    AuthMethod, AuthorizationServerMetadata, CodeChallenge, EndpointUrl, Issuer, Origin,
-    ProtectedResourceMetadata, ResourceUri, UnixTime, authorization_server_urls,
+    AuthMethod, AuthorizationServerMetadata, CodeChallenge, EndpointUrl, Issuer, MetadataFailure,
+    MetadataNotFound, MetadataSearch, MetadataStep, Origin, ProtectedResourceMetadata, ResourceUri,
+    UnixTime, authorization_server_urls, issued_by,
 };
 
-use crate::discovery::{Goal, is_found};
+use crate::discovery::Goal;
 use crate::exchange::Then;
 use crate::recall::{Recall, Refreshing};
 use crate::{ClientConfig, Exchange, FlowError, Purpose, ServerEndpoints, Step};
@@ -29,11 +43,14 @@ use crate::{ClientConfig, Exchange, FlowError, Purpose, ServerEndpoints, Step};
 /// The search for authorization server metadata.
 pub(crate) struct FindServer {
     issuer: Issuer,
-    url: EndpointUrl,
-    rest: IntoIter<EndpointUrl>,
-    saw_foreign_issuer: bool,
+    search: MetadataSearch,
+    /// Further places on the issuer's origin, asked where its own have nothing.
+    further: Vec<EndpointUrl>,
     then: Found,
 }
+
+/// Number of issuers that a resource names and that are asked for the document of a pinned one.
+const MAX_NAMED: usize = 4;
 
 /// What the metadata is for.
 enum Found {
@@ -49,9 +66,21 @@ impl FindServer {
         resource: ProtectedResourceMetadata,
         issuer: Issuer,
     ) -> Result<Step, FlowError> {
-        // C-DISC-5, C-DISC-6
-        let urls = authorization_server_urls(&issuer).map_err(FlowError::NamedUrl)?;
-        Self::among(urls, issuer, Found::Login(goal, resource))
+        Self::of(issuer, Vec::new(), Found::Login(goal, resource))
+    }
+
+    /// The server that the host pinned, wherever on its origin the resource says that its metadata is.
+    pub(crate) fn pinned(
+        goal: Goal,
+        resource: ProtectedResourceMetadata,
+        issuer: Issuer,
+    ) -> Result<Step, FlowError> {
+        // C-DISC-11
+        let named = resource.authorization_servers.iter().filter(|named| **named != issuer);
+        let urls = named.filter_map(|named| authorization_server_urls(named).ok());
+        let urls = urls.filter(|urls| urls.iter().all(|url| is_at(&issuer, url)));
+        let further = urls.take(MAX_NAMED).flatten().collect();
+        Self::of(issuer, further, Found::Login(goal, resource))
     }
 
     /// The server's own origin is its authorization server, as in MCP 2025-03-26.
@@ -59,73 +88,107 @@ impl FindServer {
         let issuer = Issuer::of_origin(&goal.target.origin()).map_err(FlowError::ServerUrl)?;
         let mut urls = authorization_server_urls(&issuer).map_err(FlowError::NamedUrl)?;
         urls.truncate(1);
-        Self::among(urls, issuer, Found::OldLogin(goal))
+        Self::among(urls, Vec::new(), issuer, Found::OldLogin(goal))
     }
 
     /// The same server once more, because what was read of it is old.
     pub(crate) fn again(refreshing: Refreshing) -> Result<Step, FlowError> {
-        let issuer = refreshing.account().server.issuer.clone();
-        let urls = authorization_server_urls(&issuer).map_err(FlowError::NamedUrl)?;
-        Self::among(urls, issuer, Found::Refresh(Box::new(refreshing)))
+        let server = &refreshing.account().server;
+        let issuer = server.issuer.clone();
+        let further = server.metadata_url.iter().filter(|url| is_at(&issuer, url)).cloned();
+        let further = further.collect();
+        Self::of(issuer, further, Found::Refresh(Box::new(refreshing)))
     }
 
-    fn among(urls: Vec<EndpointUrl>, issuer: Issuer, then: Found) -> Result<Step, FlowError> {
-        let mut rest = urls.into_iter();
-        let Some(url) = rest.next() else {
+    fn of(issuer: Issuer, mut further: Vec<EndpointUrl>, then: Found) -> Result<Step, FlowError> {
+        // C-DISC-5, C-DISC-6
+        let urls = authorization_server_urls(&issuer).map_err(FlowError::NamedUrl)?;
+        further.retain(|url| !urls.contains(url));
+        Self::among(urls, further, issuer, then)
+    }
+
+    fn among(
+        places: Vec<EndpointUrl>,
+        further: Vec<EndpointUrl>,
+        issuer: Issuer,
+        then: Found,
+    ) -> Result<Step, FlowError> {
+        let Some(search) = MetadataSearch::new(places) else {
             return Err(FlowError::NoServerMetadata { issuer });
         };
-        then.may_reach(&url)?;
-        Self { issuer, url, rest, saw_foreign_issuer: false, then }.ask()
+        // All further places and redirects are on the same origin.
+        then.may_reach(search.url())?;
+        Self { issuer, search, further, then }.ask()
     }
 
     fn ask(self) -> Result<Step, FlowError> {
-        let url = self.url.clone();
+        let url = self.search.url().clone();
         Exchange::get(&url, Then::Server(Box::new(self)))
     }
 
-    fn next(mut self, now: UnixTime) -> Result<Step, FlowError> {
-        match (self.rest.next(), self.then) {
-            (Some(url), then) => Self { url, then, ..self }.ask(),
-            (None, _) if self.saw_foreign_issuer => {
-                Err(FlowError::IssuerMismatch { expected: self.issuer })
+    /// Goes on with a response; `None` where it was longer than any document.
+    pub(crate) fn read(
+        mut self,
+        response: Option<&Response<Bytes>>,
+        now: UnixTime,
+    ) -> Result<Step, FlowError> {
+        let (issuer, is_old) = (&self.issuer, matches!(self.then, Found::OldLogin(_)));
+        let mut placeholder = None;
+        let read = |url: &EndpointUrl, json: &[u8]| match issued_by(issuer)(url, json) {
+            Err(failure) if AuthorizationServerMetadata::has_tenant_placeholder(json) => {
+                of_tenant(json, issuer, &self.then).map_err(|error| {
+                    placeholder = Some(error);
+                    failure
+                })
             }
-            (None, Found::OldLogin(goal)) => {
-                let metadata = assumed(&self.issuer)?;
-                let mut server = ServerEndpoints::of(&metadata, &goal.config, now)?;
-                server.is_assumed = true;
-                Ok(old_login(goal, metadata, server))
+            // An issuer that nobody has published may end in a slash or not: both have the same well-known URL.
+            Err(MetadataFailure::IssuerMismatch { received })
+                if is_old && received.as_str().strip_suffix('/') == Some(issuer.as_str()) =>
+            {
+                issued_by(&received)(url, json)
             }
-            (None, _) => Err(FlowError::NoServerMetadata { issuer: self.issuer }),
+            read => read,
+        };
+        let step = match response {
+            Some(response) => self.search.resume(response, read),
+            None => self.search.too_large(),
+        };
+        if let Some(error) = placeholder {
+            return Err(error);
+        }
+        match step {
+            Ok(MetadataStep::Next(search)) => Self { search, ..self }.ask(),
+            Ok(MetadataStep::Found { document, place }) => {
+                Self::found(&place, document, self.then, now)
+            }
+            Err(MetadataNotFound { failure, is_absent, .. }) => {
+                let further = core::mem::take(&mut self.further);
+                match (MetadataSearch::new(further), self.then) {
+                    (Some(search), then) if is_absent => Self { search, then, ..self }.ask(),
+                    // C-DISC-12: where pages stand for what is missing, the endpoints would be pages too.
+                    (_, Found::OldLogin(goal)) if failure.is_none() => {
+                        let metadata = assumed(&self.issuer)?;
+                        let mut server = ServerEndpoints::of(&metadata, &goal.config, now)?;
+                        server.is_assumed = true;
+                        Ok(old_login(goal, metadata, server))
+                    }
+                    _ => Err(told(failure, self.issuer)),
+                }
+            }
         }
     }
 
-    pub(crate) fn read(
-        mut self,
-        response: &Response<Bytes>,
+    fn found(
+        place: &EndpointUrl,
+        metadata: AuthorizationServerMetadata,
+        then: Found,
         now: UnixTime,
     ) -> Result<Step, FlowError> {
-        let purpose = Purpose::ServerMetadata;
-        // C-DISC-12
-        if !is_found(purpose, response)? {
-            return self.next(now);
-        }
-        let metadata = match AuthorizationServerMetadata::from_json(response.body()) {
-            Ok(metadata) => metadata,
-            Err(_) if AuthorizationServerMetadata::has_tenant_placeholder(response.body()) => {
-                self.of_tenant(response.body())?
-            }
-            Err(error) => {
-                return Err(FlowError::Document { purpose, url: self.url.clone(), error });
-            }
-        };
-        // C-DISC-7: such a document is as good as none; the next place may have the right one.
-        if !self.is_of(&metadata.issuer) {
-            self.saw_foreign_issuer = true;
-            return self.next(now);
-        }
-        let server = ServerEndpoints::of(&metadata, self.then.config(), now)?;
+        let mut server = ServerEndpoints::of(&metadata, then.config(), now)?;
         let issuer = &metadata.issuer;
-        if self.then.needs_browser() {
+        let own = authorization_server_urls(issuer).unwrap_or_default();
+        server.metadata_url = Some(place.clone()).filter(|place| !own.contains(place));
+        if then.needs_browser() {
             server.for_users()?;
             // C-AUTHZ-2
             if !server.profile.accepts_pkce_of(&metadata) {
@@ -137,9 +200,9 @@ impl FindServer {
             .chain(&server.authorization_endpoint)
             .chain(&metadata.registration_endpoint)
         {
-            self.then.may_reach(url)?;
+            then.may_reach(url)?;
         }
-        match self.then {
+        match then {
             Found::Login(goal, resource) => {
                 // C-EXT-3: before a user is asked for tokens that the resource would refuse.
                 if resource.dpop_bound_access_tokens_required && !goal.config.keys.prove_to(&server)
@@ -152,33 +215,47 @@ impl FindServer {
             Found::Refresh(refreshing) => refreshing.at(server),
         }
     }
+}
 
-    /// Metadata that says `{tenantid}` in its issuer, where the host has said that it stands for this very issuer.
-    fn of_tenant(&self, json: &[u8]) -> Result<AuthorizationServerMetadata, FlowError> {
-        let issuer = &self.issuer;
-        let is_allowed = self.then.config().profile_of(issuer).accepts_tenant_placeholder()
-            && self.then.config().pinned_for(self.then.target()) == Some(issuer);
-        let own = Origin::of(issuer.as_str()).ok();
-        let is_own = |url: &EndpointUrl| Some(url.origin()) == own;
-        AuthorizationServerMetadata::from_json_of_tenant(json, issuer)
-            .ok()
-            .filter(|_| is_allowed)
-            .filter(|metadata| {
-                let endpoints = [
-                    &metadata.authorization_endpoint,
-                    &metadata.token_endpoint,
-                    &metadata.registration_endpoint,
-                ];
-                endpoints.into_iter().flatten().all(is_own)
-            })
-            .ok_or_else(|| FlowError::TenantPlaceholder { issuer: issuer.clone() })
-    }
+/// Metadata that says `{tenantid}` in its issuer, where the host has said that it stands for this very issuer.
+fn of_tenant(
+    json: &[u8],
+    issuer: &Issuer,
+    then: &Found,
+) -> Result<AuthorizationServerMetadata, FlowError> {
+    let is_allowed = then.config().profile_of(issuer).accepts_tenant_placeholder()
+        && then.config().pinned_for(then.target()) == Some(issuer);
+    AuthorizationServerMetadata::from_json_of_tenant(json, issuer)
+        .ok()
+        .filter(|_| is_allowed)
+        .filter(|metadata| {
+            let endpoints = [
+                &metadata.authorization_endpoint,
+                &metadata.token_endpoint,
+                &metadata.registration_endpoint,
+            ];
+            endpoints.into_iter().flatten().all(|url| is_at(issuer, url))
+        })
+        .ok_or_else(|| FlowError::TenantPlaceholder { issuer: issuer.clone() })
+}
 
-    /// An issuer that nobody has published may end in a slash or not: both have the same well-known URL.
-    fn is_of(&self, issuer: &Issuer) -> bool {
-        let is_old = matches!(self.then, Found::OldLogin(_));
-        *issuer == self.issuer
-            || (is_old && issuer.as_str().strip_suffix('/') == Some(self.issuer.as_str()))
+/// Returns `true` if a URL is on the origin of an issuer.
+fn is_at(issuer: &Issuer, url: &EndpointUrl) -> bool {
+    Origin::of(issuer.as_str()).is_ok_and(|origin| origin == url.origin())
+}
+
+/// The error of a search that ended without the server's metadata.
+fn told(failure: Option<MetadataFailure>, issuer: Issuer) -> FlowError {
+    let purpose = Purpose::ServerMetadata;
+    match failure {
+        Some(MetadataFailure::Status(status)) => FlowError::Status { purpose, status },
+        Some(MetadataFailure::Document { url, error }) => {
+            FlowError::Document { purpose, url, error }
+        }
+        Some(MetadataFailure::IssuerMismatch { received }) => {
+            FlowError::IssuerMismatch { expected: issuer, received }
+        }
+        _ => FlowError::NoServerMetadata { issuer },
     }
 }
 

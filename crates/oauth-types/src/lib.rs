@@ -6,6 +6,7 @@ mod document;
 mod error_code;
 mod form;
 mod json;
+mod metadata_search;
 mod method;
 mod pkce;
 mod response;
@@ -32,6 +33,9 @@ pub use error_code::{
     AuthorizationErrorCode, BearerErrorCode, OtherCode, RegistrationErrorCode, TokenErrorCode,
 };
 pub use form::{FormError, FormPairs, FormWriter, Repeated, decode_component, encode_component};
+pub use metadata_search::{
+    MetadataFailure, MetadataNotFound, MetadataSearch, MetadataStep, describing, issued_by,
+};
 pub use method::{
     ApplicationType, AuthMethod, ClientAssertionType, GrantProfile, GrantType, IssuedTokenType,
     ResponseType, SigningAlgorithm,
@@ -46,7 +50,7 @@ pub use thumbprint::{InvalidThumbprint, Thumbprint};
 pub use time::{Entropy, UnixTime};
 pub use token_facts::TokenFacts;
 pub use uri::{
-    EndpointUrl, InvalidUri, Issuer, Origin, RedirectUri, ResourceUri, is_local_ip,
+    EndpointUrl, InvalidUri, Issuer, Location, Origin, RedirectUri, ResourceUri, is_local_ip,
     is_loopback_host,
 };
 pub use well_known::{

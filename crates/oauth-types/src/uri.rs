@@ -7,6 +7,7 @@
 mod address;
 mod endpoint;
 mod issuer;
+mod location;
 mod redirect;
 mod resource;
 
@@ -21,6 +22,7 @@ use percent_encoding::percent_decode_str;
 pub use address::is_local_ip;
 pub use endpoint::{EndpointUrl, Origin};
 pub use issuer::Issuer;
+pub use location::Location;
 pub use redirect::RedirectUri;
 pub use resource::ResourceUri;
 

@@ -1,6 +1,6 @@
 //! Discovery and registration.
 
-use client_flow::{FlowError, Purpose, Step, TransportFailed, login};
+use client_flow::{ClientConfig, FlowError, Purpose, Step, TransportFailed, login};
 use http::header::LOCATION;
 use http::{HeaderValue, Method, StatusCode};
 use oauth_types::{
@@ -48,19 +48,83 @@ fn sec_130_metadata_on_another_origin_is_not_even_asked_for() {
 #[test]
 fn sec_135_metadata_that_moves_is_not_followed() {
     for which in ["/.well-known/oauth-protected-resource", "/.well-known/oauth-authorization"] {
-        for to in ["https://evil.example/x", "http://rs.example/x", "http://169.254.169.254/"] {
-            let mut world = World::new();
-            world.interfere = Box::new(move |request| {
-                request.uri().path().starts_with(which).then(|| {
-                    let mut response = json_response(302, &json!({}));
-                    response.headers_mut().insert(LOCATION, HeaderValue::from_static(to));
-                    response
-                })
-            });
-            assert!(matches!(world.login(config()), Err(FlowError::Status { .. })), "{to}");
-            assert!(!world.sent().iter().any(|line| line.contains(to)), "{to}");
-            assert!(world.sent().iter().all(|line| line.starts_with("GET ")), "{to}");
+        for status in [301, 302, 303, 307, 308] {
+            for to in [
+                "https://evil.example/x",
+                "//evil.example/x",
+                "http://rs.example/x",
+                "http://as.example/x",
+                "http://169.254.169.254/",
+                "https://u:p@rs.example/x",
+                "https://u:p@as.example/x",
+            ] {
+                let world = moved(which, status, Some(to));
+                assert!(matches!(world.login(config()), Err(FlowError::Status { .. })), "{to}");
+                assert!(!world.sent().iter().any(|line| line.contains(to)), "{to}");
+                assert!(world.sent().iter().all(|line| line.starts_with("GET ")), "{to}");
+            }
         }
+    }
+}
+
+/// A world in which URLs below this path, and `/loop`, answer with a redirect.
+fn moved(path: &'static str, status: u16, to: Option<&'static str>) -> World {
+    let mut world = World::new();
+    world.interfere = Box::new(move |request| {
+        let is_moved = request.uri().path().starts_with(path) || request.uri().path() == "/loop";
+        is_moved.then(|| {
+            let mut response = json_response(status, &json!({}));
+            let to = to.map(|to| (LOCATION, HeaderValue::from_static(to)));
+            response.headers_mut().extend(to);
+            response
+        })
+    });
+    world
+}
+
+#[test]
+fn sec_135_a_redirect_without_a_target_or_an_end_leads_nowhere() {
+    for which in ["/.well-known/oauth-protected-resource", "/.well-known/oauth-authorization"] {
+        for to in [None, Some("/loop"), Some("relative")] {
+            let world = moved(which, 308, to);
+            assert!(matches!(world.login(config()), Err(FlowError::Status { .. })), "{to:?}");
+            assert!(world.sent().iter().all(|line| line.starts_with("GET ")), "{to:?}");
+            assert!(world.sent().len() <= 9, "{:?}", world.sent());
+        }
+    }
+}
+
+#[test]
+fn c_disc_12_metadata_that_moved_on_its_origin_is_followed() {
+    let place = "/.well-known/oauth-protected-resource/mcp";
+    for status in [301, 307, 308] {
+        let mut world = moved(place, status, Some("/.well-known/oauth-protected-resource"));
+        world.prm_root = World::new().prm;
+        let session = world.login(config()).unwrap();
+        // The place that a challenge names again, wherever it leads then.
+        let named = session.account().resource_metadata.clone().unwrap();
+        assert_eq!(named.path(), place);
+    }
+}
+
+#[test]
+fn c_disc_12_what_is_no_metadata_goes_on_to_the_next_place_of_the_same_issuer() {
+    let large = "x".repeat(200_000);
+    for (status, body) in [
+        (200, json!("<!doctype html><html></html>")),
+        (200, json!(large)),
+        (200, json!({"status": "ok"})),
+        (200, json!([])),
+        (301, Value::Null),
+        (401, Value::Null),
+        (500, json!("Internal Server Error")),
+        (429, Value::Null),
+    ] {
+        let mut world = World::new();
+        (world.prm, world.prm_root) = ((status, body.clone()), World::new().prm);
+        (world.metadata, world.openid) = ((status, body), World::new().metadata);
+        let session = world.login(config()).unwrap();
+        assert_eq!(session.account().server.issuer.as_str(), "https://as.example");
     }
 }
 
@@ -97,6 +161,9 @@ fn c_disc_7_sec_014_metadata_of_another_issuer_is_unusable() {
         world.metadata.1["issuer"] = issuer.into();
         let error = world.login(config()).unwrap_err();
         assert!(matches!(error, FlowError::IssuerMismatch { .. }), "{issuer}");
+        // Both are named, so that the operator can correct one, or the host pin the other.
+        let told = error.to_string();
+        assert!(told.contains(&format!("of https://as.example names another issuer, {issuer} ")));
         assert!(world.sent().iter().all(|line| line.starts_with("GET ")), "{issuer}");
         // The next place may have the right one.
         world.openid = (200, metadata("https://as.example"));
@@ -129,6 +196,101 @@ fn c_disc_11_a_pinned_issuer_is_expected_instead_of_a_misspelt_one() {
     assert!(world.login(pinned).is_err());
 }
 
+/// A configuration that pins `https://as.example` for the MCP server.
+fn pinned() -> ClientConfig {
+    let mut pinned = config();
+    let resource = ResourceUri::parse(MCP).unwrap();
+    pinned.pinned_issuers = vec![(resource, Issuer::parse("https://as.example").unwrap())];
+    pinned
+}
+
+/// A world whose resource names this issuer, at whose first place is the document.
+fn tenant(named: &str, document: Value) -> World {
+    let mut world = World::new();
+    world.prm.1["authorization_servers"] = json!([named]);
+    world.metadata.0 = 404;
+    let issuer = Issuer::parse(named).unwrap();
+    let place = oauth_types::authorization_server_urls(&issuer).unwrap()[0].to_string();
+    world.interfere = Box::new(move |request| {
+        (request.uri().to_string() == place).then(|| json_response(200, &document))
+    });
+    world
+}
+
+#[test]
+fn c_disc_11_a_pinned_issuer_is_found_where_the_resource_says_on_its_own_origin() {
+    let world = tenant("https://as.example/t1", metadata("https://as.example"));
+    let session = world.login(pinned()).unwrap();
+    let server = &session.account().server;
+    assert_eq!(server.issuer.as_str(), "https://as.example");
+    let place = "https://as.example/.well-known/oauth-authorization-server/t1";
+    assert_eq!(server.metadata_url.as_ref().map(EndpointUrl::as_str), Some(place));
+    // A refresh that looks again finds it there too.
+    let mut record = session.to_record();
+    record.account.server.read_at = None;
+    record.tokens.as_mut().unwrap().refresh_token = Some(oauth_types::Secret::new("rt"));
+    let session = client_flow::Session::restore(record).unwrap();
+    world.sent.borrow_mut().clear();
+    let session = world.drive(session.refresh(&pinned()).unwrap()).unwrap();
+    assert!(world.sent().contains(&format!("GET {place}")));
+    assert!(session.account().server.metadata_url.is_some());
+    // Without the pin, it is another issuer than the one that was asked for.
+    let error = world.login(config()).unwrap_err();
+    assert!(matches!(error, FlowError::IssuerMismatch { .. }), "{error:?}");
+}
+
+#[test]
+fn c_disc_11_sec_014_a_resource_does_not_say_on_which_origin_a_pinned_issuer_is() {
+    let mut document = metadata("https://as.example");
+    document["token_endpoint"] = "https://evil.example/token".into();
+    for named in [
+        "https://evil.example",
+        "https://evil.example/as.example",
+        "https://as.example.evil.example",
+        "https://as.example:8443",
+        "https://login.as.example",
+        "http://127.0.0.1:9",
+    ] {
+        let world = tenant(named, document.clone());
+        let error = world.login(pinned()).unwrap_err();
+        assert!(matches!(error, FlowError::NoServerMetadata { .. }), "{named} {error:?}");
+        let own = |line: &String| {
+            line.starts_with("GET https://as.example/") || line.starts_with("GET https://rs.ex")
+        };
+        assert!(world.sent().iter().all(own), "{named} {:?}", world.sent());
+    }
+}
+
+#[test]
+fn c_disc_11_sec_014_a_tenant_does_not_replace_the_own_document_of_a_pinned_issuer() {
+    let mut document = metadata("https://as.example");
+    document["token_endpoint"] = "https://as.example/evil/token".into();
+    let tenant = || tenant("https://as.example/evil", document.clone());
+    let mut world = tenant();
+    world.metadata.0 = 200;
+    let session = world.login(pinned()).unwrap();
+    let server = &session.account().server;
+    assert_eq!(server.token_endpoint.as_str(), "https://as.example/token");
+    assert!(!world.sent().iter().any(|line| line.contains("evil")));
+    // Nor where its own place is in trouble, or has something else.
+    let own = World::new().metadata.1;
+    for answer in [(500, own.clone()), (429, own), (302, json!({})), (200, json!({}))] {
+        let mut world = tenant();
+        world.metadata = answer;
+        let error = world.login(pinned()).unwrap_err();
+        let expected = matches!(error, FlowError::Status { .. } | FlowError::Document { .. });
+        assert!(expected, "{error:?}");
+        assert!(!world.sent().iter().any(|line| line.contains("evil")));
+    }
+    // The places that a resource can name are few.
+    let mut world = World::new();
+    world.metadata.0 = 404;
+    let named: Vec<_> = (0..100).map(|nth| format!("https://as.example/{nth}")).collect();
+    world.prm.1["authorization_servers"] = json!(named);
+    assert!(matches!(world.login(pinned()), Err(FlowError::NoServerMetadata { .. })));
+    assert_eq!(world.sent().len(), 1 + 2 + 4 * 3);
+}
+
 #[test]
 fn c_disc_9_sec_139_the_host_chooses_among_several_servers() {
     let mut world = World::new();
@@ -144,7 +306,7 @@ fn c_disc_10_c_disc_12_sec_132_sec_133_a_failing_server_ends_the_flow() {
     type Break = fn(&mut World);
     let breaks: [(Break, Purpose); 6] = [
         (|world| world.prm.0 = 500, Purpose::ResourceMetadata),
-        (|world| world.prm = (200, "<html>".into()), Purpose::ResourceMetadata),
+        (|world| world.prm = (200, json!({})), Purpose::ResourceMetadata),
         (|world| world.prm = (302, json!({})), Purpose::ResourceMetadata),
         (|world| world.metadata.0 = 503, Purpose::ServerMetadata),
         (|world| world.metadata = (200, "{\"issuer\":[]}".into()), Purpose::ServerMetadata),

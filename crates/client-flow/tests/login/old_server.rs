@@ -100,8 +100,18 @@ fn c_disc_12_sec_132_sec_133_a_failing_server_is_no_old_server() {
         assert!(matches!(is_harmless(&world), FlowError::Status { .. }));
     }
     let mut world = old_world((200, own_metadata("https://rs.example")));
-    world.prm = (200, json!("<html>"));
-    assert!(matches!(is_harmless(&world), FlowError::Document { .. }));
+    for something in [json!({}), json!({"resource": 1}), json!({"resource": MCP, "a": [1, {}]})] {
+        world.prm = (200, something);
+        let error = world.login(config()).unwrap_err();
+        let is_told =
+            matches!(error, FlowError::Document { .. } | FlowError::NoAuthorizationServer);
+        assert!(is_told, "{error:?}");
+    }
+    // At whichever place it is, and behind a redirect.
+    let mut world = old_world((200, own_metadata("https://rs.example")));
+    world.prm_root.0 = 502;
+    assert!(matches!(is_harmless(&world), FlowError::Status { .. }));
+    // Fixed places are assumed where nothing is, and not where every path is a page.
     let world = old_world((200, json!("<html>")));
     assert!(matches!(is_harmless(&world), FlowError::Document { .. }));
     // C-DISC-7: the origin's metadata is its own.
@@ -111,6 +121,23 @@ fn c_disc_12_sec_132_sec_133_a_failing_server_is_no_old_server() {
     let mut no_pkce = own_metadata("https://rs.example");
     no_pkce["code_challenge_methods_supported"] = json!(null);
     assert!(matches!(is_harmless(&old_world((200, no_pkce))), FlowError::NoS256 { .. }));
+}
+
+#[test]
+fn c_disc_12_a_page_is_as_good_as_no_metadata() {
+    let mut world = old_world((200, own_metadata("https://rs.example")));
+    world.prm = (200, json!("<!doctype html><html></html>"));
+    for root in [world.prm.clone(), (404, Value::Null)] {
+        world.prm_root = root;
+        let session = world.login(config()).unwrap();
+        assert_eq!(session.account().server.issuer.as_str(), "https://rs.example");
+    }
+    // A server that names its metadata, or had some before, is told what it answers.
+    let session = World::new().login(config()).unwrap();
+    world.sent.borrow_mut().clear();
+    let error = world.drive(login(config(), MCP, None, Some(&session)).unwrap()).unwrap_err();
+    assert!(matches!(error, FlowError::NoResourceMetadata | FlowError::Document { .. }));
+    assert!(world.sent().iter().all(|line| line.starts_with("GET ")));
 }
 
 #[test]

@@ -1,0 +1,263 @@
+//! The search for a metadata document among its well-known places (RFC 8414 §3, RFC 9728 §3): one rule for
+//! clients and resource servers.
+//!
+//! | response at a place | leads to | if no place is right |
+//! |---|---|---|
+//! | 200 with the document, which names what was looked for | `Found` | |
+//! | 301, 307 or 308 to a URL on the same origin, at most three in a row | that URL | |
+//! | 4xx, but for 408, 425 and 429 | the next place | nothing is there |
+//! | 200 with a page, not a JSON object | the next place | nothing is there; the first page is told |
+//! | a document that names another issuer (RFC 8414 §3.3) | the next place | told |
+//! | a document that names another resource (RFC 9728 §3.3) | the end: the resource says that this is not it | told |
+//! | 200 with a JSON object that is no such document | the next place | told |
+//! | any other status: 5xx, 408, 425, 429, a redirect that is not followed | the next place | told |
+//!
+//! All places of one search belong to one origin or one issuer. The first response of a told row is the failure
+//! ([`MetadataNotFound::failure`]); it also rules out that there is no document ([`MetadataNotFound::is_absent`]),
+//! so that a server in trouble is never taken for one of MCP 2025-03-26.
+
+use core::fmt;
+use std::vec::IntoIter;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+
+use crate::{
+    AuthorizationServerMetadata, DocumentError, EndpointUrl, Issuer, Location,
+    ProtectedResourceMetadata, ResourceUri,
+};
+
+/// A search for metadata, at the place that is to be asked now.
+///
+/// Send a GET of [`url`](Self::url), follow no redirect, and hand the response to [`resume`](Self::resume).
+///
+/// ```
+/// use http::Response;
+/// use oauth_types::{Issuer, MetadataSearch, MetadataStep, authorization_server_urls, issued_by};
+///
+/// let issuer = Issuer::parse("https://as.example")?;
+/// let search = MetadataSearch::new(authorization_server_urls(&issuer)?).ok_or("no place")?;
+/// // The first place answers with a page for people.
+/// let page = Response::new("<!doctype html>".into());
+/// let Ok(MetadataStep::Next(search)) = search.resume(&page, issued_by(&issuer)) else { panic!() };
+/// assert_eq!(search.url().as_str(), "https://as.example/.well-known/openid-configuration");
+/// let document = Response::new(r#"{"issuer":"https://as.example"}"#.into());
+/// let found = search.resume(&document, issued_by(&issuer));
+/// assert!(matches!(found, Ok(MetadataStep::Found { document, .. }) if document.issuer == issuer));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "ask at `url`, then `resume`"]
+pub struct MetadataSearch {
+    /// One of the well-known places.
+    place: EndpointUrl,
+    /// The place, or what it redirects to.
+    url: EndpointUrl,
+    redirects: u8,
+    rest: IntoIter<EndpointUrl>,
+    so_far: MetadataNotFound,
+}
+
+/// The next move of a [`MetadataSearch`].
+#[derive(Clone, Debug)]
+pub enum MetadataStep<T> {
+    /// The document, and the well-known place that led to it.
+    Found {
+        /// The document.
+        document: T,
+        /// The place.
+        place: EndpointUrl,
+    },
+    /// Another URL to ask at.
+    Next(MetadataSearch),
+}
+
+/// The reason why a response is not the metadata that was looked for. It holds no text of the response.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum MetadataFailure {
+    /// A status that is neither 200 nor the absence of a document.
+    Status(StatusCode),
+    /// A body that is not the document.
+    Document {
+        /// The URL that answered.
+        url: EndpointUrl,
+        /// The rule broken.
+        error: DocumentError,
+    },
+    /// Metadata of another issuer (RFC 8414 §3.3).
+    IssuerMismatch {
+        /// The issuer in the document.
+        received: Issuer,
+    },
+    /// Metadata of another resource (RFC 9728 §3.3).
+    ResourceMismatch {
+        /// The URL that answered.
+        url: EndpointUrl,
+    },
+}
+
+/// The outcome of a search that found no document at any place.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct MetadataNotFound {
+    /// The first failure; `None` if every place answered 4xx.
+    pub failure: Option<MetadataFailure>,
+    /// `true` if every place answered 4xx or with a page: no document is published.
+    pub is_absent: bool,
+}
+
+impl MetadataSearch {
+    /// The number of redirects that are followed from one place.
+    const MAX_REDIRECTS: u8 = 3;
+
+    /// Starts a search at these places, in this order; `None` if there are none.
+    #[must_use]
+    pub fn new(places: Vec<EndpointUrl>) -> Option<Self> {
+        let mut rest = places.into_iter();
+        let place = rest.next()?;
+        let so_far = MetadataNotFound { failure: None, is_absent: true };
+        Some(Self { url: place.clone(), place, redirects: 0, rest, so_far })
+    }
+
+    /// The URL to ask at now.
+    #[must_use]
+    pub const fn url(&self) -> &EndpointUrl {
+        &self.url
+    }
+
+    /// Goes on with the response. `read` reads the document and checks what it is about: [`issued_by`] or
+    /// [`describing`].
+    ///
+    /// # Errors
+    ///
+    /// [`MetadataNotFound`] when no place is left.
+    pub fn resume<T>(
+        mut self,
+        response: &Response<Bytes>,
+        read: impl FnOnce(&EndpointUrl, &[u8]) -> Result<T, MetadataFailure>,
+    ) -> Result<MetadataStep<T>, MetadataNotFound> {
+        // C-DISC-10, C-DISC-12
+        let status = response.status();
+        if status == StatusCode::OK {
+            return match read(&self.url, response.body()) {
+                Ok(document) => Ok(MetadataStep::Found { document, place: self.place }),
+                // C-DISC-4
+                Err(failure @ MetadataFailure::ResourceMismatch { .. }) => {
+                    Err(MetadataNotFound { failure: Some(failure), is_absent: false })
+                }
+                Err(failure) => self.next(Some(failure), is_page(response.body())),
+            };
+        }
+        let moved = Location::of_document(&self.url, status, response.headers());
+        if let Some(url) = moved.filter(|_| self.redirects < Self::MAX_REDIRECTS) {
+            self.url = url;
+            self.redirects += 1;
+            return Ok(MetadataStep::Next(self));
+        }
+        let is_later = matches!(status.as_u16(), 408 | 425 | 429);
+        if status.is_client_error() && !is_later {
+            return self.next(None, true);
+        }
+        self.next(Some(MetadataFailure::Status(status)), false)
+    }
+
+    /// Goes on where the body was longer than any document and was not read to its end.
+    ///
+    /// # Errors
+    ///
+    /// As [`resume`](Self::resume).
+    pub fn too_large<T>(self) -> Result<MetadataStep<T>, MetadataNotFound> {
+        let url = self.url.clone();
+        let failure = MetadataFailure::Document { url, error: DocumentError::TooLarge };
+        self.next(Some(failure), false)
+    }
+
+    fn next<T>(
+        mut self,
+        failure: Option<MetadataFailure>,
+        is_absent: bool,
+    ) -> Result<MetadataStep<T>, MetadataNotFound> {
+        // A page is told only where nothing else failed.
+        let tells_more = self.so_far.is_absent && !is_absent;
+        if self.so_far.failure.is_none() || tells_more {
+            self.so_far.failure = failure;
+        }
+        self.so_far.is_absent &= is_absent;
+        let Some(place) = self.rest.next() else { return Err(self.so_far) };
+        Ok(MetadataStep::Next(Self { url: place.clone(), place, redirects: 0, ..self }))
+    }
+}
+
+/// Reads the metadata of the authorization server with this issuer, compared byte for byte (RFC 8414 §3.3).
+pub fn issued_by(
+    issuer: &Issuer,
+) -> impl FnOnce(&EndpointUrl, &[u8]) -> Result<AuthorizationServerMetadata, MetadataFailure> {
+    move |url, json| {
+        let metadata = AuthorizationServerMetadata::from_json(json)
+            .map_err(|error| MetadataFailure::Document { url: url.clone(), error })?;
+        // C-DISC-7
+        if metadata.issuer != *issuer {
+            return Err(MetadataFailure::IssuerMismatch { received: metadata.issuer });
+        }
+        Ok(metadata)
+    }
+}
+
+/// Reads the metadata of a protected resource that [covers](ResourceUri::covers) the one being called
+/// (RFC 9728 §3.3).
+pub fn describing(
+    called: &ResourceUri,
+) -> impl FnOnce(&EndpointUrl, &[u8]) -> Result<ProtectedResourceMetadata, MetadataFailure> {
+    move |url, json| {
+        let metadata = ProtectedResourceMetadata::from_json(json)
+            .map_err(|error| MetadataFailure::Document { url: url.clone(), error })?;
+        // C-DISC-4
+        if !metadata.resource.covers(called) {
+            return Err(MetadataFailure::ResourceMismatch { url: url.clone() });
+        }
+        Ok(metadata)
+    }
+}
+
+/// Returns `true` if a body is no attempt at a JSON object: the page that a web application answers with
+/// wherever it has nothing.
+fn is_page(body: &[u8]) -> bool {
+    let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
+    !body.trim_ascii_start().starts_with(b"{")
+}
+
+impl fmt::Display for MetadataNotFound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.failure {
+            None => f.write_str("no well-known URL has the metadata"),
+            Some(failure) => failure.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for MetadataNotFound {}
+
+impl fmt::Display for MetadataFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A query may hold what the user keeps to themselves.
+        let plain = |url: &EndpointUrl| url.as_str().split('?').next().map(str::to_owned);
+        match self {
+            Self::Status(status) => write!(f, "the metadata URL answered {}", status.as_u16()),
+            Self::Document { url, error } => {
+                write!(f, "{}: {error}", plain(url).unwrap_or_default())
+            }
+            Self::IssuerMismatch { received } => {
+                write!(f, "the metadata names another issuer, {received} (RFC 8414 §3.3)")
+            }
+            Self::ResourceMismatch { url } => write!(
+                f,
+                "the metadata at {} describes another resource (RFC 9728 §3.3)",
+                plain(url).unwrap_or_default()
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

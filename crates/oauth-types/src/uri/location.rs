@@ -1,0 +1,170 @@
+//! Targets of HTTP redirects (RFC 9110 §10.2.2, §15.4).
+
+use core::fmt;
+
+use http::header::LOCATION;
+use http::{HeaderMap, StatusCode};
+
+use crate::EndpointUrl;
+use crate::uri::{InvalidUri, host_and_port, parts};
+
+/// The target of a redirect: the `Location` header of a response, resolved against the URL that was requested
+/// (RFC 9110 §10.2.2).
+///
+/// It may be any web URL without userinfo, http on the network included, because an error has to name it.
+/// [`on_origin_of`](Self::on_origin_of) is the only way to a URL that a request may be sent to. `Display` shows
+/// scheme, host, port and path, never the query.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Location(Box<str>);
+
+impl Location {
+    /// Reads where the response to a request for `requested` leads.
+    ///
+    /// The header may hold an absolute URL, `//host/path` or `/path`. Other relative references are refused:
+    /// servers of metadata do not write them.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidUri`] when the header is missing or repeated, or its value is not such a reference.
+    pub fn from_headers(headers: &HeaderMap, requested: &EndpointUrl) -> Result<Self, InvalidUri> {
+        let mut values = headers.get_all(LOCATION).iter();
+        let (Some(value), None) = (values.next(), values.next()) else {
+            return Err(InvalidUri::Syntax);
+        };
+        let value = value.to_str().map_err(|_| InvalidUri::Syntax)?;
+        let text = if value.starts_with("//") {
+            let scheme = requested.as_str().split(':').next().unwrap_or_default();
+            format!("{scheme}:{value}")
+        } else if value.starts_with('/') {
+            format!("{}{value}", requested.origin())
+        } else {
+            value.to_owned()
+        };
+        let uri = parts(&text)?;
+        let scheme = uri.scheme().as_str();
+        if !scheme.eq_ignore_ascii_case("https") && !scheme.eq_ignore_ascii_case("http") {
+            return Err(InvalidUri::Scheme);
+        }
+        host_and_port(&uri)?;
+        Ok(Self(text.into()))
+    }
+
+    /// The URL to send a request to, if it is on the origin of `requested`: https or http on a loopback host,
+    /// the same host and port, no userinfo, no fragment, no dot segments.
+    #[must_use]
+    pub fn on_origin_of(&self, requested: &EndpointUrl) -> Option<EndpointUrl> {
+        let url = EndpointUrl::parse(&self.0).ok()?;
+        // An HTTP library would resolve them, and another path would be asked for than the one that was checked.
+        let is_plain = !super::has_dot_segment(url.path());
+        (is_plain && url.origin() == requested.origin()).then_some(url)
+    }
+
+    /// The URL that a GET of a public document at `requested` goes on with after this response: the target of a
+    /// 301, 307 or 308 on the same origin (RFC 9110 §15.4).
+    ///
+    /// ```
+    /// use http::{HeaderMap, HeaderValue, StatusCode, header::LOCATION};
+    /// use oauth_types::{EndpointUrl, Location};
+    ///
+    /// let requested = EndpointUrl::parse("https://as.example/jwks")?;
+    /// let to = |location| HeaderMap::from_iter([(LOCATION, HeaderValue::from_static(location))]);
+    /// let next = |status, location| Location::of_document(&requested, status, &to(location));
+    /// let moved = next(StatusCode::PERMANENT_REDIRECT, "/keys").ok_or("not followed")?;
+    /// assert_eq!(moved.as_str(), "https://as.example/keys");
+    /// assert_eq!(next(StatusCode::FOUND, "/login"), None);
+    /// assert_eq!(next(StatusCode::PERMANENT_REDIRECT, "https://evil.example/keys"), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn of_document(
+        requested: &EndpointUrl,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> Option<EndpointUrl> {
+        // A 302 or 303 leads to a page for a user, such as a login.
+        let keeps_method = matches!(status.as_u16(), 301 | 307 | 308);
+        let location = keeps_method.then(|| Self::from_headers(headers, requested).ok())??;
+        location.on_origin_of(requested)
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.split(['?', '#']).next().unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn requested() -> EndpointUrl {
+        EndpointUrl::parse("https://as.example/a/b?q=1").unwrap()
+    }
+
+    fn location(value: &str) -> Result<Location, InvalidUri> {
+        let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
+        Location::from_headers(&HeaderMap::from_iter([(LOCATION, value)]), &requested())
+    }
+
+    #[test]
+    fn a_location_is_resolved_against_the_request() {
+        for (value, url) in [
+            ("https://as.example/c", "https://as.example/c"),
+            ("HTTPS://AS.example:443/c?x=1", "HTTPS://AS.example:443/c?x=1"),
+            ("//as.example/c", "https://as.example/c"),
+            ("/c/?x=1", "https://as.example/c/?x=1"),
+        ] {
+            let target = location(value).unwrap().on_origin_of(&requested()).unwrap();
+            assert_eq!(target.as_str(), url, "{value}");
+        }
+    }
+
+    #[test]
+    fn sec_135_no_spelling_leads_to_another_origin() {
+        for value in [
+            "https://evil.example/c",
+            "//evil.example/c",
+            "http://as.example/c",
+            "https://as.example:8443/c",
+            "https://as.example.evil.example/c",
+            "https://as.example/c#f",
+            "https://as.example/c/%2e%2e/d",
+            "/..%2fd",
+            "/../d",
+        ] {
+            let target = location(value).unwrap();
+            assert_eq!(target.on_origin_of(&requested()), None, "{value}");
+        }
+        for value in [
+            "https://as.example@evil.example/c",
+            "https://u:p@as.example/c",
+            "//u@as.example/c",
+            "https:/\\evil.example/c",
+            "/\\evil.example/c",
+            "\\\\evil.example/c",
+            "/c d",
+            "javascript:alert(1)",
+            "https:c",
+            "c",
+            "?c",
+            "#c",
+            "",
+        ] {
+            assert!(location(value).is_err(), "{value}");
+        }
+        assert!(Location::from_headers(&HeaderMap::new(), &requested()).is_err());
+        let mut twice = HeaderMap::new();
+        twice.append(LOCATION, HeaderValue::from_static("/c"));
+        twice.append(LOCATION, HeaderValue::from_static("/d"));
+        assert!(Location::from_headers(&twice, &requested()).is_err());
+    }
+
+    #[test]
+    fn a_location_is_shown_without_its_query() {
+        let shown = location("http://as.example/c?token=canary#canary").unwrap().to_string();
+        assert_eq!(shown, "http://as.example/c");
+    }
+}
