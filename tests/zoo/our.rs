@@ -13,7 +13,7 @@ use http::{Response, StatusCode};
 use mcp_oauth_axum::{
     AuthorizationServer, ClientDocuments, DemoLogin, Protect, StoreVerifier, metadata_routes,
 };
-use oauth_types::{ClientMetadataUrl, Entropy, Issuer, ResourceUri};
+use oauth_types::{ClientMetadataUrl, Entropy, Issuer, RedirectUri, ResourceUri};
 use resource_server::{OperationScopes, Resource};
 use serde_json::Value;
 
@@ -47,10 +47,10 @@ impl Ours {
         let scopes = scopes.tool("write", "files:read files:write").unwrap();
         let all = scopes.all().clone();
         let keys = RefreshKeys::new(RefreshKey::new(1, &Entropy::new([7; 32])));
-        let mut config = Config::new(issuer.clone(), vec![uri.clone()], all.clone(), keys).unwrap();
-        if !settings.private_use.is_empty() {
-            config = config.with_private_use_redirects();
-        }
+        let config = Config::new(issuer.clone(), vec![uri.clone()], all.clone(), keys).unwrap();
+        let schemes = settings.private_use.iter();
+        let schemes = schemes.filter(|scheme| RedirectUri::is_private_use_scheme(scheme));
+        let config = config.with_private_use_schemes(schemes).unwrap();
         let store = Arc::new(MemoryStore::default());
         let authorization = AuthorizationServer::new(config, Arc::clone(&store), DemoLogin)
             .with_client_documents(Sites(settings.documents))

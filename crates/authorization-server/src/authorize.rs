@@ -10,7 +10,7 @@
 //! | `response_type` is `code` | | `invalid_request`, `unsupported_response_type` | yes |
 //! | the client may use codes | | `unauthorized_client` | yes |
 //! | `code_challenge` is there, with S256 | A-AUTHZ-6 | `invalid_request` | yes |
-//! | `scope` is known | | `invalid_scope` | yes |
+//! | `scope` names at least one that is known: others are left out | RFC 6749 §3.3 | `invalid_scope` | yes |
 //! | `prompt=none` stands alone | | `invalid_request` | yes |
 //! | `resource` is one of ours | A-AUTHZ-8 | `invalid_target` | yes |
 //! | `dpop_jkt`, if there, is a thumbprint | RFC 9449 §10 | `invalid_request` | yes |
@@ -105,7 +105,8 @@ impl<'a> AuthorizationRequest<'a> {
         let redirect_uri = match (&self.redirect_uri, registered.as_slice()) {
             // A-AUTHZ-2
             (Some(requested), _) if registered.iter().any(|own| own.admits(requested)) => {
-                RedirectUri::parse(requested).map_err(|_| PageError::new(Cause::RedirectUri))?
+                let requested = RedirectUri::parse_any_scheme(requested);
+                requested.map_err(|_| PageError::new(Cause::RedirectUri))?
             }
             (None, [only]) => only.clone(),
             _ => return Err(PageError::new(Cause::RedirectUri)),
@@ -168,12 +169,10 @@ impl Redirectable<'_> {
             let cause = Cause::Parameter("code_challenge");
             return Err(fail(cause, Code::InvalidRequest, "PKCE with S256 is required"));
         };
-        let scopes = match value("scope").map(ScopeSet::parse) {
-            None => self.config.scopes.clone(),
-            Some(Ok(scopes)) if !scopes.exceeds(&self.config.scopes) => scopes,
-            Some(_) => {
-                return Err(fail(Cause::Scope, Code::InvalidScope, "a scope is not known here"));
-            }
+        let known = &self.config.scopes;
+        let scopes = requested_scopes(value("scope"), known, |scope| known.contains(scope));
+        let Some(scopes) = scopes else {
+            return Err(fail(Cause::Scope, Code::InvalidScope, "none of the scopes is known here"));
         };
         if prompt == Prompt::Contradiction {
             let cause = Cause::Parameter("prompt");
@@ -192,6 +191,23 @@ impl Redirectable<'_> {
         let Self { client, redirect_uri, .. } = self;
         Ok(NeedsConsent { client, redirect_uri, state, challenge, scopes, resource, prompt, jkt })
     }
+}
+
+/// Returns the requested scopes that are known; `default`, if none is requested; `None`, if none is known.
+///
+/// Unknown scopes are left out while a known one remains, and the token response names what was granted (RFC 6749
+/// §3.3). `offline_access` (OpenID Connect Core §11) asks for a refresh token, which comes without it here, so a
+/// request for that alone requests no scope.
+pub(crate) fn requested_scopes(
+    requested: Option<&str>,
+    default: &ScopeSet,
+    is_known: impl Fn(&str) -> bool,
+) -> Option<ScopeSet> {
+    let requested = ScopeSet::parse(requested.unwrap_or_default()).ok()?;
+    if requested.iter().all(|scope| scope == "offline_access" && !is_known(scope)) {
+        return Some(default.clone());
+    }
+    Some(requested.filter(is_known)).filter(|scopes| !scopes.is_empty())
 }
 
 /// The one of these resources that is asked for, in the bytes it was configured with; the only one there is, when

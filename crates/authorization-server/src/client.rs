@@ -1,12 +1,18 @@
-//! What a client may say about itself, whether it registers it, publishes it, or the operator says it.
+//! Client metadata as far as this server accepts it: registered (RFC 7591), published, or given by the operator.
 //!
-//! | check, in this order | requirement | of what |
-//! |---|---|---|
-//! | redirect URIs are allowed ones, and 1 to 16 | A-REG-1 | all |
-//! | the method is offered here | A-REG-3, A-META-4 | all |
-//! | keys are public, and there where they are needed | A-REG-3 | what clients say |
-//! | the grants and the response types are offered here and fit together | A-REG-3 | what clients say |
-//! | other URLs are https and lead to no local address | A-REG-3 | what clients say |
+//! | check, in this order | requirement | of what | what is not accepted |
+//! |---|---|---|---|
+//! | redirect URIs are allowed ones, and 1 to 16 | A-REG-1 | all | is left out while one remains |
+//! | keys are public, and sent in one way | A-REG-3 | what clients say | is refused |
+//! | a method that the client offers is taken here, with keys where they are needed | A-REG-3, A-META-4 | all | is left out while one remains |
+//! | grants and response types are offered here, and include the authorization code | A-REG-3 | what clients say | is left out while one remains |
+//! | scopes are known here | RFC 7591 §3.2.1 | what clients say | is left out |
+//! | other URLs are https and lead to no local address | A-REG-3 | what clients say | is refused |
+//!
+//! What the operator says is refused as a whole instead: the operator is there to read the error.
+//!
+//! Leaving out never widens: a list of which nothing remains is refused, and does not count as absent. Registered
+//! scopes are no exception, because they allow nothing: what a user grants is decided at the authorization endpoint.
 
 use core::fmt;
 
@@ -17,6 +23,7 @@ use oauth_types::{
 };
 use serde_json::{Value, json};
 
+use crate::client_keys::{Keys, methods};
 use crate::metadata::REGISTERED_GRANT_TYPES;
 use crate::{ClientRecord, Config};
 
@@ -31,22 +38,22 @@ const MAX_NAME: usize = 80;
 pub enum InvalidClient {
     /// It has no redirect URI, or too many.
     RedirectUris,
-    /// It has a redirect URI that breaks this rule.
+    /// None of its redirect URIs is allowed; the first one breaks this rule.
     RedirectUri(InvalidUri),
-    /// It has a redirect URI of a private-use scheme, and
-    /// [`Config::with_private_use_redirects`] does not allow them.
+    /// None of its redirect URIs is allowed; the first one has a private-use scheme that is not
+    /// ([`Config::with_private_use_schemes`], [`Config::with_private_use_redirects`]).
     PrivateUseRedirect,
-    /// The server does not take its authentication method ([`Config::with_auth_methods`]).
+    /// The server takes none of its authentication methods ([`Config::with_auth_methods`]).
     AuthMethod,
-    /// It signs assertions, and its metadata has no keys.
+    /// It signs assertions, and its metadata leads to no keys.
     NoKeys,
     /// It names keys in two ways.
     TwoKeySets,
     /// Its keys break this rule.
     Keys(InvalidKeys),
-    /// It does not use authorization codes, or uses a grant that is not offered.
+    /// It does not use authorization codes.
     Grants,
-    /// It uses another response type than `code`.
+    /// It does not use the response type `code`.
     ResponseTypes,
     /// It would lead others to an address that is not https, or a local one.
     ForeignUrl,
@@ -62,18 +69,29 @@ impl InvalidClient {
 impl fmt::Display for InvalidClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::RedirectUris => "name 1 to 16 redirect URIs",
+            Self::RedirectUris => "redirect_uris: name 1 to 16",
             Self::RedirectUri(rule) => {
-                let allowed = "a redirect URI is https, or http on a loopback host";
-                return write!(f, "{allowed}; one {rule}");
+                let allowed = "none is https, or http on a loopback host";
+                return write!(f, "redirect_uris: {allowed}; redirect_uris[0] {rule}");
             }
-            Self::PrivateUseRedirect => "redirect URIs of private-use schemes are not taken here",
-            Self::AuthMethod => "this authentication method is not offered",
-            Self::NoKeys => "private_key_jwt needs public keys in jwks",
+            Self::PrivateUseRedirect => {
+                "redirect_uris: none is https, or http on a loopback host; the private-use scheme of \
+                 redirect_uris[0] is not on the list of this server's operator"
+            }
+            Self::AuthMethod => {
+                "token_endpoint_auth_method: none that the client offers is taken here; see \
+                 token_endpoint_auth_methods_supported of the server's metadata"
+            }
+            Self::NoKeys => {
+                "token_endpoint_auth_method: private_key_jwt needs public keys in jwks, or at a jwks_uri that is \
+                 public, https, and fetched by this server"
+            }
             Self::TwoKeySets => "send jwks or jwks_uri, not both",
             Self::Keys(rule) => return rule.fmt(f),
-            Self::Grants => "authorization_code and refresh_token are the grants offered",
-            Self::ResponseTypes => "code is the response type offered",
+            Self::Grants => {
+                "grant_types: authorization_code has to be among them, and refresh_token is the other one offered"
+            }
+            Self::ResponseTypes => "response_types: code has to be among them, and is the one offered",
             Self::ForeignUrl => "URLs in client metadata are https, and lead to no local address",
         })
     }
@@ -86,15 +104,50 @@ fn check_redirect_uris(config: &Config, uris: &[RedirectUri]) -> Result<(), Inva
     if uris.is_empty() || uris.len() > MAX_REDIRECT_URIS {
         return Err(InvalidClient::RedirectUris);
     }
-    if !config.private_use_redirects && uris.iter().any(RedirectUri::is_private_use) {
+    if !uris.iter().all(|uri| config.allows_scheme_of(uri)) {
         return Err(InvalidClient::PrivateUseRedirect);
     }
     Ok(())
 }
 
+/// Returns the redirect URIs that may be registered.
+fn allowed_redirect_uris(
+    config: &Config,
+    sent: &[String],
+) -> Result<Vec<RedirectUri>, InvalidClient> {
+    // A-REG-1
+    if sent.is_empty() || sent.len() > MAX_REDIRECT_URIS {
+        return Err(InvalidClient::RedirectUris);
+    }
+    let read = |text: &String| {
+        let uri = RedirectUri::parse_any_scheme(text).map_err(InvalidClient::RedirectUri)?;
+        if config.allows_scheme_of(&uri) { Ok(uri) } else { Err(InvalidClient::PrivateUseRedirect) }
+    };
+    let (mut allowed, mut refused) = (Vec::new(), None);
+    for text in sent {
+        match read(text) {
+            Ok(uri) => allowed.push(uri),
+            Err(error) => drop(refused.get_or_insert(error)),
+        }
+    }
+    match refused {
+        Some(first) if allowed.is_empty() => Err(first),
+        _ => Ok(allowed),
+    }
+}
+
 fn check_method(config: &Config, method: &AuthMethod) -> Result<(), InvalidClient> {
     // A-META-4
     if config.auth_methods.contains(method) { Ok(()) } else { Err(InvalidClient::AuthMethod) }
+}
+
+/// Where client metadata comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum MetadataSource {
+    /// A registration request, whose answer names the method that the server chose.
+    Registration,
+    /// A document for every server, which gets no answer.
+    Document,
 }
 
 /// What a client says about itself, as far as it is accepted.
@@ -107,32 +160,30 @@ pub(crate) struct AcceptedClient {
 }
 
 impl AcceptedClient {
-    /// Checks what a client said; `default` is its method if it names none.
+    /// Checks what a client said.
     pub(crate) fn new(
         config: &Config,
         sent: ClientMetadata,
-        default: AuthMethod,
+        source: MetadataSource,
     ) -> Result<Self, InvalidClient> {
         // A-REG-1, A-REG-3, A-CIMD-1
-        let redirect_uris = sent.redirect_uris.iter().map(|text| RedirectUri::parse(text));
-        let redirect_uris = redirect_uris.collect::<Result<Vec<_>, _>>();
-        let redirect_uris = redirect_uris.map_err(InvalidClient::RedirectUri)?;
-        check_redirect_uris(config, &redirect_uris)?;
-        let method = sent.token_endpoint_auth_method.clone().unwrap_or(default);
-        check_method(config, &method)?;
-        let keys = check_keys(&sent, &method)?;
+        let redirect_uris = allowed_redirect_uris(config, &sent.redirect_uris)?;
         check_foreign_members(&sent)?;
+        let keys = Keys::of(config, &sent)?;
+        let methods = methods(config, &sent, &keys, source)?;
+        let (method, others) = methods.split_first().ok_or(InvalidClient::AuthMethod)?;
         let grants = sent.grant_types.unwrap_or_else(|| vec![GrantType::AuthorizationCode]);
-        if !grants.contains(&GrantType::AuthorizationCode)
-            || !grants.iter().all(|grant| REGISTERED_GRANT_TYPES.contains(grant))
-        {
+        if !grants.contains(&GrantType::AuthorizationCode) {
             return Err(InvalidClient::Grants);
         }
-        if sent.response_types.is_some_and(|types| types != [ResponseType::Code]) {
+        if sent.response_types.is_some_and(|types| !types.contains(&ResponseType::Code)) {
             return Err(InvalidClient::ResponseTypes);
         }
         let mut metadata = ClientMetadata::new(&redirect_uris);
         metadata.token_endpoint_auth_method = Some(method.clone());
+        if !others.is_empty() {
+            metadata.token_endpoint_auth_methods_supported = Some(methods.clone());
+        }
         // Each once, however often it was said.
         let once = REGISTERED_GRANT_TYPES.into_iter().filter(|grant| grants.contains(grant));
         metadata.grant_types = Some(once.collect());
@@ -140,12 +191,16 @@ impl AcceptedClient {
         metadata.client_name =
             sent.client_name.map(|name| clean_name(&name)).filter(|name| !name.is_empty());
         metadata.application_type = sent.application_type;
-        metadata.scope = sent.scope;
+        let scopes = sent.scope.map(|scopes| scopes.filter(|one| config.scopes.contains(one)));
+        metadata.scope = scopes.filter(|scopes| !scopes.is_empty());
         metadata.dpop_bound_access_tokens = cfg!(feature = "dpop") && sent.dpop_bound_access_tokens;
+        let keys = keys.filter(|_| *method == AuthMethod::PrivateKeyJwt);
         if keys.is_some() {
             metadata.token_endpoint_auth_signing_alg = sent.token_endpoint_auth_signing_alg;
             metadata.jwks = sent.jwks;
+            metadata.jwks_uri = sent.jwks_uri.filter(|url| !url.is_empty());
         }
+        let (method, keys) = (method.clone(), keys.and_then(Keys::into_sent));
         Ok(Self { metadata, redirect_uris, method, keys })
     }
 
@@ -194,30 +249,6 @@ fn check_foreign_members(sent: &ClientMetadata) -> Result<(), InvalidClient> {
         }
     }
     Ok(())
-}
-
-/// Keys that were sent have to be public, whatever they are for. They are kept only for a client that signs
-/// assertions, which sends them in its metadata: no other document is fetched for a client.
-fn check_keys(
-    sent: &ClientMetadata,
-    method: &AuthMethod,
-) -> Result<Option<ClientKeys>, InvalidClient> {
-    let Some(jwks) = &sent.jwks else {
-        return match method {
-            AuthMethod::PrivateKeyJwt => Err(InvalidClient::NoKeys),
-            _ => Ok(None),
-        };
-    };
-    if sent.jwks_uri.is_some() {
-        return Err(InvalidClient::TwoKeySets);
-    }
-    let keys = ClientKeys::from_jwks(jwks, sent.token_endpoint_auth_signing_alg.as_ref());
-    match keys {
-        Ok(keys) => Ok((*method == AuthMethod::PrivateKeyJwt).then_some(keys)),
-        // Keys for something else may be of kinds that are not spoken here.
-        Err(InvalidKeys::NoUsableKey) if *method != AuthMethod::PrivateKeyJwt => Ok(None),
-        Err(error) => Err(InvalidClient::Keys(error)),
-    }
 }
 
 /// A name without characters that hide, turn around or break the text beside it.
@@ -281,13 +312,20 @@ impl ClientRecord {
         // A-CIMD-1
         let mut redirect_uris: Vec<&RedirectUri> = self.redirect_uris.iter().collect();
         redirect_uris.sort_unstable();
-        let agreed = json!([
-            self.client_id,
-            self.metadata.client_name,
-            redirect_uris,
-            self.authentication.method,
-            self.authentication.keys,
-        ]);
+        let mut agreed = vec![
+            json!(self.client_id),
+            json!(self.metadata.client_name),
+            json!(redirect_uris),
+            json!(self.authentication.method),
+            json!(self.authentication.keys),
+        ];
+        // Keys behind a URL may change without the client becoming another one; the URL may not.
+        let ClientMetadata { jwks_uri, token_endpoint_auth_methods_supported: methods, .. } =
+            &self.metadata;
+        if jwks_uri.is_some() || methods.is_some() {
+            agreed.extend([json!(jwks_uri), json!(methods)]);
+        }
+        let agreed = Value::Array(agreed);
         SecretDigest::of(&agreed.to_string())
     }
 }

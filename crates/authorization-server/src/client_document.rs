@@ -21,14 +21,13 @@
 use core::fmt;
 
 use bytes::Bytes;
+use client_auth::InvalidKeys;
 use http::{Response, StatusCode};
 use oauth_types::{
-    AuthMethod, ClientId, ClientIdMetadata, ClientMetadataUrl, InvalidClientIdMetadata,
-    ResponseType, UnixTime, media_type,
+    ClientId, ClientIdMetadata, ClientMetadataUrl, InvalidClientIdMetadata, UnixTime, media_type,
 };
 
-use crate::client::AcceptedClient;
-use crate::metadata::REGISTERED_GRANT_TYPES;
+use crate::client::{AcceptedClient, MetadataSource};
 use crate::{Cause, ClientRecord, Config, InvalidClient, PageError, Refusal, StoreError};
 
 /// Why nothing is known about a client from its document. It holds no text of the document, and not where its name
@@ -51,6 +50,8 @@ pub enum DocumentRefused {
     Document(InvalidClientIdMetadata),
     /// The client that it describes is none for this server.
     Client(InvalidClient),
+    /// It should be a set of public keys, and breaks this rule.
+    Keys(InvalidKeys),
 }
 
 impl DocumentRefused {
@@ -83,6 +84,7 @@ impl fmt::Display for DocumentRefused {
             Self::MediaType => f.write_str("the document is not JSON by its media type"),
             Self::Document(error) => error.fmt(f),
             Self::Client(error) => error.fmt(f),
+            Self::Keys(error) => error.fmt(f),
         }
     }
 }
@@ -150,11 +152,24 @@ impl Config {
     }
 }
 
+/// Checks that the answer is JSON with the status 200.
+pub(crate) fn check_json(answer: &Response<Bytes>) -> Result<(), DocumentRefused> {
+    if answer.status() != StatusCode::OK {
+        return Err(DocumentRefused::Status(answer.status()));
+    }
+    let media_type = media_type(answer.headers());
+    let subtype = media_type.strip_prefix("application/").unwrap_or_default();
+    if subtype != "json" && !subtype.ends_with("+json") {
+        return Err(DocumentRefused::MediaType);
+    }
+    Ok(())
+}
+
 impl ClientRecord {
     /// The client that a document describes, out of the answer to a GET of its URL.
     ///
-    /// A document is for every server: grants and response types that are not offered here are left out, where a
-    /// registration with them is refused. Keys are those in the document, and nothing else is fetched.
+    /// What is not offered here is left out, as in a registration. Keys are those in the document or, when a request
+    /// needs them, those at its `jwks_uri` ([`KeysNeeded`](crate::KeysNeeded)).
     ///
     /// # Errors
     ///
@@ -166,24 +181,11 @@ impl ClientRecord {
         now: UnixTime,
     ) -> Result<Self, DocumentRefused> {
         // A-CIMD-1
-        if answer.status() != StatusCode::OK {
-            return Err(DocumentRefused::Status(answer.status()));
-        }
-        let media_type = media_type(answer.headers());
-        let subtype = media_type.strip_prefix("application/").unwrap_or_default();
-        if subtype != "json" && !subtype.ends_with("+json") {
-            return Err(DocumentRefused::MediaType);
-        }
+        check_json(answer)?;
         let document = ClientIdMetadata::from_json(url, answer.body());
         let document = document.map_err(DocumentRefused::Document)?;
-        let mut said = document.metadata().clone();
-        if let Some(grants) = &mut said.grant_types {
-            grants.retain(|grant| REGISTERED_GRANT_TYPES.contains(grant));
-        }
-        if let Some(types) = &mut said.response_types {
-            types.retain(|response_type| *response_type == ResponseType::Code);
-        }
-        let accepted = AcceptedClient::new(config, said, AuthMethod::None);
+        let said = document.metadata().clone();
+        let accepted = AcceptedClient::new(config, said, MetadataSource::Document);
         let accepted = accepted.map_err(DocumentRefused::Client)?;
         Ok(accepted.into_record(url.client_id(), None, now))
     }
@@ -195,6 +197,7 @@ mod tests {
     use oauth_types::{Entropy, Issuer, ResourceUri, ScopeSet};
 
     use super::*;
+    use crate::metadata::REGISTERED_GRANT_TYPES;
     use crate::{RefreshKey, RefreshKeys};
 
     const NOW: UnixTime = UnixTime::from_secs(7);

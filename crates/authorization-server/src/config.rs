@@ -6,7 +6,9 @@ use core::time::Duration;
 #[cfg(feature = "identity_assertions")]
 use client_auth::ClientKeys;
 use iss_validate::IssuerIdentification;
-use oauth_types::{AuthMethod, EndpointUrl, InvalidUri, Issuer, ResourceUri, ScopeSet};
+use oauth_types::{
+    AuthMethod, EndpointUrl, InvalidUri, Issuer, RedirectUri, ResourceUri, ScopeSet,
+};
 
 #[cfg(feature = "jwt_access_tokens")]
 use crate::SigningKeys;
@@ -30,6 +32,8 @@ pub enum InvalidConfig {
     IdentityProvider,
     /// A resource server is named twice, or could be anybody.
     ResourceServer,
+    /// A scheme is listed that no application can own: it is malformed, or runs code, or belongs to browsers.
+    PrivateUseScheme,
 }
 
 impl fmt::Display for InvalidConfig {
@@ -47,6 +51,10 @@ impl fmt::Display for InvalidConfig {
             Self::IdentityProvider => {
                 f.write_str("an identity provider is another server, and named once")
             }
+            Self::PrivateUseScheme => f.write_str(
+                "a private-use scheme is one in lower case that an application owns, such as cursor: not http, \
+                 https, javascript, data, file, or another scheme of browsers and systems",
+            ),
             Self::ResourceServer => {
                 f.write_str("a resource server proves who it is when it asks, and is named once")
             }
@@ -120,6 +128,7 @@ pub struct Config {
     pub(crate) lifetimes: Lifetimes,
     pub(crate) refresh_keys: RefreshKeys,
     pub(crate) private_use_redirects: bool,
+    pub(crate) private_use_schemes: Vec<Box<str>>,
     pub(crate) auth_methods: Vec<AuthMethod>,
     pub(crate) remembered_consent: Option<Duration>,
     pub(crate) client_documents: bool,
@@ -192,6 +201,7 @@ impl Config {
             lifetimes: Lifetimes::default(),
             refresh_keys,
             private_use_redirects: false,
+            private_use_schemes: Vec::new(),
             auth_methods: AUTH_METHODS.to_vec(),
             remembered_consent: None,
             client_documents: false,
@@ -207,12 +217,54 @@ impl Config {
         self
     }
 
-    /// Also registers redirect URIs of private-use schemes (`com.example.app:/cb`, RFC 8252 §7.1). Any
-    /// application on the user's machine can claim such a scheme, so they are refused otherwise.
+    /// Also registers redirect URIs of every private-use scheme that is a domain name in reverse
+    /// (`com.example.app:/cb`, RFC 8252 §7.1). Any application on the user's machine can claim such a scheme, so they
+    /// are refused otherwise. For schemes of another form:
+    /// [`with_private_use_schemes`](Self::with_private_use_schemes).
     #[must_use]
     pub const fn with_private_use_redirects(mut self) -> Self {
         self.private_use_redirects = true;
         self
+    }
+
+    /// Also registers redirect URIs of these private-use schemes, whatever their form: editors use `cursor://`,
+    /// `vscode://` and others.
+    ///
+    /// Any application on the user's machine can claim such a scheme and receive the code, which is worth nothing to
+    /// it without the PKCE verifier. The consent page warns of it, and asks every time. Schemes that run code, read
+    /// files or belong to browsers (`javascript`, `data`, `file`, `https`, ...) cannot be listed.
+    ///
+    /// ```
+    /// use authorization_server::{Config, InvalidConfig};
+    ///
+    /// fn for_editors(config: Config) -> Result<Config, InvalidConfig> {
+    ///     config.with_private_use_schemes(["cursor", "vscode", "vscode-insiders", "windsurf"])
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidConfig::PrivateUseScheme`] when no application can own one of them.
+    pub fn with_private_use_schemes<T: AsRef<str>>(
+        mut self,
+        schemes: impl IntoIterator<Item = T>,
+    ) -> Result<Self, InvalidConfig> {
+        for scheme in schemes {
+            let scheme = scheme.as_ref();
+            if !RedirectUri::is_private_use_scheme(scheme) {
+                return Err(InvalidConfig::PrivateUseScheme);
+            }
+            self.private_use_schemes.push(scheme.into());
+        }
+        Ok(self)
+    }
+
+    /// Returns `true` if clients may have redirect URIs of this one's scheme.
+    pub(crate) fn allows_scheme_of(&self, uri: &RedirectUri) -> bool {
+        uri.private_use_scheme().is_none_or(|scheme| {
+            (self.private_use_redirects && scheme.contains('.'))
+                || self.private_use_schemes.iter().any(|own| **own == *scheme)
+        })
     }
 
     /// Takes these client authentication methods and no others: in registrations, at the token and revocation

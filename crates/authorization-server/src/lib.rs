@@ -4,6 +4,7 @@ mod access_token;
 mod authorize;
 mod client;
 mod client_document;
+mod client_keys;
 mod config;
 mod consent;
 mod correlation;
@@ -32,6 +33,7 @@ pub use client::InvalidClient;
 /// What [`Store::put_once`] answers.
 pub use client_auth::Replay;
 pub use client_document::{ClientUnavailable, DocumentRefused};
+pub use client_keys::KeysNeeded;
 #[cfg(feature = "identity_assertions")]
 pub use config::IdentityProvider;
 pub use config::{Config, InvalidConfig, Lifetimes, Paths};
@@ -41,7 +43,7 @@ pub use introspect::{Introspecting, ResourceServer};
 pub use memory::MemoryStore;
 pub use page::STYLE;
 pub use refresh_token::{RefreshKey, RefreshKeys};
-pub use refusal::{Cause, ConsentError, PageError, RedirectError, Refusal, UnreadBody};
+pub use refusal::{Cause, ConsentError, ErrorForm, PageError, RedirectError, Refusal, UnreadBody};
 pub use register::{CreateClient, NewClient};
 pub use remembered::{AgreedBefore, Asking, ConsentLookup};
 pub use replay::{ClientChecked, ReplayCheck};

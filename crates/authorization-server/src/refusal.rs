@@ -5,8 +5,8 @@ use core::time::Duration;
 
 use bytes::Bytes;
 use client_auth::{InvalidProof, Reason};
-use http::header::{ALLOW, CACHE_CONTROL, LOCATION, REFERRER_POLICY, RETRY_AFTER};
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, LOCATION, REFERRER_POLICY, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use iss_validate::{AuthorizationResponse, IssuerIdentification, Outcome};
 use oauth_types::{
     AuthorizationErrorCode, ErrorDescription, ErrorResponse, InvalidClientId, RedirectUri,
@@ -298,6 +298,39 @@ fn debug(
     f.debug_struct(name).field("cause", &cause).field("status", &status).finish_non_exhaustive()
 }
 
+/// The form of an error that the authorization endpoint answers by itself, without a redirect.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum ErrorForm {
+    /// A page for the user.
+    #[default]
+    Page,
+    /// JSON as at the token endpoint (RFC 6749 §5.2), with the same status.
+    Json,
+}
+
+impl ErrorForm {
+    /// Returns the form that a request accepts: JSON only if `Accept` names `application/json` and prefers it to
+    /// `text/html`, which no browser does for a page. Some clients ask so before they open a browser, to notice that
+    /// the server has forgotten them.
+    #[must_use]
+    pub fn accepted(headers: &HeaderMap) -> Self {
+        let weight = |name| {
+            let lines = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());
+            let ranges = lines.flat_map(|line| line.split(','));
+            ranges.filter_map(|range| quality(range, name)).fold(0.0, f32::max)
+        };
+        if weight("application/json") > weight("text/html") { Self::Json } else { Self::Page }
+    }
+}
+
+/// Returns the weight of a media range (RFC 9110 §12.5.1), if it is exactly this type.
+fn quality(range: &str, name: &str) -> Option<f32> {
+    let mut parts = range.split(';').map(str::trim);
+    parts.next().filter(|own| own.eq_ignore_ascii_case(name))?;
+    let weight = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
+    weight.map_or(Some(1.0), |weight| weight.parse().ok())
+}
+
 /// A refusal of the authorization endpoint before client and redirect URI are both known: a page on the
 /// server's own origin, and never a redirect.
 #[derive(Clone, Debug)]
@@ -306,6 +339,7 @@ pub struct PageError {
     status: StatusCode,
     allow: Option<&'static str>,
     correlation: Option<CorrelationId>,
+    form: ErrorForm,
 }
 
 impl PageError {
@@ -315,7 +349,7 @@ impl PageError {
     }
 
     const fn with_status(cause: Cause, status: StatusCode) -> Self {
-        Self { cause, status, allow: None, correlation: None }
+        Self { cause, status, allow: None, correlation: None, form: ErrorForm::Page }
     }
 
     pub(crate) const fn method(allow: &'static str) -> Self {
@@ -377,7 +411,26 @@ impl PageError {
         self.cause
     }
 
-    /// The page. It holds no text of the request.
+    /// Answers in this form instead of with a page.
+    #[must_use]
+    pub const fn with_form(mut self, form: ErrorForm) -> Self {
+        self.form = form;
+        self
+    }
+
+    /// Returns the code that says the same to a program.
+    const fn code(&self) -> TokenErrorCode {
+        match self.cause {
+            Cause::UnknownClient | Cause::ClientUrl(_) | Cause::ClientDocument => {
+                TokenErrorCode::InvalidClient
+            }
+            Cause::Panicked | Cause::Store(StoreError::Corrupt) => TokenErrorCode::ServerError,
+            Cause::Store(_) | Cause::Late => TokenErrorCode::TemporarilyUnavailable,
+            _ => TokenErrorCode::InvalidRequest,
+        }
+    }
+
+    /// The page, or JSON. It holds no text of the request.
     #[must_use]
     pub fn into_response(self) -> Response<Bytes> {
         let advice = match self.cause {
@@ -405,7 +458,13 @@ impl PageError {
             format!(" Whoever runs the server finds it in the log under {id}.")
         });
         let advice = [advice, &*number].concat();
-        let mut response = plain(self.status, "Login not possible", &advice, None);
+        let mut response = match self.form {
+            ErrorForm::Page => plain(self.status, "Login not possible", &advice, None),
+            ErrorForm::Json => {
+                let error = ErrorResponse::new(self.code()).with_description(&advice);
+                json_response_uncached(self.status, error.to_json())
+            }
+        };
         let allow = self.allow.map(|allow| (ALLOW, HeaderValue::from_static(allow)));
         response.headers_mut().extend(allow);
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
@@ -423,6 +482,8 @@ pub struct RedirectError {
     response: Box<Response<Bytes>>,
     /// The host that the browser is led to, where that is not the user's machine.
     away: Option<Box<str>>,
+    /// The same error as JSON, for a program that would get a page.
+    json: Bytes,
 }
 
 impl RedirectError {
@@ -434,11 +495,12 @@ impl RedirectError {
         state: Option<&str>,
         identification: &IssuerIdentification,
     ) -> Self {
+        let json = ErrorResponse::new(code.clone()).with_description(description).to_json();
         let description = Some(ErrorDescription::new(description));
         let outcome = Outcome::Error { code, description };
         let response = redirect(redirect_uri, state, &outcome, identification);
         let away = (!redirect_uri.is_loopback()).then(|| redirect_uri.display_host().into());
-        Self { cause, response: Box::new(response), away }
+        Self { cause, response: Box::new(response), away, json }
     }
 
     /// The same where nobody may be asked to log in: a page instead of a redirect that leads away.
@@ -450,7 +512,17 @@ impl RedirectError {
         let text = "An application wanted to log in without asking you. If you came here from it, go back to it.";
         let link = Some((location, &*format!("Go back to {host}")));
         let page = plain(StatusCode::BAD_REQUEST, "Login not possible", text, link);
-        Self { cause: self.cause, response: Box::new(page), away: None }
+        Self { cause: self.cause, response: Box::new(page), away: None, json: self.json }
+    }
+
+    /// Answers in this form instead of with a page; a redirect stays one.
+    #[must_use]
+    pub fn with_form(mut self, form: ErrorForm) -> Self {
+        if form == ErrorForm::Json && !self.response.headers().contains_key(LOCATION) {
+            let status = self.response.status();
+            *self.response = json_response_uncached(status, self.json.clone());
+        }
+        self
     }
 
     /// What exactly was wrong, for the log.
@@ -495,4 +567,34 @@ pub(crate) fn redirect(
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_for_programs_that_prefer_it_to_pages() {
+        use ErrorForm::{Json, Page};
+        for (accept, form) in [
+            ("application/json", Json),
+            ("Application/JSON;q=0.5", Json),
+            ("application/json, text/plain, */*", Json),
+            ("text/html;q=0.5, application/json", Json),
+            ("", Page),
+            ("*/*", Page),
+            ("text/html", Page),
+            ("application/json, text/html", Page),
+            ("application/json;q=0", Page),
+            ("application/json;q=x", Page),
+            ("application/json;q=nan", Page),
+            ("application/jsonp", Page),
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", Page),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT, HeaderValue::from_static(accept));
+            assert_eq!(ErrorForm::accepted(&headers), form, "{accept}");
+        }
+        assert_eq!(ErrorForm::accepted(&HeaderMap::new()), Page);
+    }
 }

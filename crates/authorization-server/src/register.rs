@@ -4,8 +4,10 @@
 //! |---|---|---|
 //! | POST, JSON, within bounds | A-REG-3 | 405, 413, `invalid_client_metadata` |
 //! | members have their form | A-REG-3 | `invalid_client_metadata` |
-//! | what the client says is accepted ([`client`](crate::client)) | A-REG-1, A-REG-3 | `invalid_redirect_uri`, `invalid_client_metadata` |
+//! | what the client says is accepted, at least in part ([`client`](crate::client)) | A-REG-1, A-REG-3 | `invalid_redirect_uri`, `invalid_client_metadata` |
 //! | there is room | | 503 |
+//!
+//! The answer says what was registered, which may be less than what was sent (RFC 7591 §3.2.1).
 //!
 //! Who never gets a token is forgotten after a day, so that what programs register for the fun of it goes away.
 
@@ -15,11 +17,11 @@ use bytes::Bytes;
 use http::header::RETRY_AFTER;
 use http::{Method, Request, Response, StatusCode};
 use oauth_types::{
-    AuthMethod, ClientId, ClientInformation, ClientMetadata, DocumentError, Entropy, FormPairs,
+    ClientId, ClientInformation, ClientMetadata, DocumentError, Entropy, FormPairs,
     RegistrationErrorCode, Secret, UnixTime, json_response_uncached, media_type,
 };
 
-use crate::client::AcceptedClient;
+use crate::client::{AcceptedClient, MetadataSource};
 use crate::{Cause, ClientRecord, Config, CreateOutcome, InvalidClient, Refusal, StoreError};
 
 /// A registration that is allowed.
@@ -68,8 +70,7 @@ impl NewClient {
             }
             other => bad(&other.to_string()),
         })?;
-        // RFC 7591 §2: an absent method is Basic.
-        let accepted = AcceptedClient::new(config, sent, AuthMethod::ClientSecretBasic);
+        let accepted = AcceptedClient::new(config, sent, MetadataSource::Registration);
         let may_be_unused = config.lifetimes.unused_client;
         Ok(Self { accepted: accepted.map_err(refuse)?, may_be_unused })
     }

@@ -102,8 +102,8 @@ pub(crate) fn authenticate<'a, T>(
 ) -> Result<ClientChecked<'a, T>, Refusal> {
     let client = client.filter(|client| client.client_id == *presented.client_id());
     let client = client.filter(|client| !client.is_forgotten(now));
-    let registered = client.map(|client| &client.authentication);
-    authenticate_as(config, presented, registered, now, |client| {
+    let registered = client.map(|client| client.authentication_for(&presented));
+    authenticate_as(config, presented, registered.as_deref(), now, |client| {
         // A-AUTHN-4, A-META-4: a method that is no longer taken is nobody's. The reply is that of a wrong secret.
         if !config.auth_methods.contains(client.method()) {
             return Err(unauthenticated(ClientAuthError::new(Reason::WrongMethod)));

@@ -15,7 +15,7 @@ use oauth_types::{ClientId, FormPairs, SecretDigest, UnixTime, json_response_unc
 use crate::endpoint::read_form;
 use crate::replay::authenticate;
 use crate::token::{missing, unauthenticated};
-use crate::{ClientChecked, ClientRecord, Config, FamilyId, Refusal, StoreError};
+use crate::{ClientChecked, ClientRecord, Config, FamilyId, KeysNeeded, Refusal, StoreError};
 
 /// A revocation request whose client has to be looked up.
 #[derive(Debug)]
@@ -60,6 +60,12 @@ impl<'a> RevocationRequest<'a> {
     #[must_use]
     pub const fn client_id(&self) -> &ClientId {
         self.presented.client_id()
+    }
+
+    /// Returns the key set to fetch for this client before the request goes on, if one is needed.
+    #[must_use]
+    pub fn keys_needed(&self, client: &ClientRecord) -> Option<KeysNeeded<'_>> {
+        KeysNeeded::of(self.config, &self.presented, client)
     }
 
     /// Goes on with the client, if there is one.

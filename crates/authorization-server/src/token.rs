@@ -34,7 +34,7 @@ pub use refresh::{IssuableRotation, RefreshGrant, Rotate};
 use crate::endpoint::read_form;
 use crate::possession::Proof;
 use crate::replay::authenticate;
-use crate::{Cause, ClientChecked, ClientRecord, Config, NewAccess, Refusal};
+use crate::{Cause, ClientChecked, ClientRecord, Config, KeysNeeded, NewAccess, Refusal};
 
 /// A token request whose client has to be looked up.
 #[derive(Debug)]
@@ -74,6 +74,12 @@ impl<'a> TokenRequest<'a> {
     #[must_use]
     pub const fn client_id(&self) -> &ClientId {
         self.presented.client_id()
+    }
+
+    /// Returns the key set to fetch for this client before the request goes on, if one is needed.
+    #[must_use]
+    pub fn keys_needed(&self, client: &ClientRecord) -> Option<KeysNeeded<'_>> {
+        KeysNeeded::of(self.config, &self.presented, client)
     }
 
     /// Goes on with the client, if there is one.

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::decoy::decoy;
-use crate::keys::{ClientKeys, Material, RSA_BYTES, RSA_EXPONENT, decoded_bytes};
+use crate::keys::{ClientKey, ClientKeys, Material, RSA_BYTES, RSA_EXPONENT, decoded_bytes};
 
 /// When a JWT of somebody else counts (RFC 7519 §4.1.4 to §4.1.6).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -116,6 +116,13 @@ pub(crate) fn signed_claims<T: DeserializeOwned>(
     validation.required_spec_claims.clear();
     let token = jsonwebtoken::decode::<T>(jwt, &key, &validation).ok()?;
     genuine.map(|_| token.claims)
+}
+
+/// Returns the key that the header of a JWT names.
+pub(crate) fn named_key<'a>(jwt: &str, keys: &'a ClientKeys) -> Option<&'a ClientKey> {
+    let header = jsonwebtoken::decode_header(jwt).ok()?;
+    let (_, name) = spoken(header.alg)?;
+    keys.find(header.kid.as_deref(), &name)
 }
 
 /// The algorithms that are spoken here: `none` and the ones with a shared key are not.

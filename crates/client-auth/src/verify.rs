@@ -195,6 +195,29 @@ impl Presented {
         &self.client_id
     }
 
+    /// Returns `true` if a signed assertion is presented (RFC 7523 §2.2).
+    #[must_use]
+    pub fn is_assertion(&self) -> bool {
+        matches!(self.method(), AuthMethod::PrivateKeyJwt)
+    }
+
+    /// Returns `true` if these keys have the one that the presented assertion has to be signed with, by its header.
+    ///
+    /// The header is not verified: it is only good for deciding whether a key set is out of date.
+    #[must_use]
+    #[cfg_attr(
+        not(feature = "private_key_jwt"),
+        expect(clippy::unused_self, reason = "for assertions")
+    )]
+    pub fn names_key_of(&self, keys: &ClientKeys) -> bool {
+        #[cfg(feature = "private_key_jwt")]
+        if let Proof::Assertion(assertion) = &self.proof {
+            return crate::jws::named_key(assertion.expose(), keys).is_some();
+        }
+        let _ = keys;
+        false
+    }
+
     /// Verifies against what is on record; `None` when nothing is, which costs the same work and gives
     /// the same reply as a wrong secret or signature.
     ///

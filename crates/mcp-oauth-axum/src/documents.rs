@@ -1,6 +1,7 @@
-//! The documents in which clients describe themselves: each is fetched once for all who wait for it, and kept for as
-//! long as it says.
+//! The documents in which clients describe themselves, and the keys that they publish: each is fetched once for all
+//! who wait for it, and kept for as long as it says.
 
+mod reach;
 mod web;
 
 use core::time::Duration;
@@ -11,23 +12,25 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::UNIX_EPOCH;
 
-use authorization_server::{ClientRecord, Config, DocumentRefused};
+use authorization_server::{ClientRecord, Config, DocumentRefused, KeysNeeded};
 use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
 use http::{Request, Response};
 use http_cache_semantics::CachePolicy;
 use lru::LruCache;
-use oauth_types::{ClientMetadataUrl, UnixTime};
+use oauth_types::{ClientMetadataUrl, KeySet, UnixTime};
 use tokio::sync::Semaphore;
 use tracing::info;
 
+pub(crate) use reach::Reach;
 pub use web::{WebDocuments, WebDocumentsFailed};
 
 use crate::Clock;
 use crate::rate::{Meter, Rate};
 
-/// Fetches the documents in which clients describe themselves. [`WebDocuments`] does it; a host that wants some of
+/// Fetches the documents in which clients describe themselves, and the key sets at their `jwks_uri`.
+/// [`WebDocuments`] does it; a host that wants some of
 /// them only stands before it:
 ///
 /// ```
@@ -62,57 +65,121 @@ pub trait ClientDocuments: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Response<Bytes>, DocumentRefused>>;
 }
 
+/// A thing that is read from a document, and kept.
+trait Readable: Clone + Send + Sync + 'static {
+    fn shelf(documents: &Documents) -> &Mutex<Shelf<Self>>;
+
+    fn read(
+        config: &Config,
+        url: &ClientMetadataUrl,
+        answer: &Response<Bytes>,
+        now: UnixTime,
+    ) -> Result<Self, DocumentRefused>;
+}
+
+impl Readable for ClientRecord {
+    fn shelf(documents: &Documents) -> &Mutex<Shelf<Self>> {
+        &documents.clients
+    }
+
+    fn read(
+        config: &Config,
+        url: &ClientMetadataUrl,
+        answer: &Response<Bytes>,
+        now: UnixTime,
+    ) -> Result<Self, DocumentRefused> {
+        Self::from_document(config, url, answer, now)
+    }
+}
+
+impl Readable for KeySet {
+    fn shelf(documents: &Documents) -> &Mutex<Shelf<Self>> {
+        &documents.keys
+    }
+
+    fn read(
+        _: &Config,
+        _: &ClientMetadataUrl,
+        answer: &Response<Bytes>,
+        _: UnixTime,
+    ) -> Result<Self, DocumentRefused> {
+        KeysNeeded::read(answer)
+    }
+}
+
 /// What is known about clients from their documents.
 pub(crate) struct Documents {
     source: Arc<dyn ClientDocuments>,
     config: Config,
     clock: Clock,
-    shelf: Mutex<Shelf>,
+    clients: Mutex<Shelf<ClientRecord>>,
+    keys: Mutex<Shelf<KeySet>>,
+    reach: Reach,
     hosts: Budget,
     turns: Semaphore,
 }
 
-struct Shelf {
-    known: LruCache<ClientMetadataUrl, Known>,
+struct Shelf<T> {
+    known: LruCache<ClientMetadataUrl, Known<T>>,
     /// Fetches that are under way: all who ask meanwhile wait for the same one.
-    fetches: HashMap<ClientMetadataUrl, Fetch>,
+    fetches: HashMap<ClientMetadataUrl, Fetch<T>>,
 }
 
-struct Known {
-    client: ClientRecord,
+impl<T> Shelf<T> {
+    fn new() -> Self {
+        Self { known: LruCache::new(Documents::KNOWN), fetches: HashMap::new() }
+    }
+}
+
+struct Known<T> {
+    value: T,
     until: UnixTime,
+    /// When it was fetched, or was to be fetched again.
+    asked: UnixTime,
 }
 
-type Fetch = Shared<BoxFuture<'static, Result<ClientRecord, DocumentRefused>>>;
+type Fetch<T> = Shared<BoxFuture<'static, Result<T, DocumentRefused>>>;
 
 impl Documents {
     /// Longest time that a fetch takes, its wait for a turn included.
-    const DEADLINE: Duration = Duration::from_millis(2500);
+    pub(crate) const DEADLINE: Duration = Duration::from_millis(2500);
     /// Most fetches that are sent at once.
     const AT_ONCE: usize = 32;
     /// Most fetches that are under way or wait for their turn.
     const WAITING: usize = 1_000;
-    /// Most clients that are remembered, 1,000; those that nobody asked for longest go first.
+    /// Most clients that are remembered, 1,000, and as many key sets; those that nobody asked for longest go first.
     const KNOWN: NonZeroUsize = NonZeroUsize::MIN.saturating_add(999);
     /// How long a document is kept that says less, and one that says more. One that may not be stored is not.
     const KEPT: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(24 * 60 * 60));
+
+    /// Shortest time between two fetches of a key set that lacks a key.
+    const REFETCH: Duration = Duration::from_secs(30);
 
     /// What reads them, and the configuration that promises it; neither, when there is nobody who fetches them.
     pub(crate) fn behind(
         config: Config,
         clock: &Clock,
         source: Option<Arc<dyn ClientDocuments>>,
+        reach: Reach,
     ) -> (Config, Option<Arc<Self>>) {
         let Some(source) = source else { return (config, None) };
         let config = config.with_client_documents();
-        let documents = Self::new(source, config.clone(), clock.clone());
+        let documents = Self {
+            source,
+            config: config.clone(),
+            clock: clock.clone(),
+            clients: Mutex::new(Shelf::new()),
+            keys: Mutex::new(Shelf::new()),
+            reach,
+            hosts: Budget::new(),
+            turns: Semaphore::new(Self::AT_ONCE),
+        };
         (config, Some(Arc::new(documents)))
     }
 
-    fn new(source: Arc<dyn ClientDocuments>, config: Config, clock: Clock) -> Self {
-        let shelf = Shelf { known: LruCache::new(Self::KNOWN), fetches: HashMap::new() };
-        let (shelf, turns) = (Mutex::new(shelf), Semaphore::new(Self::AT_ONCE));
-        Self { source, config, clock, shelf, hosts: Budget::new(), turns }
+    /// Returns `true` if the metadata may promise that documents are read.
+    pub(crate) fn are_offered(&self) -> bool {
+        self.reach.is_offered(self.clock.now())
     }
 
     /// The client that the document at this URL describes.
@@ -120,11 +187,31 @@ impl Documents {
         self: &Arc<Self>,
         url: &ClientMetadataUrl,
     ) -> Result<ClientRecord, DocumentRefused> {
+        self.get(url, |_| true).await
+    }
+
+    /// The keys that a client publishes.
+    pub(crate) async fn keys(
+        self: &Arc<Self>,
+        needed: &KeysNeeded<'_>,
+    ) -> Result<KeySet, DocumentRefused> {
+        self.get(needed.url(), |set| needed.is_in(set)).await
+    }
+
+    /// What is at this URL: as it is known, unless that is out of date and was not asked for lately.
+    async fn get<T: Readable>(
+        self: &Arc<Self>,
+        url: &ClientMetadataUrl,
+        is_current: impl Fn(&T) -> bool,
+    ) -> Result<T, DocumentRefused> {
         let now = self.clock.now();
         let fetch = {
-            let mut shelf = self.shelf();
-            if let Some(known) = shelf.known.get(url).filter(|known| now < known.until) {
-                return Ok(known.client.clone());
+            let mut shelf = self.shelf::<T>();
+            if let Some(known) = shelf.known.get_mut(url).filter(|known| now < known.until) {
+                if is_current(&known.value) || now < known.asked.plus(Self::REFETCH) {
+                    return Ok(known.value.clone());
+                }
+                known.asked = now;
             }
             match shelf.fetches.get(url) {
                 Some(fetch) => fetch.clone(),
@@ -140,28 +227,29 @@ impl Documents {
     }
 
     /// Fetches in a task of its own: who asked first may go away, and the others still wait.
-    fn start(self: &Arc<Self>, url: ClientMetadataUrl) -> Fetch {
+    fn start<T: Readable>(self: &Arc<Self>, url: ClientMetadataUrl) -> Fetch<T> {
         let documents = Arc::clone(self);
         let task = tokio::spawn(async move {
-            let outcome = AssertUnwindSafe(documents.fetch(&url)).catch_unwind().await;
+            let outcome = AssertUnwindSafe(documents.fetch::<T>(&url)).catch_unwind().await;
             let outcome = outcome.unwrap_or(Err(DocumentRefused::Unreachable));
-            let mut shelf = documents.shelf();
+            let asked = documents.clock.now();
+            let mut shelf = documents.shelf::<T>();
             shelf.fetches.remove(&url);
-            outcome.map(|(client, until)| {
+            outcome.map(|(value, until)| {
                 if let Some(until) = until {
-                    shelf.known.put(url, Known { client: client.clone(), until });
+                    shelf.known.put(url, Known { value: value.clone(), until, asked });
                 }
-                client
+                value
             })
         });
         task.map(|ended| ended.unwrap_or(Err(DocumentRefused::Unreachable))).boxed().shared()
     }
 
-    /// The client, and until when it is as its document says; `None` when that may not be kept.
-    async fn fetch(
+    /// What is there, and until when it is as it says; `None` when that may not be kept.
+    async fn fetch<T: Readable>(
         &self,
         url: &ClientMetadataUrl,
-    ) -> Result<(ClientRecord, Option<UnixTime>), DocumentRefused> {
+    ) -> Result<(T, Option<UnixTime>), DocumentRefused> {
         // A-CIMD-1
         let outcome = async {
             if !self.hosts.allows(url.as_url().origin().host()) {
@@ -172,16 +260,18 @@ impl Documents {
                 self.source.fetch(url).await
             };
             let answer = tokio::time::timeout(Self::DEADLINE, in_turn).await;
-            let answer = answer.unwrap_or(Err(DocumentRefused::Unreachable))?;
+            let answer = answer.unwrap_or(Err(DocumentRefused::Unreachable));
             let now = self.clock.now();
-            let client = ClientRecord::from_document(&self.config, url, &answer, now)?;
-            Ok((client, kept_until(url, &answer, now)))
+            self.reach.record(answer.as_ref(), now);
+            let answer = answer?;
+            let value = T::read(&self.config, url, &answer, now)?;
+            Ok((value, kept_until(url, &answer, now)))
         };
         outcome.await.inspect_err(|reason| info!(%reason, "a client's document was not taken"))
     }
 
-    fn shelf(&self) -> MutexGuard<'_, Shelf> {
-        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    fn shelf<T: Readable>(&self) -> MutexGuard<'_, Shelf<T>> {
+        T::shelf(self).lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use core::any::Any;
 
-use authorization_server::{PageError, Refusal};
+use authorization_server::{ErrorForm, PageError, Refusal};
 use axum::body::Body;
 use bytes::Bytes;
 use http::Response;
@@ -38,10 +38,12 @@ pub(crate) async fn answer(
 /// The same for an endpoint that answers with pages.
 pub(crate) async fn page_answer(
     deadlines: Deadlines,
+    form: ErrorForm,
     endpoint: impl Future<Output = Result<Response<Bytes>, PageError>>,
 ) -> Response<Body> {
     let outcome = timeout(deadlines.answer, endpoint).await;
-    page_reply(outcome.unwrap_or(Err(PageError::late())))
+    let outcome = outcome.unwrap_or(Err(PageError::late()));
+    page_reply(outcome.map_err(|error| error.with_form(form)))
 }
 
 fn page_reply(outcome: Result<Response<Bytes>, PageError>) -> Response<Body> {

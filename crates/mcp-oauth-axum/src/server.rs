@@ -8,9 +8,11 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+#[cfg(feature = "client_documents")]
+use authorization_server::DocumentRefused;
 use authorization_server::{
-    Admitted, Config, Introspecting, NewClient, Refusal, RevocationRequest, RevokeTarget, Store,
-    StoreError, TokenRequest,
+    Admitted, Config, ErrorForm, Introspecting, NewClient, Refusal, RevocationRequest,
+    RevokeTarget, Store, StoreError, TokenRequest,
 };
 use axum::Router;
 use axum::body::Body;
@@ -19,13 +21,15 @@ use axum::routing::any;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderName, Method, Response};
+#[cfg(feature = "client_documents")]
+use oauth_types::ClientMetadataUrl;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{Any, CorsLayer};
 use tracing::warn;
 
 use crate::ambient::{Clock, entropy};
 #[cfg(feature = "client_documents")]
-use crate::documents::Documents;
+use crate::documents::{Documents, Reach};
 use crate::page::{ConsentPage, Template};
 use crate::peer::TrustedProxies;
 use crate::rate::Rates;
@@ -50,6 +54,8 @@ pub struct AuthorizationServer<S, L> {
     template: Template,
     #[cfg(feature = "client_documents")]
     documents: Option<Arc<dyn ClientDocuments>>,
+    #[cfg(feature = "client_documents")]
+    reach: Reach,
 }
 
 impl<S, L> core::fmt::Debug for AuthorizationServer<S, L> {
@@ -91,6 +97,8 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
             template: Template::default(),
             #[cfg(feature = "client_documents")]
             documents: WebDocuments::or_none(),
+            #[cfg(feature = "client_documents")]
+            reach: Reach::default(),
         }
     }
 
@@ -103,7 +111,37 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
         self
     }
 
-    /// Knows no client but those in the store.
+    /// Fetches one document at start-up, to find out whether any can be fetched from here.
+    ///
+    /// Several clients (Claude Code, Codex) use documents wherever the metadata offers them, and do not register when
+    /// the server cannot fetch theirs. Where `url` cannot be reached, the offer is withdrawn and an event says so:
+    /// clients register instead. The same happens without this call after the first fetch for a client has failed,
+    /// which costs that client its login. An answer of any status counts as reached. For a server that is meant to
+    /// have no way to the web, call [`without_client_documents`](Self::without_client_documents) instead.
+    ///
+    /// ```
+    /// use authorization_server::MemoryStore;
+    /// use mcp_oauth_axum::{AuthorizationServer, DemoLogin};
+    /// use oauth_types::ClientMetadataUrl;
+    ///
+    /// # async fn f(server: AuthorizationServer<MemoryStore, DemoLogin>) -> Result<(), oauth_types::InvalidClientId> {
+    /// let known = ClientMetadataUrl::parse("https://claude.ai/oauth/claude-code-client-metadata")?;
+    /// let server = server.check_client_documents(&known).await;
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "client_documents")]
+    #[must_use]
+    pub async fn check_client_documents(self, url: &ClientMetadataUrl) -> Self {
+        if let Some(documents) = &self.documents {
+            let answer = tokio::time::timeout(Documents::DEADLINE, documents.fetch(url)).await;
+            let answer = answer.unwrap_or(Err(DocumentRefused::Unreachable));
+            self.reach.record(answer.as_ref(), self.clock.now());
+        }
+        self
+    }
+
+    /// Knows no client but those in the store, and offers no documents in the metadata: for a server without a way to
+    /// the web.
     #[cfg(feature = "client_documents")]
     #[must_use]
     pub fn without_client_documents(mut self) -> Self {
@@ -205,7 +243,7 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
         // A-META-4: the metadata promises what can be done.
         let config = config.without_client_documents();
         #[cfg(feature = "client_documents")]
-        let (config, documents) = Documents::behind(config, &clock, self.documents);
+        let (config, documents) = Documents::behind(config, &clock, self.documents, self.reach);
         let paths = config.paths();
         let server = Server {
             #[cfg(feature = "client_documents")]
@@ -268,6 +306,11 @@ async fn metadata<S: Store + 'static, L: Login>(
     State(server): Shared<S, L>,
     method: Method,
 ) -> Response<Body> {
+    #[cfg(feature = "client_documents")]
+    if server.documents.as_ref().is_some_and(|documents| !documents.are_offered()) {
+        let config = server.config.clone().without_client_documents();
+        return config.metadata_response(&method).map(Body::from);
+    }
     server.config.metadata_response(&method).map(Body::from)
 }
 
@@ -315,16 +358,18 @@ async fn authorize<S: Store + 'static, L: Login>(
     State(server): Shared<S, L>,
     request: Request,
 ) -> Response<Body> {
+    let form = ErrorForm::accepted(request.headers());
     let endpoint = async { server.authorize(&whole(request, server.deadlines).await?).await };
-    page_answer(server.deadlines, endpoint).await
+    page_answer(server.deadlines, form, endpoint).await
 }
 
 async fn consent<S: Store + 'static, L: Login>(
     State(server): Shared<S, L>,
     request: Request,
 ) -> Response<Body> {
+    let form = ErrorForm::accepted(request.headers());
     let endpoint = async { server.consent(&whole(request, server.deadlines).await?).await };
-    page_answer(server.deadlines, endpoint).await
+    page_answer(server.deadlines, form, endpoint).await
 }
 
 impl<S: Store + 'static, L: Login> Server<S, L> {
@@ -333,6 +378,8 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         let parsed = TokenRequest::parse(&self.config, request)?;
         let attempt = self.rates.attempt(request, Some(parsed.client_id()))?;
         let client = self.client(parsed.client_id()).await.map_err(Refusal::client)?;
+        let needed = client.as_ref().and_then(|client| parsed.keys_needed(client));
+        let client = self.with_keys(client, needed).await.map_err(Refusal::client)?;
         let checked = attempt.judge(parsed.with_client(client.as_ref(), now))?;
         let answer = match attempt.judge(checked.first_use(&*self.store, now).await)? {
             Admitted::Code(grant) => {
@@ -383,6 +430,8 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         let parsed = RevocationRequest::parse(&self.config, request)?;
         let attempt = self.rates.attempt(request, Some(parsed.client_id()))?;
         let client = self.client(parsed.client_id()).await.map_err(Refusal::client)?;
+        let needed = client.as_ref().and_then(|client| parsed.keys_needed(client));
+        let client = self.with_keys(client, needed).await.map_err(Refusal::client)?;
         let checked = attempt.judge(parsed.with_client(client.as_ref(), now))?;
         let revoking = attempt.judge(checked.first_use(&*self.store, now).await)?;
         let found = match revoking.target() {

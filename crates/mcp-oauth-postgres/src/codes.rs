@@ -49,7 +49,7 @@ pub(crate) async fn read_one(
     Ok(Some(CodeRecord {
         digest: read_digest(&row, 0)?,
         client_id: read_text(&row, 1, ClientId::parse)?,
-        redirect_uri: read_text(&row, 2, RedirectUri::parse)?,
+        redirect_uri: read_text(&row, 2, RedirectUri::parse_any_scheme)?,
         challenge: read_text(&row, 3, CodeChallenge::parse)?,
         resource: read_text(&row, 4, ResourceUri::parse)?,
         scopes: read_text(&row, 5, ScopeSet::parse)?,

@@ -6,7 +6,7 @@
 //! | it is genuine: a forgery dies before any look-up and revokes nothing | A-TOKEN-4 | `invalid_grant` |
 //! | its family is known, and this client's | A-TOKEN-4 | `invalid_grant` |
 //! | the key that it is bound to, if to any, is held | RFC 9449 §5 | `invalid_grant` |
-//! | `scope`, if there, is not wider than granted | A-TOKEN-5 | `invalid_scope` |
+//! | `scope`, if there, is not wider than granted; unknown scopes are left out as at the authorization endpoint | A-TOKEN-5 | `invalid_scope` |
 //! | `resource`, if there, is the authorized one | A-TOKEN-5 | `invalid_target` |
 //! | it is the live generation, or its predecessor within the grace window | A-TOKEN-4 | `invalid_grant` |
 
@@ -17,6 +17,7 @@ use oauth_types::{Entropy, FormPairs, ScopeSet, Secret, TokenErrorCode, UnixTime
 
 use super::{check_resource, invalid_grant, issued, missing};
 use crate::access_token::About;
+use crate::authorize::requested_scopes;
 use crate::possession::check_bound;
 use crate::{
     Cause, Config, FamilyId, FamilyRecord, Generation, NewAccess, Refusal, RotateOutcome, Rotation,
@@ -69,13 +70,13 @@ impl<'a> RefreshGrant<'a> {
         let Some(record) = record else { return Err(invalid_grant(Cause::UnknownGrant)) };
         check_bound(record.jkt, self.key)?;
         // A-TOKEN-5
-        let scopes = match self.form.value("scope").unwrap_or_default().map(ScopeSet::parse) {
-            None => record.scopes.clone(),
-            Some(Ok(scopes)) if !scopes.exceeds(&record.scopes) => scopes,
-            Some(_) => {
-                let why = "a refresh cannot widen the scope";
-                return Err(Refusal::token(Cause::Scope, TokenErrorCode::InvalidScope, why));
-            }
+        let known =
+            |scope: &str| record.scopes.contains(scope) || self.config.scopes.contains(scope);
+        let requested = self.form.value("scope").unwrap_or_default();
+        let scopes = requested_scopes(requested, &record.scopes, known);
+        let Some(scopes) = scopes.filter(|scopes| !scopes.exceeds(&record.scopes)) else {
+            let why = "a refresh cannot widen the scope";
+            return Err(Refusal::token(Cause::Scope, TokenErrorCode::InvalidScope, why));
         };
         check_resource(&self.form, &record.resource)?;
         let Self { config, key, family, presented, .. } = self;

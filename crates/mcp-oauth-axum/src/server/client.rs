@@ -1,8 +1,8 @@
-//! Who is this client? The store says so, or the client's own document.
+//! The client of a request: out of the store, or from its own document; and the keys that it publishes.
 
 #[cfg(feature = "client_documents")]
 use authorization_server::DocumentRefused;
-use authorization_server::{ClientRecord, ClientUnavailable, Store};
+use authorization_server::{ClientRecord, ClientUnavailable, KeysNeeded, Store};
 use oauth_types::ClientId;
 
 use super::Server;
@@ -22,5 +22,28 @@ impl<S: Store, L> Server<S, L> {
             return documents.client(&url).await.map(Some).or_else(DocumentRefused::into_fact);
         }
         Ok(known)
+    }
+
+    /// The same client with the keys that it publishes, where the request needs them and they can be had.
+    #[cfg_attr(
+        not(feature = "client_documents"),
+        expect(clippy::unused_async, clippy::unused_self, reason = "nothing is fetched")
+    )]
+    pub(super) async fn with_keys(
+        &self,
+        client: Option<ClientRecord>,
+        needed: Option<KeysNeeded<'_>>,
+    ) -> Result<Option<ClientRecord>, ClientUnavailable> {
+        #[cfg(feature = "client_documents")]
+        if let (Some(documents), Some(needed)) = (&self.documents, needed) {
+            return match documents.keys(&needed).await {
+                Ok(set) => Ok(client.map(|client| client.with_key_set(&set))),
+                // Without keys nobody is let in; the reply is that of a wrong signature.
+                Err(refused) => refused.into_fact().map(|_| client),
+            };
+        }
+        #[cfg(not(feature = "client_documents"))]
+        let _ = needed;
+        Ok(client)
     }
 }

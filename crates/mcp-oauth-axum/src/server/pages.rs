@@ -1,8 +1,8 @@
 //! What a browser meets: the authorization endpoint, the consent page, and the answer to it.
 
 use authorization_server::{
-    Answered, Approved, Asked, Asking, AuthorizationRequest, ConsentAnswer, NeedsConsent, OfAsked,
-    PageError, RedirectError, Store, StoreError,
+    Answered, Approved, Asked, Asking, AuthorizationRequest, ConsentAnswer, ErrorForm,
+    NeedsConsent, OfAsked, PageError, RedirectError, Store, StoreError,
 };
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
@@ -23,6 +23,7 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         request: &http::Request<Bytes>,
     ) -> Result<Response<Bytes>, PageError> {
         let (received, headers) = (request, request.headers());
+        let send_back = |error| send_back(error, ErrorForm::accepted(headers));
         let now = self.clock.now();
         let parsed = AuthorizationRequest::parse(&self.config, request)?;
         let return_to = parsed.return_to();
@@ -228,9 +229,9 @@ pub(super) fn unavailable() -> PageError {
 }
 
 /// A refusal that goes to the client.
-fn send_back(error: RedirectError) -> Response<Bytes> {
+fn send_back(error: RedirectError, form: ErrorForm) -> Response<Bytes> {
     info!(cause = %error.cause(), "refused with a redirect");
-    error.into_response()
+    error.with_form(form).into_response()
 }
 
 /// Sends a browser to the host's login.

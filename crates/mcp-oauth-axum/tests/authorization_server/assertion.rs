@@ -98,7 +98,10 @@ async fn a_reg_3_sec_111_sec_112_keys_that_are_refused() {
         (json!({"keys": []}), Value::Null),
         (json!({"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}), Value::Null),
         (public(), json!("https://app.example/jwks")),
-        (Value::Null, json!("https://app.example/jwks")),
+        (Value::Null, json!("https://10.0.0.1/jwks")),
+        (Value::Null, json!("https://localhost/jwks")),
+        (Value::Null, json!("http://app.example/jwks")),
+        (Value::Null, json!("")),
     ] {
         let answer = server
             .register(json!({

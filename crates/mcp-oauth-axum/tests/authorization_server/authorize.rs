@@ -93,6 +93,82 @@ async fn a_authz_3_a_authz_4_a_authz_8_sec_016_sec_037_sec_065_later_errors_redi
 }
 
 #[tokio::test]
+async fn a_authz_8_unknown_scopes_are_left_out_and_the_token_answer_names_what_was_granted() {
+    let server = server();
+    let client = server.client().await;
+    for (asked, granted) in [
+        ("files:read files:write offline_access", "files:read files:write"),
+        ("openid files:write", "files:write"),
+        ("offline_access", "files:read files:write"),
+        ("offline_access offline_access", "files:read files:write"),
+        ("", "files:read files:write"),
+    ] {
+        let page = server.get(&authorize(&client, &[("scope", asked)])).await;
+        assert_eq!(page.status, StatusCode::OK, "{asked}");
+        let answer = server.consent(&page.transaction(), &page.cookie(), "allow").await;
+        let redeem = redeem(&client, &answer.redirect("code").unwrap());
+        let tokens = server.form("/token", &redeem).await.json();
+        assert_eq!(tokens["scope"], granted, "{asked}");
+        // The same words at a refresh, which grants no more.
+        let token = tokens["refresh_token"].as_str().unwrap();
+        let form = format!("grant_type=refresh_token&client_id={client}&refresh_token={token}");
+        let asked = oauth_types::encode_component(asked).to_string();
+        let tokens = server.form("/token", &format!("{form}&scope={asked}")).await;
+        assert_eq!(tokens.json()["scope"], granted, "{asked}");
+    }
+    for asked in ["admin", "openid profile", "openid offline_access", "files:read\u{7f}"] {
+        let answer = server.get(&authorize(&client, &[("scope", asked)])).await;
+        assert_eq!(answer.redirect("error").as_deref(), Some("invalid_scope"), "{asked}");
+    }
+    // What is known and was not granted is refused, whatever stands beside it.
+    let code = server.code(&client).await;
+    let tokens = server.form("/token", &redeem(&client, &code)).await.json();
+    let token = tokens["refresh_token"].as_str().unwrap();
+    let form = format!("grant_type=refresh_token&client_id={client}&refresh_token={token}");
+    for asked in ["files:write", "files:read+files:write", "openid", "openid+files:write"] {
+        let answer = server.form("/token", &format!("{form}&scope={asked}")).await;
+        assert_eq!(answer.error(), "invalid_scope", "{asked}");
+    }
+}
+
+#[tokio::test]
+async fn a_authz_1_sec_062_a_program_that_asks_for_json_gets_the_error_as_json_and_no_page() {
+    let server = server();
+    let client = server.client().await;
+    let ask = async |url: &str, accept: &'static str| {
+        let request = Request::get(url).header(http::header::ACCEPT, accept);
+        server.send(request.body(Body::empty()).unwrap()).await
+    };
+    for (url, error) in [
+        (authorize("nobody", &[]), "invalid_client"),
+        (authorize("https://127.0.0.1/m", &[]), "invalid_client"),
+        (authorize(&client, &[("redirect_uri", "https://evil.example/canary")]), "invalid_request"),
+        ("/authorize".to_owned(), "invalid_request"),
+        // One that would lead away without a user: a page with a link for a browser.
+        (authorize(&client, &[("prompt", "none")]), "consent_required"),
+        (authorize(&client, &[("prompt", "none"), ("scope", "admin")]), "invalid_scope"),
+    ] {
+        let answer = ask(&url, "application/json").await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{url}");
+        assert_eq!(answer.header(http::header::CONTENT_TYPE), "application/json", "{url}");
+        assert_eq!(answer.header(CACHE_CONTROL), "no-store");
+        assert_eq!(answer.error(), error, "{url}");
+        assert!(answer.json()["error_description"].is_string(), "{url}");
+        assert!(!answer.headers.contains_key(LOCATION) && !answer.html().contains("canary"));
+        for browser in ["text/html,application/xhtml+xml,*/*;q=0.8", "*/*"] {
+            let page = ask(&url, browser).await;
+            assert_eq!(page.status, answer.status);
+            assert!(page.html().starts_with("<!doctype html>"), "{url}");
+        }
+    }
+    // What is a redirect stays one, and a page that asks is a page.
+    let answer = ask(&authorize(&client, &[("scope", "admin")]), "application/json").await;
+    assert_eq!(answer.redirect("error").as_deref(), Some("invalid_scope"));
+    let page = ask(&authorize(&client, &[]), "application/json").await;
+    assert!(page.html().contains("Allow access?"));
+}
+
+#[tokio::test]
 async fn a_authz_9_sec_095_get_and_post_and_nothing_else() {
     let server = server();
     let client = server.client().await;

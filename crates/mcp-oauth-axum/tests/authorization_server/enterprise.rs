@@ -162,7 +162,17 @@ async fn a_token_9_nobody_but_its_own_client_can_use_an_assertion() {
         "token_endpoint_auth_method": "client_secret_post",
         "grant_types": ["authorization_code", GRANT],
     });
-    assert_eq!(server.register(registered).await.error(), "invalid_client_metadata");
+    let registered = server.register(registered).await.json();
+    assert_eq!(registered["grant_types"], json!(["authorization_code"]));
+    let (id, secret_of) = (registered["client_id"].as_str(), registered["client_secret"].as_str());
+    let itself = [("client_id", json!(id)), ("jti", json!("j3"))];
+    let form = format!(
+        "grant_type={GRANT}&assertion={}&client_id={}&client_secret={}",
+        signed(&with(&itself)),
+        id.unwrap(),
+        secret_of.unwrap(),
+    );
+    assert_eq!(server.form("/token", &form).await.error(), "unauthorized_client");
     let id = ClientId::parse("machine").unwrap();
     let scopes = ScopeSet::parse("files:read").unwrap();
     let machine = ClientRecord::for_itself(id, secret(), scopes, NOW);

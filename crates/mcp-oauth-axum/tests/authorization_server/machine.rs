@@ -116,19 +116,22 @@ async fn its_scopes_are_both_its_registrations_and_the_servers() {
 #[tokio::test]
 async fn who_registers_by_itself_gets_nothing_without_a_user() {
     let server = server();
-    let asked = json!({
-        "redirect_uris": [REDIRECT],
-        "grant_types": ["authorization_code", "client_credentials"],
-    });
+    let asked = json!({"redirect_uris": [REDIRECT], "grant_types": ["client_credentials"]});
     assert_eq!(server.register(asked).await.error(), "invalid_client_metadata");
     let registered = server.register(json!({"redirect_uris": [REDIRECT]})).await.json();
     let (id, secret) =
         (registered["client_id"].as_str().unwrap(), registered["client_secret"].as_str().unwrap());
     let body = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}");
     assert_eq!(server.form("/token", &body).await.error(), "invalid_client", "its method is Basic");
-    let post =
-        json!({"redirect_uris": [REDIRECT], "token_endpoint_auth_method": "client_secret_post"});
+    // The grant is left out, and the scopes that it asks for allow nothing.
+    let post = json!({
+        "redirect_uris": [REDIRECT],
+        "token_endpoint_auth_method": "client_secret_post",
+        "grant_types": ["authorization_code", "client_credentials"],
+        "scope": "files:read",
+    });
     let registered = server.register(post).await.json();
+    assert_eq!(registered["grant_types"], json!(["authorization_code"]));
     let (id, secret) =
         (registered["client_id"].as_str().unwrap(), registered["client_secret"].as_str().unwrap());
     let body = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}");

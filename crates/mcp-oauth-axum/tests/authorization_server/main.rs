@@ -22,6 +22,8 @@ mod lives;
 mod machine;
 mod methods;
 mod page;
+#[cfg(all(feature = "client_documents", feature = "private_key_jwt"))]
+mod published_keys;
 mod races;
 mod rates;
 mod register;

@@ -1,5 +1,6 @@
 //! Dynamic registration.
 
+use authorization_server::InvalidConfig;
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
 use serde_json::json;
@@ -15,7 +16,7 @@ async fn a_reg_1_sec_051_sec_057_sec_058_sec_015_sec_113_redirect_uris_that_are_
         json!(["https://app.example/cb#f"]),
         json!(["https://u@app.example/cb"]),
         json!(["https://app.example/cb?iss=https://evil.example"]),
-        json!(["https://good.example/cb", "data:x"]),
+        json!(["data:x", "http://app.example/cb", "cursor://callback"]),
         json!(["com.example.app:/cb"]),
         json!([]),
         json!([null]),
@@ -37,6 +38,121 @@ async fn sec_057_private_use_schemes_are_for_a_server_that_asks_for_them() {
     for bad in ["javascript:alert(1)", "cursor://callback", "file:///etc/passwd"] {
         let answer = server.register(json!({"redirect_uris": [bad]})).await;
         assert_eq!(answer.error(), "invalid_redirect_uri", "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn a_reg_1_sec_058_what_is_not_accepted_is_left_out_and_the_answer_says_so() {
+    let server = server();
+    let none = json!({});
+    for (sent, registered, left_out) in [
+        (
+            json!({"redirect_uris": ["cursor://cb", "data:x", "http://evil.example/cb", REDIRECT]}),
+            json!({"redirect_uris": [REDIRECT]}),
+            none.clone(),
+        ),
+        (
+            json!({"grant_types": ["implicit", "authorization_code", "password"]}),
+            json!({"grant_types": ["authorization_code"]}),
+            none.clone(),
+        ),
+        (
+            json!({"response_types": ["code id_token", "code", "token"]}),
+            json!({"response_types": ["code"]}),
+            none.clone(),
+        ),
+        (
+            json!({"scope": "openid files:read offline_access"}),
+            json!({"scope": "files:read"}),
+            none.clone(),
+        ),
+        (json!({"scope": "openid admin"}), none.clone(), json!("scope")),
+        (json!({"scope": ""}), none.clone(), none.clone()),
+        (
+            json!({"token_endpoint_auth_method": "tls_client_auth",
+                "token_endpoint_auth_methods_supported": ["client_secret_jwt", "none", "client_secret_post"]}),
+            json!({"token_endpoint_auth_method": "client_secret_post"}),
+            json!("token_endpoint_auth_methods_supported"),
+        ),
+        (
+            json!({"token_endpoint_auth_method": "none",
+                "token_endpoint_auth_methods_supported": ["client_secret_basic", "none"]}),
+            json!({"token_endpoint_auth_method": "none"}),
+            json!("token_endpoint_auth_methods_supported"),
+        ),
+        (
+            json!({"token_endpoint_auth_methods_supported": ["none"]}),
+            json!({"token_endpoint_auth_method": "none"}),
+            json!("client_secret"),
+        ),
+    ] {
+        let mut metadata = json!({"redirect_uris": [REDIRECT]});
+        metadata.as_object_mut().unwrap().extend(sent.as_object().unwrap().clone());
+        let answer = server.register(metadata).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{sent}");
+        let answer = answer.json();
+        for (name, value) in registered.as_object().unwrap() {
+            assert_eq!(&answer[name], value, "{sent}");
+        }
+        assert!(left_out.as_str().is_none_or(|name| answer.get(name).is_none()), "{sent}");
+    }
+}
+
+#[tokio::test]
+async fn a_reg_3_sec_109_a_list_of_which_nothing_remains_is_not_an_absent_one() {
+    let server = server();
+    for (sent, member) in [
+        (json!({"redirect_uris": ["data:x"]}), "redirect_uris[0]"),
+        (json!({"redirect_uris": ["cursor://cb", "data:x"]}), "redirect_uris[0]"),
+        (json!({"grant_types": []}), "grant_types"),
+        (json!({"grant_types": ["implicit", "client_credentials"]}), "grant_types"),
+        (json!({"grant_types": ["refresh_token"]}), "grant_types"),
+        (json!({"response_types": ["token", "code id_token"]}), "response_types"),
+        (json!({"token_endpoint_auth_method": "tls_client_auth"}), "token_endpoint_auth_method"),
+        (
+            json!({"token_endpoint_auth_methods_supported": ["tls_client_auth", "x"]}),
+            "token_endpoint_auth_method",
+        ),
+    ] {
+        let mut metadata = json!({"redirect_uris": [REDIRECT]});
+        metadata.as_object_mut().unwrap().extend(sent.as_object().unwrap().clone());
+        let answer = server.register(metadata).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{sent}");
+        let why = answer.json()["error_description"].as_str().unwrap().to_owned();
+        assert!(why.contains(member), "{sent}: {why}");
+    }
+    // A server without public clients makes none of one that lists another method too.
+    let config = config("https://as.example");
+    let methods = vec![oauth_types::AuthMethod::ClientSecretBasic];
+    let server = server_of(config.with_auth_methods(methods).unwrap());
+    let methods = json!(["none", "client_secret_basic"]);
+    let sent = json!({"redirect_uris": [REDIRECT], "token_endpoint_auth_methods_supported": methods,
+        "token_endpoint_auth_method": "none"});
+    let answer = server.register(sent).await.json();
+    assert_eq!(answer["token_endpoint_auth_method"], "client_secret_basic");
+    assert!(answer["client_secret"].is_string());
+}
+
+#[tokio::test]
+async fn sec_057_listed_schemes_are_taken_with_a_warning_and_no_others() {
+    let listed = config("https://as.example").with_private_use_schemes(["cursor", "vscode"]);
+    let server = server_of(listed.unwrap());
+    const CURSOR: &str = "cursor://anysphere.cursor-mcp/oauth/callback";
+    let sent = json!({"token_endpoint_auth_method": "none",
+        "redirect_uris": [CURSOR, "zed://cb", "com.example.app:/cb", "javascript://x/%0aalert(1)"]});
+    let answer = server.register(sent).await.json();
+    assert_eq!(answer["redirect_uris"], json!([CURSOR]));
+    let client = answer["client_id"].as_str().unwrap();
+    let page = server.get(&authorize(client, &[("redirect_uri", CURSOR)])).await;
+    assert!(page.html().contains("Any program on your own computer"));
+    let answer = server.consent(&page.transaction(), &page.cookie(), "allow").await;
+    assert!(answer.header(http::header::LOCATION).starts_with(&format!("{CURSOR}?code=")));
+    let code = answer.redirect("code").unwrap();
+    assert_eq!(server.form("/token", &redeem(client, &code)).await.status, StatusCode::OK);
+    for bad in ["javascript", "data", "file", "https", "http", "blob", "about", "Cursor", "", "a b"]
+    {
+        let config = config("https://as.example").with_private_use_schemes([bad]);
+        assert_eq!(config.unwrap_err(), InvalidConfig::PrivateUseScheme, "{bad}");
     }
 }
 

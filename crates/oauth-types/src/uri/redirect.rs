@@ -1,21 +1,59 @@
 //! Redirect URIs (RFC 6749 §3.1.2, OAuth 2.1 §2.3.1, RFC 8252 §7).
 
+use core::fmt;
+use core::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::FormPairs;
-use crate::uri::{InvalidUri, host_and_port, is_loopback_host, parts, text_identifier};
+use crate::uri::{InvalidUri, host_and_port, is_loopback_host, parts};
 
 /// Parameters of the authorization response; a registered redirect URI has none of them, so that a
 /// response never carries two (RFC 9207 §2, RFC 6749 §4.1.2).
 const RESERVED: [&str; 6] = ["iss", "code", "state", "error", "error_description", "error_uri"];
 
-/// A redirect URI that may be registered (RFC 6749 §3.1.2, RFC 8252 §7): https, http on a loopback host, or a private-use scheme
-/// with a dot in it (`com.example.app:/cb`); no fragment, no userinfo, no reserved parameter.
+/// Schemes that run code, read files, or belong to browsers and operating systems: no application owns them.
+const NEVER_PRIVATE_USE: [&str; 27] = [
+    "about",
+    "blob",
+    "chrome",
+    "chrome-extension",
+    "content",
+    "data",
+    "edge",
+    "feed",
+    "file",
+    "filesystem",
+    "ftp",
+    "http",
+    "https",
+    "intent",
+    "jar",
+    "javascript",
+    "livescript",
+    "mailto",
+    "moz-extension",
+    "mhtml",
+    "resource",
+    "sms",
+    "tel",
+    "vbscript",
+    "view-source",
+    "ws",
+    "wss",
+];
+
+/// A redirect URI that may be registered (RFC 6749 §3.1.2, RFC 8252 §7): https, http on a loopback host, or a
+/// private-use scheme; no fragment, no userinfo, no reserved parameter.
+///
+/// [`parse`](Self::parse) reads private-use schemes with a dot in them (`com.example.app:/cb`), as RFC 8252 §7.1 asks;
+/// [`parse_any_scheme`](Self::parse_any_scheme) also reads others (`cursor://callback`), for a server with a list of
+/// those that it accepts.
 ///
 /// Compared byte for byte, except for the port of a loopback redirect: see
 /// [`admits`](Self::admits).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct RedirectUri(Box<str>);
-
-text_identifier!(RedirectUri);
 
 impl RedirectUri {
     /// Reads a redirect URI for registration.
@@ -24,6 +62,34 @@ impl RedirectUri {
     ///
     /// [`InvalidUri`] names the rule broken.
     pub fn parse(text: &str) -> Result<Self, InvalidUri> {
+        let uri = Self::parse_any_scheme(text)?;
+        // RFC 8252 §7.1: a domain name in reverse, which no script or file scheme is.
+        match uri.private_use_scheme() {
+            Some(scheme) if !scheme.contains('.') => Err(InvalidUri::Scheme),
+            _ => Ok(uri),
+        }
+    }
+
+    /// Reads a redirect URI whose private-use scheme may lack the dot, for a caller that compares the scheme with a
+    /// list of its own, or that reads back what it stored.
+    ///
+    /// Schemes that no application owns are refused whatever the list says:
+    /// [`is_private_use_scheme`](Self::is_private_use_scheme).
+    ///
+    /// ```
+    /// use oauth_types::RedirectUri;
+    ///
+    /// let uri = RedirectUri::parse_any_scheme("cursor://anysphere.cursor-mcp/oauth/callback")?;
+    /// assert_eq!(uri.private_use_scheme(), Some("cursor"));
+    /// assert!(RedirectUri::parse_any_scheme("javascript:alert(1)").is_err());
+    /// assert!(RedirectUri::parse("cursor://callback").is_err(), "no domain name in reverse");
+    /// # Ok::<(), oauth_types::InvalidUri>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidUri`] names the rule broken.
+    pub fn parse_any_scheme(text: &str) -> Result<Self, InvalidUri> {
         // A-REG-1
         let uri = parts(text)?;
         if uri.has_fragment() {
@@ -33,8 +99,7 @@ impl RedirectUri {
             "https" => drop(host_and_port(&uri)?),
             "http" if is_loopback_host(host_and_port(&uri)?.host()) => {}
             "http" => return Err(InvalidUri::PlainHttp),
-            // RFC 8252 §7.1: a domain name in reverse, which no script or file scheme is.
-            private if private.contains('.') => {
+            private if private.contains('.') || Self::is_private_use_scheme(private) => {
                 if uri.authority().is_some_and(|authority| authority.has_userinfo()) {
                     return Err(InvalidUri::Userinfo);
                 }
@@ -47,6 +112,28 @@ impl RedirectUri {
             return Err(InvalidUri::ReservedParameter);
         }
         Ok(Self(text.into()))
+    }
+
+    /// Returns `true` if an application can own this scheme (RFC 8252 §7.1).
+    ///
+    /// A scheme is a letter and then lower-case letters, digits, `+`, `-` or `.` (RFC 3986 §3.1). Schemes that run
+    /// code (`javascript`, `data`), read files or belong to browsers and operating systems are nobody's.
+    #[must_use]
+    pub fn is_private_use_scheme(scheme: &str) -> bool {
+        let is_letter = |byte: &u8| byte.is_ascii_lowercase();
+        let is_rest = |byte: &u8| is_letter(byte) || byte.is_ascii_digit() || b"+-.".contains(byte);
+        scheme.as_bytes().first().is_some_and(is_letter)
+            && scheme.as_bytes().iter().all(is_rest)
+            && !NEVER_PRIVATE_USE.contains(&scheme)
+            // Handlers of operating systems, of which some run what they are given.
+            && !scheme.starts_with("ms-")
+            && !scheme.starts_with("search-ms")
+    }
+
+    /// The text, byte for byte as it was received.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 
     /// Whether this registered URI admits `requested`: the same bytes or, for http on a loopback
@@ -78,7 +165,14 @@ impl RedirectUri {
     /// Whether its scheme belongs to an application (RFC 8252 §7.1), or to another that claims it.
     #[must_use]
     pub fn is_private_use(&self) -> bool {
-        !(self.0.starts_with("https:") || self.0.starts_with("http:"))
+        self.private_use_scheme().is_some()
+    }
+
+    /// Returns the scheme if it belongs to an application, as it is written.
+    #[must_use]
+    pub fn private_use_scheme(&self) -> Option<&str> {
+        let (scheme, _) = self.0.split_once(':')?;
+        (!matches!(scheme, "https" | "http")).then_some(scheme)
     }
 
     /// The host that a person should be shown; the scheme of a private-use URI, whose host names nobody.
@@ -93,6 +187,34 @@ impl RedirectUri {
             },
             Err(_) => "",
         }
+    }
+}
+
+impl fmt::Display for RedirectUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for RedirectUri {
+    type Err = InvalidUri;
+
+    fn from_str(text: &str) -> Result<Self, InvalidUri> {
+        Self::parse(text)
+    }
+}
+
+impl Serialize for RedirectUri {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for RedirectUri {
+    /// Reads what a server stored, which knew its list of schemes.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse_any_scheme(&text).map_err(serde::de::Error::custom)
     }
 }
 
@@ -147,6 +269,36 @@ mod tests {
             ("https:///cb", InvalidUri::NoHost),
         ] {
             assert_eq!(RedirectUri::parse(bad), Err(rule), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_reg_1_sec_057_an_application_owns_no_scheme_of_browsers_and_systems() {
+        for good in
+            ["cursor://anysphere.cursor-mcp/oauth/callback", "vscode://ms.ext/cb", "zed:/cb"]
+        {
+            assert!(RedirectUri::parse_any_scheme(good).unwrap().is_private_use(), "{good}");
+            assert_eq!(RedirectUri::parse(good), Err(InvalidUri::Scheme), "{good}");
+            // What a server stored, it reads again.
+            let stored: RedirectUri = serde_json::from_value(good.into()).unwrap();
+            assert_eq!(stored.as_str(), good);
+        }
+        for scheme in NEVER_PRIVATE_USE {
+            let upper = scheme.to_ascii_uppercase();
+            for bad in [scheme, &*upper, "ms-msdt", "search-ms", "Cursor", "1x", ""] {
+                assert!(!RedirectUri::is_private_use_scheme(bad), "{bad}");
+                assert!(RedirectUri::parse_any_scheme(&format!("{bad}:x")).is_err(), "{bad}");
+            }
+        }
+        for (bad, rule) in [
+            ("cursor://u@host/cb", InvalidUri::Userinfo),
+            ("cursor://host/cb#f", InvalidUri::Fragment),
+            ("cursor://host/cb?code=x", InvalidUri::ReservedParameter),
+            ("http://app.example/cb", InvalidUri::PlainHttp),
+            ("javascript://app.example/%0aalert(1)", InvalidUri::Scheme),
+            ("wss://app.example/cb", InvalidUri::Scheme),
+        ] {
+            assert_eq!(RedirectUri::parse_any_scheme(bad), Err(rule), "{bad}");
         }
     }
 

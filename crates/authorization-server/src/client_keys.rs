@@ -1,0 +1,215 @@
+//! The authentication methods that a client and this server both speak, and the keys that a client publishes
+//! (RFC 7591 §2; OpenID Connect RP Metadata Choices).
+//!
+//! | who chooses | the method is |
+//! |---|---|
+//! | a registration, which the server answers | one: the preferred one (`token_endpoint_auth_method`) if it is taken here, else the strongest of `token_endpoint_auth_methods_supported`; the answer names it, and no other is accepted |
+//! | a document, which no server can answer | every one of those that the client lists and that is taken here: the client cannot know which one a server would choose |
+//!
+//! So a client whose document lists `none` beside `private_key_jwt` may come without an assertion: its document says
+//! so, and the code is still bound to its redirect URI and to the PKCE verifier. Whatever is presented is verified: a
+//! wrong assertion is refused, and never falls back to none. A server that wants assertions from such clients takes
+//! no public ones ([`Config::with_auth_methods`]); a client that wants them enforced everywhere does not list `none`.
+//!
+//! Keys at a `jwks_uri` are fetched when a request presents an assertion, and not before ([`KeysNeeded`]):
+//!
+//! | check, in this order | requirement | otherwise |
+//! |---|---|---|
+//! | documents are fetched at all; the URL follows the rules for a document's, and is not local | A-CIMD-1 | the client has no keys |
+//! | status 200, JSON by its media type, a set of at most 16 public keys | A-CIMD-1, A-AUTHN-9 | the client has no keys |
+//!
+//! The URL may be of another origin than the document: the document, read from the client's own URL over TLS,
+//! vouches for it.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use client_auth::{ClientKeys, InvalidKeys, Presented, Registered};
+use http::Response;
+use oauth_types::{AuthMethod, ClientMetadata, ClientMetadataUrl, KeySet};
+use serde_json::json;
+
+use crate::client::MetadataSource;
+use crate::client_document::check_json;
+use crate::{ClientRecord, Config, DocumentRefused, InvalidClient};
+
+/// Methods from strong to weak.
+const STRENGTH: [AuthMethod; 4] = [
+    AuthMethod::PrivateKeyJwt,
+    AuthMethod::ClientSecretBasic,
+    AuthMethod::ClientSecretPost,
+    AuthMethod::None,
+];
+
+/// The keys that a client names, if it names any that can be used.
+#[derive(Debug)]
+pub(crate) enum Keys {
+    Sent(ClientKeys),
+    /// At its `jwks_uri`.
+    Published,
+}
+
+impl Keys {
+    /// Reads the keys of a client. Keys that were sent have to be public, whatever they are for.
+    pub(crate) fn of(
+        config: &Config,
+        sent: &ClientMetadata,
+    ) -> Result<Option<Self>, InvalidClient> {
+        let algorithm = sent.token_endpoint_auth_signing_alg.as_ref();
+        let url = sent.jwks_uri.as_deref().filter(|url| !url.is_empty());
+        match (&sent.jwks, url) {
+            (Some(_), Some(_)) => Err(InvalidClient::TwoKeySets),
+            (Some(jwks), None) => match ClientKeys::from_jwks(jwks, algorithm) {
+                Ok(keys) => Ok(Some(Self::Sent(keys))),
+                // Keys for something else may be of kinds that are not spoken here.
+                Err(InvalidKeys::NoUsableKey) => Ok(None),
+                Err(error) => Err(InvalidClient::Keys(error)),
+            },
+            (None, Some(url)) => {
+                let is_spoken = algorithm.is_none_or(|own| ClientKeys::ALGORITHMS.contains(own));
+                let is_found = config.published_keys(url).is_some();
+                Ok((is_spoken && is_found).then_some(Self::Published))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+
+    pub(crate) fn into_sent(self) -> Option<ClientKeys> {
+        match self {
+            Self::Sent(keys) => Some(keys),
+            Self::Published => None,
+        }
+    }
+}
+
+/// Returns the methods that the client may use, the one of its record first.
+pub(crate) fn methods(
+    config: &Config,
+    sent: &ClientMetadata,
+    keys: &Option<Keys>,
+    source: MetadataSource,
+) -> Result<Vec<AuthMethod>, InvalidClient> {
+    let listed = sent.token_endpoint_auth_methods_supported.as_deref().unwrap_or_default();
+    let default = match source {
+        // RFC 7591 §2: an absent method is Basic. A document has no secret.
+        _ if !listed.is_empty() => None,
+        MetadataSource::Registration => Some(&AuthMethod::ClientSecretBasic),
+        MetadataSource::Document => Some(&AuthMethod::None),
+    };
+    let preferred = sent.token_endpoint_auth_method.as_ref().or(default);
+    let is_offered = |method: &AuthMethod| preferred == Some(method) || listed.contains(method);
+    // A-META-4
+    let is_taken = |method: &AuthMethod| match (method, source) {
+        _ if !config.auth_methods.contains(method) => false,
+        (AuthMethod::PrivateKeyJwt, _) => keys.is_some(),
+        (AuthMethod::None, _) | (_, MetadataSource::Registration) => true,
+        (_, MetadataSource::Document) => false,
+    };
+    let mut usable = STRENGTH.into_iter().filter(|one| is_offered(one) && is_taken(one));
+    let usable: Vec<AuthMethod> = match (source, preferred.filter(|one| is_taken(one))) {
+        (MetadataSource::Document, _) => usable.collect(),
+        (MetadataSource::Registration, Some(preferred)) => vec![preferred.clone()],
+        (MetadataSource::Registration, None) => usable.next().into_iter().collect(),
+    };
+    if !usable.is_empty() {
+        return Ok(usable);
+    }
+    let signs = AuthMethod::PrivateKeyJwt;
+    if !is_offered(&signs) || !config.auth_methods.contains(&signs) {
+        return Err(InvalidClient::AuthMethod);
+    }
+    Err(match &sent.jwks {
+        Some(_) => InvalidClient::Keys(InvalidKeys::NoUsableKey),
+        None => InvalidClient::NoKeys,
+    })
+}
+
+impl Config {
+    /// Returns where a key set is fetched from: by the same rules as a client's document.
+    fn published_keys(&self, url: &str) -> Option<ClientMetadataUrl> {
+        // A-CIMD-1
+        let url = self.client_documents.then(|| ClientMetadataUrl::parse(url).ok()).flatten()?;
+        (!url.as_url().origin().is_local_address()).then_some(url)
+    }
+}
+
+/// A key set that has to be fetched before a request can be judged: the request presents an assertion, and the
+/// client publishes its keys at a `jwks_uri`.
+///
+/// [`TokenRequest::keys_needed`](crate::TokenRequest::keys_needed) and
+/// [`RevocationRequest::keys_needed`](crate::RevocationRequest::keys_needed) tell. Whoever fetches obeys the rules for
+/// clients' documents. With the set, the client goes on as [`ClientRecord::with_key_set`].
+#[derive(Clone, Debug)]
+#[must_use = "fetch the key set, or the client has no keys"]
+pub struct KeysNeeded<'a> {
+    url: ClientMetadataUrl,
+    presented: &'a Presented,
+}
+
+impl<'a> KeysNeeded<'a> {
+    pub(crate) fn of(
+        config: &Config,
+        presented: &'a Presented,
+        client: &ClientRecord,
+    ) -> Option<Self> {
+        let own = &client.authentication;
+        if !presented.is_assertion()
+            || own.method != AuthMethod::PrivateKeyJwt
+            || own.keys.is_some()
+        {
+            return None;
+        }
+        let url = config.published_keys(client.metadata.jwks_uri.as_deref()?)?;
+        Some(Self { url, presented })
+    }
+
+    /// Returns the URL of the key set.
+    #[must_use]
+    pub const fn url(&self) -> &ClientMetadataUrl {
+        &self.url
+    }
+
+    /// Reads the answer to a GET of the URL.
+    ///
+    /// # Errors
+    ///
+    /// [`DocumentRefused`] when it is no set of public keys. Do not keep it.
+    pub fn read(answer: &Response<Bytes>) -> Result<KeySet, DocumentRefused> {
+        // A-AUTHN-9
+        check_json(answer)?;
+        let unreadable = DocumentRefused::Keys(InvalidKeys::NotAKeySet);
+        let set = KeySet::from_json(answer.body()).map_err(|_| unreadable)?;
+        ClientKeys::from_jwks(&json!({ "keys": set.keys }), None).map_err(DocumentRefused::Keys)?;
+        Ok(set)
+    }
+
+    /// Returns `true` if the set has the key that the assertion names. A set without it may be out of date, and is
+    /// worth fetching again: at most once in 30 seconds, because anybody can name a key.
+    #[must_use]
+    pub fn is_in(&self, set: &KeySet) -> bool {
+        let keys = ClientKeys::from_jwks(&json!({ "keys": set.keys }), None);
+        keys.is_ok_and(|keys| self.presented.names_key_of(&keys))
+    }
+}
+
+impl ClientRecord {
+    /// Returns the client with the keys of a set that was fetched for it ([`KeysNeeded`]); without any, if none of
+    /// them can be used.
+    #[must_use]
+    pub fn with_key_set(mut self, set: &KeySet) -> Self {
+        let algorithm = self.metadata.token_endpoint_auth_signing_alg.as_ref();
+        self.authentication.keys =
+            ClientKeys::from_jwks(&json!({ "keys": set.keys }), algorithm).ok();
+        self
+    }
+
+    /// Returns how the client authenticates a request that presents this.
+    pub(crate) fn authentication_for(&self, presented: &Presented) -> Cow<'_, Registered> {
+        let others = self.metadata.token_endpoint_auth_methods_supported.as_deref();
+        let may_be_public = others.is_some_and(|methods| methods.contains(&AuthMethod::None));
+        if may_be_public && !presented.is_assertion() {
+            return Cow::Owned(Registered::public());
+        }
+        Cow::Borrowed(&self.authentication)
+    }
+}
