@@ -54,13 +54,16 @@ impl Reach {
                 }
                 *state = State::Reached;
             }
-            (Err(DocumentRefused::Unreachable), _) => {
+            (Err(DocumentRefused::Unreachable), before) => {
+                *state = State::Unreached { since: now };
+                if before != State::Untried {
+                    return;
+                }
                 warn!(
                     "no document of a client could be fetched so far: for an hour the metadata does not offer \
                      client ID metadata documents. Let this server connect to the web by https, or call \
                      AuthorizationServer::without_client_documents"
                 );
-                *state = State::Unreached { since: now };
             }
             // It was not asked for.
             (Err(_), _) => {}

@@ -214,3 +214,21 @@ async fn a_registered_client_is_not_sought_on_the_web() {
     let answer = server.register(json!({"redirect_uris": [REDIRECT]})).await;
     assert_eq!(answer.status, StatusCode::CREATED);
 }
+
+#[tokio::test]
+async fn a_client_that_signs_and_lists_none_beside_logs_in_as_a_public_client() {
+    let members = r#","token_endpoint_auth_method":"private_key_jwt",
+        "token_endpoint_auth_methods_supported":["none","private_key_jwt"],
+        "token_endpoint_auth_signing_alg":"RS256","jwks_uri":"https://client.test/jwks.json",
+        "grant_types":["authorization_code","refresh_token"],"response_types":["code"]"#;
+    let documents = Counting { members: members.to_owned(), ..Default::default() };
+    let (server, _) = reader_of(documents.clone());
+    let client = "https://client.test/client.json";
+    let code = server.code(client).await;
+    let tokens = server.form("/token", &redeem(client, &code)).await;
+    assert_eq!(tokens.status, StatusCode::OK, "{:?}", tokens.body);
+    let refresh = tokens.json()["refresh_token"].as_str().unwrap().to_owned();
+    let form = format!("grant_type=refresh_token&client_id={client}&refresh_token={refresh}");
+    assert_eq!(server.form("/token", &form).await.status, StatusCode::OK);
+    assert_eq!(documents.asked(), 1);
+}
