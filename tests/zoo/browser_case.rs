@@ -55,7 +55,7 @@ fn chains(file: &str) -> Result<Vec<Vec<Url>>, Failed> {
 
 /// A consent page for a client of the web, and what the user's yes is answered.
 async fn consent() -> Result<(Answer, Answer), Failed> {
-    let ours = Ours::start(Settings::default()).await;
+    let ours = Ours::start(Settings::default()).await?;
     let mut visitor = Visitor::new();
     let redirect = "https://client.example/api/mcp/auth_callback";
     let client = format!(

@@ -44,12 +44,14 @@ fn named_folder() -> Option<PathBuf> {
     std::env::var_os("MCP_OAUTH_FIELD").map(PathBuf::from)
 }
 
+/// The text of a file.
 #[expect(clippy::disallowed_methods, reason = "the cases are files")]
-fn read(path: &Path) -> Result<String, Failed> {
+pub(crate) fn read(path: &Path) -> Result<String, Failed> {
     std::fs::read_to_string(path).map_err(|error| error.to_string())
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
+/// The files of a folder that are no page about it.
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut files: Vec<_> = entries.map(|entry| entry.path()).filter(|it| it.is_file()).collect();
     files.retain(|path| path.file_name().is_some_and(|name| name != "README.md"));
@@ -57,14 +59,15 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn name(path: &Path) -> String {
+/// The name of a file.
+pub(crate) fn named(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Runs all files, tells the figures, and returns how many failed.
 pub(crate) async fn run() -> usize {
-    let named = named_folder();
-    let folder = named.clone().unwrap_or(Path::new(env!("CARGO_MANIFEST_DIR")).join("field"));
+    let given = named_folder();
+    let folder = given.clone().unwrap_or(Path::new(env!("CARGO_MANIFEST_DIR")).join("field"));
     let files = files(&folder);
     let cases = files.iter().map(|path| {
         let path = path.clone();
@@ -72,13 +75,13 @@ pub(crate) async fn run() -> usize {
     });
     let (mut passed, mut failed) = (0, 0);
     for (path, outcome) in files.iter().zip(join_all(cases).await) {
-        let name = name(path);
+        let name = named(path);
         let outcome = match outcome {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err("no end within the deadline".to_owned()),
             Err(error) => Err(format!("a panic: {error}")),
         };
-        let waits = NOT_YET.iter().find(|(own, _)| *own == name && named.is_none());
+        let waits = NOT_YET.iter().find(|(own, _)| *own == name && given.is_none());
         match (outcome, waits) {
             (Ok(()), None) => {
                 passed += 1;
@@ -104,7 +107,7 @@ pub(crate) async fn run() -> usize {
 }
 
 async fn case(path: &Path) -> Result<(), Failed> {
-    let (name, file) = (name(path), read(path)?);
+    let (name, file) = (named(path), read(path)?);
     if name.starts_with("browser-") && name.ends_with(".txt") {
         return browser_case::check(&file).await;
     }

@@ -3,12 +3,14 @@
 //! | module | what it reads |
 //! |---|---|
 //! | `field` | every file of `tests/field`, or of the folder that `MCP_OAUTH_FIELD` names |
-
+//! | `client_zoo` | `clients/`, one file a client: what it sends, and how far it gets at our servers |
 #![expect(clippy::print_stdout, reason = "the figures are what this program is for")]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 mod browser_case;
 mod client_case;
+mod client_run;
+mod client_zoo;
 mod fake;
 mod field;
 mod jwt_case;
@@ -21,6 +23,6 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let failed = runtime.block_on(field::run());
+    let failed = runtime.block_on(async { field::run().await + client_zoo::run().await });
     ExitCode::from(u8::from(failed > 0))
 }

@@ -18,13 +18,19 @@ use resource_server::{OperationScopes, Resource};
 use serde_json::Value;
 
 use crate::fake::{bind, serve};
-use crate::script::{headers, text};
+use crate::script::{Failed, headers, text};
 
 /// Settings that a file or a client asks for.
 #[derive(Clone, Default)]
 pub(crate) struct Settings {
     /// Schemes of private-use redirect URIs that are taken.
     pub(crate) private_use: Vec<String>,
+    /// Origins whose pages may call the MCP server.
+    pub(crate) cors: Vec<String>,
+    /// Scopes that the 401 names beside those of the operation.
+    pub(crate) scopes_challenged: Option<String>,
+    /// Both servers at one origin.
+    pub(crate) one_origin: bool,
     /// Answers to GET by URL: what clients' sites serve.
     pub(crate) documents: HashMap<String, Value>,
 }
@@ -38,12 +44,20 @@ pub(crate) struct Ours {
 const RESULT: &str = r#"{"jsonrpc":"2.0","id":1,"result":{}}"#;
 
 impl Ours {
-    pub(crate) async fn start(settings: Settings) -> Self {
+    /// Starts both servers on loopback.
+    pub(crate) async fn start(settings: Settings) -> Result<Self, Failed> {
+        if !settings.cors.is_empty() {
+            return Err("no setting opens the MCP server for an origin".into());
+        }
         let (rs_listener, rs) = bind().await;
-        let (listener, origin) = bind().await;
+        let (listener, mut origin) = bind().await;
+        if settings.one_origin {
+            origin.clone_from(&rs);
+        }
         let issuer = Issuer::parse(&origin).unwrap();
         let uri = ResourceUri::parse(&format!("{rs}/mcp")).unwrap();
         let scopes = OperationScopes::new("files:read").unwrap();
+        let scopes = scopes.tool("read", "files:read").unwrap();
         let scopes = scopes.tool("write", "files:read files:write").unwrap();
         let all = scopes.all().clone();
         let keys = RefreshKeys::new(RefreshKey::new(1, &Entropy::new([7; 32])));
@@ -62,9 +76,13 @@ impl Ours {
             .route("/mcp", any(async || ([(CONTENT_TYPE, "application/json")], RESULT)))
             .layer(protect)
             .merge(metadata_routes(&resource));
-        serve(rs_listener, mcp);
-        serve(listener, authorization);
-        Self { rs, issuer: origin }
+        if settings.one_origin {
+            serve(rs_listener, mcp.merge(authorization));
+        } else {
+            serve(rs_listener, mcp);
+            serve(listener, authorization);
+        }
+        Ok(Self { rs, issuer: origin })
     }
 }
 

@@ -15,7 +15,7 @@ const STEP: [&str; 9] =
 /// The answers to the steps of a file; `None` where a step had nothing to go on with.
 pub(crate) async fn answers(file: &Value) -> Result<Vec<Option<Answer>>, Failed> {
     known(file, "the file", &["source", "what", "documents", "private_use", "steps"])?;
-    let ours = Ours::start(settings(file)?).await;
+    let ours = Ours::start(settings(file)?).await?;
     let verifier = CodeVerifier::new(Entropy::new([5; 32]));
     let mut values = Values::from([
         ("rs".to_owned(), ours.rs.clone()),
@@ -54,7 +54,7 @@ fn settings(file: &Value) -> Result<Settings, Failed> {
         Value::Array(_) => texts(&file["private_use"]).into_iter().map(str::to_owned).collect(),
         other => return Err(format!("`private_use` is {other}")),
     };
-    Ok(Settings { private_use, documents })
+    Ok(Settings { private_use, documents, ..Settings::default() })
 }
 
 /// The private-use schemes of the redirect URIs that the file registers.
