@@ -5,7 +5,10 @@ use core::fmt;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response};
-use oauth_types::{EndpointUrl, FormWriter, UnixTime};
+use oauth_types::{
+    AuthorizationServerMetadata, ClientInformation, EndpointUrl, FormWriter,
+    ProtectedResourceMetadata, TokenExchangeResponse, TokenResponse, UnixTime,
+};
 
 use crate::discovery::FindResource;
 use crate::identity::Asserting;
@@ -134,6 +137,22 @@ impl Exchange {
     #[must_use]
     pub const fn request(&self) -> &Request<Bytes> {
         &self.request
+    }
+
+    /// Returns the members of the response's document that reading it passes over, for the host's log: names of this
+    /// project, never text of the peer.
+    ///
+    /// A malformed member that authenticates no party and says nowhere where secrets go reads as absent.
+    #[must_use]
+    pub fn passed_over(&self, response: &Response<Bytes>) -> Vec<&'static str> {
+        let json = response.body();
+        match &self.then {
+            Then::Resource(_) => ProtectedResourceMetadata::passed_over(json),
+            Then::Server(_) => AuthorizationServerMetadata::passed_over(json),
+            Then::Registration(_) => ClientInformation::passed_over(json),
+            Then::Assertion(_) => TokenExchangeResponse::passed_over(json),
+            Then::Tokens(_) => TokenResponse::passed_over(json),
+        }
     }
 
     /// Goes on with what came back.

@@ -19,9 +19,9 @@ use futures::future::{BoxFuture, Shared};
 use http::{Request, Response};
 use http_cache_semantics::CachePolicy;
 use lru::LruCache;
-use oauth_types::{ClientMetadataUrl, KeySet, UnixTime};
+use oauth_types::{ClientIdMetadata, ClientMetadataUrl, KeySet, UnixTime};
 use tokio::sync::Semaphore;
-use tracing::info;
+use tracing::{Level, debug, enabled, info};
 
 pub(crate) use reach::Reach;
 pub use web::{WebDocuments, WebDocumentsFailed};
@@ -265,6 +265,13 @@ impl Documents {
             self.reach.record(answer.as_ref(), now);
             let answer = answer?;
             let value = T::read(&self.config, url, &answer, now)?;
+            if enabled!(Level::DEBUG) {
+                // A key set is no such document, and has none.
+                for member in ClientIdMetadata::passed_over(answer.body()) {
+                    let client = url.as_url().as_str();
+                    debug!(client, member, "a malformed member was passed over");
+                }
+            }
             Ok((value, kept_until(url, &answer, now)))
         };
         outcome.await.inspect_err(|reason| info!(%reason, "a client's document was not taken"))

@@ -8,7 +8,7 @@ use client_flow::{Exchange, FlowError, Session, Step, TransportFailed};
 use iss_validate::Callback;
 use oauth_types::ResourceUri;
 use tokio::sync::{Mutex, OwnedMutexGuard};
-use tracing::{Instrument as _, debug, debug_span, info, warn};
+use tracing::{Instrument as _, Level, debug, debug_span, enabled, info, warn};
 
 use crate::ambient::{entropy, now};
 use crate::error::failure;
@@ -135,7 +135,13 @@ impl Host<'_> {
             }
         };
         debug!(%purpose, status = response.status().as_u16(), "answered");
-        read(response).await
+        let response = read(response).await?;
+        if enabled!(Level::DEBUG) {
+            for member in exchange.passed_over(&response) {
+                debug!(%purpose, member, "a malformed member was passed over");
+            }
+        }
+        Ok(response)
     }
 }
 

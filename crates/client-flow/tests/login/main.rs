@@ -8,6 +8,7 @@ mod bound;
 mod discovery;
 #[cfg(feature = "private_key_jwt")]
 mod grants;
+mod lenient;
 mod loopback;
 mod old_server;
 mod profile;

@@ -240,7 +240,12 @@ impl RemoteServer {
                 answer => answer?,
             };
             match search.resume(&answer).map_err(Unreachable::NotFound)? {
-                Search::Found(metadata) => return Ok(*metadata),
+                Search::Found(metadata) => {
+                    for member in AuthorizationServerMetadata::passed_over(answer.body()) {
+                        warn!(issuer = %self.issuer, member, "a malformed member was passed over");
+                    }
+                    return Ok(*metadata);
+                }
                 Search::Next(next) => search = next,
             }
         }
