@@ -1,4 +1,4 @@
-//! Every document that is read is written and read again as the same, and leads to https or to loopback only.
+//! Every document that is read is written and read again strictly as the same, and leads to https or to loopback only.
 
 #![no_main]
 
@@ -16,6 +16,7 @@ macro_rules! steady {
             let written = document.to_json();
             let again = <$type>::from_json(&written).expect("what is written can be read");
             assert_eq!(again.to_json(), written);
+            assert!(<$type>::passed_over(&written).is_empty());
         }
         read
     }};

@@ -65,6 +65,12 @@ impl<Code: Serialize + for<'de> Deserialize<'de>> ErrorResponse<Code> {
         crate::document::read(json).map(|(error, _)| error)
     }
 
+    /// Returns the names of the members that reading this body passes over, for the log.
+    #[must_use]
+    pub fn passed_over(json: &[u8]) -> Vec<&'static str> {
+        crate::document::read::<Self>(json).map(|(_, names)| names).unwrap_or_default()
+    }
+
     /// The error as JSON.
     #[must_use]
     pub fn to_json(&self) -> bytes::Bytes {

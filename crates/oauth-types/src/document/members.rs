@@ -238,7 +238,10 @@ pub(crate) fn values(value: Value) -> Result<Vec<Value>, MemberRule> {
 
 /// Reads a boolean, and nothing that looks like one.
 pub(crate) fn boolean(value: Value) -> Result<bool, MemberRule> {
-    value.as_bool().ok_or_else(|| wrong_type(&value, "true or false"))
+    match value {
+        Value::Bool(flag) => Ok(flag),
+        other => Err(wrong_type(&other, "true or false")),
+    }
 }
 
 /// Reads a secret.
@@ -275,7 +278,7 @@ pub(crate) fn scopes(value: Value) -> Result<ScopeSet, MemberRule> {
 
 /// Reads whole seconds: a number that is not negative, whose fraction is dropped, or digits as text.
 pub(crate) fn time(value: Value) -> Result<UnixTime, MemberRule> {
-    let seconds = match &value {
+    let seconds = match value {
         Value::String(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
             digits.parse().ok().map(UnixTime::from_secs)
         }
@@ -284,7 +287,7 @@ pub(crate) fn time(value: Value) -> Result<UnixTime, MemberRule> {
             (None, Some(float)) => UnixTime::from_float(float),
             (None, None) => None,
         },
-        other => return Err(wrong_type(other, "a number of seconds")),
+        other => return Err(wrong_type(&other, "a number of seconds")),
     };
     seconds.ok_or(MemberRule::Value { expected: "a number of seconds that is not negative" })
 }
