@@ -1,5 +1,7 @@
 //! A tower layer that lets in what may in. It decides nothing: `resource-server` does.
 
+mod without_token;
+
 use core::error::Error;
 use core::fmt;
 use core::future::poll_fn;
@@ -24,7 +26,7 @@ use resource_server::{
 use scope_stepup::{NoHierarchy, ScopeOrder};
 use tokio::time::timeout;
 use tower::{Layer, Service};
-use tracing::{debug, error, info, warn};
+use tracing::{debug, warn};
 
 #[cfg(feature = "dpop")]
 use crate::proofs::{self, Proofs};
@@ -37,7 +39,8 @@ use crate::{Clock, TokenVerifier, VerifierUnavailable};
 /// request has to grant is one [`ScopeSet`](oauth_types::ScopeSet) for all, or a table of an MCP server's
 /// [operations](resource_server::OperationScopes).
 ///
-/// Handlers find a [`Granted`] in the request's extensions; the token itself is taken out.
+/// Handlers find a [`Granted`] in the request's extensions; the token itself is taken out. Where the table has operations
+/// that need no token, they find an `Option<Granted>` beside it, which is `None` for a request without one.
 ///
 /// ```
 /// # use mcp_oauth_axum::{Protect, TokenVerifier};
@@ -65,6 +68,7 @@ struct Guard<V> {
     deadline: Duration,
     max_body: usize,
     hands_token_on: bool,
+    answers_tool_calls: bool,
 }
 
 impl<V> Clone for Guard<V> {
@@ -81,6 +85,7 @@ impl<V> Clone for Guard<V> {
             deadline: self.deadline,
             max_body: self.max_body,
             hands_token_on: self.hands_token_on,
+            answers_tool_calls: self.answers_tool_calls,
         }
     }
 }
@@ -130,6 +135,7 @@ impl<V: TokenVerifier> Protect<V> {
             deadline: Self::DEADLINE,
             max_body: Self::MAX_BODY,
             hands_token_on: false,
+            answers_tool_calls: false,
         }))
     }
 
@@ -162,6 +168,17 @@ impl<V: TokenVerifier> Protect<V> {
     #[must_use]
     pub fn with_raw_token(self) -> Self {
         self.with(|guard| guard.hands_token_on = true)
+    }
+
+    /// Answers a refused `tools/call` with 200 and a result of the tool instead of 401 and 403, as
+    /// [`Denial::for_tool_call`] says: `isError`, and the challenges in `_meta["mcp/www_authenticate"]`.
+    ///
+    /// For servers whose client is ChatGPT, which asks its user to log in when it reads that. Clients that read 401 and
+    /// 403, such as Claude, see a tool that failed, and do not log in because of it; other requests are answered with
+    /// 401 and 403 as before.
+    #[must_use]
+    pub fn with_tool_result_challenges(self) -> Self {
+        self.with(|guard| guard.answers_tool_calls = true)
     }
 
     /// Remembers up to this many proofs of possession, in about 50 bytes each. When that is too few, requests are
@@ -204,10 +221,17 @@ impl<V: TokenVerifier> Protect<V> {
 }
 
 impl<V: TokenVerifier> Guard<V> {
-    /// Who makes a request that may in; afterwards it is as the service may see it.
-    async fn admit(&self, request: &mut Request<Body>) -> Result<Granted, Denial> {
+    /// Who makes a request that may in, `None` where no token is needed; afterwards it is as the service may see it.
+    async fn admit(&self, request: &mut Request<Body>) -> Result<Option<Granted>, Denial> {
         let base = self.required.base();
-        let presented = self.resource.present(request, base)?;
+        let presented = match self.resource.present(request, base) {
+            Err(denial) if self.required.is_mixed() && denial.reason() == DenialReason::NoToken => {
+                // In a place of its own, as below.
+                let admitted = Box::pin(self.admit_without_token(request, denial));
+                return admitted.await.map(|()| None);
+            }
+            presented => presented?,
+        };
         let now = self.clock.now();
         let facts = self.verifier.verify(presented.token(), now);
         let facts = in_time(self.deadline, pin!(facts)).await.flatten();
@@ -231,10 +255,10 @@ impl<V: TokenVerifier> Guard<V> {
         let granted = match self.required.table_for(request.method(), has_body) {
             Some(table) => {
                 let body = read(core::mem::take(request.body_mut()), self.max_body).await?;
+                // A refusal may have to read it again.
+                *request.body_mut() = Body::from(body.clone());
                 let required = table.required_for(request.headers(), &body)?;
-                let granted = recognized.authorize(&required, &*self.order)?;
-                *request.body_mut() = Body::from(body);
-                granted
+                recognized.authorize(&required, &*self.order)?
             }
             None => recognized.authorize(base, &*self.order)?,
         };
@@ -248,10 +272,13 @@ impl<V: TokenVerifier> Guard<V> {
         #[cfg(feature = "dpop")]
         request.headers_mut().remove(&DPOP);
         request.extensions_mut().insert(granted.clone());
+        if self.required.is_mixed() {
+            request.extensions_mut().insert(Some(granted.clone()));
+        }
         if let Some(token) = token {
             request.extensions_mut().insert(token);
         }
-        Ok(granted)
+        Ok(Some(granted))
     }
 }
 
@@ -371,30 +398,18 @@ where
             let admitted = unless_panicked(pin!(guard.admit(&mut request))).await;
             let granted = match admitted.unwrap_or_else(|_| Err(Denial::panicked())) {
                 Ok(granted) => granted,
-                Err(denial) => {
-                    match denial.reason() {
-                        reason @ (DenialReason::Panicked | DenialReason::ScopeUndecided) => {
-                            error!(?reason, "the host's code could not decide");
-                        }
-                        reason => info!(?reason, "not let in"),
-                    }
-                    let response = denial.into_response();
-                    // A client of gRPC reads the status, and takes any body for a broken message.
-                    let is_grpc = matches!(*guard.required, Requirement::Same(_))
-                        && is_grpc(request.headers());
-                    return Ok(response.map(|text| match is_grpc {
-                        true => Body::empty(),
-                        false => Body::from(text),
-                    }));
-                }
+                Err(denial) => return Ok(guard.refuse(denial, &mut request).await),
             };
-            debug!(client = %granted.client_id(), "let in");
+            match &granted {
+                Some(granted) => debug!(client = %granted.client_id(), "let in"),
+                None => debug!("let in without a token"),
+            }
             let ending =
                 (request.method() == Method::DELETE).then(|| Box::new(request.headers().clone()));
             let response = inner.call(request).await?;
             if let Some(sessions) = &guard.sessions {
                 if SessionBindings::concern(response.headers()) {
-                    lock(sessions).opened(response.headers(), &granted);
+                    lock(sessions).opened(response.headers(), granted.as_ref());
                 }
                 if let Some(ended) = ending.filter(|_| response.status().is_success()) {
                     lock(sessions).closed(&ended);

@@ -76,7 +76,7 @@ impl Resource {
 }
 
 /// Whether a token is shown in the query as well, where one method is allowed (RFC 6750 §2).
-fn has_token(query: Option<&str>) -> bool {
+pub(crate) fn has_token(query: Option<&str>) -> bool {
     let mut pairs = query.into_iter().flat_map(|query| query.split(['&', ';']));
     pairs.any(|pair| {
         let name = pair.split('=').next().unwrap_or_default();

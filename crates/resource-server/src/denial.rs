@@ -5,8 +5,8 @@ use core::fmt;
 use bytes::Bytes;
 #[cfg(feature = "dpop")]
 use client_auth::InvalidProof;
-use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, Response, StatusCode};
+use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use oauth_types::{
     BearerChallenge, BearerErrorCode, ErrorDescription, ScopeSet, json_response_uncached,
 };
@@ -58,6 +58,8 @@ pub enum DenialReason {
     Panicked,
     /// The session belongs to somebody else, or to nobody.
     ForeignSession,
+    /// A stream, or the end of a session, is asked for without a token and outside a session that has no owner.
+    StreamWithoutToken,
     /// The request names a host or an origin that a loopback server is not reached by.
     ForeignHost,
     /// The token could not be checked now.
@@ -82,6 +84,25 @@ impl Denial {
     #[must_use]
     pub fn into_response(self) -> Response<Bytes> {
         *self.response
+    }
+
+    /// Returns `true` if the reply names what the client should ask for (RFC 6750 §3).
+    #[must_use]
+    pub fn has_challenge(&self) -> bool {
+        self.response.headers().contains_key(WWW_AUTHENTICATE)
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        self.response.headers()
+    }
+
+    /// Returns the denial with another reply.
+    pub(crate) fn with_response(self, response: Response<Bytes>) -> Self {
+        Self { response: Box::new(response), ..self }
     }
 
     /// A reply without a challenge.
@@ -219,6 +240,15 @@ impl Denial {
         Self::plain(DenialReason::Panicked, StatusCode::INTERNAL_SERVER_ERROR, "server_error")
     }
 
+    /// There is no stream for a client without a token and session: 405, which clients take for a server without one
+    /// (MCP, streamable HTTP).
+    pub(crate) fn stream_without_token() -> Self {
+        let status = StatusCode::METHOD_NOT_ALLOWED;
+        let mut denial = Self::plain(DenialReason::StreamWithoutToken, status, "no_stream");
+        denial.response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+        denial
+    }
+
     /// Somebody else's session is answered like one that does not exist: 404.
     #[must_use]
     pub fn foreign_session() -> Self {
@@ -293,6 +323,7 @@ impl fmt::Display for Denial {
             DenialReason::EncodedBody => "the body is encoded",
             DenialReason::Panicked => "the host's code panicked",
             DenialReason::ForeignSession => "somebody else's session",
+            DenialReason::StreamWithoutToken => "a stream without a token",
             DenialReason::ForeignHost => "a foreign host or origin",
             DenialReason::VerifierUnavailable => "the token could not be checked",
         })

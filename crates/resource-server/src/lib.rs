@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod anonymous;
 mod believed;
 mod decide;
 mod denial;
@@ -20,6 +21,7 @@ mod resource;
 #[cfg(feature = "dpop")]
 mod seen;
 mod sessions;
+mod tool_result;
 
 pub use believed::Believed;
 #[cfg(feature = "dpop")]

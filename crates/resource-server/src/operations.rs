@@ -13,8 +13,11 @@ use serde_json::Value;
 
 use crate::Denial;
 
+/// What an operation needs that needs nothing.
+static NOTHING: ScopeSet = ScopeSet::empty();
+
 /// MCP methods that need no more than the base: they tell what there is, or are about the caller's own session.
-const BASE_METHODS: [&str; 14] = [
+pub(crate) const BASE_METHODS: [&str; 14] = [
     "initialize",
     "logging/setLevel",
     "notifications/cancelled",
@@ -59,12 +62,18 @@ pub struct OperationScopes {
     strictest: ScopeSet,
     /// Sorted by operation, so that what a message asks for is found without being copied.
     rows: Vec<(Operation, Row)>,
+    /// Some operation needs no token.
+    pub(crate) is_mixed: bool,
 }
 
 #[derive(Clone)]
-enum Row {
+pub(crate) enum Row {
     /// The same for every call, the base included.
     Fixed(ScopeSet),
+    /// Nothing, and no token.
+    Public,
+    /// Nothing without a token; these scopes of a token that is presented.
+    Optional(ScopeSet),
     /// Decided by the host, from the JSON-RPC message.
     Decided(Decide),
 }
@@ -75,6 +84,8 @@ impl fmt::Debug for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fixed(scopes) => scopes.fmt(f),
+            Self::Public => f.write_str("public"),
+            Self::Optional(scopes) => write!(f, "without a token, or {scopes:?}"),
             Self::Decided(_) => f.write_str("decided by the host"),
         }
     }
@@ -92,18 +103,23 @@ impl OperationScopes {
         if base.is_empty() {
             return Err(InvalidScope::Empty);
         }
-        Ok(Self { strictest: base.clone(), base, rows: Vec::new() })
+        Ok(Self { strictest: base.clone(), base, rows: Vec::new(), is_mixed: false })
     }
 
     /// A table in which a good token is enough, whatever it grants, for all that stands in no row of it. Here, and only
     /// here, the scopes of a row may be empty too.
     #[must_use]
     pub const fn for_any_token() -> Self {
-        Self { base: ScopeSet::empty(), rows: Vec::new(), strictest: ScopeSet::empty() }
+        Self {
+            base: ScopeSet::empty(),
+            rows: Vec::new(),
+            strictest: ScopeSet::empty(),
+            is_mixed: false,
+        }
     }
 
     /// Scopes of a row, as the host names them.
-    fn scopes(&self, text: &str) -> Result<ScopeSet, InvalidScope> {
+    pub(crate) fn scopes(&self, text: &str) -> Result<ScopeSet, InvalidScope> {
         let scopes = ScopeSet::parse(text)?;
         if scopes.is_empty() && !self.base.is_empty() {
             return Err(InvalidScope::Empty);
@@ -185,19 +201,23 @@ impl OperationScopes {
         self.row(operation, &at_most, Row::Decided(Arc::new(decide)))
     }
 
-    fn row(
+    pub(crate) fn row(
         mut self,
         operation: Operation,
         at_most: &ScopeSet,
         row: Row,
     ) -> Result<Self, InvalidScope> {
         self.strictest = self.strictest.union(at_most)?;
+        Ok(self.insert(operation, row))
+    }
+
+    pub(crate) fn insert(mut self, operation: Operation, row: Row) -> Self {
         let found = self.find(operation.method(), operation.name());
         if let Ok(at) = found {
             self.rows.remove(at);
         }
         self.rows.insert(found.unwrap_or_else(|at| at), (operation, row));
-        Ok(self)
+        self
     }
 
     /// Where the row of an operation stands, or would have to.
@@ -205,7 +225,7 @@ impl OperationScopes {
         self.rows.binary_search_by(|(own, _)| (own.method(), own.name()).cmp(&(method, name)))
     }
 
-    fn get(&self, asked: &Asked<'_>) -> Option<&Row> {
+    pub(crate) fn get(&self, asked: &Asked<'_>) -> Option<&Row> {
         let (method, name) = (asked.method(), asked.name());
         let at = self.find(method, name).or_else(|_| self.find(method, None)).ok()?;
         self.rows.get(at).map(|(_, row)| row)
@@ -239,27 +259,29 @@ impl OperationScopes {
             return Err(Denial::encoded_body());
         }
         let asked = Asked::of_request(headers, body).map_err(Denial::unreadable)?;
-        let mut required = Cow::Borrowed(&self.base);
+        let mut required: Option<Cow<'_, ScopeSet>> = None;
         let mut params = None;
         for (at, asked) in asked.iter().enumerate() {
             let needed = match self.get(asked) {
-                Some(Row::Fixed(scopes)) => Cow::Borrowed(scopes),
+                Some(Row::Fixed(scopes) | Row::Optional(scopes)) => Cow::Borrowed(scopes),
+                Some(Row::Public) => Cow::Borrowed(&NOTHING),
                 Some(Row::Decided(decide)) => {
                     let params = params.get_or_insert_with(|| all_params(body)).get(at);
                     let scopes = params.and_then(|params| self.decided(decide, params));
                     Cow::Owned(scopes.ok_or_else(Denial::undecided)?)
                 }
-                None if BASE_METHODS.contains(&asked.method()) => continue,
+                None if self.is_session_public(asked.method()) => Cow::Borrowed(&NOTHING),
+                None if BASE_METHODS.contains(&asked.method()) => Cow::Borrowed(&self.base),
                 None => Cow::Borrowed(&self.strictest),
             };
-            // Every row includes the base, so most requests need what stands in one row.
-            required = if at == 0 {
-                needed
-            } else {
-                Cow::Owned(required.union(&needed).map_err(|_| Denial::undecided())?)
-            };
+            // Most requests need what stands in one row.
+            required = Some(match required {
+                None => needed,
+                Some(all) if !needed.exceeds(&all) => all,
+                Some(all) => Cow::Owned(all.union(&needed).map_err(|_| Denial::undecided())?),
+            });
         }
-        Ok(required)
+        Ok(required.unwrap_or(Cow::Borrowed(&self.base)))
     }
 
     /// What the host says that a message with these parameters needs.
@@ -286,7 +308,7 @@ fn all_params(body: &[u8]) -> Vec<Value> {
 }
 
 /// Whether the body is not what it looks like: whoever decodes it behind this would read another one.
-fn is_encoded(headers: &HeaderMap) -> bool {
+pub(crate) fn is_encoded(headers: &HeaderMap) -> bool {
     headers.get_all(CONTENT_ENCODING).iter().any(|coding| coding != "identity")
 }
 

@@ -27,6 +27,12 @@ impl Requirement {
         }
     }
 
+    /// Returns `true` if some operation needs no token ([`OperationScopes::public_tool`]).
+    #[must_use]
+    pub const fn is_mixed(&self) -> bool {
+        matches!(self, Self::PerOperation(table) if table.is_mixed())
+    }
+
     /// The table, if what this request needs stands in its body: that of a POST, and of any other that has one, because
     /// nobody knows which methods the service behind executes.
     #[must_use]

@@ -16,6 +16,15 @@ impl Principal {
         Self::new(&facts.issuer, &facts.client_id, &facts.subject)
     }
 
+    /// All that present no token together. No text of a principal is empty.
+    fn without_token() -> Self {
+        Self(SecretDigest::of(""))
+    }
+
+    fn of_request(granted: Option<&Granted>) -> Self {
+        granted.map_or_else(Self::without_token, Granted::principal)
+    }
+
     pub(crate) fn new(issuer: &Issuer, client_id: &ClientId, subject: &str) -> Self {
         // Lengths before the texts, so that no two triples read the same.
         let (issuer, client_id) = (issuer.as_str(), client_id.as_str());
@@ -58,25 +67,42 @@ impl SessionBindings {
         headers.contains_key(&SESSION_ID)
     }
 
-    /// Whether this request may use the session that it names, if it names one.
+    /// Whether this request may use the session that it names, if it names one. A session that was opened without a
+    /// token goes over to the first principal that uses it, because its client has logged in.
     ///
     /// # Errors
     ///
     /// [`Denial`], the same for somebody else's session and for one that nobody opened.
-    pub fn check(&self, headers: &HeaderMap, granted: &Granted) -> Result<(), Denial> {
+    pub fn check(&mut self, headers: &HeaderMap, granted: &Granted) -> Result<(), Denial> {
         if !Self::concern(headers) {
             return Ok(());
         }
-        match key(headers).and_then(|id| self.owners.get(&id)) {
-            Some((owner, _)) if *owner == granted.principal() => Ok(()),
+        let principal = granted.principal();
+        let found = key(headers).and_then(|id| self.owners.get(&id).map(|(owner, _)| (id, owner)));
+        match found {
+            Some((_, owner)) if *owner == principal => Ok(()),
+            Some((id, owner)) if *owner == Principal::without_token() => {
+                self.remove(&id);
+                self.insert(id, principal);
+                Ok(())
+            }
             _ => Err(Denial::foreign_session()),
         }
     }
 
-    /// Notes the session that a response opens, if it opens one. A session that is known stays its owner's.
-    pub fn opened(&mut self, response: &HeaderMap, granted: &Granted) {
+    /// Returns `true` if the headers name a session that was opened without a token, and whose client has not logged
+    /// in since.
+    #[must_use]
+    pub fn is_unowned(&self, headers: &HeaderMap) -> bool {
+        let owner = key(headers).and_then(|id| self.owners.get(&id));
+        owner.is_some_and(|(owner, _)| *owner == Principal::without_token())
+    }
+
+    /// Notes the session that a response opens, if it opens one: `None` for a request without a token. A session that
+    /// is known stays its owner's. Those without a token have a tenth of all sessions together.
+    pub fn opened<'a>(&mut self, response: &HeaderMap, granted: impl Into<Option<&'a Granted>>) {
         let Some(id) = key(response).filter(|id| !self.owners.contains_key(id)) else { return };
-        self.insert(id, granted.principal());
+        self.insert(id, Principal::of_request(granted.into()));
     }
 
     fn insert(&mut self, id: SecretDigest, owner: Principal) {

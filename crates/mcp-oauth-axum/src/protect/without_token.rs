@@ -1,0 +1,68 @@
+//! Requests that present no token, and refusals. What becomes of either is decided by `resource-server`.
+
+use axum::body::Body;
+use http::{Method, Request, Response};
+use http_body::Body as _;
+use resource_server::{Denial, DenialReason, Granted, Requirement};
+use tracing::{error, info};
+
+use super::{Guard, is_grpc, lock, read};
+
+impl<V> Guard<V> {
+    /// Lets a request in that presents no token, where the table of operations says so. The service finds an
+    /// `Option<Granted>` that is `None`.
+    pub(super) async fn admit_without_token(
+        &self,
+        request: &mut Request<Body>,
+        denial: Denial,
+    ) -> Result<(), Denial> {
+        let Some(table) = self.required.table_without_token(request) else { return Err(denial) };
+        let has_body = !request.body().is_end_stream();
+        let body = match self.required.table_for(request.method(), has_body) {
+            Some(_) => {
+                let body = read(core::mem::take(request.body_mut()), self.max_body).await?;
+                *request.body_mut() = Body::from(body.clone());
+                Some(body)
+            }
+            None => None,
+        };
+        let sessions = self.sessions.as_deref().map(lock);
+        let (body, sessions) = (body.as_deref(), sessions.as_deref());
+        table.admit_without_token(&self.resource, request, body, sessions)?;
+        request.extensions_mut().insert(None::<Granted>);
+        Ok(())
+    }
+
+    /// The reply to a request that is not let in.
+    pub(super) async fn refuse(
+        &self,
+        denial: Denial,
+        request: &mut Request<Body>,
+    ) -> Response<Body> {
+        match denial.reason() {
+            reason @ (DenialReason::Panicked | DenialReason::ScopeUndecided) => {
+                error!(?reason, "the host's code could not decide");
+            }
+            reason => info!(?reason, "not let in"),
+        }
+        // A client of gRPC reads the status, and takes any body for a broken message.
+        if matches!(*self.required, Requirement::Same(_)) && is_grpc(request.headers()) {
+            return denial.into_response().map(|_| Body::empty());
+        }
+        let is_call =
+            self.answers_tool_calls && denial.has_challenge() && request.method() == Method::POST;
+        let denial = match is_call {
+            // In a place of its own: few servers need the room for it.
+            true => Box::pin(self.answer_tool_call(denial, request)).await,
+            false => denial,
+        };
+        denial.into_response().map(Body::from)
+    }
+
+    async fn answer_tool_call(&self, denial: Denial, request: &mut Request<Body>) -> Denial {
+        match read(core::mem::take(request.body_mut()), self.max_body).await {
+            Ok(body) => denial.for_tool_call(request.headers(), &body),
+            Err(_) => denial,
+        }
+    }
+}

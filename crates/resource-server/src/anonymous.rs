@@ -1,0 +1,167 @@
+//! Requests without a token, where some operations need none.
+//!
+//! | check, in this order | otherwise |
+//! |---|---|
+//! | the table has an operation that needs no token ([`OperationScopes::public_tool`]) | 401 |
+//! | there is no `Authorization` header, and no token in the query: a token that is presented is always judged | 401, 400 |
+//! | every operation of the body needs no token; an answer of the client belongs to a session that was opened without a token | 401 |
+//! | a GET or DELETE without a body belongs to such a session | 405 |
+//! | the session that is named, if any, was opened without a token | 404 |
+
+use http::header::AUTHORIZATION;
+use http::{Method, Request};
+use oauth_types::{InvalidScope, ScopeSet};
+use scope_stepup::{Asked, Operation};
+
+use crate::decide::has_token;
+use crate::operations::{BASE_METHODS, Row, is_encoded};
+use crate::{Denial, DenialReason, OperationScopes, Requirement, Resource, SessionBindings};
+
+impl OperationScopes {
+    /// Opens a tool to requests without a token: no scope is needed either.
+    ///
+    /// A client without a token can then begin a session: what is about a session itself, or lists what there is
+    /// (`initialize`, `ping`, `tools/list` and their like), needs no token any more unless it has a row of its own. The
+    /// list of tools names the protected ones, too. `subscriptions/listen` needs a token as before.
+    ///
+    /// A token that is presented is verified all the same, and one that is no good is answered with 401. The session
+    /// of a client that logs in later goes over to its user, and is from then on closed to requests without a token.
+    ///
+    /// ```
+    /// use resource_server::OperationScopes;
+    ///
+    /// let scopes = OperationScopes::new("files:read")?
+    ///     .public_tool("search")
+    ///     .tool("write-file", "files:write")?;
+    /// # Ok::<(), oauth_types::InvalidScope>(())
+    /// ```
+    #[must_use]
+    pub fn public_tool(self, name: &str) -> Self {
+        self.public_operation(Operation::tool(name))
+    }
+
+    /// Opens any operation to requests without a token, as [`public_tool`](Self::public_tool) does for a tool. One
+    /// without a name stands for all of its method that are in no row of their own.
+    #[must_use]
+    pub fn public_operation(self, operation: Operation) -> Self {
+        let mut table = self.insert(operation, Row::Public);
+        table.is_mixed = true;
+        table
+    }
+
+    /// Opens a tool to requests without a token, and asks a token that is presented for these scopes and the base.
+    ///
+    /// For a tool that shows a user more than it shows everybody: the handler finds a [`Granted`](crate::Granted) in
+    /// the request, or none. Everything else is as with [`public_tool`](Self::public_tool).
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidScope`] when it is not a list of scopes, or an empty one where the base is not empty.
+    pub fn optional_tool(self, name: &str, scopes: &str) -> Result<Self, InvalidScope> {
+        self.optional_operation(Operation::tool(name), scopes)
+    }
+
+    /// Opens any operation to requests without a token, as [`optional_tool`](Self::optional_tool) does for a tool.
+    ///
+    /// # Errors
+    ///
+    /// As [`optional_tool`](Self::optional_tool).
+    pub fn optional_operation(
+        self,
+        operation: Operation,
+        scopes: &str,
+    ) -> Result<Self, InvalidScope> {
+        let scopes = self.base().union(&self.scopes(scopes)?)?;
+        let mut table = self.row(operation, &scopes.clone(), Row::Optional(scopes))?;
+        table.is_mixed = true;
+        Ok(table)
+    }
+
+    /// Returns `true` if some operation needs no token.
+    #[must_use]
+    pub const fn is_mixed(&self) -> bool {
+        self.is_mixed
+    }
+
+    fn is_public(&self, asked: &Asked<'_>) -> bool {
+        match self.get(asked) {
+            Some(row) => matches!(row, Row::Public | Row::Optional(_)),
+            None => self.is_session_public(asked.method()),
+        }
+    }
+
+    /// The scopes that a client without a token should ask for: the base, and what the table says of the operations.
+    /// The host's code is not run for a request without a token.
+    fn hint(&self, asked: &[Asked<'_>]) -> ScopeSet {
+        let mut rows = asked.iter().filter_map(|asked| match self.get(asked) {
+            Some(Row::Fixed(scopes)) => Some(scopes),
+            _ => None,
+        });
+        let all = rows.try_fold(self.base().clone(), |all, scopes| all.union(scopes));
+        all.unwrap_or_else(|_| self.base().clone())
+    }
+
+    /// Returns `true` if a method without a row needs no token, because clients without one begin sessions here.
+    pub(crate) fn is_session_public(&self, method: &str) -> bool {
+        self.is_mixed && method != "subscriptions/listen" && BASE_METHODS.contains(&method)
+    }
+
+    /// Decides about a request without a token, for which [`Requirement::table_without_token`] names this table.
+    ///
+    /// `body` is the request's, or `None` where it has none. `sessions` are the owners of sessions, where they are
+    /// known; without them no stream is opened, because it may be of another's session.
+    ///
+    /// # Errors
+    ///
+    /// [`Denial`] with the finished reply.
+    pub fn admit_without_token<B>(
+        &self,
+        resource: &Resource,
+        request: &Request<B>,
+        body: Option<&[u8]>,
+        sessions: Option<&SessionBindings>,
+    ) -> Result<(), Denial> {
+        let headers = request.headers();
+        let named = sessions.filter(|_| SessionBindings::concern(headers));
+        let is_own_session = named.is_some_and(|sessions| sessions.is_unowned(headers));
+        let deny = |hint| Denial::unauthorized(resource, None, DenialReason::NoToken, hint);
+        match body {
+            Some(body) => {
+                if is_encoded(headers) {
+                    return Err(Denial::encoded_body());
+                }
+                let asked = Asked::of_request(headers, body).map_err(Denial::unreadable)?;
+                let is_open = match asked.is_empty() {
+                    true => is_own_session,
+                    false => asked.iter().all(|asked| self.is_public(asked)),
+                };
+                if !is_open {
+                    return Err(deny(&self.hint(&asked)));
+                }
+            }
+            None if !matches!(*request.method(), Method::GET | Method::DELETE) => {
+                return Err(deny(self.base()));
+            }
+            None if named.is_none() => return Err(Denial::stream_without_token()),
+            None => {}
+        }
+        if named.is_some() && !is_own_session {
+            return Err(Denial::foreign_session());
+        }
+        Ok(())
+    }
+}
+
+impl Requirement {
+    /// The table that decides about this request although it presents no token, if there is one. Anything in the
+    /// `Authorization` header, and a token in the query, is presented and has to be good.
+    #[must_use]
+    pub fn table_without_token<B>(&self, request: &Request<B>) -> Option<&OperationScopes> {
+        let shows_none =
+            !request.headers().contains_key(AUTHORIZATION) && !has_token(request.uri().query());
+        match self {
+            Self::PerOperation(table) if table.is_mixed() && shows_none => Some(table),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! A refused call of a tool as the result of that tool (OpenAI Apps SDK, SEP-1489).
+
+use http::header::{ACCEPT, WWW_AUTHENTICATE};
+use http::{HeaderMap, StatusCode};
+use oauth_types::json_response_uncached;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{Denial, DenialReason};
+
+/// The members of a JSON-RPC request that its answer depends on. One that is there twice makes it no request.
+#[derive(Deserialize)]
+struct Call {
+    id: Value,
+    method: String,
+}
+
+/// Longest identifier that is answered to, in bytes: it is repeated.
+const MAX_ID: usize = 256;
+
+impl Denial {
+    /// Turns the refusal of a call of a tool into a result of that tool: 200, with `isError` and the challenges in
+    /// `_meta["mcp/www_authenticate"]`.
+    ///
+    /// ChatGPT reads the challenge there, and asks its user to log in or to agree to more. Clients that read 401 and
+    /// 403 see a tool that failed, so a host chooses this for clients of its own. It stays the refusal that it is
+    /// unless it is a 401 or 403 with a challenge, the body is one request of `tools/call` with an identifier, and the client accepts
+    /// JSON.
+    ///
+    /// Source: <https://developers.openai.com/apps-sdk/build/auth>
+    #[must_use]
+    pub fn for_tool_call(self, request: &HeaderMap, body: &[u8]) -> Self {
+        let challenges = self.challenges();
+        let is_refusal = matches!(self.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        let may_answer = is_refusal && !challenges.is_empty() && accepts_json(request);
+        let Some(id) = call(body).filter(|_| may_answer) else { return self };
+        let text = match self.reason() {
+            DenialReason::NoToken => "Log in to use this tool.",
+            DenialReason::InsufficientScope => "This tool needs further permission.",
+            _ => "Log in again to use this tool.",
+        };
+        let result = json!({
+            "content": [{"type": "text", "text": text}],
+            "isError": true,
+            "_meta": {"mcp/www_authenticate": challenges},
+        });
+        let answer = json!({"jsonrpc": "2.0", "id": id, "result": result});
+        let response = json_response_uncached(StatusCode::OK, answer.to_string().into());
+        self.with_response(response)
+    }
+
+    /// The challenges, each with an error and its description, without which ChatGPT asks nobody.
+    fn challenges(&self) -> Vec<String> {
+        let lines = self.headers().get_all(WWW_AUTHENTICATE).iter();
+        let texts = lines.filter_map(|line| line.to_str().ok());
+        let is_silent = self.reason() == DenialReason::NoToken;
+        let complete = |line: &str| match line.split_once(' ').filter(|_| is_silent) {
+            Some((scheme, rest)) => format!(
+                "{scheme} error=\"insufficient_scope\", error_description=\"log in to use this tool\", {rest}"
+            ),
+            None => line.to_owned(),
+        };
+        texts.map(complete).collect()
+    }
+}
+
+/// The identifier of the call of a tool, if the body is one.
+fn call(body: &[u8]) -> Option<Value> {
+    // An array would be read as the members of a request, in their order.
+    let is_object = body.trim_ascii_start().starts_with(b"{");
+    let call: Call = serde_json::from_slice(body).ok().filter(|_| is_object)?;
+    let is_id = match &call.id {
+        Value::String(text) => text.len() <= MAX_ID,
+        Value::Number(_) => true,
+        _ => false,
+    };
+    (is_id && call.method == "tools/call").then_some(call.id)
+}
+
+/// Returns `true` if the client accepts JSON (RFC 9110 §12.5.1), as MCP says that it does.
+fn accepts_json(headers: &HeaderMap) -> bool {
+    let mut ranges = headers
+        .get_all(ACCEPT)
+        .iter()
+        .flat_map(|line| line.to_str().unwrap_or_default().split(','))
+        .map(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
+            let is_refused =
+                parts.any(|part| matches!(part, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
+            (kind, is_refused)
+        })
+        .peekable();
+    ranges.peek().is_none()
+        || ranges.any(|(kind, is_refused)| {
+            !is_refused && matches!(&*kind, "application/json" | "application/*" | "*/*")
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use oauth_types::{Issuer, ResourceUri, ScopeSet};
+
+    use super::*;
+    use crate::Resource;
+
+    const CALL: &str = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"w"}}"#;
+
+    fn denial() -> Denial {
+        let issuer = Issuer::parse("https://as.example").unwrap();
+        let uri = ResourceUri::parse("https://rs.example/mcp").unwrap();
+        let resource = Resource::new(uri, vec![issuer]).unwrap();
+        let request = http::Request::post("/mcp").body(()).unwrap();
+        resource.present(&request, &ScopeSet::parse("w").unwrap()).unwrap_err()
+    }
+
+    fn answered(accept: &[&str], body: &str) -> (u16, Value) {
+        let accept = accept.iter().map(|line| (ACCEPT, line.parse().unwrap()));
+        let response = denial().for_tool_call(&accept.collect(), body.as_bytes()).into_response();
+        (response.status().as_u16(), serde_json::from_slice(response.body()).unwrap())
+    }
+
+    #[test]
+    fn a_refused_call_is_a_result_with_the_challenge_and_the_identifier() {
+        let (status, answer) = answered(&["application/json, text/event-stream"], CALL);
+        assert_eq!((status, &answer["id"], &answer["jsonrpc"]), (200, &json!(7), &json!("2.0")));
+        assert_eq!(answer["result"]["isError"], true);
+        assert_eq!(answer["result"]["content"][0]["type"], "text");
+        let challenges = answer["result"]["_meta"]["mcp/www_authenticate"].as_array().unwrap();
+        let [challenge] = &challenges[..] else { panic!("{challenges:?}") };
+        let challenge = challenge.as_str().unwrap();
+        for part in [
+            "Bearer error=\"insufficient_scope\", error_description=\"",
+            "resource_metadata=\"https://rs.example/.well-known/oauth-protected-resource/mcp\"",
+            "scope=\"w\"",
+        ] {
+            assert!(challenge.contains(part), "{challenge}");
+        }
+        // It is a challenge that reads back.
+        let line = [(WWW_AUTHENTICATE, challenge.parse().unwrap())].into_iter().collect();
+        let read = oauth_types::Challenges::new(&line).next().unwrap().unwrap();
+        assert!(read.param("error").unwrap().is_some());
+    }
+
+    #[test]
+    fn everything_else_stays_the_refusal_that_it_is() {
+        for body in [
+            "",
+            "x",
+            "[]",
+            r#"[7,"tools/call"]"#,
+            r#"{"id":7,"method":"tools/list"}"#,
+            r#"{"method":"tools/call"}"#,
+            r#"{"id":null,"method":"tools/call"}"#,
+            r#"{"id":{},"method":"tools/call"}"#,
+            r#"{"id":7,"id":8,"method":"tools/call"}"#,
+            &format!("[{CALL}]"),
+            &CALL.replace('7', &format!("\"{}\"", "x".repeat(257))),
+        ] {
+            assert_eq!(answered(&[], body).0, 401, "{body}");
+        }
+        for (accept, status) in [
+            (&[][..], 200),
+            (&["*/*"], 200),
+            (&["text/event-stream", "Application/JSON;q=0.5"], 200),
+            (&["application/*"], 200),
+            (&["text/event-stream"], 401),
+            (&["application/json;q=0"], 401),
+            (&["text/html, application/jsonx"], 401),
+        ] {
+            assert_eq!(answered(accept, CALL).0, status, "{accept:?}");
+        }
+        // What is no challenge is no invitation.
+        let plain = Denial::foreign_session().for_tool_call(&HeaderMap::new(), CALL.as_bytes());
+        assert_eq!(plain.into_response().status(), 404);
+    }
+}
