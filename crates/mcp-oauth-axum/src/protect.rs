@@ -255,10 +255,12 @@ impl<V: TokenVerifier> Guard<V> {
         let granted = match self.required.table_for(request.method(), has_body) {
             Some(table) => {
                 let body = read(core::mem::take(request.body_mut()), self.max_body).await?;
+                let required = table.required_for(request.headers(), &body);
+                let granted =
+                    required.and_then(|required| recognized.authorize(&required, &*self.order));
                 // A refusal may have to read it again.
-                *request.body_mut() = Body::from(body.clone());
-                let required = table.required_for(request.headers(), &body)?;
-                recognized.authorize(&required, &*self.order)?
+                *request.body_mut() = Body::from(body);
+                granted?
             }
             None => recognized.authorize(base, &*self.order)?,
         };
