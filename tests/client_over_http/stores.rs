@@ -4,17 +4,19 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use client_auth::ClientCredentials;
-use client_flow::{ClientConfig, FlowError, Record, RecordKey};
+use client_flow::{ClientConfig, FlowError, Record, RecordKey, Visit};
 use futures::future::BoxFuture;
 use http::StatusCode;
 use keyring_core::{CredentialStore as KeyStore, mock};
-use mcp_oauth_reqwest::{AuthorizedClient, CredentialStore, Error, FileCredentials, StoreFailed};
-use oauth_types::{ClientId, ResourceUri};
+use mcp_oauth_reqwest::{
+    AuthorizedClient, CredentialStore, Error, FileCredentials, StoreFailed, UserAgent, VisitFailed,
+};
+use oauth_types::{ClientId, FormPairs, RedirectUri, ResourceUri};
 
 use crate::servers::*;
 
@@ -313,4 +315,49 @@ async fn who_logs_out_takes_no_other_clients_tokens_along() {
     let (client, visits) = open();
     all_ok([get(&client)]).await;
     assert_eq!(visits.load(Ordering::SeqCst), 0);
+}
+
+/// A user who never comes back, and the clients whose pages were shown.
+#[derive(Clone)]
+struct Absent {
+    redirect_uri: RedirectUri,
+    shown: Arc<Mutex<Vec<String>>>,
+}
+
+impl UserAgent for Absent {
+    fn redirect_uri(&self) -> &RedirectUri {
+        &self.redirect_uri
+    }
+
+    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
+        let (_, query) = visit.url().split_once('?').unwrap();
+        let form = FormPairs::parse(query.as_bytes()).unwrap();
+        let client_id = form.value("client_id").unwrap().unwrap().to_owned();
+        self.shown.lock().unwrap().push(client_id);
+        Box::pin(async { Err(VisitFailed::Timeout) })
+    }
+}
+
+#[tokio::test]
+async fn programs_that_share_a_folder_show_no_page_of_a_client_that_failed_twice() {
+    let (servers, _folder, home) = at_home().await;
+    let absent = Absent { redirect_uri: User::who("allow").0.redirect_uri, shown: Arc::default() };
+    for _ in 0..5 {
+        let config = ClientConfig::new("Test", absent.redirect_uri.clone());
+        let store = FileCredentials::open(&home).unwrap();
+        let builder = AuthorizedClient::builder(&servers.mcp_url, config).user(absent.clone());
+        let program = builder.store(store).build().unwrap();
+        assert!(matches!(get(&program).await, Err(Error::Visit(VisitFailed::Timeout))));
+    }
+    {
+        let shown = absent.shown.lock().unwrap();
+        assert!(shown[0] == shown[1] && shown[2] == shown[3], "{shown:?}");
+        assert!(shown[1] != shown[2] && shown[3] != shown[4], "{shown:?}");
+    }
+    // The user who is there after all logs in, and what worked is used from then on.
+    let (client, visits) = started(&servers, &home);
+    all_ok([get(&client)]).await;
+    client.log_out().await.unwrap();
+    all_ok([get(&client)]).await;
+    assert_eq!(visits.load(Ordering::SeqCst), 2);
 }

@@ -10,6 +10,7 @@ use oauth_types::{
     RedirectUri, ScopeSet, Secret, State, UnixTime,
 };
 
+use crate::attempt::denied;
 use crate::keys::Keys;
 use crate::token::TokenRequest;
 use crate::{Account, ClientConfig, FlowError, Grant, Identify, Purpose, Step};
@@ -153,7 +154,8 @@ impl Visit {
     /// # Errors
     ///
     /// [`FlowError::Callback`] when it does not answer this login, [`FlowError::Denied`] when the right
-    /// server said no, [`FlowError::CallbackTooLate`] after ten minutes. In each case nothing is sent.
+    /// server said no, [`FlowError::CallbackTooLate`] after ten minutes. In each case nothing is sent. The steps
+    /// after a denial save that the server knows the client, and end with [`FlowError::Denied`].
     pub fn resume(self, callback: Callback<'_>, now: UnixTime) -> Result<Step, FlowError> {
         self.pending.resume(self.keys, callback, now)
     }
@@ -230,7 +232,7 @@ impl Pending {
         // C-ISS-6
         let code = match callback.validate(&expected).map_err(FlowError::Callback)? {
             Validated::Code(code) => code,
-            Validated::Denied(error) => return Err(FlowError::Denied(error)),
+            Validated::Denied(error) => return denied(self.account, error),
         };
         let mut form = FormWriter::new();
         form.append("grant_type", GrantType::AuthorizationCode.as_str())

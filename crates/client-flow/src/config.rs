@@ -197,6 +197,14 @@ impl ClientConfig {
         is_ours && record.tokens.as_ref().is_none_or(fits)
     }
 
+    /// Returns `true` if the client of this account registered itself (RFC 7591), so that it can do so again.
+    pub(crate) fn registered_itself(&self, account: &Account) -> bool {
+        self.grant.needs_browser()
+            && self.registered_with(&account.server.issuer).is_none()
+            // The URL of a document is the host's to say.
+            && !account.client.client_id().as_str().starts_with("https://")
+    }
+
     /// The account with the profile that its server has now, and with the credentials that its operator gave out last:
     /// a secret may have been replaced.
     pub(crate) fn current(&self, mut account: Account) -> Account {

@@ -182,7 +182,7 @@ impl Exchange {
         match then {
             Then::Resource(state) => state.read(Some(&response)),
             Then::Server(state) => state.read(Some(&response), now),
-            Then::Registration(state) => state.read(&response),
+            Then::Registration(state) => state.read(&response, now),
             Then::Assertion(state) => state.read(&response),
             Then::Tokens(state) => state.read(&response, now),
         }

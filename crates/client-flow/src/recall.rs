@@ -5,15 +5,16 @@
 //! | tokens that another run or process got, if they are this client's and were not refused | C-DISC-8 |
 //! | their refresh token, once; what does not pass ends in a login | C-TOKEN-7 |
 //! | credentials that were pre-registered for this very issuer, and without a user nothing else | C-REG-1, C-REG-5 |
-//! | what is kept from an earlier registration with it, if its secret still works and the browser comes back to the same place | C-DISC-8 |
+//! | what is kept from an earlier registration with it, if its secret still works, the browser comes back to the same place, and the server [has not forgotten it](crate::attempt) | C-DISC-8 |
 //! | our own metadata document, where the server supports that | C-REG-1, C-REG-2, C-REG-6 |
 //! | a [registration](crate::registration) | C-REG-1 |
 
 use core::fmt;
 
 use client_auth::ClientCredentials;
-use oauth_types::{AuthorizationServerMetadata, ProtectedResourceMetadata, RedirectUri, UnixTime};
+use oauth_types::{AuthorizationServerMetadata, ProtectedResourceMetadata, ScopeSet, UnixTime};
 
+use crate::attempt::{Denied, SteppingUp, begin};
 use crate::authorization::authorize;
 use crate::discovery::{Goal, Wanted, initial_scope};
 use crate::registration::register;
@@ -33,6 +34,8 @@ pub struct Recall(Asking);
 enum Asking {
     Login(Box<Login>),
     Refresh(Box<Refreshing>),
+    StepUp(Box<SteppingUp>),
+    Denied(Box<Denied>),
 }
 
 /// A login whose server is known.
@@ -60,6 +63,14 @@ impl Recall {
         Step::Recall(Box::new(Self(Asking::Refresh(Box::new(refreshing)))))
     }
 
+    pub(crate) fn step_up(stepping_up: SteppingUp) -> Step {
+        Step::Recall(Box::new(Self(Asking::StepUp(Box::new(stepping_up)))))
+    }
+
+    pub(crate) fn denied(denied: Denied) -> Step {
+        Step::Recall(Box::new(Self(Asking::Denied(Box::new(denied)))))
+    }
+
     /// What to look up.
     #[must_use]
     pub fn key(&self) -> RecordKey {
@@ -69,6 +80,8 @@ impl Recall {
                 resource: login.resource.resource.clone(),
             },
             Asking::Refresh(refreshing) => refreshing.account().key(),
+            Asking::StepUp(stepping_up) => stepping_up.account().key(),
+            Asking::Denied(denied) => denied.account.key(),
         }
     }
 
@@ -84,6 +97,8 @@ impl Recall {
         match self.0 {
             Asking::Login(login) => login.resume(kept, now),
             Asking::Refresh(refreshing) => refreshing.resume(kept, now),
+            Asking::StepUp(stepping_up) => stepping_up.resume(kept, now),
+            Asking::Denied(denied) => denied.resume(kept),
         }
     }
 
@@ -97,6 +112,8 @@ impl Recall {
         match self.0 {
             Asking::Login(login) => login.resume(None, now),
             Asking::Refresh(_) => Err(FlowError::NotLoaded),
+            Asking::StepUp(stepping_up) => stepping_up.uncounted(),
+            Asking::Denied(denied) => denied.resume(None),
         }
     }
 }
@@ -114,26 +131,42 @@ impl Login {
         }
         let asked = kept.as_ref().and_then(Record::asks_again);
         let scope = initial_scope(&self.goal, &self.resource, &self.metadata, asked.as_ref())?;
-        let kept = kept.filter(|record| record.account.comes_back_to(&self.goal.config));
-        let redirect_uri = kept.as_ref().and_then(|record| record.account.redirect_uri.clone());
+        let kept = kept.filter(|record| self.relies_on(&record.account, scope.as_ref(), now));
         let Some(client) = self.client(kept.as_ref(), now)? else {
             return register(self, scope);
         };
-        authorize(self.account(client, redirect_uri), &self.goal.config, scope)
+        let config = &self.goal.config;
+        let account = self.account(client, kept.as_ref().map(|record| &record.account));
+        match kept.filter(|kept| kept.account.client.client_id() == account.client.client_id()) {
+            Some(kept) if config.registered_itself(&account) => begin(kept, account, config, scope),
+            _ => authorize(account, config, scope),
+        }
     }
 
-    pub(crate) fn account(
-        &self,
-        client: ClientCredentials,
-        redirect_uri: Option<RedirectUri>,
-    ) -> Account {
+    /// Returns `true` if a kept registration is good for a login for this scope. One that the server may have
+    /// forgotten is used only where there is no other.
+    fn relies_on(&self, kept: &Account, scope: Option<&ScopeSet>, now: UnixTime) -> bool {
+        let config = &self.goal.config;
+        let may_register = self.metadata.registration_endpoint.is_some()
+            || (config.metadata_url.is_some()
+                && self.metadata.client_id_metadata_document_supported);
+        let is_spent = kept.is_doubtful(now) || !kept.may_ask_for(scope);
+        kept.comes_back_to(config) && !(is_spent && may_register && config.registered_itself(kept))
+    }
+
+    /// The account of this client, with what is kept of its registration.
+    pub(crate) fn account(&self, client: ClientCredentials, kept: Option<&Account>) -> Account {
+        let kept = kept.filter(|kept| kept.client.client_id() == client.client_id());
         Account {
             resource: self.resource.resource.clone(),
             server: self.server.clone(),
             client,
             resource_metadata: self.goal.found_at.clone(),
             target: Some(self.goal.target.clone()),
-            redirect_uri,
+            redirect_uri: kept.and_then(|kept| kept.redirect_uri.clone()),
+            registered_scope: kept.and_then(|kept| kept.registered_scope.clone()),
+            unfinished_logins: kept.map_or(0, |kept| kept.unfinished_logins),
+            unproven_since: kept.and_then(|kept| kept.unproven_since),
         }
     }
 
@@ -153,7 +186,7 @@ impl Login {
             Some(client) if client.client_id() == record.account.client.client_id() => client,
             _ => return Ok(None),
         };
-        let account = self.account(client, record.account.redirect_uri.clone());
+        let account = self.account(client, Some(&record.account));
         if !tokens.have_expired(now) {
             let session = Session::new(account, tokens.clone());
             return Ok(Some(Step::Ready(Box::new(session))));

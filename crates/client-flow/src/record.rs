@@ -42,6 +42,15 @@ pub struct Account {
     /// Where the browser comes back to, as it was registered; `None` where that was not by this client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirect_uri: Option<RedirectUri>,
+    /// Scopes that the client named when it registered; `None` where it named none, or the host did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registered_scope: Option<ScopeSet>,
+    /// Number of logins by this registration that did not end with tokens, since the server last knew the client.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unfinished_logins: u8,
+    /// Time of the registration, until the server issues the first tokens to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unproven_since: Option<UnixTime>,
 }
 
 impl Account {
@@ -90,6 +99,15 @@ impl Record {
     #[must_use]
     pub fn key(&self) -> RecordKey {
         self.account.key()
+    }
+
+    /// Returns `true` if an authorization request can be made by it without a look at the server's metadata.
+    pub(crate) fn is_current(&self, config: &ClientConfig, now: UnixTime) -> bool {
+        let account = &self.account;
+        !self.client_refused
+            && !account.server.are_old(now)
+            && !account.client.has_expired(now)
+            && account.comes_back_to(config)
     }
 
     /// What another login asks for again.
@@ -258,6 +276,11 @@ impl Tokens {
 /// How long before the end of such a life to refresh, in whole seconds.
 fn ahead_of(life: Duration) -> Duration {
     Duration::from_secs(life.as_secs() / 4).min(Session::REFRESH_AHEAD)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks for it")]
+const fn is_zero(count: &u8) -> bool {
+    *count == 0
 }
 
 /// What records of earlier versions hold.

@@ -6,13 +6,13 @@ use client_auth::ClientCredentials;
 use http::Response;
 use oauth_types::{
     ApplicationType, AuthMethod, AuthorizationServerMetadata, ClientInformation, ClientMetadata,
-    EndpointUrl, ErrorResponse, GrantType, RedirectUri, ResponseType, ScopeSet,
+    EndpointUrl, ErrorResponse, GrantType, RedirectUri, ResponseType, ScopeSet, UnixTime,
 };
 
 use crate::authorization::authorize;
 use crate::exchange::Then;
 use crate::recall::Login;
-use crate::{ClientConfig, Exchange, FlowError, Grant, Purpose, Record, Save, Step};
+use crate::{Account, ClientConfig, Exchange, FlowError, Grant, Purpose, Record, Save, Step};
 
 /// The request that makes this client one of the server's.
 pub(crate) fn register(login: Login, scope: Option<ScopeSet>) -> Result<Step, FlowError> {
@@ -86,7 +86,7 @@ pub(crate) struct Registering {
 }
 
 impl Registering {
-    pub(crate) fn read(self, response: &Response<Bytes>) -> Result<Step, FlowError> {
+    pub(crate) fn read(self, response: &Response<Bytes>, now: UnixTime) -> Result<Step, FlowError> {
         let Login { goal, metadata, server, .. } = &self.login;
         // C-REG-4: the body decides. An error counts whatever the status, and an answer with any 2xx.
         let status = response.status();
@@ -115,7 +115,7 @@ impl Registering {
             Grant::AuthorizationCode { redirect_uri } => Some(redirect_uri.clone()),
             _ => None,
         };
-        let account = self.login.account(client, redirect_uri);
+        let account = Account { redirect_uri, ..self.login.account(client, None) }.registered(now);
         let record = Record { asked: self.scope.clone(), ..Record::new(account.clone()) };
         Ok(Save::step(record, authorize(account, &goal.config, self.scope)))
     }

@@ -226,7 +226,8 @@ impl CheckFirstUse {
     ///
     /// [`FlowError::CallbackReplayed`] when that happened before: no code is sent a second time.
     /// [`FlowError::Callback`] when the callback came from the wrong issuer or says nothing,
-    /// [`FlowError::Denied`] when the right server said no. The login is over in each case.
+    /// [`FlowError::Denied`] when the right server said no; it may follow after a [`Step::Recall`] and a
+    /// [`Step::Save`], as in [`Visit::resume`]. The login is over in each case.
     pub fn resume(self, replay: Replay) -> Result<Step, FlowError> {
         match replay {
             Replay::Fresh => self.outcome,

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue};
 use oauth_types::TokenType;
 use oauth_types::{BearerChallenge, Origin, ScopeSet, UnixTime};
 
+use crate::attempt::SteppingUp;
 use crate::authorization::authorize;
 use crate::discovery::login_for;
 use crate::recall::Recall;
@@ -173,8 +174,8 @@ impl Session {
 
     /// Starts a step-up: a new authorization for all of `scope`, because a refresh cannot widen a grant
     /// (RFC 6749 §6). It is made at the same server, unless `challenge` names other metadata of the resource
-    /// than the login was made by, or what is known of server or client is out of date; then everything is found
-    /// out and checked anew.
+    /// than the login was made by, what is known of server or client is out of date, or the last step-up was not
+    /// finished; then everything is found out and checked anew.
     ///
     /// # Errors
     ///
@@ -192,15 +193,13 @@ impl Session {
         let named = challenge.resource_metadata.as_ref().filter(is_own);
         let known = self.account.resource_metadata.as_ref();
         let account = config.current(self.account.clone());
-        let is_current = !self.client_refused
-            && !account.server.are_old(now)
-            && !account.client.has_expired(now)
-            && account.comes_back_to(config);
+        let is_current = self.logged_out().is_current(config, now);
         match named.filter(|url| known != Some(url)) {
-            None if is_current => {
-                // C-SCOPE-5
-                authorize(account, config, Some(scope))
+            // C-SCOPE-5
+            None if is_current && config.registered_itself(&account) => {
+                Ok(SteppingUp::step(self.clone(), config, server_url, scope))
             }
+            None if is_current => authorize(account, config, Some(scope)),
             named => login_for(config.clone(), server_url, named.or(known), scope),
         }
     }

@@ -174,7 +174,7 @@ impl TokenRequest {
         }
         // C-TOKEN-6
         tokens.refresh_token = tokens.refresh_token.or(self.kept_refresh_token);
-        let session = Session::new(self.account, tokens);
+        let session = Session::new(self.account.proven(), tokens);
         Ok(Save::step(session.to_record(), Ok(Step::Ready(Box::new(session)))))
     }
 

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod attempt;
 mod authorization;
 #[cfg(feature = "dpop")]
 mod bound;

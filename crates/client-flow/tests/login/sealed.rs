@@ -200,3 +200,25 @@ fn sec_192_what_is_sealed_shows_nothing_and_cannot_be_changed() {
     }
     assert!(!open(&format!("{}A", sealed.text()), &host.key));
 }
+
+#[test]
+fn a_sealed_login_is_counted_until_it_ends_with_tokens_in_any_process() {
+    let mut host = Host::new();
+    let sealed = host.leave("alice");
+    let kept = host.world.saved.borrow().last().cloned().unwrap();
+    assert_eq!((kept.account.unfinished_logins, kept.account.unproven_since), (1, Some(NOW)));
+    // Denied at another process, which knows of the count by the login and by the store.
+    host.world.kept = Some(kept);
+    let state = query(sealed.url(), "state").unwrap();
+    let denied = format!("/cb?error=access_denied&state={state}&iss=https%3A%2F%2Fas.example");
+    let check = host.open(sealed.text(), "alice", &denied, NOW).unwrap();
+    assert!(matches!(host.finish(check), Err(FlowError::Denied(_))));
+    let saved = |host: &Host| host.world.saved.borrow().last().cloned().unwrap().account;
+    assert_eq!(saved(&host).unfinished_logins, 0);
+    // Finished there.
+    let sealed = host.leave("alice");
+    assert_eq!(saved(&host).unfinished_logins, 2);
+    let check = host.open(sealed.text(), "alice", &host.callback(&sealed), NOW).unwrap();
+    host.finish(check).unwrap();
+    assert_eq!((saved(&host).unfinished_logins, saved(&host).unproven_since), (0, None));
+}
