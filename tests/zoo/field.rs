@@ -21,7 +21,6 @@ const NOT_YET: &[(&str, &str)] = &[
     ("client-issuer-slash-unpinned.json", "the error names one issuer"),
     ("client-page-at-resource-metadata.json", "a page in the place of metadata ends the search"),
     ("client-page-everywhere-old-server.json", "a page in the place of metadata ends the search"),
-    ("client-server-forgot-client.json", "a forgotten registration is shown for ever"),
     ("resource-jwt-scope-claims.json", "no setting names the scope claim"),
     ("server-chatgpt-document.json", "offered methods are not read"),
     ("server-claude-code-offline-access.json", "an unknown scope refuses the request"),

@@ -138,7 +138,7 @@ impl SteppingUp {
 
     pub(crate) fn resume(self, kept: Option<Record>, now: UnixTime) -> Result<Step, FlowError> {
         let record = kept.unwrap_or_else(|| self.session.to_record());
-        let account = record.account.clone();
+        let account = self.config.current(record.account.clone());
         let is_ours = account.client.client_id() == self.account().client.client_id();
         let is_trusted = account.unfinished_logins == 0 && account.may_ask_for(Some(&self.scope));
         if is_ours && is_trusted && record.is_current(&self.config, now) {
@@ -152,6 +152,7 @@ impl SteppingUp {
 
     /// Goes on without a count, because the record cannot be read.
     pub(crate) fn uncounted(self) -> Result<Step, FlowError> {
-        authorize(self.session.account().clone(), &self.config, Some(self.scope))
+        let account = self.config.current(self.account().clone());
+        authorize(account, &self.config, Some(self.scope))
     }
 }
