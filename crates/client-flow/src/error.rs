@@ -156,7 +156,8 @@ pub enum FlowError {
     Token(ErrorResponse<TokenErrorCode>),
     /// The enterprise's identity provider refused.
     IdentityProvider(ErrorResponse<TokenErrorCode>),
-    /// The registration endpoint refused.
+    /// The registration endpoint refused, also a second request without the members that a client can do without
+    /// where the first was refused for its metadata. This is the last request and its reason.
     RegistrationRejected {
         /// The status.
         status: StatusCode,

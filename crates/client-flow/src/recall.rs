@@ -42,7 +42,7 @@ enum Asking {
 #[derive(Clone)]
 pub(crate) struct Login {
     pub(crate) goal: Goal,
-    resource: ProtectedResourceMetadata,
+    pub(crate) resource: ProtectedResourceMetadata,
     pub(crate) metadata: AuthorizationServerMetadata,
     pub(crate) server: ServerEndpoints,
 }

@@ -1,18 +1,28 @@
 //! Becoming a client of an authorization server by registration (RFC 7591): what this client says of itself, and what
 //! it makes of the answer (C-REG-3, C-REG-4, C-REG-7).
+//!
+//! | answer | outcome |
+//! |---|---|
+//! | a client identifier | saved, then used |
+//! | `invalid_scope`, the first time | the same registration without `scope` |
+//! | `invalid_client_metadata`, the first time | the same registration with nothing but what no client can do without |
+//! | another error, or the second | `RegistrationRejected`, with the last request and the reason for its refusal |
+//!
+//! A registration that the host wrote is sent as it is, once.
 
 use bytes::Bytes;
 use client_auth::ClientCredentials;
 use http::Response;
 use oauth_types::{
     ApplicationType, AuthMethod, AuthorizationServerMetadata, ClientInformation, ClientMetadata,
-    EndpointUrl, ErrorResponse, GrantType, RedirectUri, ResponseType, ScopeSet, UnixTime,
+    EndpointUrl, ErrorResponse, GrantType, ProtectedResourceMetadata, RedirectUri,
+    RegistrationErrorCode, ResponseType, ScopeSet, UnixTime,
 };
 
 use crate::authorization::authorize;
 use crate::exchange::Then;
 use crate::recall::Login;
-use crate::{Account, ClientConfig, Exchange, FlowError, Grant, Purpose, Record, Save, Step};
+use crate::{Account, Exchange, FlowError, Grant, Purpose, Record, Save, Step};
 
 /// The request that makes this client one of the server's.
 pub(crate) fn register(login: Login, scope: Option<ScopeSet>) -> Result<Step, FlowError> {
@@ -26,20 +36,19 @@ pub(crate) fn register(login: Login, scope: Option<ScopeSet>) -> Result<Step, Fl
     };
     let sent = match &config.registration {
         Some(registration) => registration.clone(),
-        None => registration(config, redirect_uri, &login.metadata, scope.as_ref()),
+        None => registration(&login, redirect_uri, scope.as_ref()),
     };
-    let (endpoint, json) = (endpoint.clone(), sent.to_json());
-    let state = Registering { login, scope, endpoint: endpoint.clone(), sent };
-    Exchange::post_json(&endpoint, json, Then::Registration(Box::new(state)))
+    let is_last = config.registration.is_some();
+    Registering { endpoint: endpoint.clone(), login, scope, sent, is_last }.send()
 }
 
 /// What this client says about itself.
 fn registration(
-    config: &ClientConfig,
+    login: &Login,
     redirect_uri: &RedirectUri,
-    server: &AuthorizationServerMetadata,
     scope: Option<&ScopeSet>,
 ) -> ClientMetadata {
+    let (config, server) = (&login.goal.config, &login.metadata);
     let mut sent = ClientMetadata::new(core::slice::from_ref(redirect_uri));
     sent.client_name = Some(config.client_name.clone());
     sent.response_types = Some(vec![ResponseType::Code]);
@@ -59,22 +68,39 @@ fn registration(
     sent.token_endpoint_auth_method = Some(AuthMethod::None)
         .filter(|none| listed.contains(none))
         .or_else(|| listed.iter().find(|method| spoken.contains(method)).cloned());
-    sent.scope = may_ask_for(server, scope, config.wants_refresh_token);
+    sent.scope = scope_to_register(server, &login.resource, scope);
     sent
 }
 
-/// All that this client may ever ask for, where the server lists all that it asks for now: some servers hold
-/// clients to what they registered, and give nothing to those that registered nothing. Others refuse scopes that
-/// they do not list themselves.
-fn may_ask_for(
+/// Scopes to register: what is asked for now and what the resource lists, where the server lists all that is asked for.
+/// Some servers hold clients to what they registered, and give nothing to those that registered nothing; a login for
+/// more registers anew ([`Account::registered_scope`]). Others refuse scopes that they do not list themselves.
+fn scope_to_register(
     server: &AuthorizationServerMetadata,
+    resource: &ProtectedResourceMetadata,
     scope: Option<&ScopeSet>,
-    offline: bool,
 ) -> Option<ScopeSet> {
-    let listed = server.scopes_supported.iter().flatten().map(String::as_str);
-    let listed: Vec<&str> = listed.filter(|one| offline || *one != "offline_access").collect();
-    let listed = ScopeSet::parse(&listed.join(" ")).ok().filter(|listed| !listed.is_empty())?;
-    scope.filter(|scope| !scope.exceeds(&listed)).map(|_| listed)
+    let scope = scope.filter(|scope| scope.iter().all(|one| server.lists_scope(one)))?;
+    let listed = resource.scopes_supported.iter().flatten().map(String::as_str);
+    // Asked for only where a refresh token is wanted.
+    let listed = listed.filter(|one| server.lists_scope(one) && *one != "offline_access");
+    let all: Vec<&str> = scope.iter().chain(listed).collect();
+    Some(ScopeSet::parse(&all.join(" ")).unwrap_or_else(|_| scope.clone()))
+}
+
+/// The same registration without the members that a server refused by this error; `None` where nothing else is left.
+fn with_less(sent: &ClientMetadata, error: &RegistrationErrorCode) -> Option<ClientMetadata> {
+    let mut less = sent.clone();
+    match error.as_str() {
+        "invalid_scope" => less.scope = None,
+        "invalid_client_metadata" => {
+            (less.scope, less.application_type) = (None, None);
+            // Absent members mean the authorization code and `code` (RFC 7591 §2).
+            (less.grant_types, less.response_types) = (None, None);
+        }
+        _ => return None,
+    }
+    (less != *sent).then_some(less)
 }
 
 /// A registration request under way.
@@ -83,15 +109,27 @@ pub(crate) struct Registering {
     scope: Option<ScopeSet>,
     endpoint: EndpointUrl,
     sent: ClientMetadata,
+    /// Whether it is an error when this one is refused.
+    is_last: bool,
 }
 
 impl Registering {
+    fn send(self) -> Result<Step, FlowError> {
+        let (endpoint, json) = (self.endpoint.clone(), self.sent.to_json());
+        Exchange::post_json(&endpoint, json, Then::Registration(Box::new(self)))
+    }
+
     pub(crate) fn read(self, response: &Response<Bytes>, now: UnixTime) -> Result<Step, FlowError> {
         let Login { goal, metadata, server, .. } = &self.login;
         // C-REG-4: the body decides. An error counts whatever the status, and an answer with any 2xx.
         let status = response.status();
         let error = ErrorResponse::from_json(response.body()).ok();
         if error.is_some() || !status.is_success() {
+            let less = error.as_ref().filter(|_| !self.is_last);
+            let less = less.and_then(|error| with_less(&self.sent, &error.error));
+            if let Some(sent) = less {
+                return Self { sent, is_last: true, ..self }.send();
+            }
             if server.is_assumed && status.is_client_error() {
                 // Where nothing is published and nothing is there, it is no server of MCP 2025-03-26.
                 return Err(FlowError::NoResourceMetadata);
@@ -115,7 +153,12 @@ impl Registering {
             Grant::AuthorizationCode { redirect_uri } => Some(redirect_uri.clone()),
             _ => None,
         };
-        let account = Account { redirect_uri, ..self.login.account(client, None) }.registered(now);
+        // What the host registers does not follow from what is asked for.
+        let by_host = goal.config.registration.is_some();
+        let registered_scope = self.sent.scope.filter(|_| !by_host);
+        let account =
+            Account { redirect_uri, registered_scope, ..self.login.account(client, None) };
+        let account = account.registered(now);
         let record = Record { asked: self.scope.clone(), ..Record::new(account.clone()) };
         Ok(Save::step(record, authorize(account, &goal.config, self.scope)))
     }

@@ -5,7 +5,7 @@ use http::header::LOCATION;
 use http::{HeaderValue, Method, StatusCode};
 use oauth_types::{
     ApplicationType, BearerChallenge, ClientId, ClientMetadata, ClientMetadataUrl, EndpointUrl,
-    Issuer, RedirectUri, ResourceUri,
+    Issuer, RedirectUri, ResourceUri, ScopeSet,
 };
 use serde_json::{Value, json};
 
@@ -369,16 +369,30 @@ fn c_reg_1_c_reg_3_c_reg_7_registration_says_what_the_client_is() {
 
 #[test]
 fn c_reg_1_what_may_be_asked_for_is_registered_where_the_server_lists_it() {
-    for (listed, asked, registered) in [
-        (json!(["read", "write"]), "read", json!("read write")),
+    for (listed, by_resource, asked, registered) in [
+        // Not all that the server has: what this resource has and what is asked for.
+        (json!(["read", "write", "admin"]), json!(["read", "write"]), None, json!("read write")),
+        (
+            json!(["read", "write", "admin"]),
+            json!(["read", "write"]),
+            Some("read"),
+            json!("read write"),
+        ),
+        (json!(["read", "admin"]), json!(["read", "write"]), Some("read"), json!("read")),
+        (json!(["read", "admin"]), json!(["read"]), Some("admin"), json!("admin read")),
+        (json!(["read", "offline_access"]), json!(["read"]), None, json!("read offline_access")),
+        (json!(["read"]), json!(null), None, json!(null)),
         // It would refuse what it does not list.
-        (json!(["openid"]), "read", json!(null)),
-        (json!(null), "read", json!(null)),
+        (json!(["openid"]), json!(["read"]), None, json!(null)),
+        (json!(["read"]), json!(["read"]), Some("read files"), json!(null)),
+        (json!(null), json!(["read"]), None, json!(null)),
     ] {
         let mut world = World::new();
-        world.prm.1["scopes_supported"] = json!([asked]);
+        world.prm.1["scopes_supported"] = by_resource;
         world.metadata.1["scopes_supported"] = listed;
-        world.login(config()).unwrap();
+        let scope = asked.map(|asked| ScopeSet::parse(asked).unwrap());
+        let challenge = BearerChallenge { scope, ..BearerChallenge::default() };
+        world.drive(login(config(), MCP, Some(&challenge), None).unwrap()).unwrap();
         let sent = world.sent.borrow();
         let request = sent.iter().find(|request| request.method() == Method::POST).unwrap();
         let body: Value = serde_json::from_slice(request.body()).unwrap();

@@ -13,6 +13,7 @@ mod lenient;
 mod loopback;
 mod old_server;
 mod profile;
+mod registration;
 mod restart;
 #[cfg(feature = "sealed")]
 mod sealed;

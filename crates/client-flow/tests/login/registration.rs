@@ -1,0 +1,139 @@
+//! Registrations that a server refuses, and what they are for.
+
+use client_flow::{FlowError, login};
+use oauth_types::{BearerChallenge, ClientMetadata, RedirectUri, ScopeSet};
+use serde_json::{Value, json};
+
+use crate::world::*;
+
+/// What was sent to the registration endpoint.
+fn sent(world: &World) -> Vec<Value> {
+    let sent = world.sent.borrow();
+    let registrations = sent.iter().filter(|request| request.uri().path() == "/register");
+    registrations.map(|request| serde_json::from_slice(request.body()).unwrap()).collect()
+}
+
+/// A server that refuses registrations like this.
+fn refusing(refuses: fn(&Value) -> Option<&'static str>) -> World {
+    let mut world = World::new();
+    world.prm.1["scopes_supported"] = json!(["read"]);
+    world.metadata.1["scopes_supported"] = json!(["read", "write"]);
+    world.interfere = Box::new(move |request| {
+        let is_registration = request.uri().path() == "/register";
+        let body = is_registration.then(|| serde_json::from_slice(request.body()).unwrap());
+        let error = body.and_then(|body: Value| refuses(&body))?;
+        Some(json_response(400, &json!({ "error": error })))
+    });
+    world
+}
+
+#[test]
+fn c_reg_4_a_registration_that_is_refused_for_its_scopes_is_made_without_them() {
+    // better-auth takes none that it was not told of.
+    let world = refusing(|body| body.get("scope").map(|_| "invalid_scope"));
+    let session = world.login(config()).unwrap();
+    let sent = sent(&world);
+    assert_eq!(
+        (sent.len(), &sent[0]["scope"], &sent[1]["scope"]),
+        (2, &json!("read"), &Value::Null)
+    );
+    assert_eq!(sent[1]["grant_types"], json!(["authorization_code", "refresh_token"]));
+    assert_eq!(session.account().registered_scope, None);
+}
+
+#[test]
+fn c_reg_4_a_registration_that_is_refused_for_its_metadata_is_made_with_nothing_optional() {
+    let world = refusing(|body| {
+        let refused = ["grant_types", "application_type"].map(|name| body.get(name).is_some());
+        refused.contains(&true).then_some("invalid_client_metadata")
+    });
+    world.login(config()).unwrap();
+    let sent = sent(&world);
+    let least = json!({"redirect_uris": ["http://127.0.0.1/cb"], "client_name": "Test",
+        "token_endpoint_auth_method": "none"});
+    assert_eq!((sent.len(), &sent[1]), (2, &least));
+}
+
+#[test]
+fn c_reg_4_the_second_refusal_is_the_error_and_says_what_was_refused() {
+    let world = refusing(|body| {
+        Some(if body.get("scope").is_some() { "invalid_scope" } else { "invalid_redirect_uri" })
+    });
+    match world.login(config()).unwrap_err() {
+        FlowError::RegistrationRejected { error, sent, .. } => {
+            assert_eq!(error.unwrap().error.as_str(), "invalid_redirect_uri");
+            assert!(sent.scope.is_none() && sent.grant_types.is_some());
+        }
+        other => panic!("{other:?}"),
+    }
+    // Once, whatever the server says; and never for another reason.
+    for (refuses, requests) in [
+        ((|_| Some("invalid_client_metadata")) as fn(&Value) -> Option<&'static str>, 2),
+        (|_| Some("invalid_scope"), 2),
+        (|_| Some("invalid_redirect_uri"), 1),
+        (|_| Some("temporarily_unavailable"), 1),
+    ] {
+        let world = refusing(refuses);
+        assert!(matches!(world.login(config()), Err(FlowError::RegistrationRejected { .. })));
+        assert_eq!(sent(&world).len(), requests);
+    }
+    // With no scope to leave out there is nothing to try.
+    let mut world = refusing(|_| Some("invalid_scope"));
+    world.prm.1["scopes_supported"] = json!(null);
+    assert!(world.login(config()).is_err());
+    assert_eq!(sent(&world).len(), 1);
+}
+
+#[test]
+fn c_reg_4_what_the_host_registers_is_sent_as_it_is() {
+    let world = refusing(|_| Some("invalid_scope"));
+    let mut by_host = config();
+    let mut registration =
+        ClientMetadata::new(&[RedirectUri::parse("http://127.0.0.1/cb").unwrap()]);
+    registration.scope = ScopeSet::parse("admin").ok();
+    by_host.registration = Some(registration);
+    assert!(matches!(world.login(by_host.clone()), Err(FlowError::RegistrationRejected { .. })));
+    assert_eq!(sent(&world).len(), 1);
+    // Nor does a login for more than that register anew: it would be the same again.
+    let mut world = World::new();
+    let session = world.login(by_host.clone()).unwrap();
+    assert_eq!(session.account().registered_scope, None);
+    world.kept = Some(session.logged_out());
+    world.prm.1["scopes_supported"] = json!(["read"]);
+    world.login(by_host).unwrap();
+    assert_eq!(sent(&world).len(), 1);
+}
+
+#[test]
+fn c_scope_5_more_than_was_registered_for_is_asked_for_by_another_registration() {
+    let mut world = World::new();
+    world.prm.1["scopes_supported"] = json!(["read"]);
+    world.metadata.1["scopes_supported"] = json!(["read", "write", "admin"]);
+    let session = world.login(config()).unwrap();
+    assert_eq!(session.account().registered_scope.as_ref().unwrap().as_str(), "read");
+    world.kept = Some(session.to_record());
+    // What it registered for is asked for as it is.
+    let step_up = |scope: &str| {
+        let scope = ScopeSet::parse(scope).unwrap();
+        session.step_up(&config(), MCP, &BearerChallenge::default(), scope, NOW).unwrap()
+    };
+    world.drive(step_up("read")).unwrap();
+    assert_eq!(sent(&world).len(), 1);
+    world.register.1["client_id"] = json!("c2");
+    let stepped = world.drive(step_up("read write")).unwrap();
+    assert_eq!(stepped.account().client.client_id().as_str(), "c2");
+    assert_eq!(stepped.account().registered_scope.as_ref().unwrap().as_str(), "read write");
+    // So does a login that asks again for what a step-up got.
+    world.kept = Some(stepped.logged_out());
+    world.drive(login(config(), MCP, None, Some(&stepped)).unwrap()).unwrap();
+    assert_eq!(sent(&world).len(), 2);
+    // Where the server says nothing about its scopes, nothing was registered and nothing is missing.
+    let mut world = World::new();
+    world.prm.1["scopes_supported"] = json!(["read"]);
+    let session = world.login(config()).unwrap();
+    world.kept = Some(session.to_record());
+    let scope = ScopeSet::parse("read write").unwrap();
+    let step = session.step_up(&config(), MCP, &BearerChallenge::default(), scope, NOW).unwrap();
+    world.drive(step).unwrap();
+    assert_eq!(sent(&world).len(), 1);
+}
