@@ -22,9 +22,6 @@ const NOT_YET: &[(&str, &str)] = &[
     ("client-page-at-resource-metadata.json", "a page in the place of metadata ends the search"),
     ("client-page-everywhere-old-server.json", "a page in the place of metadata ends the search"),
     ("resource-jwt-scope-claims.json", "no setting names the scope claim"),
-    ("server-chatgpt-document.json", "offered methods are not read"),
-    ("server-claude-code-offline-access.json", "an unknown scope refuses the request"),
-    ("server-cursor-three-redirects.json", "one unusable redirect URI refuses all"),
     ("server-preflight-metadata.json", "preflights are not answered everywhere"),
 ];
 

@@ -287,7 +287,7 @@ mod tests {
             ),
             (
                 &*format!(r#"{REDIRECT},"jwks":{{"keys":[{{"kty":"EC","d":"x"}}]}}"#),
-                Some(InvalidClient::Keys(client_auth::InvalidKeys::Private)),
+                Some(InvalidClient::Keys(InvalidKeys::Private)),
             ),
         ] {
             match (json(members), why) {

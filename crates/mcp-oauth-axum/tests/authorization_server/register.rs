@@ -68,6 +68,8 @@ async fn a_reg_1_sec_058_what_is_not_accepted_is_left_out_and_the_answer_says_so
         ),
         (json!({"scope": "openid admin"}), none.clone(), json!("scope")),
         (json!({"scope": ""}), none.clone(), none.clone()),
+        // What authenticates nobody and has another form is passed over.
+        (json!({"client_name": 7}), none.clone(), json!("client_name")),
         (
             json!({"token_endpoint_auth_method": "tls_client_auth",
                 "token_endpoint_auth_methods_supported": ["client_secret_jwt", "none", "client_secret_post"]}),
@@ -208,7 +210,6 @@ async fn a_reg_3_sec_109_sec_110_sec_111_sec_112_metadata_that_is_refused() {
         ("jwks_uri", json!("http://localhost:6379")),
         ("client_uri", json!("file:///etc/passwd")),
         ("jwks", json!({"keys": [{"kty": "EC", "d": "secret"}]})),
-        ("client_name", json!(7)),
     ] {
         let mut metadata = json!({"redirect_uris": [REDIRECT]});
         metadata[name] = bad.clone();
