@@ -29,14 +29,22 @@ const [issuer] = await Promise.race([
 // The client: where browsers come back to, and a site of its own that may be hostile.
 const callbacks = [];
 const pages = new Map();
+// Where callbacks lead on to.
+const hops = new Map();
 const client = createServer((request, response) => {
   const url = new URL(request.url, 'http://client');
-  if (url.pathname === '/cb') callbacks.push({ parameters: url.searchParams, headers: request.headers });
+  const hop = hops.get(url.pathname);
+  if (url.pathname === '/cb' || hop) callbacks.push({ parameters: url.searchParams, headers: request.headers });
+  if (hop) return response.writeHead(307, { location: hop }).end();
   response.setHeader('content-type', 'text/html');
   response.end(pages.get(url.pathname) ?? '<!doctype html><title>Client</title><p>Back at the client.');
 });
 await new Promise((resolve) => client.listen(0, '127.0.0.1', resolve));
 const site = `http://127.0.0.1:${client.address().port}`;
+// Another origin, to which no page of the server names a way.
+const other = createServer((_, response) => response.end('Elsewhere.'));
+await new Promise((resolve) => other.listen(0, '127.0.0.1', resolve));
+const elsewhere = `http://127.0.0.1:${other.address().port}`;
 
 const browser = await chromium.launch({
   executablePath,
@@ -294,28 +302,31 @@ const checks = {
     });
   },
 
-  async 'the policy of the page holds for where its form ends'() {
-    const client_id = await register();
-    await fresh({}, async (page, context) => {
-      const { url, state } = request(client_id);
+  async 'a callback may lead on to another host'() {
+    const client_id = await register({ redirect_uris: [`${site}/on`] });
+    await fresh({}, async (page) => {
+      const { url, state } = request(client_id, { redirect_uri: `${site}/on` });
+      hops.set('/on', `${elsewhere}/done?state=${state}`);
       await page.goto(url);
       await login(page);
-      await says(page, 'Allow access?');
-      // With nothing but 'self' the browser stops at the redirect: so it was the policy that let it through.
-      await context.route(`${issuer}/authorize?**`, async (route) => {
-        const response = await route.fetch();
-        const headers = response.headers();
-        const policy = headers['content-security-policy'];
-        const narrowed = policy.replace(`form-action 'self' ${site}`, "form-action 'self'");
-        assert.notEqual(narrowed, policy);
-        await route.fulfill({ response, headers: { ...headers, 'content-security-policy': narrowed } });
-      });
-      await page.reload();
-      const blocked = page.waitForEvent('console', (message) => /form-action/.test(message.text()));
+      await allow(page).click();
+      await page.waitForURL(`${elsewhere}/done?**`);
+      assert.equal(answers(state).length, 1);
+    });
+  },
+
+  async 'a callback may lead on to an application'() {
+    const client_id = await register({ redirect_uris: [`${site}/app`] });
+    await fresh({}, async (page) => {
+      const { url, state } = request(client_id, { redirect_uri: `${site}/app` });
+      hops.set('/app', 'com.example.app://settings/connectors');
+      await page.goto(url);
+      await login(page);
+      // The browser hands the address to the system, where nothing takes it here.
+      const left = page.waitForEvent('requestfailed', (sent) => sent.url().startsWith('com.example.app:'));
       await allow(page).click({ noWaitAfter: true });
-      await blocked;
-      assert.equal(answers(state).length, 0);
-      violations.pop();
+      await left;
+      assert.equal(answers(state).length, 1);
     });
   },
 
@@ -395,21 +406,21 @@ const checks = {
   async 'every page is readable, on a phone and in the dark'() {
     await mkdir(pictures, { recursive: true });
     const local = await register();
-    const elsewhere = { redirect_uri: 'https://notes.example/cb' };
-    const web = await register({ redirect_uris: [elsewhere.redirect_uri] });
+    const notes = { redirect_uri: 'https://notes.example/cb' };
+    const web = await register({ redirect_uris: [notes.redirect_uri] });
     const long = await register({ client_name: LONG });
     const rtl = await register({ client_name: RTL });
     const hostile = await register({ client_name: HOSTILE });
     const scope = SCOPES.trim();
     const shown = {
-      consent: request(web, elsewhere).url,
-      published: request('https://client.example/oauth.json', elsewhere).url,
+      consent: request(web, notes).url,
+      published: request('https://client.example/oauth.json', notes).url,
       warning: request(local).url,
       long: request(long, { scope }).url,
       rtl: request(rtl).url,
       hostile: request(hostile).url,
       unknown: `${issuer}/authorize?client_id=nobody`,
-      silent: request(web, { ...elsewhere, prompt: 'none' }).url,
+      silent: request(web, { ...notes, prompt: 'none' }).url,
     };
     for (const colorScheme of ['light', 'dark']) {
       for (const [screen, viewport] of Object.entries({ phone: PHONE, desktop: DESKTOP })) {
@@ -452,8 +463,10 @@ try {
   }
 } finally {
   await browser.close();
-  client.closeAllConnections();
-  client.close();
+  for (const server of [client, other]) {
+    server.closeAllConnections();
+    server.close();
+  }
   served.kill();
 }
 console.log(`${Object.keys(checks).length - failed} passed, ${failed} failed`);

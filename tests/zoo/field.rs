@@ -15,7 +15,6 @@ use crate::{browser_case, jwt_case, server_case};
 
 /// Files whose outcome is not reached yet, each with what it waits for. One that passes has to leave the list.
 const NOT_YET: &[(&str, &str)] = &[
-    ("browser-callback-leads-on.txt", "the consent page's `form-action`"),
     ("client-endpoint-redirects-to-slash.json", "a moved endpoint is told as a bare 307"),
     ("client-issuer-of-vendor-pinned.json", "a pin is searched at its own places only"),
     ("client-issuer-slash-unpinned.json", "the error names one issuer"),

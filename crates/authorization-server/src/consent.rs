@@ -5,9 +5,8 @@ use http::header::ORIGIN;
 use http::{HeaderMap, Method, Request, Response};
 use iss_validate::Outcome;
 use oauth_types::{
-    AuthorizationErrorCode, ClientMetadataUrl, CodeChallenge, EndpointUrl, Entropy,
-    ErrorDescription, FormPairs, FormWriter, Origin, RedirectUri, ResourceUri, ScopeSet, Secret,
-    Thumbprint, UnixTime,
+    AuthorizationErrorCode, ClientMetadataUrl, CodeChallenge, Entropy, ErrorDescription, FormPairs,
+    FormWriter, Origin, RedirectUri, ResourceUri, ScopeSet, Secret, Thumbprint, UnixTime,
 };
 
 use crate::page::page_headers;
@@ -110,18 +109,19 @@ impl NeedsConsent {
         self.redirect_uri.is_native()
     }
 
-    /// The headers of the page that asks: not framed, not cached, no script, no Referer; styles with this
-    /// nonce only; its form goes to this server and from there to the client, or to the login that is at this
-    /// address, nowhere else.
+    /// Headers of the page that asks: not framed, not cached, no script, no Referer; styles with this nonce only.
+    ///
+    /// The policy has no `form-action`. Chromium holds every redirect after a form against it, and where the last one
+    /// leads is for others to say: a client's callback may lead on to an application, an upstream login through a host
+    /// of the user's company. An answer that another page sends is refused all the same: it needs the page's
+    /// transaction, the cookie of the browser that was asked, and the `Origin` of this server. A form that markup
+    /// in the page would send elsewhere carries that transaction and nothing else, which is worth nothing without the
+    /// cookie.
     #[must_use]
-    pub fn page_headers(&self, style_nonce: &str, login: Option<&EndpointUrl>) -> HeaderMap {
+    pub fn page_headers(&self, style_nonce: &str) -> HeaderMap {
         // A-AUTHZ-10
-        let next = [Some(self.redirect_uri.as_str()), login.map(EndpointUrl::as_str)];
-        let next: Vec<String> = next.into_iter().flatten().filter_map(source).collect();
-        let next = next.join(" ");
         let policy = format!(
-            "default-src 'none'; style-src 'nonce-{style_nonce}'; form-action 'self' {next}; \
-             base-uri 'none'; frame-ancestors 'none'"
+            "default-src 'none'; style-src 'nonce-{style_nonce}'; base-uri 'none'; frame-ancestors 'none'"
         );
         let mut headers = HeaderMap::new();
         page_headers(&mut headers, &policy);
@@ -319,19 +319,4 @@ impl Approved {
             )),
         }
     }
-}
-
-/// What a content security policy calls the place a URI is at. `None` when its spelling could mean
-/// something else there.
-fn source(uri: &str) -> Option<String> {
-    let (scheme, rest) = uri.split_once(':')?;
-    let source = match rest.strip_prefix("//") {
-        Some(rest) => {
-            let authority = rest.split(['/', '?']).next().unwrap_or_default();
-            format!("{scheme}://{authority}")
-        }
-        None => format!("{scheme}:"),
-    };
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "+-.:/[]".contains(c);
-    source.chars().all(is_plain).then_some(source)
 }

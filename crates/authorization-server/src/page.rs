@@ -55,9 +55,29 @@ pub(crate) fn plain(
     text: &str,
     link: Option<(&str, &str)>,
 ) -> Response<Bytes> {
+    page(status, title, text, link, "")
+}
+
+/// A page that hands an answer to an installed application and stays: a bare redirect to a private-use scheme leaves
+/// the browser at the page before, as if nothing had happened. No script is needed to leave.
+pub(crate) fn handed_over(url: &str, scheme: &str) -> Response<Bytes> {
+    let text = "Your answer was handed to the application. You can close this window. If the application did not open, \
+                use the link.";
+    let refresh = format!("<meta http-equiv=\"refresh\" content=\"0;url={}\">", Escaped(url));
+    let link = Some((url, &*format!("Open {scheme}")));
+    page(StatusCode::OK, "You can close this window", text, link, &refresh)
+}
+
+fn page(
+    status: StatusCode,
+    title: &str,
+    text: &str,
+    link: Option<(&str, &str)>,
+    head: &str,
+) -> Response<Bytes> {
     let mut page = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">{head}\
          <title>{title}</title><style>{STYLE}</style></head><body><main><h1>{title}</h1><p>{text}</p>",
         title = Escaped(title),
         text = Escaped(text),
@@ -124,5 +144,9 @@ mod tests {
             html.matches("&quot;&gt;&lt;img src=x onerror=&#39;y&#39;&gt;&amp;amp;").count(),
             5
         );
+        let page = handed_over(hostile, hostile);
+        let html = str::from_utf8(page.body()).unwrap();
+        assert!(!html.contains("<img") && !html.contains("='y'"), "{html}");
+        assert!(html.contains("content=\"0;url=&quot;&gt;&lt;img"), "{html}");
     }
 }

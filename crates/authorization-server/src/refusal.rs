@@ -10,10 +10,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use iss_validate::{AuthorizationResponse, IssuerIdentification, Outcome};
 use oauth_types::{
     AuthorizationErrorCode, ErrorDescription, ErrorResponse, InvalidClientId, RedirectUri,
-    RegistrationErrorCode, TokenErrorCode, json_response_uncached,
+    RegistrationErrorCode, Secret, TokenErrorCode, json_response_uncached,
 };
 
-use crate::page::plain;
+use crate::page::{handed_over, plain};
 use crate::{AssertionError, CorrelationId, StoreError};
 
 /// When a failure is worth another try, in seconds.
@@ -480,8 +480,8 @@ impl PageError {
 pub struct RedirectError {
     cause: Cause,
     response: Box<Response<Bytes>>,
-    /// The host that the browser is led to, where that is not the user's machine.
-    away: Option<Box<str>>,
+    /// The address that the browser is led to, and its host or scheme, where that is not the user's machine.
+    away: Option<(Box<str>, Box<str>)>,
     /// The same error as JSON, for a program that would get a page.
     json: Bytes,
 }
@@ -498,19 +498,19 @@ impl RedirectError {
         let json = ErrorResponse::new(code.clone()).with_description(description).to_json();
         let description = Some(ErrorDescription::new(description));
         let outcome = Outcome::Error { code, description };
-        let response = redirect(redirect_uri, state, &outcome, identification);
-        let away = (!redirect_uri.is_loopback()).then(|| redirect_uri.display_host().into());
-        Self { cause, response: Box::new(response), away, json }
+        let location = AuthorizationResponse { redirect_uri, state, outcome: &outcome }
+            .location(identification);
+        let away = (!redirect_uri.is_loopback())
+            .then(|| (location.expose().into(), redirect_uri.display_host().into()));
+        Self { cause, response: Box::new(send_to(redirect_uri, &location)), away, json }
     }
 
     /// The same where nobody may be asked to log in: a page instead of a redirect that leads away.
     #[must_use]
     pub fn without_asking(self) -> Self {
-        let location = self.response.headers().get(LOCATION);
-        let location = location.and_then(|url| url.to_str().ok());
-        let (Some(location), Some(host)) = (location, &self.away) else { return self };
+        let Some((location, host)) = &self.away else { return self };
         let text = "An application wanted to log in without asking you. If you came here from it, go back to it.";
-        let link = Some((location, &*format!("Go back to {host}")));
+        let link = Some((&**location, &*format!("Go back to {host}")));
         let page = plain(StatusCode::BAD_REQUEST, "Login not possible", text, link);
         Self { cause: self.cause, response: Box::new(page), away: None, json: self.json }
     }
@@ -518,8 +518,8 @@ impl RedirectError {
     /// Answers in this form instead of with a page; a redirect stays one.
     #[must_use]
     pub fn with_form(mut self, form: ErrorForm) -> Self {
-        if form == ErrorForm::Json && !self.response.headers().contains_key(LOCATION) {
-            let status = self.response.status();
+        let status = self.response.status();
+        if form == ErrorForm::Json && (status.is_client_error() || status.is_server_error()) {
             *self.response = json_response_uncached(status, self.json.clone());
         }
         self
@@ -551,15 +551,24 @@ impl fmt::Debug for RedirectError {
     }
 }
 
-/// The redirect back to a client: 303, so that a POST is never repeated there (A-AUTHZ-11).
+/// The answer that leads back to a client.
 pub(crate) fn redirect(
     redirect_uri: &RedirectUri,
     state: Option<&str>,
     outcome: &Outcome,
     identification: &IssuerIdentification,
 ) -> Response<Bytes> {
-    // A-AUTHZ-3, A-AUTHZ-4, A-AUTHZ-11
+    // A-AUTHZ-3, A-AUTHZ-4
     let location = AuthorizationResponse { redirect_uri, state, outcome }.location(identification);
+    send_to(redirect_uri, &location)
+}
+
+/// Sends a browser back: 303, so that a POST is never repeated there (A-AUTHZ-11), or a page that opens an installed
+/// application and stays.
+fn send_to(redirect_uri: &RedirectUri, location: &Secret) -> Response<Bytes> {
+    if redirect_uri.is_private_use() {
+        return handed_over(location.expose(), redirect_uri.display_host());
+    }
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = StatusCode::SEE_OTHER;
     let headers = response.headers_mut();

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod ambient;
+mod cors;
 #[cfg(feature = "client_documents")]
 mod documents;
 mod login;

@@ -34,7 +34,7 @@ pub enum Browser {
 /// - After the login the browser goes to `return_to` by 303 and nowhere else: it is a path and query of this server,
 ///   but in the form it is the user's to change, so take only what starts with one slash and is visible ASCII.
 /// - A policy with `form-action` on the login page also holds for where that 303 leads in the end. A user who agreed
-///   before is sent on to the client at once, so name the clients' origins there, or leave the directive out.
+///   before is sent on to the client at once, and a client may lead on to anywhere, so leave the directive out.
 ///
 /// It is asked again when the user answers the consent page: the answer counts only if it is still the same user.
 pub trait Login: Send + Sync + 'static {
@@ -47,7 +47,7 @@ pub trait Login: Send + Sync + 'static {
     ///
     /// It would take every client for the one that its user agreed to long ago, and ask nothing. So the user is asked
     /// here, *before* the browser goes there, and a code is given to the browser that agreed and to no other. The page
-    /// names the host, and lets the browser go there.
+    /// names the host.
     fn upstream(&self) -> Option<&EndpointUrl> {
         None
     }

@@ -21,13 +21,15 @@ use http_body::Body as _;
 use http_body_util::{BodyExt as _, Limited};
 use oauth_types::Secret;
 use resource_server::{
-    Denial, DenialReason, Granted, Recognition, Requirement, Resource, SessionBindings,
+    BrowserOrigins, Denial, DenialReason, Granted, Recognition, Requirement, Resource,
+    SessionBindings,
 };
 use scope_stepup::{NoHierarchy, ScopeOrder};
 use tokio::time::timeout;
-use tower::{Layer, Service};
+use tower::{Layer, Service, service_fn};
 use tracing::{debug, warn};
 
+use crate::cors;
 #[cfg(feature = "dpop")]
 use crate::proofs::{self, Proofs};
 use crate::reading::is_too_long;
@@ -198,6 +200,26 @@ impl<V: TokenVerifier> Protect<V> {
         store: Arc<impl authorization_server::Store + 'static>,
     ) -> Self {
         self.with(|guard| guard.proofs = Proofs::shared(store))
+    }
+
+    /// Lets pages of these origins call the service, and read its answers (CORS). If nothing is said, pages on the
+    /// user's own machine may, as [`Resource::with_browser_origins`] has it.
+    ///
+    /// A preflight is answered without a token, and says nothing but what may be sent. Cookies count in no case.
+    ///
+    /// ```
+    /// # use mcp_oauth_axum::{Protect, TokenVerifier};
+    /// # use resource_server::BrowserOrigins;
+    /// # fn f<V: TokenVerifier>(protect: Protect<V>) -> Result<Protect<V>, oauth_types::InvalidUri> {
+    /// let protect = protect.with_cors(BrowserOrigins::listed(["https://app.example"])?);
+    /// # Ok(protect) }
+    /// ```
+    #[must_use]
+    pub fn with_cors(self, origins: BrowserOrigins) -> Self {
+        self.with(|guard| {
+            let resource = Resource::clone(&guard.resource).with_browser_origins(origins);
+            guard.resource = Arc::new(resource);
+        })
     }
 
     /// Remembers the owners of up to this many MCP sessions.
@@ -395,31 +417,54 @@ where
         let next = self.inner.clone();
         let mut inner = core::mem::replace(&mut self.inner, next);
         let guard = Arc::clone(&self.guard);
-        let mut request = request.map(Body::new);
-        Box::pin(async move {
-            let admitted = unless_panicked(pin!(guard.admit(&mut request))).await;
-            let granted = match admitted.unwrap_or_else(|_| Err(Denial::panicked())) {
-                Ok(granted) => granted,
-                Err(denial) => return Ok(guard.refuse(denial, &mut request).await),
-            };
-            match &granted {
-                Some(granted) => debug!(client = %granted.client_id(), "let in"),
-                None => debug!("let in without a token"),
+        let request = request.map(Body::new);
+        match cors::of_resource(&guard.resource, &request) {
+            None => Box::pin(async move { answer(&mut inner, &guard, request).await }),
+            Some(cors) => {
+                let answered = service_fn(move |request| {
+                    // Called once, so that the service which was polled ready is the one that is called.
+                    let next = inner.clone();
+                    let mut inner = core::mem::replace(&mut inner, next);
+                    let guard = Arc::clone(&guard);
+                    async move { answer(&mut inner, &guard, request).await }
+                });
+                Box::pin(cors.layer(answered).call(request))
             }
-            let ending =
-                (request.method() == Method::DELETE).then(|| Box::new(request.headers().clone()));
-            let response = inner.call(request).await?;
-            if let Some(sessions) = &guard.sessions {
-                if SessionBindings::concern(response.headers()) {
-                    lock(sessions).opened(response.headers(), granted.as_ref());
-                }
-                if let Some(ended) = ending.filter(|_| response.status().is_success()) {
-                    lock(sessions).closed(&ended);
-                }
-            }
-            Ok(response.map(Body::new))
-        })
+        }
     }
+}
+
+/// The service's answer to a request that may in, or the refusal.
+async fn answer<S, R, V: TokenVerifier>(
+    inner: &mut S,
+    guard: &Guard<V>,
+    mut request: Request<Body>,
+) -> Result<Response<Body>, S::Error>
+where
+    S: Service<Request<Body>, Response = Response<R>>,
+    R: http_body::Body<Data = Bytes> + Send + 'static,
+    R::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let admitted = unless_panicked(pin!(guard.admit(&mut request))).await;
+    let granted = match admitted.unwrap_or_else(|_| Err(Denial::panicked())) {
+        Ok(granted) => granted,
+        Err(denial) => return Ok(guard.refuse(denial, &mut request).await),
+    };
+    match &granted {
+        Some(granted) => debug!(client = %granted.client_id(), "let in"),
+        None => debug!("let in without a token"),
+    }
+    let ending = (request.method() == Method::DELETE).then(|| Box::new(request.headers().clone()));
+    let response = inner.call(request).await?;
+    if let Some(sessions) = &guard.sessions {
+        if SessionBindings::concern(response.headers()) {
+            lock(sessions).opened(response.headers(), granted.as_ref());
+        }
+        if let Some(ended) = ending.filter(|_| response.status().is_success()) {
+            lock(sessions).closed(&ended);
+        }
+    }
+    Ok(response.map(Body::new))
 }
 
 /// The routes of the resource's metadata: public, so mount them beside the protected service.
@@ -431,5 +476,5 @@ pub fn metadata_routes(resource: &Resource) -> Router {
             async move |method: Method| resource.metadata_response(&method).map(Body::from);
         router = router.route(path, any(handler));
     }
-    router
+    router.layer(cors::public(Method::GET))
 }

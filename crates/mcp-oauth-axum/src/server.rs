@@ -19,15 +19,14 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::routing::any;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderName, Method, Response};
+use http::{Method, Response};
 #[cfg(feature = "client_documents")]
 use oauth_types::ClientMetadataUrl;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::cors::{Any, CorsLayer};
 use tracing::warn;
 
 use crate::ambient::{Clock, entropy};
+use crate::cors;
 #[cfg(feature = "client_documents")]
 use crate::documents::{Documents, Reach};
 use crate::page::{ConsentPage, Template};
@@ -260,34 +259,24 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
             unheard: Unheard::default(),
         };
         let server = Arc::new(server);
-        // Programs on web pages may call these; no cookie counts there.
-        let cors = CorsLayer::new()
-            .allow_origin(Any)
-            .allow_methods([Method::POST])
-            .allow_headers([
-                AUTHORIZATION,
-                CONTENT_TYPE,
-                HeaderName::from_static("dpop"),
-                HeaderName::from_static("mcp-protocol-version"),
-            ])
-            .expose_headers([HeaderName::from_static("dpop-nonce")]);
         let failed = CatchPanicLayer::custom(panicked);
         let mut public = Router::new()
             .route(&paths.token, any(token::<S, L>))
             .route(&paths.register, any(register::<S, L>))
             .route(&paths.revoke, any(revoke::<S, L>))
             .layer(failed)
-            .layer(cors);
+            .layer(cors::public(Method::POST));
         // No page asks about tokens: a resource server does.
         if let Some(path) = &paths.introspect {
             public = public.route(path, any(introspect::<S, L>).layer(failed));
         }
+        let document = cors::public(Method::GET);
         #[cfg(feature = "jwt_access_tokens")]
         if let Some(path) = &paths.jwks {
-            public = public.route(path, any(jwks::<S, L>));
+            public = public.route(path, any(jwks::<S, L>).layer(document.clone()));
         }
         for path in &paths.metadata {
-            public = public.route(path, any(metadata::<S, L>));
+            public = public.route(path, any(metadata::<S, L>).layer(document.clone()));
         }
         let pages = Router::new()
             .route(&paths.authorize, any(authorize::<S, L>))

@@ -5,18 +5,23 @@ use http::Request;
 use http::header::{HOST, ORIGIN};
 use oauth_types::{Origin, is_loopback_host};
 
+use crate::BrowserOrigins;
+use crate::browser_origins::{is_loopback, split_port};
+
 /// The names that a server answers to. They decide nothing else: what a resource is comes from its configuration.
 #[derive(Clone, Debug)]
 pub(crate) struct Hosts {
     own: Origin,
     is_loopback: bool,
     more: Vec<Box<str>>,
+    /// Origins that the host opened the server to, if it did.
+    browsers: Option<BrowserOrigins>,
 }
 
 impl Hosts {
     /// What is on by default: a loopback server answers to loopback names, any other to every name.
     pub(crate) fn of(own: Origin) -> Self {
-        Self { is_loopback: own.is_loopback(), own, more: Vec::new() }
+        Self { is_loopback: own.is_loopback(), own, more: Vec::new(), browsers: None }
     }
 
     /// The same with another name.
@@ -24,36 +29,54 @@ impl Hosts {
         self.more.push(name.into());
     }
 
+    /// The same for pages of these origins.
+    pub(crate) fn open_to(&mut self, origins: BrowserOrigins) {
+        self.browsers = Some(origins);
+    }
+
+    /// Returns `true` if pages of this origin may read answers: those that the host opened the server to, or else
+    /// loopback ones that it lets in.
+    pub(crate) fn is_open_to(&self, origin: &str) -> bool {
+        match &self.browsers {
+            Some(origins) => origins.allows(origin),
+            None => is_loopback(origin) && (self.is_unnamed() || self.is_own_origin(origin)),
+        }
+    }
+
+    /// Returns `true` if the server answers to every name.
+    fn is_unnamed(&self) -> bool {
+        !self.is_loopback && self.more.is_empty()
+    }
+
+    fn is_own_origin(&self, origin: &str) -> bool {
+        let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+        host.is_some_and(|host| self.is_own(host))
+    }
+
     /// Whether everything in a request that names a host or an origin names one of this server's.
     pub(crate) fn admit<B>(&self, request: &Request<B>) -> bool {
-        if !self.is_loopback && self.more.is_empty() {
+        if self.is_unnamed() {
             return true;
         }
         let text = |name| {
             let lines = request.headers().get_all(name).iter();
             lines.map(|value| value.to_str().unwrap_or_default())
         };
-        let is_own_origin = |text: &str| {
-            let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-            host.is_some_and(|host| self.is_own(host))
-        };
+        let opened = |origin| self.browsers.as_ref().is_some_and(|list| list.allows(origin));
         let mut hosts = text(HOST);
         hosts.next().is_none_or(|host| self.is_own(host))
             && hosts.next().is_none()
             // HTTP/2 has no `Host`, and a request line may name another one.
             && request.uri().authority().is_none_or(|host| self.is_own(host.as_str()))
-            && text(ORIGIN).all(is_own_origin)
+            && text(ORIGIN).all(|origin| self.is_own_origin(origin) || opened(origin))
     }
 
     /// Whether `host [ ":" port ]` is one of this server's names. Which port is for whoever listens.
     fn is_own(&self, text: &str) -> bool {
-        let end = text.rfind(']').map_or(0, |end| end + 1);
-        let port = text.get(end..).and_then(|rest| rest.find(':')).map(|at| end + at);
-        let (host, port) = text.split_at(port.unwrap_or(text.len()));
-        port.strip_prefix(':').unwrap_or_default().bytes().all(|byte| byte.is_ascii_digit())
-            && (self.own.host().eq_ignore_ascii_case(host)
-                || self.is_loopback && is_loopback_host(host)
-                || self.more.iter().any(|name| name.eq_ignore_ascii_case(host)))
+        let Some((host, _)) = split_port(text) else { return false };
+        self.own.host().eq_ignore_ascii_case(host)
+            || self.is_loopback && is_loopback_host(host)
+            || self.more.iter().any(|name| name.eq_ignore_ascii_case(host))
     }
 }
 
@@ -132,5 +155,45 @@ mod tests {
         assert!(admits(public, &more, &lines));
         assert!(!admits(public, &more, &[("host", "localhost")]));
         assert!(!admits(public, &more, &[("origin", "https://evil.example")]));
+    }
+
+    #[test]
+    fn a_list_of_origins_opens_a_server_to_them_and_to_no_other_host() {
+        let opened = |server: &str, origins| {
+            let mut hosts = Hosts::of(Origin::of(server).unwrap());
+            hosts.open_to(origins);
+            hosts
+        };
+        let asks = |hosts: &Hosts, host: &str, origin: &str| {
+            let request = Request::post("/mcp").header("host", host).header("origin", origin);
+            hosts.admit(&request.body(()).unwrap())
+        };
+        let app = "https://app.example";
+        let hosts = opened(LOCAL, BrowserOrigins::listed([app]).unwrap());
+        assert!(asks(&hosts, "localhost", app) && hosts.is_open_to(app));
+        assert!(
+            asks(&hosts, "localhost", "http://localhost") && !hosts.is_open_to("http://localhost")
+        );
+        for other in
+            ["https://evil.example", "null", "http://app.example", "https://app.example:444"]
+        {
+            assert!(!asks(&hosts, "localhost", other) && !hosts.is_open_to(other), "{other}");
+        }
+        // A rebound name is refused whoever may call.
+        let any = opened(LOCAL, BrowserOrigins::any());
+        assert!(asks(&any, "localhost", "https://evil.example"));
+        assert!(!asks(&any, "evil.example", "https://evil.example"));
+        assert!(!asks(&any, "localhost", "null"));
+    }
+
+    #[test]
+    fn a_server_is_open_to_loopback_pages_that_it_lets_in_if_nothing_is_said() {
+        let page = "http://localhost:6274";
+        let mut hosts = Hosts::of(Origin::of("https://rs.example").unwrap());
+        assert!(hosts.is_open_to(page) && !hosts.is_open_to("https://app.example"));
+        assert!(!hosts.is_open_to("null") && !hosts.is_open_to("http://localhost.evil.example"));
+        hosts.add("app.example");
+        assert!(!hosts.is_open_to(page), "it answers to its own names alone");
+        assert!(Hosts::of(Origin::of(LOCAL).unwrap()).is_open_to(page));
     }
 }

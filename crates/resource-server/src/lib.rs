@@ -2,6 +2,7 @@
 
 mod anonymous;
 mod believed;
+mod browser_origins;
 mod decide;
 mod denial;
 mod discovery;
@@ -24,6 +25,7 @@ mod sessions;
 mod tool_result;
 
 pub use believed::Believed;
+pub use browser_origins::BrowserOrigins;
 #[cfg(feature = "dpop")]
 pub use client_auth::{InvalidProof, Replay};
 pub use decide::{Granted, Presented, Recognition, Recognized};

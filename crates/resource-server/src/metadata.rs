@@ -52,6 +52,20 @@ mod tests {
     }
 
     #[test]
+    fn the_list_joined_is_no_step_up_that_a_client_asks_for() {
+        let scopes = crate::OperationScopes::new("files:read").unwrap();
+        let scopes = scopes.tool("write", "files:write").unwrap().tool("admin", "admin").unwrap();
+        let own = resource("https://rs.example/mcp").with_scopes_listed(scopes.all());
+        let listed = own.metadata().scopes_supported.clone().unwrap().join(" ");
+        // The scopes of the 401, then those of each step-up in either order: as the official SDK joins them.
+        for asked in ["files:read files:write admin", "files:read admin files:write"] {
+            assert_ne!(listed, asked);
+        }
+        assert_eq!(listed, "admin files:write files:read");
+        assert_eq!(ScopeSet::parse(&listed).unwrap(), *scopes.all(), "nothing is missing");
+    }
+
+    #[test]
     fn sec_196_metadata_is_public_and_other_methods_are_told_so() {
         let own = resource("https://rs.example/mcp");
         let response = own.metadata_response(&Method::GET);

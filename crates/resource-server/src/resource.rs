@@ -7,6 +7,7 @@ use oauth_types::{
     ResourceUri, ScopeSet, protected_resource_root_url, protected_resource_url,
 };
 
+use crate::BrowserOrigins;
 use crate::hosts::Hosts;
 
 /// Why a configuration is not a protected resource.
@@ -74,7 +75,12 @@ impl Resource {
     pub fn with_scopes_listed(mut self, scopes: &ScopeSet) -> Self {
         // R-PRM-2
         let listed = scopes.iter().filter(|scope| *scope != "offline_access");
-        self.metadata.scopes_supported = Some(listed.map(str::to_owned).collect());
+        let mut listed: Vec<_> = listed.map(str::to_owned).collect();
+        // mcp-remote 0.15 takes a step-up whose scopes, joined, are this list, joined, for its own default: it asks
+        // for the scopes of the first 401 again, and is refused for ever. Its step-ups begin with those of the 401, which
+        // a table names first, so the list begins with its end.
+        listed.reverse();
+        self.metadata.scopes_supported = Some(listed);
         self
     }
 
@@ -123,6 +129,23 @@ impl Resource {
         }
         self.hosts.add(host);
         Ok(self)
+    }
+
+    /// Lets pages of these origins call, and read the answers (CORS). If nothing is said, pages on the user's own
+    /// machine may.
+    ///
+    /// The list is one with the check of `Origin` that keeps out rebound names: an origin on it passes, and no other
+    /// does that did not before.
+    #[must_use]
+    pub fn with_browser_origins(mut self, origins: BrowserOrigins) -> Self {
+        self.hosts.open_to(origins);
+        self
+    }
+
+    /// Returns `true` if pages of this origin may read answers.
+    #[must_use]
+    pub fn is_open_to(&self, origin: &str) -> bool {
+        self.hosts.is_open_to(origin)
     }
 
     #[cfg(feature = "dpop")]

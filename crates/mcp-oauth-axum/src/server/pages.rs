@@ -102,7 +102,7 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
             nonce: &nonce,
         });
         let mut response = Response::new(Bytes::from(html));
-        response.headers_mut().extend(request.page_headers(nonce.expose(), upstream));
+        response.headers_mut().extend(request.page_headers(nonce.expose()));
         let html = HeaderValue::from_static("text/html; charset=utf-8");
         response.headers_mut().insert(CONTENT_TYPE, html);
         let cookie = self.set_cookie(&question.browser).ok_or_else(unavailable)?;

@@ -308,5 +308,5 @@ async fn a_meta_4_pages_may_send_proofs_and_read_nonces() {
     assert!(answer.header(ACCESS_CONTROL_ALLOW_HEADERS).contains("dpop"));
     let request = Request::post("/token").header(ORIGIN, "https://app.example");
     let answer = server.send(request.body(Body::empty()).unwrap()).await;
-    assert_eq!(answer.header(ACCESS_CONTROL_EXPOSE_HEADERS), "dpop-nonce");
+    assert!(answer.header(ACCESS_CONTROL_EXPOSE_HEADERS).contains("dpop-nonce"));
 }

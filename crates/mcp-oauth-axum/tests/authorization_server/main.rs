@@ -5,6 +5,7 @@
 #[cfg(feature = "private_key_jwt")]
 mod assertion;
 mod authorize;
+mod browsers;
 mod consent;
 #[cfg(feature = "client_documents")]
 mod documents;

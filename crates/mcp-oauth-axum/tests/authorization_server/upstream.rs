@@ -55,8 +55,8 @@ async fn sec_190_the_page_comes_before_the_login_and_the_code_after_it() {
     let page = server.get(&authorize(&client, &[])).await;
     assert_eq!(page.status, StatusCode::OK);
     assert!(page.html().contains("log in at <strong>idp.example</strong>"));
-    let policy = page.header(CONTENT_SECURITY_POLICY);
-    assert!(policy.contains("form-action 'self' https://app.example https://idp.example;"));
+    // A provider may send the browser through other hosts.
+    assert!(!page.header(CONTENT_SECURITY_POLICY).contains("form-action"));
     let (transaction, cookie) = (page.transaction(), page.cookie());
 
     // The question cannot be left out, by whoever is logged in.
@@ -121,8 +121,6 @@ async fn sec_190_who_logs_in_meanwhile_is_who_agreed() {
     // And who is logged in already is asked by name.
     let page = get(&server, &authorize(&client, &[]), "user=alice").await;
     assert!(page.html().contains("alice") && !page.html().contains("idp.example"));
-    let policy = page.header(CONTENT_SECURITY_POLICY);
-    assert!(policy.contains("form-action 'self' https://app.example;"));
     let answer = server.consent(&page.transaction(), &page.cookie(), "allow").await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN, "nobody is logged in any more");
 }

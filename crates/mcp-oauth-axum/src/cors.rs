@@ -1,0 +1,79 @@
+//! Cross-origin requests of clients that run in browsers (Fetch §3.2, CORS): answers to preflights, and the response
+//! headers that a page may read. Cookies count nowhere, so `Access-Control-Allow-Credentials` is never sent.
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use http::header::{
+    ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_TYPE,
+    ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use http::{HeaderMap, HeaderName, Method, Request};
+use resource_server::Resource;
+use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+
+/// Request headers of OAuth and MCP that a browser asks about first.
+const REQUEST_HEADERS: [HeaderName; 8] = [
+    AUTHORIZATION,
+    CONTENT_TYPE,
+    HeaderName::from_static("dpop"),
+    HeaderName::from_static("last-event-id"),
+    HeaderName::from_static("mcp-protocol-version"),
+    HeaderName::from_static("mcp-session-id"),
+    HeaderName::from_static("mcp-method"),
+    HeaderName::from_static("mcp-name"),
+];
+
+/// Response headers that clients act on.
+const RESPONSE_HEADERS: [HeaderName; 4] = [
+    WWW_AUTHENTICATE,
+    RETRY_AFTER,
+    HeaderName::from_static("dpop-nonce"),
+    HeaderName::from_static("mcp-session-id"),
+];
+
+/// Time for which a browser remembers the answer to a preflight.
+const MAX_AGE: Duration = Duration::from_secs(600);
+
+fn cors() -> CorsLayer {
+    CorsLayer::new()
+        .allow_headers(REQUEST_HEADERS)
+        .expose_headers(RESPONSE_HEADERS)
+        .max_age(MAX_AGE)
+}
+
+/// For what pages of any origin may call with this method: public documents, and endpoints that look at no cookie.
+pub(crate) fn public(method: Method) -> CorsLayer {
+    cors().allow_origin(Any).allow_methods([method])
+}
+
+/// For a request of a page to a resource, if that is one: its server says which origins may read the answer.
+pub(crate) fn of_resource<B>(resource: &Arc<Resource>, request: &Request<B>) -> Option<CorsLayer> {
+    let headers = request.headers();
+    if !headers.contains_key(ORIGIN) {
+        return None;
+    }
+    let resource = Arc::clone(resource);
+    let origins = AllowOrigin::predicate(move |origin, _| {
+        origin.to_str().is_ok_and(|origin| resource.is_open_to(origin))
+    });
+    let methods = [Method::GET, Method::POST, Method::DELETE];
+    let cors = cors().allow_methods(methods).allow_origin(origins);
+    if request.method() != Method::OPTIONS {
+        return Some(cors);
+    }
+    // Any other OPTIONS is a request like every other, and needs a token.
+    headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD).then(|| {
+        let more = headers_of_mcp(headers);
+        cors.allow_headers(REQUEST_HEADERS.into_iter().chain(more).collect::<Vec<_>>())
+    })
+}
+
+/// Further headers of MCP that a preflight asks for: tools name their own (`Mcp-Param-…`).
+fn headers_of_mcp(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {
+    let lines = headers.get_all(ACCESS_CONTROL_REQUEST_HEADERS).iter();
+    let names = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
+    names
+        .filter_map(|name| name.trim().parse::<HeaderName>().ok())
+        .filter(|name| name.as_str().starts_with("mcp-") && !REQUEST_HEADERS.contains(name))
+}
