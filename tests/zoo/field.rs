@@ -21,7 +21,6 @@ const NOT_YET: &[(&str, &str)] = &[
     ("client-page-at-resource-metadata.json", "a page in the place of metadata ends the search"),
     ("client-page-everywhere-old-server.json", "a page in the place of metadata ends the search"),
     ("resource-jwt-scope-claims.json", "no setting names the scope claim"),
-    ("server-preflight-metadata.json", "preflights are not answered everywhere"),
 ];
 
 /// The longest that one file may take.

@@ -14,7 +14,7 @@ use mcp_oauth_axum::{
     AuthorizationServer, ClientDocuments, DemoLogin, Protect, StoreVerifier, metadata_routes,
 };
 use oauth_types::{ClientMetadataUrl, Entropy, Issuer, RedirectUri, ResourceUri};
-use resource_server::{OperationScopes, Resource};
+use resource_server::{BrowserOrigins, OperationScopes, Resource};
 use serde_json::Value;
 
 use crate::fake::{bind, serve};
@@ -46,9 +46,6 @@ const RESULT: &str = r#"{"jsonrpc":"2.0","id":1,"result":{}}"#;
 impl Ours {
     /// Starts both servers on loopback.
     pub(crate) async fn start(settings: Settings) -> Result<Self, Failed> {
-        if !settings.cors.is_empty() {
-            return Err("no setting opens the MCP server for an origin".into());
-        }
         let (rs_listener, rs) = bind().await;
         let (listener, mut origin) = bind().await;
         if settings.one_origin {
@@ -71,7 +68,10 @@ impl Ours {
             .router();
         let resource = Resource::new(uri, vec![issuer.clone()]).unwrap().with_scopes_listed(&all);
         let verifier = StoreVerifier::new(Arc::clone(&store), issuer);
-        let protect = Protect::new(resource.clone(), verifier, scopes);
+        let mut protect = Protect::new(resource.clone(), verifier, scopes);
+        if !settings.cors.is_empty() {
+            protect = protect.with_cors(BrowserOrigins::listed(&settings.cors).unwrap());
+        }
         let mcp = Router::new()
             .route("/mcp", any(async || ([(CONTENT_TYPE, "application/json")], RESULT)))
             .layer(protect)
