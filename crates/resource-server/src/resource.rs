@@ -69,8 +69,9 @@ impl Resource {
         })
     }
 
-    /// Lists these scopes in the metadata. `offline_access` is left out: refresh tokens are between client
-    /// and authorization server.
+    /// Lists these scopes in the metadata, the last one first: some clients mistake a step-up for the list. Scopes of
+    /// every request belong at the beginning, as [`OperationScopes::all`](crate::OperationScopes::all) has them.
+    /// `offline_access` is left out: refresh tokens are between client and authorization server.
     #[must_use]
     pub fn with_scopes_listed(mut self, scopes: &ScopeSet) -> Self {
         // R-PRM-2
