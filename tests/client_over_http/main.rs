@@ -5,6 +5,7 @@
 mod bound;
 mod enterprise;
 mod machine;
+mod moved;
 #[cfg(unix)]
 mod opener;
 mod renewal;

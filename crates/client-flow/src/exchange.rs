@@ -54,7 +54,7 @@ impl fmt::Display for Purpose {
     }
 }
 
-/// A request to send. Follow no redirect, read at most [`MAX_BODY`](Self::MAX_BODY) bytes, and hand the
+/// A request to send. Follow no redirect (the flow itself goes on from the response of one that it may follow), read at most [`MAX_BODY`](Self::MAX_BODY) bytes, and hand the
 /// response, or the failure, to [`resume`](Self::resume).
 #[must_use = "the flow goes on only when the step is taken"]
 pub struct Exchange {

@@ -13,6 +13,7 @@ mod loopback;
 mod profile;
 mod recall;
 mod record;
+mod redirect;
 mod registration;
 #[cfg(feature = "sealed")]
 mod sealed;
@@ -34,6 +35,7 @@ pub use loopback::Heard;
 pub use profile::ServerProfile;
 pub use recall::Recall;
 pub use record::{Account, Record, RecordKey, ServerEndpoints, Tokens};
+pub use redirect::{EndpointMoved, endpoint_redirect};
 #[cfg(feature = "sealed")]
 pub use sealed::{CheckFirstUse, Sealed, SealingKey};
 pub use session::Session;

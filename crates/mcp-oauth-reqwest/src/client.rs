@@ -3,12 +3,13 @@
 use core::fmt;
 use std::sync::Arc;
 
-use client_flow::{ClientConfig, Tried};
+use client_flow::{ClientConfig, Tried, endpoint_redirect};
 use http::Method;
 use http::header::AUTHORIZATION;
 use oauth_types::{Origin, ResourceUri, Secret};
-use reqwest::{Request, RequestBuilder, Response};
+use reqwest::{Request, RequestBuilder, Response, Url};
 use scope_stepup::{Mode, Policy};
+use tracing::debug;
 
 use crate::builder::{self, AuthorizedClientBuilder};
 use crate::renewal::{Answered, Credentials, Next, Renewal};
@@ -108,12 +109,15 @@ impl AuthorizedClient {
     }
 
     /// Sends a request, with whatever has to happen before it is answered: a login, a refresh, a
-    /// step-up. An answer that is neither a 401 nor a 403 about scope is returned as it is.
+    /// step-up. An answer that is neither a 401 nor a 403 about scope is returned as it is, except for a redirect
+    /// of the MCP endpoint: to the same URL with or without a final slash it is followed, to any other URL it is
+    /// an error.
     ///
     /// # Errors
     ///
-    /// [`Error`] when the request got no answer, or when what it needs is not to be had.
-    pub async fn execute(&self, request: Request) -> Result<Response, Error> {
+    /// [`Error`] when the request got no answer, or when what it needs is not to be had;
+    /// [`Error::EndpointMoved`] when the endpoint redirects elsewhere.
+    pub async fn execute(&self, mut request: Request) -> Result<Response, Error> {
         let Shared { http, server, renewal } = &*self.0;
         if Origin::of(request.url().as_str()).ok() != Some(server.origin()) {
             return Err(Error::ForeignOrigin);
@@ -127,6 +131,14 @@ impl AuthorizedClient {
             headers.remove(AUTHORIZATION);
             headers.extend(renewal.authorization(&held, &request)?);
             let response = http.execute(attempt).await.map_err(|error| Error::of_http(&error))?;
+            let answer = (response.status(), response.headers());
+            let moved = endpoint_redirect(server, request.url().as_str(), tried, answer);
+            if let Some(url) = moved.map_err(Error::EndpointMoved)? {
+                debug!(server = url.path(), "the endpoint is at its slash form");
+                *request.url_mut() = Url::parse(url.as_str()).map_err(|_| Error::Request)?;
+                tried.redirect = true;
+                continue;
+            }
             let answered = Answered { request: &request, response: &response, held };
             match renewal.judge(answered, &mut tried).await? {
                 Next::Done => return Ok(response),

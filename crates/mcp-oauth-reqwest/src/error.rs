@@ -3,7 +3,7 @@
 use core::error::Error as _;
 use core::fmt;
 
-use client_flow::{FlowError, TransportFailed};
+use client_flow::{EndpointMoved, FlowError, TransportFailed};
 use scope_stepup::InsufficientScope;
 
 use crate::resolve::LeadsHome;
@@ -30,6 +30,8 @@ pub enum Error {
     Unauthorized,
     /// The server refuses the request for another reason each time.
     Unsettled,
+    /// The server redirects to another URL, where its token is not sent.
+    EndpointMoved(EndpointMoved),
     /// The request is for another origin than the server that the tokens are for.
     ForeignOrigin,
     /// The request was built from what is no URL, header or body.
@@ -87,6 +89,7 @@ impl fmt::Display for Error {
             Self::ForeignOrigin => {
                 f.write_str("the request is for another origin than the tokens are for")
             }
+            Self::EndpointMoved(moved) => moved.fmt(f),
             Self::BodyNotReplayable => {
                 f.write_str("the request body is a stream and cannot be sent again after a login")
             }

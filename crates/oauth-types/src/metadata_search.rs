@@ -108,9 +108,6 @@ pub struct MetadataNotFound {
 }
 
 impl MetadataSearch {
-    /// The number of redirects that are followed from one place.
-    const MAX_REDIRECTS: u8 = 3;
-
     /// Starts a search at these places, in this order; `None` if there are none.
     #[must_use]
     pub fn new(places: Vec<EndpointUrl>) -> Option<Self> {
@@ -150,7 +147,7 @@ impl MetadataSearch {
             };
         }
         let moved = Location::of_document(&self.url, status, response.headers());
-        if let Some(url) = moved.filter(|_| self.redirects < Self::MAX_REDIRECTS) {
+        if let Some(url) = moved.filter(|_| self.redirects < Location::MAX_REDIRECTS) {
             self.url = url;
             self.redirects += 1;
             return Ok(MetadataStep::Next(self));

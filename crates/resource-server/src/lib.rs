@@ -5,7 +5,6 @@ mod believed;
 mod browser_origins;
 mod decide;
 mod denial;
-mod discovery;
 #[cfg(any(feature = "introspection", feature = "jwt_access_tokens"))]
 mod foreign;
 mod hosts;
@@ -30,7 +29,6 @@ pub use browser_origins::BrowserOrigins;
 pub use client_auth::{InvalidProof, Replay};
 pub use decide::{Granted, Presented, Recognition, Recognized};
 pub use denial::{Denial, DenialReason};
-pub use discovery::{FindServer, Search, ServerNotFound};
 #[cfg(feature = "introspection")]
 pub use introspection::{
     Introspected, Introspection, IntrospectionEndpoint, IntrospectionFailed, NoIntrospection,

@@ -11,11 +11,13 @@ use bytes::{Bytes, BytesMut};
 use http::header::ACCEPT;
 use http::{Request, Response};
 use oauth_types::{
-    AuthorizationServerMetadata, EndpointUrl, InvalidUri, Issuer, Origin, UnixTime, is_local_ip,
+    AuthorizationServerMetadata, EndpointUrl, InvalidUri, Issuer, Location, MetadataNotFound,
+    MetadataSearch, MetadataStep, Origin, UnixTime, authorization_server_urls, is_local_ip,
+    issued_by,
 };
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, Client, redirect, retry};
-use resource_server::{FindServer, Kept, Search, ServerNotFound};
+use resource_server::Kept;
 use tokio::time::timeout;
 use tracing::warn;
 
@@ -47,14 +49,14 @@ impl fmt::Display for InvalidRemote {
 impl core::error::Error for InvalidRemote {}
 
 /// Why there is no answer, for the log.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Unreachable {
     LocalAddress,
     NoConnection,
     NoAnswer,
     Broken,
     TooLarge,
-    NotFound(ServerNotFound),
+    NotFound(MetadataNotFound),
 }
 
 impl Unreachable {
@@ -89,7 +91,8 @@ impl fmt::Display for Unreachable {
 /// An authorization server that is not ours: its documents are fetched when they are first needed, so that a server
 /// starts while its authorization server is down.
 ///
-/// It is asked by https (http on a loopback host), without a proxy; redirects are not followed. The hosts of the issuer
+/// It is asked by https (http on a loopback host), without a proxy; redirects of its documents are followed on the same origin
+/// (301, 307, 308, three at most). The hosts of the issuer
 /// and of endpoints that the configuration names may be anywhere. Where its documents lead elsewhere, only addresses of
 /// the public internet are connected to, unless the issuer is a local address itself.
 ///
@@ -97,7 +100,7 @@ impl fmt::Display for Unreachable {
 #[derive(Clone, Debug)]
 pub struct RemoteServer {
     issuer: Issuer,
-    search: FindServer,
+    search: MetadataSearch,
     reach: Reach,
     http: Client,
     metadata: Arc<Mutex<Kept<AuthorizationServerMetadata>>>,
@@ -143,7 +146,9 @@ impl RemoteServer {
     }
 
     fn build(issuer: Issuer, local: bool, certificates: &[u8]) -> Result<Self, InvalidRemote> {
-        let search = FindServer::new(issuer.clone()).map_err(InvalidRemote::Issuer)?;
+        let places = authorization_server_urls(&issuer).map_err(InvalidRemote::Issuer)?;
+        let search = MetadataSearch::new(places);
+        let search = search.ok_or(InvalidRemote::Issuer(InvalidUri::Syntax))?;
         let certificates = Certificate::from_pem_bundle(certificates);
         let certificates = certificates.map_err(|_| InvalidRemote::Certificate)?;
         let origin = search.url().origin();
@@ -234,25 +239,43 @@ impl RemoteServer {
     async fn find(&self) -> Result<AuthorizationServerMetadata, Unreachable> {
         let mut search = self.search.clone();
         loop {
-            let answer = match self.get(search.url()).await {
+            let answer = match self.ask(search.url()).await {
                 // A page for people may be as long as it likes: it is no document.
-                Err(Unreachable::TooLarge) => Response::default(),
-                answer => answer?,
+                Err(Unreachable::TooLarge) => None,
+                answer => Some(answer?),
             };
-            match search.resume(&answer).map_err(Unreachable::NotFound)? {
-                Search::Found(metadata) => {
-                    for member in AuthorizationServerMetadata::passed_over(answer.body()) {
+            let step = match &answer {
+                Some(answer) => search.resume(answer, issued_by(&self.issuer)),
+                None => search.too_large(),
+            };
+            match step.map_err(Unreachable::NotFound)? {
+                MetadataStep::Found { document, .. } => {
+                    let body = answer.map(Response::into_body).unwrap_or_default();
+                    for member in AuthorizationServerMetadata::passed_over(&body) {
                         warn!(issuer = %self.issuer, member, "a malformed member was passed over");
                     }
-                    return Ok(*metadata);
+                    return Ok(document);
                 }
-                Search::Next(next) => search = next,
+                MetadataStep::Next(next) => search = next,
             }
         }
     }
 
-    /// Fetches a JSON document.
+    /// Fetches a JSON document, also where it has moved on its origin.
     pub(crate) async fn get(&self, url: &EndpointUrl) -> Result<Response<Bytes>, Unreachable> {
+        let mut url = url.clone();
+        for _ in 0..Location::MAX_REDIRECTS {
+            let answer = self.ask(&url).await?;
+            match Location::of_document(&url, answer.status(), answer.headers()) {
+                Some(moved) => url = moved,
+                None => return Ok(answer),
+            }
+        }
+        self.ask(&url).await
+    }
+
+    /// One request for a JSON document.
+    async fn ask(&self, url: &EndpointUrl) -> Result<Response<Bytes>, Unreachable> {
         let request = Request::get(url.as_str()).header(ACCEPT, "application/json");
         let request = request.body(Bytes::new()).map_err(|_| Unreachable::Broken)?;
         self.send(request).await

@@ -36,6 +36,31 @@ async fn sec_148_whatever_tokens_say_keys_are_fetched_once_in_30_seconds() {
 }
 
 #[tokio::test]
+async fn sec_135_documents_that_moved_are_followed_on_their_own_origin_only() {
+    let (server, other) = (publishing().await, publishing().await);
+    let own = server.issuer();
+    server.answer("/moved", Answer::json(&json!({"issuer": own, "jwks_uri": server.url("/jwks")})));
+    server.answer("/keys", Answer::json(PUBLIC));
+    let moved = |to: &str| Answer { location: to.to_owned(), ..Answer::status(308) };
+    server.answer(METADATA, moved(&server.url("/moved")));
+    server.answer("/jwks", moved("/keys"));
+    let token = signed(&claims(&own, &json!({})));
+    assert_eq!(protected(&server).status(&token).await, StatusCode::OK);
+    // A loop ends after three.
+    let before = server.asked("/jwks");
+    server.answer("/jwks", moved("/jwks"));
+    let nobody = protected(&server).status(&token).await;
+    assert_eq!(nobody, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(server.asked("/jwks") - before, 4);
+    for location in [other.url("/jwks"), format!("//{}/jwks", other.address)] {
+        server.answer("/jwks", moved(&location));
+        let nobody = protected(&server).status(&token).await;
+        assert_eq!(nobody, StatusCode::SERVICE_UNAVAILABLE);
+    }
+    assert_eq!(other.asked("/jwks"), 0);
+}
+
+#[tokio::test]
 async fn sec_148_a_new_key_is_found_and_one_that_is_gone_ends_its_tokens() {
     let server = publishing().await;
     let own = server.issuer();

@@ -18,6 +18,9 @@ use crate::uri::{InvalidUri, host_and_port, parts};
 pub struct Location(Box<str>);
 
 impl Location {
+    /// The number of redirects that are followed, one after the other, for one document.
+    pub const MAX_REDIRECTS: u8 = 3;
+
     /// Reads where the response to a request for `requested` leads.
     ///
     /// The header may hold an absolute URL, `//host/path` or `/path`. Other relative references are refused:
