@@ -3,18 +3,20 @@
 use std::sync::{Arc, Mutex};
 
 use client_auth::ClientCredentials;
-use client_flow::{ClientConfig, Record, RecordKey, Visit};
+use client_flow::{ClientConfig, Record, RecordKey, ServerProfile, Visit};
 use futures::future::BoxFuture;
 use mcp_oauth_reqwest::{AuthorizedClient, CredentialStore, StoreFailed, UserAgent, VisitFailed};
-use oauth_types::{ClientId, Issuer, RedirectUri, ResourceUri, Secret};
+use oauth_types::{AuthMethod, ClientId, Issuer, RedirectUri, ResourceUri, ScopeSet, Secret};
 use serde_json::Value;
 
 use crate::fake::{Exchange, Fakes};
 use crate::script::{Failed, known, text, texts};
 
-const MEMBERS: [&str; 12] = [
+const MEMBERS: [&str; 15] = [
     "source",
+    "as_of",
     "what",
+    "assumed",
     "server",
     "routes",
     "challenge",
@@ -24,6 +26,7 @@ const MEMBERS: [&str; 12] = [
     "otherwise",
     "pinned_issuer",
     "pre_registered",
+    "profile",
     "expect",
 ];
 
@@ -130,14 +133,33 @@ fn config(file: &Value, url: &str) -> Result<ClientConfig, Failed> {
     }
     let given = &file["pre_registered"];
     if !given.is_null() {
-        known(given, "pre_registered", &["issuer", "client_id", "client_secret"])?;
+        known(given, "pre_registered", &["issuer", "client_id", "client_secret", "method"])?;
         let issuer = parsed(Issuer::parse(text(given, "issuer").unwrap_or_default()), "issuer")?;
         let id = parsed(ClientId::parse(text(given, "client_id").unwrap_or_default()), "id")?;
         let secret = text(given, "client_secret").map(Secret::new);
-        let credentials = parsed(ClientCredentials::choose(id, secret, None, &[]), "credentials")?;
-        config.pre_registered.push((issuer, credentials));
+        let method = text(given, "method").map(AuthMethod::from_name);
+        let credentials = ClientCredentials::choose(id, secret, method.as_ref(), &[]);
+        config.pre_registered.push((issuer, parsed(credentials, "credentials")?));
     }
-    Ok(config)
+    profiled(config, &file["profile"])
+}
+
+/// The configuration with the exceptions that a file makes for one issuer.
+fn profiled(config: ClientConfig, given: &Value) -> Result<ClientConfig, Failed> {
+    if given.is_null() {
+        return Ok(config);
+    }
+    known(given, "profile", &["issuer", "of", "scope"])?;
+    let issuer = parsed(Issuer::parse(text(given, "issuer").unwrap_or_default()), "issuer")?;
+    let mut profile = match text(given, "of") {
+        Some("entra") => ServerProfile::entra(),
+        Some("cognito") => ServerProfile::cognito(),
+        _ => return Err("the profile is of no known server".into()),
+    };
+    if let Some(scope) = text(given, "scope") {
+        profile = profile.with_scope(parsed(ScopeSet::parse(scope), "scope")?);
+    }
+    Ok(config.with_server_profile(issuer, profile))
 }
 
 async fn call(client: &AuthorizedClient) -> Result<u16, (String, String)> {

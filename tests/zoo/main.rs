@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `field` | every file of `tests/field`, or of the folder that `MCP_OAUTH_FIELD` names |
 //! | `client_zoo` | `clients/`, one file a client: what it sends, and how far it gets at our servers |
+//! | `providers` | every file of `tests/zoo/providers`: an authorization server as it is, and what our client makes of it |
+
 #![expect(clippy::print_stdout, reason = "the figures are what this program is for")]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
@@ -15,6 +17,7 @@ mod fake;
 mod field;
 mod jwt_case;
 mod our;
+mod providers;
 mod script;
 mod server_case;
 mod visitor;
@@ -23,6 +26,8 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let failed = runtime.block_on(async { field::run().await + client_zoo::run().await });
+    let failed = runtime.block_on(async {
+        field::run().await + client_zoo::run().await + providers::run().await
+    });
     ExitCode::from(u8::from(failed > 0))
 }

@@ -324,10 +324,16 @@ impl fmt::Display for FlowError {
             }
             Self::RegistrationRejected { status, error, .. } => {
                 write!(f, "the registration was refused with {}", status.as_u16())?;
-                match error {
-                    Some(error) => write!(f, " {}", error.error),
-                    None => Ok(()),
+                if let Some(error) = error {
+                    write!(f, " {}", error.error)?;
                 }
+                if matches!(*status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+                    f.write_str(
+                        ": the server does not register every client; configure credentials that \
+                         its operator gives out (`ClientConfig::pre_registered`)",
+                    )?;
+                }
+                Ok(())
             }
             Self::NoRegistration { issuer } => {
                 write!(f, "{issuer} registers no clients by itself: configure credentials for it")
