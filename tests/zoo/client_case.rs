@@ -6,7 +6,9 @@ use client_auth::ClientCredentials;
 use client_flow::{ClientConfig, Record, RecordKey, ServerProfile, Visit};
 use futures::future::BoxFuture;
 use mcp_oauth_reqwest::{AuthorizedClient, CredentialStore, StoreFailed, UserAgent, VisitFailed};
-use oauth_types::{AuthMethod, ClientId, Issuer, RedirectUri, ResourceUri, ScopeSet, Secret};
+use oauth_types::{
+    AuthMethod, ClientId, EndpointUrl, Issuer, RedirectUri, ResourceUri, ScopeSet, Secret,
+};
 use serde_json::Value;
 
 use crate::fake::{Exchange, Fakes};
@@ -149,13 +151,17 @@ fn profiled(config: ClientConfig, given: &Value) -> Result<ClientConfig, Failed>
     if given.is_null() {
         return Ok(config);
     }
-    known(given, "profile", &["issuer", "of", "scope"])?;
+    known(given, "profile", &["issuer", "of", "scope", "metadata"])?;
     let issuer = parsed(Issuer::parse(text(given, "issuer").unwrap_or_default()), "issuer")?;
     let mut profile = match text(given, "of") {
         Some("entra") => ServerProfile::entra(),
         Some("cognito") => ServerProfile::cognito(),
-        _ => return Err("the profile is of no known server".into()),
+        None => ServerProfile::new(),
+        Some(_) => return Err("the profile is of no known server".into()),
     };
+    if let Some(url) = text(given, "metadata") {
+        profile = profile.with_metadata_at(parsed(EndpointUrl::parse(url), "metadata")?);
+    }
     if let Some(scope) = text(given, "scope") {
         profile = profile.with_scope(parsed(ScopeSet::parse(scope), "scope")?);
     }

@@ -26,8 +26,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let failed = runtime.block_on(async {
-        field::run().await + client_zoo::run().await + providers::run().await
-    });
+    let failed = runtime
+        .block_on(async { field::run().await + client_zoo::run().await + providers::run().await });
     ExitCode::from(u8::from(failed > 0))
 }

@@ -1,7 +1,7 @@
 //! Authorization servers that people really use: our client gets in, or says the next step.
 //!
 //! The format is that of client files (`tests/field/README.md`), with `as_of`, the month of the source; `assumed`, what no
-//! source says; `profile`, the exceptions for one issuer (`of` a known server, with a fixed `scope`); and a `method` of
+//! source says; `profile`, the exceptions for one issuer (`of` a known server, with a fixed `scope` and the URL of the `metadata`); and a `method` of
 //! `pre_registered`.
 
 use std::path::{Path, PathBuf};
@@ -14,13 +14,7 @@ use crate::field::{DEADLINE, files, named, read};
 use crate::script::{Failed, text};
 
 /// Files whose outcome is not reached yet, each with what it waits for. One that passes has to leave the list.
-const NOT_YET: &[(&str, &str)] = &[
-    ("atlassian.json", "a pin is searched at its own places only"),
-    ("entra-v1-tenant.json", "a pin is searched at its own places only"),
-    ("meta-unregistered.json", "a pin is searched at its own places only"),
-    ("meta.json", "a pin is searched at its own places only"),
-    ("sap-xsuaa.json", "a pin is searched at its own places only"),
-];
+const NOT_YET: &[(&str, &str)] = &[];
 
 /// The fewest servers that the files are about.
 const FEWEST: usize = 12;

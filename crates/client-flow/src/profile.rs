@@ -5,6 +5,7 @@
 //! | [`with_resource_omitted`](ServerProfile::with_resource_omitted) | the server no longer hears which resource the token is for (RFC 8707) | it refuses requests that say so and binds tokens to a resource by their scope |
 //! | [`with_scope`](ServerProfile::with_scope) | scopes are no longer those that the resource asks for | the host names them from the server's documentation |
 //! | [`with_tenant_placeholder`](ServerProfile::with_tenant_placeholder) | the metadata names no single tenant (RFC 8414 §3.3) | the host pins the issuer, every other byte is compared, and the endpoints are on the issuer's origin |
+//! | [`with_metadata_at`](ServerProfile::with_metadata_at) | the issuer's own well-known places are not asked (RFC 8414 §3) | the host names the URL, from the server's documentation, and the document still has to name the issuer |
 //! | [`with_s256_assumed`](ServerProfile::with_s256_assumed) | a server without PKCE is not noticed before the login | its documentation says that it supports PKCE, which is sent as ever (RFC 7636) |
 //! | [`with_consent_prompt_omitted`](ServerProfile::with_consent_prompt_omitted) | the server may remember an earlier consent and give no refresh token | a forced consent locks users out where an administrator consents for them |
 //!
@@ -12,7 +13,7 @@
 
 use core::fmt;
 
-use oauth_types::{AuthorizationServerMetadata, Issuer, Origin, ScopeSet};
+use oauth_types::{AuthorizationServerMetadata, EndpointUrl, Issuer, Origin, ScopeSet};
 use serde::{Deserialize, Serialize};
 
 /// Exceptions that the host makes for one authorization server; none by default.
@@ -38,6 +39,8 @@ pub struct ServerProfile {
     scope: Option<ScopeSet>,
     #[serde(skip_serializing_if = "is_false")]
     tenant_placeholder: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata_url: Option<EndpointUrl>,
     #[serde(skip_serializing_if = "is_false")]
     s256_assumed: bool,
     #[serde(skip_serializing_if = "is_false")]
@@ -54,7 +57,7 @@ impl ServerProfile {
     /// The profile of Microsoft Entra ID: no resource indicator, PKCE without its list, `{tenantid}` for a pinned
     /// issuer, and no forced consent.
     ///
-    /// Entra answers AADSTS9010010 to a `resource` beside a scope, has no `code_challenge_methods_supported` in its
+    /// Entra answers AADSTS9010010 to a `resource` that is not the application of the scope, has no `code_challenge_methods_supported` in its
     /// metadata, and asks for an administrator where `prompt=consent` is sent. Add
     /// [`with_scope`](Self::with_scope), such as `api://…/.default`, where the MCP server lists scopes without the
     /// application's prefix.
@@ -100,6 +103,19 @@ impl ServerProfile {
         self
     }
 
+    /// Reads the metadata of this issuer at exactly this URL, which may be on another host. The document's `issuer` still
+    /// has to be this issuer, byte for byte.
+    ///
+    /// Entra ID v1 needs it, whose issuer is at `sts.windows.net` and whose documents are at `login.microsoftonline.com`;
+    /// so does Meta, whose issuer is `https://www.facebook.com` and whose document is at `mcp.facebook.com`. Pin the
+    /// issuer too ([`ClientConfig::pinned_issuers`](crate::ClientConfig::pinned_issuers)), because the resource names
+    /// another one.
+    #[must_use]
+    pub fn with_metadata_at(mut self, url: EndpointUrl) -> Self {
+        self.metadata_url = Some(url);
+        self
+    }
+
     /// Logs in although the metadata has no `code_challenge_methods_supported`. PKCE with S256 is sent all the same;
     /// a list that leaves S256 out is still refused.
     #[must_use]
@@ -137,6 +153,11 @@ impl ServerProfile {
         server.supports_s256() || (self.s256_assumed && is_unlisted)
     }
 
+    /// The one place to look for the metadata, where the host has named it.
+    pub(crate) const fn metadata_url(&self) -> Option<&EndpointUrl> {
+        self.metadata_url.as_ref()
+    }
+
     /// Returns `true` if metadata that names no tenant may stand for an issuer that is pinned.
     pub(crate) const fn accepts_tenant_placeholder(&self) -> bool {
         self.tenant_placeholder
@@ -171,10 +192,12 @@ impl fmt::Display for ServerProfile {
             return f.write_str("nothing");
         }
         let scope = self.scope.as_ref().map(|scope| format!("the scope is always {scope}"));
+        let place = self.metadata_url.as_ref().map(|url| format!("the metadata is at {url}"));
         let exceptions = [
             self.resource_omitted.then_some("no resource indicator is sent (RFC 8707)"),
             scope.as_deref(),
             self.tenant_placeholder.then_some("`{tenantid}` stands for the pinned tenant"),
+            place.as_deref(),
             self.s256_assumed.then_some("PKCE need not be listed"),
             self.consent_prompt_omitted.then_some("consent is not forced"),
         ];

@@ -3,6 +3,7 @@
 //! | check, in this order | requirement | otherwise |
 //! |---|---|---|
 //! | the issuer's well-known URLs in order, as [`MetadataSearch`] reads them | C-DISC-5, C-DISC-6, C-DISC-12 | `NoServerMetadata`, `Status` |
+//! | an issuer whose [profile](crate::ServerProfile::with_metadata_at) names a URL: that one alone | | as above |
 //! | a pinned issuer that publishes nothing there: those of the issuers that the resource names, on its own origin | C-DISC-11 | as above |
 //! | the document is a bounded JSON object | C-DISC-10 | the next URL, then `Document` |
 //! | its `issuer` is identical to the one asked for; `{tenantid}` in it stands for a pinned tenant by a [profile](crate::ServerProfile) only | C-DISC-7 | the next URL, then `IssuerMismatch`; `TenantPlaceholder` |
@@ -102,6 +103,10 @@ impl FindServer {
 
     fn of(issuer: Issuer, mut further: Vec<EndpointUrl>, then: Found) -> Result<Step, FlowError> {
         // C-DISC-5, C-DISC-6
+        let profile = then.config().profile_of(&issuer);
+        if let Some(url) = profile.metadata_url() {
+            return Self::among(vec![url.clone()], Vec::new(), issuer, then);
+        }
         let urls = authorization_server_urls(&issuer).map_err(FlowError::NamedUrl)?;
         further.retain(|url| !urls.contains(url));
         Self::among(urls, further, issuer, then)

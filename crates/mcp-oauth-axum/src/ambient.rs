@@ -5,7 +5,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use authorization_server::CorrelationId;
-use oauth_types::{Entropy, UnixTime};
+use oauth_types::{Entropy, UnixTime, http_origins_for_development};
+use tracing::warn;
+
+/// Tells the log about every origin for which plain http is allowed.
+pub(crate) fn warn_of_http_for_development() {
+    for origin in http_origins_for_development() {
+        warn!(%origin, "plain http is allowed for this origin, which is for development only");
+    }
+}
 
 /// What tells the time. By default the system does; a test says it itself.
 #[derive(Clone)]

@@ -29,6 +29,7 @@ use tokio::time::timeout;
 use tower::{Layer, Service, service_fn};
 use tracing::{debug, warn};
 
+use crate::ambient::warn_of_http_for_development;
 use crate::cors;
 #[cfg(feature = "dpop")]
 use crate::proofs::{self, Proofs};
@@ -125,6 +126,7 @@ impl<V: TokenVerifier> Protect<V> {
     /// Protects `resource` with what `verifier` knows and what `required` asks for.
     #[must_use]
     pub fn new(resource: Resource, verifier: V, required: impl Into<Requirement>) -> Self {
+        warn_of_http_for_development();
         Self(Arc::new(Guard {
             resource: Arc::new(resource),
             verifier: Arc::new(verifier),

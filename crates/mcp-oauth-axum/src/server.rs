@@ -25,7 +25,7 @@ use oauth_types::ClientMetadataUrl;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::warn;
 
-use crate::ambient::{Clock, entropy};
+use crate::ambient::{Clock, entropy, warn_of_http_for_development};
 use crate::cors;
 #[cfg(feature = "client_documents")]
 use crate::documents::{Documents, Reach};
@@ -84,6 +84,7 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
     /// A server with this configuration. The store is shared with whatever verifies its tokens.
     #[must_use]
     pub fn new(config: Config, store: Arc<S>, login: L) -> Self {
+        warn_of_http_for_development();
         Self {
             config,
             store,

@@ -4,8 +4,9 @@ use core::fmt;
 use std::time::Duration;
 
 use client_flow::{ClientConfig, FlowError, Grant};
-use oauth_types::ResourceUri;
+use oauth_types::{ResourceUri, http_origins_for_development};
 use scope_stepup::Policy;
+use tracing::warn;
 
 use crate::renewal::{Credentials, Login, Renewal};
 use crate::resolve::{Resolver, Trusted};
@@ -109,6 +110,9 @@ pub(crate) fn build(
     trusted: Trusted,
 ) -> Result<AuthorizedClient, Error> {
     let server = ResourceUri::canonical(server_url).map_err(FlowError::ServerUrl)?;
+    for origin in http_origins_for_development() {
+        warn!(%origin, "plain http is allowed for this origin, which is for development only");
+    }
     // http is for this machine only because nothing leaves it.
     let http = if server.origin().is_loopback() { http.no_proxy() } else { http };
     let http = http

@@ -50,8 +50,8 @@ pub use thumbprint::{InvalidThumbprint, Thumbprint};
 pub use time::{Entropy, UnixTime};
 pub use token_facts::TokenFacts;
 pub use uri::{
-    EndpointUrl, InvalidUri, Issuer, Location, Origin, RedirectUri, ResourceUri, is_local_ip,
-    is_loopback_host,
+    EndpointUrl, InvalidUri, Issuer, Location, Origin, RedirectUri, ResourceUri,
+    allow_http_for_development, http_origins_for_development, is_local_ip, is_loopback_host,
 };
 pub use well_known::{
     authorization_server_urls, protected_resource_root_url, protected_resource_url,

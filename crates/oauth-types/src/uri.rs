@@ -5,6 +5,7 @@
 //! text itself is what these types keep.
 
 mod address;
+mod development;
 mod endpoint;
 mod issuer;
 mod location;
@@ -20,6 +21,7 @@ use fluent_uri::component::Authority;
 use percent_encoding::percent_decode_str;
 
 pub use address::is_local_ip;
+pub use development::{allow_http_for_development, http_origins_for_development};
 pub use endpoint::{EndpointUrl, Origin};
 pub use issuer::Issuer;
 pub use location::Location;
@@ -42,8 +44,10 @@ pub enum InvalidUri {
     /// Its host has an escape, or ends in a number without being an IPv4 address in four plain decimal numbers:
     /// browsers and HTTP libraries read `127.1` and `0x7f000001` as addresses.
     AmbiguousHost,
-    /// It is http on a host that is not loopback.
+    /// It is http on a host that is not loopback, nor one that [`allow_http_for_development`] names.
     PlainHttp,
+    /// Its host may be public, where http is not allowed for development either.
+    PublicHost,
     /// It is not https.
     NotHttps,
     /// Its scheme is not among those allowed here.
@@ -72,6 +76,7 @@ impl fmt::Display for InvalidUri {
             Self::NoHost => "names no host",
             Self::AmbiguousHost => "has a host that some would read as another one",
             Self::PlainHttp => "is http on a host that is not loopback",
+            Self::PublicHost => "has a host that may be public",
             Self::NotHttps => "is not https",
             Self::Scheme => "has a scheme that is not allowed here",
             Self::Userinfo => "carries a user name or password",
@@ -97,7 +102,7 @@ pub(crate) fn parts(text: &str) -> Result<Uri<&str>, InvalidUri> {
     Uri::parse(text).map_err(|_| InvalidUri::Syntax)
 }
 
-/// Parses an `https` URI, or an `http` one on a loopback host, with a host, a port in range and no
+/// Parses an `https` URI, or an `http` one on a loopback host or an origin named for development, with a host, a port in range and no
 /// userinfo: what every URL that this side sends requests to has to be.
 pub(crate) fn web_parts(text: &str) -> Result<(Uri<&str>, Authority<'_>), InvalidUri> {
     let uri = parts(text)?;
@@ -105,6 +110,10 @@ pub(crate) fn web_parts(text: &str) -> Result<(Uri<&str>, Authority<'_>), Invali
     let scheme = uri.scheme().as_str();
     let is_http = scheme.eq_ignore_ascii_case("http");
     if scheme.eq_ignore_ascii_case("https") || (is_http && is_loopback_host(authority.host())) {
+        return Ok((uri, authority));
+    }
+    let port = authority.port_to_u16().map_err(|_| InvalidUri::Port)?;
+    if is_http && development::is_allowed(authority.host(), port) {
         return Ok((uri, authority));
     }
     Err(if is_http { InvalidUri::PlainHttp } else { InvalidUri::NotHttps })

@@ -5,7 +5,9 @@ use std::rc::Rc;
 
 use client_auth::ClientCredentials;
 use client_flow::{ClientConfig, FlowError, Grant, ServerProfile, Session};
-use oauth_types::{AuthMethod, BearerChallenge, ClientId, Issuer, ResourceUri, ScopeSet, Secret};
+use oauth_types::{
+    AuthMethod, BearerChallenge, ClientId, EndpointUrl, Issuer, ResourceUri, ScopeSet, Secret,
+};
 use serde_json::{Value, json};
 
 use crate::world::*;
@@ -230,4 +232,33 @@ fn c_disc_7_sec_014_a_tenant_placeholder_leads_to_no_other_server() {
         assert!(matches!(error, FlowError::TenantPlaceholder { .. }), "{template}: {error:?}");
         assert!(world.sent().iter().all(|line| line.starts_with("GET ")), "{template}");
     }
+}
+
+#[test]
+fn c_disc_7_sec_014_metadata_is_read_where_a_profile_says_and_still_has_to_name_the_issuer() {
+    let at = EndpointUrl::parse("https://documents.example/as.json").unwrap();
+    let profile = ServerProfile::new().with_metadata_at(at.clone());
+    let world = |named: &str| {
+        let mut world = World::new();
+        world.metadata = (200, json!({"issuer": AS, "x": "not asked"}));
+        let document = metadata(named);
+        world.interfere = Box::new(move |request| {
+            let is_here = request.uri().to_string() == "https://documents.example/as.json";
+            is_here.then(|| json_response(200, &document))
+        });
+        world
+    };
+    let (session, _, world_of_it) = visited(world(AS), relaxed(profile.clone()));
+    assert_eq!(session.unwrap().account().server.issuer.as_str(), AS);
+    assert!(!world_of_it.sent().iter().any(|line| line.contains("as.example/.well-known")));
+    for named in ["https://evil.example", "https://as.example/", "https://documents.example"] {
+        let (session, url, world) = visited(world(named), relaxed(profile.clone()));
+        assert!(matches!(session, Err(FlowError::IssuerMismatch { .. })), "{named}");
+        assert_eq!(url, "");
+        assert!(world.sent().iter().all(|line| line.starts_with("GET ")), "{named}");
+    }
+    // What is said of another issuer leads this one nowhere.
+    let other = config().with_server_profile(issuer("https://other.example"), profile);
+    let (_, _, world) = visited(world(AS), other);
+    assert!(!world.sent().iter().any(|line| line.contains("documents.example")));
 }

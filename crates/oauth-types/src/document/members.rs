@@ -43,9 +43,11 @@ impl fmt::Display for MemberRule {
             Self::Uri(rule) => {
                 rule.fmt(f)?;
                 match rule {
-                    InvalidUri::PlainHttp | InvalidUri::NotHttps => {
-                        f.write_str("; it has to be https")
-                    }
+                    InvalidUri::PlainHttp => f.write_str(
+                        "; it has to be https (for a private host in development, see \
+                         `allow_http_for_development`)",
+                    ),
+                    InvalidUri::NotHttps => f.write_str("; it has to be https"),
                     _ => Ok(()),
                 }
             }

@@ -1,0 +1,140 @@
+//! Plain http on a named private host, for development.
+
+use std::sync::{PoisonError, RwLock};
+
+use crate::uri::{InvalidUri, host_and_port, is_local_ip, parts};
+
+/// The origins that were named, as `host:port`.
+static NAMED: RwLock<Vec<Box<str>>> = RwLock::new(Vec::new());
+
+/// Top-level names that the public DNS does not lead anywhere (RFC 2606, RFC 6761, RFC 6762, RFC 8375; `internal` is
+/// reserved by ICANN for private use).
+const PRIVATE: [&str; 5] = [".test", ".localhost", ".local", ".internal", ".home.arpa"];
+
+/// Allows http for this one origin, as if it were a loopback host, in the whole process and until its end: as an issuer,
+/// a resource, an endpoint, whoever names it. Call it first in `main`, with the host name that development gives to a
+/// server: `http://keycloak:8080` of a Compose file, `http://idp.auth.svc.cluster.local`.
+///
+/// Anybody on the network between sees and changes what is sent there, codes, secrets and tokens included. That is
+/// acceptable only where that network is yours, so the host has to be private: a name without a dot, one below `test`,
+/// `localhost`, `local`, `internal` or `home.arpa`, or the literal address of a private network. Redirect URIs and client
+/// metadata documents stay as strict as ever. The adapters write a warning for each origin.
+///
+/// Other origins, another port of the same host included, are not affected.
+///
+/// ```standalone_crate
+/// use oauth_types::{Issuer, allow_http_for_development};
+///
+/// assert!(Issuer::parse("http://keycloak:8080/realms/mcp").is_err());
+/// allow_http_for_development("http://keycloak:8080")?;
+/// assert!(Issuer::parse("http://keycloak:8080/realms/mcp").is_ok());
+/// assert!(Issuer::parse("http://keycloak:9090/realms/mcp").is_err());
+/// assert!(allow_http_for_development("http://as.example.com").is_err());
+/// # Ok::<(), oauth_types::InvalidUri>(())
+/// ```
+///
+/// # Errors
+///
+/// [`InvalidUri`] when the text is not the origin of an http URL ([`InvalidUri::Scheme`], [`InvalidUri::Syntax`]), or when
+/// its host may be public ([`InvalidUri::PublicHost`]).
+pub fn allow_http_for_development(origin: &str) -> Result<(), InvalidUri> {
+    let uri = parts(origin)?;
+    let authority = host_and_port(&uri)?;
+    if !uri.scheme().as_str().eq_ignore_ascii_case("http") {
+        return Err(InvalidUri::Scheme);
+    }
+    if !uri.path().as_str().is_empty() || uri.has_query() || uri.has_fragment() {
+        return Err(InvalidUri::Syntax);
+    }
+    if !is_private(authority.host()) {
+        return Err(InvalidUri::PublicHost);
+    }
+    let named = key(authority.host(), authority.port_to_u16().ok().flatten());
+    let mut all = NAMED.write().unwrap_or_else(PoisonError::into_inner);
+    if !all.contains(&named) {
+        all.push(named);
+    }
+    Ok(())
+}
+
+/// Returns the origins that [`allow_http_for_development`] was called with, for the log of an adapter.
+#[must_use]
+pub fn http_origins_for_development() -> Vec<String> {
+    let all = NAMED.read().unwrap_or_else(PoisonError::into_inner);
+    all.iter().map(|named| format!("http://{named}")).collect()
+}
+
+/// Returns `true` if http was allowed for exactly this host and port.
+pub(super) fn is_allowed(host: &str, port: Option<u16>) -> bool {
+    let all = NAMED.read().unwrap_or_else(PoisonError::into_inner);
+    !all.is_empty() && all.contains(&key(host, port))
+}
+
+fn key(host: &str, port: Option<u16>) -> Box<str> {
+    format!("{}:{}", host.to_ascii_lowercase(), port.unwrap_or(80)).into()
+}
+
+/// Returns `true` if the public internet leads nowhere by this host.
+fn is_private(host: &str) -> bool {
+    let v6 = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    match v6.unwrap_or(&name).parse() {
+        Ok(address) => is_local_ip(address),
+        Err(_) => {
+            let is_below = PRIVATE.iter().any(|suffix| name.ends_with(suffix));
+            v6.is_none() && !name.is_empty() && (is_below || !name.contains('.'))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_private_host_is_one_that_the_public_internet_does_not_lead_to() {
+        for host in [
+            "keycloak",
+            "KEYCLOAK",
+            "idp.auth.svc.cluster.local",
+            "host.docker.internal",
+            "as.test",
+            "10.0.0.7",
+            "192.168.1.2",
+            "[fd00::7]",
+            "[::1]",
+        ] {
+            assert!(is_private(host), "{host}");
+        }
+        for host in [
+            "as.example",
+            "keycloak.example.com",
+            "8.8.8.8",
+            "[2606:4700::1111]",
+            "local.example",
+            ".",
+            "",
+        ] {
+            assert!(!is_private(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn only_the_origin_of_an_http_url_on_a_private_host_is_allowed() {
+        for (text, rule) in [
+            ("https://keycloak:8080", InvalidUri::Scheme),
+            ("http://keycloak:8080/", InvalidUri::Syntax),
+            ("http://keycloak:8080/realms/mcp", InvalidUri::Syntax),
+            ("http://keycloak:8080?x", InvalidUri::Syntax),
+            ("http://u@keycloak:8080", InvalidUri::Userinfo),
+            ("http://keycloak:99999", InvalidUri::Port),
+            ("http://as.example.com", InvalidUri::PublicHost),
+            ("http://8.8.8.8", InvalidUri::PublicHost),
+            ("http://0x7f.1", InvalidUri::AmbiguousHost),
+            ("keycloak:8080", InvalidUri::NoHost),
+        ] {
+            assert_eq!(allow_http_for_development(text), Err(rule), "{text}");
+        }
+        assert!(http_origins_for_development().is_empty());
+    }
+}
