@@ -7,8 +7,8 @@ use client_auth::SigningKey;
 use client_auth::{ClientCredentials, NoUsableMethod};
 use http::{HeaderMap, HeaderValue};
 use oauth_types::{
-    AuthMethod, AuthorizationServerMetadata, Entropy, FormWriter, SigningAlgorithm, TokenType,
-    UnixTime,
+    AuthMethod, AuthorizationServerMetadata, ClientMetadata, Entropy, FormWriter, SigningAlgorithm,
+    TokenType, UnixTime,
 };
 
 use crate::{Account, FlowError, ServerEndpoints, Tokens};
@@ -47,6 +47,37 @@ impl Keys {
         }
         let _ = server;
         Err(FlowError::Credentials(NoUsableMethod::KeyMissing))
+    }
+
+    /// Adds to a client's metadata that it can sign as well (OpenID RP Metadata Choices), and its public key. The method
+    /// that it prefers stays; where it has none, it signs. Without a key that can be published nothing is added.
+    pub(crate) fn offer(&self, sent: &mut ClientMetadata) {
+        #[cfg(feature = "private_key_jwt")]
+        if let Some(key) = &self.assertion
+            && let Ok(public) = key.public_key()
+        {
+            let preferred = sent.token_endpoint_auth_method.clone();
+            sent.token_endpoint_auth_methods_supported =
+                Some([AuthMethod::PrivateKeyJwt].into_iter().chain(preferred.clone()).collect());
+            sent.jwks = Some(serde_json::json!({ "keys": [public] }));
+            sent.token_endpoint_auth_method = preferred.or(Some(AuthMethod::PrivateKeyJwt));
+            if sent.token_endpoint_auth_method == Some(AuthMethod::PrivateKeyJwt) {
+                sent.token_endpoint_auth_signing_alg = Some(key.algorithm().clone());
+            }
+        }
+        #[cfg(not(feature = "private_key_jwt"))]
+        let _ = sent;
+    }
+
+    /// Returns `true` if there is a key that this server takes assertions of.
+    pub(crate) fn sign_at(&self, server: &AuthorizationServerMetadata) -> bool {
+        #[cfg(feature = "private_key_jwt")]
+        return self.assertion.as_ref().is_some_and(|key| key.accepted_by(server).is_ok());
+        #[cfg(not(feature = "private_key_jwt"))]
+        {
+            let _ = server;
+            false
+        }
     }
 
     /// Whether a token request of this account carries a signature.

@@ -12,7 +12,10 @@
 use core::fmt;
 
 use client_auth::ClientCredentials;
-use oauth_types::{AuthorizationServerMetadata, ProtectedResourceMetadata, ScopeSet, UnixTime};
+use oauth_types::{
+    AuthMethod, AuthorizationServerMetadata, ClientMetadataUrl, ProtectedResourceMetadata,
+    ScopeSet, UnixTime,
+};
 
 use crate::attempt::{Denied, SteppingUp, begin};
 use crate::authorization::authorize;
@@ -198,6 +201,15 @@ impl Login {
         request.or_else(login).step().map(Some)
     }
 
+    /// The client of a metadata document: a public one, which signs only where the server takes no such clients.
+    fn by_document(&self, url: &ClientMetadataUrl) -> ClientCredentials {
+        let takes_public = self.metadata.auth_methods().contains(&AuthMethod::None);
+        match !takes_public && self.goal.config.keys.sign_at(&self.metadata) {
+            true => ClientCredentials::with_assertions(url.client_id()),
+            false => ClientCredentials::public(url.client_id()),
+        }
+    }
+
     /// Who this client is at this server, as far as it is anybody yet.
     fn client(
         &self,
@@ -213,7 +225,7 @@ impl Login {
                 .metadata_url
                 .as_ref()
                 .filter(|_| self.metadata.client_id_metadata_document_supported)
-                .map(|url| ClientCredentials::public(url.client_id()));
+                .map(|url| self.by_document(url));
             let kept = kept
                 .filter(|record| !record.client_refused)
                 .map(|record| record.account.client.clone())

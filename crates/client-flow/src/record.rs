@@ -101,6 +101,12 @@ impl Record {
         self.account.key()
     }
 
+    /// The same record once the user has logged out: without tokens and what they were asked for.
+    #[must_use]
+    pub fn logged_out(self) -> Self {
+        Self { tokens: None, asked: None, ..self }
+    }
+
     /// Returns `true` if an authorization request can be made by it without a look at the server's metadata.
     pub(crate) fn is_current(&self, config: &ClientConfig, now: UnixTime) -> bool {
         let account = &self.account;

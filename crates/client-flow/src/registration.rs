@@ -14,15 +14,51 @@ use bytes::Bytes;
 use client_auth::ClientCredentials;
 use http::Response;
 use oauth_types::{
-    ApplicationType, AuthMethod, AuthorizationServerMetadata, ClientInformation, ClientMetadata,
-    EndpointUrl, ErrorResponse, GrantType, ProtectedResourceMetadata, RedirectUri,
-    RegistrationErrorCode, ResponseType, ScopeSet, UnixTime,
+    ApplicationType, AuthMethod, AuthorizationServerMetadata, ClientIdMetadata, ClientInformation,
+    ClientMetadata, EndpointUrl, ErrorResponse, GrantType, InvalidClientIdMetadata,
+    ProtectedResourceMetadata, RedirectUri, RegistrationErrorCode, ResponseType, ScopeSet,
+    UnixTime,
 };
 
 use crate::authorization::authorize;
 use crate::exchange::Then;
 use crate::recall::Login;
-use crate::{Account, Exchange, FlowError, Grant, Purpose, Record, Save, Step};
+use crate::{Account, ClientConfig, Exchange, FlowError, Grant, Purpose, Record, Save, Step};
+
+impl ClientConfig {
+    /// Returns the document to serve at [`metadata_url`](Self::metadata_url), `None` where there is no such URL or no
+    /// user. A client with a signing key offers both methods, `none` and `private_key_jwt`, and publishes its key
+    /// (OpenID RP Metadata Choices): it signs where the server takes no public clients.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidClientIdMetadata`] when an authorization server would refuse the document.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use client_flow::ClientConfig;
+    /// use oauth_types::{ClientMetadataUrl, RedirectUri};
+    ///
+    /// let mut config =
+    ///     ClientConfig::new("Notes", RedirectUri::parse("http://127.0.0.1/callback").unwrap());
+    /// config.metadata_url = ClientMetadataUrl::parse("https://notes.example/oauth.json").ok();
+    /// let document = config.metadata_document()?.unwrap();
+    /// assert!(String::from_utf8_lossy(&document.to_json()).contains("Notes"));
+    /// # Ok::<(), oauth_types::InvalidClientIdMetadata>(())
+    /// ```
+    pub fn metadata_document(&self) -> Result<Option<ClientIdMetadata>, InvalidClientIdMetadata> {
+        let (Grant::AuthorizationCode { redirect_uri }, Some(url)) =
+            (&self.grant, &self.metadata_url)
+        else {
+            return Ok(None);
+        };
+        let mut document = description(self, redirect_uri);
+        document.token_endpoint_auth_method = Some(AuthMethod::None);
+        self.keys.offer(&mut document);
+        ClientIdMetadata::new(url.clone(), document).map(Some)
+    }
+}
 
 /// The request that makes this client one of the server's.
 pub(crate) fn register(login: Login, scope: Option<ScopeSet>) -> Result<Step, FlowError> {
@@ -42,13 +78,8 @@ pub(crate) fn register(login: Login, scope: Option<ScopeSet>) -> Result<Step, Fl
     Registering { endpoint: endpoint.clone(), login, scope, sent, is_last }.send()
 }
 
-/// What this client says about itself.
-fn registration(
-    login: &Login,
-    redirect_uri: &RedirectUri,
-    scope: Option<&ScopeSet>,
-) -> ClientMetadata {
-    let (config, server) = (&login.goal.config, &login.metadata);
+/// The part of this client's metadata that is the same for every server.
+fn description(config: &ClientConfig, redirect_uri: &RedirectUri) -> ClientMetadata {
     let mut sent = ClientMetadata::new(core::slice::from_ref(redirect_uri));
     sent.client_name = Some(config.client_name.clone());
     sent.response_types = Some(vec![ResponseType::Code]);
@@ -61,6 +92,17 @@ fn registration(
     // C-REG-3
     sent.application_type =
         Some(if redirect_uri.is_native() { ApplicationType::Native } else { ApplicationType::Web });
+    sent
+}
+
+/// What this client says about itself.
+fn registration(
+    login: &Login,
+    redirect_uri: &RedirectUri,
+    scope: Option<&ScopeSet>,
+) -> ClientMetadata {
+    let (config, server) = (&login.goal.config, &login.metadata);
+    let mut sent = description(config, redirect_uri);
     // A public client where the server knows one, else what it lists first of what we speak: the Python SDK's
     // servers list Basic last, and want `client_id` in the body beside it.
     let spoken = [AuthMethod::None, AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost];
@@ -68,6 +110,9 @@ fn registration(
     sent.token_endpoint_auth_method = Some(AuthMethod::None)
         .filter(|none| listed.contains(none))
         .or_else(|| listed.iter().find(|method| spoken.contains(method)).cloned());
+    if config.keys.sign_at(server) {
+        config.keys.offer(&mut sent);
+    }
     sent.scope = scope_to_register(server, &login.resource, scope);
     sent
 }
@@ -97,6 +142,9 @@ fn with_less(sent: &ClientMetadata, error: &RegistrationErrorCode) -> Option<Cli
             (less.scope, less.application_type) = (None, None);
             // Absent members mean the authorization code and `code` (RFC 7591 §2).
             (less.grant_types, less.response_types) = (None, None);
+            if less.token_endpoint_auth_method != Some(AuthMethod::PrivateKeyJwt) {
+                (less.token_endpoint_auth_methods_supported, less.jwks) = (None, None);
+            }
         }
         _ => return None,
     }
@@ -141,14 +189,17 @@ impl Registering {
             FlowError::Document { purpose: Purpose::Registration, url: self.endpoint, error }
         })?;
         let expires_at = answer.client_secret_expires_at.filter(|at| at.as_secs() != 0);
-        let client = ClientCredentials::choose(
-            answer.client_id,
-            answer.client_secret,
-            answer.metadata.token_endpoint_auth_method.as_ref(),
-            metadata.auth_methods(),
-        )
-        .map_err(FlowError::Credentials)?
-        .expiring(expires_at);
+        let method = answer.metadata.token_endpoint_auth_method.as_ref();
+        let client = if method == Some(&AuthMethod::PrivateKeyJwt) && self.sent.jwks.is_some() {
+            let client = ClientCredentials::with_assertions(answer.client_id);
+            goal.config.keys.check(&client, metadata)?;
+            client
+        } else {
+            let (id, secret) = (answer.client_id, answer.client_secret);
+            ClientCredentials::choose(id, secret, method, metadata.auth_methods())
+                .map_err(FlowError::Credentials)?
+                .expiring(expires_at)
+        };
         let redirect_uri = match &goal.config.grant {
             Grant::AuthorizationCode { redirect_uri } => Some(redirect_uri.clone()),
             _ => None,

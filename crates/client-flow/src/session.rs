@@ -159,9 +159,12 @@ impl Session {
 
     /// The same session after a refresh that failed: without its refresh token, unless the failure
     /// [passes](FlowError::passes), and about to register anew where the server does not know the client any more
-    /// ([`FlowError::ends_client`]). So the next 401 leads to a login, which knows what to ask for again.
+    /// ([`FlowError::ends_client`]). So the next 401 leads to a login, which knows what to ask for again. Unless the
+    /// token endpoint refused by an OAuth error, the server's metadata is read again before the next refresh or
+    /// step-up, because an endpoint may have moved.
     ///
-    /// A step-up that failed leaves the session as it was, unless the failure ends the client.
+    /// A step-up that failed changes nothing else of the session, unless the failure ends the client:
+    /// [`with_expired_metadata`](Self::with_expired_metadata).
     #[must_use]
     pub fn after(mut self, error: &FlowError) -> Self {
         // C-TOKEN-7
@@ -169,6 +172,17 @@ impl Session {
             self.tokens.refresh_token = None;
         }
         self.client_refused |= error.ends_client();
+        match error {
+            FlowError::Token(_) => self,
+            _ => self.with_expired_metadata(),
+        }
+    }
+
+    /// The same session, whose next refresh or step-up reads the authorization server's metadata again: for a host
+    /// whose step-up was not finished.
+    #[must_use]
+    pub fn with_expired_metadata(mut self) -> Self {
+        self.account.server.read_at = None;
         self
     }
 

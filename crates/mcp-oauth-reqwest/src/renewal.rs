@@ -6,7 +6,7 @@ mod work;
 use core::time::Duration;
 use std::sync::Arc;
 
-use client_flow::{ClientConfig, Session, Tried, Verdict, judge};
+use client_flow::{ClientConfig, Record, Session, Tried, Verdict, judge};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use oauth_types::ResourceUri;
@@ -116,7 +116,11 @@ impl Renewal {
             own.session.take()
         });
         let forgotten = match session {
-            Some(session) => Some(session.logged_out()),
+            Some(session) => {
+                // What is kept knows of logins that failed meanwhile.
+                let kept = host.store.load(&session.account().key()).await.unwrap_or_default();
+                Some(kept.map_or_else(|| session.logged_out(), Record::logged_out))
+            }
             // What an earlier run left and nobody has looked at yet.
             None => self.common.restored().await?.map(|session| session.logged_out()),
         };

@@ -137,3 +137,65 @@ fn c_scope_5_more_than_was_registered_for_is_asked_for_by_another_registration()
     world.drive(step).unwrap();
     assert_eq!(sent(&world).len(), 1);
 }
+
+#[cfg(feature = "private_key_jwt")]
+fn with_key() -> client_flow::ClientConfig {
+    let pem = include_str!("../../../client-auth/tests/keys/es256.pem");
+    let key = client_auth::SigningKey::from_pem(oauth_types::SigningAlgorithm::Es256, pem).unwrap();
+    config().with_signing_key(key.with_id("k1"))
+}
+
+#[cfg(feature = "private_key_jwt")]
+#[test]
+fn c_ext_1_a_client_with_a_key_offers_to_sign_and_signs_where_the_server_says_so() {
+    for (listed, preferred, offered) in [
+        (json!(["none", "private_key_jwt"]), json!("none"), json!(["private_key_jwt", "none"])),
+        (json!(["private_key_jwt"]), json!("private_key_jwt"), json!(["private_key_jwt"])),
+        (json!(["none"]), json!("none"), json!(null)),
+    ] {
+        let mut world = World::new();
+        world.metadata.1["token_endpoint_auth_methods_supported"] = listed;
+        let may_sign = !offered.is_null();
+        if may_sign {
+            world.register.1["token_endpoint_auth_method"] = json!("private_key_jwt");
+        }
+        world.login(with_key()).unwrap();
+        let sent = sent(&world);
+        assert_eq!(sent[0]["token_endpoint_auth_method"], preferred);
+        assert_eq!(sent[0]["token_endpoint_auth_methods_supported"], offered);
+        assert_eq!(sent[0]["jwks"]["keys"][0]["kid"].as_str(), may_sign.then_some("k1"));
+        assert!(!sent[0].to_string().contains("\"d\""));
+        assert_eq!(world.token_form("client_assertion").is_some(), may_sign);
+    }
+}
+
+#[cfg(feature = "private_key_jwt")]
+#[test]
+fn c_reg_2_the_clients_own_document_offers_both_methods() {
+    let mut own = with_key();
+    assert!(own.metadata_document().unwrap().is_none());
+    let url = oauth_types::ClientMetadataUrl::parse("https://client.example/meta.json").unwrap();
+    own.metadata_url = Some(url.clone());
+    let document: Value =
+        serde_json::from_slice(&own.metadata_document().unwrap().unwrap().to_json()).unwrap();
+    assert_eq!(document["client_id"], "https://client.example/meta.json");
+    assert_eq!(document["token_endpoint_auth_method"], "none");
+    let offered = &document["token_endpoint_auth_methods_supported"];
+    assert_eq!(offered, &json!(["private_key_jwt", "none"]));
+    assert_eq!(document["jwks"]["keys"][0]["kid"], "k1");
+    // It signs only where public clients are not taken.
+    for (listed, signs) in
+        [(json!(["private_key_jwt", "none"]), false), (json!(["private_key_jwt"]), true)]
+    {
+        let mut world = World::new();
+        world.metadata.1["client_id_metadata_document_supported"] = json!(true);
+        world.metadata.1["token_endpoint_auth_methods_supported"] = listed;
+        world.login(own.clone()).unwrap();
+        assert_eq!(world.token_form("client_assertion").is_some(), signs);
+        assert!(sent(&world).is_empty());
+    }
+    let mut without = config();
+    without.metadata_url = Some(url);
+    let document = without.metadata_document().unwrap().unwrap().to_json();
+    assert!(!String::from_utf8_lossy(&document).contains("jwks"));
+}

@@ -492,3 +492,26 @@ fn sec_141_c_authz_2_a_step_up_does_not_rely_on_old_metadata() {
     let error = world.drive(old.refresh(&config()).unwrap()).unwrap_err();
     assert!(matches!(error, FlowError::NoS256 { .. }));
 }
+
+#[test]
+fn sec_141_metadata_is_read_again_after_a_failure_that_the_token_endpoint_did_not_explain() {
+    for (status, body, is_read_again) in [
+        (503, json!({}), true),
+        (404, json!({}), true),
+        (400, json!({"error": "temporarily_unavailable"}), false),
+    ] {
+        let (mut world, session) = after_a_login();
+        world.token = (status, body);
+        let error = world.drive(session.refresh(&config()).unwrap()).unwrap_err();
+        let session = session.after(&error);
+        assert_eq!(session.account().server.read_at.is_none(), is_read_again, "{status}");
+        if error.passes() {
+            world.token = World::new().token;
+            world.sent.borrow_mut().clear();
+            let session = world.drive(session.refresh(&config()).unwrap()).unwrap();
+            let reads = world.sent().iter().filter(|line| line.starts_with("GET ")).count();
+            assert_eq!(reads, usize::from(is_read_again));
+            assert_eq!(session.account().server.read_at, Some(NOW));
+        }
+    }
+}

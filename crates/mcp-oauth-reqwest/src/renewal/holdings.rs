@@ -123,14 +123,21 @@ impl Holdings {
         };
         let is_refresh = matches!(wanted, Wanted::FreshToken);
         if let (Error::Flow(flow), Some(held)) = (&error, &self.session)
-            && (flow.ends_client() || (is_refresh && !flow.passes()))
+            && (flow.ends_client() || is_refresh)
         {
-            // Tried once: the next 401 leads to a login for all that was held.
-            warn!(%error, "the server does not refresh the tokens any more");
             self.session = Some(Arc::new(Session::clone(held).after(flow)));
-            if is_refresh {
+            if !flow.passes() {
+                // Tried once: the next 401 leads to a login for all that was held.
+                warn!(%error, "the server does not refresh the tokens any more");
+            }
+            if is_refresh && !flow.passes() {
                 return Ok(());
             }
+        } else if let (Wanted::Scope { .. }, Some(held), false) =
+            (wanted, &self.session, said_no(&error))
+        {
+            // The page may have moved: the next step-up does not go there by what was read before.
+            self.session = Some(Arc::new(Session::clone(held).with_expired_metadata()));
         }
         match wanted {
             Wanted::FreshToken => {
