@@ -37,8 +37,15 @@ fn visit_to(endpoint: &str, browser: &LoopbackBrowser) -> Option<Box<Visit>> {
     loop {
         step = match step {
             Step::Exchange(exchange) => {
-                let document = Bytes::from(documents.next().unwrap().to_string());
-                exchange.resume(Ok(http::Response::new(document)), now).ok()?
+                let document = documents.next();
+                let mut response = http::Response::new(Bytes::from(
+                    document.as_ref().map(ToString::to_string).unwrap_or_default(),
+                ));
+                if document.is_none() {
+                    // Where metadata is refused, the next place of the same issuer is asked.
+                    *response.status_mut() = http::StatusCode::NOT_FOUND;
+                }
+                exchange.resume(Ok(response), now).ok()?
             }
             Step::Recall(recall) => recall.resume(None, now).unwrap(),
             Step::Randomize(draw) => {
