@@ -5,8 +5,8 @@ use core::time::Duration;
 
 use bytes::Bytes;
 use client_auth::{InvalidProof, Reason};
-use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, LOCATION, REFERRER_POLICY, RETRY_AFTER};
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http::header::{ALLOW, CACHE_CONTROL, LOCATION, REFERRER_POLICY, RETRY_AFTER};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 use iss_validate::{AuthorizationResponse, IssuerIdentification, Outcome};
 use oauth_types::{
     AuthorizationErrorCode, ErrorDescription, ErrorResponse, InvalidClientId, RedirectUri,
@@ -14,7 +14,7 @@ use oauth_types::{
 };
 
 use crate::page::{handed_over, plain};
-use crate::{AssertionError, CorrelationId, StoreError};
+use crate::{AssertionError, CorrelationId, ErrorForm, StoreError};
 
 /// When a failure is worth another try, in seconds.
 const RETRY: &str = "2";
@@ -298,39 +298,6 @@ fn debug(
     f.debug_struct(name).field("cause", &cause).field("status", &status).finish_non_exhaustive()
 }
 
-/// The form of an error that the authorization endpoint answers by itself, without a redirect.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum ErrorForm {
-    /// A page for the user.
-    #[default]
-    Page,
-    /// JSON as at the token endpoint (RFC 6749 §5.2), with the same status.
-    Json,
-}
-
-impl ErrorForm {
-    /// Returns the form that a request accepts: JSON only if `Accept` names `application/json` and prefers it to
-    /// `text/html`, which no browser does for a page. Some clients ask so before they open a browser, to notice that
-    /// the server has forgotten them.
-    #[must_use]
-    pub fn accepted(headers: &HeaderMap) -> Self {
-        let weight = |name| {
-            let lines = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());
-            let ranges = lines.flat_map(|line| line.split(','));
-            ranges.filter_map(|range| quality(range, name)).fold(0.0, f32::max)
-        };
-        if weight("application/json") > weight("text/html") { Self::Json } else { Self::Page }
-    }
-}
-
-/// Returns the weight of a media range (RFC 9110 §12.5.1), if it is exactly this type.
-fn quality(range: &str, name: &str) -> Option<f32> {
-    let mut parts = range.split(';').map(str::trim);
-    parts.next().filter(|own| own.eq_ignore_ascii_case(name))?;
-    let weight = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
-    weight.map_or(Some(1.0), |weight| weight.parse().ok())
-}
-
 /// A refusal of the authorization endpoint before client and redirect URI are both known: a page on the
 /// server's own origin, and never a redirect.
 #[derive(Clone, Debug)]
@@ -576,34 +543,4 @@ fn send_to(redirect_uri: &RedirectUri, location: &Secret) -> Response<Bytes> {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn json_is_for_programs_that_prefer_it_to_pages() {
-        use ErrorForm::{Json, Page};
-        for (accept, form) in [
-            ("application/json", Json),
-            ("Application/JSON;q=0.5", Json),
-            ("application/json, text/plain, */*", Json),
-            ("text/html;q=0.5, application/json", Json),
-            ("", Page),
-            ("*/*", Page),
-            ("text/html", Page),
-            ("application/json, text/html", Page),
-            ("application/json;q=0", Page),
-            ("application/json;q=x", Page),
-            ("application/json;q=nan", Page),
-            ("application/jsonp", Page),
-            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", Page),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(ACCEPT, HeaderValue::from_static(accept));
-            assert_eq!(ErrorForm::accepted(&headers), form, "{accept}");
-        }
-        assert_eq!(ErrorForm::accepted(&HeaderMap::new()), Page);
-    }
 }
