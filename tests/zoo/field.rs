@@ -14,14 +14,8 @@ use crate::script::{Failed, encode};
 use crate::{browser_case, jwt_case, server_case};
 
 /// Files whose outcome is not reached yet, each with what it waits for. One that passes has to leave the list.
-const NOT_YET: &[(&str, &str)] = &[
-    ("client-endpoint-redirects-to-slash.json", "a moved endpoint is told as a bare 307"),
-    ("client-issuer-of-vendor-pinned.json", "a pin is searched at its own places only"),
-    ("client-issuer-slash-unpinned.json", "the error names one issuer"),
-    ("client-page-at-resource-metadata.json", "a page in the place of metadata ends the search"),
-    ("client-page-everywhere-old-server.json", "a page in the place of metadata ends the search"),
-    ("resource-jwt-scope-claims.json", "no setting names the scope claim"),
-];
+const NOT_YET: &[(&str, &str)] =
+    &[("resource-jwt-scope-claims.json", "no setting names the scope claim")];
 
 /// The longest that one file may take.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
