@@ -32,6 +32,8 @@ pub enum InvalidConfig {
     IdentityProvider,
     /// A resource server is named twice, or could be anybody.
     ResourceServer,
+    /// The prefix that a proxy takes away is no beginning of the issuer's path.
+    PathPrefix,
     /// A scheme is listed that no application can own: it is malformed, or runs code, or belongs to browsers.
     PrivateUseScheme,
 }
@@ -54,6 +56,9 @@ impl fmt::Display for InvalidConfig {
             Self::PrivateUseScheme => f.write_str(
                 "a private-use scheme is one in lower case that an application owns, such as cursor: not http, \
                  https, javascript, data, file, or another scheme of browsers and systems",
+            ),
+            Self::PathPrefix => f.write_str(
+                "a prefix that a proxy takes away is `/` and whole segments, with which the issuer's path begins",
             ),
             Self::ResourceServer => {
                 f.write_str("a resource server proves who it is when it asks, and is named once")

@@ -1,8 +1,11 @@
 //! Authorization server metadata (RFC 8414), computed from what the endpoints obey.
 
+use core::fmt::Write as _;
+
 use bytes::Bytes;
 use client_auth::ClientKeys;
-use http::{Method, Response};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method, Response, StatusCode};
 use oauth_types::{
     AuthMethod, AuthorizationServerMetadata, CodeChallenge, GrantProfile, GrantType, ResponseType,
     metadata_response,
@@ -78,6 +81,40 @@ impl Config {
     pub fn jwks_response(&self, method: &Method) -> Response<Bytes> {
         let document = self.signing_keys.as_ref().map(crate::SigningKeys::document);
         oauth_types::key_set_response(method, document.unwrap_or_default())
+    }
+
+    /// The answer to a request for a path where nothing is: 404, with the addresses of what there is, so that a proxy
+    /// in front which adds or takes away a prefix is found out.
+    #[must_use]
+    pub fn not_found_response(&self) -> Response<Bytes> {
+        let endpoints = [
+            (Some(&self.authorize), "authorization endpoint"),
+            (Some(&self.token), "token endpoint"),
+            (Some(&self.register), "registration endpoint"),
+            (Some(&self.revoke), "revocation endpoint"),
+            (self.introspection_endpoint(), "introspection endpoint"),
+            (self.jwks_uri(), "keys"),
+        ];
+        let documents = oauth_types::authorization_server_urls(&self.issuer).unwrap_or_default();
+        let documents = documents.iter().map(|url| (url, "metadata"));
+        let endpoints = endpoints.into_iter().filter_map(|(url, name)| Some((url?, name)));
+        let mut text = format!(
+            "Nothing is served at this path. The authorization server {} has:\n",
+            self.issuer.as_str()
+        );
+        for (url, name) in endpoints.chain(documents) {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "{}  {name}", url.as_str());
+        }
+        text.push_str(
+            "If you asked for one of these, a proxy in front changes paths: the server has to know which prefix it \
+             takes away.\n",
+        );
+        let mut response = Response::new(Bytes::from(text));
+        *response.status_mut() = StatusCode::NOT_FOUND;
+        let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+        response.headers_mut().insert(CONTENT_TYPE, kind);
+        response
     }
 
     /// The answer to a request for the metadata: public, cacheable, readable from any origin.

@@ -11,8 +11,8 @@ use std::sync::Arc;
 #[cfg(feature = "client_documents")]
 use authorization_server::DocumentRefused;
 use authorization_server::{
-    Admitted, Config, ErrorForm, Introspecting, NewClient, Refusal, RevocationRequest,
-    RevokeTarget, Store, StoreError, TokenRequest,
+    Admitted, Config, ErrorForm, Introspecting, InvalidConfig, NewClient, Refusal,
+    RevocationRequest, RevokeTarget, Store, StoreError, TokenRequest,
 };
 use axum::Router;
 use axum::body::Body;
@@ -23,7 +23,7 @@ use http::{Method, Response};
 #[cfg(feature = "client_documents")]
 use oauth_types::ClientMetadataUrl;
 use tower_http::catch_panic::CatchPanicLayer;
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::ambient::{Clock, entropy, warn_of_http_for_development};
 use crate::cors;
@@ -49,6 +49,7 @@ pub struct AuthorizationServer<S, L> {
     deadlines: Deadlines,
     rate_limits: RateLimits,
     proxies: TrustedProxies,
+    stripped: Box<str>,
     scope_texts: BTreeMap<String, String>,
     template: Template,
     #[cfg(feature = "client_documents")]
@@ -93,6 +94,7 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
             deadlines: Deadlines::default(),
             rate_limits: RateLimits::default(),
             proxies: TrustedProxies::default(),
+            stripped: Box::default(),
             scope_texts: BTreeMap::new(),
             template: Template::default(),
             #[cfg(feature = "client_documents")]
@@ -236,7 +238,36 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
         self
     }
 
-    /// All endpoints, at the paths that the issuer gives them.
+    /// Says that a proxy in front takes this prefix of the issuer's path away: with the issuer
+    /// `https://host.example/auth` and the prefix `/auth`, requests arrive at `/token`. If nothing is said, the proxy
+    /// keeps paths, and they arrive at `/auth/token`. Well-known documents are at the root of the host in either case.
+    ///
+    /// ```
+    /// # use authorization_server::{InvalidConfig, MemoryStore};
+    /// # use mcp_oauth_axum::{AuthorizationServer, DemoLogin};
+    /// # fn f(server: AuthorizationServer<MemoryStore, DemoLogin>) -> Result<(), InvalidConfig> {
+    /// let server = server.with_stripped_prefix("/auth")?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidConfig::PathPrefix`] when the issuer's path does not begin with it.
+    pub fn with_stripped_prefix(mut self, prefix: &str) -> Result<Self, InvalidConfig> {
+        let token = self.config.paths().token;
+        let rest = token.strip_prefix(prefix);
+        if !prefix.starts_with('/') || !rest.is_some_and(|rest| rest.starts_with('/')) {
+            return Err(InvalidConfig::PathPrefix);
+        }
+        self.stripped = prefix.into();
+        Ok(self)
+    }
+
+    /// All endpoints, at the paths that the issuer gives them, less a [prefix](Self::with_stripped_prefix) that a
+    /// proxy takes away; an event at level `INFO` names them.
+    ///
+    /// Any other path is answered with 404 and the addresses of the endpoints. To merge the router with one that has
+    /// a fallback of its own, take ours off first: [`Router::reset_fallback`].
     pub fn router(self) -> Router {
         let Self { config, store, login, clock, deadlines, scope_texts, template, .. } = self;
         let rates = Rates::new(self.rate_limits, self.proxies);
@@ -244,7 +275,24 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
         let config = config.without_client_documents();
         #[cfg(feature = "client_documents")]
         let (config, documents) = Documents::behind(config, &clock, self.documents, self.reach);
-        let paths = config.paths();
+        let mut paths = config.paths();
+        let own = [
+            Some(&mut paths.authorize),
+            Some(&mut paths.consent),
+            Some(&mut paths.token),
+            Some(&mut paths.register),
+            Some(&mut paths.revoke),
+            paths.introspect.as_mut(),
+            paths.jwks.as_mut(),
+        ];
+        for path in own.into_iter().flatten() {
+            path.replace_range(..self.stripped.len(), "");
+        }
+        info!(
+            issuer = %config.issuer().as_str(), authorize = paths.authorize, token = paths.token,
+            register = paths.register, revoke = paths.revoke, metadata = ?paths.metadata,
+            "the authorization server is served at these paths of this process"
+        );
         let server = Server {
             #[cfg(feature = "client_documents")]
             documents,
@@ -283,13 +331,17 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
             .route(&paths.authorize, any(authorize::<S, L>))
             .route(&paths.consent, any(consent::<S, L>))
             .layer(CatchPanicLayer::custom(page_panicked));
-        public.merge(pages).with_state(server)
+        public.merge(pages).fallback(not_found::<S, L>).with_state(server)
     }
 }
 
 fn no_entropy() -> Refusal {
     warn!("the system's random source failed: nothing is issued");
     Refusal::store(StoreError::Unavailable)
+}
+
+async fn not_found<S: Store + 'static, L: Login>(State(server): Shared<S, L>) -> Response<Body> {
+    server.config.not_found_response().map(Body::from)
 }
 
 async fn metadata<S: Store + 'static, L: Login>(

@@ -29,6 +29,12 @@ impl Hosts {
         self.more.push(name.into());
     }
 
+    /// Every name, loopback ones too.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        let more = self.more.iter().map(|name| &**name);
+        [self.own.host(), "localhost", "127.0.0.1", "[::1]"].into_iter().chain(more)
+    }
+
     /// The same for pages of these origins.
     pub(crate) fn open_to(&mut self, origins: BrowserOrigins) {
         self.browsers = Some(origins);

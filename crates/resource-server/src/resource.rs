@@ -149,6 +149,14 @@ impl Resource {
         self.hosts.is_open_to(origin)
     }
 
+    /// Host names that requests may arrive under, without ports: its own, those that it was told, and those of
+    /// loopback, by which a proxy on the same machine connects. For a service with a check of `Host` of its own:
+    /// `StreamableHttpServerConfig::default().with_allowed_hosts(resource.host_names())` lets rmcp answer at the
+    /// resource's public name.
+    pub fn host_names(&self) -> impl Iterator<Item = String> {
+        self.hosts.names().map(|name| name.trim_matches(['[', ']']).to_owned())
+    }
+
     #[cfg(feature = "dpop")]
     pub(crate) const fn proofs(&self) -> &crate::possession::Proofs {
         &self.proofs

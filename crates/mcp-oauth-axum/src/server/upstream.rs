@@ -10,7 +10,6 @@
 
 use authorization_server::{ConsentAnswer, ConsentError, NeedsConsent, PageError, Store};
 use bytes::Bytes;
-use http::uri::PathAndQuery;
 use http::{HeaderMap, Response};
 use oauth_types::UnixTime;
 use tracing::info;
@@ -47,9 +46,10 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
     ) -> Result<Response<Bytes>, PageError> {
         let (browser, now) = (self.cookie(request.headers()), self.clock.now());
         let agreed = ConsentAnswer::after_login(&self.config, request, browser, now)?;
-        let uri = request.uri();
-        let return_to = uri.path_and_query().map_or(uri.path(), PathAndQuery::as_str);
-        let Browser::User(user) = self.login.browser(request.headers(), return_to).await else {
+        // The path that the browser sees: a proxy may take a part of it away.
+        let query = request.uri().query().unwrap_or_default();
+        let return_to = [&*self.config.paths().consent, "?", query].concat();
+        let Browser::User(user) = self.login.browser(request.headers(), &return_to).await else {
             info!("nobody is logged in after the login");
             return Err(PageError::consent(ConsentError::OtherUser));
         };

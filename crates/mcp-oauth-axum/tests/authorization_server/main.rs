@@ -23,6 +23,7 @@ mod lives;
 mod machine;
 mod methods;
 mod page;
+mod proxies;
 #[cfg(all(feature = "client_documents", feature = "private_key_jwt"))]
 mod published_keys;
 mod races;
