@@ -14,25 +14,7 @@ use crate::our::Settings;
 use crate::script::{Failed, known, text, texts};
 
 /// Clients that do not yet get in as their file says, each with what it waits for.
-const NOT_YET: &[(&str, &str)] = &[
-    ("chatgpt.json", "offered methods are not read"),
-    ("claude-code.json", "an unknown scope refuses the request"),
-    ("claude-code-desktop.json", "schemes without a dot are not taken"),
-    ("claude-code-registration.json", "an unknown scope refuses the request"),
-    ("cline.json", "schemes without a dot are not taken"),
-    ("codex.json", "no setting names more scopes in the 401"),
-    ("copilot-intellij.json", "no setting names more scopes in the 401"),
-    ("cursor.json", "an unusable member refuses the registration"),
-    ("cursor-old.json", "schemes without a dot are not taken"),
-    ("grok.json", "no setting names more scopes in the 401"),
-    ("inspector.json", "the MCP endpoint answers no preflight"),
-    ("jetbrains.json", "no setting names more scopes in the 401"),
-    ("le-chat.json", "no setting names more scopes in the 401"),
-    ("mcp-remote.json", "an error at /authorize is a page"),
-    ("mcp-use.json", "the MCP endpoint answers no preflight"),
-    ("vscode-registration.json", "an unusable member refuses the registration"),
-    ("windsurf.json", "no setting names more scopes in the 401"),
-];
+const NOT_YET: &[(&str, &str)] = &[];
 
 const MEMBERS: [&str; 18] = [
     "client",

@@ -58,9 +58,10 @@ async fn granted(claims: &Value, claim: Option<&str>) -> Result<Option<ScopeSet>
     let issuer = text(claims, "iss").unwrap_or_default();
     let issuer = Issuer::parse(issuer).map_err(|error| format!("{error:?}"))?;
     let keys = KeySet::from_json(PUBLIC.as_bytes()).map_err(|error| format!("{error:?}"))?;
-    let verifier = JwtVerifier::with_keys(issuer, &keys).map_err(|error| format!("{error:?}"))?;
+    let mut verifier =
+        JwtVerifier::with_keys(issuer, &keys).map_err(|error| format!("{error:?}"))?;
     if let Some(claim) = claim {
-        return Err(format!("no setting names the claim `{claim}`"));
+        verifier = verifier.with_scope_claim(claim);
     }
     let mut header = Header::new(Algorithm::ES256);
     (header.typ, header.kid) = (Some("at+jwt".into()), Some("es256".into()));

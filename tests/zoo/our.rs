@@ -13,7 +13,7 @@ use http::{Response, StatusCode};
 use mcp_oauth_axum::{
     AuthorizationServer, ClientDocuments, DemoLogin, Protect, StoreVerifier, metadata_routes,
 };
-use oauth_types::{ClientMetadataUrl, Entropy, Issuer, RedirectUri, ResourceUri};
+use oauth_types::{ClientMetadataUrl, Entropy, Issuer, RedirectUri, ResourceUri, ScopeSet};
 use resource_server::{BrowserOrigins, OperationScopes, Resource};
 use serde_json::Value;
 
@@ -66,7 +66,11 @@ impl Ours {
         let authorization = AuthorizationServer::new(config, Arc::clone(&store), DemoLogin)
             .with_client_documents(Sites(settings.documents))
             .router();
-        let resource = Resource::new(uri, vec![issuer.clone()]).unwrap().with_scopes_listed(&all);
+        let mut resource =
+            Resource::new(uri, vec![issuer.clone()]).unwrap().with_scopes_listed(&all);
+        if let Some(scopes) = &settings.scopes_challenged {
+            resource = resource.with_scopes_challenged(&ScopeSet::parse(scopes).unwrap());
+        }
         let verifier = StoreVerifier::new(Arc::clone(&store), issuer);
         let mut protect = Protect::new(resource.clone(), verifier, scopes);
         if !settings.cors.is_empty() {

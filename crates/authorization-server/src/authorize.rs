@@ -99,8 +99,10 @@ impl<'a> AuthorizationRequest<'a> {
         // A-AUTHZ-1
         let client = client.filter(|client| client.client_id == self.client_id);
         let client = client.filter(|client| !client.is_forgotten(now));
-        let client =
-            client.ok_or_else(|| PageError::new(self.config.unknown_client(&self.client_id)))?;
+        let client = client.ok_or_else(|| {
+            let cause = self.config.unknown_client(&self.client_id);
+            PageError::unknown_client(cause, &self.config.register)
+        })?;
         let registered = &client.redirect_uris;
         let redirect_uri = match (&self.redirect_uri, registered.as_slice()) {
             // A-AUTHZ-2

@@ -9,8 +9,8 @@ use http::header::{ALLOW, CACHE_CONTROL, LOCATION, REFERRER_POLICY, RETRY_AFTER}
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use iss_validate::{AuthorizationResponse, IssuerIdentification, Outcome};
 use oauth_types::{
-    AuthorizationErrorCode, ErrorDescription, ErrorResponse, InvalidClientId, RedirectUri,
-    RegistrationErrorCode, Secret, TokenErrorCode, json_response_uncached,
+    AuthorizationErrorCode, EndpointUrl, ErrorDescription, ErrorResponse, InvalidClientId,
+    RedirectUri, RegistrationErrorCode, Secret, TokenErrorCode, json_response_uncached,
 };
 
 use crate::page::{handed_over, plain};
@@ -307,6 +307,8 @@ pub struct PageError {
     allow: Option<&'static str>,
     correlation: Option<CorrelationId>,
     form: ErrorForm,
+    /// The registration endpoint, where a client has to register anew.
+    register: Option<EndpointUrl>,
 }
 
 impl PageError {
@@ -316,10 +318,24 @@ impl PageError {
     }
 
     const fn with_status(cause: Cause, status: StatusCode) -> Self {
-        Self { cause, status, allow: None, correlation: None, form: ErrorForm::Page }
+        Self {
+            cause,
+            status,
+            allow: None,
+            correlation: None,
+            form: ErrorForm::Page,
+            register: None,
+        }
     }
 
-    pub(crate) const fn method(allow: &'static str) -> Self {
+    /// A client that nobody knows. In JSON the error names the registration endpoint, because a client that registered
+    /// itself (mcp-remote) reads there that it has to register anew.
+    pub(crate) fn unknown_client(cause: Cause, register: &EndpointUrl) -> Self {
+        let register = (cause == Cause::UnknownClient).then(|| register.clone());
+        Self { register, ..Self::new(cause) }
+    }
+
+    pub(crate) fn method(allow: &'static str) -> Self {
         let refused = Self::with_status(Cause::Method, StatusCode::METHOD_NOT_ALLOWED);
         Self { allow: Some(allow), ..refused }
     }
@@ -401,6 +417,10 @@ impl PageError {
     #[must_use]
     pub fn into_response(self) -> Response<Bytes> {
         let advice = match self.cause {
+            // The words by which mcp-remote notices that it has been forgotten.
+            Cause::UnknownClient if self.form == ErrorForm::Json => {
+                "The client is not registered here. Register it anew."
+            }
             Cause::UnknownClient => "The application is not known here. Start again from it.",
             Cause::ClientUrl(_) | Cause::ClientDocument => {
                 "The application says what it is at an address that cannot be read now, or is not accepted. \
@@ -428,7 +448,11 @@ impl PageError {
         let mut response = match self.form {
             ErrorForm::Page => plain(self.status, "Login not possible", &advice, None),
             ErrorForm::Json => {
-                let error = ErrorResponse::new(self.code()).with_description(&advice);
+                let mut error = ErrorResponse::new(self.code()).with_description(&advice);
+                if let Some(register) = &self.register {
+                    let register = register.as_str().into();
+                    error.extra.0.insert("registration_endpoint".into(), register);
+                }
                 json_response_uncached(self.status, error.to_json())
             }
         };
