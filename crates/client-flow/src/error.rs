@@ -223,14 +223,18 @@ impl FlowError {
         }
     }
 
-    /// Whether a refresh that ended like this ends the grant: the server will never take that refresh token
-    /// again. Go on with [`Session::after`](crate::Session::after), so that the
-    /// next 401 leads to a login. After any other failure the tokens are still good.
+    /// Returns `true` if a refresh that ended like this ends the grant: the server will never take that refresh token
+    /// again. Go on with [`Session::after`](crate::Session::after), so that the next 401 leads to a login.
+    ///
+    /// Only an OAuth error of the token endpoint says so, to this process or to another one that shares the store
+    /// ([`NoRefreshToken`](Self::NoRefreshToken)). A status, a page, or metadata that cannot be read or names another
+    /// issuer says nothing about the grant, and the tokens are still good.
     #[must_use]
     pub fn ends_grant(&self) -> bool {
         // C-TOKEN-7
         use TokenErrorCode::{InvalidClient, InvalidGrant, Other, UnauthorizedClient};
         match self {
+            Self::NoRefreshToken => true,
             // Some servers have codes of their own for a dead refresh token (GitHub: `bad_refresh_token`).
             Self::Token(answer) => {
                 matches!(answer.error, InvalidClient | InvalidGrant | UnauthorizedClient | Other(_))

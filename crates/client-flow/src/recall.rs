@@ -3,11 +3,18 @@
 //! | a login goes on with, in this order | requirement |
 //! |---|---|
 //! | tokens that another run or process got, if they are this client's and were not refused | C-DISC-8 |
-//! | their refresh token, once; what does not pass ends in a login | C-TOKEN-7 |
+//! | their refresh token, once; after a failure that does not pass the login goes on, and the record keeps the token unless the token endpoint's own OAuth error ended the grant | C-TOKEN-7 |
 //! | credentials that were pre-registered for this very issuer, and without a user nothing else | C-REG-1, C-REG-5 |
 //! | what is kept from an earlier registration with it, if its secret still works, the browser comes back to the same place, and the server [has not forgotten it](crate::attempt) | C-DISC-8 |
 //! | our own metadata document, where the server supports that | C-REG-1, C-REG-2, C-REG-6 |
 //! | a [registration](crate::registration) | C-REG-1 |
+//!
+//! # Refreshes with old metadata
+//!
+//! A refresh reads the metadata of its issuer again once a day. Where that brings no metadata (a page, broken JSON,
+//! another issuer, 404, 5xx), nothing is sent and the tokens are kept: a later refresh reads it again. The remembered
+//! token endpoint is not used instead, because an issuer may have left it meanwhile and a refresh token would go to
+//! the new owner of its name.
 
 use core::fmt;
 
@@ -197,8 +204,13 @@ impl Login {
         let Some(refresh_token) = &tokens.refresh_token else { return Ok(None) };
         let keys = self.goal.config.keys.clone();
         let request = TokenRequest::refresh(account, keys, tokens, refresh_token);
-        let login = Recall(Asking::Login(Box::new(self.clone())));
-        request.or_else(login).step().map(Some)
+        // Tried once: the login that goes on without them does not take them up again.
+        let mut login = self.clone();
+        if let Wanted::First { refused, .. } = &mut login.goal.wanted {
+            *refused = Some(tokens.access_token.clone());
+        }
+        let login = Recall(Asking::Login(Box::new(login)));
+        request.or_else(login, record.clone()).step().map(Some)
     }
 
     /// The client of a metadata document: a public one, which signs only where the server takes no such clients.

@@ -157,18 +157,22 @@ impl Session {
         Ok(Recall::refresh(self.clone(), config))
     }
 
-    /// The same session after a refresh that failed: without its refresh token, unless the failure
-    /// [passes](FlowError::passes), and about to register anew where the server does not know the client any more
-    /// ([`FlowError::ends_client`]). So the next 401 leads to a login, which knows what to ask for again. Unless the
-    /// token endpoint refused by an OAuth error, the server's metadata is read again before the next refresh or
-    /// step-up, because an endpoint may have moved.
+    /// Returns the session after a refresh that failed: without its refresh token if the failure ends the grant
+    /// ([`FlowError::ends_grant`]), and about to register anew where the server does not know the client any more
+    /// ([`FlowError::ends_client`]). So the next 401 leads to a login, which knows what to ask for again. After any
+    /// other failure the session keeps its tokens, and a later refresh may work. Where that failure does not
+    /// [pass](FlowError::passes), a host should set [`Tried::refresh`](crate::Tried::refresh) and go on, so that the
+    /// next 401 leads to a login all the same.
+    ///
+    /// Unless the token endpoint refused by an OAuth error, the server's metadata is read again before the next
+    /// refresh or step-up, because an endpoint may have moved.
     ///
     /// A step-up that failed changes nothing else of the session, unless the failure ends the client:
     /// [`with_expired_metadata`](Self::with_expired_metadata).
     #[must_use]
     pub fn after(mut self, error: &FlowError) -> Self {
         // C-TOKEN-7
-        if !error.passes() {
+        if error.ends_grant() {
             self.tokens.refresh_token = None;
         }
         self.client_refused |= error.ends_client();

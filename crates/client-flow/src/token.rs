@@ -14,7 +14,7 @@
 //! with tokens, 200 with an error, and a status alone says less than either.
 //!
 //! Where a login refreshes what an earlier run left, nothing but what [passes](FlowError::passes) ends it: it goes on
-//! without those tokens.
+//! without those tokens. The record keeps them until the login brings others, unless the grant has ended.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response};
@@ -44,7 +44,7 @@ pub(crate) struct TokenRequest {
     granted: Option<ScopeSet>,
     kept_refresh_token: Option<Secret>,
     /// The login to go on with when the refresh token of an earlier run is dead.
-    otherwise: Option<Box<Recall>>,
+    otherwise: Option<Box<(Recall, Record)>>,
     nonce: Option<HeaderValue>,
 }
 
@@ -91,9 +91,9 @@ impl TokenRequest {
         }
     }
 
-    /// The same refresh, in a login that goes on without it.
-    pub(crate) fn or_else(self, login: Recall) -> Self {
-        Self { otherwise: Some(Box::new(login)), ..self }
+    /// Returns the refresh as a part of a login, which goes on with the record if the refresh fails.
+    pub(crate) fn or_else(self, login: Recall, kept: Record) -> Self {
+        Self { otherwise: Some(Box::new((login, kept))), ..self }
     }
 
     /// The step that sends it, after another that draws what a signature needs.
@@ -121,11 +121,12 @@ impl TokenRequest {
     }
 
     pub(crate) fn read(self, response: &Response<Bytes>, now: UnixTime) -> Result<Step, FlowError> {
-        let otherwise = self.otherwise.clone().map(|login| (login, self.forgotten(false)));
+        let otherwise = self.otherwise.clone();
         match (self.read_answer(response, now), otherwise) {
-            // What an earlier run left is of no use, so the login goes on without it.
-            (Err(error), Some((login, record))) if !error.passes() => {
-                login.resume(Some(record), now)
+            // C-TOKEN-7: the tokens stay in the record, because the server did not say that the grant has ended.
+            (Err(error), Some(otherwise)) if !error.passes() => {
+                let (login, kept) = *otherwise;
+                login.resume(Some(kept), now)
             }
             (answered, _) => answered,
         }
@@ -194,7 +195,7 @@ impl TokenRequest {
         }
         let record = self.forgotten(error.ends_client());
         let then = match self.otherwise {
-            Some(login) => login.resume(Some(record.clone()), now),
+            Some(otherwise) => otherwise.0.resume(Some(record.clone()), now),
             None => Err(error),
         };
         Ok(Save::step(record, then))

@@ -240,6 +240,72 @@ fn sec_141_metadata_is_read_again_after_a_day_and_not_before() {
 }
 
 #[test]
+fn c_token_7_metadata_that_cannot_be_read_again_costs_no_refresh_token() {
+    let mut no_s256 = metadata("https://as.example");
+    no_s256["code_challenge_methods_supported"] = json!(["plain"]);
+    let mut elsewhere = metadata("https://as.example");
+    elsewhere["token_endpoint"] = json!("https://127.0.0.1/token");
+    for broken in [
+        (200, json!("<html>")),
+        (200, json!({"issuer": 1})),
+        (200, metadata("https://evil.example")),
+        (200, json!({"issuer": "https://as.example"})),
+        (200, no_s256),
+        (200, elsewhere),
+        (302, json!({})),
+        (404, json!({})),
+        (429, json!({})),
+        (500, json!({"error": "invalid_grant"})),
+        (503, json!({})),
+    ] {
+        let (mut world, session) = after_a_login();
+        world.saved.borrow_mut().clear();
+        let mut record = session.to_record();
+        record.account.server.read_at = None;
+        let old = Session::restore(record).unwrap();
+        world.metadata = broken.clone();
+        let error = world.drive(old.refresh(&config()).unwrap()).unwrap_err();
+        assert!(!error.ends_grant() && !error.ends_client(), "{broken:?} {error:?}");
+        // The remembered token endpoint is not used either.
+        assert!(world.sent().iter().all(|line| line.starts_with("GET ")), "{broken:?}");
+        assert!(world.saved.borrow().is_empty(), "{broken:?}");
+        let old = old.after(&error);
+        world.metadata = World::new().metadata;
+        let fresh = world.drive(old.refresh(&config()).unwrap()).unwrap();
+        assert_eq!(world.token_form("refresh_token").as_deref(), Some("r1"), "{broken:?}");
+        assert_eq!(fresh.tokens().refresh_token.as_ref().unwrap().expose(), "r2");
+    }
+}
+
+#[test]
+fn c_token_7_a_login_after_a_refresh_that_failed_keeps_the_refresh_token_until_it_is_done() {
+    for (status, body, is_kept) in [
+        (404, json!({}), true),
+        (302, json!({}), true),
+        (200, json!("<html>"), true),
+        (400, json!({"error": "invalid_request"}), true),
+        (400, json!({"error": "invalid_grant"}), false),
+    ] {
+        let (mut world, session) = after_a_login();
+        world.kept = Some(expired(&session));
+        world.saved.borrow_mut().clear();
+        world.interfere = Box::new(move |request| {
+            let is_refresh = form_of(request, "grant_type").as_deref() == Some("refresh_token");
+            is_refresh.then(|| json_response(status, &body))
+        });
+        // The user closes the page.
+        world.callback = Box::new(|_| "http://127.0.0.1/cb?nothing=1".to_owned());
+        assert!(world.login(config()).is_err());
+        assert_eq!(world.token_requests(), 1, "{status}");
+        let saved = world.saved.borrow().last().cloned().unwrap();
+        assert_eq!(saved.account.unfinished_logins, 1, "{status}");
+        let token = saved.tokens.as_ref().and_then(|tokens| tokens.refresh_token.as_ref());
+        assert_eq!(token.map(Secret::expose), is_kept.then_some("r1"), "{status}");
+        assert_eq!(saved.asked.is_some(), !is_kept);
+    }
+}
+
+#[test]
 fn c_scope_4_a_step_up_keeps_its_scopes_over_a_restart() {
     let (mut world, session) = after_a_login();
     let mut kept = expired(&session);
@@ -306,22 +372,23 @@ fn c_token_7_a_step_up_of_a_client_that_was_forgotten_registers_anew() {
 
 #[test]
 fn what_does_not_pass_leads_to_a_login_and_what_passes_to_another_try() {
-    for (status, body, passes) in [
-        (200, json!({"error": "bad_refresh_token"}), false),
-        (400, json!({"error": "invalid_request"}), false),
-        (404, json!({}), false),
-        (302, json!({}), false),
-        (200, json!({"token": 1}), false),
-        (400, json!({"error": "slow_down"}), true),
-        (429, json!({}), true),
-        (502, json!("<html>"), true),
+    for (status, body, passes, is_kept) in [
+        (200, json!({"error": "bad_refresh_token"}), false, false),
+        (400, json!({"error": "invalid_grant"}), false, false),
+        (400, json!({"error": "invalid_request"}), false, true),
+        (404, json!({}), false, true),
+        (302, json!({}), false, true),
+        (200, json!({"token": 1}), false, true),
+        (400, json!({"error": "slow_down"}), true, true),
+        (429, json!({}), true, true),
+        (502, json!("<html>"), true, true),
     ] {
         let (mut world, session) = after_a_login();
         world.token = (status, body.clone());
         let error = world.drive(session.refresh(&config()).unwrap()).unwrap_err();
         assert_eq!(error.passes(), passes, "{body} {error:?}");
         let after = session.clone().after(&error);
-        assert_eq!(after.tokens().refresh_token.is_some(), passes, "{body}");
+        assert_eq!(after.tokens().refresh_token.is_some(), is_kept, "{body}");
         // Nor does a restart lock anybody out.
         world.kept = Some(expired(&session));
         world.interfere = Box::new(move |request| {

@@ -122,16 +122,18 @@ impl Holdings {
             Err(error) => error,
         };
         let is_refresh = matches!(wanted, Wanted::FreshToken);
+        let mut leads_to_login = false;
         if let (Error::Flow(flow), Some(held)) = (&error, &self.session)
             && (flow.ends_client() || is_refresh)
         {
             self.session = Some(Arc::new(Session::clone(held).after(flow)));
-            if !flow.passes() {
-                // Tried once: the next 401 leads to a login for all that was held.
+            // Tried once: the next 401 leads to a login for all that was held.
+            leads_to_login = is_refresh && !flow.passes();
+            if flow.ends_grant() {
                 warn!(%error, "the server does not refresh the tokens any more");
-            }
-            if is_refresh && !flow.passes() {
-                return Ok(());
+                if is_refresh {
+                    return Ok(());
+                }
             }
         } else if let (Wanted::Scope { .. }, Some(held), false) =
             (wanted, &self.session, said_no(&error))
@@ -150,7 +152,7 @@ impl Holdings {
             }
             _ => {}
         }
-        Err(error)
+        if leads_to_login { Ok(()) } else { Err(error) }
     }
 }
 
@@ -240,17 +242,27 @@ mod tests {
     }
 
     #[test]
-    fn c_token_7_what_passes_keeps_the_tokens_and_anything_else_ends_the_refresh_token() {
+    fn c_token_7_only_an_oauth_error_of_the_token_endpoint_ends_the_refresh_token() {
         let mut own = holdings();
         assert!(own.land(Err(answered(503)), &Wanted::FreshToken).is_err());
         assert_eq!(refresh_token(&own), Some("rt"));
         assert!(own.back_off_until.is_some_and(|until| until > now()));
         // For the next 401 to lead to a login.
-        for code in ["invalid_grant", "invalid_scope"] {
+        let mut own = holdings();
+        own.land(Err(Error::Flow(refused("invalid_grant"))), &Wanted::FreshToken).unwrap();
+        assert_eq!(refresh_token(&own), None);
+        assert!(own.session.is_some() && own.back_off_until.is_none());
+        // A login may help here too, and a later refresh as well.
+        let issuer = oauth_types::Issuer::parse("https://as.example").unwrap();
+        for kept in [
+            answered(404),
+            Error::Flow(refused("invalid_scope")),
+            Error::Flow(FlowError::NoServerMetadata { issuer }),
+        ] {
             let mut own = holdings();
-            own.land(Err(Error::Flow(refused(code))), &Wanted::FreshToken).unwrap();
-            assert_eq!(refresh_token(&own), None, "{code}");
-            assert!(own.session.is_some() && own.back_off_until.is_none());
+            own.land(Err(kept), &Wanted::FreshToken).unwrap();
+            assert_eq!(refresh_token(&own), Some("rt"));
+            assert!(own.back_off_until.is_some_and(|until| until > now()));
         }
         // Elsewhere only the end of the client is one of the refresh token.
         for (code, kept) in [("invalid_grant", Some("rt")), ("invalid_client", None)] {
