@@ -1,5 +1,7 @@
 //! Redirects of the MCP endpoint.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+
 use client_flow::{EndpointMoved, Tried, endpoint_redirect};
 use http::header::LOCATION;
 use http::{HeaderMap, HeaderValue, StatusCode};

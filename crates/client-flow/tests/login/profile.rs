@@ -237,13 +237,13 @@ fn c_disc_7_sec_014_a_tenant_placeholder_leads_to_no_other_server() {
 #[test]
 fn c_disc_7_sec_014_metadata_is_read_where_a_profile_says_and_still_has_to_name_the_issuer() {
     let at = EndpointUrl::parse("https://documents.example/as.json").unwrap();
-    let profile = ServerProfile::new().with_metadata_at(at.clone());
+    let profile = ServerProfile::new().with_metadata_at(at);
     let world = |named: &str| {
         let mut world = World::new();
         world.metadata = (200, json!({"issuer": AS, "x": "not asked"}));
         let document = metadata(named);
         world.interfere = Box::new(move |request| {
-            let is_here = request.uri().to_string() == "https://documents.example/as.json";
+            let is_here = *request.uri() == "https://documents.example/as.json";
             is_here.then(|| json_response(200, &document))
         });
         world
