@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use fluent_uri::UriRef;
+use fluent_uri::resolve::{ResolveError, Resolver};
 use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
 
@@ -23,25 +25,36 @@ impl Location {
 
     /// Reads where the response to a request for `requested` leads.
     ///
-    /// The header may hold an absolute URL, `//host/path` or `/path`. Other relative references are refused:
-    /// servers of metadata do not write them.
+    /// The header may hold an absolute URL, which is kept as it is, or a relative reference (`//host/path`, `/path`,
+    /// `path`, `?query`), which is resolved as in RFC 3986 §5.2. Nothing else is normalized: escapes, letter case and
+    /// ports stay as they were received, and the result is checked.
     ///
     /// # Errors
     ///
-    /// [`InvalidUri`] when the header is missing or repeated, or its value is not such a reference.
+    /// [`InvalidUri`] when the header is missing or repeated, or its value does not lead to a web URL.
+    /// [`InvalidUri::DotSegment`] when `..` leads above the root of the path, or a dot segment is written otherwise.
     pub fn from_headers(headers: &HeaderMap, requested: &EndpointUrl) -> Result<Self, InvalidUri> {
         let mut values = headers.get_all(LOCATION).iter();
         let (Some(value), None) = (values.next(), values.next()) else {
             return Err(InvalidUri::Syntax);
         };
         let value = value.to_str().map_err(|_| InvalidUri::Syntax)?;
-        let text = if value.starts_with("//") {
-            let scheme = requested.as_str().split(':').next().unwrap_or_default();
-            format!("{scheme}:{value}")
-        } else if value.starts_with('/') {
-            format!("{}{value}", requested.origin())
-        } else {
+        let reference = UriRef::parse(value).map_err(|_| InvalidUri::Syntax)?;
+        let text = if reference.has_scheme() {
             value.to_owned()
+        } else {
+            // §5.2.4 removes `.` and `..`; what only some readers take for them is refused.
+            let is_disguised =
+                |segment: &str| !matches!(segment, "." | "..") && super::has_dot_segment(segment);
+            if reference.path().as_str().split('/').any(is_disguised) {
+                return Err(InvalidUri::DotSegment);
+            }
+            let base = Resolver::with_base(parts(requested.as_str())?).allow_path_underflow(false);
+            let resolved = base.resolve(&reference).map_err(|error| match error {
+                ResolveError::PathUnderflow => InvalidUri::DotSegment,
+                _ => InvalidUri::Syntax,
+            })?;
+            resolved.into_string()
         };
         let uri = parts(&text)?;
         let scheme = uri.scheme().as_str();
@@ -119,6 +132,18 @@ mod tests {
             ("HTTPS://AS.example:443/c?x=1", "HTTPS://AS.example:443/c?x=1"),
             ("//as.example/c", "https://as.example/c"),
             ("/c/?x=1", "https://as.example/c/?x=1"),
+            // RFC 3986 §5.2
+            ("c", "https://as.example/a/c"),
+            ("b/", "https://as.example/a/b/"),
+            ("b/?q=1", "https://as.example/a/b/?q=1"),
+            ("./c", "https://as.example/a/c"),
+            ("../c", "https://as.example/c"),
+            ("/c/../d", "https://as.example/d"),
+            ("?c", "https://as.example/a/b?c"),
+            ("", "https://as.example/a/b?q=1"),
+            ("%7Ec;x=1", "https://as.example/a/%7Ec;x=1"),
+            ("..//evil.example/c", "https://as.example//evil.example/c"),
+            ("c?u=//evil.example", "https://as.example/a/c?u=//evil.example"),
         ] {
             let target = location(value).unwrap().on_origin_of(&requested()).unwrap();
             assert_eq!(target.as_str(), url, "{value}");
@@ -135,8 +160,9 @@ mod tests {
             "https://as.example.evil.example/c",
             "https://as.example/c#f",
             "https://as.example/c/%2e%2e/d",
-            "/..%2fd",
-            "/../d",
+            "https://as.example/c/../d",
+            "c#f",
+            "#f",
         ] {
             let target = location(value).unwrap();
             assert_eq!(target.on_origin_of(&requested()), None, "{value}");
@@ -151,10 +177,17 @@ mod tests {
             "/c d",
             "javascript:alert(1)",
             "https:c",
-            "c",
-            "?c",
-            "#c",
-            "",
+            "///evil.example/c",
+            "evil.example:443/c",
+            "c:d",
+            "c d",
+            "/..%2fd",
+            "%2e%2e/d",
+            "c/.%2E/d",
+            "c/..;x/d",
+            "/../d",
+            "../../d",
+            "../../../evil.example/d",
         ] {
             assert!(location(value).is_err(), "{value}");
         }
