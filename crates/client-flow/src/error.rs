@@ -115,6 +115,15 @@ pub enum FlowError {
         /// What it points to.
         url: EndpointUrl,
     },
+    /// The metadata of a pinned issuer was at a place that only the resource names, and has an endpoint on another
+    /// origin. A host that knows the place from the issuer's documentation names it
+    /// ([`ServerProfile::with_metadata_at`](crate::ServerProfile::with_metadata_at)).
+    LeadsToAnotherOrigin {
+        /// The pinned issuer.
+        issuer: Issuer,
+        /// The endpoint.
+        url: EndpointUrl,
+    },
     /// The callback does not answer this login. Nothing was sent anywhere.
     Callback(CallbackRejected),
     /// The callback came more than ten minutes after the login began.
@@ -282,6 +291,13 @@ impl fmt::Display for FlowError {
                     without_query(url)
                 )
             }
+            Self::LeadsToAnotherOrigin { issuer, url } => write!(
+                f,
+                "the metadata of {issuer} is at a place that only the MCP server names, and has an \
+                 endpoint on another origin, {}: if the documentation of {issuer} says where its \
+                 metadata is, name that URL with `ServerProfile::with_metadata_at` for this issuer",
+                without_query(url)
+            ),
             Self::Callback(rejected) => rejected.fmt(f),
             Self::CallbackTooLate => f.write_str("the login took longer than ten minutes"),
             Self::CallbackReplayed => f.write_str("this login was finished before"),

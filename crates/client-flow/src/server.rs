@@ -9,6 +9,7 @@
 //! | its `issuer` is identical to the one asked for; `{tenantid}` in it stands for a pinned tenant by a [profile](crate::ServerProfile) only | C-DISC-7 | the next URL, then `IssuerMismatch`; `TenantPlaceholder` |
 //! | it has the endpoints and, for users, lists S256, or by a profile lists no methods at all | C-AUTHZ-2 | `NoEndpoint`, `NoS256` |
 //! | it leads to no local address unless the resource is at one | C-AUTHZ-7 | `LeadsToLocalAddress` |
+//! | where only the resource named its place, its endpoints are on the issuer's origin | C-DISC-11 | `LeadsToAnotherOrigin` |
 //! | it binds tokens to a key that we have, where the resource takes no others | C-EXT-3 | `NoBoundTokens` |
 //!
 //! A server of MCP 2025-03-26 has no protected resource metadata. Its own origin is the issuer, and may publish
@@ -26,7 +27,10 @@
 //!   names the pinned issuer and has endpoints of an attacker;
 //! - the pinned issuer's own places are asked first and have nothing, because on a shared origin another tenant's
 //!   document must not replace the issuer's own;
-//! - the document's `issuer` is the pinned one, byte for byte.
+//! - the document's `issuer` is the pinned one, byte for byte, and its endpoints are on the same origin, because an
+//!   origin may serve files of its users, and an attacker's file there would send codes and refresh tokens away.
+//!   An issuer whose endpoints are elsewhere needs a place that the host has named
+//!   ([profile](crate::ServerProfile::with_metadata_at)).
 
 use bytes::Bytes;
 use http::Response;
@@ -200,12 +204,19 @@ impl FindServer {
                 return Err(FlowError::NoS256 { issuer: issuer.clone() });
             }
         }
+        // C-DISC-11: neither the issuer nor the host has named the place.
+        let is_named_by_resource =
+            server.metadata_url.is_some() && server.profile.metadata_url().is_none();
         for url in [&server.token_endpoint]
             .into_iter()
             .chain(&server.authorization_endpoint)
             .chain(&metadata.registration_endpoint)
         {
             then.may_reach(url)?;
+            if is_named_by_resource && !is_at(issuer, url) {
+                let (issuer, url) = (issuer.clone(), url.clone());
+                return Err(FlowError::LeadsToAnotherOrigin { issuer, url });
+            }
         }
         match then {
             Found::Login(goal, resource) => {

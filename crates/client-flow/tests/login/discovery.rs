@@ -262,6 +262,31 @@ fn c_disc_11_sec_014_a_resource_does_not_say_on_which_origin_a_pinned_issuer_is(
 }
 
 #[test]
+fn c_disc_11_sec_014_a_document_at_a_place_that_the_resource_names_leads_to_no_other_origin() {
+    for member in ["authorization_endpoint", "token_endpoint", "registration_endpoint"] {
+        let mut document = metadata("https://as.example");
+        document[member] = "https://evil.example/steal".into();
+        let at_tenant = || tenant("https://as.example/u/evil", document.clone());
+        let world = at_tenant();
+        let error = world.login(pinned()).unwrap_err();
+        assert!(matches!(error, FlowError::LeadsToAnotherOrigin { .. }), "{member} {error:?}");
+        assert!(error.to_string().contains("with_metadata_at"), "{error}");
+        assert!(world.sent().iter().all(|line| line.starts_with("GET ")), "{member}");
+        // A refresh that looks again sends no refresh token there.
+        let honest = tenant("https://as.example/u/evil", metadata("https://as.example"));
+        let mut record = honest.login(pinned()).unwrap().to_record();
+        record.account.server.read_at = None;
+        record.tokens.as_mut().unwrap().refresh_token = Some(oauth_types::Secret::new("rt"));
+        let session = client_flow::Session::restore(record).unwrap();
+        let world = at_tenant();
+        let error = world.drive(session.refresh(&pinned()).unwrap()).unwrap_err();
+        assert!(matches!(error, FlowError::LeadsToAnotherOrigin { .. }), "{member} {error:?}");
+        assert!(!error.ends_grant());
+        assert!(world.sent().iter().all(|line| line.starts_with("GET ")), "{member}");
+    }
+}
+
+#[test]
 fn c_disc_11_sec_014_a_tenant_does_not_replace_the_own_document_of_a_pinned_issuer() {
     let mut document = metadata("https://as.example");
     document["token_endpoint"] = "https://as.example/evil/token".into();
