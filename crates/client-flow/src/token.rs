@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | an error that asks for a nonce, the first time | C-EXT-3 | the same request with it |
 //! | an error that ends the grant or the client | C-TOKEN-7 | the record forgets them; then the error, or the login goes on |
+//! | a code of the server's own, with a status that passes, or at a refresh with another than 200 and 400 | C-TOKEN-7 | `Status` |
 //! | another error, whatever the status | C-TOKEN-4 | `Token` |
 //! | a token response, whatever the status | C-TOKEN-6 | saved, then used |
 //! | a token of another kind than asked for | C-TOKEN-4 | `Document` |
@@ -17,7 +18,7 @@
 //! without those tokens. The record keeps them until the login brings others, unless the grant has ended.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use oauth_types::{
     DocumentError, Entropy, ErrorResponse, FormWriter, GrantType, MemberRule, ScopeSet, Secret,
     TokenErrorCode, TokenResponse, TokenType, UnixTime,
@@ -145,9 +146,13 @@ impl TokenRequest {
                 self.nonce = Some(nonce.clone());
                 return self.step();
             }
-            // A code of the server's own says that the refresh token is dead, unless the status says "later".
+            // A code of the server's own says that the refresh token is dead only where the status is one of the token
+            // endpoint (RFC 6749 §5.2, or 200): gateways and routers have codes of their own with 403 or 404.
             let status = FlowError::Status { purpose, status: response.status() };
-            if matches!(error.error, TokenErrorCode::Other(_)) && status.passes() {
+            let is_refused = matches!(response.status(), StatusCode::OK | StatusCode::BAD_REQUEST);
+            let is_of_gateway = purpose == Purpose::Refresh && !is_refused;
+            if matches!(error.error, TokenErrorCode::Other(_)) && (status.passes() || is_of_gateway)
+            {
                 return Err(status);
             }
             return self.refused(FlowError::Token(error), now);

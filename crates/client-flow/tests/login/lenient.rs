@@ -70,14 +70,25 @@ fn c_token_7_a_refusal_in_words_of_the_servers_own_ends_the_grant() {
     let routes = file["routes"].as_array().unwrap();
     let refresh = routes.iter().find(|route| route["body_has"] == "grant_type=refresh_token");
     let dead = refresh.unwrap()["text"].clone();
-    for (status, ends) in [(200, true), (400, true), (401, true), (429, false), (503, false)] {
+    let own = |code: &str| json!({"error": code});
+    for (status, body, ends) in [
+        (200, dead.clone(), true),
+        (400, dead.clone(), true),
+        // Of a gateway in front of the token endpoint.
+        (401, dead.clone(), false),
+        (403, own("Forbidden"), false),
+        (404, own("not_found"), false),
+        (429, dead.clone(), false),
+        (503, dead, false),
+    ] {
         let mut world = World::new();
         world.token.1["refresh_token"] = "r1".into();
         let session = world.login(config()).unwrap();
         world.saved.borrow_mut().clear();
-        world.token = (status, dead.clone());
+        world.token = (status, body);
         let error = world.drive(session.refresh(&config()).unwrap()).unwrap_err();
-        assert_eq!((error.ends_grant(), error.passes()), (ends, !ends), "{status} {error:?}");
+        let passes = matches!(status, 429 | 503);
+        assert_eq!((error.ends_grant(), error.passes()), (ends, passes), "{status} {error:?}");
         // The record forgets the refresh token, so that no run tries it again.
         let saved = world.saved.borrow_mut().pop();
         assert_eq!(saved.is_some_and(|record| record.tokens.is_none()), ends, "{status}");
