@@ -1,11 +1,11 @@
-//! `cargo xtask browser`: what a real browser makes of the login, consent and error pages.
+//! `cargo xtask browser`: what a real browser makes of the login, consent and error pages, and MCP Inspector in it.
 //!
 //! Headless Chromium, driven by `tests/browser/main.mjs`, meets the example `browser_server`. Pictures of every page
-//! are left in `target/browser`.
+//! are left in `target/browser`. Driven by `tests/browser/inspector.mjs`, it runs the Inspector against `scoped-tools`.
 
 use xshell::{Shell, cmd};
 
-use crate::workspace::{Error, Workspace};
+use crate::workspace::{Error, Workspace, announce};
 
 const HOME: &str = "tests/browser";
 /// What Chromium is called on Debian, on older systems, and as its vendor's own build.
@@ -37,6 +37,12 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
     let main = suite.join("main.mjs");
     let pictures = target.join("pictures");
     cmd!(sh, "node {main} {server} {chromium} {pictures}").quiet().run()?;
+
+    announce("MCP Inspector in a browser");
+    cmd!(sh, "cargo build --quiet --locked -p scoped-tools").quiet().run()?;
+    let server = workspace.target.join("debug/scoped-tools");
+    let inspector = suite.join("inspector.mjs");
+    cmd!(sh, "node {inspector} {server} {chromium}").quiet().run()?;
     Ok(())
 }
 
