@@ -5,10 +5,17 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
-use http::header::{AUTHORIZATION, LOCATION};
+use axum::routing::get;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use client_auth::ProofKey;
+use client_flow::{ClientConfig, Visit};
+use futures::future::BoxFuture;
+use http::header::{AUTHORIZATION, LOCATION, WWW_AUTHENTICATE};
 use http::{Method, StatusCode};
-use mcp_oauth_reqwest::{AuthorizedClient, Error};
-use oauth_types::Secret;
+use mcp_oauth_reqwest::{AuthorizedClient, Error, UserAgent, VisitFailed};
+use oauth_types::{RedirectUri, Secret};
+use serde_json::{Value, json};
 
 use crate::servers::*;
 
@@ -69,4 +76,87 @@ async fn sec_135_the_token_goes_along_to_the_slash_form_and_nowhere_else() {
         let file = client.send(client.get(&format!("{origin}/file"))).await.unwrap();
         assert_eq!(file.status(), StatusCode::OK);
     }
+}
+
+/// A user who agrees without a page.
+struct AtOnce(RedirectUri);
+
+impl UserAgent for AtOnce {
+    fn redirect_uri(&self) -> &RedirectUri {
+        &self.0
+    }
+
+    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
+        let state = visit.url().split("state=").nth(1).unwrap().split('&').next().unwrap();
+        let callback = format!("{}?code=c&state={state}", self.0);
+        Box::pin(async move { Ok(callback) })
+    }
+}
+
+/// What a proof says it is for (RFC 9449 §4.2): method, URL, and its number.
+fn proof_claims(proof: &str) -> [String; 3] {
+    let claims = URL_SAFE_NO_PAD.decode(proof.split('.').nth(1).unwrap()).unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    ["htm", "htu", "jti"].map(|claim| claims[claim].as_str().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn c_ext_3_the_proof_for_the_slash_form_names_the_slash_form() {
+    let (listener, origin) = bind().await;
+    let seen: Arc<Mutex<Vec<(String, String, [String; 3])>>> = Arc::default();
+    let log = Arc::clone(&seen);
+    let mcp = async move |request: Request| {
+        let text = |name: &str| request.headers().get(name).map(|it| it.to_str().unwrap());
+        let (Some(token), Some(proof)) = (text("authorization"), text("dpop")) else {
+            return (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "DPoP")]).into_response();
+        };
+        let path = request.uri().path();
+        log.lock().unwrap().push((path.to_owned(), token.to_owned(), proof_claims(proof)));
+        match path {
+            // A relative reference, as some frameworks write it.
+            "/mcp" => (StatusCode::PERMANENT_REDIRECT, [(LOCATION, "mcp/")]).into_response(),
+            _ => StatusCode::OK.into_response(),
+        }
+    };
+    let resource = json!({"resource": format!("{origin}/mcp"), "authorization_servers": [origin]});
+    let server = json!({
+        "issuer": origin,
+        "authorization_endpoint": format!("{origin}/authorize"),
+        "token_endpoint": format!("{origin}/token"),
+        "registration_endpoint": format!("{origin}/register"),
+        "code_challenge_methods_supported": ["S256"],
+        "token_endpoint_auth_methods_supported": ["none"],
+        "dpop_signing_alg_values_supported": ["ES256"],
+    });
+    let client = json!({"client_id": "c1", "redirect_uris": ["http://127.0.0.1/cb"]});
+    let tokens = json!({"access_token": "t-1", "token_type": "DPoP"});
+    let router = Router::new()
+        .route("/.well-known/oauth-protected-resource/mcp", get(async move || resource.to_string()))
+        .route("/.well-known/oauth-authorization-server", get(async move || server.to_string()))
+        .route(
+            "/register",
+            axum::routing::post(async move || (StatusCode::CREATED, client.to_string())),
+        )
+        .route("/token", axum::routing::post(async move || tokens.to_string()))
+        .fallback(mcp);
+    serve(listener, router);
+
+    let url = format!("{origin}/mcp");
+    let key = ProofKey::from_pem(include_str!("../../crates/client-auth/tests/keys/es256.pem"));
+    let user = AtOnce(RedirectUri::parse("http://127.0.0.1/cb").unwrap());
+    let config = ClientConfig::new("Test", user.0.clone());
+    let builder = AuthorizedClient::builder(&url, config.with_proof_key(key.unwrap()));
+    let client = builder.user(user).build().unwrap();
+    let response = client.send(client.post(&url).body("{}")).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let seen = seen.lock().unwrap();
+    let came: Vec<_> =
+        seen.iter().map(|(path, token, [htm, htu, _])| [path, token, htm, htu]).collect();
+    let slash_form = format!("{url}/");
+    assert_eq!(
+        came,
+        [["/mcp", "DPoP t-1", "POST", &url], ["/mcp/", "DPoP t-1", "POST", &slash_form]]
+    );
+    let [.., first] = &seen[0].2;
+    assert_ne!(first, &seen[1].2[2], "each proof is used once");
 }
