@@ -156,7 +156,8 @@ impl<V: TokenVerifier> Protect<V> {
     }
 
     /// Gives the verifier more or less time, and the store of [shared proofs](Self::with_shared_proofs). What is not done
-    /// then is given up and answered with 503.
+    /// then is given up and answered with 503. The body of a request without a token has as much time to come, and is
+    /// answered with 408 afterwards.
     #[must_use]
     pub fn with_deadline(self, deadline: Duration) -> Self {
         self.with(|guard| guard.deadline = deadline)
@@ -277,9 +278,10 @@ impl<V: TokenVerifier> Guard<V> {
         };
         let has_body = !request.body().is_end_stream();
         let granted = match self.required.table_for(request.method(), has_body) {
-            Some(table) => {
+            Some(_) => {
                 let body = read(core::mem::take(request.body_mut()), self.max_body).await?;
-                let required = table.required_for(request.headers(), &body);
+                let required =
+                    self.required.required_for(request.method(), request.headers(), &body);
                 let granted =
                     required.and_then(|required| recognized.authorize(&required, &*self.order));
                 // A refusal may have to read it again.
@@ -339,7 +341,7 @@ async fn in_time<T>(
         return Ok(answer);
     }
     Box::pin(timeout(deadline, question)).await.map_err(|_| {
-        warn!("a token could not be checked in time");
+        warn!("a token was not checked, or a body not read, in time");
         VerifierUnavailable::new()
     })
 }

@@ -117,9 +117,7 @@ async fn a_client_without_a_token_connects_and_uses_what_is_public() {
     let router = served(protect(mixed()));
     let response = send(&router, post("", message("initialize"))).await;
     assert_eq!(response.headers()["mcp-session-id"], "the-session");
-    for method in
-        ["notifications/initialized", "ping", "tools/list", "prompts/list", "server/discover"]
-    {
+    for method in ["notifications/initialized", "ping", "tools/list", "server/discover"] {
         assert_eq!(status(&router, in_session(post("", message(method)))).await, 200, "{method}");
     }
     for tool in ["search", "recommend"] {
@@ -145,6 +143,10 @@ async fn sec_142_sec_213_everything_else_needs_a_token_and_the_challenge_names_w
         (message("tasks/list"), "read"),
         (message("subscriptions/listen"), "read"),
         (message("resources/read"), "read"),
+        (message("resources/list"), "read"),
+        (message("resources/templates/list"), "read"),
+        (message("prompts/list"), "read"),
+        (message("logging/setLevel"), "read"),
         (answer, "read"),
     ] {
         let response = send(&router, post("", body.clone())).await;
@@ -192,7 +194,7 @@ async fn r_auth_1_a_token_that_is_presented_is_always_judged() {
 }
 
 #[tokio::test]
-async fn r_auth_8_sec_157_a_session_without_an_owner_goes_over_to_whoever_logs_in() {
+async fn r_auth_8_sec_157_a_session_without_an_owner_goes_over_to_nobody() {
     let router = served(protect(mixed()));
     let search = |token| in_session(post(token, call("search")));
     // Before it is opened it is nobody's.
@@ -201,12 +203,22 @@ async fn r_auth_8_sec_157_a_session_without_an_owner_goes_over_to_whoever_logs_i
     assert_eq!(status(&router, search("")).await, 200);
     let answer = json!({"jsonrpc": "2.0", "id": 1, "result": {}}).to_string();
     assert_eq!(status(&router, in_session(post("", answer.clone()))).await, 200);
-    // The user logs in, in the middle of the session.
     assert_eq!(status(&router, in_session(post("", call("write")))).await, 401);
+    // Its streams and its identifier may be another's, so a user that has logged in begins a new session.
     let write = |token| in_session(post(token, call("write")));
+    for token in ["Bearer alice.read+write", "Bearer mallory.read+write"] {
+        assert_eq!(status(&router, write(token)).await, 404, "{token}");
+        for method in ["GET", "DELETE"] {
+            let stream = Asked { method, token, session: true, body: String::new() };
+            assert_eq!(status(&router, stream).await, 404, "{method} {token}");
+        }
+    }
+    assert_eq!(status(&router, search("")).await, 200);
+
+    // A session of a user is closed to all others.
+    let router = served(protect(mixed()));
+    assert_eq!(status(&router, post("Bearer alice.read", message("initialize"))).await, 200);
     assert_eq!(status(&router, write("Bearer alice.read+write")).await, 200);
-    // From then on it is the user's, and of nobody else.
-    assert_eq!(status(&router, search("Bearer alice.read")).await, 200);
     for other in ["", "Bearer mallory.read"] {
         assert_eq!(status(&router, search(other)).await, 404, "{other}");
         for method in ["GET", "DELETE"] {
@@ -215,6 +227,106 @@ async fn r_auth_8_sec_157_a_session_without_an_owner_goes_over_to_whoever_logs_i
         }
     }
     assert_eq!(status(&router, in_session(post("", answer))).await, 401);
+}
+
+#[tokio::test]
+async fn sec_213_a_body_makes_no_other_method_public() {
+    for protect in [protect(mixed()), protect(mixed()).without_session_binding()] {
+        let router = served(protect);
+        let asked = |method, token, session, body| Asked { method, token, session, body };
+        assert_eq!(status(&router, post("", message("initialize"))).await, 200);
+        for method in ["GET", "DELETE", "PUT", "PATCH", "HEAD", "OPTIONS"] {
+            for body in [message("ping"), call("search"), "[]".to_owned(), "x".to_owned()] {
+                for session in [false, true] {
+                    let request = asked(method, "", session, body.clone());
+                    let found = status(&router, request).await;
+                    assert_eq!(found, 401, "{method} {session} {body}");
+                }
+            }
+            // A token needs the base there, and what the body says.
+            for (token, tool, expected) in [
+                ("Bearer alice.other", "search", 403),
+                ("Bearer alice.read", "search", 200),
+                ("Bearer alice.read", "write", 403),
+                ("Bearer alice.read+write", "write", 200),
+            ] {
+                let found = status(&router, asked(method, token, false, call(tool))).await;
+                assert_eq!(found, expected, "{method} {token} {tool}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn sec_157_no_stream_is_replayed_without_a_token() {
+    let router = served(protect(mixed()));
+    assert_eq!(status(&router, post("", message("initialize"))).await, 200);
+    for (method, body, expected) in
+        [("GET", String::new(), 405), ("POST", call("search"), 401), ("GET", message("ping"), 401)]
+    {
+        let request = Request::builder()
+            .method(method)
+            .uri("/mcp")
+            .header("mcp-session-id", "the-session")
+            .header("last-event-id", "7/0");
+        let request = request.body(Body::from(body)).unwrap();
+        let response = router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), expected, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_rebinds_its_name_reaches_no_public_tool() {
+    let router = served(protect(mixed()));
+    let asks = async |name: &'static str, value: &str, token: &str, tool: &str| {
+        let mut request = Request::post("/mcp").header(name, value);
+        if !token.is_empty() {
+            request = request.header(AUTHORIZATION, token);
+        }
+        let request = request.body(Body::from(call(tool))).unwrap();
+        router.clone().oneshot(request).await.unwrap().status().as_u16()
+    };
+    for (name, value, expected) in [
+        ("host", "rs.example", 200),
+        ("host", "localhost:8000", 200),
+        ("host", "evil.example", 403),
+        ("host", "rs.example.evil.example", 403),
+        ("origin", "https://rs.example", 200),
+        ("origin", "http://localhost:6274", 200),
+        ("origin", "https://evil.example", 403),
+        ("origin", "null", 403),
+    ] {
+        assert_eq!(asks(name, value, "", "search").await, expected, "{name} {value}");
+        // A token is what such a page does not have; a client is asked for one as ever.
+        assert_eq!(asks(name, value, "Bearer alice.read", "search").await, 200, "{name} {value}");
+        assert_eq!(asks(name, value, "", "write").await, 401, "{name} {value}");
+    }
+    let opened = resource_server::BrowserOrigins::listed(["https://app.example"]).unwrap();
+    let router = served(protect(mixed()).with_cors(opened));
+    let page = |origin| {
+        let request = Request::post("/mcp").header("origin", origin);
+        router.clone().oneshot(request.body(Body::from(call("search"))).unwrap())
+    };
+    assert_eq!(page("https://app.example").await.unwrap().status(), 200);
+    assert_eq!(page("https://other.example").await.unwrap().status(), 403);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_of_nobody_has_to_come_in_time() {
+    let router = served(protect(mixed()).with_tool_result_challenges());
+    for (token, expected) in [("", 408), ("Bearer unknown", 401)] {
+        let never = http_body_util::StreamBody::new(futures::stream::pending::<
+            Result<http_body::Frame<bytes::Bytes>, std::convert::Infallible>,
+        >());
+        let mut request = Request::post("/mcp");
+        if !token.is_empty() {
+            request = request.header(AUTHORIZATION, token);
+        }
+        let answer = router.clone().oneshot(request.body(Body::new(never)).unwrap());
+        let limit = std::time::Duration::from_secs(61);
+        let response = tokio::time::timeout(limit, answer).await.expect("an answer in time");
+        assert_eq!(response.unwrap().status(), expected, "{token}");
+    }
 }
 
 #[tokio::test]
@@ -249,12 +361,15 @@ async fn a_row_of_its_own_closes_what_a_public_tool_opens_and_any_operation_can_
     let seen = send(&router, post("Bearer alice.read", message("ping"))).await;
     assert_eq!(text(seen).await, "None");
     let open = scopes.public_operation(Operation::new("resources/read", Some("doc://terms")));
+    let open = open.public_operation(Operation::new("resources/list", None));
     let router = served(protect(open));
     let read = |uri: &str| {
         json!({"id": 1, "method": "resources/read", "params": {"uri": uri}}).to_string()
     };
     assert_eq!(status(&router, post("", read("doc://terms"))).await, 200);
     assert_eq!(status(&router, post("", read("doc://other"))).await, 401);
+    assert_eq!(status(&router, post("", message("resources/list"))).await, 200);
+    assert_eq!(status(&router, post("", message("prompts/list"))).await, 401);
 }
 
 #[tokio::test]

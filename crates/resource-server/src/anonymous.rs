@@ -4,28 +4,46 @@
 //! |---|---|
 //! | the table has an operation that needs no token ([`OperationScopes::public_tool`]) | 401 |
 //! | there is no `Authorization` header, and no token in the query: a token that is presented is always judged | 401, 400 |
-//! | every operation of the body needs no token; an answer of the client belongs to a session that was opened without a token | 401 |
-//! | a GET or DELETE without a body belongs to such a session | 405 |
+//! | the method is POST, GET or DELETE, and the last two carry no body | 401 |
+//! | a POST replays no stream (`Last-Event-ID`), and every operation of its body needs no token; an answer of the client belongs to a session that was opened without a token | 401 |
+//! | a GET or DELETE belongs to such a session and replays no stream | 405 |
 //! | the session that is named, if any, was opened without a token | 404 |
+//! | `Host` and `Origin` name this server, a loopback host or an opened origin | 403 |
 
 use http::header::AUTHORIZATION;
-use http::{Method, Request};
+use http::{HeaderName, Method, Request};
 use oauth_types::{InvalidScope, ScopeSet};
 use scope_stepup::{Asked, Operation};
 
 use crate::decide::has_token;
-use crate::operations::{BASE_METHODS, Row, is_encoded};
-use crate::{Denial, DenialReason, OperationScopes, Requirement, Resource, SessionBindings};
+use crate::operations::{Row, is_encoded};
+use crate::{Denial, DenialReason, NamedSession, OperationScopes, Requirement, Resource};
+
+static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// MCP methods that need no token where some operation needs none: a session, and the list of tools.
+const OPEN_METHODS: [&str; 8] = [
+    "initialize",
+    "notifications/cancelled",
+    "notifications/initialized",
+    "notifications/progress",
+    "notifications/roots/list_changed",
+    "ping",
+    "server/discover",
+    "tools/list",
+];
 
 impl OperationScopes {
     /// Opens a tool to requests without a token: no scope is needed either.
     ///
-    /// A client without a token can then begin a session: what is about a session itself, or lists what there is
-    /// (`initialize`, `ping`, `tools/list` and their like), needs no token any more unless it has a row of its own. The
-    /// list of tools names the protected ones, too. `subscriptions/listen` needs a token as before.
+    /// A client without a token can then begin a session: `initialize`, `ping`, `server/discover`, `tools/list` and
+    /// notifications need no token any more unless they have a row of their own. The list of tools names the protected
+    /// ones, too. Everything else needs a token as before; lists of prompts and resources are opened by
+    /// [`public_operation`](Self::public_operation).
     ///
-    /// A token that is presented is verified all the same, and one that is no good is answered with 401. The session
-    /// of a client that logs in later goes over to its user, and is from then on closed to requests without a token.
+    /// A token that is presented is verified all the same, and one that is no good is answered with 401. A session that
+    /// was opened without a token is answered with 404 when a token is presented in it, so that a client that has
+    /// logged in begins a new one.
     ///
     /// ```
     /// use resource_server::OperationScopes;
@@ -103,13 +121,14 @@ impl OperationScopes {
 
     /// Returns `true` if a method without a row needs no token, because clients without one begin sessions here.
     pub(crate) fn is_session_public(&self, method: &str) -> bool {
-        self.is_mixed && method != "subscriptions/listen" && BASE_METHODS.contains(&method)
+        self.is_mixed && OPEN_METHODS.contains(&method)
     }
 
     /// Decides about a request without a token, for which [`Requirement::table_without_token`] names this table.
     ///
-    /// `body` is the request's, or `None` where it has none. `sessions` are the owners of sessions, where they are
-    /// known; without them no stream is opened, because it may be of another's session.
+    /// `body` is the request's, or `None` where it has none. `session` is the one that it names, if owners of sessions
+    /// are known ([`SessionBindings::session_without_token`](crate::SessionBindings::session_without_token)), and
+    /// [`NamedSession::None`] otherwise: no stream is opened then, because it may be of another's session.
     ///
     /// # Errors
     ///
@@ -119,34 +138,43 @@ impl OperationScopes {
         resource: &Resource,
         request: &Request<B>,
         body: Option<&[u8]>,
-        sessions: Option<&SessionBindings>,
+        session: NamedSession,
     ) -> Result<(), Denial> {
         let headers = request.headers();
-        let named = sessions.filter(|_| SessionBindings::concern(headers));
-        let is_own_session = named.is_some_and(|sessions| sessions.is_unowned(headers));
         let deny = |hint| Denial::unauthorized(resource, None, DenialReason::NoToken, hint);
-        match body {
-            Some(body) => {
+        // The identifier of an event names a stream, which may be of another session.
+        let is_replay = headers.contains_key(&LAST_EVENT_ID);
+        let has_body = body.is_some_and(|body| !body.is_empty());
+        match *request.method() {
+            Method::POST if is_replay => return Err(deny(self.base())),
+            Method::POST => {
                 if is_encoded(headers) {
                     return Err(Denial::encoded_body());
                 }
+                let body = body.unwrap_or_default();
                 let asked = Asked::of_request(headers, body).map_err(Denial::unreadable)?;
                 let is_open = match asked.is_empty() {
-                    true => is_own_session,
+                    true => session == NamedSession::WithoutToken,
                     false => asked.iter().all(|asked| self.is_public(asked)),
                 };
                 if !is_open {
                     return Err(deny(&self.hint(&asked)));
                 }
             }
-            None if !matches!(*request.method(), Method::GET | Method::DELETE) => {
-                return Err(deny(self.base()));
+            // The service goes by the method, so a body makes none of the others public.
+            Method::GET | Method::DELETE if !has_body => {
+                if is_replay || session == NamedSession::None {
+                    return Err(Denial::stream_without_token());
+                }
             }
-            None if named.is_none() => return Err(Denial::stream_without_token()),
-            None => {}
+            _ => return Err(deny(self.base())),
         }
-        if named.is_some() && !is_own_session {
+        if session == NamedSession::Foreign {
             return Err(Denial::foreign_session());
+        }
+        // A page that rebinds its name has no token, and gets no more than a 401 where one is needed.
+        if !resource.hosts().admit_without_token(request) {
+            return Err(Denial::foreign_host());
         }
         Ok(())
     }

@@ -52,6 +52,8 @@ pub enum DenialReason {
     ScopeUndecided,
     /// The body is too long.
     BodyTooLarge,
+    /// The body did not come in time.
+    BodyTooSlow,
     /// The body is compressed, or encoded otherwise.
     EncodedBody,
     /// The host's code panicked.
@@ -60,7 +62,7 @@ pub enum DenialReason {
     ForeignSession,
     /// A stream, or the end of a session, is asked for without a token and outside a session that has no owner.
     StreamWithoutToken,
-    /// The request names a host or an origin that a loopback server is not reached by.
+    /// The request names a host or an origin that the server is not reached by.
     ForeignHost,
     /// The token could not be checked now.
     VerifierUnavailable,
@@ -141,7 +143,7 @@ impl Denial {
         denial
     }
 
-    /// A loopback server is asked for under a name that is not its: 403.
+    /// The server is asked for under a name that is not its: 403.
     pub(crate) fn foreign_host() -> Self {
         Self::plain(DenialReason::ForeignHost, StatusCode::FORBIDDEN, "foreign_host")
     }
@@ -226,6 +228,13 @@ impl Denial {
     pub fn body_too_large() -> Self {
         let status = StatusCode::PAYLOAD_TOO_LARGE;
         Self::plain(DenialReason::BodyTooLarge, status, "invalid_request")
+    }
+
+    /// The body did not come before the deadline of the host: 408.
+    #[must_use]
+    pub fn body_too_slow() -> Self {
+        let status = StatusCode::REQUEST_TIMEOUT;
+        Self::plain(DenialReason::BodyTooSlow, status, "invalid_request")
     }
 
     /// What the body says after decoding is not known here: 415.
@@ -320,6 +329,7 @@ impl fmt::Display for Denial {
             DenialReason::ContradictingHeader => "a header contradicts the body",
             DenialReason::ScopeUndecided => "the host could not say which scopes are needed",
             DenialReason::BodyTooLarge => "the body is too long",
+            DenialReason::BodyTooSlow => "the body did not come in time",
             DenialReason::EncodedBody => "the body is encoded",
             DenialReason::Panicked => "the host's code panicked",
             DenialReason::ForeignSession => "somebody else's session",

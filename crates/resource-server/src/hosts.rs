@@ -61,9 +61,12 @@ impl Hosts {
 
     /// Whether everything in a request that names a host or an origin names one of this server's.
     pub(crate) fn admit<B>(&self, request: &Request<B>) -> bool {
-        if self.is_unnamed() {
-            return true;
-        }
+        self.is_unnamed() || self.admit_without_token(request)
+    }
+
+    /// Returns `true` if a request without a token names this server: as [`admit`](Self::admit), and a server that was
+    /// told no name answers to its own host and to loopback names. No token keeps out a page that rebinds its name.
+    pub(crate) fn admit_without_token<B>(&self, request: &Request<B>) -> bool {
         let text = |name| {
             let lines = request.headers().get_all(name).iter();
             lines.map(|value| value.to_str().unwrap_or_default())
@@ -81,7 +84,7 @@ impl Hosts {
     fn is_own(&self, text: &str) -> bool {
         let Some((host, _)) = split_port(text) else { return false };
         self.own.host().eq_ignore_ascii_case(host)
-            || self.is_loopback && is_loopback_host(host)
+            || (self.is_loopback || self.more.is_empty()) && is_loopback_host(host)
             || self.more.iter().any(|name| name.eq_ignore_ascii_case(host))
     }
 }

@@ -46,4 +46,4 @@ pub use requirement::Requirement;
 pub use resource::{InvalidResource, Resource};
 #[cfg(feature = "dpop")]
 pub use seen::SeenProofs;
-pub use sessions::{Principal, SessionBindings};
+pub use sessions::{NamedSession, Principal, SessionBindings};

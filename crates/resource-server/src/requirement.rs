@@ -1,9 +1,11 @@
 //! What a request has to grant: the same for all, or what its operations need.
 
-use http::Method;
+use std::borrow::Cow;
+
+use http::{HeaderMap, Method};
 use oauth_types::ScopeSet;
 
-use crate::OperationScopes;
+use crate::{Denial, OperationScopes};
 
 /// The scopes that the requests to a service need.
 ///
@@ -41,6 +43,29 @@ impl Requirement {
             Self::PerOperation(table) if has_body || method == Method::POST => Some(table),
             _ => None,
         }
+    }
+
+    /// The scopes that a request needs of its token, for which [`table_for`](Self::table_for) names a table.
+    ///
+    /// A POST needs what its body says. Any other method needs the base as well, because the service may go by the
+    /// method and not by the body.
+    ///
+    /// # Errors
+    ///
+    /// As [`OperationScopes::required_for`].
+    pub fn required_for(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<Cow<'_, ScopeSet>, Denial> {
+        let Self::PerOperation(table) = self else { return Ok(Cow::Borrowed(self.base())) };
+        let required = table.required_for(headers, body)?;
+        if method == Method::POST || !table.base().exceeds(&required) {
+            return Ok(required);
+        }
+        let all = table.base().union(&required).map_err(|_| Denial::undecided())?;
+        Ok(Cow::Owned(all))
     }
 }
 

@@ -46,6 +46,17 @@ pub struct SessionBindings {
     capacity: usize,
 }
 
+/// Session that a request without a token names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NamedSession {
+    /// The request names no session, or the owners of sessions are not known.
+    None,
+    /// The session was opened without a token.
+    WithoutToken,
+    /// The session belongs to a principal, or is unknown.
+    Foreign,
+}
+
 static SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 
 impl SessionBindings {
@@ -68,34 +79,39 @@ impl SessionBindings {
     }
 
     /// Whether this request may use the session that it names, if it names one. A session that was opened without a
-    /// token goes over to the first principal that uses it, because its client has logged in.
+    /// token belongs to no principal, because its streams and its identifier may be known to others: a client that
+    /// has logged in begins a new one.
     ///
     /// # Errors
     ///
     /// [`Denial`], the same for somebody else's session and for one that nobody opened.
-    pub fn check(&mut self, headers: &HeaderMap, granted: &Granted) -> Result<(), Denial> {
+    pub fn check(&self, headers: &HeaderMap, granted: &Granted) -> Result<(), Denial> {
         if !Self::concern(headers) {
             return Ok(());
         }
         let principal = granted.principal();
-        let found = key(headers).and_then(|id| self.owners.get(&id).map(|(owner, _)| (id, owner)));
-        match found {
-            Some((_, owner)) if *owner == principal => Ok(()),
-            Some((id, owner)) if *owner == Principal::without_token() => {
-                self.remove(&id);
-                self.insert(id, principal);
-                Ok(())
-            }
-            _ => Err(Denial::foreign_session()),
+        if !self.is_owner(headers, &principal) {
+            return Err(Denial::foreign_session());
+        }
+        Ok(())
+    }
+
+    /// Finds the session that a request without a token names, for
+    /// [`OperationScopes::admit_without_token`](crate::OperationScopes::admit_without_token).
+    #[must_use]
+    pub fn session_without_token(&self, headers: &HeaderMap) -> NamedSession {
+        if !Self::concern(headers) {
+            NamedSession::None
+        } else if self.is_owner(headers, &Principal::without_token()) {
+            NamedSession::WithoutToken
+        } else {
+            NamedSession::Foreign
         }
     }
 
-    /// Returns `true` if the headers name a session that was opened without a token, and whose client has not logged
-    /// in since.
-    #[must_use]
-    pub fn is_unowned(&self, headers: &HeaderMap) -> bool {
-        let owner = key(headers).and_then(|id| self.owners.get(&id));
-        owner.is_some_and(|(owner, _)| *owner == Principal::without_token())
+    fn is_owner(&self, headers: &HeaderMap, principal: &Principal) -> bool {
+        let found = key(headers).and_then(|id| self.owners.get(&id));
+        found.is_some_and(|(owner, _)| owner == principal)
     }
 
     /// Notes the session that a response opens, if it opens one: `None` for a request without a token. A session that

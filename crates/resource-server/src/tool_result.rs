@@ -24,7 +24,7 @@ impl Denial {
     ///
     /// ChatGPT reads the challenge there, and asks its user to log in or to agree to more. Clients that read 401 and
     /// 403 see a tool that failed, so a host chooses this for clients of its own. It stays the refusal that it is
-    /// unless it is a 401 or 403 with a challenge, the body is one request of `tools/call` with an identifier, and the client accepts
+    /// unless it is a 401 or 403 with a challenge and without a `DPoP-Nonce`, the body is one request of `tools/call` with an identifier, and the client accepts
     /// JSON.
     ///
     /// Source: <https://developers.openai.com/apps-sdk/build/auth>
@@ -32,7 +32,10 @@ impl Denial {
     pub fn for_tool_call(self, request: &HeaderMap, body: &[u8]) -> Self {
         let challenges = self.challenges();
         let is_refusal = matches!(self.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-        let may_answer = is_refusal && !challenges.is_empty() && accepts_json(request);
+        // The next proof needs the nonce of this reply, and clients read it beside a 401 (RFC 9449 §9).
+        let has_nonce = self.headers().contains_key("dpop-nonce");
+        let may_answer =
+            is_refusal && !has_nonce && !challenges.is_empty() && accepts_json(request);
         let Some(id) = call(body).filter(|_| may_answer) else { return self };
         let text = match self.reason() {
             DenialReason::NoToken => "Log in to use this tool.",
@@ -140,6 +143,15 @@ mod tests {
         let line = [(WWW_AUTHENTICATE, challenge.parse().unwrap())].into_iter().collect();
         let read = oauth_types::Challenges::new(&line).next().unwrap().unwrap();
         assert!(read.param("error").unwrap().is_some());
+    }
+
+    #[cfg(feature = "dpop")]
+    #[test]
+    fn a_refusal_with_a_nonce_stays_a_401_with_it() {
+        let denial = denial().with_nonce("n-1");
+        let response = denial.for_tool_call(&HeaderMap::new(), CALL.as_bytes()).into_response();
+        assert_eq!(response.status(), 401);
+        assert_eq!(response.headers()["dpop-nonce"], "n-1");
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! Requests that present no token, and refusals. What becomes of either is decided by `resource-server`.
 
+use core::pin::pin;
+
 use axum::body::Body;
+use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body::Body as _;
-use resource_server::{Denial, DenialReason, Granted, Requirement};
+use resource_server::{Denial, DenialReason, Granted, NamedSession, Requirement};
 use tracing::{error, info};
 
-use super::{Guard, is_grpc, lock, read};
+use super::{Guard, in_time, is_grpc, lock, read};
 
 impl<V> Guard<V> {
     /// Lets a request in that presents no token, where the table of operations says so. The service finds an
@@ -20,17 +23,26 @@ impl<V> Guard<V> {
         let has_body = !request.body().is_end_stream();
         let body = match self.required.table_for(request.method(), has_body) {
             Some(_) => {
-                let body = read(core::mem::take(request.body_mut()), self.max_body).await?;
+                let body = self.read_in_time(request).await?;
                 *request.body_mut() = Body::from(body.clone());
                 Some(body)
             }
             None => None,
         };
-        let sessions = self.sessions.as_deref().map(lock);
-        let (body, sessions) = (body.as_deref(), sessions.as_deref());
-        table.admit_without_token(&self.resource, request, body, sessions)?;
+        // The lock is given back before the body is parsed: it is the one of all sessions.
+        let session = self.sessions.as_deref().map_or(NamedSession::None, |sessions| {
+            lock(sessions).session_without_token(request.headers())
+        });
+        table.admit_without_token(&self.resource, request, body.as_deref(), session)?;
         request.extensions_mut().insert(None::<Granted>);
         Ok(())
+    }
+
+    /// The body of a request that showed no good token, which may hold on to this server no longer than a verifier.
+    async fn read_in_time(&self, request: &mut Request<Body>) -> Result<Bytes, Denial> {
+        let body = read(core::mem::take(request.body_mut()), self.max_body);
+        let body = in_time(self.deadline, pin!(body)).await;
+        body.map_err(|_| Denial::body_too_slow()).flatten()
     }
 
     /// The reply to a request that is not let in.
@@ -60,7 +72,7 @@ impl<V> Guard<V> {
     }
 
     async fn answer_tool_call(&self, denial: Denial, request: &mut Request<Body>) -> Denial {
-        match read(core::mem::take(request.body_mut()), self.max_body).await {
+        match self.read_in_time(request).await {
             Ok(body) => denial.for_tool_call(request.headers(), &body),
             Err(_) => denial,
         }
