@@ -14,9 +14,9 @@ use crate::uri::{InvalidUri, host_and_port, parts};
 /// (RFC 9110 §10.2.2).
 ///
 /// It may be any web URL without userinfo, http on the network included, because an error has to name it.
-/// [`on_origin_of`](Self::on_origin_of) is the only way to a URL that a request may be sent to. `Display` shows
-/// scheme, host, port and path, never the query.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// [`on_origin_of`](Self::on_origin_of) is the only way to a URL that a request may be sent to. `Display` and `Debug`
+/// show scheme, host, port and path, never the query.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Location(Box<str>);
 
 impl Location {
@@ -107,6 +107,13 @@ impl Location {
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.split(['?', '#']).next().unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for Location {
+    /// Errors that hold a location are logged.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Location({self})")
     }
 }
 
@@ -202,5 +209,12 @@ mod tests {
     fn a_location_is_shown_without_its_query() {
         let shown = location("http://as.example/c?token=canary#canary").unwrap().to_string();
         assert_eq!(shown, "http://as.example/c");
+    }
+
+    #[test]
+    fn c_token_10_neither_display_nor_debug_shows_the_query() {
+        let target = location("https://as.example/c?code=canary#canary").unwrap();
+        assert_eq!(target.to_string(), "https://as.example/c");
+        assert_eq!(format!("{target:?}"), "Location(https://as.example/c)");
     }
 }
