@@ -118,7 +118,7 @@ fn c_authz_2_sec_045_a_missing_pkce_list_is_accepted_by_a_profile_and_a_list_wit
         assert_eq!(query(&url, "code_challenge_method").as_deref(), Some("S256"));
         assert!(query(&url, "code_challenge").is_some());
     }
-    for listed in [json!(["plain"]), json!([])] {
+    for listed in [json!(["plain"]), json!([]), json!([["plain"]]), json!(7), json!({})] {
         let (session, url, _) = visited(world(Some(listed)), assumed.clone());
         assert!(matches!(session, Err(FlowError::NoS256 { .. })));
         assert_eq!(url, "");

@@ -149,6 +149,19 @@ impl Members {
         }
     }
 
+    /// Reads a list of names, as [`names`](Self::names) does. A malformed one counts as empty, because an absent one
+    /// allows more.
+    pub(crate) fn names_or_none<T>(
+        &mut self,
+        name: &'static str,
+        read: impl Fn(&str) -> T,
+    ) -> Option<Vec<T>> {
+        let before = self.passed_over.len();
+        let names = self.names(name, read);
+        let is_malformed = self.passed_over.len() > before;
+        names.or_else(|| is_malformed.then(Vec::new))
+    }
+
     /// Reads a list of which at least one item has to be good, unless it is empty; one text is a list of one.
     /// Malformed items are passed over.
     pub(crate) fn items<T>(
@@ -268,11 +281,17 @@ pub(crate) fn name<T>(read: fn(&str) -> T) -> impl Fn(Value) -> Result<T, Member
     move |value| Ok(read(&text(value)?))
 }
 
-/// Reads scopes: a text, or a list of texts, which has one reading.
+/// Reads scopes: a text, or a list of texts with one scope each, which has one reading.
 pub(crate) fn scopes(value: Value) -> Result<ScopeSet, MemberRule> {
     let joined = match value {
         Value::String(text) => text,
-        list @ Value::Array(_) => texts(list)?.join(" "),
+        list @ Value::Array(_) => {
+            let scopes = texts(list)?;
+            if scopes.iter().any(|scope| scope.contains(' ')) {
+                return Err(MemberRule::Value { expected: "a list of single scopes" });
+            }
+            scopes.join(" ")
+        }
         other => return Err(wrong_type(&other, "a text of scopes with spaces between")),
     };
     ScopeSet::parse(&joined).map_err(MemberRule::Scope)

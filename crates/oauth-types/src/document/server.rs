@@ -112,8 +112,9 @@ impl Document for AuthorizationServerMetadata {
                 .names("introspection_endpoint_auth_methods_supported", method),
             dpop_signing_alg_values_supported: members
                 .names("dpop_signing_alg_values_supported", algorithm),
+            // Malformed is not unlisted, which a profile of a client may accept.
             code_challenge_methods_supported: members
-                .names("code_challenge_methods_supported", str::to_owned),
+                .names_or_none("code_challenge_methods_supported", str::to_owned),
             authorization_response_iss_parameter_supported: members
                 .flag("authorization_response_iss_parameter_supported", true),
             client_id_metadata_document_supported: members
