@@ -68,7 +68,8 @@ impl AuthorizedClientBuilder {
     ///
     /// Whatever it adds to a request goes to every server that a login leads to, also to those that others name: put
     /// no credentials there. Whatever it says, redirects are not followed, and a server on this machine is not
-    /// asked for through a proxy. Names are looked up by the client itself, so that they lead to no local
+    /// asked for through a proxy, and no server is where http is allowed for a host in development
+    /// ([`allow_http_for_development`](oauth_types::allow_http_for_development)). Names are looked up by the client itself, so that they lead to no local
     /// address: for a proxy at one, allow them
     /// ([`allows_local_addresses`](ClientConfig::allows_local_addresses)). What a proxy looks up is the proxy's to
     /// see to.
@@ -110,11 +111,13 @@ pub(crate) fn build(
     trusted: Trusted,
 ) -> Result<AuthorizedClient, Error> {
     let server = ResourceUri::canonical(server_url).map_err(FlowError::ServerUrl)?;
-    for origin in http_origins_for_development() {
+    let for_development = http_origins_for_development();
+    for origin in &for_development {
         warn!(%origin, "plain http is allowed for this origin, which is for development only");
     }
-    // http is for this machine only because nothing leaves it.
-    let http = if server.origin().is_loopback() { http.no_proxy() } else { http };
+    // http is for this machine or a private network only because nothing leaves them.
+    let is_direct = server.origin().is_loopback() || !for_development.is_empty();
+    let http = if is_direct { http.no_proxy() } else { http };
     let http = http
         // C-TOKEN-1: neither a token nor a code follows a redirect.
         .redirect(reqwest::redirect::Policy::none())
@@ -131,5 +134,29 @@ impl fmt::Debug for AuthorizedClientBuilder {
         f.debug_struct("AuthorizedClientBuilder")
             .field("server_url", &self.server_url)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use oauth_types::allow_http_for_development;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn c_token_1_http_for_development_goes_through_no_proxy() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let proxy = format!("http://{}", listener.local_addr().unwrap());
+        allow_http_for_development("http://10.255.255.1:8080").unwrap();
+        let url = "http://10.255.255.1:8080/mcp";
+        let http = reqwest::Client::builder().proxy(reqwest::Proxy::all(proxy).unwrap());
+        let token = Credentials::Fixed(http::HeaderValue::from_static("Bearer canary"));
+        let client = build(url, token, Policy::default(), http, Trusted::default()).unwrap();
+        let sent = client.send(client.post(url));
+        let _ = tokio::time::timeout(Duration::from_millis(500), sent).await;
+        assert!(listener.accept().is_err(), "the token went to the proxy");
     }
 }

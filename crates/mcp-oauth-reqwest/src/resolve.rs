@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use oauth_types::is_local_ip;
+use oauth_types::{http_origins_for_development, is_local_ip};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tracing::warn;
 
@@ -50,17 +50,29 @@ impl Resolve for Resolver {
         let is = |host: &str| name.as_str().eq_ignore_ascii_case(host);
         let is_server = is(&self.server);
         let is_trusted = self.trusted.all || self.trusted.host.as_deref().is_some_and(is);
+        let is_for_development = is_for_development(name.as_str());
         let (server, seen) = (self.server.clone(), Arc::clone(&self.seen));
         Box::pin(async move {
+            let mut addresses = look_up(name.as_str()).await?;
+            if is_for_development {
+                addresses = only_local(addresses);
+                if addresses.is_empty() {
+                    warn!(
+                        host = name.as_str(),
+                        "the name for development leads to a public address"
+                    );
+                    return Err("the name for development leads to a public address".into());
+                }
+            }
             if is_trusted {
-                let found: Addrs = Box::new(look_up(name.as_str()).await?.into_iter());
+                let found: Addrs = Box::new(addresses.into_iter());
                 return Ok(found);
             }
             if !is_server && seen.load(Ordering::Relaxed) == UNKNOWN {
                 // After a restart the first request may go to the authorization server.
                 let _ = admit(look_up(&server).await?, true, &seen);
             }
-            let found = admit(look_up(name.as_str()).await?, is_server, &seen);
+            let found = admit(addresses, is_server, &seen);
             if found.is_empty() {
                 warn!(host = name.as_str(), "the name leads to a local address");
                 return Err(LeadsHome.into());
@@ -85,6 +97,20 @@ impl core::error::Error for LeadsHome {}
 
 async fn look_up(name: &str) -> std::io::Result<Vec<SocketAddr>> {
     Ok(tokio::net::lookup_host((name, 0)).await?.collect())
+}
+
+/// Returns `true` if http is allowed for this host: what is sent there stays in a private network.
+fn is_for_development(name: &str) -> bool {
+    let origins = http_origins_for_development();
+    origins.iter().any(|origin| {
+        let host = origin.trim_start_matches("http://").rsplit_once(':').map(|(host, _)| host);
+        host.is_some_and(|host| host.eq_ignore_ascii_case(name))
+    })
+}
+
+fn only_local(mut found: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    found.retain(|address| is_local_ip(address.ip()));
+    found
 }
 
 /// The addresses that may be connected to.
@@ -125,6 +151,15 @@ mod tests {
         // Its own name cannot be made to lead elsewhere later (attack row 136, DNS rebinding).
         assert!(admit(addresses(&["192.168.0.1"]), true, &seen).is_empty());
         assert!(admit(addresses(&["192.168.0.1"]), false, &seen).is_empty());
+    }
+
+    #[test]
+    fn c_token_1_http_for_development_stays_in_a_private_network() {
+        oauth_types::allow_http_for_development("http://keycloak-of-resolver:8080").unwrap();
+        assert!(is_for_development("Keycloak-of-Resolver"));
+        assert!(!is_for_development("keycloak") && !is_for_development("resolver"));
+        let found = only_local(addresses(&["1.1.1.1", "10.0.0.7", "2606:4700::1"]));
+        assert_eq!(found, addresses(&["10.0.0.7"]));
     }
 
     #[test]
