@@ -161,6 +161,11 @@ const fn said_no(error: &Error) -> bool {
     matches!(error, Error::Flow(FlowError::Denied(_)) | Error::Visit(VisitFailed::Declined))
 }
 
+/// Returns `true` if both sessions hold the same access token. A failed step-up changes the session and not its tokens.
+pub(super) fn holds_tokens_of(session: &Session, other: &Session) -> bool {
+    session.tokens().access_token.matches(other.tokens().access_token.expose())
+}
+
 #[cfg(test)]
 mod tests {
     use client_flow::{Purpose, Record};
@@ -270,6 +275,16 @@ mod tests {
             assert!(own.land(Err(Error::Flow(refused(code))), &login()).is_err());
             assert_eq!(refresh_token(&own), kept, "{code}");
         }
+    }
+
+    #[test]
+    fn c_token_8_a_step_up_that_failed_brings_no_other_tokens() {
+        let session = Session::clone(holdings().session.unwrap().as_ref());
+        let before = session.clone();
+        assert!(holds_tokens_of(&session.clone().with_expired_metadata(), &before));
+        let mut record = session.to_record();
+        record.tokens.as_mut().unwrap().access_token = oauth_types::Secret::new("at-2");
+        assert!(!holds_tokens_of(&Session::restore(record).unwrap(), &before));
     }
 
     #[test]

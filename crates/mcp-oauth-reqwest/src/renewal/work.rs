@@ -8,7 +8,7 @@ use oauth_types::ResourceUri;
 use scope_stepup::Policy;
 use tracing::{info, warn};
 
-use super::holdings::{Holdings, Outcome, Wanted};
+use super::holdings::{Holdings, Outcome, Wanted, holds_tokens_of};
 use crate::ambient::now;
 use crate::drive::{Host, Turn};
 use crate::flight::Renewable;
@@ -76,7 +76,7 @@ impl Common {
         let step = match (wanted, own.session.as_deref()) {
             (Wanted::FreshToken, Some(session)) => {
                 // Somebody has brought other tokens meanwhile.
-                if !from.is_some_and(|from| core::ptr::eq(&**from, session)) {
+                if !from.is_some_and(|from| holds_tokens_of(session, from)) {
                     return Ok(None);
                 }
                 session.refresh(config)?
