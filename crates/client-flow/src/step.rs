@@ -14,6 +14,10 @@ pub enum Step {
     /// Send this request; follow no redirect.
     Exchange(Box<Exchange>),
     /// Look up what is kept about this server.
+    ///
+    /// Where processes or tasks share a store, hold its lock from here until the [`Save`](Self::Save) that follows, or
+    /// until the flow waits for the user: a record written back after another one's refresh would bring back a spent
+    /// refresh token.
     Recall(Box<Recall>),
     /// Say which authorization server to use.
     ChooseServer(Box<ChooseServer>),
