@@ -11,10 +11,14 @@ mod discovery;
 mod grants;
 mod lenient;
 mod loopback;
+mod metadata_redirects;
 mod old_server;
+mod pinned_issuer;
 mod profile;
 mod registration;
+mod registration_request;
 mod restart;
+mod restart_refresh;
 #[cfg(feature = "sealed")]
 mod sealed;
 mod step_up;

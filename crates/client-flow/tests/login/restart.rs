@@ -1,7 +1,7 @@
 //! What another run or another process left in the store.
 
 use client_auth::ClientCredentials;
-use client_flow::{ClientConfig, FlowError, Record, Session, Step, login};
+use client_flow::{ClientConfig, FlowError, Record, Session, login};
 use oauth_types::{
     AuthMethod, BearerChallenge, ClientId, ClientMetadataUrl, Issuer, RedirectUri, ScopeSet,
     Secret, UnixTime,
@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::world::*;
 
 /// A world in which a client logged in once, for `read write`; and its session.
-fn after_a_login() -> (World, Session) {
+pub(crate) fn after_a_login() -> (World, Session) {
     let mut world = World::new();
     world.prm.1["scopes_supported"] = json!(["read", "write"]);
     world.token.1["refresh_token"] = json!("r1");
@@ -24,7 +24,7 @@ fn after_a_login() -> (World, Session) {
 }
 
 /// The record, as if its access token had expired.
-fn expired(session: &Session) -> Record {
+pub(crate) fn expired(session: &Session) -> Record {
     let mut record = session.to_record();
     let tokens = record.tokens.as_mut().unwrap();
     (tokens.expires_at, tokens.refresh_at) = (Some(UnixTime::from_secs(1)), None);
@@ -38,122 +38,6 @@ fn tokens_of_an_earlier_run_are_used_without_asking_anybody() {
     let again = world.login(config()).unwrap();
     assert_eq!(again.tokens().access_token.expose(), "at");
     assert!(world.sent().iter().all(|line| line.starts_with("GET ")), "{:?}", world.sent());
-}
-
-#[test]
-fn c_token_2_a_confidential_client_refreshes_after_a_restart() {
-    let mut world = World::new();
-    world.register.1["client_secret"] = json!("s3cret");
-    world.metadata.1["token_endpoint_auth_methods_supported"] = json!(["client_secret_post"]);
-    world.token.1["refresh_token"] = json!("r1");
-    let session = world.login(config()).unwrap();
-    world.kept = Some(expired(&session));
-    world.sent.borrow_mut().clear();
-    world.token.1["access_token"] = json!("at2");
-    let again = world.login(config()).unwrap();
-    assert_eq!(again.tokens().access_token.expose(), "at2");
-    assert_eq!(world.token_form("grant_type").as_deref(), Some("refresh_token"));
-    assert_eq!(world.token_form("client_secret").as_deref(), Some("s3cret"));
-    // By its record alone, without looking anything up.
-    world.sent.borrow_mut().clear();
-    let restored = Session::restore(expired(&session)).unwrap();
-    world.kept = None;
-    world.drive(restored.refresh(&config()).unwrap()).unwrap();
-    assert_eq!(world.sent(), ["POST https://as.example/token"]);
-}
-
-#[test]
-fn c_token_7_sec_183_a_dead_refresh_token_is_tried_once_in_all_runs() {
-    let (mut world, session) = after_a_login();
-    world.kept = Some(expired(&session));
-    world.interfere = Box::new(|request| {
-        let is_refresh = request.uri().path() == "/token"
-            && form_of(request, "grant_type").as_deref() == Some("refresh_token");
-        is_refresh.then(|| json_response(400, &json!({"error": "invalid_grant"})))
-    });
-    world.callback = World::new().callback;
-    // The refresh, then a login for all that was asked for before.
-    let again = world.login(config()).unwrap();
-    assert_eq!(again.tokens().requested.as_ref().unwrap().as_str(), "read write");
-    assert_eq!(world.token_requests(), 2);
-    // What was saved in between knows the scopes and no token.
-    let saved = world.saved.borrow();
-    let forgotten = &saved[saved.len() - 2];
-    assert!(forgotten.tokens.is_none() && !forgotten.client_refused);
-    assert_eq!(forgotten.asked.as_ref().unwrap().as_str(), "read write");
-    let forgotten = forgotten.clone();
-    drop(saved);
-    // A run that ended there does not try it again, and asks for the same.
-    world.kept = Some(forgotten);
-    world.sent.borrow_mut().clear();
-    world.prm.1["scopes_supported"] = json!(["read"]);
-    let again = world.login(config()).unwrap();
-    assert_eq!(again.tokens().requested.as_ref().unwrap().as_str(), "read write");
-    assert_eq!(world.token_requests(), 1);
-}
-
-#[test]
-fn c_token_7_a_session_forgets_what_the_server_refused_in_its_store_too() {
-    for (error, ends_client) in [("invalid_grant", false), ("invalid_client", true)] {
-        let (mut world, session) = after_a_login();
-        world.saved.borrow_mut().clear();
-        world.token = (400, json!({ "error": error }));
-        let refused = world.drive(session.refresh(&config()).unwrap()).unwrap_err();
-        assert!(refused.ends_grant() && refused.ends_client() == ends_client, "{refused:?}");
-        let saved = world.saved.borrow_mut().pop().unwrap();
-        assert!(saved.tokens.is_none() && saved.client_refused == ends_client);
-        // The next login registers anew only where the client itself was refused.
-        (world.token, world.callback) = (World::new().token, World::new().callback);
-        world.kept = Some(saved);
-        world.sent.borrow_mut().clear();
-        world.drive(login(config(), MCP, None, Some(&session)).unwrap()).unwrap();
-        let registered = world.sent().iter().any(|line| line.ends_with("/register"));
-        assert_eq!(registered, ends_client, "{error}");
-    }
-    // Where not even that can be kept, what the server said is the error all the same.
-    let (mut world, session) = after_a_login();
-    world.token = (400, json!({"error": "invalid_grant"}));
-    world.saves.set(false);
-    let refused = world.drive(session.refresh(&config()).unwrap()).unwrap_err();
-    assert!(matches!(refused, FlowError::Token(_)));
-}
-
-#[test]
-fn sec_182_what_passes_ends_nothing() {
-    for (status, body) in [
-        (503, json!({})),
-        (500, json!({"error": "server_error"})),
-        (400, json!({"error": "temporarily_unavailable"})),
-        (429, json!("slow down")),
-        (200, json!("<html>")),
-    ] {
-        let (mut world, session) = after_a_login();
-        world.saved.borrow_mut().clear();
-        world.token = (status, body.clone());
-        let error = world.drive(session.refresh(&config()).unwrap()).unwrap_err();
-        assert!(!error.ends_grant(), "{body}");
-        assert!(world.saved.borrow().is_empty(), "{body}");
-        // The same token again.
-        world.token = World::new().token;
-        world.drive(session.refresh(&config()).unwrap()).unwrap();
-        assert_eq!(world.token_form("refresh_token").as_deref(), Some("r1"));
-    }
-}
-
-#[test]
-fn c_token_8_sec_181_sec_184_another_process_has_refreshed_already() {
-    let (mut world, session) = after_a_login();
-    let newer = world.drive(session.refresh(&config()).unwrap()).unwrap();
-    world.kept = Some(newer.to_record());
-    world.sent.borrow_mut().clear();
-    // This process still holds the old tokens: r1 is not sent a second time.
-    let adopted = world.drive(session.refresh(&config()).unwrap()).unwrap();
-    assert_eq!(adopted.tokens().access_token.expose(), "at2");
-    assert!(world.sent().is_empty());
-    // Where those are old as well, theirs is the refresh token that counts.
-    world.kept = Some(expired(&newer));
-    world.drive(session.refresh(&config()).unwrap()).unwrap();
-    assert_eq!(world.token_form("refresh_token").as_deref(), Some("r2"));
 }
 
 #[test]
@@ -203,40 +87,6 @@ fn c_reg_5_sec_140_another_authorization_server_sees_nothing_of_the_first() {
     }
     // What was asked for is asked for again.
     assert_eq!(moved.tokens().requested.as_ref().unwrap().as_str(), "read write");
-}
-
-#[test]
-fn sec_141_metadata_is_read_again_after_a_day_and_not_before() {
-    let (world, session) = after_a_login();
-    let refresh_of = |age: u64, world: &World| {
-        let mut record = session.to_record();
-        record.account.server.read_at = Some(UnixTime::from_secs(NOW.as_secs() - age));
-        world.sent.borrow_mut().clear();
-        world.drive(Session::restore(record).unwrap().refresh(&config()).unwrap())
-    };
-    refresh_of(86_399, &world).unwrap();
-    assert_eq!(world.sent(), ["POST https://as.example/token"]);
-    let mut world = world;
-    world.metadata.1["token_endpoint"] = json!("https://as.example/token2");
-    world.interfere = Box::new(|request| {
-        let is_new = request.uri().path() == "/token2";
-        is_new.then(|| json_response(200, &json!({"access_token": "n", "token_type": "Bearer"})))
-    });
-    let moved = refresh_of(86_400, &world).unwrap();
-    assert_eq!(world.sent()[1], "POST https://as.example/token2");
-    assert_eq!(moved.account().server.read_at, Some(NOW));
-    // C-DISC-7, C-DISC-12: nothing is sent where it cannot be read or is another's.
-    for broken in [
-        (503, json!({})),
-        (200, json!("<html>")),
-        (200, metadata("https://evil.example")),
-        (404, json!({})),
-    ] {
-        world.metadata = broken.clone();
-        let error = refresh_of(86_400, &world).unwrap_err();
-        assert!(!error.ends_grant(), "{broken:?}");
-        assert!(world.sent().iter().all(|line| line.starts_with("GET ")), "{broken:?}");
-    }
 }
 
 #[test]
@@ -371,79 +221,6 @@ fn c_token_7_a_step_up_of_a_client_that_was_forgotten_registers_anew() {
 }
 
 #[test]
-fn what_does_not_pass_leads_to_a_login_and_what_passes_to_another_try() {
-    for (status, body, passes, is_kept) in [
-        (200, json!({"error": "bad_refresh_token"}), false, false),
-        (400, json!({"error": "invalid_grant"}), false, false),
-        (400, json!({"error": "invalid_request"}), false, true),
-        (404, json!({}), false, true),
-        (302, json!({}), false, true),
-        (200, json!({"token": 1}), false, true),
-        (400, json!({"error": "slow_down"}), true, true),
-        (429, json!({}), true, true),
-        (502, json!("<html>"), true, true),
-    ] {
-        let (mut world, session) = after_a_login();
-        world.token = (status, body.clone());
-        let error = world.drive(session.refresh(&config()).unwrap()).unwrap_err();
-        assert_eq!(error.passes(), passes, "{body} {error:?}");
-        let after = session.clone().after(&error);
-        assert_eq!(after.tokens().refresh_token.is_some(), is_kept, "{body}");
-        // Nor does a restart lock anybody out.
-        world.kept = Some(expired(&session));
-        world.interfere = Box::new(move |request| {
-            let is_refresh = request.uri().path() == "/token"
-                && form_of(request, "grant_type").as_deref() == Some("refresh_token");
-            is_refresh.then(|| json_response(status, &body))
-        });
-        (world.token, world.callback) = (World::new().token, World::new().callback);
-        assert_eq!(world.login(config()).is_err(), passes);
-    }
-}
-
-#[test]
-fn what_another_process_cannot_refresh_is_taken_as_it_is() {
-    let (mut world, session) = after_a_login();
-    let mut kept = expired(&session);
-    let tokens = kept.tokens.as_mut().unwrap();
-    (tokens.access_token, tokens.refresh_token) = (Secret::new("theirs"), None);
-    world.kept = Some(kept);
-    let adopted = world.drive(session.refresh(&config()).unwrap()).unwrap();
-    assert_eq!(adopted.tokens().access_token.expose(), "theirs");
-    assert!(world.sent().is_empty());
-}
-
-#[test]
-fn c_token_7_a_grant_that_another_process_saw_end_is_not_tried_again() {
-    let (mut world, session) = after_a_login();
-    world.kept = Some(session.logged_out());
-    world.sent.borrow_mut().clear();
-    let ended = world.drive(session.refresh(&config()).unwrap()).unwrap_err();
-    assert!(matches!(ended, FlowError::NoRefreshToken), "{ended:?}");
-    assert!(world.sent().is_empty() && !ended.passes());
-}
-
-#[test]
-fn a_client_that_was_refused_is_remembered_so_by_whatever_is_kept() {
-    let (mut world, session) = after_a_login();
-    world.token = (401, json!({"error": "invalid_client"}));
-    let refused = world.drive(session.refresh(&config()).unwrap()).unwrap_err();
-    let session = session.after(&refused);
-    let again = Session::restore(session.to_record()).unwrap();
-    for kept in [session.logged_out(), session.to_record(), again.logged_out()] {
-        assert!(kept.client_refused);
-    }
-}
-
-#[test]
-fn c_token_8_without_a_look_at_the_store_no_refresh_token_is_sent() {
-    let (_, session) = after_a_login();
-    let Step::Recall(recall) = session.refresh(&config()).unwrap() else { panic!("a recall") };
-    assert!(matches!(recall.failed(NOW), Err(FlowError::NotLoaded)));
-    assert!(FlowError::NotLoaded.passes());
-}
-
-#[test]
 fn c_reg_5_a_record_is_this_clients_or_is_left_alone() {
     let (_, session) = after_a_login();
     let record = session.to_record();
@@ -558,27 +335,4 @@ fn sec_141_c_authz_2_a_step_up_does_not_rely_on_old_metadata() {
     let old = Session::restore(record).unwrap();
     let error = world.drive(old.refresh(&config()).unwrap()).unwrap_err();
     assert!(matches!(error, FlowError::NoS256 { .. }));
-}
-
-#[test]
-fn sec_141_metadata_is_read_again_after_a_failure_that_the_token_endpoint_did_not_explain() {
-    for (status, body, is_read_again) in [
-        (503, json!({}), true),
-        (404, json!({}), true),
-        (400, json!({"error": "temporarily_unavailable"}), false),
-    ] {
-        let (mut world, session) = after_a_login();
-        world.token = (status, body);
-        let error = world.drive(session.refresh(&config()).unwrap()).unwrap_err();
-        let session = session.after(&error);
-        assert_eq!(session.account().server.read_at.is_none(), is_read_again, "{status}");
-        if error.passes() {
-            world.token = World::new().token;
-            world.sent.borrow_mut().clear();
-            let session = world.drive(session.refresh(&config()).unwrap()).unwrap();
-            let reads = world.sent().iter().filter(|line| line.starts_with("GET ")).count();
-            assert_eq!(reads, usize::from(is_read_again));
-            assert_eq!(session.account().server.read_at, Some(NOW));
-        }
-    }
 }

@@ -1,3 +1,5 @@
+//! Searches for authorization server metadata, one answer at a time.
+
 use http::HeaderValue;
 use http::header::LOCATION;
 
