@@ -5,7 +5,7 @@
 //! | GET or POST | A-AUTHZ-9 | 405 | no |
 //! | the parameters are a form; `client_id` and `redirect_uri` are not repeated | A-AUTHZ-1 | 400 page | no |
 //! | the client is known: registered, or from its document ([`client_document`](crate::client_document)) | A-AUTHZ-1, A-CIMD-1 | 400 page | no |
-//! | `redirect_uri` is one of its own | A-AUTHZ-1, A-AUTHZ-2 | 400 page | no |
+//! | `redirect_uri` is one of its own, of a scheme that is allowed | A-AUTHZ-1, A-AUTHZ-2, A-REG-1 | 400 page | no |
 //! | no parameter is repeated | A-AUTHZ-7 | `invalid_request` | yes |
 //! | `response_type` is `code` | | `invalid_request`, `unsupported_response_type` | yes |
 //! | the client may use codes | | `unauthorized_client` | yes |
@@ -113,6 +113,10 @@ impl<'a> AuthorizationRequest<'a> {
             (None, [only]) => only.clone(),
             _ => return Err(PageError::new(Cause::RedirectUri)),
         };
+        // A-REG-1: the operator may have taken the scheme off the list since the registration.
+        if !self.config.allows_scheme_of(&redirect_uri) {
+            return Err(PageError::new(Cause::RedirectUri));
+        }
         Ok(Redirectable { config: self.config, form: self.form, client, redirect_uri })
     }
 }

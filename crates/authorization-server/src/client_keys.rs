@@ -89,10 +89,11 @@ pub(crate) fn methods(
     keys: &Option<Keys>,
     source: MetadataSource,
 ) -> Result<Vec<AuthMethod>, InvalidClient> {
-    let listed = sent.token_endpoint_auth_methods_supported.as_deref().unwrap_or_default();
+    let list = sent.token_endpoint_auth_methods_supported.as_deref();
+    let listed = list.unwrap_or_default();
     let default = match source {
-        // RFC 7591 §2: an absent method is Basic. A document has no secret.
-        _ if !listed.is_empty() => None,
+        // RFC 7591 §2: an absent method is Basic. A document has no secret. An empty list offers no method.
+        _ if list.is_some() => None,
         MetadataSource::Registration => Some(&AuthMethod::ClientSecretBasic),
         MetadataSource::Document => Some(&AuthMethod::None),
     };
@@ -173,7 +174,7 @@ impl<'a> KeysNeeded<'a> {
     ///
     /// # Errors
     ///
-    /// [`DocumentRefused`] when it is no set of public keys. Do not keep it.
+    /// [`DocumentRefused`] when it is no set of public keys. Keep it for 30 seconds at most.
     pub fn read(answer: &Response<Bytes>) -> Result<KeySet, DocumentRefused> {
         // A-AUTHN-9
         check_json(answer)?;
@@ -206,7 +207,9 @@ impl ClientRecord {
     /// Returns how the client authenticates a request that presents this.
     pub(crate) fn authentication_for(&self, presented: &Presented) -> Cow<'_, Registered> {
         let others = self.metadata.token_endpoint_auth_methods_supported.as_deref();
-        let may_be_public = others.is_some_and(|methods| methods.contains(&AuthMethod::None));
+        // A-AUTHN-4: `none` may stand beside assertions only, and never replaces a secret.
+        let may_be_public = self.authentication.method == AuthMethod::PrivateKeyJwt
+            && others.is_some_and(|methods| methods.contains(&AuthMethod::None));
         if may_be_public && !presented.is_assertion() {
             return Cow::Owned(Registered::public());
         }

@@ -304,8 +304,9 @@ impl OfAsked {
         now: UnixTime,
     ) -> Result<FirstAnswer, PageError> {
         let Self { waiting, key } = self;
-        let is_offered =
-            !waiting.scopes.exceeds(&config.scopes) && config.resources.contains(&waiting.resource);
+        let is_offered = !waiting.scopes.exceeds(&config.scopes)
+            && config.resources.contains(&waiting.resource)
+            && config.allows_scheme_of(&waiting.redirect_uri);
         let client = client.filter(|client| {
             is_offered
                 && !client.is_forgotten(now)

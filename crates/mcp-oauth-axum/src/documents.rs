@@ -67,6 +67,9 @@ pub trait ClientDocuments: Send + Sync + 'static {
 
 /// A thing that is read from a document, and kept.
 trait Readable: Clone + Send + Sync + 'static {
+    /// Shortest time between two fetches of one URL, whatever the answer says.
+    const REFETCH: Duration;
+
     fn shelf(documents: &Documents) -> &Mutex<Shelf<Self>>;
 
     fn read(
@@ -78,6 +81,8 @@ trait Readable: Clone + Send + Sync + 'static {
 }
 
 impl Readable for ClientRecord {
+    const REFETCH: Duration = Duration::ZERO;
+
     fn shelf(documents: &Documents) -> &Mutex<Shelf<Self>> {
         &documents.clients
     }
@@ -93,6 +98,8 @@ impl Readable for ClientRecord {
 }
 
 impl Readable for KeySet {
+    const REFETCH: Duration = Duration::from_secs(30);
+
     fn shelf(documents: &Documents) -> &Mutex<Shelf<Self>> {
         &documents.keys
     }
@@ -132,7 +139,7 @@ impl<T> Shelf<T> {
 }
 
 struct Known<T> {
-    value: T,
+    value: Result<T, DocumentRefused>,
     until: UnixTime,
     /// When it was fetched, or was to be fetched again.
     asked: UnixTime,
@@ -151,9 +158,6 @@ impl Documents {
     const KNOWN: NonZeroUsize = NonZeroUsize::MIN.saturating_add(999);
     /// How long a document is kept that says less, and one that says more. One that may not be stored is not.
     const KEPT: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(24 * 60 * 60));
-
-    /// Shortest time between two fetches of a key set that lacks a key.
-    const REFETCH: Duration = Duration::from_secs(30);
 
     /// What reads them, and the configuration that promises it; neither, when there is nobody who fetches them.
     pub(crate) fn behind(
@@ -208,8 +212,9 @@ impl Documents {
         let fetch = {
             let mut shelf = self.shelf::<T>();
             if let Some(known) = shelf.known.get_mut(url).filter(|known| now < known.until) {
-                if is_current(&known.value) || now < known.asked.plus(Self::REFETCH) {
-                    return Ok(known.value.clone());
+                let is_current = known.value.as_ref().is_ok_and(is_current);
+                if is_current || now < known.asked.plus(T::REFETCH) {
+                    return known.value.clone();
                 }
                 known.asked = now;
             }
@@ -235,12 +240,21 @@ impl Documents {
             let asked = documents.clock.now();
             let mut shelf = documents.shelf::<T>();
             shelf.fetches.remove(&url);
-            outcome.map(|(value, until)| {
-                if let Some(until) = until {
-                    shelf.known.put(url, Known { value: value.clone(), until, asked });
-                }
-                value
-            })
+            let (value, until) = match outcome {
+                Ok((value, until)) => (Ok(value), until),
+                Err(refused) => (Err(refused), None),
+            };
+            let until = until.unwrap_or(asked).max(asked.plus(T::REFETCH));
+            let is_known = shelf.known.peek(&url).is_some_and(|known| asked < known.until);
+            // A failure leaves what is known. `Busy` is no answer: nothing was sent.
+            let is_kept = match &value {
+                Ok(_) => true,
+                Err(refused) => *refused != DocumentRefused::Busy && !is_known,
+            };
+            if is_kept && asked < until {
+                shelf.known.put(url, Known { value: value.clone(), until, asked });
+            }
+            value
         });
         task.map(|ended| ended.unwrap_or(Err(DocumentRefused::Unreachable))).boxed().shared()
     }

@@ -4,7 +4,7 @@
 //!
 //! | class | members | malformed |
 //! |---|---|---|
-//! | (a) authenticates a party, says where secrets go, or decides access | `issuer`, `resource`, `authorization_endpoint`, `token_endpoint`, `registration_endpoint`, `access_token`, `token_type`, `issued_token_type`, `client_id`, `client_secret`, `redirect_uris`, `token_endpoint_auth_method`, `token_endpoint_auth_signing_alg`, `error`, `keys`; of an introspection response also `active`, `scope`, `username`, `exp`, `nbf`, `sub`, `aud`, `iss` | refuses the document: [`DocumentError::Member`] names the member and the rule |
+//! | (a) authenticates a party, says where secrets go, or decides access | `issuer`, `resource`, `authorization_endpoint`, `token_endpoint`, `registration_endpoint`, `access_token`, `token_type`, `issued_token_type`, `client_id`, `client_secret`, `redirect_uris`, `token_endpoint_auth_method`, a client's `token_endpoint_auth_methods_supported`, `token_endpoint_auth_signing_alg`, `error`, `keys`; of an introspection response also `active`, `scope`, `username`, `exp`, `nbf`, `sub`, `aud`, `iss` | refuses the document: [`DocumentError::Member`] names the member and the rule |
 //! | (a) of which one has to be good | items of `authorization_servers` | a malformed item is passed over while another is left |
 //! | (c) flags that narrow what is accepted | `authorization_response_iss_parameter_supported`, `dpop_bound_access_tokens_required`, `dpop_bound_access_tokens` | passed over, and counts as `true` |
 //! | (c) every other member, and items of the lists among them | endpoints that others call, lists of what is supported, lifetimes, scopes, names | passed over, and counts as absent |

@@ -68,7 +68,7 @@ type Document = (&'static str, fn(&[u8]) -> Read, Value, &'static [(&'static str
 const CLIENT: &[(&str, Outcomes)] = &[
     ("redirect_uris", "aRRRRRRRR"),
     ("token_endpoint_auth_method", STRICT_TEXT),
-    ("token_endpoint_auth_methods_supported", NAMES),
+    ("token_endpoint_auth_methods_supported", STRICT_TEXT),
     ("grant_types", NAMES),
     ("response_types", NAMES),
     ("client_name", TEXT),

@@ -5,16 +5,16 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use authorization_server::DocumentRefused;
+use authorization_server::{ClientRecord, DocumentRefused, Store as _};
 use bytes::Bytes;
-use client_auth::SigningKey;
+use client_auth::{Registered, SigningKey};
 use futures::future::BoxFuture;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{Response, StatusCode};
 use mcp_oauth_axum::ClientDocuments;
 use oauth_types::{
-    AuthMethod, ClientId, ClientMetadataUrl, Entropy, FormWriter, Issuer, SigningAlgorithm,
-    UnixTime, encode_component,
+    AuthMethod, ClientId, ClientMetadataUrl, Entropy, FormWriter, Issuer, RedirectUri, Secret,
+    SigningAlgorithm, UnixTime, encode_component,
 };
 use serde_json::{Value, json};
 
@@ -31,6 +31,8 @@ const PUBLIC: &str = include_str!("../../../client-auth/tests/keys/public.json")
 struct Web {
     pages: Arc<Mutex<BTreeMap<String, (u16, String)>>>,
     asked: Arc<Mutex<Vec<String>>>,
+    /// The key set may not be stored.
+    is_private: bool,
 }
 
 impl Web {
@@ -50,10 +52,12 @@ impl ClientDocuments for Web {
     ) -> BoxFuture<'a, Result<Response<Bytes>, DocumentRefused>> {
         let url = url.as_url().as_str().to_owned();
         let page = self.pages.lock().unwrap().get(&url).cloned();
+        let is_private = self.is_private && url == KEYS;
+        let cached = if is_private { "no-store" } else { "max-age=600" };
         self.asked.lock().unwrap().push(url);
         Box::pin(async move {
             let (status, body) = page.ok_or(DocumentRefused::Unreachable)?;
-            let answer = Response::builder().status(status).header(CACHE_CONTROL, "max-age=600");
+            let answer = Response::builder().status(status).header(CACHE_CONTROL, cached);
             let answer = answer.header(CONTENT_TYPE, "application/jwk-set+json");
             Ok(answer.body(Bytes::from(body)).unwrap())
         })
@@ -248,14 +252,15 @@ async fn sec_121_sec_122_sec_125_a_set_that_is_none_gives_no_keys_and_one_that_c
     ] {
         let web = web(&Value::Null);
         web.put(KEYS, status, &body);
-        let (server, _) = reader_of(web.clone());
+        let (server, time) = reader_of(web.clone());
         let code = log_in(&server).await;
         let redeem = redeem_with(&assertion(CLIENT, None, NOW, 1), &code);
         let answer = server.form("/token", &redeem).await;
         assert_eq!(answer.status, expected, "{status} {body}");
         assert!(!answer.html().contains("canary") && !answer.html().contains("client.test"));
-        // It is not kept, and the code is still good.
+        // It is kept no longer than a set that lacks a key, and the code is still good.
         web.put(KEYS, 200, &PUBLIC);
+        time.fetch_add(30, Ordering::Relaxed);
         assert_eq!(server.form("/token", &redeem).await.status, StatusCode::OK, "{status} {body}");
         assert_eq!(web.asked(KEYS), 2);
     }
@@ -305,6 +310,64 @@ async fn sec_126_a_key_that_is_not_in_the_set_has_it_fetched_again_once_in_30_se
     let fresh = log_in(&server).await;
     assert_eq!(attempt("new-es256", &fresh).await, StatusCode::OK);
     assert_eq!(web.asked(KEYS), 4);
+}
+
+#[tokio::test]
+async fn sec_126_a_set_that_may_not_be_stored_or_cannot_be_had_is_fetched_once_in_30_seconds() {
+    for (status, is_private, refused) in [
+        (200, true, StatusCode::UNAUTHORIZED),
+        (404, false, StatusCode::UNAUTHORIZED),
+        (503, false, StatusCode::SERVICE_UNAVAILABLE),
+    ] {
+        let web = Web { is_private, ..web(&Value::Null) };
+        web.put(KEYS, status, &PUBLIC);
+        let (server, time) = reader_of(web.clone());
+        let code = log_in(&server).await;
+        for round in 1..=2 {
+            for draw in 0..5 {
+                // Anybody can send an assertion with a key that does not exist.
+                let garbage = assertion(CLIENT, Some("nobodys"), NOW, draw);
+                let answer = server.form("/token", &redeem_with(&garbage, &code)).await;
+                assert_eq!(answer.status, refused, "{status}");
+            }
+            assert_eq!(web.asked(KEYS), round, "{status} {is_private}");
+            time.fetch_add(30, Ordering::Relaxed);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_authn_4_a_list_of_methods_that_names_none_makes_no_client_public() {
+    for malformed in [json!([["private_key_jwt"]]), json!({"x": 1}), json!(7), json!([])] {
+        let mut said = document(&malformed);
+        said.as_object_mut().unwrap().remove("token_endpoint_auth_method");
+        let web = web(&Value::Null);
+        web.put(CLIENT, 200, &said);
+        let (server, _) = reader_of(web);
+        let page = server.get(&authorize(CLIENT, &[])).await;
+        assert_eq!(page.status, StatusCode::BAD_REQUEST, "{malformed}");
+        said.as_object_mut().unwrap().remove("client_id");
+        let answer = server.register(said).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{malformed}");
+    }
+}
+
+#[tokio::test]
+async fn a_authn_4_a_stored_client_with_a_secret_is_not_public_whatever_its_metadata_lists() {
+    let (server, _) = reader_of(Web::default());
+    let id = ClientId::parse("dashboard").unwrap();
+    let secret = Registered::with_secret(AuthMethod::ClientSecretPost, &Secret::new("secret"));
+    let back = RedirectUri::parse(REDIRECT).unwrap();
+    let config = config("https://as.example");
+    let mut client = ClientRecord::preregistered(&config, id, secret, vec![back], NOW).unwrap();
+    client.metadata.token_endpoint_auth_methods_supported =
+        Some(vec![AuthMethod::ClientSecretPost, AuthMethod::None]);
+    server.store.create_client(client, NOW).await.unwrap();
+    let code = server.code("dashboard").await;
+    let alone = redeem_with("client_id=dashboard", &code);
+    assert_eq!(server.form("/token", &alone).await.error(), "invalid_client");
+    let proof = redeem_with("client_id=dashboard&client_secret=secret", &code);
+    assert_eq!(server.form("/token", &proof).await.status, StatusCode::OK);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,8 +1,11 @@
 //! Dynamic registration.
 
+use std::sync::Arc;
+
 use authorization_server::InvalidConfig;
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
+use mcp_oauth_axum::{AuthorizationServer, Clock, DemoLogin};
 use serde_json::json;
 
 use crate::server::*;
@@ -156,6 +159,28 @@ async fn sec_057_listed_schemes_are_taken_with_a_warning_and_no_others() {
         let config = config("https://as.example").with_private_use_schemes([bad]);
         assert_eq!(config.unwrap_err(), InvalidConfig::PrivateUseScheme, "{bad}");
     }
+}
+
+#[tokio::test]
+async fn sec_057_a_scheme_that_left_the_list_leads_nowhere_for_clients_that_are_stored() {
+    const CURSOR: &str = "cursor://anysphere.cursor-mcp/oauth/callback";
+    let unlisted = config("https://as.example");
+    let listed = server_of(unlisted.clone().with_private_use_schemes(["cursor"]).unwrap());
+    let sent = json!({"token_endpoint_auth_method": "none", "redirect_uris": [CURSOR, REDIRECT]});
+    let answer = listed.register(sent).await.json();
+    let client = answer["client_id"].as_str().unwrap();
+    let url = authorize(client, &[("redirect_uri", CURSOR)]);
+    let page = listed.get(&url).await;
+    assert_eq!(page.status, StatusCode::OK);
+    let server = AuthorizationServer::new(unlisted, Arc::clone(&listed.store), DemoLogin);
+    let router = server.with_clock(Clock::new(|| NOW)).router();
+    let unlisted = Server { router, store: Arc::clone(&listed.store) };
+    assert_eq!(unlisted.get(&url).await.status, StatusCode::BAD_REQUEST);
+    // A consent page that the user still has open is no way around.
+    let answer = unlisted.consent(&page.transaction(), &page.cookie(), "allow").await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    // The client's other redirect URI is as good as before.
+    assert!(!unlisted.code(client).await.is_empty());
 }
 
 #[tokio::test]

@@ -67,8 +67,9 @@ impl Document for ClientMetadata {
             redirect_uris: members.exact("redirect_uris", texts)?.unwrap_or_default(),
             token_endpoint_auth_method: members
                 .strict("token_endpoint_auth_method", name(AuthMethod::from_name))?,
+            // A malformed list is refused: as an absent one it would make a public client of one that signs.
             token_endpoint_auth_methods_supported: members
-                .names("token_endpoint_auth_methods_supported", AuthMethod::from_name),
+                .items("token_endpoint_auth_methods_supported", name(AuthMethod::from_name))?,
             grant_types: members.names("grant_types", GrantType::from_name),
             response_types: members.names("response_types", ResponseType::from_name),
             client_name: members.lenient("client_name", text),
