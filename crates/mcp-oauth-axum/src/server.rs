@@ -114,9 +114,9 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
     ///
     /// Several clients (Claude Code, Codex) use documents wherever the metadata offers them, and do not register when
     /// the server cannot fetch theirs. Where `url` cannot be reached, the offer is withdrawn and an event says so:
-    /// clients register instead. The same happens without this call after the first fetch for a client has failed,
-    /// which costs that client its login. An answer of any status counts as reached. For a server that is meant to
-    /// have no way to the web, call [`without_client_documents`](Self::without_client_documents) instead.
+    /// clients register instead, for an hour after each fetch that fails. Without this call the first fetch for a
+    /// client that fails withdraws it for an hour, once, because anybody can name a URL that leads nowhere. An answer of
+    /// any status counts as reached. For a server that is meant to have no way to the web, call [`without_client_documents`](Self::without_client_documents) instead.
     ///
     /// ```
     /// use authorization_server::MemoryStore;
@@ -134,7 +134,7 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
         if let Some(documents) = &self.documents {
             let answer = tokio::time::timeout(Documents::DEADLINE, documents.fetch(url)).await;
             let answer = answer.unwrap_or(Err(DocumentRefused::Unreachable));
-            self.reach.record(answer.as_ref(), self.clock.now());
+            self.reach.record_check(answer.as_ref(), self.clock.now());
         }
         self
     }

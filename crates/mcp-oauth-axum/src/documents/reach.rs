@@ -1,4 +1,4 @@
-//! Whether clients' documents can be fetched from here at all, so that the metadata offers no more than that.
+//! The offer of client ID metadata documents, which the metadata makes while documents can be fetched from here.
 //!
 //! Several clients prefer documents wherever the metadata offers them, and do not register when they fail. They are
 //! locked out of a server that has no way to the web.
@@ -7,10 +7,12 @@
 //! |---|---|
 //! | none | yes |
 //! | one got an answer, whatever its status | yes, from then on |
-//! | none got an answer, and one got none | not for an hour, or until one gets an answer |
+//! | none got an answer, and one for a client got none | not for an hour, once; then yes |
+//! | none got an answer, and the host's own check got none | not for an hour after each failure, an hour apart at least |
 //!
-//! Anybody can name a document that does not exist. So failures count only until the first answer, and withdraw
-//! nothing but the offer: documents are still read, and clients that see no offer register.
+//! Anybody can name a document that does not exist. So failures count only until the first answer, withdraw the offer
+//! once unless the host's own check failed too, and withdraw nothing else: documents are still read, and clients that
+//! see no offer register.
 
 use core::time::Duration;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +23,7 @@ use http::Response;
 use oauth_types::UnixTime;
 use tracing::{info, warn};
 
-/// What the fetches so far have shown.
+/// The result of the fetches so far.
 #[derive(Clone, Default)]
 pub(crate) struct Reach(Arc<Mutex<State>>);
 
@@ -32,6 +34,8 @@ enum State {
     Reached,
     Unreached {
         since: UnixTime,
+        /// The host's own check failed, so that the fault is not that of a client's URL.
+        is_checked: bool,
     },
 }
 
@@ -39,11 +43,29 @@ impl Reach {
     /// Time without an offer.
     const WITHDRAWN: Duration = Duration::from_secs(60 * 60);
 
-    /// Takes note of how a fetch ended.
+    /// Takes note of how a fetch for a client ended.
     pub(crate) fn record(
         &self,
         outcome: Result<&Response<Bytes>, &DocumentRefused>,
         now: UnixTime,
+    ) {
+        self.note(outcome, now, false);
+    }
+
+    /// Takes note of how a fetch ended that the host made to find out.
+    pub(crate) fn record_check(
+        &self,
+        outcome: Result<&Response<Bytes>, &DocumentRefused>,
+        now: UnixTime,
+    ) {
+        self.note(outcome, now, true);
+    }
+
+    fn note(
+        &self,
+        outcome: Result<&Response<Bytes>, &DocumentRefused>,
+        now: UnixTime,
+        is_check: bool,
     ) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match (outcome, *state) {
@@ -54,16 +76,18 @@ impl Reach {
                 }
                 *state = State::Reached;
             }
-            (Err(DocumentRefused::Unreachable), before) => {
-                *state = State::Unreached { since: now };
-                if before != State::Untried {
-                    return;
-                }
+            (Err(DocumentRefused::Unreachable), State::Untried) => {
+                *state = State::Unreached { since: now, is_checked: is_check };
                 warn!(
                     "no document of a client could be fetched so far: for an hour the metadata does not offer \
                      client ID metadata documents. Let this server connect to the web by https, or call \
                      AuthorizationServer::without_client_documents"
                 );
+            }
+            (Err(DocumentRefused::Unreachable), State::Unreached { since, is_checked }) => {
+                let is_over = now >= since.plus(Self::WITHDRAWN);
+                let since = if is_over && (is_checked || is_check) { now } else { since };
+                *state = State::Unreached { since, is_checked: is_checked || is_check };
             }
             // It was not asked for.
             (Err(_), _) => {}
@@ -74,7 +98,7 @@ impl Reach {
     pub(crate) fn is_offered(&self, now: UnixTime) -> bool {
         match *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             State::Untried | State::Reached => true,
-            State::Unreached { since } => now >= since.plus(Self::WITHDRAWN),
+            State::Unreached { since, .. } => now >= since.plus(Self::WITHDRAWN),
         }
     }
 }
@@ -83,8 +107,10 @@ impl Reach {
 mod tests {
     use super::*;
 
+    const FAILED: Result<&Response<Bytes>, &DocumentRefused> = Err(&DocumentRefused::Unreachable);
+
     #[test]
-    fn a_meta_4_the_first_answer_settles_it_and_failures_before_withdraw_the_offer_for_an_hour() {
+    fn a_meta_4_the_first_answer_settles_it_and_a_failure_before_withdraws_the_offer_for_an_hour() {
         let at = UnixTime::from_secs;
         let reach = Reach::default();
         let answer = Response::new(Bytes::new());
@@ -92,14 +118,33 @@ mod tests {
         reach.record(Err(&DocumentRefused::Busy), at(0));
         reach.record(Err(&DocumentRefused::Forbidden), at(0));
         assert!(reach.is_offered(at(0)));
-        reach.record(Err(&DocumentRefused::Unreachable), at(10));
+        reach.record(FAILED, at(10));
         assert!(!reach.is_offered(at(10)) && !reach.is_offered(at(3_609)));
-        assert!(reach.is_offered(at(3_610)));
-        reach.record(Err(&DocumentRefused::Unreachable), at(3_610));
-        assert!(!reach.is_offered(at(3_610)));
-        reach.record(Ok(&answer), at(3_611));
-        // Whoever names what does not exist changes nothing from here on.
-        reach.record(Err(&DocumentRefused::Unreachable), at(3_612));
+        reach.record(Ok(&answer), at(3_600));
+        // Naming what does not exist changes nothing from here on.
+        reach.record(FAILED, at(3_612));
         assert!(reach.is_offered(at(3_612)));
+    }
+
+    #[test]
+    fn a_meta_4_urls_that_lead_nowhere_withdraw_the_offer_once() {
+        let at = UnixTime::from_secs;
+        let reach = Reach::default();
+        for now in [0, 3_000, 3_599, 3_600, 7_000, 10_000] {
+            reach.record(FAILED, at(now));
+            assert_eq!(reach.is_offered(at(now)), now >= 3_600, "{now}");
+        }
+    }
+
+    #[test]
+    fn a_meta_4_where_the_hosts_own_check_failed_each_failure_after_an_hour_withdraws_the_offer() {
+        let at = UnixTime::from_secs;
+        let reach = Reach::default();
+        reach.record_check(FAILED, at(0));
+        reach.record(FAILED, at(3_599));
+        assert!(!reach.is_offered(at(3_599)) && reach.is_offered(at(3_600)));
+        reach.record(FAILED, at(3_600));
+        assert!(!reach.is_offered(at(3_600)) && !reach.is_offered(at(7_199)));
+        assert!(reach.is_offered(at(7_200)));
     }
 }
