@@ -74,16 +74,20 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
+        Self::at(MCP)
+    }
+
+    fn at(uri: &str) -> Self {
+        let uri = ResourceUri::parse(uri).unwrap();
+        let issuer = Issuer::parse("https://as.example").unwrap();
+        let resource = Resource::new(uri.clone(), vec![issuer]).unwrap();
         let admin_ran = Arc::new(AtomicUsize::new(0));
         let tools = Tools(Arc::clone(&admin_ran));
         let service = StreamableHttpService::new(
             move || Ok(tools.clone()),
             Arc::new(LocalSessionManager::default()),
-            StreamableHttpServerConfig::default(),
+            StreamableHttpServerConfig::default().with_allowed_hosts(resource.host_names()),
         );
-        let uri = ResourceUri::parse(MCP).unwrap();
-        let issuer = Issuer::parse("https://as.example").unwrap();
-        let resource = Resource::new(uri.clone(), vec![issuer]).unwrap();
         let scopes = OperationScopes::new("base")
             .and_then(|scopes| scopes.tool("harmless", "base"))
             .and_then(|scopes| scopes.tool("admin", "base admin"))
@@ -179,6 +183,29 @@ fn call(tool: &str) -> Value {
 
 fn legacy_call(tool: &str) -> Value {
     json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": tool, "arguments": {}}})
+}
+
+/// The name by which a server is called, in front of rmcp's own check of `Host`.
+#[tokio::test]
+async fn a_server_answers_at_its_public_name_and_at_no_other() {
+    let server = Server::at("https://mcp.example/mcp");
+    let ping = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},
+        "clientInfo":{"name":"c","version":"1"}}}"#;
+    for (host, status) in [
+        ("mcp.example", StatusCode::OK),
+        ("127.0.0.1:8000", StatusCode::OK),
+        ("evil.example", StatusCode::FORBIDDEN),
+    ] {
+        let request = Request::post("/mcp")
+            .header(HOST, host)
+            .header(AUTHORIZATION, "Bearer alice.base")
+            .header(ACCEPT, "application/json, text/event-stream")
+            .header(CONTENT_TYPE, "application/json")
+            .body(Body::from(ping))
+            .unwrap();
+        let response = server.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), status, "{host}");
+    }
 }
 
 #[tokio::test]

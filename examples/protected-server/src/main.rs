@@ -100,7 +100,7 @@ fn router(resource: Resource, verifier: impl TokenVerifier) -> anyhow::Result<Ro
     let resource = resource.with_scopes_listed(scopes.all());
     // Whatever path a proxy in front makes of the resource's.
     Ok(Router::new()
-        .fallback_service(tools::service())
+        .fallback_service(tools::service(&resource))
         .layer(Protect::new(resource.clone(), verifier, scopes))
         .merge(metadata_routes(&resource)))
 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::request::Parts;
-use resource_server::{Granted, OperationScopes};
+use resource_server::{Granted, OperationScopes, Resource};
 use rmcp::handler::server::tool::Extension;
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::schemars::{self, JsonSchema};
@@ -69,10 +69,10 @@ impl Files {
 }
 
 /// The MCP endpoint, to be mounted behind a layer that decides who may call it.
-pub(crate) fn service() -> StreamableHttpService<Files, LocalSessionManager> {
+pub(crate) fn service(resource: &Resource) -> StreamableHttpService<Files, LocalSessionManager> {
     let readme = ("readme.txt".to_owned(), ("Hello.".to_owned(), "nobody".to_owned()));
     let files = Files(Arc::new(Mutex::new([readme].into())));
-    // The layer checks `Host` and `Origin`; rmcp would refuse every name but loopback ones.
-    let config = StreamableHttpServerConfig::default().disable_allowed_hosts();
+    // By itself rmcp refuses every name but loopback ones.
+    let config = StreamableHttpServerConfig::default().with_allowed_hosts(resource.host_names());
     StreamableHttpService::new(move || Ok(files.clone()), Arc::default(), config)
 }

@@ -101,7 +101,7 @@ impl Servers {
         let resource = Resource::new(uri, vec![issuer.clone()])?.with_scopes_listed(scopes.all());
         let verifier = StoreVerifier::new(store, issuer.clone());
         let mcp = Router::new()
-            .nest_service("/mcp", tools::service(Files::with_readme()))
+            .nest_service("/mcp", tools::service(&resource, Files::with_readme()))
             .layer(Protect::new(resource.clone(), verifier, scopes))
             .merge(metadata_routes(&resource));
 

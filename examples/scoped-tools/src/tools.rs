@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use resource_server::OperationScopes;
+use resource_server::{OperationScopes, Resource};
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::schemars::{self, JsonSchema};
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
@@ -72,10 +72,14 @@ impl FileServer {
 }
 
 /// The MCP endpoint, to be mounted behind a layer that decides who may call it.
-pub(crate) fn service(files: Files) -> StreamableHttpService<FileServer, LocalSessionManager> {
+pub(crate) fn service(
+    resource: &Resource,
+    files: Files,
+) -> StreamableHttpService<FileServer, LocalSessionManager> {
     StreamableHttpService::new(
         move || Ok(FileServer { files: files.clone() }),
         Arc::new(LocalSessionManager::default()),
-        StreamableHttpServerConfig::default(),
+        // By itself rmcp refuses every name but loopback ones.
+        StreamableHttpServerConfig::default().with_allowed_hosts(resource.host_names()),
     )
 }
