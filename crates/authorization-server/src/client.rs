@@ -45,15 +45,15 @@ pub enum InvalidClient {
     PrivateUseRedirect,
     /// The server takes none of its authentication methods ([`Config::with_auth_methods`]).
     AuthMethod,
-    /// It signs assertions, and its metadata leads to no keys.
+    /// Metadata that leads to no keys, although the client signs assertions.
     NoKeys,
     /// It names keys in two ways.
     TwoKeySets,
     /// Its keys break this rule.
     Keys(InvalidKeys),
-    /// It does not use authorization codes.
+    /// The grant types lack `authorization_code`.
     Grants,
-    /// It does not use the response type `code`.
+    /// The response types lack `code`.
     ResponseTypes,
     /// It would lead others to an address that is not https, or a local one.
     ForeignUrl,
@@ -141,7 +141,7 @@ fn check_method(config: &Config, method: &AuthMethod) -> Result<(), InvalidClien
     if config.auth_methods.contains(method) { Ok(()) } else { Err(InvalidClient::AuthMethod) }
 }
 
-/// Where client metadata comes from.
+/// The source of client metadata.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum MetadataSource {
     /// A registration request, whose answer names the method that the server chose.

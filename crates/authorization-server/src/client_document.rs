@@ -50,7 +50,7 @@ pub enum DocumentRefused {
     Document(InvalidClientIdMetadata),
     /// The client that it describes is none for this server.
     Client(InvalidClient),
-    /// It should be a set of public keys, and breaks this rule.
+    /// The document at `jwks_uri` breaks this rule of public keys.
     Keys(InvalidKeys),
 }
 

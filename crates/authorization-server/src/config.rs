@@ -222,7 +222,7 @@ impl Config {
         self
     }
 
-    /// Also registers redirect URIs of every private-use scheme that is a domain name in reverse
+    /// Registers redirect URIs of every private-use scheme that is a domain name in reverse
     /// (`com.example.app:/cb`, RFC 8252 §7.1). Any application on the user's machine can claim such a scheme, so they
     /// are refused otherwise. For schemes of another form:
     /// [`with_private_use_schemes`](Self::with_private_use_schemes).
@@ -232,7 +232,7 @@ impl Config {
         self
     }
 
-    /// Also registers redirect URIs of these private-use schemes, whatever their form: editors use `cursor://`,
+    /// Registers redirect URIs of these private-use schemes, whatever their form: editors use `cursor://`,
     /// `vscode://` and others.
     ///
     /// Any application on the user's machine can claim such a scheme and receive the code, which is worth nothing to

@@ -29,7 +29,7 @@ pub struct Tried {
     pub login: bool,
     /// It was sent with the nonce that the server asked for.
     pub nonce: bool,
-    /// It was sent on to the slash form of its URL ([`endpoint_redirect`](crate::endpoint_redirect)).
+    /// Set if the request was sent on to the slash form of its URL ([`endpoint_redirect`](crate::endpoint_redirect)).
     pub redirect: bool,
     /// How many step-ups were made for it.
     pub step_ups: u8,

@@ -156,7 +156,7 @@ pub struct ServerEndpoints {
     /// The exceptions that the configuration makes for it.
     #[serde(default, skip_serializing_if = "ServerProfile::is_strict")]
     pub profile: ServerProfile,
-    /// Where its metadata was, if not at a well-known URL of its issuer: the host pinned the issuer, and the
+    /// The URL of its metadata, if not at a well-known URL of its issuer: the host pinned the issuer, and the
     /// resource named another one on the same origin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata_url: Option<EndpointUrl>,

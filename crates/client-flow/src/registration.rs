@@ -95,7 +95,7 @@ fn description(config: &ClientConfig, redirect_uri: &RedirectUri) -> ClientMetad
     sent
 }
 
-/// What this client says about itself.
+/// Returns the metadata that this client registers.
 fn registration(
     login: &Login,
     redirect_uri: &RedirectUri,
@@ -157,7 +157,7 @@ pub(crate) struct Registering {
     scope: Option<ScopeSet>,
     endpoint: EndpointUrl,
     sent: ClientMetadata,
-    /// Whether it is an error when this one is refused.
+    /// `true` if a refusal of this request ends the flow.
     is_last: bool,
 }
 

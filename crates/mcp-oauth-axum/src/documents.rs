@@ -141,7 +141,7 @@ impl<T> Shelf<T> {
 struct Known<T> {
     value: Result<T, DocumentRefused>,
     until: UnixTime,
-    /// When it was fetched, or was to be fetched again.
+    /// The time of the last attempt to fetch it.
     asked: UnixTime,
 }
 

@@ -44,11 +44,11 @@ pub enum InvalidUri {
     /// Its host has an escape, or ends in a number without being an IPv4 address in four plain decimal numbers:
     /// browsers and HTTP libraries read `127.1` and `0x7f000001` as addresses.
     AmbiguousHost,
-    /// It is http on a host that is not loopback, nor one that [`allow_http_for_development`] names.
+    /// An http URL on a host that is neither loopback nor one that [`allow_http_for_development`] names.
     PlainHttp,
-    /// Its host may be public, where http is not allowed for development either.
+    /// A host that may be public, where http is not allowed for development either.
     PublicHost,
-    /// It is not https.
+    /// A scheme that is not https.
     NotHttps,
     /// Its scheme is not among those allowed here.
     Scheme,

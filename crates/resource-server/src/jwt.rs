@@ -95,7 +95,7 @@ pub enum JwtRefused {
     NotOurs,
     /// None of the server's keys has signed it.
     NotSigned,
-    /// Its header does not have the type of an access token in the issuer's [profile](JwtProfile).
+    /// The header lacks the type of an access token in the issuer's [profile](JwtProfile).
     Type,
     /// The server has signed it as something else, such as an ID token.
     NotAccessToken,

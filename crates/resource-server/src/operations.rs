@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::Denial;
 
-/// What an operation needs that needs nothing.
+/// The scopes of an operation that needs none.
 static NOTHING: ScopeSet = ScopeSet::empty();
 
 /// MCP methods that need no more than the base: they tell what there is, or are about the caller's own session.
