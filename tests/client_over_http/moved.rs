@@ -93,7 +93,10 @@ impl UserAgent for AtOnce {
     }
 }
 
-/// What a proof says it is for (RFC 9449 §4.2): method, URL, and its number.
+/// Path, `Authorization` header and claims of the proof.
+type Proved = (String, String, [String; 3]);
+
+/// Reads the claims of a proof (RFC 9449 §4.2): method, URL, and identifier.
 fn proof_claims(proof: &str) -> [String; 3] {
     let claims = URL_SAFE_NO_PAD.decode(proof.split('.').nth(1).unwrap()).unwrap();
     let claims: Value = serde_json::from_slice(&claims).unwrap();
@@ -103,7 +106,7 @@ fn proof_claims(proof: &str) -> [String; 3] {
 #[tokio::test]
 async fn c_ext_3_the_proof_for_the_slash_form_names_the_slash_form() {
     let (listener, origin) = bind().await;
-    let seen: Arc<Mutex<Vec<(String, String, [String; 3])>>> = Arc::default();
+    let seen: Arc<Mutex<Vec<Proved>>> = Arc::default();
     let log = Arc::clone(&seen);
     let mcp = async move |request: Request| {
         let text = |name: &str| request.headers().get(name).map(|it| it.to_str().unwrap());

@@ -205,10 +205,6 @@ impl Presented {
     ///
     /// The header is not verified: it is only good for deciding whether a key set is out of date.
     #[must_use]
-    #[cfg_attr(
-        not(feature = "private_key_jwt"),
-        expect(clippy::unused_self, reason = "for assertions")
-    )]
     pub fn names_key_of(&self, keys: &ClientKeys) -> bool {
         #[cfg(feature = "private_key_jwt")]
         if let Proof::Assertion(assertion) = &self.proof {

@@ -27,7 +27,7 @@ impl<S: Store, L> Server<S, L> {
     /// The same client with the keys that it publishes, where the request needs them and they can be had.
     #[cfg_attr(
         not(feature = "client_documents"),
-        expect(clippy::unused_async, clippy::unused_self, reason = "nothing is fetched")
+        expect(clippy::unused_async, reason = "nothing is fetched")
     )]
     pub(super) async fn with_keys(
         &self,
