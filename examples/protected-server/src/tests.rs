@@ -219,7 +219,7 @@ async fn what_cannot_be_served_is_said_before_anything_is() {
     for (arguments, says) in [
         (vec![], "--issuer"),
         (vec!["--issuer", "as.example"], "--issuer"),
-        (vec!["--issuer", "http://as.example"], "https"),
+        (vec!["--issuer", "http://as.example"], "is http on a host that is not loopback"),
         (vec!["--issuer", "https://as.example", "--listen", "here"], "--listen"),
         (vec!["--issuer", "https://as.example", "--resource", "/mcp"], "--resource"),
     ] {
