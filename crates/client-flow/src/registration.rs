@@ -118,7 +118,8 @@ fn registration(
 }
 
 /// Scopes to register: what is asked for now and what the resource lists, where the server lists all that is asked for.
-/// Some servers hold clients to what they registered, and give nothing to those that registered nothing; a login for
+/// Of a resource that lists nothing the server's own list is all that is known: without it each step-up would register
+/// anew. Some servers hold clients to what they registered, and give nothing to those that registered nothing; a login for
 /// more registers anew ([`Account::registered_scope`]). Others refuse scopes that they do not list themselves.
 fn scope_to_register(
     server: &AuthorizationServerMetadata,
@@ -126,7 +127,8 @@ fn scope_to_register(
     scope: Option<&ScopeSet>,
 ) -> Option<ScopeSet> {
     let scope = scope.filter(|scope| scope.iter().all(|one| server.lists_scope(one)))?;
-    let listed = resource.scopes_supported.iter().flatten().map(String::as_str);
+    let listed = resource.scopes_supported.as_ref().or(server.scopes_supported.as_ref());
+    let listed = listed.into_iter().flatten().map(String::as_str);
     // Asked for only where a refresh token is wanted.
     let listed = listed.filter(|one| server.lists_scope(one) && *one != "offline_access");
     let all: Vec<&str> = scope.iter().chain(listed).collect();

@@ -38,6 +38,13 @@ fn c_reg_1_what_may_be_asked_for_is_registered_where_the_server_lists_it() {
         (json!(["read", "admin"]), json!(["read"]), Some("admin"), json!("admin read")),
         (json!(["read", "offline_access"]), json!(["read"]), None, json!("read offline_access")),
         (json!(["read"]), json!(null), None, json!(null)),
+        // A resource that lists nothing may ask for any of them later.
+        (
+            json!(["read", "write", "offline_access"]),
+            json!(null),
+            Some("read"),
+            json!("read offline_access write"),
+        ),
         // It would refuse what it does not list.
         (json!(["openid"]), json!(["read"]), None, json!(null)),
         (json!(["read"]), json!(["read"]), Some("read files"), json!(null)),
