@@ -4,7 +4,7 @@
 //! |---|---|
 //! | the first 307 or 308 to the same URL with a slash more or less at the end of its path, on the same origin and with the same query | that URL, with token, method and body |
 //! | any other 301, 302, 303, 307 or 308 | [`EndpointMoved`] |
-//! | anything else, and any response to a request for another URL | no redirect: [`judge`](crate::judge) the response |
+//! | anything else, and any response to a request for another URL | no redirect: [`judge`](crate::judge()) the response |
 
 use core::fmt;
 
