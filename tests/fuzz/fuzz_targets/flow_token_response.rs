@@ -1,5 +1,5 @@
-//! Whatever a token endpoint answers to a code and to a refresh token: a session comes of a 200 only, a request is
-//! sent again once and for a nonce, and no error shows a token.
+//! Whatever a token endpoint answers to a code and to a refresh token: a session comes of a token answer only, a
+//! request is sent again once and for a nonce, and no error shows a token.
 
 #![no_main]
 
