@@ -1,40 +1,31 @@
 //! A tower layer that lets in what may in. It decides nothing: `resource-server` does.
 
+mod admit;
+mod service;
 mod without_token;
 
-use core::error::Error;
 use core::fmt;
-use core::future::poll_fn;
-use core::pin::{Pin, pin};
-use core::task::{Context, Poll};
 use core::time::Duration;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Body;
 use axum::routing::any;
 use bytes::{Bytes, BytesMut};
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderMap, Method, Request, Response};
+use http::Method;
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Limited};
 use oauth_types::Secret;
-use resource_server::{
-    BrowserOrigins, Denial, DenialReason, Granted, Recognition, Requirement, Resource,
-    SessionBindings,
-};
+use resource_server::{BrowserOrigins, Denial, Requirement, Resource, SessionBindings};
 use scope_stepup::{NoHierarchy, ScopeOrder};
-use tokio::time::timeout;
-use tower::{Layer, Service, service_fn};
-use tracing::{debug, warn};
 
+pub use self::service::Protected;
 use crate::ambient::warn_of_http_for_development;
 use crate::cors;
 #[cfg(feature = "dpop")]
-use crate::proofs::{self, Proofs};
+use crate::proofs::Proofs;
 use crate::reading::is_too_long;
-use crate::{Clock, TokenVerifier, VerifierUnavailable};
+use crate::{Clock, TokenVerifier};
 
 /// Lets requests through to a service when their token grants what they ask for.
 ///
@@ -54,9 +45,6 @@ use crate::{Clock, TokenVerifier, VerifierUnavailable};
 /// # Ok(protected) }
 /// ```
 pub struct Protect<V>(Arc<Guard<V>>);
-
-#[cfg(feature = "dpop")]
-static DPOP: http::HeaderName = http::HeaderName::from_static("dpop");
 
 /// What all services of one layer share. axum applies a layer anew for every request, so that has to cost nothing.
 struct Guard<V> {
@@ -245,107 +233,6 @@ impl<V: TokenVerifier> Protect<V> {
     }
 }
 
-impl<V: TokenVerifier> Guard<V> {
-    /// Who makes a request that may in, `None` where no token is needed; afterwards it is as the service may see it.
-    async fn admit(&self, request: &mut Request<Body>) -> Result<Option<Granted>, Denial> {
-        let base = self.required.base();
-        let presented = match self.resource.present(request, base) {
-            Err(denial) if self.required.is_mixed() && denial.reason() == DenialReason::NoToken => {
-                // In a place of its own, as below.
-                let admitted = Box::pin(self.admit_without_token(request, denial));
-                return admitted.await.map(|()| None);
-            }
-            presented => presented?,
-        };
-        let now = self.clock.now();
-        let facts = self.verifier.verify(presented.token(), now);
-        let facts = in_time(self.deadline, pin!(facts)).await.flatten();
-        let facts = facts.map_err(|_| Denial::verifier_unavailable())?;
-        let token = self.hands_token_on.then(|| RawToken(presented.token().clone()));
-        // A stranger's body is not even read.
-        let recognized = match presented.recognize(facts, base, now)? {
-            Recognition::Done(recognized) => recognized,
-            #[cfg(feature = "dpop")]
-            Recognition::CheckProof(step) => {
-                let step = step.prove(request.method(), proofs::path(request), now)?;
-                // In a place of its own: the future of every request would have room for it.
-                let mut resumed = Box::pin(self.proofs.resume(step, now));
-                let resumed = in_time(self.deadline, resumed.as_mut()).await;
-                resumed.map_err(|_| Denial::verifier_unavailable()).flatten()?
-            }
-            #[cfg(not(feature = "dpop"))]
-            Recognition::CheckProof(step) => return Err(step.refuse()),
-        };
-        let has_body = !request.body().is_end_stream();
-        let granted = match self.required.table_for(request.method(), has_body) {
-            Some(_) => {
-                let body = read(core::mem::take(request.body_mut()), self.max_body).await?;
-                let required =
-                    self.required.required_for(request.method(), request.headers(), &body);
-                let granted =
-                    required.and_then(|required| recognized.authorize(&required, &*self.order));
-                // A refusal may have to read it again.
-                *request.body_mut() = Body::from(body);
-                granted?
-            }
-            None => recognized.authorize(base, &*self.order)?,
-        };
-        if let Some(sessions) = &self.sessions
-            && SessionBindings::concern(request.headers())
-        {
-            lock(sessions).check(request.headers(), &granted)?;
-        }
-        // R-AUTH-8: handlers see claims, not the token, unless the host asks.
-        request.headers_mut().remove(AUTHORIZATION);
-        #[cfg(feature = "dpop")]
-        request.headers_mut().remove(&DPOP);
-        request.extensions_mut().insert(granted.clone());
-        if self.required.is_mixed() {
-            request.extensions_mut().insert(Some(granted.clone()));
-        }
-        if let Some(token) = token {
-            request.extensions_mut().insert(token);
-        }
-        Ok(Some(granted))
-    }
-}
-
-fn is_grpc(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
-}
-
-fn lock(sessions: &Mutex<SessionBindings>) -> std::sync::MutexGuard<'_, SessionBindings> {
-    sessions.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What a future comes to, or that the host's code panicked in it: its verifier, clock, hierarchy or store. It stays
-/// where it is: to move it would cost as much as what it does.
-async fn unless_panicked<T>(
-    mut future: Pin<&mut impl Future<Output = T>>,
-) -> std::thread::Result<T> {
-    // Nothing of it is used again.
-    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-        Ok(poll) => poll.map(Ok),
-        Err(panic) => Poll::Ready(Err(panic)),
-    })
-    .await
-}
-
-/// What comes of a question before the deadline. Most are answered at once and need no timer, nor room for one.
-async fn in_time<T>(
-    deadline: Duration,
-    mut question: Pin<&mut impl Future<Output = T>>,
-) -> Result<T, VerifierUnavailable> {
-    let first = poll_fn(|cx| Poll::Ready(question.as_mut().poll(cx))).await;
-    if let Poll::Ready(answer) = first {
-        return Ok(answer);
-    }
-    Box::pin(timeout(deadline, question)).await.map_err(|_| {
-        warn!("a token was not checked, or a body not read, in time");
-        VerifierUnavailable::new()
-    })
-}
-
 /// The whole body. Most come in one piece, which is not copied.
 async fn read(body: Body, limit: usize) -> Result<Bytes, Denial> {
     if body.size_hint().lower() > limit.try_into().unwrap_or(u64::MAX) {
@@ -370,105 +257,6 @@ async fn read(body: Body, limit: usize) -> Result<Bytes, Denial> {
         }
     }
     Ok(if pieces.is_empty() { whole } else { pieces.freeze() })
-}
-
-impl<S, V> Layer<S> for Protect<V> {
-    type Service = Protected<S, V>;
-
-    fn layer(&self, inner: S) -> Protected<S, V> {
-        Protected { inner, guard: Arc::clone(&self.0) }
-    }
-}
-
-/// A service behind [`Protect`].
-pub struct Protected<S, V> {
-    inner: S,
-    guard: Arc<Guard<V>>,
-}
-
-impl<S: Clone, V> Clone for Protected<S, V> {
-    fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), guard: Arc::clone(&self.guard) }
-    }
-}
-
-impl<S, V> fmt::Debug for Protected<S, V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Protected").finish_non_exhaustive()
-    }
-}
-
-impl<S, V, B, R> Service<Request<B>> for Protected<S, V>
-where
-    S: Service<Request<Body>, Response = Response<R>> + Clone + Send + 'static,
-    S::Future: Send,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-    R: http_body::Body<Data = Bytes> + Send + 'static,
-    R::Error: Into<Box<dyn Error + Send + Sync>>,
-    V: TokenVerifier,
-{
-    type Response = Response<Body>;
-    type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        // The clone takes the place of the one that was polled ready.
-        let next = self.inner.clone();
-        let mut inner = core::mem::replace(&mut self.inner, next);
-        let guard = Arc::clone(&self.guard);
-        let request = request.map(Body::new);
-        match cors::of_resource(&guard.resource, &request) {
-            None => Box::pin(async move { answer(&mut inner, &guard, request).await }),
-            Some(cors) => {
-                let answered = service_fn(move |request| {
-                    // Called once, so that the service which was polled ready is the one that is called.
-                    let next = inner.clone();
-                    let mut inner = core::mem::replace(&mut inner, next);
-                    let guard = Arc::clone(&guard);
-                    async move { answer(&mut inner, &guard, request).await }
-                });
-                Box::pin(cors.layer(answered).call(request))
-            }
-        }
-    }
-}
-
-/// The service's answer to a request that may in, or the refusal.
-async fn answer<S, R, V: TokenVerifier>(
-    inner: &mut S,
-    guard: &Guard<V>,
-    mut request: Request<Body>,
-) -> Result<Response<Body>, S::Error>
-where
-    S: Service<Request<Body>, Response = Response<R>>,
-    R: http_body::Body<Data = Bytes> + Send + 'static,
-    R::Error: Into<Box<dyn Error + Send + Sync>>,
-{
-    let admitted = unless_panicked(pin!(guard.admit(&mut request))).await;
-    let granted = match admitted.unwrap_or_else(|_| Err(Denial::panicked())) {
-        Ok(granted) => granted,
-        Err(denial) => return Ok(guard.refuse(denial, &mut request).await),
-    };
-    match &granted {
-        Some(granted) => debug!(client = %granted.client_id(), "let in"),
-        None => debug!("let in without a token"),
-    }
-    let ending = (request.method() == Method::DELETE).then(|| Box::new(request.headers().clone()));
-    let response = inner.call(request).await?;
-    if let Some(sessions) = &guard.sessions {
-        if SessionBindings::concern(response.headers()) {
-            lock(sessions).opened(response.headers(), granted.as_ref());
-        }
-        if let Some(ended) = ending.filter(|_| response.status().is_success()) {
-            lock(sessions).closed(&ended);
-        }
-    }
-    Ok(response.map(Body::new))
 }
 
 /// The routes of the resource's metadata: public, so mount them beside the protected service.

@@ -9,7 +9,8 @@ use http_body::Body as _;
 use resource_server::{Denial, DenialReason, Granted, NamedSession, Requirement};
 use tracing::{error, info};
 
-use super::{Guard, in_time, is_grpc, lock, read};
+use super::admit::{in_time, is_grpc, lock};
+use super::{Guard, read};
 
 impl<V> Guard<V> {
     /// Lets a request in that presents no token, where the table of operations says so. The service finds an

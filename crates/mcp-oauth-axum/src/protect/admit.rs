@@ -1,0 +1,130 @@
+//! The way of a request into the service: token, proof, scopes, session (`resource-server` decides about each).
+
+use core::future::poll_fn;
+use core::pin::{Pin, pin};
+use core::task::Poll;
+use core::time::Duration;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
+
+use axum::body::Body;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, Request};
+use http_body::Body as _;
+use resource_server::{Denial, DenialReason, Granted, Recognition, SessionBindings};
+use tokio::time::timeout;
+use tracing::warn;
+
+use super::{Guard, RawToken, read};
+#[cfg(feature = "dpop")]
+use crate::proofs;
+use crate::{TokenVerifier, VerifierUnavailable};
+
+#[cfg(feature = "dpop")]
+static DPOP: http::HeaderName = http::HeaderName::from_static("dpop");
+
+impl<V: TokenVerifier> Guard<V> {
+    /// Who makes a request that may in, `None` where no token is needed; afterwards it is as the service may see it.
+    pub(super) async fn admit(
+        &self,
+        request: &mut Request<Body>,
+    ) -> Result<Option<Granted>, Denial> {
+        let base = self.required.base();
+        let presented = match self.resource.present(request, base) {
+            Err(denial) if self.required.is_mixed() && denial.reason() == DenialReason::NoToken => {
+                // In a place of its own, as below.
+                let admitted = Box::pin(self.admit_without_token(request, denial));
+                return admitted.await.map(|()| None);
+            }
+            presented => presented?,
+        };
+        let now = self.clock.now();
+        let facts = self.verifier.verify(presented.token(), now);
+        let facts = in_time(self.deadline, pin!(facts)).await.flatten();
+        let facts = facts.map_err(|_| Denial::verifier_unavailable())?;
+        let token = self.hands_token_on.then(|| RawToken(presented.token().clone()));
+        // A stranger's body is not even read.
+        let recognized = match presented.recognize(facts, base, now)? {
+            Recognition::Done(recognized) => recognized,
+            #[cfg(feature = "dpop")]
+            Recognition::CheckProof(step) => {
+                let step = step.prove(request.method(), proofs::path(request), now)?;
+                // In a place of its own: the future of every request would have room for it.
+                let mut resumed = Box::pin(self.proofs.resume(step, now));
+                let resumed = in_time(self.deadline, resumed.as_mut()).await;
+                resumed.map_err(|_| Denial::verifier_unavailable()).flatten()?
+            }
+            #[cfg(not(feature = "dpop"))]
+            Recognition::CheckProof(step) => return Err(step.refuse()),
+        };
+        let has_body = !request.body().is_end_stream();
+        let granted = match self.required.table_for(request.method(), has_body) {
+            Some(_) => {
+                let body = read(core::mem::take(request.body_mut()), self.max_body).await?;
+                let required =
+                    self.required.required_for(request.method(), request.headers(), &body);
+                let granted =
+                    required.and_then(|required| recognized.authorize(&required, &*self.order));
+                // A refusal may have to read it again.
+                *request.body_mut() = Body::from(body);
+                granted?
+            }
+            None => recognized.authorize(base, &*self.order)?,
+        };
+        if let Some(sessions) = &self.sessions
+            && SessionBindings::concern(request.headers())
+        {
+            lock(sessions).check(request.headers(), &granted)?;
+        }
+        // R-AUTH-8: handlers see claims, not the token, unless the host asks.
+        request.headers_mut().remove(AUTHORIZATION);
+        #[cfg(feature = "dpop")]
+        request.headers_mut().remove(&DPOP);
+        request.extensions_mut().insert(granted.clone());
+        if self.required.is_mixed() {
+            request.extensions_mut().insert(Some(granted.clone()));
+        }
+        if let Some(token) = token {
+            request.extensions_mut().insert(token);
+        }
+        Ok(Some(granted))
+    }
+}
+
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
+
+pub(super) fn lock(
+    sessions: &Mutex<SessionBindings>,
+) -> std::sync::MutexGuard<'_, SessionBindings> {
+    sessions.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a future comes to, or that the host's code panicked in it: its verifier, clock, hierarchy or store. It stays
+/// where it is: to move it would cost as much as what it does.
+pub(super) async fn unless_panicked<T>(
+    mut future: Pin<&mut impl Future<Output = T>>,
+) -> std::thread::Result<T> {
+    // Nothing of it is used again.
+    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        Ok(poll) => poll.map(Ok),
+        Err(panic) => Poll::Ready(Err(panic)),
+    })
+    .await
+}
+
+/// What comes of a question before the deadline. Most are answered at once and need no timer, nor room for one.
+pub(super) async fn in_time<T>(
+    deadline: Duration,
+    mut question: Pin<&mut impl Future<Output = T>>,
+) -> Result<T, VerifierUnavailable> {
+    let first = poll_fn(|cx| Poll::Ready(question.as_mut().poll(cx))).await;
+    if let Poll::Ready(answer) = first {
+        return Ok(answer);
+    }
+    Box::pin(timeout(deadline, question)).await.map_err(|_| {
+        warn!("a token was not checked, or a body not read, in time");
+        VerifierUnavailable::new()
+    })
+}
