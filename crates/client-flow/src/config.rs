@@ -83,6 +83,10 @@ pub struct ClientConfig {
     pub pre_registered: Vec<(Issuer, ClientCredentials)>,
     /// The URL of this client's own metadata document, used where the server supports it.
     pub metadata_url: Option<ClientMetadataUrl>,
+    /// The URL at which the host publishes this client's keys (`jwks_uri`, RFC 7591 §2). Registrations and the metadata
+    /// document name it instead of the keys, so that keys change without another registration. Without a signing key
+    /// it counts for nothing.
+    pub keys_url: Option<EndpointUrl>,
     /// What to send to a registration endpoint, as it is. By default what follows from the rest; set it to what
     /// [`FlowError::RegistrationRejected`](crate::FlowError::RegistrationRejected) hands back, changed.
     pub registration: Option<ClientMetadata>,
@@ -151,6 +155,30 @@ impl ClientConfig {
     pub fn with_signing_key(mut self, key: SigningKey) -> Self {
         self.keys.assertion = Some(key);
         self
+    }
+
+    /// Returns the key set to serve at [`keys_url`](Self::keys_url) (RFC 7517 §5), as JSON. `None` without a signing key,
+    /// or with one whose public half is not known here: Ed25519 keys.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use client_auth::SigningKey;
+    /// use client_flow::ClientConfig;
+    /// use oauth_types::{EndpointUrl, RedirectUri, SigningAlgorithm};
+    ///
+    /// # let pem = include_str!("../../client-auth/tests/keys/es256.pem");
+    /// let key = SigningKey::from_pem(SigningAlgorithm::Es256, pem)?.with_id("2026-11");
+    /// let mut config = ClientConfig::new("Notes", RedirectUri::parse("http://127.0.0.1/callback")?)
+    ///     .with_signing_key(key);
+    /// config.keys_url = Some(EndpointUrl::parse("https://notes.example/keys.json")?);
+    /// assert!(config.key_set().unwrap().contains("2026-11"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "private_key_jwt")]
+    #[must_use]
+    pub fn key_set(&self) -> Option<String> {
+        self.keys.key_set().map(|keys| keys.to_string())
     }
 
     /// The key that tokens are bound to, where the authorization server takes proofs of possession (RFC 9449).
@@ -247,6 +275,7 @@ impl ClientConfig {
             grant,
             pre_registered,
             metadata_url: None,
+            keys_url: None,
             registration: None,
             pinned_issuers: Vec::new(),
             server_profiles: Vec::new(),

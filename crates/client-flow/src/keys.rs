@@ -7,8 +7,8 @@ use client_auth::SigningKey;
 use client_auth::{ClientCredentials, NoUsableMethod};
 use http::{HeaderMap, HeaderValue};
 use oauth_types::{
-    AuthMethod, AuthorizationServerMetadata, ClientMetadata, Entropy, FormWriter, SigningAlgorithm,
-    TokenType, UnixTime,
+    AuthMethod, AuthorizationServerMetadata, ClientMetadata, EndpointUrl, Entropy, FormWriter,
+    SigningAlgorithm, TokenType, UnixTime,
 };
 
 use crate::{Account, FlowError, ServerEndpoints, Tokens};
@@ -49,24 +49,34 @@ impl Keys {
         Err(FlowError::Credentials(NoUsableMethod::KeyMissing))
     }
 
-    /// Adds to a client's metadata that it can sign as well (OpenID RP Metadata Choices), and its public key. The method
-    /// that it prefers stays; where it has none, it signs. Without a key that can be published nothing is added.
-    pub(crate) fn offer(&self, sent: &mut ClientMetadata) {
+    /// Adds to a client's metadata that it can sign as well (OpenID RP Metadata Choices), and where its public key is: at
+    /// `keys_url`, else in the metadata itself. The method that it prefers stays; where it has none, it signs. Without a
+    /// key that can be published nothing is added.
+    pub(crate) fn offer(&self, sent: &mut ClientMetadata, keys_url: Option<&EndpointUrl>) {
         #[cfg(feature = "private_key_jwt")]
         if let Some(key) = &self.assertion
-            && let Ok(public) = key.public_key()
+            && (keys_url.is_some() || key.public_key().is_ok())
         {
             let preferred = sent.token_endpoint_auth_method.clone();
             sent.token_endpoint_auth_methods_supported =
                 Some([AuthMethod::PrivateKeyJwt].into_iter().chain(preferred.clone()).collect());
-            sent.jwks = Some(serde_json::json!({ "keys": [public] }));
+            // Never both (RFC 7591 §2).
+            sent.jwks_uri = keys_url.map(|url| url.as_str().to_owned());
+            sent.jwks = if keys_url.is_none() { self.key_set() } else { None };
             sent.token_endpoint_auth_method = preferred.or(Some(AuthMethod::PrivateKeyJwt));
             if sent.token_endpoint_auth_method == Some(AuthMethod::PrivateKeyJwt) {
                 sent.token_endpoint_auth_signing_alg = Some(key.algorithm().clone());
             }
         }
         #[cfg(not(feature = "private_key_jwt"))]
-        let _ = sent;
+        let _ = (sent, keys_url);
+    }
+
+    /// Returns the key set of this client (RFC 7517 §5), `None` without a key that can be published.
+    #[cfg(feature = "private_key_jwt")]
+    pub(crate) fn key_set(&self) -> Option<serde_json::Value> {
+        let public = self.assertion.as_ref()?.public_key().ok()?;
+        Some(serde_json::json!({ "keys": [public] }))
     }
 
     /// Returns `true` if there is a key that this server takes assertions of.

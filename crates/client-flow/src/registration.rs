@@ -27,8 +27,8 @@ use crate::{Account, ClientConfig, Exchange, FlowError, Grant, Purpose, Record, 
 
 impl ClientConfig {
     /// Returns the document to serve at [`metadata_url`](Self::metadata_url), `None` where there is no such URL or no
-    /// user. A client with a signing key offers both methods, `none` and `private_key_jwt`, and publishes its key
-    /// (OpenID RP Metadata Choices): it signs where the server takes no public clients.
+    /// user. A client with a signing key offers both methods, `none` and `private_key_jwt` (OpenID RP Metadata Choices),
+    /// and names its key, or [`keys_url`](Self::keys_url): it signs where the server takes no public clients.
     ///
     /// # Errors
     ///
@@ -55,7 +55,7 @@ impl ClientConfig {
         };
         let mut document = description(self, redirect_uri);
         document.token_endpoint_auth_method = Some(AuthMethod::None);
-        self.keys.offer(&mut document);
+        self.keys.offer(&mut document, self.keys_url.as_ref());
         ClientIdMetadata::new(url.clone(), document).map(Some)
     }
 }
@@ -111,7 +111,7 @@ fn registration(
         .filter(|none| listed.contains(none))
         .or_else(|| listed.iter().find(|method| spoken.contains(method)).cloned());
     if config.keys.sign_at(server) {
-        config.keys.offer(&mut sent);
+        config.keys.offer(&mut sent, config.keys_url.as_ref());
     }
     sent.scope = scope_to_register(server, &login.resource, scope);
     sent
@@ -145,7 +145,8 @@ fn with_less(sent: &ClientMetadata, error: &RegistrationErrorCode) -> Option<Cli
             // Absent members mean the authorization code and `code` (RFC 7591 §2).
             (less.grant_types, less.response_types) = (None, None);
             if less.token_endpoint_auth_method != Some(AuthMethod::PrivateKeyJwt) {
-                (less.token_endpoint_auth_methods_supported, less.jwks) = (None, None);
+                less.token_endpoint_auth_methods_supported = None;
+                (less.jwks, less.jwks_uri) = (None, None);
             }
         }
         _ => return None,
@@ -192,7 +193,8 @@ impl Registering {
         })?;
         let expires_at = answer.client_secret_expires_at.filter(|at| at.as_secs() != 0);
         let method = answer.metadata.token_endpoint_auth_method.as_ref();
-        let client = if method == Some(&AuthMethod::PrivateKeyJwt) && self.sent.jwks.is_some() {
+        let offered = self.sent.jwks.is_some() || self.sent.jwks_uri.is_some();
+        let client = if method == Some(&AuthMethod::PrivateKeyJwt) && offered {
             let client = ClientCredentials::with_assertions(answer.client_id);
             goal.config.keys.check(&client, metadata)?;
             client

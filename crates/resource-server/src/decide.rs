@@ -2,7 +2,7 @@
 //!
 //! | check, in this order | requirement | answer |
 //! |---|---|---|
-//! | a loopback server is asked for under a loopback name ([`Resource::answering_to`]) | | 403 |
+//! | the request calls the server by one of its names: a loopback server, and any with [`Resource::answering_to`]; requests without a token always | | 403 |
 //! | there is an `Authorization: Bearer` header, or `DPoP` where that is read; no other place is looked at | R-AUTH-1, R-AUTH-2 | 401 without `error` |
 //! | there is one, with one well-formed token, and no other in the query | R-AUTH-7 | 400 `invalid_request` |
 //! | somebody knows the token | R-AUTH-1 | 401 `invalid_token` |

@@ -1,5 +1,6 @@
-//! Under which names is this server reached? A page that rebinds its DNS name to this machine calls a loopback server
-//! by the page's own name, and its browser says so in `Host` and `Origin`.
+//! Names of a server, and requests that call it by another one. A page that rebinds its DNS name to this machine calls
+//! a loopback server, or one with public operations, by the page's own name, and its browser says so in `Host` and
+//! `Origin`.
 
 use http::Request;
 use http::header::{HOST, ORIGIN};
@@ -19,7 +20,7 @@ pub(crate) struct Hosts {
 }
 
 impl Hosts {
-    /// What is on by default: a loopback server answers to loopback names, any other to every name.
+    /// The default: a loopback server answers to loopback names, any other to every name of a request with a token.
     pub(crate) fn of(own: Origin) -> Self {
         Self { is_loopback: own.is_loopback(), own, more: Vec::new(), browsers: None }
     }

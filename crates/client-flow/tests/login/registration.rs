@@ -1,7 +1,7 @@
 //! Registrations that a server refuses, and what they are for.
 
 use client_flow::{FlowError, login};
-use oauth_types::{BearerChallenge, ClientMetadata, RedirectUri, ScopeSet};
+use oauth_types::{BearerChallenge, ClientMetadata, EndpointUrl, RedirectUri, ScopeSet};
 use serde_json::{Value, json};
 
 use crate::world::*;
@@ -171,6 +171,21 @@ fn c_ext_1_a_client_with_a_key_offers_to_sign_and_signs_where_the_server_says_so
 
 #[cfg(feature = "private_key_jwt")]
 #[test]
+fn c_reg_2_a_registration_names_the_url_of_the_keys_and_signs_where_it_has_to() {
+    let mut world = World::new();
+    world.metadata.1["token_endpoint_auth_methods_supported"] = json!(["private_key_jwt"]);
+    world.register.1["token_endpoint_auth_method"] = json!("private_key_jwt");
+    let mut own = with_key();
+    own.keys_url = Some(EndpointUrl::parse("https://client.example/keys.json").unwrap());
+    world.login(own).unwrap();
+    let sent = &sent(&world)[0];
+    assert_eq!(sent["jwks_uri"], "https://client.example/keys.json");
+    assert_eq!(sent["jwks"], Value::Null);
+    assert!(world.token_form("client_assertion").is_some());
+}
+
+#[cfg(feature = "private_key_jwt")]
+#[test]
 fn c_reg_2_the_clients_own_document_offers_both_methods() {
     let mut own = with_key();
     assert!(own.metadata_document().unwrap().is_none());
@@ -194,6 +209,15 @@ fn c_reg_2_the_clients_own_document_offers_both_methods() {
         assert_eq!(world.token_form("client_assertion").is_some(), signs);
         assert!(sent(&world).is_empty());
     }
+    let mut elsewhere = own.clone();
+    elsewhere.keys_url = Some(EndpointUrl::parse("https://client.example/keys.json").unwrap());
+    let document: Value =
+        serde_json::from_slice(&elsewhere.metadata_document().unwrap().unwrap().to_json()).unwrap();
+    assert_eq!(document["jwks_uri"], "https://client.example/keys.json");
+    assert_eq!(document["jwks"], Value::Null);
+    assert_eq!(document["token_endpoint_auth_methods_supported"], *offered);
+    let keys: Value = serde_json::from_str(&elsewhere.key_set().unwrap()).unwrap();
+    assert_eq!((&keys["keys"][0]["kid"], &keys["keys"][0]["d"]), (&json!("k1"), &Value::Null));
     let mut without = config();
     without.metadata_url = Some(url);
     let document = without.metadata_document().unwrap().unwrap().to_json();
