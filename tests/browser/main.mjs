@@ -332,7 +332,9 @@ const checks = {
 
   async 'who agreed before goes on right after the login, and who never did by a link'() {
     const redirect_uri = 'https://notes.example/cb';
-    const client_id = await register({ redirect_uris: [redirect_uri] });
+    // Of a public client the user would be asked again.
+    const confidential = { token_endpoint_auth_method: 'client_secret_post' };
+    const client_id = await register({ redirect_uris: [redirect_uri], ...confidential });
     const other_id = await register({ redirect_uris: [redirect_uri] });
     await fresh({}, async (page, context) => {
       // That host is nowhere: what counts is that the browser went for it.

@@ -25,6 +25,8 @@ use tower::ServiceExt as _;
 
 pub(crate) const MCP: &str = "https://rs.example/mcp";
 pub(crate) const MACHINE: &str = "machine";
+/// The client of the users.
+pub(crate) const APP: &str = "app";
 const ISSUER: &str = "https://as.example";
 const PEM: &str = include_str!("../../crates/client-auth/tests/keys/es256.pem");
 static SIGNS: LazyLock<SigningKey> =
@@ -98,7 +100,8 @@ impl<S: Store + 'static> Site<S> {
         let config = Config::new(issuer.clone(), vec![resource.clone()], scopes.clone(), keys)
             .and_then(|config| config.with_resource_server(asker))
             .unwrap()
-            .with_remembered_consent(Duration::from_secs(86_400));
+            .with_remembered_consent(Duration::from_secs(86_400))
+            .with_remembered_client(id(APP));
         let signs = ClientKeys::from_jwks(&KEYS.parse().unwrap(), None).unwrap();
         let (signs, start) = (Registered::with_keys(signs), UnixTime::from_secs(1_000_000));
         let machine = ClientRecord::for_itself(id(MACHINE), signs, scopes.clone(), start);

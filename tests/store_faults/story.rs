@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use oauth_types::{CodeVerifier, Entropy, FormWriter, SecretDigest};
 use serde_json::json;
 
-use crate::site::{Answer, DPOP, MACHINE, MCP, Site, id, plain};
+use crate::site::{APP, Answer, DPOP, MACHINE, MCP, Site, id, plain};
 
 const BACK: &str = "https://app.example/cb";
 /// base64("rs:secret")
@@ -96,7 +96,13 @@ impl<'a, S: Store + 'static> Story<'a, S> {
         });
         let answer = self.site.json("/register", &metadata).await;
         self.note("registration", answer.status);
-        answer.json()["client_id"].as_str().unwrap().to_owned()
+        // Its users are asked once, so that what is remembered has a part in the story: the configuration names it.
+        let (store, registered) =
+            (self.site.store.inner(), id(answer.json()["client_id"].as_str().unwrap()));
+        let mut client = store.read_client(&registered).await.unwrap().unwrap();
+        client.client_id = id(APP);
+        store.create_client(client, self.site.now()).await.unwrap();
+        APP.to_owned()
     }
 
     pub(crate) fn authorize(client: &str) -> String {

@@ -16,14 +16,14 @@
 //! | `dpop_jkt`, if there, is a thumbprint | RFC 9449 §10 | `invalid_request` | yes |
 //!
 //! Anybody can register a client, so a redirect with an error could lead a victim from here to any site (RFC 9700
-//! §4.11.2). Therefore:
+//! §4.11.2). One rule holds for every error that may be redirected:
 //!
 //! | the redirect URI | an error is sent |
 //! |---|---|
-//! | is on the user's machine | at once: it leads to nobody else |
-//! | is elsewhere | after somebody is logged in: [`RedirectError::needs_user`] |
-//! | is elsewhere, and users log in at another server | the same; who is not logged in gets a page with a link |
-//! | is elsewhere, with `prompt=none`, and the user never agreed to go there | by a page with a link, for the user to follow |
+//! | is a loopback address | at once: it leads to no other site, and a program that runs there needs no browser to be reached |
+//! | has a private-use scheme | at once if a user is logged in: it leads to an application that is installed, and the browser asks before it opens one |
+//! | is elsewhere | at once if the user who is logged in agreed to this client, redirect URI and resource before, and that is remembered ([`Config::with_remembered_consent`]) |
+//! | any other case, and any with `prompt=none` that is not loopback | by a page with a link, for the user to follow |
 
 use bytes::Bytes;
 use http::{Method, Request};
@@ -32,7 +32,7 @@ use oauth_types::{
     ResourceUri, ScopeSet, Thumbprint, UnixTime,
 };
 
-use crate::remembered::Prompt;
+use crate::remembered::{Destination, Prompt};
 use crate::{Cause, ClientRecord, Config, NeedsConsent, PageError, RedirectError};
 
 /// A request whose client has to be looked up. Nothing about it may be redirected yet.
@@ -147,7 +147,7 @@ impl Redirectable<'_> {
             let identification = &self.config.identification;
             let error =
                 RedirectError::new(cause, code, why, &self.redirect_uri, state, identification);
-            if prompt.lets_ask() { error } else { error.without_asking() }
+            if prompt.lets_ask() { error.for_user(self.destination()) } else { error }
         };
         if form.has_repeated_except("resource") {
             let cause = Cause::Parameter("repeated");
@@ -196,6 +196,18 @@ impl Redirectable<'_> {
         let state = state.map(str::to_owned);
         let Self { client, redirect_uri, .. } = self;
         Ok(NeedsConsent { client, redirect_uri, state, challenge, scopes, resource, prompt, jkt })
+    }
+
+    /// Returns where an error leads.
+    fn destination(&self) -> Destination {
+        Destination {
+            client_id: self.client.client_id.clone(),
+            redirect_uri: self.redirect_uri.clone(),
+            resource: self
+                .config
+                .remembered_consent
+                .and_then(|_| resource(&self.config.resources, &self.form)),
+        }
     }
 }
 

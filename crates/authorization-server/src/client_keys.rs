@@ -206,13 +206,20 @@ impl ClientRecord {
 
     /// Returns how the client authenticates a request that presents this.
     pub(crate) fn authentication_for(&self, presented: &Presented) -> Cow<'_, Registered> {
-        let others = self.metadata.token_endpoint_auth_methods_supported.as_deref();
-        // A-AUTHN-4: `none` may stand beside assertions only, and never replaces a secret.
-        let may_be_public = self.authentication.method == AuthMethod::PrivateKeyJwt
-            && others.is_some_and(|methods| methods.contains(&AuthMethod::None));
-        if may_be_public && !presented.is_assertion() {
+        if self.may_be_public() && !presented.is_assertion() {
             return Cow::Owned(Registered::public());
         }
         Cow::Borrowed(&self.authentication)
+    }
+
+    /// Returns `true` if the token endpoint takes requests of this client without a credential.
+    pub(crate) fn may_be_public(&self) -> bool {
+        let others = self.metadata.token_endpoint_auth_methods_supported.as_deref();
+        match self.authentication.method {
+            AuthMethod::None => true,
+            // A-AUTHN-4: `none` may stand beside assertions only, and never replaces a secret.
+            AuthMethod::PrivateKeyJwt => others.is_some_and(|own| own.contains(&AuthMethod::None)),
+            _ => false,
+        }
     }
 }

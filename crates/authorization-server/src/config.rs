@@ -1,105 +1,23 @@
 //! One configuration behind all endpoints and the metadata, checked when it is built.
 
-use core::fmt;
+mod error;
+mod lifetimes;
+
 use core::time::Duration;
 
 #[cfg(feature = "identity_assertions")]
 use client_auth::ClientKeys;
 use iss_validate::IssuerIdentification;
-use oauth_types::{
-    AuthMethod, EndpointUrl, InvalidUri, Issuer, RedirectUri, ResourceUri, ScopeSet,
-};
+use oauth_types::{AuthMethod, ClientId, EndpointUrl, Issuer, RedirectUri, ResourceUri, ScopeSet};
+
+pub use self::error::InvalidConfig;
+pub use self::lifetimes::Lifetimes;
 
 #[cfg(feature = "jwt_access_tokens")]
 use crate::SigningKeys;
 use crate::metadata::AUTH_METHODS;
 use crate::refresh_token::Seals;
 use crate::{RefreshKeys, ResourceServer};
-
-/// Why a configuration cannot be used.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum InvalidConfig {
-    /// No resource is named, so no token could be for anything.
-    NoResource,
-    /// A lifetime is out of its bounds.
-    Lifetime,
-    /// No client authentication method is named, or one that is not spoken here.
-    AuthMethods,
-    /// An endpoint's URL cannot be made from the issuer.
-    Endpoint(InvalidUri),
-    /// An identity provider is named twice, or is this server itself.
-    IdentityProvider,
-    /// A resource server is named twice, or could be anybody.
-    ResourceServer,
-    /// The prefix that a proxy takes away is no beginning of the issuer's path.
-    PathPrefix,
-    /// A scheme is listed that no application can own: it is malformed, or runs code, or belongs to browsers.
-    PrivateUseScheme,
-}
-
-impl fmt::Display for InvalidConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoResource => f.write_str("name at least one resource that tokens are for"),
-            Self::Lifetime => f.write_str(
-                "a code lives at most 10 minutes, the grace window at most 60 seconds, and nothing 0 \
-                 seconds but the grace window",
-            ),
-            Self::AuthMethods => f.write_str(
-                "name at least one client authentication method, and only ones that this server speaks",
-            ),
-            Self::Endpoint(rule) => write!(f, "an endpoint made from the issuer {rule}"),
-            Self::IdentityProvider => {
-                f.write_str("an identity provider is another server, and named once")
-            }
-            Self::PrivateUseScheme => f.write_str(
-                "a private-use scheme is one in lower case that an application owns, such as cursor: not http, \
-                 https, javascript, data, file, or another scheme of browsers and systems",
-            ),
-            Self::PathPrefix => f.write_str(
-                "a prefix that a proxy takes away is `/` and whole segments, with which the issuer's path begins",
-            ),
-            Self::ResourceServer => {
-                f.write_str("a resource server proves who it is when it asks, and is named once")
-            }
-        }
-    }
-}
-
-impl core::error::Error for InvalidConfig {}
-
-/// How long things last.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Lifetimes {
-    /// An authorization code; at most 10 minutes (RFC 6749 §4.1.2).
-    pub code: Duration,
-    /// An access token.
-    pub access_token: Duration,
-    /// A family of refresh tokens, however often it is used.
-    pub refresh_absolute: Duration,
-    /// A family of refresh tokens that is not used.
-    pub refresh_idle: Duration,
-    /// How long a refresh token may be shown again after its use, by a client that lost the answer; at most
-    /// 60 seconds, 0 for never.
-    pub grace: Duration,
-    /// A client that registered itself and never got a token.
-    pub unused_client: Duration,
-}
-
-impl Default for Lifetimes {
-    fn default() -> Self {
-        let days = |days: u64| Duration::from_secs(days * 24 * 60 * 60);
-        Self {
-            code: Duration::from_secs(60),
-            access_token: Duration::from_secs(600),
-            refresh_absolute: days(90),
-            refresh_idle: days(30),
-            grace: Duration::from_secs(10),
-            unused_client: days(1),
-        }
-    }
-}
 
 /// Paths at which a router mounts the endpoints.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -136,6 +54,7 @@ pub struct Config {
     pub(crate) private_use_schemes: Vec<Box<str>>,
     pub(crate) auth_methods: Vec<AuthMethod>,
     pub(crate) remembered_consent: Option<Duration>,
+    pub(crate) remembered_clients: Vec<ClientId>,
     pub(crate) client_documents: bool,
     pub(crate) authorize: EndpointUrl,
     pub(crate) token: EndpointUrl,
@@ -209,6 +128,7 @@ impl Config {
             private_use_schemes: Vec::new(),
             auth_methods: AUTH_METHODS.to_vec(),
             remembered_consent: None,
+            remembered_clients: Vec::new(),
             client_documents: false,
         })
     }
@@ -287,11 +207,36 @@ impl Config {
         Ok(self)
     }
 
-    /// Remembers for this long what a user agreed to, and does not ask the same again. Where a client's identity
-    /// cannot be assured, the user is asked every time: see [`ConsentLookup`](crate::ConsentLookup).
+    /// Remembers for this long what a user agreed to, and does not ask the same again if the client authenticates at
+    /// the token endpoint. Where a client's identity cannot be assured, the user is asked every time: see
+    /// [`ConsentLookup`](crate::ConsentLookup).
     #[must_use]
     pub const fn with_remembered_consent(mut self, lifetime: Duration) -> Self {
         self.remembered_consent = Some(lifetime);
+        self
+    }
+
+    /// Lets what users agreed to for this public client count without a page, as for one that authenticates
+    /// ([`with_remembered_consent`](Self::with_remembered_consent)).
+    ///
+    /// Name a client only if it runs on a site of its own and checks the issuer of every answer (RFC 9207): whoever can
+    /// make it mix this server up with another one receives a code without the user noticing. Clients on the user's
+    /// machine (loopback and private-use redirect URIs) are asked about every time, named or not.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    ///
+    /// use authorization_server::Config;
+    /// use oauth_types::{ClientId, InvalidClientId};
+    ///
+    /// fn for_dashboard(config: Config) -> Result<Config, InvalidClientId> {
+    ///     let config = config.with_remembered_consent(Duration::from_secs(30 * 86_400));
+    ///     Ok(config.with_remembered_client(ClientId::parse("https://dashboard.example/client.json")?))
+    /// }
+    /// ```
+    #[must_use]
+    pub fn with_remembered_client(mut self, client_id: ClientId) -> Self {
+        self.remembered_clients.push(client_id);
         self
     }
 

@@ -47,7 +47,7 @@ impl NeedsConsent {
             return Ok(self);
         }
         let code = AuthorizationErrorCode::LoginRequired;
-        Err(self.unasked(config, code, "nobody is logged in").without_asking())
+        Err(self.unasked(config, code, "nobody is logged in"))
     }
 
     /// Goes on with who is logged in: perhaps they agreed before.
@@ -316,7 +316,8 @@ impl Approved {
                 redirect_uri,
                 state,
                 &config.identification,
-            )),
+            )
+            .after_consent()),
         }
     }
 }

@@ -279,19 +279,12 @@ impl Refusal {
     }
 }
 
+/// Without headers and body: they are for the client alone.
 impl fmt::Debug for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        debug("Refusal", self.cause, &self.response, f)
+        f.debug_struct("Refusal")
+            .field("cause", &self.cause)
+            .field("status", &self.response.status().as_u16())
+            .finish_non_exhaustive()
     }
-}
-
-/// Without headers and body: a redirect repeats what the request said, for the client alone.
-fn debug(
-    name: &str,
-    cause: Cause,
-    response: &Response<Bytes>,
-    f: &mut fmt::Formatter<'_>,
-) -> fmt::Result {
-    let status = response.status().as_u16();
-    f.debug_struct(name).field("cause", &cause).field("status", &status).finish_non_exhaustive()
 }

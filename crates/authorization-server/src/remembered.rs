@@ -1,21 +1,35 @@
-//! Whether a user who agreed before is asked again.
+//! Consent that is remembered, and the cases in which it counts without a page.
 //!
-//! | nobody is asked again when | otherwise |
+//! | a code is given without a page if | otherwise |
 //! |---|---|
 //! | the configuration remembers answers, and the request does not ask for a page (`prompt`) | asked |
-//! | the redirect URI proves who the client is: https, and not on the user's machine (RFC 8252 §8.6, OAuth 2.1 §7.3.1) | asked |
+//! | the redirect URI and the client are of a kind that counts: the table below | asked |
 //! | the same user agreed to the same client, redirect URI and resource, not too long ago | asked |
 //! | the client says the same about itself as then | asked |
 //! | no scope is new | asked |
 //!
-//! A public client on the user's machine is nobody in particular: any program there can use its name, and receives
-//! what its redirect URI does. So its user is asked every time, whatever they agreed to before. Where a request wants
-//! nobody to be asked (`prompt=none`), the last column is `consent_required`.
+//! A client identifier is no secret, and all servers of one product may share one (client ID metadata documents). A
+//! malicious server of the product can send a browser here with the honest client's identifier, redirect URI and a
+//! challenge of its own choice. If no page is shown, the user does not notice, and a client that mixes servers up
+//! delivers the code to the malicious one (GHSA-6x8h-498w-gv8c). So the page is left out only where the code is worth
+//! nothing without a credential of the client:
+//!
+//! | redirect URI | client | an earlier answer counts |
+//! |---|---|---|
+//! | loopback, private-use scheme, or a local address | any | never: any program there can use the client's name, and receives the code (RFC 8252 §8.6, OAuth 2.1 §7.3.1) |
+//! | https elsewhere | authenticates at the token endpoint in every case (`private_key_jwt`, or a secret) | yes |
+//! | https elsewhere | public, or may come as a public one (a document that lists `none` beside other methods) | if the host names the client: [`Config::with_remembered_client`] |
+//!
+//! Where a request wants nobody to be asked (`prompt=none`), "asked" is `consent_required`. A consent is stored for
+//! every redirect URI that is https elsewhere: it also allows the redirect of an error (`authorize.rs`).
 
-use oauth_types::{AuthorizationErrorCode, Entropy, Origin, RedirectUri, SecretDigest, UnixTime};
+use oauth_types::{
+    AuthorizationErrorCode, ClientId, Entropy, Origin, RedirectUri, ResourceUri, SecretDigest,
+    UnixTime,
+};
 use serde::{Deserialize, Serialize};
 
-use crate::{Approved, Config, ConsentRecord, NeedsConsent, RedirectError};
+use crate::{Approved, ClientRecord, Config, ConsentRecord, NeedsConsent, RedirectError};
 
 /// How the request wants the user to be asked (OpenID Connect Core §3.1.2.1).
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
@@ -64,10 +78,8 @@ pub struct ConsentLookup<'a> {
 
 impl<'a> ConsentLookup<'a> {
     pub(crate) fn new(config: &'a Config, request: NeedsConsent, subject: String) -> Self {
-        let may_recall = config.remembered_consent.is_some()
-            && request.prompt != Prompt::Always
-            && proves_client(&request.redirect_uri);
-        let key = may_recall.then(|| key(&request, &subject));
+        let may_recall = config.remembered_consent.is_some() && request.prompt != Prompt::Always;
+        let key = if may_recall { request.destination().key(&subject) } else { None };
         Self { config, request, subject, key }
     }
 
@@ -91,7 +103,8 @@ impl<'a> ConsentLookup<'a> {
         let consent = consent.filter(|own| Some(own.key) == key && now < own.until);
         let is_known = consent.is_some();
         let is_agreed = consent.is_some_and(|agreed| {
-            agreed.metadata == request.client.metadata_digest()
+            counts_without_page(config, &request.client, &request.redirect_uri)
+                && agreed.metadata == request.client.metadata_digest()
                 && !request.scopes.exceeds(&agreed.scopes)
         });
         if is_agreed {
@@ -102,8 +115,8 @@ impl<'a> ConsentLookup<'a> {
         }
         let code = AuthorizationErrorCode::ConsentRequired;
         let error = request.unasked(config, code, "the user has to be asked");
-        // Who let the browser go there once, has acted.
-        Err(if is_known { error } else { error.without_asking() })
+        // An earlier consent for this redirect URI exists, so redirecting the error to it is no open redirect.
+        Err(if is_known { error.after_consent() } else { error })
     }
 }
 
@@ -141,8 +154,8 @@ impl ConsentRecord {
         now: UnixTime,
     ) -> Option<Self> {
         let lifetime = config.remembered_consent?;
-        proves_client(&request.redirect_uri).then(|| Self {
-            key: key(request, subject),
+        Some(Self {
+            key: request.destination().key(subject)?,
             subject: subject.to_owned(),
             client_id: request.client.client_id.clone(),
             scopes: request.scopes.clone(),
@@ -152,17 +165,46 @@ impl ConsentRecord {
     }
 }
 
-/// Whether nobody but the client receives what is sent to this URI.
-fn proves_client(redirect_uri: &RedirectUri) -> bool {
+/// Returns `true` if an earlier answer may stand for a new one: the second table at the head of this module.
+fn counts_without_page(config: &Config, client: &ClientRecord, redirect_uri: &RedirectUri) -> bool {
+    is_elsewhere(redirect_uri)
+        && (!client.may_be_public() || config.remembered_clients.contains(&client.client_id))
+}
+
+/// Returns `true` if the URI is https and leads to another machine than the user's.
+fn is_elsewhere(redirect_uri: &RedirectUri) -> bool {
     // A private-use scheme has no origin, and loopback a local one.
     Origin::of(redirect_uri.as_str()).is_ok_and(|origin| !origin.is_local_address())
 }
 
-/// Which answer it is. JSON keeps the four apart, whatever they contain.
-fn key(request: &NeedsConsent, subject: &str) -> SecretDigest {
-    let NeedsConsent { client, redirect_uri, resource, .. } = request;
-    let key = serde_json::json!([subject, client.client_id, redirect_uri, resource]);
-    SecretDigest::of(&key.to_string())
+/// The place to which an answer leads, as far as a consent is remembered for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Destination {
+    pub(crate) client_id: ClientId,
+    pub(crate) redirect_uri: RedirectUri,
+    /// The resource, if the request names one that is offered.
+    pub(crate) resource: Option<ResourceUri>,
+}
+
+impl Destination {
+    /// Returns the key of this user's consent, if one can be remembered. JSON keeps the four parts apart, whatever
+    /// they contain.
+    pub(crate) fn key(&self, subject: &str) -> Option<SecretDigest> {
+        let Self { client_id, redirect_uri, resource } = self;
+        let resource = resource.as_ref().filter(|_| is_elsewhere(redirect_uri))?;
+        let key = serde_json::json!([subject, client_id, redirect_uri, resource]);
+        Some(SecretDigest::of(&key.to_string()))
+    }
+}
+
+impl NeedsConsent {
+    fn destination(&self) -> Destination {
+        Destination {
+            client_id: self.client.client_id.clone(),
+            redirect_uri: self.redirect_uri.clone(),
+            resource: Some(self.resource.clone()),
+        }
+    }
 }
 
 #[cfg(test)]

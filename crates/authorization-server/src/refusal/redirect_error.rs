@@ -7,24 +7,41 @@ use http::header::{CACHE_CONTROL, LOCATION, REFERRER_POLICY};
 use http::{HeaderValue, Response, StatusCode};
 use iss_validate::{AuthorizationResponse, IssuerIdentification, Outcome};
 use oauth_types::{
-    AuthorizationErrorCode, ErrorDescription, ErrorResponse, RedirectUri, Secret,
-    json_response_uncached,
+    AuthorizationErrorCode, ErrorDescription, ErrorResponse, RedirectUri, Secret, SecretDigest,
+    UnixTime, json_response_uncached,
 };
 
-use super::{Cause, debug};
-use crate::ErrorForm;
+use super::Cause;
 use crate::page::{handed_over, plain};
+use crate::remembered::Destination;
+use crate::{ConsentRecord, ErrorForm};
 
 /// A refusal of the authorization endpoint after client and redirect URI are known: a redirect with `error`,
-/// `state` and `iss`, or a page with a link to the same place, where a browser must not be sent unasked.
+/// `state` and `iss`, or a page with a link to the same place.
+///
+/// It is the page unless the redirect is known to be harmless, so that a host which asks for nothing redirects nobody
+/// (RFC 9700 §4.11.2). The head of `authorize.rs` has the table.
 #[derive(Clone)]
 pub struct RedirectError {
     cause: Cause,
-    response: Box<Response<Bytes>>,
-    /// The address that the browser is led to, and its host or scheme, where that is not the user's machine.
-    away: Option<(Box<str>, Box<str>)>,
+    redirect: Box<Response<Bytes>>,
+    way: Way,
+    /// The address that the browser is led to, and its host or scheme, for the page's link.
+    link: (Box<str>, Box<str>),
     /// The same error as JSON, for a program that would get a page.
     json: Bytes,
+    form: ErrorForm,
+}
+
+/// The condition under which the browser is sent on without a click.
+#[derive(Clone)]
+enum Way {
+    Open,
+    /// A user is logged in.
+    User,
+    /// The user who is logged in agreed to this before.
+    Consent(Box<Destination>),
+    Closed,
 }
 
 impl RedirectError {
@@ -41,28 +58,66 @@ impl RedirectError {
         let outcome = Outcome::Error { code, description };
         let location = AuthorizationResponse { redirect_uri, state, outcome: &outcome }
             .location(identification);
-        let away = (!redirect_uri.is_loopback())
-            .then(|| (location.expose().into(), redirect_uri.display_host().into()));
-        Self { cause, response: Box::new(send_to(redirect_uri, &location)), away, json }
+        Self {
+            cause,
+            redirect: Box::new(send_to(redirect_uri, &location)),
+            way: if redirect_uri.is_loopback() { Way::Open } else { Way::Closed },
+            link: (location.expose().into(), redirect_uri.display_host().into()),
+            json,
+            form: ErrorForm::Page,
+        }
     }
 
-    /// The same where nobody may be asked to log in: a page instead of a redirect that leads away.
+    /// Redirects if a user is logged in, and agreed to this destination before where it is another site.
+    pub(crate) fn for_user(mut self, destination: Destination) -> Self {
+        self.way = match self.way {
+            Way::Closed if destination.redirect_uri.is_private_use() => Way::User,
+            Way::Closed => Way::Consent(Box::new(destination)),
+            way => way,
+        };
+        self
+    }
+
+    /// Redirects: the user has acted.
+    pub(crate) fn after_consent(mut self) -> Self {
+        self.way = Way::Open;
+        self
+    }
+
+    /// Returns `true` if the redirect depends on the user who is logged in: go on with
+    /// [`with_user`](Self::with_user) if there is one.
     #[must_use]
-    pub fn without_asking(self) -> Self {
-        let Some((location, host)) = &self.away else { return self };
-        let text = "An application wanted to log in without asking you. If you came here from it, go back to it.";
-        let link = Some((&**location, &*format!("Go back to {host}")));
-        let page = plain(StatusCode::BAD_REQUEST, "Login not possible", text, link);
-        Self { cause: self.cause, response: Box::new(page), away: None, json: self.json }
+    pub const fn needs_user(&self) -> bool {
+        matches!(self.way, Way::User | Way::Consent(_))
+    }
+
+    /// Returns the key of the consent under which this user is redirected, if the redirect depends on one:
+    /// [`Store::read_consent`](crate::Store::read_consent).
+    #[must_use]
+    pub fn consent_key(&self, subject: &str) -> Option<SecretDigest> {
+        match &self.way {
+            Way::Consent(destination) => destination.key(subject),
+            _ => None,
+        }
+    }
+
+    /// Goes on with the user who is logged in, and with what they agreed to before, if anything.
+    #[must_use]
+    pub fn with_user(self, subject: &str, consent: Option<&ConsentRecord>, now: UnixTime) -> Self {
+        let key = self.consent_key(subject);
+        let is_known = consent.is_some_and(|own| Some(own.key) == key && now < own.until);
+        let is_open = match self.way {
+            Way::User => true,
+            Way::Consent(_) => is_known,
+            Way::Open | Way::Closed => false,
+        };
+        if is_open { self.after_consent() } else { self }
     }
 
     /// Answers in this form instead of with a page; a redirect stays one.
     #[must_use]
-    pub fn with_form(mut self, form: ErrorForm) -> Self {
-        let status = self.response.status();
-        if form == ErrorForm::Json && (status.is_client_error() || status.is_server_error()) {
-            *self.response = json_response_uncached(status, self.json.clone());
-        }
+    pub const fn with_form(mut self, form: ErrorForm) -> Self {
+        self.form = form;
         self
     }
 
@@ -72,23 +127,31 @@ impl RedirectError {
         self.cause
     }
 
-    /// Whether somebody has to be logged in before this is sent: it leads the browser to a place that anybody
-    /// could have registered (RFC 9700 §4.11.2).
-    #[must_use]
-    pub const fn needs_user(&self) -> bool {
-        self.away.is_some()
-    }
-
-    /// The redirect, or the page.
+    /// Returns the redirect, or the page with a link.
     #[must_use]
     pub fn into_response(self) -> Response<Bytes> {
-        *self.response
+        let status = StatusCode::BAD_REQUEST;
+        match (self.way, self.form) {
+            (Way::Open, _) => *self.redirect,
+            (_, ErrorForm::Json) => json_response_uncached(status, self.json),
+            (_, ErrorForm::Page) => {
+                let text = "An application sent you here with a request that cannot be granted. If you came here from \
+                            it, go back to it.";
+                let (location, host) = &self.link;
+                let link = Some((&**location, &*format!("Go back to {host}")));
+                plain(status, "Login not possible", text, link)
+            }
+        }
     }
 }
 
 impl fmt::Debug for RedirectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        debug("RedirectError", self.cause, &self.response, f)
+        // Without headers and body: a redirect repeats what the request said, for the client alone.
+        f.debug_struct("RedirectError")
+            .field("cause", &self.cause)
+            .field("redirects", &matches!(self.way, Way::Open))
+            .finish_non_exhaustive()
     }
 }
 

@@ -31,15 +31,7 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         let request = match parsed.with_client(client, now)?.check() {
             Ok(request) => request,
             Err(error) => {
-                if error.needs_user()
-                    && let Browser::SendTo(url) = self.login.browser(headers, &return_to).await
-                {
-                    // For an error nobody goes to another server without having agreed.
-                    return match self.login.upstream() {
-                        Some(_) => Ok(send_back(error.without_asking())),
-                        None => see_other(&url),
-                    };
-                }
+                let error = self.for_user(error, headers, &return_to, now).await;
                 return Ok(send_back(error));
             }
         };
@@ -68,6 +60,29 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
             }
             Err(error) => Ok(send_back(error)),
         }
+    }
+
+    /// Lets an error redirect where that depends on the user who is logged in. Nobody has to log in for it: without a
+    /// user it is a page.
+    async fn for_user(
+        &self,
+        error: RedirectError,
+        headers: &HeaderMap,
+        return_to: &str,
+        now: UnixTime,
+    ) -> RedirectError {
+        if !error.needs_user() {
+            return error;
+        }
+        let Browser::User(user) = self.login.browser(headers, return_to).await else {
+            return error;
+        };
+        let consent = match error.consent_key(&user.subject) {
+            // A store that cannot answer remembers nothing.
+            Some(key) => self.store.read_consent(&key).await.unwrap_or_default(),
+            None => None,
+        };
+        error.with_user(&user.subject, consent.as_ref(), now)
     }
 
     /// Shows the consent page.
@@ -230,7 +245,7 @@ pub(super) fn unavailable() -> PageError {
 
 /// A refusal that goes to the client.
 fn send_back(error: RedirectError, form: ErrorForm) -> Response<Bytes> {
-    info!(cause = %error.cause(), "refused with a redirect");
+    info!(cause = %error.cause(), "refused the authorization request");
     error.with_form(form).into_response()
 }
 

@@ -75,8 +75,11 @@ async fn a_authz_1_sec_060_sec_061_sec_062_sec_064_until_both_are_right_every_er
 #[tokio::test]
 async fn a_authz_3_a_authz_4_a_authz_8_sec_016_sec_037_sec_065_later_errors_redirect_with_state_and_iss()
  {
+    const LOCAL: &str = "http://127.0.0.1:51004/cb?keep=a%20b";
     let server = server();
-    let client = server.client().await;
+    let metadata = json!({"redirect_uris": [LOCAL], "token_endpoint_auth_method": "none"});
+    let client = server.register(metadata).await.json();
+    let client = client["client_id"].as_str().unwrap();
     for (name, value, code) in [
         ("code_challenge", "", "invalid_request"),
         ("code_challenge_method", "plain", "invalid_request"),
@@ -84,9 +87,10 @@ async fn a_authz_3_a_authz_4_a_authz_8_sec_016_sec_037_sec_065_later_errors_redi
         ("scope", "admin", "invalid_scope"),
         ("resource", "https://other.example/mcp", "invalid_target"),
     ] {
-        let answer = server.get(&authorize(&client, &[(name, value)])).await;
+        let changes = [("redirect_uri", LOCAL), (name, value)];
+        let answer = server.get(&authorize(client, &changes)).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER);
-        assert!(answer.header(LOCATION).starts_with(&format!("{REDIRECT}&error={code}")));
+        assert!(answer.header(LOCATION).starts_with(&format!("{LOCAL}&error={code}")));
         assert_eq!(answer.redirect("state").as_deref(), Some("st/ate"));
         assert_eq!(answer.redirect("iss").as_deref(), Some("https://as.example"));
     }
@@ -122,7 +126,7 @@ async fn a_authz_8_unknown_scopes_are_left_out_and_the_token_answer_names_what_w
     }
     for asked in ["admin", "openid profile", "openid offline_access", "files:read\u{7f}"] {
         let answer = server.get(&authorize(&client, &[("scope", asked)])).await;
-        assert_eq!(answer.redirect("error").as_deref(), Some("invalid_scope"), "{asked}");
+        assert_eq!(answer.link("error").as_deref(), Some("invalid_scope"), "{asked}");
     }
     // What is known and was not granted is refused, whatever stands beside it.
     let code = server.code(&client).await;
@@ -151,6 +155,7 @@ async fn a_authz_1_sec_062_a_program_that_asks_for_json_gets_the_error_as_json_a
         // One that would lead away without a user: a page with a link for a browser.
         (authorize(&client, &[("prompt", "none")]), "consent_required"),
         (authorize(&client, &[("prompt", "none"), ("scope", "admin")]), "invalid_scope"),
+        (authorize(&client, &[("scope", "admin")]), "invalid_scope"),
     ] {
         let answer = ask(&url, "application/json").await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{url}");
@@ -166,7 +171,12 @@ async fn a_authz_1_sec_062_a_program_that_asks_for_json_gets_the_error_as_json_a
         }
     }
     // What is a redirect stays one, and a page that asks is a page.
-    let answer = ask(&authorize(&client, &[("scope", "admin")]), "application/json").await;
+    let local = "http://127.0.0.1/cb";
+    let metadata = json!({"redirect_uris": [local], "token_endpoint_auth_method": "none"});
+    let native = server.register(metadata).await.json();
+    let native = native["client_id"].as_str().unwrap();
+    let url = authorize(native, &[("redirect_uri", local), ("scope", "admin")]);
+    let answer = ask(&url, "application/json").await;
     assert_eq!(answer.redirect("error").as_deref(), Some("invalid_scope"));
     let page = ask(&authorize(&client, &[]), "application/json").await;
     assert!(page.html().contains("Allow access?"));

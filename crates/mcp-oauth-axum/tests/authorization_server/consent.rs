@@ -4,18 +4,19 @@ use core::time::Duration;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use authorization_server::{AuthorizationRequest, Config, Store as _};
+use authorization_server::{AuthorizationRequest, ClientRecord, Config, Store as _};
 use axum::body::Body;
 use bytes::Bytes;
-use client_auth::Registered;
+use client_auth::{ClientKeys, Registered};
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use http::{HeaderMap, Request, StatusCode};
 use mcp_oauth_axum::{Browser, Login, User};
-use oauth_types::{AuthMethod, ClientId, Secret, SecretDigest, UnixTime};
+use oauth_types::{AuthMethod, ClientId, RedirectUri, Secret, SecretDigest, UnixTime};
 use serde_json::json;
 
 use crate::server::*;
 
+const KEYS: &str = include_str!("../../../client-auth/tests/keys/public.json");
 const LOOPBACK: &str = "http://127.0.0.1:51004/cb";
 
 /// Believes the cookie `user`; sends everybody else to `/login`.
@@ -74,27 +75,71 @@ fn is_page(answer: &Answer) -> bool {
     answer.status == StatusCode::OK && answer.html().contains("name=\"transaction\"")
 }
 
+/// Requests with an error that may be redirected, each with its code.
+const ERRORS: [((&str, &str), &str); 8] = [
+    (("response_type", "token"), "unsupported_response_type"),
+    (("response_type", ""), "invalid_request"),
+    (("code_challenge", ""), "invalid_request"),
+    (("code_challenge", "short"), "invalid_request"),
+    (("code_challenge_method", "plain"), "invalid_request"),
+    (("code_challenge_method", ""), "invalid_request"),
+    (("scope", "admin"), "invalid_scope"),
+    (("prompt", "none consent"), "invalid_request"),
+];
+
 #[tokio::test]
-async fn sec_063_nobody_is_led_away_who_is_not_logged_in() {
-    let server = serve(config("https://as.example"));
-    let client = server.client().await;
-    for change in [
-        ("scope", "admin"),
-        ("code_challenge", ""),
-        ("response_type", "token"),
-        ("resource", "https://evil.example"),
-    ] {
+async fn sec_063_sec_217_an_error_leads_nobody_to_another_site_without_a_click() {
+    let server = serve(remembering());
+    let (client, secret) = server.confidential(REDIRECT).await;
+    let errors =
+        ERRORS.into_iter().chain([(("resource", "https://evil.example"), "invalid_target")]);
+    // Whoever is logged in, whether the client ever got a token, and whether somebody else agreed.
+    let url = authorize(&client, &[]);
+    let page = server.get_as("mallory", &url).await;
+    let code = server.answer_as("mallory", &page, "allow").await.redirect("code").unwrap();
+    assert_eq!(
+        server.form("/token", &(redeem(&client, &code) + &secret)).await.status,
+        StatusCode::OK
+    );
+    for (change, error) in errors.clone() {
         let url = authorize(&client, &[change]);
-        let answer = server.get(&url).await;
-        assert_eq!(answer.status, StatusCode::SEE_OTHER);
-        assert!(answer.header(LOCATION).starts_with("/login?to=/authorize?"), "{change:?}");
-        // The login leads back to the same request, and then the application hears of its error.
-        let (_, back) = answer.header(LOCATION).split_once("to=").unwrap();
-        let answer = server.get_as("alice", back).await;
-        assert!(answer.header(LOCATION).starts_with(&format!("{REDIRECT}&error=")), "{change:?}");
-        assert_eq!(answer.redirect("state").as_deref(), Some("st/ate"));
+        for answer in [server.get(&url).await, server.get_as("alice", &url).await] {
+            assert_eq!(answer.link("error").as_deref(), Some(error), "{change:?}");
+            assert_eq!(answer.link("state").as_deref(), Some("st/ate"));
+            assert_eq!(answer.link("iss").as_deref(), Some("https://as.example"));
+            assert!(answer.html().contains(">Go back to app.example</a>"), "{}", answer.html());
+        }
     }
-    // What stays on the user's machine leads to nobody.
+    let url = authorize(&client, &[]) + "&state=twice";
+    assert_eq!(
+        server.get_as("alice", &url).await.link("error").as_deref(),
+        Some("invalid_request")
+    );
+
+    // Who agreed to this client and this redirect URI is led there.
+    let page = server.get_as("alice", &authorize(&client, &[])).await;
+    server.answer_as("alice", &page, "allow").await;
+    for (change, error) in ERRORS {
+        let answer = server.get_as("alice", &authorize(&client, &[change])).await;
+        if change.0 == "prompt" {
+            assert_eq!(answer.link("error").as_deref(), Some(error));
+        } else {
+            assert!(answer.header(LOCATION).starts_with(REDIRECT), "{change:?}");
+            assert_eq!(answer.redirect("error").as_deref(), Some(error), "{change:?}");
+        }
+        // Not to another client that has the same redirect URI, and no other user.
+        let (other, _) = server.confidential(REDIRECT).await;
+        for (user, client) in [("alice", &other), ("bob", &client)] {
+            let answer = server.get_as(user, &authorize(client, &[change])).await;
+            assert_eq!(answer.link("error").as_deref(), Some(error), "{change:?}");
+        }
+    }
+    // What is for none of the resources, nobody agreed to.
+    let url = authorize(&client, &[("resource", "https://evil.example")]);
+    let answer = server.get_as("alice", &url).await;
+    assert_eq!(answer.link("error").as_deref(), Some("invalid_target"));
+
+    // What stays on the user's machine leads to no other site.
     let native = server.client_at(LOOPBACK).await;
     let url = authorize(&native, &[("redirect_uri", LOOPBACK), ("scope", "admin")]);
     let answer = server.get(&url).await;
@@ -146,7 +191,7 @@ async fn a_request_that_was_posted_survives_the_login() {
 #[tokio::test]
 async fn what_a_user_agreed_to_is_not_asked_again() {
     let server = serve(remembering());
-    let client = server.client().await;
+    let (client, secret) = server.confidential(REDIRECT).await;
     let url = authorize(&client, &[]);
     let page = server.get_as("alice", &url).await;
     assert!(is_page(&page));
@@ -157,7 +202,7 @@ async fn what_a_user_agreed_to_is_not_asked_again() {
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{changes:?}");
         assert_eq!(answer.redirect("iss").as_deref(), Some("https://as.example"));
         let code = answer.redirect("code").unwrap();
-        let tokens = server.form("/token", &redeem(&client, &code)).await;
+        let tokens = server.form("/token", &(redeem(&client, &code) + &secret)).await;
         assert_eq!(tokens.status, StatusCode::OK);
     }
     // Anything else, or anybody else: asked.
@@ -170,7 +215,7 @@ async fn what_a_user_agreed_to_is_not_asked_again() {
         let page = server.get_as(user, &authorize(&client, &changes)).await;
         assert!(is_page(&page), "{user} {changes:?}");
     }
-    let other = server.client().await;
+    let (other, _) = server.confidential(REDIRECT).await;
     assert!(is_page(&server.get_as("alice", &authorize(&other, &[])).await));
     // Who let the browser go there once, hears of what is missing.
     let wider = [("scope", "files:read files:write"), ("prompt", "none")];
@@ -181,13 +226,13 @@ async fn what_a_user_agreed_to_is_not_asked_again() {
 #[tokio::test]
 async fn a_no_is_not_remembered_and_no_yes_without_the_setting() {
     let server = serve(remembering());
-    let client = server.client().await;
+    let (client, _) = server.confidential(REDIRECT).await;
     let page = server.get_as("alice", &authorize(&client, &[])).await;
     server.answer_as("alice", &page, "deny").await;
     assert!(is_page(&server.get_as("alice", &authorize(&client, &[])).await));
 
     let server = serve(config("https://as.example"));
-    let client = server.client().await;
+    let (client, _) = server.confidential(REDIRECT).await;
     let page = server.get_as("alice", &authorize(&client, &[])).await;
     server.answer_as("alice", &page, "allow").await;
     assert!(is_page(&server.get_as("alice", &authorize(&client, &[])).await));
@@ -203,7 +248,7 @@ async fn a_client_whose_identity_is_not_assured_is_asked_about_every_time() {
         "https://10.0.0.1/cb",
         "com.example.app:/cb",
     ] {
-        let client = server.client_at(redirect).await;
+        let (client, _) = server.confidential(redirect).await;
         let url = authorize(&client, &[("redirect_uri", redirect)]);
         for _ in 0..2 {
             let page = server.get_as("alice", &url).await;
@@ -218,6 +263,64 @@ async fn a_client_whose_identity_is_not_assured_is_asked_about_every_time() {
     }
 }
 
+/// A client as its makers publish it, or as the operator knows it: its identifier is no secret.
+async fn put(server: &Server, id: &str, authentication: Registered, methods: &[AuthMethod]) {
+    let back = vec![RedirectUri::parse(REDIRECT).unwrap()];
+    let id = ClientId::parse(id).unwrap();
+    let config = remembering();
+    let client = ClientRecord::preregistered(&config, id, authentication, back, NOW);
+    let mut client = client.unwrap();
+    client.metadata.token_endpoint_auth_methods_supported = Some(methods.to_vec());
+    server.store.create_client(client, NOW).await.unwrap();
+}
+
+#[tokio::test]
+async fn sec_239_an_identifier_that_anybody_knows_gets_no_code_without_the_page() {
+    use AuthMethod::{ClientSecretPost, None as Public, PrivateKeyJwt};
+    const SHARED: &str = "https://client.example/oauth.json";
+    let named = remembering().with_remembered_client(ClientId::parse("named").unwrap());
+    let server = serve(named.clone());
+    let secret = || Registered::with_secret(ClientSecretPost, &Secret::new("secret"));
+    put(&server, SHARED, Registered::public(), &[]).await;
+    put(&server, "named", Registered::public(), &[]).await;
+    put(&server, "secret", secret(), &[ClientSecretPost]).await;
+    // One that may come with its key, and may come without.
+    let keys = serde_json::from_str(KEYS).unwrap();
+    let keys = || Registered::with_keys(ClientKeys::from_jwks(&keys, None).unwrap());
+    put(&server, "either", keys(), &[PrivateKeyJwt, Public]).await;
+    put(&server, "signs", keys(), &[PrivateKeyJwt]).await;
+    for (client, is_asked) in
+        [(SHARED, true), ("either", true), ("named", false), ("secret", false), ("signs", false)]
+    {
+        let url = authorize(client, &[]);
+        let page = server.get_as("alice", &url).await;
+        assert!(is_page(&page), "{client}");
+        server.answer_as("alice", &page, "allow").await;
+        // The honest client's identifier and redirect URI, sent by somebody else.
+        let forged = authorize(client, &[("state", "theirs")]);
+        let answer = server.get_as("alice", &forged).await;
+        assert_eq!(is_page(&answer), is_asked, "{client}");
+        assert_eq!(answer.headers.contains_key(LOCATION), !is_asked, "{client}");
+        // The client hears that there has to be a page.
+        let answer = server.get_as("alice", &authorize(client, &[("prompt", "none")])).await;
+        let error = answer.redirect("error");
+        assert_eq!(error.as_deref(), is_asked.then_some("consent_required"), "{client}");
+    }
+    // Named or not, what runs on the user's machine is nobody in particular.
+    let server = serve(named);
+    let config = remembering();
+    let back = vec![RedirectUri::parse(LOOPBACK).unwrap()];
+    let id = ClientId::parse("named").unwrap();
+    let native = ClientRecord::preregistered(&config, id, Registered::public(), back, NOW).unwrap();
+    server.store.create_client(native, NOW).await.unwrap();
+    let url = authorize("named", &[("redirect_uri", LOOPBACK)]);
+    for _ in 0..2 {
+        let page = server.get_as("alice", &url).await;
+        assert!(is_page(&page));
+        server.answer_as("alice", &page, "allow").await;
+    }
+}
+
 #[tokio::test]
 async fn a_remembered_answer_ends_with_its_time_or_when_it_is_withdrawn() {
     let seconds = Arc::new(AtomicU64::new(0));
@@ -225,7 +328,7 @@ async fn a_remembered_answer_ends_with_its_time_or_when_it_is_withdrawn() {
     let now = UnixTime::from_secs(1_003_600);
     let tick = move || UnixTime::from_secs(1_000_000 + clock.load(Ordering::SeqCst));
     let server = server_with(remembering(), Cookies, tick);
-    let client = server.client().await;
+    let (client, _) = server.confidential(REDIRECT).await;
     let url = authorize(&client, &[]);
     let page = server.get_as("alice", &url).await;
     server.answer_as("alice", &page, "allow").await;
@@ -252,7 +355,7 @@ async fn a_remembered_answer_ends_with_its_time_or_when_it_is_withdrawn() {
 #[tokio::test]
 async fn sec_127_a_client_that_says_something_else_about_itself_is_asked_about_again() {
     let server = serve(remembering());
-    let client = server.client().await;
+    let (client, _) = server.confidential(REDIRECT).await;
     let url = authorize(&client, &[]);
     let page = server.get_as("alice", &url).await;
     server.answer_as("alice", &page, "allow").await;
@@ -260,7 +363,7 @@ async fn sec_127_a_client_that_says_something_else_about_itself_is_asked_about_a
     let record = record.unwrap().unwrap();
     let (mut renamed, mut moved, mut rekeyed) = (record.clone(), record.clone(), record.clone());
     renamed.metadata.client_name = Some("Your bank".to_owned());
-    moved.redirect_uris.push(oauth_types::RedirectUri::parse("https://evil.example/cb").unwrap());
+    moved.redirect_uris.push(RedirectUri::parse("https://evil.example/cb").unwrap());
     let secret = Secret::new("somebody else's");
     rekeyed.authentication = Registered::with_secret(AuthMethod::ClientSecretBasic, &secret);
     for (changed, is_asked) in [(record, false), (renamed, true), (moved, true), (rekeyed, true)] {

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use authorization_server::MemoryStore;
 use http::StatusCode;
 use mcp_oauth_axum::{AuthorizationServer, DemoLogin, WebDocuments};
+use oauth_types::ClientId;
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 
@@ -188,7 +189,8 @@ async fn sec_127_who_changes_its_document_is_agreed_to_anew() {
     let site =
         changing(&[("200 OK", KEPT, "Alpha"), ("200 OK", KEPT, "Alpha"), ("200 OK", KEPT, "Beta")])
             .await;
-    let (server, time) = reader_of(site.documents());
+    let id = ClientId::parse(&site.url()).unwrap();
+    let (server, time) = reader_with(site.documents(), |config| config.with_remembered_client(id));
     let url = authorize(&site.url(), &[]);
     let page = server.get(&url).await;
     assert!(page.html().contains("Alpha"));

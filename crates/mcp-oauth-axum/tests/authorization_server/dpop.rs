@@ -182,7 +182,7 @@ async fn a_code_can_be_bound_before_it_is_given_out() {
     assert_eq!(ask(&server, &form, &[proof(2)]).await.status, StatusCode::OK);
     for bad in ["x", "canary", &own[1..], &format!("{own}%3D")] {
         let answer = server.get(&format!("{}&dpop_jkt={bad}", authorize(&client, &[]))).await;
-        assert_eq!(answer.redirect("error").as_deref(), Some("invalid_request"), "{bad}");
+        assert_eq!(answer.link("error").as_deref(), Some("invalid_request"), "{bad}");
     }
 }
 

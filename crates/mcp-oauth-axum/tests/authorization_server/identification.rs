@@ -54,7 +54,8 @@ async fn a_meta_3_a_authz_3_a_authz_4_sec_015_sec_016_every_response_names_the_i
         let metadata = metadata(&server, base).await;
         assert_eq!(metadata["issuer"], issuer);
         assert_eq!(metadata["authorization_response_iss_parameter_supported"], true);
-        for redirect in ["https://a.example/cb", "https://a.example/cb?a=b%20c&blank=&x=1"] {
+        for redirect in ["http://127.0.0.1:4711/cb", "http://127.0.0.1:4711/cb?a=b%20c&blank=&x=1"]
+        {
             for answer in responses(&server, base, redirect).await {
                 assert_eq!(answer.status, StatusCode::SEE_OTHER);
                 let location = answer.header(LOCATION);
@@ -76,7 +77,7 @@ async fn a_meta_3_a_authz_5_a_proxy_neither_names_itself_nor_promises_to() {
     let metadata = metadata(&server, "").await;
     assert_eq!(metadata["issuer"], "https://as.example");
     assert!(metadata.get("authorization_response_iss_parameter_supported").is_none());
-    for answer in responses(&server, "", "https://a.example/cb").await {
+    for answer in responses(&server, "", "http://127.0.0.1:4711/cb").await {
         assert_eq!(answer.status, StatusCode::SEE_OTHER);
         assert_eq!(count(answer.header(LOCATION), "iss"), 0);
         assert_eq!(answer.redirect("state").as_deref(), Some("st/ate"));

@@ -53,6 +53,16 @@ impl Answer {
         form.value(name).unwrap().map(str::to_owned)
     }
 
+    /// A parameter of the address that a page's link leads to, when nothing is a redirect.
+    pub(crate) fn link(&self, name: &'static str) -> Option<String> {
+        assert_eq!(self.status, StatusCode::BAD_REQUEST);
+        assert!(!self.headers.contains_key(LOCATION) && !self.html().contains("http-equiv"));
+        let (_, rest) = self.html().split_once("<a rel=\"noreferrer\" href=\"")?;
+        let url = rest.split_once('"').unwrap().0.replace("&amp;", "&");
+        let form = FormPairs::parse(url.split_once('?')?.1.as_bytes()).unwrap();
+        form.value(name).unwrap().map(str::to_owned)
+    }
+
     pub(crate) fn cookie(&self) -> String {
         self.header(SET_COOKIE).split(';').next().unwrap().to_owned()
     }
@@ -135,6 +145,18 @@ impl Server {
             .await;
         assert_eq!(answer.status, StatusCode::CREATED);
         answer.json()["client_id"].as_str().unwrap().to_owned()
+    }
+
+    /// A client with this redirect URI that shows a secret: its identifier, and the secret as a part of a form.
+    pub(crate) async fn confidential(&self, redirect: &str) -> (String, String) {
+        let metadata = json!({
+            "redirect_uris": [redirect],
+            "token_endpoint_auth_method": "client_secret_post",
+            "grant_types": ["authorization_code", "refresh_token"],
+        });
+        let answer = self.register(metadata).await.json();
+        let secret = format!("&client_secret={}", answer["client_secret"].as_str().unwrap());
+        (answer["client_id"].as_str().unwrap().to_owned(), secret)
     }
 
     pub(crate) async fn consent(&self, transaction: &str, cookie: &str, decision: &str) -> Answer {

@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use authorization_server::{DocumentRefused, MemoryStore};
+use authorization_server::{Config, DocumentRefused, MemoryStore};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::header::CONTENT_TYPE;
@@ -129,12 +129,20 @@ pub(crate) fn json(headers: &str, body: &str) -> Vec<u8> {
 
 /// A server that reads documents by this, and its time in seconds.
 pub(crate) fn reader_of(documents: impl ClientDocuments) -> (Server, Arc<AtomicU64>) {
+    reader_with(documents, |config| config)
+}
+
+/// The same with another configuration.
+pub(crate) fn reader_with(
+    documents: impl ClientDocuments,
+    change: impl FnOnce(Config) -> Config,
+) -> (Server, Arc<AtomicU64>) {
     let time = Arc::new(AtomicU64::new(NOW.as_secs()));
     let clock = Arc::clone(&time);
     let store = Arc::new(MemoryStore::default());
     // Answers are remembered for longer than any document is kept here.
     let config = config("https://as.example").with_remembered_consent(Duration::from_secs(3600));
-    let router = AuthorizationServer::new(config, Arc::clone(&store), DemoLogin)
+    let router = AuthorizationServer::new(change(config), Arc::clone(&store), DemoLogin)
         .with_client_documents(documents)
         .with_clock(Clock::new(move || UnixTime::from_secs(clock.load(Ordering::Relaxed))))
         .router();
