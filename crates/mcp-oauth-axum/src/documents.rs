@@ -1,33 +1,38 @@
 //! The documents in which clients describe themselves, and the keys that they publish: each is fetched once for all
 //! who wait for it, and kept for as long as it says.
+//!
+//! | a URL | is fetched in the lane | and counts for the network that asks |
+//! |---|---|---|
+//! | whose last answer was good | of what is known | no |
+//! | that is new, or whose host was silent when it was last asked | of what is new | yes |
 
+mod lane;
 mod reach;
+mod shelf;
 mod web;
 
 use core::time::Duration;
-use std::collections::HashMap;
-use std::hash::{BuildHasher as _, Hash, RandomState};
-use std::num::NonZeroUsize;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::UNIX_EPOCH;
 
 use authorization_server::{ClientRecord, Config, DocumentRefused, KeysNeeded};
 use bytes::Bytes;
 use futures::FutureExt as _;
-use futures::future::{BoxFuture, Shared};
-use http::{Request, Response};
-use http_cache_semantics::CachePolicy;
-use lru::LruCache;
+use futures::future::BoxFuture;
+use http::Response;
 use oauth_types::{ClientIdMetadata, ClientMetadataUrl, KeySet, UnixTime};
-use tokio::sync::Semaphore;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
 use tracing::{Level, debug, enabled, info};
 
+use lane::{Budget, Lane};
 pub(crate) use reach::Reach;
+use shelf::{Fetch, Shelf, Times, is_unanswered};
 pub use web::{WebDocuments, WebDocumentsFailed};
 
 use crate::Clock;
-use crate::rate::{Meter, Rate};
+use crate::rate::Rate;
 
 /// Fetches the documents in which clients describe themselves, and the key sets at their `jwks_uri`.
 /// [`WebDocuments`] does it; a host that wants some of
@@ -63,6 +68,17 @@ pub trait ClientDocuments: Send + Sync + 'static {
         &'a self,
         url: &'a ClientMetadataUrl,
     ) -> BoxFuture<'a, Result<Response<Bytes>, DocumentRefused>>;
+
+    /// Fetches a URL whose last answer was good; the same as [`fetch`](Self::fetch) if nothing is said.
+    ///
+    /// An implementation that bounds its fetches gives these bounds of their own, as [`WebDocuments`] does, so that
+    /// URLs that anybody made up do not delay clients that are known. One that stands before another passes it on.
+    fn fetch_known<'a>(
+        &'a self,
+        url: &'a ClientMetadataUrl,
+    ) -> BoxFuture<'a, Result<Response<Bytes>, DocumentRefused>> {
+        self.fetch(url)
+    }
 }
 
 /// A thing that is read from a document, and kept.
@@ -122,42 +138,18 @@ pub(crate) struct Documents {
     clients: Mutex<Shelf<ClientRecord>>,
     keys: Mutex<Shelf<KeySet>>,
     reach: Reach,
-    hosts: Budget,
-    turns: Semaphore,
+    askers: Budget,
+    known: Lane,
+    new: Lane,
 }
-
-struct Shelf<T> {
-    known: LruCache<ClientMetadataUrl, Known<T>>,
-    /// Fetches that are under way: all who ask meanwhile wait for the same one.
-    fetches: HashMap<ClientMetadataUrl, Fetch<T>>,
-}
-
-impl<T> Shelf<T> {
-    fn new() -> Self {
-        Self { known: LruCache::new(Documents::KNOWN), fetches: HashMap::new() }
-    }
-}
-
-struct Known<T> {
-    value: Result<T, DocumentRefused>,
-    until: UnixTime,
-    /// The time of the last attempt to fetch it.
-    asked: UnixTime,
-}
-
-type Fetch<T> = Shared<BoxFuture<'static, Result<T, DocumentRefused>>>;
 
 impl Documents {
-    /// Longest time that a fetch takes, its wait for a turn included.
-    pub(crate) const DEADLINE: Duration = Duration::from_millis(2500);
-    /// Most fetches that are sent at once.
-    const AT_ONCE: usize = 32;
-    /// Most fetches that are under way or wait for their turn.
-    const WAITING: usize = 1_000;
-    /// Most clients that are remembered, 1,000, and as many key sets; those that nobody asked for longest go first.
-    const KNOWN: NonZeroUsize = NonZeroUsize::MIN.saturating_add(999);
-    /// How long a document is kept that says less, and one that says more. One that may not be stored is not.
-    const KEPT: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(24 * 60 * 60));
+    /// Longest time that a fetch takes once it has its turn.
+    pub(crate) const DEADLINE: Duration = Lane::DEADLINE;
+    /// Longest wait for a new document where one is there that is out of date.
+    const PATIENCE: Duration = Duration::from_secs(1);
+    /// New documents that one network makes this server fetch.
+    const OF_ASKER: Rate = Rate::new(20, Duration::from_secs(1));
 
     /// What reads them, and the configuration that promises it; neither, when there is nobody who fetches them.
     pub(crate) fn behind(
@@ -175,8 +167,9 @@ impl Documents {
             clients: Mutex::new(Shelf::new()),
             keys: Mutex::new(Shelf::new()),
             reach,
-            hosts: Budget::new(),
-            turns: Semaphore::new(Self::AT_ONCE),
+            askers: Budget::new(Self::OF_ASKER),
+            known: Lane::new(),
+            new: Lane::new(),
         };
         (config, Some(Arc::new(documents)))
     }
@@ -186,95 +179,123 @@ impl Documents {
         self.reach.is_offered(self.clock.now())
     }
 
-    /// The client that the document at this URL describes.
+    /// The client that the document at this URL describes, for a request from this network.
     pub(crate) async fn client(
         self: &Arc<Self>,
         url: &ClientMetadataUrl,
+        asker: Option<IpAddr>,
     ) -> Result<ClientRecord, DocumentRefused> {
-        self.get(url, |_| true).await
+        self.get(url, asker, |_| true).await
     }
 
-    /// The keys that a client publishes.
+    /// The keys that a client publishes, for a request from this network.
     pub(crate) async fn keys(
         self: &Arc<Self>,
         needed: &KeysNeeded<'_>,
+        asker: Option<IpAddr>,
     ) -> Result<KeySet, DocumentRefused> {
-        self.get(needed.url(), |set| needed.is_in(set)).await
+        self.get(needed.url(), asker, |set| needed.is_in(set)).await
     }
 
     /// What is at this URL: as it is known, unless that is out of date and was not asked for lately.
     async fn get<T: Readable>(
         self: &Arc<Self>,
         url: &ClientMetadataUrl,
+        asker: Option<IpAddr>,
         is_current: impl Fn(&T) -> bool,
     ) -> Result<T, DocumentRefused> {
         let now = self.clock.now();
-        let fetch = {
+        let (fetch, old) = {
             let mut shelf = self.shelf::<T>();
-            if let Some(known) = shelf.known.get_mut(url).filter(|known| now < known.until) {
-                let is_current = known.value.as_ref().is_ok_and(is_current);
-                if is_current || now < known.asked.plus(T::REFETCH) {
-                    return known.value.clone();
+            let (mut old, mut was_good) = (None, false);
+            if let Some(known) = shelf.known.get_mut(url) {
+                was_good = known.was_good();
+                let current = known.value.as_ref().ok().filter(|value| is_current(value));
+                if now < known.times.fresh {
+                    if current.is_some() || now < known.asked.plus(T::REFETCH) {
+                        return known.value.clone();
+                    }
+                    known.asked = now;
+                } else if let Some(current) = current.filter(|_| now < known.times.stale) {
+                    if known.is_resting(now) {
+                        return Ok(current.clone());
+                    }
+                    old = Some(current.clone());
                 }
-                known.asked = now;
             }
-            match shelf.fetches.get(url) {
-                Some(fetch) => fetch.clone(),
-                None if shelf.fetches.len() >= Self::WAITING => return Err(DocumentRefused::Busy),
-                None => {
-                    let fetch = self.start(url.clone());
-                    shelf.fetches.insert(url.clone(), fetch.clone());
-                    fetch
-                }
-            }
+            let fetch = match shelf.fetches.get(url) {
+                Some(fetch) => Ok(fetch.clone()),
+                None => self.start(&mut shelf, url, asker, was_good),
+            };
+            (fetch, old)
         };
-        fetch.await
+        match (fetch, old) {
+            (Ok(fetch), None) => fetch.await,
+            (Err(refused), None) => Err(refused),
+            (Err(_), Some(old)) => Ok(old),
+            (Ok(fetch), Some(old)) => match timeout(Self::PATIENCE, fetch).await {
+                Ok(Ok(value)) => Ok(value),
+                Ok(Err(refused)) if !is_unanswered(&refused) => Err(refused),
+                // RFC 9111 §4.2.4: cut off from the host.
+                Ok(Err(_)) | Err(_) => {
+                    debug!(
+                        url = url.as_url().as_str(),
+                        "what was good is used: its host is silent"
+                    );
+                    Ok(old)
+                }
+            },
+        }
     }
 
     /// Fetches in a task of its own: who asked first may go away, and the others still wait.
-    fn start<T: Readable>(self: &Arc<Self>, url: ClientMetadataUrl) -> Fetch<T> {
-        let documents = Arc::clone(self);
-        let task = tokio::spawn(async move {
-            let outcome = AssertUnwindSafe(documents.fetch::<T>(&url)).catch_unwind().await;
-            let outcome = outcome.unwrap_or(Err(DocumentRefused::Unreachable));
-            let asked = documents.clock.now();
-            let mut shelf = documents.shelf::<T>();
-            shelf.fetches.remove(&url);
-            let (value, until) = match outcome {
-                Ok((value, until)) => (Ok(value), until),
-                Err(refused) => (Err(refused), None),
-            };
-            let until = until.unwrap_or(asked).max(asked.plus(T::REFETCH));
-            let is_known = shelf.known.peek(&url).is_some_and(|known| asked < known.until);
-            // A failure leaves what is known. `Busy` is no answer: nothing was sent.
-            let is_kept = match &value {
-                Ok(_) => true,
-                Err(refused) => *refused != DocumentRefused::Busy && !is_known,
-            };
-            if is_kept && asked < until {
-                shelf.known.put(url, Known { value: value.clone(), until, asked });
-            }
-            value
-        });
-        task.map(|ended| ended.unwrap_or(Err(DocumentRefused::Unreachable))).boxed().shared()
+    fn start<T: Readable>(
+        self: &Arc<Self>,
+        shelf: &mut Shelf<T>,
+        url: &ClientMetadataUrl,
+        asker: Option<IpAddr>,
+        was_good: bool,
+    ) -> Result<Fetch<T>, DocumentRefused> {
+        if !was_good && asker.is_some_and(|network| !self.askers.allows(network)) {
+            info!("a client's document was not asked for: one network asks for too many new ones");
+            return Err(DocumentRefused::Busy);
+        }
+        let place = self.lane(was_good).place()?;
+        let (documents, of) = (Arc::clone(self), url.clone());
+        let task = tokio::spawn(async move { documents.run(of, was_good, place).await });
+        let fetch = task.map(|ended| ended.unwrap_or(Err(DocumentRefused::Unreachable)));
+        let fetch = fetch.boxed().shared();
+        shelf.fetches.insert(url.clone(), fetch.clone());
+        Ok(fetch)
+    }
+
+    async fn run<T: Readable>(
+        &self,
+        url: ClientMetadataUrl,
+        was_good: bool,
+        _place: OwnedSemaphorePermit,
+    ) -> Result<T, DocumentRefused> {
+        let outcome = AssertUnwindSafe(self.fetch::<T>(&url, was_good)).catch_unwind().await;
+        let outcome = outcome.unwrap_or(Err(DocumentRefused::Unreachable));
+        let asked = self.clock.now();
+        let mut shelf = self.shelf::<T>();
+        shelf.fetches.remove(&url);
+        shelf.record(url, &outcome, asked, T::REFETCH);
+        outcome.map(|(value, _)| value)
     }
 
     /// What is there, and until when it is as it says; `None` when that may not be kept.
     async fn fetch<T: Readable>(
         &self,
         url: &ClientMetadataUrl,
-    ) -> Result<(T, Option<UnixTime>), DocumentRefused> {
-        // A-CIMD-1
+        was_good: bool,
+    ) -> Result<(T, Option<Times>), DocumentRefused> {
         let outcome = async {
-            if !self.hosts.allows(url.as_url().origin().host()) {
-                return Err(DocumentRefused::Busy);
-            }
-            let in_turn = async {
-                let _turn = self.turns.acquire().await;
-                self.source.fetch(url).await
+            let fetch = match was_good {
+                true => self.source.fetch_known(url),
+                false => self.source.fetch(url),
             };
-            let answer = tokio::time::timeout(Self::DEADLINE, in_turn).await;
-            let answer = answer.unwrap_or(Err(DocumentRefused::Unreachable));
+            let answer = self.lane(was_good).fetch(url.as_url().origin().host(), fetch).await;
             let now = self.clock.now();
             self.reach.record(answer.as_ref(), now);
             let answer = answer?;
@@ -286,45 +307,16 @@ impl Documents {
                     debug!(client, member, "a malformed member was passed over");
                 }
             }
-            Ok((value, kept_until(url, &answer, now)))
+            Ok((value, Times::of(url, &answer, now)))
         };
         outcome.await.inspect_err(|reason| info!(%reason, "a client's document was not taken"))
     }
 
+    const fn lane(&self, was_good: bool) -> &Lane {
+        if was_good { &self.known } else { &self.new }
+    }
+
     fn shelf<T: Readable>(&self) -> MutexGuard<'_, Shelf<T>> {
         T::shelf(self).lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Until when a document is as good as a new one (RFC 9111 §4.2), within our own bounds; `None` when it may not be
-/// kept (§3).
-fn kept_until(
-    url: &ClientMetadataUrl,
-    answer: &Response<Bytes>,
-    now: UnixTime,
-) -> Option<UnixTime> {
-    let mut request = Request::new(());
-    *request.uri_mut() = url.as_url().to_uri().ok()?;
-    let time = UNIX_EPOCH + Duration::from_secs(now.as_secs());
-    let policy = CachePolicy::new_options(&request, answer, time, Default::default());
-    let (least, most) = Documents::KEPT;
-    policy.is_storable().then(|| now.plus(policy.time_to_live(time).clamp(least, most)))
-}
-
-/// How many fetches begin at one place: strangers choose where, and nobody is to be flooded through this server.
-struct Budget {
-    meter: Option<Meter>,
-    hasher: RandomState,
-}
-
-impl Budget {
-    fn new() -> Self {
-        let rate = Rate::new(10, Duration::from_secs(1));
-        Self { meter: Meter::new(rate), hasher: RandomState::new() }
-    }
-
-    fn allows(&self, place: impl Hash) -> bool {
-        let key = self.hasher.hash_one(place);
-        self.meter.as_ref().is_none_or(|meter| meter.count(key).is_ok())
     }
 }

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::net::SocketAddr;
+use core::time::Duration;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
@@ -17,8 +18,9 @@ use reqwest::{Certificate, Client, redirect, retry};
 use tokio::sync::Semaphore;
 use tracing::warn;
 
-use crate::documents::{Budget, ClientDocuments};
-use crate::rate::network;
+use crate::documents::ClientDocuments;
+use crate::documents::lane::Budget;
+use crate::rate::{Rate, network};
 
 /// Why documents cannot be fetched at all.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,8 +46,14 @@ impl core::error::Error for WebDocumentsFailed {}
 /// Fetches documents by https and HTTP/1.1, without a proxy, a cookie or any credential. A name is resolved once,
 /// addresses that are local are left out, and the connection is made to one of those that are left. Redirects are
 /// not followed, contents not decompressed, connections not kept.
+///
+/// Places in the resolver, and the budget of each address, are apart for URLs whose last answer was good: names that
+/// were made up, and lead to a name server that is silent, do not delay clients that are known.
 #[derive(Clone, Debug)]
-pub struct WebDocuments(Client);
+pub struct WebDocuments {
+    new: Client,
+    known: Client,
+}
 
 impl WebDocuments {
     /// Fetches from public addresses only.
@@ -90,14 +98,19 @@ impl WebDocuments {
         hosts: impl IntoIterator<Item = (String, SocketAddr)>,
         certificates: &[u8],
     ) -> Result<Self, WebDocumentsFailed> {
-        let names =
-            Names::new(hosts.into_iter().collect(), Arc::new(|name| Box::pin(system(name))));
-        Self::build(names, certificates)
+        let hosts: BTreeMap<_, _> = hosts.into_iter().collect();
+        let names = || Names::new(hosts.clone(), Arc::new(|name| Box::pin(system(name))));
+        Self::build([names(), names()], certificates)
     }
 
-    fn build(names: Names, certificates: &[u8]) -> Result<Self, WebDocumentsFailed> {
+    fn build([new, known]: [Names; 2], certificates: &[u8]) -> Result<Self, WebDocumentsFailed> {
         let certificates = Certificate::from_pem_bundle(certificates);
         let certificates = certificates.map_err(|_| WebDocumentsFailed::Certificate)?;
+        let new = Self::client(new, certificates.clone())?;
+        Ok(Self { new, known: Self::client(known, certificates)? })
+    }
+
+    fn client(names: Names, certificates: Vec<Certificate>) -> Result<Client, WebDocumentsFailed> {
         // A-CIMD-1. Other crates may switch features of reqwest on: each is refused by name.
         let client = Client::builder()
             .dns_resolver(Arc::new(names))
@@ -115,7 +128,7 @@ impl WebDocuments {
             .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
             .tls_certs_merge(certificates)
             .build();
-        client.map(Self).map_err(|_| WebDocumentsFailed::Tls)
+        client.map_err(|_| WebDocumentsFailed::Tls)
     }
 }
 
@@ -124,12 +137,27 @@ impl ClientDocuments for WebDocuments {
         &'a self,
         url: &'a ClientMetadataUrl,
     ) -> BoxFuture<'a, Result<Response<Bytes>, DocumentRefused>> {
-        Box::pin(async {
-            let request = self.0.get(url.as_url().as_str()).header(ACCEPT, "application/json");
-            let answer = request.send().await.map_err(|_| DocumentRefused::Unreachable)?;
-            read(answer).await
-        })
+        Box::pin(get(&self.new, url))
     }
+
+    fn fetch_known<'a>(
+        &'a self,
+        url: &'a ClientMetadataUrl,
+    ) -> BoxFuture<'a, Result<Response<Bytes>, DocumentRefused>> {
+        Box::pin(get(&self.known, url))
+    }
+}
+
+async fn get(client: &Client, url: &ClientMetadataUrl) -> Result<Response<Bytes>, DocumentRefused> {
+    let request = client.get(url.as_url().as_str()).header(ACCEPT, "application/json");
+    let answer = request.send().await.map_err(|error| {
+        let causes = core::iter::successors(core::error::Error::source(&error), |it| it.source());
+        match causes.filter_map(|cause| cause.downcast_ref()).next() {
+            Some(NoAddress::Busy) => DocumentRefused::Busy,
+            Some(NoAddress::Public) | None => DocumentRefused::Unreachable,
+        }
+    })?;
+    read(answer).await
 }
 
 /// Reads an answer up to the limit, whatever it says about its length.
@@ -164,10 +192,14 @@ impl Names {
     const AT_ONCE: usize = 64;
     /// Most addresses of a name that are tried.
     const ADDRESSES: usize = 4;
+    /// Longest wait until a name is resolved among others. What is left of the deadline is the fetch's.
+    const WAIT: Duration = Duration::from_secs(1);
+    /// Fetches from one address, or network of addresses, whatever names lead there.
+    const OF_ADDRESS: Rate = Rate::new(10, Duration::from_secs(1));
 
     fn new(hosts: BTreeMap<String, SocketAddr>, look_up: LookUp) -> Self {
-        let (places, slots) = (Arc::new(Budget::new()), Arc::new(Semaphore::new(Self::AT_ONCE)));
-        Self { hosts, look_up, places, slots }
+        let places = Arc::new(Budget::new(Self::OF_ADDRESS));
+        Self { hosts, look_up, places, slots: Arc::new(Semaphore::new(Self::AT_ONCE)) }
     }
 }
 
@@ -180,7 +212,10 @@ impl Resolve for Names {
         let look_up = (self.look_up)(name.as_str().to_owned());
         let (places, slots) = (Arc::clone(&self.places), Arc::clone(&self.slots));
         Box::pin(async move {
-            let slot = slots.acquire_owned().await?;
+            let Ok(slot) = tokio::time::timeout(Self::WAIT, slots.acquire_owned()).await else {
+                return Err(NoAddress::Busy.into());
+            };
+            let slot = slot?;
             // The system's resolver cannot be interrupted: it keeps its slot, whoever stops waiting for it.
             let found = tokio::spawn(async move {
                 let found = look_up.await;
@@ -193,10 +228,10 @@ impl Resolve for Names {
             found.truncate(Self::ADDRESSES);
             // Whoever owns a name chooses where it leads, and can have any number of names.
             if !found.iter().all(|address| places.allows(network(address.ip()))) {
-                found.clear();
+                return Err(NoAddress::Busy.into());
             }
             if found.is_empty() {
-                return Err(NoAddress.into());
+                return Err(NoAddress::Public.into());
             }
             let found: Addrs = Box::new(found.into_iter());
             Ok(found)
@@ -204,13 +239,21 @@ impl Resolve for Names {
     }
 }
 
-/// A name has no address that may be connected to now.
-#[derive(Debug)]
-struct NoAddress;
+/// Reasons for which a name has no address that may be connected to now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum NoAddress {
+    /// None of its addresses is public.
+    Public,
+    /// Too many names are being resolved, or too many lead to the same address.
+    Busy,
+}
 
 impl fmt::Display for NoAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name leads to no address that may be connected to")
+        f.write_str(match self {
+            Self::Public => "the name leads to no address that may be connected to",
+            Self::Busy => "too many names are being resolved, or lead to the same address",
+        })
     }
 }
 
@@ -283,8 +326,9 @@ mod tests {
         let (names, asked) = names(&[&["192.31.196.1"], &["127.0.0.1"]]);
         let url = format!("https://c.example:{port}/m");
         let url = ClientMetadataUrl::parse(&url).unwrap();
-        let web = WebDocuments::build(names, b"").unwrap();
-        let short = core::time::Duration::from_millis(300);
+        let (known, _) = self::names(&[&[]]);
+        let web = WebDocuments::build([names, known], b"").unwrap();
+        let short = Duration::from_millis(300);
         // Asked once, whether the connection fails or takes too long.
         let first = tokio::time::timeout(short, web.fetch(&url)).await;
         assert!(matches!(first, Err(_) | Ok(Err(DocumentRefused::Unreachable))));
@@ -303,6 +347,32 @@ mod tests {
             reached += resolve(&names).await.len();
         }
         assert!((10..=12).contains(&reached), "{reached}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sec_229_a_silent_name_server_delays_no_name_that_was_good() {
+        let silent = || -> LookUp { Arc::new(|_| Box::pin(core::future::pending())) };
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let known: LookUp = Arc::new(move |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+            Box::pin(async { Ok(Vec::new()) })
+        });
+        let names = |look_up| Names::new(BTreeMap::new(), look_up);
+        let web = WebDocuments::build([names(silent()), names(known)], b"").unwrap();
+        let url = ClientMetadataUrl::parse("https://c.example/m").unwrap();
+        for _ in 0..Names::AT_ONCE {
+            let (web, url) = (web.clone(), url.clone());
+            tokio::spawn(async move { drop(web.fetch(&url).await) });
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        // One more waits for its own time, and no host was silent: nothing was sent.
+        let start = tokio::time::Instant::now();
+        assert_eq!(web.fetch(&url).await.err(), Some(DocumentRefused::Busy));
+        assert_eq!(start.elapsed().as_secs(), Names::WAIT.as_secs());
+        let start = tokio::time::Instant::now();
+        assert_eq!(web.fetch_known(&url).await.err(), Some(DocumentRefused::Unreachable));
+        assert_eq!((asked.load(Ordering::Relaxed), start.elapsed().as_millis()), (1, 0));
     }
 
     #[test]

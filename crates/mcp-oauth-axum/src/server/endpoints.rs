@@ -20,9 +20,9 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         let now = self.clock.now();
         let parsed = TokenRequest::parse(&self.config, request)?;
         let attempt = self.rates.attempt(request, Some(parsed.client_id()))?;
-        let client = self.client(parsed.client_id()).await.map_err(Refusal::client)?;
+        let client = self.client(parsed.client_id(), request).await.map_err(Refusal::client)?;
         let needed = client.as_ref().and_then(|client| parsed.keys_needed(client));
-        let client = self.with_keys(client, needed).await.map_err(Refusal::client)?;
+        let client = self.with_keys(client, needed, request).await.map_err(Refusal::client)?;
         let checked = attempt.judge(parsed.with_client(client.as_ref(), now))?;
         let answer = match attempt.judge(checked.first_use(&*self.store, now).await)? {
             Admitted::Code(grant) => {
@@ -78,9 +78,9 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         let now = self.clock.now();
         let parsed = RevocationRequest::parse(&self.config, request)?;
         let attempt = self.rates.attempt(request, Some(parsed.client_id()))?;
-        let client = self.client(parsed.client_id()).await.map_err(Refusal::client)?;
+        let client = self.client(parsed.client_id(), request).await.map_err(Refusal::client)?;
         let needed = client.as_ref().and_then(|client| parsed.keys_needed(client));
-        let client = self.with_keys(client, needed).await.map_err(Refusal::client)?;
+        let client = self.with_keys(client, needed, request).await.map_err(Refusal::client)?;
         let checked = attempt.judge(parsed.with_client(client.as_ref(), now))?;
         let revoking = attempt.judge(checked.first_use(&*self.store, now).await)?;
         let found = match revoking.target() {

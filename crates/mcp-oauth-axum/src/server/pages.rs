@@ -27,7 +27,7 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         let now = self.clock.now();
         let parsed = AuthorizationRequest::parse(&self.config, request)?;
         let return_to = parsed.return_to();
-        let client = self.client(parsed.client_id()).await.map_err(PageError::client)?;
+        let client = self.client(parsed.client_id(), received).await.map_err(PageError::client)?;
         let request = match parsed.with_client(client, now)?.check() {
             Ok(request) => request,
             Err(error) => {
@@ -138,7 +138,7 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         let now = self.clock.now();
         match answer.open(&self.config, browser, now)? {
             Answered::OfStranger(asked) => {
-                let Taken { request: pending, hearing } = self.take(asked, now).await?;
+                let Taken { request: pending, hearing } = self.take(asked, request, now).await?;
                 let response = match browser {
                     Some(browser) if answer.allows() => {
                         self.log_in(request.headers(), pending, browser, now).await?
@@ -155,7 +155,7 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
                     Browser::SendTo(_) => None,
                 };
                 let asked = asked.with_user(user.as_deref())?;
-                let Taken { request: pending, hearing } = self.take(asked, now).await?;
+                let Taken { request: pending, hearing } = self.take(asked, request, now).await?;
                 let response = match user {
                     Some(user) if answer.allows() => self.approve(pending, user, now).await?,
                     _ => self.deny(pending),
@@ -167,8 +167,13 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
     }
 
     /// What was asked, if nobody answered before.
-    pub(super) async fn take(&self, asked: OfAsked, now: UnixTime) -> Result<Taken<'_>, PageError> {
-        let client = self.client(asked.client_id()).await.map_err(PageError::client)?;
+    pub(super) async fn take(
+        &self,
+        asked: OfAsked,
+        received: &http::Request<Bytes>,
+        now: UnixTime,
+    ) -> Result<Taken<'_>, PageError> {
+        let client = self.client(asked.client_id(), received).await.map_err(PageError::client)?;
         let answer = asked.with_client(&self.config, client, now)?;
         let taken = self.unheard.take(answer, &*self.store, now).await;
         self.sweeper.stored(&self.store, now);

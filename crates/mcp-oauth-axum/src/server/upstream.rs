@@ -53,7 +53,7 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
             info!("nobody is logged in after the login");
             return Err(PageError::consent(ConsentError::OtherUser));
         };
-        let Taken { request: pending, hearing } = self.take(agreed, now).await?;
+        let Taken { request: pending, hearing } = self.take(agreed, request, now).await?;
         let response = self.approve(pending, user.subject, now).await?;
         hearing.heard();
         Ok(response)

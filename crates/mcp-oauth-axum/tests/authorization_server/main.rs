@@ -19,6 +19,8 @@ mod identification;
 mod introspect;
 #[cfg(feature = "jwt_access_tokens")]
 mod jwt;
+#[cfg(feature = "client_documents")]
+mod lanes;
 mod lives;
 mod machine;
 mod methods;

@@ -337,6 +337,37 @@ async fn sec_126_a_set_that_may_not_be_stored_or_cannot_be_had_is_fetched_once_i
 }
 
 #[tokio::test]
+async fn sec_229_keys_that_were_good_are_used_for_an_hour_while_they_cannot_be_had() {
+    let web = web(&Value::Null);
+    let (server, time) = reader_of(web.clone());
+    let mut draw = 0;
+    let mut attempt = async |seconds: u64| {
+        draw += 1;
+        time.fetch_add(seconds, Ordering::Relaxed);
+        let now = UnixTime::from_secs(time.load(Ordering::Relaxed));
+        let code = log_in(&server).await;
+        let proof = assertion(CLIENT, None, now, draw);
+        server.form("/token", &redeem_with(&proof, &code)).await.status
+    };
+    assert_eq!(attempt(0).await, StatusCode::OK);
+    web.put(KEYS, 503, &"");
+    assert_eq!(attempt(600).await, StatusCode::OK);
+    assert_eq!(web.asked(KEYS), 2);
+    // Not asked again for a moment.
+    assert_eq!(attempt(0).await, StatusCode::OK);
+    assert_eq!(web.asked(KEYS), 2);
+    assert_eq!(attempt(3_600).await, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(web.asked(KEYS), 3);
+    // What the host takes back is not used on.
+    web.put(KEYS, 200, &PUBLIC);
+    assert_eq!(attempt(30).await, StatusCode::OK);
+    web.put(KEYS, 404, &"");
+    assert_eq!(attempt(600).await, StatusCode::UNAUTHORIZED);
+    web.put(KEYS, 503, &"");
+    assert_eq!(attempt(30).await, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
 async fn a_authn_4_a_list_of_methods_that_names_none_makes_no_client_public() {
     for malformed in [json!([["private_key_jwt"]]), json!({"x": 1}), json!(7), json!([])] {
         let mut said = document(&malformed);

@@ -1,0 +1,157 @@
+//! Documents and key sets that were fetched, with the times for which they may be used (RFC 9111 §4.2).
+//!
+//! | age of a document | it is |
+//! |---|---|
+//! | fresh, as its headers say, within a minute and a day | used |
+//! | out of date for less than an hour, unless its headers forbid that | asked for again, and used while there is no answer (RFC 9111 §4.2.4) |
+//! | older, or taken back by an answer of its host | not used |
+
+use core::time::Duration;
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::time::UNIX_EPOCH;
+
+use authorization_server::{ClientUnavailable, DocumentRefused};
+use bytes::Bytes;
+use futures::future::{BoxFuture, Shared};
+use http::header::CACHE_CONTROL;
+use http::{Request, Response};
+use http_cache_semantics::CachePolicy;
+use lru::LruCache;
+use oauth_types::{ClientMetadataUrl, UnixTime};
+
+pub(super) type Fetch<T> = Shared<BoxFuture<'static, Result<T, DocumentRefused>>>;
+
+/// Documents of one kind.
+pub(super) struct Shelf<T> {
+    pub(super) known: LruCache<ClientMetadataUrl, Known<T>>,
+    /// Fetches that are under way: all who ask meanwhile wait for the same one.
+    pub(super) fetches: HashMap<ClientMetadataUrl, Fetch<T>>,
+}
+
+/// A document that was fetched.
+pub(super) struct Known<T> {
+    pub(super) value: Result<T, DocumentRefused>,
+    pub(super) times: Times,
+    /// Time of the last attempt to fetch it.
+    pub(super) asked: UnixTime,
+    /// The last attempt came to no answer.
+    pub(super) is_missed: bool,
+}
+
+/// Ends of use (exclusive).
+#[derive(Clone, Copy)]
+pub(super) struct Times {
+    /// End of the time in which it counts as new.
+    pub(super) fresh: UnixTime,
+    /// End of the time in which it is used where a new one cannot be had.
+    pub(super) stale: UnixTime,
+}
+
+impl<T: Clone> Shelf<T> {
+    /// Most clients that are remembered, 1,000, and as many key sets; those that nobody asked for longest go first.
+    const KNOWN: NonZeroUsize = NonZeroUsize::MIN.saturating_add(999);
+
+    pub(super) fn new() -> Self {
+        Self { known: LruCache::new(Self::KNOWN), fetches: HashMap::new() }
+    }
+
+    /// Takes note of how a fetch ended. `refetch` is the shortest time between two of them.
+    pub(super) fn record(
+        &mut self,
+        url: ClientMetadataUrl,
+        outcome: &Result<(T, Option<Times>), DocumentRefused>,
+        asked: UnixTime,
+        refetch: Duration,
+    ) {
+        let soon = asked.plus(refetch);
+        let before = self.known.peek_mut(&url);
+        let (value, times) = match outcome {
+            Ok((value, times)) => (Ok(value.clone()), *times),
+            Err(refused) => {
+                let is_unanswered = is_unanswered(refused);
+                if let Some(known) = before
+                    && known.is_usable(asked, is_unanswered)
+                {
+                    // Nothing was sent where it is `Busy`.
+                    known.is_missed |= is_unanswered && *refused != DocumentRefused::Busy;
+                    known.asked = asked;
+                    return;
+                }
+                if *refused == DocumentRefused::Busy {
+                    return;
+                }
+                (Err(refused.clone()), None)
+            }
+        };
+        let mut times = times.unwrap_or(Times { fresh: asked, stale: asked });
+        times.fresh = times.fresh.max(soon);
+        if asked < times.fresh {
+            self.known.put(url, Known { value, times, asked, is_missed: false });
+        } else {
+            self.known.pop(&url);
+        }
+    }
+}
+
+impl<T> Known<T> {
+    /// Time without another attempt after one that came to no answer, while what was good is used.
+    const REST: Duration = Duration::from_secs(30);
+
+    /// Returns `true` if its URL has the lane of those that were good.
+    pub(super) const fn was_good(&self) -> bool {
+        self.value.is_ok() && !self.is_missed
+    }
+
+    /// Returns `true` if no attempt is due, because the last one found its host silent.
+    pub(super) fn is_resting(&self, now: UnixTime) -> bool {
+        self.is_missed && now < self.asked.plus(Self::REST)
+    }
+
+    fn is_usable(&self, now: UnixTime, is_unanswered: bool) -> bool {
+        let is_stale = is_unanswered && self.value.is_ok() && now < self.times.stale;
+        now < self.times.fresh || is_stale
+    }
+}
+
+/// Returns `true` if another attempt may have another end: the host said nothing about the document.
+pub(super) fn is_unanswered(refused: &DocumentRefused) -> bool {
+    refused.clone().into_fact() == Err(ClientUnavailable::Document)
+}
+
+impl Times {
+    /// Bounds of the time in which a document counts as new, whatever it says.
+    const FRESH: (Duration, Duration) =
+        (Duration::from_secs(60), Duration::from_secs(24 * 60 * 60));
+    /// Longest use after that.
+    const STALE: Duration = Duration::from_secs(60 * 60);
+
+    /// Reads them from the headers of an answer; `None` when it may not be stored (RFC 9111 §3).
+    pub(super) fn of(
+        url: &ClientMetadataUrl,
+        answer: &Response<Bytes>,
+        now: UnixTime,
+    ) -> Option<Self> {
+        let mut request = Request::new(());
+        *request.uri_mut() = url.as_url().to_uri().ok()?;
+        let time = UNIX_EPOCH + Duration::from_secs(now.as_secs());
+        let policy = CachePolicy::new_options(&request, answer, time, Default::default());
+        let (least, most) = Self::FRESH;
+        policy.is_storable().then(|| {
+            let fresh = now.plus(policy.time_to_live(time).clamp(least, most));
+            let stale = if forbids_stale(answer) { fresh } else { fresh.plus(Self::STALE) };
+            Self { fresh, stale }
+        })
+    }
+}
+
+/// Returns `true` if a shared cache may not use the answer when it is out of date (RFC 9111 §4.2.4). A header that
+/// cannot be read counts as one that says so.
+fn forbids_stale(answer: &Response<Bytes>) -> bool {
+    const DIRECTIVES: [&str; 4] = ["must-revalidate", "proxy-revalidate", "no-cache", "s-maxage"];
+    answer.headers().get_all(CACHE_CONTROL).iter().any(|line| {
+        let Ok(line) = line.to_str() else { return true };
+        let mut names = line.split(',').map(|it| it.split('=').next().unwrap_or_default().trim());
+        names.any(|name| DIRECTIVES.iter().any(|own| own.eq_ignore_ascii_case(name)))
+    })
+}
