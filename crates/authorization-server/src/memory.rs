@@ -12,6 +12,10 @@ use crate::{
 };
 
 /// Keeps everything in memory, behind one lock: each operation is trivially one transaction.
+///
+/// For tests and demos. At the end of the process every registration, grant and token is gone: clients are unknown and
+/// users log in again. A second process knows none of them. For a server that people use take a durable store
+/// (`mcp-oauth-sqlite` on one machine, `mcp-oauth-postgres` on several).
 #[derive(Debug)]
 pub struct MemoryStore {
     tables: Mutex<Tables>,

@@ -15,6 +15,7 @@ mod reading;
 mod reply;
 mod serve;
 mod server;
+mod signal;
 mod sweeper;
 mod unheard;
 mod verifier;
@@ -29,6 +30,7 @@ pub use rate::{Rate, RateLimits};
 pub use reading::Deadlines;
 pub use serve::{ConnectionDeadlines, serve};
 pub use server::AuthorizationServer;
+pub use signal::shutdown_signal;
 #[cfg(feature = "introspection")]
 pub use verifier::IntrospectionVerifier;
 #[cfg(feature = "jwt_access_tokens")]

@@ -3,7 +3,8 @@
 use core::future::Future;
 
 use http::HeaderMap;
-use oauth_types::EndpointUrl;
+use oauth_types::{EndpointUrl, Issuer};
+use tracing::error;
 
 /// A user who is logged in.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -51,14 +52,67 @@ pub trait Login: Send + Sync + 'static {
     fn upstream(&self) -> Option<&EndpointUrl> {
         None
     }
+
+    /// Returns `true` if it lets browsers in without a login, as [`DemoLogin`] does. Beside an issuer that is not on
+    /// this machine, [`AuthorizationServer::router`](crate::AuthorizationServer::router) then reports an event at level
+    /// `ERROR`, because whoever reaches the issuer gets tokens of that user.
+    fn is_demo(&self) -> bool {
+        false
+    }
 }
 
-/// Takes every browser for one and the same user: for demos and tests, and for nothing else.
+/// Returns `true`, and reports it, if this login lets browsers in that come from other machines.
+pub(crate) fn is_open_to_all(login: &impl Login, issuer: &Issuer) -> bool {
+    let is_here = EndpointUrl::parse(issuer.as_str()).is_ok_and(|it| it.origin().is_loopback());
+    let is_open = login.is_demo() && !is_here;
+    if is_open {
+        error!(
+            issuer = issuer.as_str(),
+            "this login takes every browser for one user, and the issuer is not on this machine: whoever reaches it \
+             gets tokens. Give AuthorizationServer::new a Login of your own in place of DemoLogin"
+        );
+    }
+    is_open
+}
+
+/// Takes every browser for one and the same user: for demos and tests on this machine, and for nothing else.
+///
+/// Beside an issuer whose host is no loopback name or address, an event at level `ERROR` says so
+/// ([`Login::is_demo`]).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DemoLogin;
 
 impl Login for DemoLogin {
     async fn browser(&self, _: &HeaderMap, _: &str) -> Browser {
         Browser::User(User { subject: "demo".to_owned(), name: "Demo user".to_owned() })
+    }
+
+    fn is_demo(&self) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Own;
+
+    impl Login for Own {
+        async fn browser(&self, _: &HeaderMap, _: &str) -> Browser {
+            Browser::SendTo("/login".to_owned())
+        }
+    }
+
+    #[test]
+    fn a_demo_of_a_login_is_for_this_machine() {
+        let open = |issuer: &str| is_open_to_all(&DemoLogin, &Issuer::parse(issuer).unwrap());
+        for here in ["http://127.0.0.1:8001", "http://localhost:8001/as", "http://[::1]:8001"] {
+            assert!(!open(here), "{here}");
+        }
+        for public in ["https://as.example", "https://10.0.0.1", "https://localhost.example"] {
+            assert!(open(public), "{public}");
+        }
+        assert!(!is_open_to_all(&Own, &Issuer::parse("https://as.example").unwrap()));
     }
 }

@@ -26,6 +26,7 @@ use crate::ambient::{Clock, warn_of_http_for_development};
 use crate::cors;
 #[cfg(feature = "client_documents")]
 use crate::documents::{Documents, Reach};
+use crate::login::is_open_to_all;
 use crate::page::{ConsentPage, Template};
 use crate::peer::TrustedProxies;
 use crate::rate::Rates;
@@ -267,6 +268,7 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
     /// a fallback of its own, take ours off first: [`Router::reset_fallback`].
     pub fn router(self) -> Router {
         let Self { config, store, login, clock, deadlines, scope_texts, template, .. } = self;
+        is_open_to_all(&login, config.issuer());
         let rates = Rates::new(self.rate_limits, self.proxies);
         // A-META-4: the metadata promises what can be done.
         let config = config.without_client_documents();
