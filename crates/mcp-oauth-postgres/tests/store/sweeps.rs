@@ -33,22 +33,26 @@ fn sec_209_requests_and_other_sweeps_pass_a_sweep_that_does_not_end() {
         let place = Place::new();
         let store = place.open().await;
         place.sql(&expired());
-        // A batch that is removed, and not committed for a while.
+        // A batch that is removed, and not committed until it is told to end.
+        place.sql("CREATE TABLE ends ()");
         let removes = "BEGIN;
             DELETE FROM access WHERE expires_at <= 1000; DELETE FROM once WHERE until <= 1000;
-            CREATE TABLE removed (); SELECT pg_sleep(5); ROLLBACK";
+            DO $$ BEGIN
+                WHILE NOT EXISTS (SELECT FROM ends) LOOP PERFORM pg_sleep(0.05); END LOOP;
+            END $$; ROLLBACK";
         std::thread::scope(|scope| {
             let slow = scope.spawn(|| place.sql(removes));
             tokio::task::block_in_place(|| {
                 tokio::runtime::Handle::current().block_on(async {
                     let is_held = "SELECT count(*) FROM pg_stat_activity \
-                        WHERE query LIKE '%pg_sleep(5)%' AND wait_event = 'PgSleep'";
+                        WHERE query LIKE '%FROM ends%' AND wait_event = 'PgSleep'";
                     while place.sql(is_held) == "0" {}
                     ask(&store, 0..10).await;
                     assert_eq!(store.sweep(NOW, usize::MAX).await, Ok(2 * (ROWS - 1000)));
                 });
             });
             assert!(!slow.is_finished(), "it held what it held to the end");
+            place.sql("INSERT INTO ends DEFAULT VALUES");
         });
         assert_eq!(store.sweep(NOW, usize::MAX).await, Ok(2000));
     });
