@@ -169,7 +169,8 @@ impl World {
         match now_or_never(checked.first_use(&self.store, self.now()))? {
             Admitted::Code(grant) => {
                 let code = now_or_never(self.store.read_code(grant.digest()));
-                let issuable = grant.with_code(code.map_err(Refusal::store)?, self.now())?;
+                let checked = grant.with_code(code.map_err(Refusal::store)?, self.now())?;
+                let issuable = now_or_never(checked.first_use(&self.store, self.now()))?;
                 let redeem = issuable.draw(&self.entropy(), self.entropy(), self.now());
                 let family = redeem.family().clone();
                 let outcome = self.store.redeem(redeem.digest(), family, self.now());
@@ -183,7 +184,8 @@ impl World {
             }
             Admitted::Refresh(grant) => {
                 let family = now_or_never(self.store.read_family(grant.family()));
-                let issuable = grant.with_family(family.map_err(Refusal::store)?)?;
+                let checked = grant.with_family(family.map_err(Refusal::store)?)?;
+                let issuable = now_or_never(checked.first_use(&self.store, self.now()))?;
                 let rotate = issuable.draw(self.entropy(), self.now());
                 let outcome = self.store.rotate(rotate.rotation().clone(), self.now());
                 rotate.finish(now_or_never(outcome))

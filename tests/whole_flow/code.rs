@@ -102,7 +102,9 @@ fn a_token_1_sec_028_every_interleaving_of_two_redemptions_has_one_winner() {
                         panic!("a code of a client that signs nothing")
                     };
                     let code = now_or_never(world.store.read_code(grant.digest())).unwrap();
-                    let issuable = grant.with_code(code, world.now()).unwrap();
+                    let checked = grant.with_code(code, world.now()).unwrap();
+                    let checked = checked.first_use(&world.store, world.now());
+                    let issuable = now_or_never(checked).unwrap();
                     let redeem = issuable.draw(&world.entropy(), world.entropy(), world.now());
                     redeems[who] = Some(redeem);
                 }

@@ -59,6 +59,12 @@ impl Ours {
         let all = scopes.all().clone();
         let keys = RefreshKeys::new(RefreshKey::new(1, &Entropy::new([7; 32])));
         let config = Config::new(issuer.clone(), vec![uri.clone()], all.clone(), keys).unwrap();
+        // A client that names no scope gets what the challenge of the 401 names.
+        let default = match &settings.scopes_challenged {
+            Some(scopes) => ScopeSet::parse(scopes).unwrap(),
+            None => scopes.base().clone(),
+        };
+        let config = config.with_default_scope(default).unwrap();
         let schemes = settings.private_use.iter();
         let schemes = schemes.filter(|scheme| RedirectUri::is_private_use_scheme(scheme));
         let config = config.with_private_use_schemes(schemes).unwrap();

@@ -10,7 +10,7 @@
 //! | `response_type` is `code` | | `invalid_request`, `unsupported_response_type` | yes |
 //! | the client may use codes | | `unauthorized_client` | yes |
 //! | `code_challenge` is there, with S256 | A-AUTHZ-6 | `invalid_request` | yes |
-//! | `scope` names at least one that is known: others are left out | RFC 6749 §3.3 | `invalid_scope` | yes |
+//! | `scope` names at least one that is offered to the client ([`offer`](crate::offer)): others are left out; where it names none, the default is asked for | RFC 6749 §3.3 | `invalid_scope` | yes |
 //! | `prompt=none` stands alone | | `invalid_request` | yes |
 //! | `resource` is one of ours | A-AUTHZ-8 | `invalid_target` | yes |
 //! | `dpop_jkt`, if there, is a thumbprint | RFC 9449 §10 | `invalid_request` | yes |
@@ -175,10 +175,12 @@ impl Redirectable<'_> {
             let cause = Cause::Parameter("code_challenge");
             return Err(fail(cause, Code::InvalidRequest, "PKCE with S256 is required"));
         };
-        let known = &self.config.scopes;
-        let scopes = requested_scopes(value("scope"), known, |scope| known.contains(scope));
-        let Some(scopes) = scopes else {
-            return Err(fail(Cause::Scope, Code::InvalidScope, "none of the scopes is known here"));
+        let registered = self.client.metadata.scope.as_ref();
+        let default = self.config.default_scope(registered);
+        let offers = |scope: &str| self.config.offers(registered, scope);
+        let Some(scopes) = requested_scopes(value("scope"), default, offers) else {
+            let why = "none of the scopes is offered to this client; see scopes_supported";
+            return Err(fail(Cause::Scope, Code::InvalidScope, why));
         };
         if prompt == Prompt::Contradiction {
             let cause = Cause::Parameter("prompt");
@@ -211,19 +213,19 @@ impl Redirectable<'_> {
     }
 }
 
-/// Returns the requested scopes that are known; `default`, if none is requested; `None`, if none is known.
+/// Returns the requested scopes that are known; `default` if none is requested; `None` if none is known.
 ///
 /// Unknown scopes are left out while a known one remains, and the token response names what was granted (RFC 6749
 /// §3.3). `offline_access` (OpenID Connect Core §11) asks for a refresh token, which comes without it here, so a
 /// request for that alone requests no scope.
 pub(crate) fn requested_scopes(
     requested: Option<&str>,
-    default: &ScopeSet,
+    default: Option<ScopeSet>,
     is_known: impl Fn(&str) -> bool,
 ) -> Option<ScopeSet> {
     let requested = ScopeSet::parse(requested.unwrap_or_default()).ok()?;
     if requested.iter().all(|scope| scope == "offline_access" && !is_known(scope)) {
-        return Some(default.clone());
+        return default;
     }
     Some(requested.filter(is_known)).filter(|scopes| !scopes.is_empty())
 }

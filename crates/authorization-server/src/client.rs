@@ -2,24 +2,31 @@
 //!
 //! | check, in this order | requirement | of what | what is not accepted |
 //! |---|---|---|---|
-//! | redirect URIs are allowed ones, and 1 to 16 | A-REG-1 | all | is left out while one remains |
-//! | keys are public, and sent in one way | A-REG-3 | what clients say | is refused |
+//! | redirect URIs are 1 to 16, of at most 8 KiB together | A-REG-1 | all | is refused |
+//! | redirect URIs are allowed ones | A-REG-1 | all | is left out while one remains |
+//! | keys are public, sent in one way, and of at most 16 KiB as JSON | A-REG-3 | what clients say | is refused |
 //! | a method that the client offers is taken here, with keys where they are needed | A-REG-3, A-META-4 | all | is left out while one remains |
 //! | grants and response types are offered here, and include the authorization code | A-REG-3 | what clients say | is left out while one remains |
-//! | scopes are known here | RFC 7591 §3.2.1 | what clients say | is left out |
+//! | `scope` | RFC 7591 §2 | what clients say | is not kept, and not in the answer |
 //! | other URLs are https and lead to no local address | A-REG-3 | what clients say | is refused |
 //!
 //! What the operator says is refused as a whole instead: the operator is there to read the error.
 //!
-//! Leaving out never widens: a list of which nothing remains is refused, and does not count as absent. Registered
-//! scopes are no exception, because they allow nothing: what a user grants is decided at the authorization endpoint.
+//! A record has each of these once: what is stored says neither redirect URIs nor sent keys in its `metadata`.
+//!
+//! Leaving out never widens: a list of which nothing remains is refused, and does not count as absent.
+//!
+//! A scope that is kept bounds every grant of its client ([`offer`](crate::offer)), and only the operator's word is
+//! kept: `metadata.scope` of a record in the store. What clients register is no bound that they could live with. Some
+//! register the scope of the first challenge and ask for more at the next, without registering anew (the Python SDK,
+//! mcp-remote), others `openid email profile` or a pattern that names no scope here (Windsurf, Goose, Zed).
 
 use core::fmt;
 
 use client_auth::{ClientKeys, InvalidKeys, Registered};
 use oauth_types::{
-    AuthMethod, ClientId, ClientMetadata, EndpointUrl, GrantType, InvalidUri, RedirectUri,
-    ResponseType, Secret, SecretDigest, UnixTime, is_hidden,
+    ApplicationType, AuthMethod, ClientId, ClientMetadata, EndpointUrl, GrantType, InvalidUri,
+    RedirectUri, ResponseType, Secret, SecretDigest, UnixTime, is_hidden,
 };
 use serde_json::{Value, json};
 
@@ -29,6 +36,10 @@ use crate::{ClientRecord, Config};
 
 /// Most redirect URIs of one client.
 const MAX_REDIRECT_URIS: usize = 16;
+/// Most bytes of all redirect URIs of one client together.
+const MAX_REDIRECT_URI_BYTES: usize = 8 * 1024;
+/// Most bytes of the keys that a client sends, as JSON.
+const MAX_KEYS_BYTES: usize = 16 * 1024;
 /// Longest client name kept, in characters.
 const MAX_NAME: usize = 80;
 
@@ -36,7 +47,7 @@ const MAX_NAME: usize = 80;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum InvalidClient {
-    /// It has no redirect URI, or too many.
+    /// It has no redirect URI, or too many, or they are too long together.
     RedirectUris,
     /// None of its redirect URIs is allowed; the first one breaks this rule.
     RedirectUri(InvalidUri),
@@ -49,6 +60,8 @@ pub enum InvalidClient {
     NoKeys,
     /// It names keys in two ways.
     TwoKeySets,
+    /// The keys that it sends are too long.
+    KeysTooLong,
     /// Its keys break this rule.
     Keys(InvalidKeys),
     /// The grant types lack `authorization_code`.
@@ -69,7 +82,7 @@ impl InvalidClient {
 impl fmt::Display for InvalidClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::RedirectUris => "redirect_uris: name 1 to 16",
+            Self::RedirectUris => "redirect_uris: name 1 to 16, of at most 8192 bytes together",
             Self::RedirectUri(rule) => {
                 let allowed = "none is https, or http on a loopback host";
                 return write!(f, "redirect_uris: {allowed}; redirect_uris[0] {rule}");
@@ -87,6 +100,7 @@ impl fmt::Display for InvalidClient {
                  public, https, and fetched by this server"
             }
             Self::TwoKeySets => "send jwks or jwks_uri, not both",
+            Self::KeysTooLong => "jwks: at most 16384 bytes; publish more keys at a jwks_uri",
             Self::Keys(rule) => return rule.fmt(f),
             Self::Grants => {
                 "grant_types: authorization_code has to be among them, and refresh_token is the other one offered"
@@ -100,14 +114,21 @@ impl fmt::Display for InvalidClient {
 impl core::error::Error for InvalidClient {}
 
 fn check_redirect_uris(config: &Config, uris: &[RedirectUri]) -> Result<(), InvalidClient> {
-    // A-REG-1
-    if uris.is_empty() || uris.len() > MAX_REDIRECT_URIS {
-        return Err(InvalidClient::RedirectUris);
-    }
+    check_size(uris.iter().map(RedirectUri::as_str))?;
     if !uris.iter().all(|uri| config.allows_scheme_of(uri)) {
         return Err(InvalidClient::PrivateUseRedirect);
     }
     Ok(())
+}
+
+/// Bounds what one client makes a store keep, allowed or not.
+fn check_size<'a>(uris: impl Iterator<Item = &'a str>) -> Result<(), InvalidClient> {
+    // A-REG-1
+    let (count, bytes) = uris.fold((0_usize, 0_usize), |(count, bytes), uri| {
+        (count.saturating_add(1), bytes.saturating_add(uri.len()))
+    });
+    let is_right = (1..=MAX_REDIRECT_URIS).contains(&count) && bytes <= MAX_REDIRECT_URI_BYTES;
+    if is_right { Ok(()) } else { Err(InvalidClient::RedirectUris) }
 }
 
 /// Returns the redirect URIs that may be registered.
@@ -115,10 +136,7 @@ fn allowed_redirect_uris(
     config: &Config,
     sent: &[String],
 ) -> Result<Vec<RedirectUri>, InvalidClient> {
-    // A-REG-1
-    if sent.is_empty() || sent.len() > MAX_REDIRECT_URIS {
-        return Err(InvalidClient::RedirectUris);
-    }
+    check_size(sent.iter().map(String::as_str))?;
     let read = |text: &String| {
         let uri = RedirectUri::parse_any_scheme(text).map_err(InvalidClient::RedirectUri)?;
         if config.allows_scheme_of(&uri) { Ok(uri) } else { Err(InvalidClient::PrivateUseRedirect) }
@@ -169,6 +187,9 @@ impl AcceptedClient {
         // A-REG-1, A-REG-3, A-CIMD-1
         let redirect_uris = allowed_redirect_uris(config, &sent.redirect_uris)?;
         check_foreign_members(&sent)?;
+        if sent.jwks.as_ref().is_some_and(|jwks| jwks.to_string().len() > MAX_KEYS_BYTES) {
+            return Err(InvalidClient::KeysTooLong);
+        }
         let keys = Keys::of(config, &sent)?;
         let methods = methods(config, &sent, &keys, source)?;
         let (method, others) = methods.split_first().ok_or(InvalidClient::AuthMethod)?;
@@ -190,9 +211,8 @@ impl AcceptedClient {
         metadata.response_types = Some(vec![ResponseType::Code]);
         metadata.client_name =
             sent.client_name.map(|name| clean_name(&name)).filter(|name| !name.is_empty());
-        metadata.application_type = sent.application_type;
-        let scopes = sent.scope.map(|scopes| scopes.filter(|one| config.scopes.contains(one)));
-        metadata.scope = scopes.filter(|scopes| !scopes.is_empty());
+        let known = [ApplicationType::Native, ApplicationType::Web];
+        metadata.application_type = sent.application_type.filter(|own| known.contains(own));
         metadata.dpop_bound_access_tokens = cfg!(feature = "dpop") && sent.dpop_bound_access_tokens;
         let keys = keys.filter(|_| *method == AuthMethod::PrivateKeyJwt);
         if keys.is_some() {
@@ -209,6 +229,11 @@ impl AcceptedClient {
         matches!(self.method, AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost)
     }
 
+    /// Returns all that is accepted, for the answer to a registration.
+    pub(crate) const fn metadata(&self) -> &ClientMetadata {
+        &self.metadata
+    }
+
     /// The client under this identifier, and with this secret if it has one.
     pub(crate) fn into_record(
         self,
@@ -222,7 +247,9 @@ impl AcceptedClient {
             secret_expires_at: None,
             keys: self.keys,
         };
-        let Self { metadata, redirect_uris, .. } = self;
+        let Self { mut metadata, redirect_uris, .. } = self;
+        // The record has both already.
+        (metadata.redirect_uris, metadata.jwks) = (Vec::new(), None);
         let (registered_at, unused_until) = (now, None);
         ClientRecord {
             client_id,
@@ -260,7 +287,8 @@ fn clean_name(name: &str) -> String {
 impl ClientRecord {
     /// A client that users log in to and that the operator knows: to be put into the store
     /// ([`Store::create_client`](crate::Store::create_client)) instead of registering by itself. Its redirect URIs
-    /// obey the same rules. Set `metadata.client_name`, which the consent page shows.
+    /// obey the same rules. Set `metadata.client_name`, which the consent page shows, and `metadata.scope` where the
+    /// client is to get no other scopes, whatever it asks for and its users agree to.
     ///
     /// ```
     /// use authorization_server::{ClientRecord, Config, InvalidClient};
@@ -290,7 +318,7 @@ impl ClientRecord {
     ) -> Result<Self, InvalidClient> {
         check_redirect_uris(config, &redirect_uris)?;
         check_method(config, &authentication.method)?;
-        let mut metadata = ClientMetadata::new(&redirect_uris);
+        let mut metadata = ClientMetadata::new(&[]);
         metadata.token_endpoint_auth_method = Some(authentication.method.clone());
         metadata.grant_types = Some(REGISTERED_GRANT_TYPES.to_vec());
         metadata.response_types = Some(vec![ResponseType::Code]);

@@ -48,6 +48,7 @@ pub struct Config {
     pub(crate) identification: IssuerIdentification,
     pub(crate) resources: Vec<ResourceUri>,
     pub(crate) scopes: ScopeSet,
+    pub(crate) default_scope: Option<ScopeSet>,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) refresh_keys: RefreshKeys,
     pub(crate) private_use_redirects: bool,
@@ -87,6 +88,9 @@ impl Config {
     /// A server that names itself on every authorization response, gives tokens for these resources and
     /// knows these scopes.
     ///
+    /// Name the scope first that every client needs: a client that asks for none gets this one, unless
+    /// [`with_default_scope`](Self::with_default_scope) says otherwise.
+    ///
     /// # Errors
     ///
     /// [`InvalidConfig`] when there is no resource, or no room for the endpoints' URLs.
@@ -122,6 +126,7 @@ impl Config {
             issuer,
             resources,
             scopes,
+            default_scope: None,
             lifetimes: Lifetimes::default(),
             refresh_keys,
             private_use_redirects: false,

@@ -13,6 +13,7 @@ mod error_form;
 mod introspect;
 mod memory;
 mod metadata;
+mod offer;
 mod page;
 mod possession;
 mod refresh_token;

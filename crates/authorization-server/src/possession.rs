@@ -5,7 +5,11 @@
 //! | there is one proof at most (before the client is looked up), and one where it has promised it (§5.2) | RFC 9449 §4.3 | `invalid_dpop_proof` |
 //! | the proof is right, and made for this endpoint ([`PresentedProof`]) | RFC 9449 §4.3 | `invalid_dpop_proof` |
 //! | it carries a nonce of ours, where the configuration asks for one | RFC 9449 §8 | `use_dpop_nonce` |
+//! | then the grant is found and checked ([`token`](crate::token)) | | |
+//! | it is of the key that the grant is bound to, if to any | RFC 9449 §5 | `invalid_grant` |
 //! | it is used for the first time | RFC 9449 §11.1 | `invalid_dpop_proof` |
+//!
+//! Anybody can sign a proof, so it is remembered last: a request with a made-up code or token writes nothing.
 //!
 //! Without the feature `dpop` nothing is proved, and the header is passed over. What is bound to a key then is for
 //! nobody.
@@ -26,6 +30,13 @@ pub(crate) struct Proof {
     presented: Option<client_auth::PresentedProof>,
 }
 
+/// A proof that is right and not remembered yet; nothing where none was sent.
+#[derive(Debug)]
+pub(crate) struct CheckedProof {
+    #[cfg(feature = "dpop")]
+    unused: Option<client_auth::UnusedProof>,
+}
+
 #[cfg(not(feature = "dpop"))]
 #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "the shape of the feature dpop")]
 impl Proof {
@@ -33,14 +44,28 @@ impl Proof {
         Ok(Self {})
     }
 
-    pub(crate) fn check<'a, T>(
+    pub(crate) fn check(
         self,
         _: &Config,
         is_promised: bool,
         _: UnixTime,
+    ) -> Result<CheckedProof, Refusal> {
+        if is_promised { Err(refuse(InvalidProof::Missing)) } else { Ok(CheckedProof {}) }
+    }
+}
+
+#[cfg(not(feature = "dpop"))]
+#[expect(clippy::unused_self, reason = "the shape of the feature dpop")]
+impl CheckedProof {
+    pub(crate) fn first_use<'a, T: 'a>(
+        self,
+        bound: Option<Thumbprint>,
         next: impl FnOnce(Option<HeldKey>) -> Result<ClientChecked<'a, T>, Refusal> + Send + 'a,
     ) -> Result<ClientChecked<'a, T>, Refusal> {
-        if is_promised { Err(refuse(InvalidProof::Missing)) } else { next(None) }
+        match bound {
+            Some(_) => Err(invalid_grant(Cause::Proof(InvalidProof::Missing))),
+            None => next(None),
+        }
     }
 }
 
@@ -51,16 +76,16 @@ impl Proof {
         Ok(Self { presented })
     }
 
-    /// Goes on with the key, if one is proved; `is_promised` where the client has said that it always proves one.
-    pub(crate) fn check<'a, T: 'a>(
+    /// Verifies the proof, if there is one; `is_promised` where the client has said that it always sends one.
+    pub(crate) fn check(
         self,
         config: &Config,
         is_promised: bool,
         now: UnixTime,
-        next: impl FnOnce(Option<HeldKey>) -> Result<ClientChecked<'a, T>, Refusal> + Send + 'a,
-    ) -> Result<ClientChecked<'a, T>, Refusal> {
+    ) -> Result<CheckedProof, Refusal> {
         let Some(presented) = self.presented else {
-            return if is_promised { Err(refuse(InvalidProof::Missing)) } else { next(None) };
+            let missing = || Err(refuse(InvalidProof::Missing));
+            return if is_promised { missing() } else { Ok(CheckedProof { unused: None }) };
         };
         let proof = presented.verify(&http::Method::POST, config.token.as_str(), None, now);
         let proof = proof.map_err(refuse)?;
@@ -70,6 +95,26 @@ impl Proof {
         {
             return Err(Refusal::use_nonce(&keys.nonce(now)));
         }
+        Ok(CheckedProof { unused: Some(proof) })
+    }
+}
+
+#[cfg(feature = "dpop")]
+impl CheckedProof {
+    /// Goes on with the key, if one is proved, for a grant that is bound to this one, if to any. It is the last check
+    /// of a grant.
+    pub(crate) fn first_use<'a, T: 'a>(
+        self,
+        bound: Option<Thumbprint>,
+        next: impl FnOnce(Option<HeldKey>) -> Result<ClientChecked<'a, T>, Refusal> + Send + 'a,
+    ) -> Result<ClientChecked<'a, T>, Refusal> {
+        let other = |error| invalid_grant(Cause::Proof(error));
+        let proof = match (self.unused, bound) {
+            (None, None) => return next(None),
+            (None, Some(_)) => return Err(other(InvalidProof::Missing)),
+            (Some(proof), None) => proof,
+            (Some(proof), Some(bound)) => proof.of_key(&bound).map_err(other)?,
+        };
         let (key, until) = (*proof.key(), proof.until());
         Ok(ClientChecked::once(key, until, |replay| {
             next(Some(proof.resume(replay).map_err(refuse)?))
@@ -80,15 +125,4 @@ impl Proof {
 fn refuse(error: InvalidProof) -> Refusal {
     let code = oauth_types::TokenErrorCode::InvalidDpopProof;
     Refusal::token(Cause::Proof(error), code, "the DPoP proof is not valid")
-}
-
-/// A grant that is bound to a key is for whoever holds that key.
-pub(crate) fn check_bound(bound: Option<Thumbprint>, held: Option<HeldKey>) -> Result<(), Refusal> {
-    match (bound, held) {
-        (Some(bound), Some(held)) if bound != *held.thumbprint() => {
-            Err(invalid_grant(Cause::Proof(InvalidProof::OtherKey)))
-        }
-        (Some(_), None) => Err(invalid_grant(Cause::Proof(InvalidProof::Missing))),
-        _ => Ok(()),
-    }
 }

@@ -61,6 +61,8 @@ pub enum Cause {
     RefreshTokenReused,
     /// The family was revoked before.
     Revoked,
+    /// Nothing of what was granted is offered any more.
+    NotOffered,
     /// A redirect URI in a registration is not allowed.
     RegisteredRedirectUri,
     /// The registration quota is reached.

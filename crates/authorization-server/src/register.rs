@@ -77,10 +77,11 @@ impl NewClient {
 
     /// Gives the client an identifier and, if it authenticates with one, a secret.
     pub fn draw(self, id: Entropy<16>, secret: Entropy<32>, now: UnixTime) -> CreateClient {
+        let metadata = self.accepted.metadata().clone();
         let secret = self.accepted.has_secret().then(|| secret.into_secret());
         let mut record = self.accepted.into_record(ClientId::new(id), secret.as_ref(), now);
         record.unused_until = Some(now.plus(self.may_be_unused));
-        CreateClient { record, secret }
+        CreateClient { record, metadata, secret }
     }
 }
 
@@ -89,6 +90,8 @@ impl NewClient {
 #[must_use = "carry the operation out, then finish with its outcome"]
 pub struct CreateClient {
     record: ClientRecord,
+    /// What the answer says.
+    metadata: ClientMetadata,
     secret: Option<Secret>,
 }
 
@@ -111,8 +114,7 @@ impl CreateClient {
         match outcome {
             Ok(CreateOutcome::Created) => {
                 // A-REG-2
-                let mut answer =
-                    ClientInformation::new(self.record.client_id, self.record.metadata);
+                let mut answer = ClientInformation::new(self.record.client_id, self.metadata);
                 answer.client_id_issued_at = Some(self.record.registered_at);
                 answer.client_secret_expires_at =
                     self.secret.as_ref().map(|_| UnixTime::from_secs(0));

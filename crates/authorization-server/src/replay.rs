@@ -1,5 +1,5 @@
-//! The client is who it says, at every endpoint that asks: at once or, when it sent something that counts once (an
-//! assertion, a proof of possession), after the store has said that it is new.
+//! What a request sent that counts once: a client's assertion (the client is who it says), and a proof of possession.
+//! The request goes on after the store has said that it is new.
 
 use core::fmt;
 
@@ -11,13 +11,13 @@ use oauth_types::{SecretDigest, UnixTime};
 use crate::token::unauthenticated;
 use crate::{ClientRecord, Config, Refusal, Store, StoreError};
 
-/// How a request goes on once its client is checked.
+/// The next step of a request, once what it sent is checked.
 #[derive(Debug)]
 #[must_use = "the request goes on only when the step is taken"]
 pub enum ClientChecked<'a, T> {
-    /// The client is who it says.
+    /// All that was sent is right.
     Done(T),
-    /// It is, if what it sent was not used before.
+    /// It is, if it was not used before.
     CheckReplay(ReplayCheck<'a, T>),
 }
 

@@ -48,7 +48,7 @@ pub struct ClientRecord {
     pub authentication: Registered,
     /// Where its users may come back to.
     pub redirect_uris: Vec<RedirectUri>,
-    /// What it said about itself, as far as it was accepted.
+    /// What it said about itself, as far as it was accepted; without its redirect URIs and keys, which stand above.
     pub metadata: ClientMetadata,
     /// When it registered.
     pub registered_at: UnixTime,

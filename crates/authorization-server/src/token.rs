@@ -9,8 +9,9 @@
 //! | there is at most one proof of possession | RFC 9449 §4.3 | `invalid_dpop_proof` |
 //! | the client is who it says, by a method that is taken ([`replay`](crate::replay)) | A-AUTHN-4 to A-AUTHN-9 | `invalid_client` |
 //! | it may use the grant | A-TOKEN-7 | `unauthorized_client` |
-//! | the key that it says it holds, it holds ([`possession`](crate::possession)) | RFC 9449 §5 | `invalid_dpop_proof`, `use_dpop_nonce` |
+//! | the proof of possession, if there is one, is right ([`possession`](crate::possession)) | RFC 9449 §5 | `invalid_dpop_proof`, `use_dpop_nonce` |
 //! | then the grant: [`code`], [`refresh`], [`machine`], [`assertion`] | | |
+//! | the proof is used for the first time | RFC 9449 §11.1 | `invalid_dpop_proof` |
 
 #[cfg(feature = "identity_assertions")]
 mod assertion;
@@ -23,8 +24,8 @@ use bytes::Bytes;
 use client_auth::{Authenticated, ClientAuthError, Presented};
 use http::{Request, Response, StatusCode};
 use oauth_types::{
-    ClientId, FormPairs, GrantType, ResourceUri, Secret, Thumbprint, TokenErrorCode, TokenResponse,
-    TokenType, UnixTime, json_response_uncached,
+    ClientId, FormPairs, GrantType, ResourceUri, ScopeSet, Secret, Thumbprint, TokenErrorCode,
+    TokenResponse, TokenType, UnixTime, json_response_uncached,
 };
 
 pub use code::{CodeGrant, IssuableFamily, Redeem};
@@ -32,7 +33,7 @@ pub use issue::{IssuableToken, Issue};
 pub use refresh::{IssuableRotation, RefreshGrant, Rotate};
 
 use crate::endpoint::read_form;
-use crate::possession::Proof;
+use crate::possession::{CheckedProof, Proof};
 use crate::replay::authenticate;
 use crate::{Cause, ClientChecked, ClientRecord, Config, KeysNeeded, NewAccess, Refusal};
 
@@ -104,28 +105,38 @@ impl<'a> TokenRequest<'a> {
                 let why = "this client does not use this grant";
                 return Err(Refusal::token(Cause::Grant, code, why));
             }
-            proof.check(config, is_promised, now, move |key| {
-                let scope = scope.as_ref();
-                let admitted = match grant_type {
-                    GrantType::ClientCredentials => {
-                        Admitted::Token(machine::machine(config, &form, client, key, scope)?)
-                    }
-                    #[cfg(feature = "identity_assertions")]
-                    GrantType::JwtBearer => {
-                        return assertion::assertion(config, &form, client, key, scope, now);
-                    }
-                    GrantType::RefreshToken => {
-                        Admitted::Refresh(RefreshGrant::new(config, form, client, key)?)
-                    }
-                    _ => {
-                        let wants_refresh = grants.contains(&GrantType::RefreshToken);
-                        Admitted::Code(CodeGrant::new(config, form, client, key, wants_refresh)?)
-                    }
-                };
-                Ok(ClientChecked::Done(admitted))
-            })
+            let proof = proof.check(config, is_promised, now)?;
+            Ok(ClientChecked::Done(match grant_type {
+                GrantType::ClientCredentials => {
+                    return machine::machine(config, &form, client, proof, scope.as_ref());
+                }
+                #[cfg(feature = "identity_assertions")]
+                GrantType::JwtBearer => {
+                    return assertion::assertion(config, &form, client, proof, scope.as_ref(), now);
+                }
+                GrantType::RefreshToken => {
+                    let request = GrantRequest { config, form, client, proof, scope };
+                    Admitted::Refresh(RefreshGrant::new(request)?)
+                }
+                _ => {
+                    let wants_refresh = grants.contains(&GrantType::RefreshToken);
+                    let request = GrantRequest { config, form, client, proof, scope };
+                    Admitted::Code(CodeGrant::new(request, wants_refresh)?)
+                }
+            }))
         })
     }
+}
+
+/// A token request of a client that is who it says, before its grant is looked up.
+#[derive(Debug)]
+struct GrantRequest<'a> {
+    config: &'a Config,
+    form: FormPairs<'a>,
+    client: Authenticated,
+    proof: CheckedProof,
+    /// The scope that the client is registered for, if that bounds it.
+    scope: Option<ScopeSet>,
 }
 
 /// A request of a client that is who it says, by its grant.

@@ -304,11 +304,11 @@ impl OfAsked {
         now: UnixTime,
     ) -> Result<FirstAnswer, PageError> {
         let Self { waiting, key } = self;
-        let is_offered = !waiting.scopes.exceeds(&config.scopes)
-            && config.resources.contains(&waiting.resource)
-            && config.allows_scheme_of(&waiting.redirect_uri);
         let client = client.filter(|client| {
-            is_offered
+            let registered = client.metadata.scope.as_ref();
+            config.still_offered(registered, &waiting.resource, &waiting.scopes).as_ref()
+                == Some(&waiting.scopes)
+                && config.allows_scheme_of(&waiting.redirect_uri)
                 && !client.is_forgotten(now)
                 && client.uses_codes()
                 && client.metadata_digest().equals(&waiting.client)

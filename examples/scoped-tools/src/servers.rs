@@ -90,6 +90,8 @@ impl Servers {
 
         // The authorization server.
         let config = Config::new(issuer.clone(), vec![uri.clone()], scopes.all().clone(), keys)?
+            // What every request needs, for clients that never name a scope.
+            .with_default_scope(scopes.base().clone())?
             .with_lifetimes(lifetimes)?;
         let authorization = AuthorizationServer::new(config, Arc::clone(&store), DemoLogin)
             .describe("files:read", "See your files")

@@ -165,13 +165,15 @@ fn answer(
     match now(parsed.with_client(client.as_ref(), NOW)?.first_use(store, NOW))? {
         Admitted::Code(grant) => {
             let code = now(store.read_code(grant.digest())).map_err(Refusal::store)?;
-            let redeem = grant.with_code(code, NOW)?.draw(&draw.0, draw.1, NOW);
+            let issuable = now(grant.with_code(code, NOW)?.first_use(store, NOW))?;
+            let redeem = issuable.draw(&draw.0, draw.1, NOW);
             let outcome = now(store.redeem(redeem.digest(), redeem.family().clone(), NOW));
             redeem.finish(outcome)
         }
         Admitted::Refresh(grant) => {
             let family = now(store.read_family(grant.family())).map_err(Refusal::store)?;
-            let rotate = grant.with_family(family)?.draw(draw.1, NOW);
+            let issuable = now(grant.with_family(family)?.first_use(store, NOW))?;
+            let rotate = issuable.draw(draw.1, NOW);
             let outcome = now(store.rotate(rotate.rotation().clone(), NOW));
             rotate.finish(outcome)
         }

@@ -344,7 +344,7 @@ impl Server {
         match now(checked.first_use(&self.store, at))? {
             Admitted::Code(grant) => {
                 let code = now(self.store.read_code(grant.digest())).map_err(Refusal::store)?;
-                let issuable = grant.with_code(code, at)?;
+                let issuable = now(grant.with_code(code, at)?.first_use(&self.store, at))?;
                 let redeem = issuable.draw(&self.entropy(), self.entropy(), at);
                 let family = redeem.family().clone();
                 let outcome = now(self.store.redeem(redeem.digest(), family, at));
@@ -352,7 +352,8 @@ impl Server {
             }
             Admitted::Refresh(grant) => {
                 let family = now(self.store.read_family(grant.family())).map_err(Refusal::store)?;
-                let rotate = grant.with_family(family)?.draw(self.entropy(), at);
+                let issuable = now(grant.with_family(family)?.first_use(&self.store, at))?;
+                let rotate = issuable.draw(self.entropy(), at);
                 let outcome = now(self.store.rotate(rotate.rotation().clone(), at));
                 rotate.finish(outcome)
             }

@@ -10,6 +10,8 @@ use oauth_types::InvalidUri;
 pub enum InvalidConfig {
     /// No resource is named, so no token could be for anything.
     NoResource,
+    /// The default scope is empty, or has a scope that the configuration lacks.
+    DefaultScope,
     /// A lifetime is out of its bounds.
     Lifetime,
     /// No client authentication method is named, or one that is not spoken here.
@@ -30,6 +32,9 @@ impl fmt::Display for InvalidConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoResource => f.write_str("name at least one resource that tokens are for"),
+            Self::DefaultScope => f.write_str(
+                "the default scope is at least one of the scopes that the configuration names, and no other",
+            ),
             Self::Lifetime => f.write_str(
                 "a code lives at most 10 minutes, the grace window at most 60 seconds, and nothing 0 \
                  seconds but the grace window",

@@ -14,13 +14,13 @@
 //! | it is given to this client | A-TOKEN-9 | `invalid_grant` |
 //! | it counts now, and for an hour at most | A-TOKEN-9 | `invalid_grant` |
 //! | it names no tenant and no `authorization_details`, which are not known here; its user and identifier have a size | A-TOKEN-9 | `invalid_grant` |
-//! | the key that it is bound to, if to any, is held | A-TOKEN-9 | `invalid_grant` |
 //! | `resource`, its own and the request's, leave one that tokens are given for | A-TOKEN-8 | `invalid_target` |
 //! | its scopes are known here; some of them are asked for, and within what the client is registered for | A-TOKEN-9 | `invalid_scope` |
+//! | the key that it is bound to, if to any, is held, by a proof that is new | A-TOKEN-9 | `invalid_grant`, `invalid_dpop_proof` |
 //! | it is used for the first time | A-TOKEN-9 | `invalid_grant` |
 //! | the token is stored | | 503 |
 
-use client_auth::{Authenticated, HeldKey, Lifetime, Replay, claimed_issuer};
+use client_auth::{Authenticated, Lifetime, Replay, claimed_issuer};
 use oauth_types::{
     Audience, FormPairs, ResourceUri, ScopeSet, SecretDigest, Thumbprint, TokenErrorCode, UnixTime,
 };
@@ -31,7 +31,7 @@ use super::{
     Admitted, IssuableToken, check_confidential, invalid_grant, missing, unknown_resource,
 };
 use crate::authorize::resource;
-use crate::possession::check_bound;
+use crate::possession::CheckedProof;
 use crate::{AssertionError, Cause, ClientChecked, Config, Refusal};
 
 /// What the header says an ID-JAG is.
@@ -76,7 +76,7 @@ pub(super) fn assertion<'a>(
     config: &'a Config,
     form: &FormPairs<'a>,
     client: Authenticated,
-    key: Option<HeldKey>,
+    proof: CheckedProof,
     registered: Option<&ScopeSet>,
     now: UnixTime,
 ) -> Result<ClientChecked<'a, Admitted<'a>>, Refusal> {
@@ -86,7 +86,6 @@ pub(super) fn assertion<'a>(
     let assertion = assertion.ok_or_else(|| missing("assertion"))?;
     let refuse = |error| invalid_grant(Cause::Assertion(error));
     let (claims, until) = check(config, assertion, &client, now).map_err(refuse)?;
-    check_bound(claims.cnf.as_ref().map(|cnf| cnf.jkt), key)?;
     // A-TOKEN-8: what the request names, within what the assertion names.
     let admits = |own: &&ResourceUri| {
         let is_own = |text: &String| {
@@ -96,18 +95,22 @@ pub(super) fn assertion<'a>(
     };
     let admitted: Vec<ResourceUri> = config.resources.iter().filter(admits).cloned().collect();
     let resource = resource(&admitted, form).ok_or_else(unknown_resource)?;
+    let bound = claims.cnf.as_ref().map(|cnf| cnf.jkt);
     let scopes = scopes(config, form, claims.scope, registered)?;
     // The issuer has no fragment, so that two providers never name the same user.
     let subject = format!("{}#{}", claims.iss, claims.sub);
     // A client assertion's key begins with a digit. The length in front keeps two pairs from running into one text.
     let once = format!("id-jag:{}:{}{}", claims.iss.len(), claims.iss, claims.jti);
-    let token = IssuableToken { config, client, key, subject, resource, scopes };
-    // An assertion that was put is used up, whatever becomes of the token: a client whose answer got lost asks its
-    // identity provider for another.
-    Ok(ClientChecked::once(SecretDigest::of(&once), until, move |replay| match replay {
-        Replay::Fresh => Ok(ClientChecked::Done(Admitted::Token(token))),
-        Replay::Seen => Err(refuse(AssertionError::Replayed)),
-    }))
+    let once = SecretDigest::of(&once);
+    proof.first_use(bound, move |key| {
+        let token = IssuableToken { config, client, key, subject, resource, scopes };
+        // An assertion that was put is used up, whatever becomes of the token: a client whose answer got lost asks its
+        // identity provider for another.
+        Ok(ClientChecked::once(once, until, move |replay| match replay {
+            Replay::Fresh => Ok(ClientChecked::Done(Admitted::Token(token))),
+            Replay::Seen => Err(refuse(AssertionError::Replayed)),
+        }))
+    })
 }
 
 /// The claims of an assertion that is true and for this client, and until when it is.

@@ -7,47 +7,36 @@
 //! | it has not expired; a used one is judged by the store | A-TOKEN-1 | `invalid_grant` |
 //! | `redirect_uri`, if there, is the one it was sent to | A-TOKEN-1 | `invalid_grant` |
 //! | the verifier matches the challenge | A-TOKEN-3 | `invalid_grant` |
-//! | the key that the code is bound to, if to any, is held | RFC 9449 §10 | `invalid_grant` |
 //! | `resource`, if there, is the authorized one | A-TOKEN-1 | `invalid_target` |
+//! | something of what was agreed to is still offered ([`offer`](crate::offer)): the rest is left out | RFC 6749 §3.3 | `invalid_grant` |
+//! | the key that the code is bound to, if to any, is held, by a proof that is new | RFC 9449 §10 | `invalid_grant`, `invalid_dpop_proof` |
 //! | it is redeemed now, by this request and no other | A-TOKEN-1, A-TOKEN-2 | `invalid_grant` |
 
 use bytes::Bytes;
 use client_auth::{Authenticated, HeldKey};
 use http::Response;
-use oauth_types::{
-    CodeVerifier, Entropy, FormPairs, Secret, SecretDigest, TokenErrorCode, UnixTime,
-};
+use oauth_types::{CodeVerifier, Entropy, Secret, SecretDigest, TokenErrorCode, UnixTime};
 
-use super::{check_resource, invalid_grant, issued, missing};
+use super::{GrantRequest, check_resource, invalid_grant, issued, missing};
 use crate::access_token::About;
-use crate::possession::check_bound;
 use crate::{
-    Cause, CodeRecord, Config, FamilyId, Generation, NewAccess, NewFamily, RedeemOutcome, Refusal,
-    StoreError,
+    Cause, ClientChecked, CodeRecord, Config, FamilyId, Generation, NewAccess, NewFamily,
+    RedeemOutcome, Refusal, StoreError,
 };
 
 /// A request whose code has to be looked up.
 #[derive(Debug)]
 #[must_use = "the request goes on only with its code"]
 pub struct CodeGrant<'a> {
-    config: &'a Config,
-    form: FormPairs<'a>,
-    client: Authenticated,
-    key: Option<HeldKey>,
+    request: GrantRequest<'a>,
     digest: SecretDigest,
     verifier: Option<CodeVerifier>,
     wants_refresh: bool,
 }
 
 impl<'a> CodeGrant<'a> {
-    pub(super) fn new(
-        config: &'a Config,
-        form: FormPairs<'a>,
-        client: Authenticated,
-        key: Option<HeldKey>,
-        wants_refresh: bool,
-    ) -> Result<Self, Refusal> {
-        let value = |name| form.value(name).unwrap_or_default();
+    pub(super) fn new(request: GrantRequest<'a>, wants_refresh: bool) -> Result<Self, Refusal> {
+        let value = |name| request.form.value(name).unwrap_or_default();
         let digest = value("code").map(SecretDigest::of).ok_or_else(|| missing("code"))?;
         let verifier = value("code_verifier").map(CodeVerifier::parse).transpose();
         let verifier = verifier.map_err(|_| {
@@ -55,7 +44,7 @@ impl<'a> CodeGrant<'a> {
             let why = "code_verifier is malformed";
             Refusal::token(cause, TokenErrorCode::InvalidRequest, why)
         })?;
-        Ok(Self { config, form, client, key, digest, verifier, wants_refresh })
+        Ok(Self { request, digest, verifier, wants_refresh })
     }
 
     /// The code to look up.
@@ -73,27 +62,31 @@ impl<'a> CodeGrant<'a> {
         self,
         code: Option<CodeRecord>,
         now: UnixTime,
-    ) -> Result<IssuableFamily<'a>, Refusal> {
+    ) -> Result<ClientChecked<'a, IssuableFamily<'a>>, Refusal> {
+        let Self { request, digest, verifier, wants_refresh } = self;
+        let GrantRequest { config, form, client, proof, scope } = request;
         // A-TOKEN-1
-        let code = code.filter(|code| code.digest == self.digest);
-        let code = code.filter(|code| code.client_id == *self.client.client_id());
-        let Some(code) = code else { return Err(invalid_grant(Cause::UnknownGrant)) };
+        let code = code.filter(|code| code.digest == digest);
+        let code = code.filter(|code| code.client_id == *client.client_id());
+        let Some(mut code) = code else { return Err(invalid_grant(Cause::UnknownGrant)) };
         // A used code is not expired but replayed, however late: the store revokes its family.
         if code.redeemed.is_none() && now >= code.expires_at {
             return Err(invalid_grant(Cause::Expired));
         }
-        let redirect_uri = self.form.value("redirect_uri").unwrap_or_default();
+        let redirect_uri = form.value("redirect_uri").unwrap_or_default();
         if redirect_uri.is_some_and(|uri| uri != code.redirect_uri.as_str()) {
             return Err(invalid_grant(Cause::RedirectUri));
         }
         // A-TOKEN-3
-        if !self.verifier.is_some_and(|verifier| code.challenge.matches(&verifier)) {
+        if !verifier.is_some_and(|verifier| code.challenge.matches(&verifier)) {
             return Err(invalid_grant(Cause::Verifier));
         }
-        check_bound(code.jkt, self.key)?;
-        check_resource(&self.form, &code.resource)?;
-        let Self { config, client, key, wants_refresh, .. } = self;
-        Ok(IssuableFamily { config, client, key, code, wants_refresh })
+        check_resource(&form, &code.resource)?;
+        let left = config.still_offered(scope.as_ref(), &code.resource, &code.scopes);
+        code.scopes = left.ok_or_else(|| invalid_grant(Cause::NotOffered))?;
+        proof.first_use(code.jkt, move |key| {
+            Ok(ClientChecked::Done(IssuableFamily { config, client, key, code, wants_refresh }))
+        })
     }
 }
 

@@ -8,23 +8,25 @@
 //! | the client has proved who it is, not only said so | RFC 6749 §4.4.2 | `unauthorized_client` |
 //! | `resource` is one that tokens are given for; the only one, if none is named | A-TOKEN-8 | `invalid_target` |
 //! | `scope` is well formed and within what the client is registered for; all of that, if none is named | RFC 6749 §3.3 | `invalid_scope` |
+//! | the proof of possession, if there is one, is new | RFC 9449 §11.1 | `invalid_dpop_proof` |
 //! | it is stored | | 503 |
 
-use client_auth::{Authenticated, HeldKey};
+use client_auth::Authenticated;
 use oauth_types::{FormPairs, ScopeSet, TokenErrorCode};
 
-use super::{IssuableToken, check_confidential, unknown_resource};
+use super::{Admitted, IssuableToken, check_confidential, unknown_resource};
 use crate::authorize::resource;
-use crate::{Cause, Config, Refusal};
+use crate::possession::CheckedProof;
+use crate::{Cause, ClientChecked, Config, Refusal};
 
 /// The token that a client may have for itself.
 pub(super) fn machine<'a>(
     config: &'a Config,
     form: &FormPairs<'a>,
     client: Authenticated,
-    key: Option<HeldKey>,
+    proof: CheckedProof,
     registered: Option<&ScopeSet>,
-) -> Result<IssuableToken<'a>, Refusal> {
+) -> Result<ClientChecked<'a, Admitted<'a>>, Refusal> {
     // A-TOKEN-9
     check_confidential(&client)?;
     let resource = resource(&config.resources, form).ok_or_else(unknown_resource)?;
@@ -42,5 +44,8 @@ pub(super) fn machine<'a>(
     }
     // Nobody else agreed to it (RFC 9068 §2.2).
     let subject = client.client_id().as_str().to_owned();
-    Ok(IssuableToken { config, client, key, subject, resource, scopes })
+    proof.first_use(None, move |key| {
+        let token = IssuableToken { config, client, key, subject, resource, scopes };
+        Ok(ClientChecked::Done(Admitted::Token(token)))
+    })
 }

@@ -4,50 +4,42 @@
 //! |---|---|---|
 //! | `refresh_token` is there | | `invalid_request` |
 //! | it is genuine: a forgery dies before any look-up and revokes nothing | A-TOKEN-4 | `invalid_grant` |
-//! | its family is known, and this client's | A-TOKEN-4 | `invalid_grant` |
-//! | the key that it is bound to, if to any, is held | RFC 9449 §5 | `invalid_grant` |
-//! | `scope`, if there, is not wider than granted; `offline_access` is left out | A-TOKEN-5 | `invalid_scope` |
+//! | its family is known, this client's, and not revoked | A-TOKEN-4 | `invalid_grant` |
 //! | `resource`, if there, is the authorized one | A-TOKEN-5 | `invalid_target` |
+//! | something of what was granted is still offered ([`offer`](crate::offer)): the rest is left out | RFC 6749 §3.3 | `invalid_grant` |
+//! | `scope`, if there, is not wider than granted, and names something that is left; `offline_access` is left out | A-TOKEN-5 | `invalid_scope` |
+//! | the key that it is bound to, if to any, is held, by a proof that is new | RFC 9449 §5 | `invalid_grant`, `invalid_dpop_proof` |
 //! | it is the live generation, or its predecessor within the grace window | A-TOKEN-4 | `invalid_grant` |
 
 use bytes::Bytes;
-use client_auth::{Authenticated, HeldKey};
+use client_auth::HeldKey;
 use http::Response;
-use oauth_types::{Entropy, FormPairs, ScopeSet, Secret, TokenErrorCode, UnixTime};
+use oauth_types::{Entropy, ScopeSet, Secret, TokenErrorCode, UnixTime};
 
-use super::{check_resource, invalid_grant, issued, missing};
+use super::{GrantRequest, check_resource, invalid_grant, issued, missing};
 use crate::access_token::About;
 use crate::authorize::requested_scopes;
-use crate::possession::check_bound;
 use crate::{
-    Cause, Config, FamilyId, FamilyRecord, Generation, NewAccess, Refusal, RotateOutcome, Rotation,
-    StoreError,
+    Cause, ClientChecked, Config, FamilyId, FamilyRecord, Generation, NewAccess, Refusal,
+    RotateOutcome, Rotation, StoreError,
 };
 
 /// A request whose family has to be looked up.
 #[derive(Debug)]
 #[must_use = "the request goes on only with its family"]
 pub struct RefreshGrant<'a> {
-    config: &'a Config,
-    form: FormPairs<'a>,
-    client: Authenticated,
-    key: Option<HeldKey>,
+    request: GrantRequest<'a>,
     family: FamilyId,
     presented: Generation,
 }
 
 impl<'a> RefreshGrant<'a> {
-    pub(super) fn new(
-        config: &'a Config,
-        form: FormPairs<'a>,
-        client: Authenticated,
-        key: Option<HeldKey>,
-    ) -> Result<Self, Refusal> {
-        let token = form.value("refresh_token").unwrap_or_default();
+    pub(super) fn new(request: GrantRequest<'a>) -> Result<Self, Refusal> {
+        let token = request.form.value("refresh_token").unwrap_or_default();
         let token = token.ok_or_else(|| missing("refresh_token"))?;
-        let genuine = config.refresh_keys.open(token);
+        let genuine = request.config.refresh_keys.open(token);
         let (family, presented) = genuine.ok_or_else(|| invalid_grant(Cause::UnknownGrant))?;
-        Ok(Self { config, form, client, key, family, presented })
+        Ok(Self { request, family, presented })
     }
 
     /// The family to look up.
@@ -64,23 +56,33 @@ impl<'a> RefreshGrant<'a> {
     pub fn with_family(
         self,
         record: Option<FamilyRecord>,
-    ) -> Result<IssuableRotation<'a>, Refusal> {
+    ) -> Result<ClientChecked<'a, IssuableRotation<'a>>, Refusal> {
+        let Self { request, family, presented } = self;
+        let GrantRequest { config, form, client, proof, scope } = request;
         // A-TOKEN-4
-        let record = record.filter(|record| record.client_id == *self.client.client_id());
+        let record = record.filter(|record| record.client_id == *client.client_id());
         let Some(record) = record else { return Err(invalid_grant(Cause::UnknownGrant)) };
-        check_bound(record.jkt, self.key)?;
+        if record.revoked {
+            return Err(invalid_grant(Cause::Revoked));
+        }
         // A-TOKEN-5
+        check_resource(&form, &record.resource)?;
+        let left = config.still_offered(scope.as_ref(), &record.resource, &record.scopes);
+        let left = left.ok_or_else(|| invalid_grant(Cause::NotOffered))?;
         // Clients repeat what they asked for in the authorization request, and `offline_access` was left out there.
         let counts = |scope: &str| scope != "offline_access" || record.scopes.contains(scope);
-        let requested = self.form.value("scope").unwrap_or_default();
-        let scopes = requested_scopes(requested, &record.scopes, counts);
-        let Some(scopes) = scopes.filter(|scopes| !scopes.exceeds(&record.scopes)) else {
+        let requested = form.value("scope").unwrap_or_default();
+        let requested = requested_scopes(requested, Some(left.clone()), counts);
+        let scopes = requested.filter(|scopes| !scopes.exceeds(&record.scopes));
+        let scopes = scopes.map(|scopes| scopes.filter(|scope| left.contains(scope)));
+        let Some(scopes) = scopes.filter(|scopes| left.is_empty() || !scopes.is_empty()) else {
             let why = "a refresh cannot widen the scope";
             return Err(Refusal::token(Cause::Scope, TokenErrorCode::InvalidScope, why));
         };
-        check_resource(&self.form, &record.resource)?;
-        let Self { config, key, family, presented, .. } = self;
-        Ok(IssuableRotation { config, key, family, record, presented, scopes })
+        proof.first_use(record.jkt, move |key| {
+            let issuable = IssuableRotation { config, key, family, record, presented, scopes };
+            Ok(ClientChecked::Done(issuable))
+        })
     }
 }
 

@@ -27,7 +27,7 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         let answer = match attempt.judge(checked.first_use(&*self.store, now).await)? {
             Admitted::Code(grant) => {
                 let code = self.store.read_code(grant.digest()).await.map_err(Refusal::store)?;
-                let issuable = grant.with_code(code, now)?;
+                let issuable = grant.with_code(code, now)?.first_use(&*self.store, now).await?;
                 let (Some(family), Some(access)) = (entropy(), entropy()) else {
                     return Err(no_entropy());
                 };
@@ -47,7 +47,7 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
             Admitted::Refresh(grant) => {
                 let family =
                     self.store.read_family(grant.family()).await.map_err(Refusal::store)?;
-                let issuable = grant.with_family(family)?;
+                let issuable = grant.with_family(family)?.first_use(&*self.store, now).await?;
                 let rotate = issuable.draw(entropy().ok_or_else(no_entropy)?, now);
                 let outcome = self.store.rotate(rotate.rotation().clone(), now).await;
                 rotate.finish(outcome)

@@ -103,9 +103,9 @@ async fn a_authz_8_unknown_scopes_are_left_out_and_the_token_answer_names_what_w
     for (asked, granted) in [
         ("files:read files:write offline_access", "files:read files:write"),
         ("openid files:write", "files:write"),
-        ("offline_access", "files:read files:write"),
-        ("offline_access offline_access", "files:read files:write"),
-        ("", "files:read files:write"),
+        ("offline_access", "files:read"),
+        ("offline_access offline_access", "files:read"),
+        ("", "files:read"),
     ] {
         let page = server.get(&authorize(&client, &[("scope", asked)])).await;
         assert_eq!(page.status, StatusCode::OK, "{asked}");

@@ -165,6 +165,56 @@ async fn a_proof_that_is_not_right_uses_nothing_up() {
 }
 
 #[tokio::test]
+async fn sec_238_a_proof_is_remembered_only_for_a_grant_that_is_found() {
+    let server = server();
+    let client = server.client().await;
+    let tokens = log_in(&server, &client, proof(1)).await;
+    // A proof that is not remembered is new whenever it is sent.
+    let unspent = async |form: &str, error: &str, number: u8| {
+        let shown = proof(number);
+        for _ in 0..3 {
+            assert_eq!(ask(&server, form, std::slice::from_ref(&shown)).await.error(), error);
+        }
+        shown
+    };
+    let code = server.code(&client).await;
+    let right = redeem(&client, &code);
+    let other = server.client().await;
+    let forged = "AQ".repeat(40);
+    for (number, form, error) in [
+        (10, redeem(&client, "made-up"), "invalid_grant"),
+        (11, redeem(&other, &code), "invalid_grant"),
+        (12, right.replace("code_verifier=", "code_verifier=x"), "invalid_grant"),
+        (13, format!("{right}&redirect_uri=https://app.example/other"), "invalid_grant"),
+        (14, format!("{right}&resource=https://other.example/mcp"), "invalid_target"),
+        (
+            15,
+            format!("grant_type=refresh_token&client_id={client}&refresh_token={forged}"),
+            "invalid_grant",
+        ),
+        (16, refresh(&other, &tokens), "invalid_grant"),
+        (17, refresh(&client, &tokens) + "&scope=files:write", "invalid_scope"),
+        (18, refresh(&client, &tokens) + "&resource=https://other.example/mcp", "invalid_target"),
+    ] {
+        let shown = unspent(&form, error, number).await;
+        // It is good for the grant that there is.
+        let code = server.code(&client).await;
+        let answer = ask(&server, &redeem(&client, &code), &[shown]).await;
+        assert_eq!(answer.status, StatusCode::OK, "{number}");
+    }
+    // A token that was bound to another key, and one that is revoked.
+    let stolen = proof_at(&other_key(), TOKEN, None, 20);
+    for _ in 0..3 {
+        let answer = ask(&server, &refresh(&client, &tokens), std::slice::from_ref(&stolen)).await;
+        assert_eq!(answer.error(), "invalid_grant");
+    }
+    let token = tokens["refresh_token"].as_str().unwrap();
+    server.form("/revoke", &format!("client_id={client}&token={token}")).await;
+    let shown = unspent(&refresh(&client, &tokens), "invalid_grant", 21).await;
+    assert_eq!(ask(&server, &right, &[shown]).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_code_can_be_bound_before_it_is_given_out() {
     let server = server();
     let client = server.client().await;

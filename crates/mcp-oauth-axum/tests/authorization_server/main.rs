@@ -24,6 +24,7 @@ mod lanes;
 mod lives;
 mod machine;
 mod methods;
+mod offer;
 mod page;
 mod proxies;
 #[cfg(all(feature = "client_documents", feature = "private_key_jwt"))]

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use authorization_server::InvalidConfig;
+use authorization_server::{InvalidConfig, Store as _};
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
 use mcp_oauth_axum::{AuthorizationServer, Clock, DemoLogin};
-use serde_json::json;
+use oauth_types::ClientId;
+use serde_json::{Value, json};
 
 use crate::server::*;
+
+const PUBLIC: &str = include_str!("../../../client-auth/tests/keys/public.json");
 
 #[tokio::test]
 async fn a_reg_1_sec_051_sec_057_sec_058_sec_015_sec_113_redirect_uris_that_are_refused() {
@@ -64,13 +67,9 @@ async fn a_reg_1_sec_058_what_is_not_accepted_is_left_out_and_the_answer_says_so
             json!({"response_types": ["code"]}),
             none.clone(),
         ),
-        (
-            json!({"scope": "openid files:read offline_access"}),
-            json!({"scope": "files:read"}),
-            none.clone(),
-        ),
+        (json!({"scope": "openid files:read offline_access"}), none.clone(), json!("scope")),
         (json!({"scope": "openid admin"}), none.clone(), json!("scope")),
-        (json!({"scope": ""}), none.clone(), none.clone()),
+        (json!({"scope": ""}), none.clone(), json!("scope")),
         // What authenticates nobody and has another form is passed over.
         (json!({"client_name": 7}), none.clone(), json!("client_name")),
         (
@@ -246,4 +245,71 @@ async fn a_reg_3_sec_109_sec_110_sec_111_sec_112_metadata_that_is_refused() {
     let deep = format!("{{\"a\":{}1{}}}", "[".repeat(1000), "]".repeat(1000));
     let answer = server.post("/register", "application/json", deep).await;
     assert_eq!(answer.error(), "invalid_client_metadata");
+}
+
+#[tokio::test]
+async fn sec_237_what_one_registration_makes_the_store_keep_is_bounded_and_kept_once() {
+    let server = server();
+    let uris = |count: usize, bytes: usize| {
+        let uri = |number| format!("{:x<bytes$}", format!("https://app.example/{number}/"));
+        (0..count).map(uri).collect::<Vec<_>>()
+    };
+    for (uris, is_taken) in [
+        (uris(16, 512), true),
+        (uris(4, 2048), true),
+        (uris(16, 2000), false),
+        (uris(4, 2049), false),
+        (uris(16, 513), false),
+        // What would be left out counts too.
+        ([uris(15, 512), vec![format!("data:{:x<600}", "")]].concat(), false),
+    ] {
+        let sent = json!({"redirect_uris": uris, "token_endpoint_auth_method": "none"});
+        let answer = server.register(sent).await;
+        if !is_taken {
+            assert_eq!(
+                (answer.status, &*answer.error()),
+                (StatusCode::BAD_REQUEST, "invalid_redirect_uri")
+            );
+            let why = answer.json()["error_description"].to_string();
+            assert!(why.contains("8192 bytes"), "{why}");
+            continue;
+        }
+        assert_eq!(answer.status, StatusCode::CREATED);
+        assert_eq!(answer.json()["redirect_uris"], json!(uris));
+        let id = ClientId::parse(answer.json()["client_id"].as_str().unwrap()).unwrap();
+        let record = server.store.read_client(&id).await.unwrap().unwrap();
+        let row = serde_json::to_string(&record).unwrap();
+        assert_eq!(row.matches("https://app.example/0/").count(), 1, "{row}");
+        assert!(row.len() < 10 * 1024, "{}", row.len());
+    }
+    // Nothing else of a registration is kept at any length.
+    let keys: Value = serde_json::from_str(PUBLIC).unwrap();
+    let long = "x".repeat(30_000);
+    let mut padded = keys.clone();
+    padded["keys"][0]["kid"] = json!(long);
+    let signs = |keys: &Value| json!({"redirect_uris": [REDIRECT], "token_endpoint_auth_method": "private_key_jwt", "jwks": keys});
+    let answer = server.register(signs(&padded)).await;
+    assert_eq!(
+        (answer.status, &*answer.error()),
+        (StatusCode::BAD_REQUEST, "invalid_client_metadata")
+    );
+    for (name, value) in [
+        ("application_type", json!(long)),
+        ("client_name", json!(long)),
+        ("scope", json!("files:read ".repeat(2_000))),
+        ("software_statement", json!(long)),
+        ("grant_types", json!(["authorization_code", long])),
+        ("token_endpoint_auth_signing_alg", json!("ES256")),
+    ] {
+        let mut sent = signs(&keys);
+        sent[name] = value;
+        let answer = server.register(sent).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{name}");
+        assert_eq!(answer.json()["jwks"], keys, "{name}");
+        let id = ClientId::parse(answer.json()["client_id"].as_str().unwrap()).unwrap();
+        let record = server.store.read_client(&id).await.unwrap().unwrap();
+        let row = serde_json::to_string(&record).unwrap();
+        assert!(row.len() < 8 * 1024, "{name}: {}", row.len());
+        assert_eq!(row.matches("m_tNCpTfpzyCQZ9DG0G10J7UNYLgDiwwrRV7eN8uFD4").count(), 1, "{row}");
+    }
 }
