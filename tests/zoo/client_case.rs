@@ -151,7 +151,7 @@ fn profiled(config: ClientConfig, given: &Value) -> Result<ClientConfig, Failed>
     if given.is_null() {
         return Ok(config);
     }
-    known(given, "profile", &["issuer", "of", "scope", "metadata"])?;
+    known(given, "profile", &["issuer", "of", "scope", "metadata", "authorization_endpoint"])?;
     let issuer = parsed(Issuer::parse(text(given, "issuer").unwrap_or_default()), "issuer")?;
     let mut profile = match text(given, "of") {
         Some("entra") => ServerProfile::entra(),
@@ -161,6 +161,10 @@ fn profiled(config: ClientConfig, given: &Value) -> Result<ClientConfig, Failed>
     };
     if let Some(url) = text(given, "metadata") {
         profile = profile.with_metadata_at(parsed(EndpointUrl::parse(url), "metadata")?);
+    }
+    if let Some(url) = text(given, "authorization_endpoint") {
+        let url = parsed(EndpointUrl::parse(url), "authorization_endpoint")?;
+        profile = profile.with_authorization_endpoint_at(url);
     }
     if let Some(scope) = text(given, "scope") {
         profile = profile.with_scope(parsed(ScopeSet::parse(scope), "scope")?);

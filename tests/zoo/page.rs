@@ -150,6 +150,9 @@ fn reaches(file: &Value) -> String {
     if !profile["metadata"].is_null() {
         settings.push("the place of the metadata".to_owned());
     }
+    if !profile["authorization_endpoint"].is_null() {
+        settings.push("the page where users log in".to_owned());
+    }
     if !file["pinned_issuer"].is_null() {
         settings.push("a pinned issuer".to_owned());
     }

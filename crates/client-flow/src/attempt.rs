@@ -6,14 +6,16 @@
 //!
 //! | event | count of unfinished logins |
 //! |---|---|
-//! | a login or step-up by a registration is about to open the browser | one more, saved before the browser opens |
+//! | the client has registered | 0: its first login is not counted |
+//! | a login or step-up by a remembered registration is about to open the browser | one more, saved before the browser opens |
 //! | the token endpoint issues tokens, for a code or a refresh token | 0, because the server knew the client |
 //! | `access_denied` in the callback of the right server | 0, because the server knew the client |
 //! | no callback, another error in it, a failed code exchange | unchanged |
 //!
-//! A registration is used by at most two logins in a row that do not end with tokens, and one that never led to tokens
-//! for at most an hour, because servers remove clients that were registered and never used. `invalid_client` at the
-//! token endpoint ends it at once. Pre-registered clients and metadata documents are the host's to replace and are not
+//! A remembered registration is used by one login that does not end with tokens: the second one registers anew. So a
+//! registration that the server has forgotten costs one page. A registration that never led to tokens is used for at
+//! most an hour, because servers remove clients that were registered and never used. `invalid_client` at the token
+//! endpoint ends it at once. Pre-registered clients and metadata documents are the host's to replace and are not
 //! counted.
 
 use core::time::Duration;
@@ -27,8 +29,8 @@ use crate::recall::Recall;
 use crate::{Account, ClientConfig, FlowError, Record, Save, Session, Step};
 
 impl Account {
-    /// Number of logins in a row that a registration may leave unfinished before the client registers anew.
-    pub const MAX_UNFINISHED_LOGINS: u8 = 2;
+    /// Number of logins in a row that a remembered registration may leave unfinished before the client registers anew.
+    pub const MAX_UNFINISHED_LOGINS: u8 = 1;
     /// Time after which a registration that never led to tokens is replaced.
     pub const UNPROVEN_LIFETIME: Duration = Duration::from_secs(60 * 60);
 
@@ -44,9 +46,10 @@ impl Account {
         self
     }
 
-    /// The account of a client that was registered just now, with its first login counted.
+    /// The account of a client that was registered just now. Its first login is not counted: the server knows the
+    /// client, and a user who closes the page once is no reason to register anew.
     pub(crate) fn registered(mut self, now: UnixTime) -> Self {
-        (self.unfinished_logins, self.unproven_since) = (1, Some(now));
+        (self.unfinished_logins, self.unproven_since) = (0, Some(now));
         self
     }
 

@@ -6,8 +6,8 @@ use core::time::Duration;
 use client_auth::NoUsableMethod;
 use iss_validate::{Callback, Expected, Validated};
 use oauth_types::{
-    AuthMethod, CodeChallenge, CodeVerifier, EndpointUrl, Entropy, FormWriter, GrantType,
-    RedirectUri, ScopeSet, Secret, State, UnixTime,
+    AuthMethod, ClientId, CodeChallenge, CodeVerifier, EndpointUrl, Entropy, FormWriter, GrantType,
+    Issuer, RedirectUri, ResourceUri, ScopeSet, Secret, State, UnixTime,
 };
 
 use crate::attempt::denied;
@@ -136,7 +136,51 @@ impl Visit {
         &self.url
     }
 
-    /// Where the browser comes back to.
+    /// Returns the authorization server that the user logs in at, as its metadata names it.
+    ///
+    /// ```
+    /// use client_flow::Visit;
+    ///
+    /// /// What a host shows before it opens the browser.
+    /// fn question(visit: &Visit) -> String {
+    ///     format!(
+    ///         "{} sends you to log in at {}. Go on?",
+    ///         visit.resource().origin().host(),
+    ///         visit.authorization_endpoint().origin().host(),
+    ///     )
+    /// }
+    /// ```
+    #[must_use]
+    pub const fn issuer(&self) -> &Issuer {
+        &self.pending.account.server.issuer
+    }
+
+    /// Returns the URL of the authorization endpoint, without the request: where the user logs in may be another host
+    /// than the [issuer](Self::issuer).
+    #[must_use]
+    pub const fn authorization_endpoint(&self) -> &EndpointUrl {
+        &self.pending.endpoint
+    }
+
+    /// Returns the resource that the tokens are for.
+    #[must_use]
+    pub const fn resource(&self) -> &ResourceUri {
+        &self.pending.account.resource
+    }
+
+    /// Returns the client that asks.
+    #[must_use]
+    pub const fn client_id(&self) -> &ClientId {
+        self.pending.account.client.client_id()
+    }
+
+    /// Returns the scope that is requested; `None` leaves it to the server.
+    #[must_use]
+    pub const fn scope(&self) -> Option<&ScopeSet> {
+        self.pending.scope.as_ref()
+    }
+
+    /// Returns the URI that the browser comes back to.
     #[must_use]
     pub const fn redirect_uri(&self) -> &RedirectUri {
         &self.pending.redirect_uri

@@ -124,6 +124,30 @@ pub enum FlowError {
         /// The endpoint.
         url: EndpointUrl,
     },
+    /// The metadata sends users to one origin and their codes to another, neither of them says whose a code is (`iss`,
+    /// RFC 9207), and the issuer is not where users log in: a code of one server could be sent to another (RFC 9700
+    /// §4.4). Nothing was sent anywhere.
+    ///
+    /// The operator of the authorization server promises `iss` or puts both on one origin. Until then a host that knows
+    /// the authorization endpoint from the server's documentation names it
+    /// ([`ServerProfile::with_authorization_endpoint_at`](crate::ServerProfile::with_authorization_endpoint_at)).
+    MixUp {
+        /// Whose metadata it is.
+        issuer: Issuer,
+        /// Where users would log in.
+        authorization_endpoint: EndpointUrl,
+        /// Where their codes would be sent.
+        token_endpoint: EndpointUrl,
+    },
+    /// The registration endpoint is on an origin that is neither the issuer's nor that of its other endpoints or its
+    /// metadata. Nothing was sent there. A host configures credentials for the issuer instead
+    /// ([`ClientConfig::pre_registered`](crate::ClientConfig::pre_registered)).
+    RegistrationElsewhere {
+        /// Whose metadata it is.
+        issuer: Issuer,
+        /// The registration endpoint.
+        url: EndpointUrl,
+    },
     /// The callback does not answer this login. Nothing was sent anywhere.
     Callback(CallbackRejected),
     /// The callback came more than ten minutes after the login began.
@@ -297,6 +321,25 @@ impl fmt::Display for FlowError {
                  endpoint on another origin, {}: if the documentation of {issuer} says where its \
                  metadata is, name that URL with `ServerProfile::with_metadata_at` for this issuer",
                 without_query(url)
+            ),
+            Self::MixUp { issuer, authorization_endpoint, token_endpoint } => write!(
+                f,
+                "the metadata of {issuer} has its authorization_endpoint on {} and its \
+                 token_endpoint on {}, and does not promise `iss` (RFC 9207): a code of one server \
+                 could be sent to another (RFC 9700 §4.4); the operator of {issuer} has to promise \
+                 `iss` or to put both on one origin; if its documentation names this authorization \
+                 endpoint, name it with `ServerProfile::with_authorization_endpoint_at` for this \
+                 issuer",
+                authorization_endpoint.origin(),
+                token_endpoint.origin(),
+            ),
+            Self::RegistrationElsewhere { issuer, url } => write!(
+                f,
+                "the metadata of {issuer} has its registration_endpoint on {}, where neither the \
+                 issuer nor any other endpoint of it is: the operator of {issuer} has to correct \
+                 that; until then configure credentials that it gives out \
+                 (`ClientConfig::pre_registered`)",
+                url.origin(),
             ),
             Self::Callback(rejected) => rejected.fmt(f),
             Self::CallbackTooLate => f.write_str("the login took longer than ten minutes"),

@@ -1,5 +1,8 @@
 //! What a program hears on its loopback port while the browser is away (RFC 8252 §7.3, §8.3).
 //!
+//! A program may listen before, between and after logins too: what it hears then is answered by [`Heard::no_login`], so
+//! that a page that is loaded again does not hang.
+//!
 //! | check, in this order | requirement | reply |
 //! |---|---|---|
 //! | a bounded request head with one `Host`, which is the redirect URI's | SEC-024 | 403, or none to what is no HTTP |
@@ -7,6 +10,7 @@
 //! | the query carries this login's `state` | C-AUTHZ-5 | 400 |
 
 use iss_validate::Callback;
+use oauth_types::{RedirectUri, SecretDigest};
 
 use crate::Visit;
 
@@ -20,6 +24,22 @@ const NOT_OURS: &str = "HTTP/1.1 400 Bad Request\r\n\
     Cache-Control: no-store\r\n\
     Connection: close\r\n\r\n\
     This is not the answer that the application waits for. Start the login there again.\n";
+const TOO_LONG: &str = "HTTP/1.1 431 Request Header Fields Too Large\r\n\
+    Content-Type: text/plain; charset=utf-8\r\n\
+    Content-Security-Policy: default-src 'none'\r\n\
+    Referrer-Policy: no-referrer\r\n\
+    Cache-Control: no-store\r\n\
+    Connection: close\r\n\r\n\
+    The browser sends too many cookies to this address for the application to read its answer. \
+    Delete the cookies of 127.0.0.1 and localhost, then start the login there again.\n";
+const NO_LOGIN: &str = "HTTP/1.1 410 Gone\r\n\
+    Content-Type: text/plain; charset=utf-8\r\n\
+    Content-Security-Policy: default-src 'none'\r\n\
+    Referrer-Policy: no-referrer\r\n\
+    Cache-Control: no-store\r\n\
+    Connection: close\r\n\r\n\
+    The application waits for no login now. If you have just logged in, you can close this page; \
+    else start the login in the application again.\n";
 /// The same whatever the callback says.
 const FINISHED: &str = "HTTP/1.1 200 OK\r\n\
     Content-Type: text/html; charset=utf-8\r\n\
@@ -47,6 +67,23 @@ impl Heard {
         self.reply
     }
 
+    /// The answer to a request whose head is longer than [`Visit::MAX_HEAD`]: the user is told what to do.
+    pub const fn too_long() -> Self {
+        Self { reply: TOO_LONG, callback: None }
+    }
+
+    /// The answer to every request while no login waits: before one, between two, and when the page of a finished one
+    /// is loaded again.
+    pub const fn no_login() -> Self {
+        Self { reply: NO_LOGIN, callback: None }
+    }
+
+    /// Returns `true` if this is the callback that ends the wait.
+    #[must_use]
+    pub const fn is_callback(&self) -> bool {
+        self.callback.is_some()
+    }
+
     /// The callback that ends the wait, for [`Callback::from_url`]. `None`: wait for another connection.
     #[must_use]
     pub fn callback(self) -> Option<String> {
@@ -54,12 +91,37 @@ impl Heard {
     }
 }
 
-impl Visit {
-    /// Longest request head that a listener reads, in bytes.
-    pub const MAX_HEAD: usize = 16 * 1024;
+/// The part of a [`Visit`] that a listener needs to know its callback: an owned value, for a task that answers the port
+/// of several logins.
+#[derive(Clone, Debug)]
+pub struct CallbackListener {
+    redirect_uri: RedirectUri,
+    state: SecretDigest,
+}
 
+impl Visit {
+    /// Longest request head that a listener keeps, in bytes: cookies of every local server are sent to this port too.
+    /// Read on where it is longer, and answer with [`Heard::too_long`].
+    pub const MAX_HEAD: usize = 64 * 1024;
+
+    /// Returns what a listener needs to know this visit's callback.
+    #[must_use]
+    pub fn callback_listener(&self) -> CallbackListener {
+        CallbackListener {
+            redirect_uri: self.redirect_uri().clone(),
+            state: self.pending.state.digest(),
+        }
+    }
+
+    /// Returns what a request to the port of the redirect URI means, as [`CallbackListener::hear`].
+    pub fn hear(&self, head: &[u8]) -> Heard {
+        self.callback_listener().hear(head)
+    }
+}
+
+impl CallbackListener {
     /// What a request to the port of the redirect URI means: `head` is what came up to and including the empty
-    /// line, at most [`MAX_HEAD`](Self::MAX_HEAD) bytes of it.
+    /// line, at most [`Visit::MAX_HEAD`] bytes of it.
     ///
     /// Any page that the user has open can ask for this port, under a name of its own that it has rebound, or
     /// without knowing the state. None of that ends the login, and nothing is repeated to it.
@@ -71,7 +133,7 @@ impl Visit {
             let (name, value) = line.split_once(':')?;
             name.eq_ignore_ascii_case("host").then(|| value.trim())
         });
-        let redirect_uri = self.redirect_uri().as_str();
+        let redirect_uri = self.redirect_uri.as_str();
         let (authority, path) = redirect_uri
             .strip_prefix("http://")
             .map(|rest| rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len())))
@@ -87,7 +149,7 @@ impl Visit {
             return refuse(NOT_FOUND);
         };
         // C-AUTHZ-5
-        if !self.is_answered_by(&Callback::from_query(query)) {
+        if Callback::from_query(query).state_digest().as_ref() != Some(&self.state) {
             return refuse(NOT_OURS);
         }
         Heard { reply: FINISHED, callback: Some(format!("{redirect_uri}?{query}")) }

@@ -6,6 +6,7 @@
 //! | [`with_scope`](ServerProfile::with_scope) | scopes are no longer those that the resource asks for | the host names them from the server's documentation |
 //! | [`with_tenant_placeholder`](ServerProfile::with_tenant_placeholder) | the metadata names no single tenant (RFC 8414 §3.3) | the host pins the issuer, every other byte is compared, and the endpoints are on the issuer's origin |
 //! | [`with_metadata_at`](ServerProfile::with_metadata_at) | the issuer's own well-known places are not asked (RFC 8414 §3) | the host names the URL, from the server's documentation, and the document still has to name the issuer |
+//! | [`with_authorization_endpoint_at`](ServerProfile::with_authorization_endpoint_at) | codes from another origin are sent to this issuer's token endpoint without an `iss` that says whose they are (RFC 9207) | the host names the URL, from the server's documentation, and every other origin is still refused |
 //! | [`with_s256_assumed`](ServerProfile::with_s256_assumed) | a server without PKCE is not noticed before the login | its documentation says that it supports PKCE, which is sent as ever (RFC 7636) |
 //! | [`with_consent_prompt_omitted`](ServerProfile::with_consent_prompt_omitted) | the server may remember an earlier consent and give no refresh token | a forced consent locks users out where an administrator consents for them |
 //!
@@ -41,6 +42,8 @@ pub struct ServerProfile {
     tenant_placeholder: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     metadata_url: Option<EndpointUrl>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorization_endpoint: Option<EndpointUrl>,
     #[serde(skip_serializing_if = "is_false")]
     s256_assumed: bool,
     #[serde(skip_serializing_if = "is_false")]
@@ -116,6 +119,30 @@ impl ServerProfile {
         self
     }
 
+    /// Accepts an authorization endpoint on the origin of this URL, although neither the issuer nor its token endpoint
+    /// is on it and the metadata does not promise `iss` (RFC 9207).
+    ///
+    /// Without it such metadata is refused ([`FlowError::MixUp`](crate::FlowError::MixUp)), because an attacker who
+    /// names the authorization endpoint of an honest server beside its own token endpoint would be sent that server's
+    /// codes. Take the URL from the documentation of the server, never from its metadata or from the error.
+    ///
+    /// Atlassian's server `https://cf.mcp.atlassian.com` needs it, whose users log in at `mcp.atlassian.com`:
+    ///
+    /// ```
+    /// use client_flow::ServerProfile;
+    /// use oauth_types::EndpointUrl;
+    ///
+    /// let page = EndpointUrl::parse("https://mcp.atlassian.com/v1/authorize")?;
+    /// let profile = ServerProfile::new().with_authorization_endpoint_at(page);
+    /// assert_eq!(profile.to_string(), "users log in at https://mcp.atlassian.com");
+    /// # Ok::<(), oauth_types::InvalidUri>(())
+    /// ```
+    #[must_use]
+    pub fn with_authorization_endpoint_at(mut self, url: EndpointUrl) -> Self {
+        self.authorization_endpoint = Some(url);
+        self
+    }
+
     /// Logs in although the metadata has no `code_challenge_methods_supported`. PKCE with S256 is sent all the same;
     /// a list that leaves S256 out is still refused.
     #[must_use]
@@ -158,6 +185,11 @@ impl ServerProfile {
         self.metadata_url.as_ref()
     }
 
+    /// The URL on whose origin users may log in, where the host has named it.
+    pub(crate) const fn authorization_endpoint(&self) -> Option<&EndpointUrl> {
+        self.authorization_endpoint.as_ref()
+    }
+
     /// Returns `true` if metadata that names no tenant may stand for an issuer that is pinned.
     pub(crate) const fn accepts_tenant_placeholder(&self) -> bool {
         self.tenant_placeholder
@@ -193,11 +225,14 @@ impl fmt::Display for ServerProfile {
         }
         let scope = self.scope.as_ref().map(|scope| format!("the scope is always {scope}"));
         let place = self.metadata_url.as_ref().map(|url| format!("the metadata is at {url}"));
+        let page = self.authorization_endpoint.as_ref();
+        let page = page.map(|url| format!("users log in at {}", url.origin()));
         let exceptions = [
             self.resource_omitted.then_some("no resource indicator is sent (RFC 8707)"),
             scope.as_deref(),
             self.tenant_placeholder.then_some("`{tenantid}` stands for the pinned tenant"),
             place.as_deref(),
+            page.as_deref(),
             self.s256_assumed.then_some("PKCE need not be listed"),
             self.consent_prompt_omitted.then_some("consent is not forced"),
         ];

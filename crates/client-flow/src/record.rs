@@ -198,14 +198,6 @@ impl ServerEndpoints {
     pub(crate) fn are_old(&self, now: UnixTime) -> bool {
         !self.is_assumed && self.read_at.is_none_or(|then| now.since(then) >= Self::LIFETIME)
     }
-
-    /// Where users are sent, for a flow that has one.
-    pub(crate) fn for_users(&self) -> Result<&EndpointUrl, FlowError> {
-        self.authorization_endpoint.as_ref().ok_or_else(|| FlowError::NoEndpoint {
-            issuer: self.issuer.clone(),
-            member: "authorization_endpoint",
-        })
-    }
 }
 
 /// Tokens, with what they were asked for and what they grant.

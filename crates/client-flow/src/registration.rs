@@ -70,6 +70,7 @@ pub(crate) fn register(login: Login, scope: Option<ScopeSet>) -> Result<Step, Fl
     else {
         return Err(FlowError::NoRegistration { issuer: issuer.clone() });
     };
+    login.server.registers_at(endpoint)?;
     let sent = match &config.registration {
         Some(registration) => registration.clone(),
         None => registration(&login, redirect_uri, scope.as_ref()),

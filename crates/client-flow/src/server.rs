@@ -8,6 +8,7 @@
 //! | the document is a bounded JSON object | C-DISC-10 | the next URL, then `Document` |
 //! | its `issuer` is identical to the one asked for; `{tenantid}` in it stands for a pinned tenant by a [profile](crate::ServerProfile) only | C-DISC-7 | the next URL, then `IssuerMismatch`; `TenantPlaceholder` |
 //! | it has the endpoints and, for users, lists S256, or by a profile lists no methods at all | C-AUTHZ-2 | `NoEndpoint`, `NoS256` |
+//! | codes of another server are sent nowhere by it: the table of [`mix_up`](crate::mix_up) | SEC-242 | `MixUp` |
 //! | it leads to no local address unless the resource is at one | C-AUTHZ-7 | `LeadsToLocalAddress` |
 //! | where only the resource named its place, its endpoints are on the issuer's origin | C-DISC-11 | `LeadsToAnotherOrigin` |
 //! | it binds tokens to a key that we have, where the resource takes no others | C-EXT-3 | `NoBoundTokens` |

@@ -20,6 +20,9 @@
 //! | one text | a list of it | lists, except `redirect_uris` and `keys` |
 //! | a list of texts | scopes with spaces between | `scope` |
 //!
+//! An endpoint whose query has a parameter that requests to it set themselves (RFC 6749 §3.1) is malformed:
+//! [`MemberRule::Parameter`] names it.
+//!
 //! The members that were passed over are named by `passed_over` of each document, for the log: the names are those of
 //! this crate, never text of the peer. An endpoint that was passed over is absent, so that a caller that needs it says
 //! that there is none. An expiry of access that cannot be read refuses the introspection response, because it must not

@@ -49,6 +49,26 @@ fn sec_025_c_authz_5_only_this_logins_callback_ends_the_wait() {
 }
 
 #[test]
+fn sec_250_long_heads_and_requests_between_logins_are_answered_by_a_page() {
+    let visit = visit();
+    let state = query(visit.url(), "state").unwrap();
+    let cookies = format!("Cookie: a={}\r\n", "x".repeat(20_000));
+    let head = format!("GET /cb?code=c&state={state} HTTP/1.1\r\nHost: 127.0.0.1\r\n{cookies}\r\n");
+    assert!(head.len() < Visit::MAX_HEAD);
+    // By the visit, or by what a task of its own holds of it.
+    assert!(visit.hear(head.as_bytes()).is_callback());
+    assert!(visit.callback_listener().hear(head.as_bytes()).is_callback());
+    for (heard, status, says) in [
+        (Heard::too_long(), "431", "Delete the cookies"),
+        (Heard::no_login(), "410", "you can close this page"),
+    ] {
+        assert!(heard.reply().starts_with(&format!("HTTP/1.1 {status} ")), "{heard:?}");
+        assert!(heard.reply().split_once("\r\n\r\n").unwrap().1.contains(says));
+        assert_eq!(heard.callback(), None);
+    }
+}
+
+#[test]
 fn sec_024_a_request_for_another_host_is_refused_whatever_it_knows() {
     let visit = visit();
     let ours = format!("/cb?code=c&state={}", query(visit.url(), "state").unwrap());

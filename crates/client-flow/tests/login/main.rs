@@ -12,6 +12,7 @@ mod grants;
 mod lenient;
 mod loopback;
 mod metadata_redirects;
+mod mix_up;
 mod old_server;
 mod pinned_issuer;
 mod profile;

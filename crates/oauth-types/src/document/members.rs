@@ -28,6 +28,11 @@ pub enum MemberRule {
     ClientId(InvalidClientId),
     /// A list of scopes breaks this rule.
     Scope(InvalidScope),
+    /// The query of an endpoint has a parameter that requests to it set themselves (RFC 6749 §3.1, §3.2).
+    Parameter {
+        /// The name of the parameter.
+        name: &'static str,
+    },
     /// The value is well-formed and none of those that can be used here.
     Value {
         /// The values that can be used.
@@ -53,6 +58,11 @@ impl fmt::Display for MemberRule {
             }
             Self::ClientId(rule) => write!(f, "is no client identifier: {rule}"),
             Self::Scope(rule) => write!(f, "is no list of scopes: {rule}"),
+            Self::Parameter { name } => write!(
+                f,
+                "has `{name}` in its query, which the request sets itself; no parameter may be \
+                 there twice (RFC 6749 §3.1)"
+            ),
             Self::Value { expected } => write!(f, "has to be {expected}"),
         }
     }
@@ -274,6 +284,19 @@ pub(crate) fn uri<T>(
 /// Reads the URL of an endpoint.
 pub(crate) fn endpoint(value: Value) -> Result<EndpointUrl, MemberRule> {
     uri(EndpointUrl::parse)(value)
+}
+
+/// Reads the URL of an endpoint whose query leaves these parameters to the request.
+pub(crate) fn endpoint_without(
+    parameters: &[&'static str],
+) -> impl Fn(Value) -> Result<EndpointUrl, MemberRule> {
+    move |value| {
+        let url = endpoint(value)?;
+        match url.parameter_among(parameters) {
+            Some(name) => Err(MemberRule::Parameter { name }),
+            None => Ok(url),
+        }
+    }
 }
 
 /// Reads a registered name.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::document::members::{endpoint, uri};
+use crate::document::members::{endpoint, endpoint_without, uri};
 use crate::document::{Document, Members, document, is_false, object};
 use crate::{
     AuthMethod, DocumentError, EndpointUrl, GrantProfile, GrantType, Issuer, MemberRule, Origin,
@@ -88,9 +88,12 @@ impl Document for AuthorizationServerMetadata {
         let (algorithm, method) = (SigningAlgorithm::from_name, AuthMethod::from_name);
         Ok(Self {
             issuer: members.required("issuer", uri(Issuer::parse))?,
-            authorization_endpoint: members.strict("authorization_endpoint", endpoint)?,
-            token_endpoint: members.strict("token_endpoint", endpoint)?,
-            registration_endpoint: members.strict("registration_endpoint", endpoint)?,
+            authorization_endpoint: members
+                .strict("authorization_endpoint", endpoint_without(&AUTHORIZATION_PARAMETERS))?,
+            token_endpoint: members
+                .strict("token_endpoint", endpoint_without(&TOKEN_PARAMETERS))?,
+            registration_endpoint: members
+                .strict("registration_endpoint", endpoint_without(&REGISTRATION_PARAMETERS))?,
             revocation_endpoint: members.lenient("revocation_endpoint", endpoint),
             introspection_endpoint: members.lenient("introspection_endpoint", endpoint),
             jwks_uri: members.lenient("jwks_uri", endpoint),
@@ -223,6 +226,53 @@ impl AuthorizationServerMetadata {
         self.scopes_supported.iter().flatten().any(|own| own == scope)
     }
 }
+
+/// Parameters of authorization requests (RFC 6749 §4.1.1, RFC 7636 §4.3, RFC 8707 §2, RFC 9101 §5, RFC 9449 §10,
+/// OpenID Connect Core §3.1.2.1): in the query of the endpoint itself they would be there twice, or in place of ours.
+const AUTHORIZATION_PARAMETERS: [&str; 14] = [
+    "response_type",
+    "response_mode",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "state",
+    "code_challenge",
+    "code_challenge_method",
+    "resource",
+    "nonce",
+    "prompt",
+    "request",
+    "request_uri",
+    "dpop_jkt",
+];
+
+/// Parameters of token requests (RFC 6749 §4.1.3, §4.4.2, §6, RFC 7521 §4, RFC 7636 §4.5, RFC 8707 §2), which are sent
+/// in the body: in the query of the endpoint itself some servers would read them instead.
+const TOKEN_PARAMETERS: [&str; 12] = [
+    "grant_type",
+    "code",
+    "redirect_uri",
+    "code_verifier",
+    "client_id",
+    "client_secret",
+    "client_assertion",
+    "client_assertion_type",
+    "refresh_token",
+    "assertion",
+    "scope",
+    "resource",
+];
+
+/// Members of registration requests that decide who the client is and where its codes go (RFC 7591 §2).
+const REGISTRATION_PARAMETERS: [&str; 7] = [
+    "client_id",
+    "client_secret",
+    "redirect_uri",
+    "redirect_uris",
+    "scope",
+    "jwks",
+    "token_endpoint_auth_method",
+];
 
 /// The path segment that stands for a tenant in the metadata of all of them.
 const TENANT: &str = "{tenantid}";

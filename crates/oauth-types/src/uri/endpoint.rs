@@ -4,8 +4,8 @@ use core::fmt;
 
 use http::Uri;
 
-use crate::FormWriter;
 use crate::uri::{InvalidUri, is_local_ip, text_identifier, web_parts};
+use crate::{FormWriter, decode_component};
 
 /// The URL of an endpoint or a document: https (http on a loopback host), without fragment or
 /// userinfo (RFC 6749 §3.1, §3.2; OAuth 2.1 §1.5).
@@ -59,6 +59,18 @@ impl EndpointUrl {
             text.push_str(form.as_str());
         }
         text
+    }
+
+    /// Returns the first of these names that the query has as a parameter, however it is encoded.
+    pub(crate) fn parameter_among(&self, names: &[&'static str]) -> Option<&'static str> {
+        let (_, query) = self.0.split_once('?')?;
+        let has = |name: &&&str| {
+            query.split('&').any(|pair| {
+                let own = pair.split_once('=').map_or(pair, |(own, _)| own);
+                decode_component(own.as_bytes()).is_ok_and(|own| own == **name)
+            })
+        };
+        names.iter().find(has).copied()
     }
 
     /// The origin that it belongs to.

@@ -1,0 +1,10 @@
+//! Logins of the reqwest client over HTTP, against servers that break a rule or forget.
+
+#![cfg(test)]
+#![cfg(feature = "browser")]
+
+mod fakes;
+mod forgotten;
+mod mix_up;
+#[cfg(unix)]
+mod text_browser;
