@@ -1,33 +1,39 @@
 //! The user's own browser, and a listener on loopback for its return (RFC 8252 §7.3).
 
-use core::time::Duration;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+mod listener;
+
+use core::pin::pin;
 
 use client_flow::Visit;
 use futures::future::BoxFuture;
-use futures::stream::{FuturesUnordered, StreamExt as _};
 use oauth_types::RedirectUri;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tracing::debug;
+use tokio::sync::oneshot;
 
 use crate::{Error, UserAgent, VisitFailed};
+use listener::Listener;
 
 /// Opens the user's browser and waits on an ephemeral loopback port for it to come back.
 ///
 /// The address is handed to the system as one argument, through no shell. The page that ends the login
 /// is the same whatever the callback said.
+///
+/// The port is listened on as long as the value lives, by a task of the runtime that it was bound in. What comes between
+/// logins is answered by a page, and several logins may wait at once. Connections of other local programs do not hold up
+/// the user's:
+///
+/// | limit | value | beyond it |
+/// |---|---|---|
+/// | connections whose request is not complete | 64 | the oldest is closed |
+/// | time for a request | 5 s | closed |
+/// | head of a request, cookies included | 64 KiB ([`Visit::MAX_HEAD`]) | read on to 1 MiB, then 431 with a page |
+/// | time for a login | 10 min ([`Visit::LIFETIME`]) | [`VisitFailed::Timeout`] |
 #[derive(Debug)]
 pub struct LoopbackBrowser {
-    listener: TcpListener,
+    listener: Listener,
     redirect_uri: RedirectUri,
 }
 
 const PATH: &str = "/callback";
-
-/// Most connections that are read at once; others wait until one of them is done, or has said nothing for too long.
-const MAX_CONNECTIONS: usize = 32;
-const PAUSE: Duration = Duration::from_millis(100);
 
 impl LoopbackBrowser {
     /// Takes an ephemeral port of 127.0.0.1, or of ::1 where there is no IPv4, and keeps it for all logins of
@@ -35,84 +41,38 @@ impl LoopbackBrowser {
     ///
     /// # Errors
     ///
-    /// [`Error::Visit`] when no port can be had.
+    /// [`Error::CallbackPort`] when no port can be had.
     pub async fn bind() -> Result<Self, Error> {
         Self::bind_port(0).await
     }
 
-    /// The same at this port, for a client that is registered with a server that compares ports (RFC 8252 §7.3
-    /// wants none to).
+    /// Takes this port, as [`bind`](Self::bind) takes any, for a client that is registered with a server that compares
+    /// ports (RFC 8252 §7.3 wants none to).
     ///
     /// # Errors
     ///
-    /// As [`bind`](Self::bind).
+    /// [`Error::CallbackPort`], of the kind `AddrInUse` when another program listens there: the client is registered for
+    /// no other address.
     pub async fn bind_port(port: u16) -> Result<Self, Error> {
-        let addresses: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-        // Nobody beyond this machine can reach either.
-        let addresses = addresses.map(|address| SocketAddr::new(address, port));
-        let no_port = |_| Error::Visit(VisitFailed::NoBrowser);
-        let listener = TcpListener::bind(addresses.as_slice()).await.map_err(no_port)?;
-        let authority = listener.local_addr().map_err(no_port)?.to_string();
-        let redirect_uri = RedirectUri::parse(&format!("http://{authority}{PATH}"))
+        let failed = |error: std::io::Error| Error::CallbackPort { port, kind: error.kind() };
+        let listener = Listener::bind(port).await.map_err(failed)?;
+        let redirect_uri = RedirectUri::parse(&format!("http://{}{PATH}", listener.address()))
             .map_err(|_| Error::Visit(VisitFailed::NoBrowser))?;
         Ok(Self { listener, redirect_uri })
     }
-
-    /// Answers connections until one is the callback of this visit. Browsers open connections ahead of need and
-    /// leave them idle, so none of them holds up another.
-    async fn callback(&self, visit: &Visit) -> String {
-        let mut open = FuturesUnordered::new();
-        loop {
-            tokio::select! {
-                accepted = self.listener.accept(), if open.len() < MAX_CONNECTIONS => {
-                    match accepted {
-                        Ok((stream, _)) => open.push(answer(stream, visit)),
-                        // Out of sockets, perhaps: that passes.
-                        Err(_) => tokio::time::sleep(PAUSE).await,
-                    }
-                }
-                Some(answered) = open.next() => {
-                    if let Some(callback) = answered {
-                        return callback;
-                    }
-                }
-            }
-        }
-    }
 }
 
-/// Answers one connection; the callback when it was that.
-async fn answer(mut stream: TcpStream, visit: &Visit) -> Option<String> {
-    let head = read_head(&mut stream).await?;
-    let heard = visit.hear(&head);
-    if let Err(error) = stream.write_all(heard.reply().as_bytes()).await {
-        debug!(%error, "the browser left before its answer");
-    }
-    let _ = stream.shutdown().await;
-    let callback = heard.callback();
-    if callback.is_none() {
-        debug!("a request to the callback listener does not answer the login");
-    }
-    callback
-}
-
-/// Reads until the empty line; `None` when the head is too long, too slow or cut off.
-async fn read_head(stream: &mut TcpStream) -> Option<Vec<u8>> {
-    let read = async {
-        let mut head = Vec::new();
-        let mut chunk = [0; 2048];
-        loop {
-            let count = stream.read(&mut chunk).await.ok()?;
-            head.extend_from_slice(chunk.get(..count)?);
-            if head.windows(4).any(|end| end == b"\r\n\r\n") {
-                return Some(head);
-            }
-            if count == 0 || head.len() > Visit::MAX_HEAD {
-                return None;
-            }
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(5), read).await.ok()?
+/// Opens the browser; `false` when there is none.
+///
+/// A text browser ends only when its user leaves it, so a thread waits for that and not the login, and not the runtime
+/// when it ends.
+fn open(url: String) -> oneshot::Receiver<bool> {
+    let (opened, answer) = oneshot::channel();
+    // Where no thread can be had, its end of the channel is gone, which says the same.
+    let _ = std::thread::Builder::new().name("browser".to_owned()).spawn(move || {
+        let _ = opened.send(webbrowser::open(&url).is_ok());
+    });
+    answer
 }
 
 impl UserAgent for LoopbackBrowser {
@@ -122,13 +82,21 @@ impl UserAgent for LoopbackBrowser {
 
     fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
         Box::pin(async move {
-            let url = visit.url().to_owned();
-            let opened = tokio::task::spawn_blocking(move || webbrowser::open(&url)).await;
-            if !matches!(opened, Ok(Ok(()))) {
-                return Err(VisitFailed::NoBrowser);
-            }
-            let callback = tokio::time::timeout(Visit::LIFETIME, self.callback(visit));
-            callback.await.map_err(|_| VisitFailed::Timeout)
+            let mut callback = pin!(self.listener.callback(visit));
+            let both = async {
+                tokio::select! {
+                    biased;
+                    callback = &mut callback => return Ok(callback),
+                    opened = open(visit.url().to_owned()) => {
+                        if !matches!(opened, Ok(true)) {
+                            return Err(VisitFailed::NoBrowser);
+                        }
+                    }
+                }
+                Ok(callback.await)
+            };
+            let outcome = tokio::time::timeout(Visit::LIFETIME, both).await;
+            outcome.unwrap_or(Err(VisitFailed::Timeout))
         })
     }
 }
@@ -138,12 +106,21 @@ mod tests {
     use bytes::Bytes;
     use client_auth::ClientCredentials;
     use client_flow::{ClientConfig, Step, login};
+    use core::time::Duration;
+
     use oauth_types::{ClientId, Entropy, Issuer, UnixTime};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
 
     use super::*;
 
     /// A login that has come to its visit.
     fn visit(browser: &LoopbackBrowser) -> Visit {
+        visit_by(browser, 1)
+    }
+
+    /// The same with this as its randomness.
+    fn visit_by(browser: &LoopbackBrowser, seed: u8) -> Visit {
         let now = UnixTime::from_secs(0);
         let mut config = ClientConfig::new("Test", browser.redirect_uri.clone());
         let client = ClientCredentials::public(ClientId::parse("c").unwrap());
@@ -164,7 +141,7 @@ mod tests {
                 }
                 Step::Recall(recall) => recall.resume(None, now).unwrap(),
                 Step::Randomize(draw) => {
-                    draw.resume(Entropy::new([1; 32]), Entropy::new([2; 32]), now).unwrap()
+                    draw.resume(Entropy::new([seed; 32]), Entropy::new([9; 32]), now).unwrap()
                 }
                 Step::Visit(visit) => return *visit,
                 other => panic!("{other:?}"),
@@ -173,18 +150,149 @@ mod tests {
     }
 
     async fn send(browser: &LoopbackBrowser, request: &str) -> String {
-        let address = browser.listener.local_addr().unwrap();
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut stream = TcpStream::connect(browser.listener.address()).await.unwrap();
+        let _ = stream.write_all(request.as_bytes()).await;
         let mut answer = String::new();
         let _ = stream.read_to_string(&mut answer).await;
         answer
     }
 
+    /// The request that a browser comes back with, with these header lines.
+    fn callback_of(browser: &LoopbackBrowser, visit: &Visit, headers: &str) -> String {
+        let (_, query) = visit.url().split_once('?').unwrap();
+        let state = query.split('&').find(|pair| pair.starts_with("state=")).unwrap();
+        let address = browser.listener.address();
+        format!("GET /callback?code=c&{state} HTTP/1.1\r\nHost: {address}\r\n{headers}\r\n")
+    }
+
+    /// Waits for a visit while its callback comes: what its user sees.
+    async fn finish(browser: &LoopbackBrowser, visit: &Visit, headers: &str) -> String {
+        let ours = callback_of(browser, visit, headers);
+        let both = async {
+            let wait = browser.listener.callback(visit);
+            tokio::join!(wait, send(browser, &ours))
+        };
+        let (callback, page) = tokio::time::timeout(SOON, both).await.unwrap();
+        assert!(callback.contains("/callback?code=c&state="), "{callback}");
+        page
+    }
+
+    /// Less than the time that a silent connection has.
+    const SOON: Duration = Duration::from_secs(4);
+
+    #[tokio::test]
+    async fn sec_250_silent_connections_hold_up_no_callback() {
+        let browser = LoopbackBrowser::bind().await.unwrap();
+        let address = browser.listener.address();
+        // More than the backlog of the system, before the login and during it.
+        let mut silent = Vec::new();
+        for _ in 0..300 {
+            let connected = tokio::time::timeout(SOON, TcpStream::connect(address));
+            silent.push(connected.await.expect("somebody accepts").unwrap());
+        }
+        let visit = visit(&browser);
+        let wait = browser.listener.callback(&visit);
+        let others = async {
+            for _ in 0..120 {
+                silent.push(TcpStream::connect(address).await.unwrap());
+            }
+            send(&browser, &callback_of(&browser, &visit, "")).await
+        };
+        let both = async { tokio::join!(wait, others) };
+        let (_, page) = tokio::time::timeout(SOON, both).await.expect("the callback is answered");
+        assert!(page.starts_with("HTTP/1.1 200"), "{page}");
+        // The oldest have gone, the newest are still waited for.
+        let is_closed = async |stream: &mut TcpStream| {
+            let mut byte = [0];
+            let read = stream.read(&mut byte);
+            tokio::time::timeout(Duration::from_millis(50), read).await.is_ok()
+        };
+        assert!(is_closed(&mut silent[0]).await);
+        assert!(!is_closed(silent.last_mut().unwrap()).await);
+    }
+
+    #[tokio::test]
+    async fn sec_250_a_head_full_of_cookies_is_answered() {
+        let browser = LoopbackBrowser::bind().await.unwrap();
+        let cookies = |length| format!("Cookie: a={}\r\n", "x".repeat(length));
+        let page = finish(&browser, &visit(&browser), &cookies(20_000)).await;
+        assert!(page.starts_with("HTTP/1.1 200"), "{page}");
+        for length in [100_000, 900_000] {
+            let long = callback_of(&browser, &visit(&browser), &cookies(length));
+            let page = tokio::time::timeout(SOON, send(&browser, &long)).await.unwrap();
+            assert!(page.starts_with("HTTP/1.1 431"), "{length} {page}");
+            assert!(page.contains("Delete the cookies"), "{page}");
+        }
+        // The end of the head is found wherever it is cut, and looked for once.
+        let head = callback_of(&browser, &visit(&browser), "");
+        let visit = visit(&browser);
+        let slowly = async {
+            let mut stream = TcpStream::connect(browser.listener.address()).await.unwrap();
+            stream.set_nodelay(true).unwrap();
+            for byte in head.as_bytes() {
+                stream.write_all(&[*byte]).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        };
+        let both = async { tokio::join!(browser.listener.callback(&visit), slowly) };
+        tokio::time::timeout(SOON, both).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn sec_250_before_between_and_after_logins_there_is_a_page() {
+        let browser = LoopbackBrowser::bind().await.unwrap();
+        let first = visit(&browser);
+        let ours = callback_of(&browser, &first, "");
+        let asked = async || tokio::time::timeout(SOON, send(&browser, &ours)).await.unwrap();
+        assert!(asked().await.starts_with("HTTP/1.1 410"), "before");
+        assert!(finish(&browser, &first, "").await.starts_with("HTTP/1.1 200"));
+        let reloaded = asked().await;
+        assert!(reloaded.starts_with("HTTP/1.1 410"), "{reloaded}");
+        assert!(reloaded.contains("you can close this page"), "{reloaded}");
+        // A login that was given up is forgotten, and the next one is as the first.
+        let given_up = browser.listener.callback(&first);
+        assert!(tokio::time::timeout(Duration::from_millis(20), given_up).await.is_err());
+        assert!(asked().await.starts_with("HTTP/1.1 410"));
+        assert!(finish(&browser, &first, "").await.starts_with("HTTP/1.1 200"));
+        // With the value ends the port.
+        let address = browser.listener.address();
+        drop(browser);
+        assert!(TcpStream::connect(address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn sec_250_logins_that_share_a_port_each_get_their_own_callback() {
+        let browser = LoopbackBrowser::bind().await.unwrap();
+        let (one, other) = (visit_by(&browser, 1), visit_by(&browser, 2));
+        let [to_one, to_other] = [&one, &other].map(|visit| callback_of(&browser, visit, ""));
+        let sends = async { (send(&browser, &to_other).await, send(&browser, &to_one).await) };
+        let all = async {
+            let (one, other) = (browser.listener.callback(&one), browser.listener.callback(&other));
+            tokio::join!(one, other, sends)
+        };
+        let (first, second, pages) = tokio::time::timeout(SOON, all).await.unwrap();
+        assert!(pages.0.starts_with("HTTP/1.1 200") && pages.1.starts_with("HTTP/1.1 200"));
+        assert!(to_one.contains(first.rsplit('/').next().unwrap()));
+        assert!(to_other.contains(second.rsplit('/').next().unwrap()));
+        assert_ne!(first, second);
+    }
+
+    #[tokio::test]
+    async fn sec_250_a_port_that_is_taken_is_an_error_and_no_other_address() {
+        let browser = LoopbackBrowser::bind().await.unwrap();
+        let port = browser.listener.address().port();
+        let error = LoopbackBrowser::bind_port(port).await.unwrap_err();
+        let kind = std::io::ErrorKind::AddrInUse;
+        assert!(
+            matches!(error, Error::CallbackPort { port: own, kind: is } if (own, is) == (port, kind))
+        );
+        assert!(error.to_string().contains(&port.to_string()), "{error}");
+    }
+
     #[tokio::test]
     async fn sec_025_one_answer_ends_the_wait_whoever_else_connects() {
         let browser = LoopbackBrowser::bind().await.unwrap();
-        let address = browser.listener.local_addr().unwrap();
+        let address = browser.listener.address();
         assert!(address.ip().is_loopback() && address.port() != 0);
         let visit = visit(&browser);
         let (_, query) = visit.url().split_once('?').unwrap();
@@ -199,7 +307,7 @@ mod tests {
             (refused, send(&browser, "garbage\r\n\r\n").await, send(&browser, &ours).await)
         };
         let (callback, (refused, garbage, finished)) =
-            tokio::join!(browser.callback(&visit), others);
+            tokio::join!(browser.listener.callback(&visit), others);
         assert!(refused.starts_with("HTTP/1.1 400"), "{refused}");
         assert!(garbage.starts_with("HTTP/1.1 403"), "{garbage}");
         assert!(finished.starts_with("HTTP/1.1 200"), "{finished}");
@@ -211,7 +319,7 @@ mod tests {
     async fn sec_025_a_fixed_port_is_a_loopback_port_too() {
         let port = {
             let other = LoopbackBrowser::bind().await.unwrap();
-            other.listener.local_addr().unwrap().port()
+            other.listener.address().port()
         };
         let browser = LoopbackBrowser::bind_port(port).await.unwrap();
         assert_eq!(browser.redirect_uri.as_str(), format!("http://127.0.0.1:{port}/callback"));

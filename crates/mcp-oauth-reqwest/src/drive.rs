@@ -53,7 +53,11 @@ impl Host<'_> {
             step = match step {
                 Step::Visit(visit) => {
                     let agent = self.agent.ok_or(Error::Visit(VisitFailed::NoBrowser))?;
-                    info!("sending the user to the authorization server");
+                    info!(
+                        issuer = %visit.issuer(),
+                        at = %visit.authorization_endpoint().origin(),
+                        "sending the user to the authorization server"
+                    );
                     drop(turn);
                     let callback = agent.visit(&visit).instrument(span).await;
                     let callback = callback.map_err(Error::Visit)?;

@@ -20,6 +20,13 @@ pub enum Error {
     Flow(FlowError),
     /// The browser did not come back.
     Visit(VisitFailed),
+    /// The port for the browser's return cannot be listened on.
+    CallbackPort {
+        /// The port; 0 where any would have done.
+        port: u16,
+        /// The reason: `AddrInUse` where another program has it.
+        kind: std::io::ErrorKind,
+    },
     /// Nobody vouched for the client.
     Identity(IdentityFailed),
     /// The store did not keep others off, or did not forget.
@@ -76,6 +83,14 @@ impl fmt::Display for Error {
             Self::Transport(failure) => write!(f, "the MCP server gave no answer: {failure}"),
             Self::Flow(error) => error.fmt(f),
             Self::Visit(error) => error.fmt(f),
+            Self::CallbackPort { port, kind: std::io::ErrorKind::AddrInUse } => write!(
+                f,
+                "another program listens on port {port} of 127.0.0.1: end it, or use another port \
+                 and register its redirect URI"
+            ),
+            Self::CallbackPort { port, kind } => {
+                write!(f, "port {port} of the loopback address cannot be listened on: {kind}")
+            }
             Self::Identity(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
             Self::Request => {

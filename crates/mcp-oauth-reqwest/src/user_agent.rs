@@ -30,11 +30,46 @@ impl fmt::Display for VisitFailed {
 
 impl core::error::Error for VisitFailed {}
 
-/// Whoever can send a user through a browser and catch where it comes back to.
+/// A way to send a user through a browser and to catch where it comes back to.
+///
+/// ```
+/// use client_flow::Visit;
+/// use futures::future::BoxFuture;
+/// use mcp_oauth_reqwest::{UserAgent, VisitFailed};
+/// use oauth_types::RedirectUri;
+///
+/// /// Asks before it opens the browser.
+/// struct Asking<A> {
+///     agent: A,
+///     agrees: fn(&str) -> bool,
+/// }
+///
+/// impl<A: UserAgent> UserAgent for Asking<A> {
+///     fn redirect_uri(&self) -> &RedirectUri {
+///         self.agent.redirect_uri()
+///     }
+///
+///     fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
+///         let question = format!(
+///             "{} sends you to log in at {}. Go on?",
+///             visit.resource().origin().host(),
+///             visit.authorization_endpoint().origin().host(),
+///         );
+///         match (self.agrees)(&question) {
+///             true => self.agent.visit(visit),
+///             false => Box::pin(async { Err(VisitFailed::Declined) }),
+///         }
+///     }
+/// }
+/// ```
 pub trait UserAgent: Send + Sync + 'static {
     /// Where the browser comes back to.
     fn redirect_uri(&self) -> &RedirectUri;
 
+    /// The user should know who sends them where before the browser opens: [`Visit::resource`] is what the tokens are
+    /// for, [`Visit::authorization_endpoint`] where they log in, [`Visit::client_id`] and [`Visit::scope`] what is
+    /// asked for.
+    ///
     /// Sends the user to [`Visit::url`] and answers with the URL, or its query, that the browser came back with.
     /// Nobody has validated it: hand it on as it is. One by which the visit is not
     /// [answered](Visit::is_answered_by) ends the login; who can, waits for another.

@@ -1,0 +1,208 @@
+//! The port that the browser comes back to: answered from when it is bound until it is dropped.
+
+use core::future::poll_fn;
+use core::task::Poll;
+use core::time::Duration;
+use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use client_flow::{CallbackListener, Heard, Visit};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+use tracing::debug;
+
+/// Most connections whose request is not complete; one more ends the oldest of them.
+const MAX_READING: usize = 64;
+/// Longest time for a request, and for its answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Most bytes of a head that are read, the ones that are not kept included.
+const MAX_READ: usize = 1024 * 1024;
+/// Time until the next connection is accepted when the process is out of sockets.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A bound port and the task that answers it.
+#[derive(Debug)]
+pub(super) struct Listener {
+    address: SocketAddr,
+    port: Port,
+    desk: Desk,
+    task: AbortHandle,
+}
+
+/// The port while it is bound; the task ends later than the value that it listens for, and the port does not.
+#[derive(Clone, Debug)]
+struct Port(Arc<Mutex<Option<TcpListener>>>);
+
+/// The logins that wait for their callback.
+#[derive(Clone, Debug, Default)]
+struct Desk(Arc<Mutex<Vec<Waiting>>>);
+
+#[derive(Debug)]
+struct Waiting {
+    listener: CallbackListener,
+    callback: mpsc::Sender<String>,
+}
+
+impl Listener {
+    /// Binds this port of 127.0.0.1, or of ::1 where there is no IPv4. Nobody beyond this machine can reach either.
+    pub(super) async fn bind(port: u16) -> Result<Self, std::io::Error> {
+        let at = |ip: IpAddr| TcpListener::bind(SocketAddr::new(ip, port));
+        let listener = match at(Ipv4Addr::LOCALHOST.into()).await {
+            Err(error) if error.kind() == std::io::ErrorKind::AddrNotAvailable => {
+                at(Ipv6Addr::LOCALHOST.into()).await?
+            }
+            bound => bound?,
+        };
+        let (address, desk) = (listener.local_addr()?, Desk::default());
+        let port = Port(Arc::new(Mutex::new(Some(listener))));
+        let task = tokio::spawn(answer_all(port.clone(), desk.clone())).abort_handle();
+        Ok(Self { address, port, desk, task })
+    }
+
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits for the callback of this visit. Its page has been answered by then.
+    pub(super) async fn callback(&self, visit: &Visit) -> String {
+        let (callback, mut answered) = mpsc::channel(1);
+        let listener = visit.callback_listener();
+        self.desk.waiting().push(Waiting { listener, callback });
+        // Leaves the desk with this future, because the other end is closed by then.
+        match answered.recv().await {
+            Some(callback) => callback,
+            // The sender is at the desk until this receiver is gone.
+            None => core::future::pending().await,
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.port.close();
+        self.task.abort();
+    }
+}
+
+impl Port {
+    async fn accept(&self) -> std::io::Result<TcpStream> {
+        let accepted =
+            poll_fn(|context| match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+                Some(listener) => listener.poll_accept(context),
+                None => Poll::Pending,
+            });
+        accepted.await.map(|(stream, _)| stream)
+    }
+
+    fn close(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+impl Desk {
+    fn waiting(&self) -> MutexGuard<'_, Vec<Waiting>> {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.retain(|visit| !visit.callback.is_closed());
+        waiting
+    }
+
+    /// The answer to a request, and who waits for it where it is a callback.
+    fn hear(&self, head: &[u8]) -> (Heard, Option<mpsc::Sender<String>>) {
+        let mut heard = Heard::no_login();
+        for visit in self.waiting().iter() {
+            heard = visit.listener.hear(head);
+            if heard.is_callback() {
+                return (heard, Some(visit.callback.clone()));
+            }
+        }
+        (heard, None)
+    }
+}
+
+/// A connection that was accepted.
+struct Connection {
+    task: AbortHandle,
+    has_asked: Arc<AtomicBool>,
+}
+
+/// Answers connections. Browsers open them ahead of need and leave them idle, and other programs may connect as well, so
+/// none holds up another: when there are too many, the one that has been silent longest goes.
+async fn answer_all(port: Port, desk: Desk) {
+    let mut open = JoinSet::new();
+    let mut reading: VecDeque<Connection> = VecDeque::new();
+    loop {
+        let Ok(stream) = port.accept().await else {
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        };
+        while open.try_join_next().is_some() {}
+        reading.retain(|connection| {
+            !connection.task.is_finished() && !connection.has_asked.load(Ordering::Relaxed)
+        });
+        if reading.len() >= MAX_READING
+            && let Some(oldest) = reading.pop_front()
+        {
+            oldest.task.abort();
+        }
+        let has_asked = Arc::new(AtomicBool::new(false));
+        let task = open.spawn(answer(stream, desk.clone(), Arc::clone(&has_asked)));
+        reading.push_back(Connection { task, has_asked });
+    }
+}
+
+/// Answers one connection, then tells the login whose callback it was.
+async fn answer(mut stream: TcpStream, desk: Desk, has_asked: Arc<AtomicBool>) {
+    let Ok(Some(head)) = tokio::time::timeout(PATIENCE, read_head(&mut stream)).await else {
+        return;
+    };
+    has_asked.store(true, Ordering::Relaxed);
+    let (heard, waits) = match &head {
+        Head::Complete(head) => desk.hear(head),
+        Head::TooLong => (Heard::too_long(), None),
+    };
+    let write = async {
+        stream.write_all(heard.reply().as_bytes()).await?;
+        stream.shutdown().await
+    };
+    if !matches!(tokio::time::timeout(PATIENCE, write).await, Ok(Ok(()))) {
+        debug!("the browser left before its answer");
+    }
+    match (heard.callback(), waits) {
+        (Some(callback), Some(visit)) => {
+            // A second one is the same page loaded again.
+            let _ = visit.try_send(callback);
+        }
+        _ => debug!("a request to the callback listener does not answer the login"),
+    }
+}
+
+/// The head of a request.
+enum Head {
+    /// All of it, up to and including the empty line.
+    Complete(Vec<u8>),
+    /// Longer than what is kept; it has been read to its end, so that the browser reads the answer.
+    TooLong,
+}
+
+/// Reads until the empty line; `None` when the connection ends before.
+async fn read_head(stream: &mut TcpStream) -> Option<Head> {
+    let (mut head, mut chunk, mut total) = (Vec::new(), [0; 4096], 0);
+    loop {
+        let count = stream.read(&mut chunk).await.ok().filter(|count| *count > 0)?;
+        total += count;
+        let before = head.len().saturating_sub(3);
+        head.extend_from_slice(chunk.get(..count)?);
+        let is_complete = head.get(before..)?.windows(4).any(|end| end == b"\r\n\r\n");
+        match (is_complete, total > Visit::MAX_HEAD) {
+            (true, false) => return Some(Head::Complete(head)),
+            (true, true) => return Some(Head::TooLong),
+            (false, true) if total > MAX_READ => return Some(Head::TooLong),
+            (false, true) => drop(head.drain(..head.len().saturating_sub(3))),
+            (false, false) => {}
+        }
+    }
+}
