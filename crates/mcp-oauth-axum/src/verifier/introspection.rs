@@ -3,11 +3,13 @@
 use core::time::Duration;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use oauth_types::{AuthMethod, ClientId, EndpointUrl, Issuer, ResourceUri, Secret, UnixTime};
+use oauth_types::{
+    AuthMethod, ClientId, EndpointUrl, IntrospectionAnswer, Issuer, ResourceUri, Secret, UnixTime,
+};
 use resource_server::{
     Introspected, Introspection, IntrospectionEndpoint, IntrospectionFailed, Kept, TokenFacts,
 };
-use tracing::{error, info, warn};
+use tracing::{Level, debug, enabled, error, info, warn};
 
 use super::cache::{Cache, Recalled};
 use super::questions::Questions;
@@ -188,6 +190,11 @@ impl Asker {
             warn!(%issuer, %reason, "a token could not be asked about");
             VerifierUnavailable
         })?;
+        if enabled!(Level::DEBUG) {
+            for member in IntrospectionAnswer::passed_over(answer.body()) {
+                debug!(%issuer, member, "a malformed member was passed over");
+            }
+        }
         self.introspection.read(&answer, now).map_err(|reason| {
             if reason.may_have_moved() {
                 self.server.doubt();

@@ -1,5 +1,7 @@
 //! Tokens of a server that is asked about each: who gets to the handler, and what the server is asked.
 
+mod kinds;
+
 use core::time::Duration;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

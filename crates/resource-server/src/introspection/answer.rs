@@ -16,6 +16,7 @@
 //! | the token is active | SEC-154 | `Inactive` |
 //! | `iss`, where there is one, is this server, byte for byte | RFC 7662 §2.2 | `ForeignIssuer` |
 //! | it works already | RFC 7662 §2.2 | `NotYet` |
+//! | `token_use` and `typ`, where they are there, name an access token | SEC-231 | `NotAccessToken` |
 //! | it is shown as a bearer token or with DPoP | RFC 6749 §7.1 | `TokenType` |
 //! | it is bound to nothing, or to a key whose thumbprint is said | RFC 9449 §6.2 | `Confirmation` |
 //! | it says which client it was given to | R-AUTH-8 | `NoClient` |
@@ -112,6 +113,11 @@ pub enum NotTaken {
     ForeignIssuer,
     /// It begins to work later.
     NotYet,
+    /// The answer names another kind of token in this member, such as a refresh token or an ID token.
+    NotAccessToken {
+        /// `token_use` or `typ`.
+        member: &'static str,
+    },
     /// It is shown in a way that is not spoken here.
     TokenType,
     /// It is bound to something that is not checked here.
@@ -130,6 +136,13 @@ pub enum NotTaken {
 impl fmt::Display for NotTaken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::NotAccessToken { member } => {
+                return write!(
+                    f,
+                    "the answer names another kind of token than an access token in `{member}`: \
+                     the client has to send its access token"
+                );
+            }
             Self::Inactive => "the token is not active",
             Self::ForeignIssuer => "the token is of another issuer",
             Self::NotYet => "the token does not work yet",
@@ -193,6 +206,9 @@ impl Introspection {
         if answer.nbf.is_some_and(|begin| now.plus(SKEW) < begin) {
             return Err(NotTaken::NotYet);
         }
+        if let Some(member) = other_kind(&answer) {
+            return Err(NotTaken::NotAccessToken { member });
+        }
         let jkt = confirmed_key(&answer)?;
         let client_id = answer.client_id.ok_or(NotTaken::NoClient)?;
         let is_unnamed = answer.sub.is_none() && answer.username.is_none();
@@ -234,11 +250,36 @@ fn says_no(object: &[u8]) -> bool {
     object.and_then(|object| object.get("active")?.as_bool()) == Some(false)
 }
 
+/// Returns the member that names another kind of token than an access token.
+///
+/// The endpoint knows refresh tokens too (RFC 7662 §2.1). Neither member is registered, and `null` says nothing:
+///
+/// | member | names an access token | names another | written by |
+/// |---|---|---|---|
+/// | `token_use` | `access_token`, `access` | `refresh_token`, `id` | Ory Hydra, Appwrite; gateways that show claims of Amazon Cognito |
+/// | `typ` | `Bearer`, `DPoP`, `JWT`, `at+jwt`, `application/at+jwt` | `Refresh`, `Offline`, `ID` | Keycloak, and servers that show the header of a JWT |
+fn other_kind(answer: &IntrospectionAnswer) -> Option<&'static str> {
+    let known: [(&'static str, &[&str]); 2] = [
+        ("token_use", &["access_token", "access"]),
+        ("typ", &["Bearer", "DPoP", "JWT", "at+jwt", "application/at+jwt"]),
+    ];
+    let is_other = |&(member, names): &(&'static str, &[&str])| {
+        let value = answer.extra.get(member).filter(|value| !value.is_null());
+        value.is_some_and(|value| {
+            let is = |kind: &str| names.iter().any(|name| name.eq_ignore_ascii_case(kind));
+            !value.as_str().is_some_and(is)
+        })
+    };
+    known.iter().find(|known| is_other(known)).map(|(member, _)| *member)
+}
+
 /// The key that the token is bound to, if to any (RFC 9449 §6.2, RFC 7800 §3.1).
 fn confirmed_key(answer: &IntrospectionAnswer) -> Result<Option<Thumbprint>, NotTaken> {
     let is_dpop = match answer.token_type.as_deref() {
         None => false,
         Some(name) if name.eq_ignore_ascii_case("Bearer") => false,
+        // Duende IdentityServer writes the kind of token here, and not how it is presented.
+        Some("access_token") => false,
         Some(name) if name.eq_ignore_ascii_case("DPoP") => true,
         Some(_) => return Err(NotTaken::TokenType),
     };
@@ -528,7 +569,11 @@ mod tests {
         ] {
             assert_eq!(facts(&bound).jkt, key);
         }
-        for bearer in [json!({"token_type": "bearer"}), json!({"cnf": null})] {
+        for bearer in [
+            json!({"token_type": "bearer"}),
+            json!({"token_type": "access_token"}),
+            json!({"cnf": null}),
+        ] {
             assert_eq!(facts(&bearer).jkt, None);
         }
         for bad in [
@@ -545,6 +590,41 @@ mod tests {
         }
         for other in ["mac", "N_A", "refresh_token", ""] {
             assert_eq!(refused(&json!({"token_type": other})), NotTaken::TokenType);
+        }
+    }
+
+    #[test]
+    fn sec_231_an_answer_about_another_kind_of_token_is_refused() {
+        let refused_for = |member: &'static str, value: Value| {
+            let why = refused(&json!({ member: value.clone() }));
+            assert_eq!(why, NotTaken::NotAccessToken { member }, "{member}: {value}");
+            assert!(why.to_string().contains(member), "{why}");
+        };
+        for other in ["refresh_token", "refresh", "id", "id_token", "access_token ", ""] {
+            refused_for("token_use", json!(other));
+        }
+        for other in ["Refresh", "Offline", "ID", "Logout", "logout+jwt", "rt+jwt", ""] {
+            refused_for("typ", json!(other));
+        }
+        for member in ["token_use", "typ"] {
+            for value in [json!(7), json!(true), json!(["Bearer", "access_token"]), json!({})] {
+                refused_for(member, value);
+            }
+        }
+        for (member, value) in [
+            ("token_use", json!("access_token")),
+            ("token_use", json!("Access_Token")),
+            ("token_use", json!("access")),
+            ("token_use", json!(null)),
+            ("typ", json!("Bearer")),
+            ("typ", json!("bearer")),
+            ("typ", json!("DPoP")),
+            ("typ", json!("JWT")),
+            ("typ", json!("at+jwt")),
+            ("typ", json!("application/at+JWT")),
+            ("typ", json!(null)),
+        ] {
+            assert_eq!(facts(&json!({ member: value })).subject, "alice");
         }
     }
 
