@@ -3,6 +3,9 @@
 
 #![cfg(test)]
 
+#[path = "rmcp_server/resources.rs"]
+mod resources;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

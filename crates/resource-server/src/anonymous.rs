@@ -102,17 +102,20 @@ impl OperationScopes {
     }
 
     fn is_public(&self, asked: &Asked<'_>) -> bool {
-        match self.get(asked) {
-            Some(row) => matches!(row, Row::Public | Row::Optional(_)),
+        let mut rows = self.meant(asked).peekable();
+        let is_public = match rows.peek() {
+            Some(_) => rows.all(|row| matches!(row, Row::Public | Row::Optional(_))),
             None => self.is_session_public(asked.method()),
-        }
+        };
+        is_public && asked.named().iter().all(|named| self.is_public(named))
     }
 
     /// The scopes that a client without a token should ask for: the base, and what the table says of the operations.
     /// The host's code is not run for a request without a token.
     fn hint(&self, asked: &[Asked<'_>]) -> ScopeSet {
-        let mut rows = asked.iter().filter_map(|asked| match self.get(asked) {
-            Some(Row::Fixed(scopes)) => Some(scopes),
+        let rows = asked.iter().flat_map(|asked| self.meant(asked));
+        let mut rows = rows.filter_map(|row| match row {
+            Row::Fixed(scopes) => Some(scopes),
             _ => None,
         });
         let all = rows.try_fold(self.base().clone(), |all, scopes| all.union(scopes));

@@ -1,4 +1,14 @@
 //! Which scopes an operation needs: a table that fails closed.
+//!
+//! | the request names | rows that count | requirement |
+//! |---|---|---|
+//! | an operation with a row of its own | that row | SEC-216 |
+//! | a resource without one | the method's row, and each row of the method whose URI a server may take for this one | SEC-234 |
+//! | a resource by a URI that is not in its normal form, or an operation whose name is not read | the method's row, and all named rows of the method | SEC-234 |
+//! | an operation of a method without a row for all others | none: everything that any row needs | SEC-216 |
+//! | further operations in its parameters ([`Asked::named`]) | also those of each | SEC-234 |
+
+mod names;
 
 use core::fmt;
 use std::borrow::Cow;
@@ -9,7 +19,7 @@ use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 use oauth_types::{InvalidScope, ScopeSet};
 use scope_stepup::{Asked, Operation};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::Denial;
 
@@ -38,6 +48,14 @@ pub(crate) const BASE_METHODS: [&str; 14] = [
 ///
 /// An operation that is in no row needs everything that any row needs, so that a tool that was forgotten is
 /// closed and not open. What lists things, and what is about a session itself, needs the base.
+///
+/// A row for one resource beside a row for all others of its method holds for each spelling that a server may take for
+/// its URI: case of letters, a final slash, query, fragment and the host of a `file` URI make no other resource. A URI
+/// that is not in its normal form (escapes of what needs none, dot segments, empty segments, capitals in the scheme or
+/// host) needs everything that a row of the method needs. So name resources by URIs in their normal form.
+///
+/// `subscriptions/listen` needs what `resources/subscribe` and `resources/read` need for each resource that it names,
+/// and `completion/complete` what `prompts/get` or `resources/read` needs for its `ref`.
 ///
 /// ```
 /// use http::HeaderMap;
@@ -225,10 +243,17 @@ impl OperationScopes {
         self.rows.binary_search_by(|(own, _)| (own.method(), own.name()).cmp(&(method, name)))
     }
 
-    pub(crate) fn get(&self, asked: &Asked<'_>) -> Option<&Row> {
+    /// The rows that an operation may mean, without what its parameters name beside; none if it is in no row.
+    pub(crate) fn meant(&self, asked: &Asked<'_>) -> impl Iterator<Item = &Row> {
         let (method, name) = (asked.method(), asked.name());
-        let at = self.find(method, name).or_else(|_| self.find(method, None)).ok()?;
-        self.rows.get(at).map(|(_, row)| row)
+        let own = name.and_then(|_| self.find(method, name).ok());
+        let of_method = self.find(method, None).ok().filter(|_| own.is_none());
+        // SEC-234: the named rows of a method follow the one without a name.
+        let named = of_method.and_then(|at| self.rows.get(at + 1..)).unwrap_or_default();
+        let named = named.iter().take_while(move |(own, _)| own.method() == method);
+        let named = named.filter(move |(own, _)| names::may_mean(method, own.name(), name));
+        let first = own.or(of_method).and_then(|at| self.rows.get(at));
+        first.into_iter().chain(named).map(|(_, row)| row)
     }
 
     /// What every request needs, and what a client without a token is told to ask for.
@@ -259,29 +284,58 @@ impl OperationScopes {
             return Err(Denial::encoded_body());
         }
         let asked = Asked::of_request(headers, body).map_err(Denial::unreadable)?;
-        let mut required: Option<Cow<'_, ScopeSet>> = None;
+        let mut required = None;
         let mut params = None;
         for (at, asked) in asked.iter().enumerate() {
-            let needed = match self.get(asked) {
-                Some(Row::Fixed(scopes) | Row::Optional(scopes)) => Cow::Borrowed(scopes),
-                Some(Row::Public) => Cow::Borrowed(&NOTHING),
-                Some(Row::Decided(decide)) => {
-                    let params = params.get_or_insert_with(|| all_params(body)).get(at);
-                    let scopes = params.and_then(|params| self.decided(decide, params));
-                    Cow::Owned(scopes.ok_or_else(Denial::undecided)?)
-                }
-                None if self.is_session_public(asked.method()) => Cow::Borrowed(&NOTHING),
-                None if BASE_METHODS.contains(&asked.method()) => Cow::Borrowed(&self.base),
-                None => Cow::Borrowed(&self.strictest),
+            let own = || {
+                let params = params.get_or_insert_with(|| all_params(body)).get(at);
+                params.cloned().unwrap_or_default()
             };
-            // Most requests need what stands in one row.
-            required = Some(match required {
-                None => needed,
-                Some(all) if !needed.exceeds(&all) => all,
-                Some(all) => Cow::Owned(all.union(&needed).map_err(|_| Denial::undecided())?),
-            });
+            required = Some(union(required, self.needed(asked, own)?)?);
+            for named in asked.named() {
+                let key = if named.method().starts_with("resources/") { "uri" } else { "name" };
+                let own = || json!({ key: named.name() });
+                required = Some(union(required, self.needed(named, own)?)?);
+            }
         }
         Ok(required.unwrap_or(Cow::Borrowed(&self.base)))
+    }
+
+    /// What one operation needs. Its parameters are for the host, where the host decides.
+    fn needed(
+        &self,
+        asked: &Asked<'_>,
+        params: impl FnOnce() -> Value,
+    ) -> Result<Cow<'_, ScopeSet>, Denial> {
+        let mut rows = self.meant(asked);
+        let Some(first) = rows.next() else {
+            return Ok(Cow::Borrowed(if self.is_session_public(asked.method()) {
+                &NOTHING
+            } else if BASE_METHODS.contains(&asked.method()) {
+                &self.base
+            } else {
+                &self.strictest
+            }));
+        };
+        let mut needed = match first {
+            Row::Decided(decide) => {
+                Cow::Owned(self.decided(decide, &params()).ok_or_else(Denial::undecided)?)
+            }
+            row => self.at_most(row),
+        };
+        for row in rows {
+            needed = union(Some(needed), self.at_most(row))?;
+        }
+        Ok(needed)
+    }
+
+    /// The most that a row asks for.
+    fn at_most<'a>(&'a self, row: &'a Row) -> Cow<'a, ScopeSet> {
+        Cow::Borrowed(match row {
+            Row::Fixed(scopes) | Row::Optional(scopes) => scopes,
+            Row::Public => &NOTHING,
+            Row::Decided(_) => &self.strictest,
+        })
     }
 
     /// What the host says that a message with these parameters needs.
@@ -294,6 +348,18 @@ impl OperationScopes {
         }
         self.base.union(&scopes).ok()
     }
+}
+
+/// Both sets of scopes; without a copy where one is in the other, as most requests need what stands in one row.
+fn union<'a>(
+    all: Option<Cow<'a, ScopeSet>>,
+    needed: Cow<'a, ScopeSet>,
+) -> Result<Cow<'a, ScopeSet>, Denial> {
+    Ok(match all {
+        None => needed,
+        Some(all) if !needed.exceeds(&all) => all,
+        Some(all) => Cow::Owned(all.union(&needed).map_err(|_| Denial::undecided())?),
+    })
 }
 
 /// The parameters of all messages that ask for something, in their order.
@@ -428,6 +494,77 @@ mod tests {
         }
         let other = scopes.required_for(&HeaderMap::new(), br#"{"method":"tools/call"}"#).unwrap();
         assert_eq!(other.as_str(), "r files admin");
+    }
+
+    /// A table whose rows for one resource ask for more than those of their methods.
+    fn guarded() -> OperationScopes {
+        let all = |what| Operation::new(what, None);
+        OperationScopes::new("r")
+            .and_then(|scopes| scopes.operation(all("resources/read"), "files"))
+            .and_then(|scopes| scopes.resource("file:///secret", "admin"))
+            .and_then(|scopes| scopes.operation(all("resources/subscribe"), "watch"))
+            .and_then(|scopes| scopes.prompt("p", "prompt"))
+            .unwrap()
+    }
+
+    fn required_by(scopes: &OperationScopes, body: &Value) -> Vec<String> {
+        let required = scopes.required_for(&HeaderMap::new(), body.to_string().as_bytes());
+        let mut all: Vec<_> = required.unwrap().iter().map(str::to_owned).collect();
+        all.sort();
+        all
+    }
+
+    #[test]
+    fn sec_234_another_spelling_of_a_resource_needs_the_strictest_row_that_it_may_mean() {
+        let scopes = guarded();
+        let read = |uri: &str| {
+            required_by(&scopes, &json!({"method": "resources/read", "params": {"uri": uri}}))
+        };
+        assert_eq!(read("file:///public"), ["files", "r"]);
+        assert_eq!(read("file:///secret"), ["admin", "r"]);
+        for spelling in ["file:///./secret", "FILE:///secret", "file:///%73ecret", "file:/secret"] {
+            assert_eq!(read(spelling), ["admin", "files", "r"], "{spelling}");
+        }
+        // Where the host decides about the row, it is not asked about another resource.
+        let decided = guarded()
+            .operation_with(Operation::new("resources/read", Some("file:///own")), "own", |_| None)
+            .unwrap();
+        let body = json!({"method": "resources/read", "params": {"uri": "FILE:///own"}});
+        let all = ["admin", "files", "own", "prompt", "r", "watch"];
+        assert_eq!(required_by(&decided, &body), all);
+        // A method whose names are not read here may mean any of its rows.
+        let skills = guarded()
+            .operation(Operation::new("skills/get", None), "skills")
+            .and_then(|scopes| scopes.operation(Operation::new("skills/get", Some("s:a")), "admin"))
+            .unwrap();
+        let body = json!({"method": "skills/get", "params": {"uri": "s:b"}});
+        assert_eq!(required_by(&skills, &body), ["admin", "r", "skills"]);
+    }
+
+    #[test]
+    fn sec_234_a_subscription_needs_what_each_of_its_resources_needs() {
+        let scopes = guarded();
+        let listen = |uris: &[&str]| {
+            let filter = json!({"toolsListChanged": true, "resourceSubscriptions": uris});
+            let params = json!({"notifications": filter});
+            required_by(&scopes, &json!({"method": "subscriptions/listen", "params": params}))
+        };
+        assert_eq!(listen(&[]), ["r"]);
+        assert_eq!(listen(&["file:///public"]), ["files", "r", "watch"]);
+        for secret in ["file:///secret", "file:///%73ecret"] {
+            let required = listen(&["file:///public", secret]);
+            assert_eq!(required, ["admin", "files", "r", "watch"], "{secret}");
+        }
+        let scopes = guarded().operation(Operation::new("completion/complete", None), "r").unwrap();
+        let complete = |reference: Value| {
+            required_by(
+                &scopes,
+                &json!({"method": "completion/complete", "params": {"ref": reference}}),
+            )
+        };
+        assert_eq!(complete(json!({"name": "p"})), ["prompt", "r"]);
+        assert_eq!(complete(json!({"uri": "file:///secret"})), ["admin", "r"]);
+        assert_eq!(complete(json!({"uri": "file:///{name}"})), ["admin", "files", "r"]);
     }
 
     #[test]

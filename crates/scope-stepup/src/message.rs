@@ -18,6 +18,7 @@ pub struct Asked<'a> {
     pub(crate) method: Cow<'a, str>,
     /// The parameter that `Mcp-Name` repeats.
     pub(crate) name: Option<Cow<'a, str>>,
+    named: Vec<Self>,
 }
 
 impl<'a> Asked<'a> {
@@ -47,6 +48,17 @@ impl<'a> Asked<'a> {
         // A task's identifier tells tasks apart and not what is asked of them.
         self.name.as_deref().filter(|_| !self.method.starts_with("tasks/"))
     }
+
+    /// The operations on what the other parameters name. Whoever decides about this one decides about those too:
+    ///
+    /// | method | parameter | operations |
+    /// |---|---|---|
+    /// | `subscriptions/listen` | each URI of `notifications.resourceSubscriptions` | `resources/subscribe`, `resources/read` |
+    /// | `completion/complete` | `ref.name`, `ref.uri` | `prompts/get`, `resources/read` |
+    #[must_use]
+    pub fn named(&self) -> &[Self] {
+        &self.named
+    }
 }
 
 #[derive(Deserialize)]
@@ -74,6 +86,46 @@ struct Params<'a> {
     uri: Option<Text<'a>>,
     #[serde(borrow, default, rename = "taskId")]
     task_id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    notifications: Option<Known<Filter<'a>>>,
+    #[serde(borrow, default, rename = "ref")]
+    reference: Option<Known<Reference<'a>>>,
+}
+
+/// What a subscription listens to.
+#[derive(Deserialize)]
+struct Filter<'a> {
+    #[serde(borrow, default, rename = "resourceSubscriptions")]
+    resources: Option<Vec<Text<'a>>>,
+}
+
+/// What an argument is completed for: a prompt by its name, or resources by the template of their URIs.
+#[derive(Deserialize)]
+struct Reference<'a> {
+    #[serde(borrow, default)]
+    name: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    uri: Option<Text<'a>>,
+}
+
+/// A parameter that only one method has: of others it may have any form.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Known<T> {
+    #[serde(bound = "T: Deserialize<'de>")]
+    Object(Object<T>),
+    Other(IgnoredAny),
+}
+
+impl<T> Known<T> {
+    /// The parameter of the method that has it.
+    fn of(parameter: Option<Self>) -> Result<Option<T>, UnreadableRequest> {
+        match parameter {
+            None => Ok(None),
+            Some(Self::Object(Object(known))) => Ok(Some(known)),
+            Some(Self::Other(_)) => Err(UnreadableRequest::Body),
+        }
+    }
 }
 
 /// A text without escapes stays where it is. Inside an `Option` serde would copy it.
@@ -107,6 +159,9 @@ struct Batch<'a>(Vec<Asked<'a>>);
 /// Most messages of a batch. The older revisions that know batches name no limit; a body full of tiny messages is nobody's
 /// request.
 const MAX_BATCH: usize = 100;
+
+/// Most resources that one subscription names: each is looked up.
+const MAX_SUBSCRIBED: usize = 1_000;
 
 impl<'de> Deserialize<'de> for Batch<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -152,11 +207,46 @@ fn read(message: Message<'_>) -> Result<Option<Asked<'_>>, UnreadableRequest> {
         let is_answer = message.result || message.error;
         return if is_answer { Ok(None) } else { Err(UnreadableRequest::Body) };
     };
-    let name = message.params.and_then(|Object(params)| match &*method {
+    let Some(Object(mut params)) = message.params else {
+        return Ok(Some(Asked { method, name: None, named: Vec::new() }));
+    };
+    let named = named(&method, &mut params)?;
+    let name = match &*method {
         "tools/call" | "prompts/get" => params.name,
         "resources/read" | "resources/subscribe" | "resources/unsubscribe" => params.uri,
         "tasks/get" | "tasks/update" | "tasks/cancel" => params.task_id,
         _ => None,
-    });
-    Ok(Some(Asked { method, name: name.map(|Text(name)| name) }))
+    };
+    Ok(Some(Asked { method, name: name.map(|Text(name)| name), named }))
+}
+
+/// The operations on what the parameters name beside the one name of the method.
+fn named<'a>(method: &str, params: &mut Params<'a>) -> Result<Vec<Asked<'a>>, UnreadableRequest> {
+    let operation = |method, Text(name): Text<'a>| Asked {
+        method: Cow::Borrowed(method),
+        name: Some(name),
+        named: Vec::new(),
+    };
+    Ok(match method {
+        "subscriptions/listen" => {
+            let filter = Known::of(params.notifications.take())?;
+            let resources = filter.and_then(|filter| filter.resources).unwrap_or_default();
+            if resources.len() > MAX_SUBSCRIBED {
+                return Err(UnreadableRequest::Body);
+            }
+            let each = resources.into_iter().flat_map(|Text(uri)| {
+                [("resources/subscribe", uri.clone()), ("resources/read", uri)]
+            });
+            each.map(|(method, uri)| operation(method, Text(uri))).collect()
+        }
+        "completion/complete" => {
+            let Some(reference) = Known::of(params.reference.take())? else {
+                return Ok(Vec::new());
+            };
+            let prompt = reference.name.map(|name| operation("prompts/get", name));
+            let resource = reference.uri.map(|uri| operation("resources/read", uri));
+            prompt.into_iter().chain(resource).collect()
+        }
+        _ => Vec::new(),
+    })
 }

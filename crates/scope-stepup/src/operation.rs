@@ -178,6 +178,55 @@ mod tests {
     }
 
     #[test]
+    fn sec_234_what_the_parameters_name_is_told_beside_the_operation() {
+        let named = |method: &str, params: &str| {
+            let body = format!(r#"{{"method":"{method}","params":{params}}}"#);
+            let asked = messages(body.as_bytes())?;
+            Ok(asked.iter().flat_map(|asked| operations(asked.named())).collect::<Vec<_>>())
+        };
+        let listen = |filter: &str| {
+            named("subscriptions/listen", &format!(r#"{{"notifications":{filter}}}"#))
+        };
+        let both = |uri| ["subscribe", "read"].map(|what| (format!("resources/{what}"), uri));
+        let both = |uri| both(uri).map(|(method, uri)| Operation::new(&method, Some(uri)));
+        let found =
+            listen(r#"{"toolsListChanged":true,"resourceSubscriptions":["a:b","c:\u0064"]}"#);
+        assert_eq!(found, Ok([both("a:b"), both("c:d")].concat()));
+        for nothing in ["null", "{}", r#"{"resourceSubscriptions":null}"#] {
+            assert_eq!(listen(nothing), Ok(Vec::new()), "{nothing}");
+        }
+        for bad in [
+            "[]",
+            "7",
+            r#"[null,null,null,["a:b"]]"#,
+            r#"{"resourceSubscriptions":"a:b"}"#,
+            r#"{"resourceSubscriptions":[7]}"#,
+            r#"{"resourceSubscriptions":{"0":"a:b"}}"#,
+            r#"{"resourceSubscriptions":[],"resourceSubscriptions":["a:b"]}"#,
+        ] {
+            assert_eq!(listen(bad), Err(UnreadableRequest::Body), "{bad}");
+        }
+        let many = |count| format!(r#"{{"resourceSubscriptions":{:?}}}"#, vec!["a:b"; count]);
+        assert_eq!(listen(&many(1_000)).unwrap().len(), 2_000);
+        assert_eq!(listen(&many(1_001)), Err(UnreadableRequest::Body));
+
+        let complete =
+            |reference: &str| named("completion/complete", &format!(r#"{{"ref":{reference}}}"#));
+        let prompt = Operation::new("prompts/get", Some("p"));
+        let resource = Operation::new("resources/read", Some("a:{b}"));
+        assert_eq!(complete(r#"{"type":"ref/prompt","name":"p"}"#), Ok(vec![prompt.clone()]));
+        assert_eq!(
+            complete(r#"{"type":"ref/resource","uri":"a:{b}"}"#),
+            Ok(vec![resource.clone()])
+        );
+        assert_eq!(complete(r#"{"name":"p","uri":"a:{b}"}"#), Ok(vec![prompt, resource]));
+        assert_eq!(complete(r#"["ref/prompt","p"]"#), Err(UnreadableRequest::Body));
+        // Of other methods these parameters may have any form.
+        let other = r#"{"notifications":[7],"ref":{"name":7}}"#;
+        assert_eq!(named("tools/list", other), Ok(Vec::new()));
+    }
+
+    #[test]
     fn foreign_names_are_shown_escaped() {
         assert_eq!(Operation::tool("a\u{1b}[2J").to_string(), "tools/call a\\u{1b}[2J");
     }
