@@ -8,6 +8,7 @@ mod machine;
 mod moved;
 #[cfg(unix)]
 mod opener;
+mod quoted;
 mod renewal;
 mod servers;
 mod shown;

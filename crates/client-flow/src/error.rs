@@ -1,13 +1,14 @@
 //! Why a flow ended, sorted by who can do something about it.
 
 use core::fmt;
+use std::borrow::Cow;
 
 use client_auth::NoUsableMethod;
 use http::StatusCode;
 use iss_validate::{AuthorizationError, CallbackRejected};
 use oauth_types::{
-    ClientMetadata, DocumentError, EndpointUrl, ErrorResponse, InvalidScope, InvalidUri, Issuer,
-    RegistrationErrorCode, TokenErrorCode,
+    ClientMetadata, DocumentError, EndpointUrl, ErrorDescription, ErrorResponse, InvalidScope,
+    InvalidUri, Issuer, RegistrationErrorCode, SentSecrets, TokenErrorCode,
 };
 
 use crate::{Purpose, ServerProfile};
@@ -230,6 +231,15 @@ pub enum FlowError {
 }
 
 impl FlowError {
+    /// Strikes the secrets of a request out of what the response says about it.
+    pub(crate) fn without(self, sent: &SentSecrets) -> Self {
+        match self {
+            Self::Token(error) => Self::Token(struck_out(error, sent)),
+            Self::IdentityProvider(error) => Self::IdentityProvider(struck_out(error, sent)),
+            other => other,
+        }
+    }
+
     /// Whether the server does not know this client any more. It registers anew at the next login.
     #[must_use]
     pub fn ends_client(&self) -> bool {
@@ -414,6 +424,22 @@ impl fmt::Display for FlowError {
             Self::NoRefreshToken => f.write_str("there is no refresh token"),
         }
     }
+}
+
+/// The same error, without what was sent.
+fn struck_out(
+    mut error: ErrorResponse<TokenErrorCode>,
+    sent: &SentSecrets,
+) -> ErrorResponse<TokenErrorCode> {
+    let description = error.error_description.take();
+    error.error_description =
+        description.map(|text| ErrorDescription::new(&sent.strike_out(text.as_str())));
+    let is_clean = |uri: &EndpointUrl| sent.strike_out(uri.as_str()) == uri.as_str();
+    error.error_uri = error.error_uri.filter(is_clean);
+    if let Cow::Owned(code) = sent.strike_out(error.error.as_str()) {
+        error.error = TokenErrorCode::parse(&code).unwrap_or(TokenErrorCode::InvalidRequest);
+    }
+    error
 }
 
 fn without_query(url: &EndpointUrl) -> &str {

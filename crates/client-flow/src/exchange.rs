@@ -7,7 +7,7 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response};
 use oauth_types::{
     AuthorizationServerMetadata, ClientInformation, EndpointUrl, FormWriter,
-    ProtectedResourceMetadata, TokenExchangeResponse, TokenResponse, UnixTime,
+    ProtectedResourceMetadata, SentSecrets, TokenExchangeResponse, TokenResponse, UnixTime,
 };
 
 use crate::discovery::FindResource;
@@ -179,13 +179,17 @@ impl Exchange {
             (Err(failure), _) => return Err(FlowError::Transport { purpose, failure }),
             (Ok(response), then) => (response, then),
         };
-        match then {
+        let step = match then {
             Then::Resource(state) => state.read(Some(&response)),
             Then::Server(state) => state.read(Some(&response), now),
             Then::Registration(state) => state.read(&response, now),
             Then::Assertion(state) => state.read(&response),
             Then::Tokens(state) => state.read(&response, now),
-        }
+        };
+        // SEC-247
+        step.map_err(|error| {
+            error.without(&SentSecrets::new(self.request.headers(), self.request.body()))
+        })
     }
 }
 

@@ -22,6 +22,7 @@ pub struct AuthorizedClientBuilder {
     login: Login,
     policy: Policy,
     http: reqwest::ClientBuilder,
+    response_deadline: Duration,
 }
 
 impl AuthorizedClientBuilder {
@@ -36,6 +37,7 @@ impl AuthorizedClientBuilder {
             },
             policy: Policy::default(),
             http: reqwest::Client::builder(),
+            response_deadline: AuthorizedClient::RESPONSE_DEADLINE,
         }
     }
 
@@ -78,6 +80,17 @@ impl AuthorizedClientBuilder {
         self
     }
 
+    /// Longest time from a request to the MCP server to the head of its response; 60 seconds unless it is set.
+    ///
+    /// A server that answers a call with an event stream begins the stream at once, so its tools may take longer. One
+    /// that answers with JSON sends the head with the result: set this to more than its slowest tool takes. Responses
+    /// of status 1xx do not extend it. After the head nothing ends an event stream; the transport for rmcp waits as long
+    /// for each part of any other body.
+    pub fn response_deadline(mut self, deadline: Duration) -> Self {
+        self.response_deadline = deadline;
+        self
+    }
+
     /// The client.
     ///
     /// # Errors
@@ -99,7 +112,7 @@ impl AuthorizedClientBuilder {
             trusted.host = Some(provider.token_endpoint.origin().host().to_owned());
         }
         let login = Credentials::Login(Box::new(self.login));
-        build(&self.server_url, login, self.policy, self.http, trusted)
+        build(&self.server_url, login, self.policy, self.http, trusted, self.response_deadline)
     }
 }
 
@@ -109,6 +122,7 @@ pub(crate) fn build(
     policy: Policy,
     http: reqwest::ClientBuilder,
     trusted: Trusted,
+    response_deadline: Duration,
 ) -> Result<AuthorizedClient, Error> {
     let server = ResourceUri::canonical(server_url).map_err(FlowError::ServerUrl)?;
     let for_development = http_origins_for_development();
@@ -126,14 +140,29 @@ pub(crate) fn build(
         .build()
         .map_err(|_| Error::HttpClient)?;
     let renewal = Renewal::new(http.clone(), server.clone(), credentials, policy);
-    Ok(AuthorizedClient::of(http, server, renewal))
+    Ok(AuthorizedClient::of(http, server, renewal, response_deadline))
 }
 
 impl fmt::Debug for AuthorizedClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthorizedClientBuilder")
-            .field("server_url", &self.server_url)
+            // What precedes the host and what follows the path may be secret, and nothing was checked yet.
+            .field("server_url", &Shown(&self.server_url))
             .finish_non_exhaustive()
+    }
+}
+
+/// An address that was not checked, without userinfo, query and fragment.
+struct Shown<'a>(&'a str);
+
+impl fmt::Debug for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let end = self.0.find(['?', '#']).unwrap_or(self.0.len());
+        let address = self.0.get(..end).unwrap_or_default();
+        match address.rsplit_once('@') {
+            Some((_, after)) => write!(f, "\"[..]@{}\"", after.escape_debug()),
+            None => address.fmt(f),
+        }
     }
 }
 
@@ -155,7 +184,8 @@ mod tests {
         let url = "http://10.255.255.1:8080/mcp";
         let http = reqwest::Client::builder().proxy(reqwest::Proxy::all(proxy).unwrap());
         let token = Credentials::Fixed(http::HeaderValue::from_static("Bearer canary"));
-        let client = build(url, token, Policy::default(), http, Trusted::default()).unwrap();
+        let (policy, trusted) = (Policy::default(), Trusted::default());
+        let client = build(url, token, policy, http, trusted, Duration::from_secs(60)).unwrap();
         let sent = client.send(client.post(url));
         let _ = tokio::time::timeout(Duration::from_millis(500), sent).await;
         assert!(listener.accept().is_err(), "the token went to the proxy");

@@ -1,14 +1,16 @@
 //! A reqwest client that logs in, refreshes and steps up by itself.
 
 use core::fmt;
+use core::time::Duration;
 use std::sync::Arc;
 
 use client_flow::{ClientConfig, Tried, endpoint_redirect};
 use http::Method;
 use http::header::AUTHORIZATION;
-use oauth_types::{Origin, ResourceUri, Secret};
+use oauth_types::{Origin, ResourceUri, Secret, SentSecrets};
 use reqwest::{Request, RequestBuilder, Response, Url};
 use scope_stepup::{Mode, Policy};
+use tokio::time::timeout;
 use tracing::debug;
 
 use crate::builder::{self, AuthorizedClientBuilder};
@@ -28,7 +30,12 @@ struct Shared {
     http: reqwest::Client,
     server: ResourceUri,
     renewal: Renewal,
+    head_deadline: Duration,
 }
+
+/// The longest pause in a body that is read as a whole.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pause(pub(crate) Duration);
 
 impl AuthorizedClient {
     /// How often one request is sent at most, with whatever others have brought meanwhile.
@@ -60,12 +67,23 @@ impl AuthorizedClient {
         let token = token.header_value("Bearer ").ok_or(Error::UnusableToken)?;
         let policy = Policy::default().with_mode(Mode::Fixed);
         let http = reqwest::Client::builder();
-        builder::build(server_url, Credentials::Fixed(token), policy, http, Trusted::default())
+        let login = Credentials::Fixed(token);
+        let trusted = Trusted::default();
+        builder::build(server_url, login, policy, http, trusted, Self::RESPONSE_DEADLINE)
     }
 
-    pub(crate) fn of(http: reqwest::Client, server: ResourceUri, renewal: Renewal) -> Self {
-        Self(Arc::new(Shared { http, server, renewal }))
+    pub(crate) fn of(
+        http: reqwest::Client,
+        server: ResourceUri,
+        renewal: Renewal,
+        head_deadline: Duration,
+    ) -> Self {
+        Self(Arc::new(Shared { http, server, renewal, head_deadline }))
     }
+
+    /// Longest time from a request to the head of its response, unless
+    /// [`response_deadline`](AuthorizedClientBuilder::response_deadline) says otherwise.
+    pub const RESPONSE_DEADLINE: Duration = Duration::from_secs(60);
 
     /// The address of the server, in its canonical form.
     #[must_use]
@@ -113,12 +131,16 @@ impl AuthorizedClient {
     /// of the MCP endpoint: to the same URL with or without a final slash it is followed, to any other URL it is
     /// an error.
     ///
+    /// The head of each response has to come within [`RESPONSE_DEADLINE`](Self::RESPONSE_DEADLINE) or what the builder
+    /// was told; the login, refresh or step-up in between does not count. The body may take as long as it likes, as an
+    /// event stream does.
+    ///
     /// # Errors
     ///
-    /// [`Error`] when the request got no answer, or when what it needs is not to be had;
+    /// [`Error::NoResponse`] when no head came in time; [`Error`] when the request got no answer, or when what it needs is not to be had;
     /// [`Error::EndpointMoved`] when the endpoint redirects elsewhere.
     pub async fn execute(&self, mut request: Request) -> Result<Response, Error> {
-        let Shared { http, server, renewal } = &*self.0;
+        let Shared { http, server, renewal, head_deadline } = &*self.0;
         if Origin::of(request.url().as_str()).ok() != Some(server.origin()) {
             return Err(Error::ForeignOrigin);
         }
@@ -130,7 +152,11 @@ impl AuthorizedClient {
             let headers = attempt.headers_mut();
             headers.remove(AUTHORIZATION);
             headers.extend(renewal.authorization(&held, &request)?);
-            let response = http.execute(attempt).await.map_err(|error| Error::of_http(&error))?;
+            let sent = SentSecrets::new(attempt.headers(), b"");
+            // A 1xx response is no response head, so that it extends nothing.
+            let response = timeout(*head_deadline, http.execute(attempt)).await;
+            let response = response.map_err(|_| Error::NoResponse { within: *head_deadline })?;
+            let mut response = response.map_err(|error| Error::of_http(&error))?;
             let answer = (response.status(), response.headers());
             let moved = endpoint_redirect(server, request.url().as_str(), tried, answer);
             if let Some(url) = moved.map_err(Error::EndpointMoved)? {
@@ -140,8 +166,13 @@ impl AuthorizedClient {
                 continue;
             }
             let answered = Answered { request: &request, response: &response, held };
-            match renewal.judge(answered, &mut tried).await? {
-                Next::Done => return Ok(response),
+            match renewal.judge(answered, &mut tried).await.map_err(|error| error.without(&sent))? {
+                Next::Done => {
+                    // For the transport, which reads and quotes the body.
+                    response.extensions_mut().insert(sent);
+                    response.extensions_mut().insert(Pause(*head_deadline));
+                    return Ok(response);
+                }
                 Next::Again => {}
             }
         }

@@ -2,8 +2,10 @@
 
 use core::error::Error as _;
 use core::fmt;
+use core::time::Duration;
 
 use client_flow::{EndpointMoved, FlowError, TransportFailed};
+use oauth_types::{ErrorDescription, SentSecrets};
 use scope_stepup::InsufficientScope;
 
 use crate::resolve::LeadsHome;
@@ -16,6 +18,11 @@ use crate::{IdentityFailed, StoreFailed, VisitFailed};
 pub enum Error {
     /// The request brought no response.
     Transport(TransportFailed),
+    /// The server sent no head of a response in time. It may have acted on the request all the same.
+    NoResponse {
+        /// The deadline ([`AuthorizedClientBuilder::response_deadline`](crate::AuthorizedClientBuilder::response_deadline)).
+        within: Duration,
+    },
     /// A login, refresh or step-up ended without tokens.
     Flow(FlowError),
     /// The browser did not come back.
@@ -62,6 +69,16 @@ impl Error {
     pub(crate) fn of_http(error: &reqwest::Error) -> Self {
         Self::Transport(failure(error))
     }
+
+    /// Strikes the secrets of a request out of what the response says about it.
+    pub(crate) fn without(mut self, sent: &SentSecrets) -> Self {
+        if let Self::InsufficientScope(refused) = &mut self {
+            let description = refused.description.take();
+            refused.description =
+                description.map(|text| ErrorDescription::new(&sent.strike_out(text.as_str())));
+        }
+        self
+    }
 }
 
 pub(crate) fn failure(error: &reqwest::Error) -> TransportFailed {
@@ -81,6 +98,11 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Transport(failure) => write!(f, "the MCP server gave no answer: {failure}"),
+            Self::NoResponse { within } => write!(
+                f,
+                "the MCP server began no response within {within:?}: if its tools take longer, set \
+                 `AuthorizedClientBuilder::response_deadline`"
+            ),
             Self::Flow(error) => error.fmt(f),
             Self::Visit(error) => error.fmt(f),
             Self::CallbackPort { port, kind: std::io::ErrorKind::AddrInUse } => write!(

@@ -164,7 +164,9 @@ impl StreamableHttpClient for McpTransport {
         let response = match self.execute(request).await {
             // rmcp repeats a failed GET unless authorization is what lacks;
             // of our errors only a broken exchange is worth repeating.
-            Err(Failure::Client(error)) if !matches!(error, Error::Transport(_)) => {
+            Err(Failure::Client(error))
+                if !matches!(error, Error::Transport(_) | Error::NoResponse { .. }) =>
+            {
                 return Err(Failure::AuthRequired(AuthRequiredError::new(error.to_string())));
             }
             result => result?,
@@ -173,7 +175,7 @@ impl StreamableHttpClient for McpTransport {
             (StatusCode::METHOD_NOT_ALLOWED, _) => Err(Failure::ServerDoesNotSupportSse),
             (status, _) if !status.is_success() => Err(answer::status_error(&response)),
             (_, Some(EVENT_STREAM)) => Ok(self.watched(sse::events(response, max_event), last_id)),
-            (_, other) => Err(Failure::UnexpectedContentType(other.map(str::to_owned))),
+            (_, other) => Err(answer::unexpected_type(other, &answer::sent(&response))),
         }
     }
 

@@ -186,6 +186,17 @@ macro_rules! text_identifier {
             }
         }
 
+        impl core::fmt::Debug for $name {
+            /// A query may hold a key, and `Debug` ends up in logs.
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                let shown = match self.0.split_once('?') {
+                    Some((address, _)) => format!("{address}?[..]"),
+                    None => self.0.to_string(),
+                };
+                f.debug_tuple(stringify!($name)).field(&shown).finish()
+            }
+        }
+
         impl core::str::FromStr for $name {
             type Err = crate::InvalidUri;
 
@@ -213,6 +224,18 @@ pub(crate) use text_identifier;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sec_247_debug_shows_no_query() {
+        let text = "https://rs.example/mcp?api_key=CANARY";
+        let shown = "(\"https://rs.example/mcp?[..]\")";
+        let resource = ResourceUri::parse(text).unwrap();
+        assert_eq!(format!("{resource:?}"), format!("ResourceUri{shown}"));
+        let endpoint = EndpointUrl::parse(text).unwrap();
+        assert_eq!(format!("{endpoint:?}"), format!("EndpointUrl{shown}"));
+        let issuer = Issuer::parse("https://as.example/t").unwrap();
+        assert_eq!(format!("{issuer:?}"), "Issuer(\"https://as.example/t\")");
+    }
 
     #[test]
     fn only_literal_loopback_is_loopback() {

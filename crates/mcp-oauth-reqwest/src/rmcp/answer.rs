@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use oauth_types::SentSecrets;
 use reqwest::Response;
 use rmcp::model::{
     ClientJsonRpcMessage, ClientRequest, ErrorData, JsonRpcMessage, ServerJsonRpcMessage,
@@ -10,9 +11,11 @@ use rmcp::transport::common::http_header::HEADER_SESSION_ID;
 use rmcp::transport::streamable_http_client::{
     HttpStatusError, StreamableHttpError, StreamableHttpPostResponse as Reply,
 };
+use tokio::time::timeout;
 
 use super::sse;
-use crate::Error;
+use crate::client::Pause;
+use crate::{AuthorizedClient, Error};
 
 /// rmcp's error around ours.
 pub(crate) type Failure = StreamableHttpError<Error>;
@@ -42,17 +45,20 @@ pub(crate) async fn to_post(
         return Ok(Reply::Accepted);
     }
     let session = session_id(&response);
+    let sent = sent(&response);
     match media_type(&response).as_deref() {
         Some(EVENT_STREAM) => Ok(Reply::Sse(sse::events(response, max_event), session)),
         Some(JSON) => {
             let body = read(response, MAX_JSON).await?;
             match serde_json::from_slice(&body) {
-                Ok(message) => Ok(Reply::Json(message, session)),
+                Ok(message) => Ok(Reply::Json(without(message, &sent), session)),
                 Err(_) if !wants_answer => Ok(Reply::Accepted),
-                Err(error) => Err(unexpected(&format!("no JSON-RPC message ({error})"), &body)),
+                Err(error) => {
+                    Err(unexpected(&format!("no JSON-RPC message ({error})"), &body, &sent))
+                }
             }
         }
-        other => Err(Failure::UnexpectedContentType(other.map(str::to_owned))),
+        other => Err(unexpected_type(other, &sent)),
     }
 }
 
@@ -68,19 +74,22 @@ async fn refusal(
     if status == StatusCode::TOO_MANY_REQUESTS || (status.is_server_error() && !is_json) {
         return Err(bare);
     }
-    let session = session_id(&response);
+    let (session, sent) = (session_id(&response), sent(&response));
     let body = match read(response, MAX_ERROR_BODY).await {
         Ok(body) => body,
         Err(_) if status.is_server_error() => return Err(bare),
         Err(error) => return Err(error),
     };
     let error = match serde_json::from_slice::<ServerJsonRpcMessage>(&body) {
-        Ok(JsonRpcMessage::Error(error)) => Some(error),
+        Ok(message @ JsonRpcMessage::Error(_)) => match without(message, &sent) {
+            JsonRpcMessage::Error(error) => Some(error),
+            _ => None,
+        },
         _ => None,
     };
     // Authorization is no matter of JSON-RPC, whatever the body claims.
     if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-        return Err(unexpected(&format!("HTTP {status}"), &body));
+        return Err(unexpected(&format!("HTTP {status}"), &body, &sent));
     }
     // An older server's, or a proxy's, "what is server/discover?". rmcp falls
     // back to `initialize` if the error carries the id of its request.
@@ -99,14 +108,15 @@ async fn refusal(
     match error {
         Some(error) if is_json => Ok(Reply::Json(JsonRpcMessage::Error(error), session)),
         _ if status.is_server_error() => Err(bare),
-        _ => Err(unexpected(&format!("HTTP {status}"), &body)),
+        _ => Err(unexpected(&format!("HTTP {status}"), &body, &sent)),
     }
 }
 
 /// The failure for a status whose body nobody reads.
 pub(crate) fn status_error(response: &Response) -> Failure {
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-    HttpStatusError::new(response.status().as_u16(), retry_after.map(str::to_owned)).into()
+    let retry_after = retry_after.map(|text| sent(response).strike_out(text).into_owned());
+    HttpStatusError::new(response.status().as_u16(), retry_after).into()
 }
 
 /// The media type in lower case, without parameters.
@@ -119,22 +129,49 @@ fn session_id(response: &Response) -> Option<String> {
     Some(response.headers().get(HEADER_SESSION_ID)?.to_str().ok()?.to_owned())
 }
 
-/// A failure that quotes the start of `body` without its control characters.
-fn unexpected(what: &str, body: &[u8]) -> Failure {
-    let start: String = String::from_utf8_lossy(body).chars().take(256).collect();
+/// The secrets of the request that was answered.
+pub(crate) fn sent(response: &Response) -> SentSecrets {
+    response.extensions().get().cloned().unwrap_or_default()
+}
+
+/// A failure that quotes a media type which was not expected.
+pub(crate) fn unexpected_type(media_type: Option<&str>, sent: &SentSecrets) -> Failure {
+    let media_type = media_type.map(|text| sent.strike_out(text).into_owned());
+    Failure::UnexpectedContentType(media_type)
+}
+
+/// A failure that quotes the start of `body` without secrets and control characters.
+fn unexpected(what: &str, body: &[u8], sent: &SentSecrets) -> Failure {
+    // More than is quoted, so that a secret at the end is found whole.
+    let start: String = String::from_utf8_lossy(body).chars().take(1024).collect();
+    let start: String = sent.strike_out(&start).chars().take(256).collect();
+    let what = sent.strike_out(what);
     Failure::UnexpectedServerResponse(format!("{what}: {}", start.escape_debug()).into())
+}
+
+/// The same message; an error becomes one of rmcp's, so the secrets of the request are struck out of it (SEC-247).
+pub(crate) fn without(message: ServerJsonRpcMessage, sent: &SentSecrets) -> ServerJsonRpcMessage {
+    if !matches!(message, JsonRpcMessage::Error(_)) {
+        return message;
+    }
+    let struck = serde_json::to_string(&message).ok();
+    let struck = struck.and_then(|text| serde_json::from_str(&sent.strike_out(&text)).ok());
+    struck.unwrap_or(message)
 }
 
 /// Reads a body of at most `limit` bytes.
 async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, Failure> {
+    let pause = response.extensions().get().copied();
+    let Pause(pause) = pause.unwrap_or(Pause(AuthorizedClient::RESPONSE_DEADLINE));
     let mut body = Vec::new();
-    while let Some(chunk) =
-        response.chunk().await.map_err(|error| Failure::Client(Error::of_http(&error)))?
-    {
+    loop {
+        let chunk = timeout(pause, response.chunk()).await;
+        let chunk = chunk.map_err(|_| Failure::Client(Error::NoResponse { within: pause }))?;
+        let chunk = chunk.map_err(|error| Failure::Client(Error::of_http(&error)))?;
+        let Some(chunk) = chunk else { return Ok(body) };
         if chunk.len() > limit.saturating_sub(body.len()) {
             return Err(Failure::ResponseBodyTooLarge { max_size: limit });
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(body)
 }

@@ -3,9 +3,13 @@
 use std::io;
 
 use futures::stream::{BoxStream, StreamExt as _, try_unfold};
+use oauth_types::SentSecrets;
 use reqwest::Response;
+use rmcp::model::JsonRpcMessage;
 use rmcp::transport::streamable_http_client::SseError;
 use sse_stream::{Sse, SseStream};
+
+use super::answer::{sent, without};
 
 /// Parses the body of `response`; fails at the first event whose raw text
 /// exceeds `limit` bytes ([`is_too_large`]).
@@ -13,15 +17,29 @@ pub(crate) fn events(
     response: Response,
     limit: usize,
 ) -> BoxStream<'static, Result<Sse, SseError>> {
+    let sent = sent(&response);
     let start = (response, EventMeter { limit, ..EventMeter::default() });
     let bytes = try_unfold(start, async |(mut response, mut meter)| {
-        match response.chunk().await.map_err(io::Error::other)? {
+        match response.chunk().await.map_err(|error| io::Error::other(error.without_url()))? {
             Some(chunk) if meter.fits(&chunk) => Ok(Some((chunk, (response, meter)))),
             Some(_) => Err(io::Error::new(io::ErrorKind::FileTooLarge, "SSE event too large")),
             None => Ok(None),
         }
     });
-    SseStream::from_bytes_stream(bytes).boxed()
+    let events = SseStream::from_bytes_stream(bytes);
+    events.map(move |event| event.map(|event| without_secrets(event, &sent))).boxed()
+}
+
+/// The same event; the secrets of the request are struck out of a JSON-RPC error in it.
+fn without_secrets(mut event: Sse, sent: &SentSecrets) -> Sse {
+    let message = event.data.as_deref().filter(|data| data.contains("\"error\""));
+    let message = message.and_then(|data| serde_json::from_str(data).ok());
+    if let Some(message @ JsonRpcMessage::Error(_)) = message
+        && let Ok(struck) = serde_json::to_string(&without(message, sent))
+    {
+        event.data = Some(struck);
+    }
+    event
 }
 
 /// Whether `error` is that of [`events`] for an event beyond the limit.

@@ -9,7 +9,7 @@ use crate::{FormWriter, decode_component};
 
 /// The URL of an endpoint or a document: https (http on a loopback host), without fragment or
 /// userinfo (RFC 6749 §3.1, §3.2; OAuth 2.1 §1.5).
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EndpointUrl(Box<str>);
 
 text_identifier!(EndpointUrl);

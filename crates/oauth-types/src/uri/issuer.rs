@@ -19,7 +19,7 @@ use crate::uri::{InvalidUri, MAX_BYTES, Origin, text_identifier, web_parts};
 /// assert!(!issuer.is("https://as.example/"));
 /// # Ok::<(), oauth_types::InvalidUri>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Issuer(Box<str>);
 
 text_identifier!(Issuer);

@@ -7,7 +7,7 @@ use crate::uri::{InvalidUri, Origin, has_dot_segment, text_identifier, web_parts
 ///
 /// It keeps the bytes it was published with, because peers compare those. [`covers`](Self::covers) is
 /// the one rule by which resources match.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResourceUri(Box<str>);
 
 text_identifier!(ResourceUri);
