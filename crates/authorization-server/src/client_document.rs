@@ -1,5 +1,5 @@
 //! Clients whose identifier is the URL of the document in which they describe themselves
-//! (draft-ietf-oauth-client-id-metadata-document).
+//! (draft-ietf-oauth-client-id-metadata-document-03 §5).
 //!
 //! Before a document is fetched ([`Config::client_document`]):
 //!

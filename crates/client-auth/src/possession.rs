@@ -79,7 +79,7 @@ mod read {
     use super::{HeldKey, InvalidProof};
     use crate::{ClientKeys, Lifetime, Replay};
 
-    /// How long a proof counts, clocks that are off not included.
+    /// How long a proof counts where no window is given, clocks that are off not included.
     const LIFETIME: Duration = Duration::from_secs(60);
     /// Longest proof: the largest RSA key that is spoken here fits twice.
     const MAX_PROOF: usize = 4096;
@@ -101,9 +101,15 @@ mod read {
     /// A proof out of a request. Nothing of it is verified.
     #[derive(Clone, Debug)]
     #[must_use = "nothing is held until `verify` says so"]
-    pub struct PresentedProof(Secret);
+    pub struct PresentedProof {
+        text: Secret,
+        window: Option<Duration>,
+    }
 
     impl PresentedProof {
+        /// The widest window that can be given ([`with_window`](Self::with_window)).
+        pub const MAX_WINDOW: Duration = Duration::from_secs(5 * 60);
+
         /// Takes the proof out of the `DPoP` header; `None` when there is none.
         ///
         /// # Errors
@@ -116,9 +122,28 @@ mod read {
                 return Err(InvalidProof::Repeated);
             }
             match line.to_str() {
-                Ok(text) if text.len() <= MAX_PROOF => Ok(Some(Self(Secret::new(text)))),
+                Ok(text) if text.len() <= MAX_PROOF => {
+                    Ok(Some(Self { text: Secret::new(text), window: None }))
+                }
                 _ => Err(InvalidProof::Malformed),
             }
+        }
+
+        /// Takes the proof if it was made (`iat`) within `window` before or after now, clocks that are off included;
+        /// five minutes at most, as MCP servers do (SEP-1932). Without a window it is two minutes before and one after.
+        pub fn with_window(mut self, window: Duration) -> Self {
+            self.window = Some(window.min(Self::MAX_WINDOW));
+            self
+        }
+
+        /// Returns the time at which a proof that was made at `iat` stops to count; `None` if it does not count now.
+        fn until(&self, iat: UnixTime, now: UnixTime) -> Option<UnixTime> {
+            let Some(window) = self.window else {
+                return Lifetime { exp: iat.plus(LIFETIME), nbf: None, iat: Some(iat) }.until(now);
+            };
+            // The last second of the window is one of it.
+            let until = iat.plus(window).plus(Duration::from_secs(1));
+            (iat <= now.plus(window) && now < until).then_some(until)
         }
 
         /// Verifies the proof for a request with this method to this URL, of which query and fragment do not count.
@@ -134,16 +159,14 @@ mod read {
             token: Option<&Secret>,
             now: UnixTime,
         ) -> Result<UnusedProof, InvalidProof> {
-            let proof = self.0.expose();
+            let proof = self.text.expose();
             let (keys, thumbprint) = own_key(proof).ok_or(InvalidProof::Malformed)?;
             let claims: Claims =
                 keys.verify(proof, "dpop+jwt").ok_or(InvalidProof::WrongSignature)?;
             if claims.htm != method.as_str() || !is_same_target(&claims.htu, url) {
                 return Err(InvalidProof::OtherRequest);
             }
-            let exp = claims.iat.plus(LIFETIME);
-            let until = Lifetime { exp, nbf: None, iat: Some(claims.iat) }.until(now);
-            let until = until.ok_or(InvalidProof::OutsideLifetime)?;
+            let until = self.until(claims.iat, now).ok_or(InvalidProof::OutsideLifetime)?;
             if let Some(token) = token {
                 let ath = URL_SAFE_NO_PAD.encode(token.digest().as_bytes());
                 if claims.ath != Some(ath) {

@@ -2,6 +2,7 @@
 //!
 //! | response | tried already | verdict |
 //! |---|---|---|
+//! | 401 with the error `insufficient_authorization`, a token is held | | `Accepted`: no login adds what scopes cannot say |
 //! | 401 with a DPoP challenge `use_dpop_nonce` and a nonce | no nonce | `UseNonce` |
 //! | 401, a refresh token is held | no refresh | `Refresh` |
 //! | 401 | no login | `Login`, with all that was asked for before |
@@ -103,6 +104,10 @@ pub fn judge(
     let challenge =
         || BearerChallenge::find(headers).or_else(|| BearerChallenge::find_dpop(headers));
     match status {
+        // The token is good, and neither another one nor a login adds what it lacks.
+        StatusCode::UNAUTHORIZED if session.is_some() && lacks_details(challenge().as_ref()) => {
+            Verdict::Accepted
+        }
         // C-EXT-3: the server did not look at the token yet.
         StatusCode::UNAUTHORIZED if !tried.nonce && asks_for_nonce(headers) => Verdict::UseNonce,
         StatusCode::UNAUTHORIZED if can_refresh => Verdict::Refresh,
@@ -136,6 +141,13 @@ pub fn judge(
         }
         _ => Verdict::Accepted,
     }
+}
+
+/// Returns `true` if the server asks for more than scopes can say (`insufficient_authorization` of the draft OAuth 2.0
+/// RAR Metadata and Error Signaling). What it asks for is in the challenge, for the host.
+fn lacks_details(challenge: Option<&BearerChallenge>) -> bool {
+    let error = challenge.and_then(|challenge| challenge.error.as_ref());
+    error.is_some_and(|error| error.as_str() == "insufficient_authorization")
 }
 
 fn asks_for_nonce(headers: &HeaderMap) -> bool {

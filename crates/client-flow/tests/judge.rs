@@ -148,6 +148,21 @@ fn sec_164_any_other_403_is_an_answer() {
 }
 
 #[test]
+fn c_scope_10_what_scopes_cannot_say_is_an_answer_for_the_host_and_no_login() {
+    let challenge = "Bearer error=\"insufficient_authorization\", scope=\"c\", \
+                     authorization_remediation=\"eyJhIjoxfQ\"";
+    for status in [401, 403] {
+        for held in [session(None), session(Some("r"))] {
+            let answer = verdict(Some(&held), Tried::default(), status, challenge);
+            assert_eq!(answer, Verdict::Accepted, "{status}");
+        }
+    }
+    // Who shows no token logs in.
+    let answer = verdict(None, Tried::default(), 401, challenge);
+    assert!(matches!(answer, Verdict::Login { .. }), "{answer:?}");
+}
+
+#[test]
 fn a_token_is_refreshed_ahead_of_its_expiry_if_it_can_be() {
     use oauth_types::UnixTime;
     let with_refresh = session(Some("r"));

@@ -121,7 +121,7 @@ impl<'de> Deserialize<'de> for ClientId {
 }
 
 /// A client identifier that is the URL of its own metadata document
-/// (draft-ietf-oauth-client-id-metadata-document §3): https, with a path, without fragment, userinfo
+/// (draft-ietf-oauth-client-id-metadata-document-03 §3): https, with a path, without fragment, userinfo
 /// or dot segments, and written as the WHATWG URL Standard serializes it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct ClientMetadataUrl(EndpointUrl);

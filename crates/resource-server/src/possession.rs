@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | there is one `DPoP` header beside `Authorization: DPoP` | RFC 9449 §4.3 | 401 `invalid_dpop_proof` |
 //! | the token is good for this resource ([`decide`](crate::Presented::recognize)) | RFC 9449 §7.1 | 401 `invalid_token` |
-//! | the proof is right, for this method, URL and token ([`PresentedProof`]) | RFC 9449 §4.3 | 401 `invalid_dpop_proof` |
+//! | the proof is right, for this method, URL and token, and made within five minutes of now ([`PresentedProof`]) | RFC 9449 §4.3, SEP-1932 | 401 `invalid_dpop_proof` |
 //! | it is of the key that the token is bound to | RFC 9449 §7.1 | 401 `invalid_token` |
 //! | it carries a nonce of ours, where the resource asks for one | RFC 9449 §9 | 401 `use_dpop_nonce` |
 //! | it is used for the first time | RFC 9449 §11.1 | 401 `invalid_dpop_proof` |
@@ -95,6 +95,8 @@ impl Shown {
 
 #[cfg(feature = "dpop")]
 mod prove {
+    use core::time::Duration;
+
     use client_auth::{ClientKeys, InvalidProof, NonceKey, PresentedProof, Replay, UnusedProof};
     use http::{HeaderMap, Method};
     use oauth_types::{EndpointUrl, Entropy, ScopeSet, Secret, SecretDigest, Thumbprint, UnixTime};
@@ -133,6 +135,15 @@ mod prove {
             own
         }
 
+        /// Takes only proofs that were made within this time of now, before or after it; 5 minutes if nothing is said,
+        /// and at most (SEP-1932). A narrower window needs less memory for proofs that were used, and leaves out
+        /// clients whose clocks are off by more.
+        #[must_use]
+        pub fn with_dpop_window(mut self, window: Duration) -> Self {
+            self.proofs_mut().window = window.min(PresentedProof::MAX_WINDOW);
+            self
+        }
+
         /// Says for which URL clients make their proofs, whatever path requests arrive at: for a server behind a proxy
         /// that changes paths. If nothing is said, it is the request's path at the resource's origin.
         #[must_use]
@@ -143,10 +154,17 @@ mod prove {
     }
 
     /// What a resource asks of proofs.
-    #[derive(Clone, Default, Debug)]
+    #[derive(Clone, Debug)]
     pub(crate) struct Proofs {
         nonces: Option<NonceKey>,
         endpoint: Option<EndpointUrl>,
+        window: Duration,
+    }
+
+    impl Default for Proofs {
+        fn default() -> Self {
+            Self { nonces: None, endpoint: None, window: PresentedProof::MAX_WINDOW }
+        }
     }
 
     /// What a request shows of a key.
@@ -218,13 +236,13 @@ mod prove {
         ) -> Result<CheckReplay<'a>, Denial> {
             let Self { recognized, hint, proof: Proof { shown, token, bound } } = self;
             let resource = recognized.resource();
-            let Proofs { nonces, endpoint } = resource.proofs();
+            let Proofs { nonces, endpoint, window } = resource.proofs();
             let deny = |error| recognized.deny(DenialReason::Proof(error), &hint);
             let url = match endpoint {
                 Some(url) => url.to_string(),
                 None => format!("{}{path}", resource.uri().origin()),
             };
-            let proof = shown.verify(method, &url, Some(&token), now);
+            let proof = shown.with_window(*window).verify(method, &url, Some(&token), now);
             let proof = proof.and_then(|proof| proof.of_key(&bound)).map_err(deny)?;
             if let Some(nonces) = nonces
                 && !proof.nonce().is_some_and(|nonce| nonces.opens(nonce, now))

@@ -26,8 +26,9 @@ struct Minute {
 }
 
 impl SeenProofs {
-    /// Memory for at most this many proofs, of about 50 bytes each. A proof is kept as long as it counts, two to three
-    /// minutes.
+    /// Memory for at most this many proofs, of about 50 bytes each. A proof is kept as long as it counts: five to six
+    /// minutes, and up to eleven of a client whose clock is ahead ([`Resource::with_dpop_window`](crate::Resource::with_dpop_window)
+    /// makes it less).
     #[must_use]
     pub const fn new(capacity: usize) -> Self {
         Self { minutes: BTreeMap::new(), forgotten: None, capacity }

@@ -21,9 +21,36 @@ async fn a_proof_that_many_send_at_once_counts_once() {
     let let_in = answers.iter().filter(|answer| answer.status == StatusCode::OK).count();
     assert_eq!((let_in, server.ran()), (1, 1));
     // As long as it counts it is remembered, and then it does not count.
-    for now in [NOW + 60, NOW + 119, NOW + 120, NOW + 1000] {
+    for now in [NOW + 60, NOW + 299, NOW + 300, NOW + 301, NOW + 1000] {
         server.clock.store(now, Ordering::SeqCst);
         assert_eq!(send().await.error(), "invalid_dpop_proof", "{now}");
+    }
+}
+
+#[tokio::test]
+async fn a_proof_counts_within_five_minutes_or_what_the_host_says() {
+    let made = |at| bound("alice.bound", prove_with(&key(), &Method::POST, MCP, "alice.bound", at));
+    for (window, seconds) in [(None, 300), (Some(30), 30), (Some(3600), 300)] {
+        let own = match window {
+            Some(window) => resource().with_dpop_window(core::time::Duration::from_secs(window)),
+            None => resource(),
+        };
+        let server = server_that(&own, |protect| protect);
+        for (at, counts) in [
+            (NOW - seconds, true),
+            (NOW - seconds - 1, false),
+            (NOW + seconds, true),
+            (NOW + seconds + 1, false),
+        ] {
+            let answer = server.send(made(at)).await;
+            assert_eq!(answer.status == StatusCode::OK, counts, "{window:?}: {at}");
+        }
+        // The one that was made ahead is remembered until it stops to count.
+        for now in [NOW + seconds, NOW + 2 * seconds, NOW + 2 * seconds + 1] {
+            server.clock.store(now, Ordering::SeqCst);
+            let answer = server.send(made(NOW + seconds)).await;
+            assert_eq!(answer.error(), "invalid_dpop_proof", "{window:?}: {now}");
+        }
     }
 }
 

@@ -180,6 +180,19 @@ mod tests {
     }
 
     #[test]
+    fn errors_and_parameters_that_are_not_known_here_stay_readable() {
+        use crate::Challenges;
+        let line =
+            "Bearer error=\"insufficient_authorization\", authorization_remediation=\"eyJ9\"";
+        let found = find(line).unwrap();
+        assert_eq!(found.error.unwrap().as_str(), "insufficient_authorization");
+        let headers = HeaderMap::from_iter([(WWW_AUTHENTICATE, line.parse().unwrap())]);
+        let challenge = Challenges::new(&headers).next().unwrap().unwrap();
+        let remediation = challenge.param("authorization_remediation").unwrap().unwrap();
+        assert_eq!(remediation.to_text().unwrap(), "eyJ9");
+    }
+
+    #[test]
     fn c_disc_3_the_first_bearer_challenge_that_says_something() {
         assert_eq!(
             find("Bearer abc123==, Bearer scope=\"a\"").unwrap().scope.unwrap().as_str(),

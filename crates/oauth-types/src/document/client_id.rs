@@ -1,4 +1,4 @@
-//! The client ID metadata document (draft-ietf-oauth-client-id-metadata-document §4): what a client says at
+//! The client ID metadata document (draft-ietf-oauth-client-id-metadata-document-03 §4): what a client says at
 //! the URL that is its identifier.
 
 use core::fmt;
@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A client's metadata, known to be that of the URL it was read from
-/// (draft-ietf-oauth-client-id-metadata-document §4).
+/// (draft-ietf-oauth-client-id-metadata-document-03 §4).
 ///
 /// ```
 /// use oauth_types::{ClientIdMetadata, ClientMetadata, ClientMetadataUrl, RedirectUri};
@@ -29,7 +29,7 @@ pub struct ClientIdMetadata {
     metadata: ClientMetadata,
 }
 
-/// Why a document is not the metadata of a client identifier (draft §4.1).
+/// Why a document is not the metadata of a client identifier (draft §4, §4.1).
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum InvalidClientIdMetadata {
@@ -62,7 +62,7 @@ impl fmt::Display for InvalidClientIdMetadata {
 impl core::error::Error for InvalidClientIdMetadata {}
 
 impl ClientIdMetadata {
-    /// Longest document that is read, in bytes (draft §6.6).
+    /// Longest document that is read, in bytes (draft §8.7).
     pub const MAX_BYTES: usize = 5 * 1024;
 
     /// The document of a client that is to serve it at `url`.
@@ -97,7 +97,7 @@ impl ClientIdMetadata {
     ///
     /// # Errors
     ///
-    /// [`InvalidClientIdMetadata`] names the rule broken (draft §4.1).
+    /// [`InvalidClientIdMetadata`] names the rule broken (draft §4, §4.1).
     pub fn from_json(
         url: &ClientMetadataUrl,
         json: &[u8],
