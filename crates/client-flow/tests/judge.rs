@@ -148,7 +148,7 @@ fn sec_164_any_other_403_is_an_answer() {
 }
 
 #[test]
-fn c_scope_10_what_scopes_cannot_say_is_an_answer_for_the_host_and_no_login() {
+fn what_scopes_cannot_say_is_an_answer_for_the_host_and_no_login() {
     let challenge = "Bearer error=\"insufficient_authorization\", scope=\"c\", \
                      authorization_remediation=\"eyJhIjoxfQ\"";
     for status in [401, 403] {
