@@ -139,9 +139,10 @@ mod prove {
         /// and at most (SEP-1932). A narrower window needs less memory for proofs that were used, and leaves out
         /// clients whose clocks are off by more.
         #[must_use]
-        pub fn with_dpop_window(mut self, window: Duration) -> Self {
-            self.proofs_mut().window = window.min(PresentedProof::MAX_WINDOW);
-            self
+        pub fn with_dpop_window(self, window: Duration) -> Self {
+            let mut own = self.with_dpop();
+            own.proofs_mut().window = window.min(PresentedProof::MAX_WINDOW);
+            own
         }
 
         /// Says for which URL clients make their proofs, whatever path requests arrive at: for a server behind a proxy
