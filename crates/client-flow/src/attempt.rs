@@ -140,7 +140,11 @@ impl SteppingUp {
     }
 
     pub(crate) fn resume(self, kept: Option<Record>, now: UnixTime) -> Result<Step, FlowError> {
-        let record = kept.unwrap_or_else(|| self.session.to_record());
+        let mut record = kept.unwrap_or_else(|| self.session.to_record());
+        if self.session.supersedes(Some(&record)) {
+            // C-TOKEN-6: the save that failed is made up for.
+            record.tokens = Some(self.session.tokens().clone());
+        }
         let account = self.config.current(record.account.clone());
         let is_ours = account.client.client_id() == self.account().client.client_id();
         let is_trusted = account.unfinished_logins == 0 && account.may_ask_for(Some(&self.scope));

@@ -195,6 +195,9 @@ impl Visit {
 
     /// Goes on with the callback: validates it and, if it holds a code, asks for the token request.
     ///
+    /// A host whose store is shared keeps others out from here until the flow has ended, and not while it waits for the
+    /// callback.
+    ///
     /// # Errors
     ///
     /// [`FlowError::Callback`] when it does not answer this login, [`FlowError::Denied`] when the right

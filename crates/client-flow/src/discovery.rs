@@ -26,7 +26,10 @@ use crate::{ClientConfig, Exchange, FlowError, Purpose, Session, Step, Tokens};
 ///
 /// `previous` is the session whose tokens the server does not take any more. What it was asked for is asked for
 /// again, so that a login after a step-up loses nothing; and tokens that a store keeps are used without asking
-/// the user, unless they are these.
+/// the user, unless they are these, or ones that these have replaced.
+///
+/// A host whose store is shared keeps others out from [`Step::Recall`] to [`Step::Save`], and not while a browser is
+/// open.
 ///
 /// # Errors
 ///
@@ -46,7 +49,12 @@ pub fn login(
     let candidates = protected_resource_urls(&target, named).map_err(FlowError::ServerUrl)?;
     let challenged = challenge.and_then(|challenge| challenge.scope.clone());
     let held = previous.map(Session::tokens).and_then(Tokens::asks_again);
-    let refused = previous.map(|session| session.tokens().access_token.clone());
+    // C-TOKEN-6: also what they have replaced, which a store may hold where a save failed.
+    let used = |session: &Session| {
+        let own = core::iter::once(&session.tokens().access_token);
+        own.chain(session.replaced()).cloned().collect()
+    };
+    let refused = previous.map(used).unwrap_or_default();
     let wanted = Wanted::First { challenged, held, refused };
     // A server that points to its metadata, or had some before, is none of MCP 2025-03-26.
     let had_metadata = previous.is_some_and(|it| it.account().resource_metadata.is_some());
@@ -92,7 +100,7 @@ impl Goal {
 #[derive(Clone, Debug)]
 pub(crate) enum Wanted {
     /// What the server asks for first, and what was held before.
-    First { challenged: Option<ScopeSet>, held: Option<ScopeSet>, refused: Option<Secret> },
+    First { challenged: Option<ScopeSet>, held: Option<ScopeSet>, refused: Vec<Secret> },
     /// What a step-up decided.
     Exactly(ScopeSet),
 }

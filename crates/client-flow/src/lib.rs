@@ -22,6 +22,7 @@ mod server;
 mod session;
 mod step;
 mod token;
+mod unsaved;
 
 pub use authorization::{Randomize, Visit};
 #[cfg(feature = "sealed")]

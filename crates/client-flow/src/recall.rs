@@ -30,8 +30,10 @@ use crate::discovery::{Goal, Wanted, initial_scope};
 use crate::registration::register;
 use crate::server::FindServer;
 use crate::token::TokenRequest;
+use crate::unsaved::Saving;
 use crate::{
-    Account, ClientConfig, FlowError, Record, RecordKey, ServerEndpoints, Session, Step, Tokens,
+    Account, ClientConfig, FlowError, Record, RecordKey, Save, ServerEndpoints, Session, Step,
+    Tokens,
 };
 
 /// Asks the host what it keeps about this authorization server and resource.
@@ -46,6 +48,7 @@ enum Asking {
     Refresh(Box<Refreshing>),
     StepUp(Box<SteppingUp>),
     Denied(Box<Denied>),
+    Save(Box<Saving>),
 }
 
 /// A login whose server is known.
@@ -81,6 +84,17 @@ impl Recall {
         Step::Recall(Box::new(Self(Asking::Denied(Box::new(denied)))))
     }
 
+    pub(crate) fn save(session: Session) -> Step {
+        let saving = Saving { session, has_failed: false };
+        Step::Recall(Box::new(Self(Asking::Save(Box::new(saving)))))
+    }
+
+    /// Looks up what the store holds instead of a session that it could not keep.
+    pub(crate) fn not_saved(session: Session) -> Step {
+        let saving = Saving { session, has_failed: true };
+        Step::Recall(Box::new(Self(Asking::Save(Box::new(saving)))))
+    }
+
     /// What to look up.
     #[must_use]
     pub fn key(&self) -> RecordKey {
@@ -92,6 +106,7 @@ impl Recall {
             Asking::Refresh(refreshing) => refreshing.account().key(),
             Asking::StepUp(stepping_up) => stepping_up.account().key(),
             Asking::Denied(denied) => denied.account.key(),
+            Asking::Save(saving) => saving.session.account().key(),
         }
     }
 
@@ -109,11 +124,12 @@ impl Recall {
             Asking::Refresh(refreshing) => refreshing.resume(kept, now),
             Asking::StepUp(stepping_up) => stepping_up.resume(kept, now),
             Asking::Denied(denied) => denied.resume(kept),
+            Asking::Save(saving) => saving.resume(kept),
         }
     }
 
     /// Goes on when what is kept cannot be looked up: a login does without. A refresh token that another process
-    /// may have used is not sent.
+    /// may have used is not sent; one that was [never saved](Session::is_saved) is this process's own.
     ///
     /// # Errors
     ///
@@ -121,9 +137,11 @@ impl Recall {
     pub fn failed(self, now: UnixTime) -> Result<Step, FlowError> {
         match self.0 {
             Asking::Login(login) => login.resume(None, now),
+            Asking::Refresh(refreshing) if !refreshing.session.is_saved() => refreshing.send(now),
             Asking::Refresh(_) => Err(FlowError::NotLoaded),
             Asking::StepUp(stepping_up) => stepping_up.uncounted(),
             Asking::Denied(denied) => denied.resume(None),
+            Asking::Save(saving) => Ok(saving.failed()),
         }
     }
 }
@@ -140,10 +158,11 @@ impl Login {
             return Ok(step);
         }
         let asked = kept.as_ref().and_then(Record::asks_again);
+        let has_tokens = kept.as_ref().is_some_and(|record| record.tokens.is_some());
         let scope = initial_scope(&self.goal, &self.resource, &self.metadata, asked.as_ref())?;
         let kept = kept.filter(|record| self.relies_on(&record.account, scope.as_ref(), now));
         let Some(client) = self.client(kept.as_ref(), now)? else {
-            return register(self, scope);
+            return register(self, scope, has_tokens);
         };
         let config = &self.goal.config;
         let account = self.account(client, kept.as_ref().map(|record| &record.account));
@@ -186,7 +205,7 @@ impl Login {
             return Ok(None);
         };
         let is_new = |tokens: &&Tokens| {
-            refused.as_ref().is_none_or(|old| !old.matches(tokens.access_token.expose()))
+            !refused.iter().any(|old| old.matches(tokens.access_token.expose()))
         };
         let tokens = record.tokens.as_ref().filter(is_new);
         let Some(tokens) = tokens.filter(|_| self.goal.config.owns(record)) else {
@@ -207,7 +226,7 @@ impl Login {
         // Tried once: the login that goes on without them does not take them up again.
         let mut login = self.clone();
         if let Wanted::First { refused, .. } = &mut login.goal.wanted {
-            *refused = Some(tokens.access_token.clone());
+            refused.push(tokens.access_token.clone());
         }
         let login = Recall(Asking::Login(Box::new(login)));
         request.or_else(login, record.clone()).step().map(Some)
@@ -279,6 +298,11 @@ impl Refreshing {
         let own = &self.session.tokens().access_token;
         let is_newer = |kept: &Session| !own.matches(kept.tokens().access_token.expose());
         let kept = kept.filter(|record| self.config.owns(record));
+        // C-TOKEN-6: what is kept is spent. The save is made up for first.
+        if self.session.supersedes(kept.as_ref()) {
+            let record = self.session.to_record();
+            return Ok(Save::step(record, self.send(now)));
+        }
         // C-TOKEN-7: another process was told that the grant has ended, or ended it.
         let ours = self.account().client.client_id();
         let is_ended =
@@ -310,6 +334,8 @@ impl Refreshing {
             return Err(FlowError::NoRefreshToken);
         };
         let account = self.config.current(Account { server, ..self.account().clone() });
-        TokenRequest::refresh(account, self.config.keys, tokens, refresh_token).step()
+        let keys = self.config.keys.clone();
+        let request = TokenRequest::refresh(account, keys, tokens, refresh_token);
+        request.replacing(self.session.replaced()).step()
     }
 }

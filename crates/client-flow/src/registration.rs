@@ -3,7 +3,7 @@
 //!
 //! | answer | outcome |
 //! |---|---|
-//! | a client identifier | saved, then used |
+//! | a client identifier | saved, then used; inside a step-up saved with the tokens that it leads to |
 //! | `invalid_scope`, the first time | the same registration without `scope` |
 //! | `invalid_client_metadata`, the first time | the same registration with nothing but what no client can do without |
 //! | another error, or the second | `RegistrationRejected`, with the last request and the reason for its refusal |
@@ -21,6 +21,7 @@ use oauth_types::{
 };
 
 use crate::authorization::authorize;
+use crate::discovery::Wanted;
 use crate::exchange::Then;
 use crate::recall::Login;
 use crate::{Account, ClientConfig, Exchange, FlowError, Grant, Purpose, Record, Save, Step};
@@ -60,8 +61,13 @@ impl ClientConfig {
     }
 }
 
-/// The request that makes this client one of the server's.
-pub(crate) fn register(login: Login, scope: Option<ScopeSet>) -> Result<Step, FlowError> {
+/// The request that makes this client one of the server's. `has_tokens` if the record has tokens of an older
+/// registration.
+pub(crate) fn register(
+    login: Login,
+    scope: Option<ScopeSet>,
+    has_tokens: bool,
+) -> Result<Step, FlowError> {
     let config = &login.goal.config;
     let issuer = &login.server.issuer;
     // Nobody hands a secret to a client that no user stands behind.
@@ -76,7 +82,10 @@ pub(crate) fn register(login: Login, scope: Option<ScopeSet>) -> Result<Step, Fl
         None => registration(&login, redirect_uri, scope.as_ref()),
     };
     let is_last = config.registration.is_some();
-    Registering { endpoint: endpoint.clone(), login, scope, sent, is_last }.send()
+    let is_step_up = matches!(login.goal.wanted, Wanted::Exactly(_));
+    let is_saved_with_tokens = has_tokens && is_step_up;
+    let endpoint = endpoint.clone();
+    Registering { endpoint, login, scope, sent, is_last, is_saved_with_tokens }.send()
 }
 
 /// The part of this client's metadata that is the same for every server.
@@ -163,6 +172,9 @@ pub(crate) struct Registering {
     sent: ClientMetadata,
     /// `true` if a refusal of this request ends the flow.
     is_last: bool,
+    /// `true` if the record stays as it is until the new client has tokens: a step-up that is not finished takes away
+    /// none of those that it was to widen.
+    is_saved_with_tokens: bool,
 }
 
 impl Registering {
@@ -215,6 +227,9 @@ impl Registering {
         let account =
             Account { redirect_uri, registered_scope, ..self.login.account(client, None) };
         let account = account.registered(now);
+        if self.is_saved_with_tokens {
+            return authorize(account, &goal.config, self.scope);
+        }
         let record = Record { asked: self.scope.clone(), ..Record::new(account.clone()) };
         Ok(Save::step(record, authorize(account, &goal.config, self.scope)))
     }

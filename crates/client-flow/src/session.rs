@@ -14,6 +14,7 @@ use crate::attempt::SteppingUp;
 use crate::authorization::authorize;
 use crate::discovery::login_for;
 use crate::recall::Recall;
+use crate::unsaved::Unsaved;
 use crate::{Account, ClientConfig, FlowError, Record, Step, Tokens};
 
 /// Who we are at a server, and the tokens we hold there.
@@ -26,6 +27,8 @@ pub struct Session {
     /// The server does not know the client any more.
     client_refused: bool,
     authorization: Option<HeaderValue>,
+    /// `None` once a store holds the tokens.
+    pub(crate) unsaved: Option<Unsaved>,
 }
 
 impl Session {
@@ -38,7 +41,7 @@ impl Session {
         // The first clone makes its bytes shared; the others then allocate nothing.
         drop(authorization.clone());
         let origin = account.resource.origin();
-        Self { account, tokens, origin, client_refused: false, authorization }
+        Self { account, tokens, origin, client_refused: false, authorization, unsaved: None }
     }
 
     /// Goes on with a record that a store kept.
@@ -194,6 +197,9 @@ impl Session {
     /// (RFC 6749 §6). It is made at the same server, unless `challenge` names other metadata of the resource
     /// than the login was made by, what is known of server or client is out of date, or the last step-up was not
     /// finished; then everything is found out and checked anew.
+    ///
+    /// A host whose store is shared keeps others out from [`Step::Recall`] to [`Step::Save`], and not while a browser is
+    /// open.
     ///
     /// # Errors
     ///

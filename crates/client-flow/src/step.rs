@@ -27,13 +27,25 @@ pub enum Step {
     Identify(Box<Identify>),
     /// Send the user's browser there and wait for it to come back.
     Visit(Box<Visit>),
-    /// Keep this before it is used.
+    /// Keep this. A save that fails ends nothing: [`Save::failed`] goes on.
     Save(Box<Save>),
     /// Done.
     Ready(Box<Session>),
 }
 
-/// Something that has to be kept before it is used (C-TOKEN-6).
+/// Something that has to be kept before it is used, as far as the store can keep it (C-TOKEN-6).
+///
+/// # Examples
+///
+/// ```
+/// use client_flow::{FlowError, Record, Save, Step};
+///
+/// fn take(save: Save, store: impl Fn(&Record) -> bool) -> Result<Step, FlowError> {
+///     // At once a second time: most failures of a store pass.
+///     let is_kept = store(save.record()) || store(save.record());
+///     if is_kept { save.saved() } else { save.failed() }
+/// }
+/// ```
 #[derive(Debug)]
 #[must_use = "the flow goes on only when the step is taken"]
 pub struct Save {
@@ -44,6 +56,12 @@ pub struct Save {
 impl Save {
     pub(crate) fn step(record: Record, then: Result<Step, FlowError>) -> Step {
         Step::Save(Box::new(Self { record, then }))
+    }
+
+    /// Keeps a session, and ends with it.
+    pub(crate) fn session(session: Session) -> Step {
+        let record = session.to_record();
+        Self::step(record, Ok(Step::Ready(Box::new(session))))
     }
 
     /// What to keep. It replaces whatever is kept under the same key.
@@ -59,13 +77,27 @@ impl Save {
     /// [`FlowError`] when the record was kept to forget what a server will never take again, and nothing is left
     /// to go on with.
     pub fn saved(self) -> Result<Step, FlowError> {
-        self.then
+        match self.then {
+            Ok(Step::Ready(session)) => Ok(Step::Ready(Box::new(session.saved()))),
+            then => then,
+        }
     }
 
-    /// The record could not be kept: the flow ends, and what was not kept is not used.
-    #[must_use]
-    pub fn failed(self) -> FlowError {
-        // C-TOKEN-6. What ended the flow anyway says more.
-        self.then.err().unwrap_or(FlowError::NotSaved)
+    /// Goes on with a record that could not be kept.
+    ///
+    /// What a server has issued is not thrown away: the refresh token before it may be spent, and sending that again
+    /// would end the grant (RFC 9700 §4.14.2). So the flow ends with a session that
+    /// [is not saved](Session::is_saved). The host uses it from memory, [saves](Session::save) it again when it can,
+    /// and tells its user that a restart needs a login until then. A registration that is not kept serves this login.
+    ///
+    /// # Errors
+    ///
+    /// [`FlowError`] when there was nothing left to go on with anyway, as for [`saved`](Self::saved).
+    pub fn failed(self) -> Result<Step, FlowError> {
+        match self.then {
+            // C-TOKEN-6
+            Ok(Step::Ready(session)) => Ok(Recall::not_saved(*session)),
+            then => then,
+        }
     }
 }

@@ -29,6 +29,7 @@ use crate::exchange::Then;
 use crate::keys::{DPOP_NONCE, Keys, Signing};
 use crate::recall::Recall;
 use crate::record::join;
+use crate::unsaved::Unsaved;
 use crate::{Account, Exchange, FlowError, Purpose, Record, Save, Session, Step, Tokens};
 
 /// A token request: everything but who sends it.
@@ -44,6 +45,8 @@ pub(crate) struct TokenRequest {
     /// What the grant reaches, when the request does not name scopes itself: a refresh.
     granted: Option<ScopeSet>,
     kept_refresh_token: Option<Secret>,
+    /// Access tokens that the new ones replace, where the store may hold them.
+    replaces: Vec<Secret>,
     /// The login to go on with when the refresh token of an earlier run is dead.
     otherwise: Option<Box<(Recall, Record)>>,
     nonce: Option<HeaderValue>,
@@ -75,6 +78,7 @@ impl TokenRequest {
             requested,
             granted: None,
             kept_refresh_token: None,
+            replaces: Vec::new(),
             otherwise: None,
             nonce: None,
         }
@@ -88,8 +92,15 @@ impl TokenRequest {
             grant: held.grant.clone(),
             granted: held.granted.clone(),
             kept_refresh_token: Some(token.clone()),
+            replaces: vec![held.access_token.clone()],
             ..Self::new(Purpose::Refresh, account, keys, held.requested.clone(), form)
         }
+    }
+
+    /// Returns the refresh of a session that was never saved: the store may hold these tokens instead.
+    pub(crate) fn replacing<'a>(mut self, older: impl Iterator<Item = &'a Secret>) -> Self {
+        self.replaces.extend(older.cloned());
+        self
     }
 
     /// Returns the refresh as a part of a login, which goes on with the record if the refresh fails.
@@ -181,7 +192,7 @@ impl TokenRequest {
         // C-TOKEN-6
         tokens.refresh_token = tokens.refresh_token.or(self.kept_refresh_token);
         let session = Session::new(self.account.proven(), tokens);
-        Ok(Save::step(session.to_record(), Ok(Step::Ready(Box::new(session)))))
+        Ok(Save::session(session.unsaved(Unsaved::replacing(self.replaces))))
     }
 
     /// The record without the tokens that were to be got, or refreshed.

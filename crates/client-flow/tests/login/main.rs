@@ -23,4 +23,5 @@ mod restart_refresh;
 #[cfg(feature = "sealed")]
 mod sealed;
 mod step_up;
+mod unsaved;
 mod world;

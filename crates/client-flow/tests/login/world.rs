@@ -123,7 +123,7 @@ impl World {
                     self.saved.borrow_mut().push(save.record().clone());
                     save.saved()?
                 }
-                Step::Save(save) => return Err(save.failed()),
+                Step::Save(save) => save.failed()?,
                 Step::Ready(session) => return Ok(Err(session)),
             }
         }

@@ -1,0 +1,135 @@
+//! Sessions whose tokens the host's store could not keep.
+//!
+//! A save that fails takes no tokens away: they are the only good ones, because the refresh token before them is spent.
+//! The session is used from memory and saved again later (C-TOKEN-6). What the store answers meanwhile:
+//!
+//! | the store holds | outcome |
+//! |---|---|
+//! | the session's own tokens | the save had worked |
+//! | tokens that the session's own have replaced, or no tokens where it held none before | the session is saved; the old refresh token is not sent |
+//! | other tokens | another process saved them later: they are taken up |
+//! | no tokens, where it held some before | another process ended the grant: `NoRefreshToken` |
+
+use oauth_types::Secret;
+
+use crate::recall::Recall;
+use crate::{FlowError, Record, Save, Session, Step};
+
+/// Tokens that a store may still hold instead of the session's own.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Unsaved {
+    /// Access tokens that the session's own have replaced.
+    replaced: Vec<Secret>,
+}
+
+impl Unsaved {
+    /// Replaced tokens that are remembered where the store cannot be read either.
+    const MAX_REPLACED: usize = 8;
+
+    pub(crate) fn replacing(replaced: impl IntoIterator<Item = Secret>) -> Self {
+        Self { replaced: replaced.into_iter().take(Self::MAX_REPLACED).collect() }
+    }
+}
+
+impl Session {
+    /// Returns `true` if the host's store holds this session, as far as it said.
+    ///
+    /// A session that is not saved is used like any other. The host [saves](Self::save) it as soon as it can, because a
+    /// restart would begin with a refresh token that is spent.
+    #[must_use]
+    pub const fn is_saved(&self) -> bool {
+        self.unsaved.is_none()
+    }
+
+    /// Starts another attempt to save a session that [is not saved](Self::is_saved). It begins by looking up what is
+    /// kept, so that tokens which another process saved later are taken up and not overwritten.
+    ///
+    /// It ends with a session that is saved, or with this one again. A host whose store is shared keeps others out from
+    /// here until the flow has ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use client_flow::{FlowError, Session, Step};
+    ///
+    /// fn save_again(
+    ///     session: Session,
+    ///     drive: impl Fn(Step) -> Result<Session, FlowError>,
+    /// ) -> Result<Session, FlowError> {
+    ///     if session.is_saved() { Ok(session) } else { drive(session.save()) }
+    /// }
+    /// ```
+    pub fn save(&self) -> Step {
+        Recall::save(self.clone())
+    }
+
+    /// The session as one that could not be saved: the store holds other tokens, or none.
+    pub(crate) fn unsaved(mut self, unsaved: Unsaved) -> Self {
+        self.unsaved = Some(unsaved);
+        self
+    }
+
+    pub(crate) fn saved(mut self) -> Self {
+        self.unsaved = None;
+        self
+    }
+
+    /// Access tokens that a store may hold and that are not to be used any more: they were replaced by this session's.
+    pub(crate) fn replaced(&self) -> impl Iterator<Item = &Secret> {
+        self.unsaved.iter().flat_map(|unsaved| &unsaved.replaced)
+    }
+
+    /// Returns `true` if this session was never saved and what is kept is what it replaces.
+    pub(crate) fn supersedes(&self, kept: Option<&Record>) -> bool {
+        let Some(unsaved) = &self.unsaved else { return false };
+        match kept.and_then(|record| record.tokens.as_ref()) {
+            Some(kept) => {
+                unsaved.replaced.iter().any(|old| old.matches(kept.access_token.expose()))
+            }
+            None => unsaved.replaced.is_empty(),
+        }
+    }
+
+    pub(crate) fn has_tokens_of(&self, kept: &Record) -> bool {
+        let own = &self.tokens().access_token;
+        kept.tokens.as_ref().is_some_and(|kept| own.matches(kept.access_token.expose()))
+    }
+}
+
+/// A session that is being saved.
+#[derive(Clone)]
+pub(crate) struct Saving {
+    pub(crate) session: Session,
+    /// `true` if a save has just failed: the store is read to learn what it holds instead.
+    pub(crate) has_failed: bool,
+}
+
+impl Saving {
+    pub(crate) fn resume(self, kept: Option<Record>) -> Result<Step, FlowError> {
+        let Self { session, has_failed } = self;
+        if kept.as_ref().is_some_and(|kept| session.has_tokens_of(kept)) {
+            return Ok(Step::Ready(Box::new(session.saved())));
+        }
+        if has_failed {
+            let instead = kept.and_then(|record| record.tokens).map(|own| own.access_token);
+            let session = session.unsaved(Unsaved::replacing(instead));
+            return Ok(Step::Ready(Box::new(session)));
+        }
+        if session.supersedes(kept.as_ref()) || kept.is_none() {
+            return Ok(Save::session(session));
+        }
+        match kept.map(Self::restored) {
+            Some(Some(newer)) => Ok(Step::Ready(Box::new(newer))),
+            _ => Err(FlowError::NoRefreshToken),
+        }
+    }
+
+    fn restored(record: Record) -> Option<Session> {
+        Session::restore(record).ok()
+    }
+
+    /// Goes on where the store cannot be read: the session stays as it is.
+    pub(crate) fn failed(self) -> Step {
+        Step::Ready(Box::new(self.session))
+    }
+}

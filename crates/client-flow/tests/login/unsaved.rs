@@ -1,0 +1,151 @@
+//! A store that fails to save.
+
+use client_flow::{FlowError, Record, Session, login};
+use oauth_types::{BearerChallenge, ScopeSet};
+use serde_json::json;
+
+use crate::world::*;
+
+/// A server that rotates: each answer has tokens of its own.
+fn issues(world: &mut World, number: u8) {
+    world.token.1["access_token"] = json!(format!("at{number}"));
+    world.token.1["refresh_token"] = json!(format!("rt{number}"));
+}
+
+/// A session whose second pair of tokens could not be saved.
+fn after_a_save_that_failed() -> (World, Session) {
+    let mut world = World::new();
+    issues(&mut world, 1);
+    let session = world.login(config()).unwrap();
+    assert!(session.is_saved());
+    world.kept = world.saved.borrow().last().cloned();
+    world.saves.set(false);
+    issues(&mut world, 2);
+    let session = world.drive(session.refresh(&config()).unwrap()).unwrap();
+    issues(&mut world, 3);
+    (world, session)
+}
+
+fn access_token(record: Option<&Record>) -> &str {
+    record.unwrap().tokens.as_ref().unwrap().access_token.expose()
+}
+
+#[test]
+fn c_token_6_sec_241_tokens_that_could_not_be_saved_are_used_and_saved_again() {
+    let (mut world, session) = after_a_save_that_failed();
+    assert!(!session.is_saved());
+    assert_eq!(session.tokens().access_token.expose(), "at2");
+    // The store fails once more, and nothing changes.
+    let session = world.drive(session.save()).unwrap();
+    assert!(!session.is_saved());
+    world.saves.set(true);
+    let saved = world.drive(session.save()).unwrap();
+    assert!(saved.is_saved());
+    world.kept = world.saved.borrow().last().cloned();
+    assert_eq!(access_token(world.kept.as_ref()), "at2");
+    // A save that had worked after all is no news.
+    assert!(world.drive(session.save()).unwrap().is_saved());
+    assert_eq!(world.token_requests(), 2);
+}
+
+#[test]
+fn c_token_6_sec_241_a_spent_refresh_token_is_not_sent_again() {
+    let (mut world, session) = after_a_save_that_failed();
+    // The store still holds `rt1`.
+    let third = world.drive(session.refresh(&config()).unwrap()).unwrap();
+    assert_eq!(world.token_form("refresh_token").as_deref(), Some("rt2"));
+    assert!(!third.is_saved() && third.tokens().access_token.expose() == "at3");
+    issues(&mut world, 4);
+    // Nor by a refresh after a second failure, and the first save that works comes before it.
+    world.saves.set(true);
+    world.saved.borrow_mut().clear();
+    let fourth = world.drive(third.refresh(&config()).unwrap()).unwrap();
+    assert_eq!(world.token_form("refresh_token").as_deref(), Some("rt3"));
+    assert!(fourth.is_saved());
+    let saved = world.saved.borrow();
+    let saved: Vec<&str> = saved.iter().map(|record| access_token(Some(record))).collect();
+    assert_eq!(saved, ["at3", "at4"]);
+}
+
+#[test]
+fn c_token_6_sec_241_a_login_takes_up_no_tokens_that_were_replaced() {
+    let (world, session) = after_a_save_that_failed();
+    let before = world.token_requests();
+    // The server refuses `at2`; the store still holds `at1`, by its clock a good token.
+    let step = login(config(), MCP, None, Some(&session)).unwrap();
+    assert!(world.until_user(step).unwrap().is_ok(), "the user is asked");
+    assert_eq!(world.token_requests(), before);
+    // Nor does a step-up put them back.
+    world.saves.set(true);
+    let scope = ScopeSet::parse("read write").unwrap();
+    let step = session.step_up(&config(), MCP, &BearerChallenge::default(), scope, NOW).unwrap();
+    let _visit = world.until_user(step).unwrap().unwrap();
+    assert_eq!(access_token(world.saved.borrow().last()), "at2");
+}
+
+#[test]
+fn c_disc_8_sec_241_what_another_process_saved_later_is_taken_up_and_not_overwritten() {
+    let (mut world, session) = after_a_save_that_failed();
+    world.saves.set(true);
+    let mut theirs = world.kept.clone().unwrap();
+    theirs.tokens.as_mut().unwrap().access_token = oauth_types::Secret::new("theirs");
+    world.kept = Some(theirs);
+    world.saved.borrow_mut().clear();
+    let taken = world.drive(session.save()).unwrap();
+    assert_eq!(taken.tokens().access_token.expose(), "theirs");
+    let taken = world.drive(session.refresh(&config()).unwrap()).unwrap();
+    assert_eq!(taken.tokens().access_token.expose(), "theirs");
+    assert!(world.saved.borrow().is_empty());
+    // Another process ended the grant.
+    world.kept.as_mut().unwrap().tokens = None;
+    for step in [session.save(), session.refresh(&config()).unwrap()] {
+        assert!(matches!(world.drive(step), Err(FlowError::NoRefreshToken)));
+    }
+}
+
+#[test]
+fn c_token_6_sec_241_a_login_and_its_registration_go_on_from_memory() {
+    let mut world = World::new();
+    world.saves.set(false);
+    issues(&mut world, 1);
+    let session = world.login(config()).unwrap();
+    assert!(!session.is_saved());
+    // What is kept is a registration without tokens: the login saved nothing else.
+    world.kept = Some(session.logged_out());
+    issues(&mut world, 2);
+    let second = world.drive(session.refresh(&config()).unwrap()).unwrap();
+    assert_eq!(world.token_form("refresh_token").as_deref(), Some("rt1"));
+    world.saves.set(true);
+    let saved = world.drive(second.save()).unwrap();
+    assert!(saved.is_saved());
+    assert_eq!(access_token(world.saved.borrow().last()), "at2");
+}
+
+#[test]
+fn c_disc_8_a_step_up_that_registers_and_is_abandoned_keeps_the_tokens() {
+    let mut world = World::new();
+    issues(&mut world, 1);
+    let session = world.login(config()).unwrap();
+    let record = world.saved.borrow().last().cloned().unwrap();
+    world.saved.borrow_mut().clear();
+    // Two logins were left unfinished: the client registers anew.
+    let mut kept = record;
+    kept.account.unfinished_logins = 2;
+    world.kept = Some(kept);
+    world.register.1["client_id"] = json!("c2");
+    let scope = ScopeSet::parse("read write").unwrap();
+    let step = session.step_up(&config(), MCP, &BearerChallenge::default(), scope, NOW).unwrap();
+    let visit = world.until_user(step).unwrap().unwrap();
+    assert!(world.sent().last().unwrap().ends_with("/register"));
+    // The user leaves here: what was held is held after a restart.
+    assert!(world.saved.borrow().iter().all(|record| record.tokens.is_some()));
+    // A user who comes back brings the tokens, and with them the new registration.
+    issues(&mut world, 2);
+    let callback = (world.callback)(visit.url());
+    let step = visit.resume(iss_validate::Callback::from_url(&callback), NOW).unwrap();
+    let stepped = world.drive(step).unwrap();
+    assert_eq!(stepped.account().client.client_id().as_str(), "c2");
+    let saved = world.saved.borrow().last().cloned().unwrap();
+    assert_eq!(saved.account.client.client_id().as_str(), "c2");
+    assert_eq!(access_token(Some(&saved)), "at2");
+}
