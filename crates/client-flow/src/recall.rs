@@ -204,9 +204,8 @@ impl Login {
         let (Wanted::First { refused, .. }, Some(record)) = (&self.goal.wanted, kept) else {
             return Ok(None);
         };
-        let is_new = |tokens: &&Tokens| {
-            !refused.iter().any(|old| old.matches(tokens.access_token.expose()))
-        };
+        let is_new =
+            |tokens: &&Tokens| !refused.iter().any(|old| old.matches(tokens.access_token.expose()));
         let tokens = record.tokens.as_ref().filter(is_new);
         let Some(tokens) = tokens.filter(|_| self.goal.config.owns(record)) else {
             return Ok(None);

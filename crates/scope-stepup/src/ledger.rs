@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 
-use oauth_types::{BearerChallenge, ScopeSet};
+use oauth_types::{BearerChallenge, ScopeSet, SecretDigest};
 
 use crate::{GaveUp, InsufficientScope, Mode, Operation, Policy};
 
@@ -60,7 +60,8 @@ pub struct Attempt {
 /// requested for another.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Ledger {
-    operations: BTreeMap<Operation, Account>,
+    /// By digest, because names come from the server and may be long.
+    operations: BTreeMap<[u8; 32], Account>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -70,8 +71,8 @@ struct Account {
 }
 
 impl Ledger {
-    /// Operations that are remembered at most; beyond it the oldest by name are forgotten, so that a
-    /// server with endless tool names cannot fill the memory.
+    /// Operations that are remembered at most, in 34 bytes each; beyond it any others are forgotten, so that a server
+    /// with endless tool names cannot fill the memory.
     const MAX_OPERATIONS: usize = 1024;
 
     /// An empty ledger.
@@ -82,7 +83,7 @@ impl Ledger {
 
     /// What the refusal leads to. Pure: asking twice changes nothing.
     pub fn decide(&self, situation: &Situation<'_>, policy: &Policy) -> Decision {
-        let account = self.operations.get(situation.operation).copied().unwrap_or_default();
+        let account = self.get(situation.operation);
         let give_up = |reason| Decision::GiveUp(Box::new(self.insufficient(situation, reason)));
         match policy.mode {
             Mode::Automatic => {}
@@ -128,42 +129,64 @@ impl Ledger {
             required: challenge.scope.clone(),
             resource_metadata: challenge.resource_metadata.clone(),
             description: challenge.error_description.clone(),
-            attempts: self.operations.get(situation.operation).map_or(0, |own| own.attempts),
+            attempts: self.get(situation.operation).attempts,
             reason,
         }
     }
 
     /// An authorization for this attempt starts now.
     pub fn started(&mut self, attempt: Attempt) {
-        let account = self.account(attempt.operation);
+        let account = self.account(&attempt.operation);
         account.attempts = account.attempts.saturating_add(1);
     }
 
     /// The user said no; the operation is not asked for again.
     pub fn declined(&mut self, operation: &Operation) {
-        self.account(operation.clone()).declined = true;
+        self.account(operation).declined = true;
     }
 
     /// The operation went through, with a 2xx; it starts from nothing. A server that answers with another error
     /// now and then does not get more attempts by that.
     pub fn succeeded(&mut self, operation: &Operation) {
-        self.operations.remove(operation);
+        self.operations.remove(&digest(operation));
     }
 
-    /// Whether nothing is counted: then no success has to be told.
+    /// Returns the part of the ledger about one operation, which decides about it as the whole does: for a host that
+    /// shares the ledger and asks [`decide`](Self::decide), with the filter of its policy, outside its lock.
+    #[must_use]
+    pub fn part(&self, operation: &Operation) -> Self {
+        let key = digest(operation);
+        let own = self.operations.get(&key).map(|account| (key, *account));
+        Self { operations: own.into_iter().collect() }
+    }
+
+    /// Returns `true` if nothing is counted: then no success has to be told.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.operations.is_empty()
     }
 
-    fn account(&mut self, operation: Operation) -> &mut Account {
-        while self.operations.len() >= Self::MAX_OPERATIONS
-            && !self.operations.contains_key(&operation)
-        {
+    fn get(&self, operation: &Operation) -> Account {
+        self.operations.get(&digest(operation)).copied().unwrap_or_default()
+    }
+
+    fn account(&mut self, operation: &Operation) -> &mut Account {
+        let key = digest(operation);
+        while self.operations.len() >= Self::MAX_OPERATIONS && !self.operations.contains_key(&key) {
             self.operations.pop_first();
         }
-        self.operations.entry(operation).or_default()
+        self.operations.entry(key).or_default()
     }
+}
+
+/// Digest of an operation. The length of the method keeps its name apart.
+fn digest(operation: &Operation) -> [u8; 32] {
+    let (method, name) = (operation.method(), operation.name());
+    let text = match name {
+        Some(name) => [&*method.len().to_string(), " ", method, name].concat(),
+        None => method.to_owned(),
+    };
+    *SecretDigest::of(&text).as_bytes()
 }
 
 /// Requested, granted and challenged scopes, each once, in first-seen order; `None` past the bounds.
@@ -343,11 +366,35 @@ mod tests {
     }
 
     #[test]
-    fn the_ledger_is_bounded() {
+    fn sec_252_the_ledger_is_bounded_whatever_the_names_are_long() {
         let mut ledger = Ledger::new();
-        for n in 0..5000 {
-            ledger.started(Attempt { operation: Operation::tool(&n.to_string()) });
+        for n in 0..6000 {
+            let name = format!("{n}{}", "x".repeat(500));
+            ledger.started(Attempt { operation: Operation::tool(&name) });
         }
         assert_eq!(ledger.operations.len(), Ledger::MAX_OPERATIONS);
+        // Nothing but a digest and the counts.
+        assert!(size_of::<([u8; 32], Account)>() <= 34);
+    }
+
+    #[test]
+    fn operations_are_told_apart_and_a_part_decides_like_the_whole() {
+        let operations = [
+            Operation::new("tools/call", None),
+            Operation::new("tools/call", Some("")),
+            Operation::new("tools/call", Some("a")),
+            Operation::new("tools/calla", None),
+            Operation::new("tools/calla", Some("")),
+        ];
+        for declined in &operations {
+            let mut ledger = Ledger::new();
+            ledger.declined(declined);
+            for other in &operations {
+                let part = ledger.part(other);
+                assert_eq!(ledger.get(other).declined, other == declined);
+                assert_eq!(part.get(other), ledger.get(other));
+                assert_eq!(part.is_empty(), other != declined);
+            }
+        }
     }
 }

@@ -7,6 +7,7 @@ mod ledger;
 mod message;
 mod operation;
 mod policy;
+mod windows;
 
 pub use check::{Hierarchy, HierarchyError, Missing, NoHierarchy, ScopeOrder, check};
 pub use insufficient::{GaveUp, InsufficientScope};
@@ -14,3 +15,4 @@ pub use ledger::{Attempt, Decision, Ledger, Situation};
 pub use message::Asked;
 pub use operation::{Operation, UnreadableRequest};
 pub use policy::{Limit, Mode, Policy};
+pub use windows::{WindowLimit, Windows};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use oauth_types::ScopeSet;
 
-use crate::Operation;
+use crate::{Operation, WindowLimit};
 
 /// How many authorizations one operation may start: 0 to 3, by default 1.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -62,6 +62,7 @@ pub enum Mode {
 pub struct Policy {
     pub(crate) mode: Mode,
     pub(crate) limit: Limit,
+    window_limit: WindowLimit,
     filter: Option<Filter>,
 }
 
@@ -84,6 +85,19 @@ impl Policy {
     #[must_use]
     pub fn with_limit(self, limit: Limit) -> Self {
         Self { limit, ..self }
+    }
+
+    /// Returns how many browser windows requests may open for one server.
+    #[must_use]
+    pub const fn window_limit(&self) -> WindowLimit {
+        self.window_limit
+    }
+
+    /// Says how many browser windows requests may open for one server: by default three in ten minutes. Beyond that a
+    /// request that needs one fails until the oldest window no longer counts.
+    #[must_use]
+    pub fn with_window_limit(self, window_limit: WindowLimit) -> Self {
+        Self { window_limit, ..self }
     }
 
     /// Lets the host see, trim or refuse (`None`) what is asked for, before anybody is asked. Scopes that it
@@ -109,6 +123,7 @@ impl fmt::Debug for Policy {
         f.debug_struct("Policy")
             .field("mode", &self.mode)
             .field("limit", &self.limit)
+            .field("window_limit", &self.window_limit)
             .field("has_filter", &self.filter.is_some())
             .finish()
     }
