@@ -3,7 +3,9 @@
 #![cfg(test)]
 
 mod bound;
+mod ended;
 mod enterprise;
+mod gates;
 mod machine;
 mod moved;
 #[cfg(unix)]

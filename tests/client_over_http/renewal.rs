@@ -9,8 +9,9 @@ use client_flow::{ClientConfig, FlowError};
 use futures::future::join_all;
 use http::StatusCode;
 use http::header::WWW_AUTHENTICATE;
-use mcp_oauth_reqwest::{AuthorizedClient, Error};
+use mcp_oauth_reqwest::{AuthorizedClient, Error, UserAgent as _};
 use oauth_types::RedirectUri;
+use scope_stepup::{Policy, WindowLimit};
 
 use crate::servers::*;
 
@@ -134,6 +135,7 @@ async fn sec_182_a_refresh_that_fails_in_passing_costs_nobody_their_login() {
             Err(Error::Flow(FlowError::Status { status: said, .. })) => assert_eq!(said, status),
             other => panic!("{other:?}"),
         }
+        later(5).await;
     }
     servers.breaks.store(0, Ordering::SeqCst);
     all_ok([get(&client), get(&client)]).await;
@@ -202,7 +204,11 @@ async fn sec_165_each_operation_that_is_declined_opens_one_window() {
     let (user, _) = User::who("allow");
     let windows = Arc::new(AtomicUsize::new(0));
     let user = FickleUser { inner: user, windows: Arc::clone(&windows) };
-    let client = AuthorizedClient::new(&servers.mcp_url, "Test", user).unwrap();
+    let config = ClientConfig::new("Test", user.redirect_uri().clone());
+    let many = WindowLimit::new(100, Duration::from_secs(600));
+    let policy = Policy::default().with_window_limit(many);
+    let builder = AuthorizedClient::builder(&servers.mcp_url, config).user(user).policy(policy);
+    let client = builder.build().unwrap();
     // A login; then nobody agrees to anything, however many ask at once.
     assert!(call(&client, "first").await.is_err());
     assert_eq!(windows.load(Ordering::SeqCst), 2);

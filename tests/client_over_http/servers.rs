@@ -12,7 +12,7 @@ use axum::{Extension, Router};
 use client_flow::Visit;
 use futures::future::{BoxFuture, join_all};
 use http::StatusCode;
-use http::header::{COOKIE, LOCATION, SET_COOKIE, WWW_AUTHENTICATE};
+use http::header::{COOKIE, LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
 use mcp_oauth_axum::{
     AuthorizationServer, Clock, DemoLogin, Protect, StoreVerifier, metadata_routes,
 };
@@ -31,6 +31,8 @@ pub(crate) struct Servers {
     pub(crate) calls: Arc<AtomicUsize>,
     /// What the token endpoint answers instead, where that is not 0; 400 is `invalid_grant`.
     pub(crate) breaks: Arc<AtomicU16>,
+    /// The `Retry-After` of that answer, where it is not 0.
+    pub(crate) retry_after: Arc<AtomicU64>,
     /// How often somebody came to where that answer points.
     pub(crate) followed: Arc<AtomicUsize>,
 }
@@ -91,11 +93,12 @@ pub(crate) async fn servers_with(
         }
     };
     let breaks = Arc::new(AtomicU16::new(0));
+    let retry_after = Arc::new(AtomicU64::new(0));
     let followed = Arc::new(AtomicUsize::new(0));
     let authorization = AuthorizationServer::new(config, Arc::clone(&store), DemoLogin)
         .with_clock(tell())
         .router()
-        .layer(from_fn(broken(&breaks)))
+        .layer(from_fn(broken(&breaks, &retry_after)))
         .layer(from_fn(count(&tokens, "/token")))
         .layer(from_fn(count(&followed, "/elsewhere")));
     let resource = Resource::new(uri, vec![issuer.clone()]).unwrap();
@@ -108,22 +111,27 @@ pub(crate) async fn servers_with(
         .layer(from_fn(count(&calls, "/mcp")));
     serve(mcp_listener, mcp);
     serve(listener, authorization);
-    Servers { issuer, store, mcp_url, clock, tokens, calls, breaks, followed }
+    Servers { issuer, store, mcp_url, clock, tokens, calls, breaks, retry_after, followed }
 }
 
 /// Stands in front of the token endpoint, and answers for it while it is broken.
 fn broken(
     breaks: &Arc<AtomicU16>,
+    retry_after: &Arc<AtomicU64>,
 ) -> impl Fn(Request, Next) -> BoxFuture<'static, Response> + Clone + use<> {
-    let breaks = Arc::clone(breaks);
+    let (breaks, retry_after) = (Arc::clone(breaks), Arc::clone(retry_after));
     move |request, next| {
         let status = StatusCode::from_u16(breaks.load(Ordering::SeqCst));
         match status {
             Ok(status) if request.uri().path() == "/token" => {
                 let error = r#"{"error": "invalid_grant"}"#;
                 let body = if status == StatusCode::BAD_REQUEST { error } else { "" };
-                let elsewhere = [(LOCATION, "/elsewhere")];
-                Box::pin(async move { (status, elsewhere, body).into_response() })
+                let mut response = (status, [(LOCATION, "/elsewhere")], body).into_response();
+                let seconds = retry_after.load(Ordering::SeqCst);
+                if seconds > 0 {
+                    response.headers_mut().insert(RETRY_AFTER, seconds.into());
+                }
+                Box::pin(async move { response })
             }
             _ => Box::pin(next.run(request)),
         }
@@ -177,6 +185,13 @@ impl UserAgent for User {
             Ok(answer.headers()[LOCATION].to_str().unwrap().to_owned())
         })
     }
+}
+
+/// Moves the clock of waits on, which no wall clock moves.
+pub(crate) async fn later(seconds: u64) {
+    tokio::time::pause();
+    tokio::time::advance(std::time::Duration::from_secs(seconds)).await;
+    tokio::time::resume();
 }
 
 /// A client that has asked nothing yet, and how often its user was asked.

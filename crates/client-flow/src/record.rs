@@ -107,6 +107,13 @@ impl Record {
         Self { tokens: None, asked: None, ..self }
     }
 
+    /// The same record once the registration is to be forgotten too, for a store that removes none: it has no tokens, and
+    /// the next login registers anew.
+    #[must_use]
+    pub fn forgotten(self) -> Self {
+        Self { client_refused: true, ..self.logged_out() }
+    }
+
     /// Returns `true` if an authorization request can be made by it without a look at the server's metadata.
     pub(crate) fn is_current(&self, config: &ClientConfig, now: UnixTime) -> bool {
         let account = &self.account;

@@ -12,6 +12,11 @@ pub(crate) fn now() -> UnixTime {
     UnixTime::from_secs(elapsed.as_secs())
 }
 
+/// The time for waits of this process: no change of the wall clock prolongs or shortens one.
+pub(crate) fn monotonic() -> tokio::time::Instant {
+    tokio::time::Instant::now()
+}
+
 #[expect(clippy::disallowed_methods, reason = "the adapter is where the random source is")]
 pub(crate) fn entropy() -> Result<Entropy<32>, Error> {
     let mut bytes = [0; 32];

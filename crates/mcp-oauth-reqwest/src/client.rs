@@ -91,14 +91,78 @@ impl AuthorizedClient {
         self.0.server.as_str()
     }
 
-    /// Forgets the tokens, here and in the store; the registration is kept. The next request leads to a login. What
-    /// was granted stays granted at the authorization server until it expires there.
+    /// Sends the user through a login now: for a "Connect" button, and to log in again as somebody else.
+    ///
+    /// A login that a request has begun is joined; [`cancel_login`](Self::cancel_login) ends it first. Tokens that
+    /// another program has put into the store meanwhile are used without a browser window. Waiting times after
+    /// failures, and the budget of windows, hold up requests and not the user: the window is counted, and opens.
     ///
     /// # Errors
     ///
-    /// [`Error::Store`] when the store failed: what it keeps may be used again after a restart.
+    /// [`Error`] when the login ended without tokens.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mcp_oauth_reqwest::{AuthorizedClient, Error};
+    ///
+    /// async fn connect(client: &AuthorizedClient) -> Result<(), Error> {
+    ///     client.cancel_login();
+    ///     client.log_in().await
+    /// }
+    /// ```
+    pub async fn log_in(&self) -> Result<(), Error> {
+        self.0.renewal.log_in().await
+    }
+
+    /// Ends a login or step-up that waits for the user: those who wait for it get [`Error::LoginEnded`]. A session that
+    /// is held stays.
+    pub fn cancel_login(&self) {
+        self.0.renewal.cancel_login();
+    }
+
+    /// Forgets the tokens, here and in the store; the registration is kept. The next request leads to a login. What
+    /// was granted stays granted at the authorization server until it expires there.
+    ///
+    /// A login or step-up that is under way ends unused, also where its user comes back later.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] when the store failed. The tokens are forgotten here all the same and not taken up from the
+    /// store by this client; the store is told again with the next renewals and by [`flush`](Self::flush). Until then
+    /// a restart finds them.
     pub async fn log_out(&self) -> Result<(), Error> {
-        self.0.renewal.log_out().await
+        self.0.renewal.log_out(false).await
+    }
+
+    /// Forgets the tokens and the registration, here and in the store: the next login registers anew. For a server
+    /// whose page says that it does not know the client.
+    ///
+    /// # Errors
+    ///
+    /// As [`log_out`](Self::log_out).
+    pub async fn forget(&self) -> Result<(), Error> {
+        self.0.renewal.log_out(true).await
+    }
+
+    /// Waits until refreshes under way are done and everything is saved: for the end of a program. Without it a program
+    /// may end while a rotated refresh token is on its way, and the next run would send the spent one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] when the store does not keep what this client holds: the next run needs a login.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mcp_oauth_reqwest::{AuthorizedClient, Error};
+    ///
+    /// async fn end(client: AuthorizedClient) -> Result<(), Error> {
+    ///     client.flush().await
+    /// }
+    /// ```
+    pub async fn flush(&self) -> Result<(), Error> {
+        self.0.renewal.flush().await
     }
 
     /// A GET of `url`, to be finished and sent with [`send`](Self::send).

@@ -1,10 +1,13 @@
 //! The loop that carries a flow's steps out. It decides nothing.
 
+use core::pin::pin;
 use core::time::Duration;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use client_flow::{Exchange, FlowError, Session, Step, TransportFailed};
+use client_flow::{Exchange, FlowError, Record, Session, Step, TransportFailed};
+use futures::future::{Either, select};
+use http::header::RETRY_AFTER;
 use iss_validate::Callback;
 use oauth_types::ResourceUri;
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -12,9 +15,30 @@ use tracing::{Instrument as _, Level, debug, debug_span, enabled, info, warn};
 
 use crate::ambient::{entropy, now};
 use crate::error::failure;
+use crate::renewal::Flow;
 use crate::{
-    CredentialStore, Error, IdentityFailed, IdentitySource, StoreLock, UserAgent, VisitFailed,
+    CredentialStore, Error, IdentityFailed, IdentitySource, StoreFailed, StoreLock, UserAgent,
+    VisitFailed,
 };
+
+/// Why a flow ended, and how long the server asks to be left alone (RFC 9110 §10.2.3).
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: Error,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, retry_after: None }
+    }
+}
+
+impl From<FlowError> for Failure {
+    fn from(error: FlowError) -> Self {
+        Error::Flow(error).into()
+    }
+}
 
 /// What a flow may use of its host.
 pub(crate) struct Host<'a> {
@@ -39,30 +63,59 @@ pub(crate) struct Turn {
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Host<'_> {
-    /// Carries out step after step until there is a session. Nobody is kept off while a browser is open.
+    /// Carries out step after step until there is a session. Nobody is kept off while the user, or the host's own code
+    /// for choices and identities, is waited for.
     ///
     /// It begins when it is its turn. `None` when there is nothing to begin with any more.
-    pub(crate) async fn drive(
+    pub(crate) async fn drive(&self, flow: &Flow<'_>) -> Result<(Option<Session>, Turn), Failure> {
+        let turn = self.turn().await?;
+        let Some(step) = flow.begin()? else { return Ok((None, turn)) };
+        let (session, turn) = self.carry_out(step, turn, flow).await?;
+        Ok((Some(session), turn))
+    }
+
+    /// Carries out a flow that has begun.
+    pub(crate) async fn carry_out(
         &self,
-        begin: &(dyn Fn() -> Result<Option<Step>, Error> + Sync),
-    ) -> Result<(Option<Session>, Turn), Error> {
-        let mut turn = self.turn().await?;
-        let Some(mut step) = begin()? else { return Ok((None, turn)) };
+        mut step: Step,
+        mut turn: Turn,
+        flow: &Flow<'_>,
+    ) -> Result<(Session, Turn), Failure> {
         loop {
             let span = debug_span!("step", kind = kind(&step));
             step = match step {
                 Step::Visit(visit) => {
                     let agent = self.agent.ok_or(Error::Visit(VisitFailed::NoBrowser))?;
+                    flow.open_window()?;
                     info!(
                         issuer = %visit.issuer(),
                         at = %visit.authorization_endpoint().origin(),
                         "sending the user to the authorization server"
                     );
                     drop(turn);
-                    let callback = agent.visit(&visit).instrument(span).await;
-                    let callback = callback.map_err(Error::Visit)?;
+                    let visited = agent.visit(&visit).instrument(span);
+                    let callback = match select(visited, pin!(flow.ended())).await {
+                        Either::Left((callback, _)) => callback.map_err(Error::Visit)?,
+                        Either::Right(_) => return Err(Error::LoginEnded.into()),
+                    };
                     turn = self.turn().await?;
+                    // A code is not redeemed for a user who has logged out meanwhile.
+                    flow.check()?;
                     visit.resume(Callback::from_url(&callback), now())?
+                }
+                Step::ChooseServer(choose) => {
+                    drop(turn);
+                    let index = self.agent.map_or(0, |agent| agent.choose_server(choose.servers()));
+                    turn = self.turn().await?;
+                    choose.choose(index)?
+                }
+                Step::Identify(identify) => {
+                    let source = self.identity.ok_or(Error::Identity(IdentityFailed))?;
+                    drop(turn);
+                    let token = source.token(identify.reader()).await.map_err(Error::Identity)?;
+                    turn = self.turn().await?;
+                    flow.check()?;
+                    identify.resume(&token)?
                 }
                 Step::Ready(session) => {
                     let scope = session.tokens().granted.as_ref().map(tracing::field::display);
@@ -75,9 +128,9 @@ impl Host<'_> {
                             "checks are relaxed for this authorization server by its profile"
                         );
                     }
-                    return Ok((Some(*session), turn));
+                    return Ok((*session, turn));
                 }
-                step => self.take(step).instrument(span).await?,
+                step => self.take(step, flow).instrument(span).await?,
             };
         }
     }
@@ -91,38 +144,42 @@ impl Host<'_> {
         Ok(Turn { _process: process, _store: store })
     }
 
-    async fn take(&self, step: Step) -> Result<Step, Error> {
+    async fn take(&self, step: Step, flow: &Flow<'_>) -> Result<Step, Failure> {
         Ok(match step {
             Step::Exchange(exchange) => {
                 let outcome = self.send(&exchange).await;
-                exchange.resume(outcome, now())?
+                let retry_after = outcome.as_ref().ok().and_then(retry_after);
+                let next = exchange.resume(outcome, now());
+                next.map_err(|error| Failure { error: Error::Flow(error), retry_after })?
             }
             Step::Recall(recall) => match self.store.load(&recall.key()).await {
-                Ok(kept) => recall.resume(kept, now())?,
+                Ok(kept) => recall.resume(flow.known(kept), now())?,
                 Err(error) => {
                     warn!(%error, "stored credentials are not available");
                     recall.failed(now())?
                 }
             },
-            Step::ChooseServer(choose) => {
-                let index = self.agent.map_or(0, |agent| agent.choose_server(choose.servers()));
-                choose.choose(index)?
-            }
             Step::Randomize(randomize) => randomize.resume(entropy()?, entropy()?, now())?,
-            Step::Identify(identify) => {
-                let source = self.identity.ok_or(Error::Identity(IdentityFailed))?;
-                let token = source.token(identify.reader()).await.map_err(Error::Identity)?;
-                identify.resume(&token)?
-            }
-            Step::Save(save) => match self.store.save(save.record()).await {
+            Step::Save(save) => match self.save(save.record()).await {
                 Ok(()) => save.saved()?,
                 Err(error) => {
                     warn!(%error, "credentials could not be saved");
-                    return Err(save.failed().into());
+                    save.failed()?
                 }
             },
-            other @ (Step::Visit(_) | Step::Ready(_)) => other,
+            other @ (Step::Visit(_)
+            | Step::ChooseServer(_)
+            | Step::Identify(_)
+            | Step::Ready(_)) => other,
         })
+    }
+
+    /// Saves a record, at once a second time where that fails: another program may have had the file open.
+    pub(crate) async fn save(&self, record: &Record) -> Result<(), StoreFailed> {
+        match self.store.save(record).await {
+            Ok(()) => Ok(()),
+            Err(_) => self.store.save(record).await,
+        }
     }
 
     async fn send(&self, exchange: &Exchange) -> Result<http::Response<Bytes>, TransportFailed> {
@@ -147,6 +204,12 @@ impl Host<'_> {
         }
         Ok(response)
     }
+}
+
+/// The seconds of a `Retry-After`. A date is read as absent, because clocks differ.
+fn retry_after(response: &http::Response<Bytes>) -> Option<Duration> {
+    let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
+    text.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// Reads a body up to the limit of a flow's exchanges.

@@ -5,8 +5,8 @@ use core::fmt;
 use core::time::Duration;
 
 use client_flow::{EndpointMoved, FlowError, TransportFailed};
-use oauth_types::{ErrorDescription, SentSecrets};
-use scope_stepup::InsufficientScope;
+use oauth_types::{ErrorDescription, SentSecrets, UnixTime};
+use scope_stepup::{InsufficientScope, WindowLimit};
 
 use crate::resolve::LeadsHome;
 use crate::{IdentityFailed, StoreFailed, VisitFailed};
@@ -60,8 +60,38 @@ pub enum Error {
     HttpClient,
     /// The user's browser comes back to another address than the configuration says.
     RedirectUri,
+    /// Requests have opened as many browser windows for this server as they may
+    /// ([`Policy::with_window_limit`](scope_stepup::Policy::with_window_limit)).
+    TooManyWindows(TooManyWindows),
+    /// The user logged out, or the login was cancelled, while it was under way. The next request begins another.
+    LoginEnded,
+    /// The host's own code panicked during a login: its user agent, its store or its source of identities.
+    Panicked,
     /// The runtime ended while a login was under way.
     Stopped,
+}
+
+/// Budget of browser windows that is used up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct TooManyWindows {
+    /// The budget.
+    pub limit: WindowLimit,
+    /// Time after which a request may open the next window, by the wall clock.
+    pub until: UnixTime,
+}
+
+impl fmt::Display for TooManyWindows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "a login needs a browser window, and {} were opened for this server within {} s: the \
+             next request may open one from Unix time {} on, and the user at any time (`log_in`)",
+            self.limit.windows(),
+            self.limit.period().as_secs(),
+            self.until.as_secs()
+        )
+    }
 }
 
 impl Error {
@@ -136,6 +166,14 @@ impl fmt::Display for Error {
                 "the redirect URI of the configuration is not the one that the browser comes back to",
             ),
             Self::HttpClient => f.write_str("the HTTP client could not be built"),
+            Self::TooManyWindows(spent) => spent.fmt(f),
+            Self::LoginEnded => f.write_str(
+                "the user logged out or the login was cancelled while it was under way: send the \
+                 request again to begin another",
+            ),
+            Self::Panicked => f.write_str(
+                "the host's own code (user agent, store or identity source) panicked during a login",
+            ),
             Self::Stopped => f.write_str("the runtime stopped during a login"),
         }
     }

@@ -4,6 +4,7 @@
 //! that; if somebody is renewing it, they wait for the outcome; else they start. The work goes on when the one
 //! who started it gives up.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -23,9 +24,13 @@ struct State<T, K, E> {
     changes: Vec<(K, u64)>,
     under_way: Vec<(K, Landing<K, E>)>,
     /// What has failed since something was brought, at which version and how: one each of those that share their
-    /// failures.
-    failures: Vec<(K, u64, E)>,
+    /// failures, and of them the latest [`MAX_FAILURES`].
+    failures: VecDeque<(K, u64, E)>,
 }
+
+/// Failures that are remembered for those who come late. Kinds and errors may be large, and as many as a server has
+/// operations; a caller whose failure is forgotten tries again.
+const MAX_FAILURES: usize = 32;
 
 /// How a renewal ended; cancelled when it was torn down and never did.
 pub(crate) type Landing<K, E> = Shared<oneshot::Receiver<Result<(), (K, E)>>>;
@@ -62,7 +67,7 @@ impl<T, K: Kind, E: Clone> State<T, K, E> {
         }
         // Somebody else's failure is no reason not to try.
         let is_ours = |(own, at, _): &&(K, u64, E)| *at > seen && kind.shares_failure(own);
-        let (.., error) = self.failures.iter().rfind(is_ours)?;
+        let (.., error) = self.failures.iter().rev().find(is_ours)?;
         Some(Join::Failed(error.clone()))
     }
 
@@ -79,7 +84,10 @@ impl<T, K: Kind, E: Clone> State<T, K, E> {
             Err(error) => {
                 let is_same = |own: &K| own.shares_failure(kind) && kind.shares_failure(own);
                 self.failures.retain(|(own, ..)| !is_same(own));
-                self.failures.push((kind.clone(), self.version, error.clone()));
+                if self.failures.len() >= MAX_FAILURES {
+                    self.failures.pop_front();
+                }
+                self.failures.push_back((kind.clone(), self.version, error.clone()));
             }
         }
     }
@@ -103,7 +111,7 @@ where
             version: 0,
             changes: Vec::new(),
             under_way: Vec::new(),
-            failures: Vec::new(),
+            failures: VecDeque::new(),
         };
         Self(Arc::new(Mutex::new(state)))
     }
@@ -120,18 +128,23 @@ where
         look(value, *version)
     }
 
+    #[cfg(test)]
+    pub(crate) fn remembered_failures(&self) -> usize {
+        self.lock().failures.len()
+    }
+
     /// What concerns one who wants this and has seen that version: nothing, when it is for them to act.
     pub(crate) fn news(&self, seen: u64, kind: &K) -> Option<Join<K, E>> {
         self.lock().news(seen, kind)
     }
 
-    /// Joins what is under way, or starts what `begin` makes of the value. `land` changes the value by the
-    /// outcome of the work and says how it ended.
+    /// Joins what is under way, or starts what `begin` makes of the value, unless that refuses. `land` changes the
+    /// value by the outcome of the work and says how it ended.
     pub(crate) fn renew<W, O>(
         &self,
         seen: u64,
         kind: K,
-        begin: impl FnOnce(&T) -> W,
+        begin: impl FnOnce(&T) -> Result<W, E>,
         spawn: impl FnOnce(Pin<Box<dyn Future<Output = ()> + Send>>),
         land: impl FnOnce(&mut T, O) -> Result<(), E> + Send + 'static,
     ) -> Join<K, E>
@@ -143,7 +156,10 @@ where
         if let Some(news) = state.news(seen, &kind) {
             return news;
         }
-        let work = begin(&state.value);
+        let work = match begin(&state.value) {
+            Ok(work) => work,
+            Err(error) => return Join::Failed(error),
+        };
         let (sender, receiver) = oneshot::channel();
         let landing = receiver.shared();
         state.under_way.push((kind.clone(), landing.clone()));

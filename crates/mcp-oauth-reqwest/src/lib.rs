@@ -21,7 +21,7 @@ mod user_agent;
 pub use browser::LoopbackBrowser;
 pub use builder::AuthorizedClientBuilder;
 pub use client::AuthorizedClient;
-pub use error::Error;
+pub use error::{Error, TooManyWindows};
 pub use identity::{IdentityFailed, IdentitySource};
 #[cfg(feature = "rmcp")]
 pub use rmcp::{McpTransport, find_error};

@@ -1,32 +1,44 @@
 //! When tokens are renewed, and who waits for it.
+//!
+//! | what bounds it | where |
+//! |---|---|
+//! | one renewal of a kind at a time, shared by all who want it | `flight.rs` |
+//! | waiting times after failures and useless tokens | `gate.rs` |
+//! | browser windows for one server | [`Policy::window_limit`] |
+//! | attempts of one operation | [`Ledger`](scope_stepup::Ledger) |
+//!
+//! The host's code (user agent, filter, choice of a server, identities) is called outside every lock.
 
+mod end;
+mod gate;
 mod holdings;
 mod work;
 
-use core::time::Duration;
+use core::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use client_flow::{ClientConfig, Record, Session, Tried, Verdict, judge};
+use client_flow::{ClientConfig, Session, Tried, Verdict, judge};
+use futures::future::FutureExt as _;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use oauth_types::ResourceUri;
 use reqwest::{Request, Response};
 use scope_stepup::{Operation, Policy};
+use tokio::sync::watch;
 use tracing::{Instrument as _, info_span};
 
 use crate::Error;
-use crate::ambient::now;
-use crate::flight::{Join, Kind as _, Landing, Renewable};
+use crate::ambient::{monotonic, now};
+use crate::flight::{Join, Kind as _, Renewable};
 
 use holdings::{Holdings, Wanted};
-use work::Common;
-pub(crate) use work::{Credentials, Login};
+use work::{Common, Epoch};
+pub(crate) use work::{Credentials, Flow, Login};
 
 const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
-/// How long an answer waits for a refresh that began ahead of need and is not done yet.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What a client holds and does about it.
+#[derive(Clone)]
 pub(crate) struct Renewal {
     common: Arc<Common>,
     holdings: Renewable<Holdings, Wanted, Error>,
@@ -39,8 +51,6 @@ pub(crate) struct Held {
     nonce: Option<HeaderValue>,
     /// Why the token, which has expired by our clock, was not refreshed.
     failed: Option<Error>,
-    /// The refresh ahead of need that the request goes along with.
-    ahead: Option<Landing<Wanted, Error>>,
 }
 
 /// A request, its answer, and what it was sent with.
@@ -67,7 +77,10 @@ impl Renewal {
     ) -> Self {
         let exchange = Arc::default();
         let is_restored = matches!(credentials, Credentials::Fixed(_));
-        let common = Arc::new(Common { http, server, credentials, policy, exchange });
+        let epoch = watch::Sender::new(Epoch::default());
+        let started = monotonic();
+        let common = Common { http, server, credentials, policy, exchange, epoch, started };
+        let common = Arc::new(common);
         let holdings = Holdings { is_restored, ..Holdings::default() };
         Self { common, holdings: Renewable::new(holdings) }
     }
@@ -76,12 +89,16 @@ impl Renewal {
     pub(crate) async fn current(&self, tried: &mut Tried) -> Result<Held, Error> {
         let mut failed = None;
         loop {
-            let (mut held, is_restored, may_refresh) = self.holdings.with(|own, version| {
+            let at = monotonic();
+            let (held, is_restored, may_refresh, saves) = self.holdings.with(|own, version| {
                 let (session, nonce) = (own.session.clone(), own.nonce.clone());
-                let failed = failed.clone();
-                let held = Held { session, version, nonce, failed, ahead: None };
-                (held, own.is_restored, own.back_off_until.is_none_or(|until| now() >= until))
+                let held = Held { session, version, nonce, failed: failed.clone() };
+                let saves = own.takes_another_save(at);
+                (held, own.is_restored, own.refreshes.is_open(at), saves)
             });
+            if saves {
+                self.save_in_background();
+            }
             if !is_restored {
                 self.renew(held.version, Wanted::Restore).await?;
                 continue;
@@ -93,10 +110,8 @@ impl Renewal {
                 return Ok(held);
             }
             if !session.has_expired(now()) {
-                // Ahead of need: the request does not wait for it.
-                if let Join::Wait(_, landing) = self.join(held.version, Wanted::FreshToken) {
-                    held.ahead = Some(landing);
-                }
+                // Ahead of need: no request waits for it, and a program that ends does (`flush`).
+                drop(self.join(held.version, Wanted::FreshToken));
                 return Ok(held);
             }
             match self.renew(held.version, Wanted::FreshToken).await {
@@ -107,26 +122,19 @@ impl Renewal {
         }
     }
 
-    /// Ends the session, once nobody is renewing it.
-    pub(crate) async fn log_out(&self) -> Result<(), Error> {
-        let Some(host) = self.common.host() else { return Ok(()) };
-        let _turn = host.turn().await?;
-        let session = self.holdings.with(|own, _| {
-            own.is_restored = true;
-            own.session.take()
-        });
-        let forgotten = match session {
-            Some(session) => {
-                // What is kept knows of logins that failed meanwhile.
-                let kept = host.store.load(&session.account().key()).await.unwrap_or_default();
-                Some(kept.map_or_else(|| session.logged_out(), Record::logged_out))
+    /// Sends the user through a login now, whatever requests have met before.
+    pub(crate) async fn log_in(&self) -> Result<(), Error> {
+        loop {
+            let (version, is_restored) =
+                self.holdings.with(|own, version| (version, own.is_restored));
+            let wanted = match is_restored {
+                true => Wanted::Login { challenge: None, by_user: true },
+                false => Wanted::Restore,
+            };
+            self.renew(version, wanted).await?;
+            if is_restored {
+                return Ok(());
             }
-            // What an earlier run left and nobody has looked at yet.
-            None => self.common.restored().await?.map(|session| session.logged_out()),
-        };
-        match forgotten {
-            Some(record) => host.store.save(&record).await.map_err(Error::Store),
-            None => Ok(()),
         }
     }
 
@@ -154,36 +162,39 @@ impl Renewal {
         answered: Answered<'_>,
         tried: &mut Tried,
     ) -> Result<Next, Error> {
-        let Answered { request, response, mut held } = answered;
-        // A program that ends with this answer would leave a rotated token unsaved.
-        if let Some(ahead) = held.ahead.take() {
-            let _ = tokio::time::timeout(PATIENCE, ahead).await;
-        }
-        let verdict = self.holdings.with(|own, _| {
+        let Answered { request, response, held } = answered;
+        let status = response.status();
+        let is_done = self.holdings.with(|own, _| {
             let nonce = response.headers().get(&DPOP_NONCE).filter(|nonce| nonce.to_str().is_ok());
             if let Some(nonce) = nonce {
                 own.nonce = Some(nonce.clone());
             }
+            own.note(held.session.as_ref(), status);
             // The usual case asks for nothing that has to be worked out.
-            if response.status().is_success() && own.ledger.is_empty() {
-                return Ok(None);
-            }
-            let operation = operation(request)?;
-            let answer = (response.status(), response.headers());
-            let (session, policy) = (held.session.as_deref(), &self.common.policy);
-            let verdict = judge(session, &own.ledger, policy, &operation, *tried, answer);
-            if response.status().is_success() {
+            status.is_success() && own.ledger.is_empty()
+        });
+        if is_done {
+            return Ok(Next::Done);
+        }
+        let operation = operation(request)?;
+        let (ledger, needs_login) = self.holdings.with(|own, _| {
+            if status.is_success() {
                 own.ledger.succeeded(&operation);
             }
-            Ok::<_, Error>(Some((verdict, operation)))
-        })?;
-        let Some((verdict, operation)) = verdict else { return Ok(Next::Done) };
+            (own.ledger.part(&operation), own.needs_login(monotonic()))
+        });
+        let mut asked = *tried;
+        asked.refresh |= needs_login;
+        let answer = (status, response.headers());
+        // The filter of the policy is the host's code: no lock is held here.
+        let verdict =
+            judge(held.session.as_deref(), &ledger, &self.common.policy, &operation, asked, answer);
         let mut noted = *tried;
         noted.note(&verdict);
         let wanted = match verdict {
             Verdict::Accepted => return Ok(Next::Done),
             Verdict::Unauthorized => {
-                let others = Wanted::Login(None);
+                let others = Wanted::login(None);
                 return self.unless_news(held.version, &others, Error::Unauthorized).await;
             }
             Verdict::GiveUp(error) => {
@@ -200,13 +211,7 @@ impl Renewal {
                 return Err(held.failed.unwrap_or(Error::Unauthorized));
             }
             Verdict::Refresh => Wanted::FreshToken,
-            Verdict::Login { challenge } => {
-                // Who has just said no is not asked by the next request.
-                if let Some(error) = self.holdings.with(|own, _| own.declined(now())) {
-                    return Err(error);
-                }
-                Wanted::Login(challenge)
-            }
+            Verdict::Login { challenge } => Wanted::login(challenge),
             Verdict::StepUp { scope, attempt, challenge } => {
                 Wanted::Scope { operation, scope, attempt, challenge }
             }
@@ -251,22 +256,36 @@ impl Renewal {
         }
     }
 
-    /// Joins the renewal under way, or starts one in a task of its own: a caller who gives up tears nothing down.
+    /// Joins the renewal under way, or starts one in a task of its own: a caller who gives up tears nothing down. A
+    /// renewal whose gate is closed is refused, whoever comes.
     fn join(&self, seen: u64, wanted: Wanted) -> Join<Wanted, Error> {
         // C-TOKEN-8
         let (common, holdings) = (Arc::clone(&self.common), self.holdings.clone());
+        let landing = Arc::clone(&self.common);
         let (begun, landed) = (wanted.clone(), wanted.clone());
+        let epoch = common.epoch();
+        let server = common.server.as_str().split('?').next();
+        let span = info_span!("oauth", server, what = begun.name());
+        let at = monotonic();
         self.holdings.renew(
             seen,
             wanted,
             |own| {
+                if let Some(error) = own.refusal(&begun, at) {
+                    return Err(error);
+                }
                 let session = own.session.clone();
-                let server = common.server.as_str().split('?').next();
-                let span = info_span!("oauth", server, what = begun.name());
-                async move { common.work(&begun, session, &holdings).await }.instrument(span)
+                let work = async move {
+                    let work = common.work(&begun, session, &holdings, epoch);
+                    let done = AssertUnwindSafe(work).catch_unwind().await;
+                    done.unwrap_or_else(|_| (Err(Error::Panicked.into()), None))
+                };
+                Ok(work.instrument(span))
             },
             |work| drop(tokio::spawn(work)),
-            move |own, (outcome, _turn)| own.land(outcome, &landed),
+            move |own, (outcome, _turn)| {
+                own.land(outcome, &landed, landing.epoch().logouts != epoch.logouts)
+            },
         )
     }
 }

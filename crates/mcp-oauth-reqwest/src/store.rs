@@ -67,8 +67,32 @@ pub trait CredentialStore: Send + Sync + 'static {
         Box::pin(async { Ok(None) })
     }
 
-    /// Keeps a record under [its key](client_flow::Account::key), durably, before it returns. It is not
-    /// used before that (C-TOKEN-6).
+    /// Every record whose login was for the MCP server at this address, with or without tokens. By default the one that
+    /// [`find`](Self::find) finds.
+    fn records<'a>(
+        &'a self,
+        server: &'a ResourceUri,
+    ) -> BoxFuture<'a, Result<Vec<Record>, StoreFailed>> {
+        Box::pin(async move { Ok(self.find(server).await?.into_iter().collect()) })
+    }
+
+    /// Removes the record under this key, with its registration, durably.
+    ///
+    /// By default a record that has neither tokens nor a client to log in with takes its place.
+    fn remove<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<(), StoreFailed>> {
+        Box::pin(async move {
+            match self.load(key).await? {
+                Some(record) => self.save(&record.forgotten()).await,
+                None => Ok(()),
+            }
+        })
+    }
+
+    /// Keeps a record under [its key](client_flow::Account::key), durably, before it returns (C-TOKEN-6).
+    ///
+    /// Where it fails, the client saves once more at once, uses the record from memory, and saves it later: with the
+    /// next renewals, and when it is told to [flush](crate::AuthorizedClient::flush) or
+    /// [log out](crate::AuthorizedClient::log_out).
     fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreFailed>>;
 
     /// Waits until nobody else who shares the store exchanges or saves tokens for MCP servers of this origin. It is
@@ -100,6 +124,17 @@ impl<S: CredentialStore + ?Sized> CredentialStore for Arc<S> {
         (**self).find(server)
     }
 
+    fn records<'a>(
+        &'a self,
+        server: &'a ResourceUri,
+    ) -> BoxFuture<'a, Result<Vec<Record>, StoreFailed>> {
+        (**self).records(server)
+    }
+
+    fn remove<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<(), StoreFailed>> {
+        (**self).remove(key)
+    }
+
     fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreFailed>> {
         (**self).save(record)
     }
@@ -114,7 +149,13 @@ impl<S: CredentialStore + ?Sized> CredentialStore for Arc<S> {
 
 /// The last of these records that has tokens for this server; they come in the order they were saved.
 fn latest_for(server: &ResourceUri, records: impl Iterator<Item = Record>) -> Option<Record> {
-    let is_for = |record: &Record| record.account.target.as_ref() == Some(server);
-    let fits = |record: &Record| record.tokens.is_some() && is_for(record);
-    records.filter(fits).last()
+    all_for(server, records).filter(|record| record.tokens.is_some()).last()
+}
+
+/// Those of these records that are for this server.
+fn all_for(
+    server: &ResourceUri,
+    records: impl Iterator<Item = Record>,
+) -> impl Iterator<Item = Record> {
+    records.filter(move |record| record.account.target.as_ref() == Some(server))
 }

@@ -232,13 +232,13 @@ impl World {
             let fated = (self.shared.fate)(wanted, self.shared.log().seen.begun.len());
             fate.set(fated);
             let under_way = UnderWay::new(self, wanted);
-            async move {
+            Ok(async move {
                 if fated == Fate::TornDown {
                     yield_now().await;
                 }
                 drop(under_way);
                 if fated == Fate::Fails { Err(wanted) } else { Ok(()) }
-            }
+            })
         };
         let start = |work| match fate.get() {
             Fate::NeverStarted => drop(work),

@@ -3,19 +3,20 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use client_flow::{FlowError, Session};
-use http::HeaderValue;
-use oauth_types::{BearerChallenge, ScopeSet, UnixTime};
-use scope_stepup::{Attempt, Ledger, Operation};
+use client_flow::{FlowError, RecordKey, Session};
+use http::{HeaderValue, StatusCode};
+use oauth_types::{BearerChallenge, ScopeSet};
+use scope_stepup::{Attempt, Ledger, Operation, Windows};
+use tokio::time::Instant;
 use tracing::warn;
 
-use crate::ambient::now;
+use super::gate::Gate;
+use crate::ambient::{monotonic, now};
+use crate::drive::Failure;
 use crate::flight::Kind;
-use crate::{Error, VisitFailed};
+use crate::{Error, StoreFailed, VisitFailed};
 
-/// How long after a refresh that failed, for reasons that pass, the next one ahead of need is tried.
-const BACK_OFF: Duration = Duration::from_secs(10);
-/// How long a user who has declined to log in is left alone.
+/// Shortest time for which a user who said no, or did not come back, is left alone.
 const RESPITE: Duration = Duration::from_secs(30);
 
 #[derive(Default)]
@@ -26,10 +27,26 @@ pub(super) struct Holdings {
     pub(super) is_restored: bool,
     /// The latest nonce of the server, for proofs of possession.
     pub(super) nonce: Option<HeaderValue>,
-    /// Until then no login: the user has just said no.
-    pub(super) declined: Option<(UnixTime, Error)>,
-    /// Until then no refresh ahead of need.
-    pub(super) back_off_until: Option<UnixTime>,
+    /// `true` once the server has accepted the session's token.
+    pub(super) is_proven: bool,
+    /// What the store may still hold after the user logged out.
+    pub(super) unforgotten: Option<Unforgotten>,
+    /// Refreshes.
+    pub(super) refreshes: Gate,
+    /// Logins, and step-ups that failed for a reason that concerns every operation.
+    pub(super) logins: Gate,
+    /// Saves that are made up for.
+    pub(super) saves: Gate,
+    pub(super) windows: Windows,
+}
+
+/// A logout that the store has not written yet.
+#[derive(Clone, Default)]
+pub(super) struct Unforgotten {
+    /// Where the session was kept; `None` where the client had none in memory.
+    pub(super) key: Option<RecordKey>,
+    /// The registration is removed too.
+    pub(super) with_registration: bool,
 }
 
 /// What a renewal is to bring.
@@ -37,7 +54,11 @@ pub(super) struct Holdings {
 pub(super) enum Wanted {
     Restore,
     FreshToken,
-    Login(Option<BearerChallenge>),
+    Login {
+        challenge: Option<BearerChallenge>,
+        /// The user asks for it, and not a request: no gate and no budget holds it up.
+        by_user: bool,
+    },
     /// For this operation.
     Scope {
         operation: Operation,
@@ -50,8 +71,16 @@ pub(super) enum Wanted {
 }
 
 impl Wanted {
-    const fn needs_user(&self) -> bool {
-        self.operation().is_some() || matches!(self, Self::Login(_))
+    pub(super) const fn login(challenge: Option<BearerChallenge>) -> Self {
+        Self::Login { challenge, by_user: false }
+    }
+
+    pub(super) const fn is_by_user(&self) -> bool {
+        matches!(self, Self::Login { by_user: true, .. })
+    }
+
+    pub(super) const fn needs_user(&self) -> bool {
+        self.operation().is_some() || matches!(self, Self::Login { .. })
     }
 
     /// The operation that a step-up is for.
@@ -71,7 +100,7 @@ impl Wanted {
         match self {
             Self::Restore => "restore",
             Self::FreshToken => "refresh",
-            Self::Login(_) => "login",
+            Self::Login { .. } => "login",
             Self::Scope { .. } | Self::ScopeOfOthers(_) => "step-up",
         }
     }
@@ -96,31 +125,133 @@ impl Kind for Wanted {
 }
 
 /// A session, or none where nothing was to be changed.
-pub(super) type Outcome = Result<Option<Session>, Error>;
+pub(super) type Outcome = Result<Option<Session>, Failure>;
 
 impl Holdings {
-    /// What a user who has just declined to log in is the reason for.
-    pub(super) fn declined(&self, now: UnixTime) -> Option<Error> {
-        let (until, error) = self.declined.as_ref()?;
-        (now < *until).then(|| error.clone())
+    /// Returns why a renewal may not begin yet.
+    pub(super) fn refusal(&self, wanted: &Wanted, now: Instant) -> Option<Error> {
+        match wanted {
+            Wanted::Restore => None,
+            Wanted::FreshToken => self.refreshes.refusal(now),
+            wanted if wanted.is_by_user() => None,
+            _ => self.logins.refusal(now),
+        }
     }
 
-    /// Keeps what a renewal came to.
-    pub(super) fn land(&mut self, outcome: Outcome, wanted: &Wanted) -> Result<(), Error> {
+    /// Notes what an answer says about the token that the request was sent with.
+    pub(super) fn note(&mut self, held: Option<&Arc<Session>>, status: StatusCode) {
+        let (Some(held), Some(own)) = (held, &self.session) else { return };
+        if !Arc::ptr_eq(held, own) {
+            return;
+        }
+        if status != StatusCode::UNAUTHORIZED {
+            if !self.is_proven {
+                self.is_proven = true;
+                self.logins.open();
+                // A token that expires at once proves nothing about the next refresh.
+                if !own.is_stale(now()) {
+                    self.refreshes.open();
+                }
+            }
+        } else if self.is_proven {
+            // The server took it before: this refusal is news.
+            self.refreshes.wake();
+        }
+    }
+
+    /// Returns `true` if the store lacks something that this client knows, and may be asked again now.
+    pub(super) fn takes_another_save(&mut self, now: Instant) -> bool {
+        let is_due = self.is_unsaved() && self.saves.is_open(now);
+        if is_due {
+            // Until it is known how it ends.
+            self.saves.fail(Error::Store(StoreFailed), None, now);
+        }
+        is_due
+    }
+
+    pub(super) fn is_unsaved(&self) -> bool {
+        self.unforgotten.is_some() || self.session.as_ref().is_some_and(|own| !own.is_saved())
+    }
+
+    /// Keeps a session that a save brought, unless it was replaced meanwhile.
+    pub(super) fn resaved(&mut self, session: Session, from: &Session) {
+        let is_current = self.session.as_ref().is_some_and(|own| holds_tokens_of(own, from));
+        if is_current {
+            self.is_proven &= holds_tokens_of(&session, from);
+            if session.is_saved() {
+                self.saves.open();
+            }
+            self.session = Some(Arc::new(session));
+        }
+    }
+
+    /// Forgets the session in memory; the store is told next.
+    pub(super) fn log_out(&mut self, with_registration: bool) {
+        self.is_restored = true;
+        self.is_proven = false;
+        let key = self.session.take().map(|session| session.account().key());
+        let before = self.unforgotten.take().unwrap_or_default();
+        let key = key.or(before.key);
+        let with_registration = with_registration || before.with_registration;
+        self.unforgotten = Some(Unforgotten { key, with_registration });
+    }
+
+    /// Keeps what a renewal came to. One that was begun before the user logged out brings nothing.
+    pub(super) fn land(
+        &mut self,
+        outcome: Outcome,
+        wanted: &Wanted,
+        is_over: bool,
+    ) -> Result<(), Error> {
         // Whoever has logged in or out meanwhile knows better than what was kept before.
         if matches!(wanted, Wanted::Restore) && self.is_restored {
             return Ok(());
         }
+        if is_over {
+            return Err(Error::LoginEnded);
+        }
         self.is_restored = true;
-        let error = match outcome {
-            Ok(None) => return Ok(()),
+        match outcome {
+            Ok(None) => Ok(()),
             Ok(Some(session)) => {
-                self.session = Some(Arc::new(session));
-                (self.back_off_until, self.declined) = (None, None);
-                return Ok(());
+                self.renewed(session, wanted);
+                Ok(())
             }
-            Err(error) => error,
-        };
+            Err(failure) => self.failed(failure, wanted),
+        }
+    }
+
+    fn renewed(&mut self, session: Session, wanted: &Wanted) {
+        let at = monotonic();
+        self.is_proven = false;
+        if session.is_saved() {
+            self.saves.open();
+            // A login has replaced what was to be forgotten.
+            let key = session.account().key();
+            let is_replaced = |own: &Unforgotten| own.key.as_ref().is_none_or(|own| *own == key);
+            if wanted.needs_user() && self.unforgotten.as_ref().is_some_and(is_replaced) {
+                self.unforgotten = None;
+            }
+        } else {
+            warn!("the tokens could not be saved: they are used from memory and saved again later");
+            self.saves.fail(Error::Store(StoreFailed), None, at);
+        }
+        match wanted {
+            Wanted::FreshToken => self.refreshes.rest(at),
+            Wanted::Login { by_user: false, .. } => {
+                self.refreshes.open();
+                self.logins.rest(at);
+            }
+            _ => {
+                self.refreshes.open();
+                self.logins.open();
+            }
+        }
+        self.session = Some(Arc::new(session));
+    }
+
+    fn failed(&mut self, failure: Failure, wanted: &Wanted) -> Result<(), Error> {
+        let Failure { error, retry_after } = failure;
         let is_refresh = matches!(wanted, Wanted::FreshToken);
         let mut leads_to_login = false;
         if let (Error::Flow(flow), Some(held)) = (&error, &self.session)
@@ -141,24 +272,46 @@ impl Holdings {
             // The page may have moved: the next step-up does not go there by what was read before.
             self.session = Some(Arc::new(Session::clone(held).with_expired_metadata()));
         }
+        let at = monotonic();
         match wanted {
             Wanted::FreshToken => {
                 warn!(%error, "the tokens could not be refreshed and are kept");
-                self.back_off_until = Some(now().plus(BACK_OFF));
+                self.refreshes.fail(error.clone(), retry_after, at);
             }
             Wanted::Scope { operation, .. } if said_no(&error) => self.ledger.declined(operation),
-            Wanted::Login(_) if said_no(&error) => {
-                self.declined = Some((now().plus(RESPITE), error.clone()));
+            Wanted::Scope { .. } if !concerns_all(&error) => {}
+            _ => {
+                let respite = (said_no(&error) || is_away(&error)).then_some(RESPITE);
+                self.logins.fail(error.clone(), retry_after.max(respite), at);
             }
-            _ => {}
         }
         if leads_to_login { Ok(()) } else { Err(error) }
     }
+
+    /// Returns `true` if a refresh failed a short while ago in a way that only a login helps against.
+    pub(super) fn needs_login(&self, now: Instant) -> bool {
+        let failure = self.refreshes.failure(now);
+        failure.is_some_and(|error| matches!(error, Error::Flow(flow) if !flow.passes()))
+    }
 }
 
-/// Whether it was the user who did not want to.
+/// Returns `true` if the user did not want to.
 const fn said_no(error: &Error) -> bool {
     matches!(error, Error::Flow(FlowError::Denied(_)) | Error::Visit(VisitFailed::Declined))
+}
+
+/// Returns `true` if no user came back.
+const fn is_away(error: &Error) -> bool {
+    matches!(error, Error::Visit(VisitFailed::Timeout))
+}
+
+/// Returns `true` if a step-up failed for a reason that every other one and a login meets too.
+fn concerns_all(error: &Error) -> bool {
+    match error {
+        Error::Flow(flow) => flow.passes(),
+        Error::TooManyWindows(_) => true,
+        error => is_away(error),
+    }
 }
 
 /// Returns `true` if both sessions hold the same access token. A failed step-up changes the session and not its tokens.
@@ -174,9 +327,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::flight::{Join, Renewable};
 
     fn login() -> Wanted {
-        Wanted::Login(None)
+        Wanted::login(None)
+    }
+
+    fn land(
+        own: &mut Holdings,
+        outcome: Result<Option<Session>, Error>,
+        wanted: &Wanted,
+    ) -> Result<(), Error> {
+        own.land(outcome.map_err(Failure::from), wanted, false)
     }
 
     fn step_up(tool: &str) -> Wanted {
@@ -249,14 +411,14 @@ mod tests {
     #[test]
     fn c_token_7_only_an_oauth_error_of_the_token_endpoint_ends_the_refresh_token() {
         let mut own = holdings();
-        assert!(own.land(Err(answered(503)), &Wanted::FreshToken).is_err());
+        assert!(land(&mut own, Err(answered(503)), &Wanted::FreshToken).is_err());
         assert_eq!(refresh_token(&own), Some("rt"));
-        assert!(own.back_off_until.is_some_and(|until| until > now()));
+        assert!(!own.refreshes.is_open(monotonic()));
         // For the next 401 to lead to a login.
         let mut own = holdings();
-        own.land(Err(Error::Flow(refused("invalid_grant"))), &Wanted::FreshToken).unwrap();
+        land(&mut own, Err(Error::Flow(refused("invalid_grant"))), &Wanted::FreshToken).unwrap();
         assert_eq!(refresh_token(&own), None);
-        assert!(own.session.is_some() && own.back_off_until.is_none());
+        assert!(own.session.is_some() && own.refreshes.is_open(monotonic()));
         // A login may help here too, and a later refresh as well.
         let issuer = oauth_types::Issuer::parse("https://as.example").unwrap();
         for kept in [
@@ -265,14 +427,14 @@ mod tests {
             Error::Flow(FlowError::NoServerMetadata { issuer }),
         ] {
             let mut own = holdings();
-            own.land(Err(kept), &Wanted::FreshToken).unwrap();
+            land(&mut own, Err(kept), &Wanted::FreshToken).unwrap();
             assert_eq!(refresh_token(&own), Some("rt"));
-            assert!(own.back_off_until.is_some_and(|until| until > now()));
+            assert!(!own.refreshes.is_open(monotonic()));
         }
         // Elsewhere only the end of the client is one of the refresh token.
         for (code, kept) in [("invalid_grant", Some("rt")), ("invalid_client", None)] {
             let mut own = holdings();
-            assert!(own.land(Err(Error::Flow(refused(code))), &login()).is_err());
+            assert!(land(&mut own, Err(Error::Flow(refused(code))), &login()).is_err());
             assert_eq!(refresh_token(&own), kept, "{code}");
         }
     }
@@ -291,24 +453,78 @@ mod tests {
     fn what_was_kept_before_brings_no_session_back_that_has_ended_meanwhile() {
         let (mut own, kept) = (Holdings::default(), holdings().session.unwrap());
         let restored = || Ok(Some(Session::clone(&kept)));
-        own.land(restored(), &Wanted::Restore).unwrap();
+        land(&mut own, restored(), &Wanted::Restore).unwrap();
         assert!(own.session.take().is_some() && own.is_restored);
-        own.land(restored(), &Wanted::Restore).unwrap();
+        land(&mut own, restored(), &Wanted::Restore).unwrap();
         assert!(own.session.is_none());
     }
 
     #[test]
-    fn who_declines_a_login_is_left_alone_for_a_while_and_a_failure_is_no_refusal() {
+    fn sec_244_a_user_who_declines_or_does_not_come_back_is_left_alone_for_a_while() {
+        for failed in [VisitFailed::Declined, VisitFailed::Timeout] {
+            let mut own = holdings();
+            let before = monotonic();
+            assert!(land(&mut own, Err(Error::Visit(failed)), &login()).is_err());
+            assert!(own.refusal(&login(), before + RESPITE - Duration::from_secs(1)).is_some());
+            assert!(own.refusal(&login(), monotonic() + RESPITE).is_none());
+            // What the user asks for is no request's.
+            let by_user = Wanted::Login { challenge: None, by_user: true };
+            assert!(own.refusal(&by_user, before).is_none());
+            // Whoever has logged in after all has said yes.
+            let session = own.session.as_deref().cloned();
+            land(&mut own, Ok(session), &by_user).unwrap();
+            assert!(own.refusal(&login(), before).is_none());
+        }
+    }
+
+    #[test]
+    fn sec_243_tokens_that_are_refused_or_expire_at_once_are_not_renewed_at_once() {
         let mut own = holdings();
-        assert!(own.land(Err(Error::Visit(VisitFailed::Timeout)), &login()).is_err());
-        assert!(own.declined(now()).is_none());
-        let before = now();
-        assert!(own.land(Err(Error::Visit(VisitFailed::Declined)), &login()).is_err());
-        assert!(own.declined(before.plus(RESPITE - Duration::from_secs(1))).is_some());
-        assert!(own.declined(now().plus(RESPITE)).is_none());
-        // Whoever has logged in after all has said yes.
-        let session = own.session.as_deref().cloned();
-        own.land(Ok(session), &login()).unwrap();
-        assert!(own.declined(before).is_none());
+        let session = || Session::clone(holdings().session.unwrap().as_ref());
+        land(&mut own, Ok(Some(session())), &login()).unwrap();
+        assert!(own.refusal(&login(), monotonic()).is_some(), "not accepted yet");
+        let held = own.session.clone();
+        own.note(held.as_ref(), StatusCode::UNAUTHORIZED);
+        assert!(own.refusal(&login(), monotonic()).is_some());
+        own.note(held.as_ref(), StatusCode::OK);
+        assert!(own.refusal(&login(), monotonic()).is_none());
+        // These expired in 1970: a refresh brought nothing that lasts.
+        land(&mut own, Ok(Some(session())), &Wanted::FreshToken).unwrap();
+        let held = own.session.clone();
+        own.note(held.as_ref(), StatusCode::OK);
+        assert!(own.refusal(&Wanted::FreshToken, monotonic()).is_some());
+        // Until the server itself says so.
+        own.note(held.as_ref(), StatusCode::UNAUTHORIZED);
+        assert!(own.refusal(&Wanted::FreshToken, monotonic()).is_none());
+    }
+
+    #[test]
+    fn sec_252_failures_of_many_operations_are_remembered_for_a_few() {
+        let own: Renewable<(), Wanted, Error> = Renewable::new(());
+        for count in 0..6000 {
+            let wanted = step_up(&format!("{count}{}", "x".repeat(1000)));
+            let begin = |(): &()| Ok(async { Err(Error::Unauthorized) });
+            let landed = own.renew(
+                count,
+                wanted,
+                begin,
+                |work| futures::executor::block_on(work),
+                |(), outcome: Result<(), Error>| outcome,
+            );
+            assert!(matches!(landed, Join::Wait(..)));
+        }
+        assert!(own.remembered_failures() <= 32);
+    }
+
+    #[test]
+    fn sec_245_what_was_begun_before_the_user_logged_out_brings_nothing() {
+        let mut own = holdings();
+        let session = Session::clone(own.session.as_ref().unwrap());
+        own.log_out(false);
+        for wanted in [login(), Wanted::FreshToken] {
+            let landed = own.land(Ok(Some(session.clone())), &wanted, true);
+            assert!(matches!(landed, Err(Error::LoginEnded)));
+            assert!(own.session.is_none());
+        }
     }
 }

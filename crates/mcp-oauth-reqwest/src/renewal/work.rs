@@ -1,18 +1,21 @@
 //! What a renewal does, in a task of its own.
 
+use core::time::Duration;
 use std::sync::Arc;
 
-use client_flow::{ClientConfig, Session, Step, login};
+use client_flow::{ClientConfig, Record, Session, Step, login};
 use http::HeaderValue;
 use oauth_types::ResourceUri;
 use scope_stepup::Policy;
+use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::holdings::{Holdings, Outcome, Wanted, holds_tokens_of};
-use crate::ambient::now;
+use crate::ambient::{monotonic, now};
 use crate::drive::{Host, Turn};
 use crate::flight::Renewable;
-use crate::{CredentialStore, Error, IdentitySource, UserAgent};
+use crate::{CredentialStore, Error, IdentitySource, TooManyWindows, UserAgent};
 
 /// Where tokens come from.
 pub(crate) enum Credentials {
@@ -29,6 +32,15 @@ pub(crate) struct Login {
     pub(crate) store: Box<dyn CredentialStore>,
 }
 
+/// Numbers that rise when the user ends what is under way. A renewal that began under others ends unused.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Epoch {
+    /// Ends everything.
+    pub(super) logouts: u64,
+    /// Ends logins and step-ups.
+    pub(super) cancellations: u64,
+}
+
 /// What every renewal needs.
 pub(super) struct Common {
     pub(super) http: reqwest::Client,
@@ -37,6 +49,9 @@ pub(super) struct Common {
     pub(super) policy: Policy,
     /// Held while tokens are exchanged and saved, and not while a browser is open.
     pub(super) exchange: Arc<tokio::sync::Mutex<()>>,
+    pub(super) epoch: watch::Sender<Epoch>,
+    /// The beginning of the time that windows are counted by.
+    pub(super) started: Instant,
 }
 
 impl Common {
@@ -53,6 +68,10 @@ impl Common {
         })
     }
 
+    pub(super) fn epoch(&self) -> Epoch {
+        *self.epoch.borrow()
+    }
+
     /// What an earlier run of this client, and of no other, has left in the store.
     pub(super) async fn restored(&self) -> Result<Option<Session>, Error> {
         let Credentials::Login(own) = &self.credentials else { return Ok(None) };
@@ -61,48 +80,13 @@ impl Common {
         Ok(kept.and_then(|record| Session::restore(record).ok()))
     }
 
-    /// The first step towards what is wanted, from what is held now; `None` when there is nothing to do any more.
-    fn begin(
-        &self,
-        own: &mut Holdings,
-        wanted: &Wanted,
-        from: Option<&Arc<Session>>,
-    ) -> Result<Option<Step>, Error> {
-        let Credentials::Login(by) = &self.credentials else {
-            return Err(Error::Unauthorized);
-        };
-        let config = &by.config;
-        let server = self.server.as_str();
-        let step = match (wanted, own.session.as_deref()) {
-            (Wanted::FreshToken, Some(session)) => {
-                // Somebody has brought other tokens meanwhile.
-                if !from.is_some_and(|from| holds_tokens_of(session, from)) {
-                    return Ok(None);
-                }
-                session.refresh(config)?
-            }
-            (Wanted::Login(challenge), session) => {
-                info!("the server asks for a login");
-                login(config.clone(), server, challenge.as_ref(), session)?
-            }
-            (Wanted::Scope { operation, scope, attempt, challenge }, Some(session)) => {
-                info!(%operation, %scope, "the operation needs more scope");
-                let step = session.step_up(config, server, challenge, scope.clone(), now())?;
-                // Counted when it is made, and not before.
-                own.ledger.started(attempt.clone());
-                step
-            }
-            _ => return Err(Error::Unauthorized),
-        };
-        Ok(Some(step))
-    }
-
     /// Carries a renewal out. What it holds others off with is handed back, to be held until it has landed.
     pub(super) async fn work(
         &self,
         wanted: &Wanted,
         from: Option<Arc<Session>>,
         holdings: &Renewable<Holdings, Wanted, Error>,
+        epoch: Epoch,
     ) -> (Outcome, Option<Turn>) {
         if matches!(wanted, Wanted::Restore) {
             let session = self.restored().await.unwrap_or_else(|error| {
@@ -111,11 +95,112 @@ impl Common {
             });
             return (Ok(session), None);
         }
-        let Some(host) = self.host() else { return (Err(Error::Unauthorized), None) };
-        let begin = || holdings.with(|own, _| self.begin(own, wanted, from.as_ref()));
-        match host.drive(&begin).await {
+        let Some(host) = self.host() else { return (Err(Error::Unauthorized.into()), None) };
+        let flow = Flow { common: self, holdings, wanted, from, epoch };
+        match host.drive(&flow).await {
             Ok((session, turn)) => (Ok(session), Some(turn)),
-            Err(error) => (Err(error), None),
+            Err(failure) => (Err(failure), None),
+        }
+    }
+}
+
+/// One renewal, as the loop that carries it out asks about it.
+pub(crate) struct Flow<'a> {
+    pub(super) common: &'a Common,
+    pub(super) holdings: &'a Renewable<Holdings, Wanted, Error>,
+    pub(super) wanted: &'a Wanted,
+    /// The session when it was asked for.
+    pub(super) from: Option<Arc<Session>>,
+    pub(super) epoch: Epoch,
+}
+
+impl Flow<'_> {
+    /// The first step towards what is wanted, from what is held now; `None` when there is nothing to do any more.
+    pub(crate) fn begin(&self) -> Result<Option<Step>, Error> {
+        self.check()?;
+        let Credentials::Login(by) = &self.common.credentials else {
+            return Err(Error::Unauthorized);
+        };
+        let config = &by.config;
+        let server = self.common.server.as_str();
+        let session = self.holdings.with(|own, _| own.session.clone());
+        let step = match (self.wanted, session.as_deref()) {
+            (Wanted::FreshToken, Some(session)) => {
+                // Somebody has brought other tokens meanwhile.
+                if !self.from.as_ref().is_some_and(|from| holds_tokens_of(session, from)) {
+                    return Ok(None);
+                }
+                session.refresh(config)?
+            }
+            (Wanted::Login { challenge, .. }, session) => {
+                info!("the server asks for a login");
+                login(config.clone(), server, challenge.as_ref(), session)?
+            }
+            (Wanted::Scope { operation, scope, attempt, challenge }, Some(session)) => {
+                // It opens a window, and is no attempt where it may not.
+                self.window_wait().map_or(Ok(()), Err)?;
+                info!(%operation, %scope, "the operation needs more scope");
+                let step = session.step_up(config, server, challenge, scope.clone(), now())?;
+                // Counted when it is made, and not before.
+                self.holdings.with(|own, _| own.ledger.started(attempt.clone()));
+                step
+            }
+            _ => return Err(Error::Unauthorized),
+        };
+        Ok(Some(step))
+    }
+
+    /// Ends a renewal that the user has ended.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.is_over() { Err(Error::LoginEnded) } else { Ok(()) }
+    }
+
+    fn is_over(&self) -> bool {
+        let now = self.common.epoch();
+        let is_cancelled =
+            self.wanted.needs_user() && now.cancellations != self.epoch.cancellations;
+        is_cancelled || now.logouts != self.epoch.logouts
+    }
+
+    /// Returns when the user has ended the renewal.
+    pub(crate) async fn ended(&self) {
+        let mut epoch = self.common.epoch.subscribe();
+        while !self.is_over() {
+            if epoch.changed().await.is_err() {
+                return core::future::pending().await;
+            }
+        }
+    }
+
+    fn time(&self) -> Duration {
+        monotonic().saturating_duration_since(self.common.started)
+    }
+
+    fn window_wait(&self) -> Option<Error> {
+        let Credentials::Login(by) = &self.common.credentials else { return None };
+        by.agent.as_ref().filter(|_| !self.wanted.is_by_user())?;
+        let (limit, time) = (self.common.policy.window_limit(), self.time());
+        let wait = self.holdings.with(|own, _| own.windows.wait(limit, time))?;
+        let seconds = Duration::from_secs(wait.as_secs().saturating_add(1));
+        Some(Error::TooManyWindows(TooManyWindows { limit, until: now().plus(seconds) }))
+    }
+
+    /// Counts the window that opens now, if one may.
+    pub(crate) fn open_window(&self) -> Result<(), Error> {
+        if let Some(error) = self.window_wait() {
+            return Err(error);
+        }
+        let time = self.time();
+        self.holdings.with(|own, _| own.windows.opened(time));
+        Ok(())
+    }
+
+    /// What a login may know of a record, where the store has not forgotten yet what the user logged out of.
+    pub(crate) fn known(&self, kept: Option<Record>) -> Option<Record> {
+        match self.holdings.with(|own, _| own.unforgotten.clone()) {
+            Some(unforgotten) if unforgotten.with_registration => None,
+            Some(_) => kept.map(Record::logged_out),
+            None => kept,
         }
     }
 }

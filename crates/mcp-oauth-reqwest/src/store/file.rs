@@ -13,7 +13,7 @@ use oauth_types::{ResourceUri, SecretDigest};
 use tracing::warn;
 use zeroize::Zeroizing;
 
-use super::latest_for;
+use super::{all_for, latest_for};
 use crate::{CredentialStore, StoreFailed, StoreLock};
 
 /// How long between two tries of a lock that somebody else holds, and how many: longer than the exchanges of one
@@ -115,18 +115,23 @@ impl CredentialStore for FileCredentials {
     ) -> BoxFuture<'a, Result<Option<Record>, StoreFailed>> {
         let (folder, server) = (self.folder.clone(), server.clone());
         let form = Arc::clone(&self.form);
-        blocking(move || {
-            let mut files: Vec<(SystemTime, PathBuf)> = Vec::new();
-            for entry in fs::read_dir(folder)? {
-                let entry = entry?;
-                if entry.path().extension().is_some_and(|kind| kind == "json") {
-                    files.push((entry.metadata()?.modified()?, entry.path()));
-                }
-            }
-            files.sort();
-            // One damaged record is no reason to have none.
-            let records = files.iter().filter_map(|(_, file)| form.read(file).ok().flatten());
-            Ok(latest_for(&server, records))
+        blocking(move || Ok(latest_for(&server, form.read_all(&folder)?)))
+    }
+
+    fn records<'a>(
+        &'a self,
+        server: &'a ResourceUri,
+    ) -> BoxFuture<'a, Result<Vec<Record>, StoreFailed>> {
+        let (folder, server) = (self.folder.clone(), server.clone());
+        let form = Arc::clone(&self.form);
+        blocking(move || Ok(all_for(&server, form.read_all(&folder)?).collect()))
+    }
+
+    fn remove<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<(), StoreFailed>> {
+        let (file, folder) = (self.record_file(key), self.folder.clone());
+        blocking(move || match fs::remove_file(file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => sync_folder(&folder),
         })
     }
 
@@ -139,10 +144,7 @@ impl CredentialStore for FileCredentials {
             new.write_all(&json)?;
             new.as_file().sync_all()?;
             new.persist(&file).map_err(|error| error.error)?;
-            // The rename itself is in the folder.
-            #[cfg(unix)]
-            OpenOptions::new().read(true).open(&folder)?.sync_all()?;
-            Ok(())
+            sync_folder(&folder)
         })
     }
 
@@ -168,6 +170,17 @@ impl CredentialStore for FileCredentials {
     }
 }
 
+/// A rename or a removal is itself in the folder.
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    OpenOptions::new().read(true).open(folder)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
 /// A name that says nothing and fits every file system.
 fn file_name(text: &str) -> String {
     SecretDigest::of(text).as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
@@ -187,6 +200,19 @@ impl Form {
             Self::Sealed(key) => key.open(&name_of(file), &bytes)?,
         };
         Ok(Some(serde_json::from_slice(&json)?))
+    }
+
+    /// The records of a folder, in the order they were saved. One damaged record is no reason to have none.
+    fn read_all(&self, folder: &Path) -> io::Result<impl Iterator<Item = Record>> {
+        let mut files: Vec<(SystemTime, PathBuf)> = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            if entry.path().extension().is_some_and(|kind| kind == "json") {
+                files.push((entry.metadata()?.modified()?, entry.path()));
+            }
+        }
+        files.sort();
+        Ok(files.into_iter().filter_map(|(_, file)| self.read(&file).ok().flatten()))
     }
 
     fn write(&self, file: &Path, json: Zeroizing<Vec<u8>>) -> io::Result<Zeroizing<Vec<u8>>> {

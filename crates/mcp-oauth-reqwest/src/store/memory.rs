@@ -7,7 +7,7 @@ use client_flow::{Record, RecordKey};
 use futures::future::BoxFuture;
 use oauth_types::ResourceUri;
 
-use super::latest_for;
+use super::{all_for, latest_for};
 use crate::{CredentialStore, StoreFailed, StoreLock};
 
 /// Keeps credentials as long as the program runs. Clients that shall share it get it in an
@@ -43,6 +43,19 @@ impl CredentialStore for MemoryCredentials {
     ) -> BoxFuture<'a, Result<Option<Record>, StoreFailed>> {
         let found = latest_for(server, self.kept().records.iter().cloned());
         Box::pin(async move { Ok(found) })
+    }
+
+    fn records<'a>(
+        &'a self,
+        server: &'a ResourceUri,
+    ) -> BoxFuture<'a, Result<Vec<Record>, StoreFailed>> {
+        let found = all_for(server, self.kept().records.iter().cloned()).collect();
+        Box::pin(async move { Ok(found) })
+    }
+
+    fn remove<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<(), StoreFailed>> {
+        self.kept().records.retain(|record| record.key() != *key);
+        Box::pin(async { Ok(()) })
     }
 
     fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreFailed>> {

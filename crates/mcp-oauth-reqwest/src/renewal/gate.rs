@@ -1,0 +1,124 @@
+//! Waiting times between renewals: one gate for each kind, asked by every request.
+//!
+//! | what closes the gate | until | what opens it |
+//! |---|---|---|
+//! | a renewal that failed | `Retry-After`, at most an hour, else 1 s, doubled to 5 min | the time; a login that the user asks for |
+//! | the user is away or said no | at least 30 s, as above | the same |
+//! | a renewal whose tokens are not accepted yet, or need a refresh at once | 1 s, doubled to 5 min | the first answer that accepts tokens which last |
+//!
+//! The clock is monotonic: a wall clock that is set back prolongs no wait.
+
+use core::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::Error;
+
+/// Earliest time of the next renewal of one kind.
+#[derive(Default)]
+pub(super) struct Gate {
+    until: Option<Instant>,
+    delay: Duration,
+    /// The failure that closed it; `None` after a renewal that has to prove its worth first.
+    failure: Option<Error>,
+}
+
+impl Gate {
+    const SHORTEST: Duration = Duration::from_secs(1);
+    const LONGEST: Duration = Duration::from_secs(5 * 60);
+    /// Longest wait that a server may ask for.
+    const LONGEST_ASKED: Duration = Duration::from_secs(60 * 60);
+
+    pub(super) fn is_open(&self, now: Instant) -> bool {
+        self.until.is_none_or(|until| now >= until)
+    }
+
+    /// Returns the error of a renewal that comes too early.
+    pub(super) fn refusal(&self, now: Instant) -> Option<Error> {
+        (!self.is_open(now)).then(|| self.failure.clone().unwrap_or(Error::Unauthorized))
+    }
+
+    /// Returns the failure that holds it closed.
+    pub(super) fn failure(&self, now: Instant) -> Option<&Error> {
+        self.failure.as_ref().filter(|_| !self.is_open(now))
+    }
+
+    /// Closes it after a failure, for as long as was asked for and no shorter than the last time.
+    pub(super) fn fail(&mut self, error: Error, asked: Option<Duration>, now: Instant) {
+        let asked = asked.unwrap_or_default().min(Self::LONGEST_ASKED);
+        self.close(asked, now);
+        self.failure = Some(error);
+    }
+
+    /// Closes it after a success, until the tokens have proved their worth.
+    pub(super) fn rest(&mut self, now: Instant) {
+        self.close(Duration::ZERO, now);
+        self.failure = None;
+    }
+
+    fn close(&mut self, at_least: Duration, now: Instant) {
+        self.delay = self.delay.saturating_mul(2).clamp(Self::SHORTEST, Self::LONGEST);
+        self.until = now.checked_add(self.delay.max(at_least));
+    }
+
+    /// Opens it, and forgets how often it was closed.
+    pub(super) fn open(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Opens it once, unless a failure has closed it.
+    pub(super) fn wake(&mut self) {
+        if self.failure.is_none() {
+            self.until = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ambient::monotonic;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn sec_243_a_gate_closes_for_twice_as_long_each_time_up_to_five_minutes() {
+        let (mut gate, mut now) = (Gate::default(), monotonic());
+        assert!(gate.is_open(now));
+        let mut waits = Vec::new();
+        for _ in 0..12 {
+            gate.fail(Error::Unauthorized, None, now);
+            let until = gate.until.unwrap();
+            assert!(gate.refusal(until - SECOND / 2).is_some() && gate.refusal(until).is_none());
+            waits.push((until - now).as_secs());
+            now = until;
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
+        gate.open();
+        gate.fail(Error::Unauthorized, None, now);
+        assert_eq!(gate.until, Some(now + SECOND));
+    }
+
+    #[test]
+    fn sec_243_what_the_server_asks_for_is_waited_for_within_bounds() {
+        for (asked, waits) in [(0, 1), (30, 30), (600, 600), (u64::MAX, 3600)] {
+            let (mut gate, now) = (Gate::default(), monotonic());
+            gate.fail(Error::Unauthorized, Some(Duration::from_secs(asked)), now);
+            assert_eq!(gate.until, Some(now + Duration::from_secs(waits)));
+        }
+    }
+
+    #[test]
+    fn sec_243_a_rest_is_ended_by_a_refusal_and_a_failure_is_not() {
+        let (mut gate, now) = (Gate::default(), monotonic());
+        gate.rest(now);
+        assert!(!gate.is_open(now));
+        gate.wake();
+        assert!(gate.is_open(now));
+        gate.rest(now);
+        assert_eq!(gate.until, Some(now + 2 * SECOND), "it is counted all the same");
+        gate.fail(Error::Unauthorized, None, now);
+        gate.wake();
+        assert!(!gate.is_open(now));
+    }
+}

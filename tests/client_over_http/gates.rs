@@ -1,0 +1,210 @@
+//! Waiting times between renewals, and the budget of browser windows.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::response::IntoResponse as _;
+use client_flow::{ClientConfig, FlowError, Visit};
+use futures::future::BoxFuture;
+use http::StatusCode;
+use http::header::WWW_AUTHENTICATE;
+use mcp_oauth_reqwest::{AuthorizedClient, Error, UserAgent, VisitFailed};
+use oauth_types::RedirectUri;
+use scope_stepup::{Policy, WindowLimit};
+
+use crate::servers::*;
+
+/// Requests one after another, which all meet the same refusal of the token endpoint.
+async fn refused_by(client: &AuthorizedClient, status: u16, requests: usize) {
+    for _ in 0..requests {
+        match get(client).await {
+            Err(Error::Flow(FlowError::Status { status: said, .. })) => assert_eq!(said, status),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn sec_243_a_token_endpoint_in_trouble_is_asked_once_whoever_comes() {
+    for status in [429, 503, 500] {
+        let servers = servers().await;
+        let (client, visits) = client(&servers, "allow");
+        all_ok([get(&client)]).await;
+        servers.clock.fetch_add(700, Ordering::SeqCst);
+        servers.breaks.store(status, Ordering::SeqCst);
+        let asked = || servers.tokens.load(Ordering::SeqCst) - 1;
+        refused_by(&client, status, 50).await;
+        assert_eq!(asked(), 1, "{status}");
+        // Twice as long each time.
+        for (wait, tries) in [(1, 2), (1, 2), (1, 3), (3, 3), (1, 4)] {
+            later(wait).await;
+            refused_by(&client, status, 10).await;
+            assert_eq!(asked(), tries, "{status}");
+        }
+        // The server says how long.
+        servers.retry_after.store(120, Ordering::SeqCst);
+        later(8).await;
+        refused_by(&client, status, 10).await;
+        later(115).await;
+        refused_by(&client, status, 10).await;
+        assert_eq!(asked(), 5, "{status}");
+        servers.breaks.store(0, Ordering::SeqCst);
+        later(5).await;
+        all_ok([get(&client)]).await;
+        assert_eq!((asked(), visits.load(Ordering::SeqCst)), (6, 1));
+    }
+}
+
+#[tokio::test]
+async fn sec_243_a_login_that_failed_in_passing_is_not_repeated_by_each_request() {
+    let servers = servers().await;
+    let (client, visits) = client(&servers, "allow");
+    servers.breaks.store(503, Ordering::SeqCst);
+    refused_by(&client, 503, 50).await;
+    assert_eq!((visits.load(Ordering::SeqCst), servers.tokens.load(Ordering::SeqCst)), (1, 1));
+    servers.breaks.store(0, Ordering::SeqCst);
+    refused_by(&client, 503, 1).await;
+    // The user does not wait.
+    client.log_in().await.unwrap();
+    all_ok([get(&client)]).await;
+    assert_eq!(visits.load(Ordering::SeqCst), 2);
+}
+
+fn too_many(outcome: Result<StatusCode, Error>) -> bool {
+    matches!(outcome, Err(Error::TooManyWindows(_)))
+}
+
+#[tokio::test]
+async fn sec_244_a_server_that_takes_no_token_gets_three_windows() {
+    let servers = servers_that(|_| StatusCode::UNAUTHORIZED.into_response()).await;
+    let (client, visits) = client(&servers, "allow");
+    let mut spent = Vec::new();
+    for _ in 0..10 {
+        assert!(get(&client).await.is_err());
+    }
+    assert_eq!(visits.load(Ordering::SeqCst), 1, "the next one comes too early");
+    for _ in 0..40 {
+        later(10).await;
+        if let Err(Error::TooManyWindows(error)) = get(&client).await {
+            spent.push(error);
+        }
+    }
+    let tokens = servers.tokens.load(Ordering::SeqCst);
+    let windows = visits.load(Ordering::SeqCst);
+    assert_eq!(windows, 3, "{tokens} token requests, {spent:?}");
+    assert!(tokens < 20, "{tokens} token requests");
+    // The error says until when.
+    let error = spent.first().unwrap();
+    assert_eq!(error.limit, WindowLimit::default());
+    assert!(error.until.as_secs() > 1_700_000_000);
+    assert!(error.to_string().contains("3 were opened for this server within 600 s"), "{error}");
+}
+
+#[tokio::test]
+async fn sec_244_thirty_tools_that_each_step_up_open_three_windows() {
+    let servers = servers_that(|_| {
+        static CALLS: AtomicUsize = AtomicUsize::new(0);
+        let call = CALLS.fetch_add(1, Ordering::SeqCst);
+        let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"read s{call}\"");
+        (StatusCode::FORBIDDEN, [(WWW_AUTHENTICATE, challenge)]).into_response()
+    })
+    .await;
+    let (user, _) = User::who("allow");
+    let windows = Arc::new(AtomicUsize::new(0));
+    let user = FickleUser { inner: user, windows: Arc::clone(&windows) };
+    let client = AuthorizedClient::new(&servers.mcp_url, "Test", user).unwrap();
+    let calls = (0..30).map(|tool| {
+        let client = client.clone();
+        async move { call(&client, &format!("tool-{tool}")).await }
+    });
+    let mut spent = 0;
+    for call in calls {
+        spent += usize::from(too_many(call.await));
+    }
+    // A login and two step-ups, which the user declines.
+    assert_eq!((windows.load(Ordering::SeqCst), spent), (3, 28));
+}
+
+/// A machine without a user: the window opens, and nobody comes back.
+struct Nobody(RedirectUri, Arc<AtomicUsize>);
+
+impl UserAgent for Nobody {
+    fn redirect_uri(&self) -> &RedirectUri {
+        &self.0
+    }
+
+    fn visit<'a>(&'a self, _: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async { Err(VisitFailed::Timeout) })
+    }
+}
+
+#[tokio::test]
+async fn sec_244_where_nobody_is_at_the_machine_three_windows_open_in_ten_minutes() {
+    let servers = servers().await;
+    let windows = Arc::new(AtomicUsize::new(0));
+    let agent = Nobody(User::who("allow").0.redirect_uri, Arc::clone(&windows));
+    let client = AuthorizedClient::new(&servers.mcp_url, "Test", agent).unwrap();
+    for _ in 0..25 {
+        assert!(matches!(get(&client).await, Err(Error::Visit(VisitFailed::Timeout))));
+    }
+    assert_eq!(windows.load(Ordering::SeqCst), 1, "the next request comes too early");
+    for _ in 0..19 {
+        later(30).await;
+        assert!(get(&client).await.is_err());
+    }
+    assert_eq!(windows.load(Ordering::SeqCst), 3);
+    // What the user asks for opens, and is counted.
+    assert!(matches!(client.log_in().await, Err(Error::Visit(VisitFailed::Timeout))));
+    assert_eq!(windows.load(Ordering::SeqCst), 4);
+}
+
+#[tokio::test]
+async fn sec_244_a_host_may_allow_no_window_or_more() {
+    let servers = servers().await;
+    for (limit, opened) in [(0, 0), (1, 1), (5, 5)] {
+        let windows = Arc::new(AtomicUsize::new(0));
+        let agent = Nobody(User::who("allow").0.redirect_uri, Arc::clone(&windows));
+        let config = ClientConfig::new("Test", agent.0.clone());
+        let limit = WindowLimit::new(limit, Duration::from_secs(100_000));
+        let policy = Policy::default().with_window_limit(limit);
+        let builder = AuthorizedClient::builder(&servers.mcp_url, config).user(agent);
+        let client = builder.policy(policy).build().unwrap();
+        for _ in 0..10 {
+            assert!(get(&client).await.is_err());
+            later(600).await;
+        }
+        assert_eq!(windows.load(Ordering::SeqCst), opened);
+        assert!(too_many(get(&client).await));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sec_246_a_filter_that_takes_its_time_delays_no_request_with_a_good_token() {
+    let servers = servers().await;
+    let (user, _) = User::who("allow");
+    let config = ClientConfig::new("Test", user.redirect_uri.clone());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&asked);
+    #[expect(clippy::disallowed_methods, reason = "a host that asks its user in between")]
+    let policy = Policy::default().with_filter(move |_, scope| {
+        seen.fetch_add(1, Ordering::SeqCst);
+        std::thread::sleep(Duration::from_secs(3));
+        Some(scope.clone())
+    });
+    let builder = AuthorizedClient::builder(&servers.mcp_url, config).user(user).policy(policy);
+    let client = builder.build().unwrap();
+    all_ok([get(&client)]).await;
+    let stepping = client.clone();
+    let step_up = tokio::spawn(async move { call(&stepping, "write").await });
+    while asked.load(Ordering::SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    #[expect(clippy::disallowed_methods, reason = "real time is measured")]
+    let begun = Instant::now();
+    all_ok((0..8).map(|_| get(&client))).await;
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(!step_up.is_finished());
+    assert_eq!(step_up.await.unwrap().unwrap(), StatusCode::OK);
+}
