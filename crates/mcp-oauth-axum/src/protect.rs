@@ -2,6 +2,8 @@
 
 mod admit;
 mod service;
+mod sessions;
+mod streams;
 mod without_token;
 
 use core::fmt;
@@ -16,11 +18,14 @@ use http::Method;
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Limited};
 use oauth_types::Secret;
-use resource_server::{BrowserOrigins, Denial, Requirement, Resource, SessionBindings};
+use resource_server::{
+    BrowserOrigins, Denial, HandleSeal, OpenSessions, Requirement, Resource, SessionKey,
+};
 use scope_stepup::{NoHierarchy, ScopeOrder};
+use tracing::error;
 
 pub use self::service::Protected;
-use crate::ambient::warn_of_http_for_development;
+use crate::ambient::{entropy, warn_of_http_for_development};
 use crate::cors;
 #[cfg(feature = "dpop")]
 use crate::proofs::Proofs;
@@ -52,7 +57,11 @@ struct Guard<V> {
     verifier: Arc<V>,
     required: Arc<Requirement>,
     order: Arc<dyn ScopeOrder + Send + Sync>,
-    sessions: Option<Arc<Mutex<SessionBindings>>>,
+    seal: HandleSeal,
+    /// `None` where the service looks at owners of sessions by itself.
+    sessions: Option<Arc<Mutex<OpenSessions>>>,
+    seals_events: bool,
+    recheck_interval: Duration,
     #[cfg(feature = "dpop")]
     proofs: Proofs,
     clock: Clock,
@@ -69,7 +78,10 @@ impl<V> Clone for Guard<V> {
             verifier: Arc::clone(&self.verifier),
             required: Arc::clone(&self.required),
             order: Arc::clone(&self.order),
+            seal: self.seal.clone(),
             sessions: self.sessions.clone(),
+            seals_events: self.seals_events,
+            recheck_interval: self.recheck_interval,
             #[cfg(feature = "dpop")]
             proofs: self.proofs.clone(),
             clock: self.clock.clone(),
@@ -103,12 +115,14 @@ impl<V: TokenVerifier> Protect<V> {
     pub const MAX_BODY: usize = 4 * 1024 * 1024;
     /// How long the verifier may take if nothing else is said, and the store of shared proofs.
     pub const DEADLINE: Duration = Duration::from_secs(60);
-    /// Most MCP sessions whose owners are remembered, if nothing else is said: a tenth of them of one user's through one
-    /// client. Those that go are unknown from then on.
+    /// Most MCP sessions that are open at once, if nothing else is said: a tenth of them of one user, through all their
+    /// clients. Beyond that, opening one more is refused with 429 until one is ended or was unused for ten minutes.
     pub const MAX_SESSIONS: usize = 10_000;
+    /// Time between two looks at the token of an open event stream, if nothing else is said.
+    pub const RECHECK_INTERVAL: Duration = Duration::from_secs(30);
     /// Most proofs of possession that are remembered, if nothing else is said: each for as long
-    /// as it counts, five to six minutes ([`Resource::with_dpop_window`]), and at most a tenth of them of one principal.
-    /// So it is room for 1,300 requests a second, in about 25 MB.
+    /// as it counts, five to six minutes ([`Resource::with_dpop_window`]), and at most a tenth of them of one user. So it
+    /// is room for 1,300 requests a second, in about 25 MB.
     #[cfg(feature = "dpop")]
     pub const MAX_PROOFS: usize = 500_000;
 
@@ -116,12 +130,22 @@ impl<V: TokenVerifier> Protect<V> {
     #[must_use]
     pub fn new(resource: Resource, verifier: V, required: impl Into<Requirement>) -> Self {
         warn_of_http_for_development();
+        let seal = match entropy() {
+            Some(key) => HandleSeal::new(&SessionKey::new(&key), resource.uri()),
+            None => {
+                error!("no random source: no session is let out or in");
+                HandleSeal::without_key()
+            }
+        };
         Self(Arc::new(Guard {
             resource: Arc::new(resource),
             verifier: Arc::new(verifier),
             required: Arc::new(required.into()),
             order: Arc::new(NoHierarchy),
-            sessions: Some(Arc::new(Mutex::new(SessionBindings::new(Self::MAX_SESSIONS)))),
+            seal,
+            sessions: Some(Arc::new(Mutex::new(OpenSessions::new(Self::MAX_SESSIONS)))),
+            seals_events: true,
+            recheck_interval: Self::RECHECK_INTERVAL,
             #[cfg(feature = "dpop")]
             proofs: Proofs::here(Self::MAX_PROOFS),
             clock: Clock::default(),
@@ -214,18 +238,51 @@ impl<V: TokenVerifier> Protect<V> {
         })
     }
 
-    /// Remembers the owners of up to this many MCP sessions.
+    /// Binds sessions and streams with this key, where several processes serve one resource: all of them know whose a
+    /// session is that one of them opened. If nothing is said, each process draws a key when it starts, and knows its
+    /// own sessions and events only.
+    ///
+    /// ```
+    /// # use mcp_oauth_axum::{Protect, TokenVerifier};
+    /// use oauth_types::Entropy;
+    /// use resource_server::SessionKey;
+    ///
+    /// # fn f<V: TokenVerifier>(protect: Protect<V>, secret: [u8; 32]) -> Protect<V> {
+    /// // 32 random bytes that all processes are given
+    /// let protect = protect.with_session_key(&SessionKey::new(&Entropy::new(secret)));
+    /// # protect }
+    /// ```
+    #[must_use]
+    pub fn with_session_key(self, key: &SessionKey) -> Self {
+        self.with(|guard| guard.seal = HandleSeal::new(key, guard.resource.uri()))
+    }
+
+    /// Lets up to this many MCP sessions be open at once.
     #[must_use]
     pub fn with_max_sessions(self, sessions: usize) -> Self {
-        let sessions = Arc::new(Mutex::new(SessionBindings::new(sessions)));
+        let sessions = Arc::new(Mutex::new(OpenSessions::new(sessions)));
         self.with(|guard| guard.sessions = Some(sessions))
     }
 
-    /// Lets any good token use any MCP session. For a service that looks at a session's owner by itself, or whose
-    /// sessions are opened in another process.
+    /// Lets any good token use any MCP session, and counts none, for a service that looks at a session's owner by
+    /// itself. Events stay bound.
     #[must_use]
     pub fn without_session_binding(self) -> Self {
         self.with(|guard| guard.sessions = None)
+    }
+
+    /// Leaves the identifiers of events as they are, for a service that looks by itself at whose stream a
+    /// `Last-Event-ID` names, or whose clients read identifiers as data. Any good token may send any of them.
+    #[must_use]
+    pub fn without_event_binding(self) -> Self {
+        self.with(|guard| guard.seals_events = false)
+    }
+
+    /// Looks at the token of an open event stream this often, a second at least: so long may the stream of a revoked
+    /// token go on. While the verifier is unavailable, streams go on until their token expires.
+    #[must_use]
+    pub fn with_recheck_interval(self, interval: Duration) -> Self {
+        self.with(|guard| guard.recheck_interval = interval)
     }
 
     fn with(mut self, change: impl FnOnce(&mut Guard<V>)) -> Self {

@@ -2,7 +2,7 @@
 
 #![cfg(test)]
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
 use axum::routing::any;
@@ -56,7 +56,7 @@ fn mixed() -> OperationScopes {
 }
 
 /// A service that opens a session by `initialize`, and answers with whom it sees.
-fn served(protect: Protect<Spoken>) -> Router {
+fn served(protect: Protect<Spoken>) -> Served {
     let handler =
         async |headers: HeaderMap, who: Option<Extension<Option<Granted>>>, body: String| {
             let mut answer = HeaderMap::new();
@@ -66,7 +66,20 @@ fn served(protect: Protect<Spoken>) -> Router {
             let who = who.map(|Extension(who)| who.map(|who| who.subject().to_owned()));
             (answer, format!("{who:?}"))
         };
-    Router::new().route("/mcp", any(handler)).layer(protect)
+    let router = Router::new().route("/mcp", any(handler)).layer(protect);
+    Served { router, session: Mutex::new("the-session".to_owned()) }
+}
+
+struct Served {
+    router: Router,
+    /// The session that was opened last, as a client hears of it.
+    session: Mutex<String>,
+}
+
+impl Served {
+    fn session(&self) -> String {
+        self.session.lock().unwrap().clone()
+    }
 }
 
 struct Asked<'a> {
@@ -93,22 +106,27 @@ fn in_session(asked: Asked<'_>) -> Asked<'_> {
     Asked { session: true, ..asked }
 }
 
-async fn send(router: &Router, asked: Asked<'_>) -> Response<Body> {
+async fn send(served: &Served, asked: Asked<'_>) -> Response<Body> {
     let mut request = Request::builder().method(asked.method).uri("/mcp");
     if !asked.token.is_empty() {
         request = request.header(AUTHORIZATION, asked.token);
     }
     if asked.session {
-        request = request.header("mcp-session-id", "the-session");
+        request = request.header("mcp-session-id", served.session());
     }
-    router.clone().oneshot(request.body(Body::from(asked.body)).unwrap()).await.unwrap()
+    let request = request.body(Body::from(asked.body)).unwrap();
+    let response = served.router.clone().oneshot(request).await.unwrap();
+    if let Some(session) = response.headers().get("mcp-session-id") {
+        *served.session.lock().unwrap() = session.to_str().unwrap().to_owned();
+    }
+    response
 }
 
 async fn text(response: Response<Body>) -> String {
     String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
 }
 
-async fn status(router: &Router, asked: Asked<'_>) -> u16 {
+async fn status(router: &Served, asked: Asked<'_>) -> u16 {
     send(router, asked).await.status().as_u16()
 }
 
@@ -116,7 +134,8 @@ async fn status(router: &Router, asked: Asked<'_>) -> u16 {
 async fn a_client_without_a_token_connects_and_uses_what_is_public() {
     let router = served(protect(mixed()));
     let response = send(&router, post("", message("initialize"))).await;
-    assert_eq!(response.headers()["mcp-session-id"], "the-session");
+    let session = response.headers()["mcp-session-id"].to_str().unwrap();
+    assert!(session.starts_with("the-session."), "{session}");
     for method in ["notifications/initialized", "ping", "tools/list", "server/discover"] {
         assert_eq!(status(&router, in_session(post("", message(method)))).await, 200, "{method}");
     }
@@ -172,7 +191,7 @@ async fn r_auth_1_a_token_that_is_presented_is_always_judged() {
         }
     }
     let in_query = Request::post("/mcp?access_token=a.read").body(Body::from(call("search")));
-    let response = router.clone().oneshot(in_query.unwrap()).await.unwrap();
+    let response = router.router.clone().oneshot(in_query.unwrap()).await.unwrap();
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
     for (token, tool, expected) in [
         // No scope for what is public, though the token has none of the base.
@@ -267,10 +286,10 @@ async fn sec_157_no_stream_is_replayed_without_a_token() {
         let request = Request::builder()
             .method(method)
             .uri("/mcp")
-            .header("mcp-session-id", "the-session")
+            .header("mcp-session-id", router.session())
             .header("last-event-id", "7/0");
         let request = request.body(Body::from(body)).unwrap();
-        let response = router.clone().oneshot(request).await.unwrap();
+        let response = router.router.clone().oneshot(request).await.unwrap();
         assert_eq!(response.status(), expected, "{method}");
     }
 }
@@ -284,7 +303,7 @@ async fn a_page_that_rebinds_its_name_reaches_no_public_tool() {
             request = request.header(AUTHORIZATION, token);
         }
         let request = request.body(Body::from(call(tool))).unwrap();
-        router.clone().oneshot(request).await.unwrap().status().as_u16()
+        router.router.clone().oneshot(request).await.unwrap().status().as_u16()
     };
     for (name, value, expected) in [
         ("host", "rs.example", 200),
@@ -305,7 +324,7 @@ async fn a_page_that_rebinds_its_name_reaches_no_public_tool() {
     let router = served(protect(mixed()).with_cors(opened));
     let page = |origin| {
         let request = Request::post("/mcp").header("origin", origin);
-        router.clone().oneshot(request.body(Body::from(call("search"))).unwrap())
+        router.router.clone().oneshot(request.body(Body::from(call("search"))).unwrap())
     };
     assert_eq!(page("https://app.example").await.unwrap().status(), 200);
     assert_eq!(page("https://other.example").await.unwrap().status(), 403);
@@ -322,7 +341,7 @@ async fn a_body_of_nobody_has_to_come_in_time() {
         if !token.is_empty() {
             request = request.header(AUTHORIZATION, token);
         }
-        let answer = router.clone().oneshot(request.body(Body::new(never)).unwrap());
+        let answer = router.router.clone().oneshot(request.body(Body::new(never)).unwrap());
         let limit = std::time::Duration::from_secs(61);
         let response = tokio::time::timeout(limit, answer).await.expect("an answer in time");
         assert_eq!(response.unwrap().status(), expected, "{token}");

@@ -289,7 +289,11 @@ async fn a_verifier_that_is_down_is_neither_yes_nor_no() {
 #[tokio::test]
 async fn r_auth_8_sec_157_sec_215_a_session_belongs_to_who_opened_it() {
     let server = server();
-    assert_eq!(server.send(post("alice.read.own.2000", LIST)).await.0, StatusCode::OK);
+    let opened = server.router.clone().oneshot(post("alice.read.own.2000", LIST)).await.unwrap();
+    let session = opened.headers()["mcp-session-id"].to_str().unwrap().to_owned();
+    // Whose it is stands in the identifier, which stays visible ASCII and short.
+    assert!(session.starts_with("session-of-alice.") && session.len() < 64, "{session}");
+    assert!(session.bytes().all(|byte| byte.is_ascii_graphic()));
     let with_session = |method: &str, user: &str, id: &str| {
         Request::builder()
             .method(method)
@@ -300,14 +304,16 @@ async fn r_auth_8_sec_157_sec_215_a_session_belongs_to_who_opened_it() {
             .unwrap()
     };
     for method in ["POST", "GET", "DELETE"] {
-        let own = with_session(method, "mallory", "session-of-alice");
+        let own = with_session(method, "mallory", &session);
         assert_eq!(server.send(own).await.0, StatusCode::NOT_FOUND, "{method}");
-        let unknown = with_session(method, "alice", "session-of-nobody");
-        assert_eq!(server.send(unknown).await.0, StatusCode::NOT_FOUND, "{method}");
+        for unknown in ["session-of-nobody", "session-of-alice", &session[1..]] {
+            let unknown = with_session(method, "alice", unknown);
+            assert_eq!(server.send(unknown).await.0, StatusCode::NOT_FOUND, "{method}");
+        }
     }
     assert_eq!(server.ran(), 1);
-    for (method, status) in [("POST", 200), ("GET", 200), ("DELETE", 200), ("POST", 404)] {
-        let own = with_session(method, "alice", "session-of-alice");
+    for (method, status) in [("POST", 200), ("GET", 200), ("DELETE", 200)] {
+        let own = with_session(method, "alice", &session);
         assert_eq!(server.send(own).await.0.as_u16(), status, "{method}");
     }
 }

@@ -130,7 +130,7 @@ impl OperationScopes {
     /// Decides about a request without a token, for which [`Requirement::table_without_token`] names this table.
     ///
     /// `body` is the request's, or `None` where it has none. `session` is the one that it names, if owners of sessions
-    /// are known ([`SessionBindings::session_without_token`](crate::SessionBindings::session_without_token)), and
+    /// are known ([`HandleSeal::session_without_token`](crate::HandleSeal::session_without_token)), and
     /// [`NamedSession::None`] otherwise: no stream is opened then, because it may be of another's session.
     ///
     /// # Errors

@@ -24,7 +24,7 @@ use percent_encoding::percent_decode_str;
 use scope_stepup::{ScopeOrder, check};
 
 use crate::possession::{Scheme, Shown};
-use crate::{CheckProof, Denial, DenialReason, Principal, Resource};
+use crate::{Account, CheckProof, Denial, DenialReason, Principal, Resource};
 
 /// A well-formed token out of a request. Nothing is known about it yet.
 #[derive(Clone, Debug)]
@@ -206,8 +206,8 @@ impl<'a> Recognized<'a> {
     }
 
     #[cfg(feature = "dpop")]
-    pub(crate) fn principal(&self) -> Principal {
-        Principal::of(&self.facts)
+    pub(crate) fn account(&self) -> Account {
+        Account::of(&self.facts)
     }
 
     /// The scheme that the token was shown in.
@@ -287,9 +287,30 @@ impl Granted {
         self.facts.jkt.as_ref()
     }
 
-    /// Who this is, for binding a session.
+    /// The principal, for binding what goes out and comes back: sessions, streams, tasks.
     #[must_use]
     pub fn principal(&self) -> Principal {
         Principal::of(&self.facts)
+    }
+
+    /// The user at their authorization server, for quotas: the same through every client.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        Account::of(&self.facts)
+    }
+
+    /// Returns `true` if what a verifier says about the same token now still carries an answer that began with this
+    /// grant and lasts: it is not expired, and nothing was taken from it.
+    #[must_use]
+    pub fn is_upheld_by(&self, facts: &TokenFacts, now: UnixTime) -> bool {
+        let TokenFacts { issuer, client_id, subject, .. } = &*self.facts;
+        let is_same = facts.issuer == *issuer
+            && facts.client_id == *client_id
+            && facts.subject == *subject
+            && facts.jkt == self.facts.jkt;
+        is_same
+            && facts.expires_at.is_some_and(|end| now < end)
+            && self.facts.audience.iter().all(|uri| facts.audience.contains(uri))
+            && !self.facts.scopes.exceeds(&facts.scopes)
     }
 }

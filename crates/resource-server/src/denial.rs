@@ -1,6 +1,7 @@
 //! A refusal with its finished reply.
 
 use core::fmt;
+use core::time::Duration;
 
 use bytes::Bytes;
 #[cfg(feature = "dpop")]
@@ -60,6 +61,12 @@ pub enum DenialReason {
     Panicked,
     /// The session belongs to somebody else, or to nobody.
     ForeignSession,
+    /// The event that a stream should go on behind was not sent to this principal.
+    ForeignEvent,
+    /// The user has as many sessions as one user may have.
+    TooManySessions,
+    /// All places for sessions are taken.
+    SessionsFull,
     /// A stream, or the end of a session, is asked for without a token and outside a session that has no owner.
     StreamWithoutToken,
     /// The request names a host or an origin that the server is not reached by.
@@ -264,6 +271,23 @@ impl Denial {
         Self::plain(DenialReason::ForeignSession, StatusCode::NOT_FOUND, "unknown_session")
     }
 
+    /// An event of another principal's stream is answered like one that does not exist: 404.
+    pub(crate) fn foreign_event() -> Self {
+        Self::plain(DenialReason::ForeignEvent, StatusCode::NOT_FOUND, "unknown_event")
+    }
+
+    /// The user has as many sessions as one user may have: 429. Ending one makes room at once.
+    pub(crate) fn too_many_sessions(wait: Duration) -> Self {
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        Self::later(DenialReason::TooManySessions, status, "too_many_sessions", wait)
+    }
+
+    /// All places for sessions are taken: 503.
+    pub(crate) fn sessions_full(wait: Duration) -> Self {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self::later(DenialReason::SessionsFull, status, "temporarily_unavailable", wait)
+    }
+
     /// The token could not be checked: 503, and the client keeps it.
     #[must_use]
     pub fn verifier_unavailable() -> Self {
@@ -277,9 +301,14 @@ impl Denial {
     }
 
     fn unavailable(reason: DenialReason) -> Self {
-        let status = StatusCode::SERVICE_UNAVAILABLE;
-        let mut denial = Self::plain(reason, status, "temporarily_unavailable");
-        denial.response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        let wait = Duration::from_secs(5);
+        Self::later(reason, StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", wait)
+    }
+
+    fn later(reason: DenialReason, status: StatusCode, error: &str, wait: Duration) -> Self {
+        let mut denial = Self::plain(reason, status, error);
+        let seconds = HeaderValue::from(wait.as_secs().max(1));
+        denial.response.headers_mut().insert(RETRY_AFTER, seconds);
         denial
     }
 }
@@ -333,6 +362,9 @@ impl fmt::Display for Denial {
             DenialReason::EncodedBody => "the body is encoded",
             DenialReason::Panicked => "the host's code panicked",
             DenialReason::ForeignSession => "somebody else's session",
+            DenialReason::ForeignEvent => "an event that this principal was not sent",
+            DenialReason::TooManySessions => "the user has too many sessions",
+            DenialReason::SessionsFull => "too many sessions are open",
             DenialReason::StreamWithoutToken => "a stream without a token",
             DenialReason::ForeignHost => "a foreign host or origin",
             DenialReason::VerifierUnavailable => "the token could not be checked",

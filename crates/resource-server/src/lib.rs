@@ -5,6 +5,7 @@ mod believed;
 mod browser_origins;
 mod decide;
 mod denial;
+mod event_ids;
 #[cfg(any(feature = "introspection", feature = "jwt_access_tokens"))]
 mod foreign;
 mod hosts;
@@ -16,10 +17,12 @@ mod kept;
 mod metadata;
 mod operations;
 mod possession;
+mod principal;
 mod requirement;
 mod resource;
 #[cfg(feature = "dpop")]
 mod seen;
+mod session_key;
 mod sessions;
 mod tool_result;
 
@@ -29,6 +32,7 @@ pub use browser_origins::BrowserOrigins;
 pub use client_auth::{InvalidProof, Replay};
 pub use decide::{Granted, Presented, Recognition, Recognized};
 pub use denial::{Denial, DenialReason};
+pub use event_ids::EventIds;
 #[cfg(feature = "introspection")]
 pub use introspection::{
     Introspected, Introspection, IntrospectionEndpoint, IntrospectionFailed, NoIntrospection,
@@ -42,8 +46,10 @@ pub use operations::OperationScopes;
 pub use possession::CheckProof;
 #[cfg(feature = "dpop")]
 pub use possession::CheckReplay;
+pub use principal::{Account, Principal};
 pub use requirement::Requirement;
 pub use resource::{InvalidResource, Resource};
 #[cfg(feature = "dpop")]
 pub use seen::SeenProofs;
-pub use sessions::{NamedSession, Principal, SessionBindings};
+pub use session_key::{HandleSeal, NamedSession, SessionKey};
+pub use sessions::{EndedSession, OpenSessions};

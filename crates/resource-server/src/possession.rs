@@ -103,7 +103,7 @@ mod prove {
 
     use super::{CheckProof, Scheme};
     use crate::decide::{Recognition, Recognized};
-    use crate::{Denial, DenialReason, Principal, Resource};
+    use crate::{Account, Denial, DenialReason, Resource};
 
     impl Resource {
         /// Also takes tokens that are bound to a key (RFC 9449), from whoever proves to hold it.
@@ -277,10 +277,10 @@ mod prove {
             self.proof.until()
         }
 
-        /// Whose proof it is.
+        /// The user whose quota the proof counts for.
         #[must_use]
-        pub fn principal(&self) -> Principal {
-            self.recognized.principal()
+        pub fn account(&self) -> Account {
+            self.recognized.account()
         }
 
         /// Goes on with what the host's memory answered.

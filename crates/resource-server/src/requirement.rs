@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, Method};
 use oauth_types::ScopeSet;
+use scope_stepup::Asked;
 
-use crate::{Denial, OperationScopes};
+use crate::{Denial, HandleSeal, OperationScopes};
 
 /// The scopes that the requests to a service need.
 ///
@@ -43,6 +44,18 @@ impl Requirement {
             Self::PerOperation(table) if has_body || method == Method::POST => Some(table),
             _ => None,
         }
+    }
+
+    /// Returns `true` if a request with this body opens a session, as far as can be known before it is answered: it
+    /// names none, and one of its messages is `initialize`.
+    #[must_use]
+    pub fn opens_session(headers: &HeaderMap, body: &[u8]) -> bool {
+        // Most requests are not read a second time.
+        let may_open = !HandleSeal::has_session(headers)
+            && core::str::from_utf8(body).is_ok_and(|body| body.contains("initialize"));
+        may_open
+            && Asked::of_request(headers, body)
+                .is_ok_and(|asked| asked.iter().any(|asked| asked.method() == "initialize"))
     }
 
     /// The scopes that a request needs of its token, for which [`table_for`](Self::table_for) names a table.

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use client_auth::Replay;
 use oauth_types::{SecretDigest, UnixTime};
 
-use crate::{CheckReplay, Denial, Principal};
+use crate::{Account, CheckReplay, Denial};
 
 /// The proofs that were used and have not expired. Bounded: when it is full, nobody is let in whose proof would have to
-/// be forgotten, and one principal fills a tenth of it at most.
+/// be forgotten, and one user fills a tenth of it at most, through all their clients.
 #[derive(Clone, Debug)]
 pub struct SeenProofs {
     /// By the minute in which they expire: there are as many as a proof may live.
@@ -22,7 +22,7 @@ pub struct SeenProofs {
 struct Minute {
     seen: BTreeSet<SecretDigest>,
     /// How many are whose.
-    counts: BTreeMap<Principal, usize>,
+    counts: BTreeMap<Account, usize>,
 }
 
 impl SeenProofs {
@@ -40,15 +40,14 @@ impl SeenProofs {
     ///
     /// [`Denial`] with 503 when there is no room for it.
     pub fn put_once(&mut self, proof: &CheckReplay<'_>, now: UnixTime) -> Result<Replay, Denial> {
-        self.put(*proof.key(), proof.until(), proof.principal(), now)
-            .ok_or_else(Denial::proofs_full)
+        self.put(*proof.key(), proof.until(), proof.account(), now).ok_or_else(Denial::proofs_full)
     }
 
     fn put(
         &mut self,
         key: SecretDigest,
         until: UnixTime,
-        owner: Principal,
+        owner: Account,
         now: UnixTime,
     ) -> Option<Replay> {
         let minute = |time: UnixTime| time.as_secs() / 60;
@@ -80,18 +79,17 @@ impl SeenProofs {
 
 #[cfg(test)]
 mod tests {
-    use oauth_types::{ClientId, Issuer};
+    use oauth_types::Issuer;
 
     use super::*;
 
-    fn principal(subject: &str) -> Principal {
-        let issuer = Issuer::parse("https://as.example").unwrap();
-        Principal::new(&issuer, &ClientId::parse("c").unwrap(), subject)
+    fn account(subject: &str) -> Account {
+        Account::new(&Issuer::parse("https://as.example").unwrap(), subject)
     }
 
     fn put(own: &mut SeenProofs, jti: &str, until: u64, subject: &str, now: u64) -> Option<Replay> {
         let [until, now] = [until, now].map(UnixTime::from_secs);
-        own.put(SecretDigest::of(jti), until, principal(subject), now)
+        own.put(SecretDigest::of(jti), until, account(subject), now)
     }
 
     #[test]
@@ -140,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn no_principal_fills_it_for_others_and_full_is_never_fresh() {
+    fn no_user_fills_it_for_others_and_full_is_never_fresh() {
         let mut own = SeenProofs::new(100);
         let mut fill = |subject: &str| {
             let jtis = (0..100).map(|at| format!("{subject}{at}"));

@@ -11,10 +11,14 @@ use axum::body::Body;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Request};
 use http_body::Body as _;
-use resource_server::{Denial, DenialReason, Granted, Recognition, SessionBindings};
+use oauth_types::UnixTime;
+use resource_server::{
+    Denial, DenialReason, Granted, HandleSeal, OpenSessions, Recognition, Requirement,
+};
 use tokio::time::timeout;
 use tracing::warn;
 
+use super::streams::Admitted;
 use super::{Guard, RawToken, read};
 #[cfg(feature = "dpop")]
 use crate::proofs;
@@ -24,17 +28,15 @@ use crate::{TokenVerifier, VerifierUnavailable};
 static DPOP: http::HeaderName = http::HeaderName::from_static("dpop");
 
 impl<V: TokenVerifier> Guard<V> {
-    /// Who makes a request that may in, `None` where no token is needed; afterwards it is as the service may see it.
-    pub(super) async fn admit(
-        &self,
-        request: &mut Request<Body>,
-    ) -> Result<Option<Granted>, Denial> {
+    /// Lets a request in that may in; afterwards it is as the service may see it.
+    pub(super) async fn admit(&self, request: &mut Request<Body>) -> Result<Admitted, Denial> {
         let base = self.required.base();
         let presented = match self.resource.present(request, base) {
             Err(denial) if self.required.is_mixed() && denial.reason() == DenialReason::NoToken => {
                 // In a place of its own, as below.
                 let admitted = Box::pin(self.admit_without_token(request, denial));
-                return admitted.await.map(|()| None);
+                admitted.await?;
+                return Ok(Admitted { granted: None, authorization: None });
             }
             presented => presented?,
         };
@@ -65,19 +67,19 @@ impl<V: TokenVerifier> Guard<V> {
                     self.required.required_for(request.method(), request.headers(), &body);
                 let granted =
                     required.and_then(|required| recognized.authorize(&required, &*self.order));
+                let granted = granted.and_then(|granted| {
+                    self.check_room(request.headers(), &body, Some(&granted), now)?;
+                    Ok(granted)
+                });
                 // A refusal may have to read it again.
                 *request.body_mut() = Body::from(body);
                 granted?
             }
             None => recognized.authorize(base, &*self.order)?,
         };
-        if let Some(sessions) = &self.sessions
-            && SessionBindings::concern(request.headers())
-        {
-            lock(sessions).check(request.headers(), &granted)?;
-        }
+        self.open_handles(request.headers_mut(), Some(&granted))?;
         // R-AUTH-8: handlers see claims, not the token, unless the host asks.
-        request.headers_mut().remove(AUTHORIZATION);
+        let authorization = request.headers_mut().remove(AUTHORIZATION);
         #[cfg(feature = "dpop")]
         request.headers_mut().remove(&DPOP);
         request.extensions_mut().insert(granted.clone());
@@ -87,7 +89,41 @@ impl<V: TokenVerifier> Guard<V> {
         if let Some(token) = token {
             request.extensions_mut().insert(token);
         }
-        Ok(Some(granted))
+        Ok(Admitted { granted: Some(granted), authorization })
+    }
+
+    /// Replaces the sealed handles of a request by those of the service.
+    pub(super) fn open_handles(
+        &self,
+        headers: &mut HeaderMap,
+        granted: Option<&Granted>,
+    ) -> Result<(), Denial> {
+        if self.sessions.is_some() {
+            self.seal.open_session(headers, granted)?;
+        }
+        if self.seals_events {
+            self.seal.open_event(headers, granted)?;
+        }
+        if let (Some(sessions), Some(session)) = (&self.sessions, HandleSeal::session(headers)) {
+            lock(sessions).touch(session, self.clock.now());
+        }
+        Ok(())
+    }
+
+    /// Refuses a session that is one too many before the service opens it, where the body tells.
+    pub(super) fn check_room(
+        &self,
+        headers: &HeaderMap,
+        body: &[u8],
+        granted: Option<&Granted>,
+        now: UnixTime,
+    ) -> Result<(), Denial> {
+        match &self.sessions {
+            Some(sessions) if Requirement::opens_session(headers, body) => {
+                lock(sessions).check_room(granted, now)
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -95,9 +131,7 @@ pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
-pub(super) fn lock(
-    sessions: &Mutex<SessionBindings>,
-) -> std::sync::MutexGuard<'_, SessionBindings> {
+pub(super) fn lock(sessions: &Mutex<OpenSessions>) -> std::sync::MutexGuard<'_, OpenSessions> {
     sessions.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

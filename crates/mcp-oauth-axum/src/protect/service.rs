@@ -9,11 +9,12 @@ use std::sync::Arc;
 use axum::body::Body;
 use bytes::Bytes;
 use http::{Method, Request, Response};
-use resource_server::{Denial, SessionBindings};
+use resource_server::{Denial, HandleSeal};
 use tower::{Layer, Service, service_fn};
-use tracing::debug;
+use tracing::{debug, info};
 
-use super::admit::{lock, unless_panicked};
+use super::admit::unless_panicked;
+use super::sessions::Place;
 use super::{Guard, Protect};
 use crate::{TokenVerifier, cors};
 
@@ -86,7 +87,7 @@ where
 /// The service's answer to a request that may in, or the refusal.
 async fn answer<S, R, V: TokenVerifier>(
     inner: &mut S,
-    guard: &Guard<V>,
+    guard: &Arc<Guard<V>>,
     mut request: Request<Body>,
 ) -> Result<Response<Body>, S::Error>
 where
@@ -95,23 +96,23 @@ where
     R::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let admitted = unless_panicked(pin!(guard.admit(&mut request))).await;
-    let granted = match admitted.unwrap_or_else(|_| Err(Denial::panicked())) {
-        Ok(granted) => granted,
+    let admitted = match admitted.unwrap_or_else(|_| Err(Denial::panicked())) {
+        Ok(admitted) => admitted,
         Err(denial) => return Ok(guard.refuse(denial, &mut request).await),
     };
-    match &granted {
+    let granted = admitted.granted.as_ref();
+    match granted {
         Some(granted) => debug!(client = %granted.client_id(), "let in"),
         None => debug!("let in without a token"),
     }
-    let ending = (request.method() == Method::DELETE).then(|| Box::new(request.headers().clone()));
-    let response = inner.call(request).await?;
-    if let Some(sessions) = &guard.sessions {
-        if SessionBindings::concern(response.headers()) {
-            lock(sessions).opened(response.headers(), granted.as_ref());
-        }
-        if let Some(ended) = ending.filter(|_| response.status().is_success()) {
-            lock(sessions).closed(&ended);
-        }
+    let session = HandleSeal::session(request.headers()).cloned();
+    let (place, is_delete) = (Place::of(&request), request.method() == Method::DELETE);
+    let mut response = inner.call(request).await?;
+    let noted =
+        guard.note_session(&mut response, session.as_ref(), is_delete, granted, (inner, &place));
+    if let Err(denial) = noted.await {
+        info!(reason = ?denial.reason(), "not let in");
+        return Ok(denial.into_response().map(Body::from));
     }
-    Ok(response.map(Body::new))
+    Ok(guard.watch(response, admitted, session))
 }

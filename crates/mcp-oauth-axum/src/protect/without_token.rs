@@ -9,10 +9,11 @@ use http_body::Body as _;
 use resource_server::{Denial, DenialReason, Granted, NamedSession, Requirement};
 use tracing::{error, info};
 
-use super::admit::{in_time, is_grpc, lock};
+use super::admit::{in_time, is_grpc};
 use super::{Guard, read};
+use crate::TokenVerifier;
 
-impl<V> Guard<V> {
+impl<V: TokenVerifier> Guard<V> {
     /// Lets a request in that presents no token, where the table of operations says so. The service finds an
     /// `Option<Granted>` that is `None`.
     pub(super) async fn admit_without_token(
@@ -30,11 +31,15 @@ impl<V> Guard<V> {
             }
             None => None,
         };
-        // The lock is given back before the body is parsed: it is the one of all sessions.
-        let session = self.sessions.as_deref().map_or(NamedSession::None, |sessions| {
-            lock(sessions).session_without_token(request.headers())
-        });
+        let session = match &self.sessions {
+            Some(_) => self.seal.session_without_token(request.headers()),
+            None => NamedSession::None,
+        };
         table.admit_without_token(&self.resource, request, body.as_deref(), session)?;
+        if let Some(body) = &body {
+            self.check_room(request.headers(), body, None, self.clock.now())?;
+        }
+        self.open_handles(request.headers_mut(), None)?;
         request.extensions_mut().insert(None::<Granted>);
         Ok(())
     }

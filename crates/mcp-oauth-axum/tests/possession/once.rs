@@ -124,6 +124,24 @@ async fn a_full_memory_lets_nobody_in_and_no_stranger_fills_it() {
 }
 
 #[tokio::test]
+async fn sec_226_ten_clients_of_one_user_fill_one_share_of_the_memory_of_proofs() {
+    let server = server_that(&resource().with_dpop(), |protect| protect.with_max_proofs(100));
+    let mut let_in = 0;
+    for client in 0..10 {
+        for _ in 0..20 {
+            let token = format!("mallory+client-{client}.bound");
+            let answer = server.send(bound(&token, prove(&token))).await;
+            let_in += usize::from(answer.status == StatusCode::OK);
+        }
+    }
+    assert_eq!(let_in, 10);
+    for _ in 0..5 {
+        let answer = server.send(bound("alice.bound", prove("alice.bound"))).await;
+        assert_eq!(answer.status, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
 async fn a_proof_that_one_process_has_seen_is_good_at_no_other() {
     let store = Arc::new(MemoryStore::default());
     let process = || {

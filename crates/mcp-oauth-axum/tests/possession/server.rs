@@ -34,7 +34,7 @@ pub(crate) fn other_key() -> ProofKey {
     ProofKey::from_pem(include_str!("../../../client-auth/tests/keys/es256-other.pem")).unwrap()
 }
 
-/// Tokens say what they are: `subject.kind`.
+/// Tokens say what they are: `subject.kind`, or `subject+client.kind`.
 pub(crate) struct Spoken;
 
 impl TokenVerifier for Spoken {
@@ -44,6 +44,7 @@ impl TokenVerifier for Spoken {
         _: UnixTime,
     ) -> Result<Option<Arc<TokenFacts>>, VerifierUnavailable> {
         let Some((subject, kind)) = token.expose().split_once('.') else { return Ok(None) };
+        let (subject, client) = subject.split_once('+').unwrap_or((subject, "c"));
         let jkt = match kind {
             "bare" => None,
             "others" => Some(other_key()),
@@ -53,7 +54,7 @@ impl TokenVerifier for Spoken {
         let expires_at = if kind == "expired" { NOW } else { NOW + 3600 };
         Ok(Some(Arc::new(TokenFacts {
             subject: subject.to_owned(),
-            client_id: ClientId::parse("c").unwrap(),
+            client_id: ClientId::parse(client).unwrap(),
             issuer: Issuer::parse("https://as.example").unwrap(),
             scopes: ScopeSet::parse("read").unwrap(),
             audience: vec![ResourceUri::parse(audience).unwrap()],

@@ -1,0 +1,180 @@
+//! Answers that last: event streams, which end with their token, and whose identifiers are their principal's.
+
+use core::error::Error;
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll};
+use core::time::Duration;
+use std::sync::Arc;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Response};
+use http_body::{Body as HttpBody, Frame};
+use oauth_types::{Secret, UnixTime};
+use resource_server::{EventIds, Granted, TokenFacts};
+use tokio::time::sleep;
+use tracing::{error, info, warn};
+
+use super::Guard;
+use super::admit::{in_time, lock, unless_panicked};
+use crate::TokenVerifier;
+
+/// What was let in, as far as its answer needs it.
+pub(super) struct Admitted {
+    /// `None` without a token.
+    pub(super) granted: Option<Granted>,
+    /// The `Authorization` line, which has one well-formed token.
+    pub(super) authorization: Option<HeaderValue>,
+}
+
+impl Admitted {
+    fn token(&self) -> Option<Secret> {
+        let line = self.authorization.as_ref()?.to_str().ok()?;
+        let (_, token) = line.split_once(' ')?;
+        Some(Secret::new(token.trim_start_matches(' ')))
+    }
+}
+
+impl<V: TokenVerifier> Guard<V> {
+    /// The service's answer as it may leave: an event stream under watch, any other untouched.
+    pub(super) fn watch<R>(
+        self: &Arc<Self>,
+        response: Response<R>,
+        admitted: Admitted,
+        session: Option<HeaderValue>,
+    ) -> Response<Body>
+    where
+        R: HttpBody<Data = Bytes> + Send + 'static,
+        R::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        if !is_event_stream(response.headers()) {
+            return response.map(Body::new);
+        }
+        let (mut parts, body) = response.into_parts();
+        let ids = self.seals_events.then(|| self.seal.event_ids(admitted.granted.as_ref()));
+        let ids = ids.filter(|_| {
+            let is_plain = !parts.headers.contains_key(CONTENT_ENCODING);
+            if !is_plain {
+                warn!("an event stream is compressed before the layer: it cannot be resumed");
+            }
+            is_plain
+        });
+        // Identifiers get longer.
+        parts.headers.remove(CONTENT_LENGTH);
+        let end = Arc::clone(self).until_it_has_to_end(admitted, session);
+        let body = EventStream { body: Some(Box::pin(body)), ids, end: Box::pin(end) };
+        Response::from_parts(parts, Body::new(body))
+    }
+
+    /// Waits until a stream has to end, and keeps its session in use till then.
+    async fn until_it_has_to_end(
+        self: Arc<Self>,
+        admitted: Admitted,
+        session: Option<HeaderValue>,
+    ) {
+        let token = admitted.token();
+        let mut end = admitted.granted.as_ref().and_then(Granted::expires_at);
+        loop {
+            let now = self.clock.now();
+            let left = end.map_or(Duration::MAX, |end| end.since(now));
+            // Seconds of the clock are not those of the timer.
+            sleep(left.min(self.recheck_interval).max(Duration::from_secs(1))).await;
+            let now = self.clock.now();
+            if let (Some(sessions), Some(session)) = (&self.sessions, &session) {
+                lock(sessions).touch(session, now);
+            }
+            let (Some(granted), Some(token)) = (&admitted.granted, &token) else { continue };
+            if end.is_none_or(|end| now >= end) {
+                info!("a stream ends with its token");
+                return;
+            }
+            let left = end.map_or(self.deadline, |end| end.since(now).min(self.deadline));
+            match self.recheck(granted, token, now, left).await {
+                Recheck::Upheld(facts) => end = facts.expires_at,
+                Recheck::Unavailable => {}
+                Recheck::Over => return,
+            }
+        }
+    }
+
+    /// Asks the verifier again, for no longer than the token has left.
+    async fn recheck(
+        &self,
+        granted: &Granted,
+        token: &Secret,
+        now: UnixTime,
+        left: Duration,
+    ) -> Recheck {
+        let facts = pin!(self.verifier.verify(token, now));
+        let facts = in_time(left, facts);
+        let Ok(facts) = unless_panicked(pin!(facts)).await else {
+            error!("the host's code could not decide about a stream");
+            return Recheck::Over;
+        };
+        match facts.flatten() {
+            Ok(Some(facts)) if granted.is_upheld_by(&facts, now) => Recheck::Upheld(facts),
+            Ok(_) => {
+                info!("a stream ends, because its token is no longer good");
+                Recheck::Over
+            }
+            Err(_) => Recheck::Unavailable,
+        }
+    }
+}
+
+/// What a verifier says about the token of a stream that is open.
+enum Recheck {
+    Upheld(Arc<TokenFacts>),
+    Unavailable,
+    Over,
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let essence = kind.split(|&byte| byte == b';').next().unwrap_or_default();
+    essence.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+}
+
+/// The body of an event stream.
+struct EventStream<R> {
+    /// `None` once it has ended.
+    body: Option<Pin<Box<R>>>,
+    ids: Option<EventIds>,
+    /// Ends it.
+    end: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl<R: HttpBody<Data = Bytes>> HttpBody for EventStream<R> {
+    type Data = Bytes;
+    type Error = R::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
+        let this = &mut *self;
+        let Some(body) = &mut this.body else { return Poll::Ready(None) };
+        // First, because a service that always has something to say must not keep it from ending.
+        let is_over = this.end.as_mut().poll(cx).is_ready();
+        if is_over {
+            this.body = None;
+            return Poll::Ready(None);
+        }
+        let frame = core::task::ready!(body.as_mut().poll_frame(cx));
+        if frame.is_none() {
+            this.body = None;
+        }
+        let ids = &mut this.ids;
+        Poll::Ready(frame.map(|frame| {
+            frame.map(|frame| match ids {
+                Some(ids) => frame.map_data(|data| ids.seal(data)),
+                None => frame,
+            })
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(|body| body.is_end_stream())
+    }
+}

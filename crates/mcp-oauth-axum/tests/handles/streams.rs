@@ -1,0 +1,91 @@
+//! Event streams end with their token.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use http::Response;
+use http_body_util::BodyExt as _;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::server::{LIST, Server, process, server};
+
+/// How long a stream goes on; `None` if for more than an hour.
+async fn lasts(response: Response<axum::body::Body>) -> Option<Duration> {
+    assert_eq!(response.status(), 200);
+    let start = Instant::now();
+    let mut body = response.into_body();
+    let end = async { while body.frame().await.is_some() {} };
+    timeout(Duration::from_secs(3600), end).await.ok()?;
+    Some(start.elapsed())
+}
+
+async fn open(
+    server: &Server,
+    method: &str,
+    query: &str,
+    token: &str,
+) -> Response<axum::body::Body> {
+    let body = if method == "POST" { LIST } else { "" };
+    server.send((method, query), token, &[], body).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn sec_219_an_event_stream_ends_with_its_token() {
+    let server = server();
+    for method in ["GET", "POST"] {
+        for query in ["stream", "busy"] {
+            let expiry = server.now() + 100;
+            let token = format!("alice.c.{expiry}");
+            let lasted = lasts(open(&server, method, query, &token).await).await.unwrap();
+            let seconds = lasted.as_secs();
+            assert!((99..=105).contains(&seconds), "{method} {query}: {seconds}");
+            let again = open(&server, method, query, &token).await;
+            assert_eq!(again.status(), 401, "the token has expired");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn sec_219_an_event_stream_of_a_revoked_token_ends_within_the_interval() {
+    for (interval, longest) in [(None, 30), (Some(5), 5), (Some(0), 1)] {
+        let server = process(Default::default(), |protect| match interval {
+            Some(seconds) => protect.with_recheck_interval(Duration::from_secs(seconds)),
+            None => protect,
+        });
+        for method in ["GET", "POST"] {
+            let token = format!("alice.{method}.99999");
+            let stream = open(&server, method, "stream", &token).await;
+            let other = open(&server, method, "stream", "bob.c.99999").await;
+            let revoked = server.verifier.revoked.clone();
+            tokio::spawn(async move {
+                sleep(Duration::from_secs(42)).await;
+                revoked.lock().unwrap().insert(token);
+            });
+            let other = tokio::spawn(lasts(other));
+            let seconds = lasts(stream).await.unwrap().as_secs();
+            assert!((42..=42 + longest).contains(&seconds), "{method} {interval:?}: {seconds}");
+            assert_eq!(other.await.unwrap(), None, "the stream of another token goes on");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn sec_219_a_verifier_that_is_away_keeps_a_stream_until_its_token_expires() {
+    for mood in [1, 2] {
+        let server = server();
+        let stream = open(&server, "GET", "stream", "alice.c.1200").await;
+        server.verifier.mood.store(mood, Ordering::SeqCst);
+        let seconds = lasts(stream).await.unwrap().as_secs();
+        assert!((199..=205).contains(&seconds), "{mood}: {seconds}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_no_event_stream_and_one_without_a_token_are_left_alone() {
+    let server = server();
+    assert_eq!(lasts(open(&server, "GET", "data", "alice.c.1100").await).await, None);
+    let opened = server.open("").await.1;
+    let lines = [("mcp-session-id", opened["mcp-session-id"].to_str().unwrap())];
+    let public = server.send(("GET", "stream"), "", &lines, "").await;
+    assert_eq!(lasts(public).await, None);
+}

@@ -1,0 +1,110 @@
+//! Identifiers of server-sent events, sealed while the stream passes (HTML, §9.2.6).
+//!
+//! The MAC stands behind the identifier, so it is written when the line ends and nothing is held back. All else passes byte
+//! for byte, however the stream is cut into pieces and whichever ends its lines have.
+
+use bytes::Bytes;
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
+
+use crate::session_key::tag;
+
+const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
+const FIELD: [u8; 3] = *b"id:";
+
+/// Seals the `id` fields of one event stream; made by [`HandleSeal::event_ids`](crate::HandleSeal::event_ids).
+#[derive(Clone)]
+pub struct EventIds {
+    /// Has seen the principal. `None` where there is no key.
+    mac: Option<Hmac<Sha256>>,
+    line: Line,
+}
+
+/// Place in a line.
+#[derive(Clone)]
+enum Line {
+    /// So many bytes of a byte order mark, which begins no other line than the first.
+    Bom(usize),
+    /// So many bytes of `id:`.
+    Field(usize),
+    /// After `id:`, where one space is no part of the value.
+    Space,
+    /// After that, before the first byte of the value.
+    Value,
+    /// In the value; the MAC has seen what was there of it.
+    Id(Hmac<Sha256>),
+    /// In a line that is of no interest.
+    Other,
+}
+
+impl EventIds {
+    pub(crate) const fn new(mac: Option<Hmac<Sha256>>) -> Self {
+        Self { mac, line: Line::Bom(0) }
+    }
+
+    /// The next piece of the stream. One in which no identifier ends comes back as it is, and is not copied.
+    #[must_use]
+    pub fn seal(&mut self, piece: Bytes) -> Bytes {
+        let mut sealed = Vec::new();
+        let mut copied = 0;
+        let mut at = 0;
+        while let Some((&byte, rest)) = piece.get(at..).and_then(<[u8]>::split_first) {
+            if let Some(tag) = self.step(byte) {
+                sealed.extend_from_slice(piece.get(copied..at).unwrap_or_default());
+                sealed.extend_from_slice(&tag);
+                copied = at;
+            }
+            at += 1;
+            if matches!(self.line, Line::Other) {
+                at += rest.iter().position(|&byte| is_end(byte)).unwrap_or(rest.len());
+            }
+        }
+        if sealed.is_empty() {
+            return piece;
+        }
+        sealed.extend_from_slice(piece.get(copied..).unwrap_or_default());
+        sealed.into()
+    }
+
+    /// Takes one byte; what has to stand before it, if it ends an identifier.
+    fn step(&mut self, byte: u8) -> Option<[u8; 25]> {
+        let line = core::mem::replace(&mut self.line, Line::Other);
+        if is_end(byte) {
+            self.line = Line::Field(0);
+            return match line {
+                Line::Id(mac) => Some(tag(mac)),
+                _ => None,
+            };
+        }
+        self.line = match line {
+            Line::Bom(at) if BOM.get(at) == Some(&byte) => match at {
+                2 => Line::Field(0),
+                _ => Line::Bom(at + 1),
+            },
+            Line::Bom(0) | Line::Field(0) if byte == b'i' => Line::Field(1),
+            Line::Field(at) if at > 0 && FIELD.get(at) == Some(&byte) => match at {
+                2 => Line::Space,
+                _ => Line::Field(at + 1),
+            },
+            Line::Space if byte == b' ' => Line::Value,
+            Line::Space | Line::Value => self.id(self.mac.clone(), byte),
+            Line::Id(mac) => self.id(Some(mac), byte),
+            _ => Line::Other,
+        };
+        None
+    }
+
+    fn id(&self, mac: Option<Hmac<Sha256>>, byte: u8) -> Line {
+        mac.map_or(Line::Other, |mac| Line::Id(mac.chain_update([byte])))
+    }
+}
+
+impl core::fmt::Debug for EventIds {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("EventIds")
+    }
+}
+
+const fn is_end(byte: u8) -> bool {
+    matches!(byte, b'\r' | b'\n')
+}

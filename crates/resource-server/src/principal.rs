@@ -1,0 +1,89 @@
+//! Names for whose a handle is, and for whom a quota counts.
+
+use oauth_types::{ClientId, Issuer, SecretDigest, TokenFacts};
+
+use crate::Granted;
+
+/// Owner of a session or stream: a user through a client at an authorization server.
+///
+/// None of the three says enough alone, so handles (sessions, events, tasks of the host) are bound to all of them.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Principal(SecretDigest);
+
+impl Principal {
+    pub(crate) fn of(facts: &TokenFacts) -> Self {
+        Self::new(&facts.issuer, &facts.client_id, &facts.subject)
+    }
+
+    /// The owner of what a request begins: all requests without a token are one. No text of a principal is empty.
+    pub(crate) fn of_request(granted: Option<&Granted>) -> Self {
+        granted.map_or_else(|| Self(SecretDigest::of("")), Granted::principal)
+    }
+
+    pub(crate) fn new(issuer: &Issuer, client_id: &ClientId, subject: &str) -> Self {
+        // Lengths before the texts, so that no two triples read the same.
+        let (issuer, client_id) = (issuer.as_str(), client_id.as_str());
+        let text = format!("{} {} {issuer}{client_id}{subject}", issuer.len(), client_id.len());
+        Self(SecretDigest::of(&text))
+    }
+
+    pub(crate) const fn as_bytes(&self) -> &[u8; 32] {
+        self.0.as_bytes()
+    }
+}
+
+/// Key of quotas: a user at an authorization server, through whatever clients.
+///
+/// The client is left out, because a user gets as many clients as they like where clients register themselves.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Account(SecretDigest);
+
+impl Account {
+    pub(crate) fn of(facts: &TokenFacts) -> Self {
+        Self::new(&facts.issuer, &facts.subject)
+    }
+
+    /// The account that a request counts for: all requests without a token are one.
+    pub(crate) fn of_request(granted: Option<&Granted>) -> Self {
+        granted.map_or_else(|| Self(SecretDigest::of("")), Granted::account)
+    }
+
+    pub(crate) fn new(issuer: &Issuer, subject: &str) -> Self {
+        let issuer = issuer.as_str();
+        Self(SecretDigest::of(&format!("{} {issuer}{subject}", issuer.len())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(issuer: &str, client: &str, subject: &str) -> (Principal, Account) {
+        let issuer = Issuer::parse(&format!("https://{issuer}.example")).unwrap();
+        let client = ClientId::parse(client).unwrap();
+        (Principal::new(&issuer, &client, subject), Account::new(&issuer, subject))
+    }
+
+    #[test]
+    fn sec_157_a_principal_is_issuer_client_and_subject_and_no_two_read_alike() {
+        let (alice, _) = named("as", "c", "alice");
+        assert_eq!(alice, named("as", "c", "alice").0);
+        for (issuer, client, subject) in [
+            ("other", "c", "alice"),
+            ("as", "d", "alice"),
+            ("as", "c", "bob"),
+            ("as", "ca", "lice"),
+        ] {
+            assert_ne!(alice, named(issuer, client, subject).0, "{issuer} {client} {subject}");
+        }
+    }
+
+    #[test]
+    fn sec_226_an_account_is_issuer_and_subject_whatever_the_client() {
+        let (_, alice) = named("as", "c", "alice");
+        assert_eq!(alice, named("as", "another", "alice").1);
+        for (issuer, subject) in [("other", "alice"), ("as", "bob")] {
+            assert_ne!(alice, named(issuer, "c", subject).1, "{issuer} {subject}");
+        }
+    }
+}

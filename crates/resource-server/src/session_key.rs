@@ -1,0 +1,240 @@
+//! Handles that go out and come back: session and event identifiers, bound to their principal by a MAC.
+//!
+//! | handle | leaves as | comes back as | otherwise |
+//! |---|---|---|---|
+//! | `Mcp-Session-Id` | identifier, `.`, MAC | identifier | 404, as for a session that does not exist |
+//! | `id` of an event | identifier, `.`, MAC ([`EventIds`]) | `Last-Event-ID`: identifier | 404 |
+//!
+//! The MAC is an HMAC-SHA-256 over kind, principal and identifier, cut to 144 bits, under a key that is derived for the
+//! resource. Nothing is remembered, so every process with the same key agrees about whose a handle is.
+
+use core::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use oauth_types::{Entropy, ResourceUri};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::principal::Principal;
+use crate::{Denial, EventIds, Granted};
+
+static SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// Key of the MACs that bind sessions and streams: 256 random bits.
+///
+/// Processes that serve one resource share it, so that a session which one of them opened is its owner's at all of them.
+///
+/// ```
+/// use oauth_types::{Entropy, ResourceUri};
+/// use resource_server::{HandleSeal, SessionKey};
+///
+/// let key = SessionKey::new(&Entropy::new([7; 32]));
+/// let seal = HandleSeal::new(&key, &ResourceUri::parse("https://mcp.example/mcp")?);
+/// # Ok::<(), oauth_types::InvalidUri>(())
+/// ```
+#[derive(Clone)]
+pub struct SessionKey(Zeroizing<[u8; 32]>);
+
+impl SessionKey {
+    /// Takes the bytes of a key.
+    #[must_use]
+    pub fn new(key: &Entropy<32>) -> Self {
+        Self(Zeroizing::new(*key.as_bytes()))
+    }
+}
+
+impl fmt::Debug for SessionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionKey([redacted])")
+    }
+}
+
+/// Session that a request without a token names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NamedSession {
+    /// The request names no session, or the owners of sessions are not known.
+    None,
+    /// The session was opened without a token.
+    WithoutToken,
+    /// The session belongs to a principal, or is unknown.
+    Foreign,
+}
+
+/// Kinds of handles: one is never taken for another.
+#[derive(Clone, Copy)]
+enum Handle {
+    Session = 1,
+    Event = 2,
+}
+
+/// Seals and opens the handles of one resource.
+#[derive(Clone)]
+pub struct HandleSeal(Option<Hmac<Sha256>>);
+
+impl HandleSeal {
+    /// Derives the seal of this resource.
+    #[must_use]
+    pub fn new(key: &SessionKey, resource: &ResourceUri) -> Self {
+        // What is signed begins with its purpose: the host may use the same key for something else.
+        let derived = Hmac::<Sha256>::new_from_slice(&*key.0).ok().map(|mac| {
+            mac.chain_update(b"mcp-handles\0").chain_update(resource.as_str()).finalize()
+        });
+        let derived = derived.map(|key| Zeroizing::new(<[u8; 32]>::from(key.into_bytes())));
+        Self(derived.and_then(|key| Hmac::new_from_slice(&*key).ok()))
+    }
+
+    /// A seal without a key, for a host without a random source: no session passes it in either direction.
+    #[must_use]
+    pub const fn without_key() -> Self {
+        Self(None)
+    }
+
+    /// Returns `true` if these headers name a session.
+    #[must_use]
+    pub fn has_session(headers: &HeaderMap) -> bool {
+        headers.contains_key(&SESSION_ID)
+    }
+
+    /// The one session that these headers name, as the service calls it after [`open`](Self::open).
+    #[must_use]
+    pub fn session(headers: &HeaderMap) -> Option<&HeaderValue> {
+        one(headers, &SESSION_ID)
+    }
+
+    /// Opens the session that a request names, if it names one, so that the service sees its own identifier. `None` is
+    /// a request without a token. A session that was opened without a token belongs to no principal, because its
+    /// streams and its identifier may be known to others: a client that has logged in begins a new one.
+    ///
+    /// # Errors
+    ///
+    /// [`Denial`], the same for the session of another principal and for one that does not exist.
+    pub fn open_session(
+        &self,
+        headers: &mut HeaderMap,
+        granted: Option<&Granted>,
+    ) -> Result<(), Denial> {
+        if !headers.contains_key(&SESSION_ID) {
+            return Ok(());
+        }
+        let sealed = one(headers, &SESSION_ID);
+        let opened = sealed.and_then(|id| self.open(Handle::Session, granted, id));
+        headers.insert(&SESSION_ID, opened.ok_or_else(Denial::foreign_session)?);
+        Ok(())
+    }
+
+    /// Finds the session that a request without a token names, for
+    /// [`OperationScopes::admit_without_token`](crate::OperationScopes::admit_without_token).
+    #[must_use]
+    pub fn session_without_token(&self, headers: &HeaderMap) -> NamedSession {
+        match headers.contains_key(&SESSION_ID) {
+            false => NamedSession::None,
+            true => match one(headers, &SESSION_ID) {
+                Some(id) if self.open(Handle::Session, None, id).is_some() => {
+                    NamedSession::WithoutToken
+                }
+                _ => NamedSession::Foreign,
+            },
+        }
+    }
+
+    /// Opens the `Last-Event-ID` of a request, if it has one, so that the service sees its own identifier. An empty one
+    /// names nothing and is removed.
+    ///
+    /// # Errors
+    ///
+    /// [`Denial`] when this principal was not sent the event through this seal.
+    pub fn open_event(
+        &self,
+        headers: &mut HeaderMap,
+        granted: Option<&Granted>,
+    ) -> Result<(), Denial> {
+        if !headers.contains_key(&LAST_EVENT_ID) {
+            return Ok(());
+        }
+        let sealed = one(headers, &LAST_EVENT_ID);
+        if sealed.is_some_and(HeaderValue::is_empty) {
+            headers.remove(&LAST_EVENT_ID);
+            return Ok(());
+        }
+        let opened = sealed.and_then(|id| self.open(Handle::Event, granted, id));
+        headers.insert(&LAST_EVENT_ID, opened.ok_or_else(Denial::foreign_event)?);
+        Ok(())
+    }
+
+    /// Seals the session that a response names to the principal of the request: `None` without a token.
+    pub fn seal_session(&self, headers: &mut HeaderMap, granted: Option<&Granted>) {
+        let Some(id) = one(headers, &SESSION_ID) else {
+            // Two identifiers are none (MCP, session management).
+            headers.remove(&SESSION_ID);
+            return;
+        };
+        match self.seal(Handle::Session, granted, id) {
+            Some(sealed) => headers.insert(&SESSION_ID, sealed),
+            None => headers.remove(&SESSION_ID),
+        };
+    }
+
+    /// Begins an event stream whose identifiers are sealed to the principal of the request: `None` without a token.
+    #[must_use]
+    pub fn event_ids(&self, granted: Option<&Granted>) -> EventIds {
+        EventIds::new(self.mac(Handle::Event, granted))
+    }
+
+    fn mac(&self, handle: Handle, granted: Option<&Granted>) -> Option<Hmac<Sha256>> {
+        let mac = self.0.clone()?.chain_update([handle as u8]);
+        Some(mac.chain_update(Principal::of_request(granted).as_bytes()))
+    }
+
+    fn seal(
+        &self,
+        handle: Handle,
+        granted: Option<&Granted>,
+        id: &HeaderValue,
+    ) -> Option<HeaderValue> {
+        let mac = self.mac(handle, granted)?.chain_update(id.as_bytes());
+        HeaderValue::from_bytes(&[id.as_bytes(), &tag(mac)].concat()).ok()
+    }
+
+    fn open(
+        &self,
+        handle: Handle,
+        granted: Option<&Granted>,
+        sealed: &HeaderValue,
+    ) -> Option<HeaderValue> {
+        let at = sealed.len().checked_sub(TAG).filter(|&at| at > 0)?;
+        let (id, tag) = sealed.as_bytes().split_at_checked(at)?;
+        let tag = URL_SAFE_NO_PAD.decode(tag.strip_prefix(b".")?).ok()?;
+        self.mac(handle, granted)?.chain_update(id).verify_truncated_left(&tag).ok()?;
+        HeaderValue::from_bytes(id).ok()
+    }
+}
+
+impl fmt::Debug for HandleSeal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HandleSeal([redacted])")
+    }
+}
+
+/// Bytes that a sealed handle is longer: a dot, and 144 bits in base64url.
+const TAG: usize = 25;
+
+/// The dot and the MAC that follow an identifier.
+pub(crate) fn tag(mac: Hmac<Sha256>) -> [u8; TAG] {
+    let mut tag = [b'.'; TAG];
+    let bytes = mac.finalize().into_bytes();
+    let (Some(cut), Some(text)) = (bytes.get(..18), tag.get_mut(1..)) else { return tag };
+    // 18 bytes are 24 characters, whose room this is.
+    let _ = URL_SAFE_NO_PAD.encode_slice(cut, text);
+    tag
+}
+
+/// The only line of this name.
+fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    let mut lines = headers.get_all(name).iter();
+    let (line, None) = (lines.next()?, lines.next()) else { return None };
+    Some(line)
+}

@@ -1,0 +1,315 @@
+//! Sessions and replayed streams of a real rmcp server behind the layer: with an event store that finds a stream by an
+//! identifier that anybody can guess, as rmcp's own sample has it.
+
+#![cfg(test)]
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use mcp_oauth_axum::{Protect, TokenVerifier, VerifierUnavailable};
+use oauth_types::{ClientId, Entropy, Issuer, ResourceUri, ScopeSet, Secret, UnixTime};
+use resource_server::{OperationScopes, Resource, SessionKey, TokenFacts};
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use rmcp::transport::streamable_http_server::session::{
+    EventStore, EventStoreError, EventStream, ServerSseMessage,
+};
+use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
+use rmcp::{tool, tool_router};
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+const MCP: &str = "http://127.0.0.1:8000/mcp";
+
+/// Tokens are `user.scope+scope`.
+struct Spoken;
+
+impl TokenVerifier for Spoken {
+    async fn verify(
+        &self,
+        token: &Secret,
+        now: UnixTime,
+    ) -> Result<Option<Arc<TokenFacts>>, VerifierUnavailable> {
+        let Some((user, scopes)) = token.expose().split_once('.') else { return Ok(None) };
+        Ok(Some(Arc::new(TokenFacts {
+            subject: user.to_owned(),
+            client_id: ClientId::parse("c").unwrap(),
+            issuer: Issuer::parse("https://as.example").unwrap(),
+            scopes: ScopeSet::parse(&scopes.replace('+', " ")).unwrap(),
+            audience: vec![ResourceUri::parse(MCP).unwrap()],
+            expires_at: Some(now.plus(Duration::from_secs(60))),
+            jkt: None,
+        })))
+    }
+}
+
+/// The event store of rmcp's own test: `event-0`, `event-1` and so on.
+#[derive(Clone, Default)]
+struct Events(Arc<Mutex<Vec<(String, ServerSseMessage)>>>);
+
+type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, EventStoreError>> + Send + 'a>>;
+
+impl EventStore for Events {
+    fn store_event<'a, 'b, 'c, 'd>(
+        &'a self,
+        stream: &'b str,
+        event: &'c ServerSseMessage,
+    ) -> Answer<'d, String>
+    where
+        'a: 'd,
+        'b: 'd,
+        'c: 'd,
+        Self: 'd,
+    {
+        let mut events = self.0.lock().unwrap();
+        let id = format!("event-{}", events.len());
+        let mut event = event.clone();
+        event.event_id = Some(id.clone());
+        events.push((stream.to_owned(), event));
+        Box::pin(async move { Ok(id) })
+    }
+
+    fn replay_events_after<'a, 'b, 'c>(&'a self, last: &'b str) -> Answer<'c, EventStream>
+    where
+        'a: 'c,
+        'b: 'c,
+        Self: 'c,
+    {
+        let events = self.0.lock().unwrap().clone();
+        let at = events.iter().position(|(_, event)| event.event_id.as_deref() == Some(last));
+        Box::pin(async move {
+            let at = at.ok_or("no such event")?;
+            let stream = events[at].0.clone();
+            let later = events.into_iter().skip(at + 1).filter(move |(own, _)| *own == stream);
+            let later: Vec<_> = later.map(|(_, event)| event).collect();
+            Ok(Box::pin(futures::stream::iter(later)) as EventStream)
+        })
+    }
+}
+
+#[derive(Clone)]
+struct Tools;
+
+#[tool_router(server_handler)]
+impl Tools {
+    #[tool(name = "admin", description = "Says what only an administrator may know")]
+    fn admin(&self) -> String {
+        "the secret of alice".to_owned()
+    }
+}
+
+struct Server {
+    router: Router,
+    sessions: Arc<LocalSessionManager>,
+}
+
+/// A process with its own sessions.
+fn process(events: &Events, change: impl FnOnce(Protect<Spoken>) -> Protect<Spoken>) -> Server {
+    let sessions = LocalSessionManager::default().with_event_store(Arc::new(events.clone()));
+    behind(Arc::new(sessions), change)
+}
+
+fn behind(
+    sessions: Arc<LocalSessionManager>,
+    change: impl FnOnce(Protect<Spoken>) -> Protect<Spoken>,
+) -> Server {
+    let issuer = Issuer::parse("https://as.example").unwrap();
+    let resource = Resource::new(ResourceUri::parse(MCP).unwrap(), vec![issuer]).unwrap();
+    let config = StreamableHttpServerConfig::default().with_allowed_hosts(resource.host_names());
+    let service = StreamableHttpService::new(|| Ok(Tools), Arc::clone(&sessions), config);
+    let scopes = OperationScopes::new("base").unwrap().tool("admin", "base admin").unwrap();
+    let protect = change(Protect::new(resource, Spoken, scopes));
+    Server { router: Router::new().nest_service("/mcp", service).layer(protect), sessions }
+}
+
+impl Server {
+    /// Sends a request, and reads an event stream for as long as something comes.
+    async fn send(
+        &self,
+        method: Method,
+        token: &str,
+        lines: &[(&str, &str)],
+        body: &str,
+    ) -> (StatusCode, HeaderMap, String) {
+        let mut request = Request::builder()
+            .method(method)
+            .uri("/mcp")
+            .header(HOST, "127.0.0.1:8000")
+            .header(AUTHORIZATION, format!("Bearer {token}"))
+            .header(ACCEPT, "application/json, text/event-stream")
+            .header(CONTENT_TYPE, "application/json");
+        for (name, value) in lines {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::from(body.to_owned())).unwrap();
+        let (parts, mut body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
+        let mut text = Vec::new();
+        let wait = Duration::from_millis(500);
+        while let Ok(Some(Ok(frame))) = tokio::time::timeout(wait, body.frame()).await {
+            text.extend_from_slice(frame.data_ref().map_or(&b""[..], |data| data));
+        }
+        (parts.status, parts.headers, String::from_utf8(text).unwrap())
+    }
+
+    async fn open(&self, token: &str) -> (StatusCode, Option<String>) {
+        let params = json!({"protocolVersion": "2025-11-25", "capabilities": {},
+            "clientInfo": {"name": "t", "version": "1"}});
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params});
+        let (status, headers, _) = self.send(Method::POST, token, &[], &body.to_string()).await;
+        let session = headers.get("mcp-session-id").map(|id| id.to_str().unwrap().to_owned());
+        (status, session)
+    }
+
+    async fn session(&self, token: &str) -> String {
+        let session = self.open(token).await.1.expect("a session");
+        let ready = json!({"jsonrpc": "2.0", "method": "notifications/initialized"}).to_string();
+        let lines = [("Mcp-Session-Id", &*session), LEGACY];
+        let (status, ..) = self.send(Method::POST, token, &lines, &ready).await;
+        assert_eq!(status, StatusCode::ACCEPTED);
+        session
+    }
+
+    async fn resume(&self, token: &str, lines: &[(&str, &str)], id: &str) -> (StatusCode, String) {
+        let lines = [lines, &[("Last-Event-ID", id)]].concat();
+        let (status, _, text) = self.send(Method::GET, token, &lines, "").await;
+        (status, text)
+    }
+
+    async fn count(&self) -> usize {
+        self.sessions.sessions.read().await.len()
+    }
+}
+
+const LEGACY: (&str, &str) = ("MCP-Protocol-Version", "2025-11-25");
+const MODERN: (&str, &str) = ("MCP-Protocol-Version", "2026-07-28");
+
+fn legacy_call() -> String {
+    let params = json!({"name": "admin", "arguments": {}});
+    json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params}).to_string()
+}
+
+fn modern_call() -> String {
+    let mut call: Value = serde_json::from_str(&legacy_call()).unwrap();
+    call["params"]["_meta"] = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "t", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {}});
+    call.to_string()
+}
+
+/// The identifiers of the events of a stream.
+fn ids(stream: &str) -> Vec<String> {
+    let ids = stream.lines().filter_map(|line| line.strip_prefix("id:"));
+    ids.map(|id| id.trim().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn sec_225_no_event_of_another_is_replayed_with_a_session_or_without_one_or_since_2026_07_28()
+{
+    let events = Events::default();
+    let server = process(&events, |protect| protect);
+    let alice = server.session("alice.base+admin").await;
+    let lines = [("Mcp-Session-Id", &*alice), LEGACY];
+    let (status, _, legacy) =
+        server.send(Method::POST, "alice.base+admin", &lines, &legacy_call()).await;
+    assert!(status == StatusCode::OK && legacy.contains("the secret of alice"), "{legacy}");
+    let lines = [MODERN, ("Mcp-Method", "tools/call"), ("Mcp-Name", "admin")];
+    let (status, _, modern) =
+        server.send(Method::POST, "alice.base+admin", &lines, &modern_call()).await;
+    assert!(status == StatusCode::OK && modern.contains("the secret of alice"), "{modern}");
+    let sealed: Vec<String> = [ids(&legacy), ids(&modern)].concat();
+    assert!(!sealed.is_empty() && sealed.iter().all(|id| id.starts_with("event-")), "{sealed:?}");
+
+    let own = server.session("mallory.base").await;
+    let count = events.0.lock().unwrap().len();
+    let guessed = (0..count).map(|at| format!("event-{at}"));
+    for id in guessed.chain(sealed.clone()) {
+        for lines in [
+            vec![("Mcp-Session-Id", &*own), LEGACY],
+            vec![("Mcp-Session-Id", &*own)],
+            vec![("Mcp-Session-Id", &*own), MODERN],
+            vec![LEGACY],
+            vec![],
+            vec![MODERN],
+        ] {
+            let (status, text) = server.resume("mallory.base", &lines, &id).await;
+            assert_eq!(status, StatusCode::NOT_FOUND, "{lines:?} {id}");
+            assert!(!text.contains("alice"), "{lines:?} {id}: {text}");
+        }
+    }
+    // Alice goes on where she was, in her session and without one.
+    let first = &ids(&legacy)[0];
+    let lines = [("Mcp-Session-Id", &*alice), LEGACY];
+    assert_eq!(server.resume("alice.base+admin", &lines, first).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn sec_225_an_owner_resumes_a_stream_at_another_process_with_the_same_key() {
+    let events = Events::default();
+    let keyed = |byte: u8| {
+        let key = SessionKey::new(&Entropy::new([byte; 32]));
+        process(&events, |protect| protect.with_session_key(&key))
+    };
+    let (one, other, stranger) = (keyed(1), keyed(1), keyed(2));
+    let lines = [MODERN, ("Mcp-Method", "tools/call"), ("Mcp-Name", "admin")];
+    let (_, _, stream) = one.send(Method::POST, "alice.base+admin", &lines, &modern_call()).await;
+    let id = ids(&stream).pop().unwrap();
+    // What came after the event that alice saw last.
+    let (name, event) = events.0.lock().unwrap().last().unwrap().clone();
+    let mut missed = event;
+    missed.event_id = Some("event-99".to_owned());
+    events.0.lock().unwrap().push((name, missed));
+    let (status, text) = other.resume("alice.base+admin", &[MODERN], &id).await;
+    assert!(status == StatusCode::OK && text.contains("the secret of alice"), "{status} {text}");
+    assert!(ids(&text)[0].starts_with("event-99."), "{text}");
+    for (server, token) in [(&other, "mallory.base+admin"), (&stranger, "alice.base+admin")] {
+        assert_eq!(server.resume(token, &[MODERN], &id).await.0, StatusCode::NOT_FOUND);
+    }
+}
+
+#[tokio::test]
+async fn sec_215_a_session_of_rmcp_is_its_owners_at_every_process_that_knows_it() {
+    let sessions = Arc::new(LocalSessionManager::default());
+    let key = SessionKey::new(&Entropy::new([7; 32]));
+    let [one, other] =
+        [0, 1].map(|_| behind(Arc::clone(&sessions), |protect| protect.with_session_key(&key)));
+    let session = one.session("alice.base+admin").await;
+    let lines = [("Mcp-Session-Id", &*session), LEGACY];
+    for server in [&one, &other] {
+        for method in [Method::POST, Method::GET, Method::DELETE] {
+            let (status, ..) =
+                server.send(method, "mallory.base+admin", &lines, &legacy_call()).await;
+            assert_eq!(status, StatusCode::NOT_FOUND);
+        }
+        let call = server.send(Method::POST, "alice.base+admin", &lines, &legacy_call()).await;
+        assert!(call.0 == StatusCode::OK && call.2.contains("the secret of alice"), "{call:?}");
+    }
+    let ended = other.send(Method::DELETE, "alice.base+admin", &lines, "").await;
+    assert_eq!((ended.0, one.count().await), (StatusCode::ACCEPTED, 0));
+}
+
+#[tokio::test]
+async fn sec_232_rmcp_opens_no_session_beyond_the_share_and_every_one_is_ended_by_its_owner() {
+    let server = behind(Arc::default(), |protect| protect.with_max_sessions(50));
+    let mut own = Vec::new();
+    for _ in 0..20 {
+        match server.open("mallory.base").await {
+            (StatusCode::OK, session) => own.push(session.unwrap()),
+            (status, session) => {
+                assert_eq!((status, session), (StatusCode::TOO_MANY_REQUESTS, None));
+            }
+        }
+    }
+    assert_eq!((own.len(), server.count().await), (5, 5));
+    assert_eq!(server.open("alice.base").await.0, StatusCode::OK);
+    for session in own {
+        let lines = [("Mcp-Session-Id", &*session), LEGACY];
+        let (status, ..) = server.send(Method::DELETE, "mallory.base", &lines, "").await;
+        assert_eq!(status, StatusCode::ACCEPTED);
+    }
+    assert_eq!(server.count().await, 1);
+}
