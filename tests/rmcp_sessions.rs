@@ -14,7 +14,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use mcp_oauth_axum::{Protect, TokenVerifier, VerifierUnavailable};
 use oauth_types::{ClientId, Entropy, Issuer, ResourceUri, ScopeSet, Secret, UnixTime};
-use resource_server::{OperationScopes, Resource, SessionKey, TokenFacts};
+use resource_server::{OperationScopes, Requirement, Resource, SessionKey, TokenFacts};
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::session::{
     EventStore, EventStoreError, EventStream, ServerSseMessage,
@@ -111,19 +111,23 @@ struct Server {
 /// A process with its own sessions.
 fn process(events: &Events, change: impl FnOnce(Protect<Spoken>) -> Protect<Spoken>) -> Server {
     let sessions = LocalSessionManager::default().with_event_store(Arc::new(events.clone()));
-    behind(Arc::new(sessions), change)
+    behind(Arc::new(sessions), table(), change)
+}
+
+fn table() -> OperationScopes {
+    OperationScopes::new("base").and_then(|scopes| scopes.tool("admin", "base admin")).unwrap()
 }
 
 fn behind(
     sessions: Arc<LocalSessionManager>,
+    required: impl Into<Requirement>,
     change: impl FnOnce(Protect<Spoken>) -> Protect<Spoken>,
 ) -> Server {
     let issuer = Issuer::parse("https://as.example").unwrap();
     let resource = Resource::new(ResourceUri::parse(MCP).unwrap(), vec![issuer]).unwrap();
     let config = StreamableHttpServerConfig::default().with_allowed_hosts(resource.host_names());
     let service = StreamableHttpService::new(|| Ok(Tools), Arc::clone(&sessions), config);
-    let scopes = OperationScopes::new("base").unwrap().tool("admin", "base admin").unwrap();
-    let protect = change(Protect::new(resource, Spoken, scopes));
+    let protect = change(Protect::new(resource, Spoken, required));
     Server { router: Router::new().nest_service("/mcp", service).layer(protect), sessions }
 }
 
@@ -275,8 +279,8 @@ async fn sec_225_an_owner_resumes_a_stream_at_another_process_with_the_same_key(
 async fn sec_215_a_session_of_rmcp_is_its_owners_at_every_process_that_knows_it() {
     let sessions = Arc::new(LocalSessionManager::default());
     let key = SessionKey::new(&Entropy::new([7; 32]));
-    let [one, other] =
-        [0, 1].map(|_| behind(Arc::clone(&sessions), |protect| protect.with_session_key(&key)));
+    let [one, other] = [0, 1]
+        .map(|_| behind(Arc::clone(&sessions), table(), |protect| protect.with_session_key(&key)));
     let session = one.session("alice.base+admin").await;
     let lines = [("Mcp-Session-Id", &*session), LEGACY];
     for server in [&one, &other] {
@@ -294,22 +298,26 @@ async fn sec_215_a_session_of_rmcp_is_its_owners_at_every_process_that_knows_it(
 
 #[tokio::test]
 async fn sec_232_rmcp_opens_no_session_beyond_the_share_and_every_one_is_ended_by_its_owner() {
-    let server = behind(Arc::default(), |protect| protect.with_max_sessions(50));
-    let mut own = Vec::new();
-    for _ in 0..20 {
-        match server.open("mallory.base").await {
-            (StatusCode::OK, session) => own.push(session.unwrap()),
-            (status, session) => {
-                assert_eq!((status, session), (StatusCode::TOO_MANY_REQUESTS, None));
+    // Where bodies are not read, the session that was opened is ended behind the answer.
+    let base = Requirement::from(ScopeSet::parse("base").unwrap());
+    for required in [table().into(), base] {
+        let server = behind(Arc::default(), required, |protect| protect.with_max_sessions(50));
+        let mut own = Vec::new();
+        for _ in 0..20 {
+            match server.open("mallory.base").await {
+                (StatusCode::OK, session) => own.push(session.unwrap()),
+                (status, session) => {
+                    assert_eq!((status, session), (StatusCode::TOO_MANY_REQUESTS, None));
+                }
             }
         }
+        assert_eq!((own.len(), server.count().await), (5, 5));
+        assert_eq!(server.open("alice.base").await.0, StatusCode::OK);
+        for session in own {
+            let lines = [("Mcp-Session-Id", &*session), LEGACY];
+            let (status, ..) = server.send(Method::DELETE, "mallory.base", &lines, "").await;
+            assert_eq!(status, StatusCode::ACCEPTED);
+        }
+        assert_eq!(server.count().await, 1);
     }
-    assert_eq!((own.len(), server.count().await), (5, 5));
-    assert_eq!(server.open("alice.base").await.0, StatusCode::OK);
-    for session in own {
-        let lines = [("Mcp-Session-Id", &*session), LEGACY];
-        let (status, ..) = server.send(Method::DELETE, "mallory.base", &lines, "").await;
-        assert_eq!(status, StatusCode::ACCEPTED);
-    }
-    assert_eq!(server.count().await, 1);
 }

@@ -12,13 +12,12 @@ use tracing::warn;
 
 use crate::sweeper::Sweeper;
 
-/// Who remembers the proofs that were used.
+/// Memory of the proofs that were used: of this process, and of a store where several share one.
 #[derive(Clone)]
-pub(crate) enum Proofs {
-    /// This process.
-    Here(Arc<Mutex<SeenProofs>>),
-    /// A store that several processes share.
-    Shared(Arc<PutOnce>),
+pub(crate) struct Proofs {
+    /// Counts each user's share, and keeps what is no news from the store.
+    here: Arc<Mutex<SeenProofs>>,
+    shared: Option<Arc<PutOnce>>,
 }
 
 /// [`Store::put_once`] of some store.
@@ -27,19 +26,24 @@ type Outcome = Pin<Box<dyn Future<Output = Result<Replay, StoreError>> + Send>>;
 
 impl Proofs {
     pub(crate) fn here(capacity: usize) -> Self {
-        Self::Here(Arc::new(Mutex::new(SeenProofs::new(capacity))))
+        Self { here: Arc::new(Mutex::new(SeenProofs::new(capacity))), shared: None }
     }
 
-    pub(crate) fn shared(store: Arc<impl Store + 'static>) -> Self {
+    pub(crate) fn with_capacity(&self, capacity: usize) -> Self {
+        Self { shared: self.shared.clone(), ..Self::here(capacity) }
+    }
+
+    pub(crate) fn with_store(&self, store: Arc<impl Store + 'static>) -> Self {
         let sweeper = Arc::new(Sweeper::default());
-        Self::Shared(Arc::new(move |key, until, now| {
+        let put_once = move |key, until, now| -> Outcome {
             let (store, sweeper) = (Arc::clone(&store), Arc::clone(&sweeper));
             Box::pin(async move {
                 let replay = store.put_once(&key, until, now).await;
                 sweeper.stored(&store, now);
                 replay
             })
-        }))
+        };
+        Self { here: Arc::clone(&self.here), shared: Some(Arc::new(put_once)) }
     }
 
     /// Goes on with a bound token, if its proof was not used before.
@@ -53,16 +57,15 @@ impl Proofs {
     }
 
     async fn put_once(&self, step: &CheckReplay<'_>, now: UnixTime) -> Result<Replay, Denial> {
-        match self {
-            Self::Here(seen) => {
-                seen.lock().unwrap_or_else(PoisonError::into_inner).put_once(step, now)
-            }
-            Self::Shared(put_once) => {
+        let here = self.here.lock().unwrap_or_else(PoisonError::into_inner).put_once(step, now)?;
+        match &self.shared {
+            Some(put_once) if here == Replay::Fresh => {
                 put_once(*step.key(), step.until(), now).await.map_err(|error| {
                     warn!(%error, "a proof could not be remembered");
                     Denial::verifier_unavailable()
                 })
             }
+            _ => Ok(here),
         }
     }
 }

@@ -204,18 +204,18 @@ impl<V: TokenVerifier> Protect<V> {
     #[cfg(feature = "dpop")]
     #[must_use]
     pub fn with_max_proofs(self, proofs: usize) -> Self {
-        self.with(|guard| guard.proofs = Proofs::here(proofs))
+        self.with(|guard| guard.proofs = guard.proofs.with_capacity(proofs))
     }
 
     /// Remembers proofs of possession in a store, where several processes serve one resource: a proof that one of them
-    /// has seen is then good at no other.
+    /// has seen is then good at no other. Each process remembers and counts those that it has seen itself as well.
     #[cfg(feature = "dpop")]
     #[must_use]
     pub fn with_shared_proofs(
         self,
         store: Arc<impl authorization_server::Store + 'static>,
     ) -> Self {
-        self.with(|guard| guard.proofs = Proofs::shared(store))
+        self.with(|guard| guard.proofs = guard.proofs.with_store(store))
     }
 
     /// Lets pages of these origins call the service, and read its answers (CORS). If nothing is said, pages on the

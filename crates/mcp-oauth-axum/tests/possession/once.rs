@@ -125,19 +125,25 @@ async fn a_full_memory_lets_nobody_in_and_no_stranger_fills_it() {
 
 #[tokio::test]
 async fn sec_226_ten_clients_of_one_user_fill_one_share_of_the_memory_of_proofs() {
-    let server = server_that(&resource().with_dpop(), |protect| protect.with_max_proofs(100));
-    let mut let_in = 0;
-    for client in 0..10 {
-        for _ in 0..20 {
-            let token = format!("mallory+client-{client}.bound");
-            let answer = server.send(bound(&token, prove(&token))).await;
-            let_in += usize::from(answer.status == StatusCode::OK);
+    let store = Arc::new(MemoryStore::default());
+    let own = server_that(&resource().with_dpop(), |protect| protect.with_max_proofs(100));
+    let shared = server_that(&resource().with_dpop(), |protect| {
+        protect.with_shared_proofs(store).with_max_proofs(100)
+    });
+    for server in [own, shared] {
+        let mut let_in = 0;
+        for client in 0..10 {
+            for _ in 0..20 {
+                let token = format!("mallory+client-{client}.bound");
+                let answer = server.send(bound(&token, prove(&token))).await;
+                let_in += usize::from(answer.status == StatusCode::OK);
+            }
         }
-    }
-    assert_eq!(let_in, 10);
-    for _ in 0..5 {
-        let answer = server.send(bound("alice.bound", prove("alice.bound"))).await;
-        assert_eq!(answer.status, StatusCode::OK);
+        assert_eq!(let_in, 10);
+        for _ in 0..5 {
+            let answer = server.send(bound("alice.bound", prove("alice.bound"))).await;
+            assert_eq!(answer.status, StatusCode::OK);
+        }
     }
 }
 
