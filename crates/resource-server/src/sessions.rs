@@ -12,8 +12,11 @@ use oauth_types::UnixTime;
 use crate::principal::Account;
 use crate::{Denial, Granted};
 
-/// The sessions that a service holds. A user at an authorization server has a tenth of them at most, through all their
-/// clients; requests without a token have a tenth together.
+/// The sessions that a service holds, in a bounded number of places.
+///
+/// A user at an authorization server has a tenth of the places at most, through all their clients; requests without a
+/// token have a tenth together. When all are taken, the user with the most sessions gives up the longest unused one for
+/// a user with at least two fewer.
 #[derive(Clone)]
 pub struct OpenSessions {
     sessions: BTreeMap<HeaderValue, Entry>,
@@ -64,7 +67,7 @@ impl OpenSessions {
     ///
     /// # Errors
     ///
-    /// [`Denial`] with 429 beyond the user's share, and with 503 when all places are taken.
+    /// [`Denial`] with 429 beyond the user's share, and with 503 when all places are taken and nobody gives one up.
     pub fn check_room(&self, granted: Option<&Granted>, now: UnixTime) -> Result<(), Denial> {
         self.room(&Account::of_request(granted), granted.is_some(), now).map(drop)
     }
@@ -76,21 +79,31 @@ impl OpenSessions {
         has_token: bool,
         now: UnixTime,
     ) -> Result<Option<Used>, Denial> {
-        let own = self.own.get(account).filter(|own| own.len() >= self.capacity.div_ceil(10));
-        let (oldest, refuse): (_, fn(Duration) -> Denial) = match own {
-            Some(own) => (own.first(), Denial::too_many_sessions),
-            None if self.sessions.len() >= self.capacity => {
-                (self.order.keys().next(), Denial::sessions_full)
-            }
-            None => return Ok(None),
-        };
-        let idle = oldest.map_or(Duration::ZERO, |(used, _)| now.since(*used));
-        // Callers without a token cannot be told apart: among them the longest unused goes, and no newcomer waits.
-        let is_free = idle >= Self::IDLE || (own.is_some() && !has_token);
-        match oldest.filter(|_| is_free) {
-            Some(oldest) => Ok(Some(*oldest)),
-            None => Err(refuse(Self::IDLE.saturating_sub(idle))),
+        let own = self.own.get(account);
+        let share = self.capacity.div_ceil(10);
+        let idle = |used: &Used| now.since(used.0);
+        let wait =
+            |used: Option<&Used>| Self::IDLE.saturating_sub(used.map_or(Duration::ZERO, idle));
+        if let Some(own) = own.filter(|own| own.len() >= share) {
+            // Callers without a token cannot be told apart: the longest unused goes, and no newcomer waits.
+            let oldest = own.first().filter(|oldest| !has_token || idle(oldest) >= Self::IDLE);
+            return oldest
+                .map(|oldest| Some(*oldest))
+                .ok_or_else(|| Denial::too_many_sessions(wait(own.first())));
         }
+        if self.sessions.len() < self.capacity {
+            return Ok(None);
+        }
+        let oldest = self.order.keys().next();
+        if let Some(oldest) = oldest.filter(|oldest| idle(oldest) >= Self::IDLE) {
+            return Ok(Some(*oldest));
+        }
+        // A few users who take all places give up theirs, not the newcomer.
+        let own = own.map_or(0, BTreeSet::len);
+        let largest = self.own.values().max_by_key(|sessions| sessions.len());
+        let largest = largest.filter(|sessions| sessions.len() > own + 1);
+        let given_up = largest.and_then(BTreeSet::first);
+        given_up.map(|used| Some(*used)).ok_or_else(|| Denial::sessions_full(wait(oldest)))
     }
 
     /// Notes the session that a response names, which its service has opened or goes on with. Returns the session that

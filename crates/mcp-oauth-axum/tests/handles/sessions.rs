@@ -92,14 +92,21 @@ async fn sec_226_ten_clients_of_one_user_have_one_share_and_others_keep_their_se
     for method in ["POST", "GET"] {
         assert_eq!(server.in_session(method, ALICE, &alices).await, 200, "{method}");
     }
-    // All places: nobody's session goes for another's.
+    // All places, by a few users: they give up theirs, and who has one session keeps it.
     for user in 0..20 {
         for _ in 0..10 {
             server.open(&format!("user-{user}.c.99999")).await;
         }
     }
-    let (status, headers) = server.open("bob.c.99999").await;
-    assert_eq!((status.as_u16(), headers.contains_key("retry-after")), (503, true));
+    assert_eq!(server.service.sessions.lock().unwrap().len(), 100);
+    for user in 0..150 {
+        let (status, headers) = server.open(&format!("newcomer-{user}.c.99999")).await;
+        // From then on each user has one.
+        let expected = if status == 200 { 200 } else { 503 };
+        assert_eq!(status.as_u16(), expected);
+        assert_eq!(headers.contains_key("retry-after"), status != 200);
+    }
+    assert_eq!(server.open("bob.c.99999").await.0, 503);
     assert_eq!(server.in_session("POST", ALICE, &alices).await, 200);
     assert_eq!(server.service.sessions.lock().unwrap().len(), 100);
 }
