@@ -278,8 +278,8 @@ impl<V: TokenVerifier> Protect<V> {
         self.with(|guard| guard.seals_events = false)
     }
 
-    /// Looks at the token of an open event stream this often, a second at least: so long may the stream of a revoked
-    /// token go on. While the verifier is unavailable, streams go on until their token expires.
+    /// Looks at the token of an open event stream this often, from a second to five minutes: so long may the stream of a
+    /// revoked token go on. While the verifier is unavailable, streams go on until their token expires.
     #[must_use]
     pub fn with_recheck_interval(self, interval: Duration) -> Self {
         self.with(|guard| guard.recheck_interval = interval)

@@ -6,7 +6,7 @@
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-use http::HeaderValue;
+use http::{HeaderValue, Uri};
 use oauth_types::UnixTime;
 
 use crate::principal::Account;
@@ -35,6 +35,7 @@ type Used = (UnixTime, u64);
 struct Entry {
     account: Account,
     opened_by: Option<Granted>,
+    uri: Uri,
     used: Used,
 }
 
@@ -43,6 +44,8 @@ struct Entry {
 pub struct EndedSession {
     /// The session, as the service calls it.
     pub id: HeaderValue,
+    /// The place where it was opened, and where the service ends it.
+    pub uri: Uri,
     /// The grant that opened it; `None` without a token.
     pub opened_by: Option<Granted>,
 }
@@ -106,8 +109,8 @@ impl OpenSessions {
         given_up.map(|used| Some(*used)).ok_or_else(|| Denial::sessions_full(wait(oldest)))
     }
 
-    /// Notes the session that a response names, which its service has opened or goes on with. Returns the session that
-    /// was let go for it.
+    /// Notes the session that the response to a request for `uri` names, which its service has opened or goes on with.
+    /// Returns the session that was let go for it.
     ///
     /// # Errors
     ///
@@ -115,6 +118,7 @@ impl OpenSessions {
     pub fn opened(
         &mut self,
         id: &HeaderValue,
+        uri: &Uri,
         granted: Option<&Granted>,
         now: UnixTime,
     ) -> Result<Option<EndedSession>, Denial> {
@@ -125,41 +129,43 @@ impl OpenSessions {
         let oldest = self.room(&account, granted.is_some(), now)?;
         let oldest = oldest.and_then(|oldest| self.order.get(&oldest).cloned());
         let ended = oldest.and_then(|id| {
-            let opened_by = self.remove(&id)?.opened_by;
-            Some(EndedSession { id, opened_by })
+            let Entry { uri, opened_by, .. } = self.remove(&id)?;
+            Some(EndedSession { id, uri, opened_by })
         });
-        self.insert(id.clone(), account, granted.cloned(), now);
+        let (opened_by, uri, used) = (granted.cloned(), uri.clone(), self.used(now));
+        self.insert(id.clone(), Entry { account, opened_by, uri, used });
         Ok(ended)
     }
 
     /// Notes that a session is in use. Returns `true` if it is in the table.
     pub fn touch(&mut self, id: &HeaderValue, now: UnixTime) -> bool {
         match self.remove(id) {
-            Some(Entry { account, opened_by, .. }) => {
-                self.insert(id.clone(), account, opened_by, now);
+            Some(entry) => {
+                let used = self.used(now);
+                self.insert(id.clone(), Entry { used, ..entry });
                 true
             }
             None => false,
         }
     }
 
-    /// Forgets a session that the service has ended.
-    pub fn closed(&mut self, id: &HeaderValue) {
-        self.remove(id);
+    /// Forgets a session that the service says it has ended, in its response to a request for `uri`. Only the place where
+    /// the session was opened knows that.
+    pub fn closed(&mut self, id: &HeaderValue, uri: &Uri) {
+        if self.sessions.get(id).is_some_and(|entry| entry.uri.path() == uri.path()) {
+            self.remove(id);
+        }
     }
 
-    fn insert(
-        &mut self,
-        id: HeaderValue,
-        account: Account,
-        opened_by: Option<Granted>,
-        now: UnixTime,
-    ) {
-        let used = (now, self.count);
+    fn used(&mut self, now: UnixTime) -> Used {
         self.count = self.count.saturating_add(1);
-        self.own.entry(account.clone()).or_default().insert(used);
-        self.order.insert(used, id.clone());
-        self.sessions.insert(id, Entry { account, opened_by, used });
+        (now, self.count)
+    }
+
+    fn insert(&mut self, id: HeaderValue, entry: Entry) {
+        self.own.entry(entry.account.clone()).or_default().insert(entry.used);
+        self.order.insert(entry.used, id.clone());
+        self.sessions.insert(id, entry);
     }
 
     fn remove(&mut self, id: &HeaderValue) -> Option<Entry> {

@@ -3,7 +3,7 @@
 #![cfg(test)]
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use oauth_types::{Entropy, ResourceUri, UnixTime};
 use resource_server::{
     DenialReason, EventIds, HandleSeal, NamedSession, OpenSessions, Requirement, SessionKey,
@@ -154,18 +154,22 @@ fn a_piece_without_an_identifier_is_not_copied() {
 fn sec_232_all_places_together_are_bounded_and_the_table_forgets_what_it_says() {
     let (start, id) = (UnixTime::from_secs(1000), |at: usize| -> HeaderValue { at.into() });
     let later = |seconds: u64| UnixTime::from_secs(1000 + seconds);
+    let uri = Uri::from_static("https://rs.example/mcp?x");
     let mut open = OpenSessions::new(30);
     for at in 0..100 {
-        let ended = open.opened(&id(at), None, start).unwrap();
+        let ended = open.opened(&id(at), &uri, None, start).unwrap();
         assert_eq!(ended.map(|ended| ended.id), at.checked_sub(3).map(id), "{at}");
     }
     assert_eq!(format!("{open:?}"), "OpenSessions(3 of 30)");
     // A session that is known is not counted twice, and one that was used stays.
-    assert!(open.opened(&id(97), None, later(1)).unwrap().is_none());
-    assert_eq!(open.opened(&id(200), None, later(2)).unwrap().unwrap().id, id(98));
-    open.closed(&id(97));
+    assert!(open.opened(&id(97), &uri, None, later(1)).unwrap().is_none());
+    assert_eq!(open.opened(&id(200), &uri, None, later(2)).unwrap().unwrap().id, id(98));
+    // Only the place where it was opened can say that it is over.
+    open.closed(&id(97), &Uri::from_static("/other"));
+    assert!(open.touch(&id(97), later(2)));
+    open.closed(&id(97), &uri);
     assert!(!open.touch(&id(97), later(3)) && open.touch(&id(200), later(3)));
-    assert!(open.opened(&id(201), None, later(3)).unwrap().is_none());
+    assert!(open.opened(&id(201), &uri, None, later(3)).unwrap().is_none());
     open.check_room(None, later(3)).unwrap();
 }
 

@@ -28,7 +28,7 @@ impl Place {
     fn delete(&self, session: EndedSession, is_mixed: bool) -> Request<Body> {
         let mut request = Request::new(Body::empty());
         *request.method_mut() = Method::DELETE;
-        *request.uri_mut() = self.uri.clone();
+        *request.uri_mut() = session.uri;
         request.headers_mut().insert("mcp-session-id", session.id);
         if let Some(host) = &self.host {
             request.headers_mut().insert(HOST, host.clone());
@@ -64,7 +64,7 @@ impl<V> Guard<V> {
                 status => is_delete && status.is_success(),
             };
             if is_over {
-                lock(sessions).closed(session);
+                lock(sessions).closed(session, &place.uri);
             }
         }
         if !HandleSeal::has_session(response.headers()) {
@@ -73,12 +73,13 @@ impl<V> Guard<V> {
         if let Some(named) = HandleSeal::session(response.headers())
             && Some(named) != session
         {
-            let opened = lock(sessions).opened(named, granted, self.clock.now());
+            let opened = lock(sessions).opened(named, &place.uri, granted, self.clock.now());
             let (ended, denial) = match opened {
                 Ok(ended) => (ended, None),
                 Err(denial) => {
-                    let (id, opened_by) = (named.clone(), granted.cloned());
-                    (Some(EndedSession { id, opened_by }), Some(denial))
+                    let (id, uri) = (named.clone(), place.uri.clone());
+                    let opened_by = granted.cloned();
+                    (Some(EndedSession { id, uri, opened_by }), Some(denial))
                 }
             };
             if let Some(ended) = ended {

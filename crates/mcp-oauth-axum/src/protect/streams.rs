@@ -12,7 +12,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Response};
 use http_body::{Body as HttpBody, Frame};
 use oauth_types::{Secret, UnixTime};
-use resource_server::{EventIds, Granted, TokenFacts};
+use resource_server::{EventIds, Granted, OpenSessions, TokenFacts};
 use tokio::time::sleep;
 use tracing::{error, info, warn};
 
@@ -78,8 +78,9 @@ impl<V: TokenVerifier> Guard<V> {
         loop {
             let now = self.clock.now();
             let left = end.map_or(Duration::MAX, |end| end.since(now));
-            // Seconds of the clock are not those of the timer.
-            sleep(left.min(self.recheck_interval).max(Duration::from_secs(1))).await;
+            // Seconds of the clock are not those of the timer; and a session with an open stream is in use.
+            let interval = self.recheck_interval.min(OpenSessions::IDLE / 2);
+            sleep(left.min(interval).max(Duration::from_secs(1))).await;
             let now = self.clock.now();
             if let (Some(sessions), Some(session)) = (&self.sessions, &session) {
                 lock(sessions).touch(session, now);

@@ -147,7 +147,12 @@ pub(crate) fn process(
     let protect = Protect::new(resource, verifier.clone(), scopes).with_clock(clock);
     let served = service.clone();
     let handler = any(async move |request: Request<Body>| served.answer(&request));
-    let router = Router::new().route("/mcp", handler).layer(change(protect));
+    let other = any(async |request: Request<Body>| match request.method() {
+        &Method::DELETE => StatusCode::ACCEPTED,
+        _ => StatusCode::NOT_FOUND,
+    });
+    let router = Router::new().route("/mcp", handler).route("/other", other);
+    let router = router.layer(change(protect));
     Server { router, service, verifier, start }
 }
 
@@ -168,7 +173,8 @@ impl Server {
         lines: &[(&str, &str)],
         body: &str,
     ) -> Response<Body> {
-        let mut request = Request::builder().method(method).uri(format!("/mcp?{query}"));
+        let uri = if query.starts_with('/') { query.to_owned() } else { format!("/mcp?{query}") };
+        let mut request = Request::builder().method(method).uri(uri);
         if !token.is_empty() {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));
         }

@@ -67,6 +67,11 @@ async fn sec_232_beyond_the_share_no_session_is_opened_and_every_one_can_be_ende
     assert_eq!(listed.status(), 429);
     assert!(!listed.headers().contains_key("mcp-session-id"));
     assert_eq!(server.service.sessions.lock().unwrap().len(), 10);
+    // What is answered elsewhere behind the layer ends no session, and makes no room.
+    for (method, path) in [("DELETE", "/other"), ("GET", "/other"), ("GET", "/nowhere")] {
+        server.send((method, path), MALLORY, &[("mcp-session-id", &own[0])], "").await;
+        assert_eq!(server.open(MALLORY).await.0, 429, "{method} {path}");
+    }
     // Others are not concerned, and what there is can be used and ended.
     assert_eq!(server.open(ALICE).await.0, 200);
     for id in &own {
