@@ -4,20 +4,26 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the user sits at the terminal")]
 #![expect(clippy::disallowed_methods, reason = "the host brings arguments, sockets and entropy")]
 
+mod addresses;
+mod callback;
+
 use std::collections::HashMap;
-use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener};
 use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use bytes::Bytes;
 use client_flow::{ClientConfig, Exchange, Record, RecordKey, Session, Step, TransportFailed};
-use client_flow::{Tried, Verdict, Visit, judge, login};
+use client_flow::{Tried, Verdict, judge, login};
 use http::{Request, Response, header};
 use iss_validate::Callback;
 use oauth_types::{Entropy, RedirectUri, ResourceUri, UnixTime};
 use scope_stepup::{Ledger, Operation, Policy};
+use ureq::Agent;
 use ureq::tls::{RootCerts, TlsConfig};
+use ureq::unversioned::transport::DefaultConnector;
+
+use crate::addresses::Addresses;
 
 const LIST_TOOLS: &str = r#"{"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}}}"#;
@@ -39,8 +45,9 @@ fn main() -> Result<()> {
     request.headers_mut().extend(operation.to_headers());
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
-    let http = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0);
-    let http = http.timeout_global(Some(Duration::from_secs(30))).tls_config(tls).build().into();
+    let http = Agent::config_builder().http_status_as_error(false).max_redirects(0);
+    let http = http.timeout_global(Some(Duration::from_secs(30))).tls_config(tls).proxy(None);
+    let http = Agent::with_parts(http.build(), DefaultConnector::default(), Addresses::of(url));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let redirect_uri = RedirectUri::parse(&format!("http://{}/cb", listener.local_addr()?))?;
     let config = ClientConfig::new("Blocking client", redirect_uri);
@@ -78,7 +85,7 @@ fn main() -> Result<()> {
 
 /// What a flow needs of the world outside.
 struct Host {
-    http: ureq::Agent,
+    http: Agent,
     listener: TcpListener,
     config: ClientConfig,
     records: HashMap<RecordKey, Record>,
@@ -92,6 +99,8 @@ impl Host {
                     let answer = self.send(it.request());
                     it.resume(answer, now())?
                 }
+                // Records that other processes share: hold the store's lock from here to `Save`, so that no two
+                // processes use one refresh token.
                 Step::Recall(it) => {
                     let kept = self.records.get(&it.key()).cloned();
                     it.resume(kept, now())?
@@ -106,9 +115,7 @@ impl Host {
                 Step::Identify(_) => bail!("a user stands behind this client"),
                 Step::Visit(it) => {
                     eprintln!("Open this address in your browser:\n\n    {}\n", it.url());
-                    let mut visitors = self.listener.incoming().flatten();
-                    let callback = visitors.find_map(|stream| answer(&stream, &it));
-                    let callback = callback.context("nobody can come back any more")?;
+                    let callback = callback::wait(&self.listener, &it)?;
                     it.resume(Callback::from_url(&callback), now())?
                 }
                 Step::Save(it) => {
@@ -127,20 +134,6 @@ impl Host {
         let body = Bytes::from(body.read_to_vec().map_err(failure)?);
         Ok(response.map(|_| body))
     }
-}
-
-/// Answers a connection; the callback, if it was that.
-fn answer(mut stream: &TcpStream, visit: &Visit) -> Option<String> {
-    // Browsers also open connections on which they say nothing.
-    stream.set_read_timeout(Some(Duration::from_secs(1))).ok()?;
-    let (mut head, mut chunk) = (Vec::new(), [0; 2048]);
-    while !head.ends_with(b"\r\n\r\n") && head.len() < Visit::MAX_HEAD {
-        let count = stream.read(&mut chunk).ok().filter(|&count| count > 0)?;
-        head.extend_from_slice(chunk.get(..count)?);
-    }
-    let heard = visit.hear(&head);
-    stream.write_all(heard.reply().as_bytes()).ok()?;
-    heard.callback()
 }
 
 fn now() -> UnixTime {

@@ -15,7 +15,7 @@ use axum::Router;
 use clap::Parser;
 use mcp_oauth_axum::{
     ConnectionDeadlines, IntrospectionVerifier, JwtVerifier, Protect, TokenVerifier,
-    metadata_routes, serve,
+    metadata_routes, serve, shutdown_signal,
 };
 use oauth_types::{ClientId, Issuer, ResourceUri, Secret};
 use resource_server::Resource;
@@ -83,8 +83,7 @@ async fn run(
     println!("MCP server:           {uri}");
     println!("authorization server: {issuer}");
     println!("Point any MCP client at the MCP server. Ctrl-C stops it.");
-    let stop = async { drop(tokio::signal::ctrl_c().await) };
-    serve(listener, router, ConnectionDeadlines::default(), stop).await;
+    serve(listener, router, ConnectionDeadlines::default(), shutdown_signal()).await;
     Ok(())
 }
 

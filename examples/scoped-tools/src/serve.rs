@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use authorization_server::{Lifetimes, MemoryStore, RefreshKeys, Store};
 use clap::Args;
+use mcp_oauth_axum::{ConnectionDeadlines, shutdown_signal};
 use oauth_types::{Issuer, ResourceUri};
 
 use crate::servers::{Places, Servers, new_keys};
@@ -39,7 +40,7 @@ pub(crate) struct Serve {
 }
 
 impl Serve {
-    /// Keeps both servers running until Ctrl-C.
+    /// Keeps both servers running until Ctrl-C or SIGTERM.
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         match &self.store {
             StoreKind::Memory => self.serve(MemoryStore::default(), new_keys()?).await,
@@ -64,12 +65,13 @@ impl Serve {
             mcp_port: self.mcp_port,
             authorization_port: self.authorization_port,
             public: self.mcp_url.clone().zip(self.issuer.clone()),
+            stop: ConnectionDeadlines::default().stop,
         };
         let servers = Servers::start_on(Arc::new(store), keys, places, lifetimes, None).await?;
         println!("MCP server:           {}", servers.mcp_url);
         println!("authorization server: {}", servers.issuer);
         println!("Point any MCP client at the MCP server. Ctrl-C stops both.");
-        tokio::signal::ctrl_c().await?;
+        shutdown_signal().await;
         servers.stop().await;
         Ok(())
     }

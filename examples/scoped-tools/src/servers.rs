@@ -35,6 +35,8 @@ pub(crate) struct Places {
     pub(crate) authorization_port: u16,
     /// Where clients find them, if that is elsewhere: at a proxy on this machine.
     pub(crate) public: Option<(ResourceUri, Issuer)>,
+    /// Time for what is being answered when they end.
+    pub(crate) stop: Duration,
 }
 
 /// One server, until it is stopped.
@@ -44,10 +46,10 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    fn start(listener: TcpListener, router: Router) -> Self {
+    fn start(listener: TcpListener, router: Router, stop_within: Duration) -> Self {
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move {
-            let deadlines = ConnectionDeadlines { stop: Duration::ZERO, ..Default::default() };
+            let deadlines = ConnectionDeadlines { stop: stop_within, ..Default::default() };
             mcp_oauth_axum::serve(listener, router, deadlines, async { drop(stopped.await) }).await;
         });
         Self { stop, task }
@@ -116,15 +118,18 @@ impl Servers {
         Ok(Self {
             mcp_url,
             issuer,
-            mcp: Running::start(mcp_listener, tapped(mcp)),
-            authorization: Running::start(authorization_listener, tapped(authorization)),
+            mcp: Running::start(mcp_listener, tapped(mcp), places.stop),
+            authorization: Running::start(
+                authorization_listener,
+                tapped(authorization),
+                places.stop,
+            ),
         })
     }
 
     /// Stops both.
     pub(crate) async fn stop(self) {
-        self.mcp.stop().await;
-        self.authorization.stop().await;
+        tokio::join!(self.mcp.stop(), self.authorization.stop());
     }
 }
 

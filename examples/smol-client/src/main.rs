@@ -5,6 +5,9 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the user sits at the terminal")]
 #![expect(clippy::disallowed_methods, reason = "the host brings arguments, sockets and entropy")]
 
+mod addresses;
+mod callback;
+
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::time::{Duration, UNIX_EPOCH};
@@ -12,7 +15,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use bytes::Bytes;
 use client_flow::{ClientConfig, Exchange, Record, RecordKey, Session, Step, TransportFailed};
-use client_flow::{Tried, Verdict, Visit, judge, login};
+use client_flow::{Tried, Verdict, judge, login};
 use http::{Request, Response, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
@@ -20,8 +23,10 @@ use iss_validate::Callback;
 use oauth_types::{Entropy, RedirectUri, ResourceUri, UnixTime};
 use scope_stepup::{Ledger, Operation, Policy};
 use smol::net::{TcpListener, TcpStream};
-use smol::{Timer, future::FutureExt as _, io::AsyncReadExt as _, io::AsyncWriteExt as _};
+use smol::{Timer, future::FutureExt as _};
 use smol_hyper::rt::FuturesIo;
+
+use crate::addresses::Addresses;
 
 type Records = HashMap<RecordKey, Record>;
 const LIST_TOOLS: &str = r#"{"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": {
@@ -48,6 +53,7 @@ async fn run() -> Result<()> {
     request.headers_mut().extend(operation.to_headers());
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let redirect_uri = RedirectUri::parse(&format!("http://{}/cb", listener.local_addr()?))?;
+    let addresses = Addresses::of(url).await;
     let config = ClientConfig::new("Smol client", redirect_uri);
     let (mut session, mut records, mut tried) = (None::<Session>, Records::new(), Tried::default());
     let (policy, mut ledger) = (Policy::default(), Ledger::default());
@@ -55,7 +61,8 @@ async fn run() -> Result<()> {
         if let Some(session) = &session {
             session.authorize(url, request.headers_mut());
         }
-        let response = send(&request).await.with_context(|| format!("cannot ask {url}"))?;
+        let response =
+            send(&request, &addresses).await.with_context(|| format!("cannot ask {url}"))?;
         let answer = (response.status(), response.headers());
         let verdict = judge(session.as_ref(), &ledger, &policy, &operation, tried, answer);
         tried.note(&verdict);
@@ -76,18 +83,24 @@ async fn run() -> Result<()> {
             }
             _ => bail!("the server refuses the token that it was just given"),
         };
-        session = Some(drive(step, &listener, &mut records).await?);
+        session = Some(drive(step, (&listener, &addresses), &mut records).await?);
     }
 }
 
 /// Takes step after step until there is a session.
-async fn drive(mut step: Step, on: &TcpListener, records: &mut Records) -> Result<Session> {
+async fn drive(
+    mut step: Step,
+    (on, addresses): (&TcpListener, &Addresses),
+    records: &mut Records,
+) -> Result<Session> {
     loop {
         step = match step {
             Step::Exchange(it) => {
-                let answer = send(it.request()).await;
+                let answer = send(it.request(), addresses).await;
                 it.resume(answer, now())?
             }
+            // Records that other processes share: hold the store's lock from here to `Save`, so that no two processes
+            // use one refresh token.
             Step::Recall(it) => {
                 let kept = records.get(&it.key()).cloned();
                 it.resume(kept, now())?
@@ -101,7 +114,7 @@ async fn drive(mut step: Step, on: &TcpListener, records: &mut Records) -> Resul
             Step::Identify(_) => bail!("a user stands behind this client"),
             Step::Visit(it) => {
                 eprintln!("Open this address in your browser:\n\n    {}\n", it.url());
-                let callback = answer(on, &it).await?;
+                let callback = callback::wait(on, &it).await?;
                 it.resume(Callback::from_url(&callback), now())?
             }
             Step::Save(it) => {
@@ -113,40 +126,30 @@ async fn drive(mut step: Step, on: &TcpListener, records: &mut Records) -> Resul
     }
 }
 
-/// Answers connections until one is the callback.
-async fn answer(on: &TcpListener, visit: &Visit) -> Result<String> {
-    loop {
-        let (mut stream, _) = on.accept().await?;
-        let (mut head, mut chunk) = (Vec::new(), [0; 2048]);
-        while !head.ends_with(b"\r\n\r\n") && head.len() < Visit::MAX_HEAD {
-            // Browsers also open connections on which they say nothing.
-            let count = stream.read(&mut chunk).or(after(1, Ok(0))).await.unwrap_or(0);
-            let Some(read @ [_, ..]) = chunk.get(..count) else { break };
-            head.extend_from_slice(read);
-        }
-        let heard = visit.hear(&head);
-        let _ = stream.write_all(heard.reply().as_bytes()).await;
-        if let Some(callback) = heard.callback() {
-            return Ok(callback);
-        }
-    }
-}
-
-async fn send(request: &Request<Bytes>) -> Result<Response<Bytes>, TransportFailed> {
-    exchange(request).or(after(30, Err(TransportFailed::Timeout))).await
+async fn send(
+    request: &Request<Bytes>,
+    addresses: &Addresses,
+) -> Result<Response<Bytes>, TransportFailed> {
+    exchange(request, addresses)
+        .or(after(Duration::from_secs(30), Err(TransportFailed::Timeout)))
+        .await
 }
 
 /// One request and its answer, over a connection of their own.
-async fn exchange(request: &Request<Bytes>) -> Result<Response<Bytes>, TransportFailed> {
+async fn exchange(
+    request: &Request<Bytes>,
+    addresses: &Addresses,
+) -> Result<Response<Bytes>, TransportFailed> {
     let (mut request, broken) = (request.clone(), |_| TransportFailed::Interrupted);
     let uri = std::mem::take(request.uri_mut());
     let (Some("http"), Some(to)) = (uri.scheme_str(), uri.authority()) else {
         return Err(TransportFailed::Connect);
     };
+    let addresses = addresses.resolve(&uri).await?;
     *request.uri_mut() = uri.path_and_query().cloned().map(Into::into).unwrap_or_default();
     request.headers_mut().extend(to.as_str().parse().ok().map(|host| (header::HOST, host)));
-    let address = (to.host().trim_matches(['[', ']']), to.port_u16().unwrap_or(80));
-    let stream = FuturesIo::new(TcpStream::connect(address).await.map_err(|error| error.kind())?);
+    let stream = TcpStream::connect(&*addresses).await.map_err(|error| error.kind())?;
+    let stream = FuturesIo::new(stream);
     let (mut sender, connection) = http1::handshake(stream).await.map_err(broken)?;
     smol::spawn(connection).detach();
     let (head, body) =
@@ -155,8 +158,8 @@ async fn exchange(request: &Request<Bytes>) -> Result<Response<Bytes>, Transport
     Ok(Response::from_parts(head, body.map_err(|_| TransportFailed::TooLarge)?.to_bytes()))
 }
 
-async fn after<T>(seconds: u64, result: T) -> T {
-    Timer::after(Duration::from_secs(seconds)).await;
+async fn after<T>(time: Duration, result: T) -> T {
+    Timer::after(time).await;
     result
 }
 

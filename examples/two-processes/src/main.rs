@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use anyhow::Context as _;
 use clap::Parser;
-use mcp_oauth_axum::{ConnectionDeadlines, serve};
+use mcp_oauth_axum::{ConnectionDeadlines, serve, shutdown_signal};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -54,15 +54,15 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Serves until Ctrl-C.
+/// Serves until Ctrl-C or SIGTERM.
 async fn run(fronts: Vec<Front>) -> anyhow::Result<()> {
     let mut serving = JoinSet::new();
     for Front { port, servers } in fronts {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
         let listener = listener.with_context(|| format!("port {port} is not free"))?;
-        let stop = async { drop(tokio::signal::ctrl_c().await) };
         let router = proxy::before(servers);
-        serving.spawn(serve(listener, router, ConnectionDeadlines::default(), stop));
+        let deadlines = ConnectionDeadlines::default();
+        serving.spawn(serve(listener, router, deadlines, shutdown_signal()));
     }
     println!("Every request goes to the next server. Ctrl-C stops.");
     serving.join_all().await;

@@ -3,15 +3,14 @@
 //! The authorization server asks the user about *its* client first, because [`Login::upstream`] says where the login
 //! is. Only then does the browser come here:
 //!
-//! | a browser at | is sent to | with, in a cookie | and keeps here, under that cookie |
+//! | a browser at | is sent to | with a cookie | that holds |
 //! |---|---|---|---|
-//! | `/login` | the provider | `login` | `state`, the verifier, who has to answer, the way back |
-//! | `/callback`, with the cookie, and the answer to that very question | the way back | `session` | its user |
+//! | `/login` | the provider | `login` | `state`, the verifier and the way back, sealed: nothing is kept here |
+//! | `/callback`, with the cookie, and the answer to that very question | the way back | `session` | a secret, under which its user is kept here |
 //!
 //! What the provider gives for its own API ends here. Clients get tokens of the authorization server, and no others.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -23,11 +22,15 @@ use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use iss_validate::{Callback, Expected, Validated, ValidatedCode};
 use mcp_oauth_axum::{Browser, Login, User};
 use oauth_types::{
-    CodeVerifier, EndpointUrl, Entropy, FormPairs, FormWriter, Issuer, Secret, SecretDigest, State,
+    CodeVerifier, EndpointUrl, Entropy, FormPairs, FormWriter, Issuer, Secret, State,
     TokenResponse, encode_component,
 };
 use serde::Deserialize;
-use tokio::time::Instant;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::sessions::Sessions;
+use crate::visit::{Answered, Seal, Visit};
 
 /// The provider, as its metadata and its registration of this server have it.
 pub(crate) struct Provider {
@@ -50,16 +53,10 @@ pub(crate) struct ProviderLogin(Arc<Inner>);
 struct Inner {
     provider: Provider,
     http: reqwest::Client,
-    visits: Kept<Visit>,
-    sessions: Kept<User>,
-}
-
-/// What has to be known when a browser comes back.
-#[derive(Clone)]
-struct Visit {
-    expected: Expected,
-    verifier: CodeVerifier,
-    return_to: String,
+    seal: Seal,
+    answered: Answered,
+    sessions: Sessions,
+    turns: Semaphore,
 }
 
 #[derive(Deserialize)]
@@ -70,7 +67,7 @@ struct UserInfo {
 
 impl Login for ProviderLogin {
     async fn browser(&self, headers: &HeaderMap, return_to: &str) -> Browser {
-        match self.cookie(headers, "session").and_then(|key| self.0.sessions.get(key)) {
+        match self.cookie(headers, "session").and_then(|key| self.0.sessions.user(key)) {
             Some(user) => Browser::User(user),
             None => Browser::SendTo(format!("/login?return_to={}", encode_component(return_to))),
         }
@@ -83,13 +80,20 @@ impl Login for ProviderLogin {
 }
 
 impl ProviderLogin {
-    pub(crate) fn new(provider: Provider) -> anyhow::Result<Self> {
+    /// Most logins that are being finished at once, and the longest wait for a turn.
+    const AT_ONCE: usize = 32;
+    const WAIT: Duration = Duration::from_secs(5);
+    /// Longest answer of the provider that is read, in bytes.
+    const MAX_BODY: usize = 64 * 1024;
+
+    /// A login at this provider. Processes that serve one issuer share the key.
+    pub(crate) fn new(provider: Provider, key: &Entropy<32>) -> anyhow::Result<Self> {
         // A code and a secret are sent to the address that was meant, and no further.
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
         let http = http.timeout(Duration::from_secs(10)).build()?;
-        let visits = Kept::new(Duration::from_secs(10 * 60));
-        let sessions = Kept::new(Duration::from_secs(8 * 60 * 60));
-        Ok(Self(Arc::new(Inner { provider, http, visits, sessions })))
+        let (answered, sessions) = (Answered::default(), Sessions::default());
+        let (seal, turns) = (Seal::new(key), Semaphore::new(Self::AT_ONCE));
+        Ok(Self(Arc::new(Inner { provider, http, seal, answered, sessions, turns })))
     }
 
     /// To be merged with the router of the authorization server.
@@ -122,28 +126,34 @@ impl ProviderLogin {
             ("code_challenge", verifier.challenge().as_str()),
             ("code_challenge_method", "S256"),
         ]);
-        let issuer = Some(provider.issuer.clone());
-        let expected = Expected { issuer, iss_advertised: provider.names_itself, state };
-        let visit = Visit { expected, verifier, return_to: return_to.to_owned() };
-        let browser = self.0.visits.put(visit)?;
-        self.send_to(&url, &[("login", &browser)])
+        let visit = Visit { state, verifier, return_to: return_to.to_owned() };
+        let visit = self.0.seal.seal(&visit)?;
+        self.send_to(&url, &[("login", &visit)])
     }
 
     /// Takes a browser back, if it is the one that was sent, with the answer to what it was sent with.
     async fn finish(&self, headers: &HeaderMap, uri: &Uri) -> anyhow::Result<Response> {
-        let browser = self.cookie(headers, "login").context("no login began in this browser")?;
-        let visit = self.0.visits.get(browser).context("this login began too long ago")?;
+        let visit = self.cookie(headers, "login").context("no login began in this browser")?;
+        let visit = self.0.seal.open(visit)?;
+        let provider = &self.0.provider;
+        let expected = Expected {
+            issuer: Some(provider.issuer.clone()),
+            iss_advertised: provider.names_itself,
+            state: visit.state.clone(),
+        };
         let callback = Callback::from_query(uri.query().unwrap_or_default());
-        let code = match callback.validate(&visit.expected)? {
+        let code = match callback.validate(&expected)? {
             Validated::Code(code) => code,
             Validated::Denied(error) => return Err(error.into()),
         };
-        self.0.visits.remove(browser);
+        let turn = timeout(Self::WAIT, self.0.turns.acquire()).await;
+        let _turn = turn.context("too many logins are being finished")?;
+        anyhow::ensure!(self.0.answered.take(&visit), "this login was finished before");
         let user = self.user(&code, &visit.verifier).await?;
         if let Some(ended) = self.cookie(headers, "session") {
-            self.0.sessions.remove(ended);
+            self.0.sessions.end(ended);
         }
-        let session = self.0.sessions.put(user)?;
+        let session = self.0.sessions.begin(user)?;
         self.send_to(&visit.return_to, &[("session", &session), ("login", &Secret::new(""))])
     }
 
@@ -159,15 +169,27 @@ impl ProviderLogin {
             .append("client_secret", provider.client_secret.expose());
         let request = self.0.http.post(provider.token.as_str()).body(form.finish());
         let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-        let answer = request.send().await?.error_for_status()?.bytes().await?;
+        let answer = Self::body(request).await?;
         let token = TokenResponse::from_json(&answer)?.access_token;
         let token = token.header_value("Bearer ").context("the provider's token is no token")?;
         let request = self.0.http.get(provider.userinfo.as_str()).header(AUTHORIZATION, token);
-        let answer = request.send().await?.error_for_status()?.bytes().await?;
+        let answer = Self::body(request).await?;
         let info: UserInfo = serde_json::from_slice(&answer)?;
         // Another provider may have the same `sub` for somebody else.
         let subject = format!("{} {}", provider.issuer, info.sub);
         Ok(User { name: info.name.unwrap_or_else(|| subject.clone()), subject })
+    }
+
+    /// The body of the provider's answer, up to a limit.
+    async fn body(request: reqwest::RequestBuilder) -> anyhow::Result<Vec<u8>> {
+        let mut answer = request.send().await?.error_for_status()?;
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await? {
+            let length = body.len() + chunk.len();
+            anyhow::ensure!(length <= Self::MAX_BODY, "the provider's answer is too long");
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
     }
 
     fn is_https(&self) -> bool {
@@ -210,47 +232,17 @@ fn answer(outcome: anyhow::Result<Response>) -> Response {
     })
 }
 
-/// What a browser has here for some time, under a secret that only its cookie has.
-struct Kept<T> {
-    all: Mutex<HashMap<SecretDigest, (Instant, T)>>,
-    lifetime: Duration,
-}
-
-impl<T: Clone> Kept<T> {
-    /// Beyond this, what was here is given up: better a login once more than a server without memory.
-    const MAX: usize = 100_000;
-
-    fn new(lifetime: Duration) -> Self {
-        Self { all: Mutex::default(), lifetime }
-    }
-
-    fn put(&self, value: T) -> anyhow::Result<Secret> {
-        let key = random::<32>()?.into_secret();
-        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= Self::MAX {
-            all.retain(|_, (until, _)| Instant::now() < *until);
-        }
-        if all.len() >= Self::MAX {
-            all.clear();
-        }
-        all.insert(key.digest(), (Instant::now() + self.lifetime, value));
-        Ok(key)
-    }
-
-    fn get(&self, key: &str) -> Option<T> {
-        let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        let (until, value) = all.get(&SecretDigest::of(key))?;
-        (Instant::now() < *until).then(|| value.clone())
-    }
-
-    fn remove(&self, key: &str) {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&SecretDigest::of(key));
-    }
-}
-
 #[expect(clippy::disallowed_methods, reason = "an application has a random source")]
 pub(crate) fn random<const N: usize>() -> anyhow::Result<Entropy<N>> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)?;
     Ok(Entropy::new(bytes))
+}
+
+#[cfg(test)]
+impl ProviderLogin {
+    /// Number of things that are kept for browsers.
+    pub(crate) fn kept(&self) -> usize {
+        self.0.answered.len() + self.0.sessions.len()
+    }
 }

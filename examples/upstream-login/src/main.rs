@@ -5,16 +5,19 @@
 
 mod login;
 mod provider;
+mod sessions;
 #[cfg(test)]
 mod tests;
+mod visit;
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use authorization_server::{Config, MemoryStore, RefreshKey, RefreshKeys};
-use mcp_oauth_axum::{AuthorizationServer, ConnectionDeadlines, serve};
+use mcp_oauth_axum::{AuthorizationServer, ConnectionDeadlines, serve, shutdown_signal};
 use oauth_types::{Issuer, ResourceUri, ScopeSet};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::login::{ProviderLogin, random};
@@ -22,13 +25,16 @@ use crate::provider::FakeProvider;
 
 const MCP: &str = "https://mcp.example/mcp";
 
-/// Both servers, until they are dropped.
+/// Both servers, until they are stopped or dropped.
 struct Servers {
     issuer: Issuer,
     #[cfg_attr(not(test), expect(dead_code, reason = "the tests look into it"))]
     store: Arc<MemoryStore>,
     provider: Arc<FakeProvider>,
-    _running: JoinSet<()>,
+    #[cfg_attr(not(test), expect(dead_code, reason = "the tests look into it"))]
+    login: ProviderLogin,
+    stop: watch::Sender<()>,
+    running: JoinSet<()>,
 }
 
 impl Servers {
@@ -38,7 +44,7 @@ impl Servers {
         let issuer = Issuer::parse(&format!("http://{}", listener.local_addr()?))?;
         let provider = FakeProvider::new(provider_listener.local_addr()?, &issuer);
 
-        let login = ProviderLogin::new(provider.registration()?)?;
+        let login = ProviderLogin::new(provider.registration()?, &random()?)?;
         let keys = RefreshKeys::new(RefreshKey::new(1, &random()?));
         let (resources, scopes) = (vec![ResourceUri::parse(MCP)?], ScopeSet::parse("files:read")?);
         let config = Config::new(issuer.clone(), resources, scopes, keys)?;
@@ -48,12 +54,20 @@ impl Servers {
             .router()
             .merge(login.router());
 
-        let mut running = JoinSet::new();
+        let (mut running, (stop, stopped)) = (JoinSet::new(), watch::channel(()));
         for (listener, router) in [(listener, router), (provider_listener, provider.router())] {
-            let (deadlines, stop) = (ConnectionDeadlines::default(), core::future::pending());
-            running.spawn(serve(listener, router, deadlines, stop));
+            let mut stopped = stopped.clone();
+            // Also when these servers are dropped.
+            let stop = async move { drop(stopped.changed().await) };
+            running.spawn(serve(listener, router, ConnectionDeadlines::default(), stop));
         }
-        Ok(Self { issuer, store, provider, _running: running })
+        Ok(Self { issuer, store, provider, login, stop, running })
+    }
+
+    /// Takes no more connections, and ends what is being answered.
+    async fn stop(self) {
+        drop(self.stop);
+        self.running.join_all().await;
     }
 }
 
@@ -65,6 +79,7 @@ async fn main() -> anyhow::Result<()> {
     println!(
         "In a browser, log in at the provider with a cookie `provider=<name>`. Ctrl-C stops both."
     );
-    tokio::signal::ctrl_c().await?;
+    shutdown_signal().await;
+    servers.stop().await;
     Ok(())
 }

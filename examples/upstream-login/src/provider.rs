@@ -26,6 +26,7 @@ pub(crate) struct FakeProvider {
     codes: Mutex<HashMap<String, (CodeChallenge, String)>>,
     tokens: Mutex<HashMap<String, String>>,
     pub(crate) visits: AtomicUsize,
+    asked: AtomicUsize,
 }
 
 impl FakeProvider {
@@ -87,7 +88,14 @@ impl FakeProvider {
         Ok((StatusCode::SEE_OTHER, [(LOCATION, back)]).into_response())
     }
 
+    /// Number of codes that were sent to it.
+    #[cfg(test)]
+    pub(crate) fn codes_asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+
     fn token(&self, body: &str) -> anyhow::Result<Response> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
         let form = FormPairs::parse(body.as_bytes())?;
         let value = |name| form.single(name).ok().flatten().context(name);
         anyhow::ensure!((value("client_id")?, value("client_secret")?) == CLIENT);

@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use authorization_server::Store as _;
+use axum::body::Body;
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
+use mcp_oauth_axum::User;
 use oauth_types::{CodeVerifier, EndpointUrl, Entropy, FormPairs, SecretDigest};
 use serde_json::{Value, json};
+use tower::ServiceExt as _;
 
 use super::*;
+use crate::sessions::Sessions;
 
 /// A browser that does what it is told, one step at a time. Cookies belong to a host and its port.
 struct Browser {
@@ -273,4 +277,94 @@ async fn sec_190_an_answer_counts_from_the_provider_and_to_the_question_only() {
     }
     let back = alice.follow(answer, "nowhere").await;
     assert!(back.location.unwrap().starts_with(APP));
+}
+
+#[tokio::test]
+async fn what_strangers_begin_is_kept_nowhere_and_ends_no_login() {
+    let servers = Servers::start((0, 0)).await.unwrap();
+    let (_, url) = servers.client(APP).await;
+    let mut alice = Browser::of("alice", &servers);
+    let page = alice.open(&url).await;
+    let agreed = alice.allow(&servers, &page).await;
+    let sent = alice.follow(agreed, &servers.provider_url()).await;
+    let router = servers.login.router();
+    for n in 0..10_000 {
+        let request = http::Request::get(format!("/login?return_to=/{n}")).body(Body::empty());
+        let answer = router.clone().oneshot(request.unwrap()).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    }
+    assert_eq!(servers.login.kept(), 0);
+    let back = alice.follow(sent, "nowhere").await;
+    assert!(back.location.unwrap().starts_with(APP));
+}
+
+#[tokio::test]
+async fn a_visit_is_answered_once_however_many_answers_come_at_the_same_moment() {
+    let servers = Servers::start((0, 0)).await.unwrap();
+    let (_, url) = servers.client(APP).await;
+    let mut alice = Browser::of("alice", &servers);
+    let page = alice.open(&url).await;
+    let agreed = alice.allow(&servers, &page).await;
+    let sent = alice.follow(agreed, &servers.provider_url()).await;
+    let answer = alice.open(sent.location.as_ref().unwrap()).await;
+    let callback = answer.location.unwrap();
+    let cookies = alice.cookies[servers.issuer.as_str()].clone();
+    let callback = callback.strip_prefix(servers.issuer.as_str()).unwrap().to_owned();
+    let send = || {
+        let request =
+            http::Request::get(&callback).header(COOKIE, format!("login={}", cookies["login"]));
+        servers.login.router().oneshot(request.body(Body::empty()).unwrap())
+    };
+    let (one, other) = tokio::join!(send(), send());
+    let mut statuses = [one.unwrap().status(), other.unwrap().status()];
+    statuses.sort();
+    assert_eq!(statuses, [StatusCode::SEE_OTHER, StatusCode::BAD_REQUEST]);
+    assert_eq!(servers.provider.codes_asked(), 1);
+}
+
+#[tokio::test]
+async fn a_visit_that_was_changed_or_is_another_servers_is_not_opened() {
+    let servers = Servers::start((0, 0)).await.unwrap();
+    let others = Servers::start((0, 0)).await.unwrap();
+    let start = async |servers: &Servers| {
+        let answer = servers
+            .login
+            .router()
+            .oneshot(http::Request::get("/login?return_to=/").body(Body::empty()).unwrap());
+        let answer = answer.await.unwrap();
+        let cookie = answer.headers()[SET_COOKIE].to_str().unwrap().to_owned();
+        let state = answer.headers()[LOCATION].to_str().unwrap().split_once("state=").unwrap();
+        let state = state.1.split_once('&').unwrap().0.to_owned();
+        (cookie.split_once(';').unwrap().0.to_owned(), state)
+    };
+    let (foreign, state) = start(&others).await;
+    let (own, _) = start(&servers).await;
+    let changed = format!("{}A", &own[..own.len() - 1]);
+    for cookie in [&foreign, &changed, "login=", "login=x"] {
+        let url = format!("/callback?code=c&state={state}");
+        let request = http::Request::get(url).header(COOKIE, cookie);
+        let answer = servers.login.router().oneshot(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.unwrap().status(), StatusCode::BAD_REQUEST, "{cookie}");
+    }
+    assert_eq!(servers.provider.codes_asked(), 0);
+    // A way back that no cookie holds is refused at once.
+    let long = format!("/login?return_to=/{}", "a".repeat(4_000));
+    let answer =
+        servers.login.router().oneshot(http::Request::get(long).body(Body::empty()).unwrap());
+    assert_eq!(answer.await.unwrap().status(), StatusCode::BAD_REQUEST);
+}
+
+#[test]
+fn a_user_has_some_sessions_and_the_next_ends_the_oldest_of_them() {
+    let (sessions, user) = (Sessions::default(), |name: &str| User {
+        subject: name.to_owned(),
+        name: name.to_owned(),
+    });
+    let bob = sessions.begin(user("bob")).unwrap();
+    let first = sessions.begin(user("alice")).unwrap();
+    let all: Vec<_> = (0..100).map(|_| sessions.begin(user("alice")).unwrap()).collect();
+    assert_eq!(sessions.len(), 17);
+    assert_eq!(sessions.user(first.expose()), None);
+    assert_eq!(sessions.user(bob.expose()), Some(user("bob")));
+    assert!(all[84..].iter().all(|key| sessions.user(key.expose()).is_some()));
 }

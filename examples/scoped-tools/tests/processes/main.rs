@@ -12,5 +12,6 @@ mod kills;
 mod ledger;
 mod load;
 mod server;
+mod stops;
 mod trial;
 mod two;

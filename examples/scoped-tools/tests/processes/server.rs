@@ -71,6 +71,17 @@ impl Server {
         self.end();
     }
 
+    /// SIGTERM: it is asked to end.
+    pub(crate) fn terminate(&self) {
+        let pid = self.0.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    }
+
+    /// Waits until it has ended by itself; `true` if that was in order.
+    pub(crate) fn wait(mut self) -> bool {
+        self.0.wait().unwrap().success()
+    }
+
     fn end(&mut self) {
         // If either fails, it is gone already.
         let _ = self.0.kill();

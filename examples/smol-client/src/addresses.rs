@@ -1,0 +1,58 @@
+//! Addresses that may be connected to: a server on the network leads nobody into their own network, not by a name
+//! either (RFC 9728 §7.7).
+
+use std::net::SocketAddr;
+
+use client_flow::TransportFailed;
+use http::Uri;
+use oauth_types::is_local_ip;
+use smol::net::resolve;
+
+/// The rule for all requests of one MCP server.
+pub(crate) struct Addresses {
+    allows_local: bool,
+}
+
+impl Addresses {
+    /// `url` is that of the MCP server, which the user has named: if it is at a local address, others may be, too.
+    pub(crate) async fn of(url: &str) -> Self {
+        let found = look_up(&url.parse().unwrap_or_default()).await;
+        // A name that leads nowhere now does not lead home later.
+        Self { allows_local: !found.is_empty() && found.iter().all(|it| is_local_ip(it.ip())) }
+    }
+
+    /// Resolves a name once: the connection is made to what was checked.
+    pub(crate) async fn resolve(&self, uri: &Uri) -> Result<Vec<SocketAddr>, TransportFailed> {
+        let found = look_up(uri).await;
+        let leads_home = !self.allows_local && found.iter().any(|it| is_local_ip(it.ip()));
+        if found.is_empty() || leads_home { Err(TransportFailed::Connect) } else { Ok(found) }
+    }
+}
+
+async fn look_up(uri: &Uri) -> Vec<SocketAddr> {
+    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("http") { 80 } else { 443 });
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    resolve((host, port)).await.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_on_the_network_leads_nobody_home() {
+        smol::block_on(async {
+            let home: Uri = "http://localhost:8000/".parse().unwrap();
+            for (server, allows_local) in [
+                ("http://127.0.0.1:8000/mcp", true),
+                ("http://[::1]:8000/mcp", true),
+                ("http://localhost:8000/mcp", true),
+                ("https://8.8.8.8/mcp", false),
+                ("https://name.invalid/mcp", false),
+            ] {
+                let addresses = Addresses::of(server).await;
+                assert_eq!(addresses.resolve(&home).await.is_ok(), allows_local, "{server}");
+            }
+        });
+    }
+}
