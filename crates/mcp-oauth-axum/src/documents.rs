@@ -197,6 +197,17 @@ impl Documents {
         self.get(needed.url(), asker, |set| needed.is_in(set)).await
     }
 
+    /// Takes note that a client got a token: what it publishes is kept longer than what was only named.
+    pub(crate) fn mark_used(&self, client: &ClientRecord) {
+        if let Ok(url) = ClientMetadataUrl::parse(client.client_id.as_str()) {
+            self.shelf::<ClientRecord>().mark_used(&url);
+        }
+        let keys = client.metadata.jwks_uri.as_deref();
+        if let Some(Ok(url)) = keys.map(ClientMetadataUrl::parse) {
+            self.shelf::<KeySet>().mark_used(&url);
+        }
+    }
+
     /// What is at this URL: as it is known, unless that is out of date and was not asked for lately.
     async fn get<T: Readable>(
         self: &Arc<Self>,
@@ -208,7 +219,7 @@ impl Documents {
         let (fetch, old) = {
             let mut shelf = self.shelf::<T>();
             let (mut old, mut was_good) = (None, false);
-            if let Some(known) = shelf.known.get_mut(url) {
+            if let Some(known) = shelf.get_mut(url) {
                 was_good = known.was_good();
                 let current = known.value.as_ref().ok().filter(|value| is_current(value));
                 if now < known.times.fresh {

@@ -22,9 +22,11 @@ use oauth_types::{ClientMetadataUrl, UnixTime};
 
 pub(super) type Fetch<T> = Shared<BoxFuture<'static, Result<T, DocumentRefused>>>;
 
-/// Documents of one kind.
+/// Documents of one kind. Those of clients that got a token have places of their own: whoever names clients, even ones
+/// whose documents are good, displaces none that is in use.
 pub(super) struct Shelf<T> {
-    pub(super) known: LruCache<ClientMetadataUrl, Known<T>>,
+    named: LruCache<ClientMetadataUrl, Known<T>>,
+    in_use: LruCache<ClientMetadataUrl, Known<T>>,
     /// Fetches that are under way: all who ask meanwhile wait for the same one.
     pub(super) fetches: HashMap<ClientMetadataUrl, Fetch<T>>,
 }
@@ -49,11 +51,25 @@ pub(super) struct Times {
 }
 
 impl<T: Clone> Shelf<T> {
-    /// Most clients that are remembered, 1,000, and as many key sets; those that nobody asked for longest go first.
-    const KNOWN: NonZeroUsize = NonZeroUsize::MIN.saturating_add(999);
+    /// Most documents that are kept of each sort, 1,000; those that nobody asked for longest go first.
+    const KEPT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(999);
 
     pub(super) fn new() -> Self {
-        Self { known: LruCache::new(Self::KNOWN), fetches: HashMap::new() }
+        let [named, in_use] = [(), ()].map(|()| LruCache::new(Self::KEPT));
+        Self { named, in_use, fetches: HashMap::new() }
+    }
+
+    pub(super) fn get_mut(&mut self, url: &ClientMetadataUrl) -> Option<&mut Known<T>> {
+        self.in_use.get_mut(url).or_else(|| self.named.get_mut(url))
+    }
+
+    /// Takes note that a client got a token.
+    pub(super) fn mark_used(&mut self, url: &ClientMetadataUrl) {
+        if let Some(known) = self.named.pop(url)
+            && let Some((url, displaced)) = self.in_use.push(url.clone(), known)
+        {
+            self.named.put(url, displaced);
+        }
     }
 
     /// Takes note of how a fetch ended. `refetch` is the shortest time between two of them.
@@ -65,7 +81,9 @@ impl<T: Clone> Shelf<T> {
         refetch: Duration,
     ) {
         let soon = asked.plus(refetch);
-        let before = self.known.peek_mut(&url);
+        let is_in_use = self.in_use.contains(&url);
+        let shelf = if is_in_use { &mut self.in_use } else { &mut self.named };
+        let before = shelf.peek_mut(&url);
         let (value, times) = match outcome {
             Ok((value, times)) => (Ok(value.clone()), *times),
             Err(refused) => {
@@ -87,9 +105,9 @@ impl<T: Clone> Shelf<T> {
         let mut times = times.unwrap_or(Times { fresh: asked, stale: asked });
         times.fresh = times.fresh.max(soon);
         if asked < times.fresh {
-            self.known.put(url, Known { value, times, asked, is_missed: false });
+            shelf.put(url, Known { value, times, asked, is_missed: false });
         } else {
-            self.known.pop(&url);
+            shelf.pop(&url);
         }
     }
 }

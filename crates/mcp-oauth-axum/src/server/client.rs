@@ -30,6 +30,16 @@ impl<S: Store, L> Server<S, L> {
         Ok(known)
     }
 
+    /// Takes note that a client got a token.
+    pub(super) fn mark_used(&self, client: Option<&ClientRecord>) {
+        #[cfg(feature = "client_documents")]
+        if let (Some(documents), Some(client)) = (&self.documents, client) {
+            documents.mark_used(client);
+        }
+        #[cfg(not(feature = "client_documents"))]
+        let _ = (self, client);
+    }
+
     /// The same client with the keys that it publishes, where the request needs them and they can be had.
     #[cfg_attr(
         not(feature = "client_documents"),

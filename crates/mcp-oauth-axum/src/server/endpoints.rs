@@ -54,6 +54,9 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
             }
         };
         self.sweeper.stored(&self.store, now);
+        if answer.is_ok() {
+            self.mark_used(client.as_ref());
+        }
         answer
     }
 

@@ -251,6 +251,27 @@ async fn sec_229_one_network_begins_twenty_fetches_and_then_one_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn sec_229_good_documents_of_made_up_clients_displace_none_of_a_client_that_got_a_token() {
+    let hosts = Hosts::new("max-age=600");
+    let (server, _) = reader_of(hosts.clone());
+    let mut token = log_in(&server).await;
+    let server_ref = &server;
+    let visits = (0..1_100_u32).map(|n| async move {
+        let peer = format!("10.0.{}.{}", n / 200, 1 + n % 200);
+        // A few at once, and each host and network on its own.
+        sleep(Duration::from_millis(10) * n).await;
+        visit(server_ref, &peer, &format!("https://c{n}.example/c")).await
+    });
+    assert!(join_all(visits).await.iter().all(|status| *status == StatusCode::OK));
+    hosts.set_silent("known.example", true);
+    assert_eq!(refresh(&server, &format!("{USER}1"), &mut token).await, StatusCode::OK);
+    assert_eq!(hosts.asked(KNOWN), 1);
+    // Of those that were only named, the oldest went.
+    visit(&server, &format!("{USER}1"), "https://c0.example/c").await;
+    assert_eq!(hosts.asked("https://c0.example/c"), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn sec_229_the_wait_for_a_turn_has_a_deadline_of_its_own() {
     let hosts = Hosts::new("max-age=60");
     let (server, _) = reader_of(hosts.clone());
