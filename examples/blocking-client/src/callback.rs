@@ -10,7 +10,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use client_flow::Visit;
+use client_flow::{Heard, Visit};
 
 /// Most connections that are read at once.
 const MAX_OPEN: usize = 32;
@@ -51,7 +51,9 @@ pub(crate) fn wait(listener: &TcpListener, visit: &Visit) -> Result<String> {
                 Progress::Waiting => open.push_back(connection),
                 Progress::Closed => {}
                 Progress::Read => {
-                    let heard = visit.hear(&connection.head);
+                    let is_too_long = connection.head.len() >= Visit::MAX_HEAD;
+                    let heard =
+                        if is_too_long { Heard::too_long() } else { visit.hear(&connection.head) };
                     // Small enough for the buffer of any socket. Whoever is gone has no use for it.
                     let _ = connection.stream.write_all(heard.reply().as_bytes());
                     if let Some(callback) = heard.callback() {

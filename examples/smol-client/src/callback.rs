@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use client_flow::Visit;
+use client_flow::{Heard, Visit};
 use smol::channel::unbounded;
 use smol::future::FutureExt as _;
 use smol::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -52,7 +52,8 @@ async fn answer(on: &TcpListener, visit: &Visit) -> Result<String> {
                 }));
             }
             Event::Read(mut stream, head) => {
-                let heard = visit.hear(&head);
+                let is_too_long = head.len() >= Visit::MAX_HEAD;
+                let heard = if is_too_long { Heard::too_long() } else { visit.hear(&head) };
                 // Small enough for the buffer of any socket. Whoever is gone has no use for it.
                 let _ = stream.write_all(heard.reply().as_bytes()).await;
                 if let Some(callback) = heard.callback() {
