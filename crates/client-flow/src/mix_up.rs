@@ -14,6 +14,11 @@
 //! An authorization endpoint on the issuer's own origin may have its token endpoint anywhere, as at Google and
 //! Facebook: the code is the issuer's own. Both on one other origin, as at Cognito, Slack and Entra ID v1, are fine too:
 //! the code goes back to where it came from.
+//!
+//! What is left to `iss`: an attacker's own page can send the browser on to an honest server, with a client that the
+//! attacker registered there. No metadata shows that. The host can show the user where they are sent
+//! ([`Visit::authorization_endpoint`](crate::Visit::authorization_endpoint)), and honest servers should answer with
+//! `iss`.
 
 use oauth_types::{EndpointUrl, Origin};
 
