@@ -111,6 +111,8 @@ async fn sec_240_a_forgotten_registration_is_replaced_at_the_second_login() {
                 program(&server, &home)
             }
         };
+        // Requests would wait for a while; the user does not.
+        next.log_in().await.unwrap();
         assert_eq!(get(&next).await.unwrap(), 200, "{between:?}");
         assert_eq!(windows.lock().unwrap().last().unwrap(), "client-2", "{between:?}");
         assert_eq!(server.count("POST /register"), 2, "{between:?}");
