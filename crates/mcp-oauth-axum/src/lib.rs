@@ -5,6 +5,7 @@ mod cors;
 #[cfg(feature = "client_documents")]
 mod documents;
 mod login;
+mod metadata;
 mod page;
 mod peer;
 #[cfg(feature = "dpop")]
@@ -13,6 +14,7 @@ mod protect;
 mod rate;
 mod reading;
 mod reply;
+mod routes;
 mod serve;
 mod server;
 mod signal;
@@ -24,8 +26,9 @@ pub use ambient::Clock;
 #[cfg(feature = "client_documents")]
 pub use documents::{ClientDocuments, WebDocuments, WebDocumentsFailed};
 pub use login::{Browser, DemoLogin, Login, User};
+pub use metadata::{SameMetadataPath, metadata_routes, metadata_routes_of};
 pub use page::ConsentPage;
-pub use protect::{Protect, Protected, RawToken, metadata_routes};
+pub use protect::{Protect, Protected, RawToken};
 pub use rate::{Rate, RateLimits};
 pub use reading::Deadlines;
 pub use serve::{ConnectionDeadlines, serve};

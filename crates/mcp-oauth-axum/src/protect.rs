@@ -10,11 +10,8 @@ use core::fmt;
 use core::time::Duration;
 use std::sync::{Arc, Mutex};
 
-use axum::Router;
 use axum::body::Body;
-use axum::routing::any;
 use bytes::{Bytes, BytesMut};
-use http::Method;
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Limited};
 use oauth_types::Secret;
@@ -26,7 +23,6 @@ use tracing::error;
 
 pub use self::service::Protected;
 use crate::ambient::{entropy, warn_of_http_for_development};
-use crate::cors;
 #[cfg(feature = "dpop")]
 use crate::proofs::Proofs;
 use crate::reading::is_too_long;
@@ -66,6 +62,7 @@ struct Guard<V> {
     proofs: Proofs,
     clock: Clock,
     deadline: Duration,
+    body_deadline: Duration,
     max_body: usize,
     hands_token_on: bool,
     answers_tool_calls: bool,
@@ -86,6 +83,7 @@ impl<V> Clone for Guard<V> {
             proofs: self.proofs.clone(),
             clock: self.clock.clone(),
             deadline: self.deadline,
+            body_deadline: self.body_deadline,
             max_body: self.max_body,
             hands_token_on: self.hands_token_on,
             answers_tool_calls: self.answers_tool_calls,
@@ -115,6 +113,8 @@ impl<V: TokenVerifier> Protect<V> {
     pub const MAX_BODY: usize = 4 * 1024 * 1024;
     /// How long the verifier may take if nothing else is said, and the store of shared proofs.
     pub const DEADLINE: Duration = Duration::from_secs(60);
+    /// Default time from the end of a request's head to the end of its body, where the body says what is asked for.
+    pub const BODY_DEADLINE: Duration = Duration::from_secs(30);
     /// Most MCP sessions that are open at once, if nothing else is said: a tenth of them of one user, through all their
     /// clients. Beyond that, opening one more is refused with 429 until one is ended or was unused for ten minutes.
     pub const MAX_SESSIONS: usize = 10_000;
@@ -150,6 +150,7 @@ impl<V: TokenVerifier> Protect<V> {
             proofs: Proofs::here(Self::MAX_PROOFS),
             clock: Clock::default(),
             deadline: Self::DEADLINE,
+            body_deadline: Self::BODY_DEADLINE,
             max_body: Self::MAX_BODY,
             hands_token_on: false,
             answers_tool_calls: false,
@@ -169,11 +170,29 @@ impl<V: TokenVerifier> Protect<V> {
     }
 
     /// Gives the verifier more or less time, and the store of [shared proofs](Self::with_shared_proofs). What is not done
-    /// then is given up and answered with 503. The body of a request without a token has as much time to come, and is
-    /// answered with 408 afterwards.
+    /// then is given up and answered with 503.
     #[must_use]
     pub fn with_deadline(self, deadline: Duration) -> Self {
         self.with(|guard| guard.deadline = deadline)
+    }
+
+    /// Gives bodies more or less time to arrive, counted from the end of the head ([`BODY_DEADLINE`](Self::BODY_DEADLINE)
+    /// by default). A body that is not complete then is answered with 408, with or without a token.
+    ///
+    /// The deadline holds for the bodies that the layer reads: those of MCP messages, where a table of operations
+    /// says what they need. Behind one [`ScopeSet`](oauth_types::ScopeSet) for all requests, bodies stream to the
+    /// service, which is then their owner.
+    ///
+    /// ```
+    /// # use core::time::Duration;
+    /// # use mcp_oauth_axum::{Protect, TokenVerifier};
+    /// # fn f<V: TokenVerifier>(protect: Protect<V>) -> Protect<V> {
+    /// protect.with_body_deadline(Duration::from_secs(120)) // for uploads over slow lines
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_body_deadline(self, deadline: Duration) -> Self {
+        self.with(|guard| guard.body_deadline = deadline)
     }
 
     /// Reads bodies up to this many bytes, where they say what is asked for.
@@ -315,16 +334,4 @@ async fn read(body: Body, limit: usize) -> Result<Bytes, Denial> {
         }
     }
     Ok(if pieces.is_empty() { whole } else { pieces.freeze() })
-}
-
-/// The routes of the resource's metadata: public, so mount them beside the protected service.
-pub fn metadata_routes(resource: &Resource) -> Router {
-    let mut router = Router::new();
-    for path in resource.metadata_paths() {
-        let resource = resource.clone();
-        let handler =
-            async move |method: Method| resource.metadata_response(&method).map(Body::from);
-        router = router.route(path, any(handler));
-    }
-    router.layer(cors::public(Method::GET))
 }

@@ -32,6 +32,7 @@ use crate::peer::TrustedProxies;
 use crate::rate::Rates;
 use crate::reading::whole;
 use crate::reply::{answer, page_answer, page_panicked, panicked};
+use crate::routes::route_exactly;
 use crate::sweeper::Sweeper;
 use crate::unheard::Unheard;
 #[cfg(feature = "client_documents")]
@@ -308,27 +309,25 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
         };
         let server = Arc::new(server);
         let failed = CatchPanicLayer::custom(panicked);
-        let mut public = Router::new()
-            .route(&paths.token, any(token::<S, L>))
-            .route(&paths.register, any(register::<S, L>))
-            .route(&paths.revoke, any(revoke::<S, L>))
+        let public = route_exactly(Router::new(), &paths.token, any(token::<S, L>));
+        let public = route_exactly(public, &paths.register, any(register::<S, L>));
+        let mut public = route_exactly(public, &paths.revoke, any(revoke::<S, L>))
             .layer(failed)
             .layer(cors::public(Method::POST));
         // No page asks about tokens: a resource server does.
         if let Some(path) = &paths.introspect {
-            public = public.route(path, any(introspect::<S, L>).layer(failed));
+            public = route_exactly(public, path, any(introspect::<S, L>).layer(failed));
         }
         let document = cors::public(Method::GET);
         #[cfg(feature = "jwt_access_tokens")]
         if let Some(path) = &paths.jwks {
-            public = public.route(path, any(jwks::<S, L>).layer(document.clone()));
+            public = route_exactly(public, path, any(jwks::<S, L>).layer(document.clone()));
         }
         for path in &paths.metadata {
-            public = public.route(path, any(metadata::<S, L>).layer(document.clone()));
+            public = route_exactly(public, path, any(metadata::<S, L>).layer(document.clone()));
         }
-        let pages = Router::new()
-            .route(&paths.authorize, any(authorize::<S, L>))
-            .route(&paths.consent, any(consent::<S, L>))
+        let pages = route_exactly(Router::new(), &paths.authorize, any(authorize::<S, L>));
+        let pages = route_exactly(pages, &paths.consent, any(consent::<S, L>))
             .layer(CatchPanicLayer::custom(page_panicked));
         public.merge(pages).fallback(not_found::<S, L>).with_state(server)
     }

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use tracing::warn;
 
 use super::streams::Admitted;
-use super::{Guard, RawToken, read};
+use super::{Guard, RawToken};
 #[cfg(feature = "dpop")]
 use crate::proofs;
 use crate::{TokenVerifier, VerifierUnavailable};
@@ -62,7 +62,7 @@ impl<V: TokenVerifier> Guard<V> {
         let has_body = !request.body().is_end_stream();
         let granted = match self.required.table_for(request.method(), has_body) {
             Some(_) => {
-                let body = read(core::mem::take(request.body_mut()), self.max_body).await?;
+                let body = self.read_in_time(request).await?;
                 let required =
                     self.required.required_for(request.method(), request.headers(), &body);
                 let granted =

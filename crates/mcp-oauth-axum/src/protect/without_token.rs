@@ -44,10 +44,10 @@ impl<V: TokenVerifier> Guard<V> {
         Ok(())
     }
 
-    /// The body of a request that showed no good token, which may hold on to this server no longer than a verifier.
-    async fn read_in_time(&self, request: &mut Request<Body>) -> Result<Bytes, Denial> {
+    /// The body of a request, which has its deadline whether or not the request presents a good token.
+    pub(super) async fn read_in_time(&self, request: &mut Request<Body>) -> Result<Bytes, Denial> {
         let body = read(core::mem::take(request.body_mut()), self.max_body);
-        let body = in_time(self.deadline, pin!(body)).await;
+        let body = in_time(self.body_deadline, pin!(body)).await;
         body.map_err(|_| Denial::body_too_slow()).flatten()
     }
 

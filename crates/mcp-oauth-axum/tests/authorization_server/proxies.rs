@@ -74,3 +74,27 @@ fn a_prefix_is_a_beginning_of_the_issuers_path() {
         assert_eq!(stripped(prefix).err(), Some(InvalidConfig::PathPrefix), "{prefix}");
     }
 }
+
+/// SEC-236: an issuer's path is a text, whatever a router would make of it.
+#[tokio::test]
+async fn sec_236_an_issuer_whose_path_looks_like_a_pattern_is_served_as_it_is() {
+    for path in ["/:tenant", "/*", "/*all/x", "/a/:b", "/%7Btenant%7D", "/a:b*c"] {
+        let issuer = format!("https://host.example{path}");
+        let own = server_of(config(&issuer));
+        // Merged into a router of the host's, too, which has axum's checks.
+        let merged = axum::Router::new()
+            .route("/host/{anything}", axum::routing::any(async || "host"))
+            .merge(own.router.clone());
+        for router in [own.router.clone(), merged] {
+            let server = Server { router, store: Arc::clone(&own.store) };
+            let metadata = server.get(&format!("/.well-known/oauth-authorization-server{path}"));
+            assert_eq!(metadata.await.json()["issuer"], issuer);
+            let tokens = server.form(&format!("{path}/token"), "grant_type=x").await;
+            assert_eq!(tokens.status, StatusCode::BAD_REQUEST, "{path}");
+            let page = server.get(&format!("{path}/authorize")).await;
+            assert_eq!(page.status, StatusCode::BAD_REQUEST, "{path}");
+            let other = server.form("/other/token", "grant_type=x").await;
+            assert_eq!(other.status, StatusCode::NOT_FOUND, "{path} is no pattern");
+        }
+    }
+}
