@@ -87,8 +87,8 @@ async fn sec_236_an_issuer_whose_path_looks_like_a_pattern_is_served_as_it_is() 
             .merge(own.router.clone());
         for router in [own.router.clone(), merged] {
             let server = Server { router, store: Arc::clone(&own.store) };
-            let metadata = server.get(&format!("/.well-known/oauth-authorization-server{path}"));
-            assert_eq!(metadata.await.json()["issuer"], issuer);
+            let document = format!("/.well-known/oauth-authorization-server{path}");
+            assert_eq!(server.get(&document).await.json()["issuer"], issuer);
             let tokens = server.form(&format!("{path}/token"), "grant_type=x").await;
             assert_eq!(tokens.status, StatusCode::BAD_REQUEST, "{path}");
             let page = server.get(&format!("{path}/authorize")).await;
