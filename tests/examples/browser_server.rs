@@ -21,7 +21,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use client_auth::Registered;
-use mcp_oauth_axum::{AuthorizationServer, Browser, ConnectionDeadlines, Login, User, serve};
+use mcp_oauth_axum::{AuthorizationServer, Browser, ConnectionLimits, Login, User, serve};
 use oauth_types::{
     ClientId, Entropy, FormPairs, FormWriter, Issuer, RedirectUri, ResourceUri, ScopeSet, Secret,
     SecretDigest, UnixTime,
@@ -157,6 +157,6 @@ async fn main() -> anyhow::Result<()> {
         router.merge(Router::new().route("/login", get(ask).post(login)).with_state(sessions));
     println!("{issuer}");
     let parent = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
-    serve(listener, router, ConnectionDeadlines::default(), async { drop(parent.await) }).await;
+    serve(listener, router, ConnectionLimits::default(), async { drop(parent.await) }).await;
     Ok(())
 }

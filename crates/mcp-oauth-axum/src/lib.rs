@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 
 mod ambient;
+mod connections;
 mod cors;
 #[cfg(feature = "client_documents")]
 mod documents;
 mod login;
 mod metadata;
+mod network;
 mod page;
 mod peer;
 #[cfg(feature = "dpop")]
@@ -23,6 +25,9 @@ mod unheard;
 mod verifier;
 
 pub use ambient::Clock;
+#[expect(deprecated, reason = "the earlier name stays for a release")]
+pub use connections::ConnectionDeadlines;
+pub use connections::ConnectionLimits;
 #[cfg(feature = "client_documents")]
 pub use documents::{ClientDocuments, WebDocuments, WebDocumentsFailed};
 pub use login::{Browser, DemoLogin, Login, User};
@@ -31,7 +36,7 @@ pub use page::ConsentPage;
 pub use protect::{Protect, Protected, RawToken};
 pub use rate::{Rate, RateLimits};
 pub use reading::Deadlines;
-pub use serve::{ConnectionDeadlines, serve};
+pub use serve::serve;
 pub use server::AuthorizationServer;
 pub use signal::shutdown_signal;
 #[cfg(feature = "introspection")]

@@ -1,18 +1,22 @@
-//! Serves a router over TCP, and waits for nobody's request for ever.
+//! Serves a router over TCP, with bounds for connections and for the heads of requests.
 //!
-//! `axum::serve` waits for the head of a request as long as it takes. Here it has a deadline and a size.
+//! `axum::serve` waits for the head of a request as long as it takes, and takes as many connections as come.
 
 use core::convert::Infallible;
 use core::future::Future;
-use core::pin::pin;
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll};
 use core::time::Duration;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
+use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -22,53 +26,45 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tower::Service as _;
-use tracing::{debug, warn};
+use tracing::debug;
+
+use crate::connections::{Answering, ConnectionLimits, Connections};
 
 /// Longest head of a request, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
 /// Longest value of a header, in bytes.
 const MAX_HEADER: usize = 8 * 1024;
-
-/// How long connections may take.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ConnectionDeadlines {
-    /// From the opening of a connection, or the answer before, to the end of a request's head: 30 seconds. An idle
-    /// connection is closed as soon.
-    pub head: Duration,
-    /// From the word to stop to the end of what is being answered: 10 seconds.
-    pub stop: Duration,
-}
-
-impl Default for ConnectionDeadlines {
-    fn default() -> Self {
-        Self { head: Duration::from_secs(30), stop: Duration::from_secs(10) }
-    }
-}
+/// Time until a listener without descriptors tries again.
+const BEFORE_RETRY: Duration = Duration::from_millis(10);
 
 /// Serves HTTP/1.1 until `stop` is ready, then ends what is being answered.
 ///
-/// A head that takes longer than `deadlines` to be sent is cut off; bodies are for whoever reads them, and how slowly an
-/// answer is read has no limit, because event streams may be open for hours. A head of more than 16 KiB, or a header of more than 8 KiB, is
-/// answered with 431. Handlers find the address of their peer in [`ConnectInfo`].
+/// A head that takes longer than [`ConnectionLimits::head`] is cut off. A head of more than 16 KiB, or a header of more
+/// than 8 KiB, is answered with 431. When there are as many connections as [`ConnectionLimits`] allows, in all or of one
+/// network, those that were idle longest are closed for new ones. Bodies have the deadline of their endpoint:
+/// [`AuthorizationServer::with_deadlines`](crate::AuthorizationServer::with_deadlines) and
+/// [`Protect::with_body_deadline`](crate::Protect::with_body_deadline). How slowly an answer is read has no limit, because
+/// event streams may be open for hours. Handlers find the address of their peer in [`ConnectInfo`].
 ///
 /// ```no_run
 /// # async fn f(router: axum::Router) -> std::io::Result<()> {
-/// use mcp_oauth_axum::{ConnectionDeadlines, serve};
+/// use mcp_oauth_axum::{ConnectionLimits, serve};
 ///
 /// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
 /// let stop = async { drop(tokio::signal::ctrl_c().await) };
-/// serve(listener, router, ConnectionDeadlines::default(), stop).await;
+/// serve(listener, router, ConnectionLimits::default(), stop).await;
 /// # Ok(()) }
 /// ```
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    deadlines: ConnectionDeadlines,
+    limits: ConnectionLimits,
     stop: impl Future<Output = ()>,
 ) {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(deadlines.head).max_buf_size(MAX_HEAD);
+    http.timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(MAX_HEAD);
     let (open, mut tasks) = (GracefulShutdown::new(), JoinSet::new());
+    let connections = Connections::new(limits);
     let mut stop = pin!(stop);
     loop {
         let (stream, peer) = tokio::select! {
@@ -77,19 +73,24 @@ pub async fn serve(
         };
         // Small answers leave at once instead of waiting for more.
         let _ = stream.set_nodelay(true);
-        let router = router.clone();
-        let service = service_fn(move |request| answer(router.clone(), peer, request));
+        while tasks.try_join_next().is_some() {}
+        let Some(counted) = connections.admit(peer.ip().to_canonical()) else { continue };
+        let (router, activity) = (router.clone(), Arc::clone(counted.activity()));
+        let service =
+            service_fn(move |request| answer(router.clone(), peer, activity.answer(), request));
         let connection = open.watch(http.serve_connection(TokioIo::new(stream), service));
         tasks.spawn(async move {
-            if let Err(error) = connection.await {
-                debug!(%error, "a connection was cut off");
+            tokio::select! {
+                ended = connection => if let Err(error) = ended {
+                    debug!(%error, "a connection was cut off");
+                },
+                () = counted.closed() => debug!("an idle connection was closed to make room"),
             }
         });
-        while tasks.try_join_next().is_some() {}
     }
     drop(listener);
     // What is not done then goes with the tasks.
-    let _ = timeout(deadlines.stop, open.shutdown()).await;
+    let _ = timeout(limits.stop, open.shutdown()).await;
 }
 
 /// The next connection.
@@ -99,9 +100,10 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
             Ok(accepted) => return accepted,
             Err(error) if is_the_peers(&error) => {}
             Err(error) => {
-                warn!(%error, "no connection can be taken");
-                // Most likely there are too many: some end in a moment.
-                sleep(Duration::from_secs(1)).await;
+                debug!(%error, "no connection can be taken");
+                // Most likely the process has no descriptor left: idle connections give theirs back.
+                Connections::close_idle_anywhere();
+                sleep(BEFORE_RETRY).await;
             }
         }
     }
@@ -115,15 +117,44 @@ fn is_the_peers(error: &io::Error) -> bool {
 async fn answer(
     mut router: Router,
     peer: SocketAddr,
+    answering: Answering,
     mut request: Request<Incoming>,
-) -> Result<Response<Body>, Infallible> {
-    if is_too_long(request.headers()) {
+) -> Result<Response<Answer>, Infallible> {
+    let response = if is_too_long(request.headers()) {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-        return Ok(response);
+        response
+    } else {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        router.call(request).await?
+    };
+    Ok(response.map(|body| Answer { body, _answering: answering }))
+}
+
+/// The body of an answer. Its connection is not idle before the body was sent.
+struct Answer {
+    body: Body,
+    _answering: Answering,
+}
+
+impl http_body::Body for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
     }
-    request.extensions_mut().insert(ConnectInfo(peer));
-    router.call(request).await
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 fn is_too_long(headers: &HeaderMap) -> bool {

@@ -12,7 +12,7 @@ use authorization_server::{Config, MemoryStore, RefreshKey, RefreshKeys};
 use axum::Router;
 use axum::routing::any;
 use mcp_oauth_axum::{
-    AuthorizationServer, ConnectionDeadlines, Deadlines, DemoLogin, Protect, TokenVerifier,
+    AuthorizationServer, ConnectionLimits, Deadlines, DemoLogin, Protect, TokenVerifier,
     VerifierUnavailable, serve,
 };
 use oauth_types::{ClientId, Entropy, Issuer, ResourceUri, ScopeSet, Secret, UnixTime};
@@ -70,7 +70,7 @@ async fn start(router: Router) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let never = core::future::pending();
-    tokio::spawn(serve(listener, router, ConnectionDeadlines::default(), never));
+    tokio::spawn(serve(listener, router, ConnectionLimits::default(), never));
     address
 }
 

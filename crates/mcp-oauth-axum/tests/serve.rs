@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use authorization_server::{Config, MemoryStore, RefreshKey, RefreshKeys};
-use mcp_oauth_axum::{AuthorizationServer, ConnectionDeadlines, Deadlines, DemoLogin, serve};
+use mcp_oauth_axum::{AuthorizationServer, ConnectionLimits, Deadlines, DemoLogin, serve};
 use oauth_types::{Entropy, Issuer, ResourceUri, ScopeSet};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -40,7 +40,7 @@ async fn start() -> Running {
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let stopped = async { drop(stopped.await) };
-    let deadlines = ConnectionDeadlines { head: DEADLINE, ..ConnectionDeadlines::default() };
+    let deadlines = ConnectionLimits { head: DEADLINE, ..ConnectionLimits::default() };
     let task = tokio::spawn(serve(listener, router, deadlines, stopped));
     Running { address, stop, task }
 }
