@@ -8,7 +8,9 @@ use core::time::Duration;
 #[cfg(feature = "identity_assertions")]
 use client_auth::ClientKeys;
 use iss_validate::IssuerIdentification;
-use oauth_types::{AuthMethod, ClientId, EndpointUrl, Issuer, RedirectUri, ResourceUri, ScopeSet};
+use oauth_types::{
+    AuthMethod, ClientId, EndpointUrl, Hosts, Issuer, Origin, RedirectUri, ResourceUri, ScopeSet,
+};
 
 pub use self::error::InvalidConfig;
 pub use self::lifetimes::Lifetimes;
@@ -49,6 +51,7 @@ pub struct Config {
     pub(crate) resources: Vec<ResourceUri>,
     pub(crate) scopes: ScopeSet,
     pub(crate) default_scope: Option<ScopeSet>,
+    pub(crate) hosts: Hosts,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) refresh_keys: RefreshKeys,
     pub(crate) private_use_redirects: bool,
@@ -103,6 +106,9 @@ impl Config {
         if resources.is_empty() {
             return Err(InvalidConfig::NoResource);
         }
+        let own = Origin::of(issuer.as_str()).map_err(InvalidConfig::Endpoint)?;
+        // The consent page sends no Referer, so browsers give its form the origin `null`.
+        let hosts = Hosts::of(own).with_null_origin();
         let base = issuer.as_str().strip_suffix('/').unwrap_or(issuer.as_str());
         let endpoint = |name: &str| {
             EndpointUrl::parse(&format!("{base}/{name}")).map_err(InvalidConfig::Endpoint)
@@ -123,6 +129,7 @@ impl Config {
             #[cfg(feature = "identity_assertions")]
             identity_providers: Vec::new(),
             identification: IssuerIdentification::Emit(issuer.clone()),
+            hosts,
             issuer,
             resources,
             scopes,

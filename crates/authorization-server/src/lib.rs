@@ -10,6 +10,7 @@ mod consent;
 mod correlation;
 mod endpoint;
 mod error_form;
+mod hosts;
 mod introspect;
 mod memory;
 mod metadata;

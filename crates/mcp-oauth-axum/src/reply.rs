@@ -26,6 +26,11 @@ fn reply(outcome: Result<Response<Bytes>, Refusal>) -> Response<Body> {
     response.map(Body::from)
 }
 
+/// The reply to a request that no endpoint sees.
+pub(crate) fn refused(refusal: Refusal) -> Response<Body> {
+    reply(Err(refusal))
+}
+
 /// The reply of an endpoint, if there is one in time.
 pub(crate) async fn answer(
     deadlines: Deadlines,

@@ -15,6 +15,7 @@ use authorization_server::{Config, ErrorForm, InvalidConfig, Refusal, Store, Sto
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn};
 use axum::routing::any;
 use http::{Method, Response};
 #[cfg(feature = "client_documents")]
@@ -31,7 +32,7 @@ use crate::page::{ConsentPage, Template};
 use crate::peer::TrustedProxies;
 use crate::rate::Rates;
 use crate::reading::whole;
-use crate::reply::{answer, page_answer, page_panicked, panicked};
+use crate::reply::{answer, page_answer, page_panicked, panicked, refused};
 use crate::routes::route_exactly;
 use crate::sweeper::Sweeper;
 use crate::unheard::Unheard;
@@ -79,6 +80,16 @@ struct Server<S, L> {
 }
 
 type Shared<S, L> = State<Arc<Server<S, L>>>;
+
+impl<S, L> Server<S, L> {
+    /// Lets a request on if it names this server: before every endpoint, document and preflight.
+    async fn check_host(&self, request: Request, next: Next) -> Response<Body> {
+        match self.config.check_host(&request) {
+            Ok(()) => next.run(request).await,
+            Err(refusal) => refused(refusal),
+        }
+    }
+}
 
 impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
     /// A server with this configuration. The store is shared with whatever verifies its tokens.
@@ -329,7 +340,11 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
         let pages = route_exactly(Router::new(), &paths.authorize, any(authorize::<S, L>));
         let pages = route_exactly(pages, &paths.consent, any(consent::<S, L>))
             .layer(CatchPanicLayer::custom(page_panicked));
-        public.merge(pages).fallback(not_found::<S, L>).with_state(server)
+        let endpoints = public.merge(pages).fallback(not_found::<S, L>);
+        endpoints.with_state(Arc::clone(&server)).layer(from_fn(move |request, next| {
+            let server = Arc::clone(&server);
+            async move { server.check_host(request, next).await }
+        }))
     }
 }
 

@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+mod browser_origins;
 mod challenge;
 mod client_id;
 mod document;
 mod error_code;
 mod form;
+mod hosts;
 mod json;
 mod metadata_search;
 mod method;
@@ -21,6 +23,7 @@ mod token_facts;
 mod uri;
 mod well_known;
 
+pub use browser_origins::BrowserOrigins;
 pub use challenge::{
     BearerChallenge, Challenge, Challenges, MalformedChallenge, ParamValue, Params,
 };
@@ -34,6 +37,7 @@ pub use error_code::{
     AuthorizationErrorCode, BearerErrorCode, OtherCode, RegistrationErrorCode, TokenErrorCode,
 };
 pub use form::{FormError, FormPairs, FormWriter, Repeated, decode_component, encode_component};
+pub use hosts::Hosts;
 pub use metadata_search::{
     MetadataFailure, MetadataNotFound, MetadataSearch, MetadataStep, describing, issued_by,
 };

@@ -176,7 +176,7 @@ impl OperationScopes {
             return Err(Denial::foreign_session());
         }
         // A page that rebinds its name has no token, and gets no more than a 401 where one is needed.
-        if !resource.hosts().admit_without_token(request) {
+        if !resource.hosts().admits_without_token(request) {
             return Err(Denial::foreign_host());
         }
         Ok(())

@@ -47,7 +47,7 @@ impl Resource {
         request: &Request<B>,
         hint: &ScopeSet,
     ) -> Result<Presented<'_>, Denial> {
-        if !self.hosts().admit(request) {
+        if !self.hosts().admits(request) {
             return Err(Denial::foreign_host());
         }
         // R-AUTH-2

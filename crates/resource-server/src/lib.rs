@@ -2,13 +2,11 @@
 
 mod anonymous;
 mod believed;
-mod browser_origins;
 mod decide;
 mod denial;
 mod event_ids;
 #[cfg(any(feature = "introspection", feature = "jwt_access_tokens"))]
 mod foreign;
-mod hosts;
 #[cfg(feature = "introspection")]
 mod introspection;
 #[cfg(feature = "jwt_access_tokens")]
@@ -27,7 +25,6 @@ mod sessions;
 mod tool_result;
 
 pub use believed::Believed;
-pub use browser_origins::BrowserOrigins;
 #[cfg(feature = "dpop")]
 pub use client_auth::{InvalidProof, Replay};
 pub use decide::{Granted, Presented, Recognition, Recognized};
@@ -41,7 +38,7 @@ pub use introspection::{
 #[cfg(feature = "jwt_access_tokens")]
 pub use jwt::{JwtProfile, JwtRefused, JwtTokens, JwtVerdict, NoKeys};
 pub use kept::Kept;
-pub use oauth_types::TokenFacts;
+pub use oauth_types::{BrowserOrigins, TokenFacts};
 pub use operations::OperationScopes;
 pub use possession::CheckProof;
 #[cfg(feature = "dpop")]

@@ -3,12 +3,11 @@
 use core::fmt;
 
 use oauth_types::{
-    BearerChallenge, EndpointUrl, InvalidUri, Issuer, Origin, ProtectedResourceMetadata,
+    BearerChallenge, EndpointUrl, Hosts, InvalidUri, Issuer, ProtectedResourceMetadata,
     ResourceUri, ScopeSet, protected_resource_root_url, protected_resource_url,
 };
 
 use crate::BrowserOrigins;
-use crate::hosts::Hosts;
 
 /// Why a configuration is not a protected resource.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -124,11 +123,7 @@ impl Resource {
     ///
     /// [`InvalidUri`] when it is no host: a scheme, a port or a path is not part of one.
     pub fn answering_to(mut self, host: &str) -> Result<Self, InvalidUri> {
-        let origin = Origin::of(&format!("https://{host}"))?;
-        if !origin.host().eq_ignore_ascii_case(host) {
-            return Err(InvalidUri::Syntax);
-        }
-        self.hosts.add(host);
+        self.hosts = self.hosts.with_name(host)?;
         Ok(self)
     }
 
@@ -139,7 +134,7 @@ impl Resource {
     /// does that did not before.
     #[must_use]
     pub fn with_browser_origins(mut self, origins: BrowserOrigins) -> Self {
-        self.hosts.open_to(origins);
+        self.hosts = self.hosts.with_browser_origins(origins);
         self
     }
 

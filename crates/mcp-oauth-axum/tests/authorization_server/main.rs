@@ -15,6 +15,7 @@ mod dpop;
 mod enterprise;
 #[cfg(feature = "client_documents")]
 mod fetching;
+mod host;
 mod identification;
 mod introspect;
 #[cfg(feature = "jwt_access_tokens")]

@@ -1,6 +1,6 @@
 //! Origins whose pages may call a resource from a browser (Fetch §3.2, CORS).
 
-use oauth_types::{InvalidUri, is_loopback_host};
+use crate::{InvalidUri, is_loopback_host};
 
 /// Origins whose pages may call the resource and read its answers.
 ///
@@ -8,7 +8,7 @@ use oauth_types::{InvalidUri, is_loopback_host};
 /// CORS; any other origin is treated as before. Cookies count in no case.
 ///
 /// ```
-/// use resource_server::BrowserOrigins;
+/// use oauth_types::BrowserOrigins;
 ///
 /// let origins = BrowserOrigins::listed(["https://app.example", "http://localhost:6274"])?;
 /// assert!(origins.allows("https://app.example"));

@@ -1,49 +1,87 @@
-//! Names of a server, and requests that call it by another one. A page that rebinds its DNS name to this machine calls
-//! a loopback server, or one with public operations, by the page's own name, and its browser says so in `Host` and
-//! `Origin`.
+//! Host names and origins that a server answers to: the defence against rebound DNS names.
+//!
+//! A page that rebinds its DNS name to this machine calls a loopback server, or one with public operations, by the
+//! page's own name, and its browser says so in `Host` and `Origin`. Authorization servers and resource servers check
+//! both by this one rule.
 
 use http::Request;
 use http::header::{HOST, ORIGIN};
-use oauth_types::{Origin, is_loopback_host};
 
-use crate::BrowserOrigins;
 use crate::browser_origins::{is_loopback, split_port};
+use crate::{BrowserOrigins, InvalidUri, Origin, is_loopback_host};
 
-/// The names that a server answers to. They decide nothing else: what a resource is comes from its configuration.
+/// Host names that a server answers to, and origins whose pages may call it.
+///
+/// They decide nothing else: the identity of a server comes from its configuration.
+///
+/// ```
+/// use http::Request;
+/// use oauth_types::{Hosts, Origin};
+///
+/// let hosts = Hosts::of(Origin::of("http://127.0.0.1:8000")?).with_name("host.docker.internal")?;
+/// let named = |host: &str| Request::post("/mcp").header("host", host).body(()).unwrap();
+/// assert!(hosts.admits(&named("localhost:8000")) && hosts.admits(&named("host.docker.internal:8000")));
+/// assert!(!hosts.admits(&named("rebound.evil.example:8000")));
+/// # Ok::<(), oauth_types::InvalidUri>(())
+/// ```
 #[derive(Clone, Debug)]
-pub(crate) struct Hosts {
+pub struct Hosts {
     own: Origin,
     is_loopback: bool,
     more: Vec<Box<str>>,
     /// Origins that the host opened the server to, if it did.
     browsers: Option<BrowserOrigins>,
+    takes_null: bool,
 }
 
 impl Hosts {
     /// The default: a loopback server answers to loopback names, any other to every name of a request with a token.
-    pub(crate) fn of(own: Origin) -> Self {
-        Self { is_loopback: own.is_loopback(), own, more: Vec::new(), browsers: None }
+    #[must_use]
+    pub fn of(own: Origin) -> Self {
+        let is_loopback = own.is_loopback();
+        Self { own, is_loopback, more: Vec::new(), browsers: None, takes_null: false }
     }
 
-    /// The same with another name.
-    pub(crate) fn add(&mut self, name: &str) {
-        self.more.push(name.into());
+    /// Adds a host name, without a port. A server that is not a loopback one then answers to its own host and to the
+    /// added ones alone.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidUri`] if it is not a host: a scheme, a port or a path is not part of one.
+    pub fn with_name(mut self, host: &str) -> Result<Self, InvalidUri> {
+        let origin = Origin::of(&format!("https://{host}"))?;
+        if !origin.host().eq_ignore_ascii_case(host) {
+            return Err(InvalidUri::Syntax);
+        }
+        self.more.push(host.into());
+        Ok(self)
+    }
+
+    /// Opens the server to pages of these origins.
+    #[must_use]
+    pub fn with_browser_origins(mut self, origins: BrowserOrigins) -> Self {
+        self.browsers = Some(origins);
+        self
+    }
+
+    /// Takes the origin `null` as well, which browsers send for a page of the server's own that sends no `Referer`. The
+    /// check of `Host` stays.
+    #[must_use]
+    pub const fn with_null_origin(mut self) -> Self {
+        self.takes_null = true;
+        self
     }
 
     /// Every name, loopback ones too.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+    pub fn names(&self) -> impl Iterator<Item = &str> {
         let more = self.more.iter().map(|name| &**name);
         [self.own.host(), "localhost", "127.0.0.1", "[::1]"].into_iter().chain(more)
     }
 
-    /// The same for pages of these origins.
-    pub(crate) fn open_to(&mut self, origins: BrowserOrigins) {
-        self.browsers = Some(origins);
-    }
-
     /// Returns `true` if pages of this origin may read answers: those that the host opened the server to, or else
     /// loopback ones that it lets in.
-    pub(crate) fn is_open_to(&self, origin: &str) -> bool {
+    #[must_use]
+    pub fn is_open_to(&self, origin: &str) -> bool {
         match &self.browsers {
             Some(origins) => origins.allows(origin),
             None => is_loopback(origin) && (self.is_unnamed() || self.is_own_origin(origin)),
@@ -60,19 +98,24 @@ impl Hosts {
         host.is_some_and(|host| self.is_own(host))
     }
 
-    /// Whether everything in a request that names a host or an origin names one of this server's.
-    pub(crate) fn admit<B>(&self, request: &Request<B>) -> bool {
-        self.is_unnamed() || self.admit_without_token(request)
+    /// Returns `true` if everything in a request that names a host or an origin names one of this server's.
+    #[must_use]
+    pub fn admits<B>(&self, request: &Request<B>) -> bool {
+        self.is_unnamed() || self.admits_without_token(request)
     }
 
-    /// Returns `true` if a request without a token names this server: as [`admit`](Self::admit), and a server that was
+    /// Returns `true` if a request without a token names this server: as [`admits`](Self::admits), and a server that was
     /// told no name answers to its own host and to loopback names. No token keeps out a page that rebinds its name.
-    pub(crate) fn admit_without_token<B>(&self, request: &Request<B>) -> bool {
+    #[must_use]
+    pub fn admits_without_token<B>(&self, request: &Request<B>) -> bool {
         let text = |name| {
             let lines = request.headers().get_all(name).iter();
             lines.map(|value| value.to_str().unwrap_or_default())
         };
-        let opened = |origin| self.browsers.as_ref().is_some_and(|list| list.allows(origin));
+        let opened = |origin| {
+            self.takes_null && origin == "null"
+                || self.browsers.as_ref().is_some_and(|list| list.allows(origin))
+        };
         let mut hosts = text(HOST);
         hosts.next().is_none_or(|host| self.is_own(host))
             && hosts.next().is_none()
@@ -81,7 +124,7 @@ impl Hosts {
             && text(ORIGIN).all(|origin| self.is_own_origin(origin) || opened(origin))
     }
 
-    /// Whether `host [ ":" port ]` is one of this server's names. Which port is for whoever listens.
+    /// Returns `true` if `host [ ":" port ]` is one of this server's names. Which port is for whoever listens.
     fn is_own(&self, text: &str) -> bool {
         let Some((host, _)) = split_port(text) else { return false };
         self.own.host().eq_ignore_ascii_case(host)
@@ -96,12 +139,14 @@ mod tests {
 
     fn admits(server: &str, more: &[&str], lines: &[(&str, &str)]) -> bool {
         let mut hosts = Hosts::of(Origin::of(server).unwrap());
-        more.iter().for_each(|name| hosts.add(name));
+        for name in more {
+            hosts = hosts.with_name(name).unwrap();
+        }
         let mut request = Request::post("/mcp");
         for (name, value) in lines {
             request = request.header(*name, *value);
         }
-        hosts.admit(&request.body(()).unwrap())
+        hosts.admits(&request.body(()).unwrap())
     }
 
     const LOCAL: &str = "http://127.0.0.1:8000";
@@ -148,8 +193,8 @@ mod tests {
         assert!(!admits(LOCAL, &[], &lines));
         let hosts = Hosts::of(Origin::of(LOCAL).unwrap());
         let at = |uri: &str| Request::get(uri).header(HOST, "localhost").body(()).unwrap();
-        assert!(hosts.admit(&at("http://localhost:8000/mcp")));
-        assert!(!hosts.admit(&at("http://evil.example/mcp")));
+        assert!(hosts.admits(&at("http://localhost:8000/mcp")));
+        assert!(!hosts.admits(&at("http://evil.example/mcp")));
     }
 
     #[test]
@@ -170,13 +215,11 @@ mod tests {
     #[test]
     fn a_list_of_origins_opens_a_server_to_them_and_to_no_other_host() {
         let opened = |server: &str, origins| {
-            let mut hosts = Hosts::of(Origin::of(server).unwrap());
-            hosts.open_to(origins);
-            hosts
+            Hosts::of(Origin::of(server).unwrap()).with_browser_origins(origins)
         };
         let asks = |hosts: &Hosts, host: &str, origin: &str| {
             let request = Request::post("/mcp").header("host", host).header("origin", origin);
-            hosts.admit(&request.body(()).unwrap())
+            hosts.admits(&request.body(()).unwrap())
         };
         let app = "https://app.example";
         let hosts = opened(LOCAL, BrowserOrigins::listed([app]).unwrap());
@@ -199,11 +242,21 @@ mod tests {
     #[test]
     fn a_server_is_open_to_loopback_pages_that_it_lets_in_if_nothing_is_said() {
         let page = "http://localhost:6274";
-        let mut hosts = Hosts::of(Origin::of("https://rs.example").unwrap());
+        let hosts = Hosts::of(Origin::of("https://rs.example").unwrap());
         assert!(hosts.is_open_to(page) && !hosts.is_open_to("https://app.example"));
         assert!(!hosts.is_open_to("null") && !hosts.is_open_to("http://localhost.evil.example"));
-        hosts.add("app.example");
+        let hosts = hosts.with_name("app.example").unwrap();
         assert!(!hosts.is_open_to(page), "it answers to its own names alone");
         assert!(Hosts::of(Origin::of(LOCAL).unwrap()).is_open_to(page));
+    }
+
+    #[test]
+    fn the_null_origin_is_taken_where_the_server_has_pages_and_its_host_is_right() {
+        let hosts = Hosts::of(Origin::of(LOCAL).unwrap()).with_null_origin();
+        let asks = |host: &str| {
+            let request = Request::post("/").header("host", host).header("origin", "null");
+            hosts.admits(&request.body(()).unwrap())
+        };
+        assert!(asks("localhost") && !asks("evil.example"));
     }
 }
