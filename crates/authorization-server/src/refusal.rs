@@ -73,6 +73,8 @@ pub enum Cause {
     TooMany,
     /// An answer to a consent page is refused.
     Consent(ConsentError),
+    /// The request names another host in `Host`, or comes from a page of another origin.
+    ForeignHost,
     /// A proof of possession is not taken, or missing.
     Proof(InvalidProof),
     /// The word of an identity provider is not taken.
@@ -254,6 +256,12 @@ impl Refusal {
     #[must_use]
     pub const fn is_failed_authentication(&self) -> bool {
         matches!(self.cause, Cause::Client(_))
+    }
+
+    /// Returns `true` if the request names a code or token that the server does not know, as a made-up one.
+    #[must_use]
+    pub const fn is_unknown_grant(&self) -> bool {
+        matches!(self.cause, Cause::UnknownGrant)
     }
 
     /// The reply when the host's own code took too long. What it did by then, nobody knows; the same request may be

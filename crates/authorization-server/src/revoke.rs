@@ -62,6 +62,12 @@ impl<'a> RevocationRequest<'a> {
         self.presented.client_id()
     }
 
+    /// Returns `true` if the request presents a secret or an assertion, which could be a guess.
+    #[must_use]
+    pub const fn has_credentials(&self) -> bool {
+        self.presented.has_credentials()
+    }
+
     /// Returns the key set to fetch for this client before the request goes on, if one is needed.
     #[must_use]
     pub fn keys_needed(&self, client: &ClientRecord) -> Option<KeysNeeded<'_>> {

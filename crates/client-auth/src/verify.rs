@@ -195,6 +195,13 @@ impl Presented {
         &self.client_id
     }
 
+    /// Returns `true` if a secret or an assertion is presented, which could be a guess; `false` for a public client (RFC 6749
+    /// §2.1).
+    #[must_use]
+    pub const fn has_credentials(&self) -> bool {
+        !matches!(self.proof, Proof::Nothing | Proof::Header(None) | Proof::Body(None))
+    }
+
     /// Returns `true` if a signed assertion is presented (RFC 7523 §2.2).
     #[must_use]
     pub fn is_assertion(&self) -> bool {

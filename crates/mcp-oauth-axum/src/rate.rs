@@ -1,13 +1,13 @@
-//! How often one address may register clients and fail to be one.
+//! Rates of registrations and failed authentications, by network (RFC 6749 §10.10, RFC 7591 §5).
 //!
-//! Nothing is counted for a client alone: whoever guesses its secret shuts out nobody but the address they guess from.
+//! Nothing is counted for a client alone: whoever guesses its secret shuts it out at the guessing network alone.
 
 use core::num::NonZeroU32;
 use core::time::Duration;
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
-use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use authorization_server::Refusal;
 use governor::clock::Clock;
@@ -17,8 +17,9 @@ use governor::{Quota, RateLimiter};
 use http::Request;
 use oauth_types::ClientId;
 use tokio::time::Instant;
-use tracing::warn;
 
+pub(crate) use crate::network::network;
+use crate::network::{SHARES, networks};
 use crate::peer::TrustedProxies;
 
 /// So many at once, and then one again after each period.
@@ -38,18 +39,29 @@ impl Rate {
         };
         Self { burst, every }
     }
+
+    /// This rate for so many networks together.
+    fn times(self, share: u32) -> Self {
+        let burst =
+            NonZeroU32::new(share).map_or(self.burst, |share| self.burst.saturating_mul(share));
+        let every = self.every.checked_div(share).filter(|every| !every.is_zero());
+        Self { burst, every: every.unwrap_or(self.every) }
+    }
 }
 
-/// What one address may do: an IPv4 address, or a /64 network of IPv6. What is more is answered with 429 and
-/// `Retry-After`. `None` is no limit.
+/// What one network may do: an IPv4 address, or a /64 network of IPv6. The /56 around it may do twice as much
+/// and the /48 four times as much, because /64 networks cost their holder nothing. What is more is answered with 429
+/// and `Retry-After`. `None` is no limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RateLimits {
     /// Registrations: 60, and one a minute.
     pub registrations: Option<Rate>,
-    /// Failures to authenticate as one client: 10, and one every 6 seconds. Until then nobody at this address is
-    /// that client, whatever they know.
+    /// Failures to authenticate as one client: 10, and one every 6 seconds. Until then every proof of being that
+    /// client is refused at this network. Requests that present no credentials are let through: they guess nothing.
     pub failures: Option<Rate>,
-    /// Failures to authenticate as any: 100, and one a second. Until then nobody at this address is any client.
+    /// Failures to authenticate as any: 100, and one a second. Until then all credentials are refused at this
+    /// network. Public clients (method `none`) are let through. As many unknown codes and refresh tokens are answered
+    /// with `invalid_grant`, and further ones with 429; good ones are never refused for the failures of others.
     pub all_failures: Option<Rate>,
 }
 
@@ -70,97 +82,133 @@ impl Default for RateLimits {
 
 /// What is counted, and for whom.
 pub(crate) struct Rates {
-    registrations: Option<Meter>,
-    failures: Option<Meter>,
-    all_failures: Option<Meter>,
+    registrations: Option<NetworkMeter>,
+    failures: Option<NetworkMeter>,
+    all_failures: Option<NetworkMeter>,
+    unknown_grants: Option<NetworkMeter>,
     proxies: TrustedProxies,
     hasher: RandomState,
-    warned: Once,
 }
 
-/// Whose failure it would be.
+/// A request of a client, and the networks for which its failure counts.
 #[must_use = "judge what comes of it"]
 pub(crate) struct Attempt<'a> {
     rates: &'a Rates,
-    /// Of the address as this client, and of the address.
-    keys: [Option<u64>; 2],
+    /// Of the networks as this client; nothing is guessed without credentials.
+    of_client: Keys,
+    /// Of the networks as any client, likewise.
+    of_any: Keys,
+    /// Of the networks.
+    of_all: Keys,
 }
 
 impl Rates {
     pub(crate) fn new(limits: RateLimits, proxies: TrustedProxies) -> Self {
         Self {
-            registrations: limits.registrations.and_then(Meter::new),
-            failures: limits.failures.and_then(Meter::new),
-            all_failures: limits.all_failures.and_then(Meter::new),
+            registrations: limits.registrations.and_then(NetworkMeter::new),
+            failures: limits.failures.and_then(NetworkMeter::new),
+            all_failures: limits.all_failures.and_then(NetworkMeter::new),
+            unknown_grants: limits.all_failures.and_then(NetworkMeter::new),
             proxies,
             hasher: RandomState::new(),
-            warned: Once::new(),
         }
     }
 
     /// Counts a registration.
     pub(crate) fn registration<B>(&self, request: &Request<B>) -> Result<(), Refusal> {
         let Some(meter) = &self.registrations else { return Ok(()) };
-        let Some(network) = self.network(request) else { return Ok(()) };
-        let key = self.hasher.hash_one(network);
-        let waited = meter.wait(key).map_or(Ok(()), Err);
-        waited.and_then(|()| meter.count(key)).map_err(Refusal::too_many)
+        meter.count(&self.keys(request, None)).map_err(Refusal::too_many)
     }
 
-    /// Lets an address try to be a client, unless it failed too often.
+    /// Lets a network try to be a client, unless it failed too often.
+    ///
+    /// A request without credentials guesses no secret, and is let through: a public client is not shut out by the
+    /// failures of others at its address.
     pub(crate) fn attempt<B>(
         &self,
         request: &Request<B>,
         client_id: Option<&ClientId>,
+        has_credentials: bool,
     ) -> Result<Attempt<'_>, Refusal> {
-        let network = match (&self.failures, &self.all_failures) {
-            (None, None) => None,
-            _ => self.network(request),
+        let of_all = match (&self.failures, &self.all_failures) {
+            (None, None) => NO_KEYS,
+            _ => self.keys(request, None),
         };
-        let of_client = network.zip(client_id);
-        let of_client = of_client.map(|(at, id)| self.hasher.hash_one((at, id.as_str())));
-        let of_all = network.map(|network| self.hasher.hash_one(network));
-        let attempt = Attempt { rates: self, keys: [of_client, of_all] };
-        let wait = attempt.meters().filter_map(|(meter, key)| meter.wait(key)).max();
+        let of_client = match (&self.failures, client_id) {
+            (Some(_), Some(_)) if has_credentials => self.keys(request, client_id),
+            _ => NO_KEYS,
+        };
+        let of_any = if has_credentials { of_all } else { NO_KEYS };
+        let attempt = Attempt { rates: self, of_client, of_any, of_all };
+        let wait = attempt.meters().filter_map(|(meter, keys)| meter.wait(keys)).max();
         wait.map_or(Ok(attempt), |wait| Err(Refusal::too_many(wait)))
     }
 
-    /// Whose requests count as one: the address, or its network.
+    fn keys<B>(&self, request: &Request<B>, client_id: Option<&ClientId>) -> Keys {
+        let Some(peer) = self.proxies.peer(request) else { return NO_KEYS };
+        let client_id = client_id.map(ClientId::as_str);
+        networks(peer).map(|network| Some(self.hasher.hash_one((network?, client_id))))
+    }
+
+    /// Returns the network that a request comes from: the address, or its /64 network.
     pub(crate) fn network<B>(&self, request: &Request<B>) -> Option<IpAddr> {
-        let peer = self.proxies.peer(request);
-        if peer.is_none() {
-            // Everybody would count as one.
-            self.warned.call_once(|| {
-                warn!("requests come without the address of their peer: nothing is limited by it");
-            });
-        }
-        peer.map(network)
+        self.proxies.peer(request).map(network)
     }
 }
 
 impl Attempt<'_> {
-    fn meters(&self) -> impl Iterator<Item = (&Meter, u64)> {
-        let meters = [&self.rates.failures, &self.rates.all_failures];
-        meters.into_iter().zip(self.keys).filter_map(|(meter, key)| meter.as_ref().zip(key))
+    fn meters(&self) -> impl Iterator<Item = (&NetworkMeter, &Keys)> {
+        let of_client = self.rates.failures.iter().map(|meter| (meter, &self.of_client));
+        of_client.chain(self.rates.all_failures.iter().map(|meter| (meter, &self.of_any)))
     }
 
-    /// Counts it if it failed.
+    /// Counts it if it failed. An unknown grant too many is answered as what it is: a request too many.
     pub(crate) fn judge<T>(&self, outcome: Result<T, Refusal>) -> Result<T, Refusal> {
-        outcome.inspect_err(|refusal| {
+        outcome.map_err(|refusal| {
             if refusal.is_failed_authentication() {
-                for (meter, key) in self.meters() {
-                    let _ = meter.count(key);
+                for (meter, keys) in self.meters() {
+                    let _ = meter.count(keys);
                 }
+            }
+            match &self.rates.unknown_grants {
+                Some(meter) if refusal.is_unknown_grant() => {
+                    meter.count(&self.of_all).err().map_or(refusal, Refusal::too_many)
+                }
+                _ => refusal,
             }
         })
     }
 }
 
-/// Who has one address of a /64 network of IPv6 has them all.
-pub(crate) fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+/// The keys of an address, one for each of its networks.
+type Keys = [Option<u64>; 3];
+
+const NO_KEYS: Keys = [None; 3];
+
+/// Counts for each network that an address is in, with growing bounds.
+struct NetworkMeter([Meter; 3]);
+
+impl NetworkMeter {
+    fn new(rate: Rate) -> Option<Self> {
+        let [narrow, middle, wide] = SHARES.map(|share| Meter::new(rate.times(share)));
+        Some(Self([narrow?, middle?, wide?]))
+    }
+
+    fn each<'a>(&'a self, keys: &Keys) -> impl Iterator<Item = (&'a Meter, u64)> {
+        self.0.iter().zip(*keys).filter_map(|(meter, key)| Some((meter, key?)))
+    }
+
+    /// How long the networks have to wait, without counting anything.
+    fn wait(&self, keys: &Keys) -> Option<Duration> {
+        self.each(keys).filter_map(|(meter, key)| meter.wait(key)).max()
+    }
+
+    /// Counts one, unless it is one too many for any of the networks: then how long to wait.
+    fn count(&self, keys: &Keys) -> Result<(), Duration> {
+        if let Some(wait) = self.wait(keys) {
+            return Err(wait);
+        }
+        self.each(keys).try_for_each(|(meter, key)| meter.count(key))
     }
 }
 

@@ -11,10 +11,10 @@ use tracing::warn;
 ///
 /// ```no_run
 /// # async fn f(router: axum::Router) -> std::io::Result<()> {
-/// use mcp_oauth_axum::{ConnectionDeadlines, serve, shutdown_signal};
+/// use mcp_oauth_axum::{ConnectionLimits, serve, shutdown_signal};
 ///
 /// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
-/// serve(listener, router, ConnectionDeadlines::default(), shutdown_signal()).await;
+/// serve(listener, router, ConnectionLimits::default(), shutdown_signal()).await;
 /// # Ok(()) }
 /// ```
 pub async fn shutdown_signal() {

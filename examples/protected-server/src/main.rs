@@ -14,8 +14,8 @@ use anyhow::{Context as _, ensure};
 use axum::Router;
 use clap::Parser;
 use mcp_oauth_axum::{
-    ConnectionDeadlines, IntrospectionVerifier, JwtVerifier, Protect, TokenVerifier,
-    metadata_routes, serve, shutdown_signal,
+    ConnectionLimits, IntrospectionVerifier, JwtVerifier, Protect, TokenVerifier, metadata_routes,
+    serve, shutdown_signal,
 };
 use oauth_types::{ClientId, Issuer, ResourceUri, Secret};
 use resource_server::Resource;
@@ -83,7 +83,7 @@ async fn run(
     println!("MCP server:           {uri}");
     println!("authorization server: {issuer}");
     println!("Point any MCP client at the MCP server. Ctrl-C stops it.");
-    serve(listener, router, ConnectionDeadlines::default(), shutdown_signal()).await;
+    serve(listener, router, ConnectionLimits::default(), shutdown_signal()).await;
     Ok(())
 }
 

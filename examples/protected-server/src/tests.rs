@@ -78,7 +78,7 @@ impl Foreign {
         self.running.shutdown().await;
         let listener = TcpListener::bind(self.listen).await.unwrap();
         let (router, never) = (self.router(keys), core::future::pending());
-        self.running.spawn(serve(listener, router, ConnectionDeadlines::default(), never));
+        self.running.spawn(serve(listener, router, ConnectionLimits::default(), never));
     }
 
     async fn token(&self, pem: &str, scope: &str) -> String {

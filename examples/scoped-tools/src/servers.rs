@@ -9,7 +9,7 @@ use authorization_server::{Config, Lifetimes, MemoryStore, RefreshKey, RefreshKe
 use axum::Router;
 use axum::middleware::from_fn;
 use mcp_oauth_axum::{
-    AuthorizationServer, ConnectionDeadlines, DemoLogin, Protect, StoreVerifier, metadata_routes,
+    AuthorizationServer, ConnectionLimits, DemoLogin, Protect, StoreVerifier, metadata_routes,
 };
 use oauth_types::{Entropy, Issuer, ResourceUri};
 use resource_server::Resource;
@@ -49,7 +49,7 @@ impl Running {
     fn start(listener: TcpListener, router: Router, stop_within: Duration) -> Self {
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move {
-            let deadlines = ConnectionDeadlines { stop: stop_within, ..Default::default() };
+            let deadlines = ConnectionLimits { stop: stop_within, ..Default::default() };
             mcp_oauth_axum::serve(listener, router, deadlines, async { drop(stopped.await) }).await;
         });
         Self { stop, task }

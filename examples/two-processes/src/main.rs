@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use anyhow::Context as _;
 use clap::Parser;
-use mcp_oauth_axum::{ConnectionDeadlines, serve, shutdown_signal};
+use mcp_oauth_axum::{ConnectionLimits, serve, shutdown_signal};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -61,7 +61,7 @@ async fn run(fronts: Vec<Front>) -> anyhow::Result<()> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
         let listener = listener.with_context(|| format!("port {port} is not free"))?;
         let router = proxy::before(servers);
-        let deadlines = ConnectionDeadlines::default();
+        let deadlines = ConnectionLimits::default();
         serving.spawn(serve(listener, router, deadlines, shutdown_signal()));
     }
     println!("Every request goes to the next server. Ctrl-C stops.");

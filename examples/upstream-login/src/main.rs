@@ -14,7 +14,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use authorization_server::{Config, MemoryStore, RefreshKey, RefreshKeys};
-use mcp_oauth_axum::{AuthorizationServer, ConnectionDeadlines, serve, shutdown_signal};
+use mcp_oauth_axum::{AuthorizationServer, ConnectionLimits, serve, shutdown_signal};
 use oauth_types::{Issuer, ResourceUri, ScopeSet};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -59,7 +59,7 @@ impl Servers {
             let mut stopped = stopped.clone();
             // Also when these servers are dropped.
             let stop = async move { drop(stopped.changed().await) };
-            running.spawn(serve(listener, router, ConnectionDeadlines::default(), stop));
+            running.spawn(serve(listener, router, ConnectionLimits::default(), stop));
         }
         Ok(Self { issuer, store, provider, login, stop, running })
     }

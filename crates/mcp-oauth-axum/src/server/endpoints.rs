@@ -7,6 +7,7 @@ use authorization_server::{
 };
 use bytes::Bytes;
 use http::Response;
+use oauth_types::UnixTime;
 
 use super::{Server, no_entropy};
 use crate::Login;
@@ -19,12 +20,28 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
     ) -> Result<Response<Bytes>, Refusal> {
         let now = self.clock.now();
         let parsed = TokenRequest::parse(&self.config, request)?;
-        let attempt = self.rates.attempt(request, Some(parsed.client_id()))?;
+        let attempt =
+            self.rates.attempt(request, Some(parsed.client_id()), parsed.has_credentials())?;
         let client = self.client(parsed.client_id(), request).await.map_err(Refusal::client)?;
         let needed = client.as_ref().and_then(|client| parsed.keys_needed(client));
         let client = self.with_keys(client, needed, request).await.map_err(Refusal::client)?;
         let checked = attempt.judge(parsed.with_client(client.as_ref(), now))?;
-        let answer = match attempt.judge(checked.first_use(&*self.store, now).await)? {
+        let admitted = attempt.judge(checked.first_use(&*self.store, now).await)?;
+        let answer = attempt.judge(self.issue(admitted, now).await);
+        self.sweeper.stored(&self.store, now);
+        if answer.is_ok() {
+            self.mark_used(client.as_ref());
+        }
+        answer
+    }
+
+    /// Issues tokens for a grant, once the store has its outcome.
+    async fn issue(
+        &self,
+        admitted: Admitted<'_>,
+        now: UnixTime,
+    ) -> Result<Response<Bytes>, Refusal> {
+        match admitted {
             Admitted::Code(grant) => {
                 let code = self.store.read_code(grant.digest()).await.map_err(Refusal::store)?;
                 let issuable = grant.with_code(code, now)?.first_use(&*self.store, now).await?;
@@ -52,12 +69,7 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
                 let outcome = self.store.rotate(rotate.rotation().clone(), now).await;
                 rotate.finish(outcome)
             }
-        };
-        self.sweeper.stored(&self.store, now);
-        if answer.is_ok() {
-            self.mark_used(client.as_ref());
         }
-        answer
     }
 
     pub(super) async fn register(
@@ -80,7 +92,8 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
     ) -> Result<Response<Bytes>, Refusal> {
         let now = self.clock.now();
         let parsed = RevocationRequest::parse(&self.config, request)?;
-        let attempt = self.rates.attempt(request, Some(parsed.client_id()))?;
+        let attempt =
+            self.rates.attempt(request, Some(parsed.client_id()), parsed.has_credentials())?;
         let client = self.client(parsed.client_id(), request).await.map_err(Refusal::client)?;
         let needed = client.as_ref().and_then(|client| parsed.keys_needed(client));
         let client = self.with_keys(client, needed, request).await.map_err(Refusal::client)?;
@@ -109,7 +122,7 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         request: &http::Request<Bytes>,
     ) -> Result<Response<Bytes>, Refusal> {
         let now = self.clock.now();
-        let attempt = self.rates.attempt(request, None)?;
+        let attempt = self.rates.attempt(request, None, true)?;
         let checked = attempt.judge(Introspecting::parse(&self.config, request, now))?;
         let introspecting = attempt.judge(checked.first_use(&*self.store, now).await)?;
         let found = self.store.access(introspecting.token(), now).await;

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use authorization_server::{ClientRecord, MemoryStore, Store as _};
 use axum::body::Body;
@@ -20,10 +20,10 @@ use crate::server::*;
 const METADATA: &str = r#"{"redirect_uris": ["https://app.example/cb"]}"#;
 
 /// Where a request comes from: who is connected, and what `X-Forwarded-For` says.
-type From = (&'static str, Option<&'static str>);
+type From<'a> = (&'a str, Option<&'a str>);
 
-const HERE: From = ("192.0.2.1", None);
-const ELSEWHERE: From = ("192.0.2.2", None);
+const HERE: From<'static> = ("192.0.2.1", None);
+const ELSEWHERE: From<'static> = ("192.0.2.2", None);
 
 fn limited(change: impl FnOnce(Built) -> Built) -> Server {
     let store = Arc::new(MemoryStore::default());
@@ -35,7 +35,13 @@ fn limited(change: impl FnOnce(Built) -> Built) -> Server {
 
 type Built = AuthorizationServer<MemoryStore, DemoLogin>;
 
-async fn post(server: &Server, path: &str, content_type: &str, body: &str, from: From) -> Answer {
+async fn post(
+    server: &Server,
+    path: &str,
+    content_type: &str,
+    body: &str,
+    from: From<'_>,
+) -> Answer {
     let address = SocketAddr::new(from.0.parse::<IpAddr>().unwrap(), 4711);
     let mut request =
         Request::post(path).header(CONTENT_TYPE, content_type).extension(ConnectInfo(address));
@@ -45,11 +51,11 @@ async fn post(server: &Server, path: &str, content_type: &str, body: &str, from:
     server.send(request.body(Body::from(body.to_owned())).unwrap()).await
 }
 
-async fn register(server: &Server, from: From) -> Answer {
+async fn register(server: &Server, from: From<'_>) -> Answer {
     post(server, "/register", "application/json", METADATA, from).await
 }
 
-async fn with_secret(server: &Server, client: &str, secret: &str, from: From) -> Answer {
+async fn with_secret(server: &Server, client: &str, secret: &str, from: From<'_>) -> Answer {
     let form = format!("grant_type=client_credentials&client_id={client}&client_secret={secret}");
     post(server, "/token", "application/x-www-form-urlencoded", &form, from).await
 }
@@ -175,16 +181,172 @@ async fn sec_108_an_address_is_who_is_connected_and_what_a_trusted_proxy_saw() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn sec_108_what_is_not_known_is_not_limited() {
+async fn sec_108_sec_222_what_a_trusted_proxy_does_not_say_counts_as_the_proxy() {
+    // All the world is behind this proxy, which does not say who is who.
     let proxied = limited(|server| server.with_trusted_proxies(|_| true));
-    let nameless = limited(|server| server);
+    let attempt = async |_| register(&proxied, HERE).await;
+    assert_eq!(count(100, StatusCode::CREATED, attempt).await, 60);
     let off = limited(|server| server.with_rate_limits(RateLimits::OFF));
+    let nameless = limited(|server| server);
     for _ in 0..100 {
         assert_eq!(register(&off, HERE).await.status, StatusCode::CREATED);
-        // All the world is behind this proxy, which does not say who is who.
-        assert_eq!(register(&proxied, HERE).await.status, StatusCode::CREATED);
-        // Nobody says who is connected.
+        // The server does not know who is connected.
         let answer = nameless.register(json!({"redirect_uris": [REDIRECT]})).await;
         assert_eq!(answer.status, StatusCode::CREATED);
     }
+}
+
+fn behind_a_proxy() -> Server {
+    limited(|server| server.with_trusted_proxies(|at| at == IpAddr::from([10, 0, 0, 1])))
+}
+
+#[tokio::test(start_paused = true)]
+async fn sec_222_entries_with_a_port_or_brackets_are_read() {
+    for (same, other) in [
+        (&["198.51.100.67:4711", "198.51.100.67", "x, 198.51.100.67:1"][..], "198.51.100.68:1"),
+        (&["[2001:db8::1]:4711", "2001:db8::2", "[2001:db8::3]"][..], "[2001:db8:1::1]:4711"),
+    ] {
+        let server = behind_a_proxy();
+        let mut said = same.iter().cycle();
+        let attempt = async |_| register(&server, ("10.0.0.1", said.next().copied())).await;
+        assert_eq!(count(300, StatusCode::CREATED, attempt).await, 60, "{same:?}");
+        let other = register(&server, ("10.0.0.1", Some(other))).await;
+        assert_eq!(other.status, StatusCode::CREATED);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn sec_222_an_entry_that_cannot_be_read_counts_as_the_proxy() {
+    let server = behind_a_proxy();
+    let said = ["unknown", "_hidden", "", "203.0.113.9, unknown", "198.51.100.67:x", "é", "a b"];
+    let mut said = said.iter().cycle();
+    let attempt = async |_| register(&server, ("10.0.0.1", said.next().copied())).await;
+    assert_eq!(count(300, StatusCode::CREATED, attempt).await, 60);
+    let known = register(&server, ("10.0.0.1", Some("203.0.113.9"))).await;
+    assert_eq!(known.status, StatusCode::CREATED);
+}
+
+/// SEC-222: the operator is told what to set, once, and by a proxy of theirs even after an attacker from elsewhere.
+#[tokio::test]
+async fn sec_222_a_forwarded_header_of_an_untrusted_peer_is_one_event_that_names_the_setting() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false);
+    let subscriber = subscriber.with_writer(move || writer.clone()).finish();
+    let _default = tracing::subscriber::set_default(subscriber);
+    let server = limited(|server| server);
+    for from in ["8.8.4.4", "8.8.8.8", "127.0.0.1", "10.0.0.1"] {
+        for _ in 0..5 {
+            register(&server, (from, Some("198.51.100.1"))).await;
+            register(&server, (from, None)).await;
+        }
+    }
+    let text = log.text();
+    let lines: Vec<_> = text.lines().filter(|line| line.contains("with_trusted_proxies")).collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    assert!(lines[0].contains("WARN") && lines[0].contains("8.8.4.4"), "{text}");
+    assert!(lines[1].contains("127.0.0.1"), "{text}");
+    assert!(!text.contains("198.51.100.1"), "what anybody can write is not repeated: {text}");
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn sec_222_public_clients_are_not_shut_out_by_the_failures_of_others() {
+    let server = limited(|server| server);
+    put_machines(&server).await;
+    let public = server.client().await;
+    let guess = async |number: usize| {
+        with_secret(&server, &format!("c{}", number % 50), "wrong", HERE).await
+    };
+    assert_eq!(count(1_000, StatusCode::UNAUTHORIZED, guess).await, 100);
+    let known = with_secret(&server, "first", "right", HERE).await;
+    assert_eq!(known.status, StatusCode::TOO_MANY_REQUESTS);
+
+    let form_type = "application/x-www-form-urlencoded";
+    let code = server.code(&public).await;
+    let tokens = post(&server, "/token", form_type, &redeem(&public, &code), HERE).await;
+    assert_eq!(tokens.status, StatusCode::OK);
+    let refresh = tokens.json()["refresh_token"].as_str().unwrap().to_owned();
+    let form = format!("grant_type=refresh_token&client_id={public}&refresh_token={refresh}");
+    let refreshed = post(&server, "/token", form_type, &form, HERE).await;
+    assert_eq!(refreshed.status, StatusCode::OK);
+    let form = format!("client_id={public}&token=x");
+    let revoked = post(&server, "/revoke", form_type, &form, HERE).await;
+    assert_eq!(revoked.status, StatusCode::OK);
+}
+
+/// SEC-222: nothing is guessed without a bound, and no good grant pays for it.
+#[tokio::test(start_paused = true)]
+async fn sec_222_made_up_grants_are_bounded_and_good_ones_go_on() {
+    let server = limited(|server| server);
+    let public = server.client().await;
+    let form_type = "application/x-www-form-urlencoded";
+    let made_up = async |number: usize| {
+        let form = redeem(&public, &format!("made-up-{number}"));
+        post(&server, "/token", form_type, &form, HERE).await
+    };
+    assert_eq!(count(1_000, StatusCode::BAD_REQUEST, made_up).await, 100);
+    let code = server.code(&public).await;
+    let tokens = post(&server, "/token", form_type, &redeem(&public, &code), HERE).await;
+    assert_eq!(tokens.status, StatusCode::OK);
+    let elsewhere = post(&server, "/token", form_type, &redeem(&public, "x"), ELSEWHERE).await;
+    assert_eq!(elsewhere.error(), "invalid_grant");
+}
+
+#[tokio::test(start_paused = true)]
+async fn sec_227_10_000_registrations_out_of_one_home_network() {
+    let server = limited(|server| server);
+    // A /56, which comes with one line: each request from another /64 of it.
+    let home = async |number: usize| {
+        let from = format!("2001:db8:0:{:x}::{number:x}", number % 256);
+        register(&server, (&from, None)).await
+    };
+    assert_eq!(count(10_000, StatusCode::CREATED, home).await, 120);
+    // The /48 of a site: 256 such networks.
+    let site = async |number: usize| {
+        let from = format!("2001:db8:0:{:x}::1", (number % 0xff00) + 0x100);
+        register(&server, (&from, None)).await
+    };
+    assert_eq!(count(10_000, StatusCode::CREATED, site).await, 120, "240 with those before");
+    for other in ["2001:db8:1::1", "2001:db9::1", "192.0.2.1"] {
+        assert_eq!(register(&server, (other, None)).await.status, StatusCode::CREATED, "{other}");
+    }
+    // One minute later: one of each /64, two of each /56, four of the /48.
+    advance(Duration::from_secs(60)).await;
+    let home = async |number: usize| {
+        let from = format!("2001:db8:0:{:x}::{number:x}", number % 256);
+        register(&server, (&from, None)).await
+    };
+    assert_eq!(count(1_000, StatusCode::CREATED, home).await, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sec_227_failures_are_counted_by_wider_networks_too() {
+    let server = limited(|server| server);
+    put_machines(&server).await;
+    let guess = async |number: usize| {
+        let from = format!("2001:db8:0:{:x}::1", number % 256);
+        with_secret(&server, "first", "wrong", (&from, None)).await
+    };
+    assert_eq!(count(1_000, StatusCode::UNAUTHORIZED, guess).await, 20);
+    let status = with_secret(&server, "first", "right", ("2001:db8:0:100::1", None)).await.status;
+    assert_eq!(status, StatusCode::OK);
 }
