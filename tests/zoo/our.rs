@@ -68,6 +68,11 @@ impl Ours {
         let schemes = settings.private_use.iter();
         let schemes = schemes.filter(|scheme| RedirectUri::is_private_use_scheme(scheme));
         let config = config.with_private_use_schemes(schemes).unwrap();
+        // A page of another site calls both servers, which are loopback ones here.
+        let config = match settings.cors.is_empty() {
+            true => config,
+            false => config.with_browser_origins(BrowserOrigins::listed(&settings.cors).unwrap()),
+        };
         let store = Arc::new(MemoryStore::default());
         let authorization = AuthorizationServer::new(config, Arc::clone(&store), DemoLogin)
             .with_client_documents(Sites(settings.documents))

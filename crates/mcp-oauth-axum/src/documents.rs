@@ -26,7 +26,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tracing::{Level, debug, enabled, info};
 
-use lane::{Budget, Lane};
+use lane::{Lane, NetworkBudget};
 pub(crate) use reach::Reach;
 use shelf::{Fetch, Shelf, Times, is_unanswered};
 pub use web::{WebDocuments, WebDocumentsFailed};
@@ -138,7 +138,7 @@ pub(crate) struct Documents {
     clients: Mutex<Shelf<ClientRecord>>,
     keys: Mutex<Shelf<KeySet>>,
     reach: Reach,
-    askers: Budget,
+    askers: NetworkBudget,
     known: Lane,
     new: Lane,
 }
@@ -167,7 +167,7 @@ impl Documents {
             clients: Mutex::new(Shelf::new()),
             keys: Mutex::new(Shelf::new()),
             reach,
-            askers: Budget::new(Self::OF_ASKER),
+            askers: NetworkBudget::new(Self::OF_ASKER),
             known: Lane::new(),
             new: Lane::new(),
         };

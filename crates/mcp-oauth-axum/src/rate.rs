@@ -18,8 +18,7 @@ use http::Request;
 use oauth_types::ClientId;
 use tokio::time::Instant;
 
-pub(crate) use crate::network::network;
-use crate::network::{SHARES, networks};
+use crate::network::{SHARES, network, networks};
 use crate::peer::TrustedProxies;
 
 /// So many at once, and then one again after each period.
@@ -181,15 +180,15 @@ impl Attempt<'_> {
 }
 
 /// The keys of an address, one for each of its networks.
-type Keys = [Option<u64>; 3];
+pub(crate) type Keys = [Option<u64>; 3];
 
 const NO_KEYS: Keys = [None; 3];
 
 /// Counts for each network that an address is in, with growing bounds.
-struct NetworkMeter([Meter; 3]);
+pub(crate) struct NetworkMeter([Meter; 3]);
 
 impl NetworkMeter {
-    fn new(rate: Rate) -> Option<Self> {
+    pub(crate) fn new(rate: Rate) -> Option<Self> {
         let [narrow, middle, wide] = SHARES.map(|share| Meter::new(rate.times(share)));
         Some(Self([narrow?, middle?, wide?]))
     }
@@ -204,7 +203,7 @@ impl NetworkMeter {
     }
 
     /// Counts one, unless it is one too many for any of the networks: then how long to wait.
-    fn count(&self, keys: &Keys) -> Result<(), Duration> {
+    pub(crate) fn count(&self, keys: &Keys) -> Result<(), Duration> {
         if let Some(wait) = self.wait(keys) {
             return Err(wait);
         }

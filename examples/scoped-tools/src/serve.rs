@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use authorization_server::{Lifetimes, MemoryStore, RefreshKeys, Store};
 use clap::Args;
-use mcp_oauth_axum::{ConnectionDeadlines, shutdown_signal};
+use mcp_oauth_axum::{ConnectionLimits, shutdown_signal};
 use oauth_types::{Issuer, ResourceUri};
 
 use crate::servers::{Places, Servers, new_keys};
@@ -65,7 +65,7 @@ impl Serve {
             mcp_port: self.mcp_port,
             authorization_port: self.authorization_port,
             public: self.mcp_url.clone().zip(self.issuer.clone()),
-            stop: ConnectionDeadlines::default().stop,
+            stop: ConnectionLimits::default().stop,
         };
         let servers = Servers::start_on(Arc::new(store), keys, places, lifetimes, None).await?;
         println!("MCP server:           {}", servers.mcp_url);

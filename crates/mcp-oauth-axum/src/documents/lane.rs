@@ -7,6 +7,7 @@ use core::future::Future;
 use core::hash::Hash;
 use core::time::Duration;
 use std::hash::{BuildHasher as _, RandomState};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use authorization_server::DocumentRefused;
@@ -15,7 +16,8 @@ use http::Response;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::rate::{Meter, Rate};
+use crate::network::networks;
+use crate::rate::{Meter, NetworkMeter, Rate};
 
 /// One lane of fetches.
 pub(super) struct Lane {
@@ -67,7 +69,7 @@ impl Lane {
     }
 }
 
-/// Number of fetches that begin for, or at, one place in a time.
+/// Number of fetches that begin at one place in a time.
 pub(super) struct Budget {
     meter: Option<Meter>,
     hasher: RandomState,
@@ -81,5 +83,22 @@ impl Budget {
     pub(super) fn allows(&self, place: impl Hash) -> bool {
         let key = self.hasher.hash_one(place);
         self.meter.as_ref().is_none_or(|meter| meter.count(key).is_ok())
+    }
+}
+
+/// Number of fetches that begin for, or at, one network in a time, and for the wider ones around it.
+pub(super) struct NetworkBudget {
+    meter: Option<NetworkMeter>,
+    hasher: RandomState,
+}
+
+impl NetworkBudget {
+    pub(super) fn new(rate: Rate) -> Self {
+        Self { meter: NetworkMeter::new(rate), hasher: RandomState::new() }
+    }
+
+    pub(super) fn allows(&self, address: IpAddr) -> bool {
+        let keys = networks(address).map(|network| Some(self.hasher.hash_one(network?)));
+        self.meter.as_ref().is_none_or(|meter| meter.count(&keys).is_ok())
     }
 }

@@ -19,8 +19,8 @@ use tokio::sync::Semaphore;
 use tracing::warn;
 
 use crate::documents::ClientDocuments;
-use crate::documents::lane::Budget;
-use crate::rate::{Rate, network};
+use crate::documents::lane::NetworkBudget;
+use crate::rate::Rate;
 
 /// Why documents cannot be fetched at all.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -183,7 +183,7 @@ type LookUp = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr
 struct Names {
     hosts: BTreeMap<String, SocketAddr>,
     look_up: LookUp,
-    places: Arc<Budget>,
+    places: Arc<NetworkBudget>,
     slots: Arc<Semaphore>,
 }
 
@@ -198,7 +198,7 @@ impl Names {
     const OF_ADDRESS: Rate = Rate::new(10, Duration::from_secs(1));
 
     fn new(hosts: BTreeMap<String, SocketAddr>, look_up: LookUp) -> Self {
-        let places = Arc::new(Budget::new(Self::OF_ADDRESS));
+        let places = Arc::new(NetworkBudget::new(Self::OF_ADDRESS));
         Self { hosts, look_up, places, slots: Arc::new(Semaphore::new(Self::AT_ONCE)) }
     }
 }
@@ -227,7 +227,7 @@ impl Resolve for Names {
             found.retain(|address| !is_local_ip(address.ip()));
             found.truncate(Self::ADDRESSES);
             // Whoever owns a name chooses where it leads, and can have any number of names.
-            if !found.iter().all(|address| places.allows(network(address.ip()))) {
+            if !found.iter().all(|address| places.allows(address.ip())) {
                 return Err(NoAddress::Busy.into());
             }
             if found.is_empty() {
