@@ -467,21 +467,6 @@ async fn sec_213_a_body_in_pieces_is_decided_about_and_handed_on_as_a_whole() {
 }
 
 #[tokio::test]
-async fn sessions_are_left_alone_where_the_host_says_so() {
-    let protect = Protect::new(resource_at(MCP), Spoken, ScopeSet::parse("read").unwrap())
-        .with_clock(Clock::new(|| UnixTime::from_secs(1000)));
-    for (protect, status) in [
-        (protect.clone(), StatusCode::NOT_FOUND),
-        (protect.without_session_binding(), StatusCode::OK),
-    ] {
-        let router = Router::new().route("/mcp", any(async || "in")).layer(protect);
-        let mut request = post("alice.read.own.2000", LIST);
-        request.headers_mut().insert("mcp-session-id", "elsewhere".parse().unwrap());
-        assert_eq!(router.oneshot(request).await.unwrap().status(), status);
-    }
-}
-
-#[tokio::test]
 async fn a_body_is_read_up_to_what_the_host_says() {
     let scopes = OperationScopes::new("read").unwrap();
     let protect = Protect::new(resource_at(MCP), Spoken, scopes)

@@ -168,3 +168,13 @@ async fn a_session_that_the_service_has_ended_counts_no_longer() {
     assert_eq!(server.in_session("POST", MALLORY, &own[0]).await, 404);
     assert_eq!(server.open(MALLORY).await.0, 200);
 }
+
+#[tokio::test]
+async fn sessions_are_left_alone_where_the_host_says_so() {
+    let server = process(Service::default(), |protect| protect.without_session_binding());
+    assert_eq!(session(&server.open(ALICE).await.1), "session-0");
+    assert_eq!(server.in_session("POST", MALLORY, "session-0").await, 200);
+    let server = process(Service::default(), |protect| protect);
+    server.open(ALICE).await;
+    assert_eq!(server.in_session("POST", ALICE, "session-0").await, 404);
+}
