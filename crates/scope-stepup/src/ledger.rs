@@ -136,7 +136,8 @@ impl Ledger {
 
     /// An authorization for this attempt starts now.
     pub fn started(&mut self, attempt: Attempt) {
-        let account = self.account(&attempt.operation);
+        let Attempt { operation } = attempt;
+        let account = self.account(&operation);
         account.attempts = account.attempts.saturating_add(1);
     }
 
