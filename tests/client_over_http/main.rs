@@ -10,6 +10,7 @@ mod machine;
 mod moved;
 #[cfg(unix)]
 mod opener;
+mod proxies;
 mod quoted;
 mod renewal;
 mod servers;

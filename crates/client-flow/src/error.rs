@@ -11,53 +11,7 @@ use oauth_types::{
     InvalidUri, Issuer, RegistrationErrorCode, SentSecrets, TokenErrorCode,
 };
 
-use crate::{Purpose, ServerProfile};
-
-/// Why a request brought no response. The host says it; it names no peer and holds no text.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[non_exhaustive]
-pub enum TransportFailed {
-    /// No connection could be made.
-    Connect,
-    /// No complete answer in time.
-    Timeout,
-    /// The connection broke, or did not speak HTTP.
-    Interrupted,
-    /// The name leads to an address of this machine or its network, where the server does not belong.
-    LocalAddress,
-    /// The body is longer than [`Exchange::MAX_BODY`](crate::Exchange::MAX_BODY).
-    TooLarge,
-}
-
-impl fmt::Display for TransportFailed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Connect => "no connection could be made",
-            Self::Timeout => "no answer came in time",
-            Self::Interrupted => "the connection broke",
-            Self::LocalAddress => "the name leads to an address of this machine or its network",
-            Self::TooLarge => "the answer is too long",
-        })
-    }
-}
-
-impl core::error::Error for TransportFailed {}
-
-impl From<std::io::ErrorKind> for TransportFailed {
-    /// What the usual kinds of errors of sockets mean.
-    fn from(kind: std::io::ErrorKind) -> Self {
-        use std::io::ErrorKind::{
-            AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable, NotFound,
-            TimedOut, WouldBlock,
-        };
-        match kind {
-            TimedOut | WouldBlock => Self::Timeout,
-            AddrNotAvailable | ConnectionRefused | HostUnreachable | NetworkUnreachable
-            | NotFound => Self::Connect,
-            _ => Self::Interrupted,
-        }
-    }
-}
+use crate::{Purpose, ServerProfile, TransportFailed};
 
 /// A login, refresh or step-up ended without tokens. No secret and no unvalidated text is in it.
 #[derive(Clone, Debug)]

@@ -8,6 +8,7 @@ use oauth_types::{ResourceUri, http_origins_for_development};
 use scope_stepup::Policy;
 use tracing::warn;
 
+use crate::proxy;
 use crate::renewal::{Credentials, Login, Renewal};
 use crate::resolve::{Resolver, Trusted};
 use crate::{
@@ -23,6 +24,7 @@ pub struct AuthorizedClientBuilder {
     policy: Policy,
     http: reqwest::ClientBuilder,
     response_deadline: Duration,
+    proxy: Option<String>,
 }
 
 impl AuthorizedClientBuilder {
@@ -38,6 +40,7 @@ impl AuthorizedClientBuilder {
             policy: Policy::default(),
             http: reqwest::Client::builder(),
             response_deadline: AuthorizedClient::RESPONSE_DEADLINE,
+            proxy: None,
         }
     }
 
@@ -69,14 +72,24 @@ impl AuthorizedClientBuilder {
     /// The HTTP client to build on, for a proxy or certificates of one's own.
     ///
     /// Whatever it adds to a request goes to every server that a login leads to, also to those that others name: put
-    /// no credentials there. Whatever it says, redirects are not followed, and a server on this machine is not
-    /// asked for through a proxy, and no server is where http is allowed for a host in development
-    /// ([`allow_http_for_development`](oauth_types::allow_http_for_development)). Names are looked up by the client itself, so that they lead to no local
-    /// address: for a proxy at one, allow them
-    /// ([`allows_local_addresses`](ClientConfig::allows_local_addresses)). What a proxy looks up is the proxy's to
-    /// see to.
+    /// no credentials there. Whatever it says, redirects are not followed, and names are looked up by the client
+    /// itself, so that they lead to no local address. Name a proxy by [`proxy`](Self::proxy): the proxies of this HTTP
+    /// client are dropped where the MCP server is on this machine, because they might be asked for it.
     pub fn http(mut self, http: reqwest::ClientBuilder) -> Self {
         self.http = http;
+        self
+    }
+
+    /// Sends requests through the proxy at this URL (`http://proxy.corp:3128`; credentials may stand before the host).
+    ///
+    /// It takes the place of the environment's proxies, which are used otherwise. Its host may be at a private address,
+    /// by name or literally, as may those of the environment's; every other name still leads to public addresses alone.
+    /// The names of servers are then looked up by the proxy, which has to see to where they lead.
+    ///
+    /// Requests to this machine go through no proxy, nor do those to a host for which http is allowed in development
+    /// ([`allow_http_for_development`](oauth_types::allow_http_for_development)) or that `NO_PROXY` names.
+    pub fn proxy(mut self, url: &str) -> Self {
+        self.proxy = Some(url.to_owned());
         self
     }
 
@@ -96,8 +109,8 @@ impl AuthorizedClientBuilder {
     /// # Errors
     ///
     /// [`Error::Flow`] when the address is not https, nor http on a loopback host; [`Error::RedirectUri`] when the
-    /// browser would come back to another address than is asked for; [`Error::HttpClient`] when the HTTP client
-    /// cannot be built.
+    /// browser would come back to another address than is asked for; [`Error::Proxy`] when the proxy has no URL;
+    /// [`Error::HttpClient`] when the HTTP client cannot be built.
     pub fn build(self) -> Result<AuthorizedClient, Error> {
         let config = &self.login.config;
         if let (Grant::AuthorizationCode { redirect_uri }, Some(agent)) =
@@ -109,10 +122,11 @@ impl AuthorizedClientBuilder {
         let mut trusted = Trusted { all: config.allows_local_addresses, ..Trusted::default() };
         if let Grant::EnterpriseManaged(provider) = &config.grant {
             // The enterprise's administrator named it.
-            trusted.host = Some(provider.token_endpoint.origin().host().to_owned());
+            trusted.hosts.push(provider.token_endpoint.origin().host().to_owned());
         }
         let login = Credentials::Login(Box::new(self.login));
-        build(&self.server_url, login, self.policy, self.http, trusted, self.response_deadline)
+        let limits = (self.proxy.as_deref(), self.response_deadline);
+        build(&self.server_url, login, self.policy, self.http, trusted, limits)
     }
 }
 
@@ -121,17 +135,17 @@ pub(crate) fn build(
     credentials: Credentials,
     policy: Policy,
     http: reqwest::ClientBuilder,
-    trusted: Trusted,
-    response_deadline: Duration,
+    mut trusted: Trusted,
+    (proxy, response_deadline): (Option<&str>, Duration),
 ) -> Result<AuthorizedClient, Error> {
     let server = ResourceUri::canonical(server_url).map_err(FlowError::ServerUrl)?;
     let for_development = http_origins_for_development();
     for origin in &for_development {
         warn!(%origin, "plain http is allowed for this origin, which is for development only");
     }
-    // http is for this machine or a private network only because nothing leaves them.
     let is_direct = server.origin().is_loopback() || !for_development.is_empty();
-    let http = if is_direct { http.no_proxy() } else { http };
+    let (http, proxies) = proxy::apply(http, proxy, is_direct, &for_development)?;
+    trusted.hosts.extend(proxies);
     let http = http
         // C-TOKEN-1: neither a token nor a code follows a redirect.
         .redirect(reqwest::redirect::Policy::none())
@@ -185,7 +199,8 @@ mod tests {
         let http = reqwest::Client::builder().proxy(reqwest::Proxy::all(proxy).unwrap());
         let token = Credentials::Fixed(http::HeaderValue::from_static("Bearer canary"));
         let (policy, trusted) = (Policy::default(), Trusted::default());
-        let client = build(url, token, policy, http, trusted, Duration::from_secs(60)).unwrap();
+        let client =
+            build(url, token, policy, http, trusted, (None, Duration::from_secs(60))).unwrap();
         let sent = client.send(client.post(url));
         let _ = tokio::time::timeout(Duration::from_millis(500), sent).await;
         assert!(listener.accept().is_err(), "the token went to the proxy");

@@ -69,7 +69,7 @@ impl AuthorizedClient {
         let http = reqwest::Client::builder();
         let login = Credentials::Fixed(token);
         let trusted = Trusted::default();
-        builder::build(server_url, login, policy, http, trusted, Self::RESPONSE_DEADLINE)
+        builder::build(server_url, login, policy, http, trusted, (None, Self::RESPONSE_DEADLINE))
     }
 
     pub(crate) fn of(
@@ -220,7 +220,7 @@ impl AuthorizedClient {
             // A 1xx response is no response head, so that it extends nothing.
             let response = timeout(*head_deadline, http.execute(attempt)).await;
             let response = response.map_err(|_| Error::NoResponse { within: *head_deadline })?;
-            let mut response = response.map_err(|error| Error::of_http(&error))?;
+            let mut response = response.map_err(Error::of_http)?;
             let answer = (response.status(), response.headers());
             let moved = endpoint_redirect(server, request.url().as_str(), tried, answer);
             if let Some(url) = moved.map_err(Error::EndpointMoved)? {

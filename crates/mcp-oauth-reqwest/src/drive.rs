@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tracing::{Instrument as _, Level, debug, debug_span, enabled, info, warn};
 
 use crate::ambient::{entropy, now};
-use crate::error::failure;
+use crate::error::{chain, failure};
 use crate::renewal::Flow;
 use crate::{
     CredentialStore, Error, IdentityFailed, IdentitySource, StoreFailed, StoreLock, UserAgent,
@@ -191,8 +191,10 @@ impl Host<'_> {
         let response = match self.http.execute(request).await {
             Ok(response) => response,
             Err(error) => {
-                warn!(%purpose, failure = %failure(&error), "no answer");
-                return Err(failure(&error));
+                let failure = failure(&error);
+                warn!(%purpose, %failure, "no answer");
+                debug!(%purpose, error = chain(&error.without_url()), "no answer");
+                return Err(failure);
             }
         };
         debug!(%purpose, status = response.status().as_u16(), "answered");

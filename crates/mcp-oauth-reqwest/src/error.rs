@@ -3,12 +3,15 @@
 use core::error::Error as _;
 use core::fmt;
 use core::time::Duration;
+use std::io;
+use std::sync::Arc;
 
 use client_flow::{EndpointMoved, FlowError, TransportFailed};
 use oauth_types::{ErrorDescription, SentSecrets, UnixTime};
 use scope_stepup::{InsufficientScope, WindowLimit};
+use tracing::debug;
 
-use crate::resolve::LeadsHome;
+use crate::resolve::{LeadsHome, Unresolved};
 use crate::{IdentityFailed, StoreFailed, VisitFailed};
 
 /// Why [`AuthorizedClient::execute`](crate::AuthorizedClient::execute) gave no response. It holds no
@@ -17,7 +20,12 @@ use crate::{IdentityFailed, StoreFailed, VisitFailed};
 #[non_exhaustive]
 pub enum Error {
     /// The request brought no response.
-    Transport(TransportFailed),
+    Transport {
+        /// What happened.
+        failure: TransportFailed,
+        /// The HTTP library's error, without the URL; also the [source](core::error::Error::source).
+        cause: Option<Arc<reqwest::Error>>,
+    },
     /// The server sent no head of a response in time. It may have acted on the request all the same.
     NoResponse {
         /// The deadline ([`AuthorizedClientBuilder::response_deadline`](crate::AuthorizedClientBuilder::response_deadline)).
@@ -32,7 +40,7 @@ pub enum Error {
         /// The port; 0 where any would have done.
         port: u16,
         /// The reason: `AddrInUse` where another program has it.
-        kind: std::io::ErrorKind,
+        kind: io::ErrorKind,
     },
     /// Nobody vouched for the client.
     Identity(IdentityFailed),
@@ -58,6 +66,8 @@ pub enum Error {
     NoEntropy,
     /// The HTTP client could not be built.
     HttpClient,
+    /// The address of the proxy is no URL of a proxy.
+    Proxy,
     /// The user's browser comes back to another address than the configuration says.
     RedirectUri,
     /// Requests have opened as many browser windows for this server as they may
@@ -96,8 +106,11 @@ impl fmt::Display for TooManyWindows {
 
 impl Error {
     /// Classifies a failure of the HTTP library, whose own error may quote a URL.
-    pub(crate) fn of_http(error: &reqwest::Error) -> Self {
-        Self::Transport(failure(error))
+    pub(crate) fn of_http(error: reqwest::Error) -> Self {
+        let failure = failure(&error);
+        let error = error.without_url();
+        debug!(%failure, error = chain(&error), "no answer");
+        Self::Transport { failure, cause: Some(Arc::new(error)) }
     }
 
     /// Strikes the secrets of a request out of what the response says about it.
@@ -112,22 +125,49 @@ impl Error {
 }
 
 pub(crate) fn failure(error: &reqwest::Error) -> TransportFailed {
-    let mut causes = core::iter::successors(error.source(), |&error| error.source());
-    if causes.any(|error| error.is::<LeadsHome>()) {
-        TransportFailed::LocalAddress
+    let causes = || core::iter::successors(error.source(), |&error| error.source());
+    let is_of_tls = |kind| {
+        use io::ErrorKind::{ConnectionReset, InvalidData, UnexpectedEof};
+        let is_https = error.url().is_some_and(|url| url.scheme() == "https");
+        is_https && matches!(kind, ConnectionReset | InvalidData | UnexpectedEof)
+    };
+    if causes().any(|error| error.is::<LeadsHome>()) {
+        return TransportFailed::LocalAddress;
     } else if error.is_timeout() {
-        TransportFailed::Timeout
-    } else if error.is_connect() {
-        TransportFailed::Connect
-    } else {
-        TransportFailed::Interrupted
+        return TransportFailed::Timeout;
+    } else if !error.is_connect() {
+        return TransportFailed::Interrupted;
     }
+    // The library does not export this type of its.
+    if causes().any(|error| error.to_string().starts_with("tunnel error")) {
+        return TransportFailed::Proxy;
+    }
+    if causes().any(|error| error.is::<Unresolved>()) {
+        return TransportFailed::Name;
+    }
+    // An error of a socket may be inside another one, which does not name it as its source.
+    let sockets = causes().filter_map(|error| error.downcast_ref::<io::Error>());
+    let inner = |error: &io::Error| Some(error.get_ref()?.downcast_ref::<io::Error>()?.kind());
+    let kinds = sockets.map(|error| inner(error).unwrap_or_else(|| error.kind()));
+    match kinds.last() {
+        Some(io::ErrorKind::ConnectionRefused) => TransportFailed::Refused,
+        Some(kind) if is_of_tls(kind) => TransportFailed::Tls,
+        _ => TransportFailed::Connect,
+    }
+}
+
+/// The texts of an error and of all its sources. Call it after [`reqwest::Error::without_url`].
+pub(crate) fn chain(error: &dyn core::error::Error) -> String {
+    let sources = core::iter::successors(error.source(), |&error| error.source());
+    sources.fold(error.to_string(), |text, source| format!("{text}: {source}"))
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Transport(failure) => write!(f, "the MCP server gave no answer: {failure}"),
+            Self::Transport { failure, .. } => {
+                write!(f, "the MCP server gave no answer: {failure}")
+            }
             Self::NoResponse { within } => write!(
                 f,
                 "the MCP server began no response within {within:?}: if its tools take longer, set \
@@ -135,7 +175,7 @@ impl fmt::Display for Error {
             ),
             Self::Flow(error) => error.fmt(f),
             Self::Visit(error) => error.fmt(f),
-            Self::CallbackPort { port, kind: std::io::ErrorKind::AddrInUse } => write!(
+            Self::CallbackPort { port, kind: io::ErrorKind::AddrInUse } => write!(
                 f,
                 "another program listens on port {port} of 127.0.0.1: end it, or use another port \
                  and register its redirect URI"
@@ -174,13 +214,23 @@ impl fmt::Display for Error {
             Self::Panicked => f.write_str(
                 "the host's own code (user agent, store or identity source) panicked during a login",
             ),
+            Self::Proxy => f.write_str(
+                "the address of the proxy is no URL: name it as http://host:port, https or socks5",
+            ),
             Self::Stopped => f.write_str("the runtime stopped during a login"),
         }
     }
 }
 
-// The variants say all that the errors inside them say, so none of these is a source as well.
-impl core::error::Error for Error {}
+// The variants say all that our errors inside them say, so only the error of the HTTP library is a source as well.
+impl core::error::Error for Error {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Transport { cause: Some(cause), .. } => Some(&**cause),
+            _ => None,
+        }
+    }
+}
 
 impl From<FlowError> for Error {
     fn from(error: FlowError) -> Self {

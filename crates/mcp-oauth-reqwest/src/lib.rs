@@ -9,6 +9,7 @@ mod drive;
 mod error;
 mod flight;
 mod identity;
+mod proxy;
 mod renewal;
 mod resolve;
 #[cfg(feature = "rmcp")]

@@ -24,8 +24,8 @@ pub(crate) struct Resolver {
 #[derive(Default)]
 pub(crate) struct Trusted {
     pub(crate) all: bool,
-    /// The host of a server that the configuration names.
-    pub(crate) host: Option<String>,
+    /// The hosts of servers and proxies that the configuration names.
+    pub(crate) hosts: Vec<String>,
 }
 
 const UNKNOWN: u8 = 0;
@@ -49,7 +49,7 @@ impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         let is = |host: &str| name.as_str().eq_ignore_ascii_case(host);
         let is_server = is(&self.server);
-        let is_trusted = self.trusted.all || self.trusted.host.as_deref().is_some_and(is);
+        let is_trusted = self.trusted.all || self.trusted.hosts.iter().any(|host| is(host));
         let is_for_development = is_for_development(name.as_str());
         let (server, seen) = (self.server.clone(), Arc::clone(&self.seen));
         Box::pin(async move {
@@ -95,8 +95,24 @@ impl fmt::Display for LeadsHome {
 
 impl core::error::Error for LeadsHome {}
 
-async fn look_up(name: &str) -> std::io::Result<Vec<SocketAddr>> {
-    Ok(tokio::net::lookup_host((name, 0)).await?.collect())
+/// A name that the system cannot resolve.
+#[derive(Debug)]
+pub(crate) struct Unresolved(std::io::Error);
+
+impl fmt::Display for Unresolved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name cannot be resolved")
+    }
+}
+
+impl core::error::Error for Unresolved {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+async fn look_up(name: &str) -> Result<Vec<SocketAddr>, Unresolved> {
+    Ok(tokio::net::lookup_host((name, 0)).await.map_err(Unresolved)?.collect())
 }
 
 /// Returns `true` if http is allowed for this host: what is sent there stays in a private network.

@@ -157,6 +157,40 @@ fn c_ext_4_a_workload_shows_what_its_platform_says_of_it_once() {
     }
 }
 
+#[test]
+fn sec_247_a_token_endpoint_that_echoes_the_request_puts_no_secret_into_the_error() {
+    let mut world = world_without_users(json!(["client_secret_basic"]));
+    world.interfere = Box::new(|request| {
+        let is_token = request.uri().path() == "/token";
+        let said = format!("{:?} {:?}", request.headers(), request.body());
+        let basic = request.headers().get(AUTHORIZATION)?.to_str().unwrap().to_owned();
+        let error = json!({"error": basic.replace(' ', ":"), "error_description":
+            format!("secret the secret, {basic}, {said}"),
+            "error_uri": format!("https://as.example/errors?{}", basic.replace(' ', "&"))});
+        is_token.then(|| json_response(400, &error))
+    });
+    let machine = ClientConfig::for_itself("Test", issuer(), secret_client("c 1"));
+    let error = world.login(machine).unwrap_err();
+    let shown = format!("{error} {error:?} {error:#?}");
+    assert!(shown.contains("[secret]"), "{shown}");
+    for secret in ["the secret", "YyUyMDE6dGhlJTIwc2VjcmV0"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+
+    // An assertion, as codes, verifiers and refresh tokens are sent.
+    let mut world = world_without_users(json!(["none"]));
+    world.identity = "platform.jwt.signature".to_owned();
+    world.interfere = Box::new(|request| {
+        let said = String::from_utf8(request.body().to_vec()).unwrap();
+        let error = json!({"error": "invalid_grant", "error_description": said});
+        (request.uri().path() == "/token").then(|| json_response(400, &error))
+    });
+    let client = ClientCredentials::public(id("workload"));
+    let error = world.login(ClientConfig::for_workload("Test", issuer(), client)).unwrap_err();
+    let shown = format!("{error} {error:?}");
+    assert!(shown.contains("[secret]") && !shown.contains("platform.jwt"), "{shown}");
+}
+
 /// A client of an enterprise, and what its identity provider answers.
 fn enterprise(answer: (u16, Value)) -> (World, ClientConfig) {
     let mut world = world_without_users(json!(["client_secret_basic"]));

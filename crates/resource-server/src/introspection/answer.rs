@@ -596,7 +596,7 @@ mod tests {
     #[test]
     fn sec_231_an_answer_about_another_kind_of_token_is_refused() {
         let refused_for = |member: &'static str, value: Value| {
-            let why = refused(&json!({ member: value.clone() }));
+            let why = refused(&json!({ member: value }));
             assert_eq!(why, NotTaken::NotAccessToken { member }, "{member}: {value}");
             assert!(why.to_string().contains(member), "{why}");
         };
