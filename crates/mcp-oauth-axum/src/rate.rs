@@ -62,11 +62,14 @@ pub struct RateLimits {
     /// network. Public clients (method `none`) are let through. As many unknown codes and refresh tokens are answered
     /// with `invalid_grant`, and further ones with 429; good ones are never refused for the failures of others.
     pub all_failures: Option<Rate>,
+    /// Requests to the [routes of the login](crate::AuthorizationServer::with_login_routes): 120, and two a second.
+    pub logins: Option<Rate>,
 }
 
 impl RateLimits {
     /// No limits: for a server behind something that has its own.
-    pub const OFF: Self = Self { registrations: None, failures: None, all_failures: None };
+    pub const OFF: Self =
+        Self { registrations: None, failures: None, all_failures: None, logins: None };
 }
 
 impl Default for RateLimits {
@@ -75,6 +78,7 @@ impl Default for RateLimits {
             registrations: Some(Rate::new(60, Duration::from_secs(60))),
             failures: Some(Rate::new(10, Duration::from_secs(6))),
             all_failures: Some(Rate::new(100, Duration::from_secs(1))),
+            logins: Some(Rate::new(120, Duration::from_millis(500))),
         }
     }
 }
@@ -85,6 +89,7 @@ pub(crate) struct Rates {
     failures: Option<NetworkMeter>,
     all_failures: Option<NetworkMeter>,
     unknown_grants: Option<NetworkMeter>,
+    logins: Option<NetworkMeter>,
     proxies: TrustedProxies,
     hasher: RandomState,
 }
@@ -108,6 +113,7 @@ impl Rates {
             failures: limits.failures.and_then(NetworkMeter::new),
             all_failures: limits.all_failures.and_then(NetworkMeter::new),
             unknown_grants: limits.all_failures.and_then(NetworkMeter::new),
+            logins: limits.logins.and_then(NetworkMeter::new),
             proxies,
             hasher: RandomState::new(),
         }
@@ -115,7 +121,16 @@ impl Rates {
 
     /// Counts a registration.
     pub(crate) fn registration<B>(&self, request: &Request<B>) -> Result<(), Refusal> {
-        let Some(meter) = &self.registrations else { return Ok(()) };
+        self.count(self.registrations.as_ref(), request)
+    }
+
+    /// Counts a request to a route of the login.
+    pub(crate) fn login<B>(&self, request: &Request<B>) -> Result<(), Refusal> {
+        self.count(self.logins.as_ref(), request)
+    }
+
+    fn count<B>(&self, meter: Option<&NetworkMeter>, request: &Request<B>) -> Result<(), Refusal> {
+        let Some(meter) = meter else { return Ok(()) };
         meter.count(&self.keys(request, None)).map_err(Refusal::too_many)
     }
 

@@ -2,6 +2,7 @@
 
 mod client;
 mod endpoints;
+mod login_routes;
 mod pages;
 mod upstream;
 
@@ -52,6 +53,7 @@ pub struct AuthorizationServer<S, L> {
     stripped: Box<str>,
     scope_texts: BTreeMap<String, String>,
     template: Template,
+    login_routes: Router,
     #[cfg(feature = "client_documents")]
     documents: Option<Arc<dyn ClientDocuments>>,
     #[cfg(feature = "client_documents")]
@@ -107,6 +109,7 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
             stripped: Box::default(),
             scope_texts: BTreeMap::new(),
             template: Template::default(),
+            login_routes: Router::new(),
             #[cfg(feature = "client_documents")]
             documents: WebDocuments::or_none(),
             #[cfg(feature = "client_documents")]
@@ -248,6 +251,32 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
         self
     }
 
+    /// Serves the routes of the host's [`Login`] beside the endpoints, under the same limits: what one network may ask for
+    /// ([`RateLimits::logins`], beyond it 429), the time to an answer ([`Deadlines::answer`]), the check of `Host`, and
+    /// panics. A fallback of these routes is left out.
+    ///
+    /// Anybody can begin a login. Keep nothing for one that has not ended: seal what has to be known afterwards into a
+    /// cookie, as `examples/upstream-login` does.
+    ///
+    /// ```
+    /// # use authorization_server::MemoryStore;
+    /// # use mcp_oauth_axum::{AuthorizationServer, DemoLogin};
+    /// use axum::{Router, routing::get};
+    ///
+    /// async fn form() -> &'static str {
+    ///     "…"
+    /// }
+    ///
+    /// # fn f(server: AuthorizationServer<MemoryStore, DemoLogin>) {
+    /// let server = server.with_login_routes(Router::new().route("/login", get(form)));
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_login_routes(mut self, routes: Router) -> Self {
+        self.login_routes = routes.reset_fallback();
+        self
+    }
+
     /// Says that a proxy in front takes this prefix of the issuer's path away: with the issuer
     /// `https://host.example/auth` and the prefix `/auth`, requests arrive at `/token`. If nothing is said, the proxy
     /// keeps paths, and they arrive at `/auth/token`. Well-known documents are at the root of the host in either case.
@@ -341,7 +370,8 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
         let pages = route_exactly(pages, &paths.consent, any(consent::<S, L>))
             .layer(CatchPanicLayer::custom(page_panicked));
         let endpoints = public.merge(pages).fallback(not_found::<S, L>);
-        endpoints.with_state(Arc::clone(&server)).layer(from_fn(move |request, next| {
+        let endpoints = endpoints.with_state(Arc::clone(&server));
+        endpoints.merge(server.limit(self.login_routes)).layer(from_fn(move |request, next| {
             let server = Arc::clone(&server);
             async move { server.check_host(request, next).await }
         }))

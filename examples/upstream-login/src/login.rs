@@ -96,7 +96,7 @@ impl ProviderLogin {
         Ok(Self(Arc::new(Inner { provider, http, seal, answered, sessions, turns })))
     }
 
-    /// To be merged with the router of the authorization server.
+    /// The routes of the login, for `AuthorizationServer::with_login_routes`.
     pub(crate) fn router(&self) -> Router {
         let (start, finish) = (self.clone(), self.clone());
         Router::new().route("/login", get(async move |uri: Uri| answer(start.start(&uri)))).route(

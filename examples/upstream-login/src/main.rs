@@ -51,8 +51,8 @@ impl Servers {
         let store = Arc::new(MemoryStore::default());
         let router = AuthorizationServer::new(config, Arc::clone(&store), login.clone())
             .describe("files:read", "See your files")
-            .router()
-            .merge(login.router());
+            .with_login_routes(login.router())
+            .router();
 
         let (mut running, (stop, stopped)) = (JoinSet::new(), watch::channel(()));
         for (listener, router) in [(listener, router), (provider_listener, provider.router())] {

@@ -1,0 +1,37 @@
+//! Routes of the host's login, under the limits of the endpoints: the requests of one network, the time to an answer,
+//! and panics.
+
+use std::sync::Arc;
+
+use authorization_server::{Refusal, Store};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use http::Response;
+use tokio::time::timeout;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use super::Server;
+use crate::Login;
+use crate::reply::{page_panicked, refused};
+
+impl<S: Store + 'static, L: Login> Server<S, L> {
+    /// Puts the limits around the routes of the login.
+    pub(super) fn limit(self: &Arc<Self>, routes: Router) -> Router {
+        let server = Arc::clone(self);
+        let limits = from_fn(move |request, next| {
+            let server = Arc::clone(&server);
+            async move { server.let_in(request, next).await }
+        });
+        routes.layer(limits).layer(CatchPanicLayer::custom(page_panicked))
+    }
+
+    async fn let_in(&self, request: Request, next: Next) -> Response<Body> {
+        if let Err(refusal) = self.rates.login(&request) {
+            return refused(refusal);
+        }
+        let answer = timeout(self.deadlines.answer, next.run(request)).await;
+        answer.unwrap_or_else(|_| refused(Refusal::late()))
+    }
+}
