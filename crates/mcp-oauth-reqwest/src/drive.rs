@@ -94,13 +94,24 @@ impl Host<'_> {
                     );
                     drop(turn);
                     let visited = agent.visit(&visit).instrument(span);
-                    let callback = match select(visited, pin!(flow.ended())).await {
-                        Either::Left((callback, _)) => callback.map_err(Error::Visit)?,
-                        Either::Right(_) => return Err(Error::LoginEnded.into()),
+                    let (ended, brought) = (pin!(flow.ended()), pin!(flow.brought()));
+                    let callback = match select(select(visited, ended), brought).await {
+                        Either::Left((Either::Left((callback, _)), _)) => {
+                            Ok(callback.map_err(Error::Visit)?)
+                        }
+                        Either::Left((Either::Right(_), _)) => return Err(Error::LoginEnded.into()),
+                        Either::Right((session, _)) => Err(session),
                     };
                     turn = self.turn().await?;
                     // A code is not redeemed for a user who has logged out meanwhile.
                     flow.check()?;
+                    let callback = match callback {
+                        Ok(callback) => callback,
+                        Err(session) => {
+                            info!("another program that shares the store has logged in");
+                            return Ok((session, turn));
+                        }
+                    };
                     visit.resume(Callback::from_url(&callback), now())?
                 }
                 Step::ChooseServer(choose) => {

@@ -17,6 +17,9 @@ use crate::drive::{Host, Turn};
 use crate::flight::Renewable;
 use crate::{CredentialStore, Error, IdentitySource, TooManyWindows, UserAgent};
 
+/// Time between two looks at the store while a browser is open.
+const LOOK: Duration = Duration::from_secs(2);
+
 /// Where tokens come from.
 pub(crate) enum Credentials {
     Login(Box<Login>),
@@ -168,6 +171,24 @@ impl Flow<'_> {
         while !self.is_over() {
             if epoch.changed().await.is_err() {
                 return core::future::pending().await;
+            }
+        }
+    }
+
+    /// Returns the session of a login that another program, which shares the store, has finished while this one waits
+    /// for its user. A login that the user asked for goes on.
+    pub(crate) async fn brought(&self) -> Session {
+        if !matches!(self.wanted, Wanted::Login { .. }) || self.wanted.is_by_user() {
+            return core::future::pending().await;
+        }
+        let before = self.common.restored().await.ok().flatten();
+        loop {
+            tokio::time::sleep(LOOK).await;
+            // A store that cannot be read has nothing new.
+            let Ok(Some(session)) = self.common.restored().await else { continue };
+            let mut known = before.iter().chain(self.from.as_deref());
+            if !known.any(|known| holds_tokens_of(&session, known)) {
+                return session;
             }
         }
     }

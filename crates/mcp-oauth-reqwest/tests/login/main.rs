@@ -8,3 +8,4 @@ mod forgotten;
 mod mix_up;
 #[cfg(unix)]
 mod text_browser;
+mod two_programs;
