@@ -334,6 +334,41 @@ async fn sec_222_public_clients_are_not_shut_out_by_the_failures_of_others() {
     assert_eq!(revoked.status, StatusCode::OK);
 }
 
+/// SEC-238: a good proof of possession is no way around that, and is remembered for none of them.
+#[cfg(feature = "dpop")]
+#[tokio::test(start_paused = true)]
+async fn sec_238_made_up_codes_with_good_proofs_count_for_their_network() {
+    let server = limited(|server| server);
+    let public = server.client().await;
+    let key = include_str!("../../../client-auth/tests/keys/es256.pem");
+    let key = client_auth::ProofKey::from_pem(key).unwrap();
+    let send = async |form: String, from: From<'_>, number: usize| {
+        let mut draw = [0; 16];
+        draw[..8].copy_from_slice(&number.to_be_bytes());
+        let url = "https://as.example/token";
+        let draw = oauth_types::Entropy::new(draw);
+        let proof = key.prove(&http::Method::POST, url, None, None, NOW, draw).unwrap();
+        let address = SocketAddr::new(from.0.parse::<IpAddr>().unwrap(), 4711);
+        let request = Request::post("/token")
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header("dpop", proof)
+            .extension(ConnectInfo(address));
+        server.send(request.body(Body::from(form)).unwrap()).await
+    };
+    let made_up = async |number: usize| {
+        send(redeem(&public, &format!("made-up-{number}")), HERE, number).await
+    };
+    assert_eq!(count(2_000, StatusCode::BAD_REQUEST, made_up).await, 100);
+    // The same proofs are new: nothing was written.
+    for number in [0, 99, 100, 1_999] {
+        let code = server.code(&public).await;
+        let answer = send(redeem(&public, &code), HERE, number).await;
+        assert_eq!((answer.status, &answer.json()["token_type"]), (StatusCode::OK, &json!("DPoP")));
+    }
+    let answer = send(redeem(&public, "made-up"), ELSEWHERE, 3_000).await;
+    assert_eq!(answer.error(), "invalid_grant");
+}
+
 /// SEC-222: nothing is guessed without a bound, and no good grant pays for it.
 #[tokio::test(start_paused = true)]
 async fn sec_222_made_up_grants_are_bounded_and_good_ones_go_on() {
