@@ -209,7 +209,7 @@ fn c_reg_2_the_clients_own_document_offers_both_methods() {
         assert_eq!(world.token_form("client_assertion").is_some(), signs);
         assert!(sent(&world).is_empty());
     }
-    let mut elsewhere = own.clone();
+    let mut elsewhere = own;
     elsewhere.keys_url = Some(EndpointUrl::parse("https://client.example/keys.json").unwrap());
     let document: Value =
         serde_json::from_slice(&elsewhere.metadata_document().unwrap().unwrap().to_json()).unwrap();

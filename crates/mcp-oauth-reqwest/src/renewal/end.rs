@@ -88,7 +88,7 @@ impl Common {
     ) -> Result<(), Error> {
         let Some(host) = self.host() else { return Ok(()) };
         let later = session.filter(|own| own.is_saved()).map(|own| own.account().key());
-        let records = self.kept(&*host.store, unforgotten).await?;
+        let records = self.kept(host.store, unforgotten).await?;
         for record in records {
             let key = record.key();
             if later.as_ref() == Some(&key) {

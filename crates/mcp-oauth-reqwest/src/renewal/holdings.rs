@@ -508,7 +508,7 @@ mod tests {
                 count,
                 wanted,
                 begin,
-                |work| futures::executor::block_on(work),
+                futures::executor::block_on,
                 |(), outcome: Result<(), Error>| outcome,
             );
             assert!(matches!(landed, Join::Wait(..)));
