@@ -71,7 +71,7 @@ async fn sec_243_a_login_that_failed_in_passing_is_not_repeated_by_each_request(
     assert_eq!(visits.load(Ordering::SeqCst), 2);
 }
 
-fn too_many(outcome: Result<StatusCode, Error>) -> bool {
+fn too_many(outcome: &Result<StatusCode, Error>) -> bool {
     matches!(outcome, Err(Error::TooManyWindows(_)))
 }
 
@@ -120,7 +120,7 @@ async fn sec_244_thirty_tools_that_each_step_up_open_three_windows() {
     });
     let mut spent = 0;
     for call in calls {
-        spent += usize::from(too_many(call.await));
+        spent += usize::from(too_many(&call.await));
     }
     // A login and two step-ups, which the user declines.
     assert_eq!((windows.load(Ordering::SeqCst), spent), (3, 28));
@@ -176,7 +176,7 @@ async fn sec_244_a_host_may_allow_no_window_or_more() {
             later(600).await;
         }
         assert_eq!(windows.load(Ordering::SeqCst), opened);
-        assert!(too_many(get(&client).await));
+        assert!(too_many(&get(&client).await));
     }
 }
 
