@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use authorization_server::{
     AccessRecord, ClientRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord,
-    MemoryStore, NewFamily, RedeemOutcome, RotateOutcome, Rotation, Store, StoreError,
+    MemoryStore, NewFamily, OnceKind, RedeemOutcome, RotateOutcome, Rotation, Store, StoreError,
 };
 use client_auth::Replay;
 use oauth_types::{ClientId, SecretDigest, UnixTime};
@@ -212,11 +212,12 @@ impl<S: Store> Store for FaultyStore<S> {
     }
     async fn put_once(
         &self,
+        kind: OnceKind,
         key: &SecretDigest,
         until: UnixTime,
         now: UnixTime,
     ) -> Result<Replay, StoreError> {
-        self.write(self.inner.put_once(key, until, now)).await
+        self.write(self.inner.put_once(kind, key, until, now)).await
     }
     async fn sweep(&self, now: UnixTime, max: usize) -> Result<usize, StoreError> {
         self.write(self.inner.sweep(now, max)).await

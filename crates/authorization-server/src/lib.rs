@@ -54,7 +54,8 @@ pub use replay::{ClientChecked, ReplayCheck};
 pub use revoke::{RevocationRequest, RevokeTarget, Revoking};
 pub use store::{
     AccessRecord, ClientRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord,
-    Generation, NewAccess, NewFamily, RedeemOutcome, RotateOutcome, Rotation, Store, StoreError,
+    Generation, NewAccess, NewFamily, OnceKind, RedeemOutcome, RotateOutcome, Rotation, Store,
+    StoreError,
 };
 pub use token::{
     Admitted, AssertionError, CodeGrant, IssuableFamily, IssuableRotation, IssuableToken, Issue,

@@ -1,5 +1,8 @@
 //! A store for tests and demos: it forgets everything when the process ends.
 
+mod clients;
+mod once;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -8,8 +11,11 @@ use oauth_types::{ClientId, Issuer, SecretDigest, TokenFacts, UnixTime};
 
 use crate::{
     AccessRecord, ClientRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord,
-    Generation, NewAccess, NewFamily, RedeemOutcome, RotateOutcome, Rotation, Store, StoreError,
+    Generation, NewAccess, NewFamily, OnceKind, RedeemOutcome, RotateOutcome, Rotation, Store,
+    StoreError,
 };
+use clients::Clients;
+use once::Once;
 
 /// Keeps everything in memory, behind one lock: each operation is trivially one transaction.
 ///
@@ -24,14 +30,12 @@ pub struct MemoryStore {
 
 #[derive(Debug, Default)]
 struct Tables {
-    clients: BTreeMap<ClientId, ClientRecord>,
+    clients: Clients,
     codes: BTreeMap<SecretDigest, CodeRecord>,
     families: BTreeMap<FamilyId, FamilyRecord>,
     access: BTreeMap<SecretDigest, Access>,
     consents: BTreeMap<SecretDigest, ConsentRecord>,
-    once: BTreeMap<SecretDigest, UnixTime>,
-    /// The latest end of a key that was forgotten.
-    forgotten: Option<UnixTime>,
+    once: Once,
 }
 
 /// A token, and what was made of it for those who ask for every request.
@@ -86,6 +90,7 @@ impl MemoryStore {
 
 impl Tables {
     fn insert(&mut self, family: NewFamily, now: UnixTime) {
+        self.clients.keep(&family);
         let record = FamilyRecord {
             client_id: family.client_id,
             subject: family.subject,
@@ -98,9 +103,6 @@ impl Tables {
             jkt: family.jkt,
             revoked: false,
         };
-        if let Some(client) = self.clients.get_mut(&record.client_id) {
-            client.unused_until = None;
-        }
         let (digest, access) = (family.access.digest, family.access);
         self.access.insert(digest, Access::new(family.id, &record, access));
         self.families.insert(family.id, record);
@@ -133,18 +135,7 @@ impl Store for MemoryStore {
         client: ClientRecord,
         now: UnixTime,
     ) -> Result<CreateOutcome, StoreError> {
-        let clients = &mut self.tables().clients;
-        if clients.contains_key(&client.client_id) {
-            return Ok(CreateOutcome::Duplicate);
-        }
-        if clients.len() >= self.max_clients {
-            clients.retain(|_, client| !client.is_forgotten(now));
-        }
-        if clients.len() >= self.max_clients {
-            return Ok(CreateOutcome::QuotaReached);
-        }
-        clients.insert(client.client_id.clone(), client);
-        Ok(CreateOutcome::Created)
+        Ok(self.tables().clients.create(client, self.max_clients, now))
     }
 
     async fn delete_client(&self, client_id: &ClientId, _: UnixTime) -> Result<(), StoreError> {
@@ -276,33 +267,18 @@ impl Store for MemoryStore {
 
     async fn put_once(
         &self,
+        kind: OnceKind,
         key: &SecretDigest,
         until: UnixTime,
         now: UnixTime,
     ) -> Result<Replay, StoreError> {
-        let tables = &mut *self.tables();
-        if Some(until) <= tables.forgotten {
-            return Ok(Replay::Seen);
-        }
-        let end = tables.once.get(key).copied();
-        if end.is_some_and(|end| now < end) {
-            return Ok(Replay::Seen);
-        }
-        tables.once.insert(*key, end.map_or(until, |end| end.max(until)));
-        Ok(Replay::Fresh)
+        Ok(self.tables().once.put(kind, key, until, now))
     }
 
     async fn sweep(&self, now: UnixTime, max: usize) -> Result<usize, StoreError> {
         let tables = &mut *self.tables();
         let mut left = max;
-        let forgotten = &mut tables.forgotten;
-        tables.once.retain(|_, until| {
-            let is_kept = now < *until || !take(&mut left);
-            if !is_kept {
-                *forgotten = (*forgotten).max(Some(*until));
-            }
-            is_kept
-        });
+        tables.once.sweep(now, || take(&mut left));
         tables.consents.retain(|_, consent| now < consent.until || !take(&mut left));
         tables.access.retain(|_, access| now < access.record.expires_at || !take(&mut left));
         // A family stays until its last day, because its generations recognize reuse, and as long as a token needs it.
@@ -317,7 +293,7 @@ impl Store for MemoryStore {
             let is_needed = code.redeemed.is_some_and(|family| families.contains_key(&family));
             is_needed || now < code.expires_at || !take(&mut left)
         });
-        tables.clients.retain(|_, client| !client.is_forgotten(now) || !take(&mut left));
+        tables.clients.sweep(now, || take(&mut left));
         Ok(max - left)
     }
 }

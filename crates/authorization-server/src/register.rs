@@ -9,7 +9,9 @@
 //!
 //! The answer says what was registered, which may be less than what was sent (RFC 7591 §3.2.1).
 //!
-//! Who never gets a token is forgotten after a day, so that what programs register for the fun of it goes away.
+//! A client that never gets a token is forgotten after a day, so that what programs register for the fun of it goes
+//! away; one that got some, 30 days after the end of its last grant. Clients without a token take at most half of the
+//! store's room, and the oldest of them makes room for the next.
 
 use core::time::Duration;
 

@@ -9,7 +9,7 @@ use client_auth::{
 use oauth_types::{SecretDigest, UnixTime};
 
 use crate::token::unauthenticated;
-use crate::{ClientRecord, Config, Refusal, Store, StoreError};
+use crate::{ClientRecord, Config, OnceKind, Refusal, Store, StoreError};
 
 /// The next step of a request, once what it sent is checked.
 #[derive(Debug)]
@@ -33,7 +33,8 @@ impl<'a, T> ClientChecked<'a, T> {
             match checked {
                 Self::Done(next) => return Ok(next),
                 Self::CheckReplay(step) => {
-                    let outcome = store.put_once(step.key(), step.until(), now).await;
+                    let outcome =
+                        store.put_once(OnceKind::TokenRequest, step.key(), step.until(), now).await;
                     checked = step.resume(outcome)?;
                 }
             }
@@ -50,7 +51,7 @@ impl<'a, T> ClientChecked<'a, T> {
     }
 }
 
-/// The operation to carry out: [`Store::put_once`].
+/// The operation to carry out: [`Store::put_once`] of a [token request](OnceKind::TokenRequest).
 #[must_use = "carry the operation out, then resume with its outcome"]
 pub struct ReplayCheck<'a, T> {
     key: SecretDigest,

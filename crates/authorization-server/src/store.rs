@@ -3,17 +3,24 @@
 //! There is no "find, then later consume": what happens exactly once is one operation with a precondition.
 //! Only digests of codes, tokens and secrets are stored. Time is an argument.
 
+mod once;
+mod outcomes;
+mod records;
+
 use core::fmt;
 use core::future::Future;
-use core::time::Duration;
 use std::sync::Arc;
 
-use client_auth::{Registered, Replay};
-use oauth_types::{
-    ClientId, ClientMetadata, CodeChallenge, Entropy, GrantType, Issuer, RedirectUri, ResourceUri,
-    ScopeSet, SecretDigest, Thumbprint, TokenFacts, UnixTime,
+use client_auth::Replay;
+use oauth_types::{ClientId, Issuer, SecretDigest, TokenFacts, UnixTime};
+
+pub use once::OnceKind;
+pub(crate) use once::SweepClock;
+pub use outcomes::{CreateOutcome, RedeemOutcome, RotateOutcome};
+pub use records::{
+    AccessRecord, ClientRecord, CodeRecord, ConsentRecord, FamilyId, FamilyRecord, Generation,
+    NewAccess, NewFamily, Rotation,
 };
-use serde::{Deserialize, Serialize};
 
 /// The store could not do it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -39,319 +46,6 @@ impl fmt::Display for StoreError {
 
 impl core::error::Error for StoreError {}
 
-/// A registered client.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct ClientRecord {
-    /// Its identifier.
-    pub client_id: ClientId,
-    /// How it authenticates.
-    pub authentication: Registered,
-    /// Where its users may come back to.
-    pub redirect_uris: Vec<RedirectUri>,
-    /// What it said about itself, as far as it was accepted; without its redirect URIs and keys, which stand above.
-    pub metadata: ClientMetadata,
-    /// When it registered.
-    pub registered_at: UnixTime,
-    /// When it is forgotten unless it gets a token before; at this second it is. `None` for one that stays: it
-    /// got one, or the operator put it into the store.
-    pub unused_until: Option<UnixTime>,
-}
-
-impl ClientRecord {
-    /// Whether it never got a token in the time that it had: nobody knows it any more, swept or not.
-    #[must_use]
-    pub fn is_forgotten(&self, now: UnixTime) -> bool {
-        self.unused_until.is_some_and(|until| now >= until)
-    }
-
-    /// A client that acts for itself, within these scopes, put into the store by the operator.
-    #[must_use]
-    pub fn for_itself(
-        client_id: ClientId,
-        authentication: Registered,
-        scopes: ScopeSet,
-        now: UnixTime,
-    ) -> Self {
-        Self::by_operator(GrantType::ClientCredentials, client_id, authentication, scopes, now)
-    }
-
-    /// A client that acts for an enterprise's users by the word of its identity provider, within these scopes, put
-    /// into the store by the operator. The provider's assertions name it by this identifier.
-    #[must_use]
-    pub fn for_enterprise(
-        client_id: ClientId,
-        authentication: Registered,
-        scopes: ScopeSet,
-        now: UnixTime,
-    ) -> Self {
-        Self::by_operator(GrantType::JwtBearer, client_id, authentication, scopes, now)
-    }
-
-    fn by_operator(
-        grant: GrantType,
-        client_id: ClientId,
-        authentication: Registered,
-        scopes: ScopeSet,
-        now: UnixTime,
-    ) -> Self {
-        let mut metadata = ClientMetadata::new(&[]);
-        metadata.grant_types = Some(vec![grant]);
-        metadata.token_endpoint_auth_method = Some(authentication.method.clone());
-        metadata.scope = Some(scopes);
-        let (redirect_uris, registered_at, unused_until) = (Vec::new(), now, None);
-        Self { client_id, authentication, redirect_uris, metadata, registered_at, unused_until }
-    }
-}
-
-/// An authorization code that was given out, by its digest.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct CodeRecord {
-    /// The digest of the code.
-    pub digest: SecretDigest,
-    /// Whom it was given to.
-    pub client_id: ClientId,
-    /// Where it was sent.
-    pub redirect_uri: RedirectUri,
-    /// What its verifier has to match.
-    pub challenge: CodeChallenge,
-    /// What its tokens will be for.
-    pub resource: ResourceUri,
-    /// What they will grant.
-    pub scopes: ScopeSet,
-    /// Who agreed.
-    pub subject: String,
-    /// When it expires; at this second it has.
-    pub expires_at: UnixTime,
-    /// The key that has to be held by whoever redeems it, if any (RFC 9449 §10).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub jkt: Option<Thumbprint>,
-    /// The family that it was redeemed for.
-    pub redeemed: Option<FamilyId>,
-}
-
-/// What a user agreed to, so that the same is not asked again.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct ConsentRecord {
-    /// The digest of user, client, redirect URI and resource.
-    pub key: SecretDigest,
-    /// Who agreed.
-    pub subject: String,
-    /// Who may have it.
-    pub client_id: ClientId,
-    /// What may be granted.
-    pub scopes: ScopeSet,
-    /// What the client said about itself then: [`ClientRecord::metadata_digest`].
-    pub metadata: SecretDigest,
-    /// Until when nobody is asked again; at this second somebody is.
-    pub until: UnixTime,
-}
-
-/// All tokens that come from one authorization. They live and die together.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-pub struct FamilyId([u8; 16]);
-
-impl FamilyId {
-    /// A fresh identifier.
-    #[must_use]
-    pub const fn new(entropy: &Entropy<16>) -> Self {
-        Self(*entropy.as_bytes())
-    }
-
-    /// An identifier that a store or token kept.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// The bytes to keep.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
-
-/// How often a family's refresh token has been rotated.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-pub struct Generation(u64);
-
-impl Generation {
-    /// A generation by its number.
-    #[must_use]
-    pub const fn new(number: u64) -> Self {
-        Self(number)
-    }
-
-    /// Its number; the first is 0.
-    #[must_use]
-    pub const fn get(self) -> u64 {
-        self.0
-    }
-
-    /// The next one.
-    #[must_use]
-    pub const fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
-    }
-}
-
-/// A family to be created when a code is redeemed.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct NewFamily {
-    /// Its identifier.
-    pub id: FamilyId,
-    /// Whose it is.
-    pub client_id: ClientId,
-    /// Who agreed.
-    pub subject: String,
-    /// What its tokens are for.
-    pub resource: ResourceUri,
-    /// The most that they grant.
-    pub scopes: ScopeSet,
-    /// When it ends, however often it is used.
-    pub expires_at: UnixTime,
-    /// When it ends if it is not used.
-    pub idle_until: UnixTime,
-    /// The key that its refresh tokens are bound to, if to any (RFC 9449 §5).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub jkt: Option<Thumbprint>,
-    /// Its first access token.
-    pub access: NewAccess,
-}
-
-/// An access token to be stored, by its digest.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct NewAccess {
-    /// The digest of the token.
-    pub digest: SecretDigest,
-    /// What it grants.
-    pub scopes: ScopeSet,
-    /// When it expires; at this second it has.
-    pub expires_at: UnixTime,
-    /// The key that it is bound to, if to any (RFC 9449 §6).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub jkt: Option<Thumbprint>,
-}
-
-/// A family as it is stored.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct FamilyRecord {
-    /// Whose it is.
-    pub client_id: ClientId,
-    /// Who agreed.
-    pub subject: String,
-    /// What its tokens are for.
-    pub resource: ResourceUri,
-    /// The most that they grant.
-    pub scopes: ScopeSet,
-    /// When it ends, however often it is used.
-    pub expires_at: UnixTime,
-    /// When it ends if it is not used.
-    pub idle_until: UnixTime,
-    /// The generation of its live refresh token.
-    pub generation: Generation,
-    /// When that generation came to be.
-    pub rotated_at: UnixTime,
-    /// The key that its refresh tokens are bound to, if to any (RFC 9449 §5).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub jkt: Option<Thumbprint>,
-    /// Whether it was revoked.
-    pub revoked: bool,
-}
-
-/// What is known about a live access token, its family included.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct AccessRecord {
-    /// The family it belongs to.
-    pub family: FamilyId,
-    /// Whom it was given to.
-    pub client_id: ClientId,
-    /// Who agreed.
-    pub subject: String,
-    /// What it is for.
-    pub resource: ResourceUri,
-    /// What it grants.
-    pub scopes: ScopeSet,
-    /// When it expires.
-    pub expires_at: UnixTime,
-    /// The key that it is bound to, if to any (RFC 9449 §6). It is worth nothing to whoever does not prove that they
-    /// hold that key: never let one in as a bearer token.
-    pub jkt: Option<Thumbprint>,
-}
-
-impl AccessRecord {
-    /// What a resource server has to know about the token; the store is that of this issuer.
-    #[must_use]
-    pub fn into_facts(self, issuer: Issuer) -> TokenFacts {
-        TokenFacts {
-            subject: self.subject,
-            client_id: self.client_id,
-            issuer,
-            scopes: self.scopes,
-            audience: vec![self.resource],
-            expires_at: Some(self.expires_at),
-            jkt: self.jkt,
-        }
-    }
-}
-
-/// A refresh: what is presented, and what is to come of it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Rotation {
-    /// The family.
-    pub family: FamilyId,
-    /// The generation that the presented token carries.
-    pub presented: Generation,
-    /// The access token that comes with the successor.
-    pub access: NewAccess,
-    /// When the family ends if it is not used again.
-    pub idle_until: UnixTime,
-    /// How long after a rotation its predecessor may be presented again.
-    pub grace: Duration,
-}
-
-/// What became of a new client.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum CreateOutcome {
-    /// It is stored.
-    Created,
-    /// Its identifier is taken.
-    Duplicate,
-    /// There is no room for more clients.
-    QuotaReached,
-}
-
-/// What became of a code.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum RedeemOutcome {
-    /// It is used now, and its family and first access token are stored.
-    Redeemed,
-    /// It was used before. The family that came from it is revoked now (RFC 6749 §4.1.2).
-    AlreadyUsed(FamilyId),
-    /// It has expired.
-    Expired,
-    /// There is no such code.
-    Missing,
-}
-
-/// What became of a refresh.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum RotateOutcome {
-    /// The next generation is live, and its access token is stored.
-    Rotated,
-    /// The presented generation was rotated a moment ago: its successor is live already, and another access
-    /// token is stored with it.
-    GraceReplay,
-    /// An older generation was presented, or one that never was, as after the store was set back to a copy. The family
-    /// is revoked now.
-    Reused,
-    /// The family was revoked before.
-    Revoked,
-    /// The family has expired.
-    Expired,
-    /// There is no such family.
-    Missing,
-}
-
 /// Where an authorization server keeps what outlives a request.
 ///
 /// Every method is one transaction: a crash leaves either all of it or nothing. An answer comes only after the
@@ -366,8 +60,11 @@ pub trait Store: Send + Sync {
         client_id: &ClientId,
     ) -> impl Future<Output = Result<Option<ClientRecord>, StoreError>> + Send;
 
-    /// Stores a client whose identifier is not taken, if there is room: forgotten clients take none, and no
-    /// other client makes any.
+    /// Stores a client whose identifier is not taken, if there is room: forgotten clients take none.
+    ///
+    /// Clients that registered themselves and never got a token take at most half of the room
+    /// ([`ClientRecord::max_unused`]). Where they have filled it, or where the whole store is full, the one of them
+    /// that would be forgotten first makes room. No other client does.
     fn create_client(
         &self,
         client: ClientRecord,
@@ -392,10 +89,11 @@ pub trait Store: Send + Sync {
         digest: &SecretDigest,
     ) -> impl Future<Output = Result<Option<CodeRecord>, StoreError>> + Send;
 
-    /// Marks a code as used if it is unused and has not expired, stores the family, and keeps its client for
-    /// good: [`unused_until`](ClientRecord::unused_until) is `None` from now on. If it was used before, revokes
-    /// the family that came from it: the caller has made sure that everything else about the request is right,
-    /// so that nobody but the holder of the verifier can cause this.
+    /// Marks a code as used if it is unused and has not expired, stores the family, and keeps its client for as long
+    /// as the family may need it and [a time longer](NewFamily::client_needed_until). A store may leave
+    /// [`unused_until`](ClientRecord::unused_until) as it is where that moves it by less than a day. If the code was
+    /// used before, revokes the family that came from it: the caller has made sure that everything else about the
+    /// request is right, so that nobody but the holder of the verifier can cause this.
     fn redeem(
         &self,
         digest: &SecretDigest,
@@ -404,7 +102,7 @@ pub trait Store: Send + Sync {
     ) -> impl Future<Output = Result<RedeemOutcome, StoreError>> + Send;
 
     /// Stores a family that no code stands for: of a client that acts for itself, or by an identity provider's word.
-    /// Its client is kept for good. A family that is stored already stays as it is.
+    /// Its client is kept as by [`redeem`](Self::redeem). A family that is stored already stays as it is.
     fn insert_family(
         &self,
         family: NewFamily,
@@ -475,11 +173,12 @@ pub trait Store: Send + Sync {
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Remembers a key until a time, and tells whether it was there. Of many concurrent calls with one key,
-    /// exactly one gets [`Replay::Fresh`]. A key whose time is over may be forgotten: what it stands for has
-    /// expired. But the clock by which it had may have run ahead: once a key was forgotten, each that ends when it did,
-    /// or earlier, was [seen](Replay::Seen).
+    /// exactly one gets [`Replay::Fresh`]. A key whose time is over may be forgotten, because what it stands for has
+    /// expired. But the clock by which it had may have run ahead, so each [kind](OnceKind) has a rule of its own for
+    /// when it is forgotten, and for what was [seen](Replay::Seen) since.
     fn put_once(
         &self,
+        kind: OnceKind,
         key: &SecretDigest,
         until: UnixTime,
         now: UnixTime,

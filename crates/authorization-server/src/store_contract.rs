@@ -157,8 +157,10 @@ macro_rules! store_contract {
             a_forgotten_client_is_still_read
             a_full_store_refuses_clients_and_keeps_those_it_has
             a_forgotten_client_takes_no_room
-            a_client_that_redeemed_a_code_is_kept_for_good
-            a_client_that_acts_for_itself_is_kept_for_good
+            clients_without_a_token_make_room_for_each_other
+            a_client_that_redeemed_a_code_is_kept_beyond_its_family
+            a_client_that_acts_for_itself_is_kept_beyond_its_family
+            a_client_of_the_operators_is_kept_for_good
             a_client_whose_code_is_refused_is_not_kept
 
             a_deleted_client_is_gone_with_all_that_it_had
@@ -225,6 +227,9 @@ macro_rules! store_contract {
             whatever_the_clock_says_a_used_code_is_used
             whatever_the_clock_says_a_revoked_family_is_over
             what_a_clock_that_ran_ahead_forgot_is_seen
+            a_clock_that_ran_ahead_for_an_hour_stops_nobody
+            each_kind_of_key_is_forgotten_for_itself
+            a_key_that_is_long_over_is_forgotten
             what_a_sweep_took_does_not_come_back_with_the_clock
             a_family_that_rotates_at_the_end_of_time_rotates
 

@@ -2,7 +2,7 @@
 //!
 //! Nothing is kept while a page is shown: its form carries the question under a MAC, and so does the address to come
 //! back to from a login elsewhere. The store remembers which were answered. After a clock that ran ahead is set right,
-//! questions that end before the last one that was forgotten count as answered.
+//! questions that were asked meanwhile are too old, and those that are asked then are answered as ever.
 //!
 //! | check of an answer, in this order | error |
 //! |---|---|
@@ -271,7 +271,9 @@ impl OfAsked {
         let sealed = URL_SAFE_NO_PAD.decode(transaction.expose()).map_err(|_| gone())?;
         let text = config.seals().unseal(Purpose::Question, &sealed).ok_or_else(gone)?;
         let waiting: Waiting = serde_json::from_slice(text).map_err(|_| gone())?;
-        if now >= waiting.until {
+        // Another process may be ahead by a little. What a clock asked that was ahead by more would live too long.
+        let longest = LIFETIME.saturating_mul(2);
+        if now >= waiting.until || waiting.until > now.plus(longest) {
             return Err(gone());
         }
         // What else the store remembers once has other keys.
@@ -328,7 +330,7 @@ impl OfAsked {
 }
 
 impl FirstAnswer {
-    /// What to remember: [`Store::put_once`](crate::Store::put_once).
+    /// What to remember: [`Store::put_once`](crate::Store::put_once) of an [answer](crate::OnceKind::Answer).
     #[must_use]
     pub const fn key(&self) -> &SecretDigest {
         &self.key

@@ -3,7 +3,7 @@
 use core::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use authorization_server::{Store, StoreError};
+use authorization_server::{OnceKind, Store, StoreError};
 use axum::extract::OriginalUri;
 use http::Request;
 use oauth_types::{SecretDigest, UnixTime};
@@ -38,7 +38,7 @@ impl Proofs {
         let put_once = move |key, until, now| -> Outcome {
             let (store, sweeper) = (Arc::clone(&store), Arc::clone(&sweeper));
             Box::pin(async move {
-                let replay = store.put_once(&key, until, now).await;
+                let replay = store.put_once(OnceKind::ResourceRequest, &key, until, now).await;
                 sweeper.stored(&store, now);
                 replay
             })

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use authorization_server::{FirstAnswer, NeedsConsent, PageError, Store};
+use authorization_server::{FirstAnswer, NeedsConsent, OnceKind, PageError, Store};
 use oauth_types::{SecretDigest, UnixTime};
 
 /// Most answers that are remembered; those beyond have to begin at the client again.
@@ -45,7 +45,7 @@ impl Unheard {
             answers.remove(&key).is_some()
         };
         let mut hearing = Hearing { unheard: self, key, until: is_again.then_some(until) };
-        let outcome = store.put_once(&key, until, now).await;
+        let outcome = store.put_once(OnceKind::Answer, &key, until, now).await;
         let request = answer.resume(outcome, is_again)?;
         hearing.until = Some(until);
         Ok(Taken { request, hearing })

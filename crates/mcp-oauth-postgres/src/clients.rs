@@ -49,13 +49,27 @@ pub(crate) async fn create(
         CreateOutcome::Duplicate
     } else {
         forget(session, now, FORGOTTEN).await?;
-        add(session, client, max_clients).await?
+        let outcome = add(session, client, max_clients).await?;
+        if outcome == CreateOutcome::QuotaReached {
+            remove_oldest_unused(session).await?;
+            add(session, client, max_clients).await?
+        } else {
+            outcome
+        }
     };
     session.commit().await?;
     Ok(outcome)
 }
 
-/// Stores a client if there is room without anybody being forgotten.
+/// Removes the client without a token that would be forgotten first, if there is one. Under the lock of the counter.
+async fn remove_oldest_unused(session: &mut Session) -> Result<(), Failure> {
+    let statement = "DELETE FROM clients WHERE client_id = \
+         (SELECT client_id FROM clients WHERE unused ORDER BY unused_until LIMIT 1)";
+    session.change(statement, &[]).await?;
+    Ok(())
+}
+
+/// Stores a client if there is room without another that makes some. Clients without a token take a part of it at most.
 async fn add(
     session: &mut Session,
     client: &ClientRecord,
@@ -63,11 +77,13 @@ async fn add(
 ) -> Result<CreateOutcome, Failure> {
     let statement = "\
         WITH counter AS MATERIALIZED (
-            SELECT value < $7 AS has_room FROM counters WHERE name = 'clients' FOR NO KEY UPDATE
+            SELECT value < $7 AND ($6::bigint IS NULL OR unused < $8) AS has_room
+            FROM counters WHERE name = 'clients' FOR NO KEY UPDATE
         ), added AS (
             INSERT INTO clients (client_id, authentication, redirect_uris, metadata, registered_at,
-                unused_until)
-            SELECT $1::text, $2::text, $3::text, $4::text, $5::bigint, $6::bigint FROM counter
+                unused_until, unused)
+            SELECT $1::text, $2::text, $3::text, $4::text, $5::bigint, $6::bigint,
+                $6::bigint IS NOT NULL FROM counter
             WHERE has_room ON CONFLICT (client_id) DO NOTHING RETURNING client_id
         )
         SELECT has_room, EXISTS (SELECT FROM added) FROM counter";
@@ -83,6 +99,7 @@ async fn add(
                 &time(client.registered_at),
                 &client.unused_until.map(time),
                 &i64::try_from(max_clients).unwrap_or(i64::MAX),
+                &i64::try_from(ClientRecord::max_unused(max_clients)).unwrap_or(i64::MAX),
             ],
         )
         .await?

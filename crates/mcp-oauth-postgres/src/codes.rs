@@ -60,7 +60,8 @@ pub(crate) async fn read_one(
     }))
 }
 
-/// Whoever gets the lock second sees the code as the first left it: PostgreSQL reads a row again that it waited for.
+/// Whoever gets the lock second sees the code as the first left it: PostgreSQL reads a row again that it waited for. The
+/// counter is locked for a client's first token alone, and a client's row is written once a day, not with every token.
 const REDEEM: &str = "\
     WITH code AS MATERIALIZED (
         SELECT digest, redeemed, expires_at <= $2 AS is_over FROM codes WHERE digest = $1
@@ -76,9 +77,15 @@ const REDEEM: &str = "\
         INSERT INTO access (digest, family, scopes, expires_at, jkt)
         SELECT $12::bytea, $3, $13::text, $14::bigint, $15::bytea FROM good
         ON CONFLICT (digest) DO NOTHING
+    ), counter AS MATERIALIZED (
+        SELECT name FROM counters WHERE name = 'clients'
+            AND EXISTS (SELECT FROM good, clients WHERE client_id = $4 AND unused)
+        FOR NO KEY UPDATE
     ), client AS (
-        UPDATE clients SET unused_until = NULL FROM good
-        WHERE client_id = $4 AND unused_until IS NOT NULL
+        UPDATE clients SET unused = false, unused_until = greatest(unused_until, $16) FROM good
+        WHERE client_id = $4 AND unused_until IS NOT NULL AND CASE
+            WHEN unused THEN EXISTS (SELECT FROM counter)
+            ELSE $16 - unused_until >= 86400 END
     ), used AS (
         UPDATE codes SET redeemed = $3, needed_until = $11 FROM good
         WHERE codes.digest = good.digest
@@ -106,11 +113,12 @@ pub(crate) async fn redeem(
                 &time(family.expires_at),
                 &time(family.idle_until),
                 &jkt(family.jkt.as_ref()),
-                &time(families::needed_until(family)),
+                &time(family.needed_until()),
                 &family.access.digest.as_bytes().as_slice(),
                 &family.access.scopes.as_str(),
                 &time(family.access.expires_at),
                 &jkt(family.access.jkt.as_ref()),
+                &time(family.client_needed_until()),
             ],
         )
         .await?;

@@ -9,11 +9,6 @@ use crate::failure::Failure;
 use crate::row::{jkt, read, read_family, read_jkt, read_subject, read_text, read_time, time};
 use crate::session::Session;
 
-/// Until when a family is needed: to its own end, and to that of its token.
-pub(crate) fn needed_until(family: &NewFamily) -> UnixTime {
-    family.expires_at.max(family.access.expires_at)
-}
-
 /// Stores a family that no code stands for, unless it is there.
 pub(crate) async fn insert(
     session: &mut Session,
@@ -30,9 +25,15 @@ pub(crate) async fn insert(
             INSERT INTO access (digest, family, scopes, expires_at, jkt)
             SELECT $11::bytea, id, $12::text, $13::bigint, $14::bytea FROM family
             ON CONFLICT (digest) DO NOTHING
+        ), counter AS MATERIALIZED (
+            SELECT name FROM counters WHERE name = 'clients'
+                AND EXISTS (SELECT FROM family, clients WHERE client_id = $2 AND unused)
+            FOR NO KEY UPDATE
         )
-        UPDATE clients SET unused_until = NULL FROM family
-        WHERE client_id = $2 AND unused_until IS NOT NULL";
+        UPDATE clients SET unused = false, unused_until = greatest(unused_until, $14) FROM family
+        WHERE client_id = $2 AND unused_until IS NOT NULL AND CASE
+            WHEN unused THEN EXISTS (SELECT FROM counter)
+            ELSE $14 - unused_until >= 86400 END";
     session
         .change(
             statement,
@@ -46,11 +47,12 @@ pub(crate) async fn insert(
                 &time(family.idle_until),
                 &time(now),
                 &jkt(family.jkt.as_ref()),
-                &time(needed_until(family)),
+                &time(family.needed_until()),
                 &family.access.digest.as_bytes().as_slice(),
                 &family.access.scopes.as_str(),
                 &time(family.access.expires_at),
                 &jkt(family.access.jkt.as_ref()),
+                &time(family.client_needed_until()),
             ],
         )
         .await?;

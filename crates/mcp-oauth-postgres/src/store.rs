@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use authorization_server::{
     AccessRecord, ClientRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord,
-    NewFamily, RedeemOutcome, RefreshKeys, RotateOutcome, Rotation, Store, StoreError,
+    NewFamily, OnceKind, RedeemOutcome, RefreshKeys, RotateOutcome, Rotation, Store, StoreError,
 };
 use client_auth::Replay;
 use deadpool_postgres::Pool;
@@ -202,12 +202,13 @@ impl Store for PostgresStore {
 
     async fn put_once(
         &self,
+        kind: OnceKind,
         key: &SecretDigest,
         until: UnixTime,
         now: UnixTime,
     ) -> Result<Replay, StoreError> {
         let mut session = self.session().await?;
-        let outcome = once::put(&mut session, key, until, now).await;
+        let outcome = once::put(&mut session, kind, key, until, now).await;
         self.end(session, outcome)
     }
 

@@ -1,5 +1,6 @@
 //! What has expired and is not needed any more.
 
+use authorization_server::OnceKind;
 use oauth_types::UnixTime;
 
 use crate::clients;
@@ -10,15 +11,40 @@ use crate::session::Session;
 /// Most rows that are removed in one go.
 pub(crate) const BATCH: usize = 1000;
 
+/// Removes what counts once, of one kind, up to an end, and notes which was the latest.
+macro_rules! sweep_once {
+    ($kind:literal, $until:literal) => {
+        concat!(
+            "WITH removed AS (DELETE FROM once WHERE key = ANY (ARRAY(
+                 SELECT key FROM once WHERE kind = ",
+            $kind,
+            " AND until <= ",
+            $until,
+            " ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED
+             )) RETURNING until), latest AS (SELECT max(until) AS until FROM removed), noted AS (
+                 UPDATE forgotten SET until = latest.until FROM latest
+                 WHERE kind = ",
+            $kind,
+            " AND forgotten.until < latest.until
+             ) SELECT count(*) FROM removed"
+        )
+    };
+}
+
+/// Notes the time of a sweep, as [`OnceKind`] has it: where less than the two hours have passed, nothing changes.
+const CLOCK: &str = "\
+    UPDATE sweep_clock SET
+        settled = CASE WHEN $1 - latest >= $2 THEN latest ELSE least(settled, $1) END,
+        latest = CASE WHEN $1 - latest >= $2 THEN $1 ELSE least(latest, $1) END
+    WHERE $1 - latest >= $2 OR $1 < latest OR $1 < settled";
+
 /// In this order: a used code goes before its family and not while somebody prolongs that, and a family after its last
 /// token. What somebody holds just now is left for the next time, so that nobody waits; each has what it removes by its
 /// own lock.
-const STATEMENTS: [&str; 6] = [
-    "WITH removed AS (DELETE FROM once WHERE key = ANY (ARRAY(
-         SELECT key FROM once WHERE until <= $1 ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED
-     )) RETURNING until), latest AS (SELECT max(until) AS until FROM removed), noted AS (
-         UPDATE forgotten SET until = latest.until FROM latest WHERE forgotten.until < latest.until
-     ) SELECT count(*) FROM removed",
+const STATEMENTS: [&str; 8] = [
+    sweep_once!("0", "least($1, (SELECT settled FROM sweep_clock))"),
+    sweep_once!("1", "least($1, (SELECT settled FROM sweep_clock))"),
+    sweep_once!("2", "$1"),
     "WITH removed AS (DELETE FROM consents WHERE key = ANY (ARRAY(
          SELECT key FROM consents WHERE until <= $1 ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED
      )) RETURNING key) SELECT count(*) FROM removed",
@@ -48,6 +74,8 @@ pub(crate) async fn sweep(
     now: UnixTime,
     max: usize,
 ) -> Result<usize, Failure> {
+    let kept = i64::try_from(OnceKind::KEPT_AFTER_END.as_secs()).unwrap_or(i64::MAX);
+    session.change(CLOCK, &[&time(now), &kept]).await?;
     let mut left = max;
     for statement in STATEMENTS {
         if left == 0 {

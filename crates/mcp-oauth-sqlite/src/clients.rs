@@ -1,6 +1,6 @@
 //! Clients, and what ends with them.
 
-use authorization_server::{ClientRecord, CreateOutcome};
+use authorization_server::{ClientRecord, CreateOutcome, NewFamily};
 use oauth_types::{ClientId, UnixTime};
 use rusqlite::{Connection, params};
 
@@ -40,18 +40,19 @@ pub(crate) fn create(
     if query.exists([client.client_id.as_str()])? {
         return Ok(CreateOutcome::Duplicate);
     }
-    if count(connection)? >= max_clients && forget(connection, now, FORGOTTEN)? == 0 {
-        return Ok(CreateOutcome::QuotaReached);
+    let is_unused = client.unused_until.is_some();
+    if !has_room(connection, is_unused, max_clients)? {
+        forget(connection, now, FORGOTTEN)?;
     }
-    if count(connection)? >= max_clients {
+    if !has_room(connection, is_unused, max_clients)? && !remove_oldest_unused(connection)? {
         return Ok(CreateOutcome::QuotaReached);
     }
     let json = |value: Result<String, serde_json::Error>| value.map_err(|_| Failure::Damaged);
     connection
         .prepare_cached(
             "INSERT INTO clients \
-             (client_id, authentication, redirect_uris, metadata, registered_at, unused_until) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+             (client_id, authentication, redirect_uris, metadata, registered_at, unused_until, \
+             unused) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
         .execute(params![
             client.client_id.as_str(),
@@ -60,15 +61,31 @@ pub(crate) fn create(
             json(serde_json::to_string(&client.metadata))?,
             time(client.registered_at),
             client.unused_until.map(time),
+            is_unused,
         ])?;
     Ok(CreateOutcome::Created)
 }
 
-fn count(connection: &Connection) -> Result<usize, Failure> {
-    let mut query =
-        connection.prepare_cached("SELECT value FROM counters WHERE name = 'clients'")?;
-    let count: i64 = query.query_row([], |row| row.get(0))?;
+/// Clients without a token take a part of the room at most.
+fn has_room(connection: &Connection, is_unused: bool, max_clients: usize) -> Result<bool, Failure> {
+    let max_unused = ClientRecord::max_unused(max_clients);
+    Ok(count(connection, "clients")? < max_clients
+        && (!is_unused || count(connection, "unused")? < max_unused))
+}
+
+fn count(connection: &Connection, name: &str) -> Result<usize, Failure> {
+    let mut query = connection.prepare_cached("SELECT value FROM counters WHERE name = ?1")?;
+    let count: i64 = query.query_row([name], |row| row.get(0))?;
     usize::try_from(count).map_err(|_| Failure::Damaged)
+}
+
+/// Removes the client without a token that would be forgotten first; `false` if there is no such client.
+fn remove_oldest_unused(connection: &Connection) -> Result<bool, Failure> {
+    let mut delete = connection.prepare_cached(
+        "DELETE FROM clients WHERE client_id IN \
+         (SELECT client_id FROM clients WHERE unused = 1 ORDER BY unused_until LIMIT 1)",
+    )?;
+    Ok(delete.execute([])? > 0)
 }
 
 /// Removes clients that are forgotten; how many.
@@ -80,14 +97,15 @@ pub(crate) fn forget(connection: &Connection, now: UnixTime, max: i64) -> Result
     Ok(delete.execute(params![time(now), max])?)
 }
 
-/// A client that got a token stays.
-pub(crate) fn keep(connection: &Connection, client_id: &ClientId) -> Result<(), Failure> {
+/// Keeps the client of a family for as long as that may need it. Its row is written once a day, not with every token.
+pub(crate) fn keep(connection: &Connection, family: &NewFamily) -> Result<(), Failure> {
     connection
         .prepare_cached(
-            "UPDATE clients SET unused_until = NULL \
-             WHERE client_id = ?1 AND unused_until IS NOT NULL",
+            "UPDATE clients SET unused = 0, unused_until = max(unused_until, ?2) \
+             WHERE client_id = ?1 AND unused_until IS NOT NULL \
+             AND (unused = 1 OR ?2 - unused_until >= 86400)",
         )?
-        .execute([client_id.as_str()])?;
+        .execute(params![family.client_id.as_str(), time(family.client_needed_until())])?;
     Ok(())
 }
 

@@ -94,6 +94,6 @@ pub(crate) fn redeem(
     connection
         .prepare_cached("UPDATE codes SET redeemed = ?2 WHERE digest = ?1")?
         .execute(params![digest.as_bytes(), number])?;
-    clients::keep(connection, &family.client_id)?;
+    clients::keep(connection, family)?;
     Ok(RedeemOutcome::Redeemed)
 }

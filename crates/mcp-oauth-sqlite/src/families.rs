@@ -16,7 +16,6 @@ pub(crate) fn insert(
     family: &NewFamily,
     now: UnixTime,
 ) -> Result<i64, Failure> {
-    let needed_until = family.expires_at.max(family.access.expires_at);
     connection
         .prepare_cached(
             "INSERT INTO families (id, client_id, subject, resource, scopes, expires_at, \
@@ -33,7 +32,7 @@ pub(crate) fn insert(
             time(family.idle_until),
             time(now),
             family.jkt.as_ref().map(|jkt| jkt.as_bytes()),
-            time(needed_until),
+            time(family.needed_until()),
         ])?;
     let number = connection.last_insert_rowid();
     insert_access(connection, &family.id, &family.access)?;
@@ -72,7 +71,7 @@ pub(crate) fn insert_new(
         return Ok(());
     }
     insert(connection, family, now)?;
-    clients::keep(connection, &family.client_id)
+    clients::keep(connection, family)
 }
 
 pub(crate) fn read(

@@ -1,5 +1,6 @@
 //! What counts once.
 
+use authorization_server::OnceKind;
 use client_auth::Replay;
 use oauth_types::{SecretDigest, UnixTime};
 use rusqlite::{Connection, params};
@@ -7,17 +8,19 @@ use rusqlite::{Connection, params};
 use crate::failure::Failure;
 use crate::row::time;
 
-/// Takes nothing that ends before what was forgotten, nor what is there and has not ended.
-const PUT: &str = "INSERT INTO once (key, until) SELECT ?1, ?2 FROM forgotten WHERE until < ?2 \
+/// Takes nothing that ends before what was forgotten of its kind, nor what is there and has not ended.
+const PUT: &str = "INSERT INTO once (key, until, kind) SELECT ?1, ?2, ?4 \
+                   WHERE NOT EXISTS (SELECT 1 FROM forgotten WHERE kind = ?4 AND until >= ?2) \
                    ON CONFLICT (key) DO UPDATE SET until = max(until, excluded.until) WHERE until <= ?3";
 
 pub(crate) fn put(
     connection: &Connection,
+    kind: OnceKind,
     key: &SecretDigest,
     until: UnixTime,
     now: UnixTime,
 ) -> Result<Replay, Failure> {
     let mut put = connection.prepare_cached(PUT)?;
-    let fresh = put.execute(params![key.as_bytes(), time(until), time(now)])?;
+    let fresh = put.execute(params![key.as_bytes(), time(until), time(now), kind.number()])?;
     Ok(if fresh == 0 { Replay::Seen } else { Replay::Fresh })
 }

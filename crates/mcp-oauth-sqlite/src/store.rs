@@ -4,7 +4,7 @@ use std::path::Path;
 
 use authorization_server::{
     AccessRecord, ClientRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord,
-    NewFamily, RedeemOutcome, RefreshKeys, RotateOutcome, Rotation, Store, StoreError,
+    NewFamily, OnceKind, RedeemOutcome, RefreshKeys, RotateOutcome, Rotation, Store, StoreError,
 };
 use client_auth::Replay;
 use futures::lock::Mutex;
@@ -193,12 +193,13 @@ impl Store for SqliteStore {
 
     async fn put_once(
         &self,
+        kind: OnceKind,
         key: &SecretDigest,
         until: UnixTime,
         now: UnixTime,
     ) -> Result<Replay, StoreError> {
         let key = *key;
-        self.write(move |connection| once::put(connection, &key, until, now)).await
+        self.write(move |connection| once::put(connection, kind, &key, until, now)).await
     }
 
     /// In batches, between which others have their turn. However many sweep, one batch waits at most.

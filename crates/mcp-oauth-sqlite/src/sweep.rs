@@ -3,6 +3,7 @@
 use core::time::Duration;
 use std::time::Instant;
 
+use authorization_server::OnceKind;
 use oauth_types::UnixTime;
 use rusqlite::{Connection, params};
 
@@ -18,8 +19,12 @@ const STEP: usize = 5;
 const TIME: Duration = Duration::from_millis(2);
 
 /// In this order: a used code goes before its family, and a family after its last token.
-const STATEMENTS: [&str; 6] = [
-    "DELETE FROM once WHERE key IN (SELECT key FROM once WHERE until <= ?1 LIMIT ?2)",
+const STATEMENTS: [&str; 8] = [
+    "DELETE FROM once WHERE key IN (SELECT key FROM once \
+     WHERE kind = 0 AND until <= (SELECT settled FROM sweep_clock) LIMIT ?2)",
+    "DELETE FROM once WHERE key IN (SELECT key FROM once \
+     WHERE kind = 1 AND until <= (SELECT settled FROM sweep_clock) LIMIT ?2)",
+    "DELETE FROM once WHERE key IN (SELECT key FROM once WHERE kind = 2 AND until <= ?1 LIMIT ?2)",
     "DELETE FROM consents WHERE key IN (SELECT key FROM consents WHERE until <= ?1 LIMIT ?2)",
     "DELETE FROM access WHERE rowid IN \
      (SELECT rowid FROM access WHERE expires_at <= ?1 LIMIT ?2)",
@@ -31,11 +36,19 @@ const STATEMENTS: [&str; 6] = [
      (SELECT number FROM families WHERE needed_until <= ?1 ORDER BY needed_until LIMIT ?2)",
 ];
 
+/// Notes the time of a sweep, as [`OnceKind`] has it: where less than the two hours have passed, nothing changes.
+const CLOCK: &str = "UPDATE sweep_clock SET \
+     settled = CASE WHEN ?1 - latest >= ?2 THEN latest ELSE min(settled, ?1) END, \
+     latest = CASE WHEN ?1 - latest >= ?2 THEN ?1 ELSE min(latest, ?1) END \
+     WHERE ?1 - latest >= ?2 OR ?1 < latest OR ?1 < settled";
+
 /// Removes some rows, at most `max`, in a moment; how many, and 0 only when none is left.
 #[expect(clippy::disallowed_methods, reason = "it decides when to go on, and nothing else")]
 pub(crate) fn batch(connection: &Connection, now: UnixTime, max: usize) -> Result<usize, Failure> {
     let (begin, most) = (Instant::now(), max.min(BATCH));
     let mut removed = 0;
+    let kept = i64::try_from(OnceKind::KEPT_AFTER_END.as_secs()).unwrap_or(i64::MAX);
+    connection.prepare_cached(CLOCK)?.execute(params![time(now), kept])?;
     while removed < most {
         let step = STEP.min(most - removed);
         let more = sweep(connection, now, step)?;

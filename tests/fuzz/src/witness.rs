@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard};
 use arbitrary::Arbitrary;
 use authorization_server::{
     AccessRecord, ClientRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord,
-    MemoryStore, NewAccess, NewFamily, RedeemOutcome, RotateOutcome, Rotation, Store, StoreError,
+    MemoryStore, NewAccess, NewFamily, OnceKind, RedeemOutcome, RotateOutcome, Rotation, Store, StoreError,
 };
 use client_auth::Replay;
 use oauth_types::{ClientId, SecretDigest, UnixTime};
@@ -314,11 +314,12 @@ impl Store for Witness {
 
     async fn put_once(
         &self,
+        kind: OnceKind,
         key: &SecretDigest,
         until: UnixTime,
         at: UnixTime,
     ) -> Result<Replay, StoreError> {
-        self.call(self.inner.put_once(key, until, at), |_, _| {}).await
+        self.call(self.inner.put_once(kind, key, until, at), |_, _| {}).await
     }
 
     async fn sweep(&self, at: UnixTime, max: usize) -> Result<usize, StoreError> {

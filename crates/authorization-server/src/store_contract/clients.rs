@@ -1,22 +1,36 @@
-//! Clients: stored once, as many as there is room for, forgotten in time or kept for good.
+//! Clients: stored once, as many as there is room for, forgotten in time, or the operator's.
 
-use super::samples::{DAY, MINUTE, after, client, client_id, code, family};
+use super::samples::{DAY, MINUTE, after, client, client_id, code, family, operators, rotation};
 use super::{Broken, MAX_CLIENTS, fits, same};
-use crate::{CreateOutcome, RedeemOutcome, Store};
+use crate::{ClientRecord, CreateOutcome, RedeemOutcome, RotateOutcome, Store};
 
-/// Fills the store with self-registered clients, but for one.
+/// A client that registered itself and got a token.
+async fn use_client<S: Store>(store: &S, number: u64) -> Result<(), Broken> {
+    same(store.create_client(client(number)?, after(0)).await?, CreateOutcome::Created)?;
+    store.insert_family(family(number)?, after(1)).await?;
+    Ok(())
+}
+
+/// Fills the store with such clients, but for one.
 async fn fill<S: Store>(store: &S) -> Result<(), Broken> {
     for number in 1..MAX_CLIENTS as u64 {
-        let outcome = store.create_client(client(number)?, after(0)).await?;
-        same(outcome, CreateOutcome::Created)?;
+        use_client(store, number).await?;
+    }
+    Ok(())
+}
+
+/// The clients of [`fill`] are there, and kept to the end of their families and a month.
+async fn are_kept<S: Store>(store: &S) -> Result<(), Broken> {
+    for number in 1..MAX_CLIENTS as u64 {
+        let kept = ClientRecord { unused_until: Some(after(60 * DAY)), ..client(number)? };
+        same(store.read_client(&client_id(number)).await?, Some(kept))?;
     }
     Ok(())
 }
 
 /// Everything that is on record comes back.
 pub async fn a_client_is_read_back_as_it_was_stored<S: Store>(store: &S) -> Result<(), Broken> {
-    let mut operators = client(2)?;
-    operators.unused_until = None;
+    let mut operators = operators(2)?;
     operators.authentication = client_auth::Registered::public();
     for client in [client(1)?, operators] {
         same(store.create_client(client.clone(), after(0)).await?, CreateOutcome::Created)?;
@@ -51,48 +65,91 @@ pub async fn a_forgotten_client_is_still_read<S: Store>(store: &S) -> Result<(),
     same(store.read_client(&client_id(1)).await?, Some(forgotten))
 }
 
-/// No client makes room but those that are forgotten.
+/// No client that got a token makes room, nor one of the operator's.
 pub async fn a_full_store_refuses_clients_and_keeps_those_it_has<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
     fill(store).await?;
-    let last = MAX_CLIENTS as u64;
-    let now = after(DAY - 1);
-    same(store.create_client(client(last)?, now).await?, CreateOutcome::Created)?;
-    for _ in 0..2 {
-        let refused = store.create_client(client(last + 1)?, now).await?;
-        same(refused, CreateOutcome::QuotaReached)?;
+    let last = operators(MAX_CLIENTS as u64)?;
+    let now = after(60 * DAY - 1);
+    same(store.create_client(last.clone(), now).await?, CreateOutcome::Created)?;
+    for refused in [client(100)?, operators(100)?] {
+        same(store.create_client(refused, now).await?, CreateOutcome::QuotaReached)?;
+        same(store.read_client(&client_id(100)).await?, None)?;
     }
-    same(store.read_client(&client_id(last + 1)).await?, None)?;
-    for number in 1..=last {
-        same(store.read_client(&client_id(number)).await?, Some(client(number)?))?;
-    }
-    Ok(())
+    are_kept(store).await?;
+    same(store.read_client(&last.client_id).await?, Some(last))
 }
 
-/// A client takes no room from the second on at which it is forgotten, swept or not.
-pub async fn a_forgotten_client_takes_no_room<S: Store>(store: &S) -> Result<(), Broken> {
-    fill(store).await?;
-    let mut short = client(100)?;
-    short.unused_until = Some(after(MINUTE));
-    same(store.create_client(short, after(0)).await?, CreateOutcome::Created)?;
-    let early = store.create_client(client(101)?, after(MINUTE - 1)).await?;
-    same(early, CreateOutcome::QuotaReached)?;
-    let in_time = store.create_client(client(101)?, after(MINUTE)).await?;
-    same(in_time, CreateOutcome::Created)?;
-    let full = store.create_client(client(102)?, after(MINUTE)).await?;
-    same(full, CreateOutcome::QuotaReached)?;
-    for number in 1..MAX_CLIENTS as u64 {
-        same(store.read_client(&client_id(number)).await?, Some(client(number)?))?;
-    }
-    Ok(())
-}
-
-/// One token keeps a client: in its record, and in its place.
-pub async fn a_client_that_redeemed_a_code_is_kept_for_good<S: Store>(
+/// However many register, the next one can: in the room of the one that waited longest for a token (SEC-227).
+pub async fn clients_without_a_token_make_room_for_each_other<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
+    use_client(store, 1).await?;
+    same(store.create_client(operators(2)?, after(0)).await?, CreateOutcome::Created)?;
+    let half = ClientRecord::max_unused(MAX_CLIENTS) as u64;
+    let registered = 100..100 + 3 * half;
+    for number in registered.clone() {
+        same(store.create_client(waiting(number)?, after(number)).await?, CreateOutcome::Created)?;
+        for earlier in registered.start..=number {
+            let stored = store.read_client(&client_id(earlier)).await?;
+            let expected = (earlier + half > number).then(|| waiting(earlier)).transpose()?;
+            same(stored, expected)?;
+        }
+    }
+    // Two of them get a token each, and with that a place of their own.
+    let last = registered.end - 1;
+    for number in [last - 1, last] {
+        store.insert_family(family(number)?, after(number)).await?;
+    }
+    for number in 200..200 + 3 * half {
+        same(store.create_client(waiting(number)?, after(number)).await?, CreateOutcome::Created)?;
+    }
+    // Where the store is full, they make room for the operator's clients too.
+    for number in [300, 301, 302, 303] {
+        same(store.create_client(operators(number)?, after(0)).await?, CreateOutcome::Created)?;
+    }
+    same(store.create_client(operators(304)?, after(0)).await?, CreateOutcome::QuotaReached)?;
+    for number in [1, 2, last - 1, last, 300, 301, 302, 303] {
+        let kept = store.read_client(&client_id(number)).await?;
+        fits(&kept, "a client with a token, or the operator's", Option::is_some)?;
+    }
+    Ok(())
+}
+
+/// A client that registers at this second.
+fn waiting(second: u64) -> Result<ClientRecord, Broken> {
+    let (registered_at, unused_until) = (after(second), Some(after(second + DAY)));
+    Ok(ClientRecord { registered_at, unused_until, ..client(second)? })
+}
+
+/// A client takes no room from the second on at which it is forgotten, swept or not (SEC-228).
+pub async fn a_forgotten_client_takes_no_room<S: Store>(store: &S) -> Result<(), Broken> {
     fill(store).await?;
+    same(store.create_client(client(100)?, after(0)).await?, CreateOutcome::Created)?;
+    let mut short = family(100)?;
+    (short.expires_at, short.idle_until) = (after(DAY), after(DAY));
+    store.insert_family(short, after(0)).await?;
+    let early = store.create_client(client(101)?, after(31 * DAY - 1)).await?;
+    same(early, CreateOutcome::QuotaReached)?;
+    let in_time = store.create_client(operators(101)?, after(31 * DAY)).await?;
+    same(in_time, CreateOutcome::Created)?;
+    let full = store.create_client(client(102)?, after(31 * DAY)).await?;
+    same(full, CreateOutcome::QuotaReached)?;
+    are_kept(store).await?;
+    // And when their own families are over for a month, they all go.
+    for number in 102..101 + MAX_CLIENTS as u64 {
+        let outcome = store.create_client(operators(number)?, after(60 * DAY)).await?;
+        same(outcome, CreateOutcome::Created)?;
+    }
+    Ok(())
+}
+
+/// One token keeps a client in its place, to a month after its family.
+pub async fn a_client_that_redeemed_a_code_is_kept_beyond_its_family<S: Store>(
+    store: &S,
+) -> Result<(), Broken> {
+    store.create_client(client(1)?, after(0)).await?;
     store.insert_code(code(1)?).await?;
     let outcome = store.redeem(&code(1)?.digest, family(1)?, after(1)).await?;
     same(outcome, RedeemOutcome::Redeemed)?;
@@ -100,35 +157,37 @@ pub async fn a_client_that_redeemed_a_code_is_kept_for_good<S: Store>(
 }
 
 /// So does a token that no code stands for.
-pub async fn a_client_that_acts_for_itself_is_kept_for_good<S: Store>(
+pub async fn a_client_that_acts_for_itself_is_kept_beyond_its_family<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
-    fill(store).await?;
+    store.create_client(client(1)?, after(0)).await?;
     store.insert_family(family(1)?, after(1)).await?;
     is_kept(store).await
 }
 
-/// Client 1 is kept, all others are forgotten after a day.
+/// Client 1 is kept for two months, and by another family for longer.
 async fn is_kept<S: Store>(store: &S) -> Result<(), Broken> {
-    let mut kept = client(1)?;
-    kept.unused_until = None;
-    same(store.read_client(&client_id(1)).await?, Some(kept.clone()))?;
-    same(store.read_client(&client_id(2)).await?, Some(client(2)?))?;
-    // The others make room, it does not.
-    for number in 0..MAX_CLIENTS as u64 - 1 {
-        let outcome = store.create_client(more(number)?, after(DAY)).await?;
-        same(outcome, CreateOutcome::Created)?;
+    let kept = |days| {
+        Ok::<_, Broken>(ClientRecord { unused_until: Some(after(days * DAY)), ..client(1)? })
+    };
+    same(store.read_client(&client_id(1)).await?, Some(kept(60)?))?;
+    for (number, end, until) in [(2, 20, 60), (3, 50, 80), (4, 30, 80)] {
+        let mut other = family(number)?;
+        (other.client_id, other.expires_at) = (client_id(1), after(end * DAY));
+        store.insert_family(other, after(1)).await?;
+        same(store.read_client(&client_id(1)).await?, Some(kept(until)?))?;
     }
-    let full = store.create_client(more(99)?, after(DAY)).await?;
-    same(full, CreateOutcome::QuotaReached)?;
-    same(store.read_client(&client_id(1)).await?, Some(kept))
+    // A rotation moves no family's last day.
+    same(store.rotate(rotation(3, 0, 9)?, after(2)).await?, RotateOutcome::Rotated)?;
+    same(store.read_client(&client_id(1)).await?, Some(kept(80)?))
 }
 
-/// A client that registers after the first day.
-fn more(number: u64) -> Result<crate::ClientRecord, Broken> {
-    let mut more = client(100 + number)?;
-    more.unused_until = Some(after(2 * DAY));
-    Ok(more)
+/// A client of the operator's stays as it is, whatever it gets.
+pub async fn a_client_of_the_operators_is_kept_for_good<S: Store>(store: &S) -> Result<(), Broken> {
+    store.create_client(operators(1)?, after(0)).await?;
+    store.insert_family(family(1)?, after(1)).await?;
+    store.sweep(after(999 * DAY), 100).await?;
+    same(store.read_client(&client_id(1)).await?, Some(operators(1)?))
 }
 
 /// A client that got nothing is forgotten in its time.

@@ -3,10 +3,12 @@
 use client_auth::Replay;
 use oauth_types::UnixTime;
 
+use super::once::KINDS;
 use super::samples::{DAY, MINUTE, NOW, access, after, code, digest, family, family_id, rotation};
 use super::{Broken, fits, same};
-use crate::{RedeemOutcome, RotateOutcome, Store};
+use crate::{OnceKind, RedeemOutcome, RotateOutcome, Store};
 
+const HOUR: u64 = 60 * MINUTE;
 const AHEAD: u64 = 10 * 365 * DAY;
 
 /// What a clock may say next.
@@ -59,7 +61,8 @@ pub async fn whatever_the_clock_says_a_revoked_family_is_over<S: Store>(
 /// another that would have been forgotten with it.
 pub async fn what_a_clock_that_ran_ahead_forgot_is_seen<S: Store>(store: &S) -> Result<(), Broken> {
     let put = async |number: u64, until: u64, now: u64| {
-        store.put_once(&digest("key", number), after(until), after(now)).await
+        let kind = OnceKind::ResourceRequest;
+        store.put_once(kind, &digest("key", number), after(until), after(now)).await
     };
     for (number, until) in [(1, 5 * MINUTE), (2, 2 * MINUTE), (3, 9 * MINUTE)] {
         same(put(number, until, 0).await?, Replay::Fresh)?;
@@ -77,6 +80,87 @@ pub async fn what_a_clock_that_ran_ahead_forgot_is_seen<S: Store>(store: &S) -> 
     same(put(3, 9 * MINUTE, 0).await?, Replay::Seen)?;
     same(put(5, 5 * MINUTE + 1, 0).await?, Replay::Fresh)?;
     same(put(5, 5 * MINUTE + 1, 1).await?, Replay::Seen)
+}
+
+/// For an hour, by whatever it was: what was used stays used, and everything new is new at once (SEC-230).
+pub async fn a_clock_that_ran_ahead_for_an_hour_stops_nobody<S: Store>(
+    store: &S,
+) -> Result<(), Broken> {
+    let kinds = [OnceKind::Answer, OnceKind::TokenRequest];
+    for (round, ahead) in (0..).zip([HOUR, 3 * HOUR, DAY, AHEAD]) {
+        let (begin, first) = (round * DAY, round * 100);
+        let put = async |kind, number: u64, until: u64, now: u64| {
+            let (until, now) = (after(begin + until), after(begin + now));
+            store.put_once(kind, &digest("key", number), until, now).await
+        };
+        while store.sweep(after(begin), 100).await? > 0 {}
+        for (kind, number) in kinds.into_iter().zip(first..) {
+            same(put(kind, number, 10 * MINUTE, 0).await?, Replay::Fresh)?;
+        }
+        // Users go on logging in, and sweeps go on.
+        for minute in (0..=60).step_by(10) {
+            let now = ahead + minute * MINUTE;
+            for (kind, number) in kinds.into_iter().zip(first + 10 + minute..) {
+                same(put(kind, number, now + 10 * MINUTE, now).await?, Replay::Fresh)?;
+            }
+            while store.sweep(after(begin + now), 100).await? > 0 {}
+        }
+        // Right again, at once or after the hour.
+        for (kind, number) in kinds.into_iter().zip(first..) {
+            same(put(kind, number, 10 * MINUTE, 1).await?, Replay::Seen)?;
+            same(put(kind, number + 80, 11 * MINUTE, 1).await?, Replay::Fresh)?;
+            same(put(kind, number + 90, HOUR + 10 * MINUTE, HOUR).await?, Replay::Fresh)?;
+            for minute in (0..=60).step_by(10) {
+                let (number, end) = (number + 10 + minute, ahead + (minute + 10) * MINUTE);
+                for now in [HOUR, end - 1] {
+                    same(put(kind, number, end, now).await?, Replay::Seen)?;
+                }
+            }
+        }
+        while store.sweep(after(begin + HOUR), 100).await? > 0 {}
+    }
+    Ok(())
+}
+
+/// Proofs at resource servers, of which there are many, are forgotten at their end; no other kind suffers from that.
+pub async fn each_kind_of_key_is_forgotten_for_itself<S: Store>(store: &S) -> Result<(), Broken> {
+    for (kind, number) in KINDS.into_iter().zip(1..) {
+        let key = digest("key", number);
+        same(store.put_once(kind, &key, after(AHEAD), after(0)).await?, Replay::Fresh)?;
+    }
+    while store.sweep(after(AHEAD), 1).await? > 0 {}
+    for (kind, number) in KINDS.into_iter().zip(1..) {
+        let outcome = store.put_once(kind, &digest("key", number), after(AHEAD), after(1)).await?;
+        same(outcome, Replay::Seen)?;
+        let is_stopped = kind == OnceKind::ResourceRequest;
+        let expected = if is_stopped { Replay::Seen } else { Replay::Fresh };
+        let new = digest("new", number);
+        same(store.put_once(kind, &new, after(MINUTE), after(1)).await?, expected)?;
+    }
+    Ok(())
+}
+
+/// In the end all goes, and a token request whose like was forgotten is refused: a clock that was ahead for as long as
+/// that could have shown it before.
+pub async fn a_key_that_is_long_over_is_forgotten<S: Store>(store: &S) -> Result<(), Broken> {
+    let kinds = [OnceKind::Answer, OnceKind::TokenRequest];
+    for (kind, number) in kinds.into_iter().zip(1..) {
+        let key = digest("key", number);
+        same(store.put_once(kind, &key, after(MINUTE), after(0)).await?, Replay::Fresh)?;
+    }
+    let mut removed = 0;
+    for hour in 0..=6 {
+        removed += store.sweep(after(hour * HOUR), 100).await?;
+        fits(&(hour, removed), "two hours at least", |(hour, removed)| {
+            *removed == 0 || *hour >= 2
+        })?;
+    }
+    same(removed, 2)?;
+    for (kind, expected) in kinds.into_iter().zip([Replay::Fresh, Replay::Seen]) {
+        let key = digest("new", u64::from(kind.number()));
+        same(store.put_once(kind, &key, after(MINUTE), after(0)).await?, expected)?;
+    }
+    Ok(())
 }
 
 /// What a sweep took by such a clock is gone: nobody is let in by it later.

@@ -5,7 +5,8 @@ use core::time::Duration;
 use futures::future::{join, join_all};
 
 use super::samples::{
-    MINUTE, access, after, client, client_id, code, digest, family, family_id, rotation,
+    MINUTE, ONCE, access, after, client, client_id, code, digest, family, family_id, operators,
+    rotation,
 };
 use super::{Broken, MAX_CLIENTS, fits, same};
 use crate::{CreateOutcome, RedeemOutcome, RotateOutcome, Store, StoreError};
@@ -113,7 +114,7 @@ pub async fn of_64_rotations_within_the_grace_window_one_rotates<S: Store>(
 pub async fn of_64_sights_of_a_key_one_is_fresh<S: Store>(store: &S) -> Result<(), Broken> {
     for round in 0..ROUNDS {
         let key = digest("key", round);
-        let put = |_| store.put_once(&key, after(MINUTE), after(0));
+        let put = |_| store.put_once(ONCE, &key, after(MINUTE), after(0));
         let outcomes = join_all(crowd(round).map(put)).await;
         same(count(&outcomes, Replay::Fresh)?, 1)?;
     }
@@ -147,7 +148,7 @@ pub async fn of_64_clients_as_many_are_created_as_there_is_room_for<S: Store>(
 ) -> Result<(), Broken> {
     let mut clients = Vec::new();
     for number in crowd(0) {
-        clients.push(client(number)?);
+        clients.push(operators(number)?);
     }
     let create = |own: crate::ClientRecord| store.create_client(own, after(0));
     let outcomes = join_all(clients.into_iter().map(create)).await;

@@ -1,7 +1,7 @@
 //! What ends with a client.
 
 use super::samples::{
-    MINUTE, access, after, client, client_id, code, consent, family, family_id, rotation,
+    MINUTE, access, after, client, client_id, code, consent, family, family_id, operators, rotation,
 };
 use super::{Broken, MAX_CLIENTS, fits, same};
 use crate::{CreateOutcome, RedeemOutcome, RotateOutcome, Store};
@@ -85,13 +85,13 @@ pub async fn deleting_nobody_changes_nothing<S: Store>(store: &S) -> Result<(), 
 /// The room of a client that is deleted is free, once.
 pub async fn a_deleted_client_makes_room<S: Store>(store: &S) -> Result<(), Broken> {
     for number in 0..MAX_CLIENTS as u64 {
-        store.create_client(client(number)?, after(0)).await?;
+        store.create_client(operators(number)?, after(0)).await?;
     }
     for _ in 0..2 {
         store.delete_client(&client_id(0), after(1)).await?;
     }
     for (number, outcome) in [(100, CreateOutcome::Created), (101, CreateOutcome::QuotaReached)] {
-        same(store.create_client(client(number)?, after(MINUTE)).await?, outcome)?;
+        same(store.create_client(operators(number)?, after(MINUTE)).await?, outcome)?;
     }
     Ok(())
 }

@@ -4,21 +4,29 @@ use client_auth::Replay;
 
 use super::samples::{MINUTE, after, digest};
 use super::{Broken, same};
-use crate::Store;
+use crate::{OnceKind, Store};
+
+/// Every kind.
+pub(super) const KINDS: [OnceKind; 3] =
+    [OnceKind::Answer, OnceKind::TokenRequest, OnceKind::ResourceRequest];
 
 /// As long as what it stands for could be shown again.
 pub async fn a_key_is_fresh_once_and_seen_to_its_last_second<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
-    let key = digest("key", 1);
-    same(store.put_once(&key, after(MINUTE), after(0)).await?, Replay::Fresh)?;
-    for second in [0, 1, MINUTE / 2, MINUTE - 1] {
-        let again = store.put_once(&key, after(MINUTE), after(second)).await?;
-        same(again, Replay::Seen)?;
+    for (kind, number) in KINDS.into_iter().zip(1..) {
+        let key = digest("key", number);
+        let put =
+            async |until: u64, now: u64| store.put_once(kind, &key, after(until), after(now)).await;
+        same(put(MINUTE, 0).await?, Replay::Fresh)?;
+        for second in [0, 1, MINUTE / 2, MINUTE - 1] {
+            same(put(MINUTE, second).await?, Replay::Seen)?;
+        }
+        // A shorter life that is shown does not shorten it.
+        same(put(1, 0).await?, Replay::Seen)?;
+        same(put(MINUTE, MINUTE - 1).await?, Replay::Seen)?;
     }
-    // Whoever shows it with a shorter life does not shorten it.
-    same(store.put_once(&key, after(1), after(0)).await?, Replay::Seen)?;
-    same(store.put_once(&key, after(MINUTE), after(MINUTE - 1)).await?, Replay::Seen)
+    Ok(())
 }
 
 /// Many keys, none of which is another's.
@@ -26,7 +34,8 @@ pub async fn keys_are_remembered_each_for_itself<S: Store>(store: &S) -> Result<
     for outcome in [Replay::Fresh, Replay::Seen] {
         for number in 0..100 {
             let until = after(MINUTE + number);
-            same(store.put_once(&digest("key", number), until, after(0)).await?, outcome)?;
+            let (kind, key) = (OnceKind::TokenRequest, digest("key", number));
+            same(store.put_once(kind, &key, until, after(0)).await?, outcome)?;
         }
     }
     Ok(())
@@ -34,8 +43,14 @@ pub async fn keys_are_remembered_each_for_itself<S: Store>(store: &S) -> Result<
 
 /// What was seen in the future was seen.
 pub async fn a_clock_that_is_set_back_forgets_no_key<S: Store>(store: &S) -> Result<(), Broken> {
-    let key = digest("key", 1);
-    same(store.put_once(&key, after(9 * MINUTE), after(8 * MINUTE)).await?, Replay::Fresh)?;
-    same(store.put_once(&key, after(MINUTE), after(0)).await?, Replay::Seen)?;
-    same(store.put_once(&key, after(9 * MINUTE), after(8 * MINUTE)).await?, Replay::Seen)
+    for (kind, number) in KINDS.into_iter().zip(1..) {
+        let key = digest("key", number);
+        for (until, now, outcome) in
+            [(9, 8, Replay::Fresh), (1, 0, Replay::Seen), (9, 8, Replay::Seen)]
+        {
+            let (until, now) = (after(until * MINUTE), after(now * MINUTE));
+            same(store.put_once(kind, &key, until, now).await?, outcome)?;
+        }
+    }
+    Ok(())
 }

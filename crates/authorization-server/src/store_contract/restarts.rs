@@ -3,8 +3,8 @@
 use client_auth::Replay;
 
 use super::samples::{
-    MINUTE, access, after, client, client_id, code, consent, digest, family, family_id, rotation,
-    stored,
+    MINUTE, ONCE, access, after, client, client_id, code, consent, digest, family, family_id,
+    rotation, stored,
 };
 use super::{Broken, fits, same};
 use crate::{RedeemOutcome, RotateOutcome, Store};
@@ -47,7 +47,7 @@ pub async fn what_is_over_stays_over_after_a_restart<S: Store>(
     }
     store.revoke_family(&family_id(3), after(0)).await?;
     store.delete_client(&client_id(5), after(0)).await?;
-    store.put_once(&digest("key", 1), after(MINUTE), after(0)).await?;
+    store.put_once(ONCE, &digest("key", 1), after(MINUTE), after(0)).await?;
     let store = reopen(store).await;
     let again = store.redeem(&code(1)?.digest, family(4)?, after(1)).await?;
     same(again, RedeemOutcome::AlreadyUsed(family_id(1)))?;
@@ -56,7 +56,7 @@ pub async fn what_is_over_stays_over_after_a_restart<S: Store>(
     same(store.access(&access(3)?.digest, after(1)).await?, None)?;
     same(store.rotate(rotation(3, 0, 22)?, after(1)).await?, RotateOutcome::Revoked)?;
     same(store.read_client(&client_id(5)).await?, None)?;
-    same(store.put_once(&digest("key", 1), after(MINUTE), after(1)).await?, Replay::Seen)
+    same(store.put_once(ONCE, &digest("key", 1), after(MINUTE), after(1)).await?, Replay::Seen)
 }
 
 /// The last one of a process, whatever it was about: a code, a refresh token, an end, a key that counts once. A store
@@ -81,10 +81,10 @@ pub async fn the_last_answer_before_a_restart_holds<S: Store>(
     store.revoke_family(&family_id(2), after(0)).await?;
     let store = reopen(store).await;
     same(store.access(&access(3)?.digest, after(0)).await?, None)?;
-    store.put_once(&digest("key", 1), after(MINUTE), after(0)).await?;
+    store.put_once(ONCE, &digest("key", 1), after(MINUTE), after(0)).await?;
     let store = reopen(store).await;
-    same(store.put_once(&digest("key", 1), after(MINUTE), after(0)).await?, Replay::Seen)?;
+    same(store.put_once(ONCE, &digest("key", 1), after(MINUTE), after(0)).await?, Replay::Seen)?;
     store.sweep(after(MINUTE), 100).await?;
     let store = reopen(store).await;
-    same(store.put_once(&digest("key", 1), after(MINUTE), after(0)).await?, Replay::Seen)
+    same(store.put_once(ONCE, &digest("key", 1), after(MINUTE), after(0)).await?, Replay::Seen)
 }

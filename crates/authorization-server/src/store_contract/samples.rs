@@ -11,13 +11,16 @@ use oauth_types::{
 use super::Broken;
 use crate::{
     ClientRecord, CodeRecord, ConsentRecord, FamilyId, FamilyRecord, Generation, NewAccess,
-    NewFamily, Rotation,
+    NewFamily, OnceKind, Rotation,
 };
 
 /// When the cases happen.
 pub(super) const NOW: u64 = 1_000_000;
 pub(super) const MINUTE: u64 = 60;
 pub(super) const DAY: u64 = 24 * 60 * MINUTE;
+
+/// What is remembered where the kind does not matter.
+pub(super) const ONCE: OnceKind = OnceKind::TokenRequest;
 
 /// So many seconds after the cases began.
 pub(super) const fn after(seconds: u64) -> UnixTime {
@@ -65,6 +68,11 @@ pub(super) fn client(number: u64) -> Result<ClientRecord, Broken> {
         registered_at: after(0),
         unused_until: Some(after(DAY)),
     })
+}
+
+/// A client that the operator put into the store.
+pub(super) fn operators(number: u64) -> Result<ClientRecord, Broken> {
+    Ok(ClientRecord { unused_until: None, ..client(number)? })
 }
 
 /// A code for client `number`, good for a minute.

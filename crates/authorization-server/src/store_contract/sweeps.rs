@@ -3,8 +3,8 @@
 use client_auth::Replay;
 
 use super::samples::{
-    DAY, MINUTE, access, after, client, client_id, code, consent, digest, family, family_id,
-    rotation,
+    DAY, MINUTE, ONCE, access, after, client, client_id, code, consent, digest, family, family_id,
+    operators, rotation,
 };
 use super::{Broken, MAX_CLIENTS, fits, same};
 use crate::{RedeemOutcome, RotateOutcome, Store};
@@ -29,7 +29,7 @@ async fn stock<S: Store>(store: &S) -> Result<(), Broken> {
     store.insert_code(code(1)?).await?;
     store.insert_family(family(2)?, after(0)).await?;
     store.put_consent(consent(1)?).await?;
-    store.put_once(&digest("key", 1), after(MINUTE), after(0)).await?;
+    store.put_once(ONCE, &digest("key", 1), after(MINUTE), after(0)).await?;
     Ok(())
 }
 
@@ -74,7 +74,7 @@ pub async fn a_sweep_is_not_a_second_early<S: Store>(store: &S) -> Result<(), Br
     stock(store).await?;
     same(sweep(store, after(MINUTE - 1)).await?, 0)?;
     same(store.read_code(&code(1)?.digest).await?, Some(code(1)?))?;
-    let seen = store.put_once(&digest("key", 1), after(MINUTE), after(MINUTE - 1)).await?;
+    let seen = store.put_once(ONCE, &digest("key", 1), after(MINUTE), after(MINUTE - 1)).await?;
     same(seen, Replay::Seen)?;
     sweep(store, after(10 * MINUTE - 1)).await?;
     let known = store.access(&access(2)?.digest, after(10 * MINUTE - 1)).await?;
@@ -149,27 +149,27 @@ pub async fn a_sweep_leaves_the_family_of_a_token_that_lives<S: Store>(
     same(store.read_family(&family_id(2)).await?, None)
 }
 
-/// Those that got a token stay, and those that the operator put there.
+/// Those that got a token stay for a time after it is over, and those that the operator put there for good.
 pub async fn a_sweep_removes_forgotten_clients_alone<S: Store>(store: &S) -> Result<(), Broken> {
-    let mut operators = client(1)?;
-    operators.unused_until = None;
+    let operators = operators(1)?;
     store.create_client(operators.clone(), after(0)).await?;
     for number in [2, 3, 4] {
         store.create_client(client(number)?, after(0)).await?;
     }
     store.insert_family(family(2)?, after(0)).await?;
-    sweep(store, after(365 * DAY)).await?;
-    same(store.read_client(&client_id(1)).await?, Some(operators))?;
+    sweep(store, after(60 * DAY - 1)).await?;
+    same(store.read_client(&client_id(1)).await?, Some(operators.clone()))?;
     let kept = store.read_client(&client_id(2)).await?;
     fits(&kept, "the client that got a token", Option::is_some)?;
     for number in [3, 4] {
         same(store.read_client(&client_id(number)).await?, None)?;
     }
+    sweep(store, after(60 * DAY)).await?;
+    same(store.read_client(&client_id(1)).await?, Some(operators))?;
+    same(store.read_client(&client_id(2)).await?, None)?;
     // And what they took is free.
-    for number in 10..8 + MAX_CLIENTS as u64 {
-        let mut more = client(number)?;
-        more.unused_until = None;
-        let outcome = store.create_client(more, after(365 * DAY)).await?;
+    for number in 10..9 + MAX_CLIENTS as u64 {
+        let outcome = store.create_client(self::operators(number)?, after(365 * DAY)).await?;
         same(outcome, crate::CreateOutcome::Created)?;
     }
     let outcome = store.create_client(client(99)?, after(0)).await?;

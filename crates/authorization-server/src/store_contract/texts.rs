@@ -3,7 +3,7 @@
 use oauth_types::{ClientId, ClientMetadata, RedirectUri, ResourceUri, ScopeSet, UnixTime};
 
 use super::samples::{
-    access, after, client, code, consent, digest, family, right, rotation, stored,
+    ONCE, access, after, client, code, consent, digest, family, right, rotation, stored,
 };
 use super::{Broken, fits, same};
 use crate::{CreateOutcome, RedeemOutcome, Store};
@@ -160,7 +160,7 @@ pub async fn the_end_of_time_is_kept<S: Store>(store: &S) -> Result<(), Broken> 
     store.insert_family(eternal.clone(), after(0)).await?;
     store.put_consent(consent.clone()).await?;
     store.create_client(client.clone(), after(0)).await?;
-    store.put_once(&digest("key", 1), end, after(0)).await?;
+    store.put_once(ONCE, &digest("key", 1), end, after(0)).await?;
     let late = UnixTime::from_secs(u64::MAX / 4);
     same(store.sweep(late, 100).await?, 0)?;
     same(store.read_code(&code.digest).await?, Some(code))?;

@@ -9,7 +9,7 @@ use authorization_server::store_contract::{
 };
 use authorization_server::{
     AccessRecord, ClientRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord,
-    MemoryStore, NewFamily, RedeemOutcome, RotateOutcome, Rotation, Store, StoreError,
+    MemoryStore, NewFamily, OnceKind, RedeemOutcome, RotateOutcome, Rotation, Store, StoreError,
 };
 use client_auth::Replay;
 use futures::FutureExt as _;
@@ -113,12 +113,13 @@ impl Store for Replicated {
     }
     async fn put_once(
         &self,
+        kind: OnceKind,
         key: &SecretDigest,
         until: UnixTime,
         now: UnixTime,
     ) -> Result<Replay, StoreError> {
         let key = *key;
-        self.change(move |store| store.put_once(&key, until, now).now_or_never())
+        self.change(move |store| store.put_once(kind, &key, until, now).now_or_never())
     }
     async fn sweep(&self, now: UnixTime, max: usize) -> Result<usize, StoreError> {
         self.change(move |store| store.sweep(now, max).now_or_never())

@@ -189,11 +189,95 @@ async fn sec_108_a_client_that_never_got_a_token_is_forgotten() {
     living.server.store.sweep(living.now(), 100).await.unwrap();
     assert!(store.read_client(&id(&unused)).await.unwrap().is_none());
 
-    // One token is enough for good, as far as the client goes.
+    // A token keeps its client, to the last day of its family and thirty days longer.
     assert_eq!(living.refresh(&used, &tokens).await.status, StatusCode::OK);
-    living.pass(365 * DAY);
+    living.pass(119 * DAY - 1);
     store.sweep(living.now(), 100).await.unwrap();
     assert_eq!(living.server.get(&authorize(&used, &[])).await.status, StatusCode::OK);
+    living.pass(1);
+    assert_eq!(living.server.get(&authorize(&used, &[])).await.status, StatusCode::BAD_REQUEST);
+}
+
+/// The metadata of a client that registers.
+fn metadata() -> Value {
+    json!({"redirect_uris": [REDIRECT], "token_endpoint_auth_method": "none"})
+}
+
+#[tokio::test]
+async fn sec_228_clients_whose_grants_are_over_leave_their_room_to_others() {
+    let living = Living::new(MemoryStore::with_max_clients(8), Lifetimes::default());
+    for _ in 0..3 {
+        for _ in 0..8 {
+            let client = living.server.client().await;
+            living.tokens(&client, "alice").await;
+        }
+        let refused = living.server.register(metadata()).await;
+        assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+        // The longest that a family lives, and thirty days.
+        living.pass(120 * DAY);
+    }
+    assert_eq!(living.server.register(metadata()).await.status, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn sec_227_however_many_register_newcomers_can_and_used_clients_stay() {
+    let living = Living::new(MemoryStore::with_max_clients(40), Lifetimes::default());
+    let used = living.server.client().await;
+    let tokens = living.tokens(&used, "alice").await;
+    for _ in 0..10 {
+        for _ in 0..100 {
+            assert_eq!(living.server.register(metadata()).await.status, StatusCode::CREATED);
+        }
+        // A newcomer has time to log in: half of the room is before its place is given away.
+        let newcomer = living.server.client().await;
+        for _ in 0..19 {
+            assert_eq!(living.server.register(metadata()).await.status, StatusCode::CREATED);
+            living.pass(1);
+        }
+        living.tokens(&newcomer, "bob").await;
+    }
+    assert_eq!(living.refresh(&used, &tokens).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn sec_230_after_a_clock_that_ran_ahead_logins_go_on_and_used_answers_stay_used() {
+    for ahead in [3600, 10 * 365 * DAY] {
+        let living = living();
+        let client = living.server.client().await;
+        living.tokens(&client, "operator").await;
+        let answered = async || {
+            let page = living.server.get(&authorize(&client, &[])).await;
+            let (transaction, cookie) = (page.transaction(), page.cookie());
+            let answer = living.server.consent(&transaction, &cookie, "allow").await;
+            assert_eq!(answer.status, StatusCode::SEE_OTHER);
+            (transaction, cookie)
+        };
+        let before = answered().await;
+        living.pass(ahead);
+        let mut meanwhile = Vec::new();
+        for _ in 0..=6 {
+            meanwhile.push(answered().await);
+            living.tokens(&client, "alice").await;
+            while living.server.store.sweep(living.now(), 100).await.unwrap() > 0 {}
+            living.pass(600);
+        }
+        // Right again, at once by a clock that stood still, or after the hour that has passed.
+        for seconds in [1, 3600] {
+            living.seconds.store(NOW.as_secs() + seconds, Ordering::SeqCst);
+            living.tokens(&client, "alice").await;
+            for (transaction, cookie) in meanwhile.iter().chain([&before]) {
+                let again = living.server.consent(transaction, cookie, "allow").await;
+                assert_eq!(again.status, StatusCode::BAD_REQUEST, "{ahead} {seconds}");
+            }
+        }
+        // And when time has caught up.
+        for (number, (transaction, cookie)) in (0..).zip(&meanwhile) {
+            living.seconds.store(NOW.as_secs() + ahead + number * 600 + 1, Ordering::SeqCst);
+            while living.server.store.sweep(living.now(), 100).await.unwrap() > 0 {}
+            let again = living.server.consent(transaction, cookie, "allow").await;
+            assert_eq!(again.status, StatusCode::BAD_REQUEST, "{ahead} {number}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -222,23 +306,24 @@ async fn sec_108_what_the_operator_stored_is_not_forgotten() {
 #[tokio::test]
 async fn sec_108_a_full_store_takes_no_more_and_forgets_nobody_who_is_used() {
     let living = Living::new(MemoryStore::with_max_clients(3), Lifetimes::default());
-    let used = living.server.client().await;
-    living.tokens(&used, "alice").await;
-    let young = living.server.client().await;
-    living.server.client().await;
-    let metadata = json!({"redirect_uris": [REDIRECT], "token_endpoint_auth_method": "none"});
-    let refused = living.server.register(metadata.clone()).await;
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        let client = living.server.client().await;
+        living.tokens(&client, "alice").await;
+        clients.push(client);
+    }
+    let refused = living.server.register(metadata()).await;
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(refused.header(http::header::RETRY_AFTER), "3600");
-    for client in [&used, &young] {
+    for client in &clients {
         assert_eq!(living.server.get(&authorize(client, &[])).await.status, StatusCode::OK);
     }
     // What is forgotten makes room without waiting for a sweep.
-    living.pass(DAY);
-    for _ in 0..2 {
-        assert_eq!(living.server.register(metadata.clone()).await.status, StatusCode::CREATED);
+    living.pass(60 * DAY);
+    living.tokens(&clients[0], "alice").await;
+    living.pass(60 * DAY);
+    for _ in 0..3 {
+        assert_eq!(living.server.register(metadata()).await.status, StatusCode::CREATED);
     }
-    let refused = living.server.register(metadata).await;
-    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
-    living.tokens(&used, "alice").await;
+    living.tokens(&clients[0], "alice").await;
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use authorization_server::{
     AccessRecord, ClientRecord, CodeRecord, Config, ConsentRecord, CreateOutcome, FamilyId,
-    FamilyRecord, MemoryStore, NewFamily, RedeemOutcome, RotateOutcome, Rotation, Store,
+    FamilyRecord, MemoryStore, NewFamily, OnceKind, RedeemOutcome, RotateOutcome, Rotation, Store,
     StoreError,
 };
 use client_auth::Replay;
@@ -169,12 +169,13 @@ impl Store for Watched {
 
     async fn put_once(
         &self,
+        kind: OnceKind,
         key: &SecretDigest,
         until: UnixTime,
         now: UnixTime,
     ) -> Result<Replay, StoreError> {
         self.given(&json!(key));
-        self.inner.put_once(key, until, now).await
+        self.inner.put_once(kind, key, until, now).await
     }
 
     async fn sweep(&self, now: UnixTime, max: usize) -> Result<usize, StoreError> {

@@ -4,7 +4,9 @@ use core::time::Duration;
 use std::sync::Arc;
 use std::time::Instant;
 
-use authorization_server::{CreateOutcome, RedeemOutcome, RotateOutcome, Store as _, StoreError};
+use authorization_server::{
+    CreateOutcome, OnceKind, RedeemOutcome, RotateOutcome, Store as _, StoreError,
+};
 use cluster::Cluster;
 use futures::future::join_all;
 use mcp_oauth_postgres::{OpenError, PostgresStore, Settings};
@@ -51,7 +53,7 @@ async fn all_fail(store: &PostgresStore, change: &[StoreError]) {
     fails(store.insert_code(code(9)).await.unwrap_err());
     fails(store.redeem(&code(1).digest, family(1), NOW).await.unwrap_err());
     fails(store.rotate(rotation(2, 0), NOW).await.unwrap_err());
-    fails(store.put_once(&access(1, 0).digest, at(1), NOW).await.unwrap_err());
+    fails(store.put_once(OnceKind::Answer, &access(1, 0).digest, at(1), NOW).await.unwrap_err());
     fails(store.sweep(NOW, 10).await.unwrap_err());
     assert_eq!(store.check().await, Err(UNAVAILABLE));
     assert!(begin.elapsed() < Duration::from_secs(30), "{:?}", begin.elapsed());

@@ -1,6 +1,6 @@
 //! Databases of other releases and of others, and servers that nothing may be entrusted to.
 
-use authorization_server::Store as _;
+use authorization_server::{OnceKind, Store as _};
 use cluster::Cluster;
 use futures::future::join_all;
 use mcp_oauth_postgres::{InvalidSynchronous, OpenError, PostgresStore, Synchronous};
@@ -22,11 +22,11 @@ fn sec_210_a_newer_schema_is_refused_and_the_database_untouched() {
     run(async {
         let place = Place::new();
         place.open().await.insert_code(code(1)).await.unwrap();
-        place.sql("UPDATE label SET version = 2");
+        place.sql("UPDATE label SET version = 3");
         let before = dump(&place);
         for _ in 0..2 {
             let refused = refused(&place.url).await;
-            assert!(matches!(refused, OpenError::NewerSchema { found: 2, known: 1 }), "{refused}");
+            assert!(matches!(refused, OpenError::NewerSchema { found: 3, known: 2 }), "{refused}");
         }
         assert!(dump(&place) == before);
     });
@@ -66,7 +66,7 @@ fn sec_210_of_processes_that_start_at_once_one_makes_the_tables() {
         for store in &stores {
             assert!(store.read_code(&code(1).digest).await.unwrap().is_some());
         }
-        assert_eq!(place.sql("SELECT count(*), max(version) FROM label"), "1|1");
+        assert_eq!(place.sql("SELECT count(*), max(version) FROM label"), "1|2");
     });
 }
 
@@ -127,7 +127,7 @@ fn sec_205_what_a_role_a_database_or_a_url_asks_for_does_not_make_answers_less_s
                 let settings = settings().with_synchronous(synchronous);
                 let store =
                     PostgresStore::open(&format!("{url}{options}"), &settings).await.unwrap();
-                store.put_once(&access(1, 0).digest, at(1), at(1)).await.unwrap();
+                store.put_once(OnceKind::Answer, &access(1, 0).digest, at(1), at(1)).await.unwrap();
                 let seen =
                     place.sql("SELECT setting, value FROM seen ORDER BY 1; DELETE FROM seen");
                 let expected = format!(

@@ -1,6 +1,6 @@
 //! Much that has expired at once.
 
-use authorization_server::{RedeemOutcome, Store as _};
+use authorization_server::{OnceKind, RedeemOutcome, Store as _};
 use futures::future::join3;
 use mcp_oauth_postgres::PostgresStore;
 
@@ -12,7 +12,7 @@ fn expired() -> String {
     format!(
         "INSERT INTO access SELECT sha256(i::text::bytea), '\\x00', 'files:read', i, NULL
              FROM generate_series(1, {ROWS}) AS i;
-         INSERT INTO once SELECT sha256(i::text::bytea), i FROM generate_series(1, {ROWS}) AS i"
+         INSERT INTO once SELECT sha256(i::text::bytea), i, 2 FROM generate_series(1, {ROWS}) AS i"
     )
 }
 
@@ -21,7 +21,7 @@ async fn ask(store: &PostgresStore, numbers: std::ops::Range<u64>) {
     for number in numbers {
         store.insert_family(family(number), NOW).await.unwrap();
         store.rotate(rotation(number, 0), NOW).await.unwrap();
-        store.put_once(&access(number, 7).digest, at(60), NOW).await.unwrap();
+        store.put_once(OnceKind::Answer, &access(number, 7).digest, at(60), NOW).await.unwrap();
         assert!(store.access(&access(number, 1).digest, NOW).await.unwrap().is_some());
     }
 }

@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::fs::OpenOptions;
 use std::io::{Seek as _, SeekFrom, Write as _};
 
-use authorization_server::{RedeemOutcome, RotateOutcome, Store as _, StoreError};
+use authorization_server::{OnceKind, RedeemOutcome, RotateOutcome, Store as _, StoreError};
 use client_auth::{Registered, Replay};
 use futures::executor::block_on;
 use futures::future::join_all;
@@ -105,7 +105,10 @@ fn sec_203_a_damaged_page_is_told_and_the_others_are_read() {
         assert_eq!(store.rotate(rotation(1, 0), NOW).await, Err(StoreError::Corrupt));
         assert_eq!(store.check().await, Err(StoreError::Corrupt));
         assert_eq!(store.read_client(&client().client_id).await, Ok(Some(client())));
-        assert_eq!(store.put_once(&access(1, 0).digest, at(1), NOW).await, Ok(Replay::Fresh));
+        assert_eq!(
+            store.put_once(OnceKind::Answer, &access(1, 0).digest, at(1), NOW).await,
+            Ok(Replay::Fresh)
+        );
     });
 }
 
@@ -280,7 +283,7 @@ fn a_queue_that_is_too_long_takes_no_more() {
     let mut waiting = Vec::new();
     let mut refused = 0;
     for key in &keys {
-        let mut put = Box::pin(store.put_once(key, at(60), NOW));
+        let mut put = Box::pin(store.put_once(OnceKind::Answer, key, at(60), NOW));
         match put.as_mut().poll(&mut context) {
             Poll::Pending => waiting.push(put),
             Poll::Ready(outcome) => {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use authorization_server::{CodeRecord, RedeemOutcome, RotateOutcome, Store as _};
+use authorization_server::{CodeRecord, OnceKind, RedeemOutcome, RotateOutcome, Store as _};
 use client_auth::Replay;
 use futures::executor::block_on;
 use mcp_oauth_sqlite::{OpenError, SqliteStore};
@@ -19,11 +19,11 @@ fn bytes(place: &Place, name: &str) -> Vec<u8> {
 fn sec_210_a_newer_schema_is_refused_and_the_file_untouched() {
     let place = Place::new();
     block_on(place.open().insert_code(code(1))).unwrap();
-    place.raw().pragma_update(None, "user_version", 4).unwrap();
+    place.raw().pragma_update(None, "user_version", 5).unwrap();
     let before = bytes(&place, "oauth.db");
     for _ in 0..2 {
         let refused = SqliteStore::open(place.database(), &settings()).unwrap_err();
-        assert!(matches!(refused, OpenError::NewerSchema { found: 4, known: 3 }), "{refused}");
+        assert!(matches!(refused, OpenError::NewerSchema { found: 5, known: 4 }), "{refused}");
         assert_eq!(bytes(&place, "oauth.db"), before);
     }
 }
@@ -44,7 +44,7 @@ fn sec_210_a_newer_schema_is_seen_in_the_log_too() {
         make_private(&copy, name);
     }
     let refused = SqliteStore::open(copy.database(), &settings()).unwrap_err();
-    assert!(matches!(refused, OpenError::NewerSchema { found: 7, known: 3 }), "{refused}");
+    assert!(matches!(refused, OpenError::NewerSchema { found: 7, known: 4 }), "{refused}");
     assert_eq!(bytes(&copy, "oauth.db"), database);
     assert_eq!(bytes(&copy, "oauth.db-wal"), log);
 }
@@ -101,7 +101,7 @@ fn sec_210_a_migration_that_was_cut_off_is_done_from_the_start() {
     let store = place.open();
     assert!(block_on(store.read_code(&code(1).digest)).unwrap().is_some());
     let label = |name| place.raw().pragma_query_value(None, name, |row| row.get::<_, u32>(0));
-    assert_eq!(label("user_version"), Ok(3));
+    assert_eq!(label("user_version"), Ok(4));
     assert_eq!(label("application_id"), Ok(0x4D4F_4153));
 }
 
@@ -165,8 +165,8 @@ fn sec_210_an_older_schema_is_brought_forward_with_all_that_is_in_it() {
     place.raw().execute_batch("DROP TABLE forgotten").unwrap();
     for _ in 0..2 {
         let store = place.open();
-        assert_eq!(block_on(store.put_once(&key, at(60), NOW)), Ok(Replay::Seen));
-        assert_eq!(version(), Ok(3));
+        assert_eq!(block_on(store.put_once(OnceKind::Answer, &key, at(60), NOW)), Ok(Replay::Seen));
+        assert_eq!(version(), Ok(4));
     }
     block_on(async {
         let store = place.open();
@@ -186,9 +186,12 @@ fn sec_210_an_older_schema_is_brought_forward_with_all_that_is_in_it() {
         assert_eq!(redeem(1, 4).await, Ok(RedeemOutcome::AlreadyUsed(family_id(1))));
         assert!(store.access(&access(1, 4).digest, NOW).await.unwrap().is_none());
         // A used code stays as long as its family, and all goes in the end.
-        assert_eq!(store.sweep(at(60), 10).await, Ok(1));
-        assert_eq!(store.put_once(&key, at(60), NOW).await, Ok(Replay::Seen));
-        assert_eq!(store.sweep(at(1_000_000), 100).await, Ok(10));
+        assert_eq!(store.sweep(at(60), 10).await, Ok(0));
+        assert_eq!(
+            store.put_once(OnceKind::TokenRequest, &key, at(60), NOW).await,
+            Ok(Replay::Seen)
+        );
+        assert_eq!(store.sweep(at(1_000_000), 100).await, Ok(11));
         assert_eq!(store.sweep(at(9_000_000), 100).await, Ok(0));
     });
 }

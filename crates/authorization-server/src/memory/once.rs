@@ -1,0 +1,55 @@
+//! Keys that count once.
+
+use std::collections::BTreeMap;
+
+use client_auth::Replay;
+use oauth_types::{SecretDigest, UnixTime};
+
+use crate::OnceKind;
+use crate::store::SweepClock;
+
+/// Keys with their kinds and ends.
+#[derive(Debug, Default)]
+pub(super) struct Once {
+    keys: BTreeMap<SecretDigest, (OnceKind, UnixTime)>,
+    /// The latest end of a key of each kind that was forgotten; no answer is here.
+    forgotten: BTreeMap<OnceKind, UnixTime>,
+    clock: SweepClock,
+}
+
+impl Once {
+    pub(super) fn put(
+        &mut self,
+        kind: OnceKind,
+        key: &SecretDigest,
+        until: UnixTime,
+        now: UnixTime,
+    ) -> Replay {
+        if self.forgotten.get(&kind).is_some_and(|forgotten| until <= *forgotten) {
+            return Replay::Seen;
+        }
+        let end = self.keys.get(key).map(|(_, end)| *end);
+        if end.is_some_and(|end| now < end) {
+            return Replay::Seen;
+        }
+        self.keys.insert(*key, (kind, end.map_or(until, |end| end.max(until))));
+        Replay::Fresh
+    }
+
+    /// Removes keys that have ended for as long as `take` wants more.
+    pub(super) fn sweep(&mut self, now: UnixTime, mut take: impl FnMut() -> bool) {
+        let settled = self.clock.advance(now);
+        let forgotten = &mut self.forgotten;
+        self.keys.retain(|_, (kind, until)| {
+            let end = if *kind == OnceKind::ResourceRequest { now } else { settled };
+            if end < *until || !take() {
+                return true;
+            }
+            if *kind != OnceKind::Answer {
+                let latest = forgotten.entry(*kind).or_insert(*until);
+                *latest = (*latest).max(*until);
+            }
+            false
+        });
+    }
+}
