@@ -5,7 +5,7 @@
 
 use core::fmt;
 use std::collections::BTreeSet;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
@@ -16,7 +16,7 @@ use oauth_types::Entropy;
 use tempfile::{NamedTempFile, PersistError};
 use zeroize::Zeroizing;
 
-use crate::private_file::{is_open_to_others, sync_folder};
+use crate::private_file::{self, NotPrivate, sync_folder};
 
 /// Most keys of a file: the one that signs, and those whose families are not over yet.
 const KEPT: usize = 8;
@@ -30,6 +30,15 @@ pub enum KeyFileError {
     Missing,
     /// Others may read it: its mode has to be 0600.
     OpenToOthers,
+    /// It belongs to another user, who may change it: give it to the user as whom the server runs.
+    OtherOwner {
+        /// The number of that user.
+        owner: u32,
+        /// The number of the user as whom the server runs.
+        process: u32,
+    },
+    /// Its path ends in a symbolic link: name the file itself.
+    Link,
     /// It does not hold keys as this crate writes them, or two of the same number.
     Malformed,
     /// The system's random source failed.
@@ -45,6 +54,16 @@ impl fmt::Display for KeyFileError {
                 "the file of refresh keys is gone: without it every user of this database is logged out"
             }
             Self::OpenToOthers => "others may read the file of refresh keys: make it 0600",
+            Self::OtherOwner { owner, process } => {
+                return write!(
+                    f,
+                    "the file of refresh keys belongs to user {owner}, and the server runs as user {process}: \
+                     give it to user {process}, or run the server as user {owner}"
+                );
+            }
+            Self::Link => {
+                "the path of the file of refresh keys ends in a symbolic link: give the path of the file itself"
+            }
             Self::Malformed => "the file of refresh keys holds something else",
             Self::NoEntropy => "the system's random source failed",
             Self::Io(error) => return error.fmt(f),
@@ -64,6 +83,17 @@ impl core::error::Error for KeyFileError {
 impl From<io::Error> for KeyFileError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
+    }
+}
+
+impl From<NotPrivate> for KeyFileError {
+    fn from(refused: NotPrivate) -> Self {
+        match refused {
+            NotPrivate::OpenToOthers => Self::OpenToOthers,
+            NotPrivate::OtherOwner { owner, process } => Self::OtherOwner { owner, process },
+            NotPrivate::Link => Self::Link,
+            NotPrivate::Io(error) => Self::Io(error),
+        }
     }
 }
 
@@ -156,10 +186,8 @@ fn write<'a>(
 
 fn read(file: &Path) -> Result<Vec<Line>, KeyFileError> {
     let mut text = Zeroizing::new(String::with_capacity(4096));
-    OpenOptions::new().read(true).open(file)?.take(4096).read_to_string(&mut text)?;
-    if is_open_to_others(file)? {
-        return Err(KeyFileError::OpenToOthers);
-    }
+    let file = private_file::open(private_file::options().read(true), file)?;
+    file.take(4096).read_to_string(&mut text)?;
     let lines: Option<Vec<Line>> = text.lines().map(line).collect();
     let is_good = |lines: &Vec<Line>| {
         let ids: BTreeSet<u8> = lines.iter().map(|line| line.id).collect();

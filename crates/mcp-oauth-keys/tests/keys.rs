@@ -74,3 +74,31 @@ fn no_number_is_given_to_two_keys() {
     assert!(matches!(rotate_refresh_key(&file), Err(KeyFileError::Malformed)));
     assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 9);
 }
+
+#[cfg(unix)]
+#[test]
+fn sec_224_a_file_of_another_user_or_behind_a_link_is_refused() {
+    use std::os::unix::fs::{chown, symlink};
+    let folder = tempfile::tempdir().unwrap();
+    let [file, link, nowhere] =
+        ["refresh.keys", "link", "nowhere"].map(|name| folder.path().join(name));
+    read_or_make(&file, false).unwrap();
+    let text = fs::read_to_string(&file).unwrap();
+    symlink(&file, &link).unwrap();
+    symlink(folder.path().join("not-there"), &nowhere).unwrap();
+    for link in [link, nowhere] {
+        assert!(matches!(read_or_make(&link, false), Err(KeyFileError::Link)));
+        let refused = rotate_refresh_key(&link).unwrap_err();
+        assert!(refused.to_string().contains("the file itself"), "{refused}");
+    }
+    // Only the superuser can give a file away.
+    if rustix::process::geteuid().is_root() {
+        chown(&file, Some(65534), None).unwrap();
+        let refused = read_or_make(&file, false).map(drop).unwrap_err();
+        assert!(matches!(refused, KeyFileError::OtherOwner { owner: 65534, process: 0 }));
+        assert!(refused.to_string().contains("belongs to user 65534"), "{refused}");
+        assert!(matches!(rotate_refresh_key(&file), Err(KeyFileError::OtherOwner { .. })));
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap(), text);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+}

@@ -1,6 +1,7 @@
 //! Where credentials are kept between requests, and between runs.
 
 mod file;
+mod folder;
 #[cfg(feature = "keyring")]
 mod keyring;
 mod memory;

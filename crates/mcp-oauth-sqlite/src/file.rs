@@ -1,11 +1,11 @@
 //! The database file: who may read it, whether it is ours, and how it is opened.
 
 use core::fmt;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use mcp_oauth_keys::private_file::{self, is_open_to_others, sync_folder};
+use mcp_oauth_keys::private_file::{self, NotPrivate, sync_folder};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
@@ -29,8 +29,17 @@ pub enum OpenError {
     },
     /// It is a file, or a database, of another kind.
     NotAStore,
-    /// Others may read it: its mode has to be 0600.
+    /// Others may read it, or what SQLite keeps beside it: its mode has to be 0600.
     OpenToOthers,
+    /// It belongs to another user, who may change it, or what SQLite keeps beside it does.
+    OtherOwner {
+        /// The number of that user.
+        owner: u32,
+        /// The number of the user as whom the server runs.
+        process: u32,
+    },
+    /// Its path ends in a symbolic link, or that of what SQLite keeps beside it: name the file itself.
+    Link,
     /// The file system cannot keep a database as it has to be: write-ahead log, flushed before each answer.
     Unfit,
     /// The file system's error.
@@ -49,6 +58,14 @@ impl fmt::Display for OpenError {
                 f.write_str("the file is not the database of an authorization server")
             }
             Self::OpenToOthers => f.write_str("others may read the database: make it 0600"),
+            Self::OtherOwner { owner, process } => write!(
+                f,
+                "the database belongs to user {owner}, and the server runs as user {process}: give it and the \
+                 files beside it to user {process}, or run the server as user {owner}"
+            ),
+            Self::Link => f.write_str(
+                "the path of the database ends in a symbolic link: give the path of the file itself",
+            ),
             Self::Unfit => f.write_str("the file system cannot keep a database safe"),
             Self::Io(error) => error.fmt(f),
             Self::Sqlite(error) => error.fmt(f),
@@ -72,6 +89,17 @@ impl From<io::Error> for OpenError {
     }
 }
 
+impl From<NotPrivate> for OpenError {
+    fn from(refused: NotPrivate) -> Self {
+        match refused {
+            NotPrivate::OtherOwner { owner, process } => Self::OtherOwner { owner, process },
+            NotPrivate::Link => Self::Link,
+            NotPrivate::Io(error) => Self::Io(error),
+            _ => Self::OpenToOthers,
+        }
+    }
+}
+
 impl From<rusqlite::Error> for OpenError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sqlite(error)
@@ -80,8 +108,7 @@ impl From<rusqlite::Error> for OpenError {
 
 /// Opens the database for the one that writes, and makes it if it is not there.
 pub(crate) fn open_writer(path: &Path, settings: &Settings) -> Result<Connection, OpenError> {
-    make_private(path)?;
-    refuse_others(path)?;
+    refuse_others(open_private(path)?, path)?;
     let mut connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, settings)?;
     if schema::is_foreign(&connection)? {
         return Err(OpenError::NotAStore);
@@ -136,11 +163,9 @@ fn make_safe(connection: &Connection, synchronous: Synchronous) -> Result<(), Op
 }
 
 /// Looks at a database before anything opens it for writing.
-fn refuse_others(path: &Path) -> Result<(), OpenError> {
+fn refuse_others(file: File, path: &Path) -> Result<(), OpenError> {
     let mut head = Vec::new();
-    // Where it may only be read, SQLite would leave a log that may only be read too, and stays when the file's own mode
-    // is mended.
-    OpenOptions::new().read(true).write(true).open(path)?.take(100).read_to_end(&mut head)?;
+    file.take(100).read_to_end(&mut head)?;
     if head.is_empty() {
         return Ok(());
     }
@@ -170,12 +195,22 @@ pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// Makes the file for its owner alone if it is not there; SQLite gives its log the same mode.
-fn make_private(path: &Path) -> Result<(), OpenError> {
+/// Opens the file, which is made for its owner alone if it is not there; SQLite gives its log the same mode. What lies
+/// beside it from before has to be as private, because SQLite takes it as it is.
+fn open_private(path: &Path) -> Result<File, OpenError> {
     match private_file::options().write(true).create_new(true).open(path) {
         Ok(_) => sync_folder(path)?,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error.into()),
     }
-    if is_open_to_others(path)? { Err(OpenError::OpenToOthers) } else { Ok(()) }
+    // Where it may only be read, SQLite would leave a log that may only be read too, and stays when the file's own mode
+    // is mended.
+    let file = private_file::open(private_file::options().read(true).write(true), path)?;
+    for suffix in ["-wal", "-shm", "-journal"] {
+        match private_file::look(&with_suffix(path, suffix)) {
+            Err(NotPrivate::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
+            looked => looked?,
+        }
+    }
+    Ok(file)
 }

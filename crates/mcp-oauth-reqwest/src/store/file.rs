@@ -1,8 +1,8 @@
 //! Credentials in a folder of the user's.
 
 use core::fmt;
-use std::fs::{self, OpenOptions, TryLockError};
-use std::io::{self, Write as _};
+use std::fs::{self, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -13,6 +13,7 @@ use oauth_types::{ResourceUri, SecretDigest};
 use tracing::warn;
 use zeroize::Zeroizing;
 
+use super::folder::{make_private, private, remove_leftovers, replace, sync_folder};
 use super::{all_for, latest_for};
 use crate::{CredentialStore, StoreFailed, StoreLock};
 
@@ -24,7 +25,8 @@ const TRIES: usize = 8 * 60 * 40;
 /// Keeps each record in a file of its own, in one folder that only the user may read (0700, files 0600).
 ///
 /// A record is written beside the old one, flushed to the disk and put in its place by a rename, so whoever reads
-/// finds the old or the new one and a crash loses neither. Several programs may share the folder: they exchange
+/// finds the old or the new one and a crash loses neither. What a program leaves there that is killed meanwhile is removed
+/// when the folder is opened again. Several programs may share the folder: they exchange
 /// tokens one after the other, under a lock that ends with the program that holds it.
 ///
 /// Opened by [`open`](Self::open), secrets stand in the files as they are, as those of most command-line programs
@@ -47,10 +49,12 @@ impl FileCredentials {
     ///
     /// # Errors
     ///
-    /// The file system's error; [`io::ErrorKind::PermissionDenied`] when others may read the folder.
+    /// The file system's error; [`io::ErrorKind::PermissionDenied`] when others may read the folder, when it belongs to
+    /// another user (who could replace what is in it), or when its path ends in a symbolic link.
     pub fn open(folder: impl Into<PathBuf>) -> io::Result<Self> {
         let folder = folder.into();
-        make_private_folder(&folder)?;
+        make_private(&folder)?;
+        remove_leftovers(&folder)?;
         Ok(Self { folder, form: Arc::new(Form::Plain) })
     }
 
@@ -86,7 +90,8 @@ impl FileCredentials {
         folder: PathBuf,
         key: impl FnOnce() -> io::Result<super::keyring::Key>,
     ) -> io::Result<Self> {
-        make_private_folder(&folder)?;
+        make_private(&folder)?;
+        remove_leftovers(&folder)?;
         let only_one =
             private().truncate(false).create(true).write(true).open(folder.join("key.lock"))?;
         only_one.lock()?;
@@ -140,11 +145,7 @@ impl CredentialStore for FileCredentials {
         let (form, json) = (Arc::clone(&self.form), serde_json::to_vec(record).map(Zeroizing::new));
         blocking(move || {
             let json = form.write(&file, json?)?;
-            let mut new = tempfile::NamedTempFile::new_in(&folder)?;
-            new.write_all(&json)?;
-            new.as_file().sync_all()?;
-            new.persist(&file).map_err(|error| error.error)?;
-            sync_folder(&folder)
+            replace(&folder, &file, &json)
         })
     }
 
@@ -168,17 +169,6 @@ impl CredentialStore for FileCredentials {
             Err(StoreFailed)
         })
     }
-}
-
-/// A rename or a removal is itself in the folder.
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    OpenOptions::new().read(true).open(folder)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 /// A name that says nothing and fits every file system.
@@ -254,35 +244,4 @@ fn failed(error: &io::Error) -> StoreFailed {
     // The kind alone: a parser's error quotes what it read.
     warn!(kind = %error.kind(), "the credential folder cannot be used");
     StoreFailed
-}
-
-#[cfg(unix)]
-fn private() -> OpenOptions {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut options = OpenOptions::new();
-    options.mode(0o600);
-    options
-}
-
-#[cfg(not(unix))]
-fn private() -> OpenOptions {
-    OpenOptions::new()
-}
-
-#[cfg(unix)]
-fn make_private_folder(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let mode = fs::metadata(folder)?.permissions().mode();
-    if mode & 0o077 != 0 {
-        let why = "others may enter the credential folder: make it 0700";
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
-    }
-    Ok(())
-}
-
-/// Folders below a user's own are the user's own.
-#[cfg(not(unix))]
-fn make_private_folder(folder: &Path) -> io::Result<()> {
-    fs::create_dir_all(folder)
 }

@@ -56,6 +56,41 @@ fn sec_208_nobody_but_the_owner_reads_any_of_the_files() {
     assert_eq!(fs::read(place.database()).unwrap(), before);
 }
 
+#[cfg(unix)]
+#[test]
+fn sec_224_a_database_of_another_user_or_behind_a_link_is_refused() {
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt as _, chown, symlink};
+    let place = Place::new();
+    drop(place.open());
+    let link = place.path("link.db");
+    symlink(place.database(), &link).unwrap();
+    let refused = SqliteStore::open(&link, &settings()).unwrap_err();
+    assert!(matches!(refused, OpenError::Link), "{refused}");
+    // Only the superuser can give a file away. What SQLite would find beside the database counts too.
+    let own = fs::metadata(place.database()).unwrap().uid();
+    if own == 0 {
+        for name in ["oauth.db", "oauth.db-wal"] {
+            let file = place.path(name);
+            drop(fs::OpenOptions::new().append(true).create(true).open(&file).unwrap());
+            chown(&file, Some(65534), None).unwrap();
+            let refused = SqliteStore::open(place.database(), &settings()).unwrap_err();
+            let OpenError::OtherOwner { owner: 65534, process: 0 } = refused else {
+                panic!("{refused}")
+            };
+            assert!(refused.to_string().contains("belongs to user 65534"), "{refused}");
+            chown(&file, Some(0), None).unwrap();
+        }
+        fs::remove_file(place.path("oauth.db-wal")).unwrap();
+    }
+    let beside = place.path("oauth.db-wal");
+    symlink(place.path("elsewhere"), &beside).unwrap();
+    let refused = SqliteStore::open(place.database(), &settings()).unwrap_err();
+    assert!(matches!(refused, OpenError::Link), "{refused}");
+    fs::remove_file(beside).unwrap();
+    drop(place.open());
+}
+
 #[test]
 fn sec_208_a_stolen_database_holds_no_code_token_secret_or_key() {
     use authorization_server::ClientRecord;
