@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use client_auth::Replay;
 use oauth_types::{ClientId, Issuer, SecretDigest, TokenFacts, UnixTime};
 
+use crate::store::SweepClock;
 use crate::{
     AccessRecord, ClientRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord,
     Generation, NewAccess, NewFamily, OnceKind, RedeemOutcome, RotateOutcome, Rotation, Store,
@@ -36,6 +37,7 @@ struct Tables {
     access: BTreeMap<SecretDigest, Access>,
     consents: BTreeMap<SecretDigest, ConsentRecord>,
     once: Once,
+    clock: SweepClock,
 }
 
 /// A token, and what was made of it for those who ask for every request.
@@ -278,7 +280,8 @@ impl Store for MemoryStore {
     async fn sweep(&self, now: UnixTime, max: usize) -> Result<usize, StoreError> {
         let tables = &mut *self.tables();
         let mut left = max;
-        tables.once.sweep(now, || take(&mut left));
+        let settled = tables.clock.advance(now);
+        tables.once.sweep(now, settled, || take(&mut left));
         tables.consents.retain(|_, consent| now < consent.until || !take(&mut left));
         tables.access.retain(|_, access| now < access.record.expires_at || !take(&mut left));
         // A family stays until its last day, because its generations recognize reuse, and as long as a token needs it.
@@ -293,7 +296,7 @@ impl Store for MemoryStore {
             let is_needed = code.redeemed.is_some_and(|family| families.contains_key(&family));
             is_needed || now < code.expires_at || !take(&mut left)
         });
-        tables.clients.sweep(now, || take(&mut left));
+        tables.clients.sweep(settled, || take(&mut left));
         Ok(max - left)
     }
 }

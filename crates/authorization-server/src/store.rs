@@ -187,7 +187,8 @@ pub trait Store: Send + Sync {
     /// Removes at most `max` rows that have expired and that nothing needs any more, forgotten clients included;
     /// how many it removed, and 0 only when none is left. The host calls it beside requests, none of which waits for it.
     /// A family is needed to its last day and by every token of it that has not expired, a used code as long as its
-    /// family.
+    /// family. A forgotten client goes as late as [an answer](OnceKind) does, so that a clock that runs ahead for less
+    /// takes no client from those who come back to it.
     fn sweep(
         &self,
         now: UnixTime,

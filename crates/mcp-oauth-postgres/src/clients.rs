@@ -48,7 +48,7 @@ pub(crate) async fn create(
     let outcome = if session.find(query, &[&client.client_id.as_str()]).await?.is_some() {
         CreateOutcome::Duplicate
     } else {
-        forget(session, now, FORGOTTEN).await?;
+        session.change(FORGET, &[&time(now), &FORGOTTEN]).await?;
         let outcome = add(session, client, max_clients).await?;
         if outcome == CreateOutcome::QuotaReached {
             remove_oldest_unused(session).await?;
@@ -112,24 +112,16 @@ async fn add(
 }
 
 /// Removes clients that are forgotten; how many.
-pub(crate) async fn forget(
-    session: &mut Session,
-    now: UnixTime,
-    max: i64,
-) -> Result<usize, Failure> {
-    let statement = "\
-        WITH counter AS MATERIALIZED (
-            SELECT name FROM counters WHERE name = 'clients' FOR NO KEY UPDATE
-        ), removed AS (
-            DELETE FROM clients WHERE client_id = ANY (ARRAY(
-                SELECT client_id FROM counter, clients WHERE unused_until <= $1
-                ORDER BY unused_until LIMIT $2 FOR UPDATE OF clients
-            )) RETURNING client_id
-        )
-        SELECT count(*) FROM removed";
-    let row = session.change(statement, &[&time(now), &max]).await?.ok_or(Failure::Damaged)?;
-    usize::try_from(read::<i64>(&row, 0)?).map_err(|_| Failure::Damaged)
-}
+pub(crate) const FORGET: &str = "\
+    WITH counter AS MATERIALIZED (
+        SELECT name FROM counters WHERE name = 'clients' FOR NO KEY UPDATE
+    ), removed AS (
+        DELETE FROM clients WHERE client_id = ANY (ARRAY(
+            SELECT client_id FROM counter, clients WHERE unused_until <= $1
+            ORDER BY unused_until LIMIT $2 FOR UPDATE OF clients
+        )) RETURNING client_id
+    )
+    SELECT count(*) FROM removed";
 
 pub(crate) async fn delete(session: &mut Session, client_id: &ClientId) -> Result<(), Failure> {
     // Codes before families, each by a statement of its own: whoever is redeeming one is done when it goes, and what

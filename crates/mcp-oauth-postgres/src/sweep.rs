@@ -13,14 +13,12 @@ pub(crate) const BATCH: usize = 1000;
 
 /// Removes what counts once, of one kind, up to an end, and notes which was the latest.
 macro_rules! sweep_once {
-    ($kind:literal, $until:literal) => {
+    ($kind:literal) => {
         concat!(
             "WITH removed AS (DELETE FROM once WHERE key = ANY (ARRAY(
                  SELECT key FROM once WHERE kind = ",
             $kind,
-            " AND until <= ",
-            $until,
-            " ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED
+            " AND until <= $1 ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED
              )) RETURNING until), latest AS (SELECT max(until) AS until FROM removed), noted AS (
                  UPDATE forgotten SET until = latest.until FROM latest
                  WHERE kind = ",
@@ -41,10 +39,8 @@ const CLOCK: &str = "\
 /// In this order: a used code goes before its family and not while somebody prolongs that, and a family after its last
 /// token. What somebody holds just now is left for the next time, so that nobody waits; each has what it removes by its
 /// own lock.
-const STATEMENTS: [&str; 8] = [
-    sweep_once!("0", "least($1, (SELECT settled FROM sweep_clock))"),
-    sweep_once!("1", "least($1, (SELECT settled FROM sweep_clock))"),
-    sweep_once!("2", "$1"),
+const STATEMENTS: [&str; 6] = [
+    sweep_once!("2"),
     "WITH removed AS (DELETE FROM consents WHERE key = ANY (ARRAY(
          SELECT key FROM consents WHERE until <= $1 ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED
      )) RETURNING key) SELECT count(*) FROM removed",
@@ -68,6 +64,9 @@ const STATEMENTS: [&str; 8] = [
      )) RETURNING id) SELECT count(*) FROM removed",
 ];
 
+/// What goes by the time that is settled.
+const SETTLED: [&str; 3] = [sweep_once!("0"), sweep_once!("1"), clients::FORGET];
+
 /// Removes at most `max` rows; how many.
 pub(crate) async fn sweep(
     session: &mut Session,
@@ -76,17 +75,18 @@ pub(crate) async fn sweep(
 ) -> Result<usize, Failure> {
     let kept = i64::try_from(OnceKind::KEPT_AFTER_END.as_secs()).unwrap_or(i64::MAX);
     session.change(CLOCK, &[&time(now), &kept]).await?;
+    let settled = session.find("SELECT settled FROM sweep_clock", &[]).await?;
+    let settled: i64 = read(&settled.ok_or(Failure::Damaged)?, 0)?;
+    let statements = STATEMENTS.into_iter().map(|statement| (statement, time(now)));
     let mut left = max;
-    for statement in STATEMENTS {
+    for (statement, end) in statements.chain(SETTLED.into_iter().map(|it| (it, settled))) {
         if left == 0 {
             return Ok(max);
         }
         let limit = i64::try_from(left).unwrap_or(i64::MAX);
-        let row = session.change(statement, &[&time(now), &limit]).await?;
+        let row = session.change(statement, &[&end, &limit]).await?;
         let removed: i64 = read(&row.ok_or(Failure::Damaged)?, 0)?;
         left = left.saturating_sub(usize::try_from(removed).map_err(|_| Failure::Damaged)?);
     }
-    let limit = i64::try_from(left).unwrap_or(i64::MAX);
-    left = left.saturating_sub(clients::forget(session, now, limit).await?);
     Ok(max - left)
 }

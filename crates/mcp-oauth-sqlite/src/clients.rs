@@ -42,7 +42,7 @@ pub(crate) fn create(
     }
     let is_unused = client.unused_until.is_some();
     if !has_room(connection, is_unused, max_clients)? {
-        forget(connection, now, FORGOTTEN)?;
+        connection.prepare_cached(FORGET)?.execute(params![time(now), FORGOTTEN])?;
     }
     if !has_room(connection, is_unused, max_clients)? && !remove_oldest_unused(connection)? {
         return Ok(CreateOutcome::QuotaReached);
@@ -88,14 +88,9 @@ fn remove_oldest_unused(connection: &Connection) -> Result<bool, Failure> {
     Ok(delete.execute([])? > 0)
 }
 
-/// Removes clients that are forgotten; how many.
-pub(crate) fn forget(connection: &Connection, now: UnixTime, max: i64) -> Result<usize, Failure> {
-    let mut delete = connection.prepare_cached(
-        "DELETE FROM clients WHERE client_id IN \
-         (SELECT client_id FROM clients WHERE unused_until <= ?1 LIMIT ?2)",
-    )?;
-    Ok(delete.execute(params![time(now), max])?)
-}
+/// Removes clients that are forgotten.
+pub(crate) const FORGET: &str = "DELETE FROM clients WHERE client_id IN \
+     (SELECT client_id FROM clients WHERE unused_until <= ?1 LIMIT ?2)";
 
 /// Keeps the client of a family for as long as that may need it. Its row is written once a day, not with every token.
 pub(crate) fn keep(connection: &Connection, family: &NewFamily) -> Result<(), Failure> {

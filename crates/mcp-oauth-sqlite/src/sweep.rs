@@ -19,11 +19,7 @@ const STEP: usize = 5;
 const TIME: Duration = Duration::from_millis(2);
 
 /// In this order: a used code goes before its family, and a family after its last token.
-const STATEMENTS: [&str; 8] = [
-    "DELETE FROM once WHERE key IN (SELECT key FROM once \
-     WHERE kind = 0 AND until <= (SELECT settled FROM sweep_clock) LIMIT ?2)",
-    "DELETE FROM once WHERE key IN (SELECT key FROM once \
-     WHERE kind = 1 AND until <= (SELECT settled FROM sweep_clock) LIMIT ?2)",
+const STATEMENTS: [&str; 6] = [
     "DELETE FROM once WHERE key IN (SELECT key FROM once WHERE kind = 2 AND until <= ?1 LIMIT ?2)",
     "DELETE FROM consents WHERE key IN (SELECT key FROM consents WHERE until <= ?1 LIMIT ?2)",
     "DELETE FROM access WHERE rowid IN \
@@ -34,6 +30,13 @@ const STATEMENTS: [&str; 8] = [
      (SELECT number FROM families WHERE needed_until <= ?1 ORDER BY needed_until LIMIT ?2)",
     "DELETE FROM families WHERE number IN \
      (SELECT number FROM families WHERE needed_until <= ?1 ORDER BY needed_until LIMIT ?2)",
+];
+
+/// What goes by the time that is settled.
+const SETTLED: [&str; 3] = [
+    "DELETE FROM once WHERE key IN (SELECT key FROM once WHERE kind = 0 AND until <= ?1 LIMIT ?2)",
+    "DELETE FROM once WHERE key IN (SELECT key FROM once WHERE kind = 1 AND until <= ?1 LIMIT ?2)",
+    clients::FORGET,
 ];
 
 /// Notes the time of a sweep, as [`OnceKind`] has it: where less than the two hours have passed, nothing changes.
@@ -63,15 +66,17 @@ pub(crate) fn batch(connection: &Connection, now: UnixTime, max: usize) -> Resul
 /// Removes at most `max` rows; how many.
 fn sweep(connection: &Connection, now: UnixTime, max: usize) -> Result<usize, Failure> {
     let mut left = max;
-    for statement in STATEMENTS {
+    let settled = connection
+        .prepare_cached("SELECT settled FROM sweep_clock")?
+        .query_row([], |row| row.get::<_, i64>(0))?;
+    let statements = STATEMENTS.into_iter().map(|statement| (statement, time(now)));
+    for (statement, end) in statements.chain(SETTLED.into_iter().map(|it| (it, settled))) {
         if left == 0 {
             return Ok(max);
         }
         let limit = i64::try_from(left).unwrap_or(i64::MAX);
-        let removed = connection.prepare_cached(statement)?.execute(params![time(now), limit])?;
+        let removed = connection.prepare_cached(statement)?.execute(params![end, limit])?;
         left = left.saturating_sub(removed);
     }
-    let limit = i64::try_from(left).unwrap_or(i64::MAX);
-    left = left.saturating_sub(clients::forget(connection, now, limit)?);
     Ok(max - left)
 }

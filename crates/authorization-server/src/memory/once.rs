@@ -6,7 +6,6 @@ use client_auth::Replay;
 use oauth_types::{SecretDigest, UnixTime};
 
 use crate::OnceKind;
-use crate::store::SweepClock;
 
 /// Keys with their kinds and ends.
 #[derive(Debug, Default)]
@@ -14,7 +13,6 @@ pub(super) struct Once {
     keys: BTreeMap<SecretDigest, (OnceKind, UnixTime)>,
     /// The latest end of a key of each kind that was forgotten; no answer is here.
     forgotten: BTreeMap<OnceKind, UnixTime>,
-    clock: SweepClock,
 }
 
 impl Once {
@@ -36,9 +34,13 @@ impl Once {
         Replay::Fresh
     }
 
-    /// Removes keys that have ended for as long as `take` wants more.
-    pub(super) fn sweep(&mut self, now: UnixTime, mut take: impl FnMut() -> bool) {
-        let settled = self.clock.advance(now);
+    /// Removes keys that have ended, by the time of their kind, for as long as `take` wants more.
+    pub(super) fn sweep(
+        &mut self,
+        now: UnixTime,
+        settled: UnixTime,
+        mut take: impl FnMut() -> bool,
+    ) {
         let forgotten = &mut self.forgotten;
         self.keys.retain(|_, (kind, until)| {
             let end = if *kind == OnceKind::ResourceRequest { now } else { settled };

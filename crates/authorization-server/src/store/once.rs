@@ -59,7 +59,7 @@ impl Default for SweepClock {
 }
 
 impl SweepClock {
-    /// Notes the time of a sweep; returns the end up to which answers and token requests may be forgotten.
+    /// Notes the time of a sweep; returns the end up to which answers, token requests and clients may be removed.
     pub(crate) fn advance(&mut self, now: UnixTime) -> UnixTime {
         self.settled = self.settled.min(now);
         if now < self.latest {

@@ -147,7 +147,7 @@ fn fill(path: &Path, clients: u64, tokens: u64) {
     let transaction = raw.transaction().unwrap();
     {
         let mut client = transaction
-            .prepare("INSERT INTO clients VALUES (?1, '{}', '[]', '{}', 1000000, NULL)")
+            .prepare("INSERT INTO clients VALUES (?1, '{}', '[]', '{}', 1000000, NULL, 0)")
             .unwrap();
         let mut new = transaction
             .prepare(

@@ -183,9 +183,10 @@ impl Bare {
             params![digest.as_bytes(), number],
         );
         self.run(
-            "UPDATE clients SET unused_until = NULL \
-             WHERE client_id = ?1 AND unused_until IS NOT NULL",
-            [family.client_id.as_str()],
+            "UPDATE clients SET unused = 0, unused_until = max(unused_until, ?2) \
+             WHERE client_id = ?1 AND unused_until IS NOT NULL \
+             AND (unused = 1 OR ?2 - unused_until >= 86400)",
+            params![family.client_id.as_str(), seconds(family.client_needed_until())],
         );
         self.run("COMMIT", []);
     }
