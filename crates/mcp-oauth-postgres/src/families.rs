@@ -30,10 +30,10 @@ pub(crate) async fn insert(
                 AND EXISTS (SELECT FROM family, clients WHERE client_id = $2 AND unused)
             FOR NO KEY UPDATE
         )
-        UPDATE clients SET unused = false, unused_until = greatest(unused_until, $14) FROM family
+        UPDATE clients SET unused = false, unused_until = greatest(unused_until, $15) FROM family
         WHERE client_id = $2 AND unused_until IS NOT NULL AND CASE
             WHEN unused THEN EXISTS (SELECT FROM counter)
-            ELSE $14 - unused_until >= 86400 END";
+            ELSE $15 - unused_until >= 86400 END";
     session
         .change(
             statement,

@@ -174,19 +174,25 @@ fn clients_that_register_at_two_nodes_fill_the_store_and_no_more() {
             let counts = "SELECT count(*), max(value), max(counters.unused) FROM clients, counters";
             assert_eq!(place.sql(counts), "5|5|5");
         }
-        // While the one forgets, sweeps and deletes, and the other registers.
+        // While the one forgets, sweeps and deletes, and the other registers, or gives the first token.
         let swept = crowd(&nodes, |node, number| async move {
             let client = client(1000 + number, at(100_000));
             let id = client.client_id.clone();
             match number % 4 {
                 0 => node.sweep(at(500 + number), 3).await.map(drop).unwrap(),
                 1 => node.delete_client(&id, at(500)).await.unwrap(),
+                2 => {
+                    let mut family = family(number);
+                    family.client_id = crate::samples::client(1000 + number + 1, NOW).client_id;
+                    node.insert_family(family, at(500)).await.unwrap();
+                }
                 _ => drop(node.create_client(client, at(500)).await.unwrap()),
             }
         });
         swept.await;
-        let counts = place.sql("SELECT (SELECT count(*) FROM clients) = value FROM counters");
-        assert_eq!(counts, "t");
+        let counts = "SELECT (SELECT count(*) FROM clients) = value, \
+            (SELECT count(*) FROM clients WHERE clients.unused) = unused FROM counters";
+        assert_eq!(place.sql(counts), "t|t");
     });
 }
 
