@@ -1,6 +1,7 @@
 //! More connections than a listener, or the process, can hold, over real sockets.
 
 #![cfg(test)]
+#![expect(clippy::disallowed_methods, reason = "descriptors are limited in a process of their own")]
 
 use core::net::Ipv4Addr;
 use core::time::Duration;
