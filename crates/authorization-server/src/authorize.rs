@@ -22,7 +22,8 @@
 //! |---|---|
 //! | is a loopback address | at once: it leads to no other site, and a program that runs there needs no browser to be reached |
 //! | has a private-use scheme | at once if a user is logged in: it leads to an application that is installed, and the browser asks before it opens one |
-//! | is elsewhere | at once if the user who is logged in agreed to this client, redirect URI and resource before, and that is remembered ([`Config::with_remembered_consent`]) |
+//! | is elsewhere, of a client that the operator put into the store | at once if a user is logged in: the operator vouches for it |
+//! | is elsewhere, of a client that registered itself or is known by a document | at once if the user who is logged in agreed to this client, redirect URI and resource before, and that is remembered ([`Config::with_remembered_consent`]) |
 //! | any other case, and any with `prompt=none` that is not loopback | by a page with a link, for the user to follow |
 
 use bytes::Bytes;
@@ -209,6 +210,7 @@ impl Redirectable<'_> {
                 .config
                 .remembered_consent
                 .and_then(|_| resource(&self.config.resources, &self.form)),
+            is_of_operator: self.client.is_of_operator(),
         }
     }
 }

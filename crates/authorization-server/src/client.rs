@@ -25,8 +25,8 @@ use core::fmt;
 
 use client_auth::{ClientKeys, InvalidKeys, Registered};
 use oauth_types::{
-    ApplicationType, AuthMethod, ClientId, ClientMetadata, EndpointUrl, GrantType, InvalidUri,
-    RedirectUri, ResponseType, Secret, SecretDigest, UnixTime, is_hidden,
+    ApplicationType, AuthMethod, ClientId, ClientMetadata, ClientMetadataUrl, EndpointUrl,
+    GrantType, InvalidUri, RedirectUri, ResponseType, Secret, SecretDigest, UnixTime, is_hidden,
 };
 use serde_json::{Value, json};
 
@@ -324,6 +324,12 @@ impl ClientRecord {
         metadata.response_types = Some(vec![ResponseType::Code]);
         let (registered_at, unused_until) = (now, None);
         Ok(Self { client_id, authentication, redirect_uris, metadata, registered_at, unused_until })
+    }
+
+    /// Returns `true` if the operator put the client into the store: it has no end, as those have that registered, and
+    /// its identifier is not the URL of a document. Clients whose identifier is one count as registered by anybody.
+    pub(crate) fn is_of_operator(&self) -> bool {
+        self.unused_until.is_none() && ClientMetadataUrl::parse(self.client_id.as_str()).is_err()
     }
 
     /// Whether it may ask for codes: one that names no grants may (RFC 7591 §2).

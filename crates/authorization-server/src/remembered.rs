@@ -184,13 +184,15 @@ pub(crate) struct Destination {
     pub(crate) redirect_uri: RedirectUri,
     /// The resource, if the request names one that is offered.
     pub(crate) resource: Option<ResourceUri>,
+    /// The operator vouches for the client and its redirect URIs.
+    pub(crate) is_of_operator: bool,
 }
 
 impl Destination {
     /// Returns the key of this user's consent, if one can be remembered. JSON keeps the four parts apart, whatever
     /// they contain.
     pub(crate) fn key(&self, subject: &str) -> Option<SecretDigest> {
-        let Self { client_id, redirect_uri, resource } = self;
+        let Self { client_id, redirect_uri, resource, .. } = self;
         let resource = resource.as_ref().filter(|_| is_elsewhere(redirect_uri))?;
         let key = serde_json::json!([subject, client_id, redirect_uri, resource]);
         Some(SecretDigest::of(&key.to_string()))
@@ -203,6 +205,7 @@ impl NeedsConsent {
             client_id: self.client.client_id.clone(),
             redirect_uri: self.redirect_uri.clone(),
             resource: Some(self.resource.clone()),
+            is_of_operator: self.client.is_of_operator(),
         }
     }
 }

@@ -68,10 +68,15 @@ impl RedirectError {
         }
     }
 
-    /// Redirects if a user is logged in, and agreed to this destination before where it is another site.
+    /// Redirects if a user is logged in, and agreed to this destination before where it is another site of a client
+    /// that anybody could have registered.
     pub(crate) fn for_user(mut self, destination: Destination) -> Self {
         self.way = match self.way {
-            Way::Closed if destination.redirect_uri.is_private_use() => Way::User,
+            Way::Closed
+                if destination.is_of_operator || destination.redirect_uri.is_private_use() =>
+            {
+                Way::User
+            }
             Way::Closed => Way::Consent(Box::new(destination)),
             way => way,
         };

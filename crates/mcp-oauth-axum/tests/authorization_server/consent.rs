@@ -139,6 +139,20 @@ async fn sec_063_sec_217_an_error_leads_nobody_to_another_site_without_a_click()
     let answer = server.get_as("alice", &url).await;
     assert_eq!(answer.link("error").as_deref(), Some("invalid_target"));
 
+    // The operator vouches for what it put into the store, but not for who is behind the URL of a document.
+    put(&server, "dashboard", Registered::public(), &[]).await;
+    put(&server, "https://client.example/oauth.json", Registered::public(), &[]).await;
+    for (change, error) in ERRORS {
+        let url = authorize("dashboard", &[change]);
+        assert_eq!(server.get(&url).await.link("error").as_deref(), Some(error), "{change:?}");
+        let answer = server.get_as("alice", &url).await;
+        let (is_silent, error) = (change.0 == "prompt", Some(error.to_owned()));
+        let sent = if is_silent { answer.link("error") } else { answer.redirect("error") };
+        assert_eq!(sent, error, "{change:?}");
+        let url = authorize("https://client.example/oauth.json", &[change]);
+        assert_eq!(server.get_as("alice", &url).await.link("error"), error, "{change:?}");
+    }
+
     // What stays on the user's machine leads to no other site.
     let native = server.client_at(LOOPBACK).await;
     let url = authorize(&native, &[("redirect_uri", LOOPBACK), ("scope", "admin")]);
