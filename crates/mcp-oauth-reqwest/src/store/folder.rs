@@ -9,7 +9,7 @@
 //! A record is written beside the old one and renamed. Its writer holds a lock on the new file until then, so what is
 //! there without a lock is what a program left that was killed: it holds tokens, and whoever opens the folder removes it.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::Duration;
@@ -157,8 +157,8 @@ mod unix {
 }
 
 #[cfg(not(unix))]
-pub(super) fn private() -> OpenOptions {
-    OpenOptions::new()
+pub(super) fn private() -> fs::OpenOptions {
+    fs::OpenOptions::new()
 }
 
 /// Folders below a user's own are the user's own.
