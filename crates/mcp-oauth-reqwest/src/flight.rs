@@ -128,11 +128,6 @@ where
         look(value, *version)
     }
 
-    #[cfg(test)]
-    pub(crate) fn remembered_failures(&self) -> usize {
-        self.lock().failures.len()
-    }
-
     /// What concerns one who wants this and has seen that version: nothing, when it is for them to act.
     pub(crate) fn news(&self, seen: u64, kind: &K) -> Option<Join<K, E>> {
         self.lock().news(seen, kind)

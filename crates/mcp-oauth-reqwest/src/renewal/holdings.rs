@@ -501,8 +501,9 @@ mod tests {
     #[test]
     fn sec_252_failures_of_many_operations_are_remembered_for_a_few() {
         let own: Renewable<(), Wanted, Error> = Renewable::new(());
+        let named = |count: u64| step_up(&format!("{count}{}", "x".repeat(1000)));
         for count in 0..6000 {
-            let wanted = step_up(&format!("{count}{}", "x".repeat(1000)));
+            let wanted = named(count);
             let begin = |(): &()| Ok(async { Err(Error::Unauthorized) });
             let landed = own.renew(
                 count,
@@ -513,7 +514,8 @@ mod tests {
             );
             assert!(matches!(landed, Join::Wait(..)));
         }
-        assert!(own.remembered_failures() <= 32);
+        let is_remembered = |count: &u64| own.news(0, &named(*count)).is_some();
+        assert_eq!((0..6000).filter(is_remembered).collect::<Vec<_>>(), Vec::from_iter(5968..6000));
     }
 
     #[test]
