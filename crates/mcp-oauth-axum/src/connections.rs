@@ -61,10 +61,6 @@ impl Default for ConnectionLimits {
     }
 }
 
-/// Earlier name of [`ConnectionLimits`].
-#[deprecated(note = "renamed to `ConnectionLimits`, which also bounds the number of connections")]
-pub type ConnectionDeadlines = ConnectionLimits;
-
 /// Connections that one listener holds.
 pub(crate) struct Connections {
     limits: ConnectionLimits,

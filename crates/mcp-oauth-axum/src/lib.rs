@@ -25,8 +25,6 @@ mod unheard;
 mod verifier;
 
 pub use ambient::Clock;
-#[expect(deprecated, reason = "the earlier name stays for a release")]
-pub use connections::ConnectionDeadlines;
 pub use connections::ConnectionLimits;
 #[cfg(feature = "client_documents")]
 pub use documents::{ClientDocuments, WebDocuments, WebDocumentsFailed};

@@ -15,7 +15,8 @@ use crate::sweeper::Sweeper;
 /// Memory of the proofs that were used: of this process, and of a store where several share one.
 #[derive(Clone)]
 pub(crate) struct Proofs {
-    /// Counts each user's share, and keeps what is no news from the store.
+    /// Counts each user's share. Where a store is shared, that says which proofs were used: one that the store did not
+    /// get may be sent again.
     here: Arc<Mutex<SeenProofs>>,
     shared: Option<Arc<PutOnce>>,
 }
@@ -59,13 +60,13 @@ impl Proofs {
     async fn put_once(&self, step: &CheckReplay<'_>, now: UnixTime) -> Result<Replay, Denial> {
         let here = self.here.lock().unwrap_or_else(PoisonError::into_inner).put_once(step, now)?;
         match &self.shared {
-            Some(put_once) if here == Replay::Fresh => {
+            Some(put_once) => {
                 put_once(*step.key(), step.until(), now).await.map_err(|error| {
                     warn!(%error, "a proof could not be remembered");
                     Denial::verifier_unavailable()
                 })
             }
-            _ => Ok(here),
+            None => Ok(here),
         }
     }
 }

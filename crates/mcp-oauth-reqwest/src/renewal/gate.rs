@@ -2,6 +2,7 @@
 //!
 //! | what closes the gate | until | what opens it |
 //! |---|---|---|
+//! | a login that its server refused, the first in a row | not at all: the next one may register anew | |
 //! | a renewal that failed | `Retry-After`, at most an hour, else 1 s, doubled to 5 min | the time; a login that the user asks for |
 //! | the user is away or said no | at least 30 s, as above | the same |
 //! | a renewal whose tokens are not accepted yet, or need a refresh at once | 1 s, doubled to 5 min | the first answer that accepts tokens which last |
@@ -50,6 +51,15 @@ impl Gate {
         self.failure = Some(error);
     }
 
+    /// Lets one more through after a failure, the first in a row, that the next attempt may mend; closes it after others.
+    pub(super) fn fail_leniently(&mut self, error: Error, now: Instant) {
+        if self.delay.is_zero() {
+            self.delay = Self::SHORTEST / 2;
+        } else {
+            self.fail(error, None, now);
+        }
+    }
+
     /// Closes it after a success, until the tokens have proved their worth.
     pub(super) fn rest(&mut self, now: Instant) {
         self.close(Duration::ZERO, now);
@@ -96,6 +106,15 @@ mod tests {
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
         gate.open();
         gate.fail(Error::Unauthorized, None, now);
+        assert_eq!(gate.until, Some(now + SECOND));
+    }
+
+    #[test]
+    fn sec_243_one_refused_login_leads_to_the_next_and_two_to_a_wait() {
+        let (mut gate, now) = (Gate::default(), monotonic());
+        gate.fail_leniently(Error::Unauthorized, now);
+        assert!(gate.is_open(now));
+        gate.fail_leniently(Error::Unauthorized, now);
         assert_eq!(gate.until, Some(now + SECOND));
     }
 

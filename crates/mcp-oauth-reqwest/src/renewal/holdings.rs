@@ -280,6 +280,10 @@ impl Holdings {
             }
             Wanted::Scope { operation, .. } if said_no(&error) => self.ledger.declined(operation),
             Wanted::Scope { .. } if !concerns_all(&error) => {}
+            // The registration may be forgotten: the next login registers anew.
+            Wanted::Login { .. } if is_refusal(&error) && retry_after.is_none() => {
+                self.logins.fail_leniently(error.clone(), at);
+            }
             _ => {
                 let respite = (said_no(&error) || is_away(&error)).then_some(RESPITE);
                 self.logins.fail(error.clone(), retry_after.max(respite), at);
@@ -298,6 +302,11 @@ impl Holdings {
 /// Returns `true` if the user did not want to.
 const fn said_no(error: &Error) -> bool {
     matches!(error, Error::Flow(FlowError::Denied(_)) | Error::Visit(VisitFailed::Declined))
+}
+
+/// Returns `true` if the server refused a login that the user did not refuse.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error, Error::Flow(flow) if !flow.passes()) && !said_no(error)
 }
 
 /// Returns `true` if no user came back.
