@@ -179,7 +179,7 @@ async fn sec_235_a_registered_scope_bounds_every_grant_or_is_not_kept() {
         assert_eq!(tokens["scope"], "files:read", "{asked}");
     }
     let answer = server.get(&authorize("reader", &[("scope", "files:write")])).await;
-    assert_eq!(answer.link("error").as_deref(), Some("invalid_scope"));
+    assert_eq!(answer.redirect("error").as_deref(), Some("invalid_scope"));
 
     // A grant that is older than the bound obeys it.
     let all = server.client().await;
