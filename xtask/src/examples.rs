@@ -50,7 +50,7 @@ const MISTAKES: &[Case] = &[
     Case { args: &["MCP", ANSWER], denies: false, visits: 0, says: Err("nothing is asked for") },
     Case { args: &["MCP", "[]"], denies: false, visits: 0, says: Err("is not a JSON-RPC message") },
     Case { args: &["ftp://mcp.example"], denies: false, visits: 0, says: Err("is not https") },
-    Case { args: &["http://127.0.0.1:1/mcp"], denies: false, visits: 0, says: Err("no connection could be made") },
+    Case { args: &["http://127.0.0.1:1/mcp"], denies: false, visits: 0, says: Err("the connection was refused") },
 ];
 
 pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {

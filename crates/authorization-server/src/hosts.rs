@@ -1,4 +1,4 @@
-//! Host names and origins that the authorization server answers to, as the resource server has it ([`Hosts`]).
+//! Host names and origins that the authorization server answers to, as the resource server has it ([`Hosts`](oauth_types::Hosts)).
 
 use http::{Request, StatusCode};
 use oauth_types::{BrowserOrigins, InvalidUri, TokenErrorCode};

@@ -60,12 +60,10 @@ impl Proofs {
     async fn put_once(&self, step: &CheckReplay<'_>, now: UnixTime) -> Result<Replay, Denial> {
         let here = self.here.lock().unwrap_or_else(PoisonError::into_inner).put_once(step, now)?;
         match &self.shared {
-            Some(put_once) => {
-                put_once(*step.key(), step.until(), now).await.map_err(|error| {
-                    warn!(%error, "a proof could not be remembered");
-                    Denial::verifier_unavailable()
-                })
-            }
+            Some(put_once) => put_once(*step.key(), step.until(), now).await.map_err(|error| {
+                warn!(%error, "a proof could not be remembered");
+                Denial::verifier_unavailable()
+            }),
             None => Ok(here),
         }
     }

@@ -34,7 +34,7 @@ use crate::{Clock, TokenVerifier};
 /// request has to grant is one [`ScopeSet`](oauth_types::ScopeSet) for all, or a table of an MCP server's
 /// [operations](resource_server::OperationScopes).
 ///
-/// Handlers find a [`Granted`] in the request's extensions; the token itself is taken out. Where the table has operations
+/// Handlers find a [`Granted`](resource_server::Granted) in the request's extensions; the token itself is taken out. Where the table has operations
 /// that need no token, they find an `Option<Granted>` beside it, which is `None` for a request without one.
 ///
 /// ```

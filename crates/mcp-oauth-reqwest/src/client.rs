@@ -35,7 +35,10 @@ struct Shared {
 
 /// The longest pause in a body that is read as a whole.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pause(pub(crate) Duration);
+pub(crate) struct Pause(
+    #[cfg_attr(not(feature = "rmcp"), expect(dead_code, reason = "the transport reads it"))]
+    pub(crate) Duration,
+);
 
 impl AuthorizedClient {
     /// How often one request is sent at most, with whatever others have brought meanwhile.

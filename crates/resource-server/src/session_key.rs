@@ -99,7 +99,7 @@ impl HandleSeal {
         headers.contains_key(&SESSION_ID)
     }
 
-    /// The one session that these headers name, as the service calls it after [`open`](Self::open).
+    /// The one session that these headers name, as the service calls it after [`open_session`](Self::open_session).
     #[must_use]
     pub fn session(headers: &HeaderMap) -> Option<&HeaderValue> {
         one(headers, &SESSION_ID)

@@ -1,4 +1,4 @@
-//! The tower service behind [`Protect`](super::Protect).
+//! The tower service behind [`Protect`].
 
 use core::error::Error;
 use core::fmt;
