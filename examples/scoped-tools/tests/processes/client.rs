@@ -1,8 +1,11 @@
 //! What a client sends to the two servers, and its user's browser. No library: this page is all of it.
 
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
-use http::{HeaderMap, HeaderName, Request, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client as Http;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -12,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::server::Setup;
 
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Nobody listens there: the redirect is read, not followed.
 const REDIRECT_URI: &str = "http://127.0.0.1/callback";
 const LIST_TOOLS: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{
@@ -205,10 +209,13 @@ impl Client {
         Ok(is_let_in)
     }
 
+    /// Sends a request as a reverse proxy does, each from another address: limits count by address.
     async fn send(
         &self,
-        request: Request<Full<Bytes>>,
+        mut request: Request<Full<Bytes>>,
     ) -> Result<(StatusCode, HeaderMap, Bytes), Unanswered> {
+        let peer = HeaderValue::from_str(&next_peer().to_string()).unwrap();
+        request.headers_mut().insert(FORWARDED_FOR, peer);
         let response = self.http.request(request).await.map_err(|_| Unanswered::Cut)?;
         let (parts, body) = response.into_parts();
         // Half an answer is none.
@@ -218,6 +225,13 @@ impl Client {
         }
         Ok((parts.status, parts.headers, body))
     }
+}
+
+/// Returns the next address of 198.18.0.0/15, which no machine has (RFC 2544).
+fn next_peer() -> Ipv4Addr {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed) & 0x1_ffff;
+    Ipv4Addr::from_bits(Ipv4Addr::new(198, 18, 0, 0).to_bits() | number)
 }
 
 fn text(headers: &HeaderMap, name: HeaderName) -> &str {
