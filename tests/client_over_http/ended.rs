@@ -109,6 +109,21 @@ async fn a_login_that_is_cancelled_ends_and_the_session_stays() {
     assert_eq!(waiting.visits.load(Ordering::SeqCst), 3);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_login_that_the_user_cancels_and_begins_again_at_once_is_another_one() {
+    let servers = servers().await;
+    let waiting = Waiting::new(&servers);
+    waiting.comes_back.store(0, Ordering::SeqCst);
+    let client = waiting.client.clone();
+    let request = tokio::spawn(async move { get(&client).await });
+    waiting.shows(1).await;
+    waiting.comes_back.store(1, Ordering::SeqCst);
+    waiting.client.cancel_login();
+    waiting.client.log_in().await.unwrap();
+    assert!(matches!(request.await.unwrap(), Err(Error::LoginEnded)));
+    all_ok([get(&waiting.client)]).await;
+}
+
 /// The host's own code, broken.
 struct Panicking(RedirectUri);
 

@@ -298,7 +298,8 @@ impl<V: TokenVerifier> Protect<V> {
     }
 
     /// Looks at the token of an open event stream this often, from a second to five minutes: so long may the stream of a
-    /// revoked token go on. While the verifier is unavailable, streams go on until their token expires.
+    /// revoked token go on, and as long as the verifier believes what it knew: a JWT until it expires. While the verifier
+    /// is unavailable, streams go on until their token expires.
     #[must_use]
     pub fn with_recheck_interval(self, interval: Duration) -> Self {
         self.with(|guard| guard.recheck_interval = interval)

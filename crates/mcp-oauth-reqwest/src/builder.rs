@@ -95,10 +95,10 @@ impl AuthorizedClientBuilder {
 
     /// Longest time from a request to the MCP server to the head of its response; 60 seconds unless it is set.
     ///
-    /// A server that answers a call with an event stream begins the stream at once, so its tools may take longer. One
-    /// that answers with JSON sends the head with the result: set this to more than its slowest tool takes. Responses
-    /// of status 1xx do not extend it. After the head nothing ends an event stream; the transport for rmcp waits as long
-    /// for each part of any other body.
+    /// A server that answers with JSON sends the head with the result, and some that answer with an event stream send it
+    /// with the first event, among them the TypeScript SDK: set this to more than the slowest tool takes that reports no
+    /// progress. Responses of status 1xx do not extend it. A GET that asks for an event stream has no such deadline. After
+    /// the head nothing ends an event stream; the transport for rmcp waits as long for each part of any other body.
     pub fn response_deadline(mut self, deadline: Duration) -> Self {
         self.response_deadline = deadline;
         self

@@ -5,8 +5,8 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use client_flow::{ClientConfig, Tried, endpoint_redirect};
-use http::Method;
-use http::header::AUTHORIZATION;
+use http::header::{ACCEPT, AUTHORIZATION};
+use http::{HeaderMap, Method};
 use oauth_types::{Origin, ResourceUri, Secret, SentSecrets};
 use reqwest::{Request, RequestBuilder, Response, Url};
 use scope_stepup::{Mode, Policy};
@@ -221,7 +221,10 @@ impl AuthorizedClient {
             headers.extend(renewal.authorization(&held, &request)?);
             let sent = SentSecrets::new(attempt.headers(), b"");
             // A 1xx response is no response head, so that it extends nothing.
-            let response = timeout(*head_deadline, http.execute(attempt)).await;
+            // A stream that waits for its first event may hold its head back.
+            let is_stream = attempt.method() == Method::GET && accepts_events(attempt.headers());
+            let within = if is_stream { Duration::MAX } else { *head_deadline };
+            let response = timeout(within, http.execute(attempt)).await;
             let response = response.map_err(|_| Error::NoResponse { within: *head_deadline })?;
             let mut response = response.map_err(Error::of_http)?;
             let answer = (response.status(), response.headers());
@@ -245,6 +248,14 @@ impl AuthorizedClient {
         }
         Err(Error::Unsettled)
     }
+}
+
+/// Returns `true` if a request asks for an event stream.
+fn accepts_events(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted
+        .flat_map(|value| value.split(','))
+        .any(|kind| kind.trim().starts_with("text/event-stream"))
 }
 
 impl fmt::Debug for AuthorizedClient {

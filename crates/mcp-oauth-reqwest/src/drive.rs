@@ -86,6 +86,8 @@ impl Host<'_> {
             step = match step {
                 Step::Visit(visit) => {
                     let agent = self.agent.ok_or(Error::Visit(VisitFailed::NoBrowser))?;
+                    // A login that the user has ended opens no page.
+                    flow.check()?;
                     flow.open_window()?;
                     info!(
                         issuer = %visit.issuer(),

@@ -124,6 +124,7 @@ impl Renewal {
 
     /// Sends the user through a login now, whatever requests have met before.
     pub(crate) async fn log_in(&self) -> Result<(), Error> {
+        let epoch = self.common.epoch();
         loop {
             let (version, is_restored) =
                 self.holdings.with(|own, version| (version, own.is_restored));
@@ -131,7 +132,12 @@ impl Renewal {
                 true => Wanted::Login { challenge: None, by_user: true },
                 false => Wanted::Restore,
             };
-            self.renew(version, wanted).await?;
+            match self.renew(version, wanted).await {
+                // It was a request's, and ended before the user asked for this one or for want of windows.
+                Err(Error::LoginEnded) if self.common.epoch() == epoch => continue,
+                Err(Error::TooManyWindows(_)) => continue,
+                renewed => renewed?,
+            };
             if is_restored {
                 return Ok(());
             }

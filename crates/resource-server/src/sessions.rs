@@ -149,8 +149,19 @@ impl OpenSessions {
         }
     }
 
-    /// Forgets a session that the service says it has ended, in its response to a request for `uri`. Only the place where
-    /// the session was opened knows that.
+    /// Notes that the service may have ended a session, in its response to a request for `uri`: the session counts as
+    /// unused and is the first to make room, by a `DELETE`. A 404 alone ends none, because it may mean something else.
+    pub fn doubted(&mut self, id: &HeaderValue, uri: &Uri) {
+        if self.sessions.get(id).is_some_and(|entry| entry.uri.path() == uri.path())
+            && let Some(entry) = self.remove(id)
+        {
+            let used = self.used(UnixTime::from_secs(0));
+            self.insert(id.clone(), Entry { used, ..entry });
+        }
+    }
+
+    /// Forgets a session that the service has ended, in its response to a request for `uri`. Only the place where the
+    /// session was opened knows that.
     pub fn closed(&mut self, id: &HeaderValue, uri: &Uri) {
         if self.sessions.get(id).is_some_and(|entry| entry.uri.path() == uri.path()) {
             self.remove(id);

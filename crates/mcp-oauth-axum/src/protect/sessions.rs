@@ -59,12 +59,13 @@ impl<V> Guard<V> {
     {
         let Some(sessions) = &self.sessions else { return Ok(()) };
         if let Some(session) = session {
-            let is_over = match response.status() {
-                StatusCode::NOT_FOUND => true,
-                status => is_delete && status.is_success(),
-            };
-            if is_over {
-                lock(sessions).closed(session, &place.uri);
+            match response.status() {
+                // It may mean the method: rmcp keeps the session then.
+                StatusCode::NOT_FOUND => lock(sessions).doubted(session, &place.uri),
+                status if is_delete && status.is_success() => {
+                    lock(sessions).closed(session, &place.uri);
+                }
+                _ => {}
             }
         }
         if !HandleSeal::has_session(response.headers()) {
@@ -105,6 +106,7 @@ impl<V> Guard<V> {
         };
         match timeout(self.deadline, answer).await {
             Ok(Ok(answer)) if answer.status().is_success() => info!("a session was ended"),
+            Ok(Ok(answer)) if answer.status() == StatusCode::NOT_FOUND => {}
             _ => warn!("the service did not end a session that was one too many"),
         }
     }

@@ -4,7 +4,7 @@ use core::error::Error;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 use core::time::Duration;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -19,6 +19,9 @@ use tracing::{error, info, warn};
 use super::Guard;
 use super::admit::{in_time, lock, unless_panicked};
 use crate::TokenVerifier;
+
+/// Tells once that streams are compressed.
+static TOLD: Once = Once::new();
 
 /// What was let in, as far as its answer needs it.
 pub(super) struct Admitted {
@@ -56,7 +59,9 @@ impl<V: TokenVerifier> Guard<V> {
         let ids = ids.filter(|_| {
             let is_plain = !parts.headers.contains_key(CONTENT_ENCODING);
             if !is_plain {
-                warn!("an event stream is compressed before the layer: it cannot be resumed");
+                TOLD.call_once(|| {
+                    warn!("event streams are compressed before the layer: they cannot be resumed");
+                });
             }
             is_plain
         });

@@ -93,6 +93,8 @@ impl Service {
             _ => {}
         }
         match request.uri().query() {
+            // A method that the service does not have, as rmcp says it.
+            Some("unknown") => response.status(404).body(Body::empty()).unwrap(),
             // A stream that goes on for ever.
             Some("stream" | "data") => {
                 let kind = match request.uri().query() {

@@ -157,6 +157,18 @@ async fn without_a_token_the_longest_unused_session_goes_for_the_newest_and_is_e
 }
 
 #[tokio::test]
+async fn sec_232_a_404_within_a_session_hides_none_from_the_count() {
+    let server = process(Service::default(), small);
+    for _ in 0..100 {
+        let own = session(&server.open(MALLORY).await.1);
+        let lines = [("mcp-session-id", &*own)];
+        let answer = server.send(("POST", "unknown"), MALLORY, &lines, LIST).await;
+        assert_eq!(answer.status(), 404);
+    }
+    assert_eq!(server.service.sessions.lock().unwrap().len(), 10);
+}
+
+#[tokio::test]
 async fn a_session_that_the_service_has_ended_counts_no_longer() {
     let server = process(Service::default(), small);
     let mut own = Vec::new();

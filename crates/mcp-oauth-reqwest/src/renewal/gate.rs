@@ -3,7 +3,8 @@
 //! | what closes the gate | until | what opens it |
 //! |---|---|---|
 //! | a login that its server refused, the first in a row | not at all: the next one may register anew | |
-//! | a renewal that failed | `Retry-After`, at most an hour, else 1 s, doubled to 5 min | the time; a login that the user asks for |
+//! | a renewal that failed | `Retry-After`, at most an hour, else 1 s, doubled to 5 min, or to 15 s where no server answered | the time; a login that the user asks for |
+//! | the budget of windows is spent | the next window | the same |
 //! | the user is away or said no | at least 30 s, as above | the same |
 //! | a renewal whose tokens are not accepted yet, or need a refresh at once | 1 s, doubled to 5 min | the first answer that accepts tokens which last |
 //!
@@ -27,6 +28,8 @@ pub(super) struct Gate {
 impl Gate {
     const SHORTEST: Duration = Duration::from_secs(1);
     const LONGEST: Duration = Duration::from_secs(5 * 60);
+    /// Longest wait where no server answered: the network may be back at any moment.
+    const LONGEST_UNREACHABLE: Duration = Duration::from_secs(15);
     /// Longest wait that a server may ask for.
     const LONGEST_ASKED: Duration = Duration::from_secs(60 * 60);
 
@@ -57,6 +60,21 @@ impl Gate {
             self.delay = Self::SHORTEST / 2;
         } else {
             self.fail(error, None, now);
+        }
+    }
+
+    /// Closes it until a time that is known, and counts nothing.
+    pub(super) fn hold(&mut self, error: Error, wait: Duration, now: Instant) {
+        self.until = now.checked_add(wait.min(Self::LONGEST_ASKED));
+        self.failure = Some(error);
+    }
+
+    /// Lets the wait grow no further where no server answered.
+    pub(super) fn shorten_where(&mut self, is_unreachable: bool) {
+        if is_unreachable && self.delay > Self::LONGEST_UNREACHABLE {
+            let excess = self.delay.saturating_sub(Self::LONGEST_UNREACHABLE);
+            self.until = self.until.and_then(|until| until.checked_sub(excess));
+            self.delay = Self::LONGEST_UNREACHABLE;
         }
     }
 
@@ -105,6 +123,31 @@ mod tests {
         }
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
         gate.open();
+        gate.fail(Error::Unauthorized, None, now);
+        assert_eq!(gate.until, Some(now + SECOND));
+    }
+
+    #[test]
+    fn sec_243_where_no_server_answers_the_wait_grows_to_a_quarter_of_a_minute() {
+        let (mut gate, mut now) = (Gate::default(), monotonic());
+        let mut waits = Vec::new();
+        for _ in 0..7 {
+            gate.fail(Error::Unauthorized, None, now);
+            gate.shorten_where(true);
+            let until = gate.until.unwrap();
+            waits.push((until - now).as_secs());
+            now = until;
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 15, 15, 15]);
+    }
+
+    #[test]
+    fn sec_244_a_spent_budget_holds_the_gate_until_the_next_window_and_counts_nothing() {
+        let (mut gate, now) = (Gate::default(), monotonic());
+        for _ in 0..9 {
+            gate.hold(Error::Unauthorized, 40 * SECOND, now);
+        }
+        assert_eq!(gate.until, Some(now + 40 * SECOND));
         gate.fail(Error::Unauthorized, None, now);
         assert_eq!(gate.until, Some(now + SECOND));
     }

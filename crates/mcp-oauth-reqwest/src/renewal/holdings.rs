@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use client_flow::{FlowError, RecordKey, Session};
 use http::{HeaderValue, StatusCode};
-use oauth_types::{BearerChallenge, ScopeSet};
+use oauth_types::{AuthorizationErrorCode, BearerChallenge, ScopeSet};
 use scope_stepup::{Attempt, Ledger, Operation, Windows};
 use tokio::time::Instant;
 use tracing::warn;
@@ -252,6 +252,10 @@ impl Holdings {
 
     fn failed(&mut self, failure: Failure, wanted: &Wanted) -> Result<(), Error> {
         let Failure { error, retry_after } = failure;
+        // The user has ended it, which is no reason to wait.
+        if matches!(error, Error::LoginEnded) {
+            return Err(error);
+        }
         let is_refresh = matches!(wanted, Wanted::FreshToken);
         let mut leads_to_login = false;
         if let (Error::Flow(flow), Some(held)) = (&error, &self.session)
@@ -277,9 +281,14 @@ impl Holdings {
             Wanted::FreshToken => {
                 warn!(%error, "the tokens could not be refreshed and are kept");
                 self.refreshes.fail(error.clone(), retry_after, at);
+                self.refreshes.shorten_where(is_unreachable(&error));
             }
             Wanted::Scope { operation, .. } if said_no(&error) => self.ledger.declined(operation),
             Wanted::Scope { .. } if !concerns_all(&error) => {}
+            _ if let Error::TooManyWindows(error) = &error => {
+                let wait = error.until.since(now());
+                self.logins.hold(Error::TooManyWindows(*error), wait, at);
+            }
             // The registration may be forgotten: the next login registers anew.
             Wanted::Login { .. } if is_refusal(&error) && retry_after.is_none() => {
                 self.logins.fail_leniently(error.clone(), at);
@@ -287,6 +296,7 @@ impl Holdings {
             _ => {
                 let respite = (said_no(&error) || is_away(&error)).then_some(RESPITE);
                 self.logins.fail(error.clone(), retry_after.max(respite), at);
+                self.logins.shorten_where(is_unreachable(&error));
             }
         }
         if leads_to_login { Ok(()) } else { Err(error) }
@@ -300,8 +310,18 @@ impl Holdings {
 }
 
 /// Returns `true` if the user did not want to.
-const fn said_no(error: &Error) -> bool {
-    matches!(error, Error::Flow(FlowError::Denied(_)) | Error::Visit(VisitFailed::Declined))
+fn said_no(error: &Error) -> bool {
+    match error {
+        Error::Flow(FlowError::Denied(answer)) => {
+            answer.code == AuthorizationErrorCode::AccessDenied
+        }
+        error => matches!(error, Error::Visit(VisitFailed::Declined)),
+    }
+}
+
+/// Returns `true` if no server answered: the network may be back at any moment.
+const fn is_unreachable(error: &Error) -> bool {
+    matches!(error, Error::Flow(FlowError::Transport { .. }))
 }
 
 /// Returns `true` if the server refused a login that the user did not refuse.
