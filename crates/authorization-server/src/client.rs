@@ -47,7 +47,7 @@ const MAX_NAME: usize = 80;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum InvalidClient {
-    /// It has no redirect URI, or too many, or they are too long together.
+    /// No redirect URI, too many, or more than they may be long together.
     RedirectUris,
     /// None of its redirect URIs is allowed; the first one breaks this rule.
     RedirectUri(InvalidUri),

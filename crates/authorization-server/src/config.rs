@@ -2,6 +2,7 @@
 
 mod error;
 mod lifetimes;
+mod paths;
 
 use core::time::Duration;
 
@@ -14,34 +15,13 @@ use oauth_types::{
 
 pub use self::error::InvalidConfig;
 pub use self::lifetimes::Lifetimes;
+pub use self::paths::Paths;
 
 #[cfg(feature = "jwt_access_tokens")]
 use crate::SigningKeys;
 use crate::metadata::AUTH_METHODS;
 use crate::refresh_token::Seals;
 use crate::{RefreshKeys, ResourceServer};
-
-/// Paths at which a router mounts the endpoints.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub struct Paths {
-    /// The authorization endpoint.
-    pub authorize: String,
-    /// Where the consent page posts to; the host's, below the authorization endpoint.
-    pub consent: String,
-    /// The token endpoint.
-    pub token: String,
-    /// The registration endpoint.
-    pub register: String,
-    /// The revocation endpoint.
-    pub revoke: String,
-    /// Where the public keys are; `None` where nothing is signed.
-    pub jwks: Option<String>,
-    /// The introspection endpoint; `None` where nobody may ask.
-    pub introspect: Option<String>,
-    /// Everywhere that clients look for the metadata.
-    pub metadata: Vec<String>,
-}
 
 /// What an authorization server is.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use oauth_types::{BrowserOrigins, InvalidUri, TokenErrorCode};
 use crate::{Cause, Config, Refusal};
 
 impl Config {
-    /// Also answers to this host, given without a port, in `Host` and `Origin`.
+    /// Adds a host that the server answers to, given without a port, in `Host` and `Origin`.
     ///
     /// A server whose issuer is a loopback address answers to loopback names by default, so that no page reaches it by
     /// rebinding its DNS name. Any other answers to every name until it is told one, because a proxy may change `Host`;

@@ -148,7 +148,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// What exactly was wrong, for the log.
+    /// Returns the cause, for the log.
     #[must_use]
     pub const fn cause(&self) -> Cause {
         self.cause

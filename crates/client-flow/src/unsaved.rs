@@ -7,6 +7,7 @@
 //! |---|---|
 //! | the session's own tokens | the save had worked |
 //! | tokens that the session's own have replaced, or no tokens where it held none before | the session is saved; the old refresh token is not sent |
+//! | other tokens, and it could not be read either when the session began | the session is saved: the user has just logged in here |
 //! | other tokens | another process saved them later: they are taken up |
 //! | no tokens, where it held some before | another process ended the grant: `NoRefreshToken` |
 
@@ -20,6 +21,8 @@ use crate::{FlowError, Record, Save, Session, Step};
 pub(crate) struct Unsaved {
     /// Access tokens that the session's own have replaced.
     replaced: Vec<Secret>,
+    /// `true` if nothing is known of what the store held before.
+    is_blind: bool,
 }
 
 impl Unsaved {
@@ -27,7 +30,12 @@ impl Unsaved {
     const MAX_REPLACED: usize = 8;
 
     pub(crate) fn replacing(replaced: impl IntoIterator<Item = Secret>) -> Self {
-        Self { replaced: replaced.into_iter().take(Self::MAX_REPLACED).collect() }
+        let replaced = replaced.into_iter().take(Self::MAX_REPLACED).collect();
+        Self { replaced, is_blind: false }
+    }
+
+    fn blind() -> Self {
+        Self { replaced: Vec::new(), is_blind: true }
     }
 }
 
@@ -84,7 +92,8 @@ impl Session {
         let Some(unsaved) = &self.unsaved else { return false };
         match kept.and_then(|record| record.tokens.as_ref()) {
             Some(kept) => {
-                unsaved.replaced.iter().any(|old| old.matches(kept.access_token.expose()))
+                let is_replaced = |old: &Secret| old.matches(kept.access_token.expose());
+                unsaved.is_blind || unsaved.replaced.iter().any(is_replaced)
             }
             None => unsaved.replaced.is_empty(),
         }
@@ -130,6 +139,9 @@ impl Saving {
 
     /// Goes on where the store cannot be read: the session stays as it is.
     pub(crate) fn failed(self) -> Step {
-        Step::Ready(Box::new(self.session))
+        let Self { session, has_failed } = self;
+        let is_blind = has_failed && session.replaced().next().is_none();
+        let session = if is_blind { session.unsaved(Unsaved::blind()) } else { session };
+        Step::Ready(Box::new(session))
     }
 }

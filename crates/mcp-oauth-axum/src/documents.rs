@@ -219,8 +219,9 @@ impl Documents {
         let (fetch, old) = {
             let mut shelf = self.shelf::<T>();
             let (mut old, mut was_good) = (None, false);
+            let is_in_use = shelf.is_in_use(url);
             if let Some(known) = shelf.get_mut(url) {
-                was_good = known.was_good();
+                was_good = is_in_use && known.was_good();
                 let current = known.value.as_ref().ok().filter(|value| is_current(value));
                 if now < known.times.fresh {
                     if current.is_some() || now < known.asked.plus(T::REFETCH) {

@@ -114,7 +114,7 @@ impl Resource {
         self
     }
 
-    /// Also answers to this host, given without a port, in `Host` and `Origin`.
+    /// Adds a host that the server answers to, given without a port, in `Host` and `Origin`.
     ///
     /// A server at a loopback address answers to loopback names if nothing else is said, so that no page reaches it by
     /// rebinding its DNS name. Any other answers to every name until it is told one; then to its own host and those.

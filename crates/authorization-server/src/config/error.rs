@@ -4,7 +4,7 @@ use core::fmt;
 
 use oauth_types::InvalidUri;
 
-/// Why a configuration cannot be used.
+/// Reason why a configuration is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum InvalidConfig {

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-/// How long things last.
+/// Lifetimes of codes, tokens, grants and clients.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Lifetimes {
     /// An authorization code; at most 10 minutes (RFC 6749 §4.1.2).
@@ -13,7 +13,7 @@ pub struct Lifetimes {
     pub refresh_absolute: Duration,
     /// A family of refresh tokens that is not used.
     pub refresh_idle: Duration,
-    /// How long a refresh token may be shown again after its use, by a client that lost the answer; at most
+    /// The time in which a refresh token may be shown again after its use, by a client that lost the answer; at most
     /// 60 seconds, 0 for never.
     pub grace: Duration,
     /// A client that registered itself and never got a token.

@@ -13,7 +13,7 @@ pub(super) struct Clients(BTreeMap<ClientId, Client>);
 #[derive(Debug)]
 struct Client {
     record: ClientRecord,
-    /// It registered itself, and never got a token.
+    /// `true` for a client that registered itself and never got a token.
     is_unused: bool,
 }
 

@@ -86,7 +86,7 @@ impl PageError {
         Self::with_status(Cause::Consent(cause), status)
     }
 
-    /// Whether the page says that the server failed.
+    /// Returns `true` if the page says that the server failed.
     #[must_use]
     pub fn is_failure(&self) -> bool {
         self.status.is_server_error()
@@ -99,7 +99,7 @@ impl PageError {
         self
     }
 
-    /// What exactly was wrong, for the log.
+    /// Returns the cause, for the log.
     #[must_use]
     pub const fn cause(&self) -> Cause {
         self.cause

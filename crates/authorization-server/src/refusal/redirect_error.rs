@@ -126,7 +126,7 @@ impl RedirectError {
         self
     }
 
-    /// What exactly was wrong, for the log.
+    /// Returns the cause, for the log.
     #[must_use]
     pub const fn cause(&self) -> Cause {
         self.cause

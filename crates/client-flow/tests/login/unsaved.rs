@@ -122,6 +122,28 @@ fn c_token_6_sec_241_a_login_and_its_registration_go_on_from_memory() {
 }
 
 #[test]
+fn c_token_6_sec_241_a_login_that_no_store_heard_of_is_not_given_up_for_what_was_kept_before() {
+    let mut world = World::new();
+    issues(&mut world, 1);
+    world.login(config()).unwrap();
+    world.kept = world.saved.borrow().last().cloned();
+    // The user logs in again while the store neither saves nor loads.
+    issues(&mut world, 2);
+    world.saves.set(false);
+    world.loads.set(false);
+    let session = world.login(config()).unwrap();
+    assert!(!session.is_saved());
+    let session = world.drive(session.save()).unwrap();
+    world.saves.set(true);
+    world.loads.set(true);
+    world.saved.borrow_mut().clear();
+    let saved = world.drive(session.save()).unwrap();
+    assert!(saved.is_saved());
+    assert_eq!(saved.tokens().access_token.expose(), "at2");
+    assert_eq!(access_token(world.saved.borrow().last()), "at2");
+}
+
+#[test]
 fn c_disc_8_a_step_up_that_registers_and_is_abandoned_keeps_the_tokens() {
     let mut world = World::new();
     issues(&mut world, 1);

@@ -29,6 +29,7 @@ pub(crate) struct World {
     pub(crate) identity: String,
     pub(crate) kept: Option<Record>,
     pub(crate) saves: Cell<bool>,
+    pub(crate) loads: Cell<bool>,
     pub(crate) sent: RefCell<Vec<Request<Bytes>>>,
     pub(crate) saved: RefCell<Vec<Record>>,
     pub(crate) drawn: Cell<u8>,
@@ -51,6 +52,7 @@ impl World {
             identity: "id-token".to_owned(),
             kept: None,
             saves: Cell::new(true),
+            loads: Cell::new(true),
             sent: RefCell::default(),
             saved: RefCell::default(),
             drawn: Cell::new(0),
@@ -102,6 +104,7 @@ impl World {
                     let response = self.answer(exchange.request());
                     exchange.resume(Ok(response), NOW)?
                 }
+                Step::Recall(recall) if !self.loads.get() => recall.failed(NOW)?,
                 Step::Recall(recall) => {
                     let key = recall.key();
                     let kept = self.kept.clone().filter(|record| record.account.key() == key);

@@ -63,6 +63,12 @@ impl<T: Clone> Shelf<T> {
         self.in_use.get_mut(url).or_else(|| self.named.get_mut(url))
     }
 
+    /// Returns `true` if a client with this document or these keys got a token. Whoever names clients makes none of them
+    /// so.
+    pub(super) fn is_in_use(&self, url: &ClientMetadataUrl) -> bool {
+        self.in_use.contains(url)
+    }
+
     /// Takes note that a client got a token.
     pub(super) fn mark_used(&mut self, url: &ClientMetadataUrl) {
         if let Some(known) = self.named.pop(url)
@@ -116,7 +122,7 @@ impl<T> Known<T> {
     /// Time without another attempt after one that came to no answer, while what was good is used.
     const REST: Duration = Duration::from_secs(30);
 
-    /// Returns `true` if its URL has the lane of those that were good.
+    /// Returns `true` if the last answer was good: its URL has the lane of known clients then, if it is in use.
     pub(super) const fn was_good(&self) -> bool {
         self.value.is_ok() && !self.is_missed
     }

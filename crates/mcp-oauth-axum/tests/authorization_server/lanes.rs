@@ -230,6 +230,20 @@ async fn sec_229_what_the_host_takes_back_is_not_used_on_and_what_it_says_about_
 }
 
 #[tokio::test(start_paused = true)]
+async fn sec_229_a_good_document_that_nobody_logged_in_with_is_new_each_time() {
+    let hosts = Hosts::new("max-age=60, must-revalidate");
+    let (server, time) = reader_of(hosts.clone());
+    let (server, urls) = (&server, |n: usize| format!("https://c{n}.example/c"));
+    let asked = |hosts: &Hosts| hosts.asked.lock().unwrap().len();
+    join_all((0..20).map(|n| async move { visit(server, "192.0.2.1", &urls(n)).await })).await;
+    join_all((20..40).map(|n| async move { visit(server, "192.0.2.2", &urls(n)).await })).await;
+    assert_eq!(asked(&hosts), 40);
+    later(&time, 61);
+    join_all((0..40).map(|n| async move { visit(server, "192.0.2.3", &urls(n)).await })).await;
+    assert_eq!(asked(&hosts), 60, "one network has turns for twenty");
+}
+
+#[tokio::test(start_paused = true)]
 async fn sec_229_one_network_begins_twenty_fetches_and_then_one_a_second() {
     let hosts = Hosts::new("max-age=60");
     let (server, _) = reader_of(hosts.clone());

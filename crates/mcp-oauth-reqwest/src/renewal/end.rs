@@ -54,15 +54,17 @@ impl Renewal {
             return Ok(());
         };
         let turn = host.turn().await?;
-        let (unforgotten, session) =
-            self.holdings.with(|own, _| (own.unforgotten.clone(), own.session.clone()));
-        if let Some(unforgotten) = unforgotten {
+        let session = loop {
+            let (unforgotten, session) =
+                self.holdings.with(|own, _| (own.unforgotten.clone(), own.session.clone()));
+            let Some(unforgotten) = unforgotten else { break session };
             self.common.forget(&unforgotten, session.as_deref()).await?;
             self.holdings.with(|own, _| {
-                own.unforgotten = None;
+                // The user may have asked for more meanwhile: for the registration, too.
+                own.unforgotten.take_if(|own| *own == unforgotten);
                 own.saves.open();
             });
-        }
+        };
         let Some(session) = session.filter(|own| !own.is_saved()) else { return Ok(()) };
         let flow = Flow {
             common: &self.common,

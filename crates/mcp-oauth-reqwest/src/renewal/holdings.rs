@@ -41,7 +41,7 @@ pub(super) struct Holdings {
 }
 
 /// A logout that the store has not written yet.
-#[derive(Clone, Default)]
+#[derive(Clone, PartialEq, Default)]
 pub(super) struct Unforgotten {
     /// Where the session was kept; `None` where the client had none in memory.
     pub(super) key: Option<RecordKey>,

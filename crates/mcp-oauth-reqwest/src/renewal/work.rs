@@ -181,15 +181,25 @@ impl Flow<'_> {
         if !matches!(self.wanted, Wanted::Login { .. }) || self.wanted.is_by_user() {
             return core::future::pending().await;
         }
-        let before = self.common.restored().await.ok().flatten();
+        // What the store held when it could first be read.
+        let mut before = None;
         loop {
-            tokio::time::sleep(LOOK).await;
-            // A store that cannot be read has nothing new.
-            let Ok(Some(session)) = self.common.restored().await else { continue };
-            let mut known = before.iter().chain(self.from.as_deref());
-            if !known.any(|known| holds_tokens_of(&session, known)) {
-                return session;
+            let kept = self.common.restored().await;
+            // What the user logged out of is still there.
+            let is_forgotten = self.holdings.with(|own, _| own.unforgotten.is_some());
+            match (kept, &before) {
+                // A store that cannot be read has nothing new.
+                (Err(_), _) => {}
+                (Ok(kept), None) => before = Some(kept),
+                (Ok(Some(session)), Some(before)) if !is_forgotten => {
+                    let mut known = before.iter().chain(self.from.as_deref());
+                    if !known.any(|known| holds_tokens_of(&session, known)) {
+                        return session;
+                    }
+                }
+                (Ok(_), Some(_)) => {}
             }
+            tokio::time::sleep(LOOK).await;
         }
     }
 
