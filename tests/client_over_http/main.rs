@@ -6,6 +6,7 @@ mod bound;
 mod ended;
 mod enterprise;
 mod gates;
+mod logout;
 mod machine;
 mod moved;
 #[cfg(unix)]

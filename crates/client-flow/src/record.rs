@@ -5,7 +5,7 @@ use core::time::Duration;
 use client_auth::ClientCredentials;
 use oauth_types::{
     AuthorizationServerMetadata, EndpointUrl, GrantType, Issuer, RedirectUri, ResourceUri,
-    ScopeSet, Secret, TokenResponse, TokenType, UnixTime, exposed,
+    ScopeSet, Secret, SecretDigest, TokenResponse, TokenType, UnixTime, exposed,
 };
 use serde::{Deserialize, Serialize};
 
@@ -236,6 +236,9 @@ pub struct Tokens {
     pub requested: Option<ScopeSet>,
     /// What is granted. A response without `scope` means what was requested (C-TOKEN-5).
     pub granted: Option<ScopeSet>,
+    /// The login that a refresh has kept; `None` in tokens that a login has brought itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) login: Option<SecretDigest>,
 }
 
 impl Tokens {
@@ -257,7 +260,17 @@ impl Tokens {
             // C-TOKEN-5
             granted: response.scope.or_else(|| requested.clone()),
             requested,
+            login: None,
         }
+    }
+
+    /// Returns the identifier of the login that these tokens come from: the digest of its first access token.
+    ///
+    /// Refreshes keep it, also those of other programs that share a store. A later login, or a step-up, has another one. So
+    /// a host can tell tokens that the user logged out of from those of a later login.
+    #[must_use]
+    pub fn login(&self) -> SecretDigest {
+        self.login.unwrap_or_else(|| self.access_token.digest())
     }
 
     /// What another login asks for again: what was asked for, and what was granted beyond it.

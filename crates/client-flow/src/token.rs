@@ -21,7 +21,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use oauth_types::{
     DocumentError, Entropy, ErrorResponse, FormWriter, GrantType, MemberRule, ScopeSet, Secret,
-    TokenErrorCode, TokenResponse, TokenType, UnixTime,
+    SecretDigest, TokenErrorCode, TokenResponse, TokenType, UnixTime,
 };
 
 use crate::authorization::Randomize;
@@ -45,6 +45,8 @@ pub(crate) struct TokenRequest {
     /// What the grant reaches, when the request does not name scopes itself: a refresh.
     granted: Option<ScopeSet>,
     kept_refresh_token: Option<Secret>,
+    /// The login that a refresh keeps.
+    login: Option<SecretDigest>,
     /// Access tokens that the new ones replace, where the store may hold them.
     replaces: Vec<Secret>,
     /// The login to go on with when the refresh token of an earlier run is dead.
@@ -78,6 +80,7 @@ impl TokenRequest {
             requested,
             granted: None,
             kept_refresh_token: None,
+            login: None,
             replaces: Vec::new(),
             otherwise: None,
             nonce: None,
@@ -92,6 +95,7 @@ impl TokenRequest {
             grant: held.grant.clone(),
             granted: held.granted.clone(),
             kept_refresh_token: Some(token.clone()),
+            login: Some(held.login()),
             replaces: vec![held.access_token.clone()],
             ..Self::new(Purpose::Refresh, account, keys, held.requested.clone(), form)
         }
@@ -185,6 +189,7 @@ impl TokenRequest {
         let named_scope = answer.scope.is_some();
         let mut tokens = Tokens::new(answer, self.grant, self.requested, now);
         tokens.bound_to = self.keys.binding(tokens.token_type);
+        tokens.login = self.login;
         // A refresh without `scope` in its answer keeps what was granted (RFC 6749 §5.1, §6).
         if !named_scope && self.granted.is_some() {
             tokens.granted = self.granted;

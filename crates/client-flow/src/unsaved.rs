@@ -11,7 +11,7 @@
 //! | other tokens | another process saved them later: they are taken up |
 //! | no tokens, where it held some before | another process ended the grant: `NoRefreshToken` |
 
-use oauth_types::Secret;
+use oauth_types::{Secret, SecretDigest};
 
 use crate::recall::Recall;
 use crate::{FlowError, Record, Save, Session, Step};
@@ -85,6 +85,20 @@ impl Session {
     /// Access tokens that a store may hold and that are not to be used any more: they were replaced by this session's.
     pub(crate) fn replaced(&self) -> impl Iterator<Item = &Secret> {
         self.unsaved.iter().flat_map(|unsaved| &unsaved.replaced)
+    }
+
+    /// Returns the logins whose tokens the host's store may hold: its [own](crate::Tokens::login), and what it has replaced
+    /// without a save. `None` if nothing is known of what the store holds, because it could not be read.
+    ///
+    /// A host asks before the user logs out. Where the store fails then, the logins say later which tokens to remove: those
+    /// of a later login, by another program that shares the store, are none of them.
+    #[must_use]
+    pub fn stored_logins(&self) -> Option<Vec<SecretDigest>> {
+        if self.unsaved.as_ref().is_some_and(|unsaved| unsaved.is_blind) {
+            return None;
+        }
+        let replaced = self.replaced().map(Secret::digest);
+        Some(core::iter::once(self.tokens().login()).chain(replaced).collect())
     }
 
     /// Returns `true` if this session was never saved and what is kept is what it replaces.

@@ -133,7 +133,7 @@ impl AuthorizedClient {
     ///
     /// [`Error::Store`] when the store failed. The tokens are forgotten here all the same and not taken up from the
     /// store by this client; the store is told again with the next renewals and by [`flush`](Self::flush). Until then
-    /// a restart finds them.
+    /// a restart finds them. A login that another program, which shares the store, finishes meanwhile is kept.
     pub async fn log_out(&self) -> Result<(), Error> {
         self.0.renewal.log_out(false).await
     }

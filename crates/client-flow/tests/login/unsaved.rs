@@ -171,3 +171,27 @@ fn c_disc_8_a_step_up_that_registers_and_is_abandoned_keeps_the_tokens() {
     assert_eq!(saved.account.client.client_id().as_str(), "c2");
     assert_eq!(access_token(Some(&saved)), "at2");
 }
+
+#[test]
+fn sec_245_a_session_says_which_logins_the_store_may_hold() {
+    let (world, session) = after_a_save_that_failed();
+    let first = oauth_types::Secret::new("at1").digest();
+    // A refresh keeps the login, also through the store.
+    assert_eq!(session.tokens().login(), first);
+    let kept = serde_json::to_value(session.to_record()).unwrap();
+    let restored = Session::restore(serde_json::from_value(kept).unwrap()).unwrap();
+    assert_eq!(restored.stored_logins().unwrap(), [first]);
+    assert_eq!(session.stored_logins().unwrap(), [first, first], "its own, and `at1` itself");
+    let third = world.drive(session.refresh(&config()).unwrap()).unwrap();
+    assert_eq!(third.tokens().access_token.expose(), "at3");
+    assert_eq!(third.stored_logins().unwrap(), [first, first]);
+}
+
+#[test]
+fn sec_245_where_the_store_could_not_be_read_nothing_is_known_of_its_logins() {
+    let mut world = World::new();
+    issues(&mut world, 1);
+    world.saves.set(false);
+    world.loads.set(false);
+    assert_eq!(world.login(config()).unwrap().stored_logins(), None);
+}

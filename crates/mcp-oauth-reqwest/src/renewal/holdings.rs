@@ -3,13 +3,14 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use client_flow::{FlowError, RecordKey, Session};
+use client_flow::{FlowError, Session};
 use http::{HeaderValue, StatusCode};
 use oauth_types::{AuthorizationErrorCode, BearerChallenge, ScopeSet};
 use scope_stepup::{Attempt, Ledger, Operation, Windows};
 use tokio::time::Instant;
 use tracing::warn;
 
+use super::end::Unforgotten;
 use super::gate::Gate;
 use crate::ambient::{monotonic, now};
 use crate::drive::Failure;
@@ -38,15 +39,6 @@ pub(super) struct Holdings {
     /// Saves that are made up for.
     pub(super) saves: Gate,
     pub(super) windows: Windows,
-}
-
-/// A logout that the store has not written yet.
-#[derive(Clone, PartialEq, Default)]
-pub(super) struct Unforgotten {
-    /// Where the session was kept; `None` where the client had none in memory.
-    pub(super) key: Option<RecordKey>,
-    /// The registration is removed too.
-    pub(super) with_registration: bool,
 }
 
 /// What a renewal is to bring.
@@ -189,11 +181,8 @@ impl Holdings {
     pub(super) fn log_out(&mut self, with_registration: bool) {
         self.is_restored = true;
         self.is_proven = false;
-        let key = self.session.take().map(|session| session.account().key());
-        let before = self.unforgotten.take().unwrap_or_default();
-        let key = key.or(before.key);
-        let with_registration = with_registration || before.with_registration;
-        self.unforgotten = Some(Unforgotten { key, with_registration });
+        let ended = Unforgotten::new(self.session.take().as_deref(), with_registration);
+        self.unforgotten = Some(ended.after(self.unforgotten.take()));
     }
 
     /// Keeps what a renewal came to. One that was begun before the user logged out brings nothing.

@@ -186,12 +186,15 @@ impl Flow<'_> {
         loop {
             let kept = self.common.restored().await;
             // What the user logged out of is still there.
-            let is_forgotten = self.holdings.with(|own, _| own.unforgotten.is_some());
+            let unforgotten = self.holdings.with(|own, _| own.unforgotten.clone());
+            let is_forgotten = |session: &Session| {
+                unforgotten.as_ref().is_some_and(|own| own.covers(&session.to_record()))
+            };
             match (kept, &before) {
                 // A store that cannot be read has nothing new.
                 (Err(_), _) => {}
                 (Ok(kept), None) => before = Some(kept),
-                (Ok(Some(session)), Some(before)) if !is_forgotten => {
+                (Ok(Some(session)), Some(before)) if !is_forgotten(&session) => {
                     let mut known = before.iter().chain(self.from.as_deref());
                     if !known.any(|known| holds_tokens_of(&session, known)) {
                         return session;
@@ -228,10 +231,10 @@ impl Flow<'_> {
 
     /// What a login may know of a record, where the store has not forgotten yet what the user logged out of.
     pub(crate) fn known(&self, kept: Option<Record>) -> Option<Record> {
+        let kept = kept?;
         match self.holdings.with(|own, _| own.unforgotten.clone()) {
-            Some(unforgotten) if unforgotten.with_registration => None,
-            Some(_) => kept.map(Record::logged_out),
-            None => kept,
+            Some(unforgotten) if unforgotten.covers(&kept) => unforgotten.rest(kept),
+            _ => Some(kept),
         }
     }
 }

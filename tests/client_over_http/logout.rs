@@ -1,0 +1,193 @@
+//! Logouts that the store writes later, while another program shares it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use client_flow::{ClientConfig, Record, RecordKey};
+use futures::future::BoxFuture;
+use mcp_oauth_reqwest::{AuthorizedClient, CredentialStore, Error, MemoryCredentials, StoreFailed};
+use oauth_types::ResourceUri;
+
+use crate::servers::*;
+
+/// One program's way to a store, which fails where it is told to.
+#[derive(Clone, Default)]
+struct Access {
+    store: Arc<MemoryCredentials>,
+    fails_to_read: Arc<AtomicBool>,
+    fails_to_write: Arc<AtomicBool>,
+}
+
+impl Access {
+    /// Another program's way to the same store.
+    fn of_another(&self) -> Self {
+        Self { store: Arc::clone(&self.store), ..Self::default() }
+    }
+
+    fn breaks(&self, fails_to_read: bool) {
+        self.fails_to_read.store(fails_to_read, Ordering::SeqCst);
+        self.fails_to_write.store(true, Ordering::SeqCst);
+    }
+
+    fn works(&self) {
+        self.fails_to_read.store(false, Ordering::SeqCst);
+        self.fails_to_write.store(false, Ordering::SeqCst);
+    }
+}
+
+/// The answer of the store, unless this kind of access fails.
+fn unless<'a, T: Send + 'a>(
+    fails: &AtomicBool,
+    answer: BoxFuture<'a, Result<T, StoreFailed>>,
+) -> BoxFuture<'a, Result<T, StoreFailed>> {
+    match fails.load(Ordering::SeqCst) {
+        true => Box::pin(async { Err(StoreFailed) }),
+        false => answer,
+    }
+}
+
+impl CredentialStore for Access {
+    fn load<'a>(
+        &'a self,
+        key: &'a RecordKey,
+    ) -> BoxFuture<'a, Result<Option<Record>, StoreFailed>> {
+        unless(&self.fails_to_read, self.store.load(key))
+    }
+
+    fn find<'a>(
+        &'a self,
+        server: &'a ResourceUri,
+    ) -> BoxFuture<'a, Result<Option<Record>, StoreFailed>> {
+        unless(&self.fails_to_read, self.store.find(server))
+    }
+
+    fn records<'a>(
+        &'a self,
+        server: &'a ResourceUri,
+    ) -> BoxFuture<'a, Result<Vec<Record>, StoreFailed>> {
+        unless(&self.fails_to_read, self.store.records(server))
+    }
+
+    fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreFailed>> {
+        match self.fails_to_write.load(Ordering::SeqCst) {
+            true => Box::pin(async { Err(StoreFailed) }),
+            false => self.store.save(record),
+        }
+    }
+
+    fn remove<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<(), StoreFailed>> {
+        match self.fails_to_write.load(Ordering::SeqCst) {
+            true => Box::pin(async { Err(StoreFailed) }),
+            false => self.store.remove(key),
+        }
+    }
+}
+
+/// A program with this way to the store, and how often its user was asked.
+fn program(servers: &Servers, access: &Access) -> (AuthorizedClient, Arc<AtomicUsize>) {
+    let (user, visits) = User::who("allow");
+    let config = ClientConfig::new("Test", user.redirect_uri.clone());
+    let builder = AuthorizedClient::builder(&servers.mcp_url, config).user(user);
+    (builder.store(access.clone()).build().unwrap(), visits)
+}
+
+async fn fails_to_log_out(client: &AuthorizedClient, forgets: bool) {
+    let outcome = match forgets {
+        true => client.forget().await,
+        false => client.log_out().await,
+    };
+    assert!(matches!(outcome, Err(Error::Store(StoreFailed))), "{outcome:?}");
+}
+
+async fn kept(servers: &Servers, access: &Access) -> Option<Record> {
+    access.store.find(&ResourceUri::parse(&servers.mcp_url).unwrap()).await.unwrap()
+}
+
+#[tokio::test]
+async fn sec_245_a_logout_that_is_made_up_for_ends_no_later_login_of_another_program() {
+    for (forgets, fails_to_read) in [(false, false), (false, true), (true, false), (true, true)] {
+        let (servers, access) = (servers().await, Access::default());
+        let (one, _) = program(&servers, &access);
+        all_ok([get(&one)]).await;
+        access.breaks(fails_to_read);
+        fails_to_log_out(&one, forgets).await;
+        // The user logs in with the other program.
+        let (other, visits) = program(&servers, &access.of_another());
+        other.log_in().await.unwrap();
+        let login = kept(&servers, &access).await.unwrap().tokens.unwrap().login();
+        access.works();
+        one.flush().await.unwrap();
+        let record = kept(&servers, &access).await.expect("the later login stays");
+        assert_eq!(record.tokens.unwrap().login(), login);
+        assert_eq!(visits.load(Ordering::SeqCst), 1);
+        // It is refreshed, and a third program takes it up.
+        servers.clock.fetch_add(700, Ordering::SeqCst);
+        all_ok([get(&other)]).await;
+        let (third, later) = program(&servers, &access);
+        all_ok([get(&third)]).await;
+        assert_eq!((visits.load(Ordering::SeqCst), later.load(Ordering::SeqCst)), (1, 0));
+    }
+}
+
+#[tokio::test]
+async fn sec_245_a_logout_that_is_made_up_for_ends_its_login_however_often_it_was_refreshed() {
+    for fails_to_read in [false, true] {
+        let (servers, access) = (servers().await, Access::default());
+        let (one, _) = program(&servers, &access);
+        all_ok([get(&one)]).await;
+        let (other, visits) = program(&servers, &access.of_another());
+        all_ok([get(&other)]).await;
+        access.breaks(fails_to_read);
+        fails_to_log_out(&one, false).await;
+        let before = kept(&servers, &access).await.unwrap().tokens.unwrap();
+        for _ in 0..2 {
+            servers.clock.fetch_add(700, Ordering::SeqCst);
+            all_ok([get(&other)]).await;
+        }
+        let refreshed = kept(&servers, &access).await.unwrap().tokens.unwrap();
+        assert!(!refreshed.access_token.matches(before.access_token.expose()));
+        assert_eq!((refreshed.login(), visits.load(Ordering::SeqCst)), (before.login(), 0));
+        access.works();
+        one.flush().await.unwrap();
+        assert!(kept(&servers, &access).await.is_none());
+    }
+}
+
+#[tokio::test]
+async fn sec_245_where_nothing_is_known_a_logout_ends_what_the_store_holds_first() {
+    let (servers, access) = (servers().await, Access::default());
+    all_ok([get(&program(&servers, &access).0)]).await;
+    let (one, _) = program(&servers, &access);
+    access.breaks(true);
+    fails_to_log_out(&one, false).await;
+    // Readable again, but nothing is written: from here on it is known what was meant.
+    access.breaks(false);
+    assert!(one.flush().await.is_err());
+    let (other, _) = program(&servers, &access.of_another());
+    other.log_in().await.unwrap();
+    access.works();
+    one.flush().await.unwrap();
+    assert!(kept(&servers, &access).await.is_some());
+    // The same without a later login.
+    let (one, _) = program(&servers, &access);
+    access.breaks(true);
+    fails_to_log_out(&one, false).await;
+    access.works();
+    one.flush().await.unwrap();
+    assert!(kept(&servers, &access).await.is_none());
+}
+
+#[tokio::test]
+async fn sec_245_while_a_logout_waits_for_the_store_a_later_login_of_another_program_is_taken_up() {
+    let (servers, access) = (servers().await, Access::default());
+    let (one, visits) = program(&servers, &access);
+    all_ok([get(&one)]).await;
+    access.breaks(false);
+    fails_to_log_out(&one, false).await;
+    let (other, _) = program(&servers, &access.of_another());
+    other.log_in().await.unwrap();
+    let tokens = servers.tokens.load(Ordering::SeqCst);
+    all_ok([get(&one)]).await;
+    assert_eq!(visits.load(Ordering::SeqCst), 1, "the user has just logged in");
+    assert_eq!(servers.tokens.load(Ordering::SeqCst), tokens);
+}
