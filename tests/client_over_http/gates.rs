@@ -9,8 +9,10 @@ use client_flow::{ClientConfig, FlowError, Visit};
 use futures::future::BoxFuture;
 use http::StatusCode;
 use http::header::WWW_AUTHENTICATE;
-use mcp_oauth_reqwest::{AuthorizedClient, Error, UserAgent, VisitFailed};
-use oauth_types::RedirectUri;
+use mcp_oauth_reqwest::{
+    AuthorizedClient, CredentialStore as _, Error, MemoryCredentials, UserAgent, VisitFailed,
+};
+use oauth_types::{RedirectUri, ResourceUri};
 use scope_stepup::{Policy, WindowLimit};
 
 use crate::servers::*;
@@ -178,6 +180,42 @@ async fn sec_244_a_host_may_allow_no_window_or_more() {
         assert_eq!(windows.load(Ordering::SeqCst), opened);
         assert!(too_many(&get(&client).await));
     }
+}
+
+#[tokio::test]
+async fn sec_244_a_login_for_which_no_window_is_left_costs_no_registration_and_is_not_counted() {
+    let servers = servers().await;
+    let server = ResourceUri::parse(&servers.mcp_url).unwrap();
+    for limit in [0, 1] {
+        let store = Arc::new(MemoryCredentials::default());
+        let agent = Nobody(User::who("allow").0.redirect_uri, Arc::default());
+        let config = ClientConfig::new("Test", agent.0.clone());
+        let limit = WindowLimit::new(limit, Duration::from_secs(100_000));
+        let policy = Policy::default().with_window_limit(limit);
+        let builder = AuthorizedClient::builder(&servers.mcp_url, config).user(agent);
+        let client = builder.policy(policy).store(Arc::clone(&store)).build().unwrap();
+        for _ in 0..limit.windows() {
+            assert!(matches!(get(&client).await, Err(Error::Visit(VisitFailed::Timeout))));
+            later(600).await;
+        }
+        assert!(too_many(&get(&client).await));
+        let kept = store.records(&server).await.unwrap();
+        assert_eq!(kept.len(), usize::from(limit.windows()), "a registration for each window");
+        // The record of the one window's login: it was the first of its registration, which is not counted.
+        assert!(kept.iter().all(|record| record.account.unfinished_logins == 0), "{kept:?}");
+    }
+}
+
+#[tokio::test]
+async fn c_reg_1_a_client_that_has_no_user_to_send_registers_nowhere() {
+    let servers = servers().await;
+    let server = ResourceUri::parse(&servers.mcp_url).unwrap();
+    let store = Arc::new(MemoryCredentials::default());
+    let config = ClientConfig::new("Test", User::who("allow").0.redirect_uri);
+    let builder = AuthorizedClient::builder(&servers.mcp_url, config).store(Arc::clone(&store));
+    let client = builder.build().unwrap();
+    assert!(matches!(get(&client).await, Err(Error::Visit(VisitFailed::NoBrowser))));
+    assert!(store.records(&server).await.unwrap().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

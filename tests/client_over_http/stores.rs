@@ -224,6 +224,19 @@ async fn sec_241_the_end_of_a_program_makes_up_for_a_save_or_says_that_it_cannot
 }
 
 #[tokio::test]
+async fn sec_241_the_end_of_a_program_has_nothing_to_save_where_another_one_has_logged_out() {
+    let (servers, _folder, home) = at_home().await;
+    // Both saves of the first refresh fail.
+    let (client, _) = program(&servers, Failing::new(&home, |save| matches!(save, 2 | 3)));
+    all_ok([get(&client)]).await;
+    servers.clock.fetch_add(700, Ordering::SeqCst);
+    all_ok([get(&client)]).await;
+    started(&servers, &home).0.log_out().await.unwrap();
+    client.flush().await.unwrap();
+    assert!(kept_token(&home).is_null(), "the logout stands");
+}
+
+#[tokio::test]
 async fn sec_241_a_store_that_never_saves_costs_one_login_and_no_grant() {
     let (servers, _folder, home) = at_home().await;
     let (client, visits) = program(&servers, Failing::new(&home, |_| true));

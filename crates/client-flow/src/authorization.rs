@@ -78,6 +78,11 @@ impl Randomize {
         Step::Randomize(Box::new(Self(Draw::Signature(Box::new(request)))))
     }
 
+    /// Returns `true` if the user is sent away next.
+    pub(crate) const fn leads_to_browser(&self) -> bool {
+        matches!(self.0, Draw::Departure(_))
+    }
+
     /// Goes on with two independent draws and the time. A user who is sent away has ten minutes from `now`.
     ///
     /// # Errors

@@ -87,6 +87,11 @@ impl Exchange {
     /// Longest response body that is read, in bytes.
     pub const MAX_BODY: usize = 128 * 1024;
 
+    /// Returns `true` for the registration of a client whose user logs in next.
+    pub(crate) fn leads_to_browser(&self) -> bool {
+        matches!(&self.then, Then::Registration(registering) if registering.needs_browser())
+    }
+
     /// A GET of a public document.
     pub(crate) fn get(url: &EndpointUrl, then: Then) -> Result<Step, FlowError> {
         Self::send(Method::GET, url, Bytes::new(), then)

@@ -178,6 +178,10 @@ pub(crate) struct Registering {
 }
 
 impl Registering {
+    pub(crate) const fn needs_browser(&self) -> bool {
+        self.login.goal.config.grant.needs_browser()
+    }
+
     fn send(self) -> Result<Step, FlowError> {
         let (endpoint, json) = (self.endpoint.clone(), self.sent.to_json());
         Exchange::post_json(&endpoint, json, Then::Registration(Box::new(self)))

@@ -33,6 +33,35 @@ pub enum Step {
     Ready(Box<Session>),
 }
 
+impl Step {
+    /// Returns `true` if the flow goes on to the user's browser from here, unless it fails before.
+    ///
+    /// A registration and the save that [counts a login](crate::Account::MAX_UNFINISHED_LOGINS) are such steps. A host that may
+    /// open no browser now asks this before it carries a step out and ends the flow there, so that neither is spent on a
+    /// login that does not take place. Everything before only reads, and may find tokens for which no login is needed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use client_flow::Step;
+    ///
+    /// /// Returns the step, if it may be carried out without a user.
+    /// fn unattended(step: Step) -> Option<Step> {
+    ///     (!step.leads_to_browser()).then_some(step)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn leads_to_browser(&self) -> bool {
+        match self {
+            Self::Exchange(exchange) => exchange.leads_to_browser(),
+            Self::Randomize(randomize) => randomize.leads_to_browser(),
+            Self::Save(save) => save.then.as_ref().is_ok_and(Self::leads_to_browser),
+            Self::Visit(_) => true,
+            Self::Recall(_) | Self::ChooseServer(_) | Self::Identify(_) | Self::Ready(_) => false,
+        }
+    }
+}
+
 /// Something that has to be kept before it is used, as far as the store can keep it (C-TOKEN-6).
 ///
 /// # Examples

@@ -83,12 +83,19 @@ impl Host<'_> {
     ) -> Result<(Session, Turn), Failure> {
         loop {
             let span = debug_span!("step", kind = kind(&step));
+            if step.leads_to_browser() {
+                // A login that opens no page costs no registration, and is not counted as one that failed.
+                self.agent.ok_or(Error::Visit(VisitFailed::NoBrowser))?;
+                flow.may_open_window()?;
+            }
+            if matches!(step, Step::Exchange(_) | Step::Visit(_)) {
+                // A login that the user has ended opens no page, and no token is sent for a user who has logged out.
+                flow.check()?;
+            }
             step = match step {
                 Step::Visit(visit) => {
                     let agent = self.agent.ok_or(Error::Visit(VisitFailed::NoBrowser))?;
-                    // A login that the user has ended opens no page.
-                    flow.check()?;
-                    flow.open_window()?;
+                    flow.opened_window();
                     info!(
                         issuer = %visit.issuer(),
                         at = %visit.authorization_endpoint().origin(),

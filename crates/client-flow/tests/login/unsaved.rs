@@ -96,11 +96,13 @@ fn c_disc_8_sec_241_what_another_process_saved_later_is_taken_up_and_not_overwri
     let taken = world.drive(session.refresh(&config()).unwrap()).unwrap();
     assert_eq!(taken.tokens().access_token.expose(), "theirs");
     assert!(world.saved.borrow().is_empty());
-    // Another process ended the grant.
+    // Another process ended the grant: it is not refreshed, and nothing is left to save.
     world.kept.as_mut().unwrap().tokens = None;
-    for step in [session.save(), session.refresh(&config()).unwrap()] {
-        assert!(matches!(world.drive(step), Err(FlowError::NoRefreshToken)));
-    }
+    let refreshed = world.drive(session.refresh(&config()).unwrap());
+    assert!(matches!(refreshed, Err(FlowError::NoRefreshToken)));
+    let ended = world.drive(session.save()).unwrap();
+    assert!(ended.is_saved() && ended.tokens().refresh_token.is_none());
+    assert!(world.saved.borrow().is_empty());
 }
 
 #[test]

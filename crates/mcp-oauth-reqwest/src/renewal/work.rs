@@ -140,8 +140,10 @@ impl Flow<'_> {
                 login(config.clone(), server, challenge.as_ref(), session)?
             }
             (Wanted::Scope { operation, scope, attempt, challenge }, Some(session)) => {
-                // It opens a window, and is no attempt where it may not.
-                self.window_wait().map_or(Ok(()), Err)?;
+                // It opens a window where a user stands behind the client, and is no attempt where it may not.
+                if by.agent.is_some() {
+                    self.may_open_window()?;
+                }
                 info!(%operation, %scope, "the operation needs more scope");
                 let step = session.step_up(config, server, challenge, scope.clone(), now())?;
                 // Counted when it is made, and not before.
@@ -210,23 +212,27 @@ impl Flow<'_> {
         monotonic().saturating_duration_since(self.common.started)
     }
 
-    fn window_wait(&self) -> Option<Error> {
-        let Credentials::Login(by) = &self.common.credentials else { return None };
-        by.agent.as_ref().filter(|_| !self.wanted.is_by_user())?;
+    /// Asks the budget of windows; what the user asks for is within it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooManyWindows`] until the next window may open.
+    pub(crate) fn may_open_window(&self) -> Result<(), Error> {
+        if self.wanted.is_by_user() {
+            return Ok(());
+        }
         let (limit, time) = (self.common.policy.window_limit(), self.time());
-        let wait = self.holdings.with(|own, _| own.windows.wait(limit, time))?;
+        let Some(wait) = self.holdings.with(|own, _| own.windows.wait(limit, time)) else {
+            return Ok(());
+        };
         let seconds = Duration::from_secs(wait.as_secs().saturating_add(1));
-        Some(Error::TooManyWindows(TooManyWindows { limit, until: now().plus(seconds) }))
+        Err(Error::TooManyWindows(TooManyWindows { limit, until: now().plus(seconds) }))
     }
 
-    /// Counts the window that opens now, if one may.
-    pub(crate) fn open_window(&self) -> Result<(), Error> {
-        if let Some(error) = self.window_wait() {
-            return Err(error);
-        }
+    /// Counts the window that opens now.
+    pub(crate) fn opened_window(&self) {
         let time = self.time();
         self.holdings.with(|own, _| own.windows.opened(time));
-        Ok(())
     }
 
     /// What a login may know of a record, where the store has not forgotten yet what the user logged out of.
