@@ -1,0 +1,210 @@
+//! What becomes of what a client holds.
+
+use client_flow::{Purpose, Record};
+use http::StatusCode;
+use oauth_types::ErrorResponse;
+use serde_json::json;
+
+use super::*;
+use crate::flight::{Join, Renewable};
+
+fn login() -> Wanted {
+    Wanted::login(None)
+}
+
+fn land(
+    own: &mut Holdings,
+    outcome: Result<Option<Session>, Error>,
+    wanted: &Wanted,
+) -> Result<(), Error> {
+    own.land(outcome.map_err(Failure::from), wanted, false)
+}
+
+fn step_up(tool: &str) -> Wanted {
+    Wanted::ScopeOfOthers(Operation::tool(tool))
+}
+
+fn holdings() -> Holdings {
+    let record: Record = serde_json::from_value(json!({
+        "resource": "https://rs.example/mcp",
+        "server": {
+            "issuer": "https://as.example",
+            "authorization_endpoint": "https://as.example/authorize",
+            "token_endpoint": "https://as.example/token",
+            "iss_advertised": true,
+        },
+        "client": {"client_id": "c", "method": "none"},
+        "tokens": {"access_token": "at", "refresh_token": "rt", "expires_at": 1000},
+    }))
+    .unwrap();
+    let session = Session::restore(record).unwrap();
+    Holdings { session: Some(Arc::new(session)), ..Holdings::default() }
+}
+
+fn refresh_token(own: &Holdings) -> Option<&str> {
+    own.session.as_ref()?.tokens().refresh_token.as_ref().map(|token| token.expose())
+}
+
+fn answered(status: u16) -> Error {
+    let status = StatusCode::from_u16(status).unwrap();
+    Error::Flow(FlowError::Status { purpose: Purpose::Refresh, status })
+}
+
+fn refused(code: &str) -> FlowError {
+    let body = json!({"error": code}).to_string();
+    FlowError::Token(ErrorResponse::from_json(body.as_bytes()).unwrap())
+}
+
+#[test]
+fn c_token_8_users_are_asked_one_by_one_and_a_refresh_waits_for_none() {
+    let asking = [login(), step_up("a"), step_up("b")];
+    for one in &asking {
+        assert!(asking.iter().all(|other| one.excludes(other)));
+        assert!(!one.excludes(&Wanted::FreshToken) && !Wanted::FreshToken.excludes(one));
+    }
+    assert!(Wanted::FreshToken.excludes(&Wanted::FreshToken));
+}
+
+#[test]
+fn c_scope_5_a_refresh_is_no_news_to_a_step_up() {
+    assert!(!step_up("a").is_helped_by(&Wanted::FreshToken));
+    assert!(step_up("a").is_helped_by(&login()) && step_up("a").is_helped_by(&step_up("b")));
+    for one in [Wanted::FreshToken, login()] {
+        for other in [Wanted::FreshToken, login(), step_up("a")] {
+            assert!(one.is_helped_by(&other));
+        }
+    }
+}
+
+#[test]
+fn a_failure_concerns_those_who_want_the_same() {
+    assert!(Wanted::FreshToken.shares_failure(&Wanted::FreshToken));
+    assert!(login().shares_failure(&login()) && step_up("a").shares_failure(&login()));
+    assert!(step_up("a").shares_failure(&step_up("a")));
+    assert!(!step_up("a").shares_failure(&step_up("b")));
+    assert!(!login().shares_failure(&step_up("a")));
+    assert!(!login().shares_failure(&Wanted::FreshToken));
+    assert!(!Wanted::FreshToken.shares_failure(&login()));
+}
+
+#[test]
+fn c_token_7_only_an_oauth_error_of_the_token_endpoint_ends_the_refresh_token() {
+    let mut own = holdings();
+    assert!(land(&mut own, Err(answered(503)), &Wanted::FreshToken).is_err());
+    assert_eq!(refresh_token(&own), Some("rt"));
+    assert!(!own.refreshes.is_open(monotonic()));
+    // For the next 401 to lead to a login.
+    let mut own = holdings();
+    land(&mut own, Err(Error::Flow(refused("invalid_grant"))), &Wanted::FreshToken).unwrap();
+    assert_eq!(refresh_token(&own), None);
+    assert!(own.session.is_some() && own.refreshes.is_open(monotonic()));
+    // A login may help here too, and a later refresh as well.
+    let issuer = oauth_types::Issuer::parse("https://as.example").unwrap();
+    for kept in [
+        answered(404),
+        Error::Flow(refused("invalid_scope")),
+        Error::Flow(FlowError::NoServerMetadata { issuer }),
+    ] {
+        let mut own = holdings();
+        land(&mut own, Err(kept), &Wanted::FreshToken).unwrap();
+        assert_eq!(refresh_token(&own), Some("rt"));
+        assert!(!own.refreshes.is_open(monotonic()));
+    }
+    // Elsewhere only the end of the client is one of the refresh token.
+    for (code, kept) in [("invalid_grant", Some("rt")), ("invalid_client", None)] {
+        let mut own = holdings();
+        assert!(land(&mut own, Err(Error::Flow(refused(code))), &login()).is_err());
+        assert_eq!(refresh_token(&own), kept, "{code}");
+    }
+}
+
+#[test]
+fn c_token_8_a_step_up_that_failed_brings_no_other_tokens() {
+    let session = Session::clone(holdings().session.unwrap().as_ref());
+    let before = session.clone();
+    assert!(holds_tokens_of(&session.clone().with_expired_metadata(), &before));
+    let mut record = session.to_record();
+    record.tokens.as_mut().unwrap().access_token = oauth_types::Secret::new("at-2");
+    assert!(!holds_tokens_of(&Session::restore(record).unwrap(), &before));
+}
+
+#[test]
+fn what_was_kept_before_brings_no_session_back_that_has_ended_meanwhile() {
+    let (mut own, kept) = (Holdings::default(), holdings().session.unwrap());
+    let restored = || Ok(Some(Session::clone(&kept)));
+    land(&mut own, restored(), &Wanted::Restore).unwrap();
+    assert!(own.session.take().is_some() && own.is_restored);
+    land(&mut own, restored(), &Wanted::Restore).unwrap();
+    assert!(own.session.is_none());
+}
+
+#[test]
+fn sec_244_a_user_who_declines_or_does_not_come_back_is_left_alone_for_a_while() {
+    for failed in [VisitFailed::Declined, VisitFailed::Timeout] {
+        let mut own = holdings();
+        let before = monotonic();
+        assert!(land(&mut own, Err(Error::Visit(failed)), &login()).is_err());
+        assert!(own.refusal(&login(), before + RESPITE - Duration::from_secs(1)).is_some());
+        assert!(own.refusal(&login(), monotonic() + RESPITE).is_none());
+        // What the user asks for is no request's.
+        let by_user = Wanted::Login { challenge: None, by_user: true };
+        assert!(own.refusal(&by_user, before).is_none());
+        // Whoever has logged in after all has said yes.
+        let session = own.session.as_deref().cloned();
+        land(&mut own, Ok(session), &by_user).unwrap();
+        assert!(own.refusal(&login(), before).is_none());
+    }
+}
+
+#[test]
+fn sec_243_tokens_that_are_refused_or_expire_at_once_are_not_renewed_at_once() {
+    let mut own = holdings();
+    let session = || Session::clone(holdings().session.unwrap().as_ref());
+    land(&mut own, Ok(Some(session())), &login()).unwrap();
+    assert!(own.refusal(&login(), monotonic()).is_some(), "not accepted yet");
+    let held = own.session.clone();
+    own.note(held.as_ref(), StatusCode::UNAUTHORIZED);
+    assert!(own.refusal(&login(), monotonic()).is_some());
+    own.note(held.as_ref(), StatusCode::OK);
+    assert!(own.refusal(&login(), monotonic()).is_none());
+    // These expired in 1970: a refresh brought nothing that lasts.
+    land(&mut own, Ok(Some(session())), &Wanted::FreshToken).unwrap();
+    let held = own.session.clone();
+    own.note(held.as_ref(), StatusCode::OK);
+    assert!(own.refusal(&Wanted::FreshToken, monotonic()).is_some());
+    // Until the server itself says so.
+    own.note(held.as_ref(), StatusCode::UNAUTHORIZED);
+    assert!(own.refusal(&Wanted::FreshToken, monotonic()).is_none());
+}
+
+#[test]
+fn sec_252_failures_of_many_operations_are_remembered_for_a_few() {
+    let own: Renewable<(), Wanted, Error> = Renewable::new(());
+    let named = |count: u64| step_up(&format!("{count}{}", "x".repeat(1000)));
+    for count in 0..6000 {
+        let wanted = named(count);
+        let begin = |(): &()| Ok(async { Err(Error::Unauthorized) });
+        let landed = own.renew(
+            count,
+            wanted,
+            begin,
+            futures::executor::block_on,
+            |(), outcome: Result<(), Error>| outcome,
+        );
+        assert!(matches!(landed, Join::Wait(..)));
+    }
+    let is_remembered = |count: &u64| own.news(0, &named(*count)).is_some();
+    assert_eq!((0..6000).filter(is_remembered).collect::<Vec<_>>(), Vec::from_iter(5968..6000));
+}
+
+#[test]
+fn sec_245_what_was_begun_before_the_user_logged_out_brings_nothing() {
+    let mut own = holdings();
+    let session = Session::clone(own.session.as_ref().unwrap());
+    own.log_out(false);
+    for wanted in [login(), Wanted::FreshToken] {
+        let landed = own.land(Ok(Some(session.clone())), &wanted, true);
+        assert!(matches!(landed, Err(Error::LoginEnded)));
+        assert!(own.session.is_none());
+    }
+}
