@@ -3,8 +3,10 @@
 
 #![cfg(test)]
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
@@ -131,6 +133,26 @@ fn behind(
     Server { router: Router::new().nest_service("/mcp", service).layer(protect), sessions }
 }
 
+fn request(method: Method, token: &str, lines: &[(&str, &str)], body: &str) -> Request<Body> {
+    let mut request = Request::builder()
+        .method(method)
+        .uri("/mcp")
+        .header(HOST, "127.0.0.1:8000")
+        .header(AUTHORIZATION, format!("Bearer {token}"))
+        .header(ACCEPT, "application/json, text/event-stream")
+        .header(CONTENT_TYPE, "application/json");
+    for (name, value) in lines {
+        request = request.header(*name, *value);
+    }
+    request.body(Body::from(body.to_owned())).unwrap()
+}
+
+fn initialize() -> String {
+    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {},
+        "clientInfo": {"name": "t", "version": "1"}});
+    json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}).to_string()
+}
+
 impl Server {
     /// Sends a request, and reads an event stream for as long as something comes.
     async fn send(
@@ -140,17 +162,7 @@ impl Server {
         lines: &[(&str, &str)],
         body: &str,
     ) -> (StatusCode, HeaderMap, String) {
-        let mut request = Request::builder()
-            .method(method)
-            .uri("/mcp")
-            .header(HOST, "127.0.0.1:8000")
-            .header(AUTHORIZATION, format!("Bearer {token}"))
-            .header(ACCEPT, "application/json, text/event-stream")
-            .header(CONTENT_TYPE, "application/json");
-        for (name, value) in lines {
-            request = request.header(*name, *value);
-        }
-        let request = request.body(Body::from(body.to_owned())).unwrap();
+        let request = request(method, token, lines, body);
         let (parts, mut body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
         let mut text = Vec::new();
         let wait = Duration::from_millis(500);
@@ -161,10 +173,7 @@ impl Server {
     }
 
     async fn open(&self, token: &str) -> (StatusCode, Option<String>) {
-        let params = json!({"protocolVersion": "2025-11-25", "capabilities": {},
-            "clientInfo": {"name": "t", "version": "1"}});
-        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params});
-        let (status, headers, _) = self.send(Method::POST, token, &[], &body.to_string()).await;
+        let (status, headers, _) = self.send(Method::POST, token, &[], &initialize()).await;
         let session = headers.get("mcp-session-id").map(|id| id.to_str().unwrap().to_owned());
         (status, session)
     }
@@ -186,6 +195,17 @@ impl Server {
 
     async fn count(&self) -> usize {
         self.sessions.sessions.read().await.len()
+    }
+
+    /// The count when the sessions that are one too many have been ended, which no answer waits for.
+    async fn count_in_the_end(&self, expected: usize) -> usize {
+        for _ in 0..200 {
+            if self.count().await == expected {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.count().await
     }
 }
 
@@ -311,7 +331,7 @@ async fn sec_232_rmcp_opens_no_session_beyond_the_share_and_every_one_is_ended_b
                 }
             }
         }
-        assert_eq!((own.len(), server.count().await), (5, 5));
+        assert_eq!((own.len(), server.count_in_the_end(5).await), (5, 5));
         assert_eq!(server.open("alice.base").await.0, StatusCode::OK);
         for session in own {
             let lines = [("Mcp-Session-Id", &*session), LEGACY];
@@ -319,5 +339,31 @@ async fn sec_232_rmcp_opens_no_session_beyond_the_share_and_every_one_is_ended_b
             assert_eq!(status, StatusCode::ACCEPTED);
         }
         assert_eq!(server.count().await, 1);
+    }
+}
+
+#[tokio::test]
+async fn sec_232_a_session_of_rmcp_whose_client_went_away_before_the_answer_is_ended() {
+    let base = Requirement::from(ScopeSet::parse("base").unwrap());
+    for required in [table().into(), base] {
+        let server = behind(Arc::default(), required, |protect| protect);
+        let (mut left, mut answered) = (0, 0);
+        // The client goes away after so many steps of the answer.
+        for steps in 1..40 {
+            let request = request(Method::POST, "mallory.base", &[], &initialize());
+            let mut answer = Box::pin(server.router.clone().oneshot(request));
+            let mut is_ready = false;
+            for _ in 0..steps {
+                is_ready = poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx).is_ready())).await;
+                if is_ready {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+            answered += usize::from(is_ready);
+            left += usize::from(!is_ready);
+        }
+        assert!(left > 0 && answered > 0, "{left} {answered}");
+        assert_eq!(server.count_in_the_end(answered).await, answered);
     }
 }

@@ -24,6 +24,8 @@ pub struct OpenSessions {
     order: BTreeMap<Used, HeaderValue>,
     /// Those of each account.
     own: BTreeMap<Account, BTreeSet<Used>>,
+    /// Places of requests that may open a session and are not answered yet.
+    reserved: BTreeMap<Account, usize>,
     count: u64,
     capacity: usize,
 }
@@ -53,6 +55,8 @@ pub struct EndedSession {
 impl OpenSessions {
     /// Time after which an unused session makes room for a new one.
     pub const IDLE: Duration = Duration::from_secs(10 * 60);
+    /// Time after which a user comes again whose abandoned requests have a whole share of places.
+    const ABANDONED: Duration = Duration::from_secs(60);
 
     /// A table of at most this many sessions.
     #[must_use]
@@ -61,18 +65,61 @@ impl OpenSessions {
             sessions: BTreeMap::new(),
             order: BTreeMap::new(),
             own: BTreeMap::new(),
+            reserved: BTreeMap::new(),
             count: 0,
             capacity,
         }
     }
 
-    /// Checks that a request may open one session more; `None` is one without a token.
+    /// Reserves the place of a session that a request opens; `None` is one without a token. The place counts as a session
+    /// until [`release`](Self::release), so that no number of requests at once opens more than there is room for.
     ///
     /// # Errors
     ///
     /// [`Denial`] with 429 beyond the user's share, and with 503 when all places are taken and nobody gives one up.
-    pub fn check_room(&self, granted: Option<&Granted>, now: UnixTime) -> Result<(), Denial> {
-        self.room(&Account::of_request(granted), granted.is_some(), now).map(drop)
+    pub fn reserve(&mut self, granted: Option<&Granted>, now: UnixTime) -> Result<Account, Denial> {
+        self.room(&Account::of_request(granted), granted.is_some(), now)?;
+        Ok(self.reserve_for_abandoned(granted))
+    }
+
+    /// Reserves a place beyond any share, for a request that lost its client and may still open a session.
+    pub fn reserve_for_abandoned(&mut self, granted: Option<&Granted>) -> Account {
+        let account = Account::of_request(granted);
+        *self.reserved.entry(account.clone()).or_default() += 1;
+        account
+    }
+
+    /// Checks that a user has fewer reserved places than their share: for requests of which it is not known whether they
+    /// open a session.
+    ///
+    /// # Errors
+    ///
+    /// [`Denial`] with 429 otherwise.
+    pub fn check_reserved(&self, granted: Option<&Granted>) -> Result<(), Denial> {
+        if self.reserved.is_empty()
+            || self.reserved_by(&Account::of_request(granted)) < self.share()
+        {
+            return Ok(());
+        }
+        Err(Denial::too_many_sessions(Self::ABANDONED))
+    }
+
+    /// Gives a reserved place back: its request has opened no session, or the one that is [noted](Self::opened) next.
+    pub fn release(&mut self, account: &Account) {
+        if let Some(count) = self.reserved.get_mut(account) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.reserved.remove(account);
+            }
+        }
+    }
+
+    fn reserved_by(&self, account: &Account) -> usize {
+        self.reserved.get(account).copied().unwrap_or_default()
+    }
+
+    const fn share(&self) -> usize {
+        self.capacity.div_ceil(10)
     }
 
     /// The session that has to go for a new one.
@@ -83,28 +130,29 @@ impl OpenSessions {
         now: UnixTime,
     ) -> Result<Option<Used>, Denial> {
         let own = self.own.get(account);
-        let share = self.capacity.div_ceil(10);
+        let own_count = own.map_or(0, BTreeSet::len).saturating_add(self.reserved_by(account));
         let idle = |used: &Used| now.since(used.0);
         let wait =
             |used: Option<&Used>| Self::IDLE.saturating_sub(used.map_or(Duration::ZERO, idle));
-        if let Some(own) = own.filter(|own| own.len() >= share) {
-            // Callers without a token cannot be told apart: the longest unused goes, and no newcomer waits.
-            let oldest = own.first().filter(|oldest| !has_token || idle(oldest) >= Self::IDLE);
+        if let Some(excess) = own_count.checked_sub(self.share()) {
+            // The oldest ones go for the places that are reserved already, and one more has to go for this one. Callers
+            // without a token cannot be told apart: the longest unused goes, and no newcomer waits.
+            let last = own.and_then(|own| own.iter().nth(excess));
+            let may_go = last.is_some_and(|last| !has_token || idle(last) >= Self::IDLE);
+            let oldest = own.and_then(BTreeSet::first).filter(|_| may_go);
             return oldest
                 .map(|oldest| Some(*oldest))
-                .ok_or_else(|| Denial::too_many_sessions(wait(own.first())));
+                .ok_or_else(|| Denial::too_many_sessions(wait(last)));
         }
-        if self.sessions.len() < self.capacity {
-            return Ok(None);
-        }
+        let all: usize = self.reserved.values().sum::<usize>().saturating_add(self.sessions.len());
+        let Some(excess) = all.checked_sub(self.capacity) else { return Ok(None) };
         let oldest = self.order.keys().next();
-        if let Some(oldest) = oldest.filter(|oldest| idle(oldest) >= Self::IDLE) {
-            return Ok(Some(*oldest));
+        if self.order.keys().nth(excess).is_some_and(|last| idle(last) >= Self::IDLE) {
+            return Ok(oldest.copied());
         }
         // A few users who take all places give up theirs, not the newcomer.
-        let own = own.map_or(0, BTreeSet::len);
         let largest = self.own.values().max_by_key(|sessions| sessions.len());
-        let largest = largest.filter(|sessions| sessions.len() > own + 1);
+        let largest = largest.filter(|sessions| sessions.len() > own_count + excess + 1);
         let given_up = largest.and_then(BTreeSet::first);
         given_up.map(|used| Some(*used)).ok_or_else(|| Denial::sessions_full(wait(oldest)))
     }
@@ -114,7 +162,7 @@ impl OpenSessions {
     ///
     /// # Errors
     ///
-    /// [`Denial`] as of [`check_room`](Self::check_room), when it is one too many: the service has to end it.
+    /// [`Denial`] as of [`reserve`](Self::reserve), when it is one too many: the service has to end it.
     pub fn opened(
         &mut self,
         id: &HeaderValue,

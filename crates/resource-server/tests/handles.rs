@@ -170,7 +170,21 @@ fn sec_232_all_places_together_are_bounded_and_the_table_forgets_what_it_says() 
     open.closed(&id(97), &uri);
     assert!(!open.touch(&id(97), later(3)) && open.touch(&id(200), later(3)));
     assert!(open.opened(&id(201), &uri, None, later(3)).unwrap().is_none());
-    open.check_room(None, later(3)).unwrap();
+    open.release(&open.clone().reserve(None, later(3)).unwrap());
+    // Places that are reserved count as sessions, for their user and in all, and are given back.
+    let mut open = OpenSessions::new(30);
+    let places: Vec<_> = (0..3).map(|_| open.reserve(None, start).unwrap()).collect();
+    let refused = open.reserve(None, start).unwrap_err();
+    assert_eq!(refused.reason(), DenialReason::TooManySessions);
+    assert!(open.opened(&id(0), &uri, None, start).is_err() && open.check_reserved(None).is_err());
+    for (at, place) in places.iter().enumerate() {
+        open.release(place);
+        assert!(open.opened(&id(at), &uri, None, start).unwrap().is_none());
+    }
+    open.check_reserved(None).unwrap();
+    // Each place that is reserved takes another one of the sessions that may go.
+    let reserved = (0..10).filter(|_| open.reserve(None, later(3)).is_ok()).count();
+    assert_eq!(reserved, 3);
 }
 
 #[test]

@@ -5,11 +5,11 @@ use core::pin::{Pin, pin};
 use core::task::Poll;
 use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderMap, Request};
+use http::{HeaderMap, Method, Request};
 use http_body::Body as _;
 use oauth_types::UnixTime;
 use resource_server::{
@@ -18,6 +18,7 @@ use resource_server::{
 use tokio::time::timeout;
 use tracing::warn;
 
+use super::sessions::{Opening, Reserved};
 use super::streams::Admitted;
 use super::{Guard, RawToken};
 #[cfg(feature = "dpop")]
@@ -35,8 +36,8 @@ impl<V: TokenVerifier> Guard<V> {
             Err(denial) if self.required.is_mixed() && denial.reason() == DenialReason::NoToken => {
                 // In a place of its own, as below.
                 let admitted = Box::pin(self.admit_without_token(request, denial));
-                admitted.await?;
-                return Ok(Admitted { granted: None, authorization: None });
+                let opening = admitted.await?;
+                return Ok(Admitted { granted: None, authorization: None, opening });
             }
             presented => presented?,
         };
@@ -60,7 +61,7 @@ impl<V: TokenVerifier> Guard<V> {
             Recognition::CheckProof(step) => return Err(step.refuse()),
         };
         let has_body = !request.body().is_end_stream();
-        let granted = match self.required.table_for(request.method(), has_body) {
+        let (granted, opening) = match self.required.table_for(request.method(), has_body) {
             Some(_) => {
                 let body = self.read_in_time(request).await?;
                 let required =
@@ -68,14 +69,18 @@ impl<V: TokenVerifier> Guard<V> {
                 let granted =
                     required.and_then(|required| recognized.authorize(&required, &*self.order));
                 let granted = granted.and_then(|granted| {
-                    self.check_room(request.headers(), &body, Some(&granted), now)?;
-                    Ok(granted)
+                    let opening = self.reserve(request.headers(), &body, Some(&granted), now)?;
+                    Ok((granted, opening))
                 });
                 // A refusal may have to read it again.
                 *request.body_mut() = Body::from(body);
                 granted?
             }
-            None => recognized.authorize(base, &*self.order)?,
+            None => {
+                let granted = recognized.authorize(base, &*self.order)?;
+                let opening = self.may_open(request, &granted)?;
+                (granted, opening)
+            }
         };
         self.open_handles(request.headers_mut(), Some(&granted))?;
         // R-AUTH-8: handlers see claims, not the token, unless the host asks.
@@ -89,7 +94,7 @@ impl<V: TokenVerifier> Guard<V> {
         if let Some(token) = token {
             request.extensions_mut().insert(token);
         }
-        Ok(Admitted { granted: Some(granted), authorization })
+        Ok(Admitted { granted: Some(granted), authorization, opening })
     }
 
     /// Replaces the sealed handles of a request by those of the service.
@@ -110,20 +115,45 @@ impl<V: TokenVerifier> Guard<V> {
         Ok(())
     }
 
-    /// Refuses a session that is one too many before the service opens it, where the body tells.
-    pub(super) fn check_room(
+    /// Reserves the place of the session that a request opens, where its body says that it opens one. One too many is
+    /// refused before the service hears of it.
+    pub(super) fn reserve(
         &self,
         headers: &HeaderMap,
         body: &[u8],
         granted: Option<&Granted>,
         now: UnixTime,
-    ) -> Result<(), Denial> {
+    ) -> Result<Opening, Denial> {
         match &self.sessions {
             Some(sessions) if Requirement::opens_session(headers, body) => {
-                lock(sessions).check_room(granted, now)
+                let account = lock(sessions).reserve(granted, now)?;
+                Ok(Opening::Announced(Reserved::new(Arc::clone(sessions), account)))
             }
-            _ => Ok(()),
+            _ => Ok(Opening::Never),
         }
+    }
+
+    /// Whether a request whose body is not read may open a session. Clients of gRPC open none.
+    fn may_open(&self, request: &Request<Body>, granted: &Granted) -> Result<Opening, Denial> {
+        let headers = request.headers();
+        match &self.sessions {
+            Some(sessions)
+                if request.method() == Method::POST
+                    && !HandleSeal::has_session(headers)
+                    && !is_grpc(headers) =>
+            {
+                lock(sessions).check_reserved(Some(granted))?;
+                Ok(Opening::Possible)
+            }
+            _ => Ok(Opening::Never),
+        }
+    }
+
+    /// Reserves a place for a request that lost its client and may open a session.
+    pub(super) fn reserve_for_abandoned(&self, granted: Option<&Granted>) -> Option<Reserved> {
+        let sessions = self.sessions.as_ref()?;
+        let account = lock(sessions).reserve_for_abandoned(granted);
+        Some(Reserved::new(Arc::clone(sessions), account))
     }
 }
 

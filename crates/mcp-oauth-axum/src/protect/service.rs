@@ -2,9 +2,10 @@
 
 use core::error::Error;
 use core::fmt;
+use core::mem::take;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use tower::{Layer, Service, service_fn};
 use tracing::{debug, info};
 
 use super::admit::unless_panicked;
-use super::sessions::Place;
+use super::sessions::{Caller, Finished, Opening, Place, spawn};
 use super::{Guard, Protect};
 use crate::{TokenVerifier, cors};
 
@@ -69,14 +70,14 @@ where
         let guard = Arc::clone(&self.guard);
         let request = request.map(Body::new);
         match cors::of_resource(&guard.resource, &request) {
-            None => Box::pin(async move { answer(&mut inner, &guard, request).await }),
+            None => Box::pin(async move { answer(inner, &guard, request).await }),
             Some(cors) => {
                 let answered = service_fn(move |request| {
                     // Called once, so that the service which was polled ready is the one that is called.
                     let next = inner.clone();
-                    let mut inner = core::mem::replace(&mut inner, next);
+                    let inner = core::mem::replace(&mut inner, next);
                     let guard = Arc::clone(&guard);
-                    async move { answer(&mut inner, &guard, request).await }
+                    async move { answer(inner, &guard, request).await }
                 });
                 Box::pin(cors.layer(answered).call(request))
             }
@@ -86,33 +87,93 @@ where
 
 /// The service's answer to a request that may in, or the refusal.
 async fn answer<S, R, V: TokenVerifier>(
-    inner: &mut S,
+    mut inner: S,
     guard: &Arc<Guard<V>>,
     mut request: Request<Body>,
 ) -> Result<Response<Body>, S::Error>
 where
-    S: Service<Request<Body>, Response = Response<R>>,
+    S: Service<Request<Body>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send,
     R: http_body::Body<Data = Bytes> + Send + 'static,
     R::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let admitted = unless_panicked(pin!(guard.admit(&mut request))).await;
-    let admitted = match admitted.unwrap_or_else(|_| Err(Denial::panicked())) {
+    let mut admitted = match admitted.unwrap_or_else(|_| Err(Denial::panicked())) {
         Ok(admitted) => admitted,
         Err(denial) => return Ok(guard.refuse(denial, &mut request).await),
     };
-    let granted = admitted.granted.as_ref();
-    match granted {
+    match &admitted.granted {
         Some(granted) => debug!(client = %granted.client_id(), "let in"),
         None => debug!("let in without a token"),
     }
     let session = HandleSeal::session(request.headers()).cloned();
-    let (place, is_delete) = (Place::of(&request), request.method() == Method::DELETE);
-    let mut response = inner.call(request).await?;
-    let noted =
-        guard.note_session(&mut response, session.as_ref(), is_delete, granted, (inner, &place));
-    if let Err(denial) = noted.await {
-        info!(reason = ?denial.reason(), "not let in");
-        return Ok(denial.into_response().map(Body::from));
+    let caller = Caller {
+        session: session.clone(),
+        is_delete: request.method() == Method::DELETE,
+        granted: admitted.granted.clone(),
+        place: Place::of(&request),
+    };
+    let noted = match take(&mut admitted.opening) {
+        Opening::Never => {
+            let mut response = inner.call(request).await?;
+            let noted = guard.note_session(&mut response, &caller, None, &inner);
+            noted.map(|_| response)
+        }
+        opening => opened(inner, guard, request, caller, opening).await?,
+    };
+    match noted {
+        Ok(response) => Ok(guard.watch(response, admitted, session)),
+        Err(denial) => {
+            info!(reason = ?denial.reason(), "not let in");
+            Ok(denial.into_response().map(Body::from))
+        }
     }
-    Ok(guard.watch(response, admitted, session))
+}
+
+/// The answer to a request that may open a session. The call goes on without its client, because the service may have
+/// opened the session already; a session that nobody heard of is ended.
+fn opened<S, R, V: TokenVerifier>(
+    mut inner: S,
+    guard: &Arc<Guard<V>>,
+    request: Request<Body>,
+    caller: Caller,
+    opening: Opening,
+) -> impl Future<Output = Result<Result<Response<R>, Denial>, S::Error>> + Send
+where
+    S: Service<Request<Body>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send,
+    R: Send + 'static,
+{
+    let (guard, own) = (Arc::clone(guard), Arc::clone(guard));
+    let (service, granted) = (inner.clone(), caller.granted.clone());
+    let reserved = Arc::new(Mutex::new(match opening {
+        Opening::Announced(reserved) => Some(reserved),
+        _ => None,
+    }));
+    let held = Arc::clone(&reserved);
+    let call = inner.call(request);
+    let call = async move {
+        let mut response = call.await?;
+        let reserved = reserved.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let noted = guard.note_session(&mut response, &caller, reserved, &inner);
+        Ok::<_, S::Error>((noted.map(|opened| (response, opened)), caller))
+    };
+    let call = Finished::new(call, move |call| {
+        // It counts as a session until it is known whether there is one.
+        let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.is_none() {
+            *held = own.reserve_for_abandoned(granted.as_ref());
+        }
+        drop(held);
+        spawn(async move {
+            let answer = call.await.ok();
+            if let Some((Ok((_, Some(opened))), caller)) = answer {
+                own.end_abandoned(service, opened, &caller.place).await;
+            }
+        });
+    });
+    async move {
+        let (noted, _) = call.await?;
+        Ok(noted.map(|(response, _)| response))
+    }
 }

@@ -18,6 +18,7 @@ use tracing::{error, info, warn};
 
 use super::Guard;
 use super::admit::{in_time, lock, unless_panicked};
+use super::sessions::Opening;
 use crate::TokenVerifier;
 
 /// Tells once that streams are compressed.
@@ -29,6 +30,7 @@ pub(super) struct Admitted {
     pub(super) granted: Option<Granted>,
     /// The `Authorization` line, which has one well-formed token.
     pub(super) authorization: Option<HeaderValue>,
+    pub(super) opening: Opening,
 }
 
 impl Admitted {

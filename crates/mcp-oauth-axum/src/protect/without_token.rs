@@ -10,6 +10,7 @@ use resource_server::{Denial, DenialReason, Granted, NamedSession, Requirement};
 use tracing::{error, info};
 
 use super::admit::{in_time, is_grpc};
+use super::sessions::Opening;
 use super::{Guard, read};
 use crate::TokenVerifier;
 
@@ -20,7 +21,7 @@ impl<V: TokenVerifier> Guard<V> {
         &self,
         request: &mut Request<Body>,
         denial: Denial,
-    ) -> Result<(), Denial> {
+    ) -> Result<Opening, Denial> {
         let Some(table) = self.required.table_without_token(request) else { return Err(denial) };
         let has_body = !request.body().is_end_stream();
         let body = match self.required.table_for(request.method(), has_body) {
@@ -36,12 +37,13 @@ impl<V: TokenVerifier> Guard<V> {
             None => NamedSession::None,
         };
         table.admit_without_token(&self.resource, request, body.as_deref(), session)?;
-        if let Some(body) = &body {
-            self.check_room(request.headers(), body, None, self.clock.now())?;
-        }
+        let opening = match &body {
+            Some(body) => self.reserve(request.headers(), body, None, self.clock.now())?,
+            None => Opening::Never,
+        };
         self.open_handles(request.headers_mut(), None)?;
         request.extensions_mut().insert(None::<Granted>);
-        Ok(())
+        Ok(opening)
     }
 
     /// The body of a request, which has its deadline whether or not the request presents a good token.

@@ -14,7 +14,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use mcp_oauth_axum::{Clock, Protect, TokenVerifier, VerifierUnavailable};
 use oauth_types::{ClientId, Issuer, ResourceUri, ScopeSet, Secret, UnixTime};
-use resource_server::{OperationScopes, Resource, TokenFacts};
+use resource_server::{OperationScopes, Requirement, Resource, TokenFacts};
 use tokio::time::{Instant, sleep};
 use tower::ServiceExt as _;
 
@@ -73,13 +73,17 @@ impl Service {
     fn answer(&self, request: &Request<Body>) -> Response<Body> {
         self.ran.fetch_add(1, Ordering::SeqCst);
         let line = |name| request.headers().get(name).map(|id| id.to_str().unwrap().to_owned());
-        let mut response = Response::builder();
+        let (mut response, query) = (Response::builder(), request.uri().query());
         if let Some(id) = line("last-event-id") {
             self.resumed.lock().unwrap().push(id);
         }
         match line("mcp-session-id") {
             Some(id) if !self.sessions.lock().unwrap().contains(&id) => {
                 return response.status(404).body(Body::empty()).unwrap();
+            }
+            // A service that does not end sessions.
+            Some(_) if request.method() == Method::DELETE && query == Some("slow-and-kept") => {
+                return response.status(500).body(Body::empty()).unwrap();
             }
             Some(id) if request.method() == Method::DELETE => {
                 self.sessions.lock().unwrap().remove(&id);
@@ -92,12 +96,12 @@ impl Service {
             }
             _ => {}
         }
-        match request.uri().query() {
+        match query {
             // A method that the service does not have, as rmcp says it.
             Some("unknown") => response.status(404).body(Body::empty()).unwrap(),
             // A stream that goes on for ever.
             Some("stream" | "data") => {
-                let kind = match request.uri().query() {
+                let kind = match query {
                     Some("stream") => "text/event-stream; charset=utf-8",
                     _ => "application/octet-stream",
                 };
@@ -139,16 +143,31 @@ pub(crate) fn process(
     service: Service,
     change: impl FnOnce(Protect<Spoken>) -> Protect<Spoken>,
 ) -> Server {
+    let scopes = OperationScopes::new("read").unwrap().public_tool("search");
+    process_behind(scopes, service, change)
+}
+
+pub(crate) fn process_behind(
+    required: impl Into<Requirement>,
+    service: Service,
+    change: impl FnOnce(Protect<Spoken>) -> Protect<Spoken>,
+) -> Server {
     let uri = ResourceUri::parse("https://rs.example/mcp").unwrap();
     let issuer = Issuer::parse("https://as.example").unwrap();
     let resource = Resource::new(uri, vec![issuer]).unwrap();
     let verifier = Spoken::default();
     let start = Instant::now();
     let clock = Clock::new(move || UnixTime::from_secs(START + start.elapsed().as_secs()));
-    let scopes = OperationScopes::new("read").unwrap().public_tool("search");
-    let protect = Protect::new(resource, verifier.clone(), scopes).with_clock(clock);
+    let protect = Protect::new(resource, verifier.clone(), required).with_clock(clock);
     let served = service.clone();
-    let handler = any(async move |request: Request<Body>| served.answer(&request));
+    let handler = any(async move |request: Request<Body>| {
+        let response = served.answer(&request);
+        // Does at once what it has to do, and says so late.
+        if request.uri().query().is_some_and(|query| query.starts_with("slow")) {
+            sleep(Duration::from_secs(1)).await;
+        }
+        response
+    });
     let other = any(async |request: Request<Body>| match request.method() {
         &Method::DELETE => StatusCode::ACCEPTED,
         _ => StatusCode::NOT_FOUND,
@@ -166,6 +185,14 @@ impl Server {
     /// What the clock of the server says.
     pub(crate) fn now(&self) -> u64 {
         START + self.start.elapsed().as_secs()
+    }
+
+    /// The sessions that the service holds, when it has ended those that it was told to end.
+    pub(crate) async fn held(&self) -> HashSet<String> {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        self.service.sessions.lock().unwrap().clone()
     }
 
     pub(crate) async fn send(

@@ -4,11 +4,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mcp_oauth_axum::Protect;
-use oauth_types::Entropy;
-use resource_server::SessionKey;
-use tokio::time::sleep;
+use oauth_types::{Entropy, ScopeSet};
+use resource_server::{OperationScopes, Requirement, SessionKey};
+use tokio::time::{Instant, sleep, timeout};
 
-use crate::server::{LIST, Service, Spoken, process, session};
+use crate::server::{INITIALIZE, LIST, Server, Service, Spoken, process, process_behind, session};
 
 const ALICE: &str = "alice.c.99999";
 const MALLORY: &str = "mallory.c.99999";
@@ -66,7 +66,7 @@ async fn sec_232_beyond_the_share_no_session_is_opened_and_every_one_can_be_ende
     let listed = server.send(("POST", ""), MALLORY, &[], LIST).await;
     assert_eq!(listed.status(), 429);
     assert!(!listed.headers().contains_key("mcp-session-id"));
-    assert_eq!(server.service.sessions.lock().unwrap().len(), 10);
+    assert_eq!(server.held().await.len(), 10);
     // What is answered elsewhere behind the layer ends no session, and makes no room.
     for (method, path) in [("DELETE", "/other"), ("GET", "/other"), ("GET", "/nowhere")] {
         server.send((method, path), MALLORY, &[("mcp-session-id", &own[0])], "").await;
@@ -78,7 +78,7 @@ async fn sec_232_beyond_the_share_no_session_is_opened_and_every_one_can_be_ende
         assert_eq!(server.in_session("POST", MALLORY, id).await, 200);
         assert_eq!(server.in_session("DELETE", MALLORY, id).await, 202);
     }
-    assert_eq!(server.service.sessions.lock().unwrap().len(), 1);
+    assert_eq!(server.held().await.len(), 1);
     assert_eq!(server.open(MALLORY).await.0, 200, "ending one makes room");
 }
 
@@ -103,7 +103,7 @@ async fn sec_226_ten_clients_of_one_user_have_one_share_and_others_keep_their_se
             server.open(&format!("user-{user}.c.99999")).await;
         }
     }
-    assert_eq!(server.service.sessions.lock().unwrap().len(), 100);
+    assert_eq!(server.held().await.len(), 100);
     for user in 0..150 {
         let (status, headers) = server.open(&format!("newcomer-{user}.c.99999")).await;
         // From then on each user has one.
@@ -113,7 +113,7 @@ async fn sec_226_ten_clients_of_one_user_have_one_share_and_others_keep_their_se
     }
     assert_eq!(server.open("bob.c.99999").await.0, 503);
     assert_eq!(server.in_session("POST", ALICE, &alices).await, 200);
-    assert_eq!(server.service.sessions.lock().unwrap().len(), 100);
+    assert_eq!(server.held().await.len(), 100);
 }
 
 #[tokio::test(start_paused = true)]
@@ -133,7 +133,7 @@ async fn sec_232_a_session_that_nobody_uses_makes_room_and_is_ended_at_the_servi
     assert_eq!(server.open(MALLORY).await.0, 429);
     sleep(Duration::from_secs(200)).await;
     assert_eq!(server.open(MALLORY).await.0, 200);
-    let left = server.service.sessions.lock().unwrap().clone();
+    let left = server.held().await;
     assert_eq!(left.len(), 10);
     assert!(left.contains("session-0") && left.contains("session-1"), "{left:?}");
     assert!(!left.contains("session-2"), "{left:?}");
@@ -151,9 +151,10 @@ async fn without_a_token_the_longest_unused_session_goes_for_the_newest_and_is_e
         assert_eq!(server.open("").await.0, 200);
     }
     assert_eq!(server.in_session("GET", "", &busy).await, 200);
+    server.held().await;
     assert_eq!(server.in_session("GET", "", &first).await, 404);
     assert_eq!(server.in_session("POST", ALICE, &alices).await, 200);
-    assert_eq!(server.service.sessions.lock().unwrap().len(), 11);
+    assert_eq!(server.held().await.len(), 11);
 }
 
 #[tokio::test]
@@ -165,7 +166,7 @@ async fn sec_232_a_404_within_a_session_hides_none_from_the_count() {
         let answer = server.send(("POST", "unknown"), MALLORY, &lines, LIST).await;
         assert_eq!(answer.status(), 404);
     }
-    assert_eq!(server.service.sessions.lock().unwrap().len(), 10);
+    assert_eq!(server.held().await.len(), 10);
 }
 
 #[tokio::test]
@@ -179,6 +180,60 @@ async fn a_session_that_the_service_has_ended_counts_no_longer() {
     server.service.sessions.lock().unwrap().clear();
     assert_eq!(server.in_session("POST", MALLORY, &own[0]).await, 404);
     assert_eq!(server.open(MALLORY).await.0, 200);
+}
+
+/// Opens sessions at a service that is slow to say so, each for a client that goes away at once.
+async fn open_and_leave(server: &Server, query: &str, token: &str, times: usize) {
+    for _ in 0..times {
+        let opened = server.send(("POST", query), token, &[], INITIALIZE);
+        if let Ok(refused) = timeout(Duration::from_millis(1), opened).await {
+            assert_eq!(refused.status(), 429);
+        }
+    }
+}
+
+fn both_requirements() -> [Requirement; 2] {
+    [OperationScopes::new("read").unwrap().into(), ScopeSet::parse("read").unwrap().into()]
+}
+
+#[tokio::test(start_paused = true)]
+async fn sec_232_a_session_whose_client_went_away_before_the_answer_is_ended() {
+    for required in both_requirements() {
+        let server = process_behind(required, Service::default(), small);
+        open_and_leave(&server, "slow", MALLORY, 100).await;
+        assert_eq!(server.held().await.len(), 10, "no more than a share before it is answered");
+        assert_eq!(server.open(ALICE).await.0, 200);
+        sleep(Duration::from_secs(3)).await;
+        assert_eq!(server.held().await.len(), 1, "Alice's");
+        for _ in 0..10 {
+            assert_eq!(server.open(MALLORY).await.0, 200, "what is ended is not counted");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn sec_232_a_session_that_nobody_heard_of_counts_until_the_service_ends_it() {
+    for required in both_requirements() {
+        let server = process_behind(required, Service::default(), small);
+        open_and_leave(&server, "slow-and-kept", MALLORY, 10).await;
+        sleep(Duration::from_secs(3)).await;
+        assert_eq!(server.held().await.len(), 10);
+        assert_eq!(server.open(MALLORY).await.0, 429);
+        assert_eq!(server.open(ALICE).await.0, 200);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn sec_232_a_newcomer_does_not_wait_for_the_end_of_the_session_that_makes_room() {
+    let server = process(Service::default(), small);
+    for _ in 0..20 {
+        let started = Instant::now();
+        let opened = server.send(("POST", "slow"), "", &[], INITIALIZE).await;
+        assert_eq!(opened.status(), 200);
+        assert_eq!(started.elapsed().as_secs(), 1, "to open it, not to end another");
+    }
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(server.held().await.len(), 10);
 }
 
 #[tokio::test]
