@@ -6,11 +6,11 @@
 //! | there are as many as there may be in all | the idle ones of the network with most connections, or else of any, or else the new one |
 //! | the process has no descriptor left | the same, for all listeners of the process |
 //!
-//! A connection is idle while no request of it is under way: between requests, and while a head is on its way. One
-//! whose answer is an event stream is not.
+//! A connection is idle while no whole request of it is under way: between requests, and while a head or a body is on its
+//! way. One whose answer is an event stream is not.
 
 use core::mem::take;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -243,6 +243,8 @@ pub(crate) struct Activity {
     started: Instant,
     /// Milliseconds after the listener started; [`ANSWERING`](Self::ANSWERING) while a request is under way.
     idle_since: AtomicU64,
+    /// Bytes came that belong to no whole request.
+    has_unread: AtomicBool,
     close: Notify,
 }
 
@@ -250,15 +252,30 @@ impl Activity {
     const ANSWERING: u64 = u64::MAX;
 
     fn new(started: Instant) -> Self {
-        let activity = Self { started, idle_since: AtomicU64::new(0), close: Notify::new() };
+        let activity = Self {
+            started,
+            idle_since: AtomicU64::new(0),
+            has_unread: AtomicBool::new(false),
+            close: Notify::new(),
+        };
         activity.rest();
         activity
     }
 
-    /// A request is under way until the guard is dropped.
-    pub(crate) fn answer(self: &Arc<Self>) -> Answering {
-        self.idle_since.store(Self::ANSWERING, Ordering::Relaxed);
-        Answering(Arc::clone(self))
+    /// Begins a request, which is under way from the end of its body until the guard is dropped. Till then its
+    /// connection is idle from now on, because a client sends a part of a body as cheaply as a part of a head.
+    pub(crate) fn answer(self: &Arc<Self>) -> Arc<Answering> {
+        self.rest();
+        Arc::new(Answering(Arc::clone(self)))
+    }
+
+    pub(crate) fn has_read(&self) {
+        self.has_unread.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns `true` if the peer may be sending what nobody reads.
+    pub(crate) fn has_unread(&self) -> bool {
+        self.has_unread.load(Ordering::Relaxed)
     }
 
     fn rest(&self) {
@@ -271,8 +288,21 @@ impl Activity {
     }
 }
 
-/// A request that is under way, to the end of its answer.
+/// A request, from the end of its head to the end of its answer.
 pub(crate) struct Answering(Arc<Activity>);
+
+impl Answering {
+    /// Its body has ended.
+    pub(crate) fn arrived(&self) {
+        self.0.has_unread.store(false, Ordering::Relaxed);
+        self.begin();
+    }
+
+    /// Nothing more of its body is waited for.
+    pub(crate) fn begin(&self) {
+        self.0.idle_since.store(Activity::ANSWERING, Ordering::Relaxed);
+    }
+}
 
 impl Drop for Answering {
     fn drop(&mut self) {
@@ -295,6 +325,13 @@ mod tests {
         text.parse().unwrap()
     }
 
+    /// A request that has arrived whole.
+    fn answering(connection: &Connection) -> Arc<Answering> {
+        let answering = connection.activity().answer();
+        answering.arrived();
+        answering
+    }
+
     async fn is_closed(connection: &Connection) -> bool {
         tokio::time::timeout(Duration::from_millis(1), connection.closed()).await.is_ok()
     }
@@ -308,14 +345,14 @@ mod tests {
         let second = own.admit(attacker).unwrap();
         let third = own.admit(attacker).unwrap();
         let other = own.admit(ip("8.8.4.2")).unwrap();
-        let answering = first.activity().answer();
+        let answered = answering(&first);
         let fourth = own.admit(attacker).unwrap();
         // The first answers, so the second is the one that waited longest.
         assert!(is_closed(&second).await && !is_closed(&first).await && !is_closed(&third).await);
-        let all = [&first, &third, &fourth].map(|connection| connection.activity().answer());
+        let all = [&first, &third, &fourth].map(answering);
         assert!(own.admit(attacker).is_none(), "none of this network is idle");
         assert!(own.admit(ip("8.8.4.2")).is_some() && !is_closed(&other).await);
-        drop((answering, all, first));
+        drop((answered, all, first));
         assert!(own.admit(attacker).is_some());
     }
 
@@ -326,15 +363,15 @@ mod tests {
         for number in 0..100_u16 {
             let peer = ip(&format!("2600:1:0:{number:x}::1"));
             let Some(connection) = own.admit(peer) else { continue };
-            let answering = connection.activity().answer();
-            open.push((connection, answering));
+            let answered = answering(&connection);
+            open.push((connection, answered));
         }
         assert_eq!(open.len(), 8, "a /56 may have twice as many as a /64");
         for number in 0..100_u16 {
             let peer = ip(&format!("2600:1:0:{number:x}00::1"));
             let Some(connection) = own.admit(peer) else { continue };
-            let answering = connection.activity().answer();
-            open.push((connection, answering));
+            let answered = answering(&connection);
+            open.push((connection, answered));
         }
         assert_eq!(open.len(), 16, "and a /48 four times as many");
         assert!(own.admit(ip("2600:1:1::1")).is_some());

@@ -5,6 +5,7 @@ mod connections;
 mod cors;
 #[cfg(feature = "client_documents")]
 mod documents;
+mod lingering;
 mod login;
 mod metadata;
 mod network;

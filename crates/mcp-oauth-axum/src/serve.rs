@@ -9,14 +9,14 @@ use core::task::{Context, Poll};
 use core::time::Duration;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -29,6 +29,7 @@ use tower::Service as _;
 use tracing::debug;
 
 use crate::connections::{Answering, ConnectionLimits, Connections};
+use crate::lingering::Lingering;
 
 /// Longest head of a request, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
@@ -40,7 +41,8 @@ const BEFORE_RETRY: Duration = Duration::from_millis(10);
 /// Serves HTTP/1.1 until `stop` is ready, then ends what is being answered.
 ///
 /// A head that takes longer than [`ConnectionLimits::head`] is cut off. A head of more than 16 KiB, or a header of more
-/// than 8 KiB, is answered with 431. When there are as many connections as [`ConnectionLimits`] allows, in all or of one
+/// than 8 KiB, is answered with 431. Behind an answer that ends a connection before its request was read whole, up to
+/// 256 KiB more are read and dropped for a second, because a kernel would otherwise take the answer back. When there are as many connections as [`ConnectionLimits`] allows, in all or of one
 /// network, those that were idle longest are closed for new ones. Bodies have the deadline of their endpoint:
 /// [`AuthorizationServer::with_deadlines`](crate::AuthorizationServer::with_deadlines) and
 /// [`Protect::with_body_deadline`](crate::Protect::with_body_deadline). How slowly an answer is read has no limit, because
@@ -76,9 +78,10 @@ pub async fn serve(
         while tasks.try_join_next().is_some() {}
         let Some(counted) = connections.admit(peer.ip().to_canonical()) else { continue };
         let (router, activity) = (router.clone(), Arc::clone(counted.activity()));
+        let stream = TokioIo::new(Lingering::new(stream, Arc::clone(&activity)));
         let service =
             service_fn(move |request| answer(router.clone(), peer, activity.answer(), request));
-        let connection = open.watch(http.serve_connection(TokioIo::new(stream), service));
+        let connection = open.watch(http.serve_connection(stream, service));
         tasks.spawn(async move {
             tokio::select! {
                 ended = connection => if let Err(error) = ended {
@@ -117,9 +120,16 @@ fn is_the_peers(error: &io::Error) -> bool {
 async fn answer(
     mut router: Router,
     peer: SocketAddr,
-    answering: Answering,
-    mut request: Request<Incoming>,
+    answering: Arc<Answering>,
+    request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
+    let mut request = request.map(|body| match body.is_end_stream() {
+        true => {
+            answering.arrived();
+            Body::empty()
+        }
+        false => Body::new(Arriving { body, answering: Arc::downgrade(&answering) }),
+    });
     let response = if is_too_long(request.headers()) {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
@@ -131,10 +141,53 @@ async fn answer(
     Ok(response.map(|body| Answer { body, _answering: answering }))
 }
 
+/// The body of a request. Its connection is idle before the body has ended, or is dropped because nobody waits for it.
+struct Arriving {
+    body: Incoming,
+    /// Gone with the answer.
+    answering: Weak<Answering>,
+}
+
+impl http_body::Body for Arriving {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = core::task::ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let has_ended = match &frame {
+            None => true,
+            Some(frame) => frame.is_ok() && self.body.is_end_stream(),
+        };
+        if has_ended && let Some(answering) = self.answering.upgrade() {
+            answering.arrived();
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        if let Some(answering) = self.answering.upgrade() {
+            answering.begin();
+        }
+    }
+}
+
 /// The body of an answer. Its connection is not idle before the body was sent.
 struct Answer {
     body: Body,
-    _answering: Answering,
+    _answering: Arc<Answering>,
 }
 
 impl http_body::Body for Answer {

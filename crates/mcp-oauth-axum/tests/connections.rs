@@ -9,7 +9,8 @@ use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
 use axum::Router;
-use axum::routing::get;
+use axum::body::Bytes;
+use axum::routing::{get, post};
 use mcp_oauth_axum::{ConnectionLimits, serve};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -27,7 +28,10 @@ async fn start(limits: ConnectionLimits) -> SocketAddr {
         tokio::time::sleep(Duration::from_secs(2)).await;
         "slow"
     };
-    let router = Router::new().route("/", get(async || "in")).route("/slow", get(slow));
+    let router = Router::new()
+        .route("/", get(async || "in"))
+        .route("/slow", get(slow).post(async move |_: Bytes| slow().await))
+        .route("/form", post(async |_: Bytes| "read"));
     tokio::spawn(serve(listener, router, limits, core::future::pending()));
     address
 }
@@ -60,6 +64,20 @@ async fn flood(to: SocketAddr, count: usize) -> Vec<TcpStream> {
         if number % 2 == 0 {
             let _ = stream.write_all(b"GET / HTTP/1.1\r\nx: ").await;
         }
+        open.push(stream);
+    }
+    open
+}
+
+/// Connections with the head of a request and a part of its body.
+async fn flood_with_bodies(to: SocketAddr, count: usize) -> Vec<TcpStream> {
+    let mut open = Vec::new();
+    for number in 0..count {
+        let Ok(mut stream) = connect(ATTACKER, to).await else { break };
+        let length =
+            if number % 2 == 0 { "content-length: 99" } else { "transfer-encoding: chunked" };
+        let head = format!("POST /form HTTP/1.1\r\nhost: a\r\n{length}\r\n\r\n3\r\nabc");
+        let _ = stream.write_all(head.as_bytes()).await;
         open.push(stream);
     }
     open
@@ -98,6 +116,33 @@ async fn sec_223_one_network_holds_its_share_and_others_are_served() {
     let mut answer = String::new();
     kept.read_to_string(&mut answer).await.unwrap();
     assert!(answer.ends_with("in"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sec_223_a_body_that_is_waited_for_keeps_no_connection_open_where_others_need_room() {
+    for limits in [
+        ConnectionLimits { in_all: 20, ..ConnectionLimits::default() },
+        ConnectionLimits { by_local_network: 20, ..ConnectionLimits::default() },
+    ] {
+        let address = start(limits).await;
+        let form =
+            "POST /slow HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 3\r\n\r\n";
+        let mut under_way = connect(HONEST, address).await.unwrap();
+        under_way.write_all(form.as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        under_way.write_all(b"abc").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let mut open = flood_with_bodies(address, 200).await;
+        for from in [HONEST, ATTACKER] {
+            let answer = timeout(SOON, ask(from, address, "/")).await.unwrap().unwrap();
+            assert!(answer.ends_with("in"), "{limits:?} {answer}");
+        }
+        let count = still_open(&mut open).await;
+        assert!((1..=20).contains(&count), "{count}");
+        let mut answer = String::new();
+        timeout(SOON, under_way.read_to_string(&mut answer)).await.unwrap().unwrap();
+        assert!(answer.ends_with("slow"), "a request that has arrived is not cut off: {answer}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

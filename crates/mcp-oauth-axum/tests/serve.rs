@@ -162,6 +162,27 @@ async fn sec_082_sec_098_what_is_too_long_is_not_read_to_its_end() {
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_reaches_a_client_that_sends_all_before_it_reads() {
+    let server = start().await;
+    let long = "x".repeat(200 * 1024);
+    let head = format!("{METADATA}x: {long}\r\nconnection: close\r\n\r\n");
+    let body = format!("{FORM}content-length: {}\r\n\r\n{long}", long.len());
+    for (request, status) in [(head, "431"), (body, "413")] {
+        for _ in 0..20 {
+            let mut stream = server.connect().await;
+            for piece in request.as_bytes().chunks(10 * 1024) {
+                stream.write_all(piece).await.expect("the server takes what is sent");
+                sleep(Duration::from_millis(1)).await;
+            }
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).await.expect("the connection is not reset");
+            let answer = String::from_utf8_lossy(&answer);
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn sec_108_who_is_connected_is_who_is_limited() {
     let server = start().await;
