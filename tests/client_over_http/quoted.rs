@@ -13,7 +13,7 @@ use http::StatusCode;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use mcp_oauth_reqwest::{AuthorizedClient, Error, McpTransport};
 use oauth_types::{RedirectUri, Secret};
-use rmcp::model::ClientJsonRpcMessage;
+use rmcp::model::{ClientJsonRpcMessage, JsonRpcMessage};
 use rmcp::transport::streamable_http_client::{
     StreamableHttpClient as _, StreamableHttpPostResponse as Reply,
 };
@@ -41,7 +41,7 @@ async fn echo(request: Request) -> Response {
     let all: String = shown(request.headers());
     let token = request.headers()[AUTHORIZATION].to_str().unwrap();
     let error = json!({"jsonrpc": "2.0", "id": 1,
-        "error": {"code": -32000, "message": all, "data": {"headers": [all]}}});
+        "error": {"code": -32000, "message": all, "data": {"headers": [all], token: 1}}});
     let json = [(CONTENT_TYPE, "application/json")];
     match request.uri().path() {
         "/400/mcp" => (StatusCode::BAD_REQUEST, format!("bad request: {all}")).into_response(),
@@ -64,7 +64,13 @@ async fn echo(request: Request) -> Response {
         "/type/mcp" => ([(CONTENT_TYPE, format!("text/x; t={token}"))], "").into_response(),
         "/type-itself/mcp" => ([(CONTENT_TYPE, token.replace(' ', "/"))], "").into_response(),
         "/later/mcp" => (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, token)]).into_response(),
-        _ => {
+        path => {
+            let error = error.to_string();
+            let error = if path == "/escaped/mcp" {
+                error.replace("\"error\"", "\"\\u0065rror\"")
+            } else {
+                error
+            };
             let event = format!("data: {error}\n\n");
             ([(CONTENT_TYPE, "text/event-stream")], event).into_response()
         }
@@ -87,6 +93,7 @@ async fn sec_247_no_error_of_the_transport_repeats_the_token_that_it_sent() {
         "type-itself",
         "later",
         "stream",
+        "escaped",
     ] {
         let url = format!("{origin}/{form}/mcp");
         let client = AuthorizedClient::with_token(&url, &Secret::new(TOKEN)).unwrap();
@@ -101,6 +108,32 @@ async fn sec_247_no_error_of_the_transport_repeats_the_token_that_it_sent() {
         assert!(!shown.contains("CANARY") && !shown.contains("c29tZXRoaW5n"), "{form}: {shown}");
         let is_quoted = ["401", "scope", "type"].contains(&form) || shown.contains("[secret]");
         assert!(is_quoted, "{form}: {shown}");
+    }
+}
+
+#[tokio::test]
+async fn sec_247_a_token_that_is_a_word_of_json_rpc_is_struck_out_all_the_same() {
+    let (listener, origin) = bind().await;
+    serve(listener, Router::new().fallback(echo));
+    // As names of JSON-RPC and as texts of the error.
+    for token in ["jsonrpc", "error", "message", "data", "code"] {
+        for form in ["refused", "json", "stream"] {
+            let url = format!("{origin}/{form}/mcp");
+            let client = AuthorizedClient::with_token(&url, &Secret::new(token)).unwrap();
+            let transport = McpTransport::new(client);
+            let sent = transport.post_message(url.into(), call(), None, None, HashMap::new());
+            let answer = sent.await;
+            let error = match answer {
+                Ok(Reply::Json(JsonRpcMessage::Error(error), _)) => error,
+                Ok(Reply::Sse(mut events, _)) => {
+                    let event = events.next().await.unwrap().unwrap();
+                    serde_json::from_str(&event.data.unwrap()).unwrap()
+                }
+                other => panic!("{form}: {other:?}"),
+            };
+            let shown = format!("{} {}", error.error.message, error.error.data.unwrap());
+            assert!(shown.contains("[secret]") && !shown.contains(token), "{form}: {shown}");
+        }
     }
 }
 

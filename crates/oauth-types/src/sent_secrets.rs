@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
 use http::{HeaderMap, HeaderValue};
+use serde_json::Value;
 
 use crate::{FormPairs, Secret};
 
@@ -69,7 +70,54 @@ impl SentSecrets {
     /// characters or more.
     #[must_use]
     pub fn strike_out<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let mut found = self.pieces(text);
+        let secrets = self.in_small_letters();
+        Pieces::new(&secrets).strike_out(text)
+    }
+
+    /// Does the same to every text of a JSON value: strings, numbers, and names of members. Of members whose names become
+    /// the same, the last is kept.
+    ///
+    /// ```
+    /// use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+    /// use oauth_types::SentSecrets;
+    /// use serde_json::json;
+    ///
+    /// let token = HeaderValue::from_static("Bearer 2YotnFZFEjr1zCsicMWpAA");
+    /// let sent = SentSecrets::new(&HeaderMap::from_iter([(AUTHORIZATION, token)]), b"");
+    /// let mut data = json!({"tokens": {"2YotnFZFEjr1zCsicMWpAA": "unknown"}});
+    /// sent.strike_out_json(&mut data);
+    /// assert_eq!(data, json!({"tokens": {"[secret]": "unknown"}}));
+    /// ```
+    pub fn strike_out_json(&self, value: &mut Value) {
+        let secrets = self.in_small_letters();
+        Pieces::new(&secrets).strike_out_json(value);
+    }
+
+    fn in_small_letters(&self) -> Vec<String> {
+        // A media type, for one, is told in small letters.
+        self.0.iter().map(|own| own.expose().to_ascii_lowercase()).collect()
+    }
+}
+
+/// What is looked for: runs of [`SentSecrets::PIECE`] bytes of long secrets, and short ones whole.
+struct Pieces<'a> {
+    runs: HashSet<&'a [u8]>,
+    short: Vec<&'a str>,
+}
+
+impl<'a> Pieces<'a> {
+    fn new(secrets: &'a [String]) -> Self {
+        let (long, short): (Vec<&str>, Vec<&str>) = secrets
+            .iter()
+            .map(String::as_str)
+            .partition(|secret| secret.len() >= SentSecrets::PIECE);
+        let runs =
+            long.iter().flat_map(|secret| secret.as_bytes().windows(SentSecrets::PIECE)).collect();
+        Self { runs, short }
+    }
+
+    fn strike_out<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let mut found = self.ranges(text);
         if found.is_empty() {
             return Cow::Borrowed(text);
         }
@@ -86,29 +134,51 @@ impl SentSecrets {
         Cow::Owned(kept)
     }
 
+    fn strike_out_json(&self, value: &mut Value) {
+        let struck = match &mut *value {
+            Value::Null | Value::Bool(_) => return,
+            Value::Number(number) => self.struck(&number.to_string()),
+            Value::String(text) => self.struck(text),
+            Value::Array(values) => {
+                return values.iter_mut().for_each(|value| self.strike_out_json(value));
+            }
+            Value::Object(members) => {
+                let all = core::mem::take(members).into_iter().map(|(name, mut value)| {
+                    self.strike_out_json(&mut value);
+                    (self.struck(&name).unwrap_or(name), value)
+                });
+                return members.extend(all);
+            }
+        };
+        if let Some(struck) = struck {
+            *value = Value::String(struck);
+        }
+    }
+
+    /// The text without secrets, if it had any.
+    fn struck(&self, text: &str) -> Option<String> {
+        match self.strike_out(text) {
+            Cow::Owned(struck) => Some(struck),
+            Cow::Borrowed(_) => None,
+        }
+    }
+
     /// The ranges of a text that are of a secret, in whole characters.
-    fn pieces(&self, text: &str) -> Vec<(usize, usize)> {
-        // A media type, for one, is told in small letters. Bytes stay where they are.
+    fn ranges(&self, text: &str) -> Vec<(usize, usize)> {
+        // Bytes stay where they are.
         let text = text.to_ascii_lowercase();
-        let secrets: Vec<_> = self.0.iter().map(|own| own.expose().to_ascii_lowercase()).collect();
-        let (long, short): (Vec<_>, Vec<_>) =
-            secrets.iter().partition(|secret| secret.len() >= Self::PIECE);
-        let known: HashSet<&[u8]> =
-            long.iter().flat_map(|secret| secret.as_bytes().windows(Self::PIECE)).collect();
         let mut found = Vec::new();
-        if !known.is_empty() {
-            let windows = text.as_bytes().windows(Self::PIECE);
-            let all = windows.enumerate().filter(|(_, window)| known.contains(window));
+        if !self.runs.is_empty() {
+            let windows = text.as_bytes().windows(SentSecrets::PIECE);
+            let all = windows.enumerate().filter(|(_, window)| self.runs.contains(window));
             found.extend(all.map(|(at, _)| {
                 let is_edge = |at: &usize| text.is_char_boundary(*at);
                 let from = (0..=at).rev().find(is_edge).unwrap_or(0);
-                (from, (at + Self::PIECE..).find(is_edge).unwrap_or(text.len()))
+                (from, (at + SentSecrets::PIECE..).find(is_edge).unwrap_or(text.len()))
             }));
         }
-        for secret in short {
-            found.extend(
-                text.match_indices(secret.as_str()).map(|(at, piece)| (at, at + piece.len())),
-            );
+        for secret in &self.short {
+            found.extend(text.match_indices(secret).map(|(at, piece)| (at, at + piece.len())));
         }
         found
     }
@@ -139,21 +209,26 @@ impl fmt::Debug for SentSecrets {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     const TOKEN: &str = "CANARY-0123456789-abcdefghijklmnop";
 
-    fn sent() -> SentSecrets {
+    fn sent_headers() -> HeaderMap {
         let mut key = HeaderValue::from_static("key-of-the-host");
         key.set_sensitive(true);
-        let headers = HeaderMap::from_iter([
+        HeaderMap::from_iter([
             (AUTHORIZATION, HeaderValue::from_str(&format!("DPoP {TOKEN}")).unwrap()),
             ("dpop".parse().unwrap(), HeaderValue::from_static("eyJ0eXAi.eyJqdGki.c2lnbmF0dXJl")),
             ("x-api-key".parse().unwrap(), key),
             ("accept".parse().unwrap(), HeaderValue::from_static("application/json")),
-        ]);
+        ])
+    }
+
+    fn sent() -> SentSecrets {
         SentSecrets::new(
-            &headers,
+            &sent_headers(),
             b"grant_type=authorization_code&code=c0de&code_verifier=v%C3%A9rifier-1",
         )
     }
@@ -178,6 +253,29 @@ mod tests {
             assert!(matches!(sent().strike_out(text), Cow::Borrowed(_)), "{text}");
         }
         assert!(!format!("{:?}", sent()).contains("CANARY"));
+    }
+
+    #[test]
+    fn sec_247_json_is_struck_out_in_strings_numbers_and_names_and_stays_json() {
+        let form = b"code=message&refresh_token=123456789&client_secret=data";
+        let sent = SentSecrets::new(&sent_headers(), form);
+        let mut data = json!({
+            "text": "no message",
+            TOKEN: [TOKEN, {"a": {"b": format!("x {TOKEN}")}}],
+            "more": {"message": 123456789, "n": [1, 1.5, true, null]},
+            "none": {"data": {}},
+        });
+        sent.strike_out_json(&mut data);
+        let text = data.to_string();
+        for secret in [TOKEN, "message", "123456789", "data"] {
+            assert!(!text.contains(secret), "{text}");
+        }
+        assert!(text.contains(r#""n":[1,1.5,true,null]"#), "{text}");
+        // What has none stays as it is.
+        let clean = json!({"a": [1, "two", {"three": null}]});
+        let mut same = clean.clone();
+        sent.strike_out_json(&mut same);
+        assert_eq!(same, clean);
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! What the server's answers mean to rmcp.
 
+use std::borrow::Cow;
+
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use oauth_types::SentSecrets;
 use reqwest::Response;
 use rmcp::model::{
-    ClientJsonRpcMessage, ClientRequest, ErrorData, JsonRpcMessage, ServerJsonRpcMessage,
+    ClientJsonRpcMessage, ClientRequest, ErrorData, JsonRpcMessage, RequestId, ServerJsonRpcMessage,
 };
 use rmcp::transport::common::http_header::HEADER_SESSION_ID;
 use rmcp::transport::streamable_http_client::{
@@ -151,12 +153,20 @@ fn unexpected(what: &str, body: &[u8], sent: &SentSecrets) -> Failure {
 
 /// The same message; an error becomes one of rmcp's, so the secrets of the request are struck out of it (SEC-247).
 pub(crate) fn without(message: ServerJsonRpcMessage, sent: &SentSecrets) -> ServerJsonRpcMessage {
-    if !matches!(message, JsonRpcMessage::Error(_)) {
-        return message;
+    let JsonRpcMessage::Error(mut own) = message else { return message };
+    let error = &mut own.error;
+    if let Cow::Owned(struck) = sent.strike_out(&error.message) {
+        error.message = struck.into();
     }
-    let struck = serde_json::to_string(&message).ok();
-    let struck = struck.and_then(|text| serde_json::from_str(&sent.strike_out(&text)).ok());
-    struck.unwrap_or(message)
+    if let Some(data) = &mut error.data {
+        sent.strike_out_json(data);
+    }
+    if let Some(RequestId::String(id)) = &mut own.id
+        && let Cow::Owned(struck) = sent.strike_out(id)
+    {
+        *id = struck.into();
+    }
+    JsonRpcMessage::Error(own)
 }
 
 /// Reads a body of at most `limit` bytes.

@@ -32,7 +32,9 @@ pub(crate) fn events(
 
 /// The same event; the secrets of the request are struck out of a JSON-RPC error in it.
 fn without_secrets(mut event: Sse, sent: &SentSecrets) -> Sse {
-    let message = event.data.as_deref().filter(|data| data.contains("\"error\""));
+    // A name may be written in escapes, too.
+    let may_be_error = |data: &&str| data.contains("\"error\"") || data.contains("\\u");
+    let message = event.data.as_deref().filter(may_be_error);
     let message = message.and_then(|data| serde_json::from_str(data).ok());
     if let Some(message @ JsonRpcMessage::Error(_)) = message
         && let Ok(struck) = serde_json::to_string(&without(message, sent))
