@@ -3,7 +3,10 @@
 //! | the MCP server | the proxy of the builder | without one |
 //! |---|---|---|
 //! | on this machine, or http is allowed in development | for all but such hosts and `NO_PROXY` | those of the environment, likewise |
-//! | elsewhere | likewise | as the HTTP client is set: its own, else the system's |
+//! | elsewhere | likewise | as the HTTP client is set: its own, else those of the environment |
+//!
+//! The environment is `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`. Proxies in the settings of the operating
+//! system are not read: reqwest is built without its feature `system-proxy`.
 //!
 //! http is for this machine or a private network only because nothing leaves them (C-TOKEN-1).
 
