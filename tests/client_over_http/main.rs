@@ -6,7 +6,6 @@ mod bound;
 mod ended;
 mod enterprise;
 mod gates;
-mod logout;
 mod machine;
 mod moved;
 #[cfg(unix)]
@@ -15,6 +14,7 @@ mod proxies;
 mod quoted;
 mod renewal;
 mod servers;
+mod shared_store;
 mod shown;
 mod step_up;
 mod stores;

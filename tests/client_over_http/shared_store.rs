@@ -1,10 +1,12 @@
-//! Logouts that the store writes later, while another program shares it.
+//! Programs that share a store, which fails for one of them: logouts that are written later, and waits for a window.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use client_flow::{ClientConfig, Record, RecordKey};
 use futures::future::BoxFuture;
+use http::StatusCode;
 use mcp_oauth_reqwest::{AuthorizedClient, CredentialStore, Error, MemoryCredentials, StoreFailed};
 use oauth_types::ResourceUri;
 
@@ -190,4 +192,34 @@ async fn sec_245_while_a_logout_waits_for_the_store_a_later_login_of_another_pro
     all_ok([get(&one)]).await;
     assert_eq!(visits.load(Ordering::SeqCst), 1, "the user has just logged in");
     assert_eq!(servers.tokens.load(Ordering::SeqCst), tokens);
+}
+
+#[tokio::test]
+async fn what_a_store_held_before_it_could_be_read_ends_no_wait_for_a_window() {
+    let (servers, access) = (servers().await, Access::default());
+    all_ok([get(&program(&servers, &access).0)]).await;
+    access.breaks(true);
+    let (mut user, visits) = User::who("allow");
+    user.waits_for = Some((Arc::default(), 1));
+    let config = ClientConfig::new("Test", user.redirect_uri.clone());
+    let builder = AuthorizedClient::builder(&servers.mcp_url, config).user(user);
+    let one = builder.store(access.clone()).build().unwrap();
+    let waits = tokio::spawn(async move { get(&one).await });
+    let look = async || {
+        later(3).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    while visits.load(Ordering::SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    look().await;
+    // What is there now is from before, and not what another program has brought.
+    access.works();
+    look().await;
+    look().await;
+    assert!(!waits.is_finished());
+    program(&servers, &access.of_another()).0.log_in().await.unwrap();
+    look().await;
+    assert_eq!(waits.await.unwrap().unwrap(), StatusCode::OK);
+    assert_eq!(visits.load(Ordering::SeqCst), 1);
 }

@@ -4,12 +4,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::response::IntoResponse as _;
-use client_flow::{ClientConfig, Record, RecordKey};
+use client_flow::{ClientConfig, FlowError, Record, RecordKey, Visit};
 use futures::future::BoxFuture;
 use http::StatusCode;
 use http::header::WWW_AUTHENTICATE;
-use mcp_oauth_reqwest::{AuthorizedClient, CredentialStore, Error, StoreFailed, VisitFailed};
-use oauth_types::{ScopeSet, Secret};
+use mcp_oauth_reqwest::{
+    AuthorizedClient, CredentialStore, Error, StoreFailed, UserAgent, VisitFailed,
+};
+use oauth_types::{RedirectUri, ScopeSet, Secret};
 use scope_stepup::{GaveUp, InsufficientScope, Limit, Mode, Policy};
 
 use crate::servers::*;
@@ -29,6 +31,66 @@ async fn sec_165_a_declined_step_up_is_remembered_for_its_operation() {
         other => panic!("{other:?}"),
     }
     assert_eq!(visits.load(Ordering::SeqCst), 1);
+}
+
+/// Agrees a number of times; then the authorization server sends the user back with this error.
+struct Refused {
+    inner: User,
+    agrees: usize,
+    code: &'static str,
+    windows: Arc<AtomicUsize>,
+}
+
+impl UserAgent for Refused {
+    fn redirect_uri(&self) -> &RedirectUri {
+        self.inner.redirect_uri()
+    }
+
+    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
+        if self.windows.fetch_add(1, Ordering::SeqCst) < self.agrees {
+            return self.inner.visit(visit);
+        }
+        let (_, query) = visit.url().split_once('?').unwrap();
+        let state = query.split('&').find(|pair| pair.starts_with("state=")).unwrap();
+        let iss = oauth_types::encode_component(visit.issuer().as_str());
+        let callback =
+            format!("{}?error={}&{state}&iss={iss}", self.redirect_uri().as_str(), self.code);
+        Box::pin(async move { Ok(callback) })
+    }
+}
+
+#[tokio::test]
+async fn sec_165_sec_244_only_access_denied_is_a_user_who_said_no() {
+    for (code, said_no) in [
+        ("access_denied", true),
+        ("server_error", false),
+        ("invalid_scope", false),
+        ("invalid_request", false),
+        ("login_required", false),
+    ] {
+        let servers = servers().await;
+        let client = |agrees| {
+            let windows = Arc::new(AtomicUsize::new(0));
+            let (inner, code) = (User::who("allow").0, code);
+            let user = Refused { inner, agrees, code, windows: Arc::clone(&windows) };
+            (AuthorizedClient::new(&servers.mcp_url, "Test", user).unwrap(), windows)
+        };
+        // A login: the user who said no is left alone, and another one is asked again once.
+        let (own, windows) = client(0);
+        for _ in 0..2 {
+            let outcome = get(&own).await;
+            assert!(matches!(outcome, Err(Error::Flow(FlowError::Denied(_)))), "{outcome:?}");
+        }
+        assert_eq!(windows.load(Ordering::SeqCst), if said_no { 1 } else { 2 }, "{code}");
+        // A step-up: what nobody declined is no decision of the user.
+        let (own, windows) = client(1);
+        all_ok([get(&own)]).await;
+        let outcome = call(&own, "write").await;
+        assert!(matches!(outcome, Err(Error::Flow(FlowError::Denied(_)))), "{outcome:?}");
+        let reason = if said_no { GaveUp::Declined } else { GaveUp::LimitReached };
+        assert_eq!(insufficient(call(&own, "write").await).reason, reason, "{code}");
+        assert_eq!(windows.load(Ordering::SeqCst), 2, "{code}");
+    }
 }
 
 #[tokio::test]
