@@ -59,6 +59,26 @@ async fn sec_243_a_token_endpoint_in_trouble_is_asked_once_whoever_comes() {
 }
 
 #[tokio::test]
+async fn sec_243_a_wait_that_the_server_asks_for_by_a_date_is_kept_within_bounds() {
+    for (asked, waits) in [(120, 120), (86_400, 3600)] {
+        let servers = servers().await;
+        let (client, _) = client(&servers, "allow");
+        all_ok([get(&client)]).await;
+        servers.clock.fetch_add(700, Ordering::SeqCst);
+        servers.breaks.store(503, Ordering::SeqCst);
+        servers.retry_after.store(AS_A_DATE + asked, Ordering::SeqCst);
+        let asked = || servers.tokens.load(Ordering::SeqCst) - 1;
+        refused_by(&client, 503, 5).await;
+        later(waits - 5).await;
+        refused_by(&client, 503, 5).await;
+        assert_eq!(asked(), 1);
+        later(6).await;
+        refused_by(&client, 503, 1).await;
+        assert_eq!(asked(), 2);
+    }
+}
+
+#[tokio::test]
 async fn sec_243_a_login_that_failed_in_passing_is_not_repeated_by_each_request() {
     let servers = servers().await;
     let (client, visits) = client(&servers, "allow");

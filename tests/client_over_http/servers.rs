@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
 
 use authorization_server::{Config, MemoryStore, RefreshKey, RefreshKeys};
 use axum::extract::Request;
@@ -11,8 +12,8 @@ use axum::routing::any;
 use axum::{Extension, Router};
 use client_flow::Visit;
 use futures::future::{BoxFuture, join_all};
-use http::StatusCode;
-use http::header::{COOKIE, LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
+use http::header::{COOKIE, DATE, LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
 use mcp_oauth_axum::{
     AuthorizationServer, Clock, DemoLogin, Protect, StoreVerifier, metadata_routes,
 };
@@ -31,11 +32,14 @@ pub(crate) struct Servers {
     pub(crate) calls: Arc<AtomicUsize>,
     /// What the token endpoint answers instead, where that is not 0; 400 is `invalid_grant`.
     pub(crate) breaks: Arc<AtomicU16>,
-    /// The `Retry-After` of that answer, where it is not 0.
+    /// The `Retry-After` of that answer in seconds, where it is not 0; from [`AS_A_DATE`] on a date so much later.
     pub(crate) retry_after: Arc<AtomicU64>,
     /// How often somebody came to where that answer points.
     pub(crate) followed: Arc<AtomicUsize>,
 }
+
+/// What is added to the seconds of a `Retry-After` that is to be a date.
+pub(crate) const AS_A_DATE: u64 = 1_000_000_000;
 
 pub(crate) async fn bind() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -128,7 +132,13 @@ fn broken(
                 let body = if status == StatusCode::BAD_REQUEST { error } else { "" };
                 let mut response = (status, [(LOCATION, "/elsewhere")], body).into_response();
                 let seconds = retry_after.load(Ordering::SeqCst);
-                if seconds > 0 {
+                if let Some(seconds) = seconds.checked_sub(AS_A_DATE) {
+                    // By a clock of the server's own.
+                    let sent = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+                    let date = |time| HeaderValue::try_from(httpdate::fmt_http_date(time)).unwrap();
+                    let until = date(sent + Duration::from_secs(seconds));
+                    response.headers_mut().extend([(DATE, date(sent)), (RETRY_AFTER, until)]);
+                } else if seconds > 0 {
                     response.headers_mut().insert(RETRY_AFTER, seconds.into());
                 }
                 Box::pin(async move { response })
@@ -170,7 +180,7 @@ impl UserAgent for User {
             self.visits.fetch_add(1, Ordering::SeqCst);
             if let Some((counter, figure)) = &self.waits_for {
                 while counter.load(Ordering::SeqCst) < *figure {
-                    tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+                    tokio::time::sleep(Duration::from_millis(1)).await;
                 }
             }
             let page = self.http.get(visit.url()).send().await.unwrap();
@@ -190,7 +200,7 @@ impl UserAgent for User {
 /// Moves the clock of waits on, which no wall clock moves.
 pub(crate) async fn later(seconds: u64) {
     tokio::time::pause();
-    tokio::time::advance(std::time::Duration::from_secs(seconds)).await;
+    tokio::time::advance(Duration::from_secs(seconds)).await;
     tokio::time::resume();
 }
 

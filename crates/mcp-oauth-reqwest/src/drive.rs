@@ -7,7 +7,6 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use client_flow::{Exchange, FlowError, Record, Session, Step, TransportFailed};
 use futures::future::{Either, select};
-use http::header::RETRY_AFTER;
 use iss_validate::Callback;
 use oauth_types::ResourceUri;
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -16,6 +15,7 @@ use tracing::{Instrument as _, Level, debug, debug_span, enabled, info, warn};
 use crate::ambient::{entropy, now};
 use crate::error::{chain, failure};
 use crate::renewal::Flow;
+use crate::retry_after::retry_after;
 use crate::{
     CredentialStore, Error, IdentityFailed, IdentitySource, StoreFailed, StoreLock, UserAgent,
     VisitFailed,
@@ -168,8 +168,10 @@ impl Host<'_> {
         Ok(match step {
             Step::Exchange(exchange) => {
                 let outcome = self.send(&exchange).await;
-                let retry_after = outcome.as_ref().ok().and_then(retry_after);
-                let next = exchange.resume(outcome, now());
+                let now = now();
+                let retry_after =
+                    outcome.as_ref().ok().and_then(|answer| retry_after(answer.headers(), now));
+                let next = exchange.resume(outcome, now);
                 next.map_err(|error| Failure { error: Error::Flow(error), retry_after })?
             }
             Step::Recall(recall) => match self.store.load(&recall.key()).await {
@@ -226,12 +228,6 @@ impl Host<'_> {
         }
         Ok(response)
     }
-}
-
-/// The seconds of a `Retry-After`. A date is read as absent, because clocks differ.
-fn retry_after(response: &http::Response<Bytes>) -> Option<Duration> {
-    let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
-    text.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// Reads a body up to the limit of a flow's exchanges.

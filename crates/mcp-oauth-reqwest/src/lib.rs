@@ -12,6 +12,7 @@ mod identity;
 mod proxy;
 mod renewal;
 mod resolve;
+mod retry_after;
 #[cfg(feature = "rmcp")]
 mod rmcp;
 mod store;
