@@ -90,6 +90,9 @@ static LISTENERS: Mutex<Vec<Weak<Connections>>> = Mutex::new(Vec::new());
 const BETWEEN_EVENTS: Duration = Duration::from_secs(60);
 
 impl Connections {
+    /// Part of the idle connections that is closed when descriptors run out.
+    const FREED: usize = 8;
+
     pub(crate) fn new(limits: ConnectionLimits) -> Arc<Self> {
         let state = Mutex::default();
         let own = Arc::new(Self { limits, started: Instant::now(), state });
@@ -135,16 +138,24 @@ impl Connections {
         state.open.len() < self.limits.in_all || state.close_idle_of_most(self.limits.in_all)
     }
 
-    /// Closes idle connections of the listener of this process that has most of them, to free descriptors.
-    pub(crate) fn close_idle_anywhere() {
+    /// Closes an eighth of the idle connections of the listener of this process that has most of them, to free
+    /// descriptors, those of the networks with most connections first. Returns `false` if none was idle.
+    ///
+    /// That is more than a full bound frees, because every further call costs all listeners a wait.
+    pub(crate) fn close_idle_anywhere() -> bool {
         let listeners = LISTENERS.lock().unwrap_or_else(PoisonError::into_inner);
         let listeners: Vec<_> = listeners.iter().filter_map(Weak::upgrade).collect();
-        let fullest = listeners.iter().max_by_key(|listener| listener.state().idle().count());
-        if let Some(fullest) = fullest {
-            let mut state = fullest.state();
+        let idle = listeners.iter().map(|listener| (listener.state().idle().count(), listener));
+        let Some((idle, fullest)) = idle.max_by_key(|(idle, _)| *idle) else { return false };
+        let mut state = fullest.state();
+        let wanted = state.open.len().saturating_sub(idle.div_ceil(Self::FREED));
+        while state.open.len() > wanted {
             let open = state.open.len();
-            state.close_idle_of_most(open);
+            if !state.close_idle_of_most(open) {
+                break;
+            }
         }
+        idle > 0
     }
 
     fn tell(&self, state: &mut State, is_refused: bool) {

@@ -35,7 +35,9 @@ use crate::lingering::Lingering;
 const MAX_HEAD: usize = 16 * 1024;
 /// Longest value of a header, in bytes.
 const MAX_HEADER: usize = 8 * 1024;
-/// Time until a listener without descriptors tries again.
+/// Time until a listener without descriptors tries again, when idle connections give theirs back.
+const BEFORE_FREED: Duration = Duration::from_millis(1);
+/// Time until a listener without descriptors tries again, when there are none to give back.
 const BEFORE_RETRY: Duration = Duration::from_millis(10);
 
 /// Serves HTTP/1.1 until `stop` is ready, then ends what is being answered.
@@ -105,8 +107,8 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
             Err(error) => {
                 debug!(%error, "no connection can be taken");
                 // Most likely the process has no descriptor left: idle connections give theirs back.
-                Connections::close_idle_anywhere();
-                sleep(BEFORE_RETRY).await;
+                let is_freed = Connections::close_idle_anywhere();
+                sleep(if is_freed { BEFORE_FREED } else { BEFORE_RETRY }).await;
             }
         }
     }

@@ -6,7 +6,7 @@
 use core::net::Ipv4Addr;
 use core::time::Duration;
 use std::net::SocketAddr;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -177,11 +177,11 @@ fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+/// Two listeners of a process that has 64 descriptors, and the process.
 #[cfg(unix)]
-async fn sec_223_a_process_without_descriptors_gives_idle_connections_up() {
+async fn start_process() -> ([SocketAddr; 2], Child) {
     let ports = [free_port(), free_port()];
-    let mut process = Command::new("sh")
+    let process = Command::new("sh")
         .arg("-c")
         .arg("ulimit -n 64; exec \"$0\" --ignored --exact two_listeners")
         .arg(std::env::current_exe().unwrap())
@@ -190,14 +190,21 @@ async fn sec_223_a_process_without_descriptors_gives_idle_connections_up() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    let [flooded, other] = ports.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
-    for address in [flooded, other] {
+    let addresses = ports.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    for address in addresses {
         let started = Instant::now();
         while ask(HONEST, address, "/").await.is_err() {
             assert!(started.elapsed() < SOON, "the process serves");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
+    (addresses, process)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg(unix)]
+async fn sec_223_a_process_without_descriptors_gives_idle_connections_up() {
+    let ([flooded, other], mut process) = start_process().await;
     // Many more than it has descriptors for, and more all the time.
     let mut open = flood(flooded, 300).await;
     for _ in 0..10 {
@@ -210,4 +217,25 @@ async fn sec_223_a_process_without_descriptors_gives_idle_connections_up() {
     }
     drop(process.stdin.take());
     process.wait().unwrap();
+}
+
+/// SEC-223: connections that the kernel took for a process without descriptors are taken from it at once, and are not a
+/// line in which an honest client waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg(unix)]
+async fn sec_223_a_line_of_idle_connections_before_a_process_without_descriptors_is_short() {
+    let ([flooded, _], mut process) = start_process().await;
+    let (mut open, mut waits) = (Vec::new(), Vec::new());
+    for _ in 0..3 {
+        // No more than the kernel takes at once.
+        open.extend(flood(flooded, 800).await);
+        let started = Instant::now();
+        let answer = timeout(SOON, ask(HONEST, flooded, "/")).await;
+        let answer = answer.expect("an answer").unwrap();
+        assert!(answer.ends_with("in"), "{answer}");
+        waits.push(started.elapsed());
+    }
+    drop(process.stdin.take());
+    process.wait().unwrap();
+    assert!(waits.iter().all(|wait| *wait < Duration::from_secs(2)), "{waits:?}");
 }
