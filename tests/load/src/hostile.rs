@@ -1,0 +1,257 @@
+//! Hostile traffic. What is refused or closed is tried again, three hundred times a second.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE};
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::good::{authorize, places};
+use crate::server::NAMES;
+use crate::wire::{Connection, connect};
+use crate::{Pace, until_stopped};
+
+/// How often something is tried again, in a second, and made-up documents are named.
+const AGAIN: f64 = 300.0;
+/// Connections that are opened in a second at first.
+const FIRST: f64 = 5_000.0;
+const MAX_BODY: usize = mcp_oauth_axum::Protect::<
+    mcp_oauth_axum::StoreVerifier<authorization_server::MemoryStore>,
+>::MAX_BODY;
+const MAX_FORM: usize = oauth_types::FormPairs::MAX_BYTES;
+
+/// A kind of hostile traffic.
+#[derive(Clone, Copy)]
+pub(crate) enum Attack {
+    /// Connections to the MCP server on which nothing is sent.
+    Idle { connections: usize, addresses: usize },
+    /// Bodies of the largest size at both servers, of which the last byte does not come. The first server takes them
+    /// with a good token, the other from anybody.
+    Stalled { bodies: usize },
+    /// MCP sessions of one user.
+    Sessions { wanted: usize },
+    /// Authorization requests of clients that nobody heard of: half of their documents are there, and half of their
+    /// hosts silent.
+    Documents { addresses: usize },
+}
+
+impl Attack {
+    pub(crate) fn arguments(
+        self,
+        places: &str,
+        web: &str,
+        token: &str,
+        round: usize,
+    ) -> Vec<String> {
+        let (name, [count, addresses]) = match self {
+            Self::Idle { connections, addresses } => ("idle", [connections, addresses]),
+            Self::Stalled { bodies } => ("stalled", [bodies, 1]),
+            Self::Sessions { wanted } => ("sessions", [wanted, 1]),
+            Self::Documents { addresses } => ("documents", [0, addresses]),
+        };
+        let figures = [count, addresses, round].map(|figure| figure.to_string());
+        ["hostile", name, places, web, token]
+            .map(str::to_owned)
+            .into_iter()
+            .chain(figures)
+            .collect()
+    }
+}
+
+/// One attacker, and what became of the attempts.
+struct Attacker {
+    authorization: SocketAddr,
+    mcp: SocketAddr,
+    web: String,
+    token: String,
+    count: usize,
+    addresses: usize,
+    round: u8,
+    held: AtomicUsize,
+    refused: AtomicUsize,
+}
+
+/// Attacks until the input ends; says `on` when everything is there, and at the end what the server let stand.
+pub(crate) async fn run(arguments: &[&str]) -> anyhow::Result<()> {
+    let [name, servers, web, token, count, addresses, round] = arguments else {
+        anyhow::bail!("seven arguments")
+    };
+    let [authorization, mcp] = places(servers)?;
+    let attacker = Arc::new(Attacker {
+        authorization,
+        mcp,
+        web: (*web).to_owned(),
+        token: (*token).to_owned(),
+        count: count.parse()?,
+        addresses: addresses.parse()?,
+        round: round.parse()?,
+        held: AtomicUsize::new(0),
+        refused: AtomicUsize::new(0),
+    });
+    match *name {
+        "idle" => attacker.idle().await,
+        "stalled" => attacker.stalled().await,
+        "sessions" => attacker.sessions().await,
+        _ => attacker.documents().await,
+    }?;
+    println!("on");
+    until_stopped().await;
+    let [held, refused] = [&attacker.held, &attacker.refused].map(|n| n.load(Ordering::Relaxed));
+    println!("held {held}, refused or closed {refused}");
+    Ok(())
+}
+
+impl Attacker {
+    /// An address of the attacker. Each round has others, whose ports are free.
+    fn address(&self, number: usize) -> Ipv4Addr {
+        let last = u8::try_from(number % self.addresses).unwrap_or_default();
+        Ipv4Addr::new(127, 10, self.round, 1 + last)
+    }
+
+    fn hold(&self) {
+        self.held.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn refuse(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    async fn idle(self: &Arc<Self>) -> anyhow::Result<()> {
+        let first = Pace::new(FIRST);
+        let again = Arc::new((AtomicUsize::new(0), Pace::new(AGAIN)));
+        for number in 0..self.count {
+            first.turn(number).await;
+            let (own, again) = (Arc::clone(self), Arc::clone(&again));
+            tokio::spawn(async move {
+                loop {
+                    if let Ok(mut stream) = connect(own.address(number), own.mcp).await {
+                        own.hold();
+                        // It ends when the server closes the connection.
+                        let _ = stream.read_u8().await;
+                        own.held.fetch_sub(1, Ordering::Relaxed);
+                        own.refuse();
+                    }
+                    again.1.turn(again.0.fetch_add(1, Ordering::Relaxed)).await;
+                }
+            });
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        Ok(())
+    }
+
+    async fn stalled(self: &Arc<Self>) -> anyhow::Result<()> {
+        let token = &self.token;
+        let mcp = format!(
+            "POST /mcp HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\naccept: application/json, text/event-stream\r\ncontent-length: {MAX_BODY}\r\n\r\n",
+            self.mcp
+        );
+        let form = format!(
+            "POST /token HTTP/1.1\r\nhost: {}\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: {MAX_FORM}\r\n\r\n",
+            self.authorization
+        );
+        for number in 0..self.count {
+            for (server, head, length) in
+                [(self.mcp, &mcp, MAX_BODY), (self.authorization, &form, MAX_FORM)]
+            {
+                let mut stream = connect(self.address(number), server).await?;
+                let body = vec![b'a'; length - 1];
+                stream.write_all(head.as_bytes()).await?;
+                stream.write_all(&body).await?;
+                let own = Arc::clone(self);
+                own.hold();
+                tokio::spawn(async move {
+                    let _ = stream.read_u8().await;
+                    own.held.fetch_sub(1, Ordering::Relaxed);
+                    own.refuse();
+                });
+            }
+        }
+        Ok(())
+    }
+
+    async fn sessions(self: &Arc<Self>) -> anyhow::Result<()> {
+        while self.held.load(Ordering::Relaxed) < self.count {
+            if !self.session().await.context("the first sessions")? {
+                break;
+            }
+        }
+        let own = Arc::clone(self);
+        tokio::spawn(async move {
+            let pace = Pace::new(AGAIN);
+            for number in 0.. {
+                pace.turn(number).await;
+                let own = Arc::clone(&own);
+                tokio::spawn(async move { own.session().await });
+            }
+        });
+        Ok(())
+    }
+
+    /// Opens one more session; returns `false` if it is refused.
+    async fn session(&self) -> anyhow::Result<bool> {
+        let mut connection = Connection::open(self.address(0), self.mcp).await?;
+        let request = |body: &str| {
+            Request::post("/mcp")
+                .header(AUTHORIZATION, format!("Bearer {}", self.token))
+                .header(ACCEPT, "application/json, text/event-stream")
+                .header(CONTENT_TYPE, "application/json")
+                .body(Full::from(body.to_owned()))
+        };
+        let open = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"load","version":"1"}}}"#;
+        let answer = connection.head(request(open)?).await?;
+        if answer.status() != StatusCode::OK {
+            self.refuse();
+            return Ok(false);
+        }
+        let session = answer.headers().get("mcp-session-id").context("no session")?.clone();
+        let mut body = answer.into_body();
+        while let Some(frame) = body.frame().await {
+            let frame = frame?;
+            let is_answer = |data: &bytes::Bytes| data.windows(8).any(|part| part == b"\"result\"");
+            if frame.data_ref().is_some_and(is_answer) {
+                break;
+            }
+        }
+        let mut connection = Connection::open(self.address(0), self.mcp).await?;
+        let mut ready = request(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#)?;
+        ready.headers_mut().insert("mcp-session-id", session);
+        ready.headers_mut().insert("mcp-protocol-version", "2025-11-25".parse()?);
+        let status = connection.head(ready).await?.status();
+        anyhow::ensure!(status == StatusCode::ACCEPTED, "{status}");
+        self.hold();
+        Ok(true)
+    }
+
+    async fn documents(self: &Arc<Self>) -> anyhow::Result<()> {
+        let own = Arc::clone(self);
+        tokio::spawn(async move {
+            let pace = Pace::new(AGAIN);
+            for number in 0..NAMES {
+                pace.turn(number).await;
+                let own = Arc::clone(&own);
+                tokio::spawn(async move {
+                    match own.document(number).await {
+                        Ok(StatusCode::OK) => own.hold(),
+                        _ => own.refuse(),
+                    }
+                });
+            }
+        });
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        Ok(())
+    }
+
+    async fn document(&self, number: usize) -> anyhow::Result<StatusCode> {
+        let name = if number.is_multiple_of(2) { "c" } else { "tar" };
+        let client = format!("https://{name}{number}.client.test:{}/client.json", self.web);
+        let url = authorize(&client, self.mcp);
+        let request = Request::get(url).header(COOKIE, "user=mallory").body(Full::default())?;
+        let mut connection = Connection::open(self.address(number), self.authorization).await?;
+        Ok(connection.send(request).await?.status())
+    }
+}

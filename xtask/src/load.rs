@@ -1,0 +1,19 @@
+//! `cargo xtask load`: the cases of tests/load, which judges them itself.
+
+use xshell::cmd;
+
+use crate::workspace::{Error, Workspace, announce};
+
+/// Measures all cases, or those whose name contains a text, in so many rounds.
+pub(crate) fn run(workspace: &Workspace, rounds: u32, only: Option<&str>) -> Result<(), Error> {
+    let rounds = rounds.to_string();
+    let only = only.into_iter().flat_map(|only| ["--only", only]);
+    announce("load");
+    let sh = &workspace.sh;
+    cmd!(sh, "cargo run --quiet --release --locked -p load -- --rounds {rounds} {only...}")
+        .quiet()
+        .run()
+        .map_err(|_| {
+            "good traffic kept less of its rate than it has to, or was not measured".into()
+        })
+}
