@@ -32,15 +32,14 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
     cmd!(sh, "npm ci --prefix {suite} --ignore-scripts --no-audit --no-fund --silent")
         .quiet()
         .run()?;
-    cmd!(sh, "cargo build --quiet --locked -p tests --example browser_server").quiet().run()?;
-    let server = workspace.target.join("debug/examples/browser_server");
+    workspace.build_programs()?;
+    let server = workspace.example("browser_server");
     let main = suite.join("main.mjs");
     let pictures = target.join("pictures");
     cmd!(sh, "node {main} {server} {chromium} {pictures}").quiet().run()?;
 
     announce("MCP Inspector in a browser");
-    cmd!(sh, "cargo build --quiet --locked -p scoped-tools").quiet().run()?;
-    let server = workspace.target.join("debug/scoped-tools");
+    let server = workspace.program("scoped-tools");
     let inspector = suite.join("inspector.mjs");
     cmd!(sh, "node {inspector} {server} {chromium}").quiet().run()?;
     Ok(())

@@ -23,6 +23,9 @@ const SUITES: &[Step] = &[
     ("timing harness builds", timing::build),
 ];
 
+/// The tests of SQLite's target `store` that cut the power. PostgreSQL's target has the same name.
+const POWER: &str = "power::";
+
 /// How long each fuzz target runs here; `cargo xtask fuzz` takes longer.
 const FUZZ_SECONDS: u64 = 5;
 
@@ -51,34 +54,22 @@ fn power_cuts(workspace: &Workspace) -> Result<(), Error> {
     if cmd!(sh, "strace -V").quiet().ignore_stdout().ignore_stderr().run().is_err() {
         return Err("strace is missing: it writes down what a process does to its disk".into());
     }
-    cmd!(sh, "cargo test --locked -p mcp-oauth-sqlite --test store -- --ignored --nocapture")
-        .quiet()
-        .run()?;
-    Ok(())
+    workspace.test(&["--test", "store"], &["--ignored", "--nocapture", POWER])
 }
 
 /// Whatever starts a PostgreSQL of its own; it says so where there is none.
 fn postgres(workspace: &Workspace) -> Result<(), Error> {
-    let sh = &workspace.sh;
-    cmd!(sh, "cargo test --locked -p cluster -p mcp-oauth-postgres -- --ignored").quiet().run()?;
-    Ok(())
+    workspace.test(&["--lib", "--test", "store"], &["--ignored", "--skip", POWER])
 }
 
 /// What clients find of servers that were killed, whose database crashed, or that are two. `test` kills one ten times.
 fn processes(workspace: &Workspace) -> Result<(), Error> {
-    let sh = &workspace.sh;
-    let options = ["--ignored", "--nocapture", "--test-threads=1"];
-    cmd!(sh, "cargo test --locked -p scoped-tools --test processes -- {options...}")
-        .quiet()
-        .run()?;
-    Ok(())
+    workspace.test(&["--test", "processes"], &["--ignored", "--nocapture", "--test-threads=1"])
 }
 
 /// What servers answer while their store fails, and what is left then; `test` tells half of it.
 fn faults(workspace: &Workspace) -> Result<(), Error> {
-    let sh = &workspace.sh;
-    cmd!(sh, "cargo test --locked -p tests --test store_faults -- --ignored").quiet().run()?;
-    Ok(())
+    workspace.test(&["--test", "store_faults"], &["--ignored"])
 }
 
 /// How many instructions it takes to read what strangers send; `test` counts the memory.
@@ -87,8 +78,7 @@ fn doubling(workspace: &Workspace) -> Result<(), Error> {
     if cmd!(sh, "valgrind --version").quiet().ignore_stdout().ignore_stderr().run().is_err() {
         return Err("valgrind is missing: it counts the instructions of a parser".into());
     }
-    cmd!(sh, "cargo test --locked -p tests --test doubling -- --ignored").quiet().run()?;
-    Ok(())
+    workspace.test(&["--test", "doubling"], &["--ignored"])
 }
 
 /// A toolchain that fuzzes is not on every machine that builds: where there is none, this says so.

@@ -42,8 +42,8 @@ pub(crate) fn run(workspace: &Workspace, only: Option<&str>) -> Result<(), Error
     let program = home.join("node_modules/@modelcontextprotocol/conformance/dist/index.js");
     let suite = Suite { node: node(sh, &home)?, program };
     let Suite { node, program } = &suite;
-    cmd!(sh, "cargo build --quiet --locked -p tests --example conformance").quiet().run()?;
-    let client = workspace.target.join("debug/examples/conformance");
+    workspace.build_programs()?;
+    let client = workspace.example("conformance");
 
     let listed = cmd!(sh, "{node} {program} list --client").quiet().read()?;
     let planned: Vec<(&str, &str, bool)> = listed.lines().flat_map(scenario).collect();

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Command, Stdio};
 
 use cluster::Cluster;
-use xshell::{Shell, cmd};
+use xshell::cmd;
 
 use crate::deps;
 use crate::process::Running;
@@ -69,14 +69,17 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
         findings.push("smol-client builds more of tokio than its channels".to_owned());
     }
     none_of(&findings)?;
-    let (_server, url) = serve(sh, &[])?;
-    check_all(sh, "scoped-tools", &url, LOGINS)?;
-    check_all(sh, "scoped-tools", &url, MISTAKES)
+    workspace.build_programs()?;
+    let (_server, url) = serve(workspace, &[])?;
+    check_all(workspace, "scoped-tools", &url, LOGINS)?;
+    check_all(workspace, "scoped-tools", &url, MISTAKES)
 }
 
 /// What `examples/two-processes` says, with a PostgreSQL of its own: a login is at another process with each request.
 pub(crate) fn two_processes(workspace: &Workspace) -> Result<(), Error> {
     let sh = &workspace.sh;
+    workspace.build_programs()?;
+    let [server, proxy] = ["scoped-tools", "two-processes"].map(|name| workspace.program(name));
     let cluster = Cluster::start()?;
     let folder = sh.create_temp_dir()?;
     let keys = folder.path().join("refresh.keys");
@@ -88,7 +91,7 @@ pub(crate) fn two_processes(workspace: &Workspace) -> Result<(), Error> {
     let start = |mcp: &str, authorization: &str| -> Result<Running, Error> {
         let ports = ["--mcp-port", mcp, "--authorization-port", authorization];
         let public = ["--mcp-url", &*url, "--issuer", &*issuer];
-        let command = cmd!(sh, "cargo run --locked --quiet -p scoped-tools -- serve {ports...}");
+        let command = cmd!(sh, "{server} serve {ports...}");
         let command = command.args(public).args(["--store", &*store, "--refresh-keys"]).arg(&keys);
         let mut server = Running::start(command.into())?;
         server.wait_for("MCP server:")?;
@@ -96,10 +99,10 @@ pub(crate) fn two_processes(workspace: &Workspace) -> Result<(), Error> {
     };
     let _servers = [start(&one_mcp, &one)?, start(&other_mcp, &other)?];
     let fronts = [format!("{mcp}={one_mcp},{other_mcp}"), format!("{authorization}={one},{other}")];
-    let command = cmd!(sh, "cargo run --locked --quiet -p two-processes -- {fronts...}");
+    let command = cmd!(sh, "{proxy} {fronts...}");
     let mut proxy = Running::start(command.into())?;
     proxy.wait_for("Every request")?;
-    check_all(sh, "two processes", &url, LOGINS)
+    check_all(workspace, "two processes", &url, LOGINS)
 }
 
 /// Ports that are free now.
@@ -116,31 +119,32 @@ fn free_ports() -> Result<[u16; 6], Error> {
 }
 
 /// Runs each case with each client.
-fn check_all(sh: &Shell, server: &str, url: &str, cases: &[Case]) -> Result<(), Error> {
+fn check_all(workspace: &Workspace, server: &str, url: &str, cases: &[Case]) -> Result<(), Error> {
     for (client, _) in CLIENTS {
         announce(&format!("{client} against {server}"));
         for case in cases {
             let args: Vec<&str> =
                 case.args.iter().map(|&arg| if arg == "MCP" { url } else { arg }).collect();
-            check(sh, client, &args, case)
+            check(workspace, client, &args, case)
                 .map_err(|error| format!("{client} {}: {error}", args.join(" ")))?;
         }
     }
     Ok(())
 }
 
-/// Starts both servers on free ports, and says where the MCP server is.
-pub(crate) fn serve(sh: &Shell, more: &[&str]) -> Result<(Running, String), Error> {
+/// Starts both built servers on free ports, and says where the MCP server is.
+pub(crate) fn serve(workspace: &Workspace, more: &[&str]) -> Result<(Running, String), Error> {
+    let (sh, program) = (&workspace.sh, workspace.program("scoped-tools"));
     let ports = ["--mcp-port", "0", "--authorization-port", "0"];
-    let command =
-        cmd!(sh, "cargo run --locked --quiet -p scoped-tools -- serve {ports...} {more...}");
+    let command = cmd!(sh, "{program} serve {ports...} {more...}");
     let mut server = Running::start(command.into())?;
     let url = server.wait_for("MCP server:")?;
     Ok((server, url))
 }
 
 /// Runs a client to its end, answering each consent page that it sends its user to.
-fn check(sh: &Shell, client: &str, args: &[&str], case: &Case) -> Result<(), Error> {
+fn check(workspace: &Workspace, client: &str, args: &[&str], case: &Case) -> Result<(), Error> {
+    let (sh, answerer) = (&workspace.sh, workspace.program("scoped-tools"));
     let command = cmd!(sh, "cargo run --locked --quiet -p {client} -- {args...}");
     let mut command = Command::from(command.env("RUST_BACKTRACE", "0"));
     command.stderr(Stdio::piped());
@@ -152,10 +156,7 @@ fn check(sh: &Shell, client: &str, args: &[&str], case: &Case) -> Result<(), Err
             visits += 1;
             let url = line.trim();
             let deny = case.denies.then_some("--deny");
-            cmd!(sh, "cargo run --locked --quiet -p scoped-tools -- answer {url} {deny...}")
-                .quiet()
-                .ignore_stdout()
-                .run()?;
+            cmd!(sh, "{answerer} answer {url} {deny...}").quiet().ignore_stdout().run()?;
         } else {
             complaint = complaint + &line + "\n";
         }

@@ -27,13 +27,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
             return Err(format!("{tool} is missing: install {hint} or newer").into());
         }
     }
-    cmd!(sh, "cargo test --quiet --locked -p tests --test documents")
-        .quiet()
-        .ignore_stdout()
-        .run()?;
-    let examples = ["interop_client", "interop_rmcp"];
-    let examples = examples.iter().flat_map(|name| ["--example", name]);
-    cmd!(sh, "cargo build --quiet --locked -p tests {examples...}").quiet().run()?;
+    workspace.test(&["--quiet", "--test", "documents"], &[])?;
+    workspace.build_programs()?;
     let interop = workspace.target.join("interop");
     sh.remove_path(&interop)?;
     sh.create_dir(&interop)?;
@@ -69,8 +64,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
         }
     }
 
-    let [rmcp, ours] = ["interop_rmcp", "interop_client"]
-        .map(|name| workspace.target.join("debug/examples").join(name));
+    let [rmcp, ours] = ["interop_rmcp", "interop_client"].map(|name| workspace.example(name));
     let [v2, v1] = ["client-v2.mjs", "client-v1.mjs"].map(|name| typescript.join(name));
     let [py2, py1] = ["client_v2.py", "client_v1.py"].map(|name| python.join(name));
     let of = |name, program: &Utf8Path, script: Option<&Utf8PathBuf>, more| Client {

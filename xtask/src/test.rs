@@ -47,9 +47,7 @@ fn clippy(workspace: &Workspace) -> Result<(), Error> {
 }
 
 fn tests(workspace: &Workspace) -> Result<(), Error> {
-    let sh = &workspace.sh;
-    cmd!(sh, "cargo test --locked --workspace --all-features").quiet().run()?;
-    Ok(())
+    workspace.test(&[], &[])
 }
 
 fn docs(workspace: &Workspace) -> Result<(), Error> {
@@ -64,9 +62,10 @@ fn docs(workspace: &Workspace) -> Result<(), Error> {
 /// The main job over real HTTP, and the attack that it must survive.
 fn example(workspace: &Workspace) -> Result<(), Error> {
     const FORMS: &[&[&str]] = &[&[], &["attack", "mix-up"]];
-    let sh = &workspace.sh;
+    let (sh, program) = (&workspace.sh, workspace.program("scoped-tools"));
+    workspace.build_programs()?;
     for &args in FORMS {
-        let command = cmd!(sh, "cargo run --locked --quiet -p scoped-tools -- {args...}");
+        let command = cmd!(sh, "{program} {args...}");
         let line = command.to_string();
         announce(&line);
         let output = command.quiet().ignore_status().output()?;

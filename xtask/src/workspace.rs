@@ -2,10 +2,17 @@
 
 use cargo_metadata::camino::Utf8PathBuf;
 use cargo_metadata::{MetadataCommand, Package};
-use xshell::Shell;
+use xshell::{Shell, cmd};
 
 /// Something a person can act on; no code looks inside.
 pub(crate) type Error = Box<dyn std::error::Error>;
+
+/// Every package with every feature. All that is run is built so, because Cargo builds every dependency again for each
+/// other set of features: after `cargo test` with it, nothing but a few programs is left to link.
+const EVERYTHING: [&str; 3] = ["--locked", "--workspace", "--all-features"];
+
+/// The programs of `examples/` that other commands run, beside two clients that are built alone, as their users have them.
+const PROGRAMS: [&str; 3] = ["scoped-tools", "two-processes", "protected-server"];
 
 /// The workspace that the command was started in.
 pub(crate) struct Workspace {
@@ -22,6 +29,31 @@ impl Workspace {
         sh.change_dir(&metadata.workspace_root);
         let (root, target) = (metadata.workspace_root, metadata.target_directory);
         Ok(Self { sh, root, target, packages: metadata.packages })
+    }
+
+    /// Runs all tests, or those of some targets, with options for their harness.
+    pub(crate) fn test(&self, targets: &[&str], options: &[&str]) -> Result<(), Error> {
+        let sh = &self.sh;
+        cmd!(sh, "cargo test {EVERYTHING...} {targets...} -- {options...}").quiet().run()?;
+        Ok(())
+    }
+
+    /// Builds the programs of the examples, and the examples of `tests`.
+    pub(crate) fn build_programs(&self) -> Result<(), Error> {
+        let sh = &self.sh;
+        let programs = PROGRAMS.iter().flat_map(|name| ["--bin", name]);
+        cmd!(sh, "cargo build --quiet {EVERYTHING...} --examples {programs...}").quiet().run()?;
+        Ok(())
+    }
+
+    /// Returns the path of a program that [`Self::build_programs`] builds.
+    pub(crate) fn program(&self, name: &str) -> Utf8PathBuf {
+        self.target.join("debug").join(name)
+    }
+
+    /// Returns the path of an example that [`Self::build_programs`] builds.
+    pub(crate) fn example(&self, name: &str) -> Utf8PathBuf {
+        self.target.join("debug/examples").join(name)
     }
 
     /// The packages that are published: all under `crates/`.

@@ -41,12 +41,6 @@ pub(super) fn run(
     suite: &Suite,
     results: &Utf8Path,
 ) -> Result<(usize, Vec<String>), Error> {
-    cmd!(
-        workspace.sh,
-        "cargo build --quiet --locked -p tests -p scoped-tools --example conformance_server --bins"
-    )
-    .quiet()
-    .run()?;
     let mut findings = Vec::new();
     for (method, path) in RUNS {
         let output = results.join(format!("{method}{}", path.replace('/', "-")));
@@ -63,8 +57,7 @@ fn check(
     (method, path): (&str, &str),
     output: &Utf8Path,
 ) -> Result<(), Error> {
-    let (sh, debug) = (&workspace.sh, workspace.target.join("debug"));
-    let server = debug.join("examples/conformance_server");
+    let (sh, server) = (&workspace.sh, workspace.example("conformance_server"));
     let mut server = Running::start(cmd!(sh, "{server} {method} {path}").into())?;
     let issuer = server.wait_for("ISSUER ")?;
 
@@ -85,7 +78,7 @@ fn check(
     let start = format!("{issuer}/authorize?");
     let page = format!("{start}{}", run.wait_for(&start)?);
     run.wait_for("Callback server started")?;
-    let user = debug.join("scoped-tools");
+    let user = workspace.program("scoped-tools");
     cmd!(sh, "{user} answer {page}").quiet().ignore_stdout().run()?;
     let (said, status) = run.finish()?;
     if !status.success() {

@@ -24,7 +24,7 @@ const SECONDS: &str = "120";
 
 /// Has each client log in, step up and refresh, and says which could not.
 pub(super) fn meet(workspace: &Workspace, clients: &[Client]) -> Result<Vec<String>, Error> {
-    let (_servers, url) = examples::serve(&workspace.sh, &SERVER)?;
+    let (_servers, url) = examples::serve(workspace, &SERVER)?;
     call(workspace, clients, &url, "our servers")
 }
 

@@ -25,8 +25,9 @@ pub(super) fn meet(
             .map(|name| workspace.target.join(format!("interop/{name}-{format}.log")));
         let command = cmd!(sh, "node {script} {format}");
         let (_peer, issuer) = peer::start(command.into(), &logs[0], "ISSUER ")?;
-        let command = cmd!(sh, "cargo run --quiet --locked -p protected-server --");
-        let command = command.args(["--issuer", &issuer, "--listen", "127.0.0.1:0"]).args(more);
+        let server = workspace.program("protected-server");
+        let command =
+            cmd!(sh, "{server}").args(["--issuer", &issuer, "--listen", "127.0.0.1:0"]).args(more);
         let (_server, url) = peer::start(command.into(), &logs[1], "MCP server:")?;
         let found = client::call(workspace, clients, &url, &format!("a peer's {format} tokens"))?;
         for log in logs.iter().filter(|_| !found.is_empty()) {

@@ -20,10 +20,8 @@ pub(super) fn meet(
     let log = workspace.target.join(format!("interop/{name}-peer.log"));
     let command = cmd!(sh, "{program} {script}");
     let outcome = start(command.into(), &log, "MCP ").and_then(|(_peer, url)| {
-        cmd!(sh, "cargo run --quiet --locked -p tests --example interop_client -- {url}")
-            .quiet()
-            .run()?;
-        Ok(())
+        let client = workspace.example("interop_client");
+        Ok(cmd!(sh, "{client} {url}").quiet().run()?)
     });
     if outcome.is_err() {
         println!("log of {script}:\n{}", sh.read_file(&log)?);
