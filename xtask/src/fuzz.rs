@@ -1,18 +1,23 @@
 //! `cargo xtask fuzz`: every target of tests/fuzz for a while, from seeds that the vectors and documents give.
 
+use core::iter;
+use core::num::NonZero;
 use std::collections::BTreeSet;
+use std::panic::resume_unwind;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use cargo_metadata::camino::Utf8PathBuf;
 use serde_json::Value;
 use xshell::{Shell, cmd};
 
-use crate::workspace::{Error, Workspace, announce};
+use crate::workspace::{Error, Workspace, announce, none_of};
 
 const HOME: &str = "tests/fuzz";
 const VECTORS: &str = "tests/vectors";
 const DOCUMENTS: &[&str] = &["tests/documents/typescript", "tests/documents/python"];
 
-/// Runs all targets, or one, for that many seconds each.
+/// Runs all targets, or one, for that many seconds each: as many at a time as the machine has cores.
 pub(crate) fn run(workspace: &Workspace, seconds: u64, only: Option<&str>) -> Result<(), Error> {
     let sh = &workspace.sh;
     if let Some(missing) = missing(sh) {
@@ -32,29 +37,52 @@ pub(crate) fn run(workspace: &Workspace, seconds: u64, only: Option<&str>) -> Re
     if !output.status.success() {
         return Err(tail(&String::from_utf8_lossy(&output.stderr), 60).into());
     }
-    for target in targets.iter().filter(|target| only.is_none_or(|only| only == *target)) {
-        let corpus = Utf8PathBuf::from(HOME).join("corpus").join(target);
-        sh.create_dir(&corpus)?;
-        for (number, seed) in seeds.iter().enumerate() {
-            sh.write_file(corpus.join(format!("seed-{number}")), seed)?;
-        }
-        let time = format!("-max_total_time={seconds}");
-        let fuzz = cmd!(
-            sh,
-            "cargo +nightly fuzz run --fuzz-dir {HOME} --sanitizer none {target} -- {time} -max_len=4096 -timeout=10 -rss_limit_mb=1024 -print_final_stats=1"
-        );
-        let output = fuzz.quiet().ignore_status().output()?;
-        let log = String::from_utf8_lossy(&output.stderr);
-        if !output.status.success() {
-            return Err(format!("{target} found something\n{}", tail(&log, 40)).into());
-        }
-        let executed =
-            log.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
-        let executed = executed.map(str::trim).filter(|executed| *executed != "0");
-        let executed =
-            executed.ok_or_else(|| format!("{target} did not run\n{}", tail(&log, 40)))?;
-        println!("{target:<20} {executed} executions");
+    let chosen = targets.into_iter().filter(|target| only.is_none_or(|only| only == target));
+    let queue = Mutex::new(chosen.collect::<Vec<_>>().into_iter());
+    // A target uses one core, and waits for nobody.
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    let work = |sh: Shell| {
+        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let found = |target: String| run_target(&sh, &seeds, seconds, &target).err();
+        iter::from_fn(next).filter_map(found).collect::<Vec<_>>()
+    };
+    let findings = thread::scope(|scope| {
+        let shells = iter::repeat_with(|| sh.clone()).take(workers);
+        let workers = shells.map(|sh| scope.spawn(|| work(sh))).collect::<Vec<_>>();
+        let joined = workers.into_iter().map(|worker| worker.join());
+        joined.map(|found| found.unwrap_or_else(|panic| resume_unwind(panic))).collect::<Vec<_>>()
+    });
+    none_of(&findings.concat())
+}
+
+/// Runs one target from the seeds and what earlier runs found.
+fn run_target(
+    sh: &Shell,
+    seeds: &BTreeSet<String>,
+    seconds: u64,
+    target: &str,
+) -> Result<(), String> {
+    let corpus = Utf8PathBuf::from(HOME).join("corpus").join(target);
+    let failed = |error: xshell::Error| format!("{target}: {error}");
+    sh.create_dir(&corpus).map_err(failed)?;
+    for (number, seed) in seeds.iter().enumerate() {
+        sh.write_file(corpus.join(format!("seed-{number}")), seed).map_err(failed)?;
     }
+    let time = format!("-max_total_time={seconds}");
+    let fuzz = cmd!(
+        sh,
+        "cargo +nightly fuzz run --fuzz-dir {HOME} --sanitizer none {target} -- {time} -max_len=4096 -timeout=10 -rss_limit_mb=1024 -print_final_stats=1"
+    );
+    let output = fuzz.quiet().ignore_status().output().map_err(failed)?;
+    let log = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        return Err(format!("{target} found something\n{}", tail(&log, 40)));
+    }
+    let executed =
+        log.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
+    let executed = executed.map(str::trim).filter(|executed| *executed != "0");
+    let executed = executed.ok_or_else(|| format!("{target} did not run\n{}", tail(&log, 40)))?;
+    println!("{target:<20} {executed} executions");
     Ok(())
 }
 
