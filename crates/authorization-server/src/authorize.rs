@@ -176,7 +176,7 @@ impl Redirectable<'_> {
             let cause = Cause::Parameter("code_challenge");
             return Err(fail(cause, Code::InvalidRequest, "PKCE with S256 is required"));
         };
-        let registered = self.client.metadata.scope.as_ref();
+        let registered = self.client.scope_bound();
         let default = self.config.default_scope(registered);
         let offers = |scope: &str| self.config.offers(registered, scope);
         let Some(scopes) = requested_scopes(value("scope"), default, offers) else {

@@ -26,7 +26,8 @@ use core::fmt;
 use client_auth::{ClientKeys, InvalidKeys, Registered};
 use oauth_types::{
     ApplicationType, AuthMethod, ClientId, ClientMetadata, ClientMetadataUrl, EndpointUrl,
-    GrantType, InvalidUri, RedirectUri, ResponseType, Secret, SecretDigest, UnixTime, is_hidden,
+    GrantType, InvalidUri, RedirectUri, ResponseType, ScopeSet, Secret, SecretDigest, UnixTime,
+    is_hidden,
 };
 use serde_json::{Value, json};
 
@@ -258,6 +259,7 @@ impl AcceptedClient {
             metadata,
             registered_at,
             unused_until,
+            of_operator: false,
         }
     }
 }
@@ -323,13 +325,33 @@ impl ClientRecord {
         metadata.grant_types = Some(REGISTERED_GRANT_TYPES.to_vec());
         metadata.response_types = Some(vec![ResponseType::Code]);
         let (registered_at, unused_until) = (now, None);
-        Ok(Self { client_id, authentication, redirect_uris, metadata, registered_at, unused_until })
+        Ok(Self {
+            client_id,
+            authentication,
+            redirect_uris,
+            metadata,
+            registered_at,
+            unused_until,
+            of_operator: true,
+        })
     }
 
-    /// Returns `true` if the operator put the client into the store: it has no end, as those have that registered, and
-    /// its identifier is not the URL of a document. Clients whose identifier is one count as registered by anybody.
+    /// Returns `true` if the operator put the client into the store, and its identifier is not the URL of a document.
+    /// Clients whose identifier is one count as registered by anybody.
     pub(crate) fn is_of_operator(&self) -> bool {
-        self.unused_until.is_none() && ClientMetadataUrl::parse(self.client_id.as_str()).is_err()
+        self.is_operators_word() && ClientMetadataUrl::parse(self.client_id.as_str()).is_err()
+    }
+
+    /// Returns the scope that bounds every grant of this client. What a client registered for itself is no bound:
+    /// releases before this one kept it in the record.
+    pub(crate) fn scope_bound(&self) -> Option<&ScopeSet> {
+        self.metadata.scope.as_ref().filter(|_| self.is_operators_word())
+    }
+
+    /// Returns `true` if the record says that it is the operator's, or names a grant that no registration gives.
+    fn is_operators_word(&self) -> bool {
+        let grants = self.metadata.grant_types.as_deref().unwrap_or_default();
+        self.of_operator || grants.iter().any(|grant| !REGISTERED_GRANT_TYPES.contains(grant))
     }
 
     /// Whether it may ask for codes: one that names no grants may (RFC 7591 §2).
@@ -383,6 +405,7 @@ mod tests {
             metadata,
             registered_at: UnixTime::from_secs(1),
             unused_until: None,
+            of_operator: false,
         }
     }
 

@@ -137,7 +137,8 @@ impl Store for MemoryStore {
         client: ClientRecord,
         now: UnixTime,
     ) -> Result<CreateOutcome, StoreError> {
-        Ok(self.tables().clients.create(client, self.max_clients, now))
+        let Tables { clients, clock, .. } = &mut *self.tables();
+        Ok(clients.create(client, self.max_clients, || clock.advance(now)))
     }
 
     async fn delete_client(&self, client_id: &ClientId, _: UnixTime) -> Result<(), StoreError> {

@@ -60,7 +60,9 @@ pub trait Store: Send + Sync {
         client_id: &ClientId,
     ) -> impl Future<Output = Result<Option<ClientRecord>, StoreError>> + Send;
 
-    /// Stores a client whose identifier is not taken, if there is room: forgotten clients take none.
+    /// Stores a client whose identifier is not taken, if there is room: forgotten clients take none, once a
+    /// [sweep](Self::sweep) would remove them. A full store notes the time as sweeps do, so that a clock that has just
+    /// jumped ahead takes no client from those who come back to it.
     ///
     /// Clients that registered themselves and never got a token take at most half of the room
     /// ([`ClientRecord::max_unused`]). Where they have filled it, or where the whole store is full, the one of them

@@ -157,6 +157,8 @@ macro_rules! store_contract {
             a_forgotten_client_is_still_read
             a_full_store_refuses_clients_and_keeps_those_it_has
             a_forgotten_client_takes_no_room
+            a_full_store_with_a_clock_that_jumps_keeps_its_clients
+            a_client_is_the_operators_only_if_it_was_stored_so
             clients_without_a_token_make_room_for_each_other
             a_client_that_redeemed_a_code_is_kept_beyond_its_family
             a_client_that_acts_for_itself_is_kept_beyond_its_family

@@ -103,7 +103,7 @@ impl<'a> TokenRequest<'a> {
         // A-TOKEN-7: a client that names no grants uses codes (RFC 7591 §2).
         let named = client.and_then(|record| record.metadata.grant_types.clone());
         let grants = named.unwrap_or_else(|| vec![GrantType::AuthorizationCode]);
-        let scope = client.and_then(|record| record.metadata.scope.clone());
+        let scope = client.and_then(|record| record.scope_bound().cloned());
         let is_promised = client.is_some_and(|record| record.metadata.dpop_bound_access_tokens);
         authenticate(config, presented, client, now, move |client| {
             if !grants.contains(&grant_type) {

@@ -307,7 +307,7 @@ impl OfAsked {
     ) -> Result<FirstAnswer, PageError> {
         let Self { waiting, key } = self;
         let client = client.filter(|client| {
-            let registered = client.metadata.scope.as_ref();
+            let registered = client.scope_bound();
             config.still_offered(registered, &waiting.resource, &waiting.scopes).as_ref()
                 == Some(&waiting.scopes)
                 && config.allows_scheme_of(&waiting.redirect_uri)

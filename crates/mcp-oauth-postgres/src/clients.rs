@@ -6,6 +6,7 @@ use oauth_types::{ClientId, UnixTime};
 use crate::failure::Failure;
 use crate::row::{read, read_json, read_optional_time, read_text, read_time, time};
 use crate::session::Session;
+use crate::sweep;
 
 /// How many forgotten clients make room at once.
 const FORGOTTEN: i64 = 100;
@@ -18,7 +19,7 @@ pub(crate) async fn read_one(
     client_id: &ClientId,
 ) -> Result<Option<ClientRecord>, Failure> {
     let query = "SELECT client_id, authentication, redirect_uris, metadata, registered_at, \
-         unused_until FROM clients WHERE client_id = $1";
+         unused_until, of_operator FROM clients WHERE client_id = $1";
     let Some(row) = session.find(query, &[&client_id.as_str()]).await? else { return Ok(None) };
     Ok(Some(ClientRecord {
         client_id: read_text(&row, 0, ClientId::parse)?,
@@ -27,6 +28,7 @@ pub(crate) async fn read_one(
         metadata: read_json(&row, 3)?,
         registered_at: read_time(&row, 4)?,
         unused_until: read_optional_time(&row, 5)?,
+        of_operator: read(&row, 6)?,
     }))
 }
 
@@ -40,6 +42,8 @@ pub(crate) async fn create(
     if outcome != CreateOutcome::QuotaReached {
         return Ok(outcome);
     }
+    // By itself, and before the lock of the counter: sweeps note the time in the same row.
+    let settled = sweep::settle(session, now).await?;
     session.nothing_changed();
     // Full, or so it seems: what follows happens under the lock of the counter.
     session.begin_transaction().await?;
@@ -48,7 +52,7 @@ pub(crate) async fn create(
     let outcome = if session.find(query, &[&client.client_id.as_str()]).await?.is_some() {
         CreateOutcome::Duplicate
     } else {
-        session.change(FORGET, &[&time(now), &FORGOTTEN]).await?;
+        session.change(FORGET, &[&settled, &FORGOTTEN]).await?;
         let outcome = add(session, client, max_clients).await?;
         if outcome == CreateOutcome::QuotaReached {
             remove_oldest_unused(session).await?;
@@ -81,9 +85,9 @@ async fn add(
             FROM counters WHERE name = 'clients' FOR NO KEY UPDATE
         ), added AS (
             INSERT INTO clients (client_id, authentication, redirect_uris, metadata, registered_at,
-                unused_until, unused)
+                unused_until, unused, of_operator)
             SELECT $1::text, $2::text, $3::text, $4::text, $5::bigint, $6::bigint,
-                $6::bigint IS NOT NULL FROM counter
+                $6::bigint IS NOT NULL, $9::boolean FROM counter
             WHERE has_room ON CONFLICT (client_id) DO NOTHING RETURNING client_id
         )
         SELECT has_room, EXISTS (SELECT FROM added) FROM counter";
@@ -100,6 +104,7 @@ async fn add(
                 &client.unused_until.map(time),
                 &i64::try_from(max_clients).unwrap_or(i64::MAX),
                 &i64::try_from(ClientRecord::max_unused(max_clients)).unwrap_or(i64::MAX),
+                &client.of_operator,
             ],
         )
         .await?

@@ -13,7 +13,8 @@ const LOCK: i64 = 0x4D4F_4153;
 
 /// What makes each version of the schema of the one before it; the first makes it of nothing. What is released is never
 /// changed: a later version gets a text of its own.
-const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
 
 /// The version that this release writes.
 #[expect(

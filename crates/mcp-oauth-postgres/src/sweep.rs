@@ -29,7 +29,7 @@ macro_rules! sweep_once {
     };
 }
 
-/// Notes the time of a sweep, as [`OnceKind`] has it: where less than the two hours have passed, nothing changes.
+/// Notes the time, as [`OnceKind`] has it: where less than the two hours have passed, nothing changes.
 const CLOCK: &str = "\
     UPDATE sweep_clock SET
         settled = CASE WHEN $1 - latest >= $2 THEN latest ELSE least(settled, $1) END,
@@ -67,16 +67,21 @@ const STATEMENTS: [&str; 6] = [
 /// What goes by the time that is settled.
 const SETTLED: [&str; 3] = [sweep_once!("0"), sweep_once!("1"), clients::FORGET];
 
+/// Notes this time, and returns the one that is settled.
+pub(crate) async fn settle(session: &mut Session, now: UnixTime) -> Result<i64, Failure> {
+    let kept = i64::try_from(OnceKind::KEPT_AFTER_END.as_secs()).unwrap_or(i64::MAX);
+    session.change(CLOCK, &[&time(now), &kept]).await?;
+    let settled = session.find("SELECT settled FROM sweep_clock", &[]).await?;
+    read(&settled.ok_or(Failure::Damaged)?, 0)
+}
+
 /// Removes at most `max` rows; how many.
 pub(crate) async fn sweep(
     session: &mut Session,
     now: UnixTime,
     max: usize,
 ) -> Result<usize, Failure> {
-    let kept = i64::try_from(OnceKind::KEPT_AFTER_END.as_secs()).unwrap_or(i64::MAX);
-    session.change(CLOCK, &[&time(now), &kept]).await?;
-    let settled = session.find("SELECT settled FROM sweep_clock", &[]).await?;
-    let settled: i64 = read(&settled.ok_or(Failure::Damaged)?, 0)?;
+    let settled = settle(session, now).await?;
     let statements = STATEMENTS.into_iter().map(|statement| (statement, time(now)));
     let mut left = max;
     for (statement, end) in statements.chain(SETTLED.into_iter().map(|it| (it, settled))) {

@@ -6,6 +6,7 @@ use rusqlite::{Connection, params};
 
 use crate::failure::Failure;
 use crate::row::{first, read_json, read_optional_time, read_text, read_time, time};
+use crate::sweep;
 
 /// How many forgotten clients make room at once.
 const FORGOTTEN: i64 = 100;
@@ -15,8 +16,8 @@ pub(crate) fn read(
     client_id: &ClientId,
 ) -> Result<Option<ClientRecord>, Failure> {
     let mut query = connection.prepare_cached(
-        "SELECT client_id, authentication, redirect_uris, metadata, registered_at, unused_until \
-         FROM clients WHERE client_id = ?1",
+        "SELECT client_id, authentication, redirect_uris, metadata, registered_at, unused_until, \
+         of_operator FROM clients WHERE client_id = ?1",
     )?;
     first(query.query([client_id.as_str()])?, |row| {
         Ok(ClientRecord {
@@ -26,6 +27,7 @@ pub(crate) fn read(
             metadata: read_json(row, 3)?,
             registered_at: read_time(row, 4)?,
             unused_until: read_optional_time(row, 5)?,
+            of_operator: row.get(6)?,
         })
     })
 }
@@ -42,7 +44,8 @@ pub(crate) fn create(
     }
     let is_unused = client.unused_until.is_some();
     if !has_room(connection, is_unused, max_clients)? {
-        connection.prepare_cached(FORGET)?.execute(params![time(now), FORGOTTEN])?;
+        let settled = sweep::settle(connection, now)?;
+        connection.prepare_cached(FORGET)?.execute(params![settled, FORGOTTEN])?;
     }
     if !has_room(connection, is_unused, max_clients)? && !remove_oldest_unused(connection)? {
         return Ok(CreateOutcome::QuotaReached);
@@ -52,7 +55,7 @@ pub(crate) fn create(
         .prepare_cached(
             "INSERT INTO clients \
              (client_id, authentication, redirect_uris, metadata, registered_at, unused_until, \
-             unused) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+             unused, of_operator) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?
         .execute(params![
             client.client_id.as_str(),
@@ -62,6 +65,7 @@ pub(crate) fn create(
             time(client.registered_at),
             client.unused_until.map(time),
             is_unused,
+            client.of_operator,
         ])?;
     Ok(CreateOutcome::Created)
 }

@@ -39,7 +39,7 @@ const SETTLED: [&str; 3] = [
     clients::FORGET,
 ];
 
-/// Notes the time of a sweep, as [`OnceKind`] has it: where less than the two hours have passed, nothing changes.
+/// Notes the time, as [`OnceKind`] has it: where less than the two hours have passed, nothing changes.
 const CLOCK: &str = "UPDATE sweep_clock SET \
      settled = CASE WHEN ?1 - latest >= ?2 THEN latest ELSE min(settled, ?1) END, \
      latest = CASE WHEN ?1 - latest >= ?2 THEN ?1 ELSE min(latest, ?1) END \
@@ -50,11 +50,10 @@ const CLOCK: &str = "UPDATE sweep_clock SET \
 pub(crate) fn batch(connection: &Connection, now: UnixTime, max: usize) -> Result<usize, Failure> {
     let (begin, most) = (Instant::now(), max.min(BATCH));
     let mut removed = 0;
-    let kept = i64::try_from(OnceKind::KEPT_AFTER_END.as_secs()).unwrap_or(i64::MAX);
-    connection.prepare_cached(CLOCK)?.execute(params![time(now), kept])?;
+    let settled = settle(connection, now)?;
     while removed < most {
         let step = STEP.min(most - removed);
-        let more = sweep(connection, now, step)?;
+        let more = sweep(connection, now, settled, step)?;
         removed += more;
         if more < step || begin.elapsed() > TIME {
             break;
@@ -63,12 +62,22 @@ pub(crate) fn batch(connection: &Connection, now: UnixTime, max: usize) -> Resul
     Ok(removed)
 }
 
+/// Notes this time, and returns the one that is settled.
+pub(crate) fn settle(connection: &Connection, now: UnixTime) -> Result<i64, Failure> {
+    let kept = i64::try_from(OnceKind::KEPT_AFTER_END.as_secs()).unwrap_or(i64::MAX);
+    connection.prepare_cached(CLOCK)?.execute(params![time(now), kept])?;
+    let mut query = connection.prepare_cached("SELECT settled FROM sweep_clock")?;
+    Ok(query.query_row([], |row| row.get(0))?)
+}
+
 /// Removes at most `max` rows; how many.
-fn sweep(connection: &Connection, now: UnixTime, max: usize) -> Result<usize, Failure> {
+fn sweep(
+    connection: &Connection,
+    now: UnixTime,
+    settled: i64,
+    max: usize,
+) -> Result<usize, Failure> {
     let mut left = max;
-    let settled = connection
-        .prepare_cached("SELECT settled FROM sweep_clock")?
-        .query_row([], |row| row.get::<_, i64>(0))?;
     let statements = STATEMENTS.into_iter().map(|statement| (statement, time(now)));
     for (statement, end) in statements.chain(SETTLED.into_iter().map(|it| (it, settled))) {
         if left == 0 {

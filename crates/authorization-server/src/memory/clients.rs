@@ -26,19 +26,20 @@ impl Clients {
         self.0.remove(client_id);
     }
 
-    /// Stores a client, if there is room or another makes some.
+    /// Stores a client, if there is room or another makes some. A full store notes the time, as a sweep does.
     pub(super) fn create(
         &mut self,
         record: ClientRecord,
         max_clients: usize,
-        now: UnixTime,
+        settle: impl FnOnce() -> UnixTime,
     ) -> CreateOutcome {
         if self.0.contains_key(&record.client_id) {
             return CreateOutcome::Duplicate;
         }
         let is_unused = record.unused_until.is_some();
         if !self.has_room(is_unused, max_clients) {
-            self.0.retain(|_, client| !client.record.is_forgotten(now));
+            let settled = settle();
+            self.0.retain(|_, client| !client.record.is_forgotten(settled));
         }
         if !self.has_room(is_unused, max_clients) && !self.remove_oldest_unused() {
             return CreateOutcome::QuotaReached;
@@ -69,7 +70,7 @@ impl Clients {
     }
 
     /// Removes forgotten clients for as long as `take` wants more.
-    pub(super) fn sweep(&mut self, now: UnixTime, mut take: impl FnMut() -> bool) {
-        self.0.retain(|_, client| !client.record.is_forgotten(now) || !take());
+    pub(super) fn sweep(&mut self, settled: UnixTime, mut take: impl FnMut() -> bool) {
+        self.0.retain(|_, client| !client.record.is_forgotten(settled) || !take());
     }
 }

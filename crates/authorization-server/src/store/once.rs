@@ -41,9 +41,9 @@ impl OnceKind {
     }
 }
 
-/// The times that sweeps have seen.
+/// The times that sweeps and full stores have seen.
 ///
-/// `settled` is a time that the clock showed at a sweep, [`OnceKind::KEPT_AFTER_END`] or longer before the latest one:
+/// `settled` is a time that the clock showed then, [`OnceKind::KEPT_AFTER_END`] or longer before the latest one:
 /// by a clock that has just jumped ahead, it is still a time of before.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SweepClock {
@@ -59,7 +59,7 @@ impl Default for SweepClock {
 }
 
 impl SweepClock {
-    /// Notes the time of a sweep; returns the end up to which answers, token requests and clients may be removed.
+    /// Notes the time; returns the end up to which answers, token requests and clients may be removed.
     pub(crate) fn advance(&mut self, now: UnixTime) -> UnixTime {
         self.settled = self.settled.min(now);
         if now < self.latest {

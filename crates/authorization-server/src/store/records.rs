@@ -23,10 +23,16 @@ pub struct ClientRecord {
     /// When it registered.
     pub registered_at: UnixTime,
     /// Time from which on the client is forgotten, unless it gets a token before (inclusive). `None` for clients that
-    /// the operator put into the store: they stay.
+    /// stay, as those of the operator do.
     ///
     /// Each token moves it on: see [`NewFamily::client_needed_until`].
     pub unused_until: Option<UnixTime>,
+    /// `true` if the operator put the client into the store, so that its redirect URIs and `metadata.scope` are the
+    /// operator's word; `false` if it registered itself, or if a record from before this member does not say.
+    ///
+    /// No other member stands for this one: a client that stays is not the operator's because of that.
+    #[serde(default)]
+    pub of_operator: bool,
 }
 
 impl ClientRecord {
@@ -82,7 +88,15 @@ impl ClientRecord {
         metadata.token_endpoint_auth_method = Some(authentication.method.clone());
         metadata.scope = Some(scopes);
         let (redirect_uris, registered_at, unused_until) = (Vec::new(), now, None);
-        Self { client_id, authentication, redirect_uris, metadata, registered_at, unused_until }
+        Self {
+            client_id,
+            authentication,
+            redirect_uris,
+            metadata,
+            registered_at,
+            unused_until,
+            of_operator: true,
+        }
     }
 }
 

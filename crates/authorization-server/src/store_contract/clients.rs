@@ -1,6 +1,8 @@
 //! Clients: stored once, as many as there is room for, forgotten in time, or the operator's.
 
-use super::samples::{DAY, MINUTE, after, client, client_id, code, family, operators, rotation};
+use super::samples::{
+    DAY, HOUR, MINUTE, after, client, client_id, code, family, operators, rotation,
+};
 use super::{Broken, MAX_CLIENTS, fits, same};
 use crate::{ClientRecord, CreateOutcome, RedeemOutcome, RotateOutcome, Store};
 
@@ -123,24 +125,68 @@ fn waiting(second: u64) -> Result<ClientRecord, Broken> {
     Ok(ClientRecord { registered_at, unused_until, ..client(second)? })
 }
 
-/// A client takes no room from the second on at which it is forgotten, swept or not (SEC-228).
+/// A forgotten client takes no room, swept or not, once the time at which it was forgotten is settled (SEC-228).
 pub async fn a_forgotten_client_takes_no_room<S: Store>(store: &S) -> Result<(), Broken> {
     fill(store).await?;
     same(store.create_client(client(100)?, after(0)).await?, CreateOutcome::Created)?;
     let mut short = family(100)?;
     (short.expires_at, short.idle_until) = (after(DAY), after(DAY));
     store.insert_family(short, after(0)).await?;
-    let early = store.create_client(client(101)?, after(31 * DAY - 1)).await?;
-    same(early, CreateOutcome::QuotaReached)?;
-    let in_time = store.create_client(operators(101)?, after(31 * DAY)).await?;
-    same(in_time, CreateOutcome::Created)?;
-    let full = store.create_client(client(102)?, after(31 * DAY)).await?;
-    same(full, CreateOutcome::QuotaReached)?;
+    let create = async |client: ClientRecord, now| store.create_client(client, after(now)).await;
+    // A second early, and seen as settled.
+    for hours in [0, 2, 4] {
+        let early = create(client(101)?, 31 * DAY - 1 + hours * HOUR).await?;
+        let expected = if hours < 4 { CreateOutcome::QuotaReached } else { CreateOutcome::Created };
+        same(early, expected)?;
+    }
+    same(store.read_client(&client_id(100)).await?, None)?;
+    // It got no token, and makes room itself.
+    same(create(operators(102)?, 31 * DAY + 4 * HOUR).await?, CreateOutcome::Created)?;
+    same(create(client(103)?, 31 * DAY + 4 * HOUR).await?, CreateOutcome::QuotaReached)?;
     are_kept(store).await?;
     // And when their own families are over for a month, they all go.
-    for number in 102..101 + MAX_CLIENTS as u64 {
-        let outcome = store.create_client(operators(number)?, after(60 * DAY)).await?;
-        same(outcome, CreateOutcome::Created)?;
+    for hours in [0, 2, 4] {
+        create(client(104)?, 60 * DAY - 1 + hours * HOUR).await?;
+    }
+    for number in 105..104 + MAX_CLIENTS as u64 {
+        same(create(operators(number)?, 60 * DAY + 4 * HOUR).await?, CreateOutcome::Created)?;
+    }
+    Ok(())
+}
+
+/// A clock that has just jumped takes no client from a full store, however often it is asked (SEC-228, SEC-230).
+pub async fn a_full_store_with_a_clock_that_jumps_keeps_its_clients<S: Store>(
+    store: &S,
+) -> Result<(), Broken> {
+    fill(store).await?;
+    let last = operators(MAX_CLIENTS as u64)?;
+    same(store.create_client(last, after(0)).await?, CreateOutcome::Created)?;
+    for ahead in [HOUR, DAY, 365 * DAY, 3650 * DAY] {
+        for now in [ahead, ahead + HOUR, 1] {
+            for refused in [client(100)?, operators(100)?] {
+                let outcome = store.create_client(refused, after(now)).await?;
+                same(outcome, CreateOutcome::QuotaReached)?;
+            }
+        }
+    }
+    are_kept(store).await
+}
+
+/// A client is the operator's if it was stored as that, and by no other sign: with an end or without, whatever it gets.
+pub async fn a_client_is_the_operators_only_if_it_was_stored_so<S: Store>(
+    store: &S,
+) -> Result<(), Broken> {
+    let ends = [None, Some(after(DAY))];
+    let kinds = ends.into_iter().flat_map(|end| [(end, false), (end, true)]);
+    for ((unused_until, of_operator), number) in kinds.zip(1..) {
+        let stored = ClientRecord { unused_until, of_operator, ..client(number)? };
+        let created = store.create_client(stored.clone(), after(0)).await?;
+        same(created, CreateOutcome::Created)?;
+        same(store.read_client(&client_id(number)).await?, Some(stored.clone()))?;
+        store.insert_family(family(number)?, after(1)).await?;
+        let unused_until = unused_until.map(|_| after(60 * DAY));
+        let kept = store.read_client(&client_id(number)).await?;
+        same(kept, Some(ClientRecord { unused_until, ..stored }))?;
     }
     Ok(())
 }

@@ -4,11 +4,12 @@ use client_auth::Replay;
 use oauth_types::UnixTime;
 
 use super::once::KINDS;
-use super::samples::{DAY, MINUTE, NOW, access, after, code, digest, family, family_id, rotation};
+use super::samples::{
+    DAY, HOUR, MINUTE, NOW, access, after, code, digest, family, family_id, rotation,
+};
 use super::{Broken, fits, same};
 use crate::{OnceKind, RedeemOutcome, RotateOutcome, Store};
 
-const HOUR: u64 = 60 * MINUTE;
 const AHEAD: u64 = 10 * 365 * DAY;
 
 /// What a clock may say next.

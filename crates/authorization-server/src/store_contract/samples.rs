@@ -17,7 +17,8 @@ use crate::{
 /// When the cases happen.
 pub(super) const NOW: u64 = 1_000_000;
 pub(super) const MINUTE: u64 = 60;
-pub(super) const DAY: u64 = 24 * 60 * MINUTE;
+pub(super) const HOUR: u64 = 60 * MINUTE;
+pub(super) const DAY: u64 = 24 * HOUR;
 
 /// What is remembered where the kind does not matter.
 pub(super) const ONCE: OnceKind = OnceKind::TokenRequest;
@@ -67,12 +68,13 @@ pub(super) fn client(number: u64) -> Result<ClientRecord, Broken> {
         metadata,
         registered_at: after(0),
         unused_until: Some(after(DAY)),
+        of_operator: false,
     })
 }
 
 /// A client that the operator put into the store.
 pub(super) fn operators(number: u64) -> Result<ClientRecord, Broken> {
-    Ok(ClientRecord { unused_until: None, ..client(number)? })
+    Ok(ClientRecord { unused_until: None, of_operator: true, ..client(number)? })
 }
 
 /// A code for client `number`, good for a minute.

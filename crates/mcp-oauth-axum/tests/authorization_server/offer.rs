@@ -10,7 +10,9 @@ use client_auth::Registered;
 use http::StatusCode;
 use http::header::LOCATION;
 use mcp_oauth_axum::{AuthorizationServer, Clock, DemoLogin};
-use oauth_types::{ClientId, Entropy, Issuer, RedirectUri, ResourceUri, ScopeSet};
+use oauth_types::{
+    AuthMethod, ClientId, Entropy, Issuer, RedirectUri, ResourceUri, ScopeSet, Secret,
+};
 use serde_json::{Value, json};
 
 use crate::server::*;
@@ -188,7 +190,7 @@ async fn sec_235_a_registered_scope_bounds_every_grant_or_is_not_kept() {
     let code = agree(&server, &page).await;
     let id = ClientId::parse(&all).unwrap();
     let mut record = server.store.read_client(&id).await.unwrap().unwrap();
-    record.metadata.scope = Some(scopes("files:read"));
+    (record.metadata.scope, record.of_operator) = (Some(scopes("files:read")), true);
     let narrower = MemoryStore::default();
     narrower.create_client(record, NOW).await.unwrap();
     let digest = oauth_types::SecretDigest::of(&code);
@@ -198,4 +200,39 @@ async fn sec_235_a_registered_scope_bounds_every_grant_or_is_not_kept() {
     let answer = narrower.form("/token", &redeem(&all, &code)).await;
     assert_eq!(answer.error(), "invalid_grant");
     assert_eq!(tokens["scope"], "files:read files:write");
+}
+
+#[tokio::test]
+async fn sec_217_sec_235_a_client_of_an_older_store_is_not_the_operators_because_it_stays() {
+    // As stores kept a client that had registered itself, once it had a token: without an end, and with what it said.
+    let server = server();
+    let back = vec![RedirectUri::parse(REDIRECT).unwrap()];
+    let config = config("https://as.example");
+    let id = ClientId::parse("AAAAAAAAAAAAAAAAAAAB-Q").unwrap();
+    let record = ClientRecord::preregistered(&config, id, Registered::public(), back, NOW).unwrap();
+    let mut json = serde_json::to_value(record).unwrap();
+    json.as_object_mut().unwrap().remove("of_operator").unwrap();
+    let mut older: ClientRecord = serde_json::from_value(json).unwrap();
+    older.metadata.scope = Some(scopes("files:read"));
+    assert!(older.unused_until.is_none() && !older.of_operator);
+    let client = older.client_id.as_str().to_owned();
+    server.store.create_client(older, NOW).await.unwrap();
+    // Its scope is no bound, and its redirect URI is nobody's word.
+    assert_eq!(log_in(&server, &client, "files:write").await["scope"], "files:write");
+    let wrong = authorize(&client, &[("scope", "admin")]);
+    let answer = server.get_as("mallory", &wrong).await;
+    assert_eq!(answer.link("error").as_deref(), Some("invalid_scope"));
+
+    // A record that names a grant which no registration gives keeps its bound, whatever else it does not say.
+    let id = ClientId::parse("robot").unwrap();
+    let secret =
+        Registered::with_secret(AuthMethod::ClientSecretPost, &Secret::new("s".repeat(43)));
+    let mut robot = ClientRecord::for_itself(id, secret, scopes("files:read"), NOW);
+    robot.of_operator = false;
+    server.store.create_client(robot, NOW).await.unwrap();
+    let form = format!(
+        "grant_type=client_credentials&client_id=robot&client_secret={}&resource={MCP}&scope=files:write",
+        "s".repeat(43)
+    );
+    assert_eq!(server.form("/token", &form).await.error(), "invalid_scope");
 }

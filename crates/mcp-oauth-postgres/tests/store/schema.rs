@@ -4,6 +4,7 @@ use authorization_server::{OnceKind, Store as _};
 use cluster::Cluster;
 use futures::future::join_all;
 use mcp_oauth_postgres::{InvalidSynchronous, OpenError, PostgresStore, Synchronous};
+use oauth_types::{ClientId, UnixTime};
 
 use crate::samples::*;
 
@@ -22,11 +23,11 @@ fn sec_210_a_newer_schema_is_refused_and_the_database_untouched() {
     run(async {
         let place = Place::new();
         place.open().await.insert_code(code(1)).await.unwrap();
-        place.sql("UPDATE label SET version = 3");
+        place.sql("UPDATE label SET version = 4");
         let before = dump(&place);
         for _ in 0..2 {
             let refused = refused(&place.url).await;
-            assert!(matches!(refused, OpenError::NewerSchema { found: 3, known: 2 }), "{refused}");
+            assert!(matches!(refused, OpenError::NewerSchema { found: 4, known: 3 }), "{refused}");
         }
         assert!(dump(&place) == before);
     });
@@ -66,7 +67,7 @@ fn sec_210_of_processes_that_start_at_once_one_makes_the_tables() {
         for store in &stores {
             assert!(store.read_code(&code(1).digest).await.unwrap().is_some());
         }
-        assert_eq!(place.sql("SELECT count(*), max(version) FROM label"), "1|2");
+        assert_eq!(place.sql("SELECT count(*), max(version) FROM label"), "1|3");
     });
 }
 
@@ -173,5 +174,52 @@ fn sec_201_sec_205_a_server_that_answers_too_early_or_takes_no_changes_is_refuse
         assert!(matches!(refused, OpenError::ReadOnly), "{refused}");
         assert!(refused.to_string().contains("standby"));
         assert_eq!(store.check().await, Err(UNAVAILABLE));
+    });
+}
+
+/// Clients as releases before schema 2 left them: those that had a token have no end, as the operator's (SEC-217).
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn sec_217_of_clients_in_an_older_database_those_that_may_have_registered_are_not_the_operators() {
+    run(async {
+        let place = Place::new();
+        place.sql(&format!(
+            "CREATE SCHEMA mcp_oauth; {}; INSERT INTO label VALUES ('mcp-oauth authorization server', 1)",
+            include_str!("../../src/schema/1.sql")
+        ));
+        let uri = r#"["https://app.example/cb"]"#;
+        let clients = [
+            ("AAAAAAAAAAAAAAAAAAAB-Q", uri, None, false),
+            ("_AAAAAAAAAAAAAAAAAAB-g", uri, Some(1_086_400), false),
+            ("dashboard", uri, None, true),
+            ("AAAAAAAAAAAAAAAAAAAB-x", uri, None, true),
+            ("AAAAAAAAAAA.AAAAAAAB-Q", uri, None, true),
+            ("AAAAAAAAAAAAAAAAAAAC-Q", "[]", None, true),
+            ("waiting", uri, Some(1_086_400), false),
+        ];
+        for (id, redirect_uris, unused_until, _) in clients {
+            let until =
+                unused_until.map_or_else(|| "NULL".to_owned(), |until: u64| until.to_string());
+            place.sql(&format!(
+                r#"INSERT INTO clients VALUES ('{id}', '{{"method":"none"}}', '{redirect_uris}',
+                   '{{"scope":"files:read"}}', 1000000, {until})"#
+            ));
+        }
+        let store = place.open().await;
+        for (id, _, unused_until, of_operator) in clients {
+            let id = ClientId::parse(id).unwrap();
+            let found = store.read_client(&id).await.unwrap().unwrap();
+            assert_eq!(found.of_operator, of_operator, "{id:?}");
+            // Nobody's client is taken from them by that.
+            assert_eq!(found.unused_until.map(UnixTime::as_secs), unused_until, "{id:?}");
+        }
+        // Another process of the older release still runs: what it adds is not the operator's either.
+        place.sql(
+            r#"INSERT INTO clients (client_id, authentication, redirect_uris, metadata, registered_at)
+               VALUES ('new', '{"method":"none"}', '[]', '{}', 1000000)"#,
+        );
+        let id = ClientId::parse("new").unwrap();
+        assert!(!store.read_client(&id).await.unwrap().unwrap().of_operator);
+        assert_eq!(place.sql("SELECT version FROM label"), "3");
     });
 }

@@ -6,7 +6,7 @@ use authorization_server::{CodeRecord, OnceKind, RedeemOutcome, RotateOutcome, S
 use client_auth::Replay;
 use futures::executor::block_on;
 use mcp_oauth_sqlite::{OpenError, SqliteStore};
-use oauth_types::SecretDigest;
+use oauth_types::{ClientId, SecretDigest, UnixTime};
 use rusqlite::{Connection, params};
 
 use crate::samples::*;
@@ -19,11 +19,11 @@ fn bytes(place: &Place, name: &str) -> Vec<u8> {
 fn sec_210_a_newer_schema_is_refused_and_the_file_untouched() {
     let place = Place::new();
     block_on(place.open().insert_code(code(1))).unwrap();
-    place.raw().pragma_update(None, "user_version", 5).unwrap();
+    place.raw().pragma_update(None, "user_version", 6).unwrap();
     let before = bytes(&place, "oauth.db");
     for _ in 0..2 {
         let refused = SqliteStore::open(place.database(), &settings()).unwrap_err();
-        assert!(matches!(refused, OpenError::NewerSchema { found: 5, known: 4 }), "{refused}");
+        assert!(matches!(refused, OpenError::NewerSchema { found: 6, known: 5 }), "{refused}");
         assert_eq!(bytes(&place, "oauth.db"), before);
     }
 }
@@ -44,7 +44,7 @@ fn sec_210_a_newer_schema_is_seen_in_the_log_too() {
         make_private(&copy, name);
     }
     let refused = SqliteStore::open(copy.database(), &settings()).unwrap_err();
-    assert!(matches!(refused, OpenError::NewerSchema { found: 7, known: 4 }), "{refused}");
+    assert!(matches!(refused, OpenError::NewerSchema { found: 7, known: 5 }), "{refused}");
     assert_eq!(bytes(&copy, "oauth.db"), database);
     assert_eq!(bytes(&copy, "oauth.db-wal"), log);
 }
@@ -101,7 +101,7 @@ fn sec_210_a_migration_that_was_cut_off_is_done_from_the_start() {
     let store = place.open();
     assert!(block_on(store.read_code(&code(1).digest)).unwrap().is_some());
     let label = |name| place.raw().pragma_query_value(None, name, |row| row.get::<_, u32>(0));
-    assert_eq!(label("user_version"), Ok(4));
+    assert_eq!(label("user_version"), Ok(5));
     assert_eq!(label("application_id"), Ok(0x4D4F_4153));
 }
 
@@ -166,7 +166,7 @@ fn sec_210_an_older_schema_is_brought_forward_with_all_that_is_in_it() {
     for _ in 0..2 {
         let store = place.open();
         assert_eq!(block_on(store.put_once(OnceKind::Answer, &key, at(60), NOW)), Ok(Replay::Seen));
-        assert_eq!(version(), Ok(4));
+        assert_eq!(version(), Ok(5));
     }
     block_on(async {
         let store = place.open();
@@ -194,4 +194,46 @@ fn sec_210_an_older_schema_is_brought_forward_with_all_that_is_in_it() {
         assert_eq!(store.sweep(at(1_000_000), 100).await, Ok(11));
         assert_eq!(store.sweep(at(9_000_000), 100).await, Ok(0));
     });
+}
+
+/// Clients as releases before schema 4 left them: those that had a token have no end, as the operator's (SEC-217).
+#[test]
+fn sec_217_of_clients_in_an_older_database_those_that_may_have_registered_are_not_the_operators() {
+    let place = Place::new();
+    let old = Connection::open(place.database()).unwrap();
+    old.execute_batch(include_str!("../../src/schema/1.sql")).unwrap();
+    old.execute_batch("PRAGMA application_id = 0x4D4F4153; PRAGMA user_version = 1").unwrap();
+    let uri = r#"["https://app.example/cb"]"#;
+    let clients = [
+        ("AAAAAAAAAAAAAAAAAAAB-Q", uri, None::<u32>, false),
+        ("_AAAAAAAAAAAAAAAAAAB-g", uri, Some(1_086_400), false),
+        ("dashboard", uri, None, true),
+        ("AAAAAAAAAAAAAAAAAAAB-x", uri, None, true),
+        ("AAAAAAAAAAA.AAAAAAAB-Q", uri, None, true),
+        ("AAAAAAAAAAAAAAAAAAAC-Q", "[]", None, true),
+        ("waiting", uri, Some(1_086_400), false),
+    ];
+    for (id, redirect_uris, unused_until, _) in clients {
+        old.execute(
+            "INSERT INTO clients VALUES (?1, '{\"method\":\"none\"}', ?2, \
+             '{\"scope\":\"files:read\"}', 1000000, ?3)",
+            params![id, redirect_uris, unused_until],
+        )
+        .unwrap();
+    }
+    drop(old);
+    make_private(&place, "oauth.db");
+    let store = place.open();
+    for (id, _, unused_until, of_operator) in clients {
+        let found = block_on(store.read_client(&ClientId::parse(id).unwrap())).unwrap().unwrap();
+        assert_eq!(found.of_operator, of_operator, "{id}");
+        // Nobody's client is taken from them by that.
+        assert_eq!(found.unused_until.map(UnixTime::as_secs), unused_until.map(u64::from), "{id}");
+    }
+    // Another process of the older release still runs: what it adds is not the operator's either.
+    let insert = "INSERT INTO clients (client_id, authentication, redirect_uris, metadata, registered_at) \
+                  VALUES ('new', '{\"method\":\"none\"}', '[]', '{}', 1000000)";
+    place.raw().execute_batch(insert).unwrap();
+    let found = block_on(store.read_client(&ClientId::parse("new").unwrap())).unwrap().unwrap();
+    assert!(!found.of_operator);
 }
