@@ -7,7 +7,7 @@ use core::fmt;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use authorization_server::{RefreshKey, RefreshKeys};
 use base64::Engine as _;
@@ -16,6 +16,8 @@ use oauth_types::Entropy;
 use tempfile::{NamedTempFile, PersistError};
 use zeroize::Zeroizing;
 
+use crate::leftovers;
+use crate::mounted::{self, MountRule};
 use crate::private_file::{self, NotPrivate, sync_folder};
 
 /// Most keys of a file: the one that signs, and those whose families are not over yet.
@@ -37,8 +39,16 @@ pub enum KeyFileError {
         /// The number of the user as whom the server runs.
         process: u32,
     },
-    /// Its path ends in a symbolic link: name the file itself.
+    /// Its path ends in a symbolic link: name the file itself. Where the system mounts it so, as Kubernetes does, read it
+    /// with [`read_mounted_keys`].
     Link,
+    /// A step on the way to a mounted file breaks a rule ([`read_mounted_keys`]).
+    Mount {
+        /// The folder, link or file.
+        path: PathBuf,
+        /// The rule that it breaks.
+        rule: MountRule,
+    },
     /// It does not hold keys as this crate writes them, or two of the same number.
     Malformed,
     /// The system's random source failed.
@@ -62,7 +72,11 @@ impl fmt::Display for KeyFileError {
                 );
             }
             Self::Link => {
-                "the path of the file of refresh keys ends in a symbolic link: give the path of the file itself"
+                "the path of the file of refresh keys ends in a symbolic link: give the path of the file itself, or \
+                 read a file that the system mounts so with read_mounted_keys"
+            }
+            Self::Mount { path, rule } => {
+                return write!(f, "on the way to the file of refresh keys, {} {rule}", path.display());
             }
             Self::Malformed => "the file of refresh keys holds something else",
             Self::NoEntropy => "the system's random source failed",
@@ -120,6 +134,7 @@ impl Line {
 /// [`KeyFileError`]
 pub fn read_or_make(file: impl AsRef<Path>, is_missed: bool) -> Result<RefreshKeys, KeyFileError> {
     let file = file.as_ref();
+    leftovers::remove(folder_of(file));
     let lines = match read(file) {
         Err(KeyFileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
             if is_missed {
@@ -134,6 +149,37 @@ pub fn read_or_make(file: impl AsRef<Path>, is_missed: bool) -> Result<RefreshKe
         }
         outcome => outcome?,
     };
+    to_keys(&lines)
+}
+
+/// The keys of a file that the system mounts for this process, as Kubernetes, Docker and systemd do with secrets: it
+/// belongs to the superuser, its group may read it, and links lead to it. It is never made or changed here.
+///
+/// No other user can replace a step of the path, links included: see [`MountRule`].
+///
+/// ```no_run
+/// # fn keys() -> Result<(), mcp_oauth_keys::KeyFileError> {
+/// let keys = mcp_oauth_keys::read_mounted_keys("/run/auth-keys/refresh.keys")?;
+/// // Config::new(issuer, resources, scopes, keys)
+/// # let _ = keys;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// [`KeyFileError::Missing`], [`KeyFileError::Mount`], [`KeyFileError::Malformed`], [`KeyFileError::Io`]
+pub fn read_mounted_keys(file: impl AsRef<Path>) -> Result<RefreshKeys, KeyFileError> {
+    match mounted::open(file.as_ref()).and_then(parse) {
+        Ok(lines) => to_keys(&lines),
+        Err(KeyFileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
+            Err(KeyFileError::Missing)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn to_keys(lines: &[Line]) -> Result<RefreshKeys, KeyFileError> {
     let mut keys = lines.iter().map(|line| RefreshKey::new(line.id, &line.key));
     let current = keys.next().ok_or(KeyFileError::Malformed)?;
     Ok(keys.fold(RefreshKeys::new(current), RefreshKeys::with_retired))
@@ -147,6 +193,7 @@ pub fn read_or_make(file: impl AsRef<Path>, is_missed: bool) -> Result<RefreshKe
 /// [`KeyFileError`]; the file is as it was.
 pub fn rotate_refresh_key(file: impl AsRef<Path>) -> Result<(), KeyFileError> {
     let file = file.as_ref();
+    leftovers::remove(folder_of(file));
     let mut lines = match read(file) {
         Err(KeyFileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         outcome => outcome?,
@@ -176,17 +223,29 @@ fn write<'a>(
         text.push_str(&key);
         text.push('\n');
     }
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let mut new = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+    let mut new = leftovers::new_file(folder_of(file))?;
     new.write_all(text.as_bytes())?;
     new.as_file().sync_all()?;
     persist(new, file).map_err(|error| error.error)?;
     sync_folder(file)
 }
 
+fn folder_of(file: &Path) -> &Path {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
+}
+
 fn read(file: &Path) -> Result<Vec<Line>, KeyFileError> {
+    parse(private_file::open(private_file::options().read(true), file)?)
+}
+
+/// Returns `true` if the file holds keys as this crate writes them.
+pub(crate) fn holds_keys(file: File) -> bool {
+    parse(file).is_ok()
+}
+
+fn parse(file: File) -> Result<Vec<Line>, KeyFileError> {
     let mut text = Zeroizing::new(String::with_capacity(4096));
-    let file = private_file::open(private_file::options().read(true), file)?;
     file.take(4096).read_to_string(&mut text)?;
     let lines: Option<Vec<Line>> = text.lines().map(line).collect();
     let is_good = |lines: &Vec<Line>| {

@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 
 mod keys;
+mod leftovers;
+mod mounted;
 pub mod private_file;
 
-pub use keys::{KeyFileError, read_or_make, rotate_refresh_key};
+pub use keys::{KeyFileError, read_mounted_keys, read_or_make, rotate_refresh_key};
+pub use mounted::MountRule;

@@ -18,7 +18,7 @@ mod sweep;
 mod tls;
 mod url;
 
-pub use mcp_oauth_keys::{KeyFileError, rotate_refresh_key};
+pub use mcp_oauth_keys::{KeyFileError, MountRule, read_mounted_keys, rotate_refresh_key};
 pub use server::OpenError;
 pub use settings::{InvalidSynchronous, Settings, Synchronous};
 pub use store::PostgresStore;

@@ -62,6 +62,9 @@ impl PostgresStore {
     /// it on one of them, with [`rotate_refresh_key`](crate::rotate_refresh_key), and give the others a copy before their
     /// first start. Blocks: do it before you serve.
     ///
+    /// A file that the system mounts, as a secret of Kubernetes, is read with
+    /// [`read_mounted_keys`](crate::read_mounted_keys) instead.
+    ///
     /// # Errors
     ///
     /// [`KeyFileError`]

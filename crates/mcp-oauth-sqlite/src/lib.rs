@@ -15,6 +15,6 @@ mod store;
 mod sweep;
 
 pub use file::OpenError;
-pub use mcp_oauth_keys::{KeyFileError, rotate_refresh_key};
+pub use mcp_oauth_keys::{KeyFileError, MountRule, read_mounted_keys, rotate_refresh_key};
 pub use settings::{InvalidSynchronous, Settings, Synchronous};
 pub use store::SqliteStore;

@@ -57,6 +57,9 @@ impl SqliteStore {
     ///
     /// The file is made if it is not there and no user would be logged out by that.
     ///
+    /// A file that the system mounts, as a secret of Kubernetes, is read with
+    /// [`read_mounted_keys`](crate::read_mounted_keys) instead.
+    ///
     /// # Errors
     ///
     /// [`KeyFileError`]
