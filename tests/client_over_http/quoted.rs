@@ -200,6 +200,34 @@ async fn sec_249_a_server_that_sends_no_head_is_given_up_at_the_deadline() {
 }
 
 #[tokio::test]
+async fn sec_249_a_get_for_an_event_stream_waits_for_its_head_and_any_other_get_has_the_deadline() {
+    let deadline = Duration::from_millis(300);
+    let (listener, origin) = bind().await;
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let _ = stream.read(&mut [0; 4096]).await;
+                // Servers that have nothing to say send the head with the first event.
+                tokio::time::sleep(deadline * 4).await;
+                let event =
+                    "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: {}\n\n";
+                let _ = stream.write_all(event.as_bytes()).await;
+            });
+        }
+    });
+    let url = format!("{origin}/mcp");
+    let client = client(&url, deadline);
+    let get = client.get(&url).header("accept", "text/event-stream");
+    let answer = tokio::time::timeout(Duration::from_secs(10), client.send(get)).await.unwrap();
+    assert_eq!(answer.unwrap().status(), 200);
+    for accept in ["application/json", "application/json, text/html"] {
+        let get = client.get(&url).header("accept", accept);
+        let answer = tokio::time::timeout(deadline * 3, client.send(get)).await.unwrap();
+        assert!(matches!(answer, Err(Error::NoResponse { .. })), "{answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn sec_249_after_the_head_a_stream_has_no_deadline_and_another_body_may_not_stall() {
     let deadline = Duration::from_millis(300);
     let head =

@@ -1,6 +1,8 @@
-//! Answers that last: event streams, which end with their token, and whose identifiers are their principal's.
+//! Answers that last, and end with their token: event streams, whose identifiers are their principal's, and every other
+//! body without a known size.
 
 use core::error::Error;
+use core::fmt;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 use core::time::Duration;
@@ -42,7 +44,7 @@ impl Admitted {
 }
 
 impl<V: TokenVerifier> Guard<V> {
-    /// The service's answer as it may leave: an event stream under watch, any other untouched.
+    /// The service's answer as it may leave: one whose body goes on without a known end is watched, any other untouched.
     pub(super) fn watch<R>(
         self: &Arc<Self>,
         response: Response<R>,
@@ -53,11 +55,15 @@ impl<V: TokenVerifier> Guard<V> {
         R: HttpBody<Data = Bytes> + Send + 'static,
         R::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        if !is_event_stream(response.headers()) {
+        let is_events = is_event_stream(response.headers());
+        let goes_on =
+            !response.body().is_end_stream() && response.body().size_hint().exact().is_none();
+        if !is_events && (!goes_on || admitted.granted.is_none()) {
             return response.map(Body::new);
         }
         let (mut parts, body) = response.into_parts();
-        let ids = self.seals_events.then(|| self.seal.event_ids(admitted.granted.as_ref()));
+        let seals = is_events && self.seals_events;
+        let ids = seals.then(|| self.seal.event_ids(admitted.granted.as_ref()));
         let ids = ids.filter(|_| {
             let is_plain = !parts.headers.contains_key(CONTENT_ENCODING);
             if !is_plain {
@@ -67,10 +73,12 @@ impl<V: TokenVerifier> Guard<V> {
             }
             is_plain
         });
-        // Identifiers get longer.
-        parts.headers.remove(CONTENT_LENGTH);
+        if is_events {
+            // Identifiers get longer.
+            parts.headers.remove(CONTENT_LENGTH);
+        }
         let end = Arc::clone(self).until_it_has_to_end(admitted, session);
-        let body = EventStream { body: Some(Box::pin(body)), ids, end: Box::pin(end) };
+        let body = Watched { body: Some(Box::pin(body)), is_events, ids, end: Box::pin(end) };
         Response::from_parts(parts, Body::new(body))
     }
 
@@ -144,41 +152,59 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
     essence.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
 }
 
-/// The body of an event stream.
-struct EventStream<R> {
+/// The end of an answer that is no event stream: its client must not take a part for the whole.
+#[derive(Debug)]
+struct TokenEnded;
+
+impl fmt::Display for TokenEnded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the answer was cut off, because its token is no longer good")
+    }
+}
+
+impl Error for TokenEnded {}
+
+/// The body of an answer that ends with its token.
+struct Watched<R> {
     /// `None` once it has ended.
     body: Option<Pin<Box<R>>>,
+    is_events: bool,
     ids: Option<EventIds>,
     /// Ends it.
     end: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
-impl<R: HttpBody<Data = Bytes>> HttpBody for EventStream<R> {
+impl<R> HttpBody for Watched<R>
+where
+    R: HttpBody<Data = Bytes>,
+    R::Error: Into<Box<dyn Error + Send + Sync>>,
+{
     type Data = Bytes;
-    type Error = R::Error;
+    type Error = Box<dyn Error + Send + Sync>;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = &mut *self;
         let Some(body) = &mut this.body else { return Poll::Ready(None) };
         // First, because a service that always has something to say must not keep it from ending.
         let is_over = this.end.as_mut().poll(cx).is_ready();
         if is_over {
             this.body = None;
-            return Poll::Ready(None);
+            return Poll::Ready((!this.is_events).then(|| Err(TokenEnded.into())));
         }
         let frame = core::task::ready!(body.as_mut().poll_frame(cx));
         if frame.is_none() {
             this.body = None;
         }
         let ids = &mut this.ids;
-        Poll::Ready(frame.map(|frame| {
-            frame.map(|frame| match ids {
+        Poll::Ready(frame.map(|frame| match frame {
+            Ok(frame) => Ok(match ids {
                 Some(ids) => frame.map_data(|data| ids.seal(data)),
                 None => frame,
-            })
+            }),
+            Err(error) => Err(error.into()),
         }))
     }
 

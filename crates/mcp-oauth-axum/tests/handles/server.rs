@@ -9,9 +9,11 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::any;
 use bytes::Bytes;
-use futures::stream;
+use futures::{StreamExt as _, stream};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Frame;
+use http_body_util::StreamBody;
 use mcp_oauth_axum::{Clock, Protect, TokenVerifier, VerifierUnavailable};
 use oauth_types::{ClientId, Issuer, ResourceUri, ScopeSet, Secret, UnixTime};
 use resource_server::{OperationScopes, Requirement, Resource, TokenFacts};
@@ -119,6 +121,20 @@ impl Service {
                 });
                 let kind = "Text/Event-Stream";
                 response.header(CONTENT_TYPE, kind).body(Body::from_stream(busy)).unwrap()
+            }
+            // Messages of gRPC and their trailers, two minutes apart.
+            Some("grpc") => {
+                let trailers = HeaderMap::from_iter([(
+                    HeaderName::from_static("grpc-status"),
+                    HeaderValue::from_static("0"),
+                )]);
+                let frames = [Frame::data(Bytes::from_static(b"x")), Frame::trailers(trailers)];
+                let frames = stream::iter(frames).then(async |frame| {
+                    sleep(Duration::from_secs(120)).await;
+                    Ok::<_, std::io::Error>(frame)
+                });
+                let body = Body::new(StreamBody::new(Box::pin(frames)));
+                response.header(CONTENT_TYPE, "application/grpc").body(body).unwrap()
             }
             Some("event") => {
                 let event = "id: event-0\ndata: the answer\n\n";

@@ -80,12 +80,44 @@ async fn sec_219_a_verifier_that_is_away_keeps_a_stream_until_its_token_expires(
     }
 }
 
+/// The end of an answer: seconds after its head, and whether it is whole.
+async fn ends(response: Response<axum::body::Body>) -> (u64, bool) {
+    assert_eq!(response.status(), 200);
+    let start = Instant::now();
+    let whole = timeout(Duration::from_secs(3600), response.into_body().collect()).await.unwrap();
+    (start.elapsed().as_secs(), whole.is_ok())
+}
+
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_is_no_event_stream_and_one_without_a_token_are_left_alone() {
+async fn sec_219_every_answer_without_a_known_size_is_cut_off_with_its_token() {
     let server = server();
-    assert_eq!(lasts(open(&server, "GET", "data", "alice.c.1100").await).await, None);
+    for method in ["GET", "POST"] {
+        for query in ["data", "grpc"] {
+            let expiry = server.now() + 100;
+            let token = format!("alice.c.{expiry}");
+            let (seconds, is_whole) = ends(open(&server, method, query, &token).await).await;
+            assert!((99..=105).contains(&seconds) && !is_whole, "{method} {query}: {seconds}");
+            let token = format!("bob.{method}-{query}.99999");
+            let answer = open(&server, method, query, &token).await;
+            server.verifier.revoked.lock().unwrap().insert(token);
+            let (seconds, is_whole) = ends(answer).await;
+            assert!(seconds <= 31 && !is_whole, "{method} {query}: {seconds}");
+        }
+    }
+    // One that ends before its token is whole, trailers included.
+    let answer = open(&server, "GET", "grpc", "alice.c.99999").await.into_body();
+    let whole = answer.collect().await.unwrap();
+    assert_eq!(whole.trailers().unwrap()["grpc-status"], "0");
+    assert_eq!(whole.to_bytes(), "x");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_without_a_token_is_left_alone() {
+    let server = server();
     let opened = server.open("").await.1;
     let lines = [("mcp-session-id", opened["mcp-session-id"].to_str().unwrap())];
-    let public = server.send(("GET", "stream"), "", &lines, "").await;
-    assert_eq!(lasts(public).await, None);
+    for query in ["stream", "data"] {
+        let public = server.send(("GET", query), "", &lines, "").await;
+        assert_eq!(lasts(public).await, None, "{query}");
+    }
 }
