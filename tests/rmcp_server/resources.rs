@@ -94,6 +94,11 @@ async fn sec_234_no_spelling_of_a_resource_gets_around_its_row() {
         "file:/secret",
         "file:///secret?x",
         "file:///secret#x",
+        "file:///secret.",
+        "file:///secret%20",
+        "file:///secret::$DATA",
+        "file:///%EF%BD%93ecret",
+        "file:///SECRET~1",
     ] {
         assert_eq!(server.read("bob.base", uri).await, StatusCode::FORBIDDEN, "{uri}");
         assert_eq!(server.admin_runs(), 0, "{uri}");

@@ -13,9 +13,54 @@ use crate::{Account, CheckReplay, Denial};
 pub struct SeenProofs {
     /// By the minute in which they expire: there are as many as a proof may live.
     minutes: BTreeMap<u64, Minute>,
-    /// The latest of those that were forgotten.
-    forgotten: Option<u64>,
+    forgotten: Forgotten,
     capacity: usize,
+}
+
+/// Minutes whose proofs were forgotten, as ranges that neither meet nor overlap, in their order.
+///
+/// A clock that has just been set back finds the proofs of these minutes not fresh, and no others: a clock that ran ahead
+/// for a day leaves out nobody for a day.
+#[derive(Clone, Default, Debug)]
+struct Forgotten(Vec<(u64, u64)>);
+
+impl Forgotten {
+    /// Most ranges. A server without requests in some minutes has several.
+    const MAX: usize = 64;
+
+    fn insert(&mut self, minute: u64) {
+        let is_near = |range: &(u64, u64)| {
+            range.0 <= minute.saturating_add(1) && minute <= range.1.saturating_add(1)
+        };
+        let near = self.0.extract_if(.., |range| is_near(range));
+        let whole =
+            near.fold((minute, minute), |(from, to), near| (from.min(near.0), to.max(near.1)));
+        let at = self.0.partition_point(|range| range.0 < whole.0);
+        self.0.insert(at, whole);
+        if self.0.len() > Self::MAX {
+            self.join_nearest();
+        }
+    }
+
+    /// Makes one of the two ranges that are nearest to each other.
+    fn join_nearest(&mut self) {
+        let gaps = self
+            .0
+            .iter()
+            .zip(self.0.iter().skip(1))
+            .map(|(one, next)| next.0.saturating_sub(one.1));
+        let nearest = gaps.enumerate().min_by_key(|(_, gap)| *gap).map(|(at, _)| at);
+        if let Some(at) = nearest {
+            let (_, to) = self.0.remove(at + 1);
+            if let Some(range) = self.0.get_mut(at) {
+                range.1 = to;
+            }
+        }
+    }
+
+    fn contains(&self, minute: u64) -> bool {
+        self.0.iter().any(|(from, to)| (*from..=*to).contains(&minute))
+    }
 }
 
 #[derive(Clone, Default, Debug)]
@@ -31,7 +76,7 @@ impl SeenProofs {
     /// makes it less).
     #[must_use]
     pub const fn new(capacity: usize) -> Self {
-        Self { minutes: BTreeMap::new(), forgotten: None, capacity }
+        Self { minutes: BTreeMap::new(), forgotten: Forgotten(Vec::new()), capacity }
     }
 
     /// Whether a proof was used before; from now on it was.
@@ -54,11 +99,11 @@ impl SeenProofs {
         while let Some(oldest) = self.minutes.first_entry()
             && *oldest.key() < minute(now)
         {
-            self.forgotten = self.forgotten.max(Some(*oldest.key()));
+            self.forgotten.insert(*oldest.key());
             oldest.remove();
         }
         // The clock may have run ahead and be set right.
-        if Some(minute(until)) <= self.forgotten {
+        if self.forgotten.contains(minute(until)) {
             return Some(Replay::Seen);
         }
         let minutes = self.minutes.values();
@@ -125,6 +170,59 @@ mod tests {
         // What ends later than all that was forgotten is judged as ever.
         assert_eq!(put(&mut own, "b", 1400, "a", 1280), Some(Replay::Fresh));
         assert_eq!(put(&mut own, "b", 1400, "a", 1280), Some(Replay::Seen));
+    }
+
+    #[test]
+    fn a_clock_that_ran_ahead_for_long_leaves_out_nobody_for_long() {
+        for ahead in [3600, 86_400, 400_000_000] {
+            let mut own = SeenProofs::new(1000);
+            for now in (1000..2000).step_by(10) {
+                assert_eq!(
+                    put(&mut own, &format!("a{now}"), now + 600, "a", now),
+                    Some(Replay::Fresh)
+                );
+            }
+            // An hour of requests while the clock is wrong.
+            for now in (2000 + ahead..5600 + ahead).step_by(60) {
+                put(&mut own, &format!("b{now}"), now + 600, "a", now);
+            }
+            // It is right again: what was used still was, and new proofs are good as soon as they end later.
+            for now in (1000..2000).step_by(10) {
+                assert_eq!(
+                    put(&mut own, &format!("a{now}"), now + 600, "a", 2000),
+                    Some(Replay::Seen)
+                );
+            }
+            assert_eq!(put(&mut own, "c", 2700, "b", 2100), Some(Replay::Fresh), "{ahead}");
+            assert_eq!(put(&mut own, "c", 2700, "b", 2100), Some(Replay::Seen));
+        }
+    }
+
+    #[test]
+    fn a_client_whose_clock_is_ahead_leaves_out_no_other() {
+        let mut own = SeenProofs::new(1000);
+        for now in (1000..5000).step_by(30) {
+            let [fast, other] = ["fast", "other"].map(|user| format!("{user}{now}"));
+            assert_eq!(put(&mut own, &fast, now + 660, "fast", now), Some(Replay::Fresh));
+            assert_eq!(put(&mut own, &other, now + 60, "other", now), Some(Replay::Fresh));
+        }
+    }
+
+    #[test]
+    fn the_minutes_that_were_forgotten_are_few_ranges() {
+        let mut own = Forgotten::default();
+        for minute in [5, 7, 6, 5, 1_000_000, 9] {
+            own.insert(minute);
+        }
+        assert_eq!(own.0, [(5, 7), (9, 9), (1_000_000, 1_000_000)]);
+        for minute in (10..10_000).step_by(5) {
+            own.insert(minute);
+        }
+        assert_eq!(own.0.len(), Forgotten::MAX);
+        assert!(own.0.is_sorted() && !own.contains(20_000) && own.contains(9_995));
+        own.insert(u64::MAX);
+        own.insert(0);
+        assert!(own.contains(u64::MAX) && own.contains(1_000_000));
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! Which resources a URI may stand for: servers look them up by rules that are not known here (RFC 3986 §6).
 
-/// A URI in its normal form: scheme, authority, and path without a final slash.
-type Normal<'a> = (&'a str, &'a str, &'a str);
+/// A URI in its normal form: scheme, authority, and folded path.
+type Normal<'a> = (&'a str, &'a str, String);
+
+/// Letters beyond ASCII in a folded path: any text, because file systems and libraries compose, decompose, narrow and
+/// leave out such letters by tables of their own.
+const BEYOND_ASCII: char = '\u{fffd}';
 
 /// Returns `true` if a server may take `asked` for the name of a row of `method`.
 ///
@@ -12,8 +16,26 @@ pub(super) fn may_mean(method: &str, row: Option<&str>, asked: Option<&str>) -> 
         return row == asked;
     }
     let (Some(row), Some(asked)) = (normal(row), normal(asked)) else { return true };
-    // Files are found in any case of letters on some systems.
-    row.0 == asked.0 && row.1 == asked.1 && row.2.eq_ignore_ascii_case(asked.2)
+    row.0 == asked.0 && row.1 == asked.1 && may_be_one(&row.2, &asked.2)
+}
+
+/// Returns `true` if two folded paths may be one: what stands before the first and behind the last letter beyond ASCII of
+/// either decides.
+fn may_be_one(row: &str, asked: &str) -> bool {
+    if ![row, asked].iter().any(|path| path.contains(BEYOND_ASCII)) {
+        return row == asked;
+    }
+    let head = |path: &str| match path.split_once(BEYOND_ASCII) {
+        // The letter before an accent is a part of the accented one.
+        Some((head, _)) => head.get(..head.len().saturating_sub(1)).unwrap_or_default().to_owned(),
+        None => path.to_owned(),
+    };
+    let tail = |path: &str| path.rsplit(BEYOND_ASCII).next().unwrap_or_default().to_owned();
+    let (heads, tails) = ([row, asked].map(head), [row, asked].map(tail));
+    let [row_head, asked_head] = &heads;
+    let [row_tail, asked_tail] = &tails;
+    row_head.bytes().zip(asked_head.bytes()).all(|(one, other)| one == other)
+        && row_tail.bytes().rev().zip(asked_tail.bytes().rev()).all(|(one, other)| one == other)
 }
 
 /// The parts of a URI that is in its normal form. Query and fragment are left out, because a server for files ignores
@@ -38,7 +60,7 @@ fn normal(uri: &str) -> Option<Normal<'_>> {
     let path = path.trim_end_matches('/');
     if scheme == "file" {
         // Its host is this machine, whatever it is called (RFC 8089 §2); `file:a` is `file:///a` to browsers' parsers.
-        return Some((scheme, "", path.trim_start_matches('/')));
+        return Some((scheme, "", folded(path.trim_start_matches('/'), true)?));
     }
     let default_port = match scheme {
         "http" | "ws" => Some(":80"),
@@ -51,7 +73,52 @@ fn normal(uri: &str) -> Option<Normal<'_>> {
     let is_normal = authority.bytes().all(is_host)
         && !authority.ends_with([':', '.'])
         && ![".:", ":0"].iter().any(|odd| authority.contains(odd));
+    // What follows a colon in `urn:a:b` is no stream.
+    let path = folded(path, path.starts_with('/'))?;
     (is_normal && !lacks_host && !has_default).then_some((scheme, authority, path))
+}
+
+/// A path without what some file systems pass over: case of letters, dots and spaces around a segment, and the name of an
+/// alternate stream behind a colon. `None` where nothing is left of a segment, or where it may be a short name.
+fn folded(path: &str, has_streams: bool) -> Option<String> {
+    let mut folded = String::with_capacity(path.len());
+    for (at, segment) in path.split('/').enumerate() {
+        let is_drive = segment.len() == 2 && segment.ends_with(':');
+        let is_whole = is_drive || !has_streams;
+        let name = if is_whole { Some(segment) } else { segment.split(':').next() };
+        let name = trimmed(name.unwrap_or_default());
+        let is_first_of_absolute = at == 0 && segment.is_empty();
+        let is_short =
+            name.split('~').skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        if is_short || (name.is_empty() && !is_first_of_absolute) {
+            return None;
+        }
+        if at > 0 {
+            folded.push('/');
+        }
+        let mut pieces = name.split('%');
+        folded.push_str(pieces.next().unwrap_or_default());
+        for piece in pieces {
+            // `are_plain` has seen two digits.
+            match piece.split_at_checked(2) {
+                Some((escape, rest)) if escape.starts_with(|first: char| first >= '8') => {
+                    if !folded.ends_with(BEYOND_ASCII) {
+                        folded.push(BEYOND_ASCII);
+                    }
+                    folded.push_str(rest);
+                }
+                _ => folded.extend(["%", piece]),
+            }
+        }
+    }
+    folded.make_ascii_lowercase();
+    Some(folded)
+}
+
+/// A name without dots and spaces at its end, and spaces at its beginning.
+fn trimmed(name: &str) -> &str {
+    let shorter = name.trim_start_matches("%20").trim_end_matches("%20").trim_end_matches('.');
+    if shorter.len() < name.len() { trimmed(shorter) } else { shorter }
 }
 
 /// Returns `true` if no segment is a dot segment, or empty before the last one.
@@ -132,8 +199,41 @@ mod tests {
             "/secret",
             "secret",
             "",
+            // Names that file systems of Windows and macOS take for the same.
+            "file:///secret.",
+            "file:///secret...",
+            "file:///secret%20",
+            "file:///%20secret",
+            "file:///secret.%20.%20",
+            "file:///secret::$DATA",
+            "file:///secret:stream",
+            "file:///secret.::$data",
+            "file:///SECRET./",
+            "file:///%EF%BD%93ecret",
+            "file:///s%EF%BD%85cret",
+            "file:///secre%EF%BC%B4",
+            "file:///secret%E2%80%8B",
+            "file:///sec%E2%80%8Cret",
+            "file:///s%C3%A9cret",
+            "file:///SECRE~1",
+            "file:///a/~1",
+            "file:///...",
+            "file:///%20/secret",
         ] {
             assert!(may_mean("file:///secret", spelling), "{spelling:?}");
+        }
+        for (row, spelling) in [
+            ("file:///caf%C3%A9", "file:///cafe%CC%81"),
+            ("file:///cafe%CC%81", "file:///caf%C3%A9"),
+            ("file:///caf%C3%A9/a", "file:///CAF%C3%89/A"),
+            ("file:///%E6%97%A5", "file:///%EF%A8%80"),
+            ("file:///d/secret", "file:///d./secret"),
+            ("file:///d/secret", "file:///d::$INDEX_ALLOCATION/secret"),
+            ("file:///d/secret", "file:///d%EF%BC%8Fsecret"),
+            ("file:///C:/secret", "file:///c:/secret."),
+            ("docs://d/secret", "docs://d/secret."),
+        ] {
+            assert!(may_mean(row, spelling), "{row} {spelling:?}");
         }
         for spelling in [
             "https://H.example/a",
@@ -162,6 +262,12 @@ mod tests {
             "file:///docs/secret",
             "file:///a%20b",
             "file:///caf%C3%A9",
+            "file:///docs/%E6%97%A5",
+            "file:///public.",
+            "file:///public:secret",
+            "file:///secret.txt.",
+            "file:///C:/secret",
+            "file:///~alice",
             "files:///secret",
             "note:secret",
         ] {
@@ -170,6 +276,9 @@ mod tests {
         for other in ["https://h.example/b", "https://g.example/a", "https://h.example:8443/a"] {
             assert!(!may_mean("https://h.example/a", other), "{other:?}");
         }
+        assert!(!may_mean("file:///C:/secret", "file:///C:/public"));
+        assert!(!may_mean("note:a", "note:b") && may_mean("note:a", "note:A"));
+        assert!(!may_mean("urn:isbn:1", "urn:isbn:2"));
         // A row that is not in its normal form is found by whoever asks for anything.
         assert!(may_mean("FILE:///secret", "file:///public"));
         // Tools and prompts are found by their names, byte for byte.

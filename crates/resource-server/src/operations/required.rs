@@ -1,0 +1,314 @@
+//! The scopes that a request needs: those of each operation that it names, by its body.
+
+use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use http::HeaderMap;
+use http::header::CONTENT_ENCODING;
+use oauth_types::ScopeSet;
+use scope_stepup::Asked;
+use serde_json::{Value, json};
+
+use super::{BASE_METHODS, Decide, OperationScopes, Row};
+use crate::Denial;
+
+/// The scopes of an operation that needs none.
+static NOTHING: ScopeSet = ScopeSet::empty();
+
+impl OperationScopes {
+    /// What a request needs: everything that any of its operations needs. The body decides, as
+    /// [`Operation::of_request`](scope_stepup::Operation::of_request) says.
+    ///
+    /// # Errors
+    ///
+    /// [`Denial`] when the body is not JSON-RPC, when a header contradicts it, or when the host could not
+    /// decide.
+    pub fn required_for(
+        &self,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<Cow<'_, ScopeSet>, Denial> {
+        if is_encoded(headers) {
+            return Err(Denial::encoded_body());
+        }
+        let asked = Asked::of_request(headers, body).map_err(Denial::unreadable)?;
+        let mut required = None;
+        let mut params = None;
+        for (at, asked) in asked.iter().enumerate() {
+            let own = || {
+                let params = params.get_or_insert_with(|| all_params(body)).get(at);
+                params.cloned().unwrap_or_default()
+            };
+            required = Some(union(required, self.needed(asked, own)?)?);
+            for named in asked.named() {
+                let key = if named.method().starts_with("resources/") { "uri" } else { "name" };
+                let own = || json!({ key: named.name() });
+                required = Some(union(required, self.needed(named, own)?)?);
+            }
+        }
+        Ok(required.unwrap_or(Cow::Borrowed(&self.base)))
+    }
+
+    /// What one operation needs. Its parameters are for the host, where the host decides.
+    fn needed(
+        &self,
+        asked: &Asked<'_>,
+        params: impl FnOnce() -> Value,
+    ) -> Result<Cow<'_, ScopeSet>, Denial> {
+        let mut rows = self.meant(asked);
+        let Some(first) = rows.next() else {
+            return Ok(Cow::Borrowed(if self.is_session_public(asked.method()) {
+                &NOTHING
+            } else if BASE_METHODS.contains(&asked.method()) {
+                &self.base
+            } else {
+                &self.strictest
+            }));
+        };
+        let mut needed = match first {
+            Row::Decided(decide) => {
+                Cow::Owned(self.decided(decide, &params()).ok_or_else(Denial::undecided)?)
+            }
+            row => self.at_most(row),
+        };
+        for row in rows {
+            needed = union(Some(needed), self.at_most(row))?;
+        }
+        Ok(needed)
+    }
+
+    /// The most that a row asks for.
+    fn at_most<'a>(&'a self, row: &'a Row) -> Cow<'a, ScopeSet> {
+        Cow::Borrowed(match row {
+            Row::Fixed(scopes) | Row::Optional(scopes) => scopes,
+            Row::Public => &NOTHING,
+            Row::Decided(_) => &self.strictest,
+        })
+    }
+
+    /// What the host says that a message with these parameters needs.
+    fn decided(&self, decide: &Decide, params: &Value) -> Option<ScopeSet> {
+        // A panic would deny too, but as a broken connection.
+        let scopes = catch_unwind(AssertUnwindSafe(|| decide(params))).ok().flatten()?;
+        let says_nothing = scopes.is_empty() && !self.base.is_empty();
+        if says_nothing || scopes.exceeds(&self.strictest) {
+            return None;
+        }
+        self.base.union(&scopes).ok()
+    }
+}
+
+/// Both sets of scopes; without a copy where one is in the other, as most requests need what stands in one row.
+fn union<'a>(
+    all: Option<Cow<'a, ScopeSet>>,
+    needed: Cow<'a, ScopeSet>,
+) -> Result<Cow<'a, ScopeSet>, Denial> {
+    Ok(match all {
+        None => needed,
+        Some(all) if !needed.exceeds(&all) => all,
+        Some(all) => Cow::Owned(all.union(&needed).map_err(|_| Denial::undecided())?),
+    })
+}
+
+/// The parameters of all messages that ask for something, in their order.
+fn all_params(body: &[u8]) -> Vec<Value> {
+    let messages = match serde_json::from_slice(body) {
+        Ok(Value::Array(messages)) => messages,
+        Ok(message) => vec![message],
+        Err(_) => Vec::new(),
+    };
+    let asks = messages.into_iter().filter(|message| message["method"].is_string());
+    asks.map(|mut message| message.get_mut("params").map(Value::take).unwrap_or_default()).collect()
+}
+
+/// Whether the body is not what it looks like: whoever decodes it behind this would read another one.
+pub(crate) fn is_encoded(headers: &HeaderMap) -> bool {
+    headers.get_all(CONTENT_ENCODING).iter().any(|coding| coding != "identity")
+}
+
+#[cfg(test)]
+mod tests {
+    use scope_stepup::Operation;
+
+    use super::*;
+
+    fn required(body: &str) -> String {
+        let scopes = OperationScopes::new("r")
+            .and_then(|scopes| scopes.tool("list", "r"))
+            .and_then(|scopes| scopes.tool("write", "r w"))
+            .and_then(|scopes| scopes.prompt("p", "p"))
+            .unwrap();
+        scopes.required_for(&HeaderMap::new(), body.as_bytes()).unwrap().as_str().to_owned()
+    }
+
+    #[test]
+    fn sec_213_the_body_names_what_is_needed() {
+        assert_eq!(required(r#"{"method":"tools/call","params":{"name":"list"}}"#), "r");
+        assert_eq!(required(r#"{"method":"tools/call","params":{"name":"write"}}"#), "r w");
+        assert_eq!(required(r#"{"method":"prompts/get","params":{"name":"p"}}"#), "r p");
+        assert_eq!(required(r#"{"method":"tools/list"}"#), "r");
+        assert_eq!(required(r#"{"id":1,"result":{}}"#), "r");
+    }
+
+    #[test]
+    fn sec_216_unknown_operations_need_the_strictest_and_batches_the_union() {
+        for unknown in [
+            r#"{"method":"tools/call","params":{"name":"Write"}}"#,
+            r#"{"method":"tools/call"}"#,
+            r#"{"method":"tools/call2"}"#,
+            r#"[{"method":"ping"},{"method":"x"}]"#,
+            r#"{"method":"completion/complete","params":{"ref":{"type":"ref/prompt","name":"p"}}}"#,
+            r#"{"method":"tasks/list"}"#,
+        ] {
+            assert_eq!(required(unknown), "r w p", "{unknown}");
+        }
+        let batch = r#"[{"method":"ping"},{"method":"tools/call","params":{"name":"write"}}]"#;
+        assert_eq!(required(batch), "r w");
+        let scopes = OperationScopes::new("r").unwrap();
+        let denial = scopes.required_for(&HeaderMap::new(), b"x").unwrap_err();
+        assert_eq!(denial.into_response().status(), 400);
+    }
+
+    #[test]
+    fn sec_153_a_host_that_cannot_decide_lets_nobody_in() {
+        let scopes = OperationScopes::new("r")
+            .and_then(|scopes| {
+                scopes.tool_with("by-path", "w admin", |arguments| {
+                    let path = arguments.get("path")?.as_str()?;
+                    assert!(path != "panic", "a bug of the host");
+                    ScopeSet::parse(match path {
+                        "/etc" => "admin",
+                        "none" => "",
+                        "other" => "in-no-row",
+                        _ => "w",
+                    })
+                    .ok()
+                })
+            })
+            .unwrap();
+        assert_eq!(scopes.all().as_str(), "r w admin");
+        let call = |arguments: &str| {
+            let params = format!(r#"{{"name":"by-path","arguments":{arguments}}}"#);
+            format!(r#"{{"id":1,"method":"tools/call","params":{params}}}"#)
+        };
+        let required = |body: String| scopes.required_for(&HeaderMap::new(), body.as_bytes());
+        let (home, etc) = (call(r#"{"path":"/home"}"#), call(r#"{"path":"/etc"}"#));
+        assert_eq!(required(home.clone()).unwrap().as_str(), "r w");
+        assert_eq!(required(etc.clone()).unwrap().as_str(), "r admin");
+        // Each message of a batch is decided by its own arguments.
+        let batch = format!(r#"[{{"id":0,"result":{{}}}},{home},{{"method":"ping"}},{etc}]"#);
+        assert_eq!(required(batch).unwrap().as_str(), "r w admin");
+        for path in ["none", "other", "panic"] {
+            let denial = required(call(&format!(r#"{{"path":"{path}"}}"#))).unwrap_err();
+            assert_eq!(denial.reason(), crate::DenialReason::ScopeUndecided, "{path}");
+        }
+        for bad in ["{}", "null", r#"{"path":7}"#] {
+            let denial = required(call(bad)).unwrap_err();
+            assert_eq!(denial.reason(), crate::DenialReason::ScopeUndecided, "{bad}");
+            assert_eq!(denial.into_response().status(), 500, "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_operation_without_a_name_stands_for_the_others_of_its_method() {
+        let scopes = OperationScopes::new("r")
+            .and_then(|scopes| scopes.operation(Operation::new("resources/read", None), "r files"))
+            .and_then(|scopes| scopes.resource("secret://", "r admin"))
+            .unwrap();
+        for (uri, needed) in [("file:///a", "r files"), ("secret://", "r admin")] {
+            let body = format!(r#"{{"method":"resources/read","params":{{"uri":"{uri}"}}}}"#);
+            let required = scopes.required_for(&HeaderMap::new(), body.as_bytes()).unwrap();
+            assert_eq!(required.as_str(), needed);
+        }
+        let other = scopes.required_for(&HeaderMap::new(), br#"{"method":"tools/call"}"#).unwrap();
+        assert_eq!(other.as_str(), "r files admin");
+    }
+
+    /// A table whose rows for one resource ask for more than those of their methods.
+    fn guarded() -> OperationScopes {
+        let all = |what| Operation::new(what, None);
+        OperationScopes::new("r")
+            .and_then(|scopes| scopes.operation(all("resources/read"), "files"))
+            .and_then(|scopes| scopes.resource("file:///secret", "admin"))
+            .and_then(|scopes| scopes.operation(all("resources/subscribe"), "watch"))
+            .and_then(|scopes| scopes.prompt("p", "prompt"))
+            .unwrap()
+    }
+
+    fn required_by(scopes: &OperationScopes, body: &Value) -> Vec<String> {
+        let required = scopes.required_for(&HeaderMap::new(), body.to_string().as_bytes());
+        let mut all: Vec<_> = required.unwrap().iter().map(str::to_owned).collect();
+        all.sort();
+        all
+    }
+
+    #[test]
+    fn sec_234_another_spelling_of_a_resource_needs_the_strictest_row_that_it_may_mean() {
+        let scopes = guarded();
+        let read = |uri: &str| {
+            required_by(&scopes, &json!({"method": "resources/read", "params": {"uri": uri}}))
+        };
+        assert_eq!(read("file:///public"), ["files", "r"]);
+        assert_eq!(read("file:///secret"), ["admin", "r"]);
+        for spelling in ["file:///./secret", "FILE:///secret", "file:///%73ecret", "file:/secret"] {
+            assert_eq!(read(spelling), ["admin", "files", "r"], "{spelling}");
+        }
+        // Where the host decides about the row, it is not asked about another resource.
+        let decided = guarded()
+            .operation_with(Operation::new("resources/read", Some("file:///own")), "own", |_| None)
+            .unwrap();
+        let body = json!({"method": "resources/read", "params": {"uri": "FILE:///own"}});
+        let all = ["admin", "files", "own", "prompt", "r", "watch"];
+        assert_eq!(required_by(&decided, &body), all);
+        // A method whose names are not read here may mean any of its rows.
+        let skills = guarded()
+            .operation(Operation::new("skills/get", None), "skills")
+            .and_then(|scopes| scopes.operation(Operation::new("skills/get", Some("s:a")), "admin"))
+            .unwrap();
+        let body = json!({"method": "skills/get", "params": {"uri": "s:b"}});
+        assert_eq!(required_by(&skills, &body), ["admin", "r", "skills"]);
+    }
+
+    #[test]
+    fn sec_234_a_subscription_needs_what_each_of_its_resources_needs() {
+        let scopes = guarded();
+        let listen = |uris: &[&str]| {
+            let filter = json!({"toolsListChanged": true, "resourceSubscriptions": uris});
+            let params = json!({"notifications": filter});
+            required_by(&scopes, &json!({"method": "subscriptions/listen", "params": params}))
+        };
+        assert_eq!(listen(&[]), ["r"]);
+        assert_eq!(listen(&["file:///public"]), ["files", "r", "watch"]);
+        for secret in ["file:///secret", "file:///%73ecret"] {
+            let required = listen(&["file:///public", secret]);
+            assert_eq!(required, ["admin", "files", "r", "watch"], "{secret}");
+        }
+        let scopes = guarded().operation(Operation::new("completion/complete", None), "r").unwrap();
+        let complete = |reference: Value| {
+            required_by(
+                &scopes,
+                &json!({"method": "completion/complete", "params": {"ref": reference}}),
+            )
+        };
+        assert_eq!(complete(json!({"name": "p"})), ["prompt", "r"]);
+        assert_eq!(complete(json!({"uri": "file:///secret"})), ["admin", "r"]);
+        assert_eq!(complete(json!({"uri": "file:///{name}"})), ["admin", "files", "r"]);
+    }
+
+    #[test]
+    fn a_body_that_has_to_be_decoded_is_not_decided_about() {
+        let scopes = OperationScopes::new("r").unwrap();
+        let body = br#"{"method":"ping"}"#;
+        for (coding, status) in
+            [("identity", None), ("br", Some(415)), ("identity, gzip", Some(415))]
+        {
+            let headers = HeaderMap::from_iter([(CONTENT_ENCODING, coding.parse().unwrap())]);
+            let denial = scopes.required_for(&headers, body).err();
+            let found = denial.map(|denial| denial.into_response().status().as_u16());
+            assert_eq!(found, status, "{coding}");
+            // The same for what cannot be read before it is decoded.
+            let denial = scopes.required_for(&headers, &[0x1f, 0x8b]).unwrap_err();
+            assert_eq!(denial.into_response().status().as_u16(), status.unwrap_or(400), "{coding}");
+        }
+    }
+}
