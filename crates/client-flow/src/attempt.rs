@@ -7,7 +7,7 @@
 //! | event | count of unfinished logins |
 //! |---|---|
 //! | the client has registered | 0: its first login is not counted |
-//! | a login or step-up by a remembered registration is about to open the browser | one more, saved before the browser opens |
+//! | a login or step-up by a remembered registration is about to open the browser | one more, saved before the browser opens; not where nothing is kept |
 //! | the token endpoint issues tokens, for a code or a refresh token | 0, because the server knew the client |
 //! | `access_denied` in the callback of the right server | 0, because the server knew the client |
 //! | no callback, another error in it, a failed code exchange | unchanged |
@@ -140,6 +140,7 @@ impl SteppingUp {
     }
 
     pub(crate) fn resume(self, kept: Option<Record>, now: UnixTime) -> Result<Step, FlowError> {
+        let is_kept = kept.is_some();
         let mut record = kept.unwrap_or_else(|| self.session.to_record());
         if self.session.supersedes(Some(&record)) {
             // C-TOKEN-6: the save that failed is made up for.
@@ -150,7 +151,11 @@ impl SteppingUp {
         let is_trusted = account.unfinished_logins == 0 && account.may_ask_for(Some(&self.scope));
         if is_ours && is_trusted && record.is_current(&self.config, now) {
             // C-SCOPE-5
-            return begin(record, account, &self.config, Some(self.scope));
+            return match is_kept {
+                true => begin(record, account, &self.config, Some(self.scope)),
+                // No count brings tokens back that another process has removed.
+                false => authorize(account, &self.config, Some(self.scope)),
+            };
         }
         // After a step-up that failed nothing that was read before is relied on.
         let known = self.account().resource_metadata.clone();

@@ -21,7 +21,6 @@ use oauth_types::{
 };
 
 use crate::authorization::authorize;
-use crate::discovery::Wanted;
 use crate::exchange::Then;
 use crate::recall::Login;
 use crate::{Account, ClientConfig, Exchange, FlowError, Grant, Purpose, Record, Save, Step};
@@ -82,10 +81,8 @@ pub(crate) fn register(
         None => registration(&login, redirect_uri, scope.as_ref()),
     };
     let is_last = config.registration.is_some();
-    let is_step_up = matches!(login.goal.wanted, Wanted::Exactly(_));
-    let is_saved_with_tokens = has_tokens && is_step_up;
     let endpoint = endpoint.clone();
-    Registering { endpoint, login, scope, sent, is_last, is_saved_with_tokens }.send()
+    Registering { endpoint, login, scope, sent, is_last, is_saved_with_tokens: has_tokens }.send()
 }
 
 /// The part of this client's metadata that is the same for every server.
@@ -172,8 +169,8 @@ pub(crate) struct Registering {
     sent: ClientMetadata,
     /// `true` if a refusal of this request ends the flow.
     is_last: bool,
-    /// `true` if the record stays as it is until the new client has tokens: a step-up that is not finished takes away
-    /// none of those that it was to widen.
+    /// `true` if the record stays as it is until the new client has tokens: a login or step-up that is not finished takes
+    /// away none that another process may still use, and to which it has to be told that older ones are spent.
     is_saved_with_tokens: bool,
 }
 

@@ -9,7 +9,7 @@
 //! | tokens that the session's own have replaced, or no tokens where it held none before | the session is saved; the old refresh token is not sent |
 //! | other tokens, and it could not be read either when the session began | the session is saved: the user has just logged in here |
 //! | other tokens | another process saved them later: they are taken up |
-//! | no tokens, where it held some before | another process ended the grant: the session goes on without its refresh token, and nothing is saved |
+//! | no tokens or no record, where it held some before | another process ended the grant: the session goes on without its refresh token, and nothing is saved |
 
 use oauth_types::{Secret, SecretDigest};
 
@@ -138,10 +138,10 @@ impl Saving {
             let session = session.unsaved(Unsaved::replacing(instead));
             return Ok(Step::Ready(Box::new(session)));
         }
-        if session.supersedes(kept.as_ref()) || kept.is_none() {
+        if session.supersedes(kept.as_ref()) || (kept.is_none() && session.is_saved()) {
             return Ok(Save::session(session));
         }
-        // Where the record has no tokens, another process ended the grant: nothing is left to save.
+        // Where no tokens are kept any more, another process ended the grant: nothing is left to save.
         let ended = || session.after(&FlowError::NoRefreshToken).saved();
         let kept = kept.and_then(Self::restored).unwrap_or_else(ended);
         Ok(Step::Ready(Box::new(kept)))

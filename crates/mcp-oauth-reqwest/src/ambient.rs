@@ -8,8 +8,19 @@ use crate::Error;
 
 #[expect(clippy::disallowed_methods, reason = "the adapter is where the clock is")]
 pub(crate) fn now() -> UnixTime {
+    #[cfg(test)]
+    if let Some((wall, at)) = MODEL.get() {
+        return wall.plus(monotonic().saturating_duration_since(at));
+    }
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixTime::from_secs(elapsed.as_secs())
+}
+
+#[cfg(test)]
+std::thread_local! {
+    /// The wall clock of a model: a time, and the moment of tokio's clock at which it was.
+    pub(crate) static MODEL: core::cell::Cell<Option<(UnixTime, tokio::time::Instant)>> =
+        const { core::cell::Cell::new(None) };
 }
 
 /// The time for waits of this process: no change of the wall clock prolongs or shortens one.

@@ -8,6 +8,7 @@ use oauth_types::{ResourceUri, http_origins_for_development};
 use scope_stepup::Policy;
 use tracing::warn;
 
+use crate::http_client::HttpClient;
 use crate::proxy;
 use crate::renewal::{Credentials, Login, Renewal};
 use crate::resolve::{Resolver, Trusted};
@@ -153,6 +154,7 @@ pub(crate) fn build(
         .dns_resolver(Resolver::new(server.origin().host(), trusted))
         .build()
         .map_err(|_| Error::HttpClient)?;
+    let http = HttpClient::new(http);
     let renewal = Renewal::new(http.clone(), server.clone(), credentials, policy);
     Ok(AuthorizedClient::of(http, server, renewal, response_deadline))
 }

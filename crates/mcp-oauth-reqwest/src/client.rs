@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use tracing::debug;
 
 use crate::builder::{self, AuthorizedClientBuilder};
+use crate::http_client::HttpClient;
 use crate::renewal::{Answered, Credentials, Next, Renewal};
 use crate::resolve::Trusted;
 use crate::{Error, UserAgent};
@@ -27,7 +28,7 @@ use crate::{Error, UserAgent};
 pub struct AuthorizedClient(Arc<Shared>);
 
 struct Shared {
-    http: reqwest::Client,
+    http: HttpClient,
     server: ResourceUri,
     renewal: Renewal,
     head_deadline: Duration,
@@ -76,7 +77,7 @@ impl AuthorizedClient {
     }
 
     pub(crate) fn of(
-        http: reqwest::Client,
+        http: HttpClient,
         server: ResourceUri,
         renewal: Renewal,
         head_deadline: Duration,

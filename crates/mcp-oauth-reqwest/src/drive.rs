@@ -14,6 +14,7 @@ use tracing::{Instrument as _, Level, debug, debug_span, enabled, info, warn};
 
 use crate::ambient::{entropy, now};
 use crate::error::{chain, failure};
+use crate::http_client::HttpClient;
 use crate::renewal::Flow;
 use crate::retry_after::retry_after;
 use crate::{
@@ -42,7 +43,7 @@ impl From<FlowError> for Failure {
 
 /// What a flow may use of its host.
 pub(crate) struct Host<'a> {
-    pub(crate) http: &'a reqwest::Client,
+    pub(crate) http: &'a HttpClient,
     /// `None` where no user stands behind the client.
     pub(crate) agent: Option<&'a dyn UserAgent>,
     /// `None` where nobody vouches for it.

@@ -8,6 +8,7 @@ mod client;
 mod drive;
 mod error;
 mod flight;
+mod http_client;
 mod identity;
 mod proxy;
 mod renewal;

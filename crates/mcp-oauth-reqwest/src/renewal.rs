@@ -12,6 +12,8 @@
 mod end;
 mod gate;
 mod holdings;
+#[cfg(test)]
+mod model;
 mod work;
 
 use core::panic::AssertUnwindSafe;
@@ -30,6 +32,7 @@ use tracing::{Instrument as _, info_span};
 use crate::Error;
 use crate::ambient::{monotonic, now};
 use crate::flight::{Join, Kind as _, Renewable};
+use crate::http_client::HttpClient;
 
 use holdings::{Holdings, Wanted};
 use work::{Common, Epoch};
@@ -70,7 +73,7 @@ pub(crate) enum Next {
 
 impl Renewal {
     pub(crate) fn new(
-        http: reqwest::Client,
+        http: HttpClient,
         server: ResourceUri,
         credentials: Credentials,
         policy: Policy,
@@ -169,6 +172,7 @@ impl Renewal {
         tried: &mut Tried,
     ) -> Result<Next, Error> {
         let Answered { request, response, held } = answered;
+        let epoch = self.common.epoch();
         let status = response.status();
         let is_done = self.holdings.with(|own, _| {
             let nonce = response.headers().get(&DPOP_NONCE).filter(|nonce| nonce.to_str().is_ok());
@@ -222,7 +226,11 @@ impl Renewal {
                 Wanted::Scope { operation, scope, attempt, challenge }
             }
         };
-        let by = self.renew(held.version, wanted.clone()).await?;
+        let by = match self.renew(held.version, wanted.clone()).await {
+            // The user ended it before this request needed it: the next one is this request's.
+            Err(Error::LoginEnded) if self.common.epoch() == epoch => return Ok(Next::Again),
+            by => by?,
+        };
         // C-SCOPE-6: what was done for another operation is no attempt of this one's.
         if !by.is_for(&wanted) {
             noted.step_ups = tried.step_ups;

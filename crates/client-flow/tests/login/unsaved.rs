@@ -100,8 +100,25 @@ fn c_disc_8_sec_241_what_another_process_saved_later_is_taken_up_and_not_overwri
     world.kept.as_mut().unwrap().tokens = None;
     let refreshed = world.drive(session.refresh(&config()).unwrap());
     assert!(matches!(refreshed, Err(FlowError::NoRefreshToken)));
-    let ended = world.drive(session.save()).unwrap();
-    assert!(ended.is_saved() && ended.tokens().refresh_token.is_none());
+    for removes in [false, true] {
+        world.kept = world.kept.take().filter(|_| !removes);
+        let ended = world.drive(session.save()).unwrap();
+        assert!(ended.is_saved() && ended.tokens().refresh_token.is_none());
+        assert!(world.saved.borrow().is_empty());
+    }
+}
+
+#[test]
+fn c_scope_5_sec_245_the_count_of_a_step_up_brings_no_tokens_back_that_another_process_removed() {
+    let (mut world, session) = after_a_save_that_failed();
+    world.saves.set(true);
+    let session = world.drive(session.save()).unwrap();
+    assert!(session.is_saved());
+    world.kept = None;
+    world.saved.borrow_mut().clear();
+    let scope = ScopeSet::parse("read write").unwrap();
+    let step = session.step_up(&config(), MCP, &BearerChallenge::default(), scope, NOW).unwrap();
+    let _visit = world.until_user(step).unwrap().unwrap();
     assert!(world.saved.borrow().is_empty());
 }
 

@@ -15,6 +15,7 @@ use super::holdings::{Holdings, Outcome, Wanted, holds_tokens_of};
 use crate::ambient::{monotonic, now};
 use crate::drive::{Host, Turn};
 use crate::flight::Renewable;
+use crate::http_client::HttpClient;
 use crate::{CredentialStore, Error, IdentitySource, TooManyWindows, UserAgent};
 
 /// Time between two looks at the store while a browser is open.
@@ -46,7 +47,7 @@ pub(super) struct Epoch {
 
 /// What every renewal needs.
 pub(super) struct Common {
-    pub(super) http: reqwest::Client,
+    pub(super) http: HttpClient,
     pub(super) server: ResourceUri,
     pub(super) credentials: Credentials,
     pub(super) policy: Policy,

@@ -1,0 +1,44 @@
+//! The HTTP client. The model of renewals puts a scripted one in its place.
+
+use reqwest::{Error, IntoUrl, Method, Request, RequestBuilder, Response};
+
+/// Sends what flows exchange and what requests ask for.
+#[derive(Clone)]
+pub(crate) struct HttpClient {
+    inner: reqwest::Client,
+    #[cfg(test)]
+    script: Option<Script>,
+}
+
+/// What answers instead of the network.
+#[cfg(test)]
+pub(crate) type Script = std::sync::Arc<
+    dyn Fn(Request) -> futures::future::BoxFuture<'static, Result<Response, Error>> + Send + Sync,
+>;
+
+impl HttpClient {
+    pub(crate) const fn new(inner: reqwest::Client) -> Self {
+        Self {
+            inner,
+            #[cfg(test)]
+            script: None,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn scripted(inner: reqwest::Client, script: Script) -> Self {
+        Self { inner, script: Some(script) }
+    }
+
+    pub(crate) fn request(&self, method: Method, url: impl IntoUrl) -> RequestBuilder {
+        self.inner.request(method, url)
+    }
+
+    pub(crate) async fn execute(&self, request: Request) -> Result<Response, Error> {
+        #[cfg(test)]
+        if let Some(script) = &self.script {
+            return script(request).await;
+        }
+        self.inner.execute(request).await
+    }
+}

@@ -1,0 +1,105 @@
+//! The store of both processes, as one of them sees it.
+
+use std::sync::Arc;
+
+use client_flow::{Record, RecordKey};
+use futures::future::BoxFuture;
+use oauth_types::ResourceUri;
+
+use super::service::number;
+use super::world::{Busy, World};
+use crate::{CredentialStore, MemoryCredentials, StoreFailed, StoreLock};
+
+pub(super) struct Store {
+    pub(super) world: Arc<World>,
+    pub(super) process: usize,
+    pub(super) kept: Arc<MemoryCredentials>,
+}
+
+/// The number of the tokens of a record.
+pub(super) fn held(record: &Record) -> Option<usize> {
+    record.tokens.as_ref().map(|tokens| number(tokens.access_token.expose()))
+}
+
+impl Store {
+    async fn reads(&self, what: &str) -> Result<(), StoreFailed> {
+        let _busy = Busy::new(&self.world);
+        self.world.lock().note(self.process, what);
+        self.world.delay().await;
+        let mut own = self.world.lock();
+        let fails = own.settings.loads_fail && own.random.once_in(8);
+        if fails { Err(StoreFailed) } else { Ok(()) }
+    }
+
+    /// Waits, and says if a write takes place.
+    async fn writes(&self, record: Option<&Record>) -> Result<(), StoreFailed> {
+        let _busy = Busy::new(&self.world);
+        self.world.delay().await;
+        let mut own = self.world.lock();
+        let number = record.and_then(held);
+        if own.settings.saves_fail && own.random.once_in(2) {
+            own.save_failed(self.process, number);
+            return Err(StoreFailed);
+        }
+        own.saved(self.process, number);
+        Ok(())
+    }
+}
+
+impl CredentialStore for Store {
+    fn load<'a>(
+        &'a self,
+        key: &'a RecordKey,
+    ) -> BoxFuture<'a, Result<Option<Record>, StoreFailed>> {
+        Box::pin(async {
+            self.reads("loads").await?;
+            self.kept.load(key).await
+        })
+    }
+
+    fn find<'a>(
+        &'a self,
+        server: &'a ResourceUri,
+    ) -> BoxFuture<'a, Result<Option<Record>, StoreFailed>> {
+        Box::pin(async {
+            self.reads("finds").await?;
+            self.kept.find(server).await
+        })
+    }
+
+    fn records<'a>(
+        &'a self,
+        server: &'a ResourceUri,
+    ) -> BoxFuture<'a, Result<Vec<Record>, StoreFailed>> {
+        Box::pin(async {
+            self.reads("lists").await?;
+            self.kept.records(server).await
+        })
+    }
+
+    fn remove<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<(), StoreFailed>> {
+        Box::pin(async {
+            self.writes(None).await?;
+            self.kept.remove(key).await
+        })
+    }
+
+    fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreFailed>> {
+        Box::pin(async {
+            self.writes(Some(record)).await?;
+            self.kept.save(record).await
+        })
+    }
+
+    fn lock<'a>(
+        &'a self,
+        origin: &'a ResourceUri,
+    ) -> BoxFuture<'a, Result<StoreLock, StoreFailed>> {
+        Box::pin(async {
+            let busy = Busy::new(&self.world);
+            self.world.lock().note(self.process, "waits for its turn");
+            let lock = self.kept.lock(origin).await?;
+            Ok(StoreLock::holding((lock, busy)))
+        })
+    }
+}
