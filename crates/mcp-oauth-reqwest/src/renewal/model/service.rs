@@ -29,7 +29,7 @@ pub(super) fn http_client(
         let (parts, body) = request.into_parts();
         let body = Bytes::copy_from_slice(body.as_bytes().unwrap_or_default());
         // What is sent counts from the moment when it is sent.
-        let answer = answer(world, process, Request::from_parts(parts, body));
+        let answer = answer(world, process, &Request::from_parts(parts, body));
         async move {
             match answer.await {
                 Some(response) => Ok(response.into()),
@@ -46,12 +46,12 @@ pub(super) fn http_client(
 fn answer(
     world: Arc<World>,
     process: usize,
-    request: Request<Bytes>,
+    request: &Request<Bytes>,
 ) -> BoxFuture<'static, Option<Response<Bytes>>> {
     let busy = Busy::new(&world);
     match request.uri().path() {
         "/mcp" => {
-            let response = world.call(process, &request);
+            let response = world.call(process, request);
             async move {
                 world.delay().await;
                 drop(busy);
@@ -60,7 +60,7 @@ fn answer(
             .boxed()
         }
         "/token" => {
-            let (sent, given, response) = world.token(process, &request);
+            let (sent, given, response) = world.token(process, request);
             async move {
                 world.delay().await;
                 if response.is_some() {
@@ -72,7 +72,7 @@ fn answer(
             .boxed()
         }
         path => {
-            let response = world.document(process, path, &request);
+            let response = world.document(process, path, request);
             async move {
                 world.delay().await;
                 drop(busy);
