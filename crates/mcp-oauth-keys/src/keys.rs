@@ -23,6 +23,9 @@ use crate::private_file::{self, NotPrivate, sync_folder};
 /// Most keys of a file: the one that signs, and those whose families are not over yet.
 const KEPT: usize = 8;
 
+/// How often a rotation looks again at a file that another process has replaced meanwhile.
+const TURNS: usize = 1000;
+
 /// Why there are no keys.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -186,7 +189,8 @@ fn to_keys(lines: &[Line]) -> Result<RefreshKeys, KeyFileError> {
 }
 
 /// Puts a new key before those of the file, or into a new one. What the others signed is still taken, until there are
-/// more than eight. Servers use it from their next start.
+/// more than eight. Servers use it from their next start. Of several processes that do so at the same time each adds a key
+/// (on Unix).
 ///
 /// # Errors
 ///
@@ -194,10 +198,32 @@ fn to_keys(lines: &[Line]) -> Result<RefreshKeys, KeyFileError> {
 pub fn rotate_refresh_key(file: impl AsRef<Path>) -> Result<(), KeyFileError> {
     let file = file.as_ref();
     leftovers::remove(folder_of(file));
-    let mut lines = match read(file) {
-        Err(KeyFileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        outcome => outcome?,
-    };
+    for _ in 0..TURNS {
+        let old = match private_file::open(private_file::options().read(true), file) {
+            Ok(old) => old,
+            Err(NotPrivate::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
+                match write(&[Line::new(1)?], file, NamedTempFile::persist_noclobber) {
+                    // Another process was faster.
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                    outcome => return Ok(outcome?),
+                }
+            }
+            Err(error) => return Err(error.into()),
+        };
+        // Held until the new file is in its place, because rotations at the same time would lose each other's key.
+        if private_file::lock(&old, file)? {
+            let lines = with_new_key(parse(old.try_clone()?)?)?;
+            return Ok(write(&lines, file, NamedTempFile::persist)?);
+        }
+    }
+    Err(io::Error::other(
+        "the file of refresh keys is replaced again and again: end what does that",
+    )
+    .into())
+}
+
+/// Puts a new key before these.
+fn with_new_key(mut lines: Vec<Line>) -> Result<Vec<Line>, KeyFileError> {
     // The next number that no key of the file has: a number says which key signed.
     let last = lines.first().map_or(0, |line| line.id);
     let id = (1..=u8::MAX)
@@ -206,7 +232,7 @@ pub fn rotate_refresh_key(file: impl AsRef<Path>) -> Result<(), KeyFileError> {
         .ok_or(KeyFileError::Malformed)?;
     lines.insert(0, Line::new(id)?);
     lines.truncate(KEPT);
-    Ok(write(&lines, file, NamedTempFile::persist)?)
+    Ok(lines)
 }
 
 /// For its owner alone from the first byte on, and never half written.

@@ -89,11 +89,12 @@ pub fn look(path: &Path) -> Result<(), NotPrivate> {
     if found.is_symlink() { Err(NotPrivate::Link) } else { system::check(&found) }
 }
 
+pub(crate) use system::lock;
 pub use system::{options, sync_folder};
 
 #[cfg(unix)]
 mod system {
-    use std::fs::{Metadata, OpenOptions};
+    use std::fs::{File, Metadata, OpenOptions};
     use std::io;
     use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
     use std::path::Path;
@@ -121,6 +122,14 @@ mod system {
         OpenOptions::new().read(true).open(folder.unwrap_or(Path::new(".")))?.sync_all()
     }
 
+    /// Waits for the lock of an open file; returns `false` if another file is in its place by then. A file system without
+    /// locks keeps no turns.
+    pub(crate) fn lock(file: &File, path: &Path) -> io::Result<bool> {
+        let _ = file.lock();
+        let (own, found) = (file.metadata()?, path.symlink_metadata());
+        Ok(found.is_ok_and(|found| (found.dev(), found.ino()) == (own.dev(), own.ino())))
+    }
+
     pub(super) fn is_link(error: &io::Error) -> bool {
         error.raw_os_error() == Some(Errno::LOOP.raw_os_error())
     }
@@ -140,7 +149,7 @@ mod system {
 
 #[cfg(not(unix))]
 mod system {
-    use std::fs::{Metadata, OpenOptions};
+    use std::fs::{File, Metadata, OpenOptions};
     use std::io;
     use std::path::Path;
 
@@ -159,6 +168,12 @@ mod system {
     /// None.
     pub fn sync_folder(_: &Path) -> io::Result<()> {
         Ok(())
+    }
+
+    /// Takes no lock: others could not read a file that is locked here.
+    #[expect(clippy::unnecessary_wraps, reason = "as on Unix")]
+    pub(crate) const fn lock(_: &File, _: &Path) -> io::Result<bool> {
+        Ok(true)
     }
 
     pub(super) const fn is_link(_: &io::Error) -> bool {

@@ -29,6 +29,36 @@ fn of_many_who_start_at_once_one_makes_the_keys() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn of_many_who_rotate_at_once_each_adds_a_key() {
+    for round in 0..20 {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("refresh.keys");
+        let start = Barrier::new(8);
+        std::thread::scope(|scope| {
+            for number in 0..8 {
+                let (start, file) = (&start, &file);
+                scope.spawn(move || {
+                    start.wait();
+                    // In every second round one of them is a server that starts.
+                    if number == 0 && round % 2 == 0 {
+                        read_or_make(file, false).map(drop).unwrap();
+                    } else {
+                        rotate_refresh_key(file).unwrap();
+                    }
+                });
+            }
+        });
+        let text = fs::read_to_string(&file).unwrap();
+        let ids: Vec<&str> = text.lines().map(|line| line.split(' ').next().unwrap()).collect();
+        let all = ["8", "7", "6", "5", "4", "3", "2", "1"];
+        // A server that starts makes a key if it is the first.
+        assert!(ids == all || round % 2 == 0 && ids == all[1..], "{ids:?}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}
+
 #[test]
 fn keys_that_are_missed_are_not_made_but_by_who_says_so() {
     let folder = tempfile::tempdir().unwrap();
