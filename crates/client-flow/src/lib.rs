@@ -34,7 +34,7 @@ pub use error::FlowError;
 pub use exchange::{Exchange, Purpose};
 pub use identity::Identify;
 pub use judge::{Tried, Verdict, judge};
-pub use loopback::{CallbackListener, Heard};
+pub use loopback::{CallbackListener, CallbackRequest, Heard};
 pub use profile::ServerProfile;
 pub use recall::Recall;
 pub use record::{Account, Record, RecordKey, ServerEndpoints, Tokens};

@@ -9,8 +9,12 @@
 //! | GET of the redirect URI's path, with a query | SEC-025 | 404 |
 //! | the query carries this login's `state` | C-AUTHZ-5 | 400 |
 
+mod request;
+
 use iss_validate::Callback;
-use oauth_types::{RedirectUri, SecretDigest};
+use oauth_types::{RedirectUri, SecretDigest, State};
+
+pub use request::CallbackRequest;
 
 use crate::Visit;
 
@@ -101,7 +105,7 @@ pub struct CallbackListener {
 
 impl Visit {
     /// Longest request head that a listener keeps, in bytes: cookies of every local server are sent to this port too.
-    /// Read on where it is longer, and answer with [`Heard::too_long`].
+    /// Read on where it is longer, and answer with [`Heard::too_long`], as [`CallbackRequest`] does.
     pub const MAX_HEAD: usize = 64 * 1024;
 
     /// Returns what a listener needs to know this visit's callback.
@@ -120,6 +124,13 @@ impl Visit {
 }
 
 impl CallbackListener {
+    /// The listener of a login that comes back to this address with this state: for a host that keeps its logins in
+    /// a way of its own. [`Visit::callback_listener`] is the one of a visit.
+    #[must_use]
+    pub fn new(redirect_uri: RedirectUri, state: &State) -> Self {
+        Self { redirect_uri, state: state.as_secret().digest() }
+    }
+
     /// What a request to the port of the redirect URI means: `head` is what came up to and including the empty
     /// line, at most [`Visit::MAX_HEAD`] bytes of it.
     ///

@@ -82,7 +82,7 @@ impl UserAgent for LoopbackBrowser {
 
     fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
         Box::pin(async move {
-            let mut callback = pin!(self.listener.callback(visit));
+            let mut callback = pin!(self.listener.callback(visit.callback_listener()));
             let both = async {
                 tokio::select! {
                     biased;
@@ -103,50 +103,22 @@ impl UserAgent for LoopbackBrowser {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-    use client_auth::ClientCredentials;
-    use client_flow::{ClientConfig, Step, login};
     use core::time::Duration;
 
-    use oauth_types::{ClientId, Entropy, Issuer, UnixTime};
+    use client_flow::CallbackListener;
+    use oauth_types::{Entropy, State};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpStream;
 
     use super::*;
 
-    /// A login that has come to its visit.
-    fn visit(browser: &LoopbackBrowser) -> Visit {
-        visit_by(browser, 1)
-    }
+    /// A login that waits for its callback.
+    struct Login(CallbackListener, State);
 
-    /// The same with this as its randomness.
-    fn visit_by(browser: &LoopbackBrowser, seed: u8) -> Visit {
-        let now = UnixTime::from_secs(0);
-        let mut config = ClientConfig::new("Test", browser.redirect_uri.clone());
-        let client = ClientCredentials::public(ClientId::parse("c").unwrap());
-        config.pre_registered.push((Issuer::parse("https://as.example").unwrap(), client));
-        let mut step = login(config, "https://rs.example", None, None).unwrap();
-        let mut documents = [
-            r#"{"resource": "https://rs.example", "authorization_servers": ["https://as.example"]}"#,
-            r#"{"issuer": "https://as.example", "authorization_endpoint": "https://as.example/a",
-                "token_endpoint": "https://as.example/t",
-                "code_challenge_methods_supported": ["S256"]}"#,
-        ]
-        .into_iter();
-        loop {
-            step = match step {
-                Step::Exchange(exchange) => {
-                    let document = Bytes::from(documents.next().unwrap());
-                    exchange.resume(Ok(http::Response::new(document)), now).unwrap()
-                }
-                Step::Recall(recall) => recall.resume(None, now).unwrap(),
-                Step::Randomize(draw) => {
-                    draw.resume(Entropy::new([seed; 32]), Entropy::new([9; 32]), now).unwrap()
-                }
-                Step::Visit(visit) => return *visit,
-                other => panic!("{other:?}"),
-            }
-        }
+    /// The login with this as its randomness.
+    fn login(browser: &LoopbackBrowser, seed: u8) -> Login {
+        let state = State::new(Entropy::new([seed; 32]));
+        Login(CallbackListener::new(browser.redirect_uri.clone(), &state), state)
     }
 
     async fn send(browser: &LoopbackBrowser, request: &str) -> String {
@@ -158,18 +130,16 @@ mod tests {
     }
 
     /// The request that a browser comes back with, with these header lines.
-    fn callback_of(browser: &LoopbackBrowser, visit: &Visit, headers: &str) -> String {
-        let (_, query) = visit.url().split_once('?').unwrap();
-        let state = query.split('&').find(|pair| pair.starts_with("state=")).unwrap();
-        let address = browser.listener.address();
-        format!("GET /callback?code=c&{state} HTTP/1.1\r\nHost: {address}\r\n{headers}\r\n")
+    fn callback_of(browser: &LoopbackBrowser, login: &Login, headers: &str) -> String {
+        let (state, address) = (login.1.as_secret().expose(), browser.listener.address());
+        format!("GET /callback?code=c&state={state} HTTP/1.1\r\nHost: {address}\r\n{headers}\r\n")
     }
 
-    /// Waits for a visit while its callback comes: what its user sees.
-    async fn finish(browser: &LoopbackBrowser, visit: &Visit, headers: &str) -> String {
-        let ours = callback_of(browser, visit, headers);
+    /// Waits for a login while its callback comes: what its user sees.
+    async fn finish(browser: &LoopbackBrowser, login: &Login, headers: &str) -> String {
+        let ours = callback_of(browser, login, headers);
         let both = async {
-            let wait = browser.listener.callback(visit);
+            let wait = browser.listener.callback(login.0.clone());
             tokio::join!(wait, send(browser, &ours))
         };
         let (callback, page) = tokio::time::timeout(SOON, both).await.unwrap();
@@ -190,13 +160,13 @@ mod tests {
             let connected = tokio::time::timeout(SOON, TcpStream::connect(address));
             silent.push(connected.await.expect("somebody accepts").unwrap());
         }
-        let visit = visit(&browser);
-        let wait = browser.listener.callback(&visit);
+        let login = login(&browser, 1);
+        let wait = browser.listener.callback(login.0.clone());
         let others = async {
             for _ in 0..120 {
                 silent.push(TcpStream::connect(address).await.unwrap());
             }
-            send(&browser, &callback_of(&browser, &visit, "")).await
+            send(&browser, &callback_of(&browser, &login, "")).await
         };
         let both = async { tokio::join!(wait, others) };
         let (_, page) = tokio::time::timeout(SOON, both).await.expect("the callback is answered");
@@ -215,17 +185,17 @@ mod tests {
     async fn sec_250_a_head_full_of_cookies_is_answered() {
         let browser = LoopbackBrowser::bind().await.unwrap();
         let cookies = |length| format!("Cookie: a={}\r\n", "x".repeat(length));
-        let page = finish(&browser, &visit(&browser), &cookies(20_000)).await;
+        let page = finish(&browser, &login(&browser, 1), &cookies(20_000)).await;
         assert!(page.starts_with("HTTP/1.1 200"), "{page}");
         for length in [100_000, 900_000] {
-            let long = callback_of(&browser, &visit(&browser), &cookies(length));
+            let long = callback_of(&browser, &login(&browser, 1), &cookies(length));
             let page = tokio::time::timeout(SOON, send(&browser, &long)).await.unwrap();
             assert!(page.starts_with("HTTP/1.1 431"), "{length} {page}");
             assert!(page.contains("Delete the cookies"), "{page}");
         }
         // The end of the head is found wherever it is cut, and looked for once.
-        let head = callback_of(&browser, &visit(&browser), "");
-        let visit = visit(&browser);
+        let head = callback_of(&browser, &login(&browser, 1), "");
+        let login = login(&browser, 1);
         let slowly = async {
             let mut stream = TcpStream::connect(browser.listener.address()).await.unwrap();
             stream.set_nodelay(true).unwrap();
@@ -234,14 +204,14 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         };
-        let both = async { tokio::join!(browser.listener.callback(&visit), slowly) };
+        let both = async { tokio::join!(browser.listener.callback(login.0.clone()), slowly) };
         tokio::time::timeout(SOON, both).await.unwrap();
     }
 
     #[tokio::test]
     async fn sec_250_before_between_and_after_logins_there_is_a_page() {
         let browser = LoopbackBrowser::bind().await.unwrap();
-        let first = visit(&browser);
+        let first = login(&browser, 1);
         let ours = callback_of(&browser, &first, "");
         let asked = async || tokio::time::timeout(SOON, send(&browser, &ours)).await.unwrap();
         assert!(asked().await.starts_with("HTTP/1.1 410"), "before");
@@ -250,7 +220,7 @@ mod tests {
         assert!(reloaded.starts_with("HTTP/1.1 410"), "{reloaded}");
         assert!(reloaded.contains("you can close this page"), "{reloaded}");
         // A login that was given up is forgotten, and the next one is as the first.
-        let given_up = browser.listener.callback(&first);
+        let given_up = browser.listener.callback(first.0.clone());
         assert!(tokio::time::timeout(Duration::from_millis(20), given_up).await.is_err());
         assert!(asked().await.starts_with("HTTP/1.1 410"));
         assert!(finish(&browser, &first, "").await.starts_with("HTTP/1.1 200"));
@@ -263,11 +233,14 @@ mod tests {
     #[tokio::test]
     async fn sec_250_logins_that_share_a_port_each_get_their_own_callback() {
         let browser = LoopbackBrowser::bind().await.unwrap();
-        let (one, other) = (visit_by(&browser, 1), visit_by(&browser, 2));
-        let [to_one, to_other] = [&one, &other].map(|visit| callback_of(&browser, visit, ""));
+        let (one, other) = (login(&browser, 1), login(&browser, 2));
+        let [to_one, to_other] = [&one, &other].map(|login| callback_of(&browser, login, ""));
         let sends = async { (send(&browser, &to_other).await, send(&browser, &to_one).await) };
         let all = async {
-            let (one, other) = (browser.listener.callback(&one), browser.listener.callback(&other));
+            let (one, other) = (
+                browser.listener.callback(one.0.clone()),
+                browser.listener.callback(other.0.clone()),
+            );
             tokio::join!(one, other, sends)
         };
         let (first, second, pages) = tokio::time::timeout(SOON, all).await.unwrap();
@@ -294,11 +267,10 @@ mod tests {
         let browser = LoopbackBrowser::bind().await.unwrap();
         let address = browser.listener.address();
         assert!(address.ip().is_loopback() && address.port() != 0);
-        let visit = visit(&browser);
-        let (_, query) = visit.url().split_once('?').unwrap();
-        let state = query.split('&').find(|pair| pair.starts_with("state=")).unwrap();
-        let ours = format!("GET /callback?code=c&{state} HTTP/1.1\r\nHost: {address}\r\n\r\n");
-        let guessed = ours.replace(state, "state=guessed");
+        let login = login(&browser, 1);
+        let state = login.1.as_secret().expose();
+        let ours = callback_of(&browser, &login, "");
+        let guessed = ours.replace(state, "guessed");
         // A browser opens connections ahead of need, and says nothing on them.
         let _idle = TcpStream::connect(address).await.unwrap();
         let started = tokio::time::Instant::now();
@@ -307,11 +279,11 @@ mod tests {
             (refused, send(&browser, "garbage\r\n\r\n").await, send(&browser, &ours).await)
         };
         let (callback, (refused, garbage, finished)) =
-            tokio::join!(browser.listener.callback(&visit), others);
+            tokio::join!(browser.listener.callback(login.0.clone()), others);
         assert!(refused.starts_with("HTTP/1.1 400"), "{refused}");
         assert!(garbage.starts_with("HTTP/1.1 403"), "{garbage}");
         assert!(finished.starts_with("HTTP/1.1 200"), "{finished}");
-        assert_eq!(callback, format!("http://{address}/callback?code=c&{state}"));
+        assert_eq!(callback, format!("http://{address}/callback?code=c&state={state}"));
         assert!(started.elapsed().as_secs() < 4);
     }
 

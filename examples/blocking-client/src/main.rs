@@ -115,7 +115,7 @@ impl Host {
                 Step::Identify(_) => bail!("a user stands behind this client"),
                 Step::Visit(it) => {
                     eprintln!("Open this address in your browser:\n\n    {}\n", it.url());
-                    let callback = callback::wait(&self.listener, &it)?;
+                    let callback = callback::wait(&self.listener, &it.callback_listener())?;
                     it.resume(Callback::from_url(&callback), now())?
                 }
                 Step::Save(it) => {

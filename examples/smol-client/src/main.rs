@@ -114,7 +114,7 @@ async fn drive(
             Step::Identify(_) => bail!("a user stands behind this client"),
             Step::Visit(it) => {
                 eprintln!("Open this address in your browser:\n\n    {}\n", it.url());
-                let callback = callback::wait(on, &it).await?;
+                let callback = callback::wait(on, &it.callback_listener()).await?;
                 it.resume(Callback::from_url(&callback), now())?
             }
             Step::Save(it) => {

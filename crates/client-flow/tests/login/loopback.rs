@@ -1,6 +1,8 @@
 //! What may end the wait for a browser.
 
-use client_flow::{Heard, Visit, login};
+use client_flow::{CallbackListener, CallbackRequest, Heard, Visit, login};
+use oauth_types::{Entropy, RedirectUri, State};
+use proptest::prelude::*;
 
 use crate::world::*;
 
@@ -99,5 +101,98 @@ fn sec_026_no_page_reflects_anything() {
         for header in ["default-src 'none'", "Referrer-Policy: no-referrer", "no-store"] {
             assert!(reply.contains(header), "{header}");
         }
+    }
+}
+
+/// A login, and the head of the request that is its callback.
+fn waiting() -> (CallbackListener, String) {
+    let state = State::new(Entropy::new([7; 32]));
+    let listener =
+        CallbackListener::new(RedirectUri::parse("http://127.0.0.1/cb").unwrap(), &state);
+    let query = format!("code=c&state={}", state.as_secret().expose());
+    (listener, format!("GET /cb?{query} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"))
+}
+
+/// What a listener sees of these pieces: whether the request is complete, and the answers.
+fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (bool, String, Option<String>, String) {
+    let mut request = CallbackRequest::default();
+    let is_complete = pieces.into_iter().any(|piece| request.push(piece));
+    let heard = request.answer(Some(&waiting().0));
+    let otherwise = request.answer(None).reply().to_owned();
+    (is_complete, heard.reply().to_owned(), heard.callback(), otherwise)
+}
+
+#[test]
+fn sec_025_what_follows_the_head_of_a_callback_changes_nothing() {
+    let head = waiting().1;
+    for more in ["", "\r\n", "Host: evil.example\r\n\r\n", "body"] {
+        let (is_complete, reply, callback, _) = read([format!("{head}{more}").as_bytes()]);
+        assert!(is_complete && reply.starts_with("HTTP/1.1 200 "), "{more:?}: {reply}");
+        assert!(callback.is_some());
+    }
+    // A head that is not complete is no callback to answer yet.
+    assert!(!read([&head.as_bytes()[..head.len() - 1]]).0);
+    let mut request = CallbackRequest::default();
+    request.push(head.as_bytes());
+    assert!(!format!("{request:?}").contains("code"));
+}
+
+#[test]
+fn sec_250_a_long_head_is_read_to_its_end_and_one_without_end_to_a_limit() {
+    let head = waiting().1;
+    let filled = |length: usize| {
+        let cookie = "Cookie: ";
+        let fill = "x".repeat(length - head.len() - cookie.len() - 2);
+        head.replace("\r\n\r\n", &format!("\r\n{cookie}{fill}\r\n\r\n"))
+    };
+    for (length, status) in [
+        (Visit::MAX_HEAD, "200"),
+        (Visit::MAX_HEAD + 1, "431"),
+        (CallbackRequest::MAX_READ - 1, "431"),
+        (CallbackRequest::MAX_READ, "431"),
+    ] {
+        let head = filled(length);
+        assert_eq!(head.len(), length);
+        for size in [1, 1000, length] {
+            let (is_complete, reply, callback, otherwise) = read(head.as_bytes().chunks(size));
+            assert!(is_complete && reply.starts_with(&format!("HTTP/1.1 {status} ")), "{reply}");
+            assert_eq!(callback.is_some(), status == "200");
+            // The user is told what is wrong, also where no login waits.
+            assert_eq!(otherwise.starts_with("HTTP/1.1 431 "), status == "431");
+        }
+        assert!(!read([&head.as_bytes()[..length - 1]]).0, "it goes on");
+    }
+    let endless = vec![b'x'; CallbackRequest::MAX_READ];
+    assert!(!read([&endless[1..]]).0);
+    assert!(read([&endless[..]]).1.starts_with("HTTP/1.1 431 "));
+}
+
+proptest! {
+    #[test]
+    fn sec_025_any_split_of_a_request_gives_the_same_answer(
+        parts in prop::collection::vec(
+            prop_oneof![
+                Just(waiting().1.into_bytes()),
+                Just(b"GET /cb?code=c HTTP/1.1\r\n".to_vec()),
+                Just(b"Host: 127.0.0.1\r\n".to_vec()),
+                Just(b"\r\n".to_vec()),
+                Just(b"\r".to_vec()),
+                Just(b"\n".to_vec()),
+                prop::collection::vec(any::<u8>(), 0..20),
+            ],
+            0..8,
+        ),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+    ) {
+        let bytes = parts.concat();
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+        cuts.extend([0, bytes.len()]);
+        cuts.sort_unstable();
+        let pieces = cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]);
+        let whole = read([&bytes[..]]);
+        prop_assert_eq!(&read(pieces), &whole);
+        prop_assert_eq!(&read(bytes.chunks(1)), &whole);
+        // The first empty line ends the head.
+        prop_assert_eq!(whole.0, bytes.windows(4).any(|end| end == b"\r\n\r\n"));
     }
 }

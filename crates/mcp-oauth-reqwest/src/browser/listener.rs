@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use client_flow::{CallbackListener, Heard, Visit};
+use client_flow::{CallbackListener, CallbackRequest, Heard};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -19,8 +19,6 @@ use tracing::debug;
 const MAX_READING: usize = 64;
 /// Longest time for a request, and for its answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Most bytes of a head that are read, the ones that are not kept included.
-const MAX_READ: usize = 1024 * 1024;
 /// Time until the next connection is accepted when the process is out of sockets.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -67,10 +65,9 @@ impl Listener {
         self.address
     }
 
-    /// Waits for the callback of this visit. Its page has been answered by then.
-    pub(super) async fn callback(&self, visit: &Visit) -> String {
+    /// Waits for the callback of this login. Its page has been answered by then.
+    pub(super) async fn callback(&self, listener: CallbackListener) -> String {
         let (callback, mut answered) = mpsc::channel(1);
-        let listener = visit.callback_listener();
         self.desk.waiting().push(Waiting { listener, callback });
         // Leaves the desk with this future, because the other end is closed by then.
         match answered.recv().await {
@@ -111,10 +108,10 @@ impl Desk {
     }
 
     /// The answer to a request, and who waits for it where it is a callback.
-    fn hear(&self, head: &[u8]) -> (Heard, Option<mpsc::Sender<String>>) {
-        let mut heard = Heard::no_login();
+    fn hear(&self, request: &CallbackRequest) -> (Heard, Option<mpsc::Sender<String>>) {
+        let mut heard = request.answer(None);
         for visit in self.waiting().iter() {
-            heard = visit.listener.hear(head);
+            heard = request.answer(Some(&visit.listener));
             if heard.is_callback() {
                 return (heard, Some(visit.callback.clone()));
             }
@@ -156,14 +153,11 @@ async fn answer_all(port: Port, desk: Desk) {
 
 /// Answers one connection, then tells the login whose callback it was.
 async fn answer(mut stream: TcpStream, desk: Desk, has_asked: Arc<AtomicBool>) {
-    let Ok(Some(head)) = tokio::time::timeout(PATIENCE, read_head(&mut stream)).await else {
+    let Ok(Some(request)) = tokio::time::timeout(PATIENCE, read(&mut stream)).await else {
         return;
     };
     has_asked.store(true, Ordering::Relaxed);
-    let (heard, waits) = match &head {
-        Head::Complete(head) => desk.hear(head),
-        Head::TooLong => (Heard::too_long(), None),
-    };
+    let (heard, waits) = desk.hear(&request);
     let write = async {
         stream.write_all(heard.reply().as_bytes()).await?;
         stream.shutdown().await
@@ -180,29 +174,13 @@ async fn answer(mut stream: TcpStream, desk: Desk, has_asked: Arc<AtomicBool>) {
     }
 }
 
-/// The head of a request.
-enum Head {
-    /// All of it, up to and including the empty line.
-    Complete(Vec<u8>),
-    /// Longer than what is kept; it has been read to its end, so that the browser reads the answer.
-    TooLong,
-}
-
-/// Reads until the empty line; `None` when the connection ends before.
-async fn read_head(stream: &mut TcpStream) -> Option<Head> {
-    let (mut head, mut chunk, mut total) = (Vec::new(), [0; 4096], 0);
+/// Reads a request; `None` when the connection ends before.
+async fn read(stream: &mut TcpStream) -> Option<CallbackRequest> {
+    let (mut request, mut chunk) = (CallbackRequest::default(), [0; 4096]);
     loop {
         let count = stream.read(&mut chunk).await.ok().filter(|count| *count > 0)?;
-        total += count;
-        let before = head.len().saturating_sub(3);
-        head.extend_from_slice(chunk.get(..count)?);
-        let is_complete = head.get(before..)?.windows(4).any(|end| end == b"\r\n\r\n");
-        match (is_complete, total > Visit::MAX_HEAD) {
-            (true, false) => return Some(Head::Complete(head)),
-            (true, true) => return Some(Head::TooLong),
-            (false, true) if total > MAX_READ => return Some(Head::TooLong),
-            (false, true) => drop(head.drain(..head.len().saturating_sub(3))),
-            (false, false) => {}
+        if request.push(chunk.get(..count)?) {
+            return Some(request);
         }
     }
 }
