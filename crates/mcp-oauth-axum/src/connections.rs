@@ -303,13 +303,13 @@ impl Activity {
 pub(crate) struct Answering(Arc<Activity>);
 
 impl Answering {
-    /// Its body has ended.
+    /// Notes that the body has ended.
     pub(crate) fn arrived(&self) {
         self.0.has_unread.store(false, Ordering::Relaxed);
         self.begin();
     }
 
-    /// Nothing more of its body is waited for.
+    /// Notes that no more of the body is waited for.
     pub(crate) fn begin(&self) {
         self.0.idle_since.store(Activity::ANSWERING, Ordering::Relaxed);
     }

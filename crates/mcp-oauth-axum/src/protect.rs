@@ -118,7 +118,7 @@ impl<V: TokenVerifier> Protect<V> {
     /// Most MCP sessions that are open at once, if nothing else is said: a tenth of them of one user, through all their
     /// clients. Beyond that, opening one more is refused with 429 until one is ended or was unused for ten minutes.
     pub const MAX_SESSIONS: usize = 10_000;
-    /// Time between two looks at the token of an open event stream, if nothing else is said.
+    /// Time between two looks at the token of an answer that goes on, if nothing else is said.
     pub const RECHECK_INTERVAL: Duration = Duration::from_secs(30);
     /// Most proofs of possession that are remembered, if nothing else is said: each for as long
     /// as it counts, five to six minutes ([`Resource::with_dpop_window`]), and at most a tenth of them of one user. So it
@@ -299,7 +299,8 @@ impl<V: TokenVerifier> Protect<V> {
 
     /// Looks at the token of an open event stream this often, from a second to five minutes: so long may the stream of a
     /// revoked token go on, and as long as the verifier believes what it knew: a JWT until it expires. While the verifier
-    /// is unavailable, streams go on until their token expires.
+    /// is unavailable, streams go on until their token expires. The same holds for any other answer without a known size,
+    /// which then breaks off with an error.
     #[must_use]
     pub fn with_recheck_interval(self, interval: Duration) -> Self {
         self.with(|guard| guard.recheck_interval = interval)

@@ -133,7 +133,7 @@ impl<V: TokenVerifier> Guard<V> {
         }
     }
 
-    /// Whether a request whose body is not read may open a session. Clients of gRPC open none.
+    /// Finds out if a request may open a session whose body is not read. Clients of gRPC open none.
     fn may_open(&self, request: &Request<Body>, granted: &Granted) -> Result<Opening, Denial> {
         let headers = request.headers();
         match &self.sessions {

@@ -75,15 +75,15 @@ impl Drop for Reserved {
     }
 }
 
-/// Whether a request may open a session.
+/// Session that a request opens, as far as it is known before the answer.
 #[derive(Default)]
 pub(super) enum Opening {
-    /// It names a session, has no session to open, or sessions are not counted.
+    /// None: the request names a session, opens none, or sessions are not counted.
     #[default]
     Never,
-    /// It may: its body is not read here.
+    /// Perhaps one, because the body is not read here.
     Possible,
-    /// Its body says so.
+    /// One, because the body says so.
     Announced(Reserved),
 }
 
