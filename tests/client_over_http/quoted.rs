@@ -51,8 +51,11 @@ async fn echo(request: Request) -> Response {
             (StatusCode::FORBIDDEN, format!("{}{token}", "x".repeat(240))).into_response()
         }
         "/scope/mcp" => {
+            let secret = token.trim_start_matches("Bearer ");
             let challenge = format!(
-                "Bearer error=\"insufficient_scope\", scope=\"more\", error_description=\"{token}\""
+                "Bearer error=\"insufficient_scope\", scope=\"more {secret}\", \
+                 error_description=\"{token}\", \
+                 resource_metadata=\"https://rs.example/{secret}\""
             );
             (StatusCode::FORBIDDEN, [(WWW_AUTHENTICATE, challenge)]).into_response()
         }

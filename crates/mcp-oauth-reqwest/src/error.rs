@@ -3,6 +3,7 @@
 use core::error::Error as _;
 use core::fmt;
 use core::time::Duration;
+use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 
@@ -119,6 +120,10 @@ impl Error {
             let description = refused.description.take();
             refused.description =
                 description.map(|text| ErrorDescription::new(&sent.strike_out(text.as_str())));
+            // What is compared or asked for is left out as a whole, because a part of it is something else.
+            let is_clean = |text: &str| matches!(sent.strike_out(text), Cow::Borrowed(_));
+            refused.required.take_if(|scope| !is_clean(&scope.to_string()));
+            refused.resource_metadata.take_if(|url| !is_clean(url.as_str()));
         }
         self
     }
