@@ -72,7 +72,8 @@ pub enum Error {
     /// The user's browser comes back to another address than the configuration says.
     RedirectUri,
     /// Requests have opened as many browser windows for this server as they may
-    /// ([`Policy::with_window_limit`](scope_stepup::Policy::with_window_limit)).
+    /// ([`Policy::with_window_limit`](scope_stepup::Policy::with_window_limit)). The login registers no client, and is not
+    /// counted as one that failed.
     TooManyWindows(TooManyWindows),
     /// The user logged out, or the login was cancelled, while it was under way. The next request begins another.
     LoginEnded,

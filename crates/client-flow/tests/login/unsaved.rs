@@ -1,6 +1,6 @@
 //! A store that fails to save.
 
-use client_flow::{FlowError, Record, Session, login};
+use client_flow::{FlowError, Record, Session, Step, login};
 use oauth_types::{BearerChallenge, ScopeSet};
 use serde_json::json;
 
@@ -164,6 +164,19 @@ fn c_token_6_sec_241_a_login_that_no_store_heard_of_is_not_given_up_for_what_was
 
 #[test]
 fn c_disc_8_a_step_up_that_registers_and_is_abandoned_keeps_the_tokens() {
+    registers_and_is_abandoned(|session| {
+        let scope = ScopeSet::parse("read write").unwrap();
+        session.step_up(&config(), MCP, &BearerChallenge::default(), scope, NOW).unwrap()
+    });
+}
+
+/// Another process, whose tokens these have replaced, would else send a spent refresh token.
+#[test]
+fn c_disc_8_c_token_8_a_login_that_registers_and_is_abandoned_keeps_the_tokens() {
+    registers_and_is_abandoned(|session| login(config(), MCP, None, Some(session)).unwrap());
+}
+
+fn registers_and_is_abandoned(begin: impl Fn(&Session) -> Step) {
     let mut world = World::new();
     issues(&mut world, 1);
     let session = world.login(config()).unwrap();
@@ -174,9 +187,7 @@ fn c_disc_8_a_step_up_that_registers_and_is_abandoned_keeps_the_tokens() {
     kept.account.unfinished_logins = 2;
     world.kept = Some(kept);
     world.register.1["client_id"] = json!("c2");
-    let scope = ScopeSet::parse("read write").unwrap();
-    let step = session.step_up(&config(), MCP, &BearerChallenge::default(), scope, NOW).unwrap();
-    let visit = world.until_user(step).unwrap().unwrap();
+    let visit = world.until_user(begin(&session)).unwrap().unwrap();
     assert!(world.sent().last().unwrap().ends_with("/register"));
     // The user leaves here: what was held is held after a restart.
     assert!(world.saved.borrow().iter().all(|record| record.tokens.is_some()));
