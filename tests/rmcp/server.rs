@@ -1,52 +1,21 @@
 //! The layer in front of a real rmcp server: whatever the headers say, the tool that runs is the tool that was
 //! decided about.
 
-#![cfg(test)]
-
-#[path = "rmcp_server/resources.rs"]
-mod resources;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use axum::Router;
 use axum::body::Body;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, WWW_AUTHENTICATE};
 use http::{Method, Request, StatusCode};
-use http_body_util::BodyExt as _;
-use mcp_oauth_axum::{Clock, Protect, TokenVerifier, VerifierUnavailable};
-use oauth_types::{ClientId, Issuer, ResourceUri, ScopeSet, Secret, UnixTime};
-use resource_server::{OperationScopes, Resource, TokenFacts};
-use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
-use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
+use mcp_oauth_axum::{Clock, Protect};
+use oauth_types::{ScopeSet, UnixTime};
+use resource_server::OperationScopes;
 use rmcp::{tool, tool_router};
 use scope_stepup::Hierarchy;
-use serde_json::{Value, json};
+use serde_json::json;
 use tower::ServiceExt as _;
 
-const MCP: &str = "http://127.0.0.1:8000/mcp";
-
-/// Tokens are `user:scope+scope`.
-struct Spoken(ResourceUri);
-
-impl TokenVerifier for Spoken {
-    async fn verify(
-        &self,
-        token: &Secret,
-        now: UnixTime,
-    ) -> Result<Option<Arc<TokenFacts>>, VerifierUnavailable> {
-        let Some((user, scopes)) = token.expose().split_once('.') else { return Ok(None) };
-        Ok(Some(Arc::new(TokenFacts {
-            subject: user.to_owned(),
-            client_id: ClientId::parse("c").unwrap(),
-            issuer: Issuer::parse("https://as.example").unwrap(),
-            scopes: ScopeSet::parse(&scopes.replace('+', " ")).unwrap(),
-            audience: vec![self.0.clone()],
-            expires_at: Some(now.plus(core::time::Duration::from_secs(60))),
-            jkt: None,
-        })))
-    }
-}
+use crate::service::{MCP, Mcp, Spoken, call, legacy_call};
 
 #[derive(Clone)]
 struct Tools(Arc<AtomicUsize>);
@@ -71,7 +40,7 @@ impl Tools {
 }
 
 struct Server {
-    router: Router,
+    mcp: Mcp,
     admin_ran: Arc<AtomicUsize>,
 }
 
@@ -81,16 +50,8 @@ impl Server {
     }
 
     fn at(uri: &str) -> Self {
-        let uri = ResourceUri::parse(uri).unwrap();
-        let issuer = Issuer::parse("https://as.example").unwrap();
-        let resource = Resource::new(uri.clone(), vec![issuer]).unwrap();
         let admin_ran = Arc::new(AtomicUsize::new(0));
         let tools = Tools(Arc::clone(&admin_ran));
-        let service = StreamableHttpService::new(
-            move || Ok(tools.clone()),
-            Arc::new(LocalSessionManager::default()),
-            StreamableHttpServerConfig::default().with_allowed_hosts(resource.host_names()),
-        );
         let scopes = OperationScopes::new("base")
             .and_then(|scopes| scopes.tool("harmless", "base"))
             .and_then(|scopes| scopes.tool("admin", "base admin"))
@@ -104,88 +65,15 @@ impl Server {
             .unwrap();
         let order = Hierarchy::new([("root", "admin"), ("root", "base")]).unwrap();
         let clock = Clock::new(|| UnixTime::from_secs(1_000_000));
-        let protect =
-            Protect::new(resource, Spoken(uri), scopes).with_hierarchy(order).with_clock(clock);
-        let router = Router::new().nest_service("/mcp", service).layer(protect);
-        Self { router, admin_ran }
-    }
-
-    async fn send(
-        &self,
-        method: Method,
-        token: &str,
-        lines: &[(&str, &str)],
-        body: &str,
-    ) -> (StatusCode, http::HeaderMap, String) {
-        let mut request = Request::builder()
-            .method(method)
-            .uri("/mcp")
-            .header(HOST, "127.0.0.1:8000")
-            .header(AUTHORIZATION, format!("Bearer {token}"))
-            .header(ACCEPT, "application/json, text/event-stream")
-            .header(CONTENT_TYPE, "application/json");
-        for (name, value) in lines {
-            request = request.header(*name, *value);
-        }
-        let request = request.body(Body::from(body.to_owned())).unwrap();
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        // A stream of events stays open: its first part is all that is wanted.
-        let first = tokio::time::timeout(core::time::Duration::from_secs(2), async {
-            let mut body = body;
-            let mut text = Vec::new();
-            while let Some(Ok(frame)) = body.frame().await {
-                text.extend_from_slice(frame.data_ref().map_or(&b""[..], |data| data));
-                if text.windows(8).any(|part| part == b"\"result\"" || part == b"\"error\":") {
-                    break;
-                }
-            }
-            text
+        let mcp = Mcp::new(uri, tools, Arc::default(), |resource, spoken| {
+            Protect::new(resource, spoken, scopes).with_hierarchy(order).with_clock(clock)
         });
-        let text = first.await.unwrap_or_default();
-        (parts.status, parts.headers, String::from_utf8_lossy(&text).into_owned())
-    }
-
-    async fn post(
-        &self,
-        token: &str,
-        lines: &[(&str, &str)],
-        body: &Value,
-    ) -> (StatusCode, http::HeaderMap, String) {
-        self.send(Method::POST, token, lines, &body.to_string()).await
-    }
-
-    /// A session of the older revisions.
-    async fn session(&self, token: &str) -> String {
-        let params = json!({"protocolVersion": "2025-11-25", "capabilities": {},
-            "clientInfo": {"name": "t", "version": "1"}});
-        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params});
-        let (status, headers, text) = self.post(token, &[], &body).await;
-        assert_eq!(status, StatusCode::OK, "{text}");
-        let session = headers["mcp-session-id"].to_str().unwrap().to_owned();
-        let ready = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
-        let lines = [("Mcp-Session-Id", &*session), ("MCP-Protocol-Version", "2025-11-25")];
-        let (status, ..) = self.post(token, &lines, &ready).await;
-        assert_eq!(status, StatusCode::ACCEPTED);
-        session
+        Self { mcp, admin_ran }
     }
 
     fn admin_runs(&self) -> usize {
         self.admin_ran.load(Ordering::SeqCst)
     }
-}
-
-/// A call as it is made since 2026-07-28: the revision stands in the message too.
-fn call(tool: &str) -> Value {
-    let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientInfo": {"name": "t", "version": "1"},
-        "io.modelcontextprotocol/clientCapabilities": {}});
-    json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call",
-        "params": {"name": tool, "arguments": {}, "_meta": meta}})
-}
-
-fn legacy_call(tool: &str) -> Value {
-    json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": tool, "arguments": {}}})
 }
 
 /// The name by which a server is called, in front of rmcp's own check of `Host`.
@@ -206,7 +94,7 @@ async fn a_server_answers_at_its_public_name_and_at_no_other() {
             .header(CONTENT_TYPE, "application/json")
             .body(Body::from(ping))
             .unwrap();
-        let response = server.router.clone().oneshot(request).await.unwrap();
+        let response = server.mcp.router.clone().oneshot(request).await.unwrap();
         assert_eq!(response.status(), status, "{host}");
     }
 }
@@ -215,7 +103,7 @@ async fn a_server_answers_at_its_public_name_and_at_no_other() {
 async fn r_auth_4_sec_151_sec_213_in_older_revisions_the_body_decides_whatever_the_name_header_says()
  {
     let server = Server::start();
-    let session = server.session("alice.base").await;
+    let session = server.mcp.session("alice.base").await;
     let id = ("Mcp-Session-Id", &*session);
     for lines in [
         vec![id],
@@ -223,7 +111,8 @@ async fn r_auth_4_sec_151_sec_213_in_older_revisions_the_body_decides_whatever_t
         vec![id, ("MCP-Protocol-Version", "2025-11-25"), ("Mcp-Name", "harmless")],
         vec![id, ("Mcp-Method", "tools/list"), ("Mcp-Name", "harmless")],
     ] {
-        let (status, headers, _) = server.post("alice.base", &lines, &legacy_call("admin")).await;
+        let (status, headers, _) =
+            server.mcp.post("alice.base", &lines, &legacy_call("admin")).await;
         assert_eq!(status, StatusCode::FORBIDDEN, "{lines:?}");
         let challenge = headers[WWW_AUTHENTICATE].to_str().unwrap();
         assert!(challenge.contains("error=\"insufficient_scope\""), "{challenge}");
@@ -232,9 +121,10 @@ async fn r_auth_4_sec_151_sec_213_in_older_revisions_the_body_decides_whatever_t
     assert_eq!(server.admin_runs(), 0);
     // The same call runs for whom it is meant, and the other tool for everybody.
     let lines = [id, ("MCP-Protocol-Version", "2025-11-25")];
-    let (status, _, text) = server.post("alice.base", &lines, &legacy_call("harmless")).await;
+    let (status, _, text) = server.mcp.post("alice.base", &lines, &legacy_call("harmless")).await;
     assert!(status == StatusCode::OK && text.contains("hello"), "{status} {text}");
-    let (status, _, text) = server.post("alice.base+admin", &lines, &legacy_call("admin")).await;
+    let (status, _, text) =
+        server.mcp.post("alice.base+admin", &lines, &legacy_call("admin")).await;
     assert!(status == StatusCode::OK && text.contains("done"), "{status} {text}");
     assert_eq!(server.admin_runs(), 1);
 }
@@ -247,7 +137,7 @@ async fn sec_214_since_2026_07_28_the_name_is_decoded_and_has_to_be_the_one_in_t
     let encoded = ("Mcp-Name", "=?base64?YWRtaW4=?=");
     for name in [encoded, ("Mcp-Name", "admin")] {
         let lines = [version, method, name];
-        let (status, ..) = server.post("alice.base", &lines, &call("admin")).await;
+        let (status, ..) = server.mcp.post("alice.base", &lines, &call("admin")).await;
         assert_eq!(status, StatusCode::FORBIDDEN, "{name:?}");
     }
     for lines in [
@@ -258,19 +148,19 @@ async fn sec_214_since_2026_07_28_the_name_is_decoded_and_has_to_be_the_one_in_t
         vec![version, ("Mcp-Method", "tools/list"), ("Mcp-Name", "admin")],
     ] {
         for token in ["alice.base", "alice.base+admin"] {
-            let (status, ..) = server.post(token, &lines, &call("admin")).await;
+            let (status, ..) = server.mcp.post(token, &lines, &call("admin")).await;
             assert_eq!(status, StatusCode::BAD_REQUEST, "{lines:?}");
         }
     }
     // Only the message speaks of the new revision: rmcp itself refuses that.
-    let (status, ..) = server.post("alice.base+admin", &[method], &call("admin")).await;
+    let (status, ..) = server.mcp.post("alice.base+admin", &[method], &call("admin")).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert_eq!(server.admin_runs(), 0);
     for (token, tool, name) in [
         ("alice.base+admin", "admin", encoded),
         ("alice.base", "harmless", ("Mcp-Name", "harmless")),
     ] {
-        let (status, _, text) = server.post(token, &[version, method, name], &call(tool)).await;
+        let (status, _, text) = server.mcp.post(token, &[version, method, name], &call(tool)).await;
         assert!(status == StatusCode::OK && text.contains("\"result\""), "{status} {text}");
     }
     assert_eq!(server.admin_runs(), 1);
@@ -281,14 +171,14 @@ async fn sec_216_what_nobody_knows_needs_everything_and_reaches_no_tool() {
     let server = Server::start();
     let version = ("MCP-Protocol-Version", "2026-07-28");
     let lines = [version, ("Mcp-Method", "tools/call"), ("Mcp-Name", "forgotten")];
-    let (status, ..) = server.post("alice.base", &lines, &call("forgotten")).await;
+    let (status, ..) = server.mcp.post("alice.base", &lines, &call("forgotten")).await;
     assert_eq!(status, StatusCode::FORBIDDEN);
     for (body, expected) in [
         (json!([legacy_call("harmless"), legacy_call("admin")]).to_string(), StatusCode::FORBIDDEN),
         ("{".to_owned(), StatusCode::BAD_REQUEST),
         ("x".repeat(Protect::<Spoken>::MAX_BODY + 1), StatusCode::PAYLOAD_TOO_LARGE),
     ] {
-        let (status, ..) = server.send(Method::POST, "alice.base", &[], &body).await;
+        let (status, ..) = server.mcp.send(Method::POST, "alice.base", &[], &body).await;
         assert_eq!(status, expected);
     }
     assert_eq!(server.admin_runs(), 0);
@@ -302,7 +192,7 @@ async fn r_auth_5_sec_152_a_broader_scope_runs_the_tool() {
         ("Mcp-Method", "tools/call"),
         ("Mcp-Name", "admin"),
     ];
-    let (status, _, text) = server.post("alice.root", &lines, &call("admin")).await;
+    let (status, _, text) = server.mcp.post("alice.root", &lines, &call("admin")).await;
     assert!(status == StatusCode::OK && text.contains("done"), "{status} {text}");
 }
 
@@ -323,7 +213,7 @@ async fn sec_153_a_host_that_cannot_say_what_a_call_needs_denies_it() {
     ] {
         let mut body = call("by-argument");
         body["params"]["arguments"] = arguments;
-        let (status, _, text) = server.post("alice.root", &lines, &body).await;
+        let (status, _, text) = server.mcp.post("alice.root", &lines, &body).await;
         assert_eq!(status, expected, "{body} {text}");
         assert_eq!(text.contains("did it"), expected == StatusCode::OK, "{text}");
     }
@@ -332,13 +222,13 @@ async fn sec_153_a_host_that_cannot_say_what_a_call_needs_denies_it() {
 #[tokio::test]
 async fn sec_157_sec_215_a_session_of_rmcp_answers_its_own_user_only() {
     let server = Server::start();
-    let session = server.session("alice.base").await;
+    let session = server.mcp.session("alice.base").await;
     let lines = [("Mcp-Session-Id", &*session), ("MCP-Protocol-Version", "2025-11-25")];
     for method in [Method::POST, Method::GET, Method::DELETE] {
         let body = legacy_call("harmless").to_string();
-        let (status, ..) = server.send(method.clone(), "mallory.base", &lines, &body).await;
+        let (status, ..) = server.mcp.send(method.clone(), "mallory.base", &lines, &body).await;
         assert_eq!(status, StatusCode::NOT_FOUND, "{method}");
     }
-    let (status, _, text) = server.post("alice.base", &lines, &legacy_call("harmless")).await;
+    let (status, _, text) = server.mcp.post("alice.base", &lines, &legacy_call("harmless")).await;
     assert!(status == StatusCode::OK && text.contains("hello"), "{status} {text}");
 }

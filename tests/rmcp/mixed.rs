@@ -1,7 +1,5 @@
 //! An rmcp client without a token at an rmcp server of which a part is public.
 
-#![cfg(test)]
-
 use std::sync::Arc;
 
 use axum::Router;

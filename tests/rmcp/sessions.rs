@@ -1,54 +1,24 @@
 //! Sessions and replayed streams of a real rmcp server behind the layer: with an event store that finds a stream by an
 //! identifier that anybody can guess, as rmcp's own sample has it.
 
-#![cfg(test)]
-
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
-use http::{HeaderMap, Method, Request, StatusCode};
-use http_body_util::BodyExt as _;
-use mcp_oauth_axum::{Protect, TokenVerifier, VerifierUnavailable};
-use oauth_types::{ClientId, Entropy, Issuer, ResourceUri, ScopeSet, Secret, UnixTime};
-use resource_server::{OperationScopes, Requirement, Resource, SessionKey, TokenFacts};
+use http::{Method, StatusCode};
+use mcp_oauth_axum::Protect;
+use oauth_types::{Entropy, ScopeSet};
+use resource_server::{OperationScopes, Requirement, SessionKey};
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::session::{
     EventStore, EventStoreError, EventStream, ServerSseMessage,
 };
-use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{tool, tool_router};
-use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-const MCP: &str = "http://127.0.0.1:8000/mcp";
-
-/// Tokens are `user.scope+scope`.
-struct Spoken;
-
-impl TokenVerifier for Spoken {
-    async fn verify(
-        &self,
-        token: &Secret,
-        now: UnixTime,
-    ) -> Result<Option<Arc<TokenFacts>>, VerifierUnavailable> {
-        let Some((user, scopes)) = token.expose().split_once('.') else { return Ok(None) };
-        Ok(Some(Arc::new(TokenFacts {
-            subject: user.to_owned(),
-            client_id: ClientId::parse("c").unwrap(),
-            issuer: Issuer::parse("https://as.example").unwrap(),
-            scopes: ScopeSet::parse(&scopes.replace('+', " ")).unwrap(),
-            audience: vec![ResourceUri::parse(MCP).unwrap()],
-            expires_at: Some(now.plus(Duration::from_secs(60))),
-            jkt: None,
-        })))
-    }
-}
+use crate::service::{LEGACY, MCP, MODERN, Mcp, Spoken, call, initialize, legacy_call, request};
 
 /// The event store of rmcp's own test: `event-0`, `event-1` and so on.
 #[derive(Clone, Default)]
@@ -106,7 +76,7 @@ impl Tools {
 }
 
 struct Server {
-    router: Router,
+    mcp: Mcp,
     sessions: Arc<LocalSessionManager>,
 }
 
@@ -125,71 +95,16 @@ fn behind(
     required: impl Into<Requirement>,
     change: impl FnOnce(Protect<Spoken>) -> Protect<Spoken>,
 ) -> Server {
-    let issuer = Issuer::parse("https://as.example").unwrap();
-    let resource = Resource::new(ResourceUri::parse(MCP).unwrap(), vec![issuer]).unwrap();
-    let config = StreamableHttpServerConfig::default().with_allowed_hosts(resource.host_names());
-    let service = StreamableHttpService::new(|| Ok(Tools), Arc::clone(&sessions), config);
-    let protect = change(Protect::new(resource, Spoken, required));
-    Server { router: Router::new().nest_service("/mcp", service).layer(protect), sessions }
-}
-
-fn request(method: Method, token: &str, lines: &[(&str, &str)], body: &str) -> Request<Body> {
-    let mut request = Request::builder()
-        .method(method)
-        .uri("/mcp")
-        .header(HOST, "127.0.0.1:8000")
-        .header(AUTHORIZATION, format!("Bearer {token}"))
-        .header(ACCEPT, "application/json, text/event-stream")
-        .header(CONTENT_TYPE, "application/json");
-    for (name, value) in lines {
-        request = request.header(*name, *value);
-    }
-    request.body(Body::from(body.to_owned())).unwrap()
-}
-
-fn initialize() -> String {
-    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {},
-        "clientInfo": {"name": "t", "version": "1"}});
-    json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}).to_string()
+    let mcp = Mcp::new(MCP, Tools, Arc::clone(&sessions), |resource, spoken| {
+        change(Protect::new(resource, spoken, required))
+    });
+    Server { mcp, sessions }
 }
 
 impl Server {
-    /// Sends a request, and reads an event stream for as long as something comes.
-    async fn send(
-        &self,
-        method: Method,
-        token: &str,
-        lines: &[(&str, &str)],
-        body: &str,
-    ) -> (StatusCode, HeaderMap, String) {
-        let request = request(method, token, lines, body);
-        let (parts, mut body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
-        let mut text = Vec::new();
-        let wait = Duration::from_millis(500);
-        while let Ok(Some(Ok(frame))) = tokio::time::timeout(wait, body.frame()).await {
-            text.extend_from_slice(frame.data_ref().map_or(&b""[..], |data| data));
-        }
-        (parts.status, parts.headers, String::from_utf8(text).unwrap())
-    }
-
-    async fn open(&self, token: &str) -> (StatusCode, Option<String>) {
-        let (status, headers, _) = self.send(Method::POST, token, &[], &initialize()).await;
-        let session = headers.get("mcp-session-id").map(|id| id.to_str().unwrap().to_owned());
-        (status, session)
-    }
-
-    async fn session(&self, token: &str) -> String {
-        let session = self.open(token).await.1.expect("a session");
-        let ready = json!({"jsonrpc": "2.0", "method": "notifications/initialized"}).to_string();
-        let lines = [("Mcp-Session-Id", &*session), LEGACY];
-        let (status, ..) = self.send(Method::POST, token, &lines, &ready).await;
-        assert_eq!(status, StatusCode::ACCEPTED);
-        session
-    }
-
     async fn resume(&self, token: &str, lines: &[(&str, &str)], id: &str) -> (StatusCode, String) {
         let lines = [lines, &[("Last-Event-ID", id)]].concat();
-        let (status, _, text) = self.send(Method::GET, token, &lines, "").await;
+        let (status, _, text) = self.mcp.send(Method::GET, token, &lines, "").await;
         (status, text)
     }
 
@@ -209,22 +124,6 @@ impl Server {
     }
 }
 
-const LEGACY: (&str, &str) = ("MCP-Protocol-Version", "2025-11-25");
-const MODERN: (&str, &str) = ("MCP-Protocol-Version", "2026-07-28");
-
-fn legacy_call() -> String {
-    let params = json!({"name": "admin", "arguments": {}});
-    json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params}).to_string()
-}
-
-fn modern_call() -> String {
-    let mut call: Value = serde_json::from_str(&legacy_call()).unwrap();
-    call["params"]["_meta"] = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientInfo": {"name": "t", "version": "1"},
-        "io.modelcontextprotocol/clientCapabilities": {}});
-    call.to_string()
-}
-
 /// The identifiers of the events of a stream.
 fn ids(stream: &str) -> Vec<String> {
     let ids = stream.lines().filter_map(|line| line.strip_prefix("id:"));
@@ -236,19 +135,18 @@ async fn sec_225_no_event_of_another_is_replayed_with_a_session_or_without_one_o
 {
     let events = Events::default();
     let server = process(&events, |protect| protect);
-    let alice = server.session("alice.base+admin").await;
+    let alice = server.mcp.session("alice.base+admin").await;
     let lines = [("Mcp-Session-Id", &*alice), LEGACY];
     let (status, _, legacy) =
-        server.send(Method::POST, "alice.base+admin", &lines, &legacy_call()).await;
+        server.mcp.post("alice.base+admin", &lines, &legacy_call("admin")).await;
     assert!(status == StatusCode::OK && legacy.contains("the secret of alice"), "{legacy}");
     let lines = [MODERN, ("Mcp-Method", "tools/call"), ("Mcp-Name", "admin")];
-    let (status, _, modern) =
-        server.send(Method::POST, "alice.base+admin", &lines, &modern_call()).await;
+    let (status, _, modern) = server.mcp.post("alice.base+admin", &lines, &call("admin")).await;
     assert!(status == StatusCode::OK && modern.contains("the secret of alice"), "{modern}");
     let sealed: Vec<String> = [ids(&legacy), ids(&modern)].concat();
     assert!(!sealed.is_empty() && sealed.iter().all(|id| id.starts_with("event-")), "{sealed:?}");
 
-    let own = server.session("mallory.base").await;
+    let own = server.mcp.session("mallory.base").await;
     let count = events.0.lock().unwrap().len();
     let guessed = (0..count).map(|at| format!("event-{at}"));
     for id in guessed.chain(sealed.clone()) {
@@ -280,7 +178,7 @@ async fn sec_225_an_owner_resumes_a_stream_at_another_process_with_the_same_key(
     };
     let (one, other, stranger) = (keyed(1), keyed(1), keyed(2));
     let lines = [MODERN, ("Mcp-Method", "tools/call"), ("Mcp-Name", "admin")];
-    let (_, _, stream) = one.send(Method::POST, "alice.base+admin", &lines, &modern_call()).await;
+    let (_, _, stream) = one.mcp.post("alice.base+admin", &lines, &call("admin")).await;
     let id = ids(&stream).pop().unwrap();
     // What came after the event that alice saw last.
     let (name, event) = events.0.lock().unwrap().last().unwrap().clone();
@@ -301,18 +199,20 @@ async fn sec_215_a_session_of_rmcp_is_its_owners_at_every_process_that_knows_it(
     let key = SessionKey::new(&Entropy::new([7; 32]));
     let [one, other] = [0, 1]
         .map(|_| behind(Arc::clone(&sessions), table(), |protect| protect.with_session_key(&key)));
-    let session = one.session("alice.base+admin").await;
+    let session = one.mcp.session("alice.base+admin").await;
     let lines = [("Mcp-Session-Id", &*session), LEGACY];
     for server in [&one, &other] {
         for method in [Method::POST, Method::GET, Method::DELETE] {
-            let (status, ..) =
-                server.send(method, "mallory.base+admin", &lines, &legacy_call()).await;
+            let (status, ..) = server
+                .mcp
+                .send(method, "mallory.base+admin", &lines, &legacy_call("admin").to_string())
+                .await;
             assert_eq!(status, StatusCode::NOT_FOUND);
         }
-        let call = server.send(Method::POST, "alice.base+admin", &lines, &legacy_call()).await;
+        let call = server.mcp.post("alice.base+admin", &lines, &legacy_call("admin")).await;
         assert!(call.0 == StatusCode::OK && call.2.contains("the secret of alice"), "{call:?}");
     }
-    let ended = other.send(Method::DELETE, "alice.base+admin", &lines, "").await;
+    let ended = other.mcp.send(Method::DELETE, "alice.base+admin", &lines, "").await;
     assert_eq!((ended.0, one.count().await), (StatusCode::ACCEPTED, 0));
 }
 
@@ -324,7 +224,7 @@ async fn sec_232_rmcp_opens_no_session_beyond_the_share_and_every_one_is_ended_b
         let server = behind(Arc::default(), required, |protect| protect.with_max_sessions(50));
         let mut own = Vec::new();
         for _ in 0..20 {
-            match server.open("mallory.base").await {
+            match server.mcp.open("mallory.base").await {
                 (StatusCode::OK, session) => own.push(session.unwrap()),
                 (status, session) => {
                     assert_eq!((status, session), (StatusCode::TOO_MANY_REQUESTS, None));
@@ -332,10 +232,10 @@ async fn sec_232_rmcp_opens_no_session_beyond_the_share_and_every_one_is_ended_b
             }
         }
         assert_eq!((own.len(), server.count_in_the_end(5).await), (5, 5));
-        assert_eq!(server.open("alice.base").await.0, StatusCode::OK);
+        assert_eq!(server.mcp.open("alice.base").await.0, StatusCode::OK);
         for session in own {
             let lines = [("Mcp-Session-Id", &*session), LEGACY];
-            let (status, ..) = server.send(Method::DELETE, "mallory.base", &lines, "").await;
+            let (status, ..) = server.mcp.send(Method::DELETE, "mallory.base", &lines, "").await;
             assert_eq!(status, StatusCode::ACCEPTED);
         }
         assert_eq!(server.count().await, 1);
@@ -350,8 +250,8 @@ async fn sec_232_a_session_of_rmcp_whose_client_went_away_before_the_answer_is_e
         let (mut left, mut answered) = (0, 0);
         // The client goes away after so many steps of the answer.
         for steps in 1..40 {
-            let request = request(Method::POST, "mallory.base", &[], &initialize());
-            let mut answer = Box::pin(server.router.clone().oneshot(request));
+            let request = request(Method::POST, "mallory.base", &[], &initialize().to_string());
+            let mut answer = Box::pin(server.mcp.router.clone().oneshot(request));
             let mut is_ready = false;
             for _ in 0..steps {
                 is_ready = poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx).is_ready())).await;

@@ -1,7 +1,5 @@
 //! rmcp's own OAuth client against our servers, in memory; and the documents of each, read by the other.
 
-#![cfg(test)]
-
 use std::sync::{Arc, Mutex};
 
 use authorization_server::{Config, MemoryStore, RefreshKey, RefreshKeys};
