@@ -1,0 +1,201 @@
+//! Decisions about further steps, and where they end.
+
+use super::*;
+use crate::Limit;
+
+fn set(text: &str) -> ScopeSet {
+    ScopeSet::parse(text).unwrap()
+}
+
+fn challenge(scope: &str) -> BearerChallenge {
+    BearerChallenge { scope: Some(set(scope)), ..BearerChallenge::default() }
+}
+
+/// Decides for a token that was requested and granted `held`.
+fn decide(
+    ledger: &Ledger,
+    held: &str,
+    asked: &str,
+    policy: &Policy,
+    can_refresh: bool,
+) -> Decision {
+    let situation = Situation {
+        operation: &Operation::tool("t"),
+        challenge: &challenge(asked),
+        requested: Some(&set(held)),
+        granted: Some(&set(held)),
+        can_refresh,
+    };
+    ledger.decide(&situation, policy)
+}
+
+fn gave_up(decision: Decision) -> InsufficientScope {
+    match decision {
+        Decision::GiveUp(error) => *error,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn attempt(decision: Decision) -> (String, Attempt) {
+    match decision {
+        Decision::Reauthorize { scope, attempt } => (scope.as_str().to_owned(), attempt),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn c_scope_4_sec_162_the_union_of_requested_granted_and_challenged() {
+    let situation = Situation {
+        operation: &Operation::tool("t"),
+        challenge: &challenge("c a"),
+        requested: Some(&set("a b")),
+        granted: Some(&set("a")),
+        can_refresh: true,
+    };
+    let decision = Ledger::new().decide(&situation, &Policy::default());
+    assert_eq!(attempt(decision).0, "a b c");
+}
+
+#[test]
+fn c_scope_5_sec_160_held_scopes_lead_to_a_refresh_or_to_nothing() {
+    let ledger = Ledger::new();
+    assert_eq!(decide(&ledger, "a b", "b", &Policy::default(), true), Decision::Refresh);
+    let error = gave_up(decide(&ledger, "a b", "b", &Policy::default(), false));
+    assert_eq!((error.reason, error.attempts), (GaveUp::AlreadyHeld, 0));
+}
+
+#[test]
+fn c_scope_6_sec_158_attempts_are_bounded_and_counted_when_they_start() {
+    for (asked, allowed) in [(0, 0), (1, 1), (3, 3), (4, 3), (255, 3)] {
+        let policy = Policy::default().with_limit(Limit::new(asked));
+        let mut ledger = Ledger::new();
+        for _ in 0..allowed {
+            let (_, unused) = attempt(decide(&ledger, "a", "b", &policy, true));
+            drop(unused);
+            let (_, attempt) = attempt(decide(&ledger, "a", "b", &policy, true));
+            ledger.started(attempt);
+        }
+        let error = gave_up(decide(&ledger, "a", "b", &policy, true));
+        assert_eq!((error.reason, error.attempts), (GaveUp::LimitReached, allowed));
+    }
+}
+
+#[test]
+fn c_scope_7_one_operation_does_not_exhaust_another_and_success_clears() {
+    let mut ledger = Ledger::new();
+    let (_, attempt_) = attempt(decide(&ledger, "a", "b", &Policy::default(), true));
+    ledger.started(attempt_);
+    let other = Situation {
+        operation: &Operation::tool("other"),
+        challenge: &challenge("b"),
+        requested: None,
+        granted: None,
+        can_refresh: false,
+    };
+    assert!(matches!(ledger.decide(&other, &Policy::default()), Decision::Reauthorize { .. }));
+    ledger.succeeded(&Operation::tool("t"));
+    assert_eq!(ledger, Ledger::new());
+}
+
+#[test]
+fn c_scope_8_sec_159_a_limit_of_zero_and_surface_mode_give_the_challenge_and_claim_nothing() {
+    for (policy, reason) in [
+        (Policy::default().with_limit(Limit::new(0)), GaveUp::LimitReached),
+        (Policy::default().with_mode(Mode::Surface), GaveUp::Surfaced),
+        (Policy::default().with_mode(Mode::Fixed), GaveUp::NobodyToAsk),
+    ] {
+        let error = gave_up(decide(&Ledger::new(), "a", "b", &policy, true));
+        assert_eq!((error.reason, error.attempts), (reason, 0));
+        assert_eq!(error.required, Some(set("b")));
+        assert!(!error.to_string().contains("again"), "{error}");
+    }
+}
+
+#[test]
+fn sec_160_what_the_user_left_out_before_is_not_asked_for_because_of_something_held() {
+    // Asked for a and b, got a; now the server wants a.
+    let mut situation = Situation {
+        operation: &Operation::tool("t"),
+        challenge: &challenge("a"),
+        requested: Some(&set("a b")),
+        granted: Some(&set("a")),
+        can_refresh: true,
+    };
+    assert_eq!(Ledger::new().decide(&situation, &Policy::default()), Decision::Refresh);
+    situation.can_refresh = false;
+    let error = gave_up(Ledger::new().decide(&situation, &Policy::default()));
+    assert_eq!(error.reason, GaveUp::AlreadyHeld);
+    // Where it does not say what it wants, all that was left out may be it.
+    let silent = BearerChallenge::default();
+    let situation = Situation { challenge: &silent, ..situation };
+    let decision = Ledger::new().decide(&situation, &Policy::default());
+    assert_eq!(attempt(decision).0, "a b");
+}
+
+#[test]
+fn sec_161_the_host_trims_or_refuses_before_anybody_is_asked() {
+    let ledger = Ledger::new();
+    let trims = Policy::default().with_filter(|operation, scope| {
+        assert_eq!(*operation, Operation::tool("t"));
+        // What it adds does not count.
+        let kept = scope.filter(|one| one != "admin");
+        kept.union(&set("everything")).ok()
+    });
+    assert_eq!(attempt(decide(&ledger, "a", "b admin", &trims, true)).0, "a b");
+    let error = gave_up(decide(&ledger, "a", "admin", &trims, true));
+    assert_eq!((error.reason, error.attempts), (GaveUp::NotAllowed, 0));
+    assert_eq!(error.required, Some(set("admin")));
+    let refuses = Policy::default().with_filter(|_, _| None);
+    let error = gave_up(decide(&ledger, "a", "b", &refuses, true));
+    assert_eq!(error.reason, GaveUp::NotAllowed);
+    // A refresh asks for nothing, so it is not the filter's.
+    assert_eq!(decide(&ledger, "a b", "b", &refuses, true), Decision::Refresh);
+}
+
+#[test]
+fn sec_165_a_declined_operation_is_not_asked_for_again() {
+    let mut ledger = Ledger::new();
+    ledger.declined(&Operation::tool("t"));
+    let error = gave_up(decide(&ledger, "a", "b", &Policy::default(), true));
+    assert_eq!(error.reason, GaveUp::Declined);
+}
+
+#[test]
+fn sec_161_a_union_beyond_the_bounds_is_refused() {
+    let many: Vec<String> = (0..128).map(|n| format!("s{n}")).collect();
+    let error = gave_up(decide(&Ledger::new(), "a", &many.join(" "), &Policy::default(), true));
+    assert_eq!(error.reason, GaveUp::TooManyScopes);
+}
+
+#[test]
+fn sec_252_the_ledger_is_bounded_whatever_the_names_are_long() {
+    let mut ledger = Ledger::new();
+    for n in 0..6000 {
+        let name = format!("{n}{}", "x".repeat(500));
+        ledger.started(Attempt { operation: Operation::tool(&name) });
+    }
+    assert_eq!(ledger.operations.len(), Ledger::MAX_OPERATIONS);
+    // Nothing but a digest and the counts.
+    assert!(size_of::<([u8; 32], Account)>() <= 34);
+}
+
+#[test]
+fn operations_are_told_apart_and_a_part_decides_like_the_whole() {
+    let operations = [
+        Operation::new("tools/call", None),
+        Operation::new("tools/call", Some("")),
+        Operation::new("tools/call", Some("a")),
+        Operation::new("tools/calla", None),
+        Operation::new("tools/calla", Some("")),
+    ];
+    for declined in &operations {
+        let mut ledger = Ledger::new();
+        ledger.declined(declined);
+        for other in &operations {
+            let part = ledger.part(other);
+            assert_eq!(ledger.get(other).declined, other == declined);
+            assert_eq!(part.get(other), ledger.get(other));
+            assert_eq!(part.is_empty(), other != declined);
+        }
+    }
+}
