@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use cargo_metadata::camino::{Utf8Path, Utf8PathBuf};
 use xshell::{Shell, cmd};
 
+use crate::process::on_each_core;
 use crate::workspace::{Error, Workspace, announce, none_of};
 
 const HOME: &str = "tests/interop/conformance";
@@ -50,12 +51,9 @@ pub(crate) fn run(workspace: &Workspace, only: Option<&str>) -> Result<(), Error
     if planned.len() != RUNS {
         return Err(format!("the suite plans {} runs, not {RUNS}", planned.len()).into());
     }
-    let mut findings = Vec::new();
-    let mut passed = 0;
-    for (name, wire, is_extension) in planned {
-        if only.is_some_and(|only| !name.contains(only)) {
-            continue;
-        }
+    let chosen = planned.into_iter().filter(|(name, ..)| only.is_none_or(|it| name.contains(it)));
+    // Every run has ports of its own.
+    let failed = on_each_core(sh, chosen, |sh, (name, wire, is_extension)| {
         let output = results.join(wire).join(name);
         let force = is_extension.then_some("--force");
         let run = cmd!(
@@ -63,15 +61,17 @@ pub(crate) fn run(workspace: &Workspace, only: Option<&str>) -> Result<(), Error
             "{node} {program} client --command {client} --scenario {name} --spec-version {wire}
              {force...} --timeout 60000 --output-dir {output}"
         );
-        let run = run.quiet().ignore_status().output()?;
-        if run.status.success() && has_checks(sh, &output)? {
-            passed += 1;
-            continue;
+        let run = run.quiet().ignore_status().output().map_err(|error| error.to_string())?;
+        if run.status.success() && has_checks(sh, &output).map_err(|error| error.to_string())? {
+            return Ok(None);
         }
         let said = String::from_utf8_lossy(&run.stdout);
         println!("{said}{}", String::from_utf8_lossy(&run.stderr));
-        findings.push(format!("{name} {wire}"));
-    }
+        Ok(Some(format!("{name} {wire}")))
+    });
+    let failed = failed.into_iter().collect::<Result<Vec<_>, String>>()?;
+    let mut passed = failed.iter().filter(|failed| failed.is_none()).count();
+    let mut findings = failed.into_iter().flatten().collect::<Vec<_>>();
     if only.is_none_or(|only| SERVER.contains(only)) {
         let (held, failed) = server::run(workspace, &suite, &results.join(SERVER))?;
         passed += held;

@@ -1,16 +1,12 @@
 //! `cargo xtask fuzz`: every target of tests/fuzz for a while, from seeds that the vectors and documents give.
 
-use core::iter;
-use core::num::NonZero;
 use std::collections::BTreeSet;
-use std::panic::resume_unwind;
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 use cargo_metadata::camino::Utf8PathBuf;
 use serde_json::Value;
 use xshell::{Shell, cmd};
 
+use crate::process::on_each_core;
 use crate::workspace::{Error, Workspace, announce, none_of};
 
 const HOME: &str = "tests/fuzz";
@@ -38,21 +34,10 @@ pub(crate) fn run(workspace: &Workspace, seconds: u64, only: Option<&str>) -> Re
         return Err(tail(&String::from_utf8_lossy(&output.stderr), 60).into());
     }
     let chosen = targets.into_iter().filter(|target| only.is_none_or(|only| only == target));
-    let queue = Mutex::new(chosen.collect::<Vec<_>>().into_iter());
     // A target uses one core, and waits for nobody.
-    let workers = thread::available_parallelism().map_or(1, NonZero::get);
-    let work = |sh: Shell| {
-        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-        let found = |target: String| run_target(&sh, &seeds, seconds, &target).err();
-        iter::from_fn(next).filter_map(found).collect::<Vec<_>>()
-    };
-    let findings = thread::scope(|scope| {
-        let shells = iter::repeat_with(|| sh.clone()).take(workers);
-        let workers = shells.map(|sh| scope.spawn(|| work(sh))).collect::<Vec<_>>();
-        let joined = workers.into_iter().map(|worker| worker.join());
-        joined.map(|found| found.unwrap_or_else(|panic| resume_unwind(panic))).collect::<Vec<_>>()
-    });
-    none_of(&findings.concat())
+    let findings =
+        on_each_core(sh, chosen, |sh, target| run_target(sh, &seeds, seconds, &target).err());
+    none_of(&findings.into_iter().flatten().collect::<Vec<_>>())
 }
 
 /// Runs one target from the seeds and what earlier runs found.
