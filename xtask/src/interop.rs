@@ -9,6 +9,9 @@ mod client;
 mod foreign;
 mod peer;
 
+use std::panic::resume_unwind;
+use std::thread;
+
 use cargo_metadata::camino::{Utf8Path, Utf8PathBuf};
 use xshell::{Shell, cmd};
 
@@ -33,24 +36,24 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
     sh.remove_path(&interop)?;
     sh.create_dir(&interop)?;
 
+    announce("install the peers");
+    let [typescript, openid, interpreter, old_interpreter] = install_all(sh, &interop);
+    let (typescript, openid) = (typescript?, openid?);
+    let (interpreter, old_interpreter) = (interpreter?, old_interpreter?);
+
     announce("interop with TypeScript");
-    let typescript = install(workspace, &interop, "typescript")?;
     exchange(workspace, "typescript", "node", &[typescript.join("documents.mjs").as_str()])?;
     let node = Utf8PathBuf::from("node");
     challenges(workspace, &node, &typescript.join("challenges.mjs"))?;
 
     announce("interop with Python");
     let python = Utf8Path::new(HOME).join("python");
-    let interpreter = environment(sh, &interop.join("python"), &python.join("requirements.txt"))?;
-    let old = python.join("requirements-v1.txt");
-    let old_interpreter = environment(sh, &interop.join("python-v1"), &old)?;
     let documents = python.join("documents.py");
     exchange(workspace, "python", interpreter.as_str(), &["-B", documents.as_str()])?;
     for line in [&interpreter, &old_interpreter] {
         challenges(workspace, line, &python.join("challenges.py"))?;
     }
 
-    let openid = install(workspace, &interop, "oidc-provider")?;
     let mut findings = Vec::new();
     for (name, program, script) in [
         ("typescript", "node", typescript.join("peer.mjs")),
@@ -98,8 +101,26 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
     none_of(&findings)
 }
 
+/// Installs the programs of Node.js, and a Python for each line of its SDK. All at once, because they wait for registries.
+fn install_all(sh: &Shell, interop: &Utf8Path) -> [Result<Utf8PathBuf, xshell::Error>; 4] {
+    thread::scope(|scope| {
+        let [typescript, openid] = ["typescript", "oidc-provider"].map(|name| {
+            let sh = sh.clone();
+            scope.spawn(move || install(&sh, interop, name))
+        });
+        let lines = [("python", "requirements.txt"), ("python-v1", "requirements-v1.txt")];
+        let [new, old] = lines.map(|(name, pins)| {
+            let sh = sh.clone();
+            let pins = Utf8Path::new(HOME).join("python").join(pins);
+            scope.spawn(move || environment(&sh, &interop.join(name), &pins))
+        });
+        [typescript, openid, new, old]
+            .map(|install| install.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    })
+}
+
 /// A Python of its own, with what `pins` lists; its interpreter.
-fn environment(sh: &Shell, home: &Utf8Path, pins: &Utf8Path) -> Result<Utf8PathBuf, Error> {
+fn environment(sh: &Shell, home: &Utf8Path, pins: &Utf8Path) -> Result<Utf8PathBuf, xshell::Error> {
     cmd!(sh, "python3 -m venv {home}").quiet().run()?;
     let interpreter = home.join("bin/python");
     cmd!(sh, "{interpreter} -m pip install --quiet --disable-pip-version-check -r {pins}")
@@ -109,8 +130,7 @@ fn environment(sh: &Shell, home: &Utf8Path, pins: &Utf8Path) -> Result<Utf8PathB
 }
 
 /// Copies a peer's programs and installs what they use beside them.
-fn install(workspace: &Workspace, interop: &Utf8Path, name: &str) -> Result<Utf8PathBuf, Error> {
-    let sh = &workspace.sh;
+fn install(sh: &Shell, interop: &Utf8Path, name: &str) -> Result<Utf8PathBuf, xshell::Error> {
     let home = interop.join(name);
     cmd!(sh, "cp -r {HOME}/{name} {home}").quiet().run()?;
     cmd!(sh, "npm ci --prefix {home} --ignore-scripts --no-audit --no-fund --silent")
