@@ -112,30 +112,28 @@ async fn measure(options: &[&str]) -> anyhow::Result<()> {
             figures.push(round);
         }
     }
-    println!(
-        "\n{:<25} {:>24} {:>24} {:>9} {:>9} {:>9}",
-        "", "open loop", "closed loop", "p99 ms", "cost CPU", "MiB"
-    );
+    println!("\n| hostile traffic | open loop | closed loop | p99 | processor | memory |");
+    println!("|---|---|---|---|---|---|");
     let mut findings = Vec::new();
     for (case, rounds) in cases.iter().zip(&all) {
         let of = |figure: fn(&Round) -> f64| Spread::new(rounds.iter().map(figure).collect());
         let (open, closed) = (of(|round| round.kept), of(|round| round.kept_closed));
         let (late, cost) = (of(|round| round.under.p99_ms()), of(|round| round.cost));
         let memory = of(|round| round.memory as f64);
-        let mark = if case.is_passive { ' ' } else { '*' };
+        let (kept_closed, closed) = (closed.median, closed.to_string());
         println!(
-            "{:<25} {open:>24} {closed:>23}{mark} {:>9.1} {:>8.0}% {:>9.0}",
+            "| {} | {open} | {} | {:.0} ms | {:.0} % | {:.0} MiB |",
             case.name,
+            if case.is_passive { closed.clone() } else { format!("({closed})") },
             late.median,
             100.0 * cost.median,
             memory.median
         );
-        if open.median < KEPT || (case.is_passive && closed.median < KEPT) {
+        if open.median < KEPT || (case.is_passive && kept_closed < KEPT) {
             findings.push(format!("{}: open {open}, closed {closed}", case.name));
         }
     }
-    println!("median (least to most) of {rounds} round(s); * does not decide: the hostile program");
-    println!("needs the processors of this loop itself");
+    println!("\nMedians of {rounds} round(s), least to most; figures in brackets do not decide.");
     if !findings.is_empty() {
         bail!("good traffic keeps less than {KEPT} of its rate: {}", findings.join("; "));
     }
