@@ -293,8 +293,8 @@ pub(crate) async fn open_loop(good: &Arc<Good>, rate: f64, time: Duration) -> Ou
     Outcome { sent, taken, wrong }
 }
 
-/// Right answers a second, when each of sixteen clients sends a unit when the one before was answered.
-pub(crate) async fn closed_loop(good: &Arc<Good>, time: Duration) -> f64 {
+/// Right answers, and those of a second, when each of sixteen clients sends a unit when the one before was answered.
+pub(crate) async fn closed_loop(good: &Arc<Good>, time: Duration) -> [f64; 2] {
     let (next, right) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let is_over = Arc::new(AtomicBool::new(false));
     let start = Instant::now();
@@ -317,5 +317,6 @@ pub(crate) async fn closed_loop(good: &Arc<Good>, time: Duration) -> f64 {
     for client in clients {
         drop(client.await);
     }
-    right.load(Ordering::Relaxed) as f64 / start.elapsed().as_secs_f64()
+    let right = right.load(Ordering::Relaxed) as f64;
+    [right, right / start.elapsed().as_secs_f64()]
 }

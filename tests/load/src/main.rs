@@ -10,8 +10,8 @@
 //! 3. both again while hostile traffic is on.
 //!
 //! The open loop decides in every case, because the hostile program needs processors too, and what it takes from a
-//! closed loop on the same machine says nothing about the server. The closed loop decides as well where hostile traffic
-//! only waits. The extra time that the server runs is given as a share of one processor.
+//! closed loop on the same machine says nothing about the server. Where hostile traffic only waits, the closed loop
+//! decides as well, by right answers for each second that the server runs on a processor. The extra time that the server runs is given as a share of one processor.
 
 #![expect(
     clippy::disallowed_methods,
@@ -86,6 +86,8 @@ async fn main() -> anyhow::Result<()> {
 struct Round {
     kept: f64,
     kept_closed: f64,
+    /// The same by what the server needs of the processors, which another program on the machine does not change.
+    kept_by_cpu: f64,
     before: Outcome,
     under: Outcome,
     /// Time of processors beyond that of the round without hostile traffic, as a share of one.
@@ -106,31 +108,35 @@ async fn measure(options: &[&str]) -> anyhow::Result<()> {
         for (case, figures) in cases.iter().zip(&mut all) {
             let round = round(case, number, &web.0).await.with_context(|| case.name)?;
             println!(
-                "round {number}: {:<25} keeps {:>5.3} open, {:>5.3} closed; {} and {}; {}",
-                case.name, round.kept, round.kept_closed, round.before, round.under, round.said
+                "round {number}: {:<25} keeps {:.3} open, {:.3} by processor time; {} and {}; held {}",
+                case.name, round.kept, round.kept_by_cpu, round.before, round.under, round.said
             );
             figures.push(round);
         }
     }
-    println!("\n| hostile traffic | open loop | closed loop | p99 | processor | memory |");
-    println!("|---|---|---|---|---|---|");
+    println!(
+        "\n| hostile traffic | open loop | closed loop, by processor time | by rate | p99 | processor | memory |"
+    );
+    println!("|---|---|---|---|---|---|---|");
     let mut findings = Vec::new();
     for (case, rounds) in cases.iter().zip(&all) {
         let of = |figure: fn(&Round) -> f64| Spread::new(rounds.iter().map(figure).collect());
         let (open, closed) = (of(|round| round.kept), of(|round| round.kept_closed));
         let (late, cost) = (of(|round| round.under.p99_ms()), of(|round| round.cost));
         let memory = of(|round| round.memory as f64);
-        let (kept_closed, closed) = (closed.median, closed.to_string());
+        let by_cpu = of(|round| round.kept_by_cpu);
+        let (kept_by_cpu, by_cpu) = (by_cpu.median, by_cpu.to_string());
         println!(
-            "| {} | {open} | {} | {:.0} ms | {:.0} % | {:.0} MiB |",
+            "| {} | {open} | {} | ({:.2}) | {:.0} ms | {:.0} % | {:.0} MiB |",
             case.name,
-            if case.is_passive { closed.clone() } else { format!("({closed})") },
+            if case.is_passive { by_cpu.clone() } else { format!("({by_cpu})") },
+            closed.median,
             late.median,
             100.0 * cost.median,
             memory.median
         );
-        if open.median < KEPT || (case.is_passive && kept_closed < KEPT) {
-            findings.push(format!("{}: open {open}, closed {closed}", case.name));
+        if open.median < KEPT || (case.is_passive && kept_by_cpu < KEPT) {
+            findings.push(format!("{}: open {open}, by processor time {by_cpu}", case.name));
         }
     }
     println!("\nMedians of {rounds} round(s), least to most; figures in brackets do not decide.");
@@ -145,7 +151,9 @@ async fn round(case: &Case, number: usize, web: &str) -> anyhow::Result<Round> {
     let places = server.line("server ")?;
     let good = Arc::new(Good::set_up(&places, web).await?);
     good::closed_loop(&good, CLOSED / 2).await;
-    let closed = good::closed_loop(&good, CLOSED).await;
+    let cpu = server.cpu_time();
+    let [right, closed] = good::closed_loop(&good, CLOSED).await;
+    let by_cpu = right / server.cpu_time().saturating_sub(cpu).as_secs_f64();
     let rate = closed * SENT;
     let cpu = server.cpu_time();
     let before = good::open_loop(&good, rate, OPEN).await;
@@ -158,11 +166,14 @@ async fn round(case: &Case, number: usize, web: &str) -> anyhow::Result<Round> {
     let under = good::open_loop(&good, rate, OPEN).await;
     let cpu_under = server.cpu_time().saturating_sub(cpu);
     let memory = server.memory();
-    let closed_under = good::closed_loop(&good, CLOSED).await;
+    let cpu = server.cpu_time();
+    let [right, closed_under] = good::closed_loop(&good, CLOSED).await;
+    let by_cpu_under = right / server.cpu_time().saturating_sub(cpu).as_secs_f64();
     let said = hostile.stop("held ")?;
     Ok(Round {
         kept: under.share() / before.share(),
         kept_closed: closed_under / closed,
+        kept_by_cpu: by_cpu_under / by_cpu,
         cost: (cpu_under.as_secs_f64() - cpu_before.as_secs_f64()) / OPEN.as_secs_f64(),
         before,
         under,
