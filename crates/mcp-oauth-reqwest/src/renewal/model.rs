@@ -302,6 +302,24 @@ fn sec_245_a_login_that_is_ended_before_its_window_opens_none() {
 }
 
 #[test]
+fn sec_245_a_request_after_the_end_of_a_login_begins_another() {
+    let met = explore(0..100, calm, async |schedule: Arc<Schedule>| {
+        let calls = [0, 1].map(|_| Arc::clone(&schedule));
+        let [first, second] = calls.map(|schedule| async move {
+            Action::Call("read").run(&schedule, 0).await;
+        });
+        let first = tokio::spawn(first);
+        let wait = schedule.world.lock().random.below(4000);
+        sleep(Duration::from_millis(wait)).await;
+        Action::Cancel.run(&schedule, 0).await;
+        // It comes while the login that was ended is still under way, and hears nothing of its end.
+        second.await;
+        first.await.unwrap();
+    });
+    assert!(met.windows > 100, "{met:?}");
+}
+
+#[test]
 fn sec_240_sec_245_to_forget_a_server_removes_the_registration_beside_a_logout() {
     explore(0..150, calm, async |schedule: Arc<Schedule>| {
         Action::Call("read").run(&schedule, 0).await;
