@@ -7,8 +7,11 @@
 mod cases;
 
 use core::fmt::Write as _;
+use core::num::NonZero;
 use std::fs;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
 
 use allocation_counter::measure;
 
@@ -66,11 +69,20 @@ fn sec_211_twice_the_input_allocates_at_most_two_and_a_half_times_as_much() {
     });
 }
 
+/// The parts into which the workers divide the cases, and the one of this worker.
+const PARTS: &str = "DOUBLING_PARTS";
+const PART: &str = "DOUBLING_PART";
+
+fn cases_of(part: usize, parts: usize) -> impl Iterator<Item = &'static Case> {
+    CASES.iter().skip(part).step_by(parts)
+}
+
 /// What runs under valgrind; by itself it counts nothing.
 #[test]
 #[ignore = "the next test starts it"]
 fn worker() {
-    for case in CASES {
+    let number = |name| std::env::var(name).ok().and_then(|number| number.parse().ok());
+    for case in cases_of(number(PART).unwrap_or(0), number(PARTS).unwrap_or(1)) {
         (case.read)("");
         for text in texts(case) {
             counted(case, &text);
@@ -82,24 +94,43 @@ fn worker() {
 #[ignore = "needs valgrind, and takes minutes"]
 fn sec_211_twice_the_input_costs_at_most_two_and_a_half_times_the_instructions() {
     let folder = tempfile::tempdir().unwrap();
-    let counts = folder.path().join("counts");
-    let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--dump-before=doubling::counted"])
-        .arg("--dump-after=doubling::counted")
-        .arg(format!("--callgrind-out-file={}", counts.display()))
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "worker", "--ignored", "--test-threads=1"])
-        .output()
-        .expect("valgrind runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let files = (1..).map(|number| folder.path().join(format!("counts.{number}")));
-    let files = files.map_while(|file| fs::read_to_string(file).ok());
-    let costs: Vec<u64> = files.filter_map(|text| instructions(&text)).collect();
-    assert_eq!(costs.len(), CASES.len() * LENGTHS);
+    // Valgrind uses one core.
+    let parts = thread::available_parallelism().map_or(1, NonZero::get);
+    let counts: Vec<_> =
+        (0..parts).map(|part| folder.path().join(format!("counts-{part}"))).collect();
+    let start = |(part, counts): (usize, &PathBuf)| {
+        Command::new("valgrind")
+            .args(["--tool=callgrind", "--dump-before=doubling::counted"])
+            .arg("--dump-after=doubling::counted")
+            .arg(format!("--callgrind-out-file={}", counts.display()))
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", "worker", "--ignored", "--test-threads=1"])
+            .envs([(PART, part.to_string()), (PARTS, parts.to_string())])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("valgrind runs")
+    };
+    let workers: Vec<_> = counts.iter().enumerate().map(start).collect();
+    for worker in workers {
+        let output = worker.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let costs: Vec<Vec<u64>> = counts.iter().map(|counts| all_instructions(counts)).collect();
+    for (part, costs) in costs.iter().enumerate() {
+        assert_eq!(costs.len(), cases_of(part, parts).count() * LENGTHS);
+    }
     judge(50_000, |case| {
         let at = CASES.iter().position(|own| core::ptr::eq(own, case)).unwrap();
-        costs[at * LENGTHS..][..LENGTHS].to_vec()
+        costs[at % parts][at / parts * LENGTHS..][..LENGTHS].to_vec()
     });
+}
+
+/// What callgrind counted in each call, in the files whose names begin with this one.
+fn all_instructions(counts: &Path) -> Vec<u64> {
+    let files = (1..).map(|number| counts.with_extension(number.to_string()));
+    let files = files.map_while(|file| fs::read_to_string(file).ok());
+    files.filter_map(|text| instructions(&text)).collect()
 }
 
 /// What callgrind counted in a call, if this is what it wrote at its end.
