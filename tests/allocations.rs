@@ -11,7 +11,7 @@ use client_auth::{BasicCredentials, Presented, Registered, SigningKey};
 use client_flow::{Session, Tried, Verdict, judge};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
-use mcp_oauth_axum::{IntrospectionVerifier, JwtVerifier, TokenVerifier as _};
+use mcp_authz_axum::{IntrospectionVerifier, JwtVerifier, TokenVerifier as _};
 use oauth_types::{
     AuthMethod, Challenges, ClientId, EndpointUrl, FormPairs, Issuer, KeySet, ResourceUri,
     ScopeSet, Secret, SecretDigest, SigningAlgorithm, UnixTime,

@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::routing::any;
 use http::header::{HOST, WWW_AUTHENTICATE};
 use http::{HeaderMap, Request, StatusCode};
-use mcp_oauth_axum::{Clock, Protect, TokenVerifier, VerifierUnavailable};
+use mcp_authz_axum::{Clock, Protect, TokenVerifier, VerifierUnavailable};
 use oauth_types::{
     BearerChallenge, ClientId, Issuer, ResourceUri, ScopeSet, Secret, Thumbprint, UnixTime,
 };

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 
 use client_flow::{ClientConfig, Visit};
 use futures::future::BoxFuture;
-use mcp_oauth_reqwest::{
+use mcp_authz_reqwest::{
     AuthorizedClient, CredentialStore, MemoryCredentials, UserAgent, VisitFailed,
 };
 use oauth_types::{RedirectUri, ResourceUri};

@@ -16,7 +16,7 @@ use client_auth::{ProofKey, Registered};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
-use mcp_oauth_axum::{
+use mcp_authz_axum::{
     AuthorizationServer, Browser, Clock, Deadlines, IntrospectionVerifier, Login, Protect,
     TokenVerifier, VerifierUnavailable,
 };
@@ -268,7 +268,7 @@ async fn sec_154_sec_192_who_cannot_ask_says_so_to_the_operator_and_tells_no_sec
             assert!(!format!("{verifier:?} {found:?}").contains("canary"));
         }
         let log = String::from_utf8(log().0.lock().unwrap().clone()).unwrap();
-        let own = log.lines().filter(|line| line.contains("mcp_oauth_axum::verifier"));
+        let own = log.lines().filter(|line| line.contains("mcp_authz_axum::verifier"));
         let of_this = own.filter(|line| level == " INFO" || line.contains(&url));
         assert!(of_this.filter(|line| line.contains(level)).count() >= 2, "{level}: {log}");
     }

@@ -116,7 +116,7 @@ fn c_iss_5_sec_011_no_error_of_a_login_repeats_a_forged_callback() {
         let error = login_among(|_, response| response, forge);
         assert!(matches!(error, FlowError::Callback(_)), "{error:?}");
         silent(&error);
-        silent(&mcp_oauth_reqwest::Error::from(error));
+        silent(&mcp_authz_reqwest::Error::from(error));
     }
 }
 

@@ -35,7 +35,7 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use mcp_oauth_axum::{JwtVerifier, Protect, StoreVerifier, TokenVerifier};
+use mcp_authz_axum::{JwtVerifier, Protect, StoreVerifier, TokenVerifier};
 use oauth_types::{
     ClientId, Entropy, Issuer, KeySet, ResourceUri, ScopeSet, Secret, SecretDigest,
     SigningAlgorithm, UnixTime,

@@ -15,8 +15,8 @@ use client_auth::ProofKey;
 use client_flow::{ClientConfig, FlowError};
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, Method, StatusCode};
-use mcp_oauth_axum::{AuthorizationServer, DemoLogin, Protect, StoreVerifier, metadata_routes};
-use mcp_oauth_reqwest::{AuthorizedClient, Error, MemoryCredentials};
+use mcp_authz_axum::{AuthorizationServer, DemoLogin, Protect, StoreVerifier, metadata_routes};
+use mcp_authz_reqwest::{AuthorizedClient, Error, MemoryCredentials};
 use oauth_types::{Entropy, Issuer, ResourceUri, Secret, UnixTime};
 use resource_server::{Granted, OperationScopes, Resource};
 

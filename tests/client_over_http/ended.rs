@@ -7,7 +7,7 @@ use std::time::Duration;
 use client_flow::{ClientConfig, Visit};
 use futures::future::BoxFuture;
 use http::StatusCode;
-use mcp_oauth_reqwest::{
+use mcp_authz_reqwest::{
     AuthorizedClient, CredentialStore, Error, MemoryCredentials, UserAgent, VisitFailed,
 };
 use oauth_types::{RedirectUri, ResourceUri};

@@ -13,7 +13,7 @@ use client_flow::ClientConfig;
 use futures::future::BoxFuture;
 use http::StatusCode;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use mcp_oauth_reqwest::{AuthorizedClient, IdentityFailed, IdentitySource};
+use mcp_authz_reqwest::{AuthorizedClient, IdentityFailed, IdentitySource};
 use oauth_types::{
     AuthMethod, ClientId, EndpointUrl, FormPairs, Issuer, ScopeSet, Secret, SigningAlgorithm,
     UnixTime,

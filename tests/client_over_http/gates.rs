@@ -9,7 +9,7 @@ use client_flow::{ClientConfig, FlowError, Visit};
 use futures::future::BoxFuture;
 use http::StatusCode;
 use http::header::WWW_AUTHENTICATE;
-use mcp_oauth_reqwest::{
+use mcp_authz_reqwest::{
     AuthorizedClient, CredentialStore as _, Error, MemoryCredentials, UserAgent, VisitFailed,
 };
 use oauth_types::{RedirectUri, ResourceUri};

@@ -7,7 +7,7 @@ use authorization_server::{ClientRecord, Store as _};
 use client_auth::{ClientCredentials, Registered};
 use client_flow::ClientConfig;
 use http::StatusCode;
-use mcp_oauth_reqwest::{AuthorizedClient, Error, MemoryCredentials};
+use mcp_authz_reqwest::{AuthorizedClient, Error, MemoryCredentials};
 use oauth_types::{AuthMethod, ClientId, ScopeSet, Secret, UnixTime};
 use scope_stepup::GaveUp;
 

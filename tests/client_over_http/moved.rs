@@ -13,7 +13,7 @@ use client_flow::{ClientConfig, Visit};
 use futures::future::BoxFuture;
 use http::header::{AUTHORIZATION, LOCATION, WWW_AUTHENTICATE};
 use http::{Method, StatusCode};
-use mcp_oauth_reqwest::{AuthorizedClient, Error, UserAgent, VisitFailed};
+use mcp_authz_reqwest::{AuthorizedClient, Error, UserAgent, VisitFailed};
 use oauth_types::{RedirectUri, Secret};
 use serde_json::{Value, json};
 

@@ -10,7 +10,7 @@ use std::{env, fs};
 use bytes::Bytes;
 use client_auth::ClientCredentials;
 use client_flow::{ClientConfig, Step, Visit, login};
-use mcp_oauth_reqwest::{LoopbackBrowser, UserAgent as _};
+use mcp_authz_reqwest::{LoopbackBrowser, UserAgent as _};
 use oauth_types::{ClientId, Entropy, Issuer, UnixTime};
 use serde_json::json;
 

@@ -8,7 +8,7 @@ use axum::routing::get;
 use client_flow::{ClientConfig, FlowError, TransportFailed};
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
-use mcp_oauth_reqwest::{AuthorizedClient, AuthorizedClientBuilder, Error};
+use mcp_authz_reqwest::{AuthorizedClient, AuthorizedClientBuilder, Error};
 use oauth_types::RedirectUri;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -11,7 +11,7 @@ use client_flow::ClientConfig;
 use futures::StreamExt as _;
 use http::StatusCode;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use mcp_oauth_reqwest::{AuthorizedClient, Error, McpTransport};
+use mcp_authz_reqwest::{AuthorizedClient, Error, McpTransport};
 use oauth_types::{RedirectUri, Secret};
 use rmcp::model::{ClientJsonRpcMessage, JsonRpcMessage};
 use rmcp::transport::streamable_http_client::{
@@ -247,6 +247,6 @@ async fn sec_249_after_the_head_a_stream_has_no_deadline_and_another_body_may_no
     let transport = McpTransport::new(client(&url, deadline));
     let sent = transport.post_message(url.into(), call(), None, None, HashMap::new());
     let error = tokio::time::timeout(Duration::from_secs(10), sent).await.unwrap().unwrap_err();
-    let error = mcp_oauth_reqwest::find_error(&error).unwrap();
+    let error = mcp_authz_reqwest::find_error(&error).unwrap();
     assert!(matches!(error, Error::NoResponse { .. }), "{error:?}");
 }

@@ -9,7 +9,7 @@ use client_flow::{ClientConfig, FlowError};
 use futures::future::join_all;
 use http::StatusCode;
 use http::header::WWW_AUTHENTICATE;
-use mcp_oauth_reqwest::{AuthorizedClient, Error, UserAgent as _};
+use mcp_authz_reqwest::{AuthorizedClient, Error, UserAgent as _};
 use oauth_types::RedirectUri;
 use scope_stepup::{Policy, WindowLimit};
 

@@ -14,10 +14,10 @@ use client_flow::Visit;
 use futures::future::{BoxFuture, join_all};
 use http::header::{COOKIE, DATE, LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
-use mcp_oauth_axum::{
+use mcp_authz_axum::{
     AuthorizationServer, Clock, DemoLogin, Protect, StoreVerifier, metadata_routes,
 };
-use mcp_oauth_reqwest::{AuthorizedClient, Error, UserAgent, VisitFailed};
+use mcp_authz_reqwest::{AuthorizedClient, Error, UserAgent, VisitFailed};
 use oauth_types::{Entropy, Issuer, RedirectUri, ResourceUri, UnixTime};
 use resource_server::{Granted, OperationScopes, Resource};
 use tokio::net::TcpListener;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use client_flow::{ClientConfig, Record, RecordKey};
 use futures::future::BoxFuture;
 use http::StatusCode;
-use mcp_oauth_reqwest::{AuthorizedClient, CredentialStore, Error, MemoryCredentials, StoreFailed};
+use mcp_authz_reqwest::{AuthorizedClient, CredentialStore, Error, MemoryCredentials, StoreFailed};
 use oauth_types::ResourceUri;
 
 use crate::servers::*;

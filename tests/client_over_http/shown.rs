@@ -11,7 +11,7 @@ use client_auth::ProofKey;
 use client_flow::ClientConfig;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use mcp_oauth_reqwest::{
+use mcp_authz_reqwest::{
     AuthorizedClient, CredentialStore as _, Error, MemoryCredentials, VisitFailed,
 };
 use oauth_types::RedirectUri;

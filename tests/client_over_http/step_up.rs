@@ -8,7 +8,7 @@ use client_flow::{ClientConfig, FlowError, Record, RecordKey, Visit};
 use futures::future::BoxFuture;
 use http::StatusCode;
 use http::header::WWW_AUTHENTICATE;
-use mcp_oauth_reqwest::{
+use mcp_authz_reqwest::{
     AuthorizedClient, CredentialStore, Error, StoreFailed, UserAgent, VisitFailed,
 };
 use oauth_types::{RedirectUri, ScopeSet, Secret};

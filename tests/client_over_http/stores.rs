@@ -13,7 +13,7 @@ use client_flow::{ClientConfig, FlowError, Record, RecordKey, Visit};
 use futures::future::BoxFuture;
 use http::StatusCode;
 use keyring_core::{CredentialStore as KeyStore, mock};
-use mcp_oauth_reqwest::{
+use mcp_authz_reqwest::{
     AuthorizedClient, CredentialStore, Error, FileCredentials, StoreFailed, UserAgent, VisitFailed,
 };
 use oauth_types::{ClientId, FormPairs, RedirectUri, ResourceUri};

@@ -8,7 +8,7 @@ use client_flow::{ClientConfig, IdentityProvider, Visit};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use http::header::LOCATION;
-use mcp_oauth_reqwest::{AuthorizedClient, IdentityFailed, IdentitySource, UserAgent, VisitFailed};
+use mcp_authz_reqwest::{AuthorizedClient, IdentityFailed, IdentitySource, UserAgent, VisitFailed};
 use oauth_types::{
     AuthMethod, ClientId, ClientMetadataUrl, EndpointUrl, Issuer, ProtectedResourceMetadata,
     RedirectUri, ResourceUri, Secret, SigningAlgorithm, protected_resource_urls,
@@ -20,7 +20,7 @@ use serde_json::Value;
 const METADATA_URL: &str = "https://conformance-test.local/client-metadata.json";
 /// Nobody listens there: the user's side reads where the browser would go.
 const REDIRECT: &str = "http://localhost:3000/callback";
-const NAME: &str = "mcp-oauth conformance";
+const NAME: &str = "mcp-authz conformance";
 /// A key for tests, nobody's secret.
 const PROOF_KEY: &str = include_str!("../../crates/client-auth/tests/keys/es256.pem");
 

@@ -1,4 +1,4 @@
-//! The client that the official conformance suite drives: `mcp-oauth-reqwest` under rmcp.
+//! The client that the official conformance suite drives: `mcp-authz-reqwest` under rmcp.
 //!
 //! `conformance <MCP URL>`, with the scenario in the environment as the suite puts it there. It lists the tools,
 //! calls one, and ends: what the suite checks is what was sent on the way. `cargo xtask conformance` runs it.
@@ -10,7 +10,7 @@ mod config;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use mcp_oauth_reqwest::McpTransport;
+use mcp_authz_reqwest::McpTransport;
 use rmcp::model::{CallToolRequestParams, ClientConfig, ProtocolVersion};
 use rmcp::service::{ClientLifecycleMode, ClientServiceExt as _};
 use rmcp::transport::StreamableHttpClientTransport;

@@ -21,7 +21,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use client_auth::Registered;
-use mcp_oauth_axum::{AuthorizationServer, Browser, ConnectionLimits, Login, User, serve};
+use mcp_authz_axum::{AuthorizationServer, Browser, ConnectionLimits, Login, User, serve};
 use oauth_types::{
     ClientId, Entropy, FormPairs, FormWriter, Issuer, RedirectUri, ResourceUri, ScopeSet, Secret,
     SecretDigest, UnixTime,

@@ -14,7 +14,7 @@ use authorization_server::{
     ClientRecord, Config, MemoryStore, RefreshKey, RefreshKeys, Store as _,
 };
 use client_auth::Registered;
-use mcp_oauth_axum::{AuthorizationServer, DemoLogin};
+use mcp_authz_axum::{AuthorizationServer, DemoLogin};
 use oauth_types::{
     AuthMethod, ClientId, Entropy, Issuer, RedirectUri, ResourceUri, ScopeSet, Secret, UnixTime,
 };

@@ -18,7 +18,7 @@ use client_flow::{ClientConfig, Record, RecordKey, Tokens, Visit};
 use futures::future::BoxFuture;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use http::{HeaderValue, Method, StatusCode};
-use mcp_oauth_reqwest::{
+use mcp_authz_reqwest::{
     AuthorizedClient, CredentialStore, McpTransport, MemoryCredentials, StoreFailed, UserAgent,
     VisitFailed,
 };

@@ -11,7 +11,7 @@ use futures::FutureExt as _;
 use http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
-use mcp_oauth_axum::{AuthorizationServer, DemoLogin, Protect, StoreVerifier, metadata_routes};
+use mcp_authz_axum::{AuthorizationServer, DemoLogin, Protect, StoreVerifier, metadata_routes};
 use oauth_types::{
     AuthorizationServerMetadata, ClientInformation, ClientMetadata, Entropy, FormPairs, Issuer,
     ResourceUri, ScopeSet, TokenResponse,

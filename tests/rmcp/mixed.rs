@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use mcp_oauth_axum::{Protect, TokenVerifier, VerifierUnavailable};
+use mcp_authz_axum::{Protect, TokenVerifier, VerifierUnavailable};
 use oauth_types::{Issuer, ResourceUri, Secret, UnixTime};
 use resource_server::{OperationScopes, Resource, TokenFacts};
 use rmcp::model::CallToolRequestParams;

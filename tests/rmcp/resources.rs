@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::StatusCode;
-use mcp_oauth_axum::{Clock, Protect};
+use mcp_authz_axum::{Clock, Protect};
 use oauth_types::UnixTime;
 use reqwest::Url;
 use resource_server::OperationScopes;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use axum::body::Body;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, WWW_AUTHENTICATE};
 use http::{Method, Request, StatusCode};
-use mcp_oauth_axum::{Clock, Protect};
+use mcp_authz_axum::{Clock, Protect};
 use oauth_types::{ScopeSet, UnixTime};
 use resource_server::OperationScopes;
 use rmcp::{tool, tool_router};

@@ -8,7 +8,7 @@ use axum::body::Body;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
-use mcp_oauth_axum::{Protect, TokenVerifier, VerifierUnavailable};
+use mcp_authz_axum::{Protect, TokenVerifier, VerifierUnavailable};
 use oauth_types::{ClientId, Issuer, ResourceUri, ScopeSet, Secret, UnixTime};
 use resource_server::{Resource, TokenFacts};
 use rmcp::ServerHandler;

@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
-use mcp_oauth_axum::Protect;
+use mcp_authz_axum::Protect;
 use oauth_types::{Entropy, ScopeSet};
 use resource_server::{OperationScopes, Requirement, SessionKey};
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;

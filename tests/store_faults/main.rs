@@ -16,8 +16,8 @@ use authorization_server::{MemoryStore, Store};
 use cluster::Cluster;
 use futures::StreamExt as _;
 use futures::stream::iter;
-use mcp_oauth_postgres::PostgresStore;
-use mcp_oauth_sqlite::{Settings, SqliteStore};
+use mcp_authz_postgres::PostgresStore;
+use mcp_authz_sqlite::{Settings, SqliteStore};
 use tempfile::TempDir;
 use tests::faulty::{Fault, FaultyStore};
 
@@ -105,7 +105,7 @@ async fn postgres() -> (PostgresStore, ()) {
     let url = Cluster::shared().fresh_database().unwrap();
     // All of those that are told at once have their connections.
     let settings =
-        mcp_oauth_postgres::Settings::default().with_connections(2).with_timeout(PATIENT);
+        mcp_authz_postgres::Settings::default().with_connections(2).with_timeout(PATIENT);
     (PostgresStore::open(&url, &settings).await.unwrap(), ())
 }
 

@@ -13,7 +13,7 @@ use client_auth::{ClientKeys, ProofKey, Registered, SigningKey};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
-use mcp_oauth_axum::{AuthorizationServer, Clock, Deadlines, DemoLogin, Protect, StoreVerifier};
+use mcp_authz_axum::{AuthorizationServer, Clock, Deadlines, DemoLogin, Protect, StoreVerifier};
 use oauth_types::{
     AuthMethod, ClientId, Entropy, FormPairs, FormWriter, Issuer, ResourceUri, ScopeSet, Secret,
     SecretDigest, SigningAlgorithm, UnixTime,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use client_auth::ClientCredentials;
 use client_flow::{ClientConfig, Record, RecordKey, ServerProfile, Visit};
 use futures::future::BoxFuture;
-use mcp_oauth_reqwest::{AuthorizedClient, CredentialStore, StoreFailed, UserAgent, VisitFailed};
+use mcp_authz_reqwest::{AuthorizedClient, CredentialStore, StoreFailed, UserAgent, VisitFailed};
 use oauth_types::{
     AuthMethod, ClientId, EndpointUrl, Issuer, RedirectUri, ResourceUri, ScopeSet, Secret,
 };

@@ -1,7 +1,7 @@
 //! Access tokens that other authorization servers sign, as our verifier reads them.
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use mcp_oauth_axum::{JwtVerifier, TokenVerifier as _};
+use mcp_authz_axum::{JwtVerifier, TokenVerifier as _};
 use oauth_types::{Issuer, KeySet, ResourceUri, ScopeSet, Secret, UnixTime};
 use serde_json::Value;
 

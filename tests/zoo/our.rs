@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::header::CONTENT_TYPE;
 use http::{Response, StatusCode};
-use mcp_oauth_axum::{
+use mcp_authz_axum::{
     AuthorizationServer, ClientDocuments, DemoLogin, Protect, StoreVerifier, metadata_routes,
 };
 use oauth_types::{ClientMetadataUrl, Entropy, Issuer, RedirectUri, ResourceUri, ScopeSet};

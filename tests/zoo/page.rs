@@ -1,5 +1,5 @@
 //! The compatibility page says what the data says: `crates/COMPATIBILITY.md` has one row a client and one a provider,
-//! each made of its file. With `MCP_OAUTH_WRITE_PAGE` set, the rows are written instead of compared.
+//! each made of its file. With `MCP_AUTHZ_WRITE_PAGE` set, the rows are written instead of compared.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -46,7 +46,7 @@ pub(crate) fn run() -> usize {
     for row in own.lines().filter(|row| !written.lines().any(|own| own == *row)) {
         println!("page: FAILED: no file says {row}");
     }
-    println!("page: 0 passed, 1 failed (MCP_OAUTH_WRITE_PAGE=1 writes the rows)");
+    println!("page: 0 passed, 1 failed (MCP_AUTHZ_WRITE_PAGE=1 writes the rows)");
     1
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn run() -> usize {
     reason = "a developer tells the test to write by the environment"
 )]
 fn may_write() -> bool {
-    std::env::var_os("MCP_OAUTH_WRITE_PAGE").is_some()
+    std::env::var_os("MCP_AUTHZ_WRITE_PAGE").is_some()
 }
 
 #[expect(clippy::disallowed_methods, reason = "the page is a file")]

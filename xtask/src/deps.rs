@@ -12,8 +12,8 @@ const LAYERS: &[&[&str]] = &[
     &["oauth-types"],
     &["client-auth", "iss-validate", "scope-stepup"],
     &["client-flow", "authorization-server", "resource-server"],
-    &["mcp-oauth-keys"],
-    &["mcp-oauth-reqwest", "mcp-oauth-axum", "mcp-oauth-sqlite", "mcp-oauth-postgres"],
+    &["mcp-authz-keys"],
+    &["mcp-authz-reqwest", "mcp-authz-axum", "mcp-authz-sqlite", "mcp-authz-postgres"],
 ];
 
 /// The first layer that may know a runtime; all below it are cores.
@@ -82,7 +82,7 @@ mod tests {
     fn arrows_point_down() {
         assert_eq!(forbidden("client-auth", "oauth-types", NORMAL), None);
         assert_eq!(forbidden("client-flow", "iss-validate", NORMAL), None);
-        assert_eq!(forbidden("mcp-oauth-axum", "oauth-types", NORMAL), None);
+        assert_eq!(forbidden("mcp-authz-axum", "oauth-types", NORMAL), None);
     }
 
     #[test]
@@ -91,7 +91,7 @@ mod tests {
             ("oauth-types", "client-auth"),
             ("client-auth", "scope-stepup"),
             ("resource-server", "authorization-server"),
-            ("mcp-oauth-sqlite", "mcp-oauth-axum"),
+            ("mcp-authz-sqlite", "mcp-authz-axum"),
         ] {
             for kind in [NORMAL, DependencyKind::Build] {
                 assert!(forbidden(from, to, kind).is_some(), "{from} -> {to}");
@@ -102,17 +102,17 @@ mod tests {
     #[test]
     fn only_adapters_meet_each_other_in_tests() {
         assert!(forbidden("client-auth", "iss-validate", DEV).is_some());
-        assert!(forbidden("client-flow", "mcp-oauth-reqwest", DEV).is_some());
+        assert!(forbidden("client-flow", "mcp-authz-reqwest", DEV).is_some());
         assert_eq!(forbidden("client-flow", "client-auth", DEV), None);
-        assert_eq!(forbidden("mcp-oauth-reqwest", "mcp-oauth-axum", DEV), None);
+        assert_eq!(forbidden("mcp-authz-reqwest", "mcp-authz-axum", DEV), None);
     }
 
     #[test]
     fn a_crate_outside_the_house_is_refused() {
         assert!(forbidden("client-auth", "xtask", NORMAL).is_some());
-        assert!(forbidden("mcp-oauth-axum", "mcp-oauth-tests", DEV).is_some());
-        assert_eq!(forbidden("mcp-oauth-postgres", "cluster", DEV), None);
-        assert!(forbidden("mcp-oauth-postgres", "cluster", NORMAL).is_some());
+        assert!(forbidden("mcp-authz-axum", "mcp-authz-tests", DEV).is_some());
+        assert_eq!(forbidden("mcp-authz-postgres", "cluster", DEV), None);
+        assert!(forbidden("mcp-authz-postgres", "cluster", NORMAL).is_some());
         assert!(forbidden("authorization-server", "cluster", DEV).is_some());
     }
 }

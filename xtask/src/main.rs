@@ -100,7 +100,7 @@ enum Command {
     ///
     /// tests/load: idle connections, stalled bodies, sessions of one user, made-up documents. Fails below 90 %. Needs
     /// Linux, 16,000 descriptors, about five minutes, and a machine that does nothing else. The figures stand in
-    /// crates/mcp-oauth-axum/README.md.
+    /// crates/mcp-authz-axum/README.md.
     Load {
         /// Rounds of each case; medians are printed and judged
         #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]

@@ -22,7 +22,7 @@ use once::Once;
 ///
 /// For tests and demos. At the end of the process every registration, grant and token is gone: clients are unknown and
 /// users log in again. A second process knows none of them. For a server that people use take a durable store
-/// (`mcp-oauth-sqlite` on one machine, `mcp-oauth-postgres` on several).
+/// (`mcp-authz-sqlite` on one machine, `mcp-authz-postgres` on several).
 #[derive(Debug)]
 pub struct MemoryStore {
     tables: Mutex<Tables>,

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, ensure};
 use axum::Router;
 use clap::Parser;
-use mcp_oauth_axum::{
+use mcp_authz_axum::{
     ConnectionLimits, IntrospectionVerifier, JwtVerifier, Protect, TokenVerifier, metadata_routes,
     serve, shutdown_signal,
 };

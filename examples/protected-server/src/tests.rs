@@ -14,7 +14,7 @@ use client_auth::{Registered, SigningKey};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, WWW_AUTHENTICATE};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
-use mcp_oauth_axum::{AuthorizationServer, DemoLogin, VerifierUnavailable};
+use mcp_authz_axum::{AuthorizationServer, DemoLogin, VerifierUnavailable};
 use oauth_types::{AuthMethod, Entropy, ScopeSet, SigningAlgorithm, UnixTime};
 use resource_server::TokenFacts;
 use serde_json::{Value, json};

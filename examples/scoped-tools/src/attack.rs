@@ -1,7 +1,7 @@
 //! Mix-up: the browser comes back with an answer that another authorization server made.
 
 use http::Method;
-use mcp_oauth_reqwest::AuthorizedClient;
+use mcp_authz_reqwest::AuthorizedClient;
 use oauth_types::RedirectUri;
 use tokio::sync::mpsc::unbounded_channel;
 

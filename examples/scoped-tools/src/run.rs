@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use mcp_oauth_reqwest::{AuthorizedClient, LoopbackBrowser, McpTransport, UserAgent, find_error};
+use mcp_authz_reqwest::{AuthorizedClient, LoopbackBrowser, McpTransport, UserAgent, find_error};
 use rmcp::RoleClient;
 use rmcp::model::{CallToolRequestParams, ClientConfig, ProtocolVersion};
 use rmcp::service::{ClientLifecycleMode, ClientServiceExt as _, RunningService};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use authorization_server::{Lifetimes, MemoryStore, RefreshKeys, Store};
 use clap::Args;
-use mcp_oauth_axum::{ConnectionLimits, shutdown_signal};
+use mcp_authz_axum::{ConnectionLimits, shutdown_signal};
 use oauth_types::{Issuer, ResourceUri};
 
 use crate::servers::{Places, Servers, new_keys};

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use authorization_server::{Config, Lifetimes, MemoryStore, RefreshKey, RefreshKeys, Store};
 use axum::Router;
 use axum::middleware::from_fn;
-use mcp_oauth_axum::{
+use mcp_authz_axum::{
     AuthorizationServer, ConnectionLimits, DemoLogin, Protect, StoreVerifier, metadata_routes,
 };
 use oauth_types::{Entropy, Issuer, ResourceUri};
@@ -50,7 +50,7 @@ impl Running {
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move {
             let deadlines = ConnectionLimits { stop: stop_within, ..Default::default() };
-            mcp_oauth_axum::serve(listener, router, deadlines, async { drop(stopped.await) }).await;
+            mcp_authz_axum::serve(listener, router, deadlines, async { drop(stopped.await) }).await;
         });
         Self { stop, task }
     }

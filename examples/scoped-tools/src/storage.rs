@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use anyhow::Context as _;
 use authorization_server::RefreshKeys;
-use mcp_oauth_postgres::PostgresStore;
-use mcp_oauth_sqlite::{Settings, SqliteStore};
+use mcp_authz_postgres::PostgresStore;
+use mcp_authz_sqlite::{Settings, SqliteStore};
 
 /// Which store, by its name on the command line.
 #[derive(Clone, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub(crate) async fn connect(
     url: &str,
     keys: &Path,
 ) -> anyhow::Result<(PostgresStore, RefreshKeys)> {
-    let store = PostgresStore::open(url, &mcp_oauth_postgres::Settings::default()).await;
+    let store = PostgresStore::open(url, &mcp_authz_postgres::Settings::default()).await;
     let store = store.context("cannot open the PostgreSQL database")?;
     let keys = store.refresh_keys(keys)?;
     Ok((store, keys))

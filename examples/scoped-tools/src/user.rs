@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use client_flow::Visit;
 use futures::future::BoxFuture;
 use http::header::{COOKIE, LOCATION, SET_COOKIE};
-use mcp_oauth_reqwest::{UserAgent, VisitFailed};
+use mcp_authz_reqwest::{UserAgent, VisitFailed};
 use oauth_types::{FormWriter, RedirectUri};
 
 /// Follows the login as a browser would: cookies, form, redirect.

@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use anyhow::Context as _;
 use clap::Parser;
-use mcp_oauth_axum::{ConnectionLimits, serve, shutdown_signal};
+use mcp_authz_axum::{ConnectionLimits, serve, shutdown_signal};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 

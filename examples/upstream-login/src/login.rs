@@ -20,7 +20,7 @@ use axum::routing::get;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use iss_validate::{Callback, Expected, Validated, ValidatedCode};
-use mcp_oauth_axum::{Browser, Login, User};
+use mcp_authz_axum::{Browser, Login, User};
 use oauth_types::{
     CodeVerifier, EndpointUrl, Entropy, FormPairs, FormWriter, Issuer, Secret, State,
     TokenResponse, encode_component,

@@ -14,7 +14,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use authorization_server::{Config, MemoryStore, RefreshKey, RefreshKeys};
-use mcp_oauth_axum::{AuthorizationServer, ConnectionLimits, serve, shutdown_signal};
+use mcp_authz_axum::{AuthorizationServer, ConnectionLimits, serve, shutdown_signal};
 use oauth_types::{Issuer, ResourceUri, ScopeSet};
 use tokio::net::TcpListener;
 use tokio::sync::watch;

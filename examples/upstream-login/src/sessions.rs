@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use mcp_oauth_axum::User;
+use mcp_authz_axum::User;
 use oauth_types::{Secret, SecretDigest};
 use tokio::time::Instant;
 

@@ -7,7 +7,7 @@ use authorization_server::Store as _;
 use axum::body::Body;
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
-use mcp_oauth_axum::User;
+use mcp_authz_axum::User;
 use oauth_types::{CodeVerifier, EndpointUrl, Entropy, FormPairs, SecretDigest};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;

@@ -1,8 +1,8 @@
-//! Every order in which tasks can meet in `mcp-oauth-reqwest`'s `flight`, or a great many of them: its locks are
+//! Every order in which tasks can meet in `mcp-authz-reqwest`'s `flight`, or a great many of them: its locks are
 //! the scheduler's, which runs a test once for each order.
 #![cfg(test)]
 
-#[path = "../../../crates/mcp-oauth-reqwest/src/flight.rs"]
+#[path = "../../../crates/mcp-authz-reqwest/src/flight.rs"]
 mod flight;
 mod orders;
 mod world;

@@ -20,8 +20,8 @@ use crate::{Pace, until_stopped};
 const AGAIN: f64 = 300.0;
 /// Connections that are opened in a second at first.
 const FIRST: f64 = 5_000.0;
-const MAX_BODY: usize = mcp_oauth_axum::Protect::<
-    mcp_oauth_axum::StoreVerifier<authorization_server::MemoryStore>,
+const MAX_BODY: usize = mcp_authz_axum::Protect::<
+    mcp_authz_axum::StoreVerifier<authorization_server::MemoryStore>,
 >::MAX_BODY;
 const MAX_FORM: usize = oauth_types::FormPairs::MAX_BYTES;
 

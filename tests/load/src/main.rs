@@ -1,7 +1,7 @@
 //! Load: the share of its rate that good traffic keeps while hostile traffic is on.
 //!
 //! `cargo xtask load` runs it. Each round of a case has a new server in a process of its own ([`server`]): the router of
-//! the authorization server and an rmcp server behind [`Protect`](mcp_oauth_axum::Protect), both under `serve` with its
+//! the authorization server and an rmcp server behind [`Protect`](mcp_authz_axum::Protect), both under `serve` with its
 //! defaults. This process sends good traffic ([`good`]), another one hostile traffic ([`hostile`]), and a fourth one is
 //! the web on which clients publish documents. A round measures, in this order:
 //!

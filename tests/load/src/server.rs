@@ -11,7 +11,7 @@ use axum::Router;
 use client_auth::Registered;
 use http::HeaderMap;
 use http::header::COOKIE;
-use mcp_oauth_axum::{
+use mcp_authz_axum::{
     AuthorizationServer, Browser, ConnectionLimits, Login, Protect, StoreVerifier, User,
     WebDocuments, metadata_routes, serve,
 };
@@ -30,9 +30,9 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use crate::good::{MACHINE, MACHINE_SECRET, REDIRECT};
 use crate::{until_stopped, wire};
 
-const ROOT: &[u8] = include_bytes!("../../../crates/mcp-oauth-axum/tests/keys/root.pem");
-const CERTIFICATE: &[u8] = include_bytes!("../../../crates/mcp-oauth-axum/tests/keys/site.pem");
-const KEY: &[u8] = include_bytes!("../../../crates/mcp-oauth-axum/tests/keys/site.key.pem");
+const ROOT: &[u8] = include_bytes!("../../../crates/mcp-authz-axum/tests/keys/root.pem");
+const CERTIFICATE: &[u8] = include_bytes!("../../../crates/mcp-authz-axum/tests/keys/site.pem");
+const KEY: &[u8] = include_bytes!("../../../crates/mcp-authz-axum/tests/keys/site.key.pem");
 
 /// Made-up host names that lead to the web of this measurement.
 pub(crate) const NAMES: usize = 20_000;

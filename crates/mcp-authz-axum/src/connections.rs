@@ -1,0 +1,413 @@
+//! Bounds of the connections that are open at once, in all and by network.
+//!
+//! | a new connection comes while | then |
+//! |---|---|
+//! | its network has as many as it may | the idle ones of this network that waited longest are closed, or else the new one |
+//! | there are as many as there may be in all | the idle ones of the network with most connections, or else of any, or else the new one |
+//! | the process has no descriptor left | the same, for all listeners of the process |
+//!
+//! A connection is idle while no whole request of it is under way: between requests, and while a head or a body is on its
+//! way. One whose answer is an event stream is not.
+
+use core::mem::take;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::time::Duration;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use oauth_types::is_local_ip;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tracing::warn;
+
+use crate::network::{Network, SHARES, networks};
+
+/// Deadlines and numbers of the connections that [`serve`](crate::serve()) holds.
+///
+/// ```
+/// use core::time::Duration;
+/// use mcp_authz_axum::ConnectionLimits;
+///
+/// let limits = ConnectionLimits { in_all: 50_000, stop: Duration::from_secs(30), ..Default::default() };
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ConnectionLimits {
+    /// From the opening of a connection, or the answer before, to the end of a request's head: 30 seconds. An idle
+    /// connection is closed as soon.
+    pub head: Duration,
+    /// From the word to stop to the end of what is being answered: 10 seconds.
+    pub stop: Duration,
+    /// Connections in all: 10,000. When the process has fewer descriptors, idle connections are closed as soon as
+    /// those run out.
+    pub in_all: usize,
+    /// Connections of one network, an IPv4 address or a /64 of IPv6: 256. The /56 around it may have twice as many and
+    /// the /48 four times. Raise it where a proxy connects from a public address.
+    pub by_network: usize,
+    /// The same for a loopback or private address: 10,000, because a reverse proxy connects from such an address for
+    /// everybody.
+    pub by_local_network: usize,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(30),
+            stop: Duration::from_secs(10),
+            in_all: 10_000,
+            by_network: 256,
+            by_local_network: 10_000,
+        }
+    }
+}
+
+/// Connections that one listener holds.
+pub(crate) struct Connections {
+    limits: ConnectionLimits,
+    started: Instant,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    next: u64,
+    open: HashMap<u64, Open>,
+    counts: HashMap<Network, usize>,
+    /// Connections that were closed for others, or refused, since the last event.
+    closed: usize,
+    told: Option<Instant>,
+}
+
+struct Open {
+    networks: [Option<Network>; 3],
+    activity: Arc<Activity>,
+}
+
+/// Listeners of this process, which share its descriptors.
+static LISTENERS: Mutex<Vec<Weak<Connections>>> = Mutex::new(Vec::new());
+
+/// Time between two events about closed connections.
+const BETWEEN_EVENTS: Duration = Duration::from_secs(60);
+
+impl Connections {
+    /// Part of the idle connections that is closed when descriptors run out.
+    const FREED: usize = 8;
+
+    pub(crate) fn new(limits: ConnectionLimits) -> Arc<Self> {
+        let state = Mutex::default();
+        let own = Arc::new(Self { limits, started: Instant::now(), state });
+        let mut listeners = LISTENERS.lock().unwrap_or_else(PoisonError::into_inner);
+        listeners.retain(|listener| listener.strong_count() > 0);
+        listeners.push(Arc::downgrade(&own));
+        own
+    }
+
+    /// Takes a connection in, in place of idle ones if need be; `None` if it has to be closed.
+    pub(crate) fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<Connection> {
+        let networks = networks(peer);
+        let mut state = self.state();
+        let is_admitted = self.has_room(&mut state, peer, &networks);
+        self.tell(&mut state, !is_admitted);
+        if !is_admitted {
+            return None;
+        }
+        let id = state.next;
+        state.next = id.wrapping_add(1);
+        let activity = Arc::new(Activity::new(self.started));
+        for network in networks.into_iter().flatten() {
+            *state.counts.entry(network).or_default() += 1;
+        }
+        state.open.insert(id, Open { networks, activity: Arc::clone(&activity) });
+        drop(state);
+        Some(Connection { id, connections: Arc::clone(self), activity })
+    }
+
+    /// Makes room in each of the networks, and in all.
+    fn has_room(&self, state: &mut State, peer: IpAddr, networks: &[Option<Network>; 3]) -> bool {
+        let by_network = match is_local_ip(peer) {
+            true => self.limits.by_local_network,
+            false => self.limits.by_network,
+        };
+        for (network, share) in networks.iter().flatten().zip(SHARES) {
+            let bound = by_network.saturating_mul(usize::try_from(share).unwrap_or(1));
+            let is_full = state.counts.get(network).is_some_and(|count| *count >= bound);
+            if is_full && !state.close_idle(Some(network), bound) {
+                return false;
+            }
+        }
+        state.open.len() < self.limits.in_all || state.close_idle_of_most(self.limits.in_all)
+    }
+
+    /// Closes an eighth of the idle connections of the listener of this process that has most of them, to free
+    /// descriptors, those of the networks with most connections first. Returns `false` if none was idle.
+    ///
+    /// That is more than a full bound frees, because every further call costs all listeners a wait.
+    pub(crate) fn close_idle_anywhere() -> bool {
+        let listeners = LISTENERS.lock().unwrap_or_else(PoisonError::into_inner);
+        let listeners: Vec<_> = listeners.iter().filter_map(Weak::upgrade).collect();
+        let idle = listeners.iter().map(|listener| (listener.state().idle().count(), listener));
+        let Some((idle, fullest)) = idle.max_by_key(|(idle, _)| *idle) else { return false };
+        let mut state = fullest.state();
+        let wanted = state.open.len().saturating_sub(idle.div_ceil(Self::FREED));
+        while state.open.len() > wanted {
+            let open = state.open.len();
+            if !state.close_idle_of_most(open) {
+                break;
+            }
+        }
+        idle > 0
+    }
+
+    fn tell(&self, state: &mut State, is_refused: bool) {
+        state.closed = state.closed.saturating_add(usize::from(is_refused));
+        let is_time = state.told.is_none_or(|told| told.elapsed() >= BETWEEN_EVENTS);
+        if state.closed > 0 && is_time {
+            state.told = Some(Instant::now());
+            let (closed, open) = (take(&mut state.closed), state.open.len());
+            let ConnectionLimits { in_all, by_network, by_local_network, .. } = self.limits;
+            warn!(
+                closed,
+                open,
+                in_all,
+                by_network,
+                by_local_network,
+                "connections were closed to make room, or refused: ConnectionLimits bounds them"
+            );
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Part of a full bound that is closed at once, so that not every new connection looks through all.
+    const PART: usize = 64;
+
+    fn idle(&self) -> impl Iterator<Item = (u64, u64, &Open)> {
+        self.open.iter().filter_map(|(id, open)| Some((open.activity.idle_since()?, *id, open)))
+    }
+
+    /// Closes the connections of a network, or of any, that were idle longest: a part of the bound, at least one.
+    /// Returns `false` if none was idle.
+    fn close_idle(&mut self, network: Option<&Network>, bound: usize) -> bool {
+        let is_in = |open: &Open| network.is_none_or(|own| open.networks.contains(&Some(*own)));
+        let idle = self.idle().filter(|(.., open)| is_in(open));
+        let mut idle: Vec<_> = idle.map(|(since, id, _)| (since, id)).collect();
+        idle.sort_unstable();
+        for (_, id) in idle.iter().take((bound / Self::PART).max(1)) {
+            if let Some(open) = self.remove(*id) {
+                open.activity.close.notify_one();
+                self.closed = self.closed.saturating_add(1);
+            }
+        }
+        !idle.is_empty()
+    }
+
+    /// The same for the network that has most connections, so that one network makes room for the others.
+    fn close_idle_of_most(&mut self, bound: usize) -> bool {
+        let most = self.counts.iter().max_by_key(|(_, count)| **count).map(|(network, _)| *network);
+        self.close_idle(most.as_ref(), bound) || self.close_idle(None, bound)
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Open> {
+        let open = self.open.remove(&id)?;
+        for network in open.networks.iter().flatten() {
+            if let Some(count) = self.counts.get_mut(network) {
+                *count = count.saturating_sub(1);
+                if *count == 0 {
+                    self.counts.remove(network);
+                }
+            }
+        }
+        Some(open)
+    }
+}
+
+/// A connection that is counted until it is dropped.
+pub(crate) struct Connection {
+    id: u64,
+    connections: Arc<Connections>,
+    activity: Arc<Activity>,
+}
+
+impl Connection {
+    pub(crate) const fn activity(&self) -> &Arc<Activity> {
+        &self.activity
+    }
+
+    /// Waits until the connection has to make room for others.
+    pub(crate) async fn closed(&self) {
+        self.activity.close.notified().await;
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.connections.state().remove(self.id);
+    }
+}
+
+/// What a connection does: it answers, or has been idle since a time.
+pub(crate) struct Activity {
+    started: Instant,
+    /// Milliseconds after the listener started; [`ANSWERING`](Self::ANSWERING) while a request is under way.
+    idle_since: AtomicU64,
+    /// Bytes came that belong to no whole request.
+    has_unread: AtomicBool,
+    close: Notify,
+}
+
+impl Activity {
+    const ANSWERING: u64 = u64::MAX;
+
+    fn new(started: Instant) -> Self {
+        let activity = Self {
+            started,
+            idle_since: AtomicU64::new(0),
+            has_unread: AtomicBool::new(false),
+            close: Notify::new(),
+        };
+        activity.rest();
+        activity
+    }
+
+    /// Begins a request, which is under way from the end of its body until the guard is dropped. Till then its
+    /// connection is idle from now on, because a client sends a part of a body as cheaply as a part of a head.
+    pub(crate) fn answer(self: &Arc<Self>) -> Arc<Answering> {
+        self.rest();
+        Arc::new(Answering(Arc::clone(self)))
+    }
+
+    pub(crate) fn has_read(&self) {
+        self.has_unread.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns `true` if the peer may be sending what nobody reads.
+    pub(crate) fn has_unread(&self) -> bool {
+        self.has_unread.load(Ordering::Relaxed)
+    }
+
+    fn rest(&self) {
+        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or_default();
+        self.idle_since.store(now, Ordering::Relaxed);
+    }
+
+    fn idle_since(&self) -> Option<u64> {
+        Some(self.idle_since.load(Ordering::Relaxed)).filter(|since| *since != Self::ANSWERING)
+    }
+}
+
+/// A request, from the end of its head to the end of its answer.
+pub(crate) struct Answering(Arc<Activity>);
+
+impl Answering {
+    /// Notes that the body has ended.
+    pub(crate) fn arrived(&self) {
+        self.0.has_unread.store(false, Ordering::Relaxed);
+        self.begin();
+    }
+
+    /// Notes that no more of the body is waited for.
+    pub(crate) fn begin(&self) {
+        self.0.idle_since.store(Activity::ANSWERING, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.rest();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    fn connections(in_all: usize, by_network: usize) -> Arc<Connections> {
+        let limits = ConnectionLimits { in_all, by_network, ..Default::default() };
+        Connections::new(limits)
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    /// A request that has arrived whole.
+    fn answering(connection: &Connection) -> Arc<Answering> {
+        let answering = connection.activity().answer();
+        answering.arrived();
+        answering
+    }
+
+    async fn is_closed(connection: &Connection) -> bool {
+        tokio::time::timeout(Duration::from_millis(1), connection.closed()).await.is_ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sec_223_the_connection_that_was_idle_longest_makes_room_in_its_network() {
+        let own = connections(10, 3);
+        let attacker = ip("8.8.4.1");
+        let first = own.admit(attacker).unwrap();
+        advance(Duration::from_millis(10)).await;
+        let second = own.admit(attacker).unwrap();
+        let third = own.admit(attacker).unwrap();
+        let other = own.admit(ip("8.8.4.2")).unwrap();
+        let answered = answering(&first);
+        let fourth = own.admit(attacker).unwrap();
+        // The first answers, so the second is the one that waited longest.
+        assert!(is_closed(&second).await && !is_closed(&first).await && !is_closed(&third).await);
+        let all = [&first, &third, &fourth].map(answering);
+        assert!(own.admit(attacker).is_none(), "none of this network is idle");
+        assert!(own.admit(ip("8.8.4.2")).is_some() && !is_closed(&other).await);
+        drop((answered, all, first));
+        assert!(own.admit(attacker).is_some());
+    }
+
+    #[tokio::test]
+    async fn sec_223_networks_around_a_network_have_bounds_that_grow() {
+        let own = connections(1_000, 4);
+        let mut open = Vec::new();
+        for number in 0..100_u16 {
+            let peer = ip(&format!("2600:1:0:{number:x}::1"));
+            let Some(connection) = own.admit(peer) else { continue };
+            let answered = answering(&connection);
+            open.push((connection, answered));
+        }
+        assert_eq!(open.len(), 8, "a /56 may have twice as many as a /64");
+        for number in 0..100_u16 {
+            let peer = ip(&format!("2600:1:0:{number:x}00::1"));
+            let Some(connection) = own.admit(peer) else { continue };
+            let answered = answering(&connection);
+            open.push((connection, answered));
+        }
+        assert_eq!(open.len(), 16, "and a /48 four times as many");
+        assert!(own.admit(ip("2600:1:1::1")).is_some());
+        drop(open);
+        assert!(own.state().counts.is_empty() && own.state().open.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sec_223_in_all_the_network_with_most_connections_makes_room() {
+        let own = connections(10, 100);
+        let good = own.admit(ip("9.9.9.1")).unwrap();
+        advance(Duration::from_secs(1)).await;
+        let mut open: Vec<_> = (0..9).filter_map(|_| own.admit(ip("8.8.4.1"))).collect();
+        for number in 0..50 {
+            open.extend(own.admit(ip(&format!("1.1.1.{number}"))));
+            assert!(own.state().open.len() <= 10);
+        }
+        // Those of the full network first; then, when no network has more than others, the oldest of all.
+        for connection in open.iter().take(8) {
+            assert!(is_closed(connection).await);
+        }
+        drop(good);
+        // A proxy on this machine connects for everybody.
+        let local = connections(10, 1);
+        let open: Vec<_> = (0..10).filter_map(|_| local.admit(ip("127.0.0.1"))).collect();
+        assert_eq!(open.len(), 10);
+    }
+}

@@ -1,0 +1,334 @@
+//! The documents in which clients describe themselves, and the keys that they publish: each is fetched once for all
+//! who wait for it, and kept for as long as it says.
+//!
+//! | a URL | is fetched in the lane | and counts for the network that asks |
+//! |---|---|---|
+//! | whose last answer was good | of what is known | no |
+//! | that is new, or whose host was silent when it was last asked | of what is new | yes |
+
+mod lane;
+mod reach;
+mod shelf;
+mod web;
+
+use core::time::Duration;
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use authorization_server::{ClientRecord, Config, DocumentRefused, KeysNeeded};
+use bytes::Bytes;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use http::Response;
+use oauth_types::{ClientIdMetadata, ClientMetadataUrl, KeySet, UnixTime};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
+use tracing::{Level, debug, enabled, info};
+
+use lane::{Lane, NetworkBudget};
+pub(crate) use reach::Reach;
+use shelf::{Fetch, Shelf, Times, is_unanswered};
+pub use web::{WebDocuments, WebDocumentsFailed};
+
+use crate::Clock;
+use crate::rate::Rate;
+
+/// Fetches the documents in which clients describe themselves, and the key sets at their `jwks_uri`.
+/// [`WebDocuments`] does it; a host that wants some of
+/// them only stands before it:
+///
+/// ```
+/// use authorization_server::DocumentRefused;
+/// use bytes::Bytes;
+/// use futures::future::BoxFuture;
+/// use mcp_authz_axum::{ClientDocuments, WebDocuments};
+/// use oauth_types::ClientMetadataUrl;
+///
+/// struct Partners(WebDocuments);
+///
+/// impl ClientDocuments for Partners {
+///     fn fetch<'a>(
+///         &'a self,
+///         url: &'a ClientMetadataUrl,
+///     ) -> BoxFuture<'a, Result<http::Response<Bytes>, DocumentRefused>> {
+///         if url.as_url().origin().host().ends_with(".partner.example") {
+///             return self.0.fetch(url);
+///         }
+///         Box::pin(async { Err(DocumentRefused::Forbidden) })
+///     }
+/// }
+/// ```
+pub trait ClientDocuments: Send + Sync + 'static {
+    /// The answer to one GET of this URL. Anybody may have made the URL up: whoever implements this connects to no
+    /// address for which [`is_local_ip`](oauth_types::is_local_ip) is true, follows no redirect, and reads no more
+    /// than [`ClientIdMetadata::MAX_BYTES`](oauth_types::ClientIdMetadata::MAX_BYTES). It is dropped when it takes
+    /// too long.
+    fn fetch<'a>(
+        &'a self,
+        url: &'a ClientMetadataUrl,
+    ) -> BoxFuture<'a, Result<Response<Bytes>, DocumentRefused>>;
+
+    /// Fetches a URL whose last answer was good; the same as [`fetch`](Self::fetch) if nothing is said.
+    ///
+    /// An implementation that bounds its fetches gives these bounds of their own, as [`WebDocuments`] does, so that
+    /// URLs that anybody made up do not delay clients that are known. One that stands before another passes it on.
+    fn fetch_known<'a>(
+        &'a self,
+        url: &'a ClientMetadataUrl,
+    ) -> BoxFuture<'a, Result<Response<Bytes>, DocumentRefused>> {
+        self.fetch(url)
+    }
+}
+
+/// A thing that is read from a document, and kept.
+trait Readable: Clone + Send + Sync + 'static {
+    /// Shortest time between two fetches of one URL, whatever the answer says.
+    const REFETCH: Duration;
+
+    fn shelf(documents: &Documents) -> &Mutex<Shelf<Self>>;
+
+    fn read(
+        config: &Config,
+        url: &ClientMetadataUrl,
+        answer: &Response<Bytes>,
+        now: UnixTime,
+    ) -> Result<Self, DocumentRefused>;
+}
+
+impl Readable for ClientRecord {
+    const REFETCH: Duration = Duration::ZERO;
+
+    fn shelf(documents: &Documents) -> &Mutex<Shelf<Self>> {
+        &documents.clients
+    }
+
+    fn read(
+        config: &Config,
+        url: &ClientMetadataUrl,
+        answer: &Response<Bytes>,
+        now: UnixTime,
+    ) -> Result<Self, DocumentRefused> {
+        Self::from_document(config, url, answer, now)
+    }
+}
+
+impl Readable for KeySet {
+    const REFETCH: Duration = Duration::from_secs(30);
+
+    fn shelf(documents: &Documents) -> &Mutex<Shelf<Self>> {
+        &documents.keys
+    }
+
+    fn read(
+        _: &Config,
+        _: &ClientMetadataUrl,
+        answer: &Response<Bytes>,
+        _: UnixTime,
+    ) -> Result<Self, DocumentRefused> {
+        KeysNeeded::read(answer)
+    }
+}
+
+/// What is known about clients from their documents.
+pub(crate) struct Documents {
+    source: Arc<dyn ClientDocuments>,
+    config: Config,
+    clock: Clock,
+    clients: Mutex<Shelf<ClientRecord>>,
+    keys: Mutex<Shelf<KeySet>>,
+    reach: Reach,
+    askers: NetworkBudget,
+    known: Lane,
+    new: Lane,
+}
+
+impl Documents {
+    /// Longest time that a fetch takes once it has its turn.
+    pub(crate) const DEADLINE: Duration = Lane::DEADLINE;
+    /// Longest wait for a new document where one is there that is out of date.
+    const PATIENCE: Duration = Duration::from_secs(1);
+    /// New documents that one network makes this server fetch.
+    const OF_ASKER: Rate = Rate::new(20, Duration::from_secs(1));
+
+    /// What reads them, and the configuration that promises it; neither, when there is nobody who fetches them.
+    pub(crate) fn behind(
+        config: Config,
+        clock: &Clock,
+        source: Option<Arc<dyn ClientDocuments>>,
+        reach: Reach,
+    ) -> (Config, Option<Arc<Self>>) {
+        let Some(source) = source else { return (config, None) };
+        let config = config.with_client_documents();
+        let documents = Self {
+            source,
+            config: config.clone(),
+            clock: clock.clone(),
+            clients: Mutex::new(Shelf::new()),
+            keys: Mutex::new(Shelf::new()),
+            reach,
+            askers: NetworkBudget::new(Self::OF_ASKER),
+            known: Lane::new(),
+            new: Lane::new(),
+        };
+        (config, Some(Arc::new(documents)))
+    }
+
+    /// Returns `true` if the metadata may promise that documents are read.
+    pub(crate) fn are_offered(&self) -> bool {
+        self.reach.is_offered(self.clock.now())
+    }
+
+    /// The client that the document at this URL describes, for a request from this network.
+    pub(crate) async fn client(
+        self: &Arc<Self>,
+        url: &ClientMetadataUrl,
+        asker: Option<IpAddr>,
+    ) -> Result<ClientRecord, DocumentRefused> {
+        self.get(url, asker, |_| true).await
+    }
+
+    /// The keys that a client publishes, for a request from this network.
+    pub(crate) async fn keys(
+        self: &Arc<Self>,
+        needed: &KeysNeeded<'_>,
+        asker: Option<IpAddr>,
+    ) -> Result<KeySet, DocumentRefused> {
+        self.get(needed.url(), asker, |set| needed.is_in(set)).await
+    }
+
+    /// Takes note that a client got a token: what it publishes is kept longer than what was only named.
+    pub(crate) fn mark_used(&self, client: &ClientRecord) {
+        if let Ok(url) = ClientMetadataUrl::parse(client.client_id.as_str()) {
+            self.shelf::<ClientRecord>().mark_used(&url);
+        }
+        let keys = client.metadata.jwks_uri.as_deref();
+        if let Some(Ok(url)) = keys.map(ClientMetadataUrl::parse) {
+            self.shelf::<KeySet>().mark_used(&url);
+        }
+    }
+
+    /// What is at this URL: as it is known, unless that is out of date and was not asked for lately.
+    async fn get<T: Readable>(
+        self: &Arc<Self>,
+        url: &ClientMetadataUrl,
+        asker: Option<IpAddr>,
+        is_current: impl Fn(&T) -> bool,
+    ) -> Result<T, DocumentRefused> {
+        let now = self.clock.now();
+        let (fetch, old) = {
+            let mut shelf = self.shelf::<T>();
+            let (mut old, mut was_good) = (None, false);
+            let is_in_use = shelf.is_in_use(url);
+            if let Some(known) = shelf.get_mut(url) {
+                was_good = is_in_use && known.was_good();
+                let current = known.value.as_ref().ok().filter(|value| is_current(value));
+                if now < known.times.fresh {
+                    if current.is_some() || now < known.asked.plus(T::REFETCH) {
+                        return known.value.clone();
+                    }
+                    known.asked = now;
+                } else if let Some(current) = current.filter(|_| now < known.times.stale) {
+                    if known.is_resting(now) {
+                        return Ok(current.clone());
+                    }
+                    old = Some(current.clone());
+                }
+            }
+            let fetch = match shelf.fetches.get(url) {
+                Some(fetch) => Ok(fetch.clone()),
+                None => self.start(&mut shelf, url, asker, was_good),
+            };
+            (fetch, old)
+        };
+        match (fetch, old) {
+            (Ok(fetch), None) => fetch.await,
+            (Err(refused), None) => Err(refused),
+            (Err(_), Some(old)) => Ok(old),
+            (Ok(fetch), Some(old)) => match timeout(Self::PATIENCE, fetch).await {
+                Ok(Ok(value)) => Ok(value),
+                Ok(Err(refused)) if !is_unanswered(&refused) => Err(refused),
+                // RFC 9111 §4.2.4: cut off from the host.
+                Ok(Err(_)) | Err(_) => {
+                    debug!(
+                        url = url.as_url().as_str(),
+                        "what was good is used: its host is silent"
+                    );
+                    Ok(old)
+                }
+            },
+        }
+    }
+
+    /// Fetches in a task of its own: who asked first may go away, and the others still wait.
+    fn start<T: Readable>(
+        self: &Arc<Self>,
+        shelf: &mut Shelf<T>,
+        url: &ClientMetadataUrl,
+        asker: Option<IpAddr>,
+        was_good: bool,
+    ) -> Result<Fetch<T>, DocumentRefused> {
+        if !was_good && asker.is_some_and(|network| !self.askers.allows(network)) {
+            info!("a client's document was not asked for: one network asks for too many new ones");
+            return Err(DocumentRefused::Busy);
+        }
+        let place = self.lane(was_good).place()?;
+        let (documents, of) = (Arc::clone(self), url.clone());
+        let task = tokio::spawn(async move { documents.run(of, was_good, place).await });
+        let fetch = task.map(|ended| ended.unwrap_or(Err(DocumentRefused::Unreachable)));
+        let fetch = fetch.boxed().shared();
+        shelf.fetches.insert(url.clone(), fetch.clone());
+        Ok(fetch)
+    }
+
+    async fn run<T: Readable>(
+        &self,
+        url: ClientMetadataUrl,
+        was_good: bool,
+        _place: OwnedSemaphorePermit,
+    ) -> Result<T, DocumentRefused> {
+        let outcome = AssertUnwindSafe(self.fetch::<T>(&url, was_good)).catch_unwind().await;
+        let outcome = outcome.unwrap_or(Err(DocumentRefused::Unreachable));
+        let asked = self.clock.now();
+        let mut shelf = self.shelf::<T>();
+        shelf.fetches.remove(&url);
+        shelf.record(url, &outcome, asked, T::REFETCH);
+        outcome.map(|(value, _)| value)
+    }
+
+    /// What is there, and until when it is as it says; `None` when that may not be kept.
+    async fn fetch<T: Readable>(
+        &self,
+        url: &ClientMetadataUrl,
+        was_good: bool,
+    ) -> Result<(T, Option<Times>), DocumentRefused> {
+        let outcome = async {
+            let fetch = match was_good {
+                true => self.source.fetch_known(url),
+                false => self.source.fetch(url),
+            };
+            let answer = self.lane(was_good).fetch(url.as_url().origin().host(), fetch).await;
+            let now = self.clock.now();
+            self.reach.record(answer.as_ref(), now);
+            let answer = answer?;
+            let value = T::read(&self.config, url, &answer, now)?;
+            if enabled!(Level::DEBUG) {
+                // A key set is no such document, and has none.
+                for member in ClientIdMetadata::passed_over(answer.body()) {
+                    let client = url.as_url().as_str();
+                    debug!(client, member, "a malformed member was passed over");
+                }
+            }
+            Ok((value, Times::of(url, &answer, now)))
+        };
+        outcome.await.inspect_err(|reason| info!(%reason, "a client's document was not taken"))
+    }
+
+    const fn lane(&self, was_good: bool) -> &Lane {
+        if was_good { &self.known } else { &self.new }
+    }
+
+    fn shelf<T: Readable>(&self) -> MutexGuard<'_, Shelf<T>> {
+        T::shelf(self).lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

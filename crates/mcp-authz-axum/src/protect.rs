@@ -1,0 +1,339 @@
+//! A tower layer that lets in what may in. It decides nothing: `resource-server` does.
+
+mod admit;
+mod service;
+mod sessions;
+mod streams;
+mod without_token;
+
+use core::fmt;
+use core::time::Duration;
+use std::sync::{Arc, Mutex};
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http_body::Body as _;
+use http_body_util::{BodyExt as _, Limited};
+use oauth_types::Secret;
+use resource_server::{
+    BrowserOrigins, Denial, HandleSeal, OpenSessions, Requirement, Resource, SessionKey,
+};
+use scope_stepup::{NoHierarchy, ScopeOrder};
+use tracing::error;
+
+pub use self::service::Protected;
+use crate::ambient::{entropy, warn_of_http_for_development};
+#[cfg(feature = "dpop")]
+use crate::proofs::Proofs;
+use crate::reading::is_too_long;
+use crate::{Clock, TokenVerifier};
+
+/// Lets requests through to a service when their token grants what they ask for.
+///
+/// The service is whatever takes and gives `http` types: an axum router, rmcp's, tonic's, or one on plain hyper. What a
+/// request has to grant is one [`ScopeSet`](oauth_types::ScopeSet) for all, or a table of an MCP server's
+/// [operations](resource_server::OperationScopes).
+///
+/// Handlers find a [`Granted`](resource_server::Granted) in the request's extensions; the token itself is taken out. Where the table has operations
+/// that need no token, they find an `Option<Granted>` beside it, which is `None` for a request without one.
+///
+/// ```
+/// # use mcp_authz_axum::{Protect, TokenVerifier};
+/// # use resource_server::{OperationScopes, Resource};
+/// # fn f(resource: Resource, verifier: impl TokenVerifier, mcp: axum::Router) -> Result<axum::Router, oauth_types::InvalidScope> {
+/// let scopes = OperationScopes::new("files:read")?.tool("write-file", "files:read files:write")?;
+/// let protected = mcp.layer(Protect::new(resource, verifier, scopes));
+/// # Ok(protected) }
+/// ```
+pub struct Protect<V>(Arc<Guard<V>>);
+
+/// What all services of one layer share. axum applies a layer anew for every request, so that has to cost nothing.
+struct Guard<V> {
+    resource: Arc<Resource>,
+    verifier: Arc<V>,
+    required: Arc<Requirement>,
+    order: Arc<dyn ScopeOrder + Send + Sync>,
+    seal: HandleSeal,
+    /// `None` where the service looks at owners of sessions by itself.
+    sessions: Option<Arc<Mutex<OpenSessions>>>,
+    seals_events: bool,
+    recheck_interval: Duration,
+    #[cfg(feature = "dpop")]
+    proofs: Proofs,
+    clock: Clock,
+    deadline: Duration,
+    body_deadline: Duration,
+    max_body: usize,
+    hands_token_on: bool,
+    answers_tool_calls: bool,
+}
+
+impl<V> Clone for Guard<V> {
+    fn clone(&self) -> Self {
+        Self {
+            resource: Arc::clone(&self.resource),
+            verifier: Arc::clone(&self.verifier),
+            required: Arc::clone(&self.required),
+            order: Arc::clone(&self.order),
+            seal: self.seal.clone(),
+            sessions: self.sessions.clone(),
+            seals_events: self.seals_events,
+            recheck_interval: self.recheck_interval,
+            #[cfg(feature = "dpop")]
+            proofs: self.proofs.clone(),
+            clock: self.clock.clone(),
+            deadline: self.deadline,
+            body_deadline: self.body_deadline,
+            max_body: self.max_body,
+            hands_token_on: self.hands_token_on,
+            answers_tool_calls: self.answers_tool_calls,
+        }
+    }
+}
+
+impl<V> Clone for Protect<V> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<V> fmt::Debug for Protect<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Protect").field("resource", self.0.resource.uri()).finish_non_exhaustive()
+    }
+}
+
+/// The token of a request that was let in, in its extensions where [`Protect::with_raw_token`] asks for it. It is for
+/// this server alone: whoever sends it on lets others act as its user (MCP, token passthrough).
+#[derive(Clone, Debug)]
+pub struct RawToken(pub Secret);
+
+impl<V: TokenVerifier> Protect<V> {
+    /// Longest request body that is read where it says what is asked for, in bytes, if nothing else is said.
+    pub const MAX_BODY: usize = 4 * 1024 * 1024;
+    /// How long the verifier may take if nothing else is said, and the store of shared proofs.
+    pub const DEADLINE: Duration = Duration::from_secs(60);
+    /// Default time from the end of a request's head to the end of its body, where the body says what is asked for.
+    pub const BODY_DEADLINE: Duration = Duration::from_secs(30);
+    /// Most MCP sessions that are open at once, if nothing else is said: a tenth of them of one user, through all their
+    /// clients. Beyond that, opening one more is refused with 429 until one is ended or was unused for ten minutes.
+    pub const MAX_SESSIONS: usize = 10_000;
+    /// Time between two looks at the token of an answer that goes on, if nothing else is said.
+    pub const RECHECK_INTERVAL: Duration = Duration::from_secs(30);
+    /// Most proofs of possession that are remembered, if nothing else is said: each for as long
+    /// as it counts, five to six minutes ([`Resource::with_dpop_window`]), and at most a tenth of them of one user. So it
+    /// is room for 1,300 requests a second, in about 25 MB.
+    #[cfg(feature = "dpop")]
+    pub const MAX_PROOFS: usize = 500_000;
+
+    /// Protects `resource` with what `verifier` knows and what `required` asks for.
+    #[must_use]
+    pub fn new(resource: Resource, verifier: V, required: impl Into<Requirement>) -> Self {
+        warn_of_http_for_development();
+        let seal = match entropy() {
+            Some(key) => HandleSeal::new(&SessionKey::new(&key), resource.uri()),
+            None => {
+                error!("no random source: no session is let out or in");
+                HandleSeal::without_key()
+            }
+        };
+        Self(Arc::new(Guard {
+            resource: Arc::new(resource),
+            verifier: Arc::new(verifier),
+            required: Arc::new(required.into()),
+            order: Arc::new(NoHierarchy),
+            seal,
+            sessions: Some(Arc::new(Mutex::new(OpenSessions::new(Self::MAX_SESSIONS)))),
+            seals_events: true,
+            recheck_interval: Self::RECHECK_INTERVAL,
+            #[cfg(feature = "dpop")]
+            proofs: Proofs::here(Self::MAX_PROOFS),
+            clock: Clock::default(),
+            deadline: Self::DEADLINE,
+            body_deadline: Self::BODY_DEADLINE,
+            max_body: Self::MAX_BODY,
+            hands_token_on: false,
+            answers_tool_calls: false,
+        }))
+    }
+
+    /// With scopes that include others.
+    #[must_use]
+    pub fn with_hierarchy(self, order: impl ScopeOrder + Send + Sync + 'static) -> Self {
+        self.with(|guard| guard.order = Arc::new(order))
+    }
+
+    /// With another clock.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        self.with(|guard| guard.clock = clock)
+    }
+
+    /// Gives the verifier more or less time, and the store of [shared proofs](Self::with_shared_proofs). What is not done
+    /// then is given up and answered with 503.
+    #[must_use]
+    pub fn with_deadline(self, deadline: Duration) -> Self {
+        self.with(|guard| guard.deadline = deadline)
+    }
+
+    /// Gives bodies more or less time to arrive, counted from the end of the head ([`BODY_DEADLINE`](Self::BODY_DEADLINE)
+    /// by default). A body that is not complete then is answered with 408, with or without a token.
+    ///
+    /// The deadline holds for the bodies that the layer reads: those of MCP messages, where a table of operations
+    /// says what they need. Behind one [`ScopeSet`](oauth_types::ScopeSet) for all requests, bodies stream to the
+    /// service, which is then their owner.
+    ///
+    /// ```
+    /// # use core::time::Duration;
+    /// # use mcp_authz_axum::{Protect, TokenVerifier};
+    /// # fn f<V: TokenVerifier>(protect: Protect<V>) -> Protect<V> {
+    /// protect.with_body_deadline(Duration::from_secs(120)) // for uploads over slow lines
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_body_deadline(self, deadline: Duration) -> Self {
+        self.with(|guard| guard.body_deadline = deadline)
+    }
+
+    /// Reads bodies up to this many bytes, where they say what is asked for.
+    #[must_use]
+    pub fn with_max_body(self, bytes: usize) -> Self {
+        self.with(|guard| guard.max_body = bytes)
+    }
+
+    /// Also puts the token into the request's extensions, as a [`RawToken`].
+    #[must_use]
+    pub fn with_raw_token(self) -> Self {
+        self.with(|guard| guard.hands_token_on = true)
+    }
+
+    /// Answers a refused `tools/call` with 200 and a result of the tool instead of 401 and 403, as
+    /// [`Denial::for_tool_call`] says: `isError`, and the challenges in `_meta["mcp/www_authenticate"]`.
+    ///
+    /// For servers whose client is ChatGPT, which asks its user to log in when it reads that. Clients that read 401 and
+    /// 403, such as Claude, see a tool that failed, and do not log in because of it; other requests are answered with
+    /// 401 and 403 as before.
+    #[must_use]
+    pub fn with_tool_result_challenges(self) -> Self {
+        self.with(|guard| guard.answers_tool_calls = true)
+    }
+
+    /// Remembers up to this many proofs of possession, in about 50 bytes each. When that is too few, requests are
+    /// answered with 503.
+    #[cfg(feature = "dpop")]
+    #[must_use]
+    pub fn with_max_proofs(self, proofs: usize) -> Self {
+        self.with(|guard| guard.proofs = guard.proofs.with_capacity(proofs))
+    }
+
+    /// Remembers proofs of possession in a store, where several processes serve one resource: a proof that one of them
+    /// has seen is then good at no other. Each process remembers and counts those that it has seen itself as well.
+    #[cfg(feature = "dpop")]
+    #[must_use]
+    pub fn with_shared_proofs(
+        self,
+        store: Arc<impl authorization_server::Store + 'static>,
+    ) -> Self {
+        self.with(|guard| guard.proofs = guard.proofs.with_store(store))
+    }
+
+    /// Lets pages of these origins call the service, and read its answers (CORS). If nothing is said, pages on the
+    /// user's own machine may, as [`Resource::with_browser_origins`] has it.
+    ///
+    /// A preflight is answered without a token, and says nothing but what may be sent. Cookies count in no case.
+    ///
+    /// ```
+    /// # use mcp_authz_axum::{Protect, TokenVerifier};
+    /// # use resource_server::BrowserOrigins;
+    /// # fn f<V: TokenVerifier>(protect: Protect<V>) -> Result<Protect<V>, oauth_types::InvalidUri> {
+    /// let protect = protect.with_cors(BrowserOrigins::listed(["https://app.example"])?);
+    /// # Ok(protect) }
+    /// ```
+    #[must_use]
+    pub fn with_cors(self, origins: BrowserOrigins) -> Self {
+        self.with(|guard| {
+            let resource = Resource::clone(&guard.resource).with_browser_origins(origins);
+            guard.resource = Arc::new(resource);
+        })
+    }
+
+    /// Binds sessions and streams with this key, where several processes serve one resource: all of them know whose a
+    /// session is that one of them opened. If nothing is said, each process draws a key when it starts, and knows its
+    /// own sessions and events only.
+    ///
+    /// ```
+    /// # use mcp_authz_axum::{Protect, TokenVerifier};
+    /// use oauth_types::Entropy;
+    /// use resource_server::SessionKey;
+    ///
+    /// # fn f<V: TokenVerifier>(protect: Protect<V>, secret: [u8; 32]) -> Protect<V> {
+    /// // 32 random bytes that all processes are given
+    /// let protect = protect.with_session_key(&SessionKey::new(&Entropy::new(secret)));
+    /// # protect }
+    /// ```
+    #[must_use]
+    pub fn with_session_key(self, key: &SessionKey) -> Self {
+        self.with(|guard| guard.seal = HandleSeal::new(key, guard.resource.uri()))
+    }
+
+    /// Lets up to this many MCP sessions be open at once.
+    #[must_use]
+    pub fn with_max_sessions(self, sessions: usize) -> Self {
+        let sessions = Arc::new(Mutex::new(OpenSessions::new(sessions)));
+        self.with(|guard| guard.sessions = Some(sessions))
+    }
+
+    /// Lets any good token use any MCP session, and counts none, for a service that looks at a session's owner by
+    /// itself. Events stay bound.
+    #[must_use]
+    pub fn without_session_binding(self) -> Self {
+        self.with(|guard| guard.sessions = None)
+    }
+
+    /// Leaves the identifiers of events as they are, for a service that looks by itself at whose stream a
+    /// `Last-Event-ID` names, or whose clients read identifiers as data. Any good token may send any of them.
+    #[must_use]
+    pub fn without_event_binding(self) -> Self {
+        self.with(|guard| guard.seals_events = false)
+    }
+
+    /// Looks at the token of an open event stream this often, from a second to five minutes: so long may the stream of a
+    /// revoked token go on, and as long as the verifier believes what it knew: a JWT until it expires. While the verifier
+    /// is unavailable, streams go on until their token expires. The same holds for any other answer without a known size,
+    /// which then breaks off with an error.
+    #[must_use]
+    pub fn with_recheck_interval(self, interval: Duration) -> Self {
+        self.with(|guard| guard.recheck_interval = interval)
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Guard<V>)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
+    }
+}
+
+/// The whole body. Most come in one piece, which is not copied.
+async fn read(body: Body, limit: usize) -> Result<Bytes, Denial> {
+    if body.size_hint().lower() > limit.try_into().unwrap_or(u64::MAX) {
+        return Err(Denial::body_too_large());
+    }
+    let mut body = Limited::new(body, limit);
+    let mut whole = Bytes::new();
+    let mut pieces = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            if is_too_long(&*error) { Denial::body_too_large() } else { Denial::unreadable_body() }
+        })?;
+        let Ok(data) = frame.into_data() else { continue };
+        if whole.is_empty() && pieces.is_empty() {
+            whole = data;
+            if body.is_end_stream() {
+                break;
+            }
+        } else {
+            pieces.extend_from_slice(&core::mem::take(&mut whole));
+            pieces.extend_from_slice(&data);
+        }
+    }
+    Ok(if pieces.is_empty() { whole } else { pieces.freeze() })
+}

@@ -1,0 +1,320 @@
+//! The authorization server as a router. It decides nothing: each handler carries out a chain of steps.
+
+mod client;
+mod endpoints;
+mod login_routes;
+mod pages;
+mod settings;
+mod upstream;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+#[cfg(feature = "client_documents")]
+use authorization_server::DocumentRefused;
+use authorization_server::{Config, ErrorForm, Refusal, Store, StoreError};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn};
+use axum::routing::any;
+use http::{Method, Response};
+#[cfg(feature = "client_documents")]
+use oauth_types::ClientMetadataUrl;
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::{info, warn};
+
+use crate::ambient::{Clock, warn_of_http_for_development};
+use crate::cors;
+#[cfg(feature = "client_documents")]
+use crate::documents::{Documents, Reach};
+use crate::login::is_open_to_all;
+use crate::page::Template;
+use crate::peer::TrustedProxies;
+use crate::rate::Rates;
+use crate::reading::whole;
+use crate::reply::{answer, page_answer, page_panicked, panicked, refused};
+use crate::routes::route_exactly;
+use crate::sweeper::Sweeper;
+use crate::unheard::Unheard;
+#[cfg(feature = "client_documents")]
+use crate::{ClientDocuments, WebDocuments};
+use crate::{Deadlines, Login, RateLimits};
+
+/// An authorization server: a configuration, a store, and the host's login.
+pub struct AuthorizationServer<S, L> {
+    config: Config,
+    store: Arc<S>,
+    login: L,
+    clock: Clock,
+    deadlines: Deadlines,
+    rate_limits: RateLimits,
+    proxies: TrustedProxies,
+    stripped: Box<str>,
+    scope_texts: BTreeMap<String, String>,
+    template: Template,
+    login_routes: Router,
+    #[cfg(feature = "client_documents")]
+    documents: Option<Arc<dyn ClientDocuments>>,
+    #[cfg(feature = "client_documents")]
+    reach: Reach,
+}
+
+impl<S, L> core::fmt::Debug for AuthorizationServer<S, L> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("AuthorizationServer").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+struct Server<S, L> {
+    config: Config,
+    store: Arc<S>,
+    login: L,
+    clock: Clock,
+    deadlines: Deadlines,
+    rates: Rates,
+    scope_texts: BTreeMap<String, String>,
+    template: Template,
+    sweeper: Sweeper,
+    unheard: Unheard,
+    #[cfg(feature = "client_documents")]
+    documents: Option<Arc<Documents>>,
+}
+
+type Shared<S, L> = State<Arc<Server<S, L>>>;
+
+impl<S, L> Server<S, L> {
+    /// Lets a request on if it names this server: before every endpoint, document and preflight.
+    async fn check_host(&self, request: Request, next: Next) -> Response<Body> {
+        match self.config.check_host(&request) {
+            Ok(()) => next.run(request).await,
+            Err(refusal) => refused(refusal),
+        }
+    }
+}
+
+impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
+    /// A server with this configuration. The store is shared with whatever verifies its tokens.
+    #[must_use]
+    pub fn new(config: Config, store: Arc<S>, login: L) -> Self {
+        warn_of_http_for_development();
+        Self {
+            config,
+            store,
+            login,
+            clock: Clock::default(),
+            deadlines: Deadlines::default(),
+            rate_limits: RateLimits::default(),
+            proxies: TrustedProxies::default(),
+            stripped: Box::default(),
+            scope_texts: BTreeMap::new(),
+            template: Template::default(),
+            login_routes: Router::new(),
+            #[cfg(feature = "client_documents")]
+            documents: WebDocuments::or_none(),
+            #[cfg(feature = "client_documents")]
+            reach: Reach::default(),
+        }
+    }
+
+    /// Fetches the documents in which clients describe themselves in this way, and not as
+    /// [`WebDocuments::new`] does.
+    #[cfg(feature = "client_documents")]
+    #[must_use]
+    pub fn with_client_documents(mut self, documents: impl ClientDocuments) -> Self {
+        self.documents = Some(Arc::new(documents));
+        self
+    }
+
+    /// Fetches one document at start-up, to find out whether any can be fetched from here.
+    ///
+    /// Several clients (Claude Code, Codex) use documents wherever the metadata offers them, and do not register when
+    /// the server cannot fetch theirs. Where `url` cannot be reached, the offer is withdrawn and an event says so:
+    /// clients register instead, for an hour after each fetch that fails. Without this call the first fetch for a
+    /// client that fails withdraws it for an hour, once, because anybody can name a URL that leads nowhere. An answer of
+    /// any status counts as reached. For a server that is meant to have no way to the web, call [`without_client_documents`](Self::without_client_documents) instead.
+    ///
+    /// ```
+    /// use authorization_server::MemoryStore;
+    /// use mcp_authz_axum::{AuthorizationServer, DemoLogin};
+    /// use oauth_types::ClientMetadataUrl;
+    ///
+    /// # async fn f(server: AuthorizationServer<MemoryStore, DemoLogin>) -> Result<(), oauth_types::InvalidClientId> {
+    /// let known = ClientMetadataUrl::parse("https://claude.ai/oauth/claude-code-client-metadata")?;
+    /// let server = server.check_client_documents(&known).await;
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "client_documents")]
+    #[must_use]
+    pub async fn check_client_documents(self, url: &ClientMetadataUrl) -> Self {
+        if let Some(documents) = &self.documents {
+            let answer = tokio::time::timeout(Documents::DEADLINE, documents.fetch(url)).await;
+            let answer = answer.unwrap_or(Err(DocumentRefused::Unreachable));
+            self.reach.record_check(answer.as_ref(), self.clock.now());
+        }
+        self
+    }
+
+    /// Knows no client but those in the store, and offers no documents in the metadata: for a server without a way to
+    /// the web.
+    #[cfg(feature = "client_documents")]
+    #[must_use]
+    pub fn without_client_documents(mut self) -> Self {
+        self.documents = None;
+        self
+    }
+
+    /// All endpoints, at the paths that the issuer gives them, less a [prefix](Self::with_stripped_prefix) that a
+    /// proxy takes away; an event at level `INFO` names them.
+    ///
+    /// Any other path is answered with 404 and the addresses of the endpoints. To merge the router with one that has
+    /// a fallback of its own, take ours off first: [`Router::reset_fallback`].
+    pub fn router(self) -> Router {
+        let Self { config, store, login, clock, deadlines, scope_texts, template, .. } = self;
+        is_open_to_all(&login, config.issuer());
+        let rates = Rates::new(self.rate_limits, self.proxies);
+        // A-META-4: the metadata promises what can be done.
+        let config = config.without_client_documents();
+        #[cfg(feature = "client_documents")]
+        let (config, documents) = Documents::behind(config, &clock, self.documents, self.reach);
+        let mut paths = config.paths();
+        let own = [
+            Some(&mut paths.authorize),
+            Some(&mut paths.consent),
+            Some(&mut paths.token),
+            Some(&mut paths.register),
+            Some(&mut paths.revoke),
+            paths.introspect.as_mut(),
+            paths.jwks.as_mut(),
+        ];
+        for path in own.into_iter().flatten() {
+            path.replace_range(..self.stripped.len(), "");
+        }
+        info!(
+            issuer = %config.issuer().as_str(), authorize = paths.authorize, token = paths.token,
+            register = paths.register, revoke = paths.revoke, metadata = ?paths.metadata,
+            "the authorization server is served at these paths of this process"
+        );
+        let server = Server {
+            #[cfg(feature = "client_documents")]
+            documents,
+            config,
+            store,
+            login,
+            clock,
+            deadlines,
+            rates,
+            scope_texts,
+            template,
+            sweeper: Sweeper::default(),
+            unheard: Unheard::default(),
+        };
+        let server = Arc::new(server);
+        let failed = CatchPanicLayer::custom(panicked);
+        let public = route_exactly(Router::new(), &paths.token, any(token::<S, L>));
+        let public = route_exactly(public, &paths.register, any(register::<S, L>));
+        let mut public = route_exactly(public, &paths.revoke, any(revoke::<S, L>))
+            .layer(failed)
+            .layer(cors::public(Method::POST));
+        // No page asks about tokens: a resource server does.
+        if let Some(path) = &paths.introspect {
+            public = route_exactly(public, path, any(introspect::<S, L>).layer(failed));
+        }
+        let document = cors::public(Method::GET);
+        #[cfg(feature = "jwt_access_tokens")]
+        if let Some(path) = &paths.jwks {
+            public = route_exactly(public, path, any(jwks::<S, L>).layer(document.clone()));
+        }
+        for path in &paths.metadata {
+            public = route_exactly(public, path, any(metadata::<S, L>).layer(document.clone()));
+        }
+        let pages = route_exactly(Router::new(), &paths.authorize, any(authorize::<S, L>));
+        let pages = route_exactly(pages, &paths.consent, any(consent::<S, L>))
+            .layer(CatchPanicLayer::custom(page_panicked));
+        let endpoints = public.merge(pages).fallback(not_found::<S, L>);
+        let endpoints = endpoints.with_state(Arc::clone(&server));
+        endpoints.merge(server.limit(self.login_routes)).layer(from_fn(move |request, next| {
+            let server = Arc::clone(&server);
+            async move { server.check_host(request, next).await }
+        }))
+    }
+}
+
+fn no_entropy() -> Refusal {
+    warn!("the system's random source failed: nothing is issued");
+    Refusal::store(StoreError::Unavailable)
+}
+
+async fn not_found<S: Store + 'static, L: Login>(State(server): Shared<S, L>) -> Response<Body> {
+    server.config.not_found_response().map(Body::from)
+}
+
+async fn metadata<S: Store + 'static, L: Login>(
+    State(server): Shared<S, L>,
+    method: Method,
+) -> Response<Body> {
+    #[cfg(feature = "client_documents")]
+    if server.documents.as_ref().is_some_and(|documents| !documents.are_offered()) {
+        let config = server.config.clone().without_client_documents();
+        return config.metadata_response(&method).map(Body::from);
+    }
+    server.config.metadata_response(&method).map(Body::from)
+}
+
+#[cfg(feature = "jwt_access_tokens")]
+async fn jwks<S: Store + 'static, L: Login>(
+    State(server): Shared<S, L>,
+    method: Method,
+) -> Response<Body> {
+    server.config.jwks_response(&method).map(Body::from)
+}
+
+async fn token<S: Store + 'static, L: Login>(
+    State(server): Shared<S, L>,
+    request: Request,
+) -> Response<Body> {
+    let endpoint = async { server.token(&whole(request, server.deadlines).await?).await };
+    answer(server.deadlines, endpoint).await
+}
+
+async fn register<S: Store + 'static, L: Login>(
+    State(server): Shared<S, L>,
+    request: Request,
+) -> Response<Body> {
+    let endpoint = async { server.register(&whole(request, server.deadlines).await?).await };
+    answer(server.deadlines, endpoint).await
+}
+
+async fn revoke<S: Store + 'static, L: Login>(
+    State(server): Shared<S, L>,
+    request: Request,
+) -> Response<Body> {
+    let endpoint = async { server.revoke(&whole(request, server.deadlines).await?).await };
+    answer(server.deadlines, endpoint).await
+}
+
+async fn introspect<S: Store + 'static, L: Login>(
+    State(server): Shared<S, L>,
+    request: Request,
+) -> Response<Body> {
+    let endpoint = async { server.introspect(&whole(request, server.deadlines).await?).await };
+    answer(server.deadlines, endpoint).await
+}
+
+async fn authorize<S: Store + 'static, L: Login>(
+    State(server): Shared<S, L>,
+    request: Request,
+) -> Response<Body> {
+    let form = ErrorForm::accepted(request.headers());
+    let endpoint = async { server.authorize(&whole(request, server.deadlines).await?).await };
+    page_answer(server.deadlines, form, endpoint).await
+}
+
+async fn consent<S: Store + 'static, L: Login>(
+    State(server): Shared<S, L>,
+    request: Request,
+) -> Response<Body> {
+    let form = ErrorForm::accepted(request.headers());
+    let endpoint = async { server.consent(&whole(request, server.deadlines).await?).await };
+    page_answer(server.deadlines, form, endpoint).await
+}

@@ -1,0 +1,152 @@
+//! Settings of the server beyond those of its configuration: pages, limits, proxies.
+
+use std::net::IpAddr;
+
+use authorization_server::{InvalidConfig, Store};
+use axum::Router;
+
+use super::AuthorizationServer;
+use crate::ambient::Clock;
+use crate::page::{ConsentPage, Template};
+use crate::peer::TrustedProxies;
+use crate::{Deadlines, Login, RateLimits};
+
+impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
+    /// Says in words what a scope allows, for the consent page.
+    #[must_use]
+    pub fn describe(mut self, scope: &str, text: &str) -> Self {
+        self.scope_texts.insert(scope.to_owned(), text.to_owned());
+        self
+    }
+
+    /// Writes the consent page another way. The headers stay: no script, nothing from elsewhere, no frame around it,
+    /// styles only in elements with the page's nonce.
+    ///
+    /// ```
+    /// use authorization_server::Store;
+    /// use mcp_authz_axum::{AuthorizationServer, ConsentPage, Login};
+    ///
+    /// fn escaped(text: &str) -> String {
+    ///     text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;")
+    /// }
+    ///
+    /// fn page(page: &ConsentPage<'_>) -> String {
+    ///     format!(
+    ///         r#"<!doctype html><html lang="eo"><title>Ĉu permesi?</title><h1>Ĉu permesi?</h1>
+    ///         <p>Programo: <bdi>{}</bdi>. Reiros al: {}</p><form method="post" action="{}">
+    ///         <input type="hidden" name="transaction" value="{}"><button name="decision" value="deny">Ne</button>
+    ///         <button name="decision" value="allow">Jes</button></form>"#,
+    ///         escaped(page.client_name().unwrap_or("?")),
+    ///         escaped(page.redirect_host()),
+    ///         escaped(page.form_action()),
+    ///         escaped(page.transaction()),
+    ///     )
+    /// }
+    ///
+    /// fn own<S: Store + 'static, L: Login>(server: AuthorizationServer<S, L>) -> AuthorizationServer<S, L> {
+    ///     server.with_consent_page(page)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn with_consent_page(
+        mut self,
+        write: impl Fn(&ConsentPage<'_>) -> String + Send + Sync + 'static,
+    ) -> Self {
+        self.template = Template::new(write);
+        self
+    }
+
+    /// Tells the time by another clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Gives requests more or less time.
+    #[must_use]
+    pub const fn with_deadlines(mut self, deadlines: Deadlines) -> Self {
+        self.deadlines = deadlines;
+        self
+    }
+
+    /// Lets one address do more or less.
+    ///
+    /// Which address a request comes from is known from [`serve`](crate::serve()), or from axum's
+    /// `into_make_service_with_connect_info`. Where it is not, nothing is limited, and one event warns of it.
+    #[must_use]
+    pub const fn with_rate_limits(mut self, limits: RateLimits) -> Self {
+        self.rate_limits = limits;
+        self
+    }
+
+    /// Believes what these addresses say in `X-Forwarded-For` about who connected to them, and nobody else. What
+    /// comes through them without saying so is not limited.
+    ///
+    /// ```
+    /// # use authorization_server::MemoryStore;
+    /// # use mcp_authz_axum::{AuthorizationServer, DemoLogin};
+    /// # fn f(server: AuthorizationServer<MemoryStore, DemoLogin>) {
+    /// let server = server.with_trusted_proxies(|address| address.is_loopback());
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_trusted_proxies(
+        mut self,
+        is_trusted: impl Fn(IpAddr) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.proxies = TrustedProxies::new(is_trusted);
+        self
+    }
+
+    /// Serves the routes of the host's [`Login`] beside the endpoints, under the same limits: what one network may ask for
+    /// ([`RateLimits::logins`], beyond it 429), the time to an answer ([`Deadlines::answer`]), the check of `Host`, and
+    /// panics. A fallback of these routes is left out.
+    ///
+    /// Anybody can begin a login. Keep nothing for one that has not ended: seal what has to be known afterwards into a
+    /// cookie, as `examples/upstream-login` does.
+    ///
+    /// ```
+    /// # use authorization_server::MemoryStore;
+    /// # use mcp_authz_axum::{AuthorizationServer, DemoLogin};
+    /// use axum::{Router, routing::get};
+    ///
+    /// async fn form() -> &'static str {
+    ///     "…"
+    /// }
+    ///
+    /// # fn f(server: AuthorizationServer<MemoryStore, DemoLogin>) {
+    /// let server = server.with_login_routes(Router::new().route("/login", get(form)));
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_login_routes(mut self, routes: Router) -> Self {
+        self.login_routes = routes.reset_fallback();
+        self
+    }
+
+    /// Says that a proxy in front takes this prefix of the issuer's path away: with the issuer
+    /// `https://host.example/auth` and the prefix `/auth`, requests arrive at `/token`. If nothing is said, the proxy
+    /// keeps paths, and they arrive at `/auth/token`. Well-known documents are at the root of the host in either case.
+    ///
+    /// ```
+    /// # use authorization_server::{InvalidConfig, MemoryStore};
+    /// # use mcp_authz_axum::{AuthorizationServer, DemoLogin};
+    /// # fn f(server: AuthorizationServer<MemoryStore, DemoLogin>) -> Result<(), InvalidConfig> {
+    /// let server = server.with_stripped_prefix("/auth")?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidConfig::PathPrefix`] when the issuer's path does not begin with it.
+    pub fn with_stripped_prefix(mut self, prefix: &str) -> Result<Self, InvalidConfig> {
+        let token = self.config.paths().token;
+        let rest = token.strip_prefix(prefix);
+        if !prefix.starts_with('/') || !rest.is_some_and(|rest| rest.starts_with('/')) {
+            return Err(InvalidConfig::PathPrefix);
+        }
+        self.stripped = prefix.into();
+        Ok(self)
+    }
+}

@@ -1,0 +1,46 @@
+//! Signals that ask a program to end.
+
+use tokio::signal::ctrl_c;
+use tracing::warn;
+
+/// Waits until the program is asked to end: by Ctrl-C, or by SIGTERM, which service managers and container runtimes
+/// send.
+///
+/// From its first poll on neither ends the program by itself: hand it to [`serve`](crate::serve()), which then takes no
+/// more connections and ends what is being answered.
+///
+/// ```no_run
+/// # async fn f(router: axum::Router) -> std::io::Result<()> {
+/// use mcp_authz_axum::{ConnectionLimits, serve, shutdown_signal};
+///
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+/// serve(listener, router, ConnectionLimits::default(), shutdown_signal()).await;
+/// # Ok(()) }
+/// ```
+pub async fn shutdown_signal() {
+    tokio::select! {
+        () = or_never(ctrl_c()) => {}
+        () = or_never(terminate()) => {}
+    }
+}
+
+/// A signal that cannot be waited for never comes.
+async fn or_never(signal: impl Future<Output = std::io::Result<()>>) {
+    if let Err(error) = signal.await {
+        warn!(%error, "a signal to end cannot be waited for");
+        core::future::pending::<()>().await;
+    }
+}
+
+#[cfg(unix)]
+async fn terminate() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    signal(SignalKind::terminate())?.recv().await;
+    Ok(())
+}
+
+#[cfg(not(unix))]
+async fn terminate() -> std::io::Result<()> {
+    core::future::pending().await
+}

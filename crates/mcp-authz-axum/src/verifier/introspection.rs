@@ -1,0 +1,244 @@
+//! Tokens of a server that is asked about each. What its answers mean is decided by `resource-server`.
+
+use core::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use oauth_types::{
+    AuthMethod, ClientId, EndpointUrl, IntrospectionAnswer, Issuer, ResourceUri, Secret, UnixTime,
+};
+use resource_server::{
+    Introspected, Introspection, IntrospectionEndpoint, IntrospectionFailed, Kept, TokenFacts,
+};
+use tracing::{Level, debug, enabled, error, info, warn};
+
+use super::cache::{Cache, Recalled};
+use super::questions::Questions;
+use crate::{InvalidRemote, RemoteServer, TokenVerifier, VerifierUnavailable};
+
+/// Asks an authorization server about each token that is shown (RFC 7662), and believes its answer for a moment.
+///
+/// The endpoint is found in the server's metadata when it is first needed. A server that is down, that gives no answer
+/// or one that makes no sense is answered with 503, and clients keep their tokens. So are requests with tokens that
+/// were not asked about a moment ago, while 1,000 others are being asked about.
+///
+/// ```no_run
+/// use axum::Router;
+/// use mcp_authz_axum::{IntrospectionVerifier, Protect};
+/// use oauth_types::{ClientId, Issuer, Secret};
+/// use resource_server::{OperationScopes, Resource};
+///
+/// # fn f(mcp: Router, resource: Resource, secret: Secret) -> Result<Router, Box<dyn std::error::Error>> {
+/// let issuer = Issuer::parse("https://as.example")?;
+/// let verifier = IntrospectionVerifier::new(issuer, ClientId::parse("rs")?, secret)?;
+/// let scopes = OperationScopes::new("files:read")?;
+/// let protected = mcp.layer(Protect::new(resource, verifier, scopes));
+/// # Ok(protected) }
+/// ```
+#[derive(Debug)]
+pub struct IntrospectionVerifier {
+    asker: Asker,
+    cache: Arc<Cache>,
+    questions: Arc<Questions>,
+}
+
+/// Who asks whom, and where.
+#[derive(Clone, Debug)]
+struct Asker {
+    server: RemoteServer,
+    introspection: Introspection,
+    endpoint: Option<EndpointUrl>,
+    trouble: Arc<Mutex<Trouble>>,
+}
+
+/// What the operator has to mend.
+#[derive(Debug)]
+struct Trouble {
+    /// The server's no to our secret: it is not shown again at once, whoever asks.
+    refusal: Kept<()>,
+    /// What the log was told: strangers do not fill it.
+    told: Kept<()>,
+}
+
+impl Default for Trouble {
+    fn default() -> Self {
+        let nothing = || Kept::new(Duration::ZERO, Duration::ZERO);
+        Self { refusal: nothing(), told: nothing() }
+    }
+}
+
+impl IntrospectionVerifier {
+    /// A resource server that this authorization server knows under this name, with this secret.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidRemote`] when the server cannot be asked.
+    pub fn new(issuer: Issuer, client_id: ClientId, secret: Secret) -> Result<Self, InvalidRemote> {
+        Ok(Self::of(RemoteServer::new(issuer)?, client_id, secret))
+    }
+
+    /// The same for a server that is reached in a way of its own, as on a network of one's own.
+    #[must_use]
+    pub fn of(server: RemoteServer, client_id: ClientId, secret: Secret) -> Self {
+        let introspection = Introspection::new(server.issuer().clone(), client_id, secret);
+        let asker = Asker { server, introspection, endpoint: None, trouble: Arc::default() };
+        Self { asker, cache: Arc::new(Cache::new()), questions: Arc::new(Questions::new()) }
+    }
+
+    /// Asks at this endpoint, and does not look for it.
+    #[must_use]
+    pub fn with_endpoint(mut self, endpoint: EndpointUrl) -> Self {
+        self.asker.server.admit(&endpoint);
+        self.asker.endpoint = Some(endpoint);
+        self
+    }
+
+    /// As [`Introspection::with_method`].
+    #[must_use]
+    pub fn with_method(mut self, method: AuthMethod) -> Self {
+        self.asker.introspection = self.asker.introspection.with_method(method);
+        self
+    }
+
+    /// As [`Introspection::with_window`]: for so long a token may work after it was revoked. 10 seconds; 30 at most.
+    #[must_use]
+    pub fn with_window(mut self, window: Duration) -> Self {
+        self.asker.introspection = self.asker.introspection.with_window(window);
+        self
+    }
+
+    /// As [`Introspection::taking_unnamed_subjects`].
+    #[must_use]
+    pub fn taking_unnamed_subjects(mut self) -> Self {
+        self.asker.introspection = self.asker.introspection.taking_unnamed_subjects();
+        self
+    }
+
+    /// Takes the user from another member than `sub`, as [`Introspection::with_subject_claim`].
+    #[must_use]
+    pub fn with_subject_claim(mut self, name: &str) -> Self {
+        self.asker.introspection = self.asker.introspection.with_subject_claim(name);
+        self
+    }
+
+    /// Takes `name` in a token's audience for this resource, as [`Introspection::with_audience`].
+    #[must_use]
+    pub fn with_audience(mut self, name: &str, resource: ResourceUri) -> Self {
+        self.asker.introspection = self.asker.introspection.with_audience(name, resource);
+        self
+    }
+
+    /// Takes tokens without an audience for this resource, as [`Introspection::with_sole_resource`].
+    #[must_use]
+    pub fn with_sole_resource(mut self, resource: ResourceUri) -> Self {
+        self.asker.introspection = self.asker.introspection.with_sole_resource(resource);
+        self
+    }
+}
+
+impl TokenVerifier for IntrospectionVerifier {
+    async fn verify(
+        &self,
+        token: &Secret,
+        now: UnixTime,
+    ) -> Result<Option<Arc<TokenFacts>>, VerifierUnavailable> {
+        if !Introspection::is_askable(token) {
+            return Ok(None);
+        }
+        let digest = token.digest();
+        let was_good = match self.cache.recall(&digest, now) {
+            Recalled::Facts(facts) => return Ok(Some(facts)),
+            Recalled::WasGood => true,
+            Recalled::Nothing => false,
+        };
+        let question = || {
+            let (asker, cache, token) =
+                (self.asker.clone(), Arc::clone(&self.cache), token.clone());
+            async move {
+                let answer = asker.ask(&token, now).await?;
+                Ok(match answer {
+                    Introspected::Yes(believed) => {
+                        let facts = Arc::clone(believed.facts());
+                        cache.keep(digest, believed);
+                        Some(facts)
+                    }
+                    Introspected::No(reason) => {
+                        info!(%reason, "a token was not taken");
+                        cache.forget(&digest);
+                        None
+                    }
+                })
+            }
+        };
+        self.questions.ask(digest, was_good, question).await
+    }
+}
+
+impl Asker {
+    async fn ask(
+        &self,
+        token: &Secret,
+        now: UnixTime,
+    ) -> Result<Introspected, VerifierUnavailable> {
+        let issuer = self.introspection.issuer();
+        if !self.trouble().refusal.may_fetch(now) {
+            return Err(VerifierUnavailable);
+        }
+        let endpoint = self.endpoint(now).await?;
+        let answer = self.server.send(endpoint.request(token)).await;
+        let answer = answer.map_err(|reason| {
+            self.server.doubt();
+            warn!(%issuer, %reason, "a token could not be asked about");
+            VerifierUnavailable
+        })?;
+        if enabled!(Level::DEBUG) {
+            for member in IntrospectionAnswer::passed_over(answer.body()) {
+                debug!(%issuer, member, "a malformed member was passed over");
+            }
+        }
+        self.introspection.read(&answer, now).map_err(|reason| {
+            if reason.may_have_moved() {
+                self.server.doubt();
+            }
+            // SEC-154: whom the server refuses to answer is the operator's business, and no client's.
+            if reason == IntrospectionFailed::NotAuthenticated {
+                self.trouble().refusal.fetched(None, now);
+            }
+            if reason.is_passing() {
+                warn!(%issuer, %reason, "a token could not be asked about");
+            } else if self.may_tell(now) {
+                error!(%issuer, %reason, "tokens cannot be asked about");
+            }
+            VerifierUnavailable
+        })
+    }
+
+    /// Whether the log has not been told a moment ago.
+    fn may_tell(&self, now: UnixTime) -> bool {
+        let mut trouble = self.trouble();
+        let may_tell = trouble.told.may_fetch(now);
+        if may_tell {
+            trouble.told.fetched(None, now);
+        }
+        may_tell
+    }
+
+    fn trouble(&self) -> MutexGuard<'_, Trouble> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn endpoint(&self, now: UnixTime) -> Result<IntrospectionEndpoint, VerifierUnavailable> {
+        let found = match &self.endpoint {
+            Some(given) => self.introspection.at(given),
+            None => self.introspection.discovered(&*self.server.metadata(now).await?),
+        };
+        found.map_err(|reason| {
+            if self.may_tell(now) {
+                let issuer = self.introspection.issuer();
+                error!(%issuer, %reason, "tokens cannot be asked about");
+            }
+            // It is as good as none, and asked for again as soon.
+            self.server.clear();
+            VerifierUnavailable
+        })
+    }
+}

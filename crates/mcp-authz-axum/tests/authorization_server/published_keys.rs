@@ -1,0 +1,477 @@
+//! Clients that publish their keys at a `jwks_uri`, and may list `none` beside.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use authorization_server::{ClientRecord, DocumentRefused, Store as _};
+use bytes::Bytes;
+use client_auth::{Registered, SigningKey};
+use futures::future::BoxFuture;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{Response, StatusCode};
+use mcp_authz_axum::ClientDocuments;
+use oauth_types::{
+    AuthMethod, ClientId, ClientMetadataUrl, Entropy, FormWriter, Issuer, RedirectUri, Secret,
+    SigningAlgorithm, UnixTime, encode_component,
+};
+use serde_json::{Value, json};
+
+use crate::server::*;
+use crate::site::reader_of;
+
+const CLIENT: &str = "https://client.test/client.json";
+const KEYS: &str = "https://client.test/jwks.json";
+const PRIVATE: &str = include_str!("../../../client-auth/tests/keys/es256.pem");
+const PUBLIC: &str = include_str!("../../../client-auth/tests/keys/public.json");
+
+/// What is at each URL: a status and a body; and which were asked for.
+#[derive(Clone, Default)]
+struct Web {
+    pages: Arc<Mutex<BTreeMap<String, (u16, String)>>>,
+    asked: Arc<Mutex<Vec<String>>>,
+    /// The key set may not be stored.
+    is_private: bool,
+}
+
+impl Web {
+    fn put(&self, url: &str, status: u16, body: &impl ToString) {
+        self.pages.lock().unwrap().insert(url.to_owned(), (status, body.to_string()));
+    }
+
+    fn asked(&self, url: &str) -> usize {
+        self.asked.lock().unwrap().iter().filter(|own| *own == url).count()
+    }
+}
+
+impl ClientDocuments for Web {
+    fn fetch<'a>(
+        &'a self,
+        url: &'a ClientMetadataUrl,
+    ) -> BoxFuture<'a, Result<Response<Bytes>, DocumentRefused>> {
+        let url = url.as_url().as_str().to_owned();
+        let page = self.pages.lock().unwrap().get(&url).cloned();
+        let is_private = self.is_private && url == KEYS;
+        let cached = if is_private { "no-store" } else { "max-age=600" };
+        self.asked.lock().unwrap().push(url);
+        Box::pin(async move {
+            let (status, body) = page.ok_or(DocumentRefused::Unreachable)?;
+            let answer = Response::builder().status(status).header(CACHE_CONTROL, cached);
+            let answer = answer.header(CONTENT_TYPE, "application/jwk-set+json");
+            Ok(answer.body(Bytes::from(body)).unwrap())
+        })
+    }
+}
+
+/// The document of a client that signs, with these methods listed.
+fn document(methods: &Value) -> Value {
+    json!({
+        "client_id": CLIENT,
+        "redirect_uris": [REDIRECT],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "token_endpoint_auth_method": "private_key_jwt",
+        "token_endpoint_auth_methods_supported": methods,
+        "token_endpoint_auth_signing_alg": "ES256",
+        "jwks_uri": KEYS,
+    })
+}
+
+fn web(methods: &Value) -> Web {
+    let web = Web::default();
+    web.put(CLIENT, 200, &document(methods));
+    web.put(KEYS, 200, &PUBLIC);
+    web
+}
+
+fn assertion(client: &str, kid: Option<&str>, now: UnixTime, draw: u8) -> String {
+    let key = SigningKey::from_pem(SigningAlgorithm::Es256, PRIVATE).unwrap();
+    let key = match kid {
+        Some(kid) => key.with_id(kid),
+        None => key,
+    };
+    let issuer = Issuer::parse("https://as.example").unwrap();
+    let id = ClientId::parse(client).unwrap();
+    let mut form = FormWriter::new();
+    key.sign(&id, &issuer, now, Entropy::new([draw; 16])).unwrap().attach(&mut form);
+    form.finish()
+}
+
+fn redeem_with(proof: &str, code: &str) -> String {
+    let verifier = verifier();
+    let verifier = verifier.as_secret().expose();
+    format!("grant_type=authorization_code&code={code}&code_verifier={verifier}&{proof}")
+}
+
+/// A login up to the code; the answer of the first one is remembered.
+async fn log_in(server: &Server) -> String {
+    let page = server.get(&authorize(CLIENT, &[])).await;
+    match page.status {
+        StatusCode::SEE_OTHER => page.redirect("code").unwrap(),
+        _ => {
+            let answer = server.consent(&page.transaction(), &page.cookie(), "allow").await;
+            answer.redirect("code").unwrap()
+        }
+    }
+}
+
+fn by_name_alone(code: &str) -> String {
+    redeem_with(&format!("client_id={}", encode_component(CLIENT)), code)
+}
+
+#[tokio::test]
+async fn a_authn_4_a_authn_9_a_client_that_publishes_keys_and_lists_nothing_else_has_to_sign() {
+    for methods in [Value::Null, json!(["private_key_jwt"]), json!(["private_key_jwt", "x"])] {
+        let web = web(&methods);
+        let (server, _) = reader_of(web.clone());
+        let code = log_in(&server).await;
+        assert_eq!(web.asked(KEYS), 0, "keys are fetched when they are needed");
+        // A stolen code, with the verifier even.
+        let answer = server.form("/token", &by_name_alone(&code)).await;
+        assert_eq!((answer.status, &*answer.error()), (StatusCode::UNAUTHORIZED, "invalid_client"));
+        assert_eq!(web.asked(KEYS), 0);
+        let proof = assertion(CLIENT, None, NOW, 1);
+        let answer = server.form("/token", &redeem_with(&proof, &code)).await;
+        assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);
+        let access = answer.json()["access_token"].as_str().unwrap().to_owned();
+        let alone = format!("token={access}&client_id={}", encode_component(CLIENT));
+        assert_eq!(server.form("/revoke", &alone).await.status, StatusCode::UNAUTHORIZED);
+        let revoke = format!("token={access}&{}", assertion(CLIENT, None, NOW, 2));
+        assert_eq!(server.form("/revoke", &revoke).await.status, StatusCode::OK);
+        assert_eq!((web.asked(CLIENT), web.asked(KEYS)), (1, 1), "what was fetched is kept");
+    }
+}
+
+#[tokio::test]
+async fn a_authn_4_a_document_that_lists_none_may_come_without_and_a_wrong_assertion_is_refused() {
+    for methods in [json!(["none", "private_key_jwt"]), json!(["none"])] {
+        let web = web(&methods);
+        let (server, _) = reader_of(web.clone());
+        let code = log_in(&server).await;
+        assert_eq!(server.form("/token", &by_name_alone(&code)).await.status, StatusCode::OK);
+        assert_eq!(web.asked(KEYS), 0, "a public client needs no keys");
+        let code = log_in(&server).await;
+        let proof = assertion(CLIENT, None, NOW, 1);
+        let answer = server.form("/token", &redeem_with(&proof, &code)).await;
+        assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);
+        // What is presented is verified: there is no falling back.
+        let code = log_in(&server).await;
+        let expired = assertion(CLIENT, None, UnixTime::from_secs(NOW.as_secs() - 9_000), 2);
+        let replayed = proof;
+        let basic = format!("{}&client_secret=x", by_name_alone(&code));
+        for bad in [&expired, &replayed] {
+            let answer = server.form("/token", &redeem_with(bad, &code)).await;
+            assert_eq!(answer.error(), "invalid_client");
+        }
+        assert_eq!(server.form("/token", &basic).await.status, StatusCode::OK, "a public client");
+    }
+}
+
+#[tokio::test]
+async fn a_meta_4_a_server_without_public_clients_asks_for_the_assertion() {
+    let web = web(&json!(["none", "private_key_jwt"]));
+    let config = config("https://as.example").with_auth_methods(vec![AuthMethod::PrivateKeyJwt]);
+    let store = Arc::new(authorization_server::MemoryStore::default());
+    let server = mcp_authz_axum::AuthorizationServer::new(
+        config.unwrap(),
+        Arc::clone(&store),
+        mcp_authz_axum::DemoLogin,
+    );
+    let server = server.with_client_documents(web).with_clock(mcp_authz_axum::Clock::new(|| NOW));
+    let server = Server { router: server.router(), store };
+    let code = log_in(&server).await;
+    assert_eq!(server.form("/token", &by_name_alone(&code)).await.error(), "invalid_client");
+    let proof = assertion(CLIENT, None, NOW, 1);
+    assert_eq!(server.form("/token", &redeem_with(&proof, &code)).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_authn_9_a_registration_may_publish_its_keys_and_has_one_method() {
+    let web = web(&Value::Null);
+    let (server, _) = reader_of(web.clone());
+    let mut metadata = document(&json!(["none", "private_key_jwt"]));
+    metadata.as_object_mut().unwrap().remove("client_id");
+    let answer = server.register(metadata).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{:?}", answer.body);
+    let answer = answer.json();
+    assert_eq!(answer["token_endpoint_auth_method"], "private_key_jwt");
+    assert_eq!(answer["jwks_uri"], KEYS);
+    assert!(answer.get("token_endpoint_auth_methods_supported").is_none());
+    let client = answer["client_id"].as_str().unwrap();
+    let code = server.code(client).await;
+    // It was told its method, so no other is taken.
+    let alone = redeem_with(&format!("client_id={client}"), &code);
+    assert_eq!(server.form("/token", &alone).await.error(), "invalid_client");
+    let proof = assertion(client, None, NOW, 1);
+    let answer = server.form("/token", &redeem_with(&proof, &code)).await;
+    assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);
+}
+
+#[tokio::test]
+async fn sec_117_sec_119_keys_at_a_local_address_or_behind_a_strange_url_are_none() {
+    for bad in [
+        "http://client.test/jwks.json",
+        "https://127.0.0.1/jwks.json",
+        "https://[::1]/jwks.json",
+        "https://169.254.169.254/latest/meta-data",
+        "https://localhost/jwks.json",
+        "https://10.0.0.1/jwks.json",
+        "https://[::ffff:127.0.0.1]/jwks.json",
+        "file:///etc/passwd",
+        "javascript:1",
+        "https://u@client.test/jwks.json",
+    ] {
+        let web = web(&json!(["none", "private_key_jwt"]));
+        let mut document = document(&json!(["none", "private_key_jwt"]));
+        document["jwks_uri"] = json!(bad);
+        web.put(CLIENT, 200, &document);
+        let (server, _) = reader_of(web.clone());
+        assert_eq!(
+            server.get(&authorize(CLIENT, &[])).await.status,
+            StatusCode::BAD_REQUEST,
+            "{bad}"
+        );
+        assert_eq!(web.asked(bad), 0, "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn sec_121_sec_122_sec_125_a_set_that_is_none_gives_no_keys_and_one_that_cannot_be_had_no_401()
+ {
+    let many = json!({"keys": vec![json!({"kty": "EC"}); 17]}).to_string();
+    let private = r#"{"keys":[{"kty":"EC","crv":"P-256","d":"canary"}]}"#;
+    for (status, body, expected) in [
+        (301, PUBLIC, StatusCode::UNAUTHORIZED),
+        (404, PUBLIC, StatusCode::UNAUTHORIZED),
+        (200, "[]", StatusCode::UNAUTHORIZED),
+        (200, "{\"keys\":[]}", StatusCode::UNAUTHORIZED),
+        (200, &many, StatusCode::UNAUTHORIZED),
+        (200, private, StatusCode::UNAUTHORIZED),
+        (503, PUBLIC, StatusCode::SERVICE_UNAVAILABLE),
+        (429, PUBLIC, StatusCode::SERVICE_UNAVAILABLE),
+    ] {
+        let web = web(&Value::Null);
+        web.put(KEYS, status, &body);
+        let (server, time) = reader_of(web.clone());
+        let code = log_in(&server).await;
+        let redeem = redeem_with(&assertion(CLIENT, None, NOW, 1), &code);
+        let answer = server.form("/token", &redeem).await;
+        assert_eq!(answer.status, expected, "{status} {body}");
+        assert!(!answer.html().contains("canary") && !answer.html().contains("client.test"));
+        // It is kept no longer than a set that lacks a key, and the code is still good.
+        web.put(KEYS, 200, &PUBLIC);
+        time.fetch_add(30, Ordering::Relaxed);
+        assert_eq!(server.form("/token", &redeem).await.status, StatusCode::OK, "{status} {body}");
+        assert_eq!(web.asked(KEYS), 2);
+    }
+}
+
+#[tokio::test]
+async fn sec_126_a_key_that_is_not_in_the_set_has_it_fetched_again_once_in_30_seconds() {
+    let web = web(&Value::Null);
+    let named = |kid: &str| {
+        let mut set: Value = serde_json::from_str(PUBLIC).unwrap();
+        for key in set["keys"].as_array_mut().unwrap() {
+            key["kid"] = json!(format!("{kid}-{}", key["kid"].as_str().unwrap()));
+        }
+        set
+    };
+    web.put(KEYS, 200, &named("old"));
+    let (server, time) = reader_of(web.clone());
+    let code = log_in(&server).await;
+    let mut draw = 0;
+    let mut attempt = async |kid: &'static str, code: &str| {
+        draw += 1;
+        let now = UnixTime::from_secs(time.load(Ordering::Relaxed));
+        let proof = assertion(CLIENT, Some(kid), now, draw);
+        server.form("/token", &redeem_with(&proof, code)).await.status
+    };
+    // Anybody can name a key: what was fetched just now is not fetched again for it.
+    for _ in 0..5 {
+        assert_eq!(attempt("new-es256", &code).await, StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(web.asked(KEYS), 1);
+    time.fetch_add(30, Ordering::Relaxed);
+    for _ in 0..5 {
+        assert_eq!(attempt("new-es256", &code).await, StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(web.asked(KEYS), 2);
+    // A fetch that fails leaves what is known, and counts.
+    web.put(KEYS, 503, &"");
+    time.fetch_add(30, Ordering::Relaxed);
+    assert_eq!(attempt("new-es256", &code).await, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(attempt("new-es256", &code).await, StatusCode::UNAUTHORIZED);
+    let fresh = log_in(&server).await;
+    assert_eq!(attempt("old-es256", &fresh).await, StatusCode::OK);
+    assert_eq!(web.asked(KEYS), 3);
+    // The client has a new key now.
+    web.put(KEYS, 200, &named("new"));
+    time.fetch_add(30, Ordering::Relaxed);
+    let fresh = log_in(&server).await;
+    assert_eq!(attempt("new-es256", &fresh).await, StatusCode::OK);
+    assert_eq!(web.asked(KEYS), 4);
+}
+
+#[tokio::test]
+async fn sec_126_a_set_that_may_not_be_stored_or_cannot_be_had_is_fetched_once_in_30_seconds() {
+    for (status, is_private, refused) in [
+        (200, true, StatusCode::UNAUTHORIZED),
+        (404, false, StatusCode::UNAUTHORIZED),
+        (503, false, StatusCode::SERVICE_UNAVAILABLE),
+    ] {
+        let web = Web { is_private, ..web(&Value::Null) };
+        web.put(KEYS, status, &PUBLIC);
+        let (server, time) = reader_of(web.clone());
+        let code = log_in(&server).await;
+        for round in 1..=2 {
+            for draw in 0..5 {
+                // Anybody can send an assertion with a key that does not exist.
+                let garbage = assertion(CLIENT, Some("nobodys"), NOW, draw);
+                let answer = server.form("/token", &redeem_with(&garbage, &code)).await;
+                assert_eq!(answer.status, refused, "{status}");
+            }
+            assert_eq!(web.asked(KEYS), round, "{status} {is_private}");
+            time.fetch_add(30, Ordering::Relaxed);
+        }
+    }
+}
+
+#[tokio::test]
+async fn sec_229_keys_that_were_good_are_used_for_an_hour_while_they_cannot_be_had() {
+    let web = web(&Value::Null);
+    let (server, time) = reader_of(web.clone());
+    let mut draw = 0;
+    let mut attempt = async |seconds: u64| {
+        draw += 1;
+        time.fetch_add(seconds, Ordering::Relaxed);
+        let now = UnixTime::from_secs(time.load(Ordering::Relaxed));
+        let code = log_in(&server).await;
+        let proof = assertion(CLIENT, None, now, draw);
+        server.form("/token", &redeem_with(&proof, &code)).await.status
+    };
+    assert_eq!(attempt(0).await, StatusCode::OK);
+    web.put(KEYS, 503, &"");
+    assert_eq!(attempt(600).await, StatusCode::OK);
+    assert_eq!(web.asked(KEYS), 2);
+    // Not asked again for a moment.
+    assert_eq!(attempt(0).await, StatusCode::OK);
+    assert_eq!(web.asked(KEYS), 2);
+    assert_eq!(attempt(3_600).await, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(web.asked(KEYS), 3);
+    // What the host takes back is not used on.
+    web.put(KEYS, 200, &PUBLIC);
+    assert_eq!(attempt(30).await, StatusCode::OK);
+    web.put(KEYS, 404, &"");
+    assert_eq!(attempt(600).await, StatusCode::UNAUTHORIZED);
+    web.put(KEYS, 503, &"");
+    assert_eq!(attempt(30).await, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn a_authn_4_a_list_of_methods_that_names_none_makes_no_client_public() {
+    for malformed in [json!([["private_key_jwt"]]), json!({"x": 1}), json!(7), json!([])] {
+        let mut said = document(&malformed);
+        said.as_object_mut().unwrap().remove("token_endpoint_auth_method");
+        let web = web(&Value::Null);
+        web.put(CLIENT, 200, &said);
+        let (server, _) = reader_of(web);
+        let page = server.get(&authorize(CLIENT, &[])).await;
+        assert_eq!(page.status, StatusCode::BAD_REQUEST, "{malformed}");
+        said.as_object_mut().unwrap().remove("client_id");
+        let answer = server.register(said).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{malformed}");
+    }
+}
+
+#[tokio::test]
+async fn a_authn_4_a_stored_client_with_a_secret_is_not_public_whatever_its_metadata_lists() {
+    let (server, _) = reader_of(Web::default());
+    let id = ClientId::parse("dashboard").unwrap();
+    let secret = Registered::with_secret(AuthMethod::ClientSecretPost, &Secret::new("secret"));
+    let back = RedirectUri::parse(REDIRECT).unwrap();
+    let config = config("https://as.example");
+    let mut client = ClientRecord::preregistered(&config, id, secret, vec![back], NOW).unwrap();
+    client.metadata.token_endpoint_auth_methods_supported =
+        Some(vec![AuthMethod::ClientSecretPost, AuthMethod::None]);
+    server.store.create_client(client, NOW).await.unwrap();
+    let code = server.code("dashboard").await;
+    let alone = redeem_with("client_id=dashboard", &code);
+    assert_eq!(server.form("/token", &alone).await.error(), "invalid_client");
+    let proof = redeem_with("client_id=dashboard&client_secret=secret", &code);
+    assert_eq!(server.form("/token", &proof).await.status, StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sec_122_a_slow_key_server_costs_a_request_its_deadline_and_no_more() {
+    struct Slow(Web);
+    impl ClientDocuments for Slow {
+        fn fetch<'a>(
+            &'a self,
+            url: &'a ClientMetadataUrl,
+        ) -> BoxFuture<'a, Result<Response<Bytes>, DocumentRefused>> {
+            Box::pin(async move {
+                if url.as_url().as_str() == KEYS {
+                    tokio::time::sleep(Duration::from_secs(600)).await;
+                }
+                self.0.fetch(url).await
+            })
+        }
+    }
+    let (server, _) = reader_of(Slow(web(&Value::Null)));
+    let code = log_in(&server).await;
+    let start = tokio::time::Instant::now();
+    let proof = assertion(CLIENT, None, NOW, 1);
+    let answer = server.form("/token", &redeem_with(&proof, &code)).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(start.elapsed() < Duration::from_secs(3));
+}
+
+#[tokio::test]
+async fn a_meta_4_documents_are_offered_only_while_they_can_be_fetched() {
+    let offered = async |server: &Server| {
+        let metadata = server.get("/.well-known/oauth-authorization-server").await.json();
+        metadata.get("client_id_metadata_document_supported").is_some_and(|offer| *offer == true)
+    };
+    let web = Web::default();
+    let (server, _) = reader_of(web.clone());
+    assert!(offered(&server).await);
+    assert_eq!(server.get(&authorize(CLIENT, &[])).await.status, StatusCode::BAD_REQUEST);
+    assert!(!offered(&server).await);
+    // Clients register meanwhile, and documents are read as soon as they can be.
+    assert!(!server.client().await.is_empty());
+    web.put(CLIENT, 200, &document(&json!(["none"])));
+    assert_eq!(server.get(&authorize(CLIENT, &[])).await.status, StatusCode::OK);
+    assert!(offered(&server).await);
+    // From then on nobody takes the offer away by naming what does not exist.
+    let nowhere = authorize("https://nowhere.test/m", &[]);
+    assert_eq!(server.get(&nowhere).await.status, StatusCode::BAD_REQUEST);
+    assert!(offered(&server).await);
+    let (server, time) = reader_of(Web::default());
+    server.get(&nowhere).await;
+    assert!(!offered(&server).await);
+    time.fetch_add(3_600, Ordering::Relaxed);
+    assert!(offered(&server).await, "worth another try");
+}
+
+#[tokio::test]
+async fn a_meta_4_a_check_at_start_up_withdraws_the_offer_before_a_client_sees_it() {
+    let url = ClientMetadataUrl::parse(CLIENT).unwrap();
+    for status in [None, Some(200), Some(404), Some(503)] {
+        let web = Web::default();
+        if let Some(status) = status {
+            web.put(CLIENT, status, &"");
+        }
+        let store = Arc::new(authorization_server::MemoryStore::default());
+        let config = config("https://as.example");
+        let server = mcp_authz_axum::AuthorizationServer::new(
+            config,
+            Arc::clone(&store),
+            mcp_authz_axum::DemoLogin,
+        );
+        let server = server.with_client_documents(web).check_client_documents(&url).await;
+        let server = Server { router: server.router(), store };
+        let metadata = server.get("/.well-known/oauth-authorization-server").await.json();
+        let offer = metadata.get("client_id_metadata_document_supported");
+        assert_eq!(offer.is_some(), status.is_some(), "an answer of any status is one");
+    }
+}

@@ -1,0 +1,224 @@
+//! The server under test, and how a client and a browser speak to it.
+
+use std::sync::Arc;
+
+use authorization_server::{Config, MemoryStore, RefreshKey, RefreshKeys};
+use axum::Router;
+use axum::body::Body;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use mcp_authz_axum::{AuthorizationServer, Clock, DemoLogin, Login};
+use oauth_types::{
+    CodeVerifier, Entropy, FormPairs, FormWriter, Issuer, ResourceUri, ScopeSet, UnixTime,
+};
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+pub(crate) const REDIRECT: &str = "https://app.example/cb?keep=a%20b";
+pub(crate) const NOW: UnixTime = UnixTime::from_secs(1_000_000);
+
+pub(crate) struct Server {
+    pub(crate) router: Router,
+    pub(crate) store: Arc<MemoryStore>,
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: http::HeaderName) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    pub(crate) fn error(&self) -> String {
+        self.json()["error"].as_str().unwrap_or_default().to_owned()
+    }
+
+    pub(crate) fn html(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    /// A parameter of the redirect.
+    pub(crate) fn redirect(&self, name: &'static str) -> Option<String> {
+        let form = FormPairs::parse(self.header(LOCATION).split_once('?')?.1.as_bytes()).unwrap();
+        form.value(name).unwrap().map(str::to_owned)
+    }
+
+    /// A parameter of the address that a page's link leads to, when nothing is a redirect.
+    pub(crate) fn link(&self, name: &'static str) -> Option<String> {
+        assert_eq!(self.status, StatusCode::BAD_REQUEST);
+        assert!(!self.headers.contains_key(LOCATION) && !self.html().contains("http-equiv"));
+        let (_, rest) = self.html().split_once("<a rel=\"noreferrer\" href=\"")?;
+        let url = rest.split_once('"').unwrap().0.replace("&amp;", "&");
+        let form = FormPairs::parse(url.split_once('?')?.1.as_bytes()).unwrap();
+        form.value(name).unwrap().map(str::to_owned)
+    }
+
+    pub(crate) fn cookie(&self) -> String {
+        self.header(SET_COOKIE).split(';').next().unwrap().to_owned()
+    }
+
+    pub(crate) fn transaction(&self) -> String {
+        let (_, rest) = self.html().split_once("name=\"transaction\" value=\"").unwrap();
+        rest.split_once('"').unwrap().0.to_owned()
+    }
+}
+
+pub(crate) fn config(issuer: &str) -> Config {
+    let resource = ResourceUri::parse("https://rs.example/mcp").unwrap();
+    let scopes = ScopeSet::parse("files:read files:write").unwrap();
+    let keys = RefreshKeys::new(RefreshKey::new(1, &Entropy::new([7; 32])));
+    Config::new(Issuer::parse(issuer).unwrap(), vec![resource], scopes, keys).unwrap()
+}
+
+pub(crate) fn server_of(config: Config) -> Server {
+    server_with(config, DemoLogin, || NOW)
+}
+
+pub(crate) fn server_with(
+    config: Config,
+    login: impl Login,
+    now: impl Fn() -> UnixTime + Send + Sync + 'static,
+) -> Server {
+    let store = Arc::new(MemoryStore::default());
+    let router = AuthorizationServer::new(config, Arc::clone(&store), login)
+        .describe("files:read", "See your <files>")
+        .with_clock(Clock::new(now))
+        .router();
+    Server { router, store }
+}
+
+pub(crate) fn server() -> Server {
+    server_of(config("https://as.example"))
+}
+
+impl Server {
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    pub(crate) async fn method(&self, method: Method, path: &str) -> Answer {
+        self.send(Request::builder().method(method).uri(path).body(Body::empty()).unwrap()).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.method(Method::GET, path).await
+    }
+
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        content_type: &str,
+        body: impl Into<Body>,
+    ) -> Answer {
+        let request = Request::post(path).header(CONTENT_TYPE, content_type);
+        self.send(request.body(body.into()).unwrap()).await
+    }
+
+    pub(crate) async fn form(&self, path: &str, form: &str) -> Answer {
+        self.post(path, "application/x-www-form-urlencoded", form.to_owned()).await
+    }
+
+    pub(crate) async fn register(&self, metadata: Value) -> Answer {
+        self.post("/register", "application/json", metadata.to_string()).await
+    }
+
+    pub(crate) async fn client(&self) -> String {
+        let answer = self
+            .register(json!({
+                "redirect_uris": [REDIRECT],
+                "token_endpoint_auth_method": "none",
+                "grant_types": ["authorization_code", "refresh_token"],
+            }))
+            .await;
+        assert_eq!(answer.status, StatusCode::CREATED);
+        answer.json()["client_id"].as_str().unwrap().to_owned()
+    }
+
+    /// A client with this redirect URI that shows a secret: its identifier, and the secret as a part of a form.
+    pub(crate) async fn confidential(&self, redirect: &str) -> (String, String) {
+        let metadata = json!({
+            "redirect_uris": [redirect],
+            "token_endpoint_auth_method": "client_secret_post",
+            "grant_types": ["authorization_code", "refresh_token"],
+        });
+        let answer = self.register(metadata).await.json();
+        let secret = format!("&client_secret={}", answer["client_secret"].as_str().unwrap());
+        (answer["client_id"].as_str().unwrap().to_owned(), secret)
+    }
+
+    pub(crate) async fn consent(&self, transaction: &str, cookie: &str, decision: &str) -> Answer {
+        self.decide("/authorize/consent", transaction, cookie, decision).await
+    }
+
+    pub(crate) async fn decide(
+        &self,
+        path: &str,
+        transaction: &str,
+        cookie: &str,
+        decision: &str,
+    ) -> Answer {
+        let request = Request::post(path)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(COOKIE, cookie)
+            .body(Body::from(format!("transaction={transaction}&decision={decision}")));
+        self.send(request.unwrap()).await
+    }
+
+    /// A login up to the code.
+    pub(crate) async fn code(&self, client_id: &str) -> String {
+        let page = self.get(&authorize(client_id, &[])).await;
+        assert_eq!(page.status, StatusCode::OK);
+        let answer = self.consent(&page.transaction(), &page.cookie(), "allow").await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER);
+        answer.redirect("code").unwrap()
+    }
+}
+
+pub(crate) fn verifier() -> CodeVerifier {
+    CodeVerifier::new(Entropy::new([5; 32]))
+}
+
+/// An authorization request with some parameters changed; an empty value leaves one out.
+pub(crate) fn authorize(client_id: &str, changes: &[(&str, &str)]) -> String {
+    let challenge = verifier().challenge();
+    let mut form = FormWriter::new();
+    for (name, value) in [
+        ("response_type", "code"),
+        ("client_id", client_id),
+        ("redirect_uri", REDIRECT),
+        ("state", "st/ate"),
+        ("scope", "files:read"),
+        ("resource", "https://rs.example/mcp"),
+        ("code_challenge", challenge.as_str()),
+        ("code_challenge_method", "S256"),
+        ("prompt", ""),
+    ] {
+        let changed = changes.iter().find(|(own, _)| *own == name).map(|(_, value)| *value);
+        match changed.unwrap_or(value) {
+            "" => {}
+            value => drop(form.append(name, value)),
+        }
+    }
+    format!("/authorize?{}", form.as_str())
+}
+
+pub(crate) fn redeem(client_id: &str, code: &str) -> String {
+    let verifier = verifier();
+    let verifier = verifier.as_secret().expose();
+    format!(
+        "grant_type=authorization_code&client_id={client_id}&code={code}&code_verifier={verifier}"
+    )
+}

@@ -1,0 +1,24 @@
+#![doc = include_str!("../README.md")]
+
+mod clients;
+mod codes;
+mod consents;
+mod failure;
+mod families;
+mod guard;
+mod once;
+mod row;
+mod schema;
+mod server;
+mod session;
+mod settings;
+mod store;
+mod sweep;
+#[cfg(feature = "rustls")]
+mod tls;
+mod url;
+
+pub use mcp_authz_keys::{KeyFileError, MountRule, read_mounted_keys, rotate_refresh_key};
+pub use server::OpenError;
+pub use settings::{InvalidSynchronous, Settings, Synchronous};
+pub use store::PostgresStore;

@@ -1,0 +1,130 @@
+//! Stores in databases of their own, and what the tests store.
+
+use core::time::Duration;
+
+use authorization_server::{
+    ClientRecord, CodeRecord, FamilyId, Generation, NewAccess, NewFamily, Rotation, StoreError,
+};
+use client_auth::Registered;
+use cluster::Cluster;
+use mcp_authz_postgres::{PostgresStore, Settings};
+use oauth_types::{
+    ClientId, CodeVerifier, RedirectUri, ResourceUri, ScopeSet, SecretDigest, UnixTime,
+};
+
+pub(crate) const NOW: UnixTime = UnixTime::from_secs(1_000_000);
+pub(crate) const CLIENT: &str = "client-1";
+
+/// A database of a server that all tests share.
+pub(crate) struct Place {
+    pub(crate) url: String,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        Self { url: Cluster::shared().fresh_database().unwrap() }
+    }
+
+    pub(crate) async fn open(&self) -> PostgresStore {
+        self.open_with(&settings()).await
+    }
+
+    pub(crate) async fn open_with(&self, settings: &Settings) -> PostgresStore {
+        PostgresStore::open(&self.url, settings).await.unwrap()
+    }
+
+    /// What `psql` says to this, past the store.
+    pub(crate) fn sql(&self, statements: &str) -> String {
+        let database = self.url.rsplit('/').next().unwrap();
+        let statements = format!("SET search_path = mcp_oauth; {statements}");
+        Cluster::shared().sql(database, &statements).unwrap().trim().to_owned()
+    }
+}
+
+/// As by default, with fewer connections, so that crowds wait for them too.
+pub(crate) fn settings() -> Settings {
+    Settings::default().with_connections(8).with_timeout(Duration::from_secs(20))
+}
+
+/// Runs a test to its end, as a host with several threads does.
+pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(2).enable_all().build().unwrap().block_on(test)
+}
+
+pub(crate) fn at(seconds: u64) -> UnixTime {
+    NOW.plus(Duration::from_secs(seconds))
+}
+
+/// A client that is forgotten then.
+pub(crate) fn client(number: u64, unused_until: UnixTime) -> ClientRecord {
+    let id = ClientId::parse(&format!("client {number}")).unwrap();
+    let scopes = ScopeSet::parse("files:read").unwrap();
+    let mut client = ClientRecord::for_itself(id, Registered::public(), scopes, NOW);
+    client.unused_until = Some(unused_until);
+    client
+}
+
+pub(crate) fn verifier() -> CodeVerifier {
+    CodeVerifier::parse(&"v".repeat(43)).unwrap()
+}
+
+pub(crate) fn code_text(number: u64) -> String {
+    format!("code-{number}")
+}
+
+pub(crate) fn code(number: u64) -> CodeRecord {
+    CodeRecord {
+        digest: SecretDigest::of(&code_text(number)),
+        client_id: ClientId::parse(CLIENT).unwrap(),
+        redirect_uri: RedirectUri::parse("https://app.example/cb").unwrap(),
+        challenge: verifier().challenge(),
+        resource: ResourceUri::parse("https://rs.example/mcp").unwrap(),
+        scopes: ScopeSet::parse("files:read").unwrap(),
+        subject: format!("user {number}"),
+        expires_at: at(60),
+        jkt: None,
+        redeemed: None,
+    }
+}
+
+pub(crate) fn family_id(number: u64) -> FamilyId {
+    FamilyId::from_bytes(u128::from(number).to_be_bytes())
+}
+
+pub(crate) fn family(number: u64) -> NewFamily {
+    let code = code(number);
+    NewFamily {
+        id: family_id(number),
+        client_id: code.client_id,
+        subject: code.subject,
+        resource: code.resource,
+        scopes: code.scopes,
+        expires_at: at(1_000_000),
+        idle_until: at(500_000),
+        jkt: None,
+        access: access(number, 0),
+    }
+}
+
+/// The access token that comes with this generation.
+pub(crate) fn access(number: u64, generation: u64) -> NewAccess {
+    NewAccess {
+        digest: SecretDigest::of(&format!("access-{number}-{generation}")),
+        scopes: ScopeSet::parse("files:read").unwrap(),
+        expires_at: at(600),
+        jkt: None,
+    }
+}
+
+pub(crate) fn rotation(number: u64, presented: u64) -> Rotation {
+    Rotation {
+        family: family_id(number),
+        presented: Generation::new(presented),
+        access: access(number, presented + 1),
+        idle_until: at(500_000),
+        grace: Duration::from_secs(10),
+    }
+}
+
+pub(crate) const UNAVAILABLE: StoreError = StoreError::Unavailable;

@@ -1,0 +1,225 @@
+//! Databases of other releases and of others, and servers that nothing may be entrusted to.
+
+use authorization_server::{OnceKind, Store as _};
+use cluster::Cluster;
+use futures::future::join_all;
+use mcp_authz_postgres::{InvalidSynchronous, OpenError, PostgresStore, Synchronous};
+use oauth_types::{ClientId, UnixTime};
+
+use crate::samples::*;
+
+/// What a database holds.
+fn dump(place: &Place) -> String {
+    Cluster::shared().dump(place.url.rsplit('/').next().unwrap()).unwrap()
+}
+
+async fn refused(url: &str) -> OpenError {
+    PostgresStore::open(url, &settings()).await.unwrap_err()
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn sec_210_a_newer_schema_is_refused_and_the_database_untouched() {
+    run(async {
+        let place = Place::new();
+        place.open().await.insert_code(code(1)).await.unwrap();
+        place.sql("UPDATE label SET version = 4");
+        let before = dump(&place);
+        for _ in 0..2 {
+            let refused = refused(&place.url).await;
+            assert!(matches!(refused, OpenError::NewerSchema { found: 4, known: 3 }), "{refused}");
+        }
+        assert!(dump(&place) == before);
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn sec_210_what_is_not_ours_is_refused_and_untouched() {
+    for tables in [
+        "CREATE TABLE mcp_oauth.clients (id int)",
+        "CREATE TABLE mcp_oauth.label (id int)",
+        "CREATE TABLE mcp_oauth.label (application int, version int)",
+        "CREATE TABLE mcp_oauth.label (application text, version text)",
+        "CREATE TABLE mcp_oauth.label (application text, version int)",
+        "CREATE VIEW mcp_oauth.label AS SELECT text 'another' AS application, 1 AS version",
+    ] {
+        run(async {
+            let place = Place::new();
+            place.sql(&format!("CREATE SCHEMA mcp_oauth; {tables}"));
+            let before = dump(&place);
+            let refused = refused(&place.url).await;
+            assert!(matches!(refused, OpenError::NotAStore), "{tables}: {refused}");
+            assert!(dump(&place) == before);
+        });
+    }
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn sec_210_of_processes_that_start_at_once_one_makes_the_tables() {
+    run(async {
+        let place = Place::new();
+        // What else is in the database is nobody's business.
+        place.sql("CREATE TABLE public.clients (id int)");
+        let stores = join_all((0..8).map(|_| place.open())).await;
+        stores[0].insert_code(code(1)).await.unwrap();
+        for store in &stores {
+            assert!(store.read_code(&code(1).digest).await.unwrap().is_some());
+        }
+        assert_eq!(place.sql("SELECT count(*), max(version) FROM label"), "1|3");
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn a_role_that_owns_its_schema_and_nothing_else_is_enough() {
+    run(async {
+        let place = Place::new();
+        place
+            .sql("CREATE ROLE app LOGIN PASSWORD 'app'; CREATE SCHEMA mcp_oauth AUTHORIZATION app");
+        let url = place.url.replace("postgres:cluster-password@", "app:app@");
+        for _ in 0..2 {
+            let store = PostgresStore::open(&url, &settings()).await.unwrap();
+            store.insert_code(code(1)).await.unwrap();
+            assert_eq!(store.check().await, Ok(()));
+        }
+    });
+}
+
+#[test]
+fn sec_201_sec_205_a_setting_that_a_crash_could_take_back_is_refused_with_the_reason() {
+    for text in ["off", "local", "REMOTE_WRITE"] {
+        let refused = text.parse::<Synchronous>().unwrap_err();
+        assert_eq!(refused, InvalidSynchronous::Unsafe);
+        assert!(refused.to_string().contains("fail-over"));
+    }
+    assert_eq!("".parse::<Synchronous>(), Err(InvalidSynchronous::Unknown));
+    assert_eq!("Remote_Apply".parse(), Ok(Synchronous::RemoteApply));
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn sec_205_what_a_role_a_database_or_a_url_asks_for_does_not_make_answers_less_safe() {
+    run(async {
+        let place = Place::new();
+        drop(place.open().await);
+        let database = place.url.rsplit('/').next().unwrap().to_owned();
+        place.sql(&format!(
+            "CREATE TABLE seen (setting text, value text);
+             CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                 INSERT INTO mcp_oauth.seen SELECT name, current_setting(name) FROM unnest(ARRAY[
+                     'synchronous_commit', 'transaction_isolation', 'search_path']) AS name;
+                 RETURN NULL;
+             END $$;
+             CREATE TRIGGER note AFTER INSERT ON once EXECUTE FUNCTION note();
+             CREATE ROLE hasty LOGIN SUPERUSER PASSWORD 'app';
+             ALTER ROLE hasty SET synchronous_commit = off;
+             ALTER ROLE hasty IN DATABASE {database} SET synchronous_commit = local;
+             ALTER DATABASE {database} SET synchronous_commit = off;
+             ALTER DATABASE {database} SET default_transaction_isolation = 'serializable';
+             ALTER DATABASE {database} SET search_path = public"
+        ));
+        let url = place.url.replace("postgres:cluster-password@", "hasty:app@");
+        for (synchronous, name) in
+            [(Synchronous::On, "on"), (Synchronous::RemoteApply, "remote_apply")]
+        {
+            for options in ["", "?options=-c%20synchronous_commit%3Doff"] {
+                let settings = settings().with_synchronous(synchronous);
+                let store =
+                    PostgresStore::open(&format!("{url}{options}"), &settings).await.unwrap();
+                store.put_once(OnceKind::Answer, &access(1, 0).digest, at(1), at(1)).await.unwrap();
+                let seen =
+                    place.sql("SELECT setting, value FROM seen ORDER BY 1; DELETE FROM seen");
+                let expected = format!(
+                    "search_path|mcp_oauth\nsynchronous_commit|{name}\ntransaction_isolation|read committed"
+                );
+                assert_eq!(seen, expected);
+            }
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn sec_201_sec_205_a_server_that_answers_too_early_or_takes_no_changes_is_refused_with_the_reason()
+{
+    run(async {
+        let cluster = Cluster::start().unwrap();
+        let set = |setting: &str, value: &str| {
+            // Each by itself: no transaction takes the first.
+            cluster.sql("postgres", &format!("ALTER SYSTEM SET {setting} = {value}")).unwrap();
+            cluster.shut_down().unwrap();
+            cluster.start_again().unwrap();
+        };
+        let store = PostgresStore::open(&cluster.url(), &settings()).await.unwrap();
+        for setting in ["fsync", "full_page_writes"] {
+            set(setting, "off");
+            let refused = refused(&cluster.url()).await;
+            assert!(matches!(refused, OpenError::Unsafe(name) if name == setting), "{refused}");
+            assert!(refused.to_string().contains(&format!("{setting}=on")));
+            // Nor is it used by whoever had it open.
+            assert_eq!(store.insert_code(code(1)).await, Err(UNAVAILABLE));
+            assert_eq!(store.check().await, Err(UNAVAILABLE));
+            set(setting, "on");
+            assert_eq!(store.check().await, Ok(()));
+        }
+        set("default_transaction_read_only", "on");
+        assert!(matches!(refused(&cluster.url()).await, OpenError::ReadOnly));
+        assert_eq!(store.insert_code(code(1)).await, Err(UNAVAILABLE));
+        cluster.shut_down().unwrap();
+        std::fs::write(cluster.data().join("standby.signal"), "").unwrap();
+        cluster.start_again().unwrap();
+        let refused = refused(&cluster.url()).await;
+        assert!(matches!(refused, OpenError::ReadOnly), "{refused}");
+        assert!(refused.to_string().contains("standby"));
+        assert_eq!(store.check().await, Err(UNAVAILABLE));
+    });
+}
+
+/// Clients as releases before schema 2 left them: those that had a token have no end, as the operator's (SEC-217).
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn sec_217_of_clients_in_an_older_database_those_that_may_have_registered_are_not_the_operators() {
+    run(async {
+        let place = Place::new();
+        place.sql(&format!(
+            "CREATE SCHEMA mcp_oauth; {}; INSERT INTO label VALUES ('mcp-oauth authorization server', 1)",
+            include_str!("../../src/schema/1.sql")
+        ));
+        let uri = r#"["https://app.example/cb"]"#;
+        let clients = [
+            ("AAAAAAAAAAAAAAAAAAAB-Q", uri, None, false),
+            ("_AAAAAAAAAAAAAAAAAAB-g", uri, Some(1_086_400), false),
+            ("dashboard", uri, None, true),
+            ("AAAAAAAAAAAAAAAAAAAB-x", uri, None, true),
+            ("AAAAAAAAAAA.AAAAAAAB-Q", uri, None, true),
+            ("AAAAAAAAAAAAAAAAAAAC-Q", "[]", None, true),
+            ("waiting", uri, Some(1_086_400), false),
+        ];
+        for (id, redirect_uris, unused_until, _) in clients {
+            let until =
+                unused_until.map_or_else(|| "NULL".to_owned(), |until: u64| until.to_string());
+            place.sql(&format!(
+                r#"INSERT INTO clients VALUES ('{id}', '{{"method":"none"}}', '{redirect_uris}',
+                   '{{"scope":"files:read"}}', 1000000, {until})"#
+            ));
+        }
+        let store = place.open().await;
+        for (id, _, unused_until, of_operator) in clients {
+            let id = ClientId::parse(id).unwrap();
+            let found = store.read_client(&id).await.unwrap().unwrap();
+            assert_eq!(found.of_operator, of_operator, "{id:?}");
+            // Nobody's client is taken from them by that.
+            assert_eq!(found.unused_until.map(UnixTime::as_secs), unused_until, "{id:?}");
+        }
+        // Another process of the older release still runs: what it adds is not the operator's either.
+        place.sql(
+            r#"INSERT INTO clients (client_id, authentication, redirect_uris, metadata, registered_at)
+               VALUES ('new', '{"method":"none"}', '[]', '{}', 1000000)"#,
+        );
+        let id = ClientId::parse("new").unwrap();
+        assert!(!store.read_client(&id).await.unwrap().unwrap().of_operator);
+        assert_eq!(place.sql("SELECT version FROM label"), "3");
+    });
+}

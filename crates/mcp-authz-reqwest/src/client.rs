@@ -1,0 +1,266 @@
+//! A reqwest client that logs in, refreshes and steps up by itself.
+
+use core::fmt;
+use core::time::Duration;
+use std::sync::Arc;
+
+use client_flow::{ClientConfig, Tried, endpoint_redirect};
+use http::header::{ACCEPT, AUTHORIZATION};
+use http::{HeaderMap, Method};
+use oauth_types::{Origin, ResourceUri, Secret, SentSecrets};
+use reqwest::{Request, RequestBuilder, Response, Url};
+use scope_stepup::{Mode, Policy};
+use tokio::time::timeout;
+use tracing::debug;
+
+use crate::builder::{self, AuthorizedClientBuilder};
+use crate::http_client::HttpClient;
+use crate::renewal::{Answered, Credentials, Next, Renewal};
+use crate::resolve::Trusted;
+use crate::{Error, UserAgent};
+
+/// Sends requests to one MCP server, with a token for it.
+///
+/// Cheap to clone; all clones share one login. Many requests that meet the same obstacle cause one
+/// refresh or one visit of the browser, and the others wait for its outcome; who has a good token waits for
+/// nobody. A login goes on when the request that began it is dropped.
+#[derive(Clone)]
+pub struct AuthorizedClient(Arc<Shared>);
+
+struct Shared {
+    http: HttpClient,
+    server: ResourceUri,
+    renewal: Renewal,
+    head_deadline: Duration,
+}
+
+/// The longest pause in a body that is read as a whole.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pause(
+    #[cfg_attr(not(feature = "rmcp"), expect(dead_code, reason = "the transport reads it"))]
+    pub(crate) Duration,
+);
+
+impl AuthorizedClient {
+    /// How often one request is sent at most, with whatever others have brought meanwhile.
+    const MAX_PASSES: usize = 32;
+
+    /// A client for the MCP server at `server_url` that introduces itself as `client_name`, sends users
+    /// through `agent`, and keeps credentials in memory.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Flow`] when the address is not https, nor http on a loopback host.
+    pub fn new(server_url: &str, client_name: &str, agent: impl UserAgent) -> Result<Self, Error> {
+        let config = ClientConfig::new(client_name, agent.redirect_uri().clone());
+        Self::builder(server_url, config).user(agent).build()
+    }
+
+    /// A client with everything said: another store, another policy, nobody to ask, an HTTP client of one's own.
+    pub fn builder(server_url: &str, config: ClientConfig) -> AuthorizedClientBuilder {
+        AuthorizedClientBuilder::new(server_url, config)
+    }
+
+    /// A client with a token that it got elsewhere. It shows that token and gets no other: a 401 is
+    /// [`Error::Unauthorized`], a 403 about scope is [`Error::InsufficientScope`].
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new), and [`Error::UnusableToken`] when the token cannot stand in a header.
+    pub fn with_token(server_url: &str, token: &Secret) -> Result<Self, Error> {
+        let token = token.header_value("Bearer ").ok_or(Error::UnusableToken)?;
+        let policy = Policy::default().with_mode(Mode::Fixed);
+        let http = reqwest::Client::builder();
+        let login = Credentials::Fixed(token);
+        let trusted = Trusted::default();
+        builder::build(server_url, login, policy, http, trusted, (None, Self::RESPONSE_DEADLINE))
+    }
+
+    pub(crate) fn of(
+        http: HttpClient,
+        server: ResourceUri,
+        renewal: Renewal,
+        head_deadline: Duration,
+    ) -> Self {
+        Self(Arc::new(Shared { http, server, renewal, head_deadline }))
+    }
+
+    /// Longest time from a request to the head of its response, unless
+    /// [`response_deadline`](AuthorizedClientBuilder::response_deadline) says otherwise.
+    pub const RESPONSE_DEADLINE: Duration = Duration::from_secs(60);
+
+    /// The address of the server, in its canonical form.
+    #[must_use]
+    pub fn server_url(&self) -> &str {
+        self.0.server.as_str()
+    }
+
+    /// Sends the user through a login now: for a "Connect" button, and to log in again as somebody else.
+    ///
+    /// A login that a request has begun is joined; [`cancel_login`](Self::cancel_login) ends it first. Tokens that
+    /// another program has put into the store meanwhile are used without a browser window. Waiting times after
+    /// failures, and the budget of windows, hold up requests and not the user: the window is counted, and opens.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] when the login ended without tokens.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mcp_authz_reqwest::{AuthorizedClient, Error};
+    ///
+    /// async fn connect(client: &AuthorizedClient) -> Result<(), Error> {
+    ///     client.cancel_login();
+    ///     client.log_in().await
+    /// }
+    /// ```
+    pub async fn log_in(&self) -> Result<(), Error> {
+        self.0.renewal.log_in().await
+    }
+
+    /// Ends a login or step-up that waits for the user: those who wait for it get [`Error::LoginEnded`]. A session that
+    /// is held stays.
+    pub fn cancel_login(&self) {
+        self.0.renewal.cancel_login();
+    }
+
+    /// Forgets the tokens, here and in the store; the registration is kept. The next request leads to a login. What
+    /// was granted stays granted at the authorization server until it expires there.
+    ///
+    /// A login or step-up that is under way ends unused, also where its user comes back later.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] when the store failed. The tokens are forgotten here all the same and not taken up from the
+    /// store by this client; the store is told again with the next renewals and by [`flush`](Self::flush). Until then
+    /// a restart finds them. A login that another program, which shares the store, finishes meanwhile is kept.
+    pub async fn log_out(&self) -> Result<(), Error> {
+        self.0.renewal.log_out(false).await
+    }
+
+    /// Forgets the tokens and the registration, here and in the store: the next login registers anew. For a server
+    /// whose page says that it does not know the client.
+    ///
+    /// # Errors
+    ///
+    /// As [`log_out`](Self::log_out).
+    pub async fn forget(&self) -> Result<(), Error> {
+        self.0.renewal.log_out(true).await
+    }
+
+    /// Waits until refreshes under way are done and everything is saved: for the end of a program. Without it a program
+    /// may end while a rotated refresh token is on its way, and the next run would send the spent one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] when the store does not keep what this client holds: the next run needs a login.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mcp_authz_reqwest::{AuthorizedClient, Error};
+    ///
+    /// async fn end(client: AuthorizedClient) -> Result<(), Error> {
+    ///     client.flush().await
+    /// }
+    /// ```
+    pub async fn flush(&self) -> Result<(), Error> {
+        self.0.renewal.flush().await
+    }
+
+    /// A GET of `url`, to be finished and sent with [`send`](Self::send).
+    pub fn get(&self, url: &str) -> RequestBuilder {
+        self.request(Method::GET, url)
+    }
+
+    /// A POST to `url`, to be finished and sent with [`send`](Self::send).
+    pub fn post(&self, url: &str) -> RequestBuilder {
+        self.request(Method::POST, url)
+    }
+
+    /// A request, to be finished and sent with [`send`](Self::send). Sent by its own `send` it carries no token.
+    pub fn request(&self, method: Method, url: &str) -> RequestBuilder {
+        self.0.http.request(method, url)
+    }
+
+    /// Finishes a request and [executes](Self::execute) it.
+    ///
+    /// # Errors
+    ///
+    /// As [`execute`](Self::execute); [`Error::Request`] when the request was built from what is no URL, header
+    /// or body.
+    pub async fn send(&self, request: RequestBuilder) -> Result<Response, Error> {
+        self.execute(request.build().map_err(|_| Error::Request)?).await
+    }
+
+    /// Sends a request, with whatever has to happen before it is answered: a login, a refresh, a
+    /// step-up. An answer that is neither a 401 nor a 403 about scope is returned as it is, except for a redirect
+    /// of the MCP endpoint: to the same URL with or without a final slash it is followed, to any other URL it is
+    /// an error.
+    ///
+    /// The head of each response has to come within [`RESPONSE_DEADLINE`](Self::RESPONSE_DEADLINE) or what the builder
+    /// was told; the login, refresh or step-up in between does not count. The body may take as long as it likes, as an
+    /// event stream does.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoResponse`] when no head came in time; [`Error`] when the request got no answer, or when what it needs is not to be had;
+    /// [`Error::EndpointMoved`] when the endpoint redirects elsewhere.
+    pub async fn execute(&self, mut request: Request) -> Result<Response, Error> {
+        let Shared { http, server, renewal, head_deadline } = &*self.0;
+        if Origin::of(request.url().as_str()).ok() != Some(server.origin()) {
+            return Err(Error::ForeignOrigin);
+        }
+        let mut tried = Tried::default();
+        // More than any honest sequence of refusals takes.
+        for _ in 0..Self::MAX_PASSES {
+            let held = renewal.current(&mut tried).await?;
+            let mut attempt = request.try_clone().ok_or(Error::BodyNotReplayable)?;
+            let headers = attempt.headers_mut();
+            headers.remove(AUTHORIZATION);
+            headers.extend(renewal.authorization(&held, &request)?);
+            let sent = SentSecrets::new(attempt.headers(), b"");
+            // A 1xx response is no response head, so that it extends nothing.
+            // A stream that waits for its first event may hold its head back.
+            let is_stream = attempt.method() == Method::GET && accepts_events(attempt.headers());
+            let within = if is_stream { Duration::MAX } else { *head_deadline };
+            let response = timeout(within, http.execute(attempt)).await;
+            let response = response.map_err(|_| Error::NoResponse { within: *head_deadline })?;
+            let mut response = response.map_err(Error::of_http)?;
+            let answer = (response.status(), response.headers());
+            let moved = endpoint_redirect(server, request.url().as_str(), tried, answer);
+            if let Some(url) = moved.map_err(Error::EndpointMoved)? {
+                debug!(server = url.path(), "the endpoint is at its slash form");
+                *request.url_mut() = Url::parse(url.as_str()).map_err(|_| Error::Request)?;
+                tried.redirect = true;
+                continue;
+            }
+            let answered = Answered { request: &request, response: &response, held };
+            match renewal.judge(answered, &mut tried).await.map_err(|error| error.without(&sent))? {
+                Next::Done => {
+                    // For the transport, which reads and quotes the body.
+                    response.extensions_mut().insert(sent);
+                    response.extensions_mut().insert(Pause(*head_deadline));
+                    return Ok(response);
+                }
+                Next::Again => {}
+            }
+        }
+        Err(Error::Unsettled)
+    }
+}
+
+/// Returns `true` if a request asks for an event stream.
+fn accepts_events(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted
+        .flat_map(|value| value.split(','))
+        .any(|kind| kind.trim().starts_with("text/event-stream"))
+}
+
+impl fmt::Debug for AuthorizedClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthorizedClient").field("server", &self.0.server).finish_non_exhaustive()
+    }
+}

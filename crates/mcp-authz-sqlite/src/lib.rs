@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+
+mod clients;
+mod codes;
+mod consents;
+mod failure;
+mod families;
+mod file;
+mod once;
+mod queue;
+mod row;
+mod schema;
+mod settings;
+mod store;
+mod sweep;
+
+pub use file::OpenError;
+pub use mcp_authz_keys::{KeyFileError, MountRule, read_mounted_keys, rotate_refresh_key};
+pub use settings::{InvalidSynchronous, Settings, Synchronous};
+pub use store::SqliteStore;

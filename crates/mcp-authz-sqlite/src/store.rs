@@ -1,0 +1,222 @@
+//! The store: each operation, put before the thread that does it.
+
+use std::path::Path;
+
+use authorization_server::{
+    AccessRecord, ClientRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord,
+    NewFamily, OnceKind, RedeemOutcome, RefreshKeys, RotateOutcome, Rotation, Store, StoreError,
+};
+use client_auth::Replay;
+use futures::lock::Mutex;
+use oauth_types::{ClientId, SecretDigest, UnixTime};
+use rusqlite::Connection;
+
+use crate::failure::Failure;
+use crate::queue::Threads;
+use crate::{
+    KeyFileError, OpenError, Settings, clients, codes, consents, families, file, once, sweep,
+};
+
+/// Keeps everything in one SQLite database, for the one or few processes of one machine.
+///
+/// When it is dropped it ends what it has begun and closes the file, which blocks for as long as that takes.
+#[derive(Debug)]
+pub struct SqliteStore {
+    // Dropped in this order: who writes closes last, and puts the log back into the database.
+    readers: Threads,
+    writer: Threads,
+    sweeps: Mutex<()>,
+    max_clients: usize,
+    had_families: bool,
+}
+
+impl SqliteStore {
+    /// Opens the database, and makes it if it is not there. Blocks: do it before you serve.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]; the file is as it was.
+    pub fn open(path: impl AsRef<Path>, settings: &Settings) -> Result<Self, OpenError> {
+        let path = path.as_ref();
+        let writer = file::open_writer(path, settings)?;
+        let had_families =
+            writer.query_row("SELECT EXISTS (SELECT 1 FROM families)", [], |row| row.get(0))?;
+        let readers: Result<_, _> =
+            (0..settings.readers.max(1)).map(|_| file::open_reader(path, settings)).collect();
+        Ok(Self {
+            readers: Threads::readers(readers?)?,
+            writer: Threads::writer(writer)?,
+            sweeps: Mutex::default(),
+            max_clients: settings.max_clients,
+            had_families,
+        })
+    }
+
+    /// The keys for refresh tokens, from a file that only its owner may read. The database never sees them: whoever
+    /// steals it alone can do nothing with it.
+    ///
+    /// The file is made if it is not there and no user would be logged out by that.
+    ///
+    /// A file that the system mounts, as a secret of Kubernetes, is read with
+    /// [`read_mounted_keys`](crate::read_mounted_keys) instead.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyFileError`]
+    pub fn refresh_keys(&self, file: impl AsRef<Path>) -> Result<RefreshKeys, KeyFileError> {
+        mcp_authz_keys::read_or_make(file, self.had_families)
+    }
+
+    /// Whether it can store, and can look up: the health check of a host.
+    ///
+    /// # Errors
+    ///
+    /// What an operation would fail with now; [`StoreError::Corrupt`] since something was found that cannot be read.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        if self.writer.is_damaged() || self.readers.is_damaged() {
+            return Err(StoreError::Corrupt);
+        }
+        self.write(|connection| {
+            // As large as what a grant takes, so that a full disk is noticed.
+            for statement in ["INSERT INTO checks VALUES (zeroblob(16384))", "DELETE FROM checks"] {
+                connection.prepare_cached(statement)?.execute([])?;
+            }
+            Ok(())
+        })
+        .await?;
+        self.read(|connection| {
+            let mut query = connection.prepare_cached("SELECT 1 FROM checks")?;
+            Ok(query.exists([]).map(drop)?)
+        })
+        .await
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl Fn(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.writer.run(work).await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl Fn(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.readers.run(work).await
+    }
+}
+
+impl Store for SqliteStore {
+    async fn read_client(&self, client_id: &ClientId) -> Result<Option<ClientRecord>, StoreError> {
+        let client_id = client_id.clone();
+        self.read(move |connection| clients::read(connection, &client_id)).await
+    }
+
+    async fn create_client(
+        &self,
+        client: ClientRecord,
+        now: UnixTime,
+    ) -> Result<CreateOutcome, StoreError> {
+        let max = self.max_clients;
+        self.write(move |connection| clients::create(connection, &client, max, now)).await
+    }
+
+    async fn delete_client(&self, client_id: &ClientId, _: UnixTime) -> Result<(), StoreError> {
+        let client_id = client_id.clone();
+        self.write(move |connection| clients::delete(connection, &client_id)).await
+    }
+
+    async fn insert_code(&self, code: CodeRecord) -> Result<(), StoreError> {
+        self.write(move |connection| codes::insert(connection, &code)).await
+    }
+
+    async fn read_code(&self, digest: &SecretDigest) -> Result<Option<CodeRecord>, StoreError> {
+        let digest = *digest;
+        self.read(move |connection| codes::read(connection, &digest)).await
+    }
+
+    async fn redeem(
+        &self,
+        digest: &SecretDigest,
+        family: NewFamily,
+        now: UnixTime,
+    ) -> Result<RedeemOutcome, StoreError> {
+        let digest = *digest;
+        self.write(move |connection| codes::redeem(connection, &digest, &family, now)).await
+    }
+
+    async fn insert_family(&self, family: NewFamily, now: UnixTime) -> Result<(), StoreError> {
+        self.write(move |connection| families::insert_new(connection, &family, now)).await
+    }
+
+    async fn read_family(&self, family: &FamilyId) -> Result<Option<FamilyRecord>, StoreError> {
+        let family = *family;
+        self.read(move |connection| families::read(connection, &family)).await
+    }
+
+    async fn rotate(&self, rotation: Rotation, now: UnixTime) -> Result<RotateOutcome, StoreError> {
+        self.write(move |connection| families::rotate(connection, &rotation, now)).await
+    }
+
+    async fn revoke_family(&self, family: &FamilyId, _: UnixTime) -> Result<(), StoreError> {
+        let family = *family;
+        self.write(move |connection| families::revoke(connection, &family)).await
+    }
+
+    async fn revoke_subject(
+        &self,
+        subject: &str,
+        client_id: Option<&ClientId>,
+        _: UnixTime,
+    ) -> Result<(), StoreError> {
+        let (subject, client_id) = (subject.to_owned(), client_id.cloned());
+        self.write(move |connection| {
+            clients::revoke_subject(connection, &subject, client_id.as_ref())
+        })
+        .await
+    }
+
+    async fn access(
+        &self,
+        digest: &SecretDigest,
+        now: UnixTime,
+    ) -> Result<Option<AccessRecord>, StoreError> {
+        let digest = *digest;
+        self.read(move |connection| families::access(connection, &digest, now)).await
+    }
+
+    async fn read_consent(&self, key: &SecretDigest) -> Result<Option<ConsentRecord>, StoreError> {
+        let key = *key;
+        self.read(move |connection| consents::read(connection, &key)).await
+    }
+
+    async fn put_consent(&self, consent: ConsentRecord) -> Result<(), StoreError> {
+        self.write(move |connection| consents::put(connection, &consent)).await
+    }
+
+    async fn put_once(
+        &self,
+        kind: OnceKind,
+        key: &SecretDigest,
+        until: UnixTime,
+        now: UnixTime,
+    ) -> Result<Replay, StoreError> {
+        let key = *key;
+        self.write(move |connection| once::put(connection, kind, &key, until, now)).await
+    }
+
+    /// In batches, between which others have their turn. However many sweep, one batch waits at most.
+    async fn sweep(&self, now: UnixTime, max: usize) -> Result<usize, StoreError> {
+        let _turn = self.sweeps.lock().await;
+        let mut removed = 0;
+        while removed < max {
+            let left = max - removed;
+            let more = self.write(move |connection| sweep::batch(connection, now, left)).await?;
+            if more == 0 {
+                break;
+            }
+            removed += more;
+        }
+        Ok(removed)
+    }
+}

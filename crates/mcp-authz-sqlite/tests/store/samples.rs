@@ -1,0 +1,124 @@
+//! Stores in folders of their own, and what the tests store.
+
+use core::time::Duration;
+use std::path::PathBuf;
+
+use authorization_server::{
+    CodeRecord, FamilyId, Generation, NewAccess, NewFamily, Rotation, StoreError,
+};
+use mcp_authz_sqlite::{Settings, SqliteStore};
+use oauth_types::{
+    ClientId, CodeVerifier, RedirectUri, ResourceUri, ScopeSet, SecretDigest, UnixTime,
+};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+pub(crate) const NOW: UnixTime = UnixTime::from_secs(1_000_000);
+pub(crate) const CLIENT: &str = "client-1";
+
+/// A folder with a database in it.
+pub(crate) struct Place {
+    pub(crate) folder: TempDir,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.path("oauth.db")
+    }
+
+    pub(crate) fn open(&self) -> SqliteStore {
+        self.open_with(&settings())
+    }
+
+    pub(crate) fn open_with(&self, settings: &Settings) -> SqliteStore {
+        SqliteStore::open(self.database(), settings).unwrap()
+    }
+
+    /// The database, past the store.
+    pub(crate) fn raw(&self) -> Connection {
+        let raw = Connection::open(self.database()).unwrap();
+        raw.busy_timeout(Duration::from_secs(5)).unwrap();
+        raw
+    }
+}
+
+/// As by default, with less patience.
+pub(crate) fn settings() -> Settings {
+    Settings::default().with_busy_timeout(Duration::from_millis(100))
+}
+
+pub(crate) fn at(seconds: u64) -> UnixTime {
+    NOW.plus(Duration::from_secs(seconds))
+}
+
+pub(crate) fn verifier() -> CodeVerifier {
+    CodeVerifier::parse(&"v".repeat(43)).unwrap()
+}
+
+pub(crate) fn code_text(number: u64) -> String {
+    format!("code-{number}")
+}
+
+pub(crate) fn code(number: u64) -> CodeRecord {
+    CodeRecord {
+        digest: SecretDigest::of(&code_text(number)),
+        client_id: ClientId::parse(CLIENT).unwrap(),
+        redirect_uri: RedirectUri::parse("https://app.example/cb").unwrap(),
+        challenge: verifier().challenge(),
+        resource: ResourceUri::parse("https://rs.example/mcp").unwrap(),
+        scopes: ScopeSet::parse("files:read").unwrap(),
+        subject: format!("user {number}"),
+        expires_at: at(60),
+        jkt: None,
+        redeemed: None,
+    }
+}
+
+pub(crate) fn family_id(number: u64) -> FamilyId {
+    FamilyId::from_bytes(u128::from(number).to_be_bytes())
+}
+
+pub(crate) fn family(number: u64) -> NewFamily {
+    let code = code(number);
+    NewFamily {
+        id: family_id(number),
+        client_id: code.client_id,
+        subject: code.subject,
+        resource: code.resource,
+        scopes: code.scopes,
+        expires_at: at(1_000_000),
+        idle_until: at(500_000),
+        jkt: None,
+        access: access(number, 0),
+    }
+}
+
+/// The access token that comes with this generation.
+pub(crate) fn access(number: u64, generation: u64) -> NewAccess {
+    NewAccess {
+        digest: SecretDigest::of(&format!("access-{number}-{generation}")),
+        scopes: ScopeSet::parse("files:read").unwrap(),
+        expires_at: at(600),
+        jkt: None,
+    }
+}
+
+pub(crate) fn rotation(number: u64, presented: u64) -> Rotation {
+    Rotation {
+        family: family_id(number),
+        presented: Generation::new(presented),
+        access: access(number, presented + 1),
+        idle_until: at(500_000),
+        grace: Duration::from_secs(10),
+    }
+}
+
+pub(crate) const UNAVAILABLE: StoreError = StoreError::Unavailable;
