@@ -7,13 +7,14 @@ use cargo_metadata::DependencyKind;
 pub(crate) use crate::deps::closure::closure as closure_of;
 use crate::workspace::{Error, Workspace, none_of};
 
-/// The house of `crates/ARCHITECTURE.md`, from the vocabulary up to the adapters.
+/// The house of `crates/ARCHITECTURE.md`, from the vocabulary up to the façade.
 const LAYERS: &[&[&str]] = &[
     &["oauth-types"],
     &["client-auth", "iss-validate", "scope-stepup"],
     &["client-flow", "authorization-server", "resource-server"],
     &["mcp-authz-keys"],
     &["mcp-authz-reqwest", "mcp-authz-axum", "mcp-authz-sqlite", "mcp-authz-postgres"],
+    &["mcp-authz"],
 ];
 
 /// The first layer that may know a runtime; all below it are cores.

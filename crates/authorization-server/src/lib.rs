@@ -29,6 +29,9 @@ pub mod store_contract;
 mod token;
 mod waiting;
 
+// Their types stand in public signatures, so that a user needs no further dependency.
+pub use {client_auth, oauth_types};
+
 #[cfg(feature = "jwt_access_tokens")]
 pub use access_token::SigningKeys;
 pub use authorize::{AuthorizationRequest, Redirectable};

@@ -20,6 +20,9 @@ mod replay;
 mod signing;
 mod verify;
 
+// Its types stand in public signatures, so that a user needs no further dependency.
+pub use oauth_types;
+
 pub use attach::{AssertionNeeded, ClientCredentials, NoUsableMethod};
 pub use basic::{BasicCredentials, InvalidBasic};
 pub use error::{ClientAuthError, Reason};

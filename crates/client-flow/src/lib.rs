@@ -25,6 +25,9 @@ mod token;
 mod transport;
 mod unsaved;
 
+// Their types stand in public signatures, so that a user needs no further dependency.
+pub use {client_auth, iss_validate, oauth_types, scope_stepup};
+
 pub use authorization::{Randomize, Visit};
 #[cfg(feature = "sealed")]
 pub use client_auth::Replay;

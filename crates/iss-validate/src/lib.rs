@@ -4,6 +4,9 @@ mod callback;
 mod identification;
 mod rejected;
 
+// Its types stand in public signatures, so that a user needs no further dependency.
+pub use oauth_types;
+
 pub use callback::{AuthorizationError, Callback, Expected, Validated, ValidatedCode};
 pub use identification::{AuthorizationResponse, IssuerIdentification, Outcome};
 pub use rejected::{CallbackRejected, Rejection};

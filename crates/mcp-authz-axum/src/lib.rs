@@ -25,6 +25,9 @@ mod sweeper;
 mod unheard;
 mod verifier;
 
+// Their types stand in public signatures, so that a user needs no further dependency.
+pub use {authorization_server, oauth_types, resource_server, scope_stepup};
+
 pub use ambient::Clock;
 pub use connections::ConnectionLimits;
 #[cfg(feature = "client_documents")]

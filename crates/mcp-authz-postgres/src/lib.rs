@@ -18,6 +18,9 @@ mod sweep;
 mod tls;
 mod url;
 
+// Its types stand in public signatures, so that a user needs no further dependency.
+pub use authorization_server;
+
 pub use mcp_authz_keys::{KeyFileError, MountRule, read_mounted_keys, rotate_refresh_key};
 pub use server::OpenError;
 pub use settings::{InvalidSynchronous, Settings, Synchronous};

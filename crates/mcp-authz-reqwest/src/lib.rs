@@ -20,6 +20,9 @@ mod store;
 mod sync;
 mod user_agent;
 
+// Their types stand in public signatures, so that a user needs no further dependency.
+pub use {client_flow, oauth_types, scope_stepup};
+
 #[cfg(feature = "browser")]
 pub use browser::LoopbackBrowser;
 pub use builder::AuthorizedClientBuilder;

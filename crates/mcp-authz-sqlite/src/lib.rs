@@ -14,6 +14,9 @@ mod settings;
 mod store;
 mod sweep;
 
+// Its types stand in public signatures, so that a user needs no further dependency.
+pub use authorization_server;
+
 pub use file::OpenError;
 pub use mcp_authz_keys::{KeyFileError, MountRule, read_mounted_keys, rotate_refresh_key};
 pub use settings::{InvalidSynchronous, Settings, Synchronous};

@@ -24,6 +24,9 @@ mod session_key;
 mod sessions;
 mod tool_result;
 
+// Their types stand in public signatures, so that a user needs no further dependency.
+pub use {oauth_types, scope_stepup};
+
 pub use believed::Believed;
 #[cfg(feature = "dpop")]
 pub use client_auth::{InvalidProof, Replay};

@@ -9,6 +9,9 @@ mod operation;
 mod policy;
 mod windows;
 
+// Its types stand in public signatures, so that a user needs no further dependency.
+pub use oauth_types;
+
 pub use check::{Hierarchy, HierarchyError, Missing, NoHierarchy, ScopeOrder, check};
 pub use insufficient::{GaveUp, InsufficientScope};
 pub use ledger::{Attempt, Decision, Ledger, Situation};
