@@ -5,7 +5,7 @@
 use core::error::Error;
 use core::fmt::{Debug, Display};
 
-use authorization_server::{AuthorizationRequest, RevocationRequest};
+use authorization_server::AuthorizationRequest;
 use bytes::Bytes;
 use client_auth::{Authenticated, BasicCredentials, ClientKeys, Presented};
 use client_flow::{FlowError, Step, login};
@@ -201,10 +201,9 @@ fn no_refusal_of_the_authorization_server_repeats_a_request() {
         silent_debug(&refusal);
         silent_debug(&refusal.cause());
         quiet(refusal.into_response());
-        if let Err(refusal) = RevocationRequest::parse(&world.config, &form("/revoke", body)) {
-            silent_debug(&refusal);
-            quiet(refusal.into_response());
-        }
+        let refusal = world.revoke(&form("/revoke", body)).unwrap_err();
+        silent_debug(&refusal);
+        quiet(refusal.into_response());
     }
     for body in [
         MARK.to_owned(),

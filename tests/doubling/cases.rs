@@ -4,7 +4,8 @@ use std::hint::black_box;
 use std::sync::LazyLock;
 
 use authorization_server::{
-    AuthorizationRequest, ClientRecord, Config, NewClient, RefreshKey, RefreshKeys, TokenRequest,
+    AuthorizationRequest, ClientRecord, Config, Environment, MemoryStore, RefreshKey, RefreshKeys,
+    register, token,
 };
 use bytes::Bytes;
 use client_auth::{BasicCredentials, ClientKeys, Presented, PresentedProof, Registered};
@@ -19,6 +20,7 @@ use oauth_types::{
 };
 use resource_server::{Introspection, JwtTokens, OperationScopes, Resource};
 use scope_stepup::Operation;
+use tests::world::now_or_never;
 
 pub(crate) struct Case {
     /// Who reads it.
@@ -114,8 +116,8 @@ pub(crate) const CASES: &[Case] = &[
     case("a registration", ("{\"jwks\":{\"keys\":[", "{\"kty\":\"EC\",\"kid\":\"#\"},", "{}]}}"), 64 * KIB, registration),
     case("an authorization request", ("", "scope=a&", ""), 64 * KIB, authorization),
     case("an authorization request", ("client_id=c&", "resource=https://rs.example/mcp&", ""), 64 * KIB, authorization),
-    case("a token request", ("grant_type=refresh_token&", "a#=b&", ""), 64 * KIB, token),
-    case("a token request", ("grant_type=", "a", ""), 8 * KIB, token),
+    case("a token request", ("grant_type=refresh_token&", "a#=b&", ""), 64 * KIB, token_request),
+    case("a token request", ("grant_type=", "a", ""), 8 * KIB, token_request),
     case("a JWT", ("", "a.", ""), 16 * KIB, jwt),
     case("a JWT", ("", "eyJhbGciOiJFUzI1NiJ9.", ""), 16 * KIB, jwt),
     case("a JWT", ("", "W1tb", ".a.a"), 16 * KIB, jwt),
@@ -228,16 +230,36 @@ fn client_document(text: &str) {
     let _ = black_box(ClientRecord::from_document(&CONFIG, &url, &answer, NOW));
 }
 
+/// A host with an empty store.
+#[derive(Default)]
+struct Host {
+    store: MemoryStore,
+}
+
+impl Environment for Host {
+    type Store = MemoryStore;
+
+    fn store(&self) -> &MemoryStore {
+        &self.store
+    }
+
+    fn entropy<const N: usize>(&self) -> Option<Entropy<N>> {
+        Some(Entropy::new([1; N]))
+    }
+}
+
 fn registration(text: &str) {
-    let _ = black_box(NewClient::parse(&CONFIG, &post("/register", JSON, text)));
+    let request = post("/register", JSON, text);
+    let _ = black_box(now_or_never(register(&CONFIG, &Host::default(), &request, NOW)));
 }
 
 fn authorization(text: &str) {
     let _ = black_box(AuthorizationRequest::parse(&CONFIG, &post("/authorize", FORM, text)));
 }
 
-fn token(text: &str) {
-    let _ = black_box(TokenRequest::parse(&CONFIG, &post("/token", FORM, text)));
+fn token_request(text: &str) {
+    let request = post("/token", FORM, text);
+    let _ = black_box(now_or_never(token(&CONFIG, &Host::default(), &request, NOW)));
 }
 
 fn jwt(text: &str) {

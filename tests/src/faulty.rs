@@ -1,8 +1,9 @@
 //! A store that fails when told to: the next change, or the k-th call since it was made.
 
-use core::future::pending;
+use core::future::{pending, poll_fn};
+use core::task::Poll;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use authorization_server::{
@@ -47,6 +48,7 @@ pub struct FaultyStore<S = MemoryStore> {
     next: Mutex<Option<Fault>>,
     faults: Mutex<BTreeMap<usize, Fault>>,
     calls: AtomicUsize,
+    pauses: AtomicBool,
     done: Mutex<Done>,
 }
 
@@ -62,6 +64,7 @@ impl<S: Store> FaultyStore<S> {
             next: Mutex::default(),
             faults: Mutex::new(faults.into_iter().collect()),
             calls: AtomicUsize::new(0),
+            pauses: AtomicBool::new(false),
             done: Mutex::default(),
         }
     }
@@ -69,6 +72,19 @@ impl<S: Store> FaultyStore<S> {
     /// Makes the next changing operation fail.
     pub fn fail_next(&self, fault: Fault) {
         *lock(&self.next) = Some(fault);
+    }
+
+    /// Makes every call wait for one more poll before it begins, so that a test decides the order of calls.
+    pub fn pause_before_calls(&self) {
+        self.pauses.store(true, Ordering::SeqCst);
+    }
+
+    async fn pause(&self) {
+        let mut is_polled = !self.pauses.load(Ordering::SeqCst);
+        poll_fn(|_| {
+            if std::mem::replace(&mut is_polled, true) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     /// The store that does not fail.
@@ -90,6 +106,7 @@ impl<S: Store> FaultyStore<S> {
         &self,
         operation: impl Future<Output = Result<T, StoreError>> + Send,
     ) -> Result<T, StoreError> {
+        self.pause().await;
         let number = self.calls.fetch_add(1, Ordering::SeqCst);
         let fault = lock(&self.faults).get(&number).copied();
         Self::run(fault, operation).await
@@ -99,6 +116,7 @@ impl<S: Store> FaultyStore<S> {
         &self,
         operation: impl Future<Output = Result<T, StoreError>> + Send,
     ) -> Result<T, StoreError> {
+        self.pause().await;
         let next = lock(&self.next).take();
         let number = self.calls.fetch_add(1, Ordering::SeqCst);
         let fault = next.or_else(|| lock(&self.faults).get(&number).copied());

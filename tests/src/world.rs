@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use authorization_server::{
-    Admitted, AuthorizationRequest, Config, NewClient, RefreshKey, RefreshKeys, Refusal,
-    Store as _, TokenRequest,
+    AuthorizationRequest, Config, Environment, RefreshKey, RefreshKeys, Refusal, Store as _,
+    register, revoke, token,
 };
 use bytes::Bytes;
 use client_flow::{ClientConfig, FlowError, Session, Step, Tried, Verdict, judge, login};
@@ -70,6 +70,18 @@ pub struct Client {
 pub fn now_or_never<T>(future: impl Future<Output = T>) -> T {
     #[expect(clippy::expect_used, reason = "a memory store never waits")]
     future.now_or_never().expect("a memory store never waits")
+}
+
+impl Environment for World {
+    type Store = FaultyStore;
+
+    fn store(&self) -> &FaultyStore {
+        &self.store
+    }
+
+    fn entropy<const N: usize>(&self) -> Option<Entropy<N>> {
+        Some(Self::entropy(self))
+    }
 }
 
 impl World {
@@ -145,52 +157,27 @@ impl World {
     ///
     /// # Errors
     ///
-    /// What it refuses.
+    /// Its refusal.
     pub fn register(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, Refusal> {
-        let create = NewClient::parse(&self.config, request)?.draw(
-            self.entropy(),
-            self.entropy(),
-            self.now(),
-        );
-        let outcome = now_or_never(self.store.create_client(create.record().clone(), self.now()));
-        create.finish(outcome)
+        now_or_never(register(&self.config, self, request, self.now()))
     }
 
     /// The token endpoint.
     ///
     /// # Errors
     ///
-    /// What it refuses.
+    /// Its refusal.
     pub fn token(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, Refusal> {
-        let parsed = TokenRequest::parse(&self.config, request)?;
-        let client = now_or_never(self.store.read_client(parsed.client_id()));
-        let client = client.map_err(Refusal::store)?;
-        let checked = parsed.with_client(client.as_ref(), self.now())?;
-        match now_or_never(checked.first_use(&self.store, self.now()))? {
-            Admitted::Code(grant) => {
-                let code = now_or_never(self.store.read_code(grant.digest()));
-                let checked = grant.with_code(code.map_err(Refusal::store)?, self.now())?;
-                let issuable = now_or_never(checked.first_use(&self.store, self.now()))?;
-                let redeem = issuable.draw(&self.entropy(), self.entropy(), self.now());
-                let family = redeem.family().clone();
-                let outcome = self.store.redeem(redeem.digest(), family, self.now());
-                let outcome = now_or_never(outcome);
-                redeem.finish(outcome)
-            }
-            Admitted::Token(issuable) => {
-                let issue = issuable.draw(&self.entropy(), self.entropy(), self.now());
-                let family = issue.family().clone();
-                issue.finish(now_or_never(self.store.insert_family(family, self.now())))
-            }
-            Admitted::Refresh(grant) => {
-                let family = now_or_never(self.store.read_family(grant.family()));
-                let checked = grant.with_family(family.map_err(Refusal::store)?)?;
-                let issuable = now_or_never(checked.first_use(&self.store, self.now()))?;
-                let rotate = issuable.draw(self.entropy(), self.now());
-                let outcome = self.store.rotate(rotate.rotation().clone(), self.now());
-                rotate.finish(now_or_never(outcome))
-            }
-        }
+        now_or_never(token(&self.config, self, request, self.now()))
+    }
+
+    /// The revocation endpoint.
+    ///
+    /// # Errors
+    ///
+    /// Its refusal.
+    pub fn revoke(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, Refusal> {
+        now_or_never(revoke(&self.config, self, request, self.now()))
     }
 
     /// The authorization endpoint with a user who agrees: where the browser is sent, or the page's status.

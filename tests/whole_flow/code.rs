@@ -1,11 +1,12 @@
 //! Redemption of authorization codes (RFC 6749 §4.1.3): wrong requests, replays, races.
 
 use crate::*;
-use authorization_server::Store as _;
+use core::task::{Context, Poll, Waker};
+
+use authorization_server::token;
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use oauth_types::{FormPairs, TokenResponse};
-use tests::world::now_or_never;
 
 fn form_of(request: &Request<Bytes>) -> Vec<(String, String)> {
     let form = FormPairs::parse(request.body()).unwrap();
@@ -81,42 +82,29 @@ fn a_token_2_sec_027_sec_029_a_second_use_ends_the_family_and_a_wrong_second_use
     assert_eq!(error(&post(&world, &refresh)), "invalid_grant");
 }
 
+/// Every order of the moves of two that make as many each.
+fn orders(moves: u32) -> impl Iterator<Item = Vec<usize>> {
+    let bits = (0_u32..1 << (2 * moves)).filter(move |bits| bits.count_ones() == moves);
+    bits.map(move |bits| (0..2 * moves).map(|at| usize::from(bits >> at & 1 == 1)).collect())
+}
+
 #[test]
 fn a_token_1_sec_028_every_interleaving_of_two_redemptions_has_one_winner() {
-    use authorization_server::{Admitted, ClientChecked, Redeem, TokenRequest};
-    // Each redemption reads the code, then redeems it: all six orders of the four moves.
-    for order in
-        [[0, 0, 1, 1], [0, 1, 0, 1], [0, 1, 1, 0], [1, 0, 0, 1], [1, 0, 1, 0], [1, 1, 0, 0]]
-    {
+    // Each request looks up its client, reads the code and redeems it: four polls with one call to the store between
+    // two of them.
+    for order in orders(4) {
         let world = world();
         let (_, request) = login_until_token(&world);
-        let mut redeems: [Option<Redeem<'_>>; 2] = [None, None];
-        let mut statuses = Vec::new();
-        for who in order {
-            match redeems[who].take() {
-                None => {
-                    let parsed = TokenRequest::parse(&world.config, &request).unwrap();
-                    let client = now_or_never(world.store.read_client(parsed.client_id())).unwrap();
-                    let checked = parsed.with_client(client.as_ref(), world.now()).unwrap();
-                    let ClientChecked::Done(Admitted::Code(grant)) = checked else {
-                        panic!("a code of a client that signs nothing")
-                    };
-                    let code = now_or_never(world.store.read_code(grant.digest())).unwrap();
-                    let checked = grant.with_code(code, world.now()).unwrap();
-                    let checked = checked.first_use(&world.store, world.now());
-                    let issuable = now_or_never(checked).unwrap();
-                    let redeem = issuable.draw(&world.entropy(), world.entropy(), world.now());
-                    redeems[who] = Some(redeem);
-                }
-                Some(redeem) => {
-                    let family = redeem.family().clone();
-                    let outcome = world.store.redeem(redeem.digest(), family, world.now());
-                    let outcome = now_or_never(outcome);
-                    let response = redeem.finish(outcome);
-                    statuses.push(response.is_ok());
-                }
+        world.store.pause_before_calls();
+        let redemption = || Box::pin(token(&world.config, &world, &request, world.now()));
+        let mut redemptions = [redemption(), redemption()];
+        let mut outcomes = Vec::new();
+        for &who in &order {
+            match redemptions[who].as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(outcome) => outcomes.push(outcome.is_ok()),
+                Poll::Pending => {}
             }
         }
-        assert_eq!(statuses, [true, false], "{order:?}");
+        assert_eq!(outcomes, [true, false], "{order:?}");
     }
 }

@@ -30,10 +30,12 @@ use bytes::Bytes;
 use http::{Method, Request};
 use oauth_types::{
     AuthorizationErrorCode, ClientId, CodeChallenge, FormPairs, FormWriter, RedirectUri,
-    ResourceUri, ScopeSet, Thumbprint, UnixTime,
+    Thumbprint, UnixTime,
 };
 
+use crate::offer::requested_scopes;
 use crate::remembered::{Destination, Prompt};
+use crate::resource_indicator::ResourceIndicator;
 use crate::{Cause, ClientRecord, Config, NeedsConsent, PageError, RedirectError};
 
 /// A request whose client has to be looked up. Nothing about it may be redirected yet.
@@ -187,7 +189,7 @@ impl Redirectable<'_> {
             let cause = Cause::Parameter("prompt");
             return Err(fail(cause, Code::InvalidRequest, "prompt is none and something else"));
         }
-        let Some(resource) = resource(&self.config.resources, form) else {
+        let Some(resource) = ResourceIndicator::read(form).select(&self.config.resources) else {
             let why = "name one resource that this server gives tokens for";
             return Err(fail(Cause::Target, Code::InvalidTarget, why));
         };
@@ -209,44 +211,8 @@ impl Redirectable<'_> {
             resource: self
                 .config
                 .remembered_consent
-                .and_then(|_| resource(&self.config.resources, &self.form)),
+                .and_then(|_| ResourceIndicator::read(&self.form).select(&self.config.resources)),
             is_of_operator: self.client.is_of_operator(),
         }
-    }
-}
-
-/// Returns the requested scopes that are known; `default` if none is requested; `None` if none is known.
-///
-/// Unknown scopes are left out while a known one remains, and the token response names what was granted (RFC 6749
-/// §3.3). `offline_access` (OpenID Connect Core §11) asks for a refresh token, which comes without it here, so a
-/// request for that alone requests no scope.
-pub(crate) fn requested_scopes(
-    requested: Option<&str>,
-    default: Option<ScopeSet>,
-    is_known: impl Fn(&str) -> bool,
-) -> Option<ScopeSet> {
-    let requested = ScopeSet::parse(requested.unwrap_or_default()).ok()?;
-    if requested.iter().all(|scope| scope == "offline_access" && !is_known(scope)) {
-        return default;
-    }
-    Some(requested.filter(is_known)).filter(|scopes| !scopes.is_empty())
-}
-
-/// The one of these resources that is asked for, in the bytes it was configured with; the only one there is, when
-/// none is named.
-pub(crate) fn resource(own: &[ResourceUri], form: &FormPairs<'_>) -> Option<ResourceUri> {
-    // A-AUTHZ-8
-    let mut named = form.all("resource").filter(|resource| !resource.is_empty());
-    match (named.next(), named.next()) {
-        (None, _) => match own {
-            [only] => Some(only.clone()),
-            _ => None,
-        },
-        (Some(one), None) => {
-            let one = ResourceUri::parse(one).ok()?;
-            let is_same = |own: &&ResourceUri| own.covers(&one) && one.covers(own);
-            own.iter().find(is_same).cloned()
-        }
-        (Some(_), Some(_)) => None,
     }
 }

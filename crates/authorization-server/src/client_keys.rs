@@ -137,9 +137,7 @@ impl Config {
 /// A key set that has to be fetched before a request can be judged: the request presents an assertion, and the
 /// client publishes its keys at a `jwks_uri`.
 ///
-/// [`TokenRequest::keys_needed`](crate::TokenRequest::keys_needed) and
-/// [`RevocationRequest::keys_needed`](crate::RevocationRequest::keys_needed) tell. Whoever fetches obeys the rules for
-/// clients' documents. With the set, the client goes on as [`ClientRecord::with_key_set`].
+/// [`Environment::client_keys`](crate::Environment::client_keys) fetches it, by the rules for clients' documents.
 #[derive(Clone, Debug)]
 #[must_use = "fetch the key set, or the client has no keys"]
 pub struct KeysNeeded<'a> {
@@ -197,7 +195,7 @@ impl ClientRecord {
     /// Returns the client with the keys of a set that was fetched for it ([`KeysNeeded`]); without any, if none of
     /// them can be used.
     #[must_use]
-    pub fn with_key_set(mut self, set: &KeySet) -> Self {
+    pub(crate) fn with_key_set(mut self, set: &KeySet) -> Self {
         let algorithm = self.metadata.token_endpoint_auth_signing_alg.as_ref();
         self.authentication.keys =
             ClientKeys::from_jwks(&json!({ "keys": set.keys }), algorithm).ok();

@@ -1,4 +1,4 @@
-//! What all form endpoints check before they read a parameter.
+//! Forms of the endpoints that programs call: what is checked before a parameter is read.
 //!
 //! | check, in this order | requirement | answer |
 //! |---|---|---|
@@ -9,34 +9,57 @@
 //! | no parameter but `resource` is repeated | | 400 `invalid_request` |
 
 use bytes::Bytes;
+use client_auth::Presented;
 use http::{Method, Request, StatusCode};
 use oauth_types::{FormError, FormPairs, TokenErrorCode, media_type};
 
+use crate::resource_indicator::ResourceIndicator;
 use crate::{Cause, Refusal};
 
-/// The form that a POST to the token or revocation endpoint carries.
-pub(crate) fn read_form(request: &Request<Bytes>) -> Result<FormPairs<'_>, Refusal> {
-    // A-TOKEN-10
-    let bad = |cause, why| Refusal::token(cause, TokenErrorCode::InvalidRequest, why);
-    if request.method() != Method::POST {
-        return Err(Refusal::method("POST"));
-    }
-    // A secret in a URL is a secret in a log: it is not honoured.
-    if request.uri().query().is_some_and(|query| !query.is_empty()) {
-        return Err(bad(Cause::Parameter("query"), "parameters belong in the body"));
-    }
-    if media_type(request.headers()) != "application/x-www-form-urlencoded" {
-        return Err(bad(Cause::Body, "send application/x-www-form-urlencoded"));
-    }
-    let form = FormPairs::parse(request.body()).map_err(|error| {
-        let refusal = bad(Cause::Body, "the form is malformed or too long");
-        match error {
-            FormError::TooLong => refusal.with_status(StatusCode::PAYLOAD_TOO_LARGE),
-            _ => refusal,
+/// A form in which no parameter but `resource` is repeated.
+#[derive(Debug)]
+pub(crate) struct Form<'a>(FormPairs<'a>);
+
+impl<'a> Form<'a> {
+    /// Reads the form of a request.
+    pub(crate) fn read(request: &'a Request<Bytes>) -> Result<Self, Refusal> {
+        // A-TOKEN-10
+        let bad = |cause, why| Refusal::token(cause, TokenErrorCode::InvalidRequest, why);
+        if request.method() != Method::POST {
+            return Err(Refusal::method("POST"));
         }
-    })?;
-    if form.has_repeated_except("resource") {
-        return Err(bad(Cause::Parameter("repeated"), "a parameter is repeated"));
+        // A secret in a URL is a secret in a log: it is not honoured.
+        if request.uri().query().is_some_and(|query| !query.is_empty()) {
+            return Err(bad(Cause::Parameter("query"), "parameters belong in the body"));
+        }
+        if media_type(request.headers()) != "application/x-www-form-urlencoded" {
+            return Err(bad(Cause::Body, "send application/x-www-form-urlencoded"));
+        }
+        let form = FormPairs::parse(request.body()).map_err(|error| {
+            let refusal = bad(Cause::Body, "the form is malformed or too long");
+            match error {
+                FormError::TooLong => refusal.with_status(StatusCode::PAYLOAD_TOO_LARGE),
+                _ => refusal,
+            }
+        })?;
+        if form.has_repeated_except("resource") {
+            return Err(bad(Cause::Parameter("repeated"), "a parameter is repeated"));
+        }
+        Ok(Self(form))
     }
-    Ok(form)
+
+    /// Returns the value of a parameter; an empty one counts as absent (RFC 6749 §3.2).
+    pub(crate) fn get(&self, name: &'static str) -> Option<&str> {
+        self.0.all(name).next().filter(|value| !value.is_empty())
+    }
+
+    /// Returns the resource that the request names.
+    pub(crate) fn resource(&self) -> ResourceIndicator<'_> {
+        ResourceIndicator::read(&self.0)
+    }
+
+    /// Reads what the client of a request presents (RFC 6749 §2.3).
+    pub(crate) fn presented<B>(&self, request: &Request<B>) -> Result<Presented, Refusal> {
+        Presented::parse(request.headers(), &self.0).map_err(Refusal::unauthenticated)
+    }
 }

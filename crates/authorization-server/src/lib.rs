@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod access_token;
+mod authenticate;
 mod authorize;
 mod client;
 mod client_document;
@@ -9,6 +10,7 @@ mod config;
 mod consent;
 mod correlation;
 mod endpoint;
+mod environment;
 mod error_form;
 mod hosts;
 mod introspect;
@@ -21,7 +23,7 @@ mod refresh_token;
 mod refusal;
 mod register;
 mod remembered;
-mod replay;
+mod resource_indicator;
 mod revoke;
 mod store;
 #[cfg(feature = "store_contract")]
@@ -45,23 +47,22 @@ pub use config::IdentityProvider;
 pub use config::{Config, InvalidConfig, Lifetimes, Paths};
 pub use consent::{Approved, ConsentAnswer, NeedsConsent};
 pub use correlation::CorrelationId;
+pub use environment::{Attempt, Environment, Failure, find_client};
 pub use error_form::ErrorForm;
-pub use introspect::{Introspecting, ResourceServer};
+pub use introspect::{ResourceServer, introspect};
 pub use memory::MemoryStore;
 pub use page::STYLE;
 pub use refresh_token::{RefreshKey, RefreshKeys};
-pub use refusal::{Cause, ConsentError, PageError, RedirectError, Refusal, UnreadBody};
-pub use register::{CreateClient, NewClient};
+pub use refusal::{
+    AssertionError, Cause, ConsentError, PageError, RedirectError, Refusal, UnreadBody,
+};
+pub use register::register;
 pub use remembered::{AgreedBefore, Asking, ConsentLookup};
-pub use replay::{ClientChecked, ReplayCheck};
-pub use revoke::{RevocationRequest, RevokeTarget, Revoking};
+pub use revoke::revoke;
 pub use store::{
     AccessRecord, ClientRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord,
     Generation, NewAccess, NewFamily, OnceKind, RedeemOutcome, RotateOutcome, Rotation, Store,
     StoreError,
 };
-pub use token::{
-    Admitted, AssertionError, CodeGrant, IssuableFamily, IssuableRotation, IssuableToken, Issue,
-    Redeem, RefreshGrant, Rotate, TokenRequest,
-};
+pub use token::token;
 pub use waiting::{Answered, Asked, FirstAnswer, OfAsked, OfUser, Question};

@@ -82,3 +82,20 @@ impl Config {
         (scopes.is_empty() || !left.is_empty()).then_some(left)
     }
 }
+
+/// Returns the requested scopes that are known; `default` if none is requested; `None` if none is known.
+///
+/// Unknown scopes are left out while a known one remains, and the token response names what was granted (RFC 6749
+/// §3.3). `offline_access` (OpenID Connect Core §11) asks for a refresh token, which comes without it here, so a
+/// request for that alone requests no scope.
+pub(crate) fn requested_scopes(
+    requested: Option<&str>,
+    default: Option<ScopeSet>,
+    is_known: impl Fn(&str) -> bool,
+) -> Option<ScopeSet> {
+    let requested = ScopeSet::parse(requested.unwrap_or_default()).ok()?;
+    if requested.iter().all(|scope| scope == "offline_access" && !is_known(scope)) {
+        return default;
+    }
+    Some(requested.filter(is_known)).filter(|scopes| !scopes.is_empty())
+}

@@ -20,8 +20,9 @@ use client_auth::{HeldKey, InvalidProof};
 use http::HeaderMap;
 use oauth_types::{Thumbprint, UnixTime};
 
-use crate::token::invalid_grant;
-use crate::{Cause, ClientChecked, Config, Refusal};
+#[cfg(feature = "dpop")]
+use crate::OnceKind;
+use crate::{Cause, Config, Refusal, Store};
 
 /// What a token request shows of a key.
 #[derive(Debug)]
@@ -55,16 +56,17 @@ impl Proof {
 }
 
 #[cfg(not(feature = "dpop"))]
-#[expect(clippy::unused_self, reason = "the shape of the feature dpop")]
+#[expect(clippy::unused_self, clippy::unused_async, reason = "the shape of the feature dpop")]
 impl CheckedProof {
-    pub(crate) fn first_use<'a, T: 'a>(
+    pub(crate) async fn first_use(
         self,
+        _: &impl Store,
         bound: Option<Thumbprint>,
-        next: impl FnOnce(Option<HeldKey>) -> Result<ClientChecked<'a, T>, Refusal> + Send + 'a,
-    ) -> Result<ClientChecked<'a, T>, Refusal> {
+        _: UnixTime,
+    ) -> Result<Option<HeldKey>, Refusal> {
         match bound {
-            Some(_) => Err(invalid_grant(Cause::Proof(InvalidProof::Missing))),
-            None => next(None),
+            Some(_) => Err(Refusal::invalid_grant(Cause::Proof(InvalidProof::Missing))),
+            None => Ok(None),
         }
     }
 }
@@ -101,24 +103,23 @@ impl Proof {
 
 #[cfg(feature = "dpop")]
 impl CheckedProof {
-    /// Goes on with the key, if one is proved, for a grant that is bound to this one, if to any. It is the last check
-    /// of a grant.
-    pub(crate) fn first_use<'a, T: 'a>(
+    /// Returns the key, if one is proved, for a grant that is bound to this one, if to any. It is the last check of a
+    /// grant.
+    pub(crate) async fn first_use(
         self,
+        store: &impl Store,
         bound: Option<Thumbprint>,
-        next: impl FnOnce(Option<HeldKey>) -> Result<ClientChecked<'a, T>, Refusal> + Send + 'a,
-    ) -> Result<ClientChecked<'a, T>, Refusal> {
-        let other = |error| invalid_grant(Cause::Proof(error));
+        now: UnixTime,
+    ) -> Result<Option<HeldKey>, Refusal> {
+        let other = |error| Refusal::invalid_grant(Cause::Proof(error));
         let proof = match (self.unused, bound) {
-            (None, None) => return next(None),
+            (None, None) => return Ok(None),
             (None, Some(_)) => return Err(other(InvalidProof::Missing)),
             (Some(proof), None) => proof,
             (Some(proof), Some(bound)) => proof.of_key(&bound).map_err(other)?,
         };
-        let (key, until) = (*proof.key(), proof.until());
-        Ok(ClientChecked::once(key, until, |replay| {
-            next(Some(proof.resume(replay).map_err(refuse)?))
-        }))
+        let outcome = store.put_once(OnceKind::TokenRequest, proof.key(), proof.until(), now).await;
+        proof.resume(outcome.map_err(Refusal::store)?).map(Some).map_err(refuse)
     }
 }
 

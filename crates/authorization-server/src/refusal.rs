@@ -7,18 +7,18 @@ use core::fmt;
 use core::time::Duration;
 
 use bytes::Bytes;
-use client_auth::{InvalidProof, Reason};
+use client_auth::{ClientAuthError, InvalidProof, Reason};
 use http::header::{ALLOW, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use oauth_types::{
-    ErrorDescription, ErrorResponse, InvalidClientId, RegistrationErrorCode, TokenErrorCode,
-    json_response_uncached,
+    Entropy, ErrorDescription, ErrorResponse, InvalidClientId, RegistrationErrorCode,
+    TokenErrorCode, json_response_uncached,
 };
 
 pub use self::page_error::PageError;
 pub use self::redirect_error::RedirectError;
 pub(crate) use self::redirect_error::redirect;
-use crate::{AssertionError, CorrelationId, StoreError};
+use crate::{CorrelationId, StoreError};
 
 /// When a failure is worth another try, in seconds.
 const RETRY: &str = "2";
@@ -81,6 +81,8 @@ pub enum Cause {
     Assertion(AssertionError),
     /// The store failed.
     Store(StoreError),
+    /// The host's random source failed, so nothing is issued.
+    Entropy,
     /// The host's own code panicked.
     Panicked,
     /// The host's own code took too long.
@@ -99,6 +101,26 @@ pub enum ConsentError {
     OtherUser,
     /// It comes from a page of another site.
     OtherSite,
+}
+
+/// Reasons for which an identity assertion (ID-JAG) is refused.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum AssertionError {
+    /// It comes from none of the configuration's identity providers, or is no JWT.
+    UnknownProvider,
+    /// It is no ID-JAG with its claims, signed with the provider's key in the key's algorithm.
+    WrongSignature,
+    /// It is meant for another server, or for others too.
+    WrongAudience,
+    /// It was given to another client.
+    OtherClient,
+    /// It has expired, or does not count yet, or is meant to count for too long.
+    OutsideLifetime,
+    /// It names a tenant, or a claim is empty or too long.
+    Malformed,
+    /// It was used before.
+    Replayed,
 }
 
 /// Why the body of a request was not read to its end.
@@ -189,6 +211,27 @@ impl Refusal {
         // A-TOKEN-7
         let body = ErrorResponse::new(code).with_description(description).to_json();
         Self::new(cause, json_response_uncached(StatusCode::BAD_REQUEST, body))
+    }
+
+    /// 401 of a client that is not authenticated, or 400 where it presents more than one proof.
+    pub(crate) fn unauthenticated(error: ClientAuthError) -> Self {
+        Self::new(Cause::Client(error.reason()), error.into_response())
+    }
+
+    /// 400 for a parameter that is missing.
+    pub(crate) fn missing(name: &'static str) -> Self {
+        let why = format!("{name} is missing");
+        Self::token(Cause::Parameter(name), TokenErrorCode::InvalidRequest, &why)
+    }
+
+    /// 400 for a code or token that does not work, the same whatever the reason.
+    pub(crate) fn invalid_grant(cause: Cause) -> Self {
+        Self::token(cause, TokenErrorCode::InvalidGrant, "the grant is not valid")
+    }
+
+    /// Returns the random bytes of the host; 503 where it has none.
+    pub(crate) fn drawn<const N: usize>(random: Option<Entropy<N>>) -> Result<Entropy<N>, Self> {
+        random.ok_or_else(|| Self::unavailable(Cause::Entropy))
     }
 
     /// 400 with a code of the registration endpoint.

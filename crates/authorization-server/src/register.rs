@@ -13,25 +13,78 @@
 //! away; one that got some, 30 days after the end of its last grant. Clients without a token take at most half of the
 //! store's room, and the oldest of them makes room for the next.
 
-use core::time::Duration;
-
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
 use http::{Method, Request, Response, StatusCode};
 use oauth_types::{
-    ClientId, ClientInformation, ClientMetadata, DocumentError, Entropy, FormPairs,
-    RegistrationErrorCode, Secret, UnixTime, json_response_uncached, media_type,
+    ClientId, ClientInformation, ClientMetadata, DocumentError, FormPairs, RegistrationErrorCode,
+    UnixTime, json_response_uncached, media_type,
 };
 
 use crate::client::{AcceptedClient, MetadataSource};
-use crate::{Cause, ClientRecord, Config, CreateOutcome, InvalidClient, Refusal, StoreError};
+use crate::{
+    Cause, Config, CreateOutcome, Environment, InvalidClient, Refusal, Store as _, StoreError,
+};
 
-/// A registration that is allowed.
-#[derive(Debug)]
-#[must_use = "the client exists only when it is stored"]
-pub struct NewClient {
-    accepted: AcceptedClient,
-    may_be_unused: Duration,
+/// Answers a request to the registration endpoint.
+///
+/// # Errors
+///
+/// [`Refusal`] with the finished reply; the client is not stored.
+pub async fn register<E: Environment>(
+    config: &Config,
+    env: &E,
+    request: &Request<Bytes>,
+    now: UnixTime,
+) -> Result<Response<Bytes>, Refusal> {
+    env.admit_registration().map_err(Refusal::too_many)?;
+    let accepted = read(config, request)?;
+    let id = Refusal::drawn(env.entropy())?;
+    let secret = Refusal::drawn(env.entropy::<32>())?;
+
+    let metadata = accepted.metadata().clone();
+    let secret = accepted.has_secret().then(|| secret.into_secret());
+    let mut record = accepted.into_record(ClientId::new(id), secret.as_ref(), now);
+    record.unused_until = Some(now.plus(config.lifetimes.unused_client));
+    // A-REG-2
+    let mut answer = ClientInformation::new(record.client_id.clone(), metadata);
+    answer.client_id_issued_at = Some(record.registered_at);
+    answer.client_secret_expires_at = secret.as_ref().map(|_| UnixTime::from_secs(0));
+    answer.client_secret = secret;
+
+    match env.store().create_client(record, now).await.map_err(Refusal::store)? {
+        CreateOutcome::Created => Ok(json_response_uncached(StatusCode::CREATED, answer.to_json())),
+        CreateOutcome::QuotaReached => Err(Refusal::registration(
+            Cause::Quota,
+            RegistrationErrorCode::TemporarilyUnavailable,
+            "no more clients are taken now",
+        )
+        .with_status(StatusCode::SERVICE_UNAVAILABLE)
+        .with_header(RETRY_AFTER, "3600")),
+        // Of 128 random bits there are no two: another program wrote this one.
+        CreateOutcome::Duplicate => Err(Refusal::store(StoreError::Corrupt)),
+    }
+}
+
+/// Reads a registration and accepts it, at least in part.
+fn read(config: &Config, request: &Request<Bytes>) -> Result<AcceptedClient, Refusal> {
+    if request.method() != Method::POST {
+        return Err(Refusal::method("POST"));
+    }
+    if media_type(request.headers()) != "application/json" {
+        return Err(bad("send application/json"));
+    }
+    if request.body().len() > FormPairs::MAX_BYTES {
+        return Err(bad("the body is too long").with_status(StatusCode::PAYLOAD_TOO_LARGE));
+    }
+    // A-REG-1, A-REG-3
+    let sent = ClientMetadata::from_json(request.body()).map_err(|error| match error {
+        DocumentError::Member { member: "redirect_uris", .. } => {
+            bad_redirect("redirect_uris is a list of texts")
+        }
+        other => bad(&other.to_string()),
+    })?;
+    AcceptedClient::new(config, sent, MetadataSource::Registration).map_err(refuse)
 }
 
 fn bad(why: &str) -> Refusal {
@@ -47,92 +100,4 @@ fn bad_redirect(why: &str) -> Refusal {
 fn refuse(error: InvalidClient) -> Refusal {
     let why = error.to_string();
     if error.is_about_redirects() { bad_redirect(&why) } else { bad(&why) }
-}
-
-impl NewClient {
-    /// Reads a registration request.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal`] with the finished reply.
-    pub fn parse(config: &Config, request: &Request<Bytes>) -> Result<Self, Refusal> {
-        if request.method() != Method::POST {
-            return Err(Refusal::method("POST"));
-        }
-        if media_type(request.headers()) != "application/json" {
-            return Err(bad("send application/json"));
-        }
-        if request.body().len() > FormPairs::MAX_BYTES {
-            return Err(bad("the body is too long").with_status(StatusCode::PAYLOAD_TOO_LARGE));
-        }
-        // A-REG-1, A-REG-3
-        let sent = ClientMetadata::from_json(request.body()).map_err(|error| match error {
-            DocumentError::Member { member: "redirect_uris", .. } => {
-                bad_redirect("redirect_uris is a list of texts")
-            }
-            other => bad(&other.to_string()),
-        })?;
-        let accepted = AcceptedClient::new(config, sent, MetadataSource::Registration);
-        let may_be_unused = config.lifetimes.unused_client;
-        Ok(Self { accepted: accepted.map_err(refuse)?, may_be_unused })
-    }
-
-    /// Gives the client an identifier and, if it authenticates with one, a secret.
-    pub fn draw(self, id: Entropy<16>, secret: Entropy<32>, now: UnixTime) -> CreateClient {
-        let metadata = self.accepted.metadata().clone();
-        let secret = self.accepted.has_secret().then(|| secret.into_secret());
-        let mut record = self.accepted.into_record(ClientId::new(id), secret.as_ref(), now);
-        record.unused_until = Some(now.plus(self.may_be_unused));
-        CreateClient { record, metadata, secret }
-    }
-}
-
-/// The operation to carry out: [`Store::create_client`](crate::Store::create_client).
-#[derive(Debug)]
-#[must_use = "carry the operation out, then finish with its outcome"]
-pub struct CreateClient {
-    record: ClientRecord,
-    /// What the answer says.
-    metadata: ClientMetadata,
-    secret: Option<Secret>,
-}
-
-impl CreateClient {
-    /// What to store.
-    #[must_use]
-    pub const fn record(&self) -> &ClientRecord {
-        &self.record
-    }
-
-    /// The response, once the operation has its outcome.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal`] when the client was not stored.
-    pub fn finish(
-        self,
-        outcome: Result<CreateOutcome, StoreError>,
-    ) -> Result<Response<Bytes>, Refusal> {
-        match outcome {
-            Ok(CreateOutcome::Created) => {
-                // A-REG-2
-                let mut answer = ClientInformation::new(self.record.client_id, self.metadata);
-                answer.client_id_issued_at = Some(self.record.registered_at);
-                answer.client_secret_expires_at =
-                    self.secret.as_ref().map(|_| UnixTime::from_secs(0));
-                answer.client_secret = self.secret;
-                Ok(json_response_uncached(StatusCode::CREATED, answer.to_json()))
-            }
-            Ok(CreateOutcome::QuotaReached) => Err(Refusal::registration(
-                Cause::Quota,
-                RegistrationErrorCode::TemporarilyUnavailable,
-                "no more clients are taken now",
-            )
-            .with_status(StatusCode::SERVICE_UNAVAILABLE)
-            .with_header(RETRY_AFTER, "3600")),
-            // Of 128 random bits there are no two: somebody else wrote this one.
-            Ok(CreateOutcome::Duplicate) => Err(Refusal::store(StoreError::Corrupt)),
-            Err(error) => Err(Refusal::store(error)),
-        }
-    }
 }

@@ -9,7 +9,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use authorization_server::Refusal;
+use authorization_server::{Attempt, Failure};
 use governor::clock::Clock;
 use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::HashMapStateStore;
@@ -94,18 +94,6 @@ pub(crate) struct Rates {
     hasher: RandomState,
 }
 
-/// A request of a client, and the networks for which its failure counts.
-#[must_use = "judge what comes of it"]
-pub(crate) struct Attempt<'a> {
-    rates: &'a Rates,
-    /// Of the networks as this client; nothing is guessed without credentials.
-    of_client: Keys,
-    /// Of the networks as any client, likewise.
-    of_any: Keys,
-    /// Of the networks.
-    of_all: Keys,
-}
-
 impl Rates {
     pub(crate) fn new(limits: RateLimits, proxies: TrustedProxies) -> Self {
         Self {
@@ -120,42 +108,66 @@ impl Rates {
     }
 
     /// Counts a registration.
-    pub(crate) fn registration<B>(&self, request: &Request<B>) -> Result<(), Refusal> {
+    pub(crate) fn registration<B>(&self, request: &Request<B>) -> Result<(), Duration> {
         self.count(self.registrations.as_ref(), request)
     }
 
     /// Counts a request to a route of the login.
-    pub(crate) fn login<B>(&self, request: &Request<B>) -> Result<(), Refusal> {
+    pub(crate) fn login<B>(&self, request: &Request<B>) -> Result<(), Duration> {
         self.count(self.logins.as_ref(), request)
     }
 
-    fn count<B>(&self, meter: Option<&NetworkMeter>, request: &Request<B>) -> Result<(), Refusal> {
+    fn count<B>(&self, meter: Option<&NetworkMeter>, request: &Request<B>) -> Result<(), Duration> {
         let Some(meter) = meter else { return Ok(()) };
-        meter.count(&self.keys(request, None)).map_err(Refusal::too_many)
+        meter.count(&self.keys(request, None))
     }
 
     /// Lets a network try to be a client, unless it failed too often.
     ///
     /// A request without credentials guesses no secret, and is let through: a public client is not shut out by the
     /// failures of others at its address.
-    pub(crate) fn attempt<B>(
+    pub(crate) fn admit<B>(
         &self,
         request: &Request<B>,
-        client_id: Option<&ClientId>,
-        has_credentials: bool,
-    ) -> Result<Attempt<'_>, Refusal> {
-        let of_all = match (&self.failures, &self.all_failures) {
-            (None, None) => NO_KEYS,
-            _ => self.keys(request, None),
-        };
-        let of_client = match (&self.failures, client_id) {
-            (Some(_), Some(_)) if has_credentials => self.keys(request, client_id),
-            _ => NO_KEYS,
-        };
-        let of_any = if has_credentials { of_all } else { NO_KEYS };
-        let attempt = Attempt { rates: self, of_client, of_any, of_all };
-        let wait = attempt.meters().filter_map(|(meter, keys)| meter.wait(keys)).max();
-        wait.map_or(Ok(attempt), |wait| Err(Refusal::too_many(wait)))
+        attempt: &Attempt<'_>,
+    ) -> Result<(), Duration> {
+        let wait =
+            self.meters(request, attempt).filter_map(|(meter, keys)| meter.wait(&keys)).max();
+        wait.map_or(Ok(()), Err)
+    }
+
+    /// Counts a failed attempt. The time to wait is for an unknown grant too many.
+    pub(crate) fn record_failure<B>(
+        &self,
+        request: &Request<B>,
+        attempt: &Attempt<'_>,
+        failure: Failure,
+    ) -> Result<(), Duration> {
+        match (failure, &self.unknown_grants) {
+            (Failure::Authentication, _) => {
+                for (meter, keys) in self.meters(request, attempt) {
+                    let _ = meter.count(&keys);
+                }
+                Ok(())
+            }
+            (Failure::UnknownGrant, Some(meter)) => meter.count(&self.keys(request, None)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The meters of an attempt that could be a guess, with the networks for which it counts.
+    fn meters<'a, B>(
+        &'a self,
+        request: &'a Request<B>,
+        attempt: &'a Attempt<'a>,
+    ) -> impl Iterator<Item = (&'a NetworkMeter, Keys)> {
+        let is_guess = attempt.has_credentials;
+        let of_client =
+            self.failures.iter().filter(move |_| is_guess).filter_map(move |meter| {
+                Some((meter, self.keys(request, Some(attempt.client_id?))))
+            });
+        let of_any = self.all_failures.iter().filter(move |_| is_guess);
+        of_client.chain(of_any.map(move |meter| (meter, self.keys(request, None))))
     }
 
     fn keys<B>(&self, request: &Request<B>, client_id: Option<&ClientId>) -> Keys {
@@ -167,30 +179,6 @@ impl Rates {
     /// Returns the network that a request comes from: the address, or its /64 network.
     pub(crate) fn network<B>(&self, request: &Request<B>) -> Option<IpAddr> {
         self.proxies.peer(request).map(network)
-    }
-}
-
-impl Attempt<'_> {
-    fn meters(&self) -> impl Iterator<Item = (&NetworkMeter, &Keys)> {
-        let of_client = self.rates.failures.iter().map(|meter| (meter, &self.of_client));
-        of_client.chain(self.rates.all_failures.iter().map(|meter| (meter, &self.of_any)))
-    }
-
-    /// Counts it if it failed. An unknown grant too many is answered as what it is: a request too many.
-    pub(crate) fn judge<T>(&self, outcome: Result<T, Refusal>) -> Result<T, Refusal> {
-        outcome.map_err(|refusal| {
-            if refusal.is_failed_authentication() {
-                for (meter, keys) in self.meters() {
-                    let _ = meter.count(keys);
-                }
-            }
-            match &self.rates.unknown_grants {
-                Some(meter) if refusal.is_unknown_grant() => {
-                    meter.count(&self.of_all).err().map_or(refusal, Refusal::too_many)
-                }
-                _ => refusal,
-            }
-        })
     }
 }
 

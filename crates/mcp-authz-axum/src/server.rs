@@ -1,6 +1,5 @@
 //! The authorization server as a router. It decides nothing: each handler carries out a chain of steps.
 
-mod client;
 mod endpoints;
 mod login_routes;
 mod pages;
@@ -12,7 +11,7 @@ use std::sync::Arc;
 
 #[cfg(feature = "client_documents")]
 use authorization_server::DocumentRefused;
-use authorization_server::{Config, ErrorForm, Refusal, Store, StoreError};
+use authorization_server::{Config, ErrorForm, Store};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -22,7 +21,7 @@ use http::{Method, Response};
 #[cfg(feature = "client_documents")]
 use oauth_types::ClientMetadataUrl;
 use tower_http::catch_panic::CatchPanicLayer;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::ambient::{Clock, warn_of_http_for_development};
 use crate::cors;
@@ -238,11 +237,6 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
             async move { server.check_host(request, next).await }
         }))
     }
-}
-
-fn no_entropy() -> Refusal {
-    warn!("the system's random source failed: nothing is issued");
-    Refusal::store(StoreError::Unavailable)
 }
 
 async fn not_found<S: Store + 'static, L: Login>(State(server): Shared<S, L>) -> Response<Body> {

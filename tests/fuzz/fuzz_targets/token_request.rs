@@ -9,8 +9,8 @@ use std::task::{Context, Poll, Waker};
 
 use arbitrary::Arbitrary;
 use authorization_server::{
-    Admitted, ClientRecord, CodeRecord, Config, IdentityProvider, MemoryStore, RefreshKey,
-    RefreshKeys, Refusal, Store, TokenRequest,
+    ClientRecord, CodeRecord, Config, Environment, IdentityProvider, MemoryStore, RefreshKey,
+    RefreshKeys, Refusal, Store, token,
 };
 use bytes::Bytes;
 use client_auth::{ClientKeys, Registered};
@@ -154,35 +154,27 @@ fn insert_code(store: &MemoryStore, code: &str) {
     now(store.insert_code(record)).unwrap();
 }
 
+/// A host whose random bytes are always the same.
+struct Host<'a>(&'a MemoryStore);
+
+impl Environment for Host<'_> {
+    type Store = MemoryStore;
+
+    fn store(&self) -> &MemoryStore {
+        self.0
+    }
+
+    fn entropy<const N: usize>(&self) -> Option<Entropy<N>> {
+        Some(Entropy::new([1; N]))
+    }
+}
+
 fn answer(
     config: &Config,
     store: &MemoryStore,
     request: &Request<Bytes>,
 ) -> Result<Response<Bytes>, Refusal> {
-    let draw = (Entropy::new([1; 16]), Entropy::new([2; 32]));
-    let parsed = TokenRequest::parse(config, request)?;
-    let client = now(store.read_client(parsed.client_id())).map_err(Refusal::store)?;
-    match now(parsed.with_client(client.as_ref(), NOW)?.first_use(store, NOW))? {
-        Admitted::Code(grant) => {
-            let code = now(store.read_code(grant.digest())).map_err(Refusal::store)?;
-            let issuable = now(grant.with_code(code, NOW)?.first_use(store, NOW))?;
-            let redeem = issuable.draw(&draw.0, draw.1, NOW);
-            let outcome = now(store.redeem(redeem.digest(), redeem.family().clone(), NOW));
-            redeem.finish(outcome)
-        }
-        Admitted::Refresh(grant) => {
-            let family = now(store.read_family(grant.family())).map_err(Refusal::store)?;
-            let issuable = now(grant.with_family(family)?.first_use(store, NOW))?;
-            let rotate = issuable.draw(draw.1, NOW);
-            let outcome = now(store.rotate(rotate.rotation().clone(), NOW));
-            rotate.finish(outcome)
-        }
-        Admitted::Token(issuable) => {
-            let issue = issuable.draw(&draw.0, draw.1, NOW);
-            let outcome = now(store.insert_family(issue.family().clone(), NOW));
-            issue.finish(outcome)
-        }
-    }
+    now(token(config, &Host(store), request, NOW))
 }
 
 fn post(body: impl Into<Bytes>) -> Request<Bytes> {

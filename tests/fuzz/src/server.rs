@@ -1,11 +1,12 @@
 //! A server that everybody acts on, and what must be true of its answers.
 
+use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::collections::BTreeMap;
 
 use authorization_server::{
-    Admitted, Approved, Asking, AuthorizationRequest, FamilyId, NeedsConsent, PageError,
-    RedirectError, Refusal, RevocationRequest, RevokeTarget, Store as _, TokenRequest,
+    Approved, Asking, AuthorizationRequest, Environment, FamilyId, NeedsConsent, PageError,
+    RedirectError, Refusal, Store as _, revoke, token,
 };
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -51,7 +52,7 @@ fn back<T>(list: &[T], number: u8) -> Option<&T> {
 pub struct Server {
     store: Witness,
     at: UnixTime,
-    drawn: u64,
+    drawn: AtomicU64,
     /// What waits for its user, whose client it is, and which verifier that has.
     pages: Vec<(usize, u8, NeedsConsent)>,
     agreements: Vec<Agreement>,
@@ -74,7 +75,7 @@ impl Default for Server {
         Self {
             store,
             at: START,
-            drawn: 0,
+            drawn: AtomicU64::new(1),
             pages: Vec::new(),
             agreements: Vec::new(),
             codes: Vec::new(),
@@ -84,6 +85,18 @@ impl Default for Server {
             messages: Vec::new(),
             generations: BTreeMap::new(),
         }
+    }
+}
+
+impl Environment for Server {
+    type Store = Witness;
+
+    fn store(&self) -> &Witness {
+        &self.store
+    }
+
+    fn entropy<const N: usize>(&self) -> Option<Entropy<N>> {
+        Some(Self::entropy(self))
     }
 }
 
@@ -164,10 +177,10 @@ impl Server {
         CLIENTS.iter().position(|own| own.id == id.as_str()).expect("a known client")
     }
 
-    fn entropy<const N: usize>(&mut self) -> Entropy<N> {
-        self.drawn += 1;
+    fn entropy<const N: usize>(&self) -> Entropy<N> {
+        let drawn = self.drawn.fetch_add(1, Ordering::Relaxed);
         let mut bytes = [0; N];
-        bytes[..8].copy_from_slice(&self.drawn.to_be_bytes());
+        bytes[..8].copy_from_slice(&drawn.to_be_bytes());
         Entropy::new(bytes)
     }
 
@@ -318,7 +331,12 @@ impl Server {
     fn deliver(&mut self, request: Request<Bytes>, fault: Option<Fault>) {
         self.store.expect(fault);
         let is_revocation = request.uri().path() == "/revoke";
-        let outcome = if is_revocation { self.revoke(&request) } else { self.token(&request) };
+        let (at, config) = (self.at, &authorization_server().0);
+        let outcome = if is_revocation {
+            now(revoke(config, self, &request, at))
+        } else {
+            now(token(config, self, &request, at))
+        };
         let answer = outcome.unwrap_or_else(Refusal::into_response);
         let status = answer.status().as_u16();
         let has_failed = self.store.model().has_failed;
@@ -334,55 +352,6 @@ impl Server {
                 assert!(!is_lost, "a token was stored and not given");
             }
         }
-    }
-
-    fn token(&mut self, request: &Request<Bytes>) -> Result<Response<Bytes>, Refusal> {
-        let (at, config) = (self.at, &authorization_server().0);
-        let parsed = TokenRequest::parse(config, request)?;
-        let client = now(self.store.read_client(parsed.client_id())).map_err(Refusal::store)?;
-        let checked = parsed.with_client(client.as_ref(), at)?;
-        match now(checked.first_use(&self.store, at))? {
-            Admitted::Code(grant) => {
-                let code = now(self.store.read_code(grant.digest())).map_err(Refusal::store)?;
-                let issuable = now(grant.with_code(code, at)?.first_use(&self.store, at))?;
-                let redeem = issuable.draw(&self.entropy(), self.entropy(), at);
-                let family = redeem.family().clone();
-                let outcome = now(self.store.redeem(redeem.digest(), family, at));
-                redeem.finish(outcome)
-            }
-            Admitted::Refresh(grant) => {
-                let family = now(self.store.read_family(grant.family())).map_err(Refusal::store)?;
-                let issuable = now(grant.with_family(family)?.first_use(&self.store, at))?;
-                let rotate = issuable.draw(self.entropy(), at);
-                let outcome = now(self.store.rotate(rotate.rotation().clone(), at));
-                rotate.finish(outcome)
-            }
-            other => panic!("nobody asked for {other:?}"),
-        }
-    }
-
-    fn revoke(&mut self, request: &Request<Bytes>) -> Result<Response<Bytes>, Refusal> {
-        let (at, config) = (self.at, &authorization_server().0);
-        let parsed = RevocationRequest::parse(config, request)?;
-        let client = now(self.store.read_client(parsed.client_id())).map_err(Refusal::store)?;
-        let checked = parsed.with_client(client.as_ref(), at)?;
-        let revoking = now(checked.first_use(&self.store, at))?;
-        let found = match revoking.target() {
-            RevokeTarget::Family(family) => {
-                let record = now(self.store.read_family(&family)).map_err(Refusal::store)?;
-                record.map(|record| (family, record.client_id))
-            }
-            RevokeTarget::Access(digest) => {
-                let record = now(self.store.access(&digest, at)).map_err(Refusal::store)?;
-                record.map(|record| (record.family, record.client_id))
-            }
-        };
-        let found = found.as_ref().map(|(family, client)| (*family, client));
-        let outcome = match revoking.family(found) {
-            Some(family) => now(self.store.revoke_family(&family, at)),
-            None => Ok(()),
-        };
-        revoking.finish(outcome)
     }
 
     /// Tokens were given: to whom they belong, for what was agreed to, and the store has them.

@@ -9,7 +9,8 @@ use std::sync::{Mutex, MutexGuard};
 use arbitrary::Arbitrary;
 use authorization_server::{
     AccessRecord, ClientRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord,
-    MemoryStore, NewAccess, NewFamily, OnceKind, RedeemOutcome, RotateOutcome, Rotation, Store, StoreError,
+    MemoryStore, NewAccess, NewFamily, OnceKind, RedeemOutcome, RotateOutcome, Rotation, Store,
+    StoreError,
 };
 use client_auth::Replay;
 use oauth_types::{ClientId, SecretDigest, UnixTime};

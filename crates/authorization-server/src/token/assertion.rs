@@ -20,19 +20,18 @@
 //! | it is used for the first time | A-TOKEN-9 | `invalid_grant` |
 //! | the token is stored | | 503 |
 
+use bytes::Bytes;
 use client_auth::{Authenticated, Lifetime, Replay, claimed_issuer};
+use http::Response;
 use oauth_types::{
-    Audience, FormPairs, ResourceUri, ScopeSet, SecretDigest, Thumbprint, TokenErrorCode, UnixTime,
+    Audience, ResourceUri, ScopeSet, SecretDigest, Thumbprint, TokenErrorCode, UnixTime,
 };
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::{
-    Admitted, IssuableToken, check_confidential, invalid_grant, missing, unknown_resource,
-};
-use crate::authorize::resource;
-use crate::possession::CheckedProof;
-use crate::{AssertionError, Cause, ClientChecked, Config, Refusal};
+use super::issue::issue_once;
+use super::{GrantRequest, check_confidential, unknown_resource};
+use crate::{AssertionError, Cause, Config, Environment, OnceKind, Refusal, Store as _};
 
 /// What the header says an ID-JAG is.
 const TYP: &str = "oauth-id-jag+jwt";
@@ -71,46 +70,41 @@ struct Confirmation {
     jkt: Thumbprint,
 }
 
-/// The token that a client may have for a user, once its assertion is known to be new.
-pub(super) fn assertion<'a>(
-    config: &'a Config,
-    form: &FormPairs<'a>,
-    client: Authenticated,
-    proof: CheckedProof,
-    registered: Option<&ScopeSet>,
+/// Issues the token that a client may have for a user, once its assertion is known to be new.
+pub(super) async fn issue<E: Environment>(
+    config: &Config,
+    env: &E,
+    request: GrantRequest<'_>,
     now: UnixTime,
-) -> Result<ClientChecked<'a, Admitted<'a>>, Refusal> {
+) -> Result<Response<Bytes>, Refusal> {
+    let GrantRequest { form, client, proof, registered } = request;
     // A-TOKEN-9
     check_confidential(&client)?;
-    let assertion = form.value("assertion").unwrap_or_default();
-    let assertion = assertion.ok_or_else(|| missing("assertion"))?;
-    let refuse = |error| invalid_grant(Cause::Assertion(error));
+    let assertion = form.assertion.ok_or_else(|| Refusal::missing("assertion"))?;
+    let refuse = |error| Refusal::invalid_grant(Cause::Assertion(error));
     let (claims, until) = check(config, assertion, &client, now).map_err(refuse)?;
     // A-TOKEN-8: what the request names, within what the assertion names.
     let admits = |own: &&ResourceUri| {
-        let is_own = |text: &String| {
-            ResourceUri::parse(text).is_ok_and(|one| one.covers(own) && own.covers(&one))
-        };
+        let is_own = |text: &String| ResourceUri::parse(text).is_ok_and(|one| one.is_same(own));
         claims.resource.as_ref().is_none_or(|named| named.0.iter().any(is_own))
     };
     let admitted: Vec<ResourceUri> = config.resources.iter().filter(admits).cloned().collect();
-    let resource = resource(&admitted, form).ok_or_else(unknown_resource)?;
+    let resource = form.resource.select(&admitted).ok_or_else(unknown_resource)?;
     let bound = claims.cnf.as_ref().map(|cnf| cnf.jkt);
-    let scopes = scopes(config, form, claims.scope, registered)?;
+    let scopes = scopes(config, form.scope, claims.scope, registered)?;
     // The issuer has no fragment, so that two providers never name the same user.
     let subject = format!("{}#{}", claims.iss, claims.sub);
     // A client assertion's key begins with a digit. The length in front keeps two pairs from running into one text.
     let once = format!("id-jag:{}:{}{}", claims.iss.len(), claims.iss, claims.jti);
     let once = SecretDigest::of(&once);
-    proof.first_use(bound, move |key| {
-        let token = IssuableToken { config, client, key, subject, resource, scopes };
-        // An assertion that was put is used up, whatever becomes of the token: a client whose answer got lost asks its
-        // identity provider for another.
-        Ok(ClientChecked::once(once, until, move |replay| match replay {
-            Replay::Fresh => Ok(ClientChecked::Done(Admitted::Token(token))),
-            Replay::Seen => Err(refuse(AssertionError::Replayed)),
-        }))
-    })
+    let key = proof.first_use(env.store(), bound, now).await?;
+    // An assertion that was put is used up, whatever becomes of the token: a client whose answer got lost asks its
+    // identity provider for another.
+    let outcome = env.store().put_once(OnceKind::TokenRequest, &once, until, now).await;
+    if outcome.map_err(Refusal::store)? == Replay::Seen {
+        return Err(refuse(AssertionError::Replayed));
+    }
+    issue_once(config, env, &client, (subject, resource, scopes), key, now).await
 }
 
 /// The claims of an assertion that is true and for this client, and until when it is.
@@ -149,7 +143,7 @@ fn check(
 /// without scopes grants nothing.
 fn scopes(
     config: &Config,
-    form: &FormPairs<'_>,
+    asked: Option<&str>,
     granted: Option<ScopeSet>,
     registered: Option<&ScopeSet>,
 ) -> Result<ScopeSet, Refusal> {
@@ -158,7 +152,7 @@ fn scopes(
         Refusal::token(Cause::Scope, TokenErrorCode::InvalidScope, why)
     };
     let registered = registered.ok_or_else(bad_scope)?;
-    let asked = form.value("scope").unwrap_or_default().map(ScopeSet::parse).transpose();
+    let asked = asked.map(ScopeSet::parse).transpose();
     let asked = asked.map_err(|_| bad_scope())?;
     let granted = granted.filter(|granted| !granted.exceeds(&config.scopes));
     let within = |scope: &str, bound: Option<&ScopeSet>| bound.is_none_or(|it| it.contains(scope));

@@ -1,86 +1,102 @@
-//! One access token, with nothing to refresh: where the grant comes anew with every request.
+//! Access tokens and the response that carries them (RFC 6749 §5.1).
 
 use bytes::Bytes;
 use client_auth::{Authenticated, HeldKey};
-use http::Response;
-use oauth_types::{Entropy, ResourceUri, ScopeSet, Secret, UnixTime};
+use http::{Response, StatusCode};
+use oauth_types::{
+    Entropy, ResourceUri, ScopeSet, Secret, Thumbprint, TokenResponse, TokenType, UnixTime,
+    json_response_uncached,
+};
 
-use super::issued;
 use crate::access_token::About;
-use crate::{Config, FamilyId, NewAccess, NewFamily, Refusal, StoreError};
+use crate::{Config, Environment, FamilyId, NewAccess, NewFamily, Refusal, Store as _};
 
-/// A request that may be granted.
-#[derive(Debug)]
-#[must_use = "tokens are given only with random bytes"]
-pub struct IssuableToken<'a> {
-    pub(super) config: &'a Config,
-    pub(super) client: Authenticated,
+/// A grant for which an access token may be issued.
+pub(super) struct Granted<'a> {
+    pub(super) client_id: &'a oauth_types::ClientId,
+    pub(super) subject: &'a str,
+    pub(super) resource: &'a ResourceUri,
+    pub(super) scopes: &'a ScopeSet,
     pub(super) key: Option<HeldKey>,
-    pub(super) subject: String,
-    pub(super) resource: ResourceUri,
-    pub(super) scopes: ScopeSet,
 }
 
-impl<'a> IssuableToken<'a> {
-    /// Makes the token.
-    pub fn draw(self, family: &Entropy<16>, access: Entropy<32>, now: UnixTime) -> Issue<'a> {
-        let expires_at = now.plus(self.config.lifetimes.access_token);
-        let jkt = self.key.map(|key| *key.thumbprint());
+/// An access token, and what the response says about it.
+pub(super) struct Issued {
+    access_token: Secret,
+    scopes: ScopeSet,
+    jkt: Option<Thumbprint>,
+}
+
+impl Granted<'_> {
+    /// Makes an access token and its row.
+    pub(super) fn access_token(
+        &self,
+        config: &Config,
+        random: Entropy<32>,
+        now: UnixTime,
+    ) -> (Issued, NewAccess) {
+        let expires_at = now.plus(config.lifetimes.access_token);
+        let jkt = self.key.as_ref().map(|key| *key.thumbprint());
         let about = About {
-            client_id: self.client.client_id(),
-            subject: &self.subject,
-            resource: &self.resource,
-            scopes: &self.scopes,
+            client_id: self.client_id,
+            subject: self.subject,
+            resource: self.resource,
+            scopes: self.scopes,
             issued_at: now,
             expires_at,
             jkt,
         };
-        let access_token = self.config.access_token(access, &about);
-        let family = NewFamily {
-            id: FamilyId::new(family),
-            subject: self.subject,
-            client_id: self.client.client_id().clone(),
-            resource: self.resource,
-            scopes: self.scopes.clone(),
-            // There is nothing to refresh.
-            expires_at,
-            idle_until: expires_at,
-            jkt: None,
-            access: NewAccess {
-                digest: access_token.digest(),
-                scopes: self.scopes,
-                expires_at,
-                jkt,
-            },
-        };
-        Issue { config: self.config, family, access_token }
+        let access_token = config.access_token(random, &about);
+        let scopes = self.scopes.clone();
+        let digest = access_token.digest();
+        let row = NewAccess { digest, scopes: scopes.clone(), expires_at, jkt };
+        (Issued { access_token, scopes, jkt }, row)
     }
 }
 
-/// The operation to carry out: [`Store::insert_family`](crate::Store::insert_family).
-#[derive(Debug)]
-#[must_use = "carry the operation out, then finish with its outcome"]
-pub struct Issue<'a> {
-    config: &'a Config,
-    family: NewFamily,
-    access_token: Secret,
+impl Issued {
+    /// The response, once the token is stored: never cached (A-TOKEN-6).
+    pub(super) fn response(
+        self,
+        config: &Config,
+        refresh_token: Option<Secret>,
+    ) -> Response<Bytes> {
+        // A-TOKEN-6
+        let mut response = TokenResponse::bearer(self.access_token);
+        response.token_type = TokenType::bound_to(self.jkt.as_ref());
+        response.expires_in = Some(config.lifetimes.access_token.as_secs());
+        response.refresh_token = refresh_token;
+        response.scope = Some(self.scopes);
+        json_response_uncached(StatusCode::OK, response.to_json())
+    }
 }
 
-impl Issue<'_> {
-    /// What to store.
-    #[must_use]
-    pub const fn family(&self) -> &NewFamily {
-        &self.family
-    }
-
-    /// The response, once the operation has its outcome.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal`] when the token was not stored.
-    pub fn finish(self, outcome: Result<(), StoreError>) -> Result<Response<Bytes>, Refusal> {
-        outcome.map_err(Refusal::store)?;
-        // RFC 6749 §4.4.3, RFC 7521 §4.1: no refresh token.
-        Ok(issued(self.config, self.access_token, self.family.access, None))
-    }
+/// Issues one access token with nothing to refresh, because the grant comes anew with every request (RFC 6749 §4.4.3,
+/// RFC 7521 §4.1).
+pub(super) async fn issue_once<E: Environment>(
+    config: &Config,
+    env: &E,
+    client: &Authenticated,
+    (subject, resource, scopes): (String, ResourceUri, ScopeSet),
+    key: Option<HeldKey>,
+    now: UnixTime,
+) -> Result<Response<Bytes>, Refusal> {
+    let (id, random) = (Refusal::drawn(env.entropy())?, Refusal::drawn(env.entropy())?);
+    let client_id = client.client_id();
+    let granted =
+        Granted { client_id, subject: &subject, resource: &resource, scopes: &scopes, key };
+    let (issued, access) = granted.access_token(config, random, now);
+    let family = NewFamily {
+        id: FamilyId::new(&id),
+        subject,
+        client_id: client_id.clone(),
+        resource,
+        scopes,
+        expires_at: access.expires_at,
+        idle_until: access.expires_at,
+        jkt: None,
+        access,
+    };
+    env.store().insert_family(family, now).await.map_err(Refusal::store)?;
+    Ok(issued.response(config, None))
 }

@@ -11,41 +11,39 @@
 //! | the proof of possession, if there is one, is new | RFC 9449 §11.1 | `invalid_dpop_proof` |
 //! | it is stored | | 503 |
 
-use client_auth::Authenticated;
-use oauth_types::{FormPairs, ScopeSet, TokenErrorCode};
+use bytes::Bytes;
+use http::Response;
+use oauth_types::{ScopeSet, TokenErrorCode, UnixTime};
 
-use super::{Admitted, IssuableToken, check_confidential, unknown_resource};
-use crate::authorize::resource;
-use crate::possession::CheckedProof;
-use crate::{Cause, ClientChecked, Config, Refusal};
+use super::issue::issue_once;
+use super::{GrantRequest, check_confidential, unknown_resource};
+use crate::{Cause, Config, Environment, Refusal};
 
-/// The token that a client may have for itself.
-pub(super) fn machine<'a>(
-    config: &'a Config,
-    form: &FormPairs<'a>,
-    client: Authenticated,
-    proof: CheckedProof,
-    registered: Option<&ScopeSet>,
-) -> Result<ClientChecked<'a, Admitted<'a>>, Refusal> {
+/// Issues the token that a client may have for itself.
+pub(super) async fn issue<E: Environment>(
+    config: &Config,
+    env: &E,
+    request: GrantRequest<'_>,
+    now: UnixTime,
+) -> Result<Response<Bytes>, Refusal> {
+    let GrantRequest { form, client, proof, registered } = request;
     // A-TOKEN-9
     check_confidential(&client)?;
-    let resource = resource(&config.resources, form).ok_or_else(unknown_resource)?;
+    let resource = form.resource.select(&config.resources).ok_or_else(unknown_resource)?;
     let bad_scope = || {
         let why = "the scope is not within what the client is registered for";
         Refusal::token(Cause::Parameter("scope"), TokenErrorCode::InvalidScope, why)
     };
     let registered = registered.ok_or_else(bad_scope)?;
-    let scopes = match form.value("scope").unwrap_or_default() {
+    let scopes = match form.scope {
         Some(asked) => ScopeSet::parse(asked).map_err(|_| bad_scope())?,
         None => registered.clone(),
     };
     if scopes.is_empty() || scopes.exceeds(registered) || scopes.exceeds(&config.scopes) {
         return Err(bad_scope());
     }
-    // Nobody else agreed to it (RFC 9068 §2.2).
+    // The client is the subject, because no user agreed (RFC 9068 §2.2).
     let subject = client.client_id().as_str().to_owned();
-    proof.first_use(None, move |key| {
-        let token = IssuableToken { config, client, key, subject, resource, scopes };
-        Ok(ClientChecked::Done(Admitted::Token(token)))
-    })
+    let key = proof.first_use(env.store(), None, now).await?;
+    issue_once(config, env, &client, (subject, resource, scopes), key, now).await
 }

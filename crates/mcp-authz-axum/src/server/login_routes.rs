@@ -28,8 +28,8 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
     }
 
     async fn let_in(&self, request: Request, next: Next) -> Response<Body> {
-        if let Err(refusal) = self.rates.login(&request) {
-            return refused(refusal);
+        if let Err(wait) = self.rates.login(&request) {
+            return refused(Refusal::too_many(wait));
         }
         let answer = timeout(self.deadlines.answer, next.run(request)).await;
         answer.unwrap_or_else(|_| refused(Refusal::late()))

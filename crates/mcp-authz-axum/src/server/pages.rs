@@ -2,7 +2,7 @@
 
 use authorization_server::{
     Answered, Approved, Asked, Asking, AuthorizationRequest, ConsentAnswer, ErrorForm,
-    NeedsConsent, OfAsked, PageError, RedirectError, Store, StoreError,
+    NeedsConsent, OfAsked, PageError, RedirectError, Store, StoreError, find_client,
 };
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
@@ -27,7 +27,8 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         let now = self.clock.now();
         let parsed = AuthorizationRequest::parse(&self.config, request)?;
         let return_to = parsed.return_to();
-        let client = self.client(parsed.client_id(), received).await.map_err(PageError::client)?;
+        let client = find_client(&self.config, &self.host(received), parsed.client_id()).await;
+        let client = client.map_err(PageError::client)?;
         let request = match parsed.with_client(client, now)?.check() {
             Ok(request) => request,
             Err(error) => {
@@ -173,7 +174,8 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         received: &http::Request<Bytes>,
         now: UnixTime,
     ) -> Result<Taken<'_>, PageError> {
-        let client = self.client(asked.client_id(), received).await.map_err(PageError::client)?;
+        let client = find_client(&self.config, &self.host(received), asked.client_id()).await;
+        let client = client.map_err(PageError::client)?;
         let answer = asked.with_client(&self.config, client, now)?;
         let taken = self.unheard.take(answer, &*self.store, now).await;
         self.sweeper.stored(&self.store, now);

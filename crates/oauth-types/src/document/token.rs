@@ -5,7 +5,9 @@ use serde_json::{Map, Value};
 
 use crate::document::members::{name, secret, text, time};
 use crate::document::{Document, Members, document};
-use crate::{DocumentError, IssuedTokenType, MemberRule, ScopeSet, Secret, UnixTime, exposed};
+use crate::{
+    DocumentError, IssuedTokenType, MemberRule, ScopeSet, Secret, Thumbprint, UnixTime, exposed,
+};
 
 /// How a token is shown to the resource server; case does not count (RFC 6749 §5.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,6 +26,15 @@ impl TokenType {
         match self {
             Self::Bearer => "Bearer",
             Self::Dpop => "DPoP",
+        }
+    }
+
+    /// Returns how a token is presented that is bound to this key, if to any (RFC 9449 §5).
+    #[must_use]
+    pub const fn bound_to(key: Option<&Thumbprint>) -> Self {
+        match key {
+            Some(_) => Self::Dpop,
+            None => Self::Bearer,
         }
     }
 

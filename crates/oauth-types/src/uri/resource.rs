@@ -62,7 +62,7 @@ impl ResourceUri {
     /// Whether this resource, as a server publishes it, covers `requested`: the same origin, the same query or
     /// none, and a path that is this one's or lies below it. A final slash does not count.
     ///
-    /// Two that cover each other are the same.
+    /// Two that cover each other are [the same](Self::is_same).
     #[must_use]
     pub fn covers(&self, requested: &Self) -> bool {
         // C-DISC-4
@@ -81,6 +81,21 @@ impl ResourceUri {
             Some(rest) => rest.is_empty() || rest.starts_with('/'),
             None => false,
         }
+    }
+
+    /// Returns `true` if both spellings name one resource: each covers the other.
+    ///
+    /// ```
+    /// use oauth_types::ResourceUri;
+    ///
+    /// let published = ResourceUri::parse("https://mcp.example/mcp")?;
+    /// assert!(published.is_same(&ResourceUri::parse("https://MCP.example:443/mcp/")?));
+    /// assert!(!published.is_same(&ResourceUri::parse("https://mcp.example/mcp/files")?));
+    /// # Ok::<(), oauth_types::InvalidUri>(())
+    /// ```
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.covers(other) && other.covers(self)
     }
 
     /// The origin that tokens for this resource may be sent to.

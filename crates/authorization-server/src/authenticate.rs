@@ -1,0 +1,150 @@
+//! Client authentication at the endpoints that programs call: the look-up of the client, the proof that it is that
+//! client, and what a failure counts for.
+//!
+//! | step, in this order | requirement | error |
+//! |---|---|---|
+//! | the peer may try ([`Environment::admit`]) | RFC 6749 §10.10 | 429 |
+//! | the client is looked up, and its keys where it signs and publishes them | A-CIMD-1 | 503 |
+//! | what it presents is right, by a method that is taken | A-AUTHN-4 to A-AUTHN-8, A-META-4 | `invalid_client` |
+//! | an assertion is used for the first time | A-AUTHN-9 | `invalid_client` |
+
+use client_auth::{Authenticated, ClientAuthError, Presented, Reason, Registered, Verified};
+use oauth_types::{ClientId, UnixTime};
+
+use crate::environment::{Attempt, Environment, Failure, find_client};
+use crate::{ClientRecord, Config, DocumentRefused, KeysNeeded, OnceKind, Refusal, Store};
+
+/// A client as far as it is known, before it has authenticated.
+pub(crate) struct Caller {
+    pub(crate) client: Option<ClientRecord>,
+    /// The identifier that no client has.
+    unknown: Option<ClientId>,
+    has_credentials: bool,
+}
+
+impl Caller {
+    /// Looks up the client that a request names.
+    pub(crate) async fn find<E: Environment>(
+        config: &Config,
+        env: &E,
+        presented: &Presented,
+    ) -> Result<Self, Refusal> {
+        let has_credentials = presented.has_credentials();
+        let client_id = presented.client_id();
+        let attempt = Attempt { client_id: Some(client_id), has_credentials };
+        env.admit(&attempt).map_err(Refusal::too_many)?;
+        let client = find_client(config, env, client_id).await.map_err(Refusal::client)?;
+        let client = client.filter(|client| client.client_id == *client_id);
+        let unknown = client.is_none().then(|| client_id.clone());
+        let client = match client {
+            Some(client) => Some(with_keys(config, env, client, presented).await?),
+            None => None,
+        };
+        Ok(Self { client, unknown, has_credentials })
+    }
+
+    /// Counts the outcome of the request for the peer.
+    pub(crate) fn settle<T>(
+        &self,
+        env: &impl Environment,
+        outcome: Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let known = self.client.as_ref().map(|client| &client.client_id);
+        let client_id = known.or(self.unknown.as_ref());
+        settle(env, &Attempt { client_id, has_credentials: self.has_credentials }, outcome)
+    }
+}
+
+/// Counts the outcome of an attempt. An unknown grant too many is answered as a request too many.
+pub(crate) fn settle<T>(
+    env: &impl Environment,
+    attempt: &Attempt<'_>,
+    outcome: Result<T, Refusal>,
+) -> Result<T, Refusal> {
+    outcome.map_err(|refusal| {
+        if refusal.is_failed_authentication() {
+            let _ = env.record_failure(attempt, Failure::Authentication);
+        } else if refusal.is_unknown_grant()
+            && let Err(wait) = env.record_failure(attempt, Failure::UnknownGrant)
+        {
+            return Refusal::too_many(wait);
+        }
+        refusal
+    })
+}
+
+/// The client with the keys that it publishes, where the request presents an assertion.
+async fn with_keys<E: Environment>(
+    config: &Config,
+    env: &E,
+    client: ClientRecord,
+    presented: &Presented,
+) -> Result<ClientRecord, Refusal> {
+    let Some(needed) = KeysNeeded::of(config, presented, &client) else { return Ok(client) };
+    match env.client_keys(&needed).await {
+        Ok(set) => Ok(client.with_key_set(&set)),
+        // A client without keys is not authenticated; the reply is that of a wrong signature.
+        Err(refused) => {
+            DocumentRefused::into_fact(refused).map_err(Refusal::client)?;
+            Ok(client)
+        }
+    }
+}
+
+/// Authenticates a client by what its request presents.
+pub(crate) async fn authenticate(
+    config: &Config,
+    store: &impl Store,
+    presented: Presented,
+    client: Option<&ClientRecord>,
+    now: UnixTime,
+) -> Result<Authenticated, Refusal> {
+    let client = client.filter(|client| !client.is_forgotten(now));
+    let registered = client.map(|client| client.authentication_for(&presented));
+    let verified = verify(config, presented, registered.as_deref(), now)?;
+    let client = first_use(store, verified, now).await?;
+    // A-AUTHN-4, A-META-4: a method that is no longer taken is answered like a wrong secret.
+    if !config.auth_methods.contains(client.method()) {
+        return Err(Refusal::unauthenticated(ClientAuthError::new(Reason::WrongMethod)));
+    }
+    Ok(client)
+}
+
+/// Authenticates a caller whose registration is at hand.
+pub(crate) async fn authenticate_as(
+    config: &Config,
+    store: &impl Store,
+    presented: Presented,
+    registered: Option<&Registered>,
+    now: UnixTime,
+) -> Result<Authenticated, Refusal> {
+    let verified = verify(config, presented, registered, now)?;
+    first_use(store, verified, now).await
+}
+
+fn verify(
+    config: &Config,
+    presented: Presented,
+    registered: Option<&Registered>,
+    now: UnixTime,
+) -> Result<Verified, Refusal> {
+    // Older clients address their assertions to the token endpoint, at whichever endpoint they show them.
+    let audience = [config.issuer.as_str(), config.token.as_str()];
+    presented.verify(registered, &audience, now).map_err(Refusal::unauthenticated)
+}
+
+async fn first_use(
+    store: &impl Store,
+    verified: Verified,
+    now: UnixTime,
+) -> Result<Authenticated, Refusal> {
+    match verified {
+        Verified::Done(client) => Ok(client),
+        // A-AUTHN-9
+        Verified::CheckReplay(step) => {
+            let (key, until) = (*step.key(), step.until());
+            let outcome = store.put_once(OnceKind::TokenRequest, &key, until, now).await;
+            step.resume(outcome.map_err(Refusal::store)?).map_err(Refusal::unauthenticated)
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The host of one request, as the endpoints that programs call need it: store, entropy, clients' documents, and
+//! limits for the peer.
+//!
+//! | endpoint | what it asks for, in this order |
+//! |---|---|
+//! | [`token`](crate::token), [`revoke`](crate::revoke) | [`admit`](Environment::admit), [`store`](Environment::store), [`client_document`](Environment::client_document) and [`client_keys`](Environment::client_keys) where the client needs them, [`entropy`](Environment::entropy), [`record_failure`](Environment::record_failure) |
+//! | [`introspect`](crate::introspect) | `admit`, `store`, `record_failure` |
+//! | [`register`](crate::register) | [`admit_registration`](Environment::admit_registration), `entropy`, `store` |
+
+use core::future::ready;
+use core::time::Duration;
+
+use oauth_types::{ClientId, ClientMetadataUrl, Entropy, KeySet};
+
+use crate::{ClientRecord, ClientUnavailable, Config, DocumentRefused, KeysNeeded, Store};
+
+/// The host of one request.
+///
+/// A store and a random source are enough. The other methods have defaults: clients are known from the store alone,
+/// and nothing is limited.
+///
+/// ```
+/// use authorization_server::{Environment, MemoryStore};
+/// use oauth_types::Entropy;
+///
+/// struct Host {
+///     store: MemoryStore,
+/// }
+///
+/// impl Environment for Host {
+///     type Store = MemoryStore;
+///
+///     fn store(&self) -> &MemoryStore {
+///         &self.store
+///     }
+///
+///     fn entropy<const N: usize>(&self) -> Option<Entropy<N>> {
+///         # fn fill(_: &mut [u8]) -> Result<(), ()> { Ok(()) }
+///         let mut bytes = [0; N];
+///         fill(&mut bytes).ok()?; // the random source of the system
+///         Some(Entropy::new(bytes))
+///     }
+/// }
+/// ```
+pub trait Environment: Sync {
+    /// The store of the issuer.
+    type Store: Store;
+
+    /// Returns the store.
+    fn store(&self) -> &Self::Store;
+
+    /// Draws random bytes from a cryptographic source; `None` if it fails, so that nothing is issued.
+    fn entropy<const N: usize>(&self) -> Option<Entropy<N>>;
+
+    /// Fetches the document of a client that the store does not know, and reads it
+    /// ([`ClientRecord::from_document`]).
+    ///
+    /// It is called with the URLs that [`Config::client_document`] admits. By default no document is fetched.
+    fn client_document(
+        &self,
+        _url: &ClientMetadataUrl,
+    ) -> impl Future<Output = Result<ClientRecord, DocumentRefused>> + Send {
+        ready(Err(DocumentRefused::Forbidden))
+    }
+
+    /// Fetches the keys that a client publishes, and reads them ([`KeysNeeded::read`]).
+    ///
+    /// By default none are fetched, and such a client cannot authenticate.
+    fn client_keys(
+        &self,
+        _needed: &KeysNeeded<'_>,
+    ) -> impl Future<Output = Result<KeySet, DocumentRefused>> + Send {
+        ready(Err(DocumentRefused::Forbidden))
+    }
+
+    /// Admits an attempt to be a client, before its secret is compared.
+    ///
+    /// # Errors
+    ///
+    /// The time after which the peer may try again; the request is answered with 429.
+    fn admit(&self, _attempt: &Attempt<'_>) -> Result<(), Duration> {
+        Ok(())
+    }
+
+    /// Admits a registration, and counts it.
+    ///
+    /// # Errors
+    ///
+    /// The time after which the peer may register again; the request is answered with 429.
+    fn admit_registration(&self) -> Result<(), Duration> {
+        Ok(())
+    }
+
+    /// Counts a failed attempt for the peer.
+    ///
+    /// # Errors
+    ///
+    /// For [`Failure::UnknownGrant`], the time after which the peer may try again; the request is answered with 429.
+    /// After [`Failure::Authentication`] the answer stays the refusal of the client.
+    fn record_failure(&self, _attempt: &Attempt<'_>, _failure: Failure) -> Result<(), Duration> {
+        Ok(())
+    }
+
+    /// Notes that a client got a token.
+    fn client_used(&self, _client: &ClientRecord) {}
+}
+
+/// An attempt of a peer to be a client.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Attempt<'a> {
+    /// Identifier of the client; `None` for a resource server that introspects.
+    pub client_id: Option<&'a ClientId>,
+    /// `true` if the request presents a secret or an assertion, which could be a guess.
+    pub has_credentials: bool,
+}
+
+/// Kinds of failures that look like guessing.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Failure {
+    /// Client authentication failed.
+    Authentication,
+    /// The request names a code or token that is not known.
+    UnknownGrant,
+}
+
+/// Finds a client: in the store and, if that does not know it, by its document. `None` if there is no such client.
+///
+/// # Errors
+///
+/// [`ClientUnavailable`] when the store failed, or the document could not be fetched now.
+pub async fn find_client<E: Environment>(
+    config: &Config,
+    env: &E,
+    client_id: &ClientId,
+) -> Result<Option<ClientRecord>, ClientUnavailable> {
+    if let Some(known) = env.store().read_client(client_id).await? {
+        return Ok(Some(known));
+    }
+    // A-CIMD-1
+    let Some(url) = config.client_document(client_id) else { return Ok(None) };
+    let document = env.client_document(&url).await;
+    document.map(Some).or_else(DocumentRefused::into_fact)
+}
