@@ -56,7 +56,7 @@ impl Proof {
 }
 
 #[cfg(not(feature = "dpop"))]
-#[expect(clippy::unused_self, clippy::unused_async, reason = "the shape of the feature dpop")]
+#[expect(clippy::unused_async, reason = "the shape of the feature dpop")]
 impl CheckedProof {
     pub(crate) async fn first_use(
         self,
