@@ -12,7 +12,7 @@ use bytes::Bytes;
 use client_flow::{ClientConfig, FlowError, Session, Step, Tried, Verdict, judge, login};
 use futures::FutureExt as _;
 use http::header::AUTHORIZATION;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use iss_validate::Callback;
 use oauth_types::{Entropy, Issuer, RedirectUri, ResourceUri, ScopeSet, Secret, UnixTime};
 use resource_server::{OperationScopes, Resource, TokenFacts};
@@ -51,6 +51,7 @@ pub struct World {
     pub resource: Resource,
     scopes: OperationScopes,
     log: Mutex<Vec<String>>,
+    wire: Mutex<String>,
 }
 
 /// The client's side of a conversation.
@@ -105,6 +106,7 @@ impl World {
             resource: Resource::new(uri, vec![issuer])?,
             scopes,
             log: Mutex::default(),
+            wire: Mutex::default(),
         })
     }
 
@@ -128,6 +130,17 @@ impl World {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Every request and response so far, as it goes over the wire; headers in the order of their names.
+    pub fn wire(&self) -> String {
+        self.wire.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn record(&self, message: &str) {
+        let mut wire = self.wire.lock().unwrap_or_else(PoisonError::into_inner);
+        wire.push_str(message);
+        wire.push('\n');
+    }
+
     /// How many requests went to this path.
     pub fn count(&self, path: &str) -> usize {
         self.log().iter().filter(|line| line.ends_with(path)).count()
@@ -135,6 +148,15 @@ impl World {
 
     /// Answers a request as the server does that it is addressed to.
     pub fn answer(&self, request: &Request<Bytes>) -> Response<Bytes> {
+        let line = format!("> {} {}", request.method(), request.uri());
+        self.record(&message(&line, request.headers(), request.body()));
+        let response = self.route(request);
+        let line = format!("< {}", response.status());
+        self.record(&message(&line, response.headers(), response.body()));
+        response
+    }
+
+    fn route(&self, request: &Request<Bytes>) -> Response<Bytes> {
         let line = format!("{} {}", request.method(), request.uri().path());
         self.log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
         let host = request.uri().host().unwrap_or_default();
@@ -202,6 +224,9 @@ impl World {
                 outcome.unwrap_or_else(authorization_server::RedirectError::into_response)
             }
         };
+        self.record(&format!("> GET {url}\n"));
+        let line = format!("< {}", response.status());
+        self.record(&message(&line, response.headers(), response.body()));
         let location = response.headers().get(http::header::LOCATION);
         location.and_then(|url| url.to_str().ok()).map(str::to_owned).ok_or(response.status())
     }
@@ -335,6 +360,14 @@ pub fn client_config() -> ClientConfig {
     #[expect(clippy::expect_used, reason = "a constant")]
     let redirect_uri = RedirectUri::parse(REDIRECT).expect("a redirect URI");
     ClientConfig::new("World", redirect_uri)
+}
+
+fn message(line: &str, headers: &HeaderMap, body: &Bytes) -> String {
+    let mut headers: Vec<String> = (headers.iter())
+        .map(|(name, value)| format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes())))
+        .collect();
+    headers.sort();
+    format!("{line}\n{}\n{}\n", headers.concat(), String::from_utf8_lossy(body))
 }
 
 fn call_body(tool: &str) -> Bytes {

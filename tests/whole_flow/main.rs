@@ -6,6 +6,7 @@ mod authorization;
 mod code;
 mod refresh;
 mod returning;
+mod transcript;
 
 use authorization_server::Store as _;
 use bytes::Bytes;
