@@ -1,12 +1,13 @@
 //! The bytes of a whole flow, compared with a recorded transcript: a restructuring changes none of them.
 //!
-//! Where a change of the wire is meant, `UPDATE_TRANSCRIPT=1 cargo test -p tests --test whole_flow transcript` records
-//! it anew, and the difference is part of the review.
+//! Where a change of the wire is meant, `UPDATE_TRANSCRIPT=1 cargo test -p tests --test whole_flow wire` records it
+//! anew, and the difference is part of the review.
 
 use crate::*;
 
 const RECORDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/whole_flow/transcript.txt");
 
+#[expect(clippy::disallowed_methods, reason = "a recording is read and written")]
 #[test]
 fn the_wire_is_the_recorded_one() {
     let (world, mut client) = (world(), Client::default());
