@@ -292,13 +292,14 @@ impl Renewal {
                 let work = async move {
                     let work = common.work(&begun, session, &holdings, epoch);
                     let done = AssertUnwindSafe(work).catch_unwind().await;
-                    done.unwrap_or_else(|_| (Err(Error::Panicked.into()), None))
+                    done.unwrap_or_else(|_| (Err(Error::Panicked.into()), None, None))
                 };
                 Ok(work.instrument(span))
             },
             |work| drop(tokio::spawn(work)),
-            move |own, (outcome, _turn)| {
-                own.land(outcome, &landed, landing.epoch().logouts != epoch.logouts)
+            move |own, (outcome, from, _turn)| {
+                let is_over = landing.epoch().logouts != epoch.logouts;
+                own.land(outcome, &landed, from.as_deref(), is_over)
             },
         )
     }

@@ -181,15 +181,19 @@ impl Holdings {
     pub(super) fn log_out(&mut self, with_registration: bool) {
         self.is_restored = true;
         self.is_proven = false;
+        // The next user decides anew.
+        self.ledger = Ledger::default();
         let ended = Unforgotten::new(self.session.take().as_deref(), with_registration);
         self.unforgotten = Some(ended.after(self.unforgotten.take()));
     }
 
-    /// Keeps what a renewal came to. One that was begun before the user logged out brings nothing.
+    /// Keeps the outcome of a renewal that began with the session `from`. One that was begun before the user logged out
+    /// brings nothing.
     pub(super) fn land(
         &mut self,
         outcome: Outcome,
         wanted: &Wanted,
+        from: Option<&Session>,
         is_over: bool,
     ) -> Result<(), Error> {
         // Whoever has logged in or out meanwhile knows better than what was kept before.
@@ -206,7 +210,7 @@ impl Holdings {
                 self.renewed(session, wanted);
                 Ok(())
             }
-            Err(failure) => self.failed(failure, wanted),
+            Err(failure) => self.failed(failure, wanted, from),
         }
     }
 
@@ -239,13 +243,24 @@ impl Holdings {
         self.session = Some(Arc::new(session));
     }
 
-    fn failed(&mut self, failure: Failure, wanted: &Wanted) -> Result<(), Error> {
+    fn failed(
+        &mut self,
+        failure: Failure,
+        wanted: &Wanted,
+        from: Option<&Session>,
+    ) -> Result<(), Error> {
         let Failure { error, retry_after } = failure;
         // The user has ended it, which is no reason to wait.
         if matches!(error, Error::LoginEnded) {
             return Err(error);
         }
         let is_refresh = matches!(wanted, Wanted::FreshToken);
+        // A login has brought other tokens meanwhile: the failure is about tokens that are held no more.
+        if let (true, Some(from), Some(held)) = (is_refresh, from, &self.session)
+            && !holds_tokens_of(held, from)
+        {
+            return Ok(());
+        }
         let mut leads_to_login = false;
         if let (Error::Flow(flow), Some(held)) = (&error, &self.session)
             && (flow.ends_client() || is_refresh)

@@ -84,26 +84,29 @@ impl Common {
         Ok(kept.and_then(|record| Session::restore(record).ok()))
     }
 
-    /// Carries a renewal out. What it holds others off with is handed back, to be held until it has landed.
+    /// Carries a renewal out. Returns the session that it began with, and the turn, which is held until the outcome has
+    /// landed.
     pub(super) async fn work(
         &self,
         wanted: &Wanted,
         from: Option<Arc<Session>>,
         holdings: &Renewable<Holdings, Wanted, Error>,
         epoch: Epoch,
-    ) -> (Outcome, Option<Turn>) {
+    ) -> (Outcome, Option<Arc<Session>>, Option<Turn>) {
         if matches!(wanted, Wanted::Restore) {
             let session = self.restored().await.unwrap_or_else(|error| {
                 warn!(%error, "stored credentials are not available");
                 None
             });
-            return (Ok(session), None);
+            return (Ok(session), from, None);
         }
-        let Some(host) = self.host() else { return (Err(Error::Unauthorized.into()), None) };
-        let flow = Flow { common: self, holdings, wanted, from, epoch };
+        let Some(host) = self.host() else {
+            return (Err(Error::Unauthorized.into()), from, None);
+        };
+        let flow = Flow { common: self, holdings, wanted, from: from.clone(), epoch };
         match host.drive(&flow).await {
-            Ok((session, turn)) => (Ok(session), Some(turn)),
-            Err(failure) => (Err(failure), None),
+            Ok((session, turn)) => (Ok(session), from, Some(turn)),
+            Err(failure) => (Err(failure), from, None),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use client_flow::{Purpose, Record};
 use http::StatusCode;
-use oauth_types::ErrorResponse;
+use oauth_types::{ErrorResponse, Secret};
 use serde_json::json;
 
 use super::*;
@@ -17,7 +17,8 @@ fn land(
     outcome: Result<Option<Session>, Error>,
     wanted: &Wanted,
 ) -> Result<(), Error> {
-    own.land(outcome.map_err(Failure::from), wanted, false)
+    let from = own.session.clone();
+    own.land(outcome.map_err(Failure::from), wanted, from.as_deref(), false)
 }
 
 fn step_up(tool: &str) -> Wanted {
@@ -119,12 +120,34 @@ fn c_token_7_only_an_oauth_error_of_the_token_endpoint_ends_the_refresh_token() 
 }
 
 #[test]
+fn a_refresh_that_is_refused_late_leaves_the_tokens_of_a_newer_login() {
+    let mut own = holdings();
+    let from = own.session.clone();
+    let mut newer = from.as_ref().unwrap().to_record();
+    newer.tokens.as_mut().unwrap().access_token = Secret::new("newer");
+    own.session = Some(Arc::new(Session::restore(newer).unwrap()));
+    let refused = Failure::from(Error::Flow(refused("invalid_grant")));
+    own.land(Err(refused), &Wanted::FreshToken, from.as_deref(), false).unwrap();
+    assert_eq!(refresh_token(&own), Some("rt"));
+    assert!(own.refusal(&Wanted::FreshToken, monotonic()).is_none());
+}
+
+#[test]
+fn a_logout_forgets_what_the_user_declined() {
+    let mut own = holdings();
+    let tool = Operation::tool("t");
+    own.ledger.declined(&tool);
+    own.log_out(false);
+    assert!(own.ledger.is_empty());
+}
+
+#[test]
 fn c_token_8_a_step_up_that_failed_brings_no_other_tokens() {
     let session = Session::clone(holdings().session.unwrap().as_ref());
     let before = session.clone();
     assert!(holds_tokens_of(&session.clone().with_expired_metadata(), &before));
     let mut record = session.to_record();
-    record.tokens.as_mut().unwrap().access_token = oauth_types::Secret::new("at-2");
+    record.tokens.as_mut().unwrap().access_token = Secret::new("at-2");
     assert!(!holds_tokens_of(&Session::restore(record).unwrap(), &before));
 }
 
@@ -203,7 +226,7 @@ fn sec_245_what_was_begun_before_the_user_logged_out_brings_nothing() {
     let session = Session::clone(own.session.as_ref().unwrap());
     own.log_out(false);
     for wanted in [login(), Wanted::FreshToken] {
-        let landed = own.land(Ok(Some(session.clone())), &wanted, true);
+        let landed = own.land(Ok(Some(session.clone())), &wanted, None, true);
         assert!(matches!(landed, Err(Error::LoginEnded)));
         assert!(own.session.is_none());
     }
