@@ -26,22 +26,24 @@ fn fmt(workspace: &Workspace) -> Result<(), Error> {
     Ok(())
 }
 
-/// One package at a time, so that a feature which another package switches on hides nothing.
+/// All targets at once, and then each library alone, so that a feature which another package switches on hides nothing.
 fn clippy(workspace: &Workspace) -> Result<(), Error> {
     let sh = &workspace.sh;
-    for package in &workspace.packages {
+    cmd!(sh, "cargo clippy --locked --workspace --all-targets --all-features -- -D warnings")
+        .quiet()
+        .run()?;
+    for package in workspace.crates() {
         let name = package.name.as_str();
-        announce(&format!("clippy {name}"));
-        cmd!(sh, "cargo clippy --locked -p {name} --all-targets --all-features -- -D warnings")
-            .quiet()
-            .run()?;
-    }
-    for package in workspace.crates().filter(|it| !it.features.is_empty()) {
-        let name = package.name.as_str();
-        announce(&format!("clippy {name} without features"));
-        cmd!(sh, "cargo clippy --locked -p {name} --lib --no-default-features -- -D warnings")
-            .quiet()
-            .run()?;
+        let forms: &[&str] = match package.features.is_empty() {
+            true => &["--all-features"],
+            false => &["--all-features", "--no-default-features"],
+        };
+        for features in forms {
+            announce(&format!("clippy {name} alone, {features}"));
+            cmd!(sh, "cargo clippy --locked -p {name} --lib {features} -- -D warnings")
+                .quiet()
+                .run()?;
+        }
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! What every command stands on: a shell in the workspace root, the packages, steps and findings.
 
+use std::time::Instant;
+
 use cargo_metadata::camino::Utf8PathBuf;
 use cargo_metadata::{MetadataCommand, Package};
 use xshell::{Shell, cmd};
@@ -66,11 +68,14 @@ impl Workspace {
 /// One line of a command's list of checks: its title, and what it runs.
 pub(crate) type Step = (&'static str, fn(&Workspace) -> Result<(), Error>);
 
-/// Announces and runs each step; the first failure ends the list and says where it was.
+/// Announces and runs each step, and says how long it took; the first failure ends the list and says where it was.
 pub(crate) fn run_steps(workspace: &Workspace, steps: &[Step]) -> Result<(), Error> {
     for (title, run) in steps {
         announce(title);
+        #[expect(clippy::disallowed_methods, reason = "a person reads how long it took")]
+        let start = Instant::now();
         run(workspace).map_err(|error| format!("{title}: {error}"))?;
+        println!("    {title}: {} s", start.elapsed().as_secs());
     }
     Ok(())
 }

@@ -3,9 +3,9 @@
 //!
 //! | endpoint | what it asks for, in this order |
 //! |---|---|
-//! | [`token`](crate::token), [`revoke`](crate::revoke) | [`admit`](Environment::admit), [`store`](Environment::store), [`client_document`](Environment::client_document) and [`client_keys`](Environment::client_keys) where the client needs them, [`entropy`](Environment::entropy), [`record_failure`](Environment::record_failure) |
-//! | [`introspect`](crate::introspect) | `admit`, `store`, `record_failure` |
-//! | [`register`](crate::register) | [`admit_registration`](Environment::admit_registration), `entropy`, `store` |
+//! | [`token`](crate::token()), [`revoke`](crate::revoke()) | [`admit`](Environment::admit), [`store`](Environment::store), [`client_document`](Environment::client_document) and [`client_keys`](Environment::client_keys) where the client needs them, [`entropy`](Environment::entropy), [`record_failure`](Environment::record_failure) |
+//! | [`introspect`](crate::introspect()) | `admit`, `store`, `record_failure` |
+//! | [`register`](crate::register()) | [`admit_registration`](Environment::admit_registration), `entropy`, `store` |
 
 use core::future::ready;
 use core::time::Duration;

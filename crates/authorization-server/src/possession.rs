@@ -5,7 +5,7 @@
 //! | there is one proof at most (before the client is looked up), and one where it has promised it (§5.2) | RFC 9449 §4.3 | `invalid_dpop_proof` |
 //! | the proof is right, and made for this endpoint ([`PresentedProof`]) | RFC 9449 §4.3 | `invalid_dpop_proof` |
 //! | it carries a nonce of ours, where the configuration asks for one | RFC 9449 §8 | `use_dpop_nonce` |
-//! | then the grant is found and checked ([`token`](crate::token)) | | |
+//! | then the grant is found and checked ([`token`](mod@crate::token)) | | |
 //! | it is of the key that the grant is bound to, if to any | RFC 9449 §5 | `invalid_grant` |
 //! | it is used for the first time | RFC 9449 §11.1 | `invalid_dpop_proof` |
 //!
