@@ -7,7 +7,7 @@
 //! | what is known of the store at the logout | what a repetition removes |
 //! |---|---|
 //! | the store could be read | the logins that it held, however often they are refreshed meanwhile |
-//! | it could not, and a session was in memory | the session's login, and tokens that it had replaced |
+//! | it could not, and a session was in memory | the session's login, tokens that it had replaced, and what a renewal saved that was under way at the logout |
 //! | nothing | what the store holds when it can be read for the first time |
 
 use client_flow::{Record, RecordKey, Session};
@@ -61,6 +61,16 @@ impl Unforgotten {
     /// What is left of a record that it covers; `None` if nothing is.
     pub(super) fn rest(&self, record: Record) -> Option<Record> {
         (!self.with_registration).then(|| record.logged_out())
+    }
+
+    /// Notes a login that a renewal brought which was under way when the user logged out: it may have been saved.
+    pub(super) fn note_login(&mut self, session: &Session) {
+        // Where nothing is known, all that the store holds has ended.
+        let Some(logins) = &mut self.logins else { return };
+        let login = session.tokens().login();
+        if !logins.contains(&login) {
+            logins.push(login);
+        }
     }
 
     /// Notes what the store holds as the logins that have ended.

@@ -201,6 +201,9 @@ impl Holdings {
             return Ok(());
         }
         if is_over {
+            if let (Ok(Some(session)), Some(unforgotten)) = (&outcome, &mut self.unforgotten) {
+                unforgotten.note_login(session);
+            }
             return Err(Error::LoginEnded);
         }
         self.is_restored = true;

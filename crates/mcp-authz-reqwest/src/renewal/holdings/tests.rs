@@ -133,6 +133,18 @@ fn a_refresh_that_is_refused_late_leaves_the_tokens_of_a_newer_login() {
 }
 
 #[test]
+fn sec_245_a_logout_ends_the_login_that_was_saved_while_it_waited() {
+    let mut own = holdings();
+    let mut newer = own.session.as_ref().unwrap().to_record();
+    newer.tokens.as_mut().unwrap().access_token = Secret::new("newer");
+    let brought = Session::restore(newer.clone()).unwrap();
+    own.log_out(false);
+    assert!(!own.unforgotten.as_ref().unwrap().covers(&newer), "it is another login");
+    assert!(own.land(Ok(Some(brought)), &login(), None, true).is_err());
+    assert!(own.unforgotten.as_ref().unwrap().covers(&newer));
+}
+
+#[test]
 fn a_logout_forgets_what_the_user_declined() {
     let mut own = holdings();
     let tool = Operation::tool("t");
