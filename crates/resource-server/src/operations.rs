@@ -18,6 +18,7 @@ use oauth_types::{InvalidScope, ScopeSet};
 use scope_stepup::{Asked, Operation};
 use serde_json::Value;
 
+use self::names::Named;
 pub(crate) use self::required::is_encoded;
 
 /// MCP methods that need no more than the base: they tell what there is, or are about the caller's own session.
@@ -251,7 +252,8 @@ impl OperationScopes {
         // SEC-234: the named rows of a method follow the one without a name.
         let named = of_method.and_then(|at| self.rows.get(at + 1..)).unwrap_or_default();
         let named = named.iter().take_while(move |(own, _)| own.method() == method);
-        let named = named.filter(move |(own, _)| names::may_mean(method, own.name(), name));
+        let mut asked = Named::new(method, name);
+        let named = named.filter(move |(own, _)| asked.may_mean(own.name()));
         let first = own.or(of_method).and_then(|at| self.rows.get(at));
         first.into_iter().chain(named).map(|(_, row)| row)
     }

@@ -7,16 +7,36 @@ type Normal<'a> = (&'a str, &'a str, String);
 /// leave out such letters by tables of their own.
 const BEYOND_ASCII: char = '\u{fffd}';
 
-/// Returns `true` if a server may take `asked` for the name of a row of `method`.
-///
-/// Only URIs have more than one spelling; where the name was not read, it may be any.
-pub(super) fn may_mean(method: &str, row: Option<&str>, asked: Option<&str>) -> bool {
-    let (Some(row), Some(asked)) = (row, asked) else { return true };
-    if !method.starts_with("resources/") {
-        return row == asked;
+/// Longest URI that is compared, in bytes; a longer one may mean every row.
+const MAX_URI: usize = 8 * 1024;
+
+/// The name that a request asks for, to be compared with rows.
+pub(super) struct Named<'a> {
+    method: &'a str,
+    name: Option<&'a str>,
+    /// The normal form of a URI, once a row was compared; `None` within where it has none.
+    normal: Option<Option<Normal<'a>>>,
+}
+
+impl<'a> Named<'a> {
+    pub(super) const fn new(method: &'a str, name: Option<&'a str>) -> Self {
+        Self { method, name, normal: None }
     }
-    let (Some(row), Some(asked)) = (normal(row), normal(asked)) else { return true };
-    row.0 == asked.0 && row.1 == asked.1 && may_be_one(&row.2, &asked.2)
+
+    /// Returns `true` if a server may take the name for that of this row of the method.
+    ///
+    /// Only URIs have more than one spelling; where the name was not read, it may be any.
+    pub(super) fn may_mean(&mut self, row: Option<&str>) -> bool {
+        let (Some(row), Some(asked)) = (row, self.name) else { return true };
+        if !self.method.starts_with("resources/") {
+            return row == asked;
+        }
+        let asked = self.normal.get_or_insert_with(|| {
+            Some(asked).filter(|asked| asked.len() <= MAX_URI).and_then(normal)
+        });
+        let (Some(row), Some(asked)) = (normal(row), asked) else { return true };
+        row.0 == asked.0 && row.1 == asked.1 && may_be_one(&row.2, &asked.2)
+    }
 }
 
 /// Returns `true` if two folded paths may be one: what stands before the first and behind the last letter beyond ASCII of
@@ -117,8 +137,11 @@ fn folded(path: &str, has_streams: bool) -> Option<String> {
 
 /// A name without dots and spaces at its end, and spaces at its beginning.
 fn trimmed(name: &str) -> &str {
-    let shorter = name.trim_start_matches("%20").trim_end_matches("%20").trim_end_matches('.');
-    if shorter.len() < name.len() { trimmed(shorter) } else { shorter }
+    let mut name = name.trim_start_matches("%20");
+    while let Some(shorter) = name.strip_suffix("%20").or_else(|| name.strip_suffix('.')) {
+        name = shorter;
+    }
+    name
 }
 
 /// Returns `true` if no segment is a dot segment, or empty before the last one.
@@ -151,8 +174,18 @@ fn are_plain(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::{MAX_URI, Named};
+
     fn may_mean(row: &str, asked: &str) -> bool {
-        super::may_mean("resources/read", Some(row), Some(asked))
+        Named::new("resources/read", Some(asked)).may_mean(Some(row))
+    }
+
+    #[test]
+    fn a_long_name_is_read_without_a_stack_and_may_mean_every_row() {
+        let trailing = |times| format!("file:///public{}", ".%20".repeat(times));
+        assert!(!may_mean("file:///secret", &trailing(1000)));
+        assert!(may_mean("file:///secret", &trailing(MAX_URI)));
+        assert!(super::trimmed(&".%20".repeat(1_000_000)).is_empty());
     }
 
     #[test]
@@ -282,7 +315,7 @@ mod tests {
         // A row that is not in its normal form is found by whoever asks for anything.
         assert!(may_mean("FILE:///secret", "file:///public"));
         // Tools and prompts are found by their names, byte for byte.
-        assert!(!super::may_mean("tools/call", Some("admin"), Some("Admin")));
-        assert!(super::may_mean("skills/get", Some("skill://a"), None));
+        assert!(!Named::new("tools/call", Some("Admin")).may_mean(Some("admin")));
+        assert!(Named::new("skills/get", None).may_mean(Some("skill://a")));
     }
 }
