@@ -9,6 +9,7 @@
 //! A connection is idle while no whole request of it is under way: between requests, and while a head or a body is on its
 //! way. One whose answer is an event stream is not.
 
+use core::cmp::Reverse;
 use core::mem::take;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
@@ -75,6 +76,8 @@ struct State {
     counts: HashMap<Network, usize>,
     /// Connections that were closed for others, or refused, since the last event.
     closed: usize,
+    /// Connections that were closed to make room and are not dropped yet.
+    closing: usize,
     told: Option<Instant>,
 }
 
@@ -148,12 +151,9 @@ impl Connections {
         let idle = listeners.iter().map(|listener| (listener.state().idle().count(), listener));
         let Some((idle, fullest)) = idle.max_by_key(|(idle, _)| *idle) else { return false };
         let mut state = fullest.state();
-        let wanted = state.open.len().saturating_sub(idle.div_ceil(Self::FREED));
-        while state.open.len() > wanted {
-            let open = state.open.len();
-            if !state.close_idle_of_most(open) {
-                break;
-            }
+        // Those that were closed before have not given their descriptors back yet.
+        if state.closing == 0 {
+            state.close_idle_of_largest(idle.div_ceil(Self::FREED));
         }
         idle > 0
     }
@@ -197,12 +197,32 @@ impl State {
         let mut idle: Vec<_> = idle.map(|(since, id, _)| (since, id)).collect();
         idle.sort_unstable();
         for (_, id) in idle.iter().take((bound / Self::PART).max(1)) {
-            if let Some(open) = self.remove(*id) {
-                open.activity.close.notify_one();
-                self.closed = self.closed.saturating_add(1);
-            }
+            self.close(*id);
         }
         !idle.is_empty()
+    }
+
+    /// Closes so many of the idle connections: those of the networks with most connections, and of one network those that
+    /// were idle longest.
+    fn close_idle_of_largest(&mut self, part: usize) {
+        let size = |open: &Open| {
+            let counts = open.networks.iter().flatten().filter_map(|own| self.counts.get(own));
+            counts.max().copied()
+        };
+        let mut idle: Vec<_> =
+            self.idle().map(|(since, id, open)| (Reverse(size(open)), since, id)).collect();
+        idle.sort_unstable();
+        for (.., id) in idle.into_iter().take(part) {
+            self.close(id);
+        }
+    }
+
+    fn close(&mut self, id: u64) {
+        if let Some(open) = self.remove(id) {
+            open.activity.close.notify_one();
+            self.closed = self.closed.saturating_add(1);
+            self.closing = self.closing.saturating_add(1);
+        }
     }
 
     /// The same for the network that has most connections, so that one network makes room for the others.
@@ -245,7 +265,11 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.connections.state().remove(self.id);
+        let mut state = self.connections.state();
+        if state.remove(self.id).is_none() {
+            // It was closed to make room.
+            state.closing = state.closing.saturating_sub(1);
+        }
     }
 }
 
