@@ -170,7 +170,7 @@ impl<V: TokenVerifier> Protect<V> {
     }
 
     /// Gives the verifier more or less time, and the store of [shared proofs](Self::with_shared_proofs). What is not done
-    /// then is given up and answered with 503.
+    /// then is given up and answered with 503. A call that may open a session has as long to answer once its client is gone.
     #[must_use]
     pub fn with_deadline(self, deadline: Duration) -> Self {
         self.with(|guard| guard.deadline = deadline)

@@ -11,6 +11,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use resource_server::{Denial, HandleSeal};
+use tokio::time::timeout;
 use tower::{Layer, Service, service_fn};
 use tracing::{debug, info};
 
@@ -166,8 +167,9 @@ where
         }
         drop(held);
         spawn(async move {
-            let answer = call.await.ok();
-            if let Some((Ok((_, Some(opened))), caller)) = answer {
+            // A service that waits for its client waits for nobody now.
+            let answer = timeout(own.deadline, async { call.await.ok() }).await;
+            if let Ok(Some((Ok((_, Some(opened))), caller))) = answer {
                 own.end_abandoned(service, opened, &caller.place).await;
             }
         });
