@@ -137,7 +137,7 @@ impl Line {
 /// [`KeyFileError`]
 pub fn read_or_make(file: impl AsRef<Path>, is_missed: bool) -> Result<RefreshKeys, KeyFileError> {
     let file = file.as_ref();
-    leftovers::remove(folder_of(file));
+    leftovers::remove(folder_of(file), file);
     let lines = match read(file) {
         Err(KeyFileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
             if is_missed {
@@ -197,7 +197,7 @@ fn to_keys(lines: &[Line]) -> Result<RefreshKeys, KeyFileError> {
 /// [`KeyFileError`]; the file is as it was.
 pub fn rotate_refresh_key(file: impl AsRef<Path>) -> Result<(), KeyFileError> {
     let file = file.as_ref();
-    leftovers::remove(folder_of(file));
+    leftovers::remove(folder_of(file), file);
     for _ in 0..TURNS {
         let old = match private_file::open(private_file::options().read(true), file) {
             Ok(old) => old,

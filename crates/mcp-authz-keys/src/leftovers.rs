@@ -5,7 +5,7 @@
 //!
 //! | check | of |
 //! |---|---|
-//! | the name begins with `.tmp` | the entry of the folder |
+//! | the name begins with `.tmp-refresh-keys-`, and is not that of the file itself | the entry of the folder |
 //! | a file and no link, of the user as whom the process runs, that nobody else may read | the open file |
 //! | no process holds its lock | the open file |
 //! | it holds keys as this crate writes them | the open file |
@@ -22,7 +22,7 @@ use crate::keys::holds_keys;
 use crate::private_file;
 
 /// Beginning of the name of a file that is not in its place yet.
-const NEW: &str = ".tmp";
+const NEW: &str = ".tmp-refresh-keys-";
 
 /// Makes a file that no other process takes for a leftover.
 pub(crate) fn new_file(folder: &Path) -> io::Result<NamedTempFile> {
@@ -34,11 +34,12 @@ pub(crate) fn new_file(folder: &Path) -> io::Result<NamedTempFile> {
 }
 
 /// Removes what processes left that were killed while they wrote. What cannot be removed is left for the next time.
-pub(crate) fn remove(folder: &Path) {
+pub(crate) fn remove(folder: &Path, keys: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let path = entry.path();
-        let has_name = entry.file_name().to_string_lossy().starts_with(NEW);
+        let has_name = entry.file_name().to_string_lossy().starts_with(NEW)
+            && keys.file_name() != Some(&*entry.file_name());
         // To open what is no file may block.
         if !has_name || !entry.file_type().is_ok_and(|kind| kind.is_file()) {
             continue;

@@ -147,25 +147,28 @@ fn sec_251_what_a_killed_process_left_is_removed_by_the_next_start_and_nothing_e
         path
     };
     // Of other programs, a folder, one that is being written, and one that somebody else may read.
-    let mut others =
-        vec![put(".tmpText", "another's"), put(".tmpEmpty", ""), put("copy.keys", &text)];
-    others.push(folder.path().join(".tmpFolder"));
+    let mut others = vec![
+        put(".tmp-refresh-keys-Text", "another's"),
+        put(".tmp-refresh-keys-Empty", ""),
+        put("copy.keys", &text),
+    ];
+    others.push(folder.path().join(".tmp-refresh-keys-Folder"));
     fs::create_dir(&others[3]).unwrap();
-    let written = put(".tmpWritten", &text);
+    let written = put(".tmp-refresh-keys-Written", &text);
     let lock = fs::File::open(&written).unwrap();
     lock.lock().unwrap();
     others.push(written.clone());
     #[cfg(unix)]
     {
-        let open = folder.path().join(".tmpOpen");
+        let open = folder.path().join(".tmp-refresh-keys-Open");
         fs::write(&open, &text).unwrap();
         others.push(open);
-        let link = folder.path().join(".tmpLink");
+        let link = folder.path().join(".tmp-refresh-keys-Link");
         std::os::unix::fs::symlink(&file, &link).unwrap();
         others.push(link);
     }
     for start in 0..2 {
-        let left = put(".tmpAbCdEf", &text);
+        let left = put(".tmp-refresh-keys-AbCdEf", &text);
         if start == 0 {
             read_or_make(&file, true).unwrap();
         } else {
@@ -182,6 +185,16 @@ fn sec_251_what_a_killed_process_left_is_removed_by_the_next_start_and_nothing_e
     read_or_make(&file, true).unwrap();
     assert!(!written.exists());
     assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 2);
+}
+
+#[test]
+fn a_key_file_whose_name_is_that_of_a_new_one_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(".tmp-refresh-keys-of-mine");
+    rotate_refresh_key(&file).unwrap();
+    let text = fs::read_to_string(&file).unwrap();
+    read_or_make(&file, true).unwrap();
+    assert_eq!(fs::read_to_string(&file).unwrap(), text);
 }
 
 fn make_private(path: &std::path::Path) {
