@@ -76,6 +76,11 @@ impl Heard {
         Self { reply: TOO_LONG, callback: None }
     }
 
+    /// The answer to what is no whole request: none.
+    pub(crate) const fn not_http() -> Self {
+        Self { reply: NOT_HTTP, callback: None }
+    }
+
     /// The answer to every request while no login waits: before one, between two, and when the page of a finished one
     /// is loaded again.
     pub const fn no_login() -> Self {

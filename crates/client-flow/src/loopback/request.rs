@@ -73,6 +73,8 @@ impl CallbackRequest {
     pub fn answer(&self, login: Option<&CallbackListener>) -> Heard {
         match login {
             _ if self.length > self.head.len() => Heard::too_long(),
+            // The connection ended, or the host stopped reading, before the empty line.
+            _ if self.matched < 4 => Heard::not_http(),
             Some(login) => login.hear(&self.head),
             None => Heard::no_login(),
         }
