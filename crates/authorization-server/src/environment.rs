@@ -1,11 +1,13 @@
 //! The host of one request, as the endpoints that programs call need it: store, entropy, clients' documents, and
 //! limits for the peer.
 //!
-//! | endpoint | what it asks for, in this order |
+//! | endpoint | methods that it calls, in this order |
 //! |---|---|
-//! | [`token`](crate::token()), [`revoke`](crate::revoke()) | [`admit`](Environment::admit), [`store`](Environment::store), [`client_document`](Environment::client_document) and [`client_keys`](Environment::client_keys) where the client needs them, [`entropy`](Environment::entropy), [`record_failure`](Environment::record_failure) |
+//! | [`token`](crate::token()) | [`admit`](Environment::admit), [`store`](Environment::store), [`client_document`](Environment::client_document) and [`client_keys`](Environment::client_keys) where the client needs them, [`entropy`](Environment::entropy), then [`record_failure`](Environment::record_failure) or [`client_used`](Environment::client_used) |
+//! | [`revoke`](crate::revoke()) | the same without `entropy` and `client_used` |
 //! | [`introspect`](crate::introspect()) | `admit`, `store`, `record_failure` |
 //! | [`register`](crate::register()) | [`admit_registration`](Environment::admit_registration), `entropy`, `store` |
+//! | [`find_client`], for the authorization endpoint | `store`, `client_document` |
 
 use core::future::ready;
 use core::time::Duration;

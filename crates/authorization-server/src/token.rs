@@ -47,8 +47,9 @@ use crate::{Cause, ClientRecord, Config, Environment, Refusal};
 ///
 /// # Errors
 ///
-/// [`Refusal`] with the finished reply. A code or refresh token is not used up by it, unless its cause says that the
-/// store did not tell.
+/// [`Refusal`] with the finished reply. A code or refresh token can be sent again after it, with two exceptions:
+/// [`Cause::CodeReplayed`] and [`Cause::RefreshTokenReused`] have ended the grant. A failure of the store or of the random
+/// source comes after an assertion or a proof was used, so that the client sends new ones.
 pub async fn token<E: Environment>(
     config: &Config,
     env: &E,

@@ -1,4 +1,5 @@
-//! The authorization server as a router. It decides nothing: each handler carries out a chain of steps.
+//! The authorization server as a router. It decides nothing: handlers call an endpoint of `authorization-server`, and those
+//! of pages carry out its steps.
 
 mod endpoints;
 mod login_routes;

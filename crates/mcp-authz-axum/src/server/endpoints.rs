@@ -81,7 +81,9 @@ impl<S: Store + 'static, L: Sync> Server<S, L> {
     pub(super) async fn token(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, Refusal> {
         let now = self.clock.now();
         let answer = token(&self.config, &self.host(request), request, now).await;
-        self.sweeper.stored(&self.store, now);
+        if answer.is_ok() {
+            self.sweeper.stored(&self.store, now);
+        }
         answer
     }
 
@@ -91,7 +93,9 @@ impl<S: Store + 'static, L: Sync> Server<S, L> {
     ) -> Result<Response<Bytes>, Refusal> {
         let now = self.clock.now();
         let answer = register(&self.config, &self.host(request), request, now).await;
-        self.sweeper.stored(&self.store, now);
+        if answer.is_ok() {
+            self.sweeper.stored(&self.store, now);
+        }
         answer
     }
 
