@@ -1,6 +1,7 @@
 //! The tables, and how an older database comes to have them.
 
 use tokio_postgres::Client;
+use tracing::warn;
 
 use crate::OpenError;
 
@@ -24,6 +25,9 @@ const MIGRATIONS: &[&str] =
 )]
 const VERSION: i32 = MIGRATIONS.len() as i32;
 
+/// The version from which on clients say whether they are the operator's.
+const OF_OPERATOR: usize = 3;
+
 /// Brings the schema to this release's version: all steps in one transaction, or none. Of several processes one does it,
 /// and the others wait.
 pub(crate) async fn migrate(client: &mut Client) -> Result<(), OpenError> {
@@ -45,6 +49,18 @@ pub(crate) async fn migrate(client: &mut Client) -> Result<(), OpenError> {
     let steps = usize::try_from(done.unwrap_or(0)).unwrap_or(usize::MAX);
     for migration in MIGRATIONS.iter().skip(steps) {
         transaction.batch_execute(migration).await?;
+    }
+    if (1..OF_OPERATOR).contains(&steps) {
+        let unmarked = "SELECT count(*) FROM clients WHERE unused_until IS NULL AND NOT of_operator \
+             AND metadata::jsonb ->> 'scope' IS NOT NULL";
+        let clients: i64 = transaction.query_one(unmarked, &[]).await?.try_get(0)?;
+        if clients > 0 {
+            warn!(
+                clients,
+                "clients look as if they had registered themselves, and their registered scope bounds no grant any \
+                 more: if the operator put one of them into the store, set its of_operator as the README says"
+            );
+        }
     }
     let label = match done {
         None => "INSERT INTO label (application, version) VALUES ($1, $2)",

@@ -1,6 +1,7 @@
 //! The tables, and how an older database comes to have them.
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tracing::warn;
 
 use crate::OpenError;
 
@@ -20,6 +21,9 @@ const MIGRATIONS: &[&str] = &[
 /// The version that this release writes.
 #[expect(clippy::cast_possible_truncation, reason = "there are few migrations")]
 pub(crate) const VERSION: u32 = MIGRATIONS.len() as u32;
+
+/// The version from which on clients say whether they are the operator's.
+const OF_OPERATOR: usize = 5;
 
 /// What a database says that it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,6 +71,18 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
     let done = usize::try_from(label.version).unwrap_or(usize::MAX);
     for migration in MIGRATIONS.iter().skip(done) {
         transaction.execute_batch(migration)?;
+    }
+    if (1..OF_OPERATOR).contains(&done) {
+        let unmarked = "SELECT count(*) FROM clients WHERE unused_until IS NULL AND of_operator = 0 \
+             AND json_extract(metadata, '$.scope') IS NOT NULL";
+        let clients: i64 = transaction.query_row(unmarked, [], |row| row.get(0))?;
+        if clients > 0 {
+            warn!(
+                clients,
+                "clients look as if they had registered themselves, and their registered scope bounds no grant any \
+                 more: if the operator put one of them into the store, set its of_operator as the README says"
+            );
+        }
     }
     set(&transaction, "application_id", APPLICATION_ID)?;
     set(&transaction, "user_version", VERSION)?;
