@@ -7,7 +7,7 @@ use core::fmt::{Debug, Display};
 
 use authorization_server::AuthorizationRequest;
 use bytes::Bytes;
-use client_auth::{Authenticated, BasicCredentials, ClientKeys, Presented};
+use client_auth::{Authenticated, BasicCredentials, Presented, VerifyingKeys};
 use client_flow::{FlowError, Step, login};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
@@ -296,7 +296,9 @@ fn sec_192_no_parser_repeats_what_it_refuses() {
     silent(&TokenResponse::from_json(document).unwrap_err());
     let url = oauth_types::ClientMetadataUrl::parse("https://client.example/meta").unwrap();
     silent(&ClientIdMetadata::from_json(&url, document).unwrap_err());
-    silent(&ClientKeys::from_jwks(&json!({"keys": [{"d": MARK, "kid": MARK}]}), None).unwrap_err());
+    silent(
+        &VerifyingKeys::from_jwks(&json!({"keys": [{"d": MARK, "kid": MARK}]}), None).unwrap_err(),
+    );
     let line = HeaderValue::from_str(&format!("Basic {MARK}")).unwrap();
     silent(&BasicCredentials::decode(&line).unwrap_err());
     let headers = HeaderMap::from_iter([(AUTHORIZATION, line)]);

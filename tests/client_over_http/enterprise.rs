@@ -8,7 +8,7 @@ use axum::Router;
 use axum::response::IntoResponse as _;
 use axum::routing::post;
 use bytes::Bytes;
-use client_auth::{ClientCredentials, ClientKeys, Registered};
+use client_auth::{ClientCredentials, Registered, VerifyingKeys};
 use client_flow::ClientConfig;
 use futures::future::BoxFuture;
 use http::StatusCode;
@@ -62,7 +62,7 @@ async fn c_ext_2_a_token_9_a_user_of_an_enterprise_logs_in_and_steps_up_without_
     let servers = servers_with(
         |config| {
             let jwks = serde_json::from_str(PUBLIC).unwrap();
-            let keys = ClientKeys::from_jwks(&jwks, Some(&SigningAlgorithm::Es256)).unwrap();
+            let keys = VerifyingKeys::from_jwks(&jwks, Some(&SigningAlgorithm::Es256)).unwrap();
             let issuer = Issuer::parse(IDP).unwrap();
             config.with_identity_provider(IdentityProvider { issuer, keys }).unwrap()
         },

@@ -8,7 +8,7 @@ use authorization_server::{
     register, token,
 };
 use bytes::Bytes;
-use client_auth::{BasicCredentials, ClientKeys, Presented, PresentedProof, Registered};
+use client_auth::{BasicCredentials, Presented, PresentedProof, Registered, VerifyingKeys};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use iss_validate::{Callback, Expected};
@@ -268,7 +268,7 @@ fn jwt(text: &str) {
         JwtTokens::with_keys(Issuer::parse("https://as.example").unwrap(), &keys).unwrap()
     });
     static CLIENT: LazyLock<Registered> = LazyLock::new(|| {
-        Registered::with_keys(ClientKeys::from_jwks(&PUBLIC.parse().unwrap(), None).unwrap())
+        Registered::with_keys(VerifyingKeys::from_jwks(&PUBLIC.parse().unwrap(), None).unwrap())
     });
     let _ = black_box(TOKENS.verify(&Secret::new(text), NOW));
     let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";

@@ -9,7 +9,7 @@ use authorization_server::{
 };
 use axum::Router;
 use axum::body::Body;
-use client_auth::{ClientKeys, ProofKey, Registered, SigningKey};
+use client_auth::{ProofKey, Registered, SigningKey, VerifyingKeys};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
@@ -102,7 +102,7 @@ impl<S: Store + 'static> Site<S> {
             .unwrap()
             .with_remembered_consent(Duration::from_secs(86_400))
             .with_remembered_client(id(APP));
-        let signs = ClientKeys::from_jwks(&KEYS.parse().unwrap(), None).unwrap();
+        let signs = VerifyingKeys::from_jwks(&KEYS.parse().unwrap(), None).unwrap();
         let (signs, start) = (Registered::with_keys(signs), UnixTime::from_secs(1_000_000));
         let machine = ClientRecord::for_itself(id(MACHINE), signs, scopes.clone(), start);
         store.inner().create_client(machine, start).await.unwrap();

@@ -23,7 +23,7 @@
 
 use core::fmt;
 
-use client_auth::{ClientKeys, InvalidKeys, Registered};
+use client_auth::{InvalidKeys, Registered, VerifyingKeys};
 use oauth_types::{
     ApplicationType, AuthMethod, ClientId, ClientMetadata, ClientMetadataUrl, EndpointUrl,
     GrantType, InvalidUri, RedirectUri, ResponseType, ScopeSet, Secret, SecretDigest, UnixTime,
@@ -175,7 +175,7 @@ pub(crate) struct AcceptedClient {
     metadata: ClientMetadata,
     redirect_uris: Vec<RedirectUri>,
     method: AuthMethod,
-    keys: Option<ClientKeys>,
+    keys: Option<VerifyingKeys>,
 }
 
 impl AcceptedClient {

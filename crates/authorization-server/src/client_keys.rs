@@ -24,7 +24,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use client_auth::{ClientKeys, InvalidKeys, Presented, Registered};
+use client_auth::{InvalidKeys, Presented, Registered, VerifyingKeys};
 use http::Response;
 use oauth_types::{AuthMethod, ClientMetadata, ClientMetadataUrl, KeySet};
 use serde_json::json;
@@ -44,7 +44,7 @@ const STRENGTH: [AuthMethod; 4] = [
 /// The keys that a client names, if it names any that can be used.
 #[derive(Debug)]
 pub(crate) enum Keys {
-    Sent(ClientKeys),
+    Sent(VerifyingKeys),
     /// At its `jwks_uri`.
     Published,
 }
@@ -59,14 +59,14 @@ impl Keys {
         let url = sent.jwks_uri.as_deref().filter(|url| !url.is_empty());
         match (&sent.jwks, url) {
             (Some(_), Some(_)) => Err(InvalidClient::TwoKeySets),
-            (Some(jwks), None) => match ClientKeys::from_jwks(jwks, algorithm) {
+            (Some(jwks), None) => match VerifyingKeys::from_jwks(jwks, algorithm) {
                 Ok(keys) => Ok(Some(Self::Sent(keys))),
                 // Keys for something else may be of kinds that are not spoken here.
                 Err(InvalidKeys::NoUsableKey) => Ok(None),
                 Err(error) => Err(InvalidClient::Keys(error)),
             },
             (None, Some(url)) => {
-                let is_spoken = algorithm.is_none_or(|own| ClientKeys::ALGORITHMS.contains(own));
+                let is_spoken = algorithm.is_none_or(|own| VerifyingKeys::ALGORITHMS.contains(own));
                 let is_found = config.published_keys(url).is_some();
                 Ok((is_spoken && is_found).then_some(Self::Published))
             }
@@ -74,7 +74,7 @@ impl Keys {
         }
     }
 
-    pub(crate) fn into_sent(self) -> Option<ClientKeys> {
+    pub(crate) fn into_sent(self) -> Option<VerifyingKeys> {
         match self {
             Self::Sent(keys) => Some(keys),
             Self::Published => None,
@@ -178,7 +178,8 @@ impl<'a> KeysNeeded<'a> {
         check_json(answer)?;
         let unreadable = DocumentRefused::Keys(InvalidKeys::NotAKeySet);
         let set = KeySet::from_json(answer.body()).map_err(|_| unreadable)?;
-        ClientKeys::from_jwks(&json!({ "keys": set.keys }), None).map_err(DocumentRefused::Keys)?;
+        VerifyingKeys::from_jwks(&json!({ "keys": set.keys }), None)
+            .map_err(DocumentRefused::Keys)?;
         Ok(set)
     }
 
@@ -186,7 +187,7 @@ impl<'a> KeysNeeded<'a> {
     /// worth fetching again: at most once in 30 seconds, because anybody can name a key.
     #[must_use]
     pub fn is_in(&self, set: &KeySet) -> bool {
-        let keys = ClientKeys::from_jwks(&json!({ "keys": set.keys }), None);
+        let keys = VerifyingKeys::from_jwks(&json!({ "keys": set.keys }), None);
         keys.is_ok_and(|keys| self.presented.names_key_of(&keys))
     }
 }
@@ -198,7 +199,7 @@ impl ClientRecord {
     pub(crate) fn with_key_set(mut self, set: &KeySet) -> Self {
         let algorithm = self.metadata.token_endpoint_auth_signing_alg.as_ref();
         self.authentication.keys =
-            ClientKeys::from_jwks(&json!({ "keys": set.keys }), algorithm).ok();
+            VerifyingKeys::from_jwks(&json!({ "keys": set.keys }), algorithm).ok();
         self
     }
 

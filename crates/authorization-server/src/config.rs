@@ -7,7 +7,7 @@ mod paths;
 use core::time::Duration;
 
 #[cfg(feature = "identity_assertions")]
-use client_auth::ClientKeys;
+use client_auth::VerifyingKeys;
 use iss_validate::IssuerIdentification;
 use oauth_types::{
     AuthMethod, ClientId, EndpointUrl, Hosts, Issuer, Origin, RedirectUri, ResourceUri, ScopeSet,
@@ -64,7 +64,7 @@ pub struct IdentityProvider {
     /// What it calls itself, byte for byte.
     pub issuer: Issuer,
     /// What it signs with. Nothing is fetched: while it changes its key, give both.
-    pub keys: ClientKeys,
+    pub keys: VerifyingKeys,
 }
 
 impl Config {

@@ -3,7 +3,7 @@
 use core::fmt::Write as _;
 
 use bytes::Bytes;
-use client_auth::ClientKeys;
+use client_auth::VerifyingKeys;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Response, StatusCode};
 use oauth_types::{
@@ -59,14 +59,14 @@ impl Config {
         metadata.token_endpoint_auth_methods_supported.clone_from(&methods);
         metadata.revocation_endpoint_auth_methods_supported = methods;
         if self.auth_methods.contains(&AuthMethod::PrivateKeyJwt) {
-            let algorithms = Some(ClientKeys::ALGORITHMS.to_vec());
+            let algorithms = Some(VerifyingKeys::ALGORITHMS.to_vec());
             metadata.token_endpoint_auth_signing_alg_values_supported.clone_from(&algorithms);
             metadata.revocation_endpoint_auth_signing_alg_values_supported = algorithms;
         }
         // A-CIMD-1
         metadata.client_id_metadata_document_supported = self.client_documents;
         if cfg!(feature = "dpop") {
-            metadata.dpop_signing_alg_values_supported = Some(ClientKeys::ALGORITHMS.to_vec());
+            metadata.dpop_signing_alg_values_supported = Some(VerifyingKeys::ALGORITHMS.to_vec());
         }
         // A-META-2
         metadata.code_challenge_methods_supported = Some(vec![CodeChallenge::METHOD.to_owned()]);

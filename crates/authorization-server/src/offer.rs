@@ -16,7 +16,7 @@
 //! although RFC 8707 §2.2 has `invalid_target`: clients that read `invalid_grant` log in anew, and are told at the
 //! authorization endpoint what is wrong. After `invalid_target` common clients keep the token and fail every time.
 
-use oauth_types::{ResourceUri, ScopeSet};
+use oauth_types::{ResourceUri, Scope, ScopeSet};
 
 use crate::{Config, InvalidConfig};
 
@@ -94,7 +94,7 @@ pub(crate) fn requested_scopes(
     is_known: impl Fn(&str) -> bool,
 ) -> Option<ScopeSet> {
     let requested = ScopeSet::parse(requested.unwrap_or_default()).ok()?;
-    if requested.iter().all(|scope| scope == "offline_access" && !is_known(scope)) {
+    if requested.iter().all(|scope| scope == Scope::OFFLINE_ACCESS && !is_known(scope)) {
         return default;
     }
     Some(requested.filter(is_known)).filter(|scopes| !scopes.is_empty())

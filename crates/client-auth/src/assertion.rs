@@ -4,7 +4,7 @@ use oauth_types::{Audience, ClientId, SecretDigest, UnixTime};
 use serde::Deserialize;
 
 use crate::jws::signed_claims;
-use crate::{ClientKeys, Lifetime, Reason};
+use crate::{Lifetime, Reason, VerifyingKeys};
 
 /// Longest identifier of an assertion, in bytes.
 const MAX_JTI: usize = 256;
@@ -39,7 +39,7 @@ pub(crate) fn claimed_client(assertion: &str) -> Option<ClientId> {
 pub(crate) fn verify(
     assertion: &str,
     client_id: &ClientId,
-    keys: Option<&ClientKeys>,
+    keys: Option<&VerifyingKeys>,
     audience: &[&str],
     now: UnixTime,
 ) -> Result<Unused, Reason> {

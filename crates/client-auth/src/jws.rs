@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::decoy::decoy;
-use crate::keys::{ClientKey, ClientKeys, Material, RSA_BYTES, RSA_EXPONENT, decoded_bytes};
+use crate::keys::{ClientKey, Material, RSA_BYTES, RSA_EXPONENT, VerifyingKeys, decoded_bytes};
 
 /// When a JWT of somebody else counts (RFC 7519 §4.1.4 to §4.1.6).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,7 +47,7 @@ impl Lifetime {
     }
 }
 
-impl ClientKeys {
+impl VerifyingKeys {
     /// The claims of a JWT of this type (RFC 8725 §3.11), if the one of these keys that fits has signed it, in the
     /// key's algorithm. Nothing that its header says leads anywhere else: no other key, algorithm or address is
     /// taken from there. What the claims say is the caller's to judge.
@@ -89,7 +89,7 @@ pub fn claimed_issuer(jwt: &str) -> Option<String> {
 /// with.
 pub(crate) fn signed_claims<T: DeserializeOwned>(
     jwt: &str,
-    keys: Option<&ClientKeys>,
+    keys: Option<&VerifyingKeys>,
     is_typ: impl FnOnce(Option<&str>) -> bool,
 ) -> Option<T> {
     // Two providers in one build would panic without a choice; where there is one, this changes nothing.
@@ -119,7 +119,7 @@ pub(crate) fn signed_claims<T: DeserializeOwned>(
 }
 
 /// Returns the key that the header of a JWT names.
-pub(crate) fn named_key<'a>(jwt: &str, keys: &'a ClientKeys) -> Option<&'a ClientKey> {
+pub(crate) fn named_key<'a>(jwt: &str, keys: &'a VerifyingKeys) -> Option<&'a ClientKey> {
     let header = jsonwebtoken::decode_header(jwt).ok()?;
     let (_, name) = spoken(header.alg)?;
     keys.find(header.kid.as_deref(), &name)

@@ -12,7 +12,7 @@ use serde_json::Value;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum InvalidKeys {
-    /// It is not a JWK Set of at most [`ClientKeys::MAX_KEYS`] keys (RFC 7517 §5).
+    /// It is not a JWK Set of at most [`VerifyingKeys::MAX_KEYS`] keys (RFC 7517 §5).
     NotAKeySet,
     /// It holds a private or symmetric key. That key is known to others now: it has to be replaced.
     Private,
@@ -39,7 +39,7 @@ impl core::error::Error for InvalidKeys {}
 
 /// The public keys that a client (RFC 7591 §2, `jwks`) or an identity provider signs its assertions with.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct ClientKeys(Vec<ClientKey>);
+pub struct VerifyingKeys(Vec<ClientKey>);
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct ClientKey {
@@ -83,7 +83,7 @@ const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 /// 65537, in base64url.
 pub(crate) const RSA_EXPONENT: &str = "AQAB";
 
-impl ClientKeys {
+impl VerifyingKeys {
     /// The algorithms that assertions are verified in; for `token_endpoint_auth_signing_alg_values_supported`.
     pub const ALGORITHMS: [SigningAlgorithm; 5] = [
         SigningAlgorithm::Es256,
@@ -255,7 +255,7 @@ mod tests {
         keys: &Value,
         registered: Option<&SigningAlgorithm>,
     ) -> Result<Vec<SigningAlgorithm>, InvalidKeys> {
-        let keys = ClientKeys::from_jwks(&json!({ "keys": keys }), registered)?;
+        let keys = VerifyingKeys::from_jwks(&json!({ "keys": keys }), registered)?;
         Ok(keys.0.into_iter().map(|key| key.algorithm).collect())
     }
 
@@ -291,7 +291,7 @@ mod tests {
             |id: Option<&str>| json!({"kty": "EC", "crv": "P-256", "x": XY, "y": XY, "kid": id});
         let find = |keys: &[Option<&str>], id: Option<&str>| {
             let keys: Vec<Value> = keys.iter().map(|id| key(*id)).collect();
-            let keys = ClientKeys::from_jwks(&json!({ "keys": keys }), None).unwrap();
+            let keys = VerifyingKeys::from_jwks(&json!({ "keys": keys }), None).unwrap();
             keys.find(id, &SigningAlgorithm::Es256).map(|key| key.id.as_deref().map(str::to_owned))
         };
         let (one, two) = (Some("1"), Some("2"));
@@ -323,14 +323,14 @@ mod tests {
         ];
         let read = |keys: &[Value], rsa| {
             let set = json!({ "keys": keys }).to_string();
-            let keys = ClientKeys::of_server(&KeySet::from_json(set.as_bytes()).unwrap(), &rsa)?;
+            let keys = VerifyingKeys::of_server(&KeySet::from_json(set.as_bytes()).unwrap(), &rsa)?;
             Ok(keys.0.into_iter().map(|key| key.algorithm).collect::<Vec<_>>())
         };
         assert_eq!(read(&keys, Rs256), Ok(vec![Rs256, Rs256, Es256]));
         assert_eq!(read(&keys, Ps256), Ok(vec![Ps256, Rs256, Es256]));
         assert_eq!(read(&keys[..3], Rs256), Err(InvalidKeys::NoUsableKey));
         keys.extend((0..100).map(|id| ec(&format!("more {id}"))));
-        assert_eq!(read(&keys, Rs256).map(|keys| keys.len()), Ok(ClientKeys::MAX_SERVER_KEYS));
+        assert_eq!(read(&keys, Rs256).map(|keys| keys.len()), Ok(VerifyingKeys::MAX_SERVER_KEYS));
     }
 
     #[test]
@@ -355,6 +355,6 @@ mod tests {
         ] {
             assert_eq!(read(&keys, None), Err(why), "{keys}");
         }
-        assert_eq!(ClientKeys::from_jwks(&Value::Null, None), Err(NotAKeySet));
+        assert_eq!(VerifyingKeys::from_jwks(&Value::Null, None), Err(NotAKeySet));
     }
 }

@@ -28,7 +28,7 @@ pub use basic::{BasicCredentials, InvalidBasic};
 pub use error::{ClientAuthError, Reason};
 #[cfg(feature = "private_key_jwt")]
 pub use jws::{Lifetime, claimed_issuer, claimed_type};
-pub use keys::{ClientKeys, InvalidKeys};
+pub use keys::{InvalidKeys, VerifyingKeys};
 #[cfg(feature = "dpop")]
 pub use nonce::NonceKey;
 pub use possession::{HeldKey, InvalidProof};

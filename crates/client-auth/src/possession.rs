@@ -77,7 +77,7 @@ mod read {
     use serde_json::{Value, json};
 
     use super::{HeldKey, InvalidProof};
-    use crate::{ClientKeys, Lifetime, Replay};
+    use crate::{Lifetime, Replay, VerifyingKeys};
 
     /// How long a proof counts where no window is given, clocks that are off not included.
     const LIFETIME: Duration = Duration::from_secs(60);
@@ -184,13 +184,13 @@ mod read {
 
     /// The public key in the proof's header, as a set of one that is used with the header's algorithm, and which key
     /// it is.
-    fn own_key(proof: &str) -> Option<(ClientKeys, Thumbprint)> {
+    fn own_key(proof: &str) -> Option<(VerifyingKeys, Thumbprint)> {
         let (header, _) = proof.split_once('.')?;
         let raw: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).ok()?).ok()?;
         let algorithm = SigningAlgorithm::from_name(raw.get("alg")?.as_str()?);
         // A private or symmetric key is refused here, and every algorithm that does not fit.
         let set = json!({ "keys": [raw.get("jwk")?] });
-        let keys = ClientKeys::from_jwks(&set, Some(&algorithm)).ok()?;
+        let keys = VerifyingKeys::from_jwks(&set, Some(&algorithm)).ok()?;
         let jwk = jsonwebtoken::decode_header(proof).ok()?.jwk?;
         let thumbprint = jwk.thumbprint(ThumbprintHash::SHA256).ok()?;
         Some((keys, Thumbprint::parse(&thumbprint).ok()?))

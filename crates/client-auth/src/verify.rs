@@ -28,7 +28,7 @@ use oauth_types::ClientAssertionType;
 use oauth_types::{AuthMethod, ClientId, FormPairs, Repeated, Secret, SecretDigest, UnixTime};
 use serde::{Deserialize, Serialize};
 
-use crate::{BasicCredentials, ClientAuthError, ClientKeys, InvalidBasic, Reason, Verified};
+use crate::{BasicCredentials, ClientAuthError, InvalidBasic, Reason, Verified, VerifyingKeys};
 
 /// What is on record about a client's authentication (RFC 7591 §2, §3.2.1).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -42,7 +42,7 @@ pub struct Registered {
     pub secret_expires_at: Option<UnixTime>,
     /// The keys that it signs assertions with, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub keys: Option<ClientKeys>,
+    pub keys: Option<VerifyingKeys>,
 }
 
 impl Registered {
@@ -60,7 +60,7 @@ impl Registered {
 
     /// A client that signs assertions with these keys (`private_key_jwt`).
     #[must_use]
-    pub fn with_keys(keys: ClientKeys) -> Self {
+    pub fn with_keys(keys: VerifyingKeys) -> Self {
         Self { method: AuthMethod::PrivateKeyJwt, keys: Some(keys), ..Self::public() }
     }
 }
@@ -212,7 +212,7 @@ impl Presented {
     ///
     /// The header is not verified: it is only good for deciding whether a key set is out of date.
     #[must_use]
-    pub fn names_key_of(&self, keys: &ClientKeys) -> bool {
+    pub fn names_key_of(&self, keys: &VerifyingKeys) -> bool {
         #[cfg(feature = "private_key_jwt")]
         if let Proof::Assertion(assertion) = &self.proof {
             return crate::jws::named_key(assertion.expose(), keys).is_some();

@@ -5,8 +5,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use client_auth::{
-    Authenticated, CheckReplay, ClientAuthError, ClientCredentials, ClientKeys, NoUsableMethod,
-    Presented, Reason, Registered, Replay, SigningKey, Verified,
+    Authenticated, CheckReplay, ClientAuthError, ClientCredentials, NoUsableMethod, Presented,
+    Reason, Registered, Replay, SigningKey, Verified, VerifyingKeys,
 };
 use http::{HeaderMap, StatusCode};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -29,7 +29,7 @@ fn jwks() -> Value {
 }
 
 fn registered(algorithm: Option<&SigningAlgorithm>) -> Registered {
-    Registered::with_keys(ClientKeys::from_jwks(&jwks(), algorithm).unwrap())
+    Registered::with_keys(VerifyingKeys::from_jwks(&jwks(), algorithm).unwrap())
 }
 
 fn id() -> ClientId {

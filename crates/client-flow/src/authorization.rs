@@ -7,7 +7,7 @@ use client_auth::NoUsableMethod;
 use iss_validate::{Callback, Expected, Validated};
 use oauth_types::{
     AuthMethod, ClientId, CodeChallenge, CodeVerifier, EndpointUrl, Entropy, FormWriter, GrantType,
-    Issuer, RedirectUri, ResourceUri, ScopeSet, Secret, State, UnixTime,
+    Issuer, RedirectUri, ResourceUri, Scope, ScopeSet, Secret, State, UnixTime,
 };
 
 use crate::attempt::denied;
@@ -257,7 +257,8 @@ impl Pending {
         if let Some(scope) = &self.scope {
             parameters.push(("scope", scope.as_str()));
             // C-AUTHZ-8
-            let is_asked = account.server.is_openid_provider && scope.contains("offline_access");
+            let is_asked =
+                account.server.is_openid_provider && scope.contains(Scope::OFFLINE_ACCESS);
             if is_asked && !account.server.profile.consent_prompt_omitted {
                 parameters.push(("prompt", "consent"));
             }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::Response;
 use oauth_types::{
     AuthorizationServerMetadata, BearerChallenge, EndpointUrl, Issuer, MetadataFailure,
-    MetadataNotFound, MetadataSearch, MetadataStep, ProtectedResourceMetadata, ResourceUri,
+    MetadataNotFound, MetadataSearch, MetadataStep, ProtectedResourceMetadata, ResourceUri, Scope,
     ScopeSet, Secret, describing, protected_resource_urls,
 };
 
@@ -249,17 +249,17 @@ pub(crate) fn initial_scope(
     // C-SCOPE-3
     if goal.config.grant.needs_browser()
         && goal.config.wants_refresh_token
-        && server.lists_scope("offline_access")
+        && server.lists_scope(Scope::OFFLINE_ACCESS)
     {
-        let offline = ScopeSet::parse("offline_access").map_err(FlowError::Scope)?;
+        let offline = ScopeSet::parse(Scope::OFFLINE_ACCESS).map_err(FlowError::Scope)?;
         scope = Some(scope.unwrap_or_default().union(&offline).map_err(FlowError::Scope)?);
     }
     // Row 212: also not because another server listed it.
     if let Some(asked) = &scope
-        && asked.contains("offline_access")
-        && !server.lists_scope("offline_access")
+        && asked.contains(Scope::OFFLINE_ACCESS)
+        && !server.lists_scope(Scope::OFFLINE_ACCESS)
     {
-        let rest: Vec<&str> = asked.iter().filter(|one| *one != "offline_access").collect();
+        let rest: Vec<&str> = asked.iter().filter(|one| *one != Scope::OFFLINE_ACCESS).collect();
         scope = Some(ScopeSet::parse(&rest.join(" ")).map_err(FlowError::Scope)?);
     }
     Ok(scope.filter(|scope| !scope.is_empty()))

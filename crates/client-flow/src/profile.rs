@@ -14,7 +14,7 @@
 
 use core::fmt;
 
-use oauth_types::{AuthorizationServerMetadata, EndpointUrl, Issuer, Origin, ScopeSet};
+use oauth_types::{AuthorizationServerMetadata, EndpointUrl, Issuer, Origin, Scope, ScopeSet};
 use serde::{Deserialize, Serialize};
 
 /// Exceptions that the host makes for one authorization server; none by default.
@@ -167,8 +167,8 @@ impl ServerProfile {
     /// The scope to request where `found` was found out.
     pub(crate) fn scope_instead_of(&self, found: Option<ScopeSet>) -> Option<ScopeSet> {
         let Some(fixed) = &self.scope else { return found };
-        let is_offline = found.is_some_and(|found| found.contains("offline_access"));
-        let offline = ScopeSet::parse("offline_access").ok().filter(|_| is_offline);
+        let is_offline = found.is_some_and(|found| found.contains(Scope::OFFLINE_ACCESS));
+        let offline = ScopeSet::parse(Scope::OFFLINE_ACCESS).ok().filter(|_| is_offline);
         let both = offline.and_then(|offline| fixed.union(&offline).ok());
         Some(both.unwrap_or_else(|| fixed.clone()))
     }

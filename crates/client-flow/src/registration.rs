@@ -16,7 +16,7 @@ use http::Response;
 use oauth_types::{
     ApplicationType, AuthMethod, AuthorizationServerMetadata, ClientIdMetadata, ClientInformation,
     ClientMetadata, EndpointUrl, ErrorResponse, GrantType, InvalidClientIdMetadata,
-    ProtectedResourceMetadata, RedirectUri, RegistrationErrorCode, ResponseType, ScopeSet,
+    ProtectedResourceMetadata, RedirectUri, RegistrationErrorCode, ResponseType, Scope, ScopeSet,
     UnixTime,
 };
 
@@ -137,7 +137,7 @@ fn scope_to_register(
     let listed = resource.scopes_supported.as_ref().or(server.scopes_supported.as_ref());
     let listed = listed.into_iter().flatten().map(String::as_str);
     // Asked for only where a refresh token is wanted.
-    let listed = listed.filter(|one| server.lists_scope(one) && *one != "offline_access");
+    let listed = listed.filter(|one| server.lists_scope(one) && *one != Scope::OFFLINE_ACCESS);
     let all: Vec<&str> = scope.iter().chain(listed).collect();
     Some(ScopeSet::parse(&all.join(" ")).unwrap_or_else(|_| scope.clone()))
 }

@@ -48,6 +48,9 @@ const fn is_scope_char(byte: u8) -> bool {
 pub struct Scope(Box<str>);
 
 impl Scope {
+    /// The scope that asks for a refresh token (OpenID Connect Core §11).
+    pub const OFFLINE_ACCESS: &'static str = "offline_access";
+
     /// Reads one scope.
     ///
     /// # Errors

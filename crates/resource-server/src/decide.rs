@@ -18,12 +18,13 @@ use std::sync::Arc;
 use http::Request;
 use http::header::AUTHORIZATION;
 use oauth_types::{
-    ClientId, Issuer, ResourceUri, ScopeSet, Secret, SecretDigest, Thumbprint, TokenFacts, UnixTime,
+    ClientId, Issuer, ResourceUri, ScopeSet, Secret, SecretDigest, Thumbprint, TokenFacts,
+    TokenType, UnixTime,
 };
 use percent_encoding::percent_decode_str;
 use scope_stepup::{ScopeOrder, check};
 
-use crate::possession::{Scheme, Shown};
+use crate::possession::Shown;
 use crate::{Account, CheckProof, Denial, DenialReason, Principal, Resource};
 
 /// A well-formed token out of a request. Nothing is known about it yet.
@@ -61,7 +62,7 @@ impl Resource {
         let scheme = self.scheme(name);
         // R-AUTH-7
         if second.is_some() || has_token(request.uri().query()) {
-            return Err(Denial::malformed(self, scheme.unwrap_or(Scheme::Bearer)));
+            return Err(Denial::malformed(self, scheme.unwrap_or(TokenType::Bearer)));
         }
         let Some(scheme) = scheme else {
             return Err(Denial::unauthorized(self, None, DenialReason::NoToken, hint));
@@ -152,8 +153,8 @@ impl<'a> Presented<'a> {
             return deny(DenialReason::ForeignIssuer);
         }
         match (facts.jkt, used) {
-            (Some(_), Scheme::Bearer) => return deny(DenialReason::BoundToken),
-            (None, Scheme::Dpop) => return deny(DenialReason::UnboundToken),
+            (Some(_), TokenType::Bearer) => return deny(DenialReason::BoundToken),
+            (None, TokenType::Dpop) => return deny(DenialReason::UnboundToken),
             (None, _) if self.resource.requires_dpop() => return deny(DenialReason::UnboundToken),
             _ => {}
         }
@@ -211,8 +212,8 @@ impl<'a> Recognized<'a> {
     }
 
     /// The scheme that the token was shown in.
-    fn used(&self) -> Scheme {
-        if self.facts.jkt.is_some() { Scheme::Dpop } else { Scheme::Bearer }
+    fn used(&self) -> TokenType {
+        if self.facts.jkt.is_some() { TokenType::Dpop } else { TokenType::Bearer }
     }
 
     /// A token that is good in the wrong hands.

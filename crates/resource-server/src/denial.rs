@@ -9,12 +9,11 @@ use client_auth::InvalidProof;
 use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use oauth_types::{
-    BearerChallenge, BearerErrorCode, ErrorDescription, ScopeSet, json_response_uncached,
+    BearerChallenge, BearerErrorCode, ErrorDescription, ScopeSet, TokenType, json_response_uncached,
 };
 use scope_stepup::{Missing, UnreadableRequest};
 
 use crate::Resource;
-use crate::possession::Scheme;
 
 const UNAUTHORIZED: StatusCode = StatusCode::UNAUTHORIZED;
 
@@ -125,7 +124,7 @@ impl Denial {
         reason: DenialReason,
         status: StatusCode,
         resource: &Resource,
-        used: Option<Scheme>,
+        used: Option<TokenType>,
         challenge: &BearerChallenge,
     ) -> Self {
         let error = challenge.error.as_ref().map_or("unauthorized", BearerErrorCode::as_str);
@@ -133,7 +132,7 @@ impl Denial {
         let mut add = |line| {
             denial.response.headers_mut().append(WWW_AUTHENTICATE, line);
         };
-        let is_proved = used == Some(Scheme::Dpop) || resource.requires_dpop();
+        let is_proved = used == Some(TokenType::Dpop) || resource.requires_dpop();
         // Bearer is the first line, because clients that know nothing else read no other. Who shows a proof is not
         // asked for the token without one.
         if !is_proved {
@@ -158,7 +157,7 @@ impl Denial {
     /// 401 (RFC 6750 §3, RFC 9449 §7.1): with an error code only when a token was presented.
     pub(crate) fn unauthorized(
         resource: &Resource,
-        used: Option<Scheme>,
+        used: Option<TokenType>,
         reason: DenialReason,
         required: &ScopeSet,
     ) -> Self {
@@ -185,7 +184,7 @@ impl Denial {
     }
 
     /// 400 (RFC 6750 §3.1): the authorization itself is malformed.
-    pub(crate) fn malformed(resource: &Resource, used: Scheme) -> Self {
+    pub(crate) fn malformed(resource: &Resource, used: TokenType) -> Self {
         // R-AUTH-7
         let challenge = BearerChallenge {
             error: Some(BearerErrorCode::InvalidRequest),
@@ -199,7 +198,7 @@ impl Denial {
     }
 
     /// 403 (RFC 6750 §3.1): everything the operation needs, at once.
-    pub(crate) fn insufficient(resource: &Resource, used: Scheme, missing: &Missing) -> Self {
+    pub(crate) fn insufficient(resource: &Resource, used: TokenType, missing: &Missing) -> Self {
         // R-AUTH-4
         let challenge = missing.challenge(resource.metadata_url().clone());
         let (reason, status) = (DenialReason::InsufficientScope, StatusCode::FORBIDDEN);

@@ -21,7 +21,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use client_auth::{ClientKeys, InvalidKeys, claimed_issuer, claimed_type};
+use client_auth::{InvalidKeys, VerifyingKeys, claimed_issuer, claimed_type};
 use http::{Response, StatusCode};
 use oauth_types::{
     ClientId, DocumentError, Issuer, KeySet, ResourceUri, Secret, SigningAlgorithm, UnixTime,
@@ -69,8 +69,8 @@ pub struct JwtTokens {
 
 #[derive(Clone, Debug)]
 enum Keys {
-    Fixed(Arc<ClientKeys>),
-    Published(Kept<ClientKeys>),
+    Fixed(Arc<VerifyingKeys>),
+    Published(Kept<VerifyingKeys>),
 }
 
 /// What is known about a token.
@@ -190,7 +190,7 @@ impl JwtTokens {
     ///
     /// [`InvalidKeys::NoUsableKey`]
     pub fn with_keys(issuer: Issuer, keys: &KeySet) -> Result<Self, InvalidKeys> {
-        let keys = ClientKeys::of_server(keys, &SigningAlgorithm::Rs256)?;
+        let keys = VerifyingKeys::of_server(keys, &SigningAlgorithm::Rs256)?;
         Ok(Self::of(issuer, Keys::Fixed(Arc::new(keys))))
     }
 
@@ -281,7 +281,7 @@ impl JwtTokens {
     }
 
     /// The keys, unless they are old and a fetch is worth waiting for: after one that failed, it is not.
-    fn fresh_keys(&self, now: UnixTime) -> Option<&Arc<ClientKeys>> {
+    fn fresh_keys(&self, now: UnixTime) -> Option<&Arc<VerifyingKeys>> {
         match &self.keys {
             Keys::Fixed(keys) => Some(keys),
             Keys::Published(kept) => {
@@ -330,13 +330,13 @@ impl JwtTokens {
         outcome
     }
 
-    fn published(&self, answer: Option<&Response<Bytes>>) -> Result<ClientKeys, NoKeys> {
+    fn published(&self, answer: Option<&Response<Bytes>>) -> Result<VerifyingKeys, NoKeys> {
         let answer = answer.ok_or(NoKeys::NoAnswer)?;
         if answer.status() != StatusCode::OK {
             return Err(NoKeys::Status(answer.status()));
         }
         let set = KeySet::from_json(answer.body()).map_err(NoKeys::Document)?;
-        ClientKeys::of_server(&set, &self.rsa).map_err(NoKeys::Keys)
+        VerifyingKeys::of_server(&set, &self.rsa).map_err(NoKeys::Keys)
     }
 
     /// What the claims of a token say that the server has signed.

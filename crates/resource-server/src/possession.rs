@@ -13,28 +13,19 @@
 //!
 //! [`PresentedProof`]: https://docs.rs/client-auth/latest/client_auth/struct.PresentedProof.html
 
-use oauth_types::ScopeSet;
+use oauth_types::{ScopeSet, TokenType};
 
 use crate::decide::Recognized;
 use crate::{Denial, DenialReason, Resource};
 
-/// How a token is shown: the scheme of the `Authorization` header.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Scheme {
-    /// By whoever has it (RFC 6750 §2.1).
-    Bearer,
-    /// With a proof (RFC 9449 §7.1).
-    Dpop,
-}
-
 impl Resource {
     /// The scheme of this name, if this resource reads it.
-    pub(crate) fn scheme(&self, name: &[u8]) -> Option<Scheme> {
+    pub(crate) fn scheme(&self, name: &[u8]) -> Option<TokenType> {
         if name.eq_ignore_ascii_case(b"Bearer") {
-            return Some(Scheme::Bearer);
+            return Some(TokenType::Bearer);
         }
         let is_dpop = self.speaks_dpop() && name.eq_ignore_ascii_case(b"DPoP");
-        is_dpop.then_some(Scheme::Dpop)
+        is_dpop.then_some(TokenType::Dpop)
     }
 
     /// Whether proofs are read. Only the feature `dpop` switches that on.
@@ -81,15 +72,15 @@ pub(crate) struct Shown;
 impl Shown {
     pub(crate) const fn parse(
         _: &Resource,
-        _: Scheme,
+        _: TokenType,
         _: &http::HeaderMap,
         _: &ScopeSet,
     ) -> Result<Self, Denial> {
         Ok(Self)
     }
 
-    pub(crate) const fn scheme(&self) -> Scheme {
-        Scheme::Bearer
+    pub(crate) const fn scheme(&self) -> TokenType {
+        TokenType::Bearer
     }
 }
 
@@ -97,11 +88,13 @@ impl Shown {
 mod prove {
     use core::time::Duration;
 
-    use client_auth::{ClientKeys, InvalidProof, NonceKey, PresentedProof, Replay, UnusedProof};
+    use client_auth::{InvalidProof, NonceKey, PresentedProof, Replay, UnusedProof, VerifyingKeys};
     use http::{HeaderMap, Method};
-    use oauth_types::{EndpointUrl, Entropy, ScopeSet, Secret, SecretDigest, Thumbprint, UnixTime};
+    use oauth_types::{
+        EndpointUrl, Entropy, ScopeSet, Secret, SecretDigest, Thumbprint, TokenType, UnixTime,
+    };
 
-    use super::{CheckProof, Scheme};
+    use super::CheckProof;
     use crate::decide::{Recognition, Recognized};
     use crate::{Account, Denial, DenialReason, Resource};
 
@@ -111,7 +104,7 @@ mod prove {
         /// Says so in its metadata and, after Bearer, in its challenges.
         #[must_use]
         pub fn with_dpop(mut self) -> Self {
-            let algorithms = Some(ClientKeys::ALGORITHMS.to_vec());
+            let algorithms = Some(VerifyingKeys::ALGORITHMS.to_vec());
             self.metadata_mut().dpop_signing_alg_values_supported = algorithms;
             self
         }
@@ -175,11 +168,11 @@ mod prove {
     impl Shown {
         pub(crate) fn parse(
             resource: &Resource,
-            scheme: Scheme,
+            scheme: TokenType,
             headers: &HeaderMap,
             hint: &ScopeSet,
         ) -> Result<Self, Denial> {
-            if scheme == Scheme::Bearer {
+            if scheme == TokenType::Bearer {
                 return Ok(Self(None));
             }
             let proof = PresentedProof::parse(headers);
@@ -192,8 +185,11 @@ mod prove {
             }
         }
 
-        pub(crate) const fn scheme(&self) -> Scheme {
-            if self.0.is_some() { Scheme::Dpop } else { Scheme::Bearer }
+        pub(crate) const fn scheme(&self) -> TokenType {
+            match self.0 {
+                Some(_) => TokenType::Dpop,
+                None => TokenType::Bearer,
+            }
         }
 
         /// Goes on with a token that is good.

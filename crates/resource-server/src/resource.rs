@@ -4,7 +4,7 @@ use core::fmt;
 
 use oauth_types::{
     BearerChallenge, EndpointUrl, Hosts, InvalidUri, Issuer, ProtectedResourceMetadata,
-    ResourceUri, ScopeSet, protected_resource_root_url, protected_resource_url,
+    ResourceUri, Scope, ScopeSet, protected_resource_root_url, protected_resource_url,
 };
 
 use crate::BrowserOrigins;
@@ -74,7 +74,7 @@ impl Resource {
     #[must_use]
     pub fn with_scopes_listed(mut self, scopes: &ScopeSet) -> Self {
         // R-PRM-2
-        let listed = scopes.iter().filter(|scope| *scope != "offline_access");
+        let listed = scopes.iter().filter(|scope| *scope != Scope::OFFLINE_ACCESS);
         let mut listed: Vec<_> = listed.map(str::to_owned).collect();
         // mcp-remote 0.15 takes a step-up whose scopes, joined, are this list, joined, for its own default: it asks
         // for the scopes of the first 401 again, and is refused for ever. Its step-ups begin with those of the 401, which
@@ -201,7 +201,7 @@ impl Resource {
         // Beyond the bounds of a set, what the request needs is named alone.
         let scopes = required.union(&self.challenged);
         // R-PRM-2: refresh tokens are between client and authorization server.
-        scopes.as_ref().unwrap_or(required).filter(|scope| scope != "offline_access")
+        scopes.as_ref().unwrap_or(required).filter(|scope| scope != Scope::OFFLINE_ACCESS)
     }
 
     /// A challenge that points to the metadata and says nothing else yet.

@@ -140,7 +140,7 @@ impl Missing {
     #[must_use]
     pub fn challenge(&self, resource_metadata: EndpointUrl) -> BearerChallenge {
         // R-AUTH-4, R-PRM-2: refresh tokens are between client and authorization server.
-        let scope = self.required.filter(|scope| scope != "offline_access");
+        let scope = self.required.filter(|scope| scope != Scope::OFFLINE_ACCESS);
         BearerChallenge {
             error: Some(BearerErrorCode::InsufficientScope),
             error_description: Some(ErrorDescription::new("this operation needs more scope")),

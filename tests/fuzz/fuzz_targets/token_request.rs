@@ -13,7 +13,7 @@ use authorization_server::{
     RefreshKeys, Refusal, Store, token,
 };
 use bytes::Bytes;
-use client_auth::{ClientKeys, Registered};
+use client_auth::{VerifyingKeys, Registered};
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, Request, Response};
 use libfuzzer_sys::fuzz_target;
@@ -104,7 +104,7 @@ fn config() -> Config {
     let keys = RefreshKeys::new(RefreshKey::new(1, &Entropy::new([7; 32])));
     let provider = IdentityProvider {
         issuer: Issuer::parse("https://idp.example").unwrap(),
-        keys: ClientKeys::from_jwks(&PUBLIC_KEYS.parse().unwrap(), None).unwrap(),
+        keys: VerifyingKeys::from_jwks(&PUBLIC_KEYS.parse().unwrap(), None).unwrap(),
     };
     let config = Config::new(issuer, vec![resource], scopes, keys).unwrap();
     config.with_identity_provider(provider).unwrap()

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use client_auth::{ClientKeys, Presented, Registered};
+use client_auth::{VerifyingKeys, Presented, Registered};
 use dudect_bencher::ctbench::{BenchMetadata, BenchName, BenchOpts, run_benches_console};
 use dudect_bencher::rand::RngExt as _;
 use dudect_bencher::{BenchRng, Class, CtRunner};
@@ -129,7 +129,7 @@ fn client_method(runner: &mut CtRunner, rng: &mut BenchRng) {
 fn assertion(runner: &mut CtRunner, rng: &mut BenchRng, header: &str, signature_bytes: usize) {
     let jwks = include_str!("../../../crates/client-auth/tests/keys/public.json");
     let jwks = serde_json::from_str(jwks).expect("JSON");
-    let keys = ClientKeys::from_jwks(&jwks, None).expect("keys");
+    let keys = VerifyingKeys::from_jwks(&jwks, None).expect("keys");
     let claims = r#"{"iss":"c1","sub":"c1","aud":"https://as.example","exp":60,"jti":"j"}"#;
     let signature = vec![0x5A; signature_bytes];
     let parts =

@@ -13,7 +13,7 @@
 
 use bytes::Bytes;
 use http::Response;
-use oauth_types::{ScopeSet, TokenErrorCode, UnixTime};
+use oauth_types::{Scope, ScopeSet, TokenErrorCode, UnixTime};
 
 use super::issue::Granted;
 use super::{GrantRequest, other_resource};
@@ -80,7 +80,7 @@ fn check(
     let left = config.still_offered(request.registered, &record.resource, &record.scopes);
     let left = left.ok_or_else(|| Refusal::invalid_grant(Cause::NotOffered))?;
     // Clients repeat what they asked for in the authorization request, and `offline_access` was left out there.
-    let counts = |scope: &str| scope != "offline_access" || record.scopes.contains(scope);
+    let counts = |scope: &str| scope != Scope::OFFLINE_ACCESS || record.scopes.contains(scope);
     let requested = requested_scopes(request.form.scope, Some(left.clone()), counts);
     let scopes = requested.filter(|scopes| !scopes.exceeds(&record.scopes));
     let scopes = scopes.map(|scopes| scopes.filter(|scope| left.contains(scope)));

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use authorization_server::{AuthorizationRequest, ClientRecord, Config, Store as _};
 use axum::body::Body;
 use bytes::Bytes;
-use client_auth::{ClientKeys, Registered};
+use client_auth::{Registered, VerifyingKeys};
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use http::{HeaderMap, Request, StatusCode};
 use mcp_authz_axum::{Browser, Login, User};
@@ -300,7 +300,7 @@ async fn sec_239_an_identifier_that_anybody_knows_gets_no_code_without_the_page(
     put(&server, "secret", secret(), &[ClientSecretPost]).await;
     // One that may come with its key, and may come without.
     let keys = serde_json::from_str(KEYS).unwrap();
-    let keys = || Registered::with_keys(ClientKeys::from_jwks(&keys, None).unwrap());
+    let keys = || Registered::with_keys(VerifyingKeys::from_jwks(&keys, None).unwrap());
     if cfg!(feature = "private_key_jwt") {
         put(&server, "either", keys(), &[PrivateKeyJwt, Public]).await;
         put(&server, "signs", keys(), &[PrivateKeyJwt]).await;

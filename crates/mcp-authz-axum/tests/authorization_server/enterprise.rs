@@ -1,7 +1,7 @@
 //! Users by the word of an enterprise's identity provider, over HTTP.
 
 use authorization_server::{ClientRecord, Config, IdentityProvider, InvalidConfig, Store as _};
-use client_auth::{ClientKeys, Registered};
+use client_auth::{Registered, VerifyingKeys};
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -24,7 +24,7 @@ fn provider(issuer: &str, kids: &[&str]) -> IdentityProvider {
     let mut jwks: Value = serde_json::from_str(PUBLIC).unwrap();
     let keys = jwks["keys"].as_array_mut().unwrap();
     keys.retain(|key| kids.iter().any(|kid| key["kid"] == *kid));
-    let keys = ClientKeys::from_jwks(&jwks, None).unwrap();
+    let keys = VerifyingKeys::from_jwks(&jwks, None).unwrap();
     IdentityProvider { issuer: Issuer::parse(issuer).unwrap(), keys }
 }
 
