@@ -148,7 +148,7 @@ fn sec_202_connections_that_are_cut_lose_nothing_and_double_nothing() {
                 .collect();
             place.sql(
                 "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
-                 WHERE application_name = mcp-authz AND datname = current_database()",
+                 WHERE application_name = 'mcp-authz' AND datname = current_database()",
             );
             for (number, outcome) in join_all(tasks).await.into_iter().flat_map(Result::unwrap) {
                 let used = loop {

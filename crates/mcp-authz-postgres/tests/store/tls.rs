@@ -47,7 +47,7 @@ fn an_encrypted_connection_leads_to_whom_it_is_meant_for_or_nowhere() {
                 store.insert_code(code(1)).await.unwrap();
                 assert_eq!(store.check().await, Ok(()));
                 let how = "SELECT DISTINCT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
-                     WHERE application_name = mcp-authz";
+                     WHERE application_name = 'mcp-authz'";
                 assert_eq!(cluster.sql("postgres", how).unwrap().trim(), "t");
             }
         }
