@@ -59,7 +59,8 @@ fn power_cuts(workspace: &Workspace) -> Result<(), Error> {
 
 /// Whatever starts a PostgreSQL of its own; it says so where there is none.
 fn postgres(workspace: &Workspace) -> Result<(), Error> {
-    workspace.test(&["--lib", "--test", "store"], &["--ignored", "--skip", POWER])
+    let skipped = ["--ignored", "--skip", POWER, "--skip", interleavings::MORE_SCHEDULES];
+    workspace.test(&["--lib", "--test", "store"], &skipped)
 }
 
 /// What clients find of servers that were killed, whose database crashed, or that are two. `test` kills one ten times.

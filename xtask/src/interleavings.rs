@@ -1,4 +1,5 @@
-//! `cargo xtask interleavings`: tests/interleavings, which runs what renews tokens in every order.
+//! `cargo xtask interleavings`: tests/interleavings, which runs what renews tokens in every order, and the long run of the
+//! model of renewals.
 
 use xshell::cmd;
 
@@ -6,8 +7,12 @@ use crate::workspace::{Error, Workspace};
 
 const MANIFEST: &str = "tests/interleavings/Cargo.toml";
 
+/// The test of the model of renewals that takes minutes.
+pub(crate) const MORE_SCHEDULES: &str = "many_more_schedules";
+
 /// All of it.
 pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
+    workspace.test(&["--lib"], &["--ignored", MORE_SCHEDULES])?;
     test(workspace, &["--include-ignored"])
 }
 
