@@ -57,7 +57,7 @@ pub trait Environment: Sync {
     /// Fetches the document of a client that the store does not know, and reads it
     /// ([`ClientRecord::from_document`]).
     ///
-    /// It is called with the URLs that [`Config::client_document`] admits. By default no document is fetched.
+    /// The URL is one that [`Config::client_document`] admits. By default no document is fetched.
     fn client_document(
         &self,
         _url: &ClientMetadataUrl,

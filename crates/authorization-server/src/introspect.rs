@@ -71,7 +71,7 @@ async fn find<E: Environment>(
     Ok(found.map_or_else(IntrospectionAnswer::inactive, |record| answer(config, record)))
 }
 
-/// What a resource server may know of a token.
+/// Builds the answer about an active token (RFC 7662 §2.2).
 fn answer(config: &Config, record: AccessRecord) -> IntrospectionAnswer {
     let mut answer = IntrospectionAnswer::active();
     answer.scope = Some(record.scopes);

@@ -107,19 +107,19 @@ pub enum ConsentError {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum AssertionError {
-    /// It comes from none of the configuration's identity providers, or is no JWT.
+    /// The issuer is none of the configuration's identity providers, or the assertion is no JWT.
     UnknownProvider,
-    /// It is no ID-JAG with its claims, signed with the provider's key in the key's algorithm.
+    /// The signature is not the provider's, in the algorithm of its key, or a claim of an ID-JAG is missing.
     WrongSignature,
-    /// It is meant for another server, or for others too.
+    /// The audience is another server, or has others beside this one.
     WrongAudience,
-    /// It was given to another client.
+    /// The assertion was issued to another client.
     OtherClient,
-    /// It has expired, or does not count yet, or is meant to count for too long.
+    /// The assertion has expired, is not valid yet, or is valid for too long.
     OutsideLifetime,
-    /// It names a tenant, or a claim is empty or too long.
+    /// The assertion names a tenant, or a claim is empty or too long.
     Malformed,
-    /// It was used before.
+    /// The assertion was used before.
     Replayed,
 }
 
@@ -295,15 +295,13 @@ impl Refusal {
         refusal
     }
 
-    /// Whether somebody said to be a client, and could not show it: what guessing looks like.
-    #[must_use]
-    pub const fn is_failed_authentication(&self) -> bool {
+    /// Returns `true` if client authentication failed, as a guess of its secret does.
+    pub(crate) const fn is_failed_authentication(&self) -> bool {
         matches!(self.cause, Cause::Client(_))
     }
 
     /// Returns `true` if the request names a code or token that the server does not know, as a made-up one.
-    #[must_use]
-    pub const fn is_unknown_grant(&self) -> bool {
+    pub(crate) const fn is_unknown_grant(&self) -> bool {
         matches!(self.cause, Cause::UnknownGrant)
     }
 

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http::Response;
 use oauth_types::{CodeVerifier, SecretDigest, TokenErrorCode, UnixTime};
 
-use super::issue::Granted;
+use super::issue::Grant;
 use super::{GrantRequest, other_resource};
 use crate::{
     Cause, CodeRecord, Config, Environment, FamilyId, Generation, NewFamily, RedeemOutcome,
@@ -45,14 +45,14 @@ pub(super) async fn redeem<E: Environment>(
     let (id, random) = (Refusal::drawn(env.entropy())?, Refusal::drawn(env.entropy())?);
     let id = FamilyId::new(&id);
     let jkt = key.as_ref().map(|key| *key.thumbprint());
-    let granted = Granted {
+    let grant = Grant {
         client_id: &code.client_id,
         subject: &code.subject,
         resource: &code.resource,
         scopes: &code.scopes,
         key,
     };
-    let (issued, access) = granted.access_token(config, random, now);
+    let (issued, access) = grant.access_token(config, random, now);
     let family = NewFamily {
         id,
         client_id: code.client_id,

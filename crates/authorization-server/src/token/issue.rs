@@ -4,16 +4,16 @@ use bytes::Bytes;
 use client_auth::{Authenticated, HeldKey};
 use http::{Response, StatusCode};
 use oauth_types::{
-    Entropy, ResourceUri, ScopeSet, Secret, Thumbprint, TokenResponse, TokenType, UnixTime,
-    json_response_uncached,
+    ClientId, Entropy, ResourceUri, ScopeSet, Secret, Thumbprint, TokenResponse, TokenType,
+    UnixTime, json_response_uncached,
 };
 
 use crate::access_token::About;
 use crate::{Config, Environment, FamilyId, NewAccess, NewFamily, Refusal, Store as _};
 
 /// A grant for which an access token may be issued.
-pub(super) struct Granted<'a> {
-    pub(super) client_id: &'a oauth_types::ClientId,
+pub(super) struct Grant<'a> {
+    pub(super) client_id: &'a ClientId,
     pub(super) subject: &'a str,
     pub(super) resource: &'a ResourceUri,
     pub(super) scopes: &'a ScopeSet,
@@ -27,7 +27,7 @@ pub(super) struct Issued {
     jkt: Option<Thumbprint>,
 }
 
-impl Granted<'_> {
+impl Grant<'_> {
     /// Makes an access token and its row.
     pub(super) fn access_token(
         &self,
@@ -83,9 +83,8 @@ pub(super) async fn issue_once<E: Environment>(
 ) -> Result<Response<Bytes>, Refusal> {
     let (id, random) = (Refusal::drawn(env.entropy())?, Refusal::drawn(env.entropy())?);
     let client_id = client.client_id();
-    let granted =
-        Granted { client_id, subject: &subject, resource: &resource, scopes: &scopes, key };
-    let (issued, access) = granted.access_token(config, random, now);
+    let grant = Grant { client_id, subject: &subject, resource: &resource, scopes: &scopes, key };
+    let (issued, access) = grant.access_token(config, random, now);
     let family = NewFamily {
         id: FamilyId::new(&id),
         subject,

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http::Response;
 use oauth_types::{Scope, ScopeSet, TokenErrorCode, UnixTime};
 
-use super::issue::Granted;
+use super::issue::Grant;
 use super::{GrantRequest, other_resource};
 use crate::offer::requested_scopes;
 use crate::{
@@ -37,14 +37,14 @@ pub(super) async fn rotate<E: Environment>(
     let key = request.proof.first_use(env.store(), record.jkt, now).await?;
 
     let random = Refusal::drawn(env.entropy())?;
-    let granted = Granted {
+    let grant = Grant {
         client_id: &record.client_id,
         subject: &record.subject,
         resource: &record.resource,
         scopes: &scopes,
         key,
     };
-    let (issued, access) = granted.access_token(config, random, now);
+    let (issued, access) = grant.access_token(config, random, now);
     let lifetimes = &config.lifetimes;
     let idle_until = now.plus(lifetimes.refresh_idle);
     let rotation = Rotation { family, presented, access, idle_until, grace: lifetimes.grace };
