@@ -1,4 +1,7 @@
 //! Hostile traffic. What is refused or closed is tried again, three hundred times a second.
+//!
+//! Each case of each round comes from addresses of its own. A kernel that has to look for one of the last free ports of an
+//! address needs a processor for it, which is then taken from good traffic and says nothing about the server.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -46,7 +49,7 @@ impl Attack {
         places: &str,
         web: &str,
         token: &str,
-        round: usize,
+        network: usize,
     ) -> Vec<String> {
         let (name, [count, addresses]) = match self {
             Self::Idle { connections, addresses } => ("idle", [connections, addresses]),
@@ -54,7 +57,7 @@ impl Attack {
             Self::Sessions { wanted } => ("sessions", [wanted, 1]),
             Self::Documents { addresses } => ("documents", [0, addresses]),
         };
-        let figures = [count, addresses, round].map(|figure| figure.to_string());
+        let figures = [count, addresses, network].map(|figure| figure.to_string());
         ["hostile", name, places, web, token]
             .map(str::to_owned)
             .into_iter()
@@ -71,14 +74,16 @@ struct Attacker {
     token: String,
     count: usize,
     addresses: usize,
-    round: u8,
+    /// The first octets but one of its addresses.
+    network: [u8; 2],
+    tried: AtomicUsize,
     held: AtomicUsize,
     refused: AtomicUsize,
 }
 
 /// Attacks until the input ends; says `on` when everything is there, and at the end what the server let stand.
 pub(crate) async fn run(arguments: &[&str]) -> anyhow::Result<()> {
-    let [name, servers, web, token, count, addresses, round] = arguments else {
+    let [name, servers, web, token, count, addresses, network] = arguments else {
         anyhow::bail!("seven arguments")
     };
     let [authorization, mcp] = places(servers)?;
@@ -89,7 +94,8 @@ pub(crate) async fn run(arguments: &[&str]) -> anyhow::Result<()> {
         token: (*token).to_owned(),
         count: count.parse()?,
         addresses: addresses.parse()?,
-        round: round.parse()?,
+        network: network.parse::<u16>()?.to_be_bytes(),
+        tried: AtomicUsize::new(0),
         held: AtomicUsize::new(0),
         refused: AtomicUsize::new(0),
     });
@@ -101,16 +107,19 @@ pub(crate) async fn run(arguments: &[&str]) -> anyhow::Result<()> {
     }?;
     println!("on");
     until_stopped().await;
-    let [held, refused] = [&attacker.held, &attacker.refused].map(|n| n.load(Ordering::Relaxed));
-    println!("held {held}, refused or closed {refused}");
+    let counts = [&attacker.tried, &attacker.held, &attacker.refused];
+    let [tried, held, refused] = counts.map(|count| count.load(Ordering::Relaxed));
+    println!("tried {tried}, held {held}, refused or closed {refused}");
     Ok(())
 }
 
 impl Attacker {
-    /// An address of the attacker. Each round has others, whose ports are free.
+    /// An address of the attacker, for one more attempt.
     fn address(&self, number: usize) -> Ipv4Addr {
+        self.tried.fetch_add(1, Ordering::Relaxed);
         let last = u8::try_from(number % self.addresses).unwrap_or_default();
-        Ipv4Addr::new(127, 10, self.round, 1 + last)
+        let [high, low] = self.network;
+        Ipv4Addr::new(127, 10 + high, low, 1 + last)
     }
 
     fn hold(&self) {

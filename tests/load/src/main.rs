@@ -36,7 +36,7 @@ use crate::good::{Good, Outcome};
 use crate::hostile::Attack;
 use crate::server::Options;
 
-const CLOSED: Duration = Duration::from_millis(1500);
+const CLOSED: Duration = Duration::from_secs(3);
 const OPEN: Duration = Duration::from_secs(3);
 /// Share of the closed loop's rate at which the open loop sends.
 const SENT: f64 = 0.5;
@@ -105,11 +105,18 @@ async fn measure(options: &[&str]) -> anyhow::Result<()> {
     let web = web.line("web ").map(|port| (port, web))?;
     let mut all: Vec<Vec<Round>> = cases.iter().map(|_| Vec::new()).collect();
     for number in 1..=rounds {
-        for (case, figures) in cases.iter().zip(&mut all) {
-            let round = round(case, number, &web.0).await.with_context(|| case.name)?;
+        for (index, (case, figures)) in cases.iter().zip(&mut all).enumerate() {
+            let network = number * cases.len() + index;
+            let round = round(case, network, &web.0).await.with_context(|| case.name)?;
             println!(
-                "round {number}: {:<25} keeps {:.3} open, {:.3} by processor time; {} and {}; held {}",
-                case.name, round.kept, round.kept_by_cpu, round.before, round.under, round.said
+                "round {number}: {:<25} keeps {:.3} open, {:.3} closed, {:.3} by processor time; {} and {}; tried {}",
+                case.name,
+                round.kept,
+                round.kept_closed,
+                round.kept_by_cpu,
+                round.before,
+                round.under,
+                round.said
             );
             figures.push(round);
         }
@@ -146,7 +153,7 @@ async fn measure(options: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn round(case: &Case, number: usize, web: &str) -> anyhow::Result<Round> {
+async fn round(case: &Case, network: usize, web: &str) -> anyhow::Result<Round> {
     let mut server = Process::start(&case.options.arguments(web))?;
     let places = server.line("server ")?;
     let good = Arc::new(Good::set_up(&places, web).await?);
@@ -160,7 +167,7 @@ async fn round(case: &Case, number: usize, web: &str) -> anyhow::Result<Round> {
     let cpu_before = server.cpu_time().saturating_sub(cpu);
 
     let token = good.token_of("mallory").await?;
-    let mut hostile = Process::start(&case.attack.arguments(&places, web, &token, number))?;
+    let mut hostile = Process::start(&case.attack.arguments(&places, web, &token, network))?;
     hostile.line("on")?;
     let cpu = server.cpu_time();
     let under = good::open_loop(&good, rate, OPEN).await;
@@ -169,7 +176,7 @@ async fn round(case: &Case, number: usize, web: &str) -> anyhow::Result<Round> {
     let cpu = server.cpu_time();
     let [right, closed_under] = good::closed_loop(&good, CLOSED).await;
     let by_cpu_under = right / server.cpu_time().saturating_sub(cpu).as_secs_f64();
-    let said = hostile.stop("held ")?;
+    let said = hostile.stop("tried ")?;
     Ok(Round {
         kept: under.share() / before.share(),
         kept_closed: closed_under / closed,
