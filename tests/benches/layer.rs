@@ -223,7 +223,7 @@ fn table() -> Requirement {
 
 /// A store with a thousand tokens, one of which is ours.
 async fn in_memory() -> StoreVerifier<MemoryStore> {
-    let store = Arc::new(MemoryStore::default());
+    let store = MemoryStore::default();
     let end = UnixTime::from_secs(u32::MAX.into());
     let scopes = ScopeSet::parse("files:read files:write").unwrap();
     for number in 0..1000_u16 {

@@ -3,6 +3,7 @@
 //! There is no "find, then later consume": what happens exactly once is one operation with a precondition.
 //! Only digests of codes, tokens and secrets are stored. Time is an argument.
 
+mod delegate;
 mod once;
 mod outcomes;
 mod records;
@@ -52,7 +53,9 @@ impl core::error::Error for StoreError {}
 /// change is durable. Methods may be called from many tasks and, with a shared store, from many machines at
 /// once. Texts are kept to the last byte, whatever is in them.
 ///
-/// Whoever writes one proves it with the cases of the feature `store_contract`.
+/// Whoever writes one proves it with the cases of the feature `store_contract`. A reference to a store and an
+/// [`Arc`] of one are stores too; a wrapper that changes a few methods takes the rest from
+/// [`delegate_store!`](crate::delegate_store!).
 pub trait Store: Send + Sync {
     /// The client with this identifier, [forgotten](ClientRecord::is_forgotten) ones included.
     fn read_client(

@@ -94,13 +94,15 @@ impl<S, L> Server<S, L> {
 }
 
 impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
-    /// A server with this configuration. The store is shared with whatever verifies its tokens.
+    /// A server with this configuration. A store that others use too, such as a [`StoreVerifier`], is given as an [`Arc`].
+    ///
+    /// [`StoreVerifier`]: crate::StoreVerifier
     #[must_use]
-    pub fn new(config: Config, store: Arc<S>, login: L) -> Self {
+    pub fn new(config: Config, store: S, login: L) -> Self {
         warn_of_http_for_development();
         Self {
             config,
-            store,
+            store: Arc::new(store),
             login,
             clock: Clock::default(),
             deadlines: Deadlines::default(),

@@ -70,14 +70,14 @@ pub trait TokenVerifier: Send + Sync + 'static {
 /// Looks tokens up in the store of our own authorization server, whatever they look like.
 #[derive(Debug)]
 pub struct StoreVerifier<S> {
-    store: Arc<S>,
+    store: S,
     issuer: Issuer,
 }
 
 impl<S> StoreVerifier<S> {
-    /// A verifier for the tokens of the server with this issuer and store.
+    /// A verifier for the tokens of the server with this issuer and store, which is given as an [`Arc`] where both share it.
     #[must_use]
-    pub const fn new(store: Arc<S>, issuer: Issuer) -> Self {
+    pub const fn new(store: S, issuer: Issuer) -> Self {
         Self { store, issuer }
     }
 }

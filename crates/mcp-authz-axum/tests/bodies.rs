@@ -60,7 +60,7 @@ fn router(protect: impl FnOnce(Protect<Good>) -> Protect<Good>, body: Duration) 
     let scopes = ScopeSet::parse("read").unwrap();
     let resources = vec![ResourceUri::parse(RS).unwrap()];
     let config = Config::new(issuer(), resources, scopes, keys).unwrap();
-    AuthorizationServer::new(config, Arc::new(MemoryStore::default()), DemoLogin)
+    AuthorizationServer::new(config, MemoryStore::default(), DemoLogin)
         .with_deadlines(Deadlines { body, ..Deadlines::default() })
         .router()
         .merge(mcp)

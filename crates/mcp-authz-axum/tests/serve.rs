@@ -4,7 +4,6 @@
 
 use core::time::Duration;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use authorization_server::{Config, MemoryStore, RefreshKey, RefreshKeys};
 use mcp_authz_axum::{AuthorizationServer, ConnectionLimits, Deadlines, DemoLogin, serve};
@@ -33,7 +32,7 @@ async fn start() -> Running {
     let scopes = ScopeSet::parse("read").unwrap();
     let issuer = Issuer::parse("https://as.example").unwrap();
     let config = Config::new(issuer, vec![resource], scopes, keys).unwrap();
-    let router = AuthorizationServer::new(config, Arc::new(MemoryStore::default()), DemoLogin)
+    let router = AuthorizationServer::new(config, MemoryStore::default(), DemoLogin)
         .with_deadlines(Deadlines { body: DEADLINE, ..Deadlines::default() })
         .router();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

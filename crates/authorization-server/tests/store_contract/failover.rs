@@ -8,8 +8,8 @@ use authorization_server::store_contract::{
     Broken, the_last_answer_before_a_restart_holds, what_is_over_stays_over_after_a_restart,
 };
 use authorization_server::{
-    AccessRecord, ClientRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord,
-    MemoryStore, NewFamily, OnceKind, RedeemOutcome, RotateOutcome, Rotation, Store, StoreError,
+    ClientRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, MemoryStore, NewFamily,
+    OnceKind, RedeemOutcome, RotateOutcome, Rotation, Store, StoreError, delegate_store,
 };
 use client_auth::Replay;
 use futures::FutureExt as _;
@@ -47,9 +47,12 @@ impl Replicated {
 }
 
 impl Store for Replicated {
-    async fn read_client(&self, id: &ClientId) -> Result<Option<ClientRecord>, StoreError> {
-        self.first.read_client(id).await
-    }
+    delegate_store!(
+        |store| store.first,
+        except create_client, delete_client, insert_code, redeem, insert_family, rotate, revoke_family, revoke_subject,
+            put_consent, put_once, sweep
+    );
+
     async fn create_client(
         &self,
         client: ClientRecord,
@@ -64,9 +67,6 @@ impl Store for Replicated {
     async fn insert_code(&self, code: CodeRecord) -> Result<(), StoreError> {
         self.change(move |store| store.insert_code(code.clone()).now_or_never())
     }
-    async fn read_code(&self, digest: &SecretDigest) -> Result<Option<CodeRecord>, StoreError> {
-        self.first.read_code(digest).await
-    }
     async fn redeem(
         &self,
         digest: &SecretDigest,
@@ -78,9 +78,6 @@ impl Store for Replicated {
     }
     async fn insert_family(&self, family: NewFamily, now: UnixTime) -> Result<(), StoreError> {
         self.change(move |store| store.insert_family(family.clone(), now).now_or_never())
-    }
-    async fn read_family(&self, family: &FamilyId) -> Result<Option<FamilyRecord>, StoreError> {
-        self.first.read_family(family).await
     }
     async fn rotate(&self, rotation: Rotation, now: UnixTime) -> Result<RotateOutcome, StoreError> {
         self.change(move |store| store.rotate(rotation.clone(), now).now_or_never())
@@ -97,16 +94,6 @@ impl Store for Replicated {
     ) -> Result<(), StoreError> {
         let (subject, id) = (subject.to_owned(), client_id.cloned());
         self.change(move |store| store.revoke_subject(&subject, id.as_ref(), now).now_or_never())
-    }
-    async fn access(
-        &self,
-        digest: &SecretDigest,
-        now: UnixTime,
-    ) -> Result<Option<AccessRecord>, StoreError> {
-        self.first.access(digest, now).await
-    }
-    async fn read_consent(&self, key: &SecretDigest) -> Result<Option<ConsentRecord>, StoreError> {
-        self.first.read_consent(key).await
     }
     async fn put_consent(&self, consent: ConsentRecord) -> Result<(), StoreError> {
         self.change(move |store| store.put_consent(consent.clone()).now_or_never())

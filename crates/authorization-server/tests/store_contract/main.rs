@@ -18,3 +18,16 @@ async fn reopen(store: MemoryStore, (): &()) -> MemoryStore {
 }
 
 authorization_server::store_contract!(block_on, fresh, reopen);
+
+/// A shared pointer to a store: each of its methods is the store's own.
+mod shared {
+    use std::sync::Arc;
+
+    use super::*;
+
+    async fn fresh() -> (Arc<MemoryStore>, ()) {
+        (Arc::new(super::fresh().await.0), ())
+    }
+
+    authorization_server::store_contract!(block_on, fresh);
+}

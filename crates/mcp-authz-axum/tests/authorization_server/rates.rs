@@ -35,7 +35,7 @@ fn limited(change: impl FnOnce(Built) -> Built) -> Server {
     Server { router, store }
 }
 
-type Built = AuthorizationServer<MemoryStore, DemoLogin>;
+type Built = AuthorizationServer<Arc<MemoryStore>, DemoLogin>;
 
 async fn post(
     server: &Server,

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use authorization_server::{
     AccessRecord, ClientRecord, CodeRecord, Config, ConsentRecord, CreateOutcome, FamilyId,
-    FamilyRecord, MemoryStore, NewFamily, OnceKind, RedeemOutcome, RotateOutcome, Rotation, Store,
-    StoreError,
+    MemoryStore, NewFamily, OnceKind, RedeemOutcome, RotateOutcome, Rotation, Store, StoreError,
+    delegate_store,
 };
 use client_auth::Replay;
 use mcp_authz_axum::{AuthorizationServer, Clock, DemoLogin};
@@ -73,9 +73,11 @@ impl Watched {
 }
 
 impl Store for Watched {
-    async fn read_client(&self, client_id: &ClientId) -> Result<Option<ClientRecord>, StoreError> {
-        self.inner.read_client(client_id).await
-    }
+    delegate_store!(
+        |store| store.inner,
+        except create_client, insert_code, read_code, redeem, insert_family, rotate, read_consent, put_consent, access,
+            put_once, sweep
+    );
 
     async fn create_client(
         &self,
@@ -84,10 +86,6 @@ impl Store for Watched {
     ) -> Result<CreateOutcome, StoreError> {
         self.given(&json!(client));
         self.inner.create_client(client, now).await
-    }
-
-    async fn delete_client(&self, client_id: &ClientId, now: UnixTime) -> Result<(), StoreError> {
-        self.inner.delete_client(client_id, now).await
     }
 
     async fn insert_code(&self, code: CodeRecord) -> Result<(), StoreError> {
@@ -121,10 +119,6 @@ impl Store for Watched {
         self.inner.insert_family(family, now).await
     }
 
-    async fn read_family(&self, family: &FamilyId) -> Result<Option<FamilyRecord>, StoreError> {
-        self.inner.read_family(family).await
-    }
-
     async fn rotate(&self, rotation: Rotation, now: UnixTime) -> Result<RotateOutcome, StoreError> {
         self.rotators.wait().await;
         self.given(&json!([rotation.family, rotation.presented, rotation.access]));
@@ -133,19 +127,6 @@ impl Store for Watched {
         yield_now().await;
         self.note(|seen| seen.rotated.push(outcome));
         Ok(outcome)
-    }
-
-    async fn revoke_family(&self, family: &FamilyId, now: UnixTime) -> Result<(), StoreError> {
-        self.inner.revoke_family(family, now).await
-    }
-
-    async fn revoke_subject(
-        &self,
-        subject: &str,
-        client_id: Option<&ClientId>,
-        now: UnixTime,
-    ) -> Result<(), StoreError> {
-        self.inner.revoke_subject(subject, client_id, now).await
     }
 
     async fn read_consent(&self, key: &SecretDigest) -> Result<Option<ConsentRecord>, StoreError> {

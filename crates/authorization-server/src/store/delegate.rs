@@ -1,0 +1,135 @@
+//! Stores that stand for another: references, shared pointers, and wrappers ([`delegate_store!`]).
+//!
+//! [`delegate_store!`]: crate::delegate_store!
+
+use std::sync::Arc;
+
+use super::Store;
+
+impl<S: Store + ?Sized> Store for &S {
+    crate::delegate_store!(|store| **store);
+}
+
+impl<S: Store + ?Sized> Store for Arc<S> {
+    crate::delegate_store!(|store| **store);
+}
+
+/// Writes the methods of [`Store`](trait@crate::Store) that a wrapper does not write itself: each calls the wrapped
+/// store.
+///
+/// The first argument says where the wrapped store is. The methods after `except` are left to the wrapper. A wrapper
+/// that writes `access` gets no `token_facts` either, so that the default of the trait calls its `access`.
+///
+/// ```
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+///
+/// use authorization_server::oauth_types::{SecretDigest, UnixTime};
+/// use authorization_server::{AccessRecord, Store, StoreError, delegate_store};
+///
+/// /// Counts the tokens that are looked up.
+/// struct Counting<S> {
+///     inner: S,
+///     lookups: AtomicUsize,
+/// }
+///
+/// impl<S: Store> Store for Counting<S> {
+///     delegate_store!(|store| store.inner, except access);
+///
+///     async fn access(
+///         &self,
+///         digest: &SecretDigest,
+///         now: UnixTime,
+///     ) -> Result<Option<AccessRecord>, StoreError> {
+///         self.lookups.fetch_add(1, Ordering::Relaxed);
+///         self.inner.access(digest, now).await
+///     }
+/// }
+/// ```
+#[macro_export]
+macro_rules! delegate_store {
+    (|$store:ident| $inner:expr $(, except $($except:ident),+ $(,)?)?) => {
+        $crate::delegate_store! { @each [$($($except)+)?] |$store| ($inner);
+            read_client(client_id: &$crate::oauth_types::ClientId) -> Option<$crate::ClientRecord>;
+            create_client(
+                client: $crate::ClientRecord,
+                now: $crate::oauth_types::UnixTime
+            ) -> $crate::CreateOutcome;
+            delete_client(
+                client_id: &$crate::oauth_types::ClientId,
+                now: $crate::oauth_types::UnixTime
+            ) -> ();
+            insert_code(code: $crate::CodeRecord) -> ();
+            read_code(digest: &$crate::oauth_types::SecretDigest) -> Option<$crate::CodeRecord>;
+            redeem(
+                digest: &$crate::oauth_types::SecretDigest,
+                family: $crate::NewFamily,
+                now: $crate::oauth_types::UnixTime
+            ) -> $crate::RedeemOutcome;
+            insert_family(family: $crate::NewFamily, now: $crate::oauth_types::UnixTime) -> ();
+            read_family(family: &$crate::FamilyId) -> Option<$crate::FamilyRecord>;
+            rotate(
+                rotation: $crate::Rotation,
+                now: $crate::oauth_types::UnixTime
+            ) -> $crate::RotateOutcome;
+            revoke_family(family: &$crate::FamilyId, now: $crate::oauth_types::UnixTime) -> ();
+            revoke_subject(
+                subject: &str,
+                client_id: Option<&$crate::oauth_types::ClientId>,
+                now: $crate::oauth_types::UnixTime
+            ) -> ();
+            access(
+                digest: &$crate::oauth_types::SecretDigest,
+                now: $crate::oauth_types::UnixTime
+            ) -> Option<$crate::AccessRecord>;
+            token_facts(
+                digest: &$crate::oauth_types::SecretDigest,
+                issuer: &$crate::oauth_types::Issuer,
+                now: $crate::oauth_types::UnixTime
+            ) -> Option<::std::sync::Arc<$crate::oauth_types::TokenFacts>>;
+            read_consent(key: &$crate::oauth_types::SecretDigest) -> Option<$crate::ConsentRecord>;
+            put_consent(consent: $crate::ConsentRecord) -> ();
+            put_once(
+                kind: $crate::OnceKind,
+                key: &$crate::oauth_types::SecretDigest,
+                until: $crate::oauth_types::UnixTime,
+                now: $crate::oauth_types::UnixTime
+            ) -> $crate::Replay;
+            sweep(now: $crate::oauth_types::UnixTime, max: usize) -> usize;
+        }
+    };
+    (@each $except:tt |$store:ident| $inner:tt;
+        $($name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {$(
+        $crate::delegate_store! { @unless $name $except {
+            fn $name(
+                &self,
+                $($argument: $type),*
+            ) -> impl ::core::future::Future<Output = Result<$answer, $crate::StoreError>> + Send {
+                let $store = self;
+                $crate::Store::$name(&$inner, $($argument),*)
+            }
+        } }
+    )*};
+    // Left to the wrapper.
+    (@unless read_client [read_client $($rest:ident)*] $item:tt) => {};
+    (@unless create_client [create_client $($rest:ident)*] $item:tt) => {};
+    (@unless delete_client [delete_client $($rest:ident)*] $item:tt) => {};
+    (@unless insert_code [insert_code $($rest:ident)*] $item:tt) => {};
+    (@unless read_code [read_code $($rest:ident)*] $item:tt) => {};
+    (@unless redeem [redeem $($rest:ident)*] $item:tt) => {};
+    (@unless insert_family [insert_family $($rest:ident)*] $item:tt) => {};
+    (@unless read_family [read_family $($rest:ident)*] $item:tt) => {};
+    (@unless rotate [rotate $($rest:ident)*] $item:tt) => {};
+    (@unless revoke_family [revoke_family $($rest:ident)*] $item:tt) => {};
+    (@unless revoke_subject [revoke_subject $($rest:ident)*] $item:tt) => {};
+    (@unless access [access $($rest:ident)*] $item:tt) => {};
+    (@unless token_facts [token_facts $($rest:ident)*] $item:tt) => {};
+    (@unless token_facts [access $($rest:ident)*] $item:tt) => {};
+    (@unless read_consent [read_consent $($rest:ident)*] $item:tt) => {};
+    (@unless put_consent [put_consent $($rest:ident)*] $item:tt) => {};
+    (@unless put_once [put_once $($rest:ident)*] $item:tt) => {};
+    (@unless sweep [sweep $($rest:ident)*] $item:tt) => {};
+    (@unless $name:ident [] { $($item:tt)* }) => { $($item)* };
+    (@unless $name:ident [$other:ident $($rest:ident)*] $item:tt) => {
+        $crate::delegate_store! { @unless $name [$($rest)*] $item }
+    };
+}
