@@ -94,7 +94,9 @@ impl<S, L> Server<S, L> {
 }
 
 impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
-    /// A server with this configuration. A store that others use too, such as a [`StoreVerifier`], is given as an [`Arc`].
+    /// A server with this configuration, store and login.
+    ///
+    /// A store that others use too, such as a [`StoreVerifier`], is given as an [`Arc`].
     ///
     /// [`StoreVerifier`]: crate::StoreVerifier
     #[must_use]

@@ -75,7 +75,9 @@ pub struct StoreVerifier<S> {
 }
 
 impl<S> StoreVerifier<S> {
-    /// A verifier for the tokens of the server with this issuer and store, which is given as an [`Arc`] where both share it.
+    /// A verifier for the tokens of the server with this issuer and store.
+    ///
+    /// The store is given as an [`Arc`] where both share it.
     #[must_use]
     pub const fn new(store: S, issuer: Issuer) -> Self {
         Self { store, issuer }

@@ -24,7 +24,7 @@ const AGAIN: f64 = 300.0;
 /// Connections that are opened in a second at first.
 const FIRST: f64 = 5_000.0;
 const MAX_BODY: usize = mcp_authz_axum::Protect::<
-    mcp_authz_axum::StoreVerifier<std::sync::Arc<authorization_server::MemoryStore>>,
+    mcp_authz_axum::StoreVerifier<Arc<authorization_server::MemoryStore>>,
 >::MAX_BODY;
 const MAX_FORM: usize = oauth_types::FormPairs::MAX_BYTES;
 

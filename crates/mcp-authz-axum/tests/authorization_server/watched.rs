@@ -10,7 +10,7 @@ use authorization_server::{
 };
 use client_auth::Replay;
 use mcp_authz_axum::{AuthorizationServer, Clock, DemoLogin};
-use oauth_types::{ClientId, SecretDigest, UnixTime};
+use oauth_types::{SecretDigest, UnixTime};
 use serde_json::{Value, json};
 use tokio::sync::{Barrier, RwLock};
 use tokio::task::yield_now;
