@@ -1,4 +1,4 @@
-//! Our client against a peer that speaks OAuth in its own way (`tests/interop`): login, refresh, step-up.
+//! Our client against a peer that speaks OAuth in its own way (`tests/peers`): login, refresh, step-up.
 //!
 //! `interop_client URL` asks the MCP server at `URL` for `tools/list`, waits until its token is dead, asks again,
 //! and then for `tools/call`, which needs a scope that `tools/list` does not. A step fails when it cost more than

@@ -1,6 +1,6 @@
 //! Every file of the field: what real clients and servers send, with the outcome that is owed.
 //!
-//! The formats are described in `tests/field/README.md`. Another folder with files of the same formats can be named by
+//! The formats are described in `tests/zoo/field/README.md`. Another folder with files of the same formats can be named by
 //! `MCP_OAUTH_FIELD`.
 
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ pub(crate) fn named(path: &Path) -> String {
 /// Runs all files, tells the figures, and returns how many failed.
 pub(crate) async fn run() -> usize {
     let given = named_folder();
-    let folder = given.clone().unwrap_or(Path::new(env!("CARGO_MANIFEST_DIR")).join("field"));
+    let folder = given.clone().unwrap_or(Path::new(env!("CARGO_MANIFEST_DIR")).join("zoo/field"));
     let files = files(&folder);
     let cases = files.iter().map(|path| {
         let path = path.clone();

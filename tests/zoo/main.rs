@@ -2,7 +2,7 @@
 //!
 //! | module | what it reads |
 //! |---|---|
-//! | `field` | every file of `tests/field`, or of the folder that `MCP_OAUTH_FIELD` names |
+//! | `field` | every file of `field/`, or of the folder that `MCP_OAUTH_FIELD` names |
 //! | `client_zoo` | `clients/`, one file a client: what it sends, and how far it gets at our servers |
 //! | `providers` | `providers/`, one file a server: an authorization server as it is, and what our client makes of it |
 //! | `page` | `crates/COMPATIBILITY.md`, whose rows are made of these files |

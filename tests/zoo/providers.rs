@@ -1,6 +1,6 @@
 //! Authorization servers that people really use: our client gets in, or says the next step.
 //!
-//! The format is that of client files (`tests/field/README.md`), with `as_of`, the month of the source; `assumed`, what no
+//! The format is that of client files (`tests/zoo/field/README.md`), with `as_of`, the month of the source; `assumed`, what no
 //! source says; `profile`, the exceptions for one issuer (`of` a known server, with a fixed `scope`, the URL of the `metadata` and that of the
 //! `authorization_endpoint`); and a `method` of `pre_registered`.
 

@@ -1,13 +1,13 @@
 //! `cargo xtask browser`: what a real browser makes of the login, consent and error pages, and MCP Inspector in it.
 //!
-//! Headless Chromium, driven by `tests/browser/main.mjs`, meets the example `browser_server`. Pictures of every page
-//! are left in `target/browser`. Driven by `tests/browser/inspector.mjs`, it runs the Inspector against `scoped-tools`.
+//! Headless Chromium, driven by `tests/peers/browser/main.mjs`, meets the example `browser_server`. Pictures of every page
+//! are left in `target/browser`. Driven by `tests/peers/browser/inspector.mjs`, it runs the Inspector against `scoped-tools`.
 
 use xshell::{Shell, cmd};
 
 use crate::workspace::{Error, Workspace, announce};
 
-const HOME: &str = "tests/browser";
+const HOME: &str = "tests/peers/browser";
 /// What Chromium is called on Debian, on older systems, and as its vendor's own build.
 const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 

@@ -14,7 +14,7 @@ use xshell::{Shell, cmd};
 use crate::process::on_each_core;
 use crate::workspace::{Error, Workspace, announce, none_of};
 
-const HOME: &str = "tests/interop/conformance";
+const HOME: &str = "tests/peers/conformance";
 /// Scenarios times wires; another version of the suite may have others.
 const RUNS: usize = 56;
 /// Where scenarios of extensions run, which belong to no revision.

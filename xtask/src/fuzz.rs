@@ -11,7 +11,7 @@ use crate::workspace::{Error, Workspace, announce, none_of};
 
 const HOME: &str = "tests/fuzz";
 const VECTORS: &str = "tests/vectors";
-const DOCUMENTS: &[&str] = &["tests/documents/typescript", "tests/documents/python"];
+const DOCUMENTS: &[&str] = &["tests/peers/documents/typescript", "tests/peers/documents/python"];
 
 /// Runs all targets, or one, for that many seconds each: as many at a time as the machine has cores.
 pub(crate) fn run(workspace: &Workspace, seconds: u64, only: Option<&str>) -> Result<(), Error> {

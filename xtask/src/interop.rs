@@ -1,7 +1,7 @@
 //! `cargo xtask interop`: the official SDKs and we read what the other writes, and log in at each other.
 //!
 //! Each peer is installed into `target/interop`, in the versions that its lock file names. An SDK writes its documents
-//! anew, which have to be those in `tests/documents`, and reads the ones that our types wrote, and every challenge of
+//! anew, which have to be those in `tests/peers/documents`, and reads the ones that our types wrote, and every challenge of
 //! our resource server. Then our client meets the peer's authorization server ([`peer`]), the SDK's client meets ours
 //! ([`client`]), and both meet our resource server behind an authorization server that is not ours ([`foreign`]).
 
@@ -18,8 +18,8 @@ use xshell::{Shell, cmd};
 use crate::interop::client::Client;
 use crate::workspace::{Error, Workspace, announce, none_of};
 
-const HOME: &str = "tests/interop";
-const RECORDED: &str = "tests/documents";
+const HOME: &str = "tests/peers";
+const RECORDED: &str = "tests/peers/documents";
 
 pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
     let sh = &workspace.sh;

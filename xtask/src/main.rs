@@ -57,7 +57,7 @@ enum Command {
     /// The official MCP conformance suite against our client and our authorization server
     ///
     /// Every scenario about authorization on every wire, and the suite's authorization-server mode as a client of each
-    /// method. It is installed into target/conformance in the version that tests/interop/conformance pins. Needs npm and
+    /// method. It is installed into target/conformance in the version that tests/peers/conformance pins. Needs npm and
     /// its registry.
     Conformance {
         /// Only scenarios whose name contains this; `authorization-server` is the server's
@@ -76,7 +76,7 @@ enum Command {
     },
     /// Every fuzz target for a while
     ///
-    /// Needs cargo-fuzz and a nightly toolchain. The seeds come from tests/vectors and tests/documents.
+    /// Needs cargo-fuzz and a nightly toolchain. The seeds come from tests/vectors and tests/peers/documents.
     Fuzz {
         /// How long each target runs
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
@@ -92,7 +92,7 @@ enum Command {
     /// The official SDKs read what we write, and we what they write; each logs in at the other
     ///
     /// Installs the TypeScript and Python SDKs and oidc-provider into target/interop, in the versions that
-    /// tests/interop pins. Our client logs in, refreshes and steps up at the authorization server of each, and the
+    /// tests/peers pins. Our client logs in, refreshes and steps up at the authorization server of each, and the
     /// clients of both lines of both SDKs, and of rmcp, at ours.
     /// Needs Node.js and Python, and their package registries.
     Interop,
@@ -111,8 +111,8 @@ enum Command {
     },
     /// File length, module heads, and the requirement and attack IDs
     ///
-    /// An ID that is not yet proved must stand in tests/requirements-open.tsv or
-    /// tests/attacks-open.tsv with the reason; one that is proved must not.
+    /// An ID that is not yet proved must stand in tests/catalogue/requirements-open.tsv or
+    /// tests/catalogue/attacks-open.tsv with the reason; one that is proved must not.
     Tidy {
         /// Take rows that are now proved out of the open lists; rows are only ever added by hand
         #[arg(long)]

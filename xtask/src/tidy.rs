@@ -14,16 +14,16 @@ const HOMES: &[&str] = &["crates", "examples", "tests", "xtask"];
 
 const REQUIREMENTS: Rule = Rule {
     title: "requirements",
-    table: "tests/requirements.tsv",
-    open: "tests/requirements-open.tsv",
+    table: "tests/catalogue/requirements.tsv",
+    open: "tests/catalogue/requirements-open.tsv",
     read: ids::requirements,
     needs_mark: true,
 };
 
 const ATTACKS: Rule = Rule {
     title: "attacks",
-    table: "tests/attacks.md",
-    open: "tests/attacks-open.tsv",
+    table: "tests/catalogue/attacks.md",
+    open: "tests/catalogue/attacks-open.tsv",
     read: ids::attacks,
     needs_mark: false,
 };

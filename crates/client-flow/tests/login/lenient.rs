@@ -18,7 +18,7 @@ fn recorded(file: &str, path: &str) -> (u16, Value) {
 
 macro_rules! field {
     ($name:literal) => {
-        include_str!(concat!("../../../../tests/field/", $name, ".json"))
+        include_str!(concat!("../../../../tests/zoo/field/", $name, ".json"))
     };
 }
 

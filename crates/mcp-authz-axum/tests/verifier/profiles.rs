@@ -273,7 +273,7 @@ async fn an_applications_own_token_of_entra_has_roles_and_a_users_roles_are_not_
 #[tokio::test]
 async fn scopes_are_where_the_host_says_and_as_the_field_says() {
     let file: Value = serde_json::from_str(include_str!(
-        "../../../../tests/field/resource-jwt-scope-claims.json"
+        "../../../../tests/zoo/field/resource-jwt-scope-claims.json"
     ))
     .unwrap();
     let keys = KeySet::from_json(PUBLIC.as_bytes()).unwrap();

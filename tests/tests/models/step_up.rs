@@ -3,8 +3,6 @@
 //!
 //! The states are explored breadth first and each is visited once, so that depth costs little.
 
-#![cfg(test)]
-
 use std::collections::{HashMap, HashSet};
 
 use client_flow::{Record, Session, Tried, Verdict, judge};

@@ -1,6 +1,6 @@
 //! Documents that the official SDKs for TypeScript and Python wrote, read and written again by our types.
 //!
-//! `tests/documents` holds them as they were written, `tests/interop` the programs that wrote them and that
+//! `tests/peers/documents` holds them as they were written, `tests/peers` the programs that wrote them and that
 //! `cargo xtask interop` gives our rewrites to. What they read in our challenges is in `challenges.rs`.
 
 #![cfg(test)]
@@ -56,9 +56,9 @@ fn is_kept(name: &str, before: &Value, after: Option<&Value>) -> bool {
 
 #[test]
 fn every_document_of_the_sdks_is_read_and_none_of_its_members_is_lost() {
-    let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("documents");
+    let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/documents");
     // The rewrites, for the SDKs to read.
-    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("documents");
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("peers/documents");
     fs::remove_dir_all(&out).ok();
     fs::create_dir_all(&out).unwrap();
     let (mut read, mut findings) = (0, Vec::new());

@@ -103,8 +103,8 @@ fn client(
     (builder.store(Arc::clone(kept)).build().unwrap(), visits)
 }
 
-const KEY: &str = include_str!("../../crates/client-auth/tests/keys/es256.pem");
-const OTHER_KEY: &str = include_str!("../../crates/client-auth/tests/keys/es256-other.pem");
+const KEY: &str = include_str!("../../../crates/client-auth/tests/keys/es256.pem");
+const OTHER_KEY: &str = include_str!("../../../crates/client-auth/tests/keys/es256-other.pem");
 
 #[tokio::test]
 async fn c_ext_3_our_client_logs_in_calls_and_refreshes_with_proofs_of_its_key() {

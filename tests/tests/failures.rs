@@ -302,7 +302,7 @@ impl TokenVerifier for OneToken {
 
 #[tokio::test]
 async fn a_proof_that_cannot_be_remembered_lets_nobody_in() {
-    let key = include_str!("../crates/client-auth/tests/keys/es256.pem");
+    let key = include_str!("../../crates/client-auth/tests/keys/es256.pem");
     let key = ProofKey::from_pem(key).unwrap();
     let uri = ResourceUri::parse("https://rs.example/mcp").unwrap();
     let issuer = Issuer::parse("https://as.example").unwrap();

@@ -1,5 +1,5 @@
 //! What the SDKs make of our challenges. rmcp's parser reads them here; those of the others read what this test
-//! leaves in the target folder, when `cargo xtask interop` gives it to `tests/interop`.
+//! leaves in the target folder, when `cargo xtask interop` gives it to `tests/peers`.
 
 use std::path::Path;
 use std::sync::Arc;

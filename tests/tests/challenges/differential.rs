@@ -1,8 +1,6 @@
 //! Our challenge parser against `http-auth`, which is strict: whatever it reads, we read alike. What we read
 //! beyond it is listed on [`Challenges`].
 
-#![cfg(test)]
-
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue};
 use oauth_types::Challenges;

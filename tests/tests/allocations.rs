@@ -155,8 +155,8 @@ async fn a_token_that_was_asked_about_a_moment_ago_is_known_without_an_allocatio
 
 #[tokio::test]
 async fn a_jwt_that_was_verified_a_moment_ago_is_known_without_an_allocation() {
-    let keys = include_bytes!("../crates/client-auth/tests/keys/public.json");
-    let pem = include_str!("../crates/client-auth/tests/keys/es256.pem");
+    let keys = include_bytes!("../../crates/client-auth/tests/keys/public.json");
+    let pem = include_str!("../../crates/client-auth/tests/keys/es256.pem");
     let issuer = Issuer::parse("https://as.example").unwrap();
     let claims = serde_json::json!({"iss": issuer, "sub": "alice", "client_id": "c", "exp": 1000});
     let key = SigningKey::from_pem(SigningAlgorithm::Es256, pem).unwrap();

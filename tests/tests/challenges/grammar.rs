@@ -4,8 +4,6 @@
 //! is any, ours has to be one of them. What the grammar does not read at all, we may still read in part: those
 //! deviations are listed on [`Challenges`] and pinned by the last test.
 
-#![cfg(test)]
-
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue};
 use oauth_types::Challenges;

@@ -53,7 +53,7 @@ async fn c_ext_3_the_mcp_servers_nonce_goes_into_the_next_proofs() {
     let challenge = HeaderValue::from_static("DPoP error=\"use_dpop_nonce\"");
     headers.insert(WWW_AUTHENTICATE, challenge);
     let (url, seen) = server_with(StatusCode::UNAUTHORIZED, headers).await;
-    let key = include_str!("../../crates/client-auth/tests/keys/es256.pem");
+    let key = include_str!("../../../crates/client-auth/tests/keys/es256.pem");
     let key = ProofKey::from_pem(key).unwrap();
     let record = json!({
         "resource": url,

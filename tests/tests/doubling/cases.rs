@@ -44,7 +44,7 @@ const fn case(
 
 const KIB: usize = 1024;
 const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
-const PUBLIC: &str = include_str!("../../crates/client-auth/tests/keys/public.json");
+const PUBLIC: &str = include_str!("../../../crates/client-auth/tests/keys/public.json");
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
 

@@ -23,8 +23,8 @@ use serde_json::json;
 use crate::servers::*;
 
 const IDP: &str = "https://idp.example";
-const PRIVATE: &str = include_str!("../../crates/client-auth/tests/keys/es256.pem");
-const PUBLIC: &str = include_str!("../../crates/client-auth/tests/keys/public.json");
+const PRIVATE: &str = include_str!("../../../crates/client-auth/tests/keys/es256.pem");
+const PUBLIC: &str = include_str!("../../../crates/client-auth/tests/keys/public.json");
 
 /// The identity provider's token endpoint: an ID token for an ID-JAG, for whoever asks.
 fn token_exchange(body: &Bytes, number: usize) -> String {

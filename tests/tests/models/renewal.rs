@@ -4,8 +4,6 @@
 //! The authorization server is strict: a spent refresh token ends the grant at once. Each flow runs under the lock of the
 //! store, as hosts run it.
 
-#![cfg(test)]
-
 use std::collections::HashSet;
 
 use bytes::Bytes;

@@ -28,11 +28,11 @@ pub(crate) const MACHINE: &str = "machine";
 /// The client of the users.
 pub(crate) const APP: &str = "app";
 const ISSUER: &str = "https://as.example";
-const PEM: &str = include_str!("../../crates/client-auth/tests/keys/es256.pem");
+const PEM: &str = include_str!("../../../crates/client-auth/tests/keys/es256.pem");
 static SIGNS: LazyLock<SigningKey> =
     LazyLock::new(|| SigningKey::from_pem(SigningAlgorithm::Es256, PEM).unwrap());
 static PROVES: LazyLock<ProofKey> = LazyLock::new(|| ProofKey::from_pem(PEM).unwrap());
-const KEYS: &str = include_str!("../../crates/client-auth/tests/keys/public.json");
+const KEYS: &str = include_str!("../../../crates/client-auth/tests/keys/public.json");
 /// How often something is tried.
 const ATTEMPTS: usize = 6;
 

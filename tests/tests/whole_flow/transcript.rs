@@ -5,7 +5,7 @@
 
 use crate::*;
 
-const RECORDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/whole_flow/transcript.txt");
+const RECORDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/whole_flow/transcript.txt");
 
 #[expect(clippy::disallowed_methods, reason = "a recording is read and written")]
 #[test]

@@ -22,7 +22,7 @@ const METADATA_URL: &str = "https://conformance-test.local/client-metadata.json"
 const REDIRECT: &str = "http://localhost:3000/callback";
 const NAME: &str = "mcp-authz conformance";
 /// A key for tests, nobody's secret.
-const PROOF_KEY: &str = include_str!("../../crates/client-auth/tests/keys/es256.pem");
+const PROOF_KEY: &str = include_str!("../../../crates/client-auth/tests/keys/es256.pem");
 
 pub(crate) struct Scenario {
     name: String,

@@ -145,7 +145,7 @@ async fn c_ext_3_the_proof_for_the_slash_form_names_the_slash_form() {
     serve(listener, router);
 
     let url = format!("{origin}/mcp");
-    let key = ProofKey::from_pem(include_str!("../../crates/client-auth/tests/keys/es256.pem"));
+    let key = ProofKey::from_pem(include_str!("../../../crates/client-auth/tests/keys/es256.pem"));
     let user = AtOnce(RedirectUri::parse("http://127.0.0.1/cb").unwrap());
     let config = ClientConfig::new("Test", user.0.clone());
     let builder = AuthorizedClient::builder(&url, config.with_proof_key(key.unwrap()));
