@@ -2,8 +2,10 @@
 
 mod ids;
 mod ledger;
+mod paths;
 mod source;
 mod style;
+mod test_functions;
 
 use crate::tidy::ids::{Catalogue, Rule};
 use crate::tidy::source::Source;
@@ -31,11 +33,16 @@ const ATTACKS: Rule = Rule {
 pub(crate) fn run(workspace: &Workspace, bless: bool, verbose: bool) -> Result<(), Error> {
     let sources = source::collect(workspace, HOMES)?;
     let mut findings: Vec<String> = sources.iter().flat_map(style::findings).collect();
+    findings.extend(paths::findings(workspace)?);
     // The samples in our own unit tests prove nothing.
     let proving: Vec<&Source> = sources.iter().filter(|it| !it.is_in("xtask")).collect();
+    let mut tests = Vec::new();
+    for source in &proving {
+        tests.extend(test_functions::of(source)?);
+    }
     for rule in [REQUIREMENTS, ATTACKS] {
         let catalogue = Catalogue::new(rule.read, &workspace.sh.read_file(rule.table)?)?;
-        let proofs = catalogue.proofs(&proving, &mut findings);
+        let proofs = catalogue.proofs(&proving, &tests, &mut findings);
         findings.extend(ledger::settle(&workspace.sh, &rule, &proofs, bless, verbose)?);
     }
     none_of(&findings)

@@ -1,12 +1,13 @@
 //! Requirement and attack IDs: where they are defined, and what in the tree proves them.
 //!
-//! `C-ISS-5` is proved by a test with `c_iss_5` in its name and a comment with `C-ISS-5` at the code
-//! that enforces it. Row 28 of the attack catalogue is `SEC-028` here, proved by a test with
-//! `sec_028` in its name. A name may carry several IDs.
+//! `C-ISS-5` is proved by a test with `C-ISS-5` in the first line of its documentation, or `c_iss_5` in its name, and a
+//! comment with `C-ISS-5` at the code that enforces it. Row 28 of the attack catalogue is `SEC-028` here, proved by a test
+//! with `SEC-028` in that line, or `sec_028` in its name. A test may carry several IDs.
 
 use std::collections::BTreeSet;
 
-use crate::tidy::source::{Source, code, comment};
+use crate::tidy::source::{Source, comment};
+use crate::tidy::test_functions::TestFunction;
 use crate::workspace::Error;
 
 /// How one kind of ID is kept.
@@ -45,12 +46,19 @@ impl Catalogue {
     }
 
     /// One proof for each ID; a test or a mark that names an unknown ID is a finding.
-    pub(super) fn proofs(&self, sources: &[&Source], findings: &mut Vec<String>) -> Vec<Proof> {
-        let (mut tests, mut marks) = (BTreeSet::new(), BTreeSet::new());
+    pub(super) fn proofs(
+        &self,
+        sources: &[&Source],
+        tests: &[TestFunction],
+        findings: &mut Vec<String>,
+    ) -> Vec<Proof> {
+        let proved = tests.iter().flat_map(|test| {
+            let ids = self.in_name(&test.name).into_iter().chain(self.in_comment(&test.summary));
+            ids.map(|id| (id, &test.path))
+        });
+        let tests: BTreeSet<(String, &String)> = proved.collect();
+        let mut marks = BTreeSet::new();
         for source in sources {
-            for name in test_names(source.tests()) {
-                tests.extend(self.in_name(name).into_iter().map(|id| (id, &source.path)));
-            }
             for line in source.body().filter(|_| source.is_library_code()) {
                 let ids = self.in_comment(comment(line)).into_iter();
                 marks.extend(ids.map(|id| (id, &source.path)));
@@ -126,46 +134,6 @@ pub(super) fn attacks(table: &str) -> Vec<String> {
     numbers.map(|number| format!("SEC-{number:03}")).collect()
 }
 
-/// What a test says that `cargo xtask test` leaves out and `cargo xtask ci` runs.
-const RUN_BY_CI: &str = "ignore = \"needs PostgreSQL\"";
-
-/// The test functions in these lines that are not ignored for good.
-fn test_names<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut names = Vec::new();
-    let (mut is_test, mut is_ignored, mut in_attribute) = (false, false, false);
-    for line in lines {
-        let mut code = code(line).trim();
-        if in_attribute {
-            in_attribute = !code.ends_with(']');
-            continue;
-        }
-        while let Some(attribute) = code.strip_prefix("#[") {
-            let (attribute, rest) = attribute.split_once(']').unwrap_or_else(|| {
-                in_attribute = true;
-                (attribute, "")
-            });
-            let path = attribute.split(['(', ' ']).next().unwrap_or_default();
-            is_test |= path.ends_with("test");
-            is_ignored |= path == "ignore" && attribute != RUN_BY_CI;
-            code = rest.trim_start();
-        }
-        if code.is_empty() {
-            continue;
-        }
-        if is_test && !is_ignored {
-            names.extend(function_name(code));
-        }
-        (is_test, is_ignored) = (false, false);
-    }
-    names
-}
-
-fn function_name(code: &str) -> Option<&str> {
-    let (before, after) = code.split_once("fn ")?;
-    let name = after.split(|it: char| !it.is_alphanumeric() && it != '_').next()?;
-    (before.is_empty() || before.ends_with(' ')).then_some(name)
-}
-
 /// Whether `family` could be meant as one: the role of `known`, and as many words in capitals.
 fn is_alike(known: &str, family: &str) -> bool {
     known.split('-').next() == family.split('-').next()
@@ -180,6 +148,7 @@ fn is_number(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tidy::test_functions;
 
     fn catalogue() -> Catalogue {
         let table = "id\tlevel\nC-ISS-1\tMUST\nC-ISS-10\tMUST\nA-TOKEN-1\tMUST\n";
@@ -218,44 +187,18 @@ mod tests {
     }
 
     #[test]
-    fn a_test_has_an_attribute_and_is_not_ignored() {
-        let text = "
-            #[test]
-            fn plain() {}
-            #[tokio::test(flavor = \"current_thread\")]
-            // why
-            async fn on_a_runtime() {}
-            #[test] fn on_one_line(it in any()) {}
-            #[test]
-            #[expect(
-                lint,
-                reason = \"x\"
-            )]
-            fn below_a_long_attribute() {}
-            #[test]
-            #[ignore = \"slow\"]
-            fn ignored() {}
-            #[test]
-            #[ignore = \"needs PostgreSQL\"]
-            fn run_by_ci() {}
-            // #[test]
-            fn helper() {}";
-        assert_eq!(
-            test_names(text.lines()),
-            ["plain", "on_a_runtime", "on_one_line", "below_a_long_attribute", "run_by_ci"]
-        );
-    }
-
-    #[test]
     fn proofs_need_the_right_place_and_a_known_id() {
         let file = |path: &str, text: &str| Source::new(path.to_owned(), text.to_owned());
         let core = file(
             "crates/a/src/b.rs",
             "// C-ISS-1\n#[cfg(test)]\nmod tests {\n#[test]\nfn c_iss_10() {} // C-ISS-10\n}\n",
         );
-        let outside = file("tests/c.rs", "// C-ISS-10\n#[test]\nfn c_iss_1_c_iss_2() {}\n");
+        let outside =
+            file("tests/c.rs", "// C-ISS-10\n/// C-ISS-1, C-ISS-2: x\n#[test]\nfn a() {}\n");
+        let tests = [&core, &outside].map(|it| test_functions::of(it).unwrap());
+        let tests: Vec<TestFunction> = tests.into_iter().flatten().collect();
         let mut findings = Vec::new();
-        let proofs = catalogue().proofs(&[&core, &outside], &mut findings);
+        let proofs = catalogue().proofs(&[&core, &outside], &tests, &mut findings);
         let found: Vec<_> = proofs.iter().map(|it| (it.test, it.mark)).collect();
         assert_eq!(found, [(true, true), (true, false), (false, false)]);
         assert_eq!(findings, ["tests/c.rs: no catalogue knows C-ISS-2"]);

@@ -21,6 +21,10 @@ impl Source {
         Self { path, text, body }
     }
 
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     pub(super) fn lines(&self) -> impl Iterator<Item = &str> {
         self.text.lines()
     }
@@ -28,12 +32,6 @@ impl Source {
     /// The lines above the unit tests.
     pub(super) fn body(&self) -> impl Iterator<Item = &str> {
         self.text.lines().take(self.body)
-    }
-
-    /// The lines in which a test may stand: all of a test file, else the unit tests.
-    pub(super) fn tests(&self) -> impl Iterator<Item = &str> {
-        let above = if self.is_test_file() { 0 } else { self.body };
-        self.text.lines().skip(above)
     }
 
     pub(super) fn is_in(&self, home: &str) -> bool {
@@ -137,12 +135,12 @@ mod tests {
         let text = "code\n#[cfg(test)]\nmod tests {\n}\n";
         let unit = Source::new("crates/a/src/b.rs".to_owned(), text.to_owned());
         assert!(unit.is_library_code());
-        assert_eq!((unit.body().count(), unit.tests().count()), (1, 3));
+        assert_eq!(unit.body().count(), 1);
 
         for path in ["tests/src/world.rs", "crates/a/src/b/tests.rs"] {
             let file = Source::new(path.to_owned(), "a\nb\n".to_owned());
             assert!(!file.is_library_code(), "{path}");
-            assert_eq!((file.body().count(), file.tests().count()), (2, 2));
+            assert_eq!(file.body().count(), 2);
         }
     }
 }
