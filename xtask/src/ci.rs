@@ -9,6 +9,7 @@ use crate::{browser, conformance, examples, fuzz, interleavings, interop, test, 
 /// when what it needs is absent, and says how to get it.
 const SUITES: &[Step] = &[
     ("cargo-deny: bans, licences, sources", deny),
+    ("typos", typos),
     ("power cuts of a database", power_cuts),
     ("stores on PostgreSQL", postgres),
     ("servers that are killed, crashed under, and doubled", processes),
@@ -45,6 +46,18 @@ fn deny(workspace: &Workspace) -> Result<(), Error> {
             .into());
     }
     cmd!(sh, "cargo deny --locked --all-features check bans licenses sources").quiet().run()?;
+    Ok(())
+}
+
+/// Checks the spelling of everything that is not recorded from elsewhere; `.typos.toml` has the exceptions.
+fn typos(workspace: &Workspace) -> Result<(), Error> {
+    let sh = &workspace.sh;
+    if cmd!(sh, "typos --version").quiet().ignore_stdout().ignore_stderr().run().is_err() {
+        return Err("typos is missing: `pip install typos`, `cargo install --locked typos-cli`, \
+                    or `.ci/run`, which installs the pinned version"
+            .into());
+    }
+    cmd!(sh, "typos").quiet().run()?;
     Ok(())
 }
 

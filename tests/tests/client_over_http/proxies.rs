@@ -80,7 +80,7 @@ async fn c_token_1_a_server_on_this_machine_is_asked_directly_and_others_through
 }
 
 #[tokio::test]
-async fn why_there_is_no_connection_is_told_with_the_librarys_error() {
+async fn why_there_is_no_connection_is_told_with_the_error_of_the_library() {
     let (listener, closed) = bind().await;
     drop(listener);
     // One that answers a TLS handshake with a page.
