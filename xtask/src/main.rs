@@ -15,6 +15,7 @@ mod interleavings;
 mod interop;
 mod load;
 mod process;
+mod surface;
 mod test;
 mod tidy;
 mod timing;
@@ -109,6 +110,20 @@ enum Command {
         #[arg(long)]
         only: Option<String>,
     },
+    /// The crates as other people's builds meet them
+    ///
+    /// Each feature alone (cargo-hack), the oldest Rust and the lowest versions that the manifests promise, what is
+    /// exported (cargo-public-api, listings in xtask/public-api), and which types of other crates are in it
+    /// (cargo-check-external-types, lists in the manifests). Builds most dependencies five times: `ci` leaves it out, and
+    /// the public workflow runs it beside `ci`. Needs the tools and toolchains that .github/workflows/ci.yml pins.
+    Surface {
+        /// Only steps whose title contains this
+        #[arg(long)]
+        only: Option<String>,
+        /// Rewrite the listings of exported names
+        #[arg(long)]
+        bless: bool,
+    },
     /// File length, module heads, and the requirement and attack IDs
     ///
     /// An ID that is not yet proved must stand in tests/catalogue/requirements-open.tsv or
@@ -157,6 +172,7 @@ fn run(command: &Command) -> Result<(), Error> {
         Command::Interleavings => interleavings::run(&workspace),
         Command::Interop => interop::run(&workspace),
         Command::Load { rounds, only } => load::run(&workspace, *rounds, only.as_deref()),
+        Command::Surface { only, bless } => surface::run(&workspace, only.as_deref(), *bless),
         Command::Timing { samples, case } => timing::run(&workspace, *samples, case.as_deref()),
         Command::Tidy { bless, verbose } => tidy::run(&workspace, *bless, *verbose),
     }

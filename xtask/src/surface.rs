@@ -1,0 +1,192 @@
+//! `cargo xtask surface`: the crates as other people's builds meet them: each feature alone, the oldest Rust, the lowest
+//! versions of dependencies, public names, and types of other crates in them.
+//!
+//! `test` and `ci` build everything with every feature, which hides what only another set of features, versions or a
+//! toolchain shows. Each step builds most dependencies anew, so that none of this is part of `ci`.
+
+use cargo_metadata::Package;
+use xshell::{Shell, cmd};
+
+use crate::workspace::{Error, Step, Workspace, none_of, run_steps};
+
+const STEPS: &[Step] = &[
+    ("each feature alone", features),
+    ("oldest Rust", oldest_rust),
+    ("lowest versions of direct dependencies", lowest_versions),
+    ("public names", |workspace| public_names(workspace, false)),
+    ("types of other crates", external_types),
+];
+
+/// Nightly toolchains whose rustdoc writes the form of JSON that the pinned tools read, the first that is installed.
+const NIGHTLIES: [&str; 2] = ["nightly-2026-05-20", "nightly"];
+
+/// One listing for each crate.
+const LISTINGS: &str = "xtask/public-api";
+
+/// Runs all steps, or those whose title contains a text; rewrites the listings instead if they are blessed.
+pub(crate) fn run(workspace: &Workspace, only: Option<&str>, bless: bool) -> Result<(), Error> {
+    if bless {
+        return public_names(workspace, true);
+    }
+    let chosen = |(title, _): &&Step| only.is_none_or(|only| title.contains(only));
+    let steps: Vec<Step> = STEPS.iter().filter(chosen).copied().collect();
+    if steps.is_empty() {
+        return Err("no step has this name".into());
+    }
+    run_steps(workspace, &steps)
+}
+
+/// Clippy for each library without features, with each alone, and with all.
+fn features(workspace: &Workspace) -> Result<(), Error> {
+    let sh = &workspace.sh;
+    installed(sh, "hack")?;
+    let packages = names(workspace).flat_map(|name| ["--package", name]);
+    cmd!(sh, "cargo hack clippy --locked --lib --each-feature {packages...} -- -D warnings")
+        .quiet()
+        .run()?;
+    Ok(())
+}
+
+/// The version that `Cargo.toml` promises builds every library.
+fn oldest_rust(workspace: &Workspace) -> Result<(), Error> {
+    let sh = &workspace.sh;
+    let promised = workspace.crates().find_map(|package| package.rust_version.as_ref());
+    let promised = promised.ok_or("the crates promise no Rust version")?;
+    let toolchain = promised.to_string();
+    if !toolchains(sh)?.contains(&toolchain) {
+        let install = format!("rustup toolchain install --profile minimal {toolchain}");
+        return Err(format!(
+            "Rust {toolchain}, which Cargo.toml promises, is missing: `{install}`"
+        )
+        .into());
+    }
+    let packages = names(workspace).flat_map(|name| ["--package", name]);
+    let target = workspace.target.join("oldest");
+    let toolchain = format!("+{toolchain}");
+    cmd!(
+        sh,
+        "cargo {toolchain} check --locked --lib --all-features {packages...} --target-dir {target}"
+    )
+    .quiet()
+    .run()?;
+    Ok(())
+}
+
+/// Every library builds with the lowest version of each dependency that the manifests allow.
+fn lowest_versions(workspace: &Workspace) -> Result<(), Error> {
+    let sh = &workspace.sh;
+    let nightly = nightly(sh)?;
+    let home = workspace.target.join("lowest");
+    let copy = home.join("tree");
+    sh.remove_path(&copy)?;
+    sh.create_dir(&copy)?;
+    // The lock file of the copy is rewritten.
+    let files = cmd!(sh, "git ls-files").quiet().read()?;
+    let files = files.lines().filter(|file| sh.path_exists(file));
+    cmd!(sh, "cp --parents {files...} {copy}").quiet().run()?;
+    let _in_copy = sh.push_dir(&copy);
+    cmd!(sh, "cargo {nightly} update --quiet -Z direct-minimal-versions").quiet().run()?;
+    let packages = names(workspace).flat_map(|name| ["--package", name]);
+    let target = home.join("target");
+    cmd!(sh, "cargo check --locked --lib --all-features {packages...} --target-dir {target}")
+        .quiet()
+        .run()?;
+    Ok(())
+}
+
+/// Compares what each crate exports with its listing, or writes the listing.
+fn public_names(workspace: &Workspace, bless: bool) -> Result<(), Error> {
+    let sh = &workspace.sh;
+    installed(sh, "public-api")?;
+    let nightly = nightly(sh)?;
+    let target = workspace.target.join("surface");
+    let mut findings = Vec::new();
+    for name in names(workspace) {
+        let command = cmd!(sh, "cargo {nightly} public-api --package {name} --all-features -sss");
+        let exported = command.env("CARGO_TARGET_DIR", &target).quiet().read()? + "\n";
+        let listing = format!("{LISTINGS}/{name}.txt");
+        if bless {
+            sh.write_file(&listing, exported)?;
+            continue;
+        }
+        let listed = sh.read_file(&listing).unwrap_or_default();
+        findings.extend(differences(&listed, &exported).map(|line| format!("{name}: {line}")));
+    }
+    none_of(&findings).map_err(|error| {
+        format!(
+            "{error}\nIf this is meant: `cargo xtask surface --bless`, and a line in CHANGELOG.md"
+        )
+        .into()
+    })
+}
+
+/// Lines that are listed and gone, then those that are new.
+fn differences<'a>(listed: &'a str, exported: &'a str) -> impl Iterator<Item = String> + 'a {
+    let gone = listed.lines().filter(|line| !exported.lines().any(|other| other == *line));
+    let new = exported.lines().filter(|line| !listed.lines().any(|other| other == *line));
+    gone.map(|line| format!("- {line}")).chain(new.map(|line| format!("+ {line}")))
+}
+
+/// Every type of another crate in a signature stands in the manifest's list
+/// (`package.metadata.cargo_check_external_types`).
+fn external_types(workspace: &Workspace) -> Result<(), Error> {
+    let sh = &workspace.sh;
+    installed(sh, "check-external-types")?;
+    let nightly = nightly(sh)?;
+    let target = workspace.target.join("surface");
+    let mut findings = Vec::new();
+    for Package { name, manifest_path, .. } in workspace.crates() {
+        let command = cmd!(
+            sh,
+            "cargo {nightly} check-external-types --manifest-path {manifest_path} --all-features"
+        );
+        if command.env("CARGO_TARGET_DIR", &target).quiet().run().is_err() {
+            findings.push(name.to_string());
+        }
+    }
+    none_of(&findings)
+}
+
+fn names(workspace: &Workspace) -> impl Iterator<Item = &str> {
+    workspace.crates().map(|package| package.name.as_str())
+}
+
+fn installed(sh: &Shell, tool: &str) -> Result<(), Error> {
+    if cmd!(sh, "cargo {tool} --version").quiet().ignore_stdout().ignore_stderr().run().is_ok() {
+        return Ok(());
+    }
+    let place = "the version is pinned in .github/workflows/ci.yml";
+    Err(format!("cargo-{tool} is missing: `cargo install --locked cargo-{tool}`; {place}").into())
+}
+
+/// The argument that chooses a nightly toolchain.
+fn nightly(sh: &Shell) -> Result<String, Error> {
+    let there = toolchains(sh)?;
+    let found = NIGHTLIES.into_iter().find(|nightly| there.iter().any(|it| it == nightly));
+    let [wanted, _] = NIGHTLIES;
+    found.map(|found| format!("+{found}")).ok_or_else(|| {
+        format!(
+            "a nightly toolchain is missing: `rustup toolchain install --profile minimal {wanted}`"
+        )
+        .into()
+    })
+}
+
+/// Names of the toolchains that are installed, without the name of the machine.
+fn toolchains(sh: &Shell) -> Result<Vec<String>, Error> {
+    let listed = cmd!(sh, "rustup toolchain list --quiet").quiet().read()?;
+    let host = cmd!(sh, "rustc --print host-tuple").quiet().read()?;
+    let name = |line: &str| line.strip_suffix(&format!("-{host}")).unwrap_or(line).to_owned();
+    Ok(listed.lines().map(name).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_gone_stands_before_what_is_new() {
+        let found = differences("pub a\npub b\n", "pub b\npub c\n");
+        assert_eq!(found.collect::<Vec<_>>(), ["- pub a", "+ pub c"]);
+    }
+}
