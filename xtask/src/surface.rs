@@ -52,7 +52,7 @@ fn oldest_rust(workspace: &Workspace) -> Result<(), Error> {
     let sh = &workspace.sh;
     let promised = workspace.crates().find_map(|package| package.rust_version.as_ref());
     let promised = promised.ok_or("the crates promise no Rust version")?;
-    let toolchain = promised.to_string();
+    let toolchain = format!("{}.{}", promised.major, promised.minor);
     if !toolchains(sh)?.contains(&toolchain) {
         let install = format!("rustup toolchain install --profile minimal {toolchain}");
         return Err(format!(
