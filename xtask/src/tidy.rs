@@ -1,6 +1,8 @@
 //! `cargo xtask tidy`: what the compiler does not check but a reader relies on.
 
+mod code_paths;
 mod ids;
+mod imports;
 mod ledger;
 mod paths;
 mod source;
@@ -34,6 +36,7 @@ pub(crate) fn run(workspace: &Workspace, bless: bool, verbose: bool) -> Result<(
     let sources = source::collect(workspace, HOMES)?;
     let mut findings: Vec<String> = sources.iter().flat_map(style::findings).collect();
     findings.extend(paths::findings(workspace)?);
+    findings.extend(imports::findings(&sources)?);
     // The samples in our own unit tests prove nothing.
     let proving: Vec<&Source> = sources.iter().filter(|it| !it.is_in("xtask")).collect();
     let mut tests = Vec::new();

@@ -5,7 +5,7 @@ use oauth_types::{ClientId, Entropy, ResourceUri, ScopeSet, Secret, Thumbprint, 
 #[cfg(feature = "jwt_access_tokens")]
 pub use signed::SigningKeys;
 
-use crate::Config;
+use crate::config::Config;
 
 /// What an access token is about.
 #[cfg_attr(

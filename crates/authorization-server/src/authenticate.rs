@@ -11,8 +11,12 @@
 use client_auth::{Authenticated, ClientAuthError, Presented, Reason, Registered, Verified};
 use oauth_types::{ClientId, UnixTime};
 
+use crate::client_document::DocumentRefused;
+use crate::client_keys::KeysNeeded;
+use crate::config::Config;
 use crate::environment::{Attempt, Environment, Failure, find_client};
-use crate::{ClientRecord, Config, DocumentRefused, KeysNeeded, OnceKind, Refusal, Store};
+use crate::refusal::Refusal;
+use crate::store::{ClientRecord, OnceKind, Store};
 
 /// A client as far as it is known, before it has authenticated.
 pub(crate) struct Caller {

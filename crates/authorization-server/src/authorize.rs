@@ -33,10 +33,13 @@ use oauth_types::{
     Thumbprint, UnixTime,
 };
 
+use crate::config::Config;
+use crate::consent::NeedsConsent;
 use crate::offer::requested_scopes;
+use crate::refusal::{Cause, PageError, RedirectError};
 use crate::remembered::{Destination, Prompt};
 use crate::resource_indicator::ResourceIndicator;
-use crate::{Cause, ClientRecord, Config, NeedsConsent, PageError, RedirectError};
+use crate::store::ClientRecord;
 
 /// A request whose client has to be looked up. Nothing about it may be redirected yet.
 #[derive(Debug)]

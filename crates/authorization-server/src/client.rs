@@ -32,8 +32,9 @@ use oauth_types::{
 use serde_json::{Value, json};
 
 use crate::client_keys::{Keys, methods};
+use crate::config::Config;
 use crate::metadata::REGISTERED_GRANT_TYPES;
-use crate::{ClientRecord, Config};
+use crate::store::ClientRecord;
 
 /// Most redirect URIs of one client.
 const MAX_REDIRECT_URIS: usize = 16;

@@ -27,8 +27,10 @@ use oauth_types::{
     ClientId, ClientIdMetadata, ClientMetadataUrl, InvalidClientIdMetadata, UnixTime, media_type,
 };
 
-use crate::client::{AcceptedClient, MetadataSource};
-use crate::{Cause, ClientRecord, Config, InvalidClient, PageError, Refusal, StoreError};
+use crate::client::{AcceptedClient, InvalidClient, MetadataSource};
+use crate::config::Config;
+use crate::refusal::{Cause, PageError, Refusal};
+use crate::store::{ClientRecord, StoreError};
 
 /// Why nothing is known about a client from its document. It holds no text of the document, and not where its name
 /// leads.
@@ -198,7 +200,7 @@ mod tests {
 
     use super::*;
     use crate::metadata::REGISTERED_GRANT_TYPES;
-    use crate::{RefreshKey, RefreshKeys};
+    use crate::refresh_token::{RefreshKey, RefreshKeys};
 
     const NOW: UnixTime = UnixTime::from_secs(7);
 

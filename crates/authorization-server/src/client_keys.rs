@@ -29,9 +29,10 @@ use http::Response;
 use oauth_types::{AuthMethod, ClientMetadata, ClientMetadataUrl, KeySet};
 use serde_json::json;
 
-use crate::client::MetadataSource;
-use crate::client_document::check_json;
-use crate::{ClientRecord, Config, DocumentRefused, InvalidClient};
+use crate::client::{InvalidClient, MetadataSource};
+use crate::client_document::{DocumentRefused, check_json};
+use crate::config::Config;
+use crate::store::ClientRecord;
 
 /// Methods from strong to weak.
 const STRENGTH: [AuthMethod; 4] = [

@@ -18,10 +18,10 @@ pub use self::lifetimes::Lifetimes;
 pub use self::paths::Paths;
 
 #[cfg(feature = "jwt_access_tokens")]
-use crate::SigningKeys;
+use crate::access_token::SigningKeys;
+use crate::introspect::ResourceServer;
 use crate::metadata::AUTH_METHODS;
-use crate::refresh_token::Seals;
-use crate::{RefreshKeys, ResourceServer};
+use crate::refresh_token::{RefreshKeys, Seals};
 
 /// What an authorization server is.
 #[derive(Clone, Debug)]

@@ -9,14 +9,12 @@ use oauth_types::{
     FormWriter, Origin, RedirectUri, ResourceUri, ScopeSet, Secret, Thumbprint, UnixTime,
 };
 
+use crate::config::Config;
 use crate::page::page_headers;
-use crate::refusal::redirect;
-use crate::remembered::Prompt;
+use crate::refusal::{Cause, ConsentError, PageError, RedirectError, redirect};
+use crate::remembered::{ConsentLookup, Prompt};
+use crate::store::{ClientRecord, CodeRecord, ConsentRecord, StoreError};
 use crate::waiting::{Answered, OfAsked};
-use crate::{
-    Cause, ClientRecord, CodeRecord, Config, ConsentError, ConsentLookup, ConsentRecord, PageError,
-    RedirectError, StoreError,
-};
 
 /// A request that is right in every way and waits for the user. The page carries it as a [`Question`], which nobody
 /// can change and any process of this issuer can read.

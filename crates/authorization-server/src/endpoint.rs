@@ -13,8 +13,8 @@ use client_auth::Presented;
 use http::{Method, Request, StatusCode};
 use oauth_types::{FormError, FormPairs, TokenErrorCode, media_type};
 
+use crate::refusal::{Cause, Refusal};
 use crate::resource_indicator::ResourceIndicator;
-use crate::{Cause, Refusal};
 
 /// A form in which no parameter but `resource` is repeated.
 #[derive(Debug)]

@@ -14,7 +14,10 @@ use core::time::Duration;
 
 use oauth_types::{ClientId, ClientMetadataUrl, Entropy, KeySet};
 
-use crate::{ClientRecord, ClientUnavailable, Config, DocumentRefused, KeysNeeded, Store};
+use crate::client_document::{ClientUnavailable, DocumentRefused};
+use crate::client_keys::KeysNeeded;
+use crate::config::Config;
+use crate::store::{ClientRecord, Store};
 
 /// The host of one request.
 ///

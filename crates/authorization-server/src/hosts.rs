@@ -3,7 +3,8 @@
 use http::{Request, StatusCode};
 use oauth_types::{BrowserOrigins, InvalidUri, TokenErrorCode};
 
-use crate::{Cause, Config, Refusal};
+use crate::config::Config;
+use crate::refusal::{Cause, Refusal};
 
 impl Config {
     /// Adds a host that the server answers to, given without a port, in `Host` and `Origin`.

@@ -19,9 +19,11 @@ use oauth_types::{
 use serde_json::json;
 
 use crate::authenticate::{authenticate_as, settle};
+use crate::config::Config;
 use crate::endpoint::Form;
-use crate::environment::Attempt;
-use crate::{AccessRecord, Config, Environment, Refusal, Store as _};
+use crate::environment::{Attempt, Environment};
+use crate::refusal::Refusal;
+use crate::store::{AccessRecord, Store as _};
 
 /// A resource server that may ask about the tokens that are for it.
 #[derive(Clone, Debug)]

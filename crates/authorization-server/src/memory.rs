@@ -9,11 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use client_auth::Replay;
 use oauth_types::{ClientId, Issuer, SecretDigest, TokenFacts, UnixTime};
 
-use crate::store::SweepClock;
-use crate::{
+use crate::store::{
     AccessRecord, ClientRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord,
     Generation, NewAccess, NewFamily, OnceKind, RedeemOutcome, RotateOutcome, Rotation, Store,
-    StoreError,
+    StoreError, SweepClock,
 };
 use clients::Clients;
 use once::Once;

@@ -11,7 +11,7 @@ use oauth_types::{
     metadata_response,
 };
 
-use crate::Config;
+use crate::config::Config;
 
 /// Client authentication methods that are spoken here; [`Config::with_auth_methods`] takes fewer.
 pub(crate) const AUTH_METHODS: &[AuthMethod] = &[
@@ -79,7 +79,7 @@ impl Config {
     #[cfg(feature = "jwt_access_tokens")]
     #[must_use]
     pub fn jwks_response(&self, method: &Method) -> Response<Bytes> {
-        let document = self.signing_keys.as_ref().map(crate::SigningKeys::document);
+        let document = self.signing_keys.as_ref().map(crate::access_token::SigningKeys::document);
         oauth_types::key_set_response(method, document.unwrap_or_default())
     }
 

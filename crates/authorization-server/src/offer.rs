@@ -18,7 +18,7 @@
 
 use oauth_types::{ResourceUri, Scope, ScopeSet};
 
-use crate::{Config, InvalidConfig};
+use crate::config::{Config, InvalidConfig};
 
 impl Config {
     /// Grants these scopes to a client that asks for none (RFC 6749 §3.3), after the consent page has shown them.

@@ -20,9 +20,11 @@ use client_auth::{HeldKey, InvalidProof};
 use http::HeaderMap;
 use oauth_types::{Thumbprint, UnixTime};
 
+use crate::config::Config;
+use crate::refusal::{Cause, Refusal};
 #[cfg(feature = "dpop")]
-use crate::OnceKind;
-use crate::{Cause, Config, Refusal, Store};
+use crate::store::OnceKind;
+use crate::store::Store;
 
 /// What a token request shows of a key.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use oauth_types::{Entropy, Issuer, Secret};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::{FamilyId, Generation};
+use crate::store::{FamilyId, Generation};
 
 /// A key for refresh tokens: 256 random bits. Whoever has it can forge refresh tokens; whoever loses it logs
 /// everybody out.

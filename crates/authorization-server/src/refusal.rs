@@ -18,7 +18,8 @@ use oauth_types::{
 pub use self::page_error::PageError;
 pub use self::redirect_error::RedirectError;
 pub(crate) use self::redirect_error::redirect;
-use crate::{CorrelationId, StoreError};
+use crate::correlation::CorrelationId;
+use crate::store::StoreError;
 
 /// When a failure is worth another try, in seconds.
 const RETRY: &str = "2";

@@ -21,10 +21,11 @@ use oauth_types::{
     UnixTime, json_response_uncached, media_type,
 };
 
-use crate::client::{AcceptedClient, MetadataSource};
-use crate::{
-    Cause, Config, CreateOutcome, Environment, InvalidClient, Refusal, Store as _, StoreError,
-};
+use crate::client::{AcceptedClient, InvalidClient, MetadataSource};
+use crate::config::Config;
+use crate::environment::Environment;
+use crate::refusal::{Cause, Refusal};
+use crate::store::{CreateOutcome, Store as _, StoreError};
 
 /// Answers a request to the registration endpoint.
 ///

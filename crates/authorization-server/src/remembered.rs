@@ -29,7 +29,10 @@ use oauth_types::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Approved, ClientRecord, Config, ConsentRecord, NeedsConsent, RedirectError};
+use crate::config::Config;
+use crate::consent::{Approved, NeedsConsent};
+use crate::refusal::RedirectError;
+use crate::store::{ClientRecord, ConsentRecord};
 
 /// How the request wants the user to be asked (OpenID Connect Core §3.1.2.1).
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]

@@ -13,8 +13,11 @@ use http::{Request, Response, StatusCode};
 use oauth_types::{ClientId, SecretDigest, UnixTime, json_response_uncached};
 
 use crate::authenticate::{Caller, authenticate};
+use crate::config::Config;
 use crate::endpoint::Form;
-use crate::{ClientRecord, Config, Environment, FamilyId, Refusal, Store as _};
+use crate::environment::Environment;
+use crate::refusal::Refusal;
+use crate::store::{ClientRecord, FamilyId, Store as _};
 
 /// Answers a request to the revocation endpoint.
 ///

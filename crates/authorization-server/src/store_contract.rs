@@ -62,8 +62,8 @@ use core::fmt;
 use core::panic::Location;
 
 #[cfg(doc)]
-use crate::Store;
-use crate::StoreError;
+use crate::store::Store;
+use crate::store::StoreError;
 
 pub use access::*;
 pub use clients::*;

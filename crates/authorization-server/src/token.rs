@@ -28,9 +28,12 @@ use oauth_types::{GrantType, ScopeSet, TokenErrorCode, UnixTime};
 
 use self::form::TokenForm;
 use crate::authenticate::{Caller, authenticate};
+use crate::config::Config;
 use crate::endpoint::Form;
+use crate::environment::Environment;
 use crate::possession::{CheckedProof, Proof};
-use crate::{Cause, ClientRecord, Config, Environment, Refusal};
+use crate::refusal::{Cause, Refusal};
+use crate::store::ClientRecord;
 
 /// Answers a request to the token endpoint.
 ///

@@ -24,9 +24,12 @@ use oauth_types::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::config::Config;
+use crate::consent::NeedsConsent;
 use crate::refresh_token::Purpose;
+use crate::refusal::{Cause, ConsentError, PageError};
 use crate::remembered::Prompt;
-use crate::{Cause, ClientRecord, Config, ConsentError, NeedsConsent, PageError, StoreError};
+use crate::store::{ClientRecord, StoreError};
 
 /// How long a user may take.
 const LIFETIME: Duration = Duration::from_secs(600);

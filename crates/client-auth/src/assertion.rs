@@ -3,8 +3,9 @@
 use oauth_types::{Audience, ClientId, SecretDigest, UnixTime};
 use serde::Deserialize;
 
-use crate::jws::signed_claims;
-use crate::{Lifetime, Reason, VerifyingKeys};
+use crate::error::Reason;
+use crate::jws::{Lifetime, signed_claims};
+use crate::keys::VerifyingKeys;
 
 /// Longest identifier of an assertion, in bytes.
 const MAX_JTI: usize = 256;

@@ -138,7 +138,7 @@ impl ClientCredentials {
     #[cfg(feature = "private_key_jwt")]
     pub fn with_key(
         client_id: ClientId,
-        key: &crate::SigningKey,
+        key: &crate::signing::SigningKey,
         server: &oauth_types::AuthorizationServerMetadata,
     ) -> Result<Self, NoUsableMethod> {
         key.accepted_by(server)?;

@@ -11,7 +11,7 @@ use oauth_types::{Entropy, UnixTime};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::Lifetime;
+use crate::jws::Lifetime;
 
 /// What a server makes its nonces with: 256 random bits. Whoever has them can make proofs ahead of time.
 ///

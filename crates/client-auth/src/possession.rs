@@ -77,7 +77,9 @@ mod read {
     use serde_json::{Value, json};
 
     use super::{HeldKey, InvalidProof};
-    use crate::{Lifetime, Replay, VerifyingKeys};
+    use crate::jws::Lifetime;
+    use crate::keys::VerifyingKeys;
+    use crate::replay::Replay;
 
     /// How long a proof counts where no window is given, clocks that are off not included.
     const LIFETIME: Duration = Duration::from_secs(60);

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::{InvalidSigningKey, SigningFailed};
+use crate::signing::{InvalidSigningKey, SigningFailed};
 
 /// A private key that a client binds its tokens to: ES256, which all servers that speak DPoP take.
 ///

@@ -2,7 +2,8 @@
 
 use oauth_types::{SecretDigest, UnixTime};
 
-use crate::{Authenticated, ClientAuthError, Reason};
+use crate::error::{ClientAuthError, Reason};
+use crate::verify::Authenticated;
 
 /// What [`Presented::verify`](crate::Presented::verify) found (RFC 6749 §2.3, RFC 7523 §3).
 #[derive(Clone, Debug)]

@@ -13,7 +13,7 @@ use oauth_types::{
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::NoUsableMethod;
+use crate::attach::NoUsableMethod;
 
 /// How long an assertion counts: long enough for a slow network and a wrong clock.
 const LIFETIME: Duration = Duration::from_secs(300);

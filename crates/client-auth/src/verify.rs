@@ -28,7 +28,10 @@ use oauth_types::ClientAssertionType;
 use oauth_types::{AuthMethod, ClientId, FormPairs, Repeated, Secret, SecretDigest, UnixTime};
 use serde::{Deserialize, Serialize};
 
-use crate::{BasicCredentials, ClientAuthError, InvalidBasic, Reason, Verified, VerifyingKeys};
+use crate::basic::{BasicCredentials, InvalidBasic};
+use crate::error::{ClientAuthError, Reason};
+use crate::keys::VerifyingKeys;
+use crate::replay::Verified;
 
 /// What is on record about a client's authentication (RFC 7591 §2, §3.2.1).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -325,7 +328,11 @@ impl Presented {
                 let unused = asserted.ok_or(Reason::WrongMethod)??;
                 let client = Authenticated { client_id: self.client_id, method };
                 let crate::assertion::Unused { key, until } = unused;
-                return Ok(Verified::CheckReplay(crate::CheckReplay { client, key, until }));
+                return Ok(Verified::CheckReplay(crate::replay::CheckReplay {
+                    client,
+                    key,
+                    until,
+                }));
             }
             _ => return Err(Reason::WrongMethod),
         }

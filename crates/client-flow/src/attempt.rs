@@ -24,9 +24,13 @@ use iss_validate::AuthorizationError;
 use oauth_types::{AuthorizationErrorCode, ScopeSet, UnixTime};
 
 use crate::authorization::authorize;
+use crate::config::ClientConfig;
 use crate::discovery::login_for;
+use crate::error::FlowError;
 use crate::recall::Recall;
-use crate::{Account, ClientConfig, FlowError, Record, Save, Session, Step};
+use crate::record::{Account, Record};
+use crate::session::Session;
+use crate::step::{Save, Step};
 
 impl Account {
     /// Number of logins in a row that a remembered registration may leave unfinished before the client registers anew.

@@ -11,9 +11,14 @@ use oauth_types::{
 };
 
 use crate::attempt::denied;
+use crate::config::{ClientConfig, Grant};
+use crate::error::FlowError;
+use crate::exchange::Purpose;
+use crate::identity::Identify;
 use crate::keys::Keys;
+use crate::record::Account;
+use crate::step::Step;
 use crate::token::TokenRequest;
-use crate::{Account, ClientConfig, FlowError, Grant, Identify, Purpose, Step};
 
 /// The first step from an account to tokens with this scope.
 pub(crate) fn authorize(

@@ -10,7 +10,8 @@ use oauth_types::{
 };
 
 use crate::keys::Keys;
-use crate::{Account, Record, ServerProfile, Tokens};
+use crate::profile::ServerProfile;
+use crate::record::{Account, Record, Tokens};
 
 /// Whom the tokens are for, and by what right.
 #[derive(Clone, Debug)]

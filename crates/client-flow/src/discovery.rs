@@ -17,10 +17,13 @@ use oauth_types::{
     ScopeSet, Secret, describing, protected_resource_urls,
 };
 
-use crate::exchange::Then;
-use crate::record::join;
+use crate::config::ClientConfig;
+use crate::error::FlowError;
+use crate::exchange::{Exchange, Purpose, Then};
+use crate::record::{Tokens, join};
 use crate::server::FindServer;
-use crate::{ClientConfig, Exchange, FlowError, Purpose, Session, Step, Tokens};
+use crate::session::Session;
+use crate::step::Step;
 
 /// Starts a login to the MCP server at `server_url`, with the challenge that its 401 carried, if any.
 ///

@@ -13,7 +13,9 @@ use oauth_types::{
     InvalidUri, Issuer, RegistrationErrorCode, SentSecrets, TokenErrorCode,
 };
 
-use crate::{Purpose, ServerProfile, TransportFailed};
+use crate::exchange::Purpose;
+use crate::profile::ServerProfile;
+use crate::transport::TransportFailed;
 
 /// A login, refresh or step-up ended without tokens. No secret and no unvalidated text is in it.
 #[derive(Clone, Debug)]

@@ -11,11 +11,13 @@ use oauth_types::{
 };
 
 use crate::discovery::FindResource;
+use crate::error::FlowError;
 use crate::identity::Asserting;
 use crate::registration::Registering;
 use crate::server::FindServer;
+use crate::step::Step;
 use crate::token::TokenRequest;
-use crate::{FlowError, Step, TransportFailed};
+use crate::transport::TransportFailed;
 
 /// What a request is for: for messages and logs.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

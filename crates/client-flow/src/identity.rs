@@ -10,10 +10,13 @@ use oauth_types::{
     ScopeSet, Secret, TokenExchangeResponse,
 };
 
-use crate::exchange::Then;
+use crate::config::IdentityProvider;
+use crate::error::FlowError;
+use crate::exchange::{Exchange, Purpose, Then};
 use crate::keys::Keys;
+use crate::record::Account;
+use crate::step::Step;
 use crate::token::TokenRequest;
-use crate::{Account, Exchange, FlowError, IdentityProvider, Purpose, Step};
 
 /// Asks the host for a token that says on whose behalf it asks: the workload's, of its platform, or the user's ID
 /// token, of the enterprise's identity provider.

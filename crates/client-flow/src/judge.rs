@@ -16,8 +16,8 @@ use scope_stepup::{
     Attempt, Decision, GaveUp, InsufficientScope, Ledger, Operation, Policy, Situation,
 };
 
-use crate::Session;
 use crate::keys::DPOP_NONCE;
+use crate::session::Session;
 
 /// What was done about this one request so far. Start with the default and
 /// [note](Self::note) each verdict that is followed.

@@ -11,7 +11,8 @@ use oauth_types::{
     SigningAlgorithm, TokenType, UnixTime,
 };
 
-use crate::{Account, FlowError, ServerEndpoints, Tokens};
+use crate::error::FlowError;
+use crate::record::{Account, ServerEndpoints, Tokens};
 
 /// Keys of this client. They are never part of a record.
 #[derive(Clone, Debug, Default)]

@@ -22,7 +22,8 @@
 
 use oauth_types::{EndpointUrl, Origin};
 
-use crate::{FlowError, ServerEndpoints};
+use crate::error::FlowError;
+use crate::record::ServerEndpoints;
 
 impl ServerEndpoints {
     /// Returns the URL that users are sent to, for a flow that has users.

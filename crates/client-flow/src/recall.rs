@@ -26,15 +26,16 @@ use oauth_types::{
 
 use crate::attempt::{Denied, SteppingUp, begin};
 use crate::authorization::authorize;
+use crate::config::ClientConfig;
 use crate::discovery::{Goal, Wanted, initial_scope};
+use crate::error::FlowError;
+use crate::record::{Account, Record, RecordKey, ServerEndpoints, Tokens};
 use crate::registration::register;
 use crate::server::FindServer;
+use crate::session::Session;
+use crate::step::{Save, Step};
 use crate::token::TokenRequest;
 use crate::unsaved::Saving;
-use crate::{
-    Account, ClientConfig, FlowError, Record, RecordKey, Save, ServerEndpoints, Session, Step,
-    Tokens,
-};
 
 /// Asks the host what it keeps about this authorization server and resource.
 #[derive(Clone)]

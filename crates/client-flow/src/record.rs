@@ -9,8 +9,11 @@ use oauth_types::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::config::{ClientConfig, Grant};
+use crate::error::FlowError;
 use crate::keys::takes_proofs;
-use crate::{ClientConfig, FlowError, Grant, ServerProfile, Session};
+use crate::profile::ServerProfile;
+use crate::session::Session;
 
 /// What a record is filed under. Credentials of one issuer are never shown to another (C-DISC-8).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]

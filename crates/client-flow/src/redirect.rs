@@ -11,7 +11,7 @@ use core::fmt;
 use http::{HeaderMap, StatusCode};
 use oauth_types::{EndpointUrl, Location, ResourceUri};
 
-use crate::Tried;
+use crate::judge::Tried;
 
 /// A redirect of the MCP endpoint that is not followed, because a token would go along.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -21,9 +21,12 @@ use oauth_types::{
 };
 
 use crate::authorization::authorize;
-use crate::exchange::Then;
+use crate::config::{ClientConfig, Grant};
+use crate::error::FlowError;
+use crate::exchange::{Exchange, Purpose, Then};
 use crate::recall::Login;
-use crate::{Account, ClientConfig, Exchange, FlowError, Grant, Purpose, Record, Save, Step};
+use crate::record::{Account, Record};
+use crate::step::{Save, Step};
 
 impl ClientConfig {
     /// Returns the document to serve at [`metadata_url`](Self::metadata_url), `None` where there is no such URL or no

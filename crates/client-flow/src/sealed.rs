@@ -19,8 +19,10 @@ use iss_validate::Callback;
 use oauth_types::{Entropy, SecretDigest, UnixTime};
 use zeroize::Zeroizing;
 
-use crate::authorization::Pending;
-use crate::{ClientConfig, FlowError, Step, Visit};
+use crate::authorization::{Pending, Visit};
+use crate::config::ClientConfig;
+use crate::error::FlowError;
+use crate::step::Step;
 
 /// Length of the nonce in front of the ciphertext, in bytes.
 const NONCE: usize = 24;

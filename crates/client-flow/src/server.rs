@@ -41,10 +41,13 @@ use oauth_types::{
     UnixTime, authorization_server_urls, issued_by,
 };
 
+use crate::config::ClientConfig;
 use crate::discovery::Goal;
-use crate::exchange::Then;
+use crate::error::FlowError;
+use crate::exchange::{Exchange, Purpose, Then};
 use crate::recall::{Recall, Refreshing};
-use crate::{ClientConfig, Exchange, FlowError, Purpose, ServerEndpoints, Step};
+use crate::record::ServerEndpoints;
+use crate::step::Step;
 
 /// The search for authorization server metadata.
 pub(crate) struct FindServer {

@@ -12,10 +12,13 @@ use oauth_types::{BearerChallenge, Origin, ScopeSet, UnixTime};
 
 use crate::attempt::SteppingUp;
 use crate::authorization::authorize;
+use crate::config::ClientConfig;
 use crate::discovery::login_for;
+use crate::error::FlowError;
 use crate::recall::Recall;
+use crate::record::{Account, Record, Tokens};
+use crate::step::Step;
 use crate::unsaved::Unsaved;
-use crate::{Account, ClientConfig, FlowError, Record, Step, Tokens};
 
 /// Who we are at a server, and the tokens we hold there.
 #[derive(Clone, Debug)]

@@ -25,12 +25,14 @@ use oauth_types::{
 };
 
 use crate::authorization::Randomize;
-use crate::exchange::Then;
+use crate::error::FlowError;
+use crate::exchange::{Exchange, Purpose, Then};
 use crate::keys::{DPOP_NONCE, Keys, Signing};
 use crate::recall::Recall;
-use crate::record::join;
+use crate::record::{Account, Record, Tokens, join};
+use crate::session::Session;
+use crate::step::{Save, Step};
 use crate::unsaved::Unsaved;
-use crate::{Account, Exchange, FlowError, Purpose, Record, Save, Session, Step, Tokens};
 
 /// A token request: everything but who sends it.
 pub(crate) struct TokenRequest {

@@ -13,8 +13,11 @@
 
 use oauth_types::{Secret, SecretDigest};
 
+use crate::error::FlowError;
 use crate::recall::Recall;
-use crate::{FlowError, Record, Save, Session, Step};
+use crate::record::Record;
+use crate::session::Session;
+use crate::step::{Save, Step};
 
 /// Tokens that a store may still hold instead of the session's own.
 #[derive(Clone, Debug, Default)]

@@ -16,7 +16,7 @@ use oauth_types::{
     State,
 };
 
-use crate::{CallbackRejected, Rejection};
+use crate::rejected::{CallbackRejected, Rejection};
 
 /// What was recorded before the browser was sent away.
 #[derive(Clone, Debug)]

@@ -31,7 +31,7 @@ pub(crate) use reach::Reach;
 use shelf::{Fetch, Shelf, Times, is_unanswered};
 pub use web::{WebDocuments, WebDocumentsFailed};
 
-use crate::Clock;
+use crate::ambient::Clock;
 use crate::rate::Rate;
 
 /// Fetches the documents in which clients describe themselves, and the key sets at their `jwks_uri`.

@@ -8,7 +8,7 @@ use authorization_server::{NeedsConsent, STYLE};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use oauth_types::{EndpointUrl, ResourceUri, Secret};
 
-use crate::User;
+use crate::login::User;
 
 /// What a consent page shows, and what its form sends: see
 /// [`AuthorizationServer::with_consent_page`](crate::AuthorizationServer::with_consent_page).

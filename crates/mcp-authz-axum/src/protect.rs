@@ -22,11 +22,11 @@ use scope_stepup::{NoHierarchy, ScopeOrder};
 use tracing::error;
 
 pub use self::service::Protected;
-use crate::ambient::{entropy, warn_of_http_for_development};
+use crate::ambient::{Clock, entropy, warn_of_http_for_development};
 #[cfg(feature = "dpop")]
 use crate::proofs::Proofs;
 use crate::reading::is_too_long;
-use crate::{Clock, TokenVerifier};
+use crate::verifier::TokenVerifier;
 
 /// Lets requests through to a service when their token grants what they ask for.
 ///

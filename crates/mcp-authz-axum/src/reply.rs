@@ -9,8 +9,8 @@ use http::Response;
 use tokio::time::timeout;
 use tracing::{error, info};
 
-use crate::Deadlines;
 use crate::ambient::correlation_id;
+use crate::reading::Deadlines;
 
 /// The finished reply of either outcome; a refusal's cause goes to the log.
 fn reply(outcome: Result<Response<Bytes>, Refusal>) -> Response<Body> {

@@ -27,19 +27,16 @@ use tracing::info;
 use crate::ambient::{Clock, warn_of_http_for_development};
 use crate::cors;
 #[cfg(feature = "client_documents")]
-use crate::documents::{Documents, Reach};
-use crate::login::is_open_to_all;
+use crate::documents::{ClientDocuments, Documents, Reach, WebDocuments};
+use crate::login::{Login, is_open_to_all};
 use crate::page::Template;
 use crate::peer::TrustedProxies;
-use crate::rate::Rates;
-use crate::reading::whole;
+use crate::rate::{RateLimits, Rates};
+use crate::reading::{Deadlines, whole};
 use crate::reply::{answer, page_answer, page_panicked, panicked, refused};
 use crate::routes::route_exactly;
 use crate::sweeper::Sweeper;
 use crate::unheard::Unheard;
-#[cfg(feature = "client_documents")]
-use crate::{ClientDocuments, WebDocuments};
-use crate::{Deadlines, Login, RateLimits};
 
 /// An authorization server: a configuration, a store, and the host's login.
 pub struct AuthorizationServer<S, L> {

@@ -19,7 +19,7 @@ use core::fmt;
 use std::fs::File;
 use std::path::Path;
 
-use crate::KeyFileError;
+use crate::keys::KeyFileError;
 use crate::private_file::options;
 
 /// Rules for each step of the path to a mounted file.
@@ -98,7 +98,7 @@ mod system {
     use rustix::fs::StatVfsMountFlags;
 
     use super::MountRule;
-    use crate::KeyFileError;
+    use crate::keys::KeyFileError;
 
     /// Most links that are followed, as Linux has it.
     const MAX_LINKS: usize = 40;
@@ -186,7 +186,7 @@ mod system {
     use std::path::{Path, PathBuf};
 
     use super::MountRule;
-    use crate::KeyFileError;
+    use crate::keys::KeyFileError;
 
     pub(super) fn follow(path: &Path) -> Result<PathBuf, KeyFileError> {
         Ok(path.to_owned())

@@ -3,7 +3,7 @@
 use tokio_postgres::Client;
 use tracing::warn;
 
-use crate::OpenError;
+use crate::server::OpenError;
 
 /// Where our tables are, in whatever database we are given.
 pub(crate) const SCHEMA: &str = "mcp_oauth";

@@ -14,12 +14,13 @@ use tokio_postgres::{Client, Config, NoTls};
 
 use crate::failure::Failure;
 use crate::guard::Plain;
+use crate::schema;
 use crate::schema::SCHEMA;
 use crate::session::Session;
+use crate::settings::Settings;
 #[cfg(feature = "rustls")]
 use crate::tls;
 use crate::url::configure;
-use crate::{Settings, schema};
 
 /// How long it may take to bring a schema forward, or to wait for another process that does.
 const OPENING: Duration = Duration::from_secs(60);

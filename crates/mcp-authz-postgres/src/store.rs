@@ -11,15 +11,15 @@ use authorization_server::{
 };
 use client_auth::Replay;
 use deadpool_postgres::Pool;
+use mcp_authz_keys::KeyFileError;
 use oauth_types::{ClientId, SecretDigest, UnixTime};
 use tokio::time::Instant;
 
 use crate::failure::Failure;
-use crate::server::Opened;
+use crate::server::{OpenError, Opened};
 use crate::session::Session;
-use crate::{
-    KeyFileError, OpenError, Settings, clients, codes, consents, families, once, server, sweep,
-};
+use crate::settings::Settings;
+use crate::{clients, codes, consents, families, once, server, sweep};
 
 /// Keeps everything in a PostgreSQL database, for all processes that serve one issuer.
 ///

@@ -13,7 +13,8 @@ use tokio_postgres::tls::{MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::guard::Guarded;
-use crate::{OpenError, Settings};
+use crate::server::OpenError;
+use crate::settings::Settings;
 
 /// TLS to a server that one of the settings' certificates vouches for, or one that this machine trusts.
 pub(crate) fn connector(settings: &Settings) -> Result<Guard<MakeRustlsConnect>, OpenError> {

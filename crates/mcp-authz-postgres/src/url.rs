@@ -7,7 +7,8 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
 use crate::schema::SCHEMA;
-use crate::{OpenError, Settings};
+use crate::server::OpenError;
+use crate::settings::Settings;
 
 /// When a connection that is silent is asked whether it still is one.
 const SILENCE: Duration = Duration::from_secs(30);

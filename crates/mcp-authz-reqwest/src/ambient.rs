@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use oauth_types::{Entropy, UnixTime};
 
-use crate::Error;
+use crate::error::Error;
 
 #[expect(clippy::disallowed_methods, reason = "the adapter is where the clock is")]
 pub(crate) fn now() -> UnixTime {

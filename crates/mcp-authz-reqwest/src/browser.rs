@@ -9,7 +9,8 @@ use futures::future::BoxFuture;
 use oauth_types::RedirectUri;
 use tokio::sync::oneshot;
 
-use crate::{Error, UserAgent, VisitFailed};
+use crate::error::Error;
+use crate::user_agent::{UserAgent, VisitFailed};
 use listener::Listener;
 
 /// Opens the user's browser and waits on an ephemeral loopback port for it to come back.

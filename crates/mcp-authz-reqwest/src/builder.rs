@@ -8,13 +8,15 @@ use oauth_types::{ResourceUri, http_origins_for_development};
 use scope_stepup::Policy;
 use tracing::warn;
 
+use crate::client::AuthorizedClient;
+use crate::error::Error;
 use crate::http_client::HttpClient;
+use crate::identity::IdentitySource;
 use crate::proxy;
 use crate::renewal::{Credentials, Login, Renewal};
 use crate::resolve::{Resolver, Trusted};
-use crate::{
-    AuthorizedClient, CredentialStore, Error, IdentitySource, MemoryCredentials, UserAgent,
-};
+use crate::store::{CredentialStore, MemoryCredentials};
+use crate::user_agent::UserAgent;
 
 /// Makes an [`AuthorizedClient`]. What is not said is as in [`AuthorizedClient::new`]: credentials are kept in memory,
 /// one step-up for each operation is tried, and nobody is there to ask.

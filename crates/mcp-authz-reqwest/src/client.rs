@@ -14,10 +14,11 @@ use tokio::time::timeout;
 use tracing::debug;
 
 use crate::builder::{self, AuthorizedClientBuilder};
+use crate::error::Error;
 use crate::http_client::HttpClient;
 use crate::renewal::{Answered, Credentials, Next, Renewal};
 use crate::resolve::Trusted;
-use crate::{Error, UserAgent};
+use crate::user_agent::UserAgent;
 
 /// Sends requests to one MCP server, with a token for it.
 ///

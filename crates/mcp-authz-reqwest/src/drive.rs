@@ -13,14 +13,13 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tracing::{Instrument as _, Level, debug, debug_span, enabled, info, warn};
 
 use crate::ambient::{entropy, now};
-use crate::error::{chain, failure};
+use crate::error::{Error, chain, failure};
 use crate::http_client::HttpClient;
+use crate::identity::{IdentityFailed, IdentitySource};
 use crate::renewal::Flow;
 use crate::retry_after::retry_after;
-use crate::{
-    CredentialStore, Error, IdentityFailed, IdentitySource, StoreFailed, StoreLock, UserAgent,
-    VisitFailed,
-};
+use crate::store::{CredentialStore, StoreFailed, StoreLock};
+use crate::user_agent::{UserAgent, VisitFailed};
 
 /// Why a flow ended, and how long the server asks to be left alone (RFC 9110 §10.2.3).
 #[derive(Debug)]

@@ -12,8 +12,10 @@ use oauth_types::{ErrorDescription, SentSecrets, UnixTime};
 use scope_stepup::{InsufficientScope, WindowLimit};
 use tracing::debug;
 
+use crate::identity::IdentityFailed;
 use crate::resolve::{LeadsHome, Unresolved};
-use crate::{IdentityFailed, StoreFailed, VisitFailed};
+use crate::store::StoreFailed;
+use crate::user_agent::VisitFailed;
 
 /// Why [`AuthorizedClient::execute`](crate::AuthorizedClient::execute) gave no response. It holds no
 /// secret and no unvalidated text.

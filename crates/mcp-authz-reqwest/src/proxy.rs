@@ -12,7 +12,7 @@
 
 use reqwest::{ClientBuilder, NoProxy, Proxy, Url};
 
-use crate::Error;
+use crate::error::Error;
 
 /// Hosts of this machine, in the notation of `NO_PROXY`.
 const THIS_MACHINE: &str = "localhost,127.0.0.0/8,::1";

@@ -29,8 +29,8 @@ use scope_stepup::{Operation, Policy};
 use tokio::sync::watch;
 use tracing::{Instrument as _, info_span};
 
-use crate::Error;
 use crate::ambient::{monotonic, now};
+use crate::error::Error;
 use crate::flight::{Join, Kind as _, Renewable};
 use crate::http_client::HttpClient;
 

@@ -17,7 +17,8 @@ use rmcp::transport::streamable_http_client::{
 };
 use sse_stream::Sse;
 
-use crate::{AuthorizedClient, Error};
+use crate::client::AuthorizedClient;
+use crate::error::Error;
 
 mod answer;
 mod sse;

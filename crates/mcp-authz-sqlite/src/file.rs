@@ -10,7 +10,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::schema::{self, Label};
-use crate::{Settings, Synchronous};
+use crate::settings::{Settings, Synchronous};
 
 /// Pages of the write-ahead log after which it is put back, 3 MB: in a few milliseconds on a disk of today. Fewer cost each
 /// change more, and more make the one that has to wait for them wait longer.

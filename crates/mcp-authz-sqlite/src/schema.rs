@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tracing::warn;
 
-use crate::OpenError;
+use crate::file::OpenError;
 
 /// Tells our databases from those of others ("MOAS").
 pub(crate) const APPLICATION_ID: u32 = 0x4D4F_4153;

@@ -8,14 +8,15 @@ use authorization_server::{
 };
 use client_auth::Replay;
 use futures::lock::Mutex;
+use mcp_authz_keys::KeyFileError;
 use oauth_types::{ClientId, SecretDigest, UnixTime};
 use rusqlite::Connection;
 
 use crate::failure::Failure;
+use crate::file::OpenError;
 use crate::queue::Threads;
-use crate::{
-    KeyFileError, OpenError, Settings, clients, codes, consents, families, file, once, sweep,
-};
+use crate::settings::Settings;
+use crate::{clients, codes, consents, families, file, once, sweep};
 
 /// Keeps everything in one SQLite database, for the one or few processes of one machine.
 ///

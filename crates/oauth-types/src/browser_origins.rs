@@ -1,6 +1,6 @@
 //! Origins whose pages may call a resource from a browser (Fetch §3.2, CORS).
 
-use crate::{InvalidUri, is_loopback_host};
+use crate::uri::{InvalidUri, is_loopback_host};
 
 /// Origins whose pages may call the resource and read its answers.
 ///

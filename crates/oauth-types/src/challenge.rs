@@ -11,7 +11,7 @@ use http::header::{GetAll, HeaderValue, ValueIter, WWW_AUTHENTICATE};
 
 pub use bearer::BearerChallenge;
 
-use crate::Repeated;
+use crate::form::Repeated;
 
 /// A challenge that breaks the grammar of RFC 9110 §11.3. Its neighbours are not affected.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

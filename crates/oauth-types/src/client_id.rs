@@ -5,7 +5,7 @@ use core::net::Ipv6Addr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::Entropy;
+use crate::time::Entropy;
 use crate::uri::{EndpointUrl, InvalidUri, has_dot_segment, parts};
 
 /// Why a text is not a client identifier (RFC 6749 §2.2, client ID metadata documents §3).

@@ -134,7 +134,7 @@ macro_rules! document {
             /// # Errors
             ///
             /// [`DocumentError`](crate::DocumentError) names the rule broken without quoting the body.
-            pub fn from_json(json: &[u8]) -> Result<Self, crate::DocumentError> {
+            pub fn from_json(json: &[u8]) -> Result<Self, crate::document::DocumentError> {
                 crate::document::read(json).map(|(document, _)| document)
             }
 

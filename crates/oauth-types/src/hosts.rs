@@ -7,8 +7,8 @@
 use http::Request;
 use http::header::{HOST, ORIGIN};
 
-use crate::browser_origins::{is_loopback, split_port};
-use crate::{BrowserOrigins, InvalidUri, Origin, is_loopback_host};
+use crate::browser_origins::{BrowserOrigins, is_loopback, split_port};
+use crate::uri::{InvalidUri, Origin, is_loopback_host};
 
 /// Host names that a server answers to, and origins whose pages may call it.
 ///

@@ -22,10 +22,8 @@ use std::vec::IntoIter;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 
-use crate::{
-    AuthorizationServerMetadata, DocumentError, EndpointUrl, Issuer, Location,
-    ProtectedResourceMetadata, ResourceUri,
-};
+use crate::document::{AuthorizationServerMetadata, DocumentError, ProtectedResourceMetadata};
+use crate::uri::{EndpointUrl, Issuer, Location, ResourceUri};
 
 /// A search for metadata, at the place that is to be asked now.
 ///

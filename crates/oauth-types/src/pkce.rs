@@ -8,7 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::{Entropy, Secret};
+use crate::secret::Secret;
+use crate::time::Entropy;
 
 /// Why a text is not a verifier or an S256 challenge (RFC 7636 §4.1, §4.2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

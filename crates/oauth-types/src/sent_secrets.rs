@@ -11,7 +11,8 @@ use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
 use http::{HeaderMap, HeaderValue};
 use serde_json::Value;
 
-use crate::{FormPairs, Secret};
+use crate::form::{FormPairs, decode_component};
+use crate::secret::Secret;
 
 /// Parameters of a token request whose values are secret (RFC 6749 §4.1.3, §6, RFC 7521 §4, RFC 7636 §4.5, RFC 8693
 /// §2.1).
@@ -195,7 +196,7 @@ fn credentials(value: &HeaderValue) -> Vec<String> {
         && let Some((_, password)) = decoded.split_once(':')
     {
         all.push(password.to_owned());
-        let decoded = crate::decode_component(password.as_bytes());
+        let decoded = decode_component(password.as_bytes());
         all.extend(decoded.ok().map(Cow::into_owned));
     }
     all

@@ -1,6 +1,7 @@
 //! The `state` parameter (RFC 6749 §10.12).
 
-use crate::{Entropy, Secret};
+use crate::secret::Secret;
+use crate::time::Entropy;
 
 /// The value that ties an authorization response to the request that asked for it (RFC 6749 §4.1.1).
 ///

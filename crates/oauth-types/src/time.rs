@@ -9,7 +9,7 @@ use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use zeroize::Zeroize;
 
-use crate::Secret;
+use crate::secret::Secret;
 
 /// A point in time: whole seconds since 1970-01-01T00:00:00Z, leap seconds not counted
 /// (the `NumericDate` of RFC 7519 §2, without fractions).

@@ -1,6 +1,10 @@
 //! What an access token stands for.
 
-use crate::{ClientId, Issuer, ResourceUri, ScopeSet, Thumbprint, UnixTime};
+use crate::client_id::ClientId;
+use crate::scope::ScopeSet;
+use crate::thumbprint::Thumbprint;
+use crate::time::UnixTime;
+use crate::uri::{Issuer, ResourceUri};
 
 /// What is known about an access token, by whoever gave it or verified it. Its place is an [`Arc`](std::sync::Arc): a
 /// store or cache, the decision and the request's handler share it.

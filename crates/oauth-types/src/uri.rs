@@ -198,9 +198,9 @@ macro_rules! text_identifier {
         }
 
         impl core::str::FromStr for $name {
-            type Err = crate::InvalidUri;
+            type Err = crate::uri::InvalidUri;
 
-            fn from_str(text: &str) -> Result<Self, crate::InvalidUri> {
+            fn from_str(text: &str) -> Result<Self, crate::uri::InvalidUri> {
                 Self::parse(text)
             }
         }

@@ -1,7 +1,6 @@
 //! Where metadata is published (RFC 8414 §3, RFC 9728 §3, OpenID Connect Discovery §4).
 
-use crate::uri::{has_dot_segment, web_parts};
-use crate::{EndpointUrl, InvalidUri, Issuer, ResourceUri};
+use crate::uri::{EndpointUrl, InvalidUri, Issuer, ResourceUri, has_dot_segment, web_parts};
 
 /// The URLs at which an authorization server's metadata may be, in the order to try them: path-inserted
 /// `oauth-authorization-server`, path-inserted `openid-configuration`, and for an issuer with a path

@@ -16,8 +16,11 @@ use oauth_types::{InvalidScope, ScopeSet};
 use scope_stepup::{Asked, Operation};
 
 use crate::decide::has_token;
-use crate::operations::{Row, is_encoded};
-use crate::{Denial, DenialReason, NamedSession, OperationScopes, Requirement, Resource};
+use crate::denial::{Denial, DenialReason};
+use crate::operations::{OperationScopes, Row, is_encoded};
+use crate::requirement::Requirement;
+use crate::resource::Resource;
+use crate::session_key::NamedSession;
 
 static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 

@@ -3,9 +3,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use oauth_types::UnixTime;
-
-use crate::TokenFacts;
+use oauth_types::{TokenFacts, UnixTime};
 
 /// Facts about a token, and from when until when they are believed without asking again: what a cache keeps.
 ///

@@ -24,8 +24,10 @@ use oauth_types::{
 use percent_encoding::percent_decode_str;
 use scope_stepup::{ScopeOrder, check};
 
-use crate::possession::Shown;
-use crate::{Account, CheckProof, Denial, DenialReason, Principal, Resource};
+use crate::denial::{Denial, DenialReason};
+use crate::possession::{CheckProof, Shown};
+use crate::principal::{Account, Principal};
+use crate::resource::Resource;
 
 /// A well-formed token out of a request. Nothing is known about it yet.
 #[derive(Clone, Debug)]

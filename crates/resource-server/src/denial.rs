@@ -13,7 +13,7 @@ use oauth_types::{
 };
 use scope_stepup::{Missing, UnreadableRequest};
 
-use crate::Resource;
+use crate::resource::Resource;
 
 const UNAUTHORIZED: StatusCode = StatusCode::UNAUTHORIZED;
 

@@ -24,13 +24,14 @@ use bytes::Bytes;
 use client_auth::{InvalidKeys, VerifyingKeys, claimed_issuer, claimed_type};
 use http::{Response, StatusCode};
 use oauth_types::{
-    ClientId, DocumentError, Issuer, KeySet, ResourceUri, Secret, SigningAlgorithm, UnixTime,
+    ClientId, DocumentError, Issuer, KeySet, ResourceUri, Secret, SigningAlgorithm, TokenFacts,
+    UnixTime,
 };
 use serde::Deserialize as _;
 use serde_json::Value;
 
 use crate::foreign::{Audiences, SKEW, bound_key};
-use crate::{Kept, TokenFacts};
+use crate::kept::Kept;
 use claims::{Claims, Signed, scopes};
 
 pub use profile::JwtProfile;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{Method, Response};
 use oauth_types::metadata_response;
 
-use crate::Resource;
+use crate::resource::Resource;
 
 impl Resource {
     /// The answer to a request for the metadata: public, cacheable, readable from any origin.
@@ -21,6 +21,7 @@ mod tests {
     use oauth_types::{Issuer, ResourceUri, ScopeSet};
 
     use super::*;
+    use crate::operations::OperationScopes;
 
     fn resource(uri: &str) -> Resource {
         let issuer = Issuer::parse("https://as.example").unwrap();
@@ -53,7 +54,7 @@ mod tests {
 
     #[test]
     fn the_list_joined_is_no_step_up_that_a_client_asks_for() {
-        let scopes = crate::OperationScopes::new("files:read").unwrap();
+        let scopes = OperationScopes::new("files:read").unwrap();
         let scopes = scopes.tool("write", "files:write").unwrap().tool("admin", "admin").unwrap();
         let own = resource("https://rs.example/mcp").with_scopes_listed(scopes.all());
         let listed = own.metadata().scopes_supported.clone().unwrap().join(" ");

@@ -16,7 +16,8 @@
 use oauth_types::{ScopeSet, TokenType};
 
 use crate::decide::Recognized;
-use crate::{Denial, DenialReason, Resource};
+use crate::denial::{Denial, DenialReason};
+use crate::resource::Resource;
 
 impl Resource {
     /// The scheme of this name, if this resource reads it.
@@ -96,7 +97,9 @@ mod prove {
 
     use super::CheckProof;
     use crate::decide::{Recognition, Recognized};
-    use crate::{Account, Denial, DenialReason, Resource};
+    use crate::denial::{Denial, DenialReason};
+    use crate::principal::Account;
+    use crate::resource::Resource;
 
     impl Resource {
         /// Also takes tokens that are bound to a key (RFC 9449), from whoever proves to hold it.

@@ -2,7 +2,7 @@
 
 use oauth_types::{ClientId, Issuer, SecretDigest, TokenFacts};
 
-use crate::Granted;
+use crate::decide::Granted;
 
 /// Owner of a session or stream: a user through a client at an authorization server.
 ///

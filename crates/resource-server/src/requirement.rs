@@ -6,7 +6,9 @@ use http::{HeaderMap, Method};
 use oauth_types::ScopeSet;
 use scope_stepup::Asked;
 
-use crate::{Denial, HandleSeal, OperationScopes};
+use crate::denial::Denial;
+use crate::operations::OperationScopes;
+use crate::session_key::HandleSeal;
 
 /// The scopes that the requests to a service need.
 ///

@@ -3,11 +3,10 @@
 use core::fmt;
 
 use oauth_types::{
-    BearerChallenge, EndpointUrl, Hosts, InvalidUri, Issuer, ProtectedResourceMetadata,
-    ResourceUri, Scope, ScopeSet, protected_resource_root_url, protected_resource_url,
+    BearerChallenge, BrowserOrigins, EndpointUrl, Hosts, InvalidUri, Issuer,
+    ProtectedResourceMetadata, ResourceUri, Scope, ScopeSet, protected_resource_root_url,
+    protected_resource_url,
 };
-
-use crate::BrowserOrigins;
 
 /// Why a configuration is not a protected resource.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

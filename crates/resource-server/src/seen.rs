@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use client_auth::Replay;
 use oauth_types::{SecretDigest, UnixTime};
 
-use crate::{Account, CheckReplay, Denial};
+use crate::denial::Denial;
+use crate::possession::CheckReplay;
+use crate::principal::Account;
 
 /// The proofs that were used and have not expired. Bounded: when it is full, nobody is let in whose proof would have to
 /// be forgotten, and one user fills a tenth of it at most, through all their clients.

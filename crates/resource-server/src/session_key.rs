@@ -18,8 +18,10 @@ use oauth_types::{Entropy, ResourceUri};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use crate::decide::Granted;
+use crate::denial::Denial;
+use crate::event_ids::EventIds;
 use crate::principal::Principal;
-use crate::{Denial, EventIds, Granted};
 
 static SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");

@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use http::{HeaderValue, Uri};
 use oauth_types::UnixTime;
 
+use crate::decide::Granted;
+use crate::denial::Denial;
 use crate::principal::Account;
-use crate::{Denial, Granted};
 
 /// The sessions that a service holds, in a bounded number of places.
 ///

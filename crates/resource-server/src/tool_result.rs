@@ -6,7 +6,7 @@ use oauth_types::json_response_uncached;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{Denial, DenialReason};
+use crate::denial::{Denial, DenialReason};
 
 /// The members of a JSON-RPC request that its answer depends on. One that is there twice makes it no request.
 #[derive(Deserialize)]
@@ -105,7 +105,7 @@ mod tests {
     use oauth_types::{Issuer, ResourceUri, ScopeSet};
 
     use super::*;
-    use crate::Resource;
+    use crate::resource::Resource;
 
     const CALL: &str = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"w"}}"#;
 

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::message::Asked;
-use crate::{Operation, UnreadableRequest};
+use crate::operation::{Operation, UnreadableRequest};
 
 static VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 static METHOD: (HeaderName, &str) = (HeaderName::from_static("mcp-method"), "Mcp-Method");

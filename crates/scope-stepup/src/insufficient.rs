@@ -4,7 +4,7 @@ use core::fmt;
 
 use oauth_types::{EndpointUrl, ErrorDescription, ScopeSet};
 
-use crate::Operation;
+use crate::operation::Operation;
 
 /// Why no authorization was started.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

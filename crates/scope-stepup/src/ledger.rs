@@ -14,7 +14,9 @@ use std::collections::BTreeMap;
 
 use oauth_types::{BearerChallenge, ScopeSet, SecretDigest};
 
-use crate::{GaveUp, InsufficientScope, Mode, Operation, Policy};
+use crate::insufficient::{GaveUp, InsufficientScope};
+use crate::operation::Operation;
+use crate::policy::{Mode, Policy};
 
 /// What is known when a request was refused with `insufficient_scope`.
 #[derive(Clone, Debug)]

@@ -9,7 +9,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::{UnreadableRequest, headers};
+use crate::headers;
+use crate::operation::UnreadableRequest;
 
 /// What one message of a request asks for, borrowed from its body: [`Operation`](crate::Operation) for whoever looks it
 /// up and lets it go.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use oauth_types::ScopeSet;
 
-use crate::{Operation, WindowLimit};
+use crate::operation::Operation;
+use crate::windows::WindowLimit;
 
 /// How many authorizations one operation may start: 0 to 3, by default 1.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

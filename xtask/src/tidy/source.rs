@@ -43,8 +43,29 @@ impl Source {
         self.is_in("crates") && self.path.split('/').nth(2) == Some("src") && !self.is_test_file()
     }
 
+    /// The module of a published crate that this file is.
+    pub(super) fn module(&self) -> Option<Module<'_>> {
+        let (krate, file) = self.path.strip_prefix("crates/")?.split_once("/src/")?;
+        let names: Vec<&str> = file.strip_suffix(".rs")?.split('/').collect();
+        Some(Module { krate, names: if names == ["lib"] { Vec::new() } else { names } })
+    }
+
     fn is_test_file(&self) -> bool {
         self.path.split('/').any(|part| part == "tests" || part == "tests.rs")
+    }
+}
+
+/// A module of a crate under `crates/`.
+pub(super) struct Module<'a> {
+    /// The folder of the crate.
+    pub(super) krate: &'a str,
+    /// The names below the crate's root; none for the root.
+    pub(super) names: Vec<&'a str>,
+}
+
+impl Module<'_> {
+    pub(super) fn is_root(&self) -> bool {
+        self.names.is_empty()
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use oauth_types::{ClientId, UnixTime};
 
-use crate::{ClientRecord, CreateOutcome, NewFamily};
+use crate::store::{ClientRecord, CreateOutcome, NewFamily};
 
 /// Clients by their identifiers.
 #[derive(Debug, Default)]

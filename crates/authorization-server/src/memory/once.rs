@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use client_auth::Replay;
 use oauth_types::{SecretDigest, UnixTime};
 
-use crate::OnceKind;
+use crate::store::OnceKind;
 
 /// Keys with their kinds and ends.
 #[derive(Debug, Default)]

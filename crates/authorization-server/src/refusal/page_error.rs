@@ -6,8 +6,10 @@ use http::{HeaderValue, Response, StatusCode};
 use oauth_types::{EndpointUrl, ErrorResponse, TokenErrorCode, json_response_uncached};
 
 use super::{Cause, ConsentError, RETRY, UnreadBody};
+use crate::correlation::CorrelationId;
+use crate::error_form::ErrorForm;
 use crate::page::plain;
-use crate::{CorrelationId, ErrorForm, StoreError};
+use crate::store::StoreError;
 
 /// A refusal of the authorization endpoint before client and redirect URI are both known: a page on the
 /// server's own origin, and never a redirect.

@@ -4,7 +4,7 @@ use super::samples::{
     DAY, MINUTE, access, after, digest, family, family_id, right, rotation, thumbprint,
 };
 use super::{Broken, fits, same};
-use crate::{AccessRecord, Store};
+use crate::store::{AccessRecord, Store};
 use oauth_types::{Issuer, ScopeSet, SecretDigest};
 
 /// Whose it is, what it is for and what it grants.

@@ -4,7 +4,7 @@ use super::samples::{
     DAY, HOUR, MINUTE, after, client, client_id, code, family, operators, rotation,
 };
 use super::{Broken, MAX_CLIENTS, fits, same};
-use crate::{ClientRecord, CreateOutcome, RedeemOutcome, RotateOutcome, Store};
+use crate::store::{ClientRecord, CreateOutcome, RedeemOutcome, RotateOutcome, Store};
 
 /// A client that registered itself and got a token.
 async fn use_client<S: Store>(store: &S, number: u64) -> Result<(), Broken> {

@@ -8,7 +8,7 @@ use super::samples::{
     DAY, HOUR, MINUTE, NOW, access, after, code, digest, family, family_id, rotation,
 };
 use super::{Broken, fits, same};
-use crate::{OnceKind, RedeemOutcome, RotateOutcome, Store};
+use crate::store::{OnceKind, RedeemOutcome, RotateOutcome, Store};
 
 const AHEAD: u64 = 10 * 365 * DAY;
 

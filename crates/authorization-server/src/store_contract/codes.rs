@@ -5,7 +5,7 @@ use super::samples::{
     thumbprint,
 };
 use super::{Broken, fits, same};
-use crate::{RedeemOutcome, RotateOutcome, Store};
+use crate::store::{RedeemOutcome, RotateOutcome, Store};
 
 /// Everything that was given out comes back, with a key and without.
 pub async fn a_code_is_read_back_as_it_was_stored<S: Store>(store: &S) -> Result<(), Broken> {

@@ -2,7 +2,7 @@
 
 use super::samples::{DAY, after, client_id, consent, digest, right};
 use super::{Broken, same};
-use crate::Store;
+use crate::store::Store;
 use oauth_types::ScopeSet;
 
 /// Under its key, and under no other.

@@ -9,7 +9,7 @@ use super::samples::{
     rotation,
 };
 use super::{Broken, MAX_CLIENTS, fits, same};
-use crate::{CreateOutcome, RedeemOutcome, RotateOutcome, Store, StoreError};
+use crate::store::{ClientRecord, CreateOutcome, RedeemOutcome, RotateOutcome, Store, StoreError};
 
 const CROWD: u64 = 64;
 /// How often each crowd meets.
@@ -130,7 +130,7 @@ pub async fn of_64_clients_of_one_name_one_is_created<S: Store>(store: &S) -> Re
             own.client_id = client_id(round);
             clients.push(own);
         }
-        let create = |own: &crate::ClientRecord| store.create_client(own.clone(), after(0));
+        let create = |own: &ClientRecord| store.create_client(own.clone(), after(0));
         let outcomes = join_all(clients.iter().map(create)).await;
         same(count(&outcomes, CreateOutcome::Created)?, 1)?;
         same(count(&outcomes, CreateOutcome::Duplicate)?, outcomes.len() - 1)?;
@@ -150,7 +150,7 @@ pub async fn of_64_clients_as_many_are_created_as_there_is_room_for<S: Store>(
     for number in crowd(0) {
         clients.push(operators(number)?);
     }
-    let create = |own: crate::ClientRecord| store.create_client(own, after(0));
+    let create = |own: ClientRecord| store.create_client(own, after(0));
     let outcomes = join_all(clients.into_iter().map(create)).await;
     same(count(&outcomes, CreateOutcome::Created)?, MAX_CLIENTS)?;
     same(count(&outcomes, CreateOutcome::QuotaReached)?, outcomes.len() - MAX_CLIENTS)?;

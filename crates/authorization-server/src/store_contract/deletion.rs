@@ -4,7 +4,7 @@ use super::samples::{
     MINUTE, access, after, client, client_id, code, consent, family, family_id, operators, rotation,
 };
 use super::{Broken, MAX_CLIENTS, fits, same};
-use crate::{CreateOutcome, RedeemOutcome, RotateOutcome, Store};
+use crate::store::{CreateOutcome, RedeemOutcome, RotateOutcome, Store};
 
 /// A client with a code on its way, a family with a token, and a consent; `first` and the next number are its codes.
 async fn stock<S: Store>(store: &S, number: u64) -> Result<(), Broken> {

@@ -4,7 +4,7 @@ use super::samples::{
     access, after, client_id, family, family_id, right, rotation, stored, thumbprint,
 };
 use super::{Broken, fits, same};
-use crate::{RotateOutcome, Store};
+use crate::store::{RotateOutcome, Store};
 use oauth_types::Issuer;
 
 /// Everything comes back, with a key and without; the first generation is 0.

@@ -4,7 +4,7 @@ use client_auth::Replay;
 
 use super::samples::{MINUTE, after, digest};
 use super::{Broken, same};
-use crate::{OnceKind, Store};
+use crate::store::{OnceKind, Store};
 
 /// Every kind.
 pub(super) const KINDS: [OnceKind; 3] =

@@ -7,7 +7,7 @@ use super::samples::{
     rotation, stored,
 };
 use super::{Broken, fits, same};
-use crate::{RedeemOutcome, RotateOutcome, Store};
+use crate::store::{RedeemOutcome, RotateOutcome, Store};
 
 /// Each kind of row, as it was stored.
 pub async fn all_is_there_after_a_restart<S: Store>(

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::samples::{DAY, access, after, family, family_id, rotation, stored};
 use super::{Broken, fits, same};
-use crate::{FamilyRecord, Generation, RotateOutcome, Store};
+use crate::store::{FamilyRecord, Generation, RotateOutcome, Store};
 
 /// Family 1 as it is stored.
 async fn record<S: Store>(store: &S) -> Result<Option<FamilyRecord>, Broken> {

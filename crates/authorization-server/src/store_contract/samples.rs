@@ -9,7 +9,7 @@ use oauth_types::{
 };
 
 use super::Broken;
-use crate::{
+use crate::store::{
     ClientRecord, CodeRecord, ConsentRecord, FamilyId, FamilyRecord, Generation, NewAccess,
     NewFamily, OnceKind, Rotation,
 };

@@ -2,7 +2,7 @@
 
 use super::samples::{access, after, client, client_id, code, consent, family, rotation};
 use super::{Broken, fits, same};
-use crate::{RotateOutcome, Store};
+use crate::store::{RotateOutcome, Store};
 
 /// A user at a client, with a code on its way, a family and a consent under this number.
 async fn stock<S: Store>(store: &S, number: u64, subject: &str, client: u64) -> Result<(), Broken> {

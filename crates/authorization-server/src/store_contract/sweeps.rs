@@ -7,7 +7,7 @@ use super::samples::{
     operators, rotation,
 };
 use super::{Broken, MAX_CLIENTS, fits, same};
-use crate::{OnceKind, RedeemOutcome, RotateOutcome, Store};
+use crate::store::{CreateOutcome, OnceKind, RedeemOutcome, RotateOutcome, Store};
 use oauth_types::UnixTime;
 
 /// Sweeps until nothing is left to remove; how much there was.
@@ -184,8 +184,8 @@ pub async fn a_sweep_removes_forgotten_clients_alone<S: Store>(store: &S) -> Res
     // And what they took is free.
     for number in 10..9 + MAX_CLIENTS as u64 {
         let outcome = store.create_client(self::operators(number)?, after(365 * DAY)).await?;
-        same(outcome, crate::CreateOutcome::Created)?;
+        same(outcome, CreateOutcome::Created)?;
     }
     let outcome = store.create_client(client(99)?, after(0)).await?;
-    same(outcome, crate::CreateOutcome::QuotaReached)
+    same(outcome, CreateOutcome::QuotaReached)
 }

@@ -6,7 +6,7 @@ use super::samples::{
     ONCE, access, after, client, code, consent, digest, family, right, rotation, stored,
 };
 use super::{Broken, fits, same};
-use crate::{CreateOutcome, RedeemOutcome, Store};
+use crate::store::{CreateOutcome, RedeemOutcome, RotateOutcome, Store};
 
 /// What the users of an identity provider may be called.
 const NAMES: &[&str] = &[
@@ -171,5 +171,5 @@ pub async fn the_end_of_time_is_kept<S: Store>(store: &S) -> Result<(), Broken> 
     same(known.map(|known| known.expires_at), Some(end))?;
     let mut refresh = rotation(1, 0, 2)?;
     (refresh.idle_until, refresh.access.expires_at) = (end, end);
-    same(store.rotate(refresh, late).await?, crate::RotateOutcome::Rotated)
+    same(store.rotate(refresh, late).await?, RotateOutcome::Rotated)
 }

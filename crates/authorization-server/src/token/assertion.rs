@@ -31,7 +31,10 @@ use serde::de::IgnoredAny;
 
 use super::issue::issue_once;
 use super::{GrantRequest, check_confidential, unknown_resource};
-use crate::{AssertionError, Cause, Config, Environment, OnceKind, Refusal, Store as _};
+use crate::config::Config;
+use crate::environment::Environment;
+use crate::refusal::{AssertionError, Cause, Refusal};
+use crate::store::{OnceKind, Store as _};
 
 /// What the header says an ID-JAG is.
 const TYP: &str = "oauth-id-jag+jwt";

@@ -18,10 +18,10 @@ use oauth_types::{CodeVerifier, SecretDigest, TokenErrorCode, UnixTime};
 
 use super::issue::Grant;
 use super::{GrantRequest, other_resource};
-use crate::{
-    Cause, CodeRecord, Config, Environment, FamilyId, Generation, NewFamily, RedeemOutcome,
-    Refusal, Store as _,
-};
+use crate::config::Config;
+use crate::environment::Environment;
+use crate::refusal::{Cause, Refusal};
+use crate::store::{CodeRecord, FamilyId, Generation, NewFamily, RedeemOutcome, Store as _};
 
 /// Redeems a code.
 pub(super) async fn redeem<E: Environment>(

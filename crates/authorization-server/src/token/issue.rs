@@ -9,7 +9,10 @@ use oauth_types::{
 };
 
 use crate::access_token::About;
-use crate::{Config, Environment, FamilyId, NewAccess, NewFamily, Refusal, Store as _};
+use crate::config::Config;
+use crate::environment::Environment;
+use crate::refusal::Refusal;
+use crate::store::{FamilyId, NewAccess, NewFamily, Store as _};
 
 /// A grant for which an access token may be issued.
 pub(super) struct Grant<'a> {

@@ -17,7 +17,9 @@ use oauth_types::{ScopeSet, TokenErrorCode, UnixTime};
 
 use super::issue::issue_once;
 use super::{GrantRequest, check_confidential, unknown_resource};
-use crate::{Cause, Config, Environment, Refusal};
+use crate::config::Config;
+use crate::environment::Environment;
+use crate::refusal::{Cause, Refusal};
 
 /// Issues the token that a client may have for itself.
 pub(super) async fn issue<E: Environment>(

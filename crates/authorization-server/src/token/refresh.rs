@@ -17,10 +17,11 @@ use oauth_types::{Scope, ScopeSet, TokenErrorCode, UnixTime};
 
 use super::issue::Grant;
 use super::{GrantRequest, other_resource};
+use crate::config::Config;
+use crate::environment::Environment;
 use crate::offer::requested_scopes;
-use crate::{
-    Cause, Config, Environment, FamilyRecord, Refusal, RotateOutcome, Rotation, Store as _,
-};
+use crate::refusal::{Cause, Refusal};
+use crate::store::{FamilyRecord, RotateOutcome, Rotation, Store as _};
 
 /// Rotates a refresh token.
 pub(super) async fn rotate<E: Environment>(

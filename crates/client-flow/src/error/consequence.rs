@@ -2,7 +2,8 @@
 
 use oauth_types::TokenErrorCode;
 
-use crate::{FlowError, TransportFailed};
+use crate::error::FlowError;
+use crate::transport::TransportFailed;
 
 impl FlowError {
     /// Returns `true` if the server does not know this client any more. It registers anew at the next login.

@@ -1,6 +1,7 @@
 //! The head of one request, as it comes in (RFC 9112 §2.1).
 
-use crate::{CallbackListener, Heard, Visit};
+use crate::authorization::Visit;
+use crate::loopback::{CallbackListener, Heard};
 
 /// Reader of a request to the loopback port of a login, one for each connection.
 ///

@@ -23,7 +23,7 @@ use super::streams::Admitted;
 use super::{Guard, RawToken};
 #[cfg(feature = "dpop")]
 use crate::proofs;
-use crate::{TokenVerifier, VerifierUnavailable};
+use crate::verifier::{TokenVerifier, VerifierUnavailable};
 
 #[cfg(feature = "dpop")]
 static DPOP: http::HeaderName = http::HeaderName::from_static("dpop");

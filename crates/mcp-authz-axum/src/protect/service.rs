@@ -18,7 +18,8 @@ use tracing::{debug, info};
 use super::admit::unless_panicked;
 use super::sessions::{Caller, Finished, Opening, Place, spawn};
 use super::{Guard, Protect};
-use crate::{TokenVerifier, cors};
+use crate::cors;
+use crate::verifier::TokenVerifier;
 
 impl<S, V> Layer<S> for Protect<V> {
     type Service = Protected<S, V>;

@@ -17,7 +17,7 @@ use tracing::{info, warn};
 
 use super::Guard;
 use super::admit::lock;
-use crate::TokenVerifier;
+use crate::verifier::TokenVerifier;
 
 /// Where the service answers: taken of a request, for one that the layer makes.
 pub(super) struct Place {

@@ -21,7 +21,7 @@ use tracing::{error, info, warn};
 use super::Guard;
 use super::admit::{in_time, lock, unless_panicked};
 use super::sessions::Opening;
-use crate::TokenVerifier;
+use crate::verifier::TokenVerifier;
 
 /// Tells once that streams are compressed.
 static TOLD: Once = Once::new();

@@ -12,7 +12,7 @@ use tracing::{error, info};
 use super::admit::{in_time, is_grpc};
 use super::sessions::Opening;
 use super::{Guard, read};
-use crate::TokenVerifier;
+use crate::verifier::TokenVerifier;
 
 impl<V: TokenVerifier> Guard<V> {
     /// Lets a request in that presents no token, where the table of operations says so. The service finds an

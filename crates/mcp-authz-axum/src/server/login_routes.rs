@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::Server;
-use crate::Login;
+use crate::login::Login;
 use crate::reply::{page_panicked, refused};
 
 impl<S: Store + 'static, L: Login> Server<S, L> {

@@ -12,9 +12,9 @@ use tracing::{info, warn};
 
 use super::Server;
 use crate::ambient::entropy;
+use crate::login::{Browser, Login, User};
 use crate::page::ConsentPage;
 use crate::unheard::Taken;
-use crate::{Browser, Login, User};
 
 impl<S: Store + 'static, L: Login> Server<S, L> {
     /// Shows the consent page, or says why not; or answers at once, when the user agreed before.

@@ -7,9 +7,11 @@ use axum::Router;
 
 use super::AuthorizationServer;
 use crate::ambient::Clock;
+use crate::login::Login;
 use crate::page::{ConsentPage, Template};
 use crate::peer::TrustedProxies;
-use crate::{Deadlines, Login, RateLimits};
+use crate::rate::RateLimits;
+use crate::reading::Deadlines;
 
 impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
     /// Says in words what a scope allows, for the consent page.

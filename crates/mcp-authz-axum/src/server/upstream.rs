@@ -17,8 +17,8 @@ use tracing::info;
 use super::Server;
 use super::pages::{see_other, unavailable};
 use crate::ambient::entropy;
+use crate::login::{Browser, Login};
 use crate::unheard::Taken;
-use crate::{Browser, Login};
 
 impl<S: Store + 'static, L: Login> Server<S, L> {
     /// Leads a browser that said yes to the login.

@@ -13,7 +13,7 @@ use tracing::{Level, debug, enabled, error, info, warn};
 
 use super::cache::{Cache, Recalled};
 use super::questions::Questions;
-use crate::{InvalidRemote, RemoteServer, TokenVerifier, VerifierUnavailable};
+use crate::verifier::{InvalidRemote, RemoteServer, TokenVerifier, VerifierUnavailable};
 
 /// Asks an authorization server about each token that is shown (RFC 7662), and believes its answer for a moment.
 ///

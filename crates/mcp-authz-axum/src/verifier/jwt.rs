@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use super::cache::{Cache, Recalled};
 use super::flight::{Flight, Landed};
-use crate::{InvalidRemote, RemoteServer, TokenVerifier, VerifierUnavailable};
+use crate::verifier::{InvalidRemote, RemoteServer, TokenVerifier, VerifierUnavailable};
 
 /// Takes the JWT access tokens (RFC 9068) of an authorization server that is not ours, without asking about each.
 ///

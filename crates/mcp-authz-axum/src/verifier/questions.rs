@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tracing::warn;
 
-use crate::VerifierUnavailable;
+use crate::verifier::VerifierUnavailable;
 
 /// What comes of a question.
 pub(crate) type Found = Result<Option<Arc<TokenFacts>>, VerifierUnavailable>;

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use tracing::warn;
 
 use super::flight::Flight;
-use crate::VerifierUnavailable;
+use crate::verifier::VerifierUnavailable;
 
 /// Why an authorization server cannot be asked at all.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

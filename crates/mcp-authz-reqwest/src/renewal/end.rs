@@ -17,8 +17,9 @@ use tracing::{Instrument as _, info_span, warn};
 use super::Renewal;
 use super::holdings::Wanted;
 use super::work::{Common, Flow};
+use crate::error::Error;
 use crate::flight::Join;
-use crate::{Error, StoreFailed};
+use crate::store::StoreFailed;
 
 /// A logout that the store has not written yet.
 #[derive(Clone, PartialEq)]

@@ -14,7 +14,7 @@ use core::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::Error;
+use crate::error::Error;
 
 /// Earliest time of the next renewal of one kind.
 #[derive(Default)]

@@ -14,8 +14,10 @@ use super::end::Unforgotten;
 use super::gate::Gate;
 use crate::ambient::{monotonic, now};
 use crate::drive::Failure;
+use crate::error::Error;
 use crate::flight::Kind;
-use crate::{Error, StoreFailed, VisitFailed};
+use crate::store::StoreFailed;
+use crate::user_agent::VisitFailed;
 
 /// Shortest time for which a user who said no, or did not come back, is left alone.
 const RESPITE: Duration = Duration::from_secs(30);

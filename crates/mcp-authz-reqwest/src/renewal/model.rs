@@ -23,7 +23,9 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{Credentials, Login, Renewal};
 use crate::ambient::MODEL;
-use crate::{AuthorizedClient, CredentialStore as _, Error, MemoryCredentials};
+use crate::client::AuthorizedClient;
+use crate::error::Error;
+use crate::store::{CredentialStore as _, MemoryCredentials};
 use random::Random;
 use service::{SERVER, http_client};
 use store::{Store, held};

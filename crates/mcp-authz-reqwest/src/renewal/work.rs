@@ -14,9 +14,12 @@ use tracing::{info, warn};
 use super::holdings::{Holdings, Outcome, Wanted, holds_tokens_of};
 use crate::ambient::{monotonic, now};
 use crate::drive::{Host, Turn};
+use crate::error::{Error, TooManyWindows};
 use crate::flight::Renewable;
 use crate::http_client::HttpClient;
-use crate::{CredentialStore, Error, IdentitySource, TooManyWindows, UserAgent};
+use crate::identity::IdentitySource;
+use crate::store::CredentialStore;
+use crate::user_agent::UserAgent;
 
 /// Time between two looks at the store while a browser is open.
 const LOOK: Duration = Duration::from_secs(2);

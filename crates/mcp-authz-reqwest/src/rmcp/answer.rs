@@ -16,8 +16,8 @@ use rmcp::transport::streamable_http_client::{
 use tokio::time::timeout;
 
 use super::sse;
-use crate::client::Pause;
-use crate::{AuthorizedClient, Error};
+use crate::client::{AuthorizedClient, Pause};
+use crate::error::Error;
 
 /// rmcp's error around ours.
 pub(crate) type Failure = StreamableHttpError<Error>;

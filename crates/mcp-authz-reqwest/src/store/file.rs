@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::folder::{make_private, private, remove_leftovers, replace, sync_folder};
 use super::{all_for, latest_for};
-use crate::{CredentialStore, StoreFailed, StoreLock};
+use crate::store::{CredentialStore, StoreFailed, StoreLock};
 
 /// How long between two tries of a lock that somebody else holds, and how many: longer than the exchanges of one
 /// login take.

@@ -177,7 +177,7 @@ mod tests {
     use std::fs::{self, OpenOptions};
     use std::io::Write as _;
 
-    use crate::FileCredentials;
+    use crate::store::FileCredentials;
 
     #[test]
     fn sec_251_what_a_killed_program_left_is_removed_and_what_is_being_written_is_not() {

@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use oauth_types::ResourceUri;
 
 use super::{all_for, latest_for};
-use crate::{CredentialStore, StoreFailed, StoreLock};
+use crate::store::{CredentialStore, StoreFailed, StoreLock};
 
 /// Keeps credentials as long as the program runs. Clients that shall share it get it in an
 /// [`Arc`].

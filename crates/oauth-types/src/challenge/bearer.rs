@@ -3,7 +3,11 @@
 use http::{HeaderMap, HeaderValue};
 
 use crate::challenge::{Challenge, Challenges, ParamValue, is_token_char};
-use crate::{BearerErrorCode, EndpointUrl, ErrorDescription, ScopeSet, SigningAlgorithm};
+use crate::error_code::BearerErrorCode;
+use crate::method::SigningAlgorithm;
+use crate::scope::ScopeSet;
+use crate::text::ErrorDescription;
+use crate::uri::EndpointUrl;
 
 /// What a resource server says with a 401 or 403 (RFC 6750 §3, RFC 9728 §5.1).
 ///
@@ -181,7 +185,7 @@ mod tests {
 
     #[test]
     fn errors_and_parameters_that_are_not_known_here_stay_readable() {
-        use crate::Challenges;
+        use crate::challenge::Challenges;
         let line =
             "Bearer error=\"insufficient_authorization\", authorization_remediation=\"eyJ9\"";
         let found = find(line).unwrap();

@@ -5,12 +5,16 @@ use core::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::client_id::ClientId;
 use crate::document::members::{name, secret, text, texts, time};
-use crate::document::{Document, Members, document, is_false};
-use crate::{
-    ApplicationType, AuthMethod, ClientId, DocumentError, ExtraMembers, GrantType, MemberRule,
-    RedirectUri, ResponseType, ScopeSet, Secret, SigningAlgorithm, UnixTime, exposed,
+use crate::document::{
+    Document, DocumentError, ExtraMembers, MemberRule, Members, document, is_false,
 };
+use crate::method::{ApplicationType, AuthMethod, GrantType, ResponseType, SigningAlgorithm};
+use crate::scope::ScopeSet;
+use crate::secret::{Secret, exposed};
+use crate::time::UnixTime;
+use crate::uri::RedirectUri;
 
 /// What a client says about itself: the body of a registration request (RFC 7591 §2).
 #[derive(Clone, PartialEq, Eq, Default, Serialize)]

@@ -6,9 +6,10 @@ use core::fmt;
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::{
-    AuthMethod, ClientInformation, ClientMetadata, ClientMetadataUrl, DocumentError, document,
-};
+use crate::client_id::ClientMetadataUrl;
+use crate::document;
+use crate::document::{ClientInformation, ClientMetadata, DocumentError};
+use crate::method::AuthMethod;
 
 /// A client's metadata, known to be that of the URL it was read from
 /// (draft-ietf-oauth-client-id-metadata-document-03 §4).
@@ -154,7 +155,7 @@ impl ClientIdMetadata {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::MemberRule;
+    use crate::document::MemberRule;
 
     fn read(json: &str) -> Result<ClientIdMetadata, InvalidClientIdMetadata> {
         let url = ClientMetadataUrl::parse("https://c.example/m").unwrap();

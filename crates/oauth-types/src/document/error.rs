@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::document::members::{endpoint, text};
-use crate::document::{Document, Members};
-use crate::{DocumentError, EndpointUrl, ErrorDescription, ExtraMembers, MemberRule};
+use crate::document::{Document, DocumentError, ExtraMembers, MemberRule, Members};
+use crate::text::ErrorDescription;
+use crate::uri::EndpointUrl;
 
 /// An OAuth error as a server sent it (RFC 6749 §5.2): its code is still text, because which codes exist depends on
 /// the endpoint.
@@ -82,7 +83,7 @@ impl<Code: Serialize + for<'de> Deserialize<'de>> ErrorResponse<Code> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::TokenErrorCode;
+    use crate::error_code::TokenErrorCode;
 
     #[test]
     fn c_token_4_an_error_is_read_whole_and_never_hidden_by_its_decoration() {

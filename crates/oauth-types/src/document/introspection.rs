@@ -3,9 +3,12 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use crate::client_id::ClientId;
 use crate::document::members::{boolean, scopes, text, texts, time, uri};
-use crate::document::{Document, Members, document};
-use crate::{ClientId, DocumentError, Issuer, MemberRule, ScopeSet, UnixTime};
+use crate::document::{Document, DocumentError, MemberRule, Members, document};
+use crate::scope::ScopeSet;
+use crate::time::UnixTime;
+use crate::uri::Issuer;
 
 /// Whom a token is for: one text or a list on the wire (RFC 7519 §4.1.3).
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -5,9 +5,8 @@ use core::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::DocumentError;
 use crate::document::members::values;
-use crate::document::{Document, Members, document};
+use crate::document::{Document, DocumentError, Members, document};
 
 /// The keys that somebody signs with, as published (RFC 7517 §5). Each is read by whoever verifies with it, which
 /// passes over what it does not know.
@@ -36,7 +35,7 @@ impl fmt::Debug for KeySet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::MemberRule;
+    use crate::document::MemberRule;
 
     #[test]
     fn sec_192_a_set_is_read_with_what_it_does_not_know_and_shows_nothing() {

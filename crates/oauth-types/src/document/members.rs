@@ -4,10 +4,12 @@ use core::{fmt, mem};
 
 use serde_json::{Map, Value};
 
-use crate::{
-    DocumentError, EndpointUrl, InvalidClientId, InvalidScope, InvalidUri, ScopeSet, Secret,
-    UnixTime,
-};
+use crate::client_id::InvalidClientId;
+use crate::document::DocumentError;
+use crate::scope::{InvalidScope, ScopeSet};
+use crate::secret::Secret;
+use crate::time::UnixTime;
+use crate::uri::{EndpointUrl, InvalidUri};
 
 /// The rule that a member of a document breaks. It holds no text of the document.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

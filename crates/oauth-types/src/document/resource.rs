@@ -4,8 +4,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::document::members::{text, uri};
-use crate::document::{Document, Members, document, is_false};
-use crate::{DocumentError, Issuer, ResourceUri, SigningAlgorithm};
+use crate::document::{Document, DocumentError, Members, document, is_false};
+use crate::method::SigningAlgorithm;
+use crate::uri::{Issuer, ResourceUri};
 
 /// What a protected resource says about itself (RFC 9728 §2).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -78,7 +79,8 @@ impl ProtectedResourceMetadata {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{InvalidUri, MemberRule};
+    use crate::document::MemberRule;
+    use crate::uri::InvalidUri;
 
     #[test]
     fn a_text_that_is_no_issuer_spoils_nothing() {

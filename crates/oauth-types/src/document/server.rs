@@ -4,11 +4,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::document::members::{endpoint, endpoint_without, uri};
-use crate::document::{Document, Members, document, is_false, object};
-use crate::{
-    AuthMethod, DocumentError, EndpointUrl, GrantProfile, GrantType, Issuer, MemberRule, Origin,
-    ResponseType, SigningAlgorithm,
-};
+use crate::document::{Document, DocumentError, MemberRule, Members, document, is_false, object};
+use crate::method::{AuthMethod, GrantProfile, GrantType, ResponseType, SigningAlgorithm};
+use crate::pkce::CodeChallenge;
+use crate::uri::{EndpointUrl, Issuer, Origin};
 
 /// What an authorization server says about itself.
 ///
@@ -210,7 +209,7 @@ impl AuthorizationServerMetadata {
     #[must_use]
     pub fn supports_s256(&self) -> bool {
         let methods = self.code_challenge_methods_supported.as_deref().unwrap_or_default();
-        methods.iter().any(|method| method == crate::CodeChallenge::METHOD)
+        methods.iter().any(|method| method == CodeChallenge::METHOD)
     }
 
     /// Whether it is an OpenID provider: `subject_types_supported` is what only they say, and all of them have to
@@ -289,7 +288,7 @@ fn stands_for(template: &str, tenant: &Issuer) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::InvalidUri;
+    use crate::uri::InvalidUri;
 
     #[test]
     fn unknown_members_survive() {

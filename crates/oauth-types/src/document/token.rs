@@ -4,10 +4,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::document::members::{name, secret, text, time};
-use crate::document::{Document, Members, document};
-use crate::{
-    DocumentError, IssuedTokenType, MemberRule, ScopeSet, Secret, Thumbprint, UnixTime, exposed,
-};
+use crate::document::{Document, DocumentError, MemberRule, Members, document};
+use crate::method::IssuedTokenType;
+use crate::scope::ScopeSet;
+use crate::secret::{Secret, exposed};
+use crate::thumbprint::Thumbprint;
+use crate::time::UnixTime;
 
 /// How a token is shown to the resource server; case does not count (RFC 6749 §5.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

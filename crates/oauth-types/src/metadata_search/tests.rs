@@ -4,7 +4,7 @@ use http::HeaderValue;
 use http::header::LOCATION;
 
 use super::*;
-use crate::authorization_server_urls;
+use crate::well_known::authorization_server_urls;
 
 const ISSUER: &str = "https://as.example/t";
 const OWN: &str = r#"{"issuer":"https://as.example/t"}"#;

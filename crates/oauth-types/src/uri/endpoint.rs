@@ -4,8 +4,8 @@ use core::fmt;
 
 use http::Uri;
 
+use crate::form::{FormWriter, decode_component};
 use crate::uri::{InvalidUri, is_local_ip, text_identifier, web_parts};
-use crate::{FormWriter, decode_component};
 
 /// The URL of an endpoint or a document: https (http on a loopback host), without fragment or
 /// userinfo (RFC 6749 §3.1, §3.2; OAuth 2.1 §1.5).

@@ -7,8 +7,7 @@ use fluent_uri::resolve::{ResolveError, Resolver};
 use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
 
-use crate::EndpointUrl;
-use crate::uri::{InvalidUri, host_and_port, parts};
+use crate::uri::{EndpointUrl, InvalidUri, host_and_port, parts};
 
 /// The target of a redirect: the `Location` header of a response, resolved against the URL that was requested
 /// (RFC 9110 §10.2.2).

@@ -5,7 +5,7 @@ use core::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::FormPairs;
+use crate::form::FormPairs;
 use crate::uri::{InvalidUri, host_and_port, is_loopback_host, parts};
 
 /// Parameters of the authorization response; a registered redirect URI has none of them, so that a

@@ -28,11 +28,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use oauth_types::{DocumentError, IntrospectionAnswer, Thumbprint, UnixTime, media_type};
+use oauth_types::{
+    DocumentError, IntrospectionAnswer, Thumbprint, TokenFacts, UnixTime, media_type,
+};
 use serde_json::Value;
 
+use crate::believed::Believed;
 use crate::foreign::{SKEW, bound_key};
-use crate::{Believed, Introspection, TokenFacts};
+use crate::introspection::Introspection;
 
 /// Why nothing was learned about a token: the server did not say. It holds no text of the answer.
 #[derive(Clone, PartialEq, Eq, Debug)]

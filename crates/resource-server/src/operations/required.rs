@@ -10,7 +10,7 @@ use scope_stepup::Asked;
 use serde_json::{Value, json};
 
 use super::{BASE_METHODS, Decide, OperationScopes, Row};
-use crate::Denial;
+use crate::denial::Denial;
 
 /// The scopes of an operation that needs none.
 static NOTHING: ScopeSet = ScopeSet::empty();
@@ -131,6 +131,7 @@ mod tests {
     use scope_stepup::Operation;
 
     use super::*;
+    use crate::denial::DenialReason;
 
     fn required(body: &str) -> String {
         let scopes = OperationScopes::new("r")
@@ -200,11 +201,11 @@ mod tests {
         assert_eq!(required(batch).unwrap().as_str(), "r w admin");
         for path in ["none", "other", "panic"] {
             let denial = required(call(&format!(r#"{{"path":"{path}"}}"#))).unwrap_err();
-            assert_eq!(denial.reason(), crate::DenialReason::ScopeUndecided, "{path}");
+            assert_eq!(denial.reason(), DenialReason::ScopeUndecided, "{path}");
         }
         for bad in ["{}", "null", r#"{"path":7}"#] {
             let denial = required(call(bad)).unwrap_err();
-            assert_eq!(denial.reason(), crate::DenialReason::ScopeUndecided, "{bad}");
+            assert_eq!(denial.reason(), DenialReason::ScopeUndecided, "{bad}");
             assert_eq!(denial.into_response().status(), 500, "{bad}");
         }
     }

@@ -1,7 +1,7 @@
 //! Decisions about further steps, and where they end.
 
 use super::*;
-use crate::Limit;
+use crate::policy::Limit;
 
 fn set(text: &str) -> ScopeSet {
     ScopeSet::parse(text).unwrap()

@@ -8,7 +8,7 @@ use oauth_types::ResourceUri;
 
 use super::service::number;
 use super::world::{Busy, World};
-use crate::{CredentialStore, MemoryCredentials, StoreFailed, StoreLock};
+use crate::store::{CredentialStore, MemoryCredentials, StoreFailed, StoreLock};
 
 pub(super) struct Store {
     pub(super) world: Arc<World>,

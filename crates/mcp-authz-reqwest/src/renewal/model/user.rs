@@ -9,7 +9,7 @@ use oauth_types::{FormPairs, RedirectUri};
 
 use super::service::ISSUER;
 use super::world::{Busy, Code, World};
-use crate::{UserAgent, VisitFailed};
+use crate::user_agent::{UserAgent, VisitFailed};
 
 pub(super) struct User {
     pub(super) world: Arc<World>,
