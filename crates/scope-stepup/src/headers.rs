@@ -6,8 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::message::Asked;
-use crate::operation::{Operation, UnreadableRequest};
+use crate::unreadable::UnreadableRequest;
 
 static VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 static METHOD: (HeaderName, &str) = (HeaderName::from_static("mcp-method"), "Mcp-Method");
@@ -15,31 +14,40 @@ static NAME: (HeaderName, &str) = (HeaderName::from_static("mcp-name"), "Mcp-Nam
 /// The first revision that asks for them. Revisions are dates, which sort as texts.
 const FIRST: &[u8] = b"2026-07-28";
 
-/// Whether the request is of a revision in which the headers mean something.
-pub(crate) fn are_binding(headers: &HeaderMap) -> bool {
-    headers.get_all(&VERSION).iter().any(|version| version.as_bytes() >= FIRST)
+/// The method and the name that the headers of a request repeat, decoded.
+pub(crate) struct RepeatedNames<'a> {
+    method: Option<Cow<'a, str>>,
+    name: Option<Cow<'a, str>>,
 }
 
-/// Whether the headers say what the messages of the body say.
-pub(crate) fn agree(headers: &HeaderMap, messages: &[Asked<'_>]) -> Result<(), UnreadableRequest> {
-    let (method, name) = (single(headers, &METHOD)?, single(headers, &NAME)?);
-    for asked in messages {
-        match &method {
+impl<'a> RepeatedNames<'a> {
+    /// Reads the headers; `None` in revisions in which they mean nothing.
+    pub(crate) fn from_headers(headers: &'a HeaderMap) -> Result<Option<Self>, UnreadableRequest> {
+        if !headers.get_all(&VERSION).iter().any(|version| version.as_bytes() >= FIRST) {
+            return Ok(None);
+        }
+        let (method, name) = (single(headers, &METHOD)?, single(headers, &NAME)?);
+        Ok(Some(Self { method, name }))
+    }
+
+    /// Checks that the headers say what a message of the body says.
+    pub(crate) fn check(&self, method: &str, name: Option<&str>) -> Result<(), UnreadableRequest> {
+        match &self.method {
             // The revision is agreed upon only by this one.
-            None if asked.method == "initialize" => {}
-            Some(method) if **method == *asked.method => {}
+            None if method == "initialize" => {}
+            Some(own) if **own == *method => {}
             _ => return Err(UnreadableRequest::Header(METHOD.1)),
         }
-        if asked.name.is_some() && name.as_deref() != asked.name.as_deref() {
+        if name.is_some() && self.name.as_deref() != name {
             return Err(UnreadableRequest::Header(NAME.1));
         }
+        Ok(())
     }
-    Ok(())
 }
 
-/// The headers for a request of this operation: an encoded name where the text cannot stand in a header, or reads
-/// like an encoded one.
-pub(crate) fn write(operation: &Operation) -> HeaderMap {
+/// The headers for a request with this method and name: an encoded name where the text cannot stand in a header, or
+/// reads like an encoded one.
+pub(crate) fn write(method: &str, name: Option<&str>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let mut add = |(name, _): &(HeaderName, &str), text: &str| {
         let is_plain = !text.starts_with("=?")
@@ -53,8 +61,8 @@ pub(crate) fn write(operation: &Operation) -> HeaderMap {
             headers.insert(name, value);
         }
     };
-    add(&METHOD, operation.method());
-    if let Some(name) = operation.name() {
+    add(&METHOD, method);
+    if let Some(name) = name {
         add(&NAME, name);
     }
     headers
@@ -81,6 +89,7 @@ fn single<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operation::Operation;
 
     const CALL: &str = r#"{"id":1,"method":"tools/call","params":{"name":"admin"}}"#;
 

@@ -7,6 +7,7 @@ mod ledger;
 mod message;
 mod operation;
 mod policy;
+mod unreadable;
 mod windows;
 
 // Its types stand in public signatures, so that a user needs no further dependency.
@@ -16,6 +17,7 @@ pub use check::{Hierarchy, HierarchyError, Missing, NoHierarchy, ScopeOrder, che
 pub use insufficient::{GaveUp, InsufficientScope};
 pub use ledger::{Attempt, Decision, Ledger, Situation};
 pub use message::Asked;
-pub use operation::{Operation, UnreadableRequest};
+pub use operation::Operation;
 pub use policy::{Limit, Mode, Policy};
+pub use unreadable::UnreadableRequest;
 pub use windows::{WindowLimit, Windows};

@@ -9,16 +9,16 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::headers;
-use crate::operation::UnreadableRequest;
+use crate::headers::RepeatedNames;
+use crate::unreadable::UnreadableRequest;
 
 /// What one message of a request asks for, borrowed from its body: [`Operation`](crate::Operation) for whoever looks it
 /// up and lets it go.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Asked<'a> {
-    pub(crate) method: Cow<'a, str>,
+    method: Cow<'a, str>,
     /// The parameter that `Mcp-Name` repeats.
-    pub(crate) name: Option<Cow<'a, str>>,
+    name: Option<Cow<'a, str>>,
     named: Vec<Self>,
 }
 
@@ -31,8 +31,10 @@ impl<'a> Asked<'a> {
     /// [`UnreadableRequest`] when the body is not JSON-RPC, or a header contradicts it.
     pub fn of_request(headers: &HeaderMap, body: &'a [u8]) -> Result<Vec<Self>, UnreadableRequest> {
         let messages = messages(body)?;
-        if headers::are_binding(headers) {
-            headers::agree(headers, &messages)?;
+        if let Some(repeated) = RepeatedNames::from_headers(headers)? {
+            for asked in &messages {
+                repeated.check(&asked.method, asked.name.as_deref())?;
+            }
         }
         Ok(messages)
     }

@@ -6,6 +6,7 @@ use http::HeaderMap;
 
 use crate::headers;
 use crate::message::{Asked, messages};
+use crate::unreadable::UnreadableRequest;
 
 /// One operation of an MCP server: a JSON-RPC method and, where it has one, the name of the tool or
 /// prompt or the URI of the resource.
@@ -16,27 +17,6 @@ pub struct Operation {
     method: Box<str>,
     name: Option<Box<str>>,
 }
-
-/// Why it cannot be told what a request asks for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum UnreadableRequest {
-    /// The body is not JSON-RPC.
-    Body,
-    /// This header is missing, repeated, malformed, or says something else than the body.
-    Header(&'static str),
-}
-
-impl fmt::Display for UnreadableRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Body => f.write_str("the body is not a JSON-RPC message"),
-            Self::Header(name) => write!(f, "the header {name} does not say what the body says"),
-        }
-    }
-}
-
-impl core::error::Error for UnreadableRequest {}
 
 impl Operation {
     /// An operation by its JSON-RPC method and the name that the method's parameters carry.
@@ -90,7 +70,7 @@ impl Operation {
     /// `Mcp-Method` and `Mcp-Name` for a request of this operation, as MCP 2026-07-28 asks for them.
     #[must_use]
     pub fn to_headers(&self) -> HeaderMap {
-        headers::write(self)
+        headers::write(self.method(), self.name())
     }
 }
 
