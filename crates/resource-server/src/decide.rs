@@ -10,23 +10,20 @@
 //! | it is shown as what it is: with a proof if it is bound to a key, and only then | RFC 9449 §7.2 | 401 `invalid_token` |
 //! | it says when it expires, and has not | R-AUTH-1 | 401 `invalid_token` |
 //! | it is for this resource | R-AUTH-3 | 401 `invalid_token` |
-//! | who shows it holds its key, if it has one ([`possession`](crate::CheckProof)) | RFC 9449 §7.1 | 401 `invalid_dpop_proof` |
+//! | who shows it holds its key, if it has one ([`dpop`](crate::CheckProof)) | RFC 9449 §7.1 | 401 `invalid_dpop_proof` |
 //! | it grants what the operation needs | R-AUTH-4, R-AUTH-5 | 403 `insufficient_scope` |
 
 use std::sync::Arc;
 
 use http::Request;
 use http::header::AUTHORIZATION;
-use oauth_types::{
-    ClientId, Issuer, ResourceUri, ScopeSet, Secret, SecretDigest, Thumbprint, TokenFacts,
-    TokenType, UnixTime,
-};
+use oauth_types::{ResourceUri, ScopeSet, Secret, SecretDigest, TokenFacts, TokenType, UnixTime};
 use percent_encoding::percent_decode_str;
-use scope_stepup::{ScopeOrder, check};
+use scope_stepup::ScopeOrder;
 
 use crate::denial::{Denial, DenialReason};
-use crate::possession::{CheckProof, Shown};
-use crate::principal::{Account, Principal};
+use crate::dpop::{CheckProof, Shown};
+use crate::granted::{Granted, Recognized};
 use crate::resource::Resource;
 
 /// A well-formed token out of a request. Nothing is known about it yet.
@@ -169,11 +166,11 @@ impl<'a> Presented<'a> {
         if !facts.audience.iter().any(is_own) {
             return deny(DenialReason::WrongAudience);
         }
-        let recognized = Recognized { resource: self.resource, facts };
-        #[cfg(feature = "dpop")]
-        return Ok(self.shown.recognition(recognized, self.token, hint));
-        #[cfg(not(feature = "dpop"))]
-        Ok(Recognition::Done(recognized))
+        let recognized = Recognized::new(self.resource, facts);
+        Ok(match self.shown.into_proof(&recognized, self.token) {
+            Some(proof) => Recognition::CheckProof(CheckProof::new(recognized, hint, proof)),
+            None => Recognition::Done(recognized),
+        })
     }
 }
 
@@ -186,134 +183,4 @@ pub enum Recognition<'a> {
     /// It is, if its sender holds the key that it is bound to. Only with the feature `dpop`, and where the resource is
     /// told to take such tokens.
     CheckProof(CheckProof<'a>),
-}
-
-/// A token that is good for this resource. What it may do here is not decided yet.
-#[derive(Clone, Debug)]
-#[must_use = "nobody is let in until `authorize` says so"]
-pub struct Recognized<'a> {
-    resource: &'a Resource,
-    facts: Arc<TokenFacts>,
-}
-
-impl<'a> Recognized<'a> {
-    #[cfg(feature = "dpop")]
-    pub(crate) const fn resource(&self) -> &'a Resource {
-        self.resource
-    }
-
-    /// The key that the token is bound to.
-    #[cfg(feature = "dpop")]
-    pub(crate) fn key(&self) -> Option<&Thumbprint> {
-        self.facts.jkt.as_ref()
-    }
-
-    #[cfg(feature = "dpop")]
-    pub(crate) fn account(&self) -> Account {
-        Account::of(&self.facts)
-    }
-
-    /// The scheme that the token was shown in.
-    fn used(&self) -> TokenType {
-        if self.facts.jkt.is_some() { TokenType::Dpop } else { TokenType::Bearer }
-    }
-
-    /// A token that is good in the wrong hands.
-    pub(crate) fn deny(&self, reason: DenialReason, hint: &ScopeSet) -> Denial {
-        Denial::unauthorized(self.resource, Some(self.used()), reason, hint)
-    }
-
-    /// The second half of [`Presented::decide`]: does the token grant what the operation needs?
-    ///
-    /// # Errors
-    ///
-    /// [`Denial`] with the finished reply.
-    pub fn authorize(
-        self,
-        required: &ScopeSet,
-        order: &(impl ScopeOrder + ?Sized),
-    ) -> Result<Granted, Denial> {
-        // R-AUTH-4, R-AUTH-5
-        check(&self.facts.scopes, required, order)
-            .map_err(|missing| Denial::insufficient(self.resource, self.used(), &missing))?;
-        Ok(Granted { facts: self.facts })
-    }
-}
-
-/// A request that may in, and who makes it. Only [`Recognized::authorize`] makes one. It does not hold the
-/// token: handlers have no use for it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Granted {
-    facts: Arc<TokenFacts>,
-}
-
-impl Granted {
-    /// The user; the client itself where no user is involved.
-    #[must_use]
-    pub fn subject(&self) -> &str {
-        &self.facts.subject
-    }
-
-    /// The client that the token was given to.
-    #[must_use]
-    pub fn client_id(&self) -> &ClientId {
-        &self.facts.client_id
-    }
-
-    /// The authorization server that gave it.
-    #[must_use]
-    pub fn issuer(&self) -> &Issuer {
-        &self.facts.issuer
-    }
-
-    /// What it grants.
-    #[must_use]
-    pub fn scopes(&self) -> &ScopeSet {
-        &self.facts.scopes
-    }
-
-    /// The resources that it is for, this one among them.
-    #[must_use]
-    pub fn audience(&self) -> &[ResourceUri] {
-        &self.facts.audience
-    }
-
-    /// When the token expires, for an answer that lasts.
-    #[must_use]
-    pub fn expires_at(&self) -> Option<UnixTime> {
-        self.facts.expires_at
-    }
-
-    /// The key that the client proved to hold, if the token is bound to one (RFC 9449 §6).
-    #[must_use]
-    pub fn key(&self) -> Option<&Thumbprint> {
-        self.facts.jkt.as_ref()
-    }
-
-    /// The principal, for binding what goes out and comes back: sessions, streams, tasks.
-    #[must_use]
-    pub fn principal(&self) -> Principal {
-        Principal::of(&self.facts)
-    }
-
-    /// The user at their authorization server, for quotas: the same through every client.
-    #[must_use]
-    pub fn account(&self) -> Account {
-        Account::of(&self.facts)
-    }
-
-    /// Returns `true` if what a verifier says about the same token now still carries an answer that began with this
-    /// grant and lasts: it is not expired, and nothing was taken from it.
-    #[must_use]
-    pub fn is_upheld_by(&self, facts: &TokenFacts, now: UnixTime) -> bool {
-        let TokenFacts { issuer, client_id, subject, .. } = &*self.facts;
-        let is_same = facts.issuer == *issuer
-            && facts.client_id == *client_id
-            && facts.subject == *subject
-            && facts.jkt == self.facts.jkt;
-        is_same
-            && facts.expires_at.is_some_and(|end| now < end)
-            && self.facts.audience.iter().all(|uri| facts.audience.contains(uri))
-            && !self.facts.scopes.exceeds(&facts.scopes)
-    }
 }

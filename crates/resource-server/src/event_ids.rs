@@ -3,11 +3,11 @@
 //! The MAC stands behind the identifier, so it is written when the line ends and nothing is held back. All else passes byte
 //! for byte, however the stream is cut into pieces and whichever ends its lines have.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
-
-use crate::session_key::tag;
 
 const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
 const FIELD: [u8; 3] = *b"id:";
@@ -67,7 +67,7 @@ impl EventIds {
     }
 
     /// Takes one byte; what has to stand before it, if it ends an identifier.
-    fn step(&mut self, byte: u8) -> Option<[u8; 25]> {
+    fn step(&mut self, byte: u8) -> Option<[u8; TAG]> {
         let line = core::mem::replace(&mut self.line, Line::Other);
         if is_end(byte) {
             self.line = Line::Field(0);
@@ -107,4 +107,17 @@ impl core::fmt::Debug for EventIds {
 
 const fn is_end(byte: u8) -> bool {
     matches!(byte, b'\r' | b'\n')
+}
+
+/// Bytes that a sealed handle is longer: a dot, and 144 bits in base64url.
+pub(crate) const TAG: usize = 25;
+
+/// The dot and the MAC that follow an identifier.
+pub(crate) fn tag(mac: Hmac<Sha256>) -> [u8; TAG] {
+    let mut tag = [b'.'; TAG];
+    let bytes = mac.finalize().into_bytes();
+    let (Some(cut), Some(text)) = (bytes.get(..18), tag.get_mut(1..)) else { return tag };
+    // 18 bytes are 24 characters, whose room this is.
+    let _ = URL_SAFE_NO_PAD.encode_slice(cut, text);
+    tag
 }

@@ -4,6 +4,7 @@ mod anonymous;
 mod believed;
 mod decide;
 mod denial;
+mod dpop;
 mod event_ids;
 #[cfg(any(feature = "introspection", feature = "jwt_access_tokens"))]
 mod foreign;
@@ -11,10 +12,10 @@ mod foreign;
 mod introspection;
 #[cfg(feature = "jwt_access_tokens")]
 mod jwt;
+mod granted;
 mod kept;
 mod metadata;
 mod operations;
-mod possession;
 mod principal;
 mod requirement;
 mod resource;
@@ -30,9 +31,13 @@ pub use {oauth_types, scope_stepup};
 pub use believed::Believed;
 #[cfg(feature = "dpop")]
 pub use client_auth::{InvalidProof, Replay};
-pub use decide::{Granted, Presented, Recognition, Recognized};
+pub use decide::{Presented, Recognition};
 pub use denial::{Denial, DenialReason};
+pub use dpop::CheckProof;
+#[cfg(feature = "dpop")]
+pub use dpop::CheckReplay;
 pub use event_ids::EventIds;
+pub use granted::{Granted, Recognized};
 #[cfg(feature = "introspection")]
 pub use introspection::{
     Introspected, Introspection, IntrospectionEndpoint, IntrospectionFailed, NoIntrospection,
@@ -43,9 +48,6 @@ pub use jwt::{JwtProfile, JwtRefused, JwtTokens, JwtVerdict, NoKeys};
 pub use kept::Kept;
 pub use oauth_types::{BrowserOrigins, TokenFacts};
 pub use operations::OperationScopes;
-pub use possession::CheckProof;
-#[cfg(feature = "dpop")]
-pub use possession::CheckReplay;
 pub use principal::{Account, Principal};
 pub use requirement::Requirement;
 pub use resource::{InvalidResource, Resource};

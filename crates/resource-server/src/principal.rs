@@ -2,8 +2,6 @@
 
 use oauth_types::{ClientId, Issuer, SecretDigest, TokenFacts};
 
-use crate::decide::Granted;
-
 /// Owner of a session or stream: a user through a client at an authorization server.
 ///
 /// None of the three says enough alone, so handles (sessions, events, tasks of the host) are bound to all of them.
@@ -15,9 +13,9 @@ impl Principal {
         Self::new(&facts.issuer, &facts.client_id, &facts.subject)
     }
 
-    /// The owner of what a request begins: all requests without a token are one. No text of a principal is empty.
-    pub(crate) fn of_request(granted: Option<&Granted>) -> Self {
-        granted.map_or_else(|| Self(SecretDigest::of("")), Granted::principal)
+    /// All requests without a token: one principal. The text of no other is empty.
+    pub(crate) fn without_token() -> Self {
+        Self(SecretDigest::of(""))
     }
 
     pub(crate) fn new(issuer: &Issuer, client_id: &ClientId, subject: &str) -> Self {
@@ -43,9 +41,9 @@ impl Account {
         Self::new(&facts.issuer, &facts.subject)
     }
 
-    /// The account that a request counts for: all requests without a token are one.
-    pub(crate) fn of_request(granted: Option<&Granted>) -> Self {
-        granted.map_or_else(|| Self(SecretDigest::of("")), Granted::account)
+    /// All requests without a token: one account.
+    pub(crate) fn without_token() -> Self {
+        Self(SecretDigest::of(""))
     }
 
     pub(crate) fn new(issuer: &Issuer, subject: &str) -> Self {

@@ -1,12 +1,18 @@
 //! The resource that is protected: from configuration, never from a request.
 
+#[cfg(feature = "dpop")]
+mod dpop;
+
 use core::fmt;
 
 use oauth_types::{
     BearerChallenge, BrowserOrigins, EndpointUrl, Hosts, InvalidUri, Issuer,
-    ProtectedResourceMetadata, ResourceUri, Scope, ScopeSet, protected_resource_root_url,
+    ProtectedResourceMetadata, ResourceUri, Scope, ScopeSet, TokenType, protected_resource_root_url,
     protected_resource_url,
 };
+
+#[cfg(feature = "dpop")]
+pub(crate) use dpop::ProofRules;
 
 /// Why a configuration is not a protected resource.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,7 +46,7 @@ pub struct Resource {
     challenged: ScopeSet,
     hosts: Hosts,
     #[cfg(feature = "dpop")]
-    proofs: crate::possession::Proofs,
+    proof_rules: ProofRules,
 }
 
 impl Resource {
@@ -62,7 +68,7 @@ impl Resource {
             challenged: ScopeSet::empty(),
             hosts: Hosts::of(uri.origin()),
             #[cfg(feature = "dpop")]
-            proofs: Default::default(),
+            proof_rules: ProofRules::default(),
             metadata: ProtectedResourceMetadata::new(uri, authorization_servers),
         })
     }
@@ -152,18 +158,27 @@ impl Resource {
     }
 
     #[cfg(feature = "dpop")]
-    pub(crate) const fn proofs(&self) -> &crate::possession::Proofs {
-        &self.proofs
+    pub(crate) const fn proof_rules(&self) -> &ProofRules {
+        &self.proof_rules
     }
 
-    #[cfg(feature = "dpop")]
-    pub(crate) const fn proofs_mut(&mut self) -> &mut crate::possession::Proofs {
-        &mut self.proofs
+    /// The scheme of this name, if this resource reads it.
+    pub(crate) fn scheme(&self, name: &[u8]) -> Option<TokenType> {
+        if name.eq_ignore_ascii_case(b"Bearer") {
+            return Some(TokenType::Bearer);
+        }
+        let is_dpop = self.speaks_dpop() && name.eq_ignore_ascii_case(b"DPoP");
+        is_dpop.then_some(TokenType::Dpop)
     }
 
-    #[cfg(feature = "dpop")]
-    pub(crate) const fn metadata_mut(&mut self) -> &mut ProtectedResourceMetadata {
-        &mut self.metadata
+    /// Whether proofs are read. Only the feature `dpop` switches that on.
+    pub(crate) const fn speaks_dpop(&self) -> bool {
+        self.metadata.dpop_signing_alg_values_supported.is_some()
+    }
+
+    /// Whether every token has to be bound to a key.
+    pub(crate) const fn requires_dpop(&self) -> bool {
+        self.metadata.dpop_bound_access_tokens_required
     }
 
     pub(crate) const fn hosts(&self) -> &Hosts {

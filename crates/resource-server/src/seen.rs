@@ -6,7 +6,7 @@ use client_auth::Replay;
 use oauth_types::{SecretDigest, UnixTime};
 
 use crate::denial::Denial;
-use crate::possession::CheckReplay;
+use crate::dpop::CheckReplay;
 use crate::principal::Account;
 
 /// The proofs that were used and have not expired. Bounded: when it is full, nobody is let in whose proof would have to

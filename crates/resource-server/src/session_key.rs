@@ -18,9 +18,9 @@ use oauth_types::{Entropy, ResourceUri};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::decide::Granted;
+use crate::granted::Granted;
 use crate::denial::Denial;
-use crate::event_ids::EventIds;
+use crate::event_ids::{EventIds, TAG, tag};
 use crate::principal::Principal;
 
 static SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -219,19 +219,6 @@ impl fmt::Debug for HandleSeal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("HandleSeal([redacted])")
     }
-}
-
-/// Bytes that a sealed handle is longer: a dot, and 144 bits in base64url.
-const TAG: usize = 25;
-
-/// The dot and the MAC that follow an identifier.
-pub(crate) fn tag(mac: Hmac<Sha256>) -> [u8; TAG] {
-    let mut tag = [b'.'; TAG];
-    let bytes = mac.finalize().into_bytes();
-    let (Some(cut), Some(text)) = (bytes.get(..18), tag.get_mut(1..)) else { return tag };
-    // 18 bytes are 24 characters, whose room this is.
-    let _ = URL_SAFE_NO_PAD.encode_slice(cut, text);
-    tag
 }
 
 /// The only line of this name.

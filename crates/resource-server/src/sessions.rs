@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use http::{HeaderValue, Uri};
 use oauth_types::UnixTime;
 
-use crate::decide::Granted;
+use crate::granted::Granted;
 use crate::denial::Denial;
 use crate::principal::Account;
 
