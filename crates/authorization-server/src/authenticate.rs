@@ -11,7 +11,7 @@
 use client_auth::{Authenticated, ClientAuthError, Presented, Reason, Registered, Verified};
 use oauth_types::{ClientId, UnixTime};
 
-use crate::client_document::DocumentRefused;
+use crate::client_error::DocumentRefused;
 use crate::client_keys::KeysNeeded;
 use crate::config::Config;
 use crate::environment::{Attempt, Environment, Failure, find_client};

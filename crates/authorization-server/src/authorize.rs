@@ -35,9 +35,10 @@ use oauth_types::{
 
 use crate::config::Config;
 use crate::consent::NeedsConsent;
+use crate::destination::Destination;
 use crate::offer::requested_scopes;
+use crate::prompt::Prompt;
 use crate::refusal::{Cause, PageError, RedirectError};
-use crate::remembered::{Destination, Prompt};
 use crate::resource_indicator::ResourceIndicator;
 use crate::store::ClientRecord;
 

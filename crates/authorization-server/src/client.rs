@@ -21,17 +21,15 @@
 //! register the scope of the first challenge and ask for more at the next, without registering anew (the Python SDK,
 //! mcp-remote), others `openid email profile` or a pattern that names no scope here (Windsurf, Goose, Zed).
 
-use core::fmt;
-
-use client_auth::{InvalidKeys, Registered, VerifyingKeys};
+use client_auth::{Registered, VerifyingKeys};
 use oauth_types::{
     ApplicationType, AuthMethod, ClientId, ClientMetadata, ClientMetadataUrl, EndpointUrl,
-    GrantType, InvalidUri, RedirectUri, ResponseType, ScopeSet, Secret, SecretDigest, UnixTime,
-    is_hidden,
+    GrantType, RedirectUri, ResponseType, ScopeSet, Secret, SecretDigest, UnixTime, is_hidden,
 };
 use serde_json::{Value, json};
 
-use crate::client_keys::{Keys, methods};
+use crate::client_error::InvalidClient;
+use crate::client_keys::{Keys, MetadataSource, methods};
 use crate::config::Config;
 use crate::metadata::REGISTERED_GRANT_TYPES;
 use crate::store::ClientRecord;
@@ -44,76 +42,6 @@ const MAX_REDIRECT_URI_BYTES: usize = 8 * 1024;
 const MAX_KEYS_BYTES: usize = 16 * 1024;
 /// Longest client name kept, in characters.
 const MAX_NAME: usize = 80;
-
-/// Why a client cannot be one of this server's, however the server gets to know it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[non_exhaustive]
-pub enum InvalidClient {
-    /// No redirect URI, too many, or more than they may be long together.
-    RedirectUris,
-    /// None of its redirect URIs is allowed; the first one breaks this rule.
-    RedirectUri(InvalidUri),
-    /// None of its redirect URIs is allowed; the first one has a private-use scheme that is not
-    /// ([`Config::with_private_use_schemes`], [`Config::with_private_use_redirects`]).
-    PrivateUseRedirect,
-    /// The server takes none of its authentication methods ([`Config::with_auth_methods`]).
-    AuthMethod,
-    /// Metadata that leads to no keys, although the client signs assertions.
-    NoKeys,
-    /// It names keys in two ways.
-    TwoKeySets,
-    /// The keys that it sends are too long.
-    KeysTooLong,
-    /// Its keys break this rule.
-    Keys(InvalidKeys),
-    /// The grant types lack `authorization_code`.
-    Grants,
-    /// The response types lack `code`.
-    ResponseTypes,
-    /// It would lead others to an address that is not https, or a local one.
-    ForeignUrl,
-}
-
-impl InvalidClient {
-    /// Whether a redirect URI is the reason (RFC 7591 §3.2.2).
-    pub(crate) const fn is_about_redirects(self) -> bool {
-        matches!(self, Self::RedirectUris | Self::RedirectUri(_) | Self::PrivateUseRedirect)
-    }
-}
-
-impl fmt::Display for InvalidClient {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::RedirectUris => "redirect_uris: name 1 to 16, of at most 8192 bytes together",
-            Self::RedirectUri(rule) => {
-                let allowed = "none is https, or http on a loopback host";
-                return write!(f, "redirect_uris: {allowed}; redirect_uris[0] {rule}");
-            }
-            Self::PrivateUseRedirect => {
-                "redirect_uris: none is https, or http on a loopback host; the private-use scheme of \
-                 redirect_uris[0] is not on the list of this server's operator"
-            }
-            Self::AuthMethod => {
-                "token_endpoint_auth_method: none that the client offers is taken here; see \
-                 token_endpoint_auth_methods_supported of the server's metadata"
-            }
-            Self::NoKeys => {
-                "token_endpoint_auth_method: private_key_jwt needs public keys in jwks, or at a jwks_uri that is \
-                 public, https, and fetched by this server"
-            }
-            Self::TwoKeySets => "send jwks or jwks_uri, not both",
-            Self::KeysTooLong => "jwks: at most 16384 bytes; publish more keys at a jwks_uri",
-            Self::Keys(rule) => return rule.fmt(f),
-            Self::Grants => {
-                "grant_types: authorization_code has to be among them, and refresh_token is the other one offered"
-            }
-            Self::ResponseTypes => "response_types: code has to be among them, and is the one offered",
-            Self::ForeignUrl => "URLs in client metadata are https, and lead to no local address",
-        })
-    }
-}
-
-impl core::error::Error for InvalidClient {}
 
 fn check_redirect_uris(config: &Config, uris: &[RedirectUri]) -> Result<(), InvalidClient> {
     check_size(uris.iter().map(RedirectUri::as_str))?;
@@ -159,15 +87,6 @@ fn allowed_redirect_uris(
 fn check_method(config: &Config, method: &AuthMethod) -> Result<(), InvalidClient> {
     // A-META-4
     if config.auth_methods.contains(method) { Ok(()) } else { Err(InvalidClient::AuthMethod) }
-}
-
-/// The source of client metadata.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum MetadataSource {
-    /// A registration request, whose answer names the method that the server chose.
-    Registration,
-    /// A document for every server, which gets no answer.
-    Document,
 }
 
 /// What a client says about itself, as far as it is accepted.

@@ -18,96 +18,16 @@
 //! | it is within 5 KiB, and the metadata of this very URL without a secret | A-CIMD-1 | `Document` |
 //! | what it says is accepted ([`client`](crate::client)) | A-REG-1, A-REG-3 | `Client` |
 
-use core::fmt;
-
 use bytes::Bytes;
-use client_auth::InvalidKeys;
-use http::{Response, StatusCode};
-use oauth_types::{
-    ClientId, ClientIdMetadata, ClientMetadataUrl, InvalidClientIdMetadata, UnixTime, media_type,
-};
+use http::Response;
+use oauth_types::{ClientId, ClientIdMetadata, ClientMetadataUrl, UnixTime};
 
-use crate::client::{AcceptedClient, InvalidClient, MetadataSource};
+use crate::client::AcceptedClient;
+use crate::client_error::{ClientUnavailable, DocumentRefused, check_json};
+use crate::client_keys::MetadataSource;
 use crate::config::Config;
 use crate::refusal::{Cause, PageError, Refusal};
 use crate::store::{ClientRecord, StoreError};
-
-/// Why nothing is known about a client from its document. It holds no text of the document, and not where its name
-/// leads.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum DocumentRefused {
-    /// There was no answer in time, or none of the addresses that the name leads to may be connected to: which of
-    /// both is not said.
-    Unreachable,
-    /// It was not asked for: so many documents are being fetched, or were from the same place.
-    Busy,
-    /// Whoever runs this server wants nothing from that place.
-    Forbidden,
-    /// The answer had another status than 200.
-    Status(StatusCode),
-    /// The answer is not JSON by its media type.
-    MediaType,
-    /// It is not the metadata of the client that is named by its URL.
-    Document(InvalidClientIdMetadata),
-    /// The client that it describes is none for this server.
-    Client(InvalidClient),
-    /// The document at `jwks_uri` breaks this rule of public keys.
-    Keys(InvalidKeys),
-}
-
-impl DocumentRefused {
-    /// What it means for a request of the client: nobody knows the client, or nobody can say now.
-    ///
-    /// # Errors
-    ///
-    /// [`ClientUnavailable::Document`] when another attempt may have another end. A client that is told so keeps its
-    /// tokens.
-    pub fn into_fact(self) -> Result<Option<ClientRecord>, ClientUnavailable> {
-        match self {
-            Self::Unreachable | Self::Busy => Err(ClientUnavailable::Document),
-            Self::Status(status) if status.as_u16() >= 500 || status.as_u16() == 429 => {
-                Err(ClientUnavailable::Document)
-            }
-            _ => Ok(None),
-        }
-    }
-}
-
-impl fmt::Display for DocumentRefused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreachable => f.write_str("the document could not be fetched"),
-            Self::Busy => f.write_str("too many documents are being fetched"),
-            Self::Forbidden => f.write_str("documents from there are not taken"),
-            Self::Status(status) => {
-                write!(f, "the document came with the status {}", status.as_u16())
-            }
-            Self::MediaType => f.write_str("the document is not JSON by its media type"),
-            Self::Document(error) => error.fmt(f),
-            Self::Client(error) => error.fmt(f),
-            Self::Keys(error) => error.fmt(f),
-        }
-    }
-}
-
-impl core::error::Error for DocumentRefused {}
-
-/// Nobody can say now who a client is.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[non_exhaustive]
-pub enum ClientUnavailable {
-    /// The store could not.
-    Store(StoreError),
-    /// Its document could not be had.
-    Document,
-}
-
-impl From<StoreError> for ClientUnavailable {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
 
 impl Refusal {
     /// The reply when nobody can say who a client is. A client that is told so keeps its tokens and tries again.
@@ -152,19 +72,6 @@ impl Config {
             Err(rule) => Cause::ClientUrl(rule),
         }
     }
-}
-
-/// Checks that the answer is JSON with the status 200.
-pub(crate) fn check_json(answer: &Response<Bytes>) -> Result<(), DocumentRefused> {
-    if answer.status() != StatusCode::OK {
-        return Err(DocumentRefused::Status(answer.status()));
-    }
-    let media_type = media_type(answer.headers());
-    let subtype = media_type.strip_prefix("application/").unwrap_or_default();
-    if subtype != "json" && !subtype.ends_with("+json") {
-        return Err(DocumentRefused::MediaType);
-    }
-    Ok(())
 }
 
 impl ClientRecord {

@@ -29,8 +29,7 @@ use http::Response;
 use oauth_types::{AuthMethod, ClientMetadata, ClientMetadataUrl, KeySet};
 use serde_json::json;
 
-use crate::client::{InvalidClient, MetadataSource};
-use crate::client_document::{DocumentRefused, check_json};
+use crate::client_error::{DocumentRefused, InvalidClient, check_json};
 use crate::config::Config;
 use crate::store::ClientRecord;
 
@@ -41,6 +40,15 @@ const STRENGTH: [AuthMethod; 4] = [
     AuthMethod::ClientSecretPost,
     AuthMethod::None,
 ];
+
+/// The source of client metadata.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum MetadataSource {
+    /// A registration request, whose answer names the method that the server chose.
+    Registration,
+    /// A document for every server, which gets no answer.
+    Document,
+}
 
 /// The keys that a client names, if it names any that can be used.
 #[derive(Debug)]

@@ -1,8 +1,10 @@
 //! One configuration behind all endpoints and the metadata, checked when it is built.
 
+mod auth_methods;
 mod error;
 mod lifetimes;
 mod paths;
+mod resource_server;
 
 use core::time::Duration;
 
@@ -16,12 +18,12 @@ use oauth_types::{
 pub use self::error::InvalidConfig;
 pub use self::lifetimes::Lifetimes;
 pub use self::paths::Paths;
+pub use self::resource_server::ResourceServer;
 
-#[cfg(feature = "jwt_access_tokens")]
-use crate::access_token::SigningKeys;
-use crate::introspect::ResourceServer;
-use crate::metadata::AUTH_METHODS;
+use self::auth_methods::AUTH_METHODS;
 use crate::refresh_token::{RefreshKeys, Seals};
+#[cfg(feature = "jwt_access_tokens")]
+use crate::signing_keys::SigningKeys;
 
 /// What an authorization server is.
 #[derive(Clone, Debug)]
@@ -182,21 +184,6 @@ impl Config {
             (self.private_use_redirects && scheme.contains('.'))
                 || self.private_use_schemes.iter().any(|own| **own == *scheme)
         })
-    }
-
-    /// Takes these client authentication methods and no others: in registrations, at the token and revocation
-    /// endpoints, and in the metadata. A client that is stored with another method is not let in. Without this,
-    /// all methods are taken that this build speaks.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidConfig::AuthMethods`] when there is none, or one that this build does not speak.
-    pub fn with_auth_methods(mut self, methods: Vec<AuthMethod>) -> Result<Self, InvalidConfig> {
-        if methods.is_empty() || !methods.iter().all(|method| AUTH_METHODS.contains(method)) {
-            return Err(InvalidConfig::AuthMethods);
-        }
-        self.auth_methods = methods;
-        Ok(self)
     }
 
     /// Remembers for this long what a user agreed to, and does not ask the same again if the client authenticates at

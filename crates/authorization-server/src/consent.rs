@@ -1,20 +1,19 @@
 //! What only the user can answer, and what comes of it.
 
 use bytes::Bytes;
-use http::header::ORIGIN;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Response};
 use iss_validate::Outcome;
 use oauth_types::{
-    AuthorizationErrorCode, ClientMetadataUrl, CodeChallenge, Entropy, ErrorDescription, FormPairs,
-    FormWriter, Origin, RedirectUri, ResourceUri, ScopeSet, Secret, Thumbprint, UnixTime,
+    AuthorizationErrorCode, ClientMetadataUrl, CodeChallenge, Entropy, ErrorDescription,
+    RedirectUri, ResourceUri, ScopeSet, Secret, Thumbprint, UnixTime,
 };
 
 use crate::config::Config;
+use crate::destination::Destination;
 use crate::page::page_headers;
-use crate::refusal::{Cause, ConsentError, PageError, RedirectError, redirect};
-use crate::remembered::{ConsentLookup, Prompt};
+use crate::prompt::Prompt;
+use crate::refusal::{Cause, RedirectError, redirect};
 use crate::store::{ClientRecord, CodeRecord, ConsentRecord, StoreError};
-use crate::waiting::{Answered, OfAsked};
 
 /// A request that is right in every way and waits for the user. The page carries it as a [`Question`], which nobody
 /// can change and any process of this issuer can read.
@@ -48,11 +47,6 @@ impl NeedsConsent {
         Err(self.unasked(config, code, "nobody is logged in"))
     }
 
-    /// Goes on with who is logged in: perhaps they agreed before.
-    pub fn with_user(self, config: &Config, subject: impl Into<String>) -> ConsentLookup<'_> {
-        ConsentLookup::new(config, self, subject.into())
-    }
-
     pub(crate) fn unasked(
         &self,
         config: &Config,
@@ -62,6 +56,15 @@ impl NeedsConsent {
         let (redirect_uri, state) = (&self.redirect_uri, self.state.as_deref());
         let identification = &config.identification;
         RedirectError::new(Cause::Unasked, code, why, redirect_uri, state, identification)
+    }
+
+    pub(crate) fn destination(&self) -> Destination {
+        Destination {
+            client_id: self.client.client_id.clone(),
+            redirect_uri: self.redirect_uri.clone(),
+            resource: Some(self.resource.clone()),
+            is_of_operator: self.client.is_of_operator(),
+        }
     }
 
     /// The name that the client gave itself, if it did: cleaned, and no proof of anything.
@@ -174,96 +177,24 @@ impl NeedsConsent {
     }
 }
 
-/// The user's answer, out of the consent page's form: POST only, from our own page, and nothing but which page it
-/// answers and how.
-#[derive(Clone, Debug)]
-#[must_use = "the answer is to a page that waits"]
-pub struct ConsentAnswer {
-    transaction: Secret,
-    allows: bool,
-}
-
-impl ConsentAnswer {
-    /// Reads an answer. Whatever does not say "allow" is a no.
-    ///
-    /// # Errors
-    ///
-    /// [`PageError`] with the finished page.
-    pub fn parse(config: &Config, request: &Request<Bytes>) -> Result<Self, PageError> {
-        if request.method() != Method::POST {
-            return Err(PageError::method("POST"));
-        }
-        if !is_own_page(config, request.headers()) {
-            return Err(PageError::consent(ConsentError::OtherSite));
-        }
-        let gone = PageError::consent(ConsentError::Gone);
-        let Ok(form) = FormPairs::parse(request.body()) else { return Err(gone) };
-        let value = |name| form.value(name).unwrap_or_default();
-        let Some(transaction) = value("transaction") else { return Err(gone) };
-        let allows = value("decision") == Some("allow");
-        Ok(Self { transaction: Secret::new(transaction), allows })
-    }
-
-    /// Reads what was asked, when it is the browser with this cookie that answers.
-    ///
-    /// # Errors
-    ///
-    /// [`PageError`] with the finished page.
-    pub fn open(
-        &self,
+impl ConsentRecord {
+    /// What a user agrees to who says yes to this request; `None` where it would not count later.
+    pub(crate) fn of(
+        request: &NeedsConsent,
         config: &Config,
-        browser: Option<&str>,
+        subject: &str,
         now: UnixTime,
-    ) -> Result<Answered, PageError> {
-        Answered::open(config, &self.transaction, browser, now)
+    ) -> Option<Self> {
+        let lifetime = config.remembered_consent?;
+        Some(Self {
+            key: request.destination().key(subject)?,
+            subject: subject.to_owned(),
+            client_id: request.client.client_id.clone(),
+            scopes: request.scopes.clone(),
+            metadata: request.client.metadata_digest(),
+            until: now.plus(lifetime),
+        })
     }
-
-    /// Reads what a browser agreed to that comes back from the login to which its answer led it: GET, as a redirect has
-    /// it.
-    ///
-    /// # Errors
-    ///
-    /// [`PageError`] with the finished page.
-    pub fn after_login(
-        config: &Config,
-        request: &Request<Bytes>,
-        browser: Option<&str>,
-        now: UnixTime,
-    ) -> Result<OfAsked, PageError> {
-        let query = request.uri().query().unwrap_or_default();
-        let gone = || PageError::consent(ConsentError::Gone);
-        let form = FormPairs::parse(query.as_bytes()).map_err(|_| gone())?;
-        let transaction = form.value("transaction").unwrap_or_default().ok_or_else(gone)?;
-        OfAsked::after_login(config, &Secret::new(transaction), browser, now)
-    }
-
-    /// The path and query at which it is found again after the login.
-    #[must_use]
-    pub fn return_to(config: &Config, transaction: &Secret) -> String {
-        let mut form = FormWriter::new();
-        form.append("transaction", transaction.expose());
-        [&config.paths().consent, "?", form.as_str()].concat()
-    }
-
-    /// Whether the user agreed.
-    #[must_use]
-    pub const fn allows(&self) -> bool {
-        self.allows
-    }
-}
-
-/// Whether nothing in the headers says that another site's page sent this. Browsers that say it do so beyond a
-/// page's reach; others leave it to the form's secret and the cookie.
-fn is_own_page(config: &Config, headers: &HeaderMap) -> bool {
-    if let Some(site) = headers.get("sec-fetch-site") {
-        return site == "same-origin";
-    }
-    // A page that sends no Referer has the origin `null`.
-    let own = Origin::of(config.issuer.as_str());
-    headers.get(ORIGIN).is_none_or(|origin| {
-        let origin = origin.to_str().unwrap_or_default();
-        origin == "null" || own.is_ok_and(|own| own.contains(origin))
-    })
 }
 
 /// A code that the user agreed to. It is sent only after it is stored.

@@ -14,7 +14,7 @@ use core::time::Duration;
 
 use oauth_types::{ClientId, ClientMetadataUrl, Entropy, KeySet};
 
-use crate::client_document::{ClientUnavailable, DocumentRefused};
+use crate::client_error::{ClientUnavailable, DocumentRefused};
 use crate::client_keys::KeysNeeded;
 use crate::config::Config;
 use crate::store::{ClientRecord, Store};

@@ -10,11 +10,9 @@
 //! A registered client is nobody here: anybody can register one. Refresh tokens are nobody's business either.
 
 use bytes::Bytes;
-use client_auth::Registered;
 use http::{Request, Response, StatusCode};
 use oauth_types::{
-    Audience, ClientId, IntrospectionAnswer, ResourceUri, SecretDigest, TokenType, UnixTime,
-    json_response_uncached,
+    Audience, IntrospectionAnswer, SecretDigest, TokenType, UnixTime, json_response_uncached,
 };
 use serde_json::json;
 
@@ -24,17 +22,6 @@ use crate::endpoint::Form;
 use crate::environment::{Attempt, Environment};
 use crate::refusal::Refusal;
 use crate::store::{AccessRecord, Store as _};
-
-/// A resource server that may ask about the tokens that are for it.
-#[derive(Clone, Debug)]
-pub struct ResourceServer {
-    /// What it calls itself when it asks.
-    pub client_id: ClientId,
-    /// How it shows that it is that.
-    pub authentication: Registered,
-    /// What it protects.
-    pub resource: ResourceUri,
-}
 
 /// Answers a request to the introspection endpoint.
 ///

@@ -5,10 +5,13 @@ mod authenticate;
 mod authorize;
 mod client;
 mod client_document;
+mod client_error;
 mod client_keys;
 mod config;
 mod consent;
+mod consent_answer;
 mod correlation;
+mod destination;
 mod endpoint;
 mod environment;
 mod error_form;
@@ -19,12 +22,15 @@ mod metadata;
 mod offer;
 mod page;
 mod possession;
+mod prompt;
 mod refresh_token;
 mod refusal;
 mod register;
 mod remembered;
 mod resource_indicator;
 mod revoke;
+#[cfg(feature = "jwt_access_tokens")]
+mod signing_keys;
 mod store;
 #[cfg(feature = "store_contract")]
 pub mod store_contract;
@@ -34,22 +40,20 @@ mod waiting;
 // Their types stand in public signatures, so that a user needs no further dependency.
 pub use {client_auth, oauth_types};
 
-#[cfg(feature = "jwt_access_tokens")]
-pub use access_token::SigningKeys;
 pub use authorize::{AuthorizationRequest, Redirectable};
-pub use client::InvalidClient;
 /// What [`Store::put_once`] answers.
 pub use client_auth::Replay;
-pub use client_document::{ClientUnavailable, DocumentRefused};
+pub use client_error::{ClientUnavailable, DocumentRefused, InvalidClient};
 pub use client_keys::KeysNeeded;
 #[cfg(feature = "identity_assertions")]
 pub use config::IdentityProvider;
-pub use config::{Config, InvalidConfig, Lifetimes, Paths};
-pub use consent::{Approved, ConsentAnswer, NeedsConsent};
+pub use config::{Config, InvalidConfig, Lifetimes, Paths, ResourceServer};
+pub use consent::{Approved, NeedsConsent};
+pub use consent_answer::ConsentAnswer;
 pub use correlation::CorrelationId;
 pub use environment::{Attempt, Environment, Failure, find_client};
 pub use error_form::ErrorForm;
-pub use introspect::{ResourceServer, introspect};
+pub use introspect::introspect;
 pub use memory::MemoryStore;
 pub use page::STYLE;
 pub use refresh_token::{RefreshKey, RefreshKeys};
@@ -59,6 +63,8 @@ pub use refusal::{
 pub use register::register;
 pub use remembered::{AgreedBefore, Asking, ConsentLookup};
 pub use revoke::revoke;
+#[cfg(feature = "jwt_access_tokens")]
+pub use signing_keys::SigningKeys;
 pub use store::{
     AccessRecord, ClientRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord,
     Generation, NewAccess, NewFamily, OnceKind, RedeemOutcome, RotateOutcome, Rotation, Store,

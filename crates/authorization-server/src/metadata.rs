@@ -12,15 +12,8 @@ use oauth_types::{
 };
 
 use crate::config::Config;
-
-/// Client authentication methods that are spoken here; [`Config::with_auth_methods`] takes fewer.
-pub(crate) const AUTH_METHODS: &[AuthMethod] = &[
-    AuthMethod::None,
-    AuthMethod::ClientSecretBasic,
-    AuthMethod::ClientSecretPost,
-    #[cfg(feature = "private_key_jwt")]
-    AuthMethod::PrivateKeyJwt,
-];
+#[cfg(feature = "jwt_access_tokens")]
+use crate::signing_keys::SigningKeys;
 
 /// Grants that a client may register for by itself.
 pub(crate) const REGISTERED_GRANT_TYPES: [GrantType; 2] =
@@ -79,7 +72,7 @@ impl Config {
     #[cfg(feature = "jwt_access_tokens")]
     #[must_use]
     pub fn jwks_response(&self, method: &Method) -> Response<Bytes> {
-        let document = self.signing_keys.as_ref().map(crate::access_token::SigningKeys::document);
+        let document = self.signing_keys.as_ref().map(SigningKeys::document);
         oauth_types::key_set_response(method, document.unwrap_or_default())
     }
 

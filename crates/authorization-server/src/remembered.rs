@@ -23,49 +23,19 @@
 //! Where a request wants nobody to be asked (`prompt=none`), "asked" is `consent_required`. A consent is stored for
 //! every redirect URI that is https elsewhere: it also allows the redirect of an error (`authorize.rs`).
 
-use oauth_types::{
-    AuthorizationErrorCode, ClientId, Entropy, Origin, RedirectUri, ResourceUri, SecretDigest,
-    UnixTime,
-};
-use serde::{Deserialize, Serialize};
+use oauth_types::{AuthorizationErrorCode, Entropy, RedirectUri, SecretDigest, UnixTime};
 
 use crate::config::Config;
 use crate::consent::{Approved, NeedsConsent};
+use crate::destination::is_elsewhere;
+use crate::prompt::Prompt;
 use crate::refusal::RedirectError;
 use crate::store::{ClientRecord, ConsentRecord};
 
-/// How the request wants the user to be asked (OpenID Connect Core §3.1.2.1).
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
-pub(crate) enum Prompt {
-    /// If that is needed.
-    #[default]
-    AsNeeded,
-    /// In any case. Who is logged in stays so, also where the request would have them log in again (`login`).
-    Always,
-    /// Not at all.
-    Never,
-    /// Not at all, and yet somehow.
-    Contradiction,
-}
-
-impl Prompt {
-    /// Reads the parameter. What is not known is ignored, as any parameter that is not.
-    pub(crate) fn parse(prompt: Option<&str>) -> Self {
-        let mut values = prompt.unwrap_or_default().split(' ').filter(|value| !value.is_empty());
-        if values.clone().any(|value| value == "none") {
-            return if values.all(|value| value == "none") {
-                Self::Never
-            } else {
-                Self::Contradiction
-            };
-        }
-        let asks = |value| matches!(value, "consent" | "login" | "select_account");
-        if values.any(asks) { Self::Always } else { Self::AsNeeded }
-    }
-
-    /// Whether a page may be shown.
-    pub(crate) const fn lets_ask(self) -> bool {
-        matches!(self, Self::AsNeeded | Self::Always)
+impl NeedsConsent {
+    /// Goes on with the user who is logged in: perhaps they agreed before.
+    pub fn with_user(self, config: &Config, subject: impl Into<String>) -> ConsentLookup<'_> {
+        ConsentLookup::new(config, self, subject.into())
     }
 }
 
@@ -148,90 +118,8 @@ impl AgreedBefore {
     }
 }
 
-impl ConsentRecord {
-    /// What a user agrees to who says yes to this request; `None` where it would not count later.
-    pub(crate) fn of(
-        request: &NeedsConsent,
-        config: &Config,
-        subject: &str,
-        now: UnixTime,
-    ) -> Option<Self> {
-        let lifetime = config.remembered_consent?;
-        Some(Self {
-            key: request.destination().key(subject)?,
-            subject: subject.to_owned(),
-            client_id: request.client.client_id.clone(),
-            scopes: request.scopes.clone(),
-            metadata: request.client.metadata_digest(),
-            until: now.plus(lifetime),
-        })
-    }
-}
-
 /// Returns `true` if an earlier answer may stand for a new one: the second table at the head of this module.
 fn counts_without_page(config: &Config, client: &ClientRecord, redirect_uri: &RedirectUri) -> bool {
     is_elsewhere(redirect_uri)
         && (!client.may_be_public() || config.remembered_clients.contains(&client.client_id))
-}
-
-/// Returns `true` if the URI is https and leads to another machine than the user's.
-fn is_elsewhere(redirect_uri: &RedirectUri) -> bool {
-    // A private-use scheme has no origin, and loopback a local one.
-    Origin::of(redirect_uri.as_str()).is_ok_and(|origin| !origin.is_local_address())
-}
-
-/// The place to which an answer leads, as far as a consent is remembered for it.
-#[derive(Clone, Debug)]
-pub(crate) struct Destination {
-    pub(crate) client_id: ClientId,
-    pub(crate) redirect_uri: RedirectUri,
-    /// The resource, if the request names one that is offered.
-    pub(crate) resource: Option<ResourceUri>,
-    /// The operator vouches for the client and its redirect URIs.
-    pub(crate) is_of_operator: bool,
-}
-
-impl Destination {
-    /// Returns the key of this user's consent, if one can be remembered. JSON keeps the four parts apart, whatever
-    /// they contain.
-    pub(crate) fn key(&self, subject: &str) -> Option<SecretDigest> {
-        let Self { client_id, redirect_uri, resource, .. } = self;
-        let resource = resource.as_ref().filter(|_| is_elsewhere(redirect_uri))?;
-        let key = serde_json::json!([subject, client_id, redirect_uri, resource]);
-        Some(SecretDigest::of(&key.to_string()))
-    }
-}
-
-impl NeedsConsent {
-    fn destination(&self) -> Destination {
-        Destination {
-            client_id: self.client.client_id.clone(),
-            redirect_uri: self.redirect_uri.clone(),
-            resource: Some(self.resource.clone()),
-            is_of_operator: self.client.is_of_operator(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn how_a_request_wants_the_user_to_be_asked() {
-        for (sent, read) in [
-            (None, Prompt::AsNeeded),
-            (Some(""), Prompt::AsNeeded),
-            (Some("create nones NONE"), Prompt::AsNeeded),
-            (Some("consent"), Prompt::Always),
-            (Some("create  login"), Prompt::Always),
-            (Some("select_account"), Prompt::Always),
-            (Some("none"), Prompt::Never),
-            (Some(" none none "), Prompt::Never),
-            (Some("none consent"), Prompt::Contradiction),
-            (Some("create none"), Prompt::Contradiction),
-        ] {
-            assert_eq!(Prompt::parse(sent), read, "{sent:?}");
-        }
-    }
 }

@@ -26,9 +26,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::consent::NeedsConsent;
+use crate::prompt::Prompt;
 use crate::refresh_token::Purpose;
 use crate::refusal::{Cause, ConsentError, PageError};
-use crate::remembered::Prompt;
 use crate::store::{ClientRecord, StoreError};
 
 /// How long a user may take.

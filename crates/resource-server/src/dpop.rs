@@ -36,7 +36,10 @@ pub(crate) use prove::{Proof, Shown};
 pub struct CheckProof<'a> {
     recognized: Recognized<'a>,
     hint: ScopeSet,
-    #[cfg_attr(not(feature = "dpop"), expect(dead_code, reason = "says that there is no such value"))]
+    #[cfg_attr(
+        not(feature = "dpop"),
+        expect(dead_code, reason = "says that there is no such value")
+    )]
     proof: Proof,
 }
 

@@ -8,11 +8,11 @@ mod dpop;
 mod event_ids;
 #[cfg(any(feature = "introspection", feature = "jwt_access_tokens"))]
 mod foreign;
+mod granted;
 #[cfg(feature = "introspection")]
 mod introspection;
 #[cfg(feature = "jwt_access_tokens")]
 mod jwt;
-mod granted;
 mod kept;
 mod metadata;
 mod operations;

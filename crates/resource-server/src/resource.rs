@@ -7,8 +7,8 @@ use core::fmt;
 
 use oauth_types::{
     BearerChallenge, BrowserOrigins, EndpointUrl, Hosts, InvalidUri, Issuer,
-    ProtectedResourceMetadata, ResourceUri, Scope, ScopeSet, TokenType, protected_resource_root_url,
-    protected_resource_url,
+    ProtectedResourceMetadata, ResourceUri, Scope, ScopeSet, TokenType,
+    protected_resource_root_url, protected_resource_url,
 };
 
 #[cfg(feature = "dpop")]

@@ -18,9 +18,9 @@ use oauth_types::{Entropy, ResourceUri};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::granted::Granted;
 use crate::denial::Denial;
 use crate::event_ids::{EventIds, TAG, tag};
+use crate::granted::Granted;
 use crate::principal::Principal;
 
 static SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use http::{HeaderValue, Uri};
 use oauth_types::UnixTime;
 
-use crate::granted::Granted;
 use crate::denial::Denial;
+use crate::granted::Granted;
 use crate::principal::Account;
 
 /// The sessions that a service holds, in a bounded number of places.

@@ -12,9 +12,9 @@ use oauth_types::{
 };
 
 use super::Cause;
+use crate::destination::Destination;
 use crate::error_form::ErrorForm;
 use crate::page::{handed_over, plain};
-use crate::remembered::Destination;
 use crate::store::ConsentRecord;
 
 /// A refusal of the authorization endpoint after client and redirect URI are known: a redirect with `error`,

@@ -1,0 +1,170 @@
+//! Errors about clients: metadata that is not accepted, documents that are refused, look-ups that failed.
+
+use core::fmt;
+
+use bytes::Bytes;
+use client_auth::InvalidKeys;
+use http::{Response, StatusCode};
+use oauth_types::{InvalidClientIdMetadata, InvalidUri, media_type};
+
+use crate::store::{ClientRecord, StoreError};
+
+/// Rule that a client breaks, however the server gets to know it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum InvalidClient {
+    /// No redirect URI, too many, or more than they may be long together.
+    RedirectUris,
+    /// None of its redirect URIs is allowed; the first one breaks this rule.
+    RedirectUri(InvalidUri),
+    /// None of its redirect URIs is allowed; the first one has a private-use scheme that is not
+    /// ([`Config::with_private_use_schemes`](crate::Config::with_private_use_schemes),
+    /// [`Config::with_private_use_redirects`](crate::Config::with_private_use_redirects)).
+    PrivateUseRedirect,
+    /// The server takes none of its authentication methods ([`Config::with_auth_methods`](crate::Config::with_auth_methods)).
+    AuthMethod,
+    /// Metadata that leads to no keys, although the client signs assertions.
+    NoKeys,
+    /// It names keys in two ways.
+    TwoKeySets,
+    /// The keys that it sends are too long.
+    KeysTooLong,
+    /// Its keys break this rule.
+    Keys(InvalidKeys),
+    /// The grant types lack `authorization_code`.
+    Grants,
+    /// The response types lack `code`.
+    ResponseTypes,
+    /// It would lead others to an address that is not https, or a local one.
+    ForeignUrl,
+}
+
+impl InvalidClient {
+    /// Returns `true` if a redirect URI is the reason (RFC 7591 §3.2.2).
+    pub(crate) const fn is_about_redirects(self) -> bool {
+        matches!(self, Self::RedirectUris | Self::RedirectUri(_) | Self::PrivateUseRedirect)
+    }
+}
+
+impl fmt::Display for InvalidClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::RedirectUris => "redirect_uris: name 1 to 16, of at most 8192 bytes together",
+            Self::RedirectUri(rule) => {
+                let allowed = "none is https, or http on a loopback host";
+                return write!(f, "redirect_uris: {allowed}; redirect_uris[0] {rule}");
+            }
+            Self::PrivateUseRedirect => {
+                "redirect_uris: none is https, or http on a loopback host; the private-use scheme of \
+                 redirect_uris[0] is not on the list of this server's operator"
+            }
+            Self::AuthMethod => {
+                "token_endpoint_auth_method: none that the client offers is taken here; see \
+                 token_endpoint_auth_methods_supported of the server's metadata"
+            }
+            Self::NoKeys => {
+                "token_endpoint_auth_method: private_key_jwt needs public keys in jwks, or at a jwks_uri that is \
+                 public, https, and fetched by this server"
+            }
+            Self::TwoKeySets => "send jwks or jwks_uri, not both",
+            Self::KeysTooLong => "jwks: at most 16384 bytes; publish more keys at a jwks_uri",
+            Self::Keys(rule) => return rule.fmt(f),
+            Self::Grants => {
+                "grant_types: authorization_code has to be among them, and refresh_token is the other one offered"
+            }
+            Self::ResponseTypes => "response_types: code has to be among them, and is the one offered",
+            Self::ForeignUrl => "URLs in client metadata are https, and lead to no local address",
+        })
+    }
+}
+
+impl core::error::Error for InvalidClient {}
+
+/// Check that a client's document failed. It holds no text of the document, and not where its name leads.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum DocumentRefused {
+    /// There was no answer in time, or none of the addresses that the name leads to may be connected to: which of
+    /// both is not said.
+    Unreachable,
+    /// It was not asked for: so many documents are being fetched, or were from the same place.
+    Busy,
+    /// Whoever runs this server wants nothing from that place.
+    Forbidden,
+    /// The answer had another status than 200.
+    Status(StatusCode),
+    /// The answer is not JSON by its media type.
+    MediaType,
+    /// It is not the metadata of the client that is named by its URL.
+    Document(InvalidClientIdMetadata),
+    /// The client that it describes is none for this server.
+    Client(InvalidClient),
+    /// The document at `jwks_uri` breaks this rule of public keys.
+    Keys(InvalidKeys),
+}
+
+impl DocumentRefused {
+    /// Returns what it means for a request of the client: nobody knows the client, or nobody can say now.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientUnavailable::Document`] when another attempt may have another end. A client that is told so keeps its
+    /// tokens.
+    pub fn into_fact(self) -> Result<Option<ClientRecord>, ClientUnavailable> {
+        match self {
+            Self::Unreachable | Self::Busy => Err(ClientUnavailable::Document),
+            Self::Status(status) if status.as_u16() >= 500 || status.as_u16() == 429 => {
+                Err(ClientUnavailable::Document)
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+impl fmt::Display for DocumentRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable => f.write_str("the document could not be fetched"),
+            Self::Busy => f.write_str("too many documents are being fetched"),
+            Self::Forbidden => f.write_str("documents from there are not taken"),
+            Self::Status(status) => {
+                write!(f, "the document came with the status {}", status.as_u16())
+            }
+            Self::MediaType => f.write_str("the document is not JSON by its media type"),
+            Self::Document(error) => error.fmt(f),
+            Self::Client(error) => error.fmt(f),
+            Self::Keys(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for DocumentRefused {}
+
+/// Failure to tell now who a client is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum ClientUnavailable {
+    /// The store could not.
+    Store(StoreError),
+    /// Its document could not be had.
+    Document,
+}
+
+impl From<StoreError> for ClientUnavailable {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Checks that the answer is JSON with the status 200.
+pub(crate) fn check_json(answer: &Response<Bytes>) -> Result<(), DocumentRefused> {
+    if answer.status() != StatusCode::OK {
+        return Err(DocumentRefused::Status(answer.status()));
+    }
+    let media_type = media_type(answer.headers());
+    let subtype = media_type.strip_prefix("application/").unwrap_or_default();
+    if subtype != "json" && !subtype.ends_with("+json") {
+        return Err(DocumentRefused::MediaType);
+    }
+    Ok(())
+}
