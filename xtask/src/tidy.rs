@@ -1,5 +1,6 @@
 //! `cargo xtask tidy`: what the compiler does not check but a reader relies on.
 
+mod circles;
 mod code_paths;
 mod ids;
 mod imports;
@@ -37,6 +38,7 @@ pub(crate) fn run(workspace: &Workspace, bless: bool, verbose: bool) -> Result<(
     let mut findings: Vec<String> = sources.iter().flat_map(style::findings).collect();
     findings.extend(paths::findings(workspace)?);
     findings.extend(imports::findings(&sources)?);
+    findings.extend(circles::findings(&sources)?);
     // The samples in our own unit tests prove nothing.
     let proving: Vec<&Source> = sources.iter().filter(|it| !it.is_in("xtask")).collect();
     let mut tests = Vec::new();

@@ -34,6 +34,11 @@ impl Source {
         self.text.lines().take(self.body)
     }
 
+    /// The text above the unit tests.
+    pub(super) fn body_text(&self) -> String {
+        self.body().flat_map(|line| [line, "\n"]).collect()
+    }
+
     pub(super) fn is_in(&self, home: &str) -> bool {
         self.path.split('/').next() == Some(home)
     }
