@@ -102,10 +102,12 @@ impl ClientRecord {
 
 #[cfg(test)]
 mod tests {
+    use client_auth::InvalidKeys;
     use http::header::CONTENT_TYPE;
-    use oauth_types::{Entropy, Issuer, ResourceUri, ScopeSet};
+    use oauth_types::{Entropy, InvalidClientIdMetadata, Issuer, ResourceUri, ScopeSet};
 
     use super::*;
+    use crate::client_error::InvalidClient;
     use crate::metadata::REGISTERED_GRANT_TYPES;
     use crate::refresh_token::{RefreshKey, RefreshKeys};
 

@@ -21,7 +21,9 @@ use oauth_types::{
     UnixTime, json_response_uncached, media_type,
 };
 
-use crate::client::{AcceptedClient, InvalidClient, MetadataSource};
+use crate::client::AcceptedClient;
+use crate::client_error::InvalidClient;
+use crate::client_keys::MetadataSource;
 use crate::config::Config;
 use crate::environment::Environment;
 use crate::refusal::{Cause, Refusal};
