@@ -10,7 +10,6 @@ use http::header::{
 use http::{Method, Request, StatusCode};
 use serde_json::json;
 
-use crate::consent::serve;
 use crate::server::*;
 
 const INSPECTOR: &str = "http://localhost:6274";
@@ -95,6 +94,7 @@ async fn an_installed_application_is_opened_by_a_page_that_stays() {
     let url = authorize(&client, &[("redirect_uri", APP)]);
     for (decision, starts) in [("allow", "code="), ("deny", "error=access_denied")] {
         let page = server.get_as("alice", &url).await;
+        assert!(page.html().contains("Any program on your own computer"));
         let opened = opened(&server.answer_as("alice", &page, decision).await);
         assert!(opened.starts_with(&format!("{APP}?{starts}")), "{opened}");
         assert!(

@@ -8,7 +8,6 @@ use mcp_authz_axum::{AuthorizationServer, Clock, ConsentPage};
 use oauth_types::ClientId;
 use serde_json::json;
 
-use crate::consent::{Cookies, serve};
 use crate::server::*;
 
 #[tokio::test]

@@ -5,10 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use authorization_server::{ClientRecord, MemoryStore, Store as _};
-use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::routing::get;
 use client_auth::Registered;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{Request, StatusCode};
@@ -22,12 +20,12 @@ use crate::server::*;
 const METADATA: &str = r#"{"redirect_uris": ["https://app.example/cb"]}"#;
 
 /// Where a request comes from: who is connected, and what `X-Forwarded-For` says.
-type From<'a> = (&'a str, Option<&'a str>);
+pub(crate) type From<'a> = (&'a str, Option<&'a str>);
 
-const HERE: From<'static> = ("192.0.2.1", None);
-const ELSEWHERE: From<'static> = ("192.0.2.2", None);
+pub(crate) const HERE: From<'static> = ("192.0.2.1", None);
+pub(crate) const ELSEWHERE: From<'static> = ("192.0.2.2", None);
 
-fn limited(change: impl FnOnce(Built) -> Built) -> Server {
+pub(crate) fn limited(change: impl FnOnce(Built) -> Built) -> Server {
     let store = Arc::new(MemoryStore::default());
     let config = config("https://as.example");
     let server = AuthorizationServer::new(config, Arc::clone(&store), DemoLogin);
@@ -35,7 +33,7 @@ fn limited(change: impl FnOnce(Built) -> Built) -> Server {
     Server { router, store }
 }
 
-type Built = AuthorizationServer<Arc<MemoryStore>, DemoLogin>;
+pub(crate) type Built = AuthorizationServer<Arc<MemoryStore>, DemoLogin>;
 
 async fn post(
     server: &Server,
@@ -53,52 +51,13 @@ async fn post(
     server.send(request.body(Body::from(body.to_owned())).unwrap()).await
 }
 
-async fn register(server: &Server, from: From<'_>) -> Answer {
+pub(crate) async fn register(server: &Server, from: From<'_>) -> Answer {
     post(server, "/register", "application/json", METADATA, from).await
 }
 
 async fn with_secret(server: &Server, client: &str, secret: &str, from: From<'_>) -> Answer {
     let form = format!("grant_type=client_credentials&client_id={client}&client_secret={secret}");
     post(server, "/token", "application/x-www-form-urlencoded", &form, from).await
-}
-
-/// A server whose login has routes: one that answers, one that never does, and one that panics.
-fn with_login_routes(change: impl FnOnce(Built) -> Built) -> Server {
-    let routes = Router::new()
-        .route("/login", get(async || "who are you?"))
-        .route("/slow", get(core::future::pending::<()>))
-        .route("/broken", get(async || -> &'static str { panic!("of the login") }))
-        .fallback(async || "elsewhere");
-    limited(|server| change(server).with_login_routes(routes))
-}
-
-async fn get_from(server: &Server, path: &str, from: From<'_>) -> Answer {
-    let address = SocketAddr::new(from.0.parse::<IpAddr>().unwrap(), 4711);
-    let request = Request::get(path).extension(ConnectInfo(address)).body(Body::empty());
-    server.send(request.unwrap()).await
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_routes_of_a_login_are_under_the_limits_of_the_endpoints() {
-    let server = with_login_routes(|server| server);
-    let log_in = async |_| get_from(&server, "/login", HERE).await;
-    assert_eq!(count(200, StatusCode::OK, log_in).await, 120);
-    assert_eq!(get_from(&server, "/login", ELSEWHERE).await.status, StatusCode::OK);
-    // The endpoints count for themselves.
-    assert_eq!(register(&server, HERE).await.status, StatusCode::CREATED);
-    advance(Duration::from_secs(5)).await;
-    assert_eq!(count(200, StatusCode::OK, log_in).await, 10);
-
-    let slow = get_from(&server, "/slow", ELSEWHERE).await;
-    assert_eq!(slow.status, StatusCode::SERVICE_UNAVAILABLE);
-    let broken = get_from(&server, "/broken", ELSEWHERE).await;
-    assert_eq!(broken.status, StatusCode::INTERNAL_SERVER_ERROR);
-    assert!(!broken.html().contains("of the login"));
-    assert_eq!(get_from(&server, "/nothing", ELSEWHERE).await.status, StatusCode::NOT_FOUND);
-
-    let free = with_login_routes(|server| server.with_rate_limits(RateLimits::OFF));
-    let log_in = async |_| get_from(&free, "/login", HERE).await;
-    assert_eq!(count(200, StatusCode::OK, log_in).await, 200);
 }
 
 async fn put_machines(server: &Server) {
@@ -112,7 +71,7 @@ async fn put_machines(server: &Server) {
 }
 
 /// How many of so many are answered with this status; the others are all told to come later.
-async fn count(
+pub(crate) async fn count(
     attempts: usize,
     status: StatusCode,
     mut attempt: impl AsyncFnMut(usize) -> Answer,

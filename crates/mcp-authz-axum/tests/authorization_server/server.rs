@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
-use mcp_authz_axum::{AuthorizationServer, Clock, DemoLogin, Login};
+use mcp_authz_axum::{AuthorizationServer, Browser, Clock, DemoLogin, Login, User};
 use oauth_types::{
     CodeVerifier, Entropy, FormPairs, FormWriter, Issuer, ResourceUri, ScopeSet, UnixTime,
 };
@@ -80,6 +80,29 @@ pub(crate) fn config(issuer: &str) -> Config {
     Config::new(Issuer::parse(issuer).unwrap(), vec![resource], scopes, keys).unwrap()
 }
 
+/// Believes the cookie `user`; sends everybody else to `/login`.
+pub(crate) struct Cookies;
+
+impl Login for Cookies {
+    async fn browser(&self, headers: &HeaderMap, return_to: &str) -> Browser {
+        match cookie(headers, "user") {
+            Some(name) => Browser::User(User { subject: name.clone(), name }),
+            None => Browser::SendTo(format!("/login?to={return_to}")),
+        }
+    }
+}
+
+fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let pairs = lines.flat_map(|line| line.split("; ")).filter_map(|pair| pair.split_once('='));
+    pairs.filter(|(own, _)| *own == name).map(|(_, value)| value.to_owned()).next()
+}
+
+/// A server that believes the cookie `user`.
+pub(crate) fn serve(config: Config) -> Server {
+    server_with(config, Cookies, || NOW)
+}
+
 pub(crate) fn server_of(config: Config) -> Server {
     server_with(config, DemoLogin, || NOW)
 }
@@ -117,6 +140,16 @@ impl Server {
         self.method(Method::GET, path).await
     }
 
+    pub(crate) async fn get_as(&self, user: &str, url: &str) -> Answer {
+        let request = Request::get(url).header(COOKIE, format!("user={user}"));
+        self.send(request.body(Body::empty()).unwrap()).await
+    }
+
+    pub(crate) async fn answer_as(&self, user: &str, page: &Answer, decision: &str) -> Answer {
+        let cookies = format!("user={user}; {}", page.cookie());
+        self.consent(&page.transaction(), &cookies, decision).await
+    }
+
     pub(crate) async fn post(
         &self,
         path: &str,
@@ -145,18 +178,6 @@ impl Server {
             .await;
         assert_eq!(answer.status, StatusCode::CREATED);
         answer.json()["client_id"].as_str().unwrap().to_owned()
-    }
-
-    /// A client with this redirect URI that shows a secret: its identifier, and the secret as a part of a form.
-    pub(crate) async fn confidential(&self, redirect: &str) -> (String, String) {
-        let metadata = json!({
-            "redirect_uris": [redirect],
-            "token_endpoint_auth_method": "client_secret_post",
-            "grant_types": ["authorization_code", "refresh_token"],
-        });
-        let answer = self.register(metadata).await.json();
-        let secret = format!("&client_secret={}", answer["client_secret"].as_str().unwrap());
-        (answer["client_id"].as_str().unwrap().to_owned(), secret)
     }
 
     pub(crate) async fn consent(&self, transaction: &str, cookie: &str, decision: &str) -> Answer {

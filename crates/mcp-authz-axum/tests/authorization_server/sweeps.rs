@@ -25,7 +25,7 @@ impl Swept {
         let seconds = Arc::new(AtomicU64::new(NOW.as_secs()));
         let now = Arc::clone(&seconds);
         let clock = Clock::new(move || UnixTime::from_secs(now.load(Ordering::SeqCst)));
-        let (server, store) = Watched::server(config("https://as.example"), (1, 1), clock);
+        let (server, store) = Watched::server(config("https://as.example"), clock);
         Self { server, store, seconds }
     }
 
@@ -49,7 +49,7 @@ impl Swept {
         for _ in 0..100 {
             yield_now().await;
         }
-        self.store.seen(|seen| seen.swept.clone())
+        self.store.swept()
     }
 }
 

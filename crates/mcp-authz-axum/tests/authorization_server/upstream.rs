@@ -12,10 +12,10 @@ use oauth_types::{EndpointUrl, SecretDigest};
 use crate::server::*;
 
 /// Takes a browser for the user whom its cookie names, and sends others to a provider.
-pub(crate) struct Provided(EndpointUrl);
+struct Provided(EndpointUrl);
 
 impl Provided {
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         Self(EndpointUrl::parse("https://idp.example/authorize").unwrap())
     }
 }

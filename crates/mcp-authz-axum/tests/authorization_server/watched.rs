@@ -1,57 +1,28 @@
-//! A store that tells what it was given, and in which everybody of a crowd has looked before anybody changes anything.
-//! Whoever redeems or refreshes can be cut off right before the change, and right after it.
+//! A store that tells how many rows each sweep removed, and whose sweeps can be held.
 
 use std::sync::{Arc, Mutex};
 
-use authorization_server::{
-    AccessRecord, ClientRecord, CodeRecord, Config, ConsentRecord, CreateOutcome, FamilyId,
-    MemoryStore, NewFamily, OnceKind, RedeemOutcome, RotateOutcome, Rotation, Store, StoreError,
-    delegate_store,
-};
-use client_auth::Replay;
+use authorization_server::{Config, MemoryStore, Store, StoreError, delegate_store};
 use mcp_authz_axum::{AuthorizationServer, Clock, DemoLogin};
-use oauth_types::{SecretDigest, UnixTime};
-use serde_json::{Value, json};
-use tokio::sync::{Barrier, RwLock};
-use tokio::task::yield_now;
+use oauth_types::UnixTime;
+use tokio::sync::RwLock;
 
 use crate::server::*;
 
-/// What became of codes and refresh tokens, in the order in which the store answered.
-#[derive(Default)]
-pub(crate) struct Seen {
-    /// All that was to be stored or looked up, as JSON.
-    pub(crate) given: Vec<String>,
-    /// The families that codes were to be redeemed for.
-    pub(crate) redeemed: Vec<(FamilyId, RedeemOutcome)>,
-    pub(crate) rotated: Vec<RotateOutcome>,
-    /// How many rows each call of a sweep removed.
-    pub(crate) swept: Vec<usize>,
-}
-
 pub(crate) struct Watched {
     inner: Arc<MemoryStore>,
-    redeemers: Barrier,
-    rotators: Barrier,
     /// Who holds it keeps sweeps from coming to an end.
     pub(crate) sweepers: RwLock<()>,
-    seen: Mutex<Seen>,
+    swept: Mutex<Vec<usize>>,
 }
 
 impl Watched {
-    /// A server on such a store: so many redeem at once, and so many refresh.
-    pub(crate) fn server(
-        config: Config,
-        (redeemers, rotators): (usize, usize),
-        clock: Clock,
-    ) -> (Server, Arc<Self>) {
+    pub(crate) fn server(config: Config, clock: Clock) -> (Server, Arc<Self>) {
         let inner = Arc::new(MemoryStore::default());
         let watched = Arc::new(Self {
             inner: Arc::clone(&inner),
-            redeemers: Barrier::new(redeemers),
-            rotators: Barrier::new(rotators),
             sweepers: RwLock::default(),
-            seen: Mutex::default(),
+            swept: Mutex::default(),
         });
         let router = AuthorizationServer::new(config, Arc::clone(&watched), DemoLogin)
             .with_clock(clock)
@@ -59,110 +30,19 @@ impl Watched {
         (Server { router, store: inner }, watched)
     }
 
-    pub(crate) fn seen<T>(&self, look: impl FnOnce(&Seen) -> T) -> T {
-        look(&self.seen.lock().unwrap())
-    }
-
-    fn note(&self, note: impl FnOnce(&mut Seen)) {
-        note(&mut self.seen.lock().unwrap());
-    }
-
-    fn given(&self, what: &Value) {
-        self.note(|seen| seen.given.push(what.to_string()));
+    /// How many rows each call of a sweep removed.
+    pub(crate) fn swept(&self) -> Vec<usize> {
+        self.swept.lock().unwrap().clone()
     }
 }
 
 impl Store for Watched {
-    delegate_store!(
-        |store| store.inner,
-        except create_client, insert_code, read_code, redeem, insert_family, rotate, read_consent, put_consent, access,
-            put_once, sweep
-    );
-
-    async fn create_client(
-        &self,
-        client: ClientRecord,
-        now: UnixTime,
-    ) -> Result<CreateOutcome, StoreError> {
-        self.given(&json!(client));
-        self.inner.create_client(client, now).await
-    }
-
-    async fn insert_code(&self, code: CodeRecord) -> Result<(), StoreError> {
-        self.given(&json!(code));
-        self.inner.insert_code(code).await
-    }
-
-    async fn read_code(&self, digest: &SecretDigest) -> Result<Option<CodeRecord>, StoreError> {
-        self.given(&json!(digest));
-        self.inner.read_code(digest).await
-    }
-
-    async fn redeem(
-        &self,
-        digest: &SecretDigest,
-        family: NewFamily,
-        now: UnixTime,
-    ) -> Result<RedeemOutcome, StoreError> {
-        self.redeemers.wait().await;
-        self.given(&json!([digest, family]));
-        let id = family.id;
-        yield_now().await;
-        let outcome = self.inner.redeem(digest, family, now).await?;
-        yield_now().await;
-        self.note(|seen| seen.redeemed.push((id, outcome)));
-        Ok(outcome)
-    }
-
-    async fn insert_family(&self, family: NewFamily, now: UnixTime) -> Result<(), StoreError> {
-        self.given(&json!(family));
-        self.inner.insert_family(family, now).await
-    }
-
-    async fn rotate(&self, rotation: Rotation, now: UnixTime) -> Result<RotateOutcome, StoreError> {
-        self.rotators.wait().await;
-        self.given(&json!([rotation.family, rotation.presented, rotation.access]));
-        yield_now().await;
-        let outcome = self.inner.rotate(rotation, now).await?;
-        yield_now().await;
-        self.note(|seen| seen.rotated.push(outcome));
-        Ok(outcome)
-    }
-
-    async fn read_consent(&self, key: &SecretDigest) -> Result<Option<ConsentRecord>, StoreError> {
-        self.given(&json!(key));
-        self.inner.read_consent(key).await
-    }
-
-    async fn put_consent(&self, consent: ConsentRecord) -> Result<(), StoreError> {
-        self.given(&json!(consent));
-        self.inner.put_consent(consent).await
-    }
-
-    async fn access(
-        &self,
-        digest: &SecretDigest,
-        now: UnixTime,
-    ) -> Result<Option<AccessRecord>, StoreError> {
-        self.given(&json!(digest));
-        self.inner.access(digest, now).await
-    }
-
-    async fn put_once(
-        &self,
-        kind: OnceKind,
-        key: &SecretDigest,
-        until: UnixTime,
-        now: UnixTime,
-    ) -> Result<Replay, StoreError> {
-        self.given(&json!(key));
-        self.inner.put_once(kind, key, until, now).await
-    }
+    delegate_store!(|store| store.inner, except sweep);
 
     async fn sweep(&self, now: UnixTime, max: usize) -> Result<usize, StoreError> {
         let _turn = self.sweepers.read().await;
         let removed = self.inner.sweep(now, max).await?;
-        self.note(|seen| seen.swept.push(removed));
+        self.swept.lock().unwrap().push(removed);
         Ok(removed)
     }
 }

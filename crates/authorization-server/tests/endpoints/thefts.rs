@@ -2,19 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use authorization_server::Store as _;
 use http::StatusCode;
-use mcp_authz_axum::Clock;
-use oauth_types::{CodeVerifier, Entropy, SecretDigest, UnixTime};
+use oauth_types::{CodeVerifier, Entropy, SecretDigest};
 use serde_json::{Value, json};
 
 use crate::server::*;
 use crate::watched::Watched;
 
-fn watched() -> (Server, Arc<Watched>) {
-    Watched::server(config("https://as.example"), (1, 1), Clock::new(|| NOW))
+fn watched() -> (Server<Watched>, Arc<Watched>) {
+    Watched::server(config("https://as.example"), (1, 1))
 }
 
 fn text(json: &Value, name: &str) -> String {
@@ -27,27 +25,27 @@ fn bytes(text: &str) -> usize {
     text.len() * 6 / 8
 }
 
-#[tokio::test]
-async fn sec_033_an_attackers_code_in_the_victims_client_gives_nothing() {
+#[test]
+fn sec_033_an_attackers_code_in_the_victims_client_gives_nothing() {
     let (server, store) = watched();
-    let client = server.client().await;
+    let client = server.client();
     // The attacker logs in to the victim's client, with a verifier of their own, and keeps the code.
     let verifier = CodeVerifier::new(Entropy::new([6; 32]));
     let own = authorize(&client, &[("code_challenge", verifier.challenge().as_str())]);
-    let page = server.get(&own).await;
-    let callback = server.consent(&page.transaction(), &page.cookie(), "allow").await;
+    let page = server.get(&own);
+    let callback = server.consent(&page.transaction(), &page.cookie(), "allow");
     let code = callback.redirect("code").unwrap();
     // The victim's client redeems it with the verifier of the login that it began itself.
-    let answer = server.form("/token", &redeem(&client, &code)).await;
+    let answer = server.form("/token", &redeem(&client, &code));
     let is = (answer.status, &*answer.error());
     assert_eq!(is, (StatusCode::BAD_REQUEST, "invalid_grant"));
     assert!(store.seen(|seen| seen.redeemed.is_empty()), "nothing is issued, nothing ends");
-    let kept = server.store.read_code(&SecretDigest::of(&code)).await.unwrap().unwrap();
+    let kept = block_on(server.store.read_code(&SecretDigest::of(&code))).unwrap().unwrap();
     assert_eq!(kept.redeemed, None);
 }
 
-#[tokio::test]
-async fn sec_035_codes_and_tokens_are_of_256_bits_and_the_store_sees_digests_only() {
+#[test]
+fn sec_035_codes_and_tokens_are_of_256_bits_and_the_store_sees_digests_only() {
     let (server, store) = watched();
     let (mut secrets, mut stored) = (BTreeSet::new(), BTreeSet::new());
     for _ in 0..50 {
@@ -56,14 +54,14 @@ async fn sec_035_codes_and_tokens_are_of_256_bits_and_the_store_sees_digests_onl
             "token_endpoint_auth_method": "client_secret_post",
             "grant_types": ["authorization_code", "refresh_token"],
         });
-        let registered = server.register(metadata).await.json();
+        let registered = server.register(metadata).json();
         let (client, secret) = (text(&registered, "client_id"), text(&registered, "client_secret"));
-        let code = server.code(&client).await;
+        let code = server.code(&client);
         let proof = format!("&client_secret={secret}");
-        let tokens = server.form("/token", &(redeem(&client, &code) + &proof)).await.json();
+        let tokens = server.form("/token", &(redeem(&client, &code) + &proof)).json();
         let refresh = text(&tokens, "refresh_token");
         let body = format!("grant_type=refresh_token&client_id={client}&refresh_token={refresh}");
-        let next = server.form("/token", &(body + &proof)).await.json();
+        let next = server.form("/token", &(body + &proof)).json();
         let access = [text(&tokens, "access_token"), text(&next, "access_token")];
         for random in [&secret, &code, &access[0], &access[1]] {
             assert_eq!(bytes(random), 32);
@@ -84,35 +82,32 @@ async fn sec_035_codes_and_tokens_are_of_256_bits_and_the_store_sees_digests_onl
     });
 }
 
-#[tokio::test]
-async fn sec_174_a_replay_within_the_grace_window_is_for_the_client_itself() {
-    let seconds = Arc::new(AtomicU64::new(NOW.as_secs()));
-    let now = Arc::clone(&seconds);
-    let clock = Clock::new(move || UnixTime::from_secs(now.load(Ordering::SeqCst)));
-    let (server, store) = Watched::server(config("https://as.example"), (1, 1), clock);
+#[test]
+fn sec_174_a_replay_within_the_grace_window_is_for_the_client_itself() {
+    let (server, store) = watched();
     let metadata = json!({
         "redirect_uris": [REDIRECT],
         "token_endpoint_auth_method": "client_secret_post",
         "grant_types": ["authorization_code", "refresh_token"],
     });
-    let registered = server.register(metadata.clone()).await.json();
-    let other = server.register(metadata).await.json();
-    let (client, public) = (text(&registered, "client_id"), server.client().await);
+    let registered = server.register(metadata.clone()).json();
+    let other = server.register(metadata).json();
+    let (client, public) = (text(&registered, "client_id"), server.client());
     let who = |own: &Value| {
         format!("client_id={}&client_secret={}", text(own, "client_id"), text(own, "client_secret"))
     };
-    let code = server.code(&client).await;
+    let code = server.code(&client);
     let body = redeem(&client, &code).replace(&format!("client_id={client}"), &who(&registered));
-    let old = text(&server.form("/token", &body).await.json(), "refresh_token");
-    let refresh = async |token: &str, who: &str| {
+    let old = text(&server.form("/token", &body).json(), "refresh_token");
+    let refresh = |token: &str, who: &str| {
         let body = format!("grant_type=refresh_token&refresh_token={token}&{who}");
-        server.form("/token", &body).await
+        server.form("/token", &body)
     };
-    let successor = text(&refresh(&old, &who(&registered)).await.json(), "refresh_token");
+    let successor = text(&refresh(&old, &who(&registered)).json(), "refresh_token");
 
     let family = store.seen(|seen| seen.redeemed[0].0);
-    let untouched = async || {
-        let record = server.store.read_family(&family).await.unwrap().unwrap();
+    let untouched = || {
+        let record = block_on(server.store.read_family(&family)).unwrap().unwrap();
         assert_eq!((record.generation.get(), record.revoked), (1, false));
         assert_eq!(store.seen(|seen| seen.rotated.len()), 1, "the store was not even asked");
     };
@@ -129,17 +124,17 @@ async fn sec_174_a_replay_within_the_grace_window_is_for_the_client_itself() {
             // Nor is a forgery a reuse, even by the client itself.
             (&forged, who(&registered), "invalid_grant"),
         ] {
-            assert_eq!(refresh(token, &who).await.error(), error, "{who}");
-            untouched().await;
+            assert_eq!(refresh(token, &who).error(), error, "{who}");
+            untouched();
         }
-        seconds.fetch_add(10, Ordering::SeqCst);
+        server.pass(10);
     }
     // By the client within its window it is a lost answer, and after it the end.
-    seconds.fetch_sub(11, Ordering::SeqCst);
-    let again = refresh(&old, &who(&registered)).await.json();
+    server.set_clock(NOW.as_secs() + 9);
+    let again = refresh(&old, &who(&registered)).json();
     assert_eq!(text(&again, "refresh_token"), successor);
-    seconds.fetch_add(1, Ordering::SeqCst);
-    assert_eq!(refresh(&old, &who(&registered)).await.error(), "invalid_grant");
-    let record = server.store.read_family(&family).await.unwrap().unwrap();
+    server.pass(1);
+    assert_eq!(refresh(&old, &who(&registered)).error(), "invalid_grant");
+    let record = block_on(server.store.read_family(&family)).unwrap().unwrap();
     assert!(record.revoked);
 }

@@ -1,4 +1,4 @@
-//! Clients that sign assertions, over HTTP.
+//! Clients that sign assertions (RFC 7523).
 
 use client_auth::SigningKey;
 use http::StatusCode;
@@ -14,15 +14,13 @@ fn public() -> Value {
     serde_json::from_str(PUBLIC).unwrap()
 }
 
-async fn client(server: &Server) -> String {
-    let answer = server
-        .register(json!({
-            "redirect_uris": [REDIRECT],
-            "token_endpoint_auth_method": "private_key_jwt",
-            "token_endpoint_auth_signing_alg": "ES256",
-            "jwks": public(),
-        }))
-        .await;
+fn client(server: &Server) -> String {
+    let answer = server.register(json!({
+        "redirect_uris": [REDIRECT],
+        "token_endpoint_auth_method": "private_key_jwt",
+        "token_endpoint_auth_signing_alg": "ES256",
+        "jwks": public(),
+    }));
     assert_eq!(answer.status, StatusCode::CREATED, "{:?}", answer.body);
     let answer = answer.json();
     assert!(answer.get("client_secret").is_none());
@@ -46,52 +44,52 @@ fn redeem_with(proof: &str, code: &str) -> String {
     format!("grant_type=authorization_code&code={code}&code_verifier={verifier}&{proof}")
 }
 
-#[tokio::test]
-async fn a_authn_9_sec_086_a_signed_assertion_lets_its_client_in_once() {
+#[test]
+fn a_authn_9_sec_086_a_signed_assertion_lets_its_client_in_once() {
     let server = server();
-    let client = client(&server).await;
+    let client = client(&server);
     let proof = assertion(&client, "https://as.example", 1);
-    let code = server.code(&client).await;
-    let tokens = server.form("/token", &redeem_with(&proof, &code)).await;
+    let code = server.code(&client);
+    let tokens = server.form("/token", &redeem_with(&proof, &code));
     assert_eq!(tokens.status, StatusCode::OK, "{:?}", tokens.body);
 
     // The same assertion again, for another code and at another endpoint: the code is not used up.
-    let code = server.code(&client).await;
-    let replayed = server.form("/token", &redeem_with(&proof, &code)).await;
+    let code = server.code(&client);
+    let replayed = server.form("/token", &redeem_with(&proof, &code));
     assert_eq!((replayed.status, &*replayed.error()), (StatusCode::UNAUTHORIZED, "invalid_client"));
     let token = tokens.json()["access_token"].as_str().unwrap().to_owned();
     let revoke = format!("token={token}&{proof}");
-    assert_eq!(server.form("/revoke", &revoke).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(server.form("/revoke", &revoke).status, StatusCode::UNAUTHORIZED);
 
     let fresh = assertion(&client, "https://as.example/token", 2);
-    assert_eq!(server.form("/token", &redeem_with(&fresh, &code)).await.status, StatusCode::OK);
+    assert_eq!(server.form("/token", &redeem_with(&fresh, &code)).status, StatusCode::OK);
     let fresh = assertion(&client, "https://as.example", 3);
     let revoke = format!("token={token}&{fresh}");
-    assert_eq!(server.form("/revoke", &revoke).await.status, StatusCode::OK);
+    assert_eq!(server.form("/revoke", &revoke).status, StatusCode::OK);
 }
 
-#[tokio::test]
-async fn a_authn_4_a_authn_9_sec_084_nothing_else_lets_it_in() {
+#[test]
+fn a_authn_4_a_authn_9_sec_084_nothing_else_lets_it_in() {
     let server = server();
-    let client = client(&server).await;
-    let code = server.code(&client).await;
+    let client = client(&server);
+    let code = server.code(&client);
     let elsewhere = assertion(&client, "https://other.example", 1);
     let somebody = assertion("somebody", "https://as.example", 2);
     let mismatched = format!("client_id=somebody&{}", assertion(&client, "https://as.example", 3));
     let alone = format!("client_id={client}");
     for proof in [&elsewhere, &somebody, &alone] {
-        let answer = server.form("/token", &redeem_with(proof, &code)).await;
+        let answer = server.form("/token", &redeem_with(proof, &code));
         assert_eq!(answer.error(), "invalid_client");
     }
     // Two names, ours and the assertion's own: repeated, whatever they say.
-    let answer = server.form("/token", &redeem_with(&mismatched, &code)).await;
+    let answer = server.form("/token", &redeem_with(&mismatched, &code));
     assert_eq!(answer.error(), "invalid_request");
     let right = assertion(&client, "https://as.example", 4);
-    assert_eq!(server.form("/token", &redeem_with(&right, &code)).await.status, StatusCode::OK);
+    assert_eq!(server.form("/token", &redeem_with(&right, &code)).status, StatusCode::OK);
 }
 
-#[tokio::test]
-async fn a_reg_3_sec_111_sec_112_keys_that_are_refused() {
+#[test]
+fn a_reg_3_sec_111_sec_112_keys_that_are_refused() {
     let server = server();
     for (jwks, jwks_uri) in [
         (Value::Null, Value::Null),
@@ -103,21 +101,19 @@ async fn a_reg_3_sec_111_sec_112_keys_that_are_refused() {
         (Value::Null, json!("http://app.example/jwks")),
         (Value::Null, json!("")),
     ] {
-        let answer = server
-            .register(json!({
-                "redirect_uris": [REDIRECT],
-                "token_endpoint_auth_method": "private_key_jwt",
-                "jwks": jwks,
-                "jwks_uri": jwks_uri,
-            }))
-            .await;
+        let answer = server.register(json!({
+            "redirect_uris": [REDIRECT],
+            "token_endpoint_auth_method": "private_key_jwt",
+            "jwks": jwks,
+            "jwks_uri": jwks_uri,
+        }));
         assert_eq!(answer.error(), "invalid_client_metadata", "{jwks} {jwks_uri}");
     }
 }
 
-#[tokio::test]
-async fn the_metadata_lists_what_is_verified() {
-    let metadata = server().get("/.well-known/oauth-authorization-server").await.json();
+#[test]
+fn the_metadata_lists_what_is_verified() {
+    let metadata = server().get("/.well-known/oauth-authorization-server").json();
     let methods = metadata["token_endpoint_auth_methods_supported"].as_array().unwrap();
     assert!(methods.contains(&json!("private_key_jwt")));
     let algorithms =
@@ -125,24 +121,27 @@ async fn the_metadata_lists_what_is_verified() {
     assert!(algorithms.contains(&json!("ES256")) && !algorithms.contains(&json!("none")));
 }
 
-#[cfg(feature = "client_documents")]
-#[tokio::test]
-async fn a_cimd_1_a_authn_9_a_client_known_by_its_document_signs_with_the_keys_in_it() {
-    let members = format!(r#","token_endpoint_auth_method":"private_key_jwt","jwks":{PUBLIC}"#);
-    let documents = crate::site::Counting { members, ..Default::default() };
-    let (server, _) = crate::site::reader_of(documents.clone());
+#[test]
+fn a_cimd_1_a_authn_9_a_client_known_by_its_document_signs_with_the_keys_in_it() {
+    let server = server_of(config("https://as.example").with_client_documents());
     let client = "https://client.test/client.json";
-    let code = server.code(client).await;
+    let document = json!({
+        "client_id": client,
+        "redirect_uris": [REDIRECT],
+        "token_endpoint_auth_method": "private_key_jwt",
+        "jwks": public(),
+    });
+    server.web.put(client, 200, &document);
+    let code = server.code(client);
     // Its name alone is public, and so is not enough.
     let alone = redeem_with(&format!("client_id={client}"), &code);
-    assert_eq!(server.form("/token", &alone).await.error(), "invalid_client");
+    assert_eq!(server.form("/token", &alone).error(), "invalid_client");
     let proof = assertion(client, "https://as.example", 1);
-    let tokens = server.form("/token", &redeem_with(&proof, &code)).await;
+    let tokens = server.form("/token", &redeem_with(&proof, &code));
     assert_eq!(tokens.status, StatusCode::OK, "{:?}", tokens.body);
     let access = tokens.json()["access_token"].as_str().unwrap().to_owned();
     let revoke = |proof: &str| format!("token={access}&{proof}");
-    assert_eq!(server.form("/revoke", &revoke(&proof)).await.error(), "invalid_client");
+    assert_eq!(server.form("/revoke", &revoke(&proof)).error(), "invalid_client");
     let proof = assertion(client, "https://as.example", 2);
-    assert_eq!(server.form("/revoke", &revoke(&proof)).await.status, StatusCode::OK);
-    assert_eq!(documents.asked(), 1);
+    assert_eq!(server.form("/revoke", &revoke(&proof)).status, StatusCode::OK);
 }

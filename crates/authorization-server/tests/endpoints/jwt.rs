@@ -42,16 +42,16 @@ fn signing_server(algorithm: SigningAlgorithm) -> Server {
     server_of(signing(SigningKeys::new(key(algorithm)).unwrap()))
 }
 
-async fn published(server: &Server) -> JwkSet {
-    let metadata = server.get("/.well-known/oauth-authorization-server").await.json();
+fn published(server: &Server) -> JwkSet {
+    let metadata = server.get("/.well-known/oauth-authorization-server").json();
     assert_eq!(metadata["jwks_uri"], "https://as.example/jwks");
-    serde_json::from_slice(&server.get("/jwks").await.body).unwrap()
+    serde_json::from_slice(&server.get("/jwks").body).unwrap()
 }
 
 /// Header and claims, if the published key that the header names has signed them.
-async fn verified(server: &Server, token: &str) -> Option<(Header, Value)> {
+fn verified(server: &Server, token: &str) -> Option<(Header, Value)> {
     let header = jsonwebtoken::decode_header(token).unwrap();
-    let keys = published(server).await;
+    let keys = published(server);
     let key = keys.find(header.kid.as_deref().unwrap())?;
     let mut validation = Validation::new(header.alg);
     // The clock of the tests stands in 1970.
@@ -64,10 +64,10 @@ async fn verified(server: &Server, token: &str) -> Option<(Header, Value)> {
     Some((header, claims))
 }
 
-async fn log_in(server: &Server) -> (String, Value) {
-    let client = server.client().await;
-    let code = server.code(&client).await;
-    let tokens = server.form("/token", &redeem(&client, &code)).await;
+fn log_in(server: &Server) -> (String, Value) {
+    let client = server.client();
+    let code = server.code(&client);
+    let tokens = server.form("/token", &redeem(&client, &code));
     assert_eq!(tokens.status, StatusCode::OK, "{:?}", tokens.body);
     (client, tokens.json())
 }
@@ -76,18 +76,18 @@ fn text<'a>(tokens: &'a Value, name: &str) -> &'a str {
     tokens[name].as_str().unwrap()
 }
 
-#[tokio::test]
-async fn a_token_6_a_token_8_a_jwt_says_whose_it_is_what_for_and_until_when() {
+#[test]
+fn a_token_6_a_token_8_a_jwt_says_whose_it_is_what_for_and_until_when() {
     for (algorithm, alg) in [
         (SigningAlgorithm::Es256, "ES256"),
         (SigningAlgorithm::EdDsa, "EdDSA"),
         (SigningAlgorithm::Rs256, "RS256"),
     ] {
         let server = signing_server(algorithm);
-        let (client, tokens) = log_in(&server).await;
+        let (client, tokens) = log_in(&server);
         assert_eq!(tokens["token_type"], "Bearer");
         let token = text(&tokens, "access_token");
-        let (header, claims) = verified(&server, token).await.unwrap();
+        let (header, claims) = verified(&server, token).unwrap();
         let mut header = serde_json::to_value(header).unwrap();
         header.as_object_mut().unwrap().remove("kid").unwrap();
         assert_eq!(header, json!({"typ": "at+jwt", "alg": alg}));
@@ -96,7 +96,7 @@ async fn a_token_6_a_token_8_a_jwt_says_whose_it_is_what_for_and_until_when() {
         assert!(jti.as_str().unwrap().len() == 43);
         let subject = {
             let digest = SecretDigest::of(token);
-            server.store.access(&digest, NOW).await.unwrap().unwrap().subject
+            block_on(server.store.access(&digest, NOW)).unwrap().unwrap().subject
         };
         assert_eq!(
             claims,
@@ -108,18 +108,18 @@ async fn a_token_6_a_token_8_a_jwt_says_whose_it_is_what_for_and_until_when() {
     }
 }
 
-#[tokio::test]
-async fn a_token_4_a_refreshed_jwt_is_another_one_and_a_lost_answer_is_given_again() {
+#[test]
+fn a_token_4_a_refreshed_jwt_is_another_one_and_a_lost_answer_is_given_again() {
     let server = signing_server(SigningAlgorithm::Es256);
-    let (client, tokens) = log_in(&server).await;
+    let (client, tokens) = log_in(&server);
     let refresh = text(&tokens, "refresh_token");
     let form = format!("grant_type=refresh_token&client_id={client}&refresh_token={refresh}");
-    let first = server.form("/token", &form).await.json();
-    let again = server.form("/token", &form).await.json();
+    let first = server.form("/token", &form).json();
+    let again = server.form("/token", &form).json();
     assert_eq!(first["refresh_token"], again["refresh_token"]);
     let mut seen = Vec::new();
     for tokens in [&tokens, &first, &again] {
-        let (_, claims) = verified(&server, text(tokens, "access_token")).await.unwrap();
+        let (_, claims) = verified(&server, text(tokens, "access_token")).unwrap();
         assert_eq!(
             (&claims["client_id"], &claims["scope"]),
             (&json!(client), &json!("files:read"))
@@ -129,37 +129,37 @@ async fn a_token_4_a_refreshed_jwt_is_another_one_and_a_lost_answer_is_given_aga
     }
 }
 
-#[tokio::test]
-async fn a_rev_1_a_int_1_a_jwt_is_stored_revoked_and_introspected_like_any_other() {
+#[test]
+fn a_rev_1_a_int_1_a_jwt_is_stored_revoked_and_introspected_like_any_other() {
     let server = signing_server(SigningAlgorithm::Es256);
-    let (client, tokens) = log_in(&server).await;
+    let (client, tokens) = log_in(&server);
     let token = text(&tokens, "access_token");
     let ask = format!("token={token}&client_id=rs&client_secret=secret");
-    let answer = server.form("/introspect", &ask).await.json();
+    let answer = server.form("/introspect", &ask).json();
     assert_eq!((&answer["active"], &answer["aud"]), (&json!(true), &json!(RESOURCE)));
     let expired = UnixTime::from_secs(NOW.as_secs() + 600);
     let digest = SecretDigest::of(token);
-    assert!(server.store.access(&digest, expired).await.unwrap().is_none());
+    assert!(block_on(server.store.access(&digest, expired)).unwrap().is_none());
 
     let revoke = format!("token={token}&client_id={client}");
-    assert_eq!(server.form("/revoke", &revoke).await.status, StatusCode::OK);
-    assert!(server.store.access(&digest, NOW).await.unwrap().is_none());
-    assert_eq!(server.form("/introspect", &ask).await.json(), json!({"active": false}));
+    assert_eq!(server.form("/revoke", &revoke).status, StatusCode::OK);
+    assert!(block_on(server.store.access(&digest, NOW)).unwrap().is_none());
+    assert_eq!(server.form("/introspect", &ask).json(), json!({"active": false}));
     // Whoever looks at the signature alone does not hear of it.
-    assert!(verified(&server, token).await.is_some());
+    assert!(verified(&server, token).is_some());
 }
 
-#[tokio::test]
-async fn sec_196_the_keys_are_public_cacheable_and_nothing_private_is_among_them() {
+#[test]
+fn sec_196_the_keys_are_public_cacheable_and_nothing_private_is_among_them() {
     let keys = SigningKeys::new(key(SigningAlgorithm::Es256)).unwrap();
     let keys = keys.with_published(key(SigningAlgorithm::EdDsa).with_id("next")).unwrap();
     let keys = keys.with_published(key(SigningAlgorithm::Rs256)).unwrap();
     let server = server_of(signing(keys));
-    let answer = server.get("/jwks").await;
+    let answer = server.get("/jwks");
     assert_eq!(answer.header(CONTENT_TYPE), "application/jwk-set+json");
     assert_eq!(answer.header(CACHE_CONTROL), "public, max-age=300");
     assert_eq!(answer.header(ACCESS_CONTROL_ALLOW_ORIGIN), "*");
-    assert_eq!(server.method(Method::POST, "/jwks").await.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(server.method(Method::POST, "/jwks").status, StatusCode::METHOD_NOT_ALLOWED);
     let answer = answer.json();
     let keys = answer["keys"].as_array().unwrap();
     let ids: Vec<&str> = keys.iter().map(|key| text(key, "kid")).collect();
@@ -175,31 +175,31 @@ async fn sec_196_the_keys_are_public_cacheable_and_nothing_private_is_among_them
         assert!(published.any(|own| own["x"] == key["x"] && own["n"] == key["n"]));
     }
     // Only the first one signs.
-    let (_, tokens) = log_in(&server).await;
-    let (header, _) = verified(&server, text(&tokens, "access_token")).await.unwrap();
+    let (_, tokens) = log_in(&server);
+    let (header, _) = verified(&server, text(&tokens, "access_token")).unwrap();
     assert_eq!(header.kid.as_deref(), Some(ids[0]));
 }
 
-#[tokio::test]
-async fn a_token_of_the_key_before_is_good_as_long_as_that_key_is_published() {
+#[test]
+fn a_token_of_the_key_before_is_good_as_long_as_that_key_is_published() {
     let old = signing_server(SigningAlgorithm::EdDsa);
-    let (_, tokens) = log_in(&old).await;
+    let (_, tokens) = log_in(&old);
     let token = text(&tokens, "access_token");
     let new = SigningKeys::new(key(SigningAlgorithm::Es256)).unwrap();
     let both = new.clone().with_published(key(SigningAlgorithm::EdDsa)).unwrap();
-    assert!(verified(&server_of(signing(both.clone())), token).await.is_some());
-    assert!(verified(&server_of(signing(new)), token).await.is_none());
+    assert!(verified(&server_of(signing(both.clone())), token).is_some());
+    assert!(verified(&server_of(signing(new)), token).is_none());
     let twice = both.with_published(key(SigningAlgorithm::EdDsa));
     assert_eq!(twice.unwrap_err(), InvalidSigningKey::RepeatedId);
 }
 
-#[tokio::test]
-async fn a_meta_4_without_signed_tokens_there_are_no_keys() {
+#[test]
+fn a_meta_4_without_signed_tokens_there_are_no_keys() {
     let server = server();
-    let metadata = server.get("/.well-known/oauth-authorization-server").await.json();
+    let metadata = server.get("/.well-known/oauth-authorization-server").json();
     assert!(metadata.get("jwks_uri").is_none());
-    assert_eq!(server.get("/jwks").await.status, StatusCode::NOT_FOUND);
-    let (_, tokens) = log_in(&server).await;
+    assert_eq!(server.get("/jwks").status, StatusCode::NOT_FOUND);
+    let (_, tokens) = log_in(&server);
     assert_eq!(text(&tokens, "access_token").len(), 43);
 }
 

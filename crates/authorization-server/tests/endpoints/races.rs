@@ -3,15 +3,17 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::thread;
 
 use authorization_server::{
     FamilyRecord, Generation, Lifetimes, RedeemOutcome, RotateOutcome, Store as _,
 };
+use bytes::Bytes;
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
-use http::StatusCode;
-use mcp_authz_axum::Clock;
+use http::header::CONTENT_TYPE;
+use http::{Request, StatusCode};
 use oauth_types::SecretDigest;
 
 use crate::server::*;
@@ -21,26 +23,19 @@ const CROWD: usize = 64;
 const ROUNDS: usize = 50;
 
 /// A server whose crowds redeem or refresh at once.
-fn server(redeemers: usize, rotators: usize, grace: u64) -> (Arc<Server>, Arc<Watched>) {
+fn server(redeemers: usize, rotators: usize, grace: u64) -> (Server<Watched>, Arc<Watched>) {
     let lifetimes = Lifetimes { grace: Duration::from_secs(grace), ..Lifetimes::default() };
     let config = config("https://as.example").with_lifetimes(lifetimes).unwrap();
-    let (server, store) = Watched::server(config, (redeemers, rotators), Clock::new(|| NOW));
-    (Arc::new(server), store)
+    Watched::server(config, (redeemers, rotators))
 }
 
 /// The answers to one request, sent by a crowd.
-async fn crowd(server: &Arc<Server>, body: &str) -> Vec<Answer> {
-    let tasks: Vec<_> = (0..CROWD)
-        .map(|_| {
-            let (server, body) = (Arc::clone(server), body.to_owned());
-            tokio::spawn(async move { server.form("/token", &body).await })
-        })
-        .collect();
-    let mut answers = Vec::new();
-    for task in tasks {
-        answers.push(task.await.unwrap());
-    }
-    answers
+fn crowd(server: &Server<Watched>, body: &str) -> Vec<Answer> {
+    thread::scope(|scope| {
+        let send = || server.form("/token", body);
+        let all: Vec<_> = (0..CROWD).map(|_| scope.spawn(send)).collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect()
+    })
 }
 
 /// The answers that give tokens; all others are `invalid_grant`.
@@ -60,9 +55,9 @@ fn rotations(store: &Watched, outcome: RotateOutcome) -> usize {
 }
 
 /// The one family of a test.
-async fn family(server: &Server, store: &Watched) -> FamilyRecord {
+fn family(server: &Server<Watched>, store: &Watched) -> FamilyRecord {
     let id = store.seen(|seen| seen.redeemed[0].0);
-    server.store.read_family(&id).await.unwrap().unwrap()
+    block_on(server.store.read_family(&id)).unwrap().unwrap()
 }
 
 fn member(answer: &Answer, name: &str) -> String {
@@ -73,13 +68,13 @@ fn refresh(client: &str, token: &str) -> String {
     format!("grant_type=refresh_token&client_id={client}&refresh_token={token}")
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_token_1_a_token_2_sec_028_64_redemptions_of_one_code_have_one_winner_and_one_family() {
+#[test]
+fn a_token_1_a_token_2_sec_028_64_redemptions_of_one_code_have_one_winner_and_one_family() {
     for _ in 0..ROUNDS {
         let (server, store) = server(CROWD, 1, 10);
-        let client = server.client().await;
-        let code = server.code(&client).await;
-        let answers = crowd(&server, &redeem(&client, &code)).await;
+        let client = server.client();
+        let code = server.code(&client);
+        let answers = crowd(&server, &redeem(&client, &code));
         let won = winners(&answers);
         assert_eq!(won.len(), 1);
         // One was redeemed, and all others met its family.
@@ -89,46 +84,46 @@ async fn a_token_1_a_token_2_sec_028_64_redemptions_of_one_code_have_one_winner_
         let met = |own: &&(_, _)| own.1 == RedeemOutcome::AlreadyUsed(first);
         assert_eq!(redeemed.iter().filter(met).count(), CROWD - 1);
         for (family, _) in redeemed {
-            let stored = server.store.read_family(&family).await.unwrap();
+            let stored = block_on(server.store.read_family(&family)).unwrap();
             assert_eq!(stored.is_some(), family == first);
             // Whoever redeemed twice may be a thief: nobody keeps what came of it.
             assert!(stored.is_none_or(|family| family.revoked));
         }
         let access = SecretDigest::of(&member(won[0], "access_token"));
-        assert!(server.store.access(&access, NOW).await.unwrap().is_none());
+        assert!(block_on(server.store.access(&access, NOW)).unwrap().is_none());
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_token_4_sec_171_64_refreshes_without_grace_have_one_winner() {
+#[test]
+fn a_token_4_sec_171_64_refreshes_without_grace_have_one_winner() {
     for _ in 0..ROUNDS {
         let (server, store) = server(1, CROWD, 0);
-        let client = server.client().await;
-        let code = server.code(&client).await;
-        let tokens = server.form("/token", &redeem(&client, &code)).await;
-        let answers = crowd(&server, &refresh(&client, &member(&tokens, "refresh_token"))).await;
+        let client = server.client();
+        let code = server.code(&client);
+        let tokens = server.form("/token", &redeem(&client, &code));
+        let answers = crowd(&server, &refresh(&client, &member(&tokens, "refresh_token")));
         assert_eq!(winners(&answers).len(), 1);
         assert_eq!(rotations(&store, RotateOutcome::Rotated), 1);
         assert_eq!(rotations(&store, RotateOutcome::Reused), 1);
         assert_eq!(rotations(&store, RotateOutcome::Revoked), CROWD - 2);
-        let family = family(&server, &store).await;
+        let family = family(&server, &store);
         assert_eq!((family.generation, family.revoked), (Generation::new(1), true));
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_token_4_sec_171_64_refreshes_within_the_grace_window_get_one_successor() {
+#[test]
+fn a_token_4_sec_171_64_refreshes_within_the_grace_window_get_one_successor() {
     for _ in 0..ROUNDS {
         let (server, store) = server(1, CROWD, 10);
-        let client = server.client().await;
-        let code = server.code(&client).await;
-        let tokens = server.form("/token", &redeem(&client, &code)).await;
+        let client = server.client();
+        let code = server.code(&client);
+        let tokens = server.form("/token", &redeem(&client, &code));
         let old = member(&tokens, "refresh_token");
-        let answers = crowd(&server, &refresh(&client, &old)).await;
+        let answers = crowd(&server, &refresh(&client, &old));
         assert_eq!(winners(&answers).len(), CROWD);
         assert_eq!(rotations(&store, RotateOutcome::Rotated), 1);
         assert_eq!(rotations(&store, RotateOutcome::GraceReplay), CROWD - 1);
-        let family = family(&server, &store).await;
+        let family = family(&server, &store);
         assert_eq!((family.generation, family.revoked), (Generation::new(1), false));
         // One successor, and an access token for each that works.
         let all = |name| answers.iter().map(|answer| member(answer, name)).collect::<BTreeSet<_>>();
@@ -138,63 +133,64 @@ async fn a_token_4_sec_171_64_refreshes_within_the_grace_window_get_one_successo
         assert_eq!(access.len(), CROWD);
         for token in access {
             let token = SecretDigest::of(&token);
-            assert!(server.store.access(&token, NOW).await.unwrap().is_some());
+            assert!(block_on(server.store.access(&token, NOW)).unwrap().is_some());
         }
         // And the successor can be refreshed, by the next crowd.
-        let next = crowd(&server, &refresh(&client, successors.first().unwrap())).await;
+        let next = crowd(&server, &refresh(&client, successors.first().unwrap()));
         assert_eq!(winners(&next).len(), CROWD);
     }
 }
 
 /// Sends a request and gives it up after it was polled so often; `None` when it was.
-async fn cut_off(server: &Server, body: &str, polls: usize) -> Option<Answer> {
-    let mut request = pin!(server.form("/token", body));
+fn cut_off(server: &Server<Watched>, body: &str, polls: usize) -> Option<Answer> {
+    let request = Request::post("/token").header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+    let request = request.body(Bytes::from(body.to_owned())).unwrap();
+    let mut answer = pin!(server.answer(&request));
     for _ in 0..polls {
-        if let Poll::Ready(answer) = request.as_mut().poll(&mut Context::from_waker(Waker::noop()))
-        {
+        if let Poll::Ready(answer) = answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             return Some(answer);
         }
     }
     None
 }
 
-#[tokio::test]
-async fn a_token_1_a_token_4_a_request_that_is_cut_off_has_changed_all_or_nothing() {
+#[test]
+fn a_token_1_a_token_4_a_request_that_is_cut_off_has_changed_all_or_nothing() {
     let (mut unchanged, mut unanswered) = ([0, 0], [0, 0]);
     for polls in 0..100 {
         let (server, store) = server(1, 1, 10);
-        let client = server.client().await;
-        let code = server.code(&client).await;
-        let first = cut_off(&server, &redeem(&client, &code), polls).await;
-        let used = server.store.read_code(&SecretDigest::of(&code)).await.unwrap().unwrap();
+        let client = server.client();
+        let code = server.code(&client);
+        let first = cut_off(&server, &redeem(&client, &code), polls);
+        let used = block_on(server.store.read_code(&SecretDigest::of(&code))).unwrap().unwrap();
         let given = store.seen(|seen| seen.redeemed.first().copied());
         let Some(id) = used.redeemed else {
             // The same request works, once.
             assert!(first.is_none() && given.is_none());
             unchanged[0] += 1;
-            assert_eq!(server.form("/token", &redeem(&client, &code)).await.status, StatusCode::OK);
+            assert_eq!(server.form("/token", &redeem(&client, &code)).status, StatusCode::OK);
             continue;
         };
         // Whoever was not told what came of it cannot have it, but all of it is there.
-        assert!(server.store.read_family(&id).await.unwrap().is_some());
+        assert!(block_on(server.store.read_family(&id)).unwrap().is_some());
         let Some(tokens) = first else {
             unanswered[0] += 1;
-            let again = server.form("/token", &redeem(&client, &code)).await;
+            let again = server.form("/token", &redeem(&client, &code));
             assert_eq!(again.error(), "invalid_grant");
             continue;
         };
 
         let old = member(&tokens, "refresh_token");
-        let second = cut_off(&server, &refresh(&client, &old), polls % 10).await;
-        let generation = family(&server, &store).await.generation;
+        let second = cut_off(&server, &refresh(&client, &old), polls % 10);
+        let generation = family(&server, &store).generation;
         let is_changed = generation == Generation::new(1);
         unchanged[1] += usize::from(!is_changed);
         unanswered[1] += usize::from(is_changed && second.is_none());
         assert!(is_changed || second.is_none());
         // The same request gives the one successor there is, whether or not it was there before.
-        let again = server.form("/token", &refresh(&client, &old)).await;
+        let again = server.form("/token", &refresh(&client, &old));
         assert_eq!(again.status, StatusCode::OK);
-        assert_eq!(family(&server, &store).await.generation, Generation::new(1));
+        assert_eq!(family(&server, &store).generation, Generation::new(1));
         if let Some(second) = second {
             assert_eq!(member(&second, "refresh_token"), member(&again, "refresh_token"));
         }

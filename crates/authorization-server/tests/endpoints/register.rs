@@ -1,11 +1,8 @@
-//! Dynamic registration.
-
-use std::sync::Arc;
+//! Dynamic registration (RFC 7591).
 
 use authorization_server::{InvalidConfig, Store as _};
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
-use mcp_authz_axum::{AuthorizationServer, Clock, DemoLogin};
 use oauth_types::ClientId;
 use serde_json::{Value, json};
 
@@ -13,8 +10,8 @@ use crate::server::*;
 
 const PUBLIC: &str = include_str!("../../../client-auth/tests/keys/public.json");
 
-#[tokio::test]
-async fn a_reg_1_sec_051_sec_057_sec_058_sec_015_sec_113_redirect_uris_that_are_refused() {
+#[test]
+fn a_reg_1_sec_051_sec_057_sec_058_sec_015_sec_113_redirect_uris_that_are_refused() {
     let server = server();
     for bad in [
         json!(["javascript:alert(1)"]),
@@ -29,26 +26,26 @@ async fn a_reg_1_sec_051_sec_057_sec_058_sec_015_sec_113_redirect_uris_that_are_
         json!("https://app.example/cb"),
         json!(null),
     ] {
-        let answer = server.register(json!({"redirect_uris": bad})).await;
+        let answer = server.register(json!({"redirect_uris": bad}));
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{bad}");
         assert_eq!(answer.error(), "invalid_redirect_uri", "{bad}");
     }
-    assert_eq!(server.register(json!({})).await.error(), "invalid_redirect_uri");
+    assert_eq!(server.register(json!({})).error(), "invalid_redirect_uri");
 }
 
-#[tokio::test]
-async fn sec_057_private_use_schemes_are_for_a_server_that_asks_for_them() {
+#[test]
+fn sec_057_private_use_schemes_are_for_a_server_that_asks_for_them() {
     let server = server_of(config("https://as.example").with_private_use_redirects());
-    let answer = server.register(json!({"redirect_uris": ["com.example.app:/cb"]})).await;
+    let answer = server.register(json!({"redirect_uris": ["com.example.app:/cb"]}));
     assert_eq!(answer.status, StatusCode::CREATED);
     for bad in ["javascript:alert(1)", "cursor://callback", "file:///etc/passwd"] {
-        let answer = server.register(json!({"redirect_uris": [bad]})).await;
+        let answer = server.register(json!({"redirect_uris": [bad]}));
         assert_eq!(answer.error(), "invalid_redirect_uri", "{bad}");
     }
 }
 
-#[tokio::test]
-async fn a_reg_1_sec_058_what_is_not_accepted_is_left_out_and_the_answer_says_so() {
+#[test]
+fn a_reg_1_sec_058_what_is_not_accepted_is_left_out_and_the_answer_says_so() {
     let server = server();
     let none = json!({});
     for (sent, registered, left_out) in [
@@ -92,7 +89,7 @@ async fn a_reg_1_sec_058_what_is_not_accepted_is_left_out_and_the_answer_says_so
     ] {
         let mut metadata = json!({"redirect_uris": [REDIRECT]});
         metadata.as_object_mut().unwrap().extend(sent.as_object().unwrap().clone());
-        let answer = server.register(metadata).await;
+        let answer = server.register(metadata);
         assert_eq!(answer.status, StatusCode::CREATED, "{sent}");
         let answer = answer.json();
         for (name, value) in registered.as_object().unwrap() {
@@ -102,8 +99,8 @@ async fn a_reg_1_sec_058_what_is_not_accepted_is_left_out_and_the_answer_says_so
     }
 }
 
-#[tokio::test]
-async fn a_reg_3_sec_109_a_list_of_which_nothing_remains_is_not_an_absent_one() {
+#[test]
+fn a_reg_3_sec_109_a_list_of_which_nothing_remains_is_not_an_absent_one() {
     let server = server();
     for (sent, member) in [
         (json!({"redirect_uris": ["data:x"]}), "redirect_uris[0]"),
@@ -120,7 +117,7 @@ async fn a_reg_3_sec_109_a_list_of_which_nothing_remains_is_not_an_absent_one() 
     ] {
         let mut metadata = json!({"redirect_uris": [REDIRECT]});
         metadata.as_object_mut().unwrap().extend(sent.as_object().unwrap().clone());
-        let answer = server.register(metadata).await;
+        let answer = server.register(metadata);
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{sent}");
         let why = answer.json()["error_description"].as_str().unwrap().to_owned();
         assert!(why.contains(member), "{sent}: {why}");
@@ -132,29 +129,29 @@ async fn a_reg_3_sec_109_a_list_of_which_nothing_remains_is_not_an_absent_one() 
     let methods = json!(["none", "client_secret_basic"]);
     let sent = json!({"redirect_uris": [REDIRECT], "token_endpoint_auth_methods_supported": methods,
         "token_endpoint_auth_method": "none"});
-    let answer = server.register(sent).await.json();
+    let answer = server.register(sent).json();
     assert_eq!(answer["token_endpoint_auth_method"], "client_secret_basic");
     assert!(answer["client_secret"].is_string());
 }
 
-#[tokio::test]
-async fn sec_057_listed_schemes_are_taken_with_a_warning_and_no_others() {
+#[test]
+fn sec_057_listed_schemes_are_taken_with_a_warning_and_no_others() {
     let listed = config("https://as.example").with_private_use_schemes(["cursor", "vscode"]);
     let server = server_of(listed.unwrap());
     const CURSOR: &str = "cursor://anysphere.cursor-mcp/oauth/callback";
     let sent = json!({"token_endpoint_auth_method": "none",
         "redirect_uris": [CURSOR, "zed://cb", "com.example.app:/cb", "javascript://x/%0aalert(1)"]});
-    let answer = server.register(sent).await.json();
+    let answer = server.register(sent).json();
     assert_eq!(answer["redirect_uris"], json!([CURSOR]));
     let client = answer["client_id"].as_str().unwrap();
-    let page = server.get(&authorize(client, &[("redirect_uri", CURSOR)])).await;
-    assert!(page.html().contains("Any program on your own computer"));
-    let answer = server.consent(&page.transaction(), &page.cookie(), "allow").await;
+    let page = server.get(&authorize(client, &[("redirect_uri", CURSOR)]));
+    assert!(page.asked().is_native, "any program of the computer may have asked");
+    let answer = server.consent(&page.transaction(), &page.cookie(), "allow");
     // A page that opens the application and stays, instead of a redirect.
     let link = answer.html().split("href=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
     assert!(link.starts_with(&format!("{CURSOR}?code=")), "{link}");
     let code = link.split("code=").nth(1).unwrap().split('&').next().unwrap();
-    assert_eq!(server.form("/token", &redeem(client, code)).await.status, StatusCode::OK);
+    assert_eq!(server.form("/token", &redeem(client, code)).status, StatusCode::OK);
     for bad in ["javascript", "data", "file", "https", "http", "blob", "about", "Cursor", "", "a b"]
     {
         let config = config("https://as.example").with_private_use_schemes([bad]);
@@ -162,33 +159,31 @@ async fn sec_057_listed_schemes_are_taken_with_a_warning_and_no_others() {
     }
 }
 
-#[tokio::test]
-async fn sec_057_a_scheme_that_left_the_list_leads_nowhere_for_clients_that_are_stored() {
+#[test]
+fn sec_057_a_scheme_that_left_the_list_leads_nowhere_for_clients_that_are_stored() {
     const CURSOR: &str = "cursor://anysphere.cursor-mcp/oauth/callback";
     let unlisted = config("https://as.example");
     let listed = server_of(unlisted.clone().with_private_use_schemes(["cursor"]).unwrap());
     let sent = json!({"token_endpoint_auth_method": "none", "redirect_uris": [CURSOR, REDIRECT]});
-    let answer = listed.register(sent).await.json();
+    let answer = listed.register(sent).json();
     let client = answer["client_id"].as_str().unwrap();
     let url = authorize(client, &[("redirect_uri", CURSOR)]);
-    let page = listed.get(&url).await;
+    let page = listed.get(&url);
     assert_eq!(page.status, StatusCode::OK);
-    let server = AuthorizationServer::new(unlisted, Arc::clone(&listed.store), DemoLogin);
-    let router = server.with_clock(Clock::new(|| NOW)).router();
-    let unlisted = Server { router, store: Arc::clone(&listed.store) };
-    assert_eq!(unlisted.get(&url).await.status, StatusCode::BAD_REQUEST);
+    let unlisted = server_on(&listed.store, unlisted);
+    assert_eq!(unlisted.get(&url).status, StatusCode::BAD_REQUEST);
     // A consent page that the user still has open is no way around.
-    let answer = unlisted.consent(&page.transaction(), &page.cookie(), "allow").await;
+    let answer = unlisted.consent(&page.transaction(), &page.cookie(), "allow");
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
     // The client's other redirect URI is as good as before.
-    assert!(!unlisted.code(client).await.is_empty());
+    assert!(!unlisted.code(client).is_empty());
 }
 
-#[tokio::test]
-async fn a_reg_2_sec_114_sec_115_the_answer_says_what_was_accepted() {
+#[test]
+fn a_reg_2_sec_114_sec_115_the_answer_says_what_was_accepted() {
     let server = server();
     let sent = json!({"redirect_uris": [REDIRECT], "client_id": "mine", "client_secret": "mine"});
-    let answer = server.register(sent).await;
+    let answer = server.register(sent);
     assert_eq!(answer.status, StatusCode::CREATED);
     assert_eq!(answer.header(CACHE_CONTROL), "no-store");
     let json = answer.json();
@@ -201,30 +196,30 @@ async fn a_reg_2_sec_114_sec_115_the_answer_says_what_was_accepted() {
     assert!(client_id != "mine" && !client_id.starts_with("https://"));
     // Each grant once, however often it was said: what is kept has a size.
     let grants = ["refresh_token", "authorization_code"].repeat(1_000);
-    let json = server.register(json!({"redirect_uris": [REDIRECT], "grant_types": grants})).await;
+    let json = server.register(json!({"redirect_uris": [REDIRECT], "grant_types": grants}));
     assert_eq!(json.json()["grant_types"], json!(["authorization_code", "refresh_token"]));
     let public = json!({"redirect_uris": [REDIRECT], "token_endpoint_auth_method": "none"});
-    let json = server.register(public).await.json();
+    let json = server.register(public).json();
     assert!(json.get("client_secret").is_none() && json.get("client_secret_expires_at").is_none());
 }
 
-#[tokio::test]
-async fn a_reg_3_sec_115_a_name_that_nobody_sees_is_none_and_an_empty_url_is_none() {
+#[test]
+fn a_reg_3_sec_115_a_name_that_nobody_sees_is_none_and_an_empty_url_is_none() {
     let server = server();
     for name in ["", " ", "\u{200b}\u{3164}", "\u{2800}\u{fe0f}\u{e0100}"] {
         let sent = json!({"redirect_uris": [REDIRECT], "client_name": name, "logo_uri": ""});
-        let answer = server.register(sent).await;
+        let answer = server.register(sent);
         assert_eq!(answer.status, StatusCode::CREATED, "{name:?}");
         assert!(answer.json().get("client_name").is_none(), "{name:?}");
     }
     for uri in ["https://10.0.0.1/x", "https://[fd00::1]/", "https://localhost/"] {
         let sent = json!({"redirect_uris": [REDIRECT], "client_uri": uri});
-        assert_eq!(server.register(sent).await.error(), "invalid_client_metadata", "{uri}");
+        assert_eq!(server.register(sent).error(), "invalid_client_metadata", "{uri}");
     }
 }
 
-#[tokio::test]
-async fn a_reg_3_sec_109_sec_110_sec_111_sec_112_metadata_that_is_refused() {
+#[test]
+fn a_reg_3_sec_109_sec_110_sec_111_sec_112_metadata_that_is_refused() {
     let server = server();
     for (name, bad) in [
         ("token_endpoint_auth_method", json!("private_key_jwt")),
@@ -239,16 +234,16 @@ async fn a_reg_3_sec_109_sec_110_sec_111_sec_112_metadata_that_is_refused() {
     ] {
         let mut metadata = json!({"redirect_uris": [REDIRECT]});
         metadata[name] = bad.clone();
-        let answer = server.register(metadata).await;
+        let answer = server.register(metadata);
         assert_eq!(answer.error(), "invalid_client_metadata", "{name} {bad}");
     }
     let deep = format!("{{\"a\":{}1{}}}", "[".repeat(1000), "]".repeat(1000));
-    let answer = server.post("/register", "application/json", deep).await;
+    let answer = server.post("/register", "application/json", deep);
     assert_eq!(answer.error(), "invalid_client_metadata");
 }
 
-#[tokio::test]
-async fn sec_237_what_one_registration_makes_the_store_keep_is_bounded_and_kept_once() {
+#[test]
+fn sec_237_what_one_registration_makes_the_store_keep_is_bounded_and_kept_once() {
     let server = server();
     let uris = |count: usize, bytes: usize| {
         let uri = |number| format!("{:x<bytes$}", format!("https://app.example/{number}/"));
@@ -264,7 +259,7 @@ async fn sec_237_what_one_registration_makes_the_store_keep_is_bounded_and_kept_
         ([uris(15, 512), vec![format!("data:{:x<600}", "")]].concat(), false),
     ] {
         let sent = json!({"redirect_uris": uris, "token_endpoint_auth_method": "none"});
-        let answer = server.register(sent).await;
+        let answer = server.register(sent);
         if !is_taken {
             assert_eq!(
                 (answer.status, &*answer.error()),
@@ -277,7 +272,7 @@ async fn sec_237_what_one_registration_makes_the_store_keep_is_bounded_and_kept_
         assert_eq!(answer.status, StatusCode::CREATED);
         assert_eq!(answer.json()["redirect_uris"], json!(uris));
         let id = ClientId::parse(answer.json()["client_id"].as_str().unwrap()).unwrap();
-        let record = server.store.read_client(&id).await.unwrap().unwrap();
+        let record = block_on(server.store.read_client(&id)).unwrap().unwrap();
         let row = serde_json::to_string(&record).unwrap();
         assert_eq!(row.matches("https://app.example/0/").count(), 1, "{row}");
         assert!(row.len() < 10 * 1024, "{}", row.len());
@@ -291,7 +286,7 @@ async fn sec_237_what_one_registration_makes_the_store_keep_is_bounded_and_kept_
     let mut padded = keys.clone();
     padded["keys"][0]["kid"] = json!(long);
     let signs = |keys: &Value| json!({"redirect_uris": [REDIRECT], "token_endpoint_auth_method": "private_key_jwt", "jwks": keys});
-    let answer = server.register(signs(&padded)).await;
+    let answer = server.register(signs(&padded));
     assert_eq!(
         (answer.status, &*answer.error()),
         (StatusCode::BAD_REQUEST, "invalid_client_metadata")
@@ -306,11 +301,11 @@ async fn sec_237_what_one_registration_makes_the_store_keep_is_bounded_and_kept_
     ] {
         let mut sent = signs(&keys);
         sent[name] = value;
-        let answer = server.register(sent).await;
+        let answer = server.register(sent);
         assert_eq!(answer.status, StatusCode::CREATED, "{name}");
         assert_eq!(answer.json()["jwks"], keys, "{name}");
         let id = ClientId::parse(answer.json()["client_id"].as_str().unwrap()).unwrap();
-        let record = server.store.read_client(&id).await.unwrap().unwrap();
+        let record = block_on(server.store.read_client(&id)).unwrap().unwrap();
         let row = serde_json::to_string(&record).unwrap();
         assert!(row.len() < 8 * 1024, "{name}: {}", row.len());
         assert_eq!(row.matches("m_tNCpTfpzyCQZ9DG0G10J7UNYLgDiwwrRV7eN8uFD4").count(), 1, "{row}");

@@ -1,0 +1,34 @@
+//! The endpoints as a client and a browser meet them, over a host in memory: without a server, a socket or a runtime.
+
+#![cfg(test)]
+
+mod answer;
+#[cfg(feature = "private_key_jwt")]
+mod assertion;
+mod authorize;
+mod consent;
+#[cfg(feature = "dpop")]
+mod dpop;
+#[cfg(feature = "identity_assertions")]
+mod enterprise;
+mod identification;
+mod introspect;
+#[cfg(feature = "jwt_access_tokens")]
+mod jwt;
+mod limits;
+mod lives;
+mod machine;
+mod methods;
+mod offer;
+mod pages;
+#[cfg(feature = "private_key_jwt")]
+mod published_keys;
+mod races;
+mod register;
+mod remembered;
+mod server;
+mod thefts;
+mod token;
+mod waiting;
+mod watched;
+mod web;

@@ -1,0 +1,187 @@
+//! A store that tells what it was given, and in which everybody of a crowd has looked before anybody changes anything.
+//! Whoever redeems or refreshes can be cut off right before the change, and right after it.
+
+use core::future::poll_fn;
+use core::task::Poll;
+use std::sync::{Arc, Barrier, Mutex};
+
+use authorization_server::{
+    AccessRecord, ClientRecord, CodeRecord, Config, ConsentRecord, CreateOutcome, FamilyId,
+    FamilyRecord, MemoryStore, NewFamily, OnceKind, RedeemOutcome, RotateOutcome, Rotation, Store,
+    StoreError,
+};
+use client_auth::Replay;
+use oauth_types::{ClientId, SecretDigest, UnixTime};
+use serde_json::{Value, json};
+
+use crate::server::*;
+
+/// What became of codes and refresh tokens, in the order in which the store answered.
+#[derive(Default)]
+pub(crate) struct Seen {
+    /// All that was to be stored or looked up, as JSON.
+    pub(crate) given: Vec<String>,
+    /// The families that codes were to be redeemed for.
+    pub(crate) redeemed: Vec<(FamilyId, RedeemOutcome)>,
+    pub(crate) rotated: Vec<RotateOutcome>,
+}
+
+pub(crate) struct Watched {
+    inner: MemoryStore,
+    redeemers: Barrier,
+    rotators: Barrier,
+    seen: Mutex<Seen>,
+}
+
+impl Watched {
+    /// A server on such a store: so many redeem at once, and so many refresh, each in a thread of its own.
+    pub(crate) fn server(
+        config: Config,
+        (redeemers, rotators): (usize, usize),
+    ) -> (Server<Self>, Arc<Self>) {
+        let watched = Arc::new(Self {
+            inner: MemoryStore::default(),
+            redeemers: Barrier::new(redeemers),
+            rotators: Barrier::new(rotators),
+            seen: Mutex::default(),
+        });
+        (server_on(&watched, config), watched)
+    }
+
+    pub(crate) fn seen<T>(&self, look: impl FnOnce(&Seen) -> T) -> T {
+        look(&self.seen.lock().unwrap())
+    }
+
+    fn note(&self, note: impl FnOnce(&mut Seen)) {
+        note(&mut self.seen.lock().unwrap());
+    }
+
+    fn given(&self, what: &Value) {
+        self.note(|seen| seen.given.push(what.to_string()));
+    }
+}
+
+/// Is pending once: whoever polls may give up here.
+async fn yield_now() {
+    let mut has_yielded = false;
+    poll_fn(|context| {
+        if has_yielded {
+            return Poll::Ready(());
+        }
+        has_yielded = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+impl Store for Watched {
+    async fn read_client(&self, client_id: &ClientId) -> Result<Option<ClientRecord>, StoreError> {
+        self.inner.read_client(client_id).await
+    }
+
+    async fn create_client(
+        &self,
+        client: ClientRecord,
+        now: UnixTime,
+    ) -> Result<CreateOutcome, StoreError> {
+        self.given(&json!(client));
+        self.inner.create_client(client, now).await
+    }
+
+    async fn delete_client(&self, client_id: &ClientId, now: UnixTime) -> Result<(), StoreError> {
+        self.inner.delete_client(client_id, now).await
+    }
+
+    async fn insert_code(&self, code: CodeRecord) -> Result<(), StoreError> {
+        self.given(&json!(code));
+        self.inner.insert_code(code).await
+    }
+
+    async fn read_code(&self, digest: &SecretDigest) -> Result<Option<CodeRecord>, StoreError> {
+        self.given(&json!(digest));
+        self.inner.read_code(digest).await
+    }
+
+    async fn redeem(
+        &self,
+        digest: &SecretDigest,
+        family: NewFamily,
+        now: UnixTime,
+    ) -> Result<RedeemOutcome, StoreError> {
+        self.redeemers.wait();
+        self.given(&json!([digest, family]));
+        let id = family.id;
+        yield_now().await;
+        let outcome = self.inner.redeem(digest, family, now).await?;
+        yield_now().await;
+        self.note(|seen| seen.redeemed.push((id, outcome)));
+        Ok(outcome)
+    }
+
+    async fn insert_family(&self, family: NewFamily, now: UnixTime) -> Result<(), StoreError> {
+        self.given(&json!(family));
+        self.inner.insert_family(family, now).await
+    }
+
+    async fn read_family(&self, family: &FamilyId) -> Result<Option<FamilyRecord>, StoreError> {
+        self.inner.read_family(family).await
+    }
+
+    async fn rotate(&self, rotation: Rotation, now: UnixTime) -> Result<RotateOutcome, StoreError> {
+        self.rotators.wait();
+        self.given(&json!([rotation.family, rotation.presented, rotation.access]));
+        yield_now().await;
+        let outcome = self.inner.rotate(rotation, now).await?;
+        yield_now().await;
+        self.note(|seen| seen.rotated.push(outcome));
+        Ok(outcome)
+    }
+
+    async fn revoke_family(&self, family: &FamilyId, now: UnixTime) -> Result<(), StoreError> {
+        self.inner.revoke_family(family, now).await
+    }
+
+    async fn revoke_subject(
+        &self,
+        subject: &str,
+        client_id: Option<&ClientId>,
+        now: UnixTime,
+    ) -> Result<(), StoreError> {
+        self.inner.revoke_subject(subject, client_id, now).await
+    }
+
+    async fn read_consent(&self, key: &SecretDigest) -> Result<Option<ConsentRecord>, StoreError> {
+        self.given(&json!(key));
+        self.inner.read_consent(key).await
+    }
+
+    async fn put_consent(&self, consent: ConsentRecord) -> Result<(), StoreError> {
+        self.given(&json!(consent));
+        self.inner.put_consent(consent).await
+    }
+
+    async fn access(
+        &self,
+        digest: &SecretDigest,
+        now: UnixTime,
+    ) -> Result<Option<AccessRecord>, StoreError> {
+        self.given(&json!(digest));
+        self.inner.access(digest, now).await
+    }
+
+    async fn put_once(
+        &self,
+        kind: OnceKind,
+        key: &SecretDigest,
+        until: UnixTime,
+        now: UnixTime,
+    ) -> Result<Replay, StoreError> {
+        self.given(&json!(key));
+        self.inner.put_once(kind, key, until, now).await
+    }
+
+    async fn sweep(&self, now: UnixTime, max: usize) -> Result<usize, StoreError> {
+        self.inner.sweep(now, max).await
+    }
+}
