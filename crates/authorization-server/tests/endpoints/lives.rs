@@ -123,7 +123,7 @@ fn sec_177_a_user_who_is_disabled_and_a_client_that_is_not_trusted_any_more() {
         let client = only.map(|_| id(&first));
         let outcome =
             living.server.store.revoke_subject("alice", client.as_ref(), living.server.now());
-        outcome.unwrap();
+        block_on(outcome).unwrap();
 
         assert!(!living.is_active(&one));
         let refused = living.refresh(&first, &one);

@@ -5,16 +5,15 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use authorization_server::{ClientRecord, DocumentRefused, Store as _};
+use authorization_server::DocumentRefused;
 use bytes::Bytes;
-use client_auth::{Registered, SigningKey};
+use client_auth::SigningKey;
 use futures::future::BoxFuture;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{Response, StatusCode};
 use mcp_authz_axum::ClientDocuments;
 use oauth_types::{
-    AuthMethod, ClientId, ClientMetadataUrl, Entropy, FormWriter, Issuer, RedirectUri, Secret,
-    SigningAlgorithm, UnixTime, encode_component,
+    ClientId, ClientMetadataUrl, Entropy, FormWriter, Issuer, SigningAlgorithm, UnixTime,
 };
 use serde_json::{Value, json};
 

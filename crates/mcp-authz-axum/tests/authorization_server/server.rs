@@ -53,16 +53,6 @@ impl Answer {
         form.value(name).unwrap().map(str::to_owned)
     }
 
-    /// A parameter of the address that a page's link leads to, when nothing is a redirect.
-    pub(crate) fn link(&self, name: &'static str) -> Option<String> {
-        assert_eq!(self.status, StatusCode::BAD_REQUEST);
-        assert!(!self.headers.contains_key(LOCATION) && !self.html().contains("http-equiv"));
-        let (_, rest) = self.html().split_once("<a rel=\"noreferrer\" href=\"")?;
-        let url = rest.split_once('"').unwrap().0.replace("&amp;", "&");
-        let form = FormPairs::parse(url.split_once('?')?.1.as_bytes()).unwrap();
-        form.value(name).unwrap().map(str::to_owned)
-    }
-
     pub(crate) fn cookie(&self) -> String {
         self.header(SET_COOKIE).split(';').next().unwrap().to_owned()
     }
