@@ -113,12 +113,7 @@ fn sec_088_sec_222_the_host_hears_of_every_attempt_and_of_what_looks_like_guessi
             &["attempt nobody with credentials", "failure nobody with credentials"],
         ),
         // A request without credentials guesses no secret, but it may guess a code or token.
-        (
-            "/token",
-            made_up.clone(),
-            StatusCode::BAD_REQUEST,
-            &["attempt public", "unknown grant public"],
-        ),
+        ("/token", made_up, StatusCode::BAD_REQUEST, &["attempt public", "unknown grant public"]),
         (
             "/token",
             "grant_type=refresh_token&client_id=public&refresh_token=x".to_owned(),

@@ -7,6 +7,7 @@ mod answer;
 mod assertion;
 mod authorize;
 mod consent;
+mod documents;
 #[cfg(feature = "dpop")]
 mod dpop;
 #[cfg(feature = "identity_assertions")]

@@ -154,7 +154,7 @@ fn sec_235_a_registered_scope_bounds_every_grant_or_is_not_kept() {
     let reader = ClientRecord::preregistered(&config, id, Registered::public(), back, NOW);
     let mut reader = reader.unwrap();
     reader.metadata.scope = Some(scopes("files:read"));
-    block_on(server.store.create_client(reader.clone(), NOW)).unwrap();
+    block_on(server.store.create_client(reader, NOW)).unwrap();
     for asked in ["files:read files:write", "files:read", ""] {
         let tokens = log_in(&server, "reader", asked);
         assert_eq!(tokens["scope"], "files:read", "{asked}");

@@ -88,7 +88,7 @@ impl<S: Store> Server<S> {
         let Some(user) = user else {
             return match request.without_user(config) {
                 Ok(request) if matches!(self.login, Login::Upstream) => {
-                    self.ask(request, None, headers)
+                    self.ask(&request, None, headers)
                 }
                 Ok(_) => Ok(send_to_login(&return_to)),
                 Err(error) => Ok(send_back(error, headers)),
@@ -100,7 +100,7 @@ impl<S: Store> Server<S> {
             None => None,
         };
         match lookup.with_consent(remembered, now) {
-            Ok(Asking::Ask(request)) => self.ask(request, Some(&user), headers),
+            Ok(Asking::Ask(request)) => self.ask(&request, Some(&user), headers),
             Ok(Asking::Agreed(agreed)) => {
                 Ok(self.send_code(agreed.approve(config, draw(), now)).await)
             }
@@ -119,7 +119,7 @@ impl<S: Store> Server<S> {
 
     fn ask(
         &self,
-        request: NeedsConsent,
+        request: &NeedsConsent,
         user: Option<&str>,
         headers: &HeaderMap,
     ) -> Result<Answer, PageError> {

@@ -68,7 +68,7 @@ fn a_reg_1_sec_058_what_is_not_accepted_is_left_out_and_the_answer_says_so() {
         (json!({"scope": "openid admin"}), none.clone(), json!("scope")),
         (json!({"scope": ""}), none.clone(), json!("scope")),
         // What authenticates nobody and has another form is passed over.
-        (json!({"client_name": 7}), none.clone(), json!("client_name")),
+        (json!({"client_name": 7}), none, json!("client_name")),
         (
             json!({"token_endpoint_auth_method": "tls_client_auth",
                 "token_endpoint_auth_methods_supported": ["client_secret_jwt", "none", "client_secret_post"]}),

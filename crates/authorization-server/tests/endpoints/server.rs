@@ -166,6 +166,7 @@ impl<S: Store> Server<S> {
         outcome.unwrap_or_else(Refusal::into_response).into()
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "a request is sent once")]
     pub(crate) fn send(&self, request: Request<Bytes>) -> Answer {
         block_on(self.answer(&request))
     }
@@ -196,6 +197,7 @@ impl<S: Store> Server<S> {
         self.post(path, "application/x-www-form-urlencoded", form.to_owned())
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "metadata is sent once")]
     pub(crate) fn register(&self, metadata: Value) -> Answer {
         self.post("/register", "application/json", metadata.to_string())
     }

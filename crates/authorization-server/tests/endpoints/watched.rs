@@ -7,11 +7,11 @@ use std::sync::{Arc, Barrier, Mutex};
 
 use authorization_server::{
     AccessRecord, ClientRecord, CodeRecord, Config, ConsentRecord, CreateOutcome, FamilyId,
-    FamilyRecord, MemoryStore, NewFamily, OnceKind, RedeemOutcome, RotateOutcome, Rotation, Store,
-    StoreError,
+    MemoryStore, NewFamily, OnceKind, RedeemOutcome, RotateOutcome, Rotation, Store, StoreError,
+    delegate_store,
 };
 use client_auth::Replay;
-use oauth_types::{ClientId, SecretDigest, UnixTime};
+use oauth_types::{SecretDigest, UnixTime};
 use serde_json::{Value, json};
 
 use crate::server::*;
@@ -76,9 +76,11 @@ async fn yield_now() {
 }
 
 impl Store for Watched {
-    async fn read_client(&self, client_id: &ClientId) -> Result<Option<ClientRecord>, StoreError> {
-        self.inner.read_client(client_id).await
-    }
+    delegate_store!(
+        |store| store.inner,
+        except create_client, insert_code, read_code, redeem, insert_family, rotate, read_consent, put_consent, access,
+            put_once
+    );
 
     async fn create_client(
         &self,
@@ -87,10 +89,6 @@ impl Store for Watched {
     ) -> Result<CreateOutcome, StoreError> {
         self.given(&json!(client));
         self.inner.create_client(client, now).await
-    }
-
-    async fn delete_client(&self, client_id: &ClientId, now: UnixTime) -> Result<(), StoreError> {
-        self.inner.delete_client(client_id, now).await
     }
 
     async fn insert_code(&self, code: CodeRecord) -> Result<(), StoreError> {
@@ -124,10 +122,6 @@ impl Store for Watched {
         self.inner.insert_family(family, now).await
     }
 
-    async fn read_family(&self, family: &FamilyId) -> Result<Option<FamilyRecord>, StoreError> {
-        self.inner.read_family(family).await
-    }
-
     async fn rotate(&self, rotation: Rotation, now: UnixTime) -> Result<RotateOutcome, StoreError> {
         self.rotators.wait();
         self.given(&json!([rotation.family, rotation.presented, rotation.access]));
@@ -136,19 +130,6 @@ impl Store for Watched {
         yield_now().await;
         self.note(|seen| seen.rotated.push(outcome));
         Ok(outcome)
-    }
-
-    async fn revoke_family(&self, family: &FamilyId, now: UnixTime) -> Result<(), StoreError> {
-        self.inner.revoke_family(family, now).await
-    }
-
-    async fn revoke_subject(
-        &self,
-        subject: &str,
-        client_id: Option<&ClientId>,
-        now: UnixTime,
-    ) -> Result<(), StoreError> {
-        self.inner.revoke_subject(subject, client_id, now).await
     }
 
     async fn read_consent(&self, key: &SecretDigest) -> Result<Option<ConsentRecord>, StoreError> {
@@ -179,9 +160,5 @@ impl Store for Watched {
     ) -> Result<Replay, StoreError> {
         self.given(&json!(key));
         self.inner.put_once(kind, key, until, now).await
-    }
-
-    async fn sweep(&self, now: UnixTime, max: usize) -> Result<usize, StoreError> {
-        self.inner.sweep(now, max).await
     }
 }

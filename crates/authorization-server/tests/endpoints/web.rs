@@ -21,6 +21,11 @@ impl Web {
         self.pages.lock().unwrap().insert(url.to_owned(), (status, body.to_string()));
     }
 
+    /// How many documents were fetched.
+    pub(crate) fn fetched(&self) -> usize {
+        self.asked.lock().unwrap().len()
+    }
+
     pub(crate) fn asked(&self, url: &str) -> usize {
         self.asked.lock().unwrap().iter().filter(|own| *own == url).count()
     }
