@@ -218,9 +218,9 @@ impl World {
         let response = match redirectable.check() {
             Err(error) => error.into_response(),
             Ok(consent) => {
-                let approved = consent.approve(&self.config, "alice", self.entropy(), self.now());
+                let approved = consent.approve("alice", self.entropy(), self.now());
                 let stored = now_or_never(self.store.insert_code(approved.record().clone()));
-                let outcome = approved.stored(&self.config, stored);
+                let outcome = approved.stored(stored);
                 outcome.unwrap_or_else(authorization_server::RedirectError::into_response)
             }
         };

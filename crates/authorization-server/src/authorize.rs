@@ -45,20 +45,20 @@ use crate::store::ClientRecord;
 /// A request whose client has to be looked up. Nothing about it may be redirected yet.
 #[derive(Debug)]
 #[must_use = "the request goes on only with its client"]
-pub struct AuthorizationRequest<'a> {
+pub struct AuthorizationRequest<'a, 'r> {
     config: &'a Config,
-    form: FormPairs<'a>,
+    form: FormPairs<'r>,
     client_id: ClientId,
     redirect_uri: Option<String>,
 }
 
-impl<'a> AuthorizationRequest<'a> {
+impl<'a, 'r> AuthorizationRequest<'a, 'r> {
     /// Reads a request: the query of a GET, the form of a POST.
     ///
     /// # Errors
     ///
     /// [`PageError`] with the finished page.
-    pub fn parse(config: &'a Config, request: &'a Request<Bytes>) -> Result<Self, PageError> {
+    pub fn parse(config: &'a Config, request: &'r Request<Bytes>) -> Result<Self, PageError> {
         let bad = |name| PageError::new(Cause::Parameter(name));
         // A-AUTHZ-9
         let form = match *request.method() {
@@ -102,7 +102,7 @@ impl<'a> AuthorizationRequest<'a> {
         self,
         client: Option<ClientRecord>,
         now: UnixTime,
-    ) -> Result<Redirectable<'a>, PageError> {
+    ) -> Result<Redirectable<'a, 'r>, PageError> {
         // A-AUTHZ-1
         let client = client.filter(|client| client.client_id == self.client_id);
         let client = client.filter(|client| !client.is_forgotten(now));
@@ -131,20 +131,20 @@ impl<'a> AuthorizationRequest<'a> {
 /// A request whose client and redirect URI are both right: from here on errors are redirects.
 #[derive(Debug)]
 #[must_use = "the request goes on only when it is checked"]
-pub struct Redirectable<'a> {
+pub struct Redirectable<'a, 'r> {
     config: &'a Config,
-    form: FormPairs<'a>,
+    form: FormPairs<'r>,
     client: ClientRecord,
     redirect_uri: RedirectUri,
 }
 
-impl Redirectable<'_> {
+impl<'a> Redirectable<'a, '_> {
     /// Checks everything that is not the user's to decide.
     ///
     /// # Errors
     ///
     /// [`RedirectError`] with the finished redirect.
-    pub fn check(self) -> Result<NeedsConsent, RedirectError> {
+    pub fn check(self) -> Result<NeedsConsent<'a>, RedirectError> {
         use AuthorizationErrorCode as Code;
         let form = &self.form;
         // A-AUTHZ-7: a state that is there twice is not sent back at all.
@@ -203,8 +203,18 @@ impl Redirectable<'_> {
             return Err(fail(cause, Code::InvalidRequest, "dpop_jkt is no thumbprint"));
         };
         let state = state.map(str::to_owned);
-        let Self { client, redirect_uri, .. } = self;
-        Ok(NeedsConsent { client, redirect_uri, state, challenge, scopes, resource, prompt, jkt })
+        let Self { config, client, redirect_uri, .. } = self;
+        Ok(NeedsConsent {
+            config,
+            client,
+            redirect_uri,
+            state,
+            challenge,
+            scopes,
+            resource,
+            prompt,
+            jkt,
+        })
     }
 
     /// Returns where an error leads.

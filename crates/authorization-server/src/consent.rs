@@ -21,7 +21,8 @@ use crate::store::{ClientRecord, CodeRecord, ConsentRecord, StoreError};
 /// [`Question`]: crate::Question
 #[derive(Clone, Debug)]
 #[must_use = "the user has to be asked"]
-pub struct NeedsConsent {
+pub struct NeedsConsent<'a> {
+    pub(crate) config: &'a Config,
     pub(crate) client: ClientRecord,
     pub(crate) redirect_uri: RedirectUri,
     pub(crate) state: Option<String>,
@@ -32,29 +33,24 @@ pub struct NeedsConsent {
     pub(crate) jkt: Option<Thumbprint>,
 }
 
-impl NeedsConsent {
+impl<'a> NeedsConsent<'a> {
     /// Nobody is logged in: the browser has to go to the login, if the request allows, at once or with the user's
     /// answer.
     ///
     /// # Errors
     ///
     /// [`RedirectError`] when the client wants nobody to be asked (`prompt=none`).
-    pub fn without_user(self, config: &Config) -> Result<Self, RedirectError> {
+    pub fn without_user(self) -> Result<Self, RedirectError> {
         if self.prompt.lets_ask() {
             return Ok(self);
         }
         let code = AuthorizationErrorCode::LoginRequired;
-        Err(self.unasked(config, code, "nobody is logged in"))
+        Err(self.unasked(code, "nobody is logged in"))
     }
 
-    pub(crate) fn unasked(
-        &self,
-        config: &Config,
-        code: AuthorizationErrorCode,
-        why: &str,
-    ) -> RedirectError {
+    pub(crate) fn unasked(&self, code: AuthorizationErrorCode, why: &str) -> RedirectError {
         let (redirect_uri, state) = (&self.redirect_uri, self.state.as_deref());
-        let identification = &config.identification;
+        let identification = &self.config.identification;
         RedirectError::new(Cause::Unasked, code, why, redirect_uri, state, identification)
     }
 
@@ -132,24 +128,18 @@ impl NeedsConsent {
     /// The user agreed: a code, to be stored before it is sent.
     pub fn approve(
         self,
-        config: &Config,
         subject: impl Into<String>,
         code: Entropy<32>,
         now: UnixTime,
-    ) -> Approved {
+    ) -> Approved<'a> {
         let subject = subject.into();
-        let consent = ConsentRecord::of(&self, config, &subject, now);
-        Approved { consent, ..self.issue(config, subject, code, now) }
+        let consent = ConsentRecord::of(&self, &subject, now);
+        Approved { consent, ..self.issue(subject, code, now) }
     }
 
     /// A code, whoever was asked and when.
-    pub(crate) fn issue(
-        self,
-        config: &Config,
-        subject: String,
-        code: Entropy<32>,
-        now: UnixTime,
-    ) -> Approved {
+    pub(crate) fn issue(self, subject: String, code: Entropy<32>, now: UnixTime) -> Approved<'a> {
+        let Self { config, state, .. } = self;
         let code = code.into_secret();
         let record = CodeRecord {
             digest: code.digest(),
@@ -163,29 +153,24 @@ impl NeedsConsent {
             jkt: self.jkt,
             redeemed: None,
         };
-        Approved { record, state: self.state, code, consent: None }
+        Approved { config, record, state, code, consent: None }
     }
 
     /// The user said no.
     #[must_use]
-    pub fn deny(self, config: &Config) -> Response<Bytes> {
+    pub fn deny(self) -> Response<Bytes> {
         let outcome = Outcome::Error {
             code: AuthorizationErrorCode::AccessDenied,
             description: Some(ErrorDescription::new("the user said no")),
         };
-        redirect(&self.redirect_uri, self.state.as_deref(), &outcome, &config.identification)
+        redirect(&self.redirect_uri, self.state.as_deref(), &outcome, &self.config.identification)
     }
 }
 
 impl ConsentRecord {
     /// What a user agrees to who says yes to this request; `None` where it would not count later.
-    pub(crate) fn of(
-        request: &NeedsConsent,
-        config: &Config,
-        subject: &str,
-        now: UnixTime,
-    ) -> Option<Self> {
-        let lifetime = config.remembered_consent?;
+    pub(crate) fn of(request: &NeedsConsent<'_>, subject: &str, now: UnixTime) -> Option<Self> {
+        let lifetime = request.config.remembered_consent?;
         Some(Self {
             key: request.destination().key(subject)?,
             subject: subject.to_owned(),
@@ -200,14 +185,15 @@ impl ConsentRecord {
 /// A code that the user agreed to. It is sent only after it is stored.
 #[derive(Debug)]
 #[must_use = "store the record, then send the response"]
-pub struct Approved {
+pub struct Approved<'a> {
+    config: &'a Config,
     record: CodeRecord,
     state: Option<String>,
     code: Secret,
     consent: Option<ConsentRecord>,
 }
 
-impl Approved {
+impl Approved<'_> {
     /// What to remember, if anything: [`Store::put_consent`](crate::Store::put_consent). Where that fails, the
     /// user is asked again.
     #[must_use]
@@ -226,17 +212,14 @@ impl Approved {
     /// # Errors
     ///
     /// [`RedirectError`] when it could not be stored: no code is sent.
-    pub fn stored(
-        self,
-        config: &Config,
-        outcome: Result<(), StoreError>,
-    ) -> Result<Response<Bytes>, RedirectError> {
+    pub fn stored(self, outcome: Result<(), StoreError>) -> Result<Response<Bytes>, RedirectError> {
+        let identification = &self.config.identification;
         let state = self.state.as_deref();
         let redirect_uri = &self.record.redirect_uri;
         match outcome {
             Ok(()) => {
                 let outcome = Outcome::Code(self.code);
-                Ok(redirect(redirect_uri, state, &outcome, &config.identification))
+                Ok(redirect(redirect_uri, state, &outcome, identification))
             }
             Err(error) => Err(RedirectError::new(
                 Cause::Store(error),
@@ -244,7 +227,7 @@ impl Approved {
                 "try again",
                 redirect_uri,
                 state,
-                &config.identification,
+                identification,
             )
             .after_consent()),
         }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::header::ORIGIN;
 use http::{HeaderMap, Method, Request};
-use oauth_types::{FormPairs, FormWriter, Origin, Secret, UnixTime};
+use oauth_types::{FormPairs, Origin, Secret, UnixTime};
 
 use crate::config::Config;
 use crate::refusal::{ConsentError, PageError};
@@ -13,18 +13,19 @@ use crate::waiting::{Answered, OfAsked};
 /// answers and how.
 #[derive(Clone, Debug)]
 #[must_use = "the answer is to a page that waits"]
-pub struct ConsentAnswer {
+pub struct ConsentAnswer<'a> {
+    config: &'a Config,
     transaction: Secret,
     allows: bool,
 }
 
-impl ConsentAnswer {
+impl<'a> ConsentAnswer<'a> {
     /// Reads an answer. Whatever does not say "allow" is a no.
     ///
     /// # Errors
     ///
     /// [`PageError`] with the finished page.
-    pub fn parse(config: &Config, request: &Request<Bytes>) -> Result<Self, PageError> {
+    pub fn parse(config: &'a Config, request: &Request<Bytes>) -> Result<Self, PageError> {
         if request.method() != Method::POST {
             return Err(PageError::method("POST"));
         }
@@ -36,7 +37,7 @@ impl ConsentAnswer {
         let value = |name| form.value(name).unwrap_or_default();
         let Some(transaction) = value("transaction") else { return Err(gone) };
         let allows = value("decision") == Some("allow");
-        Ok(Self { transaction: Secret::new(transaction), allows })
+        Ok(Self { config, transaction: Secret::new(transaction), allows })
     }
 
     /// Reads what was asked, when it is the browser with this cookie that answers.
@@ -44,13 +45,8 @@ impl ConsentAnswer {
     /// # Errors
     ///
     /// [`PageError`] with the finished page.
-    pub fn open(
-        &self,
-        config: &Config,
-        browser: Option<&str>,
-        now: UnixTime,
-    ) -> Result<Answered, PageError> {
-        Answered::open(config, &self.transaction, browser, now)
+    pub fn open(&self, browser: Option<&str>, now: UnixTime) -> Result<Answered<'a>, PageError> {
+        Answered::open(self.config, &self.transaction, browser, now)
     }
 
     /// Reads what a browser agreed to that comes back from the login to which its answer led it: GET, as a redirect has
@@ -60,24 +56,16 @@ impl ConsentAnswer {
     ///
     /// [`PageError`] with the finished page.
     pub fn after_login(
-        config: &Config,
+        config: &'a Config,
         request: &Request<Bytes>,
         browser: Option<&str>,
         now: UnixTime,
-    ) -> Result<OfAsked, PageError> {
+    ) -> Result<OfAsked<'a>, PageError> {
         let query = request.uri().query().unwrap_or_default();
         let gone = || PageError::consent(ConsentError::Gone);
         let form = FormPairs::parse(query.as_bytes()).map_err(|_| gone())?;
         let transaction = form.value("transaction").unwrap_or_default().ok_or_else(gone)?;
         OfAsked::after_login(config, &Secret::new(transaction), browser, now)
-    }
-
-    /// The path and query at which it is found again after the login.
-    #[must_use]
-    pub fn return_to(config: &Config, transaction: &Secret) -> String {
-        let mut form = FormWriter::new();
-        form.append("transaction", transaction.expose());
-        [&config.paths().consent, "?", form.as_str()].concat()
     }
 
     /// Whether the user agreed.

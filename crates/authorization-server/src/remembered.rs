@@ -32,10 +32,10 @@ use crate::prompt::Prompt;
 use crate::refusal::RedirectError;
 use crate::store::{ClientRecord, ConsentRecord};
 
-impl NeedsConsent {
+impl<'a> NeedsConsent<'a> {
     /// Goes on with the user who is logged in: perhaps they agreed before.
-    pub fn with_user(self, config: &Config, subject: impl Into<String>) -> ConsentLookup<'_> {
-        ConsentLookup::new(config, self, subject.into())
+    pub fn with_user(self, subject: impl Into<String>) -> ConsentLookup<'a> {
+        ConsentLookup::new(self, subject.into())
     }
 }
 
@@ -43,17 +43,17 @@ impl NeedsConsent {
 #[derive(Debug)]
 #[must_use = "the request goes on only with what is remembered"]
 pub struct ConsentLookup<'a> {
-    config: &'a Config,
-    request: NeedsConsent,
+    request: NeedsConsent<'a>,
     subject: String,
     key: Option<SecretDigest>,
 }
 
 impl<'a> ConsentLookup<'a> {
-    pub(crate) fn new(config: &'a Config, request: NeedsConsent, subject: String) -> Self {
-        let may_recall = config.remembered_consent.is_some() && request.prompt != Prompt::Always;
+    pub(crate) fn new(request: NeedsConsent<'a>, subject: String) -> Self {
+        let may_recall =
+            request.config.remembered_consent.is_some() && request.prompt != Prompt::Always;
         let key = if may_recall { request.destination().key(&subject) } else { None };
-        Self { config, request, subject, key }
+        Self { request, subject, key }
     }
 
     /// What to look up, where an earlier answer may count: [`Store::read_consent`](crate::Store::read_consent).
@@ -71,12 +71,12 @@ impl<'a> ConsentLookup<'a> {
         self,
         consent: Option<ConsentRecord>,
         now: UnixTime,
-    ) -> Result<Asking, RedirectError> {
-        let Self { config, request, subject, key } = self;
+    ) -> Result<Asking<'a>, RedirectError> {
+        let Self { request, subject, key } = self;
         let consent = consent.filter(|own| Some(own.key) == key && now < own.until);
         let is_known = consent.is_some();
         let is_agreed = consent.is_some_and(|agreed| {
-            counts_without_page(config, &request.client, &request.redirect_uri)
+            counts_without_page(request.config, &request.client, &request.redirect_uri)
                 && agreed.metadata == request.client.metadata_digest()
                 && !request.scopes.exceeds(&agreed.scopes)
         });
@@ -87,7 +87,7 @@ impl<'a> ConsentLookup<'a> {
             return Ok(Asking::Ask(request));
         }
         let code = AuthorizationErrorCode::ConsentRequired;
-        let error = request.unasked(config, code, "the user has to be asked");
+        let error = request.unasked(code, "the user has to be asked");
         // An earlier consent for this redirect URI exists, so redirecting the error to it is no open redirect.
         Err(if is_known { error.after_consent() } else { error })
     }
@@ -96,25 +96,25 @@ impl<'a> ConsentLookup<'a> {
 /// Whether the user has to be asked.
 #[derive(Debug)]
 #[must_use = "the request goes on only when the step is taken"]
-pub enum Asking {
+pub enum Asking<'a> {
     /// They have.
-    Ask(NeedsConsent),
+    Ask(NeedsConsent<'a>),
     /// They agreed to all of it before.
-    Agreed(AgreedBefore),
+    Agreed(AgreedBefore<'a>),
 }
 
 /// A request that its user agreed to when it was asked before.
 #[derive(Debug)]
 #[must_use = "a code may be given"]
-pub struct AgreedBefore {
-    request: NeedsConsent,
+pub struct AgreedBefore<'a> {
+    request: NeedsConsent<'a>,
     subject: String,
 }
 
-impl AgreedBefore {
+impl<'a> AgreedBefore<'a> {
     /// A code, to be stored before it is sent. What is remembered gets no older or younger by it.
-    pub fn approve(self, config: &Config, code: Entropy<32>, now: UnixTime) -> Approved {
-        self.request.issue(config, self.subject, code, now)
+    pub fn approve(self, code: Entropy<32>, now: UnixTime) -> Approved<'a> {
+        self.request.issue(self.subject, code, now)
     }
 }
 

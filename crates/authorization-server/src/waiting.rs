@@ -19,8 +19,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use client_auth::Replay;
 use oauth_types::{
-    ClientId, CodeChallenge, Entropy, FormPairs, RedirectUri, ResourceUri, ScopeSet, Secret,
-    SecretDigest, Thumbprint, UnixTime,
+    ClientId, CodeChallenge, Entropy, FormPairs, FormWriter, RedirectUri, ResourceUri, ScopeSet,
+    Secret, SecretDigest, Thumbprint, UnixTime,
 };
 use serde::{Deserialize, Serialize};
 
@@ -54,7 +54,7 @@ pub struct Question {
     pub browser: Secret,
 }
 
-impl NeedsConsent {
+impl NeedsConsent<'_> {
     /// Asks who sits at a browser with this cookie.
     ///
     /// # Errors
@@ -62,42 +62,43 @@ impl NeedsConsent {
     /// [`PageError`] when the request is too long to be carried by a form.
     pub fn ask(
         &self,
-        config: &Config,
         asked: Asked<'_>,
         sent: Option<&str>,
         (salt, fresh): (Entropy<16>, Entropy<16>),
         now: UnixTime,
     ) -> Result<Question, PageError> {
-        let owner = asked.owner();
+        let (config, owner) = (self.config, asked.owner());
         let known = sent.filter(|sent| owner.as_deref().is_some_and(|it| is_of(config, sent, it)));
         let browser = known.map_or_else(|| mark(config, &fresh, owner.as_deref()), Secret::new);
         let stage = match asked {
             Asked::User(subject) => Stage::User(SecretDigest::of(subject)),
             Asked::Stranger(_) => Stage::Stranger,
         };
-        let transaction = self.seal(config, stage, &browser, &salt, now)?;
+        let transaction = self.seal(stage, &browser, &salt, now)?;
         Ok(Question { transaction, browser })
     }
 
-    /// What a browser brings back from the login to which its answer led it: the form's field `transaction` again, and
-    /// good for nothing but [`ConsentAnswer::after_login`](crate::ConsentAnswer::after_login).
+    /// The path and query at which a browser that agreed comes back from the login to which its answer led it
+    /// ([`ConsentAnswer::after_login`](crate::ConsentAnswer::after_login)). It carries the request under a MAC, as the
+    /// page did, and is good for that alone.
     ///
     /// # Errors
     ///
     /// [`PageError`] when the request is too long to be carried by an address.
-    pub fn agreed(
+    pub fn return_to(
         &self,
-        config: &Config,
         browser: &str,
         salt: &Entropy<16>,
         now: UnixTime,
-    ) -> Result<Secret, PageError> {
-        self.seal(config, Stage::Agreed, &Secret::new(browser), salt, now)
+    ) -> Result<String, PageError> {
+        let transaction = self.seal(Stage::Agreed, &Secret::new(browser), salt, now)?;
+        let mut form = FormWriter::new();
+        form.append("transaction", transaction.expose());
+        Ok([&self.config.paths().consent, "?", form.as_str()].concat())
     }
 
     fn seal(
         &self,
-        config: &Config,
         stage: Stage,
         browser: &Secret,
         salt: &Entropy<16>,
@@ -120,7 +121,7 @@ impl NeedsConsent {
         };
         let too_long = PageError::new(Cause::Body);
         let Ok(text) = serde_json::to_vec(&waiting) else { return Err(too_long) };
-        let sealed = config.seals().seal(Purpose::Question, &text);
+        let sealed = self.config.seals().seal(Purpose::Question, &text);
         let sealed = URL_SAFE_NO_PAD.encode(sealed);
         if sealed.len() > FormPairs::MAX_VALUE_BYTES {
             return Err(too_long);
@@ -191,31 +192,32 @@ struct Waiting {
 
 /// A question that was answered, by the right browser.
 #[must_use = "the answer counts only when all is checked"]
-pub enum Answered {
+pub enum Answered<'a> {
     /// Somebody was logged in when it was asked.
-    OfUser(OfUser),
+    OfUser(OfUser<'a>),
     /// Nobody was.
-    OfStranger(OfAsked),
+    OfStranger(OfAsked<'a>),
 }
 
 /// An answer to a question of one user.
 #[must_use = "the answer is this user's or nobody's"]
-pub struct OfUser {
+pub struct OfUser<'a> {
     subject: SecretDigest,
-    asked: OfAsked,
+    asked: OfAsked<'a>,
 }
 
 /// An answer of who was asked.
 #[must_use = "the answer is about this client"]
-pub struct OfAsked {
+pub struct OfAsked<'a> {
+    config: &'a Config,
     waiting: Waiting,
     key: SecretDigest,
 }
 
 /// An answer that counts if it is the first.
 #[must_use = "carry the operation out, then resume with its outcome"]
-pub struct FirstAnswer {
-    request: NeedsConsent,
+pub struct FirstAnswer<'a> {
+    request: NeedsConsent<'a>,
     key: SecretDigest,
     until: UnixTime,
 }
@@ -224,10 +226,10 @@ fn gone() -> PageError {
     PageError::consent(ConsentError::Gone)
 }
 
-impl Answered {
+impl<'a> Answered<'a> {
     /// Opens a question that a form carried.
     pub(crate) fn open(
-        config: &Config,
+        config: &'a Config,
         transaction: &Secret,
         browser: Option<&str>,
         now: UnixTime,
@@ -241,13 +243,13 @@ impl Answered {
     }
 }
 
-impl OfUser {
+impl<'a> OfUser<'a> {
     /// Goes on with who is logged in now.
     ///
     /// # Errors
     ///
     /// [`PageError`] when that is somebody else, or nobody.
-    pub fn with_user(self, subject: Option<&str>) -> Result<OfAsked, PageError> {
+    pub fn with_user(self, subject: Option<&str>) -> Result<OfAsked<'a>, PageError> {
         if subject.is_some_and(|subject| self.subject.matches(subject)) {
             return Ok(self.asked);
         }
@@ -255,10 +257,10 @@ impl OfUser {
     }
 }
 
-impl OfAsked {
+impl<'a> OfAsked<'a> {
     /// Opens a question that was agreed to before the login.
     pub(crate) fn after_login(
-        config: &Config,
+        config: &'a Config,
         transaction: &Secret,
         browser: Option<&str>,
         now: UnixTime,
@@ -270,7 +272,7 @@ impl OfAsked {
         }
     }
 
-    fn open(config: &Config, transaction: &Secret, now: UnixTime) -> Result<Self, PageError> {
+    fn open(config: &'a Config, transaction: &Secret, now: UnixTime) -> Result<Self, PageError> {
         let sealed = URL_SAFE_NO_PAD.decode(transaction.expose()).map_err(|_| gone())?;
         let text = config.seals().unseal(Purpose::Question, &sealed).ok_or_else(gone)?;
         let waiting: Waiting = serde_json::from_slice(text).map_err(|_| gone())?;
@@ -281,7 +283,7 @@ impl OfAsked {
         }
         // What else the store remembers once has other keys.
         let key = SecretDigest::of(&["answer ", transaction.expose()].concat());
-        Ok(Self { waiting, key })
+        Ok(Self { config, waiting, key })
     }
 
     fn at(self, browser: Option<&str>) -> Result<Self, PageError> {
@@ -304,11 +306,10 @@ impl OfAsked {
     /// [`PageError`] when it is not what the user read about, or this server gives no such grants any more.
     pub fn with_client(
         self,
-        config: &Config,
         client: Option<ClientRecord>,
         now: UnixTime,
-    ) -> Result<FirstAnswer, PageError> {
-        let Self { waiting, key } = self;
+    ) -> Result<FirstAnswer<'a>, PageError> {
+        let Self { config, waiting, key } = self;
         let client = client.filter(|client| {
             let registered = client.scope_bound();
             config.still_offered(registered, &waiting.resource, &waiting.scopes).as_ref()
@@ -319,6 +320,7 @@ impl OfAsked {
                 && client.metadata_digest().equals(&waiting.client)
         });
         let request = NeedsConsent {
+            config,
             client: client.ok_or_else(gone)?,
             redirect_uri: waiting.redirect_uri,
             state: waiting.state,
@@ -332,7 +334,7 @@ impl OfAsked {
     }
 }
 
-impl FirstAnswer {
+impl<'a> FirstAnswer<'a> {
     /// What to remember: [`Store::put_once`](crate::Store::put_once) of an [answer](crate::OnceKind::Answer).
     #[must_use]
     pub const fn key(&self) -> &SecretDigest {
@@ -355,7 +357,7 @@ impl FirstAnswer {
         self,
         outcome: Result<Replay, StoreError>,
         is_again: bool,
-    ) -> Result<NeedsConsent, PageError> {
+    ) -> Result<NeedsConsent<'a>, PageError> {
         match outcome.map_err(PageError::store)? {
             Replay::Fresh => Ok(self.request),
             Replay::Seen if is_again => Ok(self.request),
@@ -364,7 +366,7 @@ impl FirstAnswer {
     }
 }
 
-impl fmt::Debug for Answered {
+impl fmt::Debug for Answered<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::OfUser(_) => "OfUser",
@@ -373,19 +375,19 @@ impl fmt::Debug for Answered {
     }
 }
 
-impl fmt::Debug for OfUser {
+impl fmt::Debug for OfUser<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OfUser").field("asked", &self.asked).finish_non_exhaustive()
     }
 }
 
-impl fmt::Debug for OfAsked {
+impl fmt::Debug for OfAsked<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OfAsked").field("client_id", self.client_id()).finish_non_exhaustive()
     }
 }
 
-impl fmt::Debug for FirstAnswer {
+impl fmt::Debug for FirstAnswer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FirstAnswer").field("until", &self.until).finish_non_exhaustive()
     }

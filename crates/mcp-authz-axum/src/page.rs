@@ -17,7 +17,7 @@ use crate::login::User;
 /// `transaction` and a `decision`, which is `allow` or anything else.
 #[derive(Debug)]
 pub struct ConsentPage<'a> {
-    pub(crate) request: &'a NeedsConsent,
+    pub(crate) request: &'a NeedsConsent<'a>,
     pub(crate) user: Option<&'a User>,
     pub(crate) upstream: Option<&'a EndpointUrl>,
     pub(crate) scope_texts: &'a BTreeMap<String, String>,

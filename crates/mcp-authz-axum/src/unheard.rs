@@ -18,7 +18,7 @@ pub(crate) struct Unheard(Mutex<BTreeMap<SecretDigest, UnixTime>>);
 /// An answer that was taken, and of which nobody has heard yet.
 #[must_use = "say when it is answered"]
 pub(crate) struct Taken<'a> {
-    pub(crate) request: NeedsConsent,
+    pub(crate) request: NeedsConsent<'a>,
     pub(crate) hearing: Hearing<'a>,
 }
 
@@ -32,12 +32,12 @@ pub(crate) struct Hearing<'a> {
 
 impl Unheard {
     /// Takes an answer, if it is the first, or came to nothing before.
-    pub(crate) async fn take(
-        &self,
-        answer: FirstAnswer,
+    pub(crate) async fn take<'a>(
+        &'a self,
+        answer: FirstAnswer<'a>,
         store: &impl Store,
         now: UnixTime,
-    ) -> Result<Taken<'_>, PageError> {
+    ) -> Result<Taken<'a>, PageError> {
         let (key, until) = (*answer.key(), answer.until());
         let is_again = {
             let mut answers = self.answers();

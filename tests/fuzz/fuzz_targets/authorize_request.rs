@@ -78,7 +78,7 @@ fuzz_target!(|input: Input<'_>| {
             let uri = needs.redirect_uri().as_str();
             let own = client.expect("a page for nobody");
             assert_eq!(CLIENTS[own].after_own(uri), Some(""), "I6: {uri}");
-            look_at(&needs.deny(&authorization_server().0), client);
+            look_at(&needs.deny(), client);
         }
         Err(answer) => look_at(&answer, client),
     }

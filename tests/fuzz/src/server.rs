@@ -54,7 +54,7 @@ pub struct Server {
     at: UnixTime,
     drawn: AtomicU64,
     /// What waits for its user, whose client it is, and which verifier that has.
-    pages: Vec<(usize, u8, NeedsConsent)>,
+    pages: Vec<(usize, u8, NeedsConsent<'static>)>,
     agreements: Vec<Agreement>,
     codes: Vec<Code>,
     refresh_tokens: Vec<String>,
@@ -232,7 +232,7 @@ impl Server {
         let exceeds = |asked| needs.scopes().exceeds(asked);
         assert!(!asked.as_ref().is_some_and(exceeds), "I5: more than was asked for");
         let (uri, scopes, to) = facts(&needs);
-        let lookup = needs.with_user(&authorization_server().0, USER);
+        let lookup = needs.with_user(USER);
         let remembered = match lookup.key() {
             Some(key) => now(self.store.read_consent(key)).unwrap(),
             None => None,
@@ -247,7 +247,7 @@ impl Server {
                 };
                 assert!(self.agreements.iter().any(covers), "I5: nobody agreed to this");
                 let code = self.entropy();
-                let approved = agreed.approve(&authorization_server().0, code, self.at);
+                let approved = agreed.approve(code, self.at);
                 self.give((number, ask.verifier), approved, (uri, scopes, to), None);
             }
             Err(error) => look_at(&error.into_response(), Some(number)),
@@ -258,11 +258,11 @@ impl Server {
         let Some(page) = usize::from(page).checked_rem(self.pages.len()) else { return };
         let (client, verifier, needs) = self.pages.swap_remove(page);
         if !allows {
-            return look_at(&needs.deny(&authorization_server().0), Some(client));
+            return look_at(&needs.deny(), Some(client));
         }
         let (uri, scopes, resource) = facts(&needs);
         let code = self.entropy();
-        let approved = needs.approve(&authorization_server().0, USER, code, self.at);
+        let approved = needs.approve(USER, code, self.at);
         if let Some(consent) = approved.consent() {
             now(self.store.put_consent(consent.clone())).unwrap();
             self.agreements.push(Agreement {
@@ -280,14 +280,14 @@ impl Server {
     fn give(
         &mut self,
         (client, verifier): (usize, u8),
-        approved: Approved,
+        approved: Approved<'_>,
         (redirect_uri, scopes, resource): (String, ScopeSet, ResourceUri),
         fault: Option<Fault>,
     ) {
         self.store.expect(fault.map(|fault| Fault { after: 0, ..fault }));
         let outcome = now(self.store.insert_code(approved.record().clone()));
         let is_stored = outcome.is_ok();
-        let answer = approved.stored(&authorization_server().0, outcome);
+        let answer = approved.stored(outcome);
         let answer = answer.unwrap_or_else(RedirectError::into_response);
         look_at(&answer, Some(client));
         let code = parameter(&answer, "code");
@@ -426,7 +426,7 @@ impl Server {
     }
 }
 
-fn facts(needs: &NeedsConsent) -> (String, ScopeSet, ResourceUri) {
+fn facts(needs: &NeedsConsent<'_>) -> (String, ScopeSet, ResourceUri) {
     let uri = needs.redirect_uri().as_str().to_owned();
     (uri, needs.scopes().clone(), needs.resource().clone())
 }
@@ -436,7 +436,7 @@ pub fn check(
     store: &Witness,
     request: &Request<Bytes>,
     at: UnixTime,
-) -> Result<NeedsConsent, Response<Bytes>> {
+) -> Result<NeedsConsent<'static>, Response<Bytes>> {
     let parsed = AuthorizationRequest::parse(&authorization_server().0, request)
         .map_err(PageError::into_response)?;
     let client = now(store.read_client(parsed.client_id())).unwrap();

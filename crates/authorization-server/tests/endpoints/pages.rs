@@ -86,7 +86,7 @@ impl<S: Store> Server<S> {
             }
         };
         let Some(user) = user else {
-            return match request.without_user(config) {
+            return match request.without_user() {
                 Ok(request) if matches!(self.login, Login::Upstream) => {
                     self.ask(&request, None, headers)
                 }
@@ -94,16 +94,14 @@ impl<S: Store> Server<S> {
                 Err(error) => Ok(send_back(error, headers)),
             };
         };
-        let lookup = request.with_user(config, &*user);
+        let lookup = request.with_user(&*user);
         let remembered = match lookup.key() {
             Some(key) => self.store.read_consent(key).await.map_err(PageError::store)?,
             None => None,
         };
         match lookup.with_consent(remembered, now) {
             Ok(Asking::Ask(request)) => self.ask(&request, Some(&user), headers),
-            Ok(Asking::Agreed(agreed)) => {
-                Ok(self.send_code(agreed.approve(config, draw(), now)).await)
-            }
+            Ok(Asking::Agreed(agreed)) => Ok(self.send_code(agreed.approve(draw(), now)).await),
             Err(error) => Ok(send_back(error, headers)),
         }
     }
@@ -119,13 +117,13 @@ impl<S: Store> Server<S> {
 
     fn ask(
         &self,
-        request: &NeedsConsent,
+        request: &NeedsConsent<'_>,
         user: Option<&str>,
         headers: &HeaderMap,
     ) -> Result<Answer, PageError> {
         let asked = user.map_or(Asked::Stranger(None), Asked::User);
         let sent = cookie(headers, "browser");
-        let question = request.ask(&self.config, asked, sent, (draw(), draw()), self.now())?;
+        let question = request.ask(asked, sent, (draw(), draw()), self.now())?;
         let headers = request.page_headers("nonce");
         let page = Page {
             client_name: request.client_name().map(str::to_owned),
@@ -140,24 +138,24 @@ impl<S: Store> Server<S> {
         let (config, headers) = (&self.config, received.headers());
         let answer = ConsentAnswer::parse(config, received)?;
         let (browser, user) = (cookie(headers, "browser"), self.login.user(headers));
-        match answer.open(config, browser, self.now())? {
+        match answer.open(browser, self.now())? {
             Answered::OfUser(asked) => {
                 let request = self.take(asked.with_user(user.as_deref())?).await?;
                 match user {
                     Some(user) if answer.allows() => Ok(self.approve(request, user).await),
-                    _ => Ok(request.deny(config).into()),
+                    _ => Ok(request.deny().into()),
                 }
             }
             Answered::OfStranger(asked) => {
                 let request = self.take(asked).await?;
                 let Some(browser) = browser.filter(|_| answer.allows()) else {
-                    return Ok(request.deny(config).into());
+                    return Ok(request.deny().into());
                 };
-                let agreed = request.agreed(config, browser, &draw(), self.now())?;
+                let return_to = request.return_to(browser, &draw(), self.now())?;
                 match user {
                     // Logged in meanwhile, in another tab.
                     Some(user) => Ok(self.approve(request, user).await),
-                    None => Ok(send_to_login(&ConsentAnswer::return_to(config, &agreed))),
+                    None => Ok(send_to_login(&return_to)),
                 }
             }
         }
@@ -174,26 +172,26 @@ impl<S: Store> Server<S> {
         Ok(self.approve(request, user).await)
     }
 
-    async fn take(&self, asked: OfAsked) -> Result<NeedsConsent, PageError> {
+    async fn take<'a>(&'a self, asked: OfAsked<'a>) -> Result<NeedsConsent<'a>, PageError> {
         let (config, now) = (&self.config, self.now());
         let client = find_client(config, self, asked.client_id()).await;
-        let first = asked.with_client(config, client.map_err(PageError::client)?, now)?;
+        let first = asked.with_client(client.map_err(PageError::client)?, now)?;
         let outcome = self.store.put_once(OnceKind::Answer, first.key(), first.until(), now).await;
         first.resume(outcome, false)
     }
 
-    async fn approve(&self, request: NeedsConsent, user: String) -> Answer {
-        self.send_code(request.approve(&self.config, user, draw(), self.now())).await
+    async fn approve(&self, request: NeedsConsent<'_>, user: String) -> Answer {
+        self.send_code(request.approve(user, draw(), self.now())).await
     }
 
-    async fn send_code(&self, approved: Approved) -> Answer {
+    async fn send_code(&self, approved: Approved<'_>) -> Answer {
         let outcome = self.store.insert_code(approved.record().clone()).await;
         if outcome.is_ok()
             && let Some(consent) = approved.consent()
         {
             self.store.put_consent(consent.clone()).await.unwrap();
         }
-        let outcome = approved.stored(&self.config, outcome);
+        let outcome = approved.stored(outcome);
         outcome.unwrap_or_else(RedirectError::into_response).into()
     }
 }

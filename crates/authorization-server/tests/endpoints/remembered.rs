@@ -185,7 +185,7 @@ fn sec_127_a_client_that_says_something_else_about_itself_is_asked_about_again()
         let config = remembering();
         let parsed = AuthorizationRequest::parse(&config, &request).unwrap();
         let request = parsed.with_client(Some(changed.clone()), NOW).unwrap().check().unwrap();
-        let lookup = request.with_user(&config, "alice");
+        let lookup = request.with_user("alice");
         let consent = block_on(server.store.read_consent(lookup.key().unwrap())).unwrap();
         let other = serve(remembering());
         block_on(other.store.put_consent(consent.unwrap())).unwrap();

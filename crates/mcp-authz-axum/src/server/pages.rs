@@ -39,7 +39,7 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         let user = match self.login.browser(headers, &return_to).await {
             Browser::User(user) => user,
             Browser::SendTo(url) => {
-                return match request.without_user(&self.config) {
+                return match request.without_user() {
                     Ok(request) if self.login.upstream().is_some() => {
                         self.ask(received, &request, None, now)
                     }
@@ -48,7 +48,7 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
                 };
             }
         };
-        let lookup = request.with_user(&self.config, &*user.subject);
+        let lookup = request.with_user(&*user.subject);
         let remembered = match lookup.key() {
             Some(key) => self.store.read_consent(key).await.map_err(PageError::store)?,
             None => None,
@@ -57,7 +57,7 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
             Ok(Asking::Ask(request)) => self.ask(received, &request, Some(&user), now),
             Ok(Asking::Agreed(agreed)) => {
                 let code = entropy().ok_or_else(unavailable)?;
-                Ok(self.send_code(agreed.approve(&self.config, code, now), now).await)
+                Ok(self.send_code(agreed.approve(code, now), now).await)
             }
             Err(error) => Ok(send_back(error)),
         }
@@ -90,7 +90,7 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
     fn ask(
         &self,
         received: &http::Request<Bytes>,
-        request: &NeedsConsent,
+        request: &NeedsConsent<'_>,
         user: Option<&User>,
         now: UnixTime,
     ) -> Result<Response<Bytes>, PageError> {
@@ -106,7 +106,7 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
             return Err(unavailable());
         };
         let known = self.cookie(received.headers());
-        let question = request.ask(&self.config, asked, known, (salt, fresh), now)?;
+        let question = request.ask(asked, known, (salt, fresh), now)?;
         let nonce = nonce.into_secret();
         let html = self.template.write(&ConsentPage {
             request,
@@ -137,14 +137,14 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         let answer = ConsentAnswer::parse(&self.config, request)?;
         let browser = self.cookie(request.headers());
         let now = self.clock.now();
-        match answer.open(&self.config, browser, now)? {
+        match answer.open(browser, now)? {
             Answered::OfStranger(asked) => {
                 let Taken { request: pending, hearing } = self.take(asked, request, now).await?;
                 let response = match browser {
                     Some(browser) if answer.allows() => {
                         self.log_in(request.headers(), pending, browser, now).await?
                     }
-                    _ => self.deny(pending),
+                    _ => deny(pending),
                 };
                 hearing.heard();
                 Ok(response)
@@ -159,7 +159,7 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
                 let Taken { request: pending, hearing } = self.take(asked, request, now).await?;
                 let response = match user {
                     Some(user) if answer.allows() => self.approve(pending, user, now).await?,
-                    _ => self.deny(pending),
+                    _ => deny(pending),
                 };
                 hearing.heard();
                 Ok(response)
@@ -168,38 +168,33 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
     }
 
     /// What was asked, if nobody answered before.
-    pub(super) async fn take(
-        &self,
-        asked: OfAsked,
+    pub(super) async fn take<'a>(
+        &'a self,
+        asked: OfAsked<'a>,
         received: &http::Request<Bytes>,
         now: UnixTime,
-    ) -> Result<Taken<'_>, PageError> {
+    ) -> Result<Taken<'a>, PageError> {
         let client = find_client(&self.config, &self.host(received), asked.client_id()).await;
         let client = client.map_err(PageError::client)?;
-        let answer = asked.with_client(&self.config, client, now)?;
+        let answer = asked.with_client(client, now)?;
         let taken = self.unheard.take(answer, &*self.store, now).await;
         self.sweeper.stored(&self.store, now);
         taken
     }
 
-    fn deny(&self, request: NeedsConsent) -> Response<Bytes> {
-        info!("the user said no");
-        request.deny(&self.config)
-    }
-
     /// Sends a code for what this user agreed to.
     pub(super) async fn approve(
         &self,
-        request: NeedsConsent,
+        request: NeedsConsent<'_>,
         subject: String,
         now: UnixTime,
     ) -> Result<Response<Bytes>, PageError> {
         let code = entropy().ok_or_else(unavailable)?;
-        Ok(self.send_code(request.approve(&self.config, subject, code, now), now).await)
+        Ok(self.send_code(request.approve(subject, code, now), now).await)
     }
 
     /// Sends a code that the user agreed to, once it is stored.
-    async fn send_code(&self, approved: Approved, now: UnixTime) -> Response<Bytes> {
+    async fn send_code(&self, approved: Approved<'_>, now: UnixTime) -> Response<Bytes> {
         let outcome = self.store.insert_code(approved.record().clone()).await;
         // A yes of which nothing came is not remembered: the next answer may be a no.
         if outcome.is_ok()
@@ -209,7 +204,7 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
             warn!(%error, "the answer is not remembered");
         }
         self.sweeper.stored(&self.store, now);
-        approved.stored(&self.config, outcome).unwrap_or_else(|error| {
+        approved.stored(outcome).unwrap_or_else(|error| {
             warn!(cause = %error.cause(), "the code could not be stored");
             error.into_response()
         })
@@ -244,6 +239,11 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         let cookie = Secret::new([browser.expose(), &rest].concat());
         cookie.header_value(&format!("{name}="))
     }
+}
+
+fn deny(request: NeedsConsent<'_>) -> Response<Bytes> {
+    info!("the user said no");
+    request.deny()
 }
 
 pub(super) fn unavailable() -> PageError {

@@ -25,13 +25,12 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
     pub(super) async fn log_in(
         &self,
         headers: &HeaderMap,
-        pending: NeedsConsent,
+        pending: NeedsConsent<'_>,
         browser: &str,
         now: UnixTime,
     ) -> Result<Response<Bytes>, PageError> {
         let salt = entropy().ok_or_else(unavailable)?;
-        let transaction = pending.agreed(&self.config, browser, &salt, now)?;
-        let return_to = ConsentAnswer::return_to(&self.config, &transaction);
+        let return_to = pending.return_to(browser, &salt, now)?;
         match self.login.browser(headers, &return_to).await {
             // Logged in meanwhile, in another tab.
             Browser::User(user) => self.approve(pending, user.subject, now).await,
