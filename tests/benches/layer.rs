@@ -230,23 +230,11 @@ async fn in_memory() -> StoreVerifier<MemoryStore> {
         let token = if number == 500 { TOKEN.to_owned() } else { format!("{TOKEN}{number}") };
         let mut id = [0; 16];
         id[..2].copy_from_slice(&number.to_be_bytes());
-        let access = NewAccess {
-            digest: SecretDigest::of(&token),
-            scopes: scopes.clone(),
-            expires_at: end,
-            jkt: None,
-        };
-        let family = NewFamily {
-            id: FamilyId::new(&Entropy::new(id)),
-            client_id: ClientId::parse("s6BhdRkqt3").unwrap(),
-            subject: "alice".to_owned(),
-            resource: ResourceUri::parse(MCP).unwrap(),
-            scopes: scopes.clone(),
-            expires_at: end,
-            idle_until: end,
-            jkt: None,
-            access,
-        };
+        let access = NewAccess::new(SecretDigest::of(&token), scopes.clone(), end);
+        let id = FamilyId::new(&Entropy::new(id));
+        let client_id = ClientId::parse("s6BhdRkqt3").unwrap();
+        let resource = ResourceUri::parse(MCP).unwrap();
+        let family = NewFamily::new(id, client_id, "alice".to_owned(), resource, access);
         store.insert_family(family, UnixTime::from_secs(0)).await.unwrap();
     }
     StoreVerifier::new(store, issuer())

@@ -29,7 +29,7 @@ mod register;
 mod remembered;
 mod resource_indicator;
 mod revoke;
-#[cfg(feature = "jwt")]
+#[cfg(feature = "jwt_access_tokens")]
 mod signing_keys;
 mod store;
 #[cfg(feature = "store_contract")]
@@ -45,7 +45,7 @@ pub use authorize::{AuthorizationRequest, Redirectable};
 pub use client_auth::Replay;
 pub use client_error::{ClientUnavailable, DocumentRefused, InvalidClient};
 pub use client_keys::KeysNeeded;
-#[cfg(feature = "jwt")]
+#[cfg(feature = "identity_assertions")]
 pub use config::IdentityProvider;
 pub use config::{Config, InvalidConfig, Lifetimes, Paths, ResourceServer};
 pub use consent::{Approved, NeedsConsent};
@@ -63,12 +63,12 @@ pub use refusal::{
 pub use register::register;
 pub use remembered::{AgreedBefore, Asking, ConsentLookup};
 pub use revoke::revoke;
-#[cfg(feature = "jwt")]
+#[cfg(feature = "jwt_access_tokens")]
 pub use signing_keys::SigningKeys;
 pub use store::{
     AccessRecord, ClientRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord,
     Generation, NewAccess, NewFamily, OnceKind, RedeemOutcome, RotateOutcome, Rotation, Store,
-    StoreError,
+    StoreError, rows,
 };
 pub use token::token;
 pub use waiting::{Answered, Asked, FirstAnswer, OfAsked, OfUser, Question};

@@ -11,8 +11,8 @@ use oauth_types::{ClientId, Issuer, SecretDigest, TokenFacts, UnixTime};
 
 use crate::store::{
     AccessRecord, ClientRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord,
-    Generation, NewAccess, NewFamily, OnceKind, RedeemOutcome, RotateOutcome, Rotation, Store,
-    StoreError, SweepClock,
+    NewAccess, NewFamily, OnceKind, RedeemOutcome, RotateOutcome, Rotation, Store, StoreError,
+    SweepClock,
 };
 use clients::Clients;
 use once::Once;
@@ -92,21 +92,10 @@ impl MemoryStore {
 impl Tables {
     fn insert(&mut self, family: NewFamily, now: UnixTime) {
         self.clients.keep(&family);
-        let record = FamilyRecord {
-            client_id: family.client_id,
-            subject: family.subject,
-            resource: family.resource,
-            scopes: family.scopes,
-            expires_at: family.expires_at,
-            idle_until: family.idle_until,
-            generation: Generation::new(0),
-            rotated_at: now,
-            jkt: family.jkt,
-            revoked: false,
-        };
-        let (digest, access) = (family.access.digest, family.access);
-        self.access.insert(digest, Access::new(family.id, &record, access));
-        self.families.insert(family.id, record);
+        let (id, access) = (family.id, family.access.clone());
+        let record = FamilyRecord::new(family, now);
+        self.access.insert(access.digest, Access::new(id, &record, access));
+        self.families.insert(id, record);
     }
 
     /// A token that has not expired and whose family is not revoked.

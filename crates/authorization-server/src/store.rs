@@ -3,10 +3,12 @@
 //! There is no "find, then later consume": what happens exactly once is one operation with a precondition.
 //! Only digests of codes, tokens and secrets are stored. Time is an argument.
 
+mod body;
 mod delegate;
 mod once;
 mod outcomes;
 mod records;
+pub mod rows;
 
 use core::fmt;
 use core::future::Future;

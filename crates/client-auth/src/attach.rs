@@ -135,7 +135,7 @@ impl ClientCredentials {
     /// # Errors
     ///
     /// [`NoUsableMethod::KeyNotAccepted`]
-    #[cfg(feature = "jwt")]
+    #[cfg(feature = "private_key_jwt")]
     pub fn with_key(
         client_id: ClientId,
         key: &crate::signing::SigningKey,

@@ -3,6 +3,7 @@
 mod ambient;
 mod connections;
 mod cors;
+#[cfg(feature = "client_documents")]
 mod documents;
 mod lingering;
 mod login;
@@ -29,6 +30,7 @@ pub use {authorization_server, oauth_types, resource_server, scope_stepup};
 
 pub use ambient::Clock;
 pub use connections::ConnectionLimits;
+#[cfg(feature = "client_documents")]
 pub use documents::{ClientDocuments, WebDocuments, WebDocumentsFailed};
 pub use login::{Browser, DemoLogin, Login, User};
 pub use metadata::{SameMetadataPath, metadata_routes, metadata_routes_of};
@@ -39,8 +41,10 @@ pub use reading::Deadlines;
 pub use serve::serve;
 pub use server::AuthorizationServer;
 pub use signal::shutdown_signal;
+#[cfg(feature = "introspection")]
 pub use verifier::IntrospectionVerifier;
-#[cfg(feature = "jwt")]
+#[cfg(feature = "jwt_access_tokens")]
 pub use verifier::JwtVerifier;
+#[cfg(any(feature = "introspection", feature = "jwt_access_tokens"))]
 pub use verifier::{InvalidRemote, RemoteServer};
 pub use verifier::{StoreVerifier, TokenVerifier, VerifierUnavailable};

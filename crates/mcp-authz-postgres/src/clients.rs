@@ -1,10 +1,11 @@
 //! Clients, and what ends with them.
 
+use authorization_server::rows::ClientIndex;
 use authorization_server::{ClientRecord, CreateOutcome};
 use oauth_types::{ClientId, UnixTime};
 
 use crate::failure::Failure;
-use crate::row::{read, read_json, read_optional_time, read_text, read_time, time};
+use crate::row::{read, read_body, read_optional_time, read_text, time};
 use crate::session::Session;
 use crate::sweep;
 
@@ -18,18 +19,15 @@ pub(crate) async fn read_one(
     session: &mut Session,
     client_id: &ClientId,
 ) -> Result<Option<ClientRecord>, Failure> {
-    let query = "SELECT client_id, authentication, redirect_uris, metadata, registered_at, \
-         unused_until, of_operator FROM clients WHERE client_id = $1";
+    let query =
+        "SELECT client_id, unused_until, of_operator, body FROM clients WHERE client_id = $1";
     let Some(row) = session.find(query, &[&client_id.as_str()]).await? else { return Ok(None) };
-    Ok(Some(ClientRecord {
+    let index = ClientIndex {
         client_id: read_text(&row, 0, ClientId::parse)?,
-        authentication: read_json(&row, 1)?,
-        redirect_uris: read_json(&row, 2)?,
-        metadata: read_json(&row, 3)?,
-        registered_at: read_time(&row, 4)?,
-        unused_until: read_optional_time(&row, 5)?,
-        of_operator: read(&row, 6)?,
-    }))
+        unused_until: read_optional_time(&row, 1)?,
+        of_operator: read(&row, 2)?,
+    };
+    Ok(Some(ClientRecord::from_row(index, &read_body(&row, 3)?)?))
 }
 
 pub(crate) async fn create(
@@ -81,30 +79,24 @@ async fn add(
 ) -> Result<CreateOutcome, Failure> {
     let statement = "\
         WITH counter AS MATERIALIZED (
-            SELECT value < $7 AND ($6::bigint IS NULL OR unused < $8) AS has_room
+            SELECT value < $5 AND ($2::bigint IS NULL OR unused < $6) AS has_room
             FROM counters WHERE name = 'clients' FOR NO KEY UPDATE
         ), added AS (
-            INSERT INTO clients (client_id, authentication, redirect_uris, metadata, registered_at,
-                unused_until, unused, of_operator)
-            SELECT $1::text, $2::text, $3::text, $4::text, $5::bigint, $6::bigint,
-                $6::bigint IS NOT NULL, $9::boolean FROM counter
+            INSERT INTO clients (client_id, unused_until, unused, of_operator, body)
+            SELECT $1::text, $2::bigint, $2::bigint IS NOT NULL, $3::boolean, $4::text FROM counter
             WHERE has_room ON CONFLICT (client_id) DO NOTHING RETURNING client_id
         )
         SELECT has_room, EXISTS (SELECT FROM added) FROM counter";
-    let json = |value: Result<String, serde_json::Error>| value.map_err(|_| Failure::Damaged);
     let row = session
         .change(
             statement,
             &[
                 &client.client_id.as_str(),
-                &json(serde_json::to_string(&client.authentication))?,
-                &json(serde_json::to_string(&client.redirect_uris))?,
-                &json(serde_json::to_string(&client.metadata))?,
-                &time(client.registered_at),
                 &client.unused_until.map(time),
+                &client.of_operator,
+                &client.body()?.as_str(),
                 &i64::try_from(max_clients).unwrap_or(i64::MAX),
                 &i64::try_from(ClientRecord::max_unused(max_clients)).unwrap_or(i64::MAX),
-                &client.of_operator,
             ],
         )
         .await?

@@ -1,36 +1,29 @@
 //! Codes, each good for one family.
 
+use authorization_server::rows::CodeIndex;
 use authorization_server::{CodeRecord, FamilyId, NewFamily, RedeemOutcome};
-use oauth_types::{
-    ClientId, CodeChallenge, RedirectUri, ResourceUri, ScopeSet, SecretDigest, UnixTime,
-};
+use oauth_types::{ClientId, SecretDigest, UnixTime};
 
 use crate::failure::Failure;
 use crate::families;
 use crate::row::{
-    jkt, read, read_digest, read_jkt, read_optional_family, read_subject, read_text, read_time,
-    time,
+    read, read_body, read_digest, read_optional_family, read_subject, read_text, read_time, time,
 };
 use crate::session::Session;
 
 pub(crate) async fn insert(session: &mut Session, code: &CodeRecord) -> Result<(), Failure> {
-    let statement = "INSERT INTO codes (digest, client_id, redirect_uri, challenge, resource, \
-         scopes, subject, expires_at, jkt, redeemed, needed_until) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $8) ON CONFLICT (digest) DO NOTHING";
+    let statement = "INSERT INTO codes (digest, client_id, subject, expires_at, redeemed, \
+         needed_until, body) VALUES ($1, $2, $3, $4, $5, $4, $6) ON CONFLICT (digest) DO NOTHING";
     session
         .change(
             statement,
             &[
                 &code.digest.as_bytes().as_slice(),
                 &code.client_id.as_str(),
-                &code.redirect_uri.as_str(),
-                &code.challenge.as_str(),
-                &code.resource.as_str(),
-                &code.scopes.as_str(),
                 &code.subject.as_bytes(),
                 &time(code.expires_at),
-                &jkt(code.jkt.as_ref()),
                 &code.redeemed.as_ref().map(|family| family.as_bytes().as_slice()),
+                &code.body()?.as_str(),
             ],
         )
         .await?;
@@ -41,23 +34,19 @@ pub(crate) async fn read_one(
     session: &mut Session,
     digest: &SecretDigest,
 ) -> Result<Option<CodeRecord>, Failure> {
-    let query = "SELECT digest, client_id, redirect_uri, challenge, resource, scopes, subject, \
-         expires_at, jkt, redeemed FROM codes WHERE digest = $1";
+    let query = "SELECT digest, client_id, subject, expires_at, redeemed, body \
+         FROM codes WHERE digest = $1";
     let Some(row) = session.find(query, &[&digest.as_bytes().as_slice()]).await? else {
         return Ok(None);
     };
-    Ok(Some(CodeRecord {
+    let index = CodeIndex {
         digest: read_digest(&row, 0)?,
         client_id: read_text(&row, 1, ClientId::parse)?,
-        redirect_uri: read_text(&row, 2, RedirectUri::parse_any_scheme)?,
-        challenge: read_text(&row, 3, CodeChallenge::parse)?,
-        resource: read_text(&row, 4, ResourceUri::parse)?,
-        scopes: read_text(&row, 5, ScopeSet::parse)?,
-        subject: read_subject(&row, 6)?,
-        expires_at: read_time(&row, 7)?,
-        jkt: read_jkt(&row, 8)?,
-        redeemed: read_optional_family(&row, 9)?,
-    }))
+        subject: read_subject(&row, 2)?,
+        expires_at: read_time(&row, 3)?,
+        redeemed: read_optional_family(&row, 4)?,
+    };
+    Ok(Some(CodeRecord::from_row(index, &read_body(&row, 5)?)?))
 }
 
 /// Whoever gets the lock second sees the code as the first left it: PostgreSQL reads a row again that it waited for. The
@@ -69,25 +58,25 @@ const REDEEM: &str = "\
     ), good AS (
         SELECT digest FROM code WHERE redeemed IS NULL AND NOT is_over
     ), family AS (
-        INSERT INTO families (id, client_id, subject, resource, scopes, expires_at, idle_until,
-            generation, rotated_at, jkt, revoked, needed_until)
-        SELECT $3::bytea, $4::text, $5::bytea, $6::text, $7::text, $8::bigint, $9::bigint,
-            0, $2, $10::bytea, false, $11::bigint FROM good
+        INSERT INTO families (id, client_id, subject, resource, expires_at, idle_until,
+            generation, rotated_at, revoked, needed_until, body)
+        SELECT $3::bytea, $4::text, $5::bytea, $6::text, $7::bigint, $8::bigint,
+            0, $2, false, $9::bigint, $10::text FROM good
     ), token AS (
-        INSERT INTO access (digest, family, scopes, expires_at, jkt)
-        SELECT $12::bytea, $3, $13::text, $14::bigint, $15::bytea FROM good
+        INSERT INTO access (digest, family, expires_at, body)
+        SELECT $11::bytea, $3, $12::bigint, $13::text FROM good
         ON CONFLICT (digest) DO NOTHING
     ), counter AS MATERIALIZED (
         SELECT name FROM counters WHERE name = 'clients'
             AND EXISTS (SELECT FROM good, clients WHERE client_id = $4 AND unused)
         FOR NO KEY UPDATE
     ), client AS (
-        UPDATE clients SET unused = false, unused_until = greatest(unused_until, $16) FROM good
+        UPDATE clients SET unused = false, unused_until = greatest(unused_until, $14) FROM good
         WHERE client_id = $4 AND unused_until IS NOT NULL AND CASE
             WHEN unused THEN EXISTS (SELECT FROM counter)
-            ELSE $16 - unused_until >= 86400 END
+            ELSE $14 - unused_until >= 86400 END
     ), used AS (
-        UPDATE codes SET redeemed = $3, needed_until = $11 FROM good
+        UPDATE codes SET redeemed = $3, needed_until = $9 FROM good
         WHERE codes.digest = good.digest
     )
     SELECT redeemed, is_over FROM code";
@@ -109,15 +98,13 @@ pub(crate) async fn redeem(
                 &family.client_id.as_str(),
                 &family.subject.as_bytes(),
                 &family.resource.as_str(),
-                &family.scopes.as_str(),
                 &time(family.expires_at),
                 &time(family.idle_until),
-                &jkt(family.jkt.as_ref()),
                 &time(family.needed_until()),
+                &family.body()?.as_str(),
                 &family.access.digest.as_bytes().as_slice(),
-                &family.access.scopes.as_str(),
                 &time(family.access.expires_at),
-                &jkt(family.access.jkt.as_ref()),
+                &family.access.body()?.as_str(),
                 &time(family.client_needed_until()),
             ],
         )

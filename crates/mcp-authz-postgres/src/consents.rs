@@ -1,36 +1,35 @@
 //! What users agreed to.
 
 use authorization_server::ConsentRecord;
-use oauth_types::{ClientId, ScopeSet, SecretDigest};
+use authorization_server::rows::ConsentIndex;
+use oauth_types::{ClientId, SecretDigest};
 
 use crate::failure::Failure;
-use crate::row::{read_digest, read_subject, read_text, read_time, time};
+use crate::row::{read_body, read_digest, read_subject, read_text, read_time, time};
 use crate::session::Session;
 
 pub(crate) async fn read(
     session: &mut Session,
     key: &SecretDigest,
 ) -> Result<Option<ConsentRecord>, Failure> {
-    let query =
-        "SELECT key, subject, client_id, scopes, metadata, until FROM consents WHERE key = $1";
+    let query = "SELECT key, subject, client_id, until, body FROM consents WHERE key = $1";
     let Some(row) = session.find(query, &[&key.as_bytes().as_slice()]).await? else {
         return Ok(None);
     };
-    Ok(Some(ConsentRecord {
+    let index = ConsentIndex {
         key: read_digest(&row, 0)?,
         subject: read_subject(&row, 1)?,
         client_id: read_text(&row, 2, ClientId::parse)?,
-        scopes: read_text(&row, 3, ScopeSet::parse)?,
-        metadata: read_digest(&row, 4)?,
-        until: read_time(&row, 5)?,
-    }))
+        until: read_time(&row, 3)?,
+    };
+    Ok(Some(ConsentRecord::from_row(index, &read_body(&row, 4)?)?))
 }
 
 pub(crate) async fn put(session: &mut Session, consent: &ConsentRecord) -> Result<(), Failure> {
-    let statement = "INSERT INTO consents (key, subject, client_id, scopes, metadata, until) \
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (key) DO UPDATE SET \
-         subject = EXCLUDED.subject, client_id = EXCLUDED.client_id, scopes = EXCLUDED.scopes, \
-         metadata = EXCLUDED.metadata, until = EXCLUDED.until";
+    let statement = "INSERT INTO consents (key, subject, client_id, until, body) \
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (key) DO UPDATE SET \
+         subject = EXCLUDED.subject, client_id = EXCLUDED.client_id, until = EXCLUDED.until, \
+         body = EXCLUDED.body";
     session
         .change(
             statement,
@@ -38,9 +37,8 @@ pub(crate) async fn put(session: &mut Session, consent: &ConsentRecord) -> Resul
                 &consent.key.as_bytes().as_slice(),
                 &consent.subject.as_bytes(),
                 &consent.client_id.as_str(),
-                &consent.scopes.as_str(),
-                &consent.metadata.as_bytes().as_slice(),
                 &time(consent.until),
+                &consent.body()?.as_str(),
             ],
         )
         .await?;

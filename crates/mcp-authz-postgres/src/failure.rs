@@ -14,6 +14,17 @@ pub(crate) enum Failure {
     Late,
     /// A row holds what nobody put there.
     Damaged,
+    /// The library says so of a body.
+    Body(StoreError),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Corrupt => Self::Damaged,
+            _ => Self::Body(error),
+        }
+    }
 }
 
 /// How far the changes of an operation are.
@@ -44,6 +55,7 @@ impl Failure {
                 warn!("a row of the database cannot be read");
                 StoreError::Corrupt
             }
+            Self::Body(error) => *error,
             Self::Late => {
                 warn!("the database did not answer in time");
                 unless(changes >= Changes::Sent)

@@ -1,12 +1,13 @@
 //! Families and their access tokens.
 
+use authorization_server::rows::{AccessIndex, FamilyIndex};
 use authorization_server::{
     AccessRecord, FamilyId, FamilyRecord, Generation, NewFamily, RotateOutcome, Rotation,
 };
-use oauth_types::{ClientId, ResourceUri, ScopeSet, SecretDigest, UnixTime};
+use oauth_types::{ClientId, ResourceUri, SecretDigest, UnixTime};
 
 use crate::failure::Failure;
-use crate::row::{jkt, read, read_family, read_jkt, read_subject, read_text, read_time, time};
+use crate::row::{read, read_body, read_family, read_subject, read_text, read_time, time};
 use crate::session::Session;
 
 /// Stores a family that no code stands for, unless it is there.
@@ -17,23 +18,23 @@ pub(crate) async fn insert(
 ) -> Result<(), Failure> {
     let statement = "\
         WITH family AS (
-            INSERT INTO families (id, client_id, subject, resource, scopes, expires_at, idle_until,
-                generation, rotated_at, jkt, revoked, needed_until)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, false, $10)
+            INSERT INTO families (id, client_id, subject, resource, expires_at, idle_until,
+                generation, rotated_at, revoked, needed_until, body)
+            VALUES ($1, $2, $3, $4, $5, $6, 0, $7, false, $8, $9)
             ON CONFLICT (id) DO NOTHING RETURNING id
         ), token AS (
-            INSERT INTO access (digest, family, scopes, expires_at, jkt)
-            SELECT $11::bytea, id, $12::text, $13::bigint, $14::bytea FROM family
+            INSERT INTO access (digest, family, expires_at, body)
+            SELECT $10::bytea, id, $11::bigint, $12::text FROM family
             ON CONFLICT (digest) DO NOTHING
         ), counter AS MATERIALIZED (
             SELECT name FROM counters WHERE name = 'clients'
                 AND EXISTS (SELECT FROM family, clients WHERE client_id = $2 AND unused)
             FOR NO KEY UPDATE
         )
-        UPDATE clients SET unused = false, unused_until = greatest(unused_until, $15) FROM family
+        UPDATE clients SET unused = false, unused_until = greatest(unused_until, $13) FROM family
         WHERE client_id = $2 AND unused_until IS NOT NULL AND CASE
             WHEN unused THEN EXISTS (SELECT FROM counter)
-            ELSE $15 - unused_until >= 86400 END";
+            ELSE $13 - unused_until >= 86400 END";
     session
         .change(
             statement,
@@ -42,16 +43,14 @@ pub(crate) async fn insert(
                 &family.client_id.as_str(),
                 &family.subject.as_bytes(),
                 &family.resource.as_str(),
-                &family.scopes.as_str(),
                 &time(family.expires_at),
                 &time(family.idle_until),
                 &time(now),
-                &jkt(family.jkt.as_ref()),
                 &time(family.needed_until()),
+                &family.body()?.as_str(),
                 &family.access.digest.as_bytes().as_slice(),
-                &family.access.scopes.as_str(),
                 &time(family.access.expires_at),
-                &jkt(family.access.jkt.as_ref()),
+                &family.access.body()?.as_str(),
                 &time(family.client_needed_until()),
             ],
         )
@@ -63,24 +62,23 @@ pub(crate) async fn read_one(
     session: &mut Session,
     id: &FamilyId,
 ) -> Result<Option<FamilyRecord>, Failure> {
-    let query = "SELECT client_id, subject, resource, scopes, expires_at, idle_until, generation, \
-         rotated_at, jkt, revoked FROM families WHERE id = $1";
+    let query = "SELECT client_id, subject, resource, expires_at, idle_until, generation, \
+         rotated_at, revoked, body FROM families WHERE id = $1";
     let Some(row) = session.find(query, &[&id.as_bytes().as_slice()]).await? else {
         return Ok(None);
     };
-    let generation: i64 = read(&row, 6)?;
-    Ok(Some(FamilyRecord {
+    let generation: i64 = read(&row, 5)?;
+    let index = FamilyIndex {
         client_id: read_text(&row, 0, ClientId::parse)?,
         subject: read_subject(&row, 1)?,
         resource: read_text(&row, 2, ResourceUri::parse)?,
-        scopes: read_text(&row, 3, ScopeSet::parse)?,
-        expires_at: read_time(&row, 4)?,
-        idle_until: read_time(&row, 5)?,
+        expires_at: read_time(&row, 3)?,
+        idle_until: read_time(&row, 4)?,
         generation: Generation::new(u64::try_from(generation).map_err(|_| Failure::Damaged)?),
-        rotated_at: read_time(&row, 7)?,
-        jkt: read_jkt(&row, 8)?,
-        revoked: read(&row, 9)?,
-    }))
+        rotated_at: read_time(&row, 6)?,
+        revoked: read(&row, 7)?,
+    };
+    Ok(Some(FamilyRecord::from_row(index, &read_body(&row, 8)?)?))
 }
 
 /// Whoever gets the lock second judges the family as the first left it: PostgreSQL reads a row again that it waited for.
@@ -99,21 +97,21 @@ const ROTATE: &str = "\
         END AS outcome FROM family
     ), rotated AS (
         UPDATE families SET generation = generation + 1, rotated_at = $3, idle_until = $5,
-            needed_until = greatest(needed_until, $8)
+            needed_until = greatest(needed_until, $7)
         FROM judged WHERE families.id = judged.id AND outcome = 'rotated'
     ), replayed AS (
-        UPDATE families SET needed_until = $8
-        FROM judged WHERE families.id = judged.id AND outcome = 'replayed' AND needed_until < $8
+        UPDATE families SET needed_until = $7
+        FROM judged WHERE families.id = judged.id AND outcome = 'replayed' AND needed_until < $7
     ), reused AS (
         UPDATE families SET revoked = true
         FROM judged WHERE families.id = judged.id AND outcome = 'reused'
     ), code AS (
-        UPDATE codes SET needed_until = $8
+        UPDATE codes SET needed_until = $7
         FROM judged WHERE codes.redeemed = judged.id AND outcome IN ('rotated', 'replayed')
-            AND judged.expires_at < $8 AND needed_until < $8
+            AND judged.expires_at < $7 AND needed_until < $7
     ), token AS (
-        INSERT INTO access (digest, family, scopes, expires_at, jkt)
-        SELECT $6::bytea, id, $7::text, $8::bigint, $9::bytea FROM judged
+        INSERT INTO access (digest, family, expires_at, body)
+        SELECT $6::bytea, id, $7::bigint, $8::text FROM judged
         WHERE outcome IN ('rotated', 'replayed')
         ON CONFLICT (digest) DO NOTHING
     )
@@ -138,9 +136,8 @@ pub(crate) async fn rotate(
                 &i64::try_from(grace).unwrap_or(i64::MAX),
                 &time(rotation.idle_until),
                 &rotation.access.digest.as_bytes().as_slice(),
-                &rotation.access.scopes.as_str(),
                 &time(rotation.access.expires_at),
-                &jkt(rotation.access.jkt.as_ref()),
+                &rotation.access.body()?.as_str(),
             ],
         )
         .await?;
@@ -167,20 +164,19 @@ pub(crate) async fn access(
     now: UnixTime,
 ) -> Result<Option<AccessRecord>, Failure> {
     let query = "SELECT families.id, families.client_id, families.subject, families.resource, \
-         access.scopes, access.expires_at, access.jkt \
+         access.expires_at, families.body, access.body \
          FROM access JOIN families ON families.id = access.family \
          WHERE access.digest = $1 AND NOT families.revoked";
     let Some(row) = session.find(query, &[&digest.as_bytes().as_slice()]).await? else {
         return Ok(None);
     };
-    let found = AccessRecord {
+    let index = AccessIndex {
         family: read_family(&row, 0)?,
         client_id: read_text(&row, 1, ClientId::parse)?,
         subject: read_subject(&row, 2)?,
         resource: read_text(&row, 3, ResourceUri::parse)?,
-        scopes: read_text(&row, 4, ScopeSet::parse)?,
-        expires_at: read_time(&row, 5)?,
-        jkt: read_jkt(&row, 6)?,
+        expires_at: read_time(&row, 4)?,
     };
+    let found = AccessRecord::from_rows(index, &read_body(&row, 5)?, &read_body(&row, 6)?)?;
     Ok(Some(found).filter(|access| now < access.expires_at))
 }

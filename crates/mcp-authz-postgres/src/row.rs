@@ -1,8 +1,8 @@
 //! How values stand in columns.
 
 use authorization_server::FamilyId;
-use oauth_types::{SecretDigest, Thumbprint, UnixTime};
-use serde::de::DeserializeOwned;
+use authorization_server::rows::RecordBody;
+use oauth_types::{SecretDigest, UnixTime};
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 
@@ -45,9 +45,9 @@ pub(crate) fn read_text<T, E>(
     parse(read(row, column)?).map_err(|_| Failure::Damaged)
 }
 
-/// What stands in a column as JSON.
-pub(crate) fn read_json<T: DeserializeOwned>(row: &Row, column: usize) -> Result<T, Failure> {
-    read_text(row, column, |text| serde_json::from_str(text))
+/// The body in a column.
+pub(crate) fn read_body(row: &Row, column: usize) -> Result<RecordBody, Failure> {
+    read::<String>(row, column).map(RecordBody::from_stored)
 }
 
 /// A text that stands in a column as bytes, because it may hold NUL.
@@ -70,16 +70,6 @@ pub(crate) fn read_optional_family(row: &Row, column: usize) -> Result<Option<Fa
     Ok(read::<Option<&[u8]>>(row, column)?.map(sized).transpose()?.map(FamilyId::from_bytes))
 }
 
-/// The thumbprint in a column that may be empty.
-pub(crate) fn read_jkt(row: &Row, column: usize) -> Result<Option<Thumbprint>, Failure> {
-    Ok(read::<Option<&[u8]>>(row, column)?.map(sized).transpose()?.map(Thumbprint::from_bytes))
-}
-
 fn sized<const N: usize>(bytes: &[u8]) -> Result<[u8; N], Failure> {
     bytes.try_into().map_err(|_| Failure::Damaged)
-}
-
-/// A thumbprint as a column has it.
-pub(crate) fn jkt(jkt: Option<&Thumbprint>) -> Option<&[u8]> {
-    jkt.map(|jkt| jkt.as_bytes().as_slice())
 }

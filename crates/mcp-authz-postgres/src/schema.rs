@@ -14,8 +14,12 @@ const LOCK: i64 = 0x4D4F_4153;
 
 /// What makes each version of the schema of the one before it; the first makes it of nothing. What is released is never
 /// changed: a later version gets a text of its own.
-const MIGRATIONS: &[&str] =
-    &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+    include_str!("schema/4.sql"),
+];
 
 /// The version that this release writes.
 #[expect(
@@ -52,7 +56,7 @@ pub(crate) async fn migrate(client: &mut Client) -> Result<(), OpenError> {
     }
     if (1..OF_OPERATOR).contains(&steps) {
         let unmarked = "SELECT count(*) FROM clients WHERE unused_until IS NULL AND NOT of_operator \
-             AND metadata::jsonb ->> 'scope' IS NOT NULL";
+             AND strpos(body, '\"scope\":\"') > 0";
         let clients: i64 = transaction.query_one(unmarked, &[]).await?.try_get(0)?;
         if clients > 0 {
             warn!(

@@ -1,11 +1,12 @@
 //! Clients, and what ends with them.
 
+use authorization_server::rows::ClientIndex;
 use authorization_server::{ClientRecord, CreateOutcome, NewFamily};
 use oauth_types::{ClientId, UnixTime};
 use rusqlite::{Connection, params};
 
 use crate::failure::Failure;
-use crate::row::{first, read_json, read_optional_time, read_text, read_time, time};
+use crate::row::{first, read_body, read_optional_time, read_text, time};
 use crate::sweep;
 
 /// How many forgotten clients make room at once.
@@ -16,19 +17,15 @@ pub(crate) fn read(
     client_id: &ClientId,
 ) -> Result<Option<ClientRecord>, Failure> {
     let mut query = connection.prepare_cached(
-        "SELECT client_id, authentication, redirect_uris, metadata, registered_at, unused_until, \
-         of_operator FROM clients WHERE client_id = ?1",
+        "SELECT client_id, unused_until, of_operator, body FROM clients WHERE client_id = ?1",
     )?;
     first(query.query([client_id.as_str()])?, |row| {
-        Ok(ClientRecord {
+        let index = ClientIndex {
             client_id: read_text(row, 0, ClientId::parse)?,
-            authentication: read_json(row, 1)?,
-            redirect_uris: read_json(row, 2)?,
-            metadata: read_json(row, 3)?,
-            registered_at: read_time(row, 4)?,
-            unused_until: read_optional_time(row, 5)?,
-            of_operator: row.get(6)?,
-        })
+            unused_until: read_optional_time(row, 1)?,
+            of_operator: row.get(2)?,
+        };
+        Ok(ClientRecord::from_row(index, &read_body(row, 3)?)?)
     })
 }
 
@@ -42,7 +39,7 @@ pub(crate) fn create(
     if query.exists([client.client_id.as_str()])? {
         return Ok(CreateOutcome::Duplicate);
     }
-    let is_unused = client.unused_until.is_some();
+    let (is_unused, body) = (client.unused_until.is_some(), client.body()?);
     if !has_room(connection, is_unused, max_clients)? {
         let settled = sweep::settle(connection, now)?;
         connection.prepare_cached(FORGET)?.execute(params![settled, FORGOTTEN])?;
@@ -50,22 +47,17 @@ pub(crate) fn create(
     if !has_room(connection, is_unused, max_clients)? && !remove_oldest_unused(connection)? {
         return Ok(CreateOutcome::QuotaReached);
     }
-    let json = |value: Result<String, serde_json::Error>| value.map_err(|_| Failure::Damaged);
     connection
         .prepare_cached(
-            "INSERT INTO clients \
-             (client_id, authentication, redirect_uris, metadata, registered_at, unused_until, \
-             unused, of_operator) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO clients (client_id, unused_until, unused, of_operator, body) \
+             VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
         .execute(params![
             client.client_id.as_str(),
-            json(serde_json::to_string(&client.authentication))?,
-            json(serde_json::to_string(&client.redirect_uris))?,
-            json(serde_json::to_string(&client.metadata))?,
-            time(client.registered_at),
             client.unused_until.map(time),
             is_unused,
             client.of_operator,
+            body.as_str(),
         ])?;
     Ok(CreateOutcome::Created)
 }

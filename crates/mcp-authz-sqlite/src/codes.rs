@@ -1,34 +1,28 @@
 //! Codes, each good for one family.
 
+use authorization_server::rows::CodeIndex;
 use authorization_server::{CodeRecord, FamilyId, NewFamily, RedeemOutcome};
-use oauth_types::{
-    ClientId, CodeChallenge, RedirectUri, ResourceUri, ScopeSet, SecretDigest, UnixTime,
-};
+use oauth_types::{ClientId, SecretDigest, UnixTime};
 use rusqlite::{Connection, Row, params};
 
 use crate::failure::Failure;
-use crate::row::{first, read_digest, read_jkt, read_text, read_time, time};
+use crate::row::{first, read_body, read_digest, read_text, read_time, time};
 use crate::{clients, families};
 
 pub(crate) fn insert(connection: &Connection, code: &CodeRecord) -> Result<(), Failure> {
     connection
         .prepare_cached(
-            "INSERT INTO codes (digest, client_id, redirect_uri, challenge, resource, scopes, \
-             subject, expires_at, jkt, redeemed) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, \
-             (SELECT number FROM families WHERE id = ?10)) ON CONFLICT DO NOTHING",
+            "INSERT INTO codes (digest, client_id, subject, expires_at, redeemed, body) \
+             VALUES (?1, ?2, ?3, ?4, (SELECT number FROM families WHERE id = ?5), ?6) \
+             ON CONFLICT DO NOTHING",
         )?
         .execute(params![
             code.digest.as_bytes(),
             code.client_id.as_str(),
-            code.redirect_uri.as_str(),
-            code.challenge.as_str(),
-            code.resource.as_str(),
-            code.scopes.as_str(),
             code.subject,
             time(code.expires_at),
-            code.jkt.as_ref().map(|jkt| jkt.as_bytes()),
             code.redeemed.as_ref().map(FamilyId::as_bytes),
+            code.body()?.as_str(),
         ])?;
     Ok(())
 }
@@ -38,23 +32,18 @@ pub(crate) fn read(
     digest: &SecretDigest,
 ) -> Result<Option<CodeRecord>, Failure> {
     let mut query = connection.prepare_cached(
-        "SELECT digest, client_id, redirect_uri, challenge, resource, scopes, subject, expires_at, \
-         jkt, redeemed, (SELECT id FROM families WHERE number = redeemed) \
-         FROM codes WHERE digest = ?1",
+        "SELECT digest, client_id, subject, expires_at, redeemed, \
+         (SELECT id FROM families WHERE number = redeemed), body FROM codes WHERE digest = ?1",
     )?;
     first(query.query([digest.as_bytes()])?, |row| {
-        Ok(CodeRecord {
+        let index = CodeIndex {
             digest: read_digest(row, 0)?,
             client_id: read_text(row, 1, ClientId::parse)?,
-            redirect_uri: read_text(row, 2, RedirectUri::parse_any_scheme)?,
-            challenge: read_text(row, 3, CodeChallenge::parse)?,
-            resource: read_text(row, 4, ResourceUri::parse)?,
-            scopes: read_text(row, 5, ScopeSet::parse)?,
-            subject: row.get(6)?,
-            expires_at: read_time(row, 7)?,
-            jkt: read_jkt(row, 8)?,
-            redeemed: read_family(row, 9)?,
-        })
+            subject: row.get(2)?,
+            expires_at: read_time(row, 3)?,
+            redeemed: read_family(row, 4)?,
+        };
+        Ok(CodeRecord::from_row(index, &read_body(row, 6)?)?)
     })
 }
 

@@ -11,6 +11,17 @@ pub(crate) enum Failure {
     Sqlite(Error),
     /// A row holds what nobody put there.
     Damaged,
+    /// The library says so of a body.
+    Body(StoreError),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Corrupt => Self::Damaged,
+            _ => Self::Body(error),
+        }
+    }
 }
 
 impl From<Error> for Failure {
@@ -27,6 +38,7 @@ impl Failure {
                 warn!("a row of the database cannot be read");
                 StoreError::Corrupt
             }
+            Self::Body(error) => *error,
             Self::Sqlite(error) => told(error),
         }
     }

@@ -1,14 +1,15 @@
 //! Families and their access tokens.
 
+use authorization_server::rows::{AccessIndex, FamilyIndex};
 use authorization_server::{
     AccessRecord, FamilyId, FamilyRecord, Generation, NewAccess, NewFamily, RotateOutcome, Rotation,
 };
-use oauth_types::{ClientId, ResourceUri, ScopeSet, SecretDigest, UnixTime};
+use oauth_types::{ClientId, ResourceUri, SecretDigest, UnixTime};
 use rusqlite::{Connection, params};
 
 use crate::clients;
 use crate::failure::Failure;
-use crate::row::{first, read_jkt, read_text, read_time, time};
+use crate::row::{first, read_body, read_text, read_time, time};
 
 /// Stores a family with its first token; its number. Its identifier must be new.
 pub(crate) fn insert(
@@ -18,21 +19,20 @@ pub(crate) fn insert(
 ) -> Result<i64, Failure> {
     connection
         .prepare_cached(
-            "INSERT INTO families (id, client_id, subject, resource, scopes, expires_at, \
-             idle_until, generation, rotated_at, jkt, revoked, needed_until) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9, 0, ?10)",
+            "INSERT INTO families (id, client_id, subject, resource, expires_at, idle_until, \
+             generation, rotated_at, revoked, needed_until, body) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, 0, ?8, ?9)",
         )?
         .execute(params![
             family.id.as_bytes(),
             family.client_id.as_str(),
             family.subject,
             family.resource.as_str(),
-            family.scopes.as_str(),
             time(family.expires_at),
             time(family.idle_until),
             time(now),
-            family.jkt.as_ref().map(|jkt| jkt.as_bytes()),
             time(family.needed_until()),
+            family.body()?.as_str(),
         ])?;
     let number = connection.last_insert_rowid();
     insert_access(connection, &family.id, &family.access)?;
@@ -47,15 +47,14 @@ fn insert_access(
 ) -> Result<(), Failure> {
     connection
         .prepare_cached(
-            "INSERT INTO access (digest, family, scopes, expires_at, jkt) \
-             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+            "INSERT INTO access (digest, family, expires_at, body) \
+             VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
         )?
         .execute(params![
             access.digest.as_bytes(),
             family.as_bytes(),
-            access.scopes.as_str(),
             time(access.expires_at),
-            access.jkt.as_ref().map(|jkt| jkt.as_bytes()),
+            access.body()?.as_str(),
         ])?;
     Ok(())
 }
@@ -79,22 +78,21 @@ pub(crate) fn read(
     id: &FamilyId,
 ) -> Result<Option<FamilyRecord>, Failure> {
     let mut query = connection.prepare_cached(
-        "SELECT client_id, subject, resource, scopes, expires_at, idle_until, generation, \
-         rotated_at, jkt, revoked FROM families WHERE id = ?1",
+        "SELECT client_id, subject, resource, expires_at, idle_until, generation, rotated_at, \
+         revoked, body FROM families WHERE id = ?1",
     )?;
     first(query.query([id.as_bytes()])?, |row| {
-        Ok(FamilyRecord {
+        let index = FamilyIndex {
             client_id: read_text(row, 0, ClientId::parse)?,
             subject: row.get(1)?,
             resource: read_text(row, 2, ResourceUri::parse)?,
-            scopes: read_text(row, 3, ScopeSet::parse)?,
-            expires_at: read_time(row, 4)?,
-            idle_until: read_time(row, 5)?,
-            generation: generation(row.get(6)?)?,
-            rotated_at: read_time(row, 7)?,
-            jkt: read_jkt(row, 8)?,
-            revoked: row.get(9)?,
-        })
+            expires_at: read_time(row, 3)?,
+            idle_until: read_time(row, 4)?,
+            generation: generation(row.get(5)?)?,
+            rotated_at: read_time(row, 6)?,
+            revoked: row.get(7)?,
+        };
+        Ok(FamilyRecord::from_row(index, &read_body(row, 8)?)?)
     })
 }
 
@@ -186,20 +184,19 @@ pub(crate) fn access(
 ) -> Result<Option<AccessRecord>, Failure> {
     let mut query = connection.prepare_cached(
         "SELECT families.id, families.client_id, families.subject, families.resource, \
-         access.scopes, access.expires_at, access.jkt \
+         access.expires_at, families.body, access.body \
          FROM access JOIN families ON families.id = access.family \
          WHERE access.digest = ?1 AND families.revoked = 0",
     )?;
     let found = first(query.query([digest.as_bytes()])?, |row| {
-        Ok(AccessRecord {
+        let index = AccessIndex {
             family: FamilyId::from_bytes(row.get(0)?),
             client_id: read_text(row, 1, ClientId::parse)?,
             subject: row.get(2)?,
             resource: read_text(row, 3, ResourceUri::parse)?,
-            scopes: read_text(row, 4, ScopeSet::parse)?,
-            expires_at: read_time(row, 5)?,
-            jkt: read_jkt(row, 6)?,
-        })
+            expires_at: read_time(row, 4)?,
+        };
+        Ok(AccessRecord::from_rows(index, &read_body(row, 5)?, &read_body(row, 6)?)?)
     })?;
     Ok(found.filter(|access| now < access.expires_at))
 }

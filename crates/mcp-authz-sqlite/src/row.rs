@@ -1,8 +1,8 @@
 //! How values stand in columns.
 
-use oauth_types::{SecretDigest, Thumbprint, UnixTime};
+use authorization_server::rows::RecordBody;
+use oauth_types::{SecretDigest, UnixTime};
 use rusqlite::Row;
-use serde::de::DeserializeOwned;
 
 use crate::failure::Failure;
 
@@ -42,19 +42,14 @@ pub(crate) fn read_text<T, E>(
     parse(text).map_err(|_| Failure::Damaged)
 }
 
-/// What stands in a column as JSON.
-pub(crate) fn read_json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<T, Failure> {
-    read_text(row, column, |text| serde_json::from_str(text))
+/// The body in a column.
+pub(crate) fn read_body(row: &Row<'_>, column: usize) -> Result<RecordBody, Failure> {
+    Ok(RecordBody::from_stored(row.get::<_, String>(column)?))
 }
 
 /// The digest in a column.
 pub(crate) fn read_digest(row: &Row<'_>, column: usize) -> Result<SecretDigest, Failure> {
     Ok(SecretDigest::from_bytes(row.get(column)?))
-}
-
-/// The thumbprint in a column that may be empty.
-pub(crate) fn read_jkt(row: &Row<'_>, column: usize) -> Result<Option<Thumbprint>, Failure> {
-    Ok(row.get::<_, Option<[u8; 32]>>(column)?.map(Thumbprint::from_bytes))
 }
 
 /// The first row that a query finds, read.

@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/3.sql"),
     include_str!("schema/4.sql"),
     include_str!("schema/5.sql"),
+    include_str!("schema/6.sql"),
 ];
 
 /// The version that this release writes.
@@ -74,7 +75,7 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
     }
     if (1..OF_OPERATOR).contains(&done) {
         let unmarked = "SELECT count(*) FROM clients WHERE unused_until IS NULL AND of_operator = 0 \
-             AND json_extract(metadata, '$.scope') IS NOT NULL";
+             AND instr(body, '\"scope\":\"') > 0";
         let clients: i64 = transaction.query_row(unmarked, [], |row| row.get(0))?;
         if clients > 0 {
             warn!(

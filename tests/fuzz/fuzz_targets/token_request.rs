@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use arbitrary::Arbitrary;
+use authorization_server::rows::CodeIndex;
 use authorization_server::{
     ClientRecord, CodeRecord, Config, Environment, IdentityProvider, MemoryStore, RefreshKey,
     RefreshKeys, Refusal, Store, token,
@@ -139,18 +140,17 @@ fn store(config: &Config) -> MemoryStore {
 }
 
 fn insert_code(store: &MemoryStore, code: &str) {
-    let record = CodeRecord {
+    let index = CodeIndex {
         digest: SecretDigest::of(code),
         client_id: ClientId::parse("public").unwrap(),
-        redirect_uri: RedirectUri::parse("https://app.example/cb").unwrap(),
-        challenge: verifier().challenge(),
-        resource: ResourceUri::parse("https://rs.example/mcp").unwrap(),
-        scopes: ScopeSet::parse("read").unwrap(),
         subject: "user".to_owned(),
         expires_at: UnixTime::from_secs(NOW.as_secs() + 60),
-        jkt: None,
         redeemed: None,
     };
+    let redirect_uri = RedirectUri::parse("https://app.example/cb").unwrap();
+    let resource = ResourceUri::parse("https://rs.example/mcp").unwrap();
+    let (challenge, scopes) = (verifier().challenge(), ScopeSet::parse("read").unwrap());
+    let record = CodeRecord::new(index, redirect_uri, challenge, resource, scopes);
     now(store.insert_code(record)).unwrap();
 }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 /// A registered client.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ClientRecord {
     /// Its identifier.
     pub client_id: ClientId,
@@ -102,6 +103,7 @@ impl ClientRecord {
 
 /// An authorization code that was given out, by its digest.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct CodeRecord {
     /// The digest of the code.
     pub digest: SecretDigest,
@@ -128,6 +130,7 @@ pub struct CodeRecord {
 
 /// What a user agreed to, so that the same is not asked again.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ConsentRecord {
     /// The digest of user, client, redirect URI and resource.
     pub key: SecretDigest,
@@ -193,6 +196,7 @@ impl Generation {
 
 /// A family to be created when a code is redeemed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct NewFamily {
     /// Its identifier.
     pub id: FamilyId,
@@ -216,6 +220,28 @@ pub struct NewFamily {
 }
 
 impl NewFamily {
+    /// A family that ends with its first token, grants the scopes of that, and is bound to no key.
+    #[must_use]
+    pub fn new(
+        id: FamilyId,
+        client_id: ClientId,
+        subject: String,
+        resource: ResourceUri,
+        access: NewAccess,
+    ) -> Self {
+        Self {
+            id,
+            client_id,
+            subject,
+            resource,
+            scopes: access.scopes.clone(),
+            expires_at: access.expires_at,
+            idle_until: access.expires_at,
+            jkt: None,
+            access,
+        }
+    }
+
     /// Returns the time until which the family and its first token may be used.
     #[must_use]
     pub fn needed_until(&self) -> UnixTime {
@@ -234,6 +260,7 @@ impl NewFamily {
 
 /// An access token to be stored, by its digest.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct NewAccess {
     /// The digest of the token.
     pub digest: SecretDigest,
@@ -246,8 +273,17 @@ pub struct NewAccess {
     pub jkt: Option<Thumbprint>,
 }
 
+impl NewAccess {
+    /// A token that is bound to no key.
+    #[must_use]
+    pub const fn new(digest: SecretDigest, scopes: ScopeSet, expires_at: UnixTime) -> Self {
+        Self { digest, scopes, expires_at, jkt: None }
+    }
+}
+
 /// A family as it is stored.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct FamilyRecord {
     /// Whose it is.
     pub client_id: ClientId,
@@ -272,8 +308,28 @@ pub struct FamilyRecord {
     pub revoked: bool,
 }
 
+impl FamilyRecord {
+    /// The record of a family that is stored now, for a store that keeps records as they are.
+    #[must_use]
+    pub fn new(family: NewFamily, now: UnixTime) -> Self {
+        Self {
+            client_id: family.client_id,
+            subject: family.subject,
+            resource: family.resource,
+            scopes: family.scopes,
+            expires_at: family.expires_at,
+            idle_until: family.idle_until,
+            generation: Generation::new(0),
+            rotated_at: now,
+            jkt: family.jkt,
+            revoked: false,
+        }
+    }
+}
+
 /// What is known about a live access token, its family included.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct AccessRecord {
     /// The family it belongs to.
     pub family: FamilyId,
@@ -310,6 +366,7 @@ impl AccessRecord {
 
 /// A refresh: what is presented, and what is to come of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Rotation {
     /// The family.
     pub family: FamilyId,
@@ -321,4 +378,18 @@ pub struct Rotation {
     pub idle_until: UnixTime,
     /// How long after a rotation its predecessor may be presented again.
     pub grace: Duration,
+}
+
+impl Rotation {
+    /// A refresh with the token of this generation.
+    #[must_use]
+    pub const fn new(
+        family: FamilyId,
+        presented: Generation,
+        access: NewAccess,
+        idle_until: UnixTime,
+        grace: Duration,
+    ) -> Self {
+        Self { family, presented, access, idle_until, grace }
+    }
 }

@@ -124,18 +124,7 @@ pub(super) fn access(number: u64) -> Result<NewAccess, Broken> {
 
 /// The family as it has to be stored.
 pub(super) fn stored(family: NewFamily, now: UnixTime) -> FamilyRecord {
-    FamilyRecord {
-        client_id: family.client_id,
-        subject: family.subject,
-        resource: family.resource,
-        scopes: family.scopes,
-        expires_at: family.expires_at,
-        idle_until: family.idle_until,
-        generation: Generation::new(0),
-        rotated_at: now,
-        jkt: family.jkt,
-        revoked: false,
-    }
+    FamilyRecord::new(family, now)
 }
 
 /// A refresh of family `number` with the token of this generation and ten seconds of grace; its access token is number

@@ -157,7 +157,7 @@ impl<S: Store> Server<S> {
         } else if paths.metadata.iter().any(|own| own == path) {
             Ok(config.metadata_response(request.method()))
         } else {
-            #[cfg(feature = "jwt")]
+            #[cfg(feature = "jwt_access_tokens")]
             if is(&paths.jwks) {
                 return config.jwks_response(request.method()).into();
             }

@@ -7,7 +7,7 @@ mod authorization;
 #[cfg(feature = "dpop")]
 mod bound;
 mod discovery;
-#[cfg(feature = "jwt")]
+#[cfg(feature = "private_key_jwt")]
 mod grants;
 mod lenient;
 mod loopback;

@@ -262,10 +262,6 @@ impl RemoteServer {
     }
 
     /// Fetches a JSON document, also where it has moved on its origin.
-    #[cfg_attr(
-        not(any(feature = "jwt", test)),
-        expect(dead_code, reason = "only keys are fetched so")
-    )]
     pub(crate) async fn get(&self, url: &EndpointUrl) -> Result<Response<Bytes>, Unreachable> {
         let mut url = url.clone();
         for _ in 0..Location::MAX_REDIRECTS {

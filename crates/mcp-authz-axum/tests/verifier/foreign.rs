@@ -37,6 +37,10 @@ impl Answer {
 
 /// A request as it came.
 #[derive(Clone)]
+#[cfg_attr(
+    not(feature = "introspection"),
+    expect(dead_code, reason = "documents are asked for by path")
+)]
 pub(crate) struct Heard {
     pub(crate) method: Method,
     pub(crate) path: String,
@@ -111,6 +115,7 @@ impl Foreign {
     }
 
     /// What it was asked there.
+    #[cfg(feature = "introspection")]
     pub(crate) fn heard(&self, path: &str) -> Vec<Heard> {
         self.asked.lock().unwrap().iter().filter(|own| own.path == path).cloned().collect()
     }
@@ -121,7 +126,7 @@ impl Foreign {
     }
 
     /// How often it was asked for anything.
-    #[cfg(feature = "jwt")]
+    #[cfg(feature = "jwt_access_tokens")]
     pub(crate) fn all(&self) -> usize {
         self.asked.lock().unwrap().len()
     }

@@ -297,8 +297,10 @@ fn a_client_of_many_users_is_cut_off_and_others_register_meanwhile() {
         patient.create_client(popular.clone(), NOW).await.unwrap();
         patient.insert_family(family(1), NOW).await.unwrap();
         place.sql(
-            "INSERT INTO families SELECT sha256(i::text::bytea), 'client 1', i::text::bytea,
-                 resource, scopes, expires_at, idle_until, 0, 0, NULL, false, needed_until
+            "INSERT INTO families (id, client_id, subject, resource, expires_at, idle_until,
+                 generation, rotated_at, revoked, needed_until, body)
+             SELECT sha256(i::text::bytea), 'client 1', i::text::bytea, resource, expires_at,
+                 idle_until, 0, 0, false, needed_until, body
              FROM families, generate_series(1, 200000) AS i",
         );
         let hasty = Settings::default().with_connections(4).with_timeout(Duration::from_secs(1));

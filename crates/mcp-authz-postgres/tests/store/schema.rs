@@ -4,7 +4,7 @@ use authorization_server::{OnceKind, Store as _};
 use cluster::Cluster;
 use futures::future::join_all;
 use mcp_authz_postgres::{InvalidSynchronous, OpenError, PostgresStore, Synchronous};
-use oauth_types::{ClientId, UnixTime};
+use oauth_types::{ClientId, SecretDigest, Thumbprint, UnixTime};
 
 use crate::samples::*;
 
@@ -23,11 +23,11 @@ fn sec_210_a_newer_schema_is_refused_and_the_database_untouched() {
     run(async {
         let place = Place::new();
         place.open().await.insert_code(code(1)).await.unwrap();
-        place.sql("UPDATE label SET version = 4");
+        place.sql("UPDATE label SET version = 5");
         let before = dump(&place);
         for _ in 0..2 {
             let refused = refused(&place.url).await;
-            assert!(matches!(refused, OpenError::NewerSchema { found: 4, known: 3 }), "{refused}");
+            assert!(matches!(refused, OpenError::NewerSchema { found: 5, known: 4 }), "{refused}");
         }
         assert!(dump(&place) == before);
     });
@@ -67,7 +67,7 @@ fn sec_210_of_processes_that_start_at_once_one_makes_the_tables() {
         for store in &stores {
             assert!(store.read_code(&code(1).digest).await.unwrap().is_some());
         }
-        assert_eq!(place.sql("SELECT count(*), max(version) FROM label"), "1|3");
+        assert_eq!(place.sql("SELECT count(*), max(version) FROM label"), "1|4");
     });
 }
 
@@ -213,13 +213,97 @@ fn sec_217_of_clients_in_an_older_database_those_that_may_have_registered_are_no
             // Nobody's client is taken from them by that.
             assert_eq!(found.unused_until.map(UnixTime::as_secs), unused_until, "{id:?}");
         }
-        // Another process of the older release still runs: what it adds is not the operator's either.
+        // What says nothing of the operator is not the operator's.
         place.sql(
-            r#"INSERT INTO clients (client_id, authentication, redirect_uris, metadata, registered_at)
-               VALUES ('new', '{"method":"none"}', '[]', '{}', 1000000)"#,
+            r#"INSERT INTO clients (client_id, body) VALUES ('new', '{"v":1,"authentication":
+               {"method":"none"},"redirect_uris":[],"metadata":{},"registered_at":1000000}')"#,
         );
         let id = ClientId::parse("new").unwrap();
         assert!(!store.read_client(&id).await.unwrap().unwrap().of_operator);
-        assert_eq!(place.sql("SELECT version FROM label"), "3");
+        assert_eq!(place.sql("SELECT version FROM label"), "4");
     });
+}
+
+/// All texts that make one version of the schema of the one before it, but the last.
+const OLDER: [&str; 3] = [
+    include_str!("../../src/schema/1.sql"),
+    include_str!("../../src/schema/2.sql"),
+    include_str!("../../src/schema/3.sql"),
+];
+
+#[test]
+#[ignore = "needs PostgreSQL"]
+fn sec_210_facts_of_each_older_schema_are_read_from_their_body() {
+    for from in 1..=OLDER.len() {
+        run(async {
+            let place = Place::new();
+            place.sql(&format!(
+                "CREATE SCHEMA mcp_oauth; {}; INSERT INTO label VALUES ('mcp-oauth authorization server', {from})",
+                OLDER[0]
+            ));
+            let (code, access) = (code(1), access(1, 3));
+            let hex = |bytes: &[u8]| -> String {
+                let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+                format!("'\\x{digits}'")
+            };
+            let (jkt, agreed) = (Thumbprint::from_bytes([0xaf; 32]), SecretDigest::of("agreed"));
+            let (key, bound) = (SecretDigest::of("key"), hex(jkt.as_bytes()));
+            let (id, subject) = (hex(family_id(1).as_bytes()), hex(code.subject.as_bytes()));
+            // A client with a name that JSON has to escape, and a secret.
+            let client = r#"INSERT INTO clients VALUES ('old', '{"method":"client_secret_basic","secret":[0,1,2,3,
+                4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31],
+                "secret_expires_at":1500000}', '["https://app.example/cb","com.example.app:/cb"]',
+                '{"client_name":"\u0000\"''\\","scope":"files:read","x":{"y":[1.5,null]}}', 999999, 1500000)"#;
+            // One that looks as if it had registered itself, of which the migration warns.
+            let unmarked = client
+                .replace("'old'", "'AAAAAAAAAAAAAAAAAAAB-Q'")
+                .replace(", 1500000)", ", NULL)");
+            place.sql(&format!(
+                "{client}; {unmarked};
+                 INSERT INTO families VALUES ({id}, 'client-1', {subject}, 'https://rs.example/mcp', 'files:read',
+                     2000000, 1500000, 3, 999999, {bound}, false, 2000000);
+                 INSERT INTO access VALUES ({}, {id}, 'files:read', 1000600, {bound});
+                 INSERT INTO codes VALUES ({}, '{}', '{}', '{}', '{}', 'files:read', {subject}, 1000060, {bound}, {id},
+                     2000000);
+                 INSERT INTO consents VALUES ({}, {subject}, 'old', 'files:read', {}, 2000000)",
+                hex(access.digest.as_bytes()),
+                hex(code.digest.as_bytes()),
+                code.client_id.as_str(),
+                code.redirect_uri.as_str(),
+                code.challenge.as_str(),
+                code.resource.as_str(),
+                hex(key.as_bytes()),
+                hex(agreed.as_bytes()),
+            ));
+            for step in &OLDER[1..from] {
+                place.sql(step);
+            }
+            let store = place.open().await;
+            let client = store.read_client(&ClientId::parse("old").unwrap()).await;
+            let client = client.unwrap().unwrap();
+            assert_eq!(client.metadata.client_name.as_deref(), Some("\0\"'\\"), "{from}");
+            assert_eq!(client.metadata.scope, Some(code.scopes.clone()));
+            assert_eq!(client.metadata.extra.0["x"], serde_json::json!({"y": [1.5, null]}));
+            assert_eq!(client.redirect_uris.len(), 2);
+            assert!(client.authentication.secret.is_some());
+            assert_eq!(client.authentication.secret_expires_at, Some(at(500_000)));
+            assert_eq!(client.registered_at.as_secs(), 999_999);
+            let mut expected = code.clone();
+            (expected.jkt, expected.redeemed) = (Some(jkt), Some(family_id(1)));
+            assert_eq!(store.read_code(&code.digest).await, Ok(Some(expected)));
+            let family = store.read_family(&family_id(1)).await.unwrap().unwrap();
+            assert_eq!((family.jkt, family.scopes), (Some(jkt), code.scopes.clone()));
+            assert_eq!((family.generation.get(), family.rotated_at.as_secs()), (3, 999_999));
+            let known = store.access(&access.digest, NOW).await.unwrap().unwrap();
+            assert_eq!((known.jkt, known.scopes), (Some(jkt), code.scopes.clone()));
+            let consent = store.read_consent(&key).await.unwrap().unwrap();
+            assert_eq!((consent.metadata, consent.scopes), (agreed, code.scopes.clone()));
+            assert_eq!(store.sweep(at(1_000_000), 100).await, Ok(4));
+            let new = Place::new();
+            drop(new.open().await);
+            let columns = "SELECT string_agg(table_name || '.' || column_name, ' ' ORDER BY table_name, column_name) \
+                 FROM information_schema.columns WHERE table_schema = 'mcp_oauth'";
+            assert_eq!(place.sql(columns), new.sql(columns));
+        });
+    }
 }

@@ -10,7 +10,7 @@ const ROWS: usize = 50_000;
 
 fn expired() -> String {
     format!(
-        "INSERT INTO access SELECT sha256(i::text::bytea), '\\x00', 'files:read', i, NULL
+        "INSERT INTO access SELECT sha256(i::text::bytea), '\\x00', '{{}}', i
              FROM generate_series(1, {ROWS}) AS i;
          INSERT INTO once SELECT sha256(i::text::bytea), i, 2 FROM generate_series(1, {ROWS}) AS i"
     )

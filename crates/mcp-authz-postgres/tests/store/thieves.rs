@@ -75,12 +75,15 @@ fn sec_206_what_nobody_stored_is_told_as_damage() {
         let store = place.open().await;
         assert_eq!(store.check().await, Ok(()));
         for (number, damage) in (1..).zip([
-            "UPDATE access SET scopes = '\"'",
+            "UPDATE access SET body = '\"'",
+            "UPDATE access SET body = replace(body, 'files:read', '\\\"')",
+            "UPDATE access SET body = replace(body, '}', ',\"jkt\":\"00\"}')",
+            "UPDATE access SET body = replace(body, '1', '2')",
+            "UPDATE families SET body = replace(body, '1', '2')",
             "UPDATE families SET subject = '\\xC0AF'",
             "UPDATE families SET client_id = ''",
             "UPDATE families SET client_id = chr(10)",
             "UPDATE families SET resource = 'nowhere'",
-            "UPDATE access SET jkt = '\\x00'",
             "UPDATE access SET expires_at = -1",
         ]) {
             store.insert_family(family(number), NOW).await.unwrap();

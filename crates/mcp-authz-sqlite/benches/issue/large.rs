@@ -147,14 +147,14 @@ fn fill(path: &Path, clients: u64, tokens: u64) {
     let transaction = raw.transaction().unwrap();
     {
         let mut client = transaction
-            .prepare("INSERT INTO clients VALUES (?1, '{}', '[]', '{}', 1000000, NULL, 0)")
+            .prepare("INSERT INTO clients (client_id, unused, of_operator, body) VALUES (?1, 0, 0, '{}')")
             .unwrap();
         let mut new = transaction
             .prepare(
-                "INSERT INTO families (id, client_id, subject, resource, scopes, expires_at, \
-                 idle_until, generation, rotated_at, jkt, revoked, needed_until) \
-                 VALUES (?1, ?2, 'user', 'https://rs.example/mcp', 'files:read', 3000000, \
-                 2000000, 0, 1000000, NULL, 0, 3000000)",
+                "INSERT INTO families (id, client_id, subject, resource, expires_at, idle_until, \
+                 generation, rotated_at, revoked, needed_until, body) \
+                 VALUES (?1, ?2, 'user', 'https://rs.example/mcp', 3000000, 2000000, 0, 1000000, \
+                 0, 3000000, '{\"v\":1,\"scopes\":\"files:read\"}')",
             )
             .unwrap();
         for number in 0..clients {
@@ -164,7 +164,7 @@ fn fill(path: &Path, clients: u64, tokens: u64) {
         // The index of random digests is made at last, which is thirty times faster and makes the same tree.
         transaction.execute_batch("DROP INDEX access_digest").unwrap();
         let mut access = transaction
-            .prepare("INSERT INTO access VALUES (?1, ?2, 'files:read', ?3, NULL)")
+            .prepare(r#"INSERT INTO access VALUES (?1, ?2, ?3, '{"v":1,"scopes":"files:read"}')"#)
             .unwrap();
         for number in 0..tokens {
             let digest = SecretDigest::of(&number.to_string());

@@ -123,18 +123,14 @@ impl Bare {
     fn insert(&self, number: u64) {
         let code = code(number);
         self.run(
-            "INSERT INTO codes (digest, client_id, redirect_uri, challenge, resource, scopes, \
-             subject, expires_at, jkt, redeemed) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL, NULL) ON CONFLICT DO NOTHING",
+            "INSERT INTO codes (digest, client_id, subject, expires_at, redeemed, body) \
+             VALUES (?1, ?2, ?3, ?4, NULL, ?5) ON CONFLICT DO NOTHING",
             params![
                 code.digest.as_bytes(),
                 code.client_id.as_str(),
-                code.redirect_uri.as_str(),
-                code.challenge.as_str(),
-                code.resource.as_str(),
-                code.scopes.as_str(),
                 code.subject,
                 seconds(code.expires_at),
+                code.body().unwrap().as_str(),
             ],
         );
     }
@@ -153,29 +149,29 @@ impl Bare {
             .unwrap();
         assert!(redeemed.is_none() && expires_at > 1_000_000);
         self.run(
-            "INSERT INTO families (id, client_id, subject, resource, scopes, expires_at, \
-             idle_until, generation, rotated_at, jkt, revoked, needed_until) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, NULL, 0, ?6)",
+            "INSERT INTO families (id, client_id, subject, resource, expires_at, idle_until, \
+             generation, rotated_at, revoked, needed_until, body) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, 0, ?5, ?8)",
             params![
                 family.id.as_bytes(),
                 family.client_id.as_str(),
                 family.subject,
                 family.resource.as_str(),
-                family.scopes.as_str(),
                 seconds(family.expires_at),
                 seconds(family.idle_until),
                 1_000_000,
+                family.body().unwrap().as_str(),
             ],
         );
         let number = self.0.last_insert_rowid();
         self.run(
-            "INSERT INTO access (digest, family, scopes, expires_at, jkt) \
-             VALUES (?1, ?2, ?3, ?4, NULL) ON CONFLICT DO NOTHING",
+            "INSERT INTO access (digest, family, expires_at, body) \
+             VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
             params![
                 family.access.digest.as_bytes(),
                 family.id.as_bytes(),
-                family.access.scopes.as_str(),
                 seconds(family.access.expires_at),
+                family.access.body().unwrap().as_str(),
             ],
         );
         self.run(

@@ -1,5 +1,6 @@
 //! What is stored.
 
+use authorization_server::rows::CodeIndex;
 use authorization_server::{CodeRecord, FamilyId, NewAccess, NewFamily};
 use oauth_types::{
     ClientId, CodeVerifier, RedirectUri, ResourceUri, ScopeSet, SecretDigest, UnixTime,
@@ -24,18 +25,23 @@ fn client_id() -> ClientId {
 }
 
 pub(crate) fn code(number: u64) -> CodeRecord {
-    CodeRecord {
+    let index = CodeIndex {
         digest: code_digest(number),
         client_id: client_id(),
-        redirect_uri: RedirectUri::parse("https://app.example/cb").unwrap(),
-        challenge: CodeVerifier::parse(&"v".repeat(43)).unwrap().challenge(),
-        resource: ResourceUri::parse("https://rs.example/mcp").unwrap(),
-        scopes: ScopeSet::parse("files:read").unwrap(),
         subject: format!("user {number}"),
         expires_at: UnixTime::from_secs(1_000_060),
-        jkt: None,
         redeemed: None,
-    }
+    };
+    let redirect_uri = RedirectUri::parse("https://app.example/cb").unwrap();
+    let resource = ResourceUri::parse("https://rs.example/mcp").unwrap();
+    let scopes = ScopeSet::parse("files:read").unwrap();
+    CodeRecord::new(
+        index,
+        redirect_uri,
+        CodeVerifier::parse(&"v".repeat(43)).unwrap().challenge(),
+        resource,
+        scopes,
+    )
 }
 
 pub(crate) fn family(number: u64) -> NewFamily {
@@ -46,20 +52,12 @@ pub(crate) fn family(number: u64) -> NewFamily {
         [left.try_into().unwrap(), right.try_into().unwrap()]
     };
     let scopes = ScopeSet::parse("files:read").unwrap();
-    NewFamily {
-        id: FamilyId::from_bytes(id),
-        client_id: client_id(),
-        subject: format!("user {number}"),
-        resource: ResourceUri::parse("https://rs.example/mcp").unwrap(),
-        scopes: scopes.clone(),
-        expires_at: UnixTime::from_secs(3_000_000),
-        idle_until: UnixTime::from_secs(2_000_000),
-        jkt: None,
-        access: NewAccess {
-            digest: SecretDigest::of(&format!("access {number}")),
-            scopes,
-            expires_at: UnixTime::from_secs(1_000_600),
-            jkt: None,
-        },
-    }
+    let end = UnixTime::from_secs(1_000_600);
+    let access = NewAccess::new(SecretDigest::of(&format!("access {number}")), scopes, end);
+    let (id, subject) = (FamilyId::from_bytes(id), format!("user {number}"));
+    let resource = ResourceUri::parse("https://rs.example/mcp").unwrap();
+    let mut family = NewFamily::new(id, client_id(), subject, resource, access);
+    family.expires_at = UnixTime::from_secs(3_000_000);
+    family.idle_until = UnixTime::from_secs(2_000_000);
+    family
 }

@@ -154,13 +154,16 @@ fn sec_206_what_is_no_text_is_told_as_damage() {
         let place = Place::new();
         let store = place.open();
         for (number, damage) in (1..).zip([
-            "UPDATE access SET scopes = CAST(x'FF' AS TEXT)",
-            "UPDATE access SET scopes = '\"'",
+            "UPDATE access SET body = CAST(x'FF' AS TEXT)",
+            "UPDATE access SET body = '\"'",
+            "UPDATE access SET body = json_set(body, '$.scopes', '\"')",
+            "UPDATE access SET body = json_set(body, '$.jkt', '00')",
+            "UPDATE access SET body = json_set(body, '$.v', 2)",
+            "UPDATE families SET body = json_set(body, '$.v', 2)",
             "UPDATE families SET subject = CAST(x'C0AF' AS TEXT)",
             "UPDATE families SET client_id = ''",
             "UPDATE families SET client_id = char(10)",
             "UPDATE families SET resource = 'nowhere'",
-            "UPDATE access SET jkt = x'00'",
             "UPDATE access SET expires_at = -1",
         ]) {
             store.insert_family(family(number), NOW).await.unwrap();
@@ -213,7 +216,7 @@ fn an_operation_that_fails_fails_alone() {
         let other = place.raw();
         other
             .execute_batch(
-                "CREATE TRIGGER refused BEFORE INSERT ON access WHEN NEW.scopes = 'refused' \
+                "CREATE TRIGGER refused BEFORE INSERT ON access WHEN NEW.body LIKE '%refused%' \
                  BEGIN SELECT RAISE(ABORT, 'refused'); END",
             )
             .unwrap();

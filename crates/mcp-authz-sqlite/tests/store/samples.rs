@@ -3,6 +3,7 @@
 use core::time::Duration;
 use std::path::PathBuf;
 
+use authorization_server::rows::CodeIndex;
 use authorization_server::{
     CodeRecord, FamilyId, Generation, NewAccess, NewFamily, Rotation, StoreError,
 };
@@ -68,18 +69,17 @@ pub(crate) fn code_text(number: u64) -> String {
 }
 
 pub(crate) fn code(number: u64) -> CodeRecord {
-    CodeRecord {
+    let index = CodeIndex {
         digest: SecretDigest::of(&code_text(number)),
         client_id: ClientId::parse(CLIENT).unwrap(),
-        redirect_uri: RedirectUri::parse("https://app.example/cb").unwrap(),
-        challenge: verifier().challenge(),
-        resource: ResourceUri::parse("https://rs.example/mcp").unwrap(),
-        scopes: ScopeSet::parse("files:read").unwrap(),
         subject: format!("user {number}"),
         expires_at: at(60),
-        jkt: None,
         redeemed: None,
-    }
+    };
+    let redirect_uri = RedirectUri::parse("https://app.example/cb").unwrap();
+    let resource = ResourceUri::parse("https://rs.example/mcp").unwrap();
+    let scopes = ScopeSet::parse("files:read").unwrap();
+    CodeRecord::new(index, redirect_uri, verifier().challenge(), resource, scopes)
 }
 
 pub(crate) fn family_id(number: u64) -> FamilyId {
@@ -87,38 +87,23 @@ pub(crate) fn family_id(number: u64) -> FamilyId {
 }
 
 pub(crate) fn family(number: u64) -> NewFamily {
-    let code = code(number);
-    NewFamily {
-        id: family_id(number),
-        client_id: code.client_id,
-        subject: code.subject,
-        resource: code.resource,
-        scopes: code.scopes,
-        expires_at: at(1_000_000),
-        idle_until: at(500_000),
-        jkt: None,
-        access: access(number, 0),
-    }
+    let CodeRecord { client_id, subject, resource, .. } = code(number);
+    let access = access(number, 0);
+    let mut family = NewFamily::new(family_id(number), client_id, subject, resource, access);
+    (family.expires_at, family.idle_until) = (at(1_000_000), at(500_000));
+    family
 }
 
 /// The access token that comes with this generation.
 pub(crate) fn access(number: u64, generation: u64) -> NewAccess {
-    NewAccess {
-        digest: SecretDigest::of(&format!("access-{number}-{generation}")),
-        scopes: ScopeSet::parse("files:read").unwrap(),
-        expires_at: at(600),
-        jkt: None,
-    }
+    let digest = SecretDigest::of(&format!("access-{number}-{generation}"));
+    NewAccess::new(digest, ScopeSet::parse("files:read").unwrap(), at(600))
 }
 
 pub(crate) fn rotation(number: u64, presented: u64) -> Rotation {
-    Rotation {
-        family: family_id(number),
-        presented: Generation::new(presented),
-        access: access(number, presented + 1),
-        idle_until: at(500_000),
-        grace: Duration::from_secs(10),
-    }
+    let (id, generation) = (family_id(number), Generation::new(presented));
+    let (access, grace) = (access(number, presented + 1), Duration::from_secs(10));
+    Rotation::new(id, generation, access, at(500_000), grace)
 }
 
 pub(crate) const UNAVAILABLE: StoreError = StoreError::Unavailable;

@@ -19,7 +19,7 @@ fn fill(place: &Place) {
         .raw()
         .execute_batch(&format!(
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS}) \
-             INSERT INTO access SELECT randomblob(32), randomblob(16), 'files:read', i, NULL FROM n"
+             INSERT INTO access SELECT randomblob(32), randomblob(16), i, '{{}}' FROM n"
         ))
         .unwrap();
 }
