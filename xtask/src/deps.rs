@@ -12,7 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["oauth-types"],
     &["client-auth", "iss-validate", "scope-stepup"],
     &["client-flow", "authorization-server", "resource-server"],
-    &["mcp-authz-keys"],
+    &["mcp-authz-keys", "mcp-authz-http"],
     &["mcp-authz-reqwest", "mcp-authz-axum", "mcp-authz-sqlite", "mcp-authz-postgres"],
     &["mcp-authz"],
 ];

@@ -4,6 +4,7 @@ use core::fmt;
 use std::time::Duration;
 
 use client_flow::{ClientConfig, FlowError, Grant};
+use mcp_authz_http::{BuildError, GuardedClient};
 use oauth_types::{ResourceUri, http_origins_for_development};
 use scope_stepup::Policy;
 use tracing::warn;
@@ -12,9 +13,7 @@ use crate::client::AuthorizedClient;
 use crate::error::Error;
 use crate::http_client::HttpClient;
 use crate::identity::IdentitySource;
-use crate::proxy;
 use crate::renewal::{Credentials, Login, Renewal};
-use crate::resolve::{Resolver, Trusted};
 use crate::store::{CredentialStore, MemoryCredentials};
 use crate::user_agent::UserAgent;
 
@@ -25,9 +24,30 @@ pub struct AuthorizedClientBuilder {
     server_url: String,
     login: Login,
     policy: Policy,
+    connection: Connection,
+}
+
+/// Settings of the HTTP client.
+pub(crate) struct Connection {
     http: reqwest::ClientBuilder,
     response_deadline: Duration,
     proxy: Option<String>,
+    /// Local addresses are allowed for all hosts.
+    is_local: bool,
+    /// Hosts that the configuration names, which may be at local addresses.
+    trusted: Vec<String>,
+}
+
+impl Default for Connection {
+    fn default() -> Self {
+        Self {
+            http: reqwest::Client::builder(),
+            response_deadline: AuthorizedClient::RESPONSE_DEADLINE,
+            proxy: None,
+            is_local: false,
+            trusted: Vec::new(),
+        }
+    }
 }
 
 impl AuthorizedClientBuilder {
@@ -41,9 +61,7 @@ impl AuthorizedClientBuilder {
                 store: Box::new(MemoryCredentials::default()),
             },
             policy: Policy::default(),
-            http: reqwest::Client::builder(),
-            response_deadline: AuthorizedClient::RESPONSE_DEADLINE,
-            proxy: None,
+            connection: Connection::default(),
         }
     }
 
@@ -79,7 +97,7 @@ impl AuthorizedClientBuilder {
     /// itself, so that they lead to no local address. Name a proxy by [`proxy`](Self::proxy): the proxies of this HTTP
     /// client are dropped where the MCP server is on this machine, because they might be asked for it.
     pub fn http(mut self, http: reqwest::ClientBuilder) -> Self {
-        self.http = http;
+        self.connection.http = http;
         self
     }
 
@@ -92,7 +110,7 @@ impl AuthorizedClientBuilder {
     /// Requests to this machine go through no proxy, nor do those to a host for which http is allowed in development
     /// ([`allow_http_for_development`](oauth_types::allow_http_for_development)) or that `NO_PROXY` names.
     pub fn proxy(mut self, url: &str) -> Self {
-        self.proxy = Some(url.to_owned());
+        self.connection.proxy = Some(url.to_owned());
         self
     }
 
@@ -103,7 +121,7 @@ impl AuthorizedClientBuilder {
     /// progress. Responses of status 1xx do not extend it. A GET that asks for an event stream has no such deadline. After
     /// the head nothing ends an event stream; the transport for rmcp waits as long for each part of any other body.
     pub fn response_deadline(mut self, deadline: Duration) -> Self {
-        self.response_deadline = deadline;
+        self.connection.response_deadline = deadline;
         self
     }
 
@@ -122,14 +140,14 @@ impl AuthorizedClientBuilder {
         {
             return Err(Error::RedirectUri);
         }
-        let mut trusted = Trusted { all: config.allows_local_addresses, ..Trusted::default() };
+        let mut connection = self.connection;
+        connection.is_local = config.allows_local_addresses;
         if let Grant::EnterpriseManaged(provider) = &config.grant {
             // The enterprise's administrator named it.
-            trusted.hosts.push(provider.token_endpoint.origin().host().to_owned());
+            connection.trusted.push(provider.token_endpoint.origin().host().to_owned());
         }
         let login = Credentials::Login(Box::new(self.login));
-        let limits = (self.proxy.as_deref(), self.response_deadline);
-        build(&self.server_url, login, self.policy, self.http, trusted, limits)
+        build(&self.server_url, login, self.policy, connection)
     }
 }
 
@@ -137,28 +155,29 @@ pub(crate) fn build(
     server_url: &str,
     credentials: Credentials,
     policy: Policy,
-    http: reqwest::ClientBuilder,
-    mut trusted: Trusted,
-    (proxy, response_deadline): (Option<&str>, Duration),
+    connection: Connection,
 ) -> Result<AuthorizedClient, Error> {
     let server = ResourceUri::canonical(server_url).map_err(FlowError::ServerUrl)?;
-    let for_development = http_origins_for_development();
-    for origin in &for_development {
+    for origin in http_origins_for_development() {
         warn!(%origin, "plain http is allowed for this origin, which is for development only");
     }
-    let is_direct = server.origin().is_loopback() || !for_development.is_empty();
-    let (http, proxies) = proxy::apply(http, proxy, is_direct, &for_development)?;
-    trusted.hosts.extend(proxies);
-    let http = http
-        // C-TOKEN-1: neither a token nor a code follows a redirect.
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(Duration::from_secs(10))
-        .dns_resolver(Resolver::new(server.origin().host(), trusted))
-        .build()
-        .map_err(|_| Error::HttpClient)?;
+    let mut http = GuardedClient::visiting(&server.origin(), connection.http);
+    if connection.is_local {
+        http = http.allow_local();
+    }
+    if let Some(proxy) = &connection.proxy {
+        http = http.proxy(proxy);
+    }
+    for host in &connection.trusted {
+        http = http.trust_host(host);
+    }
+    let http = http.build().map_err(|error| match error {
+        BuildError::Proxy => Error::Proxy,
+        _ => Error::HttpClient,
+    })?;
     let http = HttpClient::new(http);
     let renewal = Renewal::new(http.clone(), server.clone(), credentials, policy);
-    Ok(AuthorizedClient::of(http, server, renewal, response_deadline))
+    Ok(AuthorizedClient::of(http, server, renewal, connection.response_deadline))
 }
 
 impl fmt::Debug for AuthorizedClientBuilder {
@@ -202,9 +221,8 @@ mod tests {
         let url = "http://10.255.255.1:8080/mcp";
         let http = reqwest::Client::builder().proxy(reqwest::Proxy::all(proxy).unwrap());
         let token = Credentials::Fixed(http::HeaderValue::from_static("Bearer canary"));
-        let (policy, trusted) = (Policy::default(), Trusted::default());
-        let client =
-            build(url, token, policy, http, trusted, (None, Duration::from_secs(60))).unwrap();
+        let connection = Connection { http, ..Connection::default() };
+        let client = build(url, token, Policy::default(), connection).unwrap();
         let sent = client.send(client.post(url));
         let _ = tokio::time::timeout(Duration::from_millis(500), sent).await;
         assert!(listener.accept().is_err(), "the token went to the proxy");

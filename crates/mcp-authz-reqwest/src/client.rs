@@ -13,11 +13,10 @@ use scope_stepup::{Mode, Policy};
 use tokio::time::timeout;
 use tracing::debug;
 
-use crate::builder::{self, AuthorizedClientBuilder};
+use crate::builder::{self, AuthorizedClientBuilder, Connection};
 use crate::error::Error;
 use crate::http_client::HttpClient;
 use crate::renewal::{Answered, Credentials, Next, Renewal};
-use crate::resolve::Trusted;
 use crate::user_agent::UserAgent;
 
 /// Sends requests to one MCP server, with a token for it.
@@ -71,10 +70,7 @@ impl AuthorizedClient {
     pub fn with_token(server_url: &str, token: &Secret) -> Result<Self, Error> {
         let token = token.header_value("Bearer ").ok_or(Error::UnusableToken)?;
         let policy = Policy::default().with_mode(Mode::Fixed);
-        let http = reqwest::Client::builder();
-        let login = Credentials::Fixed(token);
-        let trusted = Trusted::default();
-        builder::build(server_url, login, policy, http, trusted, (None, Self::RESPONSE_DEADLINE))
+        builder::build(server_url, Credentials::Fixed(token), policy, Connection::default())
     }
 
     pub(crate) fn of(

@@ -4,10 +4,11 @@ use core::pin::pin;
 use core::time::Duration;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use client_flow::{Exchange, FlowError, Record, Session, Step, TransportFailed};
 use futures::future::{Either, select};
 use iss_validate::Callback;
+use mcp_authz_http::{HttpError, read_body};
 use oauth_types::ResourceUri;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tracing::{Instrument as _, Level, debug, debug_span, enabled, info, warn};
@@ -206,21 +207,19 @@ impl Host<'_> {
 
     async fn send(&self, exchange: &Exchange) -> Result<http::Response<Bytes>, TransportFailed> {
         let purpose = exchange.purpose();
-        let (parts, body) = exchange.request().clone().into_parts();
-        let request = http::Request::from_parts(parts, reqwest::Body::from(body));
-        let mut request = reqwest::Request::try_from(request).map_err(|error| failure(&error))?;
+        let request = exchange.request().clone().map(reqwest::Body::from);
+        let mut request = reqwest::Request::try_from(request)
+            .map_err(|error| failure(&HttpError::from(error)))?;
         *request.timeout_mut() = Some(TIMEOUT);
-        let response = match self.http.execute(request).await {
-            Ok(response) => response,
-            Err(error) => {
-                let failure = failure(&error);
-                warn!(%purpose, %failure, "no answer");
-                debug!(%purpose, error = chain(&error.without_url()), "no answer");
-                return Err(failure);
-            }
-        };
+        let response = self.http.execute(request).await.map_err(|error| {
+            let failure = failure(&error);
+            warn!(%purpose, %failure, "no answer");
+            debug!(%purpose, error = chain(&error), "no answer");
+            failure
+        })?;
         debug!(%purpose, status = response.status().as_u16(), "answered");
-        let response = read(response).await?;
+        let response = read_body(response, Exchange::MAX_BODY).await;
+        let response = response.map_err(|error| failure(&error))?;
         if enabled!(Level::DEBUG) {
             for member in exchange.passed_over(&response) {
                 debug!(%purpose, member, "a malformed member was passed over");
@@ -228,21 +227,6 @@ impl Host<'_> {
         }
         Ok(response)
     }
-}
-
-/// Reads a body up to the limit of a flow's exchanges.
-async fn read(mut response: reqwest::Response) -> Result<http::Response<Bytes>, TransportFailed> {
-    let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error))? {
-        if chunk.len() > Exchange::MAX_BODY - body.len() {
-            return Err(TransportFailed::TooLarge);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    let mut plain = http::Response::new(body.freeze());
-    *plain.status_mut() = response.status();
-    *plain.headers_mut() = core::mem::take(response.headers_mut());
-    Ok(plain)
 }
 
 const fn kind(step: &Step) -> &'static str {

@@ -1,6 +1,5 @@
 //! Why a request was not made, or not answered.
 
-use core::error::Error as _;
 use core::fmt;
 use core::time::Duration;
 use std::borrow::Cow;
@@ -8,12 +7,12 @@ use std::io;
 use std::sync::Arc;
 
 use client_flow::{EndpointMoved, FlowError, TransportFailed};
+use mcp_authz_http::{HttpError, HttpErrorKind};
 use oauth_types::{ErrorDescription, SentSecrets, UnixTime};
 use scope_stepup::{InsufficientScope, WindowLimit};
 use tracing::debug;
 
 use crate::identity::IdentityFailed;
-use crate::resolve::{LeadsHome, Unresolved};
 use crate::store::StoreFailed;
 use crate::user_agent::VisitFailed;
 
@@ -109,12 +108,11 @@ impl fmt::Display for TooManyWindows {
 }
 
 impl Error {
-    /// Classifies a failure of the HTTP library, whose own error may quote a URL.
-    pub(crate) fn of_http(error: reqwest::Error) -> Self {
+    /// The error of a request that brought no response.
+    pub(crate) fn of_http(error: HttpError) -> Self {
         let failure = failure(&error);
-        let error = error.without_url();
         debug!(%failure, error = chain(&error), "no answer");
-        Self::Transport { failure, cause: Some(Arc::new(error)) }
+        Self::Transport { failure, cause: error.into_source().map(Arc::new) }
     }
 
     /// Strikes the secrets of a request out of what the response says about it.
@@ -132,41 +130,24 @@ impl Error {
     }
 }
 
-pub(crate) fn failure(error: &reqwest::Error) -> TransportFailed {
-    let causes = || core::iter::successors(error.source(), |&error| error.source());
-    let is_of_tls = |kind| {
-        use io::ErrorKind::{ConnectionReset, InvalidData, UnexpectedEof};
-        let is_https = error.url().is_some_and(|url| url.scheme() == "https");
-        is_https && matches!(kind, ConnectionReset | InvalidData | UnexpectedEof)
-    };
-    if causes().any(|error| error.is::<LeadsHome>()) {
-        return TransportFailed::LocalAddress;
-    } else if error.is_timeout() {
-        return TransportFailed::Timeout;
-    } else if !error.is_connect() {
-        return TransportFailed::Interrupted;
-    }
-    // The library does not export this type of its.
-    if causes().any(|error| error.to_string().starts_with("tunnel error")) {
-        return TransportFailed::Proxy;
-    }
-    if causes().any(|error| error.is::<Unresolved>()) {
-        return TransportFailed::Name;
-    }
-    // An error of a socket may be inside another one, which does not name it as its source.
-    let sockets = causes().filter_map(|error| error.downcast_ref::<io::Error>());
-    let inner = |error: &io::Error| Some(error.get_ref()?.downcast_ref::<io::Error>()?.kind());
-    let kinds = sockets.map(|error| inner(error).unwrap_or_else(|| error.kind()));
-    match kinds.last() {
-        Some(io::ErrorKind::ConnectionRefused) => TransportFailed::Refused,
-        Some(kind) if is_of_tls(kind) => TransportFailed::Tls,
+pub(crate) fn failure(error: &HttpError) -> TransportFailed {
+    match error.kind() {
+        HttpErrorKind::LocalAddress => TransportFailed::LocalAddress,
+        HttpErrorKind::Name => TransportFailed::Name,
+        HttpErrorKind::Refused => TransportFailed::Refused,
+        HttpErrorKind::Tls => TransportFailed::Tls,
+        HttpErrorKind::Proxy => TransportFailed::Proxy,
+        HttpErrorKind::Timeout => TransportFailed::Timeout,
+        HttpErrorKind::Interrupted => TransportFailed::Interrupted,
+        HttpErrorKind::TooLarge => TransportFailed::TooLarge,
         _ => TransportFailed::Connect,
     }
 }
 
-/// The texts of an error and of all its sources. Call it after [`reqwest::Error::without_url`].
-pub(crate) fn chain(error: &dyn core::error::Error) -> String {
-    let sources = core::iter::successors(error.source(), |&error| error.source());
+/// The texts of an error and of all its sources.
+pub(crate) fn chain(error: &HttpError) -> String {
+    let first = core::error::Error::source(error);
+    let sources = core::iter::successors(first, |&error| error.source());
     sources.fold(error.to_string(), |text, source| format!("{text}: {source}"))
 }
 

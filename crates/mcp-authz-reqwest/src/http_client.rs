@@ -1,11 +1,12 @@
 //! The HTTP client. The model of renewals puts a scripted one in its place.
 
-use reqwest::{Error, IntoUrl, Method, Request, RequestBuilder, Response};
+use mcp_authz_http::{GuardedClient, HttpError};
+use reqwest::{IntoUrl, Method, Request, RequestBuilder, Response};
 
 /// Sends what flows exchange and what requests ask for.
 #[derive(Clone)]
 pub(crate) struct HttpClient {
-    inner: reqwest::Client,
+    inner: GuardedClient,
     #[cfg(test)]
     script: Option<Script>,
 }
@@ -13,11 +14,13 @@ pub(crate) struct HttpClient {
 /// What answers instead of the network.
 #[cfg(test)]
 pub(crate) type Script = std::sync::Arc<
-    dyn Fn(Request) -> futures::future::BoxFuture<'static, Result<Response, Error>> + Send + Sync,
+    dyn Fn(Request) -> futures::future::BoxFuture<'static, Result<Response, HttpError>>
+        + Send
+        + Sync,
 >;
 
 impl HttpClient {
-    pub(crate) const fn new(inner: reqwest::Client) -> Self {
+    pub(crate) const fn new(inner: GuardedClient) -> Self {
         Self {
             inner,
             #[cfg(test)]
@@ -26,7 +29,7 @@ impl HttpClient {
     }
 
     #[cfg(test)]
-    pub(crate) fn scripted(inner: reqwest::Client, script: Script) -> Self {
+    pub(crate) fn scripted(inner: GuardedClient, script: Script) -> Self {
         Self { inner, script: Some(script) }
     }
 
@@ -34,7 +37,7 @@ impl HttpClient {
         self.inner.request(method, url)
     }
 
-    pub(crate) async fn execute(&self, request: Request) -> Result<Response, Error> {
+    pub(crate) async fn execute(&self, request: Request) -> Result<Response, HttpError> {
         #[cfg(test)]
         if let Some(script) = &self.script {
             return script(request).await;

@@ -10,9 +10,7 @@ mod error;
 mod flight;
 mod http_client;
 mod identity;
-mod proxy;
 mod renewal;
-mod resolve;
 mod retry_after;
 #[cfg(feature = "rmcp")]
 mod rmcp;

@@ -3,23 +3,21 @@
 use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
-use std::collections::BTreeMap;
-use std::io;
 use std::sync::Arc;
 
 use authorization_server::DocumentRefused;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::header::ACCEPT;
-use http::{Response, StatusCode};
-use oauth_types::{ClientIdMetadata, ClientMetadataUrl, InvalidClientIdMetadata, is_local_ip};
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Certificate, Client, redirect, retry};
-use tokio::sync::Semaphore;
+use http::{Method, Response, StatusCode};
+use mcp_authz_http::{
+    BuildError, GuardedClient, GuardedClientBuilder, HttpError, HttpErrorKind, read_body,
+};
+use oauth_types::{ClientIdMetadata, ClientMetadataUrl, InvalidClientIdMetadata};
 use tracing::warn;
 
 use crate::documents::ClientDocuments;
-use crate::documents::lane::NetworkBudget;
+use crate::documents::lane::{Lane, NetworkBudget};
 use crate::rate::Rate;
 
 /// Why documents cannot be fetched at all.
@@ -43,6 +41,15 @@ impl fmt::Display for WebDocumentsFailed {
 
 impl core::error::Error for WebDocumentsFailed {}
 
+impl From<BuildError> for WebDocumentsFailed {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Certificate => Self::Certificate,
+            _ => Self::Tls,
+        }
+    }
+}
+
 /// Fetches documents by https and HTTP/1.1, without a proxy, a cookie or any credential. A name is resolved once,
 /// addresses that are local are left out, and the connection is made to one of those that are left. Redirects are
 /// not followed, contents not decompressed, connections not kept.
@@ -51,11 +58,14 @@ impl core::error::Error for WebDocumentsFailed {}
 /// were made up, and lead to a name server that is silent, do not delay clients that are known.
 #[derive(Clone, Debug)]
 pub struct WebDocuments {
-    new: Client,
-    known: Client,
+    new: GuardedClient,
+    known: GuardedClient,
 }
 
 impl WebDocuments {
+    /// Fetches from one address, or network of addresses, whatever names lead there.
+    const OF_ADDRESS: Rate = Rate::new(10, Duration::from_secs(1));
+
     /// Fetches from public addresses only.
     ///
     /// # Errors
@@ -98,37 +108,27 @@ impl WebDocuments {
         hosts: impl IntoIterator<Item = (String, SocketAddr)>,
         certificates: &[u8],
     ) -> Result<Self, WebDocumentsFailed> {
-        let hosts: BTreeMap<_, _> = hosts.into_iter().collect();
-        let names = || Names::new(hosts.clone(), Arc::new(|name| Box::pin(system(name))));
-        Self::build([names(), names()], certificates)
+        let hosts: Vec<_> = hosts.into_iter().collect();
+        let client = || {
+            let pin = |client: GuardedClientBuilder, (host, address): (String, SocketAddr)| {
+                client.pin(host, address)
+            };
+            hosts.iter().cloned().fold(Self::client().certificates(certificates), pin)
+        };
+        Self::build([client(), client()])
     }
 
-    fn build([new, known]: [Names; 2], certificates: &[u8]) -> Result<Self, WebDocumentsFailed> {
-        let certificates = Certificate::from_pem_bundle(certificates);
-        let certificates = certificates.map_err(|_| WebDocumentsFailed::Certificate)?;
-        let new = Self::client(new, certificates.clone())?;
-        Ok(Self { new, known: Self::client(known, certificates)? })
+    fn build([new, known]: [GuardedClientBuilder; 2]) -> Result<Self, WebDocumentsFailed> {
+        Ok(Self { new: new.build()?, known: known.build()? })
     }
 
-    fn client(names: Names, certificates: Vec<Certificate>) -> Result<Client, WebDocumentsFailed> {
-        // A-CIMD-1. Other crates may switch features of reqwest on: each is refused by name.
-        let client = Client::builder()
-            .dns_resolver(Arc::new(names))
-            .https_only(true)
-            .http1_only()
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .retry(retry::never())
-            .referer(false)
-            .no_gzip()
-            .no_brotli()
-            .no_zstd()
-            .no_deflate()
-            .pool_max_idle_per_host(0)
+    fn client() -> GuardedClientBuilder {
+        // A-CIMD-1
+        let addresses = NetworkBudget::new(Self::OF_ADDRESS);
+        GuardedClient::builder()
+            .https_only()
+            .untrusted_urls(move |address| addresses.allows(address))
             .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
-            .tls_certs_merge(certificates)
-            .build();
-        client.map_err(|_| WebDocumentsFailed::Tls)
     }
 }
 
@@ -148,220 +148,78 @@ impl ClientDocuments for WebDocuments {
     }
 }
 
-async fn get(client: &Client, url: &ClientMetadataUrl) -> Result<Response<Bytes>, DocumentRefused> {
-    let request = client.get(url.as_url().as_str()).header(ACCEPT, "application/json");
-    let answer = request.send().await.map_err(|error| {
-        let causes = core::iter::successors(core::error::Error::source(&error), |it| it.source());
-        match causes.filter_map(|cause| cause.downcast_ref()).next() {
-            Some(NoAddress::Busy) => DocumentRefused::Busy,
-            Some(NoAddress::Public) | None => DocumentRefused::Unreachable,
-        }
-    })?;
-    read(answer).await
-}
-
-/// Reads an answer up to the limit, whatever it says about its length.
-async fn read(mut answer: reqwest::Response) -> Result<Response<Bytes>, DocumentRefused> {
-    let mut body = BytesMut::new();
-    while answer.status() == StatusCode::OK {
-        let chunk = answer.chunk().await.map_err(|_| DocumentRefused::Unreachable)?;
-        let Some(chunk) = chunk else { break };
-        if chunk.len() > ClientIdMetadata::MAX_BYTES - body.len() {
-            return Err(DocumentRefused::Document(InvalidClientIdMetadata::TooLarge));
-        }
-        body.extend_from_slice(&chunk);
+async fn get(
+    client: &GuardedClient,
+    url: &ClientMetadataUrl,
+) -> Result<Response<Bytes>, DocumentRefused> {
+    let request = client.request(Method::GET, url.as_url().as_str());
+    let request = request.header(ACCEPT, "application/json").timeout(Lane::DEADLINE).build();
+    let request = request.map_err(|_| DocumentRefused::Unreachable)?;
+    let mut answer = client.execute(request).await.map_err(refused)?;
+    if answer.status() == StatusCode::OK {
+        return read_body(answer, ClientIdMetadata::MAX_BYTES).await.map_err(refused);
     }
-    let mut plain = Response::new(body.freeze());
+    // Its body may be as long as it likes: the status is the answer.
+    let mut plain = Response::new(Bytes::new());
     *plain.status_mut() = answer.status();
     *plain.headers_mut() = core::mem::take(answer.headers_mut());
     Ok(plain)
 }
 
-type LookUp = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync>;
-
-/// Where names lead. The connection is made to what this answers, and nothing is resolved a second time.
-struct Names {
-    hosts: BTreeMap<String, SocketAddr>,
-    look_up: LookUp,
-    places: Arc<NetworkBudget>,
-    slots: Arc<Semaphore>,
-}
-
-impl Names {
-    /// Most names that are resolved at once.
-    const AT_ONCE: usize = 64;
-    /// Most addresses of a name that are tried.
-    const ADDRESSES: usize = 4;
-    /// Longest wait until a name is resolved among others. What is left of the deadline is the fetch's.
-    const WAIT: Duration = Duration::from_secs(1);
-    /// Fetches from one address, or network of addresses, whatever names lead there.
-    const OF_ADDRESS: Rate = Rate::new(10, Duration::from_secs(1));
-
-    fn new(hosts: BTreeMap<String, SocketAddr>, look_up: LookUp) -> Self {
-        let places = Arc::new(NetworkBudget::new(Self::OF_ADDRESS));
-        Self { hosts, look_up, places, slots: Arc::new(Semaphore::new(Self::AT_ONCE)) }
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+fn refused(error: HttpError) -> DocumentRefused {
+    match error.kind() {
+        HttpErrorKind::Busy => DocumentRefused::Busy,
+        HttpErrorKind::TooLarge => DocumentRefused::Document(InvalidClientIdMetadata::TooLarge),
+        _ => DocumentRefused::Unreachable,
     }
-}
-
-impl Resolve for Names {
-    fn resolve(&self, name: Name) -> Resolving {
-        if let Some(address) = self.hosts.get(name.as_str()) {
-            let address: Addrs = Box::new([*address].into_iter());
-            return Box::pin(async { Ok(address) });
-        }
-        let look_up = (self.look_up)(name.as_str().to_owned());
-        let (places, slots) = (Arc::clone(&self.places), Arc::clone(&self.slots));
-        Box::pin(async move {
-            let Ok(slot) = tokio::time::timeout(Self::WAIT, slots.acquire_owned()).await else {
-                return Err(NoAddress::Busy.into());
-            };
-            let slot = slot?;
-            // The system's resolver cannot be interrupted: it keeps its slot, whoever stops waiting for it.
-            let found = tokio::spawn(async move {
-                let found = look_up.await;
-                drop(slot);
-                found
-            });
-            let mut found = found.await??;
-            // A-CIMD-1
-            found.retain(|address| !is_local_ip(address.ip()));
-            found.truncate(Self::ADDRESSES);
-            // Whoever owns a name chooses where it leads, and can have any number of names.
-            if !found.iter().all(|address| places.allows(address.ip())) {
-                return Err(NoAddress::Busy.into());
-            }
-            if found.is_empty() {
-                return Err(NoAddress::Public.into());
-            }
-            let found: Addrs = Box::new(found.into_iter());
-            Ok(found)
-        })
-    }
-}
-
-/// Reasons for which a name has no address that may be connected to now.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum NoAddress {
-    /// None of its addresses is public.
-    Public,
-    /// Too many names are being resolved, or too many lead to the same address.
-    Busy,
-}
-
-impl fmt::Display for NoAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Public => "the name leads to no address that may be connected to",
-            Self::Busy => "too many names are being resolved, or lead to the same address",
-        })
-    }
-}
-
-impl core::error::Error for NoAddress {}
-
-async fn system(name: String) -> io::Result<Vec<SocketAddr>> {
-    Ok(tokio::net::lookup_host((name, 0)).await?.collect())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
 
-    /// Names that lead to what a list says, an answer after the other; and how often they were asked.
-    fn names(answers: &'static [&'static [&'static str]]) -> (Names, Arc<AtomicUsize>) {
-        let asked = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&asked);
-        let look_up: LookUp = Arc::new(move |_| {
-            let answer = answers[count.fetch_add(1, Ordering::Relaxed).min(answers.len() - 1)];
-            let address = |text: &&str| SocketAddr::new(text.parse().unwrap(), 0);
-            let answer = answer.iter().map(address).collect();
-            Box::pin(async move { Ok(answer) })
-        });
-        (Names::new(BTreeMap::new(), look_up), asked)
-    }
+    /// Most names that are resolved at once.
+    const AT_ONCE: usize = 64;
 
-    async fn resolve(names: &Names) -> Vec<String> {
-        match names.resolve("c.example".parse().unwrap()).await {
-            Ok(found) => found.map(|address| address.ip().to_string()).collect(),
-            Err(error) => {
-                assert!(error.is::<NoAddress>());
-                Vec::new()
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn sec_118_a_name_leads_to_public_addresses_only() {
-        const LOCAL: &[&str] = &[
-            "10.0.0.1",
-            "172.16.0.1",
-            "192.168.0.1",
-            "127.0.0.1",
-            "169.254.169.254",
-            "100.64.0.1",
-            "0.0.0.0",
-            "::1",
-            "fc00::1",
-            "fe80::1",
-            "::ffff:7f00:1",
-            "64:ff9b::7f00:1",
-            "2002:7f00:1::",
-            "203.0.113.1",
-            "3fff::1",
-        ];
-        let (names, asked) = names(&[LOCAL, &["10.0.0.1", "1.1.1.1", "::1"], &[]]);
-        assert!(resolve(&names).await.is_empty());
-        assert_eq!(resolve(&names).await, ["1.1.1.1"]);
-        assert!(resolve(&names).await.is_empty());
-        assert_eq!(asked.load(Ordering::Relaxed), 3);
-    }
-
-    #[tokio::test]
-    async fn sec_120_a_name_that_is_rebound_is_connected_to_at_no_other_address() {
-        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = server.local_addr().unwrap().port();
-        // A sink of the DNS, which answers no web request, and then this machine.
-        let (names, asked) = names(&[&["192.31.196.1"], &["127.0.0.1"]]);
-        let url = format!("https://c.example:{port}/m");
-        let url = ClientMetadataUrl::parse(&url).unwrap();
-        let (known, _) = self::names(&[&[]]);
-        let web = WebDocuments::build([names, known], b"").unwrap();
-        let short = Duration::from_millis(300);
-        // Asked once, whether the connection fails or takes too long.
-        let first = tokio::time::timeout(short, web.fetch(&url)).await;
-        assert!(matches!(first, Err(_) | Ok(Err(DocumentRefused::Unreachable))));
-        assert_eq!(asked.load(Ordering::Relaxed), 1);
-        let second = tokio::time::timeout(short, web.fetch(&url)).await;
-        assert!(matches!(second, Ok(Err(DocumentRefused::Unreachable))));
-        assert_eq!(asked.load(Ordering::Relaxed), 2);
-        assert!(tokio::time::timeout(short, server.accept()).await.is_err(), "nobody came");
-    }
-
-    #[tokio::test]
-    async fn sec_126_many_names_of_one_address_share_its_budget() {
-        let (names, _) = names(&[&["1.1.1.1"]]);
-        let mut reached = 0;
-        for _ in 0..100 {
-            reached += resolve(&names).await.len();
-        }
+    #[test]
+    fn sec_126_many_names_of_one_address_share_its_budget() {
+        let budget = NetworkBudget::new(WebDocuments::OF_ADDRESS);
+        let reached = (0..100).filter(|_| budget.allows([1, 1, 1, 1].into())).count();
         assert!((10..=12).contains(&reached), "{reached}");
+    }
+
+    #[tokio::test]
+    async fn sec_118_a_name_that_leads_to_a_local_address_is_not_connected_to() {
+        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let here = server.local_addr().unwrap();
+        let client = || WebDocuments::client().look_up_with(move |_| async move { Ok(vec![here]) });
+        let web = WebDocuments::build([client(), client()]).unwrap();
+        let url = ClientMetadataUrl::parse(&format!("https://c.example:{}/m", here.port()));
+        let url = url.unwrap();
+        for answer in [web.fetch(&url).await, web.fetch_known(&url).await] {
+            assert_eq!(answer.err(), Some(DocumentRefused::Unreachable));
+        }
+        let nobody = tokio::time::timeout(Duration::from_millis(50), server.accept()).await;
+        assert!(nobody.is_err(), "somebody came");
     }
 
     #[tokio::test(start_paused = true)]
     async fn sec_229_a_silent_name_server_delays_no_name_that_was_good() {
-        let silent = || -> LookUp { Arc::new(|_| Box::pin(core::future::pending())) };
+        let silent = WebDocuments::client()
+            .look_up_with(|_| core::future::pending::<io::Result<Vec<SocketAddr>>>());
         let asked = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&asked);
-        let known: LookUp = Arc::new(move |_| {
+        let known = WebDocuments::client().look_up_with(move |_| {
             count.fetch_add(1, Ordering::Relaxed);
-            Box::pin(async { Ok(Vec::new()) })
+            async { Ok(Vec::new()) }
         });
-        let names = |look_up| Names::new(BTreeMap::new(), look_up);
-        let web = WebDocuments::build([names(silent()), names(known)], b"").unwrap();
+        let web = WebDocuments::build([silent, known]).unwrap();
         let url = ClientMetadataUrl::parse("https://c.example/m").unwrap();
-        for _ in 0..Names::AT_ONCE {
+        for _ in 0..AT_ONCE {
             let (web, url) = (web.clone(), url.clone());
             tokio::spawn(async move { drop(web.fetch(&url).await) });
         }
@@ -369,7 +227,7 @@ mod tests {
         // One more waits for its own time, and no host was silent: nothing was sent.
         let start = tokio::time::Instant::now();
         assert_eq!(web.fetch(&url).await.err(), Some(DocumentRefused::Busy));
-        assert_eq!(start.elapsed().as_secs(), Names::WAIT.as_secs());
+        assert_eq!(start.elapsed().as_secs(), 1);
         let start = tokio::time::Instant::now();
         assert_eq!(web.fetch_known(&url).await.err(), Some(DocumentRefused::Unreachable));
         assert_eq!((asked.load(Ordering::Relaxed), start.elapsed().as_millis()), (1, 0));

@@ -3,20 +3,17 @@
 
 use core::fmt;
 use core::future::Future;
-use core::net::SocketAddr;
 use core::time::Duration;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::ACCEPT;
 use http::{Request, Response};
+use mcp_authz_http::{Bounds, BuildError, GuardedClient, HttpError, HttpErrorKind};
 use oauth_types::{
-    AuthorizationServerMetadata, EndpointUrl, InvalidUri, Issuer, Location, MetadataNotFound,
-    MetadataSearch, MetadataStep, Origin, UnixTime, authorization_server_urls, is_local_ip,
-    issued_by,
+    AuthorizationServerMetadata, EndpointUrl, InvalidUri, Issuer, MetadataNotFound, MetadataSearch,
+    MetadataStep, UnixTime, authorization_server_urls, issued_by,
 };
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Certificate, Client, redirect, retry};
 use resource_server::Kept;
 use tokio::time::timeout;
 use tracing::warn;
@@ -48,41 +45,32 @@ impl fmt::Display for InvalidRemote {
 
 impl core::error::Error for InvalidRemote {}
 
+impl From<BuildError> for InvalidRemote {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Certificate => Self::Certificate,
+            _ => Self::Tls,
+        }
+    }
+}
+
 /// Why there is no answer, for the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Unreachable {
-    LocalAddress,
-    NoConnection,
-    NoAnswer,
-    Broken,
-    TooLarge,
+    Http(HttpErrorKind),
     NotFound(MetadataNotFound),
 }
 
-impl Unreachable {
-    fn of(error: &reqwest::Error) -> Self {
-        let first: &(dyn core::error::Error + 'static) = error;
-        let mut causes = core::iter::successors(Some(first), |error| error.source());
-        if causes.any(|cause| cause.is::<LeadsHome>()) {
-            Self::LocalAddress
-        } else if error.is_timeout() {
-            Self::NoAnswer
-        } else if error.is_connect() {
-            Self::NoConnection
-        } else {
-            Self::Broken
-        }
+impl From<HttpError> for Unreachable {
+    fn from(error: HttpError) -> Self {
+        Self::Http(error.kind())
     }
 }
 
 impl fmt::Display for Unreachable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::LocalAddress => f.write_str("a document leads to a local address"),
-            Self::NoConnection => f.write_str("no connection can be made"),
-            Self::NoAnswer => f.write_str("there is no answer in time"),
-            Self::Broken => f.write_str("the exchange broke off"),
-            Self::TooLarge => f.write_str("the answer is too long"),
+            Self::Http(why) => why.fmt(f),
             Self::NotFound(why) => why.fmt(f),
         }
     }
@@ -101,15 +89,14 @@ impl fmt::Display for Unreachable {
 pub struct RemoteServer {
     issuer: Issuer,
     search: MetadataSearch,
-    reach: Reach,
-    http: Client,
+    http: GuardedClient,
     metadata: Arc<Mutex<Kept<AuthorizationServerMetadata>>>,
     flight: Arc<Flight>,
 }
 
 impl RemoteServer {
-    /// Longest answer that is read, in bytes.
-    const MAX_BODY: usize = 128 * 1024;
+    /// Longest answer that is read, and longest time for an exchange.
+    const BOUNDS: Bounds = Bounds::new(128 * 1024, Self::TIMEOUT);
     /// Longest time for an exchange, and for the search for metadata.
     const TIMEOUT: Duration = Duration::from_secs(5);
     /// How long metadata is kept, and used on while it cannot be had.
@@ -149,29 +136,17 @@ impl RemoteServer {
         let places = authorization_server_urls(&issuer).map_err(InvalidRemote::Issuer)?;
         let search = MetadataSearch::new(places);
         let search = search.ok_or(InvalidRemote::Issuer(InvalidUri::Syntax))?;
-        let certificates = Certificate::from_pem_bundle(certificates);
-        let certificates = certificates.map_err(|_| InvalidRemote::Certificate)?;
         let origin = search.url().origin();
-        let local = local || origin.is_local_address();
-        let reach = Reach { hosts: Arc::new(RwLock::new(vec![origin.host().into()])), local };
-        // Other crates may switch features of reqwest on: each is refused by name.
-        let client = Client::builder()
-            .dns_resolver(Arc::new(reach.clone()))
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .retry(retry::never())
-            .referer(false)
-            .no_gzip()
-            .no_brotli()
-            .no_zstd()
-            .no_deflate()
-            .timeout(Self::TIMEOUT)
-            .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
-            .tls_certs_merge(certificates)
-            .build();
-        let http = client.map_err(|_| InvalidRemote::Tls)?;
+        let mut http = GuardedClient::builder()
+            .trust_host(origin.host())
+            .certificates(certificates)
+            .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")));
+        if local || origin.is_local_address() {
+            http = http.allow_local();
+        }
+        let http = http.build()?;
         let metadata = Arc::new(Mutex::new(Kept::new(Self::KEPT.0, Self::KEPT.1)));
-        Ok(Self { issuer, search, reach, http, metadata, flight: Arc::default() })
+        Ok(Self { issuer, search, http, metadata, flight: Arc::default() })
     }
 
     /// Its issuer.
@@ -182,8 +157,7 @@ impl RemoteServer {
 
     /// The configuration names this URL: its host may be anywhere, as the issuer's own.
     pub(crate) fn admit(&self, url: &EndpointUrl) {
-        let mut hosts = self.reach.hosts.write().unwrap_or_else(PoisonError::into_inner);
-        hosts.push(url.origin().host().into());
+        self.http.trust_host(url.origin().host());
     }
 
     /// What it says about itself, fetched when it is first needed and every hour. One search serves all who need it;
@@ -214,7 +188,7 @@ impl RemoteServer {
         let server = self.clone();
         is_due.then_some(async move {
             let found = timeout(Self::TIMEOUT, server.find()).await;
-            let found = found.unwrap_or(Err(Unreachable::NoAnswer));
+            let found = found.unwrap_or(Err(Unreachable::Http(HttpErrorKind::Timeout)));
             if let Err(why) = &found {
                 warn!(issuer = %server.issuer, %why, "no metadata of an authorization server");
             }
@@ -241,7 +215,7 @@ impl RemoteServer {
         loop {
             let answer = match self.ask(search.url()).await {
                 // A page for people may be as long as it likes: it is no document.
-                Err(Unreachable::TooLarge) => None,
+                Err(Unreachable::Http(HttpErrorKind::TooLarge)) => None,
                 answer => Some(answer?),
             };
             let step = match &answer {
@@ -263,22 +237,14 @@ impl RemoteServer {
 
     /// Fetches a JSON document, also where it has moved on its origin.
     pub(crate) async fn get(&self, url: &EndpointUrl) -> Result<Response<Bytes>, Unreachable> {
-        let mut url = url.clone();
-        for _ in 0..Location::MAX_REDIRECTS {
-            let answer = self.ask(&url).await?;
-            match Location::of_document(&url, answer.status(), answer.headers()) {
-                Some(moved) => url = moved,
-                None => return Ok(answer),
-            }
-        }
-        self.ask(&url).await
+        Ok(self.http.fetch_document(url, Self::BOUNDS).await?)
     }
 
     /// One request for a JSON document.
     async fn ask(&self, url: &EndpointUrl) -> Result<Response<Bytes>, Unreachable> {
         let request = Request::get(url.as_str()).header(ACCEPT, "application/json");
-        let request = request.body(Bytes::new()).map_err(|_| Unreachable::Broken)?;
-        self.send(request).await
+        let request = request.body(Bytes::new());
+        self.send(request.map_err(|_| Unreachable::Http(HttpErrorKind::Url))?).await
     }
 
     /// One exchange with the server, at a place that it or the configuration names.
@@ -286,77 +252,9 @@ impl RemoteServer {
         &self,
         request: Request<Bytes>,
     ) -> Result<Response<Bytes>, Unreachable> {
-        let (parts, body) = request.into_parts();
-        // Literal addresses do not come by the resolver.
-        let origin = Origin::of(&parts.uri.to_string()).map_err(|_| Unreachable::Broken)?;
-        if origin.is_local_address() && !self.reach.admits(origin.host()) {
-            return Err(Unreachable::LocalAddress);
-        }
-        let request = Request::from_parts(parts, reqwest::Body::from(body));
-        let request = request.try_into().map_err(|_| Unreachable::Broken)?;
-        let answer = self.http.execute(request).await.map_err(|error| Unreachable::of(&error))?;
-        read(answer, Self::MAX_BODY).await
+        Ok(self.http.fetch(request, Self::BOUNDS).await?)
     }
 }
-
-/// Reads an answer up to the limit, whatever it says about its length.
-async fn read(mut answer: reqwest::Response, limit: usize) -> Result<Response<Bytes>, Unreachable> {
-    let mut body = BytesMut::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|error| Unreachable::of(&error))? {
-        if chunk.len() > limit - body.len() {
-            return Err(Unreachable::TooLarge);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    let mut plain = Response::new(body.freeze());
-    *plain.status_mut() = answer.status();
-    *plain.headers_mut() = core::mem::take(answer.headers_mut());
-    Ok(plain)
-}
-
-/// Where the server may be, and where its documents may lead.
-#[derive(Clone, Debug)]
-struct Reach {
-    /// Those that the configuration names.
-    hosts: Arc<RwLock<Vec<Box<str>>>>,
-    local: bool,
-}
-
-impl Reach {
-    /// Whether this host may be at a local address.
-    fn admits(&self, host: &str) -> bool {
-        let hosts = self.hosts.read().unwrap_or_else(PoisonError::into_inner);
-        self.local || hosts.iter().any(|own| host.eq_ignore_ascii_case(own))
-    }
-}
-
-impl Resolve for Reach {
-    fn resolve(&self, name: Name) -> Resolving {
-        let may_be_local = self.admits(name.as_str());
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let mut found: Vec<SocketAddr> = found.collect();
-            found.retain(|address| may_be_local || !is_local_ip(address.ip()));
-            if found.is_empty() {
-                return Err(LeadsHome.into());
-            }
-            let found: Addrs = Box::new(found.into_iter());
-            Ok(found)
-        })
-    }
-}
-
-/// A name has no address that may be connected to.
-#[derive(Debug)]
-struct LeadsHome;
-
-impl fmt::Display for LeadsHome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name leads to no address that may be connected to")
-    }
-}
-
-impl core::error::Error for LeadsHome {}
 
 #[cfg(test)]
 mod tests;

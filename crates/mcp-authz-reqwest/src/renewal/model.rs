@@ -15,6 +15,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use client_flow::ClientConfig;
+use mcp_authz_http::GuardedClient;
 use oauth_types::{RedirectUri, ResourceUri, UnixTime};
 use scope_stepup::{Policy, WindowLimit};
 use serde_json::json;
@@ -41,7 +42,7 @@ struct Schedule {
 }
 
 impl Schedule {
-    fn new(seed: u64, settings: Settings, inner: &reqwest::Client) -> Self {
+    fn new(seed: u64, settings: Settings, inner: &GuardedClient) -> Self {
         let world = Arc::new(World::new(seed, settings));
         let kept = Arc::new(MemoryCredentials::default());
         let server = ResourceUri::canonical(SERVER).unwrap();
@@ -83,7 +84,7 @@ fn client(
     kept: &Arc<MemoryCredentials>,
     server: &ResourceUri,
     process: usize,
-    inner: &reqwest::Client,
+    inner: &GuardedClient,
 ) -> (AuthorizedClient, Renewal) {
     let redirect_uri = RedirectUri::parse("http://127.0.0.1/cb").unwrap();
     let config = ClientConfig::new("Test", redirect_uri.clone());
@@ -254,7 +255,7 @@ fn explore<F: Future<Output = ()>>(
     settings: impl Fn(u64) -> Settings,
     run: impl Fn(Arc<Schedule>) -> F,
 ) -> Counts {
-    let inner = reqwest::Client::new();
+    let inner = GuardedClient::builder().build().unwrap();
     let mut all = Counts::default();
     for seed in seeds {
         let mut runtime = tokio::runtime::Builder::new_current_thread();

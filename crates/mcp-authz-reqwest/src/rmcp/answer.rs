@@ -177,7 +177,7 @@ async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, Failure> 
     loop {
         let chunk = timeout(pause, response.chunk()).await;
         let chunk = chunk.map_err(|_| Failure::Client(Error::NoResponse { within: pause }))?;
-        let chunk = chunk.map_err(|error| Failure::Client(Error::of_http(error)))?;
+        let chunk = chunk.map_err(|error| Failure::Client(Error::of_http(error.into())))?;
         let Some(chunk) = chunk else { return Ok(body) };
         if chunk.len() > limit.saturating_sub(body.len()) {
             return Err(Failure::ResponseBodyTooLarge { max_size: limit });

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt as _};
 use http::header::AUTHORIZATION;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
+use mcp_authz_http::GuardedClient;
 use oauth_types::FormPairs;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -17,11 +18,7 @@ pub(super) const SERVER: &str = "https://rs.example/mcp";
 pub(super) const ISSUER: &str = "https://as.example";
 
 /// The HTTP client of a process.
-pub(super) fn http_client(
-    world: &Arc<World>,
-    process: usize,
-    inner: &reqwest::Client,
-) -> HttpClient {
+pub(super) fn http_client(world: &Arc<World>, process: usize, inner: &GuardedClient) -> HttpClient {
     let (world, broken) = (Arc::clone(world), inner.clone());
     let script: Script = Arc::new(move |request: reqwest::Request| {
         let (world, broken) = (Arc::clone(&world), broken.clone());
@@ -34,7 +31,7 @@ pub(super) fn http_client(
             match answer.await {
                 Some(response) => Ok(response.into()),
                 // Any error that the library makes.
-                None => Err(broken.get("").build().unwrap_err()),
+                None => Err(broken.request(Method::GET, "").build().unwrap_err().into()),
             }
         }
         .boxed()

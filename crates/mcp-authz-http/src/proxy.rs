@@ -1,6 +1,6 @@
 //! Proxies: what goes through one, and which of their names may lead to a private address.
 //!
-//! | the MCP server | the proxy of the builder | without one |
+//! | the server | the proxy that is named | without one |
 //! |---|---|---|
 //! | on this machine, or http is allowed in development | for all but such hosts and `NO_PROXY` | those of the environment, likewise |
 //! | elsewhere | likewise | as the HTTP client is set: its own, else those of the environment |
@@ -10,44 +10,41 @@
 //!
 //! http is for this machine or a private network only because nothing leaves them (C-TOKEN-1).
 
+use oauth_types::http_origins_for_development;
 use reqwest::{ClientBuilder, NoProxy, Proxy, Url};
 
-use crate::error::Error;
+use crate::error::BuildError;
 
 /// Hosts of this machine, in the notation of `NO_PROXY`.
 const THIS_MACHINE: &str = "localhost,127.0.0.0/8,::1";
 
-/// Sets the proxies of an HTTP client, and names their hosts.
-pub(crate) fn apply(
-    http: ClientBuilder,
-    named: Option<&str>,
-    is_direct: bool,
-    for_development: &[String],
-) -> Result<(ClientBuilder, Vec<String>), Error> {
-    let environment = environment();
-    let hosts = |urls: &[(Scheme, String)]| urls.iter().filter_map(|(_, url)| host(url)).collect();
-    let own = match named {
-        Some(url) => vec![(Scheme::All, url.to_owned())],
-        None if is_direct => environment,
+/// Sends requests through the proxies of the environment, or of the HTTP client; returns the hosts of the former.
+pub(crate) fn ambient(http: ClientBuilder, is_loopback: bool) -> (ClientBuilder, Vec<String>) {
+    let proxies = environment();
+    let hosts = proxies.iter().filter_map(|(_, url)| host(url)).collect();
+    let for_development = http_origins_for_development();
+    if !is_loopback && for_development.is_empty() {
         // The HTTP library looks into the environment by itself.
-        None => return Ok((http, hosts(&environment))),
-    };
-    let direct = direct(for_development);
-    let mut http = http.no_proxy();
-    for (scheme, url) in &own {
-        let proxy = match scheme {
-            Scheme::Http => Proxy::http(url),
-            Scheme::Https => Proxy::https(url),
-            Scheme::All => Proxy::all(url),
-        };
-        match proxy {
-            Ok(proxy) => http = http.proxy(proxy.no_proxy(NoProxy::from_string(&direct))),
-            Err(_) if named.is_some() => return Err(Error::Proxy),
-            // The library passes over such a one as well.
-            Err(_) => {}
-        }
+        return (http, hosts);
     }
-    Ok((http, hosts(&own)))
+    let direct = direct(&for_development);
+    // The library passes over a URL that it cannot read as well.
+    let own = proxies.iter().filter_map(|(scheme, url)| scheme.proxy(url).ok());
+    let http = own.fold(http.no_proxy(), |http, proxy| {
+        http.proxy(proxy.no_proxy(NoProxy::from_string(&direct)))
+    });
+    (http, hosts)
+}
+
+/// Sends requests through the proxy at this URL; returns its host.
+pub(crate) fn named(
+    http: ClientBuilder,
+    url: &str,
+) -> Result<(ClientBuilder, Vec<String>), BuildError> {
+    let proxy = Scheme::All.proxy(url).map_err(|_| BuildError::Proxy)?;
+    let direct = direct(&http_origins_for_development());
+    let http = http.no_proxy().proxy(proxy.no_proxy(NoProxy::from_string(&direct)));
+    Ok((http, host(url).into_iter().collect()))
 }
 
 /// The hosts that are asked without a proxy.
@@ -65,6 +62,16 @@ enum Scheme {
     Http,
     Https,
     All,
+}
+
+impl Scheme {
+    fn proxy(self, url: &str) -> reqwest::Result<Proxy> {
+        match self {
+            Self::Http => Proxy::http(url),
+            Self::Https => Proxy::https(url),
+            Self::All => Proxy::all(url),
+        }
+    }
 }
 
 /// The proxies that the environment names, the most specific first.
@@ -120,8 +127,8 @@ mod tests {
     #[test]
     fn an_address_of_a_proxy_that_is_no_url_is_an_error() {
         for bad in ["", "http://", "://x"] {
-            let applied = apply(reqwest::Client::builder(), Some(bad), false, &[]);
-            assert!(matches!(applied, Err(Error::Proxy)), "{bad}");
+            let failed = named(reqwest::Client::builder(), bad).err();
+            assert_eq!(failed, Some(BuildError::Proxy), "{bad}");
         }
     }
 }

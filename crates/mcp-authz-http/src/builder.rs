@@ -1,0 +1,243 @@
+//! Settings of a guarded client.
+
+use core::fmt;
+use core::future::Future;
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+use oauth_types::Origin;
+use reqwest::{ClientBuilder, redirect, retry};
+
+use crate::client::GuardedClient;
+use crate::proxy;
+use crate::reach::Reach;
+use crate::resolve::{Budget, LookUp, Names, system};
+
+/// Makes a [`GuardedClient`]. The crate's page has a table of the settings.
+#[must_use = "a builder makes a client when it is built"]
+pub struct GuardedClientBuilder {
+    http: ClientBuilder,
+    https_only: bool,
+    reach: Reach,
+    pinned: BTreeMap<String, SocketAddr>,
+    look_up: LookUp,
+    budget: Option<Budget>,
+    proxies: Proxies,
+    #[cfg(feature = "rustls")]
+    certificates: Vec<u8>,
+}
+
+/// Proxies that requests go through.
+enum Proxies {
+    None,
+    /// Those of the environment or of the host's HTTP client; its own are dropped for a server on this machine, because
+    /// they might be asked for it.
+    Ambient {
+        is_loopback: bool,
+    },
+    Named(String),
+}
+
+/// Reasons for which a client cannot be built.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A certificate to trust cannot be read.
+    Certificate,
+    /// The address of the proxy is no URL of a proxy.
+    Proxy,
+    /// TLS cannot be set up, for example because the system has no certificates to trust.
+    Tls,
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Certificate => "a certificate to trust cannot be read: name a file in PEM",
+            Self::Proxy => {
+                "the address of the proxy is no URL: name it as http://host:port, https or socks5"
+            }
+            Self::Tls => {
+                "TLS cannot be set up: install certificates to trust, or build with the feature `rustls`"
+            }
+        })
+    }
+}
+
+impl core::error::Error for BuildError {}
+
+impl GuardedClientBuilder {
+    /// Longest time until a connection is made, the name's resolution included.
+    const CONNECT: Duration = Duration::from_secs(10);
+
+    pub(crate) fn new() -> Self {
+        // Other crates may switch features of reqwest on: each is refused by name.
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .retry(retry::never())
+            .no_gzip()
+            .no_brotli()
+            .no_zstd()
+            .no_deflate();
+        Self::with(http, Reach::default(), Proxies::None)
+    }
+
+    pub(crate) fn visiting(server: &Origin, http: ClientBuilder) -> Self {
+        let is_loopback = server.is_loopback();
+        Self::with(http, Reach::of(server), Proxies::Ambient { is_loopback })
+    }
+
+    fn with(http: ClientBuilder, reach: Reach, proxies: Proxies) -> Self {
+        Self {
+            http,
+            https_only: false,
+            reach,
+            pinned: BTreeMap::new(),
+            look_up: system(),
+            budget: None,
+            proxies,
+            #[cfg(feature = "rustls")]
+            certificates: Vec::new(),
+        }
+    }
+
+    /// Refuses http, also on loopback and development hosts.
+    pub fn https_only(mut self) -> Self {
+        self.https_only = true;
+        self
+    }
+
+    /// Names the client in the header `User-Agent`.
+    pub fn user_agent(mut self, name: &str) -> Self {
+        self.http = self.http.user_agent(name);
+        self
+    }
+
+    /// Fetches from URLs that anybody may have made up.
+    ///
+    /// `allows` is asked for each address before it is connected to, at most four of a name; [`HttpErrorKind::Busy`]
+    /// follows when it answers `false`, and when a name waits for a second until fewer than 64 others are being
+    /// resolved. Connections are HTTP/1.1 and not kept. Refused names are not logged.
+    ///
+    /// [`HttpErrorKind::Busy`]: crate::HttpErrorKind::Busy
+    pub fn untrusted_urls(
+        mut self,
+        allows: impl Fn(IpAddr) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.http = self.http.http1_only().pool_max_idle_per_host(0);
+        self.budget = Some(Arc::new(allows));
+        self
+    }
+
+    /// Allows local addresses for every host, as on a network of one's own.
+    pub fn allow_local(mut self) -> Self {
+        self.reach.allow_local();
+        self
+    }
+
+    /// Lets a host be at any address, because the configuration names it.
+    pub fn trust_host(self, host: &str) -> Self {
+        self.reach.trust(host);
+        self
+    }
+
+    /// Connects to a host at one address, whatever its name resolves to: for development and tests.
+    ///
+    /// The port is the URL's own; when the URL names none it is the address's, or the scheme's if that is 0.
+    pub fn pin(mut self, host: String, address: SocketAddr) -> Self {
+        self.pinned.insert(host, address);
+        self
+    }
+
+    /// Resolves names with this instead of the system. Its answers are checked all the same.
+    pub fn look_up_with<F>(mut self, look_up: impl Fn(String) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static,
+    {
+        self.look_up = Arc::new(move |name| Box::pin(look_up(name)));
+        self
+    }
+
+    /// Trusts these certificates (PEM, or nothing) besides the system's, for every host.
+    #[cfg(feature = "rustls")]
+    pub fn certificates(mut self, pem: &[u8]) -> Self {
+        self.certificates = pem.to_vec();
+        self
+    }
+
+    /// Sends requests through the proxy at this URL (`http://proxy.example:3128`), and trusts its host.
+    ///
+    /// Requests to this machine, to development hosts and to those that `NO_PROXY` names go through none.
+    pub fn proxy(mut self, url: &str) -> Self {
+        self.proxies = Proxies::Named(url.to_owned());
+        self
+    }
+
+    /// Makes the client.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] when a certificate or the proxy's URL cannot be read, or TLS cannot be set up.
+    pub fn build(self) -> Result<GuardedClient, BuildError> {
+        let (http, proxies) = match &self.proxies {
+            Proxies::None => (self.http, Vec::new()),
+            Proxies::Ambient { is_loopback } => proxy::ambient(self.http, *is_loopback),
+            Proxies::Named(url) => proxy::named(self.http, url)?,
+        };
+        proxies.iter().for_each(|host| self.reach.trust(host));
+        #[cfg(feature = "rustls")]
+        let http = match self.certificates.as_slice() {
+            b"" => http,
+            pem => {
+                let certificates = reqwest::Certificate::from_pem_bundle(pem);
+                http.tls_certs_merge(certificates.map_err(|_| BuildError::Certificate)?)
+            }
+        };
+        let names = Names::new(self.reach, self.pinned, self.look_up, self.budget);
+        let http = http
+            // C-TOKEN-1, A-CIMD-1: neither a token nor a code follows a redirect.
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .connect_timeout(Self::CONNECT)
+            .dns_resolver(names.clone())
+            .build();
+        let http = http.map_err(|_| BuildError::Tls)?;
+        Ok(GuardedClient::new(http, names, self.https_only))
+    }
+}
+
+impl fmt::Debug for GuardedClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GuardedClientBuilder").field("reach", &self.reach).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(feature = "rustls")]
+    #[test]
+    fn certificates_have_to_be_readable() {
+        let bad = b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n";
+        let built = GuardedClient::builder().certificates(bad).build();
+        assert_eq!(built.err(), Some(BuildError::Certificate));
+    }
+
+    #[test]
+    fn a_builder_shows_no_headers_and_no_proxy() {
+        let headers = http::HeaderMap::from_iter([(
+            http::header::COOKIE,
+            http::HeaderValue::from_static("canary"),
+        )]);
+        let http = reqwest::Client::builder().default_headers(headers);
+        let server = Origin::of("https://mcp.example").unwrap();
+        let proxy = "http://me:canary@proxy.example";
+        let builder = GuardedClient::visiting(&server, http).proxy(proxy);
+        assert!(!format!("{builder:?}").contains("canary"));
+        assert!(!format!("{:?}", builder.build().unwrap()).contains("canary"));
+    }
+}

@@ -1,0 +1,155 @@
+//! Reasons for which a request brought no response.
+
+use core::fmt;
+use std::io;
+
+use crate::resolve::NoAddress;
+
+/// Failed request. It holds no URL and no text of a peer.
+///
+/// ```
+/// use mcp_authz_http::{HttpError, HttpErrorKind};
+///
+/// fn is_worth_another_try(error: &HttpError) -> bool {
+///     matches!(error.kind(), HttpErrorKind::Busy | HttpErrorKind::Timeout)
+/// }
+/// ```
+#[derive(Debug)]
+pub struct HttpError {
+    kind: HttpErrorKind,
+    source: Option<reqwest::Error>,
+}
+
+/// Reasons for a failed request.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum HttpErrorKind {
+    /// The URL is neither https nor http on a loopback or development host.
+    Url,
+    /// The host leads to no address that may be connected to.
+    LocalAddress,
+    /// The name of a development host leads to a public address.
+    PublicAddress,
+    /// Too many names are being resolved, or lead to the same address.
+    Busy,
+    /// The name cannot be resolved.
+    Name,
+    /// The connection was refused.
+    Refused,
+    /// TLS could not be set up.
+    Tls,
+    /// The proxy could not be reached, or did not lead to the server.
+    Proxy,
+    /// No connection could be made for another reason.
+    Connect,
+    /// No complete response in time.
+    Timeout,
+    /// The connection broke, or did not speak HTTP.
+    Interrupted,
+    /// The body is longer than the limit.
+    TooLarge,
+}
+
+impl HttpError {
+    /// Returns the reason.
+    #[must_use]
+    pub const fn kind(&self) -> HttpErrorKind {
+        self.kind
+    }
+
+    /// Returns the error of the HTTP library, without its URL.
+    ///
+    /// `None` when nothing was sent, or the body was too long.
+    #[must_use]
+    pub fn into_source(self) -> Option<reqwest::Error> {
+        self.source
+    }
+}
+
+impl From<HttpErrorKind> for HttpError {
+    fn from(kind: HttpErrorKind) -> Self {
+        Self { kind, source: None }
+    }
+}
+
+impl From<reqwest::Error> for HttpError {
+    /// Classifies an error of the HTTP library and removes the URL that it quotes.
+    fn from(error: reqwest::Error) -> Self {
+        Self { kind: kind(&error), source: Some(error.without_url()) }
+    }
+}
+
+fn kind(error: &reqwest::Error) -> HttpErrorKind {
+    let causes =
+        || core::iter::successors(core::error::Error::source(error), |&cause| cause.source());
+    match causes().find_map(|cause| cause.downcast_ref()) {
+        Some(NoAddress::Local) => return HttpErrorKind::LocalAddress,
+        Some(NoAddress::Public) => return HttpErrorKind::PublicAddress,
+        Some(NoAddress::Busy) => return HttpErrorKind::Busy,
+        Some(NoAddress::Unresolved(_)) | None => {}
+    }
+    if error.is_timeout() {
+        return HttpErrorKind::Timeout;
+    } else if !error.is_connect() {
+        return HttpErrorKind::Interrupted;
+    }
+    // The library does not export this type.
+    if causes().any(|cause| cause.to_string().starts_with("tunnel error")) {
+        return HttpErrorKind::Proxy;
+    }
+    if causes().any(|cause| cause.is::<NoAddress>()) {
+        return HttpErrorKind::Name;
+    }
+    // An error of a socket may be inside another one, which does not name it as its source.
+    let sockets = causes().filter_map(|cause| cause.downcast_ref::<io::Error>());
+    let inner = |error: &io::Error| Some(error.get_ref()?.downcast_ref::<io::Error>()?.kind());
+    let is_https = error.url().is_some_and(|url| url.scheme() == "https");
+    match sockets.map(|error| inner(error).unwrap_or_else(|| error.kind())).last() {
+        Some(io::ErrorKind::ConnectionRefused) => HttpErrorKind::Refused,
+        Some(
+            io::ErrorKind::ConnectionReset
+            | io::ErrorKind::InvalidData
+            | io::ErrorKind::UnexpectedEof,
+        ) if is_https => HttpErrorKind::Tls,
+        _ => HttpErrorKind::Connect,
+    }
+}
+
+impl fmt::Display for HttpErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Url => "the URL is neither https nor http on a loopback or development host",
+            Self::LocalAddress => {
+                "the host leads to no address that may be connected to, only to local ones"
+            }
+            Self::PublicAddress => {
+                "the name of a development host leads to a public address: plain http is only for \
+                 a private network"
+            }
+            Self::Busy => "too many names are being resolved, or lead to the same address",
+            Self::Name => "the name cannot be resolved: check it and the network",
+            Self::Refused => "the connection was refused: nothing listens at that address and port",
+            Self::Tls => {
+                "TLS could not be set up: correct the server's certificate, or trust the authority \
+                 that signed it"
+            }
+            Self::Proxy => "the proxy could not be reached or did not lead to the server",
+            Self::Connect => "no connection could be made",
+            Self::Timeout => "no complete response came in time",
+            Self::Interrupted => "the connection broke",
+            Self::TooLarge => "the body of the response is too long",
+        })
+    }
+}
+
+impl fmt::Display for HttpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)
+    }
+}
+
+impl core::error::Error for HttpError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        self.source.as_ref().map(|error| error as _)
+    }
+}

@@ -1,0 +1,17 @@
+#![doc = include_str!("../README.md")]
+
+mod body;
+mod builder;
+mod client;
+mod error;
+mod proxy;
+mod reach;
+mod resolve;
+
+// Their types stand in public signatures, so that a user needs no further dependency.
+pub use {oauth_types, reqwest};
+
+pub use body::read_body;
+pub use builder::{BuildError, GuardedClientBuilder};
+pub use client::{Bounds, GuardedClient};
+pub use error::{HttpError, HttpErrorKind};
