@@ -1,6 +1,8 @@
 //! The client: exchanges with a bounded body and a bounded time, to URLs and
 //! addresses that were checked.
 
+mod builder;
+
 use core::fmt;
 use core::time::Duration;
 
@@ -11,9 +13,9 @@ use oauth_types::{EndpointUrl, Location, Origin};
 use reqwest::{IntoUrl, RequestBuilder};
 
 use crate::body::read_body;
-use crate::builder::GuardedClientBuilder;
 use crate::error::{HttpError, HttpErrorKind};
 use crate::resolve::Names;
+pub use builder::GuardedClientBuilder;
 
 /// HTTP client for URLs that peers name. Its clones share connections and policy.
 ///

@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 mod body;
-mod builder;
 mod client;
 mod error;
 mod proxy;
@@ -12,6 +11,5 @@ mod resolve;
 pub use {oauth_types, reqwest};
 
 pub use body::read_body;
-pub use builder::{BuildError, GuardedClientBuilder};
-pub use client::{Bounds, GuardedClient};
-pub use error::{HttpError, HttpErrorKind};
+pub use client::{Bounds, GuardedClient, GuardedClientBuilder};
+pub use error::{BuildError, HttpError, HttpErrorKind};

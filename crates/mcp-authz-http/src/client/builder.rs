@@ -12,6 +12,7 @@ use oauth_types::Origin;
 use reqwest::{ClientBuilder, redirect, retry};
 
 use crate::client::GuardedClient;
+use crate::error::BuildError;
 use crate::proxy;
 use crate::reach::Reach;
 use crate::resolve::{Budget, LookUp, Names, system};
@@ -40,34 +41,6 @@ enum Proxies {
     },
     Named(String),
 }
-
-/// Reasons for which a client cannot be built.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// A certificate to trust cannot be read.
-    Certificate,
-    /// The address of the proxy is no URL of a proxy.
-    Proxy,
-    /// TLS cannot be set up, for example because the system has no certificates to trust.
-    Tls,
-}
-
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Certificate => "a certificate to trust cannot be read: name a file in PEM",
-            Self::Proxy => {
-                "the address of the proxy is no URL: name it as http://host:port, https or socks5"
-            }
-            Self::Tls => {
-                "TLS cannot be set up: install certificates to trust, or build with the feature `rustls`"
-            }
-        })
-    }
-}
-
-impl core::error::Error for BuildError {}
 
 impl GuardedClientBuilder {
     /// Longest time until a connection is made, the name's resolution included.
