@@ -7,11 +7,12 @@ use client_auth::ProofKey;
 use client_auth::SigningKey;
 use oauth_types::{
     ClientMetadata, ClientMetadataUrl, EndpointUrl, GrantType, Issuer, RedirectUri, ResourceUri,
+    UnixTime,
 };
 
 use crate::keys::Keys;
 use crate::profile::ServerProfile;
-use crate::record::{Account, Record, Tokens};
+use crate::session::{Account, Record, Tokens};
 
 /// Whom the tokens are for, and by what right.
 #[derive(Clone, Debug)]
@@ -232,6 +233,26 @@ impl ClientConfig {
             && self.registered_with(&account.server.issuer).is_none()
             // The URL of a document is the host's to say.
             && !account.client.client_id().as_str().starts_with("https://")
+    }
+
+    /// Returns `true` if the client of this account is registered for where the browser comes back to now: not every
+    /// server lets the port of a loopback address change (RFC 8252 §7.3).
+    pub(crate) fn comes_back_to(&self, account: &Account) -> bool {
+        match (&account.redirect_uri, &self.grant) {
+            (Some(registered), Grant::AuthorizationCode { redirect_uri }) => {
+                registered == redirect_uri
+            }
+            _ => true,
+        }
+    }
+
+    /// Returns `true` if an authorization request can be made by this record without a look at the server's metadata.
+    pub(crate) fn is_current(&self, record: &Record, now: UnixTime) -> bool {
+        let account = &record.account;
+        !record.client_refused
+            && !account.server.are_old(now)
+            && !account.client.has_expired(now)
+            && self.comes_back_to(account)
     }
 
     /// The account with the profile that its server has now, and with the credentials that its operator gave out last:

@@ -13,8 +13,8 @@ use oauth_types::{
     InvalidUri, Issuer, RegistrationErrorCode, SentSecrets, TokenErrorCode,
 };
 
-use crate::exchange::Purpose;
 use crate::profile::ServerProfile;
+use crate::purpose::Purpose;
 use crate::transport::TransportFailed;
 
 /// A login, refresh or step-up ended without tokens. No secret and no unvalidated text is in it.

@@ -8,11 +8,11 @@ use client_auth::{ClientCredentials, NoUsableMethod};
 use http::{HeaderMap, HeaderValue};
 use oauth_types::{
     AuthMethod, AuthorizationServerMetadata, ClientMetadata, EndpointUrl, Entropy, FormWriter,
-    SigningAlgorithm, TokenType, UnixTime,
+    TokenType, UnixTime,
 };
 
 use crate::error::FlowError;
-use crate::record::{Account, ServerEndpoints, Tokens};
+use crate::session::{Account, ServerEndpoints, Tokens};
 
 /// Keys of this client. They are never part of a record.
 #[derive(Clone, Debug, Default)]
@@ -165,12 +165,6 @@ impl Keys {
             Err(key_missing)
         }
     }
-}
-
-/// Whether a server takes proofs in the one algorithm that is made here.
-pub(crate) fn takes_proofs(server: &AuthorizationServerMetadata) -> bool {
-    let listed = server.dpop_signing_alg_values_supported.as_deref().unwrap_or_default();
-    listed.contains(&SigningAlgorithm::Es256)
 }
 
 /// The header of a proof (RFC 9449 §4.1).

@@ -1,49 +1,40 @@
 #![doc = include_str!("../README.md")]
 
-mod attempt;
-mod authorization;
+mod client_metadata;
 mod config;
-mod discovery;
 mod error;
-mod exchange;
-mod identity;
+mod flow;
+mod goal;
 mod judge;
 mod keys;
 mod loopback;
 mod mix_up;
 mod profile;
-mod recall;
-mod record;
+#[cfg(feature = "dpop")]
+mod proof;
+mod purpose;
 mod redirect;
-mod registration;
+mod scope;
 #[cfg(feature = "sealed")]
 mod sealed;
-mod server;
 mod session;
-mod step;
 mod token;
 mod transport;
-mod unsaved;
 
 // Their types stand in public signatures, so that a user needs no further dependency.
 pub use {client_auth, iss_validate, oauth_types, scope_stepup};
 
-pub use authorization::{Randomize, Visit};
 #[cfg(feature = "sealed")]
 pub use client_auth::Replay;
 pub use config::{ClientConfig, Grant, IdentityProvider};
-pub use discovery::{ChooseServer, login};
 pub use error::FlowError;
-pub use exchange::{Exchange, Purpose};
-pub use identity::Identify;
+pub use flow::{ChooseServer, Exchange, Identify, Randomize, Recall, Save, Step, Visit, login};
 pub use judge::{Tried, Verdict, judge};
 pub use loopback::{CallbackListener, CallbackRequest, Heard};
 pub use profile::ServerProfile;
-pub use recall::Recall;
-pub use record::{Account, Record, RecordKey, ServerEndpoints, Tokens};
+pub use purpose::Purpose;
 pub use redirect::{EndpointMoved, endpoint_redirect};
 #[cfg(feature = "sealed")]
 pub use sealed::{CheckFirstUse, Sealed, SealingKey};
-pub use session::Session;
-pub use step::{Save, Step};
+pub use session::{Account, Record, RecordKey, ServerEndpoints, Session, Tokens};
 pub use transport::TransportFailed;

@@ -16,7 +16,7 @@ use oauth_types::{RedirectUri, SecretDigest, State};
 
 pub use request::CallbackRequest;
 
-use crate::authorization::Visit;
+use crate::flow::Visit;
 
 const NOT_HTTP: &str = "";
 const FORBIDDEN: &str = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";

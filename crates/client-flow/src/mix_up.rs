@@ -23,7 +23,7 @@
 use oauth_types::{EndpointUrl, Origin};
 
 use crate::error::FlowError;
-use crate::record::ServerEndpoints;
+use crate::session::ServerEndpoints;
 
 impl ServerEndpoints {
     /// Returns the URL that users are sent to, for a flow that has users.

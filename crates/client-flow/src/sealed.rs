@@ -19,10 +19,9 @@ use iss_validate::Callback;
 use oauth_types::{Entropy, SecretDigest, UnixTime};
 use zeroize::Zeroizing;
 
-use crate::authorization::{Pending, Visit};
 use crate::config::ClientConfig;
 use crate::error::FlowError;
-use crate::step::Step;
+use crate::flow::{Pending, Step, Visit};
 
 /// Length of the nonce in front of the ciphertext, in bytes.
 const NONCE: usize = 24;

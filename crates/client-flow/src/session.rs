@@ -1,24 +1,24 @@
-//! A login that succeeded: a plain value that the host keeps.
+//! A login that succeeded, and what the host keeps of it: plain values that start nothing.
+//!
+//! The flows that begin with a session (refresh, step-up, another save) stand in [`flow`](crate::flow).
+
+mod attempt;
+mod record;
+mod unsaved;
 
 use core::time::Duration;
 
-#[cfg(feature = "dpop")]
-use client_auth::SigningFailed;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 #[cfg(feature = "dpop")]
 use oauth_types::TokenType;
-use oauth_types::{BearerChallenge, Origin, ScopeSet, UnixTime};
+use oauth_types::{Origin, UnixTime};
 
-use crate::attempt::SteppingUp;
-use crate::authorization::authorize;
-use crate::config::ClientConfig;
-use crate::discovery::login_for;
 use crate::error::FlowError;
-use crate::recall::Recall;
-use crate::record::{Account, Record, Tokens};
-use crate::step::Step;
-use crate::unsaved::Unsaved;
+
+pub(crate) use record::join;
+pub use record::{Account, Record, RecordKey, ServerEndpoints, Tokens};
+pub(crate) use unsaved::Unsaved;
 
 /// Who we are at a server, and the tokens we hold there.
 #[derive(Clone, Debug)]
@@ -31,12 +31,12 @@ pub struct Session {
     client_refused: bool,
     authorization: Option<HeaderValue>,
     /// `None` once a store holds the tokens.
-    pub(crate) unsaved: Option<Unsaved>,
+    unsaved: Option<Unsaved>,
 }
 
 impl Session {
     /// How long before its expiry a token is refreshed; for one of a short life after three quarters of it.
-    pub const REFRESH_AHEAD: Duration = Duration::from_secs(30);
+    pub const REFRESH_AHEAD: Duration = record::REFRESH_AHEAD;
 
     pub(crate) fn new(account: Account, tokens: Tokens) -> Self {
         let scheme = [tokens.token_type.as_str(), " "].concat();
@@ -87,6 +87,11 @@ impl Session {
         &self.tokens
     }
 
+    /// Returns `true` if a URL is on the resource's own origin.
+    pub(crate) fn has_url(&self, url: &str) -> bool {
+        self.origin.contains(url)
+    }
+
     /// The `Authorization` header for a request to `url`, marked sensitive. `None` when the URL does
     /// not belong to the resource's origin: the token is for nobody else. Allocates nothing.
     #[must_use]
@@ -105,34 +110,11 @@ impl Session {
         is_ours
     }
 
-    /// Whether each request needs a [proof](Self::proof) of its own.
+    /// Returns `true` if each request needs a [proof](Self::proof) of its own.
     #[cfg(feature = "dpop")]
     #[must_use]
     pub fn is_bound(&self) -> bool {
         self.tokens.token_type == TokenType::Dpop
-    }
-
-    /// The `DPoP` header for one request, where the token is bound to the key of `config` (RFC 9449 §7); `None`
-    /// for a bearer token, and for a URL that the token is not for. `nonce` is what the server's latest `DPoP-Nonce` said.
-    ///
-    /// # Errors
-    ///
-    /// [`SigningFailed`] when the cryptographic library fails.
-    #[cfg(feature = "dpop")]
-    pub fn proof(
-        &self,
-        config: &ClientConfig,
-        request: (&http::Method, &str),
-        nonce: Option<&HeaderValue>,
-        now: UnixTime,
-        entropy: oauth_types::Entropy<16>,
-    ) -> Result<Option<HeaderValue>, SigningFailed> {
-        let (method, url) = request;
-        let is_bound = self.is_bound() && self.origin.contains(url);
-        let Some(key) = config.keys.proof.as_ref().filter(|_| is_bound) else { return Ok(None) };
-        // C-EXT-3
-        let token = Some(&self.tokens.access_token);
-        key.prove(method, url, token, nonce, now, entropy).map(Some)
     }
 
     /// Whether to refresh before the next request: the token is about to expire and can be refreshed.
@@ -145,22 +127,6 @@ impl Session {
     #[must_use]
     pub fn has_expired(&self, now: UnixTime) -> bool {
         self.tokens.have_expired(now)
-    }
-
-    /// Starts a refresh: new tokens for the same grant, at the server that gave the old ones.
-    ///
-    /// It begins by looking up what is kept. Where another process has refreshed meanwhile, its tokens are
-    /// taken and nothing is sent: a refresh token that is used twice ends the grant (RFC 9700 §4.14.2). A host
-    /// whose store is shared keeps others out from here until the flow has ended.
-    ///
-    /// # Errors
-    ///
-    /// [`FlowError::NoRefreshToken`] when there is none.
-    pub fn refresh(&self, config: &ClientConfig) -> Result<Step, FlowError> {
-        if self.tokens.refresh_token.is_none() {
-            return Err(FlowError::NoRefreshToken);
-        }
-        Ok(Recall::refresh(self.clone(), config))
     }
 
     /// Returns the session after a refresh that failed: without its refresh token if the failure ends the grant
@@ -194,40 +160,5 @@ impl Session {
     pub fn with_expired_metadata(mut self) -> Self {
         self.account.server.read_at = None;
         self
-    }
-
-    /// Starts a step-up: a new authorization for all of `scope`, because a refresh cannot widen a grant
-    /// (RFC 6749 §6). It is made at the same server, unless `challenge` names other metadata of the resource
-    /// than the login was made by, what is known of server or client is out of date, or the last step-up was not
-    /// finished; then everything is found out and checked anew.
-    ///
-    /// A host whose store is shared keeps others out from [`Step::Recall`] to [`Step::Save`], and not while a browser is
-    /// open.
-    ///
-    /// # Errors
-    ///
-    /// [`FlowError`] when there is nobody to authorize at that server, or `server_url` is none.
-    pub fn step_up(
-        &self,
-        config: &ClientConfig,
-        server_url: &str,
-        challenge: &BearerChallenge,
-        scope: ScopeSet,
-        now: UnixTime,
-    ) -> Result<Step, FlowError> {
-        // C-DISC-1: on another origin it proves nothing.
-        let is_own = |url: &&oauth_types::EndpointUrl| self.origin.contains(url.as_str());
-        let named = challenge.resource_metadata.as_ref().filter(is_own);
-        let known = self.account.resource_metadata.as_ref();
-        let account = config.current(self.account.clone());
-        let is_current = self.logged_out().is_current(config, now);
-        match named.filter(|url| known != Some(url)) {
-            // C-SCOPE-5
-            None if is_current && config.registered_itself(&account) => {
-                Ok(SteppingUp::step(self.clone(), config, server_url, scope))
-            }
-            None if is_current => authorize(account, config, Some(scope)),
-            named => login_for(config.clone(), server_url, named.or(known), scope),
-        }
     }
 }

@@ -14,29 +14,23 @@
 //! The body decides, because the code, the assertion or a rotated refresh token is spent by then: servers answer 201
 //! with tokens, 200 with an error, and a status alone says less than either.
 //!
-//! Where a login refreshes what an earlier run left, nothing but what [passes](FlowError::passes) ends it: it goes on
-//! without those tokens. The record keeps them until the login brings others, unless the grant has ended.
+//! What follows from the answer for the flow is decided in `flow/redeem.rs`.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use oauth_types::{
-    DocumentError, Entropy, ErrorResponse, FormWriter, GrantType, MemberRule, ScopeSet, Secret,
-    SecretDigest, TokenErrorCode, TokenResponse, TokenType, UnixTime,
+    DocumentError, EndpointUrl, Entropy, ErrorResponse, FormWriter, GrantType, MemberRule,
+    ScopeSet, Secret, SecretDigest, TokenErrorCode, TokenResponse, TokenType, UnixTime,
 };
 
-use crate::authorization::Randomize;
 use crate::error::FlowError;
-use crate::exchange::{Exchange, Purpose, Then};
 use crate::keys::{DPOP_NONCE, Keys, Signing};
-use crate::recall::Recall;
-use crate::record::{Account, Record, Tokens, join};
-use crate::session::Session;
-use crate::step::{Save, Step};
-use crate::unsaved::Unsaved;
+use crate::purpose::Purpose;
+use crate::session::{Account, Record, Session, Tokens, Unsaved, join};
 
-/// A token request: everything but who sends it.
+/// A token request, signed anew each time that it is sent.
 pub(crate) struct TokenRequest {
-    pub(crate) purpose: Purpose,
+    purpose: Purpose,
     account: Account,
     keys: Keys,
     form: FormWriter,
@@ -51,8 +45,6 @@ pub(crate) struct TokenRequest {
     login: Option<SecretDigest>,
     /// Access tokens that the new ones replace, where the store may hold them.
     replaces: Vec<Secret>,
-    /// The login to go on with when the refresh token of an earlier run is dead.
-    otherwise: Option<Box<(Recall, Record)>>,
     nonce: Option<HeaderValue>,
 }
 
@@ -84,7 +76,6 @@ impl TokenRequest {
             kept_refresh_token: None,
             login: None,
             replaces: Vec::new(),
-            otherwise: None,
             nonce: None,
         }
     }
@@ -109,48 +100,35 @@ impl TokenRequest {
         self
     }
 
-    /// Returns the refresh as a part of a login, which goes on with the record if the refresh fails.
-    pub(crate) fn or_else(self, login: Recall, kept: Record) -> Self {
-        Self { otherwise: Some(Box::new((login, kept))), ..self }
+    pub(crate) const fn purpose(&self) -> Purpose {
+        self.purpose
     }
 
-    /// The step that sends it, after another that draws what a signature needs.
-    pub(crate) fn step(self) -> Result<Step, FlowError> {
-        if self.keys.sign_for(&self.account) {
-            return Ok(Randomize::signature(self));
-        }
-        self.send(None)
+    /// Returns `true` if it carries a signature, for which the host has to draw random bytes.
+    pub(crate) fn is_signed(&self) -> bool {
+        self.keys.sign_for(&self.account)
     }
 
-    /// Signs and sends it.
-    pub(crate) fn sign(self, entropy: Entropy<32>, now: UnixTime) -> Result<Step, FlowError> {
-        self.send(Some((entropy, now)))
-    }
-
-    fn send(self, drawn: Option<(Entropy<32>, UnixTime)>) -> Result<Step, FlowError> {
+    /// Returns the message to post to the token endpoint, signed with what was drawn.
+    pub(crate) fn message(
+        &self,
+        drawn: Option<(Entropy<32>, UnixTime)>,
+    ) -> Result<TokenMessage, FlowError> {
         let mut headers = HeaderMap::new();
         let mut form = self.form.clone();
         let nonce = self.nonce.as_ref();
         let signing = drawn.map(|(entropy, now)| Signing { entropy, now, nonce });
         self.keys.authenticate(&self.account, &mut headers, &mut form, signing)?;
         let endpoint = self.account.server.token_endpoint.clone();
-        let then = Then::Tokens(Box::new(self));
-        Exchange::post_form(&endpoint, headers, form, then)
+        Ok(TokenMessage { endpoint, headers, form })
     }
 
-    pub(crate) fn read(self, response: &Response<Bytes>, now: UnixTime) -> Result<Step, FlowError> {
-        let otherwise = self.otherwise.clone();
-        match (self.read_answer(response, now), otherwise) {
-            // C-TOKEN-7: the tokens stay in the record, because the server did not say that the grant has ended.
-            (Err(error), Some(otherwise)) if !error.passes() => {
-                let (login, kept) = *otherwise;
-                login.resume(Some(kept), now)
-            }
-            (answered, _) => answered,
-        }
-    }
-
-    fn read_answer(mut self, response: &Response<Bytes>, now: UnixTime) -> Result<Step, FlowError> {
+    /// Reads the answer by the table at the head of this module.
+    pub(crate) fn read(
+        mut self,
+        response: &Response<Bytes>,
+        now: UnixTime,
+    ) -> Result<TokenAnswer, FlowError> {
         let purpose = self.purpose;
         // C-TOKEN-4: an error body counts whatever the status.
         if let Ok(error) = ErrorResponse::from_json(response.body()) {
@@ -161,7 +139,7 @@ impl TokenRequest {
                 && self.keys.prove_to(&self.account.server)
             {
                 self.nonce = Some(nonce.clone());
-                return self.step();
+                return Ok(TokenAnswer::NonceNeeded(self));
             }
             // A code of the server's own says that the refresh token is dead only where the status is one of the token
             // endpoint (RFC 6749 §5.2, or 200): gateways and routers have codes of their own with 403 or 404.
@@ -172,7 +150,7 @@ impl TokenRequest {
             {
                 return Err(status);
             }
-            return self.refused(FlowError::Token(error), now);
+            return self.refused(FlowError::Token(error));
         }
         let not_ours = |error: DocumentError| {
             let url = self.account.server.token_endpoint.clone();
@@ -199,7 +177,7 @@ impl TokenRequest {
         // C-TOKEN-6
         tokens.refresh_token = tokens.refresh_token.or(self.kept_refresh_token);
         let session = Session::new(self.account.proven(), tokens);
-        Ok(Save::session(session.unsaved(Unsaved::replacing(self.replaces))))
+        Ok(TokenAnswer::Tokens(session.unsaved(Unsaved::replacing(self.replaces))))
     }
 
     /// The record without the tokens that were to be got, or refreshed.
@@ -209,18 +187,30 @@ impl TokenRequest {
     }
 
     /// The server said no. What it will never take again is not kept, so that no run tries it another time.
-    fn refused(self, error: FlowError, now: UnixTime) -> Result<Step, FlowError> {
+    fn refused(self, error: FlowError) -> Result<TokenAnswer, FlowError> {
         // C-TOKEN-7
         let is_refresh = self.purpose == Purpose::Refresh;
         let ends_grant = is_refresh && error.ends_grant();
         if !ends_grant && !error.ends_client() {
             return Err(error);
         }
-        let record = self.forgotten(error.ends_client());
-        let then = match self.otherwise {
-            Some(otherwise) => otherwise.0.resume(Some(record.clone()), now),
-            None => Err(error),
-        };
-        Ok(Save::step(record, then))
+        Ok(TokenAnswer::Ended { record: self.forgotten(error.ends_client()), error })
     }
+}
+
+/// A message to a token endpoint.
+pub(crate) struct TokenMessage {
+    pub(crate) endpoint: EndpointUrl,
+    pub(crate) headers: HeaderMap,
+    pub(crate) form: FormWriter,
+}
+
+/// The meaning of an answer of the token endpoint.
+pub(crate) enum TokenAnswer {
+    /// The server asks for the same request, with the nonce that is in it now.
+    NonceNeeded(TokenRequest),
+    /// Tokens, which have to be saved before they are used.
+    Tokens(Session),
+    /// The grant or the client has ended: the record forgets them.
+    Ended { record: Record, error: FlowError },
 }

@@ -12,7 +12,6 @@ use crate::workspace::Error;
 /// Crates in which circles are left.
 const OPEN: &[&str] = &[
     "client-auth",
-    "client-flow",
     "mcp-authz-keys",
     "mcp-authz-postgres",
     "mcp-authz-reqwest",

@@ -1,6 +1,6 @@
 //! The head of one request, as it comes in (RFC 9112 §2.1).
 
-use crate::authorization::Visit;
+use crate::flow::Visit;
 use crate::loopback::{CallbackListener, Heard};
 
 /// Reader of a request to the loopback port of a login, one for each connection.

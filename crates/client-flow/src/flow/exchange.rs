@@ -10,51 +10,15 @@ use oauth_types::{
     ProtectedResourceMetadata, SentSecrets, TokenExchangeResponse, TokenResponse, UnixTime,
 };
 
-use crate::discovery::FindResource;
 use crate::error::FlowError;
-use crate::identity::Asserting;
-use crate::registration::Registering;
-use crate::server::FindServer;
-use crate::step::Step;
-use crate::token::TokenRequest;
+use crate::flow::discovery::FindResource;
+use crate::flow::identity::Asserting;
+use crate::flow::redeem::Redeeming;
+use crate::flow::registration::Registering;
+use crate::flow::server::FindServer;
+use crate::flow::step::Step;
+use crate::purpose::Purpose;
 use crate::transport::TransportFailed;
-
-/// What a request is for: for messages and logs.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[non_exhaustive]
-pub enum Purpose {
-    /// Protected resource metadata (RFC 9728).
-    ResourceMetadata,
-    /// Authorization server metadata (RFC 8414).
-    ServerMetadata,
-    /// Dynamic registration (RFC 7591).
-    Registration,
-    /// An authorization code for tokens (RFC 6749 §4.1.3).
-    CodeExchange,
-    /// A refresh token for tokens (RFC 6749 §6).
-    Refresh,
-    /// Our own credentials for tokens (RFC 6749 §4.4.2).
-    ClientCredentials,
-    /// An ID token for an identity assertion, at an enterprise's identity provider (RFC 8693).
-    TokenExchange,
-    /// An assertion for tokens (RFC 7523 §2.1).
-    JwtBearer,
-}
-
-impl fmt::Display for Purpose {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::ResourceMetadata => "protected resource metadata",
-            Self::ServerMetadata => "authorization server metadata",
-            Self::Registration => "client registration",
-            Self::CodeExchange => "code exchange",
-            Self::Refresh => "token refresh",
-            Self::ClientCredentials => "client credentials grant",
-            Self::TokenExchange => "token exchange",
-            Self::JwtBearer => "assertion grant",
-        })
-    }
-}
 
 /// A request to send. Follow no redirect (the flow itself goes on from the response of one that it may follow), read at most [`MAX_BODY`](Self::MAX_BODY) bytes, and hand the
 /// response, or the failure, to [`resume`](Self::resume).
@@ -70,7 +34,7 @@ pub(crate) enum Then {
     Server(Box<FindServer>),
     Registration(Box<Registering>),
     Assertion(Box<Asserting>),
-    Tokens(Box<TokenRequest>),
+    Tokens(Box<Redeeming>),
 }
 
 impl Then {
@@ -80,7 +44,7 @@ impl Then {
             Self::Server(_) => Purpose::ServerMetadata,
             Self::Registration(_) => Purpose::Registration,
             Self::Assertion(_) => Purpose::TokenExchange,
-            Self::Tokens(request) => request.purpose,
+            Self::Tokens(redeeming) => redeeming.purpose(),
         }
     }
 }

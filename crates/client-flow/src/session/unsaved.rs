@@ -13,11 +13,7 @@
 
 use oauth_types::{Secret, SecretDigest};
 
-use crate::error::FlowError;
-use crate::recall::Recall;
-use crate::record::Record;
-use crate::session::Session;
-use crate::step::{Save, Step};
+use super::{Record, Session};
 
 /// Tokens that a store may still hold instead of the session's own.
 #[derive(Clone, Debug, Default)]
@@ -37,7 +33,7 @@ impl Unsaved {
         Self { replaced, is_blind: false }
     }
 
-    fn blind() -> Self {
+    pub(crate) fn blind() -> Self {
         Self { replaced: Vec::new(), is_blind: true }
     }
 }
@@ -50,28 +46,6 @@ impl Session {
     #[must_use]
     pub const fn is_saved(&self) -> bool {
         self.unsaved.is_none()
-    }
-
-    /// Starts another attempt to save a session that [is not saved](Self::is_saved). It begins by looking up what is
-    /// kept, so that tokens which another process saved later are taken up and not overwritten.
-    ///
-    /// It ends with a session that is saved, or with this one again. A host whose store is shared keeps others out from
-    /// here until the flow has ended.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use client_flow::{FlowError, Session, Step};
-    ///
-    /// fn save_again(
-    ///     session: Session,
-    ///     drive: impl Fn(Step) -> Result<Session, FlowError>,
-    /// ) -> Result<Session, FlowError> {
-    ///     if session.is_saved() { Ok(session) } else { drive(session.save()) }
-    /// }
-    /// ```
-    pub fn save(&self) -> Step {
-        Recall::save(self.clone())
     }
 
     /// The session as one that could not be saved: the store holds other tokens, or none.
@@ -119,46 +93,5 @@ impl Session {
     pub(crate) fn has_tokens_of(&self, kept: &Record) -> bool {
         let own = &self.tokens().access_token;
         kept.tokens.as_ref().is_some_and(|kept| own.matches(kept.access_token.expose()))
-    }
-}
-
-/// A session that is being saved.
-#[derive(Clone)]
-pub(crate) struct Saving {
-    pub(crate) session: Session,
-    /// `true` if a save has just failed: the store is read to learn what it holds instead.
-    pub(crate) has_failed: bool,
-}
-
-impl Saving {
-    pub(crate) fn resume(self, kept: Option<Record>) -> Result<Step, FlowError> {
-        let Self { session, has_failed } = self;
-        if kept.as_ref().is_some_and(|kept| session.has_tokens_of(kept)) {
-            return Ok(Step::Ready(Box::new(session.saved())));
-        }
-        if has_failed {
-            let instead = kept.and_then(|record| record.tokens).map(|own| own.access_token);
-            let session = session.unsaved(Unsaved::replacing(instead));
-            return Ok(Step::Ready(Box::new(session)));
-        }
-        if session.supersedes(kept.as_ref()) || (kept.is_none() && session.is_saved()) {
-            return Ok(Save::session(session));
-        }
-        // Where no tokens are kept any more, another process ended the grant: nothing is left to save.
-        let ended = || session.after(&FlowError::NoRefreshToken).saved();
-        let kept = kept.and_then(Self::restored).unwrap_or_else(ended);
-        Ok(Step::Ready(Box::new(kept)))
-    }
-
-    fn restored(record: Record) -> Option<Session> {
-        Session::restore(record).ok()
-    }
-
-    /// Goes on where the store cannot be read: the session stays as it is.
-    pub(crate) fn failed(self) -> Step {
-        let Self { session, has_failed } = self;
-        let is_blind = has_failed && session.replaced().next().is_none();
-        let session = if is_blind { session.unsaved(Unsaved::blind()) } else { session };
-        Step::Ready(Box::new(session))
     }
 }

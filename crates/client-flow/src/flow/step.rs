@@ -1,13 +1,13 @@
 //! The moves of a flow. A host writes one `match` and needs no other knowledge.
 
-use crate::authorization::{Randomize, Visit};
-use crate::discovery::ChooseServer;
 use crate::error::FlowError;
-use crate::exchange::Exchange;
-use crate::identity::Identify;
-use crate::recall::Recall;
-use crate::record::Record;
-use crate::session::Session;
+use crate::flow::discovery::ChooseServer;
+use crate::flow::exchange::Exchange;
+use crate::flow::identity::Identify;
+use crate::flow::randomize::Randomize;
+use crate::flow::recall::Recall;
+use crate::flow::visit::Visit;
+use crate::session::{Record, Session};
 
 /// What to do next. Each payload owns the whole flow and has one way on, so nothing can be answered
 /// twice, skipped or answered with the wrong thing.

@@ -3,126 +3,20 @@
 use core::fmt;
 use core::time::Duration;
 
-use client_auth::NoUsableMethod;
 use iss_validate::{Callback, Expected, Validated};
 use oauth_types::{
-    AuthMethod, ClientId, CodeChallenge, CodeVerifier, EndpointUrl, Entropy, FormWriter, GrantType,
-    Issuer, RedirectUri, ResourceUri, Scope, ScopeSet, Secret, State, UnixTime,
+    ClientId, CodeChallenge, CodeVerifier, EndpointUrl, FormWriter, GrantType, Issuer, RedirectUri,
+    ResourceUri, Scope, ScopeSet, Secret, State, UnixTime,
 };
 
-use crate::attempt::denied;
-use crate::config::{ClientConfig, Grant};
 use crate::error::FlowError;
-use crate::exchange::Purpose;
-use crate::identity::Identify;
+use crate::flow::attempt::denied;
+use crate::flow::redeem::Redeeming;
+use crate::flow::step::Step;
 use crate::keys::Keys;
-use crate::record::Account;
-use crate::step::Step;
+use crate::purpose::Purpose;
+use crate::session::Account;
 use crate::token::TokenRequest;
-
-/// The first step from an account to tokens with this scope.
-pub(crate) fn authorize(
-    account: Account,
-    config: &ClientConfig,
-    scope: Option<ScopeSet>,
-) -> Result<Step, FlowError> {
-    let keys = config.keys.clone();
-    let scope = account.server.profile.scope_instead_of(scope);
-    match &config.grant {
-        Grant::AuthorizationCode { redirect_uri } => {
-            let endpoint = account.server.for_users()?.clone();
-            let redirect_uri = redirect_uri.clone();
-            let departing = Departing { account, keys, endpoint, redirect_uri, scope };
-            Ok(Step::Randomize(Box::new(Randomize(Draw::Departure(Box::new(departing))))))
-        }
-        // C-SCOPE-9
-        Grant::ClientCredentials => {
-            if *account.client.method() == AuthMethod::None {
-                return Err(FlowError::Credentials(NoUsableMethod::SecretMissing));
-            }
-            let mut form = FormWriter::new();
-            form.append("grant_type", GrantType::ClientCredentials.as_str());
-            if let Some(scope) = &scope {
-                form.append("scope", scope.as_str());
-            }
-            TokenRequest::new(Purpose::ClientCredentials, account, keys, scope, form).step()
-        }
-        Grant::WorkloadIdentity => {
-            Ok(Step::Identify(Box::new(Identify::new(account, keys, scope, None))))
-        }
-        Grant::EnterpriseManaged(provider) => {
-            let provider = Some(provider.clone());
-            Ok(Step::Identify(Box::new(Identify::new(account, keys, scope, provider))))
-        }
-    }
-}
-
-/// Asks the host for random bytes.
-#[must_use = "the flow goes on only when the step is taken"]
-pub struct Randomize(Draw);
-
-/// What they are for.
-enum Draw {
-    /// `state` and PKCE verifier.
-    Departure(Box<Departing>),
-    /// The identifiers of what is signed.
-    Signature(Box<TokenRequest>),
-}
-
-/// A login whose user is about to leave.
-struct Departing {
-    account: Account,
-    keys: Keys,
-    endpoint: EndpointUrl,
-    redirect_uri: RedirectUri,
-    scope: Option<ScopeSet>,
-}
-
-impl Randomize {
-    pub(crate) fn signature(request: TokenRequest) -> Step {
-        Step::Randomize(Box::new(Self(Draw::Signature(Box::new(request)))))
-    }
-
-    /// Returns `true` if the user is sent away next.
-    pub(crate) const fn leads_to_browser(&self) -> bool {
-        matches!(self.0, Draw::Departure(_))
-    }
-
-    /// Goes on with two independent draws and the time. A user who is sent away has ten minutes from `now`.
-    ///
-    /// # Errors
-    ///
-    /// [`FlowError::NotSigned`] when something had to be signed with them and was not.
-    pub fn resume(
-        self,
-        one: Entropy<32>,
-        other: Entropy<32>,
-        now: UnixTime,
-    ) -> Result<Step, FlowError> {
-        let departing = match self.0 {
-            Draw::Departure(departing) => departing,
-            Draw::Signature(request) => return request.sign(one, now),
-        };
-        // C-AUTHZ-1, C-AUTHZ-6: recorded together, before the browser leaves.
-        let pending = Pending {
-            account: departing.account,
-            endpoint: departing.endpoint,
-            redirect_uri: departing.redirect_uri,
-            scope: departing.scope,
-            state: one.into_secret(),
-            verifier: CodeVerifier::new(other).as_secret().clone(),
-            until: now.plus(Visit::LIFETIME),
-        };
-        let url = pending.url();
-        Ok(Step::Visit(Box::new(Visit { url, keys: departing.keys, pending })))
-    }
-}
-
-impl fmt::Debug for Randomize {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Randomize")
-    }
-}
 
 /// Sends the user's browser to a URL and waits for it to come back to the redirect URI.
 ///
@@ -136,8 +30,12 @@ pub struct Visit {
 }
 
 impl Visit {
-    /// How long a user may take.
+    /// Time that a user may take.
     pub const LIFETIME: Duration = Duration::from_secs(600);
+
+    pub(super) fn new(keys: Keys, pending: Pending) -> Self {
+        Self { url: pending.url(), keys, pending }
+    }
 
     /// Where to send the browser: https, or http on a loopback host, and nothing that a shell or an
     /// operating system could take for something else. Hand it over as one argument.
@@ -229,14 +127,14 @@ impl fmt::Debug for Visit {
 #[derive(Debug)]
 #[cfg_attr(feature = "sealed", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Pending {
-    account: Account,
-    endpoint: EndpointUrl,
-    redirect_uri: RedirectUri,
-    scope: Option<ScopeSet>,
+    pub(super) account: Account,
+    pub(super) endpoint: EndpointUrl,
+    pub(super) redirect_uri: RedirectUri,
+    pub(super) scope: Option<ScopeSet>,
     #[cfg_attr(feature = "sealed", serde(with = "oauth_types::exposed"))]
     pub(crate) state: Secret,
     #[cfg_attr(feature = "sealed", serde(with = "oauth_types::exposed"))]
-    verifier: Secret,
+    pub(super) verifier: Secret,
     pub(crate) until: UnixTime,
 }
 
@@ -297,6 +195,7 @@ impl Pending {
             .append("code", code.as_secret().expose())
             .append("redirect_uri", self.redirect_uri.as_str())
             .append("code_verifier", self.verifier.expose());
-        TokenRequest::new(Purpose::CodeExchange, self.account, keys, self.scope, form).step()
+        let purpose = Purpose::CodeExchange;
+        Redeeming::start(TokenRequest::new(purpose, self.account, keys, self.scope, form))
     }
 }

@@ -12,10 +12,12 @@ use oauth_types::{
 
 use crate::config::IdentityProvider;
 use crate::error::FlowError;
-use crate::exchange::{Exchange, Purpose, Then};
+use crate::flow::exchange::{Exchange, Then};
+use crate::flow::redeem::Redeeming;
+use crate::flow::step::Step;
 use crate::keys::Keys;
-use crate::record::Account;
-use crate::step::Step;
+use crate::purpose::Purpose;
+use crate::session::Account;
 use crate::token::TokenRequest;
 
 /// Asks the host for a token that says on whose behalf it asks: the workload's, of its platform, or the user's ID
@@ -132,5 +134,5 @@ fn jwt_bearer(
     if let Some(scope) = &scope {
         form.append("scope", scope.as_str());
     }
-    TokenRequest::new(Purpose::JwtBearer, account, keys, scope, form).step()
+    Redeeming::start(TokenRequest::new(Purpose::JwtBearer, account, keys, scope, form))
 }

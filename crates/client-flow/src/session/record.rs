@@ -5,15 +5,15 @@ use core::time::Duration;
 use client_auth::ClientCredentials;
 use oauth_types::{
     AuthorizationServerMetadata, EndpointUrl, GrantType, Issuer, RedirectUri, ResourceUri,
-    ScopeSet, Secret, SecretDigest, TokenResponse, TokenType, UnixTime, exposed,
+    ScopeSet, Secret, SecretDigest, SigningAlgorithm, TokenResponse, TokenType, UnixTime, exposed,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::config::{ClientConfig, Grant};
 use crate::error::FlowError;
-use crate::keys::takes_proofs;
 use crate::profile::ServerProfile;
-use crate::session::Session;
+
+/// Time before its expiry at which a token is refreshed.
+pub(super) const REFRESH_AHEAD: Duration = Duration::from_secs(30);
 
 /// What a record is filed under. Credentials of one issuer are never shown to another (C-DISC-8).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -62,17 +62,6 @@ impl Account {
     pub fn key(&self) -> RecordKey {
         RecordKey { issuer: self.server.issuer.clone(), resource: self.resource.clone() }
     }
-
-    /// Whether the client is registered for where the browser comes back to now: not every server lets the port
-    /// of a loopback address change (RFC 8252 §7.3).
-    pub(crate) fn comes_back_to(&self, config: &ClientConfig) -> bool {
-        match (&self.redirect_uri, &config.grant) {
-            (Some(registered), Grant::AuthorizationCode { redirect_uri }) => {
-                registered == redirect_uri
-            }
-            _ => true,
-        }
-    }
 }
 
 /// What the host's store keeps. Serializes with its secrets in the clear: the store protects it.
@@ -115,15 +104,6 @@ impl Record {
     #[must_use]
     pub fn forgotten(self) -> Self {
         Self { client_refused: true, ..self.logged_out() }
-    }
-
-    /// Returns `true` if an authorization request can be made by it without a look at the server's metadata.
-    pub(crate) fn is_current(&self, config: &ClientConfig, now: UnixTime) -> bool {
-        let account = &self.account;
-        !self.client_refused
-            && !account.server.are_old(now)
-            && !account.client.has_expired(now)
-            && account.comes_back_to(config)
     }
 
     /// What another login asks for again.
@@ -176,12 +156,12 @@ pub struct ServerEndpoints {
 }
 
 impl ServerEndpoints {
-    /// How long they are relied on without looking again.
+    /// Time for which they are relied on without looking again.
     const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
     pub(crate) fn of(
         metadata: &AuthorizationServerMetadata,
-        config: &ClientConfig,
+        profile: ServerProfile,
         now: UnixTime,
     ) -> Result<Self, FlowError> {
         let issuer = metadata.issuer.clone();
@@ -198,7 +178,7 @@ impl ServerEndpoints {
             is_openid_provider: metadata.is_openid_provider(),
             takes_proofs: takes_proofs(metadata),
             is_assumed: false,
-            profile: config.profile_of(&metadata.issuer),
+            profile,
             metadata_url: None,
             read_at: Some(now),
         })
@@ -208,6 +188,12 @@ impl ServerEndpoints {
     pub(crate) fn are_old(&self, now: UnixTime) -> bool {
         !self.is_assumed && self.read_at.is_none_or(|then| now.since(then) >= Self::LIFETIME)
     }
+}
+
+/// Returns `true` if a server takes proofs in the one algorithm that is made here.
+fn takes_proofs(server: &AuthorizationServerMetadata) -> bool {
+    let listed = server.dpop_signing_alg_values_supported.as_deref().unwrap_or_default();
+    listed.contains(&SigningAlgorithm::Es256)
 }
 
 /// Tokens, with what they were asked for and what they grant.
@@ -289,14 +275,14 @@ impl Tokens {
 
     /// Whether it is time to refresh.
     pub(crate) fn are_stale(&self, now: UnixTime) -> bool {
-        let early = || self.expires_at.map(|end| now.plus(Session::REFRESH_AHEAD) >= end);
+        let early = || self.expires_at.map(|end| now.plus(REFRESH_AHEAD) >= end);
         self.refresh_at.map(|at| now >= at).or_else(early).unwrap_or(false)
     }
 }
 
 /// How long before the end of such a life to refresh, in whole seconds.
 fn ahead_of(life: Duration) -> Duration {
-    Duration::from_secs(life.as_secs() / 4).min(Session::REFRESH_AHEAD)
+    Duration::from_secs(life.as_secs() / 4).min(REFRESH_AHEAD)
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks for it")]

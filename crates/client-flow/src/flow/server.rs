@@ -42,12 +42,14 @@ use oauth_types::{
 };
 
 use crate::config::ClientConfig;
-use crate::discovery::Goal;
 use crate::error::FlowError;
-use crate::exchange::{Exchange, Purpose, Then};
-use crate::recall::{Recall, Refreshing};
-use crate::record::ServerEndpoints;
-use crate::step::Step;
+use crate::flow::exchange::{Exchange, Then};
+use crate::flow::recall::Recall;
+use crate::flow::refresh::Refreshing;
+use crate::flow::step::Step;
+use crate::goal::Goal;
+use crate::purpose::Purpose;
+use crate::session::ServerEndpoints;
 
 /// The search for authorization server metadata.
 pub(crate) struct FindServer {
@@ -181,7 +183,7 @@ impl FindServer {
                     // C-DISC-12: where pages stand for what is missing, the endpoints would be pages too.
                     (_, Found::OldLogin(goal)) if failure.is_none() => {
                         let metadata = assumed(&self.issuer)?;
-                        let mut server = ServerEndpoints::of(&metadata, &goal.config, now)?;
+                        let mut server = endpoints(&metadata, &goal.config, now)?;
                         server.is_assumed = true;
                         Ok(old_login(goal, metadata, server))
                     }
@@ -197,7 +199,7 @@ impl FindServer {
         then: Found,
         now: UnixTime,
     ) -> Result<Step, FlowError> {
-        let mut server = ServerEndpoints::of(&metadata, then.config(), now)?;
+        let mut server = endpoints(&metadata, then.config(), now)?;
         let issuer = &metadata.issuer;
         let own = authorization_server_urls(issuer).unwrap_or_default();
         server.metadata_url = Some(place.clone()).filter(|place| !own.contains(place));
@@ -235,6 +237,15 @@ impl FindServer {
             Found::Refresh(refreshing) => refreshing.at(server),
         }
     }
+}
+
+/// The endpoints that the metadata names, with the exceptions that the configuration makes for their server.
+fn endpoints(
+    metadata: &AuthorizationServerMetadata,
+    config: &ClientConfig,
+    now: UnixTime,
+) -> Result<ServerEndpoints, FlowError> {
+    ServerEndpoints::of(metadata, config.profile_of(&metadata.issuer), now)
 }
 
 /// Metadata that says `{tenantid}` in its issuer, where the host has said that it stands for this very issuer.

@@ -12,18 +12,19 @@
 use bytes::Bytes;
 use http::Response;
 use oauth_types::{
-    AuthorizationServerMetadata, BearerChallenge, EndpointUrl, Issuer, MetadataFailure,
-    MetadataNotFound, MetadataSearch, MetadataStep, ProtectedResourceMetadata, ResourceUri, Scope,
-    ScopeSet, Secret, describing, protected_resource_urls,
+    BearerChallenge, EndpointUrl, Issuer, MetadataFailure, MetadataNotFound, MetadataSearch,
+    MetadataStep, ProtectedResourceMetadata, ResourceUri, ScopeSet, describing,
+    protected_resource_urls,
 };
 
 use crate::config::ClientConfig;
 use crate::error::FlowError;
-use crate::exchange::{Exchange, Purpose, Then};
-use crate::record::{Tokens, join};
-use crate::server::FindServer;
-use crate::session::Session;
-use crate::step::Step;
+use crate::flow::exchange::{Exchange, Then};
+use crate::flow::server::FindServer;
+use crate::flow::step::Step;
+use crate::goal::{Goal, Wanted};
+use crate::purpose::Purpose;
+use crate::session::{Session, Tokens};
 
 /// Starts a login to the MCP server at `server_url`, with the challenge that its 401 carried, if any.
 ///
@@ -79,33 +80,6 @@ pub(crate) fn login_for(
     let candidates = protected_resource_urls(&target, named).map_err(FlowError::ServerUrl)?;
     let goal = Goal { config, target, wanted: Wanted::Exactly(scope), found_at: None };
     FindResource::start(goal, candidates, named.is_none())
-}
-
-/// What a login is after.
-#[derive(Clone, Debug)]
-pub(crate) struct Goal {
-    pub(crate) config: ClientConfig,
-    /// The canonical address of the MCP server.
-    pub(crate) target: ResourceUri,
-    pub(crate) wanted: Wanted,
-    /// Where the resource's metadata was.
-    pub(crate) found_at: Option<EndpointUrl>,
-}
-
-impl Goal {
-    /// The issuer that the host pinned for the server, or for the narrowest resource around it.
-    fn pinned(&self) -> Option<&Issuer> {
-        self.config.pinned_for(&self.target)
-    }
-}
-
-/// Which scopes a login asks for.
-#[derive(Clone, Debug)]
-pub(crate) enum Wanted {
-    /// What the server asks for first, and what was held before.
-    First { challenged: Option<ScopeSet>, held: Option<ScopeSet>, refused: Vec<Secret> },
-    /// What a step-up decided.
-    Exactly(ScopeSet),
 }
 
 /// The search for protected resource metadata.
@@ -221,49 +195,4 @@ impl ChooseServer {
         let chosen = chosen.ok_or(FlowError::NoAuthorizationServer)?;
         FindServer::start(self.goal, self.metadata, chosen)
     }
-}
-
-/// Scopes of a first request: the challenge's, else all that the resource lists, else none named; and what was
-/// asked for before, in this process or by what is kept of another.
-pub(crate) fn initial_scope(
-    goal: &Goal,
-    resource: &ProtectedResourceMetadata,
-    server: &AuthorizationServerMetadata,
-    kept: Option<&ScopeSet>,
-) -> Result<Option<ScopeSet>, FlowError> {
-    let (challenged, held) = match &goal.wanted {
-        Wanted::First { challenged, held, .. } => (challenged, join(held.as_ref(), kept)),
-        Wanted::Exactly(scope) => return Ok(Some(scope.clone())),
-    };
-    // C-SCOPE-1, C-SCOPE-2
-    let listed = || {
-        let scopes = resource.scopes_supported.as_ref()?;
-        Some(ScopeSet::parse(&scopes.join(" ")))
-    };
-    let first = match challenged.clone() {
-        Some(challenged) => Some(challenged),
-        None => listed().transpose().map_err(FlowError::Scope)?,
-    };
-    // C-SCOPE-4: what was asked for before is asked for again.
-    let mut scope = match (held, first) {
-        (Some(held), Some(first)) => Some(held.union(&first).map_err(FlowError::Scope)?),
-        (held, first) => held.or(first),
-    };
-    // C-SCOPE-3
-    if goal.config.grant.needs_browser()
-        && goal.config.wants_refresh_token
-        && server.lists_scope(Scope::OFFLINE_ACCESS)
-    {
-        let offline = ScopeSet::parse(Scope::OFFLINE_ACCESS).map_err(FlowError::Scope)?;
-        scope = Some(scope.unwrap_or_default().union(&offline).map_err(FlowError::Scope)?);
-    }
-    // Row 212: also not because another server listed it.
-    if let Some(asked) = &scope
-        && asked.contains(Scope::OFFLINE_ACCESS)
-        && !server.lists_scope(Scope::OFFLINE_ACCESS)
-    {
-        let rest: Vec<&str> = asked.iter().filter(|one| *one != Scope::OFFLINE_ACCESS).collect();
-        scope = Some(ScopeSet::parse(&rest.join(" ")).map_err(FlowError::Scope)?);
-    }
-    Ok(scope.filter(|scope| !scope.is_empty()))
 }

@@ -1,0 +1,57 @@
+//! Logins that are counted in the record before the browser opens, and what a denial does to the count.
+//!
+//! The table is at the head of `session/attempt.rs`.
+
+use iss_validate::AuthorizationError;
+use oauth_types::{AuthorizationErrorCode, ScopeSet};
+
+use crate::config::ClientConfig;
+use crate::error::FlowError;
+use crate::flow::authorization::authorize;
+use crate::flow::recall::Recall;
+use crate::flow::step::{Save, Step};
+use crate::session::{Account, Record};
+
+/// Counts a login in the record, then goes on to the browser.
+pub(crate) fn begin(
+    kept: Record,
+    account: Account,
+    config: &ClientConfig,
+    scope: Option<ScopeSet>,
+) -> Result<Step, FlowError> {
+    let account = account.attempted();
+    // The tokens stay: a login that is not finished takes nothing away.
+    let record = Record { account: account.clone(), ..kept };
+    Ok(Save::step(record, authorize(account, config, scope)))
+}
+
+/// Ends a login that the right server refused.
+pub(crate) fn denied(account: Account, error: AuthorizationError) -> Result<Step, FlowError> {
+    let knows_client = error.code == AuthorizationErrorCode::AccessDenied;
+    if knows_client && account.unfinished_logins > 0 {
+        return Ok(Recall::denied(Denied { account, error }));
+    }
+    Err(FlowError::Denied(error))
+}
+
+/// A login that the user denied: the server knew the client, so the login is not counted.
+#[derive(Clone)]
+pub(crate) struct Denied {
+    pub(crate) account: Account,
+    error: AuthorizationError,
+}
+
+impl Denied {
+    pub(crate) fn resume(self, kept: Option<Record>) -> Result<Step, FlowError> {
+        let ours = self.account.client.client_id();
+        let kept = kept.filter(|record| record.account.client.client_id() == ours);
+        let error = FlowError::Denied(self.error);
+        match kept {
+            Some(mut record) if record.account.unfinished_logins > 0 => {
+                record.account.unfinished_logins = 0;
+                Ok(Save::step(record, Err(error)))
+            }
+            _ => Err(error),
+        }
+    }
+}

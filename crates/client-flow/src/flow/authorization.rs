@@ -1,0 +1,51 @@
+//! The first step from an account to tokens, by the grant of the configuration.
+
+use client_auth::NoUsableMethod;
+use oauth_types::{AuthMethod, FormWriter, GrantType, ScopeSet};
+
+use crate::config::{ClientConfig, Grant};
+use crate::error::FlowError;
+use crate::flow::identity::Identify;
+use crate::flow::randomize::{Departing, Randomize};
+use crate::flow::redeem::Redeeming;
+use crate::flow::step::Step;
+use crate::purpose::Purpose;
+use crate::session::Account;
+use crate::token::TokenRequest;
+
+/// The first step from an account to tokens with this scope.
+pub(crate) fn authorize(
+    account: Account,
+    config: &ClientConfig,
+    scope: Option<ScopeSet>,
+) -> Result<Step, FlowError> {
+    let keys = config.keys.clone();
+    let scope = account.server.profile.scope_instead_of(scope);
+    match &config.grant {
+        Grant::AuthorizationCode { redirect_uri } => {
+            let endpoint = account.server.for_users()?.clone();
+            let redirect_uri = redirect_uri.clone();
+            Ok(Randomize::departure(Departing { account, keys, endpoint, redirect_uri, scope }))
+        }
+        // C-SCOPE-9
+        Grant::ClientCredentials => {
+            if *account.client.method() == AuthMethod::None {
+                return Err(FlowError::Credentials(NoUsableMethod::SecretMissing));
+            }
+            let mut form = FormWriter::new();
+            form.append("grant_type", GrantType::ClientCredentials.as_str());
+            if let Some(scope) = &scope {
+                form.append("scope", scope.as_str());
+            }
+            let purpose = Purpose::ClientCredentials;
+            Redeeming::start(TokenRequest::new(purpose, account, keys, scope, form))
+        }
+        Grant::WorkloadIdentity => {
+            Ok(Step::Identify(Box::new(Identify::new(account, keys, scope, None))))
+        }
+        Grant::EnterpriseManaged(provider) => {
+            let provider = Some(provider.clone());
+            Ok(Step::Identify(Box::new(Identify::new(account, keys, scope, provider))))
+        }
+    }
+}

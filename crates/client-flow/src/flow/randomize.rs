@@ -1,0 +1,83 @@
+//! The step that asks the host for random bytes.
+
+use core::fmt;
+
+use oauth_types::{CodeVerifier, EndpointUrl, Entropy, RedirectUri, ScopeSet, UnixTime};
+
+use crate::error::FlowError;
+use crate::flow::redeem::Redeeming;
+use crate::flow::step::Step;
+use crate::flow::visit::{Pending, Visit};
+use crate::keys::Keys;
+use crate::session::Account;
+
+/// Asks the host for random bytes.
+#[must_use = "the flow goes on only when the step is taken"]
+pub struct Randomize(Draw);
+
+/// Use of the random bytes.
+enum Draw {
+    /// `state` and PKCE verifier.
+    Departure(Box<Departing>),
+    /// The identifiers of what is signed.
+    Signature(Box<Redeeming>),
+}
+
+/// A login whose user is about to leave.
+pub(super) struct Departing {
+    pub(super) account: Account,
+    pub(super) keys: Keys,
+    pub(super) endpoint: EndpointUrl,
+    pub(super) redirect_uri: RedirectUri,
+    pub(super) scope: Option<ScopeSet>,
+}
+
+impl Randomize {
+    pub(super) fn departure(departing: Departing) -> Step {
+        Step::Randomize(Box::new(Self(Draw::Departure(Box::new(departing)))))
+    }
+
+    pub(super) fn signature(redeeming: Redeeming) -> Step {
+        Step::Randomize(Box::new(Self(Draw::Signature(Box::new(redeeming)))))
+    }
+
+    /// Returns `true` if the user is sent away next.
+    pub(crate) const fn leads_to_browser(&self) -> bool {
+        matches!(self.0, Draw::Departure(_))
+    }
+
+    /// Goes on with two independent draws and the time. A user who is sent away has ten minutes from `now`.
+    ///
+    /// # Errors
+    ///
+    /// [`FlowError::NotSigned`] when something had to be signed with them and was not.
+    pub fn resume(
+        self,
+        one: Entropy<32>,
+        other: Entropy<32>,
+        now: UnixTime,
+    ) -> Result<Step, FlowError> {
+        let departing = match self.0 {
+            Draw::Departure(departing) => departing,
+            Draw::Signature(redeeming) => return redeeming.sign(one, now),
+        };
+        // C-AUTHZ-1, C-AUTHZ-6: recorded together, before the browser leaves.
+        let Departing { account, keys, endpoint, redirect_uri, scope } = *departing;
+        let pending = Pending {
+            account,
+            endpoint,
+            redirect_uri,
+            scope,
+            state: one.into_secret(),
+            verifier: CodeVerifier::new(other).as_secret().clone(),
+            until: now.plus(Visit::LIFETIME),
+        };
+        Ok(Step::Visit(Box::new(Visit::new(keys, pending))))
+    }
+}
+
+impl fmt::Debug for Randomize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Randomize")
+    }
+}

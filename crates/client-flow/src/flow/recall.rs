@@ -1,0 +1,186 @@
+//! What the host keeps about a server, and what a login or a refresh makes of it.
+//!
+//! | a login goes on with, in this order | requirement |
+//! |---|---|
+//! | tokens that another run or process got, if they are this client's and were not refused | C-DISC-8 |
+//! | their refresh token, once; after a failure that does not pass the login goes on, and the record keeps the token unless the token endpoint's own OAuth error ended the grant | C-TOKEN-7 |
+//! | credentials that were pre-registered for this very issuer, and without a user nothing else | C-REG-1, C-REG-5 |
+//! | what is kept from an earlier registration with it, if its secret still works, the browser comes back to the same place, and the server has not forgotten it (`session/attempt.rs`) | C-DISC-8 |
+//! | our own metadata document, where the server supports that | C-REG-1, C-REG-2, C-REG-6 |
+//! | a registration (`flow/registration.rs`) | C-REG-1 |
+
+use core::fmt;
+
+use oauth_types::{AuthorizationServerMetadata, ProtectedResourceMetadata, UnixTime};
+
+use crate::error::FlowError;
+use crate::flow::attempt::{Denied, begin};
+use crate::flow::authorization::authorize;
+use crate::flow::redeem::Redeeming;
+use crate::flow::refresh::Refreshing;
+use crate::flow::registration::register;
+use crate::flow::saving::Saving;
+use crate::flow::step::Step;
+use crate::flow::step_up::SteppingUp;
+use crate::goal::{Goal, Login, Wanted};
+use crate::scope::initial_scope;
+use crate::session::{Record, RecordKey, ServerEndpoints, Session, Tokens};
+use crate::token::TokenRequest;
+
+/// Asks the host what it keeps about this authorization server and resource.
+#[derive(Clone)]
+#[must_use = "the flow goes on only when the step is taken"]
+pub struct Recall(Asking);
+
+/// Flow that asks.
+#[derive(Clone)]
+enum Asking {
+    Login(Box<Login>),
+    Refresh(Box<Refreshing>),
+    StepUp(Box<SteppingUp>),
+    Denied(Box<Denied>),
+    Save(Box<Saving>),
+}
+
+impl Recall {
+    pub(crate) fn login(
+        goal: Goal,
+        resource: ProtectedResourceMetadata,
+        metadata: AuthorizationServerMetadata,
+        server: ServerEndpoints,
+    ) -> Step {
+        let login = Login { goal, resource, metadata, server };
+        Step::Recall(Box::new(Self(Asking::Login(Box::new(login)))))
+    }
+
+    pub(crate) fn refresh(refreshing: Refreshing) -> Step {
+        Step::Recall(Box::new(Self(Asking::Refresh(Box::new(refreshing)))))
+    }
+
+    pub(crate) fn step_up(stepping_up: SteppingUp) -> Step {
+        Step::Recall(Box::new(Self(Asking::StepUp(Box::new(stepping_up)))))
+    }
+
+    pub(crate) fn denied(denied: Denied) -> Step {
+        Step::Recall(Box::new(Self(Asking::Denied(Box::new(denied)))))
+    }
+
+    pub(crate) fn save(session: Session) -> Step {
+        let saving = Saving { session, has_failed: false };
+        Step::Recall(Box::new(Self(Asking::Save(Box::new(saving)))))
+    }
+
+    /// Looks up what the store holds instead of a session that it could not keep.
+    pub(crate) fn not_saved(session: Session) -> Step {
+        let saving = Saving { session, has_failed: true };
+        Step::Recall(Box::new(Self(Asking::Save(Box::new(saving)))))
+    }
+
+    /// What to look up.
+    #[must_use]
+    pub fn key(&self) -> RecordKey {
+        match &self.0 {
+            Asking::Login(login) => RecordKey {
+                issuer: login.server.issuer.clone(),
+                resource: login.resource.resource.clone(),
+            },
+            Asking::Refresh(refreshing) => refreshing.account().key(),
+            Asking::StepUp(stepping_up) => stepping_up.account().key(),
+            Asking::Denied(denied) => denied.account.key(),
+            Asking::Save(saving) => saving.session.account().key(),
+        }
+    }
+
+    /// Goes on with what is kept under that key, or nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`FlowError`] when there is no way to become a client of this server, or nothing to refresh with.
+    pub fn resume(self, kept: Option<Record>, now: UnixTime) -> Result<Step, FlowError> {
+        // C-REG-5: a record of another issuer is not used, whoever handed it over.
+        let key = self.key();
+        let kept = kept.filter(|record| record.account.key() == key);
+        match self.0 {
+            Asking::Login(login) => login.resume(kept, now),
+            Asking::Refresh(refreshing) => refreshing.resume(kept, now),
+            Asking::StepUp(stepping_up) => stepping_up.resume(kept, now),
+            Asking::Denied(denied) => denied.resume(kept),
+            Asking::Save(saving) => saving.resume(kept),
+        }
+    }
+
+    /// Goes on when what is kept cannot be looked up: a login does without. A refresh token that another process
+    /// may have used is not sent; one that was [never saved](Session::is_saved) is this process's own.
+    ///
+    /// # Errors
+    ///
+    /// [`FlowError::NotLoaded`] for a refresh, and as [`resume`](Self::resume).
+    pub fn failed(self, now: UnixTime) -> Result<Step, FlowError> {
+        match self.0 {
+            Asking::Login(login) => login.resume(None, now),
+            Asking::Refresh(refreshing) => refreshing.unread(now),
+            Asking::StepUp(stepping_up) => stepping_up.uncounted(),
+            Asking::Denied(denied) => denied.resume(None),
+            Asking::Save(saving) => Ok(saving.failed()),
+        }
+    }
+}
+
+impl fmt::Debug for Recall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Recall").field(&self.key()).finish()
+    }
+}
+
+impl Login {
+    fn resume(self, kept: Option<Record>, now: UnixTime) -> Result<Step, FlowError> {
+        if let Some(step) = self.take_up(kept.as_ref(), now)? {
+            return Ok(step);
+        }
+        let asked = kept.as_ref().and_then(Record::asks_again);
+        let has_tokens = kept.as_ref().is_some_and(|record| record.tokens.is_some());
+        let scope = initial_scope(&self.goal, &self.resource, &self.metadata, asked.as_ref())?;
+        let kept = kept.filter(|record| self.relies_on(&record.account, scope.as_ref(), now));
+        let Some(client) = self.client(kept.as_ref(), now)? else {
+            return register(self, scope, has_tokens);
+        };
+        let config = &self.goal.config;
+        let account = self.account(client, kept.as_ref().map(|record| &record.account));
+        match kept.filter(|kept| kept.account.client.client_id() == account.client.client_id()) {
+            Some(kept) if config.registered_itself(&account) => begin(kept, account, config, scope),
+            _ => authorize(account, config, scope),
+        }
+    }
+
+    /// Goes on with tokens that another run or process got, unless they are the ones that were refused.
+    fn take_up(&self, kept: Option<&Record>, now: UnixTime) -> Result<Option<Step>, FlowError> {
+        let (Wanted::First { refused, .. }, Some(record)) = (&self.goal.wanted, kept) else {
+            return Ok(None);
+        };
+        let is_new =
+            |tokens: &&Tokens| !refused.iter().any(|old| old.matches(tokens.access_token.expose()));
+        let tokens = record.tokens.as_ref().filter(is_new);
+        let Some(tokens) = tokens.filter(|_| self.goal.config.owns(record)) else {
+            return Ok(None);
+        };
+        let client = match self.client(kept, now)? {
+            Some(client) if client.client_id() == record.account.client.client_id() => client,
+            _ => return Ok(None),
+        };
+        let account = self.account(client, Some(&record.account));
+        if !tokens.have_expired(now) {
+            let session = Session::new(account, tokens.clone());
+            return Ok(Some(Step::Ready(Box::new(session))));
+        }
+        let Some(refresh_token) = &tokens.refresh_token else { return Ok(None) };
+        let keys = self.goal.config.keys.clone();
+        let request = TokenRequest::refresh(account, keys, tokens, refresh_token);
+        // Tried once: the login that goes on without them does not take them up again.
+        let mut login = self.clone();
+        if let Wanted::First { refused, .. } = &mut login.goal.wanted {
+            refused.push(tokens.access_token.clone());
+        }
+        let login = Recall(Asking::Login(Box::new(login)));
+        Redeeming::start_or_else(request, login, record.clone()).map(Some)
+    }
+}

@@ -1,0 +1,103 @@
+//! Refreshes (RFC 6749 §6).
+//!
+//! A refresh reads the metadata of its issuer again once a day. Where that brings no metadata (a page, broken JSON,
+//! another issuer, 404, 5xx), nothing is sent and the tokens are kept: a later refresh reads it again. The remembered
+//! token endpoint is not used instead, because an issuer may have left it meanwhile and a refresh token would go to
+//! the new owner of its name.
+
+use oauth_types::UnixTime;
+
+use crate::config::ClientConfig;
+use crate::error::FlowError;
+use crate::flow::recall::Recall;
+use crate::flow::redeem::Redeeming;
+use crate::flow::server::FindServer;
+use crate::flow::step::{Save, Step};
+use crate::session::{Account, Record, ServerEndpoints, Session};
+use crate::token::TokenRequest;
+
+impl Session {
+    /// Starts a refresh: new tokens for the same grant, at the server that gave the old ones.
+    ///
+    /// It begins by looking up what is kept. Where another process has refreshed meanwhile, its tokens are
+    /// taken and nothing is sent: a refresh token that is used twice ends the grant (RFC 9700 §4.14.2). A host
+    /// whose store is shared keeps others out from here until the flow has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`FlowError::NoRefreshToken`] when there is none.
+    pub fn refresh(&self, config: &ClientConfig) -> Result<Step, FlowError> {
+        if self.tokens().refresh_token.is_none() {
+            return Err(FlowError::NoRefreshToken);
+        }
+        Ok(Recall::refresh(Refreshing { session: self.clone(), config: config.clone() }))
+    }
+}
+
+/// A refresh that is about to begin.
+#[derive(Clone)]
+pub(crate) struct Refreshing {
+    session: Session,
+    config: ClientConfig,
+}
+
+impl Refreshing {
+    pub(crate) const fn account(&self) -> &Account {
+        self.session.account()
+    }
+
+    pub(crate) const fn config(&self) -> &ClientConfig {
+        &self.config
+    }
+
+    pub(super) fn resume(self, kept: Option<Record>, now: UnixTime) -> Result<Step, FlowError> {
+        let own = &self.session.tokens().access_token;
+        let is_newer = |kept: &Session| !own.matches(kept.tokens().access_token.expose());
+        let kept = kept.filter(|record| self.config.owns(record));
+        // C-TOKEN-6: what is kept is spent. The save is made up for first.
+        if self.session.supersedes(kept.as_ref()) {
+            let record = self.session.to_record();
+            return Ok(Save::step(record, self.send(now)));
+        }
+        // C-TOKEN-7: another process was told that the grant has ended, or ended it.
+        let ours = self.account().client.client_id();
+        let is_ended =
+            |kept: &Record| kept.tokens.is_none() && kept.account.client.client_id() == ours;
+        if kept.as_ref().is_some_and(is_ended) {
+            return Err(FlowError::NoRefreshToken);
+        }
+        let newer = kept.and_then(|record| Session::restore(record).ok()).filter(is_newer);
+        let Some(newer) = newer else { return self.send(now) };
+        // Another process was here. What it holds cannot always be refreshed; the server then says so.
+        if !newer.tokens().are_stale(now) || newer.tokens().refresh_token.is_none() {
+            return Ok(Step::Ready(Box::new(newer)));
+        }
+        Self { session: newer, ..self }.send(now)
+    }
+
+    fn send(self, now: UnixTime) -> Result<Step, FlowError> {
+        if self.account().server.are_old(now) {
+            return FindServer::again(self);
+        }
+        let server = self.account().server.clone();
+        self.at(server)
+    }
+
+    /// Goes on at these endpoints of the same server.
+    pub(crate) fn at(self, server: ServerEndpoints) -> Result<Step, FlowError> {
+        let tokens = self.session.tokens();
+        let Some(refresh_token) = &tokens.refresh_token else {
+            return Err(FlowError::NoRefreshToken);
+        };
+        let account = self.config.current(Account { server, ..self.account().clone() });
+        let keys = self.config.keys.clone();
+        let request = TokenRequest::refresh(account, keys, tokens, refresh_token);
+        Redeeming::start(request.replacing(self.session.replaced()))
+    }
+
+    /// Goes on where the record cannot be read. A refresh token that another process may have used is not sent; one that
+    /// was never saved is this process's own.
+    pub(super) fn unread(self, now: UnixTime) -> Result<Step, FlowError> {
+        if self.session.is_saved() { Err(FlowError::NotLoaded) } else { self.send(now) }
+    }
+}

@@ -1,0 +1,127 @@
+//! Becoming a client of an authorization server by registration (RFC 7591, C-REG-3, C-REG-4, C-REG-7).
+//!
+//! | answer | outcome |
+//! |---|---|
+//! | a client identifier | saved, then used; inside a step-up saved with the tokens that it leads to |
+//! | `invalid_scope`, the first time | the same registration without `scope` |
+//! | `invalid_client_metadata`, the first time | the same registration with nothing but what no client can do without |
+//! | another error, or the second | `RegistrationRejected`, with the last request and the reason for its refusal |
+//!
+//! A registration that the host wrote is sent as it is, once.
+
+use bytes::Bytes;
+use client_auth::ClientCredentials;
+use http::Response;
+use oauth_types::{
+    AuthMethod, ClientInformation, ClientMetadata, EndpointUrl, ErrorResponse, ScopeSet, UnixTime,
+};
+
+use crate::client_metadata::{registration, with_less};
+use crate::config::Grant;
+use crate::error::FlowError;
+use crate::flow::authorization::authorize;
+use crate::flow::exchange::{Exchange, Then};
+use crate::flow::step::{Save, Step};
+use crate::goal::Login;
+use crate::purpose::Purpose;
+use crate::session::{Account, Record};
+
+/// The request that makes this client one of the server's. `has_tokens` if the record has tokens of an older
+/// registration.
+pub(crate) fn register(
+    login: Login,
+    scope: Option<ScopeSet>,
+    has_tokens: bool,
+) -> Result<Step, FlowError> {
+    let config = &login.goal.config;
+    let issuer = &login.server.issuer;
+    // Nobody hands a secret to a client that no user stands behind.
+    let (Grant::AuthorizationCode { redirect_uri }, Some(endpoint)) =
+        (&config.grant, &login.metadata.registration_endpoint)
+    else {
+        return Err(FlowError::NoRegistration { issuer: issuer.clone() });
+    };
+    login.server.registers_at(endpoint)?;
+    let sent = match &config.registration {
+        Some(registration) => registration.clone(),
+        None => registration(&login, redirect_uri, scope.as_ref()),
+    };
+    let is_last = config.registration.is_some();
+    let endpoint = endpoint.clone();
+    Registering { endpoint, login, scope, sent, is_last, is_saved_with_tokens: has_tokens }.send()
+}
+
+/// A registration request under way.
+pub(crate) struct Registering {
+    login: Login,
+    scope: Option<ScopeSet>,
+    endpoint: EndpointUrl,
+    sent: ClientMetadata,
+    /// `true` if a refusal of this request ends the flow.
+    is_last: bool,
+    /// `true` if the record stays as it is until the new client has tokens: a login or step-up that is not finished takes
+    /// away none that another process may still use, and to which it has to be told that older ones are spent.
+    is_saved_with_tokens: bool,
+}
+
+impl Registering {
+    pub(crate) const fn needs_browser(&self) -> bool {
+        self.login.goal.config.grant.needs_browser()
+    }
+
+    fn send(self) -> Result<Step, FlowError> {
+        let (endpoint, json) = (self.endpoint.clone(), self.sent.to_json());
+        Exchange::post_json(&endpoint, json, Then::Registration(Box::new(self)))
+    }
+
+    pub(crate) fn read(self, response: &Response<Bytes>, now: UnixTime) -> Result<Step, FlowError> {
+        let Login { goal, metadata, server, .. } = &self.login;
+        // C-REG-4: the body decides. An error counts whatever the status, and an answer with any 2xx.
+        let status = response.status();
+        let error = ErrorResponse::from_json(response.body()).ok();
+        if error.is_some() || !status.is_success() {
+            let less = error.as_ref().filter(|_| !self.is_last);
+            let less = less.and_then(|error| with_less(&self.sent, &error.error));
+            if let Some(sent) = less {
+                return Self { sent, is_last: true, ..self }.send();
+            }
+            if server.is_assumed && status.is_client_error() {
+                // Where nothing is published and nothing is there, it is no server of MCP 2025-03-26.
+                return Err(FlowError::NoResourceMetadata);
+            }
+            let sent = Box::new(self.sent);
+            return Err(FlowError::RegistrationRejected { status, error, sent });
+        }
+        let answer = ClientInformation::from_json(response.body()).map_err(|error| {
+            FlowError::Document { purpose: Purpose::Registration, url: self.endpoint, error }
+        })?;
+        let expires_at = answer.client_secret_expires_at.filter(|at| at.as_secs() != 0);
+        let method = answer.metadata.token_endpoint_auth_method.as_ref();
+        let offered = self.sent.jwks.is_some() || self.sent.jwks_uri.is_some();
+        let client = if method == Some(&AuthMethod::PrivateKeyJwt) && offered {
+            let client = ClientCredentials::with_assertions(answer.client_id);
+            goal.config.keys.check(&client, metadata)?;
+            client
+        } else {
+            let (id, secret) = (answer.client_id, answer.client_secret);
+            ClientCredentials::choose(id, secret, method, metadata.auth_methods())
+                .map_err(FlowError::Credentials)?
+                .expiring(expires_at)
+        };
+        let redirect_uri = match &goal.config.grant {
+            Grant::AuthorizationCode { redirect_uri } => Some(redirect_uri.clone()),
+            _ => None,
+        };
+        // What the host registers does not follow from what is asked for.
+        let by_host = goal.config.registration.is_some();
+        let registered_scope = self.sent.scope.filter(|_| !by_host);
+        let account =
+            Account { redirect_uri, registered_scope, ..self.login.account(client, None) };
+        let account = account.registered(now);
+        if self.is_saved_with_tokens {
+            return authorize(account, &goal.config, self.scope);
+        }
+        let record = Record { asked: self.scope.clone(), ..Record::new(account.clone()) };
+        Ok(Save::step(record, authorize(account, &goal.config, self.scope)))
+    }
+}

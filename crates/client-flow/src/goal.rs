@@ -1,0 +1,126 @@
+//! The aim of a login, and what is known once its server is found: which client to be there.
+
+use client_auth::ClientCredentials;
+use oauth_types::{
+    AuthMethod, AuthorizationServerMetadata, ClientMetadataUrl, EndpointUrl, Issuer,
+    ProtectedResourceMetadata, ResourceUri, ScopeSet, Secret, UnixTime,
+};
+
+use crate::config::ClientConfig;
+use crate::error::FlowError;
+use crate::session::{Account, Record, ServerEndpoints};
+
+/// Aim of a login.
+#[derive(Clone, Debug)]
+pub(crate) struct Goal {
+    pub(crate) config: ClientConfig,
+    /// The canonical address of the MCP server.
+    pub(crate) target: ResourceUri,
+    pub(crate) wanted: Wanted,
+    /// Where the resource's metadata was.
+    pub(crate) found_at: Option<EndpointUrl>,
+}
+
+impl Goal {
+    /// The issuer that the host pinned for the server, or for the narrowest resource around it.
+    pub(crate) fn pinned(&self) -> Option<&Issuer> {
+        self.config.pinned_for(&self.target)
+    }
+}
+
+/// Scopes that a login asks for.
+#[derive(Clone, Debug)]
+pub(crate) enum Wanted {
+    /// What the server asks for first, and what was held before.
+    First { challenged: Option<ScopeSet>, held: Option<ScopeSet>, refused: Vec<Secret> },
+    /// What a step-up decided.
+    Exactly(ScopeSet),
+}
+
+/// A login whose server is known.
+#[derive(Clone)]
+pub(crate) struct Login {
+    pub(crate) goal: Goal,
+    pub(crate) resource: ProtectedResourceMetadata,
+    pub(crate) metadata: AuthorizationServerMetadata,
+    pub(crate) server: ServerEndpoints,
+}
+
+impl Login {
+    /// Returns `true` if a kept registration is good for a login for this scope. One that the server may have
+    /// forgotten is used only where there is no other.
+    pub(crate) fn relies_on(
+        &self,
+        kept: &Account,
+        scope: Option<&ScopeSet>,
+        now: UnixTime,
+    ) -> bool {
+        let config = &self.goal.config;
+        let may_register = self.metadata.registration_endpoint.is_some()
+            || (config.metadata_url.is_some()
+                && self.metadata.client_id_metadata_document_supported);
+        let is_spent = kept.is_doubtful(now) || !kept.may_ask_for(scope);
+        config.comes_back_to(kept) && !(is_spent && may_register && config.registered_itself(kept))
+    }
+
+    /// The account of this client, with what is kept of its registration.
+    pub(crate) fn account(&self, client: ClientCredentials, kept: Option<&Account>) -> Account {
+        let kept = kept.filter(|kept| kept.client.client_id() == client.client_id());
+        Account {
+            resource: self.resource.resource.clone(),
+            server: self.server.clone(),
+            client,
+            resource_metadata: self.goal.found_at.clone(),
+            target: Some(self.goal.target.clone()),
+            redirect_uri: kept.and_then(|kept| kept.redirect_uri.clone()),
+            registered_scope: kept.and_then(|kept| kept.registered_scope.clone()),
+            unfinished_logins: kept.map_or(0, |kept| kept.unfinished_logins),
+            unproven_since: kept.and_then(|kept| kept.unproven_since),
+        }
+    }
+
+    /// The client of a metadata document: a public one, which signs only where the server takes no such clients.
+    fn by_document(&self, url: &ClientMetadataUrl) -> ClientCredentials {
+        let takes_public = self.metadata.auth_methods().contains(&AuthMethod::None);
+        match !takes_public && self.goal.config.keys.sign_at(&self.metadata) {
+            true => ClientCredentials::with_assertions(url.client_id()),
+            false => ClientCredentials::public(url.client_id()),
+        }
+    }
+
+    /// Returns the credentials of this client at this server; `None` where it has to register first.
+    pub(crate) fn client(
+        &self,
+        kept: Option<&Record>,
+        now: UnixTime,
+    ) -> Result<Option<ClientCredentials>, FlowError> {
+        let config = &self.goal.config;
+        let pre_registered = config.registered_with(&self.server.issuer).cloned();
+        // Without a user, what was given out for one server is for that one alone.
+        let by_itself = || {
+            // C-REG-6: the document is the same for all servers.
+            let of_document = config
+                .metadata_url
+                .as_ref()
+                .filter(|_| self.metadata.client_id_metadata_document_supported)
+                .map(|url| self.by_document(url));
+            let kept = kept
+                .filter(|record| !record.client_refused)
+                .map(|record| record.account.client.clone())
+                .filter(|client| !client.has_expired(now))
+                // The URL of a document is the host's to say.
+                .filter(|client| !client.client_id().as_str().starts_with("https://"));
+            kept.or(of_document)
+        };
+        // C-REG-1
+        let known = match config.grant.needs_browser() {
+            true => pre_registered.or_else(by_itself),
+            false => pre_registered,
+        };
+        if let Some(client) = &known {
+            // Before the user is asked for anything.
+            config.keys.check(client, &self.metadata)?;
+        }
+        Ok(known)
+    }
+}

@@ -1,0 +1,32 @@
+//! Proofs of possession for requests to the MCP server (RFC 9449 §7).
+
+use client_auth::SigningFailed;
+use http::HeaderValue;
+use oauth_types::{Entropy, UnixTime};
+
+use crate::config::ClientConfig;
+use crate::session::Session;
+
+impl Session {
+    /// The `DPoP` header for one request, where the token is bound to the key of `config` (RFC 9449 §7); `None`
+    /// for a bearer token, and for a URL that the token is not for. `nonce` is what the server's latest `DPoP-Nonce` said.
+    ///
+    /// # Errors
+    ///
+    /// [`SigningFailed`] when the cryptographic library fails.
+    pub fn proof(
+        &self,
+        config: &ClientConfig,
+        request: (&http::Method, &str),
+        nonce: Option<&HeaderValue>,
+        now: UnixTime,
+        entropy: Entropy<16>,
+    ) -> Result<Option<HeaderValue>, SigningFailed> {
+        let (method, url) = request;
+        let is_bound = self.is_bound() && self.has_url(url);
+        let Some(key) = config.keys.proof.as_ref().filter(|_| is_bound) else { return Ok(None) };
+        // C-EXT-3
+        let token = Some(&self.tokens().access_token);
+        key.prove(method, url, token, nonce, now, entropy).map(Some)
+    }
+}

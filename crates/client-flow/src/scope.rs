@@ -1,0 +1,52 @@
+//! The scopes of a login.
+
+use oauth_types::{AuthorizationServerMetadata, ProtectedResourceMetadata, Scope, ScopeSet};
+
+use crate::error::FlowError;
+use crate::goal::{Goal, Wanted};
+use crate::session::join;
+
+/// Scopes of a first request: the challenge's, else all that the resource lists, else none named; and what was
+/// asked for before, in this process or by what is kept of another.
+pub(crate) fn initial_scope(
+    goal: &Goal,
+    resource: &ProtectedResourceMetadata,
+    server: &AuthorizationServerMetadata,
+    kept: Option<&ScopeSet>,
+) -> Result<Option<ScopeSet>, FlowError> {
+    let (challenged, held) = match &goal.wanted {
+        Wanted::First { challenged, held, .. } => (challenged, join(held.as_ref(), kept)),
+        Wanted::Exactly(scope) => return Ok(Some(scope.clone())),
+    };
+    // C-SCOPE-1, C-SCOPE-2
+    let listed = || {
+        let scopes = resource.scopes_supported.as_ref()?;
+        Some(ScopeSet::parse(&scopes.join(" ")))
+    };
+    let first = match challenged.clone() {
+        Some(challenged) => Some(challenged),
+        None => listed().transpose().map_err(FlowError::Scope)?,
+    };
+    // C-SCOPE-4: what was asked for before is asked for again.
+    let mut scope = match (held, first) {
+        (Some(held), Some(first)) => Some(held.union(&first).map_err(FlowError::Scope)?),
+        (held, first) => held.or(first),
+    };
+    // C-SCOPE-3
+    if goal.config.grant.needs_browser()
+        && goal.config.wants_refresh_token
+        && server.lists_scope(Scope::OFFLINE_ACCESS)
+    {
+        let offline = ScopeSet::parse(Scope::OFFLINE_ACCESS).map_err(FlowError::Scope)?;
+        scope = Some(scope.unwrap_or_default().union(&offline).map_err(FlowError::Scope)?);
+    }
+    // Row 212: also not because another server listed it.
+    if let Some(asked) = &scope
+        && asked.contains(Scope::OFFLINE_ACCESS)
+        && !server.lists_scope(Scope::OFFLINE_ACCESS)
+    {
+        let rest: Vec<&str> = asked.iter().filter(|one| *one != Scope::OFFLINE_ACCESS).collect();
+        scope = Some(ScopeSet::parse(&rest.join(" ")).map_err(FlowError::Scope)?);
+    }
+    Ok(scope.filter(|scope| !scope.is_empty()))
+}
