@@ -5,23 +5,26 @@
 use core::error::Error;
 use core::fmt::{Debug, Display};
 
-use authorization_server::AuthorizationRequest;
+use authorization_server::{
+    AuthorizationRequest, ClientUnavailable, PageError, RedirectError, Refusal,
+};
 use bytes::Bytes;
 use client_auth::{Authenticated, BasicCredentials, Presented, VerifyingKeys};
-use client_flow::{FlowError, Step, login};
+use client_flow::{FlowError, RestoreError, Step, login};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use iss_validate::{Callback, CallbackRejected, Expected, ValidatedCode};
 use oauth_types::{
     AuthorizationServerMetadata, ClientId, ClientIdMetadata, CodeChallenge, CodeVerifier,
-    EndpointUrl, Entropy, FormPairs, Issuer, KeySet, ProtectedResourceMetadata, RedirectUri,
-    ResourceUri, ScopeSet, Secret, State, TokenResponse, UnixTime,
+    EndpointUrl, Entropy, FormPairs, Issuer, KeySet, MetadataFailure, MetadataNotFound,
+    ProtectedResourceMetadata, RedirectUri, ResourceUri, ScopeSet, Secret, State, TokenResponse,
+    UnixTime,
 };
 use resource_server::{Introspection, JwtTokens, JwtVerdict};
-use scope_stepup::{NoHierarchy, Operation};
+use scope_stepup::{Missing, NoHierarchy, Operation};
 use serde::Serialize;
 use serde_json::{Value, json};
-use static_assertions::assert_not_impl_any;
+use static_assertions::{assert_impl_all, assert_not_impl_any};
 use tests::world::{MCP, World, client_config, now_or_never};
 
 // Nobody is authenticated by what came in, and no code is one that somebody made up.
@@ -35,6 +38,16 @@ assert_not_impl_any!(State: Display, PartialEq, Serialize, AsRef<str>);
 assert_not_impl_any!(CodeVerifier: Display, PartialEq, Serialize, AsRef<str>);
 assert_not_impl_any!(BasicCredentials: Display, PartialEq, Serialize, Clone);
 assert_not_impl_any!(Entropy<32>: Display, PartialEq, Serialize, Clone, Copy);
+
+// What a function returns on failure can be handed on as an error.
+assert_impl_all!(Refusal: Error, Send, Sync);
+assert_impl_all!(PageError: Error, Send, Sync);
+assert_impl_all!(RedirectError: Error, Send, Sync);
+assert_impl_all!(ClientUnavailable: Error, Send, Sync);
+assert_impl_all!(Missing: Error, Send, Sync);
+assert_impl_all!(MetadataFailure: Error, Send, Sync);
+assert_impl_all!(MetadataNotFound: Error, Send, Sync);
+assert_impl_all!(RestoreError: Error, Send, Sync);
 
 /// What the attacker writes wherever he can.
 const MARK: &str = "canary";
@@ -246,7 +259,7 @@ fn a_authz_1_sec_061_no_page_and_no_log_of_the_authorization_endpoint_repeats_a_
     ] {
         let mut request = Request::new(Bytes::new());
         *request.uri_mut() = format!("https://as.example/authorize?{query}").parse().unwrap();
-        let page = |error: authorization_server::PageError| {
+        let page = |error: PageError| {
             silent_debug(&error);
             let response = error.into_response();
             assert!(!response.headers().contains_key(LOCATION));

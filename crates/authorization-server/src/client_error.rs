@@ -150,6 +150,17 @@ pub enum ClientUnavailable {
     Document,
 }
 
+impl fmt::Display for ClientUnavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(error) => error.fmt(f),
+            Self::Document => f.write_str("the client's metadata document cannot be fetched now"),
+        }
+    }
+}
+
+impl core::error::Error for ClientUnavailable {}
+
 impl From<StoreError> for ClientUnavailable {
     fn from(error: StoreError) -> Self {
         Self::Store(error)

@@ -332,6 +332,14 @@ impl Refusal {
 }
 
 /// Without headers and body: they are for the client alone.
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the request is refused with {}: {}", self.response.status().as_u16(), self.cause)
+    }
+}
+
+impl core::error::Error for Refusal {}
+
 impl fmt::Debug for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Refusal")

@@ -36,5 +36,5 @@ pub use purpose::Purpose;
 pub use redirect::{EndpointMoved, endpoint_redirect};
 #[cfg(feature = "sealed")]
 pub use sealed::{CheckFirstUse, Sealed, SealingKey};
-pub use session::{Account, Record, RecordKey, ServerEndpoints, Session, Tokens};
+pub use session::{Account, Record, RecordKey, RestoreError, ServerEndpoints, Session, Tokens};
 pub use transport::TransportFailed;

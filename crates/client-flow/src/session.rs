@@ -6,6 +6,7 @@ mod attempt;
 mod record;
 mod unsaved;
 
+use core::fmt;
 use core::time::Duration;
 
 use http::header::AUTHORIZATION;
@@ -19,6 +20,29 @@ use crate::error::FlowError;
 pub(crate) use record::join;
 pub use record::{Account, Record, RecordKey, ServerEndpoints, Tokens};
 pub(crate) use unsaved::Unsaved;
+
+/// A record without tokens, of which no session can be made. It holds the record, for a login that uses the registration
+/// again.
+#[derive(Clone, Debug)]
+pub struct RestoreError {
+    record: Box<Record>,
+}
+
+impl RestoreError {
+    /// Returns the record.
+    #[must_use]
+    pub fn into_record(self) -> Record {
+        *self.record
+    }
+}
+
+impl fmt::Display for RestoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the record has no tokens, because its login was not finished or has ended: log in again")
+    }
+}
+
+impl core::error::Error for RestoreError {}
 
 /// Who we are at a server, and the tokens we hold there.
 #[derive(Clone, Debug)]
@@ -51,14 +75,14 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// The record itself, when it has no tokens: its login was not finished.
-    pub fn restore(record: Record) -> Result<Self, Box<Record>> {
+    /// [`RestoreError`] when the record has no tokens: its login was not finished.
+    pub fn restore(record: Record) -> Result<Self, RestoreError> {
         match record.tokens {
             Some(tokens) => {
                 let client_refused = record.client_refused;
                 Ok(Self { client_refused, ..Self::new(record.account, tokens) })
             }
-            None => Err(Box::new(record)),
+            None => Err(RestoreError { record: Box::new(record) }),
         }
     }
 
@@ -132,8 +156,8 @@ impl Session {
     /// Returns the session after a refresh that failed: without its refresh token if the failure ends the grant
     /// ([`FlowError::ends_grant`]), and about to register anew where the server does not know the client any more
     /// ([`FlowError::ends_client`]). So the next 401 leads to a login, which knows what to ask for again. After any
-    /// other failure the session keeps its tokens, and a later refresh may work. Where that failure does not
-    /// [pass](FlowError::passes), a host should set [`Tried::refresh`](crate::Tried::refresh) and go on, so that the
+    /// other failure the session keeps its tokens, and a later refresh may work. Where that failure is not
+    /// [transient](FlowError::is_transient), a host should set [`Tried::refresh`](crate::Tried::refresh) and go on, so that the
     /// next 401 leads to a login all the same.
     ///
     /// Unless the token endpoint refused by an OAuth error, the server's metadata is read again before the next

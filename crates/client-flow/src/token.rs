@@ -139,14 +139,15 @@ impl TokenRequest {
                 && self.keys.prove_to(&self.account.server)
             {
                 self.nonce = Some(nonce.clone());
-                return Ok(TokenAnswer::NonceNeeded(self));
+                return Ok(TokenAnswer::NonceNeeded(Box::new(self)));
             }
             // A code of the server's own says that the refresh token is dead only where the status is one of the token
             // endpoint (RFC 6749 §5.2, or 200): gateways and routers have codes of their own with 403 or 404.
             let status = FlowError::Status { purpose, status: response.status() };
             let is_refused = matches!(response.status(), StatusCode::OK | StatusCode::BAD_REQUEST);
             let is_of_gateway = purpose == Purpose::Refresh && !is_refused;
-            if matches!(error.error, TokenErrorCode::Other(_)) && (status.passes() || is_of_gateway)
+            if matches!(error.error, TokenErrorCode::Other(_))
+                && (status.is_transient() || is_of_gateway)
             {
                 return Err(status);
             }
@@ -208,7 +209,7 @@ pub(crate) struct TokenMessage {
 /// The meaning of an answer of the token endpoint.
 pub(crate) enum TokenAnswer {
     /// The server asks for the same request, with the nonce that is in it now.
-    NonceNeeded(TokenRequest),
+    NonceNeeded(Box<TokenRequest>),
     /// Tokens, which have to be saved before they are used.
     Tokens(Session),
     /// The grant or the client has ended: the record forgets them.

@@ -233,6 +233,8 @@ impl fmt::Display for MetadataNotFound {
 
 impl core::error::Error for MetadataNotFound {}
 
+impl core::error::Error for MetadataFailure {}
+
 impl fmt::Display for MetadataFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // A query may hold what the user keeps to themselves.

@@ -150,6 +150,14 @@ impl Missing {
     }
 }
 
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the grant does not reach: the operation needs {}", self.required)
+    }
+}
+
+impl core::error::Error for Missing {}
+
 #[cfg(test)]
 mod tests {
     use super::*;

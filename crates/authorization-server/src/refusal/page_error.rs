@@ -1,5 +1,7 @@
 //! Errors of the authorization endpoint that become a page, or JSON, and never a redirect (RFC 6749 §4.1.2.1).
 
+use core::fmt;
+
 use bytes::Bytes;
 use http::header::{ALLOW, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
@@ -23,6 +25,14 @@ pub struct PageError {
     /// The registration endpoint, where a client has to register anew.
     register: Option<EndpointUrl>,
 }
+
+impl fmt::Display for PageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the request is refused with {} on a page: {}", self.status.as_u16(), self.cause)
+    }
+}
+
+impl core::error::Error for PageError {}
 
 impl PageError {
     pub(crate) const fn new(cause: Cause) -> Self {

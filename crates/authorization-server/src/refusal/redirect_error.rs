@@ -151,6 +151,14 @@ impl RedirectError {
     }
 }
 
+impl fmt::Display for RedirectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the authorization request is refused: {}", self.cause)
+    }
+}
+
+impl core::error::Error for RedirectError {}
+
 impl fmt::Debug for RedirectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Without headers and body: a redirect repeats what the request said, for the client alone.

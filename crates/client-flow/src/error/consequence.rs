@@ -16,7 +16,7 @@ impl FlowError {
     /// Returns `true` if the same may work a little later: the network, a server that is overloaded or broken, a store that
     /// is full. Anything else will be so again.
     #[must_use]
-    pub fn passes(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         use TokenErrorCode::{ServerError, TemporarilyUnavailable};
         match self {
             Self::Transport { failure: TransportFailed::LocalAddress, .. } => false,
@@ -47,7 +47,7 @@ impl FlowError {
             // Some servers have codes of their own for a dead refresh token (GitHub: `bad_refresh_token`).
             Self::Token(answer) => {
                 matches!(answer.error, InvalidClient | InvalidGrant | UnauthorizedClient | Other(_))
-                    && !self.passes()
+                    && !self.is_transient()
             }
             _ => false,
         }

@@ -1,6 +1,6 @@
 //! Token requests under way, and what follows from their answers.
 //!
-//! Where a login refreshes what an earlier run left, nothing but what [passes](FlowError::passes) ends it: it goes on
+//! Where a login refreshes what an earlier run left, nothing but a [transient](FlowError::is_transient) failure ends it: it goes on
 //! without those tokens. The record keeps them until the login brings others, unless the grant has ended.
 
 use bytes::Bytes;
@@ -68,7 +68,9 @@ impl Redeeming {
     pub(super) fn read(self, response: &Response<Bytes>, now: UnixTime) -> Result<Step, FlowError> {
         let Self { request, fallback } = self;
         match (request.read(response, now), fallback) {
-            (Ok(TokenAnswer::NonceNeeded(request)), fallback) => Self { request, fallback }.step(),
+            (Ok(TokenAnswer::NonceNeeded(request)), fallback) => {
+                Self { request: *request, fallback }.step()
+            }
             // C-TOKEN-6
             (Ok(TokenAnswer::Tokens(session)), _) => Ok(Save::session(session)),
             // C-TOKEN-7
@@ -80,7 +82,7 @@ impl Redeeming {
                 Ok(Save::step(record, then))
             }
             // C-TOKEN-7: the tokens stay in the record, because the server did not say that the grant has ended.
-            (Err(error), Some(fallback)) if !error.passes() => {
+            (Err(error), Some(fallback)) if !error.is_transient() => {
                 fallback.login.resume(Some(fallback.kept), now)
             }
             (Err(error), _) => Err(error),

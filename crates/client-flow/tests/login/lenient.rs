@@ -88,7 +88,11 @@ fn c_token_7_a_refusal_in_words_of_the_servers_own_ends_the_grant() {
         world.token = (status, body);
         let error = world.drive(session.refresh(&config()).unwrap()).unwrap_err();
         let passes = matches!(status, 429 | 503);
-        assert_eq!((error.ends_grant(), error.passes()), (ends, passes), "{status} {error:?}");
+        assert_eq!(
+            (error.ends_grant(), error.is_transient()),
+            (ends, passes),
+            "{status} {error:?}"
+        );
         // The record forgets the refresh token, so that no run tries it again.
         let saved = world.saved.borrow_mut().pop();
         assert_eq!(saved.is_some_and(|record| record.tokens.is_none()), ends, "{status}");

@@ -188,7 +188,7 @@ fn c_disc_12_a_server_that_had_metadata_or_is_busy_is_no_old_server() {
         let mut world = old_world((200, own_metadata("https://rs.example")));
         world.prm.0 = status;
         let error = world.login(config()).unwrap_err();
-        assert!(matches!(error, FlowError::Status { .. }) && error.passes(), "{status}");
+        assert!(matches!(error, FlowError::Status { .. }) && error.is_transient(), "{status}");
     }
 }
 

@@ -173,7 +173,7 @@ fn what_does_not_pass_leads_to_a_login_and_what_passes_to_another_try() {
         let (mut world, session) = after_a_login();
         world.token = (status, body.clone());
         let error = world.drive(session.refresh(&config()).unwrap()).unwrap_err();
-        assert_eq!(error.passes(), passes, "{body} {error:?}");
+        assert_eq!(error.is_transient(), passes, "{body} {error:?}");
         let after = session.clone().after(&error);
         assert_eq!(after.tokens().refresh_token.is_some(), is_kept, "{body}");
         // Nor does a restart lock anybody out.
@@ -207,7 +207,7 @@ fn c_token_7_a_grant_that_another_process_saw_end_is_not_tried_again() {
     world.sent.borrow_mut().clear();
     let ended = world.drive(session.refresh(&config()).unwrap()).unwrap_err();
     assert!(matches!(ended, FlowError::NoRefreshToken), "{ended:?}");
-    assert!(world.sent().is_empty() && !ended.passes());
+    assert!(world.sent().is_empty() && !ended.is_transient());
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn c_token_8_without_a_look_at_the_store_no_refresh_token_is_sent() {
     let (_, session) = after_a_login();
     let Step::Recall(recall) = session.refresh(&config()).unwrap() else { panic!("a recall") };
     assert!(matches!(recall.failed(NOW), Err(FlowError::NotLoaded)));
-    assert!(FlowError::NotLoaded.passes());
+    assert!(FlowError::NotLoaded.is_transient());
 }
 
 #[test]
@@ -242,7 +242,7 @@ fn sec_141_metadata_is_read_again_after_a_failure_that_the_token_endpoint_did_no
         let error = world.drive(session.refresh(&config()).unwrap()).unwrap_err();
         let session = session.after(&error);
         assert_eq!(session.account().server.read_at.is_none(), is_read_again, "{status}");
-        if error.passes() {
+        if error.is_transient() {
             world.token = World::new().token;
             world.sent.borrow_mut().clear();
             let session = world.drive(session.refresh(&config()).unwrap()).unwrap();

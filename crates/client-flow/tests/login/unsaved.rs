@@ -225,3 +225,11 @@ fn sec_245_where_the_store_could_not_be_read_nothing_is_known_of_its_logins() {
     world.loads.set(false);
     assert_eq!(world.login(config()).unwrap().stored_logins(), None);
 }
+
+#[test]
+fn a_record_without_tokens_restores_no_session_and_is_given_back() {
+    let session = World::new().login(config()).unwrap();
+    let error = Session::restore(session.logged_out()).unwrap_err();
+    assert!(error.to_string().contains("log in again"), "{error}");
+    assert_eq!(error.into_record().key(), session.to_record().key());
+}

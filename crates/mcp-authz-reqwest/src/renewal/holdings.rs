@@ -272,7 +272,7 @@ impl Holdings {
         {
             self.session = Some(Arc::new(Session::clone(held).after(flow)));
             // Tried once: the next 401 leads to a login for all that was held.
-            leads_to_login = is_refresh && !flow.passes();
+            leads_to_login = is_refresh && !flow.is_transient();
             if flow.ends_grant() {
                 warn!(%error, "the server does not refresh the tokens any more");
                 if is_refresh {
@@ -314,7 +314,7 @@ impl Holdings {
     /// Returns `true` if a refresh failed a short while ago in a way that only a login helps against.
     pub(super) fn needs_login(&self, now: Instant) -> bool {
         let failure = self.refreshes.failure(now);
-        failure.is_some_and(|error| matches!(error, Error::Flow(flow) if !flow.passes()))
+        failure.is_some_and(|error| matches!(error, Error::Flow(flow) if !flow.is_transient()))
     }
 }
 
@@ -335,7 +335,7 @@ const fn is_unreachable(error: &Error) -> bool {
 
 /// Returns `true` if the server refused a login that the user did not refuse.
 fn is_refusal(error: &Error) -> bool {
-    matches!(error, Error::Flow(flow) if !flow.passes()) && !said_no(error)
+    matches!(error, Error::Flow(flow) if !flow.is_transient()) && !said_no(error)
 }
 
 /// Returns `true` if no user came back.
@@ -346,7 +346,7 @@ const fn is_away(error: &Error) -> bool {
 /// Returns `true` if a step-up failed for a reason that every other one and a login meets too.
 fn concerns_all(error: &Error) -> bool {
     match error {
-        Error::Flow(flow) => flow.passes(),
+        Error::Flow(flow) => flow.is_transient(),
         Error::TooManyWindows(_) => true,
         error => is_away(error),
     }
