@@ -1,18 +1,18 @@
 //! What an access token looks like: random bytes, or a JWT that says itself what it is (RFC 9068). Either is stored by
 //! its digest, so that it is revoked, introspected and looked up in the same way.
 
-#[cfg(feature = "jwt_access_tokens")]
+#[cfg(feature = "jwt")]
 mod claims;
 
 use oauth_types::{ClientId, Entropy, ResourceUri, ScopeSet, Secret, Thumbprint, UnixTime};
 
-#[cfg(feature = "jwt_access_tokens")]
+#[cfg(feature = "jwt")]
 use self::claims::Claims;
 use crate::config::Config;
 
 /// What an access token is about.
 #[cfg_attr(
-    not(feature = "jwt_access_tokens"),
+    not(feature = "jwt"),
     expect(dead_code, reason = "random bytes say nothing about themselves")
 )]
 pub(crate) struct About<'a> {
@@ -28,7 +28,7 @@ pub(crate) struct About<'a> {
 impl Config {
     /// A fresh access token.
     #[cfg_attr(
-        not(feature = "jwt_access_tokens"),
+        not(feature = "jwt"),
         expect(
             clippy::unused_self,
             reason = "asks the configuration where there is something to ask"
@@ -36,13 +36,13 @@ impl Config {
     )]
     pub(crate) fn access_token(&self, entropy: Entropy<32>, about: &About<'_>) -> Secret {
         let random = entropy.into_secret();
-        #[cfg(feature = "jwt_access_tokens")]
+        #[cfg(feature = "jwt")]
         if let Some(keys) = &self.signing_keys {
             // The key has signed before. Should the library ever fail, the token is one that has to be looked up.
             let claims = Claims::new(&self.issuer, &random, about);
             return keys.sign(&claims).unwrap_or(random);
         }
-        #[cfg(not(feature = "jwt_access_tokens"))]
+        #[cfg(not(feature = "jwt"))]
         let _ = about;
         random
     }

@@ -8,7 +8,7 @@ mod resource_server;
 
 use core::time::Duration;
 
-#[cfg(feature = "identity_assertions")]
+#[cfg(feature = "jwt")]
 use client_auth::VerifyingKeys;
 use iss_validate::IssuerIdentification;
 use oauth_types::{
@@ -22,7 +22,7 @@ pub use self::resource_server::ResourceServer;
 
 use self::auth_methods::AUTH_METHODS;
 use crate::refresh_token::{RefreshKeys, Seals};
-#[cfg(feature = "jwt_access_tokens")]
+#[cfg(feature = "jwt")]
 use crate::signing_keys::SigningKeys;
 
 /// What an authorization server is.
@@ -50,17 +50,17 @@ pub struct Config {
     pub(crate) resource_servers: Vec<ResourceServer>,
     #[cfg(feature = "dpop")]
     pub(crate) asks_for_nonces: bool,
-    #[cfg(feature = "jwt_access_tokens")]
+    #[cfg(feature = "jwt")]
     pub(crate) signing_keys: Option<SigningKeys>,
-    #[cfg(feature = "jwt_access_tokens")]
+    #[cfg(feature = "jwt")]
     pub(crate) jwks: EndpointUrl,
-    #[cfg(feature = "identity_assertions")]
+    #[cfg(feature = "jwt")]
     pub(crate) identity_providers: Vec<IdentityProvider>,
 }
 
 /// An enterprise's identity provider, whose word about its users counts here
 /// (draft-ietf-oauth-identity-assertion-authz-grant).
-#[cfg(feature = "identity_assertions")]
+#[cfg(feature = "jwt")]
 #[derive(Clone, Debug)]
 pub struct IdentityProvider {
     /// What it calls itself, byte for byte.
@@ -103,12 +103,12 @@ impl Config {
             introspect: endpoint("introspect")?,
             #[cfg(feature = "dpop")]
             asks_for_nonces: false,
-            #[cfg(feature = "jwt_access_tokens")]
+            #[cfg(feature = "jwt")]
             signing_keys: None,
-            #[cfg(feature = "jwt_access_tokens")]
+            #[cfg(feature = "jwt")]
             jwks: endpoint("jwks")?,
             resource_servers: Vec::new(),
-            #[cfg(feature = "identity_assertions")]
+            #[cfg(feature = "jwt")]
             identity_providers: Vec::new(),
             identification: IssuerIdentification::Emit(issuer.clone()),
             hosts,
@@ -263,7 +263,7 @@ impl Config {
     /// # Errors
     ///
     /// [`InvalidConfig::IdentityProvider`] when it is named twice, or is this server.
-    #[cfg(feature = "identity_assertions")]
+    #[cfg(feature = "jwt")]
     pub fn with_identity_provider(
         mut self,
         provider: IdentityProvider,
@@ -279,16 +279,16 @@ impl Config {
 
     /// Whether the word of any identity provider counts.
     #[cfg_attr(
-        not(feature = "identity_assertions"),
+        not(feature = "jwt"),
         expect(
             clippy::unused_self,
             reason = "asks the configuration where there is something to ask"
         )
     )]
     pub(crate) const fn takes_identity_assertions(&self) -> bool {
-        #[cfg(feature = "identity_assertions")]
+        #[cfg(feature = "jwt")]
         return !self.identity_providers.is_empty();
-        #[cfg(not(feature = "identity_assertions"))]
+        #[cfg(not(feature = "jwt"))]
         return false;
     }
 
@@ -298,7 +298,7 @@ impl Config {
     /// They are stored like any other, so that looking one up, introspection and revocation work in the same way. But
     /// a resource server that looks at the signature alone takes a revoked token until it expires: give tokens a
     /// short life.
-    #[cfg(feature = "jwt_access_tokens")]
+    #[cfg(feature = "jwt")]
     #[must_use]
     pub fn with_jwt_access_tokens(mut self, keys: SigningKeys) -> Self {
         self.signing_keys = Some(keys);
@@ -322,16 +322,16 @@ impl Config {
 
     /// Where the public keys are, if anything is signed.
     #[cfg_attr(
-        not(feature = "jwt_access_tokens"),
+        not(feature = "jwt"),
         expect(
             clippy::unused_self,
             reason = "asks the configuration where there is something to ask"
         )
     )]
     pub(crate) fn jwks_uri(&self) -> Option<&EndpointUrl> {
-        #[cfg(feature = "jwt_access_tokens")]
+        #[cfg(feature = "jwt")]
         return self.signing_keys.as_ref().map(|_| &self.jwks);
-        #[cfg(not(feature = "jwt_access_tokens"))]
+        #[cfg(not(feature = "jwt"))]
         return None;
     }
 

@@ -29,7 +29,7 @@ mod register;
 mod remembered;
 mod resource_indicator;
 mod revoke;
-#[cfg(feature = "jwt_access_tokens")]
+#[cfg(feature = "jwt")]
 mod signing_keys;
 mod store;
 #[cfg(feature = "store_contract")]
@@ -45,7 +45,7 @@ pub use authorize::{AuthorizationRequest, Redirectable};
 pub use client_auth::Replay;
 pub use client_error::{ClientUnavailable, DocumentRefused, InvalidClient};
 pub use client_keys::KeysNeeded;
-#[cfg(feature = "identity_assertions")]
+#[cfg(feature = "jwt")]
 pub use config::IdentityProvider;
 pub use config::{Config, InvalidConfig, Lifetimes, Paths, ResourceServer};
 pub use consent::{Approved, NeedsConsent};
@@ -63,7 +63,7 @@ pub use refusal::{
 pub use register::register;
 pub use remembered::{AgreedBefore, Asking, ConsentLookup};
 pub use revoke::revoke;
-#[cfg(feature = "jwt_access_tokens")]
+#[cfg(feature = "jwt")]
 pub use signing_keys::SigningKeys;
 pub use store::{
     AccessRecord, ClientRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord,

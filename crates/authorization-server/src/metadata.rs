@@ -12,7 +12,7 @@ use oauth_types::{
 };
 
 use crate::config::Config;
-#[cfg(feature = "jwt_access_tokens")]
+#[cfg(feature = "jwt")]
 use crate::signing_keys::SigningKeys;
 
 /// Grants that a client may register for by itself.
@@ -69,7 +69,7 @@ impl Config {
     }
 
     /// The answer to a request for the public keys that tokens are signed with, like that for the metadata.
-    #[cfg(feature = "jwt_access_tokens")]
+    #[cfg(feature = "jwt")]
     #[must_use]
     pub fn jwks_response(&self, method: &Method) -> Response<Bytes> {
         let document = self.signing_keys.as_ref().map(SigningKeys::document);

@@ -13,7 +13,7 @@
 //! | then the grant: [`code`], [`refresh`], [`machine`], [`assertion`] | | |
 //! | the proof is used for the first time | RFC 9449 §11.1 | `invalid_dpop_proof` |
 
-#[cfg(feature = "identity_assertions")]
+#[cfg(feature = "jwt")]
 mod assertion;
 mod code;
 mod form;
@@ -122,7 +122,7 @@ async fn grant<E: Environment>(
     let request = GrantRequest { form, client, proof, registered };
     match grant_type {
         GrantType::ClientCredentials => machine::issue(config, env, request, now).await,
-        #[cfg(feature = "identity_assertions")]
+        #[cfg(feature = "jwt")]
         GrantType::JwtBearer => assertion::issue(config, env, request, now).await,
         GrantType::RefreshToken => refresh::rotate(config, env, request, now).await,
         _ => {

@@ -135,7 +135,7 @@ impl ClientCredentials {
     /// # Errors
     ///
     /// [`NoUsableMethod::KeyNotAccepted`]
-    #[cfg(feature = "private_key_jwt")]
+    #[cfg(feature = "jwt")]
     pub fn with_key(
         client_id: ClientId,
         key: &crate::signing::SigningKey,

@@ -56,7 +56,7 @@ pub(crate) enum Material {
     Rsa { n: Box<str> },
 }
 
-#[cfg(feature = "private_key_jwt")]
+#[cfg(feature = "jwt")]
 impl Material {
     /// How long its signatures are.
     pub(crate) fn signature_bytes(&self) -> usize {
@@ -69,7 +69,7 @@ impl Material {
 }
 
 /// How many bytes base64url without padding stands for.
-#[cfg(feature = "private_key_jwt")]
+#[cfg(feature = "jwt")]
 pub(crate) const fn decoded_bytes(text: &str) -> usize {
     text.len() * 3 / 4
 }
@@ -158,7 +158,7 @@ impl VerifyingKeys {
 
     /// The one key that an assertion with this header has to be signed with: the one of that algorithm that
     /// has the identifier or, where none has it, the only one that cannot contradict it.
-    #[cfg(feature = "private_key_jwt")]
+    #[cfg(feature = "jwt")]
     pub(crate) fn find(
         &self,
         id: Option<&str>,
@@ -284,7 +284,7 @@ mod tests {
         assert_eq!(read(&keys, Some(&unknown)), Err(InvalidKeys::NoUsableKey));
     }
 
-    #[cfg(feature = "private_key_jwt")]
+    #[cfg(feature = "jwt")]
     #[test]
     fn an_assertion_names_its_key_or_leaves_no_choice() {
         let key =

@@ -1,13 +1,13 @@
 #![doc = include_str!("../README.md")]
 
-#[cfg(feature = "private_key_jwt")]
+#[cfg(feature = "jwt")]
 mod assertion;
 mod attach;
 mod basic;
-#[cfg(feature = "private_key_jwt")]
+#[cfg(feature = "jwt")]
 mod decoy;
 mod error;
-#[cfg(feature = "private_key_jwt")]
+#[cfg(feature = "jwt")]
 mod jws;
 mod keys;
 #[cfg(feature = "dpop")]
@@ -16,7 +16,7 @@ mod possession;
 #[cfg(feature = "dpop")]
 mod proof;
 mod replay;
-#[cfg(feature = "private_key_jwt")]
+#[cfg(feature = "jwt")]
 mod signing;
 mod verify;
 
@@ -26,7 +26,7 @@ pub use oauth_types;
 pub use attach::{AssertionNeeded, ClientCredentials, NoUsableMethod};
 pub use basic::{BasicCredentials, InvalidBasic};
 pub use error::{ClientAuthError, Reason};
-#[cfg(feature = "private_key_jwt")]
+#[cfg(feature = "jwt")]
 pub use jws::{Lifetime, claimed_issuer, claimed_type};
 pub use keys::{InvalidKeys, VerifyingKeys};
 #[cfg(feature = "dpop")]
@@ -37,6 +37,6 @@ pub use possession::{PresentedProof, UnusedProof};
 #[cfg(feature = "dpop")]
 pub use proof::ProofKey;
 pub use replay::{CheckReplay, Replay, Verified};
-#[cfg(feature = "private_key_jwt")]
+#[cfg(feature = "jwt")]
 pub use signing::{ClientAssertion, InvalidSigningKey, SigningFailed, SigningKey};
 pub use verify::{Authenticated, Presented, Registered};

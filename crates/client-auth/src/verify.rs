@@ -23,7 +23,7 @@
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-#[cfg(feature = "private_key_jwt")]
+#[cfg(feature = "jwt")]
 use oauth_types::ClientAssertionType;
 use oauth_types::{AuthMethod, ClientId, FormPairs, Repeated, Secret, SecretDigest, UnixTime};
 use serde::{Deserialize, Serialize};
@@ -81,7 +81,7 @@ enum Proof {
     Nothing,
     Header(Shown),
     Body(Shown),
-    #[cfg(feature = "private_key_jwt")]
+    #[cfg(feature = "jwt")]
     Assertion(Secret),
 }
 
@@ -169,7 +169,7 @@ impl Presented {
         Ok(Self { client_id, proof })
     }
 
-    #[cfg(feature = "private_key_jwt")]
+    #[cfg(feature = "jwt")]
     fn from_assertion(
         kind: Option<&str>,
         assertion: &str,
@@ -187,7 +187,7 @@ impl Presented {
         Ok(Self { client_id, proof: Proof::Assertion(Secret::new(assertion)) })
     }
 
-    #[cfg(not(feature = "private_key_jwt"))]
+    #[cfg(not(feature = "jwt"))]
     const fn from_assertion(_: Option<&str>, _: &str, _: Option<&str>) -> Result<Self, Reason> {
         Err(Reason::AssertionNotSupported)
     }
@@ -216,7 +216,7 @@ impl Presented {
     /// The header is not verified: it is only good for deciding whether a key set is out of date.
     #[must_use]
     pub fn names_key_of(&self, keys: &VerifyingKeys) -> bool {
-        #[cfg(feature = "private_key_jwt")]
+        #[cfg(feature = "jwt")]
         if let Proof::Assertion(assertion) = &self.proof {
             return crate::jws::named_key(assertion.expose(), keys).is_some();
         }
@@ -264,7 +264,7 @@ impl Presented {
             Proof::Nothing => AuthMethod::None,
             Proof::Header(_) => AuthMethod::ClientSecretBasic,
             Proof::Body(_) => AuthMethod::ClientSecretPost,
-            #[cfg(feature = "private_key_jwt")]
+            #[cfg(feature = "jwt")]
             Proof::Assertion(_) => AuthMethod::PrivateKeyJwt,
         }
     }
@@ -274,10 +274,7 @@ impl Presented {
     fn check_against(
         self,
         record: &Registered,
-        #[cfg_attr(
-            not(feature = "private_key_jwt"),
-            expect(unused_variables, reason = "for assertions")
-        )]
+        #[cfg_attr(not(feature = "jwt"), expect(unused_variables, reason = "for assertions"))]
         audience: &[&str],
         now: UnixTime,
     ) -> Result<Verified, Reason> {
@@ -290,7 +287,7 @@ impl Presented {
         // An empty secret is none, even where a careless host stored the digest of one.
         let is_right = record.secret.unwrap_or(NO_SECRET).equals(&shown.unwrap_or(NO_SECRET))
             && shown.is_some();
-        #[cfg(feature = "private_key_jwt")]
+        #[cfg(feature = "jwt")]
         let asserted = match &self.proof {
             Proof::Assertion(assertion) => {
                 let (id, keys) = (&self.client_id, record.keys.as_ref());
@@ -319,7 +316,7 @@ impl Presented {
                     return Err(Reason::WrongSecret);
                 }
             }
-            #[cfg(feature = "private_key_jwt")]
+            #[cfg(feature = "jwt")]
             AuthMethod::PrivateKeyJwt => {
                 // A-AUTHN-8
                 if record.keys.is_none() {

@@ -3,7 +3,7 @@
 use client_auth::ClientCredentials;
 #[cfg(feature = "dpop")]
 use client_auth::ProofKey;
-#[cfg(feature = "private_key_jwt")]
+#[cfg(feature = "jwt")]
 use client_auth::SigningKey;
 use oauth_types::{
     ClientMetadata, ClientMetadataUrl, EndpointUrl, GrantType, Issuer, RedirectUri, ResourceUri,
@@ -152,7 +152,7 @@ impl ClientConfig {
 
     /// The key that client assertions are signed with
     /// ([`ClientCredentials::with_assertions`](client_auth::ClientCredentials::with_assertions)).
-    #[cfg(feature = "private_key_jwt")]
+    #[cfg(feature = "jwt")]
     #[must_use]
     pub fn with_signing_key(mut self, key: SigningKey) -> Self {
         self.keys.assertion = Some(key);
@@ -177,7 +177,7 @@ impl ClientConfig {
     /// assert!(config.key_set().unwrap().contains("2026-11"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[cfg(feature = "private_key_jwt")]
+    #[cfg(feature = "jwt")]
     #[must_use]
     pub fn key_set(&self) -> Option<String> {
         self.keys.key_set().map(|keys| keys.to_string())

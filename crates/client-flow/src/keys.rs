@@ -2,7 +2,7 @@
 
 #[cfg(feature = "dpop")]
 use client_auth::ProofKey;
-#[cfg(feature = "private_key_jwt")]
+#[cfg(feature = "jwt")]
 use client_auth::SigningKey;
 use client_auth::{ClientCredentials, NoUsableMethod};
 use http::{HeaderMap, HeaderValue};
@@ -17,7 +17,7 @@ use crate::session::{Account, ServerEndpoints, Tokens};
 /// Keys of this client. They are never part of a record.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Keys {
-    #[cfg(feature = "private_key_jwt")]
+    #[cfg(feature = "jwt")]
     pub(crate) assertion: Option<SigningKey>,
     #[cfg(feature = "dpop")]
     pub(crate) proof: Option<ProofKey>,
@@ -42,7 +42,7 @@ impl Keys {
         if *client.method() != AuthMethod::PrivateKeyJwt {
             return Ok(());
         }
-        #[cfg(feature = "private_key_jwt")]
+        #[cfg(feature = "jwt")]
         if let Some(key) = &self.assertion {
             return key.accepted_by(server).map_err(FlowError::Credentials);
         }
@@ -54,7 +54,7 @@ impl Keys {
     /// `keys_url`, else in the metadata itself. The method that it prefers stays; where it has none, it signs. Without a
     /// key that can be published nothing is added.
     pub(crate) fn offer(&self, sent: &mut ClientMetadata, keys_url: Option<&EndpointUrl>) {
-        #[cfg(feature = "private_key_jwt")]
+        #[cfg(feature = "jwt")]
         if let Some(key) = &self.assertion
             && (keys_url.is_some() || key.public_key().is_ok())
         {
@@ -69,12 +69,12 @@ impl Keys {
                 sent.token_endpoint_auth_signing_alg = Some(key.algorithm().clone());
             }
         }
-        #[cfg(not(feature = "private_key_jwt"))]
+        #[cfg(not(feature = "jwt"))]
         let _ = (sent, keys_url);
     }
 
     /// Returns the key set of this client (RFC 7517 §5), `None` without a key that can be published.
-    #[cfg(feature = "private_key_jwt")]
+    #[cfg(feature = "jwt")]
     pub(crate) fn key_set(&self) -> Option<serde_json::Value> {
         let public = self.assertion.as_ref()?.public_key().ok()?;
         Some(serde_json::json!({ "keys": [public] }))
@@ -82,9 +82,9 @@ impl Keys {
 
     /// Returns `true` if there is a key that this server takes assertions of.
     pub(crate) fn sign_at(&self, server: &AuthorizationServerMetadata) -> bool {
-        #[cfg(feature = "private_key_jwt")]
+        #[cfg(feature = "jwt")]
         return self.assertion.as_ref().is_some_and(|key| key.accepted_by(server).is_ok());
-        #[cfg(not(feature = "private_key_jwt"))]
+        #[cfg(not(feature = "jwt"))]
         {
             let _ = server;
             false
@@ -135,7 +135,7 @@ impl Keys {
             account.client.attach(headers, form).map_err(|_| key_missing.clone())?;
         }
         let Some(signing) = signing else { return Ok(()) };
-        #[cfg(feature = "private_key_jwt")]
+        #[cfg(feature = "jwt")]
         {
             let (for_assertion, for_proof) = signing.entropy.split();
             if *account.client.method() == AuthMethod::PrivateKeyJwt {
@@ -159,7 +159,7 @@ impl Keys {
             let _ = (for_proof, signing.nonce);
             Ok(())
         }
-        #[cfg(not(feature = "private_key_jwt"))]
+        #[cfg(not(feature = "jwt"))]
         {
             let _ = (signing.entropy, signing.now, signing.nonce);
             Err(key_missing)

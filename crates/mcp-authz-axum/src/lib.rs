@@ -3,7 +3,6 @@
 mod ambient;
 mod connections;
 mod cors;
-#[cfg(feature = "client_documents")]
 mod documents;
 mod lingering;
 mod login;
@@ -30,7 +29,6 @@ pub use {authorization_server, oauth_types, resource_server, scope_stepup};
 
 pub use ambient::Clock;
 pub use connections::ConnectionLimits;
-#[cfg(feature = "client_documents")]
 pub use documents::{ClientDocuments, WebDocuments, WebDocumentsFailed};
 pub use login::{Browser, DemoLogin, Login, User};
 pub use metadata::{SameMetadataPath, metadata_routes, metadata_routes_of};
@@ -41,10 +39,8 @@ pub use reading::Deadlines;
 pub use serve::serve;
 pub use server::AuthorizationServer;
 pub use signal::shutdown_signal;
-#[cfg(feature = "introspection")]
 pub use verifier::IntrospectionVerifier;
-#[cfg(feature = "jwt_access_tokens")]
+#[cfg(feature = "jwt")]
 pub use verifier::JwtVerifier;
-#[cfg(any(feature = "introspection", feature = "jwt_access_tokens"))]
 pub use verifier::{InvalidRemote, RemoteServer};
 pub use verifier::{StoreVerifier, TokenVerifier, VerifierUnavailable};

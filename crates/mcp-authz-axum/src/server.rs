@@ -10,7 +10,6 @@ mod upstream;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-#[cfg(feature = "client_documents")]
 use authorization_server::DocumentRefused;
 use authorization_server::{Config, ErrorForm, Store};
 use axum::Router;
@@ -19,14 +18,12 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn};
 use axum::routing::any;
 use http::{Method, Response};
-#[cfg(feature = "client_documents")]
 use oauth_types::ClientMetadataUrl;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::info;
 
 use crate::ambient::{Clock, warn_of_http_for_development};
 use crate::cors;
-#[cfg(feature = "client_documents")]
 use crate::documents::{ClientDocuments, Documents, Reach, WebDocuments};
 use crate::login::{Login, is_open_to_all};
 use crate::page::Template;
@@ -51,9 +48,7 @@ pub struct AuthorizationServer<S, L> {
     scope_texts: BTreeMap<String, String>,
     template: Template,
     login_routes: Router,
-    #[cfg(feature = "client_documents")]
     documents: Option<Arc<dyn ClientDocuments>>,
-    #[cfg(feature = "client_documents")]
     reach: Reach,
 }
 
@@ -74,7 +69,6 @@ struct Server<S, L> {
     template: Template,
     sweeper: Sweeper,
     unheard: Unheard,
-    #[cfg(feature = "client_documents")]
     documents: Option<Arc<Documents>>,
 }
 
@@ -111,16 +105,13 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
             scope_texts: BTreeMap::new(),
             template: Template::default(),
             login_routes: Router::new(),
-            #[cfg(feature = "client_documents")]
             documents: WebDocuments::or_none(),
-            #[cfg(feature = "client_documents")]
             reach: Reach::default(),
         }
     }
 
     /// Fetches the documents in which clients describe themselves in this way, and not as
     /// [`WebDocuments::new`] does.
-    #[cfg(feature = "client_documents")]
     #[must_use]
     pub fn with_client_documents(mut self, documents: impl ClientDocuments) -> Self {
         self.documents = Some(Arc::new(documents));
@@ -145,7 +136,6 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
     /// let server = server.check_client_documents(&known).await;
     /// # Ok(()) }
     /// ```
-    #[cfg(feature = "client_documents")]
     #[must_use]
     pub async fn check_client_documents(self, url: &ClientMetadataUrl) -> Self {
         if let Some(documents) = &self.documents {
@@ -158,7 +148,6 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
 
     /// Knows no client but those in the store, and offers no documents in the metadata: for a server without a way to
     /// the web.
-    #[cfg(feature = "client_documents")]
     #[must_use]
     pub fn without_client_documents(mut self) -> Self {
         self.documents = None;
@@ -176,7 +165,6 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
         let rates = Rates::new(self.rate_limits, self.proxies);
         // A-META-4: the metadata promises what can be done.
         let config = config.without_client_documents();
-        #[cfg(feature = "client_documents")]
         let (config, documents) = Documents::behind(config, &clock, self.documents, self.reach);
         let mut paths = config.paths();
         let own = [
@@ -197,7 +185,6 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
             "the authorization server is served at these paths of this process"
         );
         let server = Server {
-            #[cfg(feature = "client_documents")]
             documents,
             config,
             store,
@@ -222,7 +209,7 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
             public = route_exactly(public, path, any(introspect::<S, L>).layer(failed));
         }
         let document = cors::public(Method::GET);
-        #[cfg(feature = "jwt_access_tokens")]
+        #[cfg(feature = "jwt")]
         if let Some(path) = &paths.jwks {
             public = route_exactly(public, path, any(jwks::<S, L>).layer(document.clone()));
         }
@@ -249,7 +236,6 @@ async fn metadata<S: Store + 'static, L: Login>(
     State(server): Shared<S, L>,
     method: Method,
 ) -> Response<Body> {
-    #[cfg(feature = "client_documents")]
     if server.documents.as_ref().is_some_and(|documents| !documents.are_offered()) {
         let config = server.config.clone().without_client_documents();
         return config.metadata_response(&method).map(Body::from);
@@ -257,7 +243,7 @@ async fn metadata<S: Store + 'static, L: Login>(
     server.config.metadata_response(&method).map(Body::from)
 }
 
-#[cfg(feature = "jwt_access_tokens")]
+#[cfg(feature = "jwt")]
 async fn jwks<S: Store + 'static, L: Login>(
     State(server): Shared<S, L>,
     method: Method,

@@ -1,16 +1,11 @@
 //! Who knows a token?
 
-#[cfg(any(feature = "introspection", feature = "jwt_access_tokens"))]
 mod cache;
-#[cfg(any(feature = "introspection", feature = "jwt_access_tokens"))]
 mod flight;
-#[cfg(feature = "introspection")]
 mod introspection;
-#[cfg(feature = "jwt_access_tokens")]
+#[cfg(feature = "jwt")]
 mod jwt;
-#[cfg(feature = "introspection")]
 mod questions;
-#[cfg(any(feature = "introspection", feature = "jwt_access_tokens"))]
 mod remote;
 
 use core::fmt;
@@ -22,11 +17,9 @@ use oauth_types::{Issuer, Secret, UnixTime};
 use resource_server::TokenFacts;
 use tracing::warn;
 
-#[cfg(feature = "introspection")]
 pub use introspection::IntrospectionVerifier;
-#[cfg(feature = "jwt_access_tokens")]
+#[cfg(feature = "jwt")]
 pub use jwt::JwtVerifier;
-#[cfg(any(feature = "introspection", feature = "jwt_access_tokens"))]
 pub use remote::{InvalidRemote, RemoteServer};
 
 /// The token could not be checked now. The client keeps it and tries again.

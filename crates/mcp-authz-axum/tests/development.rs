@@ -1,7 +1,7 @@
 //! An external issuer by plain http on a private host. In a process of its own: what is named counts for all of it.
 
 #![cfg(test)]
-#![cfg(feature = "jwt_access_tokens")]
+#![cfg(feature = "jwt")]
 
 use core::net::SocketAddr;
 

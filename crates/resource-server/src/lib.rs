@@ -6,12 +6,10 @@ mod decide;
 mod denial;
 mod dpop;
 mod event_ids;
-#[cfg(any(feature = "introspection", feature = "jwt_access_tokens"))]
 mod foreign;
 mod granted;
-#[cfg(feature = "introspection")]
 mod introspection;
-#[cfg(feature = "jwt_access_tokens")]
+#[cfg(feature = "jwt")]
 mod jwt;
 mod kept;
 mod metadata;
@@ -38,12 +36,11 @@ pub use dpop::CheckProof;
 pub use dpop::CheckReplay;
 pub use event_ids::EventIds;
 pub use granted::{Granted, Recognized};
-#[cfg(feature = "introspection")]
 pub use introspection::{
     Introspected, Introspection, IntrospectionEndpoint, IntrospectionFailed, NoIntrospection,
     NotTaken,
 };
-#[cfg(feature = "jwt_access_tokens")]
+#[cfg(feature = "jwt")]
 pub use jwt::{JwtProfile, JwtRefused, JwtTokens, JwtVerdict, NoKeys};
 pub use kept::Kept;
 pub use oauth_types::{BrowserOrigins, TokenFacts};

@@ -9,7 +9,7 @@ pub(super) const AUTH_METHODS: &[AuthMethod] = &[
     AuthMethod::None,
     AuthMethod::ClientSecretBasic,
     AuthMethod::ClientSecretPost,
-    #[cfg(feature = "private_key_jwt")]
+    #[cfg(feature = "jwt")]
     AuthMethod::PrivateKeyJwt,
 ];
 

@@ -11,7 +11,7 @@ pub(super) struct TokenForm<'f> {
     pub(super) redirect_uri: Option<&'f str>,
     pub(super) code_verifier: Option<&'f str>,
     pub(super) refresh_token: Option<&'f str>,
-    #[cfg(feature = "identity_assertions")]
+    #[cfg(feature = "jwt")]
     pub(super) assertion: Option<&'f str>,
     pub(super) scope: Option<&'f str>,
     pub(super) resource: ResourceIndicator<'f>,
@@ -25,7 +25,7 @@ impl<'f> TokenForm<'f> {
             redirect_uri: form.get("redirect_uri"),
             code_verifier: form.get("code_verifier"),
             refresh_token: form.get("refresh_token"),
-            #[cfg(feature = "identity_assertions")]
+            #[cfg(feature = "jwt")]
             assertion: form.get("assertion"),
             scope: form.get("scope"),
             resource: form.resource(),

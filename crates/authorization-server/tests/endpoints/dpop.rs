@@ -314,7 +314,7 @@ fn a_int_1_a_resource_server_is_told_of_the_key() {
     assert!(answer.get("cnf").is_none());
 }
 
-#[cfg(feature = "jwt_access_tokens")]
+#[cfg(feature = "jwt")]
 #[test]
 fn a_jwt_names_the_key_that_it_is_bound_to() {
     use authorization_server::SigningKeys;

@@ -3,18 +3,18 @@
 #![cfg(test)]
 
 mod answer;
-#[cfg(feature = "private_key_jwt")]
+#[cfg(feature = "jwt")]
 mod assertion;
 mod authorize;
 mod consent;
 mod documents;
 #[cfg(feature = "dpop")]
 mod dpop;
-#[cfg(feature = "identity_assertions")]
+#[cfg(feature = "jwt")]
 mod enterprise;
 mod identification;
 mod introspect;
-#[cfg(feature = "jwt_access_tokens")]
+#[cfg(feature = "jwt")]
 mod jwt;
 mod limits;
 mod lives;
@@ -22,7 +22,7 @@ mod machine;
 mod methods;
 mod offer;
 mod pages;
-#[cfg(feature = "private_key_jwt")]
+#[cfg(feature = "jwt")]
 mod published_keys;
 mod races;
 mod register;

@@ -124,7 +124,7 @@ fn a_meta_4_no_method_and_unknown_methods_are_no_configuration() {
         assert_eq!(config.unwrap_err(), InvalidConfig::AuthMethods);
     }
     let signed = config("https://as.example").with_auth_methods(vec![AuthMethod::PrivateKeyJwt]);
-    assert_eq!(signed.is_ok(), cfg!(feature = "private_key_jwt"));
+    assert_eq!(signed.is_ok(), cfg!(feature = "jwt"));
 }
 
 #[test]

@@ -277,7 +277,7 @@ fn sec_237_what_one_registration_makes_the_store_keep_is_bounded_and_kept_once()
         assert_eq!(row.matches("https://app.example/0/").count(), 1, "{row}");
         assert!(row.len() < 10 * 1024, "{}", row.len());
     }
-    if !cfg!(feature = "private_key_jwt") {
+    if !cfg!(feature = "jwt") {
         return;
     }
     // Nothing else of a registration is kept at any length.

@@ -100,13 +100,13 @@ fn sec_239_an_identifier_that_anybody_knows_gets_no_code_without_the_page() {
     // One that may come with its key, and may come without.
     let keys = serde_json::from_str(KEYS).unwrap();
     let keys = || Registered::with_keys(VerifyingKeys::from_jwks(&keys, None).unwrap());
-    if cfg!(feature = "private_key_jwt") {
+    if cfg!(feature = "jwt") {
         put(&server, "either", keys(), &[PrivateKeyJwt, Public]);
         put(&server, "signs", keys(), &[PrivateKeyJwt]);
     }
     let clients = [(SHARED, true), ("named", false), ("secret", false)];
     let signing = [("either", true), ("signs", false)];
-    let signing = signing.into_iter().filter(|_| cfg!(feature = "private_key_jwt"));
+    let signing = signing.into_iter().filter(|_| cfg!(feature = "jwt"));
     for (client, is_asked) in clients.into_iter().chain(signing) {
         let url = authorize(client, &[]);
         let page = server.get_as("alice", &url);

@@ -157,7 +157,7 @@ impl<S: Store> Server<S> {
         } else if paths.metadata.iter().any(|own| own == path) {
             Ok(config.metadata_response(request.method()))
         } else {
-            #[cfg(feature = "jwt_access_tokens")]
+            #[cfg(feature = "jwt")]
             if is(&paths.jwks) {
                 return config.jwks_response(request.method()).into();
             }

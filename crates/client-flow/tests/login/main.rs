@@ -7,7 +7,7 @@ mod authorization;
 #[cfg(feature = "dpop")]
 mod bound;
 mod discovery;
-#[cfg(feature = "private_key_jwt")]
+#[cfg(feature = "jwt")]
 mod grants;
 mod lenient;
 mod loopback;

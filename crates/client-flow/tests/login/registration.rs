@@ -138,14 +138,14 @@ fn c_scope_5_more_than_was_registered_for_is_asked_for_by_another_registration()
     assert_eq!(sent(&world).len(), 1);
 }
 
-#[cfg(feature = "private_key_jwt")]
+#[cfg(feature = "jwt")]
 fn with_key() -> client_flow::ClientConfig {
     let pem = include_str!("../../../client-auth/tests/keys/es256.pem");
     let key = client_auth::SigningKey::from_pem(oauth_types::SigningAlgorithm::Es256, pem).unwrap();
     config().with_signing_key(key.with_id("k1"))
 }
 
-#[cfg(feature = "private_key_jwt")]
+#[cfg(feature = "jwt")]
 #[test]
 fn c_ext_1_a_client_with_a_key_offers_to_sign_and_signs_where_the_server_says_so() {
     for (listed, preferred, offered) in [
@@ -169,7 +169,7 @@ fn c_ext_1_a_client_with_a_key_offers_to_sign_and_signs_where_the_server_says_so
     }
 }
 
-#[cfg(feature = "private_key_jwt")]
+#[cfg(feature = "jwt")]
 #[test]
 fn c_reg_2_a_registration_names_the_url_of_the_keys_and_signs_where_it_has_to() {
     let mut world = World::new();
@@ -184,7 +184,7 @@ fn c_reg_2_a_registration_names_the_url_of_the_keys_and_signs_where_it_has_to() 
     assert!(world.token_form("client_assertion").is_some());
 }
 
-#[cfg(feature = "private_key_jwt")]
+#[cfg(feature = "jwt")]
 #[test]
 fn c_reg_2_the_clients_own_document_offers_both_methods() {
     let mut own = with_key();

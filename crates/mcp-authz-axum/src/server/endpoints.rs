@@ -6,12 +6,10 @@ use core::time::Duration;
 use authorization_server::{
     Attempt, Environment, Failure, Refusal, Store, introspect, register, revoke, token,
 };
-#[cfg(feature = "client_documents")]
 use authorization_server::{ClientRecord, DocumentRefused, KeysNeeded};
 use bytes::Bytes;
 use http::{Request, Response};
 use oauth_types::Entropy;
-#[cfg(feature = "client_documents")]
 use oauth_types::{ClientMetadataUrl, KeySet};
 
 use super::Server;
@@ -34,7 +32,6 @@ impl<S: Store, L: Sync, B: Sync> Environment for Host<'_, S, L, B> {
         entropy()
     }
 
-    #[cfg(feature = "client_documents")]
     async fn client_document(
         &self,
         url: &ClientMetadataUrl,
@@ -45,7 +42,6 @@ impl<S: Store, L: Sync, B: Sync> Environment for Host<'_, S, L, B> {
         documents.client(url, self.server.rates.network(self.request)).await
     }
 
-    #[cfg(feature = "client_documents")]
     async fn client_keys(&self, needed: &KeysNeeded<'_>) -> Result<KeySet, DocumentRefused> {
         let Some(documents) = &self.server.documents else {
             return Err(DocumentRefused::Forbidden);
@@ -65,7 +61,6 @@ impl<S: Store, L: Sync, B: Sync> Environment for Host<'_, S, L, B> {
         self.server.rates.record_failure(self.request, attempt, failure)
     }
 
-    #[cfg(feature = "client_documents")]
     fn client_used(&self, client: &ClientRecord) {
         if let Some(documents) = &self.server.documents {
             documents.mark_used(client);

@@ -53,7 +53,7 @@ async fn a_int_1_no_page_asks_about_tokens_and_nobody_where_no_resource_server_i
     assert_eq!(closed.status, StatusCode::NOT_FOUND);
 }
 
-#[cfg(feature = "jwt_access_tokens")]
+#[cfg(feature = "jwt")]
 #[tokio::test]
 async fn sec_196_a_meta_4_the_keys_are_public_and_cacheable_where_something_is_signed() {
     use authorization_server::SigningKeys;

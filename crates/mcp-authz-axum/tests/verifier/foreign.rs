@@ -37,10 +37,6 @@ impl Answer {
 
 /// A request as it came.
 #[derive(Clone)]
-#[cfg_attr(
-    not(feature = "introspection"),
-    expect(dead_code, reason = "documents are asked for by path")
-)]
 pub(crate) struct Heard {
     pub(crate) method: Method,
     pub(crate) path: String,
@@ -115,7 +111,6 @@ impl Foreign {
     }
 
     /// What it was asked there.
-    #[cfg(feature = "introspection")]
     pub(crate) fn heard(&self, path: &str) -> Vec<Heard> {
         self.asked.lock().unwrap().iter().filter(|own| own.path == path).cloned().collect()
     }
@@ -126,7 +121,7 @@ impl Foreign {
     }
 
     /// How often it was asked for anything.
-    #[cfg(feature = "jwt_access_tokens")]
+    #[cfg(feature = "jwt")]
     pub(crate) fn all(&self) -> usize {
         self.asked.lock().unwrap().len()
     }

@@ -1,21 +1,18 @@
 //! Verifiers that ask an authorization server that is not ours, on loopback.
 
 #![cfg(test)]
-#![cfg(any(feature = "introspection", feature = "jwt_access_tokens"))]
 
 mod foreign;
-#[cfg(feature = "introspection")]
 mod introspection;
-#[cfg(feature = "jwt_access_tokens")]
+#[cfg(feature = "jwt")]
 mod jwt;
-#[cfg(feature = "jwt_access_tokens")]
+#[cfg(feature = "jwt")]
 mod keys;
-#[cfg(feature = "introspection")]
 mod own;
-#[cfg(feature = "jwt_access_tokens")]
+#[cfg(feature = "jwt")]
 mod profiles;
-#[cfg(feature = "jwt_access_tokens")]
+#[cfg(feature = "jwt")]
 mod protected;
 mod remote;
-#[cfg(feature = "jwt_access_tokens")]
+#[cfg(feature = "jwt")]
 mod rotation;
