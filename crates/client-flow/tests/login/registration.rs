@@ -1,7 +1,9 @@
 //! Registrations that a server refuses, and what they are for.
 
 use client_flow::{FlowError, login};
-use oauth_types::{BearerChallenge, ClientMetadata, EndpointUrl, RedirectUri, ScopeSet};
+#[cfg(feature = "jwt")]
+use oauth_types::EndpointUrl;
+use oauth_types::{BearerChallenge, ClientMetadata, RedirectUri, ScopeSet};
 use serde_json::{Value, json};
 
 use crate::world::*;

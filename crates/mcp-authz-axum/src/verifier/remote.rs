@@ -236,6 +236,10 @@ impl RemoteServer {
     }
 
     /// Fetches a JSON document, also where it has moved on its origin.
+    #[cfg_attr(
+        not(any(feature = "jwt", test)),
+        expect(dead_code, reason = "only keys are fetched so")
+    )]
     pub(crate) async fn get(&self, url: &EndpointUrl) -> Result<Response<Bytes>, Unreachable> {
         Ok(self.http.fetch_document(url, Self::BOUNDS).await?)
     }
