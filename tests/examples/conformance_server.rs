@@ -10,9 +10,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
-use authorization_server::{
-    ClientRecord, Config, MemoryStore, RefreshKey, RefreshKeys, Store as _,
-};
+use authorization_server::{ClientRecord, Config, MemoryStore, ServerKey, ServerKeys, Store as _};
 use client_auth::Registered;
 use mcp_authz_axum::{AuthorizationServer, DemoLogin};
 use oauth_types::{
@@ -34,7 +32,7 @@ async fn main() -> anyhow::Result<()> {
     let issuer = Issuer::parse(&format!("http://{}{path}", listener.local_addr()?))?;
     let resource = ResourceUri::parse("https://mcp.example/mcp")?;
     // It runs for seconds, on this machine only.
-    let keys = RefreshKeys::new(RefreshKey::new(1, &Entropy::new([7; 32])));
+    let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
     let config = Config::new(issuer.clone(), vec![resource], ScopeSet::parse("mcp")?, keys)?
         .with_auth_methods(vec![method.clone()])?;
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use authorization_server::{
-    AuthorizationRequest, Config, Environment, RefreshKey, RefreshKeys, Refusal, Store as _,
+    AuthorizationRequest, Config, Environment, Refusal, ServerKey, ServerKeys, Store as _,
     register, revoke, token,
 };
 use bytes::Bytes;
@@ -97,7 +97,7 @@ impl World {
         let scopes = OperationScopes::new("files:read")?
             .tool("list-files", "files:read")?
             .tool("write-file", "files:read files:write")?;
-        let keys = RefreshKeys::new(RefreshKey::new(1, &Entropy::new([0xAA; 32])));
+        let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new([0xAA; 32])));
         Ok(Self {
             now: AtomicU64::new(1_000_000),
             drawn: AtomicU8::new(0),

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use authorization_server::{
-    ClientRecord, Config, MemoryStore, PageError, RefreshKey, RefreshKeys, Store as _, StoreError,
+    ClientRecord, Config, MemoryStore, PageError, ServerKey, ServerKeys, Store as _, StoreError,
 };
 use axum::Router;
 use axum::body::Body;
@@ -109,7 +109,7 @@ async fn server() -> Server {
     log();
     let resource = ResourceUri::parse("https://rs.example/mcp").unwrap();
     let scopes = ScopeSet::parse("read").unwrap();
-    let keys = RefreshKeys::new(RefreshKey::new(1, &Entropy::new([7; 32])));
+    let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
     let issuer = Issuer::parse("https://as.example").unwrap();
     let config = Config::new(issuer, vec![resource], scopes.clone(), keys).unwrap();
     let store = Arc::new(FaultyStore::<MemoryStore>::default());

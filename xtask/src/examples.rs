@@ -82,7 +82,7 @@ pub(crate) fn two_processes(workspace: &Workspace) -> Result<(), Error> {
     let [server, proxy] = ["scoped-tools", "two-processes"].map(|name| workspace.program(name));
     let cluster = Cluster::start()?;
     let folder = sh.create_temp_dir()?;
-    let keys = folder.path().join("refresh.keys");
+    let keys = folder.path().join("server.keys");
     let [mcp, authorization, ports @ ..] = free_ports()?;
     let (url, issuer) =
         (format!("http://127.0.0.1:{mcp}/mcp"), format!("http://127.0.0.1:{authorization}"));
@@ -92,7 +92,7 @@ pub(crate) fn two_processes(workspace: &Workspace) -> Result<(), Error> {
         let ports = ["--mcp-port", mcp, "--authorization-port", authorization];
         let public = ["--mcp-url", &*url, "--issuer", &*issuer];
         let command = cmd!(sh, "{server} serve {ports...}");
-        let command = command.args(public).args(["--store", &*store, "--refresh-keys"]).arg(&keys);
+        let command = command.args(public).args(["--store", &*store, "--server-keys"]).arg(&keys);
         let mut server = Running::start(command.into())?;
         server.wait_for("MCP server:")?;
         Ok(server)

@@ -109,13 +109,13 @@ mod tests {
     use super::*;
     use crate::client_error::InvalidClient;
     use crate::metadata::REGISTERED_GRANT_TYPES;
-    use crate::refresh_token::{RefreshKey, RefreshKeys};
+    use crate::server_keys::{ServerKey, ServerKeys};
 
     const NOW: UnixTime = UnixTime::from_secs(7);
 
     fn config() -> Config {
         let resource = ResourceUri::parse("https://rs.example/mcp").unwrap();
-        let keys = RefreshKeys::new(RefreshKey::new(1, &Entropy::new([7; 32])));
+        let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
         let issuer = Issuer::parse("https://as.example").unwrap();
         let scopes = ScopeSet::parse("files:read").unwrap();
         Config::new(issuer, vec![resource], scopes, keys).unwrap().with_client_documents()

@@ -21,7 +21,8 @@ pub use self::paths::Paths;
 pub use self::resource_server::ResourceServer;
 
 use self::auth_methods::AUTH_METHODS;
-use crate::refresh_token::{RefreshKeys, Seals};
+use crate::seal::Seals;
+use crate::server_keys::ServerKeys;
 #[cfg(feature = "jwt")]
 use crate::signing_keys::SigningKeys;
 
@@ -35,7 +36,7 @@ pub struct Config {
     pub(crate) default_scope: Option<ScopeSet>,
     pub(crate) hosts: Hosts,
     pub(crate) lifetimes: Lifetimes,
-    pub(crate) refresh_keys: RefreshKeys,
+    pub(crate) server_keys: ServerKeys,
     pub(crate) private_use_redirects: bool,
     pub(crate) private_use_schemes: Vec<Box<str>>,
     pub(crate) auth_methods: Vec<AuthMethod>,
@@ -83,7 +84,7 @@ impl Config {
         issuer: Issuer,
         resources: Vec<ResourceUri>,
         scopes: ScopeSet,
-        refresh_keys: RefreshKeys,
+        server_keys: ServerKeys,
     ) -> Result<Self, InvalidConfig> {
         if resources.is_empty() {
             return Err(InvalidConfig::NoResource);
@@ -117,7 +118,7 @@ impl Config {
             scopes,
             default_scope: None,
             lifetimes: Lifetimes::default(),
-            refresh_keys,
+            server_keys,
             private_use_redirects: false,
             private_use_schemes: Vec::new(),
             auth_methods: AUTH_METHODS.to_vec(),
@@ -307,7 +308,7 @@ impl Config {
 
     /// Takes only proofs of possession that carry a nonce of this server's (RFC 9449 §8): a proof that was made ahead,
     /// by somebody who had the key for a moment, is worth nothing. A client gets one with its first refusal, and asks
-    /// again; it is good for five minutes, at every machine that has the same [`RefreshKeys`].
+    /// again; it is good for five minutes, at every machine that has the same [`ServerKeys`].
     #[cfg(feature = "dpop")]
     #[must_use]
     pub const fn with_dpop_nonces(mut self) -> Self {
@@ -317,7 +318,7 @@ impl Config {
 
     /// What this issuer signs.
     pub(crate) const fn seals(&self) -> Seals<'_> {
-        Seals { keys: &self.refresh_keys, issuer: &self.issuer }
+        Seals { keys: &self.server_keys, issuer: &self.issuer }
     }
 
     /// Where the public keys are, if anything is signed.

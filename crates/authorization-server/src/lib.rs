@@ -29,6 +29,8 @@ mod register;
 mod remembered;
 mod resource_indicator;
 mod revoke;
+mod seal;
+mod server_keys;
 #[cfg(feature = "jwt")]
 mod signing_keys;
 mod store;
@@ -56,13 +58,13 @@ pub use error_form::ErrorForm;
 pub use introspect::introspect;
 pub use memory::MemoryStore;
 pub use page::STYLE;
-pub use refresh_token::{RefreshKey, RefreshKeys};
 pub use refusal::{
     AssertionError, Cause, ConsentError, PageError, RedirectError, Refusal, UnreadBody,
 };
 pub use register::register;
 pub use remembered::{AgreedBefore, Asking, ConsentLookup};
 pub use revoke::revoke;
+pub use server_keys::{ServerKey, ServerKeys};
 #[cfg(feature = "jwt")]
 pub use signing_keys::SigningKeys;
 pub use store::{

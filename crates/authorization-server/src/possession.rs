@@ -93,7 +93,7 @@ impl Proof {
         };
         let proof = presented.verify(&http::Method::POST, config.token.as_str(), None, now);
         let proof = proof.map_err(refuse)?;
-        let keys = &config.refresh_keys;
+        let keys = &config.server_keys;
         if config.asks_for_nonces
             && !proof.nonce().is_some_and(|nonce| keys.opens_nonce(nonce, now))
         {

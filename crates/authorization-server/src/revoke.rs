@@ -64,7 +64,7 @@ async fn family_of<E: Environment>(
     now: UnixTime,
 ) -> Result<Option<FamilyId>, Refusal> {
     let store = env.store();
-    let found: Option<(FamilyId, ClientId)> = match config.refresh_keys.open(token) {
+    let found: Option<(FamilyId, ClientId)> = match config.server_keys.open(token) {
         Some((family, _)) => {
             let record = store.read_family(&family).await.map_err(Refusal::store)?;
             record.map(|record| (family, record.client_id))

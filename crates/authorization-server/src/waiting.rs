@@ -27,8 +27,8 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::consent::NeedsConsent;
 use crate::prompt::Prompt;
-use crate::refresh_token::Purpose;
 use crate::refusal::{Cause, ConsentError, PageError};
+use crate::server_keys::Purpose;
 use crate::store::{ClientRecord, StoreError};
 
 /// How long a user may take.
@@ -121,7 +121,7 @@ impl NeedsConsent<'_> {
         };
         let too_long = PageError::new(Cause::Body);
         let Ok(text) = serde_json::to_vec(&waiting) else { return Err(too_long) };
-        let sealed = self.config.seals().seal(Purpose::Question, &text);
+        let sealed = self.config.seals().seal(Purpose::ConsentPage, &text);
         let sealed = URL_SAFE_NO_PAD.encode(sealed);
         if sealed.len() > FormPairs::MAX_VALUE_BYTES {
             return Err(too_long);
@@ -147,7 +147,7 @@ fn mark(config: &Config, fresh: &Entropy<16>, owner: Option<&str>) -> Secret {
     let fresh = fresh.as_bytes().as_slice();
     let signed = [fresh, owner.unwrap_or_default().as_bytes()].concat();
     let tag = config.seals().tag(Purpose::Browser, &signed);
-    let half = tag.get(..16).unwrap_or_default();
+    let (half, _) = tag.split_at(16);
     Secret::new(URL_SAFE_NO_PAD.encode([fresh, half].concat()))
 }
 
@@ -274,7 +274,7 @@ impl<'a> OfAsked<'a> {
 
     fn open(config: &'a Config, transaction: &Secret, now: UnixTime) -> Result<Self, PageError> {
         let sealed = URL_SAFE_NO_PAD.decode(transaction.expose()).map_err(|_| gone())?;
-        let text = config.seals().unseal(Purpose::Question, &sealed).ok_or_else(gone)?;
+        let text = config.seals().unseal(Purpose::ConsentPage, &sealed).ok_or_else(gone)?;
         let waiting: Waiting = serde_json::from_slice(text).map_err(|_| gone())?;
         // Another process may be ahead by a little. What a clock asked that was ahead by more would live too long.
         let longest = LIFETIME.saturating_mul(2);

@@ -5,7 +5,7 @@
 use core::time::Duration;
 use std::net::SocketAddr;
 
-use authorization_server::{Config, MemoryStore, RefreshKey, RefreshKeys};
+use authorization_server::{Config, MemoryStore, ServerKey, ServerKeys};
 use mcp_authz_axum::{AuthorizationServer, ConnectionLimits, Deadlines, DemoLogin, serve};
 use oauth_types::{Entropy, Issuer, ResourceUri, ScopeSet};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -28,7 +28,7 @@ struct Running {
 
 async fn start() -> Running {
     let resource = ResourceUri::parse("https://rs.example/mcp").unwrap();
-    let keys = RefreshKeys::new(RefreshKey::new(1, &Entropy::new([7; 32])));
+    let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
     let scopes = ScopeSet::parse("read").unwrap();
     let issuer = Issuer::parse("https://as.example").unwrap();
     let config = Config::new(issuer, vec![resource], scopes, keys).unwrap();

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use authorization_server::{RefreshKey, RefreshKeys};
+use authorization_server::{ServerKey, ServerKeys};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use oauth_types::Entropy;
@@ -31,7 +31,7 @@ const TURNS: usize = 1000;
 #[non_exhaustive]
 pub enum KeyFileError {
     /// The file is gone, and the database holds families that only its keys can refresh. Bring it back from where it was
-    /// kept. Whoever wants to log everybody out instead makes a new one with [`rotate_refresh_key`].
+    /// kept, or log every user out and make a new one with [`rotate_server_key`].
     Missing,
     /// Others may read it: its mode has to be 0600.
     OpenToOthers,
@@ -64,24 +64,24 @@ impl fmt::Display for KeyFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Missing => {
-                "the file of refresh keys is gone: without it every user of this database is logged out"
+                "the file of server keys is gone: without it every user of this database is logged out"
             }
-            Self::OpenToOthers => "others may read the file of refresh keys: make it 0600",
+            Self::OpenToOthers => "others may read the file of server keys: make it 0600",
             Self::OtherOwner { owner, process } => {
                 return write!(
                     f,
-                    "the file of refresh keys belongs to user {owner}, and the server runs as user {process}: \
+                    "the file of server keys belongs to user {owner}, and the server runs as user {process}: \
                      give it to user {process}, or run the server as user {owner}"
                 );
             }
             Self::Link => {
-                "the path of the file of refresh keys ends in a symbolic link: give the path of the file itself, or \
+                "the path of the file of server keys ends in a symbolic link: give the path of the file itself, or \
                  read a file that the system mounts so with read_mounted_keys"
             }
             Self::Mount { path, rule } => {
-                return write!(f, "on the way to the file of refresh keys, {} {rule}", path.display());
+                return write!(f, "on the way to the file of server keys, {} {rule}", path.display());
             }
-            Self::Malformed => "the file of refresh keys holds something else",
+            Self::Malformed => "the file of server keys holds something else",
             Self::NoEntropy => "the system's random source failed",
             Self::Io(error) => return error.fmt(f),
         })
@@ -135,7 +135,7 @@ impl Line {
 /// # Errors
 ///
 /// [`KeyFileError`]
-pub fn read_or_make(file: impl AsRef<Path>, is_missed: bool) -> Result<RefreshKeys, KeyFileError> {
+pub fn read_or_make(file: impl AsRef<Path>, is_missed: bool) -> Result<ServerKeys, KeyFileError> {
     let file = file.as_ref();
     leftovers::remove(folder_of(file), file);
     let lines = match read(file) {
@@ -162,7 +162,7 @@ pub fn read_or_make(file: impl AsRef<Path>, is_missed: bool) -> Result<RefreshKe
 ///
 /// ```no_run
 /// # fn keys() -> Result<(), mcp_authz_keys::KeyFileError> {
-/// let keys = mcp_authz_keys::read_mounted_keys("/run/auth-keys/refresh.keys")?;
+/// let keys = mcp_authz_keys::read_mounted_keys("/run/auth-keys/server.keys")?;
 /// // Config::new(issuer, resources, scopes, keys)
 /// # let _ = keys;
 /// # Ok(())
@@ -172,7 +172,7 @@ pub fn read_or_make(file: impl AsRef<Path>, is_missed: bool) -> Result<RefreshKe
 /// # Errors
 ///
 /// [`KeyFileError::Missing`], [`KeyFileError::Mount`], [`KeyFileError::Malformed`], [`KeyFileError::Io`]
-pub fn read_mounted_keys(file: impl AsRef<Path>) -> Result<RefreshKeys, KeyFileError> {
+pub fn read_mounted_keys(file: impl AsRef<Path>) -> Result<ServerKeys, KeyFileError> {
     match mounted::open(file.as_ref()).and_then(parse) {
         Ok(lines) => to_keys(&lines),
         Err(KeyFileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
@@ -182,10 +182,10 @@ pub fn read_mounted_keys(file: impl AsRef<Path>) -> Result<RefreshKeys, KeyFileE
     }
 }
 
-fn to_keys(lines: &[Line]) -> Result<RefreshKeys, KeyFileError> {
-    let mut keys = lines.iter().map(|line| RefreshKey::new(line.id, &line.key));
+fn to_keys(lines: &[Line]) -> Result<ServerKeys, KeyFileError> {
+    let mut keys = lines.iter().map(|line| ServerKey::new(line.id, &line.key));
     let current = keys.next().ok_or(KeyFileError::Malformed)?;
-    Ok(keys.fold(RefreshKeys::new(current), RefreshKeys::with_retired))
+    Ok(keys.fold(ServerKeys::new(current), ServerKeys::with_retired))
 }
 
 /// Puts a new key before those of the file, or into a new one. What the others signed is still taken, until there are
@@ -195,7 +195,7 @@ fn to_keys(lines: &[Line]) -> Result<RefreshKeys, KeyFileError> {
 /// # Errors
 ///
 /// [`KeyFileError`]; the file is as it was.
-pub fn rotate_refresh_key(file: impl AsRef<Path>) -> Result<(), KeyFileError> {
+pub fn rotate_server_key(file: impl AsRef<Path>) -> Result<(), KeyFileError> {
     let file = file.as_ref();
     leftovers::remove(folder_of(file), file);
     for _ in 0..TURNS {
@@ -216,10 +216,8 @@ pub fn rotate_refresh_key(file: impl AsRef<Path>) -> Result<(), KeyFileError> {
             return Ok(write(&lines, file, NamedTempFile::persist)?);
         }
     }
-    Err(io::Error::other(
-        "the file of refresh keys is replaced again and again: end what does that",
-    )
-    .into())
+    Err(io::Error::other("the file of server keys is replaced again and again: end what does that")
+        .into())
 }
 
 /// Puts a new key before these.

@@ -6,13 +6,13 @@
 use std::fs;
 use std::sync::Barrier;
 
-use mcp_authz_keys::{KeyFileError, read_or_make, rotate_refresh_key};
+use mcp_authz_keys::{KeyFileError, read_or_make, rotate_server_key};
 
 #[test]
 fn of_many_who_start_at_once_one_makes_the_keys() {
     for _ in 0..20 {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("refresh.keys");
+        let file = folder.path().join("server.keys");
         let start = Barrier::new(8);
         let texts: Vec<String> = std::thread::scope(|scope| {
             let begin = || {
@@ -34,7 +34,7 @@ fn of_many_who_start_at_once_one_makes_the_keys() {
 fn of_many_who_rotate_at_once_each_adds_a_key() {
     for round in 0..20 {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("refresh.keys");
+        let file = folder.path().join("server.keys");
         let start = Barrier::new(8);
         std::thread::scope(|scope| {
             for number in 0..8 {
@@ -45,7 +45,7 @@ fn of_many_who_rotate_at_once_each_adds_a_key() {
                     if number == 0 && round % 2 == 0 {
                         read_or_make(file, false).map(drop).unwrap();
                     } else {
-                        rotate_refresh_key(file).unwrap();
+                        rotate_server_key(file).unwrap();
                     }
                 });
             }
@@ -62,11 +62,11 @@ fn of_many_who_rotate_at_once_each_adds_a_key() {
 #[test]
 fn keys_that_are_missed_are_not_made_but_by_who_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("refresh.keys");
+    let file = folder.path().join("server.keys");
     assert!(matches!(read_or_make(&file, true), Err(KeyFileError::Missing)));
     assert!(!file.exists());
-    rotate_refresh_key(&file).unwrap();
-    rotate_refresh_key(&file).unwrap();
+    rotate_server_key(&file).unwrap();
+    rotate_server_key(&file).unwrap();
     read_or_make(&file, true).unwrap();
     let ids: Vec<String> = fs::read_to_string(&file)
         .unwrap()
@@ -79,29 +79,29 @@ fn keys_that_are_missed_are_not_made_but_by_who_says_so() {
 #[test]
 fn no_number_is_given_to_two_keys() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("refresh.keys");
+    let file = folder.path().join("server.keys");
     let ids = || -> Vec<u8> {
         let text = fs::read_to_string(&file).unwrap();
         text.lines().map(|line| line.split(' ').next().unwrap().parse().unwrap()).collect()
     };
-    rotate_refresh_key(&file).unwrap();
-    rotate_refresh_key(&file).unwrap();
+    rotate_server_key(&file).unwrap();
+    rotate_server_key(&file).unwrap();
     // The new key behind the old one, as machines are given it first.
     let text = fs::read_to_string(&file).unwrap();
     let (new, old) = text.trim().split_once('\n').unwrap();
     fs::write(&file, format!("{old}\n{new}\n")).unwrap();
-    rotate_refresh_key(&file).unwrap();
+    rotate_server_key(&file).unwrap();
     assert_eq!(ids(), [3, 1, 2]);
     // And behind the last number there is the first.
     fs::write(&file, fs::read_to_string(&file).unwrap().replacen('3', "250", 1)).unwrap();
     for _ in 0..12 {
-        rotate_refresh_key(&file).unwrap();
+        rotate_server_key(&file).unwrap();
         read_or_make(&file, true).unwrap();
     }
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, format!("{text}{}", text.lines().next().unwrap())).unwrap();
     assert!(matches!(read_or_make(&file, true), Err(KeyFileError::Malformed)));
-    assert!(matches!(rotate_refresh_key(&file), Err(KeyFileError::Malformed)));
+    assert!(matches!(rotate_server_key(&file), Err(KeyFileError::Malformed)));
     assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 9);
 }
 
@@ -111,14 +111,14 @@ fn sec_224_a_file_of_another_user_or_behind_a_link_is_refused() {
     use std::os::unix::fs::{chown, symlink};
     let folder = tempfile::tempdir().unwrap();
     let [file, link, nowhere] =
-        ["refresh.keys", "link", "nowhere"].map(|name| folder.path().join(name));
+        ["server.keys", "link", "nowhere"].map(|name| folder.path().join(name));
     read_or_make(&file, false).unwrap();
     let text = fs::read_to_string(&file).unwrap();
     symlink(&file, &link).unwrap();
     symlink(folder.path().join("not-there"), &nowhere).unwrap();
     for link in [link, nowhere] {
         assert!(matches!(read_or_make(&link, false), Err(KeyFileError::Link)));
-        let refused = rotate_refresh_key(&link).unwrap_err();
+        let refused = rotate_server_key(&link).unwrap_err();
         assert!(refused.to_string().contains("the file itself"), "{refused}");
     }
     // Only the superuser can give a file away.
@@ -127,7 +127,7 @@ fn sec_224_a_file_of_another_user_or_behind_a_link_is_refused() {
         let refused = read_or_make(&file, false).map(drop).unwrap_err();
         assert!(matches!(refused, KeyFileError::OtherOwner { owner: 65534, process: 0 }));
         assert!(refused.to_string().contains("belongs to user 65534"), "{refused}");
-        assert!(matches!(rotate_refresh_key(&file), Err(KeyFileError::OtherOwner { .. })));
+        assert!(matches!(rotate_server_key(&file), Err(KeyFileError::OtherOwner { .. })));
     }
     assert_eq!(fs::read_to_string(&file).unwrap(), text);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
@@ -137,8 +137,8 @@ fn sec_224_a_file_of_another_user_or_behind_a_link_is_refused() {
 #[test]
 fn sec_251_what_a_killed_process_left_is_removed_by_the_next_start_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("refresh.keys");
-    rotate_refresh_key(&file).unwrap();
+    let file = folder.path().join("server.keys");
+    rotate_server_key(&file).unwrap();
     let text = fs::read_to_string(&file).unwrap();
     let put = |name: &str, text: &str| {
         let path = folder.path().join(name);
@@ -172,7 +172,7 @@ fn sec_251_what_a_killed_process_left_is_removed_by_the_next_start_and_nothing_e
         if start == 0 {
             read_or_make(&file, true).unwrap();
         } else {
-            rotate_refresh_key(&file).unwrap();
+            rotate_server_key(&file).unwrap();
         }
         assert!(!left.exists());
         for other in &others {
@@ -191,7 +191,7 @@ fn sec_251_what_a_killed_process_left_is_removed_by_the_next_start_and_nothing_e
 fn a_key_file_whose_name_is_that_of_a_new_one_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join(".tmp-refresh-keys-of-mine");
-    rotate_refresh_key(&file).unwrap();
+    rotate_server_key(&file).unwrap();
     let text = fs::read_to_string(&file).unwrap();
     read_or_make(&file, true).unwrap();
     assert_eq!(fs::read_to_string(&file).unwrap(), text);
@@ -232,18 +232,18 @@ mod mounted {
             let temporary = tempfile::tempdir().unwrap();
             let folder = temporary.path().join("mount");
             fs::create_dir_all(folder.join("..2026_11_30_12_00_00.1")).unwrap();
-            let file = folder.join("..2026_11_30_12_00_00.1/refresh.keys");
+            let file = folder.join("..2026_11_30_12_00_00.1/server.keys");
             // As a shell makes it.
             fs::write(&file, format!("1 {}\n", "A".repeat(43))).unwrap();
             symlink("..2026_11_30_12_00_00.1", folder.join("..data")).unwrap();
-            symlink("..data/refresh.keys", folder.join("refresh.keys")).unwrap();
+            symlink("..data/server.keys", folder.join("server.keys")).unwrap();
             set_mode(&file, 0o440);
             set_mode(&folder, 0o755);
             Self { _folder: temporary, folder, file }
         }
 
         fn read(&self) -> Result<(), KeyFileError> {
-            read_mounted_keys(self.folder.join("refresh.keys")).map(drop)
+            read_mounted_keys(self.folder.join("server.keys")).map(drop)
         }
 
         /// The rule that is broken, and by which part of the path.
@@ -261,7 +261,7 @@ mod mounted {
     #[test]
     fn sec_224_keys_of_a_mounted_secret_are_read_through_links_that_nobody_else_can_replace() {
         let mount = Mount::new();
-        let link = mount.folder.join("refresh.keys");
+        let link = mount.folder.join("server.keys");
         assert!(matches!(read_or_make(&link, false), Err(KeyFileError::Link)));
         for mode in [0o440, 0o400, 0o640, 0o600] {
             set_mode(&mount.file, mode);
@@ -275,8 +275,8 @@ mod mounted {
         symlink(&new, mount.folder.join("..data")).unwrap();
         mount.read().unwrap();
         // By a way back, and by no link at all.
-        symlink("../mount/./..data/../..data/refresh.keys", mount.folder.join("around")).unwrap();
-        for path in [mount.folder.join("around"), new.join("refresh.keys")] {
+        symlink("../mount/./..data/../..data/server.keys", mount.folder.join("around")).unwrap();
+        for path in [mount.folder.join("around"), new.join("server.keys")] {
             read_mounted_keys(path).unwrap();
         }
         fs::write(new.join("malformed"), "keys").unwrap();
@@ -290,13 +290,13 @@ mod mounted {
         let mount = Mount::new();
         for mode in [0o444, 0o644, 0o460, 0o442] {
             set_mode(&mount.file, mode);
-            assert_eq!(mount.broken(), ("refresh.keys".to_owned(), MountRule::Mode), "{mode:o}");
+            assert_eq!(mount.broken(), ("server.keys".to_owned(), MountRule::Mode), "{mode:o}");
         }
         set_mode(&mount.file, 0o440);
         // Others may put a link there, sticky or not.
         for mode in [0o1777, 0o1775] {
             set_mode(&mount.folder, mode);
-            assert_eq!(mount.broken(), ("refresh.keys".to_owned(), MountRule::Link), "{mode:o}");
+            assert_eq!(mount.broken(), ("server.keys".to_owned(), MountRule::Link), "{mode:o}");
             // What is there without a link is its owner's.
             read_mounted_keys(&mount.file).unwrap();
         }
@@ -325,7 +325,7 @@ mod mounted {
         if rustix::process::geteuid().is_root() {
             let (owner, process) = (65534, 0);
             let steps =
-                ["refresh.keys", "..data", "..data/refresh.keys", "..2026_11_30_12_00_00.1", ""];
+                ["server.keys", "..data", "..data/server.keys", "..2026_11_30_12_00_00.1", ""];
             for step in steps.map(|step| mount.folder.join(step)) {
                 lchown(&step, Some(owner), None).unwrap();
                 assert_eq!(

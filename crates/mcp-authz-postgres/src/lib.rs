@@ -21,7 +21,7 @@ mod url;
 // Its types stand in public signatures, so that a user needs no further dependency.
 pub use authorization_server;
 
-pub use mcp_authz_keys::{KeyFileError, MountRule, read_mounted_keys, rotate_refresh_key};
+pub use mcp_authz_keys::{KeyFileError, MountRule, read_mounted_keys, rotate_server_key};
 pub use server::OpenError;
 pub use settings::{InvalidSynchronous, Settings, Synchronous};
 pub use store::PostgresStore;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use authorization_server::{
     AccessRecord, ClientRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord,
-    NewFamily, OnceKind, RedeemOutcome, RefreshKeys, RotateOutcome, Rotation, Store, StoreError,
+    NewFamily, OnceKind, RedeemOutcome, RotateOutcome, Rotation, ServerKeys, Store, StoreError,
 };
 use client_auth::Replay;
 use deadpool_postgres::Pool;
@@ -55,11 +55,11 @@ impl PostgresStore {
         })
     }
 
-    /// The keys for refresh tokens, from a file that only its owner may read. The database never sees them: whoever
+    /// Reads the secret keys from a file that only its owner may read. The database never sees them: an attacker who
     /// steals it alone can do nothing with it.
     ///
     /// The file is made if it is not there and no user would be logged out by that. All machines need the same one: make
-    /// it on one of them, with [`rotate_refresh_key`](crate::rotate_refresh_key), and give the others a copy before their
+    /// it on one of them, with [`rotate_server_key`](crate::rotate_server_key), and give the others a copy before their
     /// first start. Blocks: do it before you serve.
     ///
     /// A file that the system mounts, as a secret of Kubernetes, is read with
@@ -68,7 +68,7 @@ impl PostgresStore {
     /// # Errors
     ///
     /// [`KeyFileError`]
-    pub fn refresh_keys(&self, file: impl AsRef<Path>) -> Result<RefreshKeys, KeyFileError> {
+    pub fn server_keys(&self, file: impl AsRef<Path>) -> Result<ServerKeys, KeyFileError> {
         mcp_authz_keys::read_or_make(file, self.had_families)
     }
 

@@ -18,6 +18,6 @@ mod sweep;
 pub use authorization_server;
 
 pub use file::OpenError;
-pub use mcp_authz_keys::{KeyFileError, MountRule, read_mounted_keys, rotate_refresh_key};
+pub use mcp_authz_keys::{KeyFileError, MountRule, read_mounted_keys, rotate_server_key};
 pub use settings::{InvalidSynchronous, Settings, Synchronous};
 pub use store::SqliteStore;

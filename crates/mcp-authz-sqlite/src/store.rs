@@ -4,7 +4,7 @@ use std::path::Path;
 
 use authorization_server::{
     AccessRecord, ClientRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord,
-    NewFamily, OnceKind, RedeemOutcome, RefreshKeys, RotateOutcome, Rotation, Store, StoreError,
+    NewFamily, OnceKind, RedeemOutcome, RotateOutcome, Rotation, ServerKeys, Store, StoreError,
 };
 use client_auth::Replay;
 use futures::lock::Mutex;
@@ -53,7 +53,7 @@ impl SqliteStore {
         })
     }
 
-    /// The keys for refresh tokens, from a file that only its owner may read. The database never sees them: whoever
+    /// Reads the secret keys from a file that only its owner may read. The database never sees them: an attacker who
     /// steals it alone can do nothing with it.
     ///
     /// The file is made if it is not there and no user would be logged out by that.
@@ -64,7 +64,7 @@ impl SqliteStore {
     /// # Errors
     ///
     /// [`KeyFileError`]
-    pub fn refresh_keys(&self, file: impl AsRef<Path>) -> Result<RefreshKeys, KeyFileError> {
+    pub fn server_keys(&self, file: impl AsRef<Path>) -> Result<ServerKeys, KeyFileError> {
         mcp_authz_keys::read_or_make(file, self.had_families)
     }
 

@@ -6,12 +6,13 @@
 //! | `id` of an event | identifier, `.`, MAC ([`EventIds`]) | `Last-Event-ID`: identifier | 404 |
 //!
 //! The MAC is an HMAC-SHA-256 over kind, principal and identifier, cut to 144 bits, under a key that is derived for the
-//! resource. Nothing is remembered, so every process with the same key agrees about whose a handle is.
+//! resource (HKDF-SHA-256, RFC 5869). Nothing is remembered, so every process with the same key agrees about whose a handle is.
 
 use core::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use oauth_types::{Entropy, ResourceUri};
@@ -79,14 +80,20 @@ pub struct HandleSeal(Option<Hmac<Sha256>>);
 
 impl HandleSeal {
     /// Derives the seal of this resource.
+    #[expect(
+        clippy::expect_used,
+        clippy::missing_panics_doc,
+        reason = "RFC 5869 §2.3 and RFC 2104 §2 allow these lengths"
+    )]
     #[must_use]
     pub fn new(key: &SessionKey, resource: &ResourceUri) -> Self {
-        // What is signed begins with its purpose: the host may use the same key for something else.
-        let derived = Hmac::<Sha256>::new_from_slice(&*key.0).ok().map(|mac| {
-            mac.chain_update(b"mcp-handles\0").chain_update(resource.as_str()).finalize()
-        });
-        let derived = derived.map(|key| Zeroizing::new(<[u8; 32]>::from(key.into_bytes())));
-        Self(derived.and_then(|key| Hmac::new_from_slice(&*key).ok()))
+        // The label names the purpose, because the host may use the same key for something else.
+        let label = [LABEL, resource.as_str().as_bytes()];
+        let mut derived = Zeroizing::new([0; 32]);
+        Hkdf::<Sha256>::new(None, &*key.0)
+            .expand_multi_info(&label, &mut *derived)
+            .expect("32 bytes are at most 255 blocks");
+        Self(Some(Hmac::new_from_slice(&*derived).expect("HMAC takes keys of every length")))
     }
 
     /// A seal without a key, for a host without a random source: no session passes it in either direction.
@@ -220,6 +227,9 @@ impl fmt::Debug for HandleSeal {
         f.write_str("HandleSeal([redacted])")
     }
 }
+
+/// Label of the derived keys; the resource follows.
+const LABEL: &[u8] = b"mcp-authz/session-handles\0";
 
 /// The only line of this name.
 fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {

@@ -76,6 +76,12 @@ fn sec_225_a_handle_is_opened_by_its_key_resource_and_kind_alone_and_as_a_whole(
     );
 }
 
+/// What processes of one resource seal for each other. Computed with Python's `hmac`, by the formulas of RFC 5869.
+#[test]
+fn a_sealed_session_is_what_it_always_was() {
+    assert_eq!(sealed_session("s"), "s.RkQmoixy-Dyc2FL3tKKA23UO");
+}
+
 /// The stream in pieces of these lengths, over and over.
 fn passed(ids: &mut EventIds, stream: &[u8], lengths: &[usize]) -> Vec<u8> {
     let mut rest = stream;

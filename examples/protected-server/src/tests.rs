@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use authorization_server::{
-    ClientRecord, Config, MemoryStore, RefreshKey, RefreshKeys, ResourceServer, SigningKeys,
+    ClientRecord, Config, MemoryStore, ResourceServer, ServerKey, ServerKeys, SigningKeys,
     Store as _,
 };
 use axum::body::Body;
@@ -59,7 +59,7 @@ impl Foreign {
     fn router(&self, keys: SigningKeys) -> Router {
         let resource = ResourceUri::parse(MCP).unwrap();
         let scopes = ScopeSet::parse(SCOPES).unwrap();
-        let refresh = RefreshKeys::new(RefreshKey::new(1, &Entropy::new([7; 32])));
+        let refresh = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
         let asks = ResourceServer {
             client_id: ClientId::parse("rs").unwrap(),
             authentication: Registered::with_secret(

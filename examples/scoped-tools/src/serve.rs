@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use authorization_server::{Lifetimes, MemoryStore, RefreshKeys, Store};
+use authorization_server::{Lifetimes, MemoryStore, ServerKeys, Store};
 use clap::Args;
 use mcp_authz_axum::{ConnectionLimits, shutdown_signal};
 use oauth_types::{Issuer, ResourceUri};
@@ -19,9 +19,9 @@ pub(crate) struct Serve {
     /// Where clients, grants and tokens are kept: `memory`, `sqlite:PATH`, or `postgres://...`
     #[arg(long, default_value = "memory")]
     store: StoreKind,
-    /// The file of refresh keys: that of all processes of an issuer. Beside SQLite's database if nothing is said
+    /// The file of server keys: that of all processes of an issuer. Beside SQLite's database if nothing is said
     #[arg(long)]
-    refresh_keys: Option<PathBuf>,
+    server_keys: Option<PathBuf>,
     /// Port of the MCP server on 127.0.0.1
     #[arg(long, default_value_t = 8000)]
     mcp_port: u16,
@@ -45,20 +45,20 @@ impl Serve {
         match &self.store {
             StoreKind::Memory => self.serve(MemoryStore::default(), new_keys()?).await,
             StoreKind::Sqlite(path) => {
-                let (store, keys) = storage::open(path, self.refresh_keys.as_deref())?;
+                let (store, keys) = storage::open(path, self.server_keys.as_deref())?;
                 self.serve(store, keys).await
             }
             StoreKind::Postgres(url) => {
-                let keys = self.refresh_keys.as_deref();
+                let keys = self.server_keys.as_deref();
                 let keys =
-                    keys.context("--refresh-keys is missing: a file that all processes have")?;
+                    keys.context("--server-keys is missing: a file that all processes have")?;
                 let (store, keys) = storage::connect(url, keys).await?;
                 self.serve(store, keys).await
             }
         }
     }
 
-    async fn serve(&self, store: impl Store + 'static, keys: RefreshKeys) -> anyhow::Result<()> {
+    async fn serve(&self, store: impl Store + 'static, keys: ServerKeys) -> anyhow::Result<()> {
         let access_token = Duration::from_secs(self.token_seconds);
         let lifetimes = Lifetimes { access_token, ..Lifetimes::default() };
         let places = Places {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use authorization_server::{Config, Lifetimes, MemoryStore, RefreshKey, RefreshKeys, Store};
+use authorization_server::{Config, Lifetimes, MemoryStore, ServerKey, ServerKeys, Store};
 use axum::Router;
 use axum::middleware::from_fn;
 use mcp_authz_axum::{
@@ -72,7 +72,7 @@ impl Servers {
     /// Starts both, on a store of one's own.
     pub(crate) async fn start_on(
         store: Arc<impl Store + 'static>,
-        keys: RefreshKeys,
+        keys: ServerKeys,
         places: Places,
         lifetimes: Lifetimes,
         tap: Option<Tap>,
@@ -142,8 +142,8 @@ async fn bind(port: u16) -> anyhow::Result<(TcpListener, std::net::SocketAddr)> 
 
 /// Keys that nobody else has, and that are gone at the end.
 #[expect(clippy::disallowed_methods, reason = "the demo draws its own key")]
-pub(crate) fn new_keys() -> anyhow::Result<RefreshKeys> {
+pub(crate) fn new_keys() -> anyhow::Result<ServerKeys> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;
-    Ok(RefreshKeys::new(RefreshKey::new(1, &Entropy::new(bytes))))
+    Ok(ServerKeys::new(ServerKey::new(1, &Entropy::new(bytes))))
 }

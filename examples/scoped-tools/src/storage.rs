@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::Context as _;
-use authorization_server::RefreshKeys;
+use authorization_server::ServerKeys;
 use mcp_authz_postgres::PostgresStore;
 use mcp_authz_sqlite::{Settings, SqliteStore};
 
@@ -35,23 +35,20 @@ impl FromStr for StoreKind {
 }
 
 /// Opens the database, and its file of keys: beside it, if nothing is said. Elsewhere the two are not kept in one place.
-pub(crate) fn open(path: &Path, keys: Option<&Path>) -> anyhow::Result<(SqliteStore, RefreshKeys)> {
+pub(crate) fn open(path: &Path, keys: Option<&Path>) -> anyhow::Result<(SqliteStore, ServerKeys)> {
     let store = SqliteStore::open(path, &Settings::default());
     let store = store.with_context(|| format!("cannot open {}", path.display()))?;
     let mut beside = path.as_os_str().to_owned();
     beside.push(".keys");
-    let keys = store.refresh_keys(keys.unwrap_or(beside.as_ref()))?;
+    let keys = store.server_keys(keys.unwrap_or(beside.as_ref()))?;
     Ok((store, keys))
 }
 
 /// Opens the database that others may have opened, too, and the file of keys that they share.
-pub(crate) async fn connect(
-    url: &str,
-    keys: &Path,
-) -> anyhow::Result<(PostgresStore, RefreshKeys)> {
+pub(crate) async fn connect(url: &str, keys: &Path) -> anyhow::Result<(PostgresStore, ServerKeys)> {
     let store = PostgresStore::open(url, &mcp_authz_postgres::Settings::default()).await;
     let store = store.context("cannot open the PostgreSQL database")?;
-    let keys = store.refresh_keys(keys)?;
+    let keys = store.server_keys(keys)?;
     Ok((store, keys))
 }
 

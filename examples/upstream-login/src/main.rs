@@ -13,7 +13,7 @@ mod visit;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use authorization_server::{Config, MemoryStore, RefreshKey, RefreshKeys};
+use authorization_server::{Config, MemoryStore, ServerKey, ServerKeys};
 use mcp_authz_axum::{AuthorizationServer, ConnectionLimits, serve, shutdown_signal};
 use oauth_types::{Issuer, ResourceUri, ScopeSet};
 use tokio::net::TcpListener;
@@ -45,7 +45,7 @@ impl Servers {
         let provider = FakeProvider::new(provider_listener.local_addr()?, &issuer);
 
         let login = ProviderLogin::new(provider.registration()?, &random()?)?;
-        let keys = RefreshKeys::new(RefreshKey::new(1, &random()?));
+        let keys = ServerKeys::new(ServerKey::new(1, &random()?));
         let (resources, scopes) = (vec![ResourceUri::parse(MCP)?], ScopeSet::parse("files:read")?);
         let config = Config::new(issuer.clone(), resources, scopes, keys)?;
         let store = Arc::new(MemoryStore::default());

@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 
 use arbitrary::Arbitrary;
-use authorization_server::{ClientRecord, Config, RefreshKey, RefreshKeys};
+use authorization_server::{ClientRecord, Config, ServerKey, ServerKeys};
 use bytes::Bytes;
 use http::Response;
 use http::header::CONTENT_TYPE;
@@ -23,7 +23,7 @@ const START: &str = r#"{"client_id":"https://c.example/m","redirect_uris":["http
 static CONFIG: LazyLock<Config> = LazyLock::new(|| {
     let issuer = Issuer::parse("https://as.example").unwrap();
     let resource = ResourceUri::parse("https://rs.example/mcp").unwrap();
-    let keys = RefreshKeys::new(RefreshKey::new(1, &Entropy::new([7; 32])));
+    let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
     let scopes = ScopeSet::parse("files:read").unwrap();
     Config::new(issuer, vec![resource], scopes, keys).unwrap().with_client_documents()
 });

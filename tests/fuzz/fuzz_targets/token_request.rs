@@ -10,8 +10,8 @@ use std::task::{Context, Poll, Waker};
 use arbitrary::Arbitrary;
 use authorization_server::rows::CodeIndex;
 use authorization_server::{
-    ClientRecord, CodeRecord, Config, Environment, IdentityProvider, MemoryStore, RefreshKey,
-    RefreshKeys, Refusal, Store, token,
+    ClientRecord, CodeRecord, Config, Environment, IdentityProvider, MemoryStore, ServerKey,
+    ServerKeys, Refusal, Store, token,
 };
 use bytes::Bytes;
 use client_auth::{VerifyingKeys, Registered};
@@ -102,7 +102,7 @@ fn config() -> Config {
     let issuer = Issuer::parse("https://as.example").unwrap();
     let resource = ResourceUri::parse("https://rs.example/mcp").unwrap();
     let scopes = ScopeSet::parse("read write").unwrap();
-    let keys = RefreshKeys::new(RefreshKey::new(1, &Entropy::new([7; 32])));
+    let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
     let provider = IdentityProvider {
         issuer: Issuer::parse("https://idp.example").unwrap(),
         keys: VerifyingKeys::from_jwks(&PUBLIC_KEYS.parse().unwrap(), None).unwrap(),

@@ -4,9 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use authorization_server::{
-    ClientRecord, Config, MemoryStore, RefreshKey, RefreshKeys, Store as _,
-};
+use authorization_server::{ClientRecord, Config, MemoryStore, ServerKey, ServerKeys, Store as _};
 use axum::Router;
 use client_auth::Registered;
 use http::HeaderMap;
@@ -104,7 +102,7 @@ pub(crate) async fn run((web, options): (u16, Options)) -> anyhow::Result<()> {
     let scopes = ScopeSet::parse("files:read files:write")?;
     let mut key = [0; 32];
     getrandom::fill(&mut key)?;
-    let keys = RefreshKeys::new(RefreshKey::new(1, &Entropy::new(key)));
+    let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new(key)));
     let config = Config::new(issuer.clone(), vec![uri.clone()], scopes.clone(), keys)?;
     let store = Arc::new(MemoryStore::default());
     let secret =

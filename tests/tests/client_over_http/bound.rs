@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use authorization_server::{Config, MemoryStore, RefreshKey, RefreshKeys};
+use authorization_server::{Config, MemoryStore, ServerKey, ServerKeys};
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::IntoResponse as _;
@@ -43,7 +43,7 @@ async fn servers(
     let mcp_url = format!("{mcp_origin}/mcp");
     let issuer = Issuer::parse(&origin).unwrap();
     let uri = ResourceUri::parse(&mcp_url).unwrap();
-    let keys = RefreshKeys::new(RefreshKey::new(1, &Entropy::new([7; 32])));
+    let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
     let scopes = OperationScopes::new("read").unwrap().tool("write", "read write").unwrap();
     let all = scopes.all().clone();
     let config = config(Config::new(issuer.clone(), vec![uri.clone()], all, keys).unwrap());

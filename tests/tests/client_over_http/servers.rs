@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
-use authorization_server::{Config, MemoryStore, RefreshKey, RefreshKeys};
+use authorization_server::{Config, MemoryStore, ServerKey, ServerKeys};
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
@@ -83,7 +83,7 @@ pub(crate) async fn servers_with(
         let clock = Arc::clone(&clock);
         Clock::new(move || UnixTime::from_secs(clock.load(Ordering::SeqCst)))
     };
-    let keys = RefreshKeys::new(RefreshKey::new(1, &Entropy::new([7; 32])));
+    let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
     let all = scopes.all().clone();
     let config = change(Config::new(issuer.clone(), vec![uri.clone()], all, keys).unwrap());
     let store = Arc::new(MemoryStore::default());

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use authorization_server::{
-    ClientRecord, Config, RefreshKey, RefreshKeys, ResourceServer, Store, StoreError,
+    ClientRecord, Config, ResourceServer, ServerKey, ServerKeys, Store, StoreError,
 };
 use axum::Router;
 use axum::body::Body;
@@ -90,7 +90,7 @@ impl<S: Store + 'static> Site<S> {
     pub(crate) async fn open(store: FaultyStore<S>, patience: Duration) -> Self {
         let (issuer, resource) = (Issuer::parse(ISSUER).unwrap(), ResourceUri::parse(MCP).unwrap());
         let scopes = ScopeSet::parse("files:read").unwrap();
-        let keys = RefreshKeys::new(RefreshKey::new(1, &Entropy::new([7; 32])));
+        let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
         let basic = AuthMethod::ClientSecretBasic;
         let asker = ResourceServer {
             client_id: id("rs"),

@@ -68,7 +68,7 @@ pub(super) async fn redeem<E: Environment>(
     };
     match env.store().redeem(&digest, family, now).await.map_err(Refusal::store)? {
         RedeemOutcome::Redeemed => {
-            let keys = &config.refresh_keys;
+            let keys = &config.server_keys;
             let refresh_token = wants_refresh.then(|| keys.token(&id, Generation::new(0)));
             Ok(issued.response(config, refresh_token))
         }

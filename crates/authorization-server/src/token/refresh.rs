@@ -31,7 +31,7 @@ pub(super) async fn rotate<E: Environment>(
     now: UnixTime,
 ) -> Result<Response<Bytes>, Refusal> {
     let token = request.form.refresh_token.ok_or_else(|| Refusal::missing("refresh_token"))?;
-    let genuine = config.refresh_keys.open(token);
+    let genuine = config.server_keys.open(token);
     let (family, presented) = genuine.ok_or_else(|| Refusal::invalid_grant(Cause::UnknownGrant))?;
     let record = env.store().read_family(&family).await.map_err(Refusal::store)?;
     let (record, scopes) = check(config, &request, record)?;
@@ -52,7 +52,7 @@ pub(super) async fn rotate<E: Environment>(
     match env.store().rotate(rotation, now).await.map_err(Refusal::store)? {
         // The successor is computed, so a client that lost the answer gets the identical one.
         RotateOutcome::Rotated | RotateOutcome::GraceReplay => {
-            let successor = config.refresh_keys.token(&family, presented.next());
+            let successor = config.server_keys.token(&family, presented.next());
             Ok(issued.response(config, Some(successor)))
         }
         RotateOutcome::Reused => Err(Refusal::invalid_grant(Cause::RefreshTokenReused)),

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use authorization_server::{
     Attempt, ClientRecord, Config, DocumentRefused, Environment, Failure, KeysNeeded, MemoryStore,
-    RefreshKey, RefreshKeys, Refusal, Store, introspect, register, revoke, token,
+    Refusal, ServerKey, ServerKeys, Store, introspect, register, revoke, token,
 };
 use bytes::Bytes;
 pub(crate) use futures::executor::block_on;
@@ -39,7 +39,7 @@ pub(crate) struct Server<S = MemoryStore> {
 pub(crate) fn config(issuer: &str) -> Config {
     let resource = ResourceUri::parse("https://rs.example/mcp").unwrap();
     let scopes = ScopeSet::parse("files:read files:write").unwrap();
-    let keys = RefreshKeys::new(RefreshKey::new(1, &Entropy::new([7; 32])));
+    let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
     Config::new(Issuer::parse(issuer).unwrap(), vec![resource], scopes, keys).unwrap()
 }
 

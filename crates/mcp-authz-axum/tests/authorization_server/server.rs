@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use authorization_server::{Config, MemoryStore, RefreshKey, RefreshKeys};
+use authorization_server::{Config, MemoryStore, ServerKey, ServerKeys};
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
@@ -66,7 +66,7 @@ impl Answer {
 pub(crate) fn config(issuer: &str) -> Config {
     let resource = ResourceUri::parse("https://rs.example/mcp").unwrap();
     let scopes = ScopeSet::parse("files:read files:write").unwrap();
-    let keys = RefreshKeys::new(RefreshKey::new(1, &Entropy::new([7; 32])));
+    let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
     Config::new(Issuer::parse(issuer).unwrap(), vec![resource], scopes, keys).unwrap()
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use authorization_server::{
-    ClientRecord, Config, MemoryStore, RefreshKey, RefreshKeys, ResourceServer, Store as _,
+    ClientRecord, Config, MemoryStore, ResourceServer, ServerKey, ServerKeys, Store as _,
 };
 use axum::Router;
 use axum::body::Body;
@@ -42,7 +42,7 @@ async fn servers(secret: &str, window: u64) -> Servers {
     };
     let resource = |uri| ResourceUri::parse(uri).unwrap();
     let scopes = ScopeSet::parse("read write").unwrap();
-    let keys = RefreshKeys::new(RefreshKey::new(1, &Entropy::new([7; 32])));
+    let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
     let registered = |method| Registered::with_secret(method, &Secret::new("secret"));
     let asker = ResourceServer {
         client_id: ClientId::parse("rs").unwrap(),

@@ -1,10 +1,10 @@
-//! The file of refresh keys; `mcp-authz-keys` and `mcp-authz-sqlite` test what is in it.
+//! The file of server keys; `mcp-authz-keys` and `mcp-authz-sqlite` test what is in it.
 
 use std::fs;
 use std::sync::Arc;
 
 use authorization_server::Store as _;
-use mcp_authz_postgres::{KeyFileError, rotate_refresh_key};
+use mcp_authz_postgres::{KeyFileError, rotate_server_key};
 
 use crate::samples::*;
 
@@ -14,13 +14,13 @@ fn sec_204_processes_that_start_at_once_have_the_same_keys() {
     run(async {
         let place = Place::new();
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("refresh.keys");
+        let file = folder.path().join("server.keys");
         let store = Arc::new(place.open().await);
         let starts: Vec<_> = (0..8)
             .map(|_| {
                 let (store, file) = (Arc::clone(&store), file.clone());
                 tokio::task::spawn_blocking(move || {
-                    store.refresh_keys(&file).unwrap();
+                    store.server_keys(&file).unwrap();
                     fs::read_to_string(&file).unwrap()
                 })
             })
@@ -39,13 +39,13 @@ fn keys_that_are_missed_are_not_made_anew() {
     run(async {
         let place = Place::new();
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("refresh.keys");
+        let file = folder.path().join("server.keys");
         place.open().await.insert_family(family(1), NOW).await.unwrap();
-        let refused = place.open().await.refresh_keys(&file);
+        let refused = place.open().await.server_keys(&file);
         assert!(matches!(refused, Err(KeyFileError::Missing)));
         assert!(!file.exists());
         // The operator who means it says so.
-        rotate_refresh_key(&file).unwrap();
-        place.open().await.refresh_keys(&file).unwrap();
+        rotate_server_key(&file).unwrap();
+        place.open().await.server_keys(&file).unwrap();
     });
 }

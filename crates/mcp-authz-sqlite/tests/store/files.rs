@@ -33,7 +33,7 @@ fn sec_208_nobody_but_the_owner_reads_any_of_the_files() {
     use std::os::unix::fs::PermissionsExt as _;
     let place = Place::new();
     let store = place.open();
-    store.refresh_keys(place.path("refresh.keys")).unwrap();
+    store.server_keys(place.path("server.keys")).unwrap();
     block_on(store.insert_code(code(1))).unwrap();
     let names = || {
         let mut names = Vec::new();
@@ -45,10 +45,10 @@ fn sec_208_nobody_but_the_owner_reads_any_of_the_files() {
         names.sort();
         names
     };
-    assert_eq!(names(), ["oauth.db", "oauth.db-shm", "oauth.db-wal", "refresh.keys"]);
+    assert_eq!(names(), ["oauth.db", "oauth.db-shm", "oauth.db-wal", "server.keys"]);
     drop(store);
     // A database that was closed is one file.
-    assert_eq!(names(), ["oauth.db", "refresh.keys"]);
+    assert_eq!(names(), ["oauth.db", "server.keys"]);
     fs::set_permissions(place.database(), fs::Permissions::from_mode(0o640)).unwrap();
     let before = fs::read(place.database()).unwrap();
     let refused = SqliteStore::open(place.database(), &settings());
@@ -98,12 +98,12 @@ fn sec_208_a_stolen_database_holds_no_code_token_secret_or_key() {
     use oauth_types::AuthMethod;
 
     let place = Place::new();
-    let keys = place.path("refresh.keys");
+    let keys = place.path("server.keys");
     let (code, access) = ("canary-code-7f3a", "canary-access-91bc");
     let secret = Secret::new("canary-secret-55de");
     {
         let store = place.open();
-        store.refresh_keys(&keys).unwrap();
+        store.server_keys(&keys).unwrap();
         block_on(async {
             let mut record = crate::samples::code(1);
             record.digest = Secret::new(code).digest();

@@ -32,7 +32,7 @@ struct Server {
 impl Server {
     async fn start(place: &Place, grace: u64) -> Self {
         let store = Arc::new(place.open());
-        let keys = store.refresh_keys(place.path("refresh.keys")).unwrap();
+        let keys = store.server_keys(place.path("server.keys")).unwrap();
         let issuer = Issuer::parse("https://as.example").unwrap();
         let resource = ResourceUri::parse("https://rs.example/mcp").unwrap();
         let scopes = ScopeSet::parse("files:read").unwrap();

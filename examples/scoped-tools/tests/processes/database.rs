@@ -47,12 +47,12 @@ impl Database {
 
     /// How servers are told to use it, with the same keys.
     pub(crate) fn arguments(&self) -> Vec<String> {
-        let keys = self.folder.path().join("refresh.keys");
+        let keys = self.folder.path().join("server.keys");
         let store = match &self.cluster {
             None => format!("sqlite:{}", self.file().display()),
             Some(cluster) => cluster.socket_url_of("postgres"),
         };
-        vec!["--store".into(), store, "--refresh-keys".into(), keys.display().to_string()]
+        vec!["--store".into(), store, "--server-keys".into(), keys.display().to_string()]
     }
 
     fn file(&self) -> PathBuf {
