@@ -8,15 +8,18 @@
 //! | what it presents is right, by a method that is taken | A-AUTHN-4 to A-AUTHN-8, A-META-4 | `invalid_client` |
 //! | an assertion is used for the first time | A-AUTHN-9 | `invalid_client` |
 
-use client_auth::{Authenticated, ClientAuthError, Presented, Reason, Registered, Verified};
+use client_auth::{
+    Authenticated, ClientAuthError, Presented, Reason, Registered, Replayed, Verified,
+};
 use oauth_types::{ClientId, UnixTime};
 
 use crate::client_error::DocumentRefused;
 use crate::client_keys::KeysNeeded;
 use crate::config::Config;
 use crate::environment::{Attempt, Environment, Failure, find_client};
+use crate::first_use::use_once;
 use crate::refusal::Refusal;
-use crate::store::{ClientRecord, OnceKind, Store};
+use crate::store::{ClientRecord, Store};
 
 /// A client as far as it is known, before it has authenticated.
 pub(crate) struct Caller {
@@ -145,10 +148,9 @@ async fn first_use(
     match verified {
         Verified::Done(client) => Ok(client),
         // A-AUTHN-9
-        Verified::CheckReplay(step) => {
-            let (key, until) = (*step.key(), step.until());
-            let outcome = store.put_once(OnceKind::TokenRequest, &key, until, now).await;
-            step.resume(outcome.map_err(Refusal::store)?).map_err(Refusal::unauthenticated)
+        Verified::FirstUse(step) => {
+            let refuse = |replayed: Replayed| Refusal::unauthenticated(replayed.into());
+            use_once(store, step, now, refuse).await
         }
     }
 }

@@ -15,6 +15,7 @@ mod destination;
 mod endpoint;
 mod environment;
 mod error_form;
+mod first_use;
 mod hosts;
 mod introspect;
 mod memory;
@@ -43,8 +44,8 @@ mod waiting;
 pub use {client_auth, oauth_types};
 
 pub use authorize::{AuthorizationRequest, Redirectable};
-/// What [`Store::put_once`] answers.
-pub use client_auth::Replay;
+/// What counts once, and what [`Store::put_once`] answers.
+pub use client_auth::{FirstUse, Replay, Replayed};
 pub use client_error::{ClientUnavailable, DocumentRefused, InvalidClient};
 pub use client_keys::KeysNeeded;
 #[cfg(feature = "jwt")]
@@ -73,4 +74,4 @@ pub use store::{
     StoreError, rows,
 };
 pub use token::token;
-pub use waiting::{Answered, Asked, FirstAnswer, OfAsked, OfUser, Question};
+pub use waiting::{Answered, Asked, OfAsked, OfUser, Question};

@@ -21,9 +21,9 @@ use http::HeaderMap;
 use oauth_types::{Thumbprint, UnixTime};
 
 use crate::config::Config;
-use crate::refusal::{Cause, Refusal};
 #[cfg(feature = "dpop")]
-use crate::store::OnceKind;
+use crate::first_use::use_once;
+use crate::refusal::{Cause, Refusal};
 use crate::store::Store;
 
 /// What a token request shows of a key.
@@ -37,7 +37,7 @@ pub(crate) struct Proof {
 #[derive(Debug)]
 pub(crate) struct CheckedProof {
     #[cfg(feature = "dpop")]
-    unused: Option<client_auth::UnusedProof>,
+    verified: Option<client_auth::VerifiedProof>,
 }
 
 #[cfg(not(feature = "dpop"))]
@@ -89,7 +89,7 @@ impl Proof {
     ) -> Result<CheckedProof, Refusal> {
         let Some(presented) = self.presented else {
             let missing = || Err(refuse(InvalidProof::Missing));
-            return if is_promised { missing() } else { Ok(CheckedProof { unused: None }) };
+            return if is_promised { missing() } else { Ok(CheckedProof { verified: None }) };
         };
         let proof = presented.verify(&http::Method::POST, config.token.as_str(), None, now);
         let proof = proof.map_err(refuse)?;
@@ -99,7 +99,7 @@ impl Proof {
         {
             return Err(Refusal::use_nonce(&keys.nonce(now)));
         }
-        Ok(CheckedProof { unused: Some(proof) })
+        Ok(CheckedProof { verified: Some(proof) })
     }
 }
 
@@ -114,14 +114,14 @@ impl CheckedProof {
         now: UnixTime,
     ) -> Result<Option<HeldKey>, Refusal> {
         let other = |error| Refusal::invalid_grant(Cause::Proof(error));
-        let proof = match (self.unused, bound) {
+        let proof = match (self.verified, bound) {
             (None, None) => return Ok(None),
             (None, Some(_)) => return Err(other(InvalidProof::Missing)),
             (Some(proof), None) => proof,
             (Some(proof), Some(bound)) => proof.of_key(&bound).map_err(other)?,
         };
-        let outcome = store.put_once(OnceKind::TokenRequest, proof.key(), proof.until(), now).await;
-        proof.resume(outcome.map_err(Refusal::store)?).map(Some).map_err(refuse)
+        let step = proof.first_use();
+        use_once(store, step, now, |replayed| refuse(replayed.into())).await.map(Some)
     }
 }
 

@@ -17,7 +17,7 @@ use core::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use client_auth::Replay;
+use client_auth::{FirstUse, Replayed};
 use oauth_types::{
     ClientId, CodeChallenge, Entropy, FormPairs, FormWriter, RedirectUri, ResourceUri, ScopeSet,
     Secret, SecretDigest, Thumbprint, UnixTime,
@@ -214,14 +214,6 @@ pub struct OfAsked<'a> {
     key: SecretDigest,
 }
 
-/// An answer that counts if it is the first.
-#[must_use = "carry the operation out, then resume with its outcome"]
-pub struct FirstAnswer<'a> {
-    request: NeedsConsent<'a>,
-    key: SecretDigest,
-    until: UnixTime,
-}
-
 fn gone() -> PageError {
     PageError::consent(ConsentError::Gone)
 }
@@ -299,7 +291,8 @@ impl<'a> OfAsked<'a> {
         &self.waiting.client_id
     }
 
-    /// Goes on with the client, if there still is one.
+    /// Goes on with the client, if there still is one. An answer counts if it is the first: remember its key as an
+    /// [answer](crate::OnceKind::Answer).
     ///
     /// # Errors
     ///
@@ -308,7 +301,7 @@ impl<'a> OfAsked<'a> {
         self,
         client: Option<ClientRecord>,
         now: UnixTime,
-    ) -> Result<FirstAnswer<'a>, PageError> {
+    ) -> Result<FirstUse<NeedsConsent<'a>>, PageError> {
         let Self { config, waiting, key } = self;
         let client = client.filter(|client| {
             let registered = client.scope_bound();
@@ -330,39 +323,14 @@ impl<'a> OfAsked<'a> {
             prompt: waiting.prompt,
             jkt: waiting.jkt,
         };
-        Ok(FirstAnswer { request, key, until: waiting.until })
+        Ok(FirstUse::new(request, key, waiting.until))
     }
 }
 
-impl<'a> FirstAnswer<'a> {
-    /// What to remember: [`Store::put_once`](crate::Store::put_once) of an [answer](crate::OnceKind::Answer).
-    #[must_use]
-    pub const fn key(&self) -> &SecretDigest {
-        &self.key
-    }
-
-    /// Until when.
-    #[must_use]
-    pub const fn until(&self) -> UnixTime {
-        self.until
-    }
-
-    /// Goes on with the outcome. `is_again` says that this host took the first answer and could tell nobody what came of
-    /// it: then the same counts when it is given again.
-    ///
-    /// # Errors
-    ///
-    /// [`PageError`] when there was an answer before, or the store failed.
-    pub fn resume(
-        self,
-        outcome: Result<Replay, StoreError>,
-        is_again: bool,
-    ) -> Result<NeedsConsent<'a>, PageError> {
-        match outcome.map_err(PageError::store)? {
-            Replay::Fresh => Ok(self.request),
-            Replay::Seen if is_again => Ok(self.request),
-            Replay::Seen => Err(gone()),
-        }
+impl From<Replayed> for PageError {
+    /// The question was answered before.
+    fn from(_: Replayed) -> Self {
+        gone()
     }
 }
 
@@ -384,11 +352,5 @@ impl fmt::Debug for OfUser<'_> {
 impl fmt::Debug for OfAsked<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OfAsked").field("client_id", self.client_id()).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for FirstAnswer<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FirstAnswer").field("until", &self.until).finish_non_exhaustive()
     }
 }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use crate::error::Reason;
 use crate::jws::{Lifetime, signed_claims};
 use crate::keys::VerifyingKeys;
+use crate::replay::FirstUse;
 
 /// Longest identifier of an assertion, in bytes.
 const MAX_JTI: usize = 256;
@@ -23,27 +24,23 @@ struct Claims {
     jti: String,
 }
 
-/// What is left to check of an assertion that is right.
-pub(crate) struct Unused {
-    pub(crate) key: SecretDigest,
-    pub(crate) until: UnixTime,
-}
-
 /// The client that an assertion claims to come from. Not verified: only good for looking it up.
 pub(crate) fn claimed_client(assertion: &str) -> Option<ClientId> {
     let claims: Claims = jsonwebtoken::dangerous::insecure_decode_claims(assertion).ok()?;
     ClientId::parse(&claims.sub).ok()
 }
 
-/// Tests an assertion. Signatures are tested whether or not there is a key to test with: an unknown client
-/// costs the same work as a wrong signature.
+/// Verifies an assertion, which counts if it is used for the first time.
+///
+/// Signatures are tested whether or not there is a key to test with: an unknown client costs the same work as a wrong
+/// signature.
 pub(crate) fn verify(
     assertion: &str,
     client_id: &ClientId,
     keys: Option<&VerifyingKeys>,
     audience: &[&str],
     now: UnixTime,
-) -> Result<Unused, Reason> {
+) -> Result<FirstUse<()>, Reason> {
     // A-AUTHN-9
     let is_assertion = |typ: Option<&str>| {
         let known = ["JWT", "client-authentication+jwt"];
@@ -67,5 +64,5 @@ pub(crate) fn verify(
     // The length in front keeps two pairs from running into one text.
     let id = client_id.as_str();
     let key = SecretDigest::of(&format!("{}:{id}{}", id.len(), claims.jti));
-    Ok(Unused { key, until })
+    Ok(FirstUse::new((), key, until))
 }

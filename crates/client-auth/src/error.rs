@@ -7,6 +7,8 @@ use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, Response, StatusCode};
 use oauth_types::{ErrorResponse, TokenErrorCode, json_response_uncached};
 
+use crate::replay::Replayed;
+
 /// What exactly failed. For the server's log only: the client hears one code for most of them
 /// (RFC 6749 §5.2).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -129,3 +131,9 @@ impl fmt::Display for ClientAuthError {
 }
 
 impl core::error::Error for ClientAuthError {}
+
+impl From<Replayed> for ClientAuthError {
+    fn from(_: Replayed) -> Self {
+        Self::new(Reason::Replayed)
+    }
+}

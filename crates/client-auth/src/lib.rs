@@ -33,10 +33,10 @@ pub use keys::{InvalidKeys, VerifyingKeys};
 pub use nonce::NonceKey;
 pub use possession::{HeldKey, InvalidProof};
 #[cfg(feature = "dpop")]
-pub use possession::{PresentedProof, UnusedProof};
+pub use possession::{PresentedProof, VerifiedProof};
 #[cfg(feature = "dpop")]
 pub use proof::ProofKey;
-pub use replay::{CheckReplay, Replay, Verified};
+pub use replay::{FirstUse, Replay, Replayed};
 #[cfg(feature = "jwt")]
 pub use signing::{ClientAssertion, InvalidSigningKey, SigningFailed, SigningKey};
-pub use verify::{Authenticated, Presented, Registered};
+pub use verify::{Authenticated, Presented, Registered, Verified};

@@ -8,15 +8,17 @@
 //! | it is for this method and URL | `OtherRequest` |
 //! | it was made a minute ago at most, give or take a minute | `OutsideLifetime` |
 //! | it is for the token that is shown, where one is | `OtherToken` |
-//! | it is of the key that this token is bound to ([`UnusedProof::of_key`]) | `OtherKey` |
-//! | its nonce is the server's, where the server asks for one | the host's: [`UnusedProof::nonce`] |
+//! | it is of the key that this token is bound to ([`VerifiedProof::of_key`]) | `OtherKey` |
+//! | its nonce is the server's, where the server asks for one | the host's: [`VerifiedProof::nonce`] |
 //! | it is used for the first time | `Replayed` |
 
 use core::fmt;
 
 use oauth_types::Thumbprint;
 #[cfg(feature = "dpop")]
-pub use read::{PresentedProof, UnusedProof};
+pub use read::{PresentedProof, VerifiedProof};
+
+use crate::replay::Replayed;
 
 /// Why a proof is not taken. For the log: the client hears one code for all of them (RFC 9449 §5, §7.1).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -52,6 +54,12 @@ impl fmt::Display for InvalidProof {
 
 impl core::error::Error for InvalidProof {}
 
+impl From<Replayed> for InvalidProof {
+    fn from(_: Replayed) -> Self {
+        Self::Replayed
+    }
+}
+
 /// A key that the sender of a request holds: only a proof leads to one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HeldKey(Thumbprint);
@@ -79,7 +87,7 @@ mod read {
     use super::{HeldKey, InvalidProof};
     use crate::jws::Lifetime;
     use crate::keys::VerifyingKeys;
-    use crate::replay::Replay;
+    use crate::replay::FirstUse;
 
     /// How long a proof counts where no window is given, clocks that are off not included.
     const LIFETIME: Duration = Duration::from_secs(60);
@@ -160,7 +168,7 @@ mod read {
             url: &str,
             token: Option<&Secret>,
             now: UnixTime,
-        ) -> Result<UnusedProof, InvalidProof> {
+        ) -> Result<VerifiedProof, InvalidProof> {
             let proof = self.text.expose();
             let (keys, thumbprint) = own_key(proof).ok_or(InvalidProof::Malformed)?;
             let claims: Claims =
@@ -180,7 +188,7 @@ mod read {
             }
             // A client assertion's key begins with a digit; the thumbprint is of one length.
             let key = SecretDigest::of(&format!("dpop:{thumbprint}{}", claims.jti));
-            Ok(UnusedProof { held: HeldKey(thumbprint), nonce: claims.nonce, key, until })
+            Ok(VerifiedProof { held: HeldKey(thumbprint), nonce: claims.nonce, key, until })
         }
     }
 
@@ -213,25 +221,27 @@ mod read {
         }
     }
 
-    /// A proof that is right, if it was not used before.
+    /// Verified proof of a key, which counts if it is used for the first time.
     #[derive(Clone, Debug)]
     #[must_use = "nothing is held before the replay check"]
-    pub struct UnusedProof {
+    pub struct VerifiedProof {
         held: HeldKey,
         nonce: Option<String>,
         key: SecretDigest,
         until: UnixTime,
     }
 
-    impl UnusedProof {
-        /// The nonce that it carries (RFC 9449 §8): whether it is a good one is for the host to say.
+    impl VerifiedProof {
+        /// Returns the nonce that the proof carries (RFC 9449 §8); the host decides whether it is a valid one.
         #[must_use]
         pub fn nonce(&self) -> Option<&str> {
             self.nonce.as_deref()
         }
 
-        /// The same proof, if it is of the key that a token is bound to. To be asked before anything is remembered of a
-        /// proof that is shown with a token: anybody can sign one for a token that they have seen.
+        /// Requires that the proof is of the key that a token is bound to.
+        ///
+        /// Ask before anything is remembered of a proof that is presented with a token, because anybody can sign one for
+        /// a token that they have seen.
         ///
         /// # Errors
         ///
@@ -240,28 +250,9 @@ mod read {
             if self.held.thumbprint() == bound { Ok(self) } else { Err(InvalidProof::OtherKey) }
         }
 
-        /// What to remember: a digest of the key and the proof's identifier (`jti`).
-        #[must_use]
-        pub const fn key(&self) -> &SecretDigest {
-            &self.key
-        }
-
-        /// Until when; from then on the proof has expired.
-        #[must_use]
-        pub const fn until(&self) -> UnixTime {
-            self.until
-        }
-
-        /// Goes on with what the store answered.
-        ///
-        /// # Errors
-        ///
-        /// [`InvalidProof::Replayed`]
-        pub fn resume(self, replay: Replay) -> Result<HeldKey, InvalidProof> {
-            match replay {
-                Replay::Fresh => Ok(self.held),
-                Replay::Seen => Err(InvalidProof::Replayed),
-            }
+        /// Goes on to the last check. The key to remember is a digest of the proof's key and its identifier (`jti`).
+        pub fn first_use(self) -> FirstUse<HeldKey> {
+            FirstUse::new(self.held, self.key, self.until)
         }
     }
 }

@@ -1,61 +1,94 @@
-//! The last step of an assertion: it counts once.
+//! Values that count once: assertions (RFC 7523 §3), proofs (RFC 9449 §11.1), answers, callbacks.
+
+use core::fmt;
 
 use oauth_types::{SecretDigest, UnixTime};
 
-use crate::error::{ClientAuthError, Reason};
-use crate::verify::Authenticated;
-
-/// What [`Presented::verify`](crate::Presented::verify) found (RFC 6749 §2.3, RFC 7523 §3).
-#[derive(Clone, Debug)]
-#[must_use = "nobody is authenticated before the replay check"]
-pub enum Verified {
-    /// The client is who it says.
-    Done(Authenticated),
-    /// It is, if its assertion was not used before. Only `private_key_jwt` gets here.
-    CheckReplay(CheckReplay),
-}
-
-/// Whether a key was put into the store now or before: the answer to `jti` (RFC 7519 §4.1.7).
+/// Outcome of putting a key into the store: the answer to `jti` (RFC 7519 §4.1.7).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Replay {
-    /// It was not there; now it is.
+    /// The key was not there; now it is.
     Fresh,
-    /// It was there.
+    /// The key was there.
     Seen,
 }
 
-/// Asks the host to remember an assertion, in one operation that tells whether it was known
-/// (RFC 7523 §3, point 7).
-#[derive(Clone, Debug)]
-#[must_use = "nobody is authenticated before the replay check"]
-pub struct CheckReplay {
-    pub(crate) client: Authenticated,
-    pub(crate) key: SecretDigest,
-    pub(crate) until: UnixTime,
+/// Value that counts if its key is used for the first time.
+///
+/// The host remembers the [key](Self::key) until the value has [expired](Self::until), in one operation of its store
+/// that tells whether the key was there, and [resumes](Self::resume) with the outcome. Nothing else gives the value out.
+///
+/// ```
+/// use std::collections::HashSet;
+///
+/// use client_auth::{FirstUse, Replay, Replayed};
+/// use oauth_types::{SecretDigest, UnixTime};
+///
+/// let mut seen = HashSet::new();
+/// let mut first_use = |step: FirstUse<&'static str>| {
+///     let replay = if seen.insert(*step.key()) { Replay::Fresh } else { Replay::Seen };
+///     step.resume(replay)
+/// };
+/// let step = FirstUse::new("value", SecretDigest::of("jti"), UnixTime::from_secs(60));
+/// assert_eq!(first_use(step.clone()), Ok("value"));
+/// assert_eq!(first_use(step), Err(Replayed));
+/// ```
+#[derive(Clone)]
+#[must_use = "remember the key, then resume with the outcome"]
+pub struct FirstUse<T> {
+    value: T,
+    key: SecretDigest,
+    until: UnixTime,
 }
 
-impl CheckReplay {
-    /// What to remember: a digest of the client and the assertion's identifier (`jti`).
+impl<T> FirstUse<T> {
+    /// Holds a value back until its key is known to be new; `until` is the time at which the value expires.
+    pub const fn new(value: T, key: SecretDigest, until: UnixTime) -> Self {
+        Self { value, key, until }
+    }
+
+    /// Returns the key to remember.
     #[must_use]
     pub const fn key(&self) -> &SecretDigest {
         &self.key
     }
 
-    /// Until when; from then on the assertion has expired.
+    /// Returns the time at which the value expires, and its key may be forgotten.
     #[must_use]
     pub const fn until(&self) -> UnixTime {
         self.until
     }
 
-    /// Goes on with what the store answered.
+    /// Returns the value if the store did not know its key.
     ///
     /// # Errors
     ///
-    /// [`ClientAuthError`] when the assertion was used before.
-    pub fn resume(self, replay: Replay) -> Result<Authenticated, ClientAuthError> {
+    /// [`Replayed`] when the value was used before.
+    pub fn resume(self, replay: Replay) -> Result<T, Replayed> {
         match replay {
-            Replay::Fresh => Ok(self.client),
-            Replay::Seen => Err(ClientAuthError::new(Reason::Replayed)),
+            Replay::Fresh => Ok(self.value),
+            Replay::Seen => Err(Replayed),
         }
     }
 }
+
+/// Omits the value, which is not to be read before it is known to be used for the first time.
+impl<T> fmt::Debug for FirstUse<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FirstUse").field("until", &self.until).finish_non_exhaustive()
+    }
+}
+
+/// Refusal of a value that counts once and was used before.
+///
+/// Each endpoint's own error is made from it with `?`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Replayed;
+
+impl fmt::Display for Replayed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("this was used before, and counts once: the sender has to make another")
+    }
+}
+
+impl core::error::Error for Replayed {}

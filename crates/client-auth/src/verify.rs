@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 use crate::basic::{BasicCredentials, InvalidBasic};
 use crate::error::{ClientAuthError, Reason};
 use crate::keys::VerifyingKeys;
-use crate::replay::Verified;
+use crate::replay::FirstUse;
 
 /// What is on record about a client's authentication (RFC 7591 §2, §3.2.1).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -66,6 +66,16 @@ impl Registered {
     pub fn with_keys(keys: VerifyingKeys) -> Self {
         Self { method: AuthMethod::PrivateKeyJwt, keys: Some(keys), ..Self::public() }
     }
+}
+
+/// Outcome of [`Presented::verify`] (RFC 6749 §2.3, RFC 7523 §3).
+#[derive(Clone, Debug)]
+#[must_use = "nobody is authenticated before the replay check"]
+pub enum Verified {
+    /// The client is authenticated.
+    Done(Authenticated),
+    /// The client is authenticated if its assertion is used for the first time; only for `private_key_jwt`.
+    FirstUse(FirstUse<Authenticated>),
 }
 
 /// What a request presents: one client identifier and at most one proof (RFC 6749 §2.3).
@@ -324,12 +334,8 @@ impl Presented {
                 }
                 let unused = asserted.ok_or(Reason::WrongMethod)??;
                 let client = Authenticated { client_id: self.client_id, method };
-                let crate::assertion::Unused { key, until } = unused;
-                return Ok(Verified::CheckReplay(crate::replay::CheckReplay {
-                    client,
-                    key,
-                    until,
-                }));
+                let (key, until) = (*unused.key(), unused.until());
+                return Ok(Verified::FirstUse(FirstUse::new(client, key, until)));
             }
             _ => return Err(Reason::WrongMethod),
         }

@@ -5,8 +5,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use client_auth::{
-    Authenticated, CheckReplay, ClientAuthError, ClientCredentials, NoUsableMethod, Presented,
-    Reason, Registered, Replay, SigningKey, Verified, VerifyingKeys,
+    Authenticated, ClientAuthError, ClientCredentials, FirstUse, NoUsableMethod, Presented, Reason,
+    Registered, Replay, SigningKey, Verified, VerifyingKeys,
 };
 use http::{HeaderMap, StatusCode};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -68,16 +68,19 @@ fn body(assertion: &str) -> String {
     form.finish()
 }
 
-fn try_body(record: Option<&Registered>, body: &str) -> Result<CheckReplay, ClientAuthError> {
+fn try_body(
+    record: Option<&Registered>,
+    body: &str,
+) -> Result<FirstUse<Authenticated>, ClientAuthError> {
     let form = FormPairs::parse(body.as_bytes()).unwrap();
     let presented = Presented::parse(&HeaderMap::new(), &form)?;
     match presented.verify(record, &AUDIENCE, NOW)? {
-        Verified::CheckReplay(step) => Ok(step),
+        Verified::FirstUse(step) => Ok(step),
         Verified::Done(_) => panic!("an assertion is always checked for replay"),
     }
 }
 
-fn verify(assertion: &str) -> Result<CheckReplay, ClientAuthError> {
+fn verify(assertion: &str) -> Result<FirstUse<Authenticated>, ClientAuthError> {
     try_body(Some(&registered(None)), &body(assertion))
 }
 
@@ -162,7 +165,7 @@ fn a_authn_9_sec_086_an_assertion_counts_once_and_is_remembered_until_it_has_exp
     assert_eq!(first.key(), second.key());
     assert_eq!(first.until(), UnixTime::from_secs(NOW.as_secs() + 360));
     assert!(first.resume(Replay::Fresh).is_ok());
-    let replayed = second.resume(Replay::Seen).unwrap_err();
+    let replayed = ClientAuthError::from(second.resume(Replay::Seen).unwrap_err());
     assert_eq!(replayed.reason(), Reason::Replayed);
     assert_eq!(replayed.into_response().status(), StatusCode::UNAUTHORIZED);
 

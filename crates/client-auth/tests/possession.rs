@@ -4,7 +4,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use client_auth::{InvalidProof, PresentedProof, ProofKey, Replay, UnusedProof};
+use client_auth::{InvalidProof, PresentedProof, ProofKey, Replay, VerifiedProof};
 use http::{HeaderMap, HeaderValue, Method};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -23,7 +23,7 @@ fn verify_at(
     proof: impl TryInto<HeaderValue, Error: std::fmt::Debug>,
     token: Option<&str>,
     now: UnixTime,
-) -> Result<UnusedProof, InvalidProof> {
+) -> Result<VerifiedProof, InvalidProof> {
     let mut headers = HeaderMap::new();
     headers.insert("DPoP", proof.try_into().unwrap());
     let proof = PresentedProof::parse(&headers)?.unwrap();
@@ -80,16 +80,19 @@ fn what_our_own_client_proves_is_its_key_once() {
     let url = "https://as.example/token?x=1#f";
     let proof = own().prove(&Method::POST, url, None, Some(&nonce), NOW, draw).unwrap();
     let unused = verify_at(proof.clone(), None, NOW).unwrap();
-    assert_eq!((unused.nonce(), unused.until().as_secs()), (Some("n-1"), NOW.as_secs() + 120));
+    assert_eq!(unused.nonce(), Some("n-1"));
+    let unused = unused.first_use();
+    assert_eq!(unused.until().as_secs(), NOW.as_secs() + 120);
     let key = *unused.key();
     let held = unused.clone().resume(Replay::Fresh).unwrap();
     assert_eq!(held.thumbprint().to_string(), own().thumbprint());
-    assert_eq!(unused.resume(Replay::Seen), Err(InvalidProof::Replayed));
+    let replayed = unused.resume(Replay::Seen).map_err(InvalidProof::from);
+    assert_eq!(replayed, Err(InvalidProof::Replayed));
     // Its key is the same whenever it is shown, and another one's is another.
-    assert_eq!(*verify_at(proof, None, NOW).unwrap().key(), key);
+    assert_eq!(*verify_at(proof, None, NOW).unwrap().first_use().key(), key);
     let other = own().prove(&Method::POST, URL, None, None, NOW, Entropy::new([8; 16])).unwrap();
     let other = verify_at(other, None, NOW).unwrap();
-    assert!(*other.key() != key && other.nonce().is_none());
+    assert!(other.nonce().is_none() && *other.first_use().key() != key);
     assert!(PresentedProof::parse(&HeaderMap::new()).unwrap().is_none());
 }
 

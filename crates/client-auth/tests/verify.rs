@@ -23,7 +23,7 @@ fn try_auth(
     let form = FormPairs::parse(body.as_bytes()).unwrap();
     match Presented::parse(&headers, &form)?.verify(record, &[], UnixTime::from_secs(2000))? {
         Verified::Done(client) => Ok(client),
-        Verified::CheckReplay(_) => panic!("only an assertion is checked for replay"),
+        Verified::FirstUse(_) => panic!("only an assertion is checked for replay"),
     }
 }
 

@@ -25,7 +25,7 @@ mod transport;
 pub use {client_auth, iss_validate, oauth_types, scope_stepup};
 
 #[cfg(feature = "sealed")]
-pub use client_auth::Replay;
+pub use client_auth::{FirstUse, Replay, Replayed};
 pub use config::{ClientConfig, Grant, IdentityProvider};
 pub use error::FlowError;
 pub use flow::{ChooseServer, Exchange, Identify, Randomize, Recall, Save, Step, Visit, login};
@@ -35,6 +35,6 @@ pub use profile::ServerProfile;
 pub use purpose::Purpose;
 pub use redirect::{EndpointMoved, endpoint_redirect};
 #[cfg(feature = "sealed")]
-pub use sealed::{CheckFirstUse, Sealed, SealingKey};
+pub use sealed::{Sealed, SealingKey};
 pub use session::{Account, Record, RecordKey, RestoreError, ServerEndpoints, Session, Tokens};
 pub use transport::TransportFailed;

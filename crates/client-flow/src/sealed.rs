@@ -14,7 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use client_auth::Replay;
+use client_auth::{FirstUse, Replayed};
 use iss_validate::Callback;
 use oauth_types::{Entropy, SecretDigest, UnixTime};
 use zeroize::Zeroizing;
@@ -164,12 +164,20 @@ impl Sealed {
 
     /// Opens a login that was kept, with the callback that ends it. `config` is the one that it began with.
     ///
+    /// The login is used up when its [`FirstUse`] is resumed, `Fresh` when the key was put into the store, or the login
+    /// taken out of it, just now; `sealed.resume(replay)??` is the next step. Its key is the one that the login was filed
+    /// under.
+    ///
     /// # Errors
     ///
     /// [`FlowError::NotSealedHere`] when another key, another session or a changed text is at hand,
     /// [`FlowError::CallbackTooLate`] after ten minutes, [`FlowError::Callback`] when the callback does not
-    /// carry this login's state. In each case nothing is sent, and another callback may still answer. What
-    /// else may be wrong with a callback is told by [`CheckFirstUse::resume`]: it uses the login up.
+    /// carry this login's state. In each case nothing is sent, and another callback may still answer.
+    ///
+    /// Resuming: [`FlowError::CallbackReplayed`] (of [`Replayed`]) when the login was used up before: no code is sent a
+    /// second time. [`FlowError::Callback`] when the callback came from the wrong issuer or says nothing,
+    /// [`FlowError::Denied`] when the right server said no; it may follow after a [`Step::Recall`] and a
+    /// [`Step::Save`], as in [`Visit::resume`]. The login is over in each case.
     pub fn open(
         text: &str,
         key: &SealingKey,
@@ -177,7 +185,7 @@ impl Sealed {
         config: &ClientConfig,
         callback: Callback<'_>,
         now: UnixTime,
-    ) -> Result<CheckFirstUse, FlowError> {
+    ) -> Result<FirstUse<Result<Step, FlowError>>, FlowError> {
         let pending = Pending::open(text, key, session).ok_or(FlowError::NotSealedHere)?;
         if now >= pending.until {
             return Err(FlowError::CallbackTooLate);
@@ -188,7 +196,7 @@ impl Sealed {
         match outcome {
             // Anybody can send such a callback: it must not end a login that the right one may still answer.
             Err(error) if !is_ours => Err(error),
-            outcome => Ok(CheckFirstUse { key, until, outcome }),
+            outcome => Ok(FirstUse::new(outcome, key, until)),
         }
     }
 }
@@ -199,41 +207,9 @@ impl fmt::Debug for Sealed {
     }
 }
 
-/// Asks the host to remember that this login is finished, in one operation that tells whether it was before.
-#[derive(Debug)]
-#[must_use = "the flow goes on only when the step is taken"]
-pub struct CheckFirstUse {
-    key: SecretDigest,
-    until: UnixTime,
-    outcome: Result<Step, FlowError>,
-}
-
-impl CheckFirstUse {
-    /// What to remember: the key that the login was filed under.
-    #[must_use]
-    pub const fn key(&self) -> &SecretDigest {
-        &self.key
-    }
-
-    /// Until when; from then on the login has expired.
-    #[must_use]
-    pub const fn until(&self) -> UnixTime {
-        self.until
-    }
-
-    /// Goes on with what the store answered: `Fresh` when the key was put in, or the login taken out, just now.
-    ///
-    /// # Errors
-    ///
-    /// [`FlowError::CallbackReplayed`] when that happened before: no code is sent a second time.
-    /// [`FlowError::Callback`] when the callback came from the wrong issuer or says nothing,
-    /// [`FlowError::Denied`] when the right server said no; it may follow after a [`Step::Recall`] and a
-    /// [`Step::Save`], as in [`Visit::resume`]. The login is over in each case.
-    pub fn resume(self, replay: Replay) -> Result<Step, FlowError> {
-        match replay {
-            Replay::Fresh => self.outcome,
-            Replay::Seen => Err(FlowError::CallbackReplayed),
-        }
+impl From<Replayed> for FlowError {
+    fn from(_: Replayed) -> Self {
+        Self::CallbackReplayed
     }
 }
 

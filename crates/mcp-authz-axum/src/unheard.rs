@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use authorization_server::{FirstAnswer, NeedsConsent, OnceKind, PageError, Store};
+use authorization_server::{FirstUse, NeedsConsent, OnceKind, PageError, Replay, Store};
 use oauth_types::{SecretDigest, UnixTime};
 
 /// Most answers that are remembered; those beyond have to begin at the client again.
@@ -34,7 +34,7 @@ impl Unheard {
     /// Takes an answer, if it is the first, or came to nothing before.
     pub(crate) async fn take<'a>(
         &'a self,
-        answer: FirstAnswer<'a>,
+        answer: FirstUse<NeedsConsent<'a>>,
         store: &impl Store,
         now: UnixTime,
     ) -> Result<Taken<'a>, PageError> {
@@ -46,7 +46,9 @@ impl Unheard {
         };
         let mut hearing = Hearing { unheard: self, key, until: is_again.then_some(until) };
         let outcome = store.put_once(OnceKind::Answer, &key, until, now).await;
-        let request = answer.resume(outcome, is_again)?;
+        let replay = outcome.map_err(PageError::store)?;
+        // This process took the first one and could tell nobody what came of it: then the same answer counts again.
+        let request = answer.resume(if is_again { Replay::Fresh } else { replay })?;
         hearing.until = Some(until);
         Ok(Taken { request, hearing })
     }

@@ -45,7 +45,7 @@ fn is_let_in(assertion: &str, now: u64) -> bool {
     let Ok(presented) = Presented::parse(&HeaderMap::new(), &form) else { return false };
     let now = UnixTime::from_secs(now);
     let audience = ["https://as.example"];
-    matches!(presented.verify(Some(&record), &audience, now), Ok(Verified::CheckReplay(_)))
+    matches!(presented.verify(Some(&record), &audience, now), Ok(Verified::FirstUse(_)))
 }
 
 fuzz_target!(|input: Input| {

@@ -21,7 +21,7 @@
 //! | the token is stored | | 503 |
 
 use bytes::Bytes;
-use client_auth::{Authenticated, Lifetime, Replay, claimed_issuer};
+use client_auth::{Authenticated, FirstUse, Lifetime, claimed_issuer};
 use http::Response;
 use oauth_types::{
     Audience, ResourceUri, ScopeSet, SecretDigest, Thumbprint, TokenErrorCode, UnixTime,
@@ -33,8 +33,8 @@ use super::issue::issue_once;
 use super::{GrantRequest, check_confidential, unknown_resource};
 use crate::config::Config;
 use crate::environment::Environment;
+use crate::first_use::use_once;
 use crate::refusal::{AssertionError, Cause, Refusal};
-use crate::store::{OnceKind, Store as _};
 
 /// What the header says an ID-JAG is.
 const TYP: &str = "oauth-id-jag+jwt";
@@ -99,15 +99,13 @@ pub(super) async fn issue<E: Environment>(
     let subject = format!("{}#{}", claims.iss, claims.sub);
     // A client assertion's key begins with a digit. The length in front keeps two pairs from running into one text.
     let once = format!("id-jag:{}:{}{}", claims.iss.len(), claims.iss, claims.jti);
-    let once = SecretDigest::of(&once);
+    let granted = FirstUse::new((subject, resource, scopes), SecretDigest::of(&once), until);
     let key = proof.first_use(env.store(), bound, now).await?;
     // An assertion that was put is used up, whatever becomes of the token: a client whose answer got lost asks its
     // identity provider for another.
-    let outcome = env.store().put_once(OnceKind::TokenRequest, &once, until, now).await;
-    if outcome.map_err(Refusal::store)? == Replay::Seen {
-        return Err(refuse(AssertionError::Replayed));
-    }
-    issue_once(config, env, &client, (subject, resource, scopes), key, now).await
+    let replayed = |_| refuse(AssertionError::Replayed);
+    let granted = use_once(env.store(), granted, now, replayed).await?;
+    issue_once(config, env, &client, granted, key, now).await
 }
 
 /// The claims of an assertion that is true and for this client, and until when it is.

@@ -5,12 +5,14 @@ use std::collections::HashSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use client_flow::{CheckFirstUse, FlowError, Replay, Sealed, SealingKey, Session, login};
+use client_flow::{FirstUse, FlowError, Replay, Sealed, SealingKey, Session, Step, login};
 use iss_validate::{Callback, Rejection};
 use oauth_types::{Entropy, SecretDigest, UnixTime};
 use serde_json::json;
 
 use crate::world::*;
+
+type Opened = FirstUse<Result<Step, FlowError>>;
 
 /// A host of several processes, which share a key and a store and nothing else.
 struct Host {
@@ -46,13 +48,13 @@ impl Host {
         session: &str,
         callback: &str,
         now: UnixTime,
-    ) -> Result<CheckFirstUse, FlowError> {
+    ) -> Result<Opened, FlowError> {
         Sealed::open(sealed, &self.key, session, &config(), Callback::from_url(callback), now)
     }
 
-    fn finish(&self, check: CheckFirstUse) -> Result<Session, FlowError> {
+    fn finish(&self, check: Opened) -> Result<Session, FlowError> {
         let is_new = self.finished.borrow_mut().insert(*check.key());
-        self.world.drive(check.resume(if is_new { Replay::Fresh } else { Replay::Seen })?)
+        self.world.drive(check.resume(if is_new { Replay::Fresh } else { Replay::Seen })??)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The checks of a proof, and the replay check after them (RFC 9449 §4.3, §11.1).
 
-use client_auth::{InvalidProof, PresentedProof, Replay, UnusedProof};
+use client_auth::{FirstUse, HeldKey, InvalidProof, PresentedProof, Replay};
 use http::{HeaderMap, Method};
 use oauth_types::{ScopeSet, Secret, SecretDigest, Thumbprint, TokenType, UnixTime};
 
@@ -83,28 +83,31 @@ impl<'a> CheckProof<'a> {
         {
             return Err(deny(InvalidProof::Nonce).with_nonce(&nonces.nonce(now)));
         }
-        Ok(CheckReplay { recognized, hint, proof })
+        Ok(CheckReplay { recognized, hint, proof: proof.first_use() })
     }
 }
 
-/// A bound token whose sender holds its key, if the proof was not used before: asks the host to remember it, in
-/// one operation that tells whether it was known. Nobody gets here whose token and proof are not genuine.
+/// Bound token whose sender holds its key, if the proof is used for the first time.
+///
+/// A [`FirstUse`] of the proof and more: it names the account whose quota the memory counts, which is asked before
+/// the outcome is known, and its refusal is the finished reply of the resource. Only a genuine token and proof lead
+/// to one.
 #[derive(Clone, Debug)]
 #[must_use = "nobody is let in before the replay check"]
 pub struct CheckReplay<'a> {
     recognized: Recognized<'a>,
     hint: ScopeSet,
-    proof: UnusedProof,
+    proof: FirstUse<HeldKey>,
 }
 
 impl<'a> CheckReplay<'a> {
-    /// What to remember: a digest of the key and the proof's identifier (`jti`).
+    /// Returns the key to remember: a digest of the proof's key and its identifier (`jti`).
     #[must_use]
     pub const fn key(&self) -> &SecretDigest {
         self.proof.key()
     }
 
-    /// Until when; from then on the proof has expired.
+    /// Returns the time at which the proof expires, and its key may be forgotten.
     #[must_use]
     pub const fn until(&self) -> UnixTime {
         self.proof.until()
@@ -124,7 +127,10 @@ impl<'a> CheckReplay<'a> {
     pub fn resume(self, replay: Replay) -> Result<Recognized<'a>, Denial> {
         match self.proof.resume(replay) {
             Ok(_held) => Ok(self.recognized),
-            Err(error) => Err(self.recognized.deny(DenialReason::Proof(error), &self.hint)),
+            Err(replayed) => {
+                let reason = DenialReason::Proof(replayed.into());
+                Err(self.recognized.deny(reason, &self.hint))
+            }
         }
     }
 }
