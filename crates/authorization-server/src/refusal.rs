@@ -10,6 +10,8 @@ use bytes::Bytes;
 use client_auth::{ClientAuthError, InvalidProof, Reason};
 use http::header::{ALLOW, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
+#[cfg(feature = "dpop")]
+use oauth_types::header;
 use oauth_types::{
     Entropy, ErrorDescription, ErrorResponse, InvalidClientId, RegistrationErrorCode,
     TokenErrorCode, json_response_uncached,
@@ -261,8 +263,8 @@ impl Refusal {
         let cause = Cause::Proof(InvalidProof::Nonce);
         let why = "send the proof with this nonce";
         let mut own = Self::token(cause, TokenErrorCode::UseDpopNonce, why);
-        let name = HeaderName::from_static("dpop-nonce");
-        own.response.headers_mut().extend(HeaderValue::from_str(nonce).map(|nonce| (name, nonce)));
+        let nonce = HeaderValue::from_str(nonce);
+        own.response.headers_mut().extend(nonce.map(|nonce| (header::DPOP_NONCE, nonce)));
         own
     }
 

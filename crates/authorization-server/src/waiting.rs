@@ -29,7 +29,7 @@ use crate::consent::NeedsConsent;
 use crate::prompt::Prompt;
 use crate::refusal::{Cause, ConsentError, PageError};
 use crate::server_keys::Purpose;
-use crate::store::{ClientRecord, StoreError};
+use crate::store::ClientRecord;
 
 /// How long a user may take.
 const LIFETIME: Duration = Duration::from_secs(600);

@@ -80,6 +80,7 @@ mod read {
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use http::{HeaderMap, Method};
     use jsonwebtoken::jwk::ThumbprintHash;
+    use oauth_types::header::DPOP;
     use oauth_types::{EndpointUrl, Secret, SecretDigest, SigningAlgorithm, Thumbprint, UnixTime};
     use serde::Deserialize;
     use serde_json::{Value, json};
@@ -126,7 +127,7 @@ mod read {
         ///
         /// [`InvalidProof`] when there are several, or it cannot be one.
         pub fn parse(headers: &HeaderMap) -> Result<Option<Self>, InvalidProof> {
-            let mut lines = headers.get_all("dpop").iter();
+            let mut lines = headers.get_all(DPOP).iter();
             let (Some(line), second) = (lines.next(), lines.next()) else { return Ok(None) };
             if second.is_some() {
                 return Err(InvalidProof::Repeated);

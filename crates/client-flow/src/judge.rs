@@ -11,12 +11,12 @@
 //! | anything else | | `Accepted` |
 
 use http::{HeaderMap, StatusCode};
+use oauth_types::header::DPOP_NONCE;
 use oauth_types::{BearerChallenge, BearerErrorCode, ScopeSet};
 use scope_stepup::{
     Attempt, Decision, GaveUp, InsufficientScope, Ledger, Operation, Policy, Situation,
 };
 
-use crate::keys::DPOP_NONCE;
 use crate::session::Session;
 
 /// What was done about this one request so far. Start with the default and

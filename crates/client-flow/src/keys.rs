@@ -153,7 +153,7 @@ impl Keys {
                 let proof = key
                     .prove(&http::Method::POST, url, None, nonce, now, for_proof)
                     .map_err(|_| FlowError::NotSigned)?;
-                headers.insert(DPOP, proof);
+                headers.insert(oauth_types::header::DPOP, proof);
             }
             #[cfg(not(feature = "dpop"))]
             let _ = (for_proof, signing.nonce);
@@ -166,9 +166,3 @@ impl Keys {
         }
     }
 }
-
-/// The header of a proof (RFC 9449 §4.1).
-#[cfg(feature = "dpop")]
-pub(crate) const DPOP: http::HeaderName = http::HeaderName::from_static("dpop");
-/// The header in which a server says what the next proof has to carry (RFC 9449 §8, §9).
-pub(crate) const DPOP_NONCE: http::HeaderName = http::HeaderName::from_static("dpop-nonce");

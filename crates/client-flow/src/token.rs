@@ -18,13 +18,14 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use oauth_types::header::DPOP_NONCE;
 use oauth_types::{
     DocumentError, EndpointUrl, Entropy, ErrorResponse, FormWriter, GrantType, MemberRule,
     ScopeSet, Secret, SecretDigest, TokenErrorCode, TokenResponse, TokenType, UnixTime,
 };
 
 use crate::error::FlowError;
-use crate::keys::{DPOP_NONCE, Keys, Signing};
+use crate::keys::{Keys, Signing};
 use crate::purpose::Purpose;
 use crate::session::{Account, Record, Session, Tokens, Unsaved, join};
 

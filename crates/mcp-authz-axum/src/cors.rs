@@ -9,6 +9,9 @@ use http::header::{
     ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderName, Method, Request};
+use oauth_types::header::{
+    DPOP, DPOP_NONCE, LAST_EVENT_ID, MCP_METHOD, MCP_NAME, MCP_PROTOCOL_VERSION, MCP_SESSION_ID,
+};
 use resource_server::Resource;
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
@@ -16,21 +19,17 @@ use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 const REQUEST_HEADERS: [HeaderName; 8] = [
     AUTHORIZATION,
     CONTENT_TYPE,
-    HeaderName::from_static("dpop"),
-    HeaderName::from_static("last-event-id"),
-    HeaderName::from_static("mcp-protocol-version"),
-    HeaderName::from_static("mcp-session-id"),
-    HeaderName::from_static("mcp-method"),
-    HeaderName::from_static("mcp-name"),
+    DPOP,
+    LAST_EVENT_ID,
+    MCP_PROTOCOL_VERSION,
+    MCP_SESSION_ID,
+    MCP_METHOD,
+    MCP_NAME,
 ];
 
 /// Response headers that clients act on.
-const RESPONSE_HEADERS: [HeaderName; 4] = [
-    WWW_AUTHENTICATE,
-    RETRY_AFTER,
-    HeaderName::from_static("dpop-nonce"),
-    HeaderName::from_static("mcp-session-id"),
-];
+const RESPONSE_HEADERS: [HeaderName; 4] =
+    [WWW_AUTHENTICATE, RETRY_AFTER, DPOP_NONCE, MCP_SESSION_ID];
 
 /// Time for which a browser remembers the answer to a preflight.
 const MAX_AGE: Duration = Duration::from_secs(600);

@@ -23,7 +23,7 @@ use client_flow::{ClientConfig, Session, Tried, Verdict, judge};
 use futures::future::FutureExt as _;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use oauth_types::ResourceUri;
+use oauth_types::{ResourceUri, header};
 use reqwest::{Request, Response};
 use scope_stepup::{Operation, Policy};
 use tokio::sync::watch;
@@ -37,8 +37,6 @@ use crate::http_client::HttpClient;
 use holdings::{Holdings, Wanted};
 use work::{Common, Epoch};
 pub(crate) use work::{Credentials, Flow, Login};
-
-const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 /// What a client holds and does about it.
 #[derive(Clone)]
@@ -175,7 +173,8 @@ impl Renewal {
         let epoch = self.common.epoch();
         let status = response.status();
         let is_done = self.holdings.with(|own, _| {
-            let nonce = response.headers().get(&DPOP_NONCE).filter(|nonce| nonce.to_str().is_ok());
+            let nonce =
+                response.headers().get(header::DPOP_NONCE).filter(|nonce| nonce.to_str().is_ok());
             if let Some(nonce) = nonce {
                 own.nonce = Some(nonce.clone());
             }
@@ -326,13 +325,12 @@ fn proof(
     to: (&http::Method, &str),
     nonce: Option<&HeaderValue>,
 ) -> Result<Option<(HeaderName, HeaderValue)>, Error> {
-    const DPOP: HeaderName = HeaderName::from_static("dpop");
     if !session.is_bound() {
         return Ok(None);
     }
     let (entropy, _) = crate::ambient::entropy()?.split();
     let proof = session.proof(config, to, nonce, now(), entropy);
-    Ok(proof.map_err(|_| client_flow::FlowError::NotSigned)?.map(|proof| (DPOP, proof)))
+    Ok(proof.map_err(|_| client_flow::FlowError::NotSigned)?.map(|proof| (header::DPOP, proof)))
 }
 
 #[cfg(not(feature = "dpop"))]

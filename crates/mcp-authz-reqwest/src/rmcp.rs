@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::stream::{BoxStream, StreamExt as _};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
+use oauth_types::header::{LAST_EVENT_ID, MCP_SESSION_ID};
 use reqwest::{Request, Response, Url};
 use rmcp::model::ClientJsonRpcMessage;
 use rmcp::service::{ClientInitializeError, ServiceError};
@@ -28,8 +29,6 @@ use answer::{EVENT_STREAM, Failure, JSON};
 type Headers = HashMap<HeaderName, HeaderValue>;
 type Events = BoxStream<'static, Result<Sse, SseError>>;
 
-const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// rmcp's own limit, for the methods that are given none.
 const MAX_EVENT: usize = 16 * 1024 * 1024;
 
@@ -64,13 +63,13 @@ impl McpTransport {
         let mut request = Request::new(method, url);
         let headers = request.headers_mut();
         for (name, value) in extra {
-            if [ACCEPT, AUTHORIZATION, SESSION_ID, LAST_EVENT_ID].contains(&name) {
+            if [ACCEPT, AUTHORIZATION, MCP_SESSION_ID, LAST_EVENT_ID].contains(&name) {
                 return Err(Failure::ReservedHeaderConflict(name.to_string()));
             }
             headers.insert(name, value);
         }
         if let Some(session) = session {
-            headers.insert(SESSION_ID, header_value(session)?);
+            headers.insert(MCP_SESSION_ID, header_value(session)?);
         }
         Ok(request)
     }

@@ -6,6 +6,7 @@ mod client_id;
 mod document;
 mod error_code;
 mod form;
+pub mod header;
 mod hosts;
 mod json;
 mod metadata_search;

@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderValue};
 use serde_json::Value;
 
 use crate::form::{FormPairs, decode_component};
+use crate::header::DPOP;
 use crate::secret::Secret;
 
 /// Parameters of a token request whose values are secret (RFC 6749 §4.1.3, §6, RFC 7521 §4, RFC 7636 §4.5, RFC 8693
@@ -55,7 +56,7 @@ impl SentSecrets {
         for (name, value) in headers {
             if [AUTHORIZATION, PROXY_AUTHORIZATION].contains(name) {
                 secrets.extend(credentials(value));
-            } else if *name == COOKIE || name == "dpop" || value.is_sensitive() {
+            } else if *name == COOKIE || *name == DPOP || value.is_sensitive() {
                 secrets.extend(value.to_str().ok().map(str::to_owned));
             }
         }

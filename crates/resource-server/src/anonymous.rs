@@ -11,7 +11,8 @@
 //! | `Host` and `Origin` name this server, a loopback host or an opened origin | 403 |
 
 use http::header::AUTHORIZATION;
-use http::{HeaderName, Method, Request};
+use http::{Method, Request};
+use oauth_types::header::LAST_EVENT_ID;
 use oauth_types::{InvalidScope, ScopeSet};
 use scope_stepup::{Asked, Operation};
 
@@ -21,8 +22,6 @@ use crate::operations::{OperationScopes, Row, is_encoded};
 use crate::requirement::Requirement;
 use crate::resource::Resource;
 use crate::session_key::NamedSession;
-
-static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// MCP methods that need no token where some operation needs none: a session, and the list of tools.
 const OPEN_METHODS: [&str; 8] = [
@@ -149,7 +148,7 @@ impl OperationScopes {
         let headers = request.headers();
         let deny = |hint| Denial::unauthorized(resource, None, DenialReason::NoToken, hint);
         // The identifier of an event names a stream, which may be of another session.
-        let is_replay = headers.contains_key(&LAST_EVENT_ID);
+        let is_replay = headers.contains_key(LAST_EVENT_ID);
         let has_body = body.is_some_and(|body| !body.is_empty());
         match *request.method() {
             Method::POST if is_replay => return Err(deny(self.base())),

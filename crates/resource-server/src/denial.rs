@@ -8,6 +8,8 @@ use bytes::Bytes;
 use client_auth::InvalidProof;
 use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
+#[cfg(feature = "dpop")]
+use oauth_types::header;
 use oauth_types::{
     BearerChallenge, BearerErrorCode, ErrorDescription, ScopeSet, TokenType, json_response_uncached,
 };
@@ -177,9 +179,8 @@ impl Denial {
     #[cfg(feature = "dpop")]
     #[must_use]
     pub(crate) fn with_nonce(mut self, nonce: &str) -> Self {
-        let name = http::HeaderName::from_static("dpop-nonce");
         let nonce = HeaderValue::from_str(nonce);
-        self.response.headers_mut().extend(nonce.map(|nonce| (name, nonce)));
+        self.response.headers_mut().extend(nonce.map(|nonce| (header::DPOP_NONCE, nonce)));
         self
     }
 

@@ -15,6 +15,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use oauth_types::header::{LAST_EVENT_ID, MCP_SESSION_ID};
 use oauth_types::{Entropy, ResourceUri};
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -23,9 +24,6 @@ use crate::denial::Denial;
 use crate::event_ids::{EventIds, TAG, tag};
 use crate::granted::Granted;
 use crate::principal::Principal;
-
-static SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
-static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Key of the MACs that bind sessions and streams: 256 random bits.
 ///
@@ -105,13 +103,13 @@ impl HandleSeal {
     /// Returns `true` if these headers name a session.
     #[must_use]
     pub fn has_session(headers: &HeaderMap) -> bool {
-        headers.contains_key(&SESSION_ID)
+        headers.contains_key(MCP_SESSION_ID)
     }
 
     /// The one session that these headers name, as the service calls it after [`open_session`](Self::open_session).
     #[must_use]
     pub fn session(headers: &HeaderMap) -> Option<&HeaderValue> {
-        one(headers, &SESSION_ID)
+        one(headers, &MCP_SESSION_ID)
     }
 
     /// Opens the session that a request names, if it names one, so that the service sees its own identifier. `None` is
@@ -126,12 +124,12 @@ impl HandleSeal {
         headers: &mut HeaderMap,
         granted: Option<&Granted>,
     ) -> Result<(), Denial> {
-        if !headers.contains_key(&SESSION_ID) {
+        if !headers.contains_key(MCP_SESSION_ID) {
             return Ok(());
         }
-        let sealed = one(headers, &SESSION_ID);
+        let sealed = one(headers, &MCP_SESSION_ID);
         let opened = sealed.and_then(|id| self.open(Handle::Session, granted, id));
-        headers.insert(&SESSION_ID, opened.ok_or_else(Denial::foreign_session)?);
+        headers.insert(MCP_SESSION_ID, opened.ok_or_else(Denial::foreign_session)?);
         Ok(())
     }
 
@@ -139,9 +137,9 @@ impl HandleSeal {
     /// [`OperationScopes::admit_without_token`](crate::OperationScopes::admit_without_token).
     #[must_use]
     pub fn session_without_token(&self, headers: &HeaderMap) -> NamedSession {
-        match headers.contains_key(&SESSION_ID) {
+        match headers.contains_key(MCP_SESSION_ID) {
             false => NamedSession::None,
-            true => match one(headers, &SESSION_ID) {
+            true => match one(headers, &MCP_SESSION_ID) {
                 Some(id) if self.open(Handle::Session, None, id).is_some() => {
                     NamedSession::WithoutToken
                 }
@@ -161,29 +159,29 @@ impl HandleSeal {
         headers: &mut HeaderMap,
         granted: Option<&Granted>,
     ) -> Result<(), Denial> {
-        if !headers.contains_key(&LAST_EVENT_ID) {
+        if !headers.contains_key(LAST_EVENT_ID) {
             return Ok(());
         }
         let sealed = one(headers, &LAST_EVENT_ID);
         if sealed.is_some_and(HeaderValue::is_empty) {
-            headers.remove(&LAST_EVENT_ID);
+            headers.remove(LAST_EVENT_ID);
             return Ok(());
         }
         let opened = sealed.and_then(|id| self.open(Handle::Event, granted, id));
-        headers.insert(&LAST_EVENT_ID, opened.ok_or_else(Denial::foreign_event)?);
+        headers.insert(LAST_EVENT_ID, opened.ok_or_else(Denial::foreign_event)?);
         Ok(())
     }
 
     /// Seals the session that a response names to the principal of the request: `None` without a token.
     pub fn seal_session(&self, headers: &mut HeaderMap, granted: Option<&Granted>) {
-        let Some(id) = one(headers, &SESSION_ID) else {
+        let Some(id) = one(headers, &MCP_SESSION_ID) else {
             // Two identifiers are none (MCP, session management).
-            headers.remove(&SESSION_ID);
+            headers.remove(MCP_SESSION_ID);
             return;
         };
         match self.seal(Handle::Session, granted, id) {
-            Some(sealed) => headers.insert(&SESSION_ID, sealed),
-            None => headers.remove(&SESSION_ID),
+            Some(sealed) => headers.insert(MCP_SESSION_ID, sealed),
+            None => headers.remove(MCP_SESSION_ID),
         };
     }
 

@@ -2,6 +2,7 @@
 
 use http::header::{ACCEPT, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
+use oauth_types::header::DPOP_NONCE;
 use oauth_types::json_response_uncached;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -33,7 +34,7 @@ impl Denial {
         let challenges = self.challenges();
         let is_refusal = matches!(self.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
         // The next proof needs the nonce of this reply, and clients read it beside a 401 (RFC 9449 §9).
-        let has_nonce = self.headers().contains_key("dpop-nonce");
+        let has_nonce = self.headers().contains_key(DPOP_NONCE);
         let may_answer =
             is_refusal && !has_nonce && !challenges.is_empty() && accepts_json(request);
         let Some(id) = call(body).filter(|_| may_answer) else { return self };

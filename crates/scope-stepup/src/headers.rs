@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use oauth_types::header::{MCP_METHOD, MCP_NAME, MCP_PROTOCOL_VERSION};
 
 use crate::unreadable::UnreadableRequest;
 
-static VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
-static METHOD: (HeaderName, &str) = (HeaderName::from_static("mcp-method"), "Mcp-Method");
-static NAME: (HeaderName, &str) = (HeaderName::from_static("mcp-name"), "Mcp-Name");
+static METHOD: (HeaderName, &str) = (MCP_METHOD, "Mcp-Method");
+static NAME: (HeaderName, &str) = (MCP_NAME, "Mcp-Name");
 /// The first revision that asks for them. Revisions are dates, which sort as texts.
 const FIRST: &[u8] = b"2026-07-28";
 
@@ -23,7 +23,8 @@ pub(crate) struct RepeatedNames<'a> {
 impl<'a> RepeatedNames<'a> {
     /// Reads the headers; `None` in revisions in which they mean nothing.
     pub(crate) fn from_headers(headers: &'a HeaderMap) -> Result<Option<Self>, UnreadableRequest> {
-        if !headers.get_all(&VERSION).iter().any(|version| version.as_bytes() >= FIRST) {
+        if !headers.get_all(MCP_PROTOCOL_VERSION).iter().any(|version| version.as_bytes() >= FIRST)
+        {
             return Ok(None);
         }
         let (method, name) = (single(headers, &METHOD)?, single(headers, &NAME)?);

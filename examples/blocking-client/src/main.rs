@@ -17,6 +17,7 @@ use client_flow::{ClientConfig, Exchange, Record, RecordKey, Session, Step, Tran
 use client_flow::{Tried, Verdict, judge, login};
 use http::{Request, Response, header};
 use iss_validate::Callback;
+use oauth_types::header::MCP_PROTOCOL_VERSION;
 use oauth_types::{Entropy, RedirectUri, ResourceUri, UnixTime};
 use scope_stepup::{Ledger, Operation, Policy};
 use ureq::Agent;
@@ -40,7 +41,7 @@ fn main() -> Result<()> {
     let mut request = Request::post(url)
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::ACCEPT, "application/json, text/event-stream")
-        .header("mcp-protocol-version", "2026-07-28")
+        .header(MCP_PROTOCOL_VERSION, "2026-07-28")
         .body(Bytes::from(body.to_owned()))?;
     request.headers_mut().extend(operation.to_headers());
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();

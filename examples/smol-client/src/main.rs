@@ -20,6 +20,7 @@ use http::{Request, Response, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
 use iss_validate::Callback;
+use oauth_types::header::MCP_PROTOCOL_VERSION;
 use oauth_types::{Entropy, RedirectUri, ResourceUri, UnixTime};
 use scope_stepup::{Ledger, Operation, Policy};
 use smol::net::{TcpListener, TcpStream};
@@ -48,7 +49,7 @@ async fn run() -> Result<()> {
     let mut request = Request::post(url)
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::ACCEPT, "application/json, text/event-stream")
-        .header("mcp-protocol-version", "2026-07-28")
+        .header(MCP_PROTOCOL_VERSION, "2026-07-28")
         .body(Bytes::from(body.to_owned()))?;
     request.headers_mut().extend(operation.to_headers());
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;

@@ -177,7 +177,7 @@ impl<S: Store> Server<S> {
         let client = find_client(config, self, asked.client_id()).await;
         let first = asked.with_client(client.map_err(PageError::client)?, now)?;
         let outcome = self.store.put_once(OnceKind::Answer, first.key(), first.until(), now).await;
-        first.resume(outcome, false)
+        Ok(first.resume(outcome.map_err(PageError::store)?)?)
     }
 
     async fn approve(&self, request: NeedsConsent<'_>, user: String) -> Answer {

@@ -25,9 +25,6 @@ use super::{Guard, RawToken};
 use crate::proofs;
 use crate::verifier::{TokenVerifier, VerifierUnavailable};
 
-#[cfg(feature = "dpop")]
-static DPOP: http::HeaderName = http::HeaderName::from_static("dpop");
-
 impl<V: TokenVerifier> Guard<V> {
     /// Lets a request in that may in; afterwards it is as the service may see it.
     pub(super) async fn admit(&self, request: &mut Request<Body>) -> Result<Admitted, Denial> {
@@ -86,7 +83,7 @@ impl<V: TokenVerifier> Guard<V> {
         // R-AUTH-8: handlers see claims, not the token, unless the host asks.
         let authorization = request.headers_mut().remove(AUTHORIZATION);
         #[cfg(feature = "dpop")]
-        request.headers_mut().remove(&DPOP);
+        request.headers_mut().remove(oauth_types::header::DPOP);
         request.extensions_mut().insert(granted.clone());
         if self.required.is_mixed() {
             request.extensions_mut().insert(Some(granted.clone()));

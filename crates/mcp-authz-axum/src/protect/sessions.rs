@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use axum::body::Body;
 use http::header::HOST;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
+use oauth_types::header::MCP_SESSION_ID;
 use resource_server::{Account, Denial, EndedSession, Granted, HandleSeal, OpenSessions};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -35,7 +36,7 @@ impl Place {
         let mut request = Request::new(Body::empty());
         *request.method_mut() = Method::DELETE;
         *request.uri_mut() = session.uri;
-        request.headers_mut().insert("mcp-session-id", session.id);
+        request.headers_mut().insert(MCP_SESSION_ID, session.id);
         if let Some(host) = &self.host {
             request.headers_mut().insert(HOST, host.clone());
         }

@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use oauth_types::SentSecrets;
+use oauth_types::header::MCP_SESSION_ID;
 use reqwest::Response;
 use rmcp::model::{
     ClientJsonRpcMessage, ClientRequest, ErrorData, JsonRpcMessage, RequestId, ServerJsonRpcMessage,
 };
-use rmcp::transport::common::http_header::HEADER_SESSION_ID;
 use rmcp::transport::streamable_http_client::{
     HttpStatusError, StreamableHttpError, StreamableHttpPostResponse as Reply,
 };
@@ -128,7 +128,7 @@ pub(crate) fn media_type(response: &Response) -> Option<String> {
 }
 
 fn session_id(response: &Response) -> Option<String> {
-    Some(response.headers().get(HEADER_SESSION_ID)?.to_str().ok()?.to_owned())
+    Some(response.headers().get(MCP_SESSION_ID)?.to_str().ok()?.to_owned())
 }
 
 /// The secrets of the request that was answered.
