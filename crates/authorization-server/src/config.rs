@@ -12,7 +12,8 @@ use core::time::Duration;
 use client_auth::VerifyingKeys;
 use iss_validate::IssuerIdentification;
 use oauth_types::{
-    AuthMethod, ClientId, EndpointUrl, Hosts, Issuer, Origin, RedirectUri, ResourceUri, ScopeSet,
+    AuthMethod, ClientId, EndpointUrl, Hosts, Issuer, RedirectUri, ResourceUri, ScopeSet,
+    authorization_server_urls,
 };
 
 pub use self::error::InvalidConfig;
@@ -48,6 +49,8 @@ pub struct Config {
     pub(crate) register: EndpointUrl,
     pub(crate) revoke: EndpointUrl,
     pub(crate) introspect: EndpointUrl,
+    /// Addresses of the metadata (RFC 8414 §3).
+    pub(crate) documents: Vec<EndpointUrl>,
     pub(crate) resource_servers: Vec<ResourceServer>,
     #[cfg(feature = "dpop")]
     pub(crate) asks_for_nonces: bool,
@@ -89,9 +92,8 @@ impl Config {
         if resources.is_empty() {
             return Err(InvalidConfig::NoResource);
         }
-        let own = Origin::of(issuer.as_str()).map_err(InvalidConfig::Endpoint)?;
         // The consent page sends no Referer, so browsers give its form the origin `null`.
-        let hosts = Hosts::of(own).with_null_origin();
+        let hosts = Hosts::of(issuer.origin()).with_null_origin();
         let base = issuer.as_str().strip_suffix('/').unwrap_or(issuer.as_str());
         let endpoint = |name: &str| {
             EndpointUrl::parse(&format!("{base}/{name}")).map_err(InvalidConfig::Endpoint)
@@ -102,6 +104,7 @@ impl Config {
             register: endpoint("register")?,
             revoke: endpoint("revoke")?,
             introspect: endpoint("introspect")?,
+            documents: authorization_server_urls(&issuer).map_err(InvalidConfig::Endpoint)?,
             #[cfg(feature = "dpop")]
             asks_for_nonces: false,
             #[cfg(feature = "jwt")]
@@ -371,7 +374,6 @@ impl Config {
     #[must_use]
     pub fn paths(&self) -> Paths {
         let path = |url: &EndpointUrl| url.path().to_owned();
-        let metadata = oauth_types::authorization_server_urls(&self.issuer).unwrap_or_default();
         Paths {
             authorize: path(&self.authorize),
             consent: format!("{}/consent", self.authorize.path()),
@@ -380,7 +382,7 @@ impl Config {
             revoke: path(&self.revoke),
             jwks: self.jwks_uri().map(path),
             introspect: self.introspection_endpoint().map(path),
-            metadata: metadata.iter().map(path).collect(),
+            metadata: self.documents.iter().map(path).collect(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::header::ORIGIN;
 use http::{HeaderMap, Method, Request};
-use oauth_types::{FormPairs, Origin, Secret, UnixTime};
+use oauth_types::{FormPairs, Secret, UnixTime};
 
 use crate::config::Config;
 use crate::refusal::{ConsentError, PageError};
@@ -64,7 +64,7 @@ impl<'a> ConsentAnswer<'a> {
         let query = request.uri().query().unwrap_or_default();
         let gone = || PageError::consent(ConsentError::Gone);
         let form = FormPairs::parse(query.as_bytes()).map_err(|_| gone())?;
-        let transaction = form.value("transaction").unwrap_or_default().ok_or_else(gone)?;
+        let transaction = form.value("transaction").map_err(|_| gone())?.ok_or_else(gone)?;
         OfAsked::after_login(config, &Secret::new(transaction), browser, now)
     }
 
@@ -82,9 +82,7 @@ fn is_own_page(config: &Config, headers: &HeaderMap) -> bool {
         return site == "same-origin";
     }
     // A page that sends no Referer has the origin `null`.
-    let own = Origin::of(config.issuer.as_str());
-    headers.get(ORIGIN).is_none_or(|origin| {
-        let origin = origin.to_str().unwrap_or_default();
-        origin == "null" || own.is_ok_and(|own| own.contains(origin))
-    })
+    let own = config.issuer.origin();
+    let is_own = |origin: &str| origin == "null" || own.contains(origin);
+    headers.get(ORIGIN).is_none_or(|origin| origin.to_str().is_ok_and(is_own))
 }

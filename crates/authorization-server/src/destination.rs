@@ -1,6 +1,6 @@
 //! The place to which an answer leads, as far as a consent is remembered for it.
 
-use oauth_types::{ClientId, Origin, RedirectUri, ResourceUri, SecretDigest};
+use oauth_types::{ClientId, RedirectUri, ResourceUri, SecretDigest};
 
 /// The place to which an answer leads, as far as a consent is remembered for it.
 #[derive(Clone, Debug)]
@@ -27,5 +27,5 @@ impl Destination {
 /// Returns `true` if the URI is https and leads to another machine than the user's.
 pub(crate) fn is_elsewhere(redirect_uri: &RedirectUri) -> bool {
     // A private-use scheme has no origin, and loopback a local one.
-    Origin::of(redirect_uri.as_str()).is_ok_and(|origin| !origin.is_local_address())
+    redirect_uri.origin().is_some_and(|origin| !origin.is_local_address())
 }

@@ -88,8 +88,7 @@ impl Config {
             (self.introspection_endpoint(), "introspection endpoint"),
             (self.jwks_uri(), "keys"),
         ];
-        let documents = oauth_types::authorization_server_urls(&self.issuer).unwrap_or_default();
-        let documents = documents.iter().map(|url| (url, "metadata"));
+        let documents = self.documents.iter().map(|url| (url, "metadata"));
         let endpoints = endpoints.into_iter().filter_map(|(url, name)| Some((url?, name)));
         let mut text = format!(
             "Nothing is served at this path. The authorization server {} has:\n",

@@ -81,7 +81,9 @@ mod read {
     use http::{HeaderMap, Method};
     use jsonwebtoken::jwk::ThumbprintHash;
     use oauth_types::header::DPOP;
-    use oauth_types::{EndpointUrl, Secret, SecretDigest, SigningAlgorithm, Thumbprint, UnixTime};
+    use oauth_types::{
+        EndpointUrl, Secret, SecretDigest, SigningAlgorithm, Thumbprint, UnixTime, without_query,
+    };
     use serde::Deserialize;
     use serde_json::{Value, json};
 
@@ -210,10 +212,7 @@ mod read {
     /// Whether both are one target, query and fragment left out: of the authority, case and a default port do not
     /// count (RFC 9449 §4.3).
     fn is_same_target(claimed: &str, url: &str) -> bool {
-        let target = |text: &str| {
-            let text = text.split(['?', '#']).next().unwrap_or_default();
-            EndpointUrl::parse(text).ok()
-        };
+        let target = |text: &str| EndpointUrl::parse(without_query(text)).ok();
         match (target(claimed), target(url)) {
             (Some(claimed), Some(url)) => {
                 claimed.origin() == url.origin() && claimed.path() == url.path()

@@ -8,7 +8,7 @@ use http::{HeaderValue, Method};
 use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use oauth_types::{Entropy, Secret, SigningAlgorithm, UnixTime};
+use oauth_types::{Entropy, Secret, SigningAlgorithm, UnixTime, without_query};
 use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -115,7 +115,7 @@ impl ProofKey {
         let jti = entropy.into_secret();
         let claims = Claims {
             htm: method.as_str(),
-            htu: url.split(['?', '#']).next().unwrap_or(url),
+            htu: without_query(url),
             iat: now,
             jti: jti.expose(),
             ath: token.map(|token| URL_SAFE_NO_PAD.encode(Sha256::digest(token.expose()))),

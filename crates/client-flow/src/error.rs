@@ -208,13 +208,13 @@ impl fmt::Display for FlowError {
             }
             // A query may hold what the user keeps to themselves.
             Self::Document { purpose, url, error } => {
-                write!(f, "{purpose} at {}: {error}", without_query(url))
+                write!(f, "{purpose} at {}: {error}", url.without_query())
             }
             Self::ResourceMismatch { url } => write!(
                 f,
                 "the metadata at {} describes another resource than the one being called \
                  (RFC 9728 §3.3)",
-                without_query(url)
+                url.without_query()
             ),
             Self::IssuerMismatch { expected, received } => write!(
                 f,
@@ -233,7 +233,7 @@ impl fmt::Display for FlowError {
                 write!(
                     f,
                     "a server on the network points to a local address: {}",
-                    without_query(url)
+                    url.without_query()
                 )
             }
             Self::LeadsToAnotherOrigin { issuer, url } => write!(
@@ -241,7 +241,7 @@ impl fmt::Display for FlowError {
                 "the metadata of {issuer} is at a place that only the MCP server names, and has an \
                  endpoint on another origin, {}: if the documentation of {issuer} says where its \
                  metadata is, name that URL with `ServerProfile::with_metadata_at` for this issuer",
-                without_query(url)
+                url.without_query()
             ),
             Self::MixUp { issuer, authorization_endpoint, token_endpoint } => write!(
                 f,
@@ -351,10 +351,6 @@ fn struck_out(
         error.error = TokenErrorCode::parse(&code).unwrap_or(TokenErrorCode::InvalidRequest);
     }
     error
-}
-
-fn without_query(url: &EndpointUrl) -> &str {
-    url.as_str().split('?').next().unwrap_or_default()
 }
 
 impl core::error::Error for FlowError {}

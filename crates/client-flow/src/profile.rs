@@ -14,7 +14,7 @@
 
 use core::fmt;
 
-use oauth_types::{AuthorizationServerMetadata, EndpointUrl, Issuer, Origin, Scope, ScopeSet};
+use oauth_types::{AuthorizationServerMetadata, EndpointUrl, Issuer, Scope, ScopeSet};
 use serde::{Deserialize, Serialize};
 
 /// Exceptions that the host makes for one authorization server; none by default.
@@ -197,7 +197,7 @@ impl ServerProfile {
 
     /// The constructor of the profile that is made for this issuer's host.
     pub(crate) fn made_for(issuer: &Issuer) -> Option<&'static str> {
-        let origin = Origin::of(issuer.as_str()).ok()?;
+        let origin = issuer.origin();
         let host = origin.host();
         if ENTRA.contains(&host) || host.ends_with(".ciamlogin.com") {
             return Some("ServerProfile::entra");

@@ -70,7 +70,7 @@ pub fn endpoint_redirect(
     let is_slash_form = |target: &EndpointUrl| {
         target.path() != requested.path()
             && differ_by_slash(target, &requested)
-            && query(target) == query(&requested)
+            && target.query() == requested.query()
     };
     // 301, 302 and 303 may turn a POST into a GET.
     let may_follow = matches!(status.as_u16(), 307 | 308) && !tried.redirect;
@@ -84,10 +84,6 @@ pub fn endpoint_redirect(
 fn differ_by_slash(one: &EndpointUrl, other: &EndpointUrl) -> bool {
     let [one, other] = [one, other].map(|url| url.path().strip_suffix('/').unwrap_or(url.path()));
     one == other
-}
-
-fn query(url: &EndpointUrl) -> Option<&str> {
-    url.as_str().split_once('?').map(|(_, query)| query)
 }
 
 impl fmt::Display for EndpointMoved {

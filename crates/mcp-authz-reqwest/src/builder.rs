@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use client_flow::{ClientConfig, FlowError, Grant};
 use mcp_authz_http::{BuildError, GuardedClient};
-use oauth_types::{ResourceUri, http_origins_for_development};
+use oauth_types::{ResourceUri, http_origins_for_development, without_query};
 use scope_stepup::Policy;
 use tracing::warn;
 
@@ -194,8 +194,7 @@ struct Shown<'a>(&'a str);
 
 impl fmt::Debug for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let end = self.0.find(['?', '#']).unwrap_or(self.0.len());
-        let address = self.0.get(..end).unwrap_or_default();
+        let address = without_query(self.0);
         match address.rsplit_once('@') {
             Some((_, after)) => write!(f, "\"[..]@{}\"", after.escape_debug()),
             None => address.fmt(f),

@@ -277,7 +277,7 @@ impl Renewal {
         let landing = Arc::clone(&self.common);
         let (begun, landed) = (wanted.clone(), wanted.clone());
         let epoch = common.epoch();
-        let server = common.server.as_str().split('?').next();
+        let server = common.server.without_query();
         let span = info_span!("oauth", server, what = begun.name());
         let at = monotonic();
         self.holdings.renew(

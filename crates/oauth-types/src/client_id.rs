@@ -6,7 +6,7 @@ use core::net::Ipv6Addr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::time::Entropy;
-use crate::uri::{EndpointUrl, InvalidUri, has_dot_segment, parts};
+use crate::uri::{EndpointUrl, InvalidUri, has_dot_segment};
 
 /// Why a text is not a client identifier (RFC 6749 §2.2, client ID metadata documents §3).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -136,23 +136,21 @@ impl ClientMetadataUrl {
     pub fn parse(text: &str) -> Result<Self, InvalidClientId> {
         // C-REG-2, A-CIMD-1
         let url = EndpointUrl::parse(text).map_err(InvalidClientId::Url)?;
-        let parsed = parts(text).map_err(InvalidClientId::Url)?;
-        if !parsed.scheme().as_str().eq_ignore_ascii_case("https") {
+        if !url.as_web().is_https() {
             return Err(InvalidClientId::Url(InvalidUri::NotHttps));
         }
-        let path = parsed.path().as_str();
-        if path.len() < 2 {
+        if url.path() == "/" {
             return Err(InvalidClientId::NoPath);
         }
-        if has_dot_segment(path) {
+        if has_dot_segment(url.path()) {
             return Err(InvalidClientId::Url(InvalidUri::DotSegment));
         }
         // The query of a web URL is written without apostrophes.
-        let query = parsed.query().map_or("", |query| query.as_str());
+        let has_apostrophe = url.query().is_some_and(|query| query.contains('\''));
         let origin = url.origin();
         if !text.starts_with(&*format!("{origin}/"))
             || !is_usual(origin.host())
-            || query.contains('\'')
+            || has_apostrophe
         {
             return Err(InvalidClientId::Unusual);
         }

@@ -59,6 +59,7 @@ pub use token_facts::TokenFacts;
 pub use uri::{
     EndpointUrl, InvalidUri, Issuer, Location, Origin, RedirectUri, ResourceUri,
     allow_http_for_development, http_origins_for_development, is_local_ip, is_loopback_host,
+    without_query,
 };
 pub use well_known::{
     authorization_server_urls, protected_resource_root_url, protected_resource_url,

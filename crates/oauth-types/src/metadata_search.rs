@@ -238,19 +238,16 @@ impl core::error::Error for MetadataFailure {}
 impl fmt::Display for MetadataFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // A query may hold what the user keeps to themselves.
-        let plain = |url: &EndpointUrl| url.as_str().split('?').next().map(str::to_owned);
         match self {
             Self::Status(status) => write!(f, "the metadata URL answered {}", status.as_u16()),
-            Self::Document { url, error } => {
-                write!(f, "{}: {error}", plain(url).unwrap_or_default())
-            }
+            Self::Document { url, error } => write!(f, "{}: {error}", url.without_query()),
             Self::IssuerMismatch { received } => {
                 write!(f, "the metadata names another issuer, {received} (RFC 8414 §3.3)")
             }
             Self::ResourceMismatch { url } => write!(
                 f,
                 "the metadata at {} describes another resource (RFC 9728 §3.3)",
-                plain(url).unwrap_or_default()
+                url.without_query()
             ),
         }
     }

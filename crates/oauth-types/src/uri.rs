@@ -11,6 +11,7 @@ mod issuer;
 mod location;
 mod redirect;
 mod resource;
+mod web;
 
 use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
@@ -27,6 +28,7 @@ pub use issuer::Issuer;
 pub use location::Location;
 pub use redirect::RedirectUri;
 pub use resource::ResourceUri;
+pub(crate) use web::WebUrl;
 
 /// Longest URI that is read, in bytes.
 pub(crate) const MAX_BYTES: usize = 2048;
@@ -102,23 +104,6 @@ pub(crate) fn parts(text: &str) -> Result<Uri<&str>, InvalidUri> {
     Uri::parse(text).map_err(|_| InvalidUri::Syntax)
 }
 
-/// Parses an `https` URI, or an `http` one on a loopback host or an origin named for development, with a host, a port in range and no
-/// userinfo: what every URL that this side sends requests to has to be.
-pub(crate) fn web_parts(text: &str) -> Result<(Uri<&str>, Authority<'_>), InvalidUri> {
-    let uri = parts(text)?;
-    let authority = host_and_port(&uri)?;
-    let scheme = uri.scheme().as_str();
-    let is_http = scheme.eq_ignore_ascii_case("http");
-    if scheme.eq_ignore_ascii_case("https") || (is_http && is_loopback_host(authority.host())) {
-        return Ok((uri, authority));
-    }
-    let port = authority.port_to_u16().map_err(|_| InvalidUri::Port)?;
-    if is_http && development::is_allowed(authority.host(), port) {
-        return Ok((uri, authority));
-    }
-    Err(if is_http { InvalidUri::PlainHttp } else { InvalidUri::NotHttps })
-}
-
 /// The authority of a URI: a host that is not empty, a port in range, no userinfo.
 pub(crate) fn host_and_port<'a>(uri: &Uri<&'a str>) -> Result<Authority<'a>, InvalidUri> {
     let authority = uri.authority().ok_or(InvalidUri::NoHost)?;
@@ -137,7 +122,8 @@ pub(crate) fn host_and_port<'a>(uri: &Uri<&'a str>) -> Result<Authority<'a>, Inv
 
 /// Whether a host is an address only to lax readers (WHATWG URL, "ends in a number").
 fn is_ambiguous_host(host: &str) -> bool {
-    let last = host.strip_suffix('.').unwrap_or(host).rsplit('.').next().unwrap_or_default();
+    let name = host.strip_suffix('.').unwrap_or(host);
+    let last = name.rsplit_once('.').map_or(name, |(_, last)| last);
     let is_decimal = !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
     let is_number =
         is_decimal || last.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("0x"));
@@ -152,6 +138,12 @@ pub(crate) fn has_dot_segment(path: &str) -> bool {
         let name = segment.split(|byte| *byte == b';').next();
         matches!(name, Some(b"." | b".."))
     })
+}
+
+/// Returns everything before the query and the fragment of a URL that need not be valid.
+#[must_use]
+pub fn without_query(url: &str) -> &str {
+    url.find(['?', '#']).map_or(url, |end| url.split_at(end).0)
 }
 
 /// Whether a host, as written, is this machine: `localhost`, a literal in 127.0.0.0/8, or `[::1]` (RFC 8252 §7.3).
@@ -169,31 +161,64 @@ pub fn is_loopback_host(host: &str) -> bool {
     }
 }
 
-/// `Display`, `as_str`, serde as a string: the same for every identifier that wraps its text.
+/// Equality, order and hash of a URI: those of its text, byte for byte.
+macro_rules! text_order {
+    ($name:ident) => {
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                self.as_str() == other.as_str()
+            }
+        }
+
+        impl Eq for $name {}
+
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
+        impl Ord for $name {
+            fn cmp(&self, other: &Self) -> core::cmp::Ordering {
+                self.as_str().cmp(other.as_str())
+            }
+        }
+
+        impl core::hash::Hash for $name {
+            fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+                self.as_str().hash(state);
+            }
+        }
+    };
+}
+pub(crate) use text_order;
+
+/// `Display`, `as_str`, serde as a string: the same for every identifier that wraps a [`WebUrl`].
 macro_rules! text_identifier {
     ($name:ident) => {
         impl $name {
             /// The text, byte for byte as it was received.
             #[must_use]
             pub fn as_str(&self) -> &str {
-                &self.0
+                self.0.as_str()
+            }
+
+            /// Returns scheme, host and port: what may get the secrets that are for this URL.
+            #[must_use]
+            pub fn origin(&self) -> crate::uri::Origin {
+                self.0.origin()
+            }
+
+            /// Returns everything before the query, for a log: a query may hold a key.
+            #[must_use]
+            pub fn without_query(&self) -> &str {
+                self.0.without_query()
             }
         }
 
         impl core::fmt::Display for $name {
             fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl core::fmt::Debug for $name {
-            /// A query may hold a key, and `Debug` ends up in logs.
-            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                let shown = match self.0.split_once('?') {
-                    Some((address, _)) => format!("{address}?[..]"),
-                    None => self.0.to_string(),
-                };
-                f.debug_tuple(stringify!($name)).field(&shown).finish()
+                f.write_str(self.as_str())
             }
         }
 
@@ -207,7 +232,7 @@ macro_rules! text_identifier {
 
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(&self.0)
+                serializer.serialize_str(self.as_str())
             }
         }
 

@@ -1,6 +1,6 @@
 //! Where metadata is published (RFC 8414 §3, RFC 9728 §3, OpenID Connect Discovery §4).
 
-use crate::uri::{EndpointUrl, InvalidUri, Issuer, ResourceUri, has_dot_segment, web_parts};
+use crate::uri::{EndpointUrl, InvalidUri, Issuer, ResourceUri, has_dot_segment};
 
 /// The URLs at which an authorization server's metadata may be, in the order to try them: path-inserted
 /// `oauth-authorization-server`, path-inserted `openid-configuration`, and for an issuer with a path
@@ -12,7 +12,7 @@ use crate::uri::{EndpointUrl, InvalidUri, Issuer, ResourceUri, has_dot_segment, 
 /// one of nearly the allowed length leaves no room.
 pub fn authorization_server_urls(issuer: &Issuer) -> Result<Vec<EndpointUrl>, InvalidUri> {
     // C-DISC-5, C-DISC-6
-    let (origin, path, _) = split(issuer.as_str())?;
+    let (origin, path) = (issuer.as_web().before_path(), issuer.as_web().path());
     // An HTTP library would resolve them, and ask for a page of somebody's choosing.
     if has_dot_segment(path) {
         return Err(InvalidUri::DotSegment);
@@ -36,8 +36,9 @@ pub fn authorization_server_urls(issuer: &Issuer) -> Result<Vec<EndpointUrl>, In
 ///
 /// [`InvalidUri::TooLong`] when a resource of nearly the allowed length leaves no room.
 pub fn protected_resource_url(resource: &ResourceUri) -> Result<EndpointUrl, InvalidUri> {
-    let (origin, path, query) = split(resource.as_str())?;
-    let path = if path == "/" { "" } else { path };
+    let url = resource.as_web();
+    let (origin, path) = (url.before_path(), if url.path() == "/" { "" } else { url.path() });
+    let query = url.query().map_or_else(String::new, |query| format!("?{query}"));
     EndpointUrl::parse(&format!("{origin}/.well-known/oauth-protected-resource{path}{query}"))
 }
 
@@ -47,7 +48,7 @@ pub fn protected_resource_url(resource: &ResourceUri) -> Result<EndpointUrl, Inv
 ///
 /// As [`protected_resource_url`].
 pub fn protected_resource_root_url(resource: &ResourceUri) -> Result<EndpointUrl, InvalidUri> {
-    let (origin, _, _) = split(resource.as_str())?;
+    let origin = resource.as_web().before_path();
     EndpointUrl::parse(&format!("{origin}/.well-known/oauth-protected-resource"))
 }
 
@@ -69,15 +70,6 @@ pub fn protected_resource_urls(
         }
     }
     Ok(urls)
-}
-
-/// Scheme and authority, path, and query with its question mark.
-fn split(url: &str) -> Result<(&str, &str, &str), InvalidUri> {
-    let (uri, authority) = web_parts(url)?;
-    let origin = uri.scheme().as_str().len() + "://".len() + authority.as_str().len();
-    let rest = url.get(origin..).unwrap_or_default();
-    let (path, query) = rest.split_at(rest.find('?').unwrap_or(rest.len()));
-    Ok((url.get(..origin).unwrap_or_default(), path, query))
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ use bytes::Bytes;
 use http::Response;
 use oauth_types::{
     AuthMethod, AuthorizationServerMetadata, CodeChallenge, EndpointUrl, Issuer, MetadataFailure,
-    MetadataNotFound, MetadataSearch, MetadataStep, Origin, ProtectedResourceMetadata, ResourceUri,
+    MetadataNotFound, MetadataSearch, MetadataStep, ProtectedResourceMetadata, ResourceUri,
     UnixTime, authorization_server_urls, issued_by,
 };
 
@@ -201,8 +201,9 @@ impl FindServer {
     ) -> Result<Step, FlowError> {
         let mut server = endpoints(&metadata, then.config(), now)?;
         let issuer = &metadata.issuer;
-        let own = authorization_server_urls(issuer).unwrap_or_default();
-        server.metadata_url = Some(place.clone()).filter(|place| !own.contains(place));
+        let is_well_known =
+            authorization_server_urls(issuer).is_ok_and(|urls| urls.contains(place));
+        server.metadata_url = (!is_well_known).then(|| place.clone());
         if then.needs_browser() {
             server.for_users()?;
             // C-AUTHZ-2
@@ -272,7 +273,7 @@ fn of_tenant(
 
 /// Returns `true` if a URL is on the origin of an issuer.
 fn is_at(issuer: &Issuer, url: &EndpointUrl) -> bool {
-    Origin::of(issuer.as_str()).is_ok_and(|origin| origin == url.origin())
+    issuer.origin() == url.origin()
 }
 
 /// The error of a search that ended without the server's metadata.

@@ -2,7 +2,7 @@
 
 use std::sync::{PoisonError, RwLock};
 
-use crate::uri::{InvalidUri, host_and_port, is_local_ip, parts};
+use crate::uri::{InvalidUri, WebUrl, is_local_ip, parts};
 
 /// The origins that were named, as `host:port`.
 static NAMED: RwLock<Vec<Box<str>>> = RwLock::new(Vec::new());
@@ -38,18 +38,17 @@ const PRIVATE: [&str; 5] = [".test", ".localhost", ".local", ".internal", ".home
 /// [`InvalidUri`] when the text is not the origin of an http URL ([`InvalidUri::Scheme`], [`InvalidUri::Syntax`]), or when
 /// its host may be public ([`InvalidUri::PublicHost`]).
 pub fn allow_http_for_development(origin: &str) -> Result<(), InvalidUri> {
-    let uri = parts(origin)?;
-    let authority = host_and_port(&uri)?;
-    if !uri.scheme().as_str().eq_ignore_ascii_case("http") {
+    let url = WebUrl::measure(&parts(origin)?)?;
+    if !url.scheme().eq_ignore_ascii_case("http") {
         return Err(InvalidUri::Scheme);
     }
-    if !uri.path().as_str().is_empty() || uri.has_query() || uri.has_fragment() {
+    if url.before_path() != origin {
         return Err(InvalidUri::Syntax);
     }
-    if !is_private(authority.host()) {
+    if !is_private(url.host()) {
         return Err(InvalidUri::PublicHost);
     }
-    let named = key(authority.host(), authority.port_to_u16().ok().flatten());
+    let named = key(url.host(), url.port());
     let mut all = NAMED.write().unwrap_or_else(PoisonError::into_inner);
     if !all.contains(&named) {
         all.push(named);
@@ -65,13 +64,13 @@ pub fn http_origins_for_development() -> Vec<String> {
 }
 
 /// Returns `true` if http was allowed for exactly this host and port.
-pub(super) fn is_allowed(host: &str, port: Option<u16>) -> bool {
+pub(super) fn is_allowed(host: &str, port: u16) -> bool {
     let all = NAMED.read().unwrap_or_else(PoisonError::into_inner);
     !all.is_empty() && all.contains(&key(host, port))
 }
 
-fn key(host: &str, port: Option<u16>) -> Box<str> {
-    format!("{}:{}", host.to_ascii_lowercase(), port.unwrap_or(80)).into()
+fn key(host: &str, port: u16) -> Box<str> {
+    format!("{}:{port}", host.to_ascii_lowercase()).into()
 }
 
 /// Returns `true` if the public internet leads nowhere by this host.

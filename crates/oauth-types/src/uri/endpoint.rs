@@ -5,14 +5,15 @@ use core::fmt;
 use http::Uri;
 
 use crate::form::{FormWriter, decode_component};
-use crate::uri::{InvalidUri, is_local_ip, text_identifier, web_parts};
+use crate::uri::{InvalidUri, WebUrl, is_local_ip, text_identifier, text_order};
 
 /// The URL of an endpoint or a document: https (http on a loopback host), without fragment or
 /// userinfo (RFC 6749 §3.1, §3.2; OAuth 2.1 §1.5).
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EndpointUrl(Box<str>);
+#[derive(Clone, Debug)]
+pub struct EndpointUrl(WebUrl);
 
 text_identifier!(EndpointUrl);
+text_order!(EndpointUrl);
 
 impl EndpointUrl {
     /// Reads an endpoint URL.
@@ -22,11 +23,11 @@ impl EndpointUrl {
     /// [`InvalidUri`] names the rule broken.
     pub fn parse(text: &str) -> Result<Self, InvalidUri> {
         // C-AUTHZ-7, C-TOKEN-1
-        let (uri, _) = web_parts(text)?;
-        if uri.has_fragment() {
+        let url = WebUrl::parse(text)?;
+        if url.has_fragment() {
             return Err(InvalidUri::Fragment);
         }
-        Ok(Self(text.into()))
+        Ok(Self(url.keep()))
     }
 
     /// The same URL for an HTTP library. Only for sending: `http::Uri` must never be compared.
@@ -35,7 +36,7 @@ impl EndpointUrl {
     ///
     /// [`InvalidUri::Syntax`] when the HTTP library does not take what RFC 3986 allows.
     pub fn to_uri(&self) -> Result<Uri, InvalidUri> {
-        self.0.parse().map_err(|_| InvalidUri::Syntax)
+        self.as_str().parse().map_err(|_| InvalidUri::Syntax)
     }
 
     /// This URL with `parameters` added to its query, form-encoded (RFC 6749 §3.1).
@@ -44,8 +45,8 @@ impl EndpointUrl {
         &self,
         parameters: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> String {
-        let mut text = String::from(&*self.0);
-        let has_query = text.contains('?');
+        let mut text = String::from(self.as_str());
+        let has_query = self.query().is_some();
         let mut form = FormWriter::new();
         for (name, value) in parameters {
             form.append(name, value);
@@ -63,7 +64,7 @@ impl EndpointUrl {
 
     /// Returns the first of these names that the query has as a parameter, however it is encoded.
     pub(crate) fn parameter_among(&self, names: &[&'static str]) -> Option<&'static str> {
-        let (_, query) = self.0.split_once('?')?;
+        let query = self.query()?;
         let has = |name: &&&str| {
             query.split('&').any(|pair| {
                 let own = pair.split_once('=').map_or(pair, |(own, _)| own);
@@ -73,19 +74,23 @@ impl EndpointUrl {
         names.iter().find(has).copied()
     }
 
-    /// The origin that it belongs to.
-    #[must_use]
-    pub fn origin(&self) -> Origin {
-        Origin::of_web_url(&self.0)
-    }
-
-    /// The path, as a router sees it: `/` when the URL has none.
+    /// The path, as a router sees it: `/` when the URL has none (RFC 9110 §4.2.3).
     #[must_use]
     pub fn path(&self) -> &str {
-        match web_parts(&self.0) {
-            Ok((uri, _)) if !uri.path().as_str().is_empty() => uri.path().as_str(),
-            _ => "/",
+        match self.0.path() {
+            "" => "/",
+            path => path,
         }
+    }
+
+    /// Returns the query without its question mark.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        self.0.query()
+    }
+
+    pub(crate) const fn as_web(&self) -> &WebUrl {
+        &self.0
     }
 }
 
@@ -106,33 +111,22 @@ impl Origin {
     ///
     /// [`InvalidUri`] when the text is not an https URL, or an http one on a loopback host.
     pub fn of(url: &str) -> Result<Self, InvalidUri> {
-        web_parts(url)?;
-        Ok(Self::of_web_url(url))
+        Ok(WebUrl::parse(url)?.origin())
     }
 
-    /// The origin of a text that a constructor has already put through [`web_parts`].
-    pub(super) fn of_web_url(url: &str) -> Self {
-        let (https, host, port) = match web_parts(url) {
-            Ok((uri, authority)) => (
-                uri.scheme().as_str().eq_ignore_ascii_case("https"),
-                authority.host(),
-                authority.port_to_u16().ok().flatten(),
-            ),
-            Err(_) => (true, "", None),
-        };
-        let port = port.unwrap_or(if https { 443 } else { 80 });
-        Self { https, host: host.to_ascii_lowercase().into(), port }
+    pub(super) fn new<T: AsRef<str>>(url: &WebUrl<T>) -> Self {
+        let host = url.host().to_ascii_lowercase().into();
+        Self { https: url.is_https(), host, port: url.port() }
     }
 
     /// Whether a URL belongs to it. Allocates nothing.
     #[must_use]
     pub fn contains(&self, url: &str) -> bool {
-        let Ok((uri, authority)) = web_parts(url) else { return false };
-        let https = uri.scheme().as_str().eq_ignore_ascii_case("https");
-        let port = authority.port_to_u16().ok().flatten();
-        https == self.https
-            && port.unwrap_or(if https { 443 } else { 80 }) == self.port
-            && authority.host().eq_ignore_ascii_case(&self.host)
+        WebUrl::parse(url).is_ok_and(|url| {
+            url.is_https() == self.https
+                && url.port() == self.port
+                && url.host().eq_ignore_ascii_case(&self.host)
+        })
     }
 
     /// Whether the host is this machine.

@@ -3,7 +3,7 @@
 use fluent_uri::Iri;
 
 use crate::text::is_hidden;
-use crate::uri::{InvalidUri, MAX_BYTES, Origin, text_identifier, web_parts};
+use crate::uri::{InvalidUri, MAX_BYTES, Origin, WebUrl, text_identifier, text_order};
 
 /// An authorization server's identifier: https (http on a loopback host, for development), without
 /// query, fragment or userinfo.
@@ -19,10 +19,11 @@ use crate::uri::{InvalidUri, MAX_BYTES, Origin, text_identifier, web_parts};
 /// assert!(!issuer.is("https://as.example/"));
 /// # Ok::<(), oauth_types::InvalidUri>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Issuer(Box<str>);
+#[derive(Clone, Debug)]
+pub struct Issuer(WebUrl);
 
 text_identifier!(Issuer);
+text_order!(Issuer);
 
 impl Issuer {
     /// Reads an issuer identifier.
@@ -43,19 +44,21 @@ impl Issuer {
         if text.chars().any(is_hidden) {
             return Err(InvalidUri::Syntax);
         }
-        let ascii: String = text.chars().map(|c| if c.is_ascii() { c } else { 'x' }).collect();
         Iri::parse(text).map_err(|_| InvalidUri::Syntax)?;
-        let (uri, _) = web_parts(&ascii)?;
-        if uri.has_query() {
+        // A letter for each byte beyond ASCII, so that every delimiter stays at its place.
+        let letter = |byte: u8| if byte.is_ascii() { byte.into() } else { 'x' };
+        let ascii: String = text.bytes().map(letter).collect();
+        let url = WebUrl::parse(&ascii)?;
+        if url.query().is_some() {
             return Err(InvalidUri::Query);
         }
-        if uri.has_fragment() {
+        if url.has_fragment() {
             return Err(InvalidUri::Fragment);
         }
-        if uri.path().as_str().contains("//") {
+        if url.path().contains("//") {
             return Err(InvalidUri::EmptySegment);
         }
-        Ok(Self(text.into()))
+        Ok(Self(url.keep_as(text)))
     }
 
     /// The identifier of a server that is known by its origin only: without a final slash.
@@ -71,7 +74,11 @@ impl Issuer {
     #[must_use]
     pub fn is(&self, received: &str) -> bool {
         // C-ISS-4: nothing is normalized.
-        *self.0 == *received
+        self.as_str() == received
+    }
+
+    pub(crate) const fn as_web(&self) -> &WebUrl {
+        &self.0
     }
 }
 

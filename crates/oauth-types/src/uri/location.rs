@@ -7,7 +7,7 @@ use fluent_uri::resolve::{ResolveError, Resolver};
 use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
 
-use crate::uri::{EndpointUrl, InvalidUri, host_and_port, parts};
+use crate::uri::{EndpointUrl, InvalidUri, WebUrl, parts};
 
 /// The target of a redirect: the `Location` header of a response, resolved against the URL that was requested
 /// (RFC 9110 §10.2.2).
@@ -16,7 +16,7 @@ use crate::uri::{EndpointUrl, InvalidUri, host_and_port, parts};
 /// [`on_origin_of`](Self::on_origin_of) is the only way to a URL that a request may be sent to. `Display` and `Debug`
 /// show scheme, host, port and path, never the query.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Location(Box<str>);
+pub struct Location(WebUrl);
 
 impl Location {
     /// The number of redirects that are followed, one after the other, for one document.
@@ -60,15 +60,14 @@ impl Location {
         if !scheme.eq_ignore_ascii_case("https") && !scheme.eq_ignore_ascii_case("http") {
             return Err(InvalidUri::Scheme);
         }
-        host_and_port(&uri)?;
-        Ok(Self(text.into()))
+        Ok(Self(WebUrl::measure(&uri)?.keep()))
     }
 
     /// The URL to send a request to, if it is on the origin of `requested`: https or http on a loopback host,
     /// the same host and port, no userinfo, no fragment, no dot segments.
     #[must_use]
     pub fn on_origin_of(&self, requested: &EndpointUrl) -> Option<EndpointUrl> {
-        let url = EndpointUrl::parse(&self.0).ok()?;
+        let url = EndpointUrl::parse(self.0.as_str()).ok()?;
         // An HTTP library would resolve them, and another path would be asked for than the one that was checked.
         let is_plain = !super::has_dot_segment(url.path());
         (is_plain && url.origin() == requested.origin()).then_some(url)
@@ -105,7 +104,7 @@ impl Location {
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.split(['?', '#']).next().unwrap_or_default())
+        f.write_str(self.0.without_query())
     }
 }
 

@@ -6,7 +6,7 @@ use core::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::form::FormPairs;
-use crate::uri::{InvalidUri, host_and_port, is_loopback_host, parts};
+use crate::uri::{InvalidUri, Origin, WebUrl, is_loopback_host, parts, text_order};
 
 /// Parameters of the authorization response; a registered redirect URI has none of them, so that a
 /// response never carries two (RFC 9207 §2, RFC 6749 §4.1.2).
@@ -52,8 +52,21 @@ const NEVER_PRIVATE_USE: [&str; 27] = [
 ///
 /// Compared byte for byte, except for the port of a loopback redirect: see
 /// [`admits`](Self::admits).
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct RedirectUri(Box<str>);
+#[derive(Clone)]
+pub struct RedirectUri(Target);
+
+/// Receiver of an authorization response.
+#[derive(Clone)]
+enum Target {
+    /// An https URL.
+    Web(WebUrl),
+    /// An http URL on a loopback host.
+    Loopback(WebUrl),
+    /// A URI of an application's own scheme.
+    PrivateUse { scheme: Box<str>, text: Box<str> },
+}
+
+text_order!(RedirectUri);
 
 impl RedirectUri {
     /// Reads a redirect URI for registration.
@@ -95,23 +108,26 @@ impl RedirectUri {
         if uri.has_fragment() {
             return Err(InvalidUri::Fragment);
         }
-        match uri.scheme().as_str() {
-            "https" => drop(host_and_port(&uri)?),
-            "http" if is_loopback_host(host_and_port(&uri)?.host()) => {}
-            "http" => return Err(InvalidUri::PlainHttp),
+        let target = match uri.scheme().as_str() {
+            "https" => Target::Web(WebUrl::measure(&uri)?.keep()),
+            "http" => match WebUrl::measure(&uri)? {
+                url if is_loopback_host(url.host()) => Target::Loopback(url.keep()),
+                _ => return Err(InvalidUri::PlainHttp),
+            },
             private if private.contains('.') || Self::is_private_use_scheme(private) => {
                 if uri.authority().is_some_and(|authority| authority.has_userinfo()) {
                     return Err(InvalidUri::Userinfo);
                 }
+                Target::PrivateUse { scheme: private.into(), text: text.into() }
             }
             _ => return Err(InvalidUri::Scheme),
-        }
+        };
         let query = uri.query().map_or("", |query| query.as_str());
         let form = FormPairs::parse(query.as_bytes()).map_err(|_| InvalidUri::Query)?;
         if RESERVED.iter().any(|name| form.contains(name)) {
             return Err(InvalidUri::ReservedParameter);
         }
-        Ok(Self(text.into()))
+        Ok(Self(target))
     }
 
     /// Returns `true` if an application can own this scheme (RFC 8252 §7.1).
@@ -133,7 +149,10 @@ impl RedirectUri {
     /// The text, byte for byte as it was received.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Target::Web(url) | Target::Loopback(url) => url.as_str(),
+            Target::PrivateUse { text, .. } => text,
+        }
     }
 
     /// Whether this registered URI admits `requested`: the same bytes or, for http on a loopback
@@ -141,19 +160,19 @@ impl RedirectUri {
     #[must_use]
     pub fn admits(&self, requested: &str) -> bool {
         // A-AUTHZ-2
-        if *self.0 == *requested {
+        if self.as_str() == requested {
             return true;
         }
-        match (loopback_without_port(&self.0), loopback_without_port(requested)) {
-            (Some(own), Some(other)) => own == other,
-            _ => false,
-        }
+        let Target::Loopback(own) = &self.0 else { return false };
+        // Letter for letter in lower case: nothing but the port may differ. With the rest the same, it names this host.
+        let requested = parts(requested).and_then(|uri| WebUrl::measure(&uri));
+        requested.is_ok_and(|requested| own.differs_by_port(&requested))
     }
 
     /// Whether a browser that follows it stays on this machine.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        loopback_without_port(&self.0).is_some()
+        matches!(self.0, Target::Loopback(_))
     }
 
     /// Whether only an installed application can receive it: loopback or a private-use scheme.
@@ -171,28 +190,40 @@ impl RedirectUri {
     /// Returns the scheme if it belongs to an application, as it is written.
     #[must_use]
     pub fn private_use_scheme(&self) -> Option<&str> {
-        let (scheme, _) = self.0.split_once(':')?;
-        (!matches!(scheme, "https" | "http")).then_some(scheme)
+        match &self.0 {
+            Target::PrivateUse { scheme, .. } => Some(scheme),
+            _ => None,
+        }
     }
 
     /// The host that a person should be shown; the scheme of a private-use URI, whose host names nobody.
     #[must_use]
     pub fn display_host(&self) -> &str {
-        match parts(&self.0) {
-            Ok(uri) => match uri.authority() {
-                Some(authority) if matches!(uri.scheme().as_str(), "https" | "http") => {
-                    authority.host()
-                }
-                _ => uri.scheme().as_str(),
-            },
-            Err(_) => "",
+        match &self.0 {
+            Target::Web(url) | Target::Loopback(url) => url.host(),
+            Target::PrivateUse { scheme, .. } => scheme,
+        }
+    }
+
+    /// Returns the origin of a web URL; a private-use URI has none.
+    #[must_use]
+    pub fn origin(&self) -> Option<Origin> {
+        match &self.0 {
+            Target::Web(url) | Target::Loopback(url) => Some(url.origin()),
+            Target::PrivateUse { .. } => None,
         }
     }
 }
 
 impl fmt::Display for RedirectUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for RedirectUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RedirectUri").field(&self.as_str()).finish()
     }
 }
 
@@ -206,7 +237,7 @@ impl FromStr for RedirectUri {
 
 impl Serialize for RedirectUri {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
+        serializer.serialize_str(self.as_str())
     }
 }
 
@@ -216,22 +247,6 @@ impl<'de> Deserialize<'de> for RedirectUri {
         let text = String::deserialize(deserializer)?;
         Self::parse_any_scheme(&text).map_err(serde::de::Error::custom)
     }
-}
-
-/// What stands before and after the port of an http loopback URI; `None` for every other URI.
-fn loopback_without_port(text: &str) -> Option<(&str, &str)> {
-    let uri = parts(text).ok()?;
-    // Lower case only: a registered URI keeps its spelling, and nothing but the port may differ.
-    if uri.scheme().as_str() != "http" || uri.has_fragment() {
-        return None;
-    }
-    let authority = host_and_port(&uri).ok()?;
-    if !is_loopback_host(authority.host()) {
-        return None;
-    }
-    let before = "http://".len() + authority.host().len();
-    let after = "http://".len() + authority.as_str().len();
-    Some((text.get(..before)?, text.get(after..)?))
 }
 
 #[cfg(test)]

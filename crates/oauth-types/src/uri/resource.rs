@@ -1,16 +1,17 @@
 //! The resource identifier of an MCP server (RFC 8707 §2, RFC 9728 §1.2).
 
-use crate::uri::{InvalidUri, Origin, has_dot_segment, text_identifier, web_parts};
+use crate::uri::{InvalidUri, WebUrl, has_dot_segment, text_identifier, text_order};
 
 /// A protected resource's identifier (RFC 8707 §2, RFC 9728 §1.2): https (http on a loopback host), no fragment, no userinfo, no dot
 /// segments.
 ///
 /// It keeps the bytes it was published with, because peers compare those. [`covers`](Self::covers) is
 /// the one rule by which resources match.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ResourceUri(Box<str>);
+#[derive(Clone, Debug)]
+pub struct ResourceUri(WebUrl);
 
 text_identifier!(ResourceUri);
+text_order!(ResourceUri);
 
 impl ResourceUri {
     /// Reads a resource identifier.
@@ -20,14 +21,14 @@ impl ResourceUri {
     /// [`InvalidUri`] names the rule broken.
     pub fn parse(text: &str) -> Result<Self, InvalidUri> {
         // C-AUTHZ-4, A-AUTHZ-8
-        let (uri, _) = web_parts(text)?;
-        if uri.has_fragment() {
+        let url = WebUrl::parse(text)?;
+        if url.has_fragment() {
             return Err(InvalidUri::Fragment);
         }
-        if has_dot_segment(uri.path().as_str()) {
+        if has_dot_segment(url.path()) {
             return Err(InvalidUri::DotSegment);
         }
-        Ok(Self(text.into()))
+        Ok(Self(url.keep()))
     }
 
     /// The canonical identifier of the server behind `url`: lower-case scheme and host, no default
@@ -38,25 +39,14 @@ impl ResourceUri {
     ///
     /// [`InvalidUri`] names the rule broken.
     pub fn canonical(url: &str) -> Result<Self, InvalidUri> {
-        let (uri, authority) = web_parts(url)?;
-        if has_dot_segment(uri.path().as_str()) {
-            return Err(InvalidUri::DotSegment);
-        }
-        let origin = Origin::of_web_url(url);
-        let scheme = uri.scheme().as_str().to_ascii_lowercase();
-        let mut text = format!("{scheme}://{}", origin.host());
-        let default = if scheme == "https" { 443 } else { 80 };
-        if let Ok(Some(port)) = authority.port_to_u16()
-            && port != default
-        {
-            text.push_str(&format!(":{port}"));
-        }
-        text.push_str(uri.path().as_str());
-        if let Some(query) = uri.query() {
+        let url = WebUrl::parse(url)?;
+        let mut text = url.origin().to_string();
+        text.push_str(url.path());
+        if let Some(query) = url.query() {
             text.push('?');
-            text.push_str(query.as_str());
+            text.push_str(query);
         }
-        Ok(Self(text.into()))
+        Self::parse(&text)
     }
 
     /// Whether this resource, as a server publishes it, covers `requested`: the same origin, the same query or
@@ -66,18 +56,13 @@ impl ResourceUri {
     #[must_use]
     pub fn covers(&self, requested: &Self) -> bool {
         // C-DISC-4
-        let (Ok((own, _)), Ok((other, _))) = (web_parts(&self.0), web_parts(&requested.0)) else {
-            return false;
-        };
-        let query_differs = |own| other.query().is_none_or(|other| other.as_str() != own);
-        if self.origin() != requested.origin()
-            || own.query().is_some_and(|own| query_differs(own.as_str()))
-        {
+        let (own, other) = (&self.0, &requested.0);
+        let query_differs = own.query().is_some() && own.query() != other.query();
+        if !own.has_origin_of(other) || query_differs {
             return false;
         }
-        let (own, other) = (own.path().as_str(), other.path().as_str());
-        let own = own.strip_suffix('/').unwrap_or(own);
-        match other.strip_prefix(own) {
+        let path = own.path().strip_suffix('/').unwrap_or(own.path());
+        match other.path().strip_prefix(path) {
             Some(rest) => rest.is_empty() || rest.starts_with('/'),
             None => false,
         }
@@ -98,10 +83,8 @@ impl ResourceUri {
         self.covers(other) && other.covers(self)
     }
 
-    /// The origin that tokens for this resource may be sent to.
-    #[must_use]
-    pub fn origin(&self) -> Origin {
-        Origin::of_web_url(&self.0)
+    pub(crate) const fn as_web(&self) -> &WebUrl {
+        &self.0
     }
 }
 
