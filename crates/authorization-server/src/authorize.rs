@@ -148,8 +148,8 @@ impl<'a> Redirectable<'a, '_> {
         use AuthorizationErrorCode as Code;
         let form = &self.form;
         // A-AUTHZ-7: a state that is there twice is not sent back at all.
-        let state = form.single("state").unwrap_or_default();
-        let prompt = Prompt::parse(form.value("prompt").unwrap_or_default());
+        let state = form.single("state").ok().flatten();
+        let prompt = Prompt::parse(form.value("prompt").ok().flatten());
         let fail = |cause, code, why| {
             let identification = &self.config.identification;
             let error =
@@ -160,7 +160,7 @@ impl<'a> Redirectable<'a, '_> {
             let cause = Cause::Parameter("repeated");
             return Err(fail(cause, Code::InvalidRequest, "a parameter is repeated"));
         }
-        let value = |name| form.value(name).unwrap_or_default();
+        let value = |name| form.value(name).ok().flatten();
         match value("response_type") {
             Some("code") => {}
             None => {

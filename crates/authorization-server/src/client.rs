@@ -270,8 +270,8 @@ impl ClientRecord {
 
     /// Returns `true` if the record says that it is the operator's, or names a grant that no registration gives.
     fn is_operators_word(&self) -> bool {
-        let grants = self.metadata.grant_types.as_deref().unwrap_or_default();
-        self.of_operator || grants.iter().any(|grant| !REGISTERED_GRANT_TYPES.contains(grant))
+        let mut grants = self.metadata.grant_types.iter().flatten();
+        self.of_operator || grants.any(|grant| !REGISTERED_GRANT_TYPES.contains(grant))
     }
 
     /// Whether it may ask for codes: one that names no grants may (RFC 7591 §2).

@@ -172,9 +172,11 @@ pub(crate) fn check_json(answer: &Response<Bytes>) -> Result<(), DocumentRefused
     if answer.status() != StatusCode::OK {
         return Err(DocumentRefused::Status(answer.status()));
     }
-    let media_type = media_type(answer.headers());
-    let subtype = media_type.strip_prefix("application/").unwrap_or_default();
-    if subtype != "json" && !subtype.ends_with("+json") {
+    let is_json = |media_type: String| {
+        let subtype = media_type.strip_prefix("application/");
+        subtype.is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json"))
+    };
+    if !media_type(answer.headers()).is_some_and(is_json) {
         return Err(DocumentRefused::MediaType);
     }
     Ok(())

@@ -34,7 +34,7 @@ impl<'a> ConsentAnswer<'a> {
         }
         let gone = PageError::consent(ConsentError::Gone);
         let Ok(form) = FormPairs::parse(request.body()) else { return Err(gone) };
-        let value = |name| form.value(name).unwrap_or_default();
+        let value = |name| form.value(name).ok().flatten();
         let Some(transaction) = value("transaction") else { return Err(gone) };
         let allows = value("decision") == Some("allow");
         Ok(Self { config, transaction: Secret::new(transaction), allows })

@@ -32,7 +32,7 @@ impl<'a> Form<'a> {
         if request.uri().query().is_some_and(|query| !query.is_empty()) {
             return Err(bad(Cause::Parameter("query"), "parameters belong in the body"));
         }
-        if media_type(request.headers()) != "application/x-www-form-urlencoded" {
+        if media_type(request.headers()).as_deref() != Some("application/x-www-form-urlencoded") {
             return Err(bad(Cause::Body, "send application/x-www-form-urlencoded"));
         }
         let form = FormPairs::parse(request.body()).map_err(|error| {

@@ -68,12 +68,13 @@ impl Config {
         metadata
     }
 
-    /// The answer to a request for the public keys that tokens are signed with, like that for the metadata.
+    /// The answer to a request for the public keys that tokens are signed with, like that for the metadata. `None` if
+    /// the server signs no tokens: then nothing is served at this path.
     #[cfg(feature = "jwt")]
     #[must_use]
-    pub fn jwks_response(&self, method: &Method) -> Response<Bytes> {
-        let document = self.signing_keys.as_ref().map(SigningKeys::document);
-        oauth_types::key_set_response(method, document.unwrap_or_default())
+    pub fn jwks_response(&self, method: &Method) -> Option<Response<Bytes>> {
+        let keys = self.signing_keys.as_ref()?;
+        Some(oauth_types::key_set_response(method, keys.document()))
     }
 
     /// The answer to a request for a path where nothing is: 404, with the addresses of what there is, so that a proxy

@@ -74,7 +74,7 @@ fn read(config: &Config, request: &Request<Bytes>) -> Result<AcceptedClient, Ref
     if request.method() != Method::POST {
         return Err(Refusal::method("POST"));
     }
-    if media_type(request.headers()) != "application/json" {
+    if media_type(request.headers()).as_deref() != Some("application/json") {
         return Err(bad("send application/json"));
     }
     if request.body().len() > FormPairs::MAX_BYTES {

@@ -2,6 +2,7 @@
 
 use core::fmt::{self, Write as _};
 use core::mem;
+use core::ops::Range;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -71,12 +72,14 @@ impl BasicCredentials {
         }
         // A-AUTHN-1
         let at = value.iter().position(|&byte| byte == b' ').unwrap_or(value.len());
-        let (scheme, rest) = value.split_at(at);
+        let (scheme, mut rest) = value.split_at(at);
         if !scheme.eq_ignore_ascii_case(b"Basic") {
             return Err(InvalidBasic::OtherScheme);
         }
-        let start = rest.iter().position(|&byte| byte != b' ').unwrap_or(rest.len());
-        Self::decode_pair(rest.get(start..).unwrap_or_default()).ok_or(InvalidBasic::Malformed)
+        while let [b' ', after @ ..] = rest {
+            rest = after;
+        }
+        Self::decode_pair(rest).ok_or(InvalidBasic::Malformed)
     }
 
     fn decode_pair(encoded: &[u8]) -> Option<Self> {
@@ -108,13 +111,18 @@ impl BasicCredentials {
     /// Which client they say it is: not empty, without control characters.
     #[must_use]
     pub fn client_id(&self) -> &str {
-        self.pair.get(..self.colon).unwrap_or_default()
+        self.part(0..self.colon)
     }
 
     /// The secret, which may be empty.
     #[must_use]
     pub fn secret(&self) -> &str {
-        self.pair.get(self.colon + 1..).unwrap_or_default()
+        self.part(self.colon + 1..self.pair.len())
+    }
+
+    #[expect(clippy::expect_used, reason = "both constructors put a colon at this place")]
+    fn part(&self, part: Range<usize>) -> &str {
+        self.pair.get(part).expect("the parts of a pair end at its colon")
     }
 }
 

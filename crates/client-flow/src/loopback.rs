@@ -143,17 +143,16 @@ impl CallbackListener {
     /// without knowing the state. None of that ends the login, and nothing is repeated to it.
     pub fn hear(&self, head: &[u8]) -> Heard {
         let refuse = |reply| Heard { reply, callback: None };
-        let head = core::str::from_utf8(head).unwrap_or_default();
+        let Ok(head) = core::str::from_utf8(head) else { return refuse(NOT_HTTP) };
         let Some((line, headers)) = head.split_once("\r\n") else { return refuse(NOT_HTTP) };
         let mut hosts = headers.lines().filter_map(|line| {
             let (name, value) = line.split_once(':')?;
             name.eq_ignore_ascii_case("host").then(|| value.trim())
         });
         let redirect_uri = self.redirect_uri.as_str();
-        let (authority, path) = redirect_uri
-            .strip_prefix("http://")
-            .map(|rest| rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len())))
-            .unwrap_or_default();
+        // No browser asks this port for any other redirect URI.
+        let Some(own) = redirect_uri.strip_prefix("http://") else { return refuse(FORBIDDEN) };
+        let (authority, path) = own.split_at(own.find(['/', '?']).unwrap_or(own.len()));
         // Another name for this address is a page of somebody else's.
         let plain = |host: &str| host.strip_suffix(":80").unwrap_or(host).to_ascii_lowercase();
         if hosts.next().map(plain) != Some(plain(authority)) || hosts.next().is_some() {

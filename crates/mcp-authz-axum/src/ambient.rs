@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use authorization_server::CorrelationId;
 use oauth_types::{Entropy, UnixTime, http_origins_for_development};
@@ -33,10 +33,7 @@ impl Clock {
 impl Default for Clock {
     #[expect(clippy::disallowed_methods, reason = "the adapter is where the clock is")]
     fn default() -> Self {
-        Self::new(|| {
-            let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            UnixTime::from_secs(elapsed.as_secs())
-        })
+        Self::new(|| UnixTime::saturating_from(SystemTime::now()))
     }
 }
 

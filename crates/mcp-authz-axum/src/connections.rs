@@ -132,7 +132,7 @@ impl Connections {
             false => self.limits.by_network,
         };
         for (network, share) in networks.iter().flatten().zip(SHARES) {
-            let bound = by_network.saturating_mul(usize::try_from(share).unwrap_or(1));
+            let bound = by_network.saturating_mul(share.into());
             let is_full = state.counts.get(network).is_some_and(|count| *count >= bound);
             if is_full && !state.close_idle(Some(network), bound) {
                 return false;
@@ -314,7 +314,8 @@ impl Activity {
     }
 
     fn rest(&self) {
-        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or_default();
+        let elapsed = self.started.elapsed();
+        let now = elapsed.as_secs() * 1000 + u64::from(elapsed.subsec_millis());
         self.idle_since.store(now, Ordering::Relaxed);
     }
 

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv6Addr};
 const WIDTHS: [u32; 3] = [64, 56, 48];
 
 /// Multiples of its bound that the networks of each width may reach together, the narrowest first.
-pub(crate) const SHARES: [u32; 3] = [1, 2, 4];
+pub(crate) const SHARES: [u16; 3] = [1, 2, 4];
 
 /// A network, by its first address and its width in bits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -37,7 +37,7 @@ pub(crate) fn network(address: IpAddr) -> IpAddr {
 }
 
 fn within(address: Ipv6Addr, width: u32) -> IpAddr {
-    let mask = u128::MAX.checked_shl(128_u32.saturating_sub(width)).unwrap_or_default();
+    let mask = u128::MAX.unbounded_shl(128_u32.saturating_sub(width));
     Ipv6Addr::from_bits(address.to_bits() & mask).into()
 }
 

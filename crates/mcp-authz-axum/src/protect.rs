@@ -314,7 +314,7 @@ impl<V: TokenVerifier> Protect<V> {
 
 /// The whole body. Most come in one piece, which is not copied.
 async fn read(body: Body, limit: usize) -> Result<Bytes, Denial> {
-    if body.size_hint().lower() > limit.try_into().unwrap_or(u64::MAX) {
+    if !usize::try_from(body.size_hint().lower()).is_ok_and(|lower| lower <= limit) {
         return Err(Denial::body_too_large());
     }
     let mut body = Limited::new(body, limit);

@@ -192,7 +192,7 @@ pub(crate) struct NetworkMeter([Meter; 3]);
 
 impl NetworkMeter {
     pub(crate) fn new(rate: Rate) -> Option<Self> {
-        let [narrow, middle, wide] = SHARES.map(|share| Meter::new(rate.times(share)));
+        let [narrow, middle, wide] = SHARES.map(|share| Meter::new(rate.times(share.into())));
         Some(Self([narrow?, middle?, wide?]))
     }
 

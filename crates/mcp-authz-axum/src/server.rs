@@ -248,7 +248,8 @@ async fn jwks<S: Store + 'static, L: Login>(
     State(server): Shared<S, L>,
     method: Method,
 ) -> Response<Body> {
-    server.config.jwks_response(&method).map(Body::from)
+    let keys = server.config.jwks_response(&method);
+    keys.unwrap_or_else(|| server.config.not_found_response()).map(Body::from)
 }
 
 async fn token<S: Store + 'static, L: Login>(

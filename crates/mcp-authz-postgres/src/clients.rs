@@ -5,7 +5,7 @@ use authorization_server::{ClientRecord, CreateOutcome};
 use oauth_types::{ClientId, UnixTime};
 
 use crate::failure::Failure;
-use crate::row::{read, read_body, read_optional_time, read_text, time};
+use crate::row::{read, read_body, read_optional_time, read_text, saturating, time};
 use crate::session::Session;
 use crate::sweep;
 
@@ -95,8 +95,8 @@ async fn add(
                 &client.unused_until.map(time),
                 &client.of_operator,
                 &client.body()?.as_str(),
-                &i64::try_from(max_clients).unwrap_or(i64::MAX),
-                &i64::try_from(ClientRecord::max_unused(max_clients)).unwrap_or(i64::MAX),
+                &saturating(max_clients),
+                &saturating(ClientRecord::max_unused(max_clients)),
             ],
         )
         .await?

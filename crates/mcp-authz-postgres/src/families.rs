@@ -7,7 +7,9 @@ use authorization_server::{
 use oauth_types::{ClientId, ResourceUri, SecretDigest, UnixTime};
 
 use crate::failure::Failure;
-use crate::row::{read, read_body, read_family, read_subject, read_text, read_time, time};
+use crate::row::{
+    read, read_body, read_family, read_subject, read_text, read_time, saturating, time,
+};
 use crate::session::Session;
 
 /// Stores a family that no code stands for, unless it is there.
@@ -123,7 +125,7 @@ pub(crate) async fn rotate(
     now: UnixTime,
 ) -> Result<RotateOutcome, Failure> {
     // A-TOKEN-4
-    let presented = i64::try_from(rotation.presented.get()).unwrap_or(i64::MAX);
+    let presented = saturating(rotation.presented.get());
     // Ages are whole seconds, so that a part of one counts as one.
     let grace = rotation.grace.as_secs() + u64::from(rotation.grace.subsec_nanos() > 0);
     let found = session
@@ -133,7 +135,7 @@ pub(crate) async fn rotate(
                 &rotation.family.as_bytes().as_slice(),
                 &presented,
                 &time(now),
-                &i64::try_from(grace).unwrap_or(i64::MAX),
+                &saturating(grace),
                 &time(rotation.idle_until),
                 &rotation.access.digest.as_bytes().as_slice(),
                 &time(rotation.access.expires_at),

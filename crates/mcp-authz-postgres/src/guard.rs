@@ -77,9 +77,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
         let own = self.get_mut();
         let before = buffer.filled().len();
         poll_ready!(Pin::new(&mut own.stream).poll_read(context, buffer))?;
-        let more = buffer.filled().get(before..).unwrap_or_default();
         let too_much = || io::Error::new(io::ErrorKind::InvalidData, "the database says too much");
-        Poll::Ready(own.said.listen(more).ok_or_else(too_much))
+        let more = buffer.filled().get(before..).and_then(|more| own.said.listen(more));
+        Poll::Ready(more.ok_or_else(too_much))
     }
 }
 

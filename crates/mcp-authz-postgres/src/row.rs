@@ -8,9 +8,14 @@ use tokio_postgres::types::FromSql;
 
 use crate::failure::Failure;
 
-/// A time as a column has it. PostgreSQL counts to 2^63 - 1, which stands for all that comes after it too.
+/// A number as a column has it. PostgreSQL counts to 2^63 - 1, which stands for all that comes after it too.
+pub(crate) fn saturating(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}
+
+/// A time as a column has it.
 pub(crate) fn time(time: UnixTime) -> i64 {
-    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
+    saturating(time.as_secs())
 }
 
 /// The value in a column, if it is of this type.

@@ -50,7 +50,7 @@ pub(crate) async fn migrate(client: &mut Client) -> Result<(), OpenError> {
     if done.is_none() && !exists(transaction.client()).await? {
         transaction.batch_execute(&format!("CREATE SCHEMA {SCHEMA}")).await?;
     }
-    let steps = usize::try_from(done.unwrap_or(0)).unwrap_or(usize::MAX);
+    let steps = done.map_or(Ok(0), usize::try_from).map_err(|_| OpenError::NotAStore)?;
     for migration in MIGRATIONS.iter().skip(steps) {
         transaction.batch_execute(migration).await?;
     }

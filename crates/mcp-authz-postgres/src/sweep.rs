@@ -5,7 +5,7 @@ use oauth_types::UnixTime;
 
 use crate::clients;
 use crate::failure::Failure;
-use crate::row::{read, time};
+use crate::row::{read, saturating, time};
 use crate::session::Session;
 
 /// Most rows that are removed in one go.
@@ -69,7 +69,7 @@ const SETTLED: [&str; 3] = [sweep_once!("0"), sweep_once!("1"), clients::FORGET]
 
 /// Notes this time, and returns the one that is settled.
 pub(crate) async fn settle(session: &mut Session, now: UnixTime) -> Result<i64, Failure> {
-    let kept = i64::try_from(OnceKind::KEPT_AFTER_END.as_secs()).unwrap_or(i64::MAX);
+    let kept = saturating(OnceKind::KEPT_AFTER_END.as_secs());
     session.change(CLOCK, &[&time(now), &kept]).await?;
     let settled = session.find("SELECT settled FROM sweep_clock", &[]).await?;
     read(&settled.ok_or(Failure::Damaged)?, 0)
@@ -88,7 +88,7 @@ pub(crate) async fn sweep(
         if left == 0 {
             return Ok(max);
         }
-        let limit = i64::try_from(left).unwrap_or(i64::MAX);
+        let limit = saturating(left);
         let row = session.change(statement, &[&end, &limit]).await?;
         let removed: i64 = read(&row.ok_or(Failure::Damaged)?, 0)?;
         left = left.saturating_sub(usize::try_from(removed).map_err(|_| Failure::Damaged)?);

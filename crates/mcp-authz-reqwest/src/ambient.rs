@@ -1,6 +1,6 @@
 //! The clock and the random source, which the cores do not have.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use oauth_types::{Entropy, UnixTime};
 
@@ -12,8 +12,7 @@ pub(crate) fn now() -> UnixTime {
     if let Some((wall, at)) = MODEL.get() {
         return wall.plus(monotonic().saturating_duration_since(at));
     }
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    UnixTime::from_secs(elapsed.as_secs())
+    UnixTime::saturating_from(SystemTime::now())
 }
 
 #[cfg(test)]

@@ -328,7 +328,7 @@ fn proof(
     if !session.is_bound() {
         return Ok(None);
     }
-    let (entropy, _) = crate::ambient::entropy()?.split();
+    let [entropy, _] = crate::ambient::entropy()?.split();
     let proof = session.proof(config, to, nonce, now(), entropy);
     Ok(proof.map_err(|_| client_flow::FlowError::NotSigned)?.map(|proof| (header::DPOP, proof)))
 }

@@ -9,6 +9,7 @@ use mcp_authz_keys::private_file::{self, NotPrivate, sync_folder};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+use crate::row::saturating;
 use crate::schema::{self, Label};
 use crate::settings::{Settings, Synchronous};
 
@@ -116,7 +117,7 @@ pub(crate) fn open_writer(path: &Path, settings: &Settings) -> Result<Connection
     make_safe(&connection, settings.synchronous)?;
     if let Some(max_bytes) = settings.max_bytes {
         let page: u32 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
-        let pages = i64::try_from(max_bytes / u64::from(page.max(1))).unwrap_or(i64::MAX);
+        let pages = saturating(max_bytes / u64::from(page.max(1)));
         connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
     }
     schema::migrate(&mut connection)?;

@@ -6,9 +6,14 @@ use rusqlite::Row;
 
 use crate::failure::Failure;
 
-/// A time as a column has it. SQLite counts to 2^63 - 1, which stands for all that comes after it too.
+/// A number as a column has it. SQLite counts to 2^63 - 1, which stands for all that comes after it too.
+pub(crate) fn saturating(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}
+
+/// A time as a column has it.
 pub(crate) fn time(time: UnixTime) -> i64 {
-    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
+    saturating(time.as_secs())
 }
 
 /// The time in a column.

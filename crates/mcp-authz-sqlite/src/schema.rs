@@ -24,7 +24,7 @@ const MIGRATIONS: &[&str] = &[
 pub(crate) const VERSION: u32 = MIGRATIONS.len() as u32;
 
 /// The version from which on clients say whether they are the operator's.
-const OF_OPERATOR: usize = 5;
+const OF_OPERATOR: u32 = 5;
 
 /// What a database says that it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,11 +69,10 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
     let label = Label::read(&transaction)?;
     // Another process may have been faster, with another release.
     label.check()?;
-    let done = usize::try_from(label.version).unwrap_or(usize::MAX);
-    for migration in MIGRATIONS.iter().skip(done) {
+    for (_, migration) in (0..).zip(MIGRATIONS).skip_while(|(step, _)| *step < label.version) {
         transaction.execute_batch(migration)?;
     }
-    if (1..OF_OPERATOR).contains(&done) {
+    if (1..OF_OPERATOR).contains(&label.version) {
         let unmarked = "SELECT count(*) FROM clients WHERE unused_until IS NULL AND of_operator = 0 \
              AND instr(body, '\"scope\":\"') > 0";
         let clients: i64 = transaction.query_row(unmarked, [], |row| row.get(0))?;

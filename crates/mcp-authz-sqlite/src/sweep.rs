@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 
 use crate::clients;
 use crate::failure::Failure;
-use crate::row::time;
+use crate::row::{saturating, time};
 
 /// Most rows that are removed in one go, with about five pages each: what is in the same transaction waits for them.
 const BATCH: usize = 20;
@@ -64,7 +64,7 @@ pub(crate) fn batch(connection: &Connection, now: UnixTime, max: usize) -> Resul
 
 /// Notes this time, and returns the one that is settled.
 pub(crate) fn settle(connection: &Connection, now: UnixTime) -> Result<i64, Failure> {
-    let kept = i64::try_from(OnceKind::KEPT_AFTER_END.as_secs()).unwrap_or(i64::MAX);
+    let kept = saturating(OnceKind::KEPT_AFTER_END.as_secs());
     connection.prepare_cached(CLOCK)?.execute(params![time(now), kept])?;
     let mut query = connection.prepare_cached("SELECT settled FROM sweep_clock")?;
     Ok(query.query_row([], |row| row.get(0))?)
@@ -83,7 +83,7 @@ fn sweep(
         if left == 0 {
             return Ok(max);
         }
-        let limit = i64::try_from(left).unwrap_or(i64::MAX);
+        let limit = saturating(left);
         let removed = connection.prepare_cached(statement)?.execute(params![end, limit])?;
         left = left.saturating_sub(removed);
     }

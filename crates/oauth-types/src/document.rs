@@ -40,8 +40,9 @@ mod token;
 
 use core::fmt;
 
+use bytes::Bytes;
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::json;
@@ -108,6 +109,16 @@ fn object(json: &[u8]) -> Result<Map<String, Value>, DocumentError> {
     serde_json::from_slice(json).map_err(|_| DocumentError::NotAnObject)
 }
 
+/// Returns the names of the members that reading passes over: none of a body that is refused.
+pub(crate) fn passed_over<T: Document>(json: &[u8]) -> Vec<&'static str> {
+    read::<T>(json).map_or_else(|_| Vec::new(), |(_, names)| names)
+}
+
+#[expect(clippy::expect_used, reason = "documents have text keys and plain values")]
+pub(crate) fn to_json(document: &impl Serialize) -> Bytes {
+    serde_json::to_vec(document).expect("text keys and plain values are written to memory").into()
+}
+
 /// Reads a document from bytes of others, and names the members that were passed over.
 pub(crate) fn read<T: Document>(json: &[u8]) -> Result<(T, Vec<&'static str>), DocumentError> {
     let mut members = Members::new(object(json)?);
@@ -141,14 +152,13 @@ macro_rules! document {
             /// Returns the names of the members that reading this body passes over, for the log.
             #[must_use]
             pub fn passed_over(json: &[u8]) -> Vec<&'static str> {
-                crate::document::read::<Self>(json).map(|(_, names)| names).unwrap_or_default()
+                crate::document::passed_over::<Self>(json)
             }
 
             /// Returns the document as JSON.
             #[must_use]
             pub fn to_json(&self) -> bytes::Bytes {
-                // Text keys and plain values: writing them to memory does not fail.
-                serde_json::to_vec(self).unwrap_or_default().into()
+                crate::document::to_json(self)
             }
         }
 

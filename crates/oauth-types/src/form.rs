@@ -88,20 +88,19 @@ impl<'a> FormPairs<'a> {
             return Err(FormError::TooLong);
         }
         let mut pairs = Vec::with_capacity(Self::expected(form));
-        let mut start = 0;
-        for end in memchr::memchr_iter(b'&', form).chain([form.len()]) {
-            let pair = form.get(start..end).unwrap_or_default();
-            start = end + 1;
+        let mut rest = Some(form);
+        while let Some(form) = rest {
+            let pair;
+            (pair, rest) = split_at_byte(form, b'&');
             if pair.is_empty() {
                 continue;
             }
             if pairs.len() == Self::MAX_PAIRS {
                 return Err(FormError::TooManyPairs);
             }
-            let (name, value) = match memchr::memchr(b'=', pair) {
-                Some(at) => (pair.get(..at).unwrap_or(pair), pair.get(at + 1..).unwrap_or(b"")),
-                None => (pair, &b""[..]),
-            };
+            let (name, value) = split_at_byte(pair, b'=');
+            // A name without `=` has an empty value (URL Standard, application/x-www-form-urlencoded).
+            let value = value.unwrap_or(b"");
             if name.len() > Self::MAX_VALUE_BYTES || value.len() > Self::MAX_VALUE_BYTES {
                 return Err(FormError::ValueTooLong);
             }
@@ -281,6 +280,14 @@ impl FormWriter {
 impl fmt::Debug for FormWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("FormWriter([redacted])")
+    }
+}
+
+/// Splits where `byte` first stands: what is before it, and what is after it.
+fn split_at_byte(bytes: &[u8], byte: u8) -> (&[u8], Option<&[u8]>) {
+    match memchr::memchr(byte, bytes).and_then(|at| bytes.split_at_checked(at)) {
+        Some((before, after)) => (before, after.get(1..)),
+        None => (bytes, None),
     }
 }
 

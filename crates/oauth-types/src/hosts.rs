@@ -110,18 +110,20 @@ impl Hosts {
     pub fn admits_without_token<B>(&self, request: &Request<B>) -> bool {
         let text = |name| {
             let lines = request.headers().get_all(name).iter();
-            lines.map(|value| value.to_str().unwrap_or_default())
+            lines.map(|value| value.to_str().ok())
         };
         let opened = |origin| {
             self.takes_null && origin == "null"
                 || self.browsers.as_ref().is_some_and(|list| list.allows(origin))
         };
         let mut hosts = text(HOST);
-        hosts.next().is_none_or(|host| self.is_own(host))
+        hosts.next().is_none_or(|host| host.is_some_and(|host| self.is_own(host)))
             && hosts.next().is_none()
             // HTTP/2 has no `Host`, and a request line may name another one.
             && request.uri().authority().is_none_or(|host| self.is_own(host.as_str()))
-            && text(ORIGIN).all(|origin| self.is_own_origin(origin) || opened(origin))
+            && text(ORIGIN).all(|origin| {
+                origin.is_some_and(|origin| self.is_own_origin(origin) || opened(origin))
+            })
     }
 
     /// Returns `true` if `host [ ":" port ]` is one of this server's names. Which port is for whoever listens.

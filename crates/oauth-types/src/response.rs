@@ -6,12 +6,12 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
-/// The media type of a body, in lower case and without its parameters (RFC 9110 §8.3); empty when there is none.
+/// The media type of a body, in lower case and without its parameters (RFC 9110 §8.3).
 #[must_use]
-pub fn media_type(headers: &HeaderMap) -> String {
-    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let own = value.unwrap_or_default().split(';').next().unwrap_or_default();
-    own.trim().to_ascii_lowercase()
+pub fn media_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    let own = value.split_once(';').map_or(value, |(own, _)| own);
+    Some(own.trim().to_ascii_lowercase())
 }
 
 /// The answer to a request for a metadata document: public, kept by any cache for an hour, readable from any

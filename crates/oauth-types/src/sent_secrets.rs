@@ -118,7 +118,9 @@ impl<'a> Pieces<'a> {
         Self { runs, short }
     }
 
+    #[expect(clippy::expect_used, reason = "ranges are found in this text, in whole characters")]
     fn strike_out<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let part = |range| text.get(range).expect("a range begins and ends between characters");
         let mut found = self.ranges(text);
         if found.is_empty() {
             return Cow::Borrowed(text);
@@ -127,12 +129,12 @@ impl<'a> Pieces<'a> {
         let (mut kept, mut end) = (String::with_capacity(text.len()), 0);
         for (from, to) in found {
             if from > end || end == 0 {
-                kept.push_str(text.get(end..from).unwrap_or_default());
+                kept.push_str(part(end..from));
                 kept.push_str("[secret]");
             }
             end = end.max(to);
         }
-        kept.push_str(text.get(end..).unwrap_or_default());
+        kept.push_str(part(end..text.len()));
         Cow::Owned(kept)
     }
 

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::time::Duration;
+use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -24,6 +25,14 @@ impl UnixTime {
     #[must_use]
     pub const fn from_secs(seconds: u64) -> Self {
         Self(seconds)
+    }
+
+    /// Returns the time that the system's clock shows; every time before the epoch is the epoch.
+    ///
+    /// The host reads the clock: `UnixTime::saturating_from(SystemTime::now())`.
+    #[must_use]
+    pub fn saturating_from(time: SystemTime) -> Self {
+        Self(time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs()))
     }
 
     /// The time that a JSON number with a fraction or an exponent names; the fraction is dropped.
@@ -118,12 +127,12 @@ impl<const N: usize> Entropy<N> {
 }
 
 impl Entropy<32> {
-    /// Two draws of half the length, for two values.
+    /// Returns two draws of half the length, for two values.
     #[must_use]
-    pub fn split(self) -> (Entropy<16>, Entropy<16>) {
-        let half =
-            |at: usize| Entropy(core::array::from_fn(|i| self.0.get(at + i).copied().unwrap_or(0)));
-        (half(0), half(16))
+    pub fn split(self) -> [Entropy<16>; 2] {
+        let mut halves = [[0; 16]; 2];
+        halves.as_flattened_mut().copy_from_slice(&self.0);
+        halves.map(Entropy)
     }
 }
 
@@ -151,6 +160,13 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_before_the_epoch_shows_the_epoch() {
+        let at = |time| UnixTime::saturating_from(time).as_secs();
+        assert_eq!(at(SystemTime::UNIX_EPOCH + Duration::from_millis(2900)), 2);
+        assert_eq!(at(SystemTime::UNIX_EPOCH - Duration::from_secs(1)), 0);
+    }
+
+    #[test]
     fn a_time_is_read_from_any_number_that_is_one() {
         let read = |json: &str| serde_json::from_str::<UnixTime>(json).map(UnixTime::as_secs).ok();
         assert_eq!(read("1700000000"), Some(1_700_000_000));
@@ -166,7 +182,7 @@ mod tests {
     #[test]
     fn both_halves_of_a_draw_are_used() {
         let bytes: [u8; 32] = [[1; 16], [2; 16]].concat().try_into().unwrap();
-        let (left, right) = Entropy::new(bytes).split();
+        let [left, right] = Entropy::new(bytes).split();
         assert_eq!((left.as_bytes(), right.as_bytes()), (&[1; 16], &[2; 16]));
     }
 

@@ -79,7 +79,7 @@ impl Resource {
 pub(crate) fn has_token(query: Option<&str>) -> bool {
     let mut pairs = query.into_iter().flat_map(|query| query.split(['&', ';']));
     pairs.any(|pair| {
-        let name = pair.split('=').next().unwrap_or_default();
+        let name = pair.split_once('=').map_or(pair, |(name, _)| name);
         percent_decode_str(name).eq("access_token".bytes())
     })
 }

@@ -44,13 +44,14 @@ impl EventIds {
 
     /// The next piece of the stream. One in which no identifier ends comes back as it is, and is not copied.
     #[must_use]
+    #[expect(clippy::indexing_slicing, reason = "`copied <= at`, and `at` counts bytes of the piece")]
     pub fn seal(&mut self, piece: Bytes) -> Bytes {
         let mut sealed = Vec::new();
         let mut copied = 0;
         let mut at = 0;
         while let Some((&byte, rest)) = piece.get(at..).and_then(<[u8]>::split_first) {
             if let Some(tag) = self.step(byte) {
-                sealed.extend_from_slice(piece.get(copied..at).unwrap_or_default());
+                sealed.extend_from_slice(&piece[copied..at]);
                 sealed.extend_from_slice(&tag);
                 copied = at;
             }
@@ -62,7 +63,7 @@ impl EventIds {
         if sealed.is_empty() {
             return piece;
         }
-        sealed.extend_from_slice(piece.get(copied..).unwrap_or_default());
+        sealed.extend_from_slice(&piece[copied..]);
         sealed.into()
     }
 

@@ -86,7 +86,8 @@ fn accepts_json(headers: &HeaderMap) -> bool {
     let mut ranges = headers
         .get_all(ACCEPT)
         .iter()
-        .flat_map(|line| line.to_str().unwrap_or_default().split(','))
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
         .map(|range| {
             let mut parts = range.split(';').map(str::trim);
             let kind = parts.next().unwrap_or_default().to_ascii_lowercase();

@@ -175,7 +175,8 @@ fn forbids_stale(answer: &Response<Bytes>) -> bool {
     const DIRECTIVES: [&str; 4] = ["must-revalidate", "proxy-revalidate", "no-cache", "s-maxage"];
     answer.headers().get_all(CACHE_CONTROL).iter().any(|line| {
         let Ok(line) = line.to_str() else { return true };
-        let mut names = line.split(',').map(|it| it.split('=').next().unwrap_or_default().trim());
+        let mut names =
+            line.split(',').map(|it| it.split_once('=').map_or(it, |(name, _)| name).trim());
         names.any(|name| DIRECTIVES.iter().any(|own| own.eq_ignore_ascii_case(name)))
     })
 }

@@ -147,9 +147,10 @@ enum Recheck {
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-    let essence = kind.split(|&byte| byte == b';').next().unwrap_or_default();
-    essence.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+    headers.get(CONTENT_TYPE).is_some_and(|kind| {
+        let essence = kind.as_bytes().split(|&byte| byte == b';').next();
+        essence.is_some_and(|it| it.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))
+    })
 }
 
 /// The end of an answer that is no event stream: its client must not take a part for the whole.

@@ -80,7 +80,7 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         };
         let consent = match error.consent_key(&user.subject) {
             // A store that cannot answer remembers nothing.
-            Some(key) => self.store.read_consent(&key).await.unwrap_or_default(),
+            Some(key) => self.store.read_consent(&key).await.ok().flatten(),
             None => None,
         };
         error.with_user(&user.subject, consent.as_ref(), now)

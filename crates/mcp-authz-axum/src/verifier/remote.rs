@@ -224,8 +224,9 @@ impl RemoteServer {
             };
             match step.map_err(Unreachable::NotFound)? {
                 MetadataStep::Found { document, .. } => {
-                    let body = answer.map(Response::into_body).unwrap_or_default();
-                    for member in AuthorizationServerMetadata::passed_over(&body) {
+                    let body = answer.as_ref().map(Response::body);
+                    let names = body.map(|body| AuthorizationServerMetadata::passed_over(body));
+                    for member in names.into_iter().flatten() {
                         warn!(issuer = %self.issuer, member, "a malformed member was passed over");
                     }
                     return Ok(document);

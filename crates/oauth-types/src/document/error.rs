@@ -69,14 +69,13 @@ impl<Code: Serialize + for<'de> Deserialize<'de>> ErrorResponse<Code> {
     /// Returns the names of the members that reading this body passes over, for the log.
     #[must_use]
     pub fn passed_over(json: &[u8]) -> Vec<&'static str> {
-        crate::document::read::<Self>(json).map(|(_, names)| names).unwrap_or_default()
+        crate::document::passed_over::<Self>(json)
     }
 
     /// The error as JSON.
     #[must_use]
     pub fn to_json(&self) -> bytes::Bytes {
-        // Text keys and plain values: writing them to memory does not fail.
-        serde_json::to_vec(self).unwrap_or_default().into()
+        crate::document::to_json(self)
     }
 }
 

@@ -191,9 +191,10 @@ impl AuthorizationServerMetadata {
     /// Returns `true` if a document's `issuer` has a `{tenantid}` in it, whatever else the document is.
     #[must_use]
     pub fn has_tenant_placeholder(json: &[u8]) -> bool {
-        let members = object(json).unwrap_or_default();
-        let issuer = members.get("issuer").and_then(Value::as_str);
-        issuer.is_some_and(|issuer| issuer.contains(TENANT))
+        object(json).is_ok_and(|members| {
+            let issuer = members.get("issuer").and_then(Value::as_str);
+            issuer.is_some_and(|issuer| issuer.contains(TENANT))
+        })
     }
 
     /// The authentication methods, with what an absent list means (RFC 8414 §2).
@@ -208,8 +209,8 @@ impl AuthorizationServerMetadata {
     /// Whether PKCE with S256 is listed.
     #[must_use]
     pub fn supports_s256(&self) -> bool {
-        let methods = self.code_challenge_methods_supported.as_deref().unwrap_or_default();
-        methods.iter().any(|method| method == CodeChallenge::METHOD)
+        let mut methods = self.code_challenge_methods_supported.iter().flatten();
+        methods.any(|method| method == CodeChallenge::METHOD)
     }
 
     /// Whether it is an OpenID provider: `subject_types_supported` is what only they say, and all of them have to

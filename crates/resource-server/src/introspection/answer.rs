@@ -183,7 +183,7 @@ impl Introspection {
             StatusCode::FORBIDDEN => return Err(IntrospectionFailed::NotAllowed),
             status => return Err(IntrospectionFailed::Status(status)),
         }
-        if media_type(answer.headers()) != "application/json" {
+        if media_type(answer.headers()).as_deref() != Some("application/json") {
             return Err(IntrospectionFailed::MediaType);
         }
         let read = match IntrospectionAnswer::from_json(answer.body()) {

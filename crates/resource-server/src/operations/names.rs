@@ -47,10 +47,15 @@ fn may_be_one(row: &str, asked: &str) -> bool {
     }
     let head = |path: &str| match path.split_once(BEYOND_ASCII) {
         // The letter before an accent is a part of the accented one.
-        Some((head, _)) => head.get(..head.len().saturating_sub(1)).unwrap_or_default().to_owned(),
+        Some((head, _)) => {
+            let mut letters = head.chars();
+            letters.next_back();
+            letters.as_str().to_owned()
+        }
         None => path.to_owned(),
     };
-    let tail = |path: &str| path.rsplit(BEYOND_ASCII).next().unwrap_or_default().to_owned();
+    let tail =
+        |path: &str| path.rsplit_once(BEYOND_ASCII).map_or(path, |(_, tail)| tail).to_owned();
     let (heads, tails) = ([row, asked].map(head), [row, asked].map(tail));
     let [row_head, asked_head] = &heads;
     let [row_tail, asked_tail] = &tails;
@@ -105,8 +110,8 @@ fn folded(path: &str, has_streams: bool) -> Option<String> {
     for (at, segment) in path.split('/').enumerate() {
         let is_drive = segment.len() == 2 && segment.ends_with(':');
         let is_whole = is_drive || !has_streams;
-        let name = if is_whole { Some(segment) } else { segment.split(':').next() };
-        let name = trimmed(name.unwrap_or_default());
+        let name = segment.split_once(':').filter(|_| !is_whole).map_or(segment, |(name, _)| name);
+        let name = trimmed(name);
         let is_first_of_absolute = at == 0 && segment.is_empty();
         let is_short =
             name.split('~').skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
@@ -150,7 +155,7 @@ fn are_segments(path: &str) -> bool {
     let path = path.strip_suffix('/').unwrap_or(path);
     path.is_empty()
         || path.split('/').all(|segment| {
-            let name = segment.split(';').next().unwrap_or_default();
+            let name = segment.split_once(';').map_or(segment, |(name, _)| name);
             !matches!(name, "" | "." | "..")
         })
 }
@@ -163,7 +168,7 @@ fn are_plain(text: &str) -> bool {
     let first = pieces.next().is_some_and(|piece| piece.bytes().all(is_plain));
     first
         && pieces.all(|piece| {
-            let (escape, rest) = piece.split_at_checked(2).unwrap_or_default();
+            let Some((escape, rest)) = piece.split_at_checked(2) else { return false };
             let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'A'..=b'F');
             let byte = u8::from_str_radix(escape, 16).ok();
             let byte = byte.filter(|_| escape.bytes().all(is_hex));
