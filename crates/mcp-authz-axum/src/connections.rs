@@ -9,19 +9,20 @@
 //! A connection is idle while no whole request of it is under way: between requests, and while a head or a body is on its
 //! way. One whose answer is an event stream is not.
 
+mod activity;
+
 use core::cmp::Reverse;
 use core::mem::take;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use oauth_types::is_local_ip;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::warn;
 
+pub(crate) use self::activity::{Activity, Answering};
 use crate::network::{Network, SHARES, networks};
 
 /// Deadlines and numbers of the connections that [`serve`](crate::serve()) holds.
@@ -219,7 +220,7 @@ impl State {
 
     fn close(&mut self, id: u64) {
         if let Some(open) = self.remove(id) {
-            open.activity.close.notify_one();
+            open.activity.close();
             self.closed = self.closed.saturating_add(1);
             self.closing = self.closing.saturating_add(1);
         }
@@ -259,7 +260,7 @@ impl Connection {
 
     /// Waits until the connection has to make room for others.
     pub(crate) async fn closed(&self) {
-        self.activity.close.notified().await;
+        self.activity.closed().await;
     }
 }
 
@@ -270,79 +271,6 @@ impl Drop for Connection {
             // It was closed to make room.
             state.closing = state.closing.saturating_sub(1);
         }
-    }
-}
-
-/// What a connection does: it answers, or has been idle since a time.
-pub(crate) struct Activity {
-    started: Instant,
-    /// Milliseconds after the listener started; [`ANSWERING`](Self::ANSWERING) while a request is under way.
-    idle_since: AtomicU64,
-    /// Bytes came that belong to no whole request.
-    has_unread: AtomicBool,
-    close: Notify,
-}
-
-impl Activity {
-    const ANSWERING: u64 = u64::MAX;
-
-    fn new(started: Instant) -> Self {
-        let activity = Self {
-            started,
-            idle_since: AtomicU64::new(0),
-            has_unread: AtomicBool::new(false),
-            close: Notify::new(),
-        };
-        activity.rest();
-        activity
-    }
-
-    /// Begins a request, which is under way from the end of its body until the guard is dropped. Till then its
-    /// connection is idle from now on, because a client sends a part of a body as cheaply as a part of a head.
-    pub(crate) fn answer(self: &Arc<Self>) -> Arc<Answering> {
-        self.rest();
-        Arc::new(Answering(Arc::clone(self)))
-    }
-
-    pub(crate) fn has_read(&self) {
-        self.has_unread.store(true, Ordering::Relaxed);
-    }
-
-    /// Returns `true` if the peer may be sending what nobody reads.
-    pub(crate) fn has_unread(&self) -> bool {
-        self.has_unread.load(Ordering::Relaxed)
-    }
-
-    fn rest(&self) {
-        let elapsed = self.started.elapsed();
-        let now = elapsed.as_secs() * 1000 + u64::from(elapsed.subsec_millis());
-        self.idle_since.store(now, Ordering::Relaxed);
-    }
-
-    fn idle_since(&self) -> Option<u64> {
-        Some(self.idle_since.load(Ordering::Relaxed)).filter(|since| *since != Self::ANSWERING)
-    }
-}
-
-/// A request, from the end of its head to the end of its answer.
-pub(crate) struct Answering(Arc<Activity>);
-
-impl Answering {
-    /// Notes that the body has ended.
-    pub(crate) fn arrived(&self) {
-        self.0.has_unread.store(false, Ordering::Relaxed);
-        self.begin();
-    }
-
-    /// Notes that no more of the body is waited for.
-    pub(crate) fn begin(&self) {
-        self.0.idle_since.store(Activity::ANSWERING, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Answering {
-    fn drop(&mut self) {
-        self.0.rest();
     }
 }
 

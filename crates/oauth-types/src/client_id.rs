@@ -148,10 +148,7 @@ impl ClientMetadataUrl {
         // The query of a web URL is written without apostrophes.
         let has_apostrophe = url.query().is_some_and(|query| query.contains('\''));
         let origin = url.origin();
-        if !text.starts_with(&*format!("{origin}/"))
-            || !is_usual(origin.host())
-            || has_apostrophe
-        {
+        if !text.starts_with(&*format!("{origin}/")) || !is_usual(origin.host()) || has_apostrophe {
             return Err(InvalidClientId::Unusual);
         }
         Ok(Self(url))

@@ -44,7 +44,10 @@ impl EventIds {
 
     /// The next piece of the stream. One in which no identifier ends comes back as it is, and is not copied.
     #[must_use]
-    #[expect(clippy::indexing_slicing, reason = "`copied <= at`, and `at` counts bytes of the piece")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "`copied <= at`, and `at` counts bytes of the piece"
+    )]
     pub fn seal(&mut self, piece: Bytes) -> Bytes {
         let mut sealed = Vec::new();
         let mut copied = 0;
