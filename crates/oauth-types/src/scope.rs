@@ -136,54 +136,7 @@ impl ScopeSet {
         {
             return Err(InvalidScope::Character { at });
         }
-        let mut set = Self(String::with_capacity(text.len()));
-        set.extend_from(text)?;
-        Ok(set)
-    }
-
-    /// Appends the scopes of `list`, whose characters are known to be right.
-    fn extend_from(&mut self, list: &str) -> Result<(), InvalidScope> {
-        if self.0.len() + list.len() > FEW {
-            return self.extend_from_many(list);
-        }
-        let (mut seen, mut count) = (Seen::default(), 0);
-        for scope in words(&self.0) {
-            seen.add(scope);
-            count += 1;
-        }
-        for scope in words(list) {
-            // Most scopes are new, and most of those are known to be at a glance.
-            if !seen.add(scope) && self.contains(scope) {
-                continue;
-            }
-            count += 1;
-            if count > Self::MAX_SCOPES {
-                return Err(InvalidScope::TooLarge);
-            }
-            if !self.0.is_empty() {
-                self.0.push(' ');
-            }
-            self.0.push_str(scope);
-        }
-        Ok(())
-    }
-
-    /// The same where a stranger could make the glance see nothing.
-    fn extend_from_many(&mut self, list: &str) -> Result<(), InvalidScope> {
-        let mut index = Index::of(&self.0);
-        for scope in words(list) {
-            let Err(at) = index.find(&self.0, scope) else { continue };
-            let start = self.0.len() + usize::from(!self.0.is_empty());
-            let place = (start, start + scope.len());
-            if place.1 > Self::MAX_BYTES || !index.insert(at, place) {
-                return Err(InvalidScope::TooLarge);
-            }
-            if start > 0 {
-                self.0.push(' ');
-            }
-            self.0.push_str(scope);
-        }
-        Ok(())
+        join("", text).map(Self)
     }
 
     /// The members, in first-seen order.
@@ -221,10 +174,7 @@ impl ScopeSet {
     ///
     /// [`InvalidScope::TooLarge`] when together they exceed the bounds.
     pub fn union(&self, other: &Self) -> Result<Self, InvalidScope> {
-        let mut union = Self(String::with_capacity(self.0.len() + 1 + other.0.len()));
-        union.0.push_str(&self.0);
-        union.extend_from(&other.0)?;
-        Ok(union)
+        join(&self.0, &other.0).map(Self)
     }
 
     /// The members of `self` for which `keep` answers yes.
@@ -255,14 +205,45 @@ impl ScopeSet {
         self.iter().any(|scope| !is_granted(scope))
     }
 
-    /// The same as [`contains`](Self::contains), to be asked about many.
+    /// Returns [`contains`](Self::contains) for a caller that asks about many scopes.
     fn finds(&self) -> impl Fn(&str) -> bool {
-        let index = (self.0.len() > FEW).then(|| Index::of(&self.0));
-        move |scope| match &index {
-            Some(index) => index.find(&self.0, scope).is_ok(),
-            None => self.contains(scope),
+        let mut sorted = Vec::new();
+        if self.0.len() > FEW {
+            sorted.extend(self.iter());
+            sorted.sort_unstable();
+        }
+        move |scope| match sorted.is_empty() {
+            true => self.contains(scope),
+            false => sorted.binary_search(&scope).is_ok(),
         }
     }
+}
+
+/// The longest text, in bytes, whose members are compared one by one. In a longer one they are sorted, so that a peer
+/// that sends many of them causes no more work than their length does.
+const FEW: usize = 1024;
+
+/// Joins two lists whose characters are known to be allowed: each scope once, in first-seen order.
+fn join(held: &str, added: &str) -> Result<String, InvalidScope> {
+    let is_long = held.len() + added.len() > FEW;
+    let mut text = String::with_capacity(held.len() + 1 + added.len());
+    let mut members: Vec<&str> = Vec::with_capacity(32);
+    for scope in words(held).chain(words(added)) {
+        let found = match is_long {
+            true => members.binary_search(&scope),
+            false => members.iter().position(|own| *own == scope).ok_or(members.len()),
+        };
+        let Err(at) = found else { continue };
+        members.insert(at, scope);
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        text.push_str(scope);
+        if members.len() > ScopeSet::MAX_SCOPES || text.len() > ScopeSet::MAX_BYTES {
+            return Err(InvalidScope::TooLarge);
+        }
+    }
+    Ok(text)
 }
 
 /// What stands between the spaces.
@@ -274,72 +255,6 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
         start = end + 1;
         word
     })
-}
-
-/// The longest text, in bytes, whose members are compared faster than they are sorted.
-const FEW: usize = 1024;
-
-/// Which scopes there may be among those added: 256 bits, one set by each. A bit that is clear is proof; one that
-/// is set asks for a closer look.
-#[derive(Default)]
-struct Seen([u64; 4]);
-
-impl Seen {
-    /// Adds a scope; whether it is certainly new.
-    fn add(&mut self, scope: &str) -> bool {
-        let byte = |byte: Option<&u8>| usize::from(byte.copied().unwrap_or_default());
-        let bytes = scope.as_bytes();
-        let (first, middle, last) = (bytes.first(), bytes.get(bytes.len() / 2), bytes.last());
-        let mixed = bytes.len() + byte(first) * 7 + byte(middle) * 31 + byte(last) * 131;
-        let Some(word) = self.0.get_mut(mixed / 64 % 4) else { return false };
-        let bit = 1 << (mixed % 64);
-        let is_new = *word & bit == 0;
-        *word |= bit;
-        is_new
-    }
-}
-
-/// Where the members of a text stand in it, sorted by what they say: one is found without a look at all of them,
-/// whichever a stranger chose.
-struct Index {
-    places: [(u16, u16); ScopeSet::MAX_SCOPES],
-    count: usize,
-}
-
-impl Index {
-    fn of(text: &str) -> Self {
-        let mut index = Self { places: [(0, 0); ScopeSet::MAX_SCOPES], count: 0 };
-        let mut start = 0;
-        for scope in words(text) {
-            // One space stands between the members of a set.
-            let end = start + scope.len();
-            if let Err(at) = index.find(text, scope) {
-                index.insert(at, (start, end));
-            }
-            start = end + 1;
-        }
-        index
-    }
-
-    /// Its place in this order, or the one that it would have.
-    fn find(&self, text: &str, scope: &str) -> Result<usize, usize> {
-        let places = self.places.get(..self.count).unwrap_or_default();
-        places.binary_search_by(|&(start, end)| {
-            text.get(start.into()..end.into()).unwrap_or_default().cmp(scope)
-        })
-    }
-
-    /// Puts one there that stands at this place of the text, if there is room.
-    fn insert(&mut self, at: usize, (start, end): (usize, usize)) -> bool {
-        let (Ok(start), Ok(end)) = (u16::try_from(start), u16::try_from(end)) else { return false };
-        let Some(later) = self.places.get_mut(at..=self.count) else { return false };
-        later.rotate_right(1);
-        if let Some(place) = later.first_mut() {
-            *place = (start, end);
-        }
-        self.count += 1;
-        true
-    }
 }
 
 impl PartialEq for ScopeSet {
