@@ -12,8 +12,6 @@ use oauth_types::{
 };
 
 use crate::config::Config;
-#[cfg(feature = "jwt")]
-use crate::signing_keys::SigningKeys;
 
 /// Grants that a client may register for by itself.
 pub(crate) const REGISTERED_GRANT_TYPES: [GrantType; 2] =
