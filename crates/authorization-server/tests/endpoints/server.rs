@@ -159,7 +159,8 @@ impl<S: Store> Server<S> {
         } else {
             #[cfg(feature = "jwt")]
             if is(&paths.jwks) {
-                return config.jwks_response(request.method()).into();
+                let keys = config.jwks_response(request.method());
+                return keys.unwrap_or_else(|| config.not_found_response()).into();
             }
             Ok(config.not_found_response())
         };
