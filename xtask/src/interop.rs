@@ -54,51 +54,78 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
         challenges(workspace, line, &python.join("challenges.py"))?;
     }
 
-    let mut findings = Vec::new();
-    for (name, program, script) in [
-        ("typescript", "node", typescript.join("peer.mjs")),
-        ("python", interpreter.as_str(), python.join("peer.py")),
-        ("oidc-provider", "node", openid.join("peer.mjs")),
-    ] {
-        announce(&format!("our client against {name}"));
-        // One peer's failure says nothing about the next.
-        if let Err(error) = peer::meet(workspace, name, program, &script) {
-            findings.push(format!("{name}: {error}"));
+    let peers = Peers { node, python, typescript, openid, interpreter, old_interpreter };
+    let mut findings = peers.meet_client(workspace);
+    findings.extend(peers.meet_servers(workspace)?);
+    none_of(&findings)
+}
+
+/// Programs and folders of the peers.
+struct Peers {
+    node: Utf8PathBuf,
+    /// Scripts for Python.
+    python: Utf8PathBuf,
+    typescript: Utf8PathBuf,
+    openid: Utf8PathBuf,
+    /// Python with the current line of the SDK, and with the line before.
+    interpreter: Utf8PathBuf,
+    old_interpreter: Utf8PathBuf,
+}
+
+impl Peers {
+    /// Has our client meet each server.
+    fn meet_client(&self, workspace: &Workspace) -> Vec<String> {
+        let mut findings = Vec::new();
+        for (name, program, script) in [
+            ("typescript", "node", self.typescript.join("peer.mjs")),
+            ("python", self.interpreter.as_str(), self.python.join("peer.py")),
+            ("oidc-provider", "node", self.openid.join("peer.mjs")),
+        ] {
+            announce(&format!("our client against {name}"));
+            // One peer's failure says nothing about the next.
+            if let Err(error) = peer::meet(workspace, name, program, &script) {
+                findings.push(format!("{name}: {error}"));
+            }
         }
+        findings
     }
 
-    let [rmcp, ours] = ["interop_rmcp", "interop_client"].map(|name| workspace.example(name));
-    let [v2, v1] = ["client-v2.mjs", "client-v1.mjs"].map(|name| typescript.join(name));
-    let [py2, py1] = ["client_v2.py", "client_v1.py"].map(|name| python.join(name));
-    let of = |name, program: &Utf8Path, script: Option<&Utf8PathBuf>, more| Client {
-        name,
-        program: program.to_owned(),
-        script: script.cloned(),
-        more,
-    };
-    findings.extend(client::meet(
-        workspace,
-        &[
-            of("TypeScript 2.x", &node, Some(&v2), &[]),
-            of("TypeScript 2.x, as of 2025-11-25", &node, Some(&v2), &["legacy"]),
-            of("TypeScript 1.x", &node, Some(&v1), &[]),
-            of("Python 2.x", &interpreter, Some(&py2), &[]),
-            of("Python 2.x, as of 2025-11-25", &interpreter, Some(&py2), &["legacy"]),
-            of("Python 1.x", &old_interpreter, Some(&py1), &[]),
-            of("rmcp", &rmcp, None, &[]),
-        ],
-    )?);
-    findings.extend(foreign::meet(
-        workspace,
-        &openid.join("issuer.mjs"),
-        &[
-            of("our client", &ours, None, &["foreign"]),
-            of("TypeScript 2.x", &node, Some(&v2), &["foreign"]),
-            of("Python 2.x", &interpreter, Some(&py2), &["foreign"]),
-            of("Python 1.x", &old_interpreter, Some(&py1), &["foreign"]),
-        ],
-    )?);
-    none_of(&findings)
+    /// Has each client meet our servers.
+    fn meet_servers(&self, workspace: &Workspace) -> Result<Vec<String>, Error> {
+        let Self { node, python, typescript, openid, interpreter, old_interpreter } = self;
+        let [rmcp, ours] = ["interop_rmcp", "interop_client"].map(|name| workspace.example(name));
+        let [v2, v1] = ["client-v2.mjs", "client-v1.mjs"].map(|name| typescript.join(name));
+        let [py2, py1] = ["client_v2.py", "client_v1.py"].map(|name| python.join(name));
+        let of = |name, program: &Utf8Path, script: Option<&Utf8PathBuf>, more| Client {
+            name,
+            program: program.to_owned(),
+            script: script.cloned(),
+            more,
+        };
+        let mut findings = client::meet(
+            workspace,
+            &[
+                of("TypeScript 2.x", node, Some(&v2), &[]),
+                of("TypeScript 2.x, as of 2025-11-25", node, Some(&v2), &["legacy"]),
+                of("TypeScript 1.x", node, Some(&v1), &[]),
+                of("Python 2.x", interpreter, Some(&py2), &[]),
+                of("Python 2.x, as of 2025-11-25", interpreter, Some(&py2), &["legacy"]),
+                of("Python 1.x", old_interpreter, Some(&py1), &[]),
+                of("rmcp", &rmcp, None, &[]),
+            ],
+        )?;
+        findings.extend(foreign::meet(
+            workspace,
+            &openid.join("issuer.mjs"),
+            &[
+                of("our client", &ours, None, &["foreign"]),
+                of("TypeScript 2.x", node, Some(&v2), &["foreign"]),
+                of("Python 2.x", interpreter, Some(&py2), &["foreign"]),
+                of("Python 1.x", old_interpreter, Some(&py1), &["foreign"]),
+            ],
+        )?);
+        Ok(findings)
+    }
 }
 
 /// Installs the programs of Node.js, and a Python for each line of its SDK. All at once, because they wait for registries.

@@ -161,6 +161,7 @@ fn a_proof_is_for_one_method_one_url_one_minute_and_one_token() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of headers and keys")]
 fn the_key_is_public_whole_and_the_one_that_signed_in_an_algorithm_of_its_own() {
     use InvalidProof::{Malformed, WrongSignature};
     let (key, own) = jwk(ES256, Algorithm::ES256);

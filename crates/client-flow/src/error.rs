@@ -200,6 +200,7 @@ impl FlowError {
 }
 
 impl fmt::Display for FlowError {
+    #[expect(clippy::too_many_lines, reason = "a table: one message for each error")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Transport { purpose, failure } => write!(f, "{purpose}: {failure}"),

@@ -125,6 +125,7 @@ impl fmt::Debug for Template {
 }
 
 /// Shows who asks for what, and asks back. No word of the client's stands in a sentence of ours.
+#[expect(clippy::too_many_lines, reason = "a template: the whole page, in its order")]
 fn consent(page: &ConsentPage<'_>) -> Markup {
     html! {
         (DOCTYPE)

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use authorization_server::DocumentRefused;
-use authorization_server::{Config, ErrorForm, Store};
+use authorization_server::{Config, ErrorForm, Paths, Store};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -198,6 +198,15 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
             unheard: Unheard::default(),
         };
         let server = Arc::new(server);
+        let endpoints = Self::endpoints(&paths).with_state(Arc::clone(&server));
+        endpoints.merge(server.limit(self.login_routes)).layer(from_fn(move |request, next| {
+            let server = Arc::clone(&server);
+            async move { server.check_host(request, next).await }
+        }))
+    }
+
+    /// Routes of the endpoints and pages, each with the cross-origin rules of its kind.
+    fn endpoints(paths: &Paths) -> Router<Arc<Server<S, L>>> {
         let failed = CatchPanicLayer::custom(panicked);
         let public = route_exactly(Router::new(), &paths.token, any(token::<S, L>));
         let public = route_exactly(public, &paths.register, any(register::<S, L>));
@@ -219,12 +228,7 @@ impl<S: Store + 'static, L: Login> AuthorizationServer<S, L> {
         let pages = route_exactly(Router::new(), &paths.authorize, any(authorize::<S, L>));
         let pages = route_exactly(pages, &paths.consent, any(consent::<S, L>))
             .layer(CatchPanicLayer::custom(page_panicked));
-        let endpoints = public.merge(pages).fallback(not_found::<S, L>);
-        let endpoints = endpoints.with_state(Arc::clone(&server));
-        endpoints.merge(server.limit(self.login_routes)).layer(from_fn(move |request, next| {
-            let server = Arc::clone(&server);
-            async move { server.check_host(request, next).await }
-        }))
+        public.merge(pages).fallback(not_found::<S, L>)
     }
 }
 

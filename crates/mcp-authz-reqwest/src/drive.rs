@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use client_flow::{Exchange, FlowError, Record, Session, Step, TransportFailed};
+use client_flow::{Exchange, FlowError, Record, Session, Step, TransportFailed, Visit};
 use futures::future::{Either, select};
 use iss_validate::Callback;
 use mcp_authz_http::{HttpError, read_body};
@@ -63,6 +63,14 @@ pub(crate) struct Turn {
 /// Longest time one request of a flow takes.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// End of the wait for a user.
+enum Visited {
+    /// The URL that the browser came back to.
+    Callback(String),
+    /// Another program that shares the store has logged in.
+    LoggedIn(Session),
+}
+
 impl Host<'_> {
     /// Carries out step after step until there is a session. Nobody is kept off while the user, or the host's own code
     /// for choices and identities, is waited for.
@@ -95,34 +103,15 @@ impl Host<'_> {
             }
             step = match step {
                 Step::Visit(visit) => {
-                    let agent = self.agent.ok_or(Error::Visit(VisitFailed::NoBrowser))?;
-                    flow.opened_window();
-                    info!(
-                        issuer = %visit.issuer(),
-                        at = %visit.authorization_endpoint().origin(),
-                        "sending the user to the authorization server"
-                    );
                     drop(turn);
-                    let visited = agent.visit(&visit).instrument(span);
-                    let (ended, brought) = (pin!(flow.ended()), pin!(flow.brought()));
-                    let callback = match select(select(visited, ended), brought).await {
-                        Either::Left((Either::Left((callback, _)), _)) => {
-                            Ok(callback.map_err(Error::Visit)?)
-                        }
-                        Either::Left((Either::Right(_), _)) => return Err(Error::LoginEnded.into()),
-                        Either::Right((session, _)) => Err(session),
-                    };
+                    let visited = self.visit(&visit, flow).instrument(span).await?;
                     turn = self.turn().await?;
                     // A code is not redeemed for a user who has logged out meanwhile.
                     flow.check()?;
-                    let callback = match callback {
-                        Ok(callback) => callback,
-                        Err(session) => {
-                            info!("another program that shares the store has logged in");
-                            return Ok((session, turn));
-                        }
-                    };
-                    visit.resume(Callback::from_url(&callback), now())?
+                    match visited {
+                        Visited::Callback(url) => visit.resume(Callback::from_url(&url), now())?,
+                        Visited::LoggedIn(session) => return Ok((session, turn)),
+                    }
                 }
                 Step::ChooseServer(choose) => {
                     drop(turn);
@@ -153,6 +142,28 @@ impl Host<'_> {
                 }
                 step => self.take(step, flow).instrument(span).await?,
             };
+        }
+    }
+
+    /// Waits for the user, or for a session that another program brings.
+    async fn visit(&self, visit: &Visit, flow: &Flow<'_>) -> Result<Visited, Failure> {
+        let agent = self.agent.ok_or(Error::Visit(VisitFailed::NoBrowser))?;
+        flow.opened_window();
+        info!(
+            issuer = %visit.issuer(),
+            at = %visit.authorization_endpoint().origin(),
+            "sending the user to the authorization server"
+        );
+        let (ended, brought) = (pin!(flow.ended()), pin!(flow.brought()));
+        match select(select(agent.visit(visit), ended), brought).await {
+            Either::Left((Either::Left((callback, _)), _)) => {
+                Ok(Visited::Callback(callback.map_err(Error::Visit)?))
+            }
+            Either::Left((Either::Right(_), _)) => Err(Error::LoginEnded.into()),
+            Either::Right((session, _)) => {
+                info!("another program that shares the store has logged in");
+                Ok(Visited::LoggedIn(session))
+            }
         }
     }
 

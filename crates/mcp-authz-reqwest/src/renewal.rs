@@ -172,17 +172,7 @@ impl Renewal {
         let Answered { request, response, held } = answered;
         let epoch = self.common.epoch();
         let status = response.status();
-        let is_done = self.holdings.with(|own, _| {
-            let nonce =
-                response.headers().get(header::DPOP_NONCE).filter(|nonce| nonce.to_str().is_ok());
-            if let Some(nonce) = nonce {
-                own.nonce = Some(nonce.clone());
-            }
-            own.note(held.session.as_ref(), status);
-            // The usual case asks for nothing that has to be worked out.
-            status.is_success() && own.ledger.is_empty()
-        });
-        if is_done {
+        if self.note(response, &held) {
             return Ok(Next::Done);
         }
         let operation = operation(request)?;
@@ -236,6 +226,20 @@ impl Renewal {
         }
         *tried = noted;
         Ok(Next::Again)
+    }
+
+    /// Notes what every answer tells. Returns `true` if nothing has to be worked out, as for most answers.
+    fn note(&self, response: &Response, held: &Held) -> bool {
+        let status = response.status();
+        self.holdings.with(|own, _| {
+            let nonce =
+                response.headers().get(header::DPOP_NONCE).filter(|nonce| nonce.to_str().is_ok());
+            if let Some(nonce) = nonce {
+                own.nonce = Some(nonce.clone());
+            }
+            own.note(held.session.as_ref(), status);
+            status.is_success() && own.ledger.is_empty()
+        })
     }
 
     /// Gives up, unless another is at what would help, or had it done already.

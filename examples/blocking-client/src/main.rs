@@ -9,7 +9,7 @@ mod callback;
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, TcpListener};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use bytes::Bytes;
@@ -138,5 +138,5 @@ impl Host {
 }
 
 fn now() -> UnixTime {
-    UnixTime::from_secs(UNIX_EPOCH.elapsed().unwrap_or_default().as_secs())
+    UnixTime::saturating_from(SystemTime::now())
 }

@@ -10,7 +10,7 @@ mod callback;
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use bytes::Bytes;
@@ -165,5 +165,5 @@ async fn after<T>(time: Duration, result: T) -> T {
 }
 
 fn now() -> UnixTime {
-    UnixTime::from_secs(UNIX_EPOCH.elapsed().unwrap_or_default().as_secs())
+    UnixTime::saturating_from(SystemTime::now())
 }

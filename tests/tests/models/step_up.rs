@@ -148,9 +148,6 @@ impl Model {
             request: Some(Request { answers: request.answers + 1, ..request.clone() }),
             ..state.clone()
         };
-        let tokens = |requested: &ScopeSet, granted: ScopeSet, can_refresh| {
-            Some(Held { requested: requested.clone(), granted, can_refresh })
-        };
         match verdict {
             Verdict::UseNonce => panic!("no server here asks for one: {state:?}"),
             Verdict::Accepted => {
@@ -165,28 +162,14 @@ impl Model {
                 on.request.as_mut().unwrap().tried.refresh = true;
                 next.push(on.clone());
                 // The grant has ended.
-                let held = on.resources[at].session.as_mut().unwrap();
-                held.can_refresh = false;
+                on.resources[at].session.as_mut().unwrap().can_refresh = false;
                 next.push(on);
                 next.push(ended);
             }
             Verdict::Login { .. } => {
-                // What a login asks for again.
-                let held = state.resources[at]
-                    .session
-                    .as_ref()
-                    .map(|own| own.requested.union(&own.granted).unwrap());
                 assert!(!request.tried.login, "logged in twice for one request");
                 on.request.as_mut().unwrap().tried.login = true;
-                let requested = held.unwrap_or_default().union(&scopes(at, "0")).unwrap();
-                own_scopes_only(at, &requested);
-                for (granted, can_refresh) in
-                    [(requested.clone(), true), (requested.clone(), false), (scopes(at, "0"), true)]
-                {
-                    let mut on = on.clone();
-                    on.resources[at].session = tokens(&requested, granted, can_refresh);
-                    next.push(on);
-                }
+                next.extend(after_login(&on, at));
                 next.push(ended);
             }
             Verdict::StepUp { scope, attempt, .. } => {
@@ -202,7 +185,8 @@ impl Model {
                 }
                 for granted in [scope.clone(), before.granted.clone()] {
                     let mut on = on.clone();
-                    on.resources[at].session = tokens(&scope, granted, before.can_refresh);
+                    let requested = scope.clone();
+                    on.resources[at].session = Some(Held { requested, granted, ..before.clone() });
                     next.push(on);
                 }
                 next.push(ended.clone());
@@ -221,6 +205,22 @@ impl Model {
             }
         }
     }
+}
+
+/// Every outcome of a login, which asks again for what was asked for before.
+fn after_login(on: &State, at: usize) -> Vec<State> {
+    let held = on.resources[at].session.as_ref();
+    let held = held.map(|own| own.requested.union(&own.granted).unwrap());
+    let requested = held.unwrap_or_default().union(&scopes(at, "0")).unwrap();
+    own_scopes_only(at, &requested);
+    let grants = [(requested.clone(), true), (requested.clone(), false), (scopes(at, "0"), true)];
+    let after = grants.map(|(granted, can_refresh)| {
+        let mut on = on.clone();
+        let requested = requested.clone();
+        on.resources[at].session = Some(Held { requested, granted, can_refresh });
+        on
+    });
+    after.into()
 }
 
 #[track_caller]

@@ -11,6 +11,7 @@ use axum::routing::any;
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::response::Builder;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::StreamBody;
@@ -98,6 +99,11 @@ impl Service {
             }
             _ => {}
         }
+        Self::body(response, query)
+    }
+
+    /// The answer that the query asks for.
+    fn body(response: Builder, query: Option<&str>) -> Response<Body> {
         match query {
             // A method that the service does not have, as rmcp says it.
             Some("unknown") => response.status(404).body(Body::empty()).unwrap(),

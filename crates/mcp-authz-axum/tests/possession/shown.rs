@@ -22,6 +22,7 @@ async fn a_bound_token_with_a_proof_of_its_key_is_let_in_and_a_bearer_token_as_e
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table of attempts")]
 async fn r_auth_1_a_thief_of_token_and_proofs_gets_nowhere() {
     let server = server();
     let token = "alice.bound";

@@ -22,6 +22,7 @@ struct Provider {
 const APP: &str = "6731de76-14a6-49ae-97bc-6eba6914391e";
 
 /// Samples of each provider's documentation, with this issuer and time.
+#[expect(clippy::too_many_lines, reason = "a table of samples")]
 fn providers() -> Vec<Provider> {
     let with = |claims: Value| {
         let mut all = json!({"iss": fixed(), "iat": NOW, "exp": NOW + 600});

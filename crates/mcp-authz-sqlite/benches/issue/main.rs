@@ -81,7 +81,10 @@ fn issue() {
         rates.sort_by(f64::total_cmp);
         rates[ROUNDS / 2]
     });
-    let [bare, one, eight, crowd] = medians;
+    tell(medians);
+}
+
+fn tell([bare, one, eight, crowd]: [f64; 4]) {
     println!("token issue, medians of {ROUNDS} rounds, operations per second");
     println!("  bare connection, one after the other {bare:>8.0}");
     println!(

@@ -194,6 +194,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table of spellings")]
     fn sec_234_every_spelling_that_a_server_may_normalise_may_mean_the_row() {
         for spelling in [
             "FILE:///secret",
