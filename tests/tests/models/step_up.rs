@@ -144,10 +144,8 @@ impl Model {
     ) {
         let at = request.resource;
         let mut ended = State { request: None, ..state.clone() };
-        let mut on = State {
-            request: Some(Request { answers: request.answers + 1, ..request.clone() }),
-            ..state.clone()
-        };
+        let answered = Request { answers: request.answers + 1, ..request.clone() };
+        let mut on = State { request: Some(answered), ..state.clone() };
         match verdict {
             Verdict::UseNonce => panic!("no server here asks for one: {state:?}"),
             Verdict::Accepted => {
@@ -185,8 +183,8 @@ impl Model {
                 }
                 for granted in [scope.clone(), before.granted.clone()] {
                     let mut on = on.clone();
-                    let requested = scope.clone();
-                    on.resources[at].session = Some(Held { requested, granted, ..before.clone() });
+                    let held = Held { requested: scope.clone(), granted, ..before.clone() };
+                    on.resources[at].session = Some(held);
                     next.push(on);
                 }
                 next.push(ended.clone());

@@ -243,6 +243,7 @@ fn a_reg_3_sec_109_sec_110_sec_111_sec_112_metadata_that_is_refused() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of registrations")]
 fn sec_237_what_one_registration_makes_the_store_keep_is_bounded_and_kept_once() {
     let server = server();
     let uris = |count: usize, bytes: usize| {
