@@ -231,7 +231,7 @@ async fn in_memory() -> StoreVerifier<MemoryStore> {
         let mut id = [0; 16];
         id[..2].copy_from_slice(&number.to_be_bytes());
         let access = NewAccess::new(SecretDigest::of(&token), scopes.clone(), end);
-        let id = FamilyId::new(&Entropy::new(id));
+        let id = FamilyId::new(Entropy::new(id));
         let client_id = ClientId::parse("s6BhdRkqt3").unwrap();
         let resource = ResourceUri::parse(MCP).unwrap();
         let family = NewFamily::new(id, client_id, "alice".to_owned(), resource, access);

@@ -11,8 +11,8 @@ pub struct CorrelationId(u64);
 impl CorrelationId {
     /// A fresh one.
     #[must_use]
-    pub const fn new(entropy: &Entropy<8>) -> Self {
-        Self(u64::from_be_bytes(*entropy.as_bytes()))
+    pub fn new(entropy: Entropy<8>) -> Self {
+        Self(u64::from_be_bytes(entropy.into_bytes()))
     }
 }
 

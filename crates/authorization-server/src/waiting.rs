@@ -64,17 +64,18 @@ impl NeedsConsent<'_> {
         &self,
         asked: Asked<'_>,
         sent: Option<&str>,
-        (salt, fresh): (Entropy<16>, Entropy<16>),
+        entropy: Entropy<32>,
         now: UnixTime,
     ) -> Result<Question, PageError> {
+        let [salt, fresh] = entropy.split();
         let (config, owner) = (self.config, asked.owner());
         let known = sent.filter(|sent| owner.as_deref().is_some_and(|it| is_of(config, sent, it)));
-        let browser = known.map_or_else(|| mark(config, &fresh, owner.as_deref()), Secret::new);
+        let browser = known.map_or_else(|| mark(config, fresh, owner.as_deref()), Secret::new);
         let stage = match asked {
             Asked::User(subject) => Stage::User(SecretDigest::of(subject)),
             Asked::Stranger(_) => Stage::Stranger,
         };
-        let transaction = self.seal(stage, &browser, &salt, now)?;
+        let transaction = self.seal(stage, &browser, salt, now)?;
         Ok(Question { transaction, browser })
     }
 
@@ -88,7 +89,7 @@ impl NeedsConsent<'_> {
     pub fn return_to(
         &self,
         browser: &str,
-        salt: &Entropy<16>,
+        salt: Entropy<16>,
         now: UnixTime,
     ) -> Result<String, PageError> {
         let transaction = self.seal(Stage::Agreed, &Secret::new(browser), salt, now)?;
@@ -101,12 +102,12 @@ impl NeedsConsent<'_> {
         &self,
         stage: Stage,
         browser: &Secret,
-        salt: &Entropy<16>,
+        salt: Entropy<16>,
         now: UnixTime,
     ) -> Result<Secret, PageError> {
         let waiting = Waiting {
             stage,
-            salt: *salt.as_bytes(),
+            salt: salt.into_bytes(),
             browser: browser.digest(),
             until: now.plus(LIFETIME),
             client_id: self.client.client_id.clone(),
@@ -143,12 +144,12 @@ impl Asked<'_> {
 }
 
 /// A cookie's value: half of it is random, the other says whose it is. Without an owner nobody's will match.
-fn mark(config: &Config, fresh: &Entropy<16>, owner: Option<&str>) -> Secret {
-    let fresh = fresh.as_bytes().as_slice();
-    let signed = [fresh, owner.unwrap_or_default().as_bytes()].concat();
+fn mark(config: &Config, fresh: Entropy<16>, owner: Option<&str>) -> Secret {
+    let fresh = fresh.into_bytes();
+    let signed = [fresh.as_slice(), owner.unwrap_or_default().as_bytes()].concat();
     let tag = config.seals().tag(Purpose::Browser, &signed);
     let (half, _) = tag.split_at(16);
-    Secret::new(URL_SAFE_NO_PAD.encode([fresh, half].concat()))
+    Secret::new(URL_SAFE_NO_PAD.encode([fresh.as_slice(), half].concat()))
 }
 
 fn is_of(config: &Config, value: &str, owner: &str) -> bool {

@@ -36,8 +36,8 @@ pub struct SealingKey(Zeroizing<[u8; 32]>);
 impl SealingKey {
     /// A key of these random bytes.
     #[must_use]
-    pub fn new(entropy: &Entropy<32>) -> Self {
-        Self(Zeroizing::new(*entropy.as_bytes()))
+    pub fn new(entropy: Entropy<32>) -> Self {
+        Self(Zeroizing::new(entropy.into_bytes()))
     }
 
     fn cipher(&self) -> XChaCha20Poly1305 {
@@ -112,7 +112,6 @@ impl Visit {
     /// # Errors
     ///
     /// [`FlowError::NoSession`] when `session` is empty: it would be everybody's.
-    #[expect(clippy::needless_pass_by_value, reason = "used up: a nonce seals once")]
     pub fn seal(
         self,
         key: &SealingKey,
@@ -123,7 +122,7 @@ impl Visit {
             return Err(FlowError::NoSession);
         }
         Ok(Sealed {
-            text: self.pending.seal(key, session, &nonce).ok_or(FlowError::NotSaved)?,
+            text: self.pending.seal(key, session, nonce).ok_or(FlowError::NotSaved)?,
             key: self.pending.state.digest(),
             until: self.pending.until,
             url: self.url,
@@ -215,14 +214,14 @@ impl From<Replayed> for FlowError {
 
 impl Pending {
     /// `None` only for a login of gigabytes; what is empty opens nowhere.
-    fn seal(&self, key: &SealingKey, session: &str, nonce: &Entropy<NONCE>) -> Option<String> {
+    fn seal(&self, key: &SealingKey, session: &str, nonce: Entropy<NONCE>) -> Option<String> {
         // Room for the longest, so that no copy is left behind when the buffer grows.
         let mut plain = Zeroizing::new(Vec::with_capacity(ROOM));
         serde_json::to_writer(&mut *plain, self).ok()?;
-        let nonce = nonce.as_bytes();
+        let nonce = nonce.into_bytes();
         let payload = Payload { msg: &plain, aad: &bound_to(session) };
-        let sealed = key.cipher().encrypt(&XNonce::from(*nonce), payload).ok()?;
-        Some(URL_SAFE_NO_PAD.encode([nonce, &*sealed].concat()))
+        let sealed = key.cipher().encrypt(&XNonce::from(nonce), payload).ok()?;
+        Some(URL_SAFE_NO_PAD.encode([nonce.as_slice(), &*sealed].concat()))
     }
 
     fn open(text: &str, key: &SealingKey, session: &str) -> Option<Self> {

@@ -55,5 +55,5 @@ pub(crate) fn entropy<const N: usize>() -> Option<Entropy<N>> {
 pub(crate) fn correlation_id() -> CorrelationId {
     static FAILURES: AtomicU64 = AtomicU64::new(0);
     let counted = || Entropy::new(FAILURES.fetch_add(1, Ordering::Relaxed).to_be_bytes());
-    CorrelationId::new(&entropy().unwrap_or_else(counted))
+    CorrelationId::new(entropy().unwrap_or_else(counted))
 }

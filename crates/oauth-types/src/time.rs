@@ -119,6 +119,12 @@ impl<const N: usize> Entropy<N> {
         &self.0
     }
 
+    /// Returns the bytes, for a key or an identifier that is made of them.
+    #[must_use]
+    pub fn into_bytes(self) -> [u8; N] {
+        self.0
+    }
+
     /// The bytes as URL-safe Base64 without padding (RFC 4648 §5): a token, code, verifier or state.
     #[must_use]
     pub fn into_secret(self) -> Secret {

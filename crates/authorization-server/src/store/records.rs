@@ -153,8 +153,8 @@ pub struct FamilyId([u8; 16]);
 impl FamilyId {
     /// A fresh identifier.
     #[must_use]
-    pub const fn new(entropy: &Entropy<16>) -> Self {
-        Self(*entropy.as_bytes())
+    pub fn new(entropy: Entropy<16>) -> Self {
+        Self(entropy.into_bytes())
     }
 
     /// An identifier that a store or token kept.

@@ -43,7 +43,7 @@ pub(super) async fn redeem<E: Environment>(
     let key = request.proof.first_use(env.store(), code.jkt, now).await?;
 
     let (id, random) = (Refusal::drawn(env.entropy())?, Refusal::drawn(env.entropy())?);
-    let id = FamilyId::new(&id);
+    let id = FamilyId::new(id);
     let jkt = key.as_ref().map(|key| *key.thumbprint());
     let grant = Grant {
         client_id: &code.client_id,

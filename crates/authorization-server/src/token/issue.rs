@@ -89,7 +89,7 @@ pub(super) async fn issue_once<E: Environment>(
     let grant = Grant { client_id, subject: &subject, resource: &resource, scopes: &scopes, key };
     let (issued, access) = grant.access_token(config, random, now);
     let family = NewFamily {
-        id: FamilyId::new(&id),
+        id: FamilyId::new(id),
         subject,
         client_id: client_id.clone(),
         resource,

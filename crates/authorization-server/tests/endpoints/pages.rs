@@ -123,7 +123,7 @@ impl<S: Store> Server<S> {
     ) -> Result<Answer, PageError> {
         let asked = user.map_or(Asked::Stranger(None), Asked::User);
         let sent = cookie(headers, "browser");
-        let question = request.ask(asked, sent, (draw(), draw()), self.now())?;
+        let question = request.ask(asked, sent, draw(), self.now())?;
         let headers = request.page_headers("nonce");
         let page = Page {
             client_name: request.client_name().map(str::to_owned),

@@ -26,7 +26,7 @@ impl Host {
         let mut world = World::new();
         world.register.1["client_secret"] = json!("canary-secret");
         world.metadata.1["token_endpoint_auth_methods_supported"] = json!(["client_secret_basic"]);
-        Self { world, key: SealingKey::new(&Entropy::new([9; 32])), finished: RefCell::default() }
+        Self { world, key: SealingKey::new(Entropy::new([9; 32])), finished: RefCell::default() }
     }
 
     /// A process sends a user away.
@@ -192,7 +192,7 @@ fn sec_192_what_is_sealed_shows_nothing_and_cannot_be_changed() {
         Sealed::open(text, key, "alice", &config(), Callback::from_url(&callback), NOW).is_ok()
     };
     assert!(open(sealed.text(), &host.key));
-    assert!(!open(sealed.text(), &SealingKey::new(&Entropy::new([8; 32]))));
+    assert!(!open(sealed.text(), &SealingKey::new(Entropy::new([8; 32]))));
     for at in 0..sealed.text().len() {
         let mut text = sealed.text().to_owned();
         let other = if text.as_bytes()[at] == b'A' { "B" } else { "A" };

@@ -102,11 +102,11 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
             Some(user) => Asked::User(&user.subject),
             None => Asked::Stranger(network.as_deref()),
         };
-        let (Some(nonce), Some(salt), Some(fresh)) = (entropy::<16>(), entropy(), entropy()) else {
+        let (Some(nonce), Some(random)) = (entropy::<16>(), entropy()) else {
             return Err(unavailable());
         };
         let known = self.cookie(received.headers());
-        let question = request.ask(asked, known, (salt, fresh), now)?;
+        let question = request.ask(asked, known, random, now)?;
         let nonce = nonce.into_secret();
         let html = self.template.write(&ConsentPage {
             request,

@@ -30,7 +30,7 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         now: UnixTime,
     ) -> Result<Response<Bytes>, PageError> {
         let salt = entropy().ok_or_else(unavailable)?;
-        let return_to = pending.return_to(browser, &salt, now)?;
+        let return_to = pending.return_to(browser, salt, now)?;
         match self.login.browser(headers, &return_to).await {
             // Logged in meanwhile, in another tab.
             Browser::User(user) => self.approve(pending, user.subject, now).await,
