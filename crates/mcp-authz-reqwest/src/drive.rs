@@ -68,7 +68,7 @@ enum Visited {
     /// The URL that the browser came back to.
     Callback(String),
     /// Another program that shares the store has logged in.
-    LoggedIn(Session),
+    LoggedIn(Box<Session>),
 }
 
 impl Host<'_> {
@@ -110,7 +110,7 @@ impl Host<'_> {
                     flow.check()?;
                     match visited {
                         Visited::Callback(url) => visit.resume(Callback::from_url(&url), now())?,
-                        Visited::LoggedIn(session) => return Ok((session, turn)),
+                        Visited::LoggedIn(session) => return Ok((*session, turn)),
                     }
                 }
                 Step::ChooseServer(choose) => {
@@ -162,7 +162,7 @@ impl Host<'_> {
             Either::Left((Either::Right(_), _)) => Err(Error::LoginEnded.into()),
             Either::Right((session, _)) => {
                 info!("another program that shares the store has logged in");
-                Ok(Visited::LoggedIn(session))
+                Ok(Visited::LoggedIn(Box::new(session)))
             }
         }
     }
