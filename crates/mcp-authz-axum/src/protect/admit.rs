@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderMap, Method, Request};
+use http::{Extensions, HeaderMap, Method, Request};
 use http_body::Body as _;
 use oauth_types::UnixTime;
 use resource_server::{
@@ -84,14 +84,19 @@ impl<V: TokenVerifier> Guard<V> {
         let authorization = request.headers_mut().remove(AUTHORIZATION);
         #[cfg(feature = "dpop")]
         request.headers_mut().remove(oauth_types::header::DPOP);
-        request.extensions_mut().insert(granted.clone());
+        self.tell(request.extensions_mut(), &granted, token);
+        Ok(Admitted { granted: Some(granted), authorization, opening })
+    }
+
+    /// Adds what handlers may know of the token.
+    fn tell(&self, extensions: &mut Extensions, granted: &Granted, token: Option<RawToken>) {
+        extensions.insert(granted.clone());
         if self.required.is_mixed() {
-            request.extensions_mut().insert(Some(granted.clone()));
+            extensions.insert(Some(granted.clone()));
         }
         if let Some(token) = token {
-            request.extensions_mut().insert(token);
+            extensions.insert(token);
         }
-        Ok(Admitted { granted: Some(granted), authorization, opening })
     }
 
     /// Replaces the sealed handles of a request by those of the service.
