@@ -151,7 +151,7 @@ impl<S: Store> Server<S> {
                 let Some(browser) = browser.filter(|_| answer.allows()) else {
                     return Ok(request.deny().into());
                 };
-                let return_to = request.return_to(browser, &draw(), self.now())?;
+                let return_to = request.return_to(browser, draw(), self.now())?;
                 match user {
                     // Logged in meanwhile, in another tab.
                     Some(user) => Ok(self.approve(request, user).await),
