@@ -148,25 +148,21 @@ impl<'a> Redirectable<'a, '_> {
         use AuthorizationErrorCode as Code;
         let form = &self.form;
         // A-AUTHZ-7: a state that is there twice is not sent back at all.
-        let state = form.single("state").ok().flatten();
+        let state = form.single("state").ok().flatten().map(str::to_owned);
         let prompt = Prompt::parse(form.value("prompt").ok().flatten());
         let fail = |cause, code, why| {
-            let identification = &self.config.identification;
-            let error =
-                RedirectError::new(cause, code, why, &self.redirect_uri, state, identification);
+            let (uri, identification) = (&self.redirect_uri, &self.config.identification);
+            let error = RedirectError::new(cause, code, why, uri, state.as_deref(), identification);
             if prompt.lets_ask() { error.for_user(self.destination()) } else { error }
         };
+        let bad = |name, why| fail(Cause::Parameter(name), Code::InvalidRequest, why);
         if form.has_repeated_except("resource") {
-            let cause = Cause::Parameter("repeated");
-            return Err(fail(cause, Code::InvalidRequest, "a parameter is repeated"));
+            return Err(bad("repeated", "a parameter is repeated"));
         }
         let value = |name| form.value(name).ok().flatten();
         match value("response_type") {
             Some("code") => {}
-            None => {
-                let cause = Cause::Parameter("response_type");
-                return Err(fail(cause, Code::InvalidRequest, "response_type is missing"));
-            }
+            None => return Err(bad("response_type", "response_type is missing")),
             Some(_) => {
                 let cause = Cause::Parameter("response_type");
                 return Err(fail(cause, Code::UnsupportedResponseType, "only code is supported"));
@@ -179,8 +175,7 @@ impl<'a> Redirectable<'a, '_> {
         let is_s256 = value("code_challenge_method") == Some(CodeChallenge::METHOD);
         let challenge = value("code_challenge").filter(|_| is_s256);
         let Some(challenge) = challenge.and_then(|text| CodeChallenge::parse(text).ok()) else {
-            let cause = Cause::Parameter("code_challenge");
-            return Err(fail(cause, Code::InvalidRequest, "PKCE with S256 is required"));
+            return Err(bad("code_challenge", "PKCE with S256 is required"));
         };
         let registered = self.client.scope_bound();
         let default = self.config.default_scope(registered);
@@ -190,8 +185,7 @@ impl<'a> Redirectable<'a, '_> {
             return Err(fail(Cause::Scope, Code::InvalidScope, why));
         };
         if prompt == Prompt::Contradiction {
-            let cause = Cause::Parameter("prompt");
-            return Err(fail(cause, Code::InvalidRequest, "prompt is none and something else"));
+            return Err(bad("prompt", "prompt is none and something else"));
         }
         let Some(resource) = ResourceIndicator::read(form).select(&self.config.resources) else {
             let why = "name one resource that this server gives tokens for";
@@ -199,10 +193,8 @@ impl<'a> Redirectable<'a, '_> {
         };
         let jkt = value("dpop_jkt").filter(|_| cfg!(feature = "dpop")).map(Thumbprint::parse);
         let Ok(jkt) = jkt.transpose() else {
-            let cause = Cause::Parameter("dpop_jkt");
-            return Err(fail(cause, Code::InvalidRequest, "dpop_jkt is no thumbprint"));
+            return Err(bad("dpop_jkt", "dpop_jkt is no thumbprint"));
         };
-        let state = state.map(str::to_owned);
         let Self { config, client, redirect_uri, .. } = self;
         Ok(NeedsConsent {
             config,
