@@ -192,8 +192,8 @@ impl ServerEndpoints {
 
 /// Returns `true` if a server takes proofs in the one algorithm that is made here.
 fn takes_proofs(server: &AuthorizationServerMetadata) -> bool {
-    let listed = server.dpop_signing_alg_values_supported.as_deref().unwrap_or_default();
-    listed.contains(&SigningAlgorithm::Es256)
+    let listed = &server.dpop_signing_alg_values_supported;
+    listed.as_ref().is_some_and(|listed| listed.contains(&SigningAlgorithm::Es256))
 }
 
 /// Tokens, with what they were asked for and what they grant.
