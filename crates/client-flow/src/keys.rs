@@ -137,7 +137,7 @@ impl Keys {
         let Some(signing) = signing else { return Ok(()) };
         #[cfg(feature = "jwt")]
         {
-            let (for_assertion, for_proof) = signing.entropy.split();
+            let [for_assertion, for_proof] = signing.entropy.split();
             if *account.client.method() == AuthMethod::PrivateKeyJwt {
                 let key = self.assertion.as_ref().ok_or(key_missing)?;
                 let (client_id, issuer) = (account.client.client_id(), &account.server.issuer);
