@@ -86,7 +86,8 @@ pub(crate) fn registration(
 /// Scopes to register: what is asked for now and what the resource lists, where the server lists all that is asked for.
 /// Of a resource that lists nothing the server's own list is all that is known: without it each step-up would register
 /// anew. Some servers hold clients to what they registered, and give nothing to those that registered nothing; a login for
-/// more registers anew ([`Account::registered_scope`]). Others refuse scopes that they do not list themselves.
+/// more registers anew ([`registered_scope`](crate::Account::registered_scope)). Others refuse scopes that they do not
+/// list themselves.
 fn scope_to_register(
     server: &AuthorizationServerMetadata,
     resource: &ProtectedResourceMetadata,

@@ -66,12 +66,7 @@ pub(crate) enum Proof {}
 pub(crate) struct Shown;
 
 #[cfg(not(feature = "dpop"))]
-#[expect(
-    clippy::unnecessary_wraps,
-    clippy::unused_self,
-    clippy::needless_pass_by_value,
-    reason = "the shape of the feature dpop"
-)]
+#[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "the shape of the feature dpop")]
 impl Shown {
     pub(crate) const fn parse(
         _: &Resource,
