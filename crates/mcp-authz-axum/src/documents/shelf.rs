@@ -5,6 +5,9 @@
 //! | fresh, as its headers say, within a minute and a day | used |
 //! | out of date for less than an hour, unless its headers forbid that | asked for again, and used while there is no answer (RFC 9111 §4.2.4) |
 //! | older, or taken back by an answer of its host | not used |
+//!
+//! An entry that `in_use` displaces returns to `named` under the same lock. `moka` tells of what it evicts only later, to
+//! a listener, so that a document in use could be in neither.
 
 use core::time::Duration;
 use std::collections::HashMap;

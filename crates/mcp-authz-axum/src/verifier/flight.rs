@@ -1,4 +1,8 @@
-//! What is fetched once for all who wait for it.
+//! Single flight: one fetch for all callers that wait for it.
+//!
+//! `moka::future::Cache::try_get_with` does not do this, because its fetch belongs to the caller that began it and is
+//! dropped with it (moka-rs/moka#240). With moka 0.12.16, five callers that left one after the other began five fetches.
+//! Here a fetch goes on in a task of its own, and whether another may begin is decided under the lock (SEC-148).
 
 use core::future::Future;
 use std::sync::{Mutex, PoisonError};
