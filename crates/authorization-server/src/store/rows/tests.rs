@@ -99,8 +99,10 @@ fn read_consent(body: &RecordBody) -> Result<ConsentRecord, StoreError> {
     ConsentRecord::from_row(ConsentIndex { key, subject, client_id, until }, body)
 }
 
+type IsRead = fn(&RecordBody) -> bool;
+
 /// One body of each kind, and whether it is read.
-fn bodies() -> [(RecordBody, fn(&RecordBody) -> bool); 5] {
+fn bodies() -> [(RecordBody, IsRead); 5] {
     let family = family(None);
     [
         (client().body().unwrap(), |body| read_client(body).is_ok()),
