@@ -1,3 +1,5 @@
+//! Bodies of rows are read back, members of a newer release are passed over, and what must not be misread is refused.
+
 use client_auth::Registered;
 use oauth_types::{AuthMethod, ClientMetadata, Secret, Thumbprint};
 use serde_json::{Value, json};
