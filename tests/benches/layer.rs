@@ -21,7 +21,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use authorization_server::{FamilyId, MemoryStore, NewAccess, NewFamily, Store as _};
+use authorization_server::store::{FamilyId, NewAccess, NewFamily};
+use authorization_server::{MemoryStore, Store as _};
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};

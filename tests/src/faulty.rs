@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use authorization_server::{
-    AccessRecord, ClientRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord,
-    MemoryStore, NewFamily, OnceKind, RedeemOutcome, RotateOutcome, Rotation, Store, StoreError,
+use authorization_server::store::{
+    AccessRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord, NewFamily,
+    OnceKind, RedeemOutcome, RotateOutcome, Rotation, StoreError,
 };
+use authorization_server::{ClientRecord, MemoryStore, Store};
 use client_auth::Replay;
 use oauth_types::{ClientId, SecretDigest, UnixTime};
 

@@ -7,8 +7,9 @@ use core::time::Duration;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, OnceLock};
 
+use authorization_server::store::StoreError;
 use authorization_server::{
-    ClientRecord, Config, MemoryStore, PageError, ServerKey, ServerKeys, Store as _, StoreError,
+    ClientRecord, Config, MemoryStore, PageError, ServerKey, ServerKeys, Store as _,
 };
 use axum::Router;
 use axum::body::Body;

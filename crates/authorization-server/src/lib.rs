@@ -34,7 +34,7 @@ mod seal;
 mod server_keys;
 #[cfg(feature = "jwt")]
 mod signing_keys;
-mod store;
+pub mod store;
 #[cfg(feature = "store_contract")]
 pub mod store_contract;
 mod token;
@@ -68,10 +68,6 @@ pub use revoke::revoke;
 pub use server_keys::{ServerKey, ServerKeys};
 #[cfg(feature = "jwt")]
 pub use signing_keys::SigningKeys;
-pub use store::{
-    AccessRecord, ClientRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord,
-    Generation, NewAccess, NewFamily, OnceKind, RedeemOutcome, RotateOutcome, Rotation, Store,
-    StoreError, rows,
-};
+pub use store::{ClientRecord, Store};
 pub use token::token;
 pub use waiting::{Answered, Asked, OfAsked, OfUser, Question};

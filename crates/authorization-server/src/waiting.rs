@@ -293,7 +293,7 @@ impl<'a> OfAsked<'a> {
     }
 
     /// Goes on with the client, if there still is one. An answer counts if it is the first: remember its key as an
-    /// [answer](crate::OnceKind::Answer).
+    /// [answer](crate::store::OnceKind::Answer).
     ///
     /// # Errors
     ///

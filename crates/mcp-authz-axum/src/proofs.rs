@@ -3,7 +3,8 @@
 use core::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use authorization_server::{OnceKind, Store, StoreError};
+use authorization_server::Store;
+use authorization_server::store::{OnceKind, StoreError};
 use axum::extract::OriginalUri;
 use http::Request;
 use oauth_types::{SecretDigest, UnixTime};

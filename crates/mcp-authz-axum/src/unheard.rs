@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use authorization_server::{FirstUse, NeedsConsent, OnceKind, PageError, Replay, Store};
+use authorization_server::store::OnceKind;
+use authorization_server::{FirstUse, NeedsConsent, PageError, Replay, Store};
 use oauth_types::{SecretDigest, UnixTime};
 
 /// Most answers that are remembered; those beyond have to begin at the client again.

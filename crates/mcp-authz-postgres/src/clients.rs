@@ -1,7 +1,8 @@
 //! Clients, and what ends with them.
 
-use authorization_server::rows::ClientIndex;
-use authorization_server::{ClientRecord, CreateOutcome};
+use authorization_server::ClientRecord;
+use authorization_server::store::CreateOutcome;
+use authorization_server::store::rows::ClientIndex;
 use oauth_types::{ClientId, UnixTime};
 
 use crate::failure::Failure;

@@ -1,7 +1,7 @@
 //! Codes, each good for one family.
 
-use authorization_server::rows::CodeIndex;
-use authorization_server::{CodeRecord, FamilyId, NewFamily, RedeemOutcome};
+use authorization_server::store::rows::CodeIndex;
+use authorization_server::store::{CodeRecord, FamilyId, NewFamily, RedeemOutcome};
 use oauth_types::{ClientId, SecretDigest, UnixTime};
 
 use crate::failure::Failure;

@@ -1,7 +1,7 @@
 //! What users agreed to.
 
-use authorization_server::ConsentRecord;
-use authorization_server::rows::ConsentIndex;
+use authorization_server::store::ConsentRecord;
+use authorization_server::store::rows::ConsentIndex;
 use oauth_types::{ClientId, SecretDigest};
 
 use crate::failure::Failure;

@@ -1,6 +1,6 @@
 //! Why an operation failed, in PostgreSQL's words and in ours.
 
-use authorization_server::StoreError;
+use authorization_server::store::StoreError;
 use tokio_postgres::Error;
 use tokio_postgres::error::{Severity, SqlState};
 use tracing::warn;

@@ -1,7 +1,7 @@
 //! Families and their access tokens.
 
-use authorization_server::rows::{AccessIndex, FamilyIndex};
-use authorization_server::{
+use authorization_server::store::rows::{AccessIndex, FamilyIndex};
+use authorization_server::store::{
     AccessRecord, FamilyId, FamilyRecord, Generation, NewFamily, RotateOutcome, Rotation,
 };
 use oauth_types::{ClientId, ResourceUri, SecretDigest, UnixTime};

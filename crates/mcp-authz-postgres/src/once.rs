@@ -1,6 +1,6 @@
 //! What counts once.
 
-use authorization_server::OnceKind;
+use authorization_server::store::OnceKind;
 use client_auth::Replay;
 use oauth_types::{SecretDigest, UnixTime};
 

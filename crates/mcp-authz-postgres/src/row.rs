@@ -1,7 +1,7 @@
 //! How values stand in columns.
 
-use authorization_server::FamilyId;
-use authorization_server::rows::RecordBody;
+use authorization_server::store::FamilyId;
+use authorization_server::store::rows::RecordBody;
 use oauth_types::{SecretDigest, UnixTime};
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;

@@ -6,7 +6,7 @@
 use core::future::Future;
 use core::time::Duration;
 
-use authorization_server::StoreError;
+use authorization_server::store::StoreError;
 use deadpool_postgres::{HookError, Object, Pool, PoolError};
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::Row;

@@ -5,10 +5,11 @@ use core::time::Duration;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use authorization_server::{
-    AccessRecord, ClientRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord,
-    NewFamily, OnceKind, RedeemOutcome, RotateOutcome, Rotation, ServerKeys, Store, StoreError,
+use authorization_server::store::{
+    AccessRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord, NewFamily,
+    OnceKind, RedeemOutcome, RotateOutcome, Rotation, StoreError,
 };
+use authorization_server::{ClientRecord, ServerKeys, Store};
 use client_auth::Replay;
 use deadpool_postgres::Pool;
 use mcp_authz_keys::KeyFileError;

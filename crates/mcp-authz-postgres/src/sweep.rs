@@ -1,6 +1,6 @@
 //! What has expired and is not needed any more.
 
-use authorization_server::OnceKind;
+use authorization_server::store::OnceKind;
 use oauth_types::UnixTime;
 
 use crate::clients;

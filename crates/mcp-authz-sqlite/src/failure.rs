@@ -1,6 +1,6 @@
 //! Why an operation failed, in SQLite's words and in ours.
 
-use authorization_server::StoreError;
+use authorization_server::store::StoreError;
 use rusqlite::{Error, ErrorCode};
 use tracing::warn;
 

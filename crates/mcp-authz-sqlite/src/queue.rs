@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle, yield_now};
 use std::time::Instant;
 
-use authorization_server::StoreError;
+use authorization_server::store::StoreError;
 use futures::channel::oneshot;
 use rusqlite::Connection;
 

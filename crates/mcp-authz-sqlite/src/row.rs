@@ -1,6 +1,6 @@
 //! How values stand in columns.
 
-use authorization_server::rows::RecordBody;
+use authorization_server::store::rows::RecordBody;
 use oauth_types::{SecretDigest, UnixTime};
 use rusqlite::Row;
 

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use authorization_server::{
-    AccessRecord, ClientRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord,
-    NewFamily, OnceKind, RedeemOutcome, RotateOutcome, Rotation, ServerKeys, Store, StoreError,
+use authorization_server::store::{
+    AccessRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord, NewFamily,
+    OnceKind, RedeemOutcome, RotateOutcome, Rotation, StoreError,
 };
+use authorization_server::{ClientRecord, ServerKeys, Store};
 use client_auth::Replay;
 use futures::lock::Mutex;
 use mcp_authz_keys::KeyFileError;

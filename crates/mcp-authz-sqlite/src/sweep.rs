@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::time::Instant;
 
-use authorization_server::OnceKind;
+use authorization_server::store::OnceKind;
 use oauth_types::UnixTime;
 use rusqlite::{Connection, params};
 

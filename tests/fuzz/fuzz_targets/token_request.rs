@@ -8,11 +8,9 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use arbitrary::Arbitrary;
-use authorization_server::rows::CodeIndex;
-use authorization_server::{
-    ClientRecord, CodeRecord, Config, Environment, IdentityProvider, MemoryStore, ServerKey,
-    ServerKeys, Refusal, Store, token,
-};
+use authorization_server::store::rows::CodeIndex;
+use authorization_server::{ClientRecord, Config, Environment, IdentityProvider, MemoryStore, ServerKey, ServerKeys, Refusal, Store, token};
+use authorization_server::store::CodeRecord;
 use bytes::Bytes;
 use client_auth::{VerifyingKeys, Registered};
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};

@@ -6,10 +6,8 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use authorization_server::{
-    Approved, Asking, AuthorizationRequest, Environment, FamilyId, NeedsConsent, PageError,
-    RedirectError, Refusal, Store as _, revoke, token,
-};
+use authorization_server::{Approved, Asking, AuthorizationRequest, Environment, NeedsConsent, PageError, RedirectError, Refusal, Store as _, revoke, token};
+use authorization_server::store::FamilyId;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{Request, Response};

@@ -7,11 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
 use arbitrary::Arbitrary;
-use authorization_server::{
-    AccessRecord, ClientRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord,
-    MemoryStore, NewAccess, NewFamily, OnceKind, RedeemOutcome, RotateOutcome, Rotation, Store,
-    StoreError,
-};
+use authorization_server::{ClientRecord, MemoryStore, Store};
+use authorization_server::store::{AccessRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord, NewAccess, NewFamily, OnceKind, RedeemOutcome, RotateOutcome, Rotation, StoreError};
 use client_auth::Replay;
 use oauth_types::{ClientId, SecretDigest, UnixTime};
 

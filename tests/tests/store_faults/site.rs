@@ -4,9 +4,8 @@ use core::time::Duration;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 
-use authorization_server::{
-    ClientRecord, Config, ResourceServer, ServerKey, ServerKeys, Store, StoreError,
-};
+use authorization_server::store::StoreError;
+use authorization_server::{ClientRecord, Config, ResourceServer, ServerKey, ServerKeys, Store};
 use axum::Router;
 use axum::body::Body;
 use client_auth::{ProofKey, Registered, SigningKey, VerifyingKeys};

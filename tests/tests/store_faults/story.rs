@@ -1,7 +1,8 @@
 //! All that is done on a store, from a client's registration to its end. Whoever is refused for now tries again; whoever
 //! lost what they had begins anew.
 
-use authorization_server::{FamilyId, Store};
+use authorization_server::Store;
+use authorization_server::store::FamilyId;
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use oauth_types::{CodeVerifier, Entropy, FormWriter, SecretDigest};

@@ -24,7 +24,8 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 /// use std::sync::atomic::{AtomicUsize, Ordering};
 ///
 /// use authorization_server::oauth_types::{SecretDigest, UnixTime};
-/// use authorization_server::{AccessRecord, Store, StoreError, delegate_store};
+/// use authorization_server::{Store, delegate_store};
+/// use authorization_server::store::{AccessRecord, StoreError};
 ///
 /// /// Counts the tokens that are looked up.
 /// struct Counting<S> {
@@ -53,25 +54,25 @@ macro_rules! delegate_store {
             create_client(
                 client: $crate::ClientRecord,
                 now: $crate::oauth_types::UnixTime
-            ) -> $crate::CreateOutcome;
+            ) -> $crate::store::CreateOutcome;
             delete_client(
                 client_id: &$crate::oauth_types::ClientId,
                 now: $crate::oauth_types::UnixTime
             ) -> ();
-            insert_code(code: $crate::CodeRecord) -> ();
-            read_code(digest: &$crate::oauth_types::SecretDigest) -> Option<$crate::CodeRecord>;
+            insert_code(code: $crate::store::CodeRecord) -> ();
+            read_code(digest: &$crate::oauth_types::SecretDigest) -> Option<$crate::store::CodeRecord>;
             redeem(
                 digest: &$crate::oauth_types::SecretDigest,
-                family: $crate::NewFamily,
+                family: $crate::store::NewFamily,
                 now: $crate::oauth_types::UnixTime
-            ) -> $crate::RedeemOutcome;
-            insert_family(family: $crate::NewFamily, now: $crate::oauth_types::UnixTime) -> ();
-            read_family(family: &$crate::FamilyId) -> Option<$crate::FamilyRecord>;
+            ) -> $crate::store::RedeemOutcome;
+            insert_family(family: $crate::store::NewFamily, now: $crate::oauth_types::UnixTime) -> ();
+            read_family(family: &$crate::store::FamilyId) -> Option<$crate::store::FamilyRecord>;
             rotate(
-                rotation: $crate::Rotation,
+                rotation: $crate::store::Rotation,
                 now: $crate::oauth_types::UnixTime
-            ) -> $crate::RotateOutcome;
-            revoke_family(family: &$crate::FamilyId, now: $crate::oauth_types::UnixTime) -> ();
+            ) -> $crate::store::RotateOutcome;
+            revoke_family(family: &$crate::store::FamilyId, now: $crate::oauth_types::UnixTime) -> ();
             revoke_subject(
                 subject: &str,
                 client_id: Option<&$crate::oauth_types::ClientId>,
@@ -80,16 +81,16 @@ macro_rules! delegate_store {
             access(
                 digest: &$crate::oauth_types::SecretDigest,
                 now: $crate::oauth_types::UnixTime
-            ) -> Option<$crate::AccessRecord>;
+            ) -> Option<$crate::store::AccessRecord>;
             token_facts(
                 digest: &$crate::oauth_types::SecretDigest,
                 issuer: &$crate::oauth_types::Issuer,
                 now: $crate::oauth_types::UnixTime
             ) -> Option<::std::sync::Arc<$crate::oauth_types::TokenFacts>>;
-            read_consent(key: &$crate::oauth_types::SecretDigest) -> Option<$crate::ConsentRecord>;
-            put_consent(consent: $crate::ConsentRecord) -> ();
+            read_consent(key: &$crate::oauth_types::SecretDigest) -> Option<$crate::store::ConsentRecord>;
+            put_consent(consent: $crate::store::ConsentRecord) -> ();
             put_once(
-                kind: $crate::OnceKind,
+                kind: $crate::store::OnceKind,
                 key: &$crate::oauth_types::SecretDigest,
                 until: $crate::oauth_types::UnixTime,
                 now: $crate::oauth_types::UnixTime
@@ -103,7 +104,7 @@ macro_rules! delegate_store {
             fn $name(
                 &self,
                 $($argument: $type),*
-            ) -> impl ::core::future::Future<Output = Result<$answer, $crate::StoreError>> + Send {
+            ) -> impl ::core::future::Future<Output = Result<$answer, $crate::store::StoreError>> + Send {
                 let $store = self;
                 $crate::Store::$name(&$inner, $($argument),*)
             }

@@ -7,8 +7,8 @@
 //! store notices.
 //!
 //! ```
-//! use authorization_server::rows::{CodeIndex, RecordBody};
-//! use authorization_server::{CodeRecord, StoreError};
+//! use authorization_server::store::rows::{CodeIndex, RecordBody};
+//! use authorization_server::store::{CodeRecord, StoreError};
 //!
 //! /// A row: columns that the store searches, and the text that it only keeps.
 //! fn to_row(code: CodeRecord) -> Result<(CodeIndex, String), StoreError> {

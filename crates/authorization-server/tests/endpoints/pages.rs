@@ -1,8 +1,9 @@
 //! The steps of the authorization endpoint and of the consent page, carried out for a browser with cookies.
 
+use authorization_server::store::OnceKind;
 use authorization_server::{
     Answered, Approved, Asked, Asking, AuthorizationRequest, ConsentAnswer, ConsentError,
-    ErrorForm, NeedsConsent, OfAsked, OnceKind, PageError, RedirectError, Store, find_client,
+    ErrorForm, NeedsConsent, OfAsked, PageError, RedirectError, Store, find_client,
 };
 use bytes::Bytes;
 use http::header::{COOKIE, LOCATION};

@@ -5,9 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::thread;
 
-use authorization_server::{
-    FamilyRecord, Generation, Lifetimes, RedeemOutcome, RotateOutcome, Store as _,
-};
+use authorization_server::store::{FamilyRecord, Generation, RedeemOutcome, RotateOutcome};
+use authorization_server::{Lifetimes, Store as _};
 use bytes::Bytes;
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};

@@ -5,11 +5,11 @@ use core::future::poll_fn;
 use core::task::Poll;
 use std::sync::{Arc, Barrier, Mutex};
 
-use authorization_server::{
-    AccessRecord, ClientRecord, CodeRecord, Config, ConsentRecord, CreateOutcome, FamilyId,
-    MemoryStore, NewFamily, OnceKind, RedeemOutcome, RotateOutcome, Rotation, Store, StoreError,
-    delegate_store,
+use authorization_server::store::{
+    AccessRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, NewFamily, OnceKind,
+    RedeemOutcome, RotateOutcome, Rotation, StoreError,
 };
+use authorization_server::{ClientRecord, Config, MemoryStore, Store, delegate_store};
 use client_auth::Replay;
 use oauth_types::{SecretDigest, UnixTime};
 use serde_json::{Value, json};

@@ -4,13 +4,14 @@
 use std::mem::take;
 use std::sync::{Mutex, PoisonError};
 
+use authorization_server::store::{
+    CodeRecord, ConsentRecord, CreateOutcome, FamilyId, NewFamily, OnceKind, RedeemOutcome,
+    RotateOutcome, Rotation, StoreError,
+};
 use authorization_server::store_contract::{
     Broken, the_last_answer_before_a_restart_holds, what_is_over_stays_over_after_a_restart,
 };
-use authorization_server::{
-    ClientRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, MemoryStore, NewFamily,
-    OnceKind, RedeemOutcome, RotateOutcome, Rotation, Store, StoreError, delegate_store,
-};
+use authorization_server::{ClientRecord, MemoryStore, Store, delegate_store};
 use client_auth::Replay;
 use futures::FutureExt as _;
 use futures::executor::block_on;

@@ -1,8 +1,9 @@
 //! What a browser meets: the authorization endpoint, the consent page, and the answer to it.
 
+use authorization_server::store::StoreError;
 use authorization_server::{
     Answered, Approved, Asked, Asking, AuthorizationRequest, ConsentAnswer, ErrorForm,
-    NeedsConsent, OfAsked, PageError, RedirectError, Store, StoreError, find_client,
+    NeedsConsent, OfAsked, PageError, RedirectError, Store, find_client,
 };
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};

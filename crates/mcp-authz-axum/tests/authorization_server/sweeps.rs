@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use authorization_server::{OnceKind, Store as _};
+use authorization_server::Store as _;
+use authorization_server::store::OnceKind;
 use http::StatusCode;
 use mcp_authz_axum::Clock;
 use oauth_types::{SecretDigest, UnixTime};

@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use authorization_server::{Config, MemoryStore, Store, StoreError, delegate_store};
+use authorization_server::store::StoreError;
+use authorization_server::{Config, MemoryStore, Store, delegate_store};
 use mcp_authz_axum::{AuthorizationServer, Clock, DemoLogin};
 use oauth_types::UnixTime;
 use tokio::sync::RwLock;

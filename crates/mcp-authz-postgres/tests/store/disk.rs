@@ -3,7 +3,8 @@
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt as _;
 
-use authorization_server::{CreateOutcome, RotateOutcome, Store as _, StoreError};
+use authorization_server::Store as _;
+use authorization_server::store::{CreateOutcome, RotateOutcome, StoreError};
 use cluster::Cluster;
 use mcp_authz_postgres::PostgresStore;
 

@@ -4,8 +4,9 @@ use core::time::Duration;
 use std::sync::Arc;
 use std::time::Instant;
 
-use authorization_server::{
-    CreateOutcome, OnceKind, RedeemOutcome, RotateOutcome, Store as _, StoreError,
+use authorization_server::Store as _;
+use authorization_server::store::{
+    CreateOutcome, OnceKind, RedeemOutcome, RotateOutcome, StoreError,
 };
 use cluster::Cluster;
 use futures::future::join_all;

@@ -4,7 +4,8 @@ use core::time::Duration;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use authorization_server::{Store as _, StoreError};
+use authorization_server::Store as _;
+use authorization_server::store::StoreError;
 use cluster::Cluster;
 use mcp_authz_postgres::{OpenError, PostgresStore, Settings};
 use oauth_types::SecretDigest;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use authorization_server::{CreateOutcome, OnceKind, RedeemOutcome, RotateOutcome, Store as _};
+use authorization_server::Store as _;
+use authorization_server::store::{CreateOutcome, OnceKind, RedeemOutcome, RotateOutcome};
 use client_auth::Replay;
 use futures::future::join_all;
 use mcp_authz_postgres::PostgresStore;

@@ -2,9 +2,10 @@
 
 use core::time::Duration;
 
-use authorization_server::rows::CodeIndex;
-use authorization_server::{
-    ClientRecord, CodeRecord, FamilyId, Generation, NewAccess, NewFamily, Rotation, StoreError,
+use authorization_server::ClientRecord;
+use authorization_server::store::rows::CodeIndex;
+use authorization_server::store::{
+    CodeRecord, FamilyId, Generation, NewAccess, NewFamily, Rotation, StoreError,
 };
 use client_auth::Registered;
 use cluster::Cluster;

@@ -1,6 +1,7 @@
 //! Databases of other releases and of others, and servers that nothing may be entrusted to.
 
-use authorization_server::{OnceKind, Store as _};
+use authorization_server::Store as _;
+use authorization_server::store::OnceKind;
 use cluster::Cluster;
 use futures::future::join_all;
 use mcp_authz_postgres::{InvalidSynchronous, OpenError, PostgresStore, Synchronous};

@@ -1,6 +1,7 @@
 //! Much that has expired at once.
 
-use authorization_server::{OnceKind, RedeemOutcome, Store as _};
+use authorization_server::Store as _;
+use authorization_server::store::{OnceKind, RedeemOutcome};
 use futures::future::join3;
 use mcp_authz_postgres::PostgresStore;
 

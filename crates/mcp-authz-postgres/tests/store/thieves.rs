@@ -1,6 +1,7 @@
 //! Texts that are more than letters, and whoever steals a database.
 
-use authorization_server::{ClientRecord, Store as _, StoreError};
+use authorization_server::store::StoreError;
+use authorization_server::{ClientRecord, Store as _};
 use client_auth::Registered;
 use cluster::Cluster;
 use mcp_authz_postgres::{OpenError, PostgresStore};

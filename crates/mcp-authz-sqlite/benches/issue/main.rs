@@ -13,7 +13,8 @@ mod samples;
 use std::path::Path;
 use std::time::Instant;
 
-use authorization_server::{RedeemOutcome, Store as _};
+use authorization_server::Store as _;
+use authorization_server::store::RedeemOutcome;
 use futures::executor::block_on;
 use futures::future::join_all;
 use mcp_authz_sqlite::{Settings, SqliteStore};

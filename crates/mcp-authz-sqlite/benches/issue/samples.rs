@@ -1,7 +1,7 @@
 //! What is stored.
 
-use authorization_server::rows::CodeIndex;
-use authorization_server::{CodeRecord, FamilyId, NewAccess, NewFamily};
+use authorization_server::store::rows::CodeIndex;
+use authorization_server::store::{CodeRecord, FamilyId, NewAccess, NewFamily};
 use oauth_types::{
     ClientId, CodeVerifier, RedirectUri, ResourceUri, ScopeSet, SecretDigest, UnixTime,
 };

@@ -9,7 +9,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use authorization_server::{RedeemOutcome, RotateOutcome, Store as _};
+use authorization_server::Store as _;
+use authorization_server::store::{RedeemOutcome, RotateOutcome};
 use futures::executor::block_on;
 use mcp_authz_sqlite::SqliteStore;
 

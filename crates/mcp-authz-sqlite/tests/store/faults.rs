@@ -6,7 +6,8 @@ use core::time::Duration;
 use std::fs::OpenOptions;
 use std::io::{Seek as _, SeekFrom, Write as _};
 
-use authorization_server::{OnceKind, RedeemOutcome, RotateOutcome, Store as _, StoreError};
+use authorization_server::Store as _;
+use authorization_server::store::{OnceKind, RedeemOutcome, RotateOutcome, StoreError};
 use client_auth::{Registered, Replay};
 use futures::executor::block_on;
 use futures::future::join_all;

@@ -3,8 +3,8 @@
 use core::time::Duration;
 use std::path::PathBuf;
 
-use authorization_server::rows::CodeIndex;
-use authorization_server::{
+use authorization_server::store::rows::CodeIndex;
+use authorization_server::store::{
     CodeRecord, FamilyId, Generation, NewAccess, NewFamily, Rotation, StoreError,
 };
 use mcp_authz_sqlite::{Settings, SqliteStore};

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use authorization_server::{OnceKind, RedeemOutcome, RotateOutcome, Store as _};
+use authorization_server::Store as _;
+use authorization_server::store::{OnceKind, RedeemOutcome, RotateOutcome};
 use client_auth::Replay;
 use futures::executor::block_on;
 use mcp_authz_sqlite::{OpenError, SqliteStore};
