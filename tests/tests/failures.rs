@@ -123,7 +123,7 @@ async fn server() -> Server {
     store.create_client(app, NOW).await.unwrap();
     let router = AuthorizationServer::new(config, Arc::clone(&store), BadLogin)
         .with_clock(Clock::new(|| NOW))
-        .with_deadlines(Deadlines { answer: Duration::from_secs(1), ..Deadlines::default() })
+        .with_deadlines(Deadlines::default().with_answer(Duration::from_secs(1)))
         .router();
     Server { router, store }
 }

@@ -66,11 +66,21 @@ pub struct Config {
 /// (draft-ietf-oauth-identity-assertion-authz-grant).
 #[cfg(feature = "jwt")]
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct IdentityProvider {
     /// What it calls itself, byte for byte.
     pub issuer: Issuer,
     /// What it signs with. Nothing is fetched: while it changes its key, give both.
     pub keys: VerifyingKeys,
+}
+
+#[cfg(feature = "identity_assertions")]
+impl IdentityProvider {
+    /// A provider that signs with these keys.
+    #[must_use]
+    pub const fn new(issuer: Issuer, keys: VerifyingKeys) -> Self {
+        Self { issuer, keys }
+    }
 }
 
 impl Config {

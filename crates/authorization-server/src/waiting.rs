@@ -46,6 +46,7 @@ pub enum Asked<'a> {
 /// What a page's form carries, and the value that the cookie of its browser has to have.
 #[derive(Debug)]
 #[must_use = "put both into the page"]
+#[non_exhaustive]
 pub struct Question {
     /// The form's field `transaction`.
     pub transaction: Secret,

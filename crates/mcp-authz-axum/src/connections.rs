@@ -31,9 +31,10 @@ use crate::network::{Network, SHARES, networks};
 /// use core::time::Duration;
 /// use mcp_authz_axum::ConnectionLimits;
 ///
-/// let limits = ConnectionLimits { in_all: 50_000, stop: Duration::from_secs(30), ..Default::default() };
+/// let limits = ConnectionLimits::default().with_in_all(50_000).with_stop(Duration::from_secs(30));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct ConnectionLimits {
     /// From the opening of a connection, or the answer before, to the end of a request's head: 30 seconds. An idle
     /// connection is closed as soon.
@@ -49,6 +50,43 @@ pub struct ConnectionLimits {
     /// The same for a loopback or private address: 10,000, because a reverse proxy connects from such an address for
     /// everybody.
     pub by_local_network: usize,
+}
+
+impl ConnectionLimits {
+    /// Sets [`head`](Self::head): the deadline of a request's head.
+    #[must_use]
+    pub const fn with_head(mut self, head: Duration) -> Self {
+        self.head = head;
+        self
+    }
+
+    /// Sets [`stop`](Self::stop): the time for what is being answered at the end.
+    #[must_use]
+    pub const fn with_stop(mut self, stop: Duration) -> Self {
+        self.stop = stop;
+        self
+    }
+
+    /// Sets [`in_all`](Self::in_all): the number of connections in all.
+    #[must_use]
+    pub const fn with_in_all(mut self, in_all: usize) -> Self {
+        self.in_all = in_all;
+        self
+    }
+
+    /// Sets [`by_network`](Self::by_network): the number of connections of one network.
+    #[must_use]
+    pub const fn with_by_network(mut self, by_network: usize) -> Self {
+        self.by_network = by_network;
+        self
+    }
+
+    /// Sets [`by_local_network`](Self::by_local_network): the number of connections of one local address.
+    #[must_use]
+    pub const fn with_by_local_network(mut self, by_local_network: usize) -> Self {
+        self.by_local_network = by_local_network;
+        self
+    }
 }
 
 impl Default for ConnectionLimits {
@@ -281,7 +319,7 @@ mod tests {
     use super::*;
 
     fn connections(in_all: usize, by_network: usize) -> Arc<Connections> {
-        let limits = ConnectionLimits { in_all, by_network, ..Default::default() };
+        let limits = ConnectionLimits::default().with_in_all(in_all).with_by_network(by_network);
         Connections::new(limits)
     }
 

@@ -14,12 +14,29 @@ use tokio::time::timeout;
 
 /// How long a request to the authorization server may take, counted from the end of its head.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Deadlines {
     /// To the end of its body: 30 seconds. What comes later is answered with 408.
     pub body: Duration,
     /// To its answer, with all that the login and the store do: 60 seconds. What is not done then is given up and
     /// answered with 503.
     pub answer: Duration,
+}
+
+impl Deadlines {
+    /// Sets [`body`](Self::body): the deadline of a request's body.
+    #[must_use]
+    pub const fn with_body(mut self, body: Duration) -> Self {
+        self.body = body;
+        self
+    }
+
+    /// Sets [`answer`](Self::answer): the deadline of its answer.
+    #[must_use]
+    pub const fn with_answer(mut self, answer: Duration) -> Self {
+        self.answer = answer;
+        self
+    }
 }
 
 impl Default for Deadlines {

@@ -61,7 +61,7 @@ fn router(protect: impl FnOnce(Protect<Good>) -> Protect<Good>, body: Duration) 
     let resources = vec![ResourceUri::parse(RS).unwrap()];
     let config = Config::new(issuer(), resources, scopes, keys).unwrap();
     AuthorizationServer::new(config, MemoryStore::default(), DemoLogin)
-        .with_deadlines(Deadlines { body, ..Deadlines::default() })
+        .with_deadlines(Deadlines::default().with_body(body))
         .router()
         .merge(mcp)
 }

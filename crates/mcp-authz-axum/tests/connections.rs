@@ -95,7 +95,7 @@ async fn still_open(open: &mut [TcpStream]) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sec_223_one_network_holds_its_share_and_others_are_served() {
-    let limits = ConnectionLimits { by_local_network: 20, ..ConnectionLimits::default() };
+    let limits = ConnectionLimits::default().with_by_local_network(20);
     let address = start(limits).await;
     // A connection of an honest client that waits for its next request, and one with an answer under way.
     let mut kept = connect(HONEST, address).await.unwrap();
@@ -121,8 +121,8 @@ async fn sec_223_one_network_holds_its_share_and_others_are_served() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sec_223_a_body_that_is_waited_for_keeps_no_connection_open_where_others_need_room() {
     for limits in [
-        ConnectionLimits { in_all: 20, ..ConnectionLimits::default() },
-        ConnectionLimits { by_local_network: 20, ..ConnectionLimits::default() },
+        ConnectionLimits::default().with_in_all(20),
+        ConnectionLimits::default().with_by_local_network(20),
     ] {
         let address = start(limits).await;
         let form =
@@ -147,7 +147,7 @@ async fn sec_223_a_body_that_is_waited_for_keeps_no_connection_open_where_others
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sec_223_connections_are_bounded_in_all() {
-    let limits = ConnectionLimits { in_all: 20, ..ConnectionLimits::default() };
+    let limits = ConnectionLimits::default().with_in_all(20);
     let address = start(limits).await;
     let mut open = flood(address, 200).await;
     let answer = timeout(SOON, ask(HONEST, address, "/")).await.unwrap().unwrap();

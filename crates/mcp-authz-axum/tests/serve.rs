@@ -33,13 +33,13 @@ async fn start() -> Running {
     let issuer = Issuer::parse("https://as.example").unwrap();
     let config = Config::new(issuer, vec![resource], scopes, keys).unwrap();
     let router = AuthorizationServer::new(config, MemoryStore::default(), DemoLogin)
-        .with_deadlines(Deadlines { body: DEADLINE, ..Deadlines::default() })
+        .with_deadlines(Deadlines::default().with_body(DEADLINE))
         .router();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let stopped = async { drop(stopped.await) };
-    let deadlines = ConnectionLimits { head: DEADLINE, ..ConnectionLimits::default() };
+    let deadlines = ConnectionLimits::default().with_head(DEADLINE);
     let task = tokio::spawn(serve(listener, router, deadlines, stopped));
     Running { address, stop, task }
 }

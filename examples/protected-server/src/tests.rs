@@ -60,14 +60,11 @@ impl Foreign {
         let resource = ResourceUri::parse(MCP).unwrap();
         let scopes = ScopeSet::parse(SCOPES).unwrap();
         let refresh = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
-        let asks = ResourceServer {
-            client_id: ClientId::parse("rs").unwrap(),
-            authentication: Registered::with_secret(
-                AuthMethod::ClientSecretBasic,
-                &Secret::new("not a secret"),
-            ),
-            resource: resource.clone(),
-        };
+        let asks = ResourceServer::new(
+            ClientId::parse("rs").unwrap(),
+            Registered::with_secret(AuthMethod::ClientSecretBasic, &Secret::new("not a secret")),
+            resource.clone(),
+        );
         let config = Config::new(self.issuer(), vec![resource], scopes, refresh).unwrap();
         let config = config.with_jwt_access_tokens(keys).with_resource_server(asks).unwrap();
         AuthorizationServer::new(config, Arc::clone(&self.store), DemoLogin).router()

@@ -60,7 +60,7 @@ impl Serve {
 
     async fn serve(&self, store: impl Store + 'static, keys: ServerKeys) -> anyhow::Result<()> {
         let access_token = Duration::from_secs(self.token_seconds);
-        let lifetimes = Lifetimes { access_token, ..Lifetimes::default() };
+        let lifetimes = Lifetimes::default().with_access_token(access_token);
         let places = Places {
             mcp_port: self.mcp_port,
             authorization_port: self.authorization_port,

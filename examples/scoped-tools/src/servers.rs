@@ -49,7 +49,7 @@ impl Running {
     fn start(listener: TcpListener, router: Router, stop_within: Duration) -> Self {
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move {
-            let deadlines = ConnectionLimits { stop: stop_within, ..Default::default() };
+            let deadlines = ConnectionLimits::default().with_stop(stop_within);
             mcp_authz_axum::serve(listener, router, deadlines, async { drop(stopped.await) }).await;
         });
         Self { stop, task }

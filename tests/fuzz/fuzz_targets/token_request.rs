@@ -101,10 +101,10 @@ fn config() -> Config {
     let resource = ResourceUri::parse("https://rs.example/mcp").unwrap();
     let scopes = ScopeSet::parse("read write").unwrap();
     let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
-    let provider = IdentityProvider {
-        issuer: Issuer::parse("https://idp.example").unwrap(),
-        keys: VerifyingKeys::from_jwks(&PUBLIC_KEYS.parse().unwrap(), None).unwrap(),
-    };
+    let provider = IdentityProvider::new(
+        Issuer::parse("https://idp.example").unwrap(),
+        VerifyingKeys::from_jwks(&PUBLIC_KEYS.parse().unwrap(), None).unwrap(),
+    );
     let config = Config::new(issuer, vec![resource], scopes, keys).unwrap();
     config.with_identity_provider(provider).unwrap()
 }

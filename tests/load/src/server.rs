@@ -132,10 +132,7 @@ pub(crate) async fn run((web, options): (u16, Options)) -> anyhow::Result<()> {
         .layer(Protect::new(resource.clone(), StoreVerifier::new(store, issuer), required))
         .merge(metadata_routes(&resource));
 
-    let limits = ConnectionLimits {
-        by_local_network: options.by_local_network,
-        ..ConnectionLimits::default()
-    };
+    let limits = ConnectionLimits::default().with_by_local_network(options.by_local_network);
     tokio::spawn(serve(authorization, router, limits, core::future::pending()));
     tokio::spawn(serve(mcp, mcp_router, limits, core::future::pending()));
     println!("server {issuer_at} {mcp_at}");

@@ -64,7 +64,7 @@ async fn c_ext_2_a_token_9_a_user_of_an_enterprise_logs_in_and_steps_up_without_
             let jwks = serde_json::from_str(PUBLIC).unwrap();
             let keys = VerifyingKeys::from_jwks(&jwks, Some(&SigningAlgorithm::Es256)).unwrap();
             let issuer = Issuer::parse(IDP).unwrap();
-            config.with_identity_provider(IdentityProvider { issuer, keys }).unwrap()
+            config.with_identity_provider(IdentityProvider::new(issuer, keys)).unwrap()
         },
         |granted| {
             assert_eq!(granted.subject(), "https://idp.example#alice");

@@ -91,11 +91,11 @@ impl<S: Store + 'static> Site<S> {
         let scopes = ScopeSet::parse("files:read").unwrap();
         let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
         let basic = AuthMethod::ClientSecretBasic;
-        let asker = ResourceServer {
-            client_id: id("rs"),
-            authentication: Registered::with_secret(basic, &Secret::new("secret")),
-            resource: resource.clone(),
-        };
+        let asker = ResourceServer::new(
+            id("rs"),
+            Registered::with_secret(basic, &Secret::new("secret")),
+            resource.clone(),
+        );
         let config = Config::new(issuer.clone(), vec![resource.clone()], scopes.clone(), keys)
             .and_then(|config| config.with_resource_server(asker))
             .unwrap()
@@ -111,7 +111,7 @@ impl<S: Store + 'static> Site<S> {
         let server = AuthorizationServer::new(config, Arc::clone(&store), DemoLogin)
             .without_client_documents()
             .with_clock(clock.clone())
-            .with_deadlines(Deadlines { answer: patience, ..Deadlines::default() })
+            .with_deadlines(Deadlines::default().with_answer(patience))
             .router();
         let verifier = StoreVerifier::new(Arc::clone(&store), issuer.clone());
         let resource = Resource::new(resource, vec![issuer]).unwrap().with_dpop();

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 /// Lifetimes of codes, tokens, grants and clients.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Lifetimes {
     /// An authorization code; at most 10 minutes (RFC 6749 §4.1.2).
     pub code: Duration,
@@ -18,6 +19,50 @@ pub struct Lifetimes {
     pub grace: Duration,
     /// A client that registered itself and never got a token.
     pub unused_client: Duration,
+}
+
+impl Lifetimes {
+    /// Sets [`code`](Self::code): the lifetime of an authorization code.
+    #[must_use]
+    pub const fn with_code(mut self, code: Duration) -> Self {
+        self.code = code;
+        self
+    }
+
+    /// Sets [`access_token`](Self::access_token): the lifetime of an access token.
+    #[must_use]
+    pub const fn with_access_token(mut self, access_token: Duration) -> Self {
+        self.access_token = access_token;
+        self
+    }
+
+    /// Sets [`refresh_absolute`](Self::refresh_absolute): the longest life of a grant.
+    #[must_use]
+    pub const fn with_refresh_absolute(mut self, refresh_absolute: Duration) -> Self {
+        self.refresh_absolute = refresh_absolute;
+        self
+    }
+
+    /// Sets [`refresh_idle`](Self::refresh_idle): the life of a grant that is not used.
+    #[must_use]
+    pub const fn with_refresh_idle(mut self, refresh_idle: Duration) -> Self {
+        self.refresh_idle = refresh_idle;
+        self
+    }
+
+    /// Sets [`grace`](Self::grace): the time in which a used refresh token may be shown again.
+    #[must_use]
+    pub const fn with_grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// Sets [`unused_client`](Self::unused_client): the time that a client without a token is kept.
+    #[must_use]
+    pub const fn with_unused_client(mut self, unused_client: Duration) -> Self {
+        self.unused_client = unused_client;
+        self
+    }
 }
 
 impl Default for Lifetimes {

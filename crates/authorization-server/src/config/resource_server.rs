@@ -5,6 +5,7 @@ use oauth_types::{ClientId, ResourceUri};
 
 /// A resource server that may ask about the tokens that are for it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ResourceServer {
     /// Its identifier when it asks.
     pub client_id: ClientId,
@@ -12,4 +13,16 @@ pub struct ResourceServer {
     pub authentication: Registered,
     /// The resource that it protects.
     pub resource: ResourceUri,
+}
+
+impl ResourceServer {
+    /// A resource server that authenticates in this way.
+    #[must_use]
+    pub const fn new(
+        client_id: ClientId,
+        authentication: Registered,
+        resource: ResourceUri,
+    ) -> Self {
+        Self { client_id, authentication, resource }
+    }
 }

@@ -288,14 +288,11 @@ fn a_server_that_asks_for_nonces_takes_its_own_while_they_are_fresh() {
 
 #[test]
 fn a_int_1_a_resource_server_is_told_of_the_key() {
-    let asker = ResourceServer {
-        client_id: ClientId::parse("rs").unwrap(),
-        authentication: Registered::with_secret(
-            AuthMethod::ClientSecretPost,
-            &Secret::new("secret"),
-        ),
-        resource: ResourceUri::parse("https://rs.example/mcp").unwrap(),
-    };
+    let asker = ResourceServer::new(
+        ClientId::parse("rs").unwrap(),
+        Registered::with_secret(AuthMethod::ClientSecretPost, &Secret::new("secret")),
+        ResourceUri::parse("https://rs.example/mcp").unwrap(),
+    );
     let server = server_of(config(ISSUER).with_resource_server(asker).unwrap());
     let client = server.client();
     let tokens = log_in(&server, &client, proof(1));

@@ -27,7 +27,7 @@ fn provider(issuer: &str, kids: &[&str]) -> IdentityProvider {
     let keys = jwks["keys"].as_array_mut().unwrap();
     keys.retain(|key| kids.iter().any(|kid| key["kid"] == *kid));
     let keys = VerifyingKeys::from_jwks(&jwks, None).unwrap();
-    IdentityProvider { issuer: Issuer::parse(issuer).unwrap(), keys }
+    IdentityProvider::new(Issuer::parse(issuer).unwrap(), keys)
 }
 
 fn put(server: &Server, id: &str, authentication: Registered, scopes: &str) {

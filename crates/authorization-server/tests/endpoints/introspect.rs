@@ -16,11 +16,11 @@ const WRONG: &str = "Basic cnM6d3Jvbmc=";
 
 fn asker(id: &str, resource: &str) -> ResourceServer {
     let method = AuthMethod::ClientSecretBasic;
-    ResourceServer {
-        client_id: ClientId::parse(id).unwrap(),
-        authentication: Registered::with_secret(method, &Secret::new("secret")),
-        resource: ResourceUri::parse(resource).unwrap(),
-    }
+    ResourceServer::new(
+        ClientId::parse(id).unwrap(),
+        Registered::with_secret(method, &Secret::new("secret")),
+        ResourceUri::parse(resource).unwrap(),
+    )
 }
 
 fn asked() -> Server {
@@ -39,10 +39,8 @@ fn asked() -> Server {
 #[test]
 fn a_int_1_who_could_be_anybody_or_somebody_else_asks_nothing() {
     let with = |server| config("https://as.example").with_resource_server(server);
-    let public = ResourceServer {
-        authentication: Registered::public(),
-        ..asker("rs", "https://rs.example/mcp")
-    };
+    let mut public = asker("rs", "https://rs.example/mcp");
+    public.authentication = Registered::public();
     assert_eq!(with(public).unwrap_err(), InvalidConfig::ResourceServer);
     let twice = with(asker("rs", "https://rs.example/mcp"))
         .unwrap()

@@ -27,14 +27,11 @@ fn key(algorithm: SigningAlgorithm) -> SigningKey {
 
 fn signing(keys: SigningKeys) -> Config {
     let config = config(ISSUER).with_jwt_access_tokens(keys);
-    let config = config.with_resource_server(ResourceServer {
-        client_id: ClientId::parse("rs").unwrap(),
-        authentication: Registered::with_secret(
-            AuthMethod::ClientSecretPost,
-            &Secret::new("secret"),
-        ),
-        resource: ResourceUri::parse(RESOURCE).unwrap(),
-    });
+    let config = config.with_resource_server(ResourceServer::new(
+        ClientId::parse("rs").unwrap(),
+        Registered::with_secret(AuthMethod::ClientSecretPost, &Secret::new("secret")),
+        ResourceUri::parse(RESOURCE).unwrap(),
+    ));
     config.unwrap()
 }
 

@@ -70,7 +70,7 @@ fn secret() -> Registered {
 fn limited() -> Server {
     let resource = ResourceUri::parse("https://rs.example/mcp").unwrap();
     let client_id = ClientId::parse("rs").unwrap();
-    let asker = ResourceServer { client_id, authentication: secret(), resource };
+    let asker = ResourceServer::new(client_id, secret(), resource);
     let server = server_of(config("https://as.example").with_resource_server(asker).unwrap());
     let back = oauth_types::RedirectUri::parse(REDIRECT).unwrap();
     let id = ClientId::parse("public").unwrap();

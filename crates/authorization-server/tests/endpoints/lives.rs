@@ -270,7 +270,7 @@ fn sec_230_after_a_clock_that_ran_ahead_logins_go_on_and_used_answers_stay_used(
 #[test]
 fn sec_108_what_the_operator_stored_is_not_forgotten() {
     let hour = Duration::from_secs(3600);
-    let lifetimes = Lifetimes { unused_client: hour, ..Lifetimes::default() };
+    let lifetimes = Lifetimes::default().with_unused_client(hour);
     let living = Living::new(MemoryStore::default(), lifetimes);
     let own = living.server.client();
     let back = vec![RedirectUri::parse(REDIRECT).unwrap()];

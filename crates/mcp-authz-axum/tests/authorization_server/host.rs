@@ -31,11 +31,11 @@ async fn ask(server: &Server, method: Method, path: &str, host: &str, origin: &s
 /// All endpoints, introspection and keys too.
 fn local() -> Config {
     let secret = Secret::new("a-secret-of-a-resource-server-1234");
-    let server = ResourceServer {
-        client_id: ClientId::parse("rs").unwrap(),
-        authentication: Registered::with_secret(AuthMethod::ClientSecretBasic, &secret),
-        resource: ResourceUri::parse("https://rs.example/mcp").unwrap(),
-    };
+    let server = ResourceServer::new(
+        ClientId::parse("rs").unwrap(),
+        Registered::with_secret(AuthMethod::ClientSecretBasic, &secret),
+        ResourceUri::parse("https://rs.example/mcp").unwrap(),
+    );
     config(LOCAL).with_resource_server(server).unwrap()
 }
 

@@ -13,11 +13,11 @@ use crate::server::*;
 
 fn resource_server() -> ResourceServer {
     let method = AuthMethod::ClientSecretBasic;
-    ResourceServer {
-        client_id: ClientId::parse("rs").unwrap(),
-        authentication: Registered::with_secret(method, &Secret::new("secret")),
-        resource: ResourceUri::parse("https://rs.example/mcp").unwrap(),
-    }
+    ResourceServer::new(
+        ClientId::parse("rs").unwrap(),
+        Registered::with_secret(method, &Secret::new("secret")),
+        ResourceUri::parse("https://rs.example/mcp").unwrap(),
+    )
 }
 
 #[tokio::test]

@@ -44,11 +44,11 @@ async fn servers(secret: &str, window: u64) -> Servers {
     let scopes = ScopeSet::parse("read write").unwrap();
     let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
     let registered = |method| Registered::with_secret(method, &Secret::new("secret"));
-    let asker = ResourceServer {
-        client_id: ClientId::parse("rs").unwrap(),
-        authentication: registered(AuthMethod::ClientSecretBasic),
-        resource: resource(MCP),
-    };
+    let asker = ResourceServer::new(
+        ClientId::parse("rs").unwrap(),
+        registered(AuthMethod::ClientSecretBasic),
+        resource(MCP),
+    );
     let resources = vec![resource(MCP), resource(OTHER)];
     let config = Config::new(issuer.clone(), resources, scopes.clone(), keys)
         .and_then(|config| config.with_resource_server(asker))

@@ -36,7 +36,7 @@ impl Server {
         let issuer = Issuer::parse("https://as.example").unwrap();
         let resource = ResourceUri::parse("https://rs.example/mcp").unwrap();
         let scopes = ScopeSet::parse("files:read").unwrap();
-        let lifetimes = Lifetimes { grace: Duration::from_secs(grace), ..Lifetimes::default() };
+        let lifetimes = Lifetimes::default().with_grace(Duration::from_secs(grace));
         let config = Config::new(issuer, vec![resource], scopes, keys).unwrap();
         let config = config.with_lifetimes(lifetimes).unwrap();
         let back = vec![RedirectUri::parse("https://app.example/cb").unwrap()];
