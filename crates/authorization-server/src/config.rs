@@ -74,7 +74,7 @@ pub struct IdentityProvider {
     pub keys: VerifyingKeys,
 }
 
-#[cfg(feature = "identity_assertions")]
+#[cfg(feature = "jwt")]
 impl IdentityProvider {
     /// A provider that signs with these keys.
     #[must_use]
