@@ -74,6 +74,8 @@ pub(crate) fn draw<const N: usize>() -> Entropy<N> {
     let drawn = DRAWN.fetch_add(1, Ordering::SeqCst);
     let mut bytes = [0xA5; N];
     bytes[..8].copy_from_slice(&drawn.to_be_bytes());
+    // A draw may be split: both halves differ from those of any other.
+    bytes[N - 8..].copy_from_slice(&drawn.to_be_bytes());
     Entropy::new(bytes)
 }
 
