@@ -91,7 +91,7 @@ impl fmt::Debug for SealingKey {
 ///         let login = login.ok_or(FlowError::NotSealedHere)?;
 ///         let first_use = Sealed::open(&login, &self.key, session, &self.config, callback, now)?;
 ///         let replay = self.logins.remove(first_use.key());
-///         first_use.resume(replay)
+///         first_use.resume(replay)?
 ///     }
 /// }
 /// ```
@@ -164,7 +164,7 @@ impl Sealed {
     /// Opens a login that was kept, with the callback that ends it. `config` is the one that it began with.
     ///
     /// The login is used up when its [`FirstUse`] is resumed, `Fresh` when the key was put into the store, or the login
-    /// taken out of it, just now; `sealed.resume(replay)??` is the next step. Its key is the one that the login was filed
+    /// taken out of it, just now; `first_use.resume(replay)??` is the next step. Its key is the one that the login was filed
     /// under.
     ///
     /// # Errors
