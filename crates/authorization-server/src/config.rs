@@ -92,7 +92,8 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// [`InvalidConfig`] when there is no resource, or no room for the endpoints' URLs.
+    /// [`InvalidConfig`] when there is no resource, no room for the endpoints' URLs, or no well-known URL for the issuer's
+    /// metadata.
     pub fn new(
         issuer: Issuer,
         resources: Vec<ResourceUri>,

@@ -333,7 +333,6 @@ impl Refusal {
     }
 }
 
-/// Without headers and body: they are for the client alone.
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the request is refused with {}: {}", self.response.status().as_u16(), self.cause)
@@ -342,6 +341,7 @@ impl fmt::Display for Refusal {
 
 impl core::error::Error for Refusal {}
 
+/// Without headers and body: they are for the client alone.
 impl fmt::Debug for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Refusal")

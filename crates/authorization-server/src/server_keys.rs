@@ -7,6 +7,9 @@
 //! | browser cookies | derived | `mcp-authz/browser` | the next page sets a new cookie |
 //! | DPoP nonces | derived | `mcp-authz/dpop-nonce` | 400 `use_dpop_nonce`: clients repeat the request with a new nonce |
 //!
+//! While processes of both versions run, a page or nonce of one is refused by the other each time: send a browser or client to
+//! one version, or replace all processes at once.
+//!
 //! Refresh tokens keep the server key itself, because they live for weeks, and because during an upgrade (or its
 //! reversal) processes of both versions serve one issuer: each has to accept the tokens of the other, and a lost
 //! response is repeated identically only if both compute the same successor. The derived keys are independent of these
@@ -168,6 +171,8 @@ fn derive(key: &Entropy<32>, label: &[u8]) -> Zeroizing<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(feature = "dpop")]
+    use crate::store::{FamilyId, Generation};
 
     fn key(id: u8, byte: u8) -> ServerKey {
         ServerKey::new(id, &Entropy::new([byte; 32]))
@@ -211,6 +216,9 @@ mod tests {
         assert!(both.opens_nonce(&nonce, now));
         assert!(!ServerKeys::new(key(1, 8)).opens_nonce(&nonce, now));
         assert!(!NonceKey::new(&Entropy::new([7; 32])).opens(&nonce, now));
+        let token = keys.token(&FamilyId::from_bytes([9; 16]), Generation::new(0));
+        assert!(!keys.opens_nonce(token.expose(), now), "a refresh token is no nonce");
+        assert!(keys.open(&nonce).is_none(), "and a nonce no refresh token");
     }
 
     #[test]

@@ -10,7 +10,10 @@
 //! | it comes from the browser that was asked | 403 |
 //! | and from the user who was | 403 |
 //! | the client is as it was when the user read about it, and what it asked for is still given | 400 |
-//! | it is the first, or nobody heard what came of the first | 400 |
+//! | it is the first | 400 |
+//!
+//! A host that knows that nobody heard what came of the first answer, because its store failed after it was remembered, may
+//! count the same answer again.
 
 use core::fmt;
 use core::time::Duration;

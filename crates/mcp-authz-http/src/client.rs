@@ -156,6 +156,9 @@ impl GuardedClient {
         if origin.is_local_address() && !self.names.reach.admits_literal(&origin) {
             return Err(HttpErrorKind::LocalAddress);
         }
+        if !self.names.has_budget_for_literal(origin.host()) {
+            return Err(HttpErrorKind::Busy);
+        }
         Ok(())
     }
 }

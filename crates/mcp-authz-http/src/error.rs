@@ -13,6 +13,8 @@ pub enum BuildError {
     Certificate,
     /// The address of the proxy is no URL of a proxy.
     Proxy,
+    /// URLs that anybody may have made up would be fetched through a proxy.
+    ProxyForUntrusted,
     /// TLS cannot be set up, for example because the system has no certificates to trust.
     Tls,
 }
@@ -23,6 +25,9 @@ impl fmt::Display for BuildError {
             Self::Certificate => "a certificate to trust cannot be read: name a file in PEM",
             Self::Proxy => {
                 "the address of the proxy is no URL: name it as http://host:port, https or socks5"
+            }
+            Self::ProxyForUntrusted => {
+                "URLs that anybody may name go through no proxy, because it would resolve them: leave the proxy out"
             }
             Self::Tls => {
                 "TLS cannot be set up: install certificates to trust, or build with the feature `rustls`"

@@ -21,6 +21,8 @@ pub(crate) struct Reach {
     allows_local: bool,
     /// Hosts that the configuration names.
     trusted: RwLock<Vec<Box<str>>>,
+    /// Hosts of proxies, to which connections are made and no requests addressed.
+    proxies: Vec<String>,
     network: Option<Network>,
 }
 
@@ -59,8 +61,17 @@ impl Reach {
         self.trusted.write().unwrap_or_else(PoisonError::into_inner).push(host.into());
     }
 
-    /// Returns `true` if a host may be at any address.
-    pub(crate) fn is_anywhere(&self, host: &str) -> bool {
+    pub(crate) fn trust_proxies(&mut self, hosts: Vec<String>) {
+        self.proxies = hosts;
+    }
+
+    /// Returns `true` if a name may lead to any address.
+    pub(crate) fn is_anywhere(&self, name: &str) -> bool {
+        let is_proxy = || self.proxies.iter().any(|own| name.eq_ignore_ascii_case(own));
+        self.is_trusted(name) || is_proxy()
+    }
+
+    fn is_trusted(&self, host: &str) -> bool {
         let trusted = || {
             let trusted = self.trusted.read().unwrap_or_else(PoisonError::into_inner);
             trusted.iter().any(|own| host.eq_ignore_ascii_case(own))
@@ -70,7 +81,7 @@ impl Reach {
 
     /// Returns `true` if a request may go to an origin whose host is itself a local address.
     pub(crate) fn admits_literal(&self, origin: &Origin) -> bool {
-        self.is_anywhere(origin.host()) || self.network.as_ref().is_some_and(Network::is_local)
+        self.is_trusted(origin.host()) || self.network.as_ref().is_some_and(Network::is_local)
     }
 
     /// Returns the name of the server if it has to be resolved before `name`.
@@ -194,6 +205,10 @@ mod tests {
         reach.trust("10.0.0.7");
         assert!(reach.admits_literal(&local));
         assert!(!reach.admits_literal(&Origin::of("https://10.0.0.8").unwrap()));
+        // A proxy is connected to, and is no place that a peer may name.
+        let mut reach = Reach::default();
+        reach.trust_proxies(vec!["10.0.0.7".into(), "proxy.example".into()]);
+        assert!(!reach.admits_literal(&local) && reach.is_anywhere("Proxy.example"));
     }
 
     #[test]

@@ -62,6 +62,9 @@ impl Names {
             return Ok(vec![*address]);
         }
         let mut found = self.look_up(name).await?;
+        if found.is_empty() {
+            return Err(NoAddress::Unresolved(io::ErrorKind::NotFound.into()));
+        }
         if is_for_development(name) {
             // C-TOKEN-1: plain http stays in a private network.
             found.retain(|address| is_local_ip(address.ip()));
@@ -83,6 +86,15 @@ impl Names {
             }
         }
         if found.is_empty() { Err(NoAddress::Local) } else { Ok(found) }
+    }
+
+    /// Returns `false` if the host is itself an address, and the budget lets nothing more be fetched from it now.
+    pub(crate) fn has_budget_for_literal(&self, host: &str) -> bool {
+        let literal = host.trim_start_matches('[').trim_end_matches(']').parse();
+        match (&self.budget, literal) {
+            (Some(allows), Ok(address)) => allows(address),
+            _ => true,
+        }
     }
 
     async fn look_up(&self, name: &str) -> Result<Vec<SocketAddr>, NoAddress> {

@@ -55,7 +55,10 @@ impl Failure {
                 warn!("a row of the database cannot be read");
                 StoreError::Corrupt
             }
-            Self::Body(error) => *error,
+            Self::Body(error) => {
+                warn!("a record is of a later release, or too long");
+                *error
+            }
             Self::Late => {
                 warn!("the database did not answer in time");
                 unless(changes >= Changes::Sent)

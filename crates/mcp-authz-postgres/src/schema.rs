@@ -1,6 +1,10 @@
 //! The tables, and how an older database comes to have them.
 
+use core::time::Duration;
+
+use tokio::time::timeout;
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 use tracing::warn;
 
 use crate::server::OpenError;
@@ -32,23 +36,62 @@ const VERSION: i32 = MIGRATIONS.len() as i32;
 /// The version from which on clients say whether they are the operator's.
 const OF_OPERATOR: usize = 3;
 
+/// Longest wait for another process: one that brings the schema forward, or uses the tables.
+const WAIT: Duration = Duration::from_secs(60);
+/// Attempts to lock the tables where another process of an earlier release locks some of them in another order.
+const ATTEMPTS: u32 = 3;
+
 /// Brings the schema to this release's version: all steps in one transaction, or none. Of several processes one does it,
 /// and the others wait.
+///
+/// Only waits are bounded. The steps take as long as the tables are large, and to break them off would leave a database
+/// that no later attempt brings forward either.
 pub(crate) async fn migrate(client: &mut Client) -> Result<(), OpenError> {
+    let mut attempts = 1;
+    loop {
+        match attempt(client).await {
+            Err(OpenError::Postgres(error))
+                if error.code() == Some(&SqlState::T_R_DEADLOCK_DETECTED)
+                    && attempts < ATTEMPTS =>
+            {
+                attempts += 1;
+            }
+            Err(OpenError::Postgres(error))
+                if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) =>
+            {
+                return Err(OpenError::Late);
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn attempt(client: &mut Client) -> Result<(), OpenError> {
+    let late = |_| OpenError::Late;
     // A role that may only use the tables gets by with looking.
-    if version(client).await? == Some(VERSION) {
+    if timeout(WAIT, version(client)).await.map_err(late)?? == Some(VERSION) {
         return Ok(());
     }
     let transaction = client.transaction().await?;
     let begin = format!(
-        "SET LOCAL search_path = {SCHEMA}; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0"
+        "SET LOCAL search_path = {SCHEMA}; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = {}",
+        WAIT.as_millis()
     );
     transaction.batch_execute(&begin).await?;
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
     // Another process may have been faster, with another release.
     let done = version(transaction.client()).await?;
-    if done.is_none() && !exists(transaction.client()).await? {
-        transaction.batch_execute(&format!("CREATE SCHEMA {SCHEMA}")).await?;
+    match done {
+        // All of them before anything is changed: who meets another process here has lost no work.
+        Some(_) => {
+            let tables =
+                "LOCK TABLE clients, consents, families, codes, access IN ACCESS EXCLUSIVE MODE";
+            transaction.batch_execute(tables).await?;
+        }
+        None if !exists(transaction.client()).await? => {
+            transaction.batch_execute(&format!("CREATE SCHEMA {SCHEMA}")).await?;
+        }
+        None => {}
     }
     let steps = done.map_or(Ok(0), usize::try_from).map_err(|_| OpenError::NotAStore)?;
     for migration in MIGRATIONS.iter().skip(steps) {

@@ -22,8 +22,6 @@ use crate::settings::Settings;
 use crate::tls;
 use crate::url::configure;
 
-/// How long it may take to bring a schema forward, or to wait for another process that does.
-const OPENING: Duration = Duration::from_secs(60);
 /// How old a connection becomes. The next one is inspected: the server may have been set otherwise.
 const LIFETIME: Duration = Duration::from_secs(60);
 /// The oldest version that has what our statements need.
@@ -56,7 +54,8 @@ pub enum OpenError {
     ReadOnly,
     /// The server cannot do what is needed: the reason.
     Unfit(&'static str),
-    /// It took longer than an operation may take, or than a minute to bring the schema forward.
+    /// It took longer than an operation may take, or others used the tables for longer than a minute while the schema had to
+    /// be brought forward.
     Late,
     /// PostgreSQL's error, or that of the connection to it.
     Postgres(tokio_postgres::Error),
@@ -156,7 +155,7 @@ async fn open_over(
     };
     let late = |_| OpenError::Late;
     let (mut client, connection) = timeout(settings.timeout(), begin).await.map_err(late)??;
-    timeout(OPENING, schema::migrate(&mut client)).await.map_err(late)??;
+    schema::migrate(&mut client).await?;
     let families = client.query_one("SELECT EXISTS (SELECT FROM families)", &[]);
     let has_families = timeout(settings.timeout(), families).await.map_err(late)??.try_get(0)?;
     drop(connection);

@@ -38,7 +38,10 @@ impl Failure {
                 warn!("a row of the database cannot be read");
                 StoreError::Corrupt
             }
-            Self::Body(error) => *error,
+            Self::Body(error) => {
+                warn!("a record is of a later release, or too long");
+                *error
+            }
             Self::Sqlite(error) => told(error),
         }
     }
@@ -47,7 +50,8 @@ impl Failure {
 /// The same for SQLite's own.
 pub(crate) fn told(error: &Error) -> StoreError {
     match error {
-        Error::SqliteFailure(failure, _) => {
+        // The second kind is of a statement, which names a column that a later schema has not.
+        Error::SqliteFailure(failure, _) | Error::SqlInputError { error: failure, .. } => {
             // The number alone: messages may quote what was stored.
             warn!(code = failure.extended_code, "the database refused");
             match failure.code {

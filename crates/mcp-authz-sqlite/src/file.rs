@@ -115,12 +115,13 @@ pub(crate) fn open_writer(path: &Path, settings: &Settings) -> Result<Connection
         return Err(OpenError::NotAStore);
     }
     make_safe(&connection, settings.synchronous)?;
+    // A migration copies tables, and needs more room for a moment.
+    schema::migrate(&mut connection)?;
     if let Some(max_bytes) = settings.max_bytes {
         let page: u32 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
         let pages = saturating(max_bytes / u64::from(page.max(1)));
         connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
     }
-    schema::migrate(&mut connection)?;
     Ok(connection)
 }
 

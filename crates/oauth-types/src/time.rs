@@ -92,7 +92,8 @@ impl<'de> Deserialize<'de> for UnixTime {
 
 /// `N` bytes from a cryptographically secure random source, used up by whatever takes them.
 ///
-/// The cores draw no randomness of their own. Not `Clone`, so that one draw cannot feed two values.
+/// The cores draw no randomness of their own. One draw feeds one value: it is not `Clone`, and constructors that only read it
+/// are not to be given the same one.
 pub struct Entropy<const N: usize>([u8; N]);
 
 impl<const N: usize> Entropy<N> {

@@ -83,6 +83,10 @@ fn call(body: &[u8]) -> Option<Value> {
 
 /// Returns `true` if the client accepts JSON (RFC 9110 §12.5.1), as MCP says that it does.
 fn accepts_json(headers: &HeaderMap) -> bool {
+    if !headers.contains_key(ACCEPT) {
+        return true;
+    }
+    // A line that is no text accepts nothing.
     let mut ranges = headers
         .get_all(ACCEPT)
         .iter()
@@ -94,16 +98,15 @@ fn accepts_json(headers: &HeaderMap) -> bool {
             let is_refused =
                 parts.any(|part| matches!(part, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
             (kind, is_refused)
-        })
-        .peekable();
-    ranges.peek().is_none()
-        || ranges.any(|(kind, is_refused)| {
-            !is_refused && matches!(&*kind, "application/json" | "application/*" | "*/*")
-        })
+        });
+    ranges.any(|(kind, is_refused)| {
+        !is_refused && matches!(&*kind, "application/json" | "application/*" | "*/*")
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
     use oauth_types::{Issuer, ResourceUri, ScopeSet};
 
     use super::*;
@@ -184,6 +187,10 @@ mod tests {
         ] {
             assert_eq!(answered(accept, CALL).0, status, "{accept:?}");
         }
+        let no_text = HeaderValue::from_bytes(b"text/event-stream;x=\xe9").unwrap();
+        let headers = [(ACCEPT, no_text)].into_iter().collect();
+        let response = denial().for_tool_call(&headers, CALL.as_bytes()).into_response();
+        assert_eq!(response.status(), 401, "a line that is no text accepts nothing");
         // What is no challenge is no invitation.
         let plain = Denial::foreign_session().for_tool_call(&HeaderMap::new(), CALL.as_bytes());
         assert_eq!(plain.into_response().status(), 404);

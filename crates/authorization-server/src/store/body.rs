@@ -14,7 +14,8 @@
 //!
 //! A member that an older release may ignore is added without a new version, and that release passes over it. A member
 //! that it must not ignore, because it restricts what is granted, comes with a higher version, and that release refuses
-//! the record as [`StoreError::Corrupt`] instead of granting more. No operation of [`Store`](super::Store) rewrites a
+//! the record as [`StoreError::Unavailable`] instead of granting more: it is sound, and a process of the later release reads
+//! it. No operation of [`Store`](super::Store) rewrites a
 //! body from what was read, so that an older process beside a newer one loses none of its facts.
 
 use core::fmt;
@@ -70,12 +71,24 @@ impl RecordBody {
         if self.0.len() > Self::MAX_BYTES {
             return Err(StoreError::Corrupt);
         }
-        serde_json::from_str(&self.0).map_err(|_| StoreError::Corrupt)
+        serde_json::from_str(&self.0).map_err(|_| {
+            let version = serde_json::from_str::<Versioned>(&self.0);
+            match version.is_ok_and(|body| body.v > VERSION) {
+                true => StoreError::Unavailable,
+                false => StoreError::Corrupt,
+            }
+        })
     }
 }
 
 /// The version that this release writes, and the highest that it reads.
 const VERSION: u64 = 1;
+
+/// A body of any release.
+#[derive(Deserialize)]
+struct Versioned {
+    v: u64,
+}
 
 /// The version of a body: reading a higher one fails.
 pub(super) struct Version;

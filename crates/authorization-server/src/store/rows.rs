@@ -66,7 +66,8 @@ impl ClientRecord {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Corrupt`] if the body is damaged or of a later release that must not be misread.
+    /// [`StoreError::Corrupt`] if the body is damaged, [`StoreError::Unavailable`] if it is of a later release that must not be
+    /// misread.
     pub fn from_row(index: ClientIndex, body: &RecordBody) -> Result<Self, StoreError> {
         let ClientIndex { client_id, unused_until, of_operator } = index;
         let body: ClientBody<'_> = body.read()?;
@@ -142,7 +143,8 @@ impl CodeRecord {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Corrupt`] if the body is damaged or of a later release that must not be misread.
+    /// [`StoreError::Corrupt`] if the body is damaged, [`StoreError::Unavailable`] if it is of a later release that must not be
+    /// misread.
     pub fn from_row(index: CodeIndex, body: &RecordBody) -> Result<Self, StoreError> {
         let CodeIndex { digest, client_id, subject, expires_at, redeemed } = index;
         let body: CodeBody<'_> = body.read()?;
@@ -212,7 +214,8 @@ impl FamilyRecord {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Corrupt`] if the body is damaged or of a later release that must not be misread.
+    /// [`StoreError::Corrupt`] if the body is damaged, [`StoreError::Unavailable`] if it is of a later release that must not be
+    /// misread.
     pub fn from_row(index: FamilyIndex, body: &RecordBody) -> Result<Self, StoreError> {
         let body: GrantBody<'_> = body.read()?;
         Ok(Self {
@@ -250,7 +253,8 @@ impl AccessRecord {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Corrupt`] if a body is damaged or of a later release that must not be misread.
+    /// [`StoreError::Corrupt`] if a body is damaged, [`StoreError::Unavailable`] if it is of a later release that must not be
+    /// misread.
     pub fn from_rows(
         index: AccessIndex,
         family: &RecordBody,
@@ -300,7 +304,8 @@ impl ConsentRecord {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Corrupt`] if the body is damaged or of a later release that must not be misread.
+    /// [`StoreError::Corrupt`] if the body is damaged, [`StoreError::Unavailable`] if it is of a later release that must not be
+    /// misread.
     pub fn from_row(index: ConsentIndex, body: &RecordBody) -> Result<Self, StoreError> {
         let ConsentIndex { key, subject, client_id, until } = index;
         let body: ConsentBody<'_> = body.read()?;

@@ -93,7 +93,8 @@ impl GuardedClientBuilder {
     ///
     /// `allows` is asked for each address before it is connected to, at most four of a name; [`HttpErrorKind::Busy`]
     /// follows when it answers `false`, and when a name waits for a second until fewer than 64 others are being
-    /// resolved. Connections are HTTP/1.1 and not kept. Refused names are not logged.
+    /// resolved. Connections are HTTP/1.1 and not kept. Refused names are not logged. Such a client goes through no
+    /// proxy, because a proxy resolves names by itself.
     ///
     /// [`HttpErrorKind::Busy`]: crate::HttpErrorKind::Busy
     pub fn untrusted_urls(
@@ -153,14 +154,18 @@ impl GuardedClientBuilder {
     ///
     /// # Errors
     ///
-    /// [`BuildError`] when a certificate or the proxy's URL cannot be read, or TLS cannot be set up.
-    pub fn build(self) -> Result<GuardedClient, BuildError> {
+    /// [`BuildError`] when a certificate or the proxy's URL cannot be read, TLS cannot be set up, or
+    /// [`untrusted_urls`](Self::untrusted_urls) would be fetched through a proxy.
+    pub fn build(mut self) -> Result<GuardedClient, BuildError> {
+        if self.budget.is_some() && !matches!(self.proxies, Proxies::None) {
+            return Err(BuildError::ProxyForUntrusted);
+        }
         let (http, proxies) = match &self.proxies {
             Proxies::None => (self.http, Vec::new()),
             Proxies::Ambient { is_loopback } => proxy::ambient(self.http, *is_loopback),
             Proxies::Named(url) => proxy::named(self.http, url)?,
         };
-        proxies.iter().for_each(|host| self.reach.trust(host));
+        self.reach.trust_proxies(proxies);
         #[cfg(feature = "rustls")]
         let http = match self.certificates.as_slice() {
             b"" => http,
@@ -198,6 +203,13 @@ mod tests {
         let bad = b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n";
         let built = GuardedClient::builder().certificates(bad).build();
         assert_eq!(built.err(), Some(BuildError::Certificate));
+    }
+
+    #[test]
+    fn untrusted_urls_go_through_no_proxy() {
+        let builder = GuardedClient::builder().untrusted_urls(|_| true);
+        let built = builder.proxy("http://proxy.example:3128").build();
+        assert_eq!(built.err(), Some(BuildError::ProxyForUntrusted));
     }
 
     #[test]

@@ -105,8 +105,11 @@ async fn sec_120_a_name_that_is_rebound_is_connected_to_at_no_other_address() {
 async fn a_budget_that_is_used_up_is_told_apart() {
     let public = |_| async { Ok(vec![SocketAddr::from(([1, 1, 1, 1], 0))]) };
     let client = GuardedClient::builder().untrusted_urls(|_| false).look_up_with(public);
-    let failed = get(&client.build().unwrap(), "https://c.example/m").await;
-    assert_eq!(failed.unwrap_err(), HttpErrorKind::Busy);
+    let client = client.build().unwrap();
+    // By name, and by an address in the URL, which no resolver sees.
+    for url in ["https://c.example/m", "https://1.1.1.1/m", "https://[2606:4700::1]/m"] {
+        assert_eq!(get(&client, url).await.unwrap_err(), HttpErrorKind::Busy, "{url}");
+    }
 }
 
 #[tokio::test]
@@ -116,6 +119,9 @@ async fn the_error_tells_why_there_is_no_response() {
     let client = client.look_up_with(broken).build().unwrap();
     let failed = get(&client, "https://as.example/").await;
     assert_eq!(failed.unwrap_err(), HttpErrorKind::Name);
+    let empty = GuardedClient::builder().look_up_with(|_| async { Ok(Vec::new()) });
+    let failed = get(&empty.build().unwrap(), "https://as.example/").await;
+    assert_eq!(failed.unwrap_err(), HttpErrorKind::Name, "not: a local address");
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let silent = format!("http://{}/", listener.local_addr().unwrap());
     assert_eq!(get(&client, &silent).await.unwrap_err(), HttpErrorKind::Timeout);

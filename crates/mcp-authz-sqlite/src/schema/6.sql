@@ -15,6 +15,7 @@ UPDATE consents SET body = '{"v":1,"scopes":' || json_quote(scopes) || ',"metada
 ALTER TABLE consents DROP COLUMN scopes;
 ALTER TABLE consents DROP COLUMN metadata;
 
+-- A used code whose family somebody removed by hand is left behind: without it the code is unknown, as it was refused.
 -- Large tables are copied once, in the order in which their rows came, instead of being written for each column.
 DROP INDEX families_id;
 DROP INDEX families_needed_until;
@@ -63,6 +64,11 @@ CREATE TABLE access (
     body       TEXT NOT NULL -- JSON
 ) STRICT;
 
+INSERT INTO access
+    SELECT digest, family, expires_at, '{"v":1,"scopes":' || json_quote(scopes)
+            || CASE WHEN jkt IS NULL THEN '' ELSE ',"jkt":"' || lower(hex(jkt)) || '"' END || '}'
+    FROM old_access ORDER BY rowid;
+DROP TABLE old_access;
 INSERT INTO families
     SELECT number, id, client_id, subject, resource, expires_at, idle_until, generation, rotated_at, revoked,
         needed_until, '{"v":1,"scopes":' || json_quote(scopes)
@@ -73,12 +79,7 @@ INSERT INTO codes
         '{"v":1,"redirect_uri":' || json_quote(redirect_uri) || ',"challenge":' || json_quote(challenge)
             || ',"resource":' || json_quote(resource) || ',"scopes":' || json_quote(scopes)
             || CASE WHEN jkt IS NULL THEN '' ELSE ',"jkt":"' || lower(hex(jkt)) || '"' END || '}'
-    FROM old_codes ORDER BY rowid;
-INSERT INTO access
-    SELECT digest, family, expires_at, '{"v":1,"scopes":' || json_quote(scopes)
-            || CASE WHEN jkt IS NULL THEN '' ELSE ',"jkt":"' || lower(hex(jkt)) || '"' END || '}'
-    FROM old_access ORDER BY rowid;
-DROP TABLE old_access;
+    FROM old_codes WHERE redeemed IS NULL OR redeemed IN (SELECT number FROM old_families) ORDER BY rowid;
 DROP TABLE old_codes;
 DROP TABLE old_families;
 

@@ -317,6 +317,25 @@ fn sec_210_facts_of_each_older_schema_are_read_from_their_body() {
     }
 }
 
+#[test]
+fn sec_210_a_full_database_and_a_code_whose_family_was_removed_by_hand_are_brought_forward() {
+    let place = Place::new();
+    let old = Connection::open(place.database()).unwrap();
+    old.execute_batch(OLDER[0]).unwrap();
+    fill_old(&old, &SecretDigest::of("key"));
+    for step in &OLDER[1..] {
+        old.execute_batch(step).unwrap();
+    }
+    old.execute_batch("PRAGMA application_id = 0x4D4F4153; PRAGMA user_version = 5").unwrap();
+    old.execute_batch("PRAGMA foreign_keys = OFF; DELETE FROM families").unwrap();
+    drop(old);
+    make_private(&place, "oauth.db");
+    let full = fs::metadata(place.database()).unwrap().len();
+    let store = place.open_with(&settings().with_max_bytes(full));
+    // The code was refused as damaged before; it must not count as one that nobody redeemed.
+    assert_eq!(block_on(store.read_code(&code(1).digest)), Ok(None));
+}
+
 fn new() -> Place {
     let place = Place::new();
     drop(place.open());

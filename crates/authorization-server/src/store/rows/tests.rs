@@ -198,6 +198,14 @@ fn a_body_that_must_not_be_misread_is_refused() {
 }
 
 #[test]
+fn a_body_of_a_later_release_is_no_damage() {
+    let body = family(None).body().unwrap();
+    let later = |version| read_family(&changed(&body, |body| body["v"] = json!(version)));
+    assert_eq!(later(2), Err(StoreError::Unavailable), "a process of that release reads it");
+    assert_eq!(later(0), Err(StoreError::Corrupt));
+}
+
+#[test]
 fn a_record_that_could_not_be_read_back_is_not_stored() {
     let mut long = client();
     long.metadata.client_name = Some("a".repeat(RecordBody::MAX_BYTES));
