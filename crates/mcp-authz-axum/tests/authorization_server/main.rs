@@ -4,12 +4,14 @@
 
 mod authorize;
 mod browsers;
+mod consent;
 mod documents;
 mod fetching;
 mod host;
 mod lanes;
 mod login_routes;
 mod page;
+mod processes;
 mod proxies;
 #[cfg(feature = "jwt")]
 mod published_keys;

@@ -12,6 +12,7 @@ use http_body_util::BodyExt as _;
 use mcp_authz_axum::{AuthorizationServer, Browser, Clock, DemoLogin, Login, User};
 use oauth_types::{
     CodeVerifier, Entropy, FormPairs, FormWriter, Issuer, ResourceUri, ScopeSet, UnixTime,
+    encode_component,
 };
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -70,14 +71,14 @@ pub(crate) fn config(issuer: &str) -> Config {
     Config::new(Issuer::parse(issuer).unwrap(), vec![resource], scopes, keys).unwrap()
 }
 
-/// Believes the cookie `user`; sends everybody else to `/login`.
+/// Believes the cookie `user`; sends everybody else to `/login`, with the encoded address to come back to.
 pub(crate) struct Cookies;
 
 impl Login for Cookies {
     async fn browser(&self, headers: &HeaderMap, return_to: &str) -> Browser {
         match cookie(headers, "user") {
             Some(name) => Browser::User(User { subject: name.clone(), name }),
-            None => Browser::SendTo(format!("/login?to={return_to}")),
+            None => Browser::SendTo(format!("/login?to={}", encode_component(return_to))),
         }
     }
 }

@@ -12,10 +12,10 @@ use oauth_types::{EndpointUrl, SecretDigest};
 use crate::server::*;
 
 /// Takes a browser for the user whom its cookie names, and sends others to a provider.
-struct Provided(EndpointUrl);
+pub(crate) struct Provided(EndpointUrl);
 
 impl Provided {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(EndpointUrl::parse("https://idp.example/authorize").unwrap())
     }
 }
