@@ -25,17 +25,17 @@ pub enum InvalidClient {
     AuthMethod,
     /// Metadata that leads to no keys, although the client signs assertions.
     NoKeys,
-    /// It names keys in two ways.
+    /// Both `jwks` and `jwks_uri` are present.
     TwoKeySets,
     /// The keys that it sends are too long.
     KeysTooLong,
-    /// Its keys break this rule.
+    /// The keys of the client break this rule.
     Keys(InvalidKeys),
     /// The grant types lack `authorization_code`.
     Grants,
     /// The response types lack `code`.
     ResponseTypes,
-    /// It would lead others to an address that is not https, or a local one.
+    /// A URL of the metadata is not https, or leads to a local address.
     ForeignUrl,
 }
 
@@ -87,15 +87,15 @@ pub enum DocumentRefused {
     /// There was no answer in time, or none of the addresses that the name leads to may be connected to: which of
     /// both is not said.
     Unreachable,
-    /// It was not asked for: so many documents are being fetched, or were from the same place.
+    /// Nothing was fetched: too many documents are being fetched, or were from the same host or network.
     Busy,
-    /// Whoever runs this server wants nothing from that place.
+    /// The operator of this server allows no documents of that host.
     Forbidden,
     /// The answer had another status than 200.
     Status(StatusCode),
     /// The answer is not JSON by its media type.
     MediaType,
-    /// It is not the metadata of the client that is named by its URL.
+    /// The document is not the metadata of the client that its URL names.
     Document(InvalidClientIdMetadata),
     /// The client that it describes is none for this server.
     Client(InvalidClient),
@@ -146,7 +146,7 @@ impl core::error::Error for DocumentRefused {}
 pub enum ClientUnavailable {
     /// The store could not.
     Store(StoreError),
-    /// Its document could not be had.
+    /// The client's document could not be fetched.
     Document,
 }
 

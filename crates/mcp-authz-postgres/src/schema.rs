@@ -81,6 +81,9 @@ async fn attempt(client: &mut Client) -> Result<(), OpenError> {
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
     // Another process may have been faster, with another release.
     let done = version(transaction.client()).await?;
+    if done == Some(VERSION) {
+        return Ok(());
+    }
     match done {
         // All of them before anything is changed: who meets another process here has lost no work.
         Some(_) => {

@@ -7,11 +7,11 @@ use oauth_types::{ClientId, ResourceUri};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ResourceServer {
-    /// Its identifier when it asks.
+    /// Client identifier with which the resource server authenticates.
     pub client_id: ClientId,
-    /// Its authentication.
+    /// Client authentication of the resource server.
     pub authentication: Registered,
-    /// The resource that it protects.
+    /// Resource of the tokens that it may ask about.
     pub resource: ResourceUri,
 }
 
