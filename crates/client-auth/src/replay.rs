@@ -16,7 +16,8 @@ pub enum Replay {
 /// Value that counts if its key is used for the first time.
 ///
 /// The host remembers the [key](Self::key) until the value has [expired](Self::until), in one operation of its store
-/// that tells whether the key was there, and [resumes](Self::resume) with the outcome. Nothing else gives the value out.
+/// that tells whether the key was there, and [resumes](Self::resume) with the outcome. Nothing else gives the value out,
+/// and a step is not `Clone`, so that one outcome lets one value through.
 ///
 /// ```
 /// use std::collections::HashSet;
@@ -29,11 +30,10 @@ pub enum Replay {
 ///     let replay = if seen.insert(*step.key()) { Replay::Fresh } else { Replay::Seen };
 ///     step.resume(replay)
 /// };
-/// let step = FirstUse::new("value", SecretDigest::of("jti"), UnixTime::from_secs(60));
-/// assert_eq!(first_use(step.clone()), Ok("value"));
-/// assert_eq!(first_use(step), Err(Replayed));
+/// let step = || FirstUse::new("value", SecretDigest::of("jti"), UnixTime::from_secs(60));
+/// assert_eq!(first_use(step()), Ok("value"));
+/// assert_eq!(first_use(step()), Err(Replayed));
 /// ```
-#[derive(Clone)]
 #[must_use = "remember the key, then resume with the outcome"]
 pub struct FirstUse<T> {
     value: T,

@@ -69,7 +69,7 @@ impl Registered {
 }
 
 /// Outcome of [`Presented::verify`] (RFC 6749 §2.3, RFC 7523 §3).
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 #[must_use = "nobody is authenticated before the replay check"]
 pub enum Verified {
     /// The client is authenticated.

@@ -84,9 +84,10 @@ fn what_our_own_client_proves_is_its_key_once() {
     let unused = unused.first_use();
     assert_eq!(unused.until().as_secs(), NOW.as_secs() + 120);
     let key = *unused.key();
-    let held = unused.clone().resume(Replay::Fresh).unwrap();
+    let held = unused.resume(Replay::Fresh).unwrap();
     assert_eq!(held.thumbprint().to_string(), own().thumbprint());
-    let replayed = unused.resume(Replay::Seen).map_err(InvalidProof::from);
+    let again = verify_at(proof.clone(), None, NOW).unwrap().first_use();
+    let replayed = again.resume(Replay::Seen).map_err(InvalidProof::from);
     assert_eq!(replayed, Err(InvalidProof::Replayed));
     // Its key is the same whenever it is shown, and another one's is another.
     assert_eq!(*verify_at(proof, None, NOW).unwrap().first_use().key(), key);

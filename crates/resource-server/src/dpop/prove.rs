@@ -92,7 +92,7 @@ impl<'a> CheckProof<'a> {
 /// A [`FirstUse`] of the proof and more: it names the account whose quota the memory counts, which is asked before
 /// the outcome is known, and its refusal is the finished reply of the resource. Only a genuine token and proof lead
 /// to one.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 #[must_use = "nobody is let in before the replay check"]
 pub struct CheckReplay<'a> {
     recognized: Recognized<'a>,
