@@ -20,6 +20,9 @@ use crate::workspace::{Error, Workspace, announce, none_of};
 
 const HOME: &str = "tests/peers";
 const RECORDED: &str = "tests/peers/documents";
+/// What the test `documents` leaves for the SDKs, in the target folder. It is removed before the test, so that what an
+/// earlier run left cannot stand in for it.
+const LEFT: &str = "tmp/interop";
 
 pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
     let sh = &workspace.sh;
@@ -30,6 +33,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
             return Err(format!("{tool} is missing: install {hint} or newer").into());
         }
     }
+    sh.remove_path(workspace.target.join(LEFT))?;
     workspace.test(&["--quiet", "--test", "documents"], &[])?;
     workspace.build_programs()?;
     let interop = workspace.target.join("interop");
@@ -170,8 +174,8 @@ fn install(sh: &Shell, interop: &Utf8Path, name: &str) -> Result<Utf8PathBuf, xs
 fn exchange(workspace: &Workspace, sdk: &str, program: &str, args: &[&str]) -> Result<(), Error> {
     let sh = &workspace.sh;
     let written = workspace.target.join(format!("interop/{sdk}-documents"));
-    // Where the test `documents` leaves what our types made of the recorded documents.
-    let rewritten = workspace.target.join("tmp/documents");
+    // What our types made of the recorded documents.
+    let rewritten = workspace.target.join(LEFT).join("documents");
     sh.create_dir(&written)?;
     cmd!(sh, "{program} {args...} write {written}").quiet().ignore_stdout().run()?;
     let recorded = format!("{RECORDED}/{sdk}");
@@ -181,7 +185,9 @@ fn exchange(workspace: &Workspace, sdk: &str, program: &str, args: &[&str]) -> R
         .map_err(|_| format!("what the SDK writes is no longer what stands in {recorded}"))?;
     let read = cmd!(sh, "{program} {args...} read {rewritten}").quiet().ignore_status().output()?;
     if !read.status.success() {
-        print!("{}", String::from_utf8_lossy(&read.stdout));
+        for written in [&read.stdout, &read.stderr] {
+            print!("{}", String::from_utf8_lossy(written));
+        }
         return Err("the SDK does not read what our types write".into());
     }
     Ok(())
@@ -189,7 +195,7 @@ fn exchange(workspace: &Workspace, sdk: &str, program: &str, args: &[&str]) -> R
 
 /// Has an SDK read the challenges that the test `documents` left.
 fn challenges(workspace: &Workspace, program: &Utf8Path, script: &Utf8Path) -> Result<(), Error> {
-    let left = workspace.target.join("tmp/challenges.json");
+    let left = workspace.target.join(LEFT).join("challenges.json");
     let command = cmd!(workspace.sh, "{program} {script} {left}").quiet();
     Ok(command.env("PYTHONDONTWRITEBYTECODE", "1").run()?)
 }

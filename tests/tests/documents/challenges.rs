@@ -208,6 +208,8 @@ async fn r_auth_1_r_auth_4_sec_142_sec_151_every_challenge_says_to_rmcp_and_to_u
         assert_eq!(read, meant, "rmcp reads {line}");
     }
     // For the parsers of the other SDKs.
-    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("challenges.json");
-    std::fs::write(out, serde_json::to_vec_pretty(&refusals).unwrap()).unwrap();
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("interop");
+    std::fs::create_dir_all(&out).unwrap();
+    std::fs::write(out.join("challenges.json"), serde_json::to_vec_pretty(&refusals).unwrap())
+        .unwrap();
 }
