@@ -134,7 +134,7 @@ async fn main() -> anyhow::Result<()> {
     let issuer = format!("http://{}", listener.local_addr()?);
     let resource = ResourceUri::parse("https://notes.example/mcp")?;
     let scopes = ScopeSet::parse(&format!("files:read files:write {LONG_SCOPE}"))?;
-    let keys = ServerKeys::new(ServerKey::new(1, &random()));
+    let keys = ServerKeys::new(ServerKey::new(1, random()));
     let config = Config::new(Issuer::parse(&issuer)?, vec![resource], scopes, keys)?
         .with_remembered_consent(Duration::from_secs(3600));
     let sessions = Sessions::default();

@@ -32,7 +32,7 @@ async fn main() -> anyhow::Result<()> {
     let issuer = Issuer::parse(&format!("http://{}{path}", listener.local_addr()?))?;
     let resource = ResourceUri::parse("https://mcp.example/mcp")?;
     // It runs for seconds, on this machine only.
-    let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
+    let keys = ServerKeys::new(ServerKey::new(1, Entropy::new([7; 32])));
     let config = Config::new(issuer.clone(), vec![resource], ScopeSet::parse("mcp")?, keys)?
         .with_auth_methods(vec![method.clone()])?;
 

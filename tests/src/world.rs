@@ -97,7 +97,7 @@ impl World {
         let scopes = OperationScopes::new("files:read")?
             .tool("list-files", "files:read")?
             .tool("write-file", "files:read files:write")?;
-        let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new([0xAA; 32])));
+        let keys = ServerKeys::new(ServerKey::new(1, Entropy::new([0xAA; 32])));
         Ok(Self {
             now: AtomicU64::new(1_000_000),
             drawn: AtomicU8::new(0),

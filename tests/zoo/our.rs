@@ -57,7 +57,7 @@ impl Ours {
         let scopes = scopes.tool("read", "files:read").unwrap();
         let scopes = scopes.tool("write", "files:read files:write").unwrap();
         let all = scopes.all().clone();
-        let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
+        let keys = ServerKeys::new(ServerKey::new(1, Entropy::new([7; 32])));
         let config = Config::new(issuer.clone(), vec![uri.clone()], all.clone(), keys).unwrap();
         // A client that names no scope gets what the challenge of the 401 names.
         let default = match &settings.scopes_challenged {

@@ -115,7 +115,7 @@ mod tests {
 
     fn config() -> Config {
         let resource = ResourceUri::parse("https://rs.example/mcp").unwrap();
-        let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
+        let keys = ServerKeys::new(ServerKey::new(1, Entropy::new([7; 32])));
         let issuer = Issuer::parse("https://as.example").unwrap();
         let scopes = ScopeSet::parse("files:read").unwrap();
         Config::new(issuer, vec![resource], scopes, keys).unwrap().with_client_documents()

@@ -52,7 +52,7 @@ mod tests {
     use crate::server_keys::ServerKey;
 
     fn key(id: u8, byte: u8) -> ServerKey {
-        ServerKey::new(id, &Entropy::new([byte; 32]))
+        ServerKey::new(id, Entropy::new([byte; 32]))
     }
 
     #[test]

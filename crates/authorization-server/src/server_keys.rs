@@ -42,14 +42,14 @@ pub struct ServerKey {
 impl ServerKey {
     /// Takes the bytes of a key, and the identifier that its refresh tokens carry.
     #[must_use]
-    pub fn new(id: u8, key: &Entropy<32>) -> Self {
+    pub fn new(id: u8, key: Entropy<32>) -> Self {
         Self {
             id,
-            refresh_tokens: MacKey(Zeroizing::new(*key.as_bytes())),
-            consent_pages: MacKey(derive(key, CONSENT_PAGE)),
-            browsers: MacKey(derive(key, BROWSER)),
+            consent_pages: MacKey(derive(&key, CONSENT_PAGE)),
+            browsers: MacKey(derive(&key, BROWSER)),
             #[cfg(feature = "dpop")]
-            nonces: NonceKey::new(&Entropy::new(*derive(key, DPOP_NONCE))),
+            nonces: NonceKey::new(Entropy::new(*derive(&key, DPOP_NONCE))),
+            refresh_tokens: MacKey(Zeroizing::new(key.into_bytes())),
         }
     }
 
@@ -80,8 +80,8 @@ impl core::fmt::Debug for ServerKey {
 /// use oauth_types::Entropy;
 ///
 /// # let (new, old) = ([8; 32], [7; 32]);
-/// let keys = ServerKeys::new(ServerKey::new(2, &Entropy::new(new)))
-///     .with_retired(ServerKey::new(1, &Entropy::new(old)));
+/// let keys = ServerKeys::new(ServerKey::new(2, Entropy::new(new)))
+///     .with_retired(ServerKey::new(1, Entropy::new(old)));
 /// assert!(format!("{keys:?}").contains("[redacted]"));
 /// ```
 #[derive(Clone, Debug)]
@@ -175,7 +175,7 @@ mod tests {
     use crate::store::{FamilyId, Generation};
 
     fn key(id: u8, byte: u8) -> ServerKey {
-        ServerKey::new(id, &Entropy::new([byte; 32]))
+        ServerKey::new(id, Entropy::new([byte; 32]))
     }
 
     fn hex(bytes: &[u8; 32]) -> String {
@@ -215,7 +215,7 @@ mod tests {
         let both = ServerKeys::new(key(2, 8)).with_retired(key(1, 7));
         assert!(both.opens_nonce(&nonce, now));
         assert!(!ServerKeys::new(key(1, 8)).opens_nonce(&nonce, now));
-        assert!(!NonceKey::new(&Entropy::new([7; 32])).opens(&nonce, now));
+        assert!(!NonceKey::new(Entropy::new([7; 32])).opens(&nonce, now));
         let token = keys.token(&FamilyId::from_bytes([9; 16]), Generation::new(0));
         assert!(!keys.opens_nonce(token.expose(), now), "a refresh token is no nonce");
         assert!(keys.open(&nonce).is_none(), "and a nonce no refresh token");

@@ -19,7 +19,7 @@ use crate::jws::Lifetime;
 /// use client_auth::NonceKey;
 /// use oauth_types::{Entropy, UnixTime};
 ///
-/// let key = NonceKey::new(&Entropy::new([7; 32]));
+/// let key = NonceKey::new(Entropy::new([7; 32]));
 /// let nonce = key.nonce(UnixTime::from_secs(1000));
 /// assert!(key.opens(&nonce, UnixTime::from_secs(1200)));
 /// assert!(!key.opens(&nonce, UnixTime::from_secs(1400)));
@@ -33,8 +33,8 @@ impl NonceKey {
 
     /// A key.
     #[must_use]
-    pub fn new(key: &Entropy<32>) -> Self {
-        Self(Zeroizing::new(*key.as_bytes()))
+    pub fn new(key: Entropy<32>) -> Self {
+        Self(Zeroizing::new(key.into_bytes()))
     }
 
     /// A nonce that is good from now on.
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     fn key(byte: u8) -> NonceKey {
-        NonceKey::new(&Entropy::new([byte; 32]))
+        NonceKey::new(Entropy::new([byte; 32]))
     }
 
     #[test]

@@ -131,7 +131,7 @@ impl<V: TokenVerifier> Protect<V> {
     pub fn new(resource: Resource, verifier: V, required: impl Into<Requirement>) -> Self {
         warn_of_http_for_development();
         let seal = match entropy() {
-            Some(key) => HandleSeal::new(&SessionKey::new(&key), resource.uri()),
+            Some(key) => HandleSeal::new(&SessionKey::new(key), resource.uri()),
             None => {
                 error!("no random source: no session is let out or in");
                 HandleSeal::without_key()
@@ -268,7 +268,7 @@ impl<V: TokenVerifier> Protect<V> {
     ///
     /// # fn f<V: TokenVerifier>(protect: Protect<V>, secret: [u8; 32]) -> Protect<V> {
     /// // 32 random bytes that all processes are given
-    /// let protect = protect.with_session_key(&SessionKey::new(&Entropy::new(secret)));
+    /// let protect = protect.with_session_key(&SessionKey::new(Entropy::new(secret)));
     /// # protect }
     /// ```
     #[must_use]

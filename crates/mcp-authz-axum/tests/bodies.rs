@@ -56,7 +56,7 @@ fn router(protect: impl FnOnce(Protect<Good>) -> Protect<Good>, body: Duration) 
     let scopes = OperationScopes::new("read").unwrap();
     let protect = protect(Protect::new(resource, Good, scopes));
     let mcp = Router::new().route("/mcp", any(async || "in")).layer(protect);
-    let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
+    let keys = ServerKeys::new(ServerKey::new(1, Entropy::new([7; 32])));
     let scopes = ScopeSet::parse("read").unwrap();
     let resources = vec![ResourceUri::parse(RS).unwrap()];
     let config = Config::new(issuer(), resources, scopes, keys).unwrap();

@@ -28,7 +28,7 @@ struct Running {
 
 async fn start() -> Running {
     let resource = ResourceUri::parse("https://rs.example/mcp").unwrap();
-    let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
+    let keys = ServerKeys::new(ServerKey::new(1, Entropy::new([7; 32])));
     let scopes = ScopeSet::parse("read").unwrap();
     let issuer = Issuer::parse("https://as.example").unwrap();
     let config = Config::new(issuer, vec![resource], scopes, keys).unwrap();

@@ -152,7 +152,7 @@ pub fn read_or_make(file: impl AsRef<Path>, is_missed: bool) -> Result<ServerKey
         }
         outcome => outcome?,
     };
-    to_keys(&lines)
+    to_keys(lines)
 }
 
 /// The keys of a file that the system mounts for this process, as Kubernetes, Docker and systemd do with secrets: it
@@ -174,7 +174,7 @@ pub fn read_or_make(file: impl AsRef<Path>, is_missed: bool) -> Result<ServerKey
 /// [`KeyFileError::Missing`], [`KeyFileError::Mount`], [`KeyFileError::Malformed`], [`KeyFileError::Io`]
 pub fn read_mounted_keys(file: impl AsRef<Path>) -> Result<ServerKeys, KeyFileError> {
     match mounted::open(file.as_ref()).and_then(parse) {
-        Ok(lines) => to_keys(&lines),
+        Ok(lines) => to_keys(lines),
         Err(KeyFileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
             Err(KeyFileError::Missing)
         }
@@ -182,8 +182,8 @@ pub fn read_mounted_keys(file: impl AsRef<Path>) -> Result<ServerKeys, KeyFileEr
     }
 }
 
-fn to_keys(lines: &[Line]) -> Result<ServerKeys, KeyFileError> {
-    let mut keys = lines.iter().map(|line| ServerKey::new(line.id, &line.key));
+fn to_keys(lines: Vec<Line>) -> Result<ServerKeys, KeyFileError> {
+    let mut keys = lines.into_iter().map(|line| ServerKey::new(line.id, line.key));
     let current = keys.next().ok_or(KeyFileError::Malformed)?;
     Ok(keys.fold(ServerKeys::new(current), ServerKeys::with_retired))
 }

@@ -33,7 +33,7 @@ use crate::principal::Principal;
 /// use oauth_types::{Entropy, ResourceUri};
 /// use resource_server::{HandleSeal, SessionKey};
 ///
-/// let key = SessionKey::new(&Entropy::new([7; 32]));
+/// let key = SessionKey::new(Entropy::new([7; 32]));
 /// let seal = HandleSeal::new(&key, &ResourceUri::parse("https://mcp.example/mcp")?);
 /// # Ok::<(), oauth_types::InvalidUri>(())
 /// ```
@@ -43,8 +43,8 @@ pub struct SessionKey(Zeroizing<[u8; 32]>);
 impl SessionKey {
     /// Takes the bytes of a key.
     #[must_use]
-    pub fn new(key: &Entropy<32>) -> Self {
-        Self(Zeroizing::new(*key.as_bytes()))
+    pub fn new(key: Entropy<32>) -> Self {
+        Self(Zeroizing::new(key.into_bytes()))
     }
 }
 

@@ -10,7 +10,7 @@ use resource_server::{
 };
 
 fn seal_of(key: u8, resource: &str) -> HandleSeal {
-    let key = SessionKey::new(&Entropy::new([key; 32]));
+    let key = SessionKey::new(Entropy::new([key; 32]));
     HandleSeal::new(&key, &ResourceUri::parse(resource).unwrap())
 }
 
@@ -69,7 +69,7 @@ fn sec_225_a_handle_is_opened_by_its_key_resource_and_kind_alone_and_as_a_whole(
     HandleSeal::without_key().seal_session(&mut headers, None);
     assert!(headers.is_empty());
     assert_eq!(
-        format!("{:?} {:?}", seal(), SessionKey::new(&Entropy::new([1; 32])))
+        format!("{:?} {:?}", seal(), SessionKey::new(Entropy::new([1; 32])))
             .matches("redacted")
             .count(),
         2

@@ -59,7 +59,7 @@ impl Foreign {
     fn router(&self, keys: SigningKeys) -> Router {
         let resource = ResourceUri::parse(MCP).unwrap();
         let scopes = ScopeSet::parse(SCOPES).unwrap();
-        let refresh = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
+        let refresh = ServerKeys::new(ServerKey::new(1, Entropy::new([7; 32])));
         let asks = ResourceServer::new(
             ClientId::parse("rs").unwrap(),
             Registered::with_secret(AuthMethod::ClientSecretBasic, &Secret::new("not a secret")),

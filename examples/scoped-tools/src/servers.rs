@@ -145,5 +145,5 @@ async fn bind(port: u16) -> anyhow::Result<(TcpListener, std::net::SocketAddr)> 
 pub(crate) fn new_keys() -> anyhow::Result<ServerKeys> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;
-    Ok(ServerKeys::new(ServerKey::new(1, &Entropy::new(bytes))))
+    Ok(ServerKeys::new(ServerKey::new(1, Entropy::new(bytes))))
 }

@@ -45,7 +45,7 @@ impl Servers {
         let provider = FakeProvider::new(provider_listener.local_addr()?, &issuer);
 
         let login = ProviderLogin::new(provider.registration()?, &random()?)?;
-        let keys = ServerKeys::new(ServerKey::new(1, &random()?));
+        let keys = ServerKeys::new(ServerKey::new(1, random()?));
         let (resources, scopes) = (vec![ResourceUri::parse(MCP)?], ScopeSet::parse("files:read")?);
         let config = Config::new(issuer.clone(), resources, scopes, keys)?;
         let store = Arc::new(MemoryStore::default());

@@ -12,7 +12,7 @@ use resource_server::{HandleSeal, SessionKey};
 const TAG: usize = 25;
 
 fuzz_target!(|pieces: Vec<Vec<u8>>| {
-    let key = SessionKey::new(&Entropy::new([7; 32]));
+    let key = SessionKey::new(Entropy::new([7; 32]));
     let seal = HandleSeal::new(&key, &ResourceUri::parse("https://rs.example/mcp").unwrap());
     let stream = pieces.concat();
     let mut ids = seal.event_ids(None);

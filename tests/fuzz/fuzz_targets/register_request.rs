@@ -117,7 +117,7 @@ fn config(takes_private_use: bool) -> Config {
     let issuer = Issuer::parse("https://as.example").unwrap();
     let resource = ResourceUri::parse("https://rs.example/mcp").unwrap();
     let scopes = ScopeSet::parse("read write").unwrap();
-    let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
+    let keys = ServerKeys::new(ServerKey::new(1, Entropy::new([7; 32])));
     let config = Config::new(issuer, vec![resource], scopes, keys).unwrap();
     if takes_private_use { config.with_private_use_redirects() } else { config }
 }

@@ -100,12 +100,12 @@ fn resource(mode: Mode) -> Resource {
         Mode::Bearer => resource,
         Mode::Both => resource.with_dpop(),
         Mode::Required => resource.with_dpop_required(),
-        Mode::Nonces => resource.with_dpop_nonces(&Entropy::new([9; 32])),
+        Mode::Nonces => resource.with_dpop_nonces(Entropy::new([9; 32])),
     }
 }
 
 fn nonce(nonce: &Nonce<'_>) -> Option<HeaderValue> {
-    let made = |age| NonceKey::new(&Entropy::new([9; 32])).nonce(UnixTime::from_secs(NOW - age));
+    let made = |age| NonceKey::new(Entropy::new([9; 32])).nonce(UnixTime::from_secs(NOW - age));
     match nonce {
         Nonce::None => None,
         Nonce::Fresh => HeaderValue::from_str(&made(300)).ok(),

@@ -100,7 +100,7 @@ fn config() -> Config {
     let issuer = Issuer::parse("https://as.example").unwrap();
     let resource = ResourceUri::parse("https://rs.example/mcp").unwrap();
     let scopes = ScopeSet::parse("read write").unwrap();
-    let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
+    let keys = ServerKeys::new(ServerKey::new(1, Entropy::new([7; 32])));
     let provider = IdentityProvider::new(
         Issuer::parse("https://idp.example").unwrap(),
         VerifyingKeys::from_jwks(&PUBLIC_KEYS.parse().unwrap(), None).unwrap(),

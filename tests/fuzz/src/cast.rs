@@ -48,7 +48,7 @@ pub const WEB_BASIC: &str = "Basic d2ViOndlYi1zZWNyZXQ=";
 /// A configuration with both resources, and the clients as an operator registers them.
 pub fn authorization_server() -> &'static (Config, Vec<ClientRecord>) {
     static CONFIG: LazyLock<(Config, Vec<ClientRecord>)> = LazyLock::new(|| {
-        let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
+        let keys = ServerKeys::new(ServerKey::new(1, Entropy::new([7; 32])));
         let resources = RESOURCES.map(|uri| ResourceUri::parse(uri).unwrap()).to_vec();
         let scopes = ScopeSet::parse("files:read files:write").unwrap();
         let issuer = Issuer::parse(ISSUER).unwrap();

@@ -102,7 +102,7 @@ pub(crate) async fn run((web, options): (u16, Options)) -> anyhow::Result<()> {
     let scopes = ScopeSet::parse("files:read files:write")?;
     let mut key = [0; 32];
     getrandom::fill(&mut key)?;
-    let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new(key)));
+    let keys = ServerKeys::new(ServerKey::new(1, Entropy::new(key)));
     let config = Config::new(issuer.clone(), vec![uri.clone()], scopes.clone(), keys)?;
     let store = Arc::new(MemoryStore::default());
     let secret =

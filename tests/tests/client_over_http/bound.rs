@@ -43,7 +43,7 @@ async fn servers(
     let mcp_url = format!("{mcp_origin}/mcp");
     let issuer = Issuer::parse(&origin).unwrap();
     let uri = ResourceUri::parse(&mcp_url).unwrap();
-    let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
+    let keys = ServerKeys::new(ServerKey::new(1, Entropy::new([7; 32])));
     let scopes = OperationScopes::new("read").unwrap().tool("write", "read write").unwrap();
     let all = scopes.all().clone();
     let config = config(Config::new(issuer.clone(), vec![uri.clone()], all, keys).unwrap());
@@ -130,7 +130,7 @@ async fn c_ext_3_our_client_logs_in_calls_and_refreshes_with_proofs_of_its_key()
 
 #[tokio::test]
 async fn c_ext_3_our_client_sends_its_proof_once_more_with_our_servers_nonces() {
-    let asks = |resource: Resource| resource.with_dpop_nonces(&Entropy::new([8; 32]));
+    let asks = |resource: Resource| resource.with_dpop_nonces(Entropy::new([8; 32]));
     let servers = servers(Config::with_dpop_nonces, asks).await;
     let (own, visits) = client(&servers, &Arc::default());
     assert_eq!(get(&own).await.unwrap(), StatusCode::OK);
@@ -144,7 +144,7 @@ async fn c_ext_3_our_client_sends_its_proof_once_more_with_our_servers_nonces() 
 
 #[tokio::test]
 async fn c_ext_3_our_client_steps_up_with_proofs() {
-    let asks = |resource: Resource| resource.with_dpop_nonces(&Entropy::new([8; 32]));
+    let asks = |resource: Resource| resource.with_dpop_nonces(Entropy::new([8; 32]));
     for resource in [Resource::with_dpop as fn(_) -> _, asks] {
         let servers = servers(|config| config, resource).await;
         let (own, visits) = client(&servers, &Arc::default());

@@ -83,7 +83,7 @@ pub(crate) async fn servers_with(
         let clock = Arc::clone(&clock);
         Clock::new(move || UnixTime::from_secs(clock.load(Ordering::SeqCst)))
     };
-    let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
+    let keys = ServerKeys::new(ServerKey::new(1, Entropy::new([7; 32])));
     let all = scopes.all().clone();
     let config = change(Config::new(issuer.clone(), vec![uri.clone()], all, keys).unwrap());
     let store = Arc::new(MemoryStore::default());

@@ -213,7 +213,7 @@ fn documents(text: &str) {
 static CONFIG: LazyLock<Config> = LazyLock::new(|| {
     let issuer = Issuer::parse("https://as.example").unwrap();
     let resource = ResourceUri::parse("https://rs.example/mcp").unwrap();
-    let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
+    let keys = ServerKeys::new(ServerKey::new(1, Entropy::new([7; 32])));
     let scopes = ScopeSet::parse("files:read").unwrap();
     Config::new(issuer, vec![resource], scopes, keys).unwrap().with_client_documents()
 });

@@ -38,7 +38,7 @@ impl Network {
         let issuer = Issuer::parse("https://as.example").unwrap();
         let uri = ResourceUri::parse("https://rs.example/mcp").unwrap();
         let scopes = OperationScopes::new("read").unwrap();
-        let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
+        let keys = ServerKeys::new(ServerKey::new(1, Entropy::new([7; 32])));
         let all = ScopeSet::parse("read write").unwrap();
         let config = Config::new(issuer.clone(), vec![uri.clone()], all, keys).unwrap();
         let store = Arc::new(MemoryStore::default());

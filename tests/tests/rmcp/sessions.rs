@@ -173,7 +173,7 @@ async fn sec_225_no_event_of_another_is_replayed_with_a_session_or_without_one_o
 async fn sec_225_an_owner_resumes_a_stream_at_another_process_with_the_same_key() {
     let events = Events::default();
     let keyed = |byte: u8| {
-        let key = SessionKey::new(&Entropy::new([byte; 32]));
+        let key = SessionKey::new(Entropy::new([byte; 32]));
         process(&events, |protect| protect.with_session_key(&key))
     };
     let (one, other, stranger) = (keyed(1), keyed(1), keyed(2));
@@ -196,7 +196,7 @@ async fn sec_225_an_owner_resumes_a_stream_at_another_process_with_the_same_key(
 #[tokio::test]
 async fn sec_215_a_session_of_rmcp_is_its_owners_at_every_process_that_knows_it() {
     let sessions = Arc::new(LocalSessionManager::default());
-    let key = SessionKey::new(&Entropy::new([7; 32]));
+    let key = SessionKey::new(Entropy::new([7; 32]));
     let [one, other] = [0, 1]
         .map(|_| behind(Arc::clone(&sessions), table(), |protect| protect.with_session_key(&key)));
     let session = one.mcp.session("alice.base+admin").await;

@@ -89,7 +89,7 @@ impl<S: Store + 'static> Site<S> {
     pub(crate) async fn open(store: FaultyStore<S>, patience: Duration) -> Self {
         let (issuer, resource) = (Issuer::parse(ISSUER).unwrap(), ResourceUri::parse(MCP).unwrap());
         let scopes = ScopeSet::parse("files:read").unwrap();
-        let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
+        let keys = ServerKeys::new(ServerKey::new(1, Entropy::new([7; 32])));
         let basic = AuthMethod::ClientSecretBasic;
         let asker = ResourceServer::new(
             id("rs"),

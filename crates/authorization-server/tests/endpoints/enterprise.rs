@@ -259,7 +259,7 @@ fn a_token_8_a_token_9_resource_and_scope_are_within_both_the_assertion_and_the_
     let both = vec![ResourceUri::parse("https://rs.example/mcp").unwrap(), second];
     let keys = {
         use authorization_server::{ServerKey, ServerKeys};
-        ServerKeys::new(ServerKey::new(1, &oauth_types::Entropy::new([7; 32])))
+        ServerKeys::new(ServerKey::new(1, oauth_types::Entropy::new([7; 32])))
     };
     let scopes = ScopeSet::parse("files:read files:write admin").unwrap();
     let config = Config::new(Issuer::parse("https://as.example").unwrap(), both, scopes, keys);

@@ -26,7 +26,7 @@ fn scopes(text: &str) -> ScopeSet {
 /// A configuration of the same issuer, with these resources and scopes.
 fn with(resources: &[&str], names: &str) -> Config {
     let resources = resources.iter().map(|uri| ResourceUri::parse(uri).unwrap()).collect();
-    let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
+    let keys = ServerKeys::new(ServerKey::new(1, Entropy::new([7; 32])));
     let issuer = Issuer::parse("https://as.example").unwrap();
     Config::new(issuer, resources, scopes(names), keys).unwrap()
 }

@@ -97,7 +97,7 @@ fn sec_187_a_question_that_others_wrote_or_changed_is_nobodys() {
     let issuer = Issuer::parse("https://as.example").unwrap();
     let resource = ResourceUri::parse("https://rs.example/mcp").unwrap();
     let scopes = ScopeSet::parse("files:read files:write").unwrap();
-    let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new([8; 32])));
+    let keys = ServerKeys::new(ServerKey::new(1, Entropy::new([8; 32])));
     let config = Config::new(issuer, vec![resource], scopes, keys).unwrap();
     let other = process(config, &server.store, Login::Cookies);
     let foreign = other.get_as("alice", &authorize(&client, &[]));
@@ -113,7 +113,7 @@ fn sec_187_a_page_of_another_issuer_or_of_what_is_not_given_any_more_is_nobodys(
     let store = Arc::new(MemoryStore::default());
     let at = |issuer: &str, scopes: &str, resource: &str| {
         let resources = vec![ResourceUri::parse(resource).unwrap()];
-        let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
+        let keys = ServerKeys::new(ServerKey::new(1, Entropy::new([7; 32])));
         let scopes = ScopeSet::parse(scopes).unwrap();
         let config = Config::new(Issuer::parse(issuer).unwrap(), resources, scopes, keys);
         process(config.unwrap(), &store, Login::Cookies)

@@ -67,7 +67,7 @@ impl Answer {
 pub(crate) fn config(issuer: &str) -> Config {
     let resource = ResourceUri::parse("https://rs.example/mcp").unwrap();
     let scopes = ScopeSet::parse("files:read files:write").unwrap();
-    let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
+    let keys = ServerKeys::new(ServerKey::new(1, Entropy::new([7; 32])));
     Config::new(Issuer::parse(issuer).unwrap(), vec![resource], scopes, keys).unwrap()
 }
 

@@ -22,7 +22,7 @@ fn small(protect: Protect<Spoken>) -> Protect<Spoken> {
 async fn sec_215_a_session_is_its_owners_at_every_process_with_the_same_key() {
     let service = Service::default();
     let keyed = |byte: u8| {
-        let key = SessionKey::new(&Entropy::new([byte; 32]));
+        let key = SessionKey::new(Entropy::new([byte; 32]));
         process(service.clone(), |protect| protect.with_session_key(&key))
     };
     let (one, other, stranger) = (keyed(1), keyed(1), keyed(2));

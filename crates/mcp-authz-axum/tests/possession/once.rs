@@ -56,7 +56,7 @@ async fn a_proof_counts_within_five_minutes_or_what_the_host_says() {
 
 #[tokio::test]
 async fn a_server_that_asks_for_nonces_takes_its_own_while_they_are_fresh() {
-    let own = resource().with_dpop_nonces(&Entropy::new([9; 32]));
+    let own = resource().with_dpop_nonces(Entropy::new([9; 32]));
     let server = server_that(&own, |protect| protect);
     let token = Secret::new("alice.bound");
     let prove = |nonce: Option<&HeaderValue>, draw: u8| {

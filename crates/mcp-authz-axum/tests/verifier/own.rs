@@ -42,7 +42,7 @@ async fn servers(secret: &str, window: u64) -> Servers {
     };
     let resource = |uri| ResourceUri::parse(uri).unwrap();
     let scopes = ScopeSet::parse("read write").unwrap();
-    let keys = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
+    let keys = ServerKeys::new(ServerKey::new(1, Entropy::new([7; 32])));
     let registered = |method| Registered::with_secret(method, &Secret::new("secret"));
     let asker = ResourceServer::new(
         ClientId::parse("rs").unwrap(),

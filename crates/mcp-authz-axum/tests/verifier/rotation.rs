@@ -64,7 +64,7 @@ impl Own {
     fn change(&self, keys: SigningKeys) {
         let uris = ["https://rs.example/mcp", "https://rs.example/other"];
         let resources = uris.iter().map(|uri| ResourceUri::parse(uri).unwrap()).collect();
-        let refresh = ServerKeys::new(ServerKey::new(1, &Entropy::new([7; 32])));
+        let refresh = ServerKeys::new(ServerKey::new(1, Entropy::new([7; 32])));
         let scopes = ScopeSet::parse("files:read").unwrap();
         let config = Config::new(self.issuer.clone(), resources, scopes, refresh).unwrap();
         let config = config.with_jwt_access_tokens(keys);

@@ -31,7 +31,7 @@ impl Resource {
     /// this resource is served (RFC 9449 §9): a proof that was made ahead, by whoever had the client's key for a
     /// moment, is worth nothing later. It costs clients a second request every five minutes.
     #[must_use]
-    pub fn with_dpop_nonces(self, key: &Entropy<32>) -> Self {
+    pub fn with_dpop_nonces(self, key: Entropy<32>) -> Self {
         let mut own = self.with_dpop();
         own.proof_rules.nonces = Some(NonceKey::new(key));
         own
