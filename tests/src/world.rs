@@ -236,15 +236,13 @@ impl World {
             let presented = self.resource.present(request, self.scopes.base())?;
             let found = now_or_never(self.store.access(&presented.digest(), self.now()));
             let facts = found.unwrap_or_default().map(|record| {
-                Arc::new(TokenFacts {
-                    subject: record.subject,
-                    client_id: record.client_id,
-                    issuer: self.config.issuer().clone(),
-                    scopes: record.scopes,
-                    audience: vec![record.resource],
-                    expires_at: Some(record.expires_at),
-                    jkt: record.jkt,
-                })
+                Arc::new(
+                    TokenFacts::new(record.subject, record.client_id, self.config.issuer().clone())
+                        .with_scopes(record.scopes)
+                        .with_audience([record.resource])
+                        .with_expires_at(record.expires_at)
+                        .with_jkt(record.jkt),
+                )
             });
             let required = self.scopes.required_for(request.headers(), request.body())?;
             presented.decide(facts, &required, &NoHierarchy, self.now())

@@ -77,15 +77,12 @@ fn a_bearer_decision_allocates_the_token_and_nothing_else() {
         let uri = ResourceUri::parse(uri).unwrap();
         let issuer = Issuer::parse("https://as.example").unwrap();
         let resource = Resource::new(uri.clone(), vec![issuer.clone()]).unwrap();
-        let facts = Arc::new(TokenFacts {
-            subject: "alice".to_owned(),
-            client_id: ClientId::parse("c").unwrap(),
-            issuer,
-            scopes: ScopeSet::parse(SCOPES[0]).unwrap(),
-            audience: vec![uri],
-            expires_at: Some(UnixTime::from_secs(1)),
-            jkt: None,
-        });
+        let facts = Arc::new(
+            TokenFacts::new("alice", ClientId::parse("c").unwrap(), issuer)
+                .with_scopes(ScopeSet::parse(SCOPES[0]).unwrap())
+                .with_audience([uri])
+                .with_expires_at(UnixTime::from_secs(1)),
+        );
         let request = Request::post("/mcp")
             .header(HOST, "localhost:8000")
             .header(ORIGIN, "http://localhost:3000")

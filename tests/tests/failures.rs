@@ -289,15 +289,12 @@ impl TokenVerifier for OneToken {
         _: &Secret,
         now: UnixTime,
     ) -> Result<Option<Arc<TokenFacts>>, VerifierUnavailable> {
-        Ok(Some(Arc::new(TokenFacts {
-            subject: "alice".to_owned(),
-            client_id: id("c"),
-            issuer: Issuer::parse("https://as.example").unwrap(),
-            scopes: ScopeSet::empty(),
-            audience: vec![self.0.clone()],
-            expires_at: Some(now.plus(Duration::from_secs(60))),
-            jkt: Some(self.1),
-        })))
+        Ok(Some(Arc::new(
+            TokenFacts::new("alice", id("c"), Issuer::parse("https://as.example").unwrap())
+                .with_audience([self.0.clone()])
+                .with_expires_at(now.plus(Duration::from_secs(60)))
+                .with_jkt(self.1),
+        )))
     }
 }
 

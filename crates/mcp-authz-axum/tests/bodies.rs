@@ -34,15 +34,16 @@ impl TokenVerifier for Good {
         _: &Secret,
         _: UnixTime,
     ) -> Result<Option<Arc<TokenFacts>>, VerifierUnavailable> {
-        Ok(Some(Arc::new(TokenFacts {
-            subject: "user".to_owned(),
-            client_id: ClientId::parse("client").unwrap(),
-            issuer: Issuer::parse("https://as.example").unwrap(),
-            scopes: ScopeSet::parse("read").unwrap(),
-            audience: vec![ResourceUri::parse(RS).unwrap()],
-            expires_at: Some(UnixTime::from_secs(4_000_000_000)),
-            jkt: None,
-        })))
+        Ok(Some(Arc::new(
+            TokenFacts::new(
+                "user",
+                ClientId::parse("client").unwrap(),
+                Issuer::parse("https://as.example").unwrap(),
+            )
+            .with_scopes(ScopeSet::parse("read").unwrap())
+            .with_audience([ResourceUri::parse(RS).unwrap()])
+            .with_expires_at(UnixTime::from_secs(4_000_000_000)),
+        )))
     }
 }
 

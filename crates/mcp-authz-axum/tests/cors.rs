@@ -36,15 +36,16 @@ impl TokenVerifier for Spoken {
         _: UnixTime,
     ) -> Result<Option<Arc<TokenFacts>>, VerifierUnavailable> {
         Ok((token.matches("read") || token.matches("other")).then(|| {
-            Arc::new(TokenFacts {
-                subject: "alice".to_owned(),
-                client_id: ClientId::parse("c").unwrap(),
-                issuer: Issuer::parse("https://as.example").unwrap(),
-                scopes: ScopeSet::parse(token.expose()).unwrap(),
-                audience: vec![self.0.clone()],
-                expires_at: Some(UnixTime::from_secs(2000)),
-                jkt: None,
-            })
+            Arc::new(
+                TokenFacts::new(
+                    "alice",
+                    ClientId::parse("c").unwrap(),
+                    Issuer::parse("https://as.example").unwrap(),
+                )
+                .with_scopes(ScopeSet::parse(token.expose()).unwrap())
+                .with_audience([self.0.clone()])
+                .with_expires_at(UnixTime::from_secs(2000)),
+            )
         }))
     }
 }

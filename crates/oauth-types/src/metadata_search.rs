@@ -58,6 +58,7 @@ pub struct MetadataSearch {
 
 /// The next move of a [`MetadataSearch`].
 #[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a host must take each step")]
 pub enum MetadataStep<T> {
     /// The document, and the well-known place that led to it.
     Found {

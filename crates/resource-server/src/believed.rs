@@ -42,20 +42,17 @@ impl Believed {
 
 #[cfg(test)]
 mod tests {
-    use oauth_types::{ClientId, Issuer, ScopeSet};
+    use oauth_types::{ClientId, Issuer};
 
     use super::*;
 
     fn believed(expires_at: Option<u64>, window: u64) -> Believed {
-        let facts = TokenFacts {
-            subject: "alice".to_owned(),
-            client_id: ClientId::parse("c").unwrap(),
-            issuer: Issuer::parse("https://as.example").unwrap(),
-            scopes: ScopeSet::default(),
-            audience: vec![],
-            expires_at: expires_at.map(UnixTime::from_secs),
-            jkt: None,
-        };
+        let facts = TokenFacts::new(
+            "alice",
+            ClientId::parse("c").unwrap(),
+            Issuer::parse("https://as.example").unwrap(),
+        )
+        .with_expires_at(expires_at.map(UnixTime::from_secs));
         Believed::new(Arc::new(facts), Duration::from_secs(window), UnixTime::from_secs(100))
     }
 

@@ -143,8 +143,7 @@ impl Denial {
         let algorithms = resource.metadata().dpop_signing_alg_values_supported.as_deref();
         if let Some(algorithms) = algorithms.filter(|_| is_proved || status == UNAUTHORIZED) {
             // What is wrong is said in the scheme that was used.
-            let silent =
-                BearerChallenge { error: None, error_description: None, ..challenge.clone() };
+            let silent = challenge.clone().with_error(None).with_error_description(None);
             let own = if is_proved { challenge } else { &silent };
             add(own.to_dpop_header_value(algorithms));
         }
@@ -166,12 +165,13 @@ impl Denial {
         // R-AUTH-1
         let scope = resource.scopes_challenged(required);
         let error = reason.error();
-        let challenge = BearerChallenge {
-            error_description: error.as_ref().map(|error| ErrorDescription::new(advice(error))),
-            error,
-            scope: Some(scope).filter(|scope| !scope.is_empty()),
-            ..resource.challenge()
-        };
+        let challenge = resource
+            .challenge()
+            .with_error_description(
+                error.as_ref().map(|error| ErrorDescription::new(advice(error))),
+            )
+            .with_error(error)
+            .with_scope(Some(scope).filter(|scope| !scope.is_empty()));
         Self::challenged(reason, UNAUTHORIZED, resource, used, &challenge)
     }
 
@@ -187,13 +187,12 @@ impl Denial {
     /// 400 (RFC 6750 §3.1): the authorization itself is malformed.
     pub(crate) fn malformed(resource: &Resource, used: TokenType) -> Self {
         // R-AUTH-7
-        let challenge = BearerChallenge {
-            error: Some(BearerErrorCode::InvalidRequest),
-            error_description: Some(ErrorDescription::new(
+        let challenge = resource
+            .challenge()
+            .with_error(BearerErrorCode::InvalidRequest)
+            .with_error_description(ErrorDescription::new(
                 "send one Authorization header with one token",
-            )),
-            ..resource.challenge()
-        };
+            ));
         let (reason, status) = (DenialReason::MalformedHeader, StatusCode::BAD_REQUEST);
         Self::challenged(reason, status, resource, Some(used), &challenge)
     }

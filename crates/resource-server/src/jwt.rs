@@ -365,15 +365,11 @@ impl JwtTokens {
         {
             return Err(JwtRefused::OutsideLifetime);
         }
-        Ok(TokenFacts {
-            subject,
-            client_id,
-            issuer: self.issuer.clone(),
-            scopes,
-            audience,
+        Ok(TokenFacts::new(subject, client_id, self.issuer.clone())
+            .with_scopes(scopes)
+            .with_audience(audience)
             // The one place where the server's clock may be off.
-            expires_at: Some(claims.exp.plus(SKEW)),
-            jkt,
-        })
+            .with_expires_at(claims.exp.plus(SKEW))
+            .with_jkt(jkt))
     }
 }

@@ -220,10 +220,7 @@ impl Resource {
 
     /// A challenge that points to the metadata and says nothing else yet.
     pub(crate) fn challenge(&self) -> BearerChallenge {
-        BearerChallenge {
-            resource_metadata: Some(self.metadata_url.clone()),
-            ..BearerChallenge::default()
-        }
+        BearerChallenge::new().with_resource_metadata(self.metadata_url.clone())
     }
 }
 

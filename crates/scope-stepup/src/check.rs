@@ -141,12 +141,11 @@ impl Missing {
     pub fn challenge(&self, resource_metadata: EndpointUrl) -> BearerChallenge {
         // R-AUTH-4, R-PRM-2: refresh tokens are between client and authorization server.
         let scope = self.required.filter(|scope| scope != Scope::OFFLINE_ACCESS);
-        BearerChallenge {
-            error: Some(BearerErrorCode::InsufficientScope),
-            error_description: Some(ErrorDescription::new("this operation needs more scope")),
-            scope: Some(scope),
-            resource_metadata: Some(resource_metadata),
-        }
+        BearerChallenge::new()
+            .with_error(BearerErrorCode::InsufficientScope)
+            .with_error_description(ErrorDescription::new("this operation needs more scope"))
+            .with_scope(scope)
+            .with_resource_metadata(resource_metadata)
     }
 }
 

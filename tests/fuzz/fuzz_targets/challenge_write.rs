@@ -18,20 +18,17 @@ struct Input {
 
 fuzz_target!(|input: Input| {
     let url = |text: String| EndpointUrl::parse(&format!("https://rs.example/{text}")).ok();
-    let challenge = BearerChallenge {
-        error: input.error.and_then(|text| BearerErrorCode::parse(&text)),
-        error_description: input.description.map(|text| ErrorDescription::new(&text)),
-        scope: input.scope.and_then(|text| ScopeSet::parse(&text).ok()),
-        resource_metadata: input.resource_metadata.and_then(url),
-    };
+    let challenge = BearerChallenge::new()
+        .with_error(input.error.and_then(|text| BearerErrorCode::parse(&text)))
+        .with_error_description(input.description.map(|text| ErrorDescription::new(&text)))
+        .with_scope(input.scope.and_then(|text| ScopeSet::parse(&text).ok()))
+        .with_resource_metadata(input.resource_metadata.and_then(url));
     let line = challenge.to_header_value();
     assert!(line.as_bytes().iter().all(|byte| matches!(byte, b' '..=b'~')));
     let headers = HeaderMap::from_iter([(WWW_AUTHENTICATE, line)]);
     // An empty text says as much as none.
-    let said = BearerChallenge {
-        scope: challenge.scope.filter(|scope| !scope.is_empty()),
-        error_description: challenge.error_description.filter(|text| !text.as_str().is_empty()),
-        ..challenge
-    };
+    let mut said = challenge;
+    said.scope = said.scope.filter(|scope| !scope.is_empty());
+    said.error_description = said.error_description.filter(|text| !text.as_str().is_empty());
     assert_eq!(BearerChallenge::find(&headers).unwrap_or_default(), said);
 });

@@ -211,15 +211,17 @@ fuzz_target!(|input: Input<'_>| {
     let resource = resource(input.mode);
     let facts = input.known.map(|bound| {
         let key = bound.map(|by_other| KEYS[usize::from(by_other)].thumbprint());
-        Arc::new(TokenFacts {
-            subject: "alice".to_owned(),
-            client_id: ClientId::parse("c").unwrap(),
-            issuer: Issuer::parse("https://as.example").unwrap(),
-            scopes: ScopeSet::parse("read").unwrap(),
-            audience: vec![resource.uri().clone()],
-            expires_at: Some(UnixTime::from_secs(NOW).plus(Duration::from_secs(1))),
-            jkt: key.map(|key| Thumbprint::parse(key).unwrap()),
-        })
+        Arc::new(
+            TokenFacts::new(
+                "alice",
+                ClientId::parse("c").unwrap(),
+                Issuer::parse("https://as.example").unwrap(),
+            )
+            .with_scopes(ScopeSet::parse("read").unwrap())
+            .with_audience([resource.uri().clone()])
+            .with_expires_at(UnixTime::from_secs(NOW).plus(Duration::from_secs(1)))
+            .with_jkt(key.map(|key| Thumbprint::parse(key).unwrap())),
+        )
     });
     let mut seen = SeenProofs::new(100);
     let outcome = decide(&resource, &request, facts.clone(), &mut seen);

@@ -37,15 +37,13 @@ impl TokenVerifier for Spoken {
         }
         let key = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
         let issuer = if is("foreign") { "https://other.example" } else { ISSUER };
-        let facts = TokenFacts {
-            subject: "alice".to_owned(),
-            client_id: ClientId::parse("c").unwrap(),
-            issuer: Issuer::parse(issuer).unwrap(),
-            scopes: ScopeSet::empty(),
-            audience: if is("sibling") { vec![] } else { vec![self.0.clone()] },
-            expires_at: (!is("endless")).then(|| if is("dead") { now } else { now.plus(HOUR) }),
-            jkt: is("bound").then(|| Thumbprint::parse(key).unwrap()),
-        };
+        let facts =
+            TokenFacts::new("alice", ClientId::parse("c").unwrap(), Issuer::parse(issuer).unwrap())
+                .with_audience(if is("sibling") { vec![] } else { vec![self.0.clone()] })
+                .with_expires_at(
+                    (!is("endless")).then(|| if is("dead") { now } else { now.plus(HOUR) }),
+                )
+                .with_jkt(is("bound").then(|| Thumbprint::parse(key).unwrap()));
         Ok((!is("unknown")).then(|| Arc::new(facts)))
     }
 }

@@ -31,15 +31,16 @@ impl TokenVerifier for Spoken {
         now: UnixTime,
     ) -> Result<Option<Arc<TokenFacts>>, VerifierUnavailable> {
         let Some((user, scopes)) = token.expose().split_once('.') else { return Ok(None) };
-        Ok(Some(Arc::new(TokenFacts {
-            subject: user.to_owned(),
-            client_id: ClientId::parse("c").unwrap(),
-            issuer: Issuer::parse("https://as.example").unwrap(),
-            scopes: ScopeSet::parse(&scopes.replace('+', " ")).unwrap(),
-            audience: vec![self.0.clone()],
-            expires_at: Some(now.plus(Duration::from_secs(60))),
-            jkt: None,
-        })))
+        Ok(Some(Arc::new(
+            TokenFacts::new(
+                user.to_owned(),
+                ClientId::parse("c").unwrap(),
+                Issuer::parse("https://as.example").unwrap(),
+            )
+            .with_scopes(ScopeSet::parse(&scopes.replace('+', " ")).unwrap())
+            .with_audience([self.0.clone()])
+            .with_expires_at(now.plus(Duration::from_secs(60))),
+        )))
     }
 }
 

@@ -352,15 +352,11 @@ impl AccessRecord {
     /// What a resource server has to know about the token; the store is that of this issuer.
     #[must_use]
     pub fn into_facts(self, issuer: Issuer) -> TokenFacts {
-        TokenFacts {
-            subject: self.subject,
-            client_id: self.client_id,
-            issuer,
-            scopes: self.scopes,
-            audience: vec![self.resource],
-            expires_at: Some(self.expires_at),
-            jkt: self.jkt,
-        }
+        TokenFacts::new(self.subject, self.client_id, issuer)
+            .with_scopes(self.scopes)
+            .with_audience([self.resource])
+            .with_expires_at(self.expires_at)
+            .with_jkt(self.jkt)
     }
 }
 

@@ -136,7 +136,7 @@ fn c_token_1_sec_104_a_redirect_of_the_token_endpoint_ends_the_flow() {
 
 /// A session whose login asked for these scopes.
 fn session_for(world: &World, scope: ScopeSet) -> Session {
-    let challenge = BearerChallenge { scope: Some(scope), ..BearerChallenge::default() };
+    let challenge = BearerChallenge::new().with_scope(scope);
     world.drive(login(config(), MCP, Some(&challenge), None).unwrap()).unwrap()
 }
 
@@ -145,10 +145,7 @@ fn c_scope_4_sec_162_a_login_asks_again_for_what_was_asked_for_and_granted_befor
     let mut world = World::new();
     world.token.1["scope"] = "a b2".into();
     let before = session_for(&world, ScopeSet::parse("a b").unwrap());
-    let challenge = BearerChallenge {
-        scope: Some(ScopeSet::parse("c a").unwrap()),
-        ..BearerChallenge::default()
-    };
+    let challenge = BearerChallenge::new().with_scope(ScopeSet::parse("c a").unwrap());
     let after = login(config(), MCP, Some(&challenge), Some(&before)).unwrap();
     let after = world.drive(after).unwrap();
     assert_eq!(after.tokens().requested.as_ref().unwrap().as_str(), "a b b2 c");
@@ -168,8 +165,7 @@ fn c_scope_1_c_scope_2_c_scope_3_c_token_5_sec_106_sec_212_which_scopes_are_aske
         let mut world = World::new();
         world.prm.1["scopes_supported"] = listed.unwrap_or_default();
         world.metadata.1["scopes_supported"] = server_lists;
-        let challenge =
-            BearerChallenge { scope: challenged.map(set), ..BearerChallenge::default() };
+        let challenge = BearerChallenge::new().with_scope(challenged.map(set));
         let held = held.map(|held| session_for(&world, set(held)));
         let step = login(config(), MCP, Some(&challenge), held.as_ref()).unwrap();
         let session = world.drive(step).unwrap();

@@ -8,10 +8,8 @@ use crate::world::*;
 
 #[test]
 fn c_disc_1_the_challenge_names_the_metadata_on_its_own_origin_only() {
-    let challenge = |url| BearerChallenge {
-        resource_metadata: Some(EndpointUrl::parse(url).unwrap()),
-        ..BearerChallenge::default()
-    };
+    let challenge =
+        |url| BearerChallenge::new().with_resource_metadata(EndpointUrl::parse(url).unwrap());
     for (url, first) in [
         ("https://rs.example/prm", "GET https://rs.example/prm"),
         (
@@ -30,10 +28,8 @@ fn sec_130_metadata_on_another_origin_is_not_even_asked_for() {
     for elsewhere in
         ["https://evil.example/prm", "https://rs.example:8443/prm", "http://127.0.0.1/prm"]
     {
-        let challenge = BearerChallenge {
-            resource_metadata: Some(EndpointUrl::parse(elsewhere).unwrap()),
-            ..BearerChallenge::default()
-        };
+        let challenge =
+            BearerChallenge::new().with_resource_metadata(EndpointUrl::parse(elsewhere).unwrap());
         let world = World::new();
         world.drive(login(config(), MCP, Some(&challenge), None).unwrap()).unwrap();
         assert!(!world.sent().iter().any(|line| line.contains(elsewhere)), "{elsewhere}");

@@ -143,10 +143,8 @@ fn c_disc_12_a_page_is_as_good_as_no_metadata() {
 #[test]
 fn a_server_that_names_its_metadata_is_no_old_server() {
     for url in ["https://rs.example/prm", "https://elsewhere.example/prm"] {
-        let challenge = BearerChallenge {
-            resource_metadata: Some(EndpointUrl::parse(url).unwrap()),
-            ..BearerChallenge::default()
-        };
+        let challenge =
+            BearerChallenge::new().with_resource_metadata(EndpointUrl::parse(url).unwrap());
         let world = old_world((200, own_metadata("https://rs.example")));
         let step = login(config(), MCP, Some(&challenge), None).unwrap();
         assert!(matches!(world.drive(step), Err(FlowError::NoResourceMetadata)));

@@ -54,7 +54,7 @@ fn c_reg_1_what_may_be_asked_for_is_registered_where_the_server_lists_it() {
         world.prm.1["scopes_supported"] = by_resource;
         world.metadata.1["scopes_supported"] = listed;
         let scope = asked.map(|asked| ScopeSet::parse(asked).unwrap());
-        let challenge = BearerChallenge { scope, ..BearerChallenge::default() };
+        let challenge = BearerChallenge::new().with_scope(scope);
         world.drive(login(config(), MCP, Some(&challenge), None).unwrap()).unwrap();
         let sent = world.sent.borrow();
         let request = sent.iter().find(|request| request.method() == Method::POST).unwrap();

@@ -164,10 +164,7 @@ fn c_scope_4_a_step_up_keeps_its_scopes_over_a_restart() {
     tokens.requested = Some(ScopeSet::parse("read write admin").unwrap());
     world.kept = Some(kept);
     world.callback = World::new().callback;
-    let challenge = BearerChallenge {
-        scope: Some(ScopeSet::parse("read").unwrap()),
-        ..BearerChallenge::default()
-    };
+    let challenge = BearerChallenge::new().with_scope(ScopeSet::parse("read").unwrap());
     let again = world.drive(login(config(), MCP, Some(&challenge), None).unwrap()).unwrap();
     assert_eq!(again.tokens().requested.as_ref().unwrap().as_str(), "read write admin");
 }

@@ -19,12 +19,10 @@ fn set(text: &str) -> ScopeSet {
 }
 
 fn challenge(scope: &str, resource_metadata: &str) -> BearerChallenge {
-    BearerChallenge {
-        error: BearerErrorCode::parse("insufficient_scope"),
-        scope: ScopeSet::parse(scope).ok(),
-        resource_metadata: EndpointUrl::parse(resource_metadata).ok(),
-        ..BearerChallenge::default()
-    }
+    BearerChallenge::new()
+        .with_error(BearerErrorCode::parse("insufficient_scope"))
+        .with_scope(ScopeSet::parse(scope).ok())
+        .with_resource_metadata(EndpointUrl::parse(resource_metadata).ok())
 }
 
 /// A client of its own, with a secret for the one server.

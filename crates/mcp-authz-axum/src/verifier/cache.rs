@@ -64,22 +64,19 @@ impl fmt::Debug for Cache {
 mod tests {
     use core::time::Duration;
 
-    use oauth_types::{ClientId, Issuer, ScopeSet};
+    use oauth_types::{ClientId, Issuer};
 
     use super::*;
 
     const NOW: UnixTime = UnixTime::from_secs(1000);
 
     fn known(subject: &str) -> Believed {
-        let facts = TokenFacts {
-            subject: subject.to_owned(),
-            client_id: ClientId::parse("c").unwrap(),
-            issuer: Issuer::parse("https://as.example").unwrap(),
-            scopes: ScopeSet::default(),
-            audience: vec![],
-            expires_at: Some(UnixTime::from_secs(2000)),
-            jkt: None,
-        };
+        let facts = TokenFacts::new(
+            subject.to_owned(),
+            ClientId::parse("c").unwrap(),
+            Issuer::parse("https://as.example").unwrap(),
+        )
+        .with_expires_at(UnixTime::from_secs(2000));
         Believed::new(Arc::new(facts), Duration::from_secs(10), NOW)
     }
 

@@ -50,15 +50,16 @@ impl TokenVerifier for Spoken {
         if self.revoked.lock().unwrap().contains(token.expose()) {
             return Ok(None);
         }
-        Ok(Some(Arc::new(TokenFacts {
-            subject: subject.to_owned(),
-            client_id: ClientId::parse(client).unwrap(),
-            issuer: Issuer::parse("https://as.example").unwrap(),
-            scopes: ScopeSet::parse("read").unwrap(),
-            audience: vec![ResourceUri::parse("https://rs.example/mcp").unwrap()],
-            expires_at: Some(UnixTime::from_secs(expiry.parse().unwrap())),
-            jkt: None,
-        })))
+        Ok(Some(Arc::new(
+            TokenFacts::new(
+                subject.to_owned(),
+                ClientId::parse(client).unwrap(),
+                Issuer::parse("https://as.example").unwrap(),
+            )
+            .with_scopes(ScopeSet::parse("read").unwrap())
+            .with_audience([ResourceUri::parse("https://rs.example/mcp").unwrap()])
+            .with_expires_at(UnixTime::from_secs(expiry.parse().unwrap())),
+        )))
     }
 }
 

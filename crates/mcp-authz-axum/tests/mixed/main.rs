@@ -30,15 +30,16 @@ impl TokenVerifier for Spoken {
         _: UnixTime,
     ) -> Result<Option<Arc<TokenFacts>>, VerifierUnavailable> {
         let Some((subject, scopes)) = token.expose().split_once('.') else { return Ok(None) };
-        Ok(Some(Arc::new(TokenFacts {
-            subject: subject.to_owned(),
-            client_id: ClientId::parse("c").unwrap(),
-            issuer: Issuer::parse("https://as.example").unwrap(),
-            scopes: ScopeSet::parse(&scopes.replace('+', " ")).unwrap(),
-            audience: vec![ResourceUri::parse("https://rs.example/mcp").unwrap()],
-            expires_at: Some(UnixTime::from_secs(2000)),
-            jkt: None,
-        })))
+        Ok(Some(Arc::new(
+            TokenFacts::new(
+                subject.to_owned(),
+                ClientId::parse("c").unwrap(),
+                Issuer::parse("https://as.example").unwrap(),
+            )
+            .with_scopes(ScopeSet::parse(&scopes.replace('+', " ")).unwrap())
+            .with_audience([ResourceUri::parse("https://rs.example/mcp").unwrap()])
+            .with_expires_at(UnixTime::from_secs(2000)),
+        )))
     }
 }
 

@@ -52,15 +52,17 @@ impl TokenVerifier for Spoken {
         };
         let audience = if kind == "sibling" { "https://rs.example/other" } else { MCP };
         let expires_at = if kind == "expired" { NOW } else { NOW + 3600 };
-        Ok(Some(Arc::new(TokenFacts {
-            subject: subject.to_owned(),
-            client_id: ClientId::parse(client).unwrap(),
-            issuer: Issuer::parse("https://as.example").unwrap(),
-            scopes: ScopeSet::parse("read").unwrap(),
-            audience: vec![ResourceUri::parse(audience).unwrap()],
-            expires_at: Some(UnixTime::from_secs(expires_at)),
-            jkt: jkt.map(|key| Thumbprint::parse(key.thumbprint()).unwrap()),
-        })))
+        Ok(Some(Arc::new(
+            TokenFacts::new(
+                subject.to_owned(),
+                ClientId::parse(client).unwrap(),
+                Issuer::parse("https://as.example").unwrap(),
+            )
+            .with_scopes(ScopeSet::parse("read").unwrap())
+            .with_audience([ResourceUri::parse(audience).unwrap()])
+            .with_expires_at(UnixTime::from_secs(expires_at))
+            .with_jkt(jkt.map(|key| Thumbprint::parse(key.thumbprint()).unwrap())),
+        )))
     }
 }
 

@@ -53,15 +53,17 @@ impl TokenVerifier for Spoken {
             _ => "https://as.example",
         };
         let key = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
-        Ok(Some(Arc::new(TokenFacts {
-            subject: subject.to_owned(),
-            client_id: ClientId::parse("c").unwrap(),
-            issuer: Issuer::parse(issuer).unwrap(),
-            scopes: ScopeSet::parse(&scopes.replace('+', " ")).unwrap(),
-            audience: audience.iter().map(|uri| ResourceUri::parse(uri).unwrap()).collect(),
-            expires_at: expiry.parse().ok().map(UnixTime::from_secs),
-            jkt: (parts[2] == "own-bound").then(|| Thumbprint::parse(key).unwrap()),
-        })))
+        Ok(Some(Arc::new(
+            TokenFacts::new(
+                subject.to_owned(),
+                ClientId::parse("c").unwrap(),
+                Issuer::parse(issuer).unwrap(),
+            )
+            .with_scopes(ScopeSet::parse(&scopes.replace('+', " ")).unwrap())
+            .with_audience(audience.iter().map(|uri| ResourceUri::parse(uri).unwrap()))
+            .with_expires_at(expiry.parse().ok().map(UnixTime::from_secs))
+            .with_jkt((parts[2] == "own-bound").then(|| Thumbprint::parse(key).unwrap())),
+        )))
     }
 }
 

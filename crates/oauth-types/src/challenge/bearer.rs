@@ -17,11 +17,9 @@ use crate::uri::EndpointUrl;
 /// ```
 /// use oauth_types::{BearerChallenge, BearerErrorCode, ScopeSet};
 ///
-/// let challenge = BearerChallenge {
-///     error: Some(BearerErrorCode::InsufficientScope),
-///     scope: Some(ScopeSet::parse("files:read files:write")?),
-///     ..BearerChallenge::default()
-/// };
+/// let challenge = BearerChallenge::new()
+///     .with_error(BearerErrorCode::InsufficientScope)
+///     .with_scope(ScopeSet::parse("files:read files:write")?);
 /// assert_eq!(
 ///     challenge.to_header_value(),
 ///     "Bearer error=\"insufficient_scope\", scope=\"files:read files:write\"",
@@ -29,6 +27,7 @@ use crate::uri::EndpointUrl;
 /// # Ok::<(), oauth_types::InvalidScope>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
 pub struct BearerChallenge {
     /// What was wrong; absent when no token was sent (RFC 6750 §3.1).
     pub error: Option<BearerErrorCode>,
@@ -41,6 +40,43 @@ pub struct BearerChallenge {
 }
 
 impl BearerChallenge {
+    /// A challenge that says nothing yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { error: None, error_description: None, scope: None, resource_metadata: None }
+    }
+
+    /// Sets the error; a request without a token gets none (RFC 6750 §3.1).
+    #[must_use]
+    pub fn with_error(mut self, error: impl Into<Option<BearerErrorCode>>) -> Self {
+        self.error = error.into();
+        self
+    }
+
+    /// Sets the description for developers.
+    #[must_use]
+    pub fn with_error_description(
+        mut self,
+        description: impl Into<Option<ErrorDescription>>,
+    ) -> Self {
+        self.error_description = description.into();
+        self
+    }
+
+    /// Sets all scopes that the request needs.
+    #[must_use]
+    pub fn with_scope(mut self, scope: impl Into<Option<ScopeSet>>) -> Self {
+        self.scope = scope.into();
+        self
+    }
+
+    /// Sets the URL of the protected resource metadata (RFC 9728 §5.1).
+    #[must_use]
+    pub fn with_resource_metadata(mut self, url: impl Into<Option<EndpointUrl>>) -> Self {
+        self.resource_metadata = url.into();
+        self
+    }
+
     /// The first well-formed Bearer challenge that says anything, among all header lines.
     ///
     /// A challenge in which a parameter read here is repeated says nothing reliable and is passed

@@ -12,6 +12,7 @@ use crate::uri::Issuer;
 
 /// Whom a token is for: one text or a list on the wire (RFC 7519 §4.1.3).
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "the list of recipients is all that `aud` says")]
 pub struct Audience(pub Vec<String>);
 
 impl Audience {

@@ -142,6 +142,7 @@ impl Document for TokenExchangeResponse {
 /// JSON members whose values `Debug` does not show.
 #[derive(Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(transparent)]
+#[expect(clippy::exhaustive_structs, reason = "the members are all there is")]
 pub struct ExtraMembers(pub Map<String, Value>);
 
 impl core::fmt::Debug for ExtraMembers {

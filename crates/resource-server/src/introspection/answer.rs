@@ -235,15 +235,11 @@ impl Introspection {
                 self.audiences.recipients(&audience).ok_or(NotTaken::Audience)?
             }
         };
-        Ok(TokenFacts {
-            subject,
-            client_id,
-            issuer: self.issuer.clone(),
-            scopes: answer.scope.unwrap_or_default(),
-            audience,
-            expires_at: answer.exp,
-            jkt,
-        })
+        Ok(TokenFacts::new(subject, client_id, self.issuer.clone())
+            .with_scopes(answer.scope.unwrap_or_default())
+            .with_audience(audience)
+            .with_expires_at(answer.exp)
+            .with_jkt(jkt))
     }
 }
 

@@ -8,7 +8,7 @@ fn set(text: &str) -> ScopeSet {
 }
 
 fn challenge(scope: &str) -> BearerChallenge {
-    BearerChallenge { scope: Some(set(scope)), ..BearerChallenge::default() }
+    BearerChallenge::new().with_scope(set(scope))
 }
 
 /// Decides for a token that was requested and granted `held`.
