@@ -38,7 +38,7 @@ async fn main() -> anyhow::Result<()> {
 
     let authentication = match method {
         AuthMethod::None => Registered::public(),
-        method => Registered::with_secret(method, &Secret::new(CLIENT_SECRET)),
+        method => Registered::new(method).with_secret(Secret::new(CLIENT_SECRET).digest()),
     };
     // The suite listens on a port that it is given, which plays no part in loopback redirects.
     let callback = RedirectUri::parse("http://127.0.0.1/callback")?;

@@ -109,11 +109,8 @@ pub fn iss_validation(row: &Value) -> Result<(), Value> {
     }
     let issuer = optional(input, "expected_issuer").map(Issuer::parse).transpose();
     let Ok(issuer) = issuer else { return same(row, outcome("reject")) };
-    let expected = Expected {
-        issuer,
-        iss_advertised: input["advertised"] == true,
-        state: State::from_secret(Secret::new("the-state")),
-    };
+    let expected = Expected::new(issuer, State::from_secret(Secret::new("the-state")))
+        .with_iss_advertised(input["advertised"] == true);
     let query;
     let (callback, is_compare) = if text(input, "kind") == "compare" {
         let mut pairs = vec![("code", "c"), ("state", "the-state")];
@@ -235,7 +232,8 @@ fn basic_header(header: &str) -> HeaderMap {
 /// Whether these headers authenticate this very pair, and nothing but it.
 fn holds_pair(headers: &HeaderMap, id: &str, secret: &str) -> Result<bool, Reason> {
     let presented = Presented::parse(headers, &FormPairs::default()).map_err(|e| e.reason())?;
-    let registered = Registered::with_secret(AuthMethod::ClientSecretBasic, &Secret::new(secret));
+    let registered =
+        Registered::new(AuthMethod::ClientSecretBasic).with_secret(Secret::new(secret).digest());
     let is_id = presented.client_id().as_str() == id;
     let verified = presented.verify(Some(&registered), &[], UnixTime::from_secs(0));
     Ok(is_id
@@ -291,14 +289,12 @@ pub fn client_auth(row: &Value) -> Result<(), Value> {
     let client = &input["client"];
     let secret = optional(client, "client_secret").map(Secret::new);
     let expires_at = client["client_secret_expires_at"].as_u64().filter(|at| *at != 0);
-    let registered = Registered {
-        // RFC 7591 §2: a method that is not named is Basic.
-        method: optional(client, "token_endpoint_auth_method")
-            .map_or(AuthMethod::ClientSecretBasic, AuthMethod::from_name),
-        secret: secret.as_ref().map(Secret::digest),
-        secret_expires_at: expires_at.map(UnixTime::from_secs),
-        keys: None,
-    };
+    // RFC 7591 §2: a method that is not named is Basic.
+    let method = optional(client, "token_endpoint_auth_method")
+        .map_or(AuthMethod::ClientSecretBasic, AuthMethod::from_name);
+    let registered = Registered::new(method)
+        .with_secret(secret.as_ref().map(Secret::digest))
+        .with_secret_expires_at(expires_at.map(UnixTime::from_secs));
     let headers = optional(input, "authorization").map(basic_header).unwrap_or_default();
     let now = UnixTime::from_secs(input["now"].as_u64().unwrap_or_default());
     let authenticated = FormPairs::parse(text(input, "body").as_bytes()).ok().map(|form| {

@@ -59,7 +59,8 @@ fn client_authentication_allocates_the_identifier_and_what_it_decodes() {
     assert_eq!(allocations(|| BasicCredentials::decode(&line).unwrap()), 1);
     let headers = HeaderMap::from_iter([(AUTHORIZATION, line)]);
     let form = FormPairs::parse(FORM).unwrap();
-    let record = Registered::with_secret(AuthMethod::ClientSecretBasic, &Secret::new(SECRET));
+    let record =
+        Registered::new(AuthMethod::ClientSecretBasic).with_secret(Secret::new(SECRET).digest());
     let mut presented = None;
     assert_eq!(allocations(|| presented = Some(Presented::parse(&headers, &form).unwrap())), 2);
     let now = UnixTime::from_secs(0);

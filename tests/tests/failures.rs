@@ -114,7 +114,8 @@ async fn server() -> Server {
     let issuer = Issuer::parse("https://as.example").unwrap();
     let config = Config::new(issuer, vec![resource], scopes.clone(), keys).unwrap();
     let store = Arc::new(FaultyStore::<MemoryStore>::default());
-    let secret = Registered::with_secret(AuthMethod::ClientSecretPost, &Secret::new("secret"));
+    let secret =
+        Registered::new(AuthMethod::ClientSecretPost).with_secret(Secret::new("secret").digest());
     let machine = ClientRecord::for_itself(id("machine"), secret, scopes, NOW);
     store.create_client(machine, NOW).await.unwrap();
     let back = RedirectUri::parse("https://app.example/cb").unwrap();

@@ -316,8 +316,7 @@ fn sec_192_no_parser_repeats_what_it_refuses() {
     silent(&BasicCredentials::decode(&line).unwrap_err());
     let headers = HeaderMap::from_iter([(AUTHORIZATION, line)]);
     silent(&Presented::parse(&headers, &FormPairs::default()).unwrap_err());
-    let expected =
-        Expected { issuer: None, iss_advertised: false, state: State::new(Entropy::new([0; 32])) };
+    let expected = Expected::new(None, State::new(Entropy::new([0; 32])));
     let query = format!("iss={MARK}&state={MARK}&error={MARK}");
     silent(&Callback::from_query(&query).validate(&expected).unwrap_err());
 }

@@ -162,12 +162,9 @@ impl AcceptedClient {
         secret: Option<&Secret>,
         now: UnixTime,
     ) -> ClientRecord {
-        let authentication = Registered {
-            method: self.method,
-            secret: secret.map(Secret::digest),
-            secret_expires_at: None,
-            keys: self.keys,
-        };
+        let authentication = Registered::new(self.method)
+            .with_secret(secret.map(Secret::digest))
+            .with_keys(self.keys);
         let Self { mut metadata, redirect_uris, .. } = self;
         // The record has both already.
         (metadata.redirect_uris, metadata.jwks) = (Vec::new(), None);
@@ -219,7 +216,7 @@ impl ClientRecord {
     ///
     /// fn dashboard(config: &Config, secret: &Secret) -> Result<ClientRecord, Box<dyn std::error::Error>> {
     ///     let id = ClientId::parse("dashboard")?;
-    ///     let authentication = Registered::with_secret(AuthMethod::ClientSecretBasic, secret);
+    ///     let authentication = Registered::new(AuthMethod::ClientSecretBasic).with_secret(secret.digest());
     ///     let back = RedirectUri::parse("https://dashboard.example/callback")?;
     ///     let now = UnixTime::from_secs(1_800_000_000);
     ///     let mut client = ClientRecord::preregistered(config, id, authentication, vec![back], now)?;

@@ -56,7 +56,7 @@ pub(crate) fn verify(
     if claims.aud.0.is_empty() || !claims.aud.0.iter().all(is_ours) {
         return Err(Reason::WrongAudience);
     }
-    let lifetime = Lifetime { exp: claims.exp, nbf: claims.nbf, iat: claims.iat };
+    let lifetime = Lifetime::new(claims.exp).with_nbf(claims.nbf).with_iat(claims.iat);
     let until = lifetime.until(now).ok_or(Reason::OutsideLifetime)?;
     if claims.jti.is_empty() || claims.jti.len() > MAX_JTI {
         return Err(Reason::MalformedAssertion);

@@ -17,6 +17,7 @@ use crate::keys::{ClientKey, Material, RSA_BYTES, RSA_EXPONENT, VerifyingKeys, d
 /// When a JWT of somebody else counts (RFC 7519 §4.1.4 to §4.1.6).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use]
+#[non_exhaustive]
 pub struct Lifetime {
     /// Its end.
     pub exp: UnixTime,
@@ -27,6 +28,23 @@ pub struct Lifetime {
 }
 
 impl Lifetime {
+    /// The time until `exp`, without a beginning or a time of issue.
+    pub const fn new(exp: UnixTime) -> Self {
+        Self { exp, nbf: None, iat: None }
+    }
+
+    /// Sets the beginning.
+    pub fn with_nbf(mut self, nbf: impl Into<Option<UnixTime>>) -> Self {
+        self.nbf = nbf.into();
+        self
+    }
+
+    /// Sets the time of issue.
+    pub fn with_iat(mut self, iat: impl Into<Option<UnixTime>>) -> Self {
+        self.iat = iat.into();
+        self
+    }
+
     /// How far the clock of whoever signed it may be off.
     pub const SKEW: Duration = Duration::from_secs(60);
     /// The longest that one may count; five minutes are usual.

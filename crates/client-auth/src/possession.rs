@@ -152,7 +152,7 @@ mod read {
         /// Returns the time at which a proof that was made at `iat` stops to count; `None` if it does not count now.
         fn until(&self, iat: UnixTime, now: UnixTime) -> Option<UnixTime> {
             let Some(window) = self.window else {
-                return Lifetime { exp: iat.plus(LIFETIME), nbf: None, iat: Some(iat) }.until(now);
+                return Lifetime::new(iat.plus(LIFETIME)).with_iat(iat).until(now);
             };
             // The last second of the window is one of it.
             let until = iat.plus(window).plus(Duration::from_secs(1));

@@ -6,6 +6,10 @@ use oauth_types::{SecretDigest, UnixTime};
 
 /// Outcome of putting a key into the store: the answer to `jti` (RFC 7519 §4.1.7).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a key was there or was not; a store has no third answer"
+)]
 pub enum Replay {
     /// The key was not there; now it is.
     Fresh,
@@ -83,6 +87,7 @@ impl<T> fmt::Debug for FirstUse<T> {
 ///
 /// Each endpoint's own error is made from it with `?`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Replayed;
 
 impl fmt::Display for Replayed {

@@ -35,6 +35,7 @@ use crate::replay::FirstUse;
 
 /// What is on record about a client's authentication (RFC 7591 §2, §3.2.1).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Registered {
     /// The one method that is accepted. A registration that names none means
     /// `client_secret_basic` (RFC 7591 §2).
@@ -52,25 +53,50 @@ impl Registered {
     /// A public client.
     #[must_use]
     pub const fn public() -> Self {
-        Self { method: AuthMethod::None, secret: None, secret_expires_at: None, keys: None }
+        Self::new(AuthMethod::None)
     }
 
-    /// A client with a secret that does not expire.
+    /// A client of this method. Until a secret or keys are on record, only a public client is authenticated.
+    ///
+    /// ```
+    /// use client_auth::Registered;
+    /// use oauth_types::{AuthMethod, Secret};
+    ///
+    /// let secret = Secret::new("a secret of 256 random bits");
+    /// let client = Registered::new(AuthMethod::ClientSecretBasic).with_secret(secret.digest());
+    /// assert_eq!(client.secret_expires_at, None);
+    /// ```
     #[must_use]
-    pub fn with_secret(method: AuthMethod, secret: &Secret) -> Self {
-        Self { method, secret: Some(secret.digest()), ..Self::public() }
+    pub const fn new(method: AuthMethod) -> Self {
+        Self { method, secret: None, secret_expires_at: None, keys: None }
     }
 
-    /// A client that signs assertions with these keys (`private_key_jwt`).
+    /// Sets the digest of the client's secret.
     #[must_use]
-    pub fn with_keys(keys: VerifyingKeys) -> Self {
-        Self { method: AuthMethod::PrivateKeyJwt, keys: Some(keys), ..Self::public() }
+    pub fn with_secret(mut self, secret: impl Into<Option<SecretDigest>>) -> Self {
+        self.secret = secret.into();
+        self
+    }
+
+    /// Sets the time from which on the secret is refused; `None` is never.
+    #[must_use]
+    pub fn with_secret_expires_at(mut self, time: impl Into<Option<UnixTime>>) -> Self {
+        self.secret_expires_at = time.into();
+        self
+    }
+
+    /// Sets the keys that the client signs assertions with (`private_key_jwt`).
+    #[must_use]
+    pub fn with_keys(mut self, keys: impl Into<Option<VerifyingKeys>>) -> Self {
+        self.keys = keys.into();
+        self
     }
 }
 
 /// Outcome of [`Presented::verify`] (RFC 6749 §2.3, RFC 7523 §3).
 #[derive(Debug)]
 #[must_use = "nobody is authenticated before the replay check"]
+#[expect(clippy::exhaustive_enums, reason = "a host must take each step")]
 pub enum Verified {
     /// The client is authenticated.
     Done(Authenticated),
@@ -263,8 +289,7 @@ impl Presented {
     ) -> Result<Verified, Reason> {
         // A-AUTHN-5: where there is no client, one of the method that was presented and with a secret that
         // nothing equals takes its place; the same checks are made, and their outcome is not used.
-        let nobody =
-            Registered { method: self.method(), secret: Some(NO_SECRET), ..Registered::public() };
+        let nobody = Registered::new(self.method()).with_secret(NO_SECRET);
         let verified = self.check_against(registered.unwrap_or(&nobody), audience, now);
         if registered.is_some() { verified } else { Err(Reason::UnknownClient) }
     }

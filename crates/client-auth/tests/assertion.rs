@@ -29,7 +29,8 @@ fn jwks() -> Value {
 }
 
 fn registered(algorithm: Option<&SigningAlgorithm>) -> Registered {
-    Registered::with_keys(VerifyingKeys::from_jwks(&jwks(), algorithm).unwrap())
+    Registered::new(AuthMethod::PrivateKeyJwt)
+        .with_keys(VerifyingKeys::from_jwks(&jwks(), algorithm).unwrap())
 }
 
 fn id() -> ClientId {
@@ -241,8 +242,9 @@ fn a_authn_9_any_changed_byte_is_noticed() {
 #[test]
 fn a_authn_4_a_authn_5_sec_080_other_clients_read_the_same() {
     let token = signed(&claims());
-    let secret = Registered::with_secret(AuthMethod::ClientSecretBasic, &Secret::new("s"));
-    let keyless = Registered { keys: None, ..registered(None) };
+    let secret =
+        Registered::new(AuthMethod::ClientSecretBasic).with_secret(Secret::new("s").digest());
+    let keyless = registered(None).with_keys(None);
     let mut replies = Vec::new();
     for (record, why) in [
         (None, Reason::UnknownClient),

@@ -57,6 +57,7 @@ impl Tried {
 /// What to do about a response.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[must_use]
+#[expect(clippy::exhaustive_enums, reason = "a host must act on each verdict")]
 pub enum Verdict {
     /// Nothing: it is the answer, whatever its status. If that is a success, tell the ledger
     /// ([`Ledger::succeeded`]).
@@ -120,7 +121,10 @@ pub fn judge(
                 return Verdict::Accepted;
             };
             let challenge = &challenge;
-            let situation = Situation { operation, challenge, requested, granted, can_refresh };
+            let situation = Situation::new(operation, challenge)
+                .with_requested(requested)
+                .with_granted(granted)
+                .with_can_refresh(can_refresh);
             match ledger.decide(&situation, policy) {
                 Decision::Refresh => Verdict::Refresh,
                 // Without a session there is no server to ask: a login asks for the challenged scopes.

@@ -20,6 +20,7 @@ use crate::rejected::{CallbackRejected, Rejection};
 
 /// What was recorded before the browser was sent away.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Expected {
     /// The issuer of the validated metadata that named the authorization endpoint; `None` where no metadata
     /// did, as with servers of MCP 2025-03-26.
@@ -28,6 +29,23 @@ pub struct Expected {
     pub iss_advertised: bool,
     /// The `state` that was sent.
     pub state: State,
+}
+
+impl Expected {
+    /// A login with this `state` at the server of this issuer; `None` where no metadata named the authorization
+    /// endpoint.
+    #[must_use]
+    pub fn new(issuer: impl Into<Option<Issuer>>, state: State) -> Self {
+        Self { issuer: issuer.into(), iss_advertised: false, state }
+    }
+
+    /// Sets the metadata's `authorization_response_iss_parameter_supported` (RFC 9207 §3). Omitting a `true` admits
+    /// responses without `iss`, which is the mix-up attack that the parameter ends.
+    #[must_use]
+    pub const fn with_iss_advertised(mut self, iss_advertised: bool) -> Self {
+        self.iss_advertised = iss_advertised;
+        self
+    }
 }
 
 /// An authorization response as it came in. Nothing in it can be read: only
@@ -137,6 +155,7 @@ impl fmt::Debug for Callback<'_> {
 
 /// A callback that answers our request.
 #[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a response is a code or an error (RFC 6749 §4.1.2)")]
 pub enum Validated {
     /// The user agreed.
     Code(ValidatedCode),

@@ -10,6 +10,7 @@ use oauth_types::{
 /// It drives both the `iss` parameter and `authorization_response_iss_parameter_supported`, and
 /// nothing else does, so the two cannot disagree.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum IssuerIdentification {
     /// Every response, success and error, carries this issuer.
     Emit(Issuer),
@@ -38,6 +39,7 @@ impl IssuerIdentification {
 
 /// What the authorization endpoint has to say to the client.
 #[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a response is a code or an error (RFC 6749 §4.1.2)")]
 pub enum Outcome {
     /// The user agreed (RFC 6749 §4.1.2).
     Code(Secret),
@@ -52,6 +54,7 @@ pub enum Outcome {
 
 /// The one way to build a redirect back to a client.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct AuthorizationResponse<'a> {
     /// Where to: matched against the client's registration before.
     pub redirect_uri: &'a RedirectUri,
@@ -61,7 +64,21 @@ pub struct AuthorizationResponse<'a> {
     pub outcome: &'a Outcome,
 }
 
-impl AuthorizationResponse<'_> {
+impl<'a> AuthorizationResponse<'a> {
+    /// A response without `state`, to a redirect URI that was matched against the client's registration before.
+    #[must_use]
+    pub const fn new(redirect_uri: &'a RedirectUri, outcome: &'a Outcome) -> Self {
+        Self { redirect_uri, state: None, outcome }
+    }
+
+    /// Sets the `state` of the client's request, byte for byte. A request that has one gets it back
+    /// (RFC 6749 §4.1.2).
+    #[must_use]
+    pub fn with_state(mut self, state: impl Into<Option<&'a str>>) -> Self {
+        self.state = state.into();
+        self
+    }
+
     /// The URI to send the browser to: the registered one with its own query untouched, then each
     /// response parameter exactly once. Secret, because it may hold a code.
     #[must_use]

@@ -19,8 +19,7 @@ fn location(
     identification: &IssuerIdentification,
 ) -> String {
     let redirect_uri = RedirectUri::parse(redirect_uri).unwrap();
-    let response =
-        AuthorizationResponse { redirect_uri: &redirect_uri, state: Some("s t"), outcome };
+    let response = AuthorizationResponse::new(&redirect_uri, outcome).with_state("s t");
     response.location(identification).expose().to_owned()
 }
 
@@ -93,7 +92,7 @@ proptest! {
         };
         let state = state.as_deref();
         let response =
-            AuthorizationResponse { redirect_uri: &redirect_uri, state, outcome: &outcome };
+            AuthorizationResponse::new(&redirect_uri, &outcome).with_state(state);
         let location = response.location(&IssuerIdentification::Emit(issuer()));
         prop_assert!(location.expose().starts_with(&uri));
         let query = location.expose().split_once('?').unwrap().1;

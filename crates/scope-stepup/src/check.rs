@@ -15,6 +15,7 @@ pub trait ScopeOrder {
 
 /// Every scope stands for itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "it has nothing to say")]
 pub struct NoHierarchy;
 
 impl ScopeOrder for NoHierarchy {

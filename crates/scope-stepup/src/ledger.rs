@@ -20,6 +20,7 @@ use crate::policy::{Mode, Policy};
 
 /// What is known when a request was refused with `insufficient_scope`.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Situation<'a> {
     /// What was refused.
     pub operation: &'a Operation,
@@ -34,9 +35,40 @@ pub struct Situation<'a> {
     pub can_refresh: bool,
 }
 
+impl<'a> Situation<'a> {
+    /// A refused operation of a request without a token.
+    #[must_use]
+    pub const fn new(operation: &'a Operation, challenge: &'a BearerChallenge) -> Self {
+        Self { operation, challenge, requested: None, granted: None, can_refresh: false }
+    }
+
+    /// Sets the scopes that the token was requested with.
+    #[must_use]
+    pub fn with_requested(mut self, requested: impl Into<Option<&'a ScopeSet>>) -> Self {
+        self.requested = requested.into();
+        self
+    }
+
+    /// Sets the scopes that the token grants: those requested, where the token response omitted `scope`
+    /// (C-TOKEN-5).
+    #[must_use]
+    pub fn with_granted(mut self, granted: impl Into<Option<&'a ScopeSet>>) -> Self {
+        self.granted = granted.into();
+        self
+    }
+
+    /// Sets whether a refresh is possible and has not been tried for this request yet.
+    #[must_use]
+    pub const fn with_can_refresh(mut self, can_refresh: bool) -> Self {
+        self.can_refresh = can_refresh;
+        self
+    }
+}
+
 /// What comes next.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[must_use]
+#[expect(clippy::exhaustive_enums, reason = "a host must act on each decision")]
 pub enum Decision {
     /// The grant covers it; a fresh token may carry it.
     Refresh,

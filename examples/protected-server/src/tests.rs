@@ -43,7 +43,8 @@ impl Foreign {
     async fn down() -> Self {
         let store = Arc::new(MemoryStore::default());
         let now = UnixTime::from_secs(0);
-        let secret = Registered::with_secret(AuthMethod::ClientSecretPost, &Secret::new("secret"));
+        let secret = Registered::new(AuthMethod::ClientSecretPost)
+            .with_secret(Secret::new("secret").digest());
         let (id, scopes) = (ClientId::parse("robot").unwrap(), ScopeSet::parse(SCOPES).unwrap());
         let robot = ClientRecord::for_itself(id, secret, scopes, now);
         store.create_client(robot, now).await.unwrap();
@@ -62,7 +63,8 @@ impl Foreign {
         let refresh = ServerKeys::new(ServerKey::new(1, Entropy::new([7; 32])));
         let asks = ResourceServer::new(
             ClientId::parse("rs").unwrap(),
-            Registered::with_secret(AuthMethod::ClientSecretBasic, &Secret::new("not a secret")),
+            Registered::new(AuthMethod::ClientSecretBasic)
+                .with_secret(Secret::new("not a secret").digest()),
             resource.clone(),
         );
         let config = Config::new(self.issuer(), vec![resource], scopes, refresh).unwrap();

@@ -136,11 +136,8 @@ impl ProviderLogin {
         let visit = self.cookie(headers, "login").context("no login began in this browser")?;
         let visit = self.0.seal.open(visit)?;
         let provider = &self.0.provider;
-        let expected = Expected {
-            issuer: Some(provider.issuer.clone()),
-            iss_advertised: provider.names_itself,
-            state: visit.state.clone(),
-        };
+        let expected = Expected::new(provider.issuer.clone(), visit.state.clone())
+            .with_iss_advertised(provider.names_itself);
         let callback = Callback::from_query(uri.query().unwrap_or_default());
         let code = match callback.validate(&expected)? {
             Validated::Code(code) => code,

@@ -38,7 +38,7 @@ fuzz_target!(|input: Input| {
         IssuerIdentification::LeftToUpstream
     };
     let state = input.state.as_deref();
-    let response = AuthorizationResponse { redirect_uri: &redirect_uri, state, outcome: &outcome };
+    let response = AuthorizationResponse::new(&redirect_uri, &outcome).with_state(state);
     let location = response.location(&identification);
 
     let rest = location.expose().strip_prefix(&*uri).expect("it begins with the registered URI");

@@ -14,7 +14,7 @@ fuzz_target!(|input: (bool, &str)| {
     let state = State::new(Entropy::new([7; 32]));
     let sent = state.as_secret().expose().to_owned();
     let issuer = Issuer::parse(ISSUER).unwrap();
-    let expected = Expected { issuer: Some(issuer), iss_advertised, state };
+    let expected = Expected::new(issuer, state).with_iss_advertised(iss_advertised);
     // So that the state is guessed at once.
     let query = query.replace("STATE", &sent).replace("CANARY", "canary") + "&error_uri=canary";
 

@@ -33,12 +33,9 @@ fuzz_target!(|input: Input| {
         AuthMethod::from_name("x"),
     ];
     let method = methods[usize::from(input.method) % methods.len()].clone();
-    let record = Registered {
-        method: method.clone(),
-        secret: input.stored.as_deref().map(|secret| Secret::new(secret).digest()),
-        secret_expires_at: input.expires_at.map(|at| UnixTime::from_secs(at.into())),
-        keys: None,
-    };
+    let record = Registered::new(method.clone())
+        .with_secret(input.stored.as_deref().map(|secret| Secret::new(secret).digest()))
+        .with_secret_expires_at(input.expires_at.map(|at| UnixTime::from_secs(at.into())));
     let mut headers = HeaderMap::new();
     if let Some((id, secret)) = &input.basic {
         let id = oauth_types::ClientId::parse(id).ok();

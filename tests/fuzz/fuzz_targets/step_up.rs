@@ -42,13 +42,10 @@ fuzz_target!(|input: (u8, Vec<Event<'_>>)| {
         let challenge = BearerChallenge::find(&headers).unwrap_or_default();
         let [requested, granted] =
             [event.requested, event.granted].map(|text| ScopeSet::parse(text?).ok());
-        let situation = Situation {
-            operation: &operation,
-            challenge: &challenge,
-            requested: requested.as_ref(),
-            granted: granted.as_ref(),
-            can_refresh: event.can_refresh,
-        };
+        let situation = Situation::new(&operation, &challenge)
+            .with_requested(requested.as_ref())
+            .with_granted(granted.as_ref())
+            .with_can_refresh(event.can_refresh);
         let decision = ledger.decide(&situation, &policy);
         assert_eq!(ledger.decide(&situation, &policy), decision, "deciding changes nothing");
         match decision {

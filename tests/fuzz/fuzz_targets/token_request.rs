@@ -113,7 +113,7 @@ fn config() -> Config {
 fn store(config: &Config) -> MemoryStore {
     let store = MemoryStore::default();
     let scopes = || ScopeSet::parse("read write").unwrap();
-    let with = |method| Registered::with_secret(method, &Secret::new("the secret"));
+    let with = |method| Registered::new(method).with_secret(Secret::new("the secret").digest());
     let back = RedirectUri::parse("https://app.example/cb").unwrap();
     for (name, authentication) in [
         ("public", Registered::public()),

@@ -60,7 +60,7 @@ pub fn authorization_server() -> &'static (Config, Vec<ClientRecord>) {
                 AuthMethod::None => Registered::public(),
                 method => {
                     let secret = Secret::new(format!("{}-secret", client.id));
-                    Registered::with_secret(method.clone(), &secret)
+                    Registered::new(method.clone()).with_secret(secret.digest())
                 }
             };
             let back = vec![RedirectUri::parse(client.redirect_uri).unwrap()];

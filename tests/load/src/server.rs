@@ -105,8 +105,8 @@ pub(crate) async fn run((web, options): (u16, Options)) -> anyhow::Result<()> {
     let keys = ServerKeys::new(ServerKey::new(1, Entropy::new(key)));
     let config = Config::new(issuer.clone(), vec![uri.clone()], scopes.clone(), keys)?;
     let store = Arc::new(MemoryStore::default());
-    let secret =
-        Registered::with_secret(AuthMethod::ClientSecretPost, &Secret::new(MACHINE_SECRET));
+    let secret = Registered::new(AuthMethod::ClientSecretPost)
+        .with_secret(Secret::new(MACHINE_SECRET).digest());
     let start = UnixTime::from_secs(0);
     let machine = ClientRecord::for_itself(ClientId::parse(MACHINE)?, secret, scopes, start);
     store.create_client(machine, start).await?;

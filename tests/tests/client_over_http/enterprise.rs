@@ -82,7 +82,7 @@ async fn c_ext_2_a_token_9_a_user_of_an_enterprise_logs_in_and_steps_up_without_
     let (id, secret) = (ClientId::parse("enterprise-app").unwrap(), Secret::new("secret"));
     let method = AuthMethod::ClientSecretBasic;
     let scopes = ScopeSet::parse("read write").unwrap();
-    let authentication = Registered::with_secret(method.clone(), &secret);
+    let authentication = Registered::new(method.clone()).with_secret(secret.digest());
     let now = UnixTime::from_secs(1_000_000);
     let record = ClientRecord::for_enterprise(id.clone(), authentication, scopes, now);
     servers.store.create_client(record, now).await.unwrap();

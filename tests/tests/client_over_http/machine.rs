@@ -20,7 +20,7 @@ async fn c_ext_1_c_scope_9_a_machine_logs_in_steps_up_and_stops_where_its_regist
     let method = AuthMethod::ClientSecretBasic;
     let put = async |scopes: &str| {
         let scopes = ScopeSet::parse(scopes).unwrap();
-        let authentication = Registered::with_secret(method.clone(), &secret);
+        let authentication = Registered::new(method.clone()).with_secret(secret.digest());
         let now = UnixTime::from_secs(1_000_000);
         let record = ClientRecord::for_itself(id.clone(), authentication, scopes, now);
         servers.store.create_client(record, now).await.unwrap();
@@ -52,7 +52,7 @@ async fn c_scope_9_a_machine_whose_registration_is_narrow_gets_a_typed_error() {
     let servers = servers().await;
     let (id, secret) = (ClientId::parse("machine").unwrap(), Secret::new("secret"));
     let method = AuthMethod::ClientSecretPost;
-    let authentication = Registered::with_secret(method.clone(), &secret);
+    let authentication = Registered::new(method.clone()).with_secret(secret.digest());
     let scopes = ScopeSet::parse("read").unwrap();
     let now = UnixTime::from_secs(1_000_000);
     let record = ClientRecord::for_itself(id.clone(), authentication, scopes, now);

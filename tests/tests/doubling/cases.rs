@@ -13,7 +13,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use iss_validate::{Callback, Expected};
 use oauth_types::{
-    AuthorizationServerMetadata, BearerChallenge, Challenges, ClientId, ClientMetadata,
+    AuthMethod, AuthorizationServerMetadata, BearerChallenge, Challenges, ClientId, ClientMetadata,
     ClientMetadataUrl, EndpointUrl, Entropy, ErrorResponse, FormPairs, Issuer, KeySet,
     ProtectedResourceMetadata, RedirectUri, ResourceUri, ScopeSet, Secret, State, TokenErrorCode,
     TokenResponse, UnixTime,
@@ -196,7 +196,7 @@ fn uri(text: &str) {
 fn callback(text: &str) {
     let state = State::new(Entropy::new([7; 32]));
     let issuer = Issuer::parse("https://as.example").unwrap();
-    let expected = Expected { issuer: Some(issuer), iss_advertised: true, state };
+    let expected = Expected::new(issuer, state).with_iss_advertised(true);
     let _ = black_box(Callback::from_query(text).validate(&expected));
 }
 
@@ -268,7 +268,8 @@ fn jwt(text: &str) {
         JwtTokens::with_keys(Issuer::parse("https://as.example").unwrap(), &keys).unwrap()
     });
     static CLIENT: LazyLock<Registered> = LazyLock::new(|| {
-        Registered::with_keys(VerifyingKeys::from_jwks(&PUBLIC.parse().unwrap(), None).unwrap())
+        Registered::new(AuthMethod::PrivateKeyJwt)
+            .with_keys(VerifyingKeys::from_jwks(&PUBLIC.parse().unwrap(), None).unwrap())
     });
     let _ = black_box(TOKENS.verify(&Secret::new(text), NOW));
     let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";

@@ -93,7 +93,7 @@ impl<S: Store + 'static> Site<S> {
         let basic = AuthMethod::ClientSecretBasic;
         let asker = ResourceServer::new(
             id("rs"),
-            Registered::with_secret(basic, &Secret::new("secret")),
+            Registered::new(basic).with_secret(Secret::new("secret").digest()),
             resource.clone(),
         );
         let config = Config::new(issuer.clone(), vec![resource.clone()], scopes.clone(), keys)
@@ -102,7 +102,10 @@ impl<S: Store + 'static> Site<S> {
             .with_remembered_consent(Duration::from_secs(86_400))
             .with_remembered_client(id(APP));
         let signs = VerifyingKeys::from_jwks(&KEYS.parse().unwrap(), None).unwrap();
-        let (signs, start) = (Registered::with_keys(signs), UnixTime::from_secs(1_000_000));
+        let (signs, start) = (
+            Registered::new(AuthMethod::PrivateKeyJwt).with_keys(signs),
+            UnixTime::from_secs(1_000_000),
+        );
         let machine = ClientRecord::for_itself(id(MACHINE), signs, scopes.clone(), start);
         store.inner().create_client(machine, start).await.unwrap();
         let (store, seconds) = (Arc::new(store), Arc::new(AtomicU64::new(start.as_secs())));

@@ -78,7 +78,7 @@ fn post(secret: &str) -> String {
 }
 
 fn record(method: AuthMethod) -> Registered {
-    Registered::with_secret(method, &Secret::new(SECRET))
+    Registered::new(method).with_secret(Secret::new(SECRET).digest())
 }
 
 fn client_secret(runner: &mut CtRunner, rng: &mut BenchRng) {
@@ -135,7 +135,7 @@ fn assertion(runner: &mut CtRunner, rng: &mut BenchRng, header: &str, signature_
     let parts =
         [header.as_bytes(), claims.as_bytes(), &signature].map(|part| URL_SAFE_NO_PAD.encode(part));
     let form = format!("client_assertion={}&client_assertion_type={JWT_BEARER}", parts.join("."),);
-    let record = Registered::with_keys(keys);
+    let record = Registered::new(AuthMethod::PrivateKeyJwt).with_keys(keys);
     let inputs = [(form.clone(), Some(&record)), (form, None)];
     compare(runner, rng, 50, inputs, authenticate);
 }

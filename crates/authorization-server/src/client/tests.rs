@@ -5,7 +5,8 @@ use super::*;
 fn client(name: &str, redirect_uris: &[&str], jwks: Option<&str>) -> ClientRecord {
     let uris = redirect_uris.iter().map(|uri| RedirectUri::parse(uri).unwrap()).collect();
     let authentication = match jwks.map(|jwks| jwks.parse().unwrap()) {
-        Some(jwks) => Registered::with_keys(VerifyingKeys::from_jwks(&jwks, None).unwrap()),
+        Some(jwks) => Registered::new(AuthMethod::PrivateKeyJwt)
+            .with_keys(VerifyingKeys::from_jwks(&jwks, None).unwrap()),
         None => Registered::public(),
     };
     let mut metadata = ClientMetadata::new(&[]);

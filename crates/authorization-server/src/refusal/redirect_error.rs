@@ -57,7 +57,8 @@ impl RedirectError {
         let json = ErrorResponse::new(code.clone()).with_description(description).to_json();
         let description = Some(ErrorDescription::new(description));
         let outcome = Outcome::Error { code, description };
-        let location = AuthorizationResponse { redirect_uri, state, outcome: &outcome }
+        let location = AuthorizationResponse::new(redirect_uri, &outcome)
+            .with_state(state)
             .location(identification);
         Self {
             cause,
@@ -177,7 +178,9 @@ pub(crate) fn redirect(
     identification: &IssuerIdentification,
 ) -> Response<Bytes> {
     // A-AUTHZ-3, A-AUTHZ-4
-    let location = AuthorizationResponse { redirect_uri, state, outcome }.location(identification);
+    let location = AuthorizationResponse::new(redirect_uri, outcome)
+        .with_state(state)
+        .location(identification);
     send_to(redirect_uri, &location)
 }
 

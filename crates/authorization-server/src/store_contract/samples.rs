@@ -60,10 +60,9 @@ pub(super) fn client(number: u64) -> Result<ClientRecord, Broken> {
     let secret = Secret::new(format!("secret {number}"));
     Ok(ClientRecord {
         client_id: client_id(number),
-        authentication: Registered {
-            secret_expires_at: Some(after(DAY)),
-            ..Registered::with_secret(AuthMethod::ClientSecretBasic, &secret)
-        },
+        authentication: Registered::new(AuthMethod::ClientSecretBasic)
+            .with_secret(secret.digest())
+            .with_secret_expires_at(after(DAY)),
         redirect_uris,
         metadata,
         registered_at: after(0),

@@ -128,7 +128,7 @@ fn check(
     if claims.client_id != client.client_id().as_str() {
         return Err(AssertionError::OtherClient);
     }
-    let lifetime = Lifetime { exp: claims.exp, nbf: claims.nbf, iat: Some(claims.iat) };
+    let lifetime = Lifetime::new(claims.exp).with_nbf(claims.nbf).with_iat(claims.iat);
     let until = lifetime.until(now).ok_or(AssertionError::OutsideLifetime)?;
     // Of an issuer with several tenants, `sub` alone does not say who it is.
     let has_size = |text: &str| (1..=MAX_BYTES).contains(&text.len());

@@ -250,7 +250,8 @@ fn a_reg_2_a_client_that_promises_proofs_gets_nothing_without() {
 fn machines_prove_keys_too() {
     let server = server();
     let id = ClientId::parse("machine").unwrap();
-    let secret = Registered::with_secret(AuthMethod::ClientSecretPost, &Secret::new("secret"));
+    let secret =
+        Registered::new(AuthMethod::ClientSecretPost).with_secret(Secret::new("secret").digest());
     let scopes = ScopeSet::parse("files:read").unwrap();
     let record = ClientRecord::for_itself(id, secret, scopes, NOW);
     block_on(server.store.create_client(record, NOW)).unwrap();
@@ -290,7 +291,7 @@ fn a_server_that_asks_for_nonces_takes_its_own_while_they_are_fresh() {
 fn a_int_1_a_resource_server_is_told_of_the_key() {
     let asker = ResourceServer::new(
         ClientId::parse("rs").unwrap(),
-        Registered::with_secret(AuthMethod::ClientSecretPost, &Secret::new("secret")),
+        Registered::new(AuthMethod::ClientSecretPost).with_secret(Secret::new("secret").digest()),
         ResourceUri::parse("https://rs.example/mcp").unwrap(),
     );
     let server = server_of(config(ISSUER).with_resource_server(asker).unwrap());

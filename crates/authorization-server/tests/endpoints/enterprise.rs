@@ -38,7 +38,7 @@ fn put(server: &Server, id: &str, authentication: Registered, scopes: &str) {
 }
 
 fn secret() -> Registered {
-    Registered::with_secret(AuthMethod::ClientSecretPost, &Secret::new("secret"))
+    Registered::new(AuthMethod::ClientSecretPost).with_secret(Secret::new("secret").digest())
 }
 
 fn server_with(config: Config) -> Server {

@@ -18,7 +18,7 @@ fn asker(id: &str, resource: &str) -> ResourceServer {
     let method = AuthMethod::ClientSecretBasic;
     ResourceServer::new(
         ClientId::parse(id).unwrap(),
-        Registered::with_secret(method, &Secret::new("secret")),
+        Registered::new(method).with_secret(Secret::new("secret").digest()),
         ResourceUri::parse(resource).unwrap(),
     )
 }

@@ -29,7 +29,7 @@ fn signing(keys: SigningKeys) -> Config {
     let config = config(ISSUER).with_jwt_access_tokens(keys);
     let config = config.with_resource_server(ResourceServer::new(
         ClientId::parse("rs").unwrap(),
-        Registered::with_secret(AuthMethod::ClientSecretPost, &Secret::new("secret")),
+        Registered::new(AuthMethod::ClientSecretPost).with_secret(Secret::new("secret").digest()),
         ResourceUri::parse(RESOURCE).unwrap(),
     ));
     config.unwrap()

@@ -63,7 +63,7 @@ fn text(attempt: &Attempt<'_>) -> String {
 }
 
 fn secret() -> Registered {
-    Registered::with_secret(AuthMethod::ClientSecretPost, &Secret::new("right"))
+    Registered::new(AuthMethod::ClientSecretPost).with_secret(Secret::new("right").digest())
 }
 
 /// A server with a public client `public`, a client `machine` that has a secret, and a resource server `rs`.

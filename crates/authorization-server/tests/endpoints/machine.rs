@@ -21,7 +21,7 @@ fn put(server: &Server, id: &str, authentication: Registered, scopes: &str) {
 fn machine_server() -> Server {
     let server = server();
     let method = AuthMethod::ClientSecretPost;
-    let authentication = Registered::with_secret(method, &Secret::new("secret"));
+    let authentication = Registered::new(method).with_secret(Secret::new("secret").digest());
     put(&server, "machine", authentication, "files:read files:write");
     server
 }
@@ -89,7 +89,7 @@ fn its_scopes_are_both_its_registrations_and_the_servers() {
     let wide = ("wide", "files:read elsewhere");
     for (id, scopes) in [narrow, wide, ("bare", "")] {
         let method = AuthMethod::ClientSecretPost;
-        let authentication = Registered::with_secret(method, &Secret::new("secret"));
+        let authentication = Registered::new(method).with_secret(Secret::new("secret").digest());
         put(&server, id, authentication, scopes);
     }
     let ask = |id: &str, more: &str| {

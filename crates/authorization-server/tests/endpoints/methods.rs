@@ -25,7 +25,7 @@ fn taking(methods: &[AuthMethod]) -> Config {
 fn record(method: &AuthMethod) -> ClientRecord {
     let authentication = match method {
         AuthMethod::None => Registered::public(),
-        method => Registered::with_secret(method.clone(), &Secret::new("secret")),
+        method => Registered::new(method.clone()).with_secret(Secret::new("secret").digest()),
     };
     let (id, back) = (ClientId::parse("c1").unwrap(), RedirectUri::parse(REDIRECT).unwrap());
     ClientRecord::preregistered(&taking(&METHODS), id, authentication, vec![back], NOW).unwrap()
@@ -144,7 +144,9 @@ fn a_reg_1_an_operators_client_obeys_the_rules_of_registration_and_shows_its_nam
     ] {
         assert_eq!(of(&config, Registered::public(), uris).unwrap_err(), rule);
     }
-    let basic = || Registered::with_secret(AuthMethod::ClientSecretBasic, &Secret::new("secret"));
+    let basic = || {
+        Registered::new(AuthMethod::ClientSecretBasic).with_secret(Secret::new("secret").digest())
+    };
     assert_eq!(of(&config, basic(), &[REDIRECT]).unwrap_err(), InvalidClient::AuthMethod);
     let lenient = config.clone().with_private_use_redirects();
     assert!(of(&lenient, Registered::public(), &private).is_ok());

@@ -206,8 +206,8 @@ fn sec_217_sec_235_a_client_of_an_older_store_is_not_the_operators_because_it_st
 
     // A record that names a grant which no registration gives keeps its bound, whatever else it does not say.
     let id = ClientId::parse("robot").unwrap();
-    let secret =
-        Registered::with_secret(AuthMethod::ClientSecretPost, &Secret::new("s".repeat(43)));
+    let secret = Registered::new(AuthMethod::ClientSecretPost)
+        .with_secret(Secret::new("s".repeat(43)).digest());
     let mut robot = ClientRecord::for_itself(id, secret, scopes("files:read"), NOW);
     robot.of_operator = false;
     block_on(server.store.create_client(robot, NOW)).unwrap();

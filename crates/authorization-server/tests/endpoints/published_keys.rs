@@ -221,7 +221,8 @@ fn a_authn_4_a_list_of_methods_that_names_none_makes_no_client_public() {
 fn a_authn_4_a_stored_client_with_a_secret_is_not_public_whatever_its_metadata_lists() {
     let server = server();
     let id = ClientId::parse("dashboard").unwrap();
-    let secret = Registered::with_secret(AuthMethod::ClientSecretPost, &Secret::new("secret"));
+    let secret =
+        Registered::new(AuthMethod::ClientSecretPost).with_secret(Secret::new("secret").digest());
     let back = RedirectUri::parse(REDIRECT).unwrap();
     let config = config("https://as.example");
     let mut client = ClientRecord::preregistered(&config, id, secret, vec![back], NOW).unwrap();

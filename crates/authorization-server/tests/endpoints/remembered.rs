@@ -93,13 +93,14 @@ fn sec_239_an_identifier_that_anybody_knows_gets_no_code_without_the_page() {
     const SHARED: &str = "https://client.example/oauth.json";
     let named = remembering().with_remembered_client(ClientId::parse("named").unwrap());
     let server = serve(named.clone());
-    let secret = || Registered::with_secret(ClientSecretPost, &Secret::new("secret"));
+    let secret = || Registered::new(ClientSecretPost).with_secret(Secret::new("secret").digest());
     put(&server, SHARED, Registered::public(), &[]);
     put(&server, "named", Registered::public(), &[]);
     put(&server, "secret", secret(), &[ClientSecretPost]);
     // One that may come with its key, and may come without.
     let keys = serde_json::from_str(KEYS).unwrap();
-    let keys = || Registered::with_keys(VerifyingKeys::from_jwks(&keys, None).unwrap());
+    let keys =
+        || Registered::new(PrivateKeyJwt).with_keys(VerifyingKeys::from_jwks(&keys, None).unwrap());
     if cfg!(feature = "jwt") {
         put(&server, "either", keys(), &[PrivateKeyJwt, Public]);
         put(&server, "signs", keys(), &[PrivateKeyJwt]);
@@ -178,7 +179,8 @@ fn sec_127_a_client_that_says_something_else_about_itself_is_asked_about_again()
     renamed.metadata.client_name = Some("Your bank".to_owned());
     moved.redirect_uris.push(RedirectUri::parse("https://evil.example/cb").unwrap());
     let secret = Secret::new("somebody else's");
-    rekeyed.authentication = Registered::with_secret(AuthMethod::ClientSecretBasic, &secret);
+    rekeyed.authentication =
+        Registered::new(AuthMethod::ClientSecretBasic).with_secret(secret.digest());
     for (changed, is_asked) in [(record, false), (renamed, true), (moved, true), (rekeyed, true)] {
         // The same consents, and what the client says now.
         let request = Request::get(&url).body(Bytes::new()).unwrap();

@@ -11,10 +11,9 @@ use crate::session::{Record, Session};
 
 /// What to do next. Each payload owns the whole flow and has one way on, so nothing can be answered
 /// twice, skipped or answered with the wrong thing.
-///
-/// Exhaustive on purpose: a host that compiles handles every move.
 #[derive(Debug)]
 #[must_use = "the flow goes on only when the step is taken"]
+#[expect(clippy::exhaustive_enums, reason = "a host must answer each step")]
 pub enum Step {
     /// Send this request; follow no redirect.
     Exchange(Box<Exchange>),

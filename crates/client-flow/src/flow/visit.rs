@@ -179,12 +179,10 @@ impl Pending {
             return Err(FlowError::CallbackTooLate);
         }
         let server = &self.account.server;
-        let expected = Expected {
-            // Nobody has said who answers at endpoints that were only assumed: no `iss` is believed there.
-            issuer: (!server.is_assumed).then(|| server.issuer.clone()),
-            iss_advertised: server.iss_advertised,
-            state: State::from_secret(self.state),
-        };
+        // Nobody has said who answers at endpoints that were only assumed: no `iss` is believed there.
+        let issuer = (!server.is_assumed).then(|| server.issuer.clone());
+        let expected = Expected::new(issuer, State::from_secret(self.state))
+            .with_iss_advertised(server.iss_advertised);
         // C-ISS-6
         let code = match callback.validate(&expected).map_err(FlowError::Callback)? {
             Validated::Code(code) => code,

@@ -33,7 +33,7 @@ fn local() -> Config {
     let secret = Secret::new("a-secret-of-a-resource-server-1234");
     let server = ResourceServer::new(
         ClientId::parse("rs").unwrap(),
-        Registered::with_secret(AuthMethod::ClientSecretBasic, &secret),
+        Registered::new(AuthMethod::ClientSecretBasic).with_secret(secret.digest()),
         ResourceUri::parse("https://rs.example/mcp").unwrap(),
     );
     config(LOCAL).with_resource_server(server).unwrap()

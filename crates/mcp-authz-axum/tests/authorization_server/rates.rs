@@ -63,7 +63,7 @@ async fn with_secret(server: &Server, client: &str, secret: &str, from: From<'_>
 async fn put_machines(server: &Server) {
     for name in ["first", "second"] {
         let method = AuthMethod::ClientSecretPost;
-        let secret = Registered::with_secret(method, &Secret::new("right"));
+        let secret = Registered::new(method).with_secret(Secret::new("right").digest());
         let (id, scopes) = (ClientId::parse(name).unwrap(), ScopeSet::parse("files:read").unwrap());
         let record = ClientRecord::for_itself(id, secret, scopes, NOW);
         server.store.create_client(record, NOW).await.unwrap();

@@ -15,7 +15,7 @@ fn resource_server() -> ResourceServer {
     let method = AuthMethod::ClientSecretBasic;
     ResourceServer::new(
         ClientId::parse("rs").unwrap(),
-        Registered::with_secret(method, &Secret::new("secret")),
+        Registered::new(method).with_secret(Secret::new("secret").digest()),
         ResourceUri::parse("https://rs.example/mcp").unwrap(),
     )
 }

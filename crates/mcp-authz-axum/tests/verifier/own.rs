@@ -43,7 +43,7 @@ async fn servers(secret: &str, window: u64) -> Servers {
     let resource = |uri| ResourceUri::parse(uri).unwrap();
     let scopes = ScopeSet::parse("read write").unwrap();
     let keys = ServerKeys::new(ServerKey::new(1, Entropy::new([7; 32])));
-    let registered = |method| Registered::with_secret(method, &Secret::new("secret"));
+    let registered = |method| Registered::new(method).with_secret(Secret::new("secret").digest());
     let asker = ResourceServer::new(
         ClientId::parse("rs").unwrap(),
         registered(AuthMethod::ClientSecretBasic),

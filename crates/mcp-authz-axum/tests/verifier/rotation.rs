@@ -54,7 +54,8 @@ impl Own {
         let own = Self { issuer, store: Arc::default(), running };
         own.change(keys);
         let now = UnixTime::from_secs(NOW);
-        let secret = Registered::with_secret(AuthMethod::ClientSecretPost, &Secret::new("secret"));
+        let secret = Registered::new(AuthMethod::ClientSecretPost)
+            .with_secret(Secret::new("secret").digest());
         let (id, scopes) = (ClientId::parse("machine").unwrap(), ScopeSet::parse("files:read"));
         let client = ClientRecord::for_itself(id, secret, scopes.unwrap(), now);
         own.store.create_client(client, now).await.unwrap();

@@ -116,7 +116,8 @@ fn sec_208_a_stolen_dump_holds_no_code_token_or_secret() {
         new.access.digest = Secret::new(access_text).digest();
         store.insert_code(record.clone()).await.unwrap();
         store.redeem(&record.digest, new, NOW).await.unwrap();
-        let registered = Registered::with_secret(AuthMethod::ClientSecretBasic, &secret);
+        let registered =
+            Registered::new(AuthMethod::ClientSecretBasic).with_secret(secret.digest());
         let scopes = ScopeSet::parse("files:read").unwrap();
         let id = ClientId::parse("canary-client").unwrap();
         let client = ClientRecord::for_itself(id, registered, scopes, NOW);

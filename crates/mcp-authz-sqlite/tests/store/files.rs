@@ -111,7 +111,8 @@ fn sec_208_a_stolen_database_holds_no_code_token_secret_or_key() {
             new.access.digest = Secret::new(access).digest();
             store.insert_code(record.clone()).await.unwrap();
             store.redeem(&record.digest, new, NOW).await.unwrap();
-            let registered = Registered::with_secret(AuthMethod::ClientSecretBasic, &secret);
+            let registered =
+                Registered::new(AuthMethod::ClientSecretBasic).with_secret(secret.digest());
             let scopes = ScopeSet::parse("files:read").unwrap();
             let id = ClientId::parse("canary-client").unwrap();
             let client = ClientRecord::for_itself(id, registered, scopes, NOW);

@@ -19,13 +19,11 @@ fn decide(
     policy: &Policy,
     can_refresh: bool,
 ) -> Decision {
-    let situation = Situation {
-        operation: &Operation::tool("t"),
-        challenge: &challenge(asked),
-        requested: Some(&set(held)),
-        granted: Some(&set(held)),
-        can_refresh,
-    };
+    let (operation, challenge, held) = (Operation::tool("t"), challenge(asked), set(held));
+    let situation = Situation::new(&operation, &challenge)
+        .with_requested(&held)
+        .with_granted(&held)
+        .with_can_refresh(can_refresh);
     ledger.decide(&situation, policy)
 }
 
@@ -45,13 +43,12 @@ fn attempt(decision: Decision) -> (String, Attempt) {
 
 #[test]
 fn c_scope_4_sec_162_the_union_of_requested_granted_and_challenged() {
-    let situation = Situation {
-        operation: &Operation::tool("t"),
-        challenge: &challenge("c a"),
-        requested: Some(&set("a b")),
-        granted: Some(&set("a")),
-        can_refresh: true,
-    };
+    let (operation, challenge) = (Operation::tool("t"), challenge("c a"));
+    let (requested, granted) = (set("a b"), set("a"));
+    let situation = Situation::new(&operation, &challenge)
+        .with_requested(&requested)
+        .with_granted(&granted)
+        .with_can_refresh(true);
     let decision = Ledger::new().decide(&situation, &Policy::default());
     assert_eq!(attempt(decision).0, "a b c");
 }
@@ -85,13 +82,8 @@ fn c_scope_7_one_operation_does_not_exhaust_another_and_success_clears() {
     let mut ledger = Ledger::new();
     let (_, attempt_) = attempt(decide(&ledger, "a", "b", &Policy::default(), true));
     ledger.started(attempt_);
-    let other = Situation {
-        operation: &Operation::tool("other"),
-        challenge: &challenge("b"),
-        requested: None,
-        granted: None,
-        can_refresh: false,
-    };
+    let (operation, challenge) = (Operation::tool("other"), challenge("b"));
+    let other = Situation::new(&operation, &challenge);
     assert!(matches!(ledger.decide(&other, &Policy::default()), Decision::Reauthorize { .. }));
     ledger.succeeded(&Operation::tool("t"));
     assert_eq!(ledger, Ledger::new());
@@ -114,15 +106,14 @@ fn c_scope_8_sec_159_a_limit_of_zero_and_surface_mode_give_the_challenge_and_cla
 #[test]
 fn sec_160_what_the_user_left_out_before_is_not_asked_for_because_of_something_held() {
     // Asked for a and b, got a; now the server wants a.
-    let mut situation = Situation {
-        operation: &Operation::tool("t"),
-        challenge: &challenge("a"),
-        requested: Some(&set("a b")),
-        granted: Some(&set("a")),
-        can_refresh: true,
-    };
+    let (operation, challenge) = (Operation::tool("t"), challenge("a"));
+    let (requested, granted) = (set("a b"), set("a"));
+    let situation = Situation::new(&operation, &challenge)
+        .with_requested(&requested)
+        .with_granted(&granted)
+        .with_can_refresh(true);
     assert_eq!(Ledger::new().decide(&situation, &Policy::default()), Decision::Refresh);
-    situation.can_refresh = false;
+    let situation = situation.with_can_refresh(false);
     let error = gave_up(Ledger::new().decide(&situation, &Policy::default()));
     assert_eq!(error.reason, GaveUp::AlreadyHeld);
     // Where it does not say what it wants, all that was left out may be it.

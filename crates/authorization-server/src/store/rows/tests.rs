@@ -22,7 +22,7 @@ const END: UnixTime = UnixTime::from_secs(u64::MAX);
 
 fn client() -> ClientRecord {
     let basic = AuthMethod::ClientSecretBasic;
-    let authentication = Registered::with_secret(basic, &Secret::new("canary-secret"));
+    let authentication = Registered::new(basic).with_secret(Secret::new("canary-secret").digest());
     let mut client = ClientRecord::for_itself(client_id(), authentication, scopes(), END);
     client.redirect_uris = vec![RedirectUri::parse_any_scheme("com.example.app:/cb").unwrap()];
     client.metadata.client_name = Some("\u{0}\"'\\ \u{1f600}".to_owned());
