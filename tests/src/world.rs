@@ -304,8 +304,10 @@ impl World {
             let policy = Policy::default();
             let step = match judge(session, &client.ledger, &policy, &operation, tried, answer) {
                 Verdict::Accepted => {
-                    if response.status().is_success() {
-                        client.ledger.succeeded(&operation);
+                    if response.status().is_success()
+                        && let Some(started) = client.ledger.started(&operation)
+                    {
+                        started.succeeded(&mut client.ledger);
                     }
                     return Ok(response.status());
                 }
@@ -321,7 +323,7 @@ impl World {
                     login(client_config(), MCP, challenge.as_ref(), session)
                 }
                 Verdict::StepUp { scope, attempt, challenge } => {
-                    client.ledger.started(attempt);
+                    drop(client.ledger.start(attempt));
                     match session {
                         Some(session) => {
                             session.step_up(&client_config(), MCP, &challenge, scope, self.now())

@@ -55,12 +55,12 @@ impl Tried {
 }
 
 /// What to do about a response.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(PartialEq, Eq, Debug)]
 #[must_use]
 #[expect(clippy::exhaustive_enums, reason = "a host must act on each verdict")]
 pub enum Verdict {
     /// Nothing: it is the answer, whatever its status. If that is a success, tell the ledger
-    /// ([`Ledger::succeeded`]).
+    /// ([`Ledger::started`], [`Started::succeeded`](scope_stepup::Started::succeeded)).
     Accepted,
     /// Send the request again with a proof that carries the response's `DPoP-Nonce` (RFC 9449 §9).
     UseNonce,
@@ -71,7 +71,7 @@ pub enum Verdict {
         /// What the server said.
         challenge: Option<BearerChallenge>,
     },
-    /// Tell the ledger that the attempt starts, authorize with
+    /// Count the attempt ([`Ledger::start`]), authorize with
     /// [`Session::step_up`](crate::Session::step_up), then send the request again.
     StepUp {
         /// All scopes to ask for.

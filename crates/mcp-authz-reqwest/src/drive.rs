@@ -76,7 +76,10 @@ impl Host<'_> {
     /// for choices and identities, is waited for.
     ///
     /// It begins when it is its turn. `None` when there is nothing to begin with any more.
-    pub(crate) async fn drive(&self, flow: &Flow<'_>) -> Result<(Option<Session>, Turn), Failure> {
+    pub(crate) async fn drive(
+        &self,
+        flow: &mut Flow<'_>,
+    ) -> Result<(Option<Session>, Turn), Failure> {
         let turn = self.turn().await?;
         let Some(step) = flow.begin()? else { return Ok((None, turn)) };
         let (session, turn) = self.carry_out(step, turn, flow).await?;

@@ -25,7 +25,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use oauth_types::{ResourceUri, header};
 use reqwest::{Request, Response};
-use scope_stepup::{Operation, Policy};
+use scope_stepup::{Attempt, Operation, Policy};
 use tokio::sync::watch;
 use tracing::{Instrument as _, info_span};
 
@@ -34,7 +34,7 @@ use crate::error::Error;
 use crate::flight::{Join, Kind as _, Renewable};
 use crate::http_client::HttpClient;
 
-use holdings::{Holdings, Wanted};
+use holdings::{Ended, Holdings, Wanted};
 use work::{Common, Epoch};
 pub(crate) use work::{Credentials, Flow, Login};
 
@@ -101,7 +101,7 @@ impl Renewal {
                 self.save_in_background();
             }
             if !is_restored {
-                self.renew(held.version, Wanted::Restore).await?;
+                self.renew(held.version, Wanted::Restore, None).await?;
                 continue;
             }
             let Some(session) = held.session.as_ref().filter(|own| own.is_stale(now())) else {
@@ -112,10 +112,10 @@ impl Renewal {
             }
             if !session.has_expired(now()) {
                 // Ahead of need: no request waits for it, and a program that ends does (`flush`).
-                drop(self.join(held.version, Wanted::FreshToken));
+                drop(self.join(held.version, Wanted::FreshToken, &mut None));
                 return Ok(held);
             }
-            match self.renew(held.version, Wanted::FreshToken).await {
+            match self.renew(held.version, Wanted::FreshToken, None).await {
                 Ok(_) => tried.refresh = true,
                 // The server may still take the token: clocks differ.
                 Err(error) => failed = Some(error),
@@ -133,7 +133,7 @@ impl Renewal {
                 true => Wanted::Login { challenge: None, by_user: true },
                 false => Wanted::Restore,
             };
-            match self.renew(version, wanted).await {
+            match self.renew(version, wanted, None).await {
                 // It was a request's, and ended before the user asked for this one or for want of windows.
                 Err(Error::LoginEnded) if self.common.epoch() == epoch => continue,
                 Err(Error::TooManyWindows(_)) => continue,
@@ -177,8 +177,10 @@ impl Renewal {
         }
         let operation = operation(request)?;
         let (ledger, needs_login) = self.holdings.with(|own, _| {
-            if status.is_success() {
-                own.ledger.succeeded(&operation);
+            if status.is_success()
+                && let Some(started) = own.ledger.started(&operation)
+            {
+                started.succeeded(&mut own.ledger);
             }
             (own.ledger.part(&operation), own.needs_login(monotonic()))
         });
@@ -190,6 +192,7 @@ impl Renewal {
             judge(held.session.as_deref(), &ledger, &self.common.policy, &operation, asked, answer);
         let mut noted = *tried;
         noted.note(&verdict);
+        let mut permitted = None;
         let wanted = match verdict {
             Verdict::Accepted => return Ok(Next::Done),
             Verdict::Unauthorized => {
@@ -212,10 +215,11 @@ impl Renewal {
             Verdict::Refresh => Wanted::FreshToken,
             Verdict::Login { challenge } => Wanted::login(challenge),
             Verdict::StepUp { scope, attempt, challenge } => {
-                Wanted::Scope { operation, scope, attempt, challenge }
+                permitted = Some(attempt);
+                Wanted::Scope { operation, scope, challenge }
             }
         };
-        let by = match self.renew(held.version, wanted.clone()).await {
+        let by = match self.renew(held.version, wanted.clone(), permitted).await {
             // The user ended it before this request needed it: the next one is this request's.
             Err(Error::LoginEnded) if self.common.epoch() == epoch => return Ok(Next::Again),
             by => by?,
@@ -255,9 +259,14 @@ impl Renewal {
     }
 
     /// Waits until there is something else to use than at the version that was seen, and says what brought it.
-    async fn renew(&self, seen: u64, wanted: Wanted) -> Result<Wanted, Error> {
+    async fn renew(
+        &self,
+        seen: u64,
+        wanted: Wanted,
+        mut attempt: Option<Attempt>,
+    ) -> Result<Wanted, Error> {
         loop {
-            match self.join(seen, wanted.clone()) {
+            match self.join(seen, wanted.clone(), &mut attempt) {
                 Join::Changed(by) => return Ok(by),
                 Join::Failed(error) => return Err(error),
                 Join::Wait(by, landing) => match landing.await {
@@ -274,8 +283,13 @@ impl Renewal {
     }
 
     /// Joins the renewal under way, or starts one in a task of its own: a caller who gives up tears nothing down. A
-    /// renewal whose gate is closed is refused, whoever comes.
-    fn join(&self, seen: u64, wanted: Wanted) -> Join<Wanted, Error> {
+    /// renewal whose gate is closed is refused, whoever comes. A step-up that is started takes the `attempt`.
+    fn join(
+        &self,
+        seen: u64,
+        wanted: Wanted,
+        attempt: &mut Option<Attempt>,
+    ) -> Join<Wanted, Error> {
         // C-TOKEN-8
         let (common, holdings) = (Arc::clone(&self.common), self.holdings.clone());
         let landing = Arc::clone(&self.common);
@@ -291,18 +305,18 @@ impl Renewal {
                 if let Some(error) = own.refusal(&begun, at) {
                     return Err(error);
                 }
-                let session = own.session.clone();
+                let (session, attempt) = (own.session.clone(), attempt.take());
                 let work = async move {
-                    let work = common.work(&begun, session, &holdings, epoch);
+                    let work = common.work(&begun, attempt, session, &holdings, epoch);
                     let done = AssertUnwindSafe(work).catch_unwind().await;
-                    done.unwrap_or_else(|_| (Err(Error::Panicked.into()), None, None))
+                    done.unwrap_or_else(|_| Ended::new(Err(Error::Panicked.into()), None))
                 };
                 Ok(work.instrument(span))
             },
             |work| drop(tokio::spawn(work)),
-            move |own, (outcome, from, _turn)| {
+            move |own, ended| {
                 let is_over = landing.epoch().logouts != epoch.logouts;
-                own.land(outcome, &landed, from.as_deref(), is_over)
+                own.land(Ended { is_over, ..ended }, &landed)
             },
         )
     }

@@ -9,6 +9,17 @@
 //! | does the host allow to ask for more than is held? | | `GiveUp(NotAllowed)` |
 //! | is an attempt for this operation left? | C-SCOPE-6, C-SCOPE-7, C-SCOPE-8 | `GiveUp(LimitReached)` |
 //! | then ask for what the host allows of the union | C-SCOPE-4 | `Reauthorize` |
+//!
+//! An attempt is counted once: [`Ledger::decide`] permits an [`Attempt`], [`Ledger::start`] counts it and returns a
+//! [`Started`], and only that tells how it ended.
+//!
+//! | the attempt | call |
+//! |---|---|
+//! | was not made: nothing opened | drop the [`Attempt`] |
+//! | starts now | [`Ledger::start`] |
+//! | failed, or its end is unknown | drop the [`Started`] |
+//! | the user declined | [`Started::declined`] |
+//! | the operation went through | [`Started::succeeded`] |
 
 use std::collections::BTreeMap;
 
@@ -66,7 +77,7 @@ impl<'a> Situation<'a> {
 }
 
 /// What comes next.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(PartialEq, Eq, Debug)]
 #[must_use]
 #[expect(clippy::exhaustive_enums, reason = "a host must act on each decision")]
 pub enum Decision {
@@ -76,26 +87,71 @@ pub enum Decision {
     Reauthorize {
         /// What to request.
         scope: ScopeSet,
-        /// Hand it to [`Ledger::started`] when the authorization really starts.
+        /// Hand it to [`Ledger::start`] when the authorization really starts.
         attempt: Attempt,
     },
     /// Stop, and tell the host.
     GiveUp(Box<InsufficientScope>),
 }
 
-/// Permission for one more authorization; counted only when it is handed to [`Ledger::started`].
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[must_use]
+/// Permission for one more authorization; counted only when it is handed to [`Ledger::start`].
+///
+/// It cannot be cloned, because one permission starts one authorization.
+#[derive(PartialEq, Eq, Debug)]
+#[must_use = "hand it to `Ledger::start` when the authorization starts"]
 pub struct Attempt {
-    operation: Operation,
+    key: Key,
 }
+
+/// Attempts that the [`Ledger`] has counted for one operation, until their end is told.
+///
+/// A value that is dropped leaves them counted as failed. It borrows nothing, so that a host may keep it while a
+/// browser is open; and it is told to the ledger that returned it.
+#[derive(PartialEq, Eq, Debug)]
+#[must_use = "an attempt counts as failed until its success is told"]
+pub struct Started {
+    key: Key,
+}
+
+impl Started {
+    /// Tells that the operation went through, with a 2xx: its attempts are forgotten. Any other response tells
+    /// nothing, so that a server which answers with an error now and then grants no further attempts by that.
+    pub fn succeeded(self, ledger: &mut Ledger) {
+        ledger.operations.remove(&self.key);
+    }
+
+    /// Tells that the user declined: the operation is not asked for again.
+    pub fn declined(self, ledger: &mut Ledger) {
+        ledger.account(self.key).declined = true;
+    }
+}
+
+/// Digest of an operation, because names come from the server and may be long.
+type Key = [u8; 32];
 
 /// What one resource's operations have cost so far. Keep one for each resource: scopes of one are never
 /// requested for another.
+///
+/// # Examples
+///
+/// ```
+/// use oauth_types::{BearerChallenge, ScopeSet};
+/// use scope_stepup::{Decision, Ledger, Operation, Policy, Situation};
+///
+/// let challenge = BearerChallenge::new().with_scope(ScopeSet::parse("files:write")?);
+/// let operation = Operation::tool("write-file");
+/// let situation = Situation::new(&operation, &challenge);
+/// let (mut ledger, policy) = (Ledger::new(), Policy::default());
+/// let Decision::Reauthorize { attempt, .. } = ledger.decide(&situation, &policy) else { panic!() };
+/// let started = ledger.start(attempt);
+/// // The user agrees, the request is sent again, and its response is a 2xx.
+/// started.succeeded(&mut ledger);
+/// assert!(ledger.is_empty());
+/// # Ok::<(), oauth_types::InvalidScope>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Ledger {
-    /// By digest, because names come from the server and may be long.
-    operations: BTreeMap<[u8; 32], Account>,
+    operations: BTreeMap<Key, Account>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -150,7 +206,7 @@ impl Ledger {
         if account.attempts >= policy.limit.get() {
             return give_up(GaveUp::LimitReached);
         }
-        let attempt = Attempt { operation: situation.operation.clone() };
+        let attempt = Attempt { key: digest(situation.operation) };
         Decision::Reauthorize { scope, attempt }
     }
 
@@ -168,22 +224,33 @@ impl Ledger {
         }
     }
 
-    /// An authorization for this attempt starts now.
-    pub fn started(&mut self, attempt: Attempt) {
-        let Attempt { operation } = attempt;
-        let account = self.account(&operation);
+    /// Counts an attempt whose authorization starts now.
+    pub fn start(&mut self, attempt: Attempt) -> Started {
+        let Attempt { key } = attempt;
+        let account = self.account(key);
         account.attempts = account.attempts.saturating_add(1);
+        Started { key }
     }
 
-    /// The user said no; the operation is not asked for again.
-    pub fn declined(&mut self, operation: &Operation) {
-        self.account(operation).declined = true;
-    }
-
-    /// The operation went through, with a 2xx; it starts from nothing. A server that answers with another error
-    /// now and then does not get more attempts by that.
-    pub fn succeeded(&mut self, operation: &Operation) {
-        self.operations.remove(&digest(operation));
+    /// Returns what is counted for an operation; `None` if nothing is, so that there is no success to tell.
+    ///
+    /// It is for a host whose requests share what an authorization brings: the request that goes through is often
+    /// another one than the request whose refusal led to the attempt.
+    ///
+    /// ```
+    /// use scope_stepup::{Ledger, Operation};
+    ///
+    /// fn answered_with_2xx(ledger: &mut Ledger, operation: &Operation) {
+    ///     if let Some(started) = ledger.started(operation) {
+    ///         started.succeeded(ledger);
+    ///     }
+    /// }
+    /// # answered_with_2xx(&mut Ledger::new(), &Operation::tool("t"));
+    /// ```
+    #[must_use]
+    pub fn started(&self, operation: &Operation) -> Option<Started> {
+        let key = digest(operation);
+        self.operations.contains_key(&key).then_some(Started { key })
     }
 
     /// Returns the part of the ledger about one operation, which decides about it as the whole does: for a host that
@@ -205,8 +272,7 @@ impl Ledger {
         self.operations.get(&digest(operation)).copied().unwrap_or_default()
     }
 
-    fn account(&mut self, operation: &Operation) -> &mut Account {
-        let key = digest(operation);
+    fn account(&mut self, key: Key) -> &mut Account {
         while self.operations.len() >= Self::MAX_OPERATIONS && !self.operations.contains_key(&key) {
             self.operations.pop_first();
         }
@@ -215,7 +281,7 @@ impl Ledger {
 }
 
 /// Digest of an operation. The length of the method keeps its name apart.
-fn digest(operation: &Operation) -> [u8; 32] {
+fn digest(operation: &Operation) -> Key {
     let (method, name) = (operation.method(), operation.name());
     let text = match name {
         Some(name) => [&*method.len().to_string(), " ", method, name].concat(),

@@ -15,7 +15,7 @@ pub use oauth_types;
 
 pub use check::{Hierarchy, HierarchyError, Missing, NoHierarchy, ScopeOrder, check};
 pub use insufficient::{GaveUp, InsufficientScope};
-pub use ledger::{Attempt, Decision, Ledger, Situation};
+pub use ledger::{Attempt, Decision, Ledger, Situation, Started};
 pub use message::Asked;
 pub use operation::Operation;
 pub use policy::{Limit, Mode, Policy};

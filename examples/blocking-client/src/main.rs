@@ -53,7 +53,7 @@ fn main() -> Result<()> {
     let redirect_uri = RedirectUri::parse(&format!("http://{}/cb", listener.local_addr()?))?;
     let config = ClientConfig::new("Blocking client", redirect_uri);
     let mut host = Host { http, listener, config, records: HashMap::new() };
-    let (policy, mut ledger) = (Policy::default(), Ledger::default());
+    let (policy, mut ledger, mut started) = (Policy::default(), Ledger::default(), None);
     let (mut session, mut tried) = (None::<Session>, Tried::default());
     loop {
         if let Some(session) = &session {
@@ -68,13 +68,16 @@ fn main() -> Result<()> {
                 login(host.config.clone(), url, challenge.as_ref(), session.as_ref())?
             }
             (Verdict::StepUp { scope, attempt, challenge }, Some(session)) => {
-                ledger.started(attempt);
+                started = Some(ledger.start(attempt));
                 session.step_up(&host.config, url, &challenge, scope, now())?
             }
             (Verdict::Refresh, Some(session)) => session.refresh(&host.config)?,
             (Verdict::GiveUp(error), _) => return Err(error.into()),
             (Verdict::Accepted, _) => {
                 ensure!(answer.0.is_success(), "the server answered {}", answer.0);
+                if let Some(started) = started {
+                    started.succeeded(&mut ledger);
+                }
                 println!("{}", String::from_utf8_lossy(response.body()));
                 return Ok(());
             }

@@ -57,7 +57,7 @@ async fn run() -> Result<()> {
     let addresses = Addresses::of(url).await;
     let config = ClientConfig::new("Smol client", redirect_uri);
     let (mut session, mut records, mut tried) = (None::<Session>, Records::new(), Tried::default());
-    let (policy, mut ledger) = (Policy::default(), Ledger::default());
+    let (policy, mut ledger, mut started) = (Policy::default(), Ledger::default(), None);
     loop {
         if let Some(session) = &session {
             session.authorize(url, request.headers_mut());
@@ -72,13 +72,16 @@ async fn run() -> Result<()> {
                 login(config.clone(), url, challenge.as_ref(), session.as_ref())?
             }
             (Verdict::StepUp { scope, attempt, challenge }, Some(session)) => {
-                ledger.started(attempt);
+                started = Some(ledger.start(attempt));
                 session.step_up(&config, url, &challenge, scope, now())?
             }
             (Verdict::Refresh, Some(session)) => session.refresh(&config)?,
             (Verdict::GiveUp(error), _) => return Err(error.into()),
             (Verdict::Accepted, _) => {
                 ensure!(answer.0.is_success(), "the server answered {}", answer.0);
+                if let Some(started) = started {
+                    started.succeeded(&mut ledger);
+                }
                 println!("{}", String::from_utf8_lossy(response.body()));
                 return Ok(());
             }

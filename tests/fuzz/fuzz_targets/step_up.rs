@@ -62,7 +62,7 @@ fuzz_target!(|input: (u8, Vec<Event<'_>>)| {
                     assert!(!set.exceeds(&scope), "a scope got lost");
                 }
                 if !matches!(event.outcome, Outcome::NotStarted) {
-                    ledger.started(attempt);
+                    drop(ledger.start(attempt));
                     started[at] += 1;
                 }
             }
@@ -71,16 +71,18 @@ fuzz_target!(|input: (u8, Vec<Event<'_>>)| {
                 assert_eq!(error.required, challenge.scope);
             }
         }
-        match event.outcome {
-            Outcome::Declined => {
-                ledger.declined(&operation);
+        let counted = ledger.started(&operation);
+        assert_eq!(counted.is_some(), started[at] > 0, "the end of what was not started is told");
+        match (event.outcome, counted) {
+            (Outcome::Declined, Some(counted)) => {
+                counted.declined(&mut ledger);
                 declined[at] = true;
             }
-            Outcome::Succeeded => {
-                ledger.succeeded(&operation);
+            (Outcome::Succeeded, Some(counted)) => {
+                counted.succeeded(&mut ledger);
                 (started[at], declined[at]) = (0, false);
             }
-            Outcome::NotStarted | Outcome::Started => {}
+            _ => {}
         }
     }
 });

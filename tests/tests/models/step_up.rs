@@ -150,7 +150,10 @@ impl Model {
             Verdict::UseNonce => panic!("no server here asks for one: {state:?}"),
             Verdict::Accepted => {
                 if status.is_success() {
-                    ended.resources[at].ledger.succeeded(&operation(request.operation));
+                    let ledger = &mut ended.resources[at].ledger;
+                    if let Some(started) = ledger.started(&operation(request.operation)) {
+                        started.succeeded(ledger);
+                    }
                     ended.resources[at].prompts[request.operation] = 0;
                 }
                 next.push(ended);
@@ -175,12 +178,11 @@ impl Model {
                 let before = state.resources[at].session.as_ref().unwrap();
                 assert!(scope.exceeds(&before.granted), "asked for what is held: {state:?}");
                 assert!(!before.requested.exceeds(&scope), "lost a scope: {state:?}");
-                for state in [&mut on, &mut ended] {
-                    let own = &mut state.resources[at];
-                    own.ledger.started(attempt.clone());
-                    own.prompts[request.operation] += 1;
-                    assert!(own.prompts[request.operation] <= self.limit, "{state:?}");
-                }
+                let own = &mut on.resources[at];
+                let started = own.ledger.start(attempt);
+                own.prompts[request.operation] += 1;
+                assert!(own.prompts[request.operation] <= self.limit, "{state:?}");
+                ended.resources = on.resources.clone();
                 for granted in [scope.clone(), before.granted.clone()] {
                     let mut on = on.clone();
                     let held = Held { requested: scope.clone(), granted, ..before.clone() };
@@ -188,7 +190,7 @@ impl Model {
                     next.push(on);
                 }
                 next.push(ended.clone());
-                ended.resources[at].ledger.declined(&operation(request.operation));
+                started.declined(&mut ended.resources[at].ledger);
                 next.push(ended);
             }
             Verdict::Unauthorized => {

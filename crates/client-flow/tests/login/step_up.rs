@@ -90,7 +90,7 @@ fn c_scope_9_a_client_without_a_user_steps_up_or_stops_as_the_host_says() {
     else {
         panic!("a step-up");
     };
-    ledger.started(attempt);
+    drop(ledger.start(attempt));
     world.token.1["scope"] = json!("read write");
     let step = session.step_up(&machine(), MCP, &challenge, scope, NOW).unwrap();
     let session = world.drive(step).unwrap();

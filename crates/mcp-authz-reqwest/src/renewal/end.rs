@@ -157,6 +157,8 @@ impl Renewal {
             wanted: &Wanted::FreshToken,
             from: None,
             epoch: self.common.epoch(),
+            attempt: None,
+            started: None,
         };
         let outcome = host.carry_out(session.save(), turn, &flow).await;
         let (saved, _turn) = outcome.map_err(|failure| failure.error)?;

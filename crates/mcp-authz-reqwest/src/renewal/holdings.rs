@@ -6,14 +6,14 @@ use std::sync::Arc;
 use client_flow::{FlowError, Session};
 use http::{HeaderValue, StatusCode};
 use oauth_types::{AuthorizationErrorCode, BearerChallenge, ScopeSet};
-use scope_stepup::{Attempt, Ledger, Operation, Windows};
+use scope_stepup::{Ledger, Operation, Started, Windows};
 use tokio::time::Instant;
 use tracing::warn;
 
 use super::end::Unforgotten;
 use super::gate::Gate;
 use crate::ambient::{monotonic, now};
-use crate::drive::Failure;
+use crate::drive::{Failure, Turn};
 use crate::error::Error;
 use crate::flight::Kind;
 use crate::store::StoreFailed;
@@ -57,7 +57,6 @@ pub(super) enum Wanted {
     Scope {
         operation: Operation,
         scope: ScopeSet,
-        attempt: Attempt,
         challenge: BearerChallenge,
     },
     /// More scope for this operation, by somebody else: all its own attempts were made.
@@ -120,6 +119,26 @@ impl Kind for Wanted {
 
 /// A session, or none where nothing was to be changed.
 pub(super) type Outcome = Result<Option<Session>, Failure>;
+
+/// A renewal that has ended and is about to land.
+pub(super) struct Ended {
+    pub(super) outcome: Outcome,
+    /// The session that it began with.
+    pub(super) from: Option<Arc<Session>>,
+    /// The attempt that it made, if it was a step-up.
+    pub(super) started: Option<Started>,
+    /// Set if it was begun before the user logged out.
+    pub(super) is_over: bool,
+    /// Held until it has landed.
+    pub(super) _turn: Option<Turn>,
+}
+
+impl Ended {
+    /// A renewal that began with the session `from`, without an attempt.
+    pub(super) const fn new(outcome: Outcome, from: Option<Arc<Session>>) -> Self {
+        Self { outcome, from, started: None, is_over: false, _turn: None }
+    }
+}
 
 impl Holdings {
     /// Returns why a renewal may not begin yet.
@@ -189,15 +208,9 @@ impl Holdings {
         self.unforgotten = Some(ended.after(self.unforgotten.take()));
     }
 
-    /// Keeps the outcome of a renewal that began with the session `from`. One that was begun before the user logged out
-    /// brings nothing.
-    pub(super) fn land(
-        &mut self,
-        outcome: Outcome,
-        wanted: &Wanted,
-        from: Option<&Session>,
-        is_over: bool,
-    ) -> Result<(), Error> {
+    /// Keeps the outcome of a renewal. One that was begun before the user logged out brings nothing.
+    pub(super) fn land(&mut self, ended: Ended, wanted: &Wanted) -> Result<(), Error> {
+        let Ended { outcome, from, started, is_over, _turn } = ended;
         // Whoever has logged in or out meanwhile knows better than what was kept before.
         if matches!(wanted, Wanted::Restore) && self.is_restored {
             return Ok(());
@@ -215,7 +228,15 @@ impl Holdings {
                 self.renewed(session, wanted);
                 Ok(())
             }
-            Err(failure) => self.failed(failure, wanted, from),
+            Err(failure) => {
+                // Where it ended otherwise, the attempt is found again by the request that goes through.
+                if let Some(started) = started
+                    && said_no(&failure.error)
+                {
+                    started.declined(&mut self.ledger);
+                }
+                self.failed(failure, wanted, from.as_deref())
+            }
         }
     }
 
@@ -292,8 +313,7 @@ impl Holdings {
                 self.refreshes.fail(error.clone(), retry_after, at);
                 self.refreshes.shorten_where(is_unreachable(&error));
             }
-            Wanted::Scope { operation, .. } if said_no(&error) => self.ledger.declined(operation),
-            Wanted::Scope { .. } if !concerns_all(&error) => {}
+            Wanted::Scope { .. } if said_no(&error) || !concerns_all(&error) => {}
             _ if let Error::TooManyWindows(error) = &error => {
                 let wait = error.until.since(now());
                 self.logins.hold(Error::TooManyWindows(*error), wait, at);

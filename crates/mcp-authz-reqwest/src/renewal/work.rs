@@ -6,14 +6,14 @@ use std::sync::Arc;
 use client_flow::{ClientConfig, Record, Session, Step, login};
 use http::HeaderValue;
 use oauth_types::ResourceUri;
-use scope_stepup::Policy;
+use scope_stepup::{Attempt, Policy, Started};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::holdings::{Holdings, Outcome, Wanted, holds_tokens_of};
+use super::holdings::{Ended, Holdings, Wanted, holds_tokens_of};
 use crate::ambient::{monotonic, now};
-use crate::drive::{Host, Turn};
+use crate::drive::Host;
 use crate::error::{Error, TooManyWindows};
 use crate::flight::Renewable;
 use crate::http_client::HttpClient;
@@ -87,29 +87,35 @@ impl Common {
         Ok(kept.and_then(|record| Session::restore(record).ok()))
     }
 
-    /// Carries a renewal out. Returns the session that it began with, and the turn, which is held until the outcome has
-    /// landed.
+    /// Carries a renewal out; a step-up needs the `attempt` that the ledger permits.
     pub(super) async fn work(
         &self,
         wanted: &Wanted,
+        attempt: Option<Attempt>,
         from: Option<Arc<Session>>,
         holdings: &Renewable<Holdings, Wanted, Error>,
         epoch: Epoch,
-    ) -> (Outcome, Option<Arc<Session>>, Option<Turn>) {
+    ) -> Ended {
         if matches!(wanted, Wanted::Restore) {
             let session = self.restored().await.unwrap_or_else(|error| {
                 warn!(%error, "stored credentials are not available");
                 None
             });
-            return (Ok(session), from, None);
+            return Ended::new(Ok(session), from);
         }
         let Some(host) = self.host() else {
-            return (Err(Error::Unauthorized.into()), from, None);
+            return Ended::new(Err(Error::Unauthorized.into()), from);
         };
-        let flow = Flow { common: self, holdings, wanted, from: from.clone(), epoch };
-        match host.drive(&flow).await {
-            Ok((session, turn)) => (Ok(session), from, Some(turn)),
-            Err(failure) => (Err(failure), from, None),
+        let from_ = from.clone();
+        let mut flow =
+            Flow { common: self, holdings, wanted, from: from_, epoch, attempt, started: None };
+        let driven = host.drive(&mut flow).await;
+        let started = flow.started;
+        match driven {
+            Ok((session, turn)) => {
+                Ended { started, _turn: Some(turn), ..Ended::new(Ok(session), from) }
+            }
+            Err(failure) => Ended { started, ..Ended::new(Err(failure), from) },
         }
     }
 }
@@ -122,11 +128,15 @@ pub(crate) struct Flow<'a> {
     /// The session when it was asked for.
     pub(super) from: Option<Arc<Session>>,
     pub(super) epoch: Epoch,
+    /// What the ledger permits of a step-up, until it begins.
+    pub(super) attempt: Option<Attempt>,
+    /// The attempt that was made.
+    pub(super) started: Option<Started>,
 }
 
 impl Flow<'_> {
     /// The first step towards what is wanted, from what is held now; `None` when there is nothing to do any more.
-    pub(crate) fn begin(&self) -> Result<Option<Step>, Error> {
+    pub(crate) fn begin(&mut self) -> Result<Option<Step>, Error> {
         self.check()?;
         let Credentials::Login(by) = &self.common.credentials else {
             return Err(Error::Unauthorized);
@@ -134,19 +144,19 @@ impl Flow<'_> {
         let config = &by.config;
         let server = self.common.server.as_str();
         let session = self.holdings.with(|own, _| own.session.clone());
-        let step = match (self.wanted, session.as_deref()) {
-            (Wanted::FreshToken, Some(session)) => {
+        let step = match (self.wanted, session.as_deref(), self.attempt.take()) {
+            (Wanted::FreshToken, Some(session), _) => {
                 // Somebody has brought other tokens meanwhile.
                 if !self.from.as_ref().is_some_and(|from| holds_tokens_of(session, from)) {
                     return Ok(None);
                 }
                 session.refresh(config)?
             }
-            (Wanted::Login { challenge, .. }, session) => {
+            (Wanted::Login { challenge, .. }, session, _) => {
                 info!("the server asks for a login");
                 login(config.clone(), server, challenge.as_ref(), session)?
             }
-            (Wanted::Scope { operation, scope, attempt, challenge }, Some(session)) => {
+            (Wanted::Scope { operation, scope, challenge }, Some(session), Some(attempt)) => {
                 // It opens a window where a user stands behind the client, and is no attempt where it may not.
                 if by.agent.is_some() {
                     self.may_open_window()?;
@@ -154,7 +164,7 @@ impl Flow<'_> {
                 info!(%operation, %scope, "the operation needs more scope");
                 let step = session.step_up(config, server, challenge, scope.clone(), now())?;
                 // Counted when it is made, and not before.
-                self.holdings.with(|own, _| own.ledger.started(attempt.clone()));
+                self.started = Some(self.holdings.with(|own, _| own.ledger.start(attempt)));
                 step
             }
             _ => return Err(Error::Unauthorized),

@@ -70,7 +70,7 @@ fn c_scope_6_sec_158_attempts_are_bounded_and_counted_when_they_start() {
             let (_, unused) = attempt(decide(&ledger, "a", "b", &policy, true));
             drop(unused);
             let (_, attempt) = attempt(decide(&ledger, "a", "b", &policy, true));
-            ledger.started(attempt);
+            drop(ledger.start(attempt));
         }
         let error = gave_up(decide(&ledger, "a", "b", &policy, true));
         assert_eq!((error.reason, error.attempts), (GaveUp::LimitReached, allowed));
@@ -81,11 +81,13 @@ fn c_scope_6_sec_158_attempts_are_bounded_and_counted_when_they_start() {
 fn c_scope_7_one_operation_does_not_exhaust_another_and_success_clears() {
     let mut ledger = Ledger::new();
     let (_, attempt_) = attempt(decide(&ledger, "a", "b", &Policy::default(), true));
-    ledger.started(attempt_);
+    let started = ledger.start(attempt_);
     let (operation, challenge) = (Operation::tool("other"), challenge("b"));
     let other = Situation::new(&operation, &challenge);
     assert!(matches!(ledger.decide(&other, &Policy::default()), Decision::Reauthorize { .. }));
-    ledger.succeeded(&Operation::tool("t"));
+    assert_eq!(ledger.started(&Operation::tool("other")), None);
+    assert_eq!(ledger.started(&Operation::tool("t")).as_ref(), Some(&started));
+    started.succeeded(&mut ledger);
     assert_eq!(ledger, Ledger::new());
 }
 
@@ -146,7 +148,8 @@ fn sec_161_the_host_trims_or_refuses_before_anybody_is_asked() {
 #[test]
 fn sec_165_a_declined_operation_is_not_asked_for_again() {
     let mut ledger = Ledger::new();
-    ledger.declined(&Operation::tool("t"));
+    let (_, attempt) = attempt(decide(&ledger, "a", "b", &Policy::default(), true));
+    ledger.start(attempt).declined(&mut ledger);
     let error = gave_up(decide(&ledger, "a", "b", &Policy::default(), true));
     assert_eq!(error.reason, GaveUp::Declined);
 }
@@ -163,7 +166,7 @@ fn sec_252_the_ledger_is_bounded_whatever_the_names_are_long() {
     let mut ledger = Ledger::new();
     for n in 0..6000 {
         let name = format!("{n}{}", "x".repeat(500));
-        ledger.started(Attempt { operation: Operation::tool(&name) });
+        drop(ledger.start(Attempt { key: digest(&Operation::tool(&name)) }));
     }
     assert_eq!(ledger.operations.len(), Ledger::MAX_OPERATIONS);
     // Nothing but a digest and the counts.
@@ -181,7 +184,7 @@ fn operations_are_told_apart_and_a_part_decides_like_the_whole() {
     ];
     for declined in &operations {
         let mut ledger = Ledger::new();
-        ledger.declined(declined);
+        ledger.start(Attempt { key: digest(declined) }).declined(&mut ledger);
         for other in &operations {
             let part = ledger.part(other);
             assert_eq!(ledger.get(other).declined, other == declined);

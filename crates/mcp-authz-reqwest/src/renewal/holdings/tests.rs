@@ -3,6 +3,7 @@
 use client_flow::{Purpose, Record};
 use http::StatusCode;
 use oauth_types::{ErrorResponse, Secret};
+use scope_stepup::{Decision, GaveUp, Policy, Situation};
 use serde_json::json;
 
 use super::*;
@@ -18,7 +19,7 @@ fn land(
     wanted: &Wanted,
 ) -> Result<(), Error> {
     let from = own.session.clone();
-    own.land(outcome.map_err(Failure::from), wanted, from.as_deref(), false)
+    own.land(Ended::new(outcome.map_err(Failure::from), from), wanted)
 }
 
 fn step_up(tool: &str) -> Wanted {
@@ -40,6 +41,21 @@ fn holdings() -> Holdings {
     .unwrap();
     let session = Session::restore(record).unwrap();
     Holdings { session: Some(Arc::new(session)), ..Holdings::default() }
+}
+
+/// Decision of the ledger where the tool `t` needs the scope `s`.
+fn decide(own: &Holdings) -> Decision {
+    let challenge = BearerChallenge::new().with_scope(ScopeSet::parse("s").unwrap());
+    let operation = Operation::tool("t");
+    own.ledger.decide(&Situation::new(&operation, &challenge), &Policy::default())
+}
+
+/// Starts a step-up of the tool `t`.
+fn started(own: &mut Holdings) -> Started {
+    match decide(own) {
+        Decision::Reauthorize { attempt, .. } => own.ledger.start(attempt),
+        other => panic!("{other:?}"),
+    }
 }
 
 fn refresh_token(own: &Holdings) -> Option<&str> {
@@ -127,7 +143,7 @@ fn a_refresh_that_is_refused_late_leaves_the_tokens_of_a_newer_login() {
     newer.tokens.as_mut().unwrap().access_token = Secret::new("newer");
     own.session = Some(Arc::new(Session::restore(newer).unwrap()));
     let refused = Failure::from(Error::Flow(refused("invalid_grant")));
-    own.land(Err(refused), &Wanted::FreshToken, from.as_deref(), false).unwrap();
+    own.land(Ended::new(Err(refused), from), &Wanted::FreshToken).unwrap();
     assert_eq!(refresh_token(&own), Some("rt"));
     assert!(own.refusal(&Wanted::FreshToken, monotonic()).is_none());
 }
@@ -140,17 +156,39 @@ fn sec_245_a_logout_ends_the_login_that_was_saved_while_it_waited() {
     let brought = Session::restore(newer.clone()).unwrap();
     own.log_out(false);
     assert!(!own.unforgotten.as_ref().unwrap().covers(&newer), "it is another login");
-    assert!(own.land(Ok(Some(brought)), &login(), None, true).is_err());
+    let ended = Ended { is_over: true, ..Ended::new(Ok(Some(brought)), None) };
+    assert!(own.land(ended, &login()).is_err());
     assert!(own.unforgotten.as_ref().unwrap().covers(&newer));
 }
 
 #[test]
 fn a_logout_forgets_what_the_user_declined() {
     let mut own = holdings();
-    let tool = Operation::tool("t");
-    own.ledger.declined(&tool);
+    let started = started(&mut own);
+    started.declined(&mut own.ledger);
+    assert!(!own.ledger.is_empty());
     own.log_out(false);
     assert!(own.ledger.is_empty());
+}
+
+#[test]
+fn sec_165_a_step_up_that_the_user_declines_is_noted_for_its_operation_and_another_failure_is_not()
+{
+    for (failed, reason) in
+        [(VisitFailed::Declined, GaveUp::Declined), (VisitFailed::Timeout, GaveUp::LimitReached)]
+    {
+        let mut own = holdings();
+        let (started, from) = (Some(started(&mut own)), own.session.clone());
+        let ended = Ended { started, ..Ended::new(Err(Error::Visit(failed).into()), from) };
+        let wanted = Wanted::Scope {
+            operation: Operation::tool("t"),
+            scope: ScopeSet::parse("s").unwrap(),
+            challenge: BearerChallenge::default(),
+        };
+        assert!(own.land(ended, &wanted).is_err());
+        let Decision::GiveUp(error) = decide(&own) else { panic!("one attempt was made") };
+        assert_eq!((error.reason, error.attempts), (reason, 1));
+    }
 }
 
 #[test]
@@ -238,7 +276,8 @@ fn sec_245_what_was_begun_before_the_user_logged_out_brings_nothing() {
     let session = Session::clone(own.session.as_ref().unwrap());
     own.log_out(false);
     for wanted in [login(), Wanted::FreshToken] {
-        let landed = own.land(Ok(Some(session.clone())), &wanted, None, true);
+        let ended = Ended { is_over: true, ..Ended::new(Ok(Some(session.clone())), None) };
+        let landed = own.land(ended, &wanted);
         assert!(matches!(landed, Err(Error::LoginEnded)));
         assert!(own.session.is_none());
     }
