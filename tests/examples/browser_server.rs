@@ -116,7 +116,7 @@ async fn login(
     let to = value(query.unwrap_or_default().as_bytes(), "to").unwrap_or_default();
     // A path of this server, and none that a browser takes for another host.
     let to = if to.starts_with("/authorize?") { to } else { "/login".to_owned() };
-    let cookie = sessions.start(User { subject: (*subject).to_owned(), name: (*name).to_owned() });
+    let cookie = sessions.start(User::new(*subject, *name));
     (StatusCode::SEE_OTHER, [(SET_COOKIE, cookie), (LOCATION, to)]).into_response()
 }
 

@@ -1,5 +1,10 @@
 //! What the tests of the whole workspace share. Nothing here is published.
 
+#![expect(
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    reason = "only tests use it, and they change with it"
+)]
 #![expect(clippy::must_use_candidate, reason = "tests use what they ask for")]
 
 pub mod faulty;

@@ -5,6 +5,7 @@ use http::header::ACCEPT;
 
 /// The form of an error that the authorization endpoint answers by itself, without a redirect.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
 pub enum ErrorForm {
     /// A page for the user.
     #[default]

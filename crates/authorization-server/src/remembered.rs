@@ -96,6 +96,7 @@ impl<'a> ConsentLookup<'a> {
 /// Whether the user has to be asked.
 #[derive(Debug)]
 #[must_use = "the request goes on only when the step is taken"]
+#[expect(clippy::exhaustive_enums, reason = "a host must take each step")]
 pub enum Asking<'a> {
     /// They have.
     Ask(NeedsConsent<'a>),

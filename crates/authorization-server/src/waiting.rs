@@ -39,6 +39,7 @@ const LIFETIME: Duration = Duration::from_secs(600);
 
 /// Who is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Asked<'a> {
     /// The user who is logged in, by their identifier.
     User(&'a str),
@@ -197,6 +198,7 @@ struct Waiting {
 
 /// A question that was answered, by the right browser.
 #[must_use = "the answer counts only when all is checked"]
+#[expect(clippy::exhaustive_enums, reason = "a host must take each step")]
 pub enum Answered<'a> {
     /// Somebody was logged in when it was asked.
     OfUser(OfUser<'a>),

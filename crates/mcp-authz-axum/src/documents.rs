@@ -149,7 +149,7 @@ impl Documents {
     /// Longest wait for a new document where one is there that is out of date.
     const PATIENCE: Duration = Duration::from_secs(1);
     /// New documents that one network makes this server fetch.
-    const OF_ASKER: Rate = Rate::new(20, Duration::from_secs(1));
+    const OF_ASKER: Rate = Rate::of(20, Duration::from_secs(1));
 
     /// What reads them, and the configuration that promises it; neither, when there is nobody who fetches them.
     pub(crate) fn behind(

@@ -8,6 +8,7 @@ use tracing::error;
 
 /// A user who is logged in.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct User {
     /// The identifier that tokens carry. Never reassigned, never a client's.
     pub subject: String,
@@ -15,8 +16,24 @@ pub struct User {
     pub name: String,
 }
 
+impl User {
+    /// A user of this identifier and name.
+    ///
+    /// ```
+    /// use mcp_authz_axum::{Browser, User};
+    ///
+    /// let browser = Browser::User(User::new("user-7", "Alice"));
+    /// # let _ = browser;
+    /// ```
+    #[must_use]
+    pub fn new(subject: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { subject: subject.into(), name: name.into() }
+    }
+}
+
 /// What is known about a browser.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Browser {
     /// A user is logged in.
     User(User),
@@ -80,11 +97,12 @@ pub(crate) fn is_open_to_all(login: &impl Login, issuer: &Issuer) -> bool {
 /// Beside an issuer whose host is no loopback name or address, an event at level `ERROR` says so
 /// ([`Login::is_demo`]).
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "it has nothing to say")]
 pub struct DemoLogin;
 
 impl Login for DemoLogin {
     async fn browser(&self, _: &HeaderMap, _: &str) -> Browser {
-        Browser::User(User { subject: "demo".to_owned(), name: "Demo user".to_owned() })
+        Browser::User(User::new("demo", "Demo user"))
     }
 
     fn is_demo(&self) -> bool {

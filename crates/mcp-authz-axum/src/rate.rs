@@ -23,6 +23,7 @@ use crate::peer::TrustedProxies;
 
 /// So many at once, and then one again after each period.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Rate {
     /// How many at once.
     pub burst: NonZeroU32,
@@ -31,12 +32,16 @@ pub struct Rate {
 }
 
 impl Rate {
-    pub(crate) const fn new(burst: u32, every: Duration) -> Self {
-        let burst = match NonZeroU32::new(burst) {
-            Some(burst) => burst,
-            None => NonZeroU32::MIN,
-        };
+    /// A rate of so many at once, and one more after each period, which is more than 0.
+    #[must_use]
+    pub const fn new(burst: NonZeroU32, every: Duration) -> Self {
         Self { burst, every }
+    }
+
+    /// A rate that stands in the source.
+    #[expect(clippy::expect_used, reason = "each burst that stands in the source is over 0")]
+    pub(crate) const fn of(burst: u32, every: Duration) -> Self {
+        Self::new(NonZeroU32::new(burst).expect("a burst over 0"), every)
     }
 
     /// This rate for so many networks together.
@@ -51,7 +56,21 @@ impl Rate {
 /// What one network may do: an IPv4 address, or a /64 network of IPv6. The /56 around it may do twice as much
 /// and the /48 four times as much, because /64 networks cost their holder nothing. What is more is answered with 429
 /// and `Retry-After`. `None` is no limit.
+///
+/// ```
+/// use core::num::NonZeroU32;
+/// use core::time::Duration;
+///
+/// use mcp_authz_axum::{Rate, RateLimits};
+///
+/// const BURST: NonZeroU32 = NonZeroU32::new(1000).unwrap();
+/// let limits = RateLimits::default()
+///     .with_registrations(Rate::new(BURST, Duration::from_secs(1)))
+///     .with_logins(None);
+/// assert!(limits.failures.is_some());
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct RateLimits {
     /// Registrations: 60, and one a minute.
     pub registrations: Option<Rate>,
@@ -70,15 +89,43 @@ impl RateLimits {
     /// No limits: for a server behind something that has its own.
     pub const OFF: Self =
         Self { registrations: None, failures: None, all_failures: None, logins: None };
+
+    /// Sets the rate of [registrations](Self::registrations).
+    #[must_use]
+    pub fn with_registrations(mut self, rate: impl Into<Option<Rate>>) -> Self {
+        self.registrations = rate.into();
+        self
+    }
+
+    /// Sets the rate of [failures to authenticate as one client](Self::failures).
+    #[must_use]
+    pub fn with_failures(mut self, rate: impl Into<Option<Rate>>) -> Self {
+        self.failures = rate.into();
+        self
+    }
+
+    /// Sets the rate of [failures to authenticate as any client](Self::all_failures).
+    #[must_use]
+    pub fn with_all_failures(mut self, rate: impl Into<Option<Rate>>) -> Self {
+        self.all_failures = rate.into();
+        self
+    }
+
+    /// Sets the rate of [requests to the routes of the login](Self::logins).
+    #[must_use]
+    pub fn with_logins(mut self, rate: impl Into<Option<Rate>>) -> Self {
+        self.logins = rate.into();
+        self
+    }
 }
 
 impl Default for RateLimits {
     fn default() -> Self {
         Self {
-            registrations: Some(Rate::new(60, Duration::from_secs(60))),
-            failures: Some(Rate::new(10, Duration::from_secs(6))),
-            all_failures: Some(Rate::new(100, Duration::from_secs(1))),
-            logins: Some(Rate::new(120, Duration::from_millis(500))),
+            registrations: Some(Rate::of(60, Duration::from_secs(60))),
+            failures: Some(Rate::of(10, Duration::from_secs(6))),
+            all_failures: Some(Rate::of(100, Duration::from_secs(1))),
+            logins: Some(Rate::of(120, Duration::from_millis(500))),
         }
     }
 }
@@ -306,7 +353,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn sec_108_what_is_remembered_of_addresses_is_bounded_and_forgotten() {
-        let meter = Meter::new(Rate::new(1, Duration::from_secs(6))).unwrap();
+        let meter = Meter::new(Rate::of(1, Duration::from_secs(6))).unwrap();
         for key in 0..100_000 {
             assert_eq!(meter.wait(key), None);
             assert_eq!(meter.count(key), Ok(()));

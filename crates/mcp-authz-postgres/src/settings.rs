@@ -92,6 +92,7 @@ impl Settings {
 /// assert!("local".parse::<Synchronous>().is_err());
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Synchronous {
     /// When the server's disk has it, and the disks of those standbys that `synchronous_standby_names` names.
     On,

@@ -7,6 +7,7 @@ use oauth_types::{Issuer, Secret};
 
 /// No token could be had.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "the reason stays in the source")]
 pub struct IdentityFailed;
 
 impl fmt::Display for IdentityFailed {

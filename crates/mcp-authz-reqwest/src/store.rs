@@ -19,6 +19,7 @@ pub use memory::MemoryCredentials;
 
 /// The store could not do it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "the reason stays in the store")]
 pub struct StoreFailed;
 
 impl fmt::Display for StoreFailed {

@@ -73,6 +73,7 @@ impl Settings {
 /// assert!("NORMAL".parse::<Synchronous>().is_err());
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Synchronous {
     /// When the disk has it.
     Full,

@@ -177,6 +177,7 @@ impl<'a> Presented<'a> {
 /// What [`Presented::recognize`] found.
 #[derive(Clone, Debug)]
 #[must_use = "nobody is let in until `authorize` says so"]
+#[expect(clippy::exhaustive_enums, reason = "a host must take each step")]
 pub enum Recognition<'a> {
     /// The token is good for this resource.
     Done(Recognized<'a>),

@@ -77,6 +77,7 @@ enum Keys {
 /// What is known about a token.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[must_use]
+#[expect(clippy::exhaustive_enums, reason = "a host must act on each verdict")]
 pub enum JwtVerdict {
     /// It is the server's, and says this. Its end is a minute after `exp`: the server's clock may be off.
     Known(Arc<TokenFacts>),

@@ -15,6 +15,7 @@ use crate::session_key::HandleSeal;
 /// Both kinds turn into one: a [`ScopeSet`] that every request needs, whatever protocol it speaks, and the table of an
 /// MCP server's operations.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Requirement {
     /// Every request needs these; an empty set lets in whoever has a good token. Bodies are not read.
     Same(ScopeSet),

@@ -56,6 +56,7 @@ impl fmt::Debug for SessionKey {
 
 /// Session that a request without a token names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum NamedSession {
     /// The request names no session, or the owners of sessions are not known.
     None,

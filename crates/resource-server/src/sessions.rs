@@ -44,6 +44,7 @@ struct Entry {
 
 /// A session that the table has let go, which the service should end.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct EndedSession {
     /// The session, as the service calls it.
     pub id: HeaderValue,
@@ -51,6 +52,21 @@ pub struct EndedSession {
     pub uri: Uri,
     /// The grant that opened it; `None` without a token.
     pub opened_by: Option<Granted>,
+}
+
+impl EndedSession {
+    /// A session that was opened at this place, without a token.
+    #[must_use]
+    pub const fn new(id: HeaderValue, uri: Uri) -> Self {
+        Self { id, uri, opened_by: None }
+    }
+
+    /// Sets the grant that opened it.
+    #[must_use]
+    pub fn with_opened_by(mut self, granted: impl Into<Option<Granted>>) -> Self {
+        self.opened_by = granted.into();
+        self
+    }
 }
 
 impl OpenSessions {

@@ -174,7 +174,8 @@ impl ProviderLogin {
         let info: UserInfo = serde_json::from_slice(&answer)?;
         // Another provider may have the same `sub` for somebody else.
         let subject = format!("{} {}", provider.issuer, info.sub);
-        Ok(User { name: info.name.unwrap_or_else(|| subject.clone()), subject })
+        let name = info.name.unwrap_or_else(|| subject.clone());
+        Ok(User::new(subject, name))
     }
 
     /// The body of the provider's answer, up to a limit.

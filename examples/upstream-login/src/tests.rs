@@ -356,10 +356,7 @@ async fn a_visit_that_was_changed_or_is_another_servers_is_not_opened() {
 
 #[test]
 fn a_user_has_some_sessions_and_the_next_ends_the_oldest_of_them() {
-    let (sessions, user) = (Sessions::default(), |name: &str| User {
-        subject: name.to_owned(),
-        name: name.to_owned(),
-    });
+    let (sessions, user) = (Sessions::default(), |name: &str| User::new(name, name));
     let bob = sessions.begin(user("bob")).unwrap();
     let first = sessions.begin(user("alice")).unwrap();
     let all: Vec<_> = (0..100).map(|_| sessions.begin(user("alice")).unwrap()).collect();

@@ -152,6 +152,7 @@ impl Model {
                 assert!(self.codes.get(digest).is_some_and(|code| at >= code.expires_at));
             }
             RedeemOutcome::Missing => {}
+            _ => panic!("the model knows no {outcome:?}"),
         }
     }
 
@@ -187,6 +188,7 @@ impl Model {
             RotateOutcome::Revoked => assert!(family.is_revoked),
             RotateOutcome::Expired => assert!(is_over),
             RotateOutcome::Missing => assert!(at >= family.new.expires_at, "it was swept early"),
+            _ => panic!("the model knows no {outcome:?}"),
         }
     }
 

@@ -74,7 +74,7 @@ impl Login for ByCookie {
         let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
         let mut pairs = lines.flat_map(|line| line.split("; "));
         match pairs.find_map(|pair| pair.strip_prefix("user=")) {
-            Some(user) => Browser::User(User { subject: user.to_owned(), name: user.to_owned() }),
+            Some(user) => Browser::User(User::new(user, user)),
             None => Browser::SendTo("/login".to_owned()),
         }
     }

@@ -15,6 +15,10 @@ use oauth_types::UnixTime;
 /// The hours pass by the clock of the sweeps, which has to go on for as long: a clock that is ahead for less, by
 /// whatever it is, makes a store forget no answer and no token request, and stops nobody when it is right again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "each kind is forgotten by its own rule; a store must know it"
+)]
 pub enum OnceKind {
     /// Answers to consent pages, which end within minutes and are bound to a browser.
     Answer,

@@ -4,6 +4,7 @@ use super::FamilyId;
 
 /// What became of a new client.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum CreateOutcome {
     /// It is stored.
     Created,
@@ -15,6 +16,7 @@ pub enum CreateOutcome {
 
 /// What became of a code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum RedeemOutcome {
     /// It is used now, and its family and first access token are stored.
     Redeemed,
@@ -28,6 +30,7 @@ pub enum RedeemOutcome {
 
 /// What became of a refresh.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum RotateOutcome {
     /// The next generation is live, and its access token is stored.
     Rotated,

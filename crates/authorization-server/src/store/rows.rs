@@ -37,6 +37,7 @@ use super::{
 
 /// Index of a client.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "a store that forgets a member must not compile")]
 pub struct ClientIndex {
     /// Its identifier.
     pub client_id: ClientId,
@@ -85,6 +86,7 @@ impl ClientRecord {
 
 /// Index of a code.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "a store that forgets a member must not compile")]
 pub struct CodeIndex {
     /// The digest of the code.
     pub digest: SecretDigest,
@@ -165,6 +167,7 @@ impl CodeRecord {
 
 /// Index of a family.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "a store that forgets a member must not compile")]
 pub struct FamilyIndex {
     /// Client that acts.
     pub client_id: ClientId,
@@ -235,6 +238,7 @@ impl FamilyRecord {
 
 /// Index of an access token, joined with that of its family.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "a store that forgets a member must not compile")]
 pub struct AccessIndex {
     /// The family that it belongs to.
     pub family: FamilyId,
@@ -278,6 +282,7 @@ impl AccessRecord {
 
 /// Index of a consent.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "a store that forgets a member must not compile")]
 pub struct ConsentIndex {
     /// The digest of user, client, redirect URI and resource.
     pub key: SecretDigest,

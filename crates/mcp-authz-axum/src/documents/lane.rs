@@ -36,7 +36,7 @@ impl Lane {
     /// Most fetches that are under way or wait for their turn.
     const PLACES: usize = 1_000;
     /// Fetches from one host: strangers choose where, and no host is flooded through this server.
-    const OF_HOST: Rate = Rate::new(10, Duration::from_secs(1));
+    const OF_HOST: Rate = Rate::of(10, Duration::from_secs(1));
 
     pub(super) fn new() -> Self {
         Self {

@@ -64,7 +64,7 @@ pub struct WebDocuments {
 
 impl WebDocuments {
     /// Fetches from one address, or network of addresses, whatever names lead there.
-    const OF_ADDRESS: Rate = Rate::new(10, Duration::from_secs(1));
+    const OF_ADDRESS: Rate = Rate::of(10, Duration::from_secs(1));
 
     /// Fetches from public addresses only.
     ///

@@ -172,10 +172,8 @@ impl<V: TokenVerifier> Guard<V> {
             return Ok(None);
         }
         let named = HandleSeal::session(response.headers()).filter(|named| Some(*named) != session);
-        let opened = named.map(|named| EndedSession {
-            id: named.clone(),
-            uri: place.uri.clone(),
-            opened_by: granted.cloned(),
+        let opened = named.map(|named| {
+            EndedSession::new(named.clone(), place.uri.clone()).with_opened_by(granted.cloned())
         });
         if let Some(opened) = &opened {
             let noted = {

@@ -77,7 +77,7 @@ pub(crate) struct Cookies;
 impl Login for Cookies {
     async fn browser(&self, headers: &HeaderMap, return_to: &str) -> Browser {
         match cookie(headers, "user") {
-            Some(name) => Browser::User(User { subject: name.clone(), name }),
+            Some(name) => Browser::User(User::new(name.clone(), name)),
             None => Browser::SendTo(format!("/login?to={}", encode_component(return_to))),
         }
     }

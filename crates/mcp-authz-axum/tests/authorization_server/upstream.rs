@@ -25,7 +25,7 @@ impl Login for Provided {
         let cookies = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
         let mut pairs = cookies.flat_map(|line| line.split("; "));
         match pairs.find_map(|pair| pair.strip_prefix("user=")) {
-            Some(name) => Browser::User(User { subject: name.to_owned(), name: name.to_owned() }),
+            Some(name) => Browser::User(User::new(name, name)),
             None => Browser::SendTo(format!("/login?{return_to}")),
         }
     }

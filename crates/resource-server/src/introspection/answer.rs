@@ -99,6 +99,7 @@ impl core::error::Error for IntrospectionFailed {}
 
 /// What an authorization server's answer comes to.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a token works or it does not (RFC 7662 §2.2)")]
 pub enum Introspected {
     /// The token works, as far as its server is concerned.
     Yes(Believed),
