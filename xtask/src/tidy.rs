@@ -8,6 +8,7 @@ mod ledger;
 mod paths;
 mod source;
 mod style;
+mod summaries;
 mod test_functions;
 
 use crate::tidy::ids::{Catalogue, Rule};
@@ -39,6 +40,7 @@ pub(crate) fn run(workspace: &Workspace, bless: bool, verbose: bool) -> Result<(
     findings.extend(paths::findings(workspace)?);
     findings.extend(imports::findings(&sources)?);
     findings.extend(circles::findings(&sources)?);
+    findings.extend(summaries::findings(&workspace.sh, &sources, bless, verbose)?);
     // The samples in our own unit tests prove nothing.
     let proving: Vec<&Source> = sources.iter().filter(|it| !it.is_in("xtask")).collect();
     let mut tests = Vec::new();

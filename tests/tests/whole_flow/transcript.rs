@@ -1,13 +1,10 @@
 //! The bytes of a whole flow, compared with a recorded transcript: a restructuring changes none of them.
 //!
-//! Where a change of the wire is meant, `UPDATE_TRANSCRIPT=1 cargo test -p tests --test whole_flow wire` records it
+//! Where a change of the wire is meant, `INSTA_UPDATE=always cargo test -p tests --test whole_flow wire` records it
 //! anew, and the difference is part of the review.
 
 use crate::*;
 
-const RECORDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/whole_flow/transcript.txt");
-
-#[expect(clippy::disallowed_methods, reason = "a recording is read and written")]
 #[test]
 fn the_wire_is_the_recorded_one() {
     let (world, mut client) = (world(), Client::default());
@@ -19,15 +16,7 @@ fn the_wire_is_the_recorded_one() {
     world.advance(200 * 24 * 60 * 60);
     world.call(&mut client, "list-files").unwrap();
     refusals(&world);
-    let wire = world.wire();
-    if std::env::var_os("UPDATE_TRANSCRIPT").is_some() {
-        std::fs::write(RECORDED, &wire).unwrap();
-    }
-    let recorded = std::fs::read_to_string(RECORDED).unwrap();
-    for (at, (now, before)) in wire.lines().zip(recorded.lines()).enumerate() {
-        assert_eq!(now, before, "line {} of the transcript", at + 1);
-    }
-    assert_eq!(wire.len(), recorded.len(), "one is longer");
+    insta::assert_snapshot!(world.wire());
 }
 
 /// Requests that are refused, in the order of the checks of the token and registration endpoints.
