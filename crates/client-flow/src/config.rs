@@ -90,7 +90,7 @@ pub struct ClientConfig {
     /// it counts for nothing.
     pub keys_url: Option<EndpointUrl>,
     /// What to send to a registration endpoint, as it is. By default what follows from the rest; set it to what
-    /// [`FlowError::RegistrationRejected`](crate::FlowError::RegistrationRejected) hands back, changed.
+    /// [`RegistrationError::Rejected`](crate::RegistrationError::Rejected) hands back, changed.
     pub registration: Option<ClientMetadata>,
     /// The issuer to trust for a resource (and all below it) whose documents name another one: misspelt by a slash
     /// or a letter's case, or of one tenant where the server's metadata names the whole vendor.

@@ -7,8 +7,9 @@ use oauth_types::{
 };
 
 use crate::config::ClientConfig;
-use crate::error::FlowError;
+use crate::error::{FlowError, FlowErrorKind};
 use crate::session::{Account, Record, ServerEndpoints};
+use crate::stage::FlowStage;
 
 /// Aim of a login.
 #[derive(Clone, Debug)]
@@ -119,7 +120,9 @@ impl Login {
         };
         if let Some(client) = &known {
             // Before the user is asked for anything.
-            config.keys.check(client, &self.metadata)?;
+            let checked = config.keys.check(client, &self.metadata);
+            checked
+                .map_err(|error| FlowErrorKind::Credentials(error).at(FlowStage::Registration))?;
         }
         Ok(known)
     }

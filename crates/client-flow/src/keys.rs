@@ -11,7 +11,7 @@ use oauth_types::{
     TokenType, UnixTime,
 };
 
-use crate::error::FlowError;
+use crate::error::FlowErrorKind;
 use crate::session::{Account, ServerEndpoints, Tokens};
 
 /// Keys of this client. They are never part of a record.
@@ -37,17 +37,17 @@ impl Keys {
         &self,
         client: &ClientCredentials,
         server: &AuthorizationServerMetadata,
-    ) -> Result<(), FlowError> {
+    ) -> Result<(), NoUsableMethod> {
         // C-TOKEN-2
         if *client.method() != AuthMethod::PrivateKeyJwt {
             return Ok(());
         }
         #[cfg(feature = "jwt")]
         if let Some(key) = &self.assertion {
-            return key.accepted_by(server).map_err(FlowError::Credentials);
+            return key.accepted_by(server);
         }
         let _ = server;
-        Err(FlowError::Credentials(NoUsableMethod::KeyMissing))
+        Err(NoUsableMethod::KeyMissing)
     }
 
     /// Adds to a client's metadata that it can sign as well (OpenID RP Metadata Choices), and where its public key is: at
@@ -129,8 +129,8 @@ impl Keys {
         headers: &mut HeaderMap,
         form: &mut FormWriter,
         signing: Option<Signing<'_>>,
-    ) -> Result<(), FlowError> {
-        let key_missing = FlowError::Credentials(NoUsableMethod::KeyMissing);
+    ) -> Result<(), FlowErrorKind> {
+        let key_missing = FlowErrorKind::Credentials(NoUsableMethod::KeyMissing);
         if *account.client.method() != AuthMethod::PrivateKeyJwt {
             account.client.attach(headers, form).map_err(|_| key_missing.clone())?;
         }
@@ -143,7 +143,7 @@ impl Keys {
                 let (client_id, issuer) = (account.client.client_id(), &account.server.issuer);
                 // C-EXT-1
                 key.sign(client_id, issuer, signing.now, for_assertion)
-                    .map_err(|_| FlowError::NotSigned)?
+                    .map_err(|_| FlowErrorKind::NotSigned)?
                     .attach(form);
             }
             #[cfg(feature = "dpop")]
@@ -152,7 +152,7 @@ impl Keys {
                 let (nonce, now) = (signing.nonce, signing.now);
                 let proof = key
                     .prove(&http::Method::POST, url, None, nonce, now, for_proof)
-                    .map_err(|_| FlowError::NotSigned)?;
+                    .map_err(|_| FlowErrorKind::NotSigned)?;
                 headers.insert(oauth_types::header::DPOP, proof);
             }
             #[cfg(not(feature = "dpop"))]

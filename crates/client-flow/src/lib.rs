@@ -12,12 +12,12 @@ mod mix_up;
 mod profile;
 #[cfg(feature = "dpop")]
 mod proof;
-mod purpose;
 mod redirect;
 mod scope;
 #[cfg(feature = "sealed")]
 mod sealed;
 mod session;
+mod stage;
 mod token;
 mod transport;
 
@@ -27,14 +27,16 @@ pub use {client_auth, iss_validate, oauth_types, scope_stepup};
 #[cfg(feature = "sealed")]
 pub use client_auth::{FirstUse, Replay, Replayed};
 pub use config::{ClientConfig, Grant, IdentityProvider};
-pub use error::FlowError;
+pub use error::{
+    CallbackError, DiscoveryError, FlowError, FlowErrorKind, RegistrationError, SealError,
+};
 pub use flow::{ChooseServer, Exchange, Identify, Randomize, Recall, Save, Step, Visit, login};
 pub use judge::{Tried, Verdict, judge};
 pub use loopback::{CallbackListener, CallbackRequest, Heard};
 pub use profile::ServerProfile;
-pub use purpose::Purpose;
 pub use redirect::{EndpointMoved, endpoint_redirect};
 #[cfg(feature = "sealed")]
 pub use sealed::{Sealed, SealingKey};
 pub use session::{Account, Record, RecordKey, RestoreError, ServerEndpoints, Session, Tokens};
+pub use stage::FlowStage;
 pub use transport::TransportFailed;

@@ -9,7 +9,7 @@
 //! | check, before anything is sent and before the browser opens | SEC | otherwise |
 //! |---|---|---|
 //! | the metadata promises `iss`, and a callback without the issuer's own is refused; or the authorization endpoint is on the origin of the issuer, of the token endpoint, or of the URL that the [profile](crate::ServerProfile::with_authorization_endpoint_at) names | SEC-242 | `MixUp` |
-//! | the registration endpoint is on an origin of the issuer, of its other endpoints, or of its metadata | SEC-242 | `RegistrationElsewhere` |
+//! | the registration endpoint is on an origin of the issuer, of its other endpoints, or of its metadata | SEC-242 | `RegistrationError::Elsewhere` |
 //!
 //! An authorization endpoint on the issuer's own origin may have its token endpoint anywhere, as at Google and
 //! Facebook: the code is the issuer's own. Both on one other origin, as at Cognito, Slack and Entra ID v1, are fine too:
@@ -22,21 +22,21 @@
 
 use oauth_types::{EndpointUrl, Origin};
 
-use crate::error::FlowError;
+use crate::error::{DiscoveryError, RegistrationError};
 use crate::session::ServerEndpoints;
 
 impl ServerEndpoints {
     /// Returns the URL that users are sent to, for a flow that has users.
-    pub(crate) fn for_users(&self) -> Result<&EndpointUrl, FlowError> {
+    pub(crate) fn for_users(&self) -> Result<&EndpointUrl, DiscoveryError> {
         let Some(endpoint) = &self.authorization_endpoint else {
             let issuer = self.issuer.clone();
-            return Err(FlowError::NoEndpoint { issuer, member: "authorization_endpoint" });
+            return Err(DiscoveryError::NoEndpoint { issuer, member: "authorization_endpoint" });
         };
         // SEC-242
         if self.iss_advertised || self.sends_codes_back_to(&endpoint.origin()) {
             return Ok(endpoint);
         }
-        Err(FlowError::MixUp {
+        Err(DiscoveryError::MixUp {
             issuer: self.issuer.clone(),
             authorization_endpoint: endpoint.clone(),
             token_endpoint: self.token_endpoint.clone(),
@@ -44,7 +44,7 @@ impl ServerEndpoints {
     }
 
     /// Checks that the client may introduce itself at this registration endpoint.
-    pub(crate) fn registers_at(&self, endpoint: &EndpointUrl) -> Result<(), FlowError> {
+    pub(crate) fn registers_at(&self, endpoint: &EndpointUrl) -> Result<(), RegistrationError> {
         let origin = endpoint.origin();
         let mut others =
             self.authorization_endpoint.iter().chain(&self.metadata_url).map(EndpointUrl::origin);
@@ -53,7 +53,7 @@ impl ServerEndpoints {
             return Ok(());
         }
         let (issuer, url) = (self.issuer.clone(), endpoint.clone());
-        Err(FlowError::RegistrationElsewhere { issuer, url })
+        Err(RegistrationError::Elsewhere { issuer, url })
     }
 
     /// Returns `true` if codes from this origin are sent to no other server than the one that issued them.

@@ -122,7 +122,7 @@ impl ServerProfile {
     /// Accepts an authorization endpoint on the origin of this URL, although neither the issuer nor its token endpoint
     /// is on it and the metadata does not promise `iss` (RFC 9207).
     ///
-    /// Without it such metadata is refused ([`FlowError::MixUp`](crate::FlowError::MixUp)), because an attacker who
+    /// Without it such metadata is refused ([`DiscoveryError::MixUp`](crate::DiscoveryError::MixUp)), because an attacker who
     /// names the authorization endpoint of an honest server beside its own token endpoint would be sent that server's
     /// codes. Take the URL from the documentation of the server, never from its metadata or from the error.
     ///

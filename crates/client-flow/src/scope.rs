@@ -1,8 +1,9 @@
 //! The scopes of a login.
 
-use oauth_types::{AuthorizationServerMetadata, ProtectedResourceMetadata, Scope, ScopeSet};
+use oauth_types::{
+    AuthorizationServerMetadata, InvalidScope, ProtectedResourceMetadata, Scope, ScopeSet,
+};
 
-use crate::error::FlowError;
 use crate::goal::{Goal, Wanted};
 use crate::session::join;
 
@@ -13,7 +14,7 @@ pub(crate) fn initial_scope(
     resource: &ProtectedResourceMetadata,
     server: &AuthorizationServerMetadata,
     kept: Option<&ScopeSet>,
-) -> Result<Option<ScopeSet>, FlowError> {
+) -> Result<Option<ScopeSet>, InvalidScope> {
     let (challenged, held) = match &goal.wanted {
         Wanted::First { challenged, held, .. } => (challenged, join(held.as_ref(), kept)),
         Wanted::Exactly(scope) => return Ok(Some(scope.clone())),
@@ -25,11 +26,11 @@ pub(crate) fn initial_scope(
     };
     let first = match challenged.clone() {
         Some(challenged) => Some(challenged),
-        None => listed().transpose().map_err(FlowError::Scope)?,
+        None => listed().transpose()?,
     };
     // C-SCOPE-4: what was asked for before is asked for again.
     let mut scope = match (held, first) {
-        (Some(held), Some(first)) => Some(held.union(&first).map_err(FlowError::Scope)?),
+        (Some(held), Some(first)) => Some(held.union(&first)?),
         (held, first) => held.or(first),
     };
     // C-SCOPE-3
@@ -37,8 +38,8 @@ pub(crate) fn initial_scope(
         && goal.config.wants_refresh_token
         && server.lists_scope(Scope::OFFLINE_ACCESS)
     {
-        let offline = ScopeSet::parse(Scope::OFFLINE_ACCESS).map_err(FlowError::Scope)?;
-        scope = Some(scope.unwrap_or_default().union(&offline).map_err(FlowError::Scope)?);
+        let offline = ScopeSet::parse(Scope::OFFLINE_ACCESS)?;
+        scope = Some(scope.unwrap_or_default().union(&offline)?);
     }
     // Row 212: also not because another server listed it.
     if let Some(asked) = &scope
@@ -46,7 +47,7 @@ pub(crate) fn initial_scope(
         && !server.lists_scope(Scope::OFFLINE_ACCESS)
     {
         let rest: Vec<&str> = asked.iter().filter(|one| *one != Scope::OFFLINE_ACCESS).collect();
-        scope = Some(ScopeSet::parse(&rest.join(" ")).map_err(FlowError::Scope)?);
+        scope = Some(ScopeSet::parse(&rest.join(" "))?);
     }
     Ok(scope.filter(|scope| !scope.is_empty()))
 }

@@ -2,11 +2,11 @@
 //!
 //! | check when it is opened, in this order | requirement | error |
 //! |---|---|---|
-//! | it was sealed with this key, for this session, and not changed | C-AUTHZ-6 | `NotSealedHere` |
-//! | ten minutes have not passed | C-AUTHZ-6 | `CallbackTooLate` |
-//! | the callback carries its state, and whatever it carries once | C-AUTHZ-5 | `Callback` |
-//! | it is the first that does: now the login is used up | C-AUTHZ-6 | `CallbackReplayed` |
-//! | it comes from the right issuer and holds a code | C-ISS-6 | `Callback`, `Denied` |
+//! | it was sealed with this key, for this session, and not changed | C-AUTHZ-6 | `UnknownLogin` |
+//! | ten minutes have not passed | C-AUTHZ-6 | `TooLate` |
+//! | the callback carries its state, and whatever it carries once | C-AUTHZ-5 | `Rejected` |
+//! | it is the first that does: now the login is used up | C-AUTHZ-6 | `Replayed` |
+//! | it comes from the right issuer and holds a code | C-ISS-6 | `Rejected`, `Denied` |
 
 use core::fmt;
 
@@ -20,7 +20,7 @@ use oauth_types::{Entropy, SecretDigest, UnixTime};
 use zeroize::Zeroizing;
 
 use crate::config::ClientConfig;
-use crate::error::FlowError;
+use crate::error::{CallbackError, FlowError, SealError};
 use crate::flow::{Pending, Step, Visit};
 
 /// Length of the nonce in front of the ciphertext, in bytes.
@@ -54,7 +54,9 @@ impl fmt::Debug for SealingKey {
 /// A login whose user is away, for a host to keep (C-AUTHZ-6).
 ///
 /// ```
-/// use client_flow::{ClientConfig, FlowError, Replay, Sealed, SealingKey, Step, Visit};
+/// use client_flow::{
+///     ClientConfig, FlowError, Replay, SealError, Sealed, SealingKey, Step, Visit,
+/// };
 /// use iss_validate::Callback;
 /// use oauth_types::{Entropy, SecretDigest, UnixTime};
 ///
@@ -88,7 +90,7 @@ impl fmt::Debug for SealingKey {
 ///     fn back(&self, query: &str, session: &str, now: UnixTime) -> Result<Step, FlowError> {
 ///         let callback = Callback::from_query(query);
 ///         let login = callback.state_digest().and_then(|key| self.logins.get(&key));
-///         let login = login.ok_or(FlowError::NotSealedHere)?;
+///         let login = login.ok_or(SealError::UnknownLogin)?;
 ///         let first_use = Sealed::open(&login, &self.key, session, &self.config, callback, now)?;
 ///         let replay = self.logins.remove(first_use.key());
 ///         first_use.resume(replay)?
@@ -111,7 +113,7 @@ impl Visit {
     ///
     /// # Errors
     ///
-    /// [`FlowError::NoSession`] when `session` is empty: it would be everybody's.
+    /// [`SealError::NoSession`] when `session` is empty: it would be everybody's.
     pub fn seal(
         self,
         key: &SealingKey,
@@ -119,10 +121,10 @@ impl Visit {
         nonce: Entropy<NONCE>,
     ) -> Result<Sealed, FlowError> {
         if session.is_empty() {
-            return Err(FlowError::NoSession);
+            return Err(SealError::NoSession.into());
         }
         Ok(Sealed {
-            text: self.pending.seal(key, session, nonce).ok_or(FlowError::NotSaved)?,
+            text: self.pending.seal(key, session, nonce).ok_or(SealError::TooLong)?,
             key: self.pending.state.digest(),
             until: self.pending.until,
             url: self.url,
@@ -169,13 +171,13 @@ impl Sealed {
     ///
     /// # Errors
     ///
-    /// [`FlowError::NotSealedHere`] when another key, another session or a changed text is at hand,
-    /// [`FlowError::CallbackTooLate`] after ten minutes, [`FlowError::Callback`] when the callback does not
+    /// [`SealError::UnknownLogin`] when another key, another session or a changed text is at hand,
+    /// [`CallbackError::TooLate`] after ten minutes, [`CallbackError::Rejected`] when the callback does not
     /// carry this login's state. In each case nothing is sent, and another callback may still answer.
     ///
-    /// Resuming: [`FlowError::CallbackReplayed`] (of [`Replayed`]) when the login was used up before: no code is sent a
-    /// second time. [`FlowError::Callback`] when the callback came from the wrong issuer or says nothing,
-    /// [`FlowError::Denied`] when the right server said no; it may follow after a [`Step::Recall`] and a
+    /// Resuming: [`CallbackError::Replayed`] (of [`Replayed`]) when the login was used up before: no code is sent a
+    /// second time. [`CallbackError::Rejected`] when the callback came from the wrong issuer or says nothing,
+    /// [`FlowErrorKind::Denied`](crate::FlowErrorKind::Denied) when the right server said no; it may follow after a [`Step::Recall`] and a
     /// [`Step::Save`], as in [`Visit::resume`]. The login is over in each case.
     pub fn open(
         text: &str,
@@ -185,9 +187,9 @@ impl Sealed {
         callback: Callback<'_>,
         now: UnixTime,
     ) -> Result<FirstUse<Result<Step, FlowError>>, FlowError> {
-        let pending = Pending::open(text, key, session).ok_or(FlowError::NotSealedHere)?;
+        let pending = Pending::open(text, key, session).ok_or(SealError::UnknownLogin)?;
         if now >= pending.until {
-            return Err(FlowError::CallbackTooLate);
+            return Err(CallbackError::TooLate.into());
         }
         let (key, until) = (pending.state.digest(), pending.until);
         let is_ours = callback.state_digest() == Some(key);
@@ -208,7 +210,7 @@ impl fmt::Debug for Sealed {
 
 impl From<Replayed> for FlowError {
     fn from(_: Replayed) -> Self {
-        Self::CallbackReplayed
+        CallbackError::Replayed.into()
     }
 }
 

@@ -172,9 +172,9 @@ impl Session {
             self.tokens.refresh_token = None;
         }
         self.client_refused |= error.ends_client();
-        match error {
-            FlowError::Token(_) => self,
-            _ => self.with_expired_metadata(),
+        match error.refused_by_server() {
+            Some(_) => self,
+            None => self.with_expired_metadata(),
         }
     }
 

@@ -5,7 +5,7 @@
 //! | an error that asks for a nonce, the first time | C-EXT-3 | the same request with it |
 //! | an error that ends the grant or the client | C-TOKEN-7 | the record forgets them; then the error, or the login goes on |
 //! | a code of the server's own, with a status that passes, or at a refresh with another than 200 and 400 | C-TOKEN-7 | `Status` |
-//! | another error, whatever the status | C-TOKEN-4 | `Token` |
+//! | another error, whatever the status | C-TOKEN-4 | `Refused` |
 //! | a token response, whatever the status | C-TOKEN-6 | saved, then used |
 //! | a token of another kind than asked for | C-TOKEN-4 | `Document` |
 //! | another body, and another status than 2xx | C-TOKEN-4 | `Status` |
@@ -24,14 +24,14 @@ use oauth_types::{
     ScopeSet, Secret, SecretDigest, TokenErrorCode, TokenResponse, TokenType, UnixTime,
 };
 
-use crate::error::FlowError;
+use crate::error::{FlowError, FlowErrorKind};
 use crate::keys::{Keys, Signing};
-use crate::purpose::Purpose;
 use crate::session::{Account, Record, Session, Tokens, Unsaved, join};
+use crate::stage::FlowStage;
 
 /// A token request, signed anew each time that it is sent.
 pub(crate) struct TokenRequest {
-    purpose: Purpose,
+    stage: FlowStage,
     account: Account,
     keys: Keys,
     form: FormWriter,
@@ -52,7 +52,7 @@ pub(crate) struct TokenRequest {
 impl TokenRequest {
     /// A request for a grant of these scopes.
     pub(crate) fn new(
-        purpose: Purpose,
+        stage: FlowStage,
         account: Account,
         keys: Keys,
         requested: Option<ScopeSet>,
@@ -63,13 +63,13 @@ impl TokenRequest {
             form.append("resource", account.resource.as_str());
         }
         Self {
-            purpose,
+            stage,
             account,
             keys,
             form,
-            grant: match purpose {
-                Purpose::ClientCredentials => GrantType::ClientCredentials,
-                Purpose::JwtBearer => GrantType::JwtBearer,
+            grant: match stage {
+                FlowStage::ClientCredentials => GrantType::ClientCredentials,
+                FlowStage::JwtBearer => GrantType::JwtBearer,
                 _ => GrantType::AuthorizationCode,
             },
             requested,
@@ -91,7 +91,7 @@ impl TokenRequest {
             kept_refresh_token: Some(token.clone()),
             login: Some(held.login()),
             replaces: vec![held.access_token.clone()],
-            ..Self::new(Purpose::Refresh, account, keys, held.requested.clone(), form)
+            ..Self::new(FlowStage::Refresh, account, keys, held.requested.clone(), form)
         }
     }
 
@@ -101,8 +101,8 @@ impl TokenRequest {
         self
     }
 
-    pub(crate) const fn purpose(&self) -> Purpose {
-        self.purpose
+    pub(crate) const fn stage(&self) -> FlowStage {
+        self.stage
     }
 
     /// Returns `true` if it carries a signature, for which the host has to draw random bytes.
@@ -119,7 +119,8 @@ impl TokenRequest {
         let mut form = self.form.clone();
         let nonce = self.nonce.as_ref();
         let signing = drawn.map(|(entropy, now)| Signing { entropy, now, nonce });
-        self.keys.authenticate(&self.account, &mut headers, &mut form, signing)?;
+        let signed = self.keys.authenticate(&self.account, &mut headers, &mut form, signing);
+        signed.map_err(|kind| kind.at(self.stage))?;
         let endpoint = self.account.server.token_endpoint.clone();
         Ok(TokenMessage { endpoint, headers, form })
     }
@@ -130,7 +131,7 @@ impl TokenRequest {
         response: &Response<Bytes>,
         now: UnixTime,
     ) -> Result<TokenAnswer, FlowError> {
-        let purpose = self.purpose;
+        let stage = self.stage;
         // C-TOKEN-4: an error body counts whatever the status.
         if let Ok(error) = ErrorResponse::from_json(response.body()) {
             // C-EXT-3: such a request was not looked at, so nothing was used up.
@@ -144,23 +145,23 @@ impl TokenRequest {
             }
             // A code of the server's own says that the refresh token is dead only where the status is one of the token
             // endpoint (RFC 6749 §5.2, or 200): gateways and routers have codes of their own with 403 or 404.
-            let status = FlowError::Status { purpose, status: response.status() };
+            let status = FlowErrorKind::Status(response.status()).at(stage);
             let is_refused = matches!(response.status(), StatusCode::OK | StatusCode::BAD_REQUEST);
-            let is_of_gateway = purpose == Purpose::Refresh && !is_refused;
+            let is_of_gateway = stage == FlowStage::Refresh && !is_refused;
             if matches!(error.error, TokenErrorCode::Other(_))
                 && (status.is_transient() || is_of_gateway)
             {
                 return Err(status);
             }
-            return self.refused(FlowError::Token(error));
+            return self.refused(FlowErrorKind::Refused(error).at(stage));
         }
         let not_ours = |error: DocumentError| {
             let url = self.account.server.token_endpoint.clone();
-            FlowError::Document { purpose, url, error }
+            FlowErrorKind::Document { url, error }.at(stage)
         };
         let answer = match TokenResponse::from_json(response.body()) {
             Err(_) if !response.status().is_success() => {
-                return Err(FlowError::Status { purpose, status: response.status() });
+                return Err(FlowErrorKind::Status(response.status()).at(stage));
             }
             read => read.map_err(not_ours)?,
         };
@@ -191,7 +192,7 @@ impl TokenRequest {
     /// The server said no. What it will never take again is not kept, so that no run tries it another time.
     fn refused(self, error: FlowError) -> Result<TokenAnswer, FlowError> {
         // C-TOKEN-7
-        let is_refresh = self.purpose == Purpose::Refresh;
+        let is_refresh = self.stage == FlowStage::Refresh;
         let ends_grant = is_refresh && error.ends_grant();
         if !ends_grant && !error.ends_client() {
             return Err(error);

@@ -58,6 +58,15 @@ impl CallbackRejected {
     }
 }
 
+/// Compares the rules only, because the received issuer is an attacker's text.
+impl PartialEq for CallbackRejected {
+    fn eq(&self, other: &Self) -> bool {
+        self.rejection == other.rejection
+    }
+}
+
+impl Eq for CallbackRejected {}
+
 impl PartialEq<Rejection> for CallbackRejected {
     fn eq(&self, other: &Rejection) -> bool {
         self.rejection == *other

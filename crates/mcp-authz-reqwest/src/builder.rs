@@ -3,7 +3,7 @@
 use core::fmt;
 use std::time::Duration;
 
-use client_flow::{ClientConfig, FlowError, Grant};
+use client_flow::{ClientConfig, Grant};
 use mcp_authz_http::{BuildError, GuardedClient};
 use oauth_types::{ResourceUri, http_origins_for_development, without_query};
 use scope_stepup::Policy;
@@ -157,7 +157,7 @@ pub(crate) fn build(
     policy: Policy,
     connection: Connection,
 ) -> Result<AuthorizedClient, Error> {
-    let server = ResourceUri::canonical(server_url).map_err(FlowError::ServerUrl)?;
+    let server = ResourceUri::canonical(server_url).map_err(Error::server_url)?;
     for origin in http_origins_for_development() {
         warn!(%origin, "plain http is allowed for this origin, which is for development only");
     }

@@ -174,7 +174,7 @@ impl Host<'_> {
         let process = Arc::clone(self.exchange).lock_owned().await;
         // A record may cover all that is on one origin.
         let origin = ResourceUri::canonical(&self.server.origin().to_string());
-        let origin = origin.map_err(FlowError::ServerUrl)?;
+        let origin = origin.map_err(Error::server_url)?;
         let store = self.store.lock(&origin).await.map_err(Error::Store)?;
         Ok(Turn { _process: process, _store: store })
     }
@@ -220,23 +220,23 @@ impl Host<'_> {
     }
 
     async fn send(&self, exchange: &Exchange) -> Result<http::Response<Bytes>, TransportFailed> {
-        let purpose = exchange.purpose();
+        let stage = exchange.stage();
         let request = exchange.request().clone().map(reqwest::Body::from);
         let mut request = reqwest::Request::try_from(request)
             .map_err(|error| failure(&HttpError::from(error)))?;
         *request.timeout_mut() = Some(TIMEOUT);
         let response = self.http.execute(request).await.map_err(|error| {
             let failure = failure(&error);
-            warn!(%purpose, %failure, "no answer");
-            debug!(%purpose, error = chain(&error), "no answer");
+            warn!(%stage, %failure, "no answer");
+            debug!(%stage, error = chain(&error), "no answer");
             failure
         })?;
-        debug!(%purpose, status = response.status().as_u16(), "answered");
+        debug!(%stage, status = response.status().as_u16(), "answered");
         let response = read_body(response, Exchange::MAX_BODY).await;
         let response = response.map_err(|error| failure(&error))?;
         if enabled!(Level::DEBUG) {
             for member in exchange.passed_over(&response) {
-                debug!(%purpose, member, "a malformed member was passed over");
+                debug!(%stage, member, "a malformed member was passed over");
             }
         }
         Ok(response)

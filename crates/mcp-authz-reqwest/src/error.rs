@@ -6,9 +6,9 @@ use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 
-use client_flow::{EndpointMoved, FlowError, TransportFailed};
+use client_flow::{EndpointMoved, FlowError, FlowErrorKind, FlowStage, TransportFailed};
 use mcp_authz_http::{HttpError, HttpErrorKind};
-use oauth_types::{ErrorDescription, SentSecrets, UnixTime};
+use oauth_types::{ErrorDescription, InvalidUri, SentSecrets, UnixTime};
 use scope_stepup::{InsufficientScope, WindowLimit};
 use tracing::debug;
 
@@ -64,6 +64,8 @@ pub enum Error {
     BodyNotReplayable,
     /// The fixed token has a character that cannot stand in a header.
     UnusableToken,
+    /// The cryptographic library did not sign the proof that a token bound to a key needs.
+    NotSigned,
     /// The system's random source failed.
     NoEntropy,
     /// The HTTP client could not be built.
@@ -108,6 +110,11 @@ impl fmt::Display for TooManyWindows {
 }
 
 impl Error {
+    /// The error of an address that is no MCP server's.
+    pub(crate) const fn server_url(rule: InvalidUri) -> Self {
+        Self::Flow(FlowError::new(FlowStage::Start, FlowErrorKind::ServerUrl(rule)))
+    }
+
     /// The error of a request that brought no response.
     pub(crate) fn of_http(error: HttpError) -> Self {
         let failure = failure(&error);
@@ -190,6 +197,9 @@ impl fmt::Display for Error {
                 f.write_str("the request body is a stream and cannot be sent again after a login")
             }
             Self::UnusableToken => f.write_str("the token cannot stand in a header"),
+            Self::NotSigned => f.write_str(
+                "the proof of possession of the request could not be signed: check the proof key",
+            ),
             Self::NoEntropy => f.write_str("the system's random source failed"),
             Self::RedirectUri => f.write_str(
                 "the redirect URI of the configuration is not the one that the browser comes back to",

@@ -348,7 +348,7 @@ fn proof(
     }
     let [entropy, _] = crate::ambient::entropy()?.split();
     let proof = session.proof(config, to, nonce, now(), entropy);
-    Ok(proof.map_err(|_| client_flow::FlowError::NotSigned)?.map(|proof| (header::DPOP, proof)))
+    Ok(proof.map_err(|_| Error::NotSigned)?.map(|proof| (header::DPOP, proof)))
 }
 
 #[cfg(not(feature = "dpop"))]

@@ -4,7 +4,7 @@
 #![no_main]
 
 use arbitrary::Arbitrary;
-use client_flow::{Purpose, login};
+use client_flow::{FlowStage, login};
 use fuzz::{Answer, Host, RESOURCE, config};
 use libfuzzer_sys::fuzz_target;
 
@@ -17,8 +17,8 @@ struct Input<'a> {
 fuzz_target!(|input: Input<'_>| {
     let (mut resource, mut server) = (input.resource.into_iter(), input.server.into_iter());
     let mut host = Host::new(|purpose| match purpose {
-        Purpose::ResourceMetadata => resource.next().unwrap_or_default(),
-        Purpose::ServerMetadata => server.next().unwrap_or_default(),
+        FlowStage::ResourceMetadata => resource.next().unwrap_or_default(),
+        FlowStage::ServerMetadata => server.next().unwrap_or_default(),
         _ => Answer::Right,
     });
     let _ = host.drive(login(config(false), RESOURCE, None, None));

@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use client_flow::{Purpose, login};
+use client_flow::{FlowStage, login};
 use fuzz::{Answer, Host, RESOURCE, config};
 use libfuzzer_sys::fuzz_target;
 use oauth_types::AuthMethod;
@@ -17,8 +17,8 @@ fuzz_target!(|input: (Answer<'_>, Vec<u8>)| {
         nonce: None,
     });
     let mut host = Host::new(|purpose| match purpose {
-        Purpose::Registration => registration.take().expect("one registration"),
-        Purpose::ServerMetadata => metadata.take().unwrap_or_default(),
+        FlowStage::Registration => registration.take().expect("one registration"),
+        FlowStage::ServerMetadata => metadata.take().unwrap_or_default(),
         _ => Answer::Right,
     });
     if let Ok(session) = host.drive(login(config(false), RESOURCE, None, None)) {

@@ -4,7 +4,7 @@
 #![no_main]
 
 use arbitrary::Arbitrary;
-use client_flow::{Purpose, login};
+use client_flow::{FlowStage, login};
 use fuzz::{Answer, Host, RESOURCE, config};
 use libfuzzer_sys::fuzz_target;
 
@@ -19,8 +19,8 @@ fuzz_target!(|input: Input<'_>| {
     let config = config(input.has_key);
     let (mut code, mut refresh) = (input.code.into_iter(), input.refresh.into_iter());
     let mut host = Host::new(|purpose| match purpose {
-        Purpose::CodeExchange => code.next().unwrap_or_default(),
-        Purpose::Refresh => refresh.next().unwrap_or_default(),
+        FlowStage::CodeExchange => code.next().unwrap_or_default(),
+        FlowStage::Refresh => refresh.next().unwrap_or_default(),
         _ => Answer::Right,
     });
     if let Ok(session) = host.drive(login(config.clone(), RESOURCE, None, None)) {

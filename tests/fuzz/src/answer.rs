@@ -2,7 +2,7 @@
 
 use arbitrary::Arbitrary;
 use bytes::Bytes;
-use client_flow::Purpose;
+use client_flow::{FlowStage};
 use http::{HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -124,7 +124,7 @@ pub enum Answer<'a> {
 }
 
 impl Answer<'_> {
-    pub fn response(&self, purpose: Purpose) -> Response<Bytes> {
+    pub fn response(&self, purpose: FlowStage) -> Response<Bytes> {
         let (right_status, mut document) = right(purpose);
         let (status, body, nonce) = match self {
             Self::Right => (Some(right_status), document.to_string().into(), None),
@@ -167,12 +167,12 @@ fn without_mark(text: &[u8]) -> &[u8] {
 }
 
 /// The answer that goes on.
-fn right(purpose: Purpose) -> (u16, Value) {
+fn right(purpose: FlowStage) -> (u16, Value) {
     match purpose {
-        Purpose::ResourceMetadata => {
+        FlowStage::ResourceMetadata => {
             (200, json!({"resource": RESOURCE, "authorization_servers": ["https://as.example"]}))
         }
-        Purpose::ServerMetadata => (
+        FlowStage::ServerMetadata => (
             200,
             json!({
                 "issuer": "https://as.example",
@@ -186,7 +186,7 @@ fn right(purpose: Purpose) -> (u16, Value) {
                 "dpop_signing_alg_values_supported": ["ES256"],
             }),
         ),
-        Purpose::Registration => {
+        FlowStage::Registration => {
             (201, json!({"client_id": "c1", "client_secret": "secret-5ec237-of-the-client"}))
         }
         _ => (

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use arbitrary::Arbitrary;
 use bytes::Bytes;
 use client_auth::ProofKey;
-use client_flow::{ClientConfig, Exchange, FlowError, Purpose, Record, Session, Step, Visit};
+use client_flow::{ClientConfig, Exchange, FlowError, FlowStage, Record, Session, Step, Visit};
 use http::{Method, Response, Uri};
 use iss_validate::Callback as Received;
 use oauth_types::{
@@ -47,7 +47,7 @@ pub enum Callback<'a> {
 
 /// Answers a flow, and looks at each of its requests.
 pub struct Host<'a> {
-    answer: Box<dyn FnMut(Purpose) -> Answer<'a> + 'a>,
+    answer: Box<dyn FnMut(FlowStage) -> Answer<'a> + 'a>,
     pub callback: Callback<'a>,
     /// What is kept, the latest last.
     pub kept: Vec<Record>,
@@ -62,7 +62,7 @@ pub struct Host<'a> {
 }
 
 impl<'a> Host<'a> {
-    pub fn new(answer: impl FnMut(Purpose) -> Answer<'a> + 'a) -> Self {
+    pub fn new(answer: impl FnMut(FlowStage) -> Answer<'a> + 'a) -> Self {
         Self {
             answer: Box::new(answer),
             callback: Callback::Right,
@@ -97,7 +97,7 @@ impl<'a> Host<'a> {
             step = match step {
                 Step::Exchange(exchange) => {
                     self.look_at(&exchange);
-                    let purpose = exchange.purpose();
+                    let purpose = exchange.stage();
                     let response = (self.answer)(purpose).response(purpose);
                     self.note(purpose, &response);
                     exchange.resume(Ok(response), NOW)?
@@ -143,16 +143,16 @@ impl<'a> Host<'a> {
         assert!(!is_secret(&url.to_string()), "a secret in a URL");
         let shows_who =
             ["authorization", "dpop"].iter().any(|own| request.headers().contains_key(*own));
-        match exchange.purpose() {
-            Purpose::ResourceMetadata => {
+        match exchange.stage() {
+            FlowStage::ResourceMetadata => {
                 assert_eq!(authority(url), "rs.example", "not at the resource");
                 assert!(!is_secret(&body) && !shows_who);
             }
-            Purpose::ServerMetadata => {
+            FlowStage::ServerMetadata => {
                 assert!(self.issuers().iter().any(|own| same_origin(own, url)), "at no issuer");
                 assert!(!is_secret(&body) && !shows_who);
             }
-            Purpose::Registration => {
+            FlowStage::Registration => {
                 assert!(self.is_at("registration_endpoint", "/register", &url.to_string()));
                 assert!(!is_secret(&body) && !shows_who);
             }
@@ -187,17 +187,17 @@ impl<'a> Host<'a> {
         self.posted.push(grant);
     }
 
-    fn note(&mut self, purpose: Purpose, response: &Response<Bytes>) {
+    fn note(&mut self, purpose: FlowStage, response: &Response<Bytes>) {
         // Anything but an object is a page, which counts as absent.
         let document = || serde_json::from_slice(response.body()).ok().filter(Value::is_object);
         let is_found = response.status() == 200;
         match purpose {
-            Purpose::ResourceMetadata if is_found => self.resource = document(),
-            Purpose::ServerMetadata if is_found => self.server = document(),
-            Purpose::ResourceMetadata => (self.resource, self.server) = (None, None),
+            FlowStage::ResourceMetadata if is_found => self.resource = document(),
+            FlowStage::ServerMetadata if is_found => self.server = document(),
+            FlowStage::ResourceMetadata => (self.resource, self.server) = (None, None),
             _ => {}
         }
-        let is_of_tokens = matches!(purpose, Purpose::CodeExchange | Purpose::Refresh);
+        let is_of_tokens = matches!(purpose, FlowStage::CodeExchange | FlowStage::Refresh);
         self.answered = is_of_tokens.then(|| response.clone());
     }
 

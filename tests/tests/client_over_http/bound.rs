@@ -12,7 +12,7 @@ use axum::response::IntoResponse as _;
 use axum::routing::any;
 use axum::{Extension, Router};
 use client_auth::ProofKey;
-use client_flow::{ClientConfig, FlowError};
+use client_flow::{ClientConfig, DiscoveryError, FlowErrorKind};
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, Method, StatusCode};
 use mcp_authz_axum::{AuthorizationServer, DemoLogin, Protect, StoreVerifier, metadata_routes};
@@ -171,7 +171,11 @@ async fn c_ext_3_where_bound_tokens_are_required_nobody_is_asked_for_another() {
     let (user, visits) = User::who("allow");
     let own = AuthorizedClient::new(&servers.mcp_url, "Test", user).unwrap();
     let error = get(&own).await.unwrap_err();
-    assert!(matches!(error, Error::Flow(FlowError::NoBoundTokens { .. })), "{error:?}");
+    let Error::Flow(flow) = &error else { panic!("{error:?}") };
+    assert!(
+        matches!(flow.kind(), FlowErrorKind::Discovery(DiscoveryError::NoBoundTokens { .. })),
+        "{error:?}"
+    );
     assert_eq!(visits.load(Ordering::SeqCst), 0);
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::response::IntoResponse as _;
-use client_flow::{ClientConfig, FlowError, Visit};
+use client_flow::{ClientConfig, FlowErrorKind, Visit};
 use futures::future::BoxFuture;
 use http::StatusCode;
 use http::header::WWW_AUTHENTICATE;
@@ -21,7 +21,10 @@ use crate::servers::*;
 async fn refused_by(client: &AuthorizedClient, status: u16, requests: usize) {
     for _ in 0..requests {
         match get(client).await {
-            Err(Error::Flow(FlowError::Status { status: said, .. })) => assert_eq!(said, status),
+            Err(Error::Flow(flow)) => {
+                let status = StatusCode::from_u16(status).unwrap();
+                assert_eq!(*flow.kind(), FlowErrorKind::Status(status));
+            }
             other => panic!("{other:?}"),
         }
     }

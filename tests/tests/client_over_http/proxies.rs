@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::routing::get;
-use client_flow::{ClientConfig, FlowError, TransportFailed};
+use client_flow::{ClientConfig, FlowErrorKind, TransportFailed};
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use mcp_authz_reqwest::{AuthorizedClient, AuthorizedClientBuilder, Error};
@@ -72,8 +72,8 @@ async fn c_token_1_a_server_on_this_machine_is_asked_directly_and_others_through
     serve(listener, router);
     let client = builder(&url).proxy(&format!("http://127.0.0.1:{port}")).build().unwrap();
     let error = client.send(client.get(&url)).await.unwrap_err();
-    let Error::Flow(FlowError::Transport { failure, .. }) = &error else { panic!("{error:?}") };
-    assert_eq!(*failure, TransportFailed::Proxy);
+    let Error::Flow(flow) = &error else { panic!("{error:?}") };
+    assert_eq!(*flow.kind(), FlowErrorKind::Transport(TransportFailed::Proxy));
     let heard = heard.lock().unwrap().clone();
     assert!(!heard.is_empty());
     assert!(heard.iter().all(|line| line == "CONNECT as.invalid:443 HTTP/1.1"), "{heard:?}");

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::response::IntoResponse as _;
-use client_flow::{ClientConfig, FlowError, Record, RecordKey, Visit};
+use client_flow::{ClientConfig, FlowErrorKind, Record, RecordKey, Visit};
 use futures::future::BoxFuture;
 use http::StatusCode;
 use http::header::WWW_AUTHENTICATE;
@@ -79,14 +79,16 @@ async fn sec_165_sec_244_only_access_denied_is_a_user_who_said_no() {
         let (own, windows) = client(0);
         for _ in 0..2 {
             let outcome = get(&own).await;
-            assert!(matches!(outcome, Err(Error::Flow(FlowError::Denied(_)))), "{outcome:?}");
+            let Err(Error::Flow(flow)) = &outcome else { panic!("{outcome:?}") };
+            assert!(matches!(flow.kind(), FlowErrorKind::Denied(_)), "{outcome:?}");
         }
         assert_eq!(windows.load(Ordering::SeqCst), if said_no { 1 } else { 2 }, "{code}");
         // A step-up: what nobody declined is no decision of the user.
         let (own, windows) = client(1);
         all_ok([get(&own)]).await;
         let outcome = call(&own, "write").await;
-        assert!(matches!(outcome, Err(Error::Flow(FlowError::Denied(_)))), "{outcome:?}");
+        let Err(Error::Flow(flow)) = &outcome else { panic!("{outcome:?}") };
+        assert!(matches!(flow.kind(), FlowErrorKind::Denied(_)), "{outcome:?}");
         let reason = if said_no { GaveUp::Declined } else { GaveUp::LimitReached };
         assert_eq!(insufficient(call(&own, "write").await).reason, reason, "{code}");
         assert_eq!(windows.load(Ordering::SeqCst), 2, "{code}");

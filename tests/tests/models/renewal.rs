@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
-use client_flow::{ClientConfig, FlowError, Purpose, Record, Session, Step};
+use client_flow::{ClientConfig, FlowError, FlowStage, Record, Session, Step};
 use http::{Request, Response, StatusCode};
 use oauth_types::{FormPairs, RedirectUri, UnixTime};
 use serde_json::{Value, json};
@@ -174,7 +174,7 @@ impl World<'_> {
         loop {
             step = match step {
                 Step::Exchange(exchange) => {
-                    let response = self.answer(exchange.purpose(), exchange.request());
+                    let response = self.answer(exchange.stage(), exchange.request());
                     exchange.resume(Ok(response), NOW)?
                 }
                 Step::Recall(recall) => recall.resume(Some(self.state.store.clone()), NOW)?,
@@ -189,9 +189,9 @@ impl World<'_> {
         }
     }
 
-    fn answer(&mut self, purpose: Purpose, request: &Request<Bytes>) -> Response<Bytes> {
+    fn answer(&mut self, purpose: FlowStage, request: &Request<Bytes>) -> Response<Bytes> {
         match purpose {
-            Purpose::ServerMetadata => reply(
+            FlowStage::ServerMetadata => reply(
                 200,
                 &json!({
                     "issuer": "https://as.example",
@@ -201,7 +201,7 @@ impl World<'_> {
                     "authorization_response_iss_parameter_supported": true,
                 }),
             ),
-            Purpose::Refresh => self.refresh(request),
+            FlowStage::Refresh => self.refresh(request),
             other => panic!("{other}"),
         }
     }

@@ -1,7 +1,7 @@
 //! The authorization endpoint and its callback: errors as pages or redirects, and forged callbacks.
 
 use crate::*;
-use client_flow::{FlowError, login};
+use client_flow::{CallbackError, FlowError, FlowErrorKind, login};
 use http::StatusCode;
 use iss_validate::Rejection;
 use tests::world::{MCP, REDIRECT, client_config};
@@ -80,8 +80,10 @@ fn c_iss_1_c_authz_5_sec_001_sec_018_a_forged_callback_sends_nothing() {
         let world = world();
         let step = login(client_config(), MCP, None, None).unwrap();
         let forge = |url: &str| world.authorize(url).unwrap().replace(change.0, change.1);
-        match world.drive(step, &forge) {
-            Err(FlowError::Callback(rejected)) => assert_eq!(rejected, rejection),
+        match world.drive(step, &forge).map_err(FlowError::into_kind) {
+            Err(FlowErrorKind::Callback(CallbackError::Rejected(rejected))) => {
+                assert_eq!(rejected, rejection);
+            }
             other => panic!("{other:?}"),
         }
         assert_eq!(world.count("/token"), 0);

@@ -1,8 +1,10 @@
 //! Consequences of a flow that failed: for the client, its grant, and the next attempt.
 
-use oauth_types::TokenErrorCode;
+use http::StatusCode;
+use oauth_types::{ErrorResponse, TokenErrorCode};
 
-use crate::error::FlowError;
+use super::{FlowError, FlowErrorKind};
+use crate::stage::FlowStage;
 use crate::transport::TransportFailed;
 
 impl FlowError {
@@ -10,21 +12,19 @@ impl FlowError {
     #[must_use]
     pub fn ends_client(&self) -> bool {
         // C-TOKEN-7
-        matches!(self, Self::Token(answer) if answer.error == TokenErrorCode::InvalidClient)
+        self.refused_by_server().is_some_and(|answer| answer.error == TokenErrorCode::InvalidClient)
     }
 
-    /// Returns `true` if the same may work a little later: the network, a server that is overloaded or broken, a store that
-    /// is full. Anything else will be so again.
+    /// Returns `true` if the same may work a little later: the network, a server that is overloaded or broken, a store
+    /// that cannot be read. Any other failure will occur again.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         use TokenErrorCode::{ServerError, TemporarilyUnavailable};
-        match self {
-            Self::Transport { failure: TransportFailed::LocalAddress, .. } => false,
-            Self::Transport { .. } | Self::NotSaved | Self::NotLoaded | Self::NotSigned => true,
-            Self::Status { status, .. } => {
-                status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429)
-            }
-            Self::Token(answer) | Self::IdentityProvider(answer) => {
+        match &self.kind {
+            FlowErrorKind::Transport(failure) => *failure != TransportFailed::LocalAddress,
+            FlowErrorKind::NotLoaded | FlowErrorKind::NotSigned => true,
+            FlowErrorKind::Status(status) => is_transient_status(*status),
+            FlowErrorKind::Refused(answer) => {
                 matches!(answer.error, ServerError | TemporarilyUnavailable)
                     || answer.error.as_str() == "slow_down"
             }
@@ -36,20 +36,34 @@ impl FlowError {
     /// again. Go on with [`Session::after`](crate::Session::after), so that the next 401 leads to a login.
     ///
     /// Only an OAuth error of the token endpoint says so, to this process or to another one that shares the store
-    /// ([`NoRefreshToken`](Self::NoRefreshToken)). A status, a page, or metadata that cannot be read or names another
+    /// ([`FlowErrorKind::NoRefreshToken`]). A status, a page, or metadata that cannot be read or names another
     /// issuer says nothing about the grant, and the tokens are still good.
     #[must_use]
     pub fn ends_grant(&self) -> bool {
         // C-TOKEN-7
         use TokenErrorCode::{InvalidClient, InvalidGrant, Other, UnauthorizedClient};
-        match self {
-            Self::NoRefreshToken => true,
-            // Some servers have codes of their own for a dead refresh token (GitHub: `bad_refresh_token`).
-            Self::Token(answer) => {
-                matches!(answer.error, InvalidClient | InvalidGrant | UnauthorizedClient | Other(_))
-                    && !self.is_transient()
+        if self.kind == FlowErrorKind::NoRefreshToken {
+            return true;
+        }
+        // Some servers have codes of their own for a dead refresh token (GitHub: `bad_refresh_token`).
+        let ends = |answer: &ErrorResponse<TokenErrorCode>| {
+            matches!(answer.error, InvalidClient | InvalidGrant | UnauthorizedClient | Other(_))
+        };
+        self.refused_by_server().is_some_and(ends) && !self.is_transient()
+    }
+
+    /// Returns the error response of the authorization server's token endpoint, which is not that of an identity provider.
+    pub(crate) fn refused_by_server(&self) -> Option<&ErrorResponse<TokenErrorCode>> {
+        match &self.kind {
+            FlowErrorKind::Refused(answer) if self.stage != FlowStage::TokenExchange => {
+                Some(answer)
             }
-            _ => false,
+            _ => None,
         }
     }
+}
+
+/// Returns `true` for the status of a server that is overloaded or broken.
+pub(super) fn is_transient_status(status: StatusCode) -> bool {
+    status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429)
 }

@@ -6,11 +6,12 @@ use iss_validate::AuthorizationError;
 use oauth_types::{AuthorizationErrorCode, ScopeSet};
 
 use crate::config::ClientConfig;
-use crate::error::FlowError;
+use crate::error::{FlowError, FlowErrorKind};
 use crate::flow::authorization::authorize;
 use crate::flow::recall::Recall;
 use crate::flow::step::{Save, Step};
 use crate::session::{Account, Record};
+use crate::stage::FlowStage;
 
 /// Counts a login in the record, then goes on to the browser.
 pub(crate) fn begin(
@@ -31,7 +32,7 @@ pub(crate) fn denied(account: Account, error: AuthorizationError) -> Result<Step
     if knows_client && account.unfinished_logins > 0 {
         return Ok(Recall::denied(Denied { account, error }));
     }
-    Err(FlowError::Denied(error))
+    Err(FlowErrorKind::Denied(error).at(FlowStage::Authorization))
 }
 
 /// A login that the user denied: the server knew the client, so the login is not counted.
@@ -45,7 +46,7 @@ impl Denied {
     pub(crate) fn resume(self, kept: Option<Record>) -> Result<Step, FlowError> {
         let ours = self.account.client.client_id();
         let kept = kept.filter(|record| record.account.client.client_id() == ours);
-        let error = FlowError::Denied(self.error);
+        let error = FlowErrorKind::Denied(self.error).at(FlowStage::Authorization);
         match kept {
             Some(mut record) if record.account.unfinished_logins > 0 => {
                 record.account.unfinished_logins = 0;

@@ -4,13 +4,13 @@ use client_auth::NoUsableMethod;
 use oauth_types::{AuthMethod, FormWriter, GrantType, ScopeSet};
 
 use crate::config::{ClientConfig, Grant};
-use crate::error::FlowError;
+use crate::error::{FlowError, FlowErrorKind};
 use crate::flow::identity::Identify;
 use crate::flow::randomize::{Departing, Randomize};
 use crate::flow::redeem::Redeeming;
 use crate::flow::step::Step;
-use crate::purpose::Purpose;
 use crate::session::Account;
+use crate::stage::FlowStage;
 use crate::token::TokenRequest;
 
 /// The first step from an account to tokens with this scope.
@@ -29,16 +29,16 @@ pub(crate) fn authorize(
         }
         // C-SCOPE-9
         Grant::ClientCredentials => {
+            let stage = FlowStage::ClientCredentials;
             if *account.client.method() == AuthMethod::None {
-                return Err(FlowError::Credentials(NoUsableMethod::SecretMissing));
+                return Err(FlowErrorKind::Credentials(NoUsableMethod::SecretMissing).at(stage));
             }
             let mut form = FormWriter::new();
             form.append("grant_type", GrantType::ClientCredentials.as_str());
             if let Some(scope) = &scope {
                 form.append("scope", scope.as_str());
             }
-            let purpose = Purpose::ClientCredentials;
-            Redeeming::start(TokenRequest::new(purpose, account, keys, scope, form))
+            Redeeming::start(TokenRequest::new(stage, account, keys, scope, form))
         }
         Grant::WorkloadIdentity => {
             Ok(Step::Identify(Box::new(Identify::new(account, keys, scope, None))))

@@ -18,13 +18,13 @@ use oauth_types::{
 };
 
 use crate::config::ClientConfig;
-use crate::error::FlowError;
+use crate::error::{DiscoveryError, FlowError, FlowErrorKind};
 use crate::flow::exchange::{Exchange, Then};
 use crate::flow::server::FindServer;
 use crate::flow::step::Step;
 use crate::goal::{Goal, Wanted};
-use crate::purpose::Purpose;
 use crate::session::{Session, Tokens};
+use crate::stage::FlowStage;
 
 /// Starts a login to the MCP server at `server_url`, with the challenge that its 401 carried, if any.
 ///
@@ -37,20 +37,20 @@ use crate::session::{Session, Tokens};
 ///
 /// # Errors
 ///
-/// [`FlowError::ServerUrl`] when the address is not https, nor http on a loopback host.
+/// [`FlowErrorKind::ServerUrl`] when the address is not https, nor http on a loopback host.
 pub fn login(
     config: ClientConfig,
     server_url: &str,
     challenge: Option<&BearerChallenge>,
     previous: Option<&Session>,
 ) -> Result<Step, FlowError> {
-    let target = ResourceUri::canonical(server_url).map_err(FlowError::ServerUrl)?;
+    let target = ResourceUri::canonical(server_url).map_err(FlowError::server_url)?;
     // C-DISC-1. Only on the server's own origin: elsewhere its word proves nothing (RFC 9728 §7.3).
     let named = challenge
         .and_then(|challenge| challenge.resource_metadata.as_ref())
         .filter(|url| url.origin() == target.origin());
     // C-DISC-2
-    let candidates = protected_resource_urls(&target, named).map_err(FlowError::ServerUrl)?;
+    let candidates = protected_resource_urls(&target, named).map_err(FlowError::server_url)?;
     let challenged = challenge.and_then(|challenge| challenge.scope.clone());
     let held = previous.map(Session::tokens).and_then(Tokens::asks_again);
     // C-TOKEN-6: also what they have replaced, which a store may hold where a save failed.
@@ -76,8 +76,8 @@ pub(crate) fn login_for(
     named: Option<&EndpointUrl>,
     scope: ScopeSet,
 ) -> Result<Step, FlowError> {
-    let target = ResourceUri::canonical(server_url).map_err(FlowError::ServerUrl)?;
-    let candidates = protected_resource_urls(&target, named).map_err(FlowError::ServerUrl)?;
+    let target = ResourceUri::canonical(server_url).map_err(FlowError::server_url)?;
+    let candidates = protected_resource_urls(&target, named).map_err(FlowError::server_url)?;
     let goal = Goal { config, target, wanted: Wanted::Exactly(scope), found_at: None };
     FindResource::start(goal, candidates, named.is_none())
 }
@@ -92,7 +92,7 @@ pub(crate) struct FindResource {
 
 impl FindResource {
     fn start(goal: Goal, places: Vec<EndpointUrl>, is_old: bool) -> Result<Step, FlowError> {
-        let search = MetadataSearch::new(places).ok_or(FlowError::NoResourceMetadata)?;
+        let search = MetadataSearch::new(places).ok_or(DiscoveryError::NoResourceMetadata)?;
         Self { goal, search, is_old }.ask()
     }
 
@@ -139,14 +139,16 @@ impl FindResource {
 
 /// The error of a search that ended without the resource's metadata.
 fn told(failure: Option<MetadataFailure>) -> FlowError {
-    let purpose = Purpose::ResourceMetadata;
+    let stage = FlowStage::ResourceMetadata;
     match failure {
-        Some(MetadataFailure::Status(status)) => FlowError::Status { purpose, status },
+        Some(MetadataFailure::Status(status)) => FlowErrorKind::Status(status).at(stage),
         Some(MetadataFailure::Document { url, error }) => {
-            FlowError::Document { purpose, url, error }
+            FlowErrorKind::Document { url, error }.at(stage)
         }
-        Some(MetadataFailure::ResourceMismatch { url }) => FlowError::ResourceMismatch { url },
-        _ => FlowError::NoResourceMetadata,
+        Some(MetadataFailure::ResourceMismatch { url }) => {
+            DiscoveryError::ResourceMismatch { url }.into()
+        }
+        _ => DiscoveryError::NoResourceMetadata.into(),
     }
 }
 
@@ -161,7 +163,7 @@ pub struct ChooseServer {
 impl ChooseServer {
     fn or_the_only_one(self) -> Result<Step, FlowError> {
         match self.servers() {
-            [] => Err(FlowError::NoAuthorizationServer),
+            [] => Err(DiscoveryError::NoAuthorizationServer.into()),
             [only] => {
                 let only = only.clone();
                 FindServer::start(self.goal, self.metadata, only)
@@ -188,11 +190,11 @@ impl ChooseServer {
     ///
     /// # Errors
     ///
-    /// [`FlowError::NoAuthorizationServer`] when the list has no such place.
+    /// [`DiscoveryError::NoAuthorizationServer`] when the list has no such place.
     pub fn choose(self, index: usize) -> Result<Step, FlowError> {
         // C-DISC-9
         let chosen = self.servers().get(index).cloned();
-        let chosen = chosen.ok_or(FlowError::NoAuthorizationServer)?;
+        let chosen = chosen.ok_or(DiscoveryError::NoAuthorizationServer)?;
         FindServer::start(self.goal, self.metadata, chosen)
     }
 }

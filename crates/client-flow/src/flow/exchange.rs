@@ -10,14 +10,14 @@ use oauth_types::{
     ProtectedResourceMetadata, SentSecrets, TokenExchangeResponse, TokenResponse, UnixTime,
 };
 
-use crate::error::FlowError;
+use crate::error::{FlowError, FlowErrorKind};
 use crate::flow::discovery::FindResource;
 use crate::flow::identity::Asserting;
 use crate::flow::redeem::Redeeming;
 use crate::flow::registration::Registering;
 use crate::flow::server::FindServer;
 use crate::flow::step::Step;
-use crate::purpose::Purpose;
+use crate::stage::FlowStage;
 use crate::transport::TransportFailed;
 
 /// A request to send. Follow no redirect (the flow itself goes on from the response of one that it may follow), read at most [`MAX_BODY`](Self::MAX_BODY) bytes, and hand the
@@ -38,13 +38,13 @@ pub(crate) enum Then {
 }
 
 impl Then {
-    const fn purpose(&self) -> Purpose {
+    const fn stage(&self) -> FlowStage {
         match self {
-            Self::Resource(_) => Purpose::ResourceMetadata,
-            Self::Server(_) => Purpose::ServerMetadata,
-            Self::Registration(_) => Purpose::Registration,
-            Self::Assertion(_) => Purpose::TokenExchange,
-            Self::Tokens(redeeming) => redeeming.purpose(),
+            Self::Resource(_) => FlowStage::ResourceMetadata,
+            Self::Server(_) => FlowStage::ServerMetadata,
+            Self::Registration(_) => FlowStage::Registration,
+            Self::Assertion(_) => FlowStage::TokenExchange,
+            Self::Tokens(redeeming) => redeeming.stage(),
         }
     }
 }
@@ -93,15 +93,16 @@ impl Exchange {
     fn send(method: Method, url: &EndpointUrl, body: Bytes, then: Then) -> Result<Step, FlowError> {
         let mut request = Request::new(body);
         *request.method_mut() = method;
-        *request.uri_mut() = url.to_uri().map_err(FlowError::NamedUrl)?;
+        let uri = url.to_uri();
+        *request.uri_mut() = uri.map_err(|rule| FlowErrorKind::NamedUrl(rule).at(then.stage()))?;
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
         Ok(Step::Exchange(Box::new(Self { request, then })))
     }
 
-    /// What it is for.
+    /// Returns the stage of the flow that it belongs to.
     #[must_use]
-    pub const fn purpose(&self) -> Purpose {
-        self.then.purpose()
+    pub const fn stage(&self) -> FlowStage {
+        self.then.stage()
     }
 
     /// The request. Its body and its `Authorization` header may be secret.
@@ -136,7 +137,7 @@ impl Exchange {
         outcome: Result<Response<Bytes>, TransportFailed>,
         now: UnixTime,
     ) -> Result<Step, FlowError> {
-        let purpose = self.purpose();
+        let stage = self.stage();
         let outcome = match outcome {
             Ok(response) if response.body().len() > Self::MAX_BODY => {
                 Err(TransportFailed::TooLarge)
@@ -147,7 +148,7 @@ impl Exchange {
         let (response, then) = match (outcome, self.then) {
             (Err(TransportFailed::TooLarge), Then::Resource(state)) => return state.read(None),
             (Err(TransportFailed::TooLarge), Then::Server(state)) => return state.read(None, now),
-            (Err(failure), _) => return Err(FlowError::Transport { purpose, failure }),
+            (Err(failure), _) => return Err(FlowErrorKind::Transport(failure).at(stage)),
             (Ok(response), then) => (response, then),
         };
         let step = match then {
@@ -167,6 +168,6 @@ impl Exchange {
 impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The request may hold a code, a verifier or a secret.
-        f.debug_struct("Exchange").field("purpose", &self.purpose()).finish_non_exhaustive()
+        f.debug_struct("Exchange").field("stage", &self.stage()).finish_non_exhaustive()
     }
 }

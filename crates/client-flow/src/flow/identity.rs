@@ -11,13 +11,13 @@ use oauth_types::{
 };
 
 use crate::config::IdentityProvider;
-use crate::error::FlowError;
+use crate::error::{FlowError, FlowErrorKind};
 use crate::flow::exchange::{Exchange, Then};
 use crate::flow::redeem::Redeeming;
 use crate::flow::step::Step;
 use crate::keys::Keys;
-use crate::purpose::Purpose;
 use crate::session::Account;
+use crate::stage::FlowStage;
 use crate::token::TokenRequest;
 
 /// Asks the host for a token that says on whose behalf it asks: the workload's, of its platform, or the user's ID
@@ -54,7 +54,7 @@ impl Identify {
     ///
     /// # Errors
     ///
-    /// [`FlowError::Credentials`] when the client cannot authenticate.
+    /// [`FlowErrorKind::Credentials`] when the client cannot authenticate.
     pub fn resume(self, token: &Secret) -> Result<Step, FlowError> {
         let Self { account, keys, scope, provider } = self;
         let Some(provider) = provider else {
@@ -74,7 +74,10 @@ impl Identify {
         }
         let mut headers = HeaderMap::new();
         // Assertions are not signed for the identity provider.
-        let unsigned = |_| FlowError::Credentials(NoUsableMethod::UnknownMethod);
+        let unsigned = |_| {
+            let unusable = FlowErrorKind::Credentials(NoUsableMethod::UnknownMethod);
+            unusable.at(FlowStage::TokenExchange)
+        };
         provider.client.attach(&mut headers, &mut form).map_err(unsigned)?;
         let endpoint = provider.token_endpoint.clone();
         let state = Box::new(Asserting { account, keys, scope, provider });
@@ -98,18 +101,18 @@ pub(crate) struct Asserting {
 
 impl Asserting {
     pub(crate) fn read(self, response: &Response<Bytes>) -> Result<Step, FlowError> {
-        let purpose = Purpose::TokenExchange;
+        let stage = FlowStage::TokenExchange;
         if let Ok(error) = ErrorResponse::from_json(response.body()) {
-            return Err(FlowError::IdentityProvider(error));
+            return Err(FlowErrorKind::Refused(error).at(stage));
         }
         let not_ours = |error| {
             let url = self.provider.token_endpoint.clone();
-            FlowError::Document { purpose, url, error }
+            FlowErrorKind::Document { url, error }.at(stage)
         };
         // The body decides, as at the token endpoint: the ID token may be spent.
         let answer = match TokenExchangeResponse::from_json(response.body()) {
             Err(_) if !response.status().is_success() => {
-                return Err(FlowError::Status { purpose, status: response.status() });
+                return Err(FlowErrorKind::Status(response.status()).at(stage));
             }
             read => read.map_err(not_ours)?,
         };
@@ -134,5 +137,5 @@ fn jwt_bearer(
     if let Some(scope) = &scope {
         form.append("scope", scope.as_str());
     }
-    Redeeming::start(TokenRequest::new(Purpose::JwtBearer, account, keys, scope, form))
+    Redeeming::start(TokenRequest::new(FlowStage::JwtBearer, account, keys, scope, form))
 }

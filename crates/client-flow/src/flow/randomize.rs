@@ -50,7 +50,7 @@ impl Randomize {
     ///
     /// # Errors
     ///
-    /// [`FlowError::NotSigned`] when something had to be signed with them and was not.
+    /// [`FlowErrorKind::NotSigned`](crate::FlowErrorKind::NotSigned) when something had to be signed with them and was not.
     pub fn resume(
         self,
         one: Entropy<32>,

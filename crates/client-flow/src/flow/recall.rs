@@ -13,7 +13,7 @@ use core::fmt;
 
 use oauth_types::{AuthorizationServerMetadata, ProtectedResourceMetadata, UnixTime};
 
-use crate::error::FlowError;
+use crate::error::{FlowError, FlowErrorKind};
 use crate::flow::attempt::{Denied, begin};
 use crate::flow::authorization::authorize;
 use crate::flow::redeem::Redeeming;
@@ -25,6 +25,7 @@ use crate::flow::step_up::SteppingUp;
 use crate::goal::{Goal, Login, Wanted};
 use crate::scope::initial_scope;
 use crate::session::{Record, RecordKey, ServerEndpoints, Session, Tokens};
+use crate::stage::FlowStage;
 use crate::token::TokenRequest;
 
 /// Asks the host what it keeps about this authorization server and resource.
@@ -114,7 +115,7 @@ impl Recall {
     ///
     /// # Errors
     ///
-    /// [`FlowError::NotLoaded`] for a refresh, and as [`resume`](Self::resume).
+    /// [`FlowErrorKind::NotLoaded`](crate::FlowErrorKind::NotLoaded) for a refresh, and as [`resume`](Self::resume).
     pub fn failed(self, now: UnixTime) -> Result<Step, FlowError> {
         match self.0 {
             Asking::Login(login) => login.resume(None, now),
@@ -139,7 +140,9 @@ impl Login {
         }
         let asked = kept.as_ref().and_then(Record::asks_again);
         let has_tokens = kept.as_ref().is_some_and(|record| record.tokens.is_some());
-        let scope = initial_scope(&self.goal, &self.resource, &self.metadata, asked.as_ref())?;
+        let scope = initial_scope(&self.goal, &self.resource, &self.metadata, asked.as_ref());
+        let scope =
+            scope.map_err(|error| FlowErrorKind::Scope(error).at(FlowStage::Authorization))?;
         let kept = kept.filter(|record| self.relies_on(&record.account, scope.as_ref(), now));
         let Some(client) = self.client(kept.as_ref(), now)? else {
             return register(self, scope, has_tokens);

@@ -12,8 +12,8 @@ use crate::flow::exchange::{Exchange, Then};
 use crate::flow::randomize::Randomize;
 use crate::flow::recall::Recall;
 use crate::flow::step::{Save, Step};
-use crate::purpose::Purpose;
 use crate::session::Record;
+use crate::stage::FlowStage;
 use crate::token::{TokenAnswer, TokenMessage, TokenRequest};
 
 /// A token request under way.
@@ -43,8 +43,8 @@ impl Redeeming {
         Self { request, fallback: Some(Box::new(Fallback { login, kept })) }.step()
     }
 
-    pub(super) const fn purpose(&self) -> Purpose {
-        self.request.purpose()
+    pub(super) const fn stage(&self) -> FlowStage {
+        self.request.stage()
     }
 
     /// The step that sends it, after another that draws what a signature needs.

@@ -8,12 +8,13 @@
 use oauth_types::UnixTime;
 
 use crate::config::ClientConfig;
-use crate::error::FlowError;
+use crate::error::{FlowError, FlowErrorKind};
 use crate::flow::recall::Recall;
 use crate::flow::redeem::Redeeming;
 use crate::flow::server::FindServer;
 use crate::flow::step::{Save, Step};
 use crate::session::{Account, Record, ServerEndpoints, Session};
+use crate::stage::FlowStage;
 use crate::token::TokenRequest;
 
 impl Session {
@@ -25,10 +26,10 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`FlowError::NoRefreshToken`] when there is none.
+    /// [`FlowErrorKind::NoRefreshToken`] when there is none.
     pub fn refresh(&self, config: &ClientConfig) -> Result<Step, FlowError> {
         if self.tokens().refresh_token.is_none() {
-            return Err(FlowError::NoRefreshToken);
+            return Err(FlowErrorKind::NoRefreshToken.at(FlowStage::Refresh));
         }
         Ok(Recall::refresh(Refreshing { session: self.clone(), config: config.clone() }))
     }
@@ -64,7 +65,7 @@ impl Refreshing {
         let is_ended =
             |kept: &Record| kept.tokens.is_none() && kept.account.client.client_id() == ours;
         if kept.as_ref().is_some_and(is_ended) {
-            return Err(FlowError::NoRefreshToken);
+            return Err(FlowErrorKind::NoRefreshToken.at(FlowStage::Refresh));
         }
         let newer = kept.and_then(|record| Session::restore(record).ok()).filter(is_newer);
         let Some(newer) = newer else { return self.send(now) };
@@ -87,7 +88,7 @@ impl Refreshing {
     pub(crate) fn at(self, server: ServerEndpoints) -> Result<Step, FlowError> {
         let tokens = self.session.tokens();
         let Some(refresh_token) = &tokens.refresh_token else {
-            return Err(FlowError::NoRefreshToken);
+            return Err(FlowErrorKind::NoRefreshToken.at(FlowStage::Refresh));
         };
         let account = self.config.current(Account { server, ..self.account().clone() });
         let keys = self.config.keys.clone();
@@ -98,6 +99,9 @@ impl Refreshing {
     /// Goes on where the record cannot be read. A refresh token that another process may have used is not sent; one that
     /// was never saved is this process's own.
     pub(super) fn unread(self, now: UnixTime) -> Result<Step, FlowError> {
-        if self.session.is_saved() { Err(FlowError::NotLoaded) } else { self.send(now) }
+        match self.session.is_saved() {
+            true => Err(FlowErrorKind::NotLoaded.at(FlowStage::Refresh)),
+            false => self.send(now),
+        }
     }
 }

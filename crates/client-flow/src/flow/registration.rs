@@ -5,7 +5,7 @@
 //! | a client identifier | saved, then used; inside a step-up saved with the tokens that it leads to |
 //! | `invalid_scope`, the first time | the same registration without `scope` |
 //! | `invalid_client_metadata`, the first time | the same registration with nothing but what no client can do without |
-//! | another error, or the second | `RegistrationRejected`, with the last request and the reason for its refusal |
+//! | another error, or the second | `RegistrationError::Rejected`, with the last request and the reason for its refusal |
 //!
 //! A registration that the host wrote is sent as it is, once.
 
@@ -18,13 +18,13 @@ use oauth_types::{
 
 use crate::client_metadata::{registration, with_less};
 use crate::config::Grant;
-use crate::error::FlowError;
+use crate::error::{DiscoveryError, FlowError, FlowErrorKind, RegistrationError};
 use crate::flow::authorization::authorize;
 use crate::flow::exchange::{Exchange, Then};
 use crate::flow::step::{Save, Step};
 use crate::goal::Login;
-use crate::purpose::Purpose;
 use crate::session::{Account, Record};
+use crate::stage::FlowStage;
 
 /// The request that makes this client one of the server's. `has_tokens` if the record has tokens of an older
 /// registration.
@@ -39,7 +39,7 @@ pub(crate) fn register(
     let (Grant::AuthorizationCode { redirect_uri }, Some(endpoint)) =
         (&config.grant, &login.metadata.registration_endpoint)
     else {
-        return Err(FlowError::NoRegistration { issuer: issuer.clone() });
+        return Err(RegistrationError::NotOffered { issuer: issuer.clone() }.into());
     };
     login.server.registers_at(endpoint)?;
     let sent = match &config.registration {
@@ -87,25 +87,26 @@ impl Registering {
             }
             if server.is_assumed && status.is_client_error() {
                 // Where nothing is published and nothing is there, it is no server of MCP 2025-03-26.
-                return Err(FlowError::NoResourceMetadata);
+                return Err(DiscoveryError::NoResourceMetadata.into());
             }
             let sent = Box::new(self.sent);
-            return Err(FlowError::RegistrationRejected { status, error, sent });
+            return Err(RegistrationError::Rejected { status, error, sent }.into());
         }
         let answer = ClientInformation::from_json(response.body()).map_err(|error| {
-            FlowError::Document { purpose: Purpose::Registration, url: self.endpoint, error }
+            FlowErrorKind::Document { url: self.endpoint, error }.at(FlowStage::Registration)
         })?;
         let expires_at = answer.client_secret_expires_at.filter(|at| at.as_secs() != 0);
         let method = answer.metadata.token_endpoint_auth_method.as_ref();
         let offered = self.sent.jwks.is_some() || self.sent.jwks_uri.is_some();
+        let unusable = |error| FlowErrorKind::Credentials(error).at(FlowStage::Registration);
         let client = if method == Some(&AuthMethod::PrivateKeyJwt) && offered {
             let client = ClientCredentials::with_assertions(answer.client_id);
-            goal.config.keys.check(&client, metadata)?;
+            goal.config.keys.check(&client, metadata).map_err(unusable)?;
             client
         } else {
             let (id, secret) = (answer.client_id, answer.client_secret);
             ClientCredentials::choose(id, secret, method, metadata.auth_methods())
-                .map_err(FlowError::Credentials)?
+                .map_err(unusable)?
                 .expiring(expires_at)
         };
         let redirect_uri = match &goal.config.grant {

@@ -1,10 +1,11 @@
 //! Another attempt to save a session that the host's store could not keep. The table is at the head of
 //! `session/unsaved.rs`.
 
-use crate::error::FlowError;
+use crate::error::{FlowError, FlowErrorKind};
 use crate::flow::recall::Recall;
 use crate::flow::step::{Save, Step};
 use crate::session::{Record, Session, Unsaved};
+use crate::stage::FlowStage;
 
 impl Session {
     /// Starts another attempt to save a session that [is not saved](Self::is_saved). It begins by looking up what is
@@ -53,7 +54,10 @@ impl Saving {
             return Ok(Save::session(session));
         }
         // Where no tokens are kept any more, another process ended the grant: nothing is left to save.
-        let ended = || session.after(&FlowError::NoRefreshToken).saved();
+        let ended = || {
+            let error = FlowErrorKind::NoRefreshToken.at(FlowStage::Refresh);
+            session.after(&error).saved()
+        };
         let kept = kept.and_then(Self::restored).unwrap_or_else(ended);
         Ok(Step::Ready(Box::new(kept)))
     }

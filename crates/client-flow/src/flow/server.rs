@@ -36,20 +36,20 @@
 use bytes::Bytes;
 use http::Response;
 use oauth_types::{
-    AuthMethod, AuthorizationServerMetadata, CodeChallenge, EndpointUrl, Issuer, MetadataFailure,
-    MetadataNotFound, MetadataSearch, MetadataStep, ProtectedResourceMetadata, ResourceUri,
-    UnixTime, authorization_server_urls, issued_by,
+    AuthMethod, AuthorizationServerMetadata, CodeChallenge, EndpointUrl, InvalidUri, Issuer,
+    MetadataFailure, MetadataNotFound, MetadataSearch, MetadataStep, ProtectedResourceMetadata,
+    ResourceUri, UnixTime, authorization_server_urls, issued_by,
 };
 
 use crate::config::ClientConfig;
-use crate::error::FlowError;
+use crate::error::{DiscoveryError, FlowError, FlowErrorKind};
 use crate::flow::exchange::{Exchange, Then};
 use crate::flow::recall::Recall;
 use crate::flow::refresh::Refreshing;
 use crate::flow::step::Step;
 use crate::goal::Goal;
-use crate::purpose::Purpose;
 use crate::session::ServerEndpoints;
+use crate::stage::FlowStage;
 
 /// The search for authorization server metadata.
 pub(crate) struct FindServer {
@@ -96,8 +96,8 @@ impl FindServer {
 
     /// The server's own origin is its authorization server, as in MCP 2025-03-26.
     pub(crate) fn at_origin(goal: Goal) -> Result<Step, FlowError> {
-        let issuer = Issuer::of_origin(&goal.target.origin()).map_err(FlowError::ServerUrl)?;
-        let mut urls = authorization_server_urls(&issuer).map_err(FlowError::NamedUrl)?;
+        let issuer = Issuer::of_origin(&goal.target.origin()).map_err(FlowError::server_url)?;
+        let mut urls = authorization_server_urls(&issuer).map_err(unusable)?;
         urls.truncate(1);
         Self::among(urls, Vec::new(), issuer, Found::OldLogin(goal))
     }
@@ -117,7 +117,7 @@ impl FindServer {
         if let Some(url) = profile.metadata_url() {
             return Self::among(vec![url.clone()], Vec::new(), issuer, then);
         }
-        let urls = authorization_server_urls(&issuer).map_err(FlowError::NamedUrl)?;
+        let urls = authorization_server_urls(&issuer).map_err(unusable)?;
         further.retain(|url| !urls.contains(url));
         Self::among(urls, further, issuer, then)
     }
@@ -129,7 +129,7 @@ impl FindServer {
         then: Found,
     ) -> Result<Step, FlowError> {
         let Some(search) = MetadataSearch::new(places) else {
-            return Err(FlowError::NoServerMetadata { issuer });
+            return Err(DiscoveryError::NoServerMetadata { issuer }.into());
         };
         // All further places and redirects are on the same origin.
         then.may_reach(search.url())?;
@@ -208,7 +208,7 @@ impl FindServer {
             server.for_users()?;
             // C-AUTHZ-2
             if !server.profile.accepts_pkce_of(&metadata) {
-                return Err(FlowError::NoS256 { issuer: issuer.clone() });
+                return Err(DiscoveryError::NoS256 { issuer: issuer.clone() }.into());
             }
         }
         // C-DISC-11: neither the issuer nor the host has named the place.
@@ -222,7 +222,7 @@ impl FindServer {
             then.may_reach(url)?;
             if is_named_by_resource && !is_at(issuer, url) {
                 let (issuer, url) = (issuer.clone(), url.clone());
-                return Err(FlowError::LeadsToAnotherOrigin { issuer, url });
+                return Err(DiscoveryError::LeadsToAnotherOrigin { issuer, url }.into());
             }
         }
         match then {
@@ -230,7 +230,7 @@ impl FindServer {
                 // C-EXT-3: before a user is asked for tokens that the resource would refuse.
                 if resource.dpop_bound_access_tokens_required && !goal.config.keys.prove_to(&server)
                 {
-                    return Err(FlowError::NoBoundTokens { issuer: metadata.issuer });
+                    return Err(DiscoveryError::NoBoundTokens { issuer: metadata.issuer }.into());
                 }
                 Ok(Recall::login(goal, resource, metadata, server))
             }
@@ -268,7 +268,12 @@ fn of_tenant(
             ];
             endpoints.into_iter().flatten().all(|url| is_at(issuer, url))
         })
-        .ok_or_else(|| FlowError::TenantPlaceholder { issuer: issuer.clone() })
+        .ok_or_else(|| DiscoveryError::TenantPlaceholder { issuer: issuer.clone() }.into())
+}
+
+/// The error of an issuer that no URL of metadata can be made from.
+const fn unusable(rule: InvalidUri) -> FlowError {
+    FlowErrorKind::NamedUrl(rule).at(FlowStage::ServerMetadata)
 }
 
 /// Returns `true` if a URL is on the origin of an issuer.
@@ -278,16 +283,16 @@ fn is_at(issuer: &Issuer, url: &EndpointUrl) -> bool {
 
 /// The error of a search that ended without the server's metadata.
 fn told(failure: Option<MetadataFailure>, issuer: Issuer) -> FlowError {
-    let purpose = Purpose::ServerMetadata;
+    let stage = FlowStage::ServerMetadata;
     match failure {
-        Some(MetadataFailure::Status(status)) => FlowError::Status { purpose, status },
+        Some(MetadataFailure::Status(status)) => FlowErrorKind::Status(status).at(stage),
         Some(MetadataFailure::Document { url, error }) => {
-            FlowError::Document { purpose, url, error }
+            FlowErrorKind::Document { url, error }.at(stage)
         }
         Some(MetadataFailure::IssuerMismatch { received }) => {
-            FlowError::IssuerMismatch { expected: issuer, received }
+            DiscoveryError::IssuerMismatch { expected: issuer, received }.into()
         }
-        _ => FlowError::NoServerMetadata { issuer },
+        _ => DiscoveryError::NoServerMetadata { issuer }.into(),
     }
 }
 
@@ -323,7 +328,7 @@ impl Found {
         };
         let is_allowed = config.allows_local_addresses || target.origin().is_local_address();
         if url.origin().is_local_address() && !is_allowed {
-            return Err(FlowError::LeadsToLocalAddress { url: url.clone() });
+            return Err(DiscoveryError::LeadsToLocalAddress { url: url.clone() }.into());
         }
         Ok(())
     }
@@ -339,7 +344,7 @@ fn old_login(goal: Goal, metadata: AuthorizationServerMetadata, server: ServerEn
 fn assumed(issuer: &Issuer) -> Result<AuthorizationServerMetadata, FlowError> {
     let at = |path: &str| {
         let url = EndpointUrl::parse(&[issuer.as_str(), path].concat());
-        url.map(Some).map_err(FlowError::ServerUrl)
+        url.map(Some).map_err(FlowError::server_url)
     };
     let mut metadata = AuthorizationServerMetadata::new(issuer.clone());
     metadata.authorization_endpoint = at("/authorize")?;

@@ -9,13 +9,13 @@ use oauth_types::{
     ResourceUri, Scope, ScopeSet, Secret, State, UnixTime,
 };
 
-use crate::error::FlowError;
+use crate::error::{CallbackError, FlowError};
 use crate::flow::attempt::denied;
 use crate::flow::redeem::Redeeming;
 use crate::flow::step::Step;
 use crate::keys::Keys;
-use crate::purpose::Purpose;
 use crate::session::Account;
+use crate::stage::FlowStage;
 use crate::token::TokenRequest;
 
 /// Sends the user's browser to a URL and waits for it to come back to the redirect URI.
@@ -108,9 +108,9 @@ impl Visit {
     ///
     /// # Errors
     ///
-    /// [`FlowError::Callback`] when it does not answer this login, [`FlowError::Denied`] when the right
-    /// server said no, [`FlowError::CallbackTooLate`] after ten minutes. In each case nothing is sent. The steps
-    /// after a denial save that the server knows the client, and end with [`FlowError::Denied`].
+    /// [`CallbackError::Rejected`] when it does not answer this login, [`FlowErrorKind::Denied`](crate::FlowErrorKind::Denied) when the right
+    /// server said no, [`CallbackError::TooLate`] after ten minutes. In each case nothing is sent. The steps
+    /// after a denial save that the server knows the client, and end with [`FlowErrorKind::Denied`](crate::FlowErrorKind::Denied).
     pub fn resume(self, callback: Callback<'_>, now: UnixTime) -> Result<Step, FlowError> {
         self.pending.resume(self.keys, callback, now)
     }
@@ -176,7 +176,7 @@ impl Pending {
         now: UnixTime,
     ) -> Result<Step, FlowError> {
         if now >= self.until {
-            return Err(FlowError::CallbackTooLate);
+            return Err(CallbackError::TooLate.into());
         }
         let server = &self.account.server;
         // Nobody has said who answers at endpoints that were only assumed: no `iss` is believed there.
@@ -184,7 +184,7 @@ impl Pending {
         let expected = Expected::new(issuer, State::from_secret(self.state))
             .with_iss_advertised(server.iss_advertised);
         // C-ISS-6
-        let code = match callback.validate(&expected).map_err(FlowError::Callback)? {
+        let code = match callback.validate(&expected).map_err(CallbackError::Rejected)? {
             Validated::Code(code) => code,
             Validated::Denied(error) => return denied(self.account, error),
         };
@@ -193,7 +193,7 @@ impl Pending {
             .append("code", code.as_secret().expose())
             .append("redirect_uri", self.redirect_uri.as_str())
             .append("code_verifier", self.verifier.expose());
-        let purpose = Purpose::CodeExchange;
-        Redeeming::start(TokenRequest::new(purpose, self.account, keys, self.scope, form))
+        let stage = FlowStage::CodeExchange;
+        Redeeming::start(TokenRequest::new(stage, self.account, keys, self.scope, form))
     }
 }

@@ -9,7 +9,7 @@ use oauth_types::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::error::FlowError;
+use crate::error::{DiscoveryError, FlowError};
 use crate::profile::ServerProfile;
 
 /// Time before its expiry at which a token is refreshed.
@@ -166,7 +166,7 @@ impl ServerEndpoints {
     ) -> Result<Self, FlowError> {
         let issuer = metadata.issuer.clone();
         let token_endpoint = metadata.token_endpoint.clone();
-        let token_endpoint = token_endpoint.ok_or_else(|| FlowError::NoEndpoint {
+        let token_endpoint = token_endpoint.ok_or_else(|| DiscoveryError::NoEndpoint {
             issuer: issuer.clone(),
             member: "token_endpoint",
         })?;

@@ -1,6 +1,8 @@
 //! Discovery: protected resource metadata (RFC 9728), then the authorization server's (RFC 8414).
 
-use client_flow::{FlowError, Purpose, Step, TransportFailed, login};
+use client_flow::{
+    DiscoveryError, FlowError, FlowErrorKind, FlowStage, Step, TransportFailed, login,
+};
 use oauth_types::{BearerChallenge, EndpointUrl};
 use serde_json::{Value, json};
 
@@ -68,7 +70,10 @@ fn c_disc_2_then_the_path_then_the_root() {
     assert_eq!(session.account().resource.as_str(), "https://rs.example");
     assert_eq!(world.token_form("resource").unwrap(), "https://rs.example");
     world.prm_root.0 = 404;
-    assert!(matches!(world.login(config()), Err(FlowError::NoResourceMetadata)));
+    assert!(matches!(
+        world.login(config()).as_ref().map_err(FlowError::kind),
+        Err(FlowErrorKind::Discovery(DiscoveryError::NoResourceMetadata))
+    ));
 }
 
 #[test]
@@ -78,7 +83,10 @@ fn c_disc_4_sec_131_metadata_of_another_resource_is_refused_before_any_server_is
     {
         let mut world = World::new();
         world.prm.1["resource"] = resource.into();
-        assert!(matches!(world.login(config()), Err(FlowError::ResourceMismatch { .. })));
+        assert!(matches!(
+            world.login(config()).as_ref().map_err(FlowError::kind),
+            Err(FlowErrorKind::Discovery(DiscoveryError::ResourceMismatch { .. }))
+        ));
         assert_eq!(world.sent().len(), 1, "{resource}");
     }
 }
@@ -89,7 +97,10 @@ fn c_disc_7_sec_014_metadata_of_another_issuer_is_unusable() {
         let mut world = World::new();
         world.metadata.1["issuer"] = issuer.into();
         let error = world.login(config()).unwrap_err();
-        assert!(matches!(error, FlowError::IssuerMismatch { .. }), "{issuer}");
+        assert!(
+            matches!(error.kind(), FlowErrorKind::Discovery(DiscoveryError::IssuerMismatch { .. })),
+            "{issuer}"
+        );
         // Both are named, so that the operator can correct one, or the host pin the other.
         let told = error.to_string();
         assert!(told.contains(&format!("of https://as.example names another issuer, {issuer} ")));
@@ -107,29 +118,33 @@ fn c_disc_9_sec_139_the_host_chooses_among_several_servers() {
     let session = world.login(config()).unwrap();
     assert_eq!(session.account().server.issuer.as_str(), "https://as.example");
     world.prm.1["authorization_servers"] = json!([]);
-    assert!(matches!(world.login(config()), Err(FlowError::NoAuthorizationServer)));
+    assert!(matches!(
+        world.login(config()).as_ref().map_err(FlowError::kind),
+        Err(FlowErrorKind::Discovery(DiscoveryError::NoAuthorizationServer))
+    ));
 }
 
 #[test]
 fn c_disc_10_c_disc_12_sec_132_sec_133_a_failing_server_ends_the_flow() {
     type Break = fn(&mut World);
-    let breaks: [(Break, Purpose); 6] = [
-        (|world| world.prm.0 = 500, Purpose::ResourceMetadata),
-        (|world| world.prm = (200, json!({})), Purpose::ResourceMetadata),
-        (|world| world.prm = (302, json!({})), Purpose::ResourceMetadata),
-        (|world| world.metadata.0 = 503, Purpose::ServerMetadata),
-        (|world| world.metadata = (200, "{\"issuer\":[]}".into()), Purpose::ServerMetadata),
-        (|world| world.metadata = (200, json!([])), Purpose::ServerMetadata),
+    let breaks: [(Break, FlowStage); 6] = [
+        (|world| world.prm.0 = 500, FlowStage::ResourceMetadata),
+        (|world| world.prm = (200, json!({})), FlowStage::ResourceMetadata),
+        (|world| world.prm = (302, json!({})), FlowStage::ResourceMetadata),
+        (|world| world.metadata.0 = 503, FlowStage::ServerMetadata),
+        (|world| world.metadata = (200, "{\"issuer\":[]}".into()), FlowStage::ServerMetadata),
+        (|world| world.metadata = (200, json!([])), FlowStage::ServerMetadata),
     ];
     for (break_it, expected) in breaks {
         let mut world = World::new();
         break_it(&mut world);
-        match world.login(config()).unwrap_err() {
-            FlowError::Status { purpose, .. } | FlowError::Document { purpose, .. } => {
-                assert_eq!(purpose, expected);
-            }
-            other => panic!("{other:?}"),
-        }
+        let error = world.login(config()).unwrap_err();
+        assert!(
+            matches!(error.kind(), FlowErrorKind::Status(_) | FlowErrorKind::Document { .. }),
+            "{error:?}"
+        );
+        assert_eq!(error.stage(), expected);
+        assert!(error.to_string().starts_with(&expected.to_string()), "{error}");
         assert!(world.sent().iter().all(|line| line.starts_with("GET ")));
     }
 }
@@ -148,18 +163,24 @@ fn c_authz_7_sec_128_sec_134_endpoints_lead_nowhere_else() {
             let mut world = World::new();
             world.metadata.1[member] = bad.into();
             let error = world.login(config()).unwrap_err();
-            let expected =
-                matches!(error, FlowError::Document { .. } | FlowError::LeadsToLocalAddress { .. });
+            let expected = matches!(
+                error.kind(),
+                FlowErrorKind::Document { .. }
+                    | FlowErrorKind::Discovery(DiscoveryError::LeadsToLocalAddress { .. })
+            );
             assert!(expected, "{member} {bad} {error:?}");
             assert!(world.sent().iter().all(|line| line.starts_with("GET ")));
         }
     }
     let mut world = World::new();
     world.prm.1["authorization_servers"] = json!(["http://127.0.0.1:9"]);
-    assert!(matches!(world.login(config()), Err(FlowError::LeadsToLocalAddress { .. })));
     assert!(matches!(
-        login(config(), "http://rs.example", None, None),
-        Err(FlowError::ServerUrl(_))
+        world.login(config()).as_ref().map_err(FlowError::kind),
+        Err(FlowErrorKind::Discovery(DiscoveryError::LeadsToLocalAddress { .. }))
+    ));
+    assert!(matches!(
+        login(config(), "http://rs.example", None, None).as_ref().map_err(FlowError::kind),
+        Err(FlowErrorKind::ServerUrl(_))
     ));
 }
 
@@ -167,7 +188,10 @@ fn c_authz_7_sec_128_sec_134_endpoints_lead_nowhere_else() {
 fn c_authz_7_sec_136_the_host_may_allow_local_addresses() {
     let mut world = World::new();
     world.metadata.1["token_endpoint"] = json!("https://10.0.0.1/token");
-    assert!(matches!(world.login(config()), Err(FlowError::LeadsToLocalAddress { .. })));
+    assert!(matches!(
+        world.login(config()).as_ref().map_err(FlowError::kind),
+        Err(FlowErrorKind::Discovery(DiscoveryError::LeadsToLocalAddress { .. }))
+    ));
     let mut trusting = config();
     trusting.allows_local_addresses = true;
     world.interfere = Box::new(|request| {

@@ -1,6 +1,6 @@
 //! Responses as servers really write them: after something single-use is spent, the body decides.
 
-use client_flow::FlowError;
+use client_flow::{FlowErrorKind, RegistrationError};
 use oauth_types::{DocumentError, MemberRule, UnixTime};
 use serde_json::{Value, json};
 
@@ -58,7 +58,7 @@ fn c_token_4_an_error_is_one_whatever_the_status_and_the_code() {
         let mut world = World::new();
         world.token = recorded(file, "/token");
         let error = world.login(config()).unwrap_err();
-        let FlowError::Token(answer) = &error else { panic!("{error:?}") };
+        let FlowErrorKind::Refused(answer) = error.kind() else { panic!("{error:?}") };
         assert!(error.to_string().contains(answer.error.as_str()), "{error}");
         assert_eq!(world.token_requests(), 1);
     }
@@ -105,7 +105,10 @@ fn sec_105_a_nested_token_is_none() {
     world.token = recorded(field!("client-token-nested"), "/token");
     let error = world.login(config()).unwrap_err();
     let missing = DocumentError::Member { member: "access_token", rule: MemberRule::Missing };
-    assert!(matches!(&error, FlowError::Document { error, .. } if *error == missing), "{error:?}");
+    assert!(
+        matches!(error.kind(), FlowErrorKind::Document { error, .. } if *error == missing),
+        "{error:?}"
+    );
     assert!(world.saved.borrow().iter().all(|record| record.tokens.is_none()));
 }
 
@@ -141,7 +144,10 @@ fn c_reg_4_a_registration_is_one_by_its_body() {
     // An error counts whatever the status.
     world.register = (200, json!({"error": "invalid_redirect_uri", "client_id": "c"}));
     let error = world.login(config()).unwrap_err();
-    assert!(matches!(error, FlowError::RegistrationRejected { .. }), "{error:?}");
+    assert!(
+        matches!(error.kind(), FlowErrorKind::Registration(RegistrationError::Rejected { .. })),
+        "{error:?}"
+    );
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! Metadata that would send the codes of one server to another.
 
 use client_auth::ClientCredentials;
-use client_flow::{ClientConfig, FlowError, Record, ServerProfile, login};
+use client_flow::{
+    CallbackError, ClientConfig, DiscoveryError, FlowError, FlowErrorKind, Record,
+    RegistrationError, ServerProfile, login,
+};
 use oauth_types::{ClientId, EndpointUrl, Issuer};
 use serde_json::json;
 
@@ -56,7 +59,10 @@ fn sec_242_codes_of_one_server_are_not_sent_to_another() {
     ] {
         let world = world(authorization, token, authorization);
         let error = world.login(config()).unwrap_err();
-        assert!(matches!(error, FlowError::MixUp { .. }), "{error:?}");
+        assert!(
+            matches!(error.kind(), FlowErrorKind::Discovery(DiscoveryError::MixUp { .. })),
+            "{error:?}"
+        );
         let says = error.to_string();
         for part in [authorization, token, "`iss`", "ServerProfile::with_authorization_endpoint_at"]
         {
@@ -98,7 +104,10 @@ fn sec_242_c_iss_2_a_promise_of_iss_has_to_be_kept_by_the_answer() {
             format!("/cb?code=honest&state={}{iss}", query(url, "state").unwrap())
         });
         let error = world.login(config()).unwrap_err();
-        assert!(matches!(error, FlowError::Callback(_)), "{error:?}");
+        assert!(
+            matches!(error.kind(), FlowErrorKind::Callback(CallbackError::Rejected(_))),
+            "{error:?}"
+        );
         assert_eq!(world.token_requests(), 0);
     }
 }
@@ -110,11 +119,17 @@ fn sec_242_the_host_allows_one_origin_for_one_issuer() {
     assert_eq!(profile.to_string(), "users log in at https://honest.example");
     // Another origin, and the same setting for another issuer.
     let error = world(HONEST, OWN, OWN).login(allowing("https://other.example/any")).unwrap_err();
-    assert!(matches!(error, FlowError::MixUp { .. }), "{error:?}");
+    assert!(
+        matches!(error.kind(), FlowErrorKind::Discovery(DiscoveryError::MixUp { .. })),
+        "{error:?}"
+    );
     let of_other = ServerProfile::new()
         .with_authorization_endpoint_at(EndpointUrl::parse("https://honest.example/any").unwrap());
     let other = config().with_server_profile(Issuer::parse(OTHER).unwrap(), of_other);
-    assert!(matches!(world(HONEST, OWN, OWN).login(other), Err(FlowError::MixUp { .. })));
+    assert!(matches!(
+        world(HONEST, OWN, OWN).login(other).as_ref().map_err(FlowError::kind),
+        Err(FlowErrorKind::Discovery(DiscoveryError::MixUp { .. }))
+    ));
 }
 
 #[test]
@@ -122,13 +137,19 @@ fn sec_242_registrations_go_to_the_servers_own_origins() {
     let elsewhere = || world(OWN, OWN, HONEST);
     let refused = elsewhere();
     let error = refused.login(config()).unwrap_err();
-    assert!(matches!(error, FlowError::RegistrationElsewhere { .. }), "{error:?}");
+    assert!(
+        matches!(error.kind(), FlowErrorKind::Registration(RegistrationError::Elsewhere { .. })),
+        "{error:?}"
+    );
     assert!(error.to_string().contains("ClientConfig::pre_registered"), "{error}");
     assert_eq!(posts(&refused), 0);
     // A promise of `iss` is about callbacks.
     let mut promising = elsewhere();
     promising.metadata.1["authorization_response_iss_parameter_supported"] = json!(true);
-    assert!(matches!(promising.login(config()), Err(FlowError::RegistrationElsewhere { .. })));
+    assert!(matches!(
+        promising.login(config()).as_ref().map_err(FlowError::kind),
+        Err(FlowErrorKind::Registration(RegistrationError::Elsewhere { .. }))
+    ));
     // It is nobody's concern where no one registers.
     let mut given = config();
     let client = ClientCredentials::public(ClientId::parse("given").unwrap());
@@ -149,7 +170,13 @@ fn sec_242_what_was_remembered_before_the_rule_is_held_to_it() {
     let step =
         session.step_up(&config(), MCP, &oauth_types::BearerChallenge::default(), scope, NOW);
     let outcome = step.and_then(|step| world.until_user(step).map(|_| ()));
-    assert!(matches!(outcome, Err(FlowError::MixUp { .. })), "{outcome:?}");
+    assert!(
+        matches!(
+            outcome.as_ref().map_err(FlowError::kind),
+            Err(FlowErrorKind::Discovery(DiscoveryError::MixUp { .. }))
+        ),
+        "{outcome:?}"
+    );
 }
 
 #[test]
@@ -190,7 +217,7 @@ fn sec_248_an_endpoint_that_has_a_parameter_of_ours_is_refused_by_its_name() {
         world.metadata.1[member] = json!(url);
         let error = world.login(config()).unwrap_err();
         let says = error.to_string();
-        assert!(matches!(error, FlowError::Document { .. }), "{query} {error:?}");
+        assert!(matches!(error.kind(), FlowErrorKind::Document { .. }), "{query} {error:?}");
         assert!(says.contains(&format!("`{member}` has `{name}` in its query")), "{says}");
         assert!(!says.contains("ATTACKER") && !says.contains("evil"), "{says}");
         assert_eq!(posts(&world), 0);

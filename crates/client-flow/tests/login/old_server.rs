@@ -1,6 +1,6 @@
 //! Servers of MCP 2025-03-26: no protected resource metadata, and perhaps no metadata at all.
 
-use client_flow::{FlowError, login};
+use client_flow::{CallbackError, DiscoveryError, FlowError, FlowErrorKind, login};
 use oauth_types::{BearerChallenge, EndpointUrl, Issuer, ResourceUri};
 use serde_json::{Value, json};
 
@@ -80,7 +80,10 @@ fn sec_012_no_issuer_is_believed_where_none_was_published() {
         let state = query(url, "state").unwrap();
         format!("http://127.0.0.1/cb?code=c&state={state}&iss=https://rs.example")
     });
-    assert!(matches!(world.login(config()), Err(FlowError::Callback(_))));
+    assert!(matches!(
+        world.login(config()).as_ref().map_err(FlowError::kind),
+        Err(FlowErrorKind::Callback(CallbackError::Rejected(_)))
+    ));
     assert_eq!(world.token_requests(), 0);
 }
 
@@ -95,32 +98,41 @@ fn c_disc_12_sec_132_sec_133_a_failing_server_is_no_old_server() {
     for status in [500, 503, 301] {
         let mut world = old_world((200, own_metadata("https://rs.example")));
         world.prm.0 = status;
-        assert!(matches!(is_harmless(&world), FlowError::Status { .. }));
+        assert!(matches!(is_harmless(&world).kind(), FlowErrorKind::Status(_)));
         let world = old_world((status, Value::Null));
-        assert!(matches!(is_harmless(&world), FlowError::Status { .. }));
+        assert!(matches!(is_harmless(&world).kind(), FlowErrorKind::Status(_)));
     }
     let mut world = old_world((200, own_metadata("https://rs.example")));
     for something in [json!({}), json!({"resource": 1}), json!({"resource": MCP, "a": [1, {}]})] {
         world.prm = (200, something);
         let error = world.login(config()).unwrap_err();
-        let is_told =
-            matches!(error, FlowError::Document { .. } | FlowError::NoAuthorizationServer);
+        let is_told = matches!(
+            error.kind(),
+            FlowErrorKind::Document { .. }
+                | FlowErrorKind::Discovery(DiscoveryError::NoAuthorizationServer)
+        );
         assert!(is_told, "{error:?}");
     }
     // At whichever place it is, and behind a redirect.
     let mut world = old_world((200, own_metadata("https://rs.example")));
     world.prm_root.0 = 502;
-    assert!(matches!(is_harmless(&world), FlowError::Status { .. }));
+    assert!(matches!(is_harmless(&world).kind(), FlowErrorKind::Status(_)));
     // Fixed places are assumed where nothing is, and not where every path is a page.
     let world = old_world((200, json!("<html>")));
-    assert!(matches!(is_harmless(&world), FlowError::Document { .. }));
+    assert!(matches!(is_harmless(&world).kind(), FlowErrorKind::Document { .. }));
     // C-DISC-7: the origin's metadata is its own.
     let world = old_world((200, own_metadata("https://other.example")));
-    assert!(matches!(is_harmless(&world), FlowError::IssuerMismatch { .. }));
+    assert!(matches!(
+        is_harmless(&world).kind(),
+        FlowErrorKind::Discovery(DiscoveryError::IssuerMismatch { .. })
+    ));
     // C-AUTHZ-2
     let mut no_pkce = own_metadata("https://rs.example");
     no_pkce["code_challenge_methods_supported"] = json!(null);
-    assert!(matches!(is_harmless(&old_world((200, no_pkce))), FlowError::NoS256 { .. }));
+    assert!(matches!(
+        is_harmless(&old_world((200, no_pkce))).kind(),
+        FlowErrorKind::Discovery(DiscoveryError::NoS256 { .. })
+    ));
 }
 
 #[test]
@@ -136,7 +148,11 @@ fn c_disc_12_a_page_is_as_good_as_no_metadata() {
     let session = World::new().login(config()).unwrap();
     world.sent.borrow_mut().clear();
     let error = world.drive(login(config(), MCP, None, Some(&session)).unwrap()).unwrap_err();
-    assert!(matches!(error, FlowError::NoResourceMetadata | FlowError::Document { .. }));
+    assert!(matches!(
+        error.kind(),
+        FlowErrorKind::Discovery(DiscoveryError::NoResourceMetadata)
+            | FlowErrorKind::Document { .. }
+    ));
     assert!(world.sent().iter().all(|line| line.starts_with("GET ")));
 }
 
@@ -147,7 +163,10 @@ fn a_server_that_names_its_metadata_is_no_old_server() {
             BearerChallenge::new().with_resource_metadata(EndpointUrl::parse(url).unwrap());
         let world = old_world((200, own_metadata("https://rs.example")));
         let step = login(config(), MCP, Some(&challenge), None).unwrap();
-        assert!(matches!(world.drive(step), Err(FlowError::NoResourceMetadata)));
+        assert!(matches!(
+            world.drive(step).as_ref().map_err(FlowError::kind),
+            Err(FlowErrorKind::Discovery(DiscoveryError::NoResourceMetadata))
+        ));
         assert!(world.sent().iter().all(|line| line.starts_with("GET ")));
     }
 }
@@ -157,7 +176,10 @@ fn where_nothing_is_there_the_error_says_so() {
     let mut world = World::new();
     world.prm.0 = 404;
     let error = world.login(config()).unwrap_err();
-    assert!(matches!(error, FlowError::NoResourceMetadata), "{error:?}");
+    assert!(
+        matches!(error.kind(), FlowErrorKind::Discovery(DiscoveryError::NoResourceMetadata)),
+        "{error:?}"
+    );
 }
 
 #[test]
@@ -181,12 +203,18 @@ fn c_disc_12_a_server_that_had_metadata_or_is_busy_is_no_old_server() {
     let session = World::new().login(config()).unwrap();
     let world = old_world((200, own_metadata("https://rs.example")));
     let step = login(config(), MCP, None, Some(&session)).unwrap();
-    assert!(matches!(world.drive(step), Err(FlowError::NoResourceMetadata)));
+    assert!(matches!(
+        world.drive(step).as_ref().map_err(FlowError::kind),
+        Err(FlowErrorKind::Discovery(DiscoveryError::NoResourceMetadata))
+    ));
     for status in [408, 425, 429] {
         let mut world = old_world((200, own_metadata("https://rs.example")));
         world.prm.0 = status;
         let error = world.login(config()).unwrap_err();
-        assert!(matches!(error, FlowError::Status { .. }) && error.is_transient(), "{status}");
+        assert!(
+            matches!(error.kind(), FlowErrorKind::Status(_)) && error.is_transient(),
+            "{status}"
+        );
     }
 }
 
@@ -196,6 +224,6 @@ fn c_token_10_an_error_does_not_repeat_the_query_of_the_address() {
     world.interfere = Box::new(|_| Some(json_response(200, &json!({"resource": 1}))));
     let step = login(config(), "https://rs.example/mcp?api_key=canary", None, None).unwrap();
     let error = world.drive(step).unwrap_err();
-    assert!(matches!(error, FlowError::Document { .. }));
+    assert!(matches!(error.kind(), FlowErrorKind::Document { .. }));
     assert!(!error.to_string().contains("canary"), "{error}");
 }

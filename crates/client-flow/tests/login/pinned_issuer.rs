@@ -1,6 +1,6 @@
 //! Issuers that the host pins for a resource, whatever its metadata names.
 
-use client_flow::{ClientConfig, FlowError};
+use client_flow::{ClientConfig, DiscoveryError, FlowError, FlowErrorKind};
 use oauth_types::{EndpointUrl, Issuer, ResourceUri};
 use serde_json::{Value, json};
 
@@ -15,8 +15,9 @@ fn c_disc_11_a_pinned_issuer_is_expected_instead_of_a_misspelt_one() {
     for misspelt in ["https://as.example/", "https://AS.example"] {
         world.prm.1["authorization_servers"] = json!([misspelt]);
         assert!(matches!(
-            world.login(config()),
-            Err(FlowError::IssuerMismatch { .. }) | Err(FlowError::NoServerMetadata { .. })
+            world.login(config()).as_ref().map_err(FlowError::kind),
+            Err(FlowErrorKind::Discovery(DiscoveryError::IssuerMismatch { .. }))
+                | Err(FlowErrorKind::Discovery(DiscoveryError::NoServerMetadata { .. }))
         ));
         let session = world.login(pinned.clone()).unwrap();
         assert_eq!(session.account().server.issuer.as_str(), "https://as.example");
@@ -24,7 +25,10 @@ fn c_disc_11_a_pinned_issuer_is_expected_instead_of_a_misspelt_one() {
     // It is compared like any other, and it is for its own resource only.
     world.metadata.1["issuer"] = "https://as.example/".into();
     let error = world.login(pinned.clone()).unwrap_err();
-    assert!(matches!(error, FlowError::IssuerMismatch { .. }), "{error:?}");
+    assert!(
+        matches!(error.kind(), FlowErrorKind::Discovery(DiscoveryError::IssuerMismatch { .. })),
+        "{error:?}"
+    );
     world.metadata.1["issuer"] = "https://as.example".into();
     let elsewhere = ResourceUri::parse("https://rs.example/other").unwrap();
     pinned.pinned_issuers[0].0 = elsewhere;
@@ -71,7 +75,10 @@ fn c_disc_11_a_pinned_issuer_is_found_where_the_resource_says_on_its_own_origin(
     assert!(session.account().server.metadata_url.is_some());
     // Without the pin, it is another issuer than the one that was asked for.
     let error = world.login(config()).unwrap_err();
-    assert!(matches!(error, FlowError::IssuerMismatch { .. }), "{error:?}");
+    assert!(
+        matches!(error.kind(), FlowErrorKind::Discovery(DiscoveryError::IssuerMismatch { .. })),
+        "{error:?}"
+    );
 }
 
 #[test]
@@ -88,7 +95,13 @@ fn c_disc_11_sec_014_a_resource_does_not_say_on_which_origin_a_pinned_issuer_is(
     ] {
         let world = tenant(named, document.clone());
         let error = world.login(pinned()).unwrap_err();
-        assert!(matches!(error, FlowError::NoServerMetadata { .. }), "{named} {error:?}");
+        assert!(
+            matches!(
+                error.kind(),
+                FlowErrorKind::Discovery(DiscoveryError::NoServerMetadata { .. })
+            ),
+            "{named} {error:?}"
+        );
         let own = |line: &String| {
             line.starts_with("GET https://as.example/") || line.starts_with("GET https://rs.ex")
         };
@@ -104,7 +117,13 @@ fn c_disc_11_sec_014_a_document_at_a_place_that_the_resource_names_leads_to_no_o
         let at_tenant = || tenant("https://as.example/u/evil", document.clone());
         let world = at_tenant();
         let error = world.login(pinned()).unwrap_err();
-        assert!(matches!(error, FlowError::LeadsToAnotherOrigin { .. }), "{member} {error:?}");
+        assert!(
+            matches!(
+                error.kind(),
+                FlowErrorKind::Discovery(DiscoveryError::LeadsToAnotherOrigin { .. })
+            ),
+            "{member} {error:?}"
+        );
         assert!(error.to_string().contains("with_metadata_at"), "{error}");
         assert!(world.sent().iter().all(|line| line.starts_with("GET ")), "{member}");
         // A refresh that looks again sends no refresh token there.
@@ -115,7 +134,13 @@ fn c_disc_11_sec_014_a_document_at_a_place_that_the_resource_names_leads_to_no_o
         let session = client_flow::Session::restore(record).unwrap();
         let world = at_tenant();
         let error = world.drive(session.refresh(&pinned()).unwrap()).unwrap_err();
-        assert!(matches!(error, FlowError::LeadsToAnotherOrigin { .. }), "{member} {error:?}");
+        assert!(
+            matches!(
+                error.kind(),
+                FlowErrorKind::Discovery(DiscoveryError::LeadsToAnotherOrigin { .. })
+            ),
+            "{member} {error:?}"
+        );
         assert!(!error.ends_grant());
         assert!(world.sent().iter().all(|line| line.starts_with("GET ")), "{member}");
     }
@@ -138,7 +163,8 @@ fn c_disc_11_sec_014_a_tenant_does_not_replace_the_own_document_of_a_pinned_issu
         let mut world = tenant();
         world.metadata = answer;
         let error = world.login(pinned()).unwrap_err();
-        let expected = matches!(error, FlowError::Status { .. } | FlowError::Document { .. });
+        let expected =
+            matches!(error.kind(), FlowErrorKind::Status(_) | FlowErrorKind::Document { .. });
         assert!(expected, "{error:?}");
         assert!(!world.sent().iter().any(|line| line.contains("evil")));
     }
@@ -147,6 +173,9 @@ fn c_disc_11_sec_014_a_tenant_does_not_replace_the_own_document_of_a_pinned_issu
     world.metadata.0 = 404;
     let named: Vec<_> = (0..100).map(|nth| format!("https://as.example/{nth}")).collect();
     world.prm.1["authorization_servers"] = json!(named);
-    assert!(matches!(world.login(pinned()), Err(FlowError::NoServerMetadata { .. })));
+    assert!(matches!(
+        world.login(pinned()).as_ref().map_err(FlowError::kind),
+        Err(FlowErrorKind::Discovery(DiscoveryError::NoServerMetadata { .. }))
+    ));
     assert_eq!(world.sent().len(), 1 + 2 + 4 * 3);
 }

@@ -1,6 +1,6 @@
 //! Registrations that a server refuses, and what they are for.
 
-use client_flow::{FlowError, login};
+use client_flow::{FlowError, FlowErrorKind, RegistrationError, login};
 #[cfg(feature = "jwt")]
 use oauth_types::EndpointUrl;
 use oauth_types::{BearerChallenge, ClientMetadata, RedirectUri, ScopeSet};
@@ -61,8 +61,8 @@ fn c_reg_4_the_second_refusal_is_the_error_and_says_what_was_refused() {
     let world = refusing(|body| {
         Some(if body.get("scope").is_some() { "invalid_scope" } else { "invalid_redirect_uri" })
     });
-    match world.login(config()).unwrap_err() {
-        FlowError::RegistrationRejected { error, sent, .. } => {
+    match world.login(config()).unwrap_err().into_kind() {
+        FlowErrorKind::Registration(RegistrationError::Rejected { error, sent, .. }) => {
             assert_eq!(error.unwrap().error.as_str(), "invalid_redirect_uri");
             assert!(sent.scope.is_none() && sent.grant_types.is_some());
         }
@@ -76,7 +76,10 @@ fn c_reg_4_the_second_refusal_is_the_error_and_says_what_was_refused() {
         (|_| Some("temporarily_unavailable"), 1),
     ] {
         let world = refusing(refuses);
-        assert!(matches!(world.login(config()), Err(FlowError::RegistrationRejected { .. })));
+        assert!(matches!(
+            world.login(config()).as_ref().map_err(FlowError::kind),
+            Err(FlowErrorKind::Registration(RegistrationError::Rejected { .. }))
+        ));
         assert_eq!(sent(&world).len(), requests);
     }
     // With no scope to leave out there is nothing to try.
@@ -94,7 +97,10 @@ fn c_reg_4_what_the_host_registers_is_sent_as_it_is() {
         ClientMetadata::new(&[RedirectUri::parse("http://127.0.0.1/cb").unwrap()]);
     registration.scope = ScopeSet::parse("admin").ok();
     by_host.registration = Some(registration);
-    assert!(matches!(world.login(by_host.clone()), Err(FlowError::RegistrationRejected { .. })));
+    assert!(matches!(
+        world.login(by_host.clone()).as_ref().map_err(FlowError::kind),
+        Err(FlowErrorKind::Registration(RegistrationError::Rejected { .. }))
+    ));
     assert_eq!(sent(&world).len(), 1);
     // Nor does a login for more than that register anew: it would be the same again.
     let mut world = World::new();

@@ -1,6 +1,6 @@
 //! Client identifiers and credentials: registration requests (RFC 7591), metadata documents, pre-registered clients.
 
-use client_flow::{FlowError, login};
+use client_flow::{FlowError, FlowErrorKind, RegistrationError, login};
 use http::{Method, StatusCode};
 use oauth_types::{
     ApplicationType, BearerChallenge, ClientId, ClientMetadata, ClientMetadataUrl, Issuer,
@@ -117,7 +117,10 @@ fn credentials_that_need_a_key_end_the_login_before_the_browser() {
     let mut with_key = config();
     with_key.pre_registered = vec![(Issuer::parse("https://as.example").unwrap(), credentials)];
     let world = World::new();
-    assert!(matches!(world.login(with_key), Err(FlowError::Credentials(_))));
+    assert!(matches!(
+        world.login(with_key).as_ref().map_err(FlowError::kind),
+        Err(FlowErrorKind::Credentials(_))
+    ));
     assert!(world.sent().iter().all(|line| line.starts_with("GET ")));
 }
 
@@ -143,7 +146,7 @@ fn sec_090_a_method_that_the_client_cannot_use_ends_the_registration() {
         world.register = (201, json!({"client_id": "c1", "token_endpoint_auth_method": method}));
         world.register.1["client_secret"] = json!(secret);
         let error = world.login(config()).unwrap_err();
-        assert!(matches!(error, FlowError::Credentials(_)), "{method} {error:?}");
+        assert!(matches!(error.kind(), FlowErrorKind::Credentials(_)), "{method} {error:?}");
         assert!(world.saved.borrow().is_empty() && world.token_requests() == 0);
     }
 }
@@ -166,8 +169,8 @@ fn c_reg_4_a_refused_registration_surfaces_everything() {
     let mut world = World::new();
     world.register =
         (400, json!({"error": "invalid_redirect_uri", "error_description": "no\u{1b}"}));
-    match world.login(config()).unwrap_err() {
-        FlowError::RegistrationRejected { status, error, sent } => {
+    match world.login(config()).unwrap_err().into_kind() {
+        FlowErrorKind::Registration(RegistrationError::Rejected { status, error, sent }) => {
             assert_eq!(status, StatusCode::BAD_REQUEST);
             let error = error.unwrap();
             assert_eq!(error.error.as_str(), "invalid_redirect_uri");
@@ -192,5 +195,8 @@ fn c_reg_4_a_refused_registration_surfaces_everything() {
         (&json!("Another name"), &json!("web"))
     );
     world.metadata.1.as_object_mut().unwrap().remove("registration_endpoint");
-    assert!(matches!(world.login(config()), Err(FlowError::NoRegistration { .. })));
+    assert!(matches!(
+        world.login(config()).as_ref().map_err(FlowError::kind),
+        Err(FlowErrorKind::Registration(RegistrationError::NotOffered { .. }))
+    ));
 }

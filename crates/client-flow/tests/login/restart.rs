@@ -1,7 +1,9 @@
 //! What another run or another process left in the store.
 
 use client_auth::ClientCredentials;
-use client_flow::{ClientConfig, FlowError, Record, Session, login};
+use client_flow::{
+    ClientConfig, DiscoveryError, FlowError, FlowErrorKind, FlowStage, Record, Session, login,
+};
 use oauth_types::{
     AuthMethod, BearerChallenge, ClientId, ClientMetadataUrl, Issuer, RedirectUri, ScopeSet,
     Secret, UnixTime,
@@ -210,7 +212,7 @@ fn c_token_7_a_step_up_of_a_client_that_was_forgotten_registers_anew() {
     assert_eq!(stepped.account().client.client_id().as_str(), "c2");
     assert_eq!(stepped.tokens().requested, Some(scope));
     // After what passes, nothing changes.
-    let passing = FlowError::NotSaved;
+    let passing = FlowError::new(FlowStage::Refresh, FlowErrorKind::NotLoaded);
     assert!(
         stepped.clone().after(&passing).tokens().refresh_token.is_some()
             == stepped.tokens().refresh_token.is_some()
@@ -325,11 +327,14 @@ fn sec_141_c_authz_2_a_step_up_does_not_rely_on_old_metadata() {
     assert!(world.sent().iter().any(|line| line.ends_with("/oauth-authorization-server")));
     assert_eq!(stepped.tokens().requested.as_ref().unwrap().as_str(), "read write admin");
     world.metadata.1["code_challenge_methods_supported"] = json!(["plain"]);
-    assert!(matches!(step_up(&world, late), Err(FlowError::NoS256 { .. })));
+    assert!(matches!(
+        step_up(&world, late).as_ref().map_err(FlowError::kind),
+        Err(FlowErrorKind::Discovery(DiscoveryError::NoS256 { .. }))
+    ));
     // A refresh reads it again by the same rules.
     let mut record = session.to_record();
     record.account.server.read_at = None;
     let old = Session::restore(record).unwrap();
     let error = world.drive(old.refresh(&config()).unwrap()).unwrap_err();
-    assert!(matches!(error, FlowError::NoS256 { .. }));
+    assert!(matches!(error.kind(), FlowErrorKind::Discovery(DiscoveryError::NoS256 { .. })));
 }

@@ -1,7 +1,10 @@
 //! More scope: with a user and without, at the same server and at another.
 
 use client_auth::ClientCredentials;
-use client_flow::{ClientConfig, FlowError, Session, Tried, Verdict, judge, login};
+use client_flow::{
+    ClientConfig, DiscoveryError, FlowError, FlowErrorKind, RegistrationError, Session, Tried,
+    Verdict, judge, login,
+};
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use oauth_types::{
@@ -113,15 +116,27 @@ fn a_client_without_a_user_needs_credentials_that_prove_something() {
     let public = ClientCredentials::public(ClientId::parse("job").unwrap());
     let issuer = Issuer::parse("https://as.example").unwrap();
     let config = ClientConfig::for_itself("Job", issuer, public.clone());
-    assert!(matches!(world.login(config), Err(FlowError::Credentials(_))));
+    assert!(matches!(
+        world.login(config).as_ref().map_err(FlowError::kind),
+        Err(FlowErrorKind::Credentials(_))
+    ));
     // Nor does it register itself where it has none.
     let elsewhere = Issuer::parse("https://other.example").unwrap();
     let config = ClientConfig::for_itself("Job", elsewhere, public);
-    assert!(matches!(World::new().login(config), Err(FlowError::NoRegistration { .. })));
+    assert!(matches!(
+        World::new().login(config).as_ref().map_err(FlowError::kind),
+        Err(FlowErrorKind::Registration(RegistrationError::NotOffered { .. }))
+    ));
     assert_eq!(world.token_requests(), 0);
     // A user needs more of the server than a client does.
     let error = machine_world().login(crate::world::config()).unwrap_err();
-    assert!(matches!(error, FlowError::NoEndpoint { member: "authorization_endpoint", .. }));
+    assert!(matches!(
+        error.kind(),
+        FlowErrorKind::Discovery(DiscoveryError::NoEndpoint {
+            member: "authorization_endpoint",
+            ..
+        })
+    ));
 }
 
 #[test]
@@ -152,13 +167,19 @@ fn sec_163_other_metadata_is_found_out_about_and_checked_anew() {
     );
     let before = world.token_requests();
     let step = session.step_up(&config(), MCP, &other, set("read write"), NOW).unwrap();
-    assert!(matches!(world.drive(step), Err(FlowError::ResourceMismatch { .. })));
+    assert!(matches!(
+        world.drive(step).as_ref().map_err(FlowError::kind),
+        Err(FlowErrorKind::Discovery(DiscoveryError::ResourceMismatch { .. }))
+    ));
     // For this resource it is followed, also to a server whose metadata has to be right, for exactly the
     // scopes that were decided.
     world.prm_root.1 = json!({"resource": MCP, "authorization_servers": ["https://as.example/b"],
         "scopes_supported": ["everything"]});
     let step = session.step_up(&config(), MCP, &other, set("read write"), NOW).unwrap();
-    assert!(matches!(world.drive(step), Err(FlowError::NoServerMetadata { .. })));
+    assert!(matches!(
+        world.drive(step).as_ref().map_err(FlowError::kind),
+        Err(FlowErrorKind::Discovery(DiscoveryError::NoServerMetadata { .. }))
+    ));
     assert_eq!(world.token_requests(), before);
     world.prm_root.1["authorization_servers"] = json!(["https://as.example"]);
     world.callback = Box::new(|url| {

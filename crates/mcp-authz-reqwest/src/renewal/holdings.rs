@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use client_flow::{FlowError, Session};
+use client_flow::{FlowErrorKind, Session};
 use http::{HeaderValue, StatusCode};
 use oauth_types::{AuthorizationErrorCode, BearerChallenge, ScopeSet};
 use scope_stepup::{Ledger, Operation, Started, Windows};
@@ -341,16 +341,17 @@ impl Holdings {
 /// Returns `true` if the user did not want to.
 fn said_no(error: &Error) -> bool {
     match error {
-        Error::Flow(FlowError::Denied(answer)) => {
-            answer.code == AuthorizationErrorCode::AccessDenied
-        }
+        Error::Flow(flow) => matches!(
+            flow.kind(),
+            FlowErrorKind::Denied(answer) if answer.code == AuthorizationErrorCode::AccessDenied
+        ),
         error => matches!(error, Error::Visit(VisitFailed::Declined)),
     }
 }
 
 /// Returns `true` if no server answered: the network may be back at any moment.
-const fn is_unreachable(error: &Error) -> bool {
-    matches!(error, Error::Flow(FlowError::Transport { .. }))
+fn is_unreachable(error: &Error) -> bool {
+    matches!(error, Error::Flow(flow) if matches!(flow.kind(), FlowErrorKind::Transport(_)))
 }
 
 /// Returns `true` if the server refused a login that the user did not refuse.

@@ -1,6 +1,6 @@
 //! Metadata of an attacker that names the endpoints of an honest server beside a token endpoint of its own.
 
-use client_flow::{ClientConfig, FlowError, ServerProfile};
+use client_flow::{ClientConfig, DiscoveryError, FlowErrorKind, ServerProfile};
 use mcp_authz_reqwest::{AuthorizedClient, Error};
 use oauth_types::{EndpointUrl, Issuer, RedirectUri};
 use serde_json::json;
@@ -58,7 +58,10 @@ async fn sec_242_the_code_of_an_honest_server_never_reaches_an_evil_token_endpoi
     let honest_server = honest(false).await;
     let evil_server = evil(&honest_server, false).await;
     match get(&client(&evil_server, None)).await {
-        Err(Error::Flow(error @ FlowError::MixUp { .. })) => {
+        Err(Error::Flow(error)) => {
+            let is_mix_up =
+                matches!(error.kind(), FlowErrorKind::Discovery(DiscoveryError::MixUp { .. }));
+            assert!(is_mix_up, "{error:?}");
             let says = error.to_string();
             assert!(says.contains(&honest_server.origin) && says.contains(&evil_server.origin));
             assert!(says.contains("ServerProfile::with_authorization_endpoint_at"), "{says}");
@@ -73,7 +76,8 @@ async fn sec_242_the_code_of_an_honest_server_never_reaches_an_evil_token_endpoi
         let honest_server = honest(sends_iss).await;
         let evil_server = evil(&honest_server, true).await;
         let error = get(&client(&evil_server, None)).await.unwrap_err();
-        assert!(matches!(error, Error::Flow(FlowError::Callback(_))), "{error:?}");
+        let Error::Flow(flow) = &error else { panic!("{error:?}") };
+        assert!(matches!(flow.kind(), FlowErrorKind::Callback(_)), "{error:?}");
         assert_eq!(honest_server.count("GET /authorize"), 1);
         assert_eq!(evil_server.count("POST /token"), 0);
     }

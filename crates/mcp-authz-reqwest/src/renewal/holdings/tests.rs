@@ -1,6 +1,6 @@
 //! What becomes of what a client holds.
 
-use client_flow::{Purpose, Record};
+use client_flow::{DiscoveryError, FlowError, FlowStage, Record};
 use http::StatusCode;
 use oauth_types::{ErrorResponse, Secret};
 use scope_stepup::{Decision, GaveUp, Policy, Situation};
@@ -64,12 +64,13 @@ fn refresh_token(own: &Holdings) -> Option<&str> {
 
 fn answered(status: u16) -> Error {
     let status = StatusCode::from_u16(status).unwrap();
-    Error::Flow(FlowError::Status { purpose: Purpose::Refresh, status })
+    Error::Flow(FlowError::new(FlowStage::Refresh, FlowErrorKind::Status(status)))
 }
 
 fn refused(code: &str) -> FlowError {
     let body = json!({"error": code}).to_string();
-    FlowError::Token(ErrorResponse::from_json(body.as_bytes()).unwrap())
+    let answer = ErrorResponse::from_json(body.as_bytes()).unwrap();
+    FlowError::new(FlowStage::Refresh, FlowErrorKind::Refused(answer))
 }
 
 #[test]
@@ -120,7 +121,7 @@ fn c_token_7_only_an_oauth_error_of_the_token_endpoint_ends_the_refresh_token() 
     for kept in [
         answered(404),
         Error::Flow(refused("invalid_scope")),
-        Error::Flow(FlowError::NoServerMetadata { issuer }),
+        Error::Flow(DiscoveryError::NoServerMetadata { issuer }.into()),
     ] {
         let mut own = holdings();
         land(&mut own, Err(kept), &Wanted::FreshToken).unwrap();

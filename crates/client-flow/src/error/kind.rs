@@ -1,0 +1,123 @@
+//! Reasons for which a flow ends, sorted by the party that can do something about it.
+
+use core::fmt;
+
+use client_auth::NoUsableMethod;
+use http::StatusCode;
+use iss_validate::AuthorizationError;
+use oauth_types::{
+    DocumentError, EndpointUrl, ErrorResponse, InvalidScope, InvalidUri, TokenErrorCode,
+};
+
+use super::{CallbackError, DiscoveryError, FlowError, RegistrationError, SealError};
+use crate::stage::FlowStage;
+use crate::transport::TransportFailed;
+
+/// Reason of a [`FlowError`].
+///
+/// What can occur at one stage only has a type of its own.
+#[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
+pub enum FlowErrorKind {
+    // The network.
+    /// A request brought no response. Tokens that were held before are still good.
+    Transport(TransportFailed),
+    // The peer broke a rule, or lacks a feature.
+    /// A server answered with a status that ends the flow.
+    Status(StatusCode),
+    /// A document that breaks a rule of its format.
+    Document {
+        /// The URL of the document.
+        url: EndpointUrl,
+        /// The rule that it breaks.
+        error: DocumentError,
+    },
+    /// The metadata of the resource or of its authorization server cannot be used.
+    Discovery(DiscoveryError),
+    /// The client cannot become one of the authorization server's.
+    Registration(RegistrationError),
+    /// The browser came back with a callback that does not finish this login. Nothing was sent anywhere.
+    Callback(CallbackError),
+    /// The scopes to ask for are past the bounds.
+    Scope(InvalidScope),
+    /// A URL that a server named, or one made from its issuer, cannot be used.
+    NamedUrl(InvalidUri),
+    // The user or the server said no.
+    /// The authorization server's error response (RFC 6749 §4.1.2.1), from the right server.
+    Denied(AuthorizationError),
+    /// The error response of a token endpoint (RFC 6749 §5.2): at [`FlowStage::TokenExchange`] that of the enterprise's
+    /// identity provider, otherwise that of the authorization server.
+    Refused(ErrorResponse<TokenErrorCode>),
+    // The host has to do something.
+    /// The address of the MCP server cannot be used.
+    ServerUrl(InvalidUri),
+    /// The credentials cannot be used at this server.
+    Credentials(NoUsableMethod),
+    /// A login could not be sealed, or a sealed one not opened.
+    Seal(SealError),
+    /// The cryptographic library did not sign a token request.
+    NotSigned,
+    /// The host could not look up its record, and another process may have used the refresh token that is held.
+    NotLoaded,
+    /// The session has no refresh token.
+    NoRefreshToken,
+}
+
+impl FlowErrorKind {
+    /// The error of a flow that ends at this stage, for this reason.
+    pub(crate) const fn at(self, stage: FlowStage) -> FlowError {
+        FlowError::new(stage, self)
+    }
+}
+
+impl fmt::Display for FlowErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Transport(failure) => failure.fmt(f),
+            Self::Status(status) => {
+                write!(f, "the server answered with status {}: ", status.as_u16())?;
+                f.write_str(match super::consequence::is_transient_status(*status) {
+                    true => "try again later",
+                    false => "the server's operator has to correct that, or the server's address is wrong",
+                })
+            }
+            // A query may hold what the user keeps to themselves.
+            Self::Document { url, error } => {
+                write!(f, "the document at {} cannot be used: {error}", url.without_query())
+            }
+            Self::Discovery(error) => error.fmt(f),
+            Self::Registration(error) => error.fmt(f),
+            Self::Callback(error) => error.fmt(f),
+            Self::Scope(error) => write!(f, "the scopes cannot be requested: {error}"),
+            Self::NamedUrl(rule) => write!(f, "a URL that the server named {rule}"),
+            Self::Denied(error) => error.fmt(f),
+            Self::Refused(error) => {
+                write!(f, "the server refused with {}", error.error)?;
+                match &error.error_description {
+                    Some(description) => write!(f, ": {description}"),
+                    None => Ok(()),
+                }
+            }
+            Self::ServerUrl(rule) => write!(f, "the address of the MCP server {rule}"),
+            Self::Credentials(error) => error.fmt(f),
+            Self::Seal(error) => error.fmt(f),
+            Self::NotSigned => f.write_str(
+                "the token request could not be signed: check that the key is one for the algorithm \
+                 that it is configured for",
+            ),
+            Self::NotLoaded => f.write_str(
+                "the stored credentials could not be read, so the refresh token was not sent: \
+                 another process may have used it; try again when the store can be read",
+            ),
+            Self::NoRefreshToken => {
+                f.write_str("the session has no refresh token: the user has to log in again")
+            }
+        }
+    }
+}
+
+impl core::error::Error for FlowErrorKind {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        None
+    }
+}
