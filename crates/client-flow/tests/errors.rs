@@ -7,7 +7,7 @@ use client_flow::{
     RegistrationError, RestoreError, SealError, TransportFailed,
 };
 use http::StatusCode;
-use oauth_types::Issuer;
+use oauth_types::{ErrorResponse, Issuer};
 
 const fn is_error<E: Error + Send + Sync + 'static>() {}
 
@@ -45,8 +45,7 @@ fn an_error_tells_its_stage_once_and_what_to_do() {
 
 #[test]
 fn c_token_7_what_an_identity_provider_refuses_ends_neither_client_nor_grant() {
-    let answer =
-        client_flow::oauth_types::ErrorResponse::from_json(br#"{"error":"invalid_client"}"#);
+    let answer = ErrorResponse::from_json(br#"{"error":"invalid_client"}"#);
     let kind = FlowErrorKind::Refused(answer.unwrap());
     let ends = |stage| {
         let error = FlowError::new(stage, kind.clone());

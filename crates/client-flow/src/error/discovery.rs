@@ -125,13 +125,7 @@ impl fmt::Display for DiscoveryError {
                  server's operator has to correct one of them; if you trust {received}, pin it for \
                  this server (`ClientConfig::pinned_issuers`)"
             ),
-            Self::TenantPlaceholder { issuer } => write!(
-                f,
-                "the metadata of {issuer} names no tenant but `{{tenantid}}`: pin the issuer of \
-                 your tenant for this server; if it is Microsoft Entra and that is not enough, use \
-                 `ServerProfile::entra` for the pinned issuer (its endpoints have to be on the \
-                 same origin)"
-            ),
+            Self::TenantPlaceholder { issuer } => tenant_placeholder(issuer, f),
             Self::LeadsToLocalAddress { url } => write!(
                 f,
                 "a server on the network points to a local address, {}: its operator has to \
@@ -146,17 +140,9 @@ impl fmt::Display for DiscoveryError {
                  metadata is, name that URL with `ServerProfile::with_metadata_at` for this issuer",
                 url.without_query()
             ),
-            Self::MixUp { issuer, authorization_endpoint, token_endpoint } => write!(
-                f,
-                "the metadata of {issuer} has its authorization_endpoint on {} and its \
-                 token_endpoint on {}, and does not promise `iss` (RFC 9207): a code of one server \
-                 could be sent to another (RFC 9700 §4.4); the operator of {issuer} has to promise \
-                 `iss` or to put both on one origin; if its documentation names this authorization \
-                 endpoint, name it with `ServerProfile::with_authorization_endpoint_at` for this \
-                 issuer",
-                authorization_endpoint.origin(),
-                token_endpoint.origin(),
-            ),
+            Self::MixUp { issuer, authorization_endpoint, token_endpoint } => {
+                mix_up(issuer, authorization_endpoint, token_endpoint, f)
+            }
             Self::NoEndpoint { issuer, member } => write!(
                 f,
                 "the metadata of {issuer} has no {member}: its operator has to add it, or the \
@@ -171,6 +157,33 @@ impl fmt::Display for DiscoveryError {
             ),
         }
     }
+}
+
+fn mix_up(
+    issuer: &Issuer,
+    authorization_endpoint: &EndpointUrl,
+    token_endpoint: &EndpointUrl,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    write!(
+        f,
+        "the metadata of {issuer} has its authorization_endpoint on {} and its token_endpoint on \
+         {}, and does not promise `iss` (RFC 9207): a code of one server could be sent to another \
+         (RFC 9700 §4.4); the operator of {issuer} has to promise `iss` or to put both on one \
+         origin; if its documentation names this authorization endpoint, name it with \
+         `ServerProfile::with_authorization_endpoint_at` for this issuer",
+        authorization_endpoint.origin(),
+        token_endpoint.origin(),
+    )
+}
+
+fn tenant_placeholder(issuer: &Issuer, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(
+        f,
+        "the metadata of {issuer} names no tenant but `{{tenantid}}`: pin the issuer of your \
+         tenant for this server; if it is Microsoft Entra and that is not enough, use \
+         `ServerProfile::entra` for the pinned issuer (its endpoints have to be on the same origin)"
+    )
 }
 
 fn no_s256(issuer: &Issuer, f: &mut fmt::Formatter<'_>) -> fmt::Result {

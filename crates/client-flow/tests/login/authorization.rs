@@ -93,7 +93,7 @@ fn c_iss_6_c_authz_5_sec_001_sec_011_sec_018_a_callback_that_is_not_ours_sends_n
         assert!(!format!("{error} {error:?}").contains("CANARY"));
         match error.kind() {
             FlowErrorKind::Callback(CallbackError::Rejected(rejected)) => {
-                assert_eq!(*rejected, rejection)
+                assert_eq!(*rejected, rejection);
             }
             other => panic!("{other:?}"),
         }
