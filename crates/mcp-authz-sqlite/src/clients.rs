@@ -1,4 +1,4 @@
-//! Clients, and what ends with them.
+//! Client rows: reading, creating and deleting them, and revoking what users granted.
 
 use authorization_server::ClientRecord;
 use authorization_server::store::rows::ClientIndex;
@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::row::{first, read_body, read_optional_time, read_text, time};
 use crate::sweep;
 
-/// How many forgotten clients make room at once.
+/// Most forgotten clients that are removed at once to make room for a new one.
 const FORGOTTEN: i64 = 100;
 
 pub(crate) fn read(
@@ -63,7 +63,9 @@ pub(crate) fn create(
     Ok(CreateOutcome::Created)
 }
 
-/// Clients without a token take a part of the room at most.
+/// Returns `true` if one more client fits.
+///
+/// Clients without a token may fill only a part of the room ([`ClientRecord::max_unused`]).
 fn has_room(connection: &Connection, is_unused: bool, max_clients: usize) -> Result<bool, Failure> {
     let max_unused = ClientRecord::max_unused(max_clients);
     Ok(count(connection, "clients")? < max_clients
@@ -76,7 +78,7 @@ fn count(connection: &Connection, name: &str) -> Result<usize, Failure> {
     usize::try_from(count).map_err(|_| Failure::Damaged)
 }
 
-/// Removes the client without a token that would be forgotten first; `false` if there is no such client.
+/// Removes the client without a token that would be forgotten first; returns `false` if there is no such client.
 fn remove_oldest_unused(connection: &Connection) -> Result<bool, Failure> {
     let mut delete = connection.prepare_cached(
         "DELETE FROM clients WHERE client_id IN \
@@ -85,11 +87,13 @@ fn remove_oldest_unused(connection: &Connection) -> Result<bool, Failure> {
     Ok(delete.execute([])? > 0)
 }
 
-/// Removes clients that are forgotten.
+/// Removes at most `?2` clients that are forgotten at the time `?1`.
 pub(crate) const FORGET: &str = "DELETE FROM clients WHERE client_id IN \
      (SELECT client_id FROM clients WHERE unused_until <= ?1 LIMIT ?2)";
 
-/// Keeps the client of a family for as long as that may need it. Its row is written once a day, not with every token.
+/// Keeps a client for as long as its new family may need it.
+///
+/// After the client's first token, its row is written at most once a day.
 pub(crate) fn keep(connection: &Connection, family: &NewFamily) -> Result<(), Failure> {
     connection
         .prepare_cached(

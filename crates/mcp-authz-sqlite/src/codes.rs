@@ -1,4 +1,4 @@
-//! Codes, each good for one family.
+//! Authorization codes: each is redeemed at most once, for one family (RFC 6749 §4.1.2).
 
 use authorization_server::store::rows::CodeIndex;
 use authorization_server::store::{CodeRecord, FamilyId, NewFamily, RedeemOutcome};
@@ -47,8 +47,9 @@ pub(crate) fn read(
     })
 }
 
-/// The family that a code was used for: its number in this column, its identifier in the next. A used code without its
-/// family is damage, and is not good again.
+/// Reads the family that a code was redeemed for: its number in this column, its identifier in the next one.
+///
+/// A redeemed code without its family is damage, so that the code cannot be redeemed again.
 fn read_family(row: &Row<'_>, column: usize) -> Result<Option<FamilyId>, Failure> {
     match (row.get::<_, Option<i64>>(column)?, row.get::<_, Option<[u8; 16]>>(column + 1)?) {
         (None, _) => Ok(None),

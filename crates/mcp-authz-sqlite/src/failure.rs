@@ -1,17 +1,17 @@
-//! Why an operation failed, in SQLite's words and in ours.
+//! Errors of an operation: SQLite's, and the [`StoreError`] that the caller gets for each.
 
 use authorization_server::store::StoreError;
 use rusqlite::{Error, ErrorCode};
 use tracing::warn;
 
-/// Why an operation came to nothing.
+/// Reason for which an operation failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// SQLite says so.
+    /// Error of SQLite.
     Sqlite(Error),
-    /// A row holds what nobody put there.
+    /// A row holds a value that this crate never writes.
     Damaged,
-    /// The library says so of a body.
+    /// Error of the library about the body of a record.
     Body(StoreError),
 }
 
@@ -31,7 +31,7 @@ impl From<Error> for Failure {
 }
 
 impl Failure {
-    /// What the caller is told, before anything was committed.
+    /// Logs the failure and returns the caller's error, provided that nothing was committed.
     pub(crate) fn told(&self) -> StoreError {
         match self {
             Self::Damaged => {
@@ -47,19 +47,19 @@ impl Failure {
     }
 }
 
-/// The same for SQLite's own.
+/// Logs an error of SQLite and returns the caller's error, provided that nothing was committed.
 pub(crate) fn told(error: &Error) -> StoreError {
     match error {
-        // The second kind is of a statement, which names a column that a later schema has not.
+        // `SqlInputError` is about a statement that names a column which a later schema does not have.
         Error::SqliteFailure(failure, _) | Error::SqlInputError { error: failure, .. } => {
-            // The number alone: messages may quote what was stored.
+            // Only the number is logged, because messages may quote stored data.
             warn!(code = failure.extended_code, "the database refused");
             match failure.code {
                 ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => StoreError::Corrupt,
                 _ => StoreError::Unavailable,
             }
         }
-        // A column of another type, length or encoding than was ever written.
+        // A column has a type, length or encoding that this crate never writes.
         _ => {
             warn!("a row of the database cannot be read");
             StoreError::Corrupt

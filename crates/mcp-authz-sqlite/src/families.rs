@@ -1,4 +1,4 @@
-//! Families and their access tokens.
+//! Families (grants) with their generations of refresh tokens, and their access tokens (OAuth 2.1 §4.3.1).
 
 use authorization_server::store::rows::{AccessIndex, FamilyIndex};
 use authorization_server::store::{
@@ -11,7 +11,9 @@ use crate::clients;
 use crate::failure::Failure;
 use crate::row::{first, read_body, read_text, read_time, time};
 
-/// Stores a family with its first token; its number. Its identifier must be new.
+/// Stores a family with its first access token and returns the number of its row.
+///
+/// The identifier of the family must be new.
 pub(crate) fn insert(
     connection: &Connection,
     family: &NewFamily,
@@ -39,7 +41,9 @@ pub(crate) fn insert(
     Ok(number)
 }
 
-/// Stores a token. One that is stored already is that of an operation that is repeated.
+/// Stores an access token.
+///
+/// A digest that is stored already comes from a repetition of the same operation, so the row stays as it is.
 fn insert_access(
     connection: &Connection,
     family: &FamilyId,
@@ -59,7 +63,7 @@ fn insert_access(
     Ok(())
 }
 
-/// Stores a family that no code stands for, unless it is there.
+/// Stores a family that was issued without a code, unless it is stored already.
 pub(crate) fn insert_new(
     connection: &Connection,
     family: &NewFamily,
@@ -100,7 +104,7 @@ fn generation(number: i64) -> Result<Generation, Failure> {
     u64::try_from(number).map(Generation::new).map_err(|_| Failure::Damaged)
 }
 
-/// What a refresh depends on.
+/// Columns that decide the outcome of a refresh.
 struct Live {
     generation: Generation,
     rotated_at: UnixTime,
@@ -162,7 +166,7 @@ pub(crate) fn rotate(
     Ok(outcome)
 }
 
-/// A token outlives its family, which a sweep must not take from it.
+/// Keeps the row of a family from sweeps until its last access token has expired.
 fn need_until(connection: &Connection, id: &FamilyId, until: UnixTime) -> Result<(), Failure> {
     connection
         .prepare_cached("UPDATE families SET needed_until = max(needed_until, ?2) WHERE id = ?1")?

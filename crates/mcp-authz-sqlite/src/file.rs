@@ -1,4 +1,4 @@
-//! The database file: who may read it, whether it is ours, and how it is opened.
+//! The database file: its permissions and owner, its identity, and how it is opened.
 
 use core::fmt;
 use std::fs::{self, File};
@@ -13,39 +13,40 @@ use crate::row::saturating;
 use crate::schema::{self, Label};
 use crate::settings::{Settings, Synchronous};
 
-/// Pages of the write-ahead log after which it is put back, 3 MB: in a few milliseconds on a disk of today. Fewer cost each
-/// change more, and more make the one that has to wait for them wait longer.
+/// Pages of the write-ahead log after which it is checkpointed: 3 MB, a few milliseconds on a current disk.
+///
+/// Fewer pages make every change slower; more make the change that triggers the checkpoint wait longer.
 const PUT_BACK: i64 = 700;
 
-/// Why a database is not opened. None of these changes the file.
+/// Reason for which a database was not opened. None of these changes the file.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// A later release wrote it. Go back to that release.
+    /// A later release wrote the database. Go back to that release.
     NewerSchema {
-        /// The version of its schema.
+        /// Schema version of the database.
         found: u32,
-        /// The last version that this release knows.
+        /// Latest schema version that this release knows.
         known: u32,
     },
-    /// It is a file, or a database, of another kind.
+    /// The file is not a database of this crate.
     NotAStore,
-    /// Others may read it, or what SQLite keeps beside it: its mode has to be 0600.
+    /// Other users may read the database, or a file that SQLite keeps beside it: the mode has to be 0600.
     OpenToOthers,
-    /// It belongs to another user, who may change it, or what SQLite keeps beside it does.
+    /// The database, or a file that SQLite keeps beside it, belongs to another user, who could change it.
     OtherOwner {
-        /// The number of that user.
+        /// User ID of the owner.
         owner: u32,
-        /// The number of the user as whom the server runs.
+        /// User ID that the server runs as.
         process: u32,
     },
-    /// Its path ends in a symbolic link, or that of what SQLite keeps beside it: name the file itself.
+    /// The path of the database, or of a file beside it, ends in a symbolic link: name the file itself.
     Link,
-    /// The file system cannot keep a database as it has to be: write-ahead log, flushed before each answer.
+    /// The file system does not support a write-ahead log that is flushed before each answer.
     Unfit,
-    /// The file system's error.
+    /// Error of the file system.
     Io(io::Error),
-    /// SQLite's error.
+    /// Error of SQLite.
     Sqlite(rusqlite::Error),
 }
 
@@ -107,7 +108,7 @@ impl From<rusqlite::Error> for OpenError {
     }
 }
 
-/// Opens the database for the one that writes, and makes it if it is not there.
+/// Opens the connection of the writer, and creates the database if it does not exist.
 pub(crate) fn open_writer(path: &Path, settings: &Settings) -> Result<Connection, OpenError> {
     refuse_others(open_private(path)?, path)?;
     let mut connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, settings)?;
@@ -115,7 +116,7 @@ pub(crate) fn open_writer(path: &Path, settings: &Settings) -> Result<Connection
         return Err(OpenError::NotAStore);
     }
     make_safe(&connection, settings.synchronous)?;
-    // A migration copies tables, and needs more room for a moment.
+    // The size is limited after the migration, because a migration copies tables and needs more room for a while.
     schema::migrate(&mut connection)?;
     if let Some(max_bytes) = settings.max_bytes {
         let page: u32 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
@@ -125,7 +126,7 @@ pub(crate) fn open_writer(path: &Path, settings: &Settings) -> Result<Connection
     Ok(connection)
 }
 
-/// Opens it for one that looks things up.
+/// Opens a read-only connection for look-ups.
 pub(crate) fn open_reader(path: &Path, settings: &Settings) -> Result<Connection, OpenError> {
     let connection = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY, settings)?;
     connection.pragma_update(None, "query_only", true)?;
@@ -136,7 +137,7 @@ fn open(path: &Path, flags: OpenFlags, settings: &Settings) -> Result<Connection
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(settings.busy_timeout)?;
     connection.set_prepared_statement_cache_capacity(64);
-    // A file that somebody tampered with runs nothing, and is noticed sooner.
+    // A tampered file can run nothing through its schema, and damage is noticed earlier.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "cell_size_check", true)?;
@@ -145,17 +146,17 @@ fn open(path: &Path, flags: OpenFlags, settings: &Settings) -> Result<Connection
     Ok(connection)
 }
 
-/// An answer leaves only when its change is on the disk, or the database is not used at all.
+/// Makes every answer wait until its change is on the disk, or fails if the file system does not support that.
 fn make_safe(connection: &Connection, synchronous: Synchronous) -> Result<(), OpenError> {
     connection.pragma_update(None, "synchronous", synchronous.number())?;
-    // macOS flushes to the disk's own cache unless it is told otherwise.
+    // By default, macOS flushes only to the disk's own cache.
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
     let mode: String =
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
-    // Who makes the log too long puts it back into the database, with its pages all over the file, and others wait.
+    // The change that makes the log too long writes it back into pages all over the database, while others wait.
     connection.pragma_update_and_check(None, "wal_autocheckpoint", PUT_BACK, |_| Ok(()))?;
-    // A log that one large change blew up shrinks again.
+    // A log that grew by one large change shrinks again.
     connection.pragma_update_and_check(None, "journal_size_limit", 64 << 20, |_| Ok(()))?;
     let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
     let is_safe = mode == "wal"
@@ -164,7 +165,7 @@ fn make_safe(connection: &Connection, synchronous: Synchronous) -> Result<(), Op
     if is_safe { Ok(()) } else { Err(OpenError::Unfit) }
 }
 
-/// Looks at a database before anything opens it for writing.
+/// Refuses a file of another kind or of a later release, before anything opens it for writing.
 fn refuse_others(file: File, path: &Path) -> Result<(), OpenError> {
     let mut head = Vec::new();
     file.take(100).read_to_end(&mut head)?;
@@ -180,8 +181,8 @@ fn refuse_others(file: File, path: &Path) -> Result<(), OpenError> {
         bytes.map(u32::from_be_bytes).ok_or(OpenError::NotAStore)
     };
     Label { application_id: number(68)?, version: number(60)? }.check()?;
-    // The last changes of the label may be in the log, which nobody may write back before we know. Where there is a
-    // rollback journal, the power was cut while the file was made, and nothing is in it yet.
+    // The latest label may be in the log alone, and the log must not be written back before the label is checked. A
+    // rollback journal means that the power was cut while the file was created, so that it holds nothing yet.
     let has = |suffix| fs::metadata(with_suffix(path, suffix)).is_ok_and(|file| file.len() > 0);
     if has("-wal") && !has("-journal") {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
@@ -190,23 +191,25 @@ fn refuse_others(file: File, path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// The file that SQLite keeps beside a database.
+/// Returns the path of a file that SQLite keeps beside a database.
 pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
 }
 
-/// Opens the file, which is made for its owner alone if it is not there; SQLite gives its log the same mode. What lies
-/// beside it from before has to be as private, because SQLite takes it as it is.
+/// Opens the file, and creates it with mode 0600 if it does not exist.
+///
+/// SQLite gives its log the same mode. Files that lie beside it already have to be as private, because SQLite uses them
+/// as they are.
 fn open_private(path: &Path) -> Result<File, OpenError> {
     match private_file::options().write(true).create_new(true).open(path) {
         Ok(_) => sync_folder(path)?,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error.into()),
     }
-    // Where it may only be read, SQLite would leave a log that may only be read too, and stays when the file's own mode
-    // is mended.
+    // The file has to be writable: beside a read-only one SQLite would leave a read-only log, which stays when the mode
+    // of the file is corrected.
     let file = private_file::open(private_file::options().read(true).write(true), path)?;
     for suffix in ["-wal", "-shm", "-journal"] {
         match private_file::look(&with_suffix(path, suffix)) {

@@ -14,7 +14,7 @@ mod settings;
 mod store;
 mod sweep;
 
-// Its types stand in public signatures, so that a user needs no further dependency.
+// Public signatures name its types, so a user needs no further dependency.
 pub use authorization_server;
 
 pub use file::OpenError;

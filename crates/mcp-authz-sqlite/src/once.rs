@@ -1,4 +1,4 @@
-//! What counts once.
+//! Replay detection: keys that are accepted at most once, by kind ([`OnceKind`]).
 
 use authorization_server::store::OnceKind;
 use client_auth::Replay;
@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 use crate::failure::Failure;
 use crate::row::time;
 
-/// Takes nothing that ends before what was forgotten of its kind, nor what is there and has not ended.
+/// Stores a key, unless it was seen: it is stored and has not ended, or ends no later than a forgotten key of its kind.
 const PUT: &str = "INSERT INTO once (key, until, kind) SELECT ?1, ?2, ?4 \
                    WHERE NOT EXISTS (SELECT 1 FROM forgotten WHERE kind = ?4 AND until >= ?2) \
                    ON CONFLICT (key) DO UPDATE SET until = max(until, excluded.until) WHERE until <= ?3";

@@ -1,7 +1,7 @@
-//! The threads that hold the connections: one that writes, a few that read.
+//! Threads that hold the database connections: one that writes, and a few that read.
 //!
-//! Whatever waits for the writer is done in one transaction and stored by one flush of the disk, and nobody is answered
-//! before it. An operation that fails is undone alone.
+//! The writer runs all waiting operations in one transaction, which one flush of the disk stores (group commit), and
+//! answers after that flush. An operation that fails is rolled back alone.
 
 use core::time::Duration;
 use core::{fmt, iter};
@@ -18,19 +18,20 @@ use rusqlite::Connection;
 
 use crate::failure::{Failure, told};
 
-/// Most operations that wait; more than that, and it is better to say so.
+/// Most operations that wait in a queue; further ones fail at once.
 const WAITING: usize = 4096;
-/// Most operations of one transaction, so that the first does not wait for ever.
+/// Most operations in one transaction, so that the wait of the first one is bounded.
 const GROUP: usize = 128;
-/// How long the writer looks for more before it sleeps: on a fast disk, to be woken takes a fifth as long as to store
-/// something.
+/// Time for which the writer polls its queue before it sleeps.
+///
+/// On a fast disk, waking a thread takes a fifth as long as a commit.
 const AWAKE: Duration = Duration::from_micros(100);
 
-/// What waits for some of the threads. It ends with its sender.
+/// Receiving end of a queue, shared by its threads; it closes when its sender is dropped.
 type Waiting = Mutex<Receiver<Box<dyn Job>>>;
 type Jobs = Vec<Box<dyn Job>>;
 
-/// Threads that do what is put into one queue. They end with it, when all in it is done.
+/// Threads that run the operations of one queue, and end when it is closed and empty.
 pub(crate) struct Threads {
     queue: Option<SyncSender<Box<dyn Job>>>,
     threads: Vec<JoinHandle<()>>,
@@ -38,7 +39,7 @@ pub(crate) struct Threads {
 }
 
 impl Threads {
-    /// The one thread that writes.
+    /// Starts the one thread that writes.
     pub(crate) fn writer(connection: Connection) -> io::Result<Self> {
         Self::start("writer", [connection], |connection, waiting| {
             while let Some(group) = next_group(&lock(waiting)) {
@@ -47,7 +48,7 @@ impl Threads {
         })
     }
 
-    /// Threads that read, one for each connection.
+    /// Starts threads that read, one for each connection.
     pub(crate) fn readers(connections: Vec<Connection>) -> io::Result<Self> {
         Self::start("reader", connections, |connection, waiting| {
             while let Some(mut job) = next(waiting) {
@@ -73,7 +74,10 @@ impl Threads {
         Ok(Self { queue: Some(queue), threads, is_damaged: Arc::default() })
     }
 
-    /// Does this on one of the threads.
+    /// Runs an operation on one of the threads.
+    ///
+    /// A caller that stops waiting before the operation's turn leaves the database unchanged; one that stops later
+    /// has no effect on it.
     ///
     /// Whoever stops waiting before its turn has changed nothing; whoever stops later has changed all of it.
     pub(crate) async fn run<T: Send + 'static>(
@@ -85,7 +89,7 @@ impl Threads {
         queue
             .try_send(Box::new(Operation { work, done: None, answer }))
             .map_err(|_| StoreError::Unavailable)?;
-        // A thread that died with it does not say how far it came.
+        // The thread died during the operation, so its outcome is unknown.
         let outcome = answered.await.unwrap_or(Err(StoreError::UnknownOutcome));
         if outcome.as_ref().err() == Some(&StoreError::Corrupt) {
             self.is_damaged.store(true, Ordering::Relaxed);
@@ -93,14 +97,14 @@ impl Threads {
         outcome
     }
 
-    /// Whether something was found that cannot be read, ever since they were started.
+    /// Returns `true` if an operation has found data that cannot be read since the threads were started.
     pub(crate) fn is_damaged(&self) -> bool {
         self.is_damaged.load(Ordering::Relaxed)
     }
 }
 
 impl Drop for Threads {
-    /// Waits for what is in the queue, and closes the connections.
+    /// Waits until the queue is empty, and closes the connections.
     fn drop(&mut self) {
         self.queue = None;
         for thread in self.threads.drain(..) {
@@ -119,12 +123,14 @@ fn lock(waiting: &Waiting) -> MutexGuard<'_, Receiver<Box<dyn Job>>> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What comes next; `None` when nothing will any more. Who waits for it holds the lock, and who works does not.
+/// Waits for the next job; returns `None` once the queue is closed and empty.
+///
+/// A thread holds the lock while it waits, and releases it before it works.
 fn next(waiting: &Waiting) -> Option<Box<dyn Job>> {
     lock(waiting).recv().ok()
 }
 
-/// All that waits, or what comes next.
+/// Takes the jobs that wait, at most [`GROUP`], or else waits for the next one.
 #[expect(clippy::disallowed_methods, reason = "it decides when to sleep, and nothing else")]
 fn next_group(waiting: &Receiver<Box<dyn Job>>) -> Option<Jobs> {
     let begin = Instant::now();
@@ -138,7 +144,7 @@ fn next_group(waiting: &Receiver<Box<dyn Job>>) -> Option<Jobs> {
     Some(iter::once(first).chain(waiting.try_iter()).take(GROUP).collect())
 }
 
-/// Carries a group out in one transaction, and then answers.
+/// Runs a group in one transaction, then answers each job.
 fn write(connection: &Connection, mut group: Jobs) {
     group.retain(|job| job.is_awaited());
     if group.is_empty() {
@@ -146,7 +152,7 @@ fn write(connection: &Connection, mut group: Jobs) {
     }
     let outcome = commit(connection, &mut group);
     if outcome.is_err() {
-        // If even that fails, SQLite is asked again before the next one begins.
+        // If the rollback fails too, the next group cannot begin, and the rollback is tried again.
         let _ = undo(connection);
     }
     for job in group {
@@ -158,7 +164,7 @@ fn commit(connection: &Connection, group: &mut [Box<dyn Job>]) -> Result<(), Sto
     run(connection, group).map_err(|error| told(&error))?;
     execute(connection, "COMMIT").map_err(|error| {
         told(&error);
-        // The log may have it all the same.
+        // The log may hold the change in spite of the error.
         StoreError::UnknownOutcome
     })
 }
@@ -168,14 +174,14 @@ fn run(connection: &Connection, group: &mut [Box<dyn Job>]) -> rusqlite::Result<
     if group.iter_mut().all(|job| job.run(connection)) {
         return Ok(());
     }
-    // For those that fail, which are few, all begin again: points to go back to would cost all others a fifth of their
-    // time.
+    // Savepoints on the fast path cost about 20 %, and failures are rare, so a failed group is retried with one
+    // savepoint per job.
     undo(connection)?;
     execute(connection, "BEGIN IMMEDIATE")?;
     for job in group {
         execute(connection, "SAVEPOINT one")?;
         if !job.run(connection) {
-            // After some errors, as that of a full disk, SQLite has undone all, and this says so.
+            // After some errors, such as a full disk, SQLite has rolled back everything, and this statement fails.
             execute(connection, "ROLLBACK TO one")?;
         }
         execute(connection, "RELEASE one")?;
@@ -183,7 +189,7 @@ fn run(connection: &Connection, group: &mut [Box<dyn Job>]) -> rusqlite::Result<
     Ok(())
 }
 
-/// Undoes what was begun, unless SQLite has done so.
+/// Rolls back the transaction, unless SQLite has done so already.
 fn undo(connection: &Connection) -> rusqlite::Result<()> {
     if connection.is_autocommit() { Ok(()) } else { execute(connection, "ROLLBACK") }
 }
@@ -192,13 +198,13 @@ fn execute(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(statement)?.execute([]).map(drop)
 }
 
-/// Something to do with a connection, for somebody who waits for it.
+/// Operation on a connection, with a caller that may wait for its result.
 trait Job: Send {
-    /// Whether anybody still waits.
+    /// Returns `true` if the caller still waits.
     fn is_awaited(&self) -> bool;
-    /// Does it, or does it again after all of it was undone; whether that went well.
+    /// Runs the operation, again if the first run was rolled back; returns `true` if it succeeded.
     fn run(&mut self, connection: &Connection) -> bool;
-    /// Says what came of it, unless all that it was done with came to nothing.
+    /// Sends the caller the result, or the error of the transaction if that failed.
     fn answer(self: Box<Self>, outcome: Result<(), StoreError>);
 }
 
@@ -218,7 +224,7 @@ impl<T: Send, W: Fn(&Connection) -> Result<T, Failure> + Send> Job for Operation
     }
 
     fn answer(self: Box<Self>, outcome: Result<(), StoreError>) {
-        // Its own error says more than that of the others.
+        // The operation's own error says more than that of its group.
         let answer = match self.done {
             Some(done) => {
                 done.map_err(|error| error.told()).and_then(|value| outcome.map(|()| value))

@@ -1,4 +1,4 @@
-//! How values stand in columns.
+//! Conversions between values and columns.
 
 use authorization_server::store::rows::RecordBody;
 use oauth_types::{SecretDigest, UnixTime};
@@ -6,22 +6,22 @@ use rusqlite::Row;
 
 use crate::failure::Failure;
 
-/// A number as a column has it. SQLite counts to 2^63 - 1, which stands for all that comes after it too.
+/// Converts a number for a column; 2^63 - 1, SQLite's maximum, stands for every larger number too.
 pub(crate) fn saturating(number: impl TryInto<i64>) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
 }
 
-/// A time as a column has it.
+/// Converts a time for a column, in seconds since the Unix epoch.
 pub(crate) fn time(time: UnixTime) -> i64 {
     saturating(time.as_secs())
 }
 
-/// The time in a column.
+/// Reads the time in a column.
 pub(crate) fn read_time(row: &Row<'_>, column: usize) -> Result<UnixTime, Failure> {
     to_time(row.get(column)?)
 }
 
-/// The time in a column that may be empty.
+/// Reads the time in a column that may be `NULL`.
 pub(crate) fn read_optional_time(
     row: &Row<'_>,
     column: usize,
@@ -37,7 +37,7 @@ fn to_time(number: i64) -> Result<UnixTime, Failure> {
     }
 }
 
-/// A text that is parsed as it was before it was stored.
+/// Reads a text with the parser that accepted it before it was stored.
 pub(crate) fn read_text<T, E>(
     row: &Row<'_>,
     column: usize,
@@ -47,17 +47,17 @@ pub(crate) fn read_text<T, E>(
     parse(text).map_err(|_| Failure::Damaged)
 }
 
-/// The body in a column.
+/// Reads the body of a record in a column, without parsing it.
 pub(crate) fn read_body(row: &Row<'_>, column: usize) -> Result<RecordBody, Failure> {
     Ok(RecordBody::from_stored(row.get::<_, String>(column)?))
 }
 
-/// The digest in a column.
+/// Reads the digest in a column.
 pub(crate) fn read_digest(row: &Row<'_>, column: usize) -> Result<SecretDigest, Failure> {
     Ok(SecretDigest::from_bytes(row.get(column)?))
 }
 
-/// The first row that a query finds, read.
+/// Reads the first row that a query finds, if it finds any.
 pub(crate) fn first<T>(
     mut rows: rusqlite::Rows<'_>,
     read: impl FnOnce(&Row<'_>) -> Result<T, Failure>,

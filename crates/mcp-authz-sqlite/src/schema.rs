@@ -1,15 +1,16 @@
-//! The tables, and how an older database comes to have them.
+//! Database schema: its version label, and the migrations from earlier releases.
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tracing::warn;
 
 use crate::file::OpenError;
 
-/// Tells our databases from those of others ("MOAS").
+/// Application ID in the file header that marks databases of this crate ("MOAS").
 pub(crate) const APPLICATION_ID: u32 = 0x4D4F_4153;
 
-/// What makes each version of the schema of the one before it; the first makes it of nothing. What is released is never
-/// changed: a later version gets a text of its own.
+/// Migrations, each from the version before it; the first starts from an empty database.
+///
+/// A released migration is never changed: a later version gets a migration of its own.
 const MIGRATIONS: &[&str] = &[
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
@@ -19,14 +20,14 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/6.sql"),
 ];
 
-/// The version that this release writes.
+/// Schema version that this release writes.
 #[expect(clippy::cast_possible_truncation, reason = "there are few migrations")]
 pub(crate) const VERSION: u32 = MIGRATIONS.len() as u32;
 
-/// The version from which on clients say whether they are the operator's.
+/// First schema version that marks the clients of the operator (`of_operator`).
 const OF_OPERATOR: u32 = 5;
 
-/// What a database says that it is.
+/// Label of a database: the program that it belongs to, and its schema version.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Label {
     pub(crate) application_id: u32,
@@ -34,10 +35,10 @@ pub(crate) struct Label {
 }
 
 impl Label {
-    /// A database in which nothing is yet.
+    /// Label of an empty database.
     const NEW: Self = Self { application_id: 0, version: 0 };
 
-    /// Whether this release may write to it.
+    /// Fails unless this release may write to the database.
     pub(crate) fn check(self) -> Result<(), OpenError> {
         match self {
             Self::NEW => Ok(()),
@@ -49,25 +50,25 @@ impl Label {
         }
     }
 
-    /// What SQLite reads, changes included that are still in the write-ahead log.
+    /// Reads the label through SQLite, which includes changes that are still in the write-ahead log.
     pub(crate) fn read(connection: &Connection) -> Result<Self, rusqlite::Error> {
         let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get(0));
         Ok(Self { application_id: number("application_id")?, version: number("user_version")? })
     }
 }
 
-/// Whether a database without a label holds somebody else's tables.
+/// Returns `true` if a database without a label holds tables, which belong to another program.
 pub(crate) fn is_foreign(connection: &Connection) -> Result<bool, OpenError> {
     let tables: i64 =
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     Ok(Label::read(connection)? == Label::NEW && tables > 0)
 }
 
-/// Brings the schema to this release's version: all steps in one transaction, or none.
+/// Migrates the schema to this release's version, in one transaction.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let label = Label::read(&transaction)?;
-    // Another process may have been faster, with another release.
+    // Another process may have migrated it in the meantime, to the version of another release.
     label.check()?;
     for (_, migration) in (0..).zip(MIGRATIONS).skip_while(|(step, _)| *step < label.version) {
         transaction.execute_batch(migration)?;

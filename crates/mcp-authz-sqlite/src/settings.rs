@@ -1,10 +1,12 @@
-//! What an operator may choose, and what nobody may.
+//! Settings of the store: durability, limits, number of readers and timeouts.
 
 use core::fmt;
 use core::str::FromStr;
 use core::time::Duration;
 
-/// How a store is kept. What is not said here is not to be chosen: WAL, foreign keys, one writer.
+/// Settings of a [`SqliteStore`](crate::SqliteStore).
+///
+/// The write-ahead log, foreign keys and the single writer are fixed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Settings {
     pub(crate) synchronous: Synchronous,
@@ -27,36 +29,37 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// How sure a change is to be before its answer: [`Synchronous::Full`] if nothing else is said.
+    /// Sets how durable a change is before its answer leaves; [`Synchronous::Full`] by default.
     #[must_use]
     pub const fn with_synchronous(mut self, synchronous: Synchronous) -> Self {
         self.synchronous = synchronous;
         self
     }
 
-    /// Most clients that are taken; a million if nothing else is said.
+    /// Sets the most clients that are stored; a million by default.
     #[must_use]
     pub const fn with_max_clients(mut self, max_clients: usize) -> Self {
         self.max_clients = max_clients;
         self
     }
 
-    /// The largest that the database may become, in bytes; as large as the disk if nothing is said. A full one refuses
-    /// to issue and goes on answering what it is asked.
+    /// Sets the largest size of the database, in bytes; the size of the disk by default.
+    ///
+    /// A full database refuses to issue and still answers look-ups.
     #[must_use]
     pub const fn with_max_bytes(mut self, max_bytes: u64) -> Self {
         self.max_bytes = Some(max_bytes);
         self
     }
 
-    /// How many threads look things up; four if nothing else is said, and never fewer than one.
+    /// Sets the number of threads for look-ups; 4 by default, and at least 1.
     #[must_use]
     pub const fn with_readers(mut self, readers: usize) -> Self {
         self.readers = readers;
         self
     }
 
-    /// How long a change waits for another process that writes to the same file; two seconds if nothing else is said.
+    /// Sets how long a change waits for another process that writes to the same file; 2 s by default.
     #[must_use]
     pub const fn with_busy_timeout(mut self, busy_timeout: Duration) -> Self {
         self.busy_timeout = busy_timeout;
@@ -64,7 +67,7 @@ impl Settings {
     }
 }
 
-/// When a change counts as stored: SQLite's `synchronous`, as far as it can be trusted with what happens once.
+/// Durability of a change before its answer leaves: the safe levels of SQLite's `synchronous`.
 ///
 /// ```
 /// use mcp_authz_sqlite::Synchronous;
@@ -75,19 +78,19 @@ impl Settings {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Synchronous {
-    /// When the disk has it.
+    /// The change is flushed to the disk.
     Full,
-    /// When the disk has it, and the folder too. In WAL mode SQLite makes no difference.
+    /// The folder is flushed too. In WAL mode, SQLite makes no difference.
     Extra,
 }
 
-/// A setting by which an answer could leave before its change is safe.
+/// Error of a value of `synchronous` that is unsafe or unknown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum InvalidSynchronous {
-    /// `NORMAL` or `OFF`.
+    /// `NORMAL` or `OFF`, with which an answer could leave before its change is safe.
     Unsafe,
-    /// No setting of SQLite's.
+    /// The text is not a value of SQLite's `synchronous`.
     Unknown,
 }
 
@@ -108,7 +111,7 @@ impl core::error::Error for InvalidSynchronous {}
 impl FromStr for Synchronous {
     type Err = InvalidSynchronous;
 
-    /// Reads SQLite's names and numbers for it, in letters of either case.
+    /// Parses SQLite's names and numbers of the levels, ignoring case.
     fn from_str(text: &str) -> Result<Self, InvalidSynchronous> {
         match text.to_ascii_uppercase().as_str() {
             "FULL" | "2" => Ok(Self::Full),
@@ -120,7 +123,7 @@ impl FromStr for Synchronous {
 }
 
 impl Synchronous {
-    /// SQLite's number for it.
+    /// Returns SQLite's number of the level.
     pub(crate) const fn number(self) -> i64 {
         match self {
             Self::Full => 2,

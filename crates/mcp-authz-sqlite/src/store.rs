@@ -1,4 +1,4 @@
-//! The store: each operation, put before the thread that does it.
+//! SQLite implementation of [`Store`]: each operation is queued for a thread that holds a connection.
 
 use std::path::Path;
 
@@ -19,12 +19,12 @@ use crate::queue::Threads;
 use crate::settings::Settings;
 use crate::{clients, codes, consents, families, file, once, sweep};
 
-/// Keeps everything in one SQLite database, for the one or few processes of one machine.
+/// Store in one SQLite database, for the one or few processes of one machine.
 ///
-/// When it is dropped it ends what it has begun and closes the file, which blocks for as long as that takes.
+/// Dropping it finishes the operations that have begun and closes the file, which blocks for as long as that takes.
 #[derive(Debug)]
 pub struct SqliteStore {
-    // Dropped in this order: who writes closes last, and puts the log back into the database.
+    // Dropped in this order: the writer closes last, and writes the log back into the database.
     readers: Threads,
     writer: Threads,
     sweeps: Mutex<()>,
@@ -33,11 +33,14 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the database, and makes it if it is not there. Blocks: do it before you serve.
+    /// Opens the database, and creates it if it does not exist.
+    ///
+    /// Blocks the thread: call it before you serve.
     ///
     /// # Errors
     ///
-    /// [`OpenError`]; the file is as it was.
+    /// [`OpenError`] if the file is not a database of this release or an earlier one, is open to other users, or cannot
+    /// be kept safe. A file that is refused stays as it is.
     pub fn open(path: impl AsRef<Path>, settings: &Settings) -> Result<Self, OpenError> {
         let path = path.as_ref();
         let writer = file::open_writer(path, settings)?;
@@ -54,32 +57,36 @@ impl SqliteStore {
         })
     }
 
-    /// Reads the secret keys from a file that only its owner may read. The database never sees them: an attacker who
-    /// steals it alone can do nothing with it.
+    /// Reads the secret keys of the server from a file that only its owner may read.
     ///
-    /// The file is made if it is not there and no user would be logged out by that.
+    /// The database never contains the keys, so a stolen database alone is useless.
     ///
-    /// A file that the system mounts, as a secret of Kubernetes, is read with
-    /// [`read_mounted_keys`](crate::read_mounted_keys) instead.
+    /// The file is created if it does not exist and the database held no families when it was opened, because new keys
+    /// log out the users of all families.
+    ///
+    /// For a file that the system mounts, such as a Kubernetes secret, use
+    /// [`read_mounted_keys`](crate::read_mounted_keys).
     ///
     /// # Errors
     ///
-    /// [`KeyFileError`]
+    /// [`KeyFileError`] if the file is open to other users, damaged, unreadable, or missing while families need its
+    /// keys.
     pub fn server_keys(&self, file: impl AsRef<Path>) -> Result<ServerKeys, KeyFileError> {
         mcp_authz_keys::read_or_make(file, self.had_families)
     }
 
-    /// Whether it can store, and can look up: the health check of a host.
+    /// Checks that the store can write and read: the health check of a host.
     ///
     /// # Errors
     ///
-    /// What an operation would fail with now; [`StoreError::Corrupt`] since something was found that cannot be read.
+    /// The error that an operation would fail with now; [`StoreError::Corrupt`] ever since data was found that cannot
+    /// be read.
     pub async fn check(&self) -> Result<(), StoreError> {
         if self.writer.is_damaged() || self.readers.is_damaged() {
             return Err(StoreError::Corrupt);
         }
         self.write(|connection| {
-            // As large as what a grant takes, so that a full disk is noticed.
+            // As large as the rows of a grant, so that a full disk is noticed.
             for statement in ["INSERT INTO checks VALUES (zeroblob(16384))", "DELETE FROM checks"] {
                 connection.prepare_cached(statement)?.execute([])?;
             }
@@ -207,7 +214,9 @@ impl Store for SqliteStore {
         self.write(move |connection| once::put(connection, kind, &key, until, now)).await
     }
 
-    /// In batches, between which others have their turn. However many sweep, one batch waits at most.
+    /// Removes rows in batches, between which other operations have their turn.
+    ///
+    /// Concurrent sweeps take turns, so at most one batch waits at a time.
     async fn sweep(&self, now: UnixTime, max: usize) -> Result<usize, StoreError> {
         let _turn = self.sweeps.lock().await;
         let mut removed = 0;

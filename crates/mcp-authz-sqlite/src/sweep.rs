@@ -1,4 +1,4 @@
-//! What has expired and is not needed any more.
+//! Sweeps: removal of expired rows that nothing needs any more.
 
 use core::time::Duration;
 use std::time::Instant;
@@ -11,14 +11,16 @@ use crate::clients;
 use crate::failure::Failure;
 use crate::row::{saturating, time};
 
-/// Most rows that are removed in one go, with about five pages each: what is in the same transaction waits for them.
+/// Most rows of one batch, with about five pages each; operations in the same transaction wait for all of them.
 const BATCH: usize = 20;
-/// So many are removed before anybody looks at the time again.
+/// Rows that are removed before the clock is read again.
 const STEP: usize = 5;
-/// How long one go may take: a row may be anywhere on a slow disk.
+/// Time after which a batch ends, because on a slow disk any row may take long to find.
 const TIME: Duration = Duration::from_millis(2);
 
-/// In this order: a used code goes before its family, and a family after its last token.
+/// Deletions of what ends by `?1`, the current time.
+///
+/// The order matters: a redeemed code goes before its family, and a family after its last token.
 const STATEMENTS: [&str; 6] = [
     "DELETE FROM once WHERE key IN (SELECT key FROM once WHERE kind = 2 AND until <= ?1 LIMIT ?2)",
     "DELETE FROM consents WHERE key IN (SELECT key FROM consents WHERE until <= ?1 LIMIT ?2)",
@@ -32,20 +34,22 @@ const STATEMENTS: [&str; 6] = [
      (SELECT number FROM families WHERE needed_until <= ?1 ORDER BY needed_until LIMIT ?2)",
 ];
 
-/// What goes by the time that is settled.
+/// Deletions of what ends by `?1`, the settled time ([`settle`]).
 const SETTLED: [&str; 3] = [
     "DELETE FROM once WHERE key IN (SELECT key FROM once WHERE kind = 0 AND until <= ?1 LIMIT ?2)",
     "DELETE FROM once WHERE key IN (SELECT key FROM once WHERE kind = 1 AND until <= ?1 LIMIT ?2)",
     clients::FORGET,
 ];
 
-/// Notes the time, as [`OnceKind`] has it: where less than the two hours have passed, nothing changes.
+/// Notes the time `?1` by the rule of [`OnceKind`].
+///
+/// The row is written only if `?2` seconds have passed, or if the clock was set back.
 const CLOCK: &str = "UPDATE sweep_clock SET \
      settled = CASE WHEN ?1 - latest >= ?2 THEN latest ELSE min(settled, ?1) END, \
      latest = CASE WHEN ?1 - latest >= ?2 THEN ?1 ELSE min(latest, ?1) END \
      WHERE ?1 - latest >= ?2 OR ?1 < latest OR ?1 < settled";
 
-/// Removes some rows, at most `max`, in a moment; how many, and 0 only when none is left.
+/// Removes at most `max` rows in a few milliseconds and returns their number, 0 only if none is left.
 #[expect(clippy::disallowed_methods, reason = "it decides when to go on, and nothing else")]
 pub(crate) fn batch(connection: &Connection, now: UnixTime, max: usize) -> Result<usize, Failure> {
     let (begin, most) = (Instant::now(), max.min(BATCH));
@@ -62,7 +66,7 @@ pub(crate) fn batch(connection: &Connection, now: UnixTime, max: usize) -> Resul
     Ok(removed)
 }
 
-/// Notes this time, and returns the one that is settled.
+/// Notes the current time and returns the settled time, which sweeps noted two hours ago or earlier.
 pub(crate) fn settle(connection: &Connection, now: UnixTime) -> Result<i64, Failure> {
     let kept = saturating(OnceKind::KEPT_AFTER_END.as_secs());
     connection.prepare_cached(CLOCK)?.execute(params![time(now), kept])?;
@@ -70,7 +74,7 @@ pub(crate) fn settle(connection: &Connection, now: UnixTime) -> Result<i64, Fail
     Ok(query.query_row([], |row| row.get(0))?)
 }
 
-/// Removes at most `max` rows; how many.
+/// Removes at most `max` rows and returns their number.
 fn sweep(
     connection: &Connection,
     now: UnixTime,
