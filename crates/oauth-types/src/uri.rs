@@ -1,8 +1,8 @@
-//! Identifiers that are URIs, kept and compared as the text they arrived as.
+//! Identifiers that are URIs: issuers, resources, redirect URIs and endpoints.
 //!
-//! `http::Uri` never holds one of them: it adds slashes, drops fragments and folds case. The strict
-//! RFC 3986 parser `fluent-uri` is asked whether a text is well formed and where its parts are; the
-//! text itself is what these types keep.
+//! They are kept and compared as the text that was received. `http::Uri` never holds one of them, because it adds
+//! slashes, drops fragments and folds case. The strict RFC 3986 parser `fluent-uri` checks the syntax and finds the
+//! parts; the text itself is what these types keep.
 
 mod address;
 mod development;
@@ -30,43 +30,45 @@ pub use redirect::RedirectUri;
 pub use resource::ResourceUri;
 pub(crate) use web::WebUrl;
 
-/// Longest URI that is read, in bytes.
+/// Longest URI that is parsed, in bytes.
 pub(crate) const MAX_BYTES: usize = 2048;
 
-/// The rule that a URI breaks (RFC 3986, and what OAuth adds). It never holds the URI.
+/// The rule that a URI breaks (RFC 3986, and what OAuth adds), without the text of the URI.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum InvalidUri {
-    /// It does not follow the grammar of RFC 3986, or is relative.
+    /// Breaks the grammar of RFC 3986, or is a relative reference.
     Syntax,
-    /// It is longer than 2048 bytes.
+    /// Is longer than 2048 bytes.
     TooLong,
-    /// It names no host.
+    /// Has no host.
     NoHost,
-    /// Its host has an escape, or ends in a number without being an IPv4 address in four plain decimal numbers:
-    /// browsers and HTTP libraries read `127.1` and `0x7f000001` as addresses.
+    /// Has a host that lenient parsers read as another one.
+    ///
+    /// The host has a percent-encoded byte, or ends in a number without being an IPv4 address in four plain decimal
+    /// numbers: browsers and HTTP libraries read `127.1` and `0x7f000001` as addresses.
     AmbiguousHost,
-    /// An http URL on a host that is neither loopback nor one that [`allow_http_for_development`] names.
+    /// Is http on a host that is neither loopback nor named to [`allow_http_for_development`].
     PlainHttp,
-    /// A host that may be public, where http is not allowed for development either.
+    /// Has a host that may be public, for which even development does not allow http.
     PublicHost,
-    /// A scheme that is not https.
+    /// Has a scheme other than https.
     NotHttps,
-    /// Its scheme is not among those allowed here.
+    /// Has a scheme that is not allowed here.
     Scheme,
-    /// It carries a user name or password.
+    /// Carries a user name or password.
     Userinfo,
-    /// Its port is not a number from 0 to 65535.
+    /// Has a port that is not a number from 0 to 65535.
     Port,
-    /// It has a query.
+    /// Has a query.
     Query,
-    /// It has a fragment.
+    /// Has a fragment.
     Fragment,
-    /// Its path has an empty segment before its end.
+    /// Has an empty path segment before the end of the path.
     EmptySegment,
-    /// Its path has a segment `.` or `..`, encoded or not: two readers would see two paths.
+    /// Has a path segment `.` or `..`, encoded or not, so that two parsers could see two paths.
     DotSegment,
-    /// Its query has a parameter that the authorization response needs for itself.
+    /// Has a query parameter that the authorization response sets itself.
     ReservedParameter,
 }
 
@@ -104,7 +106,7 @@ pub(crate) fn parts(text: &str) -> Result<Uri<&str>, InvalidUri> {
     Uri::parse(text).map_err(|_| InvalidUri::Syntax)
 }
 
-/// The authority of a URI: a host that is not empty, a port in range, no userinfo.
+/// Returns the authority of a URI: a host that is not empty, a port in range, no userinfo.
 pub(crate) fn host_and_port<'a>(uri: &Uri<&'a str>) -> Result<Authority<'a>, InvalidUri> {
     let authority = uri.authority().ok_or(InvalidUri::NoHost)?;
     if authority.host().is_empty() {
@@ -120,7 +122,10 @@ pub(crate) fn host_and_port<'a>(uri: &Uri<&'a str>) -> Result<Authority<'a>, Inv
     Ok(authority)
 }
 
-/// Whether a host is an address only to lax readers (WHATWG URL, "ends in a number").
+/// Returns `true` if lenient parsers may read the host as another one.
+///
+/// This covers percent-encoded bytes, and hosts that end in a number (WHATWG URL Standard, "ends in a number") without
+/// being a plain IPv4 address.
 fn is_ambiguous_host(host: &str) -> bool {
     let name = host.strip_suffix('.').unwrap_or(host);
     let last = name.rsplit_once('.').map_or(name, |(_, last)| last);
@@ -130,8 +135,10 @@ fn is_ambiguous_host(host: &str) -> bool {
     host.contains('%') || (is_number && host.parse::<Ipv4Addr>().is_err())
 }
 
-/// Whether a path has a `.` or `..` segment for any reader: written plainly or percent-encoded, between
-/// slashes that are encoded or turned around, or with parameters behind a semicolon.
+/// Returns `true` if any parser may find a `.` or `..` segment in the path.
+///
+/// The segment may be written plainly or percent-encoded, between slashes that are encoded or reversed, or be followed
+/// by parameters after a semicolon.
 pub(crate) fn has_dot_segment(path: &str) -> bool {
     let plain: Cow<'_, [u8]> = percent_decode_str(path).into();
     plain.split(|byte| b"/\\".contains(byte)).any(|segment| {
@@ -140,15 +147,16 @@ pub(crate) fn has_dot_segment(path: &str) -> bool {
     })
 }
 
-/// Returns everything before the query and the fragment of a URL that need not be valid.
+/// Returns the part of a URL before the query and the fragment; the URL need not be valid.
 #[must_use]
 pub fn without_query(url: &str) -> &str {
     url.find(['?', '#']).map_or(url, |end| url.split_at(end).0)
 }
 
-/// Whether a host, as written, is this machine: `localhost`, a literal in 127.0.0.0/8, or `[::1]` (RFC 8252 §7.3).
+/// Returns `true` if a host, as written, is loopback (RFC 8252 §7.3).
 ///
-/// Other spellings (`127.1`, `0x7f000001`, `localhost.`) are names like any other.
+/// Loopback hosts are `localhost`, a literal in 127.0.0.0/8, and `[::1]`. Other spellings (`127.1`, `0x7f000001`,
+/// `localhost.`) are names like any other.
 #[must_use]
 pub fn is_loopback_host(host: &str) -> bool {
     let v6 = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
@@ -161,7 +169,7 @@ pub fn is_loopback_host(host: &str) -> bool {
     }
 }
 
-/// Equality, order and hash of a URI: those of its text, byte for byte.
+/// Implements equality, order and hash of a URI by its text, byte for byte.
 macro_rules! text_order {
     ($name:ident) => {
         impl PartialEq for $name {
@@ -193,23 +201,23 @@ macro_rules! text_order {
 }
 pub(crate) use text_order;
 
-/// `Display`, `as_str`, serde as a string: the same for every identifier that wraps a [`WebUrl`].
+/// Implements `as_str`, `Display`, `FromStr` and serde for an identifier that wraps a [`WebUrl`].
 macro_rules! text_identifier {
     ($name:ident) => {
         impl $name {
-            /// The text, byte for byte as it was received.
+            /// Returns the text, byte for byte as it was received.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 self.0.as_str()
             }
 
-            /// Returns scheme, host and port: what may get the secrets that are for this URL.
+            /// Returns scheme, host and port: the origin that may receive secrets meant for this URL.
             #[must_use]
             pub fn origin(&self) -> crate::uri::Origin {
                 self.0.origin()
             }
 
-            /// Returns everything before the query, for a log: a query may hold a key.
+            /// Returns the part before the query, for logs, because a query may hold a key.
             #[must_use]
             pub fn without_query(&self) -> &str {
                 self.0.without_query()

@@ -1,16 +1,17 @@
-//! Addresses that the public internet does not lead to.
+//! IP addresses that are not globally reachable, as a defence against SSRF.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether an address is this machine's, on a network of its own, or else not one public host's: every block that
-/// the IANA special-purpose registries do not call globally reachable (loopback, private, shared, link-local,
-/// documentation, benchmarking, discard, segment routing), what is set aside for protocols (192.0.0.0/24,
-/// 2001::/23, whose few reachable addresses are the nearest relay's and no host's), multicast, and reserved.
+/// Returns `true` if an address is not the address of one public host.
 ///
-/// Forms that carry an IPv4 address count as what they carry: mapped, compatible, and translated (RFC 6052,
-/// RFC 2765). Those that lead through somebody's relay count as local: 6to4, Teredo and local-use NAT64.
+/// That is every block that the IANA special-purpose registries do not call globally reachable (loopback, private,
+/// shared, link-local, documentation, benchmarking, discard, segment routing), the blocks set aside for protocols
+/// (192.0.0.0/24 and 2001::/23, whose few reachable addresses belong to the nearest relay), multicast, and reserved.
 ///
-/// A host checks with it what a name resolves to, before it connects (RFC 9728 §7.7, client ID metadata
+/// Forms that carry an IPv4 address are judged by that address: mapped, compatible, and translated (RFC 6052, RFC
+/// 2765). Forms that lead through a relay count as local: 6to4, Teredo and local-use NAT64.
+///
+/// A host applies it to the addresses that a name resolves to, before it connects (RFC 9728 §7.7, client ID metadata
 /// documents §6.5).
 #[must_use]
 pub fn is_local_ip(address: IpAddr) -> bool {
@@ -23,11 +24,11 @@ pub fn is_local_ip(address: IpAddr) -> bool {
 fn is_local_v4(ip: Ipv4Addr) -> bool {
     // C-AUTHZ-7, A-CIMD-1
     match ip.octets() {
-        // This network, private, loopback, and multicast, reserved and broadcast.
+        // This network, private, loopback, multicast, reserved and broadcast.
         [0 | 10 | 127 | 224.., ..] => true,
         // Shared between a provider and its customers (RFC 6598).
         [100, 64..128, ..] => true,
-        // Link-local, and private.
+        // Link-local and private.
         [169, 254, ..] | [172, 16..32, ..] | [192, 168, ..] => true,
         // Protocol assignments, and the relays of 6to4 (RFC 7526).
         [192, 0, 0, _] | [192, 88, 99, _] => true,
@@ -45,7 +46,7 @@ fn is_local_v6(ip: Ipv6Addr) -> bool {
         is_local_v4(Ipv4Addr::new(a, b, c, d))
     };
     match ip.segments() {
-        // IPv4-compatible (which :: and ::1 look like), mapped, translated, and the well-known NAT64 prefix.
+        // IPv4-compatible (which includes :: and ::1), mapped, translated, and the well-known NAT64 prefix.
         [0, 0, 0, 0, 0, 0, high, low]
         | [0, 0, 0, 0, 0, 0xFFFF, high, low]
         | [0, 0, 0, 0, 0xFFFF, 0, high, low]
@@ -68,8 +69,8 @@ fn is_local_v6(ip: Ipv6Addr) -> bool {
 mod tests {
     use super::*;
 
-    /// The blocks of the IANA special-purpose registries that are not globally reachable, and what else is no public
-    /// host's.
+    /// IANA special-purpose blocks that are not globally reachable, and other blocks that belong
+    /// to no public host.
     const LOCAL: [&str; 27] = [
         "0.0.0.0/8",
         "10.0.0.0/8",
@@ -77,7 +78,7 @@ mod tests {
         "127.0.0.0/8",
         "169.254.0.0/16",
         "172.16.0.0/12",
-        // With 192.0.0.9 and 192.0.0.10, which lead to the nearest relay.
+        // Includes 192.0.0.9 and 192.0.0.10, which lead to the nearest relay.
         "192.0.0.0/24",
         "192.0.2.0/24",
         "192.88.99.0/24",
@@ -90,7 +91,7 @@ mod tests {
         "64:ff9b:1::/48",
         "100::/64",
         "100:0:0:1::/64",
-        // With the anycast, AS112, ORCHID and DRIP blocks in it, where no host has an address.
+        // Includes the anycast, AS112, ORCHID and DRIP blocks, in which no host has an address.
         "2001::/23",
         "2001:db8::/32",
         "2002::/16",
@@ -102,7 +103,7 @@ mod tests {
         "ff00::/8",
     ];
 
-    /// Blocks that the registries call globally reachable, and addresses of hosts.
+    /// Blocks that the registries call globally reachable, and addresses of public hosts.
     const PUBLIC: [&str; 8] = [
         "192.31.196.0/24",
         "192.52.193.0/24",
@@ -114,10 +115,10 @@ mod tests {
         "2a00::/16",
     ];
 
-    /// What carries an IPv4 address in its last 32 bits.
+    /// Prefixes of forms that carry an IPv4 address in their last 32 bits.
     const CARRIERS: [&str; 4] = ["::", "::ffff:", "::ffff:0:", "64:ff9b::"];
 
-    /// The first and last address of a block, and the ones before and after it.
+    /// Returns the first and last address of a block, and the addresses just outside it.
     fn edges(block: &str) -> ([IpAddr; 2], Vec<IpAddr>) {
         let (address, length) = block.split_once('/').unwrap();
         let (address, length) = (address.parse().unwrap(), length.parse::<u32>().unwrap());

@@ -1,24 +1,27 @@
-//! Plain http on a named private host, for development.
+//! Plain http for a named private host, for development only.
 
 use std::sync::{PoisonError, RwLock};
 
 use crate::uri::{InvalidUri, WebUrl, is_local_ip, parts};
 
-/// The origins that were named, as `host:port`.
+/// The origins that were allowed, as `host:port`.
 static NAMED: RwLock<Vec<Box<str>>> = RwLock::new(Vec::new());
 
-/// Top-level names that the public DNS does not lead anywhere (RFC 2606, RFC 6761, RFC 6762, RFC 8375; `internal` is
-/// reserved by ICANN for private use).
+/// Suffixes of private names that the public DNS does not resolve (RFC 2606, RFC 6761, RFC 6762, RFC 8375).
+///
+/// `internal` is reserved by ICANN for private use.
 const PRIVATE: [&str; 5] = [".test", ".localhost", ".local", ".internal", ".home.arpa"];
 
-/// Allows http for this one origin, as if it were a loopback host, in the whole process and until its end: as an issuer,
-/// a resource, an endpoint, whoever names it. Call it first in `main`, with the host name that development gives to a
-/// server: `http://keycloak:8080` of a Compose file, `http://idp.auth.svc.cluster.local`.
+/// Allows plain http for one private origin, as for a loopback host, during development.
 ///
-/// Anybody on the network between sees and changes what is sent there, codes, secrets and tokens included. That is
-/// acceptable only where that network is yours, so the host has to be private: a name without a dot, one below `test`,
-/// `localhost`, `local`, `internal` or `home.arpa`, or the literal address of a private network. Redirect URIs and client
-/// metadata documents stay as strict as ever. The adapters write a warning for each origin.
+/// It holds for the whole process until its end, for issuers, resources and endpoints alike, whichever peer names
+/// them. Call it first in `main`, with the host name that a server has in development: `http://keycloak:8080` of a
+/// Compose file, `http://idp.auth.svc.cluster.local`.
+///
+/// An attacker on the network path reads and changes all that is sent there, codes, secrets and tokens included. That
+/// is acceptable only on a network of your own, so the host has to be private: a name without a dot, a name below
+/// `test`, `localhost`, `local`, `internal` or `home.arpa`, or the literal address of a private network. The rules for
+/// redirect URIs and client metadata documents do not change. The adapters log a warning for each origin.
 ///
 /// Other origins, another port of the same host included, are not affected.
 ///
@@ -35,8 +38,8 @@ const PRIVATE: [&str; 5] = [".test", ".localhost", ".local", ".internal", ".home
 ///
 /// # Errors
 ///
-/// [`InvalidUri`] when the text is not the origin of an http URL ([`InvalidUri::Scheme`], [`InvalidUri::Syntax`]), or when
-/// its host may be public ([`InvalidUri::PublicHost`]).
+/// [`InvalidUri::Scheme`] or [`InvalidUri::Syntax`] if the text is not the origin of an http URL, and
+/// [`InvalidUri::PublicHost`] if its host may be public. [`InvalidUri`] names any other rule broken.
 pub fn allow_http_for_development(origin: &str) -> Result<(), InvalidUri> {
     let url = WebUrl::measure(&parts(origin)?)?;
     if !url.scheme().eq_ignore_ascii_case("http") {
@@ -56,7 +59,7 @@ pub fn allow_http_for_development(origin: &str) -> Result<(), InvalidUri> {
     Ok(())
 }
 
-/// Returns the origins that [`allow_http_for_development`] was called with, for the log of an adapter.
+/// Returns the origins that [`allow_http_for_development`] allowed, for the log of an adapter.
 #[must_use]
 pub fn http_origins_for_development() -> Vec<String> {
     let all = NAMED.read().unwrap_or_else(PoisonError::into_inner);
@@ -73,7 +76,7 @@ fn key(host: &str, port: u16) -> Box<str> {
     format!("{}:{port}", host.to_ascii_lowercase()).into()
 }
 
-/// Returns `true` if the public internet leads nowhere by this host.
+/// Returns `true` if the host is private: a literal local address, or a name that the public DNS does not resolve.
 fn is_private(host: &str) -> bool {
     let v6 = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();

@@ -1,4 +1,4 @@
-//! URLs that requests are sent to, and the origins they belong to.
+//! URLs of endpoints and documents, and their origins.
 
 use core::fmt;
 
@@ -7,8 +7,9 @@ use http::Uri;
 use crate::form::{FormWriter, decode_component};
 use crate::uri::{InvalidUri, WebUrl, is_local_ip, text_identifier, text_order};
 
-/// The URL of an endpoint or a document: https (http on a loopback host), without fragment or
-/// userinfo (RFC 6749 §3.1, §3.2; OAuth 2.1 §1.5).
+/// URL of an endpoint or a document (RFC 6749 §3.1, §3.2; OAuth 2.1 §1.5).
+///
+/// The scheme is https (http on a loopback host); there is no fragment and no userinfo.
 #[derive(Clone, Debug)]
 pub struct EndpointUrl(WebUrl);
 
@@ -16,7 +17,7 @@ text_identifier!(EndpointUrl);
 text_order!(EndpointUrl);
 
 impl EndpointUrl {
-    /// Reads an endpoint URL.
+    /// Parses an endpoint URL.
     ///
     /// # Errors
     ///
@@ -30,16 +31,16 @@ impl EndpointUrl {
         Ok(Self(url.keep()))
     }
 
-    /// The same URL for an HTTP library. Only for sending: `http::Uri` must never be compared.
+    /// Converts the URL for an HTTP library, only for sending: `http::Uri` must never be compared.
     ///
     /// # Errors
     ///
-    /// [`InvalidUri::Syntax`] when the HTTP library does not take what RFC 3986 allows.
+    /// [`InvalidUri::Syntax`] if the HTTP library refuses a URI that RFC 3986 allows.
     pub fn to_uri(&self) -> Result<Uri, InvalidUri> {
         self.as_str().parse().map_err(|_| InvalidUri::Syntax)
     }
 
-    /// This URL with `parameters` added to its query, form-encoded (RFC 6749 §3.1).
+    /// Returns this URL with `parameters` added to its query, form-encoded (RFC 6749 §3.1).
     #[must_use]
     pub fn with_query<'a>(
         &self,
@@ -62,7 +63,7 @@ impl EndpointUrl {
         text
     }
 
-    /// Returns the first of these names that the query has as a parameter, however it is encoded.
+    /// Returns the first of `names` that the query has as a parameter, in any encoding.
     pub(crate) fn parameter_among(&self, names: &[&'static str]) -> Option<&'static str> {
         let query = self.query()?;
         let has = |name: &&&str| {
@@ -74,7 +75,7 @@ impl EndpointUrl {
         names.iter().find(has).copied()
     }
 
-    /// The path, as a router sees it: `/` when the URL has none (RFC 9110 §4.2.3).
+    /// Returns the path as a router sees it: `/` if the URL has none (RFC 9110 §4.2.3).
     #[must_use]
     pub fn path(&self) -> &str {
         match self.0.path() {
@@ -94,9 +95,9 @@ impl EndpointUrl {
     }
 }
 
-/// Scheme, host and port of a web URL: what a bearer token may be sent to.
+/// Scheme, host and port of a web URL: the unit to which a bearer token may be sent.
 ///
-/// The host is lower-cased and a default port filled in, as RFC 6454 §4 asks.
+/// The host is in lower case and a default port is filled in, as RFC 6454 §4 requires.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Origin {
     https: bool,
@@ -105,11 +106,11 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// The origin of a URL.
+    /// Returns the origin of a URL.
     ///
     /// # Errors
     ///
-    /// [`InvalidUri`] when the text is not an https URL, or an http one on a loopback host.
+    /// [`InvalidUri`] if the text is neither an https URL nor an http URL on a loopback host.
     pub fn of(url: &str) -> Result<Self, InvalidUri> {
         Ok(WebUrl::parse(url)?.origin())
     }
@@ -119,7 +120,7 @@ impl Origin {
         Self { https: url.is_https(), host, port: url.port() }
     }
 
-    /// Whether a URL belongs to it. Allocates nothing.
+    /// Returns `true` if a URL has this origin, without allocating.
     #[must_use]
     pub fn contains(&self, url: &str) -> bool {
         WebUrl::parse(url).is_ok_and(|url| {
@@ -129,15 +130,15 @@ impl Origin {
         })
     }
 
-    /// Whether the host is this machine.
+    /// Returns `true` if the host is loopback.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         super::is_loopback_host(&self.host)
     }
 
-    /// Whether the host is this machine or, by its literal address, one that the public internet does not lead
-    /// to ([`is_local_ip`]). Any other name than those below `localhost` says nothing here: where it leads shows
-    /// only when it is resolved.
+    /// Returns `true` if the host is loopback, or a literal address that is not public ([`is_local_ip`]).
+    ///
+    /// Of names, only `localhost` and those below it count as local. Any other name has to be resolved first.
     #[must_use]
     pub fn is_local_address(&self) -> bool {
         let v6 = self.host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
@@ -148,7 +149,7 @@ impl Origin {
             || v6.unwrap_or(&self.host).parse().is_ok_and(is_local_ip)
     }
 
-    /// The host, lower-cased; an IPv6 literal keeps its brackets.
+    /// Returns the host in lower case; an IPv6 literal keeps its brackets.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
@@ -156,7 +157,7 @@ impl Origin {
 }
 
 impl fmt::Display for Origin {
-    /// Its serialization (RFC 6454 §6.2): no default port, no final slash.
+    /// Writes the serialization of RFC 6454 §6.2: no default port, no final slash.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (scheme, default) = if self.https { ("https", 443) } else { ("http", 80) };
         write!(f, "{scheme}://{}", self.host)?;

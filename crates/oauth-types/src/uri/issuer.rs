@@ -5,11 +5,12 @@ use fluent_uri::Iri;
 use crate::text::is_hidden;
 use crate::uri::{InvalidUri, MAX_BYTES, Origin, WebUrl, text_identifier, text_order};
 
-/// An authorization server's identifier: https (http on a loopback host, for development), without
-/// query, fragment or userinfo.
+/// Issuer identifier of an authorization server (RFC 8414 §2).
 ///
-/// Two issuers are the same when their bytes are: no case folding, no default port, no slash added or
-/// removed (RFC 9207 §2.4, RFC 8414 §3.3).
+/// The scheme is https (http on a loopback host, for development); there is no query, fragment or userinfo.
+///
+/// Two issuers are the same if their bytes are equal: no case folding, no default port, no slash added or removed (RFC
+/// 9207 §2.4, RFC 8414 §3.3).
 ///
 /// ```
 /// use oauth_types::Issuer;
@@ -26,26 +27,26 @@ text_identifier!(Issuer);
 text_order!(Issuer);
 
 impl Issuer {
-    /// Reads an issuer identifier.
+    /// Parses an issuer identifier.
     ///
-    /// Letters beyond ASCII are tolerated (RFC 3987), because an issuer is compared and never resolved; a
-    /// URL made from such an issuer is refused.
+    /// Letters beyond ASCII are accepted (RFC 3987), because an issuer is compared and never resolved. A URL made from
+    /// such an issuer is refused.
     ///
     /// # Errors
     ///
-    /// [`InvalidUri`] names the rule broken. An empty path segment is refused too, because a
-    /// well-known URL made from it could name another host.
+    /// [`InvalidUri`] names the rule broken. An empty path segment is refused, because a well-known URL made from it
+    /// could name another host.
     pub fn parse(text: &str) -> Result<Self, InvalidUri> {
         // A-META-5
         if text.len() > MAX_BYTES {
             return Err(InvalidUri::TooLong);
         }
-        // RFC 3987 §4.1: they would show people another issuer than the one that is compared.
+        // RFC 3987 §4.1: with hidden characters, users would see another issuer than the one that is compared.
         if text.chars().any(is_hidden) {
             return Err(InvalidUri::Syntax);
         }
         Iri::parse(text).map_err(|_| InvalidUri::Syntax)?;
-        // A letter for each byte beyond ASCII, so that every delimiter stays at its place.
+        // Each byte beyond ASCII is replaced by one letter, so that every delimiter keeps its position.
         let letter = |byte: u8| if byte.is_ascii() { byte.into() } else { 'x' };
         let ascii: String = text.bytes().map(letter).collect();
         let url = WebUrl::parse(&ascii)?;
@@ -61,19 +62,19 @@ impl Issuer {
         Ok(Self(url.keep_as(text)))
     }
 
-    /// The identifier of a server that is known by its origin only: without a final slash.
+    /// Returns the identifier of a server that is known by its origin only, without a final slash.
     ///
     /// # Errors
     ///
-    /// As [`parse`](Self::parse).
+    /// Fails under the same conditions as [`parse`](Self::parse).
     pub fn of_origin(origin: &Origin) -> Result<Self, InvalidUri> {
         Self::parse(&origin.to_string())
     }
 
-    /// Whether `received` is this issuer, byte for byte.
+    /// Returns `true` if `received` is this issuer, byte for byte.
     #[must_use]
     pub fn is(&self, received: &str) -> bool {
-        // C-ISS-4: nothing is normalized.
+        // C-ISS-4: both are compared without normalization.
         self.as_str() == received
     }
 

@@ -9,29 +9,28 @@ use http::{HeaderMap, StatusCode};
 
 use crate::uri::{EndpointUrl, InvalidUri, WebUrl, parts};
 
-/// The target of a redirect: the `Location` header of a response, resolved against the URL that was requested
-/// (RFC 9110 §10.2.2).
+/// Target of a redirect: the `Location` header, resolved against the requested URL (RFC 9110 §10.2.2).
 ///
-/// It may be any web URL without userinfo, http on the network included, because an error has to name it.
-/// [`on_origin_of`](Self::on_origin_of) is the only way to a URL that a request may be sent to. `Display` and `Debug`
-/// show scheme, host, port and path, never the query.
+/// The target may be any web URL without userinfo, including plain http on the network, because errors have to name
+/// it. [`on_origin_of`](Self::on_origin_of) is the only way to a URL that a request may be sent to. `Display` and
+/// `Debug` show scheme, host, port and path, never the query.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Location(WebUrl);
 
 impl Location {
-    /// The number of redirects that are followed, one after the other, for one document.
+    /// Largest number of consecutive redirects that are followed for one document.
     pub const MAX_REDIRECTS: u8 = 3;
 
-    /// Reads where the response to a request for `requested` leads.
+    /// Parses the redirect target of the response to a request for `requested`.
     ///
     /// The header may hold an absolute URL, which is kept as it is, or a relative reference (`//host/path`, `/path`,
-    /// `path`, `?query`), which is resolved as in RFC 3986 §5.2. Nothing else is normalized: escapes, letter case and
-    /// ports stay as they were received, and the result is checked.
+    /// `path`, `?query`), which is resolved as in RFC 3986 §5.2. Escapes, letter case and ports stay as they were
+    /// received, and the result is checked.
     ///
     /// # Errors
     ///
-    /// [`InvalidUri`] when the header is missing or repeated, or its value does not lead to a web URL.
-    /// [`InvalidUri::DotSegment`] when `..` leads above the root of the path, or a dot segment is written otherwise.
+    /// [`InvalidUri`] if the header is missing or repeated, or its value does not lead to a web URL.
+    /// [`InvalidUri::DotSegment`] if `..` leads above the root of the path, or a dot segment is disguised.
     pub fn from_headers(headers: &HeaderMap, requested: &EndpointUrl) -> Result<Self, InvalidUri> {
         let mut values = headers.get_all(LOCATION).iter();
         let (Some(value), None) = (values.next(), values.next()) else {
@@ -42,7 +41,7 @@ impl Location {
         let text = if reference.has_scheme() {
             value.to_owned()
         } else {
-            // §5.2.4 removes `.` and `..`; what only some readers take for them is refused.
+            // RFC 3986 §5.2.4 removes `.` and `..`. Segments that only some parsers read as dots are refused.
             let is_disguised =
                 |segment: &str| !matches!(segment, "." | "..") && super::has_dot_segment(segment);
             if reference.path().as_str().split('/').any(is_disguised) {
@@ -63,18 +62,22 @@ impl Location {
         Ok(Self(WebUrl::measure(&uri)?.keep()))
     }
 
-    /// The URL to send a request to, if it is on the origin of `requested`: https or http on a loopback host,
-    /// the same host and port, no userinfo, no fragment, no dot segments.
+    /// Returns the URL to request next, if it is on the origin of `requested`.
+    ///
+    /// The scheme is https (or http on a loopback host), host and port are those of `requested`, and the URL has no
+    /// userinfo, fragment or dot segment.
     #[must_use]
     pub fn on_origin_of(&self, requested: &EndpointUrl) -> Option<EndpointUrl> {
         let url = EndpointUrl::parse(self.0.as_str()).ok()?;
-        // An HTTP library would resolve them, and another path would be asked for than the one that was checked.
+        // An HTTP library would resolve dot segments and request another path than the one that was checked.
         let is_plain = !super::has_dot_segment(url.path());
         (is_plain && url.origin() == requested.origin()).then_some(url)
     }
 
-    /// The URL that a GET of a public document at `requested` goes on with after this response: the target of a
-    /// 301, 307 or 308 on the same origin (RFC 9110 §15.4).
+    /// Returns the next URL for a GET of a public document at `requested`, if the response redirects it.
+    ///
+    /// The redirect is followed if its status is 301, 307 or 308 (RFC 9110 §15.4) and its target is on the same
+    /// origin.
     ///
     /// ```
     /// use http::{HeaderMap, HeaderValue, StatusCode, header::LOCATION};
@@ -95,7 +98,7 @@ impl Location {
         status: StatusCode,
         headers: &HeaderMap,
     ) -> Option<EndpointUrl> {
-        // A 302 or 303 leads to a page for a user, such as a login.
+        // A 302 or 303 leads to a page for a user, such as a login page, so it is not followed.
         let keeps_method = matches!(status.as_u16(), 301 | 307 | 308);
         let location = keeps_method.then(|| Self::from_headers(headers, requested).ok())??;
         location.on_origin_of(requested)
@@ -109,7 +112,7 @@ impl fmt::Display for Location {
 }
 
 impl fmt::Debug for Location {
-    /// Errors that hold a location are logged.
+    /// Omits the query, because errors that hold a location are logged.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Location({self})")
     }

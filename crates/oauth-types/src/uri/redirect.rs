@@ -8,11 +8,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::form::FormPairs;
 use crate::uri::{InvalidUri, Origin, WebUrl, is_loopback_host, parts, text_order};
 
-/// Parameters of the authorization response; a registered redirect URI has none of them, so that a
-/// response never carries two (RFC 9207 §2, RFC 6749 §4.1.2).
+/// Parameters of the authorization response, which a registered redirect URI must not contain.
+///
+/// With them in its query a response would carry two of one name (RFC 9207 §2, RFC 6749 §4.1.2).
 const RESERVED: [&str; 6] = ["iss", "code", "state", "error", "error_description", "error_uri"];
 
-/// Schemes that run code, read files, or belong to browsers and operating systems: no application owns them.
+/// Schemes that run code, read files, or belong to browsers and operating systems; no application may claim them.
 const NEVER_PRIVATE_USE: [&str; 27] = [
     "about",
     "blob",
@@ -43,50 +44,51 @@ const NEVER_PRIVATE_USE: [&str; 27] = [
     "wss",
 ];
 
-/// A redirect URI that may be registered (RFC 6749 §3.1.2, RFC 8252 §7): https, http on a loopback host, or a
-/// private-use scheme; no fragment, no userinfo, no reserved parameter.
+/// Redirect URI that may be registered (RFC 6749 §3.1.2, RFC 8252 §7).
 ///
-/// [`parse`](Self::parse) reads private-use schemes with a dot in them (`com.example.app:/cb`), as RFC 8252 §7.1 asks;
-/// [`parse_any_scheme`](Self::parse_any_scheme) also reads others (`cursor://callback`), for a server with a list of
-/// those that it accepts.
+/// The scheme is https, http on a loopback host, or a private-use scheme; there is no fragment, no userinfo and no
+/// reserved parameter.
 ///
-/// Compared byte for byte, except for the port of a loopback redirect: see
-/// [`admits`](Self::admits).
+/// [`parse`](Self::parse) accepts private-use schemes with a dot (`com.example.app:/cb`), as RFC 8252 §7.1 requires.
+/// [`parse_any_scheme`](Self::parse_any_scheme) also accepts others (`cursor://callback`), for a server with a list of
+/// accepted schemes.
+///
+/// Redirect URIs are compared byte for byte, except for the port of a loopback redirect: see [`admits`](Self::admits).
 #[derive(Clone)]
 pub struct RedirectUri(Target);
 
-/// Receiver of an authorization response.
+/// Kind of receiver of an authorization response.
 #[derive(Clone)]
 enum Target {
     /// An https URL.
     Web(WebUrl),
     /// An http URL on a loopback host.
     Loopback(WebUrl),
-    /// A URI of an application's own scheme.
+    /// A URI with a private-use scheme of an application.
     PrivateUse { scheme: Box<str>, text: Box<str> },
 }
 
 text_order!(RedirectUri);
 
 impl RedirectUri {
-    /// Reads a redirect URI for registration.
+    /// Parses a redirect URI for registration.
     ///
     /// # Errors
     ///
     /// [`InvalidUri`] names the rule broken.
     pub fn parse(text: &str) -> Result<Self, InvalidUri> {
         let uri = Self::parse_any_scheme(text)?;
-        // RFC 8252 §7.1: a domain name in reverse, which no script or file scheme is.
+        // RFC 8252 §7.1: the scheme is a domain name in reverse, which excludes schemes of scripts and files.
         match uri.private_use_scheme() {
             Some(scheme) if !scheme.contains('.') => Err(InvalidUri::Scheme),
             _ => Ok(uri),
         }
     }
 
-    /// Reads a redirect URI whose private-use scheme may lack the dot, for a caller that compares the scheme with a
-    /// list of its own, or that reads back what it stored.
+    /// Parses a redirect URI whose private-use scheme may lack the dot.
     ///
-    /// Schemes that no application owns are refused whatever the list says:
+    /// It is for a caller that compares the scheme with a list of accepted schemes, or that reads a stored redirect
+    /// URI. Schemes that no application may claim are refused in any case: see
     /// [`is_private_use_scheme`](Self::is_private_use_scheme).
     ///
     /// ```
@@ -130,10 +132,11 @@ impl RedirectUri {
         Ok(Self(target))
     }
 
-    /// Returns `true` if an application can own this scheme (RFC 8252 §7.1).
+    /// Returns `true` if an application may claim this scheme (RFC 8252 §7.1).
     ///
-    /// A scheme is a letter and then lower-case letters, digits, `+`, `-` or `.` (RFC 3986 §3.1). Schemes that run
-    /// code (`javascript`, `data`), read files or belong to browsers and operating systems are nobody's.
+    /// A scheme is a lower-case letter followed by lower-case letters, digits, `+`, `-` or `.` (RFC 3986 §3.1).
+    /// Schemes that run code (`javascript`, `data`), read files, or belong to browsers and operating systems are
+    /// excluded.
     #[must_use]
     pub fn is_private_use_scheme(scheme: &str) -> bool {
         let is_letter = |byte: &u8| byte.is_ascii_lowercase();
@@ -141,12 +144,12 @@ impl RedirectUri {
         scheme.as_bytes().first().is_some_and(is_letter)
             && scheme.as_bytes().iter().all(is_rest)
             && !NEVER_PRIVATE_USE.contains(&scheme)
-            // Handlers of operating systems, of which some run what they are given.
+            // Protocol handlers of operating systems, some of which run what they are given.
             && !scheme.starts_with("ms-")
             && !scheme.starts_with("search-ms")
     }
 
-    /// The text, byte for byte as it was received.
+    /// Returns the text, byte for byte as it was received.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match &self.0 {
@@ -155,8 +158,10 @@ impl RedirectUri {
         }
     }
 
-    /// Whether this registered URI admits `requested`: the same bytes or, for http on a loopback
-    /// literal or `localhost`, the same bytes but for the port (RFC 8252 §7.3).
+    /// Returns `true` if this registered URI admits `requested`.
+    ///
+    /// Both are the same bytes or, for http on a loopback literal or `localhost`, the same bytes except for the port
+    /// (RFC 8252 §7.3).
     #[must_use]
     pub fn admits(&self, requested: &str) -> bool {
         // A-AUTHZ-2
@@ -164,30 +169,30 @@ impl RedirectUri {
             return true;
         }
         let Target::Loopback(own) = &self.0 else { return false };
-        // Letter for letter in lower case: nothing but the port may differ. With the rest the same, it names this host.
+        // Scheme and host are compared byte for byte, so only the port may differ, and the host stays loopback.
         let requested = parts(requested).and_then(|uri| WebUrl::measure(&uri));
         requested.is_ok_and(|requested| own.differs_by_port(&requested))
     }
 
-    /// Whether a browser that follows it stays on this machine.
+    /// Returns `true` if the redirect goes to an http URL on a loopback host.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         matches!(self.0, Target::Loopback(_))
     }
 
-    /// Whether only an installed application can receive it: loopback or a private-use scheme.
+    /// Returns `true` if an installed application receives it: loopback or a private-use scheme.
     #[must_use]
     pub fn is_native(&self) -> bool {
         self.is_loopback() || self.is_private_use()
     }
 
-    /// Whether its scheme belongs to an application (RFC 8252 §7.1), or to another that claims it.
+    /// Returns `true` if the scheme is a private-use scheme (RFC 8252 §7.1), which any application may claim.
     #[must_use]
     pub fn is_private_use(&self) -> bool {
         self.private_use_scheme().is_some()
     }
 
-    /// Returns the scheme if it belongs to an application, as it is written.
+    /// Returns the private-use scheme as it is written, if the URI has one.
     #[must_use]
     pub fn private_use_scheme(&self) -> Option<&str> {
         match &self.0 {
@@ -196,7 +201,7 @@ impl RedirectUri {
         }
     }
 
-    /// The host that a person should be shown; the scheme of a private-use URI, whose host names nobody.
+    /// Returns the host to show to a user; for a private-use URI the scheme, because its host identifies no site.
     #[must_use]
     pub fn display_host(&self) -> &str {
         match &self.0 {
@@ -205,7 +210,7 @@ impl RedirectUri {
         }
     }
 
-    /// Returns the origin of a web URL; a private-use URI has none.
+    /// Returns the origin of a web URL; `None` for a private-use URI.
     #[must_use]
     pub fn origin(&self) -> Option<Origin> {
         match &self.0 {
@@ -242,7 +247,7 @@ impl Serialize for RedirectUri {
 }
 
 impl<'de> Deserialize<'de> for RedirectUri {
-    /// Reads what a server stored, which knew its list of schemes.
+    /// Accepts any private-use scheme, because the server checked its list before it stored the URI.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Self::parse_any_scheme(&text).map_err(serde::de::Error::custom)

@@ -2,11 +2,12 @@
 
 use crate::uri::{InvalidUri, WebUrl, has_dot_segment, text_identifier, text_order};
 
-/// A protected resource's identifier (RFC 8707 §2, RFC 9728 §1.2): https (http on a loopback host), no fragment, no userinfo, no dot
-/// segments.
+/// Resource identifier of a protected resource (RFC 8707 §2, RFC 9728 §1.2).
 ///
-/// It keeps the bytes it was published with, because peers compare those. [`covers`](Self::covers) is
-/// the one rule by which resources match.
+/// The scheme is https (http on a loopback host); there is no fragment, no userinfo and no dot segment.
+///
+/// The published bytes are kept, because peers compare them. [`covers`](Self::covers) is the one rule by which
+/// resources match.
 #[derive(Clone, Debug)]
 pub struct ResourceUri(WebUrl);
 
@@ -14,7 +15,7 @@ text_identifier!(ResourceUri);
 text_order!(ResourceUri);
 
 impl ResourceUri {
-    /// Reads a resource identifier.
+    /// Parses a resource identifier.
     ///
     /// # Errors
     ///
@@ -31,9 +32,10 @@ impl ResourceUri {
         Ok(Self(url.keep()))
     }
 
-    /// The canonical identifier of the server behind `url`: lower-case scheme and host, no default
-    /// port, no fragment; path and query as they are and no slash invented
-    /// (MCP authorization, canonical server URI).
+    /// Returns the canonical identifier of the server behind `url` (MCP authorization, canonical server URI).
+    ///
+    /// Scheme and host are put in lower case; a default port and a fragment are dropped. Path and query stay as they
+    /// are, and no slash is added.
     ///
     /// # Errors
     ///
@@ -49,10 +51,10 @@ impl ResourceUri {
         Self::parse(&text)
     }
 
-    /// Whether this resource, as a server publishes it, covers `requested`: the same origin, the same query or
-    /// none, and a path that is this one's or lies below it. A final slash does not count.
+    /// Returns `true` if this published resource covers `requested`.
     ///
-    /// Two that cover each other are [the same](Self::is_same).
+    /// Both have the same origin; the query is absent here or the same; and the requested path is this one or below
+    /// it. A final slash is ignored. Two resources that cover each other are [the same](Self::is_same).
     #[must_use]
     pub fn covers(&self, requested: &Self) -> bool {
         // C-DISC-4
@@ -68,7 +70,7 @@ impl ResourceUri {
         }
     }
 
-    /// Returns `true` if both spellings name one resource: each covers the other.
+    /// Returns `true` if both spellings name one resource, because each covers the other.
     ///
     /// ```
     /// use oauth_types::ResourceUri;
@@ -107,7 +109,7 @@ mod tests {
             "https://RS.example:443/mcp",
             "https://rs.example/mcp/",
             "https://rs.example/mcp/x",
-            // Settings of one connection, which a server reads from the query, make no other resource.
+            // Per-connection settings that a server reads from the query do not make another resource.
             "https://rs.example/mcp?project=1",
         ] {
             assert!(covers(published, same), "{same}");

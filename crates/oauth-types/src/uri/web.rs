@@ -1,4 +1,4 @@
-//! Web URLs, kept as the text they arrived as, with the places of their parts.
+//! Parsed http and https URLs that keep the received text and the positions of its parts.
 
 use core::fmt;
 use core::ops::Range;
@@ -11,16 +11,16 @@ use crate::uri::{
 
 /// An http or https URL with a host and a port in range, without userinfo.
 ///
-/// The text is parsed once. Its parts are slices of it, so that no part is ever made up.
+/// The text is parsed once, and its parts are slices of it.
 #[derive(Clone, Copy)]
 pub(crate) struct WebUrl<T = Box<str>> {
     text: T,
     ends: Ends,
-    /// The port that is written, or the default of the scheme.
+    /// The port as written, or the default of the scheme.
     port: u16,
 }
 
-/// The ends of the parts of a URL, in bytes of its text.
+/// End positions of the parts of a URL, in bytes of its text.
 #[derive(Clone, Copy)]
 struct Ends {
     scheme: u16,
@@ -31,8 +31,9 @@ struct Ends {
 }
 
 impl<'a> WebUrl<&'a str> {
-    /// Parses an `https` URI, or an `http` one on a loopback host or an origin named for development: what every URL
-    /// that this side sends requests to has to be.
+    /// Parses a URL that requests may be sent to.
+    ///
+    /// The scheme is `https`, or `http` on a loopback host or on an origin that was allowed for development.
     pub(crate) fn parse(text: &'a str) -> Result<Self, InvalidUri> {
         let url = Self::measure(&parts(text)?)?;
         let is_http = url.scheme().eq_ignore_ascii_case("http");
@@ -46,11 +47,11 @@ impl<'a> WebUrl<&'a str> {
         }
     }
 
-    /// Finds the parts of a URI whose scheme the caller checks.
+    /// Finds the parts of a URI; the caller checks its scheme.
     pub(super) fn measure(uri: &Uri<&'a str>) -> Result<Self, InvalidUri> {
         let authority = host_and_port(uri)?;
         let scheme = uri.scheme().as_str();
-        // Without userinfo the host follows the two slashes.
+        // Without userinfo, the host directly follows the two slashes.
         let start = scheme.len() + "://".len();
         let end = start + authority.as_str().len();
         let place = |at: usize| u16::try_from(at).map_err(|_| InvalidUri::TooLong);
@@ -71,7 +72,7 @@ impl<'a> WebUrl<&'a str> {
         self.keep_as(self.text)
     }
 
-    /// Returns the URL with another text whose delimiters stand at the same places.
+    /// Returns the URL with another text whose delimiters are at the same positions.
     pub(super) fn keep_as(self, text: &str) -> WebUrl {
         WebUrl { text: text.into(), ends: self.ends, port: self.port }
     }
@@ -86,22 +87,22 @@ impl<T: AsRef<str>> WebUrl<T> {
         self.scheme().eq_ignore_ascii_case("https")
     }
 
-    /// Returns the scheme as it is written.
+    /// Returns the scheme as written.
     pub(crate) fn scheme(&self) -> &str {
         self.part(0..self.ends.scheme)
     }
 
-    /// Returns the host as it is written; an IPv6 literal keeps its brackets.
+    /// Returns the host as written; an IPv6 literal keeps its brackets.
     pub(crate) fn host(&self) -> &str {
         self.part(self.ends.scheme + 3..self.ends.host)
     }
 
-    /// Returns the port that is written, or the default of the scheme.
+    /// Returns the port as written, or the default of the scheme.
     pub(crate) const fn port(&self) -> u16 {
         self.port
     }
 
-    /// Returns scheme, host and port as they are written.
+    /// Returns scheme, host and port as written.
     pub(crate) fn before_path(&self) -> &str {
         self.part(0..self.ends.authority)
     }
@@ -111,12 +112,12 @@ impl<T: AsRef<str>> WebUrl<T> {
         self.part(self.ends.authority..self.ends.path)
     }
 
-    /// Returns everything before the query.
+    /// Returns the part before the query.
     pub(crate) fn without_query(&self) -> &str {
         self.part(0..self.ends.path)
     }
 
-    /// Returns the query without its question mark.
+    /// Returns the query without the question mark.
     pub(crate) fn query(&self) -> Option<&str> {
         let query = self.after(self.ends.path).strip_prefix('?')?;
         Some(query.split_once('#').map_or(query, |(query, _)| query))
@@ -137,7 +138,7 @@ impl<T: AsRef<str>> WebUrl<T> {
             && self.host().eq_ignore_ascii_case(other.host())
     }
 
-    /// Returns `true` if both texts are the same but for the port.
+    /// Returns `true` if both texts are equal except for the port.
     pub(super) fn differs_by_port<U: AsRef<str>>(&self, other: &WebUrl<U>) -> bool {
         self.part(0..self.ends.host) == other.part(0..other.ends.host)
             && self.after(self.ends.authority) == other.after(other.ends.authority)
@@ -155,7 +156,7 @@ impl<T: AsRef<str>> WebUrl<T> {
 }
 
 impl<T: AsRef<str>> fmt::Debug for WebUrl<T> {
-    /// Leaves out the query, because it may hold a key and `Debug` ends up in logs.
+    /// Omits the query, because it may hold a key and `Debug` output ends up in logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.query() {
             Some(_) => write!(f, "\"{}?[..]\"", self.without_query()),

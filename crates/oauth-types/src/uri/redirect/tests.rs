@@ -1,4 +1,4 @@
-//! Redirect URIs: which are read, and which requested ones they admit.
+//! Redirect URIs: accepted and refused texts, and the requested URIs that each one admits.
 
 use super::*;
 
@@ -41,7 +41,7 @@ fn a_reg_1_sec_057_an_application_owns_no_scheme_of_browsers_and_systems() {
     for good in ["cursor://anysphere.cursor-mcp/oauth/callback", "vscode://ms.ext/cb", "zed:/cb"] {
         assert!(RedirectUri::parse_any_scheme(good).unwrap().is_private_use(), "{good}");
         assert_eq!(RedirectUri::parse(good), Err(InvalidUri::Scheme), "{good}");
-        // What a server stored, it reads again.
+        // A stored redirect URI is read again.
         let stored: RedirectUri = serde_json::from_value(good.into()).unwrap();
         assert_eq!(stored.as_str(), good);
     }
@@ -128,7 +128,7 @@ fn sec_066_hosts_are_ascii_and_labels_are_never_decoded() {
     let cyrillic = "https://\u{430}pp.example/cb";
     assert_eq!(RedirectUri::parse(cyrillic), Err(InvalidUri::Syntax));
     assert!(!admits("https://app.example/cb", cyrillic));
-    // A label that a lax decoder turns into `app`, and the one that it stands for.
+    // A label that a lenient decoder turns into `app`, and its Cyrillic look-alike.
     for look_alike in ["https://xn--app-.example/cb", "https://xn--pp-6kc.example/cb"] {
         assert!(!admits("https://app.example/cb", look_alike), "{look_alike}");
     }
