@@ -1,4 +1,4 @@
-//! Client metadata and the answer to a registration (RFC 7591 §2, §3.2.1).
+//! Client metadata and the registration response (RFC 7591 §2, §3.2.1).
 
 use core::fmt;
 
@@ -16,48 +16,48 @@ use crate::secret::{Secret, exposed};
 use crate::time::UnixTime;
 use crate::uri::RedirectUri;
 
-/// What a client says about itself: the body of a registration request (RFC 7591 §2).
+/// Client metadata: the body of a registration request (RFC 7591 §2).
 #[derive(Clone, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct ClientMetadata {
-    /// Where its users come back to, as it says: foreign text. [`RedirectUri::parse`] decides what may be
-    /// registered. Always written, because other readers ask for the member even when it is empty.
+    /// Redirect URIs as the client wrote them, untrusted: [`RedirectUri::parse`] decides which may be registered.
+    ///
+    /// They are always written, because other parsers require the member even when it is empty.
     pub redirect_uris: Vec<String>,
-    /// How it authenticates; absent means `client_secret_basic`.
+    /// Authentication method at the token endpoint; absent means `client_secret_basic`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_method: Option<AuthMethod>,
-    /// Methods that it can authenticate by, for the server to choose from (OpenID Connect RP Metadata Choices).
+    /// Authentication methods for the server to choose from (OpenID Connect RP Metadata Choices).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_methods_supported: Option<Vec<AuthMethod>>,
-    /// Grants that it uses; absent means authorization code.
+    /// Grant types that the client uses; absent means `authorization_code`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grant_types: Option<Vec<GrantType>>,
-    /// Response types that it uses; absent means `code`.
+    /// Response types that the client uses; absent means `code`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_types: Option<Vec<ResponseType>>,
-    /// A name for people. Foreign text: clean it before you show it.
+    /// Name of the client for users, untrusted: clean it before you show it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_name: Option<String>,
-    /// Scopes that it may ask for.
+    /// Scopes that the client may request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<ScopeSet>,
-    /// Native or web (OpenID Connect Registration §2); MCP asks clients to say.
+    /// Native or web application (OpenID Connect Registration §2); MCP asks clients to state it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub application_type: Option<ApplicationType>,
-    /// How it signs assertions; absent means any way that its keys allow (OpenID Connect Registration §2).
+    /// Algorithm of client assertions (OpenID Connect Registration §2); absent means any that the keys allow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_signing_alg: Option<SigningAlgorithm>,
-    /// Its public keys, a JWK Set (RFC 7517 §5).
+    /// Public keys of the client, a JWK Set (RFC 7517 §5).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks: Option<Value>,
-    /// URL of its public keys (RFC 7591 §2): foreign text, which the reader parses before it fetches anything.
+    /// URL of the client's public keys (RFC 7591 §2), untrusted: parse it before you fetch it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks_uri: Option<String>,
-    /// Whether it always proves that it holds a key, and all its tokens are bound to one (RFC 9449 §5.2).
+    /// `true` if the client always uses DPoP and all its tokens are bound to a key (RFC 9449 §5.2).
     #[serde(skip_serializing_if = "is_false")]
     pub dpop_bound_access_tokens: bool,
-    /// Members that are not known here. They may be secret, as a registration access token is: `Debug` shows
-    /// them not.
+    /// Members that are not known here, omitted from `Debug`, because one may be a registration access token.
     #[serde(flatten)]
     pub extra: ExtraMembers,
 }
@@ -67,11 +67,11 @@ document!(ClientMetadata);
 impl Document for ClientMetadata {
     fn read(members: &mut Members) -> Result<Self, DocumentError> {
         Ok(Self {
-            // `null` names none, which is for the reader to judge.
+            // `null` means an empty list; the caller decides whether that is allowed.
             redirect_uris: members.exact("redirect_uris", texts)?.unwrap_or_default(),
             token_endpoint_auth_method: members
                 .strict("token_endpoint_auth_method", name(AuthMethod::from_name))?,
-            // A malformed list is refused: as an absent one it would make a public client of one that signs.
+            // A malformed list is refused, because an absent one would turn a client that signs into a public client.
             token_endpoint_auth_methods_supported: members
                 .items("token_endpoint_auth_methods_supported", name(AuthMethod::from_name))?,
             grant_types: members.names("grant_types", GrantType::from_name),
@@ -90,7 +90,7 @@ impl Document for ClientMetadata {
 }
 
 impl fmt::Debug for ClientMetadata {
-    /// Without the keys, among which a peer may have put a private one.
+    /// Omits the keys, because a peer may have included a private one.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientMetadata")
             .field("redirect_uris", &self.redirect_uris)
@@ -111,7 +111,7 @@ impl fmt::Debug for ClientMetadata {
 }
 
 impl ClientMetadata {
-    /// The metadata of a client with these redirect URIs, all else as the RFC presumes.
+    /// Creates the metadata of a client with these redirect URIs and the defaults of the RFC.
     #[must_use]
     pub fn new(redirect_uris: &[RedirectUri]) -> Self {
         let redirect_uris = redirect_uris.iter().map(|uri| uri.as_str().to_owned()).collect();
@@ -119,22 +119,22 @@ impl ClientMetadata {
     }
 }
 
-/// What a server answers to a registration (RFC 7591 §3.2.1). It may hold a secret and writes it in the clear.
+/// Registration response (RFC 7591 §3.2.1), which may hold a client secret and writes it in the clear.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct ClientInformation {
-    /// The identifier given.
+    /// Client identifier that the server issued.
     pub client_id: ClientId,
-    /// The secret given, if any.
+    /// Client secret that the server issued, if any.
     #[serde(serialize_with = "exposed::serialize", skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<Secret>,
-    /// When the secret stops working, in seconds since the epoch; 0 means never.
+    /// Expiry time of the secret, in seconds since the epoch; 0 means never.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_secret_expires_at: Option<UnixTime>,
-    /// When the identifier was given.
+    /// Time at which the identifier was issued.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id_issued_at: Option<UnixTime>,
-    /// All that the server accepted, which may differ from what was asked for.
+    /// Metadata that the server accepted, which may differ from what was requested.
     #[serde(flatten)]
     pub metadata: ClientMetadata,
 }
@@ -146,7 +146,7 @@ impl Document for ClientInformation {
         let client_id = |value| ClientId::parse(&text(value)?).map_err(MemberRule::ClientId);
         Ok(Self {
             client_id: members.required("client_id", client_id)?,
-            // An empty secret is none: it must not take the place of one that works.
+            // An empty secret counts as absent, so that it does not replace one that works.
             client_secret: members.strict("client_secret", secret)?,
             client_secret_expires_at: members.lenient("client_secret_expires_at", time),
             client_id_issued_at: members.lenient("client_id_issued_at", time),
@@ -156,7 +156,7 @@ impl Document for ClientInformation {
 }
 
 impl ClientInformation {
-    /// The answer that gives an identifier for this metadata.
+    /// Creates the response that issues an identifier for this metadata.
     #[must_use]
     pub const fn new(client_id: ClientId, metadata: ClientMetadata) -> Self {
         Self {
@@ -201,10 +201,10 @@ mod tests {
         for bad in [r#"{"redirect_uris":"x"}"#, r#"{"redirect_uris":[null]}"#] {
             assert!(ClientMetadata::from_json(bad.as_bytes()).is_err(), "{bad}");
         }
-        // Which texts may be registered is not for the document to say: others' clients have others.
+        // The document does not decide which texts may be registered, because clients of other servers have others.
         let foreign = br#"{"redirect_uris":["cursor://oauth/callback"]}"#;
         assert_eq!(ClientMetadata::from_json(foreign).unwrap().redirect_uris.len(), 1);
-        // Some servers write `null` in an answer. It names none, which is for the reader to judge.
+        // Some servers write `null` in a response. It means an empty list, which the caller judges.
         let none = ClientMetadata::from_json(br#"{"redirect_uris":null}"#).unwrap();
         assert!(none.redirect_uris.is_empty());
     }

@@ -1,5 +1,6 @@
-//! The client ID metadata document (draft-ietf-oauth-client-id-metadata-document-03 §4): what a client says at
-//! the URL that is its identifier.
+//! Client ID metadata documents: the metadata that a client serves at the URL that is its identifier.
+//!
+//! Specified in draft-ietf-oauth-client-id-metadata-document-03 §4.
 
 use core::fmt;
 
@@ -11,8 +12,9 @@ use crate::document;
 use crate::document::{ClientInformation, ClientMetadata, DocumentError};
 use crate::method::AuthMethod;
 
-/// A client's metadata, known to be that of the URL it was read from
-/// (draft-ietf-oauth-client-id-metadata-document-03 §4).
+/// Client metadata, verified to name the URL that it was read from.
+///
+/// Specified in draft-ietf-oauth-client-id-metadata-document-03 §4.
 ///
 /// ```
 /// use oauth_types::{ClientIdMetadata, ClientMetadata, ClientMetadataUrl, RedirectUri};
@@ -30,19 +32,19 @@ pub struct ClientIdMetadata {
     metadata: ClientMetadata,
 }
 
-/// Why a document is not the metadata of a client identifier (draft §4, §4.1).
+/// The reason why a document is not the metadata of a client identifier (draft §4, §4.1).
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum InvalidClientIdMetadata {
-    /// It is longer than [`ClientIdMetadata::MAX_BYTES`].
+    /// The document is longer than [`ClientIdMetadata::MAX_BYTES`].
     TooLarge,
-    /// It is not client metadata.
+    /// The document is not client metadata.
     Document(DocumentError),
-    /// Its `client_id` is not, byte for byte, the URL it was read from.
+    /// `client_id` differs, byte for byte, from the URL that the document was read from.
     OtherClient,
-    /// It holds a secret, or asks for a method that needs one; a public document can keep none.
+    /// The document holds a secret, or names a method that needs one; a public document keeps none.
     Secret,
-    /// It names no redirect URI.
+    /// The document has no redirect URI.
     NoRedirectUri,
 }
 
@@ -63,14 +65,14 @@ impl fmt::Display for InvalidClientIdMetadata {
 impl core::error::Error for InvalidClientIdMetadata {}
 
 impl ClientIdMetadata {
-    /// Longest document that is read, in bytes (draft §8.7).
+    /// Longest document that is parsed, in bytes (draft §8.7).
     pub const MAX_BYTES: usize = 5 * 1024;
 
-    /// The document of a client that is to serve it at `url`.
+    /// Creates the document of a client that will serve it at `url`.
     ///
     /// # Errors
     ///
-    /// [`InvalidClientIdMetadata`] when an authorization server would refuse it.
+    /// [`InvalidClientIdMetadata`] if an authorization server would refuse the document.
     pub fn new(
         url: ClientMetadataUrl,
         metadata: ClientMetadata,
@@ -94,11 +96,11 @@ impl ClientIdMetadata {
         Ok(document)
     }
 
-    /// Reads the body that was fetched from `url`.
+    /// Parses the body that was fetched from `url`.
     ///
     /// # Errors
     ///
-    /// [`InvalidClientIdMetadata`] names the rule broken (draft §4, §4.1).
+    /// [`InvalidClientIdMetadata`] names the broken rule (draft §4, §4.1).
     pub fn from_json(
         url: &ClientMetadataUrl,
         json: &[u8],
@@ -121,31 +123,31 @@ impl ClientIdMetadata {
         Self::new(url.clone(), answer.metadata)
     }
 
-    /// Returns the names of the members that reading this body passes over, for the log.
+    /// Returns the names of the members that parsing this body passes over, for logs.
     #[must_use]
     pub fn passed_over(json: &[u8]) -> Vec<&'static str> {
         ClientInformation::passed_over(json)
     }
 
-    /// The identifier, and where the document is.
+    /// Returns the client identifier, which is the URL of the document.
     #[must_use]
     pub const fn url(&self) -> &ClientMetadataUrl {
         &self.url
     }
 
-    /// What the client says about itself.
+    /// Returns the client's metadata.
     #[must_use]
     pub const fn metadata(&self) -> &ClientMetadata {
         &self.metadata
     }
 
-    /// How the client authenticates: absent means `none` here, for there is no secret to share.
+    /// Returns the client's authentication method; absent means `none`, because a public document shares no secret.
     #[must_use]
     pub fn auth_method(&self) -> &AuthMethod {
         self.metadata.token_endpoint_auth_method.as_ref().unwrap_or(&AuthMethod::None)
     }
 
-    /// The document as JSON.
+    /// Returns the document as JSON.
     #[must_use]
     pub fn to_json(&self) -> Bytes {
         ClientInformation::new(self.url.client_id(), self.metadata.clone()).to_json()

@@ -1,4 +1,4 @@
-//! The error response of token, registration and revocation endpoints (RFC 6749 §5.2).
+//! Error responses of the token, registration and revocation endpoints (RFC 6749 §5.2).
 
 use serde::{Deserialize, Serialize};
 
@@ -7,20 +7,19 @@ use crate::document::{Document, DocumentError, ExtraMembers, MemberRule, Members
 use crate::text::ErrorDescription;
 use crate::uri::EndpointUrl;
 
-/// An OAuth error as a server sent it (RFC 6749 §5.2): its code is still text, because which codes exist depends on
-/// the endpoint.
+/// OAuth error response (RFC 6749 §5.2), generic over its code, because each endpoint has codes of its own.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[non_exhaustive]
 pub struct ErrorResponse<Code> {
-    /// Which error.
+    /// Error code.
     pub error: Code,
-    /// For the developer. Cleaned when read; dropped when it is no text.
+    /// Explanation for developers, cleaned when parsed; anything but a string is ignored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_description: Option<ErrorDescription>,
-    /// A page about the error. Dropped when it is not an https URL.
+    /// URL of a page about the error; anything but an https URL is ignored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_uri: Option<EndpointUrl>,
-    /// Members that are not known here. `Debug` shows them not: an error is logged.
+    /// Members that are not known here, omitted from `Debug`, because errors are logged.
     #[serde(flatten)]
     pub extra: ExtraMembers,
 }
@@ -42,13 +41,13 @@ impl<Code: for<'de> Deserialize<'de>> Document for ErrorResponse<Code> {
 }
 
 impl<Code> ErrorResponse<Code> {
-    /// An error without explanation.
+    /// Creates an error without a description.
     #[must_use]
     pub fn new(error: Code) -> Self {
         Self { error, error_description: None, error_uri: None, extra: ExtraMembers::default() }
     }
 
-    /// The same error, explained.
+    /// Sets the description, which is cleaned.
     #[must_use]
     pub fn with_description(mut self, description: &str) -> Self {
         self.error_description = Some(ErrorDescription::new(description));
@@ -57,22 +56,22 @@ impl<Code> ErrorResponse<Code> {
 }
 
 impl<Code: Serialize + for<'de> Deserialize<'de>> ErrorResponse<Code> {
-    /// Reads an error response.
+    /// Parses an error response.
     ///
     /// # Errors
     ///
-    /// [`DocumentError`] when the body is no error response.
+    /// [`DocumentError`] if the body is not an error response.
     pub fn from_json(json: &[u8]) -> Result<Self, DocumentError> {
         crate::document::read(json).map(|(error, _)| error)
     }
 
-    /// Returns the names of the members that reading this body passes over, for the log.
+    /// Returns the names of the members that parsing this body passes over, for logs.
     #[must_use]
     pub fn passed_over(json: &[u8]) -> Vec<&'static str> {
         crate::document::passed_over::<Self>(json)
     }
 
-    /// The error as JSON.
+    /// Returns the error as JSON.
     #[must_use]
     pub fn to_json(&self) -> bytes::Bytes {
         crate::document::to_json(self)

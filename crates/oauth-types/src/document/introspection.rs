@@ -1,4 +1,4 @@
-//! The introspection answer (RFC 7662 §2.2).
+//! The introspection response (RFC 7662 §2.2).
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -10,13 +10,13 @@ use crate::scope::ScopeSet;
 use crate::time::UnixTime;
 use crate::uri::Issuer;
 
-/// Whom a token is for: one text or a list on the wire (RFC 7519 §4.1.3).
+/// Recipients of a token (RFC 7519 §4.1.3): one text or a list on the wire.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[expect(clippy::exhaustive_structs, reason = "the list of recipients is all that `aud` says")]
 pub struct Audience(pub Vec<String>);
 
 impl Audience {
-    /// Whether it names this recipient, byte for byte.
+    /// Returns `true` if the audience contains this recipient, byte for byte.
     #[must_use]
     pub fn contains(&self, recipient: &str) -> bool {
         self.0.iter().any(|own| own == recipient)
@@ -47,7 +47,7 @@ impl<'de> Deserialize<'de> for Audience {
     }
 }
 
-/// What an authorization server says about a token (RFC 7662 §2.2). When it is not active, nothing else counts.
+/// Introspection response (RFC 7662 §2.2). If the token is not active, no other member counts.
 ///
 /// ```
 /// use oauth_types::IntrospectionAnswer;
@@ -60,39 +60,39 @@ impl<'de> Deserialize<'de> for Audience {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[non_exhaustive]
 pub struct IntrospectionAnswer {
-    /// Whether the token may be used now. A JSON boolean, nothing that looks like one.
+    /// `true` if the token may be used now; only a JSON boolean is accepted.
     pub active: bool,
-    /// What it grants.
+    /// Scopes that the token grants.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<ScopeSet>,
-    /// Whom it was given to.
+    /// Client that the token was issued to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<ClientId>,
-    /// A name of the user, for people.
+    /// Name of the user, for display.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
-    /// How the token is shown, as the server spells it.
+    /// Type of the token, as the server spells it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_type: Option<String>,
-    /// When it expires.
+    /// Expiry time (exclusive).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exp: Option<UnixTime>,
-    /// When it was issued.
+    /// Time at which the token was issued.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iat: Option<UnixTime>,
-    /// When it begins to work.
+    /// Time before which the token must not be accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nbf: Option<UnixTime>,
-    /// Who agreed to it.
+    /// Subject of the token, usually the resource owner.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sub: Option<String>,
-    /// The resources that it is for.
+    /// Recipients that the token is meant for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aud: Option<Audience>,
-    /// Who issued it.
+    /// Issuer of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iss: Option<Issuer>,
-    /// Its identifier.
+    /// Identifier of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jti: Option<String>,
     /// Members that are not known here.
@@ -113,10 +113,10 @@ impl Document for IntrospectionAnswer {
             active: members.required("active", boolean)?,
             scope: members.exact("scope", scopes)?,
             client_id: members.exact("client_id", client_id)?,
-            // A name that cannot be read must not make the token one without a user.
+            // A malformed name must not turn a user's token into a token without a user.
             username: members.exact("username", text)?,
             token_type: members.exact("token_type", text)?,
-            // An expiry that cannot be read must not read as "never".
+            // A malformed expiry must not read as "never".
             exp: members.exact("exp", time)?,
             iat: members.lenient("iat", time),
             nbf: members.exact("nbf", time)?,
@@ -130,7 +130,7 @@ impl Document for IntrospectionAnswer {
 }
 
 impl IntrospectionAnswer {
-    /// The whole answer for a token that is unknown, expired, revoked or none of the asker's business.
+    /// Creates the response for a token that is unknown, expired, revoked, or not for the caller to see.
     #[must_use]
     pub fn inactive() -> Self {
         Self {
@@ -150,7 +150,7 @@ impl IntrospectionAnswer {
         }
     }
 
-    /// An active token about which nothing else is said yet.
+    /// Creates the response for an active token, with no other member set.
     #[must_use]
     pub fn active() -> Self {
         Self { active: true, ..Self::inactive() }

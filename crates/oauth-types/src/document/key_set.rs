@@ -1,4 +1,4 @@
-//! Public keys (RFC 7517 §5).
+//! JWK Sets: published public keys (RFC 7517 §5).
 
 use core::fmt;
 
@@ -8,12 +8,13 @@ use serde_json::Value;
 use crate::document::members::values;
 use crate::document::{Document, DocumentError, Members, document};
 
-/// The keys that somebody signs with, as published (RFC 7517 §5). Each is read by whoever verifies with it, which
-/// passes over what it does not know.
+/// JWK Set as published (RFC 7517 §5), with keys that are not parsed yet.
+///
+/// The verifier parses each key and passes over those that it does not know.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct KeySet {
-    /// The keys.
+    /// JSON Web Keys, as received.
     pub keys: Vec<Value>,
 }
 
@@ -26,7 +27,7 @@ impl Document for KeySet {
 }
 
 impl fmt::Debug for KeySet {
-    /// How many there are: a set may hold private keys by mistake.
+    /// Shows only the number of keys, because a set may hold private keys by mistake.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "KeySet({} keys)", self.keys.len())
     }

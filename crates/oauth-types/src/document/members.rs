@@ -1,4 +1,4 @@
-//! The members of one document, taken by name and each read by its class (the table is in [`document`](crate::document)).
+//! Members of a JSON document, taken by name and read by class (the table is in [`document`](crate::document)).
 
 use core::{fmt, mem};
 
@@ -11,33 +11,33 @@ use crate::secret::Secret;
 use crate::time::UnixTime;
 use crate::uri::{EndpointUrl, InvalidUri};
 
-/// The rule that a member of a document breaks. It holds no text of the document.
+/// The rule that a member of a document breaks, without text of the document.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum MemberRule {
-    /// A required member is absent or `null`.
+    /// Is required, but absent or `null`.
     Missing,
-    /// The JSON value is of another type.
+    /// Has a JSON value of another type.
     Type {
-        /// The type that was found, as in "a number".
+        /// Type that was found, as in "a number".
         found: &'static str,
-        /// The type that the document's RFC gives the member.
+        /// Type that the document's RFC gives the member.
         expected: &'static str,
     },
-    /// A URI breaks this rule.
+    /// Has a URI that breaks this rule.
     Uri(InvalidUri),
-    /// A client identifier breaks this rule.
+    /// Has a client identifier that breaks this rule.
     ClientId(InvalidClientId),
-    /// A list of scopes breaks this rule.
+    /// Has a list of scopes that breaks this rule.
     Scope(InvalidScope),
-    /// The query of an endpoint has a parameter that requests to it set themselves (RFC 6749 §3.1, §3.2).
+    /// Has an endpoint whose query sets a parameter of the requests to it (RFC 6749 §3.1, §3.2).
     Parameter {
-        /// The name of the parameter.
+        /// Name of the parameter.
         name: &'static str,
     },
-    /// The value is well-formed and none of those that can be used here.
+    /// Has a well-formed value that cannot be used here.
     Value {
-        /// The values that can be used.
+        /// Values that can be used.
         expected: &'static str,
     },
 }
@@ -72,7 +72,7 @@ impl fmt::Display for MemberRule {
 
 impl core::error::Error for MemberRule {}
 
-/// The members of one document that were not read yet, and the names of those that were passed over.
+/// Members of a document that are not read yet, and the names of those that were passed over.
 pub(crate) struct Members {
     left: Map<String, Value>,
     passed_over: Vec<&'static str>,
@@ -83,17 +83,17 @@ impl Members {
         Self { left: members, passed_over: Vec::new() }
     }
 
-    /// Takes a member; `null` is what some peers write for an absent one.
+    /// Takes a member; `null` counts as absent, because some peers write it for an absent member.
     fn take(&mut self, name: &str) -> Option<Value> {
         self.left.remove(name).filter(|value| !value.is_null())
     }
 
-    /// Takes a member for which an empty text is an absent one, too.
+    /// Takes a member for which an empty text counts as absent, like `null`.
     fn take_filled(&mut self, name: &str) -> Option<Value> {
         self.take(name).filter(|value| value != "")
     }
 
-    /// Reads a member without which there is no document.
+    /// Reads a member that the document requires.
     pub(crate) fn required<T>(
         &mut self,
         name: &'static str,
@@ -102,7 +102,7 @@ impl Members {
         self.take(name).ok_or(MemberRule::Missing).and_then(read).map_err(of(name))
     }
 
-    /// Reads an optional member that refuses the document when it is malformed.
+    /// Reads an optional member that makes the document invalid if it is malformed.
     pub(crate) fn strict<T>(
         &mut self,
         name: &'static str,
@@ -120,7 +120,7 @@ impl Members {
         self.take(name).map(read).transpose().map_err(of(name))
     }
 
-    /// Reads a member that is passed over when it is malformed.
+    /// Reads a member that is passed over if it is malformed.
     pub(crate) fn lenient<T>(
         &mut self,
         name: &'static str,
@@ -130,14 +130,15 @@ impl Members {
         read(value).map_err(|_| self.pass_over(name)).ok()
     }
 
-    /// Reads the scopes of a member that is passed over when it is malformed. An empty text is the empty set, which
-    /// says more than an absent member does (RFC 6749 §5.1).
+    /// Reads the scopes of a member that is passed over if it is malformed.
+    ///
+    /// An empty text is the empty set, which differs from an absent member (RFC 6749 §5.1).
     pub(crate) fn scopes(&mut self, name: &'static str) -> Option<ScopeSet> {
         let value = self.take(name)?;
         scopes(value).map_err(|_| self.pass_over(name)).ok()
     }
 
-    /// Reads a flag. A malformed one is passed over and counts as `malformed`, which is the side that allows less.
+    /// Reads a flag; a malformed one is passed over and counts as `malformed`, the stricter value.
     pub(crate) fn flag(&mut self, name: &'static str, malformed: bool) -> bool {
         let Some(value) = self.take_filled(name) else { return false };
         flag(&value).unwrap_or_else(|| {
@@ -146,7 +147,7 @@ impl Members {
         })
     }
 
-    /// Reads a list of names. Items that are no text are passed over one by one.
+    /// Reads a list of names; items that are not texts are passed over one by one.
     pub(crate) fn names<T>(
         &mut self,
         name: &'static str,
@@ -161,8 +162,9 @@ impl Members {
         }
     }
 
-    /// Reads a list of names, as [`names`](Self::names) does. A malformed one counts as empty, because an absent one
-    /// allows more.
+    /// Reads a list of names; a malformed list counts as empty, because an absent one allows more.
+    ///
+    /// Well-formed lists are read as by [`names`](Self::names).
     pub(crate) fn names_or_none<T>(
         &mut self,
         name: &'static str,
@@ -174,8 +176,9 @@ impl Members {
         names.or_else(|| is_malformed.then(Vec::new))
     }
 
-    /// Reads a list of which at least one item has to be good, unless it is empty; one text is a list of one.
-    /// Malformed items are passed over.
+    /// Reads a list in which at least one item has to be valid, unless it is empty.
+    ///
+    /// One text is a list of one. Malformed items are passed over.
     pub(crate) fn items<T>(
         &mut self,
         name: &'static str,
@@ -204,17 +207,17 @@ impl Members {
         Ok(Some(good))
     }
 
-    /// Notes that a member was passed over.
+    /// Records that a member was passed over.
     pub(crate) fn pass_over(&mut self, name: &'static str) {
         self.passed_over.push(name);
     }
 
-    /// The members that were passed over.
+    /// Returns the names of the members that were passed over.
     pub(crate) fn into_passed_over(self) -> Vec<&'static str> {
         self.passed_over
     }
 
-    /// Takes all that is left. A member that is `null` says nothing, and strict readers refuse to be told so.
+    /// Takes all remaining members without those that are `null`, which strict parsers of the output refuse.
     pub(crate) fn take_rest(&mut self) -> Map<String, Value> {
         let mut rest = mem::take(&mut self.left);
         rest.retain(|_, value| !value.is_null());
@@ -222,7 +225,7 @@ impl Members {
     }
 }
 
-/// The error of a member that breaks a rule.
+/// Returns the error of a member that breaks a rule.
 fn of(member: &'static str) -> impl Fn(MemberRule) -> DocumentError {
     move |rule| DocumentError::Member { member, rule }
 }
@@ -247,7 +250,7 @@ pub(crate) fn text(value: Value) -> Result<String, MemberRule> {
     }
 }
 
-/// Reads a list of texts, all of them.
+/// Reads a list of texts, each of which has to be valid.
 pub(crate) fn texts(value: Value) -> Result<Vec<String>, MemberRule> {
     match value {
         Value::Array(items) => items.into_iter().map(text).collect(),
@@ -255,7 +258,7 @@ pub(crate) fn texts(value: Value) -> Result<Vec<String>, MemberRule> {
     }
 }
 
-/// Reads a list of anything.
+/// Reads a list of arbitrary values.
 pub(crate) fn values(value: Value) -> Result<Vec<Value>, MemberRule> {
     match value {
         Value::Array(items) => Ok(items),
@@ -263,7 +266,7 @@ pub(crate) fn values(value: Value) -> Result<Vec<Value>, MemberRule> {
     }
 }
 
-/// Reads a boolean, and nothing that looks like one.
+/// Reads a JSON boolean, without accepting its text.
 pub(crate) fn boolean(value: Value) -> Result<bool, MemberRule> {
     match value {
         Value::Bool(flag) => Ok(flag),
@@ -288,7 +291,7 @@ pub(crate) fn endpoint(value: Value) -> Result<EndpointUrl, MemberRule> {
     uri(EndpointUrl::parse)(value)
 }
 
-/// Reads the URL of an endpoint whose query leaves these parameters to the request.
+/// Reads the URL of an endpoint whose query has none of these parameters.
 pub(crate) fn endpoint_without(
     parameters: &[&'static str],
 ) -> impl Fn(Value) -> Result<EndpointUrl, MemberRule> {
@@ -306,7 +309,7 @@ pub(crate) fn name<T>(read: fn(&str) -> T) -> impl Fn(Value) -> Result<T, Member
     move |value| Ok(read(&text(value)?))
 }
 
-/// Reads scopes: a text, or a list of texts with one scope each, which has one reading.
+/// Reads scopes: a text, or a list of texts with one scope each.
 pub(crate) fn scopes(value: Value) -> Result<ScopeSet, MemberRule> {
     let joined = match value {
         Value::String(text) => text,
@@ -322,7 +325,7 @@ pub(crate) fn scopes(value: Value) -> Result<ScopeSet, MemberRule> {
     ScopeSet::parse(&joined).map_err(MemberRule::Scope)
 }
 
-/// Reads whole seconds: a number that is not negative, whose fraction is dropped, or digits as text.
+/// Reads whole seconds: a non-negative number, whose fraction is dropped, or digits as text.
 pub(crate) fn time(value: Value) -> Result<UnixTime, MemberRule> {
     let seconds = match value {
         Value::String(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
@@ -338,7 +341,7 @@ pub(crate) fn time(value: Value) -> Result<UnixTime, MemberRule> {
     seconds.ok_or(MemberRule::Value { expected: "a number of seconds that is not negative" })
 }
 
-/// Reads a boolean or its text.
+/// Reads a boolean, or its name in any case as text.
 fn flag(value: &Value) -> Option<bool> {
     let is = |text: &str| value.as_str().is_some_and(|own| own.eq_ignore_ascii_case(text));
     value.as_bool().or_else(|| (is("true") || is("false")).then(|| is("true")))

@@ -8,29 +8,30 @@ use crate::document::{Document, DocumentError, Members, document, is_false};
 use crate::method::SigningAlgorithm;
 use crate::uri::{Issuer, ResourceUri};
 
-/// What a protected resource says about itself (RFC 9728 §2).
+/// Protected resource metadata (RFC 9728 §2).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[non_exhaustive]
 pub struct ProtectedResourceMetadata {
-    /// Its identifier.
+    /// Resource identifier.
     pub resource: ResourceUri,
-    /// The authorization servers whose tokens it takes; a client chooses one. Reading passes over an item
-    /// that is no issuer identifier while another is left.
+    /// Authorization servers whose tokens the resource accepts; a client chooses one.
+    ///
+    /// Items that are no valid issuer identifiers are passed over while another is left.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub authorization_servers: Vec<Issuer>,
-    /// Scopes that it knows and chooses to list.
+    /// Scopes that the resource chooses to list.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scopes_supported: Option<Vec<String>>,
-    /// How it takes tokens; MCP knows `header` only.
+    /// Methods by which the resource accepts tokens; MCP uses `header` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bearer_methods_supported: Option<Vec<String>>,
-    /// How proofs of possession may be signed; absent means that none are read (RFC 9728 §2).
+    /// Signing algorithms of DPoP proofs (RFC 9728 §2); absent means that proofs are not supported.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dpop_signing_alg_values_supported: Option<Vec<SigningAlgorithm>>,
-    /// Whether it takes only tokens that are bound to a key (RFC 9728 §2).
+    /// `true` if the resource accepts only tokens that are bound to a key (RFC 9728 §2).
     #[serde(skip_serializing_if = "is_false")]
     pub dpop_bound_access_tokens_required: bool,
-    /// A name for people.
+    /// Name of the resource for users.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_name: Option<String>,
     /// Members that are not known here.
@@ -60,7 +61,7 @@ impl Document for ProtectedResourceMetadata {
 }
 
 impl ProtectedResourceMetadata {
-    /// Metadata of a resource that takes the tokens of these servers, in the header only.
+    /// Creates the metadata of a resource that accepts tokens of these servers, in the header only.
     #[must_use]
     pub fn new(resource: ResourceUri, authorization_servers: Vec<Issuer>) -> Self {
         Self {
@@ -89,7 +90,7 @@ mod tests {
         let metadata = ProtectedResourceMetadata::from_json(json).unwrap();
         assert_eq!(metadata.authorization_servers, [Issuer::parse("https://as.example").unwrap()]);
         assert_eq!(ProtectedResourceMetadata::passed_over(json), ["authorization_servers"]);
-        // Where none is left, the document is refused with the rule that the first one breaks.
+        // If no valid issuer is left, the document is refused with the rule that the first one breaks.
         for (none, rule) in [
             ("[1]", MemberRule::Type { found: "a number", expected: "a text" }),
             (r#"["http://as.example", ""]"#, MemberRule::Uri(InvalidUri::PlainHttp)),

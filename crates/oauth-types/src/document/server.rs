@@ -9,70 +9,69 @@ use crate::method::{AuthMethod, GrantProfile, GrantType, ResponseType, SigningAl
 use crate::pkce::CodeChallenge;
 use crate::uri::{EndpointUrl, Issuer, Origin};
 
-/// What an authorization server says about itself.
+/// Authorization server metadata (RFC 8414 §2; OpenID Connect Discovery §3).
 ///
-/// `None` means that the member is absent, which RFC 8414 often gives a meaning of its own; the
-/// methods of this type apply it.
+/// `None` means that the member is absent, to which RFC 8414 often gives a meaning; the methods of this type apply it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[non_exhaustive]
 pub struct AuthorizationServerMetadata {
-    /// Its identifier.
+    /// Issuer identifier.
     pub issuer: Issuer,
-    /// Where users are sent. Absent when no grant needs it.
+    /// URL of the authorization endpoint; absent if no grant type needs it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authorization_endpoint: Option<EndpointUrl>,
-    /// Where grants are exchanged.
+    /// URL of the token endpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_endpoint: Option<EndpointUrl>,
-    /// Where clients register (RFC 7591).
+    /// URL of the registration endpoint (RFC 7591).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registration_endpoint: Option<EndpointUrl>,
-    /// Where tokens are revoked (RFC 7009).
+    /// URL of the revocation endpoint (RFC 7009).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revocation_endpoint: Option<EndpointUrl>,
-    /// Where resource servers ask about tokens (RFC 7662).
+    /// URL of the introspection endpoint (RFC 7662).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub introspection_endpoint: Option<EndpointUrl>,
-    /// Where its signing keys are.
+    /// URL of the JWK Set with the server's signing keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks_uri: Option<EndpointUrl>,
-    /// Scopes that it knows and chooses to list.
+    /// Scopes that the server chooses to list.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scopes_supported: Option<Vec<String>>,
-    /// Response types.
+    /// Response types that the server supports.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_types_supported: Option<Vec<ResponseType>>,
-    /// Grants; absent means authorization code and implicit.
+    /// Grant types that the server supports; absent means authorization code and implicit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grant_types_supported: Option<Vec<GrantType>>,
-    /// What the assertions of its grants may be (draft-ietf-oauth-identity-assertion-authz-grant §7.2).
+    /// Profiles of the assertions that grants accept (draft-ietf-oauth-identity-assertion-authz-grant §7.2).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authorization_grant_profiles_supported: Option<Vec<GrantProfile>>,
-    /// Client authentication methods; absent means `client_secret_basic`.
+    /// Client authentication methods at the token endpoint; absent means `client_secret_basic`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_methods_supported: Option<Vec<AuthMethod>>,
-    /// How client assertions may be signed.
+    /// Signing algorithms of client assertions at the token endpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_signing_alg_values_supported: Option<Vec<SigningAlgorithm>>,
     /// Client authentication methods at the revocation endpoint; absent means `client_secret_basic`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revocation_endpoint_auth_methods_supported: Option<Vec<AuthMethod>>,
-    /// How client assertions may be signed at the revocation endpoint.
+    /// Signing algorithms of client assertions at the revocation endpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revocation_endpoint_auth_signing_alg_values_supported: Option<Vec<SigningAlgorithm>>,
-    /// How resource servers authenticate at the introspection endpoint; absent says nothing.
+    /// Authentication methods of resource servers at the introspection endpoint; absent has no meaning.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub introspection_endpoint_auth_methods_supported: Option<Vec<AuthMethod>>,
-    /// How proofs of possession may be signed; absent means that there are none (RFC 9449 §5.1).
+    /// Signing algorithms of DPoP proofs; absent means that proofs are not supported (RFC 9449 §5.1).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dpop_signing_alg_values_supported: Option<Vec<SigningAlgorithm>>,
     /// PKCE methods; absent means that PKCE is not supported.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code_challenge_methods_supported: Option<Vec<String>>,
-    /// Whether every authorization response carries `iss` (RFC 9207 §3).
+    /// `true` if every authorization response carries `iss` (RFC 9207 §3).
     #[serde(skip_serializing_if = "is_false")]
     pub authorization_response_iss_parameter_supported: bool,
-    /// Whether a client identifier may be the URL of a metadata document.
+    /// `true` if a client identifier may be the URL of a metadata document.
     #[serde(skip_serializing_if = "is_false")]
     pub client_id_metadata_document_supported: bool,
     /// Members that are not known here.
@@ -114,7 +113,7 @@ impl Document for AuthorizationServerMetadata {
                 .names("introspection_endpoint_auth_methods_supported", method),
             dpop_signing_alg_values_supported: members
                 .names("dpop_signing_alg_values_supported", algorithm),
-            // Malformed is not unlisted, which a profile of a client may accept.
+            // A malformed list counts as empty instead of absent, because a client profile may accept an absent one.
             code_challenge_methods_supported: members
                 .names_or_none("code_challenge_methods_supported", str::to_owned),
             authorization_response_iss_parameter_supported: members
@@ -127,7 +126,7 @@ impl Document for AuthorizationServerMetadata {
 }
 
 impl AuthorizationServerMetadata {
-    /// Metadata that says nothing but the issuer.
+    /// Creates metadata that holds only the issuer.
     #[must_use]
     pub fn new(issuer: Issuer) -> Self {
         Self {
@@ -155,8 +154,10 @@ impl AuthorizationServerMetadata {
         }
     }
 
-    /// Reads the metadata of a server with many tenants, which says `{tenantid}` where the issuer of each names its
-    /// own, as that of `tenant`. Everything else about it is read as by [`from_json`](Self::from_json).
+    /// Parses the metadata of a multi-tenant server as the metadata of `tenant`.
+    ///
+    /// Such a document has `{tenantid}` in place of the path segment of `issuer` that names the tenant. Everything
+    /// else is parsed as by [`from_json`](Self::from_json).
     ///
     /// ```
     /// use oauth_types::{AuthorizationServerMetadata, Issuer};
@@ -172,7 +173,8 @@ impl AuthorizationServerMetadata {
     ///
     /// # Errors
     ///
-    /// [`DocumentError`]: `issuer` where it differs from `tenant` by more than the placeholder for one path segment.
+    /// [`DocumentError::Member`] for `issuer` if it differs from `tenant` by more than the placeholder for one path
+    /// segment. [`DocumentError`] names any other broken rule.
     pub fn from_json_of_tenant(json: &[u8], tenant: &Issuer) -> Result<Self, DocumentError> {
         let mut members = object(json)?;
         match members.get_mut("issuer") {
@@ -188,7 +190,7 @@ impl AuthorizationServerMetadata {
         Self::read(&mut Members::new(members))
     }
 
-    /// Returns `true` if a document's `issuer` has a `{tenantid}` in it, whatever else the document is.
+    /// Returns `true` if the `issuer` of a document contains `{tenantid}`, whatever else the document is.
     #[must_use]
     pub fn has_tenant_placeholder(json: &[u8]) -> bool {
         object(json).is_ok_and(|members| {
@@ -197,7 +199,7 @@ impl AuthorizationServerMetadata {
         })
     }
 
-    /// The authentication methods, with what an absent list means (RFC 8414 §2).
+    /// Returns the authentication methods at the token endpoint, with the default for an absent list (RFC 8414 §2).
     #[must_use]
     pub fn auth_methods(&self) -> &[AuthMethod] {
         match &self.token_endpoint_auth_methods_supported {
@@ -206,29 +208,33 @@ impl AuthorizationServerMetadata {
         }
     }
 
-    /// Whether PKCE with S256 is listed.
+    /// Returns `true` if PKCE with S256 is listed.
     #[must_use]
     pub fn supports_s256(&self) -> bool {
         let mut methods = self.code_challenge_methods_supported.iter().flatten();
         methods.any(|method| method == CodeChallenge::METHOD)
     }
 
-    /// Whether it is an OpenID provider: `subject_types_supported` is what only they say, and all of them have to
-    /// (OpenID Connect Discovery §3).
+    /// Returns `true` if the server is an OpenID provider.
+    ///
+    /// Only OpenID providers have the member `subject_types_supported`, and it is required of them (OpenID Connect
+    /// Discovery §3).
     #[must_use]
     pub fn is_openid_provider(&self) -> bool {
         self.extra.contains_key("subject_types_supported")
     }
 
-    /// Whether `scopes_supported` lists this scope.
+    /// Returns `true` if `scopes_supported` lists this scope.
     #[must_use]
     pub fn lists_scope(&self, scope: &str) -> bool {
         self.scopes_supported.iter().flatten().any(|own| own == scope)
     }
 }
 
-/// Parameters of authorization requests (RFC 6749 §4.1.1, RFC 7636 §4.3, RFC 8707 §2, RFC 9101 §5, RFC 9449 §10,
-/// OpenID Connect Core §3.1.2.1): in the query of the endpoint itself they would be there twice, or in place of ours.
+/// Parameters of authorization requests that the query of the endpoint must not set.
+///
+/// They would appear twice, or replace the client's (RFC 6749 §4.1.1, RFC 7636 §4.3, RFC 8707 §2, RFC 9101 §5, RFC
+/// 9449 §10, OpenID Connect Core §3.1.2.1).
 const AUTHORIZATION_PARAMETERS: [&str; 14] = [
     "response_type",
     "response_mode",
@@ -246,8 +252,10 @@ const AUTHORIZATION_PARAMETERS: [&str; 14] = [
     "dpop_jkt",
 ];
 
-/// Parameters of token requests (RFC 6749 §4.1.3, §4.4.2, §6, RFC 7521 §4, RFC 7636 §4.5, RFC 8707 §2), which are sent
-/// in the body: in the query of the endpoint itself some servers would read them instead.
+/// Parameters of token requests that the query of the endpoint must not set.
+///
+/// They are sent in the body, but some servers would read those of the query instead (RFC 6749 §4.1.3, §4.4.2, §6, RFC
+/// 7521 §4, RFC 7636 §4.5, RFC 8707 §2).
 const TOKEN_PARAMETERS: [&str; 12] = [
     "grant_type",
     "code",
@@ -263,7 +271,7 @@ const TOKEN_PARAMETERS: [&str; 12] = [
     "resource",
 ];
 
-/// Members of registration requests that decide who the client is and where its codes go (RFC 7591 §2).
+/// Members of registration requests that decide the client's identity and where codes are sent (RFC 7591 §2).
 const REGISTRATION_PARAMETERS: [&str; 7] = [
     "client_id",
     "client_secret",
@@ -274,10 +282,10 @@ const REGISTRATION_PARAMETERS: [&str; 7] = [
     "token_endpoint_auth_method",
 ];
 
-/// The path segment that stands for a tenant in the metadata of all of them.
+/// The path segment that stands for a tenant in metadata shared by all tenants.
 const TENANT: &str = "{tenantid}";
 
-/// Returns `true` if the template is this issuer but for the one path segment that names a tenant.
+/// Returns `true` if the template equals this issuer except for one path segment that names the tenant.
 fn stands_for(template: &str, tenant: &Issuer) -> bool {
     let Some((before, after)) = template.split_once(TENANT) else { return false };
     let named = tenant.as_str().strip_prefix(before).and_then(|rest| rest.strip_suffix(after));

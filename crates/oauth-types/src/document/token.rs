@@ -1,4 +1,4 @@
-//! The token response (RFC 6749 §5.1).
+//! Responses of the token endpoint (RFC 6749 §5.1, RFC 8693 §2.2.1).
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -11,18 +11,18 @@ use crate::secret::{Secret, exposed};
 use crate::thumbprint::Thumbprint;
 use crate::time::UnixTime;
 
-/// How a token is shown to the resource server; case does not count (RFC 6749 §5.1).
+/// Type of an access token, compared without regard to case (RFC 6749 §5.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum TokenType {
-    /// Whoever bears it may use it (RFC 6750).
+    /// Bearer token: possession of the token is enough to use it (RFC 6750).
     Bearer,
-    /// With a proof that the sender holds a key (RFC 9449).
+    /// DPoP-bound token: the sender proves possession of a key (RFC 9449).
     Dpop,
 }
 
 impl TokenType {
-    /// The scheme of the `Authorization` header, which is also the name in documents.
+    /// Returns the scheme of the `Authorization` header, which is also the name in documents.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -31,7 +31,7 @@ impl TokenType {
         }
     }
 
-    /// Returns how a token is presented that is bound to this key, if to any (RFC 9449 §5).
+    /// Returns the type of a token that is bound to this key, if to any (RFC 9449 §5).
     #[must_use]
     pub const fn bound_to(key: Option<&Thumbprint>) -> Self {
         match key {
@@ -58,26 +58,25 @@ impl<'de> Deserialize<'de> for TokenType {
     }
 }
 
-/// What the token endpoint gives (RFC 6749 §5.1). It writes its tokens in the clear: that is what it is for.
+/// Token response (RFC 6749 §5.1), which writes its tokens in the clear.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct TokenResponse {
-    /// The access token; fit for a header (RFC 6750 §2.1).
+    /// Access token, of visible ASCII characters that fit a header (RFC 6750 §2.1).
     #[serde(serialize_with = "exposed::serialize")]
     pub access_token: Secret,
-    /// How to show it.
+    /// Type of the access token.
     pub token_type: TokenType,
-    /// Seconds until it expires, counted from when the response was made.
+    /// Lifetime of the access token in seconds, counted from the time of the response.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<u64>,
-    /// What to refresh it with.
+    /// Refresh token, if one was issued.
     #[serde(serialize_with = "exposed::serialize", skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<Secret>,
-    /// What was granted; absent means all that was requested, empty means nothing.
+    /// Scopes that were granted; absent means all that were requested, empty means none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<ScopeSet>,
-    /// Members that are not known here, such as an ID token. They may be secret: `Debug` shows them
-    /// not.
+    /// Members that are not known here, omitted from `Debug`, because one may be an ID token.
     #[serde(flatten)]
     pub extra: ExtraMembers,
 }
@@ -102,7 +101,7 @@ impl Document for TokenResponse {
 }
 
 impl TokenResponse {
-    /// A bearer token and nothing else.
+    /// Creates a response with a bearer token and no other member.
     #[must_use]
     pub fn bearer(access_token: Secret) -> Self {
         Self {
@@ -116,14 +115,14 @@ impl TokenResponse {
     }
 }
 
-/// What a token exchange gives (RFC 8693 §2.2.1): a token of any kind, under a name that says access token.
+/// Token exchange response (RFC 8693 §2.2.1): a token of any kind in the member `access_token`.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct TokenExchangeResponse {
-    /// The token.
+    /// Issued token.
     #[serde(rename = "access_token", serialize_with = "exposed::serialize")]
     pub token: Secret,
-    /// What kind of token it is.
+    /// Kind of the issued token.
     pub issued_token_type: IssuedTokenType,
 }
 
@@ -139,7 +138,7 @@ impl Document for TokenExchangeResponse {
     }
 }
 
-/// JSON members whose values `Debug` does not show.
+/// Unknown JSON members whose values are omitted from `Debug`.
 #[derive(Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(transparent)]
 #[expect(clippy::exhaustive_structs, reason = "the members are all there is")]
@@ -151,7 +150,7 @@ impl core::fmt::Debug for ExtraMembers {
     }
 }
 
-/// Reads a token of visible ASCII, so that it can stand in a header and forge nothing there.
+/// Reads a token of visible ASCII characters, so that it fits a header and cannot inject another one.
 fn header_token(value: Value) -> Result<Secret, MemberRule> {
     let token = secret(value)?;
     let is_visible = token.expose().bytes().all(|byte| byte.is_ascii_graphic());
@@ -186,7 +185,7 @@ mod tests {
         assert!(good.unwrap().expires_in.is_none());
         let json = br#"{"access_token":"a","token_type":"Bearer","expires_in":3599.5}"#;
         assert_eq!(TokenResponse::from_json(json).unwrap().expires_in, Some(3599));
-        // A lifetime is optional, and the grant is spent: digits have one reading, and nonsense is no lifetime.
+        // A malformed lifetime is ignored, because it is optional and the grant is already used up.
         for (seconds, read) in
             [(r#""5250""#, Some(5250)), ("-1", None), (r#""never""#, None), ("1e308", None)]
         {
@@ -202,7 +201,7 @@ mod tests {
         let json = br#"{"access_token":"a","token_type":"Bearer","refresh_token":"","scope":""}"#;
         let response = TokenResponse::from_json(json).unwrap();
         assert!(response.refresh_token.is_none());
-        // Some servers write it so where none of the scopes was granted: it is not the absent member.
+        // Some servers write it when no scope was granted, so it differs from an absent member.
         assert_eq!(response.scope, Some(ScopeSet::default()));
     }
 
