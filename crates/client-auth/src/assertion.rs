@@ -1,4 +1,4 @@
-//! Server side of `private_key_jwt`: what an assertion claims, and whether it is true (RFC 7523 §3).
+//! Server side of `private_key_jwt`: verification of client assertions (RFC 7523 §3).
 
 use oauth_types::{Audience, ClientId, SecretDigest, UnixTime};
 use serde::Deserialize;
@@ -8,7 +8,7 @@ use crate::jws::{Lifetime, signed_claims};
 use crate::keys::VerifyingKeys;
 use crate::replay::FirstUse;
 
-/// Longest identifier of an assertion, in bytes.
+/// Longest `jti` of an assertion, in bytes.
 const MAX_JTI: usize = 256;
 
 #[derive(Deserialize)]
@@ -24,15 +24,15 @@ struct Claims {
     jti: String,
 }
 
-/// The client that an assertion claims to come from. Not verified: only good for looking it up.
+/// Returns the client that an assertion claims as its subject; not verified, so use it only to look up the client.
 pub(crate) fn claimed_client(assertion: &str) -> Option<ClientId> {
     let claims: Claims = jsonwebtoken::dangerous::insecure_decode_claims(assertion).ok()?;
     ClientId::parse(&claims.sub).ok()
 }
 
-/// Verifies an assertion, which counts if it is used for the first time.
+/// Verifies an assertion (RFC 7523 §3) up to the replay check, which the returned [`FirstUse`] stands for.
 ///
-/// Signatures are tested whether or not there is a key to test with: an unknown client costs the same work as a wrong
+/// A signature is verified even if there are no keys, so that an unknown client costs the same work as a wrong
 /// signature.
 pub(crate) fn verify(
     assertion: &str,
@@ -51,7 +51,7 @@ pub(crate) fn verify(
     if claims.iss != claims.sub || claims.sub != client_id.as_str() {
         return Err(Reason::WrongIssuer);
     }
-    // Every member: one that is not ours could show the assertion to us and to another (RFC 7523 §5).
+    // Every member has to be this server, because a second audience could present the assertion here (RFC 7523 §5).
     let is_ours = |member: &String| audience.contains(&member.as_str());
     if claims.aud.0.is_empty() || !claims.aud.0.iter().all(is_ours) {
         return Err(Reason::WrongAudience);
@@ -61,7 +61,7 @@ pub(crate) fn verify(
     if claims.jti.is_empty() || claims.jti.len() > MAX_JTI {
         return Err(Reason::MalformedAssertion);
     }
-    // The length in front keeps two pairs from running into one text.
+    // The length in front keeps two pairs of identifier and `jti` from giving the same text.
     let id = client_id.as_str();
     let key = SecretDigest::of(&format!("{}:{id}{}", id.len(), claims.jti));
     Ok(FirstUse::new((), key, until))

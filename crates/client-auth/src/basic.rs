@@ -1,4 +1,4 @@
-//! The `Basic` credentials of RFC 6749 §2.3.1: each half form-encoded, then both in Base64.
+//! HTTP Basic credentials of a client (RFC 6749 §2.3.1): both halves form-encoded, the pair in Base64.
 
 use core::fmt::{self, Write as _};
 use core::mem;
@@ -10,15 +10,15 @@ use http::HeaderValue;
 use oauth_types::{ClientId, Secret, decode_component, encode_component};
 use zeroize::Zeroizing;
 
-/// Why the value of an `Authorization` header holds no [`BasicCredentials`] (RFC 6749 §2.3.1).
+/// Reason why an `Authorization` header holds no [`BasicCredentials`] (RFC 6749 §2.3.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum InvalidBasic {
-    /// It is longer than [`BasicCredentials::MAX_BYTES`].
+    /// The value is longer than [`BasicCredentials::MAX_BYTES`].
     TooLong,
-    /// Its scheme is another one.
+    /// The scheme is not `Basic`.
     OtherScheme,
-    /// It is not strict Base64 of two form-encoded texts with a colon between, the first not empty.
+    /// The value is not strict Base64 of two form-encoded texts separated by a colon, the first not empty.
     Malformed,
 }
 
@@ -34,10 +34,10 @@ impl fmt::Display for InvalidBasic {
 
 impl core::error::Error for InvalidBasic {}
 
-/// A client's identifier and secret as the `Authorization` header carries them (RFC 6749 §2.3.1): unlike the
-/// user names of RFC 7617, both are form-encoded before they are joined.
+/// Client identifier and secret from an `Authorization` header (RFC 6749 §2.3.1).
 ///
-/// Nobody is authenticated yet: [`Presented`](crate::Presented) does that. Wiped when dropped.
+/// Unlike the user names of RFC 7617, both are form-encoded before they are joined. Decoding authenticates no client;
+/// [`Presented`](crate::Presented) does that. The text is wiped when dropped.
 ///
 /// ```
 /// use client_auth::BasicCredentials;
@@ -50,7 +50,7 @@ impl core::error::Error for InvalidBasic {}
 /// # Ok::<(), client_auth::InvalidBasic>(())
 /// ```
 pub struct BasicCredentials {
-    /// Both, decoded, and a colon between.
+    /// Decoded identifier and secret, separated by a colon.
     pair: Zeroizing<String>,
     colon: usize,
 }
@@ -59,12 +59,14 @@ impl BasicCredentials {
     /// Longest header value that is decoded, in bytes.
     pub const MAX_BYTES: usize = 8 * 1024;
 
-    /// Reads the value of an `Authorization` header: the scheme in any case, one or more spaces, strict
-    /// Base64, strict escapes, no control characters.
+    /// Decodes the value of an `Authorization` header.
+    ///
+    /// The scheme may be in any case, followed by one or more spaces. Base64 and escapes are strict, and control
+    /// characters are refused.
     ///
     /// # Errors
     ///
-    /// [`InvalidBasic`] names the rule broken.
+    /// [`InvalidBasic`] names the rule that the value breaks.
     pub fn decode(value: &HeaderValue) -> Result<Self, InvalidBasic> {
         let value = value.as_bytes();
         if value.len() > Self::MAX_BYTES {
@@ -83,12 +85,12 @@ impl BasicCredentials {
     }
 
     fn decode_pair(encoded: &[u8]) -> Option<Self> {
-        // What was decoded is wiped, here and below; only half a secret with a broken escape is not.
+        // Decoded bytes are wiped, here and below, except for a part of a secret with a broken escape.
         let mut bytes = Zeroizing::new(Vec::with_capacity(encoded.len().div_ceil(4) * 3));
         STANDARD.decode_vec(encoded, &mut bytes).ok()?;
-        // The first colon divides: any other is encoded (RFC 6749 appendix B).
+        // The first colon is the separator, because any other is encoded (RFC 6749 appendix B).
         let colon = bytes.iter().position(|&byte| byte == b':').filter(|&at| at > 0)?;
-        // Printable ASCII without escapes, which most pairs are, stands for itself.
+        // Most pairs are printable ASCII without escapes, which needs no decoding.
         let is_plain = |all, &byte: &u8| {
             all & (byte.wrapping_sub(b' ') < 0x5F) & (byte != b'%') & (byte != b'+')
         };
@@ -108,13 +110,13 @@ impl BasicCredentials {
         (!pair.chars().any(char::is_control)).then_some(Self { pair, colon })
     }
 
-    /// Which client they say it is: not empty, without control characters.
+    /// Returns the client identifier: not empty, without control characters, not verified.
     #[must_use]
     pub fn client_id(&self) -> &str {
         self.part(0..self.colon)
     }
 
-    /// The secret, which may be empty.
+    /// Returns the secret, which may be empty.
     #[must_use]
     pub fn secret(&self) -> &str {
         self.part(self.colon + 1..self.pair.len())
@@ -126,9 +128,10 @@ impl BasicCredentials {
     }
 }
 
-/// The header value for these credentials, marked sensitive. Never `None`: what is encoded is printable.
+/// Returns the header value for these credentials, marked sensitive; always `Some`, because encoded text is
+/// printable.
 pub(crate) fn encode(client_id: &ClientId, secret: &Secret) -> Option<HeaderValue> {
-    // C-TOKEN-3. Room for the longest, so that no copy is left behind when a buffer grows.
+    // C-TOKEN-3. The capacity suffices for the longest pair, because a buffer that grows leaves a copy behind.
     let (id, secret) = (client_id.as_str(), secret.expose());
     let mut pair = Zeroizing::new(String::with_capacity(3 * (id.len() + secret.len()) + 1));
     write!(pair, "{}:{}", encode_component(id), encode_component(secret)).ok()?;

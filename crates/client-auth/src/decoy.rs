@@ -1,5 +1,7 @@
-//! Public keys to test an assertion's signature with when there is no other, so that an unknown client costs
-//! the same work. Their verdict is not listened to: anybody may know the private halves.
+//! Decoy public keys for signatures of clients that have no fitting key, so that an unknown client costs the same
+//! work.
+//!
+//! The result of such a verification is ignored, because the private halves may be public.
 
 use std::sync::LazyLock;
 
@@ -16,7 +18,7 @@ struct Decoys {
     rsa: [Material; 3],
 }
 
-/// The generators of the curves, and moduli of no known factors. Made once: making them takes time too.
+/// Generators of the curves, and moduli of unknown factors; built once, because building them takes time too.
 static DECOYS: LazyLock<Decoys> = LazyLock::new(|| Decoys {
     es256: Material::Ec {
         x: "axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY".into(),
@@ -30,7 +32,8 @@ static DECOYS: LazyLock<Decoys> = LazyLock::new(|| Decoys {
     rsa: RSA_BYTES.map(|size| Material::Rsa { n: URL_SAFE_NO_PAD.encode(modulus(size)).into() }),
 });
 
-/// Digests in a row, the highest and the lowest bit set. A number with a pattern could be divided by faster.
+/// Returns concatenated digests with the highest and the lowest bit set; a regular pattern could make division
+/// faster.
 fn modulus(size: usize) -> Vec<u8> {
     let block = |number: usize| *SecretDigest::of(&number.to_string()).as_bytes();
     let mut bytes: Vec<u8> = (0..size / 32).flat_map(block).collect();
@@ -41,7 +44,7 @@ fn modulus(size: usize) -> Vec<u8> {
     bytes
 }
 
-/// The key that a signature of this algorithm and size, in bytes, is tested with.
+/// Returns the key to verify a signature of this algorithm and size (in bytes) with.
 pub(crate) fn decoy(algorithm: &SigningAlgorithm, size: usize) -> Option<&'static Material> {
     match algorithm {
         SigningAlgorithm::Es256 => Some(&DECOYS.es256),

@@ -1,7 +1,7 @@
-//! Signed texts of others (RFC 7515, RFC 7519): who has signed one, and when it counts.
+//! JWTs of other parties (RFC 7515, RFC 7519): signature verification, and the time in which one is valid.
 //!
-//! The JWT library reads the token and tests the signature. What the claims have to say is decided here and by the
-//! callers, because the library would ask the system what time it is.
+//! The JWT library parses the token and verifies the signature. Claims are judged here and by the callers, because
+//! the library would read the system's clock.
 
 use core::time::Duration;
 
@@ -14,44 +14,46 @@ use serde::de::DeserializeOwned;
 use crate::decoy::decoy;
 use crate::keys::{ClientKey, Material, RSA_BYTES, RSA_EXPONENT, VerifyingKeys, decoded_bytes};
 
-/// When a JWT of somebody else counts (RFC 7519 §4.1.4 to §4.1.6).
+/// Time in which a JWT of another party is valid (RFC 7519 §4.1.4 to §4.1.6).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use]
 #[non_exhaustive]
 pub struct Lifetime {
-    /// Its end.
+    /// Expiry time (`exp`).
     pub exp: UnixTime,
-    /// Its beginning.
+    /// Time before which the JWT is not valid (`nbf`).
     pub nbf: Option<UnixTime>,
-    /// When it was issued.
+    /// Time of issue (`iat`).
     pub iat: Option<UnixTime>,
 }
 
 impl Lifetime {
-    /// The time until `exp`, without a beginning or a time of issue.
+    /// Creates a lifetime that ends at `exp`, without `nbf` and `iat`.
     pub const fn new(exp: UnixTime) -> Self {
         Self { exp, nbf: None, iat: None }
     }
 
-    /// Sets the beginning.
+    /// Sets the time before which the JWT is not valid (`nbf`).
     pub fn with_nbf(mut self, nbf: impl Into<Option<UnixTime>>) -> Self {
         self.nbf = nbf.into();
         self
     }
 
-    /// Sets the time of issue.
+    /// Sets the time of issue (`iat`).
     pub fn with_iat(mut self, iat: impl Into<Option<UnixTime>>) -> Self {
         self.iat = iat.into();
         self
     }
 
-    /// How far the clock of whoever signed it may be off.
+    /// Clock skew that is tolerated between the signer and this host.
     pub const SKEW: Duration = Duration::from_secs(60);
-    /// The longest that one may count; five minutes are usual.
+    /// Longest lifetime that is accepted; five minutes are usual.
     pub const LONGEST: Duration = Duration::from_secs(60 * 60);
 
-    /// Until when it counts, clocks that are off included; `None` when it does not count now, or is meant to count
-    /// for longer than anybody needs.
+    /// Returns the time at which the JWT stops being valid, [`SKEW`](Self::SKEW) included; `None` if it is not valid
+    /// now.
+    ///
+    /// A JWT is also refused if it expires, or was issued, more than [`LONGEST`](Self::LONGEST) away from `now`.
     #[must_use]
     pub fn until(self, now: UnixTime) -> Option<UnixTime> {
         let until = self.exp.plus(Self::SKEW);
@@ -66,15 +68,16 @@ impl Lifetime {
 }
 
 impl VerifyingKeys {
-    /// The claims of a JWT of this type (RFC 8725 §3.11), if the one of these keys that fits has signed it, in the
-    /// key's algorithm. Nothing that its header says leads anywhere else: no other key, algorithm or address is
-    /// taken from there. What the claims say is the caller's to judge.
+    /// Returns the claims of a JWT of this type (RFC 8725 §3.11) if the one key that fits has signed it.
+    ///
+    /// The key is used with its own algorithm. The header selects a key of this set and nothing else: no other key,
+    /// algorithm or address is taken from it. The claims are for the caller to judge.
     #[must_use]
     pub fn verify<T: DeserializeOwned>(&self, jwt: &str, typ: &str) -> Option<T> {
         self.verify_typed(jwt, |own| own.is_some_and(|own| own.eq_ignore_ascii_case(typ)))
     }
 
-    /// Returns the claims as [`verify`](Self::verify) does, of a JWT whose header has one of several types or none.
+    /// Returns the claims of a JWT whose `typ` passes `is_type`, verified as by [`verify`](Self::verify).
     #[must_use]
     pub fn verify_typed<T: DeserializeOwned>(
         &self,
@@ -85,14 +88,17 @@ impl VerifyingKeys {
     }
 }
 
-/// The type in the header of a JWT (RFC 7515 §4.1.9), `None` inside when it has none. Not verified: only good for
-/// saying why a token is refused.
+/// Returns the type that the header of a JWT claims (RFC 7515 §4.1.9); the inner `None` is a header without one.
+///
+/// The header is not verified: use the type only to explain why a token is refused.
 #[must_use]
 pub fn claimed_type(jwt: &str) -> Option<Option<String>> {
     jsonwebtoken::decode_header(jwt).ok().map(|header| header.typ)
 }
 
-/// Who a JWT says it comes from (RFC 7519 §4.1.1). Not verified: only good for choosing the keys to verify it with.
+/// Returns the issuer that a JWT claims (RFC 7519 §4.1.1).
+///
+/// The claim is not verified: use it only to choose the keys that the JWT is verified with.
 #[must_use]
 pub fn claimed_issuer(jwt: &str) -> Option<String> {
     #[derive(Deserialize)]
@@ -103,23 +109,25 @@ pub fn claimed_issuer(jwt: &str) -> Option<String> {
     Some(claims.iss)
 }
 
-/// The claims, if the one key that fits has signed them. A signature is tested whether or not there is a key to test
-/// with.
+/// Returns the claims if the one key that fits has signed them.
+///
+/// A signature is verified even if there is no such key, because the time taken must not tell the two apart.
 pub(crate) fn signed_claims<T: DeserializeOwned>(
     jwt: &str,
     keys: Option<&VerifyingKeys>,
     is_typ: impl FnOnce(Option<&str>) -> bool,
 ) -> Option<T> {
-    // Two providers in one build would panic without a choice; where there is one, this changes nothing.
+    // With two cryptographic providers in one build the library panics unless one is chosen; with one, this has no
+    // effect.
     let _ = DEFAULT_PROVIDER.install_default();
     let header = jsonwebtoken::decode_header(jwt).ok()?;
-    // RFC 7515 §4.1.11: nothing that can be critical is understood here. RFC 8725 §3.11: other kinds of
-    // tokens signed with the same key are not meant.
+    // RFC 7515 §4.1.11: no critical header parameter is understood here. RFC 8725 §3.11: tokens of other types that
+    // the same key has signed are refused.
     if !is_typ(header.typ.as_deref()) || header.crit.is_some() {
         return None;
     }
     let (algorithm, name) = spoken(header.alg)?;
-    // A key of another size would refuse the signature at once.
+    // Verification with a key of another size would end early.
     let size = signature_bytes(jwt, &name)?;
     let genuine = keys
         .and_then(|keys| keys.find(header.kid.as_deref(), &name))
@@ -143,7 +151,7 @@ pub(crate) fn named_key<'a>(jwt: &str, keys: &'a VerifyingKeys) -> Option<&'a Cl
     keys.find(header.kid.as_deref(), &name)
 }
 
-/// The algorithms that are spoken here: `none` and the ones with a shared key are not.
+/// Returns the algorithm if it is supported; `none` and the algorithms with a shared key are not.
 fn spoken(algorithm: Algorithm) -> Option<(Algorithm, SigningAlgorithm)> {
     let name = match algorithm {
         Algorithm::ES256 => SigningAlgorithm::Es256,
@@ -156,7 +164,7 @@ fn spoken(algorithm: Algorithm) -> Option<(Algorithm, SigningAlgorithm)> {
     Some((algorithm, name))
 }
 
-/// How many bytes the signature has, if a key of this algorithm makes such signatures.
+/// Returns the length of the signature in bytes if keys of this algorithm make signatures of that length.
 fn signature_bytes(jwt: &str, algorithm: &SigningAlgorithm) -> Option<usize> {
     let (_, signature) = jwt.rsplit_once('.')?;
     let size = decoded_bytes(signature);

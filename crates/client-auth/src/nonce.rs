@@ -1,5 +1,6 @@
-//! Nonces of a server for proofs of possession (RFC 9449 §8, §9). They are remembered nowhere: one is a time and an
-//! HMAC-SHA-256 over it.
+//! DPoP nonces of a server (RFC 9449 §8, §9), made and verified without storage.
+//!
+//! A nonce is the time at which it was made and an HMAC-SHA-256 of that time.
 
 use core::fmt;
 use core::time::Duration;
@@ -13,7 +14,9 @@ use zeroize::Zeroizing;
 
 use crate::jws::Lifetime;
 
-/// What a server makes its nonces with: 256 random bits. Whoever has them can make proofs ahead of time.
+/// Key of a server for its DPoP nonces: 256 random bits.
+///
+/// An attacker who has the key can make proofs ahead of time.
 ///
 /// ```
 /// use client_auth::NonceKey;
@@ -28,16 +31,16 @@ use crate::jws::Lifetime;
 pub struct NonceKey(Zeroizing<[u8; 32]>);
 
 impl NonceKey {
-    /// How long a nonce is good.
+    /// Time in which a nonce is valid.
     pub const LIFETIME: Duration = Duration::from_secs(5 * 60);
 
-    /// A key.
+    /// Creates a key from 256 random bits.
     #[must_use]
     pub fn new(key: Entropy<32>) -> Self {
         Self(Zeroizing::new(key.into_bytes()))
     }
 
-    /// A nonce that is good from now on.
+    /// Returns a nonce that is valid from `now` on.
     #[must_use]
     pub fn nonce(&self, now: UnixTime) -> String {
         let time = now.as_secs().to_be_bytes();
@@ -45,8 +48,9 @@ impl NonceKey {
         URL_SAFE_NO_PAD.encode([&time, tag.as_deref().unwrap_or_default()].concat())
     }
 
-    /// Whether a nonce was made with this key and is still good; the clock of another machine that made it may be
-    /// ahead by a minute.
+    /// Returns `true` if the nonce was made with this key and is still valid.
+    ///
+    /// The clock of another machine that made it may be ahead by a minute.
     #[must_use]
     pub fn opens(&self, nonce: &str, now: UnixTime) -> bool {
         let made = self.time(nonce);
@@ -62,8 +66,9 @@ impl NonceKey {
         Some(UnixTime::from_secs(u64::from_be_bytes(*time)))
     }
 
-    /// HMAC takes keys of every length, so there is always one. What is signed begins with its purpose: a server may
-    /// have signed something else with the same key.
+    /// Returns the HMAC of a time; always `Some`, because HMAC takes keys of every length.
+    ///
+    /// The input begins with its purpose, because a server may sign other texts with the same key.
     fn mac(&self, time: [u8; 8]) -> Option<Hmac<Sha256>> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&*self.0).ok()?;
         mac.update(b"dpop-nonce");
@@ -101,7 +106,7 @@ mod tests {
             forged[at_byte] ^= 1;
             assert!(!key(7).opens(&URL_SAFE_NO_PAD.encode(&forged), at(1000)), "{at_byte}");
         }
-        // A tag that was cut off, up to all of it, is no tag.
+        // A truncated tag is refused, even an empty one.
         for end in 0..bytes.len() {
             let cut = URL_SAFE_NO_PAD.encode(&bytes[..end]);
             assert!(!key(7).opens(&cut, at(1000)), "{end}");

@@ -1,4 +1,4 @@
-//! Client side of DPoP: prove that I hold the key that a token is bound to (RFC 9449 §4).
+//! Client side of DPoP (RFC 9449 §4): keys that make proofs of possession for requests.
 
 use core::fmt;
 
@@ -15,10 +15,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::signing::{InvalidSigningKey, SigningFailed};
 
-/// A private key that a client binds its tokens to: ES256, which all servers that speak DPoP take.
+/// Private key that a client binds its tokens to: ES256, which every server with DPoP accepts (RFC 9449 §4).
 ///
-/// A token that is bound to it is worth nothing to whoever has only the token. Keep the key as long as the
-/// tokens; use another for each authorization server where they should not be able to link their users.
+/// An attacker who has a bound token but not this key cannot use the token. Keep the key as long as the tokens. Use a
+/// separate key for each authorization server if the servers must not be able to link their users.
 ///
 /// ```
 /// use client_auth::ProofKey;
@@ -51,20 +51,20 @@ struct Claims<'a> {
 }
 
 impl ProofKey {
-    /// How it signs.
+    /// Algorithm of every proof.
     pub const ALGORITHM: SigningAlgorithm = SigningAlgorithm::Es256;
 
     /// Reads a private key: PKCS#8 in PEM.
     ///
     /// # Errors
     ///
-    /// [`InvalidSigningKey::Form`] when it is no P-256 key.
+    /// [`InvalidSigningKey::Form`] when the text is not a P-256 private key.
     pub fn from_pem(pem: &str) -> Result<Self, InvalidSigningKey> {
         let key = EncodingKey::from_ec_pem(pem.as_bytes());
         Self::new(key.map_err(|_| InvalidSigningKey::Form)?)
     }
 
-    /// Reads a private key: PKCS#8 in DER, as key generators hand it out.
+    /// Reads a private key: PKCS#8 in DER, the form in which key generators return it.
     ///
     /// # Errors
     ///
@@ -74,9 +74,11 @@ impl ProofKey {
     }
 
     fn new(key: EncodingKey) -> Result<Self, InvalidSigningKey> {
-        // Two providers in one build would panic without a choice; where there is one, this changes nothing.
+        // With two cryptographic providers in one build the library panics unless one is chosen; with one, this has
+        // no effect.
         let _ = DEFAULT_PROVIDER.install_default();
-        // The library looks into a key only when it signs with it.
+        // The library parses a key only when it signs, so an empty text is signed here to refuse an invalid key at
+        // once.
         let public = Jwk::from_encoding_key(&key, Algorithm::ES256)
             .and_then(|public| {
                 let public = public_members(&public)?;
@@ -88,20 +90,20 @@ impl ProofKey {
         Ok(Self { key, public, thumbprint: thumbprint.into() })
     }
 
-    /// Which key it is (RFC 7638, SHA-256): what a bound token names in `cnf.jkt`.
+    /// Returns the JWK thumbprint of the key (RFC 7638, SHA-256): the `cnf.jkt` of tokens bound to it.
     #[must_use]
     pub fn thumbprint(&self) -> &str {
         &self.thumbprint
     }
 
-    /// The proof for one request, for its `DPoP` header.
+    /// Returns the proof for one request, as the value of its `DPoP` header (RFC 9449 §4.2).
     ///
-    /// `url` is the request's; its query and fragment are left out. `token` is what the request shows, at a
-    /// resource server; `nonce` what the server asked for in a `DPoP-Nonce` header.
+    /// `url` is the URL of the request; its query and fragment are left out. `token` is the access token of a request
+    /// to a resource server (`ath`); `nonce` is the value of the server's last `DPoP-Nonce` header.
     ///
     /// # Errors
     ///
-    /// [`SigningFailed`] when the cryptographic library fails, or the nonce is no text.
+    /// [`SigningFailed`] when the cryptographic library fails, or the nonce is not visible ASCII.
     pub fn prove(
         &self,
         method: &Method,
@@ -129,7 +131,7 @@ impl ProofKey {
     }
 }
 
-/// The members that name the key (RFC 7638 §3.2) and nothing else: some servers refuse an `alg` beside them.
+/// Returns only the members that name the key (RFC 7638 §3.2), because some servers refuse an `alg` beside them.
 fn public_members(jwk: &Jwk) -> Result<Jwk, jsonwebtoken::errors::Error> {
     let mut all = serde_json::to_value(jwk)?;
     let mut take = |name: &str| all.get_mut(name).map(Value::take);

@@ -1,27 +1,27 @@
-//! Values that count once: assertions (RFC 7523 §3), proofs (RFC 9449 §11.1), answers, callbacks.
+//! Replay protection for values that are valid once: assertions (RFC 7523 §3), proofs (RFC 9449 §11.1), callbacks.
 
 use core::fmt;
 
 use oauth_types::{SecretDigest, UnixTime};
 
-/// Outcome of putting a key into the store: the answer to `jti` (RFC 7519 §4.1.7).
+/// Outcome of inserting a key into the store: the replay check of a `jti` (RFC 7519 §4.1.7).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(
     clippy::exhaustive_enums,
     reason = "a key was there or was not; a store has no third answer"
 )]
 pub enum Replay {
-    /// The key was not there; now it is.
+    /// The key was absent and has been inserted.
     Fresh,
-    /// The key was there.
+    /// The key was present.
     Seen,
 }
 
-/// Value that counts if its key is used for the first time.
+/// Value that is released only if its key is used for the first time.
 ///
-/// The host remembers the [key](Self::key) until the value has [expired](Self::until), in one operation of its store
-/// that tells whether the key was there, and [resumes](Self::resume) with the outcome. Nothing else gives the value out,
-/// and a step is not `Clone`, so that one outcome lets one value through.
+/// The host inserts the [key](Self::key) into its store in one operation that tells whether the key was present,
+/// keeps it until the value has [expired](Self::until), and [resumes](Self::resume) with the outcome. Only that
+/// releases the value. A step is not `Clone`, so that one outcome releases one value.
 ///
 /// ```
 /// use std::collections::HashSet;
@@ -46,28 +46,28 @@ pub struct FirstUse<T> {
 }
 
 impl<T> FirstUse<T> {
-    /// Holds a value back until its key is known to be new; `until` is the time at which the value expires.
+    /// Withholds a value until its key is known to be new; `until` is the time at which the value expires.
     pub const fn new(value: T, key: SecretDigest, until: UnixTime) -> Self {
         Self { value, key, until }
     }
 
-    /// Returns the key to remember.
+    /// Returns the key to insert into the store.
     #[must_use]
     pub const fn key(&self) -> &SecretDigest {
         &self.key
     }
 
-    /// Returns the time at which the value expires, and its key may be forgotten.
+    /// Returns the time at which the value expires; from then on its key may be forgotten.
     #[must_use]
     pub const fn until(&self) -> UnixTime {
         self.until
     }
 
-    /// Returns the value if the store did not know its key.
+    /// Returns the value if its key was absent from the store.
     ///
     /// # Errors
     ///
-    /// [`Replayed`] when the value was used before.
+    /// [`Replayed`] when the key was present.
     pub fn resume(self, replay: Replay) -> Result<T, Replayed> {
         match replay {
             Replay::Fresh => Ok(self.value),
@@ -76,14 +76,14 @@ impl<T> FirstUse<T> {
     }
 }
 
-/// Omits the value, which is not to be read before it is known to be used for the first time.
+/// Omits the value, because it must not be read before the replay check.
 impl<T> fmt::Debug for FirstUse<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FirstUse").field("until", &self.until).finish_non_exhaustive()
     }
 }
 
-/// Refusal of a value that counts once and was used before.
+/// Error of a value that is valid once and was used before.
 ///
 /// Each endpoint's own error is made from it with `?`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
