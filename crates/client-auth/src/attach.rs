@@ -1,4 +1,4 @@
-//! Client side: choose the method and show who I am.
+//! Client side of client authentication (RFC 6749 §2.3): choice of the method, and attachment to requests.
 
 use core::fmt;
 
@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::basic;
 
-/// A client's identifier and what it shows to prove it (RFC 6749 §2.3). Serializes with its secret in the clear, for a
-/// credential store.
+/// Credentials of a client: its identifier, method and secret (RFC 6749 §2.3).
+///
+/// Serialization writes the secret in the clear, for a credential store.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ClientCredentials {
     client_id: ClientId,
@@ -21,20 +22,20 @@ pub struct ClientCredentials {
     secret_expires_at: Option<UnixTime>,
 }
 
-/// No method that the server takes can be used with what this client has (RFC 8414 §2,
+/// Reason why a client's credentials fit no method of a server (RFC 8414 §2,
 /// `token_endpoint_auth_methods_supported`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum NoUsableMethod {
-    /// The registered method needs a secret and there is none.
+    /// The registered method needs a secret, and there is none.
     SecretMissing,
-    /// The registered method is not spoken here.
+    /// The registered method is not supported here.
     UnknownMethod,
-    /// The server lists no method that a secret can be used with; it is not sent another way.
+    /// The server lists no method for secrets, so the secret is not sent.
     SecretNotAccepted,
-    /// The client is registered for assertions, and no key is at hand.
+    /// The client is registered for assertions, and no key is configured.
     KeyMissing,
-    /// The server lists no assertions, or not the algorithm of the key.
+    /// The server does not list assertions, or not the algorithm of the key.
     KeyNotAccepted,
 }
 
@@ -60,8 +61,9 @@ impl fmt::Display for NoUsableMethod {
 
 impl core::error::Error for NoUsableMethod {}
 
-/// These credentials are shown by a freshly signed assertion (RFC 7523 §2.2), which the caller has to make and attach:
-/// nothing was added to the request.
+/// Error of credentials that are presented by a freshly signed assertion (RFC 7523 §2.2).
+///
+/// The caller has to sign and attach one; nothing was added to the request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct AssertionNeeded;
@@ -75,22 +77,24 @@ impl fmt::Display for AssertionNeeded {
 impl core::error::Error for AssertionNeeded {}
 
 impl ClientCredentials {
-    /// A public client: it shows its identifier.
+    /// Creates the credentials of a public client, which presents only its identifier.
     #[must_use]
     pub const fn public(client_id: ClientId) -> Self {
         Self { client_id, method: AuthMethod::None, secret: None, secret_expires_at: None }
     }
 
-    /// Credentials for a server: the registered method, or else the first that the server lists
-    /// ([`AuthorizationServerMetadata::auth_methods`](oauth_types::AuthorizationServerMetadata::auth_methods)).
+    /// Creates credentials with the registered method, or else the first one that the server lists.
     ///
-    /// A server that hands out a secret, registers no method and lists `none` but no method for secrets gets a
-    /// public client (C-TOKEN-11).
+    /// `listed` is
+    /// [`AuthorizationServerMetadata::auth_methods`](oauth_types::AuthorizationServerMetadata::auth_methods).
+    ///
+    /// If a server issues a secret, registers no method, and lists `none` but no method for secrets, the client is a
+    /// public one (C-TOKEN-11).
     ///
     /// # Errors
     ///
-    /// [`NoUsableMethod`] when the secret cannot be used as the server asks; it is never sent in a way
-    /// that the server neither registered nor lists.
+    /// [`NoUsableMethod`] when the secret cannot be used as the server requires. It is never sent by a method that
+    /// the server neither registered nor lists.
     pub fn choose(
         client_id: ClientId,
         secret: Option<Secret>,
@@ -110,7 +114,7 @@ impl ClientCredentials {
             (Some(AuthMethod::PrivateKeyJwt), _) => return Err(NoUsableMethod::KeyMissing),
             (Some(_), _) => return Err(NoUsableMethod::UnknownMethod),
             (None, Some(_)) => {
-                // Some servers do well only what they list first.
+                // The server's order is kept, because some servers implement only the first method well.
                 match listed.iter().find(|method| takes_secret(method)) {
                     Some(method) => method.clone(),
                     // C-TOKEN-11
@@ -123,18 +127,19 @@ impl ClientCredentials {
         Ok(Self { client_id, method, secret, secret_expires_at: None })
     }
 
-    /// The credentials of a client that is registered for assertions; whoever sends them signs one.
+    /// Creates the credentials of a client that is registered for assertions; the caller signs one for each request.
     #[must_use]
     pub const fn with_assertions(client_id: ClientId) -> Self {
         Self { client_id, method: AuthMethod::PrivateKeyJwt, secret: None, secret_expires_at: None }
     }
 
-    /// The credentials of a client that signs assertions with this key, where the server takes them: it lists
-    /// `private_key_jwt`, and the key's algorithm unless it lists none (RFC 8414 §2).
+    /// Creates the credentials of a client that signs assertions with this key, if the server accepts them.
+    ///
+    /// The server has to list `private_key_jwt`, and the key's algorithm unless it lists none (RFC 8414 §2).
     ///
     /// # Errors
     ///
-    /// [`NoUsableMethod::KeyNotAccepted`]
+    /// [`NoUsableMethod::KeyNotAccepted`] when the server does not list the method or the algorithm.
     #[cfg(feature = "jwt")]
     pub fn with_key(
         client_id: ClientId,
@@ -145,10 +150,10 @@ impl ClientCredentials {
         Ok(Self::with_assertions(client_id))
     }
 
-    /// The same credentials with a secret that stops working then; the 0 of a registration answer means never.
+    /// Sets the time from which on the secret is refused; the 0 of a registration response means never.
     #[must_use]
     pub const fn expiring(mut self, at: Option<UnixTime>) -> Self {
-        // RFC 7591 §3.2.1: 0 is never.
+        // RFC 7591 §3.2.1: 0 means never.
         self.secret_expires_at = match at {
             Some(at) if at.as_secs() == 0 => None,
             at => at,
@@ -156,30 +161,30 @@ impl ClientCredentials {
         self
     }
 
-    /// Which client.
+    /// Returns the client identifier.
     #[must_use]
     pub const fn client_id(&self) -> &ClientId {
         &self.client_id
     }
 
-    /// How it authenticates.
+    /// Returns the authentication method.
     #[must_use]
     pub const fn method(&self) -> &AuthMethod {
         &self.method
     }
 
-    /// Whether its secret has stopped working.
+    /// Returns `true` if the secret has expired (`now >= secret_expires_at`).
     #[must_use]
     pub fn has_expired(&self, now: UnixTime) -> bool {
         self.secret.is_some() && self.secret_expires_at.is_some_and(|end| now >= end)
     }
 
-    /// Adds the authentication to a request: exactly one method, in header or form.
+    /// Adds the authentication to a request: exactly one method, in the header or the form.
     ///
     /// # Errors
     ///
-    /// [`AssertionNeeded`] for `private_key_jwt`: what is attached there is a `ClientAssertion`. Also for
-    /// credentials that were read from a store without the secret that their method needs.
+    /// [`AssertionNeeded`] for `private_key_jwt`, where a `ClientAssertion` has to be attached, for unsupported
+    /// methods, and for stored credentials that lack the secret of their method.
     pub fn attach(
         &self,
         headers: &mut HeaderMap,
@@ -188,7 +193,7 @@ impl ClientCredentials {
         match (&self.method, &self.secret) {
             (AuthMethod::ClientSecretBasic, Some(secret)) => {
                 if let Some(value) = basic::encode(&self.client_id, secret) {
-                    // A second line would be refused.
+                    // Replaces an existing header, because a request with two is refused.
                     headers.insert(AUTHORIZATION, value);
                 }
             }
@@ -199,8 +204,8 @@ impl ClientCredentials {
             (AuthMethod::None, _) => {
                 form.append("client_id", self.client_id.as_str());
             }
-            // An assertion; or credentials that a store gave back incomplete, which must not pass as a public
-            // client's.
+            // An assertion, or incomplete credentials from a store, which must not be sent as those of a public
+            // client.
             _ => return Err(AssertionNeeded),
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Why a client is not let in: one word to the log, the same few words to everybody else.
+//! Errors of client authentication: a precise reason for the log, an equal reply for the client (RFC 6749 §5.2).
 
 use core::fmt;
 
@@ -9,41 +9,42 @@ use oauth_types::{ErrorResponse, TokenErrorCode, json_response_uncached};
 
 use crate::replay::Replayed;
 
-/// What exactly failed. For the server's log only: the client hears one code for most of them
-/// (RFC 6749 §5.2).
+/// Reason why client authentication failed.
+///
+/// It is for the server's log only: the client receives one code for most reasons (RFC 6749 §5.2).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Reason {
-    /// `client_id`, `client_secret` or a client assertion parameter appears more than once.
+    /// A client authentication parameter (`client_id`, `client_secret`, `client_assertion*`) appears more than once.
     RepeatedParameter,
-    /// More than one `Authorization` header.
+    /// The request has more than one `Authorization` header.
     RepeatedHeader,
     /// The `Authorization` header is longer than
     /// [`BasicCredentials::MAX_BYTES`](crate::BasicCredentials::MAX_BYTES).
     HeaderTooLong,
-    /// More than one way to authenticate in one request (RFC 6749 §2.3).
+    /// The request uses more than one authentication method (RFC 6749 §2.3).
     SeveralMethods,
-    /// `client_id` in the body is not the one in the header.
+    /// The body's `client_id` differs from the client in the header or assertion.
     IdentifierMismatch,
     /// The `Authorization` header is not well-formed Basic.
     MalformedHeader,
     /// The `Authorization` header has another scheme than Basic.
     UnknownScheme,
-    /// A client assertion of a kind that is not taken here.
+    /// The client assertion is of a type that is not accepted here.
     AssertionNotSupported,
-    /// The client assertion is no JWT with the claims that it needs (RFC 7523 §3).
+    /// The client assertion is not a JWT with the required claims (RFC 7523 §3).
     MalformedAssertion,
-    /// No client identifier, or one that cannot be one.
+    /// The request has no client identifier, or an invalid one.
     NoIdentifier,
     /// No client has this identifier.
     UnknownClient,
-    /// The client is registered for another method, or for one that is not spoken here.
+    /// The client is registered for another method, or for one that is not supported here.
     WrongMethod,
     /// The client is registered for a secret and has none stored.
     NoStoredSecret,
     /// The stored secret has expired.
     ExpiredSecret,
-    /// The secret is wrong.
+    /// The presented secret is not the registered one.
     WrongSecret,
     /// The client is registered for assertions and has no keys stored.
     NoStoredKeys,
@@ -51,36 +52,37 @@ pub enum Reason {
     WrongSignature,
     /// The client assertion has another issuer or subject than the client itself.
     WrongIssuer,
-    /// The client assertion is meant for somebody else, or for others too.
+    /// The client assertion has an audience other than this server, or besides it.
     WrongAudience,
-    /// The client assertion has expired, or does not count yet, or is meant to count for too long.
+    /// The client assertion has expired, is not valid yet, or has too long a lifetime.
     OutsideLifetime,
     /// The client assertion was used before.
     Replayed,
 }
 
-/// A client did not authenticate (RFC 6749 §5.2). Its [response](Self::into_response) is the same for an unknown client,
-/// a wrong method and a wrong secret.
+/// Failed client authentication (RFC 6749 §5.2).
+///
+/// Its [response](Self::into_response) is the same for an unknown client, a wrong method and a wrong secret.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ClientAuthError {
     reason: Reason,
 }
 
 impl ClientAuthError {
-    /// A client that is not let in for this reason: for hosts that check more than
-    /// [`Presented::verify`](crate::Presented::verify) does.
+    /// Creates an error with this reason, for hosts that check more than
+    /// [`Presented::verify`](crate::Presented::verify).
     #[must_use]
     pub const fn new(reason: Reason) -> Self {
         Self { reason }
     }
 
-    /// What exactly failed, for the log.
+    /// Returns the reason, for the log.
     #[must_use]
     pub const fn reason(&self) -> Reason {
         self.reason
     }
 
-    /// What the client is told.
+    /// Returns the error code that the client receives (RFC 6749 §5.2).
     #[must_use]
     pub const fn code(&self) -> TokenErrorCode {
         match self.reason {
@@ -92,7 +94,7 @@ impl ClientAuthError {
         }
     }
 
-    /// One text for everything that would tell clients apart.
+    /// Returns the description; all reasons that would tell clients apart share one.
     const fn description(&self) -> &'static str {
         match self.reason {
             Reason::RepeatedParameter | Reason::RepeatedHeader | Reason::SeveralMethods => {
@@ -103,9 +105,11 @@ impl ClientAuthError {
         }
     }
 
-    /// The finished reply (RFC 6749 §5.2): 400 `invalid_request`, or 401 `invalid_client` with a
-    /// `Basic` challenge. Every 401 has it, as RFC 9110 §15.5.2 asks, whether or not the
-    /// `Authorization` header was used: a difference would tell clients apart.
+    /// Returns the HTTP reply (RFC 6749 §5.2): 400 `invalid_request`, or 401 `invalid_client` with a `Basic`
+    /// challenge.
+    ///
+    /// Every 401 has the challenge, as RFC 9110 §15.5.2 requires. It does not depend on the request's `Authorization`
+    /// header, because a difference would tell clients apart.
     #[must_use]
     pub fn into_response(self) -> Response<Bytes> {
         let code = self.code();

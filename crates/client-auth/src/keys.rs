@@ -1,4 +1,4 @@
-//! The public keys of a client or identity provider, each bound to one algorithm when it is made known.
+//! Public keys of clients, identity providers and authorization servers (JWK Set, RFC 7517), one algorithm each.
 
 use core::fmt;
 
@@ -8,17 +8,18 @@ use oauth_types::{KeySet, SigningAlgorithm};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Why a JWK Set (RFC 7517) cannot be a client's keys.
+/// Reason why a JWK Set (RFC 7517) yields no usable keys.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum InvalidKeys {
-    /// It is not a JWK Set of at most [`VerifyingKeys::MAX_KEYS`] keys (RFC 7517 §5).
+    /// The value is not a JWK Set of at most [`VerifyingKeys::MAX_KEYS`] keys (RFC 7517 §5).
     NotAKeySet,
-    /// It holds a private or symmetric key. That key is known to others now: it has to be replaced.
+    /// The set holds a private or symmetric key, which has to be replaced, because it is no longer secret.
     Private,
     /// Two keys of one algorithm have the same identifier (RFC 7517 §4.5).
     RepeatedKeyId,
-    /// No key is whole, and for signatures in an algorithm that is spoken here and, for a client's, that it registered.
+    /// No key is complete, for signatures, and of a supported algorithm that fits the client's registration, if it
+    /// has one.
     NoUsableKey,
 }
 
@@ -37,7 +38,7 @@ impl fmt::Display for InvalidKeys {
 
 impl core::error::Error for InvalidKeys {}
 
-/// The public keys that a client (RFC 7591 §2, `jwks`) or an identity provider signs its assertions with.
+/// Public keys that verify signatures of a client (RFC 7591 §2, `jwks`), identity provider or authorization server.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct VerifyingKeys(Vec<ClientKey>);
 
@@ -48,7 +49,7 @@ pub(crate) struct ClientKey {
     pub(crate) material: Material,
 }
 
-/// The public numbers, in base64url as they came.
+/// Public numbers of a key, in base64url as received.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum Material {
     Ec { x: Box<str>, y: Box<str> },
@@ -58,33 +59,32 @@ pub(crate) enum Material {
 
 #[cfg(feature = "jwt")]
 impl Material {
-    /// How long its signatures are.
+    /// Returns the length of the key's signatures, in bytes.
     pub(crate) fn signature_bytes(&self) -> usize {
         match self {
-            // Two numbers of the size of a coordinate; for EdDSA a point and a number.
+            // Two numbers of the size of a coordinate (for EdDSA, a point and a number).
             Self::Ec { x, .. } | Self::Ed { x } => 2 * decoded_bytes(x),
             Self::Rsa { n } => decoded_bytes(n),
         }
     }
 }
 
-/// How many bytes base64url without padding stands for.
+/// Returns the number of bytes that unpadded base64url text stands for.
 #[cfg(feature = "jwt")]
 pub(crate) const fn decoded_bytes(text: &str) -> usize {
     text.len() * 3 / 4
 }
 
-/// Sizes of an RSA modulus, in bytes: 2048 bits at least (RFC 7518 §3.3); more than 4096 only cost the
-/// server work.
+/// Accepted sizes of an RSA modulus, in bytes: at least 2048 bits (RFC 7518 §3.3), at most 4096 to bound the work.
 pub(crate) const RSA_BYTES: [usize; 3] = [256, 384, 512];
-/// `d` is the private part of every asymmetric key and `k` the whole of a symmetric one; the others come with `d` or
-/// betray it.
+/// Members of private keys: `d` is in every asymmetric one, `k` is a symmetric key, and the others accompany or
+/// reveal `d`.
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
-/// 65537, in base64url.
+/// RSA exponent 65537, in base64url.
 pub(crate) const RSA_EXPONENT: &str = "AQAB";
 
 impl VerifyingKeys {
-    /// The algorithms that assertions are verified in; for `token_endpoint_auth_signing_alg_values_supported`.
+    /// Algorithms of assertions that can be verified, for `token_endpoint_auth_signing_alg_values_supported`.
     pub const ALGORITHMS: [SigningAlgorithm; 5] = [
         SigningAlgorithm::Es256,
         SigningAlgorithm::Es384,
@@ -92,20 +92,20 @@ impl VerifyingKeys {
         SigningAlgorithm::Rs256,
         SigningAlgorithm::Ps256,
     ];
-    /// Most keys of one client.
+    /// Most keys of one client's JWK Set.
     pub const MAX_KEYS: usize = 16;
     /// Most keys of one authorization server that are kept.
     pub const MAX_SERVER_KEYS: usize = 64;
 
-    /// Reads a JWK Set, keeping the keys that can verify an assertion; RFC 7517 §5 asks to pass over the
-    /// others. Each gets the one algorithm that it is used with from then on, whatever an assertion says:
-    /// `registered`, else what the key names, else what its type means (RS256 for RSA). RSA keys have 2048,
-    /// 3072 or 4096 bits and the exponent 65537; whether a point lies on its curve shows when a signature is
-    /// verified.
+    /// Reads a JWK Set and keeps the keys that can verify an assertion (RFC 7517 §5).
+    ///
+    /// Each key is bound to one algorithm, whatever an assertion says: `registered`, else the key's `alg`, else the
+    /// default of its type (RS256 for RSA). RSA keys have 2048, 3072 or 4096 bits and the exponent 65537. Points are
+    /// not checked here; every verification with an invalid point fails.
     ///
     /// # Errors
     ///
-    /// [`InvalidKeys`] names the rule broken.
+    /// [`InvalidKeys`] names the rule that the set breaks.
     pub fn from_jwks(
         jwks: &Value,
         registered: Option<&SigningAlgorithm>,
@@ -128,15 +128,15 @@ impl VerifyingKeys {
         Self::some(usable)
     }
 
-    /// Reads the keys that an authorization server signs its tokens with (RFC 8414 §2, `jwks_uri`). Each gets its one
-    /// algorithm as a client's does; an RSA key that names none gets `rsa`.
+    /// Reads the keys that an authorization server signs its tokens with (RFC 8414 §2, `jwks_uri`).
     ///
-    /// The set is made for many readers: a key that is for something else, private, symmetric or not whole is passed
-    /// over, and of two with the same name the first one counts.
+    /// Each key is bound to one algorithm as in [`from_jwks`](Self::from_jwks); an RSA key without `alg` gets `rsa`.
+    /// The set is published for many readers. A key that is for another purpose, private, symmetric or incomplete is
+    /// therefore ignored, and of two keys with one identifier and algorithm the first counts.
     ///
     /// # Errors
     ///
-    /// [`InvalidKeys::NoUsableKey`]
+    /// [`InvalidKeys::NoUsableKey`] when no key remains.
     pub fn of_server(set: &KeySet, rsa: &SigningAlgorithm) -> Result<Self, InvalidKeys> {
         let mut usable: Vec<ClientKey> = Vec::new();
         for key in set.keys.iter().filter(|key| !is_private(key)) {
@@ -156,8 +156,10 @@ impl VerifyingKeys {
         if usable.is_empty() { Err(InvalidKeys::NoUsableKey) } else { Ok(Self(usable)) }
     }
 
-    /// The one key that an assertion with this header has to be signed with: the one of that algorithm that
-    /// has the identifier or, where none has it, the only one that cannot contradict it.
+    /// Returns the one key that an assertion with this header has to be signed with.
+    ///
+    /// It is the key of that algorithm with the identifier; if no key has it, the only key that does not contradict
+    /// it.
     #[cfg(feature = "jwt")]
     pub(crate) fn find(
         &self,
@@ -178,12 +180,12 @@ fn is_private(key: &Value) -> bool {
 }
 
 impl ClientKey {
-    /// Whether no signature could tell the two apart by name.
+    /// Returns `true` if both have one identifier and algorithm, so that no header can choose between them.
     fn has_name_of(&self, other: &Self) -> bool {
         self.id.is_some() && self.id == other.id && self.algorithm == other.algorithm
     }
 
-    /// One key; `None` when it is for something else, of a kind that is not spoken here, or not whole.
+    /// Reads one key; `None` if it is for another purpose, of an unsupported kind, or incomplete.
     fn read(key: &Value, registered: Option<&SigningAlgorithm>) -> Option<Self> {
         let text = |name| key.get(name).and_then(Value::as_str);
         let may_verify = |operations: &Value| {
@@ -202,7 +204,7 @@ impl ClientKey {
             ("OKP", Some("Ed25519")) => {
                 (Material::Ed { x: number("x", &[32])? }, &[SigningAlgorithm::EdDsa])
             }
-            // Few sizes and one exponent: the decoy of an unknown client has to cost the same.
+            // Few sizes and one exponent, because the decoy of an unknown client has to cost the same.
             ("RSA", _) if text("e") == Some(RSA_EXPONENT) => (
                 Material::Rsa { n: modulus(text("n")?)? },
                 &[SigningAlgorithm::Rs256, SigningAlgorithm::Ps256],
@@ -224,13 +226,13 @@ impl ClientKey {
     }
 }
 
-/// A number in base64url without padding, of a size in bytes that its key allows.
+/// Returns a number in unpadded base64url if it has one of these sizes in bytes.
 fn number(text: &str, sizes: &[usize]) -> Option<Box<str>> {
     let decoded = URL_SAFE_NO_PAD.decode(text).ok()?;
     sizes.contains(&decoded.len()).then(|| text.into())
 }
 
-/// An RSA modulus: odd, and of the full length that its size in bytes says.
+/// Returns an RSA modulus if it is odd and its highest bit is set, for one of the accepted sizes.
 fn modulus(text: &str) -> Option<Box<str>> {
     let decoded = URL_SAFE_NO_PAD.decode(text).ok()?;
     let is_whole =
@@ -246,7 +248,7 @@ mod tests {
 
     const XY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-    /// A modulus of 2048 bits, all bytes the same.
+    /// Returns a modulus of 2048 bits whose bytes are all the same.
     fn rsa(byte: u8) -> String {
         URL_SAFE_NO_PAD.encode([byte; 256])
     }
@@ -299,7 +301,7 @@ mod tests {
         assert_eq!(find(&[one], None), Some(Some("1".to_owned())));
         assert_eq!(find(&[one, two], None), None);
         assert_eq!(find(&[one], two), None);
-        // Its only key has no name: whatever the header calls it, there is no other.
+        // The only key has no identifier, so the header's `kid` cannot mean another one.
         assert_eq!(find(&[None], two), Some(None));
         assert_eq!(find(&[None, one], two), Some(None));
         assert_eq!(find(&[None, None], two), None);

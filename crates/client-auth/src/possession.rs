@@ -1,16 +1,16 @@
-//! Server side of DPoP: does the sender hold the key that a token is, or is to be, bound to? (RFC 9449 §4.3)
+//! Server side of DPoP (RFC 9449 §4.3): verification of proofs of possession.
 //!
 //! | check, in this order | [`InvalidProof`] |
 //! |---|---|
-//! | there is one `DPoP` header | `Repeated` |
-//! | it is a proof, with a public key for an algorithm that is spoken here | `Malformed` |
-//! | that key has signed it, in that algorithm | `WrongSignature` |
-//! | it is for this method and URL | `OtherRequest` |
-//! | it was made a minute ago at most, give or take a minute | `OutsideLifetime` |
-//! | it is for the token that is shown, where one is | `OtherToken` |
-//! | it is of the key that this token is bound to ([`VerifiedProof::of_key`]) | `OtherKey` |
-//! | its nonce is the server's, where the server asks for one | the host's: [`VerifiedProof::nonce`] |
-//! | it is used for the first time | `Replayed` |
+//! | the request has one `DPoP` header | `Repeated` |
+//! | it holds a proof with a public key for a supported algorithm | `Malformed` |
+//! | that key has signed the proof, in that algorithm | `WrongSignature` |
+//! | the proof is for this method and URL | `OtherRequest` |
+//! | the proof was made within the last minute, clock skew of a minute aside, or within the [window](PresentedProof::with_window) | `OutsideLifetime` |
+//! | the proof is for the access token of the request, if there is one | `OtherToken` |
+//! | the proof's key is the one that this token is bound to ([`VerifiedProof::of_key`]) | `OtherKey` |
+//! | the proof carries a nonce of the server, if the server requires one | the host's: [`VerifiedProof::nonce`] |
+//! | the proof is used for the first time | `Replayed` |
 
 use core::fmt;
 
@@ -20,29 +20,31 @@ pub use read::{PresentedProof, VerifiedProof};
 
 use crate::replay::Replayed;
 
-/// Why a proof is not taken. For the log: the client hears one code for all of them (RFC 9449 §5, §7.1).
+/// Reason why a DPoP proof is refused.
+///
+/// It is for the log: the client receives one code for all reasons (RFC 9449 §5, §7.1).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum InvalidProof {
-    /// There is none, and there has to be one.
+    /// The request has no proof and needs one.
     Missing,
-    /// There is more than one `DPoP` header.
+    /// The request has more than one `DPoP` header.
     Repeated,
-    /// It is no JWT of the right type with the claims that it needs and a public key that is spoken here.
+    /// The proof is not a JWT of type `dpop+jwt` with the required claims and a public key of a supported algorithm.
     Malformed,
-    /// The key that it names has not signed it.
+    /// The signature is not of the key in the proof's header.
     WrongSignature,
-    /// It was made for another method or URL.
+    /// The proof was made for another method or URL.
     OtherRequest,
-    /// It was made too long ago, or has yet to be made.
+    /// The proof was made too long ago, or in the future.
     OutsideLifetime,
-    /// It was made for another token.
+    /// The proof was made for another token.
     OtherToken,
-    /// It does not carry a nonce of the server's that is still good.
+    /// The proof carries no nonce of this server that is still valid.
     Nonce,
-    /// It was used before.
+    /// The proof was used before.
     Replayed,
-    /// It is of another key than the one that the grant is bound to.
+    /// The proof's key is not the one that the grant is bound to.
     OtherKey,
 }
 
@@ -60,12 +62,12 @@ impl From<Replayed> for InvalidProof {
     }
 }
 
-/// A key that the sender of a request holds: only a proof leads to one.
+/// Key that the sender of a request holds; only a verified proof yields one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HeldKey(Thumbprint);
 
 impl HeldKey {
-    /// Which key: what is written into `cnf.jkt` (RFC 9449 §6).
+    /// Returns the JWK thumbprint of the key, for `cnf.jkt` (RFC 9449 §6.1).
     #[must_use]
     pub const fn thumbprint(&self) -> &Thumbprint {
         &self.0
@@ -92,11 +94,11 @@ mod read {
     use crate::keys::VerifyingKeys;
     use crate::replay::FirstUse;
 
-    /// How long a proof counts where no window is given, clocks that are off not included.
+    /// Time in which a proof is valid if no window is set, clock skew not included.
     const LIFETIME: Duration = Duration::from_secs(60);
-    /// Longest proof: the largest RSA key that is spoken here fits twice.
+    /// Longest proof, in bytes: twice the size that the largest supported RSA key needs.
     const MAX_PROOF: usize = 4096;
-    /// Longest identifier of a proof, in bytes.
+    /// Longest `jti` of a proof, in bytes.
     const MAX_JTI: usize = 256;
 
     #[derive(Deserialize)]
@@ -111,7 +113,7 @@ mod read {
         nonce: Option<String>,
     }
 
-    /// A proof out of a request. Nothing of it is verified.
+    /// DPoP proof from a request; nothing of it is verified.
     #[derive(Clone, Debug)]
     #[must_use = "nothing is held until `verify` says so"]
     pub struct PresentedProof {
@@ -120,14 +122,15 @@ mod read {
     }
 
     impl PresentedProof {
-        /// The widest window that can be given ([`with_window`](Self::with_window)).
+        /// Widest window that [`with_window`](Self::with_window) accepts.
         pub const MAX_WINDOW: Duration = Duration::from_secs(5 * 60);
 
-        /// Takes the proof out of the `DPoP` header; `None` when there is none.
+        /// Takes the proof out of the `DPoP` header; `None` when there is no such header.
         ///
         /// # Errors
         ///
-        /// [`InvalidProof`] when there are several, or it cannot be one.
+        /// [`InvalidProof::Repeated`] when there are several headers, [`InvalidProof::Malformed`] when the value is
+        /// not text or too long.
         pub fn parse(headers: &HeaderMap) -> Result<Option<Self>, InvalidProof> {
             let mut lines = headers.get_all(DPOP).iter();
             let (Some(line), second) = (lines.next(), lines.next()) else { return Ok(None) };
@@ -142,29 +145,32 @@ mod read {
             }
         }
 
-        /// Takes the proof if it was made (`iat`) within `window` before or after now, clocks that are off included;
-        /// five minutes at most, as MCP servers do (SEP-1932). Without a window it is two minutes before and one after.
+        /// Accepts a proof whose `iat` lies within `window` before or after now, clock skew included.
+        ///
+        /// The window is at most five minutes, as MCP servers use (SEP-1932). Without one it is two minutes before
+        /// and one minute after.
         pub fn with_window(mut self, window: Duration) -> Self {
             self.window = Some(window.min(Self::MAX_WINDOW));
             self
         }
 
-        /// Returns the time at which a proof that was made at `iat` stops to count; `None` if it does not count now.
+        /// Returns the time at which a proof made at `iat` stops being valid; `None` if it is not valid now.
         fn until(&self, iat: UnixTime, now: UnixTime) -> Option<UnixTime> {
             let Some(window) = self.window else {
                 return Lifetime::new(iat.plus(LIFETIME)).with_iat(iat).until(now);
             };
-            // The last second of the window is one of it.
+            // The last second of the window belongs to it.
             let until = iat.plus(window).plus(Duration::from_secs(1));
             (iat <= now.plus(window) && now < until).then_some(until)
         }
 
-        /// Verifies the proof for a request with this method to this URL, of which query and fragment do not count.
-        /// `token` is what a resource server was shown, `None` at a token endpoint.
+        /// Verifies the proof for a request with this method to this URL, of which query and fragment are ignored.
+        ///
+        /// `token` is the access token of a request to a resource server; it is `None` at a token endpoint.
         ///
         /// # Errors
         ///
-        /// [`InvalidProof`]
+        /// [`InvalidProof`] names the first check that failed, in the order of the module's table.
         pub fn verify(
             self,
             method: &Method,
@@ -189,19 +195,20 @@ mod read {
             if !(1..=MAX_JTI).contains(&claims.jti.len()) {
                 return Err(InvalidProof::Malformed);
             }
-            // A client assertion's key begins with a digit; the thumbprint is of one length.
+            // A client assertion's key text begins with a digit, so the two never collide; all thumbprints have one
+            // length.
             let key = SecretDigest::of(&format!("dpop:{thumbprint}{}", claims.jti));
             Ok(VerifiedProof { held: HeldKey(thumbprint), nonce: claims.nonce, key, until })
         }
     }
 
-    /// The public key in the proof's header, as a set of one that is used with the header's algorithm, and which key
-    /// it is.
+    /// Returns the public key in the proof's header, as a set of one key bound to the header's algorithm, and its
+    /// thumbprint.
     fn own_key(proof: &str) -> Option<(VerifyingKeys, Thumbprint)> {
         let (header, _) = proof.split_once('.')?;
         let raw: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).ok()?).ok()?;
         let algorithm = SigningAlgorithm::from_name(raw.get("alg")?.as_str()?);
-        // A private or symmetric key is refused here, and every algorithm that does not fit.
+        // Private and symmetric keys are refused here, and keys that do not fit the algorithm.
         let set = json!({ "keys": [raw.get("jwk")?] });
         let keys = VerifyingKeys::from_jwks(&set, Some(&algorithm)).ok()?;
         let jwk = jsonwebtoken::decode_header(proof).ok()?.jwk?;
@@ -209,8 +216,9 @@ mod read {
         Some((keys, Thumbprint::parse(&thumbprint).ok()?))
     }
 
-    /// Whether both are one target, query and fragment left out: of the authority, case and a default port do not
-    /// count (RFC 9449 §4.3).
+    /// Returns `true` if both URLs are one target, query and fragment ignored (RFC 9449 §4.3).
+    ///
+    /// In the authority, case and a default port make no difference.
     fn is_same_target(claimed: &str, url: &str) -> bool {
         let target = |text: &str| EndpointUrl::parse(without_query(text)).ok();
         match (target(claimed), target(url)) {
@@ -221,7 +229,7 @@ mod read {
         }
     }
 
-    /// Verified proof of a key, which counts if it is used for the first time.
+    /// Verified DPoP proof, up to the replay check.
     #[derive(Clone, Debug)]
     #[must_use = "nothing is held before the replay check"]
     pub struct VerifiedProof {
@@ -232,25 +240,25 @@ mod read {
     }
 
     impl VerifiedProof {
-        /// Returns the nonce that the proof carries (RFC 9449 §8); the host decides whether it is a valid one.
+        /// Returns the nonce that the proof carries (RFC 9449 §8); the host decides if it is valid.
         #[must_use]
         pub fn nonce(&self) -> Option<&str> {
             self.nonce.as_deref()
         }
 
-        /// Requires that the proof is of the key that a token is bound to.
+        /// Requires that the proof's key is the one that a token is bound to.
         ///
-        /// Ask before anything is remembered of a proof that is presented with a token, because anybody can sign one for
-        /// a token that they have seen.
+        /// Call it before the replay check of a proof that is presented with a token, because anybody can sign a
+        /// proof for a token that they have seen.
         ///
         /// # Errors
         ///
-        /// [`InvalidProof::OtherKey`]
+        /// [`InvalidProof::OtherKey`] when the thumbprints differ.
         pub fn of_key(self, bound: &Thumbprint) -> Result<Self, InvalidProof> {
             if self.held.thumbprint() == bound { Ok(self) } else { Err(InvalidProof::OtherKey) }
         }
 
-        /// Goes on to the last check. The key to remember is a digest of the proof's key and its identifier (`jti`).
+        /// Proceeds to the replay check; the key to remember is a digest of the proof's key and `jti`.
         pub fn first_use(self) -> FirstUse<HeldKey> {
             FirstUse::new(self.held, self.key, self.until)
         }

@@ -77,8 +77,7 @@ impl ProofKey {
         // With two cryptographic providers in one build the library panics unless one is chosen; with one, this has
         // no effect.
         let _ = DEFAULT_PROVIDER.install_default();
-        // The library parses a key only when it signs, so an empty text is signed here to refuse an invalid key at
-        // once.
+        // The library parses a key only when it signs, so a JWT is signed here to refuse an invalid key at once.
         let public = Jwk::from_encoding_key(&key, Algorithm::ES256)
             .and_then(|public| {
                 let public = public_members(&public)?;

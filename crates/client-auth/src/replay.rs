@@ -1,4 +1,4 @@
-//! Replay protection for values that are valid once: assertions (RFC 7523 §3), proofs (RFC 9449 §11.1), callbacks.
+//! Replay protection for values that are valid once: assertions (RFC 7523 §3), proofs (RFC 9449 §11.1), consent, callbacks.
 
 use core::fmt;
 

@@ -1,4 +1,4 @@
-//! Client side of `private_key_jwt`: sign who I am (RFC 7523 §2.2). And whatever else a server signs.
+//! Client side of `private_key_jwt` (RFC 7523 §2.2): keys that sign client assertions, and other JWTs of a server.
 
 use core::fmt;
 use core::time::Duration;
@@ -15,11 +15,11 @@ use serde_json::Value;
 
 use crate::attach::NoUsableMethod;
 
-/// How long an assertion counts: long enough for a slow network and a wrong clock.
+/// Lifetime of an assertion: long enough for a slow network and a wrong clock.
 const LIFETIME: Duration = Duration::from_secs(300);
 
-/// A private key that a client signs assertions with, or a server its tokens: ES256, EdDSA or RS256 (RFC 7518 §3.3,
-/// §3.4, RFC 8037 §3.1).
+/// Private key for client assertions or a server's tokens: ES256, EdDSA or RS256 (RFC 7518 §3.3, §3.4, RFC 8037
+/// §3.1).
 ///
 /// ```
 /// use client_auth::SigningKey;
@@ -43,15 +43,15 @@ pub struct SigningKey {
     key: EncodingKey,
 }
 
-/// Why a text is no key (RFC 5958, RFC 7468) that is signed with here. It holds nothing of the text.
+/// Reason why a private key (RFC 5958, RFC 7468) cannot be used for signing; it contains nothing of the text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum InvalidSigningKey {
-    /// Only ES256, EdDSA and RS256 are signed with.
+    /// The algorithm is not ES256, EdDSA or RS256.
     Algorithm,
-    /// It is no PKCS#8 private key of the algorithm.
+    /// The text is not a PKCS#8 private key of the algorithm.
     Form,
-    /// Another key of the set has its identifier (RFC 7517 §4.5).
+    /// Another key of the set has the same identifier (RFC 7517 §4.5).
     RepeatedId,
 }
 
@@ -67,7 +67,7 @@ impl fmt::Display for InvalidSigningKey {
 
 impl core::error::Error for InvalidSigningKey {}
 
-/// The cryptographic library did not sign; it ran out of memory or of randomness.
+/// Error of a signature that could not be made, because memory or randomness ran out or an input was invalid.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct SigningFailed;
@@ -95,7 +95,8 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// [`InvalidSigningKey`], at once and not only when the first assertion is signed.
+    /// [`InvalidSigningKey`] when the algorithm is not supported or the key is not one of it; at once, before
+    /// anything is signed.
     pub fn from_pem(algorithm: SigningAlgorithm, pem: &str) -> Result<Self, InvalidSigningKey> {
         let key = match algorithm {
             SigningAlgorithm::Es256 => EncodingKey::from_ec_pem(pem.as_bytes()),
@@ -105,29 +106,29 @@ impl SigningKey {
         };
         let key = key.map_err(|_| InvalidSigningKey::Form)?;
         let own = Self { algorithm, id: None, key };
-        // The library looks into a key only when it signs with it.
+        // The library parses a key only when it signs, so a JWT is signed here to refuse an invalid key at once.
         own.encode(None, &()).map_err(|_| InvalidSigningKey::Form)?;
         Ok(own)
     }
 
-    /// The same key with the identifier (`kid`) under which its public half is published.
+    /// Sets the identifier (`kid`) under which the public half of the key is published.
     #[must_use]
     pub fn with_id(mut self, id: &str) -> Self {
         self.id = Some(id.into());
         self
     }
 
-    /// The identifier that it was given.
+    /// Returns the identifier that was set.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
     }
 
-    /// The same key with an identifier: the one it was given, else its thumbprint (RFC 7638, SHA-256).
+    /// Sets the key's thumbprint (RFC 7638, SHA-256) as its identifier, unless it has one.
     ///
     /// # Errors
     ///
-    /// As [`public_key`](Self::public_key).
+    /// [`InvalidSigningKey::Form`] when the public half cannot be derived, as for [`public_key`](Self::public_key).
     pub fn identified(self) -> Result<Self, InvalidSigningKey> {
         if self.id.is_some() {
             return Ok(self);
@@ -136,11 +137,11 @@ impl SigningKey {
         Ok(self.with_id(&thumbprint.map_err(|_| InvalidSigningKey::Form)?))
     }
 
-    /// Its public half, to be published (RFC 7517 §4).
+    /// Returns the public half as a JWK, to be published (RFC 7517 §4).
     ///
     /// # Errors
     ///
-    /// [`InvalidSigningKey::Form`] when the library cannot tell it from the private key: it reads Ed25519 keys only
+    /// [`InvalidSigningKey::Form`] when the library cannot derive it from the private key: it reads Ed25519 keys only
     /// without their public half.
     pub fn public_key(&self) -> Result<Value, InvalidSigningKey> {
         let public = self.jwk().and_then(|mut jwk| {
@@ -151,18 +152,19 @@ impl SigningKey {
         public.map_err(|_| InvalidSigningKey::Form)
     }
 
-    /// How it signs.
+    /// Returns the algorithm of the key's signatures.
     #[must_use]
     pub const fn algorithm(&self) -> &SigningAlgorithm {
         &self.algorithm
     }
 
-    /// Whether a server takes assertions of this key: it lists `private_key_jwt`, and the algorithm unless it
-    /// lists none (RFC 8414 §2).
+    /// Checks that a server accepts assertions signed with this key (RFC 8414 §2).
+    ///
+    /// The server has to list `private_key_jwt`, and the key's algorithm unless it lists none.
     ///
     /// # Errors
     ///
-    /// [`NoUsableMethod::KeyNotAccepted`]
+    /// [`NoUsableMethod::KeyNotAccepted`] when the server does not list the method or the algorithm.
     pub fn accepted_by(&self, server: &AuthorizationServerMetadata) -> Result<(), NoUsableMethod> {
         // C-TOKEN-2
         let listed = server.token_endpoint_auth_signing_alg_values_supported.as_deref();
@@ -176,8 +178,8 @@ impl SigningKey {
 
     /// Signs an assertion for one request to one authorization server, valid for five minutes.
     ///
-    /// `audience` is the issuer that discovery has validated, as a single text: a list, or the URL of an
-    /// endpoint that a server chose, could make the assertion good at another server.
+    /// `audience` is the issuer that discovery has validated, as a single string. A list, or an endpoint URL that a
+    /// server chose, could make the assertion valid at another server.
     ///
     /// # Errors
     ///
@@ -203,11 +205,11 @@ impl SigningKey {
         Ok(ClientAssertion { client_id: client_id.clone(), token })
     }
 
-    /// Signs other claims, as a JWT of this type (RFC 8725 §3.11).
+    /// Signs other claims as a JWT of this type (RFC 8725 §3.11).
     ///
     /// # Errors
     ///
-    /// [`SigningFailed`] when the cryptographic library fails, or the claims are no JSON object.
+    /// [`SigningFailed`] when the cryptographic library fails, or the claims do not serialize to a JSON object.
     pub fn sign_claims(&self, typ: &str, claims: &impl Serialize) -> Result<Secret, SigningFailed> {
         Ok(Secret::new(self.encode(Some(typ), claims).map_err(|_| SigningFailed)?))
     }
@@ -229,7 +231,8 @@ impl SigningKey {
         typ: Option<&str>,
         claims: &impl Serialize,
     ) -> Result<String, jsonwebtoken::errors::Error> {
-        // Two providers in one build would panic without a choice; where there is one, this changes nothing.
+        // With two cryptographic providers in one build the library panics unless one is chosen; with one, this has
+        // no effect.
         let _ = DEFAULT_PROVIDER.install_default();
         let mut header = Header::new(self.spoken());
         header.typ = typ.map(str::to_owned).or(header.typ);
@@ -244,7 +247,7 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// A signed assertion (RFC 7523 §2.2). It counts once: sign another for the next request.
+/// Signed client assertion (RFC 7523 §2.2), valid for one request: sign another for the next.
 #[derive(Debug)]
 #[must_use = "an assertion is made to be sent"]
 pub struct ClientAssertion {
@@ -253,7 +256,7 @@ pub struct ClientAssertion {
 }
 
 impl ClientAssertion {
-    /// Adds the authentication to a form: identifier, kind and assertion (RFC 7521 §4.2).
+    /// Adds the client's identifier, the assertion's type and the assertion to a form (RFC 7521 §4.2).
     pub fn attach(self, form: &mut FormWriter) {
         form.append("client_id", self.client_id.as_str());
         form.append("client_assertion_type", ClientAssertionType::JwtBearer.as_str());

@@ -1,24 +1,24 @@
-//! Server side: parse what was presented, let the host look up the client, verify once.
+//! Server side of client authentication (RFC 6749 §2.3): parse the request, look the client up, verify once.
 //!
 //! | check, in this order | requirement | reason | answer |
 //! |---|---|---|---|
-//! | no parameter or header twice | | `RepeatedParameter`, `RepeatedHeader` | 400 `invalid_request` |
+//! | no parameter or header appears twice | | `RepeatedParameter`, `RepeatedHeader` | 400 `invalid_request` |
 //! | the header is not too long | | `HeaderTooLong` | 400 `invalid_request` |
 //! | the header is Basic | A-AUTHN-1 | `UnknownScheme` | 401 `invalid_client` |
-//! | one method only | A-AUTHN-3 | `SeveralMethods` | 400 `invalid_request` |
-//! | what is presented is well formed, and of a kind that is taken | A-AUTHN-1, A-AUTHN-9 | `MalformedHeader`, `MalformedAssertion`, `AssertionNotSupported` | 401 `invalid_client` |
-//! | body and proof name one client | A-AUTHN-2 | `IdentifierMismatch` | 401 `invalid_client` |
+//! | the request uses one method only | A-AUTHN-3 | `SeveralMethods` | 400 `invalid_request` |
+//! | the credentials are well formed, and of an accepted kind | A-AUTHN-1, A-AUTHN-9 | `MalformedHeader`, `MalformedAssertion`, `AssertionNotSupported` | 401 `invalid_client` |
+//! | body and credentials name one client | A-AUTHN-2 | `IdentifierMismatch` | 401 `invalid_client` |
 //! | there is a client identifier | | `NoIdentifier` | 401 `invalid_client` |
 //! | the client is known | A-AUTHN-5 | `UnknownClient` | 401 `invalid_client` |
 //! | it presents the method it registered | A-AUTHN-4, A-AUTHN-7 | `WrongMethod` | 401 `invalid_client` |
 //! | secret: one is stored | A-AUTHN-8 | `NoStoredSecret` | 401 `invalid_client` |
 //! | secret: it has not expired | A-AUTHN-6 | `ExpiredSecret` | 401 `invalid_client` |
-//! | secret: it is the right one | A-AUTHN-5 | `WrongSecret` | 401 `invalid_client` |
+//! | secret: it equals the stored one | A-AUTHN-5 | `WrongSecret` | 401 `invalid_client` |
 //! | assertion: keys are stored | A-AUTHN-8 | `NoStoredKeys` | 401 `invalid_client` |
 //! | assertion: the one key that fits has signed it, in that key's algorithm | A-AUTHN-9 | `WrongSignature` | 401 `invalid_client` |
 //! | assertion: issuer and subject are the client | A-AUTHN-9 | `WrongIssuer` | 401 `invalid_client` |
-//! | assertion: it is meant for this server, and for nobody else | A-AUTHN-9 | `WrongAudience` | 401 `invalid_client` |
-//! | assertion: it counts now, and for an hour at most | A-AUTHN-9 | `OutsideLifetime` | 401 `invalid_client` |
+//! | assertion: its audience is this server alone | A-AUTHN-9 | `WrongAudience` | 401 `invalid_client` |
+//! | assertion: it is valid now, and for an hour at most | A-AUTHN-9 | `OutsideLifetime` | 401 `invalid_client` |
 //! | assertion: it is used for the first time | A-AUTHN-9 | `Replayed` | 401 `invalid_client` |
 
 use http::HeaderMap;
@@ -33,30 +33,33 @@ use crate::error::{ClientAuthError, Reason};
 use crate::keys::VerifyingKeys;
 use crate::replay::FirstUse;
 
-/// What is on record about a client's authentication (RFC 7591 §2, §3.2.1).
+/// Registered authentication data of a client (RFC 7591 §2, §3.2.1).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Registered {
-    /// The one method that is accepted. A registration that names none means
-    /// `client_secret_basic` (RFC 7591 §2).
+    /// The one method that is accepted; a registration without one means `client_secret_basic` (RFC 7591 §2).
     pub method: AuthMethod,
-    /// The digest of its secret, if it has one.
+    /// Digest of the client's secret, if it has one.
     pub secret: Option<SecretDigest>,
-    /// When the secret expires; `None` is never. The 0 of RFC 7591 §3.2.1 is `None` here.
+    /// Expiry time of the secret (exclusive); `None` means never, as does the 0 of RFC 7591 §3.2.1, which is `None`
+    /// here.
     pub secret_expires_at: Option<UnixTime>,
-    /// The keys that it signs assertions with, if it does.
+    /// Public keys that verify the client's assertions, if it signs any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<VerifyingKeys>,
 }
 
 impl Registered {
-    /// A public client.
+    /// Creates the record of a public client.
     #[must_use]
     pub const fn public() -> Self {
         Self::new(AuthMethod::None)
     }
 
-    /// A client of this method. Until a secret or keys are on record, only a public client is authenticated.
+    /// Creates the record of a client with this method.
+    ///
+    /// A confidential client can authenticate only after [`with_secret`](Self::with_secret) or
+    /// [`with_keys`](Self::with_keys).
     ///
     /// ```
     /// use client_auth::Registered;
@@ -78,14 +81,14 @@ impl Registered {
         self
     }
 
-    /// Sets the time from which on the secret is refused; `None` is never.
+    /// Sets the time from which on the secret is refused; `None` means never.
     #[must_use]
     pub fn with_secret_expires_at(mut self, time: impl Into<Option<UnixTime>>) -> Self {
         self.secret_expires_at = time.into();
         self
     }
 
-    /// Sets the keys that the client signs assertions with (`private_key_jwt`).
+    /// Sets the public keys of the client's assertions (`private_key_jwt`).
     #[must_use]
     pub fn with_keys(mut self, keys: impl Into<Option<VerifyingKeys>>) -> Self {
         self.keys = keys.into();
@@ -104,7 +107,7 @@ pub enum Verified {
     FirstUse(FirstUse<Authenticated>),
 }
 
-/// What a request presents: one client identifier and at most one proof (RFC 6749 §2.3).
+/// Credentials of a request: one client identifier and at most one proof (RFC 6749 §2.3).
 #[derive(Clone, Debug)]
 #[must_use = "nobody is authenticated until `verify` says so"]
 pub struct Presented {
@@ -121,17 +124,17 @@ enum Proof {
     Assertion(Secret),
 }
 
-/// What is kept of a secret that was shown: an empty one is none.
+/// Digest of a presented secret; `None` if it is empty.
 type Shown = Option<SecretDigest>;
 
-/// Stands where there is no digest: that of no known text.
+/// Stand-in for an absent digest, which is the digest of no known text.
 const NO_SECRET: SecretDigest = SecretDigest::from_bytes([0; 32]);
 
 fn shown(secret: &str) -> Shown {
     (!secret.is_empty()).then(|| SecretDigest::of(secret))
 }
 
-/// A client that is who it says (RFC 6749 §2.3): only [`Presented::verify`] leads to one.
+/// Authenticated client (RFC 6749 §2.3); only [`Presented::verify`] yields one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Authenticated {
     client_id: ClientId,
@@ -139,19 +142,19 @@ pub struct Authenticated {
 }
 
 impl Authenticated {
-    /// Which client.
+    /// Returns the client identifier.
     #[must_use]
     pub const fn client_id(&self) -> &ClientId {
         &self.client_id
     }
 
-    /// How it showed who it is.
+    /// Returns the method with which the client authenticated.
     #[must_use]
     pub const fn method(&self) -> &AuthMethod {
         &self.method
     }
 
-    /// Whether it proved that it holds a secret or a private key.
+    /// Returns `true` if the client proved that it holds a secret or a private key (RFC 6749 §2.1).
     #[must_use]
     pub fn is_confidential(&self) -> bool {
         self.method != AuthMethod::None
@@ -159,11 +162,11 @@ impl Authenticated {
 }
 
 impl Presented {
-    /// Reads the authentication out of a request: the `Authorization` header and the form body.
+    /// Parses the client authentication of a request: the `Authorization` header and the form body.
     ///
     /// # Errors
     ///
-    /// [`ClientAuthError`] when the request presents something malformed, or more than one method.
+    /// [`ClientAuthError`] when credentials are malformed or repeated, or use more than one method.
     pub fn parse(headers: &HeaderMap, form: &FormPairs<'_>) -> Result<Self, ClientAuthError> {
         let mut lines = headers.get_all(AUTHORIZATION).iter();
         let header = lines.next();
@@ -216,7 +219,7 @@ impl Presented {
         }
         let client_id =
             crate::assertion::claimed_client(assertion).ok_or(Reason::MalformedAssertion)?;
-        // RFC 7521 §4.2: the identifier is not needed, but may not differ.
+        // RFC 7521 §4.2: the identifier is optional, but must be the same.
         if body_id.is_some_and(|id| id != client_id.as_str()) {
             return Err(Reason::IdentifierMismatch);
         }
@@ -228,14 +231,15 @@ impl Presented {
         Err(Reason::AssertionNotSupported)
     }
 
-    /// The client to look up.
+    /// Returns the client to look up; not authenticated yet.
     #[must_use]
     pub const fn client_id(&self) -> &ClientId {
         &self.client_id
     }
 
-    /// Returns `true` if a secret or an assertion is presented, which could be a guess; `false` for a public client (RFC 6749
-    /// §2.1).
+    /// Returns `true` if a secret or an assertion is presented, which could be a guess.
+    ///
+    /// It is `false` for a public client (RFC 6749 §2.1).
     #[must_use]
     pub const fn has_credentials(&self) -> bool {
         !matches!(self.proof, Proof::Nothing | Proof::Header(None) | Proof::Body(None))
@@ -247,9 +251,9 @@ impl Presented {
         matches!(self.method(), AuthMethod::PrivateKeyJwt)
     }
 
-    /// Returns `true` if these keys have the one that the presented assertion has to be signed with, by its header.
+    /// Returns `true` if these keys have the one that the header of the presented assertion names.
     ///
-    /// The header is not verified: it is only good for deciding whether a key set is out of date.
+    /// The header is not verified: use the result only to decide if a key set is out of date.
     #[must_use]
     pub fn names_key_of(&self, keys: &VerifyingKeys) -> bool {
         #[cfg(feature = "jwt")]
@@ -260,15 +264,15 @@ impl Presented {
         false
     }
 
-    /// Verifies against what is on record; `None` when nothing is, which costs the same work and gives
-    /// the same reply as a wrong secret or signature.
+    /// Verifies the credentials against the client's record, or `None` for an unknown client.
     ///
-    /// `audience` is what an assertion may be addressed to: the issuer and, for older clients, the URL of
-    /// the token endpoint. Empty when no assertions are taken.
+    /// An unknown client costs the same work and yields the same reply as a wrong secret or signature. `audience`
+    /// lists what an assertion may be addressed to: the issuer and, for older clients, the URL of the token endpoint.
+    /// It is empty if assertions are not accepted.
     ///
     /// # Errors
     ///
-    /// [`ClientAuthError`], whose reply does not tell which check failed.
+    /// [`ClientAuthError`] when a check fails; its reply does not tell which.
     pub fn verify(
         self,
         registered: Option<&Registered>,
@@ -287,8 +291,8 @@ impl Presented {
         audience: &[&str],
         now: UnixTime,
     ) -> Result<Verified, Reason> {
-        // A-AUTHN-5: where there is no client, one of the method that was presented and with a secret that
-        // nothing equals takes its place; the same checks are made, and their outcome is not used.
+        // A-AUTHN-5: an unknown client is replaced by a record with the presented method and a secret that no text
+        // equals. The same checks run, and their outcome is not used.
         let nobody = Registered::new(self.method()).with_secret(NO_SECRET);
         let verified = self.check_against(registered.unwrap_or(&nobody), audience, now);
         if registered.is_some() { verified } else { Err(Reason::UnknownClient) }
@@ -304,7 +308,7 @@ impl Presented {
         }
     }
 
-    /// Out of line: both ways through `check` are to run the same instructions.
+    /// Out of line, so that both paths through `check` run the same instructions.
     #[inline(never)]
     fn check_against(
         self,
@@ -314,12 +318,12 @@ impl Presented {
         now: UnixTime,
     ) -> Result<Verified, Reason> {
         let presented = self.method();
-        // Digests are compared and signatures tested whatever else is wrong.
+        // Digests are compared and signatures verified whatever else is wrong.
         let shown = match self.proof {
             Proof::Header(shown) | Proof::Body(shown) => shown,
             _ => None,
         };
-        // An empty secret is none, even where a careless host stored the digest of one.
+        // An empty secret is refused even if a host stored the digest of one.
         let is_right = record.secret.unwrap_or(NO_SECRET).equals(&shown.unwrap_or(NO_SECRET))
             && shown.is_some();
         #[cfg(feature = "jwt")]
@@ -333,7 +337,7 @@ impl Presented {
 
         let method = record.method.clone();
         match &method {
-            // A-AUTHN-7: a secret in the body of a public client plays no part.
+            // A-AUTHN-7: a secret in the body of a public client is ignored.
             AuthMethod::None
                 if matches!(presented, AuthMethod::None | AuthMethod::ClientSecretPost) => {}
             // A-AUTHN-4
