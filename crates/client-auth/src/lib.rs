@@ -20,7 +20,7 @@ mod replay;
 mod signing;
 mod verify;
 
-// Its types stand in public signatures, so that a user needs no further dependency.
+// Re-exported because its types are in public signatures, so that a user needs no further dependency.
 pub use oauth_types;
 
 pub use attach::{AssertionNeeded, ClientCredentials, NoUsableMethod};

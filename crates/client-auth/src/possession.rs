@@ -6,7 +6,7 @@
 //! | it holds a proof with a public key for a supported algorithm | `Malformed` |
 //! | that key has signed the proof, in that algorithm | `WrongSignature` |
 //! | the proof is for this method and URL | `OtherRequest` |
-//! | the proof was made within the last minute, clock skew of a minute aside, or within the [window](PresentedProof::with_window) | `OutsideLifetime` |
+//! | the proof was made in the last minute, a minute of skew aside, or in the window | `OutsideLifetime` |
 //! | the proof is for the access token of the request, if there is one | `OtherToken` |
 //! | the proof's key is the one that this token is bound to ([`VerifiedProof::of_key`]) | `OtherKey` |
 //! | the proof carries a nonce of the server, if the server requires one | the host's: [`VerifiedProof::nonce`] |

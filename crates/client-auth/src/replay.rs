@@ -1,4 +1,5 @@
-//! Replay protection for values that are valid once: assertions (RFC 7523 §3), proofs (RFC 9449 §11.1), consent, callbacks.
+//! Replay protection for values that are valid once: assertions (RFC 7523 §3), proofs (RFC 9449 §11.1), consent
+//! answers, callbacks.
 
 use core::fmt;
 

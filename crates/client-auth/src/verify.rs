@@ -6,7 +6,9 @@
 //! | the header is not too long | | `HeaderTooLong` | 400 `invalid_request` |
 //! | the header is Basic | A-AUTHN-1 | `UnknownScheme` | 401 `invalid_client` |
 //! | the request uses one method only | A-AUTHN-3 | `SeveralMethods` | 400 `invalid_request` |
-//! | the credentials are well formed, and of an accepted kind | A-AUTHN-1, A-AUTHN-9 | `MalformedHeader`, `MalformedAssertion`, `AssertionNotSupported` | 401 `invalid_client` |
+//! | the Basic credentials are well formed | A-AUTHN-1 | `MalformedHeader` | 401 `invalid_client` |
+//! | the assertion is of an accepted type | A-AUTHN-9 | `AssertionNotSupported` | 401 `invalid_client` |
+//! | the assertion is well formed | A-AUTHN-9 | `MalformedAssertion` | 401 `invalid_client` |
 //! | body and credentials name one client | A-AUTHN-2 | `IdentifierMismatch` | 401 `invalid_client` |
 //! | there is a client identifier | | `NoIdentifier` | 401 `invalid_client` |
 //! | the client is known | A-AUTHN-5 | `UnknownClient` | 401 `invalid_client` |
@@ -15,7 +17,7 @@
 //! | secret: it has not expired | A-AUTHN-6 | `ExpiredSecret` | 401 `invalid_client` |
 //! | secret: it equals the stored one | A-AUTHN-5 | `WrongSecret` | 401 `invalid_client` |
 //! | assertion: keys are stored | A-AUTHN-8 | `NoStoredKeys` | 401 `invalid_client` |
-//! | assertion: the one key that fits has signed it, in that key's algorithm | A-AUTHN-9 | `WrongSignature` | 401 `invalid_client` |
+//! | assertion: the one fitting key signed it, in its algorithm | A-AUTHN-9 | `WrongSignature` | 401 `invalid_client` |
 //! | assertion: issuer and subject are the client | A-AUTHN-9 | `WrongIssuer` | 401 `invalid_client` |
 //! | assertion: its audience is this server alone | A-AUTHN-9 | `WrongAudience` | 401 `invalid_client` |
 //! | assertion: it is valid now, and for an hour at most | A-AUTHN-9 | `OutsideLifetime` | 401 `invalid_client` |

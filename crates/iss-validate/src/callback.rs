@@ -1,13 +1,13 @@
-//! Client side: a callback that cannot be read before it is validated.
+//! Client side of issuer identification (RFC 9207 §2.4): callbacks that cannot be read before they are validated.
 //!
 //! | check, in this order | requirement | rejection |
 //! |---|---|---|
 //! | the query is well formed and bounded | | `Malformed` |
 //! | `iss`, `state`, `code`, `error` appear at most once | C-ISS-7 | `Repeated` |
-//! | `iss` present: an issuer was recorded, and it is identical | C-ISS-1, C-ISS-4 | `IssuerNotRecorded`, `IssuerMismatch` |
+//! | `iss` present: identical to the recorded issuer | C-ISS-1, C-ISS-4 | `IssuerNotRecorded`, `IssuerMismatch` |
 //! | `iss` absent: the server does not advertise it | C-ISS-2, C-ISS-3 | `IssuerMissing` |
-//! | `state` is the recorded one | C-AUTHZ-5 | `StateMismatch` |
-//! | exactly one of `code` and `error` is there | | `Contradiction` |
+//! | `state` equals the recorded one | C-AUTHZ-5 | `StateMismatch` |
+//! | exactly one of `code` and `error` is present | | `Contradiction` |
 
 use core::fmt;
 
@@ -18,29 +18,32 @@ use oauth_types::{
 
 use crate::rejected::{CallbackRejected, Rejection};
 
-/// What was recorded before the browser was sent away.
+/// Record of an authorization request, made before the browser is redirected.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Expected {
-    /// The issuer of the validated metadata that named the authorization endpoint; `None` where no metadata
-    /// did, as with servers of MCP 2025-03-26.
+    /// Issuer of the validated metadata that named the authorization endpoint; `None` where no metadata did, as with
+    /// legacy discovery (MCP 2025-03-26).
     pub issuer: Option<Issuer>,
-    /// Whether that metadata promises `iss` on every response (RFC 9207 §3).
+    /// `true` if that metadata advertises `iss` on every response (RFC 9207 §3).
     pub iss_advertised: bool,
-    /// The `state` that was sent.
+    /// The `state` of the request (RFC 6749 §4.1.1).
     pub state: State,
 }
 
 impl Expected {
-    /// A login with this `state` at the server of this issuer; `None` where no metadata named the authorization
-    /// endpoint.
+    /// Creates the record of a request with this `state` to the server of this issuer.
+    ///
+    /// `issuer` is `None` where no metadata named the authorization endpoint.
     #[must_use]
     pub fn new(issuer: impl Into<Option<Issuer>>, state: State) -> Self {
         Self { issuer: issuer.into(), iss_advertised: false, state }
     }
 
-    /// Sets the metadata's `authorization_response_iss_parameter_supported` (RFC 9207 §3). Omitting a `true` admits
-    /// responses without `iss`, which is the mix-up attack that the parameter ends.
+    /// Sets the metadata's `authorization_response_iss_parameter_supported` (RFC 9207 §3).
+    ///
+    /// If a `true` is omitted, responses without `iss` are accepted, which permits the mix-up attack that the
+    /// parameter prevents.
     #[must_use]
     pub const fn with_iss_advertised(mut self, iss_advertised: bool) -> Self {
         self.iss_advertised = iss_advertised;
@@ -48,61 +51,63 @@ impl Expected {
     }
 }
 
-/// An authorization response as it came in. Nothing in it can be read: only
-/// [`validate`](Self::validate) opens it.
+/// Authorization response as received (RFC 6749 §4.1.2).
+///
+/// Only [`validate`](Self::validate) makes its content readable.
 #[must_use = "a callback says nothing until it is validated"]
 pub struct Callback<'a> {
     form: Option<FormPairs<'a>>,
 }
 
 impl<'a> Callback<'a> {
-    /// A raw query, with or without its question mark.
+    /// Creates a callback from a raw query, with or without its question mark.
     pub fn from_query(query: &'a str) -> Self {
         // C-ISS-8
         let query = query.strip_prefix('?').unwrap_or(query);
         Self { form: FormPairs::parse(query.as_bytes()).ok() }
     }
 
-    /// A full URL, or a path with a query; a fragment is ignored.
+    /// Creates a callback from a full URL, or a path with a query; a fragment is ignored.
     pub fn from_url(url: &'a str) -> Self {
         let url = url.split_once('#').map_or(url, |(before, _)| before);
         Self::from_query(url.split_once('?').map_or("", |(_, query)| query))
     }
 
-    /// Pairs that a web framework has decoded already, repeated ones included.
+    /// Creates a callback from pairs that a web framework has decoded, repeated ones included.
     pub fn from_pairs(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         Self { form: FormPairs::from_pairs(pairs).ok() }
     }
 
-    /// What a host that keeps several logins finds the right one by: the digest of `state`, which it filed the
-    /// login under. It tells nothing else of the callback. `None` when there is not exactly one `state`.
+    /// Returns the digest of `state`; `None` when there is not exactly one.
+    ///
+    /// A host with several logins files each under this digest. Nothing else of the callback is revealed.
     #[must_use]
     pub fn state_digest(&self) -> Option<SecretDigest> {
         let state = self.form.as_ref()?.single("state").ok()??;
         Some(SecretDigest::of(state))
     }
 
-    /// Opens the callback if it answers the request that `expected` recorded.
+    /// Validates the callback against the recorded request and returns its code or error.
     ///
     /// # Errors
     ///
-    /// [`CallbackRejected`] names the first rule broken and nothing that the callback said.
+    /// [`CallbackRejected`] names the first rule that the callback breaks and contains nothing that it said.
     pub fn validate(self, expected: &Expected) -> Result<Validated, CallbackRejected> {
         let reject = |rejection| Err(CallbackRejected::new(rejection));
         let Some(form) = self.form else {
             return reject(Rejection::Malformed);
         };
-        // C-ISS-7: all four before any of them counts.
+        // C-ISS-7: all four are checked for repetition before any of them is used.
         let iss = single(&form, "iss")?;
         let state = single(&form, "state")?;
         let code = single(&form, "code")?.filter(|code| !code.is_empty());
         let error = single(&form, "error")?.filter(|error| !error.is_empty());
 
         match iss {
-            // C-ISS-1, C-ISS-4: whenever present, even empty, even unadvertised.
+            // C-ISS-1, C-ISS-4: checked if present, even if empty or not advertised.
             Some(received) => match &expected.issuer {
                 Some(recorded) if recorded.is(received) => {}
-                // Nothing to compare with is no reason to believe it.
+                // Refused, because there is no recorded issuer to compare it with.
                 None => {
                     return Err(CallbackRejected::issuer(Rejection::IssuerNotRecorded, received));
                 }
@@ -119,7 +124,7 @@ impl<'a> Callback<'a> {
         if !state.is_some_and(|state| expected.state.matches(state)) {
             return reject(Rejection::StateMismatch);
         }
-        // C-ISS-6: only now is there a code or an error.
+        // C-ISS-6: the code or error is read only after validation.
         match (code, error) {
             (Some(code), None) => Ok(Validated::Code(ValidatedCode {
                 code: Secret::new(code),
@@ -153,18 +158,19 @@ impl fmt::Debug for Callback<'_> {
     }
 }
 
-/// A callback that answers our request.
+/// Content of a validated callback.
 #[derive(Clone, Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a response is a code or an error (RFC 6749 §4.1.2)")]
 pub enum Validated {
-    /// The user agreed.
+    /// The resource owner granted the request.
     Code(ValidatedCode),
-    /// The server said no, and it is the right server that said so.
+    /// The authorization server that was asked refused the request.
     Denied(AuthorizationError),
 }
 
-/// An authorization code, and the issuer that it came from: for that issuer's token endpoint and no
-/// other. Only a validated callback makes one.
+/// Authorization code with the issuer that it came from; only a validated callback yields one.
+///
+/// It may be sent only to the token endpoint of that issuer.
 #[derive(Clone, Debug)]
 pub struct ValidatedCode {
     code: Secret,
@@ -172,26 +178,26 @@ pub struct ValidatedCode {
 }
 
 impl ValidatedCode {
-    /// The code.
+    /// Returns the code.
     #[must_use]
     pub const fn as_secret(&self) -> &Secret {
         &self.code
     }
 
-    /// Who may see it; `None` where no issuer was recorded.
+    /// Returns the issuer that may receive the code; `None` where no issuer was recorded.
     #[must_use]
     pub const fn issuer(&self) -> Option<&Issuer> {
         self.issuer.as_ref()
     }
 }
 
-/// An error that the asked authorization server sent (RFC 6749 §4.1.2.1), safe to show.
+/// Error response of the authorization server that was asked (RFC 6749 §4.1.2.1), safe to display.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct AuthorizationError {
-    /// Which error.
+    /// Error code.
     pub code: AuthorizationErrorCode,
-    /// For the developer; cleaned.
+    /// Description for the developer, without control characters.
     pub description: Option<ErrorDescription>,
 }
 

@@ -1,26 +1,26 @@
-//! Server side: one setting behind the redirect and the metadata (RFC 9207 §2, §2.3).
+//! Server side of issuer identification (RFC 9207 §2, §3): one setting for the redirect and the metadata.
 
 use oauth_types::{
     AuthorizationErrorCode, AuthorizationServerMetadata, ErrorDescription, FormWriter, Issuer,
     RedirectUri, Secret,
 };
 
-/// Whether this server names itself on every authorization response.
+/// Setting for issuer identification in authorization responses (RFC 9207).
 ///
-/// It drives both the `iss` parameter and `authorization_response_iss_parameter_supported`, and
-/// nothing else does, so the two cannot disagree.
+/// The `iss` parameter and `authorization_response_iss_parameter_supported` both follow from it alone, so that they
+/// cannot disagree.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum IssuerIdentification {
-    /// Every response, success and error, carries this issuer.
+    /// Every response, success or error, carries this issuer.
     Emit(Issuer),
-    /// The response comes from an upstream server that this one is a proxy of; neither the parameter
-    /// nor the flag is ours to set.
+    /// An upstream server makes the responses and this one is its proxy, so neither the parameter nor the flag is
+    /// set.
     LeftToUpstream,
 }
 
 impl IssuerIdentification {
-    /// Sets the metadata flag and, where responses carry it, the issuer that they carry.
+    /// Sets the metadata flag and, if responses carry an issuer, the issuer.
     pub fn advertise(&self, metadata: &mut AuthorizationServerMetadata) {
         // A-META-3
         metadata.authorization_response_iss_parameter_supported = matches!(self, Self::Emit(_));
@@ -37,50 +37,52 @@ impl IssuerIdentification {
     }
 }
 
-/// What the authorization endpoint has to say to the client.
+/// Result of an authorization request, to be sent to the client.
 #[derive(Clone, Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a response is a code or an error (RFC 6749 §4.1.2)")]
 pub enum Outcome {
-    /// The user agreed (RFC 6749 §4.1.2).
+    /// The resource owner granted the request (RFC 6749 §4.1.2).
     Code(Secret),
-    /// Somebody did not (RFC 6749 §4.1.2.1).
+    /// The request was refused (RFC 6749 §4.1.2.1).
     Error {
-        /// Which error.
+        /// Error code.
         code: AuthorizationErrorCode,
-        /// For the developer.
+        /// Description for the developer.
         description: Option<ErrorDescription>,
     },
 }
 
-/// The one way to build a redirect back to a client.
+/// Authorization response (RFC 6749 §4.1.2): the only way to build a redirect to a client.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct AuthorizationResponse<'a> {
-    /// Where to: matched against the client's registration before.
+    /// Redirect URI, already matched against the client's registration.
     pub redirect_uri: &'a RedirectUri,
-    /// The client's `state`, byte for byte, when it sent one.
+    /// The client's `state`, byte for byte, if the request has one.
     pub state: Option<&'a str>,
-    /// What to say.
+    /// Result to be sent.
     pub outcome: &'a Outcome,
 }
 
 impl<'a> AuthorizationResponse<'a> {
-    /// A response without `state`, to a redirect URI that was matched against the client's registration before.
+    /// Creates a response without `state`; match the redirect URI against the client's registration first.
     #[must_use]
     pub const fn new(redirect_uri: &'a RedirectUri, outcome: &'a Outcome) -> Self {
         Self { redirect_uri, state: None, outcome }
     }
 
-    /// Sets the `state` of the client's request, byte for byte. A request that has one gets it back
-    /// (RFC 6749 §4.1.2).
+    /// Sets the `state` of the client's request, byte for byte.
+    ///
+    /// It is required in the response if the request has one (RFC 6749 §4.1.2).
     #[must_use]
     pub fn with_state(mut self, state: impl Into<Option<&'a str>>) -> Self {
         self.state = state.into();
         self
     }
 
-    /// The URI to send the browser to: the registered one with its own query untouched, then each
-    /// response parameter exactly once. Secret, because it may hold a code.
+    /// Returns the URI to redirect the browser to; secret, because it may hold a code.
+    ///
+    /// It is the registered URI with its own query unchanged, followed by each response parameter exactly once.
     #[must_use]
     pub fn location(&self, identification: &IssuerIdentification) -> Secret {
         // A-AUTHZ-3, A-AUTHZ-4: a registered URI has no response parameter of its own.
@@ -99,7 +101,7 @@ impl<'a> AuthorizationResponse<'a> {
         if let Some(state) = self.state {
             form.append("state", state);
         }
-        // A-AUTHZ-5: absent when the callback is an upstream's.
+        // A-AUTHZ-5: absent where an upstream server makes the callback.
         if let Some(issuer) = identification.issuer() {
             form.append("iss", issuer.as_str());
         }

@@ -4,7 +4,7 @@ mod callback;
 mod identification;
 mod rejected;
 
-// Its types stand in public signatures, so that a user needs no further dependency.
+// Re-exported because its types are in public signatures, so that a user needs no further dependency.
 pub use oauth_types;
 
 pub use callback::{AuthorizationError, Callback, Expected, Validated, ValidatedCode};

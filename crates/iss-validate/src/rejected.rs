@@ -1,14 +1,14 @@
-//! Why a callback is refused. Nothing that the callback said can be reached from here.
+//! Errors of refused callbacks, which contain no text of the callback.
 
 use core::fmt;
 
 use oauth_types::ForeignText;
 
-/// The rule that a callback broke.
+/// Rule that a callback broke.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Rejection {
-    /// It is not a well-formed, bounded query.
+    /// The callback is not a well-formed, bounded query.
     Malformed,
     /// This parameter appears more than once (RFC 6749 §3.1).
     Repeated(&'static str),
@@ -18,17 +18,16 @@ pub enum Rejection {
     IssuerMismatch,
     /// The callback has an `iss` although no metadata named the server: there is nothing to compare it with.
     IssuerNotRecorded,
-    /// `state` is missing or not the one that was sent (RFC 6749 §10.12).
+    /// `state` is missing or differs from the recorded one (RFC 6749 §10.12).
     StateMismatch,
-    /// It carries both a code and an error, or neither.
+    /// The callback carries both a code and an error, or neither.
     Contradiction,
 }
 
-/// A callback was refused: the flow it claims to answer is over, and nothing is sent anywhere.
+/// Error of a refused callback: the login ends, and nothing is sent.
 ///
-/// It keeps no text of the callback, so that a forged one cannot speak to the user through an error
-/// message. The one exception must be asked for by name:
-/// [`received_issuer_for_security_log`](Self::received_issuer_for_security_log).
+/// No text of the callback is in its messages, so that a forged callback cannot address the user through them. The
+/// received issuer is available only by [`received_issuer_for_security_log`](Self::received_issuer_for_security_log).
 #[derive(Clone)]
 pub struct CallbackRejected {
     rejection: Rejection,
@@ -44,14 +43,15 @@ impl CallbackRejected {
         Self { rejection, received_issuer: Some(ForeignText::new(received)) }
     }
 
-    /// The rule that was broken.
+    /// Returns the rule that the callback broke.
     #[must_use]
     pub const fn rejection(&self) -> Rejection {
         self.rejection
     }
 
-    /// Who the callback claimed to come from, escaped and capped. For a security log only: an
-    /// attacker chose it.
+    /// Returns the issuer that the callback claimed, escaped and capped.
+    ///
+    /// Use it only in a security log, because an attacker chose it.
     #[must_use]
     pub const fn received_issuer_for_security_log(&self) -> Option<&ForeignText> {
         self.received_issuer.as_ref()
@@ -75,7 +75,7 @@ impl PartialEq<Rejection> for CallbackRejected {
 
 impl fmt::Debug for CallbackRejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // C-ISS-5: the received issuer is not shown here either.
+        // C-ISS-5: the received issuer is omitted here as well.
         f.debug_tuple("CallbackRejected").field(&self.rejection).finish()
     }
 }

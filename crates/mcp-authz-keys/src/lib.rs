@@ -5,7 +5,7 @@ mod leftovers;
 mod mounted;
 pub mod private_file;
 
-// Its types stand in public signatures, so that a user needs no further dependency.
+// Re-exported because its types are in public signatures, so that a user needs no further dependency.
 pub use authorization_server;
 
 pub use keys::{KeyFileError, read_mounted_keys, read_or_make, rotate_server_key};

@@ -10,7 +10,7 @@ mod policy;
 mod unreadable;
 mod windows;
 
-// Its types stand in public signatures, so that a user needs no further dependency.
+// Re-exported because its types are in public signatures, so that a user needs no further dependency.
 pub use oauth_types;
 
 pub use check::{Hierarchy, HierarchyError, Missing, NoHierarchy, ScopeOrder, check};
