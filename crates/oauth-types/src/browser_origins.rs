@@ -2,10 +2,10 @@
 
 use crate::uri::{InvalidUri, is_loopback_host};
 
-/// Origins whose pages may call the resource and read its answers.
+/// Origins whose pages may call the resource and read its responses.
 ///
-/// The list opens, and never closes: an origin on it passes the server's check of `Origin` and gets the headers of
-/// CORS; any other origin is treated as before. Cookies count in no case.
+/// The list only adds permissions: a listed origin passes the server's check of `Origin` and gets CORS headers; any
+/// other origin is treated as without a list. Cookies never count.
 ///
 /// ```
 /// use oauth_types::BrowserOrigins;
@@ -27,31 +27,34 @@ enum Kind {
 }
 
 impl BrowserOrigins {
-    /// No page of any origin.
+    /// Allows no origin.
     #[must_use]
     pub const fn none() -> Self {
         Self(Kind::Nobody)
     }
 
-    /// Pages that are served from the user's own machine, at any port.
+    /// Allows pages that are served from a loopback host, at any port.
     #[must_use]
     pub const fn loopback() -> Self {
         Self(Kind::Loopback)
     }
 
-    /// Pages of every origin. Such a server is protected by its tokens alone, which no page gets from the browser.
+    /// Allows every origin.
+    ///
+    /// Such a server is protected by its tokens alone, which a browser never adds to a request by itself.
     #[must_use]
     pub const fn any() -> Self {
         Self(Kind::Any)
     }
 
-    /// Pages of these origins, as browsers write them: `https://app.example`, `http://localhost:6274`,
-    /// `chrome-extension://…`.
+    /// Allows pages of these origins, written as browsers write them.
+    ///
+    /// Examples are `https://app.example`, `http://localhost:6274` and `chrome-extension://…`.
     ///
     /// # Errors
     ///
     /// [`InvalidUri`] for a text that no browser sends as `Origin`: with a path, a final slash, an upper-case letter,
-    /// a default port, a wildcard, or `null`, which every sandboxed page has.
+    /// a default port or a wildcard, or `null`, which every sandboxed page sends.
     pub fn listed(origins: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, InvalidUri> {
         let own = |origin: &str| check(origin).map(|()| Box::from(origin));
         let origins: Result<_, _> =
@@ -59,7 +62,7 @@ impl BrowserOrigins {
         Ok(Self(Kind::Listed(origins?)))
     }
 
-    /// Returns `true` if pages of this origin may call, compared byte for byte. `null` never may by name.
+    /// Returns `true` if pages of this origin may call, compared byte for byte; always `false` for `null`.
     #[must_use]
     pub fn allows(&self, origin: &str) -> bool {
         match &self.0 {
@@ -71,13 +74,13 @@ impl BrowserOrigins {
     }
 }
 
-/// Returns `true` if an origin is that of a page on the user's own machine.
+/// Returns `true` if an origin belongs to a loopback host.
 pub(crate) fn is_loopback(origin: &str) -> bool {
     let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
     host.and_then(split_port).is_some_and(|(host, _)| is_loopback_host(host))
 }
 
-/// Splits `host [ ":" port ]`; `None` if the port is no number.
+/// Splits `host [ ":" port ]`; `None` if the port has characters other than digits.
 pub(crate) fn split_port(text: &str) -> Option<(&str, &str)> {
     let end = text.rfind(']').map_or(0, |end| end + 1);
     let port = text.get(end..).and_then(|rest| rest.find(':')).map(|at| end + at);
@@ -86,7 +89,7 @@ pub(crate) fn split_port(text: &str) -> Option<(&str, &str)> {
     port.bytes().all(|byte| byte.is_ascii_digit()).then_some((host, port))
 }
 
-/// The serialization of an origin (RFC 6454 §6.2): a scheme, a host, and a port where it is not the default one.
+/// Checks the serialization of an origin (RFC 6454 §6.2): scheme, host, and a port if it is not the default.
 fn check(origin: &str) -> Result<(), InvalidUri> {
     let (scheme, rest) = origin.split_once("://").ok_or(InvalidUri::Syntax)?;
     let (host, port) = split_port(rest).ok_or(InvalidUri::Port)?;

@@ -1,5 +1,6 @@
-//! `WWW-Authenticate` (RFC 9110 §11.6.1): a lazy parser that allocates nothing, strict in structure
-//! and recovering per challenge.
+//! `WWW-Authenticate` challenges (RFC 9110 §11.6.1): a lazy parser that does not allocate.
+//!
+//! It is strict in structure, and a malformed challenge does not affect the others.
 
 mod bearer;
 
@@ -13,7 +14,7 @@ pub use bearer::BearerChallenge;
 
 use crate::form::Repeated;
 
-/// A challenge that breaks the grammar of RFC 9110 §11.3. Its neighbours are not affected.
+/// A challenge that breaks the grammar of RFC 9110 §11.3; other challenges are not affected.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct MalformedChallenge;
@@ -26,16 +27,16 @@ impl fmt::Display for MalformedChallenge {
 
 impl core::error::Error for MalformedChallenge {}
 
-/// The challenges of all `WWW-Authenticate` lines, in order, of whatever scheme.
+/// Iterator over the challenges of all `WWW-Authenticate` lines, in order, of any scheme.
 ///
 /// # Deviations from RFC 9110
 ///
-/// - An unquoted value may have any visible ASCII character but `"`, `,`, `;` and `\`: servers send
+/// - An unquoted value may have any visible ASCII character but `"`, `,`, `;` and `\`, because servers send
 ///   `scope=mcp:read`.
 /// - An unquoted value may be empty when another parameter follows: `a=, b=c`.
-/// - A line stands for itself: parameters at its start do not continue the line before.
-/// - Everything else that breaks the grammar costs its own challenge, which is reported as
-///   [`MalformedChallenge`], and no other.
+/// - Each line is parsed alone: parameters at its start do not continue the line before.
+/// - Any other error in the grammar drops only the challenge that contains it, which is reported as
+///   [`MalformedChallenge`].
 #[derive(Debug)]
 pub struct Challenges<'a> {
     lines: ValueIter<'a, HeaderValue>,
@@ -43,7 +44,7 @@ pub struct Challenges<'a> {
 }
 
 impl<'a> Challenges<'a> {
-    /// The challenges of a response.
+    /// Returns the challenges of a response.
     #[must_use]
     pub fn new(headers: &'a HeaderMap) -> Self {
         // C-DISC-3: every line counts.
@@ -69,7 +70,7 @@ impl<'a> Iterator for Challenges<'a> {
     }
 }
 
-/// One challenge: a scheme, and either parameters or one token68 (RFC 9110 §11.3).
+/// A challenge: a scheme, and either parameters or one token68 (RFC 9110 §11.3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Challenge<'a> {
     scheme: &'a str,
@@ -78,35 +79,35 @@ pub struct Challenge<'a> {
 }
 
 impl<'a> Challenge<'a> {
-    /// The scheme as it was written.
+    /// Returns the scheme as it was written.
     #[must_use]
     pub const fn scheme(&self) -> &'a str {
         self.scheme
     }
 
-    /// Whether it is this scheme; case does not count (RFC 9110 §11.1).
+    /// Returns `true` if the challenge has this scheme, compared without regard to case (RFC 9110 §11.1).
     #[must_use]
     pub fn is(&self, scheme: &str) -> bool {
         self.scheme.eq_ignore_ascii_case(scheme)
     }
 
-    /// The token68 that stands in place of parameters.
+    /// Returns the token68 that replaces the parameters, if there is one.
     #[must_use]
     pub const fn token68(&self) -> Option<&'a str> {
         self.token68
     }
 
-    /// The parameters in order, repeated ones included.
+    /// Returns the parameters in order, repeated ones included.
     #[must_use]
     pub const fn params(&self) -> Params<'a> {
         Params { rest: self.params }
     }
 
-    /// The one parameter of this name; case does not count (RFC 9110 §11.2).
+    /// Returns the value of a parameter; names are compared without regard to case (RFC 9110 §11.2).
     ///
     /// # Errors
     ///
-    /// [`Repeated`] when there is more than one.
+    /// [`Repeated`] if the challenge has more than one parameter of this name.
     pub fn param(&self, name: &'static str) -> Result<Option<ParamValue<'a>>, Repeated> {
         let is_it = |(own, _): &(&[u8], _)| own.eq_ignore_ascii_case(name.as_bytes());
         let mut params = self.params();
@@ -119,14 +120,14 @@ impl<'a> Challenge<'a> {
     }
 }
 
-/// The parameters of one challenge, already known to be well formed (RFC 9110 §11.2).
+/// Iterator over the parameters of a challenge, which are known to be well formed (RFC 9110 §11.2).
 #[derive(Clone, Debug)]
 pub struct Params<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Params<'a> {
-    /// The next parameter, its name still bytes.
+    /// Returns the next parameter, with its name as bytes.
     fn advance(&mut self) -> Option<(&'a [u8], ParamValue<'a>)> {
         let (name, value) = split_name(trim_start_list(self.rest))?;
         let (value, rest) = split_value(value)?;
@@ -144,7 +145,7 @@ impl<'a> Iterator for Params<'a> {
     }
 }
 
-/// The value of a parameter, as it stands on the wire (RFC 9110 §5.6.4).
+/// Value of a parameter as it was received, with its escapes (RFC 9110 §5.6.4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ParamValue<'a> {
     raw: &'a [u8],
@@ -152,8 +153,7 @@ pub struct ParamValue<'a> {
 }
 
 impl<'a> ParamValue<'a> {
-    /// The value without quotes and with quoted pairs resolved; borrowed unless there were some.
-    /// `None` when it is not UTF-8.
+    /// Returns the value with quoted pairs resolved; borrowed if it has none, `None` if it is not UTF-8.
     #[must_use]
     pub fn to_text(self) -> Option<Cow<'a, str>> {
         if !self.has_escapes {
@@ -181,12 +181,12 @@ const fn class(byte: u8) -> u8 {
     CLASSES[byte as usize]
 }
 
-/// `tchar` of RFC 9110 §5.6.2.
+/// Class of `tchar` (RFC 9110 §5.6.2).
 const TOKEN: u8 = 1;
-/// What an unquoted value may have.
+/// Class of the characters that an unquoted value may have.
 const UNQUOTED: u8 = 2;
 
-/// The classes of each byte: looked up, because every byte of every challenge asks.
+/// The classes of each byte, in a table, because every byte of every challenge is classified.
 #[expect(clippy::indexing_slicing, reason = "the table has an entry for every byte")]
 const CLASSES: [u8; 256] = {
     let mut classes = [0; 256];
@@ -221,7 +221,7 @@ const fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
-/// Splits where `belongs` first says no.
+/// Splits before the first byte for which `belongs` returns `false`.
 fn split_while(bytes: &[u8], belongs: impl Fn(u8) -> bool) -> (&[u8], &[u8]) {
     let end = bytes.iter().position(|&byte| !belongs(byte)).unwrap_or(bytes.len());
     bytes.split_at(end)
@@ -244,7 +244,7 @@ fn split_token(bytes: &[u8]) -> Option<(&str, &[u8])> {
     Some((core::str::from_utf8(token).ok()?, rest))
 }
 
-/// `token BWS "=" BWS`, the first half of a parameter: its name, and what follows.
+/// Splits off `token BWS "=" BWS`, the first half of a parameter: returns its name and the rest.
 fn split_name(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (name, rest) = split_while(bytes, is_token_char);
     if name.is_empty() {
@@ -253,7 +253,7 @@ fn split_name(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((name, trim_start(trim_start(rest).strip_prefix(b"=")?)))
 }
 
-/// `token / quoted-string`, the second half.
+/// Splits off `token / quoted-string`, the second half of a parameter: returns its value and the rest.
 fn split_value(bytes: &[u8]) -> Option<(ParamValue<'_>, &[u8])> {
     if let Some(quoted) = bytes.strip_prefix(b"\"") {
         return split_quoted(quoted);
@@ -262,7 +262,7 @@ fn split_value(bytes: &[u8]) -> Option<(ParamValue<'_>, &[u8])> {
     Some((ParamValue { raw, has_escapes: false }, rest))
 }
 
-/// What stands before the closing quote, and after it.
+/// Returns the text before the closing quote, and the rest after the quote.
 fn split_quoted(bytes: &[u8]) -> Option<(ParamValue<'_>, &[u8])> {
     let mut from = 0;
     loop {
@@ -271,17 +271,17 @@ fn split_quoted(bytes: &[u8]) -> Option<(ParamValue<'_>, &[u8])> {
             let (raw, rest) = bytes.split_at(at);
             return Some((ParamValue { raw, has_escapes: from > 0 }, rest.get(1..)?));
         }
-        // A quoted pair: whatever follows the backslash is text.
+        // In a quoted pair, the byte after the backslash is text.
         from = at + 2;
     }
 }
 
-/// Whether a list element ends here.
+/// Returns `true` if a list element ends here.
 fn at_element_end(bytes: &[u8]) -> bool {
     matches!(trim_start(bytes).first(), None | Some(b','))
 }
 
-/// Takes the first challenge off a list that begins with neither space nor comma.
+/// Splits the first challenge off a list that begins with neither space nor comma.
 fn split_challenge(list: &[u8]) -> (Option<Challenge<'_>>, &[u8]) {
     let Some((scheme, after_scheme)) = split_token(list) else {
         return (None, skip_challenge(list));
@@ -295,7 +295,7 @@ fn split_challenge(list: &[u8]) -> (Option<Challenge<'_>>, &[u8]) {
         }
         return split_params(bare, next);
     }
-    // A parameter without a scheme, or a scheme that something other than a space follows.
+    // A parameter without a scheme, or a scheme followed by anything but a space.
     if after_scheme.first() != Some(&b' ') || trim_start(after_scheme).first() == Some(&b'=') {
         return (None, skip_challenge(list));
     }
@@ -306,7 +306,7 @@ fn split_challenge(list: &[u8]) -> (Option<Challenge<'_>>, &[u8]) {
     split_params(bare, content)
 }
 
-/// Takes the parameters that `content` begins with.
+/// Splits off the parameters at the start of `content`.
 fn split_params<'a>(bare: Challenge<'a>, content: &'a [u8]) -> (Option<Challenge<'a>>, &'a [u8]) {
     let (mut rest, mut name) = (content, split_name(content));
     loop {
@@ -314,7 +314,7 @@ fn split_params<'a>(bare: Challenge<'a>, content: &'a [u8]) -> (Option<Challenge
         let Some((_, after)) = value.filter(|(_, after)| at_element_end(after)) else {
             return (None, skip_challenge(rest));
         };
-        // Another parameter goes on with this challenge; anything else begins the next one.
+        // Another parameter belongs to this challenge; anything else begins the next one.
         rest = trim_start_list(after);
         name = split_name(rest);
         if name.is_none() {
@@ -324,8 +324,9 @@ fn split_params<'a>(bare: Challenge<'a>, content: &'a [u8]) -> (Option<Challenge
     }
 }
 
-/// `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`, standing alone: what a parameter
-/// follows is `name=` with its value missing.
+/// Splits off a token68 that is not the start of a parameter with a missing value.
+///
+/// Grammar: `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.
 fn split_token68(bytes: &[u8]) -> Option<(&str, &[u8])> {
     let is_char =
         |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
@@ -342,7 +343,7 @@ fn starts_param(bytes: &[u8]) -> bool {
     split_name(bytes).is_some()
 }
 
-/// Skips a broken challenge: to the next comma, outside of quotes, after which a scheme stands.
+/// Skips a malformed challenge: up to the next comma outside of quotes that a scheme follows.
 fn skip_challenge(bytes: &[u8]) -> &[u8] {
     let mut rest = bytes;
     loop {

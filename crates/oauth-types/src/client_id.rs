@@ -1,4 +1,4 @@
-//! Client identifiers (RFC 6749 §2.2, client ID metadata documents).
+//! Client identifiers (RFC 6749 §2.2) and client ID metadata document URLs.
 
 use core::fmt;
 use core::net::Ipv6Addr;
@@ -8,22 +8,23 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::time::Entropy;
 use crate::uri::{EndpointUrl, InvalidUri, has_dot_segment};
 
-/// Why a text is not a client identifier (RFC 6749 §2.2, client ID metadata documents §3).
+/// The reason why a text is not a client identifier (RFC 6749 §2.2, client ID metadata documents §3).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum InvalidClientId {
-    /// It has no characters.
+    /// Is empty.
     Empty,
-    /// It has more than [`ClientId::MAX_BYTES`] bytes.
+    /// Has more than [`ClientId::MAX_BYTES`] bytes.
     TooLong,
-    /// It has a control character.
+    /// Has a control character.
     Control,
-    /// It is used as a metadata document URL and breaks this rule.
+    /// Is used as a metadata document URL and breaks this rule.
     Url(InvalidUri),
-    /// A metadata document URL names a path (MCP client registration).
+    /// Is a metadata document URL without a path (MCP client registration).
     NoPath,
-    /// A metadata document URL that URL parsers write in another way, so that what is fetched, shown and compared
-    /// would not be one text.
+    /// Is a metadata document URL that URL parsers serialize in another way.
+    ///
+    /// The URL that is fetched, shown and compared would then not be one text.
     Unusual,
 }
 
@@ -47,16 +48,18 @@ impl fmt::Display for InvalidClientId {
 
 impl core::error::Error for InvalidClientId {}
 
-/// An opaque client identifier, compared byte for byte (RFC 6749 §2.2).
+/// Opaque client identifier, compared byte for byte (RFC 6749 §2.2).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ClientId(Box<str>);
 
 impl ClientId {
-    /// Longest identifier, in bytes.
+    /// Longest client identifier, in bytes.
     pub const MAX_BYTES: usize = 2048;
 
-    /// Reads an identifier. Wider than the printable ASCII of RFC 6749 appendix A.1, because servers
-    /// hand out identifiers with other letters; control characters are refused.
+    /// Parses a client identifier.
+    ///
+    /// It accepts more than the printable ASCII of RFC 6749 appendix A.1, because some servers issue identifiers with
+    /// other letters; control characters are refused.
     ///
     /// # Errors
     ///
@@ -69,7 +72,7 @@ impl ClientId {
         if text.len() > Self::MAX_BYTES {
             return Err(InvalidClientId::TooLong);
         }
-        // Printable ASCII, which most identifiers are, is told without a look at the characters.
+        // Most identifiers are printable ASCII, which is checked by bytes, without decoding characters.
         let is_printable = |all, byte: u8| all & (byte.wrapping_sub(b' ') < 0x5F);
         if !text.bytes().fold(true, is_printable) && text.chars().any(char::is_control) {
             return Err(InvalidClientId::Control);
@@ -77,20 +80,21 @@ impl ClientId {
         Ok(Self(text.into()))
     }
 
-    /// A fresh identifier of 128 random bits. Never a URL, so never taken for a metadata document.
+    /// Creates an identifier of 128 random bits, which is never a URL and so never a metadata document's.
     #[must_use]
     pub fn new(entropy: Entropy<16>) -> Self {
         Self(entropy.into_secret().expose().into())
     }
 
-    /// The text.
+    /// Returns the text of the identifier.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether it would pass for a web URL, if only in the eyes of a lax reader. No identifier that a server makes
-    /// up does: it is a metadata document's URL, or nothing.
+    /// Returns `true` if a lenient parser could take the identifier for a web URL.
+    ///
+    /// Servers never issue such identifiers: only the URL of a metadata document is one.
     #[must_use]
     pub fn is_url_like(&self) -> bool {
         let is = |scheme: &str| {
@@ -120,19 +124,20 @@ impl<'de> Deserialize<'de> for ClientId {
     }
 }
 
-/// A client identifier that is the URL of its own metadata document
-/// (draft-ietf-oauth-client-id-metadata-document-03 §3): https, with a path, without fragment, userinfo
-/// or dot segments, and written as the WHATWG URL Standard serializes it.
+/// Client identifier that is the URL of its own metadata document.
+///
+/// The scheme is https; there is a path, and no fragment, userinfo or dot segment; and the text is the serialization
+/// of the WHATWG URL Standard (draft-ietf-oauth-client-id-metadata-document-03 §3).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct ClientMetadataUrl(EndpointUrl);
 
 impl ClientMetadataUrl {
-    /// Reads a metadata document URL.
+    /// Parses a metadata document URL.
     ///
     /// # Errors
     ///
-    /// The rule that is broken: [`InvalidClientId::Url`], [`NoPath`](InvalidClientId::NoPath) or
-    /// [`Unusual`](InvalidClientId::Unusual).
+    /// [`InvalidClientId::Url`], [`NoPath`](InvalidClientId::NoPath) or [`Unusual`](InvalidClientId::Unusual), for the
+    /// rule that the URL breaks.
     pub fn parse(text: &str) -> Result<Self, InvalidClientId> {
         // C-REG-2, A-CIMD-1
         let url = EndpointUrl::parse(text).map_err(InvalidClientId::Url)?;
@@ -145,7 +150,7 @@ impl ClientMetadataUrl {
         if has_dot_segment(url.path()) {
             return Err(InvalidClientId::Url(InvalidUri::DotSegment));
         }
-        // The query of a web URL is written without apostrophes.
+        // URL parsers serialize the query of a web URL without apostrophes.
         let has_apostrophe = url.query().is_some_and(|query| query.contains('\''));
         let origin = url.origin();
         if !text.starts_with(&*format!("{origin}/")) || !is_usual(origin.host()) || has_apostrophe {
@@ -154,24 +159,24 @@ impl ClientMetadataUrl {
         Ok(Self(url))
     }
 
-    /// Where the document is.
+    /// Returns the URL of the document.
     #[must_use]
     pub const fn as_url(&self) -> &EndpointUrl {
         &self.0
     }
 
-    /// The identifier that it is.
+    /// Returns the URL as a client identifier.
     #[must_use]
     pub fn client_id(&self) -> ClientId {
         ClientId(self.0.as_str().into())
     }
 }
 
-/// Whether a host that is an IPv6 address is in its shortest form. All others are, once in lower case.
+/// Returns `true` if a host is serialized as usual: an IPv6 address in its shortest form, or any other host.
 fn is_usual(host: &str) -> bool {
     let Some(literal) = host.strip_prefix('[') else { return true };
     let address = literal.strip_suffix(']').and_then(|literal| literal.parse::<Ipv6Addr>().ok());
-    // One that carries an IPv4 address is written in two ways.
+    // An address that carries an IPv4 address has two serializations.
     address.is_some_and(|ip| ip.to_ipv4_mapped().is_none() && format!("[{ip}]") == host)
 }
 

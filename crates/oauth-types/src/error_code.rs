@@ -1,14 +1,13 @@
-//! The `error` codes of each endpoint.
+//! OAuth `error` codes, per endpoint.
 
 use core::fmt;
 
-/// An error code that is not known here: 1 to 64 characters of those that RFC 6749 §5.2 allows, so it
-/// is safe to show.
+/// Unknown error code, of 1 to 64 characters that RFC 6749 §5.2 allows, so it is safe to show.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct OtherCode(Box<str>);
 
 impl OtherCode {
-    /// Longest code kept.
+    /// Longest unknown code, in bytes.
     pub const MAX_BYTES: usize = 64;
 
     fn parse(code: &str) -> Option<Self> {
@@ -17,7 +16,7 @@ impl OtherCode {
         (bounded && code.bytes().all(allowed)).then(|| Self(code.into()))
     }
 
-    /// The text.
+    /// Returns the text of the code.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -31,12 +30,12 @@ macro_rules! error_codes {
         #[non_exhaustive]
         pub enum $name {
             $($(#[$vdoc])* $variant,)+
-            /// A code that is not known here.
+            /// Any other code.
             Other(OtherCode),
         }
 
         impl $name {
-            /// Reads a code; `None` when it is empty, too long, or has a character that no code has.
+            /// Parses a code; `None` if it is empty, too long, or has a character that RFC 6749 §5.2 excludes.
             #[must_use]
             pub fn parse(code: &str) -> Option<Self> {
                 match code {
@@ -45,7 +44,7 @@ macro_rules! error_codes {
                 }
             }
 
-            /// The code on the wire.
+            /// Returns the code as it is sent.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 match self {
@@ -81,9 +80,9 @@ error_codes! {
     AuthorizationErrorCode {
         /// The request is malformed.
         InvalidRequest = "invalid_request",
-        /// The client may not use this endpoint.
+        /// The client may not use this response type.
         UnauthorizedClient = "unauthorized_client",
-        /// The user or the server said no.
+        /// The resource owner or the server denied the request.
         AccessDenied = "access_denied",
         /// The server does not offer this response type.
         UnsupportedResponseType = "unsupported_response_type",
@@ -91,9 +90,9 @@ error_codes! {
         InvalidScope = "invalid_scope",
         /// The resource is unknown or malformed.
         InvalidTarget = "invalid_target",
-        /// Nobody is logged in, and the request lets nobody be asked.
+        /// No user is logged in, and the request forbids a login page.
         LoginRequired = "login_required",
-        /// The user would have to be asked, and the request does not let them be.
+        /// The user would have to consent, and the request forbids asking.
         ConsentRequired = "consent_required",
         /// The server met an unexpected condition.
         ServerError = "server_error",
@@ -111,17 +110,17 @@ error_codes! {
         InvalidClient = "invalid_client",
         /// The code, refresh token or assertion is not valid for this client.
         InvalidGrant = "invalid_grant",
-        /// The client may not use this grant.
+        /// The client may not use this grant type.
         UnauthorizedClient = "unauthorized_client",
-        /// The server lacks this grant.
+        /// The server does not support this grant type.
         UnsupportedGrantType = "unsupported_grant_type",
-        /// A scope is unknown, malformed or wider than granted.
+        /// A scope is unknown, malformed or exceeds the granted scopes.
         InvalidScope = "invalid_scope",
         /// The resource is not the one that was authorized.
         InvalidTarget = "invalid_target",
         /// The server met an unexpected condition.
         ServerError = "server_error",
-        /// The server cannot answer now; the same request may be sent again.
+        /// The server cannot answer now; the request may be repeated unchanged.
         TemporarilyUnavailable = "temporarily_unavailable",
         /// The proof of possession has to carry the nonce of the response's `DPoP-Nonce` (RFC 9449 §8).
         UseDpopNonce = "use_dpop_nonce",
@@ -147,9 +146,9 @@ error_codes! {
     BearerErrorCode {
         /// The request is malformed.
         InvalidRequest = "invalid_request",
-        /// The token is expired, revoked, malformed or meant for somebody else.
+        /// The token is expired, revoked, malformed or meant for another resource.
         InvalidToken = "invalid_token",
-        /// The token does not reach far enough.
+        /// The token lacks a scope that the request needs.
         InsufficientScope = "insufficient_scope",
         /// The proof of possession has to carry the nonce of the response's `DPoP-Nonce` (RFC 9449 §9).
         UseDpopNonce = "use_dpop_nonce",

@@ -1,26 +1,26 @@
-//! `application/x-www-form-urlencoded`, as queries and bodies use it (RFC 6749 appendix B).
+//! Form encoding (`application/x-www-form-urlencoded`) of queries and bodies (RFC 6749 appendix B).
 
 use core::fmt;
 use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// All that is not unreserved in RFC 3986 is escaped, a space as `%20`: right in a query and a body.
+/// Escapes all but the unreserved characters of RFC 3986, so that the result fits queries and bodies.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Why a text is not a form (RFC 6749 appendix B) that is read here.
+/// The reason why a text is not an accepted form (RFC 6749 appendix B).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum FormError {
-    /// Longer than [`FormPairs::MAX_BYTES`].
+    /// The form is longer than [`FormPairs::MAX_BYTES`].
     TooLong,
-    /// More than [`FormPairs::MAX_PAIRS`] parameters.
+    /// The form has more than [`FormPairs::MAX_PAIRS`] parameters.
     TooManyPairs,
-    /// A name or value longer than [`FormPairs::MAX_VALUE_BYTES`].
+    /// A name or value is longer than [`FormPairs::MAX_VALUE_BYTES`].
     ValueTooLong,
-    /// A `%` that two hexadecimal digits do not follow.
+    /// A `%` is not followed by two hexadecimal digits.
     Escape,
-    /// A decoded name or value that is not UTF-8.
+    /// A decoded name or value is not UTF-8.
     Utf8,
 }
 
@@ -42,7 +42,7 @@ impl core::error::Error for FormError {}
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Repeated {
-    /// The name that was looked for.
+    /// Name of the parameter.
     pub name: &'static str,
 }
 
@@ -54,7 +54,7 @@ impl fmt::Display for Repeated {
 
 impl core::error::Error for Repeated {}
 
-/// The parameters of a query or a form body, decoded once, in their order (RFC 6749 §3.1, appendix B).
+/// Parameters of a query or a form body, decoded once, in order (RFC 6749 §3.1, appendix B).
 ///
 /// A value without escapes is borrowed from the input.
 ///
@@ -73,16 +73,16 @@ pub struct FormPairs<'a> {
 impl<'a> FormPairs<'a> {
     /// Longest form, in bytes.
     pub const MAX_BYTES: usize = 64 * 1024;
-    /// Most parameters.
+    /// Largest number of parameters.
     pub const MAX_PAIRS: usize = 64;
-    /// Longest name or value, in bytes, before it is decoded.
+    /// Longest name or value, in bytes before decoding.
     pub const MAX_VALUE_BYTES: usize = 8 * 1024;
 
-    /// Reads a form.
+    /// Parses a form.
     ///
     /// # Errors
     ///
-    /// [`FormError`] when a limit is passed or an escape or its UTF-8 is malformed.
+    /// [`FormError`] if a limit is exceeded, or an escape or the UTF-8 is malformed.
     pub fn parse(form: &'a [u8]) -> Result<Self, FormError> {
         if form.len() > Self::MAX_BYTES {
             return Err(FormError::TooLong);
@@ -109,16 +109,16 @@ impl<'a> FormPairs<'a> {
         Ok(Self { pairs })
     }
 
-    /// Room for an ordinary form, so that its list is allocated once; none for an empty one.
+    /// Returns the capacity for an ordinary form, so that its list is allocated once; 0 for an empty form.
     fn expected(form: &[u8]) -> usize {
         if form.is_empty() { 0 } else { 8 }
     }
 
-    /// Parameters that another library has decoded already.
+    /// Takes parameters that another library has already decoded.
     ///
     /// # Errors
     ///
-    /// [`FormError`] when a limit is passed, counted in decoded bytes here.
+    /// [`FormError`] if a limit is exceeded, counted in decoded bytes.
     pub fn from_pairs(
         decoded: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, FormError> {
@@ -139,17 +139,17 @@ impl<'a> FormPairs<'a> {
         Ok(Self { pairs })
     }
 
-    /// Whether a parameter of this name is there.
+    /// Returns `true` if there is a parameter of this name.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
         self.pairs.iter().any(|(own, _)| own == name)
     }
 
-    /// The one parameter of this name, which may be empty.
+    /// Returns the value of a parameter that must not be repeated; the value may be empty.
     ///
     /// # Errors
     ///
-    /// [`Repeated`] when there is more than one.
+    /// [`Repeated`] if there is more than one parameter of this name.
     pub fn single(&self, name: &'static str) -> Result<Option<&str>, Repeated> {
         let mut values = self.all(name);
         let first = values.next();
@@ -159,45 +159,45 @@ impl<'a> FormPairs<'a> {
         }
     }
 
-    /// The one parameter of this name; an empty value counts as none (RFC 6749 §3.1, §3.2).
+    /// Returns the value of a parameter; an empty value counts as absent (RFC 6749 §3.1, §3.2).
     ///
     /// # Errors
     ///
-    /// [`Repeated`] when there is more than one.
+    /// [`Repeated`] if there is more than one parameter of this name.
     pub fn value(&self, name: &'static str) -> Result<Option<&str>, Repeated> {
         Ok(self.single(name)?.filter(|value| !value.is_empty()))
     }
 
-    /// Every value of this name, for the parameters that may repeat (`resource`, RFC 8707 §2).
+    /// Returns every value of this name, for parameters that may repeat (`resource`, RFC 8707 §2).
     pub fn all<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s str> {
         self.pairs.iter().filter(move |(own, _)| own == name).map(|(_, value)| &**value)
     }
 
-    /// Whether any parameter, but for those of this name, appears more than once.
+    /// Returns `true` if any parameter other than `name` appears more than once.
     #[must_use]
     pub fn has_repeated_except(&self, name: &str) -> bool {
         let names = || self.pairs.iter().map(|(own, _)| &**own);
         names().enumerate().any(|(at, own)| own != name && names().take(at).any(|seen| seen == own))
     }
 
-    /// Every parameter, in order.
+    /// Returns every parameter, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.pairs.iter().map(|(name, value)| (&**name, &**value))
     }
 }
 
 impl fmt::Debug for FormPairs<'_> {
-    /// Names only: a form may hold codes, secrets and verifiers.
+    /// Shows only the number of parameters, because a form may hold codes, secrets and verifiers.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "FormPairs({} parameters, [redacted])", self.pairs.len())
     }
 }
 
-/// Decodes one name or value: `+` is a space, `%XX` a byte (RFC 6749 appendix B).
+/// Decodes a name or value: `+` is a space, `%XX` a byte (RFC 6749 appendix B).
 ///
 /// # Errors
 ///
-/// [`FormError::Escape`] or [`FormError::Utf8`].
+/// [`FormError::Escape`] if an escape is malformed, [`FormError::Utf8`] if the result is not UTF-8.
 pub fn decode_component(component: &[u8]) -> Result<Cow<'_, str>, FormError> {
     let Some(first) = memchr::memchr2(b'%', b'+', component) else {
         return core::str::from_utf8(component).map(Cow::Borrowed).map_err(|_| FormError::Utf8);
@@ -236,18 +236,18 @@ const fn hex(digit: u8) -> Option<u8> {
     }
 }
 
-/// Encodes one name or value (RFC 6749 appendix B); what is displayed decodes to the same text.
+/// Encodes a name or value (RFC 6749 appendix B), so that the displayed text decodes to the same value.
 #[must_use]
 pub fn encode_component(component: &str) -> impl fmt::Display {
     utf8_percent_encode(component, ESCAPED)
 }
 
-/// Builds a form or a query (RFC 6749 appendix B).
+/// Writer of a form or a query (RFC 6749 appendix B).
 #[derive(Clone, Default)]
 pub struct FormWriter(String);
 
 impl FormWriter {
-    /// An empty form.
+    /// Creates an empty form.
     #[must_use]
     pub const fn new() -> Self {
         Self(String::new())
@@ -264,13 +264,13 @@ impl FormWriter {
         self
     }
 
-    /// The form so far.
+    /// Returns the form written so far.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The finished form.
+    /// Returns the finished form.
     #[must_use]
     pub fn finish(self) -> String {
         self.0
@@ -283,7 +283,7 @@ impl fmt::Debug for FormWriter {
     }
 }
 
-/// Splits where `byte` first stands: what is before it, and what is after it.
+/// Splits at the first `byte`: returns the bytes before it, and those after it if it is found.
 fn split_at_byte(bytes: &[u8], byte: u8) -> (&[u8], Option<&[u8]>) {
     match memchr::memchr(byte, bytes).and_then(|at| bytes.split_at_checked(at)) {
         Some((before, after)) => (before, after.get(1..)),

@@ -1,7 +1,7 @@
-//! Host names and origins that a server answers to: the defence against rebound DNS names.
+//! Host names and origins that a server answers to, as a defence against DNS rebinding.
 //!
-//! A page that rebinds its DNS name to this machine calls a loopback server, or one with public operations, by the
-//! page's own name, and its browser says so in `Host` and `Origin`. Authorization servers and resource servers check
+//! A page that rebinds its DNS name to this machine calls a loopback server, or one with public operations, under the
+//! page's own name, which its browser sends in `Host` and `Origin`. Authorization servers and resource servers check
 //! both by this one rule.
 
 use http::Request;
@@ -29,25 +29,28 @@ pub struct Hosts {
     own: Origin,
     is_loopback: bool,
     more: Vec<Box<str>>,
-    /// Origins that the host opened the server to, if it did.
+    /// Origins that the host allowed, if it set any.
     browsers: Option<BrowserOrigins>,
     takes_null: bool,
 }
 
 impl Hosts {
-    /// The default: a loopback server answers to loopback names, any other to every name of a request with a token.
+    /// Creates the default rule for a server with this origin.
+    ///
+    /// A loopback server answers to loopback names. Any other server answers to every name in a request with a token.
     #[must_use]
     pub fn of(own: Origin) -> Self {
         let is_loopback = own.is_loopback();
         Self { own, is_loopback, more: Vec::new(), browsers: None, takes_null: false }
     }
 
-    /// Adds a host name, without a port. A server that is not a loopback one then answers to its own host and to the
-    /// added ones alone.
+    /// Adds a host name, without a port.
+    ///
+    /// A server that is not loopback then answers only to its own host and to the added names.
     ///
     /// # Errors
     ///
-    /// [`InvalidUri`] if it is not a host: a scheme, a port or a path is not part of one.
+    /// [`InvalidUri`] if the text is not a host: a scheme, a port or a path is not part of one.
     pub fn with_name(mut self, host: &str) -> Result<Self, InvalidUri> {
         let origin = Origin::of(&format!("https://{host}"))?;
         if !origin.host().eq_ignore_ascii_case(host) {
@@ -57,29 +60,31 @@ impl Hosts {
         Ok(self)
     }
 
-    /// Opens the server to pages of these origins.
+    /// Allows pages of these origins to call the server.
     #[must_use]
     pub fn with_browser_origins(mut self, origins: BrowserOrigins) -> Self {
         self.browsers = Some(origins);
         self
     }
 
-    /// Takes the origin `null` as well, which browsers send for a page of the server's own that sends no `Referer`. The
-    /// check of `Host` stays.
+    /// Accepts the origin `null` too, while the check of `Host` stays.
+    ///
+    /// Browsers send it for a page of the server's own that sends no `Referer`.
     #[must_use]
     pub const fn with_null_origin(mut self) -> Self {
         self.takes_null = true;
         self
     }
 
-    /// Every name, loopback ones too.
+    /// Returns every name that the server may answer to, loopback names included.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let more = self.more.iter().map(|name| &**name);
         [self.own.host(), "localhost", "127.0.0.1", "[::1]"].into_iter().chain(more)
     }
 
-    /// Returns `true` if pages of this origin may read answers: those that the host opened the server to, or else
-    /// loopback ones that it lets in.
+    /// Returns `true` if pages of this origin may read responses.
+    ///
+    /// Those are the origins that the host allowed or, if it set none, the loopback origins that pass the check.
     #[must_use]
     pub fn is_open_to(&self, origin: &str) -> bool {
         match &self.browsers {
@@ -98,14 +103,18 @@ impl Hosts {
         host.is_some_and(|host| self.is_own(host))
     }
 
-    /// Returns `true` if everything in a request that names a host or an origin names one of this server's.
+    /// Returns `true` if every host and origin in a request belongs to this server or is allowed.
+    ///
+    /// A server without configured names that is not loopback accepts every request.
     #[must_use]
     pub fn admits<B>(&self, request: &Request<B>) -> bool {
         self.is_unnamed() || self.admits_without_token(request)
     }
 
-    /// Returns `true` if a request without a token names this server: as [`admits`](Self::admits), and a server that was
-    /// told no name answers to its own host and to loopback names. No token keeps out a page that rebinds its name.
+    /// Returns `true` if a request without a token names this server in every host and origin.
+    ///
+    /// The check is that of [`admits`](Self::admits), but a server without configured names answers only to its own
+    /// host and to loopback names, because no token keeps out a page that rebinds its name.
     #[must_use]
     pub fn admits_without_token<B>(&self, request: &Request<B>) -> bool {
         let text = |name| {
@@ -119,14 +128,14 @@ impl Hosts {
         let mut hosts = text(HOST);
         hosts.next().is_none_or(|host| host.is_some_and(|host| self.is_own(host)))
             && hosts.next().is_none()
-            // HTTP/2 has no `Host`, and a request line may name another one.
+            // HTTP/2 has no `Host`, and the request line may name another host.
             && request.uri().authority().is_none_or(|host| self.is_own(host.as_str()))
             && text(ORIGIN).all(|origin| {
                 origin.is_some_and(|origin| self.is_own_origin(origin) || opened(origin))
             })
     }
 
-    /// Returns `true` if `host [ ":" port ]` is one of this server's names. Which port is for whoever listens.
+    /// Returns `true` if `host [ ":" port ]` is one of this server's names; the port is not compared.
     fn is_own(&self, text: &str) -> bool {
         let Some((host, _)) = split_port(text) else { return false };
         self.own.host().eq_ignore_ascii_case(host)
@@ -234,7 +243,7 @@ mod tests {
         {
             assert!(!asks(&hosts, "localhost", other) && !hosts.is_open_to(other), "{other}");
         }
-        // A rebound name is refused whoever may call.
+        // A rebound name is refused, whichever origins may call.
         let any = opened(LOCAL, BrowserOrigins::any());
         assert!(asks(&any, "localhost", "https://evil.example"));
         assert!(!asks(&any, "evil.example", "https://evil.example"));

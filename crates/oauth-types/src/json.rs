@@ -1,16 +1,16 @@
-//! JSON from others: bounded in size and depth, no member twice.
+//! Validation of untrusted JSON: bounded in size and depth, without repeated members.
 
 use core::fmt;
 use std::borrow::Cow;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// Deepest nesting that is read.
+/// Deepest nesting that is accepted.
 pub(crate) const MAX_DEPTH: usize = 32;
-/// Most members of one object.
+/// Largest number of members of one object.
 const MAX_MEMBERS: usize = 1024;
 
-/// Checks that a text is one JSON object, not too deep, in which no object has a member twice.
+/// Returns `true` if a text is one JSON object of bounded depth, without repeated members.
 pub(crate) fn is_sound_object(json: &[u8]) -> bool {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let is_object = json.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
@@ -19,7 +19,7 @@ pub(crate) fn is_sound_object(json: &[u8]) -> bool {
         && deserializer.end().is_ok()
 }
 
-/// Walks a value and keeps nothing of it.
+/// Visitor that checks a value and keeps nothing of it.
 #[derive(Clone, Copy)]
 struct Sound {
     depth: usize,
@@ -42,7 +42,7 @@ impl<'de> DeserializeSeed<'de> for Sound {
     }
 }
 
-/// A member name, borrowed where it has no escapes.
+/// Member name, borrowed if it has no escapes.
 #[derive(PartialEq, Eq, Hash)]
 struct Name<'a>(Cow<'a, str>);
 

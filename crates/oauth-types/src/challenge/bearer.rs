@@ -1,4 +1,4 @@
-//! The Bearer challenge (RFC 6750 §3, RFC 9728 §5.1), read and written by the same type.
+//! The Bearer challenge (RFC 6750 §3, RFC 9728 §5.1), parsed and written by one type.
 
 use http::{HeaderMap, HeaderValue};
 
@@ -9,10 +9,10 @@ use crate::scope::ScopeSet;
 use crate::text::ErrorDescription;
 use crate::uri::EndpointUrl;
 
-/// What a resource server says with a 401 or 403 (RFC 6750 §3, RFC 9728 §5.1).
+/// Bearer or DPoP challenge of a resource server, sent with a 401 or 403 (RFC 6750 §3, RFC 9728 §5.1).
 ///
-/// Every member is of a type that cannot break out of its quoted string, so writing one always gives
-/// a single well-formed line.
+/// No member can break out of its quoted string, because its type excludes quotes and control characters. Writing a
+/// challenge therefore always gives one well-formed line.
 ///
 /// ```
 /// use oauth_types::{BearerChallenge, BearerErrorCode, ScopeSet};
@@ -29,24 +29,24 @@ use crate::uri::EndpointUrl;
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct BearerChallenge {
-    /// What was wrong; absent when no token was sent (RFC 6750 §3.1).
+    /// Error code; absent if the request had no token (RFC 6750 §3.1).
     pub error: Option<BearerErrorCode>,
-    /// For the developer, never for a decision.
+    /// Explanation for developers, never for decisions.
     pub error_description: Option<ErrorDescription>,
-    /// All scopes that the request needs. Dropped when its text is malformed or empty.
+    /// All scopes that the request needs; ignored when parsed if malformed or empty.
     pub scope: Option<ScopeSet>,
-    /// Where the protected resource metadata is. Dropped when it is not an https URL.
+    /// URL of the protected resource metadata; ignored when parsed if it is not an https URL.
     pub resource_metadata: Option<EndpointUrl>,
 }
 
 impl BearerChallenge {
-    /// A challenge that says nothing yet.
+    /// Creates a challenge without parameters.
     #[must_use]
     pub const fn new() -> Self {
         Self { error: None, error_description: None, scope: None, resource_metadata: None }
     }
 
-    /// Sets the error; a request without a token gets none (RFC 6750 §3.1).
+    /// Sets the error; leave it unset for a request without a token (RFC 6750 §3.1).
     #[must_use]
     pub fn with_error(mut self, error: impl Into<Option<BearerErrorCode>>) -> Self {
         self.error = error.into();
@@ -63,7 +63,7 @@ impl BearerChallenge {
         self
     }
 
-    /// Sets all scopes that the request needs.
+    /// Sets the scopes that the request needs, all of them.
     #[must_use]
     pub fn with_scope(mut self, scope: impl Into<Option<ScopeSet>>) -> Self {
         self.scope = scope.into();
@@ -77,17 +77,17 @@ impl BearerChallenge {
         self
     }
 
-    /// The first well-formed Bearer challenge that says anything, among all header lines.
+    /// Finds the first well-formed Bearer challenge with any known parameter, among all header lines.
     ///
-    /// A challenge in which a parameter read here is repeated says nothing reliable and is passed
-    /// over.
+    /// A challenge that repeats one of these parameters is ambiguous and is passed over.
     #[must_use]
     pub fn find(headers: &HeaderMap) -> Option<Self> {
         Self::find_scheme("Bearer", headers)
     }
 
-    /// The first well-formed DPoP challenge that says anything: its parameters are those of a Bearer challenge
-    /// (RFC 9449 §7.1).
+    /// Finds the first well-formed DPoP challenge with any known parameter (RFC 9449 §7.1).
+    ///
+    /// The parameters are those of a Bearer challenge.
     #[must_use]
     pub fn find_dpop(headers: &HeaderMap) -> Option<Self> {
         Self::find_scheme("DPoP", headers)
@@ -123,7 +123,7 @@ impl BearerChallenge {
                 .and_then(ParamValue::to_text)
                 .map(|text| ErrorDescription::new(&text))
                 .filter(|description| !description.as_str().is_empty()),
-            // C-SCOPE-2: taken as it stands or, when malformed, not at all.
+            // C-SCOPE-2: scopes are taken exactly as received; a malformed list is ignored as a whole.
             scope: scope
                 .and_then(ParamValue::to_text)
                 .and_then(|text| ScopeSet::parse(&text).ok())
@@ -134,14 +134,15 @@ impl BearerChallenge {
         })
     }
 
-    /// The header value. It is one line of visible ASCII, whatever the members hold.
+    /// Returns the header value: one line of visible ASCII, whatever the members hold.
     #[must_use]
     pub fn to_header_value(&self) -> HeaderValue {
         self.line("Bearer", "")
     }
 
-    /// The header value of a DPoP challenge that says the same, and in which algorithms a proof may be signed
-    /// (RFC 9449 §7.1).
+    /// Returns the header value of a DPoP challenge with the same parameters (RFC 9449 §7.1).
+    ///
+    /// `algorithms` are those in which a proof may be signed; names that are not tokens are left out.
     #[must_use]
     pub fn to_dpop_header_value(&self, algorithms: &[SigningAlgorithm]) -> HeaderValue {
         let names = algorithms.iter().map(SigningAlgorithm::as_str);
@@ -151,7 +152,7 @@ impl BearerChallenge {
     }
 
     fn line(&self, scheme: &'static str, algorithms: &str) -> HeaderValue {
-        // R-AUTH-6: no member's type admits a quote, a backslash or a control character.
+        // R-AUTH-6: the type of each member excludes quotes, backslashes and control characters.
         let mut line = String::from(scheme);
         let mut add = |name: &str, value: Option<&str>| {
             if let Some(value) = value.filter(|value| !value.is_empty()) {
@@ -159,8 +160,8 @@ impl BearerChallenge {
                 line.extend([separator, name, "=\"", value, "\""]);
             }
         };
-        // Many clients search the line for `name=` and take the first they find, inside of a value too. So a value
-        // that may be made of a request's text comes after those that may not.
+        // Many clients search the line for `name=` and take the first match, even inside a value. A value that may
+        // contain text of the request therefore follows those that cannot.
         add("error", self.error.as_ref().map(BearerErrorCode::as_str));
         add("resource_metadata", self.resource_metadata.as_ref().map(EndpointUrl::as_str));
         add("algs", Some(algorithms));

@@ -1,4 +1,4 @@
-//! Challenges, read from header lines and written.
+//! Challenges: parsing header lines and writing them.
 
 use proptest::prelude::*;
 

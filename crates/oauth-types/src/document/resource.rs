@@ -16,7 +16,7 @@ pub struct ProtectedResourceMetadata {
     pub resource: ResourceUri,
     /// Authorization servers whose tokens the resource accepts; a client chooses one.
     ///
-    /// Items that are no valid issuer identifiers are passed over while another is left.
+    /// Malformed items are passed over while another is left.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub authorization_servers: Vec<Issuer>,
     /// Scopes that the resource chooses to list.
