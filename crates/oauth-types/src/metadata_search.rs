@@ -1,20 +1,21 @@
-//! The search for a metadata document among its well-known places (RFC 8414 §3, RFC 9728 §3): one rule for
-//! clients and resource servers.
+//! Metadata discovery: the search for a document among its well-known URLs (RFC 8414 §3, RFC 9728 §3).
 //!
-//! | response at a place | leads to | if no place is right |
+//! Clients and resource servers follow the same rule:
+//!
+//! | response at a URL | leads to | if every URL fails |
 //! |---|---|---|
 //! | 200 with the document, which names what was looked for | `Found` | |
 //! | 301, 307 or 308 to a URL on the same origin, at most three in a row | that URL | |
-//! | 4xx, but for 408, 425 and 429 | the next place | nothing is there |
-//! | 200 with a page, not a JSON object | the next place | nothing is there; the first page is told |
-//! | a document that names another issuer (RFC 8414 §3.3) | the next place | told |
-//! | a document that names another resource (RFC 9728 §3.3) | the end: the resource says that this is not it | told |
-//! | 200 with a JSON object that is no such document | the next place | told |
-//! | any other status: 5xx, 408, 425, 429, a redirect that is not followed | the next place | told |
+//! | 4xx except 408, 425 and 429 | the next URL | no document is published |
+//! | 200 with a page, not a JSON object | the next URL | no document is published; the first page is reported |
+//! | a document that names another issuer (RFC 8414 §3.3) | the next URL | reported |
+//! | a document that names another resource (RFC 9728 §3.3) | the end: the resource denies the match | reported |
+//! | 200 with a JSON object that is not such a document | the next URL | reported |
+//! | any other status: 5xx, 408, 425, 429, a redirect that is not followed | the next URL | reported |
 //!
-//! All places of one search belong to one origin or one issuer. The first response of a told row is the failure
-//! ([`MetadataNotFound::failure`]); it also rules out that there is no document ([`MetadataNotFound::is_absent`]),
-//! so that a server in trouble is never taken for one of MCP 2025-03-26.
+//! All URLs of one search belong to one origin or one issuer. The first response of a row marked as reported is the
+//! failure ([`MetadataNotFound::failure`]). It also rules out that no document is published
+//! ([`MetadataNotFound::is_absent`]), so a server in trouble is never taken for one of MCP 2025-03-26.
 
 use core::fmt;
 use std::vec::IntoIter;
@@ -25,7 +26,7 @@ use http::{Response, StatusCode};
 use crate::document::{AuthorizationServerMetadata, DocumentError, ProtectedResourceMetadata};
 use crate::uri::{EndpointUrl, Issuer, Location, ResourceUri};
 
-/// A search for metadata, at the place that is to be asked now.
+/// Search for a metadata document, at the URL that is to be requested now.
 ///
 /// Send a GET of [`url`](Self::url), follow no redirect, and hand the response to [`resume`](Self::resume).
 ///
@@ -47,67 +48,67 @@ use crate::uri::{EndpointUrl, Issuer, Location, ResourceUri};
 #[derive(Clone, Debug)]
 #[must_use = "ask at `url`, then `resume`"]
 pub struct MetadataSearch {
-    /// One of the well-known places.
+    /// One of the well-known URLs.
     place: EndpointUrl,
-    /// The place, or what it redirects to.
+    /// The well-known URL, or the target of its redirect.
     url: EndpointUrl,
     redirects: u8,
     rest: IntoIter<EndpointUrl>,
     so_far: MetadataNotFound,
 }
 
-/// The next move of a [`MetadataSearch`].
+/// Next step of a [`MetadataSearch`].
 #[derive(Clone, Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a host must take each step")]
 pub enum MetadataStep<T> {
-    /// The document, and the well-known place that led to it.
+    /// The document was found.
     Found {
         /// The document.
         document: T,
-        /// The place.
+        /// The well-known URL that led to the document.
         place: EndpointUrl,
     },
-    /// Another URL to ask at.
+    /// Another URL is to be requested.
     Next(MetadataSearch),
 }
 
-/// The reason why a response is not the metadata that was looked for. It holds no text of the response.
+/// The reason why a response is not the expected metadata, without text of the response.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum MetadataFailure {
-    /// A status that is neither 200 nor the absence of a document.
+    /// The status is neither 200 nor one that means that no document is published.
     Status(StatusCode),
-    /// A body that is not the document.
+    /// The body is not the document.
     Document {
-        /// The URL that answered.
+        /// URL that answered.
         url: EndpointUrl,
-        /// The rule broken.
+        /// Rule that the document breaks.
         error: DocumentError,
     },
-    /// Metadata of another issuer (RFC 8414 §3.3).
+    /// The metadata belongs to another issuer (RFC 8414 §3.3).
     IssuerMismatch {
-        /// The issuer in the document.
+        /// Issuer in the document.
         received: Issuer,
     },
-    /// Metadata of another resource (RFC 9728 §3.3).
+    /// The metadata belongs to another resource (RFC 9728 §3.3).
     ResourceMismatch {
-        /// The URL that answered.
+        /// URL that answered.
         url: EndpointUrl,
     },
 }
 
-/// The outcome of a search that found no document at any place.
+/// Error of a search that found no document at any URL.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct MetadataNotFound {
-    /// The first failure; `None` if every place answered 4xx.
+    /// First failure; `None` if every URL answered with a 4xx.
     pub failure: Option<MetadataFailure>,
-    /// `true` if every place answered 4xx or with a page: no document is published.
+    /// `true` if every URL answered with a 4xx or a page, so no document is published.
     pub is_absent: bool,
 }
 
 impl MetadataSearch {
-    /// Starts a search at these places, in this order; `None` if there are none.
+    /// Starts a search at these well-known URLs, in this order; `None` if there are none.
     #[must_use]
     pub fn new(places: Vec<EndpointUrl>) -> Option<Self> {
         let mut rest = places.into_iter();
@@ -116,18 +117,19 @@ impl MetadataSearch {
         Some(Self { url: place.clone(), place, redirects: 0, rest, so_far })
     }
 
-    /// The URL to ask at now.
+    /// Returns the URL to request now.
     #[must_use]
     pub const fn url(&self) -> &EndpointUrl {
         &self.url
     }
 
-    /// Goes on with the response. `read` reads the document and checks what it is about: [`issued_by`] or
-    /// [`describing`].
+    /// Goes on with the response to a request for [`url`](Self::url).
+    ///
+    /// `read` parses the document and checks which issuer or resource it names: [`issued_by`] or [`describing`].
     ///
     /// # Errors
     ///
-    /// [`MetadataNotFound`] when no place is left.
+    /// [`MetadataNotFound`] if no URL is left.
     pub fn resume<T>(
         mut self,
         response: &Response<Bytes>,
@@ -158,11 +160,11 @@ impl MetadataSearch {
         self.next(Some(MetadataFailure::Status(status)), false)
     }
 
-    /// Goes on where the body was longer than any document and was not read to its end.
+    /// Goes on after a body that exceeded the limit of documents and was not read to its end.
     ///
     /// # Errors
     ///
-    /// As [`resume`](Self::resume).
+    /// [`MetadataNotFound`] if no URL is left.
     pub fn too_large<T>(self) -> Result<MetadataStep<T>, MetadataNotFound> {
         let url = self.url.clone();
         let failure = MetadataFailure::Document { url, error: DocumentError::TooLarge };
@@ -174,7 +176,7 @@ impl MetadataSearch {
         failure: Option<MetadataFailure>,
         is_absent: bool,
     ) -> Result<MetadataStep<T>, MetadataNotFound> {
-        // A page is told only where nothing else failed.
+        // A page is reported only if no other response failed.
         let tells_more = self.so_far.is_absent && !is_absent;
         if self.so_far.failure.is_none() || tells_more {
             self.so_far.failure = failure;
@@ -200,8 +202,9 @@ pub fn issued_by(
     }
 }
 
-/// Reads the metadata of a protected resource that [covers](ResourceUri::covers) the one being called
-/// (RFC 9728 §3.3).
+/// Reads the metadata of a protected resource that covers the called one (RFC 9728 §3.3).
+///
+/// See [`ResourceUri::covers`].
 pub fn describing(
     called: &ResourceUri,
 ) -> impl FnOnce(&EndpointUrl, &[u8]) -> Result<ProtectedResourceMetadata, MetadataFailure> {
@@ -216,8 +219,9 @@ pub fn describing(
     }
 }
 
-/// Returns `true` if a body is no attempt at a JSON object: the page that a web application answers with
-/// wherever it has nothing.
+/// Returns `true` if a body does not begin like a JSON object.
+///
+/// Web applications answer with such a page at URLs that they do not know.
 fn is_page(body: &[u8]) -> bool {
     let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
     !body.trim_ascii_start().starts_with(b"{")
@@ -238,7 +242,7 @@ impl core::error::Error for MetadataFailure {}
 
 impl fmt::Display for MetadataFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A query may hold what the user keeps to themselves.
+        // Queries are omitted, because they may hold secrets of the user.
         match self {
             Self::Status(status) => write!(f, "the metadata URL answered {}", status.as_u16()),
             Self::Document { url, error } => write!(f, "{}: {error}", url.without_query()),

@@ -1,6 +1,8 @@
-//! Registered names that documents list: methods, grants, response types (RFC 7591 §2, RFC 8414 §2).
+//! Registered names in OAuth documents: grant types, authentication methods, response types.
+//!
+//! Their metadata members are those of RFC 7591 §2 and RFC 8414 §2.
 
-/// An open set of wire names: the ones we know, and any other, kept as text.
+/// Defines an open set of names: the known ones, and any other, kept as text.
 macro_rules! open_names {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$doc])*
@@ -8,12 +10,12 @@ macro_rules! open_names {
         #[non_exhaustive]
         pub enum $name {
             $($(#[$vdoc])* $variant,)+
-            /// A name that is not known here.
+            /// Any other name.
             Other(Box<str>),
         }
 
         impl $name {
-            /// The name on the wire.
+            /// Returns the name as it is sent.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 match self {
@@ -22,7 +24,7 @@ macro_rules! open_names {
                 }
             }
 
-            /// Reads a name; one that is not known is kept.
+            /// Reads a name; an unknown one is kept.
             #[must_use]
             pub fn from_name(name: &str) -> Self {
                 match name {
@@ -47,9 +49,9 @@ macro_rules! open_names {
 }
 
 open_names! {
-    /// How a client authenticates at the token endpoint (`token_endpoint_auth_method`).
+    /// Client authentication method at the token endpoint (`token_endpoint_auth_method`).
     AuthMethod {
-        /// A public client: its identifier alone.
+        /// Public client, which sends only its identifier.
         None = "none",
         /// Identifier and secret in the `Authorization` header (RFC 6749 §2.3.1).
         ClientSecretBasic = "client_secret_basic",
@@ -61,31 +63,31 @@ open_names! {
 }
 
 open_names! {
-    /// What a token request offers (`grant_type`).
+    /// Grant type of a token request (`grant_type`).
     GrantType {
         /// An authorization code (RFC 6749 §4.1).
         AuthorizationCode = "authorization_code",
         /// A refresh token (RFC 6749 §6).
         RefreshToken = "refresh_token",
-        /// The client's own authority (RFC 6749 §4.4).
+        /// Client credentials, without a resource owner (RFC 6749 §4.4).
         ClientCredentials = "client_credentials",
         /// A signed assertion (RFC 7523 §2.1).
         JwtBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer",
-        /// One token for another (RFC 8693 §2.1).
+        /// Exchange of one token for another (RFC 8693 §2.1).
         TokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange",
     }
 }
 
 open_names! {
-    /// What a grant's assertions have to be like (draft-ietf-oauth-identity-assertion-authz-grant §7.2).
+    /// Profile of the assertions of a grant (draft-ietf-oauth-identity-assertion-authz-grant §7.2).
     GrantProfile {
-        /// The word of an enterprise's identity provider.
+        /// Identity assertion (ID-JAG) of an enterprise's identity provider.
         IdJag = "urn:ietf:params:oauth:grant-profile:id-jag",
     }
 }
 
 open_names! {
-    /// What an authorization request asks for (`response_type`).
+    /// Response type of an authorization request (`response_type`).
     ResponseType {
         /// An authorization code.
         Code = "code",
@@ -93,17 +95,17 @@ open_names! {
 }
 
 open_names! {
-    /// What kind of program the client is (OpenID Connect Registration §2).
+    /// Application type of a client (OpenID Connect Registration §2).
     ApplicationType {
-        /// Installed on the user's machine: loopback or private-use redirects.
+        /// Native application, installed on the user's device, with loopback or private-use redirect URIs.
         Native = "native",
-        /// Served over https.
+        /// Web application, served over https.
         Web = "web",
     }
 }
 
 open_names! {
-    /// How a JWT is signed (RFC 7518 §3.1, RFC 8037 §3.1).
+    /// Signing algorithm of a JWT (RFC 7518 §3.1, RFC 8037 §3.1).
     SigningAlgorithm {
         /// ECDSA on P-256 with SHA-256.
         Es256 = "ES256",
@@ -119,18 +121,19 @@ open_names! {
 }
 
 open_names! {
-    /// A kind of token, for token exchange (RFC 8693 §3).
+    /// Type of a token in a token exchange (RFC 8693 §3).
     IssuedTokenType {
         /// An OpenID Connect ID token.
         IdToken = "urn:ietf:params:oauth:token-type:id_token",
-        /// An identity assertion for another authorization server
-        /// (draft-ietf-oauth-identity-assertion-authz-grant).
+        /// Identity assertion for another authorization server.
+        ///
+        /// Specified in draft-ietf-oauth-identity-assertion-authz-grant.
         IdJag = "urn:ietf:params:oauth:token-type:id-jag",
     }
 }
 
 open_names! {
-    /// The form of a client assertion (RFC 7521 §4.2).
+    /// Type of a client assertion (RFC 7521 §4.2).
     ClientAssertionType {
         /// A JWT (RFC 7523 §2.2).
         JwtBearer = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",

@@ -1,4 +1,4 @@
-//! Proof Key for Code Exchange (RFC 7636), S256 only.
+//! PKCE: Proof Key for Code Exchange (RFC 7636), with S256 only.
 
 use core::fmt;
 
@@ -11,13 +11,13 @@ use subtle::ConstantTimeEq as _;
 use crate::secret::Secret;
 use crate::time::Entropy;
 
-/// Why a text is not a verifier or an S256 challenge (RFC 7636 §4.1, §4.2).
+/// The reason why a text is not a code verifier or an S256 code challenge (RFC 7636 §4.1, §4.2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum InvalidPkce {
-    /// A verifier has 43 to 128 characters; an S256 challenge exactly 43.
+    /// The length is wrong: a verifier has 43 to 128 characters, an S256 challenge exactly 43.
     Length,
-    /// A character outside the unreserved set (verifier) or base64url (challenge).
+    /// A character is outside the unreserved set (verifier) or base64url (challenge).
     Character,
 }
 
@@ -32,23 +32,23 @@ impl fmt::Display for InvalidPkce {
 
 impl core::error::Error for InvalidPkce {}
 
-/// The secret that the client keeps and shows at the token endpoint (RFC 7636 §4.1).
+/// Code verifier, which the client keeps secret until the token request (RFC 7636 §4.1).
 #[derive(Clone, Debug)]
 pub struct CodeVerifier(Secret);
 
 impl CodeVerifier {
-    /// A fresh verifier of 256 random bits, 43 characters long.
+    /// Creates a verifier of 256 random bits, 43 characters long.
     #[must_use]
     pub fn new(entropy: Entropy<32>) -> Self {
         // C-AUTHZ-1
         Self(entropy.into_secret())
     }
 
-    /// Reads a verifier.
+    /// Parses a code verifier.
     ///
     /// # Errors
     ///
-    /// [`InvalidPkce`] when it breaks RFC 7636 §4.1.
+    /// [`InvalidPkce`] if the text breaks RFC 7636 §4.1.
     pub fn parse(text: &str) -> Result<Self, InvalidPkce> {
         if !(43..=128).contains(&text.len()) {
             return Err(InvalidPkce::Length);
@@ -60,13 +60,13 @@ impl CodeVerifier {
         Ok(Self(Secret::new(text)))
     }
 
-    /// The text to send, and to keep.
+    /// Returns the text to send and to store.
     #[must_use]
     pub const fn as_secret(&self) -> &Secret {
         &self.0
     }
 
-    /// Its S256 challenge (RFC 7636 §4.2).
+    /// Returns the S256 challenge of the verifier (RFC 7636 §4.2).
     #[must_use]
     pub fn challenge(&self) -> CodeChallenge {
         let digest = Sha256::digest(self.0.expose().as_bytes());
@@ -74,19 +74,19 @@ impl CodeVerifier {
     }
 }
 
-/// What the authorization request shows of the verifier: the base64url of its SHA-256, 43 characters.
+/// Code challenge of an authorization request: base64url of the verifier's SHA-256, 43 characters.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CodeChallenge(Box<str>);
 
 impl CodeChallenge {
-    /// The one method spoken here.
+    /// The only supported challenge method.
     pub const METHOD: &'static str = "S256";
 
-    /// Reads a challenge.
+    /// Parses a code challenge.
     ///
     /// # Errors
     ///
-    /// [`InvalidPkce`] when it cannot be the base64url of a SHA-256.
+    /// [`InvalidPkce`] if the text cannot be the base64url of a SHA-256.
     pub fn parse(text: &str) -> Result<Self, InvalidPkce> {
         if text.len() != 43 {
             return Err(InvalidPkce::Length);
@@ -97,13 +97,13 @@ impl CodeChallenge {
         Ok(Self(text.into()))
     }
 
-    /// The text.
+    /// Returns the text of the challenge.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether `verifier` is the one that this challenge was made from, in constant time.
+    /// Returns `true` if `verifier` gives this challenge, compared in constant time.
     #[must_use]
     pub fn matches(&self, verifier: &CodeVerifier) -> bool {
         // A-TOKEN-3

@@ -1,4 +1,4 @@
-//! JSON answers, with the caching that OAuth asks for; and what a body says it is.
+//! JSON responses with the `Cache-Control` that OAuth requires, and media types of bodies.
 
 use bytes::Bytes;
 use http::header::{
@@ -6,7 +6,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
-/// The media type of a body, in lower case and without its parameters (RFC 9110 §8.3).
+/// Returns the media type of a body, in lower case and without parameters (RFC 9110 §8.3).
 #[must_use]
 pub fn media_type(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
@@ -14,15 +14,18 @@ pub fn media_type(headers: &HeaderMap) -> Option<String> {
     Some(own.trim().to_ascii_lowercase())
 }
 
-/// The answer to a request for a metadata document: public, kept by any cache for an hour, readable from any
-/// origin (RFC 8414 §3.2, RFC 9728 §3.2). Other methods than GET and HEAD are told so.
+/// Creates the response to a request for a metadata document (RFC 8414 §3.2, RFC 9728 §3.2).
+///
+/// It is public, cacheable for 3600 seconds and readable from any origin. Methods other than GET and HEAD get a 405.
 #[must_use]
 pub fn metadata_response(method: &Method, document: Bytes) -> Response<Bytes> {
     public(method, document, "application/json", "public, max-age=3600")
 }
 
-/// The answer to a request for public keys (RFC 7517 §5, §8.5.2): like metadata, but kept for five minutes only, so
-/// that a key that was taken back is not believed for long.
+/// Creates the response to a request for public keys (RFC 7517 §5, §8.5.2).
+///
+/// It equals a metadata response, but is cacheable for 300 seconds only, so that a revoked key is not trusted for
+/// long.
 #[must_use]
 pub fn key_set_response(method: &Method, document: Bytes) -> Response<Bytes> {
     public(method, document, "application/jwk-set+json", "public, max-age=300")
@@ -45,8 +48,9 @@ fn public(
     answer(StatusCode::OK, document, &headers)
 }
 
-/// A JSON answer that no cache may keep: everything that holds a token, a secret or an error about
-/// one (RFC 6749 §5.1, §5.2).
+/// Creates a JSON response that must not be cached (RFC 6749 §5.1, §5.2).
+///
+/// Use it for every response with a token, a secret or an error about one.
 #[must_use]
 pub fn json_response_uncached(status: StatusCode, json: Bytes) -> Response<Bytes> {
     let headers =

@@ -1,22 +1,22 @@
-//! Scopes (RFC 6749 §3.3).
+//! Scopes and scope sets (RFC 6749 §3.3).
 
 use core::fmt;
 use core::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Why a text is not a scope or a set of scopes (RFC 6749 §3.3).
+/// The reason why a text is not a scope or a set of scopes (RFC 6749 §3.3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum InvalidScope {
-    /// A single scope has no characters.
+    /// The text of a single scope is empty.
     Empty,
-    /// A character outside `%x21 / %x23-5B / %x5D-7E`, at this byte of the text.
+    /// A character is outside `%x21 / %x23-5B / %x5D-7E`.
     Character {
-        /// Byte offset.
+        /// Byte offset of the character in the text.
         at: usize,
     },
-    /// More than [`ScopeSet::MAX_SCOPES`] scopes, or more than [`ScopeSet::MAX_BYTES`] bytes.
+    /// The set exceeds [`ScopeSet::MAX_SCOPES`] scopes or [`ScopeSet::MAX_BYTES`] bytes.
     TooLarge,
 }
 
@@ -43,19 +43,19 @@ const fn is_scope_char(byte: u8) -> bool {
     matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E)
 }
 
-/// One scope, such as `files:read` (RFC 6749 §3.3). Case-sensitive.
+/// A single, case-sensitive scope such as `files:read` (RFC 6749 §3.3).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Scope(Box<str>);
 
 impl Scope {
-    /// The scope that asks for a refresh token (OpenID Connect Core §11).
+    /// Scope that requests a refresh token (OpenID Connect Core §11).
     pub const OFFLINE_ACCESS: &'static str = "offline_access";
 
-    /// Reads one scope.
+    /// Parses one scope.
     ///
     /// # Errors
     ///
-    /// [`InvalidScope`] when the text is empty or has a character that RFC 6749 §3.3 excludes.
+    /// [`InvalidScope`] if the text is empty, too long, or has a character that RFC 6749 §3.3 excludes.
     pub fn parse(text: &str) -> Result<Self, InvalidScope> {
         if text.is_empty() {
             return Err(InvalidScope::Empty);
@@ -69,7 +69,7 @@ impl Scope {
         }
     }
 
-    /// The text.
+    /// Returns the text of the scope.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -90,10 +90,10 @@ impl FromStr for Scope {
     }
 }
 
-/// A set of scopes (RFC 6749 §3.3) that remembers in which order it first saw them.
+/// Set of scopes (RFC 6749 §3.3) that keeps the order in which they were added.
 ///
-/// Kept as the one text that goes over the wire: each scope once, one space between. "No scope
-/// parameter" is `Option<ScopeSet>::None`, which is not the same as an empty set.
+/// The set is stored as the text that is sent: each scope once, with one space between. A missing `scope` parameter is
+/// `Option<ScopeSet>::None`, which differs from an empty set.
 ///
 /// ```
 /// use oauth_types::ScopeSet;
@@ -108,29 +108,29 @@ impl FromStr for Scope {
 pub struct ScopeSet(String);
 
 impl ScopeSet {
-    /// Most scopes that a set holds; a peer that asks for more is not served.
+    /// Largest number of scopes in a set; requests for more are refused.
     pub const MAX_SCOPES: usize = 128;
     /// Longest text of a set, in bytes.
     pub const MAX_BYTES: usize = 8 * 1024;
 
-    /// The set without a member.
+    /// Creates an empty set.
     #[must_use]
     pub const fn empty() -> Self {
         Self(String::new())
     }
 
-    /// Reads a space-separated list. Surplus spaces are skipped and repeated scopes kept once.
+    /// Parses a space-separated list; surplus spaces are skipped, repeated scopes kept once.
     ///
     /// # Errors
     ///
-    /// [`InvalidScope`] for a character that is neither a space nor allowed in a scope, or for a
-    /// list over the bounds.
+    /// [`InvalidScope`] for a character that is neither a space nor allowed in a scope, or for a list that exceeds the
+    /// limits.
     pub fn parse(text: &str) -> Result<Self, InvalidScope> {
         if text.len() > Self::MAX_BYTES {
             return Err(InvalidScope::TooLarge);
         }
         let excluded = |byte| byte != b' ' && !is_scope_char(byte);
-        // Without a way out of the loop the compiler looks at many bytes at once; which one it was is asked after.
+        // Without an early exit the compiler vectorizes the loop; the position is looked up only after a match.
         if text.bytes().fold(false, |found, byte| found | excluded(byte))
             && let Some(at) = text.bytes().position(excluded)
         {
@@ -139,45 +139,45 @@ impl ScopeSet {
         join("", text).map(Self)
     }
 
-    /// The members, in first-seen order.
+    /// Returns the scopes, in first-seen order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         words(&self.0)
     }
 
-    /// How many members.
+    /// Returns the number of scopes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.iter().count()
     }
 
-    /// Whether there is no member.
+    /// Returns `true` if the set is empty.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether `scope` is a member.
+    /// Returns `true` if the set contains `scope`.
     #[must_use]
     pub fn contains(&self, scope: &str) -> bool {
         self.iter().any(|member| member == scope)
     }
 
-    /// The members as they go over the wire.
+    /// Returns the scopes as they are sent, separated by spaces.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The members of both, those of `self` first.
+    /// Returns the scopes of both sets, those of `self` first.
     ///
     /// # Errors
     ///
-    /// [`InvalidScope::TooLarge`] when together they exceed the bounds.
+    /// [`InvalidScope::TooLarge`] if the union exceeds the limits.
     pub fn union(&self, other: &Self) -> Result<Self, InvalidScope> {
         join(&self.0, &other.0).map(Self)
     }
 
-    /// The members of `self` for which `keep` answers yes.
+    /// Returns the scopes of `self` for which `keep` returns `true`.
     #[must_use]
     pub fn filter(&self, keep: impl Fn(&str) -> bool) -> Self {
         let mut kept = Self(String::with_capacity(self.0.len()));
@@ -190,22 +190,23 @@ impl ScopeSet {
         kept
     }
 
-    /// The members of `self` that `other` lacks.
+    /// Returns the scopes of `self` that `other` lacks.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Self {
         let is_other = other.finds();
         self.filter(|scope| !is_other(scope))
     }
 
-    /// Whether `self` asks for anything beyond `granted`, so that a refresh, which cannot widen
-    /// (RFC 6749 §6), does not satisfy it.
+    /// Returns `true` if `self` has a scope that `granted` lacks.
+    ///
+    /// A refresh does not obtain such a scope, because it cannot widen the grant (RFC 6749 §6).
     #[must_use]
     pub fn exceeds(&self, granted: &Self) -> bool {
         let is_granted = granted.finds();
         self.iter().any(|scope| !is_granted(scope))
     }
 
-    /// Returns [`contains`](Self::contains) for a caller that asks about many scopes.
+    /// Returns [`contains`](Self::contains) in a form that is fast for many scopes.
     fn finds(&self) -> impl Fn(&str) -> bool {
         let mut sorted = Vec::new();
         if self.0.len() > FEW {
@@ -219,11 +220,12 @@ impl ScopeSet {
     }
 }
 
-/// The longest text, in bytes, whose members are compared one by one. In a longer one they are sorted, so that a peer
-/// that sends many of them causes no more work than their length does.
+/// Longest text, in bytes, whose scopes are compared one by one.
+///
+/// In a longer text they are sorted, so that a peer with many scopes causes no more than near-linear work.
 const FEW: usize = 1024;
 
-/// Joins two lists whose characters are known to be allowed: each scope once, in first-seen order.
+/// Joins two lists of allowed characters: each scope once, in first-seen order.
 fn join(held: &str, added: &str) -> Result<String, InvalidScope> {
     let is_long = held.len() + added.len() > FEW;
     let mut text = String::with_capacity(held.len() + 1 + added.len());
@@ -246,7 +248,7 @@ fn join(held: &str, added: &str) -> Result<String, InvalidScope> {
     Ok(text)
 }
 
-/// What stands between the spaces.
+/// Returns the words between spaces.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     let ends = memchr::memchr_iter(b' ', text.as_bytes()).chain([text.len()]);
     let mut start = 0;
@@ -258,7 +260,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 }
 
 impl PartialEq for ScopeSet {
-    /// Equal as sets: the order does not count.
+    /// Compares the sets without regard to order.
     fn eq(&self, other: &Self) -> bool {
         self.0 == other.0 || (!self.exceeds(other) && !other.exceeds(self))
     }

@@ -1,4 +1,4 @@
-//! One type for everything that must not be seen: tokens, codes, verifiers, client secrets.
+//! Secrets: a type for tokens, codes, verifiers and client secrets, and the digest that stores keep.
 
 use core::fmt;
 
@@ -8,8 +8,10 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-/// A secret text: a token, code, verifier or client secret (RFC 6819 §5.1.4.1). It redacts its `Debug`, has no `Display`, no `PartialEq` and no `Serialize`,
-/// compares in constant time, and is wiped when dropped.
+/// Secret text: a token, code, verifier or client secret (RFC 6819 §5.1.4.1).
+///
+/// `Debug` shows `[redacted]`, and there is no `Display`, `PartialEq` or `Serialize`. It is compared in constant time
+/// and wiped from memory when dropped.
 ///
 /// ```
 /// use oauth_types::Secret;
@@ -22,32 +24,34 @@ use zeroize::Zeroizing;
 pub struct Secret(Zeroizing<Box<str>>);
 
 impl Secret {
-    /// Takes a secret text.
+    /// Wraps a secret text.
     #[must_use]
     pub fn new(text: impl Into<Box<str>>) -> Self {
         Self(Zeroizing::new(text.into()))
     }
 
-    /// The text itself. The one way out: search for `.expose(` to find every place that sees it.
+    /// Returns the text in the clear; search for `.expose(` to find every place that reads it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether `other` is the same text. The time taken depends on the lengths only.
+    /// Returns `true` if `other` is the same text; the time depends only on the lengths.
     #[must_use]
     pub fn matches(&self, other: &str) -> bool {
         self.0.as_bytes().ct_eq(other.as_bytes()).into()
     }
 
-    /// What a store keeps instead of the secret.
+    /// Returns the digest that a store keeps in place of the secret.
     #[must_use]
     pub fn digest(&self) -> SecretDigest {
         SecretDigest::of(&self.0)
     }
 
-    /// A header value made of `prefix` and the secret, marked sensitive so that HTTP libraries do
-    /// not log it. `None` when the text cannot stand in a header (RFC 9110 §5.5).
+    /// Returns a header value of `prefix` and the secret, marked sensitive.
+    ///
+    /// The mark keeps HTTP libraries from logging it. The result is `None` if the text is not allowed in a header (RFC
+    /// 9110 §5.5).
     #[must_use]
     pub fn header_value(&self, prefix: &str) -> Option<HeaderValue> {
         let text = Zeroizing::new([prefix, self.expose()].concat());
@@ -70,16 +74,17 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-/// Serde functions that write a [`Secret`] in the clear, for the few documents whose purpose that is
-/// (a token response, a credential store): `#[serde(with = "oauth_types::exposed")]`.
+/// Serde functions that write a [`Secret`] in the clear: `#[serde(with = "oauth_types::exposed")]`.
+///
+/// They are for the few documents that have to hold secrets, such as token responses and credential stores.
 pub mod exposed {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     use super::Secret;
 
-    /// What can be written in the clear by [`serialize`]: a secret, or an optional one.
+    /// A value that [`serialize`] writes in the clear: a secret or an optional secret.
     pub trait Exposed: Sized {
-        /// The text, when there is one.
+        /// Returns the text, if there is one.
         fn text(&self) -> Option<&str>;
     }
 
@@ -99,7 +104,7 @@ pub mod exposed {
     ///
     /// # Errors
     ///
-    /// Whatever the serializer reports.
+    /// The error of the serializer.
     pub fn serialize<S: Serializer>(
         secret: &impl Exposed,
         serializer: S,
@@ -107,11 +112,11 @@ pub mod exposed {
         secret.text().serialize(serializer)
     }
 
-    /// Reads it back.
+    /// Reads a secret that was written in the clear.
     ///
     /// # Errors
     ///
-    /// Whatever the deserializer reports.
+    /// The error of the deserializer.
     pub fn deserialize<'de, T: Exposed + Deserialize<'de>, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<T, D::Error> {
@@ -119,39 +124,39 @@ pub mod exposed {
     }
 }
 
-/// The SHA-256 digest of a secret: what stores hold and look up (RFC 6819 §5.1.4.1.3).
+/// SHA-256 digest of a secret, which stores keep and look up (RFC 6819 §5.1.4.1.3).
 ///
-/// It derives `Eq` and `Hash` because it is a key. To test a secret against a stored digest use
+/// `Eq` and `Hash` are derived, because a digest is a key in stores. To test a secret against a stored digest, use
 /// [`matches`](Self::matches), which takes constant time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SecretDigest([u8; 32]);
 
 impl SecretDigest {
-    /// The digest of `secret`.
+    /// Computes the digest of `secret`.
     #[must_use]
     pub fn of(secret: &str) -> Self {
         Self(Sha256::digest(secret.as_bytes()).into())
     }
 
-    /// Reads a digest that a store kept.
+    /// Takes a digest that a store kept.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The 32 bytes to keep.
+    /// Returns the 32 bytes to store.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// Whether `secret` is the one digested, in constant time.
+    /// Returns `true` if this is the digest of `secret`, compared in constant time.
     #[must_use]
     pub fn matches(&self, secret: &str) -> bool {
         self.equals(&Self::of(secret))
     }
 
-    /// Whether both are digests of one secret, in constant time.
+    /// Returns `true` if both digests are equal, compared in constant time.
     #[must_use]
     pub fn equals(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
@@ -160,7 +165,7 @@ impl SecretDigest {
 
 impl fmt::Debug for SecretDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A digest of a guessable secret is worth guessing at.
+        // The digest of a guessable secret can be attacked offline.
         f.write_str("SecretDigest([redacted])")
     }
 }

@@ -1,5 +1,6 @@
-//! Secrets that went to a peer, to be struck out of what the peer says: some servers, and proxies for debugging, echo the
-//! request into their errors.
+//! Redaction of secrets that a peer echoes in its response.
+//!
+//! Some servers, and some debugging proxies, repeat parts of the request in their errors.
 
 use core::fmt;
 use std::borrow::Cow;
@@ -15,8 +16,9 @@ use crate::form::{FormPairs, decode_component};
 use crate::header::DPOP;
 use crate::secret::Secret;
 
-/// Parameters of a token request whose values are secret (RFC 6749 §4.1.3, §6, RFC 7521 §4, RFC 7636 §4.5, RFC 8693
-/// §2.1).
+/// Parameters of a token request whose values are secret.
+///
+/// They come from RFC 6749 §4.1.3 and §6, RFC 7521 §4, RFC 7636 §4.5 and RFC 8693 §2.1.
 const SECRET_PARAMETERS: [&str; 8] = [
     "actor_token",
     "assertion",
@@ -28,7 +30,7 @@ const SECRET_PARAMETERS: [&str; 8] = [
     "subject_token",
 ];
 
-/// The secrets of one request, for quoting the response to it.
+/// The secrets of one request, to be redacted when its response is quoted.
 ///
 /// ```
 /// use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
@@ -43,13 +45,15 @@ const SECRET_PARAMETERS: [&str; 8] = [
 pub struct SentSecrets(Vec<Secret>);
 
 impl SentSecrets {
-    /// As many characters of a secret in a row are struck out, because an echo may be cut or escaped in part.
+    /// Length of a run of a secret that is redacted, in bytes, because an echo may be cut or partly escaped.
     const PIECE: usize = 8;
-    /// Shorter secrets are not looked for: they would be found everywhere.
+    /// Shortest secret that is looked for, in bytes, because shorter ones would match everywhere.
     const MIN_LENGTH: usize = 4;
 
-    /// Collects the secrets of a request: its credentials and proof (RFC 9449), other headers that are marked sensitive,
-    /// and what a token request has in its form.
+    /// Collects the secrets of a request.
+    ///
+    /// They are its credentials and DPoP proof (RFC 9449), cookies, other headers that are marked sensitive, and the
+    /// secret parameters of a token request in its form.
     #[must_use]
     pub fn new(headers: &HeaderMap, form: &[u8]) -> Self {
         let mut secrets = Vec::new();
@@ -68,16 +72,18 @@ impl SentSecrets {
         Self(secrets.into_iter().map(Secret::new).collect())
     }
 
-    /// Replaces each secret in a text by `[secret]`, in any case of letters, and also where it is there in pieces of eight
-    /// characters or more.
+    /// Replaces each secret in a text by `[secret]`.
+    ///
+    /// Letter case is ignored, and parts of a secret of eight or more characters are replaced too.
     #[must_use]
     pub fn strike_out<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let secrets = self.in_small_letters();
         Pieces::new(&secrets).strike_out(text)
     }
 
-    /// Does the same to every text of a JSON value: strings, numbers, and names of members. Of members whose names become
-    /// the same, the last is kept.
+    /// Replaces each secret in a JSON value by `[secret]`: in strings, numbers and member names.
+    ///
+    /// Of members whose names become equal, the last is kept.
     ///
     /// ```
     /// use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
@@ -96,12 +102,12 @@ impl SentSecrets {
     }
 
     fn in_small_letters(&self) -> Vec<String> {
-        // A media type, for one, is told in small letters.
+        // Some peers echo values in lower case, such as media types.
         self.0.iter().map(|own| own.expose().to_ascii_lowercase()).collect()
     }
 }
 
-/// What is looked for: runs of [`SentSecrets::PIECE`] bytes of long secrets, and short ones whole.
+/// Patterns to search: runs of [`SentSecrets::PIECE`] bytes of long secrets, and short secrets as a whole.
 struct Pieces<'a> {
     runs: HashSet<&'a [u8]>,
     short: Vec<&'a str>,
@@ -159,7 +165,7 @@ impl<'a> Pieces<'a> {
         }
     }
 
-    /// The text without secrets, if it had any.
+    /// Returns the redacted text, if the text contained a secret.
     fn struck(&self, text: &str) -> Option<String> {
         match self.strike_out(text) {
             Cow::Owned(struck) => Some(struck),
@@ -167,9 +173,9 @@ impl<'a> Pieces<'a> {
         }
     }
 
-    /// The ranges of a text that are of a secret, in whole characters.
+    /// Returns the ranges of a text that match a secret, extended to whole characters.
     fn ranges(&self, text: &str) -> Vec<(usize, usize)> {
-        // Bytes stay where they are.
+        // Lower-casing ASCII letters keeps all byte positions.
         let text = text.to_ascii_lowercase();
         let mut found = Vec::new();
         if !self.runs.is_empty() {
@@ -188,7 +194,7 @@ impl<'a> Pieces<'a> {
     }
 }
 
-/// The texts of credentials that are secret: what follows the scheme, and what is in it where it is encoded.
+/// Returns the secret texts in credentials: all that follows the scheme, and the password of Basic credentials.
 fn credentials(value: &HeaderValue) -> Vec<String> {
     let Ok(text) = value.to_str() else { return Vec::new() };
     let (scheme, secret) = text.split_once(' ').unwrap_or(("", text));
@@ -275,7 +281,7 @@ mod tests {
             assert!(!text.contains(secret), "{text}");
         }
         assert!(text.contains(r#""n":[1,1.5,true,null]"#), "{text}");
-        // What has none stays as it is.
+        // A value without secrets is unchanged.
         let clean = json!({"a": [1, "two", {"three": null}]});
         let mut same = clean.clone();
         sent.strike_out_json(&mut same);

@@ -3,32 +3,32 @@
 use crate::secret::Secret;
 use crate::time::Entropy;
 
-/// The value that ties an authorization response to the request that asked for it (RFC 6749 §4.1.1).
+/// Value of `state` that binds an authorization response to its request (RFC 6749 §4.1.1).
 ///
-/// Secret, because whoever knows it can forge a response; compared in constant time.
+/// It is secret, because an attacker who knows it can forge a response, and is compared in constant time.
 #[derive(Clone, Debug)]
 pub struct State(Secret);
 
 impl State {
-    /// A fresh value of 256 random bits.
+    /// Creates a value of 256 random bits.
     #[must_use]
     pub fn new(entropy: Entropy<32>) -> Self {
         Self(entropy.into_secret())
     }
 
-    /// A value that was kept while the browser was away.
+    /// Takes a value that was stored during the redirect.
     #[must_use]
     pub const fn from_secret(secret: Secret) -> Self {
         Self(secret)
     }
 
-    /// The text to send, and to keep.
+    /// Returns the text to send and to store.
     #[must_use]
     pub const fn as_secret(&self) -> &Secret {
         &self.0
     }
 
-    /// Whether the response carries this very value.
+    /// Returns `true` if the response carries this value.
     #[must_use]
     pub fn matches(&self, received: &str) -> bool {
         self.0.matches(received)

@@ -1,20 +1,21 @@
-//! Text of others, made harmless before anybody sees it.
+//! Untrusted text: error descriptions and log text, cleaned before they are shown.
 
 use core::fmt::{self, Write as _};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The text of an `error_description`: at most 200 characters of `%x20-21 / %x23-5B / %x5D-7E`
-/// (RFC 6749 §5.2, RFC 6750 §3), so that it can break out of no quoted string, header line or JSON
-/// document.
+/// Text of an `error_description` (RFC 6749 §5.2, RFC 6750 §3).
+///
+/// It holds at most 200 characters of `%x20-21 / %x23-5B / %x5D-7E`, so that it cannot break out of a quoted string, a
+/// header line or a JSON document.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ErrorDescription(Box<str>);
 
 impl ErrorDescription {
-    /// Longest text kept, in characters.
+    /// Longest text that is kept, in characters.
     pub const MAX_CHARS: usize = 200;
 
-    /// Keeps what may be said: quotes become apostrophes, every other excluded character a space.
+    /// Cleans a text: quotes become apostrophes, every other excluded character a space.
     #[must_use]
     pub fn new(text: &str) -> Self {
         let clean = |c| match c {
@@ -23,11 +24,11 @@ impl ErrorDescription {
             _ => ' ',
         };
         let clean: String = text.trim().chars().map(clean).take(Self::MAX_CHARS).collect();
-        // Trimmed again, so that what was cleaned once stays as it is.
+        // Trimming again makes cleaning idempotent.
         Self(clean.trim().into())
     }
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -47,15 +48,16 @@ impl Serialize for ErrorDescription {
 }
 
 impl<'de> Deserialize<'de> for ErrorDescription {
-    /// Cleans what it reads.
+    /// Cleans the text that it reads.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(Self::new(&String::deserialize(deserializer)?))
     }
 }
 
-/// Whether a character hides, turns around or breaks the text beside it, or shows as nothing: control and
-/// format characters (Unicode categories Cc, Cf, Zl, Zp), what is ignorable by default, and letters and symbols
-/// that are drawn as blanks.
+/// Returns `true` if a character is invisible, or hides, reverses or breaks the text beside it.
+///
+/// These are control and format characters (Unicode categories Cc, Cf, Zl, Zp), default-ignorable characters, and
+/// letters and symbols that are drawn as blanks.
 #[must_use]
 pub fn is_hidden(c: char) -> bool {
     c.is_control()
@@ -90,16 +92,17 @@ pub fn is_hidden(c: char) -> bool {
         )
 }
 
-/// Text that a peer wrote, for a security log: shown escaped to printable ASCII and cut after 200
-/// characters, so that it can neither drive a terminal nor forge a log line.
+/// Untrusted text for logs, escaped to printable ASCII and cut after 200 characters.
+///
+/// It can neither drive a terminal nor forge a log line.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ForeignText(Box<str>);
 
 impl ForeignText {
-    /// Longest text shown, in characters of the original.
+    /// Longest text that is kept, in characters of the original.
     pub const MAX_CHARS: usize = 200;
 
-    /// Keeps at most [`MAX_CHARS`](Self::MAX_CHARS) characters of `text`, escaped.
+    /// Escapes at most [`MAX_CHARS`](Self::MAX_CHARS) characters of `text`.
     #[must_use]
     pub fn new(text: &str) -> Self {
         let mut escaped = String::with_capacity(text.len().min(Self::MAX_CHARS));

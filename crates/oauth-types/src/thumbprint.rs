@@ -1,4 +1,4 @@
-//! Which key it is.
+//! JWK thumbprints (RFC 7638), which identify keys in DPoP.
 
 use core::fmt;
 
@@ -7,12 +7,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The SHA-256 thumbprint of a public key (RFC 7638): what a bound token names in `cnf.jkt` (RFC 9449 §6.1), and a
-/// client in `dpop_jkt` (§10).
+/// SHA-256 thumbprint of a public key (RFC 7638).
+///
+/// A bound token names it in `cnf.jkt` (RFC 9449 §6.1), an authorization request in `dpop_jkt` (RFC 9449 §10).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Thumbprint([u8; 32]);
 
-/// The text is no thumbprint.
+/// Error for a text that is not a thumbprint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct InvalidThumbprint;
@@ -26,23 +27,23 @@ impl fmt::Display for InvalidThumbprint {
 impl core::error::Error for InvalidThumbprint {}
 
 impl Thumbprint {
-    /// Reads one as it is written in JSON and in parameters: 32 bytes in base64url without padding.
+    /// Parses a thumbprint as written in JSON and in parameters: 32 bytes in base64url without padding.
     ///
     /// # Errors
     ///
-    /// [`InvalidThumbprint`]
+    /// [`InvalidThumbprint`] if the text is not 32 bytes in base64url without padding.
     pub fn parse(text: &str) -> Result<Self, InvalidThumbprint> {
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| InvalidThumbprint)?;
         bytes.try_into().map(Self).map_err(|_| InvalidThumbprint)
     }
 
-    /// One that a store kept.
+    /// Takes a thumbprint that a store kept.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes to keep.
+    /// Returns the 32 bytes to store.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0

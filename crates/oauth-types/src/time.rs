@@ -1,4 +1,4 @@
-//! The two ambient effects, as values that the caller passes in.
+//! Time and randomness, as values that the caller passes in.
 
 use core::fmt;
 use core::time::Duration;
@@ -12,22 +12,21 @@ use zeroize::Zeroize;
 
 use crate::secret::Secret;
 
-/// A point in time: whole seconds since 1970-01-01T00:00:00Z, leap seconds not counted
-/// (the `NumericDate` of RFC 7519 §2, without fractions).
+/// Point in time: whole seconds since 1970-01-01T00:00:00Z, without leap seconds.
 ///
-/// The cores never ask what time it is; the host says so.
+/// It is the `NumericDate` of RFC 7519 §2 without fractions. The cores read no clock; the host passes the time in.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
 #[serde(transparent)]
 pub struct UnixTime(u64);
 
 impl UnixTime {
-    /// The time `seconds` after the epoch.
+    /// Creates the time `seconds` after the epoch.
     #[must_use]
     pub const fn from_secs(seconds: u64) -> Self {
         Self(seconds)
     }
 
-    /// Returns the time that the system's clock shows; every time before the epoch is the epoch.
+    /// Converts the time of the system clock; times before the epoch become the epoch.
     ///
     /// The host reads the clock: `UnixTime::saturating_from(SystemTime::now())`.
     #[must_use]
@@ -35,7 +34,7 @@ impl UnixTime {
         Self(time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs()))
     }
 
-    /// The time that a JSON number with a fraction or an exponent names; the fraction is dropped.
+    /// Converts a JSON number with a fraction or an exponent; the fraction is dropped.
     pub(crate) fn from_float(seconds: f64) -> Option<Self> {
         #[expect(
             clippy::cast_possible_truncation,
@@ -43,23 +42,23 @@ impl UnixTime {
             reason = "the range is checked, and the fraction is to be dropped"
         )]
         let whole = seconds as u64;
-        // Up to here a float counts whole seconds exactly.
+        // Below 2^53, a float counts whole seconds exactly.
         (0.0..9_007_199_254_740_992.0).contains(&seconds).then_some(Self(whole))
     }
 
-    /// Seconds since the epoch.
+    /// Returns the seconds since the epoch.
     #[must_use]
     pub const fn as_secs(self) -> u64 {
         self.0
     }
 
-    /// This time and `duration` later; fractions of a second are dropped and the far end saturates.
+    /// Adds `duration`, saturating; fractions of a second are dropped.
     #[must_use]
     pub const fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(duration.as_secs()))
     }
 
-    /// How long ago `earlier` was; zero when it lies in the future, as after a clock was set back.
+    /// Returns the time elapsed since `earlier`; zero if `earlier` is later, as after a clock was set back.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_secs(self.0.saturating_sub(earlier.0))
@@ -67,7 +66,7 @@ impl UnixTime {
 }
 
 impl<'de> Deserialize<'de> for UnixTime {
-    /// Reads a number that is not negative; a fraction, which RFC 7519 §2 allows, is dropped.
+    /// Reads a non-negative number; a fraction, which RFC 7519 §2 allows, is dropped.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Seconds;
         impl Visitor<'_> for Seconds {
@@ -90,10 +89,10 @@ impl<'de> Deserialize<'de> for UnixTime {
     }
 }
 
-/// `N` bytes from a cryptographically secure random source, used up by whatever takes them.
+/// `N` bytes from a cryptographically secure random source, consumed by their use.
 ///
-/// The cores draw no randomness of their own. One draw feeds one value: it is not `Clone`, and constructors that only read it
-/// are not to be given the same one.
+/// The cores draw no randomness themselves. One draw is for one value: the type is not `Clone`, and a draw must not be
+/// passed to several constructors that only borrow it.
 pub struct Entropy<const N: usize>([u8; N]);
 
 impl<const N: usize> Entropy<N> {
@@ -103,30 +102,30 @@ impl<const N: usize> Entropy<N> {
         Self(bytes)
     }
 
-    /// Has the host's random source fill them: `Entropy::fill(getrandom::fill)`.
+    /// Fills the bytes from the host's random source: `Entropy::fill(getrandom::fill)`.
     ///
     /// # Errors
     ///
-    /// The source's own.
+    /// The error of the random source.
     pub fn fill<E>(source: impl FnOnce(&mut [u8]) -> Result<(), E>) -> Result<Self, E> {
         let mut own = Self([0; N]);
         source(&mut own.0)?;
         Ok(own)
     }
 
-    /// The bytes, for a caller that derives a value of its own from them.
+    /// Returns the bytes, for a caller that derives another value from them.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; N] {
         &self.0
     }
 
-    /// Returns the bytes, for a key or an identifier that is made of them.
+    /// Returns the bytes, for a key or an identifier that consists of them.
     #[must_use]
     pub fn into_bytes(self) -> [u8; N] {
         self.0
     }
 
-    /// The bytes as URL-safe Base64 without padding (RFC 4648 §5): a token, code, verifier or state.
+    /// Returns the bytes as base64url without padding (RFC 4648 §5): a token, code, verifier or state.
     #[must_use]
     pub fn into_secret(self) -> Secret {
         Secret::new(URL_SAFE_NO_PAD.encode(self.0))
@@ -134,7 +133,7 @@ impl<const N: usize> Entropy<N> {
 }
 
 impl Entropy<32> {
-    /// Returns two draws of half the length, for two values.
+    /// Splits the bytes into two draws of half the length, for two values.
     #[must_use]
     pub fn split(self) -> [Entropy<16>; 2] {
         let mut halves = [[0; 16]; 2];

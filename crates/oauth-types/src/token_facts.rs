@@ -1,4 +1,4 @@
-//! What an access token stands for.
+//! Properties of a verified access token: subject, client, scopes, audience, expiry and bound key.
 
 use crate::client_id::ClientId;
 use crate::scope::ScopeSet;
@@ -6,8 +6,9 @@ use crate::thumbprint::Thumbprint;
 use crate::time::UnixTime;
 use crate::uri::{Issuer, ResourceUri};
 
-/// What is known about an access token, by whoever gave it or verified it. Its place is an [`Arc`](std::sync::Arc): a
-/// store or cache, the decision and the request's handler share it.
+/// Properties of an access token, as known to its issuer or to the resource server that verified it.
+///
+/// Share it in an [`Arc`](std::sync::Arc) between the store or cache, the access decision and the request's handler.
 ///
 /// ```
 /// use oauth_types::{ClientId, Issuer, ResourceUri, ScopeSet, TokenFacts, UnixTime};
@@ -23,28 +24,31 @@ use crate::uri::{Issuer, ResourceUri};
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct TokenFacts {
-    /// The user; the client itself where no user is involved.
+    /// Resource owner, or the client itself if no user is involved.
     pub subject: String,
-    /// The client that the token was given to.
+    /// Client that the token was issued to.
     pub client_id: ClientId,
-    /// The authorization server that gave it.
+    /// Authorization server that issued the token.
     pub issuer: Issuer,
-    /// What it grants.
+    /// Scopes that the token grants.
     pub scopes: ScopeSet,
-    /// The resources that it is for.
+    /// Resources that the token is meant for.
     pub audience: Vec<ResourceUri>,
-    /// When it expires; at this second it has. A token that does not say is refused. Of a token that somebody else
-    /// signed, the minute is in it by which their clock may be off.
+    /// Expiry time (exclusive): the token is valid while `now < expires_at`.
+    ///
+    /// A token without one is refused. For a token of an external issuer, the time includes the tolerance of one
+    /// minute for its clock.
     pub expires_at: Option<UnixTime>,
-    /// The key that it is bound to, if to any (RFC 9449 §6). It is worth nothing to whoever does not prove that they
-    /// hold that key.
+    /// Thumbprint of the key that the token is bound to, if to any (RFC 9449 §6).
+    ///
+    /// A bound token is accepted only with a proof of possession of that key.
     pub jkt: Option<Thumbprint>,
 }
 
 impl TokenFacts {
-    /// Facts of a token of this user, client and issuer.
+    /// Creates the properties of a token of this resource owner, client and issuer.
     ///
-    /// Everything else begins with what lets nobody in: no scope, no audience and no expiry time, without which a
+    /// All else begins with values that grant no access: no scope, no audience, and no expiry time, without which a
     /// resource server refuses the token.
     #[must_use]
     pub fn new(subject: impl Into<String>, client_id: ClientId, issuer: Issuer) -> Self {
@@ -80,8 +84,9 @@ impl TokenFacts {
         self
     }
 
-    /// Sets the key that the token is bound to (RFC 9449 §6). A bound token whose facts omit the key works for everybody
-    /// who has stolen it.
+    /// Sets the key that the token is bound to (RFC 9449 §6).
+    ///
+    /// Without it, a bound token works for anyone who has stolen it.
     #[must_use]
     pub fn with_jkt(mut self, jkt: impl Into<Option<Thumbprint>>) -> Self {
         self.jkt = jkt.into();

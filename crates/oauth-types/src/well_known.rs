@@ -1,19 +1,19 @@
-//! Where metadata is published (RFC 8414 §3, RFC 9728 §3, OpenID Connect Discovery §4).
+//! Well-known URLs of metadata (RFC 8414 §3, RFC 9728 §3, OpenID Connect Discovery §4).
 
 use crate::uri::{EndpointUrl, InvalidUri, Issuer, ResourceUri, has_dot_segment};
 
-/// The URLs at which an authorization server's metadata may be, in the order to try them: path-inserted
-/// `oauth-authorization-server`, path-inserted `openid-configuration`, and for an issuer with a path
-/// also path-appended `openid-configuration`.
+/// Returns the URLs of an authorization server's metadata, in the order in which to try them.
+///
+/// They are path-inserted `oauth-authorization-server`, path-inserted `openid-configuration` and, for an issuer with a
+/// path, path-appended `openid-configuration`.
 ///
 /// # Errors
 ///
-/// [`InvalidUri`]: an issuer with dot segments has no such URLs, nor has one with letters beyond ASCII, and
-/// one of nearly the allowed length leaves no room.
+/// [`InvalidUri`] if the issuer has dot segments or letters beyond ASCII, or if a URL would exceed the length limit.
 pub fn authorization_server_urls(issuer: &Issuer) -> Result<Vec<EndpointUrl>, InvalidUri> {
     // C-DISC-5, C-DISC-6
     let (origin, path) = (issuer.as_web().before_path(), issuer.as_web().path());
-    // An HTTP library would resolve them, and ask for a page of somebody's choosing.
+    // An HTTP library would resolve dot segments and request a page that an attacker may have chosen.
     if has_dot_segment(path) {
         return Err(InvalidUri::DotSegment);
     }
@@ -29,12 +29,13 @@ pub fn authorization_server_urls(issuer: &Issuer) -> Result<Vec<EndpointUrl>, In
     Ok(urls)
 }
 
-/// The URL at which a protected resource publishes its metadata: the well-known path inserted before
-/// the resource's own path, its query kept (RFC 9728 §3.1).
+/// Returns the URL of a protected resource's metadata (RFC 9728 §3.1).
+///
+/// The well-known path is inserted before the path of the resource; the query is kept.
 ///
 /// # Errors
 ///
-/// [`InvalidUri::TooLong`] when a resource of nearly the allowed length leaves no room.
+/// [`InvalidUri::TooLong`] if the URL would exceed the length limit.
 pub fn protected_resource_url(resource: &ResourceUri) -> Result<EndpointUrl, InvalidUri> {
     let url = resource.as_web();
     let (origin, path) = (url.before_path(), if url.path() == "/" { "" } else { url.path() });
@@ -42,22 +43,24 @@ pub fn protected_resource_url(resource: &ResourceUri) -> Result<EndpointUrl, Inv
     EndpointUrl::parse(&format!("{origin}/.well-known/oauth-protected-resource{path}{query}"))
 }
 
-/// The second URL that clients try: the well-known path at the root of the resource's origin.
+/// Returns the fallback URL that clients try: the well-known path at the root of the resource's origin.
 ///
 /// # Errors
 ///
-/// As [`protected_resource_url`].
+/// [`InvalidUri::TooLong`] if the URL would exceed the length limit.
 pub fn protected_resource_root_url(resource: &ResourceUri) -> Result<EndpointUrl, InvalidUri> {
     let origin = resource.as_web().before_path();
     EndpointUrl::parse(&format!("{origin}/.well-known/oauth-protected-resource"))
 }
 
-/// The URLs at which a client looks for a protected resource's metadata, in the order to try them: the one
-/// that a challenge named, the path's, the root's (MCP discovery; RFC 9728 §3.1, §5.1).
+/// Returns the URLs at which a client looks for a protected resource's metadata, in order.
+///
+/// They are the URL of the challenge, that of the resource's path, and that at the root of its origin (MCP discovery;
+/// RFC 9728 §3.1, §5.1).
 ///
 /// # Errors
 ///
-/// As [`protected_resource_url`].
+/// [`InvalidUri::TooLong`] if a URL would exceed the length limit.
 pub fn protected_resource_urls(
     resource: &ResourceUri,
     challenged: Option<&EndpointUrl>,

@@ -17,7 +17,7 @@ fn answer(status: u16, body: &str, location: Option<&str>) -> Response<Bytes> {
     answer
 }
 
-/// Runs a search for `ISSUER`; the URLs that were asked, and the outcome.
+/// Runs a search for `ISSUER`; returns the requested URLs and the outcome.
 fn search(
     answers: impl Fn(usize, &str) -> Response<Bytes>,
 ) -> (Vec<String>, Result<EndpointUrl, MetadataNotFound>) {
@@ -82,11 +82,11 @@ fn c_disc_12_only_4xx_and_pages_mean_that_there_is_no_document() {
         (204, "", false),
         (200, "{}", false),
         (200, "\u{feff}{}", false),
-        // Metadata with a member twice is metadata.
+        // Metadata with a repeated member counts as metadata.
         (200, r#"{"issuer":"https://as.example/t","issuer":"https://as.example/t"}"#, false),
         (200, r#"{"issuer":"https://as.example"}"#, false),
     ] {
-        // At whichever place it comes.
+        // The result does not depend on the URL that gives this response.
         for place in 1..=3 {
             let (_, found) = search(|nth, _| {
                 if nth == place { answer(status, body, None) } else { answer(404, "", None) }
@@ -125,7 +125,7 @@ fn sec_135_redirects_are_followed_on_the_same_origin_and_three_times() {
             if url == first { answer(status, "", Some("/moved")) } else { answer(200, OWN, None) }
         });
         assert_eq!(asked, [first, "https://as.example/moved"]);
-        // The place is what is known to others, and may lead elsewhere tomorrow.
+        // The well-known URL is returned, because it is public and may redirect elsewhere later.
         assert_eq!(found.unwrap().as_str(), first);
     }
     for (status, to) in [
@@ -145,7 +145,7 @@ fn sec_135_redirects_are_followed_on_the_same_origin_and_three_times() {
         let failure = MetadataFailure::Status(StatusCode::from_u16(status).unwrap());
         assert_eq!(found, Err(MetadataNotFound { failure: Some(failure), is_absent: false }));
     }
-    // A loop, and a chain without end.
+    // An endless loop of redirects.
     let (asked, found) = search(|_, url| answer(308, "", Some(url)));
     assert!(found.is_err() && asked.len() == 12, "{asked:?}");
     let (asked, found) = search(|nth, _| answer(307, "", Some(&format!("/{nth}"))));

@@ -1,4 +1,4 @@
-//! Scopes and sets of them.
+//! Scopes and scope sets.
 
 use proptest::prelude::*;
 
