@@ -1,14 +1,15 @@
-//! Requests without a token, where some operations need none.
+//! Requests without a token, for servers of which some operations are public.
 //!
 //! | check, in this order | otherwise |
 //! |---|---|
-//! | the table has an operation that needs no token ([`OperationScopes::public_tool`]) | 401 |
-//! | there is no `Authorization` header, and no token in the query: a token that is presented is always judged | 401, 400 |
-//! | the method is POST, GET or DELETE, and the last two carry no body | 401 |
-//! | a POST replays no stream (`Last-Event-ID`), and every operation of its body needs no token; an answer of the client belongs to a session that was opened without a token | 401 |
+//! | the table has a public or optional operation ([`OperationScopes::public_tool`]) | 401 |
+//! | no `Authorization` header and no token in the query, because a presented token is always judged | 401, 400 |
+//! | the method is POST, GET or DELETE, and a GET or DELETE has no body | 401 |
+//! | a POST names no stream to replay (`Last-Event-ID`) | 401 |
+//! | a POST asks only for operations that need no token, or answers in a session opened without a token | 401 |
 //! | a GET or DELETE belongs to such a session and replays no stream | 405 |
-//! | the session that is named, if any, was opened without a token | 404 |
-//! | `Host` and `Origin` name this server, a loopback host or an opened origin | 403 |
+//! | the session that the request names, if any, was opened without a token | 404 |
+//! | `Host` and `Origin` name this server, a loopback host or an allowed origin | 403 |
 
 use http::header::AUTHORIZATION;
 use http::{Method, Request};
@@ -23,7 +24,7 @@ use crate::requirement::Requirement;
 use crate::resource::Resource;
 use crate::session_key::NamedSession;
 
-/// MCP methods that need no token where some operation needs none: a session, and the list of tools.
+/// MCP methods that need no token in a table with public operations: session methods and the tool list.
 const OPEN_METHODS: [&str; 8] = [
     "initialize",
     "notifications/cancelled",
@@ -36,16 +37,16 @@ const OPEN_METHODS: [&str; 8] = [
 ];
 
 impl OperationScopes {
-    /// Opens a tool to requests without a token: no scope is needed either.
+    /// Opens a tool to requests without a token; the tool needs no scope either.
     ///
     /// A client without a token can then begin a session: `initialize`, `ping`, `server/discover`, `tools/list` and
-    /// notifications need no token any more unless they have a row of their own. The list of tools names the protected
-    /// ones, too. Everything else needs a token as before; lists of prompts and resources are opened by
-    /// [`public_operation`](Self::public_operation).
+    /// notifications need no token unless they have a row of their own. The tool list names the protected tools too.
+    /// Every other operation still needs a token; [`public_operation`](Self::public_operation) opens lists of prompts
+    /// and resources.
     ///
-    /// A token that is presented is verified all the same, and one that is no good is answered with 401. A session that
-    /// was opened without a token is answered with 404 when a token is presented in it, so that a client that has
-    /// logged in begins a new one.
+    /// A presented token is still verified, and an invalid one is answered with 401. A session that was opened without
+    /// a token is answered with 404 when a token is presented in it, so that a client that has logged in begins a new
+    /// session.
     ///
     /// ```
     /// use resource_server::OperationScopes;
@@ -60,8 +61,10 @@ impl OperationScopes {
         self.public_operation(Operation::tool(name))
     }
 
-    /// Opens any operation to requests without a token, as [`public_tool`](Self::public_tool) does for a tool. One
-    /// without a name stands for all of its method that are in no row of their own.
+    /// Opens any operation to requests without a token.
+    ///
+    /// An operation without a name stands for all operations of its method that have no row of their own. The effect is
+    /// that of [`public_tool`](Self::public_tool).
     #[must_use]
     pub fn public_operation(self, operation: Operation) -> Self {
         let mut table = self.insert(operation, Row::Public);
@@ -69,23 +72,28 @@ impl OperationScopes {
         table
     }
 
-    /// Opens a tool to requests without a token, and asks a token that is presented for these scopes and the base.
+    /// Opens a tool to requests without a token; a presented token needs the given scopes.
     ///
-    /// For a tool that shows a user more than it shows everybody: the handler finds a [`Granted`](crate::Granted) in
-    /// the request, or none. Everything else is as with [`public_tool`](Self::public_tool).
+    /// The base scopes are needed of a presented token as well.
+    ///
+    /// Use this for a tool whose answer to a user contains more than its public answer: the handler finds a
+    /// [`Granted`](crate::Granted) in the request if a token was presented. The rest is as for
+    /// [`public_tool`](Self::public_tool).
     ///
     /// # Errors
     ///
-    /// [`InvalidScope`] when it is not a list of scopes, or an empty one where the base is not empty.
+    /// [`InvalidScope`] if `scopes` is not a list of scopes, or if it is empty while the base is not.
     pub fn optional_tool(self, name: &str, scopes: &str) -> Result<Self, InvalidScope> {
         self.optional_operation(Operation::tool(name), scopes)
     }
 
-    /// Opens any operation to requests without a token, as [`optional_tool`](Self::optional_tool) does for a tool.
+    /// Opens any operation to requests without a token; a presented token needs the given scopes.
+    ///
+    /// The effect is that of [`optional_tool`](Self::optional_tool).
     ///
     /// # Errors
     ///
-    /// As [`optional_tool`](Self::optional_tool).
+    /// The same as for [`optional_tool`](Self::optional_tool).
     pub fn optional_operation(
         self,
         operation: Operation,
@@ -97,7 +105,7 @@ impl OperationScopes {
         Ok(table)
     }
 
-    /// Returns `true` if some operation needs no token.
+    /// Returns `true` if at least one operation needs no token.
     #[must_use]
     pub const fn is_mixed(&self) -> bool {
         self.is_mixed
@@ -112,8 +120,10 @@ impl OperationScopes {
         is_public && asked.named().iter().all(|named| self.is_public(named))
     }
 
-    /// The scopes that a client without a token should ask for: the base, and what the table says of the operations.
-    /// The host's code is not run for a request without a token.
+    /// Returns the scopes that a client without a token should request.
+    ///
+    /// They are the base and the scopes of the rows of the operations. Scope functions of the host are not called for a
+    /// request without a token.
     fn hint(&self, asked: &[Asked<'_>]) -> ScopeSet {
         let rows = asked.iter().flat_map(|asked| self.meant(asked));
         let mut rows = rows.filter_map(|row| match row {
@@ -124,20 +134,23 @@ impl OperationScopes {
         all.unwrap_or_else(|_| self.base().clone())
     }
 
-    /// Returns `true` if a method without a row needs no token, because clients without one begin sessions here.
+    /// Returns `true` if a method without a row needs no token, because clients without a token begin sessions with it.
     pub(crate) fn is_session_public(&self, method: &str) -> bool {
         self.is_mixed && OPEN_METHODS.contains(&method)
     }
 
-    /// Decides about a request without a token, for which [`Requirement::table_without_token`] names this table.
+    /// Decides about a request without a token.
     ///
-    /// `body` is the request's, or `None` where it has none. `session` is the one that it names, if owners of sessions
-    /// are known ([`HandleSeal::session_without_token`](crate::HandleSeal::session_without_token)), and
-    /// [`NamedSession::None`] otherwise: no stream is opened then, because it may be of another's session.
+    /// Call this on the table that [`Requirement::table_without_token`] returns.
+    ///
+    /// `body` is the body of the request, or `None` if it has none. `session` is the result of
+    /// [`HandleSeal::session_without_token`](crate::HandleSeal::session_without_token), or [`NamedSession::None`] if
+    /// the host does not know the owners of sessions. In the latter case no stream is opened, because it may belong to
+    /// another session.
     ///
     /// # Errors
     ///
-    /// [`Denial`] with the finished reply.
+    /// [`Denial`] with the complete HTTP response if the request is not admitted.
     pub fn admit_without_token<B>(
         &self,
         resource: &Resource,
@@ -147,7 +160,7 @@ impl OperationScopes {
     ) -> Result<(), Denial> {
         let headers = request.headers();
         let deny = |hint| Denial::unauthorized(resource, None, DenialReason::NoToken, hint);
-        // The identifier of an event names a stream, which may be of another session.
+        // An event identifier names a stream, which may belong to another session.
         let is_replay = headers.contains_key(LAST_EVENT_ID);
         let has_body = body.is_some_and(|body| !body.is_empty());
         match *request.method() {
@@ -166,7 +179,7 @@ impl OperationScopes {
                     return Err(deny(&self.hint(&asked)));
                 }
             }
-            // The service goes by the method, so a body makes none of the others public.
+            // The service acts on the method, so a public operation in the body does not make other methods public.
             Method::GET | Method::DELETE if !has_body => {
                 if is_replay || session == NamedSession::None {
                     return Err(Denial::stream_without_token());
@@ -177,7 +190,7 @@ impl OperationScopes {
         if session == NamedSession::Foreign {
             return Err(Denial::foreign_session());
         }
-        // A page that rebinds its name has no token, and gets no more than a 401 where one is needed.
+        // A page that uses DNS rebinding sends no token, so a request without a token must name this server.
         if !resource.hosts().admits_without_token(request) {
             return Err(Denial::foreign_host());
         }
@@ -186,8 +199,9 @@ impl OperationScopes {
 }
 
 impl Requirement {
-    /// The table that decides about this request although it presents no token, if there is one. Anything in the
-    /// `Authorization` header, and a token in the query, is presented and has to be good.
+    /// Returns the table that decides about this request without a token, if there is one.
+    ///
+    /// Any `Authorization` header and any token in the query count as presented; the result is then `None`.
     #[must_use]
     pub fn table_without_token<B>(&self, request: &Request<B>) -> Option<&OperationScopes> {
         let shows_none =

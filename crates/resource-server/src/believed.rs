@@ -1,15 +1,15 @@
-//! For how long facts about a token are believed without asking again.
+//! Cached facts about a token: the period in which a cache may use them.
 
 use core::time::Duration;
 use std::sync::Arc;
 
 use oauth_types::{TokenFacts, UnixTime};
 
-/// Facts about a token, and from when until when they are believed without asking again: what a cache keeps.
+/// Facts about a token, with the period in which a cache may use them.
 ///
-/// Whoever asks later than that gets nothing, and so does whoever asks before, as after a clock was set back. What the
-/// facts lead to, [`Presented::decide`](crate::Presented::decide) says each time: a token that expires in the
-/// meantime is refused in the second in which it does.
+/// Before and after this period [`at`](Self::at) returns `None`; a clock that was set back leads before it. A cached
+/// entry grants nothing by itself: [`Presented::decide`](crate::Presented::decide) checks the facts on every request,
+/// so a token that expires is refused from the second of its expiry.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Believed {
     facts: Arc<TokenFacts>,
@@ -18,22 +18,23 @@ pub struct Believed {
 }
 
 impl Believed {
-    /// Facts that were found out `now`: believed for `window`, and no longer than the token lives. A `window` of less
-    /// than a second is none.
+    /// Stores facts that were obtained at `now`, valid for `window` or until the token expires.
+    ///
+    /// A `window` of less than one second disables the cache.
     #[must_use]
     pub fn new(facts: Arc<TokenFacts>, window: Duration, now: UnixTime) -> Self {
-        // A token that does not say when it ends is let in nowhere: there is nothing to keep.
+        // A token without an expiry time is never accepted, so its facts are not cached.
         let until = facts.expires_at.map_or(now, |end| end.min(now.plus(window)));
         Self { facts, from: now, until }
     }
 
-    /// The facts, if they are still believed.
+    /// Returns the facts if they are still valid at `now`.
     #[must_use]
     pub fn at(&self, now: UnixTime) -> Option<&Arc<TokenFacts>> {
         (self.from <= now && now < self.until).then_some(&self.facts)
     }
 
-    /// The facts as they were found out: for whoever was waiting for just this.
+    /// Returns the facts regardless of the time, for requests that waited for them.
     #[must_use]
     pub const fn facts(&self) -> &Arc<TokenFacts> {
         &self.facts

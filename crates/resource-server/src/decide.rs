@@ -1,17 +1,20 @@
-//! May this request in?
+//! Access decision for one request, from the `Authorization` header to the granted scopes (RFC 6750 §2.1).
 //!
 //! | check, in this order | requirement | answer |
 //! |---|---|---|
-//! | the request calls the server by one of its names: a loopback server, and any with [`Resource::answering_to`]; requests without a token always | | 403 |
-//! | there is an `Authorization: Bearer` header, or `DPoP` where that is read; no other place is looked at | R-AUTH-1, R-AUTH-2 | 401 without `error` |
-//! | there is one, with one well-formed token, and no other in the query | R-AUTH-7 | 400 `invalid_request` |
-//! | somebody knows the token | R-AUTH-1 | 401 `invalid_token` |
-//! | it is of an authorization server that the resource names | R-AUTH-1 | 401 `invalid_token` |
-//! | it is shown as what it is: with a proof if it is bound to a key, and only then | RFC 9449 §7.2 | 401 `invalid_token` |
-//! | it says when it expires, and has not | R-AUTH-1 | 401 `invalid_token` |
-//! | it is for this resource | R-AUTH-3 | 401 `invalid_token` |
-//! | who shows it holds its key, if it has one ([`dpop`](crate::CheckProof)) | RFC 9449 §7.1 | 401 `invalid_dpop_proof` |
-//! | it grants what the operation needs | R-AUTH-4, R-AUTH-5 | 403 `insufficient_scope` |
+//! | `Host` and `Origin` name this server, where names are checked ([`Resource::answering_to`]) | | 403 |
+//! | an `Authorization` header has the scheme Bearer, or DPoP where enabled | R-AUTH-1, R-AUTH-2 | 401 without `error` |
+//! | there is one such header with one well-formed token, and none in the query | R-AUTH-7 | 400 `invalid_request` |
+//! | the verifier knows the token | R-AUTH-1 | 401 `invalid_token` |
+//! | an authorization server of the resource issued it | R-AUTH-1 | 401 `invalid_token` |
+//! | a bound token is presented with DPoP, an unbound one as a bearer token | RFC 9449 §7.2 | 401 `invalid_token` |
+//! | it names an expiry time, and `now < expires_at` | R-AUTH-1 | 401 `invalid_token` |
+//! | the resource is in its audience | R-AUTH-3 | 401 `invalid_token` |
+//! | the proof is valid, if the token is bound ([`dpop`](crate::CheckProof)) | RFC 9449 §7.1 | 401 `invalid_dpop_proof` |
+//! | its scopes include those that the operation needs | R-AUTH-4, R-AUTH-5 | 403 `insufficient_scope` |
+//!
+//! Names are checked at a loopback server, at a server with names of its own, and for every request without a token
+//! where some operations are public. A token is never read from the query or the body.
 
 use std::sync::Arc;
 
@@ -26,7 +29,7 @@ use crate::dpop::{CheckProof, Shown};
 use crate::granted::{Granted, Recognized};
 use crate::resource::Resource;
 
-/// A well-formed token out of a request. Nothing is known about it yet.
+/// Well-formed access token from a request, not yet verified.
 #[derive(Clone, Debug)]
 #[must_use = "nobody is let in until `decide` says so"]
 pub struct Presented<'a> {
@@ -36,12 +39,15 @@ pub struct Presented<'a> {
 }
 
 impl Resource {
-    /// Takes the token out of a request: from one `Authorization: Bearer` header, or `DPoP` where that is switched on,
-    /// and from nowhere else. `hint` are the scopes that a client without a token should ask for.
+    /// Extracts the access token from a request (RFC 6750 §2.1, RFC 9449 §7.1).
+    ///
+    /// The token comes from one `Authorization` header with the scheme Bearer, or DPoP where that is enabled; the token
+    /// in a query or a body is not accepted. `hint` contains the scopes that a client without a token should request.
     ///
     /// # Errors
     ///
-    /// [`Denial`] with the finished reply.
+    /// [`Denial`] with the complete HTTP response: 401 if there is no token or if a DPoP proof is missing or malformed,
+    /// 400 if the header is malformed or there are several tokens, 403 if the request names another host.
     pub fn present<B>(
         &self,
         request: &Request<B>,
@@ -75,7 +81,7 @@ impl Resource {
     }
 }
 
-/// Whether a token is shown in the query as well, where one method is allowed (RFC 6750 §2).
+/// Returns `true` if the query contains a token; one request may use only one method (RFC 6750 §2).
 pub(crate) fn has_token(query: Option<&str>) -> bool {
     let mut pairs = query.into_iter().flat_map(|query| query.split(['&', ';']));
     pairs.any(|pair| {
@@ -84,12 +90,12 @@ pub(crate) fn has_token(query: Option<&str>) -> bool {
     })
 }
 
-/// `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="` (RFC 6750 §2.1).
+/// Parses `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="` (RFC 6750 §2.1).
 fn b64token(bytes: &[u8]) -> Option<&str> {
     let padding = bytes.iter().rev().take_while(|&&byte| byte == b'=').count();
     let body = bytes.get(..bytes.len() - padding)?;
     let allowed = |b: &u8| matches!(b, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
-    // Every byte is looked at, so that the compiler may look at many at once.
+    // The fold visits every byte, so that the compiler can vectorize it.
     if body.is_empty() || !body.iter().fold(true, |all, byte| all & allowed(byte)) {
         return None;
     }
@@ -97,24 +103,27 @@ fn b64token(bytes: &[u8]) -> Option<&str> {
 }
 
 impl Presented<'_> {
-    /// The token, for a verifier that has to see it.
+    /// Returns the token, for a verifier that needs its text.
     #[must_use]
     pub const fn token(&self) -> &Secret {
         &self.token
     }
 
-    /// Its digest, for a verifier that looks it up.
+    /// Returns the digest of the token, for a verifier that looks it up.
     #[must_use]
     pub fn digest(&self) -> SecretDigest {
         self.token.digest()
     }
 
-    /// Decides, with what the verifier knows; `None` when it knows nothing. A token that is bound to a key is refused: to
-    /// take it, go by [`recognize`](Self::recognize).
+    /// Decides about the request, given the facts that a verifier knows about the token.
+    ///
+    /// `facts` is `None` if the token is unknown. A token that is bound to a key is refused; use
+    /// [`recognize`](Self::recognize) to accept bound tokens.
     ///
     /// # Errors
     ///
-    /// [`Denial`] with the finished reply.
+    /// [`Denial`] with the complete HTTP response: 401 if the token is not valid for this resource, 403 if it lacks a
+    /// scope.
     pub fn decide(
         self,
         facts: Option<Arc<TokenFacts>>,
@@ -130,13 +139,16 @@ impl Presented<'_> {
 }
 
 impl<'a> Presented<'a> {
-    /// The first half of [`decide`](Self::decide), for a host that reads a body only of those it knows: is the
-    /// token good for this resource at all? `hint` are the scopes that a client without a good token should ask
-    /// for.
+    /// Checks that the token is valid for this resource, without its scopes: the first half of
+    /// [`decide`](Self::decide).
+    ///
+    /// A host calls this to read the body only of authenticated requests. `hint` contains the scopes that a client
+    /// without a valid token should request.
     ///
     /// # Errors
     ///
-    /// [`Denial`] with the finished reply.
+    /// [`Denial`] with the complete HTTP response (401) if the token is unknown, expired, or issued by another server,
+    /// has another audience, or is presented in the wrong scheme.
     pub fn recognize(
         self,
         facts: Option<Arc<TokenFacts>>,
@@ -160,7 +172,7 @@ impl<'a> Presented<'a> {
         if facts.expires_at.is_none_or(|end| now >= end) {
             return deny(DenialReason::ExpiredToken);
         }
-        // R-AUTH-3: a token for this very resource; one for a sibling or for all above it is not.
+        // R-AUTH-3: the audience must be this resource; a token for a sibling or for a parent path is refused.
         let own = &own.resource;
         let is_own = |uri: &ResourceUri| uri == own || (uri.covers(own) && own.covers(uri));
         if !facts.audience.iter().any(is_own) {
@@ -174,14 +186,15 @@ impl<'a> Presented<'a> {
     }
 }
 
-/// What [`Presented::recognize`] found.
+/// Result of [`Presented::recognize`].
 #[derive(Clone, Debug)]
 #[must_use = "nobody is let in until `authorize` says so"]
 #[expect(clippy::exhaustive_enums, reason = "a host must take each step")]
 pub enum Recognition<'a> {
-    /// The token is good for this resource.
+    /// The token is valid for this resource.
     Done(Recognized<'a>),
-    /// It is, if its sender holds the key that it is bound to. Only with the feature `dpop`, and where the resource is
-    /// told to take such tokens.
+    /// The token is valid if the client proves possession of its key.
+    ///
+    /// Requires the feature `dpop` and a resource that accepts bound tokens.
     CheckProof(CheckProof<'a>),
 }

@@ -1,4 +1,4 @@
-//! A refusal with its finished reply.
+//! Denial of a request, with its reason and the complete HTTP response.
 
 use core::fmt;
 use core::time::Duration;
@@ -19,64 +19,64 @@ use crate::resource::Resource;
 
 const UNAUTHORIZED: StatusCode = StatusCode::UNAUTHORIZED;
 
-/// Why a request is not let in: for the log.
+/// Reasons for a denial, for logs.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum DenialReason {
-    /// No token in the `Authorization` header.
+    /// The `Authorization` header contains no token.
     NoToken,
-    /// More than one `Authorization` header, or one that is not `Bearer token` (RFC 6750 §2.1).
+    /// There are several tokens or `Authorization` headers, or the header is malformed (RFC 6750 §2.1).
     MalformedHeader,
-    /// Nobody knows the token, or it is revoked.
+    /// The token is unknown or revoked.
     UnknownToken,
-    /// The token is of an authorization server that the resource does not name.
+    /// The issuer of the token is not an authorization server of the resource.
     ForeignIssuer,
-    /// The token is bound to a key, and nobody proved to hold it.
+    /// The token is bound to a key, and its possession is not proved.
     BoundToken,
-    /// The token is bound to no key, where one is proved or has to be.
+    /// The token is not bound to a key, although a proof was sent or bound tokens are required.
     UnboundToken,
-    /// The proof of possession is not right.
+    /// The DPoP proof is missing or invalid (RFC 9449 §4.3).
     #[cfg(feature = "dpop")]
     Proof(InvalidProof),
-    /// So many proofs are remembered that there is no room for another.
+    /// The memory for used proofs is full.
     ProofsFull,
-    /// The token has expired, or does not say when it does.
+    /// The token has expired or names no expiry time.
     ExpiredToken,
-    /// The token is for another resource.
+    /// The audience of the token is another resource.
     WrongAudience,
-    /// The token does not grant what the operation needs.
+    /// The token lacks a scope that the operation needs.
     InsufficientScope,
     /// The body is not a JSON-RPC message.
     UnreadableBody,
-    /// A header says something else than the body about what is asked for.
+    /// A header contradicts the operation that the body names.
     ContradictingHeader,
-    /// The host could not say what the operation needs.
+    /// The host could not decide which scopes the operation needs.
     ScopeUndecided,
     /// The body is too long.
     BodyTooLarge,
-    /// The body did not come in time.
+    /// The body did not arrive before the deadline.
     BodyTooSlow,
-    /// The body is compressed, or encoded otherwise.
+    /// The body is compressed or has another content coding.
     EncodedBody,
-    /// The host's code panicked.
+    /// Code of the host panicked.
     Panicked,
-    /// The session belongs to somebody else, or to nobody.
+    /// The session belongs to another principal or does not exist.
     ForeignSession,
-    /// The event that a stream should go on behind was not sent to this principal.
+    /// The `Last-Event-ID` was not sent to this principal.
     ForeignEvent,
-    /// The user has as many sessions as one user may have.
+    /// The user has reached the limit of sessions for one user.
     TooManySessions,
-    /// All places for sessions are taken.
+    /// All places for sessions are in use.
     SessionsFull,
-    /// A stream, or the end of a session, is asked for without a token and outside a session that has no owner.
+    /// A GET or DELETE without a token is not in a session that was opened without a token.
     StreamWithoutToken,
-    /// The request names a host or an origin that the server is not reached by.
+    /// The request names a host or an origin that is not a name of the server.
     ForeignHost,
-    /// The token could not be checked now.
+    /// The token could not be verified, because the verifier is unavailable.
     VerifierUnavailable,
 }
 
-/// A request is not let in.
+/// Denial of a request, with the complete HTTP response.
 #[derive(Clone, Debug)]
 pub struct Denial {
     reason: DenialReason,
@@ -84,19 +84,19 @@ pub struct Denial {
 }
 
 impl Denial {
-    /// Why, for the log.
+    /// Returns the reason, for the log.
     #[must_use]
     pub const fn reason(&self) -> DenialReason {
         self.reason
     }
 
-    /// The reply. It tells the client what to do and nothing about the token.
+    /// Returns the HTTP response, which tells the client how to proceed and nothing about the token.
     #[must_use]
     pub fn into_response(self) -> Response<Bytes> {
         *self.response
     }
 
-    /// Returns `true` if the reply names what the client should ask for (RFC 6750 §3).
+    /// Returns `true` if the response has a `WWW-Authenticate` challenge (RFC 6750 §3).
     #[must_use]
     pub fn has_challenge(&self) -> bool {
         self.response.headers().contains_key(WWW_AUTHENTICATE)
@@ -110,18 +110,18 @@ impl Denial {
         self.response.headers()
     }
 
-    /// Returns the denial with another reply.
+    /// Replaces the response and keeps the reason.
     pub(crate) fn with_response(self, response: Response<Bytes>) -> Self {
         Self { response: Box::new(response), ..self }
     }
 
-    /// A reply without a challenge.
+    /// Creates a denial without a challenge.
     pub(crate) fn plain(reason: DenialReason, status: StatusCode, error: &str) -> Self {
         let body = format!("{{\"error\":\"{error}\"}}");
         Self { reason, response: Box::new(json_response_uncached(status, body.into())) }
     }
 
-    /// A reply to a request that used this scheme, if any that is known here.
+    /// Creates a denial with challenges; `used` is the scheme of the request, if it is supported.
     fn challenged(
         reason: DenialReason,
         status: StatusCode,
@@ -135,14 +135,14 @@ impl Denial {
             denial.response.headers_mut().append(WWW_AUTHENTICATE, line);
         };
         let is_proved = used == Some(TokenType::Dpop) || resource.requires_dpop();
-        // Bearer is the first line, because clients that know nothing else read no other. Who shows a proof is not
-        // asked for the token without one.
+        // Bearer comes first, because clients that support only Bearer read only the first line. A client that sent a
+        // proof gets no Bearer challenge, which would ask for its token without a proof.
         if !is_proved {
             add(challenge.to_header_value());
         }
         let algorithms = resource.metadata().dpop_signing_alg_values_supported.as_deref();
         if let Some(algorithms) = algorithms.filter(|_| is_proved || status == UNAUTHORIZED) {
-            // What is wrong is said in the scheme that was used.
+            // The error is reported only in the scheme that the client used.
             let silent = challenge.clone().with_error(None).with_error_description(None);
             let own = if is_proved { challenge } else { &silent };
             add(own.to_dpop_header_value(algorithms));
@@ -150,12 +150,12 @@ impl Denial {
         denial
     }
 
-    /// The server is asked for under a name that is not its: 403.
+    /// Creates a 403: `Host` or `Origin` is not a name of this server.
     pub(crate) fn foreign_host() -> Self {
         Self::plain(DenialReason::ForeignHost, StatusCode::FORBIDDEN, "foreign_host")
     }
 
-    /// 401 (RFC 6750 §3, RFC 9449 §7.1): with an error code only when a token was presented.
+    /// Creates a 401 (RFC 6750 §3, RFC 9449 §7.1), with an error code only if a token was presented.
     pub(crate) fn unauthorized(
         resource: &Resource,
         used: Option<TokenType>,
@@ -175,7 +175,7 @@ impl Denial {
         Self::challenged(reason, UNAUTHORIZED, resource, used, &challenge)
     }
 
-    /// The same with the nonce that the next proof has to carry (RFC 9449 §9).
+    /// Adds the nonce that the next proof has to carry (RFC 9449 §9).
     #[cfg(feature = "dpop")]
     #[must_use]
     pub(crate) fn with_nonce(mut self, nonce: &str) -> Self {
@@ -184,7 +184,7 @@ impl Denial {
         self
     }
 
-    /// 400 (RFC 6750 §3.1): the authorization itself is malformed.
+    /// Creates a 400: the `Authorization` header is malformed (RFC 6750 §3.1).
     pub(crate) fn malformed(resource: &Resource, used: TokenType) -> Self {
         // R-AUTH-7
         let challenge = resource
@@ -197,7 +197,7 @@ impl Denial {
         Self::challenged(reason, status, resource, Some(used), &challenge)
     }
 
-    /// 403 (RFC 6750 §3.1): everything the operation needs, at once.
+    /// Creates a 403 that names all scopes that the operation needs (RFC 6750 §3.1).
     pub(crate) fn insufficient(resource: &Resource, used: TokenType, missing: &Missing) -> Self {
         // R-AUTH-4
         let challenge = missing.challenge(resource.metadata_url().clone());
@@ -205,13 +205,13 @@ impl Denial {
         Self::challenged(reason, status, resource, Some(used), &challenge)
     }
 
-    /// The body is not a JSON-RPC message: 400.
+    /// Creates a 400: the body is not a JSON-RPC message.
     #[must_use]
     pub fn unreadable_body() -> Self {
         Self::plain(DenialReason::UnreadableBody, StatusCode::BAD_REQUEST, "invalid_request")
     }
 
-    /// It cannot be told what is asked for: 400.
+    /// Creates a 400: the request does not tell which operation it asks for.
     pub(crate) fn unreadable(error: UnreadableRequest) -> Self {
         match error {
             UnreadableRequest::Header(_) => Self::plain(
@@ -223,40 +223,41 @@ impl Denial {
         }
     }
 
-    /// The host could not say what the operation needs: 500, whatever the token grants.
+    /// Creates a 500: the host could not decide which scopes the operation needs, so no token is sufficient.
     pub(crate) fn undecided() -> Self {
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         Self::plain(DenialReason::ScopeUndecided, status, "server_error")
     }
 
-    /// The body is longer than the host reads: 413.
+    /// Creates a 413: the body is longer than the limit of the host.
     #[must_use]
     pub fn body_too_large() -> Self {
         let status = StatusCode::PAYLOAD_TOO_LARGE;
         Self::plain(DenialReason::BodyTooLarge, status, "invalid_request")
     }
 
-    /// The body did not come before the deadline of the host: 408.
+    /// Creates a 408: the body did not arrive before the deadline of the host.
     #[must_use]
     pub fn body_too_slow() -> Self {
         let status = StatusCode::REQUEST_TIMEOUT;
         Self::plain(DenialReason::BodyTooSlow, status, "invalid_request")
     }
 
-    /// What the body says after decoding is not known here: 415.
+    /// Creates a 415: the body has a content coding, so its content cannot be checked here.
     pub(crate) fn encoded_body() -> Self {
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         Self::plain(DenialReason::EncodedBody, status, "invalid_request")
     }
 
-    /// The host's code panicked: 500, and nobody is let in.
+    /// Creates a 500: code of the host panicked, so the request is denied.
     #[must_use]
     pub fn panicked() -> Self {
         Self::plain(DenialReason::Panicked, StatusCode::INTERNAL_SERVER_ERROR, "server_error")
     }
 
-    /// There is no stream for a client without a token and session: 405, which clients take for a server without one
-    /// (MCP, streamable HTTP).
+    /// Creates a 405 for a stream without a token outside a session that was opened without a token.
+    ///
+    /// Clients take a 405 for a server that offers no stream (MCP, Streamable HTTP).
     pub(crate) fn stream_without_token() -> Self {
         let status = StatusCode::METHOD_NOT_ALLOWED;
         let mut denial = Self::plain(DenialReason::StreamWithoutToken, status, "no_stream");
@@ -264,36 +265,36 @@ impl Denial {
         denial
     }
 
-    /// Somebody else's session is answered like one that does not exist: 404.
+    /// Creates a 404 for the session of another principal, the same as for an unknown session.
     #[must_use]
     pub fn foreign_session() -> Self {
         Self::plain(DenialReason::ForeignSession, StatusCode::NOT_FOUND, "unknown_session")
     }
 
-    /// An event of another principal's stream is answered like one that does not exist: 404.
+    /// Creates a 404 for an event of another principal, the same as for an unknown event.
     pub(crate) fn foreign_event() -> Self {
         Self::plain(DenialReason::ForeignEvent, StatusCode::NOT_FOUND, "unknown_event")
     }
 
-    /// The user has as many sessions as one user may have: 429. Ending one makes room at once.
+    /// Creates a 429: the user has reached the limit of sessions, and ending one frees a place at once.
     pub(crate) fn too_many_sessions(wait: Duration) -> Self {
         let status = StatusCode::TOO_MANY_REQUESTS;
         Self::later(DenialReason::TooManySessions, status, "too_many_sessions", wait)
     }
 
-    /// All places for sessions are taken: 503.
+    /// Creates a 503: all places for sessions are in use.
     pub(crate) fn sessions_full(wait: Duration) -> Self {
         let status = StatusCode::SERVICE_UNAVAILABLE;
         Self::later(DenialReason::SessionsFull, status, "temporarily_unavailable", wait)
     }
 
-    /// The token could not be checked: 503, and the client keeps it.
+    /// Creates a 503: the verifier is unavailable, so the client should keep its token and retry.
     #[must_use]
     pub fn verifier_unavailable() -> Self {
         Self::unavailable(DenialReason::VerifierUnavailable)
     }
 
-    /// The proof could not be remembered: 503, because one that is not would count twice.
+    /// Creates a 503: the proof cannot be stored, and without storage it could be replayed.
     #[cfg(feature = "dpop")]
     pub(crate) fn proofs_full() -> Self {
         Self::unavailable(DenialReason::ProofsFull)
@@ -313,11 +314,11 @@ impl Denial {
 }
 
 impl DenialReason {
-    /// What the client hears in a 401.
+    /// Returns the error code for the challenge of a 401.
     fn error(self) -> Option<BearerErrorCode> {
         match self {
             Self::NoToken => None,
-            // RFC 9449 §7.1: a right proof of another key tells that the token is the sender's of another.
+            // RFC 9449 §7.1: a valid proof of another key means that the token is bound to a different key.
             #[cfg(feature = "dpop")]
             Self::Proof(InvalidProof::OtherKey) => Some(BearerErrorCode::InvalidToken),
             #[cfg(feature = "dpop")]
@@ -329,7 +330,7 @@ impl DenialReason {
     }
 }
 
-/// What helps, for the developer.
+/// Returns the error description for the developer of the client.
 const fn advice(error: &BearerErrorCode) -> &'static str {
     match error {
         BearerErrorCode::UseDpopNonce => "send a proof with this nonce",

@@ -1,17 +1,20 @@
-//! Proof of possession of the key that a token is bound to (DPoP, RFC 9449 §7).
+//! DPoP: proof of possession of the key that a token is bound to (RFC 9449 §7).
 //!
 //! | check, in this order | requirement | answer |
 //! |---|---|---|
 //! | there is one `DPoP` header beside `Authorization: DPoP` | RFC 9449 §4.3 | 401 `invalid_dpop_proof` |
-//! | the token is good for this resource ([`Presented::recognize`](crate::Presented::recognize)) | RFC 9449 §7.1 | 401 `invalid_token` |
-//! | the proof is right, for this method, URL and token, and made within five minutes of now ([`PresentedProof`]) | RFC 9449 §4.3, SEP-1932 | 401 `invalid_dpop_proof` |
-//! | it is of the key that the token is bound to | RFC 9449 §7.1 | 401 `invalid_token` |
-//! | it carries a nonce of ours, where the resource asks for one | RFC 9449 §9 | 401 `use_dpop_nonce` |
-//! | it is used for the first time | RFC 9449 §11.1 | 401 `invalid_dpop_proof` |
+//! | the token is valid for this resource ([`Presented::recognize`]) | RFC 9449 §7.1 | 401 `invalid_token` |
+//! | the proof is valid for this method, URL and token ([`PresentedProof`]) | RFC 9449 §4.3 | 401 `invalid_dpop_proof` |
+//! | the proof was made within five minutes before or after now | SEP-1932 | 401 `invalid_dpop_proof` |
+//! | the key of the proof is the key that the token is bound to | RFC 9449 §7.1 | 401 `invalid_token` |
+//! | the proof carries a nonce of this resource, where required | RFC 9449 §9 | 401 `use_dpop_nonce` |
+//! | the proof is used for the first time | RFC 9449 §11.1 | 401 `invalid_dpop_proof` |
 //!
-//! Without the feature `dpop` no proof is read, and a token that is bound to a key is refused.
+//! Without the feature `dpop` proofs are not read, and a bound token is refused.
 //!
-//! [`PresentedProof`]: https://docs.rs/client-auth/latest/client_auth/struct.PresentedProof.html
+//! [`Presented::recognize`]: crate::Presented::recognize
+//! [`PresentedProof`]:
+//! https://docs.rs/client-auth/latest/client_auth/struct.PresentedProof.html
 
 #[cfg(feature = "dpop")]
 mod prove;
@@ -30,7 +33,7 @@ pub use prove::CheckReplay;
 #[cfg(feature = "dpop")]
 pub(crate) use prove::{Proof, Shown};
 
-/// A token that is good for this resource and bound to a key. That its sender holds this key is not proved yet.
+/// Bound token that is valid for this resource, if the client proves possession of its key.
 #[derive(Clone, Debug)]
 #[must_use = "nobody is let in before the key is proved"]
 pub struct CheckProof<'a> {
@@ -48,19 +51,19 @@ impl<'a> CheckProof<'a> {
         Self { recognized, hint: hint.clone(), proof }
     }
 
-    /// The refusal of a host that looks at no proofs: a bound token is for nobody there.
+    /// Returns the denial for a host that does not accept bound tokens.
     #[must_use]
     pub fn refuse(self) -> Denial {
         self.recognized.deny(DenialReason::BoundToken, &self.hint)
     }
 }
 
-/// A proof; without the feature `dpop` there is none.
+/// Proof of possession; uninhabited without the feature `dpop`.
 #[cfg(not(feature = "dpop"))]
 #[derive(Clone, Debug)]
 pub(crate) enum Proof {}
 
-/// What a request shows of a key: nothing.
+/// DPoP part of a request; empty without the feature `dpop`.
 #[cfg(not(feature = "dpop"))]
 #[derive(Clone, Debug)]
 pub(crate) struct Shown;

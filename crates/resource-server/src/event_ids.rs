@@ -1,7 +1,7 @@
-//! Identifiers of server-sent events, sealed while the stream passes (HTML, §9.2.6).
+//! Identifiers of server-sent events, sealed with a MAC as the stream passes (HTML §9.2.6).
 //!
-//! The MAC stands behind the identifier, so it is written when the line ends and nothing is held back. All else passes byte
-//! for byte, however the stream is cut into pieces and whichever ends its lines have.
+//! The MAC follows the identifier, so it is inserted at the end of the line and no byte is held back. All other bytes
+//! pass unchanged, however the stream is divided into pieces; lines may end with LF, CR or CRLF.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,28 +12,30 @@ use sha2::Sha256;
 const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
 const FIELD: [u8; 3] = *b"id:";
 
-/// Seals the `id` fields of one event stream; made by [`HandleSeal::event_ids`](crate::HandleSeal::event_ids).
+/// Seals the `id` fields of one event stream.
+///
+/// Created by [`HandleSeal::event_ids`](crate::HandleSeal::event_ids).
 #[derive(Clone)]
 pub struct EventIds {
-    /// Has seen the principal. `None` where there is no key.
+    /// MAC over the principal so far; `None` if there is no key.
     mac: Option<Hmac<Sha256>>,
     line: Line,
 }
 
-/// Place in a line.
+/// Position in a line.
 #[derive(Clone)]
 enum Line {
-    /// So many bytes of a byte order mark, which begins no other line than the first.
+    /// After this many bytes of a byte order mark, which is recognized only at the start of the stream.
     Bom(usize),
-    /// So many bytes of `id:`.
+    /// After this many bytes of `id:`.
     Field(usize),
-    /// After `id:`, where one space is no part of the value.
+    /// After `id:`; one space here is not part of the value.
     Space,
-    /// After that, before the first byte of the value.
+    /// After the space, before the first byte of the value.
     Value,
-    /// In the value; the MAC has seen what was there of it.
+    /// Inside the value; the MAC covers its bytes so far.
     Id(Hmac<Sha256>),
-    /// In a line that is of no interest.
+    /// In a line that is not an `id` field.
     Other,
 }
 
@@ -42,7 +44,9 @@ impl EventIds {
         Self { mac, line: Line::Bom(0) }
     }
 
-    /// The next piece of the stream. One in which no identifier ends comes back as it is, and is not copied.
+    /// Seals the next piece of the stream.
+    ///
+    /// A piece in which no identifier ends is returned unchanged, without a copy.
     #[must_use]
     #[expect(
         clippy::indexing_slicing,
@@ -70,7 +74,7 @@ impl EventIds {
         sealed.into()
     }
 
-    /// Takes one byte; what has to stand before it, if it ends an identifier.
+    /// Consumes one byte, and returns the MAC to insert before it if it ends an identifier.
     fn step(&mut self, byte: u8) -> Option<[u8; TAG]> {
         let line = core::mem::replace(&mut self.line, Line::Other);
         if is_end(byte) {
@@ -113,15 +117,15 @@ const fn is_end(byte: u8) -> bool {
     matches!(byte, b'\r' | b'\n')
 }
 
-/// Bytes that a sealed handle is longer: a dot, and 144 bits in base64url.
+/// Length that sealing adds to a handle, in bytes: a dot, and 144 bits in base64url.
 pub(crate) const TAG: usize = 25;
 
-/// The dot and the MAC that follow an identifier.
+/// Returns the dot and the MAC that follow an identifier.
 pub(crate) fn tag(mac: Hmac<Sha256>) -> [u8; TAG] {
     let mut tag = [b'.'; TAG];
     let bytes = mac.finalize().into_bytes();
     let (Some(cut), Some(text)) = (bytes.get(..18), tag.get_mut(1..)) else { return tag };
-    // 18 bytes are 24 characters, whose room this is.
+    // 18 bytes are 24 characters in base64url, which is the length of `text`.
     let _ = URL_SAFE_NO_PAD.encode_slice(cut, text);
     tag
 }

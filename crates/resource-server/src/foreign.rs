@@ -1,48 +1,49 @@
-//! What is read alike of every token of a server that is not ours, however it came here.
+//! Rules that are common to JWTs and introspection responses of external issuers.
 
 use core::time::Duration;
 
 use oauth_types::{Audience, ResourceUri, Thumbprint};
 use serde_json::Value;
 
-/// How far the clocks of two machines may be apart.
+/// Tolerated difference between the clocks of two machines.
 pub(crate) const SKEW: Duration = Duration::from_secs(60);
 
-/// Most recipients of a token: what a cache keeps of it is bounded.
+/// Maximum number of audience members of a token, because caches hold them in memory.
 const MOST_RECIPIENTS: usize = 100;
 
-/// It is bound to something that cannot be checked here.
+/// Error: the token is bound to something that cannot be checked here.
 pub(crate) struct Unconfirmed;
 
-/// The key that a token is bound to, if to any (RFC 9449 §6, RFC 7800 §3.1). `null` says nothing.
+/// Returns the key that a token is bound to, if any (RFC 9449 §6, RFC 7800 §3.1); `null` counts as absent.
 pub(crate) fn bound_key(confirmation: Option<&Value>) -> Result<Option<Thumbprint>, Unconfirmed> {
     let Some(confirmation) = confirmation.filter(|value| !value.is_null()) else {
         return Ok(None);
     };
-    // One member that is known, and none that would go unchecked.
+    // `jkt` must be the only member, because any other would remain unchecked.
     let members = confirmation.as_object().filter(|members| members.len() == 1);
     let jkt = members.and_then(|members| members.get("jkt")).and_then(Value::as_str);
     let jkt = jkt.and_then(|text| Thumbprint::parse(text).ok());
     jkt.map(Some).ok_or(Unconfirmed)
 }
 
-/// The names that an authorization server has for resources, beside their identifiers.
+/// Further audience names that an authorization server uses for resources.
 #[derive(Clone, Debug)]
 pub(crate) struct Audiences(Vec<(Box<str>, ResourceUri)>);
 
 impl Audiences {
-    /// No names.
+    /// Creates an empty list.
     pub(crate) const fn new() -> Self {
         Self(Vec::new())
     }
 
-    /// Adds a name for a resource.
+    /// Adds an audience name for a resource.
     pub(crate) fn add(&mut self, name: &str, resource: ResourceUri) {
         self.0.push((name.into(), resource));
     }
 
-    /// The resources that a token is for, unless they are too many to keep. A recipient that is no URI is some other
-    /// server: it makes the token no worse.
+    /// Returns the resources in the audience of a token, or `None` if there are too many.
+    ///
+    /// A member that is not a URI names another server and is ignored.
     pub(crate) fn recipients(&self, audience: &Audience) -> Option<Vec<ResourceUri>> {
         if audience.0.len() > MOST_RECIPIENTS {
             return None;

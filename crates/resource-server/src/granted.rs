@@ -1,4 +1,4 @@
-//! What a good token is worth: recognized at this resource, then granted what the operation needs.
+//! Results of the access decision: a recognized token, then a granted request.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::denial::{Denial, DenialReason};
 use crate::principal::{Account, Principal};
 use crate::resource::Resource;
 
-/// A token that is good for this resource. What it may do here is not decided yet.
+/// Token that is valid for this resource; its scopes are not checked yet.
 #[derive(Clone, Debug)]
 #[must_use = "nobody is let in until `authorize` says so"]
 pub struct Recognized<'a> {
@@ -29,7 +29,7 @@ impl<'a> Recognized<'a> {
         self.resource
     }
 
-    /// The key that the token is bound to.
+    /// Returns the thumbprint of the key that the token is bound to.
     #[cfg(feature = "dpop")]
     pub(crate) fn key(&self) -> Option<&Thumbprint> {
         self.facts.jkt.as_ref()
@@ -40,21 +40,21 @@ impl<'a> Recognized<'a> {
         Account::of(&self.facts)
     }
 
-    /// The scheme that the token was shown in.
+    /// Returns the authentication scheme that the token was presented in.
     fn used(&self) -> TokenType {
         if self.facts.jkt.is_some() { TokenType::Dpop } else { TokenType::Bearer }
     }
 
-    /// A token that is good in the wrong hands.
+    /// Denies the request, although the token is valid.
     pub(crate) fn deny(&self, reason: DenialReason, hint: &ScopeSet) -> Denial {
         Denial::unauthorized(self.resource, Some(self.used()), reason, hint)
     }
 
-    /// The second half of [`Presented::decide`](crate::Presented::decide): does the token grant what the operation needs?
+    /// Checks the scopes of the token: the second half of [`Presented::decide`](crate::Presented::decide).
     ///
     /// # Errors
     ///
-    /// [`Denial`] with the finished reply.
+    /// [`Denial`] with the complete HTTP response (403), which names all scopes that the operation needs.
     pub fn authorize(
         self,
         required: &ScopeSet,
@@ -67,70 +67,73 @@ impl<'a> Recognized<'a> {
     }
 }
 
-/// A request that may in, and who makes it. Only [`Recognized::authorize`] makes one. It does not hold the
-/// token: handlers have no use for it.
+/// Granted request with the verified facts of its token; only [`Recognized::authorize`] creates one.
+///
+/// The token itself is not included, because handlers do not need it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Granted {
     facts: Arc<TokenFacts>,
 }
 
 impl Granted {
-    /// The user; the client itself where no user is involved.
+    /// Returns the user, or the client itself if no user is involved.
     #[must_use]
     pub fn subject(&self) -> &str {
         &self.facts.subject
     }
 
-    /// The client that the token was given to.
+    /// Returns the client that the token was issued to.
     #[must_use]
     pub fn client_id(&self) -> &ClientId {
         &self.facts.client_id
     }
 
-    /// The authorization server that gave it.
+    /// Returns the authorization server that issued the token.
     #[must_use]
     pub fn issuer(&self) -> &Issuer {
         &self.facts.issuer
     }
 
-    /// What it grants.
+    /// Returns the scopes of the token.
     #[must_use]
     pub fn scopes(&self) -> &ScopeSet {
         &self.facts.scopes
     }
 
-    /// The resources that it is for, this one among them.
+    /// Returns the audience of the token, which includes this resource.
     #[must_use]
     pub fn audience(&self) -> &[ResourceUri] {
         &self.facts.audience
     }
 
-    /// When the token expires, for an answer that lasts.
+    /// Returns the expiry time of the token, for responses that outlast the request.
     #[must_use]
     pub fn expires_at(&self) -> Option<UnixTime> {
         self.facts.expires_at
     }
 
-    /// The key that the client proved to hold, if the token is bound to one (RFC 9449 §6).
+    /// Returns the thumbprint of the key of the client, if the token is bound to one (RFC 9449 §6).
     #[must_use]
     pub fn key(&self) -> Option<&Thumbprint> {
         self.facts.jkt.as_ref()
     }
 
-    /// The principal, for binding what goes out and comes back: sessions, streams, tasks.
+    /// Returns the principal: the owner of sessions, streams and tasks.
     #[must_use]
     pub fn principal(&self) -> Principal {
         Principal::of(&self.facts)
     }
 
-    /// The user at their authorization server, for quotas: the same through every client.
+    /// Returns the user at their authorization server, as the key of quotas; independent of the client.
     #[must_use]
     pub fn account(&self) -> Account {
         Account::of(&self.facts)
     }
 
-    /// Returns `true` if what a verifier says about the same token now still carries an answer that began with this
-    /// grant and lasts: it is not expired, and nothing was taken from it.
+    /// Returns `true` if a long-lived response under this grant may continue.
+    ///
+    /// `facts` are the current facts about the same token. It must have the same issuer, client, subject and key, must
+    /// not have expired, and must not have lost a scope or an audience.
     #[must_use]
     pub fn is_upheld_by(&self, facts: &TokenFacts, now: UnixTime) -> bool {
         let TokenFacts { issuer, client_id, subject, .. } = &*self.facts;
@@ -146,14 +149,14 @@ impl Granted {
 }
 
 impl Principal {
-    /// The owner of what a request begins.
+    /// Returns the owner of the session or stream that a request begins.
     pub(crate) fn of_request(granted: Option<&Granted>) -> Self {
         granted.map_or_else(Self::without_token, Granted::principal)
     }
 }
 
 impl Account {
-    /// The account that a request counts for.
+    /// Returns the account that a request counts against.
     pub(crate) fn of_request(granted: Option<&Granted>) -> Self {
         granted.map_or_else(Self::without_token, Granted::account)
     }

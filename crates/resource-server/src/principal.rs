@@ -1,10 +1,11 @@
-//! Names for whose a handle is, and for whom a quota counts.
+//! Keys of ownership and quotas: `Principal` and `Account`.
 
 use oauth_types::{ClientId, Issuer, SecretDigest, TokenFacts};
 
-/// Owner of a session or stream: a user through a client at an authorization server.
+/// Owner of a session or stream: a user, through one client, at one authorization server.
 ///
-/// None of the three says enough alone, so handles (sessions, events, tasks of the host) are bound to all of them.
+/// Handles (sessions, events, tasks of the host) are bound to all three values, because fewer of them do not identify
+/// an owner.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Principal(SecretDigest);
 
@@ -13,13 +14,13 @@ impl Principal {
         Self::new(&facts.issuer, &facts.client_id, &facts.subject)
     }
 
-    /// All requests without a token: one principal. The text of no other is empty.
+    /// Returns the one principal of all requests without a token; the text of every other principal is not empty.
     pub(crate) fn without_token() -> Self {
         Self(SecretDigest::of(""))
     }
 
     pub(crate) fn new(issuer: &Issuer, client_id: &ClientId, subject: &str) -> Self {
-        // Lengths before the texts, so that no two triples read the same.
+        // The lengths precede the texts, so that different triples have different texts.
         let (issuer, client_id) = (issuer.as_str(), client_id.as_str());
         let text = format!("{} {} {issuer}{client_id}{subject}", issuer.len(), client_id.len());
         Self(SecretDigest::of(&text))
@@ -30,9 +31,9 @@ impl Principal {
     }
 }
 
-/// Key of quotas: a user at an authorization server, through whatever clients.
+/// Key of quotas: a user at an authorization server, independent of the client.
 ///
-/// The client is left out, because a user gets as many clients as they like where clients register themselves.
+/// The client is not included, because a user can register any number of clients.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Account(SecretDigest);
 
@@ -41,7 +42,7 @@ impl Account {
         Self::new(&facts.issuer, &facts.subject)
     }
 
-    /// All requests without a token: one account.
+    /// Returns the one account of all requests without a token.
     pub(crate) fn without_token() -> Self {
         Self(SecretDigest::of(""))
     }

@@ -1,4 +1,4 @@
-//! The checks of a proof, and the replay check after them (RFC 9449 §4.3, §11.1).
+//! Verification of DPoP proofs, and the replay check after it (RFC 9449 §4.3, §11.1).
 
 use client_auth::{FirstUse, HeldKey, InvalidProof, PresentedProof, Replay};
 use http::{HeaderMap, Method};
@@ -10,7 +10,7 @@ use crate::granted::Recognized;
 use crate::principal::Account;
 use crate::resource::{ProofRules, Resource};
 
-/// What a request shows of a key.
+/// DPoP proof of a request, if it has one; not yet verified.
 #[derive(Clone, Debug)]
 pub(crate) struct Shown(Option<PresentedProof>);
 
@@ -41,13 +41,13 @@ impl Shown {
         }
     }
 
-    /// Returns what has to be proved of a good token, if it is bound to a key.
+    /// Returns the proof with the key that it must have, if the token is bound.
     pub(crate) fn into_proof(self, recognized: &Recognized<'_>, token: Secret) -> Option<Proof> {
         Some(Proof { shown: self.0?, token, bound: *recognized.key()? })
     }
 }
 
-/// What is shown with a token, and what it has to show.
+/// DPoP proof, with the token and the key that it is checked against.
 #[derive(Clone, Debug)]
 pub(crate) struct Proof {
     shown: PresentedProof,
@@ -56,12 +56,15 @@ pub(crate) struct Proof {
 }
 
 impl<'a> CheckProof<'a> {
-    /// Verifies the proof for a request with this method to this path. The path is the one that the client asked
-    /// for, before any router took its prefix off; the origin is the resource's, whatever the request says.
+    /// Verifies the proof for a request with this method and path (RFC 9449 §4.3).
+    ///
+    /// `path` is the path that the client requested, before a router removed a prefix. The origin is that of the
+    /// resource, whatever `Host` the request names.
     ///
     /// # Errors
     ///
-    /// [`Denial`] with the finished reply.
+    /// [`Denial`] with the complete HTTP response (401) if the proof is invalid, is made with another key, or lacks a
+    /// nonce.
     pub fn prove(
         self,
         method: &Method,
@@ -87,11 +90,10 @@ impl<'a> CheckProof<'a> {
     }
 }
 
-/// Bound token whose sender holds its key, if the proof is used for the first time.
+/// Bound token with a valid proof, pending the replay check (RFC 9449 §11.1).
 ///
-/// A [`FirstUse`] of the proof and more: it names the account whose quota the memory counts, which is asked before
-/// the outcome is known, and its refusal is the finished reply of the resource. Only a genuine token and proof lead
-/// to one.
+/// It extends [`FirstUse`] in two ways: it names the account whose quota of remembered proofs is used, and its refusal
+/// is the complete HTTP response. A value exists only for a valid token with a valid proof.
 #[derive(Debug)]
 #[must_use = "nobody is let in before the replay check"]
 pub struct CheckReplay<'a> {
@@ -101,29 +103,29 @@ pub struct CheckReplay<'a> {
 }
 
 impl<'a> CheckReplay<'a> {
-    /// Returns the key to remember: a digest of the proof's key and its identifier (`jti`).
+    /// Returns the key to store: a digest of the key of the proof and its `jti`.
     #[must_use]
     pub const fn key(&self) -> &SecretDigest {
         self.proof.key()
     }
 
-    /// Returns the time at which the proof expires, and its key may be forgotten.
+    /// Returns the expiry time of the proof, after which the key may be deleted.
     #[must_use]
     pub const fn until(&self) -> UnixTime {
         self.proof.until()
     }
 
-    /// The user whose quota the proof counts for.
+    /// Returns the account whose quota of remembered proofs this proof counts against.
     #[must_use]
     pub fn account(&self) -> Account {
         self.recognized.account()
     }
 
-    /// Goes on with what the host's memory answered.
+    /// Continues with the result of the replay check.
     ///
     /// # Errors
     ///
-    /// [`Denial`] with the finished reply.
+    /// [`Denial`] with the complete HTTP response (401) if the proof was used before.
     pub fn resume(self, replay: Replay) -> Result<Recognized<'a>, Denial> {
         match self.proof.resume(replay) {
             Ok(_held) => Ok(self.recognized),
