@@ -3,14 +3,14 @@
 //! | check, in this order | requirement | answer |
 //! |---|---|---|
 //! | `Host` and `Origin` name this server, where names are checked ([`Resource::answering_to`]) | | 403 |
-//! | an `Authorization` header has the scheme Bearer, or DPoP where enabled | R-AUTH-1, R-AUTH-2 | 401 without `error` |
+//! | an `Authorization` header has the scheme Bearer or DPoP | R-AUTH-1, R-AUTH-2 | 401 without `error` |
 //! | there is one such header with one well-formed token, and none in the query | R-AUTH-7 | 400 `invalid_request` |
 //! | the verifier knows the token | R-AUTH-1 | 401 `invalid_token` |
 //! | an authorization server of the resource issued it | R-AUTH-1 | 401 `invalid_token` |
 //! | a bound token is presented with DPoP, an unbound one as a bearer token | RFC 9449 §7.2 | 401 `invalid_token` |
 //! | it names an expiry time, and `now < expires_at` | R-AUTH-1 | 401 `invalid_token` |
 //! | the resource is in its audience | R-AUTH-3 | 401 `invalid_token` |
-//! | the proof is valid, if the token is bound ([`dpop`](crate::CheckProof)) | RFC 9449 §7.1 | 401 `invalid_dpop_proof` |
+//! | the proof of a bound token is valid ([`CheckProof`]) | RFC 9449 §7.1 | 401 `invalid_dpop_proof` |
 //! | its scopes include those that the operation needs | R-AUTH-4, R-AUTH-5 | 403 `insufficient_scope` |
 //!
 //! Names are checked at a loopback server, at a server with names of its own, and for every request without a token

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | there is one `DPoP` header beside `Authorization: DPoP` | RFC 9449 §4.3 | 401 `invalid_dpop_proof` |
 //! | the token is valid for this resource ([`Presented::recognize`]) | RFC 9449 §7.1 | 401 `invalid_token` |
-//! | the proof is valid for this method, URL and token ([`PresentedProof`]) | RFC 9449 §4.3 | 401 `invalid_dpop_proof` |
+//! | the proof matches method, URL and token ([`PresentedProof`]) | RFC 9449 §4.3 | 401 `invalid_dpop_proof` |
 //! | the proof was made within five minutes before or after now | SEP-1932 | 401 `invalid_dpop_proof` |
 //! | the key of the proof is the key that the token is bound to | RFC 9449 §7.1 | 401 `invalid_token` |
 //! | the proof carries a nonce of this resource, where required | RFC 9449 §9 | 401 `use_dpop_nonce` |
@@ -13,8 +13,7 @@
 //! Without the feature `dpop` proofs are not read, and a bound token is refused.
 //!
 //! [`Presented::recognize`]: crate::Presented::recognize
-//! [`PresentedProof`]:
-//! https://docs.rs/client-auth/latest/client_auth/struct.PresentedProof.html
+//! [`PresentedProof`]: https://docs.rs/client-auth/latest/client_auth/struct.PresentedProof.html
 
 #[cfg(feature = "dpop")]
 mod prove;

@@ -1,12 +1,12 @@
-//! Asks an authorization server about tokens (RFC 7662).
+//! Token introspection: requests to the endpoint of an authorization server (RFC 7662).
 //!
-//! Where it is asked, if its metadata says so:
+//! Checks before a request, if the endpoint comes from metadata:
 //!
 //! | check, in this order | requirement | otherwise |
 //! |---|---|---|
-//! | the metadata is of this very issuer | C-DISC-7 | `ForeignMetadata` |
-//! | it names an endpoint | RFC 8414 §2 | `NoEndpoint` |
-//! | it takes a secret | RFC 7662 §2.1 | `Method` |
+//! | the `issuer` of the metadata is this issuer | C-DISC-7 | `ForeignMetadata` |
+//! | the metadata names an introspection endpoint | RFC 8414 §2 | `NoEndpoint` |
+//! | the endpoint accepts a client secret | RFC 7662 §2.1 | `Method` |
 
 mod answer;
 
@@ -27,7 +27,7 @@ use crate::foreign::Audiences;
 
 pub use answer::{Introspected, IntrospectionFailed, NotTaken};
 
-/// An authorization server that a resource server asks about tokens, and what it calls itself there (RFC 7662 §2).
+/// Authorization server to introspect tokens at, with the credentials of the resource server (RFC 7662 §2).
 ///
 /// ```
 /// use oauth_types::{ClientId, EndpointUrl, Issuer, Secret, UnixTime};
@@ -60,26 +60,26 @@ pub struct Introspection {
     sole_resource: Option<ResourceUri>,
 }
 
-/// Where to ask, and as whom.
+/// Introspection endpoint, with the client authentication for it.
 #[derive(Clone)]
 pub struct IntrospectionEndpoint {
     uri: Uri,
     headers: HeaderMap,
-    /// What of the form is the same each time; with `client_secret_post`, the secret is in it.
+    /// The part of the form that is the same for each token; contains the secret with `client_secret_post`.
     form: Secret,
 }
 
-/// Why a server cannot be asked about tokens: there is something to mend in the configuration, here or there.
+/// Errors in the configuration of either server that make introspection impossible.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum NoIntrospection {
-    /// The metadata is of another issuer (RFC 8414 §3.3).
+    /// The metadata belongs to another issuer (RFC 8414 §3.3).
     ForeignMetadata,
-    /// It names no introspection endpoint.
+    /// The metadata names no introspection endpoint.
     NoEndpoint,
-    /// The endpoint is no URL that requests can be sent to.
+    /// The endpoint is not a URL that requests can be sent to.
     Endpoint(InvalidUri),
-    /// It takes no secret by a method that is spoken here.
+    /// The endpoint accepts a secret by none of the supported methods.
     Method(NoUsableMethod),
 }
 
@@ -99,17 +99,19 @@ impl fmt::Display for NoIntrospection {
 impl core::error::Error for NoIntrospection {}
 
 impl Introspection {
-    /// Longest token that is asked about, in bytes of the form that it is sent in: a longer one is nobody's. It is what
-    /// servers read, ours among them ([`FormPairs::MAX_VALUE_BYTES`]).
+    /// Maximum length of a token that is introspected, in bytes of its form encoding.
+    ///
+    /// Authorization servers accept at most this length ([`FormPairs::MAX_VALUE_BYTES`]), so a longer token cannot be
+    /// valid.
     pub const MAX_TOKEN: usize = FormPairs::MAX_VALUE_BYTES;
-    /// Longest answer that is read, in bytes.
+    /// Maximum length of a response, in bytes.
     pub const MAX_ANSWER: usize = 128 * 1024;
-    /// For how long an answer is believed, if nothing else is said.
+    /// Default time for which a response is cached.
     pub const WINDOW: Duration = Duration::from_secs(10);
-    /// The longest time that can be chosen: for so long a token may work after it was revoked.
+    /// Maximum time for which a response can be cached; a token may remain usable for this time after its revocation.
     pub const MAX_WINDOW: Duration = Duration::from_secs(30);
 
-    /// A resource server that is known to this authorization server under this name, and shows this secret.
+    /// Creates the settings for one issuer, with the credentials of the resource server there.
     #[must_use]
     pub const fn new(issuer: Issuer, client_id: ClientId, secret: Secret) -> Self {
         let window = Self::WINDOW;
@@ -126,15 +128,18 @@ impl Introspection {
         }
     }
 
-    /// Shows the secret by this method. If nothing else is said it is the first that the server's metadata lists for
-    /// secrets, or `client_secret_basic`.
+    /// Sets the client authentication method.
+    ///
+    /// The default is the first supported method in the metadata of the server that uses a secret, or
+    /// `client_secret_basic` without metadata.
     #[must_use]
     pub fn with_method(mut self, method: AuthMethod) -> Self {
         self.method = Some(method);
         self
     }
 
-    /// Believes an answer for so long, at most for [`MAX_WINDOW`](Self::MAX_WINDOW). Zero asks each time.
+    /// Sets the time for which a response is cached, limited to [`MAX_WINDOW`](Self::MAX_WINDOW); zero disables the
+    /// cache.
     #[must_use]
     pub fn with_window(mut self, window: Duration) -> Self {
         // SEC-155
@@ -142,74 +147,78 @@ impl Introspection {
         self
     }
 
-    /// Also takes tokens without `sub` and `username`, as the client's own.
+    /// Accepts tokens without `sub` and `username`; the client becomes the subject.
     ///
-    /// Only for a server that names the user in every token that has one: sessions belong to subjects, and all users
-    /// of a client would be the same.
+    /// Use this only for a server that names the user in every token that has one. Otherwise all users of a client
+    /// would be the same subject, and sessions belong to subjects.
     #[must_use]
     pub const fn taking_unnamed_subjects(mut self) -> Self {
         self.takes_unnamed = true;
         self
     }
 
-    /// Takes the user from another member of the answer than `sub`, such as `username`.
+    /// Takes the subject from this member of the response instead of `sub`, for example from `username`.
     ///
-    /// For a server that does not say `sub`, as django-oauth-toolkit: the member has to name a user for ever, because
-    /// sessions and whatever the host keeps belong to subjects. A name that passes on to another user passes those on.
+    /// Use this for a server that omits `sub`, such as django-oauth-toolkit. The value must identify the same user
+    /// permanently, because sessions and data of the host belong to subjects. If it is reassigned to another user, that
+    /// user gets them.
     #[must_use]
     pub fn with_subject_claim(mut self, name: &str) -> Self {
         self.subject_claim = Cow::Owned(name.to_owned());
         self
     }
 
-    /// Takes `name` in a token's audience for this resource: where the authorization server has a name of its own for
-    /// it. The name is compared byte for byte. May be called for several names.
+    /// Accepts `name` in the audience of a token as a name of this resource.
+    ///
+    /// The name is compared byte for byte. Call this once for each name that the authorization server uses.
     #[must_use]
     pub fn with_audience(mut self, name: &str, resource: ResourceUri) -> Self {
         self.audiences.add(name, resource);
         self
     }
 
-    /// Takes tokens whose answer names no audience for this resource.
+    /// Accepts tokens whose response has no `aud` as tokens for this resource.
     ///
-    /// Only for a server that issues tokens for this one resource: where there is a second, either of them could use
-    /// at the other the tokens that it is shown. A token that names an audience is judged by that.
+    /// Use this only for a server that issues tokens for no other resource. With a second resource, either could replay
+    /// at the other the tokens that it receives. A token with an `aud` is still judged by it.
     #[must_use]
     pub fn with_sole_resource(mut self, resource: ResourceUri) -> Self {
         self.sole_resource = Some(resource);
         self
     }
 
-    /// The authorization server.
+    /// Returns the issuer of the authorization server.
     #[must_use]
     pub const fn issuer(&self) -> &Issuer {
         &self.issuer
     }
 
-    /// Whether this could be a token of anybody, so that it is worth a question.
+    /// Returns `true` if the token is short enough for a form value, so that it could be valid.
     #[must_use]
     pub fn is_askable(token: &Secret) -> bool {
-        // Three bytes of the form for one of the token are the most, and a token of ordinary length is not written twice.
+        // Form encoding takes at most three bytes for one byte, so a token of ordinary length need not be encoded here.
         let token = token.expose();
         let is_short = token.len() <= Self::MAX_TOKEN / 3;
         let fits = || encode_component(token).to_string().len() <= Self::MAX_TOKEN;
         is_short || token.len() <= Self::MAX_TOKEN && fits()
     }
 
-    /// The endpoint at this place.
+    /// Returns the endpoint at a configured URL.
     ///
     /// # Errors
     ///
-    /// [`NoIntrospection`]
+    /// [`NoIntrospection::Endpoint`] if requests cannot be sent to the URL, or [`NoIntrospection::Method`] if the
+    /// configured method does not use the secret.
     pub fn at(&self, endpoint: &EndpointUrl) -> Result<IntrospectionEndpoint, NoIntrospection> {
         self.endpoint(endpoint, &[AuthMethod::ClientSecretBasic])
     }
 
-    /// The endpoint that the server's metadata names (RFC 8414 §2).
+    /// Returns the endpoint that the metadata of the server names (RFC 8414 §2).
     ///
     /// # Errors
     ///
-    /// [`NoIntrospection`]
+    /// [`NoIntrospection`] if the metadata belongs to another issuer or names no endpoint, if requests cannot be sent
+    /// to the endpoint, or if it accepts a secret by none of the supported methods.
     pub fn discovered(
         &self,
         metadata: &AuthorizationServerMetadata,
@@ -235,7 +244,7 @@ impl Introspection {
         let credentials =
             ClientCredentials::choose(client_id, secret, self.method.as_ref(), listed)
                 .map_err(NoIntrospection::Method)?;
-        // Who asks has to be somebody (RFC 7662 §2.1).
+        // The request must be authenticated (RFC 7662 §2.1).
         let unproved = NoIntrospection::Method(NoUsableMethod::SecretNotAccepted);
         if *credentials.method() == AuthMethod::None {
             return Err(unproved);
@@ -252,8 +261,10 @@ impl Introspection {
 }
 
 impl IntrospectionEndpoint {
-    /// The question about one token (RFC 7662 §2.1). Follow no redirect, and read at most
-    /// [`MAX_ANSWER`](Introspection::MAX_ANSWER) bytes of the answer.
+    /// Creates the introspection request for a token (RFC 7662 §2.1).
+    ///
+    /// The host must not follow redirects, and should read at most [`MAX_ANSWER`](Introspection::MAX_ANSWER) bytes of
+    /// the response.
     #[must_use]
     pub fn request(&self, token: &Secret) -> Request<Bytes> {
         let mut form = FormWriter::new();
@@ -348,7 +359,7 @@ mod tests {
         let slash = metadata(&format!(r#""issuer":"https://as.example/",{at}"#));
         assert_eq!(fails(slash), NoIntrospection::ForeignMetadata);
         assert_eq!(fails(metadata(own)), NoIntrospection::NoEndpoint);
-        // A secret is shown as the server wants it or not at all, and nobody asks without one.
+        // The secret is sent only by a method that the server lists, and no request is made without it.
         let refused = NoIntrospection::Method(NoUsableMethod::SecretNotAccepted);
         for methods in [r#"["none"]"#, r#"["private_key_jwt"]"#, r#"["Bearer"]"#, "[]"] {
             assert_eq!(fails(listed(methods)), refused, "{methods}");

@@ -1,17 +1,23 @@
-//! Access tokens that an authorization server which is not ours has signed (RFC 9068 §4).
+//! JWT access tokens of an external issuer (RFC 9068 §4).
 //!
 //! | check, in this order | requirement | otherwise |
 //! |---|---|---|
-//! | it has 16 KiB at most, and says that it is of this issuer, byte for byte | RFC 9068 §4 | [`JwtRefused::NotOurs`] |
-//! | the issuer's keys are known, and fresh if they can be | RFC 8414 §2 | [`JwtVerdict::NeedsKeys`], [`JwtVerdict::Unavailable`] |
-//! | its header has the type of an access token, in the issuer's [profile](JwtProfile) | RFC 9068 §4, RFC 8725 §3.11 | [`JwtRefused::Type`] |
-//! | one of the keys has signed it, in the key's own algorithm | RFC 9068 §4, RFC 8725 §3.1 | `NeedsKeys` at most every 30 seconds, then [`JwtRefused::NotSigned`] |
-//! | its claims are those of an access token, in the issuer's profile | RFC 8725 §3.12 | [`JwtRefused::NotAccessToken`] |
-//! | its claims have their form, and each is said once; 100 recipients at most; it says whose it is, whose client's, and when it expires | RFC 9068 §2.2 | [`JwtRefused::Claims`] |
-//! | what it is bound to is a key that a proof can be shown for | RFC 9449 §6, RFC 7800 §3.1 | [`JwtRefused::Confirmation`] |
-//! | it has begun, give or take a minute, and ends within a year | RFC 7519 §4.1 | [`JwtRefused::OutsideLifetime`] |
+//! | at most 16 KiB; `iss` is this issuer, byte for byte | RFC 9068 §4 | [`JwtRefused::NotOurs`] |
+//! | keys are known | RFC 8414 §2 | [`NeedsKeys`](JwtVerdict::NeedsKeys), [`Unavailable`](JwtVerdict::Unavailable) |
+//! | `typ` fits the [profile](JwtProfile) of the issuer | RFC 9068 §4, RFC 8725 §3.11 | [`JwtRefused::Type`] |
+//! | one of the keys verifies the signature, in the key's algorithm | RFC 8725 §3.1 | [`JwtRefused::NotSigned`] |
+//! | no claim is repeated | RFC 7519 §4 | [`JwtRefused::Claims`] |
+//! | the claims are those of an access token in this profile | RFC 8725 §3.12 | [`JwtRefused::NotAccessToken`] |
+//! | a client is named | RFC 9068 §2.2 | [`JwtRefused::NoClient`] |
+//! | `cnf` is absent or has the thumbprint of a key | RFC 9449 §6, RFC 7800 §3.1 | [`JwtRefused::Confirmation`] |
+//! | the other claims are well-formed, with at most 100 audience members | RFC 9068 §2.2 | [`JwtRefused::Claims`] |
+//! | `sub` is present and not empty | RFC 9068 §2.2 | [`JwtRefused::NoSubject`] |
+//! | `iat` and `nbf` are reached, `exp` is within a year | RFC 7519 §4.1 | [`JwtRefused::OutsideLifetime`] |
 //!
-//! Expiry, audience and scope are for [`Presented::decide`](crate::Presented::decide), as with every token.
+//! Keys that are stale are fetched again before they are used, if that is possible. A signature that no key verifies
+//! first leads to `NeedsKeys`, at most every 30 seconds. Times have a tolerance of 60 seconds.
+//!
+//! [`Presented::decide`](crate::Presented::decide) checks expiry, audience and scope, as for every token.
 
 mod claims;
 mod profile;
@@ -36,8 +42,9 @@ use claims::{Claims, Signed, scopes};
 
 pub use profile::JwtProfile;
 
-/// The tokens of one authorization server that is not ours, and what is known of its keys: a plain value that the host
-/// keeps.
+/// Verifier of the JWT access tokens of one external issuer, with its cached keys.
+///
+/// A plain value that the host stores; it performs no I/O.
 ///
 /// ```
 /// use http::Response;
@@ -74,42 +81,42 @@ enum Keys {
     Published(Kept<VerifyingKeys>),
 }
 
-/// What is known about a token.
+/// Result of verifying a token.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[must_use]
 #[expect(clippy::exhaustive_enums, reason = "a host must act on each verdict")]
 pub enum JwtVerdict {
-    /// It is the server's, and says this. Its end is a minute after `exp`: the server's clock may be off.
+    /// The token is valid. Its `expires_at` is 60 seconds after `exp`, because the clock of the issuer may differ.
     Known(Arc<TokenFacts>),
-    /// It is none of the server's access tokens.
+    /// The token is not an access token of the issuer.
     Refused(JwtRefused),
-    /// The server's key set has to be fetched before anybody can tell: note what that brought, and ask again.
+    /// The key set of the issuer is needed: fetch it, call [`fetched`](JwtTokens::fetched), and verify again.
     NeedsKeys,
-    /// Nobody can tell: there are no keys, and they could not be fetched a moment ago.
+    /// No keys are known, and the last attempt to fetch them was a moment ago.
     Unavailable,
 }
 
-/// Why a token is refused: for the log.
+/// Reasons to refuse a token, for logs.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum JwtRefused {
-    /// It is no JWT, or says that it is of another issuer, or is too long.
+    /// The token is not a JWT, names another issuer, or is too long.
     NotOurs,
-    /// None of the server's keys has signed it.
+    /// No key of the issuer verifies the signature.
     NotSigned,
-    /// The header lacks the type of an access token in the issuer's [profile](JwtProfile).
+    /// The `typ` header is not that of an access token in the issuer's [profile](JwtProfile).
     Type,
-    /// The server has signed it as something else, such as an ID token.
+    /// The claims are those of another kind of token, such as an ID token.
     NotAccessToken,
-    /// A claim is missing, there twice, or does not have its form.
+    /// A claim is missing, repeated or malformed.
     Claims,
-    /// The claim that names the client is missing or no client identifier.
+    /// The claim that names the client is missing or malformed.
     NoClient,
     /// `sub` is missing or empty.
     NoSubject,
-    /// It is bound to something that cannot be checked here.
+    /// The token is bound to something that cannot be checked here.
     Confirmation,
-    /// It has not begun yet, or is meant to last longer than a year.
+    /// The token is not valid yet, or has a lifetime of more than a year.
     OutsideLifetime,
 }
 
@@ -140,17 +147,17 @@ impl fmt::Display for JwtRefused {
 
 impl core::error::Error for JwtRefused {}
 
-/// Why an attempt to fetch keys brought none: for the log.
+/// Errors while fetching keys, for logs.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum NoKeys {
-    /// There is no answer.
+    /// There was no response.
     NoAnswer,
-    /// The answer has this status.
+    /// The response has a status other than 200.
     Status(StatusCode),
-    /// The answer is no key set (RFC 7517 §5).
+    /// The response is not a JWK Set (RFC 7517 §5).
     Document(DocumentError),
-    /// The set has no key that tokens could be verified with.
+    /// The JWK Set contains no usable key.
     Keys(InvalidKeys),
 }
 
@@ -168,29 +175,30 @@ impl fmt::Display for NoKeys {
 impl core::error::Error for NoKeys {}
 
 impl JwtTokens {
-    /// Longest token that is read, in bytes.
+    /// Maximum length of a token, in bytes.
     pub const MAX_BYTES: usize = 16 * 1024;
-    /// How long keys are used before they have to be fetched again: for so long, a key that the server took back still
-    /// counts.
+    /// Time after which keys are fetched again; a withdrawn key remains accepted until then.
     pub const FRESH: Duration = Duration::from_secs(5 * 60);
-    /// How long they are used on while they cannot be fetched.
+    /// Time after a fetch for which keys remain in use if they cannot be refreshed.
     pub const LONGEST: Duration = Duration::from_secs(60 * 60);
-    /// How long before they are old they are fetched again, while they are used.
+    /// Time before keys become stale at which they are refreshed.
     const EARLY: Duration = Duration::from_secs(60);
-    /// The longest that a token may be meant to last.
+    /// Maximum remaining lifetime of a token.
     const LIFETIME: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
-    /// The tokens of the server with this issuer, whose keys are yet to be fetched.
+    /// Creates a verifier for an issuer whose keys are fetched.
     #[must_use]
     pub fn new(issuer: Issuer) -> Self {
         Self::of(issuer, Keys::Published(Kept::new(Self::FRESH, Self::LONGEST)))
     }
 
-    /// The same with keys that never change. An RSA key that names no algorithm is used with RS256.
+    /// Creates a verifier for an issuer with fixed keys.
+    ///
+    /// An RSA key without `alg` is used with RS256.
     ///
     /// # Errors
     ///
-    /// [`InvalidKeys::NoUsableKey`]
+    /// [`InvalidKeys::NoUsableKey`] if the JWK Set contains no usable key.
     pub fn with_keys(issuer: Issuer, keys: &KeySet) -> Result<Self, InvalidKeys> {
         let keys = VerifyingKeys::of_server(keys, &SigningAlgorithm::Rs256)?;
         Ok(Self::of(issuer, Keys::Fixed(Arc::new(keys))))
@@ -208,53 +216,57 @@ impl JwtTokens {
         }
     }
 
-    /// Takes access tokens in the dialect of this provider. RFC 9068 if nothing is said.
+    /// Sets the token dialect of the issuer; the default is RFC 9068.
     #[must_use]
     pub const fn with_profile(mut self, profile: JwtProfile) -> Self {
         self.profile = profile;
         self
     }
 
-    /// Takes `name` in a token's audience for this resource: where the authorization server has a name of its own for
-    /// it, such as `api://…`, a GUID or the identifier of an API. May be called for several names.
+    /// Accepts `name` in the audience of a token as a name of this resource.
     ///
-    /// The name is compared byte for byte. A token whose audience is the resource's identifier needs no name.
+    /// Use this for an authorization server with names of its own for resources, such as `api://…`, a GUID or an API
+    /// identifier. Call it once for each name.
+    ///
+    /// The name is compared byte for byte. The identifier of the resource itself is always accepted.
     #[must_use]
     pub fn with_audience(mut self, name: &str, resource: ResourceUri) -> Self {
         self.audiences.add(name, resource);
         self
     }
 
-    /// Uses RSA keys that are fetched and name no algorithm with PS256 instead of RS256. It is the key that tells the
-    /// algorithm, and never a token.
+    /// Uses fetched RSA keys without `alg` with PS256 instead of RS256.
+    ///
+    /// The algorithm comes from the key, never from the token.
     #[must_use]
     pub fn with_ps256(mut self) -> Self {
         self.rsa = SigningAlgorithm::Ps256;
         self
     }
 
-    /// Takes the client from another claim than the profile's, which is `client_id` in RFC 9068 (§2.2).
+    /// Takes the client from this claim instead of the profile's claim (`client_id` in RFC 9068 §2.2).
     #[must_use]
     pub fn with_client_claim(mut self, name: &str) -> Self {
         self.client_claim = Some(name.into());
         self
     }
 
-    /// Takes the scopes from another claim than the profile's, which is `scope` in RFC 9068 (§2.2.3), such as `scp`.
-    /// The claim may be one text or a list.
+    /// Takes the scopes from this claim, such as `scp`, instead of the profile's claim.
+    ///
+    /// The claim is a string or a list; RFC 9068 §2.2.3 uses `scope`.
     #[must_use]
     pub fn with_scope_claim(mut self, name: &str) -> Self {
         self.scope_claim = Some(name.into());
         self
     }
 
-    /// Whose tokens they are.
+    /// Returns the issuer whose tokens are verified.
     #[must_use]
     pub const fn issuer(&self) -> &Issuer {
         &self.issuer
     }
 
-    /// What is known about a token.
+    /// Verifies a token with the known keys.
     pub fn verify(&self, token: &Secret, now: UnixTime) -> JwtVerdict {
         let token = token.expose();
         let is_ours = |issuer: String| self.issuer.is(&issuer);
@@ -276,13 +288,14 @@ impl JwtTokens {
             {
                 JwtVerdict::Refused(JwtRefused::Type)
             }
-            // The server may have a new key. Whoever makes tokens up makes nobody ask more often.
+            // The issuer may have a new key. The pause between fetches applies, so invented tokens cause no further
+            // requests.
             None if self.may_fetch(now) => JwtVerdict::NeedsKeys,
             None => JwtVerdict::Refused(JwtRefused::NotSigned),
         }
     }
 
-    /// The keys, unless they are old and a fetch is worth waiting for: after one that failed, it is not.
+    /// Returns the keys, unless they are stale and a fetch may help; after a failed fetch stale keys are used.
     fn fresh_keys(&self, now: UnixTime) -> Option<&Arc<VerifyingKeys>> {
         match &self.keys {
             Keys::Fixed(keys) => Some(keys),
@@ -293,26 +306,28 @@ impl JwtTokens {
         }
     }
 
-    /// Whether the key set may be fetched now.
+    /// Returns `true` if the key set may be fetched now.
     #[must_use]
     pub fn may_fetch(&self, now: UnixTime) -> bool {
         matches!(&self.keys, Keys::Published(kept) if kept.may_fetch(now))
     }
 
-    /// Whether it should be, although nobody has to wait for it: a minute before the keys are old, so that where
-    /// tokens are shown all the time nobody ever waits.
+    /// Returns `true` if the key set should be refreshed in the background.
+    ///
+    /// This is the case from one minute before the keys become stale, so that under steady traffic no request waits.
     #[must_use]
     pub fn should_fetch(&self, now: UnixTime) -> bool {
         let soon = now.plus(Self::EARLY);
         matches!(&self.keys, Keys::Published(kept) if kept.is_stale(soon) && kept.may_fetch(now))
     }
 
-    /// Notes the answer to a request for the key set that was sent now; `None` when there was none. Keys that are known
-    /// are used on when there is no key set in it; a set without a key to verify with ends them.
+    /// Stores the response to a request for the key set that was sent at `now`; `None` if there was none.
+    ///
+    /// Without a valid JWK Set the known keys remain in use. A JWK Set without a usable key removes them.
     ///
     /// # Errors
     ///
-    /// [`NoKeys`] says why it brought none.
+    /// [`NoKeys`] with the reason why no key was stored.
     pub fn fetched(
         &mut self,
         answer: Option<&Response<Bytes>>,
@@ -324,7 +339,7 @@ impl JwtTokens {
         };
         if let Keys::Published(kept) = &mut self.keys {
             kept.fetched(keys, now);
-            // The server took all of them back, and says so.
+            // The issuer has withdrawn all keys.
             if matches!(outcome, Err(NoKeys::Keys(_))) {
                 kept.clear();
             }
@@ -341,7 +356,7 @@ impl JwtTokens {
         VerifyingKeys::of_server(&set, &self.rsa).map_err(NoKeys::Keys)
     }
 
-    /// What the claims of a token say that the server has signed.
+    /// Reads the claims of a token whose signature is verified.
     fn read(&self, claims: &Value, now: UnixTime) -> Result<TokenFacts, JwtRefused> {
         if !self.profile.is_access_token(claims) {
             return Err(JwtRefused::NotAccessToken);
@@ -369,7 +384,7 @@ impl JwtTokens {
         Ok(TokenFacts::new(subject, client_id, self.issuer.clone())
             .with_scopes(scopes)
             .with_audience(audience)
-            // The one place where the server's clock may be off.
+            // Only here is the difference between the clocks taken into account.
             .with_expires_at(claims.exp.plus(SKEW))
             .with_jkt(jkt))
     }

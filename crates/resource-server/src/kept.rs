@@ -1,12 +1,11 @@
-//! What is known of an authorization server that is not ours, and when it is asked again.
+//! Cache for data of an external issuer, such as keys and metadata, with its refresh times.
 
 use core::time::Duration;
 use std::sync::Arc;
 
 use oauth_types::UnixTime;
 
-/// Something that is fetched when it is needed, used until it is old, and used on for a while when it cannot be fetched
-/// again.
+/// Cached value that is refreshed when stale, and remains in use for a time if that fails.
 #[derive(Clone, Debug)]
 pub struct Kept<T> {
     fresh: Duration,
@@ -17,56 +16,59 @@ pub struct Kept<T> {
 }
 
 impl<T> Kept<T> {
-    /// How long nobody is asked again, whatever came of the last time.
+    /// Minimum time between two fetches while a value is cached, whether or not the last one succeeded.
     pub const PAUSE: Duration = Duration::from_secs(30);
-    /// The same while nothing is known.
+    /// Minimum time between two fetches while no value is cached.
     pub const RETRY: Duration = Duration::from_secs(5);
 
-    /// Nothing yet. What is fetched is asked for again after `fresh`, and forgotten after `longest` without an answer.
+    /// Creates an empty cache; values become stale after `fresh` and are dropped after `longest`.
+    ///
+    /// Both times count from the fetch of the value.
     #[must_use]
     pub const fn new(fresh: Duration, longest: Duration) -> Self {
         Self { fresh, longest, known: None, tried: None, is_doubted: false }
     }
 
-    /// What is known, fresh or not.
+    /// Returns the cached value, fresh or stale.
     #[must_use]
     pub fn value(&self, now: UnixTime) -> Option<&Arc<T>> {
         let known = self.known.as_ref().filter(|(_, at)| now.since(*at) < self.longest);
         known.map(|(value, _)| value)
     }
 
-    /// Whether what is known is old, or nothing is.
+    /// Returns `true` if the cached value is stale or if there is none.
     #[must_use]
     pub fn is_stale(&self, now: UnixTime) -> bool {
         let is_old = |(_, at): &(_, UnixTime)| has_passed(self.fresh, *at, now);
         self.is_doubted || self.known.as_ref().is_none_or(is_old)
     }
 
-    /// Whether it may be fetched now.
+    /// Returns `true` if the value may be fetched now.
     #[must_use]
     pub fn may_fetch(&self, now: UnixTime) -> bool {
         let pause = if self.value(now).is_some() { Self::PAUSE } else { Self::RETRY };
         self.tried.is_none_or(|at| has_passed(pause, at, now))
     }
 
-    /// Whether the last attempt brought nothing.
+    /// Returns `true` if the last fetch failed.
     #[must_use]
     pub fn has_failed(&self) -> bool {
         self.tried.is_some_and(|tried| self.known.as_ref().is_none_or(|(_, at)| tried != *at))
     }
 
-    /// Takes what is known for old, because it led nowhere. When it may be fetched again does not change.
+    /// Marks the cached value as stale, because it led to an error; the next permitted fetch is not advanced.
     pub const fn doubt(&mut self) {
         self.is_doubted = true;
     }
 
-    /// Forgets what is known, because it is of no use or was taken back. It may be fetched again after
-    /// [`RETRY`](Self::RETRY).
+    /// Removes the cached value, because it is unusable or was withdrawn.
+    ///
+    /// The next fetch is permitted after [`RETRY`](Self::RETRY).
     pub fn clear(&mut self) {
         self.known = None;
     }
 
-    /// Notes what an attempt brought that began now; `None` when it failed.
+    /// Stores the result of a fetch that started at `now`; `None` if it failed.
     pub fn fetched(&mut self, value: Option<T>, now: UnixTime) {
         self.tried = Some(now);
         if let Some(value) = value {
@@ -76,8 +78,10 @@ impl<T> Kept<T> {
     }
 }
 
-/// Whether so much time is over. A request may be a little older than what another one brought; a clock that was set
-/// back by more than a minute makes nobody wait for it.
+/// Returns `true` if `time` has passed since `at`.
+///
+/// A `now` up to a minute before `at` belongs to a request that waited. An earlier one means that the clock was set
+/// back; the time then counts as passed, so that no request waits for the clock.
 fn has_passed(time: Duration, at: UnixTime, now: UnixTime) -> bool {
     now.since(at) >= time || at.since(now) > Duration::from_secs(60)
 }
@@ -144,7 +148,7 @@ mod tests {
         kept.fetched(Some('a'), at(9000));
         assert!(kept.is_stale(at(5000)) && kept.may_fetch(at(5000)));
         assert!(kept.value(at(5000)).is_some());
-        // A request that waited for its turn is no such clock.
+        // A request that waited for its turn does not indicate a clock that was set back.
         assert!(!kept.is_stale(at(8940)) && !kept.may_fetch(at(8940)));
     }
 }

@@ -23,7 +23,7 @@ mod session_key;
 mod sessions;
 mod tool_result;
 
-// Their types stand in public signatures, so that a user needs no further dependency.
+// Public signatures contain types of these crates, so users need no further dependency.
 pub use {oauth_types, scope_stepup};
 
 pub use believed::Believed;

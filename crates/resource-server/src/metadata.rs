@@ -1,4 +1,4 @@
-//! The answer at the metadata URLs.
+//! Protected resource metadata responses (RFC 9728 §3.2).
 
 use bytes::Bytes;
 use http::{Method, Response};
@@ -7,7 +7,7 @@ use oauth_types::metadata_response;
 use crate::resource::Resource;
 
 impl Resource {
-    /// The answer to a request for the metadata: public, cacheable, readable from any origin.
+    /// Returns the response to a metadata request: public, cacheable and readable from any origin.
     #[must_use]
     pub fn metadata_response(&self, method: &Method) -> Response<Bytes> {
         metadata_response(method, self.metadata().to_json())
@@ -58,7 +58,7 @@ mod tests {
         let scopes = scopes.tool("write", "files:write").unwrap().tool("admin", "admin").unwrap();
         let own = resource("https://rs.example/mcp").with_scopes_listed(scopes.all());
         let listed = own.metadata().scopes_supported.clone().unwrap().join(" ");
-        // The scopes of the 401, then those of each step-up in either order: as the official SDK joins them.
+        // The scopes of the 401, then those of each step-up, in either order, as the official SDK joins them.
         for asked in ["files:read files:write admin", "files:read admin files:write"] {
             assert_ne!(listed, asked);
         }

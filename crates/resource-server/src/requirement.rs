@@ -1,4 +1,4 @@
-//! What a request has to grant: the same for all, or what its operations need.
+//! Scope requirement of a request: the same scopes for all, or scopes by operation.
 
 use std::borrow::Cow;
 
@@ -10,21 +10,21 @@ use crate::denial::Denial;
 use crate::operations::OperationScopes;
 use crate::session_key::HandleSeal;
 
-/// The scopes that the requests to a service need.
+/// Scopes that the requests to a service need.
 ///
-/// Both kinds turn into one: a [`ScopeSet`] that every request needs, whatever protocol it speaks, and the table of an
-/// MCP server's operations.
+/// It is created from a [`ScopeSet`], for a service with any protocol, or from the [`OperationScopes`] of an MCP
+/// server.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Requirement {
-    /// Every request needs these; an empty set lets in whoever has a good token. Bodies are not read.
+    /// The same scopes for every request; the body is not read. An empty set admits every valid token.
     Same(ScopeSet),
-    /// What each MCP operation needs stands in a table. It is the body that says which one is meant.
+    /// Scopes by MCP operation; the body names the operation.
     PerOperation(OperationScopes),
 }
 
 impl Requirement {
-    /// What every request needs, and what a client without a token is told to ask for.
+    /// Returns the scopes that every request needs, and that a client without a token should request.
     #[must_use]
     pub const fn base(&self) -> &ScopeSet {
         match self {
@@ -33,14 +33,15 @@ impl Requirement {
         }
     }
 
-    /// Returns `true` if some operation needs no token ([`OperationScopes::public_tool`]).
+    /// Returns `true` if at least one operation needs no token ([`OperationScopes::public_tool`]).
     #[must_use]
     pub const fn is_mixed(&self) -> bool {
         matches!(self, Self::PerOperation(table) if table.is_mixed())
     }
 
-    /// The table, if what this request needs stands in its body: that of a POST, and of any other that has one, because
-    /// nobody knows which methods the service behind executes.
+    /// Returns the table if the body decides which scopes the request needs.
+    ///
+    /// This is the case for a POST and for every other request with a body, because the service may act on any method.
     #[must_use]
     pub fn table_for(&self, method: &Method, has_body: bool) -> Option<&OperationScopes> {
         match self {
@@ -49,11 +50,12 @@ impl Requirement {
         }
     }
 
-    /// Returns `true` if a request with this body opens a session, as far as can be known before it is answered: it
-    /// names none, and one of its messages is `initialize`.
+    /// Returns `true` if a request is expected to open a session.
+    ///
+    /// The request names no session, and one of its messages is `initialize`.
     #[must_use]
     pub fn opens_session(headers: &HeaderMap, body: &[u8]) -> bool {
-        // Most requests are not read a second time.
+        // The substring test avoids parsing most bodies a second time.
         let may_open = !HandleSeal::has_session(headers)
             && core::str::from_utf8(body).is_ok_and(|body| body.contains("initialize"));
         may_open
@@ -61,14 +63,14 @@ impl Requirement {
                 .is_ok_and(|asked| asked.iter().any(|asked| asked.method() == "initialize"))
     }
 
-    /// The scopes that a request needs of its token, for which [`table_for`](Self::table_for) names a table.
+    /// Returns the scopes that a request needs, where [`table_for`](Self::table_for) returns a table.
     ///
-    /// A POST needs what its body says. Any other method needs the base as well, because the service may go by the
-    /// method and not by the body.
+    /// A POST needs the scopes of its body. Any other method also needs the base, because the service may act on the
+    /// method and not on the body.
     ///
     /// # Errors
     ///
-    /// As [`OperationScopes::required_for`].
+    /// The same as for [`OperationScopes::required_for`].
     pub fn required_for(
         &self,
         method: &Method,

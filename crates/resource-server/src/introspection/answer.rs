@@ -1,27 +1,29 @@
-//! What does its authorization server say about a token? (RFC 7662)
+//! Introspection responses: from the HTTP response to facts about the token (RFC 7662 §2.2).
 //!
-//! Whether there is an answer:
+//! Checks of the response:
 //!
 //! | check, in this order | requirement | otherwise |
 //! |---|---|---|
-//! | the server takes us for who we are, and lets us ask | RFC 7662 §2.3 | `NotAuthenticated`, `NotAllowed` |
-//! | the status is 200: a redirect is not followed | | `Status` |
-//! | the media type is JSON; a signed answer (RFC 9701) is not read | RFC 7662 §2.2 | `MediaType` |
-//! | it is an object, and `active` a JSON boolean | SEC-154 | `Document` |
+//! | the server accepts the credentials and permits the request | RFC 7662 §2.3 | `NotAuthenticated`, `NotAllowed` |
+//! | the status is 200; redirects are not followed | | `Status` |
+//! | the media type is JSON; a signed response (RFC 9701) is not read | RFC 7662 §2.2 | `MediaType` |
+//! | the body is an object, and `active` a JSON boolean | SEC-154 | `Document` |
 //!
-//! Whether it lets the token in. What is not said here is not judged here: [`Presented`](crate::Presented) does.
+//! Checks of the token; [`Presented`](crate::Presented) makes all others:
 //!
 //! | check, in this order | requirement | otherwise |
 //! |---|---|---|
 //! | the token is active | SEC-154 | `Inactive` |
-//! | `iss`, where there is one, is this server, byte for byte | RFC 7662 §2.2 | `ForeignIssuer` |
-//! | it works already | RFC 7662 §2.2 | `NotYet` |
-//! | `token_use` and `typ`, where they are there, name an access token | SEC-231 | `NotAccessToken` |
-//! | it is shown as a bearer token or with DPoP | RFC 6749 §7.1 | `TokenType` |
-//! | it is bound to nothing, or to a key whose thumbprint is said | RFC 9449 §6.2 | `Confirmation` |
-//! | it says which client it was given to | R-AUTH-8 | `NoClient` |
-//! | it says whose it is, in `sub` or where [`with_subject_claim`](Introspection::with_subject_claim) says | R-AUTH-8 | `NoSubject`, `SubjectElsewhere` |
-//! | it is for 100 recipients at most | | `Audience` |
+//! | `iss`, if present, is this issuer, byte for byte | RFC 7662 §2.2 | `ForeignIssuer` |
+//! | `nbf`, if present, is reached, with 60 seconds of tolerance | RFC 7662 §2.2 | `NotYet` |
+//! | `token_use` and `typ`, if present, name an access token | SEC-231 | `NotAccessToken` |
+//! | `token_type`, if present, is a bearer or DPoP token | RFC 6749 §7.1 | `TokenType` |
+//! | `cnf`, if present, has the thumbprint of a key and nothing else | RFC 9449 §6.2 | `Confirmation` |
+//! | `client_id` is present | R-AUTH-8 | `NoClient` |
+//! | `sub` or [the configured member][claim] is present | R-AUTH-8 | `NoSubject`, `SubjectElsewhere` |
+//! | the audience has at most 100 members | | `Audience` |
+//!
+//! [claim]: Introspection::with_subject_claim
 
 use core::fmt;
 use std::sync::Arc;
@@ -37,24 +39,24 @@ use crate::believed::Believed;
 use crate::foreign::{SKEW, bound_key};
 use crate::introspection::Introspection;
 
-/// Why nothing was learned about a token: the server did not say. It holds no text of the answer.
+/// Errors after which nothing is known about a token; they contain no text of the response.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum IntrospectionFailed {
-    /// The server does not take us for who we say we are (401): the configuration is wrong, not the token.
+    /// The server rejects the credentials of this resource server (401): the configuration is wrong, not the token.
     NotAuthenticated,
-    /// The server does not let us ask (403).
+    /// The server does not permit this resource server to introspect tokens (403).
     NotAllowed,
-    /// Another status than 200.
+    /// The status is not 200.
     Status(StatusCode),
-    /// Not JSON. A signed answer (RFC 9701), which nobody asked for, is not either.
+    /// The media type is not JSON; a signed response (RFC 9701) has another one.
     MediaType,
-    /// Not an introspection answer.
+    /// The body is not an introspection response.
     Document(DocumentError),
 }
 
 impl IntrospectionFailed {
-    /// Whether it may be over by itself. What is not is the operator's to mend, here or there.
+    /// Returns `true` if a later request may succeed; otherwise the operator must correct a configuration.
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
@@ -67,7 +69,7 @@ impl IntrospectionFailed {
 }
 
 impl IntrospectionFailed {
-    /// Whether the endpoint may be somewhere else by now, so that the metadata is worth another look.
+    /// Returns `true` if the endpoint may have moved, so that the metadata should be fetched again.
     #[must_use]
     pub fn may_have_moved(&self) -> bool {
         match self {
@@ -97,43 +99,44 @@ impl fmt::Display for IntrospectionFailed {
 
 impl core::error::Error for IntrospectionFailed {}
 
-/// What an authorization server's answer comes to.
+/// Result of an introspection.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a token works or it does not (RFC 7662 §2.2)")]
 pub enum Introspected {
-    /// The token works, as far as its server is concerned.
+    /// The token is valid at its authorization server.
     Yes(Believed),
-    /// It does not.
+    /// The token is not accepted.
     No(NotTaken),
 }
 
-/// Why a token is as good as unknown: for the log.
+/// Reasons to treat a token as unknown, for logs.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum NotTaken {
-    /// It is unknown, expired, revoked, or none of our business: the server does not say which (RFC 7662 §2.2).
+    /// The token is unknown, expired, revoked, or for another server; the response does not tell which (RFC 7662 §2.2).
     Inactive,
-    /// The server says that another one issued it.
+    /// The response names another issuer.
     ForeignIssuer,
-    /// It begins to work later.
+    /// The token is not valid yet (`nbf`).
     NotYet,
-    /// The answer names another kind of token in this member, such as a refresh token or an ID token.
+    /// The response names another kind of token, such as a refresh token or an ID token.
     NotAccessToken {
-        /// `token_use` or `typ`.
+        /// The member that names it: `token_use` or `typ`.
         member: &'static str,
     },
-    /// It is shown in a way that is not spoken here.
+    /// The token type is neither bearer nor DPoP.
     TokenType,
-    /// It is bound to something that is not checked here.
+    /// The token is bound to something that cannot be checked here.
     Confirmation,
-    /// The server does not say which client it was given to.
+    /// The response has no `client_id`.
     NoClient,
-    /// The server does not say whose it is: neither `sub` nor `username` is there.
+    /// The response names no user: `sub` and `username` are absent.
     NoSubject,
-    /// The server says whose it is in another member than `sub`, or than the one that
-    /// [`with_subject_claim`](Introspection::with_subject_claim) names.
+    /// The response names the user in a member other than the configured one.
+    ///
+    /// The member is `sub`, or the one set by [`with_subject_claim`](Introspection::with_subject_claim).
     SubjectElsewhere,
-    /// It is for more than 100 recipients.
+    /// The audience has more than 100 members.
     Audience,
 }
 
@@ -167,11 +170,11 @@ impl fmt::Display for NotTaken {
 }
 
 impl Introspection {
-    /// Reads the answer to a question that was asked at `now` or later.
+    /// Reads the response to a request that was sent at `now` or later.
     ///
     /// # Errors
     ///
-    /// [`IntrospectionFailed`] when it says neither yes nor no.
+    /// [`IntrospectionFailed`] if the response does not tell whether the token is active.
     pub fn read(
         &self,
         answer: &Response<Bytes>,
@@ -188,7 +191,8 @@ impl Introspection {
             return Err(IntrospectionFailed::MediaType);
         }
         let read = match IntrospectionAnswer::from_json(answer.body()) {
-            // Beside a no nothing else counts (RFC 7662 §2.2), such as the empty texts that some servers write there.
+            // With `active: false` all other members are ignored (RFC 7662 §2.2), because some servers send malformed
+            // ones.
             Err(DocumentError::Member { .. }) if says_no(answer.body()) => {
                 return Ok(Introspected::No(NotTaken::Inactive));
             }
@@ -244,7 +248,7 @@ impl Introspection {
     }
 }
 
-/// Whether a JSON object says that the token is not active.
+/// Returns `true` if a JSON object has `active: false`.
 fn says_no(object: &[u8]) -> bool {
     let object = serde_json::from_slice::<Value>(object).ok();
     object.and_then(|object| object.get("active")?.as_bool()) == Some(false)
@@ -252,12 +256,13 @@ fn says_no(object: &[u8]) -> bool {
 
 /// Returns the member that names another kind of token than an access token.
 ///
-/// The endpoint knows refresh tokens too (RFC 7662 §2.1). Neither member is registered, and `null` says nothing:
+/// The endpoint also accepts refresh tokens (RFC 7662 §2.1). Neither member is registered; `null` counts as absent.
 ///
-/// | member | names an access token | names another | written by |
+/// | member | access token | another kind | sent by |
 /// |---|---|---|---|
-/// | `token_use` | `access_token`, `access` | `refresh_token`, `id` | Ory Hydra, Appwrite; gateways that show claims of Amazon Cognito |
-/// | `typ` | `Bearer`, `DPoP`, `JWT`, `at+jwt`, `application/at+jwt` | `Refresh`, `Offline`, `ID` | Keycloak, and servers that show the header of a JWT |
+/// | `token_use` | `access_token`, `access` | `refresh_token`, `id` | Ory Hydra, Appwrite; claims of Amazon Cognito |
+/// | `typ` | `Bearer`, `DPoP` | `Refresh`, `Offline`, `ID` | Keycloak |
+/// | `typ` | `JWT`, `at+jwt`, `application/at+jwt` | | servers that return the JWT header |
 fn other_kind(answer: &IntrospectionAnswer) -> Option<&'static str> {
     let known: [(&'static str, &[&str]); 2] = [
         ("token_use", &["access_token", "access"]),
@@ -273,12 +278,12 @@ fn other_kind(answer: &IntrospectionAnswer) -> Option<&'static str> {
     known.iter().find(|known| is_other(known)).map(|(member, _)| *member)
 }
 
-/// The key that the token is bound to, if to any (RFC 9449 §6.2, RFC 7800 §3.1).
+/// Returns the thumbprint of the key that the token is bound to, if any (RFC 9449 §6.2, RFC 7800 §3.1).
 fn confirmed_key(answer: &IntrospectionAnswer) -> Result<Option<Thumbprint>, NotTaken> {
     let is_dpop = match answer.token_type.as_deref() {
         None => false,
         Some(name) if name.eq_ignore_ascii_case("Bearer") => false,
-        // Duende IdentityServer writes the kind of token here, and not how it is presented.
+        // Duende IdentityServer sends the kind of token here, not how the token is presented.
         Some("access_token") => false,
         Some(name) if name.eq_ignore_ascii_case("DPoP") => true,
         Some(_) => return Err(NotTaken::TokenType),

@@ -1,4 +1,4 @@
-//! Claims as they were signed, and the forms in which authorization servers write them.
+//! Claims of JWT access tokens, in the forms that authorization servers use.
 
 use core::fmt;
 
@@ -7,7 +7,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-/// The claims that have one form everywhere (RFC 7519 §4.1).
+/// Registered claims, which have the same form everywhere (RFC 7519 §4.1).
 #[derive(Deserialize)]
 pub(super) struct Claims {
     pub(super) iss: String,
@@ -20,7 +20,7 @@ pub(super) struct Claims {
     pub(super) nbf: Option<UnixTime>,
 }
 
-/// Claims as they were signed; `None` when one of them is said twice, so that two readers may read two tokens.
+/// Claims of a verified token; `None` if one is repeated, because two parsers could then read different tokens.
 pub(super) struct Signed(pub(super) Option<Value>);
 
 impl<'de> Deserialize<'de> for Signed {
@@ -47,7 +47,7 @@ impl<'de> Deserialize<'de> for Signed {
     }
 }
 
-/// The scopes in a claim: one text (RFC 9068 §2.2.3) or a list of scopes. `None` when it is neither.
+/// Parses a scope claim: a string (RFC 9068 §2.2.3) or a list of scopes; `None` if it is neither.
 pub(super) fn scopes(claim: Option<&Value>) -> Option<ScopeSet> {
     match claim {
         None | Some(Value::Null) => Some(ScopeSet::empty()),
@@ -55,7 +55,7 @@ pub(super) fn scopes(claim: Option<&Value>) -> Option<ScopeSet> {
         Some(Value::Array(list)) => {
             let mut text = String::new();
             for scope in list {
-                // A member with a space in it would be two scopes to one reader and one to another.
+                // A member that contains a space is refused, because readers could take it for one scope or for two.
                 let scope = Scope::parse(scope.as_str()?).ok()?;
                 text.push_str(scope.as_str());
                 text.push(' ');

@@ -1,29 +1,37 @@
-//! Dialects of JWT access tokens: the claims and types that providers of authorization servers use (RFC 9068 §2).
+//! Dialects of JWT access tokens: the types and claims that providers use (RFC 9068 §2).
 
 use oauth_types::Audience;
 use serde::Deserialize as _;
 use serde_json::Value;
 
-/// Dialects in which authorization servers write JWT access tokens.
+/// Dialects of JWT access tokens, by provider.
 ///
-/// RFC 9068 says what an access token looks like, so that it cannot be confused with an ID token: its type is `at+jwt`.
-/// The providers below sign access tokens of another form. Naming the profile of an issuer takes that form, and a claim
-/// takes over from the type as what tells an access token from an ID token. Signature, algorithm, issuer, lifetime and
-/// audience are checked as ever. Facts as of November 2026:
+/// The type `at+jwt` of RFC 9068 prevents confusion with an ID token. The other providers issue access tokens of
+/// another form. With the profile of such a provider, a claim instead of the type distinguishes access tokens from ID
+/// tokens. Signature, algorithm, issuer, lifetime and audience are checked in every profile. As of November 2026:
 ///
-/// | profile | `typ` in the header | what makes it an access token | client | scopes | audience |
-/// |---|---|---|---|---|---|
-/// | `Rfc9068` | `at+jwt` | the type | `client_id` | `scope` | `aud` |
-/// | `Entra` | `JWT` | `scp` or `roles`, with `azp` or `appid` | `azp` (`ver` 2.0), `appid` (1.0) | `scp`, without it `roles` | `aud`: `api://…` or a GUID |
-/// | `Okta` | absent, `JWT` | `cid` with `scp` | `cid` | `scp` | `aud`: `api://default`, or what the server is set to |
-/// | `Auth0` | `JWT`, `at+jwt` | `scope` or `gty` | `azp`, with `at+jwt` `client_id` | `scope` | `aud`: the API's identifier |
-/// | `Keycloak` | `JWT`, `at+jwt` | the claim `typ` is `Bearer` or `DPoP`; `ID` in an ID token | `azp` | `scope` | `aud`: what an audience mapper adds |
-/// | `Cognito` | absent, `JWT` | `token_use` is `access`; `id` in an ID token | `client_id` | `scope` | `aud` where it is there, else `client_id` |
+/// | profile | `typ` in the header | claims of an access token | client | scopes |
+/// |---|---|---|---|---|
+/// | `Rfc9068` | `at+jwt` | | `client_id` | `scope` |
+/// | `Entra` | `JWT` | `scp` or `roles`; `azp` or `appid` | `azp` (`ver` 2.0), `appid` (1.0) | `scp`, else `roles` |
+/// | `Okta` | absent, `JWT` | `cid` with `scp` | `cid` | `scp` |
+/// | `Auth0` | `JWT`, `at+jwt` | `scope` or `gty` | `azp`, else `client_id` | `scope` |
+/// | `Keycloak` | `JWT`, `at+jwt` | `typ` is `Bearer` or `DPoP` (ID tokens: `ID`) | `azp` | `scope` |
+/// | `Cognito` | absent, `JWT` | `token_use` is `access` (ID tokens: `id`) | `client_id` | `scope` |
 ///
-/// `nonce`, `at_hash` and `c_hash` (OpenID Connect Core §2, §3.3.2.11) are refused for Entra, Okta, Auth0 and Cognito,
-/// which write them into ID tokens alone. Every profile takes `at+jwt` too, and asks for its claims all the same.
+/// | profile | audience |
+/// |---|---|
+/// | `Rfc9068` | `aud` |
+/// | `Entra` | `aud`: `api://…` or a GUID |
+/// | `Okta` | `aud`: `api://default`, or the setting of the server |
+/// | `Auth0` | `aud`: the identifier of the API |
+/// | `Keycloak` | `aud`: the addition of an audience mapper |
+/// | `Cognito` | `aud` if present, else `client_id` |
 ///
-/// An audience that is not the resource's identifier has to be named:
+/// Entra, Okta, Auth0 and Cognito put `nonce`, `at_hash` and `c_hash` (OpenID Connect Core §2, §3.3.2.11) only into ID
+/// tokens, so their profiles refuse these claims. Every profile also accepts `at+jwt`, but still requires its claims.
+///
+/// An audience other than the identifier of the resource must be configured:
 /// [`with_audience`](crate::JwtTokens::with_audience).
 ///
 /// ```
@@ -40,51 +48,54 @@ use serde_json::Value;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[non_exhaustive]
 pub enum JwtProfile {
-    /// The JWT profile of RFC 9068: type `at+jwt`, nothing else.
+    /// The JWT profile of RFC 9068, with the type `at+jwt`.
     #[default]
     Rfc9068,
     /// Microsoft Entra ID, endpoints 1.0 and 2.0.
     ///
-    /// The issuer is that of one tenant: `https://login.microsoftonline.com/{tenant}/v2.0`, or
-    /// `https://sts.windows.net/{tenant}/` for an API whose manifest asks for tokens of version 1. `scp` is one text,
-    /// `roles` a list: what the application itself may do, taken only where no user is involved. An ID token may have
-    /// `roles` of a user, and has neither `scp` nor `azp` nor `appid`.
+    /// The issuer belongs to one tenant: `https://login.microsoftonline.com/{tenant}/v2.0`, or
+    /// `https://sts.windows.net/{tenant}/` for an API whose manifest requests tokens of version 1. `scp` is a string.
+    /// `roles` is a list of permissions of the application itself, used only if no user is involved. An ID token may
+    /// have `roles` of a user, but has neither `scp` nor `azp` nor `appid`.
     ///
     /// Source: <https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference>,
     /// <https://learn.microsoft.com/entra/identity-platform/id-token-claims-reference>
     Entra,
     /// Okta, custom authorization servers.
     ///
-    /// `scp` is a list. The tokens of the organization's own server (an issuer without `/oauth2/`) are for Okta alone
-    /// and name it as their audience. `sub` is the user's login, or the client where no user is involved.
+    /// `scp` is a list. Tokens of the organization's own server (an issuer without `/oauth2/`) are for Okta only and
+    /// name it as their audience. `sub` is the login of the user, or the client if no user is involved.
     ///
     /// Source: <https://developer.okta.com/docs/api/openapi/okta-oauth/guides/overview/>
     Okta,
-    /// Auth0, both of its token dialects: its own, which is the default, and that of RFC 9068.
+    /// Auth0, in its default dialect and in that of RFC 9068.
     ///
-    /// The issuer ends in a slash. `aud` is a list where the token is good for the user's profile, too.
+    /// The issuer ends with a slash. `aud` is a list if the token is also valid for the user's profile.
     ///
     /// Source: <https://auth0.com/docs/secure/tokens/access-tokens/access-token-profiles>
     Auth0,
     /// Keycloak, with or without the client's setting for `at+jwt`.
     ///
-    /// Without an audience mapper the audience is `account`: add one whose custom audience is the resource's
-    /// identifier.
+    /// Without an audience mapper the audience is `account`. Add a mapper whose custom audience is the identifier of
+    /// the resource.
     ///
     /// Source: <https://www.keycloak.org/docs/latest/server_admin/#audience-support>
     Keycloak,
     /// Amazon Cognito, user pools.
     ///
-    /// A token has an audience only where the client asked for a resource (RFC 8707). Without one it is for whichever
-    /// API takes the tokens of its app client: name the app client with
+    /// A token has an audience only if the client requested a resource (RFC 8707). Otherwise it is valid for every API
+    /// that accepts tokens of its app client: configure the app client with
     /// [`with_audience`](crate::JwtTokens::with_audience), one for each resource.
     ///
-    /// Source: <https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-access-token.html>
+    /// Source: [claims of access tokens][cognito]
+    ///
+    /// [cognito]:
+    /// https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-access-token.html
     Cognito,
 }
 
 impl JwtProfile {
-    /// Returns `true` if a header of this type may belong to an access token (RFC 8725 §3.11).
+    /// Returns `true` if this `typ` header may belong to an access token (RFC 8725 §3.11).
     pub(super) fn is_type(self, typ: Option<&str>) -> bool {
         let is = |name: &str| typ.is_some_and(|typ| typ.eq_ignore_ascii_case(name));
         let is_standard = is("at+jwt") || is("application/at+jwt");
@@ -95,7 +106,7 @@ impl JwtProfile {
         }
     }
 
-    /// Returns `true` if the claims are those of an access token, and of nothing else that the issuer signs.
+    /// Returns `true` if the claims belong to an access token, and not to another token of the issuer.
     pub(super) fn is_access_token(self, claims: &Value) -> bool {
         let has = |name: &str| claims.get(name).is_some_and(|value| !value.is_null());
         let says = |name: &str, text: &str| claims.get(name).is_some_and(|value| value == text);
@@ -114,13 +125,13 @@ impl JwtProfile {
             }
             Self::Okta => has("cid") && has("scp") && !is_id_token(),
             Self::Auth0 => (has("scope") || has("gty")) && !is_id_token(),
-            // Before version 24 its access tokens had a nonce.
+            // Access tokens had a nonce before version 24.
             Self::Keycloak => says("typ", "Bearer") || says("typ", "DPoP"),
             Self::Cognito => says("token_use", "access") && !is_id_token(),
         }
     }
 
-    /// The claim that names the client.
+    /// Returns the name of the claim with the client identifier.
     pub(super) fn client_claim(self, claims: &Value) -> &'static str {
         match self {
             Self::Rfc9068 | Self::Cognito => "client_id",
@@ -131,17 +142,17 @@ impl JwtProfile {
         }
     }
 
-    /// The claim that names the scopes.
+    /// Returns the name of the claim with the scopes.
     pub(super) fn scope_claim(self, claims: &Value) -> &'static str {
         match self {
             Self::Rfc9068 | Self::Auth0 | Self::Keycloak | Self::Cognito => "scope",
-            // A user's roles say nothing about what the client was granted.
+            // Roles of a user do not tell what the client was granted.
             Self::Entra if claims.get("scp").is_none() => "roles",
             Self::Entra | Self::Okta => "scp",
         }
     }
 
-    /// The recipients of the token; `None` when they do not have their form.
+    /// Returns the audience of the token, or `None` if it is malformed.
     pub(super) fn audience(self, claims: &Value) -> Option<Audience> {
         match claims.get("aud") {
             Some(audience) => Audience::deserialize(audience).ok(),

@@ -1,4 +1,4 @@
-//! Introspection responses: those that are believed, and those that are not.
+//! Introspection responses that are accepted, and those that are rejected.
 
 use core::time::Duration;
 
@@ -29,7 +29,7 @@ fn read(body: &str) -> Result<Introspected, IntrospectionFailed> {
     read_as(200, "application/json", body)
 }
 
-/// What a good answer with these members instead comes to; `null` takes one away.
+/// Reads a valid response with these members replaced; `null` removes one.
 fn changed(members: &Value) -> Introspected {
     let mut body = json!({"active": true, "iss": "https://as.example", "sub": "alice",
         "client_id": "c", "aud": "https://rs.example/mcp", "scope": "read", "exp": 1_000_600});
@@ -142,7 +142,7 @@ fn r_auth_3_an_answer_becomes_facts_and_nothing_is_made_up() {
     assert_eq!(all.audience, [ResourceUri::parse("https://rs.example/mcp").unwrap()]);
     assert_eq!(all.expires_at, Some(UnixTime::from_secs(1_000_600)));
     assert_eq!(all.jkt, None);
-    // What is not said is not there, and is refused where it counts.
+    // An absent member is left out of the facts, and is refused where it is required.
     let least = facts(&json!({"iss": null, "aud": null, "scope": null, "exp": null}));
     assert_eq!(least.issuer.as_str(), "https://as.example");
     assert!(least.audience.is_empty() && least.scopes.is_empty());
@@ -192,7 +192,7 @@ fn r_auth_8_a_client_stands_for_itself_where_the_host_says_so_and_no_user_is_nam
 
 #[test]
 fn r_auth_8_the_member_that_names_users_can_be_named_and_the_refusal_says_so() {
-    // As django-oauth-toolkit answers: no `sub`, no `aud`.
+    // django-oauth-toolkit omits `sub` and `aud`.
     let body = json!({"active": true, "scope": "read", "exp": 1_000_600, "client_id": "c",
         "username": "alice", "uid": "u-7"});
     let read = |asking: Introspection, body: &Value| {
@@ -214,7 +214,7 @@ fn r_auth_8_the_member_that_names_users_can_be_named_and_the_refusal_says_so() {
         let asking = introspection().with_subject_claim(claim);
         let Introspected::Yes(found) = read(asking.clone(), &body) else { panic!("{claim}") };
         assert_eq!(found.facts().subject, subject);
-        // A member of another form, or none, is nobody; it is not looked for elsewhere.
+        // A member of another type, or an absent one, names no user; the other members are not searched.
         for other in [json!(7), json!(""), json!(null), json!(["alice"])] {
             let mut body = body.clone();
             body[claim] = other;
@@ -226,7 +226,7 @@ fn r_auth_8_the_member_that_names_users_can_be_named_and_the_refusal_says_so() {
             assert!(!matches!(found, Ok(Introspected::Yes(_))), "{body}");
         }
     }
-    // The client's own token, where the host says that such tokens name nobody.
+    // A token of the client itself, where the host declares that such tokens name no user.
     let asking = introspection().with_subject_claim("username").taking_unnamed_subjects();
     let Introspected::Yes(found) = read(asking, &json!({"active": true, "client_id": "c"})) else {
         panic!("the client's own token");
