@@ -63,7 +63,7 @@ impl<T> Kept<T> {
 
     /// Removes the cached value, because it is unusable or was withdrawn.
     ///
-    /// The next fetch is permitted after [`RETRY`](Self::RETRY).
+    /// The next fetch is permitted [`RETRY`](Self::RETRY) after the last one.
     pub fn clear(&mut self) {
         self.known = None;
     }

@@ -1,12 +1,13 @@
-//! Which scopes an operation needs: a table that fails closed.
+//! Scopes by MCP operation; an operation that is not in the table needs all scopes of the table.
 //!
-//! | the request names | rows that count | requirement |
+//! | the request names | rows that apply | requirement |
 //! |---|---|---|
-//! | an operation with a row of its own | that row | SEC-216 |
-//! | a resource without one | the method's row, and each row of the method whose URI a server may take for this one | SEC-234 |
-//! | a resource by a URI that is not in its normal form, or an operation whose name is not read | the method's row, and all named rows of the method | SEC-234 |
-//! | an operation of a method without a row for all others | none: everything that any row needs | SEC-216 |
-//! | further operations in its parameters ([`Asked::named`]) | also those of each | SEC-234 |
+//! | an operation with a row of its own | this row | SEC-216 |
+//! | a resource without one | the row of the method, and its rows with an equivalent URI | SEC-234 |
+//! | a resource by a URI that is not normalized | the row of the method, and all named rows of the method | SEC-234 |
+//! | an operation whose name is not read | the row of the method, and all named rows of the method | SEC-234 |
+//! | an operation of a method without a row for all others | none: all scopes of the table are needed | SEC-216 |
+//! | further operations in its parameters ([`Asked::named`]) | the rows of each as well | SEC-234 |
 
 mod names;
 mod required;
@@ -21,7 +22,7 @@ use serde_json::Value;
 use self::names::Named;
 pub(crate) use self::required::is_encoded;
 
-/// MCP methods that need no more than the base: they tell what there is, or are about the caller's own session.
+/// MCP methods that need only the base, because they list things or concern the caller's own session.
 pub(crate) const BASE_METHODS: [&str; 14] = [
     "initialize",
     "logging/setLevel",
@@ -39,24 +40,23 @@ pub(crate) const BASE_METHODS: [&str; 14] = [
     "tools/list",
 ];
 
-/// The scopes of each operation.
+/// Table of the scopes that each MCP operation needs.
 ///
-/// An operation that is in no row needs everything that any row needs, so that a tool that was forgotten is
-/// closed and not open. What lists things, and what is about a session itself, needs the base.
+/// An operation without a row needs all scopes of the table, so that a forgotten tool stays closed. Methods that list
+/// things, and methods of the session itself, need the base.
 ///
-/// A row for one resource beside a row for all others of its method holds for each spelling that a server may take for
-/// its URI: case of letters, a final slash, query, fragment and the host of a `file` URI make no other resource. A URI
-/// that is not in its normal form (escapes of what needs none, dot segments, empty segments, capitals in the scheme or
-/// host) needs everything that a row of the method needs. So name resources by URIs in their normal form.
+/// Beside a row for all resources of a method, a row for one resource applies to every spelling of its URI that a
+/// server may treat as equivalent: case of letters, final slash, query, fragment and the host of a `file` URI are
+/// ignored. A URI that is not normalized (unnecessary escapes, dot segments, empty segments, capitals in scheme or
+/// host) needs the scopes of all rows of the method. Use normalized URIs as names of resources.
 ///
-/// Some file systems find one file by several names, so the row also holds for URIs that differ from its own by dots or
-/// spaces around a segment (`/secret.`), by an alternate stream (`/secret::$DATA`) or by letters beyond ASCII, which may
-/// stand for any text (full-width letters, composed and decomposed accents, characters that are passed over). A short
-/// name (`/SECRET~1`) may be any. A resource whose name has such letters may need the scopes of a row beside it for that
-/// reason: give it a row of its own.
+/// Some file systems find a file by several names. The row therefore also applies to URIs with dots or spaces around a
+/// segment (`/secret.`), with an alternate stream (`/secret::$DATA`), or with letters beyond ASCII, which match any
+/// text (full-width letters, composed and decomposed accents, ignored characters). A short name (`/SECRET~1`) matches
+/// every row. A resource with such letters in its name may thus need the scopes of another row, unless it has its own.
 ///
-/// `subscriptions/listen` needs what `resources/subscribe` and `resources/read` need for each resource that it names,
-/// and `completion/complete` what `prompts/get` or `resources/read` needs for its `ref`.
+/// `subscriptions/listen` needs the scopes of `resources/subscribe` and `resources/read` for each resource that it
+/// names. `completion/complete` needs those of `prompts/get` or `resources/read` for its `ref`.
 ///
 /// ```
 /// use http::HeaderMap;
@@ -79,21 +79,21 @@ pub(crate) const BASE_METHODS: [&str; 14] = [
 pub struct OperationScopes {
     base: ScopeSet,
     strictest: ScopeSet,
-    /// Sorted by operation, so that what a message asks for is found without being copied.
+    /// Sorted by operation, so that a lookup needs no copy of the requested operation.
     rows: Vec<(Operation, Row)>,
-    /// Some operation needs no token.
+    /// `true` if at least one operation needs no token.
     pub(crate) is_mixed: bool,
 }
 
 #[derive(Clone)]
 pub(crate) enum Row {
-    /// The same for every call, the base included.
+    /// The same scopes for every call, including the base.
     Fixed(ScopeSet),
-    /// Nothing, and no token.
+    /// No scope and no token.
     Public,
-    /// Nothing without a token; these scopes of a token that is presented.
+    /// No token is needed; a presented token needs these scopes.
     Optional(ScopeSet),
-    /// Decided by the host, from the JSON-RPC message.
+    /// Decided by the host from the `params` of the JSON-RPC message.
     Decided(Decide),
 }
 
@@ -111,22 +111,23 @@ impl fmt::Debug for Row {
 }
 
 impl OperationScopes {
-    /// A table in which every request needs `base`.
+    /// Creates a table in which every request needs `base`.
     ///
     /// # Errors
     ///
-    /// [`InvalidScope`] when it is not a list of scopes, or an empty one.
+    /// [`InvalidScope`] if the text is not a list of scopes, or if it is empty.
     pub fn new(base: &str) -> Result<Self, InvalidScope> {
         let base = ScopeSet::parse(base)?;
-        // A setting that was forgotten opens nothing.
+        // An empty base is refused, so that a forgotten setting does not open the server.
         if base.is_empty() {
             return Err(InvalidScope::Empty);
         }
         Ok(Self { strictest: base.clone(), base, rows: Vec::new(), is_mixed: false })
     }
 
-    /// A table in which a good token is enough, whatever it grants, for all that stands in no row of it. Here, and only
-    /// here, the scopes of a row may be empty too.
+    /// Creates a table without a base: an operation that needs only the base accepts every valid token.
+    ///
+    /// In this table, the scopes of a row may be empty too.
     #[must_use]
     pub const fn for_any_token() -> Self {
         Self {
@@ -137,7 +138,7 @@ impl OperationScopes {
         }
     }
 
-    /// Scopes of a row, as the host names them.
+    /// Parses the scopes of a row.
     pub(crate) fn scopes(&self, text: &str) -> Result<ScopeSet, InvalidScope> {
         let scopes = ScopeSet::parse(text)?;
         if scopes.is_empty() && !self.base.is_empty() {
@@ -146,24 +147,26 @@ impl OperationScopes {
         Ok(scopes)
     }
 
-    /// Says what a tool needs.
+    /// Sets the scopes that a tool needs.
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new).
+    /// [`InvalidScope`] under the same conditions as for [`new`](Self::new).
     pub fn tool(self, name: &str, scopes: &str) -> Result<Self, InvalidScope> {
         self.operation(Operation::tool(name), scopes)
     }
 
-    /// Lets the host say what a call of a tool needs, from the `arguments` that it carries. `at_most` are all
-    /// scopes that it may name, for the metadata and for operations in no row.
+    /// Lets the host decide which scopes a tool call needs, from its `arguments`.
     ///
-    /// A `decide` that panics, returns `None`, no scope, or one that no row names, denies the call, whatever the token
-    /// grants. Of a member that the arguments have twice it sees the last, as servers built with `serde_json` do.
+    /// `at_most` contains all scopes that `decide` may return; they are listed in the metadata, and operations without
+    /// a row need them too.
+    ///
+    /// The call is denied, whatever the token grants, if `decide` panics, or if it returns `None`, an empty set or a
+    /// scope that is in no row. Of a repeated member `decide` sees the last value, as servers based on `serde_json` do.
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new).
+    /// [`InvalidScope`] under the same conditions as for [`new`](Self::new).
     pub fn tool_with(
         self,
         name: &str,
@@ -175,41 +178,44 @@ impl OperationScopes {
         })
     }
 
-    /// Says what a prompt needs.
+    /// Sets the scopes that a prompt needs.
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new).
+    /// [`InvalidScope`] under the same conditions as for [`new`](Self::new).
     pub fn prompt(self, name: &str, scopes: &str) -> Result<Self, InvalidScope> {
         self.operation(Operation::new("prompts/get", Some(name)), scopes)
     }
 
-    /// Says what reading a resource needs.
+    /// Sets the scopes that reading a resource needs.
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new).
+    /// [`InvalidScope`] under the same conditions as for [`new`](Self::new).
     pub fn resource(self, uri: &str, scopes: &str) -> Result<Self, InvalidScope> {
         self.operation(Operation::new("resources/read", Some(uri)), scopes)
     }
 
-    /// Says what any operation needs. One without a name stands for all of its method that are in no row of their own:
-    /// `Operation::new("resources/read", None)` for resources that nobody can list.
+    /// Sets the scopes that any operation needs.
+    ///
+    /// An operation without a name stands for all operations of its method that have no row of their own, for example
+    /// `Operation::new("resources/read", None)` for resources that are not listed.
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new).
+    /// [`InvalidScope`] under the same conditions as for [`new`](Self::new).
     pub fn operation(self, operation: Operation, scopes: &str) -> Result<Self, InvalidScope> {
         let scopes = self.base.union(&self.scopes(scopes)?)?;
         self.row(operation, &scopes.clone(), Row::Fixed(scopes))
     }
 
-    /// Lets the host say what any operation needs, from the `params` of its message; as
-    /// [`tool_with`](Self::tool_with).
+    /// Lets the host decide which scopes any operation needs, from its `params`.
+    ///
+    /// The rules are those of [`tool_with`](Self::tool_with).
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new).
+    /// [`InvalidScope`] under the same conditions as for [`new`](Self::new).
     pub fn operation_with(
         self,
         operation: Operation,
@@ -239,17 +245,19 @@ impl OperationScopes {
         self
     }
 
-    /// Where the row of an operation stands, or would have to.
+    /// Returns the index of the row of an operation, or the index where it would be inserted.
     fn find(&self, method: &str, name: Option<&str>) -> Result<usize, usize> {
         self.rows.binary_search_by(|(own, _)| (own.method(), own.name()).cmp(&(method, name)))
     }
 
-    /// The rows that an operation may mean, without what its parameters name beside; none if it is in no row.
+    /// Returns the rows that may apply to an operation, without those of operations in its parameters.
+    ///
+    /// Without a row the iterator is empty.
     pub(crate) fn meant(&self, asked: &Asked<'_>) -> impl Iterator<Item = &Row> {
         let (method, name) = (asked.method(), asked.name());
         let own = name.and_then(|_| self.find(method, name).ok());
         let of_method = self.find(method, None).ok().filter(|_| own.is_none());
-        // SEC-234: the named rows of a method follow the one without a name.
+        // SEC-234: in the sorted table, the named rows of a method follow its row without a name.
         let named = of_method.and_then(|at| self.rows.get(at + 1..)).unwrap_or_default();
         let named = named.iter().take_while(move |(own, _)| own.method() == method);
         let mut asked = Named::new(method, name);
@@ -258,13 +266,13 @@ impl OperationScopes {
         first.into_iter().chain(named).map(|(_, row)| row)
     }
 
-    /// What every request needs, and what a client without a token is told to ask for.
+    /// Returns the scopes that every request needs, and that a client without a token should request.
     #[must_use]
     pub const fn base(&self) -> &ScopeSet {
         &self.base
     }
 
-    /// Every scope that any operation needs, for the metadata.
+    /// Returns all scopes of the table, for the metadata.
     #[must_use]
     pub const fn all(&self) -> &ScopeSet {
         &self.strictest
@@ -286,7 +294,7 @@ mod tests {
             assert!(scopes().prompt("p", bad).is_err(), "{bad:?}");
             assert!(scopes().tool_with("t", bad, |_| None).is_err(), "{bad:?}");
         }
-        // Whoever means it says so.
+        // A table without a base must be requested by its own constructor.
         let scopes = OperationScopes::for_any_token().tool("open", "").unwrap();
         let scopes = scopes.tool("admin", "admin").unwrap();
         let required = |tool: &str| {

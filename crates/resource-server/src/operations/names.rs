@@ -1,20 +1,21 @@
-//! Which resources a URI may stand for: servers look them up by rules that are not known here (RFC 3986 §6).
+//! Equivalence of resource URIs, under the normalizations that servers may apply (RFC 3986 §6).
 
-/// A URI in its normal form: scheme, authority, and folded path.
+/// Normalized URI: scheme, authority and folded path.
 type Normal<'a> = (&'a str, &'a str, String);
 
-/// Letters beyond ASCII in a folded path: any text, because file systems and libraries compose, decompose, narrow and
-/// leave out such letters by tables of their own.
+/// Placeholder for letters beyond ASCII in a folded path, which match any text.
+///
+/// File systems and libraries compose, decompose, narrow and drop such letters by tables of their own.
 const BEYOND_ASCII: char = '\u{fffd}';
 
-/// Longest URI that is compared, in bytes; a longer one may mean every row.
+/// Maximum length of a compared URI, in bytes; a longer one matches every row.
 const MAX_URI: usize = 8 * 1024;
 
-/// The name that a request asks for, to be compared with rows.
+/// Name that a request asks for, in a form that is compared with rows.
 pub(super) struct Named<'a> {
     method: &'a str,
     name: Option<&'a str>,
-    /// The normal form of a URI, once a row was compared; `None` within where it has none.
+    /// Normalized URI, computed at the first comparison; the inner value is `None` if it is not normalized.
     normal: Option<Option<Normal<'a>>>,
 }
 
@@ -23,9 +24,9 @@ impl<'a> Named<'a> {
         Self { method, name, normal: None }
     }
 
-    /// Returns `true` if a server may take the name for that of this row of the method.
+    /// Returns `true` if a server may take the name for the name of this row.
     ///
-    /// Only URIs have more than one spelling; where the name was not read, it may be any.
+    /// Only URIs have equivalent spellings; a name that was not read matches every row.
     pub(super) fn may_mean(&mut self, row: Option<&str>) -> bool {
         let (Some(row), Some(asked)) = (row, self.name) else { return true };
         if !self.method.starts_with("resources/") {
@@ -39,14 +40,15 @@ impl<'a> Named<'a> {
     }
 }
 
-/// Returns `true` if two folded paths may be one: what stands before the first and behind the last letter beyond ASCII of
-/// either decides.
+/// Returns `true` if two folded paths may be equal.
+///
+/// The parts before the first and after the last letter beyond ASCII are compared.
 fn may_be_one(row: &str, asked: &str) -> bool {
     if ![row, asked].iter().any(|path| path.contains(BEYOND_ASCII)) {
         return row == asked;
     }
     let head = |path: &str| match path.split_once(BEYOND_ASCII) {
-        // The letter before an accent is a part of the accented one.
+        // The letter before a combining accent is part of the accented letter.
         Some((head, _)) => {
             let mut letters = head.chars();
             letters.next_back();
@@ -63,8 +65,9 @@ fn may_be_one(row: &str, asked: &str) -> bool {
         && row_tail.bytes().rev().zip(asked_tail.bytes().rev()).all(|(one, other)| one == other)
 }
 
-/// The parts of a URI that is in its normal form. Query and fragment are left out, because a server for files ignores
-/// them.
+/// Splits a normalized URI into its parts; `None` if it is not normalized.
+///
+/// Query and fragment are omitted, because file servers ignore them.
 fn normal(uri: &str) -> Option<Normal<'_>> {
     let (scheme, rest) = uri.split_once(':')?;
     let is_scheme = |byte: u8| {
@@ -84,7 +87,7 @@ fn normal(uri: &str) -> Option<Normal<'_>> {
     }
     let path = path.trim_end_matches('/');
     if scheme == "file" {
-        // Its host is this machine, whatever it is called (RFC 8089 §2); `file:a` is `file:///a` to browsers' parsers.
+        // Every host of a `file` URI is taken for this machine (RFC 8089 §2); browsers parse `file:a` as `file:///a`.
         return Some((scheme, "", folded(path.trim_start_matches('/'), true)?));
     }
     let default_port = match scheme {
@@ -98,13 +101,14 @@ fn normal(uri: &str) -> Option<Normal<'_>> {
     let is_normal = authority.bytes().all(is_host)
         && !authority.ends_with([':', '.'])
         && ![".:", ":0"].iter().any(|odd| authority.contains(odd));
-    // What follows a colon in `urn:a:b` is no stream.
+    // The part after a colon in `urn:a:b` is not an alternate stream.
     let path = folded(path, path.starts_with('/'))?;
     (is_normal && !lacks_host && !has_default).then_some((scheme, authority, path))
 }
 
-/// A path without what some file systems pass over: case of letters, dots and spaces around a segment, and the name of an
-/// alternate stream behind a colon. `None` where nothing is left of a segment, or where it may be a short name.
+/// Folds a path by the rules of file systems: it ignores case, dots and spaces around a segment, and alternate streams.
+///
+/// Returns `None` if a segment becomes empty or may be a short name.
 fn folded(path: &str, has_streams: bool) -> Option<String> {
     let mut folded = String::with_capacity(path.len());
     for (at, segment) in path.split('/').enumerate() {
@@ -124,7 +128,7 @@ fn folded(path: &str, has_streams: bool) -> Option<String> {
         let mut pieces = name.split('%');
         folded.push_str(pieces.next().unwrap_or_default());
         for piece in pieces {
-            // `are_plain` has seen two digits.
+            // `are_plain` has checked that two digits follow.
             match piece.split_at_checked(2) {
                 Some((escape, rest)) if escape.starts_with(|first: char| first >= '8') => {
                     if !folded.ends_with(BEYOND_ASCII) {
@@ -140,7 +144,7 @@ fn folded(path: &str, has_streams: bool) -> Option<String> {
     Some(folded)
 }
 
-/// A name without dots and spaces at its end, and spaces at its beginning.
+/// Removes spaces at the start of a name, and dots and spaces at its end.
 fn trimmed(name: &str) -> &str {
     let mut name = name.trim_start_matches("%20");
     while let Some(shorter) = name.strip_suffix("%20").or_else(|| name.strip_suffix('.')) {
@@ -149,7 +153,7 @@ fn trimmed(name: &str) -> &str {
     name
 }
 
-/// Returns `true` if no segment is a dot segment, or empty before the last one.
+/// Returns `true` if there are no dot segments and no empty segments before the last one.
 fn are_segments(path: &str) -> bool {
     let path = path.strip_prefix('/').unwrap_or(path);
     let path = path.strip_suffix('/').unwrap_or(path);
@@ -160,7 +164,7 @@ fn are_segments(path: &str) -> bool {
         })
 }
 
-/// Returns `true` if the text has characters of URIs alone, and escapes only where no such character would do.
+/// Returns `true` if the text consists of URI characters, with escapes only of characters that need them.
 fn are_plain(text: &str) -> bool {
     let mut pieces = text.split('%');
     let is_plain =
@@ -238,7 +242,7 @@ mod tests {
             "/secret",
             "secret",
             "",
-            // Names that file systems of Windows and macOS take for the same.
+            // Equivalent file names on Windows and macOS.
             "file:///secret.",
             "file:///secret...",
             "file:///secret%20",
@@ -318,9 +322,9 @@ mod tests {
         assert!(!may_mean("file:///C:/secret", "file:///C:/public"));
         assert!(!may_mean("note:a", "note:b") && may_mean("note:a", "note:A"));
         assert!(!may_mean("urn:isbn:1", "urn:isbn:2"));
-        // A row that is not in its normal form is found by whoever asks for anything.
+        // A row that is not normalized applies to every request of its method.
         assert!(may_mean("FILE:///secret", "file:///public"));
-        // Tools and prompts are found by their names, byte for byte.
+        // Tools and prompts are compared byte for byte.
         assert!(!Named::new("tools/call", Some("Admin")).may_mean(Some("admin")));
         assert!(Named::new("skills/get", None).may_mean(Some("skill://a")));
     }

@@ -1,4 +1,4 @@
-//! The scopes that a request needs: those of each operation that it names, by its body.
+//! Scopes that a request needs: the union over all operations in its body.
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,17 +12,18 @@ use serde_json::{Value, json};
 use super::{BASE_METHODS, Decide, OperationScopes, Row};
 use crate::denial::Denial;
 
-/// The scopes of an operation that needs none.
+/// Scopes of a public operation.
 static NOTHING: ScopeSet = ScopeSet::empty();
 
 impl OperationScopes {
-    /// What a request needs: everything that any of its operations needs. The body decides, as
-    /// [`Operation::of_request`](scope_stepup::Operation::of_request) says.
+    /// Returns the scopes that a request needs: the union over all its operations.
+    ///
+    /// The operations are read from the body by [`Operation::of_request`](scope_stepup::Operation::of_request).
     ///
     /// # Errors
     ///
-    /// [`Denial`] when the body is not JSON-RPC, when a header contradicts it, or when the host could not
-    /// decide.
+    /// [`Denial`] if the body is not JSON-RPC or has a content coding, if a header contradicts it, or if the host could
+    /// not decide.
     pub fn required_for(
         &self,
         headers: &HeaderMap,
@@ -49,7 +50,7 @@ impl OperationScopes {
         Ok(required.unwrap_or(Cow::Borrowed(&self.base)))
     }
 
-    /// What one operation needs. Its parameters are for the host, where the host decides.
+    /// Returns the scopes that one operation needs; `params` is evaluated only if the host decides.
     fn needed(
         &self,
         asked: &Asked<'_>,
@@ -77,7 +78,7 @@ impl OperationScopes {
         Ok(needed)
     }
 
-    /// The most that a row asks for.
+    /// Returns the most scopes that a row can need.
     fn at_most<'a>(&'a self, row: &'a Row) -> Cow<'a, ScopeSet> {
         Cow::Borrowed(match row {
             Row::Fixed(scopes) | Row::Optional(scopes) => scopes,
@@ -86,9 +87,9 @@ impl OperationScopes {
         })
     }
 
-    /// What the host says that a message with these parameters needs.
+    /// Calls the host's function for these parameters; `None` denies the request.
     fn decided(&self, decide: &Decide, params: &Value) -> Option<ScopeSet> {
-        // A panic would deny too, but as a broken connection.
+        // An uncaught panic would also deny the request, but as a broken connection.
         let scopes = catch_unwind(AssertUnwindSafe(|| decide(params))).ok().flatten()?;
         let says_nothing = scopes.is_empty() && !self.base.is_empty();
         if says_nothing || scopes.exceeds(&self.strictest) {
@@ -98,7 +99,7 @@ impl OperationScopes {
     }
 }
 
-/// Both sets of scopes; without a copy where one is in the other, as most requests need what stands in one row.
+/// Returns the union of both sets, without a copy if one set contains the other.
 fn union<'a>(
     all: Option<Cow<'a, ScopeSet>>,
     needed: Cow<'a, ScopeSet>,
@@ -110,7 +111,7 @@ fn union<'a>(
     })
 }
 
-/// The parameters of all messages that ask for something, in their order.
+/// Returns the `params` of all requests and notifications in the body, in order.
 fn all_params(body: &[u8]) -> Vec<Value> {
     let messages = match serde_json::from_slice(body) {
         Ok(Value::Array(messages)) => messages,
@@ -121,7 +122,7 @@ fn all_params(body: &[u8]) -> Vec<Value> {
     asks.map(|mut message| message.get_mut("params").map(Value::take).unwrap_or_default()).collect()
 }
 
-/// Whether the body is not what it looks like: whoever decodes it behind this would read another one.
+/// Returns `true` if the body has a content coding: the service would decode it into another body.
 pub(crate) fn is_encoded(headers: &HeaderMap) -> bool {
     headers.get_all(CONTENT_ENCODING).iter().any(|coding| coding != "identity")
 }
@@ -225,7 +226,7 @@ mod tests {
         assert_eq!(other.as_str(), "r files admin");
     }
 
-    /// A table whose rows for one resource ask for more than those of their methods.
+    /// A table whose rows for single resources need more than the rows of their methods.
     fn guarded() -> OperationScopes {
         let all = |what| Operation::new(what, None);
         OperationScopes::new("r")
@@ -254,14 +255,14 @@ mod tests {
         for spelling in ["file:///./secret", "FILE:///secret", "file:///%73ecret", "file:/secret"] {
             assert_eq!(read(spelling), ["admin", "files", "r"], "{spelling}");
         }
-        // Where the host decides about the row, it is not asked about another resource.
+        // The function of the host is not called for another resource.
         let decided = guarded()
             .operation_with(Operation::new("resources/read", Some("file:///own")), "own", |_| None)
             .unwrap();
         let body = json!({"method": "resources/read", "params": {"uri": "FILE:///own"}});
         let all = ["admin", "files", "own", "prompt", "r", "watch"];
         assert_eq!(required_by(&decided, &body), all);
-        // A method whose names are not read here may mean any of its rows.
+        // A method whose names are not read may apply to any of its rows.
         let skills = guarded()
             .operation(Operation::new("skills/get", None), "skills")
             .and_then(|scopes| scopes.operation(Operation::new("skills/get", Some("s:a")), "admin"))
@@ -307,7 +308,7 @@ mod tests {
             let denial = scopes.required_for(&headers, body).err();
             let found = denial.map(|denial| denial.into_response().status().as_u16());
             assert_eq!(found, status, "{coding}");
-            // The same for what cannot be read before it is decoded.
+            // The same applies to a body that must be decoded first.
             let denial = scopes.required_for(&headers, &[0x1f, 0x8b]).unwrap_err();
             assert_eq!(denial.into_response().status().as_u16(), status.unwrap_or(400), "{coding}");
         }
