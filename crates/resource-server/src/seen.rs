@@ -1,4 +1,4 @@
-//! Which proofs were used: in the memory of one process.
+//! Replay memory for DPoP proofs, in one process (RFC 9449 §11.1).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,25 +9,27 @@ use crate::denial::Denial;
 use crate::dpop::CheckReplay;
 use crate::principal::Account;
 
-/// The proofs that were used and have not expired. Bounded: when it is full, nobody is let in whose proof would have to
-/// be forgotten, and one user fills a tenth of it at most, through all their clients.
+/// Bounded memory of used DPoP proofs that have not expired.
+///
+/// When the memory is full, a request with a new proof is denied, because forgetting an old proof would permit its
+/// replay. One user occupies at most a tenth of the places, through all clients together.
 #[derive(Clone, Debug)]
 pub struct SeenProofs {
-    /// By the minute in which they expire: there are as many as a proof may live.
+    /// By the minute of expiry; there are as many entries as a proof can live minutes.
     minutes: BTreeMap<u64, Minute>,
     forgotten: Forgotten,
     capacity: usize,
 }
 
-/// Minutes whose proofs were forgotten, as ranges that neither meet nor overlap, in their order.
+/// Minutes whose proofs were forgotten, as sorted ranges that are disjoint and not adjacent.
 ///
-/// A clock that has just been set back finds the proofs of these minutes not fresh, and no others: a clock that ran ahead
-/// for a day leaves out nobody for a day.
+/// After a clock was set back, proofs that expire in these minutes count as used. Other proofs are not affected, so a
+/// clock that ran ahead for a day does not block new proofs for a day.
 #[derive(Clone, Default, Debug)]
 struct Forgotten(Vec<(u64, u64)>);
 
 impl Forgotten {
-    /// Most ranges. A server without requests in some minutes has several.
+    /// Maximum number of ranges; minutes without requests separate ranges.
     const MAX: usize = 64;
 
     fn insert(&mut self, minute: u64) {
@@ -44,7 +46,7 @@ impl Forgotten {
         }
     }
 
-    /// Makes one of the two ranges that are nearest to each other.
+    /// Joins the two ranges with the smallest gap.
     fn join_nearest(&mut self) {
         let gaps = self
             .0
@@ -68,24 +70,25 @@ impl Forgotten {
 #[derive(Clone, Default, Debug)]
 struct Minute {
     seen: BTreeSet<SecretDigest>,
-    /// How many are whose.
+    /// Number of proofs by account.
     counts: BTreeMap<Account, usize>,
 }
 
 impl SeenProofs {
-    /// Memory for at most this many proofs, of about 50 bytes each. A proof is kept as long as it counts: five to six
-    /// minutes, and up to eleven of a client whose clock is ahead ([`Resource::with_dpop_window`](crate::Resource::with_dpop_window)
-    /// makes it less).
+    /// Creates a memory for at most `capacity` proofs, of about 50 bytes each.
+    ///
+    /// A proof is stored until it expires: five to six minutes, and up to eleven if the client's clock is ahead.
+    /// [`Resource::with_dpop_window`](crate::Resource::with_dpop_window) shortens this time.
     #[must_use]
     pub const fn new(capacity: usize) -> Self {
         Self { minutes: BTreeMap::new(), forgotten: Forgotten(Vec::new()), capacity }
     }
 
-    /// Whether a proof was used before; from now on it was.
+    /// Stores a proof, and returns whether it was stored before.
     ///
     /// # Errors
     ///
-    /// [`Denial`] with 503 when there is no room for it.
+    /// [`Denial`] with 503 if the memory is full, or if the user occupies a tenth of it.
     pub fn put_once(&mut self, proof: &CheckReplay<'_>, now: UnixTime) -> Result<Replay, Denial> {
         self.put(*proof.key(), proof.until(), proof.account(), now).ok_or_else(Denial::proofs_full)
     }
@@ -104,7 +107,7 @@ impl SeenProofs {
             self.forgotten.insert(*oldest.key());
             oldest.remove();
         }
-        // The clock may have run ahead and be set right.
+        // The clock may have run ahead and been corrected since.
         if self.forgotten.contains(minute(until)) {
             return Some(Replay::Seen);
         }
@@ -153,7 +156,7 @@ mod tests {
                 );
             }
         }
-        // The clock of a server that was set back shows nothing anew.
+        // A proof remains used after the server's clock was set back.
         assert_eq!(put(&mut own, "1180", 1180, "a", 900), Some(Replay::Seen));
     }
 
@@ -169,7 +172,7 @@ mod tests {
         for back in [1000, 0] {
             assert_eq!(put(&mut own, "a", 1120, "a", back), Some(Replay::Seen));
         }
-        // What ends later than all that was forgotten is judged as ever.
+        // A proof that expires after all forgotten minutes is judged normally.
         assert_eq!(put(&mut own, "b", 1400, "a", 1280), Some(Replay::Fresh));
         assert_eq!(put(&mut own, "b", 1400, "a", 1280), Some(Replay::Seen));
     }
@@ -184,11 +187,11 @@ mod tests {
                     Some(Replay::Fresh)
                 );
             }
-            // An hour of requests while the clock is wrong.
+            // One hour of requests while the clock is wrong.
             for now in (2000 + ahead..5600 + ahead).step_by(60) {
                 put(&mut own, &format!("b{now}"), now + 600, "a", now);
             }
-            // It is right again: what was used still was, and new proofs are good as soon as they end later.
+            // After the correction, used proofs remain used, and new ones are fresh if they expire later.
             for now in (1000..2000).step_by(10) {
                 assert_eq!(
                     put(&mut own, &format!("a{now}"), now + 600, "a", 2000),
@@ -248,7 +251,7 @@ mod tests {
         let others: usize = (0..50).map(|other| fill(&other.to_string())).sum();
         assert_eq!(others, 80);
         assert_eq!(put(&mut own, "new", 1120, "bob", 1000), None);
-        // What was seen still was.
+        // A stored proof remains used while the memory is full.
         assert_eq!(put(&mut own, "alice0", 1120, "alice", 1000), Some(Replay::Seen));
         assert_eq!(put(&mut own, "new", 1300, "bob", 1180), Some(Replay::Fresh));
     }

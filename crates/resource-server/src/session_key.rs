@@ -1,12 +1,12 @@
-//! Handles that go out and come back: session and event identifiers, bound to their principal by a MAC.
+//! Sealed handles: session and event identifiers, bound to their principal by a MAC.
 //!
-//! | handle | leaves as | comes back as | otherwise |
+//! | handle | sent to the client as | received by the service as | otherwise |
 //! |---|---|---|---|
-//! | `Mcp-Session-Id` | identifier, `.`, MAC | identifier | 404, as for a session that does not exist |
-//! | `id` of an event | identifier, `.`, MAC ([`EventIds`]) | `Last-Event-ID`: identifier | 404 |
+//! | `Mcp-Session-Id` | identifier, `.`, MAC | identifier | 404, as for an unknown session |
+//! | `id` of an event | identifier, `.`, MAC ([`EventIds`]) | identifier in `Last-Event-ID` | 404 |
 //!
-//! The MAC is an HMAC-SHA-256 over kind, principal and identifier, cut to 144 bits, under a key that is derived for the
-//! resource (HKDF-SHA-256, RFC 5869). Nothing is remembered, so every process with the same key agrees about whose a handle is.
+//! The MAC is HMAC-SHA-256 over kind, principal and identifier, truncated to 144 bits. Its key is derived for the
+//! resource (HKDF-SHA-256, RFC 5869). No state is stored, so every process with the same key verifies the same handles.
 
 use core::fmt;
 
@@ -25,9 +25,9 @@ use crate::event_ids::{EventIds, TAG, tag};
 use crate::granted::Granted;
 use crate::principal::Principal;
 
-/// Key of the MACs that bind sessions and streams: 256 random bits.
+/// Key for the MACs of sessions and streams, of 256 random bits.
 ///
-/// Processes that serve one resource share it, so that a session which one of them opened is its owner's at all of them.
+/// All processes that serve one resource need the same key, so that each accepts the sessions of the others.
 ///
 /// ```
 /// use oauth_types::{Entropy, ResourceUri};
@@ -41,7 +41,7 @@ use crate::principal::Principal;
 pub struct SessionKey(Zeroizing<[u8; 32]>);
 
 impl SessionKey {
-    /// Takes the bytes of a key.
+    /// Creates a key from random bytes.
     #[must_use]
     pub fn new(key: Entropy<32>) -> Self {
         Self(Zeroizing::new(key.into_bytes()))
@@ -54,31 +54,31 @@ impl fmt::Debug for SessionKey {
     }
 }
 
-/// Session that a request without a token names.
+/// Session named by a request without a token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum NamedSession {
-    /// The request names no session, or the owners of sessions are not known.
+    /// The request names no session, or the host does not know the owners of sessions.
     None,
     /// The session was opened without a token.
     WithoutToken,
-    /// The session belongs to a principal, or is unknown.
+    /// The session belongs to another principal or is unknown.
     Foreign,
 }
 
-/// Kinds of handles: one is never taken for another.
+/// Kinds of handles; the MAC covers the kind, so one kind is not accepted as another.
 #[derive(Clone, Copy)]
 enum Handle {
     Session = 1,
     Event = 2,
 }
 
-/// Seals and opens the handles of one resource.
+/// Seals and opens the session and event identifiers of one resource.
 #[derive(Clone)]
 pub struct HandleSeal(Option<Hmac<Sha256>>);
 
 impl HandleSeal {
-    /// Derives the seal of this resource.
+    /// Derives the key of this resource and creates its seal.
     #[expect(
         clippy::expect_used,
         clippy::missing_panics_doc,
@@ -86,7 +86,7 @@ impl HandleSeal {
     )]
     #[must_use]
     pub fn new(key: &SessionKey, resource: &ResourceUri) -> Self {
-        // The label names the purpose, because the host may use the same key for something else.
+        // The label separates this purpose from other uses of the same key by the host.
         let label = [LABEL, resource.as_str().as_bytes()];
         let mut derived = Zeroizing::new([0; 32]);
         Hkdf::<Sha256>::new(None, &*key.0)
@@ -95,31 +95,35 @@ impl HandleSeal {
         Self(Some(Hmac::new_from_slice(&*derived).expect("HMAC takes keys of every length")))
     }
 
-    /// A seal without a key, for a host without a random source: no session passes it in either direction.
+    /// Creates a seal without a key, for a host without a random source; every session is removed or refused.
     #[must_use]
     pub const fn without_key() -> Self {
         Self(None)
     }
 
-    /// Returns `true` if these headers name a session.
+    /// Returns `true` if the headers contain a session identifier.
     #[must_use]
     pub fn has_session(headers: &HeaderMap) -> bool {
         headers.contains_key(MCP_SESSION_ID)
     }
 
-    /// The one session that these headers name, as the service calls it after [`open_session`](Self::open_session).
+    /// Returns the session identifier of the service, after [`open_session`](Self::open_session).
+    ///
+    /// The result is `None` if there are several.
     #[must_use]
     pub fn session(headers: &HeaderMap) -> Option<&HeaderValue> {
         one(headers, &MCP_SESSION_ID)
     }
 
-    /// Opens the session that a request names, if it names one, so that the service sees its own identifier. `None` is
-    /// a request without a token. A session that was opened without a token belongs to no principal, because its
-    /// streams and its identifier may be known to others: a client that has logged in begins a new one.
+    /// Replaces the sealed session identifier of a request by that of the service.
+    ///
+    /// `granted` is `None` for a request without a token. A session that was opened without a token is not accepted
+    /// with one, because other parties may know its streams and its identifier; a client that has logged in begins a
+    /// new session.
     ///
     /// # Errors
     ///
-    /// [`Denial`], the same for the session of another principal and for one that does not exist.
+    /// [`Denial`] (404) if the session belongs to another principal or does not exist; the responses are the same.
     pub fn open_session(
         &self,
         headers: &mut HeaderMap,
@@ -134,7 +138,9 @@ impl HandleSeal {
         Ok(())
     }
 
-    /// Finds the session that a request without a token names, for
+    /// Classifies the session that a request without a token names.
+    ///
+    /// The result is an argument of
     /// [`OperationScopes::admit_without_token`](crate::OperationScopes::admit_without_token).
     #[must_use]
     pub fn session_without_token(&self, headers: &HeaderMap) -> NamedSession {
@@ -149,12 +155,11 @@ impl HandleSeal {
         }
     }
 
-    /// Opens the `Last-Event-ID` of a request, if it has one, so that the service sees its own identifier. An empty one
-    /// names nothing and is removed.
+    /// Replaces the sealed `Last-Event-ID` of a request by that of the service; an empty one is removed.
     ///
     /// # Errors
     ///
-    /// [`Denial`] when this principal was not sent the event through this seal.
+    /// [`Denial`] (404) if this seal did not send the event to this principal.
     pub fn open_event(
         &self,
         headers: &mut HeaderMap,
@@ -173,10 +178,10 @@ impl HandleSeal {
         Ok(())
     }
 
-    /// Seals the session that a response names to the principal of the request: `None` without a token.
+    /// Seals the session identifier of a response to the principal of the request; `None` without a token.
     pub fn seal_session(&self, headers: &mut HeaderMap, granted: Option<&Granted>) {
         let Some(id) = one(headers, &MCP_SESSION_ID) else {
-            // Two identifiers are none (MCP, session management).
+            // Several identifiers count as none (MCP, session management).
             headers.remove(MCP_SESSION_ID);
             return;
         };
@@ -186,7 +191,7 @@ impl HandleSeal {
         };
     }
 
-    /// Begins an event stream whose identifiers are sealed to the principal of the request: `None` without a token.
+    /// Creates the sealer for the identifiers of one event stream; `None` without a token.
     #[must_use]
     pub fn event_ids(&self, granted: Option<&Granted>) -> EventIds {
         EventIds::new(self.mac(Handle::Event, granted))
@@ -227,10 +232,10 @@ impl fmt::Debug for HandleSeal {
     }
 }
 
-/// Label of the derived keys; the resource follows.
+/// Label of derived keys; the identifier of the resource follows.
 const LABEL: &[u8] = b"mcp-authz/session-handles\0";
 
-/// The only line of this name.
+/// Returns the header with this name if it is present exactly once.
 fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
     let mut lines = headers.get_all(name).iter();
     let (line, None) = (lines.next()?, lines.next()) else { return None };

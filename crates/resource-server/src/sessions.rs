@@ -1,7 +1,7 @@
-//! Sessions that are open, counted by user: nobody opens them without a bound, and nobody ends those of others.
+//! Table of open sessions, with limits for each user and for all users together.
 //!
-//! Whose a session is stands in its identifier ([`HandleSeal`](crate::HandleSeal)). This table only counts, so forgetting
-//! an entry takes a session from nobody.
+//! A session identifier itself is bound to its owner ([`HandleSeal`](crate::HandleSeal)). This table only counts
+//! sessions, so a lost entry does not end a session.
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,25 +13,25 @@ use crate::denial::Denial;
 use crate::granted::Granted;
 use crate::principal::Account;
 
-/// The sessions that a service holds, in a bounded number of places.
+/// Open sessions of a service, in a limited number of places.
 ///
-/// A user at an authorization server has a tenth of the places at most, through all their clients; requests without a
-/// token have a tenth together. When all are taken, the user with the most sessions gives up the longest unused one for
-/// a user with at least two fewer.
+/// One user at an authorization server occupies at most a tenth of the places, through all clients together; so do all
+/// requests without a token together. When all places are in use, a new session replaces the longest unused session of
+/// the user with the most sessions, if the other user has at least two fewer.
 #[derive(Clone)]
 pub struct OpenSessions {
     sessions: BTreeMap<HeaderValue, Entry>,
-    /// All of them, the longest unused first.
+    /// All sessions, the longest unused first.
     order: BTreeMap<Used, HeaderValue>,
-    /// Those of each account.
+    /// Sessions by account.
     own: BTreeMap<Account, BTreeSet<Used>>,
-    /// Places of requests that may open a session and are not answered yet.
+    /// Places reserved by account, for pending requests that may open a session.
     reserved: BTreeMap<Account, usize>,
     count: u64,
     capacity: usize,
 }
 
-/// When a session was used last; the number tells uses of one second apart.
+/// Time of the last use, and a counter that orders uses within one second.
 type Used = (UnixTime, u64);
 
 #[derive(Clone)]
@@ -42,26 +42,26 @@ struct Entry {
     used: Used,
 }
 
-/// A session that the table has let go, which the service should end.
+/// Session that the table has removed, which the service should end.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct EndedSession {
-    /// The session, as the service calls it.
+    /// The session identifier of the service.
     pub id: HeaderValue,
-    /// The place where it was opened, and where the service ends it.
+    /// The URI at which the session was opened, and at which the service ends it.
     pub uri: Uri,
-    /// The grant that opened it; `None` without a token.
+    /// The grant that opened the session; `None` without a token.
     pub opened_by: Option<Granted>,
 }
 
 impl EndedSession {
-    /// A session that was opened at this place, without a token.
+    /// Creates an ended session that was opened at this URI without a token.
     #[must_use]
     pub const fn new(id: HeaderValue, uri: Uri) -> Self {
         Self { id, uri, opened_by: None }
     }
 
-    /// Sets the grant that opened it.
+    /// Sets the grant that opened the session.
     #[must_use]
     pub fn with_opened_by(mut self, granted: impl Into<Option<Granted>>) -> Self {
         self.opened_by = granted.into();
@@ -70,12 +70,12 @@ impl EndedSession {
 }
 
 impl OpenSessions {
-    /// Time after which an unused session makes room for a new one.
+    /// Time after which an unused session may be replaced by a new one.
     pub const IDLE: Duration = Duration::from_secs(10 * 60);
-    /// Time after which a user comes again whose abandoned requests have a whole share of places.
+    /// Retry time for a user whose abandoned requests have reserved a full share of places.
     const ABANDONED: Duration = Duration::from_secs(60);
 
-    /// A table of at most this many sessions.
+    /// Creates a table for at most `capacity` sessions.
     #[must_use]
     pub const fn new(capacity: usize) -> Self {
         Self {
@@ -88,30 +88,34 @@ impl OpenSessions {
         }
     }
 
-    /// Reserves the place of a session that a request opens; `None` is one without a token. The place counts as a session
-    /// until [`release`](Self::release), so that no number of requests at once opens more than there is room for.
+    /// Reserves a place for a session that a request may open; `granted` is `None` without a token.
+    ///
+    /// The place counts as a session until [`release`](Self::release), so that concurrent requests cannot exceed the
+    /// limits.
     ///
     /// # Errors
     ///
-    /// [`Denial`] with 429 beyond the user's share, and with 503 when all places are taken and nobody gives one up.
+    /// [`Denial`] with 429 if the user's share is full, and with 503 if all places are in use and no session can be
+    /// replaced.
     pub fn reserve(&mut self, granted: Option<&Granted>, now: UnixTime) -> Result<Account, Denial> {
         self.room(&Account::of_request(granted), granted.is_some(), now)?;
         Ok(self.reserve_for_abandoned(granted))
     }
 
-    /// Reserves a place beyond any share, for a request that lost its client and may still open a session.
+    /// Reserves a place without a limit, for a request whose client disconnected and that may still open a session.
     pub fn reserve_for_abandoned(&mut self, granted: Option<&Granted>) -> Account {
         let account = Account::of_request(granted);
         *self.reserved.entry(account.clone()).or_default() += 1;
         account
     }
 
-    /// Checks that a user has fewer reserved places than their share: for requests of which it is not known whether they
-    /// open a session.
+    /// Checks that a user has fewer reserved places than their share.
+    ///
+    /// This is for requests that may or may not open a session.
     ///
     /// # Errors
     ///
-    /// [`Denial`] with 429 otherwise.
+    /// [`Denial`] with 429 if the reserved places fill the share.
     pub fn check_reserved(&self, granted: Option<&Granted>) -> Result<(), Denial> {
         if self.reserved.is_empty()
             || self.reserved_by(&Account::of_request(granted)) < self.share()
@@ -121,7 +125,7 @@ impl OpenSessions {
         Err(Denial::too_many_sessions(Self::ABANDONED))
     }
 
-    /// Gives a reserved place back: its request has opened no session, or the one that is [noted](Self::opened) next.
+    /// Releases a reserved place after the response; call [`opened`](Self::opened) next if it names a session.
     pub fn release(&mut self, account: &Account) {
         if let Some(count) = self.reserved.get_mut(account) {
             *count = count.saturating_sub(1);
@@ -139,7 +143,7 @@ impl OpenSessions {
         self.capacity.div_ceil(10)
     }
 
-    /// The session that has to go for a new one.
+    /// Returns the session that a new one replaces; `None` if a place is free.
     fn room(
         &self,
         account: &Account,
@@ -152,8 +156,9 @@ impl OpenSessions {
         let wait =
             |used: Option<&Used>| Self::IDLE.saturating_sub(used.map_or(Duration::ZERO, idle));
         if let Some(excess) = own_count.checked_sub(self.share()) {
-            // The oldest ones go for the places that are reserved already, and one more has to go for this one. Callers
-            // without a token cannot be told apart: the longest unused goes, and no newcomer waits.
+            // The oldest sessions are counted against the reserved places, and one more must make room for this
+            // session. Callers without a token are indistinguishable, so their longest unused session is replaced at
+            // once.
             let last = own.and_then(|own| own.iter().nth(excess));
             let may_go = last.is_some_and(|last| !has_token || idle(last) >= Self::IDLE);
             let oldest = own.and_then(BTreeSet::first).filter(|_| may_go);
@@ -167,19 +172,20 @@ impl OpenSessions {
         if self.order.keys().nth(excess).is_some_and(|last| idle(last) >= Self::IDLE) {
             return Ok(oldest.copied());
         }
-        // A few users who take all places give up theirs, not the newcomer.
+        // If a few users occupy all places, one of them loses a session in favor of the new user.
         let largest = self.own.values().max_by_key(|sessions| sessions.len());
         let largest = largest.filter(|sessions| sessions.len() > own_count + excess + 1);
         let given_up = largest.and_then(BTreeSet::first);
         given_up.map(|used| Some(*used)).ok_or_else(|| Denial::sessions_full(wait(oldest)))
     }
 
-    /// Notes the session that the response to a request for `uri` names, which its service has opened or goes on with.
-    /// Returns the session that was let go for it.
+    /// Records the session that a response to a request for `uri` names.
+    ///
+    /// The service has opened this session or continues it. Returns the session that it replaces, if any.
     ///
     /// # Errors
     ///
-    /// [`Denial`] as of [`reserve`](Self::reserve), when it is one too many: the service has to end it.
+    /// [`Denial`] as for [`reserve`](Self::reserve) if the session exceeds a limit; the service must then end it.
     pub fn opened(
         &mut self,
         id: &HeaderValue,
@@ -202,7 +208,7 @@ impl OpenSessions {
         Ok(ended)
     }
 
-    /// Notes that a session is in use. Returns `true` if it is in the table.
+    /// Records a use of a session; returns `true` if the session is in the table.
     pub fn touch(&mut self, id: &HeaderValue, now: UnixTime) -> bool {
         match self.remove(id) {
             Some(entry) => {
@@ -214,8 +220,10 @@ impl OpenSessions {
         }
     }
 
-    /// Notes that the service may have ended a session, in its response to a request for `uri`: the session counts as
-    /// unused and is the first to make room, by a `DELETE`. A 404 alone ends none, because it may mean something else.
+    /// Marks a session that the service may have ended, in a response to a request for `uri`.
+    ///
+    /// It counts as the longest unused one and is replaced first, with a `DELETE`. A 404 alone does not remove it,
+    /// because it may have another cause.
     pub fn doubted(&mut self, id: &HeaderValue, uri: &Uri) {
         if self.sessions.get(id).is_some_and(|entry| entry.uri.path() == uri.path())
             && let Some(entry) = self.remove(id)
@@ -225,8 +233,9 @@ impl OpenSessions {
         }
     }
 
-    /// Forgets a session that the service has ended, in its response to a request for `uri`. Only the place where the
-    /// session was opened knows that.
+    /// Removes a session that the service has ended, in a response to a request for `uri`.
+    ///
+    /// The response counts only if it comes from the path at which the session was opened.
     pub fn closed(&mut self, id: &HeaderValue, uri: &Uri) {
         if self.sessions.get(id).is_some_and(|entry| entry.uri.path() == uri.path()) {
             self.remove(id);

@@ -1,4 +1,4 @@
-//! A refused call of a tool as the result of that tool (OpenAI Apps SDK, SEP-1489).
+//! Denial of a tool call as a tool result with a challenge (OpenAI Apps SDK, SEP-1489).
 
 use http::header::{ACCEPT, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
@@ -9,31 +9,32 @@ use serde_json::{Value, json};
 
 use crate::denial::{Denial, DenialReason};
 
-/// The members of a JSON-RPC request that its answer depends on. One that is there twice makes it no request.
+/// Members of a JSON-RPC request that are needed for its response; a repeated member is an error.
 #[derive(Deserialize)]
 struct Call {
     id: Value,
     method: String,
 }
 
-/// Longest identifier that is answered to, in bytes: it is repeated.
+/// Maximum length of a request identifier, in bytes, because the response repeats it.
 const MAX_ID: usize = 256;
 
 impl Denial {
-    /// Turns the refusal of a call of a tool into a result of that tool: 200, with `isError` and the challenges in
-    /// `_meta["mcp/www_authenticate"]`.
+    /// Turns the denial of a `tools/call` into a tool result with status 200.
     ///
-    /// ChatGPT reads the challenge there, and asks its user to log in or to agree to more. Clients that read 401 and
-    /// 403 see a tool that failed, so a host chooses this for clients of its own. It stays the refusal that it is
-    /// unless it is a 401 or 403 with a challenge and without a `DPoP-Nonce`, the body is one request of `tools/call` with an identifier, and the client accepts
-    /// JSON.
+    /// The result has `isError`, and the challenges in `_meta["mcp/www_authenticate"]`.
+    ///
+    /// ChatGPT reads the challenges there and asks its user to log in or to consent to further scopes. Clients that
+    /// expect a 401 or 403 see a failed tool, so use this only for clients of your own. The denial is unchanged unless
+    /// it is a 401 or 403 with a challenge and without a `DPoP-Nonce`, the body is a single `tools/call` request with
+    /// an identifier, and the client accepts JSON.
     ///
     /// Source: <https://developers.openai.com/apps-sdk/build/auth>
     #[must_use]
     pub fn for_tool_call(self, request: &HeaderMap, body: &[u8]) -> Self {
         let challenges = self.challenges();
         let is_refusal = matches!(self.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-        // The next proof needs the nonce of this reply, and clients read it beside a 401 (RFC 9449 §9).
+        // The next proof needs the nonce of this response, and clients read it only in a 401 (RFC 9449 §9).
         let has_nonce = self.headers().contains_key(DPOP_NONCE);
         let may_answer =
             is_refusal && !has_nonce && !challenges.is_empty() && accepts_json(request);
@@ -53,7 +54,7 @@ impl Denial {
         self.with_response(response)
     }
 
-    /// The challenges, each with an error and its description, without which ChatGPT asks nobody.
+    /// Returns the challenges, each with `error` and `error_description`, without which ChatGPT does not ask its user.
     fn challenges(&self) -> Vec<String> {
         let lines = self.headers().get_all(WWW_AUTHENTICATE).iter();
         let texts = lines.filter_map(|line| line.to_str().ok());
@@ -68,9 +69,9 @@ impl Denial {
     }
 }
 
-/// The identifier of the call of a tool, if the body is one.
+/// Returns the identifier of a `tools/call` request.
 fn call(body: &[u8]) -> Option<Value> {
-    // An array would be read as the members of a request, in their order.
+    // Serde would accept an array as the members in order.
     let is_object = body.trim_ascii_start().starts_with(b"{");
     let call: Call = serde_json::from_slice(body).ok().filter(|_| is_object)?;
     let is_id = match &call.id {
@@ -81,12 +82,12 @@ fn call(body: &[u8]) -> Option<Value> {
     (is_id && call.method == "tools/call").then_some(call.id)
 }
 
-/// Returns `true` if the client accepts JSON (RFC 9110 §12.5.1), as MCP says that it does.
+/// Returns `true` if the client accepts JSON (RFC 9110 §12.5.1), as MCP requires.
 fn accepts_json(headers: &HeaderMap) -> bool {
     if !headers.contains_key(ACCEPT) {
         return true;
     }
-    // A line that is no text accepts nothing.
+    // A header line that is not text accepts nothing.
     let mut ranges = headers
         .get_all(ACCEPT)
         .iter()
@@ -144,7 +145,7 @@ mod tests {
         ] {
             assert!(challenge.contains(part), "{challenge}");
         }
-        // It is a challenge that reads back.
+        // The result contains a challenge that can be parsed.
         let line = [(WWW_AUTHENTICATE, challenge.parse().unwrap())].into_iter().collect();
         let read = oauth_types::Challenges::new(&line).next().unwrap().unwrap();
         assert!(read.param("error").unwrap().is_some());
@@ -191,7 +192,7 @@ mod tests {
         let headers = [(ACCEPT, no_text)].into_iter().collect();
         let response = denial().for_tool_call(&headers, CALL.as_bytes()).into_response();
         assert_eq!(response.status(), 401, "a line that is no text accepts nothing");
-        // What is no challenge is no invitation.
+        // A denial without a challenge is unchanged.
         let plain = Denial::foreign_session().for_tool_call(&HeaderMap::new(), CALL.as_bytes());
         assert_eq!(plain.into_response().status(), 404);
     }

@@ -1,4 +1,4 @@
-//! Settings of a resource about tokens that are bound to a key (RFC 9449).
+//! DPoP settings of a resource (RFC 9449).
 
 use core::time::Duration;
 
@@ -8,9 +8,9 @@ use oauth_types::{EndpointUrl, Entropy};
 use super::Resource;
 
 impl Resource {
-    /// Also takes tokens that are bound to a key (RFC 9449), from whoever proves to hold it.
+    /// Accepts bound tokens (DPoP, RFC 9449) beside bearer tokens.
     ///
-    /// Says so in its metadata and, after Bearer, in its challenges.
+    /// The metadata and the challenges announce it; the Bearer challenge remains the first.
     #[must_use]
     pub fn with_dpop(mut self) -> Self {
         let algorithms = Some(VerifyingKeys::ALGORITHMS.to_vec());
@@ -18,8 +18,9 @@ impl Resource {
         self
     }
 
-    /// Takes only tokens that are bound to a key. Clients that know bearer tokens alone are not served: no
-    /// challenge asks them for one.
+    /// Accepts only bound tokens (DPoP, RFC 9449).
+    ///
+    /// Clients that support only bearer tokens cannot use the resource, and the challenges do not name Bearer.
     #[must_use]
     pub fn with_dpop_required(self) -> Self {
         let mut own = self.with_dpop();
@@ -27,9 +28,11 @@ impl Resource {
         own
     }
 
-    /// Takes only proofs that carry a nonce made with this key, which is 256 random bits and the same wherever
-    /// this resource is served (RFC 9449 §9): a proof that was made ahead, by whoever had the client's key for a
-    /// moment, is worth nothing later. It costs clients a second request every five minutes.
+    /// Requires a nonce of this resource in every proof (RFC 9449 §9).
+    ///
+    /// `key` is 256 random bits, the same in every process that serves this resource. A proof that an attacker made in
+    /// advance with access to the client's key is then useless later. Clients need one additional request every five
+    /// minutes.
     #[must_use]
     pub fn with_dpop_nonces(self, key: Entropy<32>) -> Self {
         let mut own = self.with_dpop();
@@ -37,9 +40,9 @@ impl Resource {
         own
     }
 
-    /// Takes only proofs that were made within this time of now, before or after it; 5 minutes if nothing is said,
-    /// and at most (SEP-1932). A narrower window needs less memory for proofs that were used, and leaves out
-    /// clients whose clocks are off by more.
+    /// Sets the accepted age of proofs, in both directions; the default and maximum is 5 minutes (SEP-1932).
+    ///
+    /// A shorter window needs less memory for used proofs, but excludes clients whose clocks differ by more.
     #[must_use]
     pub fn with_dpop_window(self, window: Duration) -> Self {
         let mut own = self.with_dpop();
@@ -47,8 +50,9 @@ impl Resource {
         own
     }
 
-    /// Says for which URL clients make their proofs, whatever path requests arrive at: for a server behind a proxy
-    /// that changes paths. If nothing is said, it is the request's path at the resource's origin.
+    /// Sets the URL that clients make their proofs for (`htu`), for a server behind a proxy that changes paths.
+    ///
+    /// By default, it is the path of the request at the origin of the resource.
     #[must_use]
     pub fn with_dpop_endpoint(mut self, url: EndpointUrl) -> Self {
         self.proof_rules.endpoint = Some(url);
@@ -56,7 +60,7 @@ impl Resource {
     }
 }
 
-/// Rules for the proofs that a resource takes.
+/// Rules for DPoP proofs at a resource.
 #[derive(Clone, Debug)]
 pub(crate) struct ProofRules {
     pub(crate) nonces: Option<NonceKey>,
