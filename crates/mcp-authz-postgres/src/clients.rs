@@ -1,4 +1,4 @@
-//! Clients, and what ends with them.
+//! Client rows: reading, creating and deleting them, and revoking what users granted.
 
 use authorization_server::ClientRecord;
 use authorization_server::store::CreateOutcome;
@@ -10,10 +10,10 @@ use crate::row::{read, read_body, read_optional_time, read_text, saturating, tim
 use crate::session::Session;
 use crate::sweep;
 
-/// How many forgotten clients make room at once.
+/// Most forgotten clients that are removed at once to make room for a new one.
 const FORGOTTEN: i64 = 100;
 
-/// Whoever adds or removes clients locks the counter before them.
+/// Locks the counter, which every statement locks before it adds or removes clients.
 const LOCK: &str = "SELECT value FROM counters WHERE name = 'clients' FOR NO KEY UPDATE";
 
 pub(crate) async fn read_one(
@@ -41,10 +41,10 @@ pub(crate) async fn create(
     if outcome != CreateOutcome::QuotaReached {
         return Ok(outcome);
     }
-    // By itself, and before the lock of the counter: sweeps note the time in the same row.
+    // Outside the transaction below and before it locks the counter, because sweeps note the time in the same row.
     let settled = sweep::settle(session, now).await?;
     session.nothing_changed();
-    // Full, or so it seems: what follows happens under the lock of the counter.
+    // Under the lock of the counter, because another process may have made room or stored the client since.
     session.begin_transaction().await?;
     session.change(LOCK, &[]).await?;
     let query = "SELECT client_id FROM clients WHERE client_id = $1";
@@ -64,7 +64,9 @@ pub(crate) async fn create(
     Ok(outcome)
 }
 
-/// Removes the client without a token that would be forgotten first, if there is one. Under the lock of the counter.
+/// Removes the client without a token that would be forgotten first, if there is one.
+///
+/// The caller holds the lock of the counter.
 async fn remove_oldest_unused(session: &mut Session) -> Result<(), Failure> {
     let statement = "DELETE FROM clients WHERE client_id = \
          (SELECT client_id FROM clients WHERE unused ORDER BY unused_until LIMIT 1)";
@@ -72,7 +74,9 @@ async fn remove_oldest_unused(session: &mut Session) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Stores a client if there is room without another that makes some. Clients without a token take a part of it at most.
+/// Stores a client if there is room without removing another one.
+///
+/// Clients without a token may fill only a part of the room ([`ClientRecord::max_unused`]).
 async fn add(
     session: &mut Session,
     client: &ClientRecord,
@@ -109,7 +113,7 @@ async fn add(
     })
 }
 
-/// Removes clients that are forgotten; how many.
+/// Removes at most `$2` clients that are forgotten at the time `$1`, and returns their number.
 pub(crate) const FORGET: &str = "\
     WITH counter AS MATERIALIZED (
         SELECT name FROM counters WHERE name = 'clients' FOR NO KEY UPDATE
@@ -122,9 +126,9 @@ pub(crate) const FORGET: &str = "\
     SELECT count(*) FROM removed";
 
 pub(crate) async fn delete(session: &mut Session, client_id: &ClientId) -> Result<(), Failure> {
-    // Codes before families, each by a statement of its own: whoever is redeeming one is done when it goes, and what
-    // came of it is seen. In the order in which a redemption takes its locks; the counter is held at the end alone, so
-    // that others register meanwhile.
+    // Codes before families, each by its own statement: a redemption of a code has ended when the code is removed, so
+    // that the next statement sees its family. A redemption takes its locks in the same order. The counter is locked
+    // only at the end, so that other clients can register meanwhile.
     let statements = [
         "DELETE FROM codes WHERE client_id = $1",
         "DELETE FROM consents WHERE client_id = $1",
@@ -142,7 +146,7 @@ pub(crate) async fn revoke_subject(
     subject: &str,
     client_id: Option<&ClientId>,
 ) -> Result<(), Failure> {
-    // In this order, for the same reason.
+    // In the order of `delete`, for the same reason.
     let statements = [
         "DELETE FROM codes WHERE subject = $1 AND ($2::text IS NULL OR client_id = $2)",
         "DELETE FROM consents WHERE subject = $1 AND ($2::text IS NULL OR client_id = $2)",

@@ -1,4 +1,4 @@
-//! Codes, each good for one family.
+//! Authorization codes: each is redeemed at most once, for one family (RFC 6749 §4.1.2).
 
 use authorization_server::store::rows::CodeIndex;
 use authorization_server::store::{CodeRecord, FamilyId, NewFamily, RedeemOutcome};
@@ -49,8 +49,11 @@ pub(crate) async fn read_one(
     Ok(Some(CodeRecord::from_row(index, &read_body(&row, 5)?)?))
 }
 
-/// Whoever gets the lock second sees the code as the first left it: PostgreSQL reads a row again that it waited for. The
-/// counter is locked for a client's first token alone, and a client's row is written once a day, not with every token.
+/// Redeems a code in one statement.
+///
+/// The second of two redemptions sees the code as the first left it, because PostgreSQL reads a row again after it
+/// waited for its lock. The counter is locked only for a client's first token. After that token, the client's row is
+/// written at most once a day.
 const REDEEM: &str = "\
     WITH code AS MATERIALIZED (
         SELECT digest, redeemed, expires_at <= $2 AS is_over FROM codes WHERE digest = $1
@@ -113,7 +116,7 @@ pub(crate) async fn redeem(
     let redeemed: Option<FamilyId> = read_optional_family(&code, 0)?;
     if let Some(redeemed) = redeemed {
         session.nothing_changed();
-        // A statement of its own: the one above does not see a family that came to be while it waited.
+        // A separate statement, because the one above does not see a family that was stored while it waited.
         families::revoke(session, &redeemed).await?;
         return Ok(RedeemOutcome::AlreadyUsed(redeemed));
     }

@@ -1,4 +1,4 @@
-//! What users agreed to.
+//! Consents: the scopes that users granted to clients, remembered until a time.
 
 use authorization_server::store::ConsentRecord;
 use authorization_server::store::rows::ConsentIndex;

@@ -1,20 +1,20 @@
-//! Why an operation failed, in PostgreSQL's words and in ours.
+//! Errors of an operation: PostgreSQL's, and the [`StoreError`] that the caller gets for each.
 
 use authorization_server::store::StoreError;
 use tokio_postgres::Error;
 use tokio_postgres::error::{Severity, SqlState};
 use tracing::warn;
 
-/// Why an operation came to nothing.
+/// Reason for which an operation failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// PostgreSQL says so, or the connection to it.
+    /// Error of PostgreSQL or of the connection to it.
     Postgres(Error),
-    /// There was no answer in time.
+    /// PostgreSQL did not answer before the deadline.
     Late,
-    /// A row holds what nobody put there.
+    /// A row holds a value that this crate never writes.
     Damaged,
-    /// The library says so of a body.
+    /// Error of the library about the body of a record.
     Body(StoreError),
 }
 
@@ -27,12 +27,12 @@ impl From<StoreError> for Failure {
     }
 }
 
-/// How far the changes of an operation are.
+/// Progress of the changes of an operation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Changes {
-    /// Nothing was sent that could change anything.
+    /// No change was sent.
     None,
-    /// A change was sent, which PostgreSQL makes unless it says otherwise.
+    /// A change was sent, and PostgreSQL makes it unless it answers otherwise.
     Sent,
     /// A change was made.
     Done,
@@ -45,7 +45,7 @@ impl From<Error> for Failure {
 }
 
 impl Failure {
-    /// What the caller is told.
+    /// Logs the failure and returns the caller's error, which depends on the progress of the changes.
     pub(crate) fn told(&self, changes: Changes) -> StoreError {
         let unless = |is_unknown| {
             if is_unknown { StoreError::UnknownOutcome } else { StoreError::Unavailable }
@@ -64,7 +64,7 @@ impl Failure {
                 unless(changes >= Changes::Sent)
             }
             Self::Postgres(error) => {
-                // The code alone: messages may quote what was stored.
+                // Only the code is logged, because messages may quote stored data.
                 warn!(code = error.code().map(SqlState::code), "the database refused, or is gone");
                 match refused(error) {
                     Some(code) if is_damage(code) => StoreError::Corrupt,
@@ -75,7 +75,7 @@ impl Failure {
         }
     }
 
-    /// Whether another operation was in the way, so that the same may go well a moment later.
+    /// Returns `true` if the operation conflicted with another one, so that a repetition may succeed.
     pub(crate) fn is_conflict(&self) -> bool {
         let Self::Postgres(error) = self else { return false };
         refused(error).is_some_and(|code| {
@@ -84,16 +84,18 @@ impl Failure {
     }
 }
 
-/// The reason, where a statement was refused and undone. Whoever loses the connection with it is not told how far the
-/// statement came.
+/// Returns the code of the error if PostgreSQL refused the statement and rolled it back.
+///
+/// Returns `None` if the connection was lost, because the progress of the statement is unknown then.
 fn refused(error: &Error) -> Option<&SqlState> {
     let error = error.as_db_error()?;
     let is_refused = error.parsed_severity() == Some(Severity::Error) && is_undone(error.code());
     is_refused.then(|| error.code())
 }
 
-/// Whether nothing can be left of what ended so: a lost connection (class 08), which a pooler tells of too, and an unknown
-/// completion do not say.
+/// Returns `true` if the code says that the statement was rolled back.
+///
+/// A lost connection (class 08), which a pooler reports as well, and an unknown completion leave it open.
 fn is_undone(code: &SqlState) -> bool {
     !code.code().starts_with("08") && *code != SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN
 }

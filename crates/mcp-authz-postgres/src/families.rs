@@ -1,4 +1,4 @@
-//! Families and their access tokens.
+//! Families (grants) with their generations of refresh tokens, and their access tokens (OAuth 2.1 §4.3.1).
 
 use authorization_server::store::rows::{AccessIndex, FamilyIndex};
 use authorization_server::store::{
@@ -12,7 +12,7 @@ use crate::row::{
 };
 use crate::session::Session;
 
-/// Stores a family that no code stands for, unless it is there.
+/// Stores a family that was issued without a code, unless it is stored already.
 pub(crate) async fn insert(
     session: &mut Session,
     family: &NewFamily,
@@ -83,8 +83,11 @@ pub(crate) async fn read_one(
     Ok(Some(FamilyRecord::from_row(index, &read_body(&row, 8)?)?))
 }
 
-/// Whoever gets the lock second judges the family as the first left it: PostgreSQL reads a row again that it waited for.
-/// The token outlives its family, which a sweep must not take from it, nor the code from the family.
+/// Rotates the refresh token of a family in one statement.
+///
+/// The second of two rotations judges the family as the first left it, because PostgreSQL reads a row again after it
+/// waited for its lock. An access token may outlive its family, so the family's row and its code are kept for as long
+/// as the token needs them.
 const ROTATE: &str = "\
     WITH family AS MATERIALIZED (
         SELECT id, generation, rotated_at, expires_at, idle_until, revoked FROM families
@@ -126,7 +129,7 @@ pub(crate) async fn rotate(
 ) -> Result<RotateOutcome, Failure> {
     // A-TOKEN-4
     let presented = saturating(rotation.presented.get());
-    // Ages are whole seconds, so that a part of one counts as one.
+    // Rounded up, because ages are whole seconds.
     let grace = rotation.grace.as_secs() + u64::from(rotation.grace.subsec_nanos() > 0);
     let found = session
         .change(

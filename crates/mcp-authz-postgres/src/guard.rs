@@ -1,7 +1,8 @@
-//! What a server may say: as much as our statements ask for, and no more.
+//! Limits on what the database server may send, below the driver.
 //!
-//! The driver keeps whatever it is sent until it makes sense, and asks about every type that it does not know, inside of
-//! the question before. A server that is broken or hostile could fill our memory and our stack with that.
+//! The driver buffers whatever the server sends until a message is complete. For every type that it does not know, it
+//! asks another question inside the previous one. Without limits, a broken or hostile server could fill the memory and
+//! the stack of this process.
 
 use core::convert::Infallible;
 use core::future::{Ready, ready};
@@ -13,18 +14,20 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::Socket;
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 
-/// Most bytes that the server may send until it is asked something again. No row of ours is as large.
+/// Most bytes that the server may send until it is sent something again. Every row of this crate is smaller.
 const BYTES: usize = 16 << 20;
-/// Most statements of one connection. Ours are fewer, and each is prepared once.
+/// Most statements of one connection. This crate has fewer, and prepares each once.
 const STATEMENTS: usize = 48;
-/// Most settings that the server may tell about: the driver keeps them.
+/// Most settings that the server may report, because the driver keeps them.
 const SETTINGS: usize = 1000;
-/// Most bytes of one of them.
+/// Most bytes of one reported setting.
 const SETTING: usize = 8 << 10;
-/// Most bytes that describe a statement or its rows: the driver keeps that too.
+/// Most bytes of the description of a statement or its rows, because the driver keeps it.
 const DESCRIPTION: usize = 64 << 10;
 
-/// Makes connections that are guarded, and not encrypted. To the driver they are TLS, which nobody negotiates.
+/// Connector of guarded connections without encryption.
+///
+/// The driver treats them as TLS, but nothing is negotiated.
 #[derive(Clone, Copy)]
 pub(crate) struct Plain;
 
@@ -48,7 +51,7 @@ impl TlsConnect<Socket> for Plain {
     }
 }
 
-/// A connection that ends when the server says too much.
+/// Connection that fails when the server exceeds a limit.
 pub(crate) struct Guarded<S> {
     stream: S,
     binding: fn(&S) -> ChannelBinding,
@@ -56,7 +59,7 @@ pub(crate) struct Guarded<S> {
 }
 
 impl<S> Guarded<S> {
-    /// Guards what is connected; `binding` is what its encryption says about itself.
+    /// Guards a stream; `binding` returns the channel binding of its encryption.
     pub(crate) fn new(stream: S, binding: fn(&S) -> ChannelBinding) -> Self {
         Self { stream, binding, said: Said::default() }
     }
@@ -104,22 +107,24 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     }
 }
 
-/// What the server has said: messages of a letter, their length in four bytes, and so many bytes less four.
+/// Counts of what the server has sent.
+///
+/// A message is a letter, its length in four bytes, and that many bytes less four.
 #[derive(Default)]
 struct Said {
-    /// Since we said something.
+    /// Bytes since this process last sent something.
     bytes: usize,
     statements: usize,
     settings: usize,
-    /// The beginning of a message.
+    /// Letter and length of the current message, as far as received.
     head: [u8; 5],
     head_length: usize,
-    /// What is missing of its rest.
+    /// Bytes that are missing of the current message.
     rest: usize,
 }
 
 impl Said {
-    /// Whether that is still all right.
+    /// Counts more bytes; returns `None` once a limit is exceeded.
     fn listen(&mut self, mut more: &[u8]) -> Option<()> {
         self.bytes = self.bytes.saturating_add(more.len());
         while let Some((&byte, others)) = more.split_first() {
@@ -206,7 +211,7 @@ mod tests {
         let notice = message(b'N', 1000);
         let most = (0..).take_while(|_| said.listen(&notice).is_some()).count();
         assert_eq!(most, BYTES / notice.len());
-        // Who asks again is answered again.
+        // A limit of bytes starts anew with each question.
         let mut said = Said::default();
         for _ in 0..3 * most {
             said.bytes = 0;

@@ -18,7 +18,7 @@ mod sweep;
 mod tls;
 mod url;
 
-// Its types stand in public signatures, so that a user needs no further dependency.
+// Public signatures name its types, so a user needs no further dependency.
 pub use authorization_server;
 
 pub use mcp_authz_keys::{KeyFileError, MountRule, read_mounted_keys, rotate_server_key};

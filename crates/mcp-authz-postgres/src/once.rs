@@ -1,4 +1,4 @@
-//! What counts once.
+//! Replay detection: keys that are accepted at most once, by kind ([`OnceKind`]).
 
 use authorization_server::store::OnceKind;
 use client_auth::Replay;
@@ -8,8 +8,9 @@ use crate::failure::Failure;
 use crate::row::time;
 use crate::session::Session;
 
-/// Takes nothing that ends before what was forgotten of its kind, nor what is there and has not ended. Whoever comes second waits for
-/// the first, and finds the row as it is then.
+/// Stores a key, unless it was seen: it is stored and has not ended, or ends no later than a forgotten key of its kind.
+///
+/// The second of two calls waits for the first, and sees the row as the first left it.
 const PUT: &str = "\
     INSERT INTO once (key, until, kind) SELECT $1::bytea, $2::bigint, $4::smallint
         WHERE NOT EXISTS (SELECT FROM forgotten WHERE kind = $4 AND until >= $2)
@@ -28,7 +29,7 @@ pub(crate) async fn put(
     if session.change(PUT, &[&key, &time(until), &time(now), &kind]).await?.is_none() {
         return Ok(Replay::Seen);
     }
-    // By a statement of its own: a sweep may have forgotten the key since the one above began.
+    // A separate statement, because a sweep may have forgotten the key since the one above began.
     let query = "SELECT until FROM forgotten WHERE until >= $1 AND kind = $2";
     let forgotten = session.find(query, &[&time(until), &kind]).await?;
     Ok(if forgotten.is_some() { Replay::Seen } else { Replay::Fresh })

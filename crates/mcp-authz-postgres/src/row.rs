@@ -1,4 +1,4 @@
-//! How values stand in columns.
+//! Conversions between values and columns.
 
 use authorization_server::store::FamilyId;
 use authorization_server::store::rows::RecordBody;
@@ -8,27 +8,27 @@ use tokio_postgres::types::FromSql;
 
 use crate::failure::Failure;
 
-/// A number as a column has it. PostgreSQL counts to 2^63 - 1, which stands for all that comes after it too.
+/// Converts a number for a column; 2^63 - 1, PostgreSQL's maximum, stands for every larger number too.
 pub(crate) fn saturating(number: impl TryInto<i64>) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
 }
 
-/// A time as a column has it.
+/// Converts a time for a column, in seconds since the Unix epoch.
 pub(crate) fn time(time: UnixTime) -> i64 {
     saturating(time.as_secs())
 }
 
-/// The value in a column, if it is of this type.
+/// Reads the value in a column; fails if the column has another type.
 pub(crate) fn read<'a, T: FromSql<'a>>(row: &'a Row, column: usize) -> Result<T, Failure> {
     row.try_get(column).map_err(|_| Failure::Damaged)
 }
 
-/// The time in a column.
+/// Reads the time in a column.
 pub(crate) fn read_time(row: &Row, column: usize) -> Result<UnixTime, Failure> {
     to_time(read(row, column)?)
 }
 
-/// The time in a column that may be empty.
+/// Reads the time in a column that may be `NULL`.
 pub(crate) fn read_optional_time(row: &Row, column: usize) -> Result<Option<UnixTime>, Failure> {
     read::<Option<i64>>(row, column)?.map(to_time).transpose()
 }
@@ -41,7 +41,7 @@ fn to_time(number: i64) -> Result<UnixTime, Failure> {
     }
 }
 
-/// A text that is parsed as it was before it was stored.
+/// Reads a text with the parser that accepted it before it was stored.
 pub(crate) fn read_text<T, E>(
     row: &Row,
     column: usize,
@@ -50,27 +50,27 @@ pub(crate) fn read_text<T, E>(
     parse(read(row, column)?).map_err(|_| Failure::Damaged)
 }
 
-/// The body in a column.
+/// Reads the body of a record in a column, without parsing it.
 pub(crate) fn read_body(row: &Row, column: usize) -> Result<RecordBody, Failure> {
     read::<String>(row, column).map(RecordBody::from_stored)
 }
 
-/// A text that stands in a column as bytes, because it may hold NUL.
+/// Reads a subject, which is stored as bytes because it may contain NUL.
 pub(crate) fn read_subject(row: &Row, column: usize) -> Result<String, Failure> {
     String::from_utf8(read(row, column)?).map_err(|_| Failure::Damaged)
 }
 
-/// The digest in a column.
+/// Reads the digest in a column.
 pub(crate) fn read_digest(row: &Row, column: usize) -> Result<SecretDigest, Failure> {
     sized(read(row, column)?).map(SecretDigest::from_bytes)
 }
 
-/// The family in a column.
+/// Reads the identifier of a family in a column.
 pub(crate) fn read_family(row: &Row, column: usize) -> Result<FamilyId, Failure> {
     sized(read(row, column)?).map(FamilyId::from_bytes)
 }
 
-/// The family in a column that may be empty.
+/// Reads the identifier of a family in a column that may be `NULL`.
 pub(crate) fn read_optional_family(row: &Row, column: usize) -> Result<Option<FamilyId>, Failure> {
     Ok(read::<Option<&[u8]>>(row, column)?.map(sized).transpose()?.map(FamilyId::from_bytes))
 }

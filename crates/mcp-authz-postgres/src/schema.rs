@@ -1,4 +1,4 @@
-//! The tables, and how an older database comes to have them.
+//! Database schema: its version label, and the migrations from earlier releases.
 
 use core::time::Duration;
 
@@ -9,15 +9,16 @@ use tracing::warn;
 
 use crate::server::OpenError;
 
-/// Where our tables are, in whatever database we are given.
+/// Name of the schema that holds all tables of this crate.
 pub(crate) const SCHEMA: &str = "mcp_oauth";
-/// Tells our tables from those of others.
+/// Label that tells the tables of this crate from those of other programs.
 const APPLICATION: &str = "mcp-oauth authorization server";
-/// What processes lock that start at the same time ("MOAS").
+/// Advisory lock of processes that start at the same time ("MOAS").
 const LOCK: i64 = 0x4D4F_4153;
 
-/// What makes each version of the schema of the one before it; the first makes it of nothing. What is released is never
-/// changed: a later version gets a text of its own.
+/// Migrations, each from the version before it; the first starts from nothing.
+///
+/// A released migration is never changed: a later version gets a migration of its own.
 const MIGRATIONS: &[&str] = &[
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
@@ -25,7 +26,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/4.sql"),
 ];
 
-/// The version that this release writes.
+/// Schema version that this release writes.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
@@ -33,19 +34,20 @@ const MIGRATIONS: &[&str] = &[
 )]
 const VERSION: i32 = MIGRATIONS.len() as i32;
 
-/// The version from which on clients say whether they are the operator's.
+/// First schema version that marks the clients of the operator (`of_operator`).
 const OF_OPERATOR: usize = 3;
 
-/// Longest wait for another process: one that brings the schema forward, or uses the tables.
+/// Longest wait for another process that migrates the schema or uses the tables.
 const WAIT: Duration = Duration::from_secs(60);
-/// Attempts to lock the tables where another process of an earlier release locks some of them in another order.
+/// Most attempts to lock the tables; another process of an earlier release may lock some in another order.
 const ATTEMPTS: u32 = 3;
 
-/// Brings the schema to this release's version: all steps in one transaction, or none. Of several processes one does it,
-/// and the others wait.
+/// Migrates the schema to this release's version, in one transaction.
 ///
-/// Only waits are bounded. The steps take as long as the tables are large, and to break them off would leave a database
-/// that no later attempt brings forward either.
+/// Of several processes, one migrates and the others wait.
+///
+/// Only waits are bounded. The steps take as long as the tables are large, because an aborted migration would leave a
+/// database that no later attempt could migrate either.
 pub(crate) async fn migrate(client: &mut Client) -> Result<(), OpenError> {
     let mut attempts = 1;
     loop {
@@ -68,7 +70,7 @@ pub(crate) async fn migrate(client: &mut Client) -> Result<(), OpenError> {
 
 async fn attempt(client: &mut Client) -> Result<(), OpenError> {
     let late = |_| OpenError::Late;
-    // A role that may only use the tables gets by with looking.
+    // Only a look, so that a role that may only use the tables can start too.
     if timeout(WAIT, version(client)).await.map_err(late)?? == Some(VERSION) {
         return Ok(());
     }
@@ -79,13 +81,13 @@ async fn attempt(client: &mut Client) -> Result<(), OpenError> {
     );
     transaction.batch_execute(&begin).await?;
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
-    // Another process may have been faster, with another release.
+    // Another process may have migrated it in the meantime, to the version of another release.
     let done = version(transaction.client()).await?;
     if done == Some(VERSION) {
         return Ok(());
     }
     match done {
-        // All of them before anything is changed: who meets another process here has lost no work.
+        // All tables are locked before anything is changed, so that a deadlock with another process loses no work.
         Some(_) => {
             let tables =
                 "LOCK TABLE clients, consents, families, codes, access IN ACCESS EXCLUSIVE MODE";
@@ -125,7 +127,7 @@ async fn exists(client: &Client) -> Result<bool, OpenError> {
     Ok(row.try_get(0)?)
 }
 
-/// The version of the tables that are there, if there are any.
+/// Returns the version of the tables, or `None` if there are none.
 async fn version(client: &Client) -> Result<Option<i32>, OpenError> {
     let others = "SELECT count(*), count(*) FILTER (WHERE relname = 'label') FROM pg_class \
          WHERE relnamespace = to_regnamespace($1)";
@@ -135,7 +137,7 @@ async fn version(client: &Client) -> Result<Option<i32>, OpenError> {
         (_, 0_i64) => return Err(OpenError::NotAStore),
         _ => {}
     }
-    // As JSON, so that somebody else's table of that name is read too, whatever its columns are.
+    // As JSON, so that another program's table of that name can be read too, whatever its columns are.
     let label = format!(
         "SELECT to_jsonb(label) ->> 'version' FROM {SCHEMA}.label \
          WHERE to_jsonb(label) ->> 'application' = $1"

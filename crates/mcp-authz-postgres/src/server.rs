@@ -1,4 +1,4 @@
-//! The database server: where it is, whether it can be trusted with what happens once, and how it is spoken to.
+//! Database server: connecting to it, and the checks that it is safe to use.
 
 use core::fmt;
 use core::time::Duration;
@@ -22,42 +22,42 @@ use crate::settings::Settings;
 use crate::tls;
 use crate::url::configure;
 
-/// How old a connection becomes. The next one is inspected: the server may have been set otherwise.
+/// Longest life of a connection, because only a new one is inspected again after the server's settings changed.
 const LIFETIME: Duration = Duration::from_secs(60);
-/// The oldest version that has what our statements need.
+/// Oldest version of PostgreSQL with what the statements need, as `server_version_num`.
 const OLDEST: i32 = 130_000;
 
-/// Why a database is not opened. None of these changes it.
+/// Reason for which a database was not opened. None of these changes it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// It is no URL of a database, or says something that is not understood. What it says is not repeated: it may hold a
-    /// password.
+    /// The URL is not that of a database, or is not supported. It is not repeated, because it may contain a password.
     Url,
-    /// The server is on another machine, where somebody in between could read and change everything: its URL has to say
-    /// `sslmode=require`, with the feature `rustls`, or `sslmode=disable` where the network is trusted.
+    /// The server is on another machine and the connection would not be encrypted, so that an attacker on the network
+    /// could read and change everything. The URL needs `sslmode=require`, with the feature `rustls`, or
+    /// `sslmode=disable` where the network is trusted.
     NeedsTls,
-    /// The certificates that vouch for the server cannot be read, or this machine trusts nobody.
+    /// The root certificates cannot be read, or this machine trusts none.
     Certificates,
     /// A later release wrote the schema. Go back to that release.
     NewerSchema {
-        /// The version that was found.
+        /// Schema version of the database.
         found: i32,
-        /// The last version that this release knows.
+        /// Latest schema version that this release knows.
         known: i32,
     },
-    /// There is a schema named `mcp_oauth`, and it is of another kind.
+    /// The schema `mcp_oauth` exists and was not written by this crate.
     NotAStore,
-    /// The server would answer for a change before it is safe: the setting that has to be `on`.
+    /// The server would answer before a change is safe: this setting has to be on.
     Unsafe(&'static str),
     /// The server takes no changes: it is a standby, or `default_transaction_read_only` is on.
     ReadOnly,
-    /// The server cannot do what is needed: the reason.
+    /// The server lacks something that is needed, for this reason.
     Unfit(&'static str),
-    /// It took longer than an operation may take, or others used the tables for longer than a minute while the schema had to
-    /// be brought forward.
+    /// The server took longer than an operation may take, or others used the tables for more than a minute while the
+    /// schema had to be migrated.
     Late,
-    /// PostgreSQL's error, or that of the connection to it.
+    /// Error of PostgreSQL or of the connection to it.
     Postgres(tokio_postgres::Error),
 }
 
@@ -109,19 +109,19 @@ impl From<tokio_postgres::Error> for OpenError {
     }
 }
 
-/// A database that is fit for use.
+/// Database that passed the checks.
 pub(crate) struct Opened {
-    /// Connections for all that follows.
+    /// Connections for all operations of the store.
     pub(crate) pool: Pool,
-    /// Whether there are users who would be logged out by new keys.
+    /// `true` if there are families, whose users new keys would log out.
     pub(crate) has_families: bool,
 }
 
-/// Connects as the URL says, over TLS where it is used.
+/// Connects to the server that the URL names, over TLS unless that is off, and migrates the schema.
 pub(crate) async fn open(url: &str, settings: &Settings) -> Result<Opened, OpenError> {
     let mut config = configure(url, settings)?;
     if config.get_ssl_mode() == SslMode::Disable {
-        // The driver has no place for a guard but where TLS is; over a socket of this machine it has none.
+        // The driver accepts a guard only in place of TLS; over a Unix socket there is none.
         if has_names(&config) {
             config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
             return open_over(ConfigConnectImpl { tls: Plain }, config, settings).await;
@@ -139,7 +139,7 @@ fn has_names(config: &Config) -> bool {
     !hosts.is_empty() && hosts.iter().all(|host| matches!(host, Host::Tcp(_)))
 }
 
-/// Looks whether the server is fit, and brings the schema forward.
+/// Inspects the server, migrates the schema, and makes the pool of connections.
 async fn open_over(
     connect: impl Connect + 'static,
     config: Config,
@@ -178,7 +178,7 @@ async fn open_over(
     Ok(Opened { pool, has_families })
 }
 
-/// What speaks for a connection, and ends when nobody needs it.
+/// Task that drives a connection, aborted on drop.
 struct AbortOnDrop(JoinHandle<()>);
 
 impl Drop for AbortOnDrop {
@@ -187,12 +187,12 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// Looks at every connection before it is used: the server may be another than a minute ago.
+/// Inspects every connection before its first use, because the server may have changed since the last one.
 fn inspect_each(settings: Settings) -> Hook {
     Hook::async_fn(move |client, _| {
         let settings = settings.clone();
         Box::pin(async move {
-            // One that takes no more changes still knows which tokens are good.
+            // A server that is read only for now can still answer which tokens are valid.
             inspect(client, &settings).await.map(drop).map_err(|error| match error {
                 OpenError::Postgres(error) => HookError::Backend(error),
                 error => HookError::message(error.to_string()),
@@ -201,16 +201,18 @@ fn inspect_each(settings: Settings) -> Hook {
     })
 }
 
-/// What a server is good for.
+/// Operations that a server accepts.
 #[derive(PartialEq, Eq)]
 enum Takes {
     Changes,
-    /// It is the primary, and read only for now.
+    /// The server is the primary, and read only for now.
     Questions,
 }
 
-/// Whether the server does what every answer relies on, whatever its files, roles and poolers say. A standby does not: it
-/// may be behind, and call a token good that was revoked.
+/// Checks that the server is the primary and has the settings that every answer relies on.
+///
+/// Files, roles and poolers may set them otherwise. A standby is refused: it may be behind, and accept a token that was
+/// revoked.
 async fn inspect(client: &Client, settings: &Settings) -> Result<Takes, OpenError> {
     let are_as_asked: String = settings
         .timeouts()
@@ -253,10 +255,10 @@ async fn inspect(client: &Client, settings: &Settings) -> Result<Takes, OpenErro
     Ok(if row.try_get::<_, &str>(7)? == "on" { Takes::Questions } else { Takes::Changes })
 }
 
-/// Writes, and reads.
+/// Writes and deletes as much as a grant takes, as a health check.
 pub(crate) async fn check(session: &mut Session) -> Result<(), Failure> {
     session.begin_transaction().await?;
-    // As large as what a grant takes, so that a full disk is noticed.
+    // As large as the rows of a grant, so that a full disk is noticed.
     for statement in [
         "INSERT INTO checks SELECT decode(string_agg(md5(n::text), ''), 'hex') \
          FROM generate_series(1, 1024) AS n",

@@ -1,7 +1,7 @@
-//! One connection for one operation, until a deadline.
+//! Session: one connection for one operation, until a deadline.
 //!
-//! It goes back to the others when the operation went well. Whatever was begun and failed, came late or is not awaited any
-//! more takes its connection with it, so that nobody waits behind it or reads its answer.
+//! A connection returns to the pool if its operation succeeded. It is closed if the operation failed, was late or is no
+//! longer awaited, so that no other operation waits behind it or reads its answer.
 
 use core::future::Future;
 use core::time::Duration;
@@ -16,22 +16,22 @@ use tracing::warn;
 
 use crate::failure::{Changes, Failure};
 
-/// How often a change is sent again when another was in its way.
+/// Most attempts of a change that conflicts with another one.
 const ATTEMPTS: usize = 4;
 
-/// How long a change may take that is as large as what a client or a user has, and is worth waiting for.
+/// Longest time of a change to everything that a client or a user has, which may be many rows.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// What stands for `$1`, `$2` and so on.
+/// Values of `$1`, `$2` and so on.
 pub(crate) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
 
-/// A connection that nobody else uses.
+/// Connection that one operation uses alone.
 pub(crate) struct Session {
     client: Option<Object>,
     deadline: Instant,
-    /// Whether changes wait for a commit.
+    /// `true` while changes wait for a commit.
     is_in_transaction: bool,
-    /// How far its changes are.
+    /// Progress of its changes.
     changes: Changes,
 }
 
@@ -44,7 +44,7 @@ impl Session {
                 is_in_transaction: false,
                 changes: Changes::None,
             }),
-            // The code alone, as ever; what an inspection found is in our own words.
+            // Only the code is logged, as elsewhere; the message of an inspection is this crate's own.
             Ok(Err(
                 PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)),
             )) => {
@@ -63,7 +63,7 @@ impl Session {
         }
     }
 
-    /// The one row that a query finds, if it finds any.
+    /// Runs a query, and returns its one row if there is one.
     pub(crate) async fn find(
         &mut self,
         query: &str,
@@ -72,7 +72,9 @@ impl Session {
         self.run(query, values, false).await
     }
 
-    /// Makes a change: a transaction of its own, unless one was begun. The one row that it returns, if it returns any.
+    /// Makes a change, and returns its one row if there is one.
+    ///
+    /// The change is a transaction of its own, unless one was begun.
     pub(crate) async fn change(
         &mut self,
         statement: &str,
@@ -84,7 +86,7 @@ impl Session {
         let mut attempt = 1;
         loop {
             match self.run(statement, values, true).await {
-                // It was undone.
+                // It was rolled back.
                 Err(failure) if failure.is_conflict() && attempt < ATTEMPTS => attempt += 1,
                 Err(failure) => return Err(failure),
                 Ok(row) => {
@@ -95,8 +97,10 @@ impl Session {
         }
     }
 
-    /// Makes all of these changes or none, in this order, however many rows they concern; all of them again when another
-    /// was in the way. Only the beginning has to be as quick as other operations.
+    /// Makes all of these changes or none, in this order, however many rows they concern.
+    ///
+    /// All are repeated when they conflict with another operation. Only the beginning has the deadline of other
+    /// operations.
     pub(crate) async fn change_all(
         &mut self,
         statements: &[&str],
@@ -147,7 +151,7 @@ impl Session {
         in_time(self.deadline, client.query_opt(&prepared, values)).await
     }
 
-    /// Puts what follows into one transaction.
+    /// Begins a transaction for the following changes.
     pub(crate) async fn begin_transaction(&mut self) -> Result<(), Failure> {
         let client = self.client.as_ref().ok_or(Failure::Late)?;
         in_time(self.deadline, client.batch_execute("BEGIN")).await?;
@@ -171,15 +175,15 @@ impl Session {
         Ok(())
     }
 
-    /// What was sent had nothing to change.
+    /// Notes that the statement sent before had nothing to change.
     pub(crate) fn nothing_changed(&mut self) {
         self.changes = Changes::None;
     }
 
-    /// Says what came of the operation.
+    /// Ends the operation: returns the connection to the pool on success, and translates a failure for the caller.
     pub(crate) fn end<T>(mut self, outcome: Result<T, Failure>) -> Result<T, StoreError> {
         if outcome.is_ok() && !self.is_in_transaction {
-            // Back to the others.
+            // The connection returns to the pool.
             drop(self.client.take());
         }
         outcome.map_err(|failure| failure.told(self.changes))
@@ -187,7 +191,7 @@ impl Session {
 }
 
 impl Drop for Session {
-    /// Closes a connection that nobody said is good.
+    /// Closes a connection whose operation has not ended successfully.
     fn drop(&mut self) {
         if let Some(client) = self.client.take() {
             drop(Object::take(client));

@@ -1,11 +1,12 @@
-//! What an operator may choose, and what nobody may.
+//! Settings of the store: durability, limits, connections, timeouts and certificates.
 
 use core::fmt;
 use core::str::FromStr;
 use core::time::Duration;
 
-/// How a store is kept. Where the database is says its URL; what is not said here is not to be chosen: the isolation of
-/// transactions, their timeouts, the schema.
+/// Settings of a [`PostgresStore`](crate::PostgresStore).
+///
+/// The URL names the database. The isolation of transactions, the schema and the other session settings are fixed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Settings {
     pub(crate) synchronous: Synchronous,
@@ -30,37 +31,37 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// How sure a change is to be before its answer: [`Synchronous::On`] if nothing else is said.
+    /// Sets how durable a change is before its answer leaves; [`Synchronous::On`] by default.
     #[must_use]
     pub const fn with_synchronous(mut self, synchronous: Synchronous) -> Self {
         self.synchronous = synchronous;
         self
     }
 
-    /// Most clients that are taken, by all processes together; a million if nothing else is said.
+    /// Sets the most clients that are stored, by all processes together; a million by default.
     #[must_use]
     pub const fn with_max_clients(mut self, max_clients: usize) -> Self {
         self.max_clients = max_clients;
         self
     }
 
-    /// Most connections of this process; sixteen if nothing else is said, and never fewer than one. The server's
-    /// `max_connections` has to have room for those of all processes.
+    /// Sets the most connections of this process; 16 by default, and at least 1.
+    ///
+    /// The server's `max_connections` has to have room for those of all processes.
     #[must_use]
     pub const fn with_connections(mut self, connections: usize) -> Self {
         self.connections = connections;
         self
     }
 
-    /// How long an operation may take, its wait for a connection included; five seconds if nothing else is said, and
-    /// never less than ten milliseconds.
+    /// Sets the longest time of an operation, its wait for a connection included; 5 s by default, and at least 10 ms.
     #[must_use]
     pub const fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Who vouches for the server, in PEM: those and nobody else. Whom this machine trusts, if nothing is said.
+    /// Sets the root certificates (PEM) that the server's certificate has to lead to; the machine's own by default.
     #[cfg(feature = "rustls")]
     #[must_use]
     pub fn with_root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
@@ -72,7 +73,9 @@ impl Settings {
         self.timeout.max(Duration::from_millis(10))
     }
 
-    /// How long the server may take for what, in milliseconds. It gives up before we do, so that we are told.
+    /// Returns the server's timeouts, in milliseconds.
+    ///
+    /// They are shorter than the timeout here, so that the server's answer arrives in time.
     pub(crate) fn timeouts(&self) -> [(&'static str, u128); 3] {
         let milliseconds = |duration: Duration| duration.as_millis().max(1);
         [
@@ -83,7 +86,7 @@ impl Settings {
     }
 }
 
-/// When a change counts as stored: PostgreSQL's `synchronous_commit`, as far as it can be trusted with what happens once.
+/// Durability of a change before its answer leaves: the safe levels of PostgreSQL's `synchronous_commit`.
 ///
 /// ```
 /// use mcp_authz_postgres::Synchronous;
@@ -94,19 +97,19 @@ impl Settings {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Synchronous {
-    /// When the server's disk has it, and the disks of those standbys that `synchronous_standby_names` names.
+    /// The change is flushed to the disks of the server and of the standbys in `synchronous_standby_names`.
     On,
-    /// When those standbys show it to readers, too.
+    /// The change is visible to readers of those standbys, too.
     RemoteApply,
 }
 
-/// A setting by which an answer could leave before its change is safe.
+/// Error of a value of `synchronous_commit` that is unsafe or unknown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum InvalidSynchronous {
-    /// `off`, `local` or `remote_write`.
+    /// `off`, `local` or `remote_write`, with which an answer could leave before its change is safe.
     Unsafe,
-    /// No setting of PostgreSQL's.
+    /// The text is not a value of PostgreSQL's `synchronous_commit`.
     Unknown,
 }
 
@@ -127,7 +130,7 @@ impl core::error::Error for InvalidSynchronous {}
 impl FromStr for Synchronous {
     type Err = InvalidSynchronous;
 
-    /// Reads PostgreSQL's names for it, in letters of either case.
+    /// Parses PostgreSQL's names of the levels, ignoring case.
     fn from_str(text: &str) -> Result<Self, InvalidSynchronous> {
         match text.to_ascii_lowercase().as_str() {
             "on" => Ok(Self::On),
@@ -139,7 +142,7 @@ impl FromStr for Synchronous {
 }
 
 impl Synchronous {
-    /// PostgreSQL's name for it.
+    /// Returns PostgreSQL's name of the level.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::On => "on",

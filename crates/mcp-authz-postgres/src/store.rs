@@ -1,4 +1,4 @@
-//! The store: each operation, on a connection of its own.
+//! PostgreSQL implementation of [`Store`]: each operation uses a connection of its own.
 
 use core::fmt;
 use core::time::Duration;
@@ -22,9 +22,9 @@ use crate::session::Session;
 use crate::settings::Settings;
 use crate::{clients, codes, consents, families, once, server, sweep};
 
-/// Keeps everything in a PostgreSQL database, for all processes that serve one issuer.
+/// Store in one PostgreSQL database, for all processes that serve one issuer.
 ///
-/// Its operations need a tokio runtime with timers and I/O; connections live on the one that first asks for them.
+/// The operations need a tokio runtime with timers and I/O. Connections live on the runtime that first asks for them.
 pub struct PostgresStore {
     pool: Pool,
     timeout: Duration,
@@ -40,11 +40,12 @@ impl fmt::Debug for PostgresStore {
 }
 
 impl PostgresStore {
-    /// Opens the database of this URL, and makes or brings forward its tables, in a schema named `mcp_oauth`.
+    /// Opens the database at this URL, and creates or migrates its tables in the schema `mcp_oauth`.
     ///
     /// # Errors
     ///
-    /// [`OpenError`]; the database is as it was.
+    /// [`OpenError`] if the URL cannot be read, the server cannot be reached or is unsafe, or the schema is not one of
+    /// this release or an earlier one. The database stays as it was.
     pub async fn open(url: &str, settings: &Settings) -> Result<Self, OpenError> {
         let Opened { pool, has_families } = server::open(url, settings).await?;
         Ok(Self {
@@ -56,28 +57,32 @@ impl PostgresStore {
         })
     }
 
-    /// Reads the secret keys from a file that only its owner may read. The database never sees them: an attacker who
-    /// steals it alone can do nothing with it.
+    /// Reads the secret keys of the server from a file that only its owner may read.
     ///
-    /// The file is made if it is not there and no user would be logged out by that. All machines need the same one: make
-    /// it on one of them, with [`rotate_server_key`](crate::rotate_server_key), and give the others a copy before their
-    /// first start. Blocks: do it before you serve.
+    /// The database never contains the keys, so a stolen database alone is useless.
     ///
-    /// A file that the system mounts, as a secret of Kubernetes, is read with
-    /// [`read_mounted_keys`](crate::read_mounted_keys) instead.
+    /// The file is created if it does not exist and the database held no families when it was opened, because new keys
+    /// log out the users of all families. All machines need the same file: create it on one of them, with
+    /// [`rotate_server_key`](crate::rotate_server_key), and give the others a copy before their first start. Blocks the
+    /// thread: call it before you serve.
+    ///
+    /// For a file that the system mounts, such as a Kubernetes secret, use
+    /// [`read_mounted_keys`](crate::read_mounted_keys).
     ///
     /// # Errors
     ///
-    /// [`KeyFileError`]
+    /// [`KeyFileError`] if the file is open to other users, damaged, unreadable, or missing while families need its
+    /// keys.
     pub fn server_keys(&self, file: impl AsRef<Path>) -> Result<ServerKeys, KeyFileError> {
         mcp_authz_keys::read_or_make(file, self.had_families)
     }
 
-    /// Whether it can store, and can look up: the health check of a host.
+    /// Checks that the store can write and read: the health check of a host.
     ///
     /// # Errors
     ///
-    /// What an operation would fail with now; [`StoreError::Corrupt`] since something was found that cannot be read.
+    /// The error that an operation would fail with now; [`StoreError::Corrupt`] ever since data was found that cannot
+    /// be read.
     pub async fn check(&self) -> Result<(), StoreError> {
         if self.is_damaged.load(Ordering::Relaxed) {
             return Err(StoreError::Corrupt);
@@ -216,8 +221,9 @@ impl Store for PostgresStore {
         self.end(session, outcome)
     }
 
-    /// In batches, which no request waits for. Several processes may sweep at once: what one is removing, the others
-    /// pass over.
+    /// Removes rows in batches, for which no request waits.
+    ///
+    /// Several processes may sweep at once, because each skips the rows that another is removing.
     async fn sweep(&self, now: UnixTime, max: usize) -> Result<usize, StoreError> {
         let mut removed = 0;
         while removed < max {

@@ -1,4 +1,4 @@
-//! What has expired and is not needed any more.
+//! Sweeps: removal of expired rows that nothing needs any more.
 
 use authorization_server::store::OnceKind;
 use oauth_types::UnixTime;
@@ -8,10 +8,10 @@ use crate::failure::Failure;
 use crate::row::{read, saturating, time};
 use crate::session::Session;
 
-/// Most rows that are removed in one go.
+/// Most rows of one statement.
 pub(crate) const BATCH: usize = 1000;
 
-/// Removes what counts once, of one kind, up to an end, and notes which was the latest.
+/// Removes ended keys of one kind from `once`, and notes the latest end among them in `forgotten`.
 macro_rules! sweep_once {
     ($kind:literal) => {
         concat!(
@@ -29,16 +29,20 @@ macro_rules! sweep_once {
     };
 }
 
-/// Notes the time, as [`OnceKind`] has it: where less than the two hours have passed, nothing changes.
+/// Notes the time `$1` by the rule of [`OnceKind`].
+///
+/// The row is written only if `$2` seconds have passed, or if the clock was set back.
 const CLOCK: &str = "\
     UPDATE sweep_clock SET
         settled = CASE WHEN $1 - latest >= $2 THEN latest ELSE least(settled, $1) END,
         latest = CASE WHEN $1 - latest >= $2 THEN $1 ELSE least(latest, $1) END
     WHERE $1 - latest >= $2 OR $1 < latest OR $1 < settled";
 
-/// In this order: a used code goes before its family and not while somebody prolongs that, and a family after its last
-/// token. What somebody holds just now is left for the next time, so that nobody waits; each has what it removes by its
-/// own lock.
+/// Deletions of what ends by `$1`, the current time.
+///
+/// The order matters: a redeemed code goes before its family, except while another operation prolongs that family, and
+/// a family after its last token. Rows that another operation has locked are left for the next sweep, so that no
+/// operation waits; each statement locks what it removes.
 const STATEMENTS: [&str; 6] = [
     sweep_once!("2"),
     "WITH removed AS (DELETE FROM consents WHERE key = ANY (ARRAY(
@@ -64,10 +68,10 @@ const STATEMENTS: [&str; 6] = [
      )) RETURNING id) SELECT count(*) FROM removed",
 ];
 
-/// What goes by the time that is settled.
+/// Deletions of what ends by `$1`, the settled time ([`settle`]).
 const SETTLED: [&str; 3] = [sweep_once!("0"), sweep_once!("1"), clients::FORGET];
 
-/// Notes this time, and returns the one that is settled.
+/// Notes the current time and returns the settled time, which sweeps noted two hours ago or earlier.
 pub(crate) async fn settle(session: &mut Session, now: UnixTime) -> Result<i64, Failure> {
     let kept = saturating(OnceKind::KEPT_AFTER_END.as_secs());
     session.change(CLOCK, &[&time(now), &kept]).await?;
@@ -75,7 +79,7 @@ pub(crate) async fn settle(session: &mut Session, now: UnixTime) -> Result<i64, 
     read(&settled.ok_or(Failure::Damaged)?, 0)
 }
 
-/// Removes at most `max` rows; how many.
+/// Removes at most `max` rows and returns their number.
 pub(crate) async fn sweep(
     session: &mut Session,
     now: UnixTime,

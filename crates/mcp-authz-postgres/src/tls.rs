@@ -1,4 +1,4 @@
-//! Encrypted connections, and who vouches for the server.
+//! TLS connections to the database server, and the certificates that they trust.
 
 use core::future::Future;
 use core::pin::Pin;
@@ -16,7 +16,7 @@ use crate::guard::Guarded;
 use crate::server::OpenError;
 use crate::settings::Settings;
 
-/// TLS to a server that one of the settings' certificates vouches for, or one that this machine trusts.
+/// Makes TLS connections that trust the settings' root certificates, or those of this machine if there are none.
 pub(crate) fn connector(settings: &Settings) -> Result<Guard<MakeRustlsConnect>, OpenError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
@@ -39,7 +39,7 @@ fn roots(pem: &[u8]) -> Result<RootCertStore, OpenError> {
     if roots.is_empty() { Err(OpenError::Certificates) } else { Ok(roots) }
 }
 
-/// Makes connections that are guarded, over what another makes.
+/// Connector that adds limits to the connections of another one.
 #[derive(Clone)]
 pub(crate) struct Guard<T>(T);
 

@@ -1,4 +1,4 @@
-//! What the URL of a database says, and what is said for it.
+//! Connection settings: from the database URL to the parameters of every session.
 
 use core::net::IpAddr;
 use core::time::Duration;
@@ -10,10 +10,12 @@ use crate::schema::SCHEMA;
 use crate::server::OpenError;
 use crate::settings::Settings;
 
-/// When a connection that is silent is asked whether it still is one.
+/// Time without traffic after which a connection is probed (TCP keepalive).
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// How to connect, and what each session begins with: whatever its role or its database is set to counts less.
+/// Parses the URL and adds the parameters that every session begins with.
+///
+/// They take precedence over what is set for the role or the database.
 pub(crate) fn configure(url: &str, settings: &Settings) -> Result<Config, OpenError> {
     let mut config: Config = known(url).parse().map_err(|_| OpenError::Url)?;
     if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
@@ -22,13 +24,13 @@ pub(crate) fn configure(url: &str, settings: &Settings) -> Result<Config, OpenEr
     if !is_of_one_kind(&config) {
         return Err(OpenError::Url);
     }
-    // The driver guards and encrypts what has a name.
+    // The driver guards and encrypts only hosts that have a name.
     if config.get_hosts().is_empty() {
         for address in config.get_hostaddrs().to_vec() {
             config.host(address.to_string());
         }
     }
-    // `prefer` would take what somebody in between lets through.
+    // `prefer` would let an attacker on the network remove the encryption.
     if config.get_ssl_mode() == SslMode::Prefer {
         let is_local = is_local(&config);
         config.ssl_mode(if is_local { SslMode::Disable } else { SslMode::Require });
@@ -54,28 +56,28 @@ pub(crate) fn configure(url: &str, settings: &Settings) -> Result<Config, OpenEr
         config.tcp_user_timeout(timeout * 2);
     }
     config.keepalives_idle(SILENCE);
-    // Of several servers, the one that takes changes.
+    // Of several servers, the one that accepts changes.
     if config.get_hosts().len() > 1 {
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
     }
     Ok(config)
 }
 
-/// Our TLS always looks whom it speaks to, so that libpq's names for that are names for `require`.
+/// Replaces libpq's names for verified TLS with `require`, because TLS is always verified here.
 fn known(url: &str) -> String {
     let (before, options) = url.split_at(url.rfind('?').unwrap_or(url.len()));
     let options = options.replace("sslmode=verify-full", "sslmode=require");
     format!("{before}{}", options.replace("sslmode=verify-ca", "sslmode=require"))
 }
 
-/// Whether it is all sockets or all TCP: what is guarded and encrypted in one way.
+/// Returns `true` if all hosts are sockets or all are TCP, which are guarded and encrypted in different ways.
 fn is_of_one_kind(config: &Config) -> bool {
     let is_tcp = |host: &Host| matches!(host, Host::Tcp(_));
     let hosts = config.get_hosts();
     hosts.iter().all(is_tcp) || (config.get_hostaddrs().is_empty() && !hosts.iter().any(is_tcp))
 }
 
-/// Whether nothing leaves this machine.
+/// Returns `true` if the connection stays on this machine.
 fn is_local(config: &Config) -> bool {
     let addresses = config.get_hostaddrs();
     if !addresses.is_empty() {
@@ -116,7 +118,7 @@ mod tests {
             }
             assert_eq!(mode(&format!("postgres://u@{far}/d?sslmode=disable")), SslMode::Disable);
         }
-        // The address counts, not what it is called.
+        // The address counts, even if the name says otherwise.
         let url = "postgres://u@localhost/d?hostaddr=10.0.0.7";
         assert_eq!(mode(url), SslMode::Require);
     }
