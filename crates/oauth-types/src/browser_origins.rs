@@ -89,7 +89,7 @@ pub(crate) fn split_port(text: &str) -> Option<(&str, &str)> {
     port.bytes().all(|byte| byte.is_ascii_digit()).then_some((host, port))
 }
 
-/// Checks the serialization of an origin (RFC 6454 §6.2): scheme, host, and a port if it is not the default.
+/// Checks the serialization of an origin (RFC 6454 §6.2): scheme, host, non-default port.
 fn check(origin: &str) -> Result<(), InvalidUri> {
     let (scheme, rest) = origin.split_once("://").ok_or(InvalidUri::Syntax)?;
     let (host, port) = split_port(rest).ok_or(InvalidUri::Port)?;

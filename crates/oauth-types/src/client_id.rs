@@ -172,7 +172,7 @@ impl ClientMetadataUrl {
     }
 }
 
-/// Returns `true` if a host is serialized as usual: an IPv6 address in its shortest form, or any other host.
+/// Returns `true` unless the host is an IPv6 address in another than its shortest form.
 fn is_usual(host: &str) -> bool {
     let Some(literal) = host.strip_prefix('[') else { return true };
     let address = literal.strip_suffix(']').and_then(|literal| literal.parse::<Ipv6Addr>().ok());

@@ -1,4 +1,4 @@
-//! JSON documents of OAuth: metadata, registration, token, introspection and error responses, and key sets.
+//! JSON documents of OAuth: metadata, responses of the endpoints, and key sets.
 //!
 //! They are strict member by member, and written back with the members that are not known here. A body is one JSON
 //! object within the limits of [`DocumentError`]. Each member belongs to one of three classes:
@@ -138,7 +138,7 @@ pub(crate) fn read<T: Document>(json: &[u8]) -> Result<(T, Vec<&'static str>), D
     Ok((document, members.into_passed_over()))
 }
 
-/// Deserializes a trusted, stored document, in which a malformed member is an error instead of passed over.
+/// Deserializes a trusted, stored document, in which any malformed member is an error.
 fn deserialize<'de, T: Document, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     let mut members = Members::new(Map::deserialize(deserializer)?);
     let document = T::read(&mut members).map_err(D::Error::custom)?;

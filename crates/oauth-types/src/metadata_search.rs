@@ -187,7 +187,7 @@ impl MetadataSearch {
     }
 }
 
-/// Reads the metadata of the authorization server with this issuer, compared byte for byte (RFC 8414 §3.3).
+/// Reads authorization server metadata of this issuer, compared byte for byte (RFC 8414 §3.3).
 pub fn issued_by(
     issuer: &Issuer,
 ) -> impl FnOnce(&EndpointUrl, &[u8]) -> Result<AuthorizationServerMetadata, MetadataFailure> {

@@ -45,7 +45,9 @@ const SECRET_PARAMETERS: [&str; 8] = [
 pub struct SentSecrets(Vec<Secret>);
 
 impl SentSecrets {
-    /// Length of a run of a secret that is redacted, in bytes, because an echo may be cut or partly escaped.
+    /// Shortest part of a secret that is redacted, in bytes.
+    ///
+    /// Parts are redacted, because an echo may be cut or partly escaped.
     const PIECE: usize = 8;
     /// Shortest secret that is looked for, in bytes, because shorter ones would match everywhere.
     const MIN_LENGTH: usize = 4;
@@ -107,7 +109,7 @@ impl SentSecrets {
     }
 }
 
-/// Patterns to search: runs of [`SentSecrets::PIECE`] bytes of long secrets, and short secrets as a whole.
+/// Patterns to search: [`SentSecrets::PIECE`]-byte runs of long secrets, and whole short ones.
 struct Pieces<'a> {
     runs: HashSet<&'a [u8]>,
     short: Vec<&'a str>,
@@ -194,7 +196,7 @@ impl<'a> Pieces<'a> {
     }
 }
 
-/// Returns the secret texts in credentials: all that follows the scheme, and the password of Basic credentials.
+/// Returns the secrets in credentials: the text after the scheme, and the password of Basic.
 fn credentials(value: &HeaderValue) -> Vec<String> {
     let Ok(text) = value.to_str() else { return Vec::new() };
     let (scheme, secret) = text.split_once(' ').unwrap_or(("", text));

@@ -20,9 +20,9 @@ use crate::uri::RedirectUri;
 #[derive(Clone, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct ClientMetadata {
-    /// Redirect URIs as the client wrote them, untrusted: [`RedirectUri::parse`] decides which may be registered.
+    /// Redirect URIs as the client wrote them, untrusted.
     ///
-    /// They are always written, because other parsers require the member even when it is empty.
+    /// [`RedirectUri::parse`] decides which may be registered. They are always written, because other parsers require the member even when it is empty.
     pub redirect_uris: Vec<String>,
     /// Authentication method at the token endpoint; absent means `client_secret_basic`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,7 +45,7 @@ pub struct ClientMetadata {
     /// Native or web application (OpenID Connect Registration §2); MCP asks clients to state it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub application_type: Option<ApplicationType>,
-    /// Algorithm of client assertions (OpenID Connect Registration §2); absent means any that the keys allow.
+    /// Signing algorithm of client assertions; absent means any (OpenID Connect Registration §2).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_signing_alg: Option<SigningAlgorithm>,
     /// Public keys of the client, a JWK Set (RFC 7517 §5).
@@ -57,7 +57,7 @@ pub struct ClientMetadata {
     /// `true` if the client always uses DPoP and all its tokens are bound to a key (RFC 9449 §5.2).
     #[serde(skip_serializing_if = "is_false")]
     pub dpop_bound_access_tokens: bool,
-    /// Members that are not known here, omitted from `Debug`, because one may be a registration access token.
+    /// Other members, omitted from `Debug`, because one may be a registration access token.
     #[serde(flatten)]
     pub extra: ExtraMembers,
 }

@@ -141,7 +141,9 @@ impl ClientIdMetadata {
         &self.metadata
     }
 
-    /// Returns the client's authentication method; absent means `none`, because a public document shares no secret.
+    /// Returns the client's authentication method; absent means `none`.
+    ///
+    /// The default differs from RFC 7591 §2, because a public document shares no secret.
     #[must_use]
     pub fn auth_method(&self) -> &AuthMethod {
         self.metadata.token_endpoint_auth_method.as_ref().unwrap_or(&AuthMethod::None)

@@ -7,7 +7,7 @@ use crate::document::{Document, DocumentError, ExtraMembers, MemberRule, Members
 use crate::text::ErrorDescription;
 use crate::uri::EndpointUrl;
 
-/// OAuth error response (RFC 6749 §5.2), generic over its code, because each endpoint has codes of its own.
+/// OAuth error response (RFC 6749 §5.2), generic over the error codes of the endpoint.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[non_exhaustive]
 pub struct ErrorResponse<Code> {

@@ -1,4 +1,6 @@
-//! Members of a JSON document, taken by name and read by class (the table is in [`document`](crate::document)).
+//! Members of a JSON document, taken by name and read by class.
+//!
+//! The table of classes is in [`document`](crate::document).
 
 use core::{fmt, mem};
 
@@ -217,7 +219,7 @@ impl Members {
         self.passed_over
     }
 
-    /// Takes all remaining members without those that are `null`, which strict parsers of the output refuse.
+    /// Takes all remaining members but those that are `null`, which strict parsers refuse.
     pub(crate) fn take_rest(&mut self) -> Map<String, Value> {
         let mut rest = mem::take(&mut self.left);
         rest.retain(|_, value| !value.is_null());

@@ -44,7 +44,7 @@ pub struct AuthorizationServerMetadata {
     /// Grant types that the server supports; absent means authorization code and implicit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grant_types_supported: Option<Vec<GrantType>>,
-    /// Profiles of the assertions that grants accept (draft-ietf-oauth-identity-assertion-authz-grant §7.2).
+    /// Profiles of assertion grants (draft-ietf-oauth-identity-assertion-authz-grant §7.2).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authorization_grant_profiles_supported: Option<Vec<GrantProfile>>,
     /// Client authentication methods at the token endpoint; absent means `client_secret_basic`.
@@ -199,7 +199,7 @@ impl AuthorizationServerMetadata {
         })
     }
 
-    /// Returns the authentication methods at the token endpoint, with the default for an absent list (RFC 8414 §2).
+    /// Returns the authentication methods at the token endpoint, or their default (RFC 8414 §2).
     #[must_use]
     pub fn auth_methods(&self) -> &[AuthMethod] {
         match &self.token_endpoint_auth_methods_supported {
@@ -271,7 +271,9 @@ const TOKEN_PARAMETERS: [&str; 12] = [
     "resource",
 ];
 
-/// Members of registration requests that decide the client's identity and where codes are sent (RFC 7591 §2).
+/// Members of registration requests that the query of the endpoint must not set.
+///
+/// They decide the client's identity and the destination of its codes (RFC 7591 §2).
 const REGISTRATION_PARAMETERS: [&str; 7] = [
     "client_id",
     "client_secret",

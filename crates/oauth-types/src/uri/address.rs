@@ -69,8 +69,7 @@ fn is_local_v6(ip: Ipv6Addr) -> bool {
 mod tests {
     use super::*;
 
-    /// IANA special-purpose blocks that are not globally reachable, and other blocks that belong
-    /// to no public host.
+    /// Blocks that are not globally reachable (IANA), and others that belong to no public host.
     const LOCAL: [&str; 27] = [
         "0.0.0.0/8",
         "10.0.0.0/8",

@@ -7,9 +7,9 @@ use crate::uri::{InvalidUri, WebUrl, is_local_ip, parts};
 /// The origins that were allowed, as `host:port`.
 static NAMED: RwLock<Vec<Box<str>>> = RwLock::new(Vec::new());
 
-/// Suffixes of private names that the public DNS does not resolve (RFC 2606, RFC 6761, RFC 6762, RFC 8375).
+/// Suffixes of private names that the public DNS does not resolve.
 ///
-/// `internal` is reserved by ICANN for private use.
+/// They are from RFC 2606, RFC 6761, RFC 6762 and RFC 8375; `internal` is reserved by ICANN for private use.
 const PRIVATE: [&str; 5] = [".test", ".localhost", ".local", ".internal", ".home.arpa"];
 
 /// Allows plain http for one private origin, as for a loopback host, during development.
@@ -76,7 +76,7 @@ fn key(host: &str, port: u16) -> Box<str> {
     format!("{}:{port}", host.to_ascii_lowercase()).into()
 }
 
-/// Returns `true` if the host is private: a literal local address, or a name that the public DNS does not resolve.
+/// Returns `true` if the host is a literal local address or a private name.
 fn is_private(host: &str) -> bool {
     let v6 = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();

@@ -13,7 +13,7 @@ use crate::uri::{InvalidUri, Origin, WebUrl, is_loopback_host, parts, text_order
 /// With them in its query a response would carry two of one name (RFC 9207 §2, RFC 6749 §4.1.2).
 const RESERVED: [&str; 6] = ["iss", "code", "state", "error", "error_description", "error_uri"];
 
-/// Schemes that run code, read files, or belong to browsers and operating systems; no application may claim them.
+/// Schemes of scripts, files, browsers and operating systems, which no application may claim.
 const NEVER_PRIVATE_USE: [&str; 27] = [
     "about",
     "blob",
@@ -186,7 +186,9 @@ impl RedirectUri {
         self.is_loopback() || self.is_private_use()
     }
 
-    /// Returns `true` if the scheme is a private-use scheme (RFC 8252 §7.1), which any application may claim.
+    /// Returns `true` if the scheme is a private-use scheme (RFC 8252 §7.1).
+    ///
+    /// Any installed application may claim such a scheme.
     #[must_use]
     pub fn is_private_use(&self) -> bool {
         self.private_use_scheme().is_some()
@@ -201,7 +203,9 @@ impl RedirectUri {
         }
     }
 
-    /// Returns the host to show to a user; for a private-use URI the scheme, because its host identifies no site.
+    /// Returns the host to show to a user, or the scheme of a private-use URI.
+    ///
+    /// The host of a private-use URI identifies no site.
     #[must_use]
     pub fn display_host(&self) -> &str {
         match &self.0 {

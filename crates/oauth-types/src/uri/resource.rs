@@ -32,7 +32,7 @@ impl ResourceUri {
         Ok(Self(url.keep()))
     }
 
-    /// Returns the canonical identifier of the server behind `url` (MCP authorization, canonical server URI).
+    /// Returns the canonical server URI of `url` (MCP authorization).
     ///
     /// Scheme and host are put in lower case; a default port and a fragment are dropped. Path and query stay as they
     /// are, and no slash is added.
