@@ -1,4 +1,4 @@
-//! Names of HTTP header fields that `http` does not have: DPoP, MCP and server-sent events.
+//! Names of HTTP header fields that the crate `http` lacks: DPoP, MCP and server-sent events.
 //!
 //! ```
 //! use http::{HeaderMap, HeaderValue};

@@ -4,7 +4,7 @@
 //!
 //! | response at a URL | leads to | if every URL fails |
 //! |---|---|---|
-//! | 200 with the document, which names what was looked for | `Found` | |
+//! | 200 with the document, which names the expected issuer or resource | `Found` | |
 //! | 301, 307 or 308 to a URL on the same origin, at most three in a row | that URL | |
 //! | 4xx except 408, 425 and 429 | the next URL | no document is published |
 //! | 200 with a page, not a JSON object | the next URL | no document is published; the first page is reported |

@@ -95,7 +95,7 @@ pub struct IntrospectionAnswer {
     /// Identifier of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jti: Option<String>,
-    /// Members that are not known here.
+    /// Other members, kept as received.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }

@@ -34,7 +34,7 @@ pub struct ProtectedResourceMetadata {
     /// Name of the resource for users.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_name: Option<String>,
-    /// Members that are not known here.
+    /// Other members, kept as received.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }

@@ -74,7 +74,7 @@ pub struct AuthorizationServerMetadata {
     /// `true` if a client identifier may be the URL of a metadata document.
     #[serde(skip_serializing_if = "is_false")]
     pub client_id_metadata_document_supported: bool,
-    /// Members that are not known here.
+    /// Other members, kept as received.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }

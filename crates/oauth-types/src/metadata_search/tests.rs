@@ -1,4 +1,4 @@
-//! Searches for authorization server metadata, one answer at a time.
+//! Searches for authorization server metadata, one response at a time.
 
 use http::HeaderValue;
 use http::header::LOCATION;

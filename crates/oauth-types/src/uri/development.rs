@@ -39,7 +39,7 @@ const PRIVATE: [&str; 5] = [".test", ".localhost", ".local", ".internal", ".home
 /// # Errors
 ///
 /// [`InvalidUri::Scheme`] or [`InvalidUri::Syntax`] if the text is not the origin of an http URL, and
-/// [`InvalidUri::PublicHost`] if its host may be public. [`InvalidUri`] names any other rule broken.
+/// [`InvalidUri::PublicHost`] if its host may be public. [`InvalidUri`] names any other broken rule.
 pub fn allow_http_for_development(origin: &str) -> Result<(), InvalidUri> {
     let url = WebUrl::measure(&parts(origin)?)?;
     if !url.scheme().eq_ignore_ascii_case("http") {

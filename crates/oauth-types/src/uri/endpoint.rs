@@ -21,7 +21,7 @@ impl EndpointUrl {
     ///
     /// # Errors
     ///
-    /// [`InvalidUri`] names the rule broken.
+    /// [`InvalidUri`] names the broken rule.
     pub fn parse(text: &str) -> Result<Self, InvalidUri> {
         // C-AUTHZ-7, C-TOKEN-1
         let url = WebUrl::parse(text)?;

@@ -34,7 +34,7 @@ impl Issuer {
     ///
     /// # Errors
     ///
-    /// [`InvalidUri`] names the rule broken. An empty path segment is refused, because a well-known URL made from it
+    /// [`InvalidUri`] names the broken rule. An empty path segment is refused, because a well-known URL made from it
     /// could name another host.
     pub fn parse(text: &str) -> Result<Self, InvalidUri> {
         // A-META-5

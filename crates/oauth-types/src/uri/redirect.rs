@@ -75,7 +75,7 @@ impl RedirectUri {
     ///
     /// # Errors
     ///
-    /// [`InvalidUri`] names the rule broken.
+    /// [`InvalidUri`] names the broken rule.
     pub fn parse(text: &str) -> Result<Self, InvalidUri> {
         let uri = Self::parse_any_scheme(text)?;
         // RFC 8252 §7.1: the scheme is a domain name in reverse, which excludes schemes of scripts and files.
@@ -103,7 +103,7 @@ impl RedirectUri {
     ///
     /// # Errors
     ///
-    /// [`InvalidUri`] names the rule broken.
+    /// [`InvalidUri`] names the broken rule.
     pub fn parse_any_scheme(text: &str) -> Result<Self, InvalidUri> {
         // A-REG-1
         let uri = parts(text)?;

@@ -19,7 +19,7 @@ impl ResourceUri {
     ///
     /// # Errors
     ///
-    /// [`InvalidUri`] names the rule broken.
+    /// [`InvalidUri`] names the broken rule.
     pub fn parse(text: &str) -> Result<Self, InvalidUri> {
         // C-AUTHZ-4, A-AUTHZ-8
         let url = WebUrl::parse(text)?;
@@ -39,7 +39,7 @@ impl ResourceUri {
     ///
     /// # Errors
     ///
-    /// [`InvalidUri`] names the rule broken.
+    /// [`InvalidUri`] names the broken rule.
     pub fn canonical(url: &str) -> Result<Self, InvalidUri> {
         let url = WebUrl::parse(url)?;
         let mut text = url.origin().to_string();
