@@ -22,8 +22,8 @@ use crate::uri::RedirectUri;
 pub struct ClientMetadata {
     /// Redirect URIs as the client wrote them, untrusted.
     ///
-    /// [`RedirectUri::parse`] decides which may be registered. They are always written, because other parsers require the
-    /// member even when it is empty.
+    /// [`RedirectUri::parse`] decides which may be registered. They are always written, because other parsers
+    /// require the member even when it is empty.
     pub redirect_uris: Vec<String>,
     /// Authentication method at the token endpoint; absent means `client_secret_basic`.
     #[serde(skip_serializing_if = "Option::is_none")]
