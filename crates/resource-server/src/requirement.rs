@@ -12,8 +12,7 @@ use crate::session_key::HandleSeal;
 
 /// Scopes that the requests to a service need.
 ///
-/// It is created from a [`ScopeSet`], for a service with any protocol, or from the [`OperationScopes`] of an MCP
-/// server.
+/// Created from a [`ScopeSet`], for a service with any protocol, or from the [`OperationScopes`] of an MCP server.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Requirement {

@@ -16,8 +16,9 @@ use crate::principal::Account;
 /// Open sessions of a service, in a limited number of places.
 ///
 /// One user at an authorization server occupies at most a tenth of the places, through all clients together; so do all
-/// requests without a token together. When all places are in use, a new session replaces the longest unused session of
-/// the user with the most sessions, if the other user has at least two fewer.
+/// requests without a token together. When all places are in use, a new session replaces one that was unused for
+/// [`IDLE`](Self::IDLE), or else the longest unused one of the user with the most sessions, if the other user has at
+/// least two fewer.
 #[derive(Clone)]
 pub struct OpenSessions {
     sessions: BTreeMap<HeaderValue, Entry>,
@@ -222,8 +223,8 @@ impl OpenSessions {
 
     /// Marks a session that the service may have ended, in a response to a request for `uri`.
     ///
-    /// It counts as the longest unused one and is replaced first, with a `DELETE`. A 404 alone does not remove it,
-    /// because it may have another cause.
+    /// The session counts as the longest unused one and is replaced first, with a `DELETE`. A 404 alone does not remove
+    /// it, because it may have another cause.
     pub fn doubted(&mut self, id: &HeaderValue, uri: &Uri) {
         if self.sessions.get(id).is_some_and(|entry| entry.uri.path() == uri.path())
             && let Some(entry) = self.remove(id)

@@ -92,8 +92,8 @@ impl<'a> CheckProof<'a> {
 
 /// Bound token with a valid proof, pending the replay check (RFC 9449 §11.1).
 ///
-/// It extends [`FirstUse`] in two ways: it names the account whose quota of remembered proofs is used, and its refusal
-/// is the complete HTTP response. A value exists only for a valid token with a valid proof.
+/// This step extends [`FirstUse`] in two ways: it names the account whose quota of remembered proofs is used, and its
+/// refusal is the complete HTTP response. A value exists only for a valid token with a valid proof.
 #[derive(Debug)]
 #[must_use = "nobody is let in before the replay check"]
 pub struct CheckReplay<'a> {
