@@ -1,4 +1,4 @@
-//! Server side: is the grant enough, and what does the challenge say if not?
+//! Server side of step-up: scope checks, and the `insufficient_scope` challenge (RFC 6750 §3.1).
 
 use core::fmt;
 use std::collections::BTreeMap;
@@ -7,13 +7,13 @@ use oauth_types::{
     BearerChallenge, BearerErrorCode, EndpointUrl, ErrorDescription, Scope, ScopeSet,
 };
 
-/// Which scopes include others.
+/// Order of scopes, in which a broader scope implies narrower ones.
 pub trait ScopeOrder {
-    /// Whether who holds `held` also holds `needed`. Asked for scopes that differ.
+    /// Returns `true` if a holder of `held` also holds `needed`; only called for scopes that differ.
     fn implies(&self, held: &str, needed: &str) -> bool;
 }
 
-/// Every scope stands for itself.
+/// Order of scopes in which no scope implies another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[expect(clippy::exhaustive_structs, reason = "it has nothing to say")]
 pub struct NoHierarchy;
@@ -24,7 +24,7 @@ impl ScopeOrder for NoHierarchy {
     }
 }
 
-/// An explicit table of broader and narrower scopes, followed transitively.
+/// Table of broader and narrower scopes, followed transitively.
 ///
 /// ```
 /// use oauth_types::ScopeSet;
@@ -37,17 +37,17 @@ impl ScopeOrder for NoHierarchy {
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Hierarchy {
-    /// For each scope all that it implies, closed transitively.
+    /// Narrower scopes of each scope, closed transitively.
     implied: BTreeMap<Scope, Vec<Scope>>,
 }
 
-/// Why a table of scopes is not a hierarchy.
+/// Reason why a table of scopes is not a hierarchy.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum HierarchyError {
-    /// A name is not a scope (RFC 6749 §3.3).
+    /// A name is not a scope token (RFC 6749 §3.3).
     Scope(oauth_types::InvalidScope),
-    /// This scope implies itself through others.
+    /// A scope implies itself through others.
     Cycle(Scope),
 }
 
@@ -63,11 +63,11 @@ impl fmt::Display for HierarchyError {
 impl core::error::Error for HierarchyError {}
 
 impl Hierarchy {
-    /// A hierarchy of (broader, narrower) pairs.
+    /// Creates a hierarchy from (broader, narrower) pairs.
     ///
     /// # Errors
     ///
-    /// [`HierarchyError`] when a name is not a scope or the pairs go in a circle.
+    /// [`HierarchyError`] when a name is not a scope or the pairs form a cycle.
     pub fn new<'a>(
         pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, HierarchyError> {
@@ -105,11 +105,11 @@ impl ScopeOrder for Hierarchy {
     }
 }
 
-/// Whether `granted` satisfies all of `required`; a broader scope satisfies a narrower one.
+/// Checks that `granted` satisfies all of `required`; a broader scope satisfies a narrower one.
 ///
 /// # Errors
 ///
-/// [`Missing`] names everything that the operation needs, so that one challenge can say it all.
+/// [`Missing`] names every scope that the operation needs, so that one challenge suffices.
 pub fn check(
     granted: &ScopeSet,
     required: &ScopeSet,
@@ -124,23 +124,24 @@ pub fn check(
     Err(Missing { required: required.clone() })
 }
 
-/// The grant does not reach: what the operation needs, all of it.
+/// Error of a grant that does not satisfy the scopes of an operation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Missing {
     required: ScopeSet,
 }
 
 impl Missing {
-    /// Every scope of the operation, held ones included.
+    /// Returns every scope of the operation, including those that are granted.
     #[must_use]
     pub const fn required(&self) -> &ScopeSet {
         &self.required
     }
 
-    /// The challenge of a 403: all scopes of the operation at once (RFC 6750 §3.1, MCP step-up).
+    /// Returns the challenge of a 403, with all scopes of the operation at once (RFC 6750 §3.1, MCP step-up).
     #[must_use]
     pub fn challenge(&self, resource_metadata: EndpointUrl) -> BearerChallenge {
-        // R-AUTH-4, R-PRM-2: refresh tokens are between client and authorization server.
+        // R-AUTH-4, R-PRM-2: `offline_access` is omitted, because refresh tokens concern client and authorization
+        // server only.
         let scope = self.required.filter(|scope| scope != Scope::OFFLINE_ACCESS);
         BearerChallenge::new()
             .with_error(BearerErrorCode::InsufficientScope)
@@ -179,7 +180,7 @@ mod tests {
         let cycle = Hierarchy::new([("a", "b"), ("b", "c"), ("c", "a")]);
         assert!(matches!(cycle, Err(HierarchyError::Cycle(_))));
         assert!(matches!(Hierarchy::new([("a", "b c")]), Err(HierarchyError::Scope(_))));
-        // A diamond is fine.
+        // Two paths to one scope do not make a cycle.
         assert!(Hierarchy::new([("a", "b"), ("a", "c"), ("b", "d"), ("c", "d")]).is_ok());
     }
 

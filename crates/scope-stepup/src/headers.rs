@@ -1,4 +1,5 @@
-//! The headers that repeat what an MCP request asks for (`Mcp-Method`, `Mcp-Name`; MCP 2026-07-28, SEP-2243).
+//! HTTP headers that repeat the method and name of an MCP request (`Mcp-Method`, `Mcp-Name`; MCP 2026-07-28,
+//! SEP-2243).
 
 use std::borrow::Cow;
 
@@ -11,17 +12,17 @@ use crate::unreadable::UnreadableRequest;
 
 static METHOD: (HeaderName, &str) = (MCP_METHOD, "Mcp-Method");
 static NAME: (HeaderName, &str) = (MCP_NAME, "Mcp-Name");
-/// The first revision that asks for them. Revisions are dates, which sort as texts.
+/// First revision that requires these headers; revisions are dates, which sort as text.
 const FIRST: &[u8] = b"2026-07-28";
 
-/// The method and the name that the headers of a request repeat, decoded.
+/// Decoded method and name from the headers of a request.
 pub(crate) struct RepeatedNames<'a> {
     method: Option<Cow<'a, str>>,
     name: Option<Cow<'a, str>>,
 }
 
 impl<'a> RepeatedNames<'a> {
-    /// Reads the headers; `None` in revisions in which they mean nothing.
+    /// Reads the headers; `None` in revisions that do not define them.
     pub(crate) fn from_headers(headers: &'a HeaderMap) -> Result<Option<Self>, UnreadableRequest> {
         if !headers.get_all(MCP_PROTOCOL_VERSION).iter().any(|version| version.as_bytes() >= FIRST)
         {
@@ -31,10 +32,10 @@ impl<'a> RepeatedNames<'a> {
         Ok(Some(Self { method, name }))
     }
 
-    /// Checks that the headers say what a message of the body says.
+    /// Checks that the headers agree with a message of the body.
     pub(crate) fn check(&self, method: &str, name: Option<&str>) -> Result<(), UnreadableRequest> {
         match &self.method {
-            // The revision is agreed upon only by this one.
+            // Optional for `initialize`, because the revision is negotiated by this request.
             None if method == "initialize" => {}
             Some(own) if **own == *method => {}
             _ => return Err(UnreadableRequest::Header(METHOD.1)),
@@ -46,8 +47,9 @@ impl<'a> RepeatedNames<'a> {
     }
 }
 
-/// The headers for a request with this method and name: an encoded name where the text cannot stand in a header, or
-/// reads like an encoded one.
+/// Returns the headers of a request with this method and name.
+///
+/// A text is encoded if it cannot stand in a header or looks like an encoded one.
 pub(crate) fn write(method: &str, name: Option<&str>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let mut add = |(name, _): &(HeaderName, &str), text: &str| {
@@ -69,7 +71,7 @@ pub(crate) fn write(method: &str, name: Option<&str>) -> HeaderMap {
     headers
 }
 
-/// The one value of a header, decoded once.
+/// Returns the value of a header that appears at most once, decoded once.
 fn single<'a>(
     headers: &'a HeaderMap,
     (name, spelled): &(HeaderName, &'static str),
@@ -128,7 +130,7 @@ mod tests {
             vec![version, method, ("Mcp-Name", "=?base64?aGFybWxlc3M=?=")],
             vec![version, method, ("Mcp-Name", "=?base64?YWRtaW4?=")],
             vec![version, method, ("Mcp-Name", "=?base64?/w==?=")],
-            // Decoded twice it would be right.
+            // Correct only if decoded twice.
             vec![version, method, ("Mcp-Name", "=?base64?PT9iYXNlNjQ/WVdSdGFXND0/PQ==?=")],
             vec![version, method, ("Mcp-Name", "\u{e9}")],
             vec![("mcp-protocol-version", "2027-01-01"), method, ("Mcp-Name", "harmless")],
@@ -174,7 +176,7 @@ mod tests {
             Ok(vec![Operation::new("tasks/get", None)])
         );
         assert!(of(&[version, method, ("Mcp-Name", "t2")], task).is_err());
-        // Two operations cannot both be what one header says.
+        // One header cannot name two operations.
         let batch = format!("[{CALL},{list}]");
         assert!(
             of(&[version, ("Mcp-Method", "tools/call"), ("Mcp-Name", "admin")], &batch).is_err()

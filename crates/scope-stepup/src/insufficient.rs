@@ -1,4 +1,4 @@
-//! The one error for every way in which step-up ends without success.
+//! Error of an operation that lacks scope after step-up has ended.
 
 use core::fmt;
 
@@ -6,42 +6,43 @@ use oauth_types::{EndpointUrl, ErrorDescription, ScopeSet};
 
 use crate::operation::Operation;
 
-/// Why no authorization was started.
+/// Reason why no further authorization was started.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum GaveUp {
-    /// The host asked to see the challenge instead ([`Mode::Surface`](crate::Mode::Surface)).
+    /// The host handles the challenge itself ([`Mode::Surface`](crate::Mode::Surface)).
     Surfaced,
-    /// The limit of attempts for this operation is 0, or used up.
+    /// The limit of attempts for this operation is 0 or reached.
     LimitReached,
-    /// Everything that the server asks for is held already, and a fresh token did not help.
+    /// Every scope that the server requires is granted, and a fresh token did not help.
     AlreadyHeld,
-    /// The user declined before.
+    /// The user declined this operation before.
     Declined,
     /// The union of scopes would pass the bounds of a scope set.
     TooManyScopes,
-    /// The host's filter leaves nothing to ask for.
+    /// The host's filter leaves no scope to request.
     NotAllowed,
-    /// There is nobody to ask, or no way to ask: the credentials are fixed.
+    /// The credentials are fixed, so there is no user to ask ([`Mode::Fixed`](crate::Mode::Fixed)).
     NobodyToAsk,
 }
 
-/// An operation needs more scope and this client does not get it. Permanent: retrying the same request
-/// gives the same answer.
+/// Error of an operation that needs more scope than this client obtains.
+///
+/// Retrying the same request gives the same result.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct InsufficientScope {
-    /// What was refused.
+    /// Refused operation.
     pub operation: Operation,
-    /// What the server asks for, when it said so.
+    /// Scopes that the challenge requires, if it names any.
     pub required: Option<ScopeSet>,
-    /// Where it says who may grant it.
+    /// URL of the protected resource metadata in the challenge (RFC 9728 §5.1), if it has one.
     pub resource_metadata: Option<EndpointUrl>,
-    /// What it says about it; cleaned.
+    /// Description from the challenge, without control characters.
     pub description: Option<ErrorDescription>,
-    /// How many authorizations were really started for this operation.
+    /// Number of authorizations that were started for this operation.
     pub attempts: u8,
-    /// Why there is no further one.
+    /// Reason why no further one is started.
     pub reason: GaveUp,
 }
 

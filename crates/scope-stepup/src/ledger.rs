@@ -1,25 +1,26 @@
-//! Client side: decide what a 403 leads to, and count.
+//! Client side of step-up: decisions after a 403 with `insufficient_scope`, and the count of attempts.
 //!
 //! | question, in this order | requirement | decision |
 //! |---|---|---|
-//! | does the host want to see the challenge itself, or hold a fixed token? | C-SCOPE-8 | `GiveUp(Surfaced)`, `GiveUp(NobodyToAsk)` |
+//! | does the host handle the challenge? | C-SCOPE-8 | `GiveUp(Surfaced)` |
+//! | is the token a fixed one? | C-SCOPE-8 | `GiveUp(NobodyToAsk)` |
 //! | did the user decline this operation before? | C-SCOPE-6 | `GiveUp(Declined)` |
-//! | is the union of scopes within bounds? | C-SCOPE-4 | `GiveUp(TooManyScopes)` |
-//! | does the grant cover what is needed? then only a fresh token may help, once | C-SCOPE-5 | `Refresh`, else `GiveUp(AlreadyHeld)` |
-//! | does the host allow to ask for more than is held? | | `GiveUp(NotAllowed)` |
-//! | is an attempt for this operation left? | C-SCOPE-6, C-SCOPE-7, C-SCOPE-8 | `GiveUp(LimitReached)` |
-//! | then ask for what the host allows of the union | C-SCOPE-4 | `Reauthorize` |
+//! | is the union of scopes out of bounds? | C-SCOPE-4 | `GiveUp(TooManyScopes)` |
+//! | is all that is needed granted? a fresh token may help, once | C-SCOPE-5 | `Refresh`, else `GiveUp(AlreadyHeld)` |
+//! | does the host forbid to request more than is granted? | | `GiveUp(NotAllowed)` |
+//! | are the attempts for this operation used up? | C-SCOPE-6, C-SCOPE-7, C-SCOPE-8 | `GiveUp(LimitReached)` |
+//! | otherwise: request what the host allows of the union | C-SCOPE-4 | `Reauthorize` |
 //!
-//! An attempt is counted once: [`Ledger::decide`] permits an [`Attempt`], [`Ledger::start`] counts it and returns a
-//! [`Started`], and only that tells how it ended.
+//! An attempt is counted once: [`Ledger::decide`] permits an [`Attempt`], and [`Ledger::start`] counts it and returns
+//! a [`Started`], through which its outcome is reported.
 //!
 //! | the attempt | call |
 //! |---|---|
-//! | was not made: nothing opened | drop the [`Attempt`] |
+//! | is not made: nothing opens | drop the [`Attempt`] |
 //! | starts now | [`Ledger::start`] |
-//! | failed, or its end is unknown | drop the [`Started`] |
-//! | the user declined | [`Started::declined`] |
-//! | the operation went through | [`Started::succeeded`] |
+//! | failed, or its outcome is unknown | drop the [`Started`] |
+//! | was declined by the user | [`Started::declined`] |
+//! | let the operation succeed | [`Started::succeeded`] |
 
 use std::collections::BTreeMap;
 
@@ -29,25 +30,26 @@ use crate::insufficient::{GaveUp, InsufficientScope};
 use crate::operation::Operation;
 use crate::policy::{Mode, Policy};
 
-/// What is known when a request was refused with `insufficient_scope`.
+/// Context of a request that was refused with `insufficient_scope`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Situation<'a> {
-    /// What was refused.
+    /// Refused operation.
     pub operation: &'a Operation,
-    /// What the server said.
+    /// Challenge of the resource server.
     pub challenge: &'a BearerChallenge,
-    /// What the token was asked for with, when anything.
+    /// Scopes that the token was requested with, if any.
     pub requested: Option<&'a ScopeSet>,
-    /// What the token grants. An omitted `scope` in the token response means what was requested: pass
-    /// that (C-TOKEN-5).
+    /// Scopes that the token grants.
+    ///
+    /// If the token response omitted `scope`, these are the requested ones (C-TOKEN-5).
     pub granted: Option<&'a ScopeSet>,
-    /// Whether a refresh is possible and has not been tried for this request yet.
+    /// `true` if a refresh is possible and has not been tried for this request yet.
     pub can_refresh: bool,
 }
 
 impl<'a> Situation<'a> {
-    /// A refused operation of a request without a token.
+    /// Creates the context of an operation that was refused without a token.
     #[must_use]
     pub const fn new(operation: &'a Operation, challenge: &'a BearerChallenge) -> Self {
         Self { operation, challenge, requested: None, granted: None, can_refresh: false }
@@ -60,15 +62,14 @@ impl<'a> Situation<'a> {
         self
     }
 
-    /// Sets the scopes that the token grants: those requested, where the token response omitted `scope`
-    /// (C-TOKEN-5).
+    /// Sets the scopes that the token grants: the requested ones if the token response omitted `scope` (C-TOKEN-5).
     #[must_use]
     pub fn with_granted(mut self, granted: impl Into<Option<&'a ScopeSet>>) -> Self {
         self.granted = granted.into();
         self
     }
 
-    /// Sets whether a refresh is possible and has not been tried for this request yet.
+    /// Sets `true` if a refresh is possible and has not been tried for this request yet.
     #[must_use]
     pub const fn with_can_refresh(mut self, can_refresh: bool) -> Self {
         self.can_refresh = can_refresh;
@@ -76,37 +77,37 @@ impl<'a> Situation<'a> {
     }
 }
 
-/// What comes next.
+/// Decision of [`Ledger::decide`] about a refused operation.
 #[derive(PartialEq, Eq, Debug)]
 #[must_use]
 #[expect(clippy::exhaustive_enums, reason = "a host must act on each decision")]
 pub enum Decision {
-    /// The grant covers it; a fresh token may carry it.
+    /// Refresh: the grant covers the operation, and a fresh token may carry the scopes.
     Refresh,
-    /// Ask the user, for all of this at once. A refresh cannot widen (RFC 6749 §6).
+    /// Start a new authorization for all of these scopes, because a refresh cannot widen a grant (RFC 6749 §6).
     Reauthorize {
-        /// What to request.
+        /// Scopes to request.
         scope: ScopeSet,
-        /// Hand it to [`Ledger::start`] when the authorization really starts.
+        /// Permission to pass to [`Ledger::start`] when the authorization starts.
         attempt: Attempt,
     },
-    /// Stop, and tell the host.
+    /// Stop, and return the error to the host.
     GiveUp(Box<InsufficientScope>),
 }
 
-/// Permission for one more authorization; counted only when it is handed to [`Ledger::start`].
+/// Permission for one more authorization, counted when it is passed to [`Ledger::start`].
 ///
-/// It cannot be cloned, because one permission starts one authorization.
+/// The type is not `Clone`, because one permission starts one authorization.
 #[derive(PartialEq, Eq, Debug)]
 #[must_use = "hand it to `Ledger::start` when the authorization starts"]
 pub struct Attempt {
     key: Key,
 }
 
-/// Attempts that the [`Ledger`] has counted for one operation, until their end is told.
+/// Attempts that the [`Ledger`] has counted for one operation, until their outcome is reported.
 ///
-/// A value that is dropped leaves them counted as failed. It borrows nothing, so that a host may keep it while a
-/// browser is open; and it is told to the ledger that returned it.
+/// A value that is dropped leaves them counted as failed. The type borrows nothing, so that a host can keep it while
+/// a browser is open. Report the outcome to the ledger that returned it.
 #[derive(PartialEq, Eq, Debug)]
 #[must_use = "an attempt counts as failed until its success is told"]
 pub struct Started {
@@ -114,13 +115,15 @@ pub struct Started {
 }
 
 impl Started {
-    /// Tells that the operation went through, with a 2xx: its attempts are forgotten. Any other response tells
-    /// nothing, so that a server which answers with an error now and then grants no further attempts by that.
+    /// Reports that the operation succeeded with a 2xx, which removes its attempts from the count.
+    ///
+    /// Do not report any other response: a server that sometimes responds with an error must not gain further
+    /// attempts.
     pub fn succeeded(self, ledger: &mut Ledger) {
         ledger.operations.remove(&self.key);
     }
 
-    /// Tells that the user declined: the operation is not asked for again.
+    /// Reports that the user declined, so that the operation is not requested again.
     pub fn declined(self, ledger: &mut Ledger) {
         ledger.account(self.key).declined = true;
     }
@@ -129,8 +132,9 @@ impl Started {
 /// Digest of an operation, because names come from the server and may be long.
 type Key = [u8; 32];
 
-/// What one resource's operations have cost so far. Keep one for each resource: scopes of one are never
-/// requested for another.
+/// Attempts and refusals of the operations of one resource.
+///
+/// Keep one ledger for each resource, because scopes of one are never requested for another.
 ///
 /// # Examples
 ///
@@ -161,17 +165,18 @@ struct Account {
 }
 
 impl Ledger {
-    /// Operations that are remembered at most, in 34 bytes each; beyond it any others are forgotten, so that a server
-    /// with endless tool names cannot fill the memory.
+    /// Most operations that are counted, in 34 bytes each.
+    ///
+    /// Beyond it arbitrary others are forgotten, so that a server with endless tool names cannot fill the memory.
     const MAX_OPERATIONS: usize = 1024;
 
-    /// An empty ledger.
+    /// Creates an empty ledger.
     #[must_use]
     pub const fn new() -> Self {
         Self { operations: BTreeMap::new() }
     }
 
-    /// What the refusal leads to. Pure: asking twice changes nothing.
+    /// Returns the next step for a refused operation, without changing the ledger.
     pub fn decide(&self, situation: &Situation<'_>, policy: &Policy) -> Decision {
         let account = self.get(situation.operation);
         let give_up = |reason| Decision::GiveUp(Box::new(self.insufficient(situation, reason)));
@@ -188,15 +193,15 @@ impl Ledger {
         };
         let empty = ScopeSet::empty();
         let granted = situation.granted.unwrap_or(&empty);
-        // What the challenge names is what is needed; without it, all that was ever asked for.
+        // The challenge names the needed scopes; without them, all that was ever requested may be needed.
         if !situation.challenge.scope.as_ref().unwrap_or(&union).exceeds(granted) {
-            // C-SCOPE-5; a challenge for what is held opens no browser.
+            // C-SCOPE-5: a challenge for granted scopes opens no browser.
             if situation.can_refresh {
                 return Decision::Refresh;
             }
             return give_up(GaveUp::AlreadyHeld);
         }
-        // Trimmed to what is held already, the answer would be the same.
+        // Requesting no more than the granted scopes would not change the response.
         let Some(scope) =
             policy.allowed(situation.operation, union).filter(|own| own.exceeds(granted))
         else {
@@ -210,7 +215,7 @@ impl Ledger {
         Decision::Reauthorize { scope, attempt }
     }
 
-    /// The typed error for this situation, with the number of attempts really made.
+    /// Creates the error for this context, with the number of attempts that were started.
     #[must_use]
     pub fn insufficient(&self, situation: &Situation<'_>, reason: GaveUp) -> InsufficientScope {
         let challenge = situation.challenge;
@@ -232,10 +237,10 @@ impl Ledger {
         Started { key }
     }
 
-    /// Returns what is counted for an operation; `None` if nothing is, so that there is no success to tell.
+    /// Returns the counted attempts of an operation; `None` if there are none, and so no success to report.
     ///
-    /// It is for a host whose requests share what an authorization brings: the request that goes through is often
-    /// another one than the request whose refusal led to the attempt.
+    /// This is for a host whose requests share the result of an authorization, because the request that succeeds is
+    /// often not the one whose refusal led to the attempt.
     ///
     /// ```
     /// use scope_stepup::{Ledger, Operation};
@@ -253,8 +258,10 @@ impl Ledger {
         self.operations.contains_key(&key).then_some(Started { key })
     }
 
-    /// Returns the part of the ledger about one operation, which decides about it as the whole does: for a host that
-    /// shares the ledger and asks [`decide`](Self::decide), with the filter of its policy, outside its lock.
+    /// Returns the part of the ledger for one operation, which leads to the same decisions about it.
+    ///
+    /// A host that shares the ledger can call [`decide`](Self::decide), with the filter of its policy, outside its
+    /// lock.
     #[must_use]
     pub fn part(&self, operation: &Operation) -> Self {
         let key = digest(operation);
@@ -262,7 +269,7 @@ impl Ledger {
         Self { operations: own.into_iter().collect() }
     }
 
-    /// Returns `true` if nothing is counted: then no success has to be told.
+    /// Returns `true` if no attempt is counted, so that there is no success to report.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.operations.is_empty()
@@ -280,7 +287,7 @@ impl Ledger {
     }
 }
 
-/// Digest of an operation. The length of the method keeps its name apart.
+/// Returns the digest of an operation; the length of the method separates it from the name.
 fn digest(operation: &Operation) -> Key {
     let (method, name) = (operation.method(), operation.name());
     let text = match name {
@@ -290,7 +297,8 @@ fn digest(operation: &Operation) -> Key {
     *SecretDigest::of(&text).as_bytes()
 }
 
-/// Requested, granted and challenged scopes, each once, in first-seen order; `None` past the bounds.
+/// Returns requested, granted and challenged scopes, each once, in order of first appearance; `None` beyond the
+/// bounds.
 fn union(situation: &Situation<'_>) -> Option<ScopeSet> {
     // C-SCOPE-4
     let sets = [situation.requested, situation.granted, situation.challenge.scope.as_ref()];

@@ -1,4 +1,4 @@
-//! JSON-RPC messages, as far as they say what is asked for.
+//! JSON-RPC messages, parsed as far as they name the requested operation.
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -12,23 +12,25 @@ use serde::{Deserialize, Deserializer};
 use crate::headers::RepeatedNames;
 use crate::unreadable::UnreadableRequest;
 
-/// What one message of a request asks for, borrowed from its body: [`Operation`](crate::Operation) for whoever looks it
-/// up and lets it go.
+/// Operation that one message of a request asks for, borrowed from its body.
+///
+/// Use [`Operation`](crate::Operation) to keep one longer than the body.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Asked<'a> {
     method: Cow<'a, str>,
-    /// The parameter that `Mcp-Name` repeats.
+    /// Parameter that `Mcp-Name` repeats.
     name: Option<Cow<'a, str>>,
     named: Vec<Self>,
 }
 
 impl<'a> Asked<'a> {
-    /// What every message of a request asks for. The same rules as for
-    /// [`Operation::of_request`](crate::Operation::of_request).
+    /// Returns the operation of every message of a request.
+    ///
+    /// The rules are those of [`Operation::of_request`](crate::Operation::of_request).
     ///
     /// # Errors
     ///
-    /// [`UnreadableRequest`] when the body is not JSON-RPC, or a header contradicts it.
+    /// [`UnreadableRequest`] when the body is not JSON-RPC, or a header disagrees with it.
     pub fn of_request(headers: &HeaderMap, body: &'a [u8]) -> Result<Vec<Self>, UnreadableRequest> {
         let messages = messages(body)?;
         if let Some(repeated) = RepeatedNames::from_headers(headers)? {
@@ -39,24 +41,24 @@ impl<'a> Asked<'a> {
         Ok(messages)
     }
 
-    /// The JSON-RPC method.
+    /// Returns the JSON-RPC method.
     #[must_use]
     pub fn method(&self) -> &str {
         &self.method
     }
 
-    /// The tool or prompt, or the URI of the resource.
+    /// Returns the name of the tool or prompt, or the URI of the resource.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
-        // A task's identifier tells tasks apart and not what is asked of them.
+        // A task's identifier distinguishes tasks, not the operations on them.
         self.name.as_deref().filter(|_| !self.method.starts_with("tasks/"))
     }
 
-    /// The operations on what the other parameters name. Whoever decides about this one decides about those too:
+    /// Returns the operations that the other parameters imply; authorize them together with this one.
     ///
     /// | method | parameter | operations |
     /// |---|---|---|
-    /// | `subscriptions/listen` | each URI of `notifications.resourceSubscriptions` | `resources/subscribe`, `resources/read` |
+    /// | `subscriptions/listen` | URIs of `notifications.resourceSubscriptions` | `resources/subscribe`, `resources/read` |
     /// | `completion/complete` | `ref.name`, `ref.uri` | `prompts/get`, `resources/read` |
     #[must_use]
     pub fn named(&self) -> &[Self] {
@@ -76,7 +78,7 @@ struct Message<'a> {
     error: bool,
 }
 
-/// A member that is there, whatever it says.
+/// Deserializes a member of any value as `true`.
 fn there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     IgnoredAny::deserialize(deserializer).map(|_| true)
 }
@@ -95,14 +97,14 @@ struct Params<'a> {
     reference: Option<Known<Reference<'a>>>,
 }
 
-/// What a subscription listens to.
+/// Resources that a subscription listens to.
 #[derive(Deserialize)]
 struct Filter<'a> {
     #[serde(borrow, default, rename = "resourceSubscriptions")]
     resources: Option<Vec<Text<'a>>>,
 }
 
-/// What an argument is completed for: a prompt by its name, or resources by the template of their URIs.
+/// Subject of an argument completion: a prompt by name, or resources by their URI template.
 #[derive(Deserialize)]
 struct Reference<'a> {
     #[serde(borrow, default)]
@@ -111,7 +113,7 @@ struct Reference<'a> {
     uri: Option<Text<'a>>,
 }
 
-/// A parameter that only one method has: of others it may have any form.
+/// Parameter that only one method defines; for other methods any form is accepted.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Known<T> {
@@ -121,7 +123,7 @@ enum Known<T> {
 }
 
 impl<T> Known<T> {
-    /// The parameter of the method that has it.
+    /// Returns the parameter for the method that defines it.
     fn of(parameter: Option<Self>) -> Result<Option<T>, UnreadableRequest> {
         match parameter {
             None => Ok(None),
@@ -131,12 +133,12 @@ impl<T> Known<T> {
     }
 }
 
-/// A text without escapes stays where it is. Inside an `Option` serde would copy it.
+/// Text that is borrowed if it has no escapes; a bare `Cow` inside an `Option` would be copied by serde.
 #[derive(Deserialize)]
 #[serde(transparent)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// A JSON object. Without it serde takes an array for a struct too, member by member.
+/// JSON object; without this type serde also accepts an array for a struct, member by member.
 struct Object<T>(T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
@@ -156,14 +158,15 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-/// What the messages of a batch ask for.
+/// Operations of the messages of a batch.
 struct Batch<'a>(Vec<Asked<'a>>);
 
-/// Most messages of a batch. The older revisions that know batches name no limit; a body full of tiny messages is nobody's
-/// request.
+/// Most messages of a batch.
+///
+/// The older revisions that define batches name no limit; a body of countless tiny messages is no legitimate request.
 const MAX_BATCH: usize = 100;
 
-/// Most resources that one subscription names: each is looked up.
+/// Most resources that one subscription names, because each is looked up.
 const MAX_SUBSCRIBED: usize = 1_000;
 
 impl<'de> Deserialize<'de> for Batch<'de> {
@@ -191,10 +194,10 @@ impl<'de> Deserialize<'de> for Batch<'de> {
     }
 }
 
-/// What each message of a body asks for; answers ask for nothing and are left out.
+/// Returns the operation of each message of a body; responses have none and are left out.
 pub(crate) fn messages(body: &[u8]) -> Result<Vec<Asked<'_>>, UnreadableRequest> {
     let bad = |_| UnreadableRequest::Body;
-    // Looked through once: serde would look at each text by itself.
+    // UTF-8 is validated once for the whole body, because serde would validate each text separately.
     let body = core::str::from_utf8(body).map_err(|_| UnreadableRequest::Body)?;
     if body.trim_ascii_start().starts_with('[') {
         let Batch(asked) = serde_json::from_str(body).map_err(bad)?;
@@ -204,7 +207,7 @@ pub(crate) fn messages(body: &[u8]) -> Result<Vec<Asked<'_>>, UnreadableRequest>
     Ok(read(message)?.into_iter().collect())
 }
 
-/// What one message asks for. What neither asks nor answers is no message.
+/// Returns the operation of one message, and an error for a message that is neither request nor response.
 fn read(message: Message<'_>) -> Result<Option<Asked<'_>>, UnreadableRequest> {
     let Some(Text(method)) = message.method else {
         let is_answer = message.result || message.error;
@@ -223,7 +226,7 @@ fn read(message: Message<'_>) -> Result<Option<Asked<'_>>, UnreadableRequest> {
     Ok(Some(Asked { method, name: name.map(|Text(name)| name), named }))
 }
 
-/// The operations on what the parameters name beside the one name of the method.
+/// Returns the operations that the parameters imply beside the method's own name.
 fn named<'a>(method: &str, params: &mut Params<'a>) -> Result<Vec<Asked<'a>>, UnreadableRequest> {
     let operation = |method, Text(name): Text<'a>| Asked {
         method: Cow::Borrowed(method),

@@ -1,14 +1,14 @@
-//! Errors about a request whose operations cannot be told.
+//! Errors of requests whose operations cannot be determined.
 
 use core::fmt;
 
-/// A request whose operations cannot be told.
+/// Error of a request whose operations cannot be determined.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum UnreadableRequest {
-    /// The body is not JSON-RPC.
+    /// The body is not JSON-RPC, or exceeds a limit on messages or resources.
     Body,
-    /// This header is missing, repeated, malformed, or says something else than the body.
+    /// This header is missing, repeated or malformed, or disagrees with the body.
     Header(&'static str),
 }
 

@@ -1,4 +1,4 @@
-//! Decisions about further steps, and where they end.
+//! Tests of decisions about further steps, and of their limits.
 
 use super::*;
 use crate::policy::Limit;
@@ -107,7 +107,7 @@ fn c_scope_8_sec_159_a_limit_of_zero_and_surface_mode_give_the_challenge_and_cla
 
 #[test]
 fn sec_160_what_the_user_left_out_before_is_not_asked_for_because_of_something_held() {
-    // Asked for a and b, got a; now the server wants a.
+    // Requested a and b, granted a; now the server requires a.
     let (operation, challenge) = (Operation::tool("t"), challenge("a"));
     let (requested, granted) = (set("a b"), set("a"));
     let situation = Situation::new(&operation, &challenge)
@@ -118,7 +118,7 @@ fn sec_160_what_the_user_left_out_before_is_not_asked_for_because_of_something_h
     let situation = situation.with_can_refresh(false);
     let error = gave_up(Ledger::new().decide(&situation, &Policy::default()));
     assert_eq!(error.reason, GaveUp::AlreadyHeld);
-    // Where it does not say what it wants, all that was left out may be it.
+    // If the challenge names no scope, any scope that was not granted may be required.
     let silent = BearerChallenge::default();
     let situation = Situation { challenge: &silent, ..situation };
     let decision = Ledger::new().decide(&situation, &Policy::default());
@@ -130,7 +130,7 @@ fn sec_161_the_host_trims_or_refuses_before_anybody_is_asked() {
     let ledger = Ledger::new();
     let trims = Policy::default().with_filter(|operation, scope| {
         assert_eq!(*operation, Operation::tool("t"));
-        // What it adds does not count.
+        // Scopes that the filter adds are ignored.
         let kept = scope.filter(|one| one != "admin");
         kept.union(&set("everything")).ok()
     });
@@ -141,7 +141,7 @@ fn sec_161_the_host_trims_or_refuses_before_anybody_is_asked() {
     let refuses = Policy::default().with_filter(|_, _| None);
     let error = gave_up(decide(&ledger, "a", "b", &refuses, true));
     assert_eq!(error.reason, GaveUp::NotAllowed);
-    // A refresh asks for nothing, so it is not the filter's.
+    // A refresh requests no scope, so the filter does not apply.
     assert_eq!(decide(&ledger, "a b", "b", &refuses, true), Decision::Refresh);
 }
 
@@ -169,7 +169,7 @@ fn sec_252_the_ledger_is_bounded_whatever_the_names_are_long() {
         drop(ledger.start(Attempt { key: digest(&Operation::tool(&name)) }));
     }
     assert_eq!(ledger.operations.len(), Ledger::MAX_OPERATIONS);
-    // Nothing but a digest and the counts.
+    // Only a digest and the counts are stored.
     assert!(size_of::<([u8; 32], Account)>() <= 34);
 }
 
