@@ -1,7 +1,7 @@
-//! The file, and how it changes.
+//! File of server keys: format, reading, creation and rotation.
 //!
-//! A line a key: its number, which no other has, a space, and 32 bytes in base64url. The first one signs; the others still
-//! verify.
+//! Each line is a key: its number, unique in the file, a space, and 32 bytes in base64url. The first key signs; the
+//! others only verify.
 
 use core::fmt;
 use std::collections::BTreeSet;
@@ -20,43 +20,45 @@ use crate::leftovers;
 use crate::mounted::{self, MountRule};
 use crate::private_file::{self, NotPrivate, sync_folder};
 
-/// Most keys of a file: the one that signs, and those whose families are not over yet.
+/// Most keys in a file: the one that signs, and the retired ones that verify earlier refresh tokens.
 const KEPT: usize = 8;
 
-/// How often a rotation looks again at a file that another process has replaced meanwhile.
+/// Most attempts of a rotation while other processes keep replacing the file.
 const TURNS: usize = 1000;
 
-/// Why there are no keys.
+/// Reason why no server keys could be read or written.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum KeyFileError {
-    /// The file is gone, and the database holds families that only its keys can refresh. Bring it back from where it was
-    /// kept, or log every user out and make a new one with [`rotate_server_key`].
+    /// The file is missing, and the database holds grants that only its keys can refresh.
+    ///
+    /// Restore it from a backup, or log every user out and make a new one with [`rotate_server_key`].
     Missing,
-    /// Others may read it: its mode has to be 0600.
+    /// The file can be read or written by other users; its mode has to be 0600.
     OpenToOthers,
-    /// It belongs to another user, who may change it: give it to the user as whom the server runs.
+    /// The file belongs to another user, who may change it; give it to the user that the server runs as.
     OtherOwner {
-        /// The number of that user.
+        /// Number (UID) of that user.
         owner: u32,
-        /// The number of the user as whom the server runs.
+        /// Number (UID) of the user that the server runs as.
         process: u32,
     },
-    /// Its path ends in a symbolic link: name the file itself. Where the system mounts it so, as Kubernetes does, read it
-    /// with [`read_mounted_keys`].
+    /// The path ends in a symbolic link; give the path of the file itself.
+    ///
+    /// If the system mounts the file in this way, as Kubernetes does, read it with [`read_mounted_keys`].
     Link,
-    /// A step on the way to a mounted file breaks a rule ([`read_mounted_keys`]).
+    /// A step of the path to a mounted file breaks a rule of [`read_mounted_keys`].
     Mount {
-        /// The folder, link or file.
+        /// Folder, link or file that breaks the rule.
         path: PathBuf,
-        /// The rule that it breaks.
+        /// Rule that is broken.
         rule: MountRule,
     },
-    /// It does not hold keys as this crate writes them, or two of the same number.
+    /// The file does not hold keys in the format of this crate, or two have one number.
     Malformed,
     /// The system's random source failed.
     NoEntropy,
-    /// The file system's error.
+    /// The file system returned an error.
     Io(io::Error),
 }
 
@@ -114,14 +116,14 @@ impl From<NotPrivate> for KeyFileError {
     }
 }
 
-/// One line of the file.
+/// Key of one line of the file.
 struct Line {
     id: u8,
     key: Entropy<32>,
 }
 
 impl Line {
-    /// A new key of this number.
+    /// Creates a new random key with this number.
     fn new(id: u8) -> Result<Self, KeyFileError> {
         #[expect(clippy::disallowed_methods, reason = "here is where the random source is")]
         let key = Entropy::fill(getrandom::fill).map_err(|_| KeyFileError::NoEntropy)?;
@@ -129,12 +131,15 @@ impl Line {
     }
 }
 
-/// The keys of the file, which is made if it is not there and `is_missed` is false: if nobody has a refresh token yet. Of
-/// several processes that start at the same time one makes it, and all read the same.
+/// Reads the keys of a file, and creates the file if it does not exist and `is_missed` is `false`.
+///
+/// Pass `true` as soon as any refresh token has been issued. If several processes start at the same time, one creates
+/// the file, and all read the same keys.
 ///
 /// # Errors
 ///
-/// [`KeyFileError`]
+/// [`KeyFileError::Missing`] when the file does not exist and `is_missed` is `true`; any variant except
+/// [`KeyFileError::Mount`] when the file cannot be read or created.
 pub fn read_or_make(file: impl AsRef<Path>, is_missed: bool) -> Result<ServerKeys, KeyFileError> {
     let file = file.as_ref();
     leftovers::remove(folder_of(file), file);
@@ -144,7 +149,7 @@ pub fn read_or_make(file: impl AsRef<Path>, is_missed: bool) -> Result<ServerKey
                 return Err(KeyFileError::Missing);
             }
             match write(&[Line::new(1)?], file, NamedTempFile::persist_noclobber) {
-                // Somebody was faster.
+                // Another process has created the file meanwhile.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 outcome => outcome?,
             }
@@ -155,10 +160,11 @@ pub fn read_or_make(file: impl AsRef<Path>, is_missed: bool) -> Result<ServerKey
     to_keys(lines)
 }
 
-/// The keys of a file that the system mounts for this process, as Kubernetes, Docker and systemd do with secrets: it
-/// belongs to the superuser, its group may read it, and links lead to it. It is never made or changed here.
+/// Reads the keys of a file that the system mounts for this process, as Kubernetes, Docker and systemd do with
+/// secrets.
 ///
-/// No other user can replace a step of the path, links included: see [`MountRule`].
+/// Such a file belongs to the superuser, its group may read it, and links lead to it. It is never created or changed
+/// here. No other user can replace a step of the path, links included: see [`MountRule`].
 ///
 /// ```no_run
 /// # fn keys() -> Result<(), mcp_authz_keys::KeyFileError> {
@@ -188,13 +194,14 @@ fn to_keys(lines: Vec<Line>) -> Result<ServerKeys, KeyFileError> {
     Ok(keys.fold(ServerKeys::new(current), ServerKeys::with_retired))
 }
 
-/// Puts a new key before those of the file, or into a new one. What the others signed is still taken, until there are
-/// more than eight. Servers use it from their next start. Of several processes that do so at the same time each adds a key
-/// (on Unix).
+/// Adds a new key in front of those of the file, or creates the file with one.
+///
+/// Tokens that the other keys signed stay valid, up to eight keys. Servers use the new key from their next start. If
+/// several processes rotate at the same time, each adds a key (on Unix).
 ///
 /// # Errors
 ///
-/// [`KeyFileError`]; the file is as it was.
+/// [`KeyFileError`] when the file cannot be read, locked or replaced, or has no free number; it is then unchanged.
 pub fn rotate_server_key(file: impl AsRef<Path>) -> Result<(), KeyFileError> {
     let file = file.as_ref();
     leftovers::remove(folder_of(file), file);
@@ -203,14 +210,14 @@ pub fn rotate_server_key(file: impl AsRef<Path>) -> Result<(), KeyFileError> {
             Ok(old) => old,
             Err(NotPrivate::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
                 match write(&[Line::new(1)?], file, NamedTempFile::persist_noclobber) {
-                    // Another process was faster.
+                    // Another process has created the file meanwhile.
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                     outcome => return Ok(outcome?),
                 }
             }
             Err(error) => return Err(error.into()),
         };
-        // Held until the new file is in its place, because rotations at the same time would lose each other's key.
+        // The lock is held until the new file is in place, because concurrent rotations would lose each other's key.
         if private_file::lock(&old, file)? {
             let lines = with_new_key(parse(old.try_clone()?)?)?;
             return Ok(write(&lines, file, NamedTempFile::persist)?);
@@ -220,9 +227,10 @@ pub fn rotate_server_key(file: impl AsRef<Path>) -> Result<(), KeyFileError> {
         .into())
 }
 
-/// Puts a new key before these.
+/// Adds a new key in front of these.
 fn with_new_key(mut lines: Vec<Line>) -> Result<Vec<Line>, KeyFileError> {
-    // The next number that no key of the file has: a number says which key signed.
+    // Chooses the next number that no key of the file has, because the number in a token names the key that signed
+    // it.
     let last = lines.first().map_or(0, |line| line.id);
     let id = (1..=u8::MAX)
         .map(|step| last.wrapping_add(step))
@@ -233,7 +241,7 @@ fn with_new_key(mut lines: Vec<Line>) -> Result<Vec<Line>, KeyFileError> {
     Ok(lines)
 }
 
-/// For its owner alone from the first byte on, and never half written.
+/// Writes the file, accessible to its owner alone from the first byte on, and replaces it as a whole.
 fn write<'a>(
     lines: &[Line],
     file: &'a Path,
@@ -263,7 +271,7 @@ fn read(file: &Path) -> Result<Vec<Line>, KeyFileError> {
     parse(private_file::open(private_file::options().read(true), file)?)
 }
 
-/// Returns `true` if the file holds keys as this crate writes them.
+/// Returns `true` if the file holds keys in the format of this crate.
 pub(crate) fn holds_keys(file: File) -> bool {
     parse(file).is_ok()
 }

@@ -1,16 +1,16 @@
-//! New files of keys until they are in their place, and what a killed process leaves of them.
+//! Temporary files of new keys, and removal of those that killed processes left behind.
 //!
-//! A new file is written beside the old one and renamed. Its writer holds a lock on it until then. So a file of keys that
-//! has such a name and no lock was left by a process that was killed, and the next start removes it:
+//! A new file is written beside the old one under a lock and then renamed. A file of keys with such a name and
+//! without a lock was therefore left by a process that was killed, and the next start removes it:
 //!
 //! | check | of |
 //! |---|---|
 //! | the name begins with `.tmp-refresh-keys-`, and is not that of the file itself | the entry of the folder |
-//! | a file and no link, of the user as whom the process runs, that nobody else may read | the open file |
+//! | a file, not a link, owned by the user of the process and private to it | the open file |
 //! | no process holds its lock | the open file |
-//! | it holds keys as this crate writes them | the open file |
+//! | it holds keys in the format of this crate | the open file |
 //!
-//! What does not pass is left alone: other programs keep files in the same folder.
+//! Any other file stays, because other programs keep files in the same folder.
 
 use std::fs;
 use std::io;
@@ -21,26 +21,26 @@ use tempfile::NamedTempFile;
 use crate::keys::holds_keys;
 use crate::private_file;
 
-/// Beginning of the name of a file that is not in its place yet.
+/// Prefix of the names of temporary files.
 const NEW: &str = ".tmp-refresh-keys-";
 
-/// Makes a file that no other process takes for a leftover.
+/// Creates a temporary file that no other process removes as a leftover.
 pub(crate) fn new_file(folder: &Path) -> io::Result<NamedTempFile> {
     let new = tempfile::Builder::new().prefix(NEW).tempfile_in(folder)?;
-    // Until it is locked it is empty, and an empty file is not removed. A file system without locks refuses this one, and
-    // the lock of those who would remove it.
+    // An empty file is never removed, which covers the time until it is locked. A file system without locks refuses
+    // both this lock and the one that removal needs.
     let _ = new.as_file().lock();
     Ok(new)
 }
 
-/// Removes what processes left that were killed while they wrote. What cannot be removed is left for the next time.
+/// Removes the temporary files of killed processes; one that cannot be removed stays until the next start.
 pub(crate) fn remove(folder: &Path, keys: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let path = entry.path();
         let has_name = entry.file_name().to_string_lossy().starts_with(NEW)
             && keys.file_name() != Some(&*entry.file_name());
-        // To open what is no file may block.
+        // Checked first, because opening a special file may block.
         if !has_name || !entry.file_type().is_ok_and(|kind| kind.is_file()) {
             continue;
         }

@@ -1,19 +1,21 @@
 //! Files that the system mounts for a program: secrets of Kubernetes, Docker and systemd.
 //!
-//! Such a file belongs to the superuser, may be read by a group, and in Kubernetes is reached by links that are replaced
-//! when the secret changes (`key -> ..data/key`, `..data -> ..2026_11_30_…`). The path is followed step by step:
+//! Such a file belongs to the superuser, may be read by a group, and in Kubernetes is reached by links that are
+//! replaced when the secret changes (`key -> ..data/key`, `..data -> ..2026_11_30_…`). The path is followed step by
+//! step:
 //!
 //! | check, of each step from the root | refused with |
 //! |---|---|
-//! | a folder, link or file belongs to the superuser or to the user as whom the process runs | [`MountRule::Owner`] |
+//! | a folder, link or file belongs to the superuser or to the user of the process | [`MountRule::Owner`] |
 //! | a link lies in a folder that others may not write to | [`MountRule::Link`] |
 //! | a folder that others may write to is sticky | [`MountRule::Folder`] |
 //! | the path ends in a file | [`MountRule::Kind`] |
-//! | the open file may be written by its owner alone, and read by its owner and its group alone | [`MountRule::Mode`] |
+//! | the open file may be written by its owner alone, and read by its owner and group | [`MountRule::Mode`] |
+//! | at most 40 links are followed | [`MountRule::Links`] |
 //!
-//! By the first three, no other user can replace a step, so what was checked is what is opened. On a file system that is
-//! mounted read-only here nobody may write, whatever the modes are: Kubernetes has the folder of a secret 1777. On systems
-//! other than Unix a file has the rights of its folder, and nothing is checked.
+//! By the first three, no other user can replace a step, so the file that is opened is the one that was checked. On a
+//! file system that is mounted read-only no user may write, whatever the modes are; Kubernetes gives the folder of a
+//! secret the mode 1777. On systems other than Unix a file has the rights of its folder, and nothing is checked.
 
 use core::fmt;
 use std::fs::File;
@@ -26,11 +28,11 @@ use crate::private_file::options;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum MountRule {
-    /// A step belongs to the superuser or to the user as whom the process runs.
+    /// A step belongs to the superuser or to the user that the process runs as.
     Owner {
-        /// The number of the user to whom it belongs.
+        /// Number (UID) of the step's owner.
         owner: u32,
-        /// The number of the user as whom this process runs.
+        /// Number (UID) of the user that the process runs as.
         process: u32,
     },
     /// A symbolic link lies in a folder that others may not write to.
@@ -75,7 +77,7 @@ impl fmt::Display for MountRule {
 /// Opens a mounted file.
 pub(crate) fn open(path: &Path) -> Result<File, KeyFileError> {
     let path = system::follow(path)?;
-    // To open what is no file may block.
+    // Checked first, because opening a special file may block.
     if !path.symlink_metadata()?.is_file() {
         return Err(KeyFileError::Mount { path, rule: MountRule::Kind });
     }
@@ -100,10 +102,10 @@ mod system {
     use super::MountRule;
     use crate::keys::KeyFileError;
 
-    /// Most links that are followed, as Linux has it.
+    /// Most links that are followed, as in Linux.
     const MAX_LINKS: usize = 40;
 
-    /// Returns the path without a link in it.
+    /// Returns the path with all links resolved, after each step has passed the rules.
     pub(super) fn follow(path: &Path) -> Result<PathBuf, KeyFileError> {
         let mut reached = PathBuf::from("/");
         judge_step(&reached)?;
@@ -111,7 +113,7 @@ mod system {
         let mut links = 0;
         while let Some(step) = steps.pop_front() {
             if step == ".." {
-                // What is reached has no link in it, so the folder above is the one of the text.
+                // The path so far contains no link, so `..` is its parent in the text.
                 reached.pop();
                 continue;
             }
@@ -142,7 +144,7 @@ mod system {
         path.components().filter(named).map(|step| step.as_os_str().to_owned()).collect()
     }
 
-    /// Judges a folder, link or file by its owner, and a folder by its mode too.
+    /// Checks the owner of a folder, link or file, and the mode of a folder.
     fn judge_step(path: &Path) -> Result<Metadata, KeyFileError> {
         let found = path.symlink_metadata()?;
         let refused = |rule| Err(KeyFileError::Mount { path: path.to_owned(), rule });
@@ -156,13 +158,13 @@ mod system {
         Ok(found)
     }
 
-    /// Returns `true` if others cannot write to the folder.
+    /// Returns `true` if no other user can write to the folder.
     fn is_closed(path: &Path, folder: &Metadata) -> io::Result<bool> {
         Ok(folder.mode() & 0o022 == 0
             || rustix::fs::statvfs(path)?.f_flag.contains(StatVfsMountFlags::RDONLY))
     }
 
-    /// Judges the file to which the path leads.
+    /// Checks the owner, kind and mode of the open file.
     pub(super) fn judge_file(file: &Metadata) -> Result<(), MountRule> {
         judge_owner(file.uid(), rustix::process::geteuid().as_raw())?;
         if !file.is_file() {
@@ -171,7 +173,7 @@ mod system {
         if file.mode() & 0o027 != 0 { Err(MountRule::Mode) } else { Ok(()) }
     }
 
-    /// Judges the owner of a step, for a process of this user.
+    /// Checks the owner of a step for a process of this user.
     pub(super) const fn judge_owner(owner: u32, process: u32) -> Result<(), MountRule> {
         if owner == 0 || owner == process {
             return Ok(());

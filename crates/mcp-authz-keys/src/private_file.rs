@@ -1,35 +1,35 @@
-//! Files of this process's user that nobody else may read or write.
+//! Private files, which no user but the owner of this process may read or write.
 //!
 //! | check, of the open file and not of its path | refused with |
 //! |---|---|
-//! | the last part of the path is no symbolic link | [`NotPrivate::Link`] |
-//! | the file belongs to the user as whom the process runs | [`NotPrivate::OtherOwner`] |
-//! | its mode allows nothing to group and others | [`NotPrivate::OpenToOthers`] |
+//! | the last part of the path is not a symbolic link | [`NotPrivate::Link`] |
+//! | the file belongs to the user that the process runs as | [`NotPrivate::OtherOwner`] |
+//! | its mode grants nothing to group and others | [`NotPrivate::OpenToOthers`] |
 //!
-//! A file that belongs to another user is that user's to change, whatever its mode is. On systems other than Unix a file
-//! has the rights of its folder, and nothing is checked.
+//! A file of another user is refused whatever its mode is, because its owner may change it. On systems other than
+//! Unix a file has the rights of its folder, and nothing is checked.
 
 use core::fmt;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
 
-/// Why a file is not taken.
+/// Reason why a file is refused as not private.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum NotPrivate {
-    /// Its mode lets others read or write it.
+    /// The file's mode lets other users access it.
     OpenToOthers,
-    /// It belongs to another user.
+    /// The file belongs to another user.
     OtherOwner {
-        /// The number of that user.
+        /// Number (UID) of that user.
         owner: u32,
-        /// The number of the user as whom this process runs.
+        /// Number (UID) of the user that this process runs as.
         process: u32,
     },
-    /// Its path ends in a symbolic link.
+    /// The path ends in a symbolic link.
     Link,
-    /// The file system's error.
+    /// The file system returned an error.
     Io(io::Error),
 }
 
@@ -65,11 +65,11 @@ impl From<io::Error> for NotPrivate {
     }
 }
 
-/// Opens a file by these options of [`options`], if it is private.
+/// Opens a file with options derived from [`options`] and checks that it is private.
 ///
 /// # Errors
 ///
-/// [`NotPrivate`]
+/// [`NotPrivate`] when a check fails or the file cannot be opened.
 pub fn open(options: &OpenOptions, path: &Path) -> Result<File, NotPrivate> {
     let file = options.open(path).map_err(|error| {
         if system::is_link(&error) { NotPrivate::Link } else { NotPrivate::Io(error) }
@@ -78,12 +78,14 @@ pub fn open(options: &OpenOptions, path: &Path) -> Result<File, NotPrivate> {
     Ok(file)
 }
 
-/// Looks at a file without opening it, by the same rules: to close a file again takes from a process the locks that it
-/// holds on it otherwise (POSIX `fcntl`), as SQLite does.
+/// Checks that a file is private without opening it.
+///
+/// Closing a file would release the POSIX `fcntl` locks that the process holds on it elsewhere, such as those of
+/// SQLite.
 ///
 /// # Errors
 ///
-/// [`NotPrivate`]
+/// [`NotPrivate`] when a check fails or the file cannot be inspected.
 pub fn look(path: &Path) -> Result<(), NotPrivate> {
     let found = path.symlink_metadata()?;
     if found.is_symlink() { Err(NotPrivate::Link) } else { system::check(&found) }
@@ -104,7 +106,7 @@ mod system {
 
     use super::NotPrivate;
 
-    /// Returns options that follow no symbolic link and, where they make the file, make it its owner's alone.
+    /// Returns options that follow no symbolic link and create files for their owner alone (0600).
     #[must_use]
     pub fn options() -> OpenOptions {
         let mut options = OpenOptions::new();
@@ -112,18 +114,19 @@ mod system {
         options
     }
 
-    /// Flushes the folder of a file: a new file is in it when that is done.
+    /// Flushes the folder of a file to disk, so that a new file in it persists.
     ///
     /// # Errors
     ///
-    /// The file system's.
+    /// An I/O error when the folder cannot be opened or flushed.
     pub fn sync_folder(path: &Path) -> io::Result<()> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         OpenOptions::new().read(true).open(folder.unwrap_or(Path::new(".")))?.sync_all()
     }
 
-    /// Waits for the lock of an open file; returns `false` if another file is in its place by then. A file system without
-    /// locks keeps no turns.
+    /// Waits for the lock of an open file; returns `false` if another file has replaced it by then.
+    ///
+    /// On a file system without locks concurrent processes do not wait for each other.
     pub(crate) fn lock(file: &File, path: &Path) -> io::Result<bool> {
         let _ = file.lock();
         let (own, found) = (file.metadata()?, path.symlink_metadata());
@@ -138,7 +141,7 @@ mod system {
         judge(file.uid(), file.mode(), rustix::process::geteuid().as_raw())
     }
 
-    /// Judges a file by its owner and mode, for a process of this user.
+    /// Checks a file's owner and mode for a process of this user.
     pub(super) const fn judge(owner: u32, mode: u32, process: u32) -> Result<(), NotPrivate> {
         if owner != process {
             return Err(NotPrivate::OtherOwner { owner, process });
@@ -155,22 +158,22 @@ mod system {
 
     use super::NotPrivate;
 
-    /// Returns options that open a file: here it has the rights of its folder.
+    /// Returns options that open a file; on this system it has the rights of its folder.
     #[must_use]
     pub fn options() -> OpenOptions {
         OpenOptions::new()
     }
 
-    /// Flushes the folder of a file: not needed here.
+    /// Does nothing, because flushing a folder is not needed on this system.
     ///
     /// # Errors
     ///
-    /// None.
+    /// Never returns an error.
     pub fn sync_folder(_: &Path) -> io::Result<()> {
         Ok(())
     }
 
-    /// Takes no lock: others could not read a file that is locked here.
+    /// Takes no lock, because other processes could not read a locked file on this system.
     #[expect(clippy::unnecessary_wraps, reason = "as on Unix")]
     pub(crate) const fn lock(_: &File, _: &Path) -> io::Result<bool> {
         Ok(true)
@@ -196,7 +199,7 @@ mod tests {
         for mode in [0o640, 0o604, 0o660, 0o602, 0o610] {
             assert!(matches!(judge(7, 0o100_000 | mode, 7), Err(NotPrivate::OpenToOthers)));
         }
-        // Another's file is refused whatever its mode is, by the superuser too.
+        // A file of another user is refused whatever its mode is, by the superuser too.
         for (owner, process) in [(1000, 0), (0, 1000), (65534, 0)] {
             let refused = judge(owner, 0o100_600, process).unwrap_err();
             assert!(matches!(refused, NotPrivate::OtherOwner { .. }));

@@ -1,4 +1,4 @@
-//! What an MCP request asks for, so that scopes and attempts can be told apart.
+//! Operations of MCP requests, by which scopes are required and attempts are counted.
 
 use core::fmt;
 
@@ -8,10 +8,9 @@ use crate::headers;
 use crate::message::{Asked, messages};
 use crate::unreadable::UnreadableRequest;
 
-/// One operation of an MCP server: a JSON-RPC method and, where it has one, the name of the tool or
-/// prompt or the URI of the resource.
+/// Operation of an MCP server: a JSON-RPC method and, if it has one, the tool, prompt or resource that it names.
 ///
-/// It shows foreign text escaped and capped.
+/// `Display` shows untrusted text escaped and capped.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Operation {
     method: Box<str>,
@@ -19,34 +18,35 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// An operation by its JSON-RPC method and the name that the method's parameters carry.
+    /// Creates an operation from its JSON-RPC method and the name in the method's parameters.
     #[must_use]
     pub fn new(method: &str, name: Option<&str>) -> Self {
         Self { method: method.into(), name: name.map(Into::into) }
     }
 
-    /// The call of a tool.
+    /// Creates the operation that calls a tool.
     #[must_use]
     pub fn tool(name: &str) -> Self {
         Self::new("tools/call", Some(name))
     }
 
-    /// Every operation that a request asks for: one, or all members of a batch. Empty for a client's
-    /// answer to the server, which asks for nothing.
+    /// Returns every operation that a request asks for: one, or all members of a batch.
     ///
-    /// The body decides: a server that executes the body must not be led by what a header says about it. From
-    /// MCP 2026-07-28 on, `Mcp-Method`, and `Mcp-Name` for whatever has a name, have to be there once each and to say
-    /// the same, decoded, so that nobody who routes or logs by them is deceived; in older revisions they say nothing.
+    /// A client's response to the server asks for none. The body decides, because the server executes the body. From
+    /// MCP 2026-07-28 on, `Mcp-Method`, and `Mcp-Name` for an operation with a name, have to be present once each and
+    /// to agree with the body after decoding, so that a proxy that routes or logs by them is not deceived. In older
+    /// revisions they are ignored.
     ///
     /// # Errors
     ///
-    /// [`UnreadableRequest`] when the body is not JSON-RPC, or a header contradicts it.
+    /// [`UnreadableRequest`] when the body is not JSON-RPC, or a header disagrees with it.
     pub fn of_request(headers: &HeaderMap, body: &[u8]) -> Result<Vec<Self>, UnreadableRequest> {
         Asked::of_request(headers, body).map(|asked| operations(&asked))
     }
 
-    /// Every operation that a request body asks for, as [`of_request`](Self::of_request) tells it: for a
-    /// client, which knows what it sends.
+    /// Returns every operation that a request body asks for, without a check of headers.
+    ///
+    /// For a client, which knows the headers that it sends; the body is read as by [`of_request`](Self::of_request).
     ///
     /// # Errors
     ///
@@ -55,19 +55,19 @@ impl Operation {
         messages(body).map(|asked| operations(&asked))
     }
 
-    /// The JSON-RPC method.
+    /// Returns the JSON-RPC method.
     #[must_use]
     pub fn method(&self) -> &str {
         &self.method
     }
 
-    /// The tool or prompt, or the URI of the resource.
+    /// Returns the name of the tool or prompt, or the URI of the resource.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// `Mcp-Method` and `Mcp-Name` for a request of this operation, as MCP 2026-07-28 asks for them.
+    /// Returns `Mcp-Method` and `Mcp-Name` for a request of this operation, as MCP 2026-07-28 requires.
     #[must_use]
     pub fn to_headers(&self) -> HeaderMap {
         headers::write(self.method(), self.name())
@@ -129,7 +129,7 @@ mod tests {
             "[]",
             r#"[{"method":"ping"},{}]"#,
             r#"{"method":"tools/call","params":[]}x"#,
-            // An array is no message and no parameters, whatever stands in it.
+            // An array is neither a message nor parameters, whatever it contains.
             r#"["tools/list"]"#,
             r#"[["tools/list",{}]]"#,
             r#"{"method":"tools/call","params":["list"]}"#,

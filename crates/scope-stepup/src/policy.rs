@@ -1,4 +1,4 @@
-//! What a host allows this client to do about a challenge.
+//! Policy of a host for step-up: mode, limits and filter.
 
 use core::fmt;
 use std::sync::Arc;
@@ -8,22 +8,21 @@ use oauth_types::ScopeSet;
 use crate::operation::Operation;
 use crate::windows::WindowLimit;
 
-/// How many authorizations one operation may start: 0 to 3, by default 1.
+/// Number of authorizations that one operation may start: 0 to 3, by default 1.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Limit(u8);
 
 impl Limit {
-    /// The hard ceiling.
+    /// Greatest limit that can be set.
     pub const MAX: Self = Self(3);
 
-    /// A limit of `attempts`; more than the ceiling counts as the ceiling. 0 means that the user is
-    /// never asked.
+    /// Creates a limit of `attempts`, capped at [`MAX`](Self::MAX); with 0 the user is never asked.
     #[must_use]
     pub const fn new(attempts: u8) -> Self {
         if attempts > Self::MAX.0 { Self::MAX } else { Self(attempts) }
     }
 
-    /// How many.
+    /// Returns the number of authorizations.
     #[must_use]
     pub const fn get(self) -> u8 {
         self.0
@@ -36,20 +35,20 @@ impl Default for Limit {
     }
 }
 
-/// Who acts on a challenge.
+/// Mode of step-up: the party that acts on a challenge.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub enum Mode {
-    /// This client asks for what is missing.
+    /// The client requests the missing scopes.
     #[default]
     Automatic,
-    /// The host gets the challenge as an error and decides.
+    /// The host receives the challenge as an error and decides.
     Surface,
-    /// The token is a fixed one: there is nobody to ask, and nothing to ask with.
+    /// The token is fixed, so there is no user to ask and no grant to widen.
     Fixed,
 }
 
-/// What the host allows.
+/// Policy of a host for step-up.
 ///
 /// ```
 /// use scope_stepup::{Limit, Policy};
@@ -70,39 +69,41 @@ pub struct Policy {
 type Filter = Arc<dyn Fn(&Operation, &ScopeSet) -> Option<ScopeSet> + Send + Sync>;
 
 impl Policy {
-    /// Says who acts on a challenge.
+    /// Sets the party that acts on a challenge.
     #[must_use]
     pub fn with_mode(self, mode: Mode) -> Self {
         Self { mode, ..self }
     }
 
-    /// How often an operation may be asked for.
+    /// Returns the number of authorizations that one operation may start.
     #[must_use]
     pub const fn limit(&self) -> Limit {
         self.limit
     }
 
-    /// Says how many authorizations one operation may start.
+    /// Sets the number of authorizations that one operation may start.
     #[must_use]
     pub fn with_limit(self, limit: Limit) -> Self {
         Self { limit, ..self }
     }
 
-    /// Returns how many browser windows requests may open for one server.
+    /// Returns the limit on browser windows that requests open for one server.
     #[must_use]
     pub const fn window_limit(&self) -> WindowLimit {
         self.window_limit
     }
 
-    /// Says how many browser windows requests may open for one server: by default three in ten minutes. Beyond that a
-    /// request that needs one fails until the oldest window no longer counts.
+    /// Sets the limit on browser windows that requests open for one server: by default three in ten minutes.
+    ///
+    /// Beyond it a request that needs a window fails until the oldest is no longer counted.
     #[must_use]
     pub fn with_window_limit(self, window_limit: WindowLimit) -> Self {
         Self { window_limit, ..self }
     }
 
-    /// Lets the host see, trim or refuse (`None`) what is asked for, before anybody is asked. Scopes that it
-    /// adds are left out again.
+    /// Sets a filter through which the host sees, trims or refuses (`None`) scopes before the user is asked.
+    ///
+    /// Scopes that the filter adds are ignored.
     #[must_use]
     pub fn with_filter(
         self,
@@ -111,7 +112,7 @@ impl Policy {
         Self { filter: Some(Arc::new(filter)), ..self }
     }
 
-    /// What of `scope` may be asked for.
+    /// Returns the part of `scope` that the filter permits to request; `None` if it refuses.
     pub(crate) fn allowed(&self, operation: &Operation, scope: ScopeSet) -> Option<ScopeSet> {
         let Some(filter) = &self.filter else { return Some(scope) };
         let kept = filter(operation, &scope)?;

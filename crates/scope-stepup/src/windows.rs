@@ -1,12 +1,12 @@
-//! Budget of browser windows: how many one client opens for one server by itself.
+//! Budget of browser windows that one client opens for one server on its own.
 
 use core::time::Duration;
 use std::collections::VecDeque;
 
 /// Number of browser windows that a client may open for one server within a period: by default three in ten minutes.
 ///
-/// It bounds what requests lead to, logins and step-ups together. A login that the user asks for is counted and not
-/// refused.
+/// The limit covers logins and step-ups that requests lead to. A login that the user starts is counted and always
+/// permitted.
 ///
 /// ```
 /// use std::time::Duration;
@@ -21,19 +21,19 @@ pub struct WindowLimit {
 }
 
 impl WindowLimit {
-    /// A limit of `windows` in each `period`. With 0 no request opens a window.
+    /// Creates a limit of `windows` in each `period`; with 0 no request opens a window.
     #[must_use]
     pub const fn new(windows: u8, period: Duration) -> Self {
         Self { windows, period }
     }
 
-    /// Number of windows.
+    /// Returns the number of windows.
     #[must_use]
     pub const fn windows(self) -> u8 {
         self.windows
     }
 
-    /// Time after which a window is no longer counted.
+    /// Returns the time after which a window is no longer counted.
     #[must_use]
     pub const fn period(self) -> Duration {
         self.period
@@ -46,9 +46,9 @@ impl Default for WindowLimit {
     }
 }
 
-/// Browser windows that were opened for one server. Keep one for each server, beside its [`Ledger`](crate::Ledger).
+/// Browser windows that were opened for one server; keep one beside each [`Ledger`](crate::Ledger).
 ///
-/// Times are durations since any fixed moment of a clock that is never set back.
+/// Times are durations since any fixed moment of a monotonic clock.
 ///
 /// # Examples
 ///
@@ -64,12 +64,12 @@ impl Default for WindowLimit {
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Windows {
-    /// The oldest first.
+    /// Times of opening, the oldest first.
     opened: VecDeque<Duration>,
 }
 
 impl Windows {
-    /// No windows.
+    /// Creates an empty record.
     #[must_use]
     pub const fn new() -> Self {
         Self { opened: VecDeque::new() }
@@ -79,7 +79,7 @@ impl Windows {
     #[must_use]
     pub fn wait(&self, limit: WindowLimit, now: Duration) -> Option<Duration> {
         let Some(before) = limit.windows.checked_sub(1) else { return Some(limit.period) };
-        // The last window that the limit has no room beside.
+        // The window that has to leave the period before the next may open.
         let decisive = self.opened.iter().rev().nth(before.into())?;
         let end = decisive.saturating_add(limit.period);
         end.checked_sub(now).filter(|wait| !wait.is_zero())
@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(windows.wait(limit, seconds(200)), Some(seconds(400)));
         assert_eq!(windows.wait(limit, seconds(599)), Some(seconds(1)));
         assert_eq!(windows.wait(limit, seconds(600)), None);
-        // A window that the user asked for counts too.
+        // A window that the user asked for is counted too.
         windows.opened(seconds(600));
         assert_eq!(windows.wait(limit, seconds(600)), Some(seconds(100)));
     }
