@@ -58,7 +58,7 @@ impl<'a> Asked<'a> {
     ///
     /// | method | parameter | operations |
     /// |---|---|---|
-    /// | `subscriptions/listen` | URIs of `notifications.resourceSubscriptions` | `resources/subscribe`, `resources/read` |
+    /// | `subscriptions/listen` | `notifications.resourceSubscriptions` | `resources/subscribe`, `resources/read` |
     /// | `completion/complete` | `ref.name`, `ref.uri` | `prompts/get`, `resources/read` |
     #[must_use]
     pub fn named(&self) -> &[Self] {
