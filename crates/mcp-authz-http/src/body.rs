@@ -1,16 +1,15 @@
-//! Bodies of responses, read up to a limit.
+//! Response bodies, read up to a limit.
 
 use bytes::{Bytes, BytesMut};
 use http::Response;
 
 use crate::error::{HttpError, HttpErrorKind};
 
-/// Reads a response whose body has at most `most` bytes, whatever it says about
-/// its length.
+/// Reads a response with a body of at most `most` bytes, whatever its `Content-Length` says.
 ///
 /// # Errors
 ///
-/// [`HttpErrorKind::TooLarge`] as soon as the body is longer; the rest is not read. Any other [`HttpError`] when the
+/// [`HttpErrorKind::TooLarge`] as soon as the body is longer; the rest is not read. Any other [`HttpError`] if the
 /// connection breaks or the request's time is over.
 pub async fn read_body(
     mut response: reqwest::Response,

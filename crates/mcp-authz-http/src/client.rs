@@ -1,5 +1,4 @@
-//! The client: exchanges with a bounded body and a bounded time, to URLs and
-//! addresses that were checked.
+//! HTTP client for URLs that peers name: checked URLs and addresses, bounded bodies and times.
 
 mod builder;
 
@@ -17,7 +16,9 @@ use crate::error::{HttpError, HttpErrorKind};
 use crate::resolve::Names;
 pub use builder::GuardedClientBuilder;
 
-/// HTTP client for URLs that peers name. Its clones share connections and policy.
+/// HTTP client for URLs that peers name.
+///
+/// Clones share connections and policy.
 ///
 /// ```no_run
 /// use core::time::Duration;
@@ -50,7 +51,7 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Bounds of `body` bytes and this time.
+    /// Creates bounds of `body` bytes and this time.
     #[must_use]
     pub const fn new(body: usize, time: Duration) -> Self {
         Self { body, time }
@@ -58,20 +59,20 @@ impl Bounds {
 }
 
 impl GuardedClient {
-    /// A builder that allows public addresses alone, https, and http on loopback and development hosts.
+    /// Returns a builder that allows only public addresses; https, and http on loopback and development hosts.
     pub fn builder() -> GuardedClientBuilder {
         GuardedClientBuilder::new()
     }
 
-    /// A builder on a host's own HTTP client, for the server that its user names.
+    /// Returns a builder on a host's own HTTP client, for the server that the user names.
     ///
-    /// Every host may be at a local address if the server is at local addresses alone. A server on the public internet
-    /// leads nobody into a private network, and does not become local by a later answer of its name server.
+    /// Every host may be at a local address if the server has only local addresses. A server on the public internet
+    /// cannot lead a request into a private network, and a later answer of its name server does not make it local.
     ///
-    /// Certificates, default headers, encodings and retries stay as `http` says. Requests go through its proxies or
-    /// those of the environment (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`), whose hosts are trusted. Where the
-    /// server is on this machine or there are development hosts, the proxies of `http` are dropped, because they might
-    /// be asked for such a host.
+    /// Certificates, default headers, encodings and retries stay as `http` sets them. Requests go through its proxies
+    /// or those of the environment (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`), whose hosts are trusted. If
+    /// the server is on this machine or there are development hosts, the proxies of `http` are dropped, because they
+    /// could receive requests for such a host.
     pub fn visiting(server: &Origin, http: reqwest::ClientBuilder) -> GuardedClientBuilder {
         GuardedClientBuilder::visiting(server, http)
     }
@@ -80,16 +81,16 @@ impl GuardedClient {
         Self { http, names, https_only }
     }
 
-    /// Lets a host be at any address, because the configuration names it.
+    /// Trusts a host at any address, because the configuration names it.
     pub fn trust_host(&self, host: &str) {
         self.names.reach.trust(host);
     }
 
-    /// Sends a request and reads the response. Redirects are not followed.
+    /// Sends a request and reads the response; redirects are not followed.
     ///
     /// # Errors
     ///
-    /// [`HttpError`] when there is no complete response within the bounds.
+    /// [`HttpError`] if the URL or its addresses are not allowed, or there is no complete response within the bounds.
     pub async fn fetch(
         &self,
         request: Request<Bytes>,
@@ -100,15 +101,15 @@ impl GuardedClient {
         read_body(self.execute(request).await?, bounds.body).await
     }
 
-    /// Fetches a JSON document, also where it has moved on its own origin.
+    /// Fetches a JSON document, and follows redirects on its own origin.
     ///
-    /// Redirects are followed as in [`Location::of_document`]: 301, 307 and 308, at most
-    /// [`MAX_REDIRECTS`](Location::MAX_REDIRECTS). The response to any other one is returned as it is. The bounds
-    /// are those of each exchange.
+    /// The redirects are those of [`Location::of_document`]: 301, 307 and 308, at most
+    /// [`MAX_REDIRECTS`](Location::MAX_REDIRECTS). The response to any other redirect is returned as it is. The bounds
+    /// apply to each exchange.
     ///
     /// # Errors
     ///
-    /// As [`fetch`](Self::fetch).
+    /// The errors of [`fetch`](Self::fetch).
     pub async fn fetch_document(
         &self,
         url: &EndpointUrl,
@@ -128,20 +129,20 @@ impl GuardedClient {
         }
     }
 
-    /// Begins a request, for [`execute`](Self::execute).
+    /// Starts a request for [`execute`](Self::execute).
     ///
-    /// Sent by its own `send`, it is not checked: a literal local address is connected to.
+    /// The request builder's own `send` skips the checks: it would connect to a literal local address.
     pub fn request(&self, method: Method, url: impl IntoUrl) -> RequestBuilder {
         self.http.request(method, url)
     }
 
-    /// Sends a request and returns the response with its body still to be read.
+    /// Sends a request and returns the response before its body is read.
     ///
-    /// The caller bounds the time, and the body with [`read_body`].
+    /// The caller limits the time, and the body with [`read_body`].
     ///
     /// # Errors
     ///
-    /// [`HttpError`] when the URL or its addresses are not allowed, or there is no response.
+    /// [`HttpError`] if the URL or its addresses are not allowed, or there is no response.
     pub async fn execute(&self, request: reqwest::Request) -> Result<reqwest::Response, HttpError> {
         self.check(request.url())?;
         Ok(self.http.execute(request).await?)
@@ -152,7 +153,7 @@ impl GuardedClient {
         if self.https_only && url.scheme() != "https" {
             return Err(HttpErrorKind::Url);
         }
-        // Literal addresses are not resolved.
+        // The resolver does not see literal addresses.
         if origin.is_local_address() && !self.names.reach.admits_literal(&origin) {
             return Err(HttpErrorKind::LocalAddress);
         }

@@ -1,21 +1,21 @@
-//! Reasons for which a client cannot be built, or a request brought no response.
+//! Errors of building a client, and of requests without a response.
 
 use core::fmt;
 use std::io;
 
 use crate::resolve::NoAddress;
 
-/// Reasons for which a client cannot be built.
+/// Reason for which a client cannot be built.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum BuildError {
     /// A certificate to trust cannot be read.
     Certificate,
-    /// The address of the proxy is no URL of a proxy.
+    /// The address of the proxy is not the URL of a proxy.
     Proxy,
-    /// URLs that anybody may have made up would be fetched through a proxy.
+    /// Untrusted URLs would be fetched through a proxy, which resolves names without the checks.
     ProxyForUntrusted,
-    /// TLS cannot be set up, for example because the system has no certificates to trust.
+    /// TLS cannot be set up, for example because the system trusts no certificates.
     Tls,
 }
 
@@ -38,7 +38,7 @@ impl fmt::Display for BuildError {
 
 impl core::error::Error for BuildError {}
 
-/// Failed request. It holds no URL and no text of a peer.
+/// Error of a request, without the URL and any text of a peer.
 ///
 /// ```
 /// use mcp_authz_http::{HttpError, HttpErrorKind};
@@ -53,17 +53,17 @@ pub struct HttpError {
     source: Option<reqwest::Error>,
 }
 
-/// Reasons for a failed request.
+/// Reason for a failed request.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum HttpErrorKind {
     /// The URL is neither https nor http on a loopback or development host.
     Url,
-    /// The host leads to no address that may be connected to.
+    /// The host has no address that may be connected to.
     LocalAddress,
-    /// The name of a development host leads to a public address.
+    /// The name of a development host resolves to a public address.
     PublicAddress,
-    /// Too many names are being resolved, or lead to the same address.
+    /// Too many names are being resolved, or resolve to the same address.
     Busy,
     /// The name cannot be resolved.
     Name,
@@ -71,11 +71,11 @@ pub enum HttpErrorKind {
     Refused,
     /// TLS could not be set up.
     Tls,
-    /// The proxy could not be reached, or did not lead to the server.
+    /// The proxy could not be reached, or did not connect to the server.
     Proxy,
-    /// No connection could be made for another reason.
+    /// The connection failed for another reason.
     Connect,
-    /// No complete response in time.
+    /// The complete response did not arrive in time.
     Timeout,
     /// The connection broke, or did not speak HTTP.
     Interrupted,
@@ -92,7 +92,7 @@ impl HttpError {
 
     /// Returns the error of the HTTP library, without its URL.
     ///
-    /// `None` when nothing was sent, or the body was too long.
+    /// `None` if nothing was sent, or if the body was too long.
     #[must_use]
     pub fn into_source(self) -> Option<reqwest::Error> {
         self.source
@@ -126,14 +126,14 @@ fn kind(error: &reqwest::Error) -> HttpErrorKind {
     } else if !error.is_connect() {
         return HttpErrorKind::Interrupted;
     }
-    // The library does not export this type.
+    // The HTTP library does not export this type.
     if causes().any(|cause| cause.to_string().starts_with("tunnel error")) {
         return HttpErrorKind::Proxy;
     }
     if causes().any(|cause| cause.is::<NoAddress>()) {
         return HttpErrorKind::Name;
     }
-    // An error of a socket may be inside another one, which does not name it as its source.
+    // A socket's error may be inside another error that does not name it as its source.
     let sockets = causes().filter_map(|cause| cause.downcast_ref::<io::Error>());
     let inner = |error: &io::Error| Some(error.get_ref()?.downcast_ref::<io::Error>()?.kind());
     let is_https = error.url().is_some_and(|url| url.scheme() == "https");

@@ -7,7 +7,7 @@ mod proxy;
 mod reach;
 mod resolve;
 
-// Their types stand in public signatures, so that a user needs no further dependency.
+// Public signatures name their types, so a user needs no further dependency.
 pub use {oauth_types, reqwest};
 
 pub use body::read_body;

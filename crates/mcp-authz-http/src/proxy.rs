@@ -1,14 +1,14 @@
-//! Proxies: what goes through one, and which of their names may lead to a private address.
+//! Proxies: the requests that go through one, and the proxy hosts that may be at a private address.
 //!
-//! | the server | the proxy that is named | without one |
+//! | the server | with a named proxy | without one |
 //! |---|---|---|
-//! | on this machine, or http is allowed in development | for all but such hosts and `NO_PROXY` | those of the environment, likewise |
-//! | elsewhere | likewise | as the HTTP client is set: its own, else those of the environment |
+//! | on this machine, or development hosts exist | except for such hosts and `NO_PROXY` | the environment's, likewise |
+//! | elsewhere | likewise | the HTTP client's own, else the environment's |
 //!
 //! The environment is `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`. Proxies in the settings of the operating
 //! system are not read: reqwest is built without its feature `system-proxy`.
 //!
-//! http is for this machine or a private network only because nothing leaves them (C-TOKEN-1).
+//! http is allowed for this machine or a private network only, because the request stays there (C-TOKEN-1).
 
 use oauth_types::http_origins_for_development;
 use reqwest::{ClientBuilder, NoProxy, Proxy, Url};
@@ -18,17 +18,17 @@ use crate::error::BuildError;
 /// Hosts of this machine, in the notation of `NO_PROXY`.
 const THIS_MACHINE: &str = "localhost,127.0.0.0/8,::1";
 
-/// Sends requests through the proxies of the environment, or of the HTTP client; returns the hosts of the former.
+/// Configures the proxies of the environment, or those of the HTTP client; returns the hosts of the former.
 pub(crate) fn ambient(http: ClientBuilder, is_loopback: bool) -> (ClientBuilder, Vec<String>) {
     let proxies = environment();
     let hosts = proxies.iter().filter_map(|(_, url)| host(url)).collect();
     let for_development = http_origins_for_development();
     if !is_loopback && for_development.is_empty() {
-        // The HTTP library looks into the environment by itself.
+        // The HTTP library reads the environment by itself.
         return (http, hosts);
     }
     let direct = direct(&for_development);
-    // The library passes over a URL that it cannot read as well.
+    // The HTTP library, too, skips a URL that it cannot parse.
     let own = proxies.iter().filter_map(|(scheme, url)| scheme.proxy(url).ok());
     let http = own.fold(http.no_proxy(), |http, proxy| {
         http.proxy(proxy.no_proxy(NoProxy::from_string(&direct)))
@@ -36,7 +36,7 @@ pub(crate) fn ambient(http: ClientBuilder, is_loopback: bool) -> (ClientBuilder,
     (http, hosts)
 }
 
-/// Sends requests through the proxy at this URL; returns its host.
+/// Configures the proxy at this URL, and returns its host.
 pub(crate) fn named(
     http: ClientBuilder,
     url: &str,
@@ -47,7 +47,7 @@ pub(crate) fn named(
     Ok((http, host(url).into_iter().collect()))
 }
 
-/// The hosts that are asked without a proxy.
+/// Returns the hosts that are contacted without a proxy, in the notation of `NO_PROXY`.
 fn direct(for_development: &[String]) -> String {
     let development = for_development.iter().filter_map(|origin| host(origin));
     let mut all = vec![THIS_MACHINE.to_owned()];
@@ -56,7 +56,7 @@ fn direct(for_development: &[String]) -> String {
     all.join(",")
 }
 
-/// Which requests a proxy is for.
+/// Schemes of the requests that a proxy is for.
 #[derive(Clone, Copy)]
 enum Scheme {
     Http,
@@ -74,9 +74,9 @@ impl Scheme {
     }
 }
 
-/// The proxies that the environment names, the most specific first.
+/// Returns the proxies of the environment, the most specific first.
 fn environment() -> Vec<(Scheme, String)> {
-    // In a CGI process a client of the server sets it (httpoxy).
+    // In a CGI process, a client of the server can set `HTTP_PROXY` (httpoxy).
     let is_cgi = variable("REQUEST_METHOD").is_some();
     let http = variable("HTTP_PROXY").filter(|_| !is_cgi).map(|url| (Scheme::Http, url));
     let https = variable("HTTPS_PROXY").map(|url| (Scheme::Https, url));
@@ -84,14 +84,14 @@ fn environment() -> Vec<(Scheme, String)> {
     [http, https, all].into_iter().flatten().collect()
 }
 
-/// A variable of the environment by its name in capitals or in small letters.
+/// Returns an environment variable, by its name in lower case or in capitals.
 #[expect(clippy::disallowed_methods, reason = "the proxies of a process stand in its environment")]
 fn variable(name: &str) -> Option<String> {
     let read = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     read(&name.to_ascii_lowercase()).or_else(|| read(name))
 }
 
-/// The host of a URL, whose scheme may be left out as in the environment.
+/// Returns the host of a URL whose scheme may be left out, as in the environment.
 fn host(url: &str) -> Option<String> {
     let has_scheme = url.contains("://");
     let url = if has_scheme { Url::parse(url) } else { Url::parse(&format!("http://{url}")) };

@@ -1,5 +1,5 @@
-//! Hosts that may be at a local address, so that no peer on the public internet
-//! leads a request into a private network (RFC 9728 §7.7).
+//! Policy for local addresses: no peer on the public internet can lead a request into a private network (RFC 9728
+//! §7.7).
 //!
 //! | a host | may be at |
 //! |---|---|
@@ -15,23 +15,25 @@ use std::sync::{PoisonError, RwLock};
 
 use oauth_types::{Origin, http_origins_for_development, is_local_ip};
 
-/// Policy for local addresses.
+/// Policy for the addresses of one client's hosts.
 #[derive(Debug, Default)]
 pub(crate) struct Reach {
     allows_local: bool,
     /// Hosts that the configuration names.
     trusted: RwLock<Vec<Box<str>>>,
-    /// Hosts of proxies, to which connections are made and no requests addressed.
+    /// Hosts of proxies, to which the client connects without addressing requests to them.
     proxies: Vec<String>,
     network: Option<Network>,
 }
 
-/// The network of the server that is visited.
+/// Network of the server that is visited.
 #[derive(Debug)]
 struct Network {
     server: Box<str>,
-    /// Addresses that the server's name resolved to so far. A public one makes it a public server for good, so that no
-    /// later answer of its name server opens the local network.
+    /// Kind of addresses that the server's name has resolved to.
+    ///
+    /// One public address makes it a public server for good, so that no later answer of its name server opens the local
+    /// network.
     seen: AtomicU8,
 }
 
@@ -40,7 +42,7 @@ const PUBLIC: u8 = 1;
 const LOCAL: u8 = 2;
 
 impl Reach {
-    /// The policy of a client that visits this server.
+    /// Returns the policy of a client that visits this server.
     pub(crate) fn of(server: &Origin) -> Self {
         let host = server.host();
         let literal = host.trim_start_matches('[').trim_end_matches(']').parse();
@@ -65,7 +67,7 @@ impl Reach {
         self.proxies = hosts;
     }
 
-    /// Returns `true` if a name may lead to any address.
+    /// Returns `true` if a name may resolve to any address.
     pub(crate) fn is_anywhere(&self, name: &str) -> bool {
         let is_proxy = || self.proxies.iter().any(|own| name.eq_ignore_ascii_case(own));
         self.is_trusted(name) || is_proxy()
@@ -79,21 +81,21 @@ impl Reach {
         self.allows_local || trusted()
     }
 
-    /// Returns `true` if a request may go to an origin whose host is itself a local address.
+    /// Returns `true` if a request may go to an origin that is literally a local address.
     pub(crate) fn admits_literal(&self, origin: &Origin) -> bool {
         self.is_trusted(origin.host()) || self.network.as_ref().is_some_and(Network::is_local)
     }
 
     /// Returns the name of the server if it has to be resolved before `name`.
     ///
-    /// After a restart the first request may go to the authorization server.
+    /// After a restart, the first request may go to the authorization server.
     pub(crate) fn unseen_server(&self, name: &str) -> Option<&str> {
         let network = self.network.as_ref()?;
         let is_due = !network.is_server(name) && network.seen.load(Ordering::Relaxed) == UNKNOWN;
         is_due.then_some(&*network.server)
     }
 
-    /// Leaves out the addresses that may not be connected to.
+    /// Removes the addresses that must not be connected to.
     pub(crate) fn admit(&self, name: &str, mut found: Vec<SocketAddr>) -> Vec<SocketAddr> {
         // C-AUTHZ-7, A-CIMD-1
         let is_anywhere = match &self.network {
@@ -113,7 +115,7 @@ impl Network {
         name.eq_ignore_ascii_case(&self.server)
     }
 
-    /// A server that was never resolved is no reason to connect to a local address.
+    /// Returns `true` if the server resolved only to local addresses; `false` if it was never resolved.
     fn is_local(&self) -> bool {
         self.seen.load(Ordering::Relaxed) == LOCAL
     }
@@ -131,8 +133,7 @@ impl Network {
     }
 }
 
-/// Returns `true` if http is allowed for this host, so that it has to be in a private
-/// network.
+/// Returns `true` if http is allowed for this host in development, so that it has to be in a private network.
 pub(crate) fn is_for_development(name: &str) -> bool {
     http_origins_for_development().iter().any(|origin| {
         let host = origin.trim_start_matches("http://").rsplit_once(':').map(|(host, _)| host);
@@ -160,10 +161,10 @@ mod tests {
         let local = ["10.0.0.1", "127.0.0.1", "169.254.169.254", "::1", "fd00::1"];
         assert_eq!(reach.admit(SERVER, addresses(&["1.1.1.1"])).len(), 1);
         assert!(reach.admit("as.example", addresses(&local)).is_empty());
-        // Of a mixed answer the public part is left.
+        // Only the public part of a mixed answer is left.
         let mixed = reach.admit("as.example", addresses(&["10.0.0.1", "9.9.9.9"]));
         assert_eq!(mixed, addresses(&["9.9.9.9"]));
-        // Its own name cannot be made to lead elsewhere later (attack row 136, DNS rebinding).
+        // The server's own name cannot be made to lead elsewhere later (attack row 136, DNS rebinding).
         assert!(reach.admit(SERVER, addresses(&["192.168.0.1"])).is_empty());
         assert!(reach.admit("as.example", addresses(&["192.168.0.1"])).is_empty());
     }
@@ -205,7 +206,7 @@ mod tests {
         reach.trust("10.0.0.7");
         assert!(reach.admits_literal(&local));
         assert!(!reach.admits_literal(&Origin::of("https://10.0.0.8").unwrap()));
-        // A proxy is connected to, and is no place that a peer may name.
+        // The client connects to a proxy, but a peer may not name its address.
         let mut reach = Reach::default();
         reach.trust_proxies(vec!["10.0.0.7".into(), "proxy.example".into()]);
         assert!(!reach.admits_literal(&local) && reach.is_anywhere("Proxy.example"));

@@ -1,5 +1,4 @@
-//! Resolution of names: once for each connection, bounded, and to addresses that
-//! may be connected to.
+//! Name resolution: once for each connection, bounded, and only to allowed addresses.
 //!
 //! Literal addresses are not resolved; the client checks them before it sends.
 
@@ -21,20 +20,22 @@ use crate::reach::{Reach, is_for_development};
 
 type Found = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
 
-/// Looks a name up.
+/// Function that resolves a name.
 pub(crate) type LookUp = Arc<dyn Fn(String) -> Found + Send + Sync>;
 
-/// Returns `true` if an address may be connected to once more now.
+/// Function that returns `true` if an address may be connected to once more now.
 pub(crate) type Budget = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
 
-/// Resolver of one client. Its clones share everything.
+/// Resolver of one client.
+///
+/// Clones share everything.
 #[derive(Clone)]
 pub(crate) struct Names {
     pub(crate) reach: Arc<Reach>,
-    /// Names that lead to one address, whatever the system says.
+    /// Names with one fixed address, whatever the system's resolver answers.
     pinned: Arc<BTreeMap<String, SocketAddr>>,
     look_up: LookUp,
-    /// Present where anybody may have made the names up.
+    /// Present if the URLs are untrusted.
     budget: Option<Budget>,
     slots: Arc<Semaphore>,
 }
@@ -42,9 +43,11 @@ pub(crate) struct Names {
 impl Names {
     /// Most names that are resolved at once.
     pub(crate) const AT_ONCE: usize = 64;
-    /// Most addresses of a name that are tried, under a budget.
+    /// Most addresses of a name that are tried under a budget.
     const ADDRESSES: usize = 4;
-    /// Longest wait until a name is resolved among others, under a budget. The rest of the deadline is the exchange's.
+    /// Longest wait for a free slot under a budget.
+    ///
+    /// The rest of the deadline belongs to the exchange.
     pub(crate) const WAIT: Duration = Duration::from_secs(1);
 
     pub(crate) fn new(
@@ -80,7 +83,7 @@ impl Names {
         }
         if let Some(allows) = &self.budget {
             found.truncate(Self::ADDRESSES);
-            // The owner of a name chooses where it leads, and can have any number of names.
+            // An attacker chooses the addresses of a name, and can have any number of names.
             if !found.iter().all(|address| allows(address.ip())) {
                 return Err(NoAddress::Busy);
             }
@@ -88,7 +91,7 @@ impl Names {
         if found.is_empty() { Err(NoAddress::Local) } else { Ok(found) }
     }
 
-    /// Returns `false` if the host is itself an address, and the budget lets nothing more be fetched from it now.
+    /// Returns `false` if the host is a literal address whose budget is used up.
     pub(crate) fn has_budget_for_literal(&self, host: &str) -> bool {
         let literal = host.trim_start_matches('[').trim_end_matches(']').parse();
         match (&self.budget, literal) {
@@ -100,7 +103,7 @@ impl Names {
     async fn look_up(&self, name: &str) -> Result<Vec<SocketAddr>, NoAddress> {
         let slot = self.slot().await?;
         let look_up = (self.look_up)(name.to_owned());
-        // The system's resolver cannot be interrupted: it keeps its slot although the caller stops waiting.
+        // The system's resolver cannot be interrupted, so it keeps its slot even if the caller stops waiting.
         let found = tokio::spawn(async move {
             let found = look_up.await;
             drop(slot);
@@ -126,7 +129,7 @@ impl Resolve for Names {
         let names = self.clone();
         Box::pin(async move {
             let found = names.addresses(name.as_str()).await.inspect_err(|why| {
-                // Names that anybody may have made up do not fill the log.
+                // Refusals of untrusted names are not logged, because an attacker could fill the log with them.
                 let is_refused = matches!(why, NoAddress::Local | NoAddress::Public);
                 if is_refused && names.budget.is_none() {
                     warn!(host = name.as_str(), "{why}");
@@ -144,16 +147,16 @@ impl fmt::Debug for Names {
     }
 }
 
-/// Reasons for which a name has no address that may be connected to now.
+/// Reason for which a name has no address that may be connected to now.
 #[derive(Debug)]
 pub(crate) enum NoAddress {
-    /// None of its addresses is one that the policy admits.
+    /// The policy allows none of the addresses.
     Local,
-    /// A development host has no local address.
+    /// The development host has no local address.
     Public,
-    /// Too many names are being resolved, or too many lead to the same address.
+    /// Too many names are being resolved, or resolve to the same address.
     Busy,
-    /// The system cannot resolve it.
+    /// The system's resolver failed.
     Unresolved(io::Error),
 }
 
@@ -177,7 +180,7 @@ impl core::error::Error for NoAddress {
     }
 }
 
-/// The system's resolver.
+/// Returns the system's resolver.
 pub(crate) fn system() -> LookUp {
     Arc::new(|name| {
         Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) })
@@ -190,7 +193,7 @@ mod tests {
 
     use super::*;
 
-    /// Names that lead to what a list says, an answer after the other; and the number of look-ups.
+    /// Resolver that gives these answers, one after the other; and the number of its look-ups.
     fn names(answers: &'static [&'static [&'static str]]) -> (Names, Arc<AtomicUsize>) {
         let asked = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&asked);
@@ -283,7 +286,7 @@ mod tests {
         let names = with(silent, Reach::default(), Some(Arc::new(|_| true)));
         for _ in 0..Names::AT_ONCE {
             let names = names.clone();
-            // The caller goes away, and the look-up goes on.
+            // The caller stops waiting, and the look-up continues.
             let asked = async move { names.addresses("c.example").await.map(drop) };
             drop(tokio::time::timeout(Duration::from_millis(1), asked).await);
         }

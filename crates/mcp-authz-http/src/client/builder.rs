@@ -17,7 +17,9 @@ use crate::proxy;
 use crate::reach::Reach;
 use crate::resolve::{Budget, LookUp, Names, system};
 
-/// Makes a [`GuardedClient`]. The crate's page has a table of the settings.
+/// Builder of a [`GuardedClient`].
+///
+/// The crate's page has a table of the settings.
 #[must_use = "a builder makes a client when it is built"]
 pub struct GuardedClientBuilder {
     http: ClientBuilder,
@@ -34,8 +36,8 @@ pub struct GuardedClientBuilder {
 /// Proxies that requests go through.
 enum Proxies {
     None,
-    /// Those of the environment or of the host's HTTP client; its own are dropped for a server on this machine, because
-    /// they might be asked for it.
+    /// Proxies of the environment or of the host's HTTP client. For a server on this machine the latter are dropped,
+    /// because they could receive requests for it.
     Ambient {
         is_loopback: bool,
     },
@@ -43,11 +45,11 @@ enum Proxies {
 }
 
 impl GuardedClientBuilder {
-    /// Longest time until a connection is made, the name's resolution included.
+    /// Longest time until a connection is made, including name resolution.
     const CONNECT: Duration = Duration::from_secs(10);
 
     pub(crate) fn new() -> Self {
-        // Other crates may switch features of reqwest on: each is refused by name.
+        // Each is switched off by name, because other crates may enable features of reqwest.
         let http = reqwest::Client::builder()
             .no_proxy()
             .retry(retry::never())
@@ -83,18 +85,18 @@ impl GuardedClientBuilder {
         self
     }
 
-    /// Names the client in the header `User-Agent`.
+    /// Sets the `User-Agent` header.
     pub fn user_agent(mut self, name: &str) -> Self {
         self.http = self.http.user_agent(name);
         self
     }
 
-    /// Fetches from URLs that anybody may have made up.
+    /// Prepares the client for untrusted URLs.
     ///
-    /// `allows` is asked for each address before it is connected to, at most four of a name; [`HttpErrorKind::Busy`]
-    /// follows when it answers `false`, and when a name waits for a second until fewer than 64 others are being
-    /// resolved. Connections are HTTP/1.1 and not kept. Refused names are not logged. Such a client goes through no
-    /// proxy, because a proxy resolves names by itself.
+    /// `allows` is called for each address before it is connected to, at most four of a name. The request fails with
+    /// [`HttpErrorKind::Busy`] if `allows` returns `false`, or if a name waits for a second while 64 others are being
+    /// resolved. Connections are HTTP/1.1 and not reused. Refused names are not logged. Such a client uses no proxy,
+    /// because a proxy resolves names by itself.
     ///
     /// [`HttpErrorKind::Busy`]: crate::HttpErrorKind::Busy
     pub fn untrusted_urls(
@@ -106,27 +108,28 @@ impl GuardedClientBuilder {
         self
     }
 
-    /// Allows local addresses for every host, as on a network of one's own.
+    /// Allows local addresses for every host, for a network of your own.
     pub fn allow_local(mut self) -> Self {
         self.reach.allow_local();
         self
     }
 
-    /// Lets a host be at any address, because the configuration names it.
+    /// Trusts a host at any address, because the configuration names it.
     pub fn trust_host(self, host: &str) -> Self {
         self.reach.trust(host);
         self
     }
 
-    /// Connects to a host at one address, whatever its name resolves to: for development and tests.
+    /// Connects to a host at a fixed address instead of resolving its name, for development and tests.
     ///
-    /// The port is the URL's own; when the URL names none it is the address's, or the scheme's if that is 0.
+    /// The port is that of the URL. If the URL names none, it is the address's, or the scheme's default if the
+    /// address's is 0.
     pub fn pin(mut self, host: String, address: SocketAddr) -> Self {
         self.pinned.insert(host, address);
         self
     }
 
-    /// Resolves names with this instead of the system. Its answers are checked all the same.
+    /// Resolves names with this function instead of the system's resolver; its answers are still checked.
     pub fn look_up_with<F>(mut self, look_up: impl Fn(String) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static,
@@ -135,7 +138,7 @@ impl GuardedClientBuilder {
         self
     }
 
-    /// Trusts these certificates (PEM, or nothing) besides the system's, for every host.
+    /// Trusts these certificates (PEM, or empty) in addition to the system's, for every host.
     #[cfg(feature = "rustls")]
     pub fn certificates(mut self, pem: &[u8]) -> Self {
         self.certificates = pem.to_vec();
@@ -144,17 +147,17 @@ impl GuardedClientBuilder {
 
     /// Sends requests through the proxy at this URL (`http://proxy.example:3128`), and trusts its host.
     ///
-    /// Requests to this machine, to development hosts and to those that `NO_PROXY` names go through none.
+    /// Requests to this machine, to development hosts and to the hosts in `NO_PROXY` use no proxy.
     pub fn proxy(mut self, url: &str) -> Self {
         self.proxies = Proxies::Named(url.to_owned());
         self
     }
 
-    /// Makes the client.
+    /// Builds the client.
     ///
     /// # Errors
     ///
-    /// [`BuildError`] when a certificate or the proxy's URL cannot be read, TLS cannot be set up, or
+    /// [`BuildError`] if a certificate or the proxy's URL cannot be read, TLS cannot be set up, or
     /// [`untrusted_urls`](Self::untrusted_urls) would be fetched through a proxy.
     pub fn build(mut self) -> Result<GuardedClient, BuildError> {
         if self.budget.is_some() && !matches!(self.proxies, Proxies::None) {

@@ -17,7 +17,7 @@ async fn get(client: &GuardedClient, url: &str) -> Result<Response<Bytes>, HttpE
     client.fetch(request, BOUNDS).await.map_err(|error| error.kind())
 }
 
-/// A server that gives these answers, one a connection; and its address.
+/// Server that gives these answers, one to a connection; and its address.
 async fn server(answers: &[&'static str]) -> SocketAddr {
     let answers = answers.to_vec();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -46,7 +46,7 @@ async fn a_strict_client_leads_to_no_local_address() {
     ] {
         assert_eq!(get(&client, url).await.unwrap_err(), HttpErrorKind::LocalAddress, "{url}");
     }
-    // A name that leads home.
+    // A name that resolves to this machine.
     let home = |_| async { Ok(vec![SocketAddr::from(([127, 0, 0, 1], 0))]) };
     let client = GuardedClient::builder().look_up_with(home).build().unwrap();
     let failed = get(&client, "https://as.example/jwks").await;
@@ -83,7 +83,7 @@ async fn sec_120_a_name_that_is_rebound_is_connected_to_at_no_other_address() {
     let port = server.local_addr().unwrap().port();
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
-    // A sink of the DNS, which answers no web request, and then this machine.
+    // An address that answers no HTTP request, and then this machine.
     let rebound = move |_| {
         let first = count.fetch_add(1, Ordering::Relaxed) == 0;
         let address = if first { [192, 31, 196, 1] } else { [127, 0, 0, 1] };
@@ -92,7 +92,7 @@ async fn sec_120_a_name_that_is_rebound_is_connected_to_at_no_other_address() {
     let client = GuardedClient::builder().untrusted_urls(|_| true).look_up_with(rebound);
     let client = client.build().unwrap();
     let url = format!("https://c.example:{port}/m");
-    // Asked once, whether the connection fails or takes too long.
+    // Resolved once, even if the connection fails or takes too long.
     assert_ne!(get(&client, &url).await.unwrap_err(), HttpErrorKind::LocalAddress);
     assert_eq!(asked.load(Ordering::Relaxed), 1);
     assert_eq!(get(&client, &url).await.unwrap_err(), HttpErrorKind::LocalAddress);
@@ -106,7 +106,7 @@ async fn a_budget_that_is_used_up_is_told_apart() {
     let public = |_| async { Ok(vec![SocketAddr::from(([1, 1, 1, 1], 0))]) };
     let client = GuardedClient::builder().untrusted_urls(|_| false).look_up_with(public);
     let client = client.build().unwrap();
-    // By name, and by an address in the URL, which no resolver sees.
+    // By name, and by an address in the URL, which the resolver does not see.
     for url in ["https://c.example/m", "https://1.1.1.1/m", "https://[2606:4700::1]/m"] {
         assert_eq!(get(&client, url).await.unwrap_err(), HttpErrorKind::Busy, "{url}");
     }
@@ -182,7 +182,7 @@ async fn a_document_is_followed_on_its_origin_three_times_at_most() {
         let url = EndpointUrl::parse(&format!("http://{}/keys", server(answers).await)).unwrap();
         assert_eq!(client.fetch_document(&url, BOUNDS).await.unwrap().status(), status);
     }
-    // What is sent otherwise follows none.
+    // Other requests follow no redirect.
     let url = format!("http://{}/token", server(&[MOVED]).await);
     assert_eq!(get(&client, &url).await.unwrap().status(), 308);
 }
