@@ -39,7 +39,7 @@ impl BrowserOrigins {
         Self(Kind::Loopback)
     }
 
-    /// Allows every origin.
+    /// Allows every origin except `null`.
     ///
     /// Such a server is protected by its tokens alone, which a browser never adds to a request by itself.
     #[must_use]

@@ -25,7 +25,7 @@
 //! | form | read as | for |
 //! |---|---|---|
 //! | `null` | absent | every member |
-//! | `""` | absent | every optional member, except scopes (the empty set) and introspection responses |
+//! | `""` | absent | every optional member, except `redirect_uris`, scopes (the empty set), introspection |
 //! | digits as text | the number | lifetimes and times |
 //! | `"true"`, `"false"` in any case | the boolean | flags, except `active` |
 //! | one text | a list with that text | lists, except `redirect_uris` and `keys` |

@@ -1,6 +1,6 @@
 //! Metadata discovery: the search for a document among its well-known URLs (RFC 8414 §3, RFC 9728 §3).
 //!
-//! Clients and resource servers follow the same rule:
+//! Clients and resource servers follow this one rule:
 //!
 //! | response at a URL | leads to | if every URL fails |
 //! |---|---|---|

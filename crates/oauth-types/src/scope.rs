@@ -16,7 +16,7 @@ pub enum InvalidScope {
         /// Byte offset of the character in the text.
         at: usize,
     },
-    /// The set exceeds [`ScopeSet::MAX_SCOPES`] scopes or [`ScopeSet::MAX_BYTES`] bytes.
+    /// The text exceeds [`ScopeSet::MAX_SCOPES`] scopes or [`ScopeSet::MAX_BYTES`] bytes.
     TooLarge,
 }
 
