@@ -39,7 +39,7 @@ use hyper_util::rt::TokioIo;
 use mcp_authz_axum::{JwtVerifier, Protect, StoreVerifier, TokenVerifier};
 use oauth_types::{
     ClientId, Entropy, Issuer, KeySet, ResourceUri, ScopeSet, Secret, SecretDigest,
-    SigningAlgorithm, UnixTime,
+    SigningAlgorithm, Subject, UnixTime,
 };
 use resource_server::{OperationScopes, Requirement, Resource};
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
@@ -235,7 +235,8 @@ async fn in_memory() -> StoreVerifier<MemoryStore> {
         let id = FamilyId::new(Entropy::new(id));
         let client_id = ClientId::parse("s6BhdRkqt3").unwrap();
         let resource = ResourceUri::parse(MCP).unwrap();
-        let family = NewFamily::new(id, client_id, "alice".to_owned(), resource, access);
+        let family =
+            NewFamily::new(id, client_id, Subject::parse("alice").unwrap(), resource, access);
         store.insert_family(family, UnixTime::from_secs(0)).await.unwrap();
     }
     StoreVerifier::new(store, issuer())

@@ -24,7 +24,7 @@ use client_auth::Registered;
 use mcp_authz_axum::{AuthorizationServer, Browser, ConnectionLimits, Login, User, serve};
 use oauth_types::{
     ClientId, Entropy, FormPairs, FormWriter, Issuer, RedirectUri, ResourceUri, ScopeSet, Secret,
-    SecretDigest, UnixTime,
+    SecretDigest, Subject, UnixTime,
 };
 use tokio::net::TcpListener;
 
@@ -110,13 +110,14 @@ async fn login(
     let name = value(&body, "name").unwrap_or_default();
     let password = Secret::new(value(&body, "password").unwrap_or_default());
     let user = USERS.iter().find(|(subject, _)| *subject == name);
-    let Some((subject, name)) = user.filter(|_| password.matches(PASSWORD)) else {
+    let user = user.filter(|_| password.matches(PASSWORD));
+    let (Some((_, name)), Ok(subject)) = (user, Subject::try_from(name)) else {
         return form(StatusCode::UNAUTHORIZED, "Name or password is wrong.");
     };
     let to = value(query.unwrap_or_default().as_bytes(), "to").unwrap_or_default();
     // A path of this server, and none that a browser takes for another host.
     let to = if to.starts_with("/authorize?") { to } else { "/login".to_owned() };
-    let cookie = sessions.start(User::new(*subject, *name));
+    let cookie = sessions.start(User::new(subject, *name));
     (StatusCode::SEE_OTHER, [(SET_COOKIE, cookie), (LOCATION, to)]).into_response()
 }
 

@@ -12,7 +12,7 @@ use authorization_server::store::{
 };
 use authorization_server::{ClientRecord, MemoryStore, Store};
 use client_auth::Replay;
-use oauth_types::{ClientId, SecretDigest, UnixTime};
+use oauth_types::{ClientId, SecretDigest, Subject, UnixTime};
 
 /// How a store operation fails.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -210,7 +210,7 @@ impl<S: Store> Store for FaultyStore<S> {
     }
     async fn revoke_subject(
         &self,
-        subject: &str,
+        subject: &Subject,
         client_id: Option<&ClientId>,
         now: UnixTime,
     ) -> Result<(), StoreError> {

@@ -14,7 +14,7 @@ use futures::FutureExt as _;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use iss_validate::Callback;
-use oauth_types::{Entropy, Issuer, RedirectUri, ResourceUri, ScopeSet, Secret, UnixTime};
+use oauth_types::{Entropy, Issuer, RedirectUri, ResourceUri, ScopeSet, Secret, Subject, UnixTime};
 use resource_server::{OperationScopes, Resource, TokenFacts};
 use scope_stepup::{InsufficientScope, Ledger, NoHierarchy, Operation, Policy};
 
@@ -218,7 +218,8 @@ impl World {
         let response = match redirectable.check() {
             Err(error) => error.into_response(),
             Ok(consent) => {
-                let approved = consent.approve("alice", self.entropy(), self.now());
+                let alice = Subject::parse("alice").map_err(|_| StatusCode::IM_A_TEAPOT)?;
+                let approved = consent.approve(alice, self.entropy(), self.now());
                 let stored = now_or_never(self.store.insert_code(approved.record().clone()));
                 let outcome = approved.stored(stored);
                 outcome.unwrap_or_else(authorization_server::RedirectError::into_response)

@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use mcp_authz_axum::{IntrospectionVerifier, JwtVerifier, TokenVerifier as _};
 use oauth_types::{
     AuthMethod, Challenges, ClientId, EndpointUrl, FormPairs, Issuer, KeySet, ResourceUri,
-    ScopeSet, Secret, SecretDigest, SigningAlgorithm, UnixTime,
+    ScopeSet, Secret, SecretDigest, SigningAlgorithm, Subject, UnixTime,
 };
 use resource_server::{OperationScopes, Resource, TokenFacts};
 use scope_stepup::{Ledger, NoHierarchy, Operation, Policy};
@@ -79,10 +79,14 @@ fn a_bearer_decision_allocates_the_token_and_nothing_else() {
         let issuer = Issuer::parse("https://as.example").unwrap();
         let resource = Resource::new(uri.clone(), vec![issuer.clone()]).unwrap();
         let facts = Arc::new(
-            TokenFacts::new("alice", ClientId::parse("c").unwrap(), issuer)
-                .with_scopes(ScopeSet::parse(SCOPES[0]).unwrap())
-                .with_audience([uri])
-                .with_expires_at(UnixTime::from_secs(1)),
+            TokenFacts::new(
+                Subject::parse("alice").unwrap(),
+                ClientId::parse("c").unwrap(),
+                issuer,
+            )
+            .with_scopes(ScopeSet::parse(SCOPES[0]).unwrap())
+            .with_audience([uri])
+            .with_expires_at(UnixTime::from_secs(1)),
         );
         let request = Request::post("/mcp")
             .header(HOST, "localhost:8000")

@@ -23,7 +23,7 @@ use mcp_authz_axum::{
 };
 use oauth_types::{
     AuthMethod, ClientId, CodeVerifier, EndpointUrl, Entropy, Issuer, RedirectUri, ResourceUri,
-    ScopeSet, Secret, SecretDigest, Thumbprint, UnixTime,
+    ScopeSet, Secret, SecretDigest, Subject, Thumbprint, UnixTime,
 };
 use resource_server::{Resource, TokenFacts};
 use serde_json::{Value, json};
@@ -291,10 +291,14 @@ impl TokenVerifier for OneToken {
         now: UnixTime,
     ) -> Result<Option<Arc<TokenFacts>>, VerifierUnavailable> {
         Ok(Some(Arc::new(
-            TokenFacts::new("alice", id("c"), Issuer::parse("https://as.example").unwrap())
-                .with_audience([self.0.clone()])
-                .with_expires_at(now.plus(Duration::from_secs(60)))
-                .with_jkt(self.1),
+            TokenFacts::new(
+                Subject::parse("alice").unwrap(),
+                id("c"),
+                Issuer::parse("https://as.example").unwrap(),
+            )
+            .with_audience([self.0.clone()])
+            .with_expires_at(now.plus(Duration::from_secs(60)))
+            .with_jkt(self.1),
         )))
     }
 }

@@ -4,7 +4,9 @@
 #[cfg(feature = "jwt")]
 mod claims;
 
-use oauth_types::{ClientId, Entropy, ResourceUri, ScopeSet, Secret, Thumbprint, UnixTime};
+use oauth_types::{
+    ClientId, Entropy, ResourceUri, ScopeSet, Secret, Subject, Thumbprint, UnixTime,
+};
 
 #[cfg(feature = "jwt")]
 use self::claims::Claims;
@@ -17,7 +19,7 @@ use crate::config::Config;
 )]
 pub(crate) struct About<'a> {
     pub(crate) client_id: &'a ClientId,
-    pub(crate) subject: &'a str,
+    pub(crate) subject: &'a Subject,
     pub(crate) resource: &'a ResourceUri,
     pub(crate) scopes: &'a ScopeSet,
     pub(crate) issued_at: UnixTime,

@@ -5,7 +5,7 @@ use http::{HeaderMap, Response};
 use iss_validate::Outcome;
 use oauth_types::{
     AuthorizationErrorCode, ClientMetadataUrl, CodeChallenge, Entropy, ErrorDescription,
-    RedirectUri, ResourceUri, ScopeSet, Secret, Thumbprint, UnixTime,
+    RedirectUri, ResourceUri, ScopeSet, Secret, Subject, Thumbprint, UnixTime,
 };
 
 use crate::config::Config;
@@ -126,19 +126,13 @@ impl<'a> NeedsConsent<'a> {
     }
 
     /// The user agreed: a code, to be stored before it is sent.
-    pub fn approve(
-        self,
-        subject: impl Into<String>,
-        code: Entropy<32>,
-        now: UnixTime,
-    ) -> Approved<'a> {
-        let subject = subject.into();
+    pub fn approve(self, subject: Subject, code: Entropy<32>, now: UnixTime) -> Approved<'a> {
         let consent = ConsentRecord::of(&self, &subject, now);
         Approved { consent, ..self.issue(subject, code, now) }
     }
 
     /// A code, whoever was asked and when.
-    pub(crate) fn issue(self, subject: String, code: Entropy<32>, now: UnixTime) -> Approved<'a> {
+    pub(crate) fn issue(self, subject: Subject, code: Entropy<32>, now: UnixTime) -> Approved<'a> {
         let Self { config, state, .. } = self;
         let code = code.into_secret();
         let record = CodeRecord {
@@ -169,11 +163,11 @@ impl<'a> NeedsConsent<'a> {
 
 impl ConsentRecord {
     /// What a user agrees to who says yes to this request; `None` where it would not count later.
-    pub(crate) fn of(request: &NeedsConsent<'_>, subject: &str, now: UnixTime) -> Option<Self> {
+    pub(crate) fn of(request: &NeedsConsent<'_>, subject: &Subject, now: UnixTime) -> Option<Self> {
         let lifetime = request.config.remembered_consent?;
         Some(Self {
             key: request.destination().key(subject)?,
-            subject: subject.to_owned(),
+            subject: subject.clone(),
             client_id: request.client.client_id.clone(),
             scopes: request.scopes.clone(),
             metadata: request.client.metadata_digest(),

@@ -1,6 +1,6 @@
 //! The place to which an answer leads, as far as a consent is remembered for it.
 
-use oauth_types::{ClientId, RedirectUri, ResourceUri, SecretDigest};
+use oauth_types::{ClientId, RedirectUri, ResourceUri, SecretDigest, Subject};
 
 /// The place to which an answer leads, as far as a consent is remembered for it.
 #[derive(Clone, Debug)]
@@ -16,7 +16,7 @@ pub(crate) struct Destination {
 impl Destination {
     /// Returns the key of this user's consent, if one can be remembered. JSON keeps the four parts apart, whatever
     /// they contain.
-    pub(crate) fn key(&self, subject: &str) -> Option<SecretDigest> {
+    pub(crate) fn key(&self, subject: &Subject) -> Option<SecretDigest> {
         let Self { client_id, redirect_uri, resource, .. } = self;
         let resource = resource.as_ref().filter(|_| is_elsewhere(redirect_uri))?;
         let key = serde_json::json!([subject, client_id, redirect_uri, resource]);

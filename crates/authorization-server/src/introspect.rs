@@ -65,7 +65,7 @@ fn answer(config: &Config, record: AccessRecord) -> IntrospectionAnswer {
     let mut answer = IntrospectionAnswer::active();
     answer.scope = Some(record.scopes);
     answer.client_id = Some(record.client_id);
-    answer.sub = Some(record.subject);
+    answer.sub = Some(record.subject.into());
     answer.aud = Some(Audience(vec![record.resource.as_str().to_owned()]));
     answer.iss = Some(config.issuer.clone());
     answer.exp = Some(record.expires_at);

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use client_auth::Replay;
-use oauth_types::{ClientId, Issuer, SecretDigest, TokenFacts, UnixTime};
+use oauth_types::{ClientId, Issuer, SecretDigest, Subject, TokenFacts, UnixTime};
 
 use crate::store::{
     AccessRecord, ClientRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord,
@@ -106,7 +106,7 @@ impl Tables {
     }
 
     /// Ends what was given for these clients and subjects: codes, consents, and families with all their tokens.
-    fn end(&mut self, is_meant: impl Fn(&ClientId, &str) -> bool) {
+    fn end(&mut self, is_meant: impl Fn(&ClientId, &Subject) -> bool) {
         self.codes.retain(|_, code| !is_meant(&code.client_id, &code.subject));
         self.consents.retain(|_, consent| !is_meant(&consent.client_id, &consent.subject));
         for family in self.families.values_mut() {
@@ -222,7 +222,7 @@ impl Store for MemoryStore {
 
     async fn revoke_subject(
         &self,
-        subject: &str,
+        subject: &Subject,
         client_id: Option<&ClientId>,
         _: UnixTime,
     ) -> Result<(), StoreError> {

@@ -23,7 +23,7 @@
 //! Where a request wants nobody to be asked (`prompt=none`), "asked" is `consent_required`. A consent is stored for
 //! every redirect URI that is https elsewhere: it also allows the redirect of an error (`authorize.rs`).
 
-use oauth_types::{AuthorizationErrorCode, Entropy, RedirectUri, SecretDigest, UnixTime};
+use oauth_types::{AuthorizationErrorCode, Entropy, RedirectUri, SecretDigest, Subject, UnixTime};
 
 use crate::config::Config;
 use crate::consent::{Approved, NeedsConsent};
@@ -34,8 +34,8 @@ use crate::store::{ClientRecord, ConsentRecord};
 
 impl<'a> NeedsConsent<'a> {
     /// Goes on with the user who is logged in: perhaps they agreed before.
-    pub fn with_user(self, subject: impl Into<String>) -> ConsentLookup<'a> {
-        ConsentLookup::new(self, subject.into())
+    pub fn with_user(self, subject: Subject) -> ConsentLookup<'a> {
+        ConsentLookup::new(self, subject)
     }
 }
 
@@ -44,12 +44,12 @@ impl<'a> NeedsConsent<'a> {
 #[must_use = "the request goes on only with what is remembered"]
 pub struct ConsentLookup<'a> {
     request: NeedsConsent<'a>,
-    subject: String,
+    subject: Subject,
     key: Option<SecretDigest>,
 }
 
 impl<'a> ConsentLookup<'a> {
-    pub(crate) fn new(request: NeedsConsent<'a>, subject: String) -> Self {
+    pub(crate) fn new(request: NeedsConsent<'a>, subject: Subject) -> Self {
         let may_recall =
             request.config.remembered_consent.is_some() && request.prompt != Prompt::Always;
         let key = if may_recall { request.destination().key(&subject) } else { None };
@@ -109,7 +109,7 @@ pub enum Asking<'a> {
 #[must_use = "a code may be given"]
 pub struct AgreedBefore<'a> {
     request: NeedsConsent<'a>,
-    subject: String,
+    subject: Subject,
 }
 
 impl<'a> AgreedBefore<'a> {

@@ -15,7 +15,7 @@ use core::future::Future;
 use std::sync::Arc;
 
 use client_auth::Replay;
-use oauth_types::{ClientId, Issuer, SecretDigest, TokenFacts, UnixTime};
+use oauth_types::{ClientId, Issuer, SecretDigest, Subject, TokenFacts, UnixTime};
 
 pub use once::OnceKind;
 pub(crate) use once::SweepClock;
@@ -141,7 +141,7 @@ pub trait Store: Send + Sync {
     /// disabled, those of one client when the user does not trust it any more. For the operator and their pages.
     fn revoke_subject(
         &self,
-        subject: &str,
+        subject: &Subject,
         client_id: Option<&ClientId>,
         now: UnixTime,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;

@@ -248,7 +248,7 @@ macro_rules! store_contract {
             clients_of_any_name_are_kept_apart
             whatever_a_client_says_about_itself_is_kept
             long_texts_are_kept_whole
-            a_name_of_a_megabyte_is_kept_whole_or_refused
+            a_name_as_long_as_its_type_allows_is_kept_whole_or_refused
             the_end_of_time_is_kept
 
             of_64_redemptions_one_wins

@@ -23,7 +23,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use client_auth::{FirstUse, Replayed};
 use oauth_types::{
     ClientId, CodeChallenge, Entropy, FormPairs, FormWriter, RedirectUri, ResourceUri, ScopeSet,
-    Secret, SecretDigest, Thumbprint, UnixTime,
+    Secret, SecretDigest, Subject, Thumbprint, UnixTime,
 };
 use serde::{Deserialize, Serialize};
 
@@ -41,8 +41,8 @@ const LIFETIME: Duration = Duration::from_secs(600);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Asked<'a> {
-    /// The user who is logged in, by their identifier.
-    User(&'a str),
+    /// User who is logged in.
+    User(&'a Subject),
     /// Somebody who will log in at another server, by the network that they come from, if that is known.
     Stranger(Option<&'a str>),
 }
@@ -77,7 +77,7 @@ impl NeedsConsent<'_> {
         let known = sent.filter(|sent| owner.as_deref().is_some_and(|it| is_of(config, sent, it)));
         let browser = known.map_or_else(|| mark(config, fresh, owner.as_deref()), Secret::new);
         let stage = match asked {
-            Asked::User(subject) => Stage::User(SecretDigest::of(subject)),
+            Asked::User(subject) => Stage::User(SecretDigest::of(subject.as_str())),
             Asked::Stranger(_) => Stage::Stranger,
         };
         let transaction = self.seal(stage, &browser, salt, now)?;
@@ -248,8 +248,8 @@ impl<'a> OfUser<'a> {
     /// # Errors
     ///
     /// [`PageError`] when that is somebody else, or nobody.
-    pub fn with_user(self, subject: Option<&str>) -> Result<OfAsked<'a>, PageError> {
-        if subject.is_some_and(|subject| self.subject.matches(subject)) {
+    pub fn with_user(self, subject: Option<&Subject>) -> Result<OfAsked<'a>, PageError> {
+        if subject.is_some_and(|subject| self.subject.matches(subject.as_str())) {
             return Ok(self.asked);
         }
         Err(PageError::consent(ConsentError::OtherUser))

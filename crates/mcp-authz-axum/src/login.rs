@@ -3,7 +3,7 @@
 use core::future::Future;
 
 use http::HeaderMap;
-use oauth_types::{EndpointUrl, Issuer};
+use oauth_types::{EndpointUrl, Issuer, Subject};
 use tracing::error;
 
 /// A user who is logged in.
@@ -11,7 +11,7 @@ use tracing::error;
 #[non_exhaustive]
 pub struct User {
     /// The identifier that tokens carry. Never reassigned, never a client's.
-    pub subject: String,
+    pub subject: Subject,
     /// The name that the consent page shows to the user.
     pub name: String,
 }
@@ -21,13 +21,15 @@ impl User {
     ///
     /// ```
     /// use mcp_authz_axum::{Browser, User};
+    /// use oauth_types::Subject;
     ///
-    /// let browser = Browser::User(User::new("user-7", "Alice"));
+    /// let browser = Browser::User(User::new(Subject::parse("user-7")?, "Alice"));
     /// # let _ = browser;
+    /// # Ok::<(), oauth_types::InvalidSubject>(())
     /// ```
     #[must_use]
-    pub fn new(subject: impl Into<String>, name: impl Into<String>) -> Self {
-        Self { subject: subject.into(), name: name.into() }
+    pub fn new(subject: Subject, name: impl Into<String>) -> Self {
+        Self { subject, name: name.into() }
     }
 }
 
@@ -102,7 +104,9 @@ pub struct DemoLogin;
 
 impl Login for DemoLogin {
     async fn browser(&self, _: &HeaderMap, _: &str) -> Browser {
-        Browser::User(User::new("demo", "Demo user"))
+        #[expect(clippy::expect_used, reason = "a constant")]
+        let subject = Subject::parse("demo").expect("four letters are a subject");
+        Browser::User(User::new(subject, "Demo user"))
     }
 
     fn is_demo(&self) -> bool {

@@ -15,7 +15,7 @@ use mcp_authz_axum::{
     AuthorizationServer, ConnectionLimits, Deadlines, DemoLogin, Protect, TokenVerifier,
     VerifierUnavailable, serve,
 };
-use oauth_types::{ClientId, Entropy, Issuer, ResourceUri, ScopeSet, Secret, UnixTime};
+use oauth_types::{ClientId, Entropy, Issuer, ResourceUri, ScopeSet, Secret, Subject, UnixTime};
 use resource_server::{OperationScopes, Resource, TokenFacts};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -36,7 +36,7 @@ impl TokenVerifier for Good {
     ) -> Result<Option<Arc<TokenFacts>>, VerifierUnavailable> {
         Ok(Some(Arc::new(
             TokenFacts::new(
-                "user",
+                Subject::parse("user").unwrap(),
                 ClientId::parse("client").unwrap(),
                 Issuer::parse("https://as.example").unwrap(),
             )

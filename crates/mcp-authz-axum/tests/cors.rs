@@ -15,7 +15,7 @@ use http::header::{
 use http::{HeaderName, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use mcp_authz_axum::{Clock, Protect, TokenVerifier, VerifierUnavailable, metadata_routes};
-use oauth_types::{ClientId, Issuer, ResourceUri, ScopeSet, Secret, UnixTime};
+use oauth_types::{ClientId, Issuer, ResourceUri, ScopeSet, Secret, Subject, UnixTime};
 use resource_server::{BrowserOrigins, Resource, TokenFacts};
 use tower::ServiceExt as _;
 
@@ -38,7 +38,7 @@ impl TokenVerifier for Spoken {
         Ok((token.matches("read") || token.matches("other")).then(|| {
             Arc::new(
                 TokenFacts::new(
-                    "alice",
+                    Subject::parse("alice").unwrap(),
                     ClientId::parse("c").unwrap(),
                     Issuer::parse("https://as.example").unwrap(),
                 )

@@ -19,7 +19,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use mcp_authz_axum::{Protect, TokenVerifier, VerifierUnavailable};
-use oauth_types::{ClientId, Issuer, ResourceUri, ScopeSet, Secret, UnixTime};
+use oauth_types::{ClientId, Issuer, ResourceUri, ScopeSet, Secret, Subject, UnixTime};
 use resource_server::{Granted, OperationScopes, Resource, TokenFacts};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -44,7 +44,7 @@ impl TokenVerifier for Spoken {
         let Some((user, scope)) = token.expose().split_once('.') else { return Ok(None) };
         Ok(Some(Arc::new(
             TokenFacts::new(
-                user.to_owned(),
+                Subject::parse(user).unwrap(),
                 ClientId::parse("c").unwrap(),
                 Issuer::parse(ISSUER).unwrap(),
             )
@@ -72,7 +72,7 @@ async fn listener() -> (TcpListener, SocketAddr) {
 
 /// Gives back what it gets, as it comes.
 async fn echo(request: Request<Body>) -> Result<Response<Body>, Infallible> {
-    let user = request.extensions().get::<Granted>().unwrap().subject().to_owned();
+    let user = request.extensions().get::<Granted>().unwrap().subject().to_string();
     Ok(Response::builder().header("user", user).body(request.into_body()).unwrap())
 }
 
@@ -203,7 +203,7 @@ impl Service<Request<tonic::body::Body>> for Talk {
 
     fn call(&mut self, request: Request<tonic::body::Body>) -> Self::Future {
         let answer = service_fn(async |request: tonic::Request<Streaming<Bytes>>| {
-            let user = request.extensions().get::<Granted>().unwrap().subject().to_owned();
+            let user = request.extensions().get::<Granted>().unwrap().subject().to_string();
             let answers = request.into_inner().map(move |message| {
                 message.map(|message| Bytes::from([user.as_bytes(), b": ", &message].concat()))
             });

@@ -3,7 +3,7 @@
 use authorization_server::ClientRecord;
 use authorization_server::store::CreateOutcome;
 use authorization_server::store::rows::ClientIndex;
-use oauth_types::{ClientId, UnixTime};
+use oauth_types::{ClientId, Subject, UnixTime};
 
 use crate::failure::Failure;
 use crate::row::{read, read_body, read_optional_time, read_text, saturating, time};
@@ -143,7 +143,7 @@ pub(crate) async fn delete(session: &mut Session, client_id: &ClientId) -> Resul
 
 pub(crate) async fn revoke_subject(
     session: &mut Session,
-    subject: &str,
+    subject: &Subject,
     client_id: Option<&ClientId>,
 ) -> Result<(), Failure> {
     // In the order of `delete`, for the same reason.
@@ -154,5 +154,5 @@ pub(crate) async fn revoke_subject(
          WHERE subject = $1 AND ($2::text IS NULL OR client_id = $2) AND NOT revoked",
     ];
     let client_id = client_id.map(ClientId::as_str);
-    session.change_all(&statements, &[&subject.as_bytes(), &client_id]).await
+    session.change_all(&statements, &[&subject.as_str().as_bytes(), &client_id]).await
 }

@@ -20,7 +20,7 @@ pub(crate) async fn insert(session: &mut Session, code: &CodeRecord) -> Result<(
             &[
                 &code.digest.as_bytes().as_slice(),
                 &code.client_id.as_str(),
-                &code.subject.as_bytes(),
+                &code.subject.as_str().as_bytes(),
                 &time(code.expires_at),
                 &code.redeemed.as_ref().map(|family| family.as_bytes().as_slice()),
                 &code.body()?.as_str(),
@@ -99,7 +99,7 @@ pub(crate) async fn redeem(
                 &time(now),
                 &family.id.as_bytes().as_slice(),
                 &family.client_id.as_str(),
-                &family.subject.as_bytes(),
+                &family.subject.as_str().as_bytes(),
                 &family.resource.as_str(),
                 &time(family.expires_at),
                 &time(family.idle_until),

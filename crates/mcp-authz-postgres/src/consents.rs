@@ -35,7 +35,7 @@ pub(crate) async fn put(session: &mut Session, consent: &ConsentRecord) -> Resul
             statement,
             &[
                 &consent.key.as_bytes().as_slice(),
-                &consent.subject.as_bytes(),
+                &consent.subject.as_str().as_bytes(),
                 &consent.client_id.as_str(),
                 &time(consent.until),
                 &consent.body()?.as_str(),

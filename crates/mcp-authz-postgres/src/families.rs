@@ -43,7 +43,7 @@ pub(crate) async fn insert(
             &[
                 &family.id.as_bytes().as_slice(),
                 &family.client_id.as_str(),
-                &family.subject.as_bytes(),
+                &family.subject.as_str().as_bytes(),
                 &family.resource.as_str(),
                 &time(family.expires_at),
                 &time(family.idle_until),

@@ -2,7 +2,7 @@
 
 use authorization_server::store::FamilyId;
 use authorization_server::store::rows::RecordBody;
-use oauth_types::{SecretDigest, UnixTime};
+use oauth_types::{SecretDigest, Subject, UnixTime};
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 
@@ -56,8 +56,9 @@ pub(crate) fn read_body(row: &Row, column: usize) -> Result<RecordBody, Failure>
 }
 
 /// Reads a subject, which is stored as bytes because it may contain NUL.
-pub(crate) fn read_subject(row: &Row, column: usize) -> Result<String, Failure> {
-    String::from_utf8(read(row, column)?).map_err(|_| Failure::Damaged)
+pub(crate) fn read_subject(row: &Row, column: usize) -> Result<Subject, Failure> {
+    let text = String::from_utf8(read(row, column)?).map_err(|_| Failure::Damaged)?;
+    Subject::try_from(text).map_err(|_| Failure::Damaged)
 }
 
 /// Reads the digest in a column.

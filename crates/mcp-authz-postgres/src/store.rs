@@ -13,7 +13,7 @@ use authorization_server::{ClientRecord, ServerKeys, Store};
 use client_auth::Replay;
 use deadpool_postgres::Pool;
 use mcp_authz_keys::KeyFileError;
-use oauth_types::{ClientId, SecretDigest, UnixTime};
+use oauth_types::{ClientId, SecretDigest, Subject, UnixTime};
 use tokio::time::Instant;
 
 use crate::failure::Failure;
@@ -178,7 +178,7 @@ impl Store for PostgresStore {
 
     async fn revoke_subject(
         &self,
-        subject: &str,
+        subject: &Subject,
         client_id: Option<&ClientId>,
         _: UnixTime,
     ) -> Result<(), StoreError> {

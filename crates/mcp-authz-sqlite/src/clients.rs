@@ -3,7 +3,7 @@
 use authorization_server::ClientRecord;
 use authorization_server::store::rows::ClientIndex;
 use authorization_server::store::{CreateOutcome, NewFamily};
-use oauth_types::{ClientId, UnixTime};
+use oauth_types::{ClientId, Subject, UnixTime};
 use rusqlite::{Connection, params};
 
 use crate::failure::Failure;
@@ -119,7 +119,7 @@ pub(crate) fn delete(connection: &Connection, client_id: &ClientId) -> Result<()
 
 pub(crate) fn revoke_subject(
     connection: &Connection,
-    subject: &str,
+    subject: &Subject,
     client_id: Option<&ClientId>,
 ) -> Result<(), Failure> {
     for statement in [
@@ -130,7 +130,7 @@ pub(crate) fn revoke_subject(
     ] {
         connection
             .prepare_cached(statement)?
-            .execute(params![subject, client_id.map(ClientId::as_str)])?;
+            .execute(params![subject.as_str(), client_id.map(ClientId::as_str)])?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use authorization_server::store::rows::CodeIndex;
 use authorization_server::store::{CodeRecord, FamilyId, NewFamily, RedeemOutcome};
-use oauth_types::{ClientId, SecretDigest, UnixTime};
+use oauth_types::{ClientId, SecretDigest, Subject, UnixTime};
 use rusqlite::{Connection, Row, params};
 
 use crate::failure::Failure;
@@ -19,7 +19,7 @@ pub(crate) fn insert(connection: &Connection, code: &CodeRecord) -> Result<(), F
         .execute(params![
             code.digest.as_bytes(),
             code.client_id.as_str(),
-            code.subject,
+            code.subject.as_str(),
             time(code.expires_at),
             code.redeemed.as_ref().map(FamilyId::as_bytes),
             code.body()?.as_str(),
@@ -39,7 +39,7 @@ pub(crate) fn read(
         let index = CodeIndex {
             digest: read_digest(row, 0)?,
             client_id: read_text(row, 1, ClientId::parse)?,
-            subject: row.get(2)?,
+            subject: read_text(row, 2, Subject::parse)?,
             expires_at: read_time(row, 3)?,
             redeemed: read_family(row, 4)?,
         };

@@ -2,7 +2,7 @@
 
 use authorization_server::store::ConsentRecord;
 use authorization_server::store::rows::ConsentIndex;
-use oauth_types::{ClientId, SecretDigest};
+use oauth_types::{ClientId, SecretDigest, Subject};
 use rusqlite::{Connection, params};
 
 use crate::failure::Failure;
@@ -18,7 +18,7 @@ pub(crate) fn read(
     first(query.query([key.as_bytes()])?, |row| {
         let index = ConsentIndex {
             key: read_digest(row, 0)?,
-            subject: row.get(1)?,
+            subject: read_text(row, 1, Subject::parse)?,
             client_id: read_text(row, 2, ClientId::parse)?,
             until: read_time(row, 3)?,
         };
@@ -34,7 +34,7 @@ pub(crate) fn put(connection: &Connection, consent: &ConsentRecord) -> Result<()
         )?
         .execute(params![
             consent.key.as_bytes(),
-            consent.subject,
+            consent.subject.as_str(),
             consent.client_id.as_str(),
             time(consent.until),
             consent.body()?.as_str(),

@@ -4,7 +4,7 @@ use authorization_server::store::rows::{AccessIndex, FamilyIndex};
 use authorization_server::store::{
     AccessRecord, FamilyId, FamilyRecord, Generation, NewAccess, NewFamily, RotateOutcome, Rotation,
 };
-use oauth_types::{ClientId, ResourceUri, SecretDigest, UnixTime};
+use oauth_types::{ClientId, ResourceUri, SecretDigest, Subject, UnixTime};
 use rusqlite::{Connection, params};
 
 use crate::clients;
@@ -28,7 +28,7 @@ pub(crate) fn insert(
         .execute(params![
             family.id.as_bytes(),
             family.client_id.as_str(),
-            family.subject,
+            family.subject.as_str(),
             family.resource.as_str(),
             time(family.expires_at),
             time(family.idle_until),
@@ -88,7 +88,7 @@ pub(crate) fn read(
     first(query.query([id.as_bytes()])?, |row| {
         let index = FamilyIndex {
             client_id: read_text(row, 0, ClientId::parse)?,
-            subject: row.get(1)?,
+            subject: read_text(row, 1, Subject::parse)?,
             resource: read_text(row, 2, ResourceUri::parse)?,
             expires_at: read_time(row, 3)?,
             idle_until: read_time(row, 4)?,
@@ -196,7 +196,7 @@ pub(crate) fn access(
         let index = AccessIndex {
             family: FamilyId::from_bytes(row.get(0)?),
             client_id: read_text(row, 1, ClientId::parse)?,
-            subject: row.get(2)?,
+            subject: read_text(row, 2, Subject::parse)?,
             resource: read_text(row, 3, ResourceUri::parse)?,
             expires_at: read_time(row, 4)?,
         };

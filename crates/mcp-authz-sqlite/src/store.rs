@@ -10,7 +10,7 @@ use authorization_server::{ClientRecord, ServerKeys, Store};
 use client_auth::Replay;
 use futures::lock::Mutex;
 use mcp_authz_keys::KeyFileError;
-use oauth_types::{ClientId, SecretDigest, UnixTime};
+use oauth_types::{ClientId, SecretDigest, Subject, UnixTime};
 use rusqlite::Connection;
 
 use crate::failure::Failure;
@@ -174,11 +174,11 @@ impl Store for SqliteStore {
 
     async fn revoke_subject(
         &self,
-        subject: &str,
+        subject: &Subject,
         client_id: Option<&ClientId>,
         _: UnixTime,
     ) -> Result<(), StoreError> {
-        let (subject, client_id) = (subject.to_owned(), client_id.cloned());
+        let (subject, client_id) = (subject.clone(), client_id.cloned());
         self.write(move |connection| {
             clients::revoke_subject(connection, &subject, client_id.as_ref())
         })

@@ -2,6 +2,7 @@
 
 use crate::client_id::ClientId;
 use crate::scope::ScopeSet;
+use crate::subject::Subject;
 use crate::thumbprint::Thumbprint;
 use crate::time::UnixTime;
 use crate::uri::{Issuer, ResourceUri};
@@ -11,10 +12,10 @@ use crate::uri::{Issuer, ResourceUri};
 /// Share it in an [`Arc`](std::sync::Arc) between the store or cache, the access decision and the request's handler.
 ///
 /// ```
-/// use oauth_types::{ClientId, Issuer, ResourceUri, ScopeSet, TokenFacts, UnixTime};
+/// use oauth_types::{ClientId, Issuer, ResourceUri, ScopeSet, Subject, TokenFacts, UnixTime};
 ///
 /// let (client, issuer) = (ClientId::parse("c1")?, Issuer::parse("https://as.example")?);
-/// let facts = TokenFacts::new("alice", client, issuer)
+/// let facts = TokenFacts::new(Subject::parse("alice")?, client, issuer)
 ///     .with_scopes(ScopeSet::parse("files:read")?)
 ///     .with_audience([ResourceUri::parse("https://rs.example/mcp")?])
 ///     .with_expires_at(UnixTime::from_secs(600));
@@ -25,7 +26,7 @@ use crate::uri::{Issuer, ResourceUri};
 #[non_exhaustive]
 pub struct TokenFacts {
     /// Resource owner, or the client itself if no user is involved.
-    pub subject: String,
+    pub subject: Subject,
     /// Client that the token was issued to.
     pub client_id: ClientId,
     /// Authorization server that issued the token.
@@ -51,9 +52,9 @@ impl TokenFacts {
     /// All else begins with values that grant no access: no scope, no audience, and no expiry time, without which a
     /// resource server refuses the token.
     #[must_use]
-    pub fn new(subject: impl Into<String>, client_id: ClientId, issuer: Issuer) -> Self {
+    pub fn new(subject: Subject, client_id: ClientId, issuer: Issuer) -> Self {
         Self {
-            subject: subject.into(),
+            subject,
             client_id,
             issuer,
             scopes: ScopeSet::empty(),

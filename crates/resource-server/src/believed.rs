@@ -43,13 +43,13 @@ impl Believed {
 
 #[cfg(test)]
 mod tests {
-    use oauth_types::{ClientId, Issuer};
+    use oauth_types::{ClientId, Issuer, Subject};
 
     use super::*;
 
     fn believed(expires_at: Option<u64>, window: u64) -> Believed {
         let facts = TokenFacts::new(
-            "alice",
+            Subject::parse("alice").unwrap(),
             ClientId::parse("c").unwrap(),
             Issuer::parse("https://as.example").unwrap(),
         )

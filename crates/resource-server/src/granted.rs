@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use oauth_types::{
-    ClientId, Issuer, ResourceUri, ScopeSet, Thumbprint, TokenFacts, TokenType, UnixTime,
+    ClientId, Issuer, ResourceUri, ScopeSet, Subject, Thumbprint, TokenFacts, TokenType, UnixTime,
 };
 use scope_stepup::{ScopeOrder, check};
 
@@ -78,7 +78,7 @@ pub struct Granted {
 impl Granted {
     /// Returns the user, or the client itself if no user is involved.
     #[must_use]
-    pub fn subject(&self) -> &str {
+    pub fn subject(&self) -> &Subject {
         &self.facts.subject
     }
 

@@ -30,8 +30,8 @@ use bytes::Bytes;
 use client_auth::{InvalidKeys, VerifyingKeys, claimed_issuer, claimed_type};
 use http::{Response, StatusCode};
 use oauth_types::{
-    ClientId, DocumentError, Issuer, KeySet, ResourceUri, Secret, SigningAlgorithm, TokenFacts,
-    UnixTime,
+    ClientId, DocumentError, Issuer, KeySet, ResourceUri, Secret, SigningAlgorithm, Subject,
+    TokenFacts, UnixTime,
 };
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -374,7 +374,8 @@ impl JwtTokens {
         if !self.issuer.is(&claims.iss) {
             return Err(JwtRefused::Claims);
         }
-        let subject = claims.sub.filter(|sub| !sub.is_empty()).ok_or(JwtRefused::NoSubject)?;
+        let subject = claims.sub.and_then(|sub| Subject::try_from(sub).ok());
+        let subject = subject.ok_or(JwtRefused::NoSubject)?;
         let latest = now.plus(SKEW);
         let is_later = |time: Option<UnixTime>| time.is_some_and(|time| time > latest);
         if is_later(claims.nbf) || is_later(claims.iat) || claims.exp > latest.plus(Self::LIFETIME)

@@ -1,6 +1,6 @@
 //! Keys of ownership and quotas: `Principal` and `Account`.
 
-use oauth_types::{ClientId, Issuer, SecretDigest, TokenFacts};
+use oauth_types::{ClientId, Issuer, SecretDigest, Subject, TokenFacts};
 
 /// Owner of a session or stream: a user, through one client, at one authorization server.
 ///
@@ -19,7 +19,7 @@ impl Principal {
         Self(SecretDigest::of(""))
     }
 
-    pub(crate) fn new(issuer: &Issuer, client_id: &ClientId, subject: &str) -> Self {
+    pub(crate) fn new(issuer: &Issuer, client_id: &ClientId, subject: &Subject) -> Self {
         // The lengths precede the texts, so that different triples have different texts.
         let (issuer, client_id) = (issuer.as_str(), client_id.as_str());
         let text = format!("{} {} {issuer}{client_id}{subject}", issuer.len(), client_id.len());
@@ -47,7 +47,7 @@ impl Account {
         Self(SecretDigest::of(""))
     }
 
-    pub(crate) fn new(issuer: &Issuer, subject: &str) -> Self {
+    pub(crate) fn new(issuer: &Issuer, subject: &Subject) -> Self {
         let issuer = issuer.as_str();
         Self(SecretDigest::of(&format!("{} {issuer}{subject}", issuer.len())))
     }
@@ -60,7 +60,8 @@ mod tests {
     fn named(issuer: &str, client: &str, subject: &str) -> (Principal, Account) {
         let issuer = Issuer::parse(&format!("https://{issuer}.example")).unwrap();
         let client = ClientId::parse(client).unwrap();
-        (Principal::new(&issuer, &client, subject), Account::new(&issuer, subject))
+        let subject = Subject::parse(subject).unwrap();
+        (Principal::new(&issuer, &client, &subject), Account::new(&issuer, &subject))
     }
 
     #[test]

@@ -129,12 +129,13 @@ impl SeenProofs {
 
 #[cfg(test)]
 mod tests {
-    use oauth_types::Issuer;
+    use oauth_types::{Issuer, Subject};
 
     use super::*;
 
     fn account(subject: &str) -> Account {
-        Account::new(&Issuer::parse("https://as.example").unwrap(), subject)
+        let issuer = Issuer::parse("https://as.example").unwrap();
+        Account::new(&issuer, &Subject::parse(subject).unwrap())
     }
 
     fn put(own: &mut SeenProofs, jti: &str, until: u64, subject: &str, now: u64) -> Option<Replay> {

@@ -56,7 +56,7 @@ impl Files {
         // The layer puts it there, and lets nobody through without.
         let Some(user) = request.extensions.get::<Granted>() else { return "who are you?".into() };
         let bytes = file.content.len();
-        self.lock().insert(file.name, (file.content, user.subject().to_owned()));
+        self.lock().insert(file.name, (file.content, user.subject().to_string()));
         format!("written, {bytes} bytes")
     }
 }

@@ -22,7 +22,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use iss_validate::{Callback, Expected, Validated, ValidatedCode};
 use mcp_authz_axum::{Browser, Login, User};
 use oauth_types::{
-    CodeVerifier, EndpointUrl, Entropy, FormPairs, FormWriter, Issuer, Secret, State,
+    CodeVerifier, EndpointUrl, Entropy, FormPairs, FormWriter, Issuer, Secret, State, Subject,
     TokenResponse, encode_component,
 };
 use serde::Deserialize;
@@ -173,8 +173,8 @@ impl ProviderLogin {
         let answer = Self::body(request).await?;
         let info: UserInfo = serde_json::from_slice(&answer)?;
         // Another provider may have the same `sub` for somebody else.
-        let subject = format!("{} {}", provider.issuer, info.sub);
-        let name = info.name.unwrap_or_else(|| subject.clone());
+        let subject = Subject::try_from(format!("{} {}", provider.issuer, info.sub))?;
+        let name = info.name.unwrap_or_else(|| subject.to_string());
         Ok(User::new(subject, name))
     }
 

@@ -8,7 +8,7 @@ use axum::body::Body;
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use mcp_authz_axum::User;
-use oauth_types::{CodeVerifier, EndpointUrl, Entropy, FormPairs, SecretDigest};
+use oauth_types::{CodeVerifier, EndpointUrl, Entropy, FormPairs, SecretDigest, Subject};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -148,7 +148,7 @@ impl Servers {
         let answer: Value = serde_json::from_str(&answer).unwrap();
         let digest = SecretDigest::of(answer["access_token"].as_str().unwrap());
         let record = self.store.access(&digest, oauth_types::UnixTime::from_secs(0)).await;
-        record.unwrap().unwrap().subject
+        record.unwrap().unwrap().subject.to_string()
     }
 }
 
@@ -356,7 +356,8 @@ async fn a_visit_that_was_changed_or_is_another_servers_is_not_opened() {
 
 #[test]
 fn a_user_has_some_sessions_and_the_next_ends_the_oldest_of_them() {
-    let (sessions, user) = (Sessions::default(), |name: &str| User::new(name, name));
+    let (sessions, user) =
+        (Sessions::default(), |name: &str| User::new(Subject::parse(name).unwrap(), name));
     let bob = sessions.begin(user("bob")).unwrap();
     let first = sessions.begin(user("alice")).unwrap();
     let all: Vec<_> = (0..100).map(|_| sessions.begin(user("alice")).unwrap()).collect();

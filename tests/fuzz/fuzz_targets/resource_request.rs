@@ -11,7 +11,8 @@ use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, Request, StatusCode};
 use libfuzzer_sys::fuzz_target;
 use oauth_types::{
-    BearerChallenge, ClientId, Entropy, Issuer, ResourceUri, ScopeSet, Secret, Thumbprint, UnixTime,
+    BearerChallenge, ClientId, Entropy, Issuer, ResourceUri, ScopeSet, Secret, Subject, Thumbprint,
+    UnixTime,
 };
 use resource_server::{Denial, Granted, Recognition, Resource, SeenProofs, TokenFacts};
 use scope_stepup::NoHierarchy;
@@ -213,7 +214,7 @@ fuzz_target!(|input: Input<'_>| {
         let key = bound.map(|by_other| KEYS[usize::from(by_other)].thumbprint());
         Arc::new(
             TokenFacts::new(
-                "alice",
+                Subject::parse("alice").unwrap(),
                 ClientId::parse("c").unwrap(),
                 Issuer::parse("https://as.example").unwrap(),
             )

@@ -8,17 +8,20 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use arbitrary::Arbitrary;
-use authorization_server::store::rows::CodeIndex;
-use authorization_server::{ClientRecord, Config, Environment, IdentityProvider, MemoryStore, ServerKey, ServerKeys, Refusal, Store, token};
 use authorization_server::store::CodeRecord;
+use authorization_server::store::rows::CodeIndex;
+use authorization_server::{
+    ClientRecord, Config, Environment, IdentityProvider, MemoryStore, Refusal, ServerKey,
+    ServerKeys, Store, token,
+};
 use bytes::Bytes;
-use client_auth::{VerifyingKeys, Registered};
+use client_auth::{Registered, VerifyingKeys};
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, Request, Response};
 use libfuzzer_sys::fuzz_target;
 use oauth_types::{
     AuthMethod, ClientId, CodeVerifier, Entropy, FormPairs, FormWriter, Issuer, RedirectUri,
-    ResourceUri, ScopeSet, Secret, SecretDigest, UnixTime,
+    ResourceUri, ScopeSet, Secret, SecretDigest, Subject, UnixTime,
 };
 
 const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
@@ -141,7 +144,7 @@ fn insert_code(store: &MemoryStore, code: &str) {
     let index = CodeIndex {
         digest: SecretDigest::of(code),
         client_id: ClientId::parse("public").unwrap(),
-        subject: "user".to_owned(),
+        subject: Subject::parse("user").unwrap(),
         expires_at: UnixTime::from_secs(NOW.as_secs() + 60),
         redeemed: None,
     };

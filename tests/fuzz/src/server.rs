@@ -6,12 +6,17 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use authorization_server::{Approved, Asking, AuthorizationRequest, Environment, NeedsConsent, PageError, RedirectError, Refusal, Store as _, revoke, token};
 use authorization_server::store::FamilyId;
+use authorization_server::{
+    Approved, Asking, AuthorizationRequest, Environment, NeedsConsent, PageError, RedirectError,
+    Refusal, Store as _, revoke, token,
+};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{Request, Response};
-use oauth_types::{Entropy, FormPairs, FormWriter, ResourceUri, ScopeSet, SecretDigest, UnixTime};
+use oauth_types::{
+    Entropy, FormPairs, FormWriter, ResourceUri, ScopeSet, SecretDigest, Subject, UnixTime,
+};
 use serde_json::Value;
 
 use crate::acts::{Act, Ask, Extra, Sender, Trouble};
@@ -22,6 +27,10 @@ use crate::cast::{
 use crate::witness::{Fault, Witness, now};
 
 const USER: &str = "alice";
+
+fn user() -> Subject {
+    Subject::parse(USER).unwrap()
+}
 
 /// A code as its client knows it.
 struct Code {
@@ -158,7 +167,7 @@ impl Server {
             Act::Withdraw { client } => {
                 let client = client.map(|client| usize::from(client) % CLIENTS.len());
                 let id = client.map(|client| &authorization_server().1[client].client_id);
-                now(self.store.revoke_subject(USER, id, self.at)).unwrap();
+                now(self.store.revoke_subject(&user(), id, self.at)).unwrap();
                 self.agreements.retain(|own| client.is_some_and(|client| client != own.client));
             }
             Act::Pass { time } => {
@@ -260,7 +269,7 @@ impl Server {
         let code = code.expect("I4: tokens of no code");
         assert_eq!(code.client, client, "tokens for another client");
         assert_eq!(row.client_id.as_str(), CLIENTS[client].id);
-        assert_eq!((&*row.subject, &row.resource), (USER, &code.resource), "I5");
+        assert_eq!((row.subject.as_str(), &row.resource), (USER, &code.resource), "I5");
         assert!(!row.scopes.exceeds(&code.scopes), "I5: more than was agreed to");
         let said = ScopeSet::parse(answer["scope"].as_str().unwrap()).unwrap();
         assert_eq!(said, row.scopes, "I5: the answer says something else");

@@ -7,10 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
 use arbitrary::Arbitrary;
+use authorization_server::store::{
+    AccessRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord, NewAccess,
+    NewFamily, OnceKind, RedeemOutcome, RotateOutcome, Rotation, StoreError,
+};
 use authorization_server::{ClientRecord, MemoryStore, Store};
-use authorization_server::store::{AccessRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord, NewAccess, NewFamily, OnceKind, RedeemOutcome, RotateOutcome, Rotation, StoreError};
 use client_auth::Replay;
-use oauth_types::{ClientId, SecretDigest, UnixTime};
+use oauth_types::{ClientId, SecretDigest, Subject, UnixTime};
 
 /// The call that fails, counted from the next one, and whether it does so before the change or after it.
 #[derive(Arbitrary, Clone, Copy, Debug)]
@@ -209,8 +212,8 @@ impl Model {
     }
 
     /// Everything of this client, or of this user with it.
-    fn revoke_all(&mut self, client: Option<&ClientId>, subject: Option<&str>) {
-        let is_meant = |own: &ClientId, user: &str| {
+    fn revoke_all(&mut self, client: Option<&ClientId>, subject: Option<&Subject>) {
+        let is_meant = |own: &ClientId, user: &Subject| {
             client.is_none_or(|client| client == own) && subject.is_none_or(|own| own == user)
         };
         self.codes.retain(|_, code| !is_meant(&code.client_id, &code.subject));
@@ -283,7 +286,7 @@ impl Store for Witness {
 
     async fn revoke_subject(
         &self,
-        subject: &str,
+        subject: &Subject,
         client: Option<&ClientId>,
         at: UnixTime,
     ) -> Result<(), StoreError> {

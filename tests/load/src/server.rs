@@ -13,7 +13,9 @@ use mcp_authz_axum::{
     AuthorizationServer, Browser, ConnectionLimits, Login, Protect, StoreVerifier, User,
     WebDocuments, metadata_routes, serve,
 };
-use oauth_types::{AuthMethod, ClientId, Entropy, Issuer, ResourceUri, ScopeSet, Secret, UnixTime};
+use oauth_types::{
+    AuthMethod, ClientId, Entropy, Issuer, ResourceUri, ScopeSet, Secret, Subject, UnixTime,
+};
 use resource_server::{OperationScopes, Resource};
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
@@ -73,8 +75,9 @@ impl Login for ByCookie {
     async fn browser(&self, headers: &HeaderMap, _: &str) -> Browser {
         let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
         let mut pairs = lines.flat_map(|line| line.split("; "));
-        match pairs.find_map(|pair| pair.strip_prefix("user=")) {
-            Some(user) => Browser::User(User::new(user, user)),
+        let named = pairs.find_map(|pair| pair.strip_prefix("user="));
+        match named.and_then(|name| Subject::parse(name).ok()) {
+            Some(user) => Browser::User(User::new(user.clone(), user)),
             None => Browser::SendTo("/login".to_owned()),
         }
     }

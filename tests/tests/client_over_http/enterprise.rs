@@ -67,7 +67,7 @@ async fn c_ext_2_a_token_9_a_user_of_an_enterprise_logs_in_and_steps_up_without_
             config.with_identity_provider(IdentityProvider::new(issuer, keys)).unwrap()
         },
         |granted| {
-            assert_eq!(granted.subject(), "https://idp.example#alice");
+            assert_eq!(granted.subject().as_str(), "https://idp.example#alice");
             StatusCode::OK.into_response()
         },
     )

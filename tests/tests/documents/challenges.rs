@@ -11,7 +11,7 @@ use http::header::{HOST, WWW_AUTHENTICATE};
 use http::{HeaderMap, Request, StatusCode};
 use mcp_authz_axum::{Clock, Protect, TokenVerifier, VerifierUnavailable};
 use oauth_types::{
-    BearerChallenge, ClientId, Issuer, ResourceUri, ScopeSet, Secret, Thumbprint, UnixTime,
+    BearerChallenge, ClientId, Issuer, ResourceUri, ScopeSet, Secret, Subject, Thumbprint, UnixTime,
 };
 use reqwest::Url;
 use resource_server::{OperationScopes, Resource, TokenFacts};
@@ -37,13 +37,14 @@ impl TokenVerifier for Spoken {
         }
         let key = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
         let issuer = if is("foreign") { "https://other.example" } else { ISSUER };
-        let facts =
-            TokenFacts::new("alice", ClientId::parse("c").unwrap(), Issuer::parse(issuer).unwrap())
-                .with_audience(if is("sibling") { vec![] } else { vec![self.0.clone()] })
-                .with_expires_at(
-                    (!is("endless")).then(|| if is("dead") { now } else { now.plus(HOUR) }),
-                )
-                .with_jkt(is("bound").then(|| Thumbprint::parse(key).unwrap()));
+        let facts = TokenFacts::new(
+            Subject::parse("alice").unwrap(),
+            ClientId::parse("c").unwrap(),
+            Issuer::parse(issuer).unwrap(),
+        )
+        .with_audience(if is("sibling") { vec![] } else { vec![self.0.clone()] })
+        .with_expires_at((!is("endless")).then(|| if is("dead") { now } else { now.plus(HOUR) }))
+        .with_jkt(is("bound").then(|| Thumbprint::parse(key).unwrap()));
         Ok((!is("unknown")).then(|| Arc::new(facts)))
     }
 }

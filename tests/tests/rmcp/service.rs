@@ -9,7 +9,7 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use mcp_authz_axum::{Protect, TokenVerifier, VerifierUnavailable};
-use oauth_types::{ClientId, Issuer, ResourceUri, ScopeSet, Secret, UnixTime};
+use oauth_types::{ClientId, Issuer, ResourceUri, ScopeSet, Secret, Subject, UnixTime};
 use resource_server::{Resource, TokenFacts};
 use rmcp::ServerHandler;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
@@ -33,7 +33,7 @@ impl TokenVerifier for Spoken {
         let Some((user, scopes)) = token.expose().split_once('.') else { return Ok(None) };
         Ok(Some(Arc::new(
             TokenFacts::new(
-                user.to_owned(),
+                Subject::parse(user).unwrap(),
                 ClientId::parse("c").unwrap(),
                 Issuer::parse("https://as.example").unwrap(),
             )

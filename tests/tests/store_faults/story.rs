@@ -5,7 +5,7 @@ use authorization_server::Store;
 use authorization_server::store::FamilyId;
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use oauth_types::{CodeVerifier, Entropy, FormWriter, SecretDigest};
+use oauth_types::{CodeVerifier, Entropy, FormWriter, SecretDigest, Subject};
 use serde_json::json;
 
 use crate::site::{APP, Answer, DPOP, MACHINE, MCP, Site, id, plain};
@@ -305,7 +305,10 @@ impl<'a, S: Store + 'static> Story<'a, S> {
             self.ends(held).await;
         }
         let now = site.now();
-        site.operate(async || site.store.revoke_subject("demo", Some(&client_id), now).await).await;
+        site.operate(async || {
+            site.store.revoke_subject(&Subject::parse("demo").unwrap(), Some(&client_id), now).await
+        })
+        .await;
         for held in held {
             let status = site.call(&held.access, || Some(site.proof(Some(&held.access)))).await;
             self.note("a withdrawn token", status);

@@ -30,7 +30,7 @@ impl<'a> Claims<'a> {
     pub(super) fn new(issuer: &'a Issuer, id: &'a Secret, about: &About<'a>) -> Self {
         Self {
             iss: issuer.as_str(),
-            sub: about.subject,
+            sub: about.subject.as_str(),
             aud: about.resource.as_str(),
             exp: about.expires_at,
             iat: about.issued_at,

@@ -8,7 +8,7 @@ use http::{HeaderValue, Response, StatusCode};
 use iss_validate::{AuthorizationResponse, IssuerIdentification, Outcome};
 use oauth_types::{
     AuthorizationErrorCode, ErrorDescription, ErrorResponse, RedirectUri, Secret, SecretDigest,
-    UnixTime, json_response_uncached,
+    Subject, UnixTime, json_response_uncached,
 };
 
 use super::Cause;
@@ -101,7 +101,7 @@ impl RedirectError {
     /// Returns the key of the consent under which this user is redirected, if the redirect depends on one:
     /// [`Store::read_consent`](crate::Store::read_consent).
     #[must_use]
-    pub fn consent_key(&self, subject: &str) -> Option<SecretDigest> {
+    pub fn consent_key(&self, subject: &Subject) -> Option<SecretDigest> {
         match &self.way {
             Way::Consent(destination) => destination.key(subject),
             _ => None,
@@ -110,7 +110,12 @@ impl RedirectError {
 
     /// Goes on with the user who is logged in, and with what they agreed to before, if anything.
     #[must_use]
-    pub fn with_user(self, subject: &str, consent: Option<&ConsentRecord>, now: UnixTime) -> Self {
+    pub fn with_user(
+        self,
+        subject: &Subject,
+        consent: Option<&ConsentRecord>,
+        now: UnixTime,
+    ) -> Self {
         let key = self.consent_key(subject);
         let is_known = consent.is_some_and(|own| Some(own.key) == key && now < own.until);
         let is_open = match self.way {

@@ -74,7 +74,7 @@ macro_rules! delegate_store {
             ) -> $crate::store::RotateOutcome;
             revoke_family(family: &$crate::store::FamilyId, now: $crate::oauth_types::UnixTime) -> ();
             revoke_subject(
-                subject: &str,
+                subject: &$crate::oauth_types::Subject,
                 client_id: Option<&$crate::oauth_types::ClientId>,
                 now: $crate::oauth_types::UnixTime
             ) -> ();

@@ -5,7 +5,7 @@ use core::time::Duration;
 use client_auth::Registered;
 use oauth_types::{
     ClientId, ClientMetadata, CodeChallenge, Entropy, GrantType, Issuer, RedirectUri, ResourceUri,
-    ScopeSet, SecretDigest, Thumbprint, TokenFacts, UnixTime,
+    ScopeSet, SecretDigest, Subject, Thumbprint, TokenFacts, UnixTime,
 };
 use serde::{Deserialize, Serialize};
 
@@ -118,7 +118,7 @@ pub struct CodeRecord {
     /// What they will grant.
     pub scopes: ScopeSet,
     /// Who agreed.
-    pub subject: String,
+    pub subject: Subject,
     /// When it expires; at this second it has.
     pub expires_at: UnixTime,
     /// The key that has to be held by whoever redeems it, if any (RFC 9449 §10).
@@ -135,7 +135,7 @@ pub struct ConsentRecord {
     /// The digest of user, client, redirect URI and resource.
     pub key: SecretDigest,
     /// Who agreed.
-    pub subject: String,
+    pub subject: Subject,
     /// Who may have it.
     pub client_id: ClientId,
     /// What may be granted.
@@ -203,7 +203,7 @@ pub struct NewFamily {
     /// Whose it is.
     pub client_id: ClientId,
     /// Who agreed.
-    pub subject: String,
+    pub subject: Subject,
     /// What its tokens are for.
     pub resource: ResourceUri,
     /// The most that they grant.
@@ -225,7 +225,7 @@ impl NewFamily {
     pub fn new(
         id: FamilyId,
         client_id: ClientId,
-        subject: String,
+        subject: Subject,
         resource: ResourceUri,
         access: NewAccess,
     ) -> Self {
@@ -288,7 +288,7 @@ pub struct FamilyRecord {
     /// Whose it is.
     pub client_id: ClientId,
     /// Who agreed.
-    pub subject: String,
+    pub subject: Subject,
     /// What its tokens are for.
     pub resource: ResourceUri,
     /// The most that they grant.
@@ -336,7 +336,7 @@ pub struct AccessRecord {
     /// Whom it was given to.
     pub client_id: ClientId,
     /// Who agreed.
-    pub subject: String,
+    pub subject: Subject,
     /// What it is for.
     pub resource: ResourceUri,
     /// What it grants.

@@ -25,7 +25,7 @@
 use std::borrow::Cow;
 
 use oauth_types::{
-    ClientId, CodeChallenge, RedirectUri, ResourceUri, ScopeSet, SecretDigest, UnixTime,
+    ClientId, CodeChallenge, RedirectUri, ResourceUri, ScopeSet, SecretDigest, Subject, UnixTime,
 };
 
 pub use super::body::RecordBody;
@@ -93,7 +93,7 @@ pub struct CodeIndex {
     /// Client that it was issued to.
     pub client_id: ClientId,
     /// User who agreed.
-    pub subject: String,
+    pub subject: Subject,
     /// Expiry time (exclusive): valid while `now < expires_at`.
     pub expires_at: UnixTime,
     /// The family that it was redeemed for.
@@ -172,7 +172,7 @@ pub struct FamilyIndex {
     /// Client that acts.
     pub client_id: ClientId,
     /// User who agreed.
-    pub subject: String,
+    pub subject: Subject,
     /// Audience of its tokens.
     pub resource: ResourceUri,
     /// End of the family, however often it is used.
@@ -245,7 +245,7 @@ pub struct AccessIndex {
     /// Client of the family.
     pub client_id: ClientId,
     /// User who agreed.
-    pub subject: String,
+    pub subject: Subject,
     /// Audience of the token.
     pub resource: ResourceUri,
     /// Expiry time of the token (exclusive): valid while `now < expires_at`.
@@ -287,7 +287,7 @@ pub struct ConsentIndex {
     /// The digest of user, client, redirect URI and resource.
     pub key: SecretDigest,
     /// User who agreed.
-    pub subject: String,
+    pub subject: Subject,
     /// Client that they agreed to.
     pub client_id: ClientId,
     /// Time from which on the user is asked again (inclusive).

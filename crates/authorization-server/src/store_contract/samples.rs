@@ -5,7 +5,7 @@ use core::panic::Location;
 use client_auth::Registered;
 use oauth_types::{
     AuthMethod, ClientId, ClientMetadata, CodeChallenge, Entropy, RedirectUri, ResourceUri,
-    ScopeSet, Secret, SecretDigest, Thumbprint, UnixTime,
+    ScopeSet, Secret, SecretDigest, Subject, Thumbprint, UnixTime,
 };
 
 use super::Broken;
@@ -76,6 +76,14 @@ pub(super) fn operators(number: u64) -> Result<ClientRecord, Broken> {
     Ok(ClientRecord { unused_until: None, of_operator: true, ..client(number)? })
 }
 
+pub(super) fn subject(name: &str) -> Result<Subject, Broken> {
+    right(Subject::parse(name))
+}
+
+fn user(number: u64) -> Result<Subject, Broken> {
+    subject(&format!("user {number}"))
+}
+
 /// A code for client `number`, good for a minute.
 pub(super) fn code(number: u64) -> Result<CodeRecord, Broken> {
     Ok(CodeRecord {
@@ -85,7 +93,7 @@ pub(super) fn code(number: u64) -> Result<CodeRecord, Broken> {
         challenge: right(CodeChallenge::parse(&"c".repeat(43)))?,
         resource: right(ResourceUri::parse("https://rs.example/mcp"))?,
         scopes: right(ScopeSet::parse("files:read files:write"))?,
-        subject: format!("user {number}"),
+        subject: user(number)?,
         expires_at: after(MINUTE),
         jkt: None,
         redeemed: None,
@@ -101,7 +109,7 @@ pub(super) fn family(number: u64) -> Result<NewFamily, Broken> {
     Ok(NewFamily {
         id: family_id(number),
         client_id: client_id(number),
-        subject: format!("user {number}"),
+        subject: user(number)?,
         resource: right(ResourceUri::parse("https://rs.example/mcp"))?,
         scopes: right(ScopeSet::parse("files:read files:write"))?,
         expires_at: after(30 * DAY),
@@ -142,7 +150,7 @@ pub(super) fn rotation(number: u64, presented: u64, new_access: u64) -> Result<R
 pub(super) fn consent(number: u64) -> Result<ConsentRecord, Broken> {
     Ok(ConsentRecord {
         key: digest("consent", number),
-        subject: format!("user {number}"),
+        subject: user(number)?,
         client_id: client_id(number),
         scopes: right(ScopeSet::parse("files:read"))?,
         metadata: digest("metadata", number),

@@ -1,18 +1,18 @@
 //! What ends with a user, or with a user's trust in a client.
 
-use super::samples::{access, after, client, client_id, code, consent, family, rotation};
+use super::samples::{access, after, client, client_id, code, consent, family, rotation, subject};
 use super::{Broken, fits, same};
 use crate::store::{RotateOutcome, Store};
 
 /// A user at a client, with a code on its way, a family and a consent under this number.
-async fn stock<S: Store>(store: &S, number: u64, subject: &str, client: u64) -> Result<(), Broken> {
+async fn stock<S: Store>(store: &S, number: u64, user: &str, client: u64) -> Result<(), Broken> {
     let (mut code, mut family, mut consent) = (code(number)?, family(number)?, consent(number)?);
     code.client_id = client_id(client);
     family.client_id = client_id(client);
     consent.client_id = client_id(client);
-    subject.clone_into(&mut code.subject);
-    subject.clone_into(&mut family.subject);
-    subject.clone_into(&mut consent.subject);
+    code.subject = subject(user)?;
+    family.subject = subject(user)?;
+    consent.subject = subject(user)?;
     store.insert_code(code).await?;
     store.insert_family(family, after(0)).await?;
     store.put_consent(consent).await?;
@@ -35,10 +35,10 @@ async fn lives<S: Store>(store: &S, number: u64, expected: bool) -> Result<(), B
 /// At every client, and nothing of another user. The clients stay.
 pub async fn a_user_who_is_disabled_has_nothing_left<S: Store>(store: &S) -> Result<(), Broken> {
     store.create_client(client(1)?, after(0)).await?;
-    for (number, subject, client) in [(1, "alice", 1), (2, "alice", 2), (3, "bob", 1)] {
-        stock(store, number, subject, client).await?;
+    for (number, user, client) in [(1, "alice", 1), (2, "alice", 2), (3, "bob", 1)] {
+        stock(store, number, user, client).await?;
     }
-    store.revoke_subject("alice", None, after(1)).await?;
+    store.revoke_subject(&subject("alice")?, None, after(1)).await?;
     for (number, expected) in [(1, false), (2, false), (3, true)] {
         lives(store, number, expected).await?;
     }
@@ -50,10 +50,10 @@ pub async fn a_user_who_is_disabled_has_nothing_left<S: Store>(store: &S) -> Res
 pub async fn a_client_that_one_user_does_not_trust_keeps_the_others<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
-    for (number, subject, client) in [(1, "alice", 1), (2, "alice", 2), (3, "bob", 1)] {
-        stock(store, number, subject, client).await?;
+    for (number, user, client) in [(1, "alice", 1), (2, "alice", 2), (3, "bob", 1)] {
+        stock(store, number, user, client).await?;
     }
-    store.revoke_subject("alice", Some(&client_id(1)), after(1)).await?;
+    store.revoke_subject(&subject("alice")?, Some(&client_id(1)), after(1)).await?;
     for (number, expected) in [(1, false), (2, true), (3, true)] {
         lives(store, number, expected).await?;
     }
@@ -62,18 +62,18 @@ pub async fn a_client_that_one_user_does_not_trust_keeps_the_others<S: Store>(
 
 /// Names are no patterns, and no two of them are the same.
 pub async fn a_user_is_meant_exactly<S: Store>(store: &S) -> Result<(), Broken> {
-    let others = ["Alice", "alice ", " alice", "alic", "alice2", "%", "_____", "al\u{ed}ce", ""];
-    for (number, subject) in (1..).zip(others) {
-        stock(store, number, subject, 1).await?;
+    let others = ["Alice", "alice ", " alice", "alic", "alice2", "%", "_____", "al\u{ed}ce", "\0"];
+    for (number, user) in (1..).zip(others) {
+        stock(store, number, user, 1).await?;
     }
     stock(store, 30, "alice", 1).await?;
-    store.revoke_subject("alice", None, after(1)).await?;
+    store.revoke_subject(&subject("alice")?, None, after(1)).await?;
     lives(store, 30, false).await?;
-    store.revoke_subject("%", None, after(1)).await?;
-    store.revoke_subject("' OR 1=1 --", None, after(1)).await?;
-    store.revoke_subject("", Some(&client_id(2)), after(1)).await?;
-    for (number, subject) in (1..).zip(others) {
-        lives(store, number, subject != "%").await?;
+    store.revoke_subject(&subject("%")?, None, after(1)).await?;
+    store.revoke_subject(&subject("' OR 1=1 --")?, None, after(1)).await?;
+    store.revoke_subject(&subject("\0")?, Some(&client_id(2)), after(1)).await?;
+    for (number, user) in (1..).zip(others) {
+        lives(store, number, user != "%").await?;
     }
     Ok(())
 }
@@ -81,7 +81,7 @@ pub async fn a_user_is_meant_exactly<S: Store>(store: &S) -> Result<(), Broken> 
 /// A user without anything is no error.
 pub async fn revoking_nobody_changes_nothing<S: Store>(store: &S) -> Result<(), Broken> {
     stock(store, 1, "alice", 1).await?;
-    store.revoke_subject("bob", None, after(1)).await?;
-    store.revoke_subject("alice", Some(&client_id(2)), after(1)).await?;
+    store.revoke_subject(&subject("bob")?, None, after(1)).await?;
+    store.revoke_subject(&subject("alice")?, Some(&client_id(2)), after(1)).await?;
     lives(store, 1, true).await
 }

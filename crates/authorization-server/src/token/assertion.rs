@@ -24,7 +24,7 @@ use bytes::Bytes;
 use client_auth::{Authenticated, FirstUse, Lifetime, claimed_issuer};
 use http::Response;
 use oauth_types::{
-    Audience, ResourceUri, ScopeSet, SecretDigest, Thumbprint, TokenErrorCode, UnixTime,
+    Audience, ResourceUri, ScopeSet, SecretDigest, Subject, Thumbprint, TokenErrorCode, UnixTime,
 };
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -96,7 +96,8 @@ pub(super) async fn issue<E: Environment>(
     let bound = claims.cnf.as_ref().map(|cnf| cnf.jkt);
     let scopes = scopes(config, form.scope, claims.scope, registered)?;
     // The issuer has no fragment, so that two providers never name the same user.
-    let subject = format!("{}#{}", claims.iss, claims.sub);
+    let subject = Subject::try_from(format!("{}#{}", claims.iss, claims.sub));
+    let subject = subject.map_err(|_| refuse(AssertionError::Malformed))?;
     // A client assertion's key begins with a digit. The length in front keeps two pairs from running into one text.
     let once = format!("id-jag:{}:{}{}", claims.iss.len(), claims.iss, claims.jti);
     let granted = FirstUse::new((subject, resource, scopes), SecretDigest::of(&once), until);

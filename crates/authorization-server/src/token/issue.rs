@@ -4,8 +4,8 @@ use bytes::Bytes;
 use client_auth::{Authenticated, HeldKey};
 use http::{Response, StatusCode};
 use oauth_types::{
-    ClientId, Entropy, ResourceUri, ScopeSet, Secret, Thumbprint, TokenResponse, TokenType,
-    UnixTime, json_response_uncached,
+    ClientId, Entropy, ResourceUri, ScopeSet, Secret, Subject, Thumbprint, TokenResponse,
+    TokenType, UnixTime, json_response_uncached,
 };
 
 use crate::access_token::About;
@@ -17,7 +17,7 @@ use crate::store::{FamilyId, NewAccess, NewFamily, Store as _};
 /// A grant for which an access token may be issued.
 pub(super) struct Grant<'a> {
     pub(super) client_id: &'a ClientId,
-    pub(super) subject: &'a str,
+    pub(super) subject: &'a Subject,
     pub(super) resource: &'a ResourceUri,
     pub(super) scopes: &'a ScopeSet,
     pub(super) key: Option<HeldKey>,
@@ -80,7 +80,7 @@ pub(super) async fn issue_once<E: Environment>(
     config: &Config,
     env: &E,
     client: &Authenticated,
-    (subject, resource, scopes): (String, ResourceUri, ScopeSet),
+    (subject, resource, scopes): (Subject, ResourceUri, ScopeSet),
     key: Option<HeldKey>,
     now: UnixTime,
 ) -> Result<Response<Bytes>, Refusal> {

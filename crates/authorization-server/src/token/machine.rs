@@ -13,7 +13,7 @@
 
 use bytes::Bytes;
 use http::Response;
-use oauth_types::{ScopeSet, TokenErrorCode, UnixTime};
+use oauth_types::{ScopeSet, Subject, TokenErrorCode, UnixTime};
 
 use super::issue::issue_once;
 use super::{GrantRequest, check_confidential, unknown_resource};
@@ -45,7 +45,7 @@ pub(super) async fn issue<E: Environment>(
         return Err(bad_scope());
     }
     // The client is the subject, because no user agreed (RFC 9068 §2.2).
-    let subject = client.client_id().as_str().to_owned();
+    let subject = Subject::from(client.client_id());
     let key = proof.first_use(env.store(), None, now).await?;
     issue_once(config, env, &client, (subject, resource, scopes), key, now).await
 }

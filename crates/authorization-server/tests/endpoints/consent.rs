@@ -246,7 +246,7 @@ fn sec_187_the_form_changes_nothing_but_the_answer() {
     assert_eq!(tokens["scope"], "files:read");
     let digest = SecretDigest::of(tokens["access_token"].as_str().unwrap());
     let access = block_on(server.store.access(&digest, NOW)).unwrap().unwrap();
-    assert_eq!((&*access.subject, access.client_id.as_str()), ("alice", &*client));
+    assert_eq!((access.subject.as_str(), access.client_id.as_str()), ("alice", &*client));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use authorization_server::{ClientRecord, Lifetimes, MemoryStore, Store as _};
 use client_auth::Registered;
 use http::StatusCode;
-use oauth_types::{ClientId, RedirectUri, SecretDigest};
+use oauth_types::{ClientId, RedirectUri, SecretDigest, Subject};
 use serde_json::{Value, json};
 
 use crate::pages::Login;
@@ -121,8 +121,8 @@ fn sec_177_a_user_who_is_disabled_and_a_client_that_is_not_trusted_any_more() {
         ];
         let code = living.code(&first, "alice");
         let client = only.map(|_| id(&first));
-        let outcome =
-            living.server.store.revoke_subject("alice", client.as_ref(), living.server.now());
+        let (alice, now) = (Subject::parse("alice").unwrap(), living.server.now());
+        let outcome = living.server.store.revoke_subject(&alice, client.as_ref(), now);
         block_on(outcome).unwrap();
 
         assert!(!living.is_active(&one));

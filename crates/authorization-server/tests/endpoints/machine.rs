@@ -47,7 +47,7 @@ fn a_client_that_acts_for_itself_gets_a_token_and_nothing_to_refresh() {
         let digest = SecretDigest::of(tokens["access_token"].as_str().unwrap());
         let record = block_on(server.store.access(&digest, NOW)).unwrap().unwrap();
         // Nobody else agreed to it, and it is for the resource.
-        assert_eq!((record.client_id.as_str(), &*record.subject), ("machine", "machine"));
+        assert_eq!((record.client_id.as_str(), record.subject.as_str()), ("machine", "machine"));
         assert_eq!(record.resource.as_str(), "https://rs.example/mcp");
     }
     let metadata = server.get("/.well-known/oauth-authorization-server").json();

@@ -8,6 +8,7 @@ use authorization_server::{
 use bytes::Bytes;
 use http::header::{COOKIE, LOCATION};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
+use oauth_types::Subject;
 
 use crate::answer::{Answer, Page};
 use crate::server::{Server, draw};
@@ -30,11 +31,12 @@ impl Default for Login {
 }
 
 impl Login {
-    fn user(self, headers: &HeaderMap) -> Option<String> {
-        match (cookie(headers, "user"), self) {
-            (None, Self::Everybody(name)) => Some(name.to_owned()),
-            (named, _) => named.map(str::to_owned),
-        }
+    fn user(self, headers: &HeaderMap) -> Option<Subject> {
+        let name = match (cookie(headers, "user"), self) {
+            (None, Self::Everybody(name)) => Some(name),
+            (named, _) => named,
+        };
+        name.and_then(|name| Subject::parse(name).ok())
     }
 }
 
@@ -83,7 +85,7 @@ impl<S: Store> Server<S> {
         let request = match parsed.with_client(client, now)?.check() {
             Ok(request) => request,
             Err(error) => {
-                return Ok(send_back(self.for_user(error, user.as_deref()).await, headers));
+                return Ok(send_back(self.for_user(error, user.as_ref()).await, headers));
             }
         };
         let Some(user) = user else {
@@ -95,7 +97,7 @@ impl<S: Store> Server<S> {
                 Err(error) => Ok(send_back(error, headers)),
             };
         };
-        let lookup = request.with_user(&*user);
+        let lookup = request.with_user(user.clone());
         let remembered = match lookup.key() {
             Some(key) => self.store.read_consent(key).await.map_err(PageError::store)?,
             None => None,
@@ -107,7 +109,7 @@ impl<S: Store> Server<S> {
         }
     }
 
-    async fn for_user(&self, error: RedirectError, user: Option<&str>) -> RedirectError {
+    async fn for_user(&self, error: RedirectError, user: Option<&Subject>) -> RedirectError {
         let Some(user) = user.filter(|_| error.needs_user()) else { return error };
         let consent = match error.consent_key(user) {
             Some(key) => self.store.read_consent(&key).await.unwrap(),
@@ -119,7 +121,7 @@ impl<S: Store> Server<S> {
     fn ask(
         &self,
         request: &NeedsConsent<'_>,
-        user: Option<&str>,
+        user: Option<&Subject>,
         headers: &HeaderMap,
     ) -> Result<Answer, PageError> {
         let asked = user.map_or(Asked::Stranger(None), Asked::User);
@@ -141,7 +143,7 @@ impl<S: Store> Server<S> {
         let (browser, user) = (cookie(headers, "browser"), self.login.user(headers));
         match answer.open(browser, self.now())? {
             Answered::OfUser(asked) => {
-                let request = self.take(asked.with_user(user.as_deref())?).await?;
+                let request = self.take(asked.with_user(user.as_ref())?).await?;
                 match user {
                     Some(user) if answer.allows() => Ok(self.approve(request, user).await),
                     _ => Ok(request.deny().into()),
@@ -181,7 +183,7 @@ impl<S: Store> Server<S> {
         Ok(first.resume(outcome.map_err(PageError::store)?)?)
     }
 
-    async fn approve(&self, request: NeedsConsent<'_>, user: String) -> Answer {
+    async fn approve(&self, request: NeedsConsent<'_>, user: Subject) -> Answer {
         self.send_code(request.approve(user, draw(), self.now())).await
     }
 

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use client_auth::{Registered, VerifyingKeys};
 use http::header::LOCATION;
 use http::{Request, StatusCode};
-use oauth_types::{AuthMethod, ClientId, RedirectUri, Secret, UnixTime};
+use oauth_types::{AuthMethod, ClientId, RedirectUri, Secret, Subject, UnixTime};
 
 use crate::consent::{LOOPBACK, is_page, put, remembering, serve};
 use crate::server::*;
@@ -154,9 +154,10 @@ fn a_remembered_answer_ends_with_its_time_or_when_it_is_withdrawn() {
     server.answer_as("alice", &page, "allow");
 
     let id = ClientId::parse(&client).unwrap();
-    block_on(server.store.revoke_subject("bob", None, now)).unwrap();
+    block_on(server.store.revoke_subject(&Subject::parse("bob").unwrap(), None, now)).unwrap();
     assert_eq!(server.get_as("alice", &url).status, StatusCode::SEE_OTHER);
-    block_on(server.store.revoke_subject("alice", Some(&id), now)).unwrap();
+    block_on(server.store.revoke_subject(&Subject::parse("alice").unwrap(), Some(&id), now))
+        .unwrap();
     let page = server.get_as("alice", &url);
     assert!(is_page(&page));
     server.answer_as("alice", &page, "allow");
@@ -187,7 +188,7 @@ fn sec_127_a_client_that_says_something_else_about_itself_is_asked_about_again()
         let config = remembering();
         let parsed = AuthorizationRequest::parse(&config, &request).unwrap();
         let request = parsed.with_client(Some(changed.clone()), NOW).unwrap().check().unwrap();
-        let lookup = request.with_user("alice");
+        let lookup = request.with_user(Subject::parse("alice").unwrap());
         let consent = block_on(server.store.read_consent(lookup.key().unwrap())).unwrap();
         let other = serve(remembering());
         block_on(other.store.put_consent(consent.unwrap())).unwrap();

@@ -25,7 +25,7 @@ fn a_token_1_a_token_6_sec_101_a_code_gives_tokens_for_its_resource() {
     let digest = SecretDigest::of(tokens["access_token"].as_str().unwrap());
     let record = block_on(server.store.access(&digest, NOW)).unwrap().unwrap();
     assert_eq!(record.resource.as_str(), "https://rs.example/mcp");
-    assert_eq!(record.subject, "demo");
+    assert_eq!(record.subject.as_str(), "demo");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use authorization_server::{ClientRecord, MemoryStore, Store, delegate_store};
 use client_auth::Replay;
 use futures::FutureExt as _;
 use futures::executor::block_on;
-use oauth_types::{ClientId, SecretDigest, UnixTime};
+use oauth_types::{ClientId, SecretDigest, Subject, UnixTime};
 
 type Change = Box<dyn Fn(&MemoryStore) + Send>;
 
@@ -89,11 +89,11 @@ impl Store for Replicated {
     }
     async fn revoke_subject(
         &self,
-        subject: &str,
+        subject: &Subject,
         client_id: Option<&ClientId>,
         now: UnixTime,
     ) -> Result<(), StoreError> {
-        let (subject, id) = (subject.to_owned(), client_id.cloned());
+        let (subject, id) = (subject.clone(), client_id.cloned());
         self.change(move |store| store.revoke_subject(&subject, id.as_ref(), now).now_or_never())
     }
     async fn put_consent(&self, consent: ConsentRecord) -> Result<(), StoreError> {

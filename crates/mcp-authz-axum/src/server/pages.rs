@@ -8,7 +8,7 @@ use authorization_server::{
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
-use oauth_types::{Secret, UnixTime};
+use oauth_types::{Secret, Subject, UnixTime};
 use tracing::{info, warn};
 
 use super::Server;
@@ -49,7 +49,7 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
                 };
             }
         };
-        let lookup = request.with_user(&*user.subject);
+        let lookup = request.with_user(user.subject.clone());
         let remembered = match lookup.key() {
             Some(key) => self.store.read_consent(key).await.map_err(PageError::store)?,
             None => None,
@@ -156,7 +156,7 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
                     Browser::User(user) => Some(user.subject),
                     Browser::SendTo(_) => None,
                 };
-                let asked = asked.with_user(user.as_deref())?;
+                let asked = asked.with_user(user.as_ref())?;
                 let Taken { request: pending, hearing } = self.take(asked, request, now).await?;
                 let response = match user {
                     Some(user) if answer.allows() => self.approve(pending, user, now).await?,
@@ -187,7 +187,7 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
     pub(super) async fn approve(
         &self,
         request: NeedsConsent<'_>,
-        subject: String,
+        subject: Subject,
         now: UnixTime,
     ) -> Result<Response<Bytes>, PageError> {
         let code = entropy().ok_or_else(unavailable)?;

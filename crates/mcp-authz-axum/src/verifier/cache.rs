@@ -64,7 +64,7 @@ impl fmt::Debug for Cache {
 mod tests {
     use core::time::Duration;
 
-    use oauth_types::{ClientId, Issuer};
+    use oauth_types::{ClientId, Issuer, Subject};
 
     use super::*;
 
@@ -72,7 +72,7 @@ mod tests {
 
     fn known(subject: &str) -> Believed {
         let facts = TokenFacts::new(
-            subject.to_owned(),
+            Subject::parse(subject).unwrap(),
             ClientId::parse("c").unwrap(),
             Issuer::parse("https://as.example").unwrap(),
         )
@@ -95,7 +95,7 @@ mod tests {
         cache.keep(digest(2), known("bob"));
         for (token, subject) in [(1, "alice"), (2, "bob")] {
             let Recalled::Facts(facts) = cache.recall(&digest(token), NOW) else { panic!() };
-            assert_eq!(facts.subject, subject);
+            assert_eq!(facts.subject.as_str(), subject);
         }
         let later = UnixTime::from_secs(1010);
         assert!(matches!(cache.recall(&digest(1), later), Recalled::WasGood));

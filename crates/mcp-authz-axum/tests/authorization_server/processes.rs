@@ -105,6 +105,6 @@ async fn sec_190_a_login_elsewhere_comes_back_to_any_process() {
         let tokens = answered.form("/token", &redeem(&client, &code)).await.json();
         let digest = SecretDigest::of(tokens["access_token"].as_str().unwrap());
         let access = one.store.access(&digest, NOW).await.unwrap().unwrap();
-        assert_eq!(access.subject, "alice");
+        assert_eq!(access.subject.as_str(), "alice");
     }
 }

@@ -11,7 +11,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use mcp_authz_axum::{AuthorizationServer, Browser, Clock, DemoLogin, Login, User};
 use oauth_types::{
-    CodeVerifier, Entropy, FormPairs, FormWriter, Issuer, ResourceUri, ScopeSet, UnixTime,
+    CodeVerifier, Entropy, FormPairs, FormWriter, Issuer, ResourceUri, ScopeSet, Subject, UnixTime,
     encode_component,
 };
 use serde_json::{Value, json};
@@ -77,7 +77,7 @@ pub(crate) struct Cookies;
 impl Login for Cookies {
     async fn browser(&self, headers: &HeaderMap, return_to: &str) -> Browser {
         match cookie(headers, "user") {
-            Some(name) => Browser::User(User::new(name.clone(), name)),
+            Some(name) => Browser::User(User::new(Subject::parse(&name).unwrap(), name)),
             None => Browser::SendTo(format!("/login?to={}", encode_component(return_to))),
         }
     }

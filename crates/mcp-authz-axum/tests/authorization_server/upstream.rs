@@ -7,7 +7,7 @@ use axum::body::Body;
 use http::header::{CONTENT_SECURITY_POLICY, COOKIE, LOCATION};
 use http::{HeaderMap, Request, StatusCode};
 use mcp_authz_axum::{AuthorizationServer, Browser, Clock, Login, User};
-use oauth_types::{EndpointUrl, SecretDigest};
+use oauth_types::{EndpointUrl, SecretDigest, Subject};
 
 use crate::server::*;
 
@@ -25,7 +25,7 @@ impl Login for Provided {
         let cookies = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
         let mut pairs = cookies.flat_map(|line| line.split("; "));
         match pairs.find_map(|pair| pair.strip_prefix("user=")) {
-            Some(name) => Browser::User(User::new(name, name)),
+            Some(name) => Browser::User(User::new(Subject::parse(name).unwrap(), name)),
             None => Browser::SendTo(format!("/login?{return_to}")),
         }
     }
@@ -92,7 +92,7 @@ async fn sec_190_the_page_comes_before_the_login_and_the_code_after_it() {
     assert_eq!(get(&server, &back, &user).await.status, StatusCode::BAD_REQUEST);
     let tokens = server.form("/token", &redeem(&client, &code)).await.json();
     let digest = SecretDigest::of(tokens["access_token"].as_str().unwrap());
-    assert_eq!(server.store.access(&digest, NOW).await.unwrap().unwrap().subject, "alice");
+    assert_eq!(server.store.access(&digest, NOW).await.unwrap().unwrap().subject.as_str(), "alice");
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use http_body::Frame;
 use http_body_util::StreamBody;
 use mcp_authz_axum::{Clock, Protect, TokenVerifier, VerifierUnavailable};
-use oauth_types::{ClientId, Issuer, ResourceUri, ScopeSet, Secret, UnixTime};
+use oauth_types::{ClientId, Issuer, ResourceUri, ScopeSet, Secret, Subject, UnixTime};
 use resource_server::{OperationScopes, Requirement, Resource, TokenFacts};
 use tokio::time::{Instant, sleep};
 use tower::ServiceExt as _;
@@ -52,7 +52,7 @@ impl TokenVerifier for Spoken {
         }
         Ok(Some(Arc::new(
             TokenFacts::new(
-                subject.to_owned(),
+                Subject::parse(subject).unwrap(),
                 ClientId::parse(client).unwrap(),
                 Issuer::parse("https://as.example").unwrap(),
             )

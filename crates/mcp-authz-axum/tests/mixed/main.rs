@@ -14,7 +14,7 @@ use http::header::{ALLOW, AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use mcp_authz_axum::{Clock, Protect, TokenVerifier, VerifierUnavailable};
-use oauth_types::{ClientId, Issuer, ResourceUri, ScopeSet, Secret, UnixTime};
+use oauth_types::{ClientId, Issuer, ResourceUri, ScopeSet, Secret, Subject, UnixTime};
 use resource_server::{Granted, OperationScopes, Resource, TokenFacts};
 use scope_stepup::Operation;
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ impl TokenVerifier for Spoken {
         let Some((subject, scopes)) = token.expose().split_once('.') else { return Ok(None) };
         Ok(Some(Arc::new(
             TokenFacts::new(
-                subject.to_owned(),
+                Subject::parse(subject).unwrap(),
                 ClientId::parse("c").unwrap(),
                 Issuer::parse("https://as.example").unwrap(),
             )
@@ -67,7 +67,7 @@ fn served(protect: Protect<Spoken>) -> Served {
             if body.contains("initialize\"") && !headers.contains_key("mcp-session-id") {
                 answer.insert("mcp-session-id", "the-session".parse().unwrap());
             }
-            let who = who.map(|Extension(who)| who.map(|who| who.subject().to_owned()));
+            let who = who.map(|Extension(who)| who.map(|who| who.subject().to_string()));
             (answer, format!("{who:?}"))
         };
     let router = Router::new().route("/mcp", any(handler)).layer(protect);

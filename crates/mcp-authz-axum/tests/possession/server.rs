@@ -11,7 +11,9 @@ use http::header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use mcp_authz_axum::{Clock, Protect, TokenVerifier, VerifierUnavailable, metadata_routes};
-use oauth_types::{ClientId, Entropy, Issuer, ResourceUri, ScopeSet, Secret, Thumbprint, UnixTime};
+use oauth_types::{
+    ClientId, Entropy, Issuer, ResourceUri, ScopeSet, Secret, Subject, Thumbprint, UnixTime,
+};
 use resource_server::{Granted, OperationScopes, Resource, TokenFacts};
 use tower::ServiceExt as _;
 
@@ -54,7 +56,7 @@ impl TokenVerifier for Spoken {
         let expires_at = if kind == "expired" { NOW } else { NOW + 3600 };
         Ok(Some(Arc::new(
             TokenFacts::new(
-                subject.to_owned(),
+                Subject::parse(subject).unwrap(),
                 ClientId::parse(client).unwrap(),
                 Issuer::parse("https://as.example").unwrap(),
             )

@@ -17,7 +17,7 @@ use http_body_util::BodyExt as _;
 use mcp_authz_axum::{
     Clock, Protect, RawToken, TokenVerifier, VerifierUnavailable, metadata_routes,
 };
-use oauth_types::{ClientId, Issuer, ResourceUri, ScopeSet, Secret, Thumbprint, UnixTime};
+use oauth_types::{ClientId, Issuer, ResourceUri, ScopeSet, Secret, Subject, Thumbprint, UnixTime};
 use resource_server::{Granted, OperationScopes, Resource, TokenFacts};
 use scope_stepup::Hierarchy;
 use tower::ServiceExt as _;
@@ -55,7 +55,7 @@ impl TokenVerifier for Spoken {
         let key = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
         Ok(Some(Arc::new(
             TokenFacts::new(
-                subject.to_owned(),
+                Subject::parse(subject).unwrap(),
                 ClientId::parse("c").unwrap(),
                 Issuer::parse(issuer).unwrap(),
             )
@@ -82,7 +82,7 @@ fn server_at(uri: &str) -> Server {
     let counter = Arc::clone(&ran);
     let handler = async move |request: Request<Body>| {
         counter.fetch_add(1, Ordering::SeqCst);
-        let who = request.extensions().get::<Granted>().unwrap().subject().to_owned();
+        let who = request.extensions().get::<Granted>().unwrap().subject().to_string();
         assert!(!request.headers().contains_key(AUTHORIZATION), "the token is taken out");
         let mut headers = HeaderMap::new();
         if !request.headers().contains_key("mcp-session-id") {

@@ -196,7 +196,7 @@ async fn what_a_token_says_is_known_in_full() {
     let jkt = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
     let changes = json!({"cnf": {"jkt": jkt}, "aud": ["x", MCP, "https://other.example"]});
     let facts = known(&signed(&claims(&fixed(), &changes)), NOW).await.unwrap();
-    assert_eq!((&*facts.subject, facts.client_id.as_str()), ("alice", "c1"));
+    assert_eq!((facts.subject.as_str(), facts.client_id.as_str()), ("alice", "c1"));
     assert_eq!((&facts.issuer, facts.scopes.as_str()), (&fixed(), "files:read"));
     let audience: Vec<&str> = facts.audience.iter().map(ResourceUri::as_str).collect();
     assert_eq!(audience, [MCP, "https://other.example"]);
@@ -256,7 +256,7 @@ async fn claims_that_are_said_twice_or_name_very_many_servers_are_nobodys() {
     let start = text.strip_suffix('}').unwrap();
     let with = |more: &str| signed_text(&header(&json!({})), &format!("{start},{more}}}"));
     let once = known(&with(r#""cnf":null"#), NOW).await.unwrap();
-    assert_eq!((&*once.subject, &once.jkt), ("alice", &None));
+    assert_eq!((once.subject.as_str(), &once.jkt), ("alice", &None));
     for twice in [
         r#""iss":"https://as.example""#,
         r#""sub":"bob""#,

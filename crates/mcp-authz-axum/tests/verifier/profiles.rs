@@ -141,7 +141,7 @@ async fn each_providers_access_token_is_read_under_its_profile_and_no_other_toke
     for provider in providers() {
         let profile = provider.profile;
         let facts = provider.facts(&provider.access).await.expect("its own token");
-        assert_eq!(&*facts.subject, "u1", "{profile:?}");
+        assert_eq!(facts.subject.as_str(), "u1", "{profile:?}");
         assert_eq!(facts.client_id.as_str(), provider.client, "{profile:?}");
         assert_eq!(facts.scopes.as_str(), "files:read files:write", "{profile:?}");
         assert!(is_for_mcp(&facts), "{profile:?}");

@@ -7,7 +7,7 @@ use authorization_server::store::{CreateOutcome, OnceKind, RedeemOutcome, Rotate
 use client_auth::Replay;
 use futures::future::join_all;
 use mcp_authz_postgres::PostgresStore;
-use oauth_types::SecretDigest;
+use oauth_types::{SecretDigest, Subject};
 
 use crate::samples::*;
 
@@ -206,17 +206,20 @@ fn a_user_who_is_disabled_while_codes_are_redeemed_has_nothing_left() {
         for round in 0..ROUNDS {
             for number in 0..CROWD {
                 let mut code = code(round * CROWD + number);
-                "mallory".clone_into(&mut code.subject);
+                code.subject = Subject::parse("mallory").unwrap();
                 nodes[0].insert_code(code).await.unwrap();
             }
             crowd(&nodes, |node, number| async move {
                 let number = round * CROWD + number;
                 let mut family = family(number);
-                "mallory".clone_into(&mut family.subject);
+                family.subject = Subject::parse("mallory").unwrap();
                 if number % CROWD == 20 {
                     let id = family.client_id.clone();
                     match round % 2 {
-                        0 => node.revoke_subject("mallory", None, NOW).await.unwrap(),
+                        0 => node
+                            .revoke_subject(&Subject::parse("mallory").unwrap(), None, NOW)
+                            .await
+                            .unwrap(),
                         _ => node.delete_client(&id, NOW).await.unwrap(),
                     }
                 } else {

@@ -11,7 +11,7 @@ use client_auth::Registered;
 use cluster::Cluster;
 use mcp_authz_postgres::{PostgresStore, Settings};
 use oauth_types::{
-    ClientId, CodeVerifier, RedirectUri, ResourceUri, ScopeSet, SecretDigest, UnixTime,
+    ClientId, CodeVerifier, RedirectUri, ResourceUri, ScopeSet, SecretDigest, Subject, UnixTime,
 };
 
 pub(crate) const NOW: UnixTime = UnixTime::from_secs(1_000_000);
@@ -79,7 +79,7 @@ pub(crate) fn code(number: u64) -> CodeRecord {
     let index = CodeIndex {
         digest: SecretDigest::of(&code_text(number)),
         client_id: ClientId::parse(CLIENT).unwrap(),
-        subject: format!("user {number}"),
+        subject: Subject::try_from(format!("user {number}")).unwrap(),
         expires_at: at(60),
         redeemed: None,
     };

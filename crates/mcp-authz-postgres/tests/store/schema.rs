@@ -250,7 +250,8 @@ fn sec_210_facts_of_each_older_schema_are_read_from_their_body() {
             };
             let (jkt, agreed) = (Thumbprint::from_bytes([0xaf; 32]), SecretDigest::of("agreed"));
             let (key, bound) = (SecretDigest::of("key"), hex(jkt.as_bytes()));
-            let (id, subject) = (hex(family_id(1).as_bytes()), hex(code.subject.as_bytes()));
+            let (id, subject) =
+                (hex(family_id(1).as_bytes()), hex(code.subject.as_str().as_bytes()));
             // A client with a name that JSON has to escape, and a secret.
             let client = r#"INSERT INTO clients VALUES ('old', '{"method":"client_secret_basic","secret":[0,1,2,3,
                 4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31],

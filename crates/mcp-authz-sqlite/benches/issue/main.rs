@@ -132,7 +132,7 @@ impl Bare {
             params![
                 code.digest.as_bytes(),
                 code.client_id.as_str(),
-                code.subject,
+                code.subject.as_str(),
                 seconds(code.expires_at),
                 code.body().unwrap().as_str(),
             ],
@@ -159,7 +159,7 @@ impl Bare {
             params![
                 family.id.as_bytes(),
                 family.client_id.as_str(),
-                family.subject,
+                family.subject.as_str(),
                 family.resource.as_str(),
                 seconds(family.expires_at),
                 seconds(family.idle_until),

@@ -3,7 +3,7 @@
 use authorization_server::store::rows::CodeIndex;
 use authorization_server::store::{CodeRecord, FamilyId, NewAccess, NewFamily};
 use oauth_types::{
-    ClientId, CodeVerifier, RedirectUri, ResourceUri, ScopeSet, SecretDigest, UnixTime,
+    ClientId, CodeVerifier, RedirectUri, ResourceUri, ScopeSet, SecretDigest, Subject, UnixTime,
 };
 
 pub(crate) const NOW: UnixTime = UnixTime::from_secs(1_000_000);
@@ -28,7 +28,7 @@ pub(crate) fn code(number: u64) -> CodeRecord {
     let index = CodeIndex {
         digest: code_digest(number),
         client_id: client_id(),
-        subject: format!("user {number}"),
+        subject: Subject::try_from(format!("user {number}")).unwrap(),
         expires_at: UnixTime::from_secs(1_000_060),
         redeemed: None,
     };
@@ -54,7 +54,7 @@ pub(crate) fn family(number: u64) -> NewFamily {
     let scopes = ScopeSet::parse("files:read").unwrap();
     let end = UnixTime::from_secs(1_000_600);
     let access = NewAccess::new(SecretDigest::of(&format!("access {number}")), scopes, end);
-    let (id, subject) = (FamilyId::from_bytes(id), format!("user {number}"));
+    let (id, subject) = (FamilyId::from_bytes(id), format!("user {number}").try_into().unwrap());
     let resource = ResourceUri::parse("https://rs.example/mcp").unwrap();
     let mut family = NewFamily::new(id, client_id(), subject, resource, access);
     family.expires_at = UnixTime::from_secs(3_000_000);

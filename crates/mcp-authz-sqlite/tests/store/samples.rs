@@ -9,7 +9,7 @@ use authorization_server::store::{
 };
 use mcp_authz_sqlite::{Settings, SqliteStore};
 use oauth_types::{
-    ClientId, CodeVerifier, RedirectUri, ResourceUri, ScopeSet, SecretDigest, UnixTime,
+    ClientId, CodeVerifier, RedirectUri, ResourceUri, ScopeSet, SecretDigest, Subject, UnixTime,
 };
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -72,7 +72,7 @@ pub(crate) fn code(number: u64) -> CodeRecord {
     let index = CodeIndex {
         digest: SecretDigest::of(&code_text(number)),
         client_id: ClientId::parse(CLIENT).unwrap(),
-        subject: format!("user {number}"),
+        subject: Subject::try_from(format!("user {number}")).unwrap(),
         expires_at: at(60),
         redeemed: None,
     };

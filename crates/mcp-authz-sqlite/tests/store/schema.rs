@@ -118,7 +118,7 @@ fn fill_old(old: &Connection, key: &SecretDigest) {
             old.execute(
                 "INSERT INTO families VALUES (?1, 'client-1', ?2, 'https://rs.example/mcp', \
                  'files:read', 2000000, 1500000, 3, 999999, NULL, ?3, 2000000)",
-                params![id.as_bytes(), code.subject, number == 3],
+                params![id.as_bytes(), code.subject.as_str(), number == 3],
             )
             .unwrap();
             old.execute(
@@ -135,7 +135,7 @@ fn fill_old(old: &Connection, key: &SecretDigest) {
             params![
                 code.digest.as_bytes(),
                 code.challenge.as_str(),
-                code.subject,
+                code.subject.as_str(),
                 is_used.then_some(id.as_bytes()),
                 if is_used { 2_000_000 } else { 1_000_060 },
             ],

@@ -74,7 +74,7 @@ fn sec_209_the_log_is_put_back_in_small_pieces() {
     for number in 0..400 {
         // Ten pages and more.
         let mut family = family(number);
-        family.subject = "s".repeat(40_000);
+        family.subject = "s".repeat(40_000).try_into().unwrap();
         block_on(store.insert_family(family, NOW)).unwrap();
     }
     // Whoever makes the log longer than 700 pages waits until they are in the database.

@@ -31,7 +31,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use oauth_types::{
-    DocumentError, IntrospectionAnswer, Thumbprint, TokenFacts, UnixTime, media_type,
+    DocumentError, IntrospectionAnswer, Subject, Thumbprint, TokenFacts, UnixTime, media_type,
 };
 use serde_json::Value;
 
@@ -227,9 +227,9 @@ impl Introspection {
             "username" => answer.username,
             other => answer.extra.get(other).and_then(Value::as_str).map(str::to_owned),
         };
-        let subject = match named {
-            Some(subject) if !subject.is_empty() => subject,
-            None if is_unnamed && self.takes_unnamed => client_id.as_str().to_owned(),
+        let subject = match named.map(Subject::try_from) {
+            Some(Ok(subject)) => subject,
+            None if is_unnamed && self.takes_unnamed => Subject::from(&client_id),
             _ if names_user => return Err(NotTaken::SubjectElsewhere),
             _ => return Err(NotTaken::NoSubject),
         };

@@ -15,7 +15,7 @@ impl Server {
         let exceeds = |asked| needs.scopes().exceeds(asked);
         assert!(!asked.as_ref().is_some_and(exceeds), "I5: more than was asked for");
         let (uri, scopes, to) = facts(&needs);
-        let lookup = needs.with_user(USER);
+        let lookup = needs.with_user(user());
         let remembered = match lookup.key() {
             Some(key) => now(self.store.read_consent(key)).unwrap(),
             None => None,
@@ -45,7 +45,7 @@ impl Server {
         }
         let (uri, scopes, resource) = facts(&needs);
         let code = self.entropy();
-        let approved = needs.approve(USER, code, self.at);
+        let approved = needs.approve(user(), code, self.at);
         if let Some(consent) = approved.consent() {
             now(self.store.put_consent(consent.clone())).unwrap();
             self.agreements.push(Agreement {

@@ -1,7 +1,7 @@
 //! Bodies of rows are read back, members of a newer release are passed over, and what must not be misread is refused.
 
 use client_auth::Registered;
-use oauth_types::{AuthMethod, ClientMetadata, Secret, Thumbprint};
+use oauth_types::{AuthMethod, ClientMetadata, Secret, Subject, Thumbprint};
 use serde_json::{Value, json};
 
 use super::*;
@@ -33,7 +33,7 @@ fn code(jkt: Option<Thumbprint>) -> CodeRecord {
     let index = CodeIndex {
         digest: SecretDigest::of("code"),
         client_id: client_id(),
-        subject: "user".to_owned(),
+        subject: Subject::parse("user").unwrap(),
         expires_at: END,
         redeemed: Some(FamilyId::from_bytes([7; 16])),
     };
@@ -45,13 +45,16 @@ fn code(jkt: Option<Thumbprint>) -> CodeRecord {
 fn family(jkt: Option<Thumbprint>) -> NewFamily {
     let access = NewAccess { jkt, ..NewAccess::new(SecretDigest::of("access"), scopes(), END) };
     let id = FamilyId::from_bytes([7; 16]);
-    NewFamily { jkt, ..NewFamily::new(id, client_id(), "user".to_owned(), resource(), access) }
+    NewFamily {
+        jkt,
+        ..NewFamily::new(id, client_id(), Subject::parse("user").unwrap(), resource(), access)
+    }
 }
 
 fn consent() -> ConsentRecord {
     ConsentRecord {
         key: SecretDigest::of("key"),
-        subject: "user".to_owned(),
+        subject: Subject::parse("user").unwrap(),
         client_id: client_id(),
         scopes: scopes(),
         metadata: SecretDigest::of("metadata"),
