@@ -88,7 +88,7 @@ impl<T> fmt::Debug for FirstUse<T> {
 ///
 /// Each endpoint's own error is made from it with `?`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
+#[expect(clippy::exhaustive_structs, reason = "that the value was used before is all there is")]
 pub struct Replayed;
 
 impl fmt::Display for Replayed {
