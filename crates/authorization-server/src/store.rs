@@ -1,7 +1,8 @@
-//! What is stored, and the operations that change it: each one transaction, each answered by an outcome.
+//! Storage interface of the authorization server: the [`Store`] trait, its records and its outcomes.
 //!
-//! There is no "find, then later consume": what happens exactly once is one operation with a precondition.
-//! Only digests of codes, tokens and secrets are stored. Time is an argument.
+//! Every operation is one transaction with an outcome. Whatever may happen only once, such as the redemption of a code,
+//! is one operation with a precondition, never a read and a later write. Only digests of codes, tokens and secrets are
+//! stored. Time is an argument.
 
 mod body;
 mod delegate;
@@ -25,15 +26,15 @@ pub use records::{
     NewAccess, NewFamily, Rotation,
 };
 
-/// The store could not do it.
+/// Error of an operation of a [`Store`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// Nothing was changed; try again.
+    /// The store changed nothing; the operation can be tried again.
     Unavailable,
-    /// The change may or may not have been made. To repeat the same operation is safe.
+    /// The change may or may not have been made. Repeating the same operation is safe.
     UnknownOutcome,
-    /// What is stored cannot be read.
+    /// The stored data cannot be read.
     Corrupt,
 }
 
@@ -49,58 +50,63 @@ impl fmt::Display for StoreError {
 
 impl core::error::Error for StoreError {}
 
-/// Where an authorization server keeps what outlives a request.
+/// Storage for everything of an authorization server that outlives a request.
 ///
-/// Every method is one transaction: a crash leaves either all of it or nothing. An answer comes only after the
-/// change is durable. Methods may be called from many tasks and, with a shared store, from many machines at
-/// once. Texts are kept to the last byte, whatever is in them.
+/// Every method is one transaction: after a crash, either all of it is stored or nothing. A method answers only after
+/// its change is durable. Methods may be called from many tasks and, with a shared store, from many machines at once.
+/// Texts are kept byte for byte, whatever they contain.
 ///
-/// Whoever writes one proves it with the cases of the feature `store_contract`. A reference to a store and an
-/// [`Arc`] of one are stores too; a wrapper that changes a few methods takes the rest from
-/// [`delegate_store!`](crate::delegate_store!).
+/// Test an implementation with the cases of the feature `store_contract`. References to a store and [`Arc`]s of one are
+/// stores too. A wrapper that changes a few methods takes the others from [`delegate_store!`](crate::delegate_store!).
 pub trait Store: Send + Sync {
-    /// The client with this identifier, [forgotten](ClientRecord::is_forgotten) ones included.
+    /// Returns the client with this identifier, [forgotten](ClientRecord::is_forgotten) ones included.
     fn read_client(
         &self,
         client_id: &ClientId,
     ) -> impl Future<Output = Result<Option<ClientRecord>, StoreError>> + Send;
 
-    /// Stores a client whose identifier is not taken, if there is room: forgotten clients take none, once a
-    /// [sweep](Self::sweep) would remove them. A full store notes the time as sweeps do, so that a clock that has just
-    /// jumped ahead takes no client from those who come back to it.
+    /// Stores a client, if its identifier is not taken and there is room.
+    ///
+    /// Forgotten clients take no room once a [sweep](Self::sweep) would remove them. A full store notes the time as
+    /// sweeps do, so that a clock that has just jumped ahead removes no client whose users may return.
     ///
     /// Clients that registered themselves and never got a token take at most half of the room
-    /// ([`ClientRecord::max_unused`]). Where they have filled it, or where the whole store is full, the one of them
-    /// that would be forgotten first makes room. No other client does.
+    /// ([`ClientRecord::max_unused`]). If they have filled it, or if the whole store is full, the one of them that
+    /// would be forgotten first is removed. Other clients stay.
     fn create_client(
         &self,
         client: ClientRecord,
         now: UnixTime,
     ) -> impl Future<Output = Result<CreateOutcome, StoreError>> + Send;
 
-    /// Removes a client, if it is stored, with its codes and consents, and revokes all its families. For the operator.
-    /// One that is known by a document can come back.
+    /// Removes a client, if it is stored, with its codes and consents, and revokes all its families.
+    ///
+    /// For the operator. A client that is known by a client ID metadata document can come back.
     fn delete_client(
         &self,
         client_id: &ClientId,
         now: UnixTime,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Stores a code. Its digest is of 256 random bits, so it is never taken: what is stored already stays as it is, used
-    /// or not.
+    /// Stores an authorization code.
+    ///
+    /// A code has 256 random bits, so a digest that is stored already is that of the same code, which stays as it is,
+    /// used or not.
     fn insert_code(&self, code: CodeRecord) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// The code with this digest, used ones included.
+    /// Returns the code with this digest, redeemed ones included.
     fn read_code(
         &self,
         digest: &SecretDigest,
     ) -> impl Future<Output = Result<Option<CodeRecord>, StoreError>> + Send;
 
-    /// Marks a code as used if it is unused and has not expired, stores the family, and keeps its client for as long
-    /// as the family may need it and [a time longer](NewFamily::client_needed_until). A store may leave
-    /// [`unused_until`](ClientRecord::unused_until) as it is where that moves it by less than a day. If the code was
-    /// used before, revokes the family that came from it: the caller has made sure that everything else about the
-    /// request is right, so that nobody but the holder of the verifier can cause this.
+    /// Redeems a code that is unused and has not expired: marks it as used and stores its family.
+    ///
+    /// The client is kept for as long as the family may need it and [a time longer](NewFamily::client_needed_until). A
+    /// store may leave [`unused_until`](ClientRecord::unused_until) as it is where that moves it by less than a day.
+    ///
+    /// If the code was used before, the family that came from it is revoked (RFC 6749 §4.1.2). The caller has checked
+    /// everything else about the request, so that only the holder of the code verifier can cause this.
     fn redeem(
         &self,
         digest: &SecretDigest,
@@ -108,37 +114,41 @@ pub trait Store: Send + Sync {
         now: UnixTime,
     ) -> impl Future<Output = Result<RedeemOutcome, StoreError>> + Send;
 
-    /// Stores a family that no code stands for: of a client that acts for itself, or by an identity provider's word.
-    /// Its client is kept as by [`redeem`](Self::redeem). A family that is stored already stays as it is.
+    /// Stores a family without a code: of the client credentials grant, or of an identity assertion.
+    ///
+    /// The client is kept as by [`redeem`](Self::redeem). A family that is stored already stays as it is.
     fn insert_family(
         &self,
         family: NewFamily,
         now: UnixTime,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// The family with this identifier, revoked and expired ones included.
+    /// Returns the family with this identifier, revoked and expired ones included.
     fn read_family(
         &self,
         family: &FamilyId,
     ) -> impl Future<Output = Result<Option<FamilyRecord>, StoreError>> + Send;
 
-    /// Moves a family on by one generation if the presented one is live. Exactly one of many concurrent calls
-    /// gets [`Rotated`](RotateOutcome::Rotated).
+    /// Advances a family by one generation, if the presented generation is the current one.
+    ///
+    /// Exactly one of many concurrent calls gets [`Rotated`](RotateOutcome::Rotated).
     fn rotate(
         &self,
         rotation: Rotation,
         now: UnixTime,
     ) -> impl Future<Output = Result<RotateOutcome, StoreError>> + Send;
 
-    /// Ends a family and all its tokens at once.
+    /// Revokes a family and all its tokens at once.
     fn revoke_family(
         &self,
         family: &FamilyId,
         now: UnixTime,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Removes a user's codes and consents and revokes the families they agreed to: all of them when the user is
-    /// disabled, those of one client when the user does not trust it any more. For the operator and their pages.
+    /// Removes a user's codes and consents, and revokes the user's families.
+    ///
+    /// Without a client, for a user who is disabled; with a client, for a user who no longer trusts it. For the
+    /// operator and the operator's pages.
     fn revoke_subject(
         &self,
         subject: &Subject,
@@ -146,15 +156,18 @@ pub trait Store: Send + Sync {
         now: UnixTime,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// What is known about an access token that has not expired and whose family is not revoked.
+    /// Returns an access token that has not expired and whose family is not revoked.
     fn access(
         &self,
         digest: &SecretDigest,
         now: UnixTime,
     ) -> impl Future<Output = Result<Option<AccessRecord>, StoreError>> + Send;
 
-    /// The same as [`access`](Self::access), as a resource server in the same process asks for every request. A store that
-    /// keeps its records in memory shares what it made of them, so that nothing is copied; others have nothing to do here.
+    /// Returns the facts about the token that [`access`](Self::access) finds, for a resource server in the same
+    /// process.
+    ///
+    /// The resource server asks for every request. A store that keeps its records in memory can share these facts, so
+    /// that nothing is copied; other stores use this default.
     fn token_facts(
         &self,
         digest: &SecretDigest,
@@ -167,22 +180,24 @@ pub trait Store: Send + Sync {
         }
     }
 
-    /// What the user agreed to under this key, what is over included.
+    /// Returns the consent under this key, ended ones included.
     fn read_consent(
         &self,
         key: &SecretDigest,
     ) -> impl Future<Output = Result<Option<ConsentRecord>, StoreError>> + Send;
 
-    /// Remembers what a user agreed to, in place of what stands under the same key.
+    /// Stores a consent, in place of the one under the same key.
     fn put_consent(
         &self,
         consent: ConsentRecord,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Remembers a key until a time, and tells whether it was there. Of many concurrent calls with one key,
-    /// exactly one gets [`Replay::Fresh`]. A key whose time is over may be forgotten, because what it stands for has
-    /// expired. But the clock by which it had may have run ahead, so each [kind](OnceKind) has a rule of its own for
-    /// when it is forgotten, and for what was [seen](Replay::Seen) since.
+    /// Remembers a key until a time, and returns whether it was seen before.
+    ///
+    /// Of many concurrent calls with one key, exactly one gets [`Replay::Fresh`]. A key may be forgotten when its time
+    /// is over, because what it stands for has expired. The clock by which it expired may have run ahead, so each
+    /// [kind](OnceKind) has its own rule for when a key is forgotten, and for which keys count as [seen](Replay::Seen)
+    /// after that.
     fn put_once(
         &self,
         kind: OnceKind,
@@ -191,11 +206,12 @@ pub trait Store: Send + Sync {
         now: UnixTime,
     ) -> impl Future<Output = Result<Replay, StoreError>> + Send;
 
-    /// Removes at most `max` rows that have expired and that nothing needs any more, forgotten clients included;
-    /// how many it removed, and 0 only when none is left. The host calls it beside requests, none of which waits for it.
-    /// A family is needed to its last day and by every token of it that has not expired, a used code as long as its
-    /// family. A forgotten client goes as late as [an answer](OnceKind) does, so that a clock that runs ahead for less
-    /// takes no client from those who come back to it.
+    /// Removes at most `max` expired rows that nothing needs any more, forgotten clients included.
+    ///
+    /// Returns the number of removed rows, 0 only if none is left. The host calls it beside requests, and no request
+    /// waits for it. A family is needed until it has ended and all its tokens have expired, and a redeemed code for as
+    /// long as its family. A forgotten client is removed as late as [an answer](OnceKind), so that a clock that runs
+    /// ahead for less removes no client whose users may return.
     fn sweep(
         &self,
         now: UnixTime,

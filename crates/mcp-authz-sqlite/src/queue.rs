@@ -78,8 +78,6 @@ impl Threads {
     ///
     /// A caller that stops waiting before the operation's turn leaves the database unchanged; one that stops later
     /// has no effect on it.
-    ///
-    /// Whoever stops waiting before its turn has changed nothing; whoever stops later has changed all of it.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl Fn(&Connection) -> Result<T, Failure> + Send + 'static,

@@ -1,4 +1,4 @@
-//! Record bodies: the facts that a store keeps with a record and does not read.
+//! Record bodies: the facts that a store keeps with a record as text, without reading them.
 //!
 //! A body is a JSON object with a version, `v`. This table is its format:
 //!
@@ -12,11 +12,11 @@
 //! Digests (`jkt` and the `metadata` of a consent) are 64 lower-case hexadecimal digits, so that a migration in SQL can
 //! write them.
 //!
-//! A member that an older release may ignore is added without a new version, and that release passes over it. A member
-//! that it must not ignore, because it restricts what is granted, comes with a higher version, and that release refuses
-//! the record as [`StoreError::Unavailable`] instead of granting more: it is sound, and a process of the later release reads
-//! it. No operation of [`Store`](super::Store) rewrites a
-//! body from what was read, so that an older process beside a newer one loses none of its facts.
+//! A member that an older release may ignore is added without a new version, and that release skips it. A member that
+//! restricts what is granted must not be ignored, so it comes with a higher version. An older release refuses such a
+//! record as [`StoreError::Unavailable`] instead of granting more: the record is sound, and a process of the later
+//! release can read it. No operation of [`Store`](super::Store) rewrites a body that it read, so that an older process
+//! beside a newer one loses none of its facts.
 
 use core::fmt;
 use std::borrow::Cow;
@@ -31,14 +31,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::StoreError;
 
-/// The facts of a record that no store searches, compares or expires, as text.
+/// Facts of a record that no store searches, compares or expires, as text.
 ///
-/// Only this crate reads them. A store keeps the text to the last byte and gives it back with
-/// [`from_stored`](Self::from_stored): a release that knows a new fact needs no new column.
+/// Only this crate reads them. A store keeps the text byte for byte and returns it with
+/// [`from_stored`](Self::from_stored), so that a release with a new fact needs no new column.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RecordBody(String);
 
-/// Omits the text, because digests of secrets and what clients said stand in it.
+/// Omits the text, because it contains digests of secrets and the metadata of clients.
 impl fmt::Debug for RecordBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RecordBody({} bytes)", self.0.len())
@@ -49,7 +49,7 @@ impl RecordBody {
     /// Most bytes of a body: 1 MiB, far more than a request can bring.
     pub const MAX_BYTES: usize = 1024 * 1024;
 
-    /// A body as a store kept it. It is read with the record, and refused there.
+    /// Creates a body from the text that a store kept; it is checked when the record is read.
     #[must_use]
     pub fn from_stored(text: impl Into<String>) -> Self {
         Self(text.into())
@@ -81,16 +81,16 @@ impl RecordBody {
     }
 }
 
-/// The version that this release writes, and the highest that it reads.
+/// Version that this release writes, and the highest that it reads.
 const VERSION: u64 = 1;
 
-/// A body of any release.
+/// Version of a body of any release.
 #[derive(Deserialize)]
 struct Versioned {
     v: u64,
 }
 
-/// The version of a body: reading a higher one fails.
+/// Version of a body; a higher one cannot be deserialized.
 pub(super) struct Version;
 
 impl Serialize for Version {
@@ -108,7 +108,7 @@ impl<'de> Deserialize<'de> for Version {
     }
 }
 
-/// The body of a client.
+/// Body of a client.
 #[derive(Serialize, Deserialize)]
 pub(super) struct ClientBody<'a> {
     pub(super) v: Version,
@@ -118,7 +118,7 @@ pub(super) struct ClientBody<'a> {
     pub(super) registered_at: UnixTime,
 }
 
-/// The body of a code.
+/// Body of a code.
 #[derive(Serialize, Deserialize)]
 pub(super) struct CodeBody<'a> {
     pub(super) v: Version,
@@ -130,7 +130,7 @@ pub(super) struct CodeBody<'a> {
     pub(super) jkt: Option<Hex>,
 }
 
-/// The body of a family, and that of an access token: what is granted, and to which key.
+/// Body of a family or an access token: the granted scopes, and the key that they are bound to.
 #[derive(Serialize, Deserialize)]
 pub(super) struct GrantBody<'a> {
     pub(super) v: Version,
@@ -139,7 +139,7 @@ pub(super) struct GrantBody<'a> {
     pub(super) jkt: Option<Hex>,
 }
 
-/// The body of a consent.
+/// Body of a consent.
 #[derive(Serialize, Deserialize)]
 pub(super) struct ConsentBody<'a> {
     pub(super) v: Version,
@@ -147,7 +147,7 @@ pub(super) struct ConsentBody<'a> {
     pub(super) metadata: Hex,
 }
 
-/// A digest as 64 lower-case hexadecimal digits.
+/// Digest as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy)]
 pub(super) struct Hex([u8; 32]);
 

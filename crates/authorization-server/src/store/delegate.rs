@@ -1,4 +1,4 @@
-//! Stores that stand for another: references, shared pointers, and wrappers ([`delegate_store!`]).
+//! Stores that delegate to another store: references, shared pointers, and wrappers ([`delegate_store!`]).
 //!
 //! [`delegate_store!`]: crate::delegate_store!
 
@@ -14,11 +14,11 @@ impl<S: Store + ?Sized> Store for Arc<S> {
     crate::delegate_store!(|store| **store);
 }
 
-/// Writes the methods of [`Store`](trait@crate::Store) that a wrapper does not write itself: each calls the wrapped
-/// store.
+/// Implements the methods of [`Store`](trait@crate::Store) that a wrapper leaves to the wrapped store.
 ///
-/// The first argument says where the wrapped store is. The methods after `except` are left to the wrapper. A wrapper
-/// that writes `access` gets no `token_facts` either, so that the default of the trait calls its `access`.
+/// The first argument is the expression of the wrapped store. The wrapper itself implements the methods after `except`.
+/// If `access` is among them, `token_facts` is left out too, so that the default of the trait calls the wrapper's
+/// `access`.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicUsize, Ordering};
@@ -110,7 +110,7 @@ macro_rules! delegate_store {
             }
         } }
     )*};
-    // Left to the wrapper.
+    // Implemented by the wrapper.
     (@unless read_client [read_client $($rest:ident)*] $item:tt) => {};
     (@unless create_client [create_client $($rest:ident)*] $item:tt) => {};
     (@unless delete_client [delete_client $($rest:ident)*] $item:tt) => {};

@@ -1,40 +1,42 @@
-//! What counts once, by kind: how long each is remembered after its end, and what a clock that ran ahead does to it.
+//! Replay detection by kind: how long a used value is remembered, and what a clock that ran ahead does to it.
 
 use core::time::Duration;
 
 use oauth_types::UnixTime;
 
-/// Kinds of what counts once: each is forgotten by a rule of its own ([`Store::put_once`](crate::Store::put_once)).
+/// Kinds of values that are accepted at most once ([`Store::put_once`](crate::Store::put_once)).
 ///
-/// | kind | forgotten | once some of it was forgotten |
+/// Each kind is forgotten by its own rule:
+///
+/// | kind | forgotten | after some of the kind were forgotten |
 /// |---|---|---|
-/// | answers | two to four hours after its end | nothing else is affected |
-/// | token requests | two to four hours after its end | what ends when the last of its kind did, or earlier, was seen |
-/// | resource requests | at its end | what ends when the last of its kind did, or earlier, was seen |
+/// | answers | two to four hours after its end | other answers are unaffected |
+/// | token requests | two to four hours after its end | one that ends no later than the latest of them counts as seen |
+/// | resource requests | at its end | one that ends no later than the latest of them counts as seen |
 ///
-/// The hours pass by the clock of the sweeps, which has to go on for as long: a clock that is ahead for less, by
-/// whatever it is, makes a store forget no answer and no token request, and stops nobody when it is right again.
+/// The hours are measured by the clock that sweeps see. A clock that is ahead for less than that, by any amount, makes
+/// a store forget no answer and no token request, and blocks no request once it is right again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[expect(
     clippy::exhaustive_enums,
     reason = "each kind is forgotten by its own rule; a store must know it"
 )]
 pub enum OnceKind {
-    /// Answers to consent pages, which end within minutes and are bound to a browser.
+    /// Answer to a consent page, which ends within minutes and is bound to a browser.
     Answer,
-    /// Assertions and DPoP proofs at the token endpoint (RFC 7523 §3, RFC 9449 §11.1).
+    /// Assertion or DPoP proof at the token endpoint (RFC 7523 §3, RFC 9449 §11.1).
     TokenRequest,
-    /// DPoP proofs at resource servers, one a request.
+    /// DPoP proof at a resource server, one for each request.
     ResourceRequest,
 }
 
 impl OnceKind {
-    /// Time that sweeps see pass, at least, before they forget an answer or a token request that has ended.
+    /// Least time that sweeps see pass before they remove an answer or a token request that has ended: 2 hours.
     ///
-    /// Longer than either may count.
+    /// Longer than either can be valid.
     pub const KEPT_AFTER_END: Duration = Duration::from_secs(2 * 60 * 60);
 
-    /// The number that stands for the kind in a table.
+    /// Returns the number that stands for the kind in a table.
     #[must_use]
     pub const fn number(self) -> u8 {
         match self {
@@ -45,10 +47,10 @@ impl OnceKind {
     }
 }
 
-/// The times that sweeps and full stores have seen.
+/// Times that sweeps and full stores have noted.
 ///
-/// `settled` is a time that the clock showed then, [`OnceKind::KEPT_AFTER_END`] or longer before the latest one:
-/// by a clock that has just jumped ahead, it is still a time of before.
+/// `settled` was noted [`OnceKind::KEPT_AFTER_END`] or longer before a later time, so that it precedes a jump of the
+/// clock that has just happened.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SweepClock {
     settled: UnixTime,
@@ -63,7 +65,7 @@ impl Default for SweepClock {
 }
 
 impl SweepClock {
-    /// Notes the time; returns the end up to which answers, token requests and clients may be removed.
+    /// Notes the time and returns the one up to which answers, token requests and clients may be removed.
     pub(crate) fn advance(&mut self, now: UnixTime) -> UnixTime {
         self.settled = self.settled.min(now);
         if now < self.latest {
@@ -95,7 +97,7 @@ mod tests {
         for ahead in [at(50_000), at(50_001), at(50_003).min(at(50_001))] {
             assert_eq!(clock.advance(ahead), at(2));
         }
-        // It stays so: then this is the time.
+        // A clock that stays ahead is taken for the right time.
         assert_eq!(clock.advance(at(50_002)), at(50_000));
     }
 

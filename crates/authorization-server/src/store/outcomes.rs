@@ -1,49 +1,49 @@
-//! What the operations of a store answer.
+//! Outcomes of the operations of a [`Store`](super::Store).
 
 use super::FamilyId;
 
-/// What became of a new client.
+/// Outcome of [`Store::create_client`](super::Store::create_client).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum CreateOutcome {
-    /// It is stored.
+    /// The client is stored.
     Created,
-    /// Its identifier is taken.
+    /// The client identifier is taken.
     Duplicate,
-    /// There is no room for more clients.
+    /// The store has no room for another client.
     QuotaReached,
 }
 
-/// What became of a code.
+/// Outcome of [`Store::redeem`](super::Store::redeem).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum RedeemOutcome {
-    /// It is used now, and its family and first access token are stored.
+    /// The code is redeemed, and its family and first access token are stored.
     Redeemed,
-    /// It was used before. The family that came from it is revoked now (RFC 6749 §4.1.2).
+    /// The code was redeemed before, so the family that came from it is now revoked (RFC 6749 §4.1.2).
     AlreadyUsed(FamilyId),
-    /// It has expired.
+    /// The code has expired.
     Expired,
-    /// There is no such code.
+    /// The code is unknown.
     Missing,
 }
 
-/// What became of a refresh.
+/// Outcome of [`Store::rotate`](super::Store::rotate).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum RotateOutcome {
-    /// The next generation is live, and its access token is stored.
+    /// The next generation is current, and its access token is stored.
     Rotated,
-    /// The presented generation was rotated a moment ago: its successor is live already, and another access
-    /// token is stored with it.
+    /// The presented generation was rotated within the grace time, so another access token is stored for its successor.
     GraceReplay,
-    /// An older generation was presented, or one that never was, as after the store was set back to a copy. The family
-    /// is revoked now.
+    /// The presented generation is older, or never existed, as after the store was restored from a copy.
+    ///
+    /// The family is now revoked.
     Reused,
     /// The family was revoked before.
     Revoked,
     /// The family has expired.
     Expired,
-    /// There is no such family.
+    /// The family is unknown.
     Missing,
 }

@@ -1,4 +1,4 @@
-//! What is stored: clients, codes, consents, and families with their tokens.
+//! Stored records: clients, authorization codes, consents, and families with their tokens.
 
 use core::time::Duration;
 
@@ -9,29 +9,31 @@ use oauth_types::{
 };
 use serde::{Deserialize, Serialize};
 
-/// A registered client.
+/// Registered client, or one that the operator stored.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ClientRecord {
-    /// Its identifier.
+    /// Client identifier.
     pub client_id: ClientId,
-    /// How it authenticates.
+    /// Client authentication (RFC 6749 §2.3).
     pub authentication: Registered,
-    /// Where its users may come back to.
+    /// Redirect URIs (RFC 6749 §3.1.2).
     pub redirect_uris: Vec<RedirectUri>,
-    /// What it said about itself, as far as it was accepted; without its redirect URIs and keys, which stand above.
+    /// Accepted client metadata (RFC 7591 §2), without the redirect URIs and keys, which are in the members above.
     pub metadata: ClientMetadata,
-    /// When it registered.
+    /// Time of registration.
     pub registered_at: UnixTime,
-    /// Time from which on the client is forgotten, unless it gets a token before (inclusive). `None` for clients that
-    /// stay, as those of the operator do.
+    /// Time from which on (inclusive) the client is forgotten, unless it gets a token before.
     ///
-    /// Each token moves it on: see [`NewFamily::client_needed_until`].
+    /// `None` for clients that stay, such as those of the operator.
+    ///
+    /// Each token postpones it: see [`NewFamily::client_needed_until`].
     pub unused_until: Option<UnixTime>,
-    /// `true` if the operator put the client into the store, so that its redirect URIs and `metadata.scope` are the
-    /// operator's word; `false` if it registered itself, or if a record from before this member does not say.
+    /// `true` if the operator stored the client, so that its redirect URIs and `metadata.scope` come from the operator.
     ///
-    /// No other member stands for this one: a client that stays is not the operator's because of that.
+    /// `false` if it registered itself, or if the record is older than this member.
+    ///
+    /// No other member implies this one: a client that stays is not necessarily the operator's.
     #[serde(default)]
     pub of_operator: bool,
 }
@@ -39,22 +41,22 @@ pub struct ClientRecord {
 impl ClientRecord {
     /// Time for which a client that registered itself is kept after the end of its last grant: 30 days.
     ///
-    /// Its users may come back to it, and many programs do not register anew.
+    /// Users may return to the client, and many programs do not register again.
     pub const KEPT_AFTER_GRANT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-    /// Most clients that registered themselves and never got a token, in a store that takes `max_clients`: half.
+    /// Returns how many self-registered clients without a token a store for `max_clients` takes: half, rounded up.
     #[must_use]
     pub const fn max_unused(max_clients: usize) -> usize {
         max_clients.div_ceil(2)
     }
 
-    /// Returns `true` if the client got no token in the time that it had: it is unknown from then on, swept or not.
+    /// Returns `true` if `now >= unused_until`: the client is unknown from then on, swept or not.
     #[must_use]
     pub fn is_forgotten(&self, now: UnixTime) -> bool {
         self.unused_until.is_some_and(|until| now >= until)
     }
 
-    /// A client that acts for itself, within these scopes, put into the store by the operator.
+    /// Creates the operator's record of a client for the client credentials grant, within these scopes.
     #[must_use]
     pub fn for_itself(
         client_id: ClientId,
@@ -65,8 +67,9 @@ impl ClientRecord {
         Self::by_operator(GrantType::ClientCredentials, client_id, authentication, scopes, now)
     }
 
-    /// A client that acts for an enterprise's users by the word of its identity provider, within these scopes, put
-    /// into the store by the operator. The provider's assertions name it by this identifier.
+    /// Creates the operator's record of a client for identity assertions (ID-JAG), within these scopes.
+    ///
+    /// The client acts for an enterprise's users. The assertions of the identity provider name it by this identifier.
     #[must_use]
     pub fn for_enterprise(
         client_id: ClientId,
@@ -101,126 +104,126 @@ impl ClientRecord {
     }
 }
 
-/// An authorization code that was given out, by its digest.
+/// Issued authorization code, by its digest.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CodeRecord {
-    /// The digest of the code.
+    /// Digest of the code.
     pub digest: SecretDigest,
-    /// Whom it was given to.
+    /// Client that it was issued to.
     pub client_id: ClientId,
-    /// Where it was sent.
+    /// Redirect URI that the code was sent to.
     pub redirect_uri: RedirectUri,
-    /// What its verifier has to match.
+    /// PKCE challenge that the verifier has to match (RFC 7636 §4.6).
     pub challenge: CodeChallenge,
-    /// What its tokens will be for.
+    /// Audience of the tokens (RFC 8707).
     pub resource: ResourceUri,
-    /// What they will grant.
+    /// Scopes of the tokens.
     pub scopes: ScopeSet,
-    /// Who agreed.
+    /// Resource owner who consented.
     pub subject: Subject,
-    /// When it expires; at this second it has.
+    /// Expiry time (exclusive): valid while `now < expires_at`.
     pub expires_at: UnixTime,
-    /// The key that has to be held by whoever redeems it, if any (RFC 9449 §10).
+    /// DPoP key that the client has to prove when it redeems the code, if it is bound to one (RFC 9449 §10).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jkt: Option<Thumbprint>,
-    /// The family that it was redeemed for.
+    /// Family that the code was redeemed for, if it is used.
     pub redeemed: Option<FamilyId>,
 }
 
-/// What a user agreed to, so that the same is not asked again.
+/// Consent of a user to a client, so that the user is not asked again.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ConsentRecord {
-    /// The digest of user, client, redirect URI and resource.
+    /// Digest of user, client, redirect URI and resource.
     pub key: SecretDigest,
-    /// Who agreed.
+    /// Resource owner who consented.
     pub subject: Subject,
-    /// Who may have it.
+    /// Client that was granted access.
     pub client_id: ClientId,
-    /// What may be granted.
+    /// Scopes that may be granted.
     pub scopes: ScopeSet,
-    /// What the client said about itself then: [`ClientRecord::metadata_digest`].
+    /// Digest of the client's metadata at the time of the consent: [`ClientRecord::metadata_digest`].
     pub metadata: SecretDigest,
-    /// Until when nobody is asked again; at this second somebody is.
+    /// End of the consent (exclusive): the user is not asked again while `now < until`.
     pub until: UnixTime,
 }
 
-/// All tokens that come from one authorization. They live and die together.
+/// Identifier of a family: all tokens of one grant, which are revoked together.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct FamilyId([u8; 16]);
 
 impl FamilyId {
-    /// A fresh identifier.
+    /// Creates a fresh identifier.
     #[must_use]
     pub fn new(entropy: Entropy<16>) -> Self {
         Self(entropy.into_bytes())
     }
 
-    /// An identifier that a store or token kept.
+    /// Creates an identifier from the bytes that a store or a token kept.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes to keep.
+    /// Returns the bytes to keep.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
 }
 
-/// How often a family's refresh token has been rotated.
+/// Number of rotations of a family's refresh token.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Generation(u64);
 
 impl Generation {
-    /// A generation by its number.
+    /// Creates a generation from its number.
     #[must_use]
     pub const fn new(number: u64) -> Self {
         Self(number)
     }
 
-    /// Its number; the first is 0.
+    /// Returns the number; the first is 0.
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0
     }
 
-    /// The next one.
+    /// Returns the next generation.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
 }
 
-/// A family to be created when a code is redeemed.
+/// Family to be stored, when a code is redeemed or by a grant without a code.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct NewFamily {
-    /// Its identifier.
+    /// Identifier of the family.
     pub id: FamilyId,
-    /// Whose it is.
+    /// Client that the family belongs to.
     pub client_id: ClientId,
-    /// Who agreed.
+    /// Subject of the tokens: the resource owner, or the client itself in the client credentials grant.
     pub subject: Subject,
-    /// What its tokens are for.
+    /// Audience of the tokens (RFC 8707).
     pub resource: ResourceUri,
-    /// The most that they grant.
+    /// Scopes that the tokens grant at most.
     pub scopes: ScopeSet,
-    /// When it ends, however often it is used.
+    /// Absolute end of the family (exclusive), even if it is used.
     pub expires_at: UnixTime,
-    /// When it ends if it is not used.
+    /// End of the family without a further refresh (exclusive).
     pub idle_until: UnixTime,
-    /// The key that its refresh tokens are bound to, if to any (RFC 9449 §5).
+    /// DPoP key that the refresh tokens are bound to, if any (RFC 9449 §5).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jkt: Option<Thumbprint>,
-    /// Its first access token.
+    /// First access token of the family.
     pub access: NewAccess,
 }
 
 impl NewFamily {
-    /// A family that ends with its first token, grants the scopes of that, and is bound to no key.
+    /// Creates a family that ends with its first token, grants that token's scopes, and is bound to no key.
     #[must_use]
     pub fn new(
         id: FamilyId,
@@ -242,74 +245,74 @@ impl NewFamily {
         }
     }
 
-    /// Returns the time until which the family and its first token may be used.
+    /// Returns the end of the family or of its first token, whichever is later.
     #[must_use]
     pub fn needed_until(&self) -> UnixTime {
         self.expires_at.max(self.access.expires_at)
     }
 
-    /// Returns the time until which a client that registered itself is kept because of this family:
-    /// [`ClientRecord::KEPT_AFTER_GRANT`] beyond its end.
+    /// Returns the time until which a client that registered itself is kept because of this family.
     ///
-    /// What a store writes into [`ClientRecord::unused_until`], unless a later time stands there, or `None`.
+    /// This is [`ClientRecord::KEPT_AFTER_GRANT`] beyond [`needed_until`](Self::needed_until). A store writes it into
+    /// [`ClientRecord::unused_until`], unless that is later or `None`.
     #[must_use]
     pub fn client_needed_until(&self) -> UnixTime {
         self.needed_until().plus(ClientRecord::KEPT_AFTER_GRANT)
     }
 }
 
-/// An access token to be stored, by its digest.
+/// Access token to be stored, by its digest.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct NewAccess {
-    /// The digest of the token.
+    /// Digest of the token.
     pub digest: SecretDigest,
-    /// What it grants.
+    /// Scopes of the token.
     pub scopes: ScopeSet,
-    /// When it expires; at this second it has.
+    /// Expiry time (exclusive): valid while `now < expires_at`.
     pub expires_at: UnixTime,
-    /// The key that it is bound to, if to any (RFC 9449 §6).
+    /// DPoP key that the token is bound to, if any (RFC 9449 §6).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jkt: Option<Thumbprint>,
 }
 
 impl NewAccess {
-    /// A token that is bound to no key.
+    /// Creates a token that is bound to no key.
     #[must_use]
     pub const fn new(digest: SecretDigest, scopes: ScopeSet, expires_at: UnixTime) -> Self {
         Self { digest, scopes, expires_at, jkt: None }
     }
 }
 
-/// A family as it is stored.
+/// Family as it is stored.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FamilyRecord {
-    /// Whose it is.
+    /// Client that the family belongs to.
     pub client_id: ClientId,
-    /// Who agreed.
+    /// Subject of the tokens: the resource owner, or the client itself in the client credentials grant.
     pub subject: Subject,
-    /// What its tokens are for.
+    /// Audience of the tokens (RFC 8707).
     pub resource: ResourceUri,
-    /// The most that they grant.
+    /// Scopes that the tokens grant at most.
     pub scopes: ScopeSet,
-    /// When it ends, however often it is used.
+    /// Absolute end of the family (exclusive), even if it is used.
     pub expires_at: UnixTime,
-    /// When it ends if it is not used.
+    /// End of the family without a further refresh (exclusive).
     pub idle_until: UnixTime,
-    /// The generation of its live refresh token.
+    /// Generation of the current refresh token.
     pub generation: Generation,
-    /// When that generation came to be.
+    /// Time of the last rotation, or of the family's creation.
     pub rotated_at: UnixTime,
-    /// The key that its refresh tokens are bound to, if to any (RFC 9449 §5).
+    /// DPoP key that the refresh tokens are bound to, if any (RFC 9449 §5).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jkt: Option<Thumbprint>,
-    /// Whether it was revoked.
+    /// `true` once the family is revoked.
     pub revoked: bool,
 }
 
 impl FamilyRecord {
-    /// The record of a family that is stored now, for a store that keeps records as they are.
+    /// Creates the record of a family that is stored now, for a store that keeps records as they are.
     #[must_use]
     pub fn new(family: NewFamily, now: UnixTime) -> Self {
         Self {
@@ -327,29 +330,30 @@ impl FamilyRecord {
     }
 }
 
-/// What is known about a live access token, its family included.
+/// Live access token, with the facts of its family.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct AccessRecord {
-    /// The family it belongs to.
+    /// Family that the token belongs to.
     pub family: FamilyId,
-    /// Whom it was given to.
+    /// Client that it was issued to.
     pub client_id: ClientId,
-    /// Who agreed.
+    /// Subject of the tokens: the resource owner, or the client itself in the client credentials grant.
     pub subject: Subject,
-    /// What it is for.
+    /// Audience of the token (RFC 8707).
     pub resource: ResourceUri,
-    /// What it grants.
+    /// Scopes of the token.
     pub scopes: ScopeSet,
-    /// When it expires.
+    /// Expiry time (exclusive): valid while `now < expires_at`.
     pub expires_at: UnixTime,
-    /// The key that it is bound to, if to any (RFC 9449 §6). It is worth nothing to whoever does not prove that they
-    /// hold that key: never let one in as a bearer token.
+    /// DPoP key that the token is bound to, if any (RFC 9449 §6).
+    ///
+    /// Such a token requires proof of possession of the key: a resource server must not accept it as a bearer token.
     pub jkt: Option<Thumbprint>,
 }
 
 impl AccessRecord {
-    /// What a resource server has to know about the token; the store is that of this issuer.
+    /// Returns the facts about the token for a resource server; `issuer` is the one that the store belongs to.
     #[must_use]
     pub fn into_facts(self, issuer: Issuer) -> TokenFacts {
         TokenFacts::new(self.subject, self.client_id, issuer)
@@ -360,24 +364,24 @@ impl AccessRecord {
     }
 }
 
-/// A refresh: what is presented, and what is to come of it.
+/// Refresh: the presented refresh token, and what is stored if it is accepted.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Rotation {
-    /// The family.
+    /// Family of the presented token.
     pub family: FamilyId,
-    /// The generation that the presented token carries.
+    /// Generation of the presented token.
     pub presented: Generation,
-    /// The access token that comes with the successor.
+    /// Access token that is issued with the successor.
     pub access: NewAccess,
-    /// When the family ends if it is not used again.
+    /// End of the family without a further refresh (exclusive).
     pub idle_until: UnixTime,
-    /// How long after a rotation its predecessor may be presented again.
+    /// Time after a rotation in which the rotated token may be presented again.
     pub grace: Duration,
 }
 
 impl Rotation {
-    /// A refresh with the token of this generation.
+    /// Creates a refresh with the token of this generation.
     #[must_use]
     pub const fn new(
         family: FamilyId,

@@ -1,10 +1,10 @@
-//! Rows of a durable store: of each record an index, which the store must understand, and a
-//! [body](RecordBody), which only this crate reads.
+//! Rows of a durable store: each record has an index, which the store must understand, and a [body](RecordBody), which
+//! only this crate reads.
 //!
-//! A store writes the members of the index into columns and the text of `body()` into one more. It reads a record back
-//! with `from_row`. Index structs are exhaustive on purpose: a member that is added to one has to be stored, searched or
-//! compared by every store, and one that does not know it must not compile. All other facts are added to the body, and no
-//! store notices.
+//! A store writes the members of the index into columns and the text of `body()` into another one, and reads the record
+//! back with `from_row`. Index structs are exhaustive on purpose: every store has to store, search or compare a new
+//! member, so a store that does not know it must not compile. All other facts are added to the body, without a change
+//! to any store.
 //!
 //! ```
 //! use authorization_server::store::rows::{CodeIndex, RecordBody};
@@ -39,11 +39,11 @@ use super::{
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "a store that forgets a member must not compile")]
 pub struct ClientIndex {
-    /// Its identifier.
+    /// Client identifier.
     pub client_id: ClientId,
-    /// [`ClientRecord::unused_until`]
+    /// Time from which on the client is forgotten: [`ClientRecord::unused_until`].
     pub unused_until: Option<UnixTime>,
-    /// [`ClientRecord::of_operator`]
+    /// `true` if the operator stored the client: [`ClientRecord::of_operator`].
     pub of_operator: bool,
 }
 
@@ -52,7 +52,7 @@ impl ClientRecord {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unavailable`] if they are longer than [`RecordBody::MAX_BYTES`].
+    /// [`StoreError::Unavailable`] if the facts are longer than [`RecordBody::MAX_BYTES`].
     pub fn body(&self) -> Result<RecordBody, StoreError> {
         RecordBody::write(&ClientBody {
             v: Version,
@@ -67,8 +67,8 @@ impl ClientRecord {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Corrupt`] if the body is damaged, [`StoreError::Unavailable`] if it is of a later release that must not be
-    /// misread.
+    /// [`StoreError::Corrupt`] if the body is damaged, [`StoreError::Unavailable`] if it is of a later release and must
+    /// not be misread.
     pub fn from_row(index: ClientIndex, body: &RecordBody) -> Result<Self, StoreError> {
         let ClientIndex { client_id, unused_until, of_operator } = index;
         let body: ClientBody<'_> = body.read()?;
@@ -88,20 +88,20 @@ impl ClientRecord {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "a store that forgets a member must not compile")]
 pub struct CodeIndex {
-    /// The digest of the code.
+    /// Digest of the code.
     pub digest: SecretDigest,
     /// Client that it was issued to.
     pub client_id: ClientId,
-    /// User who agreed.
+    /// Resource owner who consented.
     pub subject: Subject,
     /// Expiry time (exclusive): valid while `now < expires_at`.
     pub expires_at: UnixTime,
-    /// The family that it was redeemed for.
+    /// Family that the code was redeemed for, if it is used.
     pub redeemed: Option<FamilyId>,
 }
 
 impl CodeRecord {
-    /// A code that is bound to no key.
+    /// Creates a code that is bound to no key.
     #[must_use]
     pub fn new(
         index: CodeIndex,
@@ -129,7 +129,7 @@ impl CodeRecord {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unavailable`] if they are longer than [`RecordBody::MAX_BYTES`].
+    /// [`StoreError::Unavailable`] if the facts are longer than [`RecordBody::MAX_BYTES`].
     pub fn body(&self) -> Result<RecordBody, StoreError> {
         RecordBody::write(&CodeBody {
             v: Version,
@@ -145,8 +145,8 @@ impl CodeRecord {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Corrupt`] if the body is damaged, [`StoreError::Unavailable`] if it is of a later release that must not be
-    /// misread.
+    /// [`StoreError::Corrupt`] if the body is damaged, [`StoreError::Unavailable`] if it is of a later release and must
+    /// not be misread.
     pub fn from_row(index: CodeIndex, body: &RecordBody) -> Result<Self, StoreError> {
         let CodeIndex { digest, client_id, subject, expires_at, redeemed } = index;
         let body: CodeBody<'_> = body.read()?;
@@ -169,31 +169,32 @@ impl CodeRecord {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "a store that forgets a member must not compile")]
 pub struct FamilyIndex {
-    /// Client that acts.
+    /// Client that the family belongs to.
     pub client_id: ClientId,
-    /// User who agreed.
+    /// Subject of the tokens: the resource owner, or the client itself in the client credentials grant.
     pub subject: Subject,
-    /// Audience of its tokens.
+    /// Audience of the tokens (RFC 8707).
     pub resource: ResourceUri,
-    /// End of the family, however often it is used.
+    /// Absolute end of the family (exclusive), even if it is used.
     pub expires_at: UnixTime,
-    /// End of the family if it is not used.
+    /// End of the family without a further refresh (exclusive).
     pub idle_until: UnixTime,
-    /// The generation of its live refresh token.
+    /// Generation of the current refresh token.
     pub generation: Generation,
-    /// Time of the last rotation.
+    /// Time of the last rotation, or of the family's creation.
     pub rotated_at: UnixTime,
-    /// `true` once it is revoked.
+    /// `true` once the family is revoked.
     pub revoked: bool,
 }
 
 impl NewFamily {
-    /// Returns the facts of the family to keep beside its index. Those of its first token are a body of their own:
-    /// [`NewAccess::body`].
+    /// Returns the facts of the family to keep beside its index.
+    ///
+    /// The facts of its first token are a body of their own: [`NewAccess::body`].
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unavailable`] if they are longer than [`RecordBody::MAX_BYTES`].
+    /// [`StoreError::Unavailable`] if the facts are longer than [`RecordBody::MAX_BYTES`].
     pub fn body(&self) -> Result<RecordBody, StoreError> {
         let (scopes, jkt) = (Cow::Borrowed(&self.scopes), self.jkt.map(Into::into));
         RecordBody::write(&GrantBody { v: Version, scopes, jkt })
@@ -201,11 +202,11 @@ impl NewFamily {
 }
 
 impl NewAccess {
-    /// Returns the facts to keep beside the digest, the family and the time.
+    /// Returns the facts to keep beside the digest, the family and the expiry time.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unavailable`] if they are longer than [`RecordBody::MAX_BYTES`].
+    /// [`StoreError::Unavailable`] if the facts are longer than [`RecordBody::MAX_BYTES`].
     pub fn body(&self) -> Result<RecordBody, StoreError> {
         let (scopes, jkt) = (Cow::Borrowed(&self.scopes), self.jkt.map(Into::into));
         RecordBody::write(&GrantBody { v: Version, scopes, jkt })
@@ -217,8 +218,8 @@ impl FamilyRecord {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Corrupt`] if the body is damaged, [`StoreError::Unavailable`] if it is of a later release that must not be
-    /// misread.
+    /// [`StoreError::Corrupt`] if the body is damaged, [`StoreError::Unavailable`] if it is of a later release and must
+    /// not be misread.
     pub fn from_row(index: FamilyIndex, body: &RecordBody) -> Result<Self, StoreError> {
         let body: GrantBody<'_> = body.read()?;
         Ok(Self {
@@ -240,13 +241,13 @@ impl FamilyRecord {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "a store that forgets a member must not compile")]
 pub struct AccessIndex {
-    /// The family that it belongs to.
+    /// Family that the token belongs to.
     pub family: FamilyId,
     /// Client of the family.
     pub client_id: ClientId,
-    /// User who agreed.
+    /// Subject of the tokens: the resource owner, or the client itself in the client credentials grant.
     pub subject: Subject,
-    /// Audience of the token.
+    /// Audience of the token (RFC 8707).
     pub resource: ResourceUri,
     /// Expiry time of the token (exclusive): valid while `now < expires_at`.
     pub expires_at: UnixTime,
@@ -257,15 +258,15 @@ impl AccessRecord {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Corrupt`] if a body is damaged, [`StoreError::Unavailable`] if it is of a later release that must not be
-    /// misread.
+    /// [`StoreError::Corrupt`] if a body is damaged, [`StoreError::Unavailable`] if it is of a later release and must
+    /// not be misread.
     pub fn from_rows(
         index: AccessIndex,
         family: &RecordBody,
         access: &RecordBody,
     ) -> Result<Self, StoreError> {
         let AccessIndex { family: id, client_id, subject, resource, expires_at } = index;
-        // A later version of the family may restrict each of its tokens.
+        // Read too, because a later version of the family may restrict each of its tokens.
         let _: GrantBody<'_> = family.read()?;
         let body: GrantBody<'_> = access.read()?;
         Ok(Self {
@@ -284,13 +285,13 @@ impl AccessRecord {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "a store that forgets a member must not compile")]
 pub struct ConsentIndex {
-    /// The digest of user, client, redirect URI and resource.
+    /// Digest of user, client, redirect URI and resource.
     pub key: SecretDigest,
-    /// User who agreed.
+    /// Resource owner who consented.
     pub subject: Subject,
-    /// Client that they agreed to.
+    /// Client that was granted access.
     pub client_id: ClientId,
-    /// Time from which on the user is asked again (inclusive).
+    /// End of the consent (exclusive): the user is not asked again while `now < until`.
     pub until: UnixTime,
 }
 
@@ -299,7 +300,7 @@ impl ConsentRecord {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unavailable`] if they are longer than [`RecordBody::MAX_BYTES`].
+    /// [`StoreError::Unavailable`] if the facts are longer than [`RecordBody::MAX_BYTES`].
     pub fn body(&self) -> Result<RecordBody, StoreError> {
         let (scopes, metadata) = (Cow::Borrowed(&self.scopes), self.metadata.into());
         RecordBody::write(&ConsentBody { v: Version, scopes, metadata })
@@ -309,8 +310,8 @@ impl ConsentRecord {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Corrupt`] if the body is damaged, [`StoreError::Unavailable`] if it is of a later release that must not be
-    /// misread.
+    /// [`StoreError::Corrupt`] if the body is damaged, [`StoreError::Unavailable`] if it is of a later release and must
+    /// not be misread.
     pub fn from_row(index: ConsentIndex, body: &RecordBody) -> Result<Self, StoreError> {
         let ConsentIndex { key, subject, client_id, until } = index;
         let body: ConsentBody<'_> = body.read()?;

@@ -1,4 +1,4 @@
-//! Bodies of rows are read back, members of a newer release are passed over, and what must not be misread is refused.
+//! Row bodies: they are read back, members of a newer release are skipped, and what must not be misread is refused.
 
 use client_auth::Registered;
 use oauth_types::{AuthMethod, ClientMetadata, Secret, Subject, Thumbprint};
@@ -106,7 +106,7 @@ fn read_consent(body: &RecordBody) -> Result<ConsentRecord, StoreError> {
 
 type IsRead = fn(&RecordBody) -> bool;
 
-/// One body of each kind, and whether it is read.
+/// One body of each kind, with a function that returns `true` if it is read.
 fn bodies() -> [(RecordBody, IsRead); 5] {
     let family = family(None);
     [
@@ -138,7 +138,7 @@ fn a_record_is_read_back_from_its_index_and_body() {
     }
 }
 
-/// What is stored by this release is read by all later ones: the text may not change.
+/// The text that this release stores must not change, because all later releases read it.
 #[test]
 fn the_format_of_version_1() {
     let jkt = Some(Thumbprint::from_bytes([0xaf; 32]));
