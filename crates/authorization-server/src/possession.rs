@@ -33,6 +33,14 @@ pub(crate) struct Proof {
     presented: Option<client_auth::PresentedProof>,
 }
 
+/// Need of a proof with a token request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ProofNeed {
+    /// The client has registered that it always sends one (`dpop_bound_access_tokens`, RFC 9449 §5.2).
+    Promised,
+    Optional,
+}
+
 /// A proof that is right and not remembered yet; nothing where none was sent.
 #[derive(Debug)]
 pub(crate) struct CheckedProof {
@@ -50,10 +58,13 @@ impl Proof {
     pub(crate) fn check(
         self,
         _: &Config,
-        is_promised: bool,
+        need: ProofNeed,
         _: UnixTime,
     ) -> Result<CheckedProof, Refusal> {
-        if is_promised { Err(refuse(InvalidProof::Missing)) } else { Ok(CheckedProof {}) }
+        match need {
+            ProofNeed::Promised => Err(refuse(InvalidProof::Missing)),
+            ProofNeed::Optional => Ok(CheckedProof {}),
+        }
     }
 }
 
@@ -80,16 +91,18 @@ impl Proof {
         Ok(Self { presented })
     }
 
-    /// Verifies the proof, if there is one; `is_promised` where the client has said that it always sends one.
+    /// Verifies the proof, if there is one.
     pub(crate) fn check(
         self,
         config: &Config,
-        is_promised: bool,
+        need: ProofNeed,
         now: UnixTime,
     ) -> Result<CheckedProof, Refusal> {
         let Some(presented) = self.presented else {
-            let missing = || Err(refuse(InvalidProof::Missing));
-            return if is_promised { missing() } else { Ok(CheckedProof { verified: None }) };
+            return match need {
+                ProofNeed::Promised => Err(refuse(InvalidProof::Missing)),
+                ProofNeed::Optional => Ok(CheckedProof { verified: None }),
+            };
         };
         let proof = presented.verify(&http::Method::POST, config.token.as_str(), None, now);
         let proof = proof.map_err(refuse)?;

@@ -31,7 +31,7 @@ use crate::authenticate::{Caller, authenticate};
 use crate::config::Config;
 use crate::endpoint::Form;
 use crate::environment::Environment;
-use crate::possession::{CheckedProof, Proof};
+use crate::possession::{CheckedProof, Proof, ProofNeed};
 use crate::refusal::{Cause, Refusal};
 use crate::store::ClientRecord;
 
@@ -116,8 +116,11 @@ async fn grant<E: Environment>(
         let code = TokenErrorCode::UnauthorizedClient;
         return Err(Refusal::token(Cause::Grant, code, "this client does not use this grant"));
     }
-    let is_promised = metadata.is_some_and(|metadata| metadata.dpop_bound_access_tokens);
-    let proof = proof.check(config, is_promised, now)?;
+    let need = match metadata {
+        Some(metadata) if metadata.dpop_bound_access_tokens => ProofNeed::Promised,
+        _ => ProofNeed::Optional,
+    };
+    let proof = proof.check(config, need, now)?;
     let registered = record.and_then(ClientRecord::scope_bound);
     let request = GrantRequest { form, client, proof, registered };
     match grant_type {
@@ -125,10 +128,7 @@ async fn grant<E: Environment>(
         #[cfg(feature = "jwt")]
         GrantType::JwtBearer => assertion::issue(config, env, request, now).await,
         GrantType::RefreshToken => refresh::rotate(config, env, request, now).await,
-        _ => {
-            let wants_refresh = grants.contains(&GrantType::RefreshToken);
-            code::redeem(config, env, request, wants_refresh, now).await
-        }
+        _ => code::redeem(config, env, request, grants, now).await,
     }
 }
 

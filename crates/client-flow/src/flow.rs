@@ -31,6 +31,7 @@ mod refresh;
 mod registration;
 mod saving;
 mod server;
+mod sought;
 mod step;
 mod step_up;
 mod visit;

@@ -184,7 +184,8 @@ impl TokenRequest {
     }
 
     /// The record without the tokens that were to be got, or refreshed.
-    fn forgotten(&self, client_refused: bool) -> Record {
+    fn forgotten(&self, because: &FlowError) -> Record {
+        let client_refused = because.ends_client();
         let asked = join(self.requested.as_ref(), self.granted.as_ref());
         Record { asked, client_refused, ..Record::new(self.account.clone()) }
     }
@@ -197,7 +198,7 @@ impl TokenRequest {
         if !ends_grant && !error.ends_client() {
             return Err(error);
         }
-        Ok(TokenAnswer::Ended { record: self.forgotten(error.ends_client()), error })
+        Ok(TokenAnswer::Ended { record: self.forgotten(&error), error })
     }
 }
 

@@ -149,7 +149,8 @@ impl Connections {
         let networks = networks(peer);
         let mut state = self.state();
         let is_admitted = self.has_room(&mut state, peer, &networks);
-        self.tell(&mut state, !is_admitted);
+        state.closed = state.closed.saturating_add(usize::from(!is_admitted));
+        self.tell(&mut state);
         if !is_admitted {
             return None;
         }
@@ -197,8 +198,7 @@ impl Connections {
         idle > 0
     }
 
-    fn tell(&self, state: &mut State, is_refused: bool) {
-        state.closed = state.closed.saturating_add(usize::from(is_refused));
+    fn tell(&self, state: &mut State) {
         let is_time = state.told.is_none_or(|told| told.elapsed() >= BETWEEN_EVENTS);
         if state.closed > 0 && is_time {
             state.told = Some(Instant::now());

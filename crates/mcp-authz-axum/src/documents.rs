@@ -33,6 +33,7 @@ pub use web::{WebDocuments, WebDocumentsFailed};
 
 use crate::ambient::Clock;
 use crate::rate::Rate;
+use crate::standing::Standing;
 
 /// Fetches the documents in which clients describe themselves, and the key sets at their `jwks_uri`.
 /// [`WebDocuments`] does it; a host that wants some of
@@ -218,10 +219,12 @@ impl Documents {
         let now = self.clock.now();
         let (fetch, old) = {
             let mut shelf = self.shelf::<T>();
-            let (mut old, mut was_good) = (None, false);
+            let (mut old, mut standing) = (None, Standing::New);
             let is_in_use = shelf.is_in_use(url);
             if let Some(known) = shelf.get_mut(url) {
-                was_good = is_in_use && known.was_good();
+                if is_in_use && known.was_good() {
+                    standing = Standing::Good;
+                }
                 let current = known.value.as_ref().ok().filter(|value| is_current(value));
                 if now < known.times.fresh {
                     if current.is_some() || now < known.asked.plus(T::REFETCH) {
@@ -237,7 +240,7 @@ impl Documents {
             }
             let fetch = match shelf.fetches.get(url) {
                 Some(fetch) => Ok(fetch.clone()),
-                None => self.start(&mut shelf, url, asker, was_good),
+                None => self.start(&mut shelf, url, asker, standing),
             };
             (fetch, old)
         };
@@ -266,15 +269,15 @@ impl Documents {
         shelf: &mut Shelf<T>,
         url: &ClientMetadataUrl,
         asker: Option<IpAddr>,
-        was_good: bool,
+        standing: Standing,
     ) -> Result<Fetch<T>, DocumentRefused> {
-        if !was_good && asker.is_some_and(|network| !self.askers.allows(network)) {
+        if standing == Standing::New && asker.is_some_and(|network| !self.askers.allows(network)) {
             info!("a client's document was not asked for: one network asks for too many new ones");
             return Err(DocumentRefused::Busy);
         }
-        let place = self.lane(was_good).place()?;
+        let place = self.lane(standing).place()?;
         let (documents, of) = (Arc::clone(self), url.clone());
-        let task = tokio::spawn(async move { documents.run(of, was_good, place).await });
+        let task = tokio::spawn(async move { documents.run(of, standing, place).await });
         let fetch = task.map(|ended| ended.unwrap_or(Err(DocumentRefused::Unreachable)));
         let fetch = fetch.boxed().shared();
         shelf.fetches.insert(url.clone(), fetch.clone());
@@ -284,10 +287,10 @@ impl Documents {
     async fn run<T: Readable>(
         &self,
         url: ClientMetadataUrl,
-        was_good: bool,
+        standing: Standing,
         _place: OwnedSemaphorePermit,
     ) -> Result<T, DocumentRefused> {
-        let outcome = AssertUnwindSafe(self.fetch::<T>(&url, was_good)).catch_unwind().await;
+        let outcome = AssertUnwindSafe(self.fetch::<T>(&url, standing)).catch_unwind().await;
         let outcome = outcome.unwrap_or(Err(DocumentRefused::Unreachable));
         let asked = self.clock.now();
         let mut shelf = self.shelf::<T>();
@@ -300,14 +303,14 @@ impl Documents {
     async fn fetch<T: Readable>(
         &self,
         url: &ClientMetadataUrl,
-        was_good: bool,
+        standing: Standing,
     ) -> Result<(T, Option<Times>), DocumentRefused> {
         let outcome = async {
-            let fetch = match was_good {
-                true => self.source.fetch_known(url),
-                false => self.source.fetch(url),
+            let fetch = match standing {
+                Standing::Good => self.source.fetch_known(url),
+                Standing::New => self.source.fetch(url),
             };
-            let answer = self.lane(was_good).fetch(url.as_url().origin().host(), fetch).await;
+            let answer = self.lane(standing).fetch(url.as_url().origin().host(), fetch).await;
             let now = self.clock.now();
             self.reach.record(answer.as_ref(), now);
             let answer = answer?;
@@ -324,8 +327,11 @@ impl Documents {
         outcome.await.inspect_err(|reason| info!(%reason, "a client's document was not taken"))
     }
 
-    const fn lane(&self, was_good: bool) -> &Lane {
-        if was_good { &self.known } else { &self.new }
+    const fn lane(&self, standing: Standing) -> &Lane {
+        match standing {
+            Standing::Good => &self.known,
+            Standing::New => &self.new,
+        }
     }
 
     fn shelf<T: Readable>(&self) -> MutexGuard<'_, Shelf<T>> {

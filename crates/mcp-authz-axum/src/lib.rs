@@ -20,6 +20,7 @@ mod routes;
 mod serve;
 mod server;
 mod signal;
+mod standing;
 mod sweeper;
 mod unheard;
 mod verifier;

@@ -77,10 +77,6 @@ impl GuardedClient {
         GuardedClientBuilder::visiting(server, http)
     }
 
-    pub(crate) const fn new(http: reqwest::Client, names: Names, https_only: bool) -> Self {
-        Self { http, names, https_only }
-    }
-
     /// Trusts a host at any address, because the configuration names it.
     pub fn trust_host(&self, host: &str) {
         self.names.reach.trust(host);

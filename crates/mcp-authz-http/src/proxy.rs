@@ -10,7 +10,7 @@
 //!
 //! http is allowed for this machine or a private network only, because the request stays there (C-TOKEN-1).
 
-use oauth_types::http_origins_for_development;
+use oauth_types::{Origin, http_origins_for_development};
 use reqwest::{ClientBuilder, NoProxy, Proxy, Url};
 
 use crate::error::BuildError;
@@ -18,12 +18,27 @@ use crate::error::BuildError;
 /// Hosts of this machine, in the notation of `NO_PROXY`.
 const THIS_MACHINE: &str = "localhost,127.0.0.0/8,::1";
 
+/// Place of the server that a client visits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ServerPlace {
+    /// This machine: the proxies of the HTTP client are dropped, because they could receive requests for it.
+    ThisMachine,
+    /// Any other host.
+    Elsewhere,
+}
+
+impl ServerPlace {
+    pub(crate) fn of(server: &Origin) -> Self {
+        if server.is_loopback() { Self::ThisMachine } else { Self::Elsewhere }
+    }
+}
+
 /// Configures the proxies of the environment, or those of the HTTP client; returns the hosts of the former.
-pub(crate) fn ambient(http: ClientBuilder, is_loopback: bool) -> (ClientBuilder, Vec<String>) {
+pub(crate) fn ambient(http: ClientBuilder, server: ServerPlace) -> (ClientBuilder, Vec<String>) {
     let proxies = environment();
     let hosts = proxies.iter().filter_map(|(_, url)| host(url)).collect();
     let for_development = http_origins_for_development();
-    if !is_loopback && for_development.is_empty() {
+    if server == ServerPlace::Elsewhere && for_development.is_empty() {
         // The HTTP library reads the environment by itself.
         return (http, hosts);
     }

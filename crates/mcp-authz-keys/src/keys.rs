@@ -131,21 +131,45 @@ impl Line {
     }
 }
 
-/// Reads the keys of a file, and creates the file if it does not exist and `is_missed` is `false`.
+/// Action if the file of server keys does not exist.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a file that is missing is created or refused")]
+pub enum MissingFile {
+    /// Creates the file, because no refresh token has been issued yet.
+    Make,
+    /// Fails with [`KeyFileError::Missing`], because refresh tokens in circulation were made with its keys.
+    Refuse,
+}
+
+/// Reads the keys of a file, and creates the file if it does not exist and `missing` allows that.
 ///
-/// Pass `true` as soon as any refresh token has been issued. If several processes start at the same time, one creates
-/// the file, and all read the same keys.
+/// Pass [`MissingFile::Refuse`] as soon as any refresh token has been issued. If several processes start at the same
+/// time, one creates the file, and all read the same keys.
+///
+/// ```no_run
+/// use mcp_authz_keys::{MissingFile, read_or_make};
+///
+/// # fn keys(has_refresh_tokens: bool) -> Result<(), mcp_authz_keys::KeyFileError> {
+/// let missing = if has_refresh_tokens { MissingFile::Refuse } else { MissingFile::Make };
+/// let keys = read_or_make("/var/lib/auth/server.keys", missing)?;
+/// # let _ = keys;
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 ///
-/// [`KeyFileError::Missing`] when the file does not exist and `is_missed` is `true`; any variant except
+/// [`KeyFileError::Missing`] when the file does not exist and must not be created; any variant except
 /// [`KeyFileError::Mount`] when the file cannot be read or created.
-pub fn read_or_make(file: impl AsRef<Path>, is_missed: bool) -> Result<ServerKeys, KeyFileError> {
+pub fn read_or_make(
+    file: impl AsRef<Path>,
+    missing: MissingFile,
+) -> Result<ServerKeys, KeyFileError> {
     let file = file.as_ref();
     leftovers::remove(folder_of(file), file);
     let lines = match read(file) {
         Err(KeyFileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
-            if is_missed {
+            if missing == MissingFile::Refuse {
                 return Err(KeyFileError::Missing);
             }
             match write(&[Line::new(1)?], file, NamedTempFile::persist_noclobber) {

@@ -8,5 +8,5 @@ pub mod private_file;
 // Re-exported because its types are in public signatures, so that a user needs no further dependency.
 pub use authorization_server;
 
-pub use keys::{KeyFileError, read_mounted_keys, read_or_make, rotate_server_key};
+pub use keys::{KeyFileError, MissingFile, read_mounted_keys, read_or_make, rotate_server_key};
 pub use mounted::MountRule;

@@ -6,7 +6,7 @@
 use std::fs;
 use std::sync::Barrier;
 
-use mcp_authz_keys::{KeyFileError, read_or_make, rotate_server_key};
+use mcp_authz_keys::{KeyFileError, MissingFile, read_or_make, rotate_server_key};
 
 #[test]
 fn of_many_who_start_at_once_one_makes_the_keys() {
@@ -17,7 +17,7 @@ fn of_many_who_start_at_once_one_makes_the_keys() {
         let texts: Vec<String> = std::thread::scope(|scope| {
             let begin = || {
                 start.wait();
-                read_or_make(&file, false).unwrap();
+                read_or_make(&file, MissingFile::Make).unwrap();
                 fs::read_to_string(&file).unwrap()
             };
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(begin)).collect();
@@ -43,7 +43,7 @@ fn of_many_who_rotate_at_once_each_adds_a_key() {
                     start.wait();
                     // In every second round one of them is a server that starts.
                     if number == 0 && round % 2 == 0 {
-                        read_or_make(file, false).map(drop).unwrap();
+                        read_or_make(file, MissingFile::Make).map(drop).unwrap();
                     } else {
                         rotate_server_key(file).unwrap();
                     }
@@ -63,11 +63,11 @@ fn of_many_who_rotate_at_once_each_adds_a_key() {
 fn keys_that_are_missed_are_not_made_but_by_who_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("server.keys");
-    assert!(matches!(read_or_make(&file, true), Err(KeyFileError::Missing)));
+    assert!(matches!(read_or_make(&file, MissingFile::Refuse), Err(KeyFileError::Missing)));
     assert!(!file.exists());
     rotate_server_key(&file).unwrap();
     rotate_server_key(&file).unwrap();
-    read_or_make(&file, true).unwrap();
+    read_or_make(&file, MissingFile::Refuse).unwrap();
     let ids: Vec<String> = fs::read_to_string(&file)
         .unwrap()
         .lines()
@@ -96,11 +96,11 @@ fn no_number_is_given_to_two_keys() {
     fs::write(&file, fs::read_to_string(&file).unwrap().replacen('3', "250", 1)).unwrap();
     for _ in 0..12 {
         rotate_server_key(&file).unwrap();
-        read_or_make(&file, true).unwrap();
+        read_or_make(&file, MissingFile::Refuse).unwrap();
     }
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, format!("{text}{}", text.lines().next().unwrap())).unwrap();
-    assert!(matches!(read_or_make(&file, true), Err(KeyFileError::Malformed)));
+    assert!(matches!(read_or_make(&file, MissingFile::Refuse), Err(KeyFileError::Malformed)));
     assert!(matches!(rotate_server_key(&file), Err(KeyFileError::Malformed)));
     assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 9);
 }
@@ -112,19 +112,19 @@ fn sec_224_a_file_of_another_user_or_behind_a_link_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let [file, link, nowhere] =
         ["server.keys", "link", "nowhere"].map(|name| folder.path().join(name));
-    read_or_make(&file, false).unwrap();
+    read_or_make(&file, MissingFile::Make).unwrap();
     let text = fs::read_to_string(&file).unwrap();
     symlink(&file, &link).unwrap();
     symlink(folder.path().join("not-there"), &nowhere).unwrap();
     for link in [link, nowhere] {
-        assert!(matches!(read_or_make(&link, false), Err(KeyFileError::Link)));
+        assert!(matches!(read_or_make(&link, MissingFile::Make), Err(KeyFileError::Link)));
         let refused = rotate_server_key(&link).unwrap_err();
         assert!(refused.to_string().contains("the file itself"), "{refused}");
     }
     // Only the superuser can give a file away.
     if rustix::process::geteuid().is_root() {
         chown(&file, Some(65534), None).unwrap();
-        let refused = read_or_make(&file, false).map(drop).unwrap_err();
+        let refused = read_or_make(&file, MissingFile::Make).map(drop).unwrap_err();
         assert!(matches!(refused, KeyFileError::OtherOwner { owner: 65534, process: 0 }));
         assert!(refused.to_string().contains("belongs to user 65534"), "{refused}");
         assert!(matches!(rotate_server_key(&file), Err(KeyFileError::OtherOwner { .. })));
@@ -170,7 +170,7 @@ fn sec_251_what_a_killed_process_left_is_removed_by_the_next_start_and_nothing_e
     for start in 0..2 {
         let left = put(".tmp-refresh-keys-AbCdEf", &text);
         if start == 0 {
-            read_or_make(&file, true).unwrap();
+            read_or_make(&file, MissingFile::Refuse).unwrap();
         } else {
             rotate_server_key(&file).unwrap();
         }
@@ -182,7 +182,7 @@ fn sec_251_what_a_killed_process_left_is_removed_by_the_next_start_and_nothing_e
     }
     // Its writer ends.
     drop(lock);
-    read_or_make(&file, true).unwrap();
+    read_or_make(&file, MissingFile::Refuse).unwrap();
     assert!(!written.exists());
     assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 2);
 }
@@ -193,7 +193,7 @@ fn a_key_file_whose_name_is_that_of_a_new_one_is_kept() {
     let file = folder.path().join(".tmp-refresh-keys-of-mine");
     rotate_server_key(&file).unwrap();
     let text = fs::read_to_string(&file).unwrap();
-    read_or_make(&file, true).unwrap();
+    read_or_make(&file, MissingFile::Refuse).unwrap();
     assert_eq!(fs::read_to_string(&file).unwrap(), text);
 }
 
@@ -215,7 +215,7 @@ mod mounted {
     use std::os::unix::fs::{lchown, symlink};
     use std::path::PathBuf;
 
-    use mcp_authz_keys::{KeyFileError, MountRule, read_mounted_keys, read_or_make};
+    use mcp_authz_keys::{KeyFileError, MissingFile, MountRule, read_mounted_keys, read_or_make};
     use tempfile::TempDir;
 
     use super::set_mode;
@@ -262,7 +262,7 @@ mod mounted {
     fn sec_224_keys_of_a_mounted_secret_are_read_through_links_that_nobody_else_can_replace() {
         let mount = Mount::new();
         let link = mount.folder.join("server.keys");
-        assert!(matches!(read_or_make(&link, false), Err(KeyFileError::Link)));
+        assert!(matches!(read_or_make(&link, MissingFile::Make), Err(KeyFileError::Link)));
         for mode in [0o440, 0o400, 0o640, 0o600] {
             set_mode(&mount.file, mode);
             mount.read().unwrap();

@@ -69,7 +69,7 @@ impl Session {
         query: &str,
         values: Values<'_>,
     ) -> Result<Option<Row>, Failure> {
-        self.run(query, values, false).await
+        self.run(query, values).await
     }
 
     /// Makes a change, and returns its one row if there is one.
@@ -81,11 +81,11 @@ impl Session {
         values: Values<'_>,
     ) -> Result<Option<Row>, Failure> {
         if self.is_in_transaction {
-            return self.run(statement, values, false).await;
+            return self.run(statement, values).await;
         }
         let mut attempt = 1;
         loop {
-            match self.run(statement, values, true).await {
+            match self.run_committing(statement, values).await {
                 // It was rolled back.
                 Err(failure) if failure.is_conflict() && attempt < ATTEMPTS => attempt += 1,
                 Err(failure) => return Err(failure),
@@ -132,22 +132,26 @@ impl Session {
         in_time(self.deadline, client.batch_execute(&patience)).await?;
         self.deadline = deadline;
         for statement in statements {
-            self.run(statement, values, false).await?;
+            self.run(statement, values).await?;
         }
         self.commit().await
     }
 
-    async fn run(
+    async fn run(&mut self, statement: &str, values: Values<'_>) -> Result<Option<Row>, Failure> {
+        let client = self.client.as_ref().ok_or(Failure::Late)?;
+        let prepared = in_time(self.deadline, client.prepare_cached(statement)).await?;
+        in_time(self.deadline, client.query_opt(&prepared, values)).await
+    }
+
+    /// Runs a statement that is a transaction of its own: from when it is sent, nobody knows until it is answered.
+    async fn run_committing(
         &mut self,
         statement: &str,
         values: Values<'_>,
-        commits: bool,
     ) -> Result<Option<Row>, Failure> {
         let client = self.client.as_ref().ok_or(Failure::Late)?;
         let prepared = in_time(self.deadline, client.prepare_cached(statement)).await?;
-        if commits {
-            self.changes = self.changes.max(Changes::Sent);
-        }
+        self.changes = self.changes.max(Changes::Sent);
         in_time(self.deadline, client.query_opt(&prepared, values)).await
     }
 

@@ -12,7 +12,7 @@ use authorization_server::store::{
 use authorization_server::{ClientRecord, ServerKeys, Store};
 use client_auth::Replay;
 use deadpool_postgres::Pool;
-use mcp_authz_keys::KeyFileError;
+use mcp_authz_keys::{KeyFileError, MissingFile};
 use oauth_types::{ClientId, SecretDigest, Subject, UnixTime};
 use tokio::time::Instant;
 
@@ -74,7 +74,8 @@ impl PostgresStore {
     /// [`KeyFileError`] if the file is open to other users, damaged, unreadable, or missing while families need its
     /// keys.
     pub fn server_keys(&self, file: impl AsRef<Path>) -> Result<ServerKeys, KeyFileError> {
-        mcp_authz_keys::read_or_make(file, self.had_families)
+        let missing = if self.had_families { MissingFile::Refuse } else { MissingFile::Make };
+        mcp_authz_keys::read_or_make(file, missing)
     }
 
     /// Checks that the store can write and read: the health check of a host.

@@ -16,7 +16,7 @@ use tracing::debug;
 use crate::builder::{self, AuthorizedClientBuilder, Connection};
 use crate::error::Error;
 use crate::http_client::HttpClient;
-use crate::renewal::{Answered, Credentials, Next, Renewal};
+use crate::renewal::{Answered, Credentials, Logout, Next, Renewal};
 use crate::user_agent::UserAgent;
 
 /// Sends requests to one MCP server, with a token for it.
@@ -133,7 +133,7 @@ impl AuthorizedClient {
     /// store by this client; the store is told again with the next renewals and by [`flush`](Self::flush). Until then
     /// a restart finds them. A login that another program, which shares the store, finishes meanwhile is kept.
     pub async fn log_out(&self) -> Result<(), Error> {
-        self.0.renewal.log_out(false).await
+        self.0.renewal.log_out(Logout::Tokens).await
     }
 
     /// Forgets the tokens and the registration, here and in the store: the next login registers anew. For a server
@@ -143,7 +143,7 @@ impl AuthorizedClient {
     ///
     /// As [`log_out`](Self::log_out).
     pub async fn forget(&self) -> Result<(), Error> {
-        self.0.renewal.log_out(true).await
+        self.0.renewal.log_out(Logout::Registration).await
     }
 
     /// Waits until refreshes under way are done and everything is saved: for the end of a program. Without it a program

@@ -34,6 +34,7 @@ use crate::error::Error;
 use crate::flight::{Join, Kind as _, Renewable};
 use crate::http_client::HttpClient;
 
+pub(crate) use end::Logout;
 use holdings::{Ended, Holdings, Wanted};
 use work::{Common, Epoch};
 pub(crate) use work::{Credentials, Flow, Login};

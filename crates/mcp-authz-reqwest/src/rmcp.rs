@@ -127,7 +127,7 @@ impl StreamableHttpClient for McpTransport {
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
         *request.body_mut() = Some(serde_json::to_vec(&message)?.into());
         let response = self.execute(request).await?;
-        match answer::to_post(response, &message, session.is_some(), max_event).await? {
+        match answer::to_post(response, &message, session.as_deref(), max_event).await? {
             Reply::Sse(events, session) => Ok(Reply::Sse(self.watched(events, None), session)),
             reply => Ok(reply),
         }

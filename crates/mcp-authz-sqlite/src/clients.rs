@@ -41,11 +41,11 @@ pub(crate) fn create(
         return Ok(CreateOutcome::Duplicate);
     }
     let (is_unused, body) = (client.unused_until.is_some(), client.body()?);
-    if !has_room(connection, is_unused, max_clients)? {
+    if !has_room(connection, client, max_clients)? {
         let settled = sweep::settle(connection, now)?;
         connection.prepare_cached(FORGET)?.execute(params![settled, FORGOTTEN])?;
     }
-    if !has_room(connection, is_unused, max_clients)? && !remove_oldest_unused(connection)? {
+    if !has_room(connection, client, max_clients)? && !remove_oldest_unused(connection)? {
         return Ok(CreateOutcome::QuotaReached);
     }
     connection
@@ -66,10 +66,14 @@ pub(crate) fn create(
 /// Returns `true` if one more client fits.
 ///
 /// Clients without a token may fill only a part of the room ([`ClientRecord::max_unused`]).
-fn has_room(connection: &Connection, is_unused: bool, max_clients: usize) -> Result<bool, Failure> {
+fn has_room(
+    connection: &Connection,
+    client: &ClientRecord,
+    max_clients: usize,
+) -> Result<bool, Failure> {
     let max_unused = ClientRecord::max_unused(max_clients);
     Ok(count(connection, "clients")? < max_clients
-        && (!is_unused || count(connection, "unused")? < max_unused))
+        && (client.unused_until.is_none() || count(connection, "unused")? < max_unused))
 }
 
 fn count(connection: &Connection, name: &str) -> Result<usize, Failure> {

@@ -41,7 +41,8 @@ pub use error_code::{
 pub use form::{FormError, FormPairs, FormWriter, Repeated, decode_component, encode_component};
 pub use hosts::Hosts;
 pub use metadata_search::{
-    MetadataFailure, MetadataNotFound, MetadataSearch, MetadataStep, describing, issued_by,
+    MetadataFailure, MetadataNotFound, MetadataSearch, MetadataStep, ServerPlaces, describing,
+    issued_by,
 };
 pub use method::{
     ApplicationType, AuthMethod, ClientAssertionType, GrantProfile, GrantType, IssuedTokenType,

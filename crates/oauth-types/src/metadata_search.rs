@@ -24,7 +24,8 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 
 use crate::document::{AuthorizationServerMetadata, DocumentError, ProtectedResourceMetadata};
-use crate::uri::{EndpointUrl, Issuer, Location, ResourceUri};
+use crate::uri::{EndpointUrl, InvalidUri, Issuer, Location, ResourceUri};
+use crate::well_known::{protected_resource_places, server_places};
 
 /// Search for a metadata document, at the URL that is to be requested now.
 ///
@@ -32,10 +33,10 @@ use crate::uri::{EndpointUrl, Issuer, Location, ResourceUri};
 ///
 /// ```
 /// use http::Response;
-/// use oauth_types::{Issuer, MetadataSearch, MetadataStep, authorization_server_urls, issued_by};
+/// use oauth_types::{Issuer, MetadataSearch, MetadataStep, ServerPlaces, issued_by};
 ///
 /// let issuer = Issuer::parse("https://as.example")?;
-/// let search = MetadataSearch::new(authorization_server_urls(&issuer)?).ok_or("no place")?;
+/// let search = MetadataSearch::of_server(&issuer, ServerPlaces::WellKnown)?;
 /// // The first place answers with a page for people.
 /// let page = Response::new("<!doctype html>".into());
 /// let Ok(MetadataStep::Next(search)) = search.resume(&page, issued_by(&issuer)) else { panic!() };
@@ -55,6 +56,19 @@ pub struct MetadataSearch {
     redirects: u8,
     rest: IntoIter<EndpointUrl>,
     so_far: MetadataNotFound,
+}
+
+/// Places at which the metadata of an authorization server is looked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum ServerPlaces<'a> {
+    /// The well-known URLs of the issuer, in the order of
+    /// [`authorization_server_urls`](crate::authorization_server_urls).
+    WellKnown,
+    /// The first of them alone, the only one that MCP 2025-03-26 has.
+    Legacy,
+    /// This URL alone, because the host has named it for the issuer.
+    At(&'a EndpointUrl),
 }
 
 /// Next step of a [`MetadataSearch`].
@@ -113,8 +127,48 @@ impl MetadataSearch {
     pub fn new(places: Vec<EndpointUrl>) -> Option<Self> {
         let mut rest = places.into_iter();
         let place = rest.next()?;
+        Some(Self::begin(place, rest))
+    }
+
+    /// Starts a search for the metadata of an authorization server; read each response with [`issued_by`].
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidUri`] where the issuer has no well-known URLs, as
+    /// [`authorization_server_urls`](crate::authorization_server_urls) says.
+    pub fn of_server(issuer: &Issuer, places: ServerPlaces<'_>) -> Result<Self, InvalidUri> {
+        let (place, rest) = match places {
+            ServerPlaces::WellKnown => server_places(issuer)?,
+            ServerPlaces::Legacy => (server_places(issuer)?.0, Vec::new()),
+            ServerPlaces::At(url) => (url.clone(), Vec::new()),
+        };
+        Ok(Self::begin(place, rest.into_iter()))
+    }
+
+    /// Starts a search for the metadata of a protected resource, first at the URL that a challenge named; read each
+    /// response with [`describing`].
+    ///
+    /// # Errors
+    ///
+    /// As [`protected_resource_urls`](crate::protected_resource_urls).
+    pub fn of_resource(
+        resource: &ResourceUri,
+        challenged: Option<&EndpointUrl>,
+    ) -> Result<Self, InvalidUri> {
+        let (place, rest) = protected_resource_places(resource, challenged)?;
+        Ok(Self::begin(place, rest.into_iter()))
+    }
+
+    fn begin(place: EndpointUrl, rest: IntoIter<EndpointUrl>) -> Self {
+        let (url, redirects) = (place.clone(), 0);
         let so_far = MetadataNotFound { failure: None, is_absent: true };
-        Some(Self { url: place.clone(), place, redirects: 0, rest, so_far })
+        Self { place, url, redirects, rest, so_far }
+    }
+
+    /// Returns `true` if the place is asked now or may be asked later.
+    #[must_use]
+    pub fn includes(&self, place: &EndpointUrl) -> bool {
+        self.place == *place || self.rest.as_slice().contains(place)
     }
 
     /// Returns the URL to request now.
@@ -144,7 +198,8 @@ impl MetadataSearch {
                 Err(failure @ MetadataFailure::ResourceMismatch { .. }) => {
                     Err(MetadataNotFound { failure: Some(failure), is_absent: false })
                 }
-                Err(failure) => self.next(Some(failure), is_page(response.body())),
+                Err(failure) if is_page(response.body()) => self.next(Miss::Page(failure)),
+                Err(failure) => self.next(Miss::Failed(failure)),
             };
         }
         let moved = Location::of_document(&self.url, status, response.headers());
@@ -155,9 +210,9 @@ impl MetadataSearch {
         }
         let is_later = matches!(status.as_u16(), 408 | 425 | 429);
         if status.is_client_error() && !is_later {
-            return self.next(None, true);
+            return self.next(Miss::Absent);
         }
-        self.next(Some(MetadataFailure::Status(status)), false)
+        self.next(Miss::Failed(MetadataFailure::Status(status)))
     }
 
     /// Goes on after a body that exceeded the limit of documents and was not read to its end.
@@ -168,14 +223,15 @@ impl MetadataSearch {
     pub fn too_large<T>(self) -> Result<MetadataStep<T>, MetadataNotFound> {
         let url = self.url.clone();
         let failure = MetadataFailure::Document { url, error: DocumentError::TooLarge };
-        self.next(Some(failure), false)
+        self.next(Miss::Failed(failure))
     }
 
-    fn next<T>(
-        mut self,
-        failure: Option<MetadataFailure>,
-        is_absent: bool,
-    ) -> Result<MetadataStep<T>, MetadataNotFound> {
+    fn next<T>(mut self, miss: Miss) -> Result<MetadataStep<T>, MetadataNotFound> {
+        let (failure, is_absent) = match miss {
+            Miss::Absent => (None, true),
+            Miss::Page(failure) => (Some(failure), true),
+            Miss::Failed(failure) => (Some(failure), false),
+        };
         // A page is reported only if no other response failed.
         let tells_more = self.so_far.is_absent && !is_absent;
         if self.so_far.failure.is_none() || tells_more {
@@ -185,6 +241,15 @@ impl MetadataSearch {
         let Some(place) = self.rest.next() else { return Err(self.so_far) };
         Ok(MetadataStep::Next(Self { url: place.clone(), place, redirects: 0, ..self }))
     }
+}
+
+/// A place without the document.
+enum Miss {
+    /// Nothing is there.
+    Absent,
+    /// A page stands for what is missing.
+    Page(MetadataFailure),
+    Failed(MetadataFailure),
 }
 
 /// Reads authorization server metadata of this issuer, compared byte for byte (RFC 8414 §3.3).

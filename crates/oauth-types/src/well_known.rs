@@ -11,6 +11,19 @@ use crate::uri::{EndpointUrl, InvalidUri, Issuer, ResourceUri, has_dot_segment};
 ///
 /// [`InvalidUri`] if the issuer has dot segments or letters beyond ASCII, or if a URL would exceed the length limit.
 pub fn authorization_server_urls(issuer: &Issuer) -> Result<Vec<EndpointUrl>, InvalidUri> {
+    server_places(issuer).map(all)
+}
+
+fn all((first, rest): (EndpointUrl, Vec<EndpointUrl>)) -> Vec<EndpointUrl> {
+    let mut all = vec![first];
+    all.extend(rest);
+    all
+}
+
+/// The first of these URLs, and the others.
+pub(crate) fn server_places(
+    issuer: &Issuer,
+) -> Result<(EndpointUrl, Vec<EndpointUrl>), InvalidUri> {
     // C-DISC-5, C-DISC-6
     let (origin, path) = (issuer.as_web().before_path(), issuer.as_web().path());
     // An HTTP library would resolve dot segments and request a page that an attacker may have chosen.
@@ -18,15 +31,13 @@ pub fn authorization_server_urls(issuer: &Issuer) -> Result<Vec<EndpointUrl>, In
         return Err(InvalidUri::DotSegment);
     }
     let path = path.strip_suffix('/').unwrap_or(path);
-    let mut urls = vec![
-        EndpointUrl::parse(&format!("{origin}/.well-known/oauth-authorization-server{path}"))?,
-        EndpointUrl::parse(&format!("{origin}/.well-known/openid-configuration{path}"))?,
-    ];
+    let at = |place: String| EndpointUrl::parse(&place);
+    let first = at(format!("{origin}/.well-known/oauth-authorization-server{path}"))?;
+    let mut rest = vec![at(format!("{origin}/.well-known/openid-configuration{path}"))?];
     if !path.is_empty() {
-        let appended = format!("{origin}{path}/.well-known/openid-configuration");
-        urls.push(EndpointUrl::parse(&appended)?);
+        rest.push(at(format!("{origin}{path}/.well-known/openid-configuration"))?);
     }
-    Ok(urls)
+    Ok((first, rest))
 }
 
 /// Returns the URL of a protected resource's metadata (RFC 9728 §3.1).
@@ -65,14 +76,27 @@ pub fn protected_resource_urls(
     resource: &ResourceUri,
     challenged: Option<&EndpointUrl>,
 ) -> Result<Vec<EndpointUrl>, InvalidUri> {
+    protected_resource_places(resource, challenged).map(all)
+}
+
+/// The first of these URLs, and the others.
+pub(crate) fn protected_resource_places(
+    resource: &ResourceUri,
+    challenged: Option<&EndpointUrl>,
+) -> Result<(EndpointUrl, Vec<EndpointUrl>), InvalidUri> {
     // C-DISC-1, C-DISC-2
-    let mut urls: Vec<EndpointUrl> = challenged.into_iter().cloned().collect();
-    for url in [protected_resource_url(resource)?, protected_resource_root_url(resource)?] {
-        if !urls.contains(&url) {
-            urls.push(url);
+    let (own, root) = (protected_resource_url(resource)?, protected_resource_root_url(resource)?);
+    let (first, later) = match challenged {
+        Some(challenged) => (challenged.clone(), vec![own, root]),
+        None => (own, vec![root]),
+    };
+    let mut rest = Vec::new();
+    for url in later {
+        if url != first && !rest.contains(&url) {
+            rest.push(url);
         }
     }
-    Ok(urls)
+    Ok((first, rest))
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ pub use kept::Kept;
 pub use oauth_types::{BrowserOrigins, TokenFacts};
 pub use operations::OperationScopes;
 pub use principal::{Account, Principal};
-pub use requirement::Requirement;
+pub use requirement::{RequestBody, Requirement};
 pub use resource::{InvalidResource, Resource};
 #[cfg(feature = "dpop")]
 pub use seen::SeenProofs;

@@ -22,6 +22,16 @@ pub enum Requirement {
     PerOperation(OperationScopes),
 }
 
+/// Presence of a body in a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a request has a body or none (RFC 9112 §6)")]
+pub enum RequestBody {
+    /// The request ends with its headers.
+    Absent,
+    /// A body follows, or may follow.
+    Present,
+}
+
 impl Requirement {
     /// Returns the scopes that every request needs, and that a client without a token should request.
     #[must_use]
@@ -42,9 +52,11 @@ impl Requirement {
     ///
     /// This is the case for a POST and for every other request with a body, because the service may act on any method.
     #[must_use]
-    pub fn table_for(&self, method: &Method, has_body: bool) -> Option<&OperationScopes> {
+    pub fn table_for(&self, method: &Method, body: RequestBody) -> Option<&OperationScopes> {
         match self {
-            Self::PerOperation(table) if has_body || method == Method::POST => Some(table),
+            Self::PerOperation(table) if body == RequestBody::Present || method == Method::POST => {
+                Some(table)
+            }
             _ => None,
         }
     }

@@ -99,7 +99,7 @@ impl OpenSessions {
     /// [`Denial`] with 429 if the user's share is full, and with 503 if all places are in use and no session can be
     /// replaced.
     pub fn reserve(&mut self, granted: Option<&Granted>, now: UnixTime) -> Result<Account, Denial> {
-        self.room(&Account::of_request(granted), granted.is_some(), now)?;
+        self.room(&Account::of_request(granted), granted, now)?;
         Ok(self.reserve_for_abandoned(granted))
     }
 
@@ -148,7 +148,7 @@ impl OpenSessions {
     fn room(
         &self,
         account: &Account,
-        has_token: bool,
+        granted: Option<&Granted>,
         now: UnixTime,
     ) -> Result<Option<Used>, Denial> {
         let own = self.own.get(account);
@@ -161,7 +161,7 @@ impl OpenSessions {
             // session. Callers without a token are indistinguishable, so their longest unused session is replaced at
             // once.
             let last = own.and_then(|own| own.iter().nth(excess));
-            let may_go = last.is_some_and(|last| !has_token || idle(last) >= Self::IDLE);
+            let may_go = last.is_some_and(|last| granted.is_none() || idle(last) >= Self::IDLE);
             let oldest = own.and_then(BTreeSet::first).filter(|_| may_go);
             return oldest
                 .map(|oldest| Some(*oldest))
@@ -198,7 +198,7 @@ impl OpenSessions {
             return Ok(None);
         }
         let account = Account::of_request(granted);
-        let oldest = self.room(&account, granted.is_some(), now)?;
+        let oldest = self.room(&account, granted, now)?;
         let oldest = oldest.and_then(|oldest| self.order.get(&oldest).cloned());
         let ended = oldest.and_then(|id| {
             let Entry { uri, opened_by, .. } = self.remove(&id)?;

@@ -230,6 +230,7 @@ impl Ledger {
     }
 
     /// Counts an attempt whose authorization starts now.
+    #[expect(clippy::needless_pass_by_value, reason = "an attempt is counted once")]
     pub fn start(&mut self, attempt: Attempt) -> Started {
         let Attempt { key } = attempt;
         let account = self.account(key);

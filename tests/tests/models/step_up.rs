@@ -24,6 +24,15 @@ struct Resource {
     prompts: [u8; 2],
 }
 
+impl Resource {
+    fn succeed(&mut self, at: usize) {
+        if let Some(started) = self.ledger.started(&operation(at)) {
+            started.succeeded(&mut self.ledger);
+        }
+        self.prompts[at] = 0;
+    }
+}
+
 #[derive(Clone, PartialEq, Debug)]
 struct Held {
     requested: ScopeSet,
@@ -150,11 +159,7 @@ impl Model {
             Verdict::UseNonce => panic!("no server here asks for one: {state:?}"),
             Verdict::Accepted => {
                 if status.is_success() {
-                    let ledger = &mut ended.resources[at].ledger;
-                    if let Some(started) = ledger.started(&operation(request.operation)) {
-                        started.succeeded(ledger);
-                    }
-                    ended.resources[at].prompts[request.operation] = 0;
+                    ended.resources[at].succeed(request.operation);
                 }
                 next.push(ended);
             }

@@ -37,21 +37,21 @@ impl Clients {
             return CreateOutcome::Duplicate;
         }
         let is_unused = record.unused_until.is_some();
-        if !self.has_room(is_unused, max_clients) {
+        if !self.has_room(&record, max_clients) {
             let settled = settle();
             self.0.retain(|_, client| !client.record.is_forgotten(settled));
         }
-        if !self.has_room(is_unused, max_clients) && !self.remove_oldest_unused() {
+        if !self.has_room(&record, max_clients) && !self.remove_oldest_unused() {
             return CreateOutcome::QuotaReached;
         }
         self.0.insert(record.client_id.clone(), Client { record, is_unused });
         CreateOutcome::Created
     }
 
-    fn has_room(&self, is_unused: bool, max_clients: usize) -> bool {
+    fn has_room(&self, record: &ClientRecord, max_clients: usize) -> bool {
         let unused = || self.0.values().filter(|client| client.is_unused).count();
         self.0.len() < max_clients
-            && (!is_unused || unused() < ClientRecord::max_unused(max_clients))
+            && (record.unused_until.is_none() || unused() < ClientRecord::max_unused(max_clients))
     }
 
     fn remove_oldest_unused(&mut self) -> bool {

@@ -14,7 +14,7 @@
 
 use bytes::Bytes;
 use http::Response;
-use oauth_types::{CodeVerifier, SecretDigest, TokenErrorCode, UnixTime};
+use oauth_types::{CodeVerifier, GrantType, SecretDigest, TokenErrorCode, UnixTime};
 
 use super::issue::Grant;
 use super::{GrantRequest, other_resource};
@@ -23,12 +23,12 @@ use crate::environment::Environment;
 use crate::refusal::{Cause, Refusal};
 use crate::store::{CodeRecord, FamilyId, Generation, NewFamily, RedeemOutcome, Store as _};
 
-/// Redeems a code.
+/// Redeems a code of a client that uses these `grants`.
 pub(super) async fn redeem<E: Environment>(
     config: &Config,
     env: &E,
     request: GrantRequest<'_>,
-    wants_refresh: bool,
+    grants: &[GrantType],
     now: UnixTime,
 ) -> Result<Response<Bytes>, Refusal> {
     let digest = request.form.code.map(SecretDigest::of).ok_or_else(|| Refusal::missing("code"))?;
@@ -69,7 +69,9 @@ pub(super) async fn redeem<E: Environment>(
     match env.store().redeem(&digest, family, now).await.map_err(Refusal::store)? {
         RedeemOutcome::Redeemed => {
             let keys = &config.server_keys;
-            let refresh_token = wants_refresh.then(|| keys.token(&id, Generation::new(0)));
+            let refresh_token = grants
+                .contains(&GrantType::RefreshToken)
+                .then(|| keys.token(&id, Generation::new(0)));
             Ok(issued.response(config, refresh_token))
         }
         // A-TOKEN-2

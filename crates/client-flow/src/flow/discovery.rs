@@ -12,19 +12,18 @@
 use bytes::Bytes;
 use http::Response;
 use oauth_types::{
-    BearerChallenge, EndpointUrl, Issuer, MetadataFailure, MetadataNotFound, MetadataSearch,
-    MetadataStep, ProtectedResourceMetadata, ResourceUri, ScopeSet, describing,
-    protected_resource_urls,
+    BearerChallenge, EndpointUrl, Issuer, MetadataNotFound, MetadataSearch, MetadataStep,
+    ProtectedResourceMetadata, ResourceUri, ScopeSet, describing,
 };
 
 use crate::config::ClientConfig;
-use crate::error::{DiscoveryError, FlowError, FlowErrorKind};
+use crate::error::{DiscoveryError, FlowError};
 use crate::flow::exchange::{Exchange, Then};
 use crate::flow::server::FindServer;
+use crate::flow::sought::Sought;
 use crate::flow::step::Step;
 use crate::goal::{Goal, Wanted};
 use crate::session::{Session, Tokens};
-use crate::stage::FlowStage;
 
 /// Starts a login to the MCP server at `server_url`, with the challenge that its 401 carried, if any.
 ///
@@ -37,7 +36,7 @@ use crate::stage::FlowStage;
 ///
 /// # Errors
 ///
-/// [`FlowErrorKind::ServerUrl`] when the address is not https, nor http on a loopback host.
+/// [`FlowErrorKind::ServerUrl`](crate::FlowErrorKind::ServerUrl) when the address is not https, nor http on a loopback host.
 pub fn login(
     config: ClientConfig,
     server_url: &str,
@@ -50,7 +49,7 @@ pub fn login(
         .and_then(|challenge| challenge.resource_metadata.as_ref())
         .filter(|url| url.origin() == target.origin());
     // C-DISC-2
-    let candidates = protected_resource_urls(&target, named).map_err(FlowError::server_url)?;
+    let search = MetadataSearch::of_resource(&target, named).map_err(FlowError::server_url)?;
     let challenged = challenge.and_then(|challenge| challenge.scope.clone());
     let held = previous.map(Session::tokens).and_then(Tokens::asks_again);
     // C-TOKEN-6: also what they have replaced, which a store may hold where a save failed.
@@ -65,7 +64,7 @@ pub fn login(
     let is_old =
         !had_metadata && challenge.is_none_or(|challenge| challenge.resource_metadata.is_none());
     let goal = Goal { config, target, wanted, found_at: None };
-    FindResource::start(goal, candidates, is_old)
+    FindResource { goal, search, is_old }.ask()
 }
 
 /// Starts a login for exactly these scopes, from the metadata at `named`, which is on the resource's own
@@ -77,9 +76,9 @@ pub(crate) fn login_for(
     scope: ScopeSet,
 ) -> Result<Step, FlowError> {
     let target = ResourceUri::canonical(server_url).map_err(FlowError::server_url)?;
-    let candidates = protected_resource_urls(&target, named).map_err(FlowError::server_url)?;
+    let search = MetadataSearch::of_resource(&target, named).map_err(FlowError::server_url)?;
     let goal = Goal { config, target, wanted: Wanted::Exactly(scope), found_at: None };
-    FindResource::start(goal, candidates, named.is_none())
+    FindResource { goal, search, is_old: named.is_none() }.ask()
 }
 
 /// The search for protected resource metadata.
@@ -91,11 +90,6 @@ pub(crate) struct FindResource {
 }
 
 impl FindResource {
-    fn start(goal: Goal, places: Vec<EndpointUrl>, is_old: bool) -> Result<Step, FlowError> {
-        let search = MetadataSearch::new(places).ok_or(DiscoveryError::NoResourceMetadata)?;
-        Self { goal, search, is_old }.ask()
-    }
-
     fn ask(self) -> Result<Step, FlowError> {
         let url = self.search.url().clone();
         Exchange::get(&url, Then::Resource(Box::new(self)))
@@ -120,7 +114,7 @@ impl FindResource {
             }
             // C-DISC-12: a server in trouble is none of MCP 2025-03-26.
             Err(MetadataNotFound { is_absent: true, .. }) if is_old => Self::at_old_server(goal),
-            Err(MetadataNotFound { failure, .. }) => Err(told(failure)),
+            Err(MetadataNotFound { failure, .. }) => Err(Sought::Resource.not_found(failure)),
         }
     }
 
@@ -134,21 +128,6 @@ impl FindResource {
             }
             None => FindServer::at_origin(goal),
         }
-    }
-}
-
-/// The error of a search that ended without the resource's metadata.
-fn told(failure: Option<MetadataFailure>) -> FlowError {
-    let stage = FlowStage::ResourceMetadata;
-    match failure {
-        Some(MetadataFailure::Status(status)) => FlowErrorKind::Status(status).at(stage),
-        Some(MetadataFailure::Document { url, error }) => {
-            FlowErrorKind::Document { url, error }.at(stage)
-        }
-        Some(MetadataFailure::ResourceMismatch { url }) => {
-            DiscoveryError::ResourceMismatch { url }.into()
-        }
-        _ => DiscoveryError::NoResourceMetadata.into(),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::flow::attempt::{Denied, begin};
 use crate::flow::authorization::authorize;
 use crate::flow::redeem::Redeeming;
 use crate::flow::refresh::Refreshing;
-use crate::flow::registration::register;
+use crate::flow::registration::{SaveAt, register};
 use crate::flow::saving::Saving;
 use crate::flow::step::Step;
 use crate::flow::step_up::SteppingUp;
@@ -139,13 +139,16 @@ impl Login {
             return Ok(step);
         }
         let asked = kept.as_ref().and_then(Record::asks_again);
-        let has_tokens = kept.as_ref().is_some_and(|record| record.tokens.is_some());
+        let save_at = match &kept {
+            Some(Record { tokens: Some(_), .. }) => SaveAt::Tokens,
+            _ => SaveAt::Registration,
+        };
         let scope = initial_scope(&self.goal, &self.resource, &self.metadata, asked.as_ref());
         let scope =
             scope.map_err(|error| FlowErrorKind::Scope(error).at(FlowStage::Authorization))?;
         let kept = kept.filter(|record| self.relies_on(&record.account, scope.as_ref(), now));
         let Some(client) = self.client(kept.as_ref(), now)? else {
-            return register(self, scope, has_tokens);
+            return register(self, scope, save_at);
         };
         let config = &self.goal.config;
         let account = self.account(client, kept.as_ref().map(|record| &record.account));

@@ -26,12 +26,22 @@ use crate::goal::Login;
 use crate::session::{Account, Record};
 use crate::stage::FlowStage;
 
-/// The request that makes this client one of the server's. `has_tokens` if the record has tokens of an older
-/// registration.
+/// When the record of a new registration is saved.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SaveAt {
+    /// With the registration itself.
+    Registration,
+    /// With the tokens of the new client: the record has tokens of an older registration. A login or step-up that is not
+    /// finished takes away none that another process may still use, and to which it has to be told that older ones are
+    /// spent.
+    Tokens,
+}
+
+/// The request that makes this client one of the server's.
 pub(crate) fn register(
     login: Login,
     scope: Option<ScopeSet>,
-    has_tokens: bool,
+    save_at: SaveAt,
 ) -> Result<Step, FlowError> {
     let config = &login.goal.config;
     let issuer = &login.server.issuer;
@@ -48,7 +58,7 @@ pub(crate) fn register(
     };
     let is_last = config.registration.is_some();
     let endpoint = endpoint.clone();
-    Registering { endpoint, login, scope, sent, is_last, is_saved_with_tokens: has_tokens }.send()
+    Registering { endpoint, login, scope, sent, is_last, save_at }.send()
 }
 
 /// A registration request under way.
@@ -59,9 +69,7 @@ pub(crate) struct Registering {
     sent: ClientMetadata,
     /// `true` if a refusal of this request ends the flow.
     is_last: bool,
-    /// `true` if the record stays as it is until the new client has tokens: a login or step-up that is not finished takes
-    /// away none that another process may still use, and to which it has to be told that older ones are spent.
-    is_saved_with_tokens: bool,
+    save_at: SaveAt,
 }
 
 impl Registering {
@@ -119,7 +127,7 @@ impl Registering {
         let account =
             Account { redirect_uri, registered_scope, ..self.login.account(client, None) };
         let account = account.registered(now);
-        if self.is_saved_with_tokens {
+        if self.save_at == SaveAt::Tokens {
             return authorize(account, &goal.config, self.scope);
         }
         let record = Record { asked: self.scope.clone(), ..Record::new(account.clone()) };

@@ -38,7 +38,7 @@ use http::Response;
 use oauth_types::{
     AuthMethod, AuthorizationServerMetadata, CodeChallenge, EndpointUrl, InvalidUri, Issuer,
     MetadataFailure, MetadataNotFound, MetadataSearch, MetadataStep, ProtectedResourceMetadata,
-    ResourceUri, UnixTime, authorization_server_urls, issued_by,
+    ResourceUri, ServerPlaces, UnixTime, authorization_server_urls, issued_by,
 };
 
 use crate::config::ClientConfig;
@@ -46,6 +46,7 @@ use crate::error::{DiscoveryError, FlowError, FlowErrorKind};
 use crate::flow::exchange::{Exchange, Then};
 use crate::flow::recall::Recall;
 use crate::flow::refresh::Refreshing;
+use crate::flow::sought::Sought;
 use crate::flow::step::Step;
 use crate::goal::Goal;
 use crate::session::ServerEndpoints;
@@ -97,9 +98,9 @@ impl FindServer {
     /// The server's own origin is its authorization server, as in MCP 2025-03-26.
     pub(crate) fn at_origin(goal: Goal) -> Result<Step, FlowError> {
         let issuer = Issuer::of_origin(&goal.target.origin()).map_err(FlowError::server_url)?;
-        let mut urls = authorization_server_urls(&issuer).map_err(unusable)?;
-        urls.truncate(1);
-        Self::among(urls, Vec::new(), issuer, Found::OldLogin(goal))
+        let search = MetadataSearch::of_server(&issuer, ServerPlaces::Legacy);
+        let search = search.map_err(unusable)?;
+        Self::begin(search, Vec::new(), issuer, Found::OldLogin(goal))
     }
 
     /// The same server once more, because what was read of it is old.
@@ -114,23 +115,21 @@ impl FindServer {
     fn of(issuer: Issuer, mut further: Vec<EndpointUrl>, then: Found) -> Result<Step, FlowError> {
         // C-DISC-5, C-DISC-6
         let profile = then.config().profile_of(&issuer);
-        if let Some(url) = profile.metadata_url() {
-            return Self::among(vec![url.clone()], Vec::new(), issuer, then);
-        }
-        let urls = authorization_server_urls(&issuer).map_err(unusable)?;
-        further.retain(|url| !urls.contains(url));
-        Self::among(urls, further, issuer, then)
+        let named = profile.metadata_url();
+        let places = named.map_or(ServerPlaces::WellKnown, ServerPlaces::At);
+        let search = MetadataSearch::of_server(&issuer, places).map_err(unusable)?;
+        // A place that the host has named is asked alone.
+        let is_named = named.is_some();
+        further.retain(|url| !is_named && !search.includes(url));
+        Self::begin(search, further, issuer, then)
     }
 
-    fn among(
-        places: Vec<EndpointUrl>,
+    fn begin(
+        search: MetadataSearch,
         further: Vec<EndpointUrl>,
         issuer: Issuer,
         then: Found,
     ) -> Result<Step, FlowError> {
-        let Some(search) = MetadataSearch::new(places) else {
-            return Err(DiscoveryError::NoServerMetadata { issuer }.into());
-        };
         // All further places and redirects are on the same origin.
         then.may_reach(search.url())?;
         Self { issuer, search, further, then }.ask()
@@ -187,7 +186,7 @@ impl FindServer {
                         server.is_assumed = true;
                         Ok(old_login(goal, metadata, server))
                     }
-                    _ => Err(told(failure, self.issuer)),
+                    _ => Err(Sought::Server(self.issuer).not_found(failure)),
                 }
             }
         }
@@ -279,21 +278,6 @@ const fn unusable(rule: InvalidUri) -> FlowError {
 /// Returns `true` if a URL is on the origin of an issuer.
 fn is_at(issuer: &Issuer, url: &EndpointUrl) -> bool {
     issuer.origin() == url.origin()
-}
-
-/// The error of a search that ended without the server's metadata.
-fn told(failure: Option<MetadataFailure>, issuer: Issuer) -> FlowError {
-    let stage = FlowStage::ServerMetadata;
-    match failure {
-        Some(MetadataFailure::Status(status)) => FlowErrorKind::Status(status).at(stage),
-        Some(MetadataFailure::Document { url, error }) => {
-            FlowErrorKind::Document { url, error }.at(stage)
-        }
-        Some(MetadataFailure::IssuerMismatch { received }) => {
-            DiscoveryError::IssuerMismatch { expected: issuer, received }.into()
-        }
-        _ => DiscoveryError::NoServerMetadata { issuer }.into(),
-    }
 }
 
 impl Found {

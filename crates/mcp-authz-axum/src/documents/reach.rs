@@ -39,6 +39,15 @@ enum State {
     },
 }
 
+/// Reason for a fetch.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fetch {
+    /// A client has named the URL, which may be at fault.
+    ForClient,
+    /// The host's own check.
+    Check,
+}
+
 impl Reach {
     /// Time without an offer.
     const WITHDRAWN: Duration = Duration::from_secs(60 * 60);
@@ -49,7 +58,7 @@ impl Reach {
         outcome: Result<&Response<Bytes>, &DocumentRefused>,
         now: UnixTime,
     ) {
-        self.note(outcome, now, false);
+        self.note(outcome, now, Fetch::ForClient);
     }
 
     /// Takes note of how a fetch ended that the host made to find out.
@@ -58,15 +67,16 @@ impl Reach {
         outcome: Result<&Response<Bytes>, &DocumentRefused>,
         now: UnixTime,
     ) {
-        self.note(outcome, now, true);
+        self.note(outcome, now, Fetch::Check);
     }
 
     fn note(
         &self,
         outcome: Result<&Response<Bytes>, &DocumentRefused>,
         now: UnixTime,
-        is_check: bool,
+        fetch: Fetch,
     ) {
+        let is_check = fetch == Fetch::Check;
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match (outcome, *state) {
             (_, State::Reached) => {}

@@ -98,7 +98,7 @@ impl<T: Clone> Shelf<T> {
             Err(refused) => {
                 let is_unanswered = is_unanswered(refused);
                 if let Some(known) = before
-                    && known.is_usable(asked, is_unanswered)
+                    && known.is_usable_after(refused, asked)
                 {
                     // Nothing was sent where it is `Busy`.
                     known.is_missed |= is_unanswered && *refused != DocumentRefused::Busy;
@@ -135,8 +135,9 @@ impl<T> Known<T> {
         self.is_missed && now < self.asked.plus(Self::REST)
     }
 
-    fn is_usable(&self, now: UnixTime, is_unanswered: bool) -> bool {
-        let is_stale = is_unanswered && self.value.is_ok() && now < self.times.stale;
+    /// Returns `true` if it is used on after another attempt was refused so.
+    fn is_usable_after(&self, refused: &DocumentRefused, now: UnixTime) -> bool {
+        let is_stale = is_unanswered(refused) && self.value.is_ok() && now < self.times.stale;
         now < self.times.fresh || is_stale
     }
 }

@@ -13,7 +13,7 @@ use http::{Extensions, HeaderMap, Method, Request};
 use http_body::Body as _;
 use oauth_types::UnixTime;
 use resource_server::{
-    Denial, DenialReason, Granted, HandleSeal, OpenSessions, Recognition, Requirement,
+    Denial, DenialReason, Granted, HandleSeal, OpenSessions, Recognition, RequestBody, Requirement,
 };
 use tokio::time::timeout;
 use tracing::warn;
@@ -57,8 +57,8 @@ impl<V: TokenVerifier> Guard<V> {
             #[cfg(not(feature = "dpop"))]
             Recognition::CheckProof(step) => return Err(step.refuse()),
         };
-        let has_body = !request.body().is_end_stream();
-        let (granted, opening) = match self.required.table_for(request.method(), has_body) {
+        let body = presence(request.body());
+        let (granted, opening) = match self.required.table_for(request.method(), body) {
             Some(_) => {
                 let body = self.read_in_time(request).await?;
                 let required =
@@ -161,6 +161,11 @@ impl<V: TokenVerifier> Guard<V> {
 
 pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// Presence of a body: one whose end is not known yet is there.
+pub(super) fn presence(body: &Body) -> RequestBody {
+    if body.is_end_stream() { RequestBody::Absent } else { RequestBody::Present }
 }
 
 pub(super) fn lock(sessions: &Mutex<OpenSessions>) -> std::sync::MutexGuard<'_, OpenSessions> {

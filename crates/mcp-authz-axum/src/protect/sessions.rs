@@ -10,7 +10,9 @@ use axum::body::Body;
 use http::header::HOST;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use oauth_types::header::MCP_SESSION_ID;
-use resource_server::{Account, Denial, EndedSession, Granted, HandleSeal, OpenSessions};
+use resource_server::{
+    Account, Denial, EndedSession, Granted, HandleSeal, OpenSessions, Requirement,
+};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tower::Service;
@@ -32,7 +34,7 @@ impl Place {
     }
 
     /// The end of a session (MCP, session management), by the grant that opened it.
-    fn delete(&self, session: EndedSession, is_mixed: bool) -> Request<Body> {
+    fn delete(&self, session: EndedSession, required: &Requirement) -> Request<Body> {
         let mut request = Request::new(Body::empty());
         *request.method_mut() = Method::DELETE;
         *request.uri_mut() = session.uri;
@@ -40,7 +42,7 @@ impl Place {
         if let Some(host) = &self.host {
             request.headers_mut().insert(HOST, host.clone());
         }
-        if is_mixed {
+        if required.is_mixed() {
             request.extensions_mut().insert(session.opened_by.clone());
         }
         if let Some(granted) = session.opened_by {
@@ -189,7 +191,7 @@ impl<V: TokenVerifier> Guard<V> {
             };
             if let Some(ended) = ended {
                 let (guard, inner) = (Arc::clone(self), inner.clone());
-                let delete = place.delete(ended, self.required.is_mixed());
+                let delete = place.delete(ended, &self.required);
                 spawn(async move {
                     guard.end_session(inner, delete).await;
                 });
@@ -210,7 +212,7 @@ impl<V: TokenVerifier> Guard<V> {
         R: Send,
     {
         let EndedSession { id, uri, .. } = opened.clone();
-        let delete = place.delete(opened, self.required.is_mixed());
+        let delete = place.delete(opened, &self.required);
         if self.end_session(inner, delete).await
             && let Some(sessions) = &self.sessions
         {

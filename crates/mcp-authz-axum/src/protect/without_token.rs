@@ -5,11 +5,10 @@ use core::pin::pin;
 use axum::body::Body;
 use bytes::Bytes;
 use http::{Method, Request, Response};
-use http_body::Body as _;
 use resource_server::{Denial, DenialReason, Granted, NamedSession, Requirement};
 use tracing::{error, info};
 
-use super::admit::{in_time, is_grpc};
+use super::admit::{in_time, is_grpc, presence};
 use super::sessions::Opening;
 use super::{Guard, read};
 use crate::verifier::TokenVerifier;
@@ -23,8 +22,8 @@ impl<V: TokenVerifier> Guard<V> {
         denial: Denial,
     ) -> Result<Opening, Denial> {
         let Some(table) = self.required.table_without_token(request) else { return Err(denial) };
-        let has_body = !request.body().is_end_stream();
-        let body = match self.required.table_for(request.method(), has_body) {
+        let body = presence(request.body());
+        let body = match self.required.table_for(request.method(), body) {
             Some(_) => {
                 let body = self.read_in_time(request).await?;
                 *request.body_mut() = Body::from(body.clone());

@@ -216,12 +216,12 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
     }
 
     /// The cookie that tells browsers apart. Over https its name keeps other hosts from setting it.
-    const fn cookie_name(is_https: bool) -> &'static str {
-        if is_https { "__Host-mcp-oauth" } else { "mcp-oauth" }
+    fn cookie_name(&self) -> &'static str {
+        if self.is_https() { "__Host-mcp-oauth" } else { "mcp-oauth" }
     }
 
     pub(super) fn cookie<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
-        let name = Self::cookie_name(self.is_https());
+        let name = self.cookie_name();
         headers
             .get_all(COOKIE)
             .iter()
@@ -233,9 +233,8 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
     }
 
     fn set_cookie(&self, browser: &Secret) -> Option<HeaderValue> {
-        let is_https = self.is_https();
-        let name = Self::cookie_name(is_https);
-        let secure = if is_https { "; Secure" } else { "" };
+        let name = self.cookie_name();
+        let secure = if self.is_https() { "; Secure" } else { "" };
         let rest = format!("; Path=/; HttpOnly; SameSite=Lax{secure}");
         let cookie = Secret::new([browser.expose(), &rest].concat());
         cookie.header_value(&format!("{name}="))

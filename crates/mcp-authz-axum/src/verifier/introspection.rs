@@ -13,6 +13,7 @@ use tracing::{Level, debug, enabled, error, info, warn};
 
 use super::cache::{Cache, Recalled};
 use super::questions::Questions;
+use crate::standing::Standing;
 use crate::verifier::{InvalidRemote, RemoteServer, TokenVerifier, VerifierUnavailable};
 
 /// Asks an authorization server about each token that is shown (RFC 7662), and believes its answer for a moment.
@@ -145,10 +146,10 @@ impl TokenVerifier for IntrospectionVerifier {
             return Ok(None);
         }
         let digest = token.digest();
-        let was_good = match self.cache.recall(&digest, now) {
+        let standing = match self.cache.recall(&digest, now) {
             Recalled::Facts(facts) => return Ok(Some(facts)),
-            Recalled::WasGood => true,
-            Recalled::Nothing => false,
+            Recalled::WasGood => Standing::Good,
+            Recalled::Nothing => Standing::New,
         };
         let question = || {
             let (asker, cache, token) =
@@ -169,7 +170,7 @@ impl TokenVerifier for IntrospectionVerifier {
                 })
             }
         };
-        self.questions.ask(digest, was_good, question).await
+        self.questions.ask(digest, standing, question).await
     }
 }
 

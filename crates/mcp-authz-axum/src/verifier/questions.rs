@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tracing::warn;
 
+use crate::standing::Standing;
 use crate::verifier::VerifierUnavailable;
 
 /// What comes of a question.
@@ -58,7 +59,7 @@ impl Questions {
     pub(crate) async fn ask<F>(
         self: &Arc<Self>,
         token: SecretDigest,
-        was_good: bool,
+        standing: Standing,
         question: impl FnOnce() -> F,
     ) -> Found
     where
@@ -69,7 +70,10 @@ impl Questions {
             match asked.get(&token) {
                 Some(question) => question.clone(),
                 None => {
-                    let lane = if was_good { &self.known } else { &self.unknown };
+                    let lane = match standing {
+                        Standing::Good => &self.known,
+                        Standing::New => &self.unknown,
+                    };
                     let Ok(place) = Arc::clone(&lane.places).try_acquire_owned() else {
                         warn!("too many tokens are being asked about");
                         return Err(VerifierUnavailable);
@@ -136,14 +140,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_asks_too_much_is_told_at_once_and_keeps_nobody_out_whose_token_was_good() {
         let questions = Arc::new(Questions::new());
-        let unknown = |number| questions.ask(token(number), false, pending::<Found>).now_or_never();
+        let unknown =
+            |number| questions.ask(token(number), Standing::New, pending::<Found>).now_or_never();
         for number in 0..Questions::WAITING {
             assert_eq!(unknown(number), None, "{number}");
         }
         assert_eq!(unknown(Questions::WAITING), Some(Err(VerifierUnavailable)));
         // Whoever shows a token that is being asked about waits with the others.
         assert_eq!(unknown(0), None);
-        let known = questions.ask(token(Questions::WAITING), true, || ready(Ok(None)));
+        let known = questions.ask(token(Questions::WAITING), Standing::Good, || ready(Ok(None)));
         assert_eq!(known.await, Ok(None));
         // No question lasts for ever.
         tokio::time::sleep(Questions::DEADLINE + Duration::from_secs(1)).await;
@@ -154,8 +159,9 @@ mod tests {
     #[tokio::test]
     async fn a_question_that_panics_is_over() {
         let questions = Arc::new(Questions::new());
-        let bad = questions.ask(token(0), false, || async { panic!("a question that panics") });
+        let bad =
+            questions.ask(token(0), Standing::New, || async { panic!("a question that panics") });
         assert_eq!(bad.await, Err(VerifierUnavailable));
-        assert_eq!(questions.ask(token(0), false, || ready(Ok(None))).await, Ok(None));
+        assert_eq!(questions.ask(token(0), Standing::New, || ready(Ok(None))).await, Ok(None));
     }
 }

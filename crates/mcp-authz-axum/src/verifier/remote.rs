@@ -12,7 +12,7 @@ use http::{Request, Response};
 use mcp_authz_http::{Bounds, BuildError, GuardedClient, HttpError, HttpErrorKind};
 use oauth_types::{
     AuthorizationServerMetadata, EndpointUrl, InvalidUri, Issuer, MetadataNotFound, MetadataSearch,
-    MetadataStep, UnixTime, authorization_server_urls, issued_by,
+    MetadataStep, ServerPlaces, UnixTime, issued_by,
 };
 use resource_server::Kept;
 use tokio::time::timeout;
@@ -76,6 +76,15 @@ impl fmt::Display for Unreachable {
     }
 }
 
+/// Addresses that the documents of an authorization server may lead to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Network {
+    /// Those of the public internet.
+    Public,
+    /// Local ones too.
+    Own,
+}
+
 /// An authorization server that is not ours: its documents are fetched when they are first needed, so that a server
 /// starts while its authorization server is down.
 ///
@@ -109,7 +118,7 @@ impl RemoteServer {
     ///
     /// [`InvalidRemote`] when it cannot be asked for its documents.
     pub fn new(issuer: Issuer) -> Result<Self, InvalidRemote> {
-        Self::build(issuer, false, b"")
+        Self::build(issuer, Network::Public, b"")
     }
 
     /// One whose documents may lead to local addresses, as on a network of one's own. The certificates (PEM, or
@@ -129,19 +138,18 @@ impl RemoteServer {
     ///
     /// As [`new`](Self::new).
     pub fn on_own_network(issuer: Issuer, certificates: &[u8]) -> Result<Self, InvalidRemote> {
-        Self::build(issuer, true, certificates)
+        Self::build(issuer, Network::Own, certificates)
     }
 
-    fn build(issuer: Issuer, local: bool, certificates: &[u8]) -> Result<Self, InvalidRemote> {
-        let places = authorization_server_urls(&issuer).map_err(InvalidRemote::Issuer)?;
-        let search = MetadataSearch::new(places);
-        let search = search.ok_or(InvalidRemote::Issuer(InvalidUri::Syntax))?;
+    fn build(issuer: Issuer, network: Network, certificates: &[u8]) -> Result<Self, InvalidRemote> {
+        let search = MetadataSearch::of_server(&issuer, ServerPlaces::WellKnown);
+        let search = search.map_err(InvalidRemote::Issuer)?;
         let origin = search.url().origin();
         let mut http = GuardedClient::builder()
             .trust_host(origin.host())
             .certificates(certificates)
             .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")));
-        if local || origin.is_local_address() {
+        if network == Network::Own || origin.is_local_address() {
             http = http.allow_local();
         }
         let http = http.build()?;

@@ -13,7 +13,7 @@ use reqwest::{ClientBuilder, redirect, retry};
 
 use crate::client::GuardedClient;
 use crate::error::BuildError;
-use crate::proxy;
+use crate::proxy::{self, ServerPlace};
 use crate::reach::Reach;
 use crate::resolve::{Budget, LookUp, Names, system};
 
@@ -36,11 +36,8 @@ pub struct GuardedClientBuilder {
 /// Proxies that requests go through.
 enum Proxies {
     None,
-    /// Proxies of the environment or of the host's HTTP client. For a server on this machine the latter are dropped,
-    /// because they could receive requests for it.
-    Ambient {
-        is_loopback: bool,
-    },
+    /// Proxies of the environment or of the host's HTTP client.
+    Ambient(ServerPlace),
     Named(String),
 }
 
@@ -61,8 +58,7 @@ impl GuardedClientBuilder {
     }
 
     pub(crate) fn visiting(server: &Origin, http: ClientBuilder) -> Self {
-        let is_loopback = server.is_loopback();
-        Self::with(http, Reach::of(server), Proxies::Ambient { is_loopback })
+        Self::with(http, Reach::of(server), Proxies::Ambient(ServerPlace::of(server)))
     }
 
     fn with(http: ClientBuilder, reach: Reach, proxies: Proxies) -> Self {
@@ -165,7 +161,7 @@ impl GuardedClientBuilder {
         }
         let (http, proxies) = match &self.proxies {
             Proxies::None => (self.http, Vec::new()),
-            Proxies::Ambient { is_loopback } => proxy::ambient(self.http, *is_loopback),
+            Proxies::Ambient(server) => proxy::ambient(self.http, *server),
             Proxies::Named(url) => proxy::named(self.http, url)?,
         };
         self.reach.trust_proxies(proxies);
@@ -186,7 +182,7 @@ impl GuardedClientBuilder {
             .dns_resolver(names.clone())
             .build();
         let http = http.map_err(|_| BuildError::Tls)?;
-        Ok(GuardedClient::new(http, names, self.https_only))
+        Ok(GuardedClient { http, names, https_only: self.https_only })
     }
 }
 

@@ -21,23 +21,40 @@ use crate::error::Error;
 use crate::flight::Join;
 use crate::store::StoreFailed;
 
+/// Part of a stored login that a logout removes; the greater holds the smaller.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Logout {
+    /// The tokens; the next login uses the same registration.
+    Tokens,
+    /// The registration too.
+    Registration,
+}
+
+/// Occasion to tell the store what it lacks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Occasion {
+    /// The user has just logged out: it is about all that the store holds.
+    Logout,
+    /// A save or a logout has failed before.
+    Later,
+}
+
 /// A logout that the store has not written yet.
 #[derive(Clone, PartialEq)]
 pub(super) struct Unforgotten {
     /// Where the session was kept; `None` where the client had none in memory.
     pub(super) key: Option<RecordKey>,
-    /// The registration is removed too.
-    with_registration: bool,
+    extent: Logout,
     /// The logins that have ended; `None` until the store can be read, where nothing else tells.
     logins: Option<Vec<SecretDigest>>,
 }
 
 impl Unforgotten {
     /// The end of this session, or of what the store holds where there is none.
-    pub(super) fn new(session: Option<&Session>, with_registration: bool) -> Self {
+    pub(super) fn new(session: Option<&Session>, extent: Logout) -> Self {
         let key = session.map(|own| own.account().key());
         let logins = session.and_then(Session::stored_logins);
-        Self { key, with_registration, logins }
+        Self { key, extent, logins }
     }
 
     /// The same logout after an earlier one that the store has not written either.
@@ -49,8 +66,8 @@ impl Unforgotten {
             (Some(before), Some(own)) => Some(before.into_iter().chain(own).collect()),
             _ => None,
         };
-        let with_registration = self.with_registration || before.with_registration;
-        Self { key: self.key.or(before.key), with_registration, logins }
+        let extent = self.extent.max(before.extent);
+        Self { key: self.key.or(before.key), extent, logins }
     }
 
     /// Returns `true` if the record is what the user logged out of, and not a later login.
@@ -61,7 +78,7 @@ impl Unforgotten {
 
     /// What is left of a record that it covers; `None` if nothing is.
     pub(super) fn rest(&self, record: Record) -> Option<Record> {
-        (!self.with_registration).then(|| record.logged_out())
+        (self.extent == Logout::Tokens).then(|| record.logged_out())
     }
 
     /// Notes a login that a renewal brought which was under way when the user logged out: it may have been saved.
@@ -88,14 +105,14 @@ impl Unforgotten {
 
 impl Renewal {
     /// Ends the session in memory and then in the store, and whatever the user has under way.
-    pub(crate) async fn log_out(&self, with_registration: bool) -> Result<(), Error> {
+    pub(crate) async fn log_out(&self, extent: Logout) -> Result<(), Error> {
         if self.common.host().is_none() {
             return Ok(());
         }
         // Memory comes first: a store that is slow or broken keeps no user logged in.
         self.common.epoch.send_modify(|epoch| epoch.logouts = epoch.logouts.wrapping_add(1));
-        self.holdings.with(|own, _| own.log_out(with_registration));
-        self.make_up(true).await
+        self.holdings.with(|own, _| own.log_out(extent));
+        self.make_up(Occasion::Logout).await
     }
 
     /// Ends the login or step-up that waits for the user.
@@ -109,23 +126,22 @@ impl Renewal {
         while let Some(Join::Wait(_, landing)) = self.holdings.news(u64::MAX, &Wanted::FreshToken) {
             let _ = landing.await;
         }
-        self.make_up(false).await
+        self.make_up(Occasion::Later).await
     }
 
     pub(super) fn save_in_background(&self) {
         let own = self.clone();
         let span = info_span!("oauth", what = "save");
         let work = async move {
-            if let Err(error) = own.make_up(false).await {
+            if let Err(error) = own.make_up(Occasion::Later).await {
                 warn!(%error, "credentials are still not saved");
             }
         };
         drop(tokio::spawn(work.instrument(span)));
     }
 
-    /// Tells the store what it lacks, when it is this client's turn. Where the user has just logged out, that is about all
-    /// that the store holds.
-    async fn make_up(&self, logs_out: bool) -> Result<(), Error> {
+    /// Tells the store what it lacks, when it is this client's turn.
+    async fn make_up(&self, occasion: Occasion) -> Result<(), Error> {
         let (Some(host), true) =
             (self.common.host(), self.holdings.with(|own, _| own.is_unsaved()))
         else {
@@ -137,7 +153,7 @@ impl Renewal {
                 self.holdings.with(|own, _| (own.unforgotten.clone(), own.session.clone()));
             let Some(mut unforgotten) = unforgotten else { break session };
             let records = self.common.kept(&unforgotten, session.as_deref()).await?;
-            if logs_out || unforgotten.logins.is_none() {
+            if occasion == Occasion::Logout || unforgotten.logins.is_none() {
                 unforgotten.note(&records);
                 // For the next time, if the store fails now.
                 self.holdings

@@ -69,9 +69,9 @@ impl Gate {
         self.failure = Some(error);
     }
 
-    /// Lets the wait grow no further where no server answered.
-    pub(super) fn shorten_where(&mut self, is_unreachable: bool) {
-        if is_unreachable && self.delay > Self::LONGEST_UNREACHABLE {
+    /// Shortens the wait where no server answered.
+    pub(super) fn shorten(&mut self) {
+        if self.delay > Self::LONGEST_UNREACHABLE {
             let excess = self.delay.saturating_sub(Self::LONGEST_UNREACHABLE);
             self.until = self.until.and_then(|until| until.checked_sub(excess));
             self.delay = Self::LONGEST_UNREACHABLE;
@@ -133,7 +133,7 @@ mod tests {
         let mut waits = Vec::new();
         for _ in 0..7 {
             gate.fail(Error::Unauthorized, None, now);
-            gate.shorten_where(true);
+            gate.shorten();
             let until = gate.until.unwrap();
             waits.push((until - now).as_secs());
             now = until;

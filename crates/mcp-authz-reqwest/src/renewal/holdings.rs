@@ -10,7 +10,7 @@ use scope_stepup::{Ledger, Operation, Started, Windows};
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::end::Unforgotten;
+use super::end::{Logout, Unforgotten};
 use super::gate::Gate;
 use crate::ambient::{monotonic, now};
 use crate::drive::{Failure, Turn};
@@ -199,12 +199,12 @@ impl Holdings {
     }
 
     /// Forgets the session in memory; the store is told next.
-    pub(super) fn log_out(&mut self, with_registration: bool) {
+    pub(super) fn log_out(&mut self, extent: Logout) {
         self.is_restored = true;
         self.is_proven = false;
         // The next user decides anew.
         self.ledger = Ledger::default();
-        let ended = Unforgotten::new(self.session.take().as_deref(), with_registration);
+        let ended = Unforgotten::new(self.session.take().as_deref(), extent);
         self.unforgotten = Some(ended.after(self.unforgotten.take()));
     }
 
@@ -311,7 +311,9 @@ impl Holdings {
             Wanted::FreshToken => {
                 warn!(%error, "the tokens could not be refreshed and are kept");
                 self.refreshes.fail(error.clone(), retry_after, at);
-                self.refreshes.shorten_where(is_unreachable(&error));
+                if is_unreachable(&error) {
+                    self.refreshes.shorten();
+                }
             }
             Wanted::Scope { .. } if said_no(&error) || !concerns_all(&error) => {}
             _ if let Error::TooManyWindows(error) = &error => {
@@ -325,7 +327,9 @@ impl Holdings {
             _ => {
                 let respite = (said_no(&error) || is_away(&error)).then_some(RESPITE);
                 self.logins.fail(error.clone(), retry_after.max(respite), at);
-                self.logins.shorten_where(is_unreachable(&error));
+                if is_unreachable(&error) {
+                    self.logins.shorten();
+                }
             }
         }
         if leads_to_login { Ok(()) } else { Err(error) }

@@ -28,16 +28,16 @@ pub(crate) const EVENT_STREAM: &str = "text/event-stream";
 const MAX_JSON: usize = 16 * 1024 * 1024;
 const MAX_ERROR_BODY: usize = 64 * 1024;
 
-/// Reads the answer to a POST of `message`.
+/// Reads the answer to a POST of `message`, which was sent in this session.
 pub(crate) async fn to_post(
     response: Response,
     message: &ClientJsonRpcMessage,
-    in_session: bool,
+    in_session: Option<&str>,
     max_event: usize,
 ) -> Result<Reply, Failure> {
     match response.status() {
         StatusCode::ACCEPTED | StatusCode::NO_CONTENT => return Ok(Reply::Accepted),
-        StatusCode::NOT_FOUND if in_session => return Err(Failure::SessionExpired),
+        StatusCode::NOT_FOUND if in_session.is_some() => return Err(Failure::SessionExpired),
         status if !status.is_success() => return refusal(response, message, in_session).await,
         _ => {}
     }
@@ -68,7 +68,7 @@ pub(crate) async fn to_post(
 async fn refusal(
     response: Response,
     message: &ClientJsonRpcMessage,
-    in_session: bool,
+    in_session: Option<&str>,
 ) -> Result<Reply, Failure> {
     let status = response.status();
     let is_json = media_type(&response).as_deref() == Some(JSON);
@@ -98,7 +98,7 @@ async fn refusal(
     if let JsonRpcMessage::Request(request) = message
         && matches!(request.request, ClientRequest::DiscoverRequest(_))
         && status.is_client_error()
-        && !in_session
+        && in_session.is_none()
     {
         let error = error.map_or_else(
             || ErrorData::invalid_request(format!("server/discover: HTTP {status}"), None),

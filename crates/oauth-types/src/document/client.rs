@@ -84,7 +84,7 @@ impl Document for ClientMetadata {
                 .strict("token_endpoint_auth_signing_alg", name(SigningAlgorithm::from_name))?,
             jwks: members.lenient("jwks", Ok),
             jwks_uri: members.lenient("jwks_uri", text),
-            dpop_bound_access_tokens: members.flag("dpop_bound_access_tokens", true),
+            dpop_bound_access_tokens: members.flag("dpop_bound_access_tokens").unwrap_or(true),
             extra: ExtraMembers(members.take_rest()),
         })
     }

@@ -140,13 +140,16 @@ impl Members {
         scopes(value).map_err(|_| self.pass_over(name)).ok()
     }
 
-    /// Reads a flag; a malformed one is passed over and counts as `malformed`, the stricter value.
-    pub(crate) fn flag(&mut self, name: &'static str, malformed: bool) -> bool {
-        let Some(value) = self.take_filled(name) else { return false };
-        flag(&value).unwrap_or_else(|| {
+    /// Reads a flag, `false` if it is absent; `None` if it is malformed and was passed over.
+    ///
+    /// The caller then takes the stricter value.
+    pub(crate) fn flag(&mut self, name: &'static str) -> Option<bool> {
+        let Some(value) = self.take_filled(name) else { return Some(false) };
+        let flag = flag(&value);
+        if flag.is_none() {
             self.pass_over(name);
-            malformed
-        })
+        }
+        flag
     }
 
     /// Reads a list of names; items that are not texts are passed over one by one.

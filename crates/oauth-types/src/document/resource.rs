@@ -53,7 +53,8 @@ impl Document for ProtectedResourceMetadata {
             dpop_signing_alg_values_supported: members
                 .names("dpop_signing_alg_values_supported", SigningAlgorithm::from_name),
             dpop_bound_access_tokens_required: members
-                .flag("dpop_bound_access_tokens_required", true),
+                .flag("dpop_bound_access_tokens_required")
+                .unwrap_or(true),
             resource_name: members.lenient("resource_name", text),
             extra: members.take_rest(),
         })

@@ -117,9 +117,11 @@ impl Document for AuthorizationServerMetadata {
             code_challenge_methods_supported: members
                 .names_or_none("code_challenge_methods_supported", str::to_owned),
             authorization_response_iss_parameter_supported: members
-                .flag("authorization_response_iss_parameter_supported", true),
+                .flag("authorization_response_iss_parameter_supported")
+                .unwrap_or(true),
             client_id_metadata_document_supported: members
-                .flag("client_id_metadata_document_supported", false),
+                .flag("client_id_metadata_document_supported")
+                .unwrap_or(false),
             extra: members.take_rest(),
         })
     }

@@ -4,7 +4,6 @@ use http::HeaderValue;
 use http::header::LOCATION;
 
 use super::*;
-use crate::well_known::authorization_server_urls;
 
 const ISSUER: &str = "https://as.example/t";
 const OWN: &str = r#"{"issuer":"https://as.example/t"}"#;
@@ -22,7 +21,7 @@ fn search(
     answers: impl Fn(usize, &str) -> Response<Bytes>,
 ) -> (Vec<String>, Result<EndpointUrl, MetadataNotFound>) {
     let issuer = Issuer::parse(ISSUER).unwrap();
-    let mut search = MetadataSearch::new(authorization_server_urls(&issuer).unwrap()).unwrap();
+    let mut search = MetadataSearch::of_server(&issuer, ServerPlaces::WellKnown).unwrap();
     let mut asked = Vec::new();
     loop {
         asked.push(search.url().to_string());
@@ -169,4 +168,28 @@ fn c_disc_4_metadata_of_another_resource_ends_the_search() {
     let error = search.resume(&other, describing(&called)).unwrap_err();
     let failure = Some(MetadataFailure::ResourceMismatch { url: places[1].clone() });
     assert_eq!(error, MetadataNotFound { failure, is_absent: false });
+}
+
+#[test]
+fn c_disc_5_the_places_of_a_search_are_those_that_its_policy_names() {
+    let issuer = Issuer::parse(ISSUER).unwrap();
+    let own = crate::authorization_server_urls(&issuer).unwrap();
+    let named = EndpointUrl::parse("https://as.example/named.json").unwrap();
+    for (places, expected) in [
+        (ServerPlaces::WellKnown, own.as_slice()),
+        (ServerPlaces::Legacy, &own[..1]),
+        (ServerPlaces::At(&named), core::slice::from_ref(&named)),
+    ] {
+        let mut search = MetadataSearch::of_server(&issuer, places).unwrap();
+        for url in own.iter().chain([&named]) {
+            assert_eq!(search.includes(url), expected.contains(url), "{places:?} {url}");
+        }
+        let mut asked = vec![search.place.clone()];
+        let missing = answer(404, "", None);
+        while let Ok(MetadataStep::Next(next)) = search.resume(&missing, issued_by(&issuer)) {
+            search = next;
+            asked.push(search.place.clone());
+        }
+        assert_eq!(asked, expected);
+    }
 }

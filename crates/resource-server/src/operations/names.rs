@@ -88,7 +88,7 @@ fn normal(uri: &str) -> Option<Normal<'_>> {
     let path = path.trim_end_matches('/');
     if scheme == "file" {
         // Every host of a `file` URI is taken for this machine (RFC 8089 §2); browsers parse `file:a` as `file:///a`.
-        return Some((scheme, "", folded(path.trim_start_matches('/'), true)?));
+        return Some((scheme, "", folded(path.trim_start_matches('/'), Colon::Stream)?));
     }
     let default_port = match scheme {
         "http" | "ws" => Some(":80"),
@@ -101,19 +101,28 @@ fn normal(uri: &str) -> Option<Normal<'_>> {
     let is_normal = authority.bytes().all(is_host)
         && !authority.ends_with([':', '.'])
         && ![".:", ":0"].iter().any(|odd| authority.contains(odd));
-    // The part after a colon in `urn:a:b` is not an alternate stream.
-    let path = folded(path, path.starts_with('/'))?;
+    let colon = if path.starts_with('/') { Colon::Stream } else { Colon::Plain };
+    let path = folded(path, colon)?;
     (is_normal && !lacks_host && !has_default).then_some((scheme, authority, path))
+}
+
+/// Meaning of a colon in a path.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Colon {
+    /// The name of an alternate stream of a file follows.
+    Stream,
+    /// None, as in `urn:a:b`.
+    Plain,
 }
 
 /// Folds a path by the rules of file systems: it ignores case, dots and spaces around a segment, and alternate streams.
 ///
 /// Returns `None` if a segment becomes empty or may be a short name.
-fn folded(path: &str, has_streams: bool) -> Option<String> {
+fn folded(path: &str, colon: Colon) -> Option<String> {
     let mut folded = String::with_capacity(path.len());
     for (at, segment) in path.split('/').enumerate() {
         let is_drive = segment.len() == 2 && segment.ends_with(':');
-        let is_whole = is_drive || !has_streams;
+        let is_whole = is_drive || colon == Colon::Plain;
         let name = segment.split_once(':').filter(|_| !is_whole).map_or(segment, |(name, _)| name);
         let name = trimmed(name);
         let is_first_of_absolute = at == 0 && segment.is_empty();

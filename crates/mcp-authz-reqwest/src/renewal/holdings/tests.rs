@@ -155,7 +155,7 @@ fn sec_245_a_logout_ends_the_login_that_was_saved_while_it_waited() {
     let mut newer = own.session.as_ref().unwrap().to_record();
     newer.tokens.as_mut().unwrap().access_token = Secret::new("newer");
     let brought = Session::restore(newer.clone()).unwrap();
-    own.log_out(false);
+    own.log_out(Logout::Tokens);
     assert!(!own.unforgotten.as_ref().unwrap().covers(&newer), "it is another login");
     let ended = Ended { is_over: true, ..Ended::new(Ok(Some(brought)), None) };
     assert!(own.land(ended, &login()).is_err());
@@ -168,7 +168,7 @@ fn a_logout_forgets_what_the_user_declined() {
     let started = started(&mut own);
     started.declined(&mut own.ledger);
     assert!(!own.ledger.is_empty());
-    own.log_out(false);
+    own.log_out(Logout::Tokens);
     assert!(own.ledger.is_empty());
 }
 
@@ -275,7 +275,7 @@ fn sec_252_failures_of_many_operations_are_remembered_for_a_few() {
 fn sec_245_what_was_begun_before_the_user_logged_out_brings_nothing() {
     let mut own = holdings();
     let session = Session::clone(own.session.as_ref().unwrap());
-    own.log_out(false);
+    own.log_out(Logout::Tokens);
     for wanted in [login(), Wanted::FreshToken] {
         let ended = Ended { is_over: true, ..Ended::new(Ok(Some(session.clone())), None) };
         let landed = own.land(ended, &wanted);
