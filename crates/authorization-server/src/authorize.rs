@@ -155,14 +155,14 @@ impl<'a> Redirectable<'a, '_> {
             let error = RedirectError::new(cause, code, why, uri, state.as_deref(), identification);
             if prompt.lets_ask() { error.for_user(self.destination()) } else { error }
         };
-        let bad = |name, why| fail(Cause::Parameter(name), Code::InvalidRequest, why);
+        let bad = |cause, why| fail(cause, Code::InvalidRequest, why);
         if form.has_repeated_except("resource") {
-            return Err(bad("repeated", "a parameter is repeated"));
+            return Err(bad(Cause::RepeatedParameter, "a parameter is repeated"));
         }
         let value = |name| form.value(name).ok().flatten();
         match value("response_type") {
             Some("code") => {}
-            None => return Err(bad("response_type", "response_type is missing")),
+            None => return Err(bad(Cause::Parameter("response_type"), "response_type is missing")),
             Some(_) => {
                 let cause = Cause::Parameter("response_type");
                 return Err(fail(cause, Code::UnsupportedResponseType, "only code is supported"));
@@ -175,7 +175,7 @@ impl<'a> Redirectable<'a, '_> {
         let is_s256 = value("code_challenge_method") == Some(CodeChallenge::METHOD);
         let challenge = value("code_challenge").filter(|_| is_s256);
         let Some(challenge) = challenge.and_then(|text| CodeChallenge::parse(text).ok()) else {
-            return Err(bad("code_challenge", "PKCE with S256 is required"));
+            return Err(bad(Cause::Parameter("code_challenge"), "PKCE with S256 is required"));
         };
         let registered = self.client.scope_bound();
         let default = self.config.default_scope(registered);
@@ -185,7 +185,7 @@ impl<'a> Redirectable<'a, '_> {
             return Err(fail(Cause::Scope, Code::InvalidScope, why));
         };
         if prompt == Prompt::Contradiction {
-            return Err(bad("prompt", "prompt is none and something else"));
+            return Err(bad(Cause::Parameter("prompt"), "prompt is none and something else"));
         }
         let Some(resource) = ResourceIndicator::read(form).select(&self.config.resources) else {
             let why = "name one resource that this server gives tokens for";
@@ -193,7 +193,7 @@ impl<'a> Redirectable<'a, '_> {
         };
         let jkt = value("dpop_jkt").filter(|_| cfg!(feature = "dpop")).map(Thumbprint::parse);
         let Ok(jkt) = jkt.transpose() else {
-            return Err(bad("dpop_jkt", "dpop_jkt is no thumbprint"));
+            return Err(bad(Cause::Parameter("dpop_jkt"), "dpop_jkt is no thumbprint"));
         };
         let Self { config, client, redirect_uri, .. } = self;
         Ok(NeedsConsent {

@@ -30,7 +30,7 @@ impl<'a> Form<'a> {
         }
         // A secret in a URL is a secret in a log: it is not honoured.
         if request.uri().query().is_some_and(|query| !query.is_empty()) {
-            return Err(bad(Cause::Parameter("query"), "parameters belong in the body"));
+            return Err(bad(Cause::QueryInUrl, "parameters belong in the body"));
         }
         if media_type(request.headers()).as_deref() != Some("application/x-www-form-urlencoded") {
             return Err(bad(Cause::Body, "send application/x-www-form-urlencoded"));
@@ -43,7 +43,7 @@ impl<'a> Form<'a> {
             }
         })?;
         if form.has_repeated_except("resource") {
-            return Err(bad(Cause::Parameter("repeated"), "a parameter is repeated"));
+            return Err(bad(Cause::RepeatedParameter, "a parameter is repeated"));
         }
         Ok(Self(form))
     }

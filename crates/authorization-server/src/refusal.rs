@@ -1,5 +1,6 @@
 //! Refusals with their finished replies. Where one may go is its type.
 
+mod cause;
 mod page_error;
 mod redirect_error;
 
@@ -7,16 +8,19 @@ use core::fmt;
 use core::time::Duration;
 
 use bytes::Bytes;
-use client_auth::{ClientAuthError, InvalidProof, Reason};
+use client_auth::ClientAuthError;
+#[cfg(feature = "dpop")]
+use client_auth::InvalidProof;
 use http::header::{ALLOW, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 #[cfg(feature = "dpop")]
 use oauth_types::header;
 use oauth_types::{
-    Entropy, ErrorDescription, ErrorResponse, InvalidClientId, RegistrationErrorCode,
-    TokenErrorCode, json_response_uncached,
+    Entropy, ErrorDescription, ErrorResponse, RegistrationErrorCode, TokenErrorCode,
+    json_response_uncached,
 };
 
+pub use self::cause::{AssertionError, Cause, ConsentError, UnreadBody};
 pub use self::page_error::PageError;
 pub use self::redirect_error::RedirectError;
 pub(crate) use self::redirect_error::redirect;
@@ -26,142 +30,10 @@ use crate::store::StoreError;
 /// When a failure is worth another try, in seconds.
 const RETRY: &str = "2";
 
-/// What exactly was wrong: for the log, never for the peer.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[non_exhaustive]
-pub enum Cause {
-    /// The method is not one of the endpoint's.
-    Method,
-    /// The body is too long, or not of the form the endpoint reads.
-    Body,
-    /// A parameter is missing, repeated, malformed, or in the wrong place.
-    Parameter(&'static str),
-    /// Client authentication failed.
-    Client(Reason),
-    /// No client has this identifier.
-    UnknownClient,
-    /// The identifier looks like the URL of a document, and breaks this rule.
-    ClientUrl(InvalidClientId),
-    /// The identifier is the URL of a document, and there is no client in it.
-    ClientDocument,
-    /// The redirect URI is not one of the client's.
-    RedirectUri,
-    /// The client may not use this grant, or the server lacks it.
-    Grant,
-    /// A scope is unknown or wider than granted.
-    Scope,
-    /// A resource is unknown or not the one that was authorized.
-    Target,
-    /// No such code or token, or not this client's.
-    UnknownGrant,
-    /// The code or family has expired.
-    Expired,
-    /// The verifier does not match the challenge.
-    Verifier,
-    /// A code was used a second time; its family is revoked.
-    CodeReplayed,
-    /// A refresh token was used again after its grace; its family is revoked.
-    RefreshTokenReused,
-    /// The family was revoked before.
-    Revoked,
-    /// Nothing of what was granted is offered any more.
-    NotOffered,
-    /// A redirect URI in a registration is not allowed.
-    RegisteredRedirectUri,
-    /// The registration quota is reached.
-    Quota,
-    /// Somebody would have to be asked, and the request does not allow it.
-    Unasked,
-    /// Too many requests from one address.
-    TooMany,
-    /// An answer to a consent page is refused.
-    Consent(ConsentError),
-    /// The request names another host in `Host`, or comes from a page of another origin.
-    ForeignHost,
-    /// A proof of possession is not taken, or missing.
-    Proof(InvalidProof),
-    /// The word of an identity provider is not taken.
-    Assertion(AssertionError),
-    /// The store failed.
-    Store(StoreError),
-    /// The host's random source failed, so nothing is issued.
-    Entropy,
-    /// The host's own code panicked.
-    Panicked,
-    /// The host's own code took too long.
-    Late,
-}
-
-/// Why an answer to a consent page is refused.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[non_exhaustive]
-pub enum ConsentError {
-    /// Nobody waits for it: it was given before, or came too late, or never belonged to a page.
-    Gone,
-    /// It comes from another browser than the one that was asked.
-    OtherBrowser,
-    /// It comes from another user than the one who was asked, or from nobody who is logged in.
-    OtherUser,
-    /// It comes from a page of another site.
-    OtherSite,
-}
-
-/// Reasons for which an identity assertion (ID-JAG) is refused.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[non_exhaustive]
-pub enum AssertionError {
-    /// The issuer is none of the configuration's identity providers, or the assertion is no JWT.
-    UnknownProvider,
-    /// The signature is not the provider's, in the algorithm of its key, or a claim of an ID-JAG is missing.
-    WrongSignature,
-    /// The audience is another server, or has others beside this one.
-    WrongAudience,
-    /// The assertion was issued to another client.
-    OtherClient,
-    /// The assertion has expired, is not valid yet, or is valid for too long.
-    OutsideLifetime,
-    /// The assertion names a tenant, or a claim is empty or too long.
-    Malformed,
-    /// The assertion was used before.
-    Replayed,
-}
-
-/// Why the body of a request was not read to its end.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[non_exhaustive]
-pub enum UnreadBody {
-    /// It is longer than anything that is read here.
-    TooLong,
-    /// It did not arrive in time.
-    TooSlow,
-    /// It ended too early, or is not framed as it says.
-    Broken,
-}
-
-impl UnreadBody {
-    const fn status(self) -> StatusCode {
-        match self {
-            Self::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::Broken => StatusCode::BAD_REQUEST,
-        }
-    }
-}
-
 impl From<UnreadBody> for Refusal {
     fn from(error: UnreadBody) -> Self {
-        let why = match error {
-            UnreadBody::TooLong => "the body is too long",
-            UnreadBody::TooSlow => "the body did not arrive in time",
-            UnreadBody::Broken => "the body is broken off",
-        };
-        Self::token(Cause::Body, TokenErrorCode::InvalidRequest, why).with_status(error.status())
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
+        Self::token(Cause::Body, TokenErrorCode::InvalidRequest, error.description())
+            .with_status(error.status())
     }
 }
 

@@ -92,7 +92,7 @@ fn read(config: &Config, request: &Request<Bytes>) -> Result<AcceptedClient, Ref
 
 fn bad(why: &str) -> Refusal {
     let code = RegistrationErrorCode::InvalidClientMetadata;
-    Refusal::registration(Cause::Parameter("metadata"), code, why)
+    Refusal::registration(Cause::RegisteredMetadata, code, why)
 }
 
 fn bad_redirect(why: &str) -> Refusal {

@@ -60,6 +60,40 @@ pub enum Reason {
     Replayed,
 }
 
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::RepeatedParameter => "a parameter of client authentication is repeated",
+            Self::RepeatedHeader => "the request has more than one Authorization header",
+            Self::HeaderTooLong => "the Authorization header is too long",
+            Self::SeveralMethods => "the client authenticates by more than one method",
+            Self::IdentifierMismatch => "client_id in the body is not the one in the header",
+            Self::MalformedHeader => "the Authorization header is malformed",
+            Self::UnknownScheme => "the Authorization header has another scheme than Basic",
+            Self::AssertionNotSupported => "client assertions of this type are not supported",
+            Self::MalformedAssertion => "the client assertion is malformed or lacks a claim",
+            Self::NoIdentifier => "the client identifier is missing or malformed",
+            Self::UnknownClient => "no client has this identifier",
+            Self::WrongMethod => "the client is registered for another method",
+            Self::NoStoredSecret => "the client is registered for a secret and has none stored",
+            Self::ExpiredSecret => "the client's secret has expired",
+            Self::WrongSecret => "the client's secret is wrong",
+            Self::NoStoredKeys => "the client is registered for assertions and has no keys stored",
+            Self::WrongSignature => "the client assertion is not signed with the client's key",
+            Self::WrongIssuer => {
+                "the client assertion has another issuer or subject than the client"
+            }
+            Self::WrongAudience => "the client assertion has another audience, or further ones",
+            Self::OutsideLifetime => {
+                "the client assertion has expired, is not valid yet, or is valid for too long"
+            }
+            Self::Replayed => "the client assertion was used before",
+        })
+    }
+}
+
+impl core::error::Error for Reason {}
+
 /// Failed client authentication (RFC 6749 §5.2).
 ///
 /// Its [response](Self::into_response) is the same for an unknown client, a wrong method and a wrong secret.

@@ -50,7 +50,26 @@ pub enum InvalidProof {
 
 impl fmt::Display for InvalidProof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the proof of possession is not valid")
+        f.write_str(match self {
+            Self::Missing => "the proof of possession (`DPoP`) is missing",
+            Self::Repeated => "the request has more than one `DPoP` header",
+            Self::Malformed => {
+                "the proof of possession is no DPoP JWT with a key that is supported here"
+            }
+            Self::WrongSignature => {
+                "the proof of possession is not signed with the key that it names"
+            }
+            Self::OtherRequest => "the proof of possession was made for another method or URL",
+            Self::OutsideLifetime => {
+                "the proof of possession was made too long ago, or the client's clock is ahead"
+            }
+            Self::OtherToken => "the proof of possession was made for another token",
+            Self::Nonce => "the proof of possession has no valid nonce of this server",
+            Self::Replayed => "the proof of possession was used before",
+            Self::OtherKey => {
+                "the proof of possession is of another key than the grant is bound to"
+            }
+        })
     }
 }
 

@@ -109,6 +109,8 @@ impl fmt::Display for TooManyWindows {
     }
 }
 
+impl core::error::Error for TooManyWindows {}
+
 impl Error {
     /// The error of an address that is no MCP server's.
     pub(crate) const fn server_url(rule: InvalidUri) -> Self {

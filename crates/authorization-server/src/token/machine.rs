@@ -34,7 +34,7 @@ pub(super) async fn issue<E: Environment>(
     let resource = form.resource.select(&config.resources).ok_or_else(unknown_resource)?;
     let bad_scope = || {
         let why = "the scope is not within what the client is registered for";
-        Refusal::token(Cause::Parameter("scope"), TokenErrorCode::InvalidScope, why)
+        Refusal::token(Cause::Scope, TokenErrorCode::InvalidScope, why)
     };
     let registered = registered.ok_or_else(bad_scope)?;
     let scopes = match form.scope {

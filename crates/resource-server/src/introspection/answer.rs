@@ -169,6 +169,8 @@ impl fmt::Display for NotTaken {
     }
 }
 
+impl core::error::Error for NotTaken {}
+
 impl Introspection {
     /// Reads the response to a request that was sent at `now` or later.
     ///
