@@ -19,8 +19,8 @@ use futures::future::BoxFuture;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use http::{HeaderValue, Method, StatusCode};
 use mcp_authz_reqwest::{
-    AuthorizedClient, CredentialStore, McpTransport, MemoryCredentials, StoreFailed, UserAgent,
-    VisitFailed,
+    AuthorizedClient, CredentialStore, McpTransport, MemoryCredentials, StoreError, UserAgent,
+    VisitError,
 };
 use oauth_types::{BearerChallenge, FormWriter, RedirectUri};
 use reqwest::{Request, Url};
@@ -193,14 +193,11 @@ impl Kept {
 }
 
 impl CredentialStore for Kept {
-    fn load<'a>(
-        &'a self,
-        key: &'a RecordKey,
-    ) -> BoxFuture<'a, Result<Option<Record>, StoreFailed>> {
+    fn load<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
         self.store.load(key)
     }
 
-    fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreFailed>> {
+    fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreError>> {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(record.clone());
         self.store.save(record)
     }
@@ -286,12 +283,12 @@ impl UserAgent for User {
         &self.redirect_uri
     }
 
-    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
+    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>> {
         Box::pin(async move {
             self.visits.fetch_add(1, Ordering::SeqCst);
             self.agree(visit.url()).await.map_err(|error| {
                 eprintln!("the visit failed: {error:#}");
-                VisitFailed::NoBrowser
+                VisitError::NoBrowser
             })
         })
     }

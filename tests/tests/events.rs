@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use client_flow::{ClientConfig, Visit};
 use futures::future::BoxFuture;
 use mcp_authz_reqwest::{
-    AuthorizedClient, CredentialStore, MemoryCredentials, UserAgent, VisitFailed,
+    AuthorizedClient, CredentialStore, MemoryCredentials, UserAgent, VisitError,
 };
 use oauth_types::{RedirectUri, ResourceUri};
 use tracing::Level;
@@ -43,7 +43,7 @@ impl UserAgent for Watched {
         self.0.redirect_uri()
     }
 
-    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
+    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>> {
         Box::pin(async move {
             let callback = self.0.visit(visit).await?;
             self.1.lock().unwrap().extend([visit.url().to_owned(), callback.clone()]);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use client_auth::ClientCredentials;
 use client_flow::{ClientConfig, Record, RecordKey, ServerProfile, Visit};
 use futures::future::BoxFuture;
-use mcp_authz_reqwest::{AuthorizedClient, CredentialStore, StoreFailed, UserAgent, VisitFailed};
+use mcp_authz_reqwest::{AuthorizedClient, CredentialStore, StoreError, UserAgent, VisitError};
 use oauth_types::{
     AuthMethod, ClientId, EndpointUrl, Issuer, RedirectUri, ResourceUri, ScopeSet, Secret,
 };
@@ -85,7 +85,7 @@ impl UserAgent for Scripted {
         &self.redirect_uri
     }
 
-    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
+    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>> {
         Box::pin(async move {
             let url = visit.url().to_owned();
             let query = url.split_once('?').map_or("", |(_, query)| query);
@@ -102,16 +102,13 @@ impl UserAgent for Scripted {
 struct Kept(Arc<Mutex<Vec<Record>>>);
 
 impl CredentialStore for Kept {
-    fn load<'a>(
-        &'a self,
-        key: &'a RecordKey,
-    ) -> BoxFuture<'a, Result<Option<Record>, StoreFailed>> {
+    fn load<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
         let records = self.0.lock().unwrap();
         let found = records.iter().rev().find(|record| record.key() == *key).cloned();
         Box::pin(async { Ok(found) })
     }
 
-    fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreFailed>> {
+    fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreError>> {
         self.0.lock().unwrap().push(record.clone());
         Box::pin(async { Ok(()) })
     }

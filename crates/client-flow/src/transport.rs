@@ -5,7 +5,7 @@ use core::fmt;
 /// Why a request brought no response. The host says it; it names no peer and holds no text.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
-pub enum TransportFailed {
+pub enum TransportError {
     /// The name of the server, or of a proxy, could not be resolved.
     Name,
     /// The connection was refused: nothing listens at that address and port.
@@ -26,7 +26,7 @@ pub enum TransportFailed {
     TooLarge,
 }
 
-impl fmt::Display for TransportFailed {
+impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Name => "the name of the server could not be resolved: check the address and the network",
@@ -48,9 +48,9 @@ impl fmt::Display for TransportFailed {
     }
 }
 
-impl core::error::Error for TransportFailed {}
+impl core::error::Error for TransportError {}
 
-impl From<std::io::ErrorKind> for TransportFailed {
+impl From<std::io::ErrorKind> for TransportError {
     /// What the usual kinds of errors of sockets mean.
     fn from(kind: std::io::ErrorKind) -> Self {
         use std::io::ErrorKind::{

@@ -4,7 +4,7 @@ use core::error::Error;
 
 use client_flow::{
     CallbackError, DiscoveryError, EndpointMoved, FlowError, FlowErrorKind, FlowStage,
-    RegistrationError, RestoreError, SealError, TransportFailed,
+    RegistrationError, RestoreError, SealError, TransportError,
 };
 use http::StatusCode;
 use oauth_types::{ErrorResponse, Issuer};
@@ -18,7 +18,7 @@ const _: () = {
     is_error::<DiscoveryError>();
     is_error::<RegistrationError>();
     is_error::<SealError>();
-    is_error::<TransportFailed>();
+    is_error::<TransportError>();
     is_error::<RestoreError>();
     is_error::<EndpointMoved>();
 };

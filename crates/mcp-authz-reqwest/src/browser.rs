@@ -10,7 +10,7 @@ use oauth_types::RedirectUri;
 use tokio::sync::oneshot;
 
 use crate::error::Error;
-use crate::user_agent::{UserAgent, VisitFailed};
+use crate::user_agent::{UserAgent, VisitError};
 use listener::Listener;
 
 /// Opens the user's browser and waits on an ephemeral loopback port for it to come back.
@@ -27,7 +27,7 @@ use listener::Listener;
 /// | connections whose request is not complete | 64 | the oldest is closed |
 /// | time for a request | 5 s | closed |
 /// | head of a request, cookies included | 64 KiB ([`Visit::MAX_HEAD`]) | read on to 1 MiB, then 431 with a page |
-/// | time for a login | 10 min ([`Visit::LIFETIME`]) | [`VisitFailed::Timeout`] |
+/// | time for a login | 10 min ([`Visit::LIFETIME`]) | [`VisitError::Timeout`] |
 #[derive(Debug)]
 pub struct LoopbackBrowser {
     listener: Listener,
@@ -58,7 +58,7 @@ impl LoopbackBrowser {
         let failed = |error: std::io::Error| Error::CallbackPort { port, kind: error.kind() };
         let listener = Listener::bind(port).await.map_err(failed)?;
         let redirect_uri = RedirectUri::parse(&format!("http://{}{PATH}", listener.address()))
-            .map_err(|_| Error::Visit(VisitFailed::NoBrowser))?;
+            .map_err(|_| Error::Visit(VisitError::NoBrowser))?;
         Ok(Self { listener, redirect_uri })
     }
 }
@@ -81,7 +81,7 @@ impl UserAgent for LoopbackBrowser {
         &self.redirect_uri
     }
 
-    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
+    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>> {
         Box::pin(async move {
             let mut callback = pin!(self.listener.callback(visit.callback_listener()));
             let both = async {
@@ -90,14 +90,14 @@ impl UserAgent for LoopbackBrowser {
                     callback = &mut callback => return Ok(callback),
                     opened = open(visit.url().to_owned()) => {
                         if !matches!(opened, Ok(true)) {
-                            return Err(VisitFailed::NoBrowser);
+                            return Err(VisitError::NoBrowser);
                         }
                     }
                 }
                 Ok(callback.await)
             };
             let outcome = tokio::time::timeout(Visit::LIFETIME, both).await;
-            outcome.unwrap_or(Err(VisitFailed::Timeout))
+            outcome.unwrap_or(Err(VisitError::Timeout))
         })
     }
 }

@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use client_flow::{Exchange, FlowError, Record, Session, Step, TransportFailed, Visit};
+use client_flow::{Exchange, FlowError, Record, Session, Step, TransportError, Visit};
 use futures::future::{Either, select};
 use iss_validate::Callback;
 use mcp_authz_http::{HttpError, read_body};
@@ -16,11 +16,11 @@ use tracing::{Instrument as _, Level, debug, debug_span, enabled, info, warn};
 use crate::ambient::{entropy, now};
 use crate::error::{Error, chain, failure};
 use crate::http_client::HttpClient;
-use crate::identity::{IdentityFailed, IdentitySource};
+use crate::identity::{IdentityError, IdentitySource};
 use crate::renewal::Flow;
 use crate::retry_after::retry_after;
-use crate::store::{CredentialStore, StoreFailed, StoreLock};
-use crate::user_agent::{UserAgent, VisitFailed};
+use crate::store::{CredentialStore, StoreError, StoreLock};
+use crate::user_agent::{UserAgent, VisitError};
 
 /// Why a flow ended, and how long the server asks to be left alone (RFC 9110 §10.2.3).
 #[derive(Debug)]
@@ -97,7 +97,7 @@ impl Host<'_> {
             let span = debug_span!("step", kind = kind(&step));
             if step.leads_to_browser() {
                 // A login that opens no page costs no registration, and is not counted as one that failed.
-                self.agent.ok_or(Error::Visit(VisitFailed::NoBrowser))?;
+                self.agent.ok_or(Error::Visit(VisitError::NoBrowser))?;
                 flow.may_open_window()?;
             }
             if matches!(step, Step::Exchange(_) | Step::Visit(_)) {
@@ -123,7 +123,7 @@ impl Host<'_> {
                     choose.choose(index)?
                 }
                 Step::Identify(identify) => {
-                    let source = self.identity.ok_or(Error::Identity(IdentityFailed))?;
+                    let source = self.identity.ok_or(Error::Identity(IdentityError))?;
                     drop(turn);
                     let token = source.token(identify.reader()).await.map_err(Error::Identity)?;
                     turn = self.turn().await?;
@@ -150,7 +150,7 @@ impl Host<'_> {
 
     /// Waits for the user, or for a session that another program brings.
     async fn visit(&self, visit: &Visit, flow: &Flow<'_>) -> Result<Visited, Failure> {
-        let agent = self.agent.ok_or(Error::Visit(VisitFailed::NoBrowser))?;
+        let agent = self.agent.ok_or(Error::Visit(VisitError::NoBrowser))?;
         flow.opened_window();
         info!(
             issuer = %visit.issuer(),
@@ -212,14 +212,14 @@ impl Host<'_> {
     }
 
     /// Saves a record, at once a second time where that fails: another program may have had the file open.
-    pub(crate) async fn save(&self, record: &Record) -> Result<(), StoreFailed> {
+    pub(crate) async fn save(&self, record: &Record) -> Result<(), StoreError> {
         match self.store.save(record).await {
             Ok(()) => Ok(()),
             Err(_) => self.store.save(record).await,
         }
     }
 
-    async fn send(&self, exchange: &Exchange) -> Result<http::Response<Bytes>, TransportFailed> {
+    async fn send(&self, exchange: &Exchange) -> Result<http::Response<Bytes>, TransportError> {
         let stage = exchange.stage();
         let request = exchange.request().clone().map(reqwest::Body::from);
         let mut request = reqwest::Request::try_from(request)

@@ -6,15 +6,15 @@ use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 
-use client_flow::{EndpointMoved, FlowError, FlowErrorKind, FlowStage, TransportFailed};
+use client_flow::{EndpointMoved, FlowError, FlowErrorKind, FlowStage, TransportError};
 use mcp_authz_http::{HttpError, HttpErrorKind};
 use oauth_types::{ErrorDescription, InvalidUri, SentSecrets, UnixTime};
 use scope_stepup::{InsufficientScope, WindowLimit};
 use tracing::debug;
 
-use crate::identity::IdentityFailed;
-use crate::store::StoreFailed;
-use crate::user_agent::VisitFailed;
+use crate::identity::IdentityError;
+use crate::store::StoreError;
+use crate::user_agent::VisitError;
 
 /// Why [`AuthorizedClient::execute`](crate::AuthorizedClient::execute) gave no response. It holds no
 /// secret and no unvalidated text.
@@ -24,7 +24,7 @@ pub enum Error {
     /// The request brought no response.
     Transport {
         /// What happened.
-        failure: TransportFailed,
+        failure: TransportError,
         /// The HTTP library's error, without the URL; also the [source](core::error::Error::source).
         cause: Option<Arc<reqwest::Error>>,
     },
@@ -36,7 +36,7 @@ pub enum Error {
     /// A login, refresh or step-up ended without tokens.
     Flow(FlowError),
     /// The browser did not come back.
-    Visit(VisitFailed),
+    Visit(VisitError),
     /// The port for the browser's return cannot be listened on.
     CallbackPort {
         /// The port; 0 where any would have done.
@@ -45,9 +45,9 @@ pub enum Error {
         kind: io::ErrorKind,
     },
     /// Nobody vouched for the client.
-    Identity(IdentityFailed),
+    Identity(IdentityError),
     /// The store did not keep others off, or did not forget.
-    Store(StoreFailed),
+    Store(StoreError),
     /// The operation needs more scope, and it is not to be had.
     InsufficientScope(Box<InsufficientScope>),
     /// The server refuses the tokens it was just given.
@@ -139,17 +139,17 @@ impl Error {
     }
 }
 
-pub(crate) fn failure(error: &HttpError) -> TransportFailed {
+pub(crate) fn failure(error: &HttpError) -> TransportError {
     match error.kind() {
-        HttpErrorKind::LocalAddress => TransportFailed::LocalAddress,
-        HttpErrorKind::Name => TransportFailed::Name,
-        HttpErrorKind::Refused => TransportFailed::Refused,
-        HttpErrorKind::Tls => TransportFailed::Tls,
-        HttpErrorKind::Proxy => TransportFailed::Proxy,
-        HttpErrorKind::Timeout => TransportFailed::Timeout,
-        HttpErrorKind::Interrupted => TransportFailed::Interrupted,
-        HttpErrorKind::TooLarge => TransportFailed::TooLarge,
-        _ => TransportFailed::Connect,
+        HttpErrorKind::LocalAddress => TransportError::LocalAddress,
+        HttpErrorKind::Name => TransportError::Name,
+        HttpErrorKind::Refused => TransportError::Refused,
+        HttpErrorKind::Tls => TransportError::Tls,
+        HttpErrorKind::Proxy => TransportError::Proxy,
+        HttpErrorKind::Timeout => TransportError::Timeout,
+        HttpErrorKind::Interrupted => TransportError::Interrupted,
+        HttpErrorKind::TooLarge => TransportError::TooLarge,
+        _ => TransportError::Connect,
     }
 }
 

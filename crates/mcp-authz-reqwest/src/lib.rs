@@ -26,8 +26,8 @@ pub use browser::LoopbackBrowser;
 pub use builder::AuthorizedClientBuilder;
 pub use client::AuthorizedClient;
 pub use error::{Error, TooManyWindows};
-pub use identity::{IdentityFailed, IdentitySource};
+pub use identity::{IdentityError, IdentitySource};
 #[cfg(feature = "rmcp")]
 pub use rmcp::{McpTransport, find_error};
-pub use store::{CredentialStore, FileCredentials, MemoryCredentials, StoreFailed, StoreLock};
-pub use user_agent::{UserAgent, VisitFailed};
+pub use store::{CredentialStore, FileCredentials, MemoryCredentials, StoreError, StoreLock};
+pub use user_agent::{UserAgent, VisitError};

@@ -20,15 +20,15 @@ pub use memory::MemoryCredentials;
 /// The store could not do it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "the reason stays in the store")]
-pub struct StoreFailed;
+pub struct StoreError;
 
-impl fmt::Display for StoreFailed {
+impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the credential store failed")
+        f.write_str("the credential store failed: check that this program can read and write it")
     }
 }
 
-impl core::error::Error for StoreFailed {}
+impl core::error::Error for StoreError {}
 
 /// Keeps others off until it is dropped.
 #[derive(Default)]
@@ -54,8 +54,7 @@ impl fmt::Debug for StoreLock {
 /// are, so a host of several users gives each a store of their own.
 pub trait CredentialStore: Send + Sync + 'static {
     /// What is kept under this key.
-    fn load<'a>(&'a self, key: &'a RecordKey)
-    -> BoxFuture<'a, Result<Option<Record>, StoreFailed>>;
+    fn load<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<Option<Record>, StoreError>>;
 
     /// The record that was saved last among those whose login was for the MCP server at this very address
     /// ([`Account::target`](client_flow::Account::target)). A client begins with it after a restart.
@@ -64,7 +63,7 @@ pub trait CredentialStore: Send + Sync + 'static {
     fn find<'a>(
         &'a self,
         server: &'a ResourceUri,
-    ) -> BoxFuture<'a, Result<Option<Record>, StoreFailed>> {
+    ) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
         let _ = server;
         Box::pin(async { Ok(None) })
     }
@@ -74,14 +73,14 @@ pub trait CredentialStore: Send + Sync + 'static {
     fn records<'a>(
         &'a self,
         server: &'a ResourceUri,
-    ) -> BoxFuture<'a, Result<Vec<Record>, StoreFailed>> {
+    ) -> BoxFuture<'a, Result<Vec<Record>, StoreError>> {
         Box::pin(async move { Ok(self.find(server).await?.into_iter().collect()) })
     }
 
     /// Removes the record under this key, with its registration, durably.
     ///
     /// By default a record that has neither tokens nor a client to log in with takes its place.
-    fn remove<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<(), StoreFailed>> {
+    fn remove<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             match self.load(key).await? {
                 Some(record) => self.save(&record.forgotten()).await,
@@ -95,16 +94,13 @@ pub trait CredentialStore: Send + Sync + 'static {
     /// Where it fails, the client saves once more at once, uses the record from memory, and saves it later: with the
     /// next renewals, and when it is told to [flush](crate::AuthorizedClient::flush) or
     /// [log out](crate::AuthorizedClient::log_out).
-    fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreFailed>>;
+    fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreError>>;
 
     /// Waits until nobody else who shares the store exchanges or saves tokens for MCP servers of this origin. It is
     /// asked for around each exchange, and never while a browser is open.
     ///
     /// By default nothing is waited for, which is right for a store that only one client uses.
-    fn lock<'a>(
-        &'a self,
-        origin: &'a ResourceUri,
-    ) -> BoxFuture<'a, Result<StoreLock, StoreFailed>> {
+    fn lock<'a>(&'a self, origin: &'a ResourceUri) -> BoxFuture<'a, Result<StoreLock, StoreError>> {
         let _ = origin;
         Box::pin(async { Ok(StoreLock::default()) })
     }
@@ -112,39 +108,33 @@ pub trait CredentialStore: Send + Sync + 'static {
 
 /// A store that several clients share.
 impl<S: CredentialStore + ?Sized> CredentialStore for Arc<S> {
-    fn load<'a>(
-        &'a self,
-        key: &'a RecordKey,
-    ) -> BoxFuture<'a, Result<Option<Record>, StoreFailed>> {
+    fn load<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
         (**self).load(key)
     }
 
     fn find<'a>(
         &'a self,
         server: &'a ResourceUri,
-    ) -> BoxFuture<'a, Result<Option<Record>, StoreFailed>> {
+    ) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
         (**self).find(server)
     }
 
     fn records<'a>(
         &'a self,
         server: &'a ResourceUri,
-    ) -> BoxFuture<'a, Result<Vec<Record>, StoreFailed>> {
+    ) -> BoxFuture<'a, Result<Vec<Record>, StoreError>> {
         (**self).records(server)
     }
 
-    fn remove<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<(), StoreFailed>> {
+    fn remove<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<(), StoreError>> {
         (**self).remove(key)
     }
 
-    fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreFailed>> {
+    fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreError>> {
         (**self).save(record)
     }
 
-    fn lock<'a>(
-        &'a self,
-        server: &'a ResourceUri,
-    ) -> BoxFuture<'a, Result<StoreLock, StoreFailed>> {
+    fn lock<'a>(&'a self, server: &'a ResourceUri) -> BoxFuture<'a, Result<StoreLock, StoreError>> {
         (**self).lock(server)
     }
 }

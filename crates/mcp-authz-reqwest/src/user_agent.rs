@@ -9,7 +9,7 @@ use oauth_types::{Issuer, RedirectUri};
 /// Why a browser did not come back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
-pub enum VisitFailed {
+pub enum VisitError {
     /// No browser could be opened.
     NoBrowser,
     /// The user closed it, or said no to the host.
@@ -18,7 +18,7 @@ pub enum VisitFailed {
     Timeout,
 }
 
-impl fmt::Display for VisitFailed {
+impl fmt::Display for VisitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NoBrowser => "no browser could be opened for the login",
@@ -28,14 +28,14 @@ impl fmt::Display for VisitFailed {
     }
 }
 
-impl core::error::Error for VisitFailed {}
+impl core::error::Error for VisitError {}
 
 /// A way to send a user through a browser and to catch where it comes back to.
 ///
 /// ```
 /// use client_flow::Visit;
 /// use futures::future::BoxFuture;
-/// use mcp_authz_reqwest::{UserAgent, VisitFailed};
+/// use mcp_authz_reqwest::{UserAgent, VisitError};
 /// use oauth_types::RedirectUri;
 ///
 /// /// Asks before it opens the browser.
@@ -49,7 +49,7 @@ impl core::error::Error for VisitFailed {}
 ///         self.agent.redirect_uri()
 ///     }
 ///
-///     fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
+///     fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>> {
 ///         let question = format!(
 ///             "{} sends you to log in at {}. Go on?",
 ///             visit.resource().origin().host(),
@@ -57,7 +57,7 @@ impl core::error::Error for VisitFailed {}
 ///         );
 ///         match (self.agrees)(&question) {
 ///             true => self.agent.visit(visit),
-///             false => Box::pin(async { Err(VisitFailed::Declined) }),
+///             false => Box::pin(async { Err(VisitError::Declined) }),
 ///         }
 ///     }
 /// }
@@ -73,7 +73,7 @@ pub trait UserAgent: Send + Sync + 'static {
     /// Sends the user to [`Visit::url`] and answers with the URL, or its query, that the browser came back with.
     /// Nobody has validated it: hand it on as it is. One by which the visit is not
     /// [answered](Visit::is_answered_by) ends the login; who can, waits for another.
-    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>>;
+    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>>;
 
     /// Which of several authorization servers to use, by its place in the list. By default the first.
     fn choose_server(&self, servers: &[Issuer]) -> usize {

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use bytes::Bytes;
-use client_flow::{ClientConfig, Exchange, Record, RecordKey, Session, Step, TransportFailed};
+use client_flow::{ClientConfig, Exchange, Record, RecordKey, Session, Step, TransportError};
 use client_flow::{Tried, Verdict, judge, login};
 use http::{Request, Response, header};
 use iss_validate::Callback;
@@ -131,8 +131,8 @@ impl Host {
         }
     }
 
-    fn send(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, TransportFailed> {
-        let failure = |error: ureq::Error| TransportFailed::from(error.into_io().kind());
+    fn send(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        let failure = |error: ureq::Error| TransportError::from(error.into_io().kind());
         let mut response = self.http.run(request.clone().map(Vec::from)).map_err(failure)?;
         let body = response.body_mut().with_config().limit(Exchange::MAX_BODY as u64 + 1);
         let body = Bytes::from(body.read_to_vec().map_err(failure)?);

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use client_flow::Visit;
 use futures::future::BoxFuture;
 use http::header::{COOKIE, LOCATION, SET_COOKIE};
-use mcp_authz_reqwest::{UserAgent, VisitFailed};
+use mcp_authz_reqwest::{UserAgent, VisitError};
 use oauth_types::{FormWriter, RedirectUri};
 
 /// Follows the login as a browser would: cookies, form, redirect.
@@ -84,9 +84,9 @@ impl UserAgent for ScriptedUser {
         &self.redirect_uri
     }
 
-    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
+    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>> {
         Box::pin(
-            async move { self.decide(visit.url(), "allow").await.ok_or(VisitFailed::NoBrowser) },
+            async move { self.decide(visit.url(), "allow").await.ok_or(VisitError::NoBrowser) },
         )
     }
 }
@@ -105,7 +105,7 @@ impl UserAgent for ForgedReturn {
         &self.redirect_uri
     }
 
-    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
+    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>> {
         let state = between(visit.url(), "&state=", "&").unwrap_or_default();
         let callback = format!("{}?state={state}&{}", self.redirect_uri, self.forged);
         Box::pin(async move { Ok(callback) })

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use client_flow::TransportFailed;
+use client_flow::TransportError;
 use http::Uri;
 use oauth_types::is_local_ip;
 use smol::net::resolve;
@@ -22,10 +22,10 @@ impl Addresses {
     }
 
     /// Resolves a name once: the connection is made to what was checked.
-    pub(crate) async fn resolve(&self, uri: &Uri) -> Result<Vec<SocketAddr>, TransportFailed> {
+    pub(crate) async fn resolve(&self, uri: &Uri) -> Result<Vec<SocketAddr>, TransportError> {
         let found = look_up(uri).await;
         let leads_home = !self.allows_local && found.iter().any(|it| is_local_ip(it.ip()));
-        if found.is_empty() || leads_home { Err(TransportFailed::Connect) } else { Ok(found) }
+        if found.is_empty() || leads_home { Err(TransportError::Connect) } else { Ok(found) }
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use bytes::Bytes;
-use client_flow::{ClientConfig, Exchange, Record, RecordKey, Session, Step, TransportFailed};
+use client_flow::{ClientConfig, Exchange, Record, RecordKey, Session, Step, TransportError};
 use client_flow::{Tried, Verdict, judge, login};
 use http::{Request, Response, header};
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -133,9 +133,9 @@ async fn drive(
 async fn send(
     request: &Request<Bytes>,
     addresses: &Addresses,
-) -> Result<Response<Bytes>, TransportFailed> {
+) -> Result<Response<Bytes>, TransportError> {
     exchange(request, addresses)
-        .or(after(Duration::from_secs(30), Err(TransportFailed::Timeout)))
+        .or(after(Duration::from_secs(30), Err(TransportError::Timeout)))
         .await
 }
 
@@ -143,11 +143,11 @@ async fn send(
 async fn exchange(
     request: &Request<Bytes>,
     addresses: &Addresses,
-) -> Result<Response<Bytes>, TransportFailed> {
-    let (mut request, broken) = (request.clone(), |_| TransportFailed::Interrupted);
+) -> Result<Response<Bytes>, TransportError> {
+    let (mut request, broken) = (request.clone(), |_| TransportError::Interrupted);
     let uri = std::mem::take(request.uri_mut());
     let (Some("http"), Some(to)) = (uri.scheme_str(), uri.authority()) else {
-        return Err(TransportFailed::Connect);
+        return Err(TransportError::Connect);
     };
     let addresses = addresses.resolve(&uri).await?;
     *request.uri_mut() = uri.path_and_query().cloned().map(Into::into).unwrap_or_default();
@@ -159,7 +159,7 @@ async fn exchange(
     let (head, body) =
         sender.send_request(request.map(Full::new)).await.map_err(broken)?.into_parts();
     let body = Limited::new(body, Exchange::MAX_BODY).collect().await;
-    Ok(Response::from_parts(head, body.map_err(|_| TransportFailed::TooLarge)?.to_bytes()))
+    Ok(Response::from_parts(head, body.map_err(|_| TransportError::TooLarge)?.to_bytes()))
 }
 
 async fn after<T>(time: Duration, result: T) -> T {

@@ -8,7 +8,7 @@ use client_flow::{ClientConfig, IdentityProvider, Visit};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use http::header::LOCATION;
-use mcp_authz_reqwest::{AuthorizedClient, IdentityFailed, IdentitySource, UserAgent, VisitFailed};
+use mcp_authz_reqwest::{AuthorizedClient, IdentityError, IdentitySource, UserAgent, VisitError};
 use oauth_types::{
     AuthMethod, ClientId, ClientMetadataUrl, EndpointUrl, Issuer, ProtectedResourceMetadata,
     RedirectUri, ResourceUri, Secret, SigningAlgorithm, protected_resource_urls,
@@ -127,7 +127,7 @@ async fn issuer_of(url: &str) -> Result<Issuer> {
 struct Given(Secret);
 
 impl IdentitySource for Given {
-    fn token<'a>(&'a self, _: &'a Issuer) -> BoxFuture<'a, Result<Secret, IdentityFailed>> {
+    fn token<'a>(&'a self, _: &'a Issuer) -> BoxFuture<'a, Result<Secret, IdentityError>> {
         async { Ok(self.0.clone()) }.boxed()
     }
 }
@@ -157,7 +157,7 @@ impl UserAgent for User {
         &self.redirect_uri
     }
 
-    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
-        async { self.go(visit.url()).await.map_err(|_| VisitFailed::NoBrowser) }.boxed()
+    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>> {
+        async { self.go(visit.url()).await.map_err(|_| VisitError::NoBrowser) }.boxed()
     }
 }

@@ -8,7 +8,7 @@ use client_flow::{ClientConfig, Visit};
 use futures::future::BoxFuture;
 use http::StatusCode;
 use mcp_authz_reqwest::{
-    AuthorizedClient, CredentialStore, Error, MemoryCredentials, UserAgent, VisitFailed,
+    AuthorizedClient, CredentialStore, Error, MemoryCredentials, UserAgent, VisitError,
 };
 use oauth_types::{RedirectUri, ResourceUri};
 
@@ -132,7 +132,7 @@ impl UserAgent for Panicking {
         &self.0
     }
 
-    fn visit<'a>(&'a self, _: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
+    fn visit<'a>(&'a self, _: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>> {
         Box::pin(async { panic!("no window on this machine") })
     }
 }

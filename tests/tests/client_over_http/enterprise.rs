@@ -13,7 +13,7 @@ use client_flow::ClientConfig;
 use futures::future::BoxFuture;
 use http::StatusCode;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use mcp_authz_reqwest::{AuthorizedClient, IdentityFailed, IdentitySource};
+use mcp_authz_reqwest::{AuthorizedClient, IdentityError, IdentitySource};
 use oauth_types::{
     AuthMethod, ClientId, EndpointUrl, FormPairs, Issuer, ScopeSet, Secret, SigningAlgorithm,
     UnixTime,
@@ -51,7 +51,7 @@ fn token_exchange(body: &Bytes, number: usize) -> String {
 struct SignedIn;
 
 impl IdentitySource for SignedIn {
-    fn token<'a>(&'a self, reader: &'a Issuer) -> BoxFuture<'a, Result<Secret, IdentityFailed>> {
+    fn token<'a>(&'a self, reader: &'a Issuer) -> BoxFuture<'a, Result<Secret, IdentityError>> {
         assert_eq!(reader.as_str(), IDP);
         Box::pin(async { Ok(Secret::new("the user's ID token")) })
     }

@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use http::StatusCode;
 use http::header::WWW_AUTHENTICATE;
 use mcp_authz_reqwest::{
-    AuthorizedClient, CredentialStore as _, Error, MemoryCredentials, UserAgent, VisitFailed,
+    AuthorizedClient, CredentialStore as _, Error, MemoryCredentials, UserAgent, VisitError,
 };
 use oauth_types::{RedirectUri, ResourceUri};
 use scope_stepup::{Policy, WindowLimit};
@@ -159,9 +159,9 @@ impl UserAgent for Nobody {
         &self.0
     }
 
-    fn visit<'a>(&'a self, _: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
+    fn visit<'a>(&'a self, _: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>> {
         self.1.fetch_add(1, Ordering::SeqCst);
-        Box::pin(async { Err(VisitFailed::Timeout) })
+        Box::pin(async { Err(VisitError::Timeout) })
     }
 }
 
@@ -172,7 +172,7 @@ async fn sec_244_where_nobody_is_at_the_machine_three_windows_open_in_ten_minute
     let agent = Nobody(User::who("allow").0.redirect_uri, Arc::clone(&windows));
     let client = AuthorizedClient::new(&servers.mcp_url, "Test", agent).unwrap();
     for _ in 0..25 {
-        assert!(matches!(get(&client).await, Err(Error::Visit(VisitFailed::Timeout))));
+        assert!(matches!(get(&client).await, Err(Error::Visit(VisitError::Timeout))));
     }
     assert_eq!(windows.load(Ordering::SeqCst), 1, "the next request comes too early");
     for _ in 0..19 {
@@ -181,7 +181,7 @@ async fn sec_244_where_nobody_is_at_the_machine_three_windows_open_in_ten_minute
     }
     assert_eq!(windows.load(Ordering::SeqCst), 3);
     // What the user asks for opens, and is counted.
-    assert!(matches!(client.log_in().await, Err(Error::Visit(VisitFailed::Timeout))));
+    assert!(matches!(client.log_in().await, Err(Error::Visit(VisitError::Timeout))));
     assert_eq!(windows.load(Ordering::SeqCst), 4);
 }
 
@@ -218,7 +218,7 @@ async fn sec_244_a_login_for_which_no_window_is_left_costs_no_registration_and_i
         let builder = AuthorizedClient::builder(&servers.mcp_url, config).user(agent);
         let client = builder.policy(policy).store(Arc::clone(&store)).build().unwrap();
         for _ in 0..limit.windows() {
-            assert!(matches!(get(&client).await, Err(Error::Visit(VisitFailed::Timeout))));
+            assert!(matches!(get(&client).await, Err(Error::Visit(VisitError::Timeout))));
             later(600).await;
         }
         assert!(too_many(&get(&client).await));
@@ -237,7 +237,7 @@ async fn c_reg_1_a_client_that_has_no_user_to_send_registers_nowhere() {
     let config = ClientConfig::new("Test", User::who("allow").0.redirect_uri);
     let builder = AuthorizedClient::builder(&servers.mcp_url, config).store(Arc::clone(&store));
     let client = builder.build().unwrap();
-    assert!(matches!(get(&client).await, Err(Error::Visit(VisitFailed::NoBrowser))));
+    assert!(matches!(get(&client).await, Err(Error::Visit(VisitError::NoBrowser))));
     assert!(store.records(&server).await.unwrap().is_empty());
 }
 

@@ -13,7 +13,7 @@ use client_flow::{ClientConfig, Visit};
 use futures::future::BoxFuture;
 use http::header::{AUTHORIZATION, LOCATION, WWW_AUTHENTICATE};
 use http::{Method, StatusCode};
-use mcp_authz_reqwest::{AuthorizedClient, Error, UserAgent, VisitFailed};
+use mcp_authz_reqwest::{AuthorizedClient, Error, UserAgent, VisitError};
 use oauth_types::{RedirectUri, Secret};
 use serde_json::{Value, json};
 
@@ -86,7 +86,7 @@ impl UserAgent for AtOnce {
         &self.0
     }
 
-    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
+    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>> {
         let state = visit.url().split("state=").nth(1).unwrap().split('&').next().unwrap();
         let callback = format!("{}?code=c&state={state}", self.0);
         Box::pin(async move { Ok(callback) })

@@ -17,7 +17,7 @@ use http::{HeaderValue, StatusCode};
 use mcp_authz_axum::{
     AuthorizationServer, Clock, DemoLogin, Protect, StoreVerifier, metadata_routes,
 };
-use mcp_authz_reqwest::{AuthorizedClient, Error, UserAgent, VisitFailed};
+use mcp_authz_reqwest::{AuthorizedClient, Error, UserAgent, VisitError};
 use oauth_types::{Entropy, Issuer, RedirectUri, ResourceUri, UnixTime};
 use resource_server::{Granted, OperationScopes, Resource};
 use tokio::net::TcpListener;
@@ -175,7 +175,7 @@ impl UserAgent for User {
         &self.redirect_uri
     }
 
-    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
+    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>> {
         Box::pin(async move {
             self.visits.fetch_add(1, Ordering::SeqCst);
             if let Some((counter, figure)) = &self.waits_for {
@@ -243,10 +243,10 @@ impl UserAgent for FickleUser {
         self.inner.redirect_uri()
     }
 
-    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
+    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>> {
         if self.windows.fetch_add(1, Ordering::SeqCst) == 0 {
             return self.inner.visit(visit);
         }
-        Box::pin(async { Err(VisitFailed::Declined) })
+        Box::pin(async { Err(VisitError::Declined) })
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use client_flow::{ClientConfig, Record, RecordKey};
 use futures::future::BoxFuture;
 use http::StatusCode;
-use mcp_authz_reqwest::{AuthorizedClient, CredentialStore, Error, MemoryCredentials, StoreFailed};
+use mcp_authz_reqwest::{AuthorizedClient, CredentialStore, Error, MemoryCredentials, StoreError};
 use oauth_types::ResourceUri;
 
 use crate::servers::*;
@@ -40,46 +40,43 @@ impl Access {
 /// The answer of the store, unless this kind of access fails.
 fn unless<'a, T: Send + 'a>(
     fails: &AtomicBool,
-    answer: BoxFuture<'a, Result<T, StoreFailed>>,
-) -> BoxFuture<'a, Result<T, StoreFailed>> {
+    answer: BoxFuture<'a, Result<T, StoreError>>,
+) -> BoxFuture<'a, Result<T, StoreError>> {
     match fails.load(Ordering::SeqCst) {
-        true => Box::pin(async { Err(StoreFailed) }),
+        true => Box::pin(async { Err(StoreError) }),
         false => answer,
     }
 }
 
 impl CredentialStore for Access {
-    fn load<'a>(
-        &'a self,
-        key: &'a RecordKey,
-    ) -> BoxFuture<'a, Result<Option<Record>, StoreFailed>> {
+    fn load<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
         unless(&self.fails_to_read, self.store.load(key))
     }
 
     fn find<'a>(
         &'a self,
         server: &'a ResourceUri,
-    ) -> BoxFuture<'a, Result<Option<Record>, StoreFailed>> {
+    ) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
         unless(&self.fails_to_read, self.store.find(server))
     }
 
     fn records<'a>(
         &'a self,
         server: &'a ResourceUri,
-    ) -> BoxFuture<'a, Result<Vec<Record>, StoreFailed>> {
+    ) -> BoxFuture<'a, Result<Vec<Record>, StoreError>> {
         unless(&self.fails_to_read, self.store.records(server))
     }
 
-    fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreFailed>> {
+    fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreError>> {
         match self.fails_to_write.load(Ordering::SeqCst) {
-            true => Box::pin(async { Err(StoreFailed) }),
+            true => Box::pin(async { Err(StoreError) }),
             false => self.store.save(record),
         }
     }
 
-    fn remove<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<(), StoreFailed>> {
+    fn remove<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<(), StoreError>> {
         match self.fails_to_write.load(Ordering::SeqCst) {
-            true => Box::pin(async { Err(StoreFailed) }),
+            true => Box::pin(async { Err(StoreError) }),
             false => self.store.remove(key),
         }
     }
@@ -98,7 +95,7 @@ async fn fails_to_log_out(client: &AuthorizedClient, forgets: bool) {
         true => client.forget().await,
         false => client.log_out().await,
     };
-    assert!(matches!(outcome, Err(Error::Store(StoreFailed))), "{outcome:?}");
+    assert!(matches!(outcome, Err(Error::Store(StoreError))), "{outcome:?}");
 }
 
 async fn kept(servers: &Servers, access: &Access) -> Option<Record> {

@@ -12,7 +12,7 @@ use client_flow::ClientConfig;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use mcp_authz_reqwest::{
-    AuthorizedClient, CredentialStore as _, Error, MemoryCredentials, VisitFailed,
+    AuthorizedClient, CredentialStore as _, Error, MemoryCredentials, VisitError,
 };
 use oauth_types::RedirectUri;
 use serde_json::{Value, json};
@@ -89,7 +89,7 @@ async fn only_the_clients_own_token_is_ever_shown() {
     let client = AuthorizedClient::builder(&url, config).build().unwrap();
     let request = client.get(&url).bearer_auth("somebody's");
     // Nobody is there to log in.
-    assert!(matches!(client.send(request).await, Err(Error::Visit(VisitFailed::NoBrowser))));
+    assert!(matches!(client.send(request).await, Err(Error::Visit(VisitError::NoBrowser))));
     assert!(seen.lock().unwrap().iter().all(|headers| !headers.contains_key(AUTHORIZATION)));
     assert_eq!(seen.lock().unwrap().len(), 1);
 }

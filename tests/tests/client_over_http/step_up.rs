@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use http::StatusCode;
 use http::header::WWW_AUTHENTICATE;
 use mcp_authz_reqwest::{
-    AuthorizedClient, CredentialStore, Error, StoreFailed, UserAgent, VisitFailed,
+    AuthorizedClient, CredentialStore, Error, StoreError, UserAgent, VisitError,
 };
 use oauth_types::{RedirectUri, ScopeSet, Secret};
 use scope_stepup::{GaveUp, InsufficientScope, Limit, Mode, Policy};
@@ -23,7 +23,7 @@ async fn sec_165_a_declined_step_up_is_remembered_for_its_operation() {
     let user = FickleUser { inner: user, windows: Arc::default() };
     let client = AuthorizedClient::new(&servers.mcp_url, "Test", user).unwrap();
     all_ok([get(&client)]).await;
-    assert!(matches!(call(&client, "write").await, Err(Error::Visit(VisitFailed::Declined))));
+    assert!(matches!(call(&client, "write").await, Err(Error::Visit(VisitError::Declined))));
     match call(&client, "write").await {
         Err(Error::InsufficientScope(error)) => {
             assert_eq!((error.reason, error.attempts), (GaveUp::Declined, 1));
@@ -46,7 +46,7 @@ impl UserAgent for Refused {
         self.inner.redirect_uri()
     }
 
-    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
+    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>> {
         if self.windows.fetch_add(1, Ordering::SeqCst) < self.agrees {
             return self.inner.visit(visit);
         }
@@ -173,11 +173,11 @@ async fn c_scope_10_opening_a_stream_steps_up_like_a_call() {
 struct Kept(Arc<Mutex<Option<Record>>>);
 
 impl CredentialStore for Kept {
-    fn load<'a>(&'a self, _: &'a RecordKey) -> BoxFuture<'a, Result<Option<Record>, StoreFailed>> {
+    fn load<'a>(&'a self, _: &'a RecordKey) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
         Box::pin(async { Ok(None) })
     }
 
-    fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreFailed>> {
+    fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreError>> {
         *self.0.lock().unwrap() = Some(record.clone());
         Box::pin(async { Ok(()) })
     }

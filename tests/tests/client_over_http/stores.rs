@@ -16,7 +16,7 @@ use futures::future::BoxFuture;
 use http::StatusCode;
 use keyring_core::{CredentialStore as KeyStore, mock};
 use mcp_authz_reqwest::{
-    AuthorizedClient, CredentialStore, Error, FileCredentials, StoreFailed, UserAgent, VisitFailed,
+    AuthorizedClient, CredentialStore, Error, FileCredentials, StoreError, UserAgent, VisitError,
 };
 use oauth_types::{ClientId, FormPairs, RedirectUri, ResourceUri};
 
@@ -308,12 +308,12 @@ impl UserAgent for Absent {
         &self.redirect_uri
     }
 
-    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
+    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>> {
         let (_, query) = visit.url().split_once('?').unwrap();
         let form = FormPairs::parse(query.as_bytes()).unwrap();
         let client_id = form.value("client_id").unwrap().unwrap().to_owned();
         self.shown.lock().unwrap().push(client_id);
-        Box::pin(async { Err(VisitFailed::Timeout) })
+        Box::pin(async { Err(VisitError::Timeout) })
     }
 }
 
@@ -326,7 +326,7 @@ async fn programs_that_share_a_folder_show_no_page_of_a_client_that_failed_twice
         let store = FileCredentials::open(&home).unwrap();
         let builder = AuthorizedClient::builder(&servers.mcp_url, config).user(absent.clone());
         let program = builder.store(store).build().unwrap();
-        assert!(matches!(get(&program).await, Err(Error::Visit(VisitFailed::Timeout))));
+        assert!(matches!(get(&program).await, Err(Error::Visit(VisitError::Timeout))));
     }
     {
         let shown = absent.shown.lock().unwrap();

@@ -5,7 +5,7 @@ use oauth_types::{ErrorResponse, TokenErrorCode};
 
 use super::{FlowError, FlowErrorKind};
 use crate::stage::FlowStage;
-use crate::transport::TransportFailed;
+use crate::transport::TransportError;
 
 impl FlowError {
     /// Returns `true` if the server does not know this client any more. It registers anew at the next login.
@@ -21,7 +21,7 @@ impl FlowError {
     pub fn is_transient(&self) -> bool {
         use TokenErrorCode::{ServerError, TemporarilyUnavailable};
         match &self.kind {
-            FlowErrorKind::Transport(failure) => *failure != TransportFailed::LocalAddress,
+            FlowErrorKind::Transport(failure) => *failure != TransportError::LocalAddress,
             FlowErrorKind::NotLoaded | FlowErrorKind::NotSigned => true,
             FlowErrorKind::Status(status) => is_transient_status(*status),
             FlowErrorKind::Refused(answer) => {

@@ -11,7 +11,7 @@ use oauth_types::{
 
 use super::{CallbackError, DiscoveryError, FlowError, RegistrationError, SealError};
 use crate::stage::FlowStage;
-use crate::transport::TransportFailed;
+use crate::transport::TransportError;
 
 /// Reason of a [`FlowError`].
 ///
@@ -21,7 +21,7 @@ use crate::transport::TransportFailed;
 pub enum FlowErrorKind {
     // The network.
     /// A request brought no response. Tokens that were held before are still good.
-    Transport(TransportFailed),
+    Transport(TransportError),
     // The peer broke a rule, or lacks a feature.
     /// A server answered with a status that ends the flow.
     Status(StatusCode),

@@ -18,7 +18,7 @@ use crate::flow::registration::Registering;
 use crate::flow::server::FindServer;
 use crate::flow::step::Step;
 use crate::stage::FlowStage;
-use crate::transport::TransportFailed;
+use crate::transport::TransportError;
 
 /// A request to send. Follow no redirect (the flow itself goes on from the response of one that it may follow), read at most [`MAX_BODY`](Self::MAX_BODY) bytes, and hand the
 /// response, or the failure, to [`resume`](Self::resume).
@@ -134,20 +134,18 @@ impl Exchange {
     /// [`FlowError`] ends the flow; nothing else has been sent.
     pub fn resume(
         self,
-        outcome: Result<Response<Bytes>, TransportFailed>,
+        outcome: Result<Response<Bytes>, TransportError>,
         now: UnixTime,
     ) -> Result<Step, FlowError> {
         let stage = self.stage();
         let outcome = match outcome {
-            Ok(response) if response.body().len() > Self::MAX_BODY => {
-                Err(TransportFailed::TooLarge)
-            }
+            Ok(response) if response.body().len() > Self::MAX_BODY => Err(TransportError::TooLarge),
             outcome => outcome,
         };
         // C-DISC-10: as good as no document, and there may be one at the next place.
         let (response, then) = match (outcome, self.then) {
-            (Err(TransportFailed::TooLarge), Then::Resource(state)) => return state.read(None),
-            (Err(TransportFailed::TooLarge), Then::Server(state)) => return state.read(None, now),
+            (Err(TransportError::TooLarge), Then::Resource(state)) => return state.read(None),
+            (Err(TransportError::TooLarge), Then::Server(state)) => return state.read(None, now),
             (Err(failure), _) => return Err(FlowErrorKind::Transport(failure).at(stage)),
             (Ok(response), then) => (response, then),
         };

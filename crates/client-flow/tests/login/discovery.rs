@@ -1,7 +1,7 @@
 //! Discovery: protected resource metadata (RFC 9728), then the authorization server's (RFC 8414).
 
 use client_flow::{
-    DiscoveryError, FlowError, FlowErrorKind, FlowStage, Step, TransportFailed, login,
+    DiscoveryError, FlowError, FlowErrorKind, FlowStage, Step, TransportError, login,
 };
 use oauth_types::{BearerChallenge, EndpointUrl};
 use serde_json::{Value, json};
@@ -204,6 +204,6 @@ fn c_authz_7_sec_136_the_host_may_allow_local_addresses() {
 #[test]
 fn a_failing_network_names_the_request() {
     let Step::Exchange(exchange) = login(config(), MCP, None, None).unwrap() else { panic!() };
-    let error = exchange.resume(Err(TransportFailed::Timeout), NOW).unwrap_err();
+    let error = exchange.resume(Err(TransportError::Timeout), NOW).unwrap_err();
     assert_eq!(error.to_string(), "protected resource metadata: no answer came in time");
 }

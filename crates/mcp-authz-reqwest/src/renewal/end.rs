@@ -19,7 +19,7 @@ use super::holdings::Wanted;
 use super::work::{Common, Flow};
 use crate::error::Error;
 use crate::flight::Join;
-use crate::store::StoreFailed;
+use crate::store::StoreError;
 
 /// Part of a stored login that a logout removes; the greater holds the smaller.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -180,7 +180,7 @@ impl Renewal {
         let (saved, _turn) = outcome.map_err(|failure| failure.error)?;
         let is_saved = saved.is_saved();
         self.holdings.with(|own, _| own.resaved(saved, &session));
-        if is_saved { Ok(()) } else { Err(Error::Store(StoreFailed)) }
+        if is_saved { Ok(()) } else { Err(Error::Store(StoreError)) }
     }
 }
 

@@ -16,8 +16,8 @@ use crate::ambient::{monotonic, now};
 use crate::drive::{Failure, Turn};
 use crate::error::Error;
 use crate::flight::Kind;
-use crate::store::StoreFailed;
-use crate::user_agent::VisitFailed;
+use crate::store::StoreError;
+use crate::user_agent::VisitError;
 
 /// Shortest time for which a user who said no, or did not come back, is left alone.
 const RESPITE: Duration = Duration::from_secs(30);
@@ -177,7 +177,7 @@ impl Holdings {
         let is_due = self.is_unsaved() && self.saves.is_open(now);
         if is_due {
             // Until it is known how it ends.
-            self.saves.fail(Error::Store(StoreFailed), None, now);
+            self.saves.fail(Error::Store(StoreError), None, now);
         }
         is_due
     }
@@ -253,7 +253,7 @@ impl Holdings {
             }
         } else {
             warn!("the tokens could not be saved: they are used from memory and saved again later");
-            self.saves.fail(Error::Store(StoreFailed), None, at);
+            self.saves.fail(Error::Store(StoreError), None, at);
         }
         match wanted {
             Wanted::FreshToken => self.refreshes.rest(at),
@@ -349,7 +349,7 @@ fn said_no(error: &Error) -> bool {
             flow.kind(),
             FlowErrorKind::Denied(answer) if answer.code == AuthorizationErrorCode::AccessDenied
         ),
-        error => matches!(error, Error::Visit(VisitFailed::Declined)),
+        error => matches!(error, Error::Visit(VisitError::Declined)),
     }
 }
 
@@ -365,7 +365,7 @@ fn is_refusal(error: &Error) -> bool {
 
 /// Returns `true` if no user came back.
 const fn is_away(error: &Error) -> bool {
-    matches!(error, Error::Visit(VisitFailed::Timeout))
+    matches!(error, Error::Visit(VisitError::Timeout))
 }
 
 /// Returns `true` if a step-up failed for a reason that every other one and a login meets too.

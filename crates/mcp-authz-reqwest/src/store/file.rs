@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::folder::{make_private, private, remove_leftovers, replace, sync_folder};
 use super::{all_for, latest_for};
-use crate::store::{CredentialStore, StoreFailed, StoreLock};
+use crate::store::{CredentialStore, StoreError, StoreLock};
 
 /// How long between two tries of a lock that somebody else holds, and how many: longer than the exchanges of one
 /// login take.
@@ -106,10 +106,7 @@ impl FileCredentials {
 }
 
 impl CredentialStore for FileCredentials {
-    fn load<'a>(
-        &'a self,
-        key: &'a RecordKey,
-    ) -> BoxFuture<'a, Result<Option<Record>, StoreFailed>> {
+    fn load<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
         let (file, form) = (self.record_file(key), Arc::clone(&self.form));
         blocking(move || form.read(&file))
     }
@@ -117,7 +114,7 @@ impl CredentialStore for FileCredentials {
     fn find<'a>(
         &'a self,
         server: &'a ResourceUri,
-    ) -> BoxFuture<'a, Result<Option<Record>, StoreFailed>> {
+    ) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
         let (folder, server) = (self.folder.clone(), server.clone());
         let form = Arc::clone(&self.form);
         blocking(move || Ok(latest_for(&server, form.read_all(&folder)?)))
@@ -126,13 +123,13 @@ impl CredentialStore for FileCredentials {
     fn records<'a>(
         &'a self,
         server: &'a ResourceUri,
-    ) -> BoxFuture<'a, Result<Vec<Record>, StoreFailed>> {
+    ) -> BoxFuture<'a, Result<Vec<Record>, StoreError>> {
         let (folder, server) = (self.folder.clone(), server.clone());
         let form = Arc::clone(&self.form);
         blocking(move || Ok(all_for(&server, form.read_all(&folder)?).collect()))
     }
 
-    fn remove<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<(), StoreFailed>> {
+    fn remove<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<(), StoreError>> {
         let (file, folder) = (self.record_file(key), self.folder.clone());
         blocking(move || match fs::remove_file(file) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -140,7 +137,7 @@ impl CredentialStore for FileCredentials {
         })
     }
 
-    fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreFailed>> {
+    fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreError>> {
         let (file, folder) = (self.record_file(&record.account.key()), self.folder.clone());
         let (form, json) = (Arc::clone(&self.form), serde_json::to_vec(record).map(Zeroizing::new));
         blocking(move || {
@@ -149,10 +146,7 @@ impl CredentialStore for FileCredentials {
         })
     }
 
-    fn lock<'a>(
-        &'a self,
-        server: &'a ResourceUri,
-    ) -> BoxFuture<'a, Result<StoreLock, StoreFailed>> {
+    fn lock<'a>(&'a self, server: &'a ResourceUri) -> BoxFuture<'a, Result<StoreLock, StoreError>> {
         let file = self.folder.join(format!("{}.lock", file_name(server.as_str())));
         Box::pin(async move {
             let open = move || private().truncate(false).create(true).write(true).open(file);
@@ -166,7 +160,7 @@ impl CredentialStore for FileCredentials {
                 }
             }
             warn!("another program holds the credential folder for too long");
-            Err(StoreFailed)
+            Err(StoreError)
         })
     }
 }
@@ -231,17 +225,17 @@ impl fmt::Debug for FileCredentials {
 /// Does what blocks where that disturbs nobody.
 fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> BoxFuture<'static, Result<T, StoreFailed>> {
+) -> BoxFuture<'static, Result<T, StoreError>> {
     Box::pin(async move {
         match tokio::task::spawn_blocking(work).await {
             Ok(done) => done.map_err(|error| failed(&error)),
-            Err(_) => Err(StoreFailed),
+            Err(_) => Err(StoreError),
         }
     })
 }
 
-fn failed(error: &io::Error) -> StoreFailed {
+fn failed(error: &io::Error) -> StoreError {
     // The kind alone: a parser's error quotes what it read.
     warn!(kind = %error.kind(), "the credential folder cannot be used");
-    StoreFailed
+    StoreError
 }

@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use oauth_types::ResourceUri;
 
 use super::{all_for, latest_for};
-use crate::store::{CredentialStore, StoreFailed, StoreLock};
+use crate::store::{CredentialStore, StoreError, StoreLock};
 
 /// Keeps credentials as long as the program runs. Clients that shall share it get it in an
 /// [`Arc`].
@@ -29,10 +29,7 @@ impl MemoryCredentials {
 }
 
 impl CredentialStore for MemoryCredentials {
-    fn load<'a>(
-        &'a self,
-        key: &'a RecordKey,
-    ) -> BoxFuture<'a, Result<Option<Record>, StoreFailed>> {
+    fn load<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
         let found = self.kept().records.iter().find(|record| record.account.key() == *key).cloned();
         Box::pin(async move { Ok(found) })
     }
@@ -40,7 +37,7 @@ impl CredentialStore for MemoryCredentials {
     fn find<'a>(
         &'a self,
         server: &'a ResourceUri,
-    ) -> BoxFuture<'a, Result<Option<Record>, StoreFailed>> {
+    ) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
         let found = latest_for(server, self.kept().records.iter().cloned());
         Box::pin(async move { Ok(found) })
     }
@@ -48,17 +45,17 @@ impl CredentialStore for MemoryCredentials {
     fn records<'a>(
         &'a self,
         server: &'a ResourceUri,
-    ) -> BoxFuture<'a, Result<Vec<Record>, StoreFailed>> {
+    ) -> BoxFuture<'a, Result<Vec<Record>, StoreError>> {
         let found = all_for(server, self.kept().records.iter().cloned()).collect();
         Box::pin(async move { Ok(found) })
     }
 
-    fn remove<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<(), StoreFailed>> {
+    fn remove<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<(), StoreError>> {
         self.kept().records.retain(|record| record.key() != *key);
         Box::pin(async { Ok(()) })
     }
 
-    fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreFailed>> {
+    fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreError>> {
         let mut kept = self.kept();
         let key = record.account.key();
         kept.records.retain(|other| other.account.key() != key);
@@ -66,10 +63,7 @@ impl CredentialStore for MemoryCredentials {
         Box::pin(async { Ok(()) })
     }
 
-    fn lock<'a>(
-        &'a self,
-        server: &'a ResourceUri,
-    ) -> BoxFuture<'a, Result<StoreLock, StoreFailed>> {
+    fn lock<'a>(&'a self, server: &'a ResourceUri) -> BoxFuture<'a, Result<StoreLock, StoreError>> {
         let turn = Arc::clone(self.kept().turns.entry(server.clone()).or_default());
         Box::pin(async move { Ok(StoreLock::holding(turn.lock_owned().await)) })
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use client_flow::Visit;
 use futures::future::BoxFuture;
-use mcp_authz_reqwest::{AuthorizedClient, Error, UserAgent, VisitFailed};
+use mcp_authz_reqwest::{AuthorizedClient, Error, UserAgent, VisitError};
 use oauth_types::RedirectUri;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -153,7 +153,7 @@ impl UserAgent for Follows {
         &self.redirect_uri
     }
 
-    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
+    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>> {
         Box::pin(async move {
             self.windows.lock().unwrap().push(visit.client_id().as_str().to_owned());
             let none = reqwest::redirect::Policy::none();
@@ -161,7 +161,7 @@ impl UserAgent for Follows {
             let page = http.get(visit.url()).send().await.unwrap();
             let location = page.headers().get("location");
             // The user sees the error and waits; the time is up.
-            let location = location.ok_or(VisitFailed::Timeout)?;
+            let location = location.ok_or(VisitError::Timeout)?;
             Ok(location.to_str().unwrap().to_owned())
         })
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use client_flow::ClientConfig;
-use mcp_authz_reqwest::{AuthorizedClient, Error, FileCredentials, UserAgent as _, VisitFailed};
+use mcp_authz_reqwest::{AuthorizedClient, Error, FileCredentials, UserAgent as _, VisitError};
 use serde_json::json;
 
 use crate::fakes::*;
@@ -97,7 +97,7 @@ async fn sec_240_a_forgotten_registration_is_replaced_at_the_second_login() {
         assert_eq!(get(&first).await.unwrap(), 200, "{between:?}");
         memory.forget();
         let error = get(&first).await.unwrap_err();
-        assert!(matches!(error, Error::Visit(VisitFailed::Timeout)), "{between:?} {error:?}");
+        assert!(matches!(error, Error::Visit(VisitError::Timeout)), "{between:?} {error:?}");
         let shown = windows.lock().unwrap().clone();
         assert_eq!(shown, ["client-1", "client-1"]);
         let (next, windows) = match between {

@@ -18,30 +18,27 @@ impl Failing {
 }
 
 impl CredentialStore for Failing {
-    fn load<'a>(
-        &'a self,
-        key: &'a RecordKey,
-    ) -> BoxFuture<'a, Result<Option<Record>, StoreFailed>> {
+    fn load<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
         self.store.load(key)
     }
 
     fn find<'a>(
         &'a self,
         server: &'a ResourceUri,
-    ) -> BoxFuture<'a, Result<Option<Record>, StoreFailed>> {
+    ) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
         self.store.find(server)
     }
 
     fn records<'a>(
         &'a self,
         server: &'a ResourceUri,
-    ) -> BoxFuture<'a, Result<Vec<Record>, StoreFailed>> {
+    ) -> BoxFuture<'a, Result<Vec<Record>, StoreError>> {
         self.store.records(server)
     }
 
-    fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreFailed>> {
+    fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreError>> {
         if (self.fails)(self.saves.fetch_add(1, Ordering::SeqCst)) {
-            return Box::pin(async { Err(StoreFailed) });
+            return Box::pin(async { Err(StoreError) });
         }
         self.store.save(record)
     }
@@ -101,7 +98,7 @@ async fn sec_241_the_end_of_a_program_makes_up_for_a_save_or_says_that_it_cannot
     let first = kept_token(&home);
     servers.clock.fetch_add(700, Ordering::SeqCst);
     all_ok([get(&client)]).await;
-    assert!(matches!(client.flush().await, Err(Error::Store(StoreFailed))));
+    assert!(matches!(client.flush().await, Err(Error::Store(StoreError))));
     assert_eq!(kept_token(&home), first);
     client.flush().await.unwrap();
     assert_ne!(kept_token(&home), first);
@@ -141,7 +138,7 @@ async fn sec_245_a_logout_that_the_store_refuses_logs_nobody_in_again() {
     let failing = |save| matches!(save, 2..=5);
     let (client, visits) = program(&servers, Failing::new(&home, failing));
     all_ok([get(&client)]).await;
-    assert!(matches!(client.log_out().await, Err(Error::Store(StoreFailed))));
+    assert!(matches!(client.log_out().await, Err(Error::Store(StoreError))));
     assert!(!kept_token(&home).is_null(), "the store still has them");
     // The user is asked, and what the store kept is replaced.
     let tokens = servers.tokens.load(Ordering::SeqCst);

@@ -176,7 +176,7 @@ fn a_logout_forgets_what_the_user_declined() {
 fn sec_165_a_step_up_that_the_user_declines_is_noted_for_its_operation_and_another_failure_is_not()
 {
     for (failed, reason) in
-        [(VisitFailed::Declined, GaveUp::Declined), (VisitFailed::Timeout, GaveUp::LimitReached)]
+        [(VisitError::Declined, GaveUp::Declined), (VisitError::Timeout, GaveUp::LimitReached)]
     {
         let mut own = holdings();
         let (started, from) = (Some(started(&mut own)), own.session.clone());
@@ -214,7 +214,7 @@ fn what_was_kept_before_brings_no_session_back_that_has_ended_meanwhile() {
 
 #[test]
 fn sec_244_a_user_who_declines_or_does_not_come_back_is_left_alone_for_a_while() {
-    for failed in [VisitFailed::Declined, VisitFailed::Timeout] {
+    for failed in [VisitError::Declined, VisitError::Timeout] {
         let mut own = holdings();
         let before = monotonic();
         assert!(land(&mut own, Err(Error::Visit(failed)), &login()).is_err());

@@ -8,7 +8,7 @@ use oauth_types::ResourceUri;
 
 use super::service::number;
 use super::world::{Busy, World};
-use crate::store::{CredentialStore, MemoryCredentials, StoreFailed, StoreLock};
+use crate::store::{CredentialStore, MemoryCredentials, StoreError, StoreLock};
 
 pub(super) struct Store {
     pub(super) world: Arc<World>,
@@ -22,24 +22,24 @@ pub(super) fn held(record: &Record) -> Option<usize> {
 }
 
 impl Store {
-    async fn reads(&self, what: &str) -> Result<(), StoreFailed> {
+    async fn reads(&self, what: &str) -> Result<(), StoreError> {
         let _busy = Busy::new(&self.world);
         self.world.lock().note(self.process, what);
         self.world.delay().await;
         let mut own = self.world.lock();
         let fails = own.settings.loads_fail && own.random.once_in(8);
-        if fails { Err(StoreFailed) } else { Ok(()) }
+        if fails { Err(StoreError) } else { Ok(()) }
     }
 
     /// Waits, and says if a write takes place.
-    async fn writes(&self, record: Option<&Record>) -> Result<(), StoreFailed> {
+    async fn writes(&self, record: Option<&Record>) -> Result<(), StoreError> {
         let _busy = Busy::new(&self.world);
         self.world.delay().await;
         let mut own = self.world.lock();
         let number = record.and_then(held);
         if own.settings.saves_fail && own.random.once_in(2) {
             own.save_failed(self.process, number);
-            return Err(StoreFailed);
+            return Err(StoreError);
         }
         own.saved(self.process, number);
         Ok(())
@@ -47,10 +47,7 @@ impl Store {
 }
 
 impl CredentialStore for Store {
-    fn load<'a>(
-        &'a self,
-        key: &'a RecordKey,
-    ) -> BoxFuture<'a, Result<Option<Record>, StoreFailed>> {
+    fn load<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
         Box::pin(async {
             self.reads("loads").await?;
             self.kept.load(key).await
@@ -60,7 +57,7 @@ impl CredentialStore for Store {
     fn find<'a>(
         &'a self,
         server: &'a ResourceUri,
-    ) -> BoxFuture<'a, Result<Option<Record>, StoreFailed>> {
+    ) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
         Box::pin(async {
             self.reads("finds").await?;
             self.kept.find(server).await
@@ -70,31 +67,28 @@ impl CredentialStore for Store {
     fn records<'a>(
         &'a self,
         server: &'a ResourceUri,
-    ) -> BoxFuture<'a, Result<Vec<Record>, StoreFailed>> {
+    ) -> BoxFuture<'a, Result<Vec<Record>, StoreError>> {
         Box::pin(async {
             self.reads("lists").await?;
             self.kept.records(server).await
         })
     }
 
-    fn remove<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<(), StoreFailed>> {
+    fn remove<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async {
             self.writes(None).await?;
             self.kept.remove(key).await
         })
     }
 
-    fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreFailed>> {
+    fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async {
             self.writes(Some(record)).await?;
             self.kept.save(record).await
         })
     }
 
-    fn lock<'a>(
-        &'a self,
-        origin: &'a ResourceUri,
-    ) -> BoxFuture<'a, Result<StoreLock, StoreFailed>> {
+    fn lock<'a>(&'a self, origin: &'a ResourceUri) -> BoxFuture<'a, Result<StoreLock, StoreError>> {
         Box::pin(async {
             let busy = Busy::new(&self.world);
             self.world.lock().note(self.process, "waits for its turn");

@@ -9,7 +9,7 @@ use oauth_types::{FormPairs, RedirectUri};
 
 use super::service::ISSUER;
 use super::world::{Busy, Code, World};
-use crate::user_agent::{UserAgent, VisitFailed};
+use crate::user_agent::{UserAgent, VisitError};
 
 pub(super) struct User {
     pub(super) world: Arc<World>,
@@ -36,7 +36,7 @@ impl UserAgent for User {
         &self.redirect_uri
     }
 
-    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitFailed>> {
+    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>> {
         Box::pin(async {
             let _busy = Busy::new(&self.world);
             let since = self.world.lock().window_opens(self.process);
@@ -68,8 +68,8 @@ impl UserAgent for User {
                 )
             };
             match draw {
-                0 => Err(VisitFailed::Declined),
-                1 => Err(VisitFailed::Timeout),
+                0 => Err(VisitError::Declined),
+                1 => Err(VisitError::Timeout),
                 2 => Ok(callback("error=access_denied")),
                 _ => {
                     let (scope, process) = (value("scope"), self.process);
