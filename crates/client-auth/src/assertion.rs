@@ -24,13 +24,15 @@ struct Claims {
     jti: String,
 }
 
-/// Returns the client that an assertion claims as its subject; not verified, so use it only to look up the client.
+/// Returns the client that an assertion claims as its subject.
+///
+/// The claim is not verified: use it only to look up the client.
 pub(crate) fn claimed_client(assertion: &str) -> Option<ClientId> {
     let claims: Claims = jsonwebtoken::dangerous::insecure_decode_claims(assertion).ok()?;
     ClientId::parse(&claims.sub).ok()
 }
 
-/// Verifies an assertion (RFC 7523 §3) up to the replay check, which the returned [`FirstUse`] stands for.
+/// Verifies an assertion up to the replay check (RFC 7523 §3).
 ///
 /// A signature is verified even if there are no keys, so that an unknown client costs the same work as a wrong
 /// signature.

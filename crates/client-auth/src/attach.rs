@@ -1,4 +1,4 @@
-//! Client side of client authentication (RFC 6749 §2.3): choice of the method, and attachment to requests.
+//! Client side of client authentication (RFC 6749 §2.3): choice of a method and its use.
 
 use core::fmt;
 
@@ -127,7 +127,9 @@ impl ClientCredentials {
         Ok(Self { client_id, method, secret, secret_expires_at: None })
     }
 
-    /// Creates the credentials of a client that is registered for assertions; the caller signs one for each request.
+    /// Creates the credentials of a client that is registered for assertions.
+    ///
+    /// The caller signs an assertion for each request.
     #[must_use]
     pub const fn with_assertions(client_id: ClientId) -> Self {
         Self { client_id, method: AuthMethod::PrivateKeyJwt, secret: None, secret_expires_at: None }

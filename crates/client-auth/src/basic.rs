@@ -128,8 +128,9 @@ impl BasicCredentials {
     }
 }
 
-/// Returns the header value for these credentials, marked sensitive; always `Some`, because encoded text is
-/// printable.
+/// Returns the header value for these credentials, marked sensitive.
+///
+/// It is always `Some`, because encoded text is printable.
 pub(crate) fn encode(client_id: &ClientId, secret: &Secret) -> Option<HeaderValue> {
     // C-TOKEN-3. The capacity suffices for the longest pair, because a buffer that grows leaves a copy behind.
     let (id, secret) = (client_id.as_str(), secret.expose());

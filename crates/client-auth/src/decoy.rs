@@ -1,7 +1,7 @@
-//! Decoy public keys for signatures of clients that have no fitting key, so that an unknown client costs the same
-//! work.
+//! Decoy public keys for signatures of clients that have no fitting key.
 //!
-//! The result of such a verification is ignored, because the private halves may be public.
+//! With them an unknown client costs the same work. The result of such a verification is ignored, because the private
+//! halves may be public.
 
 use std::sync::LazyLock;
 
@@ -18,7 +18,9 @@ struct Decoys {
     rsa: [Material; 3],
 }
 
-/// Generators of the curves, and moduli of unknown factors; built once, because building them takes time too.
+/// Generators of the curves, and moduli of unknown factors.
+///
+/// They are built once, because building them takes time too.
 static DECOYS: LazyLock<Decoys> = LazyLock::new(|| Decoys {
     es256: Material::Ec {
         x: "axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY".into(),
@@ -32,8 +34,9 @@ static DECOYS: LazyLock<Decoys> = LazyLock::new(|| Decoys {
     rsa: RSA_BYTES.map(|size| Material::Rsa { n: URL_SAFE_NO_PAD.encode(modulus(size)).into() }),
 });
 
-/// Returns concatenated digests with the highest and the lowest bit set; a regular pattern could make division
-/// faster.
+/// Returns concatenated digests with the highest and the lowest bit set.
+///
+/// A modulus with a regular pattern could make division faster.
 fn modulus(size: usize) -> Vec<u8> {
     let block = |number: usize| *SecretDigest::of(&number.to_string()).as_bytes();
     let mut bytes: Vec<u8> = (0..size / 32).flat_map(block).collect();

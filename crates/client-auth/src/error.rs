@@ -1,4 +1,6 @@
-//! Errors of client authentication: a precise reason for the log, an equal reply for the client (RFC 6749 §5.2).
+//! Errors of client authentication (RFC 6749 §5.2).
+//!
+//! The reason is precise for the log, and the reply is the same for most reasons.
 
 use core::fmt;
 
@@ -15,12 +17,15 @@ use crate::replay::Replayed;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Reason {
-    /// A client authentication parameter (`client_id`, `client_secret`, `client_assertion*`) appears more than once.
+    /// A client authentication parameter appears more than once.
+    ///
+    /// The parameters are `client_id`, `client_secret`, `client_assertion` and `client_assertion_type`.
     RepeatedParameter,
     /// The request has more than one `Authorization` header.
     RepeatedHeader,
-    /// The `Authorization` header is longer than
-    /// [`BasicCredentials::MAX_BYTES`](crate::BasicCredentials::MAX_BYTES).
+    /// The `Authorization` header is too long.
+    ///
+    /// The limit is [`BasicCredentials::MAX_BYTES`](crate::BasicCredentials::MAX_BYTES).
     HeaderTooLong,
     /// The request uses more than one authentication method (RFC 6749 §2.3).
     SeveralMethods,
@@ -103,8 +108,9 @@ pub struct ClientAuthError {
 }
 
 impl ClientAuthError {
-    /// Creates an error with this reason, for hosts that check more than
-    /// [`Presented::verify`](crate::Presented::verify).
+    /// Creates an error with this reason, for hosts with further checks.
+    ///
+    /// [`Presented::verify`](crate::Presented::verify) creates its own.
     #[must_use]
     pub const fn new(reason: Reason) -> Self {
         Self { reason }
@@ -139,11 +145,11 @@ impl ClientAuthError {
         }
     }
 
-    /// Returns the HTTP reply (RFC 6749 §5.2): 400 `invalid_request`, or 401 `invalid_client` with a `Basic`
-    /// challenge.
+    /// Returns the HTTP reply (RFC 6749 §5.2).
     ///
-    /// Every 401 has the challenge, as RFC 9110 §15.5.2 requires. It does not depend on the request's `Authorization`
-    /// header, because a difference would tell clients apart.
+    /// The reply is 400 `invalid_request`, or 401 `invalid_client` with a `Basic` challenge. Every 401 has the
+    /// challenge, as RFC 9110 §15.5.2 requires. It does not depend on the request's `Authorization` header, because a
+    /// difference would tell clients apart.
     #[must_use]
     pub fn into_response(self) -> Response<Bytes> {
         let code = self.code();

@@ -1,4 +1,4 @@
-//! JWTs of other parties (RFC 7515, RFC 7519): signature verification, and the time in which one is valid.
+//! Verification of JWTs of other parties (RFC 7515, RFC 7519): signature and lifetime.
 //!
 //! The JWT library parses the token and verifies the signature. Claims are judged here and by the callers, because
 //! the library would read the system's clock.
@@ -50,10 +50,10 @@ impl Lifetime {
     /// Longest lifetime that is accepted; five minutes are usual.
     pub const LONGEST: Duration = Duration::from_secs(60 * 60);
 
-    /// Returns the time at which the JWT stops being valid, [`SKEW`](Self::SKEW) included; `None` if it is not valid
-    /// now.
+    /// Returns the time at which the JWT stops being valid; `None` if it is not valid now.
     ///
-    /// A JWT is also refused if it expires, or was issued, more than [`LONGEST`](Self::LONGEST) away from `now`.
+    /// The time includes [`SKEW`](Self::SKEW). A JWT is also refused if it expires, or was issued, more than
+    /// [`LONGEST`](Self::LONGEST) away from `now`.
     #[must_use]
     pub fn until(self, now: UnixTime) -> Option<UnixTime> {
         let until = self.exp.plus(Self::SKEW);
@@ -88,9 +88,10 @@ impl VerifyingKeys {
     }
 }
 
-/// Returns the type that the header of a JWT claims (RFC 7515 §4.1.9); the inner `None` is a header without one.
+/// Returns the type that the header of a JWT claims (RFC 7515 §4.1.9).
 ///
-/// The header is not verified: use the type only to explain why a token is refused.
+/// The inner `None` is a header without a type. The header is not verified: use the type only to explain why a token
+/// is refused.
 #[must_use]
 pub fn claimed_type(jwt: &str) -> Option<Option<String>> {
     jsonwebtoken::decode_header(jwt).ok().map(|header| header.typ)
@@ -164,7 +165,7 @@ fn spoken(algorithm: Algorithm) -> Option<(Algorithm, SigningAlgorithm)> {
     Some((algorithm, name))
 }
 
-/// Returns the length of the signature in bytes if keys of this algorithm make signatures of that length.
+/// Returns the length of a signature in bytes, if the algorithm has such signatures.
 fn signature_bytes(jwt: &str, algorithm: &SigningAlgorithm) -> Option<usize> {
     let (_, signature) = jwt.rsplit_once('.')?;
     let size = decoded_bytes(signature);

@@ -1,4 +1,6 @@
-//! Public keys of clients, identity providers and authorization servers (JWK Set, RFC 7517), one algorithm each.
+//! Public keys that verify signatures (JWK Set, RFC 7517), each bound to one algorithm.
+//!
+//! They belong to clients, identity providers and authorization servers.
 
 use core::fmt;
 
@@ -18,8 +20,9 @@ pub enum InvalidKeys {
     Private,
     /// Two keys of one algorithm have the same identifier (RFC 7517 §4.5).
     RepeatedKeyId,
-    /// No key is complete, for signatures, and of a supported algorithm that fits the client's registration, if it
-    /// has one.
+    /// No key is complete, for signatures, and of an algorithm that may be used.
+    ///
+    /// The algorithm has to be supported and, for a client that registered one, to be the registered one.
     NoUsableKey,
 }
 
@@ -38,7 +41,9 @@ impl fmt::Display for InvalidKeys {
 
 impl core::error::Error for InvalidKeys {}
 
-/// Public keys that verify signatures of a client (RFC 7591 §2, `jwks`), identity provider or authorization server.
+/// Public keys that verify signatures of one party.
+///
+/// The party is a client (RFC 7591 §2, `jwks`), an identity provider or an authorization server.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct VerifyingKeys(Vec<ClientKey>);
 
@@ -75,16 +80,21 @@ pub(crate) const fn decoded_bytes(text: &str) -> usize {
     text.len() * 3 / 4
 }
 
-/// Accepted sizes of an RSA modulus, in bytes: at least 2048 bits (RFC 7518 §3.3), at most 4096 to bound the work.
+/// Accepted sizes of an RSA modulus, in bytes.
+///
+/// RFC 7518 §3.3 requires at least 2048 bits; more than 4096 would only cost the server work.
 pub(crate) const RSA_BYTES: [usize; 3] = [256, 384, 512];
-/// Members of private keys: `d` is in every asymmetric one, `k` is a symmetric key, and the others accompany or
-/// reveal `d`.
+/// Members of private and symmetric keys.
+///
+/// `d` is in every asymmetric one, `k` is a symmetric key, and the others accompany or reveal `d`.
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 /// RSA exponent 65537, in base64url.
 pub(crate) const RSA_EXPONENT: &str = "AQAB";
 
 impl VerifyingKeys {
-    /// Algorithms of assertions that can be verified, for `token_endpoint_auth_signing_alg_values_supported`.
+    /// Algorithms of assertions that can be verified.
+    ///
+    /// They are for `token_endpoint_auth_signing_alg_values_supported` (RFC 8414 §2).
     pub const ALGORITHMS: [SigningAlgorithm; 5] = [
         SigningAlgorithm::Es256,
         SigningAlgorithm::Es384,

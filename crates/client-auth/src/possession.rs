@@ -8,6 +8,7 @@
 //! | the proof is for this method and URL | `OtherRequest` |
 //! | the proof was made in the last minute, a minute of skew aside, or in the window | `OutsideLifetime` |
 //! | the proof is for the access token of the request, if there is one | `OtherToken` |
+//! | the proof's `jti` has 1 to 256 bytes | `Malformed` |
 //! | the proof's key is the one that this token is bound to ([`VerifiedProof::of_key`]) | `OtherKey` |
 //! | the proof carries a nonce of the server, if the server requires one | the host's: [`VerifiedProof::nonce`] |
 //! | the proof is used for the first time | `Replayed` |
@@ -30,7 +31,9 @@ pub enum InvalidProof {
     Missing,
     /// The request has more than one `DPoP` header.
     Repeated,
-    /// The proof is not a JWT of type `dpop+jwt` with the required claims and a public key of a supported algorithm.
+    /// The proof is not a well-formed JWT of type `dpop+jwt` (RFC 9449 §4.2).
+    ///
+    /// It lacks a required claim or a public key of a supported algorithm, or is too long.
     Malformed,
     /// The signature is not of the key in the proof's header.
     WrongSignature,
@@ -183,13 +186,14 @@ mod read {
             (iat <= now.plus(window) && now < until).then_some(until)
         }
 
-        /// Verifies the proof for a request with this method to this URL, of which query and fragment are ignored.
+        /// Verifies the proof for a request with this method to this URL.
         ///
-        /// `token` is the access token of a request to a resource server; it is `None` at a token endpoint.
+        /// The URL's query and fragment are ignored. `token` is the access token of a request to a resource server;
+        /// it is `None` at a token endpoint.
         ///
         /// # Errors
         ///
-        /// [`InvalidProof`] names the first check that failed, in the order of the module's table.
+        /// [`InvalidProof`] names the check that failed.
         pub fn verify(
             self,
             method: &Method,
@@ -221,8 +225,9 @@ mod read {
         }
     }
 
-    /// Returns the public key in the proof's header, as a set of one key bound to the header's algorithm, and its
-    /// thumbprint.
+    /// Returns the public key in the proof's header and its thumbprint.
+    ///
+    /// The key is a set of one, bound to the header's algorithm.
     fn own_key(proof: &str) -> Option<(VerifyingKeys, Thumbprint)> {
         let (header, _) = proof.split_once('.')?;
         let raw: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).ok()?).ok()?;

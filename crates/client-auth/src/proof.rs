@@ -15,10 +15,11 @@ use sha2::{Digest as _, Sha256};
 
 use crate::signing::{InvalidSigningKey, SigningFailed};
 
-/// Private key that a client binds its tokens to: ES256, which every server with DPoP accepts (RFC 9449 §4).
+/// Private key that a client binds its tokens to (RFC 9449), for ES256.
 ///
-/// An attacker who has a bound token but not this key cannot use the token. Keep the key as long as the tokens. Use a
-/// separate key for each authorization server if the servers must not be able to link their users.
+/// Every server with DPoP accepts this algorithm. An attacker who has a bound token but not this key cannot use the
+/// token. Keep the key as long as the tokens. Use a separate key for each authorization server if the servers must
+/// not be able to link their users.
 ///
 /// ```
 /// use client_auth::ProofKey;
@@ -130,7 +131,9 @@ impl ProofKey {
     }
 }
 
-/// Returns only the members that name the key (RFC 7638 §3.2), because some servers refuse an `alg` beside them.
+/// Returns only the members that name the key (RFC 7638 §3.2).
+///
+/// Some servers refuse an `alg` beside them.
 fn public_members(jwk: &Jwk) -> Result<Jwk, jsonwebtoken::errors::Error> {
     let mut all = serde_json::to_value(jwk)?;
     let mut take = |name: &str| all.get_mut(name).map(Value::take);

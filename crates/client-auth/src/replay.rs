@@ -1,5 +1,6 @@
-//! Replay protection for values that are valid once: assertions (RFC 7523 §3), proofs (RFC 9449 §11.1), consent
-//! answers, callbacks.
+//! Replay protection for values that are valid once.
+//!
+//! Such values are assertions (RFC 7523 §3), proofs (RFC 9449 §11.1), consent answers and callbacks.
 
 use core::fmt;
 

@@ -1,4 +1,6 @@
-//! Client side of `private_key_jwt` (RFC 7523 §2.2): keys that sign client assertions, and other JWTs of a server.
+//! Client side of `private_key_jwt` (RFC 7523 §2.2): signing of client assertions.
+//!
+//! The same keys sign other JWTs of a server.
 
 use core::fmt;
 use core::time::Duration;
@@ -18,8 +20,9 @@ use crate::attach::NoUsableMethod;
 /// Lifetime of an assertion: long enough for a slow network and a wrong clock.
 const LIFETIME: Duration = Duration::from_secs(300);
 
-/// Private key for client assertions or a server's tokens: ES256, EdDSA or RS256 (RFC 7518 §3.3, §3.4, RFC 8037
-/// §3.1).
+/// Private key for client assertions or a server's tokens: ES256, EdDSA or RS256.
+///
+/// The algorithms are those of RFC 7518 §3.3, §3.4 and RFC 8037 §3.1.
 ///
 /// ```
 /// use client_auth::SigningKey;
@@ -43,7 +46,9 @@ pub struct SigningKey {
     key: EncodingKey,
 }
 
-/// Reason why a private key (RFC 5958, RFC 7468) cannot be used for signing; it contains nothing of the text.
+/// Reason why a private key (RFC 5958, RFC 7468) cannot be used for signing.
+///
+/// The error contains nothing of the text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum InvalidSigningKey {
@@ -67,7 +72,9 @@ impl fmt::Display for InvalidSigningKey {
 
 impl core::error::Error for InvalidSigningKey {}
 
-/// Error of a signature that could not be made, because memory or randomness ran out or an input was invalid.
+/// Error of a signature that could not be made.
+///
+/// Memory or randomness ran out, or an input cannot be encoded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct SigningFailed;

@@ -1,4 +1,6 @@
-//! Server side of client authentication (RFC 6749 §2.3): parse the request, look the client up, verify once.
+//! Server side of client authentication (RFC 6749 §2.3).
+//!
+//! A server parses the request, looks the client up, and verifies once:
 //!
 //! | check, in this order | requirement | reason | answer |
 //! |---|---|---|---|
@@ -21,6 +23,7 @@
 //! | assertion: issuer and subject are the client | A-AUTHN-9 | `WrongIssuer` | 401 `invalid_client` |
 //! | assertion: its audience is this server alone | A-AUTHN-9 | `WrongAudience` | 401 `invalid_client` |
 //! | assertion: it is valid now, and for an hour at most | A-AUTHN-9 | `OutsideLifetime` | 401 `invalid_client` |
+//! | assertion: its `jti` has 1 to 256 bytes | A-AUTHN-9 | `MalformedAssertion` | 401 `invalid_client` |
 //! | assertion: it is used for the first time | A-AUTHN-9 | `Replayed` | 401 `invalid_client` |
 
 use http::HeaderMap;
@@ -39,12 +42,15 @@ use crate::replay::FirstUse;
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Registered {
-    /// The one method that is accepted; a registration without one means `client_secret_basic` (RFC 7591 §2).
+    /// The one method that is accepted.
+    ///
+    /// A registration without a method means `client_secret_basic` (RFC 7591 §2).
     pub method: AuthMethod,
     /// Digest of the client's secret, if it has one.
     pub secret: Option<SecretDigest>,
-    /// Expiry time of the secret (exclusive); `None` means never, as does the 0 of RFC 7591 §3.2.1, which is `None`
-    /// here.
+    /// Expiry time of the secret (exclusive); `None` means never.
+    ///
+    /// The 0 of RFC 7591 §3.2.1 is `None` here.
     pub secret_expires_at: Option<UnixTime>,
     /// Public keys that verify the client's assertions, if it signs any.
     #[serde(default, skip_serializing_if = "Option::is_none")]

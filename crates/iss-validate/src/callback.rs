@@ -1,4 +1,6 @@
-//! Client side of issuer identification (RFC 9207 §2.4): callbacks that cannot be read before they are validated.
+//! Client side of issuer identification (RFC 9207 §2.4): callbacks and their validation.
+//!
+//! A callback cannot be read before it is validated:
 //!
 //! | check, in this order | requirement | rejection |
 //! |---|---|---|
@@ -22,8 +24,9 @@ use crate::rejected::{CallbackRejected, Rejection};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Expected {
-    /// Issuer of the validated metadata that named the authorization endpoint; `None` where no metadata did, as with
-    /// legacy discovery (MCP 2025-03-26).
+    /// Issuer of the validated metadata that named the authorization endpoint.
+    ///
+    /// It is `None` where no metadata did, as with legacy discovery (MCP 2025-03-26).
     pub issuer: Option<Issuer>,
     /// `true` if that metadata advertises `iss` on every response (RFC 9207 §3).
     pub iss_advertised: bool,
@@ -164,7 +167,7 @@ impl fmt::Debug for Callback<'_> {
 pub enum Validated {
     /// The resource owner granted the request.
     Code(ValidatedCode),
-    /// The authorization server that was asked refused the request.
+    /// The authorization server refused the request.
     Denied(AuthorizationError),
 }
 
@@ -191,7 +194,7 @@ impl ValidatedCode {
     }
 }
 
-/// Error response of the authorization server that was asked (RFC 6749 §4.1.2.1), safe to display.
+/// Error response of the expected authorization server (RFC 6749 §4.1.2.1), safe to display.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct AuthorizationError {

@@ -1,4 +1,4 @@
-//! Server side of issuer identification (RFC 9207 §2, §3): one setting for the redirect and the metadata.
+//! Server side of issuer identification (RFC 9207 §2, §3): redirect and metadata.
 
 use oauth_types::{
     AuthorizationErrorCode, AuthorizationServerMetadata, ErrorDescription, FormWriter, Issuer,
@@ -14,8 +14,9 @@ use oauth_types::{
 pub enum IssuerIdentification {
     /// Every response, success or error, carries this issuer.
     Emit(Issuer),
-    /// An upstream server makes the responses and this one is its proxy, so neither the parameter nor the flag is
-    /// set.
+    /// An upstream server makes the responses, and this server is its proxy.
+    ///
+    /// Neither the parameter nor the flag is set.
     LeftToUpstream,
 }
 

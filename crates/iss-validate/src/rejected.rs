@@ -16,7 +16,7 @@ pub enum Rejection {
     IssuerMissing,
     /// The callback's `iss` is not the issuer that the request was sent to (RFC 9207 §2.4).
     IssuerMismatch,
-    /// The callback has an `iss` although no metadata named the server: there is nothing to compare it with.
+    /// The callback has an `iss`, and no issuer was recorded to compare it with.
     IssuerNotRecorded,
     /// `state` is missing or differs from the recorded one (RFC 6749 §10.12).
     StateMismatch,

@@ -184,11 +184,11 @@ pub fn read_or_make(
     to_keys(lines)
 }
 
-/// Reads the keys of a file that the system mounts for this process, as Kubernetes, Docker and systemd do with
-/// secrets.
+/// Reads the keys of a file that the system mounts for this process.
 ///
-/// Such a file belongs to the superuser, its group may read it, and links lead to it. It is never created or changed
-/// here. No other user can replace a step of the path, links included: see [`MountRule`].
+/// Kubernetes, Docker and systemd mount secrets in this way. Such a file belongs to the superuser, its group may read
+/// it, and links lead to it. It is never created or changed here. No other user can replace a step of the path, links
+/// included: see [`MountRule`].
 ///
 /// ```no_run
 /// # fn keys() -> Result<(), mcp_authz_keys::KeyFileError> {
@@ -201,7 +201,8 @@ pub fn read_or_make(
 ///
 /// # Errors
 ///
-/// [`KeyFileError::Missing`], [`KeyFileError::Mount`], [`KeyFileError::Malformed`], [`KeyFileError::Io`]
+/// [`KeyFileError::Missing`] when the file does not exist, [`KeyFileError::Mount`] when a step of its path breaks a rule,
+/// [`KeyFileError::Malformed`] when it does not hold keys, [`KeyFileError::Io`] when it cannot be read.
 pub fn read_mounted_keys(file: impl AsRef<Path>) -> Result<ServerKeys, KeyFileError> {
     match mounted::open(file.as_ref()).and_then(parse) {
         Ok(lines) => to_keys(lines),

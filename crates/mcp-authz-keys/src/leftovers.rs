@@ -33,7 +33,9 @@ pub(crate) fn new_file(folder: &Path) -> io::Result<NamedTempFile> {
     Ok(new)
 }
 
-/// Removes the temporary files of killed processes; one that cannot be removed stays until the next start.
+/// Removes the temporary files of killed processes.
+///
+/// A file that cannot be removed stays until the next start.
 pub(crate) fn remove(folder: &Path, keys: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {

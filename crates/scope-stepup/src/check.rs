@@ -137,7 +137,9 @@ impl Missing {
         &self.required
     }
 
-    /// Returns the challenge of a 403, with all scopes of the operation at once (RFC 6750 §3.1, MCP step-up).
+    /// Returns the challenge of a 403 (RFC 6750 §3.1, MCP step-up).
+    ///
+    /// The challenge names all scopes of the operation at once.
     #[must_use]
     pub fn challenge(&self, resource_metadata: EndpointUrl) -> BearerChallenge {
         // R-AUTH-4, R-PRM-2: `offline_access` is omitted, because refresh tokens concern client and authorization

@@ -1,5 +1,6 @@
-//! HTTP headers that repeat the method and name of an MCP request (`Mcp-Method`, `Mcp-Name`; MCP 2026-07-28,
-//! SEP-2243).
+//! HTTP headers that repeat the method and name of an MCP request.
+//!
+//! They are `Mcp-Method` and `Mcp-Name` (MCP 2026-07-28, SEP-2243).
 
 use std::borrow::Cow;
 

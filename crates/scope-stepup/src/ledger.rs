@@ -62,7 +62,9 @@ impl<'a> Situation<'a> {
         self
     }
 
-    /// Sets the scopes that the token grants: the requested ones if the token response omitted `scope` (C-TOKEN-5).
+    /// Sets the scopes that the token grants.
+    ///
+    /// If the token response omitted `scope`, these are the requested ones (C-TOKEN-5).
     #[must_use]
     pub fn with_granted(mut self, granted: impl Into<Option<&'a ScopeSet>>) -> Self {
         self.granted = granted.into();
@@ -84,7 +86,9 @@ impl<'a> Situation<'a> {
 pub enum Decision {
     /// Refresh: the grant covers the operation, and a fresh token may carry the scopes.
     Refresh,
-    /// Start a new authorization for all of these scopes, because a refresh cannot widen a grant (RFC 6749 §6).
+    /// Start a new authorization for all of these scopes.
+    ///
+    /// A refresh cannot widen a grant (RFC 6749 §6).
     Reauthorize {
         /// Scopes to request.
         scope: ScopeSet,
@@ -298,8 +302,9 @@ fn digest(operation: &Operation) -> Key {
     *SecretDigest::of(&text).as_bytes()
 }
 
-/// Returns requested, granted and challenged scopes, each once, in order of first appearance; `None` beyond the
-/// bounds.
+/// Returns requested, granted and challenged scopes, each once; `None` beyond the bounds.
+///
+/// The order is that of first appearance.
 fn union(situation: &Situation<'_>) -> Option<ScopeSet> {
     // C-SCOPE-4
     let sets = [situation.requested, situation.granted, situation.challenge.scope.as_ref()];

@@ -133,7 +133,9 @@ impl<T> Known<T> {
     }
 }
 
-/// Text that is borrowed if it has no escapes; a bare `Cow` inside an `Option` would be copied by serde.
+/// Text that is borrowed if it has no escapes.
+///
+/// A bare `Cow` inside an `Option` would be copied by serde.
 #[derive(Deserialize)]
 #[serde(transparent)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
@@ -207,7 +209,9 @@ pub(crate) fn messages(body: &[u8]) -> Result<Vec<Asked<'_>>, UnreadableRequest>
     Ok(read(message)?.into_iter().collect())
 }
 
-/// Returns the operation of one message, and an error for a message that is neither request nor response.
+/// Returns the operation of one message; `None` for a response.
+///
+/// A message that is neither request nor response is an error.
 fn read(message: Message<'_>) -> Result<Option<Asked<'_>>, UnreadableRequest> {
     let Some(Text(method)) = message.method else {
         let is_answer = message.result || message.error;

@@ -8,9 +8,10 @@ use crate::headers;
 use crate::message::{Asked, messages};
 use crate::unreadable::UnreadableRequest;
 
-/// Operation of an MCP server: a JSON-RPC method and, if it has one, the tool, prompt or resource that it names.
+/// Operation of an MCP server: a JSON-RPC method and the name that it acts on.
 ///
-/// `Display` shows untrusted text escaped and capped.
+/// The name is that of a tool or prompt, or the URI of a resource; some methods have none. `Display` shows untrusted
+/// text escaped and capped.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Operation {
     method: Box<str>,

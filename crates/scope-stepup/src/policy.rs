@@ -93,17 +93,18 @@ impl Policy {
         self.window_limit
     }
 
-    /// Sets the limit on browser windows that requests open for one server: by default three in ten minutes.
+    /// Sets the limit on browser windows that requests open for one server.
     ///
-    /// Beyond it a request that needs a window fails until the oldest is no longer counted.
+    /// The default is three in ten minutes. Beyond it a request that needs a window fails until the oldest is no
+    /// longer counted.
     #[must_use]
     pub fn with_window_limit(self, window_limit: WindowLimit) -> Self {
         Self { window_limit, ..self }
     }
 
-    /// Sets a filter through which the host sees, trims or refuses (`None`) scopes before the user is asked.
+    /// Sets a filter for the scopes to request, called before the user is asked.
     ///
-    /// Scopes that the filter adds are ignored.
+    /// The filter may keep them, trim them, or refuse (`None`). Scopes that it adds are ignored.
     #[must_use]
     pub fn with_filter(
         self,

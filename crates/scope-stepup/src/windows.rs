@@ -3,10 +3,10 @@
 use core::time::Duration;
 use std::collections::VecDeque;
 
-/// Number of browser windows that a client may open for one server within a period: by default three in ten minutes.
+/// Number of browser windows that a client may open for one server within a period.
 ///
-/// The limit covers logins and step-ups that requests lead to. A login that the user starts is counted and always
-/// permitted.
+/// The default is three in ten minutes. The limit covers logins and step-ups that requests lead to. A login that the
+/// user starts is counted and always permitted.
 ///
 /// ```
 /// use std::time::Duration;
