@@ -201,8 +201,8 @@ pub fn read_or_make(
 ///
 /// # Errors
 ///
-/// [`KeyFileError::Missing`] when the file does not exist, [`KeyFileError::Mount`] when a step of its path breaks a rule,
-/// [`KeyFileError::Malformed`] when it does not hold keys, [`KeyFileError::Io`] when it cannot be read.
+/// [`KeyFileError::Missing`] when the file does not exist, [`KeyFileError::Mount`] when a step of its path breaks a
+/// rule, [`KeyFileError::Malformed`] when it does not hold keys, [`KeyFileError::Io`] when it cannot be read.
 pub fn read_mounted_keys(file: impl AsRef<Path>) -> Result<ServerKeys, KeyFileError> {
     match mounted::open(file.as_ref()).and_then(parse) {
         Ok(lines) => to_keys(lines),
