@@ -24,7 +24,7 @@ use crate::requirement::Requirement;
 use crate::resource::Resource;
 use crate::session_key::NamedSession;
 
-/// MCP methods that need no token in a table with public operations: session methods and the tool list.
+/// MCP methods of sessions, and the tool list, which need no token beside public operations.
 const OPEN_METHODS: [&str; 8] = [
     "initialize",
     "notifications/cancelled",
@@ -134,7 +134,9 @@ impl OperationScopes {
         all.unwrap_or_else(|_| self.base().clone())
     }
 
-    /// Returns `true` if a method without a row needs no token, because clients without a token begin sessions with it.
+    /// Returns `true` if a method without a row needs no token.
+    ///
+    /// Clients without a token begin sessions with these methods.
     pub(crate) fn is_session_public(&self, method: &str) -> bool {
         self.is_mixed && OPEN_METHODS.contains(&method)
     }

@@ -1,4 +1,4 @@
-//! Access decision for one request, from the `Authorization` header to the granted scopes (RFC 6750 §2.1).
+//! Access decision for one request (RFC 6750 §2.1): from the `Authorization` header to the scopes.
 //!
 //! | check, in this order | requirement | answer |
 //! |---|---|---|
@@ -139,8 +139,7 @@ impl Presented<'_> {
 }
 
 impl<'a> Presented<'a> {
-    /// Checks that the token is valid for this resource, without its scopes: the first half of
-    /// [`decide`](Self::decide).
+    /// Checks the token except for its scopes: the first half of [`decide`](Self::decide).
     ///
     /// A host calls this to read the body only of authenticated requests. `hint` contains the scopes that a client
     /// without a valid token should request.

@@ -90,7 +90,9 @@ impl Denial {
         self.reason
     }
 
-    /// Returns the HTTP response, which tells the client how to proceed and nothing about the token.
+    /// Returns the HTTP response.
+    ///
+    /// The response tells the client how to proceed, and nothing about the token.
     #[must_use]
     pub fn into_response(self) -> Response<Bytes> {
         *self.response
@@ -276,7 +278,9 @@ impl Denial {
         Self::plain(DenialReason::ForeignEvent, StatusCode::NOT_FOUND, "unknown_event")
     }
 
-    /// Creates a 429: the user has reached the limit of sessions, and ending one frees a place at once.
+    /// Creates a 429: the user has reached the limit of sessions.
+    ///
+    /// Ending a session frees a place at once.
     pub(crate) fn too_many_sessions(wait: Duration) -> Self {
         let status = StatusCode::TOO_MANY_REQUESTS;
         Self::later(DenialReason::TooManySessions, status, "too_many_sessions", wait)

@@ -67,9 +67,9 @@ impl<'a> Recognized<'a> {
     }
 }
 
-/// Granted request with the verified facts of its token; only [`Recognized::authorize`] creates one.
+/// Granted request, with the verified facts of its token.
 ///
-/// The token itself is not included, because handlers do not need it.
+/// Only [`Recognized::authorize`] creates one. The token itself is not included, because handlers do not need it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Granted {
     facts: Arc<TokenFacts>,
@@ -124,7 +124,7 @@ impl Granted {
         Principal::of(&self.facts)
     }
 
-    /// Returns the user at their authorization server, as the key of quotas; independent of the client.
+    /// Returns the account: the key of quotas, the same for every client of a user.
     #[must_use]
     pub fn account(&self) -> Account {
         Account::of(&self.facts)

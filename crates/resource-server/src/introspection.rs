@@ -27,7 +27,9 @@ use crate::foreign::Audiences;
 
 pub use answer::{Introspected, IntrospectionFailed, NotTaken};
 
-/// Authorization server to introspect tokens at, with the credentials of the resource server (RFC 7662 §2).
+/// Introspection settings for one authorization server (RFC 7662 §2).
+///
+/// The settings include the credentials of the resource server there.
 ///
 /// ```
 /// use oauth_types::{ClientId, EndpointUrl, Issuer, Secret, UnixTime};
@@ -108,7 +110,9 @@ impl Introspection {
     pub const MAX_ANSWER: usize = 128 * 1024;
     /// Default time for which a response is cached.
     pub const WINDOW: Duration = Duration::from_secs(10);
-    /// Maximum time for which a response can be cached; a token may remain usable for this time after its revocation.
+    /// Maximum time for which a response can be cached.
+    ///
+    /// A token may remain usable for this time after its revocation.
     pub const MAX_WINDOW: Duration = Duration::from_secs(30);
 
     /// Creates the settings for one issuer, with the credentials of the resource server there.
@@ -138,8 +142,9 @@ impl Introspection {
         self
     }
 
-    /// Sets the time for which a response is cached, limited to [`MAX_WINDOW`](Self::MAX_WINDOW); zero disables the
-    /// cache.
+    /// Sets the time for which a response is cached; zero disables the cache.
+    ///
+    /// The time is limited to [`MAX_WINDOW`](Self::MAX_WINDOW).
     #[must_use]
     pub fn with_window(mut self, window: Duration) -> Self {
         // SEC-155
@@ -157,7 +162,7 @@ impl Introspection {
         self
     }
 
-    /// Takes the subject from this member of the response instead of `sub`, for example from `username`.
+    /// Takes the subject from this member, such as `username`, instead of `sub`.
     ///
     /// Use this for a server that omits `sub`, such as django-oauth-toolkit. The value must identify the same user
     /// permanently, because sessions and data of the host belong to subjects. If it is reassigned to another user, that

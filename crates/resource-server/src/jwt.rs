@@ -86,7 +86,7 @@ enum Keys {
 #[must_use]
 #[expect(clippy::exhaustive_enums, reason = "a host must act on each verdict")]
 pub enum JwtVerdict {
-    /// The token is valid. Its `expires_at` is 60 seconds after `exp`, because the clock of the issuer may differ.
+    /// The token is valid; `expires_at` is 60 seconds after `exp`, because clocks differ.
     Known(Arc<TokenFacts>),
     /// The token is not an access token of the issuer.
     Refused(JwtRefused),
@@ -244,7 +244,7 @@ impl JwtTokens {
         self
     }
 
-    /// Takes the client from this claim instead of the profile's claim (`client_id` in RFC 9068 §2.2).
+    /// Takes the client from this claim instead of the profile's (`client_id`, RFC 9068 §2.2).
     #[must_use]
     pub fn with_client_claim(mut self, name: &str) -> Self {
         self.client_claim = Some(name.into());
@@ -321,7 +321,7 @@ impl JwtTokens {
         matches!(&self.keys, Keys::Published(kept) if kept.is_stale(soon) && kept.may_fetch(now))
     }
 
-    /// Stores the response to a request for the key set that was sent at `now`; `None` if there was none.
+    /// Stores the response to a key set request that was sent at `now`; `None` if there was none.
     ///
     /// Without a valid JWK Set the known keys remain in use. A JWK Set without a usable key removes them.
     ///

@@ -16,7 +16,7 @@ pub struct Kept<T> {
 }
 
 impl<T> Kept<T> {
-    /// Minimum time between two fetches while a value is cached, whether or not the last one succeeded.
+    /// Minimum time between two fetches while a value is cached.
     pub const PAUSE: Duration = Duration::from_secs(30);
     /// Minimum time between two fetches while no value is cached.
     pub const RETRY: Duration = Duration::from_secs(5);
@@ -56,7 +56,9 @@ impl<T> Kept<T> {
         self.tried.is_some_and(|tried| self.known.as_ref().is_none_or(|(_, at)| tried != *at))
     }
 
-    /// Marks the cached value as stale, because it led to an error; the next permitted fetch is not advanced.
+    /// Marks the cached value as stale, because it led to an error.
+    ///
+    /// The next permitted fetch is not advanced.
     pub const fn doubt(&mut self) {
         self.is_doubted = true;
     }

@@ -125,9 +125,10 @@ impl OperationScopes {
         Ok(Self { strictest: base.clone(), base, rows: Vec::new(), is_mixed: false })
     }
 
-    /// Creates a table without a base: an operation that needs only the base accepts every valid token.
+    /// Creates a table without a base: methods that list things need only a valid token.
     ///
-    /// In this table, the scopes of a row may be empty too.
+    /// An operation without a row still needs all scopes of the table. In this table the scopes of a row may be empty;
+    /// its operation then needs only a valid token.
     #[must_use]
     pub const fn for_any_token() -> Self {
         Self {
@@ -266,7 +267,7 @@ impl OperationScopes {
         first.into_iter().chain(named).map(|(_, row)| row)
     }
 
-    /// Returns the scopes that every request needs, and that a client without a token should request.
+    /// Returns the scopes that every request needs, for the challenge of a 401.
     #[must_use]
     pub const fn base(&self) -> &ScopeSet {
         &self.base

@@ -14,7 +14,9 @@ impl Principal {
         Self::new(&facts.issuer, &facts.client_id, &facts.subject)
     }
 
-    /// Returns the one principal of all requests without a token; the text of every other principal is not empty.
+    /// Returns the one principal of all requests without a token.
+    ///
+    /// The text of every other principal is not empty.
     pub(crate) fn without_token() -> Self {
         Self(SecretDigest::of(""))
     }

@@ -33,7 +33,7 @@ pub enum RequestBody {
 }
 
 impl Requirement {
-    /// Returns the scopes that every request needs, and that a client without a token should request.
+    /// Returns the scopes that every request needs, for the challenge of a 401.
     #[must_use]
     pub const fn base(&self) -> &ScopeSet {
         match self {

@@ -95,7 +95,9 @@ impl HandleSeal {
         Self(Some(Hmac::new_from_slice(&*derived).expect("HMAC takes keys of every length")))
     }
 
-    /// Creates a seal without a key, for a host without a random source; every session is removed or refused.
+    /// Creates a seal without a key, for a host without a random source.
+    ///
+    /// Every session is refused in requests and removed from responses.
     #[must_use]
     pub const fn without_key() -> Self {
         Self(None)
@@ -155,7 +157,9 @@ impl HandleSeal {
         }
     }
 
-    /// Replaces the sealed `Last-Event-ID` of a request by that of the service; an empty one is removed.
+    /// Replaces the sealed `Last-Event-ID` of a request by that of the service.
+    ///
+    /// An empty `Last-Event-ID` is removed.
     ///
     /// # Errors
     ///
@@ -178,7 +182,9 @@ impl HandleSeal {
         Ok(())
     }
 
-    /// Seals the session identifier of a response to the principal of the request; `None` without a token.
+    /// Seals the session identifier of a response to the principal of the request.
+    ///
+    /// `granted` is `None` without a token.
     pub fn seal_session(&self, headers: &mut HeaderMap, granted: Option<&Granted>) {
         let Some(id) = one(headers, &MCP_SESSION_ID) else {
             // Several identifiers count as none (MCP, session management).

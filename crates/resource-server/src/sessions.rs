@@ -103,7 +103,9 @@ impl OpenSessions {
         Ok(self.reserve_for_abandoned(granted))
     }
 
-    /// Reserves a place without a limit, for a request whose client disconnected and that may still open a session.
+    /// Reserves a place without a limit, for a request whose client disconnected.
+    ///
+    /// Such a request may still open a session.
     pub fn reserve_for_abandoned(&mut self, granted: Option<&Granted>) -> Account {
         let account = Account::of_request(granted);
         *self.reserved.entry(account.clone()).or_default() += 1;

@@ -54,7 +54,9 @@ impl Denial {
         self.with_response(response)
     }
 
-    /// Returns the challenges, each with `error` and `error_description`, without which ChatGPT does not ask its user.
+    /// Returns the challenges, each with `error` and `error_description`.
+    ///
+    /// Without them ChatGPT does not ask its user.
     fn challenges(&self) -> Vec<String> {
         let lines = self.headers().get_all(WWW_AUTHENTICATE).iter();
         let texts = lines.filter_map(|line| line.to_str().ok());

@@ -43,7 +43,7 @@ use crate::introspection::Introspection;
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum IntrospectionFailed {
-    /// The server rejects the credentials of this resource server (401): the configuration is wrong, not the token.
+    /// The server rejects the credentials of this resource server (401); check the configuration.
     NotAuthenticated,
     /// The server does not permit this resource server to introspect tokens (403).
     NotAllowed,
@@ -56,7 +56,9 @@ pub enum IntrospectionFailed {
 }
 
 impl IntrospectionFailed {
-    /// Returns `true` if a later request may succeed; otherwise the operator must correct a configuration.
+    /// Returns `true` if a later request may succeed.
+    ///
+    /// Otherwise an operator must correct the configuration.
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
@@ -113,7 +115,7 @@ pub enum Introspected {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum NotTaken {
-    /// The token is unknown, expired, revoked, or for another server; the response does not tell which (RFC 7662 §2.2).
+    /// The token is unknown, expired, revoked, or for another server (RFC 7662 §2.2).
     Inactive,
     /// The response names another issuer.
     ForeignIssuer,

@@ -20,7 +20,9 @@ pub(super) struct Claims {
     pub(super) nbf: Option<UnixTime>,
 }
 
-/// Claims of a verified token; `None` if one is repeated, because two parsers could then read different tokens.
+/// Claims of a verified token; `None` if one is repeated.
+///
+/// Two parsers could read a repeated claim differently.
 pub(super) struct Signed(pub(super) Option<Value>);
 
 impl<'de> Deserialize<'de> for Signed {

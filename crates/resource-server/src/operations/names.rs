@@ -109,13 +109,15 @@ fn normal(uri: &str) -> Option<Normal<'_>> {
 /// Meaning of a colon in a path.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Colon {
-    /// The name of an alternate stream of a file follows.
+    /// Separator before the name of an alternate stream of a file.
     Stream,
-    /// None, as in `urn:a:b`.
+    /// Ordinary character, as in `urn:a:b`.
     Plain,
 }
 
-/// Folds a path by the rules of file systems: it ignores case, dots and spaces around a segment, and alternate streams.
+/// Folds a path by the rules of file systems.
+///
+/// Dots and spaces around a segment and alternate streams are removed, and letters are in lower case.
 ///
 /// Returns `None` if a segment becomes empty or may be a short name.
 fn folded(path: &str, colon: Colon) -> Option<String> {

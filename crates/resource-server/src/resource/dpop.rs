@@ -40,7 +40,9 @@ impl Resource {
         own
     }
 
-    /// Sets the accepted age of proofs, in both directions; the default and maximum is 5 minutes (SEP-1932).
+    /// Sets the accepted age of proofs, before or after now.
+    ///
+    /// The default and maximum is 5 minutes (SEP-1932).
     ///
     /// A shorter window needs less memory for used proofs, but excludes clients whose clocks differ by more.
     #[must_use]
@@ -50,7 +52,7 @@ impl Resource {
         own
     }
 
-    /// Sets the URL that clients make their proofs for (`htu`), for a server behind a proxy that changes paths.
+    /// Sets the URL that clients make their proofs for (`htu`), behind a proxy that changes paths.
     ///
     /// By default, it is the path of the request at the origin of the resource.
     #[must_use]
