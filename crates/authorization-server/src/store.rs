@@ -156,18 +156,17 @@ pub trait Store: Send + Sync {
         now: UnixTime,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Returns an access token that has not expired and whose family is not revoked.
+    /// Returns the record of an access token that has not expired, unless its family is revoked.
     fn access(
         &self,
         digest: &SecretDigest,
         now: UnixTime,
     ) -> impl Future<Output = Result<Option<AccessRecord>, StoreError>> + Send;
 
-    /// Returns the facts about the token that [`access`](Self::access) finds, for a resource server in the same
-    /// process.
+    /// Returns the facts about the token that [`access`](Self::access) finds.
     ///
-    /// The resource server asks for every request. A store that keeps its records in memory can share these facts, so
-    /// that nothing is copied; other stores use this default.
+    /// A resource server in the same process calls this for every request. A store that keeps its records in memory can
+    /// share these facts, so that nothing is copied; other stores use this default.
     fn token_facts(
         &self,
         digest: &SecretDigest,
@@ -208,8 +207,8 @@ pub trait Store: Send + Sync {
 
     /// Removes at most `max` expired rows that nothing needs any more, forgotten clients included.
     ///
-    /// Returns the number of removed rows, 0 only if none is left. The host calls it beside requests, and no request
-    /// waits for it. A family is needed until it has ended and all its tokens have expired, and a redeemed code for as
+    /// Returns the number of removed rows, 0 only if none is left. The host calls it beside requests, which must not
+    /// wait for it. A family is needed until it has ended and all its tokens have expired, and a redeemed code for as
     /// long as its family. A forgotten client is removed as late as [an answer](OnceKind), so that a clock that runs
     /// ahead for less removes no client whose users may return.
     fn sweep(

@@ -59,7 +59,9 @@ impl Bounds {
 }
 
 impl GuardedClient {
-    /// Returns a builder that allows only public addresses; https, and http on loopback and development hosts.
+    /// Returns a builder that allows only public addresses.
+    ///
+    /// URLs are https, or http on loopback and development hosts.
     pub fn builder() -> GuardedClientBuilder {
         GuardedClientBuilder::new()
     }

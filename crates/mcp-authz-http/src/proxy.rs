@@ -21,7 +21,9 @@ const THIS_MACHINE: &str = "localhost,127.0.0.0/8,::1";
 /// Place of the server that a client visits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ServerPlace {
-    /// This machine: the proxies of the HTTP client are dropped, because they could receive requests for it.
+    /// This machine.
+    ///
+    /// The proxies of the HTTP client are dropped, because they could receive requests for it.
     ThisMachine,
     /// Any other host.
     Elsewhere,
@@ -33,7 +35,9 @@ impl ServerPlace {
     }
 }
 
-/// Configures the proxies of the environment, or those of the HTTP client; returns the hosts of the former.
+/// Configures the proxies of the environment, or those of the HTTP client.
+///
+/// Returns the hosts of the environment's proxies.
 pub(crate) fn ambient(http: ClientBuilder, server: ServerPlace) -> (ClientBuilder, Vec<String>) {
     let proxies = environment();
     let hosts = proxies.iter().filter_map(|(_, url)| host(url)).collect();

@@ -1,5 +1,6 @@
-//! Policy for local addresses: no peer on the public internet can lead a request into a private network (RFC 9728
-//! §7.7).
+//! Policy for local addresses (RFC 9728 §7.7).
+//!
+//! No peer on the public internet can lead a request into a private network.
 //!
 //! | a host | may be at |
 //! |---|---|
@@ -133,7 +134,9 @@ impl Network {
     }
 }
 
-/// Returns `true` if http is allowed for this host in development, so that it has to be in a private network.
+/// Returns `true` if http is allowed for this host in development.
+///
+/// Such a host has to be in a private network.
 pub(crate) fn is_for_development(name: &str) -> bool {
     http_origins_for_development().iter().any(|origin| {
         let host = origin.trim_start_matches("http://").rsplit_once(':').map(|(host, _)| host);

@@ -1,4 +1,4 @@
-//! Families (grants) with their generations of refresh tokens, and their access tokens (OAuth 2.1 §4.3.1).
+//! Families: grants with their refresh tokens (OAuth 2.1 §4.3.1) and access tokens.
 
 use authorization_server::store::rows::{AccessIndex, FamilyIndex};
 use authorization_server::store::{

@@ -14,7 +14,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::Socket;
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 
-/// Most bytes that the server may send until it is sent something again. Every row of this crate is smaller.
+/// Most bytes that the server may send until it is sent something again.
+///
+/// Every row of this crate is smaller.
 const BYTES: usize = 16 << 20;
 /// Most statements of one connection. This crate has fewer, and prepares each once.
 const STATEMENTS: usize = 48;

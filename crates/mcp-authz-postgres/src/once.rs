@@ -8,7 +8,9 @@ use crate::failure::Failure;
 use crate::row::time;
 use crate::session::Session;
 
-/// Stores a key, unless it was seen: it is stored and has not ended, or ends no later than a forgotten key of its kind.
+/// Stores a key, unless it was seen before.
+///
+/// A key was seen if it is stored and has not ended, or if it ends no later than a forgotten key of its kind.
 ///
 /// The second of two calls waits for the first, and sees the row as the first left it.
 const PUT: &str = "\

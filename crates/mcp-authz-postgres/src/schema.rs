@@ -39,7 +39,9 @@ const OF_OPERATOR: usize = 3;
 
 /// Longest wait for another process that migrates the schema or uses the tables.
 const WAIT: Duration = Duration::from_secs(60);
-/// Most attempts to lock the tables; another process of an earlier release may lock some in another order.
+/// Most attempts to lock the tables.
+///
+/// Another process, of an earlier release, may lock some of them in another order.
 const ATTEMPTS: u32 = 3;
 
 /// Migrates the schema to this release's version, in one transaction.

@@ -22,7 +22,9 @@ use crate::settings::Settings;
 use crate::tls;
 use crate::url::configure;
 
-/// Longest life of a connection, because only a new one is inspected again after the server's settings changed.
+/// Longest life of a connection.
+///
+/// Only new connections are inspected, and the settings of the server may change.
 const LIFETIME: Duration = Duration::from_secs(60);
 /// Oldest version of PostgreSQL with what the statements need, as `server_version_num`.
 const OLDEST: i32 = 130_000;
@@ -31,11 +33,14 @@ const OLDEST: i32 = 130_000;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The URL is not that of a database, or is not supported. It is not repeated, because it may contain a password.
+    /// The URL is not that of a database, or is not supported.
+    ///
+    /// The error does not repeat it, because it may contain a password.
     Url,
-    /// The server is on another machine and the connection would not be encrypted, so that an attacker on the network
-    /// could read and change everything. The URL needs `sslmode=require`, with the feature `rustls`, or
-    /// `sslmode=disable` where the network is trusted.
+    /// The server is on another machine and the connection would not be encrypted.
+    ///
+    /// An attacker on the network could read and change everything. The URL needs `sslmode=require`, with the feature
+    /// `rustls`, or `sslmode=disable` where the network is trusted.
     NeedsTls,
     /// The root certificates cannot be read, or this machine trusts none.
     Certificates,
@@ -54,8 +59,10 @@ pub enum OpenError {
     ReadOnly,
     /// The server lacks something that is needed, for this reason.
     Unfit(&'static str),
-    /// The server took longer than an operation may take, or others used the tables for more than a minute while the
-    /// schema had to be migrated.
+    /// The server did not answer in time.
+    ///
+    /// It took longer than an operation may take, or others used the tables for more than a minute while the schema had
+    /// to be migrated.
     Late,
     /// Error of PostgreSQL or of the connection to it.
     Postgres(tokio_postgres::Error),
@@ -187,7 +194,9 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// Inspects every connection before its first use, because the server may have changed since the last one.
+/// Inspects every connection before its first use.
+///
+/// The server may have changed since the last connection was made.
 fn inspect_each(settings: Settings) -> Hook {
     Hook::async_fn(move |client, _| {
         let settings = settings.clone();

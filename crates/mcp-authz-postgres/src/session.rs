@@ -143,7 +143,9 @@ impl Session {
         in_time(self.deadline, client.query_opt(&prepared, values)).await
     }
 
-    /// Runs a statement that is a transaction of its own: from when it is sent, nobody knows until it is answered.
+    /// Runs a statement that is a transaction of its own.
+    ///
+    /// The outcome is unknown from the moment it is sent until it is answered.
     async fn run_committing(
         &mut self,
         statement: &str,
@@ -184,7 +186,9 @@ impl Session {
         self.changes = Changes::None;
     }
 
-    /// Ends the operation: returns the connection to the pool on success, and translates a failure for the caller.
+    /// Ends the operation, and translates a failure into the caller's error.
+    ///
+    /// On success, the connection returns to the pool.
     pub(crate) fn end<T>(mut self, outcome: Result<T, Failure>) -> Result<T, StoreError> {
         if outcome.is_ok() && !self.is_in_transaction {
             // The connection returns to the pool.

@@ -54,14 +54,18 @@ impl Settings {
         self
     }
 
-    /// Sets the longest time of an operation, its wait for a connection included; 5 s by default, and at least 10 ms.
+    /// Sets the longest time of an operation; 5 s by default, and at least 10 ms.
+    ///
+    /// The wait for a connection is included.
     #[must_use]
     pub const fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Sets the root certificates (PEM) that the server's certificate has to lead to; the machine's own by default.
+    /// Sets the root certificates (PEM) for the server; those of the machine by default.
+    ///
+    /// With this setting, the certificates of the machine are not trusted.
     #[cfg(feature = "rustls")]
     #[must_use]
     pub fn with_root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
@@ -86,7 +90,7 @@ impl Settings {
     }
 }
 
-/// Durability of a change before its answer leaves: the safe levels of PostgreSQL's `synchronous_commit`.
+/// Durability of a change: the safe levels of PostgreSQL's `synchronous_commit`.
 ///
 /// ```
 /// use mcp_authz_postgres::Synchronous;

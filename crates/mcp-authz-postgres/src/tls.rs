@@ -16,7 +16,9 @@ use crate::guard::Guarded;
 use crate::server::OpenError;
 use crate::settings::Settings;
 
-/// Makes TLS connections that trust the settings' root certificates, or those of this machine if there are none.
+/// Returns a connector for TLS with limits.
+///
+/// The connector trusts the settings' root certificates, or those of this machine if there are none.
 pub(crate) fn connector(settings: &Settings) -> Result<Guard<MakeRustlsConnect>, OpenError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)

@@ -70,7 +70,9 @@ fn known(url: &str) -> String {
     format!("{before}{}", options.replace("sslmode=verify-ca", "sslmode=require"))
 }
 
-/// Returns `true` if all hosts are sockets or all are TCP, which are guarded and encrypted in different ways.
+/// Returns `true` if all hosts are sockets or all are TCP.
+///
+/// The two are guarded and encrypted in different ways.
 fn is_of_one_kind(config: &Config) -> bool {
     let is_tcp = |host: &Host| matches!(host, Host::Tcp(_));
     let hosts = config.get_hosts();

@@ -82,7 +82,9 @@ fn count(connection: &Connection, name: &str) -> Result<usize, Failure> {
     usize::try_from(count).map_err(|_| Failure::Damaged)
 }
 
-/// Removes the client without a token that would be forgotten first; returns `false` if there is no such client.
+/// Removes the client without a token that would be forgotten first.
+///
+/// Returns `false` if every client has a token.
 fn remove_oldest_unused(connection: &Connection) -> Result<bool, Failure> {
     let mut delete = connection.prepare_cached(
         "DELETE FROM clients WHERE client_id IN \

@@ -47,7 +47,9 @@ pub(crate) fn read(
     })
 }
 
-/// Reads the family that a code was redeemed for: its number in this column, its identifier in the next one.
+/// Reads the family that a code was redeemed for.
+///
+/// This column holds the number of the family, and the next one its identifier.
 ///
 /// A redeemed code without its family is damage, so that the code cannot be redeemed again.
 fn read_family(row: &Row<'_>, column: usize) -> Result<Option<FamilyId>, Failure> {

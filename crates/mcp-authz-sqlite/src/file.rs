@@ -13,9 +13,10 @@ use crate::row::saturating;
 use crate::schema::{self, Label};
 use crate::settings::{Settings, Synchronous};
 
-/// Pages of the write-ahead log after which it is checkpointed: 3 MB, a few milliseconds on a current disk.
+/// Pages of the write-ahead log after which it is checkpointed: 3 MB.
 ///
-/// Fewer pages make every change slower; more make the change that triggers the checkpoint wait longer.
+/// A checkpoint takes a few milliseconds on a current disk. Fewer pages make every change slower; more make the change
+/// that triggers the checkpoint wait longer.
 const PUT_BACK: i64 = 700;
 
 /// Reason for which a database was not opened. None of these changes the file.
@@ -146,7 +147,9 @@ fn open(path: &Path, flags: OpenFlags, settings: &Settings) -> Result<Connection
     Ok(connection)
 }
 
-/// Makes every answer wait until its change is on the disk, or fails if the file system does not support that.
+/// Sets SQLite so that a change is on the disk before its answer leaves.
+///
+/// Fails if the file system does not support that.
 fn make_safe(connection: &Connection, synchronous: Synchronous) -> Result<(), OpenError> {
     connection.pragma_update(None, "synchronous", synchronous.number())?;
     // By default, macOS flushes only to the disk's own cache.

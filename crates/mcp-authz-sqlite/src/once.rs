@@ -8,7 +8,9 @@ use rusqlite::{Connection, params};
 use crate::failure::Failure;
 use crate::row::time;
 
-/// Stores a key, unless it was seen: it is stored and has not ended, or ends no later than a forgotten key of its kind.
+/// Stores a key, unless it was seen before.
+///
+/// A key was seen if it is stored and has not ended, or if it ends no later than a forgotten key of its kind.
 const PUT: &str = "INSERT INTO once (key, until, kind) SELECT ?1, ?2, ?4 \
                    WHERE NOT EXISTS (SELECT 1 FROM forgotten WHERE kind = ?4 AND until >= ?2) \
                    ON CONFLICT (key) DO UPDATE SET until = max(until, excluded.until) WHERE until <= ?3";

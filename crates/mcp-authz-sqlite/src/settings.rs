@@ -67,7 +67,7 @@ impl Settings {
     }
 }
 
-/// Durability of a change before its answer leaves: the safe levels of SQLite's `synchronous`.
+/// Durability of a change: the safe levels of SQLite's `synchronous`.
 ///
 /// ```
 /// use mcp_authz_sqlite::Synchronous;

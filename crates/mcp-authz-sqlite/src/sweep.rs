@@ -11,7 +11,9 @@ use crate::clients;
 use crate::failure::Failure;
 use crate::row::{saturating, time};
 
-/// Most rows of one batch, with about five pages each; operations in the same transaction wait for all of them.
+/// Most rows of one batch, with about five pages each.
+///
+/// Operations in the same transaction wait for all of them.
 const BATCH: usize = 20;
 /// Rows that are removed before the clock is read again.
 const STEP: usize = 5;

@@ -1,4 +1,4 @@
-//! Stores that delegate to another store: references, shared pointers, and wrappers ([`delegate_store!`]).
+//! Stores that delegate to another one: references, shared pointers, wrappers ([`delegate_store!`]).
 //!
 //! [`delegate_store!`]: crate::delegate_store!
 

@@ -1,4 +1,4 @@
-//! Replay detection by kind: how long a used value is remembered, and what a clock that ran ahead does to it.
+//! Replay detection by kind: retention of used values, and clocks that run ahead.
 
 use core::time::Duration;
 
@@ -31,9 +31,9 @@ pub enum OnceKind {
 }
 
 impl OnceKind {
-    /// Least time that sweeps see pass before they remove an answer or a token request that has ended: 2 hours.
+    /// Least time that sweeps see pass before they remove what has ended: 2 hours.
     ///
-    /// Longer than either can be valid.
+    /// This holds for answers and token requests, and is longer than either can be valid.
     pub const KEPT_AFTER_END: Duration = Duration::from_secs(2 * 60 * 60);
 
     /// Returns the number that stands for the kind in a table.

@@ -34,7 +34,9 @@ pub enum RedeemOutcome {
 pub enum RotateOutcome {
     /// The next generation is current, and its access token is stored.
     Rotated,
-    /// The presented generation was rotated within the grace time, so another access token is stored for its successor.
+    /// The presented generation was rotated within the grace time.
+    ///
+    /// The successor is current already, and another access token is stored.
     GraceReplay,
     /// The presented generation is older, or never existed, as after the store was restored from a copy.
     ///

@@ -19,7 +19,7 @@ pub struct ClientRecord {
     pub authentication: Registered,
     /// Redirect URIs (RFC 6749 §3.1.2).
     pub redirect_uris: Vec<RedirectUri>,
-    /// Accepted client metadata (RFC 7591 §2), without the redirect URIs and keys, which are in the members above.
+    /// Accepted client metadata (RFC 7591 §2), without redirect URIs and keys (see above).
     pub metadata: ClientMetadata,
     /// Time of registration.
     pub registered_at: UnixTime,
@@ -29,7 +29,7 @@ pub struct ClientRecord {
     ///
     /// Each token postpones it: see [`NewFamily::client_needed_until`].
     pub unused_until: Option<UnixTime>,
-    /// `true` if the operator stored the client, so that its redirect URIs and `metadata.scope` come from the operator.
+    /// `true` if the operator stored the client, and chose its redirect URIs and `metadata.scope`.
     ///
     /// `false` if it registered itself, or if the record is older than this member.
     ///
@@ -44,7 +44,7 @@ impl ClientRecord {
     /// Users may return to the client, and many programs do not register again.
     pub const KEPT_AFTER_GRANT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-    /// Returns how many self-registered clients without a token a store for `max_clients` takes: half, rounded up.
+    /// Returns the most self-registered clients without a token: half of `max_clients`, rounded up.
     #[must_use]
     pub const fn max_unused(max_clients: usize) -> usize {
         max_clients.div_ceil(2)
@@ -56,7 +56,7 @@ impl ClientRecord {
         self.unused_until.is_some_and(|until| now >= until)
     }
 
-    /// Creates the operator's record of a client for the client credentials grant, within these scopes.
+    /// Creates the operator's client for the client credentials grant (RFC 6749 §4.4), with these scopes.
     #[must_use]
     pub fn for_itself(
         client_id: ClientId,
@@ -67,7 +67,7 @@ impl ClientRecord {
         Self::by_operator(GrantType::ClientCredentials, client_id, authentication, scopes, now)
     }
 
-    /// Creates the operator's record of a client for identity assertions (ID-JAG), within these scopes.
+    /// Creates the operator's client for identity assertions (ID-JAG), with these scopes.
     ///
     /// The client acts for an enterprise's users. The assertions of the identity provider name it by this identifier.
     #[must_use]
@@ -124,7 +124,7 @@ pub struct CodeRecord {
     pub subject: Subject,
     /// Expiry time (exclusive): valid while `now < expires_at`.
     pub expires_at: UnixTime,
-    /// DPoP key that the client has to prove when it redeems the code, if it is bound to one (RFC 9449 §10).
+    /// DPoP key to be proven when the code is redeemed, if it is bound to one (RFC 9449 §10).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jkt: Option<Thumbprint>,
     /// Family that the code was redeemed for, if it is used.
@@ -353,7 +353,7 @@ pub struct AccessRecord {
 }
 
 impl AccessRecord {
-    /// Returns the facts about the token for a resource server; `issuer` is the one that the store belongs to.
+    /// Returns the facts about the token for a resource server; `issuer` is that of the store.
     #[must_use]
     pub fn into_facts(self, issuer: Issuer) -> TokenFacts {
         TokenFacts::new(self.subject, self.client_id, issuer)

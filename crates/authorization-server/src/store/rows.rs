@@ -1,5 +1,6 @@
-//! Rows of a durable store: each record has an index, which the store must understand, and a [body](RecordBody), which
-//! only this crate reads.
+//! Rows of a durable store: an index of columns, and a body that only this crate reads.
+//!
+//! The store must understand the [index](CodeIndex) and keeps the [body](RecordBody) as it is.
 //!
 //! A store writes the members of the index into columns and the text of `body()` into another one, and reads the record
 //! back with `from_row`. Index structs are exhaustive on purpose: every store has to store, search or compare a new

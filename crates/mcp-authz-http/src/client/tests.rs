@@ -1,5 +1,4 @@
-//! URLs and addresses that requests may go to, redirects, bounds, and the reasons
-//! for which a request fails.
+//! Guarded exchanges: allowed URLs and addresses, redirects, bounds, and errors.
 
 use core::net::SocketAddr;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Row bodies: they are read back, members of a newer release are skipped, and what must not be misread is refused.
+//! Row bodies: they are read back, and a body of a later release is refused or read safely.
 
 use client_auth::Registered;
 use oauth_types::{AuthMethod, ClientMetadata, Secret, Subject, Thumbprint};
