@@ -71,12 +71,12 @@ pub(crate) fn config(issuer: &str) -> Config {
     Config::new(Issuer::parse(issuer).unwrap(), vec![resource], scopes, keys).unwrap()
 }
 
-/// Believes the cookie `user`; sends everybody else to `/login`, with the encoded address to come back to.
+/// Believes a cookie `user` that is not empty; sends everybody else to `/login`, with the encoded address to return to.
 pub(crate) struct Cookies;
 
 impl Login for Cookies {
     async fn browser(&self, headers: &HeaderMap, return_to: &str) -> Browser {
-        match cookie(headers, "user") {
+        match cookie(headers, "user").filter(|name| !name.is_empty()) {
             Some(name) => Browser::User(User::new(Subject::parse(&name).unwrap(), name)),
             None => Browser::SendTo(format!("/login?to={}", encode_component(return_to))),
         }
