@@ -71,7 +71,7 @@ impl<'a> Situation<'a> {
         self
     }
 
-    /// Sets `true` if a refresh is possible and has not been tried for this request yet.
+    /// Sets whether a refresh is possible and has not been tried for this request yet.
     #[must_use]
     pub const fn with_can_refresh(mut self, can_refresh: bool) -> Self {
         self.can_refresh = can_refresh;
