@@ -44,8 +44,8 @@ impl NonceKey {
     #[must_use]
     pub fn nonce(&self, now: UnixTime) -> String {
         let time = now.as_secs().to_be_bytes();
-        let tag = self.mac(time).map(|mac| mac.finalize().into_bytes());
-        URL_SAFE_NO_PAD.encode([&time, tag.as_deref().unwrap_or_default()].concat())
+        let tag = self.mac(time).finalize().into_bytes();
+        URL_SAFE_NO_PAD.encode([time.as_slice(), &tag].concat())
     }
 
     /// Returns `true` if the nonce was made with this key and is still valid.
@@ -62,18 +62,20 @@ impl NonceKey {
     fn time(&self, nonce: &str) -> Option<UnixTime> {
         let bytes = URL_SAFE_NO_PAD.decode(nonce).ok()?;
         let (time, tag) = bytes.split_first_chunk()?;
-        self.mac(*time)?.verify_slice(tag).ok()?;
+        self.mac(*time).verify_slice(tag).ok()?;
         Some(UnixTime::from_secs(u64::from_be_bytes(*time)))
     }
 
-    /// Returns the HMAC of a time; always `Some`, because HMAC takes keys of every length.
+    /// Returns the HMAC of a time.
     ///
     /// The input begins with its purpose, because a server may sign other texts with the same key.
-    fn mac(&self, time: [u8; 8]) -> Option<Hmac<Sha256>> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&*self.0).ok()?;
+    #[expect(clippy::expect_used, reason = "HMAC takes keys of every length (RFC 2104 §2)")]
+    fn mac(&self, time: [u8; 8]) -> Hmac<Sha256> {
+        let mac = Hmac::<Sha256>::new_from_slice(&*self.0);
+        let mut mac = mac.expect("HMAC takes keys of every length");
         mac.update(b"dpop-nonce");
         mac.update(&time);
-        Some(mac)
+        mac
     }
 }
 

@@ -306,6 +306,12 @@ fn split_challenge(list: &[u8]) -> (Option<Challenge<'_>>, &[u8]) {
     split_params(bare, content)
 }
 
+/// Returns the part of a list that stands before `after`, an end of it.
+#[expect(clippy::expect_used, reason = "`after` is what is left of the list")]
+const fn before<'a>(list: &'a [u8], after: &[u8]) -> &'a [u8] {
+    list.split_at_checked(list.len() - after.len()).expect("an end is no longer than the whole").0
+}
+
 /// Splits off the parameters at the start of `content`.
 fn split_params<'a>(bare: Challenge<'a>, content: &'a [u8]) -> (Option<Challenge<'a>>, &'a [u8]) {
     let (mut rest, mut name) = (content, split_name(content));
@@ -318,7 +324,7 @@ fn split_params<'a>(bare: Challenge<'a>, content: &'a [u8]) -> (Option<Challenge
         rest = trim_start_list(after);
         name = split_name(rest);
         if name.is_none() {
-            let params = content.get(..content.len() - after.len()).unwrap_or_default();
+            let params = before(content, after);
             return (Some(Challenge { params, ..bare }), after);
         }
     }

@@ -185,6 +185,7 @@ impl<'a> Pieces<'a> {
             let all = windows.enumerate().filter(|(_, window)| self.runs.contains(window));
             found.extend(all.map(|(at, _)| {
                 let is_edge = |at: &usize| text.is_char_boundary(*at);
+                // The beginning of a text is an edge, and so is its end.
                 let from = (0..=at).rev().find(is_edge).unwrap_or(0);
                 (from, (at + SentSecrets::PIECE..).find(is_edge).unwrap_or(text.len()))
             }));

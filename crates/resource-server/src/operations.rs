@@ -259,8 +259,8 @@ impl OperationScopes {
         let own = name.and_then(|_| self.find(method, name).ok());
         let of_method = self.find(method, None).ok().filter(|_| own.is_none());
         // SEC-234: in the sorted table, the named rows of a method follow its row without a name.
-        let named = of_method.and_then(|at| self.rows.get(at + 1..)).unwrap_or_default();
-        let named = named.iter().take_while(move |(own, _)| own.method() == method);
+        let named = of_method.into_iter().flat_map(|at| self.rows.iter().skip(at + 1));
+        let named = named.take_while(move |(own, _)| own.method() == method);
         let mut asked = Named::new(method, name);
         let named = named.filter(move |(own, _)| asked.may_mean(own.name()));
         let first = own.or(of_method).and_then(|at| self.rows.get(at));

@@ -96,11 +96,11 @@ fn accepts_json(headers: &HeaderMap) -> bool {
         .filter_map(|line| line.to_str().ok())
         .flat_map(|line| line.split(','))
         .map(|range| {
-            let mut parts = range.split(';').map(str::trim);
-            let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
-            let is_refused =
-                parts.any(|part| matches!(part, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
-            (kind, is_refused)
+            let (kind, params) = range.split_once(';').unwrap_or((range, ""));
+            let is_refused = params
+                .split(';')
+                .any(|part| matches!(part.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
+            (kind.trim().to_ascii_lowercase(), is_refused)
         });
     ranges.any(|(kind, is_refused)| {
         !is_refused && matches!(&*kind, "application/json" | "application/*" | "*/*")

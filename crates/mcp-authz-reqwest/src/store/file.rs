@@ -212,8 +212,10 @@ impl Form {
 }
 
 #[cfg(feature = "keyring")]
+#[expect(clippy::expect_used, reason = "files of a folder have names")]
 fn name_of(file: &Path) -> String {
-    file.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    let name = file.file_name().expect("the path is a folder's and a name");
+    name.to_string_lossy().into_owned()
 }
 
 impl fmt::Debug for FileCredentials {

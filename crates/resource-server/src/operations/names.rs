@@ -136,9 +136,10 @@ fn folded(path: &str, colon: Colon) -> Option<String> {
         if at > 0 {
             folded.push('/');
         }
-        let mut pieces = name.split('%');
-        folded.push_str(pieces.next().unwrap_or_default());
-        for piece in pieces {
+        let (plain, escaped) =
+            name.split_once('%').map_or((name, None), |(plain, escaped)| (plain, Some(escaped)));
+        folded.push_str(plain);
+        for piece in escaped.into_iter().flat_map(|escaped| escaped.split('%')) {
             // `are_plain` has checked that two digits follow.
             match piece.split_at_checked(2) {
                 Some((escape, rest)) if escape.starts_with(|first: char| first >= '8') => {

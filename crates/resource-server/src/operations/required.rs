@@ -37,13 +37,16 @@ impl OperationScopes {
         let mut params = None;
         for (at, asked) in asked.iter().enumerate() {
             let own = || {
-                let params = params.get_or_insert_with(|| all_params(body)).get(at);
-                params.cloned().unwrap_or_default()
+                let all = match params.take() {
+                    Some(all) => all,
+                    None => all_params(body)?,
+                };
+                params.insert(all).get(at).cloned().ok_or_else(Denial::unreadable_body)
             };
             required = Some(union(required, self.needed(asked, own)?)?);
             for named in asked.named() {
                 let key = if named.method().starts_with("resources/") { "uri" } else { "name" };
-                let own = || json!({ key: named.name() });
+                let own = || Ok(json!({ key: named.name() }));
                 required = Some(union(required, self.needed(named, own)?)?);
             }
         }
@@ -54,7 +57,7 @@ impl OperationScopes {
     fn needed(
         &self,
         asked: &Asked<'_>,
-        params: impl FnOnce() -> Value,
+        params: impl FnOnce() -> Result<Value, Denial>,
     ) -> Result<Cow<'_, ScopeSet>, Denial> {
         let mut rows = self.meant(asked);
         let Some(first) = rows.next() else {
@@ -68,7 +71,7 @@ impl OperationScopes {
         };
         let mut needed = match first {
             Row::Decided(decide) => {
-                Cow::Owned(self.decided(decide, &params()).ok_or_else(Denial::undecided)?)
+                Cow::Owned(self.decided(decide, &params()?).ok_or_else(Denial::undecided)?)
             }
             row => self.at_most(row),
         };
@@ -111,15 +114,19 @@ fn union<'a>(
     })
 }
 
-/// Returns the `params` of all requests and notifications in the body, in order.
-fn all_params(body: &[u8]) -> Vec<Value> {
+/// Returns the `params` of all requests and notifications in the body, in order; `null` for absent ones.
+///
+/// A parser that only looks for names skips a number beyond all bounds, half of a surrogate pair, and deep nesting. Here
+/// they are refused, because the service may read them, and the host would decide about other parameters.
+fn all_params(body: &[u8]) -> Result<Vec<Value>, Denial> {
     let messages = match serde_json::from_slice(body) {
         Ok(Value::Array(messages)) => messages,
         Ok(message) => vec![message],
-        Err(_) => Vec::new(),
+        Err(_) => return Err(Denial::unreadable_body()),
     };
     let asks = messages.into_iter().filter(|message| message["method"].is_string());
-    asks.map(|mut message| message.get_mut("params").map(Value::take).unwrap_or_default()).collect()
+    let params = asks.map(|mut message| message.get_mut("params").map(Value::take));
+    Ok(params.map(|params| params.unwrap_or(Value::Null)).collect())
 }
 
 /// Returns `true` if the body has a content coding: the service would decode it into another body.
@@ -208,6 +215,32 @@ mod tests {
             let denial = required(call(bad)).unwrap_err();
             assert_eq!(denial.reason(), DenialReason::ScopeUndecided, "{bad}");
             assert_eq!(denial.into_response().status(), 500, "{bad}");
+        }
+    }
+
+    #[test]
+    fn parameters_that_cannot_be_read_are_refused_and_not_taken_for_none() {
+        let scopes = OperationScopes::new("r").and_then(|scopes| {
+            scopes.tool_with("by-path", "w admin", |arguments| {
+                ScopeSet::parse(if arguments["path"] == "/etc" { "admin" } else { "w" }).ok()
+            })
+        });
+        let scopes = scopes.unwrap();
+        let deep = ["[".repeat(200), "]".repeat(200)].concat();
+        for (more, is_read) in
+            [("1e9", true), ("1e999", false), (r#""\ud800""#, false), (&deep, false)]
+        {
+            let arguments = format!(r#"{{"path":"/etc","more":{more}}}"#);
+            let params = format!(r#"{{"name":"by-path","arguments":{arguments}}}"#);
+            let body = format!(r#"{{"id":1,"method":"tools/call","params":{params}}}"#);
+            match scopes.required_for(&HeaderMap::new(), body.as_bytes()) {
+                Ok(required) => assert!(is_read && required.as_str() == "r admin", "{more}"),
+                Err(denial) => {
+                    assert!(!is_read, "{more}");
+                    assert_eq!(denial.reason(), DenialReason::UnreadableBody);
+                    assert_eq!(denial.into_response().status(), 400);
+                }
+            }
         }
     }
 
