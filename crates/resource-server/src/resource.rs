@@ -1,4 +1,4 @@
-//! The resource that is protected: from configuration, never from a request.
+//! Configuration of the protected resource (RFC 9728); a request changes none of it.
 
 #[cfg(feature = "dpop")]
 mod dpop;
@@ -14,13 +14,13 @@ use oauth_types::{
 #[cfg(feature = "dpop")]
 pub(crate) use dpop::ProofRules;
 
-/// Why a configuration is not a protected resource.
+/// Errors in the configuration of a resource.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum InvalidResource {
-    /// It names no authorization server (RFC 9728 §2; MCP asks for at least one).
+    /// No authorization server is named (RFC 9728 §2; MCP requires at least one).
     NoAuthorizationServer,
-    /// Its metadata has no URL.
+    /// No metadata URL can be formed from the identifier of the resource.
     Uri(InvalidUri),
 }
 
@@ -35,9 +35,9 @@ impl fmt::Display for InvalidResource {
 
 impl core::error::Error for InvalidResource {}
 
-/// A protected MCP server.
+/// Protected resource: an MCP server with its metadata and settings.
 ///
-/// All that it says about itself comes from here: a spoofed `Host` moves nothing.
+/// Responses describe the resource by this configuration only, so a forged `Host` header has no effect on them.
 #[derive(Clone, Debug)]
 pub struct Resource {
     metadata: ProtectedResourceMetadata,
@@ -50,11 +50,11 @@ pub struct Resource {
 }
 
 impl Resource {
-    /// A resource that takes the tokens of these authorization servers.
+    /// Creates a resource that accepts tokens of these authorization servers.
     ///
     /// # Errors
     ///
-    /// [`InvalidResource`] when there is no server, or no room for a well-known URL.
+    /// [`InvalidResource`] if there is no authorization server, or if no well-known URL can be formed.
     pub fn new(
         uri: ResourceUri,
         authorization_servers: Vec<Issuer>,
@@ -73,27 +73,29 @@ impl Resource {
         })
     }
 
-    /// Lists these scopes in the metadata, the last one first: some clients mistake a step-up for the list. Scopes of
-    /// every request belong at the beginning, as [`OperationScopes::all`](crate::OperationScopes::all) has them.
-    /// `offline_access` is left out: refresh tokens are between client and authorization server.
+    /// Sets `scopes_supported` in the metadata, in reverse order and without `offline_access`.
+    ///
+    /// Pass the scopes of every request first, as [`OperationScopes::all`](crate::OperationScopes::all) returns them.
+    /// `offline_access` concerns only client and authorization server. The order is reversed because of a fault in some
+    /// clients, which take a step-up for this list.
     #[must_use]
     pub fn with_scopes_listed(mut self, scopes: &ScopeSet) -> Self {
         // R-PRM-2
         let listed = scopes.iter().filter(|scope| *scope != Scope::OFFLINE_ACCESS);
         let mut listed: Vec<_> = listed.map(str::to_owned).collect();
-        // mcp-remote 0.15 takes a step-up whose scopes, joined, are this list, joined, for its own default: it asks
-        // for the scopes of the first 401 again, and is refused for ever. Its step-ups begin with those of the 401, which
-        // a table names first, so the list begins with its end.
+        // mcp-remote 0.15 compares the joined scopes of a step-up with this joined list. If they are equal, it takes
+        // them for its own default and requests the scopes of the first 401 again, without end. Its step-ups begin with
+        // the scopes of the 401, which a table names first, so the list begins with its last scope.
         listed.reverse();
         self.metadata.scopes_supported = Some(listed);
         self
     }
 
-    /// Names these scopes in every 401, beside those that the request needs (RFC 6750 §3).
+    /// Adds scopes to the challenge of every 401, beside those that the request needs (RFC 6750 §3).
     ///
-    /// For clients that cannot step up: they ask for the scopes of the 401 and for no more, and fail at the first
-    /// operation that needs another. Name what a user of such a client does every day, and leave to the 403 what is
-    /// rare or dangerous: each user is asked to agree to all scopes that stand here.
+    /// For clients without step-up, which request only the scopes of the 401 and fail at the first operation that needs
+    /// another. Name the scopes of daily use and leave rare or dangerous ones to the 403, because every user is asked
+    /// to consent to all scopes named here.
     ///
     /// ```
     /// # use oauth_types::{Issuer, ResourceUri};
@@ -112,47 +114,50 @@ impl Resource {
         self
     }
 
-    /// Gives it a name for people.
+    /// Sets `resource_name` in the metadata, a name for people (RFC 9728 §2).
     #[must_use]
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.metadata.resource_name = Some(name.into());
         self
     }
 
-    /// Adds a host that the server answers to, given without a port, in `Host` and `Origin`.
+    /// Adds a host name that is accepted in `Host` and `Origin`, given without a port.
     ///
-    /// A server at a loopback address answers to loopback names if nothing else is said, so that no page reaches it by
-    /// rebinding its DNS name. Any other answers to every name until it is told one; then to its own host and those.
+    /// Without this setting, a server at a loopback address accepts only loopback names, which prevents DNS rebinding.
+    /// Any other server accepts every name until one is added; then it accepts its own name and those added.
     ///
     /// # Errors
     ///
-    /// [`InvalidUri`] when it is no host: a scheme, a port or a path is not part of one.
+    /// [`InvalidUri`] if the text is not a host name; a scheme, port or path is not part of one.
     pub fn answering_to(mut self, host: &str) -> Result<Self, InvalidUri> {
         self.hosts = self.hosts.with_name(host)?;
         Ok(self)
     }
 
-    /// Lets pages of these origins call, and read the answers (CORS). If nothing is said, pages on the user's own
-    /// machine may.
+    /// Sets the origins whose pages may call the server and read its responses (CORS).
     ///
-    /// The list is one with the check of `Origin` that keeps out rebound names: an origin on it passes, and no other
-    /// does that did not before.
+    /// By default, these are the pages on the user's own machine.
+    ///
+    /// The check against DNS rebinding uses the same list: an origin on it is accepted in `Origin`. The list does not
+    /// admit any other origin.
     #[must_use]
     pub fn with_browser_origins(mut self, origins: BrowserOrigins) -> Self {
         self.hosts = self.hosts.with_browser_origins(origins);
         self
     }
 
-    /// Returns `true` if pages of this origin may read answers.
+    /// Returns `true` if pages of this origin may read responses.
     #[must_use]
     pub fn is_open_to(&self, origin: &str) -> bool {
         self.hosts.is_open_to(origin)
     }
 
-    /// Host names that requests may arrive under, without ports: its own, those that it was told, and those of
-    /// loopback, by which a proxy on the same machine connects. For a service with a check of `Host` of its own:
-    /// `StreamableHttpServerConfig::default().with_allowed_hosts(resource.host_names())` lets rmcp answer at the
-    /// resource's public name.
+    /// Returns the host names that requests may use, without ports.
+    ///
+    /// They are the resource's own name, the names added, and the loopback names, which a proxy on the same machine
+    /// uses. Pass them to a service that checks `Host` itself:
+    /// `StreamableHttpServerConfig::default().with_allowed_hosts(resource.host_names())` lets rmcp accept the public
+    /// name.
     pub fn host_names(&self) -> impl Iterator<Item = String> {
         self.hosts.names().map(|name| name.trim_matches(['[', ']']).to_owned())
     }
@@ -162,7 +167,7 @@ impl Resource {
         &self.proof_rules
     }
 
-    /// The scheme of this name, if this resource reads it.
+    /// Parses an authentication scheme; `None` if this resource does not accept it.
     pub(crate) fn scheme(&self, name: &[u8]) -> Option<TokenType> {
         if name.eq_ignore_ascii_case(b"Bearer") {
             return Some(TokenType::Bearer);
@@ -171,12 +176,12 @@ impl Resource {
         is_dpop.then_some(TokenType::Dpop)
     }
 
-    /// Whether proofs are read. Only the feature `dpop` switches that on.
+    /// Returns `true` if DPoP proofs are read, which requires the feature `dpop`.
     pub(crate) const fn speaks_dpop(&self) -> bool {
         self.metadata.dpop_signing_alg_values_supported.is_some()
     }
 
-    /// Whether every token has to be bound to a key.
+    /// Returns `true` if every token must be bound to a key.
     pub(crate) const fn requires_dpop(&self) -> bool {
         self.metadata.dpop_bound_access_tokens_required
     }
@@ -185,40 +190,40 @@ impl Resource {
         &self.hosts
     }
 
-    /// Its identifier, which is the audience of its tokens.
+    /// Returns the resource identifier, which is the audience of its tokens.
     #[must_use]
     pub const fn uri(&self) -> &ResourceUri {
         &self.metadata.resource
     }
 
-    /// What it says about itself (RFC 9728 §2).
+    /// Returns the protected resource metadata (RFC 9728 §2).
     #[must_use]
     pub const fn metadata(&self) -> &ProtectedResourceMetadata {
         &self.metadata
     }
 
-    /// Where it says so, and what every challenge points to.
+    /// Returns the URL of the metadata, which every challenge contains.
     #[must_use]
     pub const fn metadata_url(&self) -> &EndpointUrl {
         &self.metadata_url
     }
 
-    /// The paths to serve the metadata at: the path-inserted one, and the root one when it differs.
+    /// Returns the paths of the metadata: the path-inserted one, and the root path if it differs.
     pub fn metadata_paths(&self) -> impl Iterator<Item = &str> {
         // R-PRM-1
         let (own, root) = (self.metadata_url.path(), self.root_url.path());
         core::iter::once(own).chain((root != own).then_some(root))
     }
 
-    /// The scopes that a client without a good token is told to ask for, if the request needs `required`.
+    /// Returns the scopes for a challenge, given those that the request needs.
     pub(crate) fn scopes_challenged(&self, required: &ScopeSet) -> ScopeSet {
-        // Beyond the bounds of a set, what the request needs is named alone.
+        // If the union exceeds the limits of a set, only the scopes that the request needs are named.
         let scopes = required.union(&self.challenged);
-        // R-PRM-2: refresh tokens are between client and authorization server.
+        // R-PRM-2: `offline_access` concerns only client and authorization server.
         scopes.as_ref().unwrap_or(required).filter(|scope| scope != Scope::OFFLINE_ACCESS)
     }
 
-    /// A challenge that points to the metadata and says nothing else yet.
+    /// Creates a challenge that contains only the metadata URL.
     pub(crate) fn challenge(&self) -> BearerChallenge {
         BearerChallenge::new().with_resource_metadata(self.metadata_url.clone())
     }
@@ -238,7 +243,7 @@ mod tests {
         let more = resource.with_scopes_challenged(&set("r w offline_access"));
         assert_eq!(more.scopes_challenged(&set("r")).as_str(), "r w");
         assert_eq!(more.scopes_challenged(&set("x r")).as_str(), "x r w");
-        // What does not fit into a challenge is left out; what the request needs is not.
+        // Added scopes are omitted if they exceed the limits of a challenge; those that the request needs remain.
         let many: Vec<String> =
             (0..ScopeSet::MAX_SCOPES).map(|scope| format!("s{scope}")).collect();
         let many = set(&many.join(" "));
