@@ -1,4 +1,4 @@
-//! The metadata by which this client introduces itself: in its document, and in a registration (RFC 7591 §2).
+//! Client metadata (RFC 7591 §2): the client's metadata document and its registrations.
 
 use oauth_types::{
     ApplicationType, AuthMethod, AuthorizationServerMetadata, ClientIdMetadata, ClientMetadata,
@@ -10,9 +10,11 @@ use crate::config::{ClientConfig, Grant};
 use crate::goal::Login;
 
 impl ClientConfig {
-    /// Returns the document to serve at [`metadata_url`](Self::metadata_url), `None` where there is no such URL or no
-    /// user. A client with a signing key offers both methods, `none` and `private_key_jwt` (OpenID RP Metadata Choices),
-    /// and names its key, or [`keys_url`](Self::keys_url): it signs where the server takes no public clients.
+    /// Returns the document to serve at [`metadata_url`](Self::metadata_url).
+    ///
+    /// `None` without such a URL, or for a grant without a user. A client with a signing key offers both methods,
+    /// `none` and `private_key_jwt` (OpenID RP Metadata Choices), and names its key, or [`keys_url`](Self::keys_url):
+    /// it signs where the server takes no public clients.
     ///
     /// # Errors
     ///
@@ -44,7 +46,7 @@ impl ClientConfig {
     }
 }
 
-/// The part of this client's metadata that is the same for every server.
+/// Returns the part of the client metadata that is the same for every server.
 fn description(config: &ClientConfig, redirect_uri: &RedirectUri) -> ClientMetadata {
     let mut sent = ClientMetadata::new(core::slice::from_ref(redirect_uri));
     sent.client_name = Some(config.client_name.clone());
@@ -69,8 +71,8 @@ pub(crate) fn registration(
 ) -> ClientMetadata {
     let (config, server) = (&login.goal.config, &login.metadata);
     let mut sent = description(config, redirect_uri);
-    // A public client where the server knows one, else what it lists first of what we speak: the Python SDK's
-    // servers list Basic last, and want `client_id` in the body beside it.
+    // A public client where the server supports that, else the first listed method that this client supports: servers
+    // of the Python SDK list Basic last, and require `client_id` in the body beside it.
     let spoken = [AuthMethod::None, AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost];
     let listed = server.auth_methods();
     sent.token_endpoint_auth_method = Some(AuthMethod::None)
@@ -83,11 +85,12 @@ pub(crate) fn registration(
     sent
 }
 
-/// Scopes to register: what is asked for now and what the resource lists, where the server lists all that is asked for.
-/// Of a resource that lists nothing the server's own list is all that is known: without it each step-up would register
-/// anew. Some servers hold clients to what they registered, and give nothing to those that registered nothing; a login for
-/// more registers anew ([`registered_scope`](crate::Account::registered_scope)). Others refuse scopes that they do not
-/// list themselves.
+/// Returns the scopes to register: the requested ones and those that the resource lists.
+///
+/// `None` unless the server lists every requested scope, because some servers refuse scopes that they do not list. If
+/// the resource lists no scopes, the server's own list stands for them: otherwise each step-up would register anew.
+/// Some servers hold clients to the registered scopes, and grant none to clients that registered none; a login for more
+/// registers anew ([`registered_scope`](crate::Account::registered_scope)).
 fn scope_to_register(
     server: &AuthorizationServerMetadata,
     resource: &ProtectedResourceMetadata,
@@ -96,13 +99,13 @@ fn scope_to_register(
     let scope = scope.filter(|scope| scope.iter().all(|one| server.lists_scope(one)))?;
     let listed = resource.scopes_supported.as_ref().or(server.scopes_supported.as_ref());
     let listed = listed.into_iter().flatten().map(String::as_str);
-    // Asked for only where a refresh token is wanted.
+    // `offline_access` is requested only where a refresh token is wanted.
     let listed = listed.filter(|one| server.lists_scope(one) && *one != Scope::OFFLINE_ACCESS);
     let all: Vec<&str> = scope.iter().chain(listed).collect();
     Some(ScopeSet::parse(&all.join(" ")).unwrap_or_else(|_| scope.clone()))
 }
 
-/// The same registration without the members that a server refused by this error; `None` where nothing else is left.
+/// Returns the metadata without the members that this error refuses; `None` if that changes nothing.
 pub(crate) fn with_less(
     sent: &ClientMetadata,
     error: &RegistrationErrorCode,
@@ -112,7 +115,7 @@ pub(crate) fn with_less(
         "invalid_scope" => less.scope = None,
         "invalid_client_metadata" => {
             (less.scope, less.application_type) = (None, None);
-            // Absent members mean the authorization code and `code` (RFC 7591 §2).
+            // The defaults of absent members are the authorization code and `code` (RFC 7591 §2).
             (less.grant_types, less.response_types) = (None, None);
             if less.token_endpoint_auth_method != Some(AuthMethod::PrivateKeyJwt) {
                 less.token_endpoint_auth_methods_supported = None;

@@ -1,4 +1,4 @@
-//! What the host decides before a login.
+//! Client configuration: grant, credentials, metadata, pinned issuers and server profiles.
 
 use client_auth::ClientCredentials;
 #[cfg(feature = "dpop")]
@@ -14,32 +14,33 @@ use crate::keys::Keys;
 use crate::profile::ServerProfile;
 use crate::session::{Account, Record, Tokens};
 
-/// Whom the tokens are for, and by what right.
+/// Grant by which the client obtains tokens.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Grant {
-    /// A user, who agrees in a browser (RFC 6749 §4.1).
+    /// The authorization code grant (RFC 6749 §4.1): the resource owner consents in a browser.
     AuthorizationCode {
-        /// Where the browser comes back to. Loopback for installed programs (RFC 8252 §7.3).
+        /// The redirect URI, on a loopback host for installed programs (RFC 8252 §7.3).
         redirect_uri: RedirectUri,
     },
-    /// The client itself (RFC 6749 §4.4): nobody is asked, and its credentials are pre-registered.
+    /// The client credentials grant (RFC 6749 §4.4), with pre-registered credentials and without a user.
     ClientCredentials,
-    /// A workload, by the token of the platform that it runs on (RFC 7523 §2.1).
+    /// An assertion of the workload's platform (RFC 7523 §2.1).
     WorkloadIdentity,
-    /// A user of an enterprise, by the enterprise's own say (MCP enterprise-managed authorization): its
-    /// identity provider turns the user's ID token into an assertion for the authorization server (RFC 8693,
-    /// RFC 7523 §2.1).
+    /// An identity assertion (MCP enterprise-managed authorization).
+    ///
+    /// The enterprise's identity provider exchanges the user's ID token for an assertion (RFC 8693), which the
+    /// authorization server takes for tokens (RFC 7523 §2.1).
     EnterpriseManaged(IdentityProvider),
 }
 
 impl Grant {
-    /// Whether a user is sent through a browser.
+    /// Returns `true` if the grant sends the user to a browser.
     pub(crate) const fn needs_browser(&self) -> bool {
         matches!(self, Self::AuthorizationCode { .. })
     }
 
-    /// What the token endpoint sees of it in the end.
+    /// Returns the `grant_type` of the token request.
     pub(crate) const fn kind(&self) -> GrantType {
         match self {
             Self::AuthorizationCode { .. } => GrantType::AuthorizationCode,
@@ -49,20 +50,20 @@ impl Grant {
     }
 }
 
-/// An enterprise's identity provider, as its administrator describes it to the client.
+/// Identity provider of an enterprise, as its administrator describes it to the client.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct IdentityProvider {
-    /// Who it is; ID tokens come from there.
+    /// Issuer of the provider and of its ID tokens.
     pub issuer: Issuer,
-    /// Where it exchanges tokens.
+    /// Token endpoint for the token exchange (RFC 8693 §2).
     pub token_endpoint: EndpointUrl,
-    /// Who this client is there.
+    /// Credentials of this client at the provider.
     pub client: ClientCredentials,
 }
 
 impl IdentityProvider {
-    /// A provider.
+    /// Creates a provider.
     #[must_use]
     pub const fn new(
         issuer: Issuer,
@@ -73,51 +74,59 @@ impl IdentityProvider {
     }
 }
 
-/// How this client introduces itself. Everything else is found out from the server.
+/// Configuration of a client; everything else is discovered from the server.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ClientConfig {
-    /// The name that users see on a consent page.
+    /// Name that users see on a consent page.
     pub client_name: String,
-    /// Whom its tokens are for.
+    /// Grant by which the client obtains tokens.
     pub grant: Grant,
-    /// Credentials that an authorization server's operator gave out, each for that server only.
+    /// Pre-registered credentials, each for exactly one authorization server.
     pub pre_registered: Vec<(Issuer, ClientCredentials)>,
-    /// The URL of this client's own metadata document, used where the server supports it.
+    /// URL of this client's metadata document, used where the server supports such documents.
     pub metadata_url: Option<ClientMetadataUrl>,
-    /// The URL at which the host publishes this client's keys (`jwks_uri`, RFC 7591 §2). Registrations and the metadata
-    /// document name it instead of the keys, so that keys change without another registration. Without a signing key
-    /// it counts for nothing.
-    pub keys_url: Option<EndpointUrl>,
-    /// What to send to a registration endpoint, as it is. By default what follows from the rest; set it to what
-    /// [`RegistrationError::Rejected`](crate::RegistrationError::Rejected) hands back, changed.
-    pub registration: Option<ClientMetadata>,
-    /// The issuer to trust for a resource (and all below it) whose documents name another one: misspelt by a slash
-    /// or a letter's case, or of one tenant where the server's metadata names the whole vendor.
+    /// URL at which the host publishes this client's keys (`jwks_uri`, RFC 7591 §2).
     ///
-    /// Its metadata is looked for at its own well-known URLs and, where those have none, at those of the issuers on
-    /// the same origin that the resource names. It has to name this very issuer: nothing turns the comparison off.
+    /// Registrations and the metadata document name this URL instead of the keys, so that keys change without another
+    /// registration. Ignored without a signing key.
+    pub keys_url: Option<EndpointUrl>,
+    /// Metadata to register, sent unchanged; by default it follows from the configuration.
+    ///
+    /// After a refusal, set it to a changed copy of the metadata in
+    /// [`RegistrationError::Rejected`](crate::RegistrationError::Rejected).
+    pub registration: Option<ClientMetadata>,
+    /// Issuers to trust for a resource (and all below it) whose documents name another one.
+    ///
+    /// Such documents misspell the issuer by a slash or a letter's case, or name a tenant where the server's metadata
+    /// names the whole vendor.
+    ///
+    /// The metadata is fetched from the well-known URLs of the pinned issuer and, where those have none, from those of
+    /// the issuers on the same origin that the resource names. The metadata has to name the pinned issuer: no setting
+    /// turns this comparison off.
     pub pinned_issuers: Vec<(ResourceUri, Issuer)>,
     /// Exceptions for authorization servers, each for exactly this issuer; see
     /// [`with_server_profile`](Self::with_server_profile).
     pub server_profiles: Vec<(Issuer, ServerProfile)>,
-    /// Whether to ask for a refresh token where the server lists `offline_access`.
+    /// Requests a refresh token where the server lists `offline_access`.
     pub wants_refresh_token: bool,
-    /// Whether a server on the network may lead this client to addresses of its own machine and network. Not
-    /// needed for a server that is there itself.
+    /// Allows a server on the network to name URLs at addresses of this machine or its network.
+    ///
+    /// Unnecessary for a server that is at such an address itself.
     pub allows_local_addresses: bool,
     pub(crate) keys: Keys,
 }
 
 impl ClientConfig {
-    /// A client that acts for users and registers itself with each server it meets.
+    /// Creates a client that acts for users and registers itself with each authorization server.
     #[must_use]
     pub fn new(client_name: impl Into<String>, redirect_uri: RedirectUri) -> Self {
         Self::with(client_name.into(), Grant::AuthorizationCode { redirect_uri }, Vec::new())
     }
 
-    /// A client that acts for itself, with the credentials that the operator of this authorization server gave
-    /// out.
+    /// Creates a client for the client credentials grant (RFC 6749 §4.4).
+    ///
+    /// The operator of the authorization server issued the credentials.
     #[must_use]
     pub fn for_itself(
         client_name: impl Into<String>,
@@ -127,7 +136,7 @@ impl ClientConfig {
         Self::with(client_name.into(), Grant::ClientCredentials, vec![(issuer, credentials)])
     }
 
-    /// A client that acts for a workload, by tokens of its platform that this authorization server trusts.
+    /// Creates a client for a workload, whose platform's tokens this authorization server trusts.
     #[must_use]
     pub fn for_workload(
         client_name: impl Into<String>,
@@ -137,8 +146,9 @@ impl ClientConfig {
         Self::with(client_name.into(), Grant::WorkloadIdentity, vec![(issuer, credentials)])
     }
 
-    /// A client that acts for users of an enterprise, by the word of its identity provider, with the
-    /// credentials that the operator of this authorization server gave out.
+    /// Creates a client for users of an enterprise, authorized by its identity provider.
+    ///
+    /// The operator of the authorization server issued the credentials.
     #[must_use]
     pub fn for_enterprise(
         client_name: impl Into<String>,
@@ -150,8 +160,10 @@ impl ClientConfig {
         Self::with(client_name.into(), grant, vec![(issuer, credentials)])
     }
 
-    /// The key that client assertions are signed with
-    /// ([`ClientCredentials::with_assertions`](client_auth::ClientCredentials::with_assertions)).
+    /// Sets the key that signs client assertions (RFC 7523 §2.2).
+    ///
+    /// Used with credentials of
+    /// [`ClientCredentials::with_assertions`](client_auth::ClientCredentials::with_assertions).
     #[cfg(feature = "jwt")]
     #[must_use]
     pub fn with_signing_key(mut self, key: SigningKey) -> Self {
@@ -159,8 +171,9 @@ impl ClientConfig {
         self
     }
 
-    /// Returns the key set to serve at [`keys_url`](Self::keys_url) (RFC 7517 §5), as JSON. `None` without a signing key,
-    /// or with one whose public half is not known here: Ed25519 keys.
+    /// Returns the JSON key set to serve at [`keys_url`](Self::keys_url) (RFC 7517 §5).
+    ///
+    /// `None` without a signing key, or for an Ed25519 key, whose public half is unknown here.
     ///
     /// # Examples
     ///
@@ -183,8 +196,10 @@ impl ClientConfig {
         self.keys.key_set().map(|keys| keys.to_string())
     }
 
-    /// The key that tokens are bound to, where the authorization server takes proofs of possession (RFC 9449).
-    /// Elsewhere, and where that server answers with a bearer token all the same, tokens are bearer tokens.
+    /// Sets the DPoP key that tokens are bound to (RFC 9449).
+    ///
+    /// Tokens are bearer tokens where the authorization server does not support proofs of possession, and where it
+    /// issues a bearer token nevertheless.
     #[cfg(feature = "dpop")]
     #[must_use]
     pub fn with_proof_key(mut self, key: ProofKey) -> Self {
@@ -192,8 +207,9 @@ impl ClientConfig {
         self
     }
 
-    /// Makes the exceptions of `profile` for this issuer, compared byte for byte, and for no other. An earlier profile
-    /// for it is replaced.
+    /// Sets the profile of exactly this issuer, compared byte for byte.
+    ///
+    /// Replaces an earlier profile of the issuer.
     ///
     /// ```
     /// # use client_flow::{ClientConfig, ServerProfile};
@@ -213,30 +229,33 @@ impl ClientConfig {
         self
     }
 
-    /// Whether a record is of this client: not, where another one is pre-registered with that server now, or its
-    /// tokens are by another grant, or bound to another key.
+    /// Returns `true` if the record belongs to this client as it is configured now.
+    ///
+    /// A record belongs to another client if other credentials are pre-registered with the server now, or if its tokens
+    /// were issued for another grant or are bound to another key.
     #[must_use]
     pub fn owns(&self, record: &Record) -> bool {
         let (issuer, client) = (&record.account.server.issuer, &record.account.client);
         let is_ours = match self.registered_with(issuer) {
             Some(own) => own.client_id() == client.client_id(),
-            // Without a user nobody registers by themselves.
+            // A client without a user cannot register itself.
             None => self.grant.needs_browser(),
         };
         let fits = |tokens: &Tokens| self.keys.fit(tokens) && tokens.grant == self.grant.kind();
         is_ours && record.tokens.as_ref().is_none_or(fits)
     }
 
-    /// Returns `true` if the client of this account registered itself (RFC 7591), so that it can do so again.
+    /// Returns `true` if the client of this account registered itself (RFC 7591) and can register again.
     pub(crate) fn registered_itself(&self, account: &Account) -> bool {
         self.grant.needs_browser()
             && self.registered_with(&account.server.issuer).is_none()
-            // The URL of a document is the host's to say.
+            // A `client_id` that is the URL of a metadata document comes from the configuration.
             && !account.client.client_id().as_str().starts_with("https://")
     }
 
-    /// Returns `true` if the client of this account is registered for where the browser comes back to now: not every
-    /// server lets the port of a loopback address change (RFC 8252 §7.3).
+    /// Returns `true` if the client of this account is registered with the configured redirect URI.
+    ///
+    /// Some servers do not allow another port of a loopback address (RFC 8252 §7.3).
     pub(crate) fn comes_back_to(&self, account: &Account) -> bool {
         match (&account.redirect_uri, &self.grant) {
             (Some(registered), Grant::AuthorizationCode { redirect_uri }) => {
@@ -246,7 +265,7 @@ impl ClientConfig {
         }
     }
 
-    /// Returns `true` if an authorization request can be made by this record without a look at the server's metadata.
+    /// Returns `true` if the record suffices for an authorization request without fetching metadata.
     pub(crate) fn is_current(&self, record: &Record, now: UnixTime) -> bool {
         let account = &record.account;
         !record.client_refused
@@ -255,8 +274,9 @@ impl ClientConfig {
             && self.comes_back_to(account)
     }
 
-    /// The account with the profile that its server has now, and with the credentials that its operator gave out last:
-    /// a secret may have been replaced.
+    /// Returns the account with the server profile and the credentials that are configured now.
+    ///
+    /// The operator may have replaced a secret.
     pub(crate) fn current(&self, mut account: Account) -> Account {
         if let Some(own) = self.registered_with(&account.server.issuer)
             && own.client_id() == account.client.client_id()
@@ -267,12 +287,12 @@ impl ClientConfig {
         account
     }
 
-    /// The credentials that this server's operator gave out.
+    /// Returns the credentials that are pre-registered with this issuer.
     pub(crate) fn registered_with(&self, issuer: &Issuer) -> Option<&ClientCredentials> {
         self.pre_registered.iter().find(|(own, _)| own == issuer).map(|(_, client)| client)
     }
 
-    /// The exceptions for this server.
+    /// Returns the profile of this issuer.
     pub(crate) fn profile_of(&self, issuer: &Issuer) -> ServerProfile {
         let mut profiles = self.server_profiles.iter();
         profiles
@@ -281,7 +301,7 @@ impl ClientConfig {
             .unwrap_or_default()
     }
 
-    /// The issuer that is pinned for this resource, or for the narrowest one around it.
+    /// Returns the issuer that is pinned for this resource, or for the narrowest resource that covers it.
     pub(crate) fn pinned_for(&self, resource: &ResourceUri) -> Option<&Issuer> {
         let around = self.pinned_issuers.iter().filter(|(pinned, _)| pinned.covers(resource));
         around.max_by_key(|(pinned, _)| pinned.as_str().len()).map(|(_, issuer)| issuer)

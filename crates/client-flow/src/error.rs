@@ -19,13 +19,13 @@ pub use self::kind::FlowErrorKind;
 pub use self::registration::RegistrationError;
 use crate::stage::FlowStage;
 
-/// Failure of a login, refresh or step-up: the flow ended without tokens.
+/// Failure of a login, refresh or step-up, which ended without tokens.
 ///
-/// It holds no secret and no unvalidated text, and its `Display` says who has to act, and how.
+/// Contains neither secrets nor unvalidated text. Its `Display` text says who has to act, and how.
 ///
 /// # Examples
 ///
-/// Most hosts show the text, try again where that may help, and match the few reasons that they act on.
+/// Most hosts show the text, retry where that may help, and match the few reasons that they act on.
 ///
 /// ```
 /// use client_flow::{FlowError, FlowErrorKind};
@@ -72,18 +72,18 @@ impl FlowError {
         &self.kind
     }
 
-    /// Returns the reason by value, for what it hands back.
+    /// Returns the reason by value, including the data that it hands back.
     #[must_use]
     pub fn into_kind(self) -> FlowErrorKind {
         self.kind
     }
 
-    /// The error of an address that is no MCP server's.
+    /// Creates the error of an invalid MCP server URL.
     pub(crate) const fn server_url(rule: InvalidUri) -> Self {
         Self::new(FlowStage::Start, FlowErrorKind::ServerUrl(rule))
     }
 
-    /// Strikes the secrets of a request out of what the response says about it.
+    /// Removes the secrets of the request from the server's error response.
     pub(crate) fn without(self, sent: &SentSecrets) -> Self {
         match self.kind {
             FlowErrorKind::Refused(error) => {
@@ -94,7 +94,7 @@ impl FlowError {
     }
 }
 
-/// The stage stands in front of a reason that could occur at several; the others name their subject themselves.
+/// Shows the stage in front of a reason that can occur at several; the others name their subject.
 impl fmt::Display for FlowError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
@@ -117,7 +117,7 @@ impl core::error::Error for FlowError {
     }
 }
 
-/// The same error, without what was sent.
+/// Returns the error response without text that the request contained.
 fn struck_out(
     mut error: ErrorResponse<TokenErrorCode>,
     sent: &SentSecrets,

@@ -1,4 +1,4 @@
-//! The aim of a login, and what is known once its server is found: which client to be there.
+//! Aim of a login, and the choice of client credentials at the discovered server.
 
 use client_auth::ClientCredentials;
 use oauth_types::{
@@ -15,30 +15,30 @@ use crate::stage::FlowStage;
 #[derive(Clone, Debug)]
 pub(crate) struct Goal {
     pub(crate) config: ClientConfig,
-    /// The canonical address of the MCP server.
+    /// The canonical URL of the MCP server.
     pub(crate) target: ResourceUri,
     pub(crate) wanted: Wanted,
-    /// Where the resource's metadata was.
+    /// The URL of the protected resource metadata.
     pub(crate) found_at: Option<EndpointUrl>,
 }
 
 impl Goal {
-    /// The issuer that the host pinned for the server, or for the narrowest resource around it.
+    /// Returns the issuer that is pinned for the server, or for the narrowest resource that covers it.
     pub(crate) fn pinned(&self) -> Option<&Issuer> {
         self.config.pinned_for(&self.target)
     }
 }
 
-/// Scopes that a login asks for.
+/// Scopes that a login requests.
 #[derive(Clone, Debug)]
 pub(crate) enum Wanted {
-    /// What the server asks for first, and what was held before.
+    /// Scopes of a first login: those of the challenge, and those that were held before.
     First { challenged: Option<ScopeSet>, held: Option<ScopeSet>, refused: Vec<Secret> },
-    /// What a step-up decided.
+    /// Scopes that a step-up decided on.
     Exactly(ScopeSet),
 }
 
-/// A login whose server is known.
+/// Login whose authorization server is known.
 #[derive(Clone)]
 pub(crate) struct Login {
     pub(crate) goal: Goal,
@@ -48,8 +48,9 @@ pub(crate) struct Login {
 }
 
 impl Login {
-    /// Returns `true` if a kept registration is good for a login for this scope. One that the server may have
-    /// forgotten is used only where there is no other.
+    /// Returns `true` if a stored registration can be used for a login with this scope.
+    ///
+    /// A registration that the server may have forgotten is used only if the client cannot register again.
     pub(crate) fn relies_on(
         &self,
         kept: &Account,
@@ -64,7 +65,7 @@ impl Login {
         config.comes_back_to(kept) && !(is_spent && may_register && config.registered_itself(kept))
     }
 
-    /// The account of this client, with what is kept of its registration.
+    /// Returns the account of this client, with the stored data of its registration.
     pub(crate) fn account(&self, client: ClientCredentials, kept: Option<&Account>) -> Account {
         let kept = kept.filter(|kept| kept.client.client_id() == client.client_id());
         Account {
@@ -80,7 +81,9 @@ impl Login {
         }
     }
 
-    /// The client of a metadata document: a public one, which signs only where the server takes no such clients.
+    /// Returns the client of a metadata document.
+    ///
+    /// A public client, which signs only where the server takes no public clients.
     fn by_document(&self, url: &ClientMetadataUrl) -> ClientCredentials {
         let takes_public = self.metadata.auth_methods().contains(&AuthMethod::None);
         match !takes_public && self.goal.config.keys.sign_at(&self.metadata) {
@@ -89,7 +92,7 @@ impl Login {
         }
     }
 
-    /// Returns the credentials of this client at this server; `None` where it has to register first.
+    /// Returns the credentials of this client at this server; `None` if it has to register first.
     pub(crate) fn client(
         &self,
         kept: Option<&Record>,
@@ -97,7 +100,7 @@ impl Login {
     ) -> Result<Option<ClientCredentials>, FlowError> {
         let config = &self.goal.config;
         let pre_registered = config.registered_with(&self.server.issuer).cloned();
-        // Without a user, what was given out for one server is for that one alone.
+        // A client without a user has only the credentials that are pre-registered with this server.
         let by_itself = || {
             // C-REG-6: the document is the same for all servers.
             let of_document = config
@@ -109,7 +112,7 @@ impl Login {
                 .filter(|record| !record.client_refused)
                 .map(|record| record.account.client.clone())
                 .filter(|client| !client.has_expired(now))
-                // The URL of a document is the host's to say.
+                // A `client_id` that is the URL of a metadata document comes from the configuration.
                 .filter(|client| !client.client_id().as_str().starts_with("https://"));
             kept.or(of_document)
         };
@@ -119,7 +122,7 @@ impl Login {
             false => pre_registered,
         };
         if let Some(client) = &known {
-            // Before the user is asked for anything.
+            // Checked before the user is involved.
             let checked = config.keys.check(client, &self.metadata);
             checked
                 .map_err(|error| FlowErrorKind::Credentials(error).at(FlowStage::Registration))?;

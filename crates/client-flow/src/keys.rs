@@ -1,4 +1,4 @@
-//! What this client signs with, and how a token request is authenticated.
+//! Keys of the client, and the authentication of its token requests (RFC 7523 §2.2, RFC 9449 §5).
 
 #[cfg(feature = "dpop")]
 use client_auth::ProofKey;
@@ -14,7 +14,7 @@ use oauth_types::{
 use crate::error::FlowErrorKind;
 use crate::session::{Account, ServerEndpoints, Tokens};
 
-/// Keys of this client. They are never part of a record.
+/// Keys of this client; never part of a record.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Keys {
     #[cfg(feature = "jwt")]
@@ -23,16 +23,16 @@ pub(crate) struct Keys {
     pub(crate) proof: Option<ProofKey>,
 }
 
-/// What a signature is made of besides a key.
+/// Inputs of a signature besides the key.
 pub(crate) struct Signing<'a> {
     pub(crate) entropy: Entropy<32>,
     pub(crate) now: UnixTime,
-    /// What the server asked a proof to carry.
+    /// The nonce that the server requires in the proof (RFC 9449 §8).
     pub(crate) nonce: Option<&'a HeaderValue>,
 }
 
 impl Keys {
-    /// Whether these credentials can be used at this server, before the user is asked for anything.
+    /// Checks that these credentials can be used at this server, before the user is involved.
     pub(crate) fn check(
         &self,
         client: &ClientCredentials,
@@ -50,9 +50,10 @@ impl Keys {
         Err(NoUsableMethod::KeyMissing)
     }
 
-    /// Adds to a client's metadata that it can sign as well (OpenID RP Metadata Choices), and where its public key is: at
-    /// `keys_url`, else in the metadata itself. The method that it prefers stays; where it has none, it signs. Without a
-    /// key that can be published nothing is added.
+    /// Adds `private_key_jwt` and the public key to client metadata (OpenID RP Metadata Choices).
+    ///
+    /// The key is at `keys_url`, else in the metadata itself. A preferred method stays; without one, the client signs.
+    /// Without a publishable key the metadata stays unchanged.
     pub(crate) fn offer(&self, sent: &mut ClientMetadata, keys_url: Option<&EndpointUrl>) {
         #[cfg(feature = "jwt")]
         if let Some(key) = &self.assertion
@@ -61,7 +62,7 @@ impl Keys {
             let preferred = sent.token_endpoint_auth_method.clone();
             sent.token_endpoint_auth_methods_supported =
                 Some([AuthMethod::PrivateKeyJwt].into_iter().chain(preferred.clone()).collect());
-            // Never both (RFC 7591 §2).
+            // Either `jwks_uri` or `jwks`, never both (RFC 7591 §2).
             sent.jwks_uri = keys_url.map(|url| url.as_str().to_owned());
             sent.jwks = if keys_url.is_none() { self.key_set() } else { None };
             sent.token_endpoint_auth_method = preferred.or(Some(AuthMethod::PrivateKeyJwt));
@@ -73,14 +74,14 @@ impl Keys {
         let _ = (sent, keys_url);
     }
 
-    /// Returns the key set of this client (RFC 7517 §5), `None` without a key that can be published.
+    /// Returns the key set of this client (RFC 7517 §5); `None` without a publishable key.
     #[cfg(feature = "jwt")]
     pub(crate) fn key_set(&self) -> Option<serde_json::Value> {
         let public = self.assertion.as_ref()?.public_key().ok()?;
         Some(serde_json::json!({ "keys": [public] }))
     }
 
-    /// Returns `true` if there is a key that this server takes assertions of.
+    /// Returns `true` if this server accepts assertions signed by the configured key.
     pub(crate) fn sign_at(&self, server: &AuthorizationServerMetadata) -> bool {
         #[cfg(feature = "jwt")]
         return self.assertion.as_ref().is_some_and(|key| key.accepted_by(server).is_ok());
@@ -91,12 +92,12 @@ impl Keys {
         }
     }
 
-    /// Whether a token request of this account carries a signature.
+    /// Returns `true` if token requests of this account carry a signature.
     pub(crate) fn sign_for(&self, account: &Account) -> bool {
         *account.client.method() == AuthMethod::PrivateKeyJwt || self.prove_to(&account.server)
     }
 
-    /// Whether tokens of this server are bound to a key.
+    /// Returns `true` if tokens of this server are bound to the proof key.
     pub(crate) fn prove_to(&self, server: &ServerEndpoints) -> bool {
         #[cfg(feature = "dpop")]
         return self.proof.is_some() && server.takes_proofs;
@@ -107,7 +108,7 @@ impl Keys {
         }
     }
 
-    /// Which key tokens of this type are bound to.
+    /// Returns the thumbprint of the key that tokens of this type are bound to.
     pub(crate) fn binding(&self, token_type: TokenType) -> Option<Box<str>> {
         #[cfg(feature = "dpop")]
         if token_type == TokenType::Dpop {
@@ -117,12 +118,12 @@ impl Keys {
         None
     }
 
-    /// Whether tokens can be shown with these keys: they are bound to none, or to the one that is here.
+    /// Returns `true` if tokens are usable with these keys: bearer tokens, or bound to the configured key.
     pub(crate) fn fit(&self, tokens: &Tokens) -> bool {
         tokens.token_type == TokenType::Bearer || self.binding(tokens.token_type) == tokens.bound_to
     }
 
-    /// Adds to a token request who the client is, by exactly one method, and the proof that it holds its key.
+    /// Adds client authentication by exactly one method, and a DPoP proof where tokens are bound.
     pub(crate) fn authenticate(
         &self,
         account: &Account,

@@ -21,7 +21,7 @@ mod stage;
 mod token;
 mod transport;
 
-// Their types stand in public signatures, so that a user needs no further dependency.
+// Re-exported because their types stand in public signatures: a user needs no further dependency.
 pub use {client_auth, iss_validate, oauth_types, scope_stepup};
 
 #[cfg(feature = "sealed")]

@@ -1,11 +1,11 @@
-//! What a program hears on its loopback port while the browser is away (RFC 8252 §7.3, §8.3).
+//! Loopback redirect: requests to the port of the redirect URI during a login (RFC 8252 §7.3, §8.3).
 //!
-//! A program may listen before, between and after logins too: what it hears then is answered by [`Heard::no_login`], so
-//! that a page that is loaded again does not hang.
+//! A program may also listen before, between and after logins; [`Heard::no_login`] then answers the requests, so that a
+//! reloaded page does not hang.
 //!
 //! | check, in this order | requirement | reply |
 //! |---|---|---|
-//! | a bounded request head with one `Host`, which is the redirect URI's | SEC-024 | 403, or none to what is no HTTP |
+//! | a bounded request head with one `Host`, which is the redirect URI's | SEC-024 | 403; an empty reply if it is not HTTP |
 //! | GET of the redirect URI's path, with a query | SEC-025 | 404 |
 //! | the query carries this login's `state` | C-AUTHZ-5 | 400 |
 
@@ -44,7 +44,7 @@ const NO_LOGIN: &str = "HTTP/1.1 410 Gone\r\n\
     Connection: close\r\n\r\n\
     The application waits for no login now. If you have just logged in, you can close this page; \
     else start the login in the application again.\n";
-/// The same whatever the callback says.
+/// Independent of the callback's content.
 const FINISHED: &str = "HTTP/1.1 200 OK\r\n\
     Content-Type: text/html; charset=utf-8\r\n\
     Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n\
@@ -56,7 +56,7 @@ const FINISHED: &str = "HTTP/1.1 200 OK\r\n\
     <body style='font:1.1rem system-ui;margin:20vh auto;max-width:30rem;padding:0 1rem'>\
     <h1>You can close this page</h1><p>The application has received the answer.";
 
-/// A request to the loopback port of a login, and what to make of it.
+/// Result of a request to the loopback port of a login: the reply, and the callback if it is one.
 #[derive(Debug)]
 #[must_use = "write the reply, and wait on unless there is a callback"]
 pub struct Heard {
@@ -65,43 +65,45 @@ pub struct Heard {
 }
 
 impl Heard {
-    /// The whole HTTP response to write before the connection is closed.
+    /// Returns the complete HTTP response to write before the connection is closed.
     #[must_use]
     pub const fn reply(&self) -> &'static str {
         self.reply
     }
 
-    /// The answer to a request whose head is longer than [`Visit::MAX_HEAD`]: the user is told what to do.
+    /// Creates the answer to a request head longer than [`Visit::MAX_HEAD`], which tells the user what to do.
     pub const fn too_long() -> Self {
         Self { reply: TOO_LONG, callback: None }
     }
 
-    /// The answer to what is no whole request: none.
+    /// Creates the empty answer to an incomplete request.
     pub(crate) const fn not_http() -> Self {
         Self { reply: NOT_HTTP, callback: None }
     }
 
-    /// The answer to every request while no login waits: before one, between two, and when the page of a finished one
-    /// is loaded again.
+    /// Creates the answer to any request while no login waits.
+    ///
+    /// Such requests arrive before a login, between two, and when the page of a finished one is reloaded.
     pub const fn no_login() -> Self {
         Self { reply: NO_LOGIN, callback: None }
     }
 
-    /// Returns `true` if this is the callback that ends the wait.
+    /// Returns `true` if the request is the callback that ends the wait.
     #[must_use]
     pub const fn is_callback(&self) -> bool {
         self.callback.is_some()
     }
 
-    /// The callback that ends the wait, for [`Callback::from_url`]. `None`: wait for another connection.
+    /// Returns the callback URL for [`Callback::from_url`]; on `None`, wait for another connection.
     #[must_use]
     pub fn callback(self) -> Option<String> {
         self.callback
     }
 }
 
-/// The part of a [`Visit`] that a listener needs to know its callback: an owned value, for a task that answers the port
-/// of several logins.
+/// Data of a [`Visit`] by which a listener recognizes its callback.
+///
+/// An owned value, for a task that listens on the port for several logins.
 #[derive(Clone, Debug)]
 pub struct CallbackListener {
     redirect_uri: RedirectUri,
@@ -109,11 +111,13 @@ pub struct CallbackListener {
 }
 
 impl Visit {
-    /// Longest request head that a listener keeps, in bytes: cookies of every local server are sent to this port too.
-    /// Read on where it is longer, and answer with [`Heard::too_long`], as [`CallbackRequest`] does.
+    /// Maximum length of a request head that a listener keeps, in bytes.
+    ///
+    /// Cookies of every local server are sent to this port too. Read longer heads to their end, and answer with
+    /// [`Heard::too_long`], as [`CallbackRequest`] does.
     pub const MAX_HEAD: usize = 64 * 1024;
 
-    /// Returns what a listener needs to know this visit's callback.
+    /// Returns the data by which a listener recognizes the callback of this visit.
     #[must_use]
     pub fn callback_listener(&self) -> CallbackListener {
         CallbackListener {
@@ -122,25 +126,27 @@ impl Visit {
         }
     }
 
-    /// Returns what a request to the port of the redirect URI means, as [`CallbackListener::hear`].
+    /// Judges a request to the port of the redirect URI, as [`CallbackListener::hear`].
     pub fn hear(&self, head: &[u8]) -> Heard {
         self.callback_listener().hear(head)
     }
 }
 
 impl CallbackListener {
-    /// The listener of a login that comes back to this address with this state: for a host that keeps its logins in
-    /// a way of its own. [`Visit::callback_listener`] is the one of a visit.
+    /// Creates the listener of a login with this redirect URI and state.
+    ///
+    /// For a host that stores its logins in its own format; [`Visit::callback_listener`] returns that of a visit.
     #[must_use]
     pub fn new(redirect_uri: RedirectUri, state: &State) -> Self {
         Self { redirect_uri, state: state.as_secret().digest() }
     }
 
-    /// What a request to the port of the redirect URI means: `head` is what came up to and including the empty
-    /// line, at most [`Visit::MAX_HEAD`] bytes of it.
+    /// Judges a request to the port of the redirect URI.
     ///
-    /// Any page that the user has open can ask for this port, under a name of its own that it has rebound, or
-    /// without knowing the state. None of that ends the login, and nothing is repeated to it.
+    /// `head` contains the bytes up to and including the empty line, at most [`Visit::MAX_HEAD`] of them.
+    ///
+    /// Any page that the user has open can send requests to this port, under a host name that it has rebound, or
+    /// without knowing the state. Such requests do not end the login, and the reply repeats nothing of them.
     pub fn hear(&self, head: &[u8]) -> Heard {
         let refuse = |reply| Heard { reply, callback: None };
         let Ok(head) = core::str::from_utf8(head) else { return refuse(NOT_HTTP) };
@@ -150,10 +156,10 @@ impl CallbackListener {
             name.eq_ignore_ascii_case("host").then(|| value.trim())
         });
         let redirect_uri = self.redirect_uri.as_str();
-        // No browser asks this port for any other redirect URI.
+        // A browser reaches this port only by an http redirect URI.
         let Some(own) = redirect_uri.strip_prefix("http://") else { return refuse(FORBIDDEN) };
         let (authority, path) = own.split_at(own.find(['/', '?']).unwrap_or(own.len()));
-        // Another name for this address is a page of somebody else's.
+        // Another host name for this address belongs to a page of an attacker (DNS rebinding).
         let plain = |host: &str| host.strip_suffix(":80").unwrap_or(host).to_ascii_lowercase();
         if hosts.next().map(plain) != Some(plain(authority)) || hosts.next().is_some() {
             return refuse(FORBIDDEN);

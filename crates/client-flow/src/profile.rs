@@ -1,14 +1,26 @@
-//! Exceptions for authorization servers that leave out a part of the specification, each for one named issuer.
+//! Server profiles: exceptions for authorization servers that deviate from the specification, each for one issuer.
 //!
-//! | setting | what is lost | why that is acceptable for the named issuer |
-//! |---|---|---|
-//! | [`with_resource_omitted`](ServerProfile::with_resource_omitted) | the server no longer hears which resource the token is for (RFC 8707) | it refuses requests that say so and binds tokens to a resource by their scope |
-//! | [`with_scope`](ServerProfile::with_scope) | scopes are no longer those that the resource asks for | the host names them from the server's documentation |
-//! | [`with_tenant_placeholder`](ServerProfile::with_tenant_placeholder) | the metadata names no single tenant (RFC 8414 §3.3) | the host pins the issuer, every other byte is compared, and the endpoints are on the issuer's origin |
-//! | [`with_metadata_at`](ServerProfile::with_metadata_at) | the issuer's own well-known places are not asked (RFC 8414 §3) | the host names the URL, from the server's documentation, and the document still has to name the issuer |
-//! | [`with_authorization_endpoint_at`](ServerProfile::with_authorization_endpoint_at) | codes from another origin are sent to this issuer's token endpoint without an `iss` that says whose they are (RFC 9207) | the host names the URL, from the server's documentation, and every other origin is still refused |
-//! | [`with_s256_assumed`](ServerProfile::with_s256_assumed) | a server without PKCE is not noticed before the login | its documentation says that it supports PKCE, which is sent as ever (RFC 7636) |
-//! | [`with_consent_prompt_omitted`](ServerProfile::with_consent_prompt_omitted) | the server may remember an earlier consent and give no refresh token | a forced consent locks users out where an administrator consents for them |
+//! Each setting gives up one protection, which is acceptable for the named issuer only.
+//!
+//! - [`with_resource_omitted`](ServerProfile::with_resource_omitted): the server does not learn which resource the
+//!   token is for (RFC 8707). Acceptable because it refuses requests with `resource` and binds tokens to a resource by
+//!   their scope.
+//! - [`with_scope`](ServerProfile::with_scope): the scopes that the resource names are ignored. Acceptable because the
+//!   host takes the scopes from the server's documentation.
+//! - [`with_tenant_placeholder`](ServerProfile::with_tenant_placeholder): the metadata names no single tenant (RFC 8414
+//!   §3.3). Acceptable because the host pins the issuer, every other byte is compared, and the endpoints are on the
+//!   issuer's origin.
+//! - [`with_metadata_at`](ServerProfile::with_metadata_at): the issuer's own well-known URLs are not requested (RFC
+//!   8414 §3). Acceptable because the host names the URL, from the server's documentation, and the document still has
+//!   to name the issuer.
+//! - [`with_authorization_endpoint_at`](ServerProfile::with_authorization_endpoint_at): codes from another origin are
+//!   sent to this issuer's token endpoint without an `iss` that identifies their issuer (RFC 9207). Acceptable because
+//!   the host names the URL, from the server's documentation, and every other origin is still refused.
+//! - [`with_s256_assumed`](ServerProfile::with_s256_assumed): a server without PKCE is not detected before the login.
+//!   Acceptable because its documentation says that it supports PKCE, which is always sent (RFC 7636).
+//! - [`with_consent_prompt_omitted`](ServerProfile::with_consent_prompt_omitted): the server may remember an earlier
+//!   consent and issue no refresh token. Acceptable because a forced consent locks users out where an administrator
+//!   consents for them.
 //!
 //! Everything else stays strict, and other issuers are not affected.
 
@@ -51,19 +63,21 @@ pub struct ServerProfile {
 }
 
 impl ServerProfile {
-    /// A profile without exceptions, as every server has that the host says nothing about.
+    /// Creates a profile without exceptions, which is the default of every server.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The profile of Microsoft Entra ID: no resource indicator, PKCE without its list, `{tenantid}` for a pinned
-    /// issuer, and no forced consent.
+    /// Returns the profile of Microsoft Entra ID.
     ///
-    /// Entra answers AADSTS9010010 to a `resource` that is not the application of the scope, has no `code_challenge_methods_supported` in its
-    /// metadata, and asks for an administrator where `prompt=consent` is sent. Add
-    /// [`with_scope`](Self::with_scope), such as `api://…/.default`, where the MCP server lists scopes without the
-    /// application's prefix.
+    /// It omits the resource indicator, assumes PKCE with S256, accepts `{tenantid}` for a pinned issuer, and does not
+    /// force a consent.
+    ///
+    /// Entra answers AADSTS9010010 to a `resource` that is not the application of the scope, has no
+    /// `code_challenge_methods_supported` in its metadata, and requires an administrator where `prompt=consent` is
+    /// sent. Add [`with_scope`](Self::with_scope), such as `api://…/.default`, where the MCP server lists scopes
+    /// without the application's prefix.
     #[must_use]
     pub fn entra() -> Self {
         Self::new()
@@ -73,60 +87,68 @@ impl ServerProfile {
             .with_consent_prompt_omitted()
     }
 
-    /// The profile of Amazon Cognito, which supports PKCE without listing it.
+    /// Returns the profile of Amazon Cognito, which supports PKCE without listing it.
     #[must_use]
     pub fn cognito() -> Self {
         Self::new().with_s256_assumed()
     }
 
-    /// Sends no `resource` to this server (RFC 8707), neither with the authorization nor with the token request.
+    /// Omits `resource` (RFC 8707) from authorization and token requests to this server.
     ///
-    /// The token may then be good at other resources of the same server too, unless its scope or the client's
-    /// registration says which one it is for.
+    /// The token may then be valid at other resources of the same server, unless its scope or the client's registration
+    /// determines the resource.
     #[must_use]
     pub fn with_resource_omitted(mut self) -> Self {
         self.resource_omitted = true;
         self
     }
 
-    /// Requests exactly this scope, and `offline_access` where that is wanted and listed, instead of the scopes that
-    /// the resource names. A step-up requests the same again, so it ends after one try.
+    /// Requests exactly this scope instead of the scopes that the resource names.
+    ///
+    /// `offline_access` is added where it is wanted and listed. A step-up requests the same scope again, so it ends
+    /// after one attempt.
     #[must_use]
     pub fn with_scope(mut self, scope: ScopeSet) -> Self {
         self.scope = Some(scope);
         self
     }
 
-    /// Accepts metadata whose `issuer` says `{tenantid}` where the issuer that is pinned for the resource
-    /// ([`ClientConfig::pinned_issuers`](crate::ClientConfig::pinned_issuers)) names its tenant. Every other byte
-    /// is compared, and the endpoints have to be on that issuer's origin.
+    /// Accepts metadata whose `issuer` has `{tenantid}` in the place of the tenant.
+    ///
+    /// The tenant is that of the issuer that is pinned for the resource
+    /// ([`ClientConfig::pinned_issuers`](crate::ClientConfig::pinned_issuers)). Every other byte is compared, and the
+    /// endpoints have to be on that issuer's origin.
     #[must_use]
     pub fn with_tenant_placeholder(mut self) -> Self {
         self.tenant_placeholder = true;
         self
     }
 
-    /// Reads the metadata of this issuer at exactly this URL, which may be on another host. The document's `issuer` still
-    /// has to be this issuer, byte for byte.
+    /// Reads the metadata of this issuer at exactly this URL, which may be on another host.
     ///
-    /// Entra ID v1 needs it, whose issuer is at `sts.windows.net` and whose documents are at `login.microsoftonline.com`;
-    /// so does Meta, whose issuer is `https://www.facebook.com` and whose document is at `mcp.facebook.com`. Pin the
-    /// issuer too ([`ClientConfig::pinned_issuers`](crate::ClientConfig::pinned_issuers)), because the resource names
-    /// another one.
+    /// The document's `issuer` still has to be this issuer, byte for byte.
+    ///
+    /// Entra ID v1 needs it: its issuer is at `sts.windows.net` and its documents are at `login.microsoftonline.com`.
+    /// So does Meta: its issuer is `https://www.facebook.com` and its document is at `mcp.facebook.com`. Pin the issuer
+    /// too ([`ClientConfig::pinned_issuers`](crate::ClientConfig::pinned_issuers)), because the resource names another
+    /// one.
     #[must_use]
     pub fn with_metadata_at(mut self, url: EndpointUrl) -> Self {
         self.metadata_url = Some(url);
         self
     }
 
-    /// Accepts an authorization endpoint on the origin of this URL, although neither the issuer nor its token endpoint
-    /// is on it and the metadata does not promise `iss` (RFC 9207).
+    /// Accepts an authorization endpoint on the origin of this URL.
     ///
-    /// Without it such metadata is refused ([`DiscoveryError::MixUp`](crate::DiscoveryError::MixUp)), because an attacker who
-    /// names the authorization endpoint of an honest server beside its own token endpoint would be sent that server's
-    /// codes. Take the URL from the documentation of the server, never from its metadata or from the error.
+    /// Required where neither the issuer nor its token endpoint is on that origin and the metadata does not promise
+    /// `iss` (RFC 9207).
     ///
-    /// Atlassian's server `https://cf.mcp.atlassian.com` needs it, whose users log in at `mcp.atlassian.com`:
+    /// Without this exception such metadata is refused ([`DiscoveryError::MixUp`](crate::DiscoveryError::MixUp)),
+    /// because an attacker that names the authorization endpoint of an honest server beside its own token endpoint
+    /// would receive that server's codes. Take the URL from the documentation of the server, never from its metadata or
+    /// from the error.
+    ///
+    /// Atlassian's server `https://cf.mcp.atlassian.com` needs it, because its users log in at `mcp.atlassian.com`:
     ///
     /// ```
     /// use client_flow::ServerProfile;
@@ -143,15 +165,16 @@ impl ServerProfile {
         self
     }
 
-    /// Logs in although the metadata has no `code_challenge_methods_supported`. PKCE with S256 is sent all the same;
-    /// a list that leaves S256 out is still refused.
+    /// Assumes PKCE with S256 where the metadata has no `code_challenge_methods_supported`.
+    ///
+    /// PKCE with S256 is sent in any case; a list without S256 is still refused.
     #[must_use]
     pub fn with_s256_assumed(mut self) -> Self {
         self.s256_assumed = true;
         self
     }
 
-    /// Sends no `prompt=consent` with a request for `offline_access` (OpenID Connect Core §11).
+    /// Omits `prompt=consent` from requests for `offline_access` (OpenID Connect Core §11).
     #[must_use]
     pub fn with_consent_prompt_omitted(mut self) -> Self {
         self.consent_prompt_omitted = true;
@@ -164,7 +187,7 @@ impl ServerProfile {
         *self == Self::default()
     }
 
-    /// The scope to request where `found` was found out.
+    /// Returns the scope to request in place of the discovered one.
     pub(crate) fn scope_instead_of(&self, found: Option<ScopeSet>) -> Option<ScopeSet> {
         let Some(fixed) = &self.scope else { return found };
         let is_offline = found.is_some_and(|found| found.contains(Scope::OFFLINE_ACCESS));
@@ -180,22 +203,22 @@ impl ServerProfile {
         server.supports_s256() || (self.s256_assumed && is_unlisted)
     }
 
-    /// The one place to look for the metadata, where the host has named it.
+    /// Returns the only URL to read the metadata from, if the host has named one.
     pub(crate) const fn metadata_url(&self) -> Option<&EndpointUrl> {
         self.metadata_url.as_ref()
     }
 
-    /// The URL on whose origin users may log in, where the host has named it.
+    /// Returns the URL on whose origin users may log in, if the host has named one.
     pub(crate) const fn authorization_endpoint(&self) -> Option<&EndpointUrl> {
         self.authorization_endpoint.as_ref()
     }
 
-    /// Returns `true` if metadata that names no tenant may stand for an issuer that is pinned.
+    /// Returns `true` if metadata with `{tenantid}` may stand for a pinned issuer.
     pub(crate) const fn accepts_tenant_placeholder(&self) -> bool {
         self.tenant_placeholder
     }
 
-    /// The constructor of the profile that is made for this issuer's host.
+    /// Returns the name of the profile constructor for the host of this issuer.
     pub(crate) fn made_for(issuer: &Issuer) -> Option<&'static str> {
         let origin = issuer.origin();
         let host = origin.host();
@@ -207,7 +230,7 @@ impl ServerProfile {
     }
 }
 
-/// Hosts of Microsoft Entra ID, in its clouds.
+/// Hosts of Microsoft Entra ID in its national clouds.
 const ENTRA: [&str; 6] = [
     "login.microsoftonline.com",
     "login.microsoftonline.us",
@@ -218,7 +241,7 @@ const ENTRA: [&str; 6] = [
 ];
 
 impl fmt::Display for ServerProfile {
-    /// The exceptions, for a log.
+    /// Lists the exceptions, for a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_strict() {
             return f.write_str("nothing");

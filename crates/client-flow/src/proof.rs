@@ -1,4 +1,4 @@
-//! Proofs of possession for requests to the MCP server (RFC 9449 §7).
+//! DPoP proofs for requests to the MCP server (RFC 9449 §7).
 
 use client_auth::SigningFailed;
 use http::HeaderValue;
@@ -8,8 +8,10 @@ use crate::config::ClientConfig;
 use crate::session::Session;
 
 impl Session {
-    /// The `DPoP` header for one request, where the token is bound to the key of `config` (RFC 9449 §7); `None`
-    /// for a bearer token, and for a URL that the token is not for. `nonce` is what the server's latest `DPoP-Nonce` said.
+    /// Returns the `DPoP` header for one request with a bound token (RFC 9449 §7).
+    ///
+    /// `None` for a bearer token, for a URL on another origin than the resource's, and without a proof key in `config`.
+    /// `nonce` is the value of the server's latest `DPoP-Nonce` header.
     ///
     /// # Errors
     ///

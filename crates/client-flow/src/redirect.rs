@@ -2,9 +2,11 @@
 //!
 //! | response to a request for the MCP endpoint | leads to |
 //! |---|---|
-//! | the first 307 or 308 to the same URL with a slash more or less at the end of its path, on the same origin and with the same query | that URL, with token, method and body |
+//! | the first 307 or 308 that only adds or removes a slash at the end of the path | that URL, with token, method and body |
 //! | any other 301, 302, 303, 307 or 308 | [`EndpointMoved`] |
-//! | anything else, and any response to a request for another URL | no redirect: [`judge`](crate::judge()) the response |
+//! | any other response, or a response to another URL | no redirect: [`judge`](crate::judge()) the response |
+//!
+//! Such a URL has the same origin and the same query.
 
 use core::fmt;
 
@@ -13,22 +15,23 @@ use oauth_types::{EndpointUrl, Location, ResourceUri};
 
 use crate::judge::Tried;
 
-/// A redirect of the MCP endpoint that is not followed, because a token would go along.
+/// Redirect of the MCP endpoint that is not followed, because the token would be sent along.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct EndpointMoved {
     /// The status of the redirect.
     pub status: StatusCode,
-    /// The target; `None` if the response names no web URL. It shows no query.
+    /// The target, without its query; `None` if the response names no web URL.
     pub location: Option<Location>,
 }
 
-/// Decides on a redirect of the MCP endpoint: `Some` with the URL to send the same request to, `None` if the response
-/// is no redirect of that endpoint.
+/// Returns the URL to send the same request to, if the response is a redirect to follow.
 ///
-/// Frameworks that mount an application at a path answer `/mcp` with a redirect to `/mcp/`, or the reverse. That URL
-/// is the same resource on the same origin, so the token may go there. Set [`Tried::redirect`] before the request is
-/// sent again; a proof of possession is made for the new URL (RFC 9449 §4.2).
+/// `None` means that the response is not a redirect of the MCP endpoint.
+///
+/// Frameworks that mount an application at a path answer `/mcp` with a redirect to `/mcp/`, or the reverse. That URL is
+/// the same resource on the same origin, so the token may be sent there. Set [`Tried::redirect`] before you send the
+/// request again; a DPoP proof is made for the new URL (RFC 9449 §4.2).
 ///
 /// ```
 /// use client_flow::{Tried, endpoint_redirect};
@@ -80,7 +83,7 @@ pub fn endpoint_redirect(
     }
 }
 
-/// Returns `true` if two paths are the same but for one slash at the end.
+/// Returns `true` if two paths differ by at most one slash at the end.
 fn differ_by_slash(one: &EndpointUrl, other: &EndpointUrl) -> bool {
     let [one, other] = [one, other].map(|url| url.path().strip_suffix('/').unwrap_or(url.path()));
     one == other

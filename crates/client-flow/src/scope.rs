@@ -1,4 +1,4 @@
-//! The scopes of a login.
+//! Scope selection of a login.
 
 use oauth_types::{
     AuthorizationServerMetadata, InvalidScope, ProtectedResourceMetadata, Scope, ScopeSet,
@@ -7,8 +7,9 @@ use oauth_types::{
 use crate::goal::{Goal, Wanted};
 use crate::session::join;
 
-/// Scopes of a first request: the challenge's, else all that the resource lists, else none named; and what was
-/// asked for before, in this process or by what is kept of another.
+/// Returns the scopes to request: those of the challenge, else all that the resource lists, else none.
+///
+/// Scopes that were requested before are added, both those of this process and those in the stored record of another.
 pub(crate) fn initial_scope(
     goal: &Goal,
     resource: &ProtectedResourceMetadata,
@@ -28,7 +29,7 @@ pub(crate) fn initial_scope(
         Some(challenged) => Some(challenged),
         None => listed().transpose()?,
     };
-    // C-SCOPE-4: what was asked for before is asked for again.
+    // C-SCOPE-4: scopes that were requested before are requested again.
     let mut scope = match (held, first) {
         (Some(held), Some(first)) => Some(held.union(&first)?),
         (held, first) => held.or(first),
@@ -41,7 +42,7 @@ pub(crate) fn initial_scope(
         let offline = ScopeSet::parse(Scope::OFFLINE_ACCESS)?;
         scope = Some(scope.unwrap_or_default().union(&offline)?);
     }
-    // Row 212: also not because another server listed it.
+    // Row 212: not even if another server listed it.
     if let Some(asked) = &scope
         && asked.contains(Scope::OFFLINE_ACCESS)
         && !server.lists_scope(Scope::OFFLINE_ACCESS)

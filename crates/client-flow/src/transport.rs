@@ -1,28 +1,28 @@
-//! Failures of the network, as the host tells them.
+//! Network failures that the host reports.
 
 use core::fmt;
 
-/// Why a request brought no response. The host says it; it names no peer and holds no text.
+/// Reason for which a request brought no response; names no peer and contains no text.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum TransportError {
-    /// The name of the server, or of a proxy, could not be resolved.
+    /// The host name of the server, or of a proxy, could not be resolved.
     Name,
     /// The connection was refused: nothing listens at that address and port.
     Refused,
-    /// TLS could not be set up: the certificate, its name or the protocol version was not accepted by one side.
+    /// The TLS handshake failed: one side did not accept the certificate, its name or the protocol version.
     Tls,
-    /// The proxy could not be reached, or did not lead to the server.
+    /// The proxy could not be reached, or did not connect to the server.
     Proxy,
-    /// No connection could be made for another reason.
+    /// The connection failed for another reason.
     Connect,
-    /// No complete answer in time.
+    /// The complete response did not arrive in time.
     Timeout,
-    /// The connection broke, or did not speak HTTP.
+    /// The connection was interrupted, or the peer did not speak HTTP.
     Interrupted,
-    /// The name leads to an address of this machine or its network, where the server does not belong.
+    /// The host name resolves to an address of this machine or its network, where the server does not belong.
     LocalAddress,
-    /// The body is longer than [`Exchange::MAX_BODY`](crate::Exchange::MAX_BODY).
+    /// The response body is longer than [`Exchange::MAX_BODY`](crate::Exchange::MAX_BODY).
     TooLarge,
 }
 
@@ -51,7 +51,7 @@ impl fmt::Display for TransportError {
 impl core::error::Error for TransportError {}
 
 impl From<std::io::ErrorKind> for TransportError {
-    /// What the usual kinds of errors of sockets mean.
+    /// Maps the usual error kinds of sockets.
     fn from(kind: std::io::ErrorKind) -> Self {
         use std::io::ErrorKind::{
             AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable, NotFound,

@@ -1,4 +1,4 @@
-//! Errors of a login whose user was away: of its callback, and of the seal that it waited under.
+//! Errors of an authorization response (callback), and of a sealed login.
 
 use core::fmt;
 
@@ -7,7 +7,7 @@ use iss_validate::CallbackRejected;
 use super::{FlowError, FlowErrorKind};
 use crate::stage::FlowStage;
 
-/// Reason for which a callback does not finish a login. Nothing was sent anywhere.
+/// Reason for which a callback does not finish a login; nothing was sent.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum CallbackError {
@@ -40,15 +40,15 @@ impl From<CallbackError> for FlowError {
     }
 }
 
-/// Reason for which a login is not sealed, or a sealed one not opened.
+/// Reason for which a login cannot be sealed, or a sealed login cannot be opened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum SealError {
-    /// The session that the login was to be sealed for has no name.
+    /// The identifier of the session to seal the login for is empty.
     NoSession,
     /// The login is too long to be sealed.
     TooLong,
-    /// No login was sealed with this key for this session, or it was changed.
+    /// The text was not sealed with this key for this session, or it was changed.
     UnknownLogin,
 }
 

@@ -8,7 +8,7 @@ use super::{FlowError, FlowErrorKind};
 use crate::profile::ServerProfile;
 use crate::stage::FlowStage;
 
-/// Reason for which metadata cannot be used: a rule between documents is broken, or something is absent.
+/// Reason for which metadata cannot be used: a broken rule between documents, or an absence.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum DiscoveryError {
@@ -23,57 +23,62 @@ pub enum DiscoveryError {
     NoAuthorizationServer,
     /// No well-known URL of the authorization server has its metadata.
     NoServerMetadata {
-        /// The issuer whose metadata was looked for.
+        /// The issuer whose metadata was searched.
         issuer: Issuer,
     },
     /// The metadata names another issuer than the one it was asked for (RFC 8414 §3.3).
     ///
-    /// The operator of the authorization server or of the MCP server corrects it. Until then a host that trusts
-    /// the issuer received can pin it for the MCP server
+    /// The operator of the authorization server or of the MCP server has to correct it. Until then a host that trusts
+    /// the received issuer can pin it for the MCP server
     /// ([`ClientConfig::pinned_issuers`](crate::ClientConfig::pinned_issuers)).
     IssuerMismatch {
         /// The issuer that was asked for.
         expected: Issuer,
-        /// The issuer that the metadata names, a valid identifier and nothing more.
+        /// The issuer that the metadata names: syntactically valid, otherwise untrusted.
         received: Issuer,
     },
-    /// The metadata is for any tenant of its server (`{tenantid}` in its issuer), which is no issuer. It stands for a
-    /// pinned one by [`ServerProfile::with_tenant_placeholder`](crate::ServerProfile::with_tenant_placeholder), where
-    /// every other byte is the same and the endpoints are on the same origin.
+    /// The metadata names the placeholder `{tenantid}` instead of a tenant in its issuer.
+    ///
+    /// It stands for a pinned issuer by
+    /// [`ServerProfile::with_tenant_placeholder`](crate::ServerProfile::with_tenant_placeholder), where every other
+    /// byte is the same and the endpoints are on the same origin.
     TenantPlaceholder {
         /// The issuer that was asked for.
         issuer: Issuer,
     },
-    /// A server on the network points to this machine, or to an address of a private network.
+    /// A server on the network names a URL at an address of this machine or of a private network.
     LeadsToLocalAddress {
-        /// The URL that it points to.
+        /// The URL that the server names.
         url: EndpointUrl,
     },
-    /// The metadata of a pinned issuer was at a place that only the resource names, and has an endpoint on another
-    /// origin. A host that knows the place from the issuer's documentation names it
+    /// Metadata at a URL that only the resource names has an endpoint on another origin.
+    ///
+    /// The issuer is pinned. A host that knows the metadata URL from the issuer's documentation names it
     /// ([`ServerProfile::with_metadata_at`](crate::ServerProfile::with_metadata_at)).
     LeadsToAnotherOrigin {
         /// The pinned issuer.
         issuer: Issuer,
-        /// The endpoint.
+        /// The endpoint on the other origin.
         url: EndpointUrl,
     },
-    /// The metadata sends users to one origin and their codes to another, neither of them says whose a code is (`iss`,
-    /// RFC 9207), and the issuer is not where users log in: a code of one server could be sent to another (RFC 9700
-    /// §4.4). Nothing was sent anywhere.
+    /// The metadata permits a mix-up attack (RFC 9700 §4.4); nothing was sent.
     ///
-    /// The operator of the authorization server promises `iss` or puts both on one origin. Until then a host that knows
-    /// the authorization endpoint from the server's documentation names it
+    /// Authorization endpoint and token endpoint are on different origins, the authorization endpoint is not on the
+    /// issuer's origin, and the metadata does not promise `iss` (RFC 9207): a code of one server could be sent to
+    /// another.
+    ///
+    /// The operator of the authorization server has to promise `iss` or to put both on one origin. Until then a host
+    /// that knows the authorization endpoint from the server's documentation names it
     /// ([`ServerProfile::with_authorization_endpoint_at`](crate::ServerProfile::with_authorization_endpoint_at)).
     MixUp {
         /// The issuer whose metadata it is.
         issuer: Issuer,
-        /// The endpoint that users would log in at.
+        /// The authorization endpoint, at which users would log in.
         authorization_endpoint: EndpointUrl,
-        /// The endpoint that their codes would be sent to.
+        /// The token endpoint, to which their codes would be sent.
         token_endpoint: EndpointUrl,
     },
-    /// The authorization server lacks this endpoint.
+    /// The authorization server metadata lacks a required endpoint.
     NoEndpoint {
         /// The issuer whose metadata it is.
         issuer: Issuer,
@@ -85,9 +90,10 @@ pub enum DiscoveryError {
         /// The issuer whose metadata it is.
         issuer: Issuer,
     },
-    /// The MCP server takes only tokens that are bound to a key (RFC 9728 §2), and none can be had: the configuration
-    /// has no such key (`ClientConfig::with_proof_key`, feature `dpop`), or the authorization server binds tokens to
-    /// none of its kind.
+    /// The MCP server requires DPoP-bound tokens (RFC 9728 §2), which the client cannot obtain.
+    ///
+    /// The configuration has no proof key (`ClientConfig::with_proof_key`, feature `dpop`), or the authorization server
+    /// does not support its algorithm.
     NoBoundTokens {
         /// The authorization server.
         issuer: Issuer,

@@ -1,4 +1,4 @@
-//! Reasons for which a flow ends, sorted by the party that can do something about it.
+//! Reasons for which a flow ends, sorted by the party that can act on them.
 
 use core::fmt;
 
@@ -15,17 +15,17 @@ use crate::transport::TransportError;
 
 /// Reason of a [`FlowError`].
 ///
-/// What can occur at one stage only has a type of its own.
+/// Reasons that can occur at one stage only have a type of their own.
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
 pub enum FlowErrorKind {
     // The network.
-    /// A request brought no response. Tokens that were held before are still good.
+    /// A request brought no response; tokens that were held before are still valid.
     Transport(TransportError),
     // The peer broke a rule, or lacks a feature.
     /// A server answered with a status that ends the flow.
     Status(StatusCode),
-    /// A document that breaks a rule of its format.
+    /// A document breaks a rule of its format.
     Document {
         /// The URL of the document.
         url: EndpointUrl,
@@ -34,37 +34,41 @@ pub enum FlowErrorKind {
     },
     /// The metadata of the resource or of its authorization server cannot be used.
     Discovery(DiscoveryError),
-    /// The client cannot become one of the authorization server's.
+    /// The client could not register with the authorization server, or has no way to.
     Registration(RegistrationError),
-    /// The browser came back with a callback that does not finish this login. Nothing was sent anywhere.
+    /// The callback does not finish this login; nothing was sent.
     Callback(CallbackError),
-    /// The scopes to ask for are past the bounds.
+    /// The scopes to request exceed the limits.
     Scope(InvalidScope),
-    /// A URL that a server named, or one made from its issuer, cannot be used.
+    /// A URL that a server named, or one derived from its issuer, cannot be used.
     NamedUrl(InvalidUri),
-    // The user or the server said no.
-    /// The authorization server's error response (RFC 6749 §4.1.2.1), from the right server.
+    // Denied by the user, or refused by the server.
+    /// The authorization server's error response (RFC 6749 §4.1.2.1), validated as its own.
     Denied(AuthorizationError),
-    /// The error response of a token endpoint (RFC 6749 §5.2): at [`FlowStage::TokenExchange`] that of the enterprise's
-    /// identity provider, otherwise that of the authorization server.
+    /// The error response of a token endpoint (RFC 6749 §5.2).
+    ///
+    /// At [`FlowStage::TokenExchange`] that of the enterprise's identity provider, otherwise that of the authorization
+    /// server.
     Refused(ErrorResponse<TokenErrorCode>),
     // The host has to do something.
-    /// The address of the MCP server cannot be used.
+    /// The URL of the MCP server cannot be used.
     ServerUrl(InvalidUri),
     /// The credentials cannot be used at this server.
     Credentials(NoUsableMethod),
-    /// A login could not be sealed, or a sealed one not opened.
+    /// A login could not be sealed, or a sealed login could not be opened.
     Seal(SealError),
     /// The cryptographic library did not sign a token request.
     NotSigned,
-    /// The host could not look up its record, and another process may have used the refresh token that is held.
+    /// The host could not load the record.
+    ///
+    /// Another process may have used the held refresh token, so it was not sent.
     NotLoaded,
     /// The session has no refresh token.
     NoRefreshToken,
 }
 
 impl FlowErrorKind {
-    /// The error of a flow that ends at this stage, for this reason.
+    /// Creates the error of a flow that ends at this stage, for this reason.
     pub(crate) const fn at(self, stage: FlowStage) -> FlowError {
         FlowError::new(stage, self)
     }
@@ -81,7 +85,7 @@ impl fmt::Display for FlowErrorKind {
                     false => "the server's operator has to correct that, or the server's address is wrong",
                 })
             }
-            // A query may hold what the user keeps to themselves.
+            // The query is left out because it may hold private data of the user.
             Self::Document { url, error } => {
                 write!(f, "the document at {} cannot be used: {error}", url.without_query())
             }

@@ -1,4 +1,4 @@
-//! Errors of becoming a client of an authorization server (RFC 7591).
+//! Errors of client registration (RFC 7591).
 
 use core::fmt;
 
@@ -8,31 +8,36 @@ use oauth_types::{ClientMetadata, EndpointUrl, ErrorResponse, Issuer, Registrati
 use super::{FlowError, FlowErrorKind};
 use crate::stage::FlowStage;
 
-/// Reason for which the client is not one of the authorization server's.
+/// Reason for which the client is not registered with the authorization server.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum RegistrationError {
-    /// There is no way to become a client of this server: no credentials are configured for it, it takes no
-    /// metadata document or the configuration has none, and it has no registration endpoint.
+    /// The server offers no way to register that this client can use.
+    ///
+    /// No credentials are configured for it, it supports no metadata document or the configuration has none, and it has
+    /// no registration endpoint for this grant.
     NotOffered {
         /// The authorization server.
         issuer: Issuer,
     },
-    /// The registration endpoint is on an origin that is neither the issuer's nor that of its other endpoints or its
-    /// metadata. Nothing was sent there. A host configures credentials for the issuer instead
-    /// ([`ClientConfig::pre_registered`](crate::ClientConfig::pre_registered)).
+    /// The registration endpoint is on an unrelated origin; nothing was sent there.
+    ///
+    /// It is on the origin of neither the issuer, nor its other endpoints, nor its metadata. A host configures
+    /// credentials for the issuer instead ([`ClientConfig::pre_registered`](crate::ClientConfig::pre_registered)).
     Elsewhere {
         /// The issuer whose metadata it is.
         issuer: Issuer,
         /// The registration endpoint.
         url: EndpointUrl,
     },
-    /// The registration endpoint refused, also a second request without the members that a client can do without
-    /// where the first was refused for its metadata. This is the last request and its reason.
+    /// The registration endpoint refused the request (RFC 7591 §3.2.2).
+    ///
+    /// Where the first request was refused for its metadata, a second one without the optional members was refused as
+    /// well. This holds the last request and its reason.
     Rejected {
-        /// The status.
+        /// The status of the response.
         status: StatusCode,
-        /// The server's reason, if it gave one.
+        /// The server's error response, if it sent one.
         error: Option<ErrorResponse<RegistrationErrorCode>>,
         /// The metadata that was sent; change it and try again.
         sent: Box<ClientMetadata>,

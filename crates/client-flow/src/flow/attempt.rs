@@ -1,6 +1,6 @@
-//! Logins that are counted in the record before the browser opens, and what a denial does to the count.
+//! Login attempts that are counted in the record before the browser opens, and the effect of a denial on the count.
 //!
-//! The table is at the head of `session/attempt.rs`.
+//! The table of events is at the head of `session/attempt.rs`.
 
 use iss_validate::AuthorizationError;
 use oauth_types::{AuthorizationErrorCode, ScopeSet};
@@ -13,7 +13,7 @@ use crate::flow::step::{Save, Step};
 use crate::session::{Account, Record};
 use crate::stage::FlowStage;
 
-/// Counts a login in the record, then goes on to the browser.
+/// Counts a login in the record, then continues to the browser.
 pub(crate) fn begin(
     kept: Record,
     account: Account,
@@ -21,12 +21,12 @@ pub(crate) fn begin(
     scope: Option<ScopeSet>,
 ) -> Result<Step, FlowError> {
     let account = account.attempted();
-    // The tokens stay: a login that is not finished takes nothing away.
+    // The tokens stay in the record, because an unfinished login must not remove them.
     let record = Record { account: account.clone(), ..kept };
     Ok(Save::step(record, authorize(account, config, scope)))
 }
 
-/// Ends a login that the right server refused.
+/// Ends a login after a validated error response of the authorization server.
 pub(crate) fn denied(account: Account, error: AuthorizationError) -> Result<Step, FlowError> {
     let knows_client = error.code == AuthorizationErrorCode::AccessDenied;
     if knows_client && account.unfinished_logins > 0 {
@@ -35,7 +35,7 @@ pub(crate) fn denied(account: Account, error: AuthorizationError) -> Result<Step
     Err(FlowErrorKind::Denied(error).at(FlowStage::Authorization))
 }
 
-/// A login that the user denied: the server knew the client, so the login is not counted.
+/// A login that the user denied; it is not counted, because the server knew the client.
 #[derive(Clone)]
 pub(crate) struct Denied {
     pub(crate) account: Account,

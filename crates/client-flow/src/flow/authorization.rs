@@ -1,4 +1,4 @@
-//! The first step from an account to tokens, by the grant of the configuration.
+//! Start of the authorization: the first step from an account to tokens, by the configured grant.
 
 use client_auth::NoUsableMethod;
 use oauth_types::{AuthMethod, FormWriter, GrantType, ScopeSet};
@@ -13,7 +13,7 @@ use crate::session::Account;
 use crate::stage::FlowStage;
 use crate::token::TokenRequest;
 
-/// The first step from an account to tokens with this scope.
+/// Returns the first step from an account to tokens with this scope.
 pub(crate) fn authorize(
     account: Account,
     config: &ClientConfig,

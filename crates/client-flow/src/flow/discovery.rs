@@ -1,13 +1,17 @@
-//! From the address of an MCP server to the authorization server that its metadata names.
+//! Resource discovery: from the URL of an MCP server to the authorization server that its metadata names (RFC 9728).
 //!
 //! | check, in this order | requirement | otherwise |
 //! |---|---|---|
-//! | the challenge's `resource_metadata`, then the path's, then the root's well-known URL, as [`MetadataSearch`] reads them | C-DISC-1, C-DISC-2 | see below |
+//! | URLs in order: the challenge's, well-known with the path, well-known at the root | C-DISC-1, C-DISC-2 | see below |
 //! | the document is a bounded JSON object | C-DISC-10 | the next URL, then `Document` |
 //! | its `resource` covers the server being called | C-DISC-4 | `ResourceMismatch` |
-//! | every URL answered 4xx or with a page: there is no document | C-DISC-12 | the pinned issuer, else the origin of MCP 2025-03-26; `NoResourceMetadata` where the challenge named a URL or an earlier login had metadata |
-//! | any other answer without the document (5xx, 408, 425, 429, a redirect that is not followed) | C-DISC-12 | `Status`; never another origin |
-//! | the host pinned the issuer, or the document names one; the host chooses among several | C-DISC-9, C-DISC-11 | `NoAuthorizationServer` |
+//! | every URL answered 4xx or with a page: no document exists | C-DISC-12 | legacy discovery, see below |
+//! | any other answer (5xx, 408, 425, 429, an unfollowed redirect) | C-DISC-12 | `Status`; never another origin |
+//! | an issuer is pinned or named; the host chooses among several | C-DISC-9, C-DISC-11 | `NoAuthorizationServer` |
+//!
+//! [`MetadataSearch`] reads the URLs. Where no document exists, the flow continues with the pinned issuer, else with
+//! the origin of the resource as in MCP 2025-03-26. It ends with `NoResourceMetadata` where the challenge named a URL
+//! or an earlier login had metadata.
 
 use bytes::Bytes;
 use http::Response;
@@ -25,18 +29,19 @@ use crate::flow::step::Step;
 use crate::goal::{Goal, Wanted};
 use crate::session::{Session, Tokens};
 
-/// Starts a login to the MCP server at `server_url`, with the challenge that its 401 carried, if any.
+/// Starts a login to the MCP server at `server_url`, with the challenge of its 401 response, if any.
 ///
-/// `previous` is the session whose tokens the server does not take any more. What it was asked for is asked for
-/// again, so that a login after a step-up loses nothing; and tokens that a store keeps are used without asking
-/// the user, unless they are these, or ones that these have replaced.
+/// `previous` is the session whose tokens the server no longer accepts. Its scopes are requested again, so that a login
+/// after a step-up loses nothing. Stored tokens are used without asking the user, except the refused tokens and those
+/// that they have replaced.
 ///
-/// A host whose store is shared keeps others out from [`Step::Recall`] to [`Step::Save`], and not while a browser is
-/// open.
+/// A host whose store is shared holds the store's lock from [`Step::Recall`] to [`Step::Save`], and releases it while a
+/// browser is open.
 ///
 /// # Errors
 ///
-/// [`FlowErrorKind::ServerUrl`](crate::FlowErrorKind::ServerUrl) when the address is not https, nor http on a loopback host.
+/// [`FlowErrorKind::ServerUrl`](crate::FlowErrorKind::ServerUrl) when the URL is neither https nor http on a loopback
+/// host.
 pub fn login(
     config: ClientConfig,
     server_url: &str,
@@ -44,7 +49,7 @@ pub fn login(
     previous: Option<&Session>,
 ) -> Result<Step, FlowError> {
     let target = ResourceUri::canonical(server_url).map_err(FlowError::server_url)?;
-    // C-DISC-1. Only on the server's own origin: elsewhere its word proves nothing (RFC 9728 §7.3).
+    // C-DISC-1. Only on the server's own origin, because a document elsewhere proves nothing (RFC 9728 §7.3).
     let named = challenge
         .and_then(|challenge| challenge.resource_metadata.as_ref())
         .filter(|url| url.origin() == target.origin());
@@ -52,14 +57,14 @@ pub fn login(
     let search = MetadataSearch::of_resource(&target, named).map_err(FlowError::server_url)?;
     let challenged = challenge.and_then(|challenge| challenge.scope.clone());
     let held = previous.map(Session::tokens).and_then(Tokens::asks_again);
-    // C-TOKEN-6: also what they have replaced, which a store may hold where a save failed.
+    // C-TOKEN-6: including the tokens that they have replaced, which a store may hold after a failed save.
     let used = |session: &Session| {
         let own = core::iter::once(&session.tokens().access_token);
         own.chain(session.replaced()).cloned().collect()
     };
     let refused = previous.map(used).unwrap_or_default();
     let wanted = Wanted::First { challenged, held, refused };
-    // A server that points to its metadata, or had some before, is none of MCP 2025-03-26.
+    // A server that names its metadata URL, or had metadata before, is newer than MCP 2025-03-26.
     let had_metadata = previous.is_some_and(|it| it.account().resource_metadata.is_some());
     let is_old =
         !had_metadata && challenge.is_none_or(|challenge| challenge.resource_metadata.is_none());
@@ -67,8 +72,9 @@ pub fn login(
     FindResource { goal, search, is_old }.ask()
 }
 
-/// Starts a login for exactly these scopes, from the metadata at `named`, which is on the resource's own
-/// origin, or from where it usually is.
+/// Starts a login for exactly these scopes.
+///
+/// The metadata is read at `named`, which is on the resource's own origin, or at the well-known URLs.
 pub(crate) fn login_for(
     config: ClientConfig,
     server_url: &str,
@@ -81,11 +87,11 @@ pub(crate) fn login_for(
     FindResource { goal, search, is_old: named.is_none() }.ask()
 }
 
-/// The search for protected resource metadata.
+/// Search for protected resource metadata.
 pub(crate) struct FindResource {
     goal: Goal,
     search: MetadataSearch,
-    /// The server may be one of MCP 2025-03-26, which had no such metadata.
+    /// `true` if the server may be one of MCP 2025-03-26, which did not define protected resource metadata.
     is_old: bool,
 }
 
@@ -95,7 +101,7 @@ impl FindResource {
         Exchange::get(&url, Then::Resource(Box::new(self)))
     }
 
-    /// Goes on with a response; `None` where it was longer than any document.
+    /// Continues with a response; `None` if it was longer than [`Exchange::MAX_BODY`].
     pub(crate) fn read(self, response: Option<&Response<Bytes>>) -> Result<Step, FlowError> {
         let Self { goal, search, is_old } = self;
         let step = match response {
@@ -112,14 +118,14 @@ impl FindResource {
                     None => ChooseServer { goal, metadata: document }.or_the_only_one(),
                 }
             }
-            // C-DISC-12: a server in trouble is none of MCP 2025-03-26.
+            // C-DISC-12: a failing server is not taken for one of MCP 2025-03-26.
             Err(MetadataNotFound { is_absent: true, .. }) if is_old => Self::at_old_server(goal),
             Err(MetadataNotFound { failure, .. }) => Err(Sought::Resource.not_found(failure)),
         }
     }
 
     fn at_old_server(goal: Goal) -> Result<Step, FlowError> {
-        // C-DISC-11: the host knows better than any place.
+        // C-DISC-11: the host's pinned issuer takes precedence over any URL.
         match goal.pinned().cloned() {
             Some(issuer) => {
                 let (resource, issuers) = (goal.target.clone(), vec![issuer.clone()]);
@@ -131,7 +137,7 @@ impl FindResource {
     }
 }
 
-/// The resource takes tokens of several authorization servers (RFC 9728 §7.6).
+/// Choice among several authorization servers of one resource (RFC 9728 §7.6).
 #[derive(Debug)]
 #[must_use = "the flow goes on only when the step is taken"]
 pub struct ChooseServer {
@@ -148,7 +154,7 @@ impl ChooseServer {
                 FindServer::start(self.goal, self.metadata, only)
             }
             several => {
-                // What was given out for one of them decides.
+                // Credentials that are pre-registered for exactly one of them decide.
                 let config = &self.goal.config;
                 let mut known = several.iter().filter(|one| config.registered_with(one).is_some());
                 match (known.next().cloned(), known.next()) {
@@ -159,17 +165,17 @@ impl ChooseServer {
         }
     }
 
-    /// The servers, in the order the resource lists them.
+    /// Returns the authorization servers in the order of the resource's metadata.
     #[must_use]
     pub fn servers(&self) -> &[Issuer] {
         &self.metadata.authorization_servers
     }
 
-    /// Goes on with the server at this place of the list.
+    /// Continues with the server at this index of the list.
     ///
     /// # Errors
     ///
-    /// [`DiscoveryError::NoAuthorizationServer`] when the list has no such place.
+    /// [`DiscoveryError::NoAuthorizationServer`] when `index` is out of range.
     pub fn choose(self, index: usize) -> Result<Step, FlowError> {
         // C-DISC-9
         let chosen = self.servers().get(index).cloned();

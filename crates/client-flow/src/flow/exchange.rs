@@ -1,4 +1,4 @@
-//! One request of the flow, and what its response leads to.
+//! HTTP requests of the flow, and the dispatch of their responses.
 
 use core::fmt;
 
@@ -20,15 +20,17 @@ use crate::flow::step::Step;
 use crate::stage::FlowStage;
 use crate::transport::TransportError;
 
-/// A request to send. Follow no redirect (the flow itself goes on from the response of one that it may follow), read at most [`MAX_BODY`](Self::MAX_BODY) bytes, and hand the
-/// response, or the failure, to [`resume`](Self::resume).
+/// HTTP request for the host to send.
+///
+/// Follow no redirect: the flow itself continues from a redirect that it may follow. Read at most
+/// [`MAX_BODY`](Self::MAX_BODY) bytes, and pass the response, or the failure, to [`resume`](Self::resume).
 #[must_use = "the flow goes on only when the step is taken"]
 pub struct Exchange {
     request: Request<Bytes>,
     then: Then,
 }
 
-/// What the response is read as.
+/// State that reads the response.
 pub(crate) enum Then {
     Resource(Box<FindResource>),
     Server(Box<FindServer>),
@@ -53,17 +55,17 @@ impl Exchange {
     /// Longest response body that is read, in bytes.
     pub const MAX_BODY: usize = 128 * 1024;
 
-    /// Returns `true` for the registration of a client whose user logs in next.
+    /// Returns `true` if this registers a client whose user logs in next.
     pub(crate) fn leads_to_browser(&self) -> bool {
         matches!(&self.then, Then::Registration(registering) if registering.needs_browser())
     }
 
-    /// A GET of a public document.
+    /// Creates a GET request for a public document.
     pub(crate) fn get(url: &EndpointUrl, then: Then) -> Result<Step, FlowError> {
         Self::send(Method::GET, url, Bytes::new(), then)
     }
 
-    /// A POST of JSON.
+    /// Creates a POST request with a JSON body.
     pub(crate) fn post_json(url: &EndpointUrl, json: Bytes, then: Then) -> Result<Step, FlowError> {
         let mut step = Self::send(Method::POST, url, json, then)?;
         if let Step::Exchange(exchange) = &mut step {
@@ -73,7 +75,7 @@ impl Exchange {
         Ok(step)
     }
 
-    /// A POST of a form.
+    /// Creates a POST request with a form body.
     pub(crate) fn post_form(
         url: &EndpointUrl,
         headers: http::HeaderMap,
@@ -99,22 +101,23 @@ impl Exchange {
         Ok(Step::Exchange(Box::new(Self { request, then })))
     }
 
-    /// Returns the stage of the flow that it belongs to.
+    /// Returns the stage of the flow that the request belongs to.
     #[must_use]
     pub const fn stage(&self) -> FlowStage {
         self.then.stage()
     }
 
-    /// The request. Its body and its `Authorization` header may be secret.
+    /// Returns the request; its body and its `Authorization` header may be secret.
     #[must_use]
     pub const fn request(&self) -> &Request<Bytes> {
         &self.request
     }
 
-    /// Returns the members of the response's document that reading it passes over, for the host's log: names of this
-    /// project, never text of the peer.
+    /// Returns the malformed members that are ignored in the response, for the host's log.
     ///
-    /// A malformed member that authenticates no party and says nowhere where secrets go reads as absent.
+    /// The names are constants of this project, never text of the peer.
+    ///
+    /// A malformed member reads as absent, unless it authenticates a party or determines where secrets are sent.
     #[must_use]
     pub fn passed_over(&self, response: &Response<Bytes>) -> Vec<&'static str> {
         let json = response.body();
@@ -127,11 +130,11 @@ impl Exchange {
         }
     }
 
-    /// Goes on with what came back.
+    /// Continues with the response or the failure of the request.
     ///
     /// # Errors
     ///
-    /// [`FlowError`] ends the flow; nothing else has been sent.
+    /// [`FlowError`] when the failure or the response ends the flow; nothing else has been sent.
     pub fn resume(
         self,
         outcome: Result<Response<Bytes>, TransportError>,
@@ -142,7 +145,7 @@ impl Exchange {
             Ok(response) if response.body().len() > Self::MAX_BODY => Err(TransportError::TooLarge),
             outcome => outcome,
         };
-        // C-DISC-10: as good as no document, and there may be one at the next place.
+        // C-DISC-10: treated as an absent document, because there may be one at the next URL.
         let (response, then) = match (outcome, self.then) {
             (Err(TransportError::TooLarge), Then::Resource(state)) => return state.read(None),
             (Err(TransportError::TooLarge), Then::Server(state)) => return state.read(None, now),

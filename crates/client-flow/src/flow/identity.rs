@@ -1,4 +1,4 @@
-//! Grants by an assertion of who asks: a workload's platform, or an enterprise's identity provider.
+//! Assertion grants: for a workload (RFC 7523) and for a user of an enterprise (ID-JAG, RFC 8693).
 
 use core::fmt;
 
@@ -20,8 +20,9 @@ use crate::session::Account;
 use crate::stage::FlowStage;
 use crate::token::TokenRequest;
 
-/// Asks the host for a token that says on whose behalf it asks: the workload's, of its platform, or the user's ID
-/// token, of the enterprise's identity provider.
+/// Requests a token from the host that identifies the workload or the user.
+///
+/// For a workload it is a token of its platform, for a user an ID token of the enterprise's identity provider.
 #[must_use = "the flow goes on only when the step is taken"]
 pub struct Identify {
     account: Account,
@@ -40,8 +41,10 @@ impl Identify {
         Self { account, keys, scope, provider }
     }
 
-    /// Who will read the token: for a workload the authorization server, which its `aud` has to name; for a user
-    /// the identity provider that issued it.
+    /// Returns the issuer that reads the token.
+    ///
+    /// For a workload this is the authorization server, which has to be the token's `aud`; for a user it is the
+    /// identity provider that issued the ID token.
     #[must_use]
     pub fn reader(&self) -> &Issuer {
         match &self.provider {
@@ -50,7 +53,7 @@ impl Identify {
         }
     }
 
-    /// Goes on with the token.
+    /// Continues with the token.
     ///
     /// # Errors
     ///
@@ -91,7 +94,7 @@ impl fmt::Debug for Identify {
     }
 }
 
-/// A token exchange under way (RFC 8693).
+/// Token exchange in progress (RFC 8693).
 pub(crate) struct Asserting {
     account: Account,
     keys: Keys,
@@ -109,7 +112,7 @@ impl Asserting {
             let url = self.provider.token_endpoint.clone();
             FlowErrorKind::Document { url, error }.at(stage)
         };
-        // The body decides, as at the token endpoint: the ID token may be spent.
+        // The body decides, as at the token endpoint, because the ID token may be used up.
         let answer = match TokenExchangeResponse::from_json(response.body()) {
             Err(_) if !response.status().is_success() => {
                 return Err(FlowErrorKind::Status(response.status()).at(stage));
@@ -124,7 +127,7 @@ impl Asserting {
     }
 }
 
-/// An assertion for tokens (RFC 7523 §2.1).
+/// Starts the JWT bearer grant (RFC 7523 §2.1).
 fn jwt_bearer(
     account: Account,
     keys: Keys,

@@ -1,4 +1,4 @@
-//! The step that asks the host for random bytes.
+//! Random bytes for `state`, the PKCE verifier and signatures.
 
 use core::fmt;
 
@@ -11,7 +11,7 @@ use crate::flow::visit::{Pending, Visit};
 use crate::keys::Keys;
 use crate::session::Account;
 
-/// Asks the host for random bytes.
+/// Requests random bytes from the host.
 #[must_use = "the flow goes on only when the step is taken"]
 pub struct Randomize(Draw);
 
@@ -19,11 +19,11 @@ pub struct Randomize(Draw);
 enum Draw {
     /// `state` and PKCE verifier.
     Departure(Box<Departing>),
-    /// The identifiers of what is signed.
+    /// Identifiers (`jti`) of signed assertions and proofs.
     Signature(Box<Redeeming>),
 }
 
-/// A login whose user is about to leave.
+/// Login before its authorization request.
 pub(super) struct Departing {
     pub(super) account: Account,
     pub(super) keys: Keys,
@@ -41,16 +41,18 @@ impl Randomize {
         Step::Randomize(Box::new(Self(Draw::Signature(Box::new(redeeming)))))
     }
 
-    /// Returns `true` if the user is sent away next.
+    /// Returns `true` if the user's browser opens next.
     pub(crate) const fn leads_to_browser(&self) -> bool {
         matches!(self.0, Draw::Departure(_))
     }
 
-    /// Goes on with two independent draws and the time. A user who is sent away has ten minutes from `now`.
+    /// Continues with two independent random values and the current time.
+    ///
+    /// A login in the browser may take ten minutes from `now`.
     ///
     /// # Errors
     ///
-    /// [`FlowErrorKind::NotSigned`](crate::FlowErrorKind::NotSigned) when something had to be signed with them and was not.
+    /// [`FlowErrorKind::NotSigned`](crate::FlowErrorKind::NotSigned) when a token request could not be signed.
     pub fn resume(
         self,
         one: Entropy<32>,
@@ -61,7 +63,7 @@ impl Randomize {
             Draw::Departure(departing) => departing,
             Draw::Signature(redeeming) => return redeeming.sign(one, now),
         };
-        // C-AUTHZ-1, C-AUTHZ-6: recorded together, before the browser leaves.
+        // C-AUTHZ-1, C-AUTHZ-6: recorded together, before the browser opens.
         let Departing { account, keys, endpoint, redirect_uri, scope } = *departing;
         let pending = Pending {
             account,

@@ -1,13 +1,17 @@
-//! What the host keeps about a server, and what a login or a refresh makes of it.
+//! Stored credentials: the record that the host keeps about a server, and its use by a login or refresh.
 //!
-//! | a login goes on with, in this order | requirement |
+//! | a login continues with, in this order | requirement |
 //! |---|---|
-//! | tokens that another run or process got, if they are this client's and were not refused | C-DISC-8 |
-//! | their refresh token, once; after a failure that does not pass the login goes on, and the record keeps the token unless the token endpoint's own OAuth error ended the grant | C-TOKEN-7 |
-//! | credentials that were pre-registered for this very issuer, and without a user nothing else | C-REG-1, C-REG-5 |
-//! | what is kept from an earlier registration with it, if its secret still works, the browser comes back to the same place, and the server has not forgotten it (`session/attempt.rs`) | C-DISC-8 |
-//! | our own metadata document, where the server supports that | C-REG-1, C-REG-2, C-REG-6 |
+//! | tokens that another run or process obtained, if they belong to this client and were not refused | C-DISC-8 |
+//! | their refresh token, once; after a permanent failure the login continues | C-TOKEN-7 |
+//! | credentials that are pre-registered for this very issuer; without a user, no others | C-REG-1, C-REG-5 |
+//! | the stored registration with this issuer, if it is still usable | C-DISC-8 |
+//! | this client's metadata document, where the server supports that | C-REG-1, C-REG-2, C-REG-6 |
 //! | a registration (`flow/registration.rs`) | C-REG-1 |
+//!
+//! The record keeps the refresh token unless an OAuth error of the token endpoint ended the grant. A stored
+//! registration is usable if its secret is valid, the redirect URI is the same, and the server has not forgotten it
+//! (`session/attempt.rs`).
 
 use core::fmt;
 
@@ -28,12 +32,12 @@ use crate::session::{Record, RecordKey, ServerEndpoints, Session, Tokens};
 use crate::stage::FlowStage;
 use crate::token::TokenRequest;
 
-/// Asks the host what it keeps about this authorization server and resource.
+/// Requests the record about this authorization server and resource from the host.
 #[derive(Clone)]
 #[must_use = "the flow goes on only when the step is taken"]
 pub struct Recall(Asking);
 
-/// Flow that asks.
+/// Flow that requests the record.
 #[derive(Clone)]
 enum Asking {
     Login(Box<Login>),
@@ -71,13 +75,13 @@ impl Recall {
         Step::Recall(Box::new(Self(Asking::Save(Box::new(saving)))))
     }
 
-    /// Looks up what the store holds instead of a session that it could not keep.
+    /// Loads what the store holds instead of a session that it failed to save.
     pub(crate) fn not_saved(session: Session) -> Step {
         let saving = Saving { session, has_failed: true };
         Step::Recall(Box::new(Self(Asking::Save(Box::new(saving)))))
     }
 
-    /// What to look up.
+    /// Returns the key of the record to load.
     #[must_use]
     pub fn key(&self) -> RecordKey {
         match &self.0 {
@@ -92,13 +96,13 @@ impl Recall {
         }
     }
 
-    /// Goes on with what is kept under that key, or nothing.
+    /// Continues with the record under that key, or `None`.
     ///
     /// # Errors
     ///
-    /// [`FlowError`] when there is no way to become a client of this server, or nothing to refresh with.
+    /// [`FlowError`] when the client has no way to register with this server, or no refresh token.
     pub fn resume(self, kept: Option<Record>, now: UnixTime) -> Result<Step, FlowError> {
-        // C-REG-5: a record of another issuer is not used, whoever handed it over.
+        // C-REG-5: a record of another issuer is ignored, even if the host returns one.
         let key = self.key();
         let kept = kept.filter(|record| record.account.key() == key);
         match self.0 {
@@ -110,12 +114,15 @@ impl Recall {
         }
     }
 
-    /// Goes on when what is kept cannot be looked up: a login does without. A refresh token that another process
-    /// may have used is not sent; one that was [never saved](Session::is_saved) is this process's own.
+    /// Continues when the record cannot be loaded.
+    ///
+    /// A login continues without the record. A refresh token is not sent where another process may have used it; one
+    /// that was [never saved](Session::is_saved) is known to this process alone.
     ///
     /// # Errors
     ///
-    /// [`FlowErrorKind::NotLoaded`](crate::FlowErrorKind::NotLoaded) for a refresh, and as [`resume`](Self::resume).
+    /// [`FlowErrorKind::NotLoaded`](crate::FlowErrorKind::NotLoaded) for a refresh of a saved session; otherwise as
+    /// [`resume`](Self::resume).
     pub fn failed(self, now: UnixTime) -> Result<Step, FlowError> {
         match self.0 {
             Asking::Login(login) => login.resume(None, now),
@@ -158,7 +165,7 @@ impl Login {
         }
     }
 
-    /// Goes on with tokens that another run or process got, unless they are the ones that were refused.
+    /// Continues with tokens that another run or process obtained, except those that were refused.
     fn take_up(&self, kept: Option<&Record>, now: UnixTime) -> Result<Option<Step>, FlowError> {
         let (Wanted::First { refused, .. }, Some(record)) = (&self.goal.wanted, kept) else {
             return Ok(None);
@@ -181,7 +188,7 @@ impl Login {
         let Some(refresh_token) = &tokens.refresh_token else { return Ok(None) };
         let keys = self.goal.config.keys.clone();
         let request = TokenRequest::refresh(account, keys, tokens, refresh_token);
-        // Tried once: the login that goes on without them does not take them up again.
+        // Tried once: the login that continues after a failure does not use them again.
         let mut login = self.clone();
         if let Wanted::First { refused, .. } = &mut login.goal.wanted {
             refused.push(tokens.access_token.clone());

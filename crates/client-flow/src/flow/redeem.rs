@@ -1,7 +1,8 @@
-//! Token requests under way, and what follows from their answers.
+//! Token requests in progress, and the steps that follow from their responses.
 //!
-//! Where a login refreshes what an earlier run left, nothing but a [transient](FlowError::is_transient) failure ends it: it goes on
-//! without those tokens. The record keeps them until the login brings others, unless the grant has ended.
+//! A login that refreshes the tokens of an earlier run ends only on a [transient](FlowError::is_transient) failure.
+//! After any other failure it continues without those tokens. The record keeps them until the login obtains others,
+//! unless the grant has ended.
 
 use bytes::Bytes;
 use http::Response;
@@ -16,13 +17,13 @@ use crate::session::Record;
 use crate::stage::FlowStage;
 use crate::token::{TokenAnswer, TokenMessage, TokenRequest};
 
-/// A token request under way.
+/// Token request in progress.
 pub(crate) struct Redeeming {
     request: TokenRequest,
     fallback: Option<Box<Fallback>>,
 }
 
-/// The login that goes on where the refresh token of an earlier run does not work, and the record of that run.
+/// Login to continue where the stored refresh token does not work, and the record that held it.
 struct Fallback {
     login: Recall,
     kept: Record,
@@ -34,7 +35,7 @@ impl Redeeming {
         Self { request, fallback: None }.step()
     }
 
-    /// Sends a refresh that is a part of a login, which goes on with the record if the refresh fails.
+    /// Sends a refresh as part of a login, which continues with the record if the refresh fails.
     pub(super) fn start_or_else(
         request: TokenRequest,
         login: Recall,
@@ -47,7 +48,7 @@ impl Redeeming {
         self.request.stage()
     }
 
-    /// The step that sends it, after another that draws what a signature needs.
+    /// Returns the step that sends the request, after one for random bytes if it is signed.
     fn step(self) -> Result<Step, FlowError> {
         if self.request.is_signed() {
             return Ok(Randomize::signature(self));
@@ -55,7 +56,7 @@ impl Redeeming {
         self.send(None)
     }
 
-    /// Signs and sends it.
+    /// Signs and sends the request.
     pub(super) fn sign(self, entropy: Entropy<32>, now: UnixTime) -> Result<Step, FlowError> {
         self.send(Some((entropy, now)))
     }

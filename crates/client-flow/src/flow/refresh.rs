@@ -1,9 +1,9 @@
 //! Refreshes (RFC 6749 §6).
 //!
-//! A refresh reads the metadata of its issuer again once a day. Where that brings no metadata (a page, broken JSON,
-//! another issuer, 404, 5xx), nothing is sent and the tokens are kept: a later refresh reads it again. The remembered
-//! token endpoint is not used instead, because an issuer may have left it meanwhile and a refresh token would go to
-//! the new owner of its name.
+//! A refresh fetches the metadata of its issuer again once a day. If that yields no metadata (a page, broken JSON,
+//! another issuer, 404, 5xx), nothing is sent and the tokens are kept: a later refresh fetches it again. The remembered
+//! token endpoint is not used instead, because the issuer may have left that host name, and the refresh token would go
+//! to its new owner.
 
 use oauth_types::UnixTime;
 
@@ -18,15 +18,15 @@ use crate::stage::FlowStage;
 use crate::token::TokenRequest;
 
 impl Session {
-    /// Starts a refresh: new tokens for the same grant, at the server that gave the old ones.
+    /// Starts a refresh: new tokens for the same grant, from the server that issued the old ones.
     ///
-    /// It begins by looking up what is kept. Where another process has refreshed meanwhile, its tokens are
-    /// taken and nothing is sent: a refresh token that is used twice ends the grant (RFC 9700 §4.14.2). A host
-    /// whose store is shared keeps others out from here until the flow has ended.
+    /// The flow begins by loading the record. Where another process has refreshed meanwhile, its tokens are used and
+    /// nothing is sent, because a refresh token that is used twice ends the grant (RFC 9700 §4.14.2). A host whose
+    /// store is shared holds the store's lock from here until the flow has ended.
     ///
     /// # Errors
     ///
-    /// [`FlowErrorKind::NoRefreshToken`] when there is none.
+    /// [`FlowErrorKind::NoRefreshToken`] when the session has no refresh token.
     pub fn refresh(&self, config: &ClientConfig) -> Result<Step, FlowError> {
         if self.tokens().refresh_token.is_none() {
             return Err(FlowErrorKind::NoRefreshToken.at(FlowStage::Refresh));
@@ -35,7 +35,7 @@ impl Session {
     }
 }
 
-/// A refresh that is about to begin.
+/// Refresh before its first request.
 #[derive(Clone)]
 pub(crate) struct Refreshing {
     session: Session,
@@ -55,12 +55,12 @@ impl Refreshing {
         let own = &self.session.tokens().access_token;
         let is_newer = |kept: &Session| !own.matches(kept.tokens().access_token.expose());
         let kept = kept.filter(|record| self.config.owns(record));
-        // C-TOKEN-6: what is kept is spent. The save is made up for first.
+        // C-TOKEN-6: the stored refresh token is used up, so the failed save is repeated first.
         if self.session.supersedes(kept.as_ref()) {
             let record = self.session.to_record();
             return Ok(Save::step(record, self.send(now)));
         }
-        // C-TOKEN-7: another process was told that the grant has ended, or ended it.
+        // C-TOKEN-7: another process ended the grant, or learned of its end.
         let ours = self.account().client.client_id();
         let is_ended =
             |kept: &Record| kept.tokens.is_none() && kept.account.client.client_id() == ours;
@@ -69,7 +69,8 @@ impl Refreshing {
         }
         let newer = kept.and_then(|record| Session::restore(record).ok()).filter(is_newer);
         let Some(newer) = newer else { return self.send(now) };
-        // Another process was here. What it holds cannot always be refreshed; the server then says so.
+        // Another process has refreshed. Its tokens may lack a refresh token; the resource server then rejects them
+        // after expiry.
         if !newer.tokens().are_stale(now) || newer.tokens().refresh_token.is_none() {
             return Ok(Step::Ready(Box::new(newer)));
         }
@@ -84,7 +85,7 @@ impl Refreshing {
         self.at(server)
     }
 
-    /// Goes on at these endpoints of the same server.
+    /// Continues at these endpoints of the same server.
     pub(crate) fn at(self, server: ServerEndpoints) -> Result<Step, FlowError> {
         let tokens = self.session.tokens();
         let Some(refresh_token) = &tokens.refresh_token else {
@@ -96,8 +97,10 @@ impl Refreshing {
         Redeeming::start(request.replacing(self.session.replaced()))
     }
 
-    /// Goes on where the record cannot be read. A refresh token that another process may have used is not sent; one that
-    /// was never saved is this process's own.
+    /// Continues without the record, which cannot be loaded.
+    ///
+    /// A refresh token is not sent where another process may have used it; one that was never saved is known to this
+    /// process alone.
     pub(super) fn unread(self, now: UnixTime) -> Result<Step, FlowError> {
         match self.session.is_saved() {
             true => Err(FlowErrorKind::NotLoaded.at(FlowStage::Refresh)),

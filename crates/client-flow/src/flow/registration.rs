@@ -1,13 +1,14 @@
-//! Becoming a client of an authorization server by registration (RFC 7591, C-REG-3, C-REG-4, C-REG-7).
+//! Client registration (RFC 7591, C-REG-3, C-REG-4, C-REG-7).
 //!
 //! | answer | outcome |
 //! |---|---|
-//! | a client identifier | saved, then used; inside a step-up saved with the tokens that it leads to |
+//! | a client identifier | saved, then used; if the record has older tokens, saved with the new tokens |
 //! | `invalid_scope`, the first time | the same registration without `scope` |
-//! | `invalid_client_metadata`, the first time | the same registration with nothing but what no client can do without |
-//! | another error, or the second | `RegistrationError::Rejected`, with the last request and the reason for its refusal |
+//! | `invalid_client_metadata`, the first time | the same registration with only the indispensable members |
+//! | another error, or a second one | `RegistrationError::Rejected`, with the last request and the reason |
 //!
-//! A registration that the host wrote is sent as it is, once.
+//! Metadata that the host wrote ([`ClientConfig::registration`](crate::ClientConfig::registration)) is sent once,
+//! unchanged.
 
 use bytes::Bytes;
 use client_auth::ClientCredentials;
@@ -37,7 +38,9 @@ pub(crate) enum SaveAt {
     Tokens,
 }
 
-/// The request that makes this client one of the server's.
+/// Returns the registration request.
+///
+/// `has_tokens` is `true` if the record has tokens of an older registration.
 pub(crate) fn register(
     login: Login,
     scope: Option<ScopeSet>,
@@ -45,7 +48,7 @@ pub(crate) fn register(
 ) -> Result<Step, FlowError> {
     let config = &login.goal.config;
     let issuer = &login.server.issuer;
-    // Nobody hands a secret to a client that no user stands behind.
+    // Servers issue no secret to a self-registered client without a user.
     let (Grant::AuthorizationCode { redirect_uri }, Some(endpoint)) =
         (&config.grant, &login.metadata.registration_endpoint)
     else {
@@ -61,7 +64,7 @@ pub(crate) fn register(
     Registering { endpoint, login, scope, sent, is_last, save_at }.send()
 }
 
-/// A registration request under way.
+/// Registration request in progress.
 pub(crate) struct Registering {
     login: Login,
     scope: Option<ScopeSet>,
@@ -84,7 +87,7 @@ impl Registering {
 
     pub(crate) fn read(self, response: &Response<Bytes>, now: UnixTime) -> Result<Step, FlowError> {
         let Login { goal, metadata, server, .. } = &self.login;
-        // C-REG-4: the body decides. An error counts whatever the status, and an answer with any 2xx.
+        // C-REG-4: the body decides. An error counts whatever the status, and a client with any 2xx.
         let status = response.status();
         let error = ErrorResponse::from_json(response.body()).ok();
         if error.is_some() || !status.is_success() {
@@ -94,7 +97,7 @@ impl Registering {
                 return Self { sent, is_last: true, ..self }.send();
             }
             if server.is_assumed && status.is_client_error() {
-                // Where nothing is published and nothing is there, it is no server of MCP 2025-03-26.
+                // A server without metadata and without a registration endpoint is not one of MCP 2025-03-26.
                 return Err(DiscoveryError::NoResourceMetadata.into());
             }
             let sent = Box::new(self.sent);
@@ -121,7 +124,7 @@ impl Registering {
             Grant::AuthorizationCode { redirect_uri } => Some(redirect_uri.clone()),
             _ => None,
         };
-        // What the host registers does not follow from what is asked for.
+        // Metadata of the host is independent of the requested scope.
         let by_host = goal.config.registration.is_some();
         let registered_scope = self.sent.scope.filter(|_| !by_host);
         let account =

@@ -1,4 +1,4 @@
-//! Another attempt to save a session that the host's store could not keep. The table is at the head of
+//! Repeated save of a session that the host's store failed to save. The table of cases is at the head of
 //! `session/unsaved.rs`.
 
 use crate::error::{FlowError, FlowErrorKind};
@@ -8,11 +8,13 @@ use crate::session::{Record, Session, Unsaved};
 use crate::stage::FlowStage;
 
 impl Session {
-    /// Starts another attempt to save a session that [is not saved](Self::is_saved). It begins by looking up what is
-    /// kept, so that tokens which another process saved later are taken up and not overwritten.
+    /// Starts another attempt to save a session that [is not saved](Self::is_saved).
     ///
-    /// It ends with a session that is saved, or with this one again. A host whose store is shared keeps others out from
-    /// here until the flow has ended.
+    /// The flow begins by loading the record, so that tokens which another process saved later are used and not
+    /// overwritten.
+    ///
+    /// It ends with a saved session, or with this one, still unsaved. A host whose store is shared holds the store's
+    /// lock from here until the flow has ended.
     ///
     /// # Examples
     ///
@@ -31,11 +33,11 @@ impl Session {
     }
 }
 
-/// A session that is being saved.
+/// Session that is being saved.
 #[derive(Clone)]
 pub(crate) struct Saving {
     pub(crate) session: Session,
-    /// `true` if a save has just failed: the store is read to learn what it holds instead.
+    /// `true` if a save has just failed, so that the store is read to learn its current tokens.
     pub(crate) has_failed: bool,
 }
 
@@ -53,7 +55,7 @@ impl Saving {
         if session.supersedes(kept.as_ref()) || (kept.is_none() && session.is_saved()) {
             return Ok(Save::session(session));
         }
-        // Where no tokens are kept any more, another process ended the grant: nothing is left to save.
+        // A record without tokens means that another process ended the grant: nothing is left to save.
         let ended = || {
             let error = FlowErrorKind::NoRefreshToken.at(FlowStage::Refresh);
             session.after(&error).saved()
@@ -66,7 +68,7 @@ impl Saving {
         Session::restore(record).ok()
     }
 
-    /// Goes on where the store cannot be read: the session stays as it is.
+    /// Continues without the record, which cannot be loaded: the session stays unchanged.
     pub(crate) fn failed(self) -> Step {
         let Self { session, has_failed } = self;
         let is_blind = has_failed && session.replaced().next().is_none();

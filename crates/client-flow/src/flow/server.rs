@@ -1,36 +1,39 @@
-//! From an issuer to the validated metadata of the authorization server.
+//! Authorization server discovery: from an issuer to its validated metadata (RFC 8414).
 //!
 //! | check, in this order | requirement | otherwise |
 //! |---|---|---|
-//! | the issuer's well-known URLs in order, as [`MetadataSearch`] reads them | C-DISC-5, C-DISC-6, C-DISC-12 | `NoServerMetadata`, `Status` |
-//! | an issuer whose [profile](crate::ServerProfile::with_metadata_at) names a URL: that one alone | | as above |
-//! | a pinned issuer that publishes nothing there: those of the issuers that the resource names, on its own origin | C-DISC-11 | as above |
+//! | the issuer's well-known URLs in order | C-DISC-5, C-DISC-6, C-DISC-12 | `NoServerMetadata`, `Status` |
+//! | an issuer whose [profile](crate::ServerProfile::with_metadata_at) names a URL: only that URL | | as above |
+//! | a pinned issuer without metadata there: further URLs on its own origin, see below | C-DISC-11 | as above |
 //! | the document is a bounded JSON object | C-DISC-10 | the next URL, then `Document` |
-//! | its `issuer` is identical to the one asked for; `{tenantid}` in it stands for a pinned tenant by a [profile](crate::ServerProfile) only | C-DISC-7 | the next URL, then `IssuerMismatch`; `TenantPlaceholder` |
-//! | it has the endpoints and, for users, lists S256, or by a profile lists no methods at all | C-AUTHZ-2 | `NoEndpoint`, `NoS256` |
-//! | codes of another server are sent nowhere by it: the table of [`mix_up`](crate::mix_up) | SEC-242 | `MixUp` |
-//! | it leads to no local address unless the resource is at one | C-AUTHZ-7 | `LeadsToLocalAddress` |
-//! | where only the resource named its place, its endpoints are on the issuer's origin | C-DISC-11 | `LeadsToAnotherOrigin` |
-//! | it binds tokens to a key that we have, where the resource takes no others | C-EXT-3 | `NoBoundTokens` |
+//! | its `issuer` is the expected one | C-DISC-7 | the next URL, then `IssuerMismatch`; `TenantPlaceholder` |
+//! | it has the endpoints and, for users, lists S256 | C-AUTHZ-2 | `NoEndpoint`, `NoS256` |
+//! | its endpoints permit no mix-up: the table of [`mix_up`](crate::mix_up) | SEC-242 | `MixUp` |
+//! | it names no local address unless the resource is at one | C-AUTHZ-7 | `LeadsToLocalAddress` |
+//! | if only the resource named its URL, its endpoints are on the issuer's origin | C-DISC-11 | `LeadsToAnotherOrigin` |
+//! | it supports the client's proof key, if the resource requires bound tokens | C-EXT-3 | `NoBoundTokens` |
+//!
+//! [`MetadataSearch`] reads the URLs. By a [profile](crate::ServerProfile) only, `{tenantid}` in `issuer` stands for
+//! the tenant of a pinned issuer, and a server that lists no PKCE methods at all is accepted.
 //!
 //! A server of MCP 2025-03-26 has no protected resource metadata. Its own origin is the issuer, and may publish
-//! metadata at the first of these URLs; where that is a 4xx, its endpoints are at fixed places.
+//! metadata at the first of these URLs; where that answers 4xx, the endpoints are at default paths.
 //!
 //! # Pinned issuers
 //!
-//! Some vendors publish one metadata document for all tenants, at the place of each tenant: the resource names
-//! `https://as.example/tenant`, and the document there says `https://as.example`. The host that pins the second says
-//! whom it trusts; the resource only says where to look. So the places of issuers that the resource names are asked
-//! as well, under three conditions, because the resource may be hostile and a document decides where codes and secrets
-//! are sent:
+//! Some vendors publish one metadata document for all tenants, at the well-known URL of each tenant: the resource names
+//! `https://as.example/tenant`, and the document there says `https://as.example`. A host that pins the second decides
+//! which issuer is trusted; the resource only says where the document is. So the URLs of issuers that the resource
+//! names are requested as well, under three conditions, because the resource may be hostile and a document decides
+//! where codes and secrets are sent:
 //!
-//! - they are on the origin of the pinned issuer, because on any other origin anybody can publish a document that
-//!   names the pinned issuer and has endpoints of an attacker;
-//! - the pinned issuer's own places are asked first and have nothing, because on a shared origin another tenant's
+//! - they are on the origin of the pinned issuer, because on any other origin an attacker can publish a document that
+//!   names the pinned issuer and the attacker's endpoints;
+//! - the pinned issuer's own URLs are requested first and have no document, because on a shared origin another tenant's
 //!   document must not replace the issuer's own;
 //! - the document's `issuer` is the pinned one, byte for byte, and its endpoints are on the same origin, because an
-//!   origin may serve files of its users, and an attacker's file there would send codes and refresh tokens away.
-//!   An issuer whose endpoints are elsewhere needs a place that the host has named
+//!   origin may serve files of its users, and an attacker's file there would redirect codes and refresh tokens. An
+//!   issuer whose endpoints are elsewhere needs a URL that the host has named
 //!   ([profile](crate::ServerProfile::with_metadata_at)).
 
 use bytes::Bytes;
@@ -52,22 +55,22 @@ use crate::goal::Goal;
 use crate::session::ServerEndpoints;
 use crate::stage::FlowStage;
 
-/// The search for authorization server metadata.
+/// Search for authorization server metadata.
 pub(crate) struct FindServer {
     issuer: Issuer,
     search: MetadataSearch,
-    /// Further places on the issuer's origin, asked where its own have nothing.
+    /// Further URLs on the issuer's origin, requested where its own have no document.
     further: Vec<EndpointUrl>,
     then: Found,
 }
 
-/// Number of issuers that a resource names and that are asked for the document of a pinned one.
+/// Maximum number of issuers named by the resource whose URLs are requested for a pinned one.
 const MAX_NAMED: usize = 4;
 
-/// What the metadata is for.
+/// Purpose of the metadata.
 enum Found {
     Login(Goal, ProtectedResourceMetadata),
-    /// A login to a server of MCP 2025-03-26.
+    /// Login to a server of MCP 2025-03-26 (legacy discovery).
     OldLogin(Goal),
     Refresh(Box<Refreshing>),
 }
@@ -81,7 +84,7 @@ impl FindServer {
         Self::of(issuer, Vec::new(), Found::Login(goal, resource))
     }
 
-    /// The server that the host pinned, wherever on its origin the resource says that its metadata is.
+    /// Starts the search for a pinned issuer, including the URLs on its origin that the resource names.
     pub(crate) fn pinned(
         goal: Goal,
         resource: ProtectedResourceMetadata,
@@ -95,7 +98,7 @@ impl FindServer {
         Self::of(issuer, further, Found::Login(goal, resource))
     }
 
-    /// The server's own origin is its authorization server, as in MCP 2025-03-26.
+    /// Starts the search with the resource's origin as the issuer, as in MCP 2025-03-26.
     pub(crate) fn at_origin(goal: Goal) -> Result<Step, FlowError> {
         let issuer = Issuer::of_origin(&goal.target.origin()).map_err(FlowError::server_url)?;
         let search = MetadataSearch::of_server(&issuer, ServerPlaces::Legacy);
@@ -103,7 +106,7 @@ impl FindServer {
         Self::begin(search, Vec::new(), issuer, Found::OldLogin(goal))
     }
 
-    /// The same server once more, because what was read of it is old.
+    /// Starts the search for a known server again, because its metadata is out of date.
     pub(crate) fn again(refreshing: Refreshing) -> Result<Step, FlowError> {
         let server = &refreshing.account().server;
         let issuer = server.issuer.clone();
@@ -130,7 +133,7 @@ impl FindServer {
         issuer: Issuer,
         then: Found,
     ) -> Result<Step, FlowError> {
-        // All further places and redirects are on the same origin.
+        // All further URLs and redirects are on the same origin.
         then.may_reach(search.url())?;
         Self { issuer, search, further, then }.ask()
     }
@@ -140,7 +143,7 @@ impl FindServer {
         Exchange::get(&url, Then::Server(Box::new(self)))
     }
 
-    /// Goes on with a response; `None` where it was longer than any document.
+    /// Continues with a response; `None` if it was longer than [`Exchange::MAX_BODY`].
     pub(crate) fn read(
         mut self,
         response: Option<&Response<Bytes>>,
@@ -155,7 +158,8 @@ impl FindServer {
                     failure
                 })
             }
-            // An issuer that nobody has published may end in a slash or not: both have the same well-known URL.
+            // The issuer of legacy discovery is derived, so it may end in a slash or not: both have the same well-known
+            // URL.
             Err(MetadataFailure::IssuerMismatch { received })
                 if is_old && received.as_str().strip_suffix('/') == Some(issuer.as_str()) =>
             {
@@ -179,7 +183,7 @@ impl FindServer {
                 let further = core::mem::take(&mut self.further);
                 match (MetadataSearch::new(further), self.then) {
                     (Some(search), then) if is_absent => Self { search, then, ..self }.ask(),
-                    // C-DISC-12: where pages stand for what is missing, the endpoints would be pages too.
+                    // C-DISC-12: where pages stand for missing documents, the endpoints would be pages too.
                     (_, Found::OldLogin(goal)) if failure.is_none() => {
                         let metadata = assumed(&self.issuer)?;
                         let mut server = endpoints(&metadata, &goal.config, now)?;
@@ -210,7 +214,7 @@ impl FindServer {
                 return Err(DiscoveryError::NoS256 { issuer: issuer.clone() }.into());
             }
         }
-        // C-DISC-11: neither the issuer nor the host has named the place.
+        // C-DISC-11: neither the issuer nor the host has named the URL.
         let is_named_by_resource =
             server.metadata_url.is_some() && server.profile.metadata_url().is_none();
         for url in [&server.token_endpoint]
@@ -226,7 +230,7 @@ impl FindServer {
         }
         match then {
             Found::Login(goal, resource) => {
-                // C-EXT-3: before a user is asked for tokens that the resource would refuse.
+                // C-EXT-3: checked before the user logs in for tokens that the resource would refuse.
                 if resource.dpop_bound_access_tokens_required && !goal.config.keys.prove_to(&server)
                 {
                     return Err(DiscoveryError::NoBoundTokens { issuer: metadata.issuer }.into());
@@ -239,7 +243,7 @@ impl FindServer {
     }
 }
 
-/// The endpoints that the metadata names, with the exceptions that the configuration makes for their server.
+/// Returns the endpoints of the metadata, with the profile that is configured for the issuer.
 fn endpoints(
     metadata: &AuthorizationServerMetadata,
     config: &ClientConfig,
@@ -248,7 +252,7 @@ fn endpoints(
     ServerEndpoints::of(metadata, config.profile_of(&metadata.issuer), now)
 }
 
-/// Metadata that says `{tenantid}` in its issuer, where the host has said that it stands for this very issuer.
+/// Parses metadata with `{tenantid}` in its issuer, where the profile of the pinned issuer accepts that.
 fn of_tenant(
     json: &[u8],
     issuer: &Issuer,
@@ -270,7 +274,7 @@ fn of_tenant(
         .ok_or_else(|| DiscoveryError::TenantPlaceholder { issuer: issuer.clone() }.into())
 }
 
-/// The error of an issuer that no URL of metadata can be made from.
+/// Returns the error of an issuer from which no metadata URL can be derived.
 const fn unusable(rule: InvalidUri) -> FlowError {
     FlowErrorKind::NamedUrl(rule).at(FlowStage::ServerMetadata)
 }
@@ -288,7 +292,7 @@ impl Found {
         }
     }
 
-    /// The MCP server that tokens are wanted for.
+    /// Returns the MCP server that the tokens are for.
     fn target(&self) -> &ResourceUri {
         match self {
             Self::Login(goal, _) | Self::OldLogin(goal) => &goal.target,
@@ -303,7 +307,7 @@ impl Found {
         self.config().grant.needs_browser()
     }
 
-    /// A server on the network does not lead the client to its own machine or its own network.
+    /// Checks that a URL does not lead from the network to an address of this machine or its network.
     fn may_reach(&self, url: &EndpointUrl) -> Result<(), FlowError> {
         // C-AUTHZ-7
         let (target, config): (&ResourceUri, _) = match self {
@@ -324,7 +328,7 @@ fn old_login(goal: Goal, metadata: AuthorizationServerMetadata, server: ServerEn
     Recall::login(goal, resource, metadata, server)
 }
 
-/// Where MCP 2025-03-26 puts the endpoints of a server that publishes nothing.
+/// Returns the metadata of a server that publishes none: the default endpoints of MCP 2025-03-26.
 fn assumed(issuer: &Issuer) -> Result<AuthorizationServerMetadata, FlowError> {
     let at = |path: &str| {
         let url = EndpointUrl::parse(&[issuer.as_str(), path].concat());
@@ -334,7 +338,7 @@ fn assumed(issuer: &Issuer) -> Result<AuthorizationServerMetadata, FlowError> {
     metadata.authorization_endpoint = at("/authorize")?;
     metadata.token_endpoint = at("/token")?;
     metadata.registration_endpoint = at("/register")?;
-    // That revision asks for PKCE, and for public clients.
+    // That revision requires PKCE and public clients.
     metadata.code_challenge_methods_supported = Some(vec![CodeChallenge::METHOD.to_owned()]);
     metadata.token_endpoint_auth_methods_supported =
         Some(vec![AuthMethod::None, AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost]);

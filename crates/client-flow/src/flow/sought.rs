@@ -5,16 +5,16 @@ use oauth_types::{Issuer, MetadataFailure};
 use crate::error::{DiscoveryError, FlowError, FlowErrorKind};
 use crate::stage::FlowStage;
 
-/// Metadata that is looked for.
+/// Metadata that is searched for.
 pub(crate) enum Sought {
-    /// That of the protected resource.
+    /// Metadata of the protected resource (RFC 9728).
     Resource,
-    /// That of the authorization server with this issuer.
+    /// Metadata of the authorization server with this issuer (RFC 8414).
     Server(Issuer),
 }
 
 impl Sought {
-    /// Returns the error of a search with this failure; `None` if no place has a document.
+    /// Returns the error of a search with this failure; `None` if no URL has a document.
     pub(crate) fn not_found(self, failure: Option<MetadataFailure>) -> FlowError {
         let stage = match self {
             Self::Resource => FlowStage::ResourceMetadata,

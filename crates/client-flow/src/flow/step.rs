@@ -1,4 +1,4 @@
-//! The moves of a flow. A host writes one `match` and needs no other knowledge.
+//! Steps of a flow, which the host carries out in one `match`.
 
 use crate::error::FlowError;
 use crate::flow::discovery::ChooseServer;
@@ -9,40 +9,43 @@ use crate::flow::recall::Recall;
 use crate::flow::visit::Visit;
 use crate::session::{Record, Session};
 
-/// What to do next. Each payload owns the whole flow and has one way on, so nothing can be answered
-/// twice, skipped or answered with the wrong thing.
+/// Next action for the host.
+///
+/// Each payload owns the whole flow and has one continuation, so that a step cannot be answered twice, skipped, or
+/// answered with a value of the wrong kind.
 #[derive(Debug)]
 #[must_use = "the flow goes on only when the step is taken"]
 #[expect(clippy::exhaustive_enums, reason = "a host must answer each step")]
 pub enum Step {
-    /// Send this request; follow no redirect.
+    /// Send this HTTP request; follow no redirect.
     Exchange(Box<Exchange>),
-    /// Look up what is kept about this server.
+    /// Load the record about this server.
     ///
     /// Where processes or tasks share a store, hold its lock from here until the [`Save`](Self::Save) that follows, or
-    /// until the flow waits for the user: a record written back after another one's refresh would bring back a spent
-    /// refresh token.
+    /// until the flow waits for the user: a record written after another process's refresh would restore a used refresh
+    /// token.
     Recall(Box<Recall>),
-    /// Say which authorization server to use.
+    /// Choose the authorization server.
     ChooseServer(Box<ChooseServer>),
-    /// Draw random bytes.
+    /// Generate random bytes.
     Randomize(Box<Randomize>),
-    /// Hand over a token that says on whose behalf this client asks.
+    /// Supply a token that identifies the workload or user on whose behalf the client acts.
     Identify(Box<Identify>),
-    /// Send the user's browser there and wait for it to come back.
+    /// Send the user's browser to a URL and wait for the callback.
     Visit(Box<Visit>),
-    /// Keep this. A save that fails ends nothing: [`Save::failed`] goes on.
+    /// Save this record. A failed save does not end the flow: [`Save::failed`] continues.
     Save(Box<Save>),
-    /// Done.
+    /// The flow has ended with this session.
     Ready(Box<Session>),
 }
 
 impl Step {
-    /// Returns `true` if the flow goes on to the user's browser from here, unless it fails before.
+    /// Returns `true` if the flow leads from here to the user's browser, unless it fails before.
     ///
-    /// A registration and the save that [counts a login](crate::Account::MAX_UNFINISHED_LOGINS) are such steps. A host that may
-    /// open no browser now asks this before it carries a step out and ends the flow there, so that neither is spent on a
-    /// login that does not take place. Everything before only reads, and may find tokens for which no login is needed.
+    /// Such steps include a registration and the save that [counts a login](crate::Account::MAX_UNFINISHED_LOGINS). A
+    /// host that may not open a browser now checks this before it carries out a step and ends the flow there, so that
+    /// neither is spent on a login that does not take place. All earlier steps only read, and may find tokens that make
+    /// a login unnecessary.
     ///
     /// # Examples
     ///
@@ -66,7 +69,7 @@ impl Step {
     }
 }
 
-/// Something that has to be kept before it is used, as far as the store can keep it (C-TOKEN-6).
+/// Record to save before its tokens are used, as far as the store can save it (C-TOKEN-6).
 ///
 /// # Examples
 ///
@@ -91,24 +94,24 @@ impl Save {
         Step::Save(Box::new(Self { record, then }))
     }
 
-    /// Keeps a session, and ends with it.
+    /// Saves a session and ends the flow with it.
     pub(crate) fn session(session: Session) -> Step {
         let record = session.to_record();
         Self::step(record, Ok(Step::Ready(Box::new(session))))
     }
 
-    /// What to keep. It replaces whatever is kept under the same key.
+    /// Returns the record to save; it replaces any record under the same key.
     #[must_use]
     pub const fn record(&self) -> &Record {
         &self.record
     }
 
-    /// The record is kept: goes on.
+    /// Continues after the record was saved.
     ///
     /// # Errors
     ///
-    /// [`FlowError`] when the record was kept to forget what a server will never take again, and nothing is left
-    /// to go on with.
+    /// [`FlowError`] when the save only removed credentials that the server will never accept again, and the flow has
+    /// no other way to continue.
     pub fn saved(self) -> Result<Step, FlowError> {
         match self.then {
             Ok(Step::Ready(session)) => Ok(Step::Ready(Box::new(session.saved()))),
@@ -116,16 +119,16 @@ impl Save {
         }
     }
 
-    /// Goes on with a record that could not be kept.
+    /// Continues after the record could not be saved.
     ///
-    /// What a server has issued is not thrown away: the refresh token before it may be spent, and sending that again
-    /// would end the grant (RFC 9700 §4.14.2). So the flow ends with a session that
-    /// [is not saved](Session::is_saved). The host uses it from memory, [saves](Session::save) it again when it can,
-    /// and tells its user that a restart needs a login until then. A registration that is not kept serves this login.
+    /// Issued tokens are not discarded: the refresh token before them may be used up, and sending it again would end
+    /// the grant (RFC 9700 §4.14.2). So the flow ends with a session that [is not saved](Session::is_saved). The host
+    /// uses it from memory, [saves](Session::save) it again when it can, and tells its user that a restart needs a
+    /// login until then. An unsaved registration serves this login.
     ///
     /// # Errors
     ///
-    /// [`FlowError`] when there was nothing left to go on with anyway, as for [`saved`](Self::saved).
+    /// [`FlowError`] when the flow had no way to continue in any case, as for [`saved`](Self::saved).
     pub fn failed(self) -> Result<Step, FlowError> {
         match self.then {
             // C-TOKEN-6

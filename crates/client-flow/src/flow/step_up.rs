@@ -1,4 +1,4 @@
-//! Step-ups: new authorizations for more scopes (RFC 6749 §6 lets no refresh widen a grant).
+//! Step-up authorization: a new authorization for more scopes, because a refresh cannot widen a grant (RFC 6749 §6).
 
 use oauth_types::{BearerChallenge, ScopeSet, UnixTime};
 
@@ -12,17 +12,19 @@ use crate::flow::step::Step;
 use crate::session::{Account, Record, Session};
 
 impl Session {
-    /// Starts a step-up: a new authorization for all of `scope`, because a refresh cannot widen a grant
-    /// (RFC 6749 §6). It is made at the same server, unless `challenge` names other metadata of the resource
-    /// than the login was made by, what is known of server or client is out of date, or the last step-up was not
-    /// finished; then everything is found out and checked anew.
+    /// Starts a step-up: a new authorization for all of `scope`.
     ///
-    /// A host whose store is shared keeps others out from [`Step::Recall`] to [`Step::Save`], and not while a browser is
-    /// open.
+    /// A refresh cannot widen a grant (RFC 6749 §6). The authorization takes place at the same server, unless
+    /// `challenge` names other metadata of the resource than the login used, the data about server or client is out of
+    /// date, or the last step-up was not finished; then everything is discovered and checked anew.
+    ///
+    /// A host whose store is shared holds the store's lock from [`Step::Recall`] to [`Step::Save`], and releases it
+    /// while a browser is open.
     ///
     /// # Errors
     ///
-    /// [`FlowError`] when there is nobody to authorize at that server, or `server_url` is none.
+    /// [`FlowError`] when the server has no authorization endpoint that the client may use, or when `server_url` is
+    /// invalid.
     pub fn step_up(
         &self,
         config: &ClientConfig,
@@ -31,7 +33,7 @@ impl Session {
         scope: ScopeSet,
         now: UnixTime,
     ) -> Result<Step, FlowError> {
-        // C-DISC-1: on another origin it proves nothing.
+        // C-DISC-1: metadata on another origin proves nothing.
         let is_own = |url: &&oauth_types::EndpointUrl| self.has_url(url.as_str());
         let named = challenge.resource_metadata.as_ref().filter(is_own);
         let known = self.account().resource_metadata.as_ref();
@@ -48,7 +50,7 @@ impl Session {
     }
 }
 
-/// A step-up of a client that registered itself, about to begin.
+/// Step-up of a self-registered client, before its authorization request.
 #[derive(Clone)]
 pub(crate) struct SteppingUp {
     session: Session,
@@ -80,7 +82,7 @@ impl SteppingUp {
         let is_kept = kept.is_some();
         let mut record = kept.unwrap_or_else(|| self.session.to_record());
         if self.session.supersedes(Some(&record)) {
-            // C-TOKEN-6: the save that failed is made up for.
+            // C-TOKEN-6: repeats the failed save.
             record.tokens = Some(self.session.tokens().clone());
         }
         let account = self.config.current(record.account.clone());
@@ -90,16 +92,16 @@ impl SteppingUp {
             // C-SCOPE-5
             return match is_kept {
                 true => begin(record, account, &self.config, Some(self.scope)),
-                // No count brings tokens back that another process has removed.
+                // A count must not restore tokens that another process has removed.
                 false => authorize(account, &self.config, Some(self.scope)),
             };
         }
-        // After a step-up that failed nothing that was read before is relied on.
+        // After a failed step-up, data that was read before is not relied on.
         let known = self.account().resource_metadata.clone();
         login_for(self.config, &self.server_url, known.as_ref(), self.scope)
     }
 
-    /// Goes on without a count, because the record cannot be read.
+    /// Continues without a count, because the record cannot be loaded.
     pub(crate) fn uncounted(self) -> Result<Step, FlowError> {
         let account = self.config.current(self.account().clone());
         authorize(account, &self.config, Some(self.scope))

@@ -1,4 +1,4 @@
-//! Sending the user's browser away, and reading what it comes back with.
+//! Authorization request in the user's browser, and its response at the redirect URI (RFC 6749 §4.1.1, §4.1.2).
 
 use core::fmt;
 use core::time::Duration;
@@ -18,10 +18,10 @@ use crate::session::Account;
 use crate::stage::FlowStage;
 use crate::token::TokenRequest;
 
-/// Sends the user's browser to a URL and waits for it to come back to the redirect URI.
+/// Authorization request for the user's browser, which comes back to the redirect URI.
 ///
-/// A host that waits in this process goes on with [`resume`](Self::resume); a web application, whose next
-/// request may reach another process, with `seal` (feature `sealed`).
+/// A host that waits in this process continues with [`resume`](Self::resume). A web application, whose next request may
+/// reach another process, continues with `seal` (feature `sealed`).
 #[must_use = "the flow goes on only when the step is taken"]
 pub struct Visit {
     pub(crate) url: String,
@@ -30,21 +30,23 @@ pub struct Visit {
 }
 
 impl Visit {
-    /// Time that a user may take.
+    /// Time that a user may take to log in.
     pub const LIFETIME: Duration = Duration::from_secs(600);
 
     pub(super) fn new(keys: Keys, pending: Pending) -> Self {
         Self { url: pending.url(), keys, pending }
     }
 
-    /// Where to send the browser: https, or http on a loopback host, and nothing that a shell or an
-    /// operating system could take for something else. Hand it over as one argument.
+    /// Returns the URL of the authorization request, to open in the user's browser.
+    ///
+    /// It is https, or http on a loopback host, and contains nothing that a shell or an operating system could
+    /// interpret. Pass it as one argument.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Returns the authorization server that the user logs in at, as its metadata names it.
+    /// Returns the issuer of the authorization server, as its metadata names it.
     ///
     /// ```
     /// use client_flow::Visit;
@@ -63,8 +65,9 @@ impl Visit {
         &self.pending.account.server.issuer
     }
 
-    /// Returns the URL of the authorization endpoint, without the request: where the user logs in may be another host
-    /// than the [issuer](Self::issuer).
+    /// Returns the URL of the authorization endpoint, without the request.
+    ///
+    /// The user may log in on another host than the [issuer](Self::issuer)'s.
     #[must_use]
     pub const fn authorization_endpoint(&self) -> &EndpointUrl {
         &self.pending.endpoint
@@ -76,54 +79,57 @@ impl Visit {
         &self.pending.account.resource
     }
 
-    /// Returns the client that asks.
+    /// Returns the client identifier of the request.
     #[must_use]
     pub const fn client_id(&self) -> &ClientId {
         self.pending.account.client.client_id()
     }
 
-    /// Returns the scope that is requested; `None` leaves it to the server.
+    /// Returns the requested scope; `None` leaves it to the server.
     #[must_use]
     pub const fn scope(&self) -> Option<&ScopeSet> {
         self.pending.scope.as_ref()
     }
 
-    /// Returns the URI that the browser comes back to.
+    /// Returns the redirect URI.
     #[must_use]
     pub const fn redirect_uri(&self) -> &RedirectUri {
         &self.pending.redirect_uri
     }
 
-    /// Whether a callback carries this login's state. One that does not may come from anybody, and is no reason to
-    /// end the login: wait for another.
+    /// Returns `true` if a callback carries the `state` of this login.
+    ///
+    /// A callback without it may come from an attacker and must not end the login: wait for another one.
     #[must_use]
     pub fn is_answered_by(&self, callback: &Callback<'_>) -> bool {
         callback.state_digest() == Some(self.pending.state.digest())
     }
 
-    /// Goes on with the callback: validates it and, if it holds a code, asks for the token request.
+    /// Continues with the callback: validates it and, if it carries a code, starts the token request.
     ///
-    /// A host whose store is shared keeps others out from here until the flow has ended, and not while it waits for the
-    /// callback.
+    /// A host whose store is shared holds the store's lock from here until the flow has ended, and releases it while it
+    /// waits for the callback.
     ///
     /// # Errors
     ///
-    /// [`CallbackError::Rejected`] when it does not answer this login, [`FlowErrorKind::Denied`](crate::FlowErrorKind::Denied) when the right
-    /// server said no, [`CallbackError::TooLate`] after ten minutes. In each case nothing is sent. The steps
-    /// after a denial save that the server knows the client, and end with [`FlowErrorKind::Denied`](crate::FlowErrorKind::Denied).
+    /// [`CallbackError::Rejected`] when the callback does not answer this login,
+    /// [`FlowErrorKind::Denied`](crate::FlowErrorKind::Denied) when it is an error response of the right server,
+    /// [`CallbackError::TooLate`] after ten minutes. In each case nothing is sent. After a denial of a counted login,
+    /// steps that reset the count come first, and the flow then ends with
+    /// [`FlowErrorKind::Denied`](crate::FlowErrorKind::Denied).
     pub fn resume(self, callback: Callback<'_>, now: UnixTime) -> Result<Step, FlowError> {
         self.pending.resume(self.keys, callback, now)
     }
 }
 
 impl fmt::Debug for Visit {
-    /// Without the URL, which carries the state.
+    /// Omits the URL, because it carries the state.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Visit").field("pending", &self.pending).finish_non_exhaustive()
     }
 }
 
-/// A login whose user is away. The one callback that answers it uses it up.
+/// Login that waits for its callback; exactly one callback uses it up.
 #[derive(Debug)]
 #[cfg_attr(feature = "sealed", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Pending {
@@ -179,7 +185,7 @@ impl Pending {
             return Err(CallbackError::TooLate.into());
         }
         let server = &self.account.server;
-        // Nobody has said who answers at endpoints that were only assumed: no `iss` is believed there.
+        // Assumed endpoints have no published issuer, so no `iss` is accepted there.
         let issuer = (!server.is_assumed).then(|| server.issuer.clone());
         let expected = Expected::new(issuer, State::from_secret(self.state))
             .with_iss_advertised(server.iss_advertised);

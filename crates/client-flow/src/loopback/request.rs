@@ -1,12 +1,12 @@
-//! The head of one request, as it comes in (RFC 9112 §2.1).
+//! Incremental reader of a request head on the loopback port (RFC 9112 §2.1).
 
 use crate::flow::Visit;
 use crate::loopback::{CallbackListener, Heard};
 
-/// Reader of a request to the loopback port of a login, one for each connection.
+/// Reader of a request to the loopback port of a login; one for each connection.
 ///
-/// It takes what a socket brings, in whatever pieces, until the head is complete, and says what to answer. What follows
-/// the head is not looked at.
+/// Takes the bytes of a socket in pieces of any size until the head is complete, and returns the answer. Bytes after
+/// the head are ignored.
 ///
 /// # Examples
 ///
@@ -38,19 +38,21 @@ use crate::loopback::{CallbackListener, Heard};
 pub struct CallbackRequest {
     /// The head, or its first [`Visit::MAX_HEAD`] bytes.
     head: Vec<u8>,
-    /// Bytes of the head that have come.
+    /// Number of received bytes of the head.
     length: usize,
-    /// Bytes of an empty line that the head ends with now.
+    /// Number of bytes of an empty line at the current end of the head.
     matched: u8,
 }
 
 impl CallbackRequest {
-    /// Most bytes of a head that are read, the ones that are not kept included: a browser that still writes does not see
-    /// the answer.
+    /// Maximum number of bytes read of a head, including those that are not kept.
+    ///
+    /// A browser that is still writing does not read the answer.
     pub const MAX_READ: usize = 1024 * 1024;
 
-    /// Takes the next bytes of the connection. Returns `true` if there is nothing more to read: write the
-    /// [answer](Self::answer), then close the connection.
+    /// Takes the next bytes of the connection; returns `true` if no more are needed.
+    ///
+    /// Then write the [answer](Self::answer) and close the connection.
     pub fn push(&mut self, bytes: &[u8]) -> bool {
         for byte in bytes {
             if self.is_complete() {
@@ -69,8 +71,9 @@ impl CallbackRequest {
         self.is_complete()
     }
 
-    /// Returns the answer to the request while this login waits, or none. A head that is longer than
-    /// [`Visit::MAX_HEAD`], or not complete, is no callback.
+    /// Returns the answer to the request, while this login waits or, with `None`, while none waits.
+    ///
+    /// A head that is longer than [`Visit::MAX_HEAD`], or incomplete, is never a callback.
     pub fn answer(&self, login: Option<&CallbackListener>) -> Heard {
         match login {
             _ if self.length > self.head.len() => Heard::too_long(),
@@ -87,7 +90,7 @@ impl CallbackRequest {
 }
 
 impl core::fmt::Debug for CallbackRequest {
-    /// Shows no byte of the request, because a callback has a code in it.
+    /// Omits the bytes of the request, because a callback contains a code.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("CallbackRequest").field("length", &self.length).finish_non_exhaustive()
     }
