@@ -1,14 +1,16 @@
-//! What a response of the MCP server means for the client.
+//! Decision on a response of the MCP server: accept, refresh, log in, step up or give up.
 //!
 //! | response | tried already | verdict |
 //! |---|---|---|
-//! | 401 with the error `insufficient_authorization`, a token is held | | `Accepted`: no login adds what scopes cannot say |
+//! | 401 with the error `insufficient_authorization`, a token is held | | `Accepted`, see below |
 //! | 401 with a DPoP challenge `use_dpop_nonce` and a nonce | no nonce | `UseNonce` |
 //! | 401, a refresh token is held | no refresh | `Refresh` |
-//! | 401 | no login | `Login`, with all that was asked for before |
+//! | 401 | no login | `Login`, with all scopes of earlier requests |
 //! | 401 | both | `Unauthorized` |
-//! | 403 with a Bearer `insufficient_scope` challenge | | what [`Ledger::decide`] says |
+//! | 403 with the error `insufficient_scope` | | the decision of [`Ledger::decide`] |
 //! | anything else | | `Accepted` |
+//!
+//! After `insufficient_authorization` no login helps, because scopes cannot express what the token lacks.
 
 use http::{HeaderMap, StatusCode};
 use oauth_types::header::DPOP_NONCE;
@@ -19,25 +21,27 @@ use scope_stepup::{
 
 use crate::session::Session;
 
-/// What was done about this one request so far. Start with the default and
-/// [note](Self::note) each verdict that is followed.
+/// Attempts made so far for one request.
+///
+/// Start with the default and [note](Self::note) each verdict that you follow.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct Tried {
-    /// A refresh was made for it.
+    /// `true` if the tokens were refreshed for the request.
     pub refresh: bool,
-    /// A login was made for it.
+    /// `true` if a login took place for the request.
     pub login: bool,
-    /// It was sent with the nonce that the server asked for.
+    /// `true` if the request was sent with the nonce that the server required.
     pub nonce: bool,
-    /// Set if the request was sent on to the slash form of its URL ([`endpoint_redirect`](crate::endpoint_redirect)).
+    /// `true` if the request was sent on to the slash form of its URL
+    /// ([`endpoint_redirect`](crate::endpoint_redirect)).
     pub redirect: bool,
-    /// How many step-ups were made for it.
+    /// Number of step-ups for the request.
     pub step_ups: u8,
 }
 
 impl Tried {
-    /// Notes that a verdict is followed.
+    /// Records that a verdict is followed.
     pub const fn note(&mut self, verdict: &Verdict) {
         match verdict {
             Verdict::Refresh => self.refresh = true,
@@ -49,18 +53,20 @@ impl Tried {
             }
             Verdict::Accepted | Verdict::Unauthorized | Verdict::GiveUp(_) => return,
         }
-        // A nonce may have expired while another token was got.
+        // The nonce may have expired while new tokens were obtained.
         self.nonce = false;
     }
 }
 
-/// What to do about a response.
+/// Next action of the host after a response.
 #[derive(PartialEq, Eq, Debug)]
 #[must_use]
 #[expect(clippy::exhaustive_enums, reason = "a host must act on each verdict")]
 pub enum Verdict {
-    /// Nothing: it is the answer, whatever its status. If that is a success, tell the ledger
-    /// ([`Ledger::started`], [`Started::succeeded`](scope_stepup::Started::succeeded)).
+    /// Pass the response on, whatever its status.
+    ///
+    /// After a success, tell the ledger ([`Ledger::started`],
+    /// [`Started::succeeded`](scope_stepup::Started::succeeded)).
     Accepted,
     /// Send the request again with a proof that carries the response's `DPoP-Nonce` (RFC 9449 §9).
     UseNonce,
@@ -68,28 +74,28 @@ pub enum Verdict {
     Refresh,
     /// Log in with [`login`](crate::login), then send the request again.
     Login {
-        /// What the server said.
+        /// The challenge of the response, if any.
         challenge: Option<BearerChallenge>,
     },
-    /// Count the attempt ([`Ledger::start`]), authorize with
-    /// [`Session::step_up`](crate::Session::step_up), then send the request again.
+    /// Count the attempt ([`Ledger::start`]), authorize with [`Session::step_up`](crate::Session::step_up), then send
+    /// the request again.
     StepUp {
-        /// All scopes to ask for.
+        /// All scopes to request.
         scope: ScopeSet,
-        /// For the ledger.
+        /// The attempt, for the ledger.
         attempt: Attempt,
-        /// What the server said.
+        /// The challenge of the response.
         challenge: BearerChallenge,
     },
-    /// The server does not take the tokens it just gave.
+    /// The server does not accept the tokens that were just issued.
     Unauthorized,
-    /// More scope is needed and not to be had.
+    /// More scopes are required and cannot be obtained.
     GiveUp(Box<InsufficientScope>),
 }
 
-/// Judges a response by its status and headers; the body plays no part.
+/// Judges a response by its status and headers; the body is ignored.
 ///
-/// The same for a POST and for the GET that opens an event stream (C-SCOPE-10).
+/// The same rules apply to a POST and to the GET that opens an event stream (C-SCOPE-10).
 pub fn judge(
     session: Option<&Session>,
     ledger: &Ledger,
@@ -105,11 +111,11 @@ pub fn judge(
     let challenge =
         || BearerChallenge::find(headers).or_else(|| BearerChallenge::find_dpop(headers));
     match status {
-        // The token is good, and neither another one nor a login adds what it lacks.
+        // The token is valid, and neither another one nor a login adds the missing authorization.
         StatusCode::UNAUTHORIZED if session.is_some() && lacks_details(challenge().as_ref()) => {
             Verdict::Accepted
         }
-        // C-EXT-3: the server did not look at the token yet.
+        // C-EXT-3: the server has not examined the token yet.
         StatusCode::UNAUTHORIZED if !tried.nonce && asks_for_nonce(headers) => Verdict::UseNonce,
         StatusCode::UNAUTHORIZED if can_refresh => Verdict::Refresh,
         StatusCode::UNAUTHORIZED if !tried.login => Verdict::Login { challenge: challenge() },
@@ -127,11 +133,12 @@ pub fn judge(
                 .with_can_refresh(can_refresh);
             match ledger.decide(&situation, policy) {
                 Decision::Refresh => Verdict::Refresh,
-                // Without a session there is no server to ask: a login asks for the challenged scopes.
+                // Without a session no authorization server is known: a login requests the challenged scopes.
                 Decision::Reauthorize { .. } if session.is_none() => {
                     Verdict::Login { challenge: Some(challenge.clone()) }
                 }
-                // C-SCOPE-6: the ledger forgets an operation that succeeds with other arguments; a request does not.
+                // C-SCOPE-6: the ledger forgets an operation that succeeds with other arguments; the count of one
+                // request remains.
                 Decision::Reauthorize { .. } if tried.step_ups >= policy.limit().get() => {
                     let mut error = ledger.insufficient(&situation, GaveUp::LimitReached);
                     error.attempts = error.attempts.max(tried.step_ups);
@@ -147,8 +154,10 @@ pub fn judge(
     }
 }
 
-/// Returns `true` if the server asks for more than scopes can say (`insufficient_authorization` of the draft OAuth 2.0
-/// RAR Metadata and Error Signaling). What it asks for is in the challenge, for the host.
+/// Returns `true` if the token lacks an authorization that scopes cannot express.
+///
+/// The error is `insufficient_authorization` of the draft OAuth 2.0 RAR Metadata and Error Signaling. Its challenge
+/// tells the host what is missing.
 fn lacks_details(challenge: Option<&BearerChallenge>) -> bool {
     let error = challenge.and_then(|challenge| challenge.error.as_ref());
     error.is_some_and(|error| error.as_str() == "insufficient_authorization")

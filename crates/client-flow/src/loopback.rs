@@ -5,7 +5,7 @@
 //!
 //! | check, in this order | requirement | reply |
 //! |---|---|---|
-//! | a bounded request head with one `Host`, which is the redirect URI's | SEC-024 | 403; an empty reply if it is not HTTP |
+//! | a bounded request head with one `Host`, that of the redirect URI | SEC-024 | 403; empty if it is not HTTP |
 //! | GET of the redirect URI's path, with a query | SEC-025 | 404 |
 //! | the query carries this login's `state` | C-AUTHZ-5 | 400 |
 

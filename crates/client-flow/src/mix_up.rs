@@ -1,24 +1,27 @@
-//! Defence against mix-up by metadata (RFC 9700 §4.4): the origins that an authorization server's endpoints may be on.
+//! Mix-up defence by metadata (RFC 9700 §4.4): the origins that an authorization server's endpoints may be on.
 //!
-//! Metadata is believed when it names the issuer that it was asked for, and an attacker can be an issuer too. Metadata
-//! of an attacker that names the authorization endpoint of an honest server beside a token endpoint of the attacker
-//! would have the user log in at the honest server and the client send the code, with its PKCE verifier, to the
-//! attacker. Where the honest server answers with `iss` (RFC 9207) the callback is refused; where it does not, only the
-//! places of the endpoints tell.
+//! Metadata is accepted when it names the expected issuer, and an attacker can be an issuer too. If an attacker's
+//! metadata names the authorization endpoint of an honest server beside a token endpoint of the attacker, the user logs
+//! in at the honest server and the client sends the code, with its PKCE verifier, to the attacker. If the honest server
+//! sends `iss` (RFC 9207), the callback is refused; otherwise only the origins of the endpoints reveal the attack.
 //!
 //! | check, before anything is sent and before the browser opens | SEC | otherwise |
 //! |---|---|---|
-//! | the metadata promises `iss`, and a callback without the issuer's own is refused; or the authorization endpoint is on the origin of the issuer, of the token endpoint, or of the URL that the [profile](crate::ServerProfile::with_authorization_endpoint_at) names | SEC-242 | `MixUp` |
-//! | the registration endpoint is on an origin of the issuer, of its other endpoints, or of its metadata | SEC-242 | `RegistrationError::Elsewhere` |
+//! | the metadata promises `iss`, or the authorization endpoint is on an expected origin | SEC-242 | `MixUp` |
+//! | the registration endpoint is on an origin of the server | SEC-242 | `RegistrationError::Elsewhere` |
+//!
+//! Where the metadata promises `iss`, a callback without the issuer's own is refused. Expected origins of the
+//! authorization endpoint are those of the issuer, of the token endpoint, and of the URL that the
+//! [profile](crate::ServerProfile::with_authorization_endpoint_at) names. The registration endpoint may also be on the
+//! origin of the authorization endpoint or of the metadata.
 //!
 //! An authorization endpoint on the issuer's own origin may have its token endpoint anywhere, as at Google and
-//! Facebook: the code is the issuer's own. Both on one other origin, as at Cognito, Slack and Entra ID v1, are fine too:
-//! the code goes back to where it came from.
+//! Facebook, because the code is the issuer's own. Both endpoints may also be on one other origin, as at Cognito, Slack
+//! and Entra ID v1, because the code returns to the origin that issued it.
 //!
-//! What is left to `iss`: an attacker's own page can send the browser on to an honest server, with a client that the
-//! attacker registered there. No metadata shows that. The host can show the user where they are sent
-//! ([`Visit::authorization_endpoint`](crate::Visit::authorization_endpoint)), and honest servers should answer with
-//! `iss`.
+//! Only `iss` detects an attacker's own page that redirects the browser to an honest server, with a client that the
+//! attacker registered there; metadata does not show that. The host can show the user the endpoint
+//! ([`Visit::authorization_endpoint`](crate::Visit::authorization_endpoint)), and honest servers should send `iss`.
 
 use oauth_types::{EndpointUrl, Origin};
 
@@ -26,7 +29,11 @@ use crate::error::{DiscoveryError, RegistrationError};
 use crate::session::ServerEndpoints;
 
 impl ServerEndpoints {
-    /// Returns the URL that users are sent to, for a flow that has users.
+    /// Returns the authorization endpoint, for a flow with users.
+    ///
+    /// # Errors
+    ///
+    /// [`DiscoveryError::NoEndpoint`] without such an endpoint, [`DiscoveryError::MixUp`] by the table above.
     pub(crate) fn for_users(&self) -> Result<&EndpointUrl, DiscoveryError> {
         let Some(endpoint) = &self.authorization_endpoint else {
             let issuer = self.issuer.clone();
@@ -43,7 +50,7 @@ impl ServerEndpoints {
         })
     }
 
-    /// Checks that the client may introduce itself at this registration endpoint.
+    /// Checks that the client may register at this registration endpoint.
     pub(crate) fn registers_at(&self, endpoint: &EndpointUrl) -> Result<(), RegistrationError> {
         let origin = endpoint.origin();
         let mut others =
@@ -56,7 +63,7 @@ impl ServerEndpoints {
         Err(RegistrationError::Elsewhere { issuer, url })
     }
 
-    /// Returns `true` if codes from this origin are sent to no other server than the one that issued them.
+    /// Returns `true` if codes from this origin are sent to the server that issued them only.
     fn sends_codes_back_to(&self, origin: &Origin) -> bool {
         let named = self.profile.authorization_endpoint().map(EndpointUrl::origin);
         *origin == self.token_endpoint.origin()

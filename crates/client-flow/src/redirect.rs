@@ -2,7 +2,7 @@
 //!
 //! | response to a request for the MCP endpoint | leads to |
 //! |---|---|
-//! | the first 307 or 308 that only adds or removes a slash at the end of the path | that URL, with token, method and body |
+//! | the first 307 or 308 that only adds or removes a slash at the path's end | that URL, with token, method and body |
 //! | any other 301, 302, 303, 307 or 308 | [`EndpointMoved`] |
 //! | any other response, or a response to another URL | no redirect: [`judge`](crate::judge()) the response |
 //!

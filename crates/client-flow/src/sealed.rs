@@ -1,12 +1,12 @@
-//! A login that ends in another process than it began in: sealed when the browser leaves, opened when it is back.
+//! Sealed logins: encrypted when the browser leaves, opened with the callback, possibly by another process.
 //!
-//! | check when it is opened, in this order | requirement | error |
+//! | check on opening, in this order | requirement | error |
 //! |---|---|---|
-//! | it was sealed with this key, for this session, and not changed | C-AUTHZ-6 | `UnknownLogin` |
-//! | ten minutes have not passed | C-AUTHZ-6 | `TooLate` |
-//! | the callback carries its state, and whatever it carries once | C-AUTHZ-5 | `Rejected` |
-//! | it is the first that does: now the login is used up | C-AUTHZ-6 | `Replayed` |
-//! | it comes from the right issuer and holds a code | C-ISS-6 | `Rejected`, `Denied` |
+//! | the text was sealed with this key, for this session, and is unchanged | C-AUTHZ-6 | `UnknownLogin` |
+//! | less than ten minutes have passed | C-AUTHZ-6 | `TooLate` |
+//! | the callback carries the login's `state`, and no parameter twice | C-AUTHZ-5 | `Rejected` |
+//! | it is the first such callback: the login is used up now | C-AUTHZ-6 | `Replayed` |
+//! | it comes from the right issuer and carries a code | C-ISS-6 | `Rejected`, `Denied` |
 
 use core::fmt;
 
@@ -25,16 +25,17 @@ use crate::flow::{Pending, Step, Visit};
 
 /// Length of the nonce in front of the ciphertext, in bytes.
 const NONCE: usize = 24;
-/// More than a login with long identifiers takes, in bytes.
+/// Initial size of the plaintext buffer, in bytes: more than a login with long identifiers takes.
 const ROOM: usize = 16 * 1024;
 
-/// What logins are sealed with (XChaCha20-Poly1305): 256 random bits that all processes of a host share. When
-/// it is replaced, the logins of the last ten minutes have to be begun again.
+/// Key for sealed logins (XChaCha20-Poly1305): 256 random bits that all processes of a host share.
+///
+/// After a replacement, the logins of the last ten minutes have to be started again.
 #[derive(Clone)]
 pub struct SealingKey(Zeroizing<[u8; 32]>);
 
 impl SealingKey {
-    /// A key of these random bytes.
+    /// Creates a key from these random bytes.
     #[must_use]
     pub fn new(entropy: Entropy<32>) -> Self {
         Self(Zeroizing::new(entropy.into_bytes()))
@@ -51,7 +52,7 @@ impl fmt::Debug for SealingKey {
     }
 }
 
-/// A login whose user is away, for a host to keep (C-AUTHZ-6).
+/// Sealed login, for a host to store until the callback (C-AUTHZ-6).
 ///
 /// ```
 /// use client_flow::{
@@ -107,13 +108,15 @@ pub struct Sealed {
 }
 
 impl Visit {
-    /// Seals what has to survive the browser, for the user's session with this host: whatever names it and no
-    /// other, such as the value of its cookie. Only the same session opens it again, so a login that one user
-    /// began is not finished in the browser of another.
+    /// Seals the login for the user's session with this host.
+    ///
+    /// `session` identifies that session and no other, such as the value of its cookie. Only the same session can open
+    /// the login, so that a login that one user began is not finished in the browser of another.
     ///
     /// # Errors
     ///
-    /// [`SealError::NoSession`] when `session` is empty: it would be everybody's.
+    /// [`SealError::NoSession`] when `session` is empty, because any user could open such a login;
+    /// [`SealError::TooLong`] when the login cannot be encrypted.
     pub fn seal(
         self,
         key: &SealingKey,
@@ -133,52 +136,54 @@ impl Visit {
 }
 
 impl Sealed {
-    /// Where to send the browser, as [`Visit::url`].
+    /// Returns the URL for the browser, as [`Visit::url`].
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// What to keep, in URL-safe Base64. Nothing in it can be read or changed without the key.
+    /// Returns the sealed text to store, in URL-safe Base64; it is encrypted and authenticated.
     ///
-    /// It belongs into a store of the host. A cookie of the user (`HttpOnly`, `Secure`, `SameSite=Lax`, named
-    /// after [`key`](Self::key), so that a second login does not displace a first) holds it only while it is
-    /// short: browsers keep about 4 KB, and long identifiers or scopes make it longer. First use still has to
-    /// be remembered on the host's side.
+    /// Keep it in a store of the host. A cookie of the user (`HttpOnly`, `Secure`, `SameSite=Lax`, named after
+    /// [`key`](Self::key), so that a second login does not displace a first) holds it only while it is short: browsers
+    /// keep about 4 KB, and long identifiers or scopes make it longer. First use still has to be recorded on the host's
+    /// side.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// What to file it under, where one user may have several logins open:
-    /// [`Callback::state_digest`] tells the same of the callback that answers it.
+    /// Returns the key to store it under, because one user may have several logins open.
+    ///
+    /// [`Callback::state_digest`] returns the same key for the callback that answers the login.
     #[must_use]
     pub const fn key(&self) -> &SecretDigest {
         &self.key
     }
 
-    /// Until when to keep it.
+    /// Returns the time until which to store it (exclusive): valid while `now < until`.
     #[must_use]
     pub const fn until(&self) -> UnixTime {
         self.until
     }
 
-    /// Opens a login that was kept, with the callback that ends it. `config` is the one that it began with.
+    /// Opens a stored login with its callback; `config` is the one that the login began with.
     ///
-    /// The login is used up when its [`FirstUse`] is resumed, `Fresh` when the key was put into the store, or the login
-    /// taken out of it, just now; `first_use.resume(replay)??` is the next step. Its key is the one that the login was filed
-    /// under.
+    /// The login is used up when its [`FirstUse`] is resumed: with `Fresh` if the key was put into the store, or the
+    /// login removed from it, just now. `first_use.resume(replay)??` is the next step. Its key is the one that the
+    /// login was stored under.
     ///
     /// # Errors
     ///
-    /// [`SealError::UnknownLogin`] when another key, another session or a changed text is at hand,
-    /// [`CallbackError::TooLate`] after ten minutes, [`CallbackError::Rejected`] when the callback does not
-    /// carry this login's state. In each case nothing is sent, and another callback may still answer.
+    /// [`SealError::UnknownLogin`] when key, session or text do not match, [`CallbackError::TooLate`] after ten
+    /// minutes, [`CallbackError::Rejected`] when the callback does not carry this login's state. In each case nothing
+    /// is sent, and another callback may still answer.
     ///
-    /// Resuming: [`CallbackError::Replayed`] (of [`Replayed`]) when the login was used up before: no code is sent a
-    /// second time. [`CallbackError::Rejected`] when the callback came from the wrong issuer or says nothing,
-    /// [`FlowErrorKind::Denied`](crate::FlowErrorKind::Denied) when the right server said no; it may follow after a [`Step::Recall`] and a
-    /// [`Step::Save`], as in [`Visit::resume`]. The login is over in each case.
+    /// On resuming: [`CallbackError::Replayed`] (from [`Replayed`]) when the login was used up before, so that no code
+    /// is sent a second time; [`CallbackError::Rejected`] when the callback came from the wrong issuer or carries
+    /// neither code nor error; [`FlowErrorKind::Denied`](crate::FlowErrorKind::Denied) when it is an error response of
+    /// the right server, possibly after a [`Step::Recall`] and a [`Step::Save`], as in [`Visit::resume`]. The login is
+    /// over in each case.
     pub fn open(
         text: &str,
         key: &SealingKey,
@@ -195,7 +200,7 @@ impl Sealed {
         let is_ours = callback.state_digest() == Some(key);
         let outcome = pending.resume(config.keys.clone(), callback, now);
         match outcome {
-            // Anybody can send such a callback: it must not end a login that the right one may still answer.
+            // An attacker can send such a callback, so it must not end a login that the right one may still answer.
             Err(error) if !is_ours => Err(error),
             outcome => Ok(FirstUse::new(outcome, key, until)),
         }
@@ -215,9 +220,9 @@ impl From<Replayed> for FlowError {
 }
 
 impl Pending {
-    /// `None` only for a login of gigabytes; what is empty opens nowhere.
+    /// Encrypts the login; `None` only for a login of gigabytes.
     fn seal(&self, key: &SealingKey, session: &str, nonce: Entropy<NONCE>) -> Option<String> {
-        // Room for the longest, so that no copy is left behind when the buffer grows.
+        // The capacity suffices for the longest login, so that no copy is left behind when the buffer grows.
         let mut plain = Zeroizing::new(Vec::with_capacity(ROOM));
         serde_json::to_writer(&mut *plain, self).ok()?;
         let nonce = nonce.into_bytes();
@@ -235,7 +240,7 @@ impl Pending {
     }
 }
 
-/// What is authenticated beside the login: what the text is for, in which version, and whose it is.
+/// Returns the associated data: purpose and version of the text, and the session that it is bound to.
 fn bound_to(session: &str) -> Vec<u8> {
     [b"mcp-oauth sealed login 1\0", session.as_bytes()].concat()
 }

@@ -1,6 +1,6 @@
-//! A login that succeeded, and what the host keeps of it: plain values that start nothing.
+//! Session: a successful login, and the values that the host stores of it.
 //!
-//! The flows that begin with a session (refresh, step-up, another save) stand in [`flow`](crate::flow).
+//! The flows that begin with a session (refresh, step-up, another save) are in [`flow`](crate::flow).
 
 mod attempt;
 mod record;
@@ -21,8 +21,9 @@ pub(crate) use record::join;
 pub use record::{Account, Record, RecordKey, ServerEndpoints, Tokens};
 pub(crate) use unsaved::Unsaved;
 
-/// A record without tokens, of which no session can be made. It holds the record, for a login that uses the registration
-/// again.
+/// Error of a record without tokens, from which no session can be restored.
+///
+/// It contains the record, for a login that uses the registration again.
 #[derive(Clone, Debug)]
 pub struct RestoreError {
     record: Box<Record>,
@@ -44,14 +45,14 @@ impl fmt::Display for RestoreError {
 
 impl core::error::Error for RestoreError {}
 
-/// Who we are at a server, and the tokens we hold there.
+/// Client account at a server, and the tokens that it holds there.
 #[derive(Clone, Debug)]
 pub struct Session {
     account: Account,
     tokens: Tokens,
-    /// Made once, for all requests.
+    /// Computed once, for all requests.
     origin: Origin,
-    /// The server does not know the client any more.
+    /// `true` if the server no longer knows the client.
     client_refused: bool,
     authorization: Option<HeaderValue>,
     /// `None` once a store holds the tokens.
@@ -59,23 +60,23 @@ pub struct Session {
 }
 
 impl Session {
-    /// How long before its expiry a token is refreshed; for one of a short life after three quarters of it.
+    /// Time before its expiry at which a token is refreshed; a quarter of the lifetime of a short-lived token.
     pub const REFRESH_AHEAD: Duration = record::REFRESH_AHEAD;
 
     pub(crate) fn new(account: Account, tokens: Tokens) -> Self {
         let scheme = [tokens.token_type.as_str(), " "].concat();
         let authorization = tokens.access_token.header_value(&scheme);
-        // The first clone makes its bytes shared; the others then allocate nothing.
+        // The first clone makes the bytes shared, so that later clones allocate nothing.
         drop(authorization.clone());
         let origin = account.resource.origin();
         Self { account, tokens, origin, client_refused: false, authorization, unsaved: None }
     }
 
-    /// Goes on with a record that a store kept.
+    /// Restores a session from a stored record.
     ///
     /// # Errors
     ///
-    /// [`RestoreError`] when the record has no tokens: its login was not finished.
+    /// [`RestoreError`] when the record has no tokens, because its login was not finished or its grant has ended.
     pub fn restore(record: Record) -> Result<Self, RestoreError> {
         match record.tokens {
             Some(tokens) => {
@@ -86,26 +87,26 @@ impl Session {
         }
     }
 
-    /// What a store keeps of it.
+    /// Returns the record to store.
     #[must_use]
     pub fn to_record(&self) -> Record {
         Record { tokens: Some(self.tokens.clone()), ..self.logged_out() }
     }
 
-    /// What a store keeps once the user has logged out: who we are, and no tokens.
+    /// Returns the record to store after a logout: the account without tokens.
     #[must_use]
     pub fn logged_out(&self) -> Record {
         let client_refused = self.client_refused;
         Record { client_refused, ..Record::new(self.account.clone()) }
     }
 
-    /// Who we are where.
+    /// Returns the client's account at the server.
     #[must_use]
     pub const fn account(&self) -> &Account {
         &self.account
     }
 
-    /// What we hold.
+    /// Returns the tokens.
     #[must_use]
     pub const fn tokens(&self) -> &Tokens {
         &self.tokens
@@ -116,16 +117,19 @@ impl Session {
         self.origin.contains(url)
     }
 
-    /// The `Authorization` header for a request to `url`, marked sensitive. `None` when the URL does
-    /// not belong to the resource's origin: the token is for nobody else. Allocates nothing.
+    /// Returns the `Authorization` header for a request to `url`, marked sensitive.
+    ///
+    /// `None` when the URL is not on the resource's origin, because the token is for that resource only. Allocates
+    /// nothing.
     #[must_use]
     pub fn authorization(&self, url: &str) -> Option<HeaderValue> {
         // C-TOKEN-9
         self.authorization.clone().filter(|_| self.origin.contains(url))
     }
 
-    /// Puts the token into the headers of a request to `url`, and nobody else's: a header that was there is taken
-    /// out, also where the token is not for that URL. Says whether the token went in.
+    /// Sets the `Authorization` header of a request to `url`; returns `true` if it contains the token now.
+    ///
+    /// An existing `Authorization` header is removed, even where the token is not for that URL.
     pub fn authorize(&self, url: &str, headers: &mut HeaderMap) -> bool {
         headers.remove(AUTHORIZATION);
         let token = self.authorization(url);
@@ -134,37 +138,40 @@ impl Session {
         is_ours
     }
 
-    /// Returns `true` if each request needs a [proof](Self::proof) of its own.
+    /// Returns `true` if each request needs its own DPoP [proof](Self::proof).
     #[cfg(feature = "dpop")]
     #[must_use]
     pub fn is_bound(&self) -> bool {
         self.tokens.token_type == TokenType::Dpop
     }
 
-    /// Whether to refresh before the next request: the token is about to expire and can be refreshed.
+    /// Returns `true` if the tokens should be refreshed before the next request.
+    ///
+    /// The access token is about to expire, and a refresh token is held.
     #[must_use]
     pub fn is_stale(&self, now: UnixTime) -> bool {
         self.tokens.refresh_token.is_some() && self.tokens.are_stale(now)
     }
 
-    /// Whether the token has expired, by our clock.
+    /// Returns `true` if the access token has expired by the local clock: `now >= expires_at`.
     #[must_use]
     pub fn has_expired(&self, now: UnixTime) -> bool {
         self.tokens.have_expired(now)
     }
 
-    /// Returns the session after a refresh that failed: without its refresh token if the failure ends the grant
-    /// ([`FlowError::ends_grant`]), and about to register anew where the server does not know the client any more
-    /// ([`FlowError::ends_client`]). So the next 401 leads to a login, which knows what to ask for again. After any
-    /// other failure the session keeps its tokens, and a later refresh may work. Where that failure is not
-    /// [transient](FlowError::is_transient), a host should set [`Tried::refresh`](crate::Tried::refresh) and go on, so that the
-    /// next 401 leads to a login all the same.
+    /// Returns the session after a failed refresh.
     ///
-    /// Unless the token endpoint refused by an OAuth error, the server's metadata is read again before the next
-    /// refresh or step-up, because an endpoint may have moved.
+    /// Without its refresh token if the failure ends the grant ([`FlowError::ends_grant`]), and about to register anew
+    /// if the server no longer knows the client ([`FlowError::ends_client`]). So the next 401 leads to a login, which
+    /// requests the same scopes again. After any other failure the session keeps its tokens, and a later refresh may
+    /// succeed. Where that failure is not [transient](FlowError::is_transient), a host should set
+    /// [`Tried::refresh`](crate::Tried::refresh) and continue, so that the next 401 leads to a login all the same.
     ///
-    /// A step-up that failed changes nothing else of the session, unless the failure ends the client:
-    /// [`with_expired_metadata`](Self::with_expired_metadata).
+    /// Unless the failure is an OAuth error of the token endpoint, the server's metadata is fetched again before the
+    /// next refresh or step-up, because an endpoint may have moved.
+    ///
+    /// A failed step-up changes nothing else of the session ([`with_expired_metadata`](Self::with_expired_metadata)),
+    /// unless the failure ends the client.
     #[must_use]
     pub fn after(mut self, error: &FlowError) -> Self {
         // C-TOKEN-7
@@ -178,8 +185,9 @@ impl Session {
         }
     }
 
-    /// The same session, whose next refresh or step-up reads the authorization server's metadata again: for a host
-    /// whose step-up was not finished.
+    /// Returns the session with expired server metadata, for a host whose step-up was not finished.
+    ///
+    /// The next refresh or step-up fetches the authorization server's metadata again.
     #[must_use]
     pub fn with_expired_metadata(mut self) -> Self {
         self.account.server.read_at = None;

@@ -1,20 +1,22 @@
-//! A request to a token endpoint (RFC 6749 §3.2), and reading what it answers (§5).
+//! Token requests (RFC 6749 §3.2) and the interpretation of their responses (§5).
 //!
 //! | answer, in this order | requirement | outcome |
 //! |---|---|---|
-//! | an error that asks for a nonce, the first time | C-EXT-3 | the same request with it |
-//! | an error that ends the grant or the client | C-TOKEN-7 | the record forgets them; then the error, or the login goes on |
-//! | a code of the server's own, with a status that passes, or at a refresh with another than 200 and 400 | C-TOKEN-7 | `Status` |
+//! | an error that requires a nonce, the first time | C-EXT-3 | the same request with the nonce |
+//! | an error that ends the grant or the client | C-TOKEN-7 | removed from the record; the error, or the login continues |
+//! | an error code of the server's own with an unusual status, see below | C-TOKEN-7 | `Status` |
 //! | another error, whatever the status | C-TOKEN-4 | `Refused` |
 //! | a token response, whatever the status | C-TOKEN-6 | saved, then used |
-//! | a token of another kind than asked for | C-TOKEN-4 | `Document` |
-//! | another body, and another status than 2xx | C-TOKEN-4 | `Status` |
+//! | a token of another type than requested | C-TOKEN-4 | `Document` |
+//! | another body, and a status other than 2xx | C-TOKEN-4 | `Status` |
 //! | another body | C-TOKEN-4 | `Document` |
 //!
-//! The body decides, because the code, the assertion or a rotated refresh token is spent by then: servers answer 201
-//! with tokens, 200 with an error, and a status alone says less than either.
+//! Such a status is transient (5xx, 408, 425, 429) or, at a refresh, neither 200 nor 400.
 //!
-//! What follows from the answer for the flow is decided in `flow/redeem.rs`.
+//! The body decides, because the code, the assertion or a rotated refresh token is used up by then: some servers answer
+//! 201 with tokens or 200 with an error, and a status alone says less than the body.
+//!
+//! The next step of the flow is chosen in `flow/redeem.rs`.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -29,20 +31,20 @@ use crate::keys::{Keys, Signing};
 use crate::session::{Account, Record, Session, Tokens, Unsaved, join};
 use crate::stage::FlowStage;
 
-/// A token request, signed anew each time that it is sent.
+/// Token request, signed anew for each attempt.
 pub(crate) struct TokenRequest {
     stage: FlowStage,
     account: Account,
     keys: Keys,
     form: FormWriter,
-    /// By which grant the tokens were, or will be, got.
+    /// Grant type by which the tokens are issued.
     grant: GrantType,
-    /// What was asked for, now or when the grant began.
+    /// Scopes that were requested, now or when the grant began.
     requested: Option<ScopeSet>,
-    /// What the grant reaches, when the request does not name scopes itself: a refresh.
+    /// Scopes of the grant; set for a refresh, whose request names none.
     granted: Option<ScopeSet>,
     kept_refresh_token: Option<Secret>,
-    /// The login that a refresh keeps.
+    /// Login that a refresh preserves.
     login: Option<SecretDigest>,
     /// Access tokens that the new ones replace, where the store may hold them.
     replaces: Vec<Secret>,
@@ -50,7 +52,7 @@ pub(crate) struct TokenRequest {
 }
 
 impl TokenRequest {
-    /// A request for a grant of these scopes.
+    /// Creates a request for a grant of these scopes.
     pub(crate) fn new(
         stage: FlowStage,
         account: Account,
@@ -81,7 +83,7 @@ impl TokenRequest {
         }
     }
 
-    /// A refresh of these tokens.
+    /// Creates a refresh of these tokens.
     pub(crate) fn refresh(account: Account, keys: Keys, held: &Tokens, token: &Secret) -> Self {
         let mut form = FormWriter::new();
         form.append("grant_type", "refresh_token").append("refresh_token", token.expose());
@@ -95,7 +97,7 @@ impl TokenRequest {
         }
     }
 
-    /// Returns the refresh of a session that was never saved: the store may hold these tokens instead.
+    /// Returns the refresh of an unsaved session, for which the store may hold these older tokens.
     pub(crate) fn replacing<'a>(mut self, older: impl Iterator<Item = &'a Secret>) -> Self {
         self.replaces.extend(older.cloned());
         self
@@ -105,12 +107,12 @@ impl TokenRequest {
         self.stage
     }
 
-    /// Returns `true` if it carries a signature, for which the host has to draw random bytes.
+    /// Returns `true` if the request carries a signature, which needs random bytes of the host.
     pub(crate) fn is_signed(&self) -> bool {
         self.keys.sign_for(&self.account)
     }
 
-    /// Returns the message to post to the token endpoint, signed with what was drawn.
+    /// Returns the HTTP message for the token endpoint, signed with the random bytes.
     pub(crate) fn message(
         &self,
         drawn: Option<(Entropy<32>, UnixTime)>,
@@ -125,7 +127,7 @@ impl TokenRequest {
         Ok(TokenMessage { endpoint, headers, form })
     }
 
-    /// Reads the answer by the table at the head of this module.
+    /// Reads the response by the table at the head of this module.
     pub(crate) fn read(
         mut self,
         response: &Response<Bytes>,
@@ -134,7 +136,7 @@ impl TokenRequest {
         let stage = self.stage;
         // C-TOKEN-4: an error body counts whatever the status.
         if let Ok(error) = ErrorResponse::from_json(response.body()) {
-            // C-EXT-3: such a request was not looked at, so nothing was used up.
+            // C-EXT-3: the server did not process such a request, so nothing is used up.
             let asked = response.headers().get(&DPOP_NONCE).filter(|it| it.to_str().is_ok());
             if let (TokenErrorCode::UseDpopNonce, Some(nonce), None) =
                 (&error.error, asked, &self.nonce)
@@ -143,8 +145,8 @@ impl TokenRequest {
                 self.nonce = Some(nonce.clone());
                 return Ok(TokenAnswer::NonceNeeded(Box::new(self)));
             }
-            // A code of the server's own says that the refresh token is dead only where the status is one of the token
-            // endpoint (RFC 6749 §5.2, or 200): gateways and routers have codes of their own with 403 or 404.
+            // An error code of the server's own ends the grant only with a status of the token endpoint (RFC 6749 §5.2,
+            // or 200), because gateways and routers send codes of their own with 403 or 404.
             let status = FlowErrorKind::Status(response.status()).at(stage);
             let is_refused = matches!(response.status(), StatusCode::OK | StatusCode::BAD_REQUEST);
             let is_of_gateway = stage == FlowStage::Refresh && !is_refused;
@@ -183,14 +185,14 @@ impl TokenRequest {
         Ok(TokenAnswer::Tokens(session.unsaved(Unsaved::replacing(self.replaces))))
     }
 
-    /// The record without the tokens that were to be got, or refreshed.
+    /// Returns the record without the tokens of this request.
     fn forgotten(&self, because: &FlowError) -> Record {
         let client_refused = because.ends_client();
         let asked = join(self.requested.as_ref(), self.granted.as_ref());
         Record { asked, client_refused, ..Record::new(self.account.clone()) }
     }
 
-    /// The server said no. What it will never take again is not kept, so that no run tries it another time.
+    /// Handles an error response: credentials that the server will never accept again are removed from the record.
     fn refused(self, error: FlowError) -> Result<TokenAnswer, FlowError> {
         // C-TOKEN-7
         let is_refresh = self.stage == FlowStage::Refresh;
@@ -202,19 +204,19 @@ impl TokenRequest {
     }
 }
 
-/// A message to a token endpoint.
+/// HTTP message to a token endpoint.
 pub(crate) struct TokenMessage {
     pub(crate) endpoint: EndpointUrl,
     pub(crate) headers: HeaderMap,
     pub(crate) form: FormWriter,
 }
 
-/// The meaning of an answer of the token endpoint.
+/// Interpreted response of the token endpoint.
 pub(crate) enum TokenAnswer {
-    /// The server asks for the same request, with the nonce that is in it now.
+    /// The server requires the same request with a nonce, which the request now carries.
     NonceNeeded(Box<TokenRequest>),
-    /// Tokens, which have to be saved before they are used.
+    /// Tokens, to save before they are used.
     Tokens(Session),
-    /// The grant or the client has ended: the record forgets them.
+    /// The grant or the client has ended; the record no longer contains it.
     Ended { record: Record, error: FlowError },
 }

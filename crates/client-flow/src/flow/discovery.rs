@@ -2,7 +2,7 @@
 //!
 //! | check, in this order | requirement | otherwise |
 //! |---|---|---|
-//! | URLs in order: the challenge's, well-known with the path, well-known at the root | C-DISC-1, C-DISC-2 | see below |
+//! | URLs: the challenge's, well-known with the path, well-known at the root | C-DISC-1, C-DISC-2 | see below |
 //! | the document is a bounded JSON object | C-DISC-10 | the next URL, then `Document` |
 //! | its `resource` covers the server being called | C-DISC-4 | `ResourceMismatch` |
 //! | every URL answered 4xx or with a page: no document exists | C-DISC-12 | legacy discovery, see below |

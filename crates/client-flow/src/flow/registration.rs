@@ -27,20 +27,21 @@ use crate::goal::Login;
 use crate::session::{Account, Record};
 use crate::stage::FlowStage;
 
-/// When the record of a new registration is saved.
+/// Time at which the record of a new registration is saved.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SaveAt {
-    /// With the registration itself.
+    /// Together with the registration.
     Registration,
-    /// With the tokens of the new client: the record has tokens of an older registration. A login or step-up that is not
-    /// finished takes away none that another process may still use, and to which it has to be told that older ones are
-    /// spent.
+    /// Together with the tokens of the new client, because the record has tokens of an older registration.
+    ///
+    /// An unfinished login or step-up must not remove tokens that another process may still use; and that process has
+    /// to learn that older tokens are used up.
     Tokens,
 }
 
 /// Returns the registration request.
 ///
-/// `has_tokens` is `true` if the record has tokens of an older registration.
+/// The record of the new client is saved at `save_at`.
 pub(crate) fn register(
     login: Login,
     scope: Option<ScopeSet>,

@@ -10,7 +10,7 @@
 //! | it has the endpoints and, for users, lists S256 | C-AUTHZ-2 | `NoEndpoint`, `NoS256` |
 //! | its endpoints permit no mix-up: the table of [`mix_up`](crate::mix_up) | SEC-242 | `MixUp` |
 //! | it names no local address unless the resource is at one | C-AUTHZ-7 | `LeadsToLocalAddress` |
-//! | if only the resource named its URL, its endpoints are on the issuer's origin | C-DISC-11 | `LeadsToAnotherOrigin` |
+//! | if only the resource named its URL: endpoints on the issuer's origin | C-DISC-11 | `LeadsToAnotherOrigin` |
 //! | it supports the client's proof key, if the resource requires bound tokens | C-EXT-3 | `NoBoundTokens` |
 //!
 //! [`MetadataSearch`] reads the URLs. By a [profile](crate::ServerProfile) only, `{tenantid}` in `issuer` stands for

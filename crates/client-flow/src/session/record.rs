@@ -1,4 +1,4 @@
-//! What a client keeps about one server: a plain value, for the host's store.
+//! Stored credentials: the record about one server and resource, a plain value for the host's store.
 
 use core::time::Duration;
 
@@ -15,40 +15,41 @@ use crate::profile::ServerProfile;
 /// Time before its expiry at which a token is refreshed.
 pub(super) const REFRESH_AHEAD: Duration = Duration::from_secs(30);
 
-/// What a record is filed under. Credentials of one issuer are never shown to another (C-DISC-8).
+/// Key of a record: credentials of one issuer are never shown to another (C-DISC-8).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RecordKey {
     /// The authorization server.
     pub issuer: Issuer,
-    /// The resource, in the bytes it was published with.
+    /// The resource identifier, byte for byte as published.
     pub resource: ResourceUri,
 }
 
-/// A client's standing with one authorization server for one resource.
+/// Account of a client at one authorization server, for one resource.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Account {
-    /// The resource, in the bytes it was published with.
+    /// The resource identifier, byte for byte as published.
     pub resource: ResourceUri,
-    /// What of the server's metadata is needed later.
+    /// Endpoints and properties of the authorization server.
     pub server: ServerEndpoints,
-    /// Who we are there.
+    /// Client credentials at this server.
     pub client: ClientCredentials,
-    /// Where the resource's metadata was that named the server. A challenge that names another place leads to
-    /// a new discovery.
+    /// URL of the protected resource metadata that named the server.
+    ///
+    /// A challenge that names another URL leads to a new discovery.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource_metadata: Option<EndpointUrl>,
-    /// The address of the MCP server that the login was for, in its canonical form: the resource may cover others.
+    /// Canonical URL of the MCP server that the login was for; the resource may cover others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<ResourceUri>,
-    /// Where the browser comes back to, as it was registered; `None` where that was not by this client.
+    /// Redirect URI as registered; `None` if this client did not register it itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirect_uri: Option<RedirectUri>,
-    /// Scopes that the client named when it registered; `None` where it named none, or the host did.
+    /// Scopes that the client registered; `None` if it registered none, or the host wrote the metadata.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registered_scope: Option<ScopeSet>,
-    /// Number of logins by this registration that did not end with tokens, since the server last knew the client.
+    /// Number of logins with this registration without tokens, since the server last knew the client.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unfinished_logins: u8,
     /// Time of the registration, until the server issues the first tokens to it.
@@ -57,27 +58,29 @@ pub struct Account {
 }
 
 impl Account {
-    /// What to file it under.
+    /// Returns the key of the account's record.
     #[must_use]
     pub fn key(&self) -> RecordKey {
         RecordKey { issuer: self.server.issuer.clone(), resource: self.resource.clone() }
     }
 }
 
-/// What the host's store keeps. Serializes with its secrets in the clear: the store protects it.
+/// Stored credentials for the host's store.
+///
+/// Serialized with its secrets in the clear, so that the store has to protect it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Record {
-    /// Who we are where.
+    /// Account at the server.
     #[serde(flatten)]
     pub account: Account,
-    /// What we hold there; `None` between registration and login, and once the server has ended the grant.
+    /// Tokens; `None` between registration and login, and after the server has ended the grant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<Tokens>,
-    /// What was asked for before, where there are no tokens to tell: it is asked for again.
+    /// Scopes of earlier requests, for the next login where no tokens show them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<ScopeSet>,
-    /// The server does not know this client any more; another login registers anew.
+    /// `true` if the server no longer knows this client; the next login registers anew.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub client_refused: bool,
 }
@@ -87,33 +90,34 @@ impl Record {
         Self { account, tokens: None, asked: None, client_refused: false }
     }
 
-    /// What to file it under.
+    /// Returns the key of the record.
     #[must_use]
     pub fn key(&self) -> RecordKey {
         self.account.key()
     }
 
-    /// The same record once the user has logged out: without tokens and what they were asked for.
+    /// Returns the record after a logout: without tokens and their scopes.
     #[must_use]
     pub fn logged_out(self) -> Self {
         Self { tokens: None, asked: None, ..self }
     }
 
-    /// The same record once the registration is to be forgotten too, for a store that removes none: it has no tokens, and
-    /// the next login registers anew.
+    /// Returns the record without tokens, marked so that the next login registers anew.
+    ///
+    /// For a store that cannot remove records.
     #[must_use]
     pub fn forgotten(self) -> Self {
         Self { client_refused: true, ..self.logged_out() }
     }
 
-    /// What another login asks for again.
+    /// Returns the scopes that another login requests again.
     pub(crate) fn asks_again(&self) -> Option<ScopeSet> {
         let held = self.tokens.as_ref().and_then(Tokens::asks_again);
         join(held.as_ref(), self.asked.as_ref())
     }
 }
 
-/// Both; where together they are past the bounds, the first.
+/// Returns the union of both; the first alone if the union exceeds the limits.
 pub(crate) fn join(first: Option<&ScopeSet>, second: Option<&ScopeSet>) -> Option<ScopeSet> {
     match (first, second) {
         (Some(first), Some(second)) => Some(first.union(second).unwrap_or_else(|_| first.clone())),
@@ -121,42 +125,44 @@ pub(crate) fn join(first: Option<&ScopeSet>, second: Option<&ScopeSet>) -> Optio
     }
 }
 
-/// The validated part of an authorization server's metadata that outlives the login.
+/// Validated authorization server metadata that outlives the login.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ServerEndpoints {
-    /// Its identifier, identical in the metadata.
+    /// Issuer identifier, identical in the metadata.
     pub issuer: Issuer,
-    /// Where users are sent; `None` where there are none.
+    /// Authorization endpoint; `None` if the server has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorization_endpoint: Option<EndpointUrl>,
-    /// Where grants are exchanged.
+    /// Token endpoint.
     pub token_endpoint: EndpointUrl,
-    /// Whether every authorization response carries `iss`.
+    /// `true` if every authorization response carries `iss` (RFC 9207).
     pub iss_advertised: bool,
-    /// Whether it is an OpenID provider, which asks for consent to refresh tokens only when told to.
+    /// `true` for an OpenID provider, which requests consent to refresh tokens only with `prompt=consent`.
     #[serde(default)]
     pub is_openid_provider: bool,
-    /// Whether it takes proofs of possession as they are made here (RFC 9449).
+    /// `true` if the server supports DPoP with the client's algorithm (RFC 9449).
     #[serde(default)]
     pub takes_proofs: bool,
-    /// Whether it publishes nothing and these are the places where MCP 2025-03-26 puts its endpoints.
+    /// `true` for the default endpoints of MCP 2025-03-26, because the server publishes no metadata.
     #[serde(default)]
     pub is_assumed: bool,
-    /// The exceptions that the configuration makes for it.
+    /// Profile that the configuration has for the issuer.
     #[serde(default, skip_serializing_if = "ServerProfile::is_strict")]
     pub profile: ServerProfile,
-    /// The URL of its metadata, if not at a well-known URL of its issuer: the host pinned the issuer, and the
-    /// resource named another one on the same origin.
+    /// Metadata URL, unless it is a well-known URL of the issuer.
+    ///
+    /// Set where the server's profile names the URL, or where the host pinned the issuer and the resource named another
+    /// one on the same origin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata_url: Option<EndpointUrl>,
-    /// When its metadata was read; a refresh reads it again after a day.
+    /// Time at which the metadata was read; a refresh reads it again after a day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_at: Option<UnixTime>,
 }
 
 impl ServerEndpoints {
-    /// Time for which they are relied on without looking again.
+    /// Time for which the metadata is used without reading it again.
     const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
     pub(crate) fn of(
@@ -184,48 +190,51 @@ impl ServerEndpoints {
         })
     }
 
-    /// Whether to look again before they are used. What was read before that was noted is old.
+    /// Returns `true` if the metadata has to be read again before use: `now >= read_at + LIFETIME`.
+    ///
+    /// Metadata without `read_at` counts as expired.
     pub(crate) fn are_old(&self, now: UnixTime) -> bool {
         !self.is_assumed && self.read_at.is_none_or(|then| now.since(then) >= Self::LIFETIME)
     }
 }
 
-/// Returns `true` if a server takes proofs in the one algorithm that is made here.
+/// Returns `true` if a server supports DPoP proofs in ES256, the algorithm of this client.
 fn takes_proofs(server: &AuthorizationServerMetadata) -> bool {
     let listed = &server.dpop_signing_alg_values_supported;
     listed.as_ref().is_some_and(|listed| listed.contains(&SigningAlgorithm::Es256))
 }
 
-/// Tokens, with what they were asked for and what they grant.
+/// Tokens, with their requested and granted scopes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Tokens {
-    /// By which grant they were got.
+    /// Grant type by which the tokens were issued.
     #[serde(default = "by_code")]
     pub grant: GrantType,
-    /// How the access token is shown.
+    /// Token type: the authentication scheme of the access token.
     #[serde(default = "bearer")]
     pub token_type: TokenType,
-    /// The thumbprint of the key that the tokens are bound to (RFC 9449 §6.1), where they are.
+    /// JWK thumbprint of the key that the tokens are bound to (RFC 9449 §6.1), if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bound_to: Option<Box<str>>,
-    /// For the resource, and for nobody else.
+    /// Access token, for the resource only.
     #[serde(with = "exposed")]
     pub access_token: Secret,
-    /// For the token endpoint.
+    /// Refresh token, for the token endpoint only.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "exposed")]
     pub refresh_token: Option<Secret>,
-    /// When the access token expires, by our clock; `None` when the server did not say.
+    /// Expiry time of the access token by the local clock (exclusive); `None` if the server named none.
     pub expires_at: Option<UnixTime>,
-    /// When to refresh ahead of that: [`Session::REFRESH_AHEAD`](crate::Session::REFRESH_AHEAD) before, or a
-    /// quarter of a short life.
+    /// Time from which to refresh, ahead of the expiry.
+    ///
+    /// [`Session::REFRESH_AHEAD`](crate::Session::REFRESH_AHEAD) before it, or a quarter of a short lifetime.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_at: Option<UnixTime>,
-    /// What was requested; kept through refreshes, because a step-up adds to it.
+    /// Requested scopes; kept through refreshes, because a step-up adds to them.
     pub requested: Option<ScopeSet>,
-    /// What is granted. A response without `scope` means what was requested (C-TOKEN-5).
+    /// Granted scopes; a response without `scope` grants the requested ones (C-TOKEN-5).
     pub granted: Option<ScopeSet>,
-    /// The login that a refresh has kept; `None` in tokens that a login has brought itself.
+    /// Login that a refresh has preserved; `None` in tokens that come directly from a login.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) login: Option<SecretDigest>,
 }
@@ -253,34 +262,36 @@ impl Tokens {
         }
     }
 
-    /// Returns the identifier of the login that these tokens come from: the digest of its first access token.
+    /// Returns the identifier of the login that these tokens come from.
     ///
-    /// Refreshes keep it, also those of other programs that share a store. A later login, or a step-up, has another one. So
-    /// a host can tell tokens that the user logged out of from those of a later login.
+    /// It is the digest of the login's first access token.
+    ///
+    /// Refreshes preserve it, including those of other programs that share a store. A later login, or a step-up, has
+    /// another one. So a host can tell tokens that the user logged out of from those of a later login.
     #[must_use]
     pub fn login(&self) -> SecretDigest {
         self.login.unwrap_or_else(|| self.access_token.digest())
     }
 
-    /// What another login asks for again: what was asked for, and what was granted beyond it.
+    /// Returns the scopes that another login requests again: the requested and the granted ones.
     pub(crate) fn asks_again(&self) -> Option<ScopeSet> {
         // C-SCOPE-4
         join(self.requested.as_ref(), self.granted.as_ref())
     }
 
-    /// Whether the access token has expired, as far as the server said.
+    /// Returns `true` if the access token has expired: `now >= expires_at`.
     pub(crate) fn have_expired(&self, now: UnixTime) -> bool {
         self.expires_at.is_some_and(|end| now >= end)
     }
 
-    /// Whether it is time to refresh.
+    /// Returns `true` if the tokens should be refreshed now.
     pub(crate) fn are_stale(&self, now: UnixTime) -> bool {
         let early = || self.expires_at.map(|end| now.plus(REFRESH_AHEAD) >= end);
         self.refresh_at.map(|at| now >= at).or_else(early).unwrap_or(false)
     }
 }
 
-/// How long before the end of such a life to refresh, in whole seconds.
+/// Returns the time before the end of this lifetime at which to refresh, in whole seconds.
 fn ahead_of(life: Duration) -> Duration {
     Duration::from_secs(life.as_secs() / 4).min(REFRESH_AHEAD)
 }
@@ -290,12 +301,12 @@ const fn is_zero(count: &u8) -> bool {
     *count == 0
 }
 
-/// What records of earlier versions hold.
+/// Default for records of earlier versions.
 const fn by_code() -> GrantType {
     GrantType::AuthorizationCode
 }
 
-/// What records of earlier versions hold.
+/// Default for records of earlier versions.
 const fn bearer() -> TokenType {
     TokenType::Bearer
 }

@@ -1,15 +1,18 @@
-//! Sessions whose tokens the host's store could not keep.
+//! Unsaved sessions: the host's store failed to save their tokens.
 //!
-//! A save that fails takes no tokens away: they are the only good ones, because the refresh token before them is spent.
-//! The session is used from memory and saved again later (C-TOKEN-6). What the store answers meanwhile:
+//! A failed save discards no tokens, because they are the only valid ones: the refresh token before them is used up.
+//! The session is used from memory and saved again later (C-TOKEN-6). Cases by the content of the store:
 //!
 //! | the store holds | outcome |
 //! |---|---|
-//! | the session's own tokens | the save had worked |
-//! | tokens that the session's own have replaced, or no tokens where it held none before | the session is saved; the old refresh token is not sent |
-//! | other tokens, and it could not be read either when the session began | the session is saved: the user has just logged in here |
-//! | other tokens | another process saved them later: they are taken up |
-//! | no tokens or no record, where it held some before | another process ended the grant: the session goes on without its refresh token, and nothing is saved |
+//! | the session's own tokens | the save had succeeded |
+//! | tokens that the session's own have replaced, or none as before | the session is saved |
+//! | other tokens, and its earlier content is unknown | the session is saved: the user has just logged in here |
+//! | other tokens | another process saved them later: they are used |
+//! | no tokens or no record, but some before | another process ended the grant: nothing is saved |
+//!
+//! In the second case the old refresh token is not sent. In the last one the session continues without its refresh
+//! token.
 
 use oauth_types::{Secret, SecretDigest};
 
@@ -20,12 +23,12 @@ use super::{Record, Session};
 pub(crate) struct Unsaved {
     /// Access tokens that the session's own have replaced.
     replaced: Vec<Secret>,
-    /// `true` if nothing is known of what the store held before.
+    /// `true` if the earlier content of the store is unknown, because it could not be read.
     is_blind: bool,
 }
 
 impl Unsaved {
-    /// Replaced tokens that are remembered where the store cannot be read either.
+    /// Maximum number of replaced tokens to remember while the store cannot be read either.
     const MAX_REPLACED: usize = 8;
 
     pub(crate) fn replacing(replaced: impl IntoIterator<Item = Secret>) -> Self {
@@ -39,16 +42,16 @@ impl Unsaved {
 }
 
 impl Session {
-    /// Returns `true` if the host's store holds this session, as far as it said.
+    /// Returns `true` if the host's store holds this session, as far as the host reported.
     ///
-    /// A session that is not saved is used like any other. The host [saves](Self::save) it as soon as it can, because a
-    /// restart would begin with a refresh token that is spent.
+    /// An unsaved session is used like any other. The host [saves](Self::save) it as soon as it can, because a restart
+    /// would begin with a refresh token that is used up.
     #[must_use]
     pub const fn is_saved(&self) -> bool {
         self.unsaved.is_none()
     }
 
-    /// The session as one that could not be saved: the store holds other tokens, or none.
+    /// Returns the session as unsaved: the store holds other tokens, or none.
     pub(crate) fn unsaved(mut self, unsaved: Unsaved) -> Self {
         self.unsaved = Some(unsaved);
         self
@@ -59,16 +62,18 @@ impl Session {
         self
     }
 
-    /// Access tokens that a store may hold and that are not to be used any more: they were replaced by this session's.
+    /// Returns the access tokens that this session has replaced and that a store may still hold.
     pub(crate) fn replaced(&self) -> impl Iterator<Item = &Secret> {
         self.unsaved.iter().flat_map(|unsaved| &unsaved.replaced)
     }
 
-    /// Returns the logins whose tokens the host's store may hold: its [own](crate::Tokens::login), and what it has replaced
-    /// without a save. `None` if nothing is known of what the store holds, because it could not be read.
+    /// Returns the logins whose tokens the host's store may hold.
     ///
-    /// A host asks before the user logs out. Where the store fails then, the logins say later which tokens to remove: those
-    /// of a later login, by another program that shares the store, are none of them.
+    /// They are the session's [own](crate::Tokens::login) and those of tokens that it has replaced without a save.
+    /// `None` if the content of the store is unknown, because it could not be read.
+    ///
+    /// A host calls this before the user logs out. Where the store fails then, the logins identify later which tokens
+    /// to remove; tokens of a later login, by another program that shares the store, are not among them.
     #[must_use]
     pub fn stored_logins(&self) -> Option<Vec<SecretDigest>> {
         if self.unsaved.as_ref().is_some_and(|unsaved| unsaved.is_blind) {
@@ -78,7 +83,7 @@ impl Session {
         Some(core::iter::once(self.tokens().login()).chain(replaced).collect())
     }
 
-    /// Returns `true` if this session was never saved and what is kept is what it replaces.
+    /// Returns `true` if this session is unsaved and replaces the stored record.
     pub(crate) fn supersedes(&self, kept: Option<&Record>) -> bool {
         let Some(unsaved) = &self.unsaved else { return false };
         match kept.and_then(|record| record.tokens.as_ref()) {
