@@ -3,7 +3,7 @@
 //! | answer, in this order | requirement | outcome |
 //! |---|---|---|
 //! | an error that requires a nonce, the first time | C-EXT-3 | the same request with the nonce |
-//! | an error that ends the grant or the client | C-TOKEN-7 | removed from the record; the error, or the login continues |
+//! | an error that ends the grant or the client | C-TOKEN-7 | removed from the record; the login continues or fails |
 //! | an error code of the server's own with an unusual status, see below | C-TOKEN-7 | `Status` |
 //! | another error, whatever the status | C-TOKEN-4 | `Refused` |
 //! | a token response, whatever the status | C-TOKEN-6 | saved, then used |
