@@ -105,8 +105,9 @@ pub struct ClientConfig {
     /// the issuers on the same origin that the resource names. The metadata has to name the pinned issuer: no setting
     /// turns this comparison off.
     pub pinned_issuers: Vec<(ResourceUri, Issuer)>,
-    /// Exceptions for authorization servers, each for exactly this issuer; see
-    /// [`with_server_profile`](Self::with_server_profile).
+    /// Profiles of authorization servers, each for exactly one issuer.
+    ///
+    /// [`with_server_profile`](Self::with_server_profile) adds them.
     pub server_profiles: Vec<(Issuer, ServerProfile)>,
     /// Requests a refresh token where the server lists `offline_access`.
     pub wants_refresh_token: bool,

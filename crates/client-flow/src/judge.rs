@@ -33,8 +33,9 @@ pub struct Tried {
     pub login: bool,
     /// `true` if the request was sent with the nonce that the server required.
     pub nonce: bool,
-    /// `true` if the request was sent on to the slash form of its URL
-    /// ([`endpoint_redirect`](crate::endpoint_redirect)).
+    /// `true` if the request was sent on to the slash form of its URL.
+    ///
+    /// See [`endpoint_redirect`](crate::endpoint_redirect).
     pub redirect: bool,
     /// Number of step-ups for the request.
     pub step_ups: u8,
@@ -77,8 +78,9 @@ pub enum Verdict {
         /// The challenge of the response, if any.
         challenge: Option<BearerChallenge>,
     },
-    /// Count the attempt ([`Ledger::start`]), authorize with [`Session::step_up`](crate::Session::step_up), then send
-    /// the request again.
+    /// Authorize for more scopes, then send the request again.
+    ///
+    /// Count the attempt with [`Ledger::start`] first; [`Session::step_up`](crate::Session::step_up) authorizes.
     StepUp {
         /// All scopes to request.
         scope: ScopeSet,

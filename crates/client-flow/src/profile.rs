@@ -1,4 +1,4 @@
-//! Server profiles: exceptions for authorization servers that deviate from the specification, each for one issuer.
+//! Server profiles: exceptions from the specification, each for one authorization server.
 //!
 //! Each setting gives up one protection, which is acceptable for the named issuer only.
 //!

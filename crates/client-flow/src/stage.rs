@@ -1,4 +1,4 @@
-//! Stages of a flow: one for each request that it sends, and one for what the host and the browser hand over.
+//! Stages of a flow: one for each request, and one for input of the host and the browser.
 
 use core::fmt;
 

@@ -192,7 +192,9 @@ impl TokenRequest {
         Record { asked, client_refused, ..Record::new(self.account.clone()) }
     }
 
-    /// Handles an error response: credentials that the server will never accept again are removed from the record.
+    /// Handles an error response of the token endpoint.
+    ///
+    /// Credentials that the server will never accept again are removed from the record.
     fn refused(self, error: FlowError) -> Result<TokenAnswer, FlowError> {
         // C-TOKEN-7
         let is_refresh = self.stage == FlowStage::Refresh;

@@ -1,4 +1,4 @@
-//! Login attempts that are counted in the record before the browser opens, and the effect of a denial on the count.
+//! Count of login attempts in the record, and the effect of a denial on it.
 //!
 //! The table of events is at the head of `session/attempt.rs`.
 

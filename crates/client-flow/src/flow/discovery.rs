@@ -1,4 +1,4 @@
-//! Resource discovery: from the URL of an MCP server to the authorization server that its metadata names (RFC 9728).
+//! Resource discovery: from the URL of an MCP server to its authorization server (RFC 9728).
 //!
 //! | check, in this order | requirement | otherwise |
 //! |---|---|---|

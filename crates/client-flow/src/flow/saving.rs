@@ -1,5 +1,6 @@
-//! Repeated save of a session that the host's store failed to save. The table of cases is at the head of
-//! `session/unsaved.rs`.
+//! Repeated save of a session that the host's store failed to save.
+//!
+//! The table of cases is at the head of `session/unsaved.rs`.
 
 use crate::error::{FlowError, FlowErrorKind};
 use crate::flow::recall::Recall;

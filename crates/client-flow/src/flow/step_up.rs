@@ -1,4 +1,4 @@
-//! Step-up authorization: a new authorization for more scopes, because a refresh cannot widen a grant (RFC 6749 §6).
+//! Step-up: a new authorization for more scopes than a grant has.
 
 use oauth_types::{BearerChallenge, ScopeSet, UnixTime};
 

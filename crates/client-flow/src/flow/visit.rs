@@ -1,4 +1,4 @@
-//! Authorization request in the user's browser, and its response at the redirect URI (RFC 6749 §4.1.1, §4.1.2).
+//! Authorization request in the user's browser, and its response (RFC 6749 §4.1.1, §4.1.2).
 
 use core::fmt;
 use core::time::Duration;
