@@ -1,5 +1,5 @@
-//! What an access token looks like: random bytes, or a JWT that says itself what it is (RFC 9068). Either is stored by
-//! its digest, so that it is revoked, introspected and looked up in the same way.
+//! Format of access tokens: random bytes, or a self-contained JWT (RFC 9068). Either is stored by its digest, so
+//! revocation, introspection and look-up work in the same way.
 
 #[cfg(feature = "jwt")]
 mod claims;
@@ -12,7 +12,7 @@ use oauth_types::{
 use self::claims::Claims;
 use crate::config::Config;
 
-/// What an access token is about.
+/// Contents of an access token: client, subject, resource, scopes, times and key.
 #[cfg_attr(
     not(feature = "jwt"),
     expect(dead_code, reason = "random bytes say nothing about themselves")
@@ -28,7 +28,7 @@ pub(crate) struct About<'a> {
 }
 
 impl Config {
-    /// A fresh access token.
+    /// Creates an access token: a JWT if the server has signing keys, otherwise random bytes.
     #[cfg_attr(
         not(feature = "jwt"),
         expect(
@@ -40,7 +40,8 @@ impl Config {
         let random = entropy.into_secret();
         #[cfg(feature = "jwt")]
         if let Some(keys) = &self.signing_keys {
-            // The key has signed before. Should the library ever fail, the token is one that has to be looked up.
+            // The key signed successfully when it was loaded. If signing fails all the same, the token is an opaque
+            // one, which resource servers introspect.
             let claims = Claims::new(&self.issuer, &random, about);
             return keys.sign(&claims).unwrap_or(random);
         }

@@ -1,11 +1,11 @@
-//! Client authentication at the endpoints that programs call: the look-up of the client, the proof that it is that
-//! client, and what a failure counts for.
+//! Client authentication (RFC 6749 §2.3) at the token, revocation and introspection endpoints: look-up of the client,
+//! verification of its credentials, replay check, and the failure that is counted for the peer.
 //!
 //! | step, in this order | requirement | error |
 //! |---|---|---|
-//! | the peer may try ([`Environment::admit`]) | RFC 6749 §10.10 | 429 |
-//! | the client is looked up, and its keys where it signs and publishes them | A-CIMD-1 | 503 |
-//! | what it presents is right, by a method that is taken | A-AUTHN-4 to A-AUTHN-8, A-META-4 | `invalid_client` |
+//! | the peer is admitted ([`Environment::admit`]) | RFC 6749 §10.10 | 429 |
+//! | the client is looked up, and its `jwks_uri` if it presents an assertion | A-CIMD-1 | 503 |
+//! | the credentials are valid, and their method is accepted | A-AUTHN-4 to A-AUTHN-8, A-META-4 | `invalid_client` |
 //! | an assertion is used for the first time | A-AUTHN-9 | `invalid_client` |
 
 use client_auth::{
@@ -21,10 +21,10 @@ use crate::first_use::use_once;
 use crate::refusal::Refusal;
 use crate::store::{ClientRecord, Store};
 
-/// A client as far as it is known, before it has authenticated.
+/// Client that a request names, before it has authenticated.
 pub(crate) struct Caller {
     pub(crate) client: Option<ClientRecord>,
-    /// The identifier that no client has.
+    /// Identifier from the request, if no client has it.
     unknown: Option<ClientId>,
     has_credentials: bool,
 }
@@ -50,7 +50,7 @@ impl Caller {
         Ok(Self { client, unknown, has_credentials })
     }
 
-    /// Counts the outcome of the request for the peer.
+    /// Reports a failed request of this client to the host, which may limit the peer.
     pub(crate) fn settle<T>(
         &self,
         env: &impl Environment,
@@ -62,7 +62,9 @@ impl Caller {
     }
 }
 
-/// Counts the outcome of an attempt. An unknown grant too many is answered as a request too many.
+/// Reports a failed attempt to the host, which may limit the peer.
+///
+/// After too many unknown grants the refusal becomes 429 (Too Many Requests).
 pub(crate) fn settle<T>(
     env: &impl Environment,
     attempt: &Attempt<'_>,
@@ -80,7 +82,7 @@ pub(crate) fn settle<T>(
     })
 }
 
-/// The client with the keys that it publishes, where the request presents an assertion.
+/// Adds the keys at the client's `jwks_uri`, if the request presents an assertion.
 async fn with_keys<E: Environment>(
     config: &Config,
     env: &E,
@@ -90,7 +92,7 @@ async fn with_keys<E: Environment>(
     let Some(needed) = KeysNeeded::of(config, presented, &client) else { return Ok(client) };
     match env.client_keys(&needed).await {
         Ok(set) => Ok(client.with_key_set(&set)),
-        // A client without keys is not authenticated; the reply is that of a wrong signature.
+        // Without keys, authentication fails below with the same reply as for a wrong signature.
         Err(refused) => {
             DocumentRefused::into_fact(refused).map_err(Refusal::client)?;
             Ok(client)
@@ -98,7 +100,7 @@ async fn with_keys<E: Environment>(
     }
 }
 
-/// Authenticates a client by what its request presents.
+/// Authenticates a client by the credentials of its request, including the replay check.
 pub(crate) async fn authenticate(
     config: &Config,
     store: &impl Store,
@@ -110,14 +112,14 @@ pub(crate) async fn authenticate(
     let registered = client.map(|client| client.authentication_for(&presented));
     let verified = verify(config, presented, registered.as_deref(), now)?;
     let client = first_use(store, verified, now).await?;
-    // A-AUTHN-4, A-META-4: a method that is no longer taken is answered like a wrong secret.
+    // A-AUTHN-4, A-META-4: a method that is no longer accepted is answered like a wrong secret.
     if !config.auth_methods.contains(client.method()) {
         return Err(Refusal::unauthenticated(ClientAuthError::new(Reason::WrongMethod)));
     }
     Ok(client)
 }
 
-/// Authenticates a caller whose registration is at hand.
+/// Authenticates a resource server by its entry in the configuration.
 pub(crate) async fn authenticate_as(
     config: &Config,
     store: &impl Store,
@@ -135,7 +137,7 @@ fn verify(
     registered: Option<&Registered>,
     now: UnixTime,
 ) -> Result<Verified, Refusal> {
-    // Older clients address their assertions to the token endpoint, at whichever endpoint they show them.
+    // Older clients use the token endpoint as the audience, even when they call another endpoint.
     let audience = [config.issuer.as_str(), config.token.as_str()];
     presented.verify(registered, &audience, now).map_err(Refusal::unauthenticated)
 }

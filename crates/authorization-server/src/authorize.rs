@@ -1,28 +1,28 @@
-//! The authorization endpoint (RFC 6749 §4.1.1), up to the question that only the user can answer.
+//! The authorization endpoint (RFC 6749 §4.1.1): parses and checks a request, up to the user's consent.
 //!
 //! | check, in this order | requirement | error | may redirect |
 //! |---|---|---|---|
 //! | GET or POST | A-AUTHZ-9 | 405 | no |
 //! | the parameters are a form; `client_id` and `redirect_uri` are not repeated | A-AUTHZ-1 | 400 page | no |
 //! | the client is known: registered, or from its document ([`client_document`](crate::client_document)) | A-AUTHZ-1, A-CIMD-1 | 400 page | no |
-//! | `redirect_uri` is one of its own, of a scheme that is allowed | A-AUTHZ-1, A-AUTHZ-2, A-REG-1 | 400 page | no |
+//! | `redirect_uri` is registered for the client, and its scheme is allowed | A-AUTHZ-1, A-AUTHZ-2, A-REG-1 | 400 page | no |
 //! | no parameter is repeated | A-AUTHZ-7 | `invalid_request` | yes |
 //! | `response_type` is `code` | | `invalid_request`, `unsupported_response_type` | yes |
 //! | the client may use codes | | `unauthorized_client` | yes |
-//! | `code_challenge` is there, with S256 | A-AUTHZ-6 | `invalid_request` | yes |
-//! | `scope` names at least one that is offered to the client ([`offer`](crate::offer)): others are left out; where it names none, the default is asked for | RFC 6749 §3.3 | `invalid_scope` | yes |
+//! | `code_challenge` is present, with S256 | A-AUTHZ-6 | `invalid_request` | yes |
+//! | `scope` names at least one scope that is offered to the client ([`offer`](crate::offer)): others are left out; without `scope`, the default scope is requested | RFC 6749 §3.3 | `invalid_scope` | yes |
 //! | `prompt=none` stands alone | | `invalid_request` | yes |
-//! | `resource` is one of ours | A-AUTHZ-8 | `invalid_target` | yes |
-//! | `dpop_jkt`, if there, is a thumbprint | RFC 9449 §10 | `invalid_request` | yes |
+//! | `resource` is a resource of the configuration | A-AUTHZ-8 | `invalid_target` | yes |
+//! | `dpop_jkt`, if present, is a thumbprint | RFC 9449 §10 | `invalid_request` | yes |
 //!
-//! Anybody can register a client, so a redirect with an error could lead a victim from here to any site (RFC 9700
-//! §4.11.2). One rule holds for every error that may be redirected:
+//! Registration is open, so a redirect with an error could lead a victim from here to any site (RFC 9700 §4.11.2). One
+//! rule holds for every error that may be redirected:
 //!
 //! | the redirect URI | an error is sent |
 //! |---|---|
-//! | is a loopback address | at once: it leads to no other site, and a program that runs there needs no browser to be reached |
-//! | has a private-use scheme | at once if a user is logged in: it leads to an application that is installed, and the browser asks before it opens one |
-//! | is elsewhere, of a client that the operator put into the store | at once if a user is logged in: the operator vouches for it |
+//! | is a loopback address | at once, because it leads to no other site, and any local program can reach that address without a browser |
+//! | has a private-use scheme | at once if a user is logged in, because it leads to an installed application, and the browser asks before it opens one |
+//! | is elsewhere, of a client that the operator put into the store | at once if a user is logged in, because the operator vouches for the URI |
 //! | is elsewhere, of a client that registered itself or is known by a document | at once if the user who is logged in agreed to this client, redirect URI and resource before, and that is remembered ([`Config::with_remembered_consent`]) |
 //! | any other case, and any with `prompt=none` that is not loopback | by a page with a link, for the user to follow |
 
@@ -42,7 +42,9 @@ use crate::refusal::{Cause, PageError, RedirectError};
 use crate::resource_indicator::ResourceIndicator;
 use crate::store::ClientRecord;
 
-/// A request whose client has to be looked up. Nothing about it may be redirected yet.
+/// Authorization request whose client has to be looked up.
+///
+/// Until the client is known, errors are pages and never redirects.
 #[derive(Debug)]
 #[must_use = "the request goes on only with its client"]
 pub struct AuthorizationRequest<'a, 'r> {
@@ -53,11 +55,12 @@ pub struct AuthorizationRequest<'a, 'r> {
 }
 
 impl<'a, 'r> AuthorizationRequest<'a, 'r> {
-    /// Reads a request: the query of a GET, the form of a POST.
+    /// Parses a request: the query of a GET, the form of a POST.
     ///
     /// # Errors
     ///
-    /// [`PageError`] with the finished page.
+    /// [`PageError`] with the finished page, when the method is another one, the form is malformed, or `client_id` or
+    /// `redirect_uri` is invalid or repeated.
     pub fn parse(config: &'a Config, request: &'r Request<Bytes>) -> Result<Self, PageError> {
         let bad = |name| PageError::new(Cause::Parameter(name));
         // A-AUTHZ-9
@@ -75,15 +78,17 @@ impl<'a, 'r> AuthorizationRequest<'a, 'r> {
         Ok(Self { config, form, client_id, redirect_uri })
     }
 
-    /// The client to look up: in the store and, if that does not know it, in its
-    /// [document](Config::client_document).
+    /// Returns the identifier of the client to look up.
+    ///
+    /// Read the store first, then, if the client is not in it, the client's [document](Config::client_document).
     #[must_use]
     pub const fn client_id(&self) -> &ClientId {
         &self.client_id
     }
 
-    /// The path and query at which a browser that comes back from the login finds this request again, in whichever
-    /// way it came.
+    /// Returns the path and query with which the browser repeats this request after the login.
+    ///
+    /// The parameters of a POST become a query too.
     #[must_use]
     pub fn return_to(&self) -> String {
         let mut form = FormWriter::new();
@@ -93,11 +98,12 @@ impl<'a, 'r> AuthorizationRequest<'a, 'r> {
         [self.config.authorize.path(), "?", form.as_str()].concat()
     }
 
-    /// Goes on with the client, if there is one.
+    /// Checks the client that was found, and that the redirect URI is its own.
     ///
     /// # Errors
     ///
-    /// [`PageError`] when the client is unknown, or does not own the redirect URI.
+    /// [`PageError`] when the client is unknown or expired, when the redirect URI is not one of the client's, or when
+    /// its scheme is not allowed.
     pub fn with_client(
         self,
         client: Option<ClientRecord>,
@@ -120,7 +126,7 @@ impl<'a, 'r> AuthorizationRequest<'a, 'r> {
             (None, [only]) => only.clone(),
             _ => return Err(PageError::new(Cause::RedirectUri)),
         };
-        // A-REG-1: the operator may have taken the scheme off the list since the registration.
+        // A-REG-1: the operator may have removed the scheme from the list since the registration.
         if !self.config.allows_scheme_of(&redirect_uri) {
             return Err(PageError::new(Cause::RedirectUri));
         }
@@ -128,7 +134,7 @@ impl<'a, 'r> AuthorizationRequest<'a, 'r> {
     }
 }
 
-/// A request whose client and redirect URI are both right: from here on errors are redirects.
+/// Authorization request with a known client and redirect URI, so errors may be redirects.
 #[derive(Debug)]
 #[must_use = "the request goes on only when it is checked"]
 pub struct Redirectable<'a, 'r> {
@@ -139,15 +145,16 @@ pub struct Redirectable<'a, 'r> {
 }
 
 impl<'a> Redirectable<'a, '_> {
-    /// Checks everything that is not the user's to decide.
+    /// Checks all remaining parameters; the user's consent is what is left.
     ///
     /// # Errors
     ///
-    /// [`RedirectError`] with the finished redirect.
+    /// [`RedirectError`] with the finished redirect, when a parameter is repeated, the client may not use codes, or the
+    /// response type, PKCE challenge, scope, `prompt`, resource or `dpop_jkt` is refused.
     pub fn check(self) -> Result<NeedsConsent<'a>, RedirectError> {
         use AuthorizationErrorCode as Code;
         let form = &self.form;
-        // A-AUTHZ-7: a state that is there twice is not sent back at all.
+        // A-AUTHZ-7: a repeated `state` is not sent back at all.
         let state = form.single("state").ok().flatten().map(str::to_owned);
         let prompt = Prompt::parse(form.value("prompt").ok().flatten());
         let fail = |cause, code, why| {
@@ -171,7 +178,7 @@ impl<'a> Redirectable<'a, '_> {
         if !self.client.uses_codes() {
             return Err(fail(Cause::Grant, Code::UnauthorizedClient, "not for this client"));
         }
-        // A-AUTHZ-6: an absent method would mean plain (RFC 7636 §4.3).
+        // A-AUTHZ-6: an absent `code_challenge_method` would mean `plain` (RFC 7636 §4.3).
         let is_s256 = value("code_challenge_method") == Some(CodeChallenge::METHOD);
         let challenge = value("code_challenge").filter(|_| is_s256);
         let Some(challenge) = challenge.and_then(|text| CodeChallenge::parse(text).ok()) else {
@@ -209,7 +216,7 @@ impl<'a> Redirectable<'a, '_> {
         })
     }
 
-    /// Returns where an error leads.
+    /// Returns the destination of an error, for the look-up of a remembered consent.
     fn destination(&self) -> Destination {
         Destination {
             client_id: self.client.client_id.clone(),

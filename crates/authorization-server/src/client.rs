@@ -1,25 +1,25 @@
-//! Client metadata as far as this server accepts it: registered (RFC 7591), published, or given by the operator.
+//! Client metadata that this server accepts: registered (RFC 7591), published in a document, or given by the operator.
 //!
-//! | check, in this order | requirement | of what | what is not accepted |
+//! | check, in this order | requirement | applies to | a value that is not accepted |
 //! |---|---|---|---|
 //! | redirect URIs are 1 to 16, of at most 8 KiB together | A-REG-1 | all | is refused |
-//! | redirect URIs are allowed ones | A-REG-1 | all | is left out while one remains |
-//! | keys are public, sent in one way, and of at most 16 KiB as JSON | A-REG-3 | what clients say | is refused |
-//! | a method that the client offers is taken here, with keys where they are needed | A-REG-3, A-META-4 | all | is left out while one remains |
-//! | grants and response types are offered here, and include the authorization code | A-REG-3 | what clients say | is left out while one remains |
-//! | `scope` | RFC 7591 §2 | what clients say | is not kept, and not in the answer |
-//! | other URLs are https and lead to no local address | A-REG-3 | what clients say | is refused |
+//! | the scheme of each redirect URI is allowed | A-REG-1 | all | is left out while one remains |
+//! | keys are public, sent in one way, and of at most 16 KiB as JSON | A-REG-3 | metadata from clients | is refused |
+//! | an authentication method of the client is accepted here, with keys where they are needed | A-REG-3, A-META-4 | all | is left out while one remains |
+//! | grants and response types are offered here, and include the authorization code | A-REG-3 | metadata from clients | is left out while one remains |
+//! | `scope` | RFC 7591 §2 | metadata from clients | is neither stored nor returned |
+//! | other URLs are https and lead to no local address | A-REG-3 | metadata from clients | is refused |
 //!
-//! What the operator says is refused as a whole instead: the operator is there to read the error.
+//! A record of the operator is refused as a whole instead of being trimmed, because the operator reads the error.
 //!
-//! A record has each of these once: what is stored says neither redirect URIs nor sent keys in its `metadata`.
+//! A record stores redirect URIs and sent keys once: its `metadata` contains neither.
 //!
 //! Leaving out never widens: a list of which nothing remains is refused, and does not count as absent.
 //!
-//! A scope that is kept bounds every grant of its client ([`offer`](crate::offer)), and only the operator's word is
-//! kept: `metadata.scope` of a record in the store. What clients register is no bound that they could live with. Some
-//! register the scope of the first challenge and ask for more at the next, without registering anew (the Python SDK,
-//! mcp-remote), others `openid email profile` or a pattern that names no scope here (Windsurf, Goose, Zed).
+//! A stored scope bounds every grant of its client ([`offer`](crate::offer)), and only the operator's is stored:
+//! `metadata.scope` of a record in the store. A scope that clients register would be too narrow a bound. Some register
+//! the scope of the first challenge and request more at the next, without registering anew (the Python SDK,
+//! mcp-remote); others register `openid email profile` or a pattern that matches no scope here (Windsurf, Goose, Zed).
 
 use client_auth::{Registered, VerifyingKeys};
 use oauth_types::{
@@ -34,13 +34,13 @@ use crate::config::Config;
 use crate::metadata::REGISTERED_GRANT_TYPES;
 use crate::store::ClientRecord;
 
-/// Most redirect URIs of one client.
+/// Maximum number of redirect URIs of one client.
 const MAX_REDIRECT_URIS: usize = 16;
-/// Most bytes of all redirect URIs of one client together.
+/// Maximum total length in bytes of all redirect URIs of one client.
 const MAX_REDIRECT_URI_BYTES: usize = 8 * 1024;
-/// Most bytes of the keys that a client sends, as JSON.
+/// Maximum length in bytes of the keys that a client sends, as JSON.
 const MAX_KEYS_BYTES: usize = 16 * 1024;
-/// Longest client name kept, in characters.
+/// Maximum length of a stored client name, in characters.
 const MAX_NAME: usize = 80;
 
 fn check_redirect_uris(config: &Config, uris: &[RedirectUri]) -> Result<(), InvalidClient> {
@@ -51,7 +51,7 @@ fn check_redirect_uris(config: &Config, uris: &[RedirectUri]) -> Result<(), Inva
     Ok(())
 }
 
-/// Bounds what one client makes a store keep, allowed or not.
+/// Checks the number and total length of redirect URIs, allowed or not, because they are stored.
 fn check_size<'a>(uris: impl Iterator<Item = &'a str>) -> Result<(), InvalidClient> {
     // A-REG-1
     let (count, bytes) = uris.fold((0_usize, 0_usize), |(count, bytes), uri| {
@@ -61,7 +61,7 @@ fn check_size<'a>(uris: impl Iterator<Item = &'a str>) -> Result<(), InvalidClie
     if is_right { Ok(()) } else { Err(InvalidClient::RedirectUris) }
 }
 
-/// Returns the redirect URIs that may be registered.
+/// Returns the redirect URIs that may be registered, or the error of the first one if none may.
 fn allowed_redirect_uris(
     config: &Config,
     sent: &[String],
@@ -89,7 +89,7 @@ fn check_method(config: &Config, method: &AuthMethod) -> Result<(), InvalidClien
     if config.auth_methods.contains(method) { Ok(()) } else { Err(InvalidClient::AuthMethod) }
 }
 
-/// What a client says about itself, as far as it is accepted.
+/// Metadata that a client sent or published, reduced to the accepted values.
 #[derive(Debug)]
 pub(crate) struct AcceptedClient {
     metadata: ClientMetadata,
@@ -99,7 +99,7 @@ pub(crate) struct AcceptedClient {
 }
 
 impl AcceptedClient {
-    /// Checks what a client said.
+    /// Checks client metadata by the table of this module.
     pub(crate) fn new(
         config: &Config,
         sent: ClientMetadata,
@@ -126,7 +126,7 @@ impl AcceptedClient {
         if !others.is_empty() {
             metadata.token_endpoint_auth_methods_supported = Some(methods.clone());
         }
-        // Each once, however often it was said.
+        // Repeated grant types are stored once.
         let once = REGISTERED_GRANT_TYPES.into_iter().filter(|grant| grants.contains(grant));
         metadata.grant_types = Some(once.collect());
         metadata.response_types = Some(vec![ResponseType::Code]);
@@ -145,17 +145,17 @@ impl AcceptedClient {
         Ok(Self { metadata, redirect_uris, method, keys })
     }
 
-    /// Whether it authenticates with a secret.
+    /// Returns `true` if the client authenticates with a secret.
     pub(crate) const fn has_secret(&self) -> bool {
         matches!(self.method, AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost)
     }
 
-    /// Returns all that is accepted, for the answer to a registration.
+    /// Returns the accepted metadata, for the response to a registration.
     pub(crate) const fn metadata(&self) -> &ClientMetadata {
         &self.metadata
     }
 
-    /// The client under this identifier, and with this secret if it has one.
+    /// Builds the record of the client under this identifier, with its secret if it has one.
     pub(crate) fn into_record(
         self,
         client_id: ClientId,
@@ -166,7 +166,7 @@ impl AcceptedClient {
             .with_secret(secret.map(Secret::digest))
             .with_keys(self.keys);
         let Self { mut metadata, redirect_uris, .. } = self;
-        // The record has both already.
+        // Redirect URIs and keys are fields of the record already.
         (metadata.redirect_uris, metadata.jwks) = (Vec::new(), None);
         let (registered_at, unused_until) = (now, None);
         ClientRecord {
@@ -181,11 +181,11 @@ impl AcceptedClient {
     }
 }
 
-/// URLs that others would be led to have to be harmless.
+/// Checks that URLs in the metadata are https and lead to no local address.
 fn check_foreign_members(sent: &ClientMetadata) -> Result<(), InvalidClient> {
     let names = ["client_uri", "logo_uri", "policy_uri", "sector_identifier_uri", "tos_uri"];
     let members = names.iter().filter_map(|name| sent.extra.0.get(*name));
-    // Some clients send an empty text for what they do not have.
+    // Some clients send an empty string for a URL that they do not have.
     let members = members.filter(|value| **value != "").map(Value::as_str);
     let keys = sent.jwks_uri.as_deref().filter(|url| !url.is_empty());
     for text in members.chain(keys.map(Some)) {
@@ -197,17 +197,18 @@ fn check_foreign_members(sent: &ClientMetadata) -> Result<(), InvalidClient> {
     Ok(())
 }
 
-/// A name without characters that hide, turn around or break the text beside it.
+/// Removes characters that hide, reverse or break the text next to the name, and truncates it.
 fn clean_name(name: &str) -> String {
     let shown: String = name.chars().filter(|c| !is_hidden(*c)).take(MAX_NAME).collect();
     shown.trim().to_owned()
 }
 
 impl ClientRecord {
-    /// A client that users log in to and that the operator knows: to be put into the store
-    /// ([`Store::create_client`](crate::Store::create_client)) instead of registering by itself. Its redirect URIs
-    /// obey the same rules. Set `metadata.client_name`, which the consent page shows, and `metadata.scope` where the
-    /// client is to get no other scopes, whatever it asks for and its users agree to.
+    /// Creates a client that the operator registers, for users to log in with.
+    ///
+    /// Put it into the store ([`Store::create_client`](crate::Store::create_client)). Its redirect URIs obey the rules
+    /// for registered ones. Set `metadata.client_name`, which the consent page shows. Set `metadata.scope` to bound the
+    /// scopes that the client can get, whatever it requests and its users approve.
     ///
     /// ```
     /// use authorization_server::{ClientRecord, Config, InvalidClient};
@@ -227,7 +228,8 @@ impl ClientRecord {
     ///
     /// # Errors
     ///
-    /// [`InvalidClient`] when this server would not register it.
+    /// [`InvalidClient`] when there are no or too many redirect URIs, when the scheme of one is not allowed, or when
+    /// the authentication method is not accepted.
     pub fn preregistered(
         config: &Config,
         client_id: ClientId,
@@ -253,33 +255,39 @@ impl ClientRecord {
         })
     }
 
-    /// Returns `true` if the operator put the client into the store, and its identifier is not the URL of a document.
-    /// Clients whose identifier is one count as registered by anybody.
+    /// Returns `true` if the operator put the client into the store under a plain identifier.
+    ///
+    /// A client whose identifier is the URL of a document counts as one that anyone can register.
     pub(crate) fn is_of_operator(&self) -> bool {
         self.is_operators_word() && ClientMetadataUrl::parse(self.client_id.as_str()).is_err()
     }
 
-    /// Returns the scope that bounds every grant of this client. What a client registered for itself is no bound:
-    /// releases before this one kept it in the record.
+    /// Returns the scope that bounds every grant of this client.
+    ///
+    /// A scope that the client registered is no bound, although earlier releases stored it in the record.
     pub(crate) fn scope_bound(&self) -> Option<&ScopeSet> {
         self.metadata.scope.as_ref().filter(|_| self.is_operators_word())
     }
 
-    /// Returns `true` if the record says that it is the operator's, or names a grant that no registration gives.
+    /// Returns `true` if the record is marked as the operator's, or names a grant that is not open to registration.
     fn is_operators_word(&self) -> bool {
         let mut grants = self.metadata.grant_types.iter().flatten();
         self.of_operator || grants.any(|grant| !REGISTERED_GRANT_TYPES.contains(grant))
     }
 
-    /// Whether it may ask for codes: one that names no grants may (RFC 7591 §2).
+    /// Returns `true` if the client may use the authorization code grant.
+    ///
+    /// A client that names no grant types may (RFC 7591 §2).
     pub(crate) fn uses_codes(&self) -> bool {
         let grants = self.metadata.grant_types.as_deref();
         grants.is_none_or(|grants| grants.contains(&GrantType::AuthorizationCode))
     }
 
-    /// The digest of what a user saw and agreed to: the identifier, the name, the redirect URIs, and how the client
-    /// shows who it is, keys included. What was agreed to under another digest was agreed to for somebody else, and
-    /// has to be asked for again (client ID metadata documents, "Changes in Client Metadata").
+    /// Returns the digest of the client metadata that a consent is bound to.
+    ///
+    /// It covers the identifier, the name, the redirect URIs and the authentication method with its keys. A consent
+    /// under another digest was given to a different client, so the user is asked again (client ID metadata documents,
+    /// "Changes in Client Metadata").
     #[must_use]
     pub fn metadata_digest(&self) -> SecretDigest {
         // A-CIMD-1
@@ -292,7 +300,7 @@ impl ClientRecord {
             json!(self.authentication.method),
             json!(self.authentication.keys),
         ];
-        // Keys behind a URL may change without the client becoming another one; the URL may not.
+        // Keys at a `jwks_uri` may change while the client stays the same one; the URL itself may not.
         let ClientMetadata { jwks_uri, token_endpoint_auth_methods_supported: methods, .. } =
             &self.metadata;
         if jwks_uri.is_some() || methods.is_some() {

@@ -1,22 +1,21 @@
-//! Clients whose identifier is the URL of the document in which they describe themselves
-//! (draft-ietf-oauth-client-id-metadata-document-03 §5).
+//! Clients whose identifier is the URL of their metadata document (draft-ietf-oauth-client-id-metadata-document-03 §5).
 //!
 //! Before a document is fetched ([`Config::client_document`]):
 //!
 //! | check, in this order | requirement | otherwise |
 //! |---|---|---|
-//! | the server takes such clients | A-META-4 | the store alone knows clients |
+//! | the server accepts such clients | A-META-4 | clients are looked up in the store alone |
 //! | the identifier follows the rules for such a URL | A-CIMD-1 | nothing is fetched |
-//! | its host is not, by a literal address, a local one | A-CIMD-1 | nothing is fetched |
+//! | its host is not a literal local address | A-CIMD-1 | nothing is fetched |
 //!
-//! What was fetched ([`ClientRecord::from_document`]):
+//! The fetched response ([`ClientRecord::from_document`]):
 //!
 //! | check, in this order | requirement | error |
 //! |---|---|---|
 //! | the status is 200: a redirect is not followed | A-CIMD-1 | `Status` |
 //! | the media type is JSON | A-CIMD-1 | `MediaType` |
-//! | it is within 5 KiB, and the metadata of this very URL without a secret | A-CIMD-1 | `Document` |
-//! | what it says is accepted ([`client`](crate::client)) | A-REG-1, A-REG-3 | `Client` |
+//! | the body is within 5 KiB, and is the metadata of this very URL without a secret | A-CIMD-1 | `Document` |
+//! | the metadata is accepted ([`client`](crate::client)) | A-REG-1, A-REG-3 | `Client` |
 
 use bytes::Bytes;
 use http::Response;
@@ -30,7 +29,9 @@ use crate::refusal::{Cause, PageError, Refusal};
 use crate::store::{ClientRecord, StoreError};
 
 impl Refusal {
-    /// The reply when nobody can say who a client is. A client that is told so keeps its tokens and tries again.
+    /// Creates the reply (503) to a request whose client cannot be looked up now.
+    ///
+    /// It is a temporary error, so the client keeps its tokens and tries again.
     #[must_use]
     pub fn client(unavailable: ClientUnavailable) -> Self {
         match unavailable {
@@ -44,7 +45,7 @@ impl Refusal {
 }
 
 impl PageError {
-    /// The page when nobody can say who a client is.
+    /// Creates the error page for a request whose client cannot be looked up now.
     #[must_use]
     pub const fn client(unavailable: ClientUnavailable) -> Self {
         match unavailable {
@@ -55,8 +56,9 @@ impl PageError {
 }
 
 impl Config {
-    /// The document to fetch for a client that the store does not know. `None` where there is none to fetch: nobody
-    /// knows such a client.
+    /// Returns the URL of the metadata document of a client that is not in the store.
+    ///
+    /// `None` if nothing may be fetched: then the client is unknown.
     #[must_use]
     pub fn client_document(&self, client_id: &ClientId) -> Option<ClientMetadataUrl> {
         // A-CIMD-1
@@ -64,7 +66,7 @@ impl Config {
         url.flatten().filter(|url| !url.as_url().origin().is_local_address())
     }
 
-    /// Why nobody knows a client, for the log.
+    /// Returns the reason why a client is unknown, for the log.
     pub(crate) fn unknown_client(&self, client_id: &ClientId) -> Cause {
         match ClientMetadataUrl::parse(client_id.as_str()) {
             _ if !self.client_documents || !client_id.is_url_like() => Cause::UnknownClient,
@@ -75,14 +77,14 @@ impl Config {
 }
 
 impl ClientRecord {
-    /// The client that a document describes, out of the answer to a GET of its URL.
+    /// Reads a client from the response to a GET of its metadata document.
     ///
-    /// What is not offered here is left out, as in a registration. Keys are those in the document or, when a request
-    /// needs them, those at its `jwks_uri` ([`KeysNeeded`](crate::KeysNeeded)).
+    /// Values that are not offered here are left out, as in a registration. Keys are those in the document or, when a
+    /// request needs them, those at its `jwks_uri` ([`KeysNeeded`](crate::KeysNeeded)).
     ///
     /// # Errors
     ///
-    /// [`DocumentRefused`] names the check that failed. Do not keep it: the next document may be a good one.
+    /// [`DocumentRefused`] names the check that failed. Do not cache it, because the next document may be valid.
     pub fn from_document(
         config: &Config,
         url: &ClientMetadataUrl,

@@ -9,25 +9,26 @@ use oauth_types::{InvalidClientIdMetadata, InvalidUri, media_type};
 
 use crate::store::{ClientRecord, StoreError};
 
-/// Rule that a client breaks, however the server gets to know it.
+/// Rule of this server that a client's metadata breaks, whatever its source.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum InvalidClient {
-    /// No redirect URI, too many, or more than they may be long together.
+    /// No redirect URI, too many of them, or too many bytes of them together.
     RedirectUris,
-    /// None of its redirect URIs is allowed; the first one breaks this rule.
+    /// No redirect URI is allowed; the first one breaks this rule.
     RedirectUri(InvalidUri),
-    /// None of its redirect URIs is allowed; the first one has a private-use scheme that is not
+    /// No redirect URI is allowed; the scheme of the first is a private-use scheme not listed
     /// ([`Config::with_private_use_schemes`](crate::Config::with_private_use_schemes),
     /// [`Config::with_private_use_redirects`](crate::Config::with_private_use_redirects)).
     PrivateUseRedirect,
-    /// The server takes none of its authentication methods ([`Config::with_auth_methods`](crate::Config::with_auth_methods)).
+    /// No authentication method of the client is accepted
+    /// ([`Config::with_auth_methods`](crate::Config::with_auth_methods)).
     AuthMethod,
-    /// Metadata that leads to no keys, although the client signs assertions.
+    /// The metadata leads to no keys, although the client signs assertions.
     NoKeys,
     /// Both `jwks` and `jwks_uri` are present.
     TwoKeySets,
-    /// The keys that it sends are too long.
+    /// The value of `jwks` is too long.
     KeysTooLong,
     /// The keys of the client break this rule.
     Keys(InvalidKeys),
@@ -80,36 +81,39 @@ impl fmt::Display for InvalidClient {
 
 impl core::error::Error for InvalidClient {}
 
-/// Check that a client's document failed. It holds no text of the document, and not where its name leads.
+/// Check that the fetch of a client's document failed.
+///
+/// It contains neither text of the document nor the address of its host.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum DocumentRefused {
-    /// There was no answer in time, or none of the addresses that the name leads to may be connected to: which of
-    /// both is not said.
+    /// No response arrived in time, or no address of the host may be connected to.
+    ///
+    /// The two cases are not distinguished.
     Unreachable,
-    /// Nothing was fetched: too many documents are being fetched, or were from the same host or network.
+    /// Nothing was fetched, because too many fetches are running or came from one host or network.
     Busy,
     /// The operator of this server allows no documents of that host.
     Forbidden,
-    /// The answer had another status than 200.
+    /// The response has another status than 200.
     Status(StatusCode),
-    /// The answer is not JSON by its media type.
+    /// The media type of the response is not JSON.
     MediaType,
     /// The document is not the metadata of the client that its URL names.
     Document(InvalidClientIdMetadata),
-    /// The client that it describes is none for this server.
+    /// The client that the document describes is not accepted by this server.
     Client(InvalidClient),
     /// The document at `jwks_uri` breaks this rule of public keys.
     Keys(InvalidKeys),
 }
 
 impl DocumentRefused {
-    /// Returns what it means for a request of the client: nobody knows the client, or nobody can say now.
+    /// Returns the look-up's result: `Ok(None)` for an unknown client, an error for a temporary failure.
     ///
     /// # Errors
     ///
-    /// [`ClientUnavailable::Document`] when another attempt may have another end. A client that is told so keeps its
-    /// tokens.
+    /// [`ClientUnavailable::Document`] when another attempt may succeed. The client then gets a temporary error and
+    /// keeps its tokens.
     pub fn into_fact(self) -> Result<Option<ClientRecord>, ClientUnavailable> {
         match self {
             Self::Unreachable | Self::Busy => Err(ClientUnavailable::Document),
@@ -140,11 +144,11 @@ impl fmt::Display for DocumentRefused {
 
 impl core::error::Error for DocumentRefused {}
 
-/// Failure to tell now who a client is.
+/// Temporary failure to look up a client.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum ClientUnavailable {
-    /// The store could not.
+    /// The store failed.
     Store(StoreError),
     /// The client's document could not be fetched.
     Document,

@@ -1,24 +1,25 @@
-//! The authentication methods that a client and this server both speak, and the keys that a client publishes
-//! (RFC 7591 §2; OpenID Connect RP Metadata Choices).
+//! Authentication methods that a client and this server share, and the keys that a client publishes (RFC 7591 §2;
+//! OpenID Connect RP Metadata Choices).
 //!
-//! | who chooses | the method is |
+//! | source of the metadata | accepted methods |
 //! |---|---|
-//! | a registration, which the server answers | one: the preferred one (`token_endpoint_auth_method`) if it is taken here, else the strongest of `token_endpoint_auth_methods_supported`; the answer names it, and no other is accepted |
-//! | a document, which no server can answer | every one of those that the client lists and that is taken here: the client cannot know which one a server would choose |
+//! | a registration, which the server answers | one: the preferred one (`token_endpoint_auth_method`) if this server accepts it, else the strongest of `token_endpoint_auth_methods_supported`; the response names it |
+//! | a document, which no server can answer | every listed method that this server accepts, because the client cannot know the server's choice |
 //!
-//! So a client whose document lists `none` beside `private_key_jwt` may come without an assertion: its document says
-//! so, and the code is still bound to its redirect URI and to the PKCE verifier. Whatever is presented is verified: a
-//! wrong assertion is refused, and never falls back to none. A server that wants assertions from such clients takes
-//! no public ones ([`Config::with_auth_methods`]); a client that wants them enforced everywhere does not list `none`.
+//! So a client whose document lists `none` beside `private_key_jwt` may omit the assertion: its document says so, and
+//! the code is still bound to its redirect URI and to the PKCE verifier. Every presented credential is verified: a
+//! wrong assertion is refused, and never falls back to `none`. A server that requires assertions from such clients
+//! accepts no public ones ([`Config::with_auth_methods`]); a client that wants them enforced everywhere does not list
+//! `none`.
 //!
-//! Keys at a `jwks_uri` are fetched when a request presents an assertion, and not before ([`KeysNeeded`]):
+//! Keys at a `jwks_uri` are fetched only when a request presents an assertion ([`KeysNeeded`]):
 //!
 //! | check, in this order | requirement | otherwise |
 //! |---|---|---|
-//! | documents are fetched at all; the URL follows the rules for a document's, and is not local | A-CIMD-1 | the client has no keys |
-//! | status 200, JSON by its media type, a set of at most 16 public keys | A-CIMD-1, A-AUTHN-9 | the client has no keys |
+//! | the server fetches documents; the URL obeys the rules for a document's URL, and is not local | A-CIMD-1 | the client has no keys |
+//! | the status is 200, the media type JSON, the body a set of at most 16 public keys | A-CIMD-1, A-AUTHN-9 | the client has no keys |
 //!
-//! The URL may be of another origin than the document: the document, read from the client's own URL over TLS,
+//! The URL may have another origin than the document, because the document, read from the client's own URL over TLS,
 //! vouches for it.
 
 use std::borrow::Cow;
@@ -33,7 +34,7 @@ use crate::client_error::{DocumentRefused, InvalidClient, check_json};
 use crate::config::Config;
 use crate::store::ClientRecord;
 
-/// Methods from strong to weak.
+/// Client authentication methods, strongest first.
 const STRENGTH: [AuthMethod; 4] = [
     AuthMethod::PrivateKeyJwt,
     AuthMethod::ClientSecretBasic,
@@ -44,22 +45,24 @@ const STRENGTH: [AuthMethod; 4] = [
 /// The source of client metadata.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum MetadataSource {
-    /// A registration request, whose answer names the method that the server chose.
+    /// A registration request, whose response names the method that the server chose.
     Registration,
-    /// A document for every server, which gets no answer.
+    /// A metadata document, which gets no response.
     Document,
 }
 
-/// The keys that a client names, if it names any that can be used.
+/// Source of the usable keys that a client names.
 #[derive(Debug)]
 pub(crate) enum Keys {
     Sent(VerifyingKeys),
-    /// At its `jwks_uri`.
+    /// Keys at the client's `jwks_uri`.
     Published,
 }
 
 impl Keys {
-    /// Reads the keys of a client. Keys that were sent have to be public, whatever they are for.
+    /// Reads the keys of a client; `None` if it names no usable ones.
+    ///
+    /// Keys that were sent must be public, whatever they are for.
     pub(crate) fn of(
         config: &Config,
         sent: &ClientMetadata,
@@ -70,7 +73,7 @@ impl Keys {
             (Some(_), Some(_)) => Err(InvalidClient::TwoKeySets),
             (Some(jwks), None) => match VerifyingKeys::from_jwks(jwks, algorithm) {
                 Ok(keys) => Ok(Some(Self::Sent(keys))),
-                // Keys for something else may be of kinds that are not spoken here.
+                // Keys for another purpose may be of types that are not supported here.
                 Err(InvalidKeys::NoUsableKey) => Ok(None),
                 Err(error) => Err(InvalidClient::Keys(error)),
             },
@@ -91,7 +94,7 @@ impl Keys {
     }
 }
 
-/// Returns the methods that the client may use, the one of its record first.
+/// Returns the methods that the client may use, starting with the method of its record.
 pub(crate) fn methods(
     config: &Config,
     sent: &ClientMetadata,
@@ -101,7 +104,8 @@ pub(crate) fn methods(
     let list = sent.token_endpoint_auth_methods_supported.as_deref();
     let listed = list.unwrap_or_default();
     let default = match source {
-        // RFC 7591 §2: an absent method is Basic. A document has no secret. An empty list offers no method.
+        // RFC 7591 §2: an absent method means `client_secret_basic`. A document contains no secret. An empty list
+        // offers no method.
         _ if list.is_some() => None,
         MetadataSource::Registration => Some(&AuthMethod::ClientSecretBasic),
         MetadataSource::Document => Some(&AuthMethod::None),
@@ -135,7 +139,7 @@ pub(crate) fn methods(
 }
 
 impl Config {
-    /// Returns where a key set is fetched from: by the same rules as a client's document.
+    /// Returns the URL of a key set, if it obeys the rules for a document's URL.
     fn published_keys(&self, url: &str) -> Option<ClientMetadataUrl> {
         // A-CIMD-1
         let url = self.client_documents.then(|| ClientMetadataUrl::parse(url).ok()).flatten()?;
@@ -143,10 +147,11 @@ impl Config {
     }
 }
 
-/// A key set that has to be fetched before a request can be judged: the request presents an assertion, and the
-/// client publishes its keys at a `jwks_uri`.
+/// Key set that has to be fetched before a client can be authenticated.
 ///
-/// [`Environment::client_keys`](crate::Environment::client_keys) fetches it, by the rules for clients' documents.
+/// The request presents an assertion, and the client publishes its keys at a `jwks_uri`.
+///
+/// [`Environment::client_keys`](crate::Environment::client_keys) fetches it, by the rules for metadata documents.
 #[derive(Clone, Debug)]
 #[must_use = "fetch the key set, or the client has no keys"]
 pub struct KeysNeeded<'a> {
@@ -177,7 +182,7 @@ impl<'a> KeysNeeded<'a> {
         &self.url
     }
 
-    /// Reads the answer to a GET of the URL.
+    /// Reads the response to a GET of the URL.
     ///
     /// # Errors
     ///
@@ -192,8 +197,10 @@ impl<'a> KeysNeeded<'a> {
         Ok(set)
     }
 
-    /// Returns `true` if the set has the key that the assertion names. A set without it may be out of date, and is
-    /// worth fetching again: at most once in 30 seconds, because anybody can name a key.
+    /// Returns `true` if the set contains the key that the assertion names.
+    ///
+    /// A set without it may be out of date, and is worth fetching again: at most once in 30 seconds, because anyone can
+    /// name a key.
     #[must_use]
     pub fn is_in(&self, set: &KeySet) -> bool {
         let keys = VerifyingKeys::from_jwks(&json!({ "keys": set.keys }), None);
@@ -202,8 +209,9 @@ impl<'a> KeysNeeded<'a> {
 }
 
 impl ClientRecord {
-    /// Returns the client with the keys of a set that was fetched for it ([`KeysNeeded`]); without any, if none of
-    /// them can be used.
+    /// Returns the client with the usable keys of its fetched key set ([`KeysNeeded`]).
+    ///
+    /// If no key is usable, the client has no keys.
     #[must_use]
     pub(crate) fn with_key_set(mut self, set: &KeySet) -> Self {
         let algorithm = self.metadata.token_endpoint_auth_signing_alg.as_ref();
@@ -212,7 +220,7 @@ impl ClientRecord {
         self
     }
 
-    /// Returns how the client authenticates a request that presents this.
+    /// Returns the authentication that applies to a request with these credentials.
     pub(crate) fn authentication_for(&self, presented: &Presented) -> Cow<'_, Registered> {
         if self.may_be_public() && !presented.is_assertion() {
             return Cow::Owned(Registered::public());
@@ -220,7 +228,7 @@ impl ClientRecord {
         Cow::Borrowed(&self.authentication)
     }
 
-    /// Returns `true` if the token endpoint takes requests of this client without a credential.
+    /// Returns `true` if the token endpoint accepts requests of this client without a credential.
     pub(crate) fn may_be_public(&self) -> bool {
         let others = self.metadata.token_endpoint_auth_methods_supported.as_deref();
         match self.authentication.method {

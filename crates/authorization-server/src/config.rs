@@ -1,4 +1,4 @@
-//! One configuration behind all endpoints and the metadata, checked when it is built.
+//! Configuration of the authorization server: one for all endpoints and the metadata, checked when it is built.
 
 mod auth_methods;
 mod error;
@@ -27,7 +27,7 @@ use crate::server_keys::ServerKeys;
 #[cfg(feature = "jwt")]
 use crate::signing_keys::SigningKeys;
 
-/// What an authorization server is.
+/// Configuration of an authorization server.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) issuer: Issuer,
@@ -49,7 +49,7 @@ pub struct Config {
     pub(crate) register: EndpointUrl,
     pub(crate) revoke: EndpointUrl,
     pub(crate) introspect: EndpointUrl,
-    /// Addresses of the metadata (RFC 8414 §3).
+    /// URLs of the metadata (RFC 8414 §3).
     pub(crate) documents: Vec<EndpointUrl>,
     pub(crate) resource_servers: Vec<ResourceServer>,
     #[cfg(feature = "dpop")]
@@ -62,21 +62,24 @@ pub struct Config {
     pub(crate) identity_providers: Vec<IdentityProvider>,
 }
 
-/// An enterprise's identity provider, whose word about its users counts here
-/// (draft-ietf-oauth-identity-assertion-authz-grant).
+/// Identity provider of an enterprise, whose identity assertions are accepted.
+///
+/// See draft-ietf-oauth-identity-assertion-authz-grant.
 #[cfg(feature = "jwt")]
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct IdentityProvider {
-    /// What it calls itself, byte for byte.
+    /// Issuer identifier of the provider, compared byte for byte.
     pub issuer: Issuer,
-    /// What it signs with. Nothing is fetched: while it changes its key, give both.
+    /// Keys that verify the provider's signatures.
+    ///
+    /// Nothing is fetched. While the provider changes its key, give both.
     pub keys: VerifyingKeys,
 }
 
 #[cfg(feature = "jwt")]
 impl IdentityProvider {
-    /// A provider that signs with these keys.
+    /// Creates a provider with this issuer and these keys.
     #[must_use]
     pub const fn new(issuer: Issuer, keys: VerifyingKeys) -> Self {
         Self { issuer, keys }
@@ -84,16 +87,17 @@ impl IdentityProvider {
 }
 
 impl Config {
-    /// A server that names itself on every authorization response, gives tokens for these resources and
-    /// knows these scopes.
+    /// Creates the configuration of a server for these resources and scopes.
     ///
-    /// Name the scope first that every client needs: a client that asks for none gets this one, unless
-    /// [`with_default_scope`](Self::with_default_scope) says otherwise.
+    /// The server names itself on every authorization response (`iss`, RFC 9207).
+    ///
+    /// Put the scope first that every client needs: a client that requests no scope gets this one, unless
+    /// [`with_default_scope`](Self::with_default_scope) sets others.
     ///
     /// # Errors
     ///
-    /// [`InvalidConfig`] when there is no resource, no room for the endpoints' URLs, or no well-known URL for the issuer's
-    /// metadata.
+    /// [`InvalidConfig`] when there is no resource, or when a URL of an endpoint or of the metadata cannot be made from
+    /// the issuer.
     pub fn new(
         issuer: Issuer,
         resources: Vec<ResourceUri>,
@@ -142,8 +146,9 @@ impl Config {
         })
     }
 
-    /// Leaves `iss` to an upstream server whose callbacks clients get: neither the parameter nor the
-    /// metadata flag is set.
+    /// Leaves `iss` (RFC 9207) to an upstream server whose callbacks clients get.
+    ///
+    /// Neither the parameter nor the metadata flag is set.
     #[must_use]
     pub fn with_issuer_left_to_upstream(mut self) -> Self {
         // A-AUTHZ-5
@@ -151,9 +156,10 @@ impl Config {
         self
     }
 
-    /// Registers redirect URIs of every private-use scheme that is a domain name in reverse
-    /// (`com.example.app:/cb`, RFC 8252 §7.1). Any application on the user's machine can claim such a scheme, so they
-    /// are refused otherwise. For schemes of another form:
+    /// Accepts redirect URIs of every private-use scheme that is a reversed domain name.
+    ///
+    /// An example is `com.example.app:/cb` (RFC 8252 §7.1). Any application on the user's machine can claim such a
+    /// scheme, so they are refused by default. For schemes of another form:
     /// [`with_private_use_schemes`](Self::with_private_use_schemes).
     #[must_use]
     pub const fn with_private_use_redirects(mut self) -> Self {
@@ -161,11 +167,12 @@ impl Config {
         self
     }
 
-    /// Registers redirect URIs of these private-use schemes, whatever their form: editors use `cursor://`,
-    /// `vscode://` and others.
+    /// Accepts redirect URIs of these private-use schemes, whatever their form.
     ///
-    /// Any application on the user's machine can claim such a scheme and receive the code, which is worth nothing to
-    /// it without the PKCE verifier. The consent page warns of it, and asks every time. Schemes that run code, read
+    /// Editors use `cursor://`, `vscode://` and others.
+    ///
+    /// Any application on the user's machine can claim such a scheme and receive the code, which is worthless without
+    /// the PKCE verifier. The consent page warns of it, and the user is asked every time. Schemes that run code, read
     /// files or belong to browsers (`javascript`, `data`, `file`, `https`, ...) cannot be listed.
     ///
     /// ```
@@ -178,7 +185,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// [`InvalidConfig::PrivateUseScheme`] when no application can own one of them.
+    /// [`InvalidConfig::PrivateUseScheme`] when a scheme is malformed, or no application can own it.
     pub fn with_private_use_schemes<T: AsRef<str>>(
         mut self,
         schemes: impl IntoIterator<Item = T>,
@@ -193,7 +200,7 @@ impl Config {
         Ok(self)
     }
 
-    /// Returns `true` if clients may have redirect URIs of this one's scheme.
+    /// Returns `true` if the scheme of this redirect URI is allowed.
     pub(crate) fn allows_scheme_of(&self, uri: &RedirectUri) -> bool {
         uri.private_use_scheme().is_none_or(|scheme| {
             (self.private_use_redirects && scheme.contains('.'))
@@ -201,21 +208,25 @@ impl Config {
         })
     }
 
-    /// Remembers for this long what a user agreed to, and does not ask the same again if the client authenticates at
-    /// the token endpoint. Where a client's identity cannot be assured, the user is asked every time: see
-    /// [`ConsentLookup`](crate::ConsentLookup).
+    /// Remembers consents for this long, so that a user is not asked the same again.
+    ///
+    /// A remembered consent counts for clients that authenticate at the token endpoint. Where a client's identity
+    /// cannot be assured, the user is asked every time: see [`ConsentLookup`](crate::ConsentLookup).
     #[must_use]
     pub const fn with_remembered_consent(mut self, lifetime: Duration) -> Self {
         self.remembered_consent = Some(lifetime);
         self
     }
 
-    /// Lets what users agreed to for this public client count without a page, as for one that authenticates
+    /// Lets remembered consents count for this public client too.
+    ///
+    /// Otherwise they count only for clients that authenticate
     /// ([`with_remembered_consent`](Self::with_remembered_consent)).
     ///
-    /// Name a client only if it runs on a site of its own and checks the issuer of every answer (RFC 9207): whoever can
-    /// make it mix this server up with another one receives a code without the user noticing. Clients on the user's
-    /// machine (loopback and private-use redirect URIs) are asked about every time, named or not.
+    /// Name a client only if it runs on a site of its own and checks the issuer of every response (RFC 9207): an
+    /// attacker that makes the client mix this server up with another one receives a code without the user noticing.
+    /// The users of clients on their own machine (loopback and private-use redirect URIs) are asked every time, named
+    /// or not.
     ///
     /// ```
     /// use core::time::Duration;
@@ -234,9 +245,10 @@ impl Config {
         self
     }
 
-    /// Also takes clients that nobody registered and whose identifier is the URL of a document in which they describe
-    /// themselves (client ID metadata documents), and says so in the metadata: for whoever can fetch one, at every
-    /// look-up of a client ([`client_document`](Self::client_document)).
+    /// Accepts clients that are identified by the URL of their metadata document.
+    ///
+    /// They need no registration (client ID metadata documents), and the metadata announces them. The host must be able
+    /// to fetch a document at every look-up of a client ([`client_document`](Self::client_document)).
     #[must_use]
     pub const fn with_client_documents(mut self) -> Self {
         // A-CIMD-1, A-META-4
@@ -244,21 +256,22 @@ impl Config {
         self
     }
 
-    /// Takes [`with_client_documents`](Self::with_client_documents) back: for whoever cannot fetch one.
+    /// Reverts [`with_client_documents`](Self::with_client_documents), for a host that cannot fetch documents.
     #[must_use]
     pub const fn without_client_documents(mut self) -> Self {
         self.client_documents = false;
         self
     }
 
-    /// Lets this resource server ask about the tokens that are for it (RFC 7662). There is no introspection
-    /// endpoint unless one may.
+    /// Lets this resource server introspect the tokens that are for it (RFC 7662).
+    ///
+    /// Without a resource server there is no introspection endpoint.
     ///
     /// # Errors
     ///
-    /// [`InvalidConfig::ResourceServer`] when it is named twice, or authenticates by its name alone.
+    /// [`InvalidConfig::ResourceServer`] when it is named twice, or authenticates by its identifier alone.
     pub fn with_resource_server(mut self, server: ResourceServer) -> Result<Self, InvalidConfig> {
-        // A-INT-1: who asks has to be somebody (RFC 7662 §2.1).
+        // A-INT-1: the caller must be authenticated (RFC 7662 §2.1).
         let is_known = self.resource_servers.iter().any(|own| own.client_id == server.client_id);
         if is_known || server.authentication.method == AuthMethod::None {
             return Err(InvalidConfig::ResourceServer);
@@ -267,13 +280,15 @@ impl Config {
         Ok(self)
     }
 
-    /// Gives tokens by the word of this identity provider (ID-JAG), to clients that the operator put into the store
-    /// ([`ClientRecord::for_enterprise`](crate::ClientRecord::for_enterprise)). What it says about its users is
-    /// believed: within the resources and scopes of this configuration it decides.
+    /// Accepts identity assertions (ID-JAG) of this identity provider.
     ///
-    /// The subject of such a token is the provider's issuer, `#`, and its `sub`, so that no two providers speak of
-    /// one user. Let no login of your own give out subjects of that form. A provider that serves several tenants
-    /// under one issuer is not believed about a tenant's users.
+    /// Only clients that the operator put into the store may use them
+    /// ([`ClientRecord::for_enterprise`](crate::ClientRecord::for_enterprise)). The provider's claims about its users
+    /// are trusted: within the resources and scopes of this configuration it decides.
+    ///
+    /// The subject of such a token is the provider's issuer, `#`, and its `sub`, so that the users of two providers
+    /// never coincide. Let no login of your own give out subjects of that form. Claims about tenants are not trusted
+    /// from a provider that serves several of them under one issuer.
     ///
     /// # Errors
     ///
@@ -284,7 +299,7 @@ impl Config {
         provider: IdentityProvider,
     ) -> Result<Self, InvalidConfig> {
         let is_known = self.identity_providers.iter().any(|own| own.issuer == provider.issuer);
-        // Who trusts its own word grants itself more than was granted (the draft's §8, cross-domain use).
+        // A server that accepts its own assertions could widen its own grants (the draft's §8, cross-domain use).
         if is_known || provider.issuer == self.issuer {
             return Err(InvalidConfig::IdentityProvider);
         }
@@ -292,7 +307,7 @@ impl Config {
         Ok(self)
     }
 
-    /// Whether the word of any identity provider counts.
+    /// Returns `true` if assertions of any identity provider are accepted.
     #[cfg_attr(
         not(feature = "jwt"),
         expect(
@@ -307,12 +322,13 @@ impl Config {
         return false;
     }
 
-    /// Makes access tokens JWTs (RFC 9068), signed with these keys and for as long as any other. Resource servers
-    /// can verify them by the keys that the metadata points to, without asking.
+    /// Makes access tokens JWTs (RFC 9068), signed with these keys.
     ///
-    /// They are stored like any other, so that looking one up, introspection and revocation work in the same way. But
-    /// a resource server that looks at the signature alone takes a revoked token until it expires: give tokens a
-    /// short life.
+    /// Resource servers can verify them by the keys that the metadata points to, without introspection. Their lifetime
+    /// is that of other tokens.
+    ///
+    /// They are stored like other tokens, so look-up, introspection and revocation work in the same way. But a resource
+    /// server that checks the signature alone accepts a revoked token until it expires: give tokens a short lifetime.
     #[cfg(feature = "jwt")]
     #[must_use]
     pub fn with_jwt_access_tokens(mut self, keys: SigningKeys) -> Self {
@@ -320,9 +336,11 @@ impl Config {
         self
     }
 
-    /// Takes only proofs of possession that carry a nonce of this server's (RFC 9449 §8): a proof that was made ahead,
-    /// by somebody who had the key for a moment, is worth nothing. A client gets one with its first refusal, and asks
-    /// again; it is good for five minutes, at every machine that has the same [`ServerKeys`].
+    /// Requires a nonce of this server in every DPoP proof (RFC 9449 §8).
+    ///
+    /// So a proof is worthless if an attacker made it ahead, while holding the key for a moment. A client gets a nonce
+    /// with its first refusal, and repeats the request; the nonce is valid for five minutes, at every process with the
+    /// same [`ServerKeys`].
     #[cfg(feature = "dpop")]
     #[must_use]
     pub const fn with_dpop_nonces(mut self) -> Self {
@@ -330,12 +348,12 @@ impl Config {
         self
     }
 
-    /// What this issuer signs.
+    /// Returns the seals of this issuer.
     pub(crate) const fn seals(&self) -> Seals<'_> {
         Seals { keys: &self.server_keys, issuer: &self.issuer }
     }
 
-    /// Where the public keys are, if anything is signed.
+    /// Returns the URL of the public keys, if access tokens are signed.
     #[cfg_attr(
         not(feature = "jwt"),
         expect(
@@ -350,16 +368,17 @@ impl Config {
         return None;
     }
 
-    /// Where resource servers ask, if there are any.
+    /// Returns the introspection endpoint, if there is a resource server.
     pub(crate) fn introspection_endpoint(&self) -> Option<&EndpointUrl> {
         (!self.resource_servers.is_empty()).then_some(&self.introspect)
     }
 
-    /// Changes how long things last.
+    /// Sets the lifetimes of codes, tokens, grants and clients.
     ///
     /// # Errors
     ///
-    /// [`InvalidConfig::Lifetime`] when one is out of its bounds.
+    /// [`InvalidConfig::Lifetime`] when a lifetime other than `grace` is below a second, `code` above 10 minutes, or
+    /// `grace` above 60 seconds.
     pub fn with_lifetimes(mut self, lifetimes: Lifetimes) -> Result<Self, InvalidConfig> {
         let Lifetimes { code, access_token, refresh_absolute, refresh_idle, .. } = lifetimes;
         let Lifetimes { grace, unused_client, .. } = lifetimes;
@@ -375,13 +394,13 @@ impl Config {
         Ok(self)
     }
 
-    /// Its identifier.
+    /// Returns the issuer identifier.
     #[must_use]
     pub const fn issuer(&self) -> &Issuer {
         &self.issuer
     }
 
-    /// Where a router mounts the endpoints.
+    /// Returns the paths at which a router mounts the endpoints.
     #[must_use]
     pub fn paths(&self) -> Paths {
         let path = |url: &EndpointUrl| url.path().to_owned();

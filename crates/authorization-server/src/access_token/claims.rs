@@ -19,14 +19,14 @@ pub(super) struct Claims<'a> {
     cnf: Option<Confirmation>,
 }
 
-/// The key that the sender has to hold (RFC 7800 §3.1, RFC 9449 §6.1).
+/// `cnf` claim: the key whose possession the sender must prove (RFC 7800 §3.1, RFC 9449 §6.1).
 #[derive(Serialize)]
 struct Confirmation {
     jkt: Thumbprint,
 }
 
 impl<'a> Claims<'a> {
-    /// The claims of the token with this identifier.
+    /// Builds the claims of the token; `id` becomes `jti`.
     pub(super) fn new(issuer: &'a Issuer, id: &'a Secret, about: &About<'a>) -> Self {
         Self {
             iss: issuer.as_str(),

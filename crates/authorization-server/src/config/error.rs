@@ -8,23 +8,23 @@ use oauth_types::InvalidUri;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum InvalidConfig {
-    /// No resource is named, so no token could be for anything.
+    /// No resource is named that tokens could be for.
     NoResource,
-    /// The default scope is empty, or has a scope that the configuration lacks.
+    /// The default scope is empty, or contains a scope that the configuration lacks.
     DefaultScope,
     /// A lifetime is out of its bounds.
     Lifetime,
-    /// No client authentication method is named, or one that is not spoken here.
+    /// No client authentication method is named, or one that this build does not support.
     AuthMethods,
     /// An endpoint's URL cannot be made from the issuer.
     Endpoint(InvalidUri),
     /// An identity provider is named twice, or is this server itself.
     IdentityProvider,
-    /// A resource server is named twice, or could be anybody.
+    /// A resource server is named twice, or authenticates by its identifier alone.
     ResourceServer,
-    /// The prefix that a proxy takes away is no beginning of the issuer's path.
+    /// The prefix that a proxy strips is not a prefix of the issuer's path.
     PathPrefix,
-    /// A scheme is listed that no application can own: it is malformed, or runs code, or belongs to browsers.
+    /// A listed scheme is malformed, or no application can own it, because it runs code or belongs to browsers.
     PrivateUseScheme,
 }
 

@@ -6,18 +6,19 @@ use core::time::Duration;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Lifetimes {
-    /// An authorization code; at most 10 minutes (RFC 6749 §4.1.2).
+    /// Lifetime of an authorization code; at most 10 minutes (RFC 6749 §4.1.2).
     pub code: Duration,
-    /// An access token.
+    /// Lifetime of an access token.
     pub access_token: Duration,
-    /// A family of refresh tokens, however often it is used.
+    /// Lifetime of a family of refresh tokens, however often it is used.
     pub refresh_absolute: Duration,
-    /// A family of refresh tokens that is not used.
+    /// Lifetime of a family of refresh tokens that is not used.
     pub refresh_idle: Duration,
-    /// The time in which a refresh token may be shown again after its use, by a client that lost the answer; at most
-    /// 60 seconds, 0 for never.
+    /// Time in which a used refresh token may be presented again; at most 60 seconds.
+    ///
+    /// It is for a client that lost the response. Zero disables it.
     pub grace: Duration,
-    /// A client that registered itself and never got a token.
+    /// Lifetime of a client that registered itself and never got a token.
     pub unused_client: Duration,
 }
 
@@ -50,7 +51,7 @@ impl Lifetimes {
         self
     }
 
-    /// Sets [`grace`](Self::grace): the time in which a used refresh token may be shown again.
+    /// Sets [`grace`](Self::grace): the time in which a used refresh token may be presented again.
     #[must_use]
     pub const fn with_grace(mut self, grace: Duration) -> Self {
         self.grace = grace;

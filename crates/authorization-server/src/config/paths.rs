@@ -6,7 +6,7 @@
 pub struct Paths {
     /// The authorization endpoint.
     pub authorize: String,
-    /// Where the consent page posts to; the host's, below the authorization endpoint.
+    /// The endpoint of the consent form; served by the host, below the authorization endpoint.
     pub consent: String,
     /// The token endpoint.
     pub token: String,
@@ -14,10 +14,10 @@ pub struct Paths {
     pub register: String,
     /// The revocation endpoint.
     pub revoke: String,
-    /// Where the public keys are; `None` where nothing is signed.
+    /// The public keys; `None` if access tokens are not signed.
     pub jwks: Option<String>,
-    /// The introspection endpoint; `None` where nobody may ask.
+    /// The introspection endpoint; `None` if there is no resource server.
     pub introspect: Option<String>,
-    /// Everywhere that clients look for the metadata.
+    /// All paths at which clients look for the metadata.
     pub metadata: Vec<String>,
 }

@@ -1,9 +1,9 @@
-//! Resource servers that may ask about tokens (RFC 7662).
+//! Resource servers that may introspect tokens (RFC 7662).
 
 use client_auth::Registered;
 use oauth_types::{ClientId, ResourceUri};
 
-/// A resource server that may ask about the tokens that are for it.
+/// Resource server that may introspect the tokens that are for it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ResourceServer {
@@ -11,12 +11,12 @@ pub struct ResourceServer {
     pub client_id: ClientId,
     /// Client authentication of the resource server.
     pub authentication: Registered,
-    /// Resource of the tokens that it may ask about.
+    /// Resource of the tokens that it may introspect.
     pub resource: ResourceUri,
 }
 
 impl ResourceServer {
-    /// A resource server that authenticates in this way.
+    /// Creates a resource server with this authentication, for the tokens of this resource.
     #[must_use]
     pub const fn new(
         client_id: ClientId,
