@@ -4,27 +4,36 @@
 //! |---|---|---|---|
 //! | GET or POST | A-AUTHZ-9 | 405 | no |
 //! | the parameters are a form; `client_id` and `redirect_uri` are not repeated | A-AUTHZ-1 | 400 page | no |
-//! | the client is known: registered, or from its document ([`client_document`](crate::client_document)) | A-AUTHZ-1, A-CIMD-1 | 400 page | no |
-//! | `redirect_uri` is registered for the client, and its scheme is allowed | A-AUTHZ-1, A-AUTHZ-2, A-REG-1 | 400 page | no |
+//! | the client is known: registered, or from its document ([`client_document`]) | A-AUTHZ-1, A-CIMD-1 | 400 page | no |
+//! | `redirect_uri` is the client's, of an allowed scheme | A-AUTHZ-1, A-AUTHZ-2, A-REG-1 | 400 page | no |
 //! | no parameter is repeated | A-AUTHZ-7 | `invalid_request` | yes |
 //! | `response_type` is `code` | | `invalid_request`, `unsupported_response_type` | yes |
 //! | the client may use codes | | `unauthorized_client` | yes |
 //! | `code_challenge` is present, with S256 | A-AUTHZ-6 | `invalid_request` | yes |
-//! | `scope` names at least one scope that is offered to the client ([`offer`](crate::offer)): others are left out; without `scope`, the default scope is requested | RFC 6749 §3.3 | `invalid_scope` | yes |
+//! | `scope` names one that is offered to the client ([`offer`]), or is absent | RFC 6749 §3.3 | `invalid_scope` | yes |
 //! | `prompt=none` stands alone | | `invalid_request` | yes |
 //! | `resource` is a resource of the configuration | A-AUTHZ-8 | `invalid_target` | yes |
 //! | `dpop_jkt`, if present, is a thumbprint | RFC 9449 §10 | `invalid_request` | yes |
 //!
+//! Scopes that are not offered are left out. Without `scope`, the default scope is requested.
+//!
 //! Registration is open, so a redirect with an error could lead a victim from here to any site (RFC 9700 §4.11.2). One
 //! rule holds for every error that may be redirected:
 //!
-//! | the redirect URI | an error is sent |
-//! |---|---|
-//! | is a loopback address | at once, because it leads to no other site, and any local program can reach that address without a browser |
-//! | has a private-use scheme | at once if a user is logged in, because it leads to an installed application, and the browser asks before it opens one |
-//! | is elsewhere, of a client that the operator put into the store | at once if a user is logged in, because the operator vouches for the URI |
-//! | is elsewhere, of a client that registered itself or is known by a document | at once if the user who is logged in agreed to this client, redirect URI and resource before, and that is remembered ([`Config::with_remembered_consent`]) |
-//! | any other case, and any with `prompt=none` that is not loopback | by a page with a link, for the user to follow |
+//! - A loopback address gets an error at once, because it leads to no other site, and any local program can reach that
+//!   address without a browser.
+//! - A private-use scheme gets it at once if a user is logged in, because it leads to an installed application, and the
+//!   browser asks before it opens one.
+//! - A URI elsewhere, of a client that the operator put into the store, gets it at once if a user is logged in, because
+//!   the operator vouches for the URI.
+//! - A URI elsewhere, of a client that registered itself or is known by a document, gets it at once if the user who is
+//!   logged in has a remembered consent for this client, redirect URI and resource
+//!   ([`Config::with_remembered_consent`]).
+//! - In all other cases, and with `prompt=none` in all but the first, the error is a page with a link for the user to
+//!   follow.
+//!
+//! [`client_document`]: crate::client_document
+//! [`offer`]: crate::offer
 
 use bytes::Bytes;
 use http::{Method, Request};

@@ -1,10 +1,11 @@
 //! Authentication methods that a client and this server share, and the keys that a client publishes (RFC 7591 §2;
 //! OpenID Connect RP Metadata Choices).
 //!
-//! | source of the metadata | accepted methods |
-//! |---|---|
-//! | a registration, which the server answers | one: the preferred one (`token_endpoint_auth_method`) if this server accepts it, else the strongest of `token_endpoint_auth_methods_supported`; the response names it |
-//! | a document, which no server can answer | every listed method that this server accepts, because the client cannot know the server's choice |
+//! - A registration, which the server answers, gets one method: the preferred one (`token_endpoint_auth_method`) if this
+//!   server accepts it, else the strongest of `token_endpoint_auth_methods_supported`. The response names it, and no
+//!   other is accepted.
+//! - A document, which no server can answer, gets every listed method that this server accepts, because the client
+//!   cannot know the server's choice.
 //!
 //! So a client whose document lists `none` beside `private_key_jwt` may omit the assertion: its document says so, and
 //! the code is still bound to its redirect URI and to the PKCE verifier. Every presented credential is verified: a
@@ -16,8 +17,8 @@
 //!
 //! | check, in this order | requirement | otherwise |
 //! |---|---|---|
-//! | the server fetches documents; the URL obeys the rules for a document's URL, and is not local | A-CIMD-1 | the client has no keys |
-//! | the status is 200, the media type JSON, the body a set of at most 16 public keys | A-CIMD-1, A-AUTHN-9 | the client has no keys |
+//! | documents are fetched; the URL obeys their rules, and is not local | A-CIMD-1 | the client has no keys |
+//! | status 200, media type JSON, a set of at most 16 public keys | A-CIMD-1, A-AUTHN-9 | the client has no keys |
 //!
 //! The URL may have another origin than the document, because the document, read from the client's own URL over TLS,
 //! vouches for it.
