@@ -4,13 +4,13 @@
 //! |---|---|---|---|
 //! | GET or POST | A-AUTHZ-9 | 405 | no |
 //! | the parameters are a form; `client_id` and `redirect_uri` are not repeated | A-AUTHZ-1 | 400 page | no |
-//! | the client is known: registered, or from its document ([`client_document`]) | A-AUTHZ-1, A-CIMD-1 | 400 page | no |
+//! | the client is known: registered or by its document ([`client_document`]) | A-AUTHZ-1, A-CIMD-1 | 400 page | no |
 //! | `redirect_uri` is the client's, of an allowed scheme | A-AUTHZ-1, A-AUTHZ-2, A-REG-1 | 400 page | no |
 //! | no parameter is repeated | A-AUTHZ-7 | `invalid_request` | yes |
 //! | `response_type` is `code` | | `invalid_request`, `unsupported_response_type` | yes |
 //! | the client may use codes | | `unauthorized_client` | yes |
 //! | `code_challenge` is present, with S256 | A-AUTHZ-6 | `invalid_request` | yes |
-//! | `scope` names one that is offered to the client ([`offer`]), or is absent | RFC 6749 §3.3 | `invalid_scope` | yes |
+//! | `scope` names one that the client is offered ([`offer`]), or is absent | RFC 6749 §3.3 | `invalid_scope` | yes |
 //! | `prompt=none` stands alone | | `invalid_request` | yes |
 //! | `resource` is a resource of the configuration | A-AUTHZ-8 | `invalid_target` | yes |
 //! | `dpop_jkt`, if present, is a thumbprint | RFC 9449 §10 | `invalid_request` | yes |

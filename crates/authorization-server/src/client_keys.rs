@@ -1,8 +1,8 @@
 //! Authentication methods that a client and this server share, and the keys that a client publishes (RFC 7591 §2;
 //! OpenID Connect RP Metadata Choices).
 //!
-//! - A registration, which the server answers, gets one method: the preferred one (`token_endpoint_auth_method`) if this
-//!   server accepts it, else the strongest of `token_endpoint_auth_methods_supported`. The response names it, and no
+//! - A registration, which the server answers, gets one method: the preferred one (`token_endpoint_auth_method`) if it
+//!   is accepted here, else the strongest of `token_endpoint_auth_methods_supported`. The response names it, and no
 //!   other is accepted.
 //! - A document, which no server can answer, gets every listed method that this server accepts, because the client
 //!   cannot know the server's choice.
