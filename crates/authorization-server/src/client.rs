@@ -6,7 +6,7 @@
 //! | the scheme of each redirect URI is allowed | A-REG-1 | all | is left out while one remains |
 //! | keys are public, sent in one way, and of at most 16 KiB as JSON | A-REG-3 | metadata from clients | is refused |
 //! | an authentication method is accepted, with its keys | A-REG-3, A-META-4 | all | is left out while one remains |
-//! | grants and response types are offered | A-REG-3 | metadata from clients | is left out while one remains; codes must |
+//! | grants and response types are offered | A-REG-3 | metadata from clients | is left out while codes remain |
 //! | `scope` | RFC 7591 §2 | metadata from clients | is neither stored nor returned |
 //! | other URLs are https and lead to no local address | A-REG-3 | metadata from clients | is refused |
 //!
