@@ -113,8 +113,9 @@ enum Command {
     /// The crates as other people's builds meet them
     ///
     /// Each feature alone (cargo-hack), the oldest Rust and the lowest versions that the manifests promise, and what is
-    /// exported (cargo-public-api, listings in xtask/public-api). Builds most dependencies several times: `ci` leaves it
-    /// out, and the public workflow runs it beside `ci`. Needs the tools and toolchains that .github/workflows/ci.yml pins.
+    /// exported (cargo-public-api, listings in xtask/public-api; cargo-check-external-types, lists in the manifests).
+    /// Builds most dependencies several times: `ci` leaves it out, and the public workflow runs it beside `ci`. Needs the
+    /// tools and toolchains that .github/workflows/ci.yml pins.
     Surface {
         /// Only steps whose title contains this
         #[arg(long)]

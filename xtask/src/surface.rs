@@ -1,5 +1,5 @@
 //! `cargo xtask surface`: the crates as other people's builds meet them: each feature alone, the oldest Rust, the lowest
-//! versions of dependencies, and public names.
+//! versions of dependencies, public names, and types of other crates in signatures.
 //!
 //! `test` and `ci` build everything with every feature, which hides what only another set of features, versions or a
 //! toolchain shows. Each step builds most dependencies anew, so that none of this is part of `ci`.
@@ -13,9 +13,11 @@ const STEPS: &[Step] = &[
     ("oldest Rust", oldest_rust),
     ("lowest versions of direct dependencies", lowest_versions),
     ("public names", |workspace| public_names(workspace, false)),
+    ("types of other crates in signatures", external_types),
 ];
 
-/// Nightly toolchains whose rustdoc writes the form of JSON that cargo-public-api reads, the first that is installed.
+/// Nightly toolchains whose rustdoc writes the form of JSON that cargo-public-api and cargo-check-external-types read,
+/// the first that is installed.
 const NIGHTLIES: [&str; 2] = ["nightly-2026-05-20", "nightly"];
 
 /// One listing for each crate.
@@ -119,6 +121,32 @@ fn public_names(workspace: &Workspace, bless: bool) -> Result<(), Error> {
         )
         .into()
     })
+}
+
+/// Each crate shows only types of those crates that its manifest lists: a new major version of one of them breaks users.
+fn external_types(workspace: &Workspace) -> Result<(), Error> {
+    let sh = &workspace.sh;
+    installed(sh, "check-external-types")?;
+    let nightly = nightly(sh)?;
+    let target = workspace.target.join("surface");
+    let mut findings = Vec::new();
+    for package in workspace.crates() {
+        let manifest = &package.manifest_path;
+        let command = cmd!(
+            sh,
+            "cargo {nightly} check-external-types --all-features --manifest-path {manifest}"
+        );
+        let output = command.env("CARGO_TARGET_DIR", &target).quiet().ignore_status().output()?;
+        if !output.status.success() {
+            print!("{}", String::from_utf8_lossy(&output.stdout));
+            print!("{}", String::from_utf8_lossy(&output.stderr));
+            findings.push(format!(
+                "{}: a type above, or a list in its manifest that allows too much",
+                package.name
+            ));
+        }
+    }
+    none_of(&findings)
 }
 
 /// Lines that are listed and gone, then those that are new.
