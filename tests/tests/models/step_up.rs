@@ -181,8 +181,7 @@ impl Model {
             Verdict::StepUp { scope, attempt, .. } => {
                 own_scopes_only(at, &scope);
                 let before = state.resources[at].session.as_ref().unwrap();
-                assert!(scope.exceeds(&before.granted), "asked for what is held: {state:?}");
-                assert!(!before.requested.exceeds(&scope), "lost a scope: {state:?}");
+                asks_for_more(before, &scope);
                 let own = &mut on.resources[at];
                 let started = own.ledger.start(attempt);
                 own.prompts[request.operation] += 1;
@@ -210,6 +209,12 @@ impl Model {
             }
         }
     }
+}
+
+/// A step-up asks for something that is not held, and for all that was asked for before.
+fn asks_for_more(before: &Held, scope: &ScopeSet) {
+    assert!(scope.exceeds(&before.granted), "asked for what is held: {before:?}");
+    assert!(!before.requested.exceeds(scope), "lost a scope: {before:?}");
 }
 
 /// Every outcome of a login, which asks again for what was asked for before.

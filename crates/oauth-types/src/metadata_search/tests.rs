@@ -173,7 +173,7 @@ fn c_disc_4_metadata_of_another_resource_ends_the_search() {
 #[test]
 fn c_disc_5_the_places_of_a_search_are_those_that_its_policy_names() {
     let issuer = Issuer::parse(ISSUER).unwrap();
-    let own = crate::authorization_server_urls(&issuer).unwrap();
+    let own = crate::well_known::authorization_server_urls(&issuer).unwrap();
     let named = EndpointUrl::parse("https://as.example/named.json").unwrap();
     for (places, expected) in [
         (ServerPlaces::WellKnown, own.as_slice()),
