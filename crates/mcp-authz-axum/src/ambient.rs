@@ -1,4 +1,4 @@
-//! The clock and the random source, which the cores do not have.
+//! Clock and random source of the system, which the protocol crates do not read themselves.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,19 +8,19 @@ use authorization_server::CorrelationId;
 use oauth_types::{Entropy, UnixTime, http_origins_for_development};
 use tracing::warn;
 
-/// Tells the log about every origin for which plain http is allowed.
+/// Logs every origin for which plain http is allowed.
 pub(crate) fn warn_of_http_for_development() {
     for origin in http_origins_for_development() {
         warn!(%origin, "plain http is allowed for this origin, which is for development only");
     }
 }
 
-/// What tells the time. By default the system does; a test says it itself.
+/// Source of the current time: the system clock by default, any function in tests.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> UnixTime + Send + Sync>);
 
 impl Clock {
-    /// A clock that asks this function.
+    /// Creates a clock that calls this function for the current time.
     pub fn new(now: impl Fn() -> UnixTime + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
@@ -43,7 +43,7 @@ impl core::fmt::Debug for Clock {
     }
 }
 
-/// Random bytes of the system; `None` when it has none, so that nothing is issued.
+/// Returns random bytes of the system, or `None` if it has no random source.
 #[expect(clippy::disallowed_methods, reason = "the adapter is where the random source is")]
 pub(crate) fn entropy<const N: usize>() -> Option<Entropy<N>> {
     let mut bytes = [0; N];
@@ -51,7 +51,9 @@ pub(crate) fn entropy<const N: usize>() -> Option<Entropy<N>> {
     Some(Entropy::new(bytes))
 }
 
-/// A number for a failure. It is no secret: where the random source is what fails, a counter will do.
+/// Creates the number that connects a reply with its log event.
+///
+/// It is not secret, so a counter replaces the random source where that is what fails.
 pub(crate) fn correlation_id() -> CorrelationId {
     static FAILURES: AtomicU64 = AtomicU64::new(0);
     let counted = || Entropy::new(FAILURES.fetch_add(1, Ordering::Relaxed).to_be_bytes());

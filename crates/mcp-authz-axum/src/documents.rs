@@ -1,5 +1,5 @@
-//! The documents in which clients describe themselves, and the keys that they publish: each is fetched once for all
-//! who wait for it, and kept for as long as it says.
+//! Client ID metadata documents and the key sets that clients publish: fetched once for all callers that wait, and
+//! cached for as long as their headers allow (RFC 9111).
 //!
 //! | a URL | is fetched in the lane | and counts for the network that asks |
 //! |---|---|---|
@@ -35,9 +35,9 @@ use crate::ambient::Clock;
 use crate::rate::Rate;
 use crate::standing::Standing;
 
-/// Fetches the documents in which clients describe themselves, and the key sets at their `jwks_uri`.
-/// [`WebDocuments`] does it; a host that wants some of
-/// them only stands before it:
+/// Fetches client ID metadata documents, and the key sets at their `jwks_uri`.
+///
+/// [`WebDocuments`] implements it. A host that accepts only some documents wraps that:
 ///
 /// ```
 /// use authorization_server::DocumentRefused;
@@ -61,19 +61,21 @@ use crate::standing::Standing;
 /// }
 /// ```
 pub trait ClientDocuments: Send + Sync + 'static {
-    /// The answer to one GET of this URL. Anybody may have made the URL up: whoever implements this connects to no
-    /// address for which [`is_local_ip`](oauth_types::is_local_ip) is true, follows no redirect, and reads no more
-    /// than [`ClientIdMetadata::MAX_BYTES`](oauth_types::ClientIdMetadata::MAX_BYTES). It is dropped when it takes
+    /// Sends one GET request to this URL and returns the response.
+    ///
+    /// Anybody may have made the URL up. An implementation therefore connects to no address for which
+    /// [`is_local_ip`](oauth_types::is_local_ip) is true, follows no redirect, and reads at most
+    /// [`ClientIdMetadata::MAX_BYTES`](oauth_types::ClientIdMetadata::MAX_BYTES). The future is dropped when it takes
     /// too long.
     fn fetch<'a>(
         &'a self,
         url: &'a ClientMetadataUrl,
     ) -> BoxFuture<'a, Result<Response<Bytes>, DocumentRefused>>;
 
-    /// Fetches a URL whose last answer was good; the same as [`fetch`](Self::fetch) if nothing is said.
+    /// Fetches a URL whose last answer was good; by default calls [`fetch`](Self::fetch).
     ///
-    /// An implementation that bounds its fetches gives these bounds of their own, as [`WebDocuments`] does, so that
-    /// URLs that anybody made up do not delay clients that are known. One that stands before another passes it on.
+    /// An implementation that bounds its fetches gives this method bounds of its own, as [`WebDocuments`] does,
+    /// because made-up URLs must not delay known clients. A wrapper passes the call on.
     fn fetch_known<'a>(
         &'a self,
         url: &'a ClientMetadataUrl,
@@ -82,7 +84,7 @@ pub trait ClientDocuments: Send + Sync + 'static {
     }
 }
 
-/// A thing that is read from a document, and kept.
+/// Value that is parsed from a fetched document, and cached.
 trait Readable: Clone + Send + Sync + 'static {
     /// Shortest time between two fetches of one URL, whatever the answer says.
     const REFETCH: Duration;
@@ -131,7 +133,7 @@ impl Readable for KeySet {
     }
 }
 
-/// What is known about clients from their documents.
+/// Cached client documents and key sets, with the fetches that are under way.
 pub(crate) struct Documents {
     source: Arc<dyn ClientDocuments>,
     config: Config,
@@ -147,12 +149,14 @@ pub(crate) struct Documents {
 impl Documents {
     /// Longest time that a fetch takes once it has its turn.
     pub(crate) const DEADLINE: Duration = Lane::DEADLINE;
-    /// Longest wait for a new document where one is there that is out of date.
+    /// Longest wait for a new document while an outdated one is cached.
     const PATIENCE: Duration = Duration::from_secs(1);
-    /// New documents that one network makes this server fetch.
+    /// Rate of fetches of new documents that one network may cause.
     const OF_ASKER: Rate = Rate::of(20, Duration::from_secs(1));
 
-    /// What reads them, and the configuration that promises it; neither, when there is nobody who fetches them.
+    /// Builds the documents and the configuration whose metadata offers them.
+    ///
+    /// Without a fetcher there are no documents, and the metadata does not offer them.
     pub(crate) fn behind(
         config: Config,
         clock: &Clock,
@@ -175,12 +179,12 @@ impl Documents {
         (config, Some(Arc::new(documents)))
     }
 
-    /// Returns `true` if the metadata may promise that documents are read.
+    /// Returns `true` if the metadata may offer client ID metadata documents.
     pub(crate) fn are_offered(&self) -> bool {
         self.reach.is_offered(self.clock.now())
     }
 
-    /// The client that the document at this URL describes, for a request from this network.
+    /// Returns the client that the document at this URL describes, for a request from this network.
     pub(crate) async fn client(
         self: &Arc<Self>,
         url: &ClientMetadataUrl,
@@ -189,7 +193,7 @@ impl Documents {
         self.get(url, asker, |_| true).await
     }
 
-    /// The keys that a client publishes, for a request from this network.
+    /// Returns the key set that a client publishes, for a request from this network.
     pub(crate) async fn keys(
         self: &Arc<Self>,
         needed: &KeysNeeded<'_>,
@@ -198,7 +202,7 @@ impl Documents {
         self.get(needed.url(), asker, |set| needed.is_in(set)).await
     }
 
-    /// Takes note that a client got a token: what it publishes is kept longer than what was only named.
+    /// Records that a client got a token, so that its document stays cached longer than those that were only named.
     pub(crate) fn mark_used(&self, client: &ClientRecord) {
         if let Ok(url) = ClientMetadataUrl::parse(client.client_id.as_str()) {
             self.shelf::<ClientRecord>().mark_used(&url);
@@ -209,7 +213,7 @@ impl Documents {
         }
     }
 
-    /// What is at this URL: as it is known, unless that is out of date and was not asked for lately.
+    /// Returns the value at this URL: the cached one, or a new one if that is outdated and a fetch is due.
     async fn get<T: Readable>(
         self: &Arc<Self>,
         url: &ClientMetadataUrl,
@@ -251,7 +255,7 @@ impl Documents {
             (Ok(fetch), Some(old)) => match timeout(Self::PATIENCE, fetch).await {
                 Ok(Ok(value)) => Ok(value),
                 Ok(Err(refused)) if !is_unanswered(&refused) => Err(refused),
-                // RFC 9111 §4.2.4: cut off from the host.
+                // RFC 9111 §4.2.4: a cache that is disconnected from the host may use a stale answer.
                 Ok(Err(_)) | Err(_) => {
                     debug!(
                         url = url.as_url().as_str(),
@@ -263,7 +267,7 @@ impl Documents {
         }
     }
 
-    /// Fetches in a task of its own: who asked first may go away, and the others still wait.
+    /// Starts a fetch in a task of its own, because the first caller may go away while others wait.
     fn start<T: Readable>(
         self: &Arc<Self>,
         shelf: &mut Shelf<T>,
@@ -299,7 +303,7 @@ impl Documents {
         outcome.map(|(value, _)| value)
     }
 
-    /// What is there, and until when it is as it says; `None` when that may not be kept.
+    /// Fetches a URL and parses the answer; the times are `None` if it may not be cached.
     async fn fetch<T: Readable>(
         &self,
         url: &ClientMetadataUrl,
@@ -316,7 +320,7 @@ impl Documents {
             let answer = answer?;
             let value = T::read(&self.config, url, &answer, now)?;
             if enabled!(Level::DEBUG) {
-                // A key set is no such document, and has none.
+                // Key sets come through here too, and have no such members.
                 for member in ClientIdMetadata::passed_over(answer.body()) {
                     let client = url.as_url().as_str();
                     debug!(client, member, "a malformed member was passed over");

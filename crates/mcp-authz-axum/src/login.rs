@@ -1,4 +1,4 @@
-//! Who is this browser? The answer is the host's.
+//! Login of users, which the host implements: the [`Login`] trait, and a demo of it.
 
 use core::future::Future;
 
@@ -6,18 +6,18 @@ use http::HeaderMap;
 use oauth_types::{EndpointUrl, Issuer, Subject};
 use tracing::error;
 
-/// A user who is logged in.
+/// User who is logged in.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct User {
-    /// The identifier that tokens carry. Never reassigned, never a client's.
+    /// Identifier of the user in tokens: never reassigned, and never that of a client.
     pub subject: Subject,
-    /// The name that the consent page shows to the user.
+    /// Name of the user, shown on the consent page.
     pub name: String,
 }
 
 impl User {
-    /// A user of this identifier and name.
+    /// Creates a user with this identifier and name.
     ///
     /// ```
     /// use mcp_authz_axum::{Browser, User};
@@ -33,19 +33,19 @@ impl User {
     }
 }
 
-/// What is known about a browser.
+/// Login status of a browser.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Browser {
     /// A user is logged in.
     User(User),
-    /// Nobody is: send it to this URL, and let it come back to the address it asked for.
+    /// No user is logged in: redirect to this URL, which later leads back to the requested address.
     SendTo(String),
 }
 
-/// The host's own login.
+/// Login of users, implemented by the host.
 ///
-/// What it owes to the users, because nobody else can see to it:
+/// The authorization server cannot check these duties of an implementation:
 ///
 /// - A login ends the session that the browser had and starts one with a fresh identifier, in a cookie named
 ///   `__Host-…` with `Secure`, `HttpOnly` and `SameSite=Lax`. `Strict` would hide it from a browser that comes from a
@@ -56,31 +56,34 @@ pub enum Browser {
 /// - A policy with `form-action` on the login page also holds for where that 303 leads in the end. A user who agreed
 ///   before is sent on to the client at once, and a client may lead on to anywhere, so leave the directive out.
 ///
-/// It is asked again when the user answers the consent page: the answer counts only if it is still the same user.
+/// The server calls [`browser`](Self::browser) again when the user answers the consent page: the answer counts only
+/// if the same user is still logged in.
 pub trait Login: Send + Sync + 'static {
-    /// Who the browser with these headers is. `return_to` is the path and query at which it finds its request again.
+    /// Returns the login status of the browser that sent these headers.
+    ///
+    /// `return_to` is the path and query to which the browser returns after the login.
     fn browser(&self, headers: &HeaderMap, return_to: &str)
     -> impl Future<Output = Browser> + Send;
 
-    /// Where browsers are sent to log in, if that is another server, and that server knows this one as a single client,
-    /// whichever client asks here.
+    /// Returns the login URL of another server that knows this server as a single client.
     ///
-    /// It would take every client for the one that its user agreed to long ago, and ask nothing. So the user is asked
-    /// here, *before* the browser goes there, and a code is given to the browser that agreed and to no other. The page
-    /// names the host.
+    /// That server would take every client for the one to which its user consented long ago, and skip consent. The
+    /// user is therefore asked here *before* the browser goes there, and the code is given only to the browser that
+    /// consented. The consent page names the host.
     fn upstream(&self) -> Option<&EndpointUrl> {
         None
     }
 
-    /// Returns `true` if it lets browsers in without a login, as [`DemoLogin`] does. Beside an issuer that is not on
-    /// this machine, [`AuthorizationServer::router`](crate::AuthorizationServer::router) then reports an event at level
-    /// `ERROR`, because whoever reaches the issuer gets tokens of that user.
+    /// Returns `true` if browsers need no login, as with [`DemoLogin`].
+    ///
+    /// If the issuer is not on this machine, [`AuthorizationServer::router`](crate::AuthorizationServer::router) then
+    /// logs an event at level `ERROR`, because everybody who reaches the issuer gets tokens of that user.
     fn is_demo(&self) -> bool {
         false
     }
 }
 
-/// Returns `true`, and reports it, if this login lets browsers in that come from other machines.
+/// Returns `true`, and logs it, if this login needs no credentials and the issuer is not on this machine.
 pub(crate) fn is_open_to_all(login: &impl Login, issuer: &Issuer) -> bool {
     let is_here = EndpointUrl::parse(issuer.as_str()).is_ok_and(|it| it.origin().is_loopback());
     let is_open = login.is_demo() && !is_here;
@@ -94,9 +97,9 @@ pub(crate) fn is_open_to_all(login: &impl Login, issuer: &Issuer) -> bool {
     is_open
 }
 
-/// Takes every browser for one and the same user: for demos and tests on this machine, and for nothing else.
+/// Login that takes every browser for the same user: only for demos and tests on this machine.
 ///
-/// Beside an issuer whose host is no loopback name or address, an event at level `ERROR` says so
+/// If the host of the issuer is not a loopback name or address, an event at level `ERROR` says so
 /// ([`Login::is_demo`]).
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(clippy::exhaustive_structs, reason = "it has nothing to say")]

@@ -1,4 +1,4 @@
-//! The consent page: no script, nothing from elsewhere, readable on a phone and in the dark. Or one of the host's own.
+//! Consent page: the built-in template (no script, no external resources), and the data for a host's own.
 
 use core::fmt;
 use std::collections::BTreeMap;
@@ -10,8 +10,9 @@ use oauth_types::{EndpointUrl, ResourceUri, Secret};
 
 use crate::login::User;
 
-/// What a consent page shows, and what its form sends: see
-/// [`AuthorizationServer::with_consent_page`](crate::AuthorizationServer::with_consent_page).
+/// Data of a consent page and of its form.
+///
+/// See [`AuthorizationServer::with_consent_page`](crate::AuthorizationServer::with_consent_page).
 ///
 /// Nothing here is HTML: escape all of it. The form is a POST to [`form_action`](Self::form_action) with
 /// `transaction` and a `decision`, which is `allow` or anything else.
@@ -27,78 +28,82 @@ pub struct ConsentPage<'a> {
 }
 
 impl ConsentPage<'_> {
-    /// The name of the user who is logged in; `None` before the login at [`upstream`](Self::upstream).
+    /// Returns the name of the logged-in user; `None` before the login at [`upstream`](Self::upstream).
     #[must_use]
     pub fn user_name(&self) -> Option<&str> {
         self.user.map(|user| &*user.name)
     }
 
-    /// Where the user logs in after the answer: [`Login::upstream`](crate::Login::upstream).
+    /// Returns the URL of the login that follows consent: [`Login::upstream`](crate::Login::upstream).
     #[must_use]
     pub const fn upstream(&self) -> Option<&EndpointUrl> {
         self.upstream
     }
 
-    /// The name that the client gave itself, if it did. It can say anything and read in any direction: keep it out
-    /// of sentences, and isolate it (`bdi`).
+    /// Returns the name that the client gave itself, if any.
+    ///
+    /// It can contain any text in any direction: keep it out of sentences, and isolate it (`bdi`).
     #[must_use]
     pub fn client_name(&self) -> Option<&str> {
         self.request.client_name()
     }
 
-    /// The host that publishes what the client says about itself, if one does. Show it beside the name: the name
-    /// proves nothing.
+    /// Returns the host that publishes the client's metadata document, if any.
+    ///
+    /// Show it beside the name, because the name proves nothing.
     #[must_use]
     pub fn client_host(&self) -> Option<&str> {
         self.request.client_host()
     }
 
-    /// The host that the browser is sent back to, or the scheme of an installed application. Show it in any case.
+    /// Returns the host of the redirect URI, or the scheme of an installed application. Always show it.
     #[must_use]
     pub fn redirect_host(&self) -> &str {
         self.request.redirect_uri().display_host()
     }
 
-    /// Whether any program on the user's machine may have asked under this name: warn of it.
+    /// Returns `true` if any program on the user's machine may use this client's name: warn of it.
     #[must_use]
     pub fn is_native(&self) -> bool {
         self.request.is_native()
     }
 
-    /// What access is asked to.
+    /// Returns the resource for which access is requested (RFC 8707).
     #[must_use]
     pub const fn resource(&self) -> &ResourceUri {
         self.request.resource()
     }
 
-    /// What is asked for: each scope, and what it allows in words, as
-    /// [`describe`](crate::AuthorizationServer::describe) has them.
+    /// Returns each requested scope with its description for the user.
+    ///
+    /// [`describe`](crate::AuthorizationServer::describe) sets the descriptions; a scope without one stands for
+    /// itself.
     pub fn scopes(&self) -> impl Iterator<Item = (&str, &str)> {
         let texts = self.scope_texts;
         let text = move |scope| texts.get(scope).map_or(scope, String::as_str);
         self.request.scopes().iter().map(move |scope| (scope, text(scope)))
     }
 
-    /// Where the form is posted to.
+    /// Returns the URL to which the form is posted.
     #[must_use]
     pub const fn form_action(&self) -> &str {
         self.form_action
     }
 
-    /// The form's field `transaction`: which page it answers.
+    /// Returns the form field `transaction`, which identifies the page that is answered.
     #[must_use]
     pub fn transaction(&self) -> &str {
         self.transaction.expose()
     }
 
-    /// The `nonce` that a `style` element needs. There is none for scripts.
+    /// Returns the `nonce` of `style` elements (Content Security Policy). Scripts have none.
     #[must_use]
     pub fn nonce(&self) -> &str {
         self.nonce.expose()
     }
 }
 
-/// How the page is written.
+/// Function that renders the consent page.
 #[derive(Clone)]
 pub(crate) struct Template(Arc<dyn Fn(&ConsentPage<'_>) -> String + Send + Sync>);
 
@@ -124,7 +129,7 @@ impl fmt::Debug for Template {
     }
 }
 
-/// Shows who asks for what, and asks back. No word of the client's stands in a sentence of ours.
+/// Renders the built-in consent page. Text of the client stands outside of the page's own sentences.
 #[expect(clippy::too_many_lines, reason = "a template: the whole page, in its order")]
 fn consent(page: &ConsentPage<'_>) -> Markup {
     html! {

@@ -1,7 +1,7 @@
-//! Lanes of fetches: turns, places for what waits for one, and a budget for each host.
+//! Lanes of fetches: turns, places in the queue, and a budget for each host.
 //!
-//! Anybody can name documents at hosts that never answer. What was good when it was last asked for therefore has a
-//! lane of its own, and in the other one each network that asks has a budget.
+//! An attacker can name documents at hosts that never answer. URLs whose last answer was good therefore have a lane
+//! of their own, and in the other lane each network that asks has a budget.
 
 use core::future::Future;
 use core::hash::Hash;
@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use crate::network::networks;
 use crate::rate::{Meter, NetworkMeter, Rate};
 
-/// One lane of fetches.
+/// Lane of fetches, with its turns, places and budgets of hosts.
 pub(super) struct Lane {
     turns: Semaphore,
     places: Arc<Semaphore>,
@@ -35,7 +35,7 @@ impl Lane {
     const AT_ONCE: usize = 32;
     /// Most fetches that are under way or wait for their turn.
     const PLACES: usize = 1_000;
-    /// Fetches from one host: strangers choose where, and no host is flooded through this server.
+    /// Rate of fetches from one host, because attackers choose the URLs and could flood a host through this server.
     const OF_HOST: Rate = Rate::of(10, Duration::from_secs(1));
 
     pub(super) fn new() -> Self {
@@ -46,13 +46,14 @@ impl Lane {
         }
     }
 
-    /// Takes a place for a fetch, which it keeps until it is over.
+    /// Takes a place in the queue, which a fetch holds until it is over.
     pub(super) fn place(&self) -> Result<OwnedSemaphorePermit, DocumentRefused> {
         Arc::clone(&self.places).try_acquire_owned().map_err(|_| DocumentRefused::Busy)
     }
 
-    /// Waits for a turn, then for the answer. Each wait has a deadline of its own, so that a long line leaves a host as
-    /// much time as a short one.
+    /// Waits for a turn, then for the answer, each with a deadline of its own.
+    ///
+    /// A long queue therefore leaves a host as much time as a short one.
     pub(super) async fn fetch(
         &self,
         host: &str,
@@ -69,7 +70,7 @@ impl Lane {
     }
 }
 
-/// Number of fetches that begin at one place in a time.
+/// Rate of fetches by key, such as a host.
 pub(super) struct Budget {
     meter: Option<Meter>,
     hasher: RandomState,
@@ -86,7 +87,7 @@ impl Budget {
     }
 }
 
-/// Number of fetches that begin for, or at, one network in a time, and for the wider ones around it.
+/// Rate of fetches by network, the wider networks around it included.
 pub(super) struct NetworkBudget {
     meter: Option<NetworkMeter>,
     hasher: RandomState,

@@ -1,7 +1,7 @@
-//! The offer of client ID metadata documents, which the metadata makes while documents can be fetched from here.
+//! Offer of client ID metadata documents in the metadata, made while this server can fetch documents.
 //!
-//! Several clients prefer documents wherever the metadata offers them, and do not register when they fail. They are
-//! locked out of a server that has no way to the web.
+//! Several clients prefer documents wherever the metadata offers them, and do not register when they fail. A server
+//! that cannot reach the web would lock them out.
 //!
 //! | fetches so far | the metadata offers documents |
 //! |---|---|
@@ -23,7 +23,7 @@ use http::Response;
 use oauth_types::UnixTime;
 use tracing::{info, warn};
 
-/// The result of the fetches so far.
+/// Results of the fetches so far.
 #[derive(Clone, Default)]
 pub(crate) struct Reach(Arc<Mutex<State>>);
 
@@ -34,7 +34,7 @@ enum State {
     Reached,
     Unreached {
         since: UnixTime,
-        /// The host's own check failed, so that the fault is not that of a client's URL.
+        /// The host's own check failed, so the fault is not in a client's URL.
         is_checked: bool,
     },
 }
@@ -42,17 +42,17 @@ enum State {
 /// Reason for a fetch.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fetch {
-    /// A client has named the URL, which may be at fault.
+    /// A client named the URL, which may be at fault.
     ForClient,
     /// The host's own check.
     Check,
 }
 
 impl Reach {
-    /// Time without an offer.
+    /// Time for which the offer is withdrawn.
     const WITHDRAWN: Duration = Duration::from_secs(60 * 60);
 
-    /// Takes note of how a fetch for a client ended.
+    /// Records the result of a fetch for a client.
     pub(crate) fn record(
         &self,
         outcome: Result<&Response<Bytes>, &DocumentRefused>,
@@ -61,7 +61,7 @@ impl Reach {
         self.note(outcome, now, Fetch::ForClient);
     }
 
-    /// Takes note of how a fetch ended that the host made to find out.
+    /// Records the result of the host's own check.
     pub(crate) fn record_check(
         &self,
         outcome: Result<&Response<Bytes>, &DocumentRefused>,
@@ -99,12 +99,12 @@ impl Reach {
                 let since = if is_over && (is_checked || is_check) { now } else { since };
                 *state = State::Unreached { since, is_checked: is_checked || is_check };
             }
-            // It was not asked for.
+            // Other refusals do not show that the web is out of reach.
             (Err(_), _) => {}
         }
     }
 
-    /// Returns `true` if the metadata may offer documents.
+    /// Returns `true` if the metadata may offer client ID metadata documents.
     pub(crate) fn is_offered(&self, now: UnixTime) -> bool {
         match *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             State::Untried | State::Reached => true,

@@ -1,4 +1,4 @@
-//! Documents from the public web, and from nowhere else.
+//! Fetching client documents from the public web, and from no local address.
 
 use core::fmt;
 use core::net::SocketAddr;
@@ -20,7 +20,7 @@ use crate::documents::ClientDocuments;
 use crate::documents::lane::{Lane, NetworkBudget};
 use crate::rate::Rate;
 
-/// Why documents cannot be fetched at all.
+/// Error of setting up the client that fetches documents.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum WebDocumentsFailed {
@@ -50,12 +50,13 @@ impl From<BuildError> for WebDocumentsFailed {
     }
 }
 
-/// Fetches documents by https and HTTP/1.1, without a proxy, a cookie or any credential. A name is resolved once,
-/// addresses that are local are left out, and the connection is made to one of those that are left. Redirects are
-/// not followed, contents not decompressed, connections not kept.
+/// Fetches documents by https and HTTP/1.1, without proxy, cookies or credentials.
 ///
-/// Places in the resolver, and the budget of each address, are apart for URLs whose last answer was good: names that
-/// were made up, and lead to a name server that is silent, do not delay clients that are known.
+/// Names are resolved once, local addresses are left out, and the connection is made to one of the other addresses.
+/// Redirects are not followed, bodies are not decompressed, and connections are not kept open.
+///
+/// URLs whose last answer was good have places in the resolver and budgets of addresses of their own, so that made-up
+/// names at a silent name server do not delay known clients.
 #[derive(Clone, Debug)]
 pub struct WebDocuments {
     new: GuardedClient,
@@ -63,7 +64,7 @@ pub struct WebDocuments {
 }
 
 impl WebDocuments {
-    /// Fetches from one address, or network of addresses, whatever names lead there.
+    /// Rate of fetches from one address, or network of addresses, whatever names lead there.
     const OF_ADDRESS: Rate = Rate::of(10, Duration::from_secs(1));
 
     /// Fetches from public addresses only.
@@ -75,7 +76,7 @@ impl WebDocuments {
         Self::with_hosts([], b"")
     }
 
-    /// What a server fetches with unless it is told otherwise.
+    /// Returns the default fetcher, or `None` and a warning if it cannot be set up.
     pub(crate) fn or_none() -> Option<Arc<dyn ClientDocuments>> {
         match Self::new() {
             Ok(web) => Some(Arc::new(web)),
@@ -86,8 +87,10 @@ impl WebDocuments {
         }
     }
 
-    /// Fetches from these hosts too, for development and tests: from each at this one address, even if it is local
-    /// and whatever its name resolves to. The certificates (PEM) are trusted besides the system's, for every host.
+    /// Fetches from these hosts as well, for development and tests.
+    ///
+    /// Each host is fetched from at this one address, even if that is local and whatever its name resolves to. The
+    /// certificates (PEM) are trusted besides the system's, for every host.
     ///
     /// The port is the URL's own; when the URL names none it is the address's, or 443 if that is 0. A host that is
     /// itself an address or below `localhost` stays refused: give it a name.
@@ -159,7 +162,7 @@ async fn get(
     if answer.status() == StatusCode::OK {
         return read_body(answer, ClientIdMetadata::MAX_BYTES).await.map_err(refused);
     }
-    // Its body may be as long as it likes: the status is the answer.
+    // The status is the answer, so the body is not read, however long it is.
     let mut plain = Response::new(Bytes::new());
     *plain.status_mut() = answer.status();
     *plain.headers_mut() = core::mem::take(answer.headers_mut());
