@@ -8,7 +8,7 @@
 //! | none | yes |
 //! | one got an answer, whatever its status | yes, from then on |
 //! | none got an answer, and one for a client got none | not for an hour, once; then yes |
-//! | none got an answer, and the host's own check got none | not for an hour after each failure, an hour apart at least |
+//! | none got an answer, nor did the host's own check | not for an hour after each failure (an hour apart at least) |
 //!
 //! Anybody can name a document that does not exist. So failures count only until the first answer, withdraw the offer
 //! once unless the host's own check failed too, and withdraw nothing else: documents are still read, and clients that
