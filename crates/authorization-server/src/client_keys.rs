@@ -187,7 +187,8 @@ impl<'a> KeysNeeded<'a> {
     ///
     /// # Errors
     ///
-    /// [`DocumentRefused`] when it is no set of public keys. Keep it for 30 seconds at most.
+    /// [`DocumentRefused`] when the status, the media type or the key set is refused. Cache the error for 30 seconds at
+    /// most.
     pub fn read(answer: &Response<Bytes>) -> Result<KeySet, DocumentRefused> {
         // A-AUTHN-9
         check_json(answer)?;

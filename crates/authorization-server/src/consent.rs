@@ -1,4 +1,4 @@
-//! What only the user can answer, and what comes of it.
+//! The user's consent: a checked request that waits for it, and the code or denial that follows (RFC 6749 §4.1.2).
 
 use bytes::Bytes;
 use http::{HeaderMap, Response};
@@ -15,8 +15,9 @@ use crate::prompt::Prompt;
 use crate::refusal::{Cause, RedirectError, redirect};
 use crate::store::{ClientRecord, CodeRecord, ConsentRecord, StoreError};
 
-/// A request that is right in every way and waits for the user. The page carries it as a [`Question`], which nobody
-/// can change and any process of this issuer can read.
+/// Checked authorization request that waits for the user's consent.
+///
+/// The page carries it as a [`Question`], which is tamper-proof and readable by every process of this issuer.
 ///
 /// [`Question`]: crate::Question
 #[derive(Clone, Debug)]
@@ -34,12 +35,13 @@ pub struct NeedsConsent<'a> {
 }
 
 impl<'a> NeedsConsent<'a> {
-    /// Nobody is logged in: the browser has to go to the login, if the request allows, at once or with the user's
-    /// answer.
+    /// Continues without a logged-in user; the browser has to visit the login.
+    ///
+    /// Do so at once, or after the user's answer.
     ///
     /// # Errors
     ///
-    /// [`RedirectError`] when the client wants nobody to be asked (`prompt=none`).
+    /// [`RedirectError`] when the client forbids any page (`prompt=none`).
     pub fn without_user(self) -> Result<Self, RedirectError> {
         if self.prompt.lets_ask() {
             return Ok(self);
@@ -63,57 +65,61 @@ impl<'a> NeedsConsent<'a> {
         }
     }
 
-    /// The name that the client gave itself, if it did: cleaned, and no proof of anything.
+    /// Returns the name that the client gave itself, cleaned; it is no proof of identity.
     #[must_use]
     pub fn client_name(&self) -> Option<&str> {
         self.client.metadata.client_name.as_deref()
     }
 
-    /// The host of the client's identifier, where that is the address of a document: who publishes what the client says
-    /// about itself.
+    /// Returns the host of the client's identifier, if that is the URL of a document.
+    ///
+    /// This host publishes the metadata of the client.
     #[must_use]
     pub fn client_host(&self) -> Option<&str> {
         // A-AUTHZ-10
         let url = self.client.client_id.as_str();
         let origin = ClientMetadataUrl::parse(url).ok()?.as_url().origin();
-        // In the text it stands as the origin has it.
+        // The parsed URL contains the host in the same spelling as the origin.
         url.strip_prefix("https://")?.get(..origin.host().len())
     }
 
-    /// Where the browser is sent back to.
+    /// Returns the redirect URI, to which the browser is sent back.
     #[must_use]
     pub const fn redirect_uri(&self) -> &RedirectUri {
         &self.redirect_uri
     }
 
-    /// What is asked for.
+    /// Returns the requested scopes.
     #[must_use]
     pub const fn scopes(&self) -> &ScopeSet {
         &self.scopes
     }
 
-    /// What it is asked for.
+    /// Returns the resource that the scopes are requested for.
     #[must_use]
     pub const fn resource(&self) -> &ResourceUri {
         &self.resource
     }
 
-    /// Whether the browser is sent back to a program on the user's machine, so that any program there may have
-    /// asked. Of a client that registered nothing but loopback addresses this is always so.
+    /// Returns `true` if the redirect URI leads to a program on the user's machine.
+    ///
+    /// Then any program there may have started the request. For a client that registered only loopback addresses the
+    /// result is always `true`.
     #[must_use]
     pub fn is_native(&self) -> bool {
         // A-AUTHZ-10
         self.redirect_uri.is_native()
     }
 
-    /// Headers of the page that asks: not framed, not cached, no script, no Referer; styles with this nonce only.
+    /// Returns the headers of the consent page, which allow styles with this nonce only.
     ///
-    /// The policy has no `form-action`. Chromium holds every redirect after a form against it, and where the last one
-    /// leads is for others to say: a client's callback may lead on to an application, an upstream login through a host
-    /// of the user's company. An answer that another page sends is refused all the same: it needs the page's
-    /// transaction, the cookie of the browser that was asked, and the `Origin` of this server. A form that markup
-    /// in the page would send elsewhere carries that transaction and nothing else, which is worth nothing without the
-    /// cookie.
+    /// The page cannot be framed or cached, runs no script, and sends no `Referer`.
+    ///
+    /// The policy has no `form-action`, because Chromium applies it to every redirect after a form, and the last
+    /// redirect may lead anywhere: a client's callback may lead on to an application, an upstream login through a host
+    /// of the user's company. An answer from another page is refused all the same: it needs the page's transaction, the
+    /// cookie of the browser that was asked, and the `Origin` of this server. A form injected into the page could send
+    /// the transaction elsewhere, which is worthless without the cookie.
     #[must_use]
     pub fn page_headers(&self, style_nonce: &str) -> HeaderMap {
         // A-AUTHZ-10
@@ -125,13 +131,13 @@ impl<'a> NeedsConsent<'a> {
         headers
     }
 
-    /// The user agreed: a code, to be stored before it is sent.
+    /// Approves the request: creates a code, which must be stored before it is sent.
     pub fn approve(self, subject: Subject, code: Entropy<32>, now: UnixTime) -> Approved<'a> {
         let consent = ConsentRecord::of(&self, &subject, now);
         Approved { consent, ..self.issue(subject, code, now) }
     }
 
-    /// A code, whoever was asked and when.
+    /// Creates a code for this subject, without a consent to remember.
     pub(crate) fn issue(self, subject: Subject, code: Entropy<32>, now: UnixTime) -> Approved<'a> {
         let Self { config, state, .. } = self;
         let code = code.into_secret();
@@ -150,7 +156,7 @@ impl<'a> NeedsConsent<'a> {
         Approved { config, record, state, code, consent: None }
     }
 
-    /// The user said no.
+    /// Denies the request: redirects to the client with `access_denied`.
     #[must_use]
     pub fn deny(self) -> Response<Bytes> {
         let outcome = Outcome::Error {
@@ -162,7 +168,7 @@ impl<'a> NeedsConsent<'a> {
 }
 
 impl ConsentRecord {
-    /// What a user agrees to who says yes to this request; `None` where it would not count later.
+    /// Builds the record of the user's consent; `None` if consents to this request do not count later.
     pub(crate) fn of(request: &NeedsConsent<'_>, subject: &Subject, now: UnixTime) -> Option<Self> {
         let lifetime = request.config.remembered_consent?;
         Some(Self {
@@ -176,7 +182,7 @@ impl ConsentRecord {
     }
 }
 
-/// A code that the user agreed to. It is sent only after it is stored.
+/// Approved request and its code, which is sent only after it is stored.
 #[derive(Debug)]
 #[must_use = "store the record, then send the response"]
 pub struct Approved<'a> {
@@ -188,24 +194,25 @@ pub struct Approved<'a> {
 }
 
 impl Approved<'_> {
-    /// What to remember, if anything: [`Store::put_consent`](crate::Store::put_consent). Where that fails, the
-    /// user is asked again.
+    /// Returns the consent to store with [`Store::put_consent`](crate::Store::put_consent), if any.
+    ///
+    /// If storing it fails, the user is asked again next time.
     #[must_use]
     pub const fn consent(&self) -> Option<&ConsentRecord> {
         self.consent.as_ref()
     }
 
-    /// What to store.
+    /// Returns the code's record to store.
     #[must_use]
     pub const fn record(&self) -> &CodeRecord {
         &self.record
     }
 
-    /// The redirect with the code, once it is stored.
+    /// Returns the redirect with the code, given the outcome of storing the record.
     ///
     /// # Errors
     ///
-    /// [`RedirectError`] when it could not be stored: no code is sent.
+    /// [`RedirectError`] when the store failed: no code is sent.
     pub fn stored(self, outcome: Result<(), StoreError>) -> Result<Response<Bytes>, RedirectError> {
         let identification = &self.config.identification;
         let state = self.state.as_deref();

@@ -1,4 +1,4 @@
-//! The answer that the consent page's form sends.
+//! Answer of the consent page's form.
 
 use bytes::Bytes;
 use http::header::ORIGIN;
@@ -9,8 +9,9 @@ use crate::config::Config;
 use crate::refusal::{ConsentError, PageError};
 use crate::waiting::{Answered, OfAsked};
 
-/// The user's answer, out of the consent page's form: POST only, from our own page, and nothing but which page it
-/// answers and how.
+/// Answer of the user, from the consent page's form.
+///
+/// The form contains only its transaction and the decision; it is accepted by POST, from this server's own page.
 #[derive(Clone, Debug)]
 #[must_use = "the answer is to a page that waits"]
 pub struct ConsentAnswer<'a> {
@@ -20,11 +21,12 @@ pub struct ConsentAnswer<'a> {
 }
 
 impl<'a> ConsentAnswer<'a> {
-    /// Reads an answer. Whatever does not say "allow" is a no.
+    /// Parses an answer; every decision but `allow` is a denial.
     ///
     /// # Errors
     ///
-    /// [`PageError`] with the finished page.
+    /// [`PageError`] with the finished page, when the method is another one, the page of another site sent the answer, or
+    /// the form contains no transaction.
     pub fn parse(config: &'a Config, request: &Request<Bytes>) -> Result<Self, PageError> {
         if request.method() != Method::POST {
             return Err(PageError::method("POST"));
@@ -40,21 +42,23 @@ impl<'a> ConsentAnswer<'a> {
         Ok(Self { config, transaction: Secret::new(transaction), allows })
     }
 
-    /// Reads what was asked, when it is the browser with this cookie that answers.
+    /// Returns the question that this answers, if the browser with this cookie was asked.
     ///
     /// # Errors
     ///
-    /// [`PageError`] with the finished page.
+    /// [`PageError`] with the finished page, when the transaction is invalid or expired, or the browser is another one.
     pub fn open(&self, browser: Option<&str>, now: UnixTime) -> Result<Answered<'a>, PageError> {
         Answered::open(self.config, &self.transaction, browser, now)
     }
 
-    /// Reads what a browser agreed to that comes back from the login to which its answer led it: GET, as a redirect has
-    /// it.
+    /// Reads an earlier consent when the browser comes back from the login (GET).
+    ///
+    /// The answer had led the browser to that login.
     ///
     /// # Errors
     ///
-    /// [`PageError`] with the finished page.
+    /// [`PageError`] with the finished page, when the transaction is invalid, expired or not yet approved, or the
+    /// browser is another one.
     pub fn after_login(
         config: &'a Config,
         request: &Request<Bytes>,
@@ -68,20 +72,21 @@ impl<'a> ConsentAnswer<'a> {
         OfAsked::after_login(config, &Secret::new(transaction), browser, now)
     }
 
-    /// Whether the user agreed.
+    /// Returns `true` if the user approved.
     #[must_use]
     pub const fn allows(&self) -> bool {
         self.allows
     }
 }
 
-/// Whether nothing in the headers says that another site's page sent this. Browsers that say it do so beyond a
-/// page's reach; others leave it to the form's secret and the cookie.
+/// Returns `true` if no header names another site's page as the sender.
+///
+/// Pages cannot forge these headers. In browsers that omit them, the form's secret and the cookie protect the answer.
 fn is_own_page(config: &Config, headers: &HeaderMap) -> bool {
     if let Some(site) = headers.get("sec-fetch-site") {
         return site == "same-origin";
     }
-    // A page that sends no Referer has the origin `null`.
+    // Browsers give a page that sends no `Referer` the origin `null`.
     let own = config.issuer.origin();
     let is_own = |origin: &str| origin == "null" || own.contains(origin);
     headers.get(ORIGIN).is_none_or(|origin| origin.to_str().is_ok_and(is_own))

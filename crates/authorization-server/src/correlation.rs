@@ -1,15 +1,17 @@
-//! Which failure was it? A number that the reply and the log share, so that who has the one finds the other.
+//! Correlation identifiers: a number in both the reply and the log, to find one by the other.
 
 use core::fmt;
 
 use oauth_types::Entropy;
 
-/// Names one failure of the server: in its reply, which says nothing else about it, and in the log, which does.
+/// Identifier of one failure of the server, in its reply and in the log.
+///
+/// The reply says nothing else about the failure.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct CorrelationId(u64);
 
 impl CorrelationId {
-    /// A fresh one.
+    /// Creates an identifier from random bytes.
     #[must_use]
     pub fn new(entropy: Entropy<8>) -> Self {
         Self(u64::from_be_bytes(entropy.into_bytes()))

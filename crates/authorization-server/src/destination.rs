@@ -1,8 +1,8 @@
-//! The place to which an answer leads, as far as a consent is remembered for it.
+//! Destination of an authorization response: the values that a remembered consent is bound to.
 
 use oauth_types::{ClientId, RedirectUri, ResourceUri, SecretDigest, Subject};
 
-/// The place to which an answer leads, as far as a consent is remembered for it.
+/// Destination of an authorization response, to which a remembered consent is bound.
 #[derive(Clone, Debug)]
 pub(crate) struct Destination {
     pub(crate) client_id: ClientId,
@@ -14,8 +14,9 @@ pub(crate) struct Destination {
 }
 
 impl Destination {
-    /// Returns the key of this user's consent, if one can be remembered. JSON keeps the four parts apart, whatever
-    /// they contain.
+    /// Returns the key of this user's consent, if one can be remembered.
+    ///
+    /// JSON keeps the four parts apart, whatever they contain.
     pub(crate) fn key(&self, subject: &Subject) -> Option<SecretDigest> {
         let Self { client_id, redirect_uri, resource, .. } = self;
         let resource = resource.as_ref().filter(|_| is_elsewhere(redirect_uri))?;
@@ -26,6 +27,6 @@ impl Destination {
 
 /// Returns `true` if the URI is https and leads to another machine than the user's.
 pub(crate) fn is_elsewhere(redirect_uri: &RedirectUri) -> bool {
-    // A private-use scheme has no origin, and loopback a local one.
+    // A private-use scheme has no origin, and a loopback address has a local one.
     redirect_uri.origin().is_some_and(|origin| !origin.is_local_address())
 }

@@ -1,4 +1,4 @@
-//! Forms of the endpoints that programs call: what is checked before a parameter is read.
+//! Form bodies of the token, revocation and introspection endpoints, and the checks before a parameter is read.
 //!
 //! | check, in this order | requirement | answer |
 //! |---|---|---|
@@ -21,14 +21,14 @@ use crate::resource_indicator::ResourceIndicator;
 pub(crate) struct Form<'a>(FormPairs<'a>);
 
 impl<'a> Form<'a> {
-    /// Reads the form of a request.
+    /// Parses the form of a request, after the checks of this module.
     pub(crate) fn read(request: &'a Request<Bytes>) -> Result<Self, Refusal> {
         // A-TOKEN-10
         let bad = |cause, why| Refusal::token(cause, TokenErrorCode::InvalidRequest, why);
         if request.method() != Method::POST {
             return Err(Refusal::method("POST"));
         }
-        // A secret in a URL is a secret in a log: it is not honoured.
+        // URLs are logged, so a secret in one is refused.
         if request.uri().query().is_some_and(|query| !query.is_empty()) {
             return Err(bad(Cause::QueryInUrl, "parameters belong in the body"));
         }
@@ -53,12 +53,12 @@ impl<'a> Form<'a> {
         self.0.all(name).next().filter(|value| !value.is_empty())
     }
 
-    /// Returns the resource that the request names.
+    /// Returns the `resource` parameter (RFC 8707).
     pub(crate) fn resource(&self) -> ResourceIndicator<'_> {
         ResourceIndicator::read(&self.0)
     }
 
-    /// Reads what the client of a request presents (RFC 6749 §2.3).
+    /// Parses the client credentials of a request (RFC 6749 §2.3).
     pub(crate) fn presented<B>(&self, request: &Request<B>) -> Result<Presented, Refusal> {
         Presented::parse(request.headers(), &self.0).map_err(Refusal::unauthenticated)
     }

@@ -1,13 +1,15 @@
-//! The host of one request, as the endpoints that programs call need it: store, entropy, clients' documents, and
-//! limits for the peer.
+//! Interface to the host for one request: store, entropy, clients' documents, and limits for the peer.
 //!
 //! | endpoint | methods that it calls, in this order |
 //! |---|---|
-//! | [`token`](crate::token()) | [`admit`](Environment::admit), [`store`](Environment::store), [`client_document`](Environment::client_document) and [`client_keys`](Environment::client_keys) where the client needs them, [`entropy`](Environment::entropy), then [`record_failure`](Environment::record_failure) or [`client_used`](Environment::client_used) |
+//! | `token` | `admit`, `store`, `client_document` and `client_keys` if needed, `entropy`, last a note of the outcome |
 //! | [`revoke`](crate::revoke()) | the same without `entropy` and `client_used` |
 //! | [`introspect`](crate::introspect()) | `admit`, `store`, `record_failure` |
 //! | [`register`](crate::register()) | [`admit_registration`](Environment::admit_registration), `entropy`, `store` |
 //! | [`find_client`], for the authorization endpoint | `store`, `client_document` |
+//!
+//! The note of the outcome is [`record_failure`](Environment::record_failure) or
+//! [`client_used`](Environment::client_used).
 
 use core::future::ready;
 use core::time::Duration;
@@ -19,9 +21,9 @@ use crate::client_keys::KeysNeeded;
 use crate::config::Config;
 use crate::store::{ClientRecord, Store};
 
-/// The host of one request.
+/// Host of one request, as the token, revocation and other endpoints need it.
 ///
-/// A store and a random source are enough. The other methods have defaults: clients are known from the store alone,
+/// A store and a random source are enough. The other methods have defaults: clients are looked up in the store alone,
 /// and nothing is limited.
 ///
 /// ```
@@ -54,13 +56,16 @@ pub trait Environment: Sync {
     /// Returns the store.
     fn store(&self) -> &Self::Store;
 
-    /// Draws random bytes from a cryptographic source; `None` if it fails, so that nothing is issued.
+    /// Draws random bytes from a cryptographic source; `None` if the source fails.
+    ///
+    /// Then nothing is issued.
     fn entropy<const N: usize>(&self) -> Option<Entropy<N>>;
 
-    /// Fetches the document of a client that the store does not know, and reads it
-    /// ([`ClientRecord::from_document`]).
+    /// Fetches and reads the metadata document of a client that is not in the store.
     ///
-    /// The URL is one that [`Config::client_document`] admits. By default no document is fetched.
+    /// Read the response with [`ClientRecord::from_document`].
+    ///
+    /// [`Config::client_document`] has admitted the URL. By default no document is fetched.
     fn client_document(
         &self,
         _url: &ClientMetadataUrl,
@@ -68,7 +73,7 @@ pub trait Environment: Sync {
         ready(Err(DocumentRefused::Forbidden))
     }
 
-    /// Fetches the keys that a client publishes, and reads them ([`KeysNeeded::read`]).
+    /// Fetches and reads the keys that a client publishes ([`KeysNeeded::read`]).
     ///
     /// By default none are fetched, and such a client cannot authenticate.
     fn client_keys(
@@ -78,7 +83,7 @@ pub trait Environment: Sync {
         ready(Err(DocumentRefused::Forbidden))
     }
 
-    /// Admits an attempt to be a client, before its secret is compared.
+    /// Admits an attempt at client authentication, before the secret is compared.
     ///
     /// # Errors
     ///
@@ -106,31 +111,33 @@ pub trait Environment: Sync {
         Ok(())
     }
 
-    /// Notes that a client got a token.
+    /// Records that a client got a token.
     fn client_used(&self, _client: &ClientRecord) {}
 }
 
-/// An attempt of a peer to be a client.
+/// Attempt of a peer at client authentication.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Attempt<'a> {
     /// Identifier of the client; `None` for a resource server that introspects.
     pub client_id: Option<&'a ClientId>,
-    /// `true` if the request presents a secret or an assertion, which could be a guess.
+    /// Is `true` if the request presents a secret or an assertion, which could be a guess.
     pub has_credentials: bool,
 }
 
-/// Kinds of failures that look like guessing.
+/// Kinds of failures that may come from guessing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Failure {
     /// Client authentication failed.
     Authentication,
-    /// The request names a code or token that is not known.
+    /// The request presents an unknown code or token.
     UnknownGrant,
 }
 
-/// Finds a client: in the store and, if that does not know it, by its document. `None` if there is no such client.
+/// Looks up a client: in the store, then by its metadata document.
+///
+/// `None` if there is no such client.
 ///
 /// # Errors
 ///

@@ -1,9 +1,9 @@
-//! The form in which the authorization endpoint tells an error to the program or person that asked (RFC 9110 §12.5.1).
+//! Content negotiation for errors of the authorization endpoint: page or JSON (RFC 9110 §12.5.1).
 
 use http::HeaderMap;
 use http::header::ACCEPT;
 
-/// The form of an error that the authorization endpoint answers by itself, without a redirect.
+/// Format of an error that the authorization endpoint answers without a redirect.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[non_exhaustive]
 pub enum ErrorForm {
@@ -15,9 +15,10 @@ pub enum ErrorForm {
 }
 
 impl ErrorForm {
-    /// Returns the form that a request accepts: JSON only if `Accept` names `application/json` and prefers it to
-    /// `text/html`, which no browser does for a page. Some clients ask so before they open a browser, to notice that
-    /// the server has forgotten them.
+    /// Returns the format that a request accepts: JSON only if it is preferred to HTML.
+    ///
+    /// `Accept` must name `application/json` with a higher weight than `text/html`, which no browser does for a page.
+    /// Some clients request JSON before they open a browser, to notice that the server has forgotten them.
     #[must_use]
     pub fn accepted(headers: &HeaderMap) -> Self {
         let weight = |name| {

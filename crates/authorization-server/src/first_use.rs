@@ -1,4 +1,4 @@
-//! Replay check of the endpoints that programs call: assertions and proofs count once (RFC 7523 §3, RFC 9449 §11.1).
+//! Replay check for assertions and DPoP proofs at the token and other endpoints (RFC 7523 §3, RFC 9449 §11.1).
 
 use client_auth::{FirstUse, Replayed};
 use oauth_types::UnixTime;
@@ -6,7 +6,7 @@ use oauth_types::UnixTime;
 use crate::refusal::Refusal;
 use crate::store::{OnceKind, Store};
 
-/// Remembers the key of a value of a token request, and returns the value if the key is new.
+/// Stores the replay key of a value, and returns the value if the key is new.
 pub(crate) async fn use_once<T>(
     store: &impl Store,
     step: FirstUse<T>,

@@ -1,4 +1,4 @@
-//! Host names and origins that the authorization server answers to, as the resource server has it ([`Hosts`](oauth_types::Hosts)).
+//! Host names and origins that the authorization server accepts, by the rules of [`Hosts`](oauth_types::Hosts).
 
 use http::{Request, StatusCode};
 use oauth_types::{BrowserOrigins, InvalidUri, TokenErrorCode};
@@ -7,11 +7,11 @@ use crate::config::Config;
 use crate::refusal::{Cause, Refusal};
 
 impl Config {
-    /// Adds a host that the server answers to, given without a port, in `Host` and `Origin`.
+    /// Adds a host name, without a port, that is accepted in `Host` and `Origin`.
     ///
-    /// A server whose issuer is a loopback address answers to loopback names by default, so that no page reaches it by
-    /// rebinding its DNS name. Any other answers to every name until it is told one, because a proxy may change `Host`;
-    /// then to the issuer's host and the names that it was told.
+    /// A server whose issuer is a loopback address accepts only loopback names by default, so that no page reaches it
+    /// by rebinding its DNS name. Any other accepts every name until one is added, because a proxy may change `Host`;
+    /// then only the issuer's host and the added names.
     ///
     /// ```
     /// use authorization_server::Config;
@@ -24,26 +24,28 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// [`InvalidUri`] if it is not a host: a scheme, a port or a path is not part of one.
+    /// [`InvalidUri`] when the text is no host: a scheme, a port or a path is not part of one.
     pub fn with_host_name(mut self, host: &str) -> Result<Self, InvalidUri> {
         self.hosts = self.hosts.with_name(host)?;
         Ok(self)
     }
 
-    /// Lets pages of these origins call a server that answers to its own names alone. Any other server is open to pages
-    /// of every origin, because no cookie counts at the endpoints that clients call.
+    /// Lets pages of these origins call a server that accepts only its own names.
+    ///
+    /// Any other server is open to pages of every origin, because no cookie counts at the endpoints that clients call.
     #[must_use]
     pub fn with_browser_origins(mut self, origins: BrowserOrigins) -> Self {
         self.hosts = self.hosts.with_browser_origins(origins);
         self
     }
 
-    /// Checks that a request names this server in `Host`, in its request line and in `Origin`. It comes before every
-    /// endpoint and document.
+    /// Checks that a request names this server in `Host`, request line and `Origin`.
+    ///
+    /// Call it before every endpoint and document.
     ///
     /// # Errors
     ///
-    /// [`Refusal`] with status 403, which says by which address the server is called.
+    /// [`Refusal`] with status 403, when the host or origin is another one; the reply names the server's address.
     pub fn check_host<B>(&self, request: &Request<B>) -> Result<(), Refusal> {
         if self.hosts.admits(request) {
             return Ok(());

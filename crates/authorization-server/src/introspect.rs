@@ -1,13 +1,13 @@
-//! Introspection (RFC 7662): what a resource server may know about a token that it was shown.
+//! The introspection endpoint (RFC 7662): tells a resource server about a token that was presented to it.
 //!
 //! | check, in this order | requirement | answer |
 //! |---|---|---|
 //! | the request is a form | A-INT-1 | 405, 413, `invalid_request` |
-//! | it comes from a resource server of the configuration, which is authenticated | A-INT-1 | `invalid_client` |
-//! | `token` is there | | 400 `invalid_request` |
-//! | the token works now, and is for that resource server | A-INT-1 | 200 `{"active":false}`, whatever the reason |
+//! | the caller is a resource server of the configuration, and authenticated | A-INT-1 | `invalid_client` |
+//! | `token` is present | | 400 `invalid_request` |
+//! | the token is active, and is for that resource server | A-INT-1 | 200 `{"active":false}`, whatever the reason |
 //!
-//! A registered client is nobody here: anybody can register one. Refresh tokens are nobody's business either.
+//! Registered clients may not introspect, because registration is open. Refresh tokens are always inactive here.
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -27,7 +27,8 @@ use crate::store::{AccessRecord, Store as _};
 ///
 /// # Errors
 ///
-/// [`Refusal`] with the finished reply. A store that failed is no answer about the token.
+/// [`Refusal`] with the finished reply, when a check of the request or the authentication fails, or the store does: a
+/// store that failed does not make a token inactive.
 pub async fn introspect<E: Environment>(
     config: &Config,
     env: &E,
@@ -53,7 +54,7 @@ async fn find<E: Environment>(
     let registered = asker.map(|asker| &asker.authentication);
     authenticate_as(config, env.store(), presented, registered, now).await?;
     let token = form.get("token").ok_or_else(|| Refusal::missing("token"))?;
-    // Evidence came from this very entry.
+    // The caller was authenticated by this entry, so the entry exists.
     let asker = asker.ok_or_else(|| Refusal::missing("client_id"))?;
     let found = env.store().access(&SecretDigest::of(token), now).await.map_err(Refusal::store)?;
     let found = found.filter(|record| record.resource.is_same(&asker.resource));

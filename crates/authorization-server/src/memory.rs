@@ -1,4 +1,4 @@
-//! A store for tests and demos: it forgets everything when the process ends.
+//! In-memory store for tests and demos, which loses everything when the process ends.
 
 mod clients;
 mod once;
@@ -17,10 +17,10 @@ use crate::store::{
 use clients::Clients;
 use once::Once;
 
-/// Keeps everything in memory, behind one lock: each operation is trivially one transaction.
+/// In-memory store behind one lock, so each operation is one transaction.
 ///
-/// For tests and demos. At the end of the process every registration, grant and token is gone: clients are unknown and
-/// users log in again. A second process knows none of them. For a server that people use take a durable store
+/// It is meant for tests and demos. At the end of the process every registration, grant and token is lost: clients are
+/// unknown and users log in again. A second process sees none of them. For a server in production use a durable store
 /// (`mcp-authz-sqlite` on one machine, `mcp-authz-postgres` on several).
 #[derive(Debug)]
 pub struct MemoryStore {
@@ -39,7 +39,7 @@ struct Tables {
     clock: SweepClock,
 }
 
-/// A token, and what was made of it for those who ask for every request.
+/// Access token and its facts, made once and shared by all later requests.
 #[derive(Debug)]
 struct Access {
     record: AccessRecord,
@@ -74,17 +74,17 @@ impl Default for MemoryStore {
 }
 
 impl MemoryStore {
-    /// Most clients that it takes, if nothing else is said.
+    /// Default maximum number of clients.
     pub const MAX_CLIENTS: usize = 10_000;
 
-    /// A store that takes this many clients.
+    /// Creates an empty store with room for this many clients.
     #[must_use]
     pub fn with_max_clients(max_clients: usize) -> Self {
         Self { tables: Mutex::default(), max_clients }
     }
 
     fn tables(&self) -> MutexGuard<'_, Tables> {
-        // No operation leaves a table half changed, so a panic elsewhere carries no news.
+        // No operation leaves a table half changed, so the data behind a poisoned lock are consistent.
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -98,14 +98,14 @@ impl Tables {
         self.families.insert(id, record);
     }
 
-    /// A token that has not expired and whose family is not revoked.
+    /// Returns the access token if it is live: not expired, and its family is not revoked.
     fn live(&self, digest: &SecretDigest, now: UnixTime) -> Option<&Access> {
         let access = self.access.get(digest)?;
         let family = self.families.get(&access.record.family)?;
         (!family.revoked && now < access.record.expires_at).then_some(access)
     }
 
-    /// Ends what was given for these clients and subjects: codes, consents, and families with all their tokens.
+    /// Ends the grants of these clients and subjects: codes, consents, and families with all their tokens.
     fn end(&mut self, is_meant: impl Fn(&ClientId, &Subject) -> bool) {
         self.codes.retain(|_, code| !is_meant(&code.client_id, &code.subject));
         self.consents.retain(|_, consent| !is_meant(&consent.client_id, &consent.subject));
@@ -273,8 +273,8 @@ impl Store for MemoryStore {
         tables.once.sweep(now, settled, || take(&mut left));
         tables.consents.retain(|_, consent| now < consent.until || !take(&mut left));
         tables.access.retain(|_, access| now < access.record.expires_at || !take(&mut left));
-        // A family stays until its last day, because its generations recognize reuse, and as long as a token needs it.
-        // A used code stays as long.
+        // A family stays until its expiry, because its generations detect reuse, and as long as an access token refers
+        // to it. A used code stays as long.
         let in_use: BTreeSet<FamilyId> =
             tables.access.values().map(|access| access.record.family).collect();
         let families = &mut tables.families;
@@ -290,7 +290,7 @@ impl Store for MemoryStore {
     }
 }
 
-/// Takes one off what is left to remove, if there is any.
+/// Decrements the number of rows left to remove; returns `true` if there was one.
 const fn take(left: &mut usize) -> bool {
     match left.checked_sub(1) {
         Some(rest) => {

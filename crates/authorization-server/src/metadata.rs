@@ -1,4 +1,4 @@
-//! Authorization server metadata (RFC 8414), computed from what the endpoints obey.
+//! Authorization server metadata (RFC 8414), computed from the configuration that the endpoints obey.
 
 use core::fmt::Write as _;
 
@@ -13,12 +13,12 @@ use oauth_types::{
 
 use crate::config::Config;
 
-/// Grants that a client may register for by itself.
+/// Grant types that a client may register for by itself.
 pub(crate) const REGISTERED_GRANT_TYPES: [GrantType; 2] =
     [GrantType::AuthorizationCode, GrantType::RefreshToken];
 
 impl Config {
-    /// Grants that the token endpoint takes.
+    /// Returns the grant types that the token endpoint accepts.
     pub(crate) fn grant_types(&self) -> Vec<GrantType> {
         use GrantType::{AuthorizationCode, ClientCredentials, RefreshToken};
         let mut grants = vec![AuthorizationCode, RefreshToken, ClientCredentials];
@@ -28,7 +28,7 @@ impl Config {
         grants
     }
 
-    /// What this server says about itself.
+    /// Returns the metadata of this server.
     #[must_use]
     pub fn metadata(&self) -> AuthorizationServerMetadata {
         // A-META-1, A-META-4
@@ -45,7 +45,7 @@ impl Config {
         if self.takes_identity_assertions() {
             metadata.authorization_grant_profiles_supported = Some(vec![GrantProfile::IdJag]);
         }
-        // An absent list would mean Basic, at the revocation endpoint too.
+        // An absent list would mean `client_secret_basic`, at the revocation endpoint too.
         let methods = Some(self.auth_methods.clone());
         metadata.token_endpoint_auth_methods_supported.clone_from(&methods);
         metadata.revocation_endpoint_auth_methods_supported = methods;
@@ -66,8 +66,9 @@ impl Config {
         metadata
     }
 
-    /// The answer to a request for the public keys that tokens are signed with, like that for the metadata. `None` if
-    /// the server signs no tokens: then nothing is served at this path.
+    /// Returns the response with the public keys that verify access tokens.
+    ///
+    /// It is served like the metadata. `None` if the server signs no tokens: then the path does not exist.
     #[cfg(feature = "jwt")]
     #[must_use]
     pub fn jwks_response(&self, method: &Method) -> Option<Response<Bytes>> {
@@ -75,8 +76,9 @@ impl Config {
         Some(oauth_types::key_set_response(method, keys.document()))
     }
 
-    /// The answer to a request for a path where nothing is: 404, with the addresses of what there is, so that a proxy
-    /// in front which adds or takes away a prefix is found out.
+    /// Returns the response for an unknown path: 404, with the addresses of the endpoints.
+    ///
+    /// They reveal a proxy in front that adds or strips a prefix.
     #[must_use]
     pub fn not_found_response(&self) -> Response<Bytes> {
         let endpoints = [
@@ -94,7 +96,7 @@ impl Config {
             self.issuer.as_str()
         );
         for (url, name) in endpoints.chain(documents) {
-            // Writing to a string does not fail.
+            // Writing to a `String` is infallible.
             let _ = writeln!(text, "{}  {name}", url.as_str());
         }
         text.push_str(
@@ -108,7 +110,7 @@ impl Config {
         response
     }
 
-    /// The answer to a request for the metadata: public, cacheable, readable from any origin.
+    /// Returns the response with the metadata: public, cacheable, readable from any origin.
     #[must_use]
     pub fn metadata_response(&self, method: &Method) -> Response<Bytes> {
         metadata_response(method, self.metadata().to_json())

@@ -1,4 +1,4 @@
-//! Clients, and which of them make room for others.
+//! Clients of the in-memory store, and the eviction of unused ones when it is full.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ pub(super) struct Clients(BTreeMap<ClientId, Client>);
 #[derive(Debug)]
 struct Client {
     record: ClientRecord,
-    /// `true` for a client that registered itself and never got a token.
+    /// Is `true` for a client that registered itself and never got a token.
     is_unused: bool,
 }
 
@@ -26,7 +26,9 @@ impl Clients {
         self.0.remove(client_id);
     }
 
-    /// Stores a client, if there is room or another makes some. A full store notes the time, as a sweep does.
+    /// Stores a client, if there is room or an unused client can be evicted.
+    ///
+    /// A full store advances the sweep clock, as a sweep does.
     pub(super) fn create(
         &mut self,
         record: ClientRecord,
@@ -61,7 +63,7 @@ impl Clients {
         oldest.is_some_and(|oldest| self.0.remove(&oldest).is_some())
     }
 
-    /// Keeps the client of a new family for as long as that may need it. Clients of the operator stay anyway.
+    /// Extends the life of a client to cover its new family; the operator's clients have no end.
     pub(super) fn keep(&mut self, family: &NewFamily) {
         let Some(client) = self.0.get_mut(&family.client_id) else { return };
         client.is_unused = false;
@@ -69,7 +71,7 @@ impl Clients {
         *unused_until = unused_until.map(|until| until.max(family.client_needed_until()));
     }
 
-    /// Removes forgotten clients for as long as `take` wants more.
+    /// Removes forgotten clients while `take` returns `true`.
     pub(super) fn sweep(&mut self, settled: UnixTime, mut take: impl FnMut() -> bool) {
         self.0.retain(|_, client| !client.record.is_forgotten(settled) || !take());
     }

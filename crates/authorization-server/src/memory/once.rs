@@ -1,4 +1,4 @@
-//! Keys that count once.
+//! Replay keys of the in-memory store: each is fresh once.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,11 @@ use oauth_types::{SecretDigest, UnixTime};
 
 use crate::store::OnceKind;
 
-/// Keys with their kinds and ends.
+/// Replay keys with their kinds and expiry times.
 #[derive(Debug, Default)]
 pub(super) struct Once {
     keys: BTreeMap<SecretDigest, (OnceKind, UnixTime)>,
-    /// The latest end of a key of each kind that was forgotten; no answer is here.
+    /// Latest expiry among the removed keys of each kind; [`OnceKind::Answer`] is never in here.
     forgotten: BTreeMap<OnceKind, UnixTime>,
 }
 
@@ -34,7 +34,7 @@ impl Once {
         Replay::Fresh
     }
 
-    /// Removes keys that have ended, by the time of their kind, for as long as `take` wants more.
+    /// Removes expired keys, by the clock of their kind, while `take` returns `true`.
     pub(super) fn sweep(
         &mut self,
         now: UnixTime,
