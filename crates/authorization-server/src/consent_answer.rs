@@ -25,8 +25,8 @@ impl<'a> ConsentAnswer<'a> {
     ///
     /// # Errors
     ///
-    /// [`PageError`] with the finished page, when the method is another one, the page of another site sent the answer, or
-    /// the form contains no transaction.
+    /// [`PageError`] with the finished page, when the method is another one, the page of another site sent the answer,
+    /// or the form contains no transaction.
     pub fn parse(config: &'a Config, request: &Request<Bytes>) -> Result<Self, PageError> {
         if request.method() != Method::POST {
             return Err(PageError::method("POST"));
