@@ -1,7 +1,7 @@
-//! What every [`Store`] owes, as tests: run them on yours.
+//! Contract tests for implementations of [`Store`].
 //!
-//! Each case is a function over a store in which nothing is, and [`store_contract!`](crate::store_contract!) makes a
-//! test of each. There is no runtime in them and no clock; where many call at once, their futures are joined.
+//! Each case is a function over an empty store, and [`store_contract!`](crate::store_contract!) makes a test of each.
+//! They contain no runtime and no clock; concurrent cases join their futures.
 //!
 //! ```
 //! mod contract {
@@ -17,7 +17,7 @@
 //! }
 //! ```
 //!
-//! A store that outlives its process says how it is opened again, and is asked about that too:
+//! A durable store also passes a function that reopens it, and is tested across restarts too:
 //!
 //! ```
 //! # mod contract {
@@ -80,10 +80,10 @@ pub use subjects::*;
 pub use sweeps::*;
 pub use texts::*;
 
-/// How many clients a store that is tested takes, and not one more.
+/// Exact maximum number of clients of a store under test.
 pub const MAX_CLIENTS: usize = 8;
 
-/// A store does not do what it owes: where that was found, what was expected, and what was found.
+/// Failure of a case: the place in the test, the expected and the found value.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Broken {
     at: &'static Location<'static>,
@@ -98,7 +98,7 @@ impl fmt::Display for Broken {
     }
 }
 
-/// The same as the text: it is what a test that returns an error shows.
+/// Prints the message of `Display`, because a test that returns an error prints its `Debug`.
 impl fmt::Debug for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -115,7 +115,7 @@ impl From<StoreError> for Broken {
     }
 }
 
-/// Both are the same.
+/// Checks that both values are equal.
 #[track_caller]
 #[expect(clippy::needless_pass_by_value, reason = "a case reads better without references")]
 fn same<T: PartialEq + fmt::Debug>(found: T, expected: T) -> Result<(), Broken> {
@@ -126,7 +126,7 @@ fn same<T: PartialEq + fmt::Debug>(found: T, expected: T) -> Result<(), Broken> 
     Err(Broken { at: Location::caller(), expected, found })
 }
 
-/// What is found has this property.
+/// Checks that a value has this property.
 #[track_caller]
 fn fits<T: fmt::Debug>(
     found: &T,
@@ -140,13 +140,12 @@ fn fits<T: fmt::Debug>(
     Err(Broken { at: Location::caller(), expected, found })
 }
 
-/// Makes a test of each case of the [contract](mod@crate::store_contract).
+/// Defines a test for each case of the [contract](mod@crate::store_contract).
 ///
-/// `$run` runs a future to its end (`futures::executor::block_on`, `smol::block_on`, a function that starts a
-/// runtime). `$fresh` is an async function that gives a store in which nothing is, with room for
-/// [`MAX_CLIENTS`] clients, and what has to live as long as it does. `$reopen`, for
-/// stores that outlive their process, takes a store and a reference to the latter, ends the one and opens it again.
-/// Attributes after them are put on every test, as `#[ignore = "needs a server"]`.
+/// `$run` runs a future to its end (`futures::executor::block_on`, `smol::block_on`, a function that starts a runtime).
+/// `$fresh` is an async function that returns an empty store with room for [`MAX_CLIENTS`] clients, and a value that
+/// must live as long as the store. `$reopen`, for durable stores, takes a store and a reference to that value, closes
+/// the store and opens it again. Attributes after them are put on every test, as `#[ignore = "needs a server"]`.
 #[macro_export]
 macro_rules! store_contract {
     ($run:expr, $fresh:expr $(, #[$attribute:meta])*) => {

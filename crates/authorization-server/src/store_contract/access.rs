@@ -1,4 +1,4 @@
-//! Access tokens, which are known with their family.
+//! Contract tests for access tokens, which are read with the data of their family.
 
 use super::samples::{
     DAY, MINUTE, access, after, digest, family, family_id, right, rotation, thumbprint,
@@ -7,7 +7,7 @@ use super::{Broken, fits, same};
 use crate::store::{AccessRecord, Store};
 use oauth_types::{Issuer, ScopeSet, SecretDigest};
 
-/// Whose it is, what it is for and what it grants.
+/// Checks that an access token is read with its client, subject, resource and scopes.
 pub async fn a_token_is_known_with_its_family<S: Store>(store: &S) -> Result<(), Broken> {
     let mut narrow = family(1)?;
     narrow.access.scopes = right(ScopeSet::parse("files:read"))?;
@@ -33,7 +33,7 @@ pub async fn a_token_is_known_with_its_family<S: Store>(store: &S) -> Result<(),
     same(store.access(&digest("access", 2), after(1)).await?, None)
 }
 
-/// The token's own key, or none.
+/// Checks that an access token is bound to its own key, or to none.
 pub async fn a_token_is_bound_as_it_was_given_and_not_as_its_family<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
@@ -55,7 +55,7 @@ pub async fn a_token_is_bound_as_it_was_given_and_not_as_its_family<S: Store>(
     Ok(())
 }
 
-/// At that second it is worth nothing; a second before it is.
+/// Checks that an access token is valid while `now < expires_at`.
 pub async fn a_token_expires_at_its_second<S: Store>(store: &S) -> Result<(), Broken> {
     store.insert_family(family(1)?, after(0)).await?;
     let token = access(1)?.digest;
@@ -72,7 +72,7 @@ pub async fn a_token_expires_at_its_second<S: Store>(store: &S) -> Result<(), Br
     same(store.access(&token, after(DAY)).await?, None)
 }
 
-/// A family's end is the end of refreshing; a token that was given just before has its own.
+/// Checks that an access token stays valid to its own expiry, although its family has expired.
 pub async fn a_token_outlives_the_last_day_of_its_family<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
@@ -83,7 +83,7 @@ pub async fn a_token_outlives_the_last_day_of_its_family<S: Store>(
     fits(&live, "a token that lives", Option::is_some)
 }
 
-/// A refresh ends the refresh token before it and no access token.
+/// Checks that a refresh leaves earlier access tokens valid.
 pub async fn older_tokens_of_a_family_live_on<S: Store>(store: &S) -> Result<(), Broken> {
     store.insert_family(family(1)?, after(0)).await?;
     for generation in 0..3 {
@@ -96,7 +96,7 @@ pub async fn older_tokens_of_a_family_live_on<S: Store>(store: &S) -> Result<(),
     Ok(())
 }
 
-/// All bytes count, and each may have any value.
+/// Checks that all bits of a digest are compared.
 pub async fn digests_that_differ_in_one_bit_are_different<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {

@@ -1,4 +1,4 @@
-//! Clients: stored once, as many as there is room for, forgotten in time, or the operator's.
+//! Contract tests for clients: creation, the quota, expiry, and the operator's clients.
 
 use super::samples::{
     DAY, HOUR, MINUTE, after, client, client_id, code, family, operators, rotation,
@@ -6,14 +6,14 @@ use super::samples::{
 use super::{Broken, MAX_CLIENTS, fits, same};
 use crate::store::{ClientRecord, CreateOutcome, RedeemOutcome, RotateOutcome, Store};
 
-/// A client that registered itself and got a token.
+/// Stores a client that registered itself and got a token.
 async fn use_client<S: Store>(store: &S, number: u64) -> Result<(), Broken> {
     same(store.create_client(client(number)?, after(0)).await?, CreateOutcome::Created)?;
     store.insert_family(family(number)?, after(1)).await?;
     Ok(())
 }
 
-/// Fills the store with such clients, but for one.
+/// Fills the store with clients that got a token, up to one below the quota.
 async fn fill<S: Store>(store: &S) -> Result<(), Broken> {
     for number in 1..MAX_CLIENTS as u64 {
         use_client(store, number).await?;
@@ -21,7 +21,7 @@ async fn fill<S: Store>(store: &S) -> Result<(), Broken> {
     Ok(())
 }
 
-/// The clients of [`fill`] are there, and kept to the end of their families and a month.
+/// Checks that the clients of [`fill`] are stored, until a month after their families end.
 async fn are_kept<S: Store>(store: &S) -> Result<(), Broken> {
     for number in 1..MAX_CLIENTS as u64 {
         let kept = ClientRecord { unused_until: Some(after(60 * DAY)), ..client(number)? };
@@ -30,7 +30,7 @@ async fn are_kept<S: Store>(store: &S) -> Result<(), Broken> {
     Ok(())
 }
 
-/// Everything that is on record comes back.
+/// Checks that a client is read back with all its values.
 pub async fn a_client_is_read_back_as_it_was_stored<S: Store>(store: &S) -> Result<(), Broken> {
     let mut operators = operators(2)?;
     operators.authentication = client_auth::Registered::public();
@@ -41,14 +41,14 @@ pub async fn a_client_is_read_back_as_it_was_stored<S: Store>(store: &S) -> Resu
     Ok(())
 }
 
-/// A client that is not stored is none, whoever else is.
+/// Checks that an unknown client is read as `None`, beside a stored one.
 pub async fn an_unknown_client_is_nobody<S: Store>(store: &S) -> Result<(), Broken> {
     same(store.read_client(&client_id(1)).await?, None)?;
     store.create_client(client(1)?, after(0)).await?;
     same(store.read_client(&client_id(2)).await?, None)
 }
 
-/// An identifier is given once.
+/// Checks that an identifier is created once, and its client is not replaced.
 pub async fn a_taken_identifier_is_refused_and_its_client_stays_as_it_was<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
@@ -59,7 +59,7 @@ pub async fn a_taken_identifier_is_refused_and_its_client_stays_as_it_was<S: Sto
     same(store.read_client(&client_id(1)).await?, Some(client(1)?))
 }
 
-/// To forget is the caller's decision, or a sweep's.
+/// Checks that a forgotten client is still read: the caller or a sweep decides.
 pub async fn a_forgotten_client_is_still_read<S: Store>(store: &S) -> Result<(), Broken> {
     let mut forgotten = client(1)?;
     forgotten.unused_until = Some(after(0));
@@ -67,7 +67,7 @@ pub async fn a_forgotten_client_is_still_read<S: Store>(store: &S) -> Result<(),
     same(store.read_client(&client_id(1)).await?, Some(forgotten))
 }
 
-/// No client that got a token makes room, nor one of the operator's.
+/// Checks that a full store evicts neither clients that got a token nor the operator's.
 pub async fn a_full_store_refuses_clients_and_keeps_those_it_has<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
@@ -83,7 +83,7 @@ pub async fn a_full_store_refuses_clients_and_keeps_those_it_has<S: Store>(
     same(store.read_client(&last.client_id).await?, Some(last))
 }
 
-/// However many register, the next one can: in the room of the one that waited longest for a token (SEC-227).
+/// Checks that a registration evicts the client that waited longest for a token (SEC-227).
 pub async fn clients_without_a_token_make_room_for_each_other<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
@@ -99,7 +99,7 @@ pub async fn clients_without_a_token_make_room_for_each_other<S: Store>(
             same(stored, expected)?;
         }
     }
-    // Two of them get a token each, and with that a place of their own.
+    // Two of them get a token each, and cannot be evicted any more.
     let last = registered.end - 1;
     for number in [last - 1, last] {
         store.insert_family(family(number)?, after(number)).await?;
@@ -107,7 +107,7 @@ pub async fn clients_without_a_token_make_room_for_each_other<S: Store>(
     for number in 200..200 + 3 * half {
         same(store.create_client(waiting(number)?, after(number)).await?, CreateOutcome::Created)?;
     }
-    // Where the store is full, they make room for the operator's clients too.
+    // In a full store, unused clients are evicted for the operator's clients too.
     for number in [300, 301, 302, 303] {
         same(store.create_client(operators(number)?, after(0)).await?, CreateOutcome::Created)?;
     }
@@ -119,13 +119,13 @@ pub async fn clients_without_a_token_make_room_for_each_other<S: Store>(
     Ok(())
 }
 
-/// A client that registers at this second.
+/// Returns a client that registers at this second.
 fn waiting(second: u64) -> Result<ClientRecord, Broken> {
     let (registered_at, unused_until) = (after(second), Some(after(second + DAY)));
     Ok(ClientRecord { registered_at, unused_until, ..client(second)? })
 }
 
-/// A forgotten client takes no room, swept or not, once the time at which it was forgotten is settled (SEC-228).
+/// Checks that a forgotten client frees its room once the time is settled, swept or not (SEC-228).
 pub async fn a_forgotten_client_takes_no_room<S: Store>(store: &S) -> Result<(), Broken> {
     fill(store).await?;
     same(store.create_client(client(100)?, after(0)).await?, CreateOutcome::Created)?;
@@ -133,18 +133,18 @@ pub async fn a_forgotten_client_takes_no_room<S: Store>(store: &S) -> Result<(),
     (short.expires_at, short.idle_until) = (after(DAY), after(DAY));
     store.insert_family(short, after(0)).await?;
     let create = async |client: ClientRecord, now| store.create_client(client, after(now)).await;
-    // A second early, and seen as settled.
+    // One second too early; then, at the last step, the time is settled.
     for hours in [0, 2, 4] {
         let early = create(client(101)?, 31 * DAY - 1 + hours * HOUR).await?;
         let expected = if hours < 4 { CreateOutcome::QuotaReached } else { CreateOutcome::Created };
         same(early, expected)?;
     }
     same(store.read_client(&client_id(100)).await?, None)?;
-    // It got no token, and makes room itself.
+    // The new client got no token, so it can be evicted itself.
     same(create(operators(102)?, 31 * DAY + 4 * HOUR).await?, CreateOutcome::Created)?;
     same(create(client(103)?, 31 * DAY + 4 * HOUR).await?, CreateOutcome::QuotaReached)?;
     are_kept(store).await?;
-    // And when their own families are over for a month, they all go.
+    // A month after their families end, all clients are forgotten.
     for hours in [0, 2, 4] {
         create(client(104)?, 60 * DAY - 1 + hours * HOUR).await?;
     }
@@ -154,7 +154,7 @@ pub async fn a_forgotten_client_takes_no_room<S: Store>(store: &S) -> Result<(),
     Ok(())
 }
 
-/// A clock that has just jumped takes no client from a full store, however often it is asked (SEC-228, SEC-230).
+/// Checks that a clock that just jumped evicts no client of a full store (SEC-228, SEC-230).
 pub async fn a_full_store_with_a_clock_that_jumps_keeps_its_clients<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
@@ -172,7 +172,7 @@ pub async fn a_full_store_with_a_clock_that_jumps_keeps_its_clients<S: Store>(
     are_kept(store).await
 }
 
-/// A client is the operator's if it was stored as that, and by no other sign: with an end or without, whatever it gets.
+/// Checks that a client is the operator's only if it was stored so, with or without an end.
 pub async fn a_client_is_the_operators_only_if_it_was_stored_so<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
@@ -191,7 +191,7 @@ pub async fn a_client_is_the_operators_only_if_it_was_stored_so<S: Store>(
     Ok(())
 }
 
-/// One token keeps a client in its place, to a month after its family.
+/// Checks that redeeming a code keeps a client until a month after its family.
 pub async fn a_client_that_redeemed_a_code_is_kept_beyond_its_family<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
@@ -202,7 +202,7 @@ pub async fn a_client_that_redeemed_a_code_is_kept_beyond_its_family<S: Store>(
     is_kept(store).await
 }
 
-/// So does a token that no code stands for.
+/// Checks that a client credentials token keeps a client until a month after its family.
 pub async fn a_client_that_acts_for_itself_is_kept_beyond_its_family<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
@@ -211,7 +211,7 @@ pub async fn a_client_that_acts_for_itself_is_kept_beyond_its_family<S: Store>(
     is_kept(store).await
 }
 
-/// Client 1 is kept for two months, and by another family for longer.
+/// Checks that client 1 is kept for two months, and longer with another family.
 async fn is_kept<S: Store>(store: &S) -> Result<(), Broken> {
     let kept = |days| {
         Ok::<_, Broken>(ClientRecord { unused_until: Some(after(days * DAY)), ..client(1)? })
@@ -223,12 +223,12 @@ async fn is_kept<S: Store>(store: &S) -> Result<(), Broken> {
         store.insert_family(other, after(1)).await?;
         same(store.read_client(&client_id(1)).await?, Some(kept(until)?))?;
     }
-    // A rotation moves no family's last day.
+    // A rotation does not change the family's expiry.
     same(store.rotate(rotation(3, 0, 9)?, after(2)).await?, RotateOutcome::Rotated)?;
     same(store.read_client(&client_id(1)).await?, Some(kept(80)?))
 }
 
-/// A client of the operator's stays as it is, whatever it gets.
+/// Checks that a token does not change a client of the operator.
 pub async fn a_client_of_the_operators_is_kept_for_good<S: Store>(store: &S) -> Result<(), Broken> {
     store.create_client(operators(1)?, after(0)).await?;
     store.insert_family(family(1)?, after(1)).await?;
@@ -236,7 +236,7 @@ pub async fn a_client_of_the_operators_is_kept_for_good<S: Store>(store: &S) -> 
     same(store.read_client(&client_id(1)).await?, Some(operators(1)?))
 }
 
-/// A client that got nothing is forgotten in its time.
+/// Checks that a refused redemption does not extend the life of a client.
 pub async fn a_client_whose_code_is_refused_is_not_kept<S: Store>(store: &S) -> Result<(), Broken> {
     store.create_client(client(1)?, after(0)).await?;
     store.insert_code(code(1)?).await?;

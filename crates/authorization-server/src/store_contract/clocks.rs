@@ -1,4 +1,4 @@
-//! Clocks that jump: ahead, back by an hour, back to 1970. What was used is used, whatever they say.
+//! Contract tests with clocks that jump ahead, back by an hour, and back to 1970: used values stay used.
 
 use client_auth::Replay;
 use oauth_types::UnixTime;
@@ -12,14 +12,14 @@ use crate::store::{OnceKind, RedeemOutcome, RotateOutcome, Store};
 
 const AHEAD: u64 = 10 * 365 * DAY;
 
-/// What a clock may say next.
+/// Times that a jumping clock may show next.
 fn jumps() -> [UnixTime; 6] {
     let back = UnixTime::from_secs(NOW - 60 * MINUTE);
     let (first, last) = (UnixTime::from_secs(0), UnixTime::from_secs(u64::MAX));
     [after(1), after(AHEAD), last, back, first, after(1)]
 }
 
-/// Each time it is shown.
+/// Checks that a used code is refused at any time of the clock.
 pub async fn whatever_the_clock_says_a_used_code_is_used<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
@@ -35,7 +35,7 @@ pub async fn whatever_the_clock_says_a_used_code_is_used<S: Store>(
     Ok(())
 }
 
-/// By its owner, and by a generation that was spent.
+/// Checks that a revoked family, or one ended by reuse, stays revoked at any time.
 pub async fn whatever_the_clock_says_a_revoked_family_is_over<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
@@ -58,8 +58,9 @@ pub async fn whatever_the_clock_says_a_revoked_family_is_over<S: Store>(
     Ok(())
 }
 
-/// A key is remembered until it ends by every clock, and what was forgotten is not fresh again: neither the key, nor
-/// another that would have been forgotten with it.
+/// Checks that a forgotten replay key does not become fresh when the clock goes back.
+///
+/// Neither does another key that would have been forgotten with it.
 pub async fn what_a_clock_that_ran_ahead_forgot_is_seen<S: Store>(store: &S) -> Result<(), Broken> {
     let put = async |number: u64, until: u64, now: u64| {
         let kind = OnceKind::ResourceRequest;
@@ -68,10 +69,10 @@ pub async fn what_a_clock_that_ran_ahead_forgot_is_seen<S: Store>(store: &S) -> 
     for (number, until) in [(1, 5 * MINUTE), (2, 2 * MINUTE), (3, 9 * MINUTE)] {
         same(put(number, until, 0).await?, Replay::Fresh)?;
     }
-    // Nobody has swept yet: what is shown again, perhaps with another end, is kept to the later one.
+    // No sweep has run yet: a key that is presented again with another end is kept to the later one.
     same(put(1, MINUTE, 6 * MINUTE).await?, Replay::Fresh)?;
     same(put(1, 5 * MINUTE, 4 * MINUTE).await?, Replay::Seen)?;
-    // One by one, in whichever order.
+    // Sweeps one key at a time, in any order.
     while store.sweep(after(6 * MINUTE), 1).await? > 0 {}
     for number in [1, 2, 4] {
         for until in [2 * MINUTE, 5 * MINUTE] {
@@ -83,7 +84,7 @@ pub async fn what_a_clock_that_ran_ahead_forgot_is_seen<S: Store>(store: &S) -> 
     same(put(5, 5 * MINUTE + 1, 1).await?, Replay::Seen)
 }
 
-/// For an hour, by whatever it was: what was used stays used, and everything new is new at once (SEC-230).
+/// Checks that an hour with a wrong clock blocks no new keys and forgets no used ones (SEC-230).
 pub async fn a_clock_that_ran_ahead_for_an_hour_stops_nobody<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
@@ -98,7 +99,7 @@ pub async fn a_clock_that_ran_ahead_for_an_hour_stops_nobody<S: Store>(
         for (kind, number) in kinds.into_iter().zip(first..) {
             same(put(kind, number, 10 * MINUTE, 0).await?, Replay::Fresh)?;
         }
-        // Users go on logging in, and sweeps go on.
+        // Logins and sweeps continue during that hour.
         for minute in (0..=60).step_by(10) {
             let now = ahead + minute * MINUTE;
             for (kind, number) in kinds.into_iter().zip(first + 10 + minute..) {
@@ -106,7 +107,7 @@ pub async fn a_clock_that_ran_ahead_for_an_hour_stops_nobody<S: Store>(
             }
             while store.sweep(after(begin + now), 100).await? > 0 {}
         }
-        // Right again, at once or after the hour.
+        // The clock is right again, at once or after the hour.
         for (kind, number) in kinds.into_iter().zip(first..) {
             same(put(kind, number, 10 * MINUTE, 1).await?, Replay::Seen)?;
             same(put(kind, number + 80, 11 * MINUTE, 1).await?, Replay::Fresh)?;
@@ -123,7 +124,7 @@ pub async fn a_clock_that_ran_ahead_for_an_hour_stops_nobody<S: Store>(
     Ok(())
 }
 
-/// Proofs at resource servers, of which there are many, are forgotten at their end; no other kind suffers from that.
+/// Checks that keys of resource requests are forgotten at their end, and other kinds are not.
 pub async fn each_kind_of_key_is_forgotten_for_itself<S: Store>(store: &S) -> Result<(), Broken> {
     for (kind, number) in KINDS.into_iter().zip(1..) {
         let key = digest("key", number);
@@ -141,8 +142,9 @@ pub async fn each_kind_of_key_is_forgotten_for_itself<S: Store>(store: &S) -> Re
     Ok(())
 }
 
-/// In the end all goes, and a token request whose like was forgotten is refused: a clock that was ahead for as long as
-/// that could have shown it before.
+/// Checks that old keys are forgotten, and token requests as old as those are refused.
+///
+/// A clock that was ahead for that long could have accepted such a request before.
 pub async fn a_key_that_is_long_over_is_forgotten<S: Store>(store: &S) -> Result<(), Broken> {
     let kinds = [OnceKind::Answer, OnceKind::TokenRequest];
     for (kind, number) in kinds.into_iter().zip(1..) {
@@ -164,7 +166,7 @@ pub async fn a_key_that_is_long_over_is_forgotten<S: Store>(store: &S) -> Result
     Ok(())
 }
 
-/// What a sweep took by such a clock is gone: nobody is let in by it later.
+/// Checks that swept codes, families and tokens stay gone when the clock goes back.
 pub async fn what_a_sweep_took_does_not_come_back_with_the_clock<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
@@ -184,7 +186,7 @@ pub async fn what_a_sweep_took_does_not_come_back_with_the_clock<S: Store>(
     Ok(())
 }
 
-/// A family is idle from its last use, by the clock of that moment, and no sum of times runs over.
+/// Checks that a rotation at the latest time succeeds, without an overflow.
 pub async fn a_family_that_rotates_at_the_end_of_time_rotates<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {

@@ -1,4 +1,4 @@
-//! Codes: each is good for one family, until its second.
+//! Contract tests for authorization codes: each yields one family, before its expiry.
 
 use super::samples::{
     DAY, MINUTE, access, after, client_id, code, digest, family, family_id, rotation, stored,
@@ -7,7 +7,7 @@ use super::samples::{
 use super::{Broken, fits, same};
 use crate::store::{RedeemOutcome, RotateOutcome, Store};
 
-/// Everything that was given out comes back, with a key and without.
+/// Checks that a code is read back with all its values, with and without a key.
 pub async fn a_code_is_read_back_as_it_was_stored<S: Store>(store: &S) -> Result<(), Broken> {
     let mut bound = code(2)?;
     bound.jkt = Some(thumbprint(7));
@@ -18,7 +18,7 @@ pub async fn a_code_is_read_back_as_it_was_stored<S: Store>(store: &S) -> Result
     Ok(())
 }
 
-/// A code that is not stored is none, whatever else is.
+/// Checks that an unknown code is missing, beside a stored one.
 pub async fn an_unknown_code_is_none<S: Store>(store: &S) -> Result<(), Broken> {
     store.insert_code(code(1)?).await?;
     same(store.read_code(&digest("code", 2)).await?, None)?;
@@ -26,7 +26,7 @@ pub async fn an_unknown_code_is_none<S: Store>(store: &S) -> Result<(), Broken> 
     same(missing, RedeemOutcome::Missing)
 }
 
-/// The code knows its family, the family its generation, the token its family: all in one operation.
+/// Checks that one redemption marks the code used, and stores its family and access token.
 pub async fn a_redeemed_code_is_used_and_has_its_family_and_token<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
@@ -41,7 +41,7 @@ pub async fn a_redeemed_code_is_used_and_has_its_family_and_token<S: Store>(
     same(known.map(|known| known.family), Some(family_id(1)))
 }
 
-/// The first family is revoked, and the second never comes to be (RFC 6749 §4.1.2).
+/// Checks that a second use revokes the first family and creates none (RFC 6749 §4.1.2).
 pub async fn a_code_that_is_used_again_ends_its_family<S: Store>(store: &S) -> Result<(), Broken> {
     store.insert_code(code(1)?).await?;
     store.redeem(&code(1)?.digest, family(1)?, after(0)).await?;
@@ -57,7 +57,7 @@ pub async fn a_code_that_is_used_again_ends_its_family<S: Store>(store: &S) -> R
     same(store.rotate(rotation(1, 0, 9)?, after(1)).await?, RotateOutcome::Revoked)
 }
 
-/// Its time says until when it is good, not until when it is known.
+/// Checks that reuse of a code is detected after its expiry too.
 pub async fn a_used_code_is_recognized_after_it_has_expired<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
@@ -69,7 +69,7 @@ pub async fn a_used_code_is_recognized_after_it_has_expired<S: Store>(
     fits(&first, "a revoked family", |it| it.as_ref().is_some_and(|it| it.revoked))
 }
 
-/// At the second of its expiry a code is over; a second before it is good.
+/// Checks that a code is valid while `now < expires_at`.
 pub async fn a_code_expires_at_its_second<S: Store>(store: &S) -> Result<(), Broken> {
     for (number, second, outcome) in [
         (1, MINUTE - 1, RedeemOutcome::Redeemed),
@@ -83,7 +83,7 @@ pub async fn a_code_expires_at_its_second<S: Store>(store: &S) -> Result<(), Bro
     Ok(())
 }
 
-/// No family, no token, and an unused code stays unused.
+/// Checks that a refused redemption stores nothing and leaves an unused code unused.
 pub async fn a_refused_redemption_leaves_nothing_behind<S: Store>(store: &S) -> Result<(), Broken> {
     store.insert_code(code(1)?).await?;
     for (digest, outcome) in
@@ -96,7 +96,7 @@ pub async fn a_refused_redemption_leaves_nothing_behind<S: Store>(store: &S) -> 
     same(store.read_code(&code(1)?.digest).await?, Some(code(1)?))
 }
 
-/// A client that is known by a document is in no row.
+/// Checks that a client known by a document, without a row, redeems its code.
 pub async fn a_client_without_a_row_redeems_its_code<S: Store>(store: &S) -> Result<(), Broken> {
     store.insert_code(code(1)?).await?;
     same(store.read_client(&client_id(1)).await?, None)?;
@@ -105,7 +105,7 @@ pub async fn a_client_without_a_row_redeems_its_code<S: Store>(store: &S) -> Res
     same(store.read_client(&client_id(1)).await?, None)
 }
 
-/// To repeat an operation whose outcome is unknown is safe: a code that was used meanwhile does not come back.
+/// Checks that storing a code again does not reset its use, so a retry is safe.
 pub async fn a_code_that_is_stored_again_stays_used<S: Store>(store: &S) -> Result<(), Broken> {
     for _ in 0..2 {
         store.insert_code(code(1)?).await?;
@@ -116,7 +116,7 @@ pub async fn a_code_that_is_stored_again_stays_used<S: Store>(store: &S) -> Resu
     same(again, RedeemOutcome::AlreadyUsed(family_id(1)))
 }
 
-/// To use one changes nothing about another.
+/// Checks that redeeming one code does not affect another.
 pub async fn two_codes_are_two<S: Store>(store: &S) -> Result<(), Broken> {
     for number in [1, 2] {
         store.insert_code(code(number)?).await?;

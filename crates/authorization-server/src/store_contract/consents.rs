@@ -1,11 +1,11 @@
-//! What users agreed to.
+//! Contract tests for remembered consents.
 
 use super::samples::{DAY, after, client_id, consent, digest, right};
 use super::{Broken, same};
 use crate::store::Store;
 use oauth_types::ScopeSet;
 
-/// Under its key, and under no other.
+/// Checks that a consent is read under its key, and under no other.
 pub async fn a_consent_is_read_back_as_it_was_stored<S: Store>(store: &S) -> Result<(), Broken> {
     for number in [1, 2] {
         store.put_consent(consent(number)?).await?;
@@ -16,7 +16,7 @@ pub async fn a_consent_is_read_back_as_it_was_stored<S: Store>(store: &S) -> Res
     same(store.read_consent(&digest("consent", 3)).await?, None)
 }
 
-/// The whole of it, be it less or more.
+/// Checks that a consent replaces the earlier one under its key as a whole.
 pub async fn a_consent_replaces_what_stands_under_its_key<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
@@ -32,7 +32,7 @@ pub async fn a_consent_replaces_what_stands_under_its_key<S: Store>(
     Ok(())
 }
 
-/// Whether it still counts is the caller's decision.
+/// Checks that an expired consent is still read, because the caller judges it.
 pub async fn a_consent_that_is_over_is_still_read<S: Store>(store: &S) -> Result<(), Broken> {
     let mut over = consent(1)?;
     over.until = after(0);

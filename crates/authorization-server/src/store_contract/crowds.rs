@@ -1,4 +1,4 @@
-//! Many at once: exactly one gets what there is once.
+//! Contract tests for concurrent operations: of many, exactly one succeeds.
 
 use client_auth::Replay;
 use core::time::Duration;
@@ -12,15 +12,15 @@ use super::{Broken, MAX_CLIENTS, fits, same};
 use crate::store::{ClientRecord, CreateOutcome, RedeemOutcome, RotateOutcome, Store, StoreError};
 
 const CROWD: u64 = 64;
-/// How often each crowd meets.
+/// Number of rounds of each concurrent case.
 const ROUNDS: u64 = 20;
 
-/// Numbers of one crowd, which no other has.
+/// Returns the numbers of one round, distinct from those of other rounds.
 fn crowd(round: u64) -> core::ops::Range<u64> {
     1000 + round * CROWD..1000 + (round + 1) * CROWD
 }
 
-/// How many of a crowd got this.
+/// Counts the operations with this outcome.
 fn count<T: PartialEq + Copy>(
     outcomes: &[Result<T, StoreError>],
     outcome: T,
@@ -32,7 +32,7 @@ fn count<T: PartialEq + Copy>(
     Ok(count)
 }
 
-/// One family comes of it, which all the others end.
+/// Checks that of 64 concurrent redemptions one succeeds, and the others revoke its family.
 pub async fn of_64_redemptions_one_wins<S: Store>(store: &S) -> Result<(), Broken> {
     for round in 0..ROUNDS {
         let code = code(round)?;
@@ -60,7 +60,7 @@ pub async fn of_64_redemptions_one_wins<S: Store>(store: &S) -> Result<(), Broke
     Ok(())
 }
 
-/// Refreshes of family `round` with its first token, all at once.
+/// Rotates family `round` with its first refresh token, many times concurrently.
 async fn rotate<S: Store>(
     store: &S,
     round: u64,
@@ -76,7 +76,7 @@ async fn rotate<S: Store>(
     Ok(join_all(rotations.into_iter().map(|rotation| store.rotate(rotation, after(1)))).await)
 }
 
-/// One of the others is taken for a thief, and that is the end of the family.
+/// Checks that without grace one of 64 rotations succeeds, and the next revokes the family.
 pub async fn of_64_rotations_without_grace_one_wins<S: Store>(store: &S) -> Result<(), Broken> {
     for round in 0..ROUNDS {
         let outcomes = rotate(store, round, 0).await?;
@@ -92,7 +92,7 @@ pub async fn of_64_rotations_without_grace_one_wins<S: Store>(store: &S) -> Resu
     Ok(())
 }
 
-/// All others meet its successor.
+/// Checks that within the grace window one rotates, and all others are grace replays.
 pub async fn of_64_rotations_within_the_grace_window_one_rotates<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
@@ -110,7 +110,7 @@ pub async fn of_64_rotations_within_the_grace_window_one_rotates<S: Store>(
     Ok(())
 }
 
-/// Of many who show the same, one is the first.
+/// Checks that of 64 concurrent uses of a replay key one is fresh.
 pub async fn of_64_sights_of_a_key_one_is_fresh<S: Store>(store: &S) -> Result<(), Broken> {
     for round in 0..ROUNDS {
         let key = digest("key", round);
@@ -121,7 +121,7 @@ pub async fn of_64_sights_of_a_key_one_is_fresh<S: Store>(store: &S) -> Result<(
     Ok(())
 }
 
-/// The one that was created is the one that is stored.
+/// Checks that of 64 clients with one identifier one is created, and that one is stored.
 pub async fn of_64_clients_of_one_name_one_is_created<S: Store>(store: &S) -> Result<(), Broken> {
     for round in 0..ROUNDS {
         let mut clients = Vec::new();
@@ -142,7 +142,7 @@ pub async fn of_64_clients_of_one_name_one_is_created<S: Store>(store: &S) -> Re
     Ok(())
 }
 
-/// Not one more.
+/// Checks that concurrent registrations never exceed the quota.
 pub async fn of_64_clients_as_many_are_created_as_there_is_room_for<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
@@ -163,7 +163,7 @@ pub async fn of_64_clients_as_many_are_created_as_there_is_room_for<S: Store>(
     Ok(())
 }
 
-/// Nobody gets in another's way.
+/// Checks that concurrent rotations of different families all succeed.
 pub async fn of_64_families_each_rotates_for_itself<S: Store>(store: &S) -> Result<(), Broken> {
     for number in crowd(0) {
         store.insert_family(family(number)?, after(0)).await?;
@@ -180,7 +180,7 @@ pub async fn of_64_families_each_rotates_for_itself<S: Store>(store: &S) -> Resu
     Ok(())
 }
 
-/// Whoever was in time is worth as little as whoever was late.
+/// Checks that a family revoked during concurrent rotations has no valid token left.
 pub async fn a_family_that_is_revoked_in_a_crowd_has_no_token_left<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {

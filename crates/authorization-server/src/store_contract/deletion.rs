@@ -1,4 +1,4 @@
-//! What ends with a client.
+//! Contract tests for the deletion of a client and its grants.
 
 use super::samples::{
     MINUTE, access, after, client, client_id, code, consent, family, family_id, operators, rotation,
@@ -6,7 +6,7 @@ use super::samples::{
 use super::{Broken, MAX_CLIENTS, fits, same};
 use crate::store::{CreateOutcome, RedeemOutcome, RotateOutcome, Store};
 
-/// A client with a code on its way, a family with a token, and a consent; `first` and the next number are its codes.
+/// Stores a client with a code, a family with an access token, and a consent under this number.
 async fn stock<S: Store>(store: &S, number: u64) -> Result<(), Broken> {
     store.create_client(client(number)?, after(0)).await?;
     stock_without_row(store, number).await
@@ -19,7 +19,7 @@ async fn stock_without_row<S: Store>(store: &S, number: u64) -> Result<(), Broke
     Ok(())
 }
 
-/// Nothing of what a number had works any more.
+/// Checks that the code, consent, family and token of this number have ended.
 async fn is_over<S: Store>(store: &S, number: u64) -> Result<(), Broken> {
     same(store.read_code(&code(number)?.digest).await?, None)?;
     let redeemed = store.redeem(&code(number)?.digest, family(number + 50)?, after(1)).await?;
@@ -32,7 +32,7 @@ async fn is_over<S: Store>(store: &S, number: u64) -> Result<(), Broken> {
     same(rotated, RotateOutcome::Revoked)
 }
 
-/// All of what a number had works.
+/// Checks that the code, consent, family and token of this number work.
 async fn is_alive<S: Store>(store: &S, number: u64) -> Result<(), Broken> {
     same(store.read_code(&code(number)?.digest).await?, Some(code(number)?))?;
     same(store.read_consent(&consent(number)?.key).await?, Some(consent(number)?))?;
@@ -42,7 +42,7 @@ async fn is_alive<S: Store>(store: &S, number: u64) -> Result<(), Broken> {
     same(rotated, RotateOutcome::Rotated)
 }
 
-/// The row, the codes, the consents, and every family.
+/// Checks that deletion ends the client's row, codes, consents and all families.
 pub async fn a_deleted_client_is_gone_with_all_that_it_had<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
@@ -56,7 +56,7 @@ pub async fn a_deleted_client_is_gone_with_all_that_it_had<S: Store>(
     same(store.access(&access(2)?.digest, after(1)).await?, None)
 }
 
-/// A family that was used is over as well, other clients are untouched.
+/// Checks that deletion leaves other clients unchanged.
 pub async fn a_deleted_client_takes_nothing_of_others_with_it<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
@@ -68,21 +68,21 @@ pub async fn a_deleted_client_takes_nothing_of_others_with_it<S: Store>(
     is_alive(store, 2).await
 }
 
-/// Clients that are known by a document have no row, and codes, families and consents all the same.
+/// Checks that deletion ends the grants of a client known by a document, without a row.
 pub async fn what_a_client_without_a_row_has_ends_too<S: Store>(store: &S) -> Result<(), Broken> {
     stock_without_row(store, 1).await?;
     store.delete_client(&client_id(1), after(1)).await?;
     is_over(store, 1).await
 }
 
-/// A client that is not there is no error.
+/// Checks that deleting an unknown client succeeds and changes nothing.
 pub async fn deleting_nobody_changes_nothing<S: Store>(store: &S) -> Result<(), Broken> {
     stock(store, 1).await?;
     store.delete_client(&client_id(2), after(1)).await?;
     is_alive(store, 1).await
 }
 
-/// The room of a client that is deleted is free, once.
+/// Checks that a deleted client frees its room, once.
 pub async fn a_deleted_client_makes_room<S: Store>(store: &S) -> Result<(), Broken> {
     for number in 0..MAX_CLIENTS as u64 {
         store.create_client(operators(number)?, after(0)).await?;
@@ -96,7 +96,7 @@ pub async fn a_deleted_client_makes_room<S: Store>(store: &S) -> Result<(), Brok
     Ok(())
 }
 
-/// The identifier may come back, by an operator or a document; what ended with it does not.
+/// Checks that a new client with the identifier of a deleted one has none of its grants.
 pub async fn a_client_that_comes_back_has_nothing_of_before<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {

@@ -1,4 +1,4 @@
-//! Families: all tokens of one authorization, which live and die together.
+//! Contract tests for token families: all tokens of one grant, revoked together.
 
 use super::samples::{
     access, after, client_id, family, family_id, right, rotation, stored, thumbprint,
@@ -7,7 +7,7 @@ use super::{Broken, fits, same};
 use crate::store::{RotateOutcome, Store};
 use oauth_types::Issuer;
 
-/// Everything comes back, with a key and without; the first generation is 0.
+/// Checks that a family is read back with all its values, at generation 0.
 pub async fn a_family_is_read_back_as_it_was_stored<S: Store>(store: &S) -> Result<(), Broken> {
     let mut bound = family(2)?;
     bound.jkt = Some(thumbprint(7));
@@ -18,13 +18,13 @@ pub async fn a_family_is_read_back_as_it_was_stored<S: Store>(store: &S) -> Resu
     Ok(())
 }
 
-/// A family that is not stored is none, whatever else is.
+/// Checks that an unknown family is read as `None`, beside a stored one.
 pub async fn an_unknown_family_is_none<S: Store>(store: &S) -> Result<(), Broken> {
     store.insert_family(family(1)?, after(0)).await?;
     same(store.read_family(&family_id(2)).await?, None)
 }
 
-/// To repeat an operation whose outcome is unknown is safe: nothing that happened meanwhile is undone.
+/// Checks that storing a family again changes nothing, so a retry is safe.
 pub async fn a_family_that_is_stored_again_stays_as_it_is<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
@@ -41,7 +41,7 @@ pub async fn a_family_that_is_stored_again_stays_as_it_is<S: Store>(
     same(store.rotate(rotation(1, 1, 3)?, after(4)).await?, RotateOutcome::Revoked)
 }
 
-/// Every token of every generation at once, and nothing of another family of the same user and client.
+/// Checks that revocation ends all access tokens of a family, and of no other.
 pub async fn a_revoked_family_ends_with_all_its_tokens<S: Store>(store: &S) -> Result<(), Broken> {
     let mut other = family(10)?;
     other.client_id = client_id(1);
@@ -53,7 +53,7 @@ pub async fn a_revoked_family_ends_with_all_its_tokens<S: Store>(store: &S) -> R
     }
     let live = store.read_family(&family_id(1)).await?;
     let issuer = right(Issuer::parse("https://as.example"))?;
-    // What a store shares with those who ask for every request ends too.
+    // Token facts that a store caches for resource requests end too.
     for number in 1..5 {
         let facts = store.token_facts(&access(number)?.digest, &issuer, after(2)).await?;
         fits(&facts, "a token that lives", Option::is_some)?;
@@ -73,7 +73,7 @@ pub async fn a_revoked_family_ends_with_all_its_tokens<S: Store>(store: &S) -> R
     fits(&untouched, "a token that lives", Option::is_some)
 }
 
-/// What is asked for is already so.
+/// Checks that revoking a missing or revoked family succeeds.
 pub async fn revoking_what_is_not_there_or_over_is_no_error<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {

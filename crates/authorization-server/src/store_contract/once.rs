@@ -1,4 +1,4 @@
-//! What counts once: assertions and proofs, by their keys.
+//! Contract tests for replay keys of assertions and proofs.
 
 use client_auth::Replay;
 
@@ -6,11 +6,11 @@ use super::samples::{MINUTE, after, digest};
 use super::{Broken, same};
 use crate::store::{OnceKind, Store};
 
-/// Every kind.
+/// All kinds of replay keys.
 pub(super) const KINDS: [OnceKind; 3] =
     [OnceKind::Answer, OnceKind::TokenRequest, OnceKind::ResourceRequest];
 
-/// As long as what it stands for could be shown again.
+/// Checks that a replay key is fresh once, and seen while `now < until`.
 pub async fn a_key_is_fresh_once_and_seen_to_its_last_second<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
@@ -22,14 +22,14 @@ pub async fn a_key_is_fresh_once_and_seen_to_its_last_second<S: Store>(
         for second in [0, 1, MINUTE / 2, MINUTE - 1] {
             same(put(MINUTE, second).await?, Replay::Seen)?;
         }
-        // A shorter life that is shown does not shorten it.
+        // A later use with an earlier end does not shorten the life of the key.
         same(put(1, 0).await?, Replay::Seen)?;
         same(put(MINUTE, MINUTE - 1).await?, Replay::Seen)?;
     }
     Ok(())
 }
 
-/// Many keys, none of which is another's.
+/// Checks that different replay keys do not affect each other.
 pub async fn keys_are_remembered_each_for_itself<S: Store>(store: &S) -> Result<(), Broken> {
     for outcome in [Replay::Fresh, Replay::Seen] {
         for number in 0..100 {
@@ -41,7 +41,7 @@ pub async fn keys_are_remembered_each_for_itself<S: Store>(store: &S) -> Result<
     Ok(())
 }
 
-/// What was seen in the future was seen.
+/// Checks that a key seen at a later time stays seen when the clock goes back.
 pub async fn a_clock_that_is_set_back_forgets_no_key<S: Store>(store: &S) -> Result<(), Broken> {
     for (kind, number) in KINDS.into_iter().zip(1..) {
         let key = digest("key", number);

@@ -1,4 +1,4 @@
-//! What another process finds.
+//! Contract tests across restarts, for durable stores.
 
 use client_auth::Replay;
 
@@ -9,7 +9,7 @@ use super::samples::{
 use super::{Broken, fits, same};
 use crate::store::{RedeemOutcome, RotateOutcome, Store};
 
-/// Each kind of row, as it was stored.
+/// Checks that each kind of row is read back after a restart.
 pub async fn all_is_there_after_a_restart<S: Store>(
     store: S,
     reopen: impl AsyncFnOnce(S) -> S,
@@ -25,13 +25,13 @@ pub async fn all_is_there_after_a_restart<S: Store>(
     same(store.read_consent(&consent(1)?.key).await?, Some(consent(1)?))?;
     let known = store.access(&access(2)?.digest, after(1)).await?;
     fits(&known, "a token that lives", Option::is_some)?;
-    // And it goes on from there.
+    // Operations continue on the reopened store.
     let outcome = store.redeem(&code(1)?.digest, family(1)?, after(1)).await?;
     same(outcome, RedeemOutcome::Redeemed)?;
     same(store.rotate(rotation(2, 0, 3)?, after(1)).await?, RotateOutcome::Rotated)
 }
 
-/// A used code, a spent generation, a revoked family, a deleted client, a key that was seen.
+/// Checks that used codes, old generations, revocations, deletions and replay keys persist.
 pub async fn what_is_over_stays_over_after_a_restart<S: Store>(
     store: S,
     reopen: impl AsyncFnOnce(S) -> S,
@@ -59,8 +59,9 @@ pub async fn what_is_over_stays_over_after_a_restart<S: Store>(
     same(store.put_once(ONCE, &digest("key", 1), after(MINUTE), after(1)).await?, Replay::Seen)
 }
 
-/// The last one of a process, whatever it was about: a code, a refresh token, an end, a key that counts once. A store
-/// that answers before the change is where it is found again, as one that is copied to another machine later, loses it.
+/// Checks that the last answer before a restart is durable, for each kind of change.
+///
+/// A store that answers before the change is durable loses it, as an asynchronous replica does.
 pub async fn the_last_answer_before_a_restart_holds<S: Store>(
     store: S,
     reopen: impl AsyncFn(S) -> S,

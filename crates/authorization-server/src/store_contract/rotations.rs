@@ -1,4 +1,4 @@
-//! Refreshes: one live generation, whose predecessor is known for ever.
+//! Contract tests for refresh token rotation: one live generation, and detection of all earlier ones.
 
 use core::time::Duration;
 
@@ -6,12 +6,12 @@ use super::samples::{DAY, access, after, family, family_id, rotation, stored};
 use super::{Broken, fits, same};
 use crate::store::{FamilyRecord, Generation, RotateOutcome, Store};
 
-/// Family 1 as it is stored.
+/// Reads family 1.
 async fn record<S: Store>(store: &S) -> Result<Option<FamilyRecord>, Broken> {
     Ok(store.read_family(&family_id(1)).await?)
 }
 
-/// Family 1 is revoked, and its tokens with these numbers are worth nothing.
+/// Checks that family 1 is revoked, and its access tokens with these numbers are invalid.
 async fn is_over<S: Store>(store: &S, numbers: &[u64]) -> Result<(), Broken> {
     fits(&record(store).await?, "a revoked family", |it| it.as_ref().is_some_and(|it| it.revoked))?;
     for number in numbers {
@@ -20,7 +20,7 @@ async fn is_over<S: Store>(store: &S, numbers: &[u64]) -> Result<(), Broken> {
     Ok(())
 }
 
-/// The generation, its time, and the end of disuse; nothing else.
+/// Checks that a rotation changes only generation, `rotated_at` and `idle_until`.
 pub async fn a_rotation_moves_its_family_on_by_one<S: Store>(store: &S) -> Result<(), Broken> {
     store.insert_family(family(1)?, after(0)).await?;
     let mut refresh = rotation(1, 0, 2)?;
@@ -37,7 +37,7 @@ pub async fn a_rotation_moves_its_family_on_by_one<S: Store>(store: &S) -> Resul
     same(known.map(|known| known.family), Some(family_id(1)))
 }
 
-/// Twenty times, each time by the live one.
+/// Checks that 20 rotations with the live generation succeed in turn.
 pub async fn generations_follow_each_other<S: Store>(store: &S) -> Result<(), Broken> {
     store.insert_family(family(1)?, after(0)).await?;
     for generation in 0..20 {
@@ -49,7 +49,7 @@ pub async fn generations_follow_each_other<S: Store>(store: &S) -> Result<(), Br
     Ok(())
 }
 
-/// Whoever lost the answer gets another access token; the family is not changed by it.
+/// Checks that a replay within the grace window yields an access token and leaves the family as is.
 pub async fn a_predecessor_within_the_grace_window_gets_the_successor_again<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
@@ -64,11 +64,11 @@ pub async fn a_predecessor_within_the_grace_window_gets_the_successor_again<S: S
         let known = store.access(&access(number)?.digest, after(5)).await?;
         fits(&known, "a token that lives", Option::is_some)?;
     }
-    // And the successor is good.
+    // The successor still rotates.
     same(store.rotate(rotation(1, 1, 4)?, after(6)).await?, RotateOutcome::Rotated)
 }
 
-/// To repeat an operation whose outcome is unknown is safe: with the same token, too.
+/// Checks that a repeated rotation is a grace replay, so a retry is safe.
 pub async fn a_rotation_that_is_repeated_is_a_replay<S: Store>(store: &S) -> Result<(), Broken> {
     store.insert_family(family(1)?, after(0)).await?;
     same(store.rotate(rotation(1, 0, 2)?, after(1)).await?, RotateOutcome::Rotated)?;
@@ -80,7 +80,7 @@ pub async fn a_rotation_that_is_repeated_is_a_replay<S: Store>(store: &S) -> Res
     fits(&known, "a token that lives", Option::is_some)
 }
 
-/// The window is counted from the rotation.
+/// Checks that the grace window is counted from the rotation, not from a replay.
 pub async fn replays_do_not_prolong_the_grace_window<S: Store>(store: &S) -> Result<(), Broken> {
     store.insert_family(family(1)?, after(0)).await?;
     store.rotate(rotation(1, 0, 2)?, after(0)).await?;
@@ -91,7 +91,7 @@ pub async fn replays_do_not_prolong_the_grace_window<S: Store>(store: &S) -> Res
     same(store.rotate(rotation(1, 0, 20)?, after(10)).await?, RotateOutcome::Reused)
 }
 
-/// Ten seconds after the rotation, a window of ten seconds is over.
+/// Checks that the grace window is open while `now - rotated_at < grace`.
 pub async fn the_grace_window_ends_at_its_second<S: Store>(store: &S) -> Result<(), Broken> {
     for (number, second, outcome) in
         [(1, 9, RotateOutcome::GraceReplay), (2, 10, RotateOutcome::Reused)]
@@ -104,7 +104,7 @@ pub async fn the_grace_window_ends_at_its_second<S: Store>(store: &S) -> Result<
     Ok(())
 }
 
-/// A window of no length is none, in the second of the rotation too.
+/// Checks that a grace of zero is no window, even in the second of the rotation.
 pub async fn without_a_grace_window_a_predecessor_ends_the_family<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
@@ -117,7 +117,7 @@ pub async fn without_a_grace_window_a_predecessor_ends_the_family<S: Store>(
     is_over(store, &[1, 2]).await
 }
 
-/// The window is for the last predecessor alone.
+/// Checks that the grace window covers the direct predecessor only.
 pub async fn an_older_generation_ends_the_family_within_the_grace_window_too<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
@@ -129,7 +129,7 @@ pub async fn an_older_generation_ends_the_family_within_the_grace_window_too<S: 
     is_over(store, &[1, 2, 3, 9]).await
 }
 
-/// The thief's and the victim's, and nobody refreshes any more.
+/// Checks that reuse ends all tokens of the family, the attacker's and the client's.
 pub async fn reuse_ends_every_token_of_the_family<S: Store>(store: &S) -> Result<(), Broken> {
     store.insert_family(family(1)?, after(0)).await?;
     store.insert_family(family(50)?, after(0)).await?;
@@ -145,8 +145,10 @@ pub async fn reuse_ends_every_token_of_the_family<S: Store>(store: &S) -> Result
     same(store.rotate(rotation(50, 0, 51)?, after(2)).await?, RotateOutcome::Rotated)
 }
 
-/// A genuine token of a generation that is not known was given before the store was set back, by somebody who keeps old
-/// copies of it. What came after the copy is not known, so nothing of it goes on.
+/// Checks that a generation ahead of the store ends the family.
+///
+/// Such a token was issued before the store was restored from an older copy. Changes after that copy are unknown, so
+/// the grant ends.
 pub async fn a_generation_that_never_was_ends_the_family<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
@@ -161,7 +163,7 @@ pub async fn a_generation_that_never_was_ends_the_family<S: Store>(
     Ok(())
 }
 
-/// Whichever generation is presented.
+/// Checks that a revoked family does not rotate with any generation.
 pub async fn a_revoked_family_does_not_rotate<S: Store>(store: &S) -> Result<(), Broken> {
     store.insert_family(family(1)?, after(0)).await?;
     store.rotate(rotation(1, 0, 2)?, after(0)).await?;
@@ -174,7 +176,7 @@ pub async fn a_revoked_family_does_not_rotate<S: Store>(store: &S) -> Result<(),
     is_over(store, &[1, 2, 3]).await
 }
 
-/// Disuse is counted from the last rotation.
+/// Checks that a family expires at the `idle_until` of its last rotation.
 pub async fn a_family_that_is_not_used_expires_at_its_second<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
@@ -190,7 +192,7 @@ pub async fn a_family_that_is_not_used_expires_at_its_second<S: Store>(
     Ok(())
 }
 
-/// Use prolongs no family beyond its end.
+/// Checks that rotations do not extend a family beyond its expiry.
 pub async fn a_family_expires_at_its_last_second_however_often_it_is_used<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
@@ -207,14 +209,14 @@ pub async fn a_family_expires_at_its_last_second_however_often_it_is_used<S: Sto
     same(record(store).await?.map(|family| family.generation.get()), Some(2))
 }
 
-/// And comes to be by no rotation.
+/// Checks that a missing family does not rotate and is not created.
 pub async fn a_missing_family_does_not_rotate<S: Store>(store: &S) -> Result<(), Broken> {
     store.insert_family(family(2)?, after(0)).await?;
     same(store.rotate(rotation(1, 0, 9)?, after(0)).await?, RotateOutcome::Missing)?;
     same(record(store).await?, None)
 }
 
-/// Missing, expired, revoked or reused: no token comes of it.
+/// Checks that a missing, expired, revoked or reused family gets no access token.
 pub async fn a_refused_rotation_stores_no_token<S: Store>(store: &S) -> Result<(), Broken> {
     for number in [2, 3, 4] {
         store.insert_family(family(number)?, after(0)).await?;
@@ -231,12 +233,12 @@ pub async fn a_refused_rotation_stores_no_token<S: Store>(store: &S) -> Result<(
         same(store.rotate(refresh, after(second)).await?, outcome)?;
         same(store.access(&access(10 + number)?.digest, after(second)).await?, None)?;
     }
-    // And a family that comes later does not find one.
+    // A family created later does not own such a token.
     store.insert_family(family(1)?, after(0)).await?;
     same(store.access(&access(11)?.digest, after(0)).await?, None)
 }
 
-/// A rotation that lies in the future was a moment ago.
+/// Checks that a replay dated before the rotation counts as within the grace window.
 pub async fn a_clock_that_is_set_back_takes_no_one_for_a_thief<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {

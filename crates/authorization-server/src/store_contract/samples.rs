@@ -1,4 +1,4 @@
-//! What the cases store: each kind of row, told apart by a number.
+//! Sample rows of each kind, told apart by a number.
 
 use core::panic::Location;
 
@@ -14,26 +14,26 @@ use crate::store::{
     NewFamily, OnceKind, Rotation,
 };
 
-/// When the cases happen.
+/// Start time of the cases, in seconds since 1970.
 pub(super) const NOW: u64 = 1_000_000;
 pub(super) const MINUTE: u64 = 60;
 pub(super) const HOUR: u64 = 60 * MINUTE;
 pub(super) const DAY: u64 = 24 * HOUR;
 
-/// What is remembered where the kind does not matter.
+/// Kind of replay key for cases in which the kind is irrelevant.
 pub(super) const ONCE: OnceKind = OnceKind::TokenRequest;
 
-/// So many seconds after the cases began.
+/// Returns the time this many seconds after the start of the cases.
 pub(super) const fn after(seconds: u64) -> UnixTime {
     UnixTime::from_secs(NOW + seconds)
 }
 
-/// A digest that no other number has.
+/// Returns a digest that is unique to this kind and number.
 pub(super) fn digest(kind: &str, number: u64) -> SecretDigest {
     SecretDigest::of(&format!("{kind} {number}"))
 }
 
-/// A text that is known to be right.
+/// Unwraps a sample that parses; a failure becomes [`Broken`].
 #[track_caller]
 pub(super) fn right<T, E: core::fmt::Display>(parsed: Result<T, E>) -> Result<T, Broken> {
     let at = Location::caller();
@@ -48,7 +48,7 @@ pub(super) fn client_id(number: u64) -> ClientId {
     ClientId::new(Entropy::new(u128::from(number).to_be_bytes()))
 }
 
-/// A client that registered itself: forgotten after a day.
+/// Returns a client that registered itself, forgotten after a day.
 pub(super) fn client(number: u64) -> Result<ClientRecord, Broken> {
     let redirect_uris = vec![
         right(RedirectUri::parse("https://app.example/cb?keep=a%20b"))?,
@@ -71,7 +71,7 @@ pub(super) fn client(number: u64) -> Result<ClientRecord, Broken> {
     })
 }
 
-/// A client that the operator put into the store.
+/// Returns a client of the operator.
 pub(super) fn operators(number: u64) -> Result<ClientRecord, Broken> {
     Ok(ClientRecord { unused_until: None, of_operator: true, ..client(number)? })
 }
@@ -84,7 +84,7 @@ fn user(number: u64) -> Result<Subject, Broken> {
     subject(&format!("user {number}"))
 }
 
-/// A code for client `number`, good for a minute.
+/// Returns a code of client `number`, valid for a minute.
 pub(super) fn code(number: u64) -> Result<CodeRecord, Broken> {
     Ok(CodeRecord {
         digest: digest("code", number),
@@ -104,7 +104,7 @@ pub(super) fn family_id(number: u64) -> FamilyId {
     FamilyId::from_bytes(u128::from(number).to_be_bytes())
 }
 
-/// A family of client `number`: thirty days, ten of them unused.
+/// Returns a family of client `number` that expires after 30 days, or after 10 idle days.
 pub(super) fn family(number: u64) -> Result<NewFamily, Broken> {
     Ok(NewFamily {
         id: family_id(number),
@@ -119,7 +119,7 @@ pub(super) fn family(number: u64) -> Result<NewFamily, Broken> {
     })
 }
 
-/// An access token, good for ten minutes.
+/// Returns an access token, valid for ten minutes.
 pub(super) fn access(number: u64) -> Result<NewAccess, Broken> {
     Ok(NewAccess {
         digest: digest("access", number),
@@ -129,13 +129,14 @@ pub(super) fn access(number: u64) -> Result<NewAccess, Broken> {
     })
 }
 
-/// The family as it has to be stored.
+/// Returns the record of a new family, as a store must return it.
 pub(super) fn stored(family: NewFamily, now: UnixTime) -> FamilyRecord {
     FamilyRecord::new(family, now)
 }
 
-/// A refresh of family `number` with the token of this generation and ten seconds of grace; its access token is number
-/// `access`.
+/// Returns a rotation of family `number` from this generation, with ten seconds of grace.
+///
+/// Its access token is number `access`.
 pub(super) fn rotation(number: u64, presented: u64, new_access: u64) -> Result<Rotation, Broken> {
     Ok(Rotation {
         family: family_id(number),
@@ -146,7 +147,7 @@ pub(super) fn rotation(number: u64, presented: u64, new_access: u64) -> Result<R
     })
 }
 
-/// What user `number` agreed to, good for a day.
+/// Returns a consent of user `number`, valid for a day.
 pub(super) fn consent(number: u64) -> Result<ConsentRecord, Broken> {
     Ok(ConsentRecord {
         key: digest("consent", number),

@@ -1,10 +1,10 @@
-//! What ends with a user, or with a user's trust in a client.
+//! Contract tests for the revocation of a user's grants, at all clients or at one.
 
 use super::samples::{access, after, client, client_id, code, consent, family, rotation, subject};
 use super::{Broken, fits, same};
 use crate::store::{RotateOutcome, Store};
 
-/// A user at a client, with a code on its way, a family and a consent under this number.
+/// Stores a code, a family and a consent of a user at a client under this number.
 async fn stock<S: Store>(store: &S, number: u64, user: &str, client: u64) -> Result<(), Broken> {
     let (mut code, mut family, mut consent) = (code(number)?, family(number)?, consent(number)?);
     code.client_id = client_id(client);
@@ -19,7 +19,7 @@ async fn stock<S: Store>(store: &S, number: u64, user: &str, client: u64) -> Res
     Ok(())
 }
 
-/// Whether what stands under this number still works; all of it does, or none.
+/// Checks that code, consent, token and family of this number all work, or that none does.
 async fn lives<S: Store>(store: &S, number: u64, expected: bool) -> Result<(), Broken> {
     let code = store.read_code(&code(number)?.digest).await?;
     let consent = store.read_consent(&consent(number)?.key).await?;
@@ -32,7 +32,7 @@ async fn lives<S: Store>(store: &S, number: u64, expected: bool) -> Result<(), B
     same(store.rotate(rotation(number, 0, number + 50)?, after(1)).await?, outcome)
 }
 
-/// At every client, and nothing of another user. The clients stay.
+/// Checks that revoking a user ends the user's grants at all clients, and nothing else.
 pub async fn a_user_who_is_disabled_has_nothing_left<S: Store>(store: &S) -> Result<(), Broken> {
     store.create_client(client(1)?, after(0)).await?;
     for (number, user, client) in [(1, "alice", 1), (2, "alice", 2), (3, "bob", 1)] {
@@ -46,7 +46,7 @@ pub async fn a_user_who_is_disabled_has_nothing_left<S: Store>(store: &S) -> Res
     fits(&client, "the client", Option::is_some)
 }
 
-/// Nor does the user lose other clients.
+/// Checks that revoking a user at one client leaves the user's other grants.
 pub async fn a_client_that_one_user_does_not_trust_keeps_the_others<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
@@ -60,7 +60,7 @@ pub async fn a_client_that_one_user_does_not_trust_keeps_the_others<S: Store>(
     Ok(())
 }
 
-/// Names are no patterns, and no two of them are the same.
+/// Checks that subjects are compared exactly, and never as patterns.
 pub async fn a_user_is_meant_exactly<S: Store>(store: &S) -> Result<(), Broken> {
     let others = ["Alice", "alice ", " alice", "alic", "alice2", "%", "_____", "al\u{ed}ce", "\0"];
     for (number, user) in (1..).zip(others) {
@@ -78,7 +78,7 @@ pub async fn a_user_is_meant_exactly<S: Store>(store: &S) -> Result<(), Broken> 
     Ok(())
 }
 
-/// A user without anything is no error.
+/// Checks that revoking a user without grants succeeds and changes nothing.
 pub async fn revoking_nobody_changes_nothing<S: Store>(store: &S) -> Result<(), Broken> {
     stock(store, 1, "alice", 1).await?;
     store.revoke_subject(&subject("bob")?, None, after(1)).await?;

@@ -1,4 +1,4 @@
-//! What a sweep removes, and what it must not.
+//! Contract tests for sweeps: the rows that one removes, and those that it must keep.
 
 use client_auth::Replay;
 
@@ -10,7 +10,7 @@ use super::{Broken, MAX_CLIENTS, fits, same};
 use crate::store::{CreateOutcome, OnceKind, RedeemOutcome, RotateOutcome, Store};
 use oauth_types::UnixTime;
 
-/// Sweeps until nothing is left to remove; how much there was.
+/// Sweeps until nothing is removed; returns the number of removed rows.
 async fn sweep<S: Store>(store: &S, now: UnixTime) -> Result<usize, Broken> {
     let mut removed = 0;
     loop {
@@ -23,7 +23,9 @@ async fn sweep<S: Store>(store: &S, now: UnixTime) -> Result<usize, Broken> {
     }
 }
 
-/// The same until nothing is left that was over at this time, clients and what counts once included.
+/// Sweeps until all rows are removed that had ended at this time.
+///
+/// Clients and replay keys need later sweeps, when the time is settled.
 async fn sweep_all<S: Store>(store: &S, now: UnixTime) -> Result<usize, Broken> {
     let mut removed = 0;
     for steps in 0..3 {
@@ -32,7 +34,7 @@ async fn sweep_all<S: Store>(store: &S, now: UnixTime) -> Result<usize, Broken> 
     Ok(removed)
 }
 
-/// One of each kind.
+/// Stores one row of each kind.
 async fn stock<S: Store>(store: &S) -> Result<(), Broken> {
     store.create_client(client(1)?, after(0)).await?;
     store.insert_code(code(1)?).await?;
@@ -42,7 +44,7 @@ async fn stock<S: Store>(store: &S) -> Result<(), Broken> {
     Ok(())
 }
 
-/// And says how many it removed.
+/// Checks that a sweep removes at most `max` rows and returns their number.
 pub async fn a_sweep_removes_no_more_than_it_is_asked_to<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
@@ -63,7 +65,7 @@ pub async fn a_sweep_removes_no_more_than_it_is_asked_to<S: Store>(
     same(sweep(store, after(DAY)).await?, left)
 }
 
-/// Whatever it is, and nothing is left.
+/// Checks that sweeps remove expired rows of all kinds.
 pub async fn sweeps_remove_all_that_has_expired<S: Store>(store: &S) -> Result<(), Broken> {
     stock(store).await?;
     let removed = sweep_all(store, after(30 * DAY)).await?;
@@ -78,7 +80,7 @@ pub async fn sweeps_remove_all_that_has_expired<S: Store>(store: &S) -> Result<(
     same(sweep(store, after(0)).await?, 0)
 }
 
-/// A second before its expiry everything is still there.
+/// Checks that a sweep a second before the expiry removes nothing.
 pub async fn a_sweep_is_not_a_second_early<S: Store>(store: &S) -> Result<(), Broken> {
     stock(store).await?;
     same(sweep(store, after(MINUTE - 1)).await?, 0)?;
@@ -96,7 +98,7 @@ pub async fn a_sweep_is_not_a_second_early<S: Store>(store: &S) -> Result<(), Br
     fits(&family, "the family", Option::is_some)
 }
 
-/// A used code is known as long as what came of it.
+/// Checks that a used code is kept as long as its family, to detect reuse.
 pub async fn a_sweep_leaves_what_recognizes_a_code_that_is_used_again<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
@@ -112,7 +114,7 @@ pub async fn a_sweep_leaves_what_recognizes_a_code_that_is_used_again<S: Store>(
     same(store.rotate(rotation(1, 1, 4)?, last).await?, RotateOutcome::Revoked)
 }
 
-/// Every generation is known to the last day of the family.
+/// Checks that reuse of earlier generations is detected until the family expires.
 pub async fn a_sweep_leaves_what_recognizes_older_generations<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
@@ -128,7 +130,7 @@ pub async fn a_sweep_leaves_what_recognizes_older_generations<S: Store>(
     same(store.rotate(rotation(1, 3, 9)?, last).await?, RotateOutcome::Revoked)
 }
 
-/// Who was refused before is refused after.
+/// Checks that a revoked family stays revoked after a sweep.
 pub async fn a_sweep_leaves_what_was_revoked_revoked<S: Store>(store: &S) -> Result<(), Broken> {
     store.insert_family(family(1)?, after(0)).await?;
     store.revoke_family(&family_id(1), after(1)).await?;
@@ -137,7 +139,7 @@ pub async fn a_sweep_leaves_what_was_revoked_revoked<S: Store>(store: &S) -> Res
     same(store.rotate(rotation(1, 0, 2)?, after(9 * DAY)).await?, RotateOutcome::Revoked)
 }
 
-/// A token that has not expired needs its family, which may have: by its first token or by a later one.
+/// Checks that an expired family is kept while an access token of it is valid.
 pub async fn a_sweep_leaves_the_family_of_a_token_that_lives<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
@@ -158,14 +160,16 @@ pub async fn a_sweep_leaves_the_family_of_a_token_that_lives<S: Store>(
     same(store.read_family(&family_id(2)).await?, None)
 }
 
-/// Those that got a token stay for a time after it is over, and those that the operator put there for good.
+/// Checks that sweeps remove only forgotten clients.
+///
+/// Clients that got a token stay until a month after their family, the operator's for good.
 pub async fn a_sweep_removes_forgotten_clients_alone<S: Store>(store: &S) -> Result<(), Broken> {
     let operators = operators(1)?;
     store.create_client(operators.clone(), after(0)).await?;
     for number in [2, 3, 4] {
         store.create_client(client(number)?, after(0)).await?;
     }
-    // A clock that has just jumped takes nobody.
+    // A clock that just jumped removes no client.
     for now in [0, 365 * DAY, 0] {
         store.sweep(after(now), 100).await?;
     }
@@ -181,7 +185,7 @@ pub async fn a_sweep_removes_forgotten_clients_alone<S: Store>(store: &S) -> Res
     sweep_all(store, after(60 * DAY)).await?;
     same(store.read_client(&client_id(1)).await?, Some(operators))?;
     same(store.read_client(&client_id(2)).await?, None)?;
-    // And what they took is free.
+    // The room of the removed clients is free.
     for number in 10..9 + MAX_CLIENTS as u64 {
         let outcome = store.create_client(self::operators(number)?, after(365 * DAY)).await?;
         same(outcome, CreateOutcome::Created)?;

@@ -1,4 +1,4 @@
-//! Texts that are more than letters, and numbers at their ends.
+//! Contract tests for unusual texts and extreme numbers.
 
 use oauth_types::{
     ClientId, ClientMetadata, RedirectUri, ResourceUri, ScopeSet, Subject, UnixTime,
@@ -10,7 +10,7 @@ use super::samples::{
 use super::{Broken, fits, same};
 use crate::store::{CreateOutcome, RedeemOutcome, RotateOutcome, Store};
 
-/// What the users of an identity provider may be called.
+/// Names that an identity provider may give to users.
 const NAMES: &[&str] = &[
     " ",
     "'",
@@ -41,7 +41,7 @@ const NAMES: &[&str] = &[
     "\u{10ffff}\u{1f5dd}\u{fffd}\u{feff}",
 ];
 
-/// Each is a user of their own, to the last byte.
+/// Checks that subjects are stored and compared byte for byte.
 pub async fn users_of_any_name_are_kept_apart<S: Store>(store: &S) -> Result<(), Broken> {
     for (number, name) in (0..).zip(NAMES) {
         let (mut code, mut new, mut consent) = (code(number)?, family(number)?, consent(number)?);
@@ -71,7 +71,9 @@ pub async fn users_of_any_name_are_kept_apart<S: Store>(store: &S) -> Result<(),
     Ok(())
 }
 
-/// As users, but for control characters, which no identifier has.
+/// Checks that client identifiers are stored and compared byte for byte.
+///
+/// Names with control characters are left out, because no identifier contains them.
 pub async fn clients_of_any_name_are_kept_apart<S: Store>(store: &S) -> Result<(), Broken> {
     let names = NAMES.iter().filter_map(|name| ClientId::parse(name).ok());
     for (number, name) in (0..).zip(names) {
@@ -92,7 +94,7 @@ pub async fn clients_of_any_name_are_kept_apart<S: Store>(store: &S) -> Result<(
     Ok(())
 }
 
-/// Foreign text in every member, known and unknown.
+/// Checks that client metadata is kept with all members, known and unknown.
 pub async fn whatever_a_client_says_about_itself_is_kept<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
@@ -108,7 +110,7 @@ pub async fn whatever_a_client_says_about_itself_is_kept<S: Store>(
     same(store.read_client(&odd.client_id).await?, Some(odd))
 }
 
-/// As long as their types allow.
+/// Checks that texts of the maximum length are kept whole.
 pub async fn long_texts_are_kept_whole<S: Store>(store: &S) -> Result<(), Broken> {
     let long = |start: &str| format!("{start}{}", "a".repeat(2048 - start.len()));
     let mut code = code(1)?;
@@ -131,7 +133,7 @@ pub async fn long_texts_are_kept_whole<S: Store>(store: &S) -> Result<(), Broken
     same(known.map(|known| known.scopes), Some(code.scopes))
 }
 
-/// Refused means that nothing is there.
+/// Checks that a subject of the maximum length is kept whole, or refused and not stored.
 pub async fn a_name_as_long_as_its_type_allows_is_kept_whole_or_refused<S: Store>(
     store: &S,
 ) -> Result<(), Broken> {
@@ -141,13 +143,13 @@ pub async fn a_name_as_long_as_its_type_allows_is_kept_whole_or_refused<S: Store
     let expected = is_kept.then(|| stored(new, after(0)));
     let found = store.read_family(&family(1)?.id).await?;
     fits(&is_kept, "a name that is kept whole, or refused", |_| found == expected)?;
-    // And the next one is served.
+    // The next operation succeeds.
     store.insert_family(family(2)?, after(0)).await?;
     let known = store.access(&access(2)?.digest, after(0)).await?;
     fits(&known, "a token that lives", Option::is_some)
 }
 
-/// What never expires does not.
+/// Checks that the latest time is stored exactly, and never expires.
 pub async fn the_end_of_time_is_kept<S: Store>(store: &S) -> Result<(), Broken> {
     let end = UnixTime::from_secs(u64::MAX);
     let mut eternal = family(1)?;
