@@ -269,7 +269,7 @@ impl ClientRecord {
         self.metadata.scope.as_ref().filter(|_| self.is_operators_word())
     }
 
-    /// Returns `true` if the record is marked as the operator's, or names a grant that is not open to registration.
+    /// Returns `true` if the record is marked as the operator's, or has an unregistrable grant type.
     fn is_operators_word(&self) -> bool {
         let mut grants = self.metadata.grant_types.iter().flatten();
         self.of_operator || grants.any(|grant| !REGISTERED_GRANT_TYPES.contains(grant))

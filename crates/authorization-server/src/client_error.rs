@@ -17,12 +17,14 @@ pub enum InvalidClient {
     RedirectUris,
     /// No redirect URI is allowed; the first one breaks this rule.
     RedirectUri(InvalidUri),
-    /// No redirect URI is allowed; the scheme of the first is a private-use scheme not listed
-    /// ([`Config::with_private_use_schemes`](crate::Config::with_private_use_schemes),
-    /// [`Config::with_private_use_redirects`](crate::Config::with_private_use_redirects)).
+    /// No redirect URI is allowed; the first has a private-use scheme that is not listed.
+    ///
+    /// See [`Config::with_private_use_schemes`](crate::Config::with_private_use_schemes) and
+    /// [`Config::with_private_use_redirects`](crate::Config::with_private_use_redirects).
     PrivateUseRedirect,
-    /// No authentication method of the client is accepted
-    /// ([`Config::with_auth_methods`](crate::Config::with_auth_methods)).
+    /// No authentication method of the client is accepted.
+    ///
+    /// See [`Config::with_auth_methods`](crate::Config::with_auth_methods).
     AuthMethod,
     /// The metadata leads to no keys, although the client signs assertions.
     NoKeys,

@@ -256,7 +256,9 @@ impl Config {
         self
     }
 
-    /// Reverts [`with_client_documents`](Self::with_client_documents), for a host that cannot fetch documents.
+    /// Reverts [`with_client_documents`](Self::with_client_documents).
+    ///
+    /// It is for a host that cannot fetch documents.
     #[must_use]
     pub const fn without_client_documents(mut self) -> Self {
         self.client_documents = false;

@@ -40,11 +40,11 @@ pub mod store_contract;
 mod token;
 mod waiting;
 
-// Their types stand in public signatures, so that a user needs no further dependency.
+// Re-exported because their types are in public signatures, so that a user needs no further dependency.
 pub use {client_auth, oauth_types};
 
 pub use authorize::{AuthorizationRequest, Redirectable};
-/// What counts once, and what [`Store::put_once`] answers.
+/// Values that are used at most once, and the answers of [`Store::put_once`].
 pub use client_auth::{FirstUse, Replay, Replayed};
 pub use client_error::{ClientUnavailable, DocumentRefused, InvalidClient};
 pub use client_keys::KeysNeeded;

@@ -1,4 +1,4 @@
-//! Digests of what is shown of a client before its user agrees.
+//! Tests of the metadata digest that a consent is bound to.
 
 use super::*;
 

@@ -24,7 +24,7 @@ pub enum InvalidConfig {
     ResourceServer,
     /// The prefix that a proxy strips is not a prefix of the issuer's path.
     PathPrefix,
-    /// A listed scheme is malformed, or no application can own it, because it runs code or belongs to browsers.
+    /// A listed scheme is malformed, runs code, or belongs to browsers.
     PrivateUseScheme,
 }
 
