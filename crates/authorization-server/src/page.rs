@@ -1,4 +1,6 @@
-//! How the pages of the authorization endpoint look, and the plain ones among them: text, and at most one link.
+//! HTML pages of the authorization endpoint: the style sheet, the security headers, and plain pages.
+//!
+//! A plain page holds a text and at most one link.
 
 use core::fmt::{self, Write as _};
 
@@ -11,8 +13,10 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use sha2::{Digest as _, Sha256};
 
-/// The style sheet of every page: no font, image or script from anywhere; for phones, and for the dark. A page has
-/// one `main` with an `h1`; facts are a `dl`, answers the buttons of a `form`, the expected one of class `allow`.
+/// Style sheet of every page of the authorization endpoint.
+///
+/// Loads no font, image or script, and adapts to small screens and to dark mode. A page has one `main` with an `h1`.
+/// Facts are a `dl`; answers are the buttons of a `form`, and the expected one has the class `allow`.
 pub const STYLE: &str = "\
 :root { color-scheme: light dark; --ground: #f3f4f6; --sheet: #fff; --ink: #1b1f24; --soft: #57606a;
   --line: #d3d8de; --accent: #1a56c4; --on-accent: #fff; --note: #fff6e0; --note-line: #b36b00; }
@@ -48,7 +52,9 @@ button.allow { color: var(--on-accent); background: var(--accent); border-color:
   main { padding: 1.5rem 1.25rem; border: 0; } }
 ";
 
-/// A page that says one thing. `link` is where it leads on to, and what the link says.
+/// Returns a page with one text and perhaps a link.
+///
+/// `link` is the address of the link and its label.
 pub(crate) fn plain(
     status: StatusCode,
     title: &str,
@@ -58,8 +64,10 @@ pub(crate) fn plain(
     page(status, title, text, link, "")
 }
 
-/// A page that hands an answer to an installed application and stays: a bare redirect to a private-use scheme leaves
-/// the browser at the page before, as if nothing had happened. No script is needed to leave.
+/// Returns a page that opens an installed application and stays open.
+///
+/// A bare redirect to a private-use scheme would leave the browser at the previous page, as if nothing had happened.
+/// The page needs no script, because a `meta` refresh opens the application.
 pub(crate) fn handed_over(url: &str, scheme: &str) -> Response<Bytes> {
     let text = "Your answer was handed to the application. You can close this window. If the application did not open, \
                 use the link.";
@@ -84,7 +92,7 @@ fn page(
     );
     if let Some((url, label)) = link {
         let (url, label) = (Escaped(url), Escaped(label));
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = write!(page, "<p><a rel=\"noreferrer\" href=\"{url}\">{label}</a></p>");
     }
     page.push_str("</main></body></html>");
@@ -103,7 +111,7 @@ fn page(
     response
 }
 
-/// What every page of the authorization endpoint carries: not framed, not cached, no Referer.
+/// Sets the headers of every page of the authorization endpoint: no framing, no caching, no `Referer`.
 pub(crate) fn page_headers(headers: &mut HeaderMap, policy: &str) {
     // A-AUTHZ-10
     let strict = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
@@ -114,7 +122,7 @@ pub(crate) fn page_headers(headers: &mut HeaderMap, policy: &str) {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }
 
-/// Text in HTML, or in an attribute between double quotes.
+/// Text that is escaped for HTML and for attributes in double quotes.
 struct Escaped<'a>(&'a str);
 
 impl fmt::Display for Escaped<'_> {

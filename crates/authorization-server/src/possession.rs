@@ -1,18 +1,19 @@
-//! Which key a token request proves that its sender holds (RFC 9449 §5).
+//! Proof of possession (DPoP) in token requests (RFC 9449 §5).
 //!
 //! | check, in this order | requirement | error |
 //! |---|---|---|
-//! | there is one proof at most (before the client is looked up), and one where it has promised it (§5.2) | RFC 9449 §4.3 | `invalid_dpop_proof` |
-//! | the proof is right, and made for this endpoint ([`PresentedProof`]) | RFC 9449 §4.3 | `invalid_dpop_proof` |
-//! | it carries a nonce of ours, where the configuration asks for one | RFC 9449 §8 | `use_dpop_nonce` |
+//! | at most one proof is present (before the client is looked up) | RFC 9449 §4.3 | `invalid_dpop_proof` |
+//! | a proof is present if the client's `dpop_bound_access_tokens` is set | RFC 9449 §5.2 | `invalid_dpop_proof` |
+//! | the proof is valid for this endpoint ([`PresentedProof`]) | RFC 9449 §4.3 | `invalid_dpop_proof` |
+//! | the proof carries a nonce of this server, if the configuration asks for one | RFC 9449 §8 | `use_dpop_nonce` |
 //! | then the grant is found and checked ([`token`](mod@crate::token)) | | |
-//! | it is of the key that the grant is bound to, if to any | RFC 9449 §5 | `invalid_grant` |
-//! | it is used for the first time | RFC 9449 §11.1 | `invalid_dpop_proof` |
+//! | the proof is signed with the key to which the grant is bound, if any | RFC 9449 §5 | `invalid_grant` |
+//! | the proof is used for the first time | RFC 9449 §11.1 | `invalid_dpop_proof` |
 //!
-//! Anybody can sign a proof, so it is remembered last: a request with a made-up code or token writes nothing.
+//! The proof is remembered last, because any attacker can sign one: a request with a made-up code or token writes
+//! nothing.
 //!
-//! Without the feature `dpop` nothing is proved, and the header is passed over. What is bound to a key then is for
-//! nobody.
+//! Without the feature `dpop` the header is ignored, and a grant that is bound to a key is refused.
 //!
 //! [`PresentedProof`]: client_auth::PresentedProof
 
@@ -26,22 +27,23 @@ use crate::first_use::use_once;
 use crate::refusal::{Cause, Refusal};
 use crate::store::Store;
 
-/// What a token request shows of a key.
+/// DPoP proof of a token request, if one was sent; not verified yet.
 #[derive(Debug)]
 pub(crate) struct Proof {
     #[cfg(feature = "dpop")]
     presented: Option<client_auth::PresentedProof>,
 }
 
-/// Need of a proof with a token request.
+/// Requirement of a proof in a token request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum ProofNeed {
-    /// The client has registered that it always sends one (`dpop_bound_access_tokens`, RFC 9449 §5.2).
+    /// The client has registered that it always sends a proof (`dpop_bound_access_tokens`, RFC 9449 §5.2).
     Promised,
+    /// The client may send a proof.
     Optional,
 }
 
-/// A proof that is right and not remembered yet; nothing where none was sent.
+/// Verified proof that is not remembered yet, if one was sent.
 #[derive(Debug)]
 pub(crate) struct CheckedProof {
     #[cfg(feature = "dpop")]
@@ -91,7 +93,7 @@ impl Proof {
         Ok(Self { presented })
     }
 
-    /// Verifies the proof, if there is one.
+    /// Verifies the proof, if one was sent.
     pub(crate) fn check(
         self,
         config: &Config,
@@ -118,8 +120,9 @@ impl Proof {
 
 #[cfg(feature = "dpop")]
 impl CheckedProof {
-    /// Returns the key, if one is proved, for a grant that is bound to this one, if to any. It is the last check of a
-    /// grant.
+    /// Returns the proven key, if any, and remembers the proof; the last check of a grant.
+    ///
+    /// `bound` is the key to which the grant is bound, if any.
     pub(crate) async fn first_use(
         self,
         store: &impl Store,

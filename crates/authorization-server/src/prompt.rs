@@ -1,23 +1,23 @@
-//! The parameter `prompt`: a request's wish about asking the user (OpenID Connect Core §3.1.2.1).
+//! The parameter `prompt` of authorization requests (OpenID Connect Core §3.1.2.1).
 
 use serde::{Deserialize, Serialize};
 
-/// Wish of a request about asking the user (OpenID Connect Core §3.1.2.1).
+/// Value of `prompt`: permission or demand to ask the user (OpenID Connect Core §3.1.2.1).
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub(crate) enum Prompt {
-    /// If that is needed.
+    /// Ask if no earlier consent counts.
     #[default]
     AsNeeded,
-    /// In any case. Who is logged in stays so, also where the request would have them log in again (`login`).
+    /// Ask in every case. For `login`, too, the user stays logged in.
     Always,
-    /// Not at all.
+    /// Do not ask (`none`).
     Never,
-    /// Not at all, and yet somehow.
+    /// `none` together with another value, which is an error.
     Contradiction,
 }
 
 impl Prompt {
-    /// Reads the parameter. What is not known is ignored, as any parameter that is not.
+    /// Parses the parameter; unknown values are ignored, as unknown parameters are.
     pub(crate) fn parse(prompt: Option<&str>) -> Self {
         let mut values = prompt.unwrap_or_default().split(' ').filter(|value| !value.is_empty());
         if values.clone().any(|value| value == "none") {

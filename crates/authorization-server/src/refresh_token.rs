@@ -1,8 +1,8 @@
-//! Refresh tokens that prove themselves before any look-up.
+//! Refresh tokens with a MAC, so that they are verified before any look-up.
 //!
-//! A token is key identifier, family and generation, with an HMAC-SHA-256 over them under a key that is kept outside of
-//! the database. A forgery is refused here and revokes nothing; every genuine older generation is recognized for ever
-//! without a tombstone; a lost response is repeated identically, because the successor can be computed again.
+//! A token consists of version, key identifier, family and generation, with an HMAC-SHA-256 over them under a key that
+//! is kept outside of the database. A forged token is refused here and revokes nothing. Every genuine older generation
+//! is recognized without a row of its own. A lost response is repeated identically, because the successor is computed.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,7 +14,7 @@ use crate::server_keys::{Purpose, ServerKeys};
 use crate::store::{FamilyId, Generation};
 
 impl ServerKeys {
-    /// Computes the token of this generation.
+    /// Computes the refresh token of this generation.
     pub(crate) fn token(&self, family: &FamilyId, generation: Generation) -> Secret {
         let mut bytes = Zeroizing::new(Vec::with_capacity(LENGTH));
         bytes.push(VERSION);
@@ -26,7 +26,7 @@ impl ServerKeys {
         Secret::new(URL_SAFE_NO_PAD.encode(&*bytes))
     }
 
-    /// Returns family and generation of a genuine token.
+    /// Returns family and generation of a genuine refresh token.
     pub(crate) fn open(&self, token: &str) -> Option<(FamilyId, Generation)> {
         let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(token).ok()?);
         if bytes.len() != LENGTH || bytes.first() != Some(&VERSION) {

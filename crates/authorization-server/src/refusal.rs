@@ -1,4 +1,4 @@
-//! Refusals with their finished replies. Where one may go is its type.
+//! Refusals with their finished replies; the type says whether a reply is JSON, a page or a redirect.
 
 mod cause;
 mod page_error;
@@ -27,7 +27,7 @@ pub(crate) use self::redirect_error::redirect;
 use crate::correlation::CorrelationId;
 use crate::store::StoreError;
 
-/// When a failure is worth another try, in seconds.
+/// Value of `Retry-After` after a failure of the server, in seconds.
 const RETRY: &str = "2";
 
 impl From<UnreadBody> for Refusal {
@@ -37,7 +37,7 @@ impl From<UnreadBody> for Refusal {
     }
 }
 
-/// A refusal of the token, registration or revocation endpoint: JSON, never cached.
+/// Refusal of an endpoint that programs call: an uncached JSON reply.
 #[derive(Clone)]
 pub struct Refusal {
     cause: Cause,
@@ -51,22 +51,22 @@ impl Refusal {
         self.cause
     }
 
-    /// The reply.
+    /// Returns the reply.
     #[must_use]
     pub fn into_response(self) -> Response<Bytes> {
         *self.response
     }
 
-    /// Whether the reply says that the server failed.
+    /// Returns `true` if the reply says that the server failed (5xx).
     #[must_use]
     pub fn is_failure(&self) -> bool {
         self.response.status().is_server_error()
     }
 
-    /// Puts the number under which the log has this failure into a reply that says that the server failed.
+    /// Adds the number of the log entry to a reply that says that the server failed.
     #[must_use]
     pub fn with_correlation(mut self, id: CorrelationId) -> Self {
-        // Into the description, which is what clients show to people.
+        // The description carries the number, because clients show it to users.
         if self.is_failure()
             && let Ok(error) = ErrorResponse::<String>::from_json(self.response.body())
         {
@@ -81,35 +81,35 @@ impl Refusal {
         Self { cause, response: Box::new(response) }
     }
 
-    /// 400 with a code of the token endpoint.
+    /// Returns 400 with an error code of the token endpoint.
     pub(crate) fn token(cause: Cause, code: TokenErrorCode, description: &str) -> Self {
         // A-TOKEN-7
         let body = ErrorResponse::new(code).with_description(description).to_json();
         Self::new(cause, json_response_uncached(StatusCode::BAD_REQUEST, body))
     }
 
-    /// 401 of a client that is not authenticated, or 400 where it presents more than one proof.
+    /// Returns 401 for failed client authentication, or 400 for several credentials at once.
     pub(crate) fn unauthenticated(error: ClientAuthError) -> Self {
         Self::new(Cause::Client(error.reason()), error.into_response())
     }
 
-    /// 400 for a parameter that is missing.
+    /// Returns 400 for a missing parameter.
     pub(crate) fn missing(name: &'static str) -> Self {
         let why = format!("{name} is missing");
         Self::token(Cause::Parameter(name), TokenErrorCode::InvalidRequest, &why)
     }
 
-    /// 400 for a code or token that does not work, the same whatever the reason.
+    /// Returns 400 `invalid_grant`, with the same description for every cause.
     pub(crate) fn invalid_grant(cause: Cause) -> Self {
         Self::token(cause, TokenErrorCode::InvalidGrant, "the grant is not valid")
     }
 
-    /// Returns the random bytes of the host; 503 where it has none.
+    /// Returns the random bytes of the host, or 503 if its random source failed.
     pub(crate) fn drawn<const N: usize>(random: Option<Entropy<N>>) -> Result<Entropy<N>, Self> {
         random.ok_or_else(|| Self::unavailable(Cause::Entropy))
     }
 
-    /// 400 with a code of the registration endpoint.
+    /// Returns 400 with an error code of the registration endpoint.
     pub(crate) fn registration(
         cause: Cause,
         code: RegistrationErrorCode,
@@ -129,7 +129,7 @@ impl Refusal {
         self
     }
 
-    /// 400 that asks for a proof with this nonce (RFC 9449 §8).
+    /// Returns 400 `use_dpop_nonce` with the nonce for the next proof (RFC 9449 §8).
     #[cfg(feature = "dpop")]
     pub(crate) fn use_nonce(nonce: &str) -> Self {
         let cause = Cause::Proof(InvalidProof::Nonce);
@@ -140,14 +140,14 @@ impl Refusal {
         own
     }
 
-    /// 405 with the methods that are allowed.
+    /// Returns 405 with the allowed methods.
     pub(crate) fn method(allowed: &'static str) -> Self {
         Self::token(Cause::Method, TokenErrorCode::InvalidRequest, "use another method")
             .with_status(StatusCode::METHOD_NOT_ALLOWED)
             .with_header(ALLOW, allowed)
     }
 
-    /// The reply when the store failed: nothing was promised, and the same request may be sent again.
+    /// Returns the reply for a failure of the store; the client may send the same request again.
     #[must_use]
     pub fn store(error: StoreError) -> Self {
         let cause = Cause::Store(error);
@@ -157,31 +157,32 @@ impl Refusal {
         }
     }
 
-    /// 429: one address does this too often. It may come again after this time.
+    /// Returns 429 with the time after which the address may try again (`Retry-After`).
     #[must_use]
     pub fn too_many(wait: Duration) -> Self {
         let code = TokenErrorCode::TemporarilyUnavailable;
         let mut refusal = Self::token(Cause::TooMany, code, "too many requests from one address")
             .with_status(StatusCode::TOO_MANY_REQUESTS);
-        // Whole seconds, and never too early.
+        // Rounded up to whole seconds, so that the client does not return too early.
         let rest = u64::from(wait.subsec_nanos() > 0);
         let seconds = wait.as_secs().saturating_add(rest).max(1);
         refusal.response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         refusal
     }
 
-    /// Returns `true` if client authentication failed, as a guess of its secret does.
+    /// Returns `true` if client authentication failed, as it does for a guessed secret.
     pub(crate) const fn is_failed_authentication(&self) -> bool {
         matches!(self.cause, Cause::Client(_))
     }
 
-    /// Returns `true` if the request names a code or token that the server does not know, as a made-up one.
+    /// Returns `true` if the code or token of the request is unknown, as a made-up one is.
     pub(crate) const fn is_unknown_grant(&self) -> bool {
         matches!(self.cause, Cause::UnknownGrant)
     }
 
-    /// The reply when the host's own code took too long. What it did by then, nobody knows; the same request may be
-    /// sent again.
+    /// Returns the reply for host code that took too long.
+    ///
+    /// The effect of that code is unknown; the client may send the same request again.
     #[must_use]
     pub fn late() -> Self {
         Self::unavailable(Cause::Late)
@@ -193,7 +194,7 @@ impl Refusal {
             .with_header(RETRY_AFTER, RETRY)
     }
 
-    /// The reply when the host's own code panicked: what it said is not the peer's business.
+    /// Returns the reply for host code that panicked; the panic message is not in it.
     #[must_use]
     pub fn panicked() -> Self {
         Self::server_error(Cause::Panicked)
@@ -213,7 +214,7 @@ impl fmt::Display for Refusal {
 
 impl core::error::Error for Refusal {}
 
-/// Without headers and body: they are for the client alone.
+/// Shows neither headers nor body, because they are for the client alone.
 impl fmt::Debug for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Refusal")

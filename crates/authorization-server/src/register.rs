@@ -1,17 +1,18 @@
-//! Dynamic registration (RFC 7591).
+//! Registration endpoint: dynamic client registration (RFC 7591).
 //!
 //! | check, in this order | requirement | error |
 //! |---|---|---|
 //! | POST, JSON, within bounds | A-REG-3 | 405, 413, `invalid_client_metadata` |
-//! | members have their form | A-REG-3 | `invalid_client_metadata` |
-//! | what the client says is accepted, at least in part ([`client`](crate::client)) | A-REG-1, A-REG-3 | `invalid_redirect_uri`, `invalid_client_metadata` |
-//! | there is room | | 503 |
+//! | the members are well formed | A-REG-3 | `invalid_client_metadata` |
+//! | the metadata is accepted, in part | A-REG-1, A-REG-3 | `invalid_redirect_uri`, `invalid_client_metadata` |
+//! | the store has room | | 503 |
 //!
-//! The answer says what was registered, which may be less than what was sent (RFC 7591 §3.2.1).
+//! The rules for metadata are in [`client`](crate::client); it is accepted if at least a part of it is usable.
+//! The response contains the registered metadata, which may be less than the client sent (RFC 7591 §3.2.1).
 //!
-//! A client that never gets a token is forgotten after a day, so that what programs register for the fun of it goes
-//! away; one that got some, 30 days after the end of its last grant. Clients without a token take at most half of the
-//! store's room, and the oldest of them makes room for the next.
+//! A client that never gets a token is forgotten after a day by default (`Lifetimes::unused_client`), because programs
+//! register clients that they never use. A client that got one is forgotten 30 days after the end of its last grant.
+//! Clients without a token take at most half of the store's room, and the oldest of them is removed for the next.
 
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
@@ -64,7 +65,7 @@ pub async fn register<E: Environment>(
         )
         .with_status(StatusCode::SERVICE_UNAVAILABLE)
         .with_header(RETRY_AFTER, "3600")),
-        // Of 128 random bits there are no two: another program wrote this one.
+        // Two identifiers of 128 random bits do not collide, so another program wrote this one.
         CreateOutcome::Duplicate => Err(Refusal::store(StoreError::Corrupt)),
     }
 }

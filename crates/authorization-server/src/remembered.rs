@@ -1,27 +1,31 @@
-//! Consent that is remembered, and the cases in which it counts without a page.
+//! Remembered consent, and the conditions under which a code is issued without a consent page.
 //!
-//! | a code is given without a page if | otherwise |
+//! | condition for a code without a page | otherwise |
 //! |---|---|
-//! | the configuration remembers answers, and the request does not ask for a page (`prompt`) | asked |
-//! | the redirect URI and the client are of a kind that counts: the table below | asked |
-//! | the same user agreed to the same client, redirect URI and resource, not too long ago | asked |
-//! | the client says the same about itself as then | asked |
-//! | no scope is new | asked |
+//! | the configuration remembers consent, and `prompt` does not request a page | asked |
+//! | the kind of redirect URI and client allows it: the table below | asked |
+//! | the same user agreed to the same client, redirect URI and resource, and `now < until` | asked |
+//! | the metadata of the client is unchanged | asked |
+//! | every requested scope is in that consent | asked |
 //!
 //! A client identifier is no secret, and all servers of one product may share one (client ID metadata documents). A
 //! malicious server of the product can send a browser here with the honest client's identifier, redirect URI and a
-//! challenge of its own choice. If no page is shown, the user does not notice, and a client that mixes servers up
-//! delivers the code to the malicious one (GHSA-6x8h-498w-gv8c). So the page is left out only where the code is worth
-//! nothing without a credential of the client:
+//! challenge of its own choice. Without a page the user does not notice, and a client that is open to mix-up attacks
+//! (RFC 9700 §4.4) delivers the code to the malicious server (GHSA-6x8h-498w-gv8c). The page is therefore left out
+//! only where the code is useless without a credential of the client:
 //!
-//! | redirect URI | client | an earlier answer counts |
+//! | redirect URI | client | earlier consent counts |
 //! |---|---|---|
-//! | loopback, private-use scheme, or a local address | any | never: any program there can use the client's name, and receives the code (RFC 8252 §8.6, OAuth 2.1 §7.3.1) |
+//! | loopback, private-use scheme, or a local address | any | never (see below) |
 //! | https elsewhere | authenticates at the token endpoint in every case (`private_key_jwt`, or a secret) | yes |
-//! | https elsewhere | public, or may come as a public one (a document that lists `none` beside other methods) | if the host names the client: [`Config::with_remembered_client`] |
+//! | https elsewhere | may come as a public client | if named by [`Config::with_remembered_client`] |
 //!
-//! Where a request wants nobody to be asked (`prompt=none`), "asked" is `consent_required`. A consent is stored for
-//! every redirect URI that is https elsewhere: it also allows the redirect of an error (`authorize.rs`).
+//! A client whose document lists `none` beside other methods may come as a public one. Earlier consent never counts for
+//! local redirect URIs, because any program on the machine can use the client's identifier and
+//! receive the code (RFC 8252 §8.6, OAuth 2.1 §7.3.1).
+//!
+//! With `prompt=none`, "asked" is the error `consent_required`. A consent is stored for every redirect URI that is
+//! https elsewhere, because it also allows the redirect of an error (`authorize.rs`).
 
 use oauth_types::{AuthorizationErrorCode, Entropy, RedirectUri, SecretDigest, Subject, UnixTime};
 
@@ -33,13 +37,13 @@ use crate::refusal::RedirectError;
 use crate::store::{ClientRecord, ConsentRecord};
 
 impl<'a> NeedsConsent<'a> {
-    /// Goes on with the user who is logged in: perhaps they agreed before.
+    /// Continues with the user who is logged in, whose earlier consent is looked up next.
     pub fn with_user(self, subject: Subject) -> ConsentLookup<'a> {
         ConsentLookup::new(self, subject)
     }
 }
 
-/// A request whose user is known, and whose earlier answer has to be looked up.
+/// Authorization request of a known user, before the look-up of an earlier consent.
 #[derive(Debug)]
 #[must_use = "the request goes on only with what is remembered"]
 pub struct ConsentLookup<'a> {
@@ -56,17 +60,17 @@ impl<'a> ConsentLookup<'a> {
         Self { request, subject, key }
     }
 
-    /// What to look up, where an earlier answer may count: [`Store::read_consent`](crate::Store::read_consent).
+    /// Returns the key for [`Store::read_consent`](crate::Store::read_consent), if an earlier consent may count.
     #[must_use]
     pub const fn key(&self) -> Option<&SecretDigest> {
         self.key.as_ref()
     }
 
-    /// Goes on with what is remembered, if anything.
+    /// Decides whether the user has to be asked, given the stored consent.
     ///
     /// # Errors
     ///
-    /// [`RedirectError`] when the user would have to be asked, and the client wants nobody to be.
+    /// [`RedirectError`] (`consent_required`) when the user has to be asked, but `prompt=none` forbids it.
     pub fn with_consent(
         self,
         consent: Option<ConsentRecord>,
@@ -93,18 +97,18 @@ impl<'a> ConsentLookup<'a> {
     }
 }
 
-/// Whether the user has to be asked.
+/// Next step of an authorization request: ask the user, or issue a code.
 #[derive(Debug)]
 #[must_use = "the request goes on only when the step is taken"]
 #[expect(clippy::exhaustive_enums, reason = "a host must take each step")]
 pub enum Asking<'a> {
-    /// They have.
+    /// The user has to be asked.
     Ask(NeedsConsent<'a>),
-    /// They agreed to all of it before.
+    /// The user agreed to the whole request before.
     Agreed(AgreedBefore<'a>),
 }
 
-/// A request that its user agreed to when it was asked before.
+/// Authorization request that an earlier consent covers.
 #[derive(Debug)]
 #[must_use = "a code may be given"]
 pub struct AgreedBefore<'a> {
@@ -113,13 +117,17 @@ pub struct AgreedBefore<'a> {
 }
 
 impl<'a> AgreedBefore<'a> {
-    /// A code, to be stored before it is sent. What is remembered gets no older or younger by it.
+    /// Issues an authorization code, which must be stored before it is sent.
+    ///
+    /// The time of the remembered consent does not change.
     pub fn approve(self, code: Entropy<32>, now: UnixTime) -> Approved<'a> {
         self.request.issue(self.subject, code, now)
     }
 }
 
-/// Returns `true` if an earlier answer may stand for a new one: the second table at the head of this module.
+/// Returns `true` if earlier consent counts for this client and redirect URI.
+///
+/// The second table at the head of this module has the rule.
 fn counts_without_page(config: &Config, client: &ClientRecord, redirect_uri: &RedirectUri) -> bool {
     is_elsewhere(redirect_uri)
         && (!client.may_be_public() || config.remembered_clients.contains(&client.client_id))

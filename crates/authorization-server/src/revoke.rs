@@ -1,11 +1,11 @@
-//! Revocation (RFC 7009): the end of a family, by any of its tokens.
+//! Revocation endpoint (RFC 7009): any token of a family revokes the whole family.
 //!
 //! | check, in this order | requirement | answer |
 //! |---|---|---|
 //! | the request is a form, and its client is authenticated | A-REV-1 | as at the token endpoint |
-//! | `token` is there | | 400 `invalid_request` |
-//! | the token is known, and this client's | A-REV-1 | 200, and nothing happens |
-//! | the family is revoked | A-REV-1 | 200; 503 when the store cannot |
+//! | `token` is present | | 400 `invalid_request` |
+//! | the token is known and was issued to this client | A-REV-1 | 200 without a change |
+//! | the family is revoked | A-REV-1 | 200; 503 if the store is not available |
 
 use bytes::Bytes;
 use client_auth::{Authenticated, Presented};
@@ -23,7 +23,8 @@ use crate::store::{ClientRecord, FamilyId, Store as _};
 ///
 /// # Errors
 ///
-/// [`Refusal`] with the finished reply. Where the store failed, the token may still work, and the client is told so.
+/// [`Refusal`] with the finished reply. If the store failed, the reply is a server error, because the token may still
+/// be valid.
 pub async fn revoke<E: Environment>(
     config: &Config,
     env: &E,
@@ -55,7 +56,9 @@ async fn end_grant<E: Environment>(
     }
 }
 
-/// Finds the family that a token of this client belongs to; the hint of the request plays no part.
+/// Finds the family of a token that was issued to this client.
+///
+/// `token_type_hint` is ignored, as RFC 7009 §2.1 allows.
 async fn family_of<E: Environment>(
     config: &Config,
     env: &E,

@@ -1,11 +1,11 @@
-//! Texts that leave an issuer and come back unchanged: consent pages and browser cookies, each behind its MAC.
+//! MACs over texts that a browser carries for the server: consent pages and browser cookies.
 
 use hmac::Mac as _;
 use oauth_types::Issuer;
 
 use crate::server_keys::{Purpose, ServerKeys};
 
-/// MACs of one issuer. Two issuers that share their keys do not accept each other's.
+/// MACs of one issuer; another issuer with the same keys does not accept them.
 #[derive(Clone, Copy)]
 pub(crate) struct Seals<'a> {
     pub(crate) keys: &'a ServerKeys,
@@ -13,12 +13,12 @@ pub(crate) struct Seals<'a> {
 }
 
 impl Seals<'_> {
-    /// Puts a text behind its MAC.
+    /// Returns a text with its MAC in front.
     pub(crate) fn seal(self, purpose: Purpose, text: &[u8]) -> Vec<u8> {
         [&self.tag(purpose, text), text].concat()
     }
 
-    /// Returns the text that was sealed for this purpose.
+    /// Verifies the MAC for this purpose, and returns the text behind it.
     pub(crate) fn unseal(self, purpose: Purpose, sealed: &[u8]) -> Option<&[u8]> {
         let (tag, text) = sealed.split_at_checked(TAG)?;
         self.verifies(purpose, text, tag).then_some(text)
@@ -30,13 +30,17 @@ impl Seals<'_> {
         key.mac(&self.signed(text)).finalize().into_bytes().into()
     }
 
-    /// Returns `true` if `tag` is the beginning of the MAC of a text, in constant time; the caller fixes its length.
+    /// Returns `true` if `tag` is the beginning of the MAC of a text.
+    ///
+    /// The comparison takes constant time. The caller fixes the length of `tag`.
     pub(crate) fn verifies(self, purpose: Purpose, text: &[u8], tag: &[u8]) -> bool {
         let signed = self.signed(text);
         self.keys.all().any(|key| key.of(purpose).mac(&signed).verify_truncated_left(tag).is_ok())
     }
 
-    /// An issuer holds no NUL, so the two parts cannot be shifted against each other.
+    /// Returns the parts that the MAC covers: issuer, NUL and text.
+    ///
+    /// The boundary is unambiguous, because an issuer contains no NUL.
     fn signed<'a>(&'a self, text: &'a [u8]) -> [&'a [u8]; 3] {
         [self.issuer.as_str().as_bytes(), b"\0", text]
     }

@@ -3,12 +3,12 @@
 //! | purpose | key | label | after an upgrade from a version that had one key for all |
 //! |---|---|---|---|
 //! | refresh tokens | the server key itself | – | tokens in circulation stay valid |
-//! | consent pages | derived | `mcp-authz/consent-page` | a page that waits answers 400: the user begins the login again |
+//! | consent pages | derived | `mcp-authz/consent-page` | an open page answers 400: the user starts the login again |
 //! | browser cookies | derived | `mcp-authz/browser` | the next page sets a new cookie |
-//! | DPoP nonces | derived | `mcp-authz/dpop-nonce` | 400 `use_dpop_nonce`: clients repeat the request with a new nonce |
+//! | DPoP nonces | derived | `mcp-authz/dpop-nonce` | 400 `use_dpop_nonce`: clients repeat it with a new nonce |
 //!
-//! While processes of both versions run, a page or nonce of one is refused by the other each time: send a browser or client to
-//! one version, or replace all processes at once.
+//! While processes of both versions run, each refuses the pages and nonces of the other: send a browser or client
+//! always to the same version, or replace all processes at once.
 //!
 //! Refresh tokens keep the server key itself, because they live for weeks, and because during an upgrade (or its
 //! reversal) processes of both versions serve one issuer: each has to accept the tokens of the other, and a lost

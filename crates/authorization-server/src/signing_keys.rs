@@ -1,4 +1,4 @@
-//! The keys that sign access tokens, and those that are published (RFC 7517 §5).
+//! Keys that sign access tokens, and the published key set (RFC 7517 §5).
 
 use bytes::Bytes;
 use client_auth::{InvalidSigningKey, SigningFailed, SigningKey};
@@ -6,10 +6,10 @@ use oauth_types::Secret;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// The key that signs access tokens, and all keys that are published (RFC 7517 §5).
+/// Key that signs access tokens, with the published key set (RFC 7517 §5).
 ///
-/// To change the key, publish the new one first, for at least the five minutes that caches keep the set. Then let
-/// it sign, and publish the old one for as long as its tokens live.
+/// To change the key, publish the new one first, for at least the five minutes for which the set is cached. Then sign
+/// with it, and publish the old one until the last token that it signed has expired.
 ///
 /// ```
 /// use authorization_server::SigningKeys;
@@ -32,22 +32,22 @@ pub struct SigningKeys {
 }
 
 impl SigningKeys {
-    /// One key. Without an identifier of its own it is called by its thumbprint (RFC 7638).
+    /// Takes the key that signs; its default identifier is its thumbprint (RFC 7638).
     ///
     /// # Errors
     ///
-    /// [`InvalidSigningKey`] when it has no public half that could be published.
+    /// [`InvalidSigningKey`] when the key has no public half to publish.
     pub fn new(current: SigningKey) -> Result<Self, InvalidSigningKey> {
         let current = current.identified()?;
         let published = vec![current.public_key()?];
         Ok(Self { current, published })
     }
 
-    /// Also publishes a key that does not sign: the next one, or an earlier one.
+    /// Publishes a further key that does not sign: the next one, or an earlier one.
     ///
     /// # Errors
     ///
-    /// [`InvalidSigningKey`]; another key may have its identifier.
+    /// [`InvalidSigningKey`] when the key has no public half, or another published key has the same identifier.
     pub fn with_published(mut self, other: SigningKey) -> Result<Self, InvalidSigningKey> {
         let public = other.identified()?.public_key()?;
         if self.published.iter().any(|own| own.get("kid") == public.get("kid")) {
@@ -57,7 +57,7 @@ impl SigningKeys {
         Ok(self)
     }
 
-    /// The key set that is published.
+    /// Returns the published key set as JSON.
     pub(crate) fn document(&self) -> Bytes {
         json!({ "keys": self.published }).to_string().into()
     }

@@ -1,19 +1,20 @@
-//! Questions that wait for their user's answer, at whichever process of an issuer the answer arrives.
+//! Consent questions that wait for an answer, without state on the server.
 //!
-//! Nothing is kept while a page is shown: its form carries the question under a MAC, and so does the address to come
-//! back to from a login elsewhere. The store remembers which were answered. After a clock that ran ahead is set right,
-//! questions that were asked meanwhile are too old, and those that are asked then are answered as ever.
+//! The form of a consent page carries the authorization request under a MAC, and so does the address to which a browser
+//! returns from a login at another server. Any process of the issuer can therefore take the answer. The store remembers
+//! only which questions were answered. If a clock that ran ahead is corrected, the questions that were asked by the
+//! wrong time are refused; later ones are not affected.
 //!
 //! | check of an answer, in this order | error |
 //! |---|---|
-//! | the question is ours, for this place, and not too old | 400 |
-//! | it comes from the browser that was asked | 403 |
-//! | and from the user who was | 403 |
-//! | the client is as it was when the user read about it, and what it asked for is still given | 400 |
-//! | it is the first | 400 |
+//! | the MAC of the question is valid, its stage fits, and `now < until` | 400 |
+//! | the answer comes from the browser that was asked | 403 |
+//! | the answer comes from the user who was asked | 403 |
+//! | the client's metadata is unchanged, and its scopes and resource are still offered | 400 |
+//! | the answer is the first one | 400 |
 //!
-//! A host that knows that nobody heard what came of the first answer, because its store failed after it was remembered, may
-//! count the same answer again.
+//! A host may count the same answer again if it knows that the outcome of the first one reached no client, because the
+//! store failed after the answer was remembered.
 
 use core::fmt;
 use core::time::Duration;
@@ -34,37 +35,39 @@ use crate::refusal::{Cause, ConsentError, PageError};
 use crate::server_keys::Purpose;
 use crate::store::ClientRecord;
 
-/// How long a user may take.
+/// Time within which a question has to be answered.
 const LIFETIME: Duration = Duration::from_secs(600);
 
-/// Who is asked.
+/// Person to whom a consent page is shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Asked<'a> {
     /// User who is logged in.
     User(&'a Subject),
-    /// Somebody who will log in at another server, by the network that they come from, if that is known.
+    /// User who will log in at another server afterwards, with the network of the browser, if it is known.
     Stranger(Option<&'a str>),
 }
 
-/// What a page's form carries, and the value that the cookie of its browser has to have.
+/// Consent question: the field of the form, and the cookie of the browser that is asked.
 #[derive(Debug)]
 #[must_use = "put both into the page"]
 #[non_exhaustive]
 pub struct Question {
-    /// The form's field `transaction`.
+    /// Value of the form field `transaction`.
     pub transaction: Secret,
-    /// 43 characters of base64url. The value that the browser sent, where it had it for the same user before: one that
-    /// somebody planted, or that another user had, is good for nothing.
+    /// Value of the cookie: 43 characters of base64url.
+    ///
+    /// The value that the browser sent is used again only if it was made for the same person or network, so a cookie
+    /// that an attacker planted or that belongs to another user is replaced.
     pub browser: Secret,
 }
 
 impl NeedsConsent<'_> {
-    /// Asks who sits at a browser with this cookie.
+    /// Makes the question for a browser that sent this cookie.
     ///
     /// # Errors
     ///
-    /// [`PageError`] when the request is too long to be carried by a form.
+    /// [`PageError`] when the request is too long for a form.
     pub fn ask(
         &self,
         asked: Asked<'_>,
@@ -84,13 +87,14 @@ impl NeedsConsent<'_> {
         Ok(Question { transaction, browser })
     }
 
-    /// The path and query at which a browser that agreed comes back from the login to which its answer led it
-    /// ([`ConsentAnswer::after_login`](crate::ConsentAnswer::after_login)). It carries the request under a MAC, as the
-    /// page did, and is good for that alone.
+    /// Returns the path and query to which a browser returns from a login at another server.
+    ///
+    /// For a user who agreed before that login: the address carries the request under a MAC, and only
+    /// [`ConsentAnswer::after_login`](crate::ConsentAnswer::after_login) accepts it.
     ///
     /// # Errors
     ///
-    /// [`PageError`] when the request is too long to be carried by an address.
+    /// [`PageError`] when the request is too long for a URL.
     pub fn return_to(
         &self,
         browser: &str,
@@ -137,7 +141,7 @@ impl NeedsConsent<'_> {
 }
 
 impl Asked<'_> {
-    /// Whose cookie it is. JSON keeps the two kinds apart.
+    /// Returns the owner of the cookie, if one is known. JSON keeps users and networks apart.
     fn owner(self) -> Option<String> {
         match self {
             Self::User(subject) => Some(serde_json::json!({ "user": subject }).to_string()),
@@ -148,7 +152,9 @@ impl Asked<'_> {
     }
 }
 
-/// A cookie's value: half of it is random, the other says whose it is. Without an owner nobody's will match.
+/// Makes a cookie: 16 random bytes and a 16-byte MAC over them and the owner.
+///
+/// A cookie without an owner is never used again.
 fn mark(config: &Config, fresh: Entropy<16>, owner: Option<&str>) -> Secret {
     let fresh = fresh.into_bytes();
     let signed = [fresh.as_slice(), owner.unwrap_or_default().as_bytes()].concat();
@@ -157,6 +163,7 @@ fn mark(config: &Config, fresh: Entropy<16>, owner: Option<&str>) -> Secret {
     Secret::new(URL_SAFE_NO_PAD.encode([fresh.as_slice(), half].concat()))
 }
 
+/// Returns `true` if a cookie was made for this owner.
 fn is_of(config: &Config, value: &str, owner: &str) -> bool {
     let Ok(bytes) = URL_SAFE_NO_PAD.decode(value) else { return false };
     let Some((fresh, tag)) = bytes.split_at_checked(16).filter(|(_, tag)| tag.len() == 16) else {
@@ -165,27 +172,27 @@ fn is_of(config: &Config, value: &str, owner: &str) -> bool {
     config.seals().verifies(Purpose::Browser, &[fresh, owner.as_bytes()].concat(), tag)
 }
 
-/// Where a question waits.
+/// Stage of the login at which a question waits.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 enum Stage {
-    /// On the page of this user.
+    /// Consent page of this logged-in user.
     User(SecretDigest),
-    /// On a page before a login elsewhere.
+    /// Consent page before a login at another server.
     Stranger,
-    /// It was answered with a yes, and its browser is at the login.
+    /// Login at another server, after the user agreed.
     Agreed,
 }
 
-/// A question, as it travels.
+/// Consent question as the form or URL carries it.
 #[derive(Clone, Serialize, Deserialize)]
 struct Waiting {
     stage: Stage,
-    /// Two pages of the same second are two questions.
+    /// Random bytes, because two pages of the same second are two questions.
     salt: [u8; 16],
     browser: SecretDigest,
     until: UnixTime,
     client_id: ClientId,
-    /// What the client said about itself.
+    /// Digest of the metadata that the client had when the user was asked.
     client: SecretDigest,
     redirect_uri: RedirectUri,
     state: Option<String>,
@@ -196,24 +203,24 @@ struct Waiting {
     jkt: Option<Thumbprint>,
 }
 
-/// A question that was answered, by the right browser.
+/// Answered question, after the check of the browser.
 #[must_use = "the answer counts only when all is checked"]
 #[expect(clippy::exhaustive_enums, reason = "a host must take each step")]
 pub enum Answered<'a> {
-    /// Somebody was logged in when it was asked.
+    /// The question was asked of a logged-in user.
     OfUser(OfUser<'a>),
-    /// Nobody was.
+    /// The question was asked before a login at another server.
     OfStranger(OfAsked<'a>),
 }
 
-/// An answer to a question of one user.
+/// Answer to a question that was asked of one user; the user is checked next.
 #[must_use = "the answer is this user's or nobody's"]
 pub struct OfUser<'a> {
     subject: SecretDigest,
     asked: OfAsked<'a>,
 }
 
-/// An answer of who was asked.
+/// Answer from the browser and user that were asked; the client is checked next.
 #[must_use = "the answer is about this client"]
 pub struct OfAsked<'a> {
     config: &'a Config,
@@ -226,7 +233,7 @@ fn gone() -> PageError {
 }
 
 impl<'a> Answered<'a> {
-    /// Opens a question that a form carried.
+    /// Verifies a question that a form carried, and the browser that sent it.
     pub(crate) fn open(
         config: &'a Config,
         transaction: &Secret,
@@ -243,11 +250,11 @@ impl<'a> Answered<'a> {
 }
 
 impl<'a> OfUser<'a> {
-    /// Goes on with who is logged in now.
+    /// Checks that the user who is logged in now is the one who was asked.
     ///
     /// # Errors
     ///
-    /// [`PageError`] when that is somebody else, or nobody.
+    /// [`PageError`] when another user is logged in, or none.
     pub fn with_user(self, subject: Option<&Subject>) -> Result<OfAsked<'a>, PageError> {
         if subject.is_some_and(|subject| self.subject.matches(subject.as_str())) {
             return Ok(self.asked);
@@ -257,7 +264,7 @@ impl<'a> OfUser<'a> {
 }
 
 impl<'a> OfAsked<'a> {
-    /// Opens a question that was agreed to before the login.
+    /// Verifies a question that the user agreed to before the login, and the browser that returns.
     pub(crate) fn after_login(
         config: &'a Config,
         transaction: &Secret,
@@ -275,12 +282,13 @@ impl<'a> OfAsked<'a> {
         let sealed = URL_SAFE_NO_PAD.decode(transaction.expose()).map_err(|_| gone())?;
         let text = config.seals().unseal(Purpose::ConsentPage, &sealed).ok_or_else(gone)?;
         let waiting: Waiting = serde_json::from_slice(text).map_err(|_| gone())?;
-        // Another process may be ahead by a little. What a clock asked that was ahead by more would live too long.
+        // The clock of another process may be ahead by a little. If it was ahead by more, the question would be valid
+        // for too long, so it is refused.
         let longest = LIFETIME.saturating_mul(2);
         if now >= waiting.until || waiting.until > now.plus(longest) {
             return Err(gone());
         }
-        // What else the store remembers once has other keys.
+        // The prefix keeps answers apart from the store's other keys that count once.
         let key = SecretDigest::of(&["answer ", transaction.expose()].concat());
         Ok(Self { config, waiting, key })
     }
@@ -292,18 +300,20 @@ impl<'a> OfAsked<'a> {
         Err(PageError::consent(ConsentError::OtherBrowser))
     }
 
-    /// The client to look up, as for the request.
+    /// Returns the identifier of the client to look up, as for an authorization request.
     #[must_use]
     pub const fn client_id(&self) -> &ClientId {
         &self.waiting.client_id
     }
 
-    /// Goes on with the client, if there still is one. An answer counts if it is the first: remember its key as an
-    /// [answer](crate::store::OnceKind::Answer).
+    /// Continues with the client, if it still exists.
+    ///
+    /// Only the first answer counts: remember the key of the result as an [answer](crate::store::OnceKind::Answer).
     ///
     /// # Errors
     ///
-    /// [`PageError`] when it is not what the user read about, or this server gives no such grants any more.
+    /// [`PageError`] when the client is missing or its metadata has changed since the user was asked, and when the
+    /// server no longer offers the scopes, the resource or the redirect URI's scheme.
     pub fn with_client(
         self,
         client: Option<ClientRecord>,
@@ -335,7 +345,7 @@ impl<'a> OfAsked<'a> {
 }
 
 impl From<Replayed> for PageError {
-    /// The question was answered before.
+    /// Refuses an answer to a question that was answered before.
     fn from(_: Replayed) -> Self {
         gone()
     }

@@ -1,4 +1,4 @@
-//! Causes of refusals, in words for the server's log. No text of a request is in them.
+//! Causes of refusals, for the server's log; they contain no text of a request.
 
 use core::fmt;
 
@@ -12,63 +12,63 @@ use crate::store::StoreError;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Cause {
-    /// The method is not one of the endpoint's.
+    /// The endpoint does not accept the request method.
     Method,
-    /// The body is too long, or not of the form the endpoint reads.
+    /// The body is too long, incomplete or malformed.
     Body,
     /// This parameter is missing or malformed.
     Parameter(&'static str),
-    /// A parameter that may stand in a request once is repeated (RFC 6749 §3.1, §3.2).
+    /// A parameter that may occur once is repeated (RFC 6749 §3.1, §3.2).
     RepeatedParameter,
-    /// The URL of a POST has a query, where a secret would end up in logs.
+    /// The URL of a POST has a query, which would put secrets into logs.
     QueryInUrl,
     /// The metadata in a registration is malformed or not acceptable.
     RegisteredMetadata,
     /// Client authentication failed.
     Client(Reason),
-    /// No client has this identifier.
+    /// No client has the identifier of the request.
     UnknownClient,
-    /// The identifier looks like the URL of a document, and breaks this rule.
+    /// The client identifier looks like the URL of a metadata document, but breaks this rule.
     ClientUrl(InvalidClientId),
-    /// The identifier is the URL of a document, and there is no client in it.
+    /// The client identifier is the URL of a document that describes no valid client.
     ClientDocument,
-    /// The redirect URI is not one of the client's.
+    /// The redirect URI is not registered for the client.
     RedirectUri,
-    /// The client may not use this grant, or the server lacks it.
+    /// The client may not use the grant type, or the server does not offer it.
     Grant,
-    /// A scope is unknown or wider than granted.
+    /// A scope is unknown or exceeds the grant.
     Scope,
     /// A resource is unknown or not the one that was authorized.
     Target,
-    /// No such code or token, or not this client's.
+    /// The code or token is unknown, or was issued to another client.
     UnknownGrant,
     /// The code or family has expired.
     Expired,
-    /// The verifier does not match the challenge.
+    /// The code verifier does not match the code challenge (RFC 7636 §4.6).
     Verifier,
     /// A code was used a second time; its family is revoked.
     CodeReplayed,
-    /// A refresh token was used again after its grace; its family is revoked.
+    /// A refresh token was used again after the grace window; its family is revoked.
     RefreshTokenReused,
     /// The family was revoked before.
     Revoked,
-    /// Nothing of what was granted is offered any more.
+    /// The server no longer offers the resource or any scope of the grant.
     NotOffered,
     /// A redirect URI in a registration is not allowed.
     RegisteredRedirectUri,
     /// The registration quota is reached.
     Quota,
-    /// Somebody would have to be asked, and the request does not allow it.
+    /// The user has to be asked, but the request forbids it (`prompt=none`).
     Unasked,
-    /// Too many requests from one address.
+    /// One address sends too many requests.
     TooMany,
     /// An answer to a consent page is refused.
     Consent(ConsentError),
     /// The request names another host in `Host`, or comes from a page of another origin.
     ForeignHost,
-    /// A proof of possession is not taken, or missing.
+    /// A proof of possession is invalid or missing.
     Proof(InvalidProof),
-    /// The word of an identity provider is not taken.
+    /// An identity assertion (ID-JAG) is refused.
     Assertion(AssertionError),
     /// The store failed.
     Store(StoreError),
@@ -80,17 +80,17 @@ pub enum Cause {
     Late,
 }
 
-/// Why an answer to a consent page is refused.
+/// Reasons for which an answer to a consent page is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum ConsentError {
-    /// Nobody waits for it: it was given before, or came too late, or never belonged to a page.
+    /// The question was answered before, has expired, or was never asked.
     Gone,
-    /// It comes from another browser than the one that was asked.
+    /// The answer comes from another browser than the one that was asked.
     OtherBrowser,
-    /// It comes from another user than the one who was asked, or from nobody who is logged in.
+    /// The answer comes from another user than the one who was asked, or without a login.
     OtherUser,
-    /// It comes from a page of another site.
+    /// The answer comes from a page of another site.
     OtherSite,
 }
 
@@ -98,11 +98,11 @@ pub enum ConsentError {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum AssertionError {
-    /// The issuer is none of the configuration's identity providers, or the assertion is no JWT.
+    /// The issuer is not a configured identity provider, or the assertion is not a JWT.
     UnknownProvider,
-    /// The signature is not the provider's, in the algorithm of its key, or a claim of an ID-JAG is missing.
+    /// The signature does not verify with the provider's key, or a claim of an ID-JAG is missing.
     WrongSignature,
-    /// The audience is another server, or has others beside this one.
+    /// The audience is not this server alone.
     WrongAudience,
     /// The assertion was issued to another client.
     OtherClient,
@@ -114,15 +114,15 @@ pub enum AssertionError {
     Replayed,
 }
 
-/// Why the body of a request was not read to its end.
+/// Reasons for which the body of a request was not read to its end.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum UnreadBody {
-    /// It is longer than anything that is read here.
+    /// The body is longer than the server reads.
     TooLong,
-    /// It did not arrive in time.
+    /// The body did not arrive in time.
     TooSlow,
-    /// It ended too early, or is not framed as it says.
+    /// The body ended too early, or its framing is invalid.
     Broken,
 }
 

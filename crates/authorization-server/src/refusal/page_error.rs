@@ -1,4 +1,4 @@
-//! Errors of the authorization endpoint that become a page, or JSON, and never a redirect (RFC 6749 §4.1.2.1).
+//! Errors of the authorization endpoint that are never redirected: a page or JSON (RFC 6749 §4.1.2.1).
 
 use core::fmt;
 
@@ -13,8 +13,9 @@ use crate::error_form::ErrorForm;
 use crate::page::plain;
 use crate::store::StoreError;
 
-/// A refusal of the authorization endpoint before client and redirect URI are both known: a page on the
-/// server's own origin, and never a redirect.
+/// Refusal of the authorization endpoint that is shown as a page.
+///
+/// Never a redirect, because the client or its redirect URI is not known (RFC 6749 §4.1.2.1).
 #[derive(Clone, Debug)]
 pub struct PageError {
     cause: Cause,
@@ -22,7 +23,7 @@ pub struct PageError {
     allow: Option<&'static str>,
     correlation: Option<CorrelationId>,
     form: ErrorForm,
-    /// The registration endpoint, where a client has to register anew.
+    /// URL of the registration endpoint, if the client has to register again.
     register: Option<EndpointUrl>,
 }
 
@@ -51,8 +52,10 @@ impl PageError {
         }
     }
 
-    /// A client that nobody knows. In JSON the error names the registration endpoint, because a client that registered
-    /// itself (mcp-remote) reads there that it has to register anew.
+    /// Returns the error for an unknown client.
+    ///
+    /// The JSON form names the registration endpoint, because some clients that registered themselves (mcp-remote) read
+    /// there that they have to register again.
     pub(crate) fn unknown_client(cause: Cause, register: &EndpointUrl) -> Self {
         let register = (cause == Cause::UnknownClient).then(|| register.clone());
         Self { register, ..Self::new(cause) }
@@ -63,7 +66,7 @@ impl PageError {
         Self { allow: Some(allow), ..refused }
     }
 
-    /// The page when the store failed.
+    /// Returns the page for a failure of the store.
     #[must_use]
     pub const fn store(error: StoreError) -> Self {
         let status = match error {
@@ -73,20 +76,19 @@ impl PageError {
         Self::with_status(Cause::Store(error), status)
     }
 
-    /// The page when the host's own code took too long.
+    /// Returns the page for host code that took too long.
     #[must_use]
     pub const fn late() -> Self {
         Self::with_status(Cause::Late, StatusCode::SERVICE_UNAVAILABLE)
     }
 
-    /// The page when the host's own code panicked.
+    /// Returns the page for host code that panicked.
     #[must_use]
     pub const fn panicked() -> Self {
         Self::with_status(Cause::Panicked, StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    /// The page for an answer to a consent page that nobody waits for: it was given before, it came too late,
-    /// or it comes from somebody else than was asked.
+    /// Returns the page for a refused answer to a consent page.
     #[must_use]
     pub const fn consent(cause: ConsentError) -> Self {
         let status = match cause {
@@ -104,7 +106,7 @@ impl PageError {
         self.status.is_server_error()
     }
 
-    /// Puts the number under which the log has this failure on a page that says that the server failed.
+    /// Adds the number of the log entry to a page that says that the server failed.
     #[must_use]
     pub fn with_correlation(mut self, id: CorrelationId) -> Self {
         self.correlation = self.is_failure().then_some(id);
@@ -117,14 +119,14 @@ impl PageError {
         self.cause
     }
 
-    /// Answers in this form instead of with a page.
+    /// Sets the form of the reply: a page or JSON.
     #[must_use]
     pub const fn with_form(mut self, form: ErrorForm) -> Self {
         self.form = form;
         self
     }
 
-    /// Returns the code that says the same to a program.
+    /// Returns the error code of the JSON form.
     const fn code(&self) -> TokenErrorCode {
         match self.cause {
             Cause::UnknownClient | Cause::ClientUrl(_) | Cause::ClientDocument => {
@@ -136,11 +138,11 @@ impl PageError {
         }
     }
 
-    /// The page, or JSON. It holds no text of the request.
+    /// Returns the page or JSON, without any text of the request.
     #[must_use]
     pub fn into_response(self) -> Response<Bytes> {
         let advice = match self.cause {
-            // The words by which mcp-remote notices that it has been forgotten.
+            // mcp-remote recognizes these words, and registers again.
             Cause::UnknownClient if self.form == ErrorForm::Json => {
                 "The client is not registered here. Register it anew."
             }

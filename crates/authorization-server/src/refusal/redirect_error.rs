@@ -17,30 +17,30 @@ use crate::error_form::ErrorForm;
 use crate::page::{handed_over, plain};
 use crate::store::ConsentRecord;
 
-/// A refusal of the authorization endpoint after client and redirect URI are known: a redirect with `error`,
-/// `state` and `iss`, or a page with a link to the same place.
+/// Refusal of the authorization endpoint that is redirected to the client.
 ///
-/// It is the page unless the redirect is known to be harmless, so that a host which asks for nothing redirects nobody
+/// The reply is a redirect with `error`, `state` and `iss`, or a page with a link to the same address. It is the page
+/// unless the redirect is known to be harmless, so that a host that calls no further method is no open redirector
 /// (RFC 9700 §4.11.2). The head of `authorize.rs` has the table.
 #[derive(Clone)]
 pub struct RedirectError {
     cause: Cause,
     redirect: Box<Response<Bytes>>,
     way: Way,
-    /// The address that the browser is led to, and its host or scheme, for the page's link.
+    /// Address of the redirect and its host or scheme, for the link of the page.
     link: (Box<str>, Box<str>),
-    /// The same error as JSON, for a program that would get a page.
+    /// Error as JSON, for a program that would get a page.
     json: Bytes,
     form: ErrorForm,
 }
 
-/// The condition under which the browser is sent on without a click.
+/// Condition under which the browser is redirected without a click.
 #[derive(Clone)]
 enum Way {
     Open,
-    /// A user is logged in.
+    /// Redirect if a user is logged in.
     User,
-    /// The user who is logged in agreed to this before.
+    /// Redirect if the logged-in user agreed to this destination before.
     Consent(Box<Destination>),
     Closed,
 }
@@ -70,8 +70,10 @@ impl RedirectError {
         }
     }
 
-    /// Redirects if a user is logged in, and agreed to this destination before where it is another site of a client
-    /// that anybody could have registered.
+    /// Allows the redirect if a user is logged in.
+    ///
+    /// For a web redirect URI of a client that the operator did not store, the user must also have agreed to this
+    /// destination before.
     pub(crate) fn for_user(mut self, destination: Destination) -> Self {
         self.way = match self.way {
             Way::Closed
@@ -85,21 +87,23 @@ impl RedirectError {
         self
     }
 
-    /// Redirects: the user has acted.
+    /// Allows the redirect, because the user has acted.
     pub(crate) fn after_consent(mut self) -> Self {
         self.way = Way::Open;
         self
     }
 
-    /// Returns `true` if the redirect depends on the user who is logged in: go on with
-    /// [`with_user`](Self::with_user) if there is one.
+    /// Returns `true` if the redirect depends on the user who is logged in.
+    ///
+    /// Continue with [`with_user`](Self::with_user) if a user is logged in.
     #[must_use]
     pub const fn needs_user(&self) -> bool {
         matches!(self.way, Way::User | Way::Consent(_))
     }
 
-    /// Returns the key of the consent under which this user is redirected, if the redirect depends on one:
-    /// [`Store::read_consent`](crate::Store::read_consent).
+    /// Returns the key of the consent on which the redirect depends, if any.
+    ///
+    /// Look it up with [`Store::read_consent`](crate::Store::read_consent).
     #[must_use]
     pub fn consent_key(&self, subject: &Subject) -> Option<SecretDigest> {
         match &self.way {
@@ -108,7 +112,7 @@ impl RedirectError {
         }
     }
 
-    /// Goes on with the user who is logged in, and with what they agreed to before, if anything.
+    /// Continues with the user who is logged in and the stored consent, if any.
     #[must_use]
     pub fn with_user(
         self,
@@ -126,7 +130,7 @@ impl RedirectError {
         if is_open { self.after_consent() } else { self }
     }
 
-    /// Answers in this form instead of with a page; a redirect stays one.
+    /// Sets the form of the reply, a page or JSON; a redirect stays a redirect.
     #[must_use]
     pub const fn with_form(mut self, form: ErrorForm) -> Self {
         self.form = form;
@@ -167,7 +171,7 @@ impl core::error::Error for RedirectError {}
 
 impl fmt::Debug for RedirectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Without headers and body: a redirect repeats what the request said, for the client alone.
+        // Headers and body are left out, because a redirect repeats text of the request for the client alone.
         f.debug_struct("RedirectError")
             .field("cause", &self.cause)
             .field("redirects", &matches!(self.way, Way::Open))
@@ -175,7 +179,7 @@ impl fmt::Debug for RedirectError {
     }
 }
 
-/// The answer that leads back to a client.
+/// Returns the authorization response that sends the browser to the client.
 pub(crate) fn redirect(
     redirect_uri: &RedirectUri,
     state: Option<&str>,
@@ -189,8 +193,9 @@ pub(crate) fn redirect(
     send_to(redirect_uri, &location)
 }
 
-/// Sends a browser back: 303, so that a POST is never repeated there (A-AUTHZ-11), or a page that opens an installed
-/// application and stays.
+/// Returns a reply that sends the browser to the client.
+///
+/// It is a 303, so that a POST is never repeated there (A-AUTHZ-11), or a page that opens an installed application.
 fn send_to(redirect_uri: &RedirectUri, location: &Secret) -> Response<Bytes> {
     if redirect_uri.is_private_use() {
         return handed_over(location.expose(), redirect_uri.display_host());
