@@ -1,6 +1,7 @@
-//! Rates of registrations and failed authentications, by network (RFC 6749 §10.10, RFC 7591 §5).
+//! Rate limits of registrations and failed authentications, by network (RFC 6749 §10.10, RFC 7591 §5).
 //!
-//! Nothing is counted for a client alone: whoever guesses its secret shuts it out at the guessing network alone.
+//! Nothing is counted for a client alone, so that guessing its secret locks the client out only at the attacker's
+//! network.
 
 use core::num::NonZeroU32;
 use core::time::Duration;
@@ -21,30 +22,30 @@ use tokio::time::Instant;
 use crate::network::{SHARES, network, networks};
 use crate::peer::TrustedProxies;
 
-/// So many at once, and then one again after each period.
+/// Rate: a burst, and one more after each period.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Rate {
-    /// How many at once.
+    /// Largest number at once.
     pub burst: NonZeroU32,
-    /// After how long there is one more; more than 0.
+    /// Period after which one more is allowed; more than 0.
     pub every: Duration,
 }
 
 impl Rate {
-    /// A rate of so many at once, and one more after each period, which is more than 0.
+    /// Creates a rate of this burst, and one more after each period, which is more than 0.
     #[must_use]
     pub const fn new(burst: NonZeroU32, every: Duration) -> Self {
         Self { burst, every }
     }
 
-    /// A rate that stands in the source.
+    /// Creates a rate from constants of the source.
     #[expect(clippy::expect_used, reason = "each burst that stands in the source is over 0")]
     pub(crate) const fn of(burst: u32, every: Duration) -> Self {
         Self::new(NonZeroU32::new(burst).expect("a burst over 0"), every)
     }
 
-    /// This rate for so many networks together.
+    /// Multiplies this rate for this number of networks.
     fn times(self, share: u32) -> Self {
         let burst =
             NonZeroU32::new(share).map_or(self.burst, |share| self.burst.saturating_mul(share));
@@ -53,9 +54,10 @@ impl Rate {
     }
 }
 
-/// What one network may do: an IPv4 address, or a /64 network of IPv6. The /56 around it may do twice as much
-/// and the /48 four times as much, because /64 networks cost their holder nothing. What is more is answered with 429
-/// and `Retry-After`. `None` is no limit.
+/// Rate limits of one network: an IPv4 address, or a /64 network of IPv6.
+///
+/// The /56 around it may do twice as much and the /48 four times as much, because /64 networks cost their holder
+/// nothing. Requests beyond a limit are answered with 429 and `Retry-After`. `None` means no limit.
 ///
 /// ```
 /// use core::num::NonZeroU32;
@@ -72,21 +74,25 @@ impl Rate {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct RateLimits {
-    /// Registrations: 60, and one a minute.
+    /// Rate of registrations: 60, and one a minute.
     pub registrations: Option<Rate>,
-    /// Failures to authenticate as one client: 10, and one every 6 seconds. Until then every proof of being that
-    /// client is refused at this network. Requests that present no credentials are let through: they guess nothing.
+    /// Rate of failures to authenticate as one client: 10, and one every 6 seconds.
+    ///
+    /// Beyond it, credentials for that client are refused at this network. Requests without credentials are let
+    /// through, because they guess nothing.
     pub failures: Option<Rate>,
-    /// Failures to authenticate as any: 100, and one a second. Until then all credentials are refused at this
-    /// network. Public clients (method `none`) are let through. As many unknown codes and refresh tokens are answered
-    /// with `invalid_grant`, and further ones with 429; good ones are never refused for the failures of others.
+    /// Rate of failures to authenticate as any client: 100, and one a second.
+    ///
+    /// Beyond it, all credentials are refused at this network. Public clients (method `none`) are let through. The
+    /// same number of unknown codes and refresh tokens is answered with `invalid_grant`, and further ones with 429;
+    /// valid ones are never refused for the failures of others.
     pub all_failures: Option<Rate>,
-    /// Requests to the [routes of the login](crate::AuthorizationServer::with_login_routes): 120, and two a second.
+    /// Rate of requests to the [login routes](crate::AuthorizationServer::with_login_routes): 120, and two a second.
     pub logins: Option<Rate>,
 }
 
 impl RateLimits {
-    /// No limits: for a server behind something that has its own.
+    /// No limits: for a server behind a gateway that limits rates itself.
     pub const OFF: Self =
         Self { registrations: None, failures: None, all_failures: None, logins: None };
 
@@ -130,7 +136,7 @@ impl Default for RateLimits {
     }
 }
 
-/// What is counted, and for whom.
+/// Meters of all limits, with the proxies that tell where requests come from.
 pub(crate) struct Rates {
     registrations: Option<NetworkMeter>,
     failures: Option<NetworkMeter>,
@@ -169,10 +175,10 @@ impl Rates {
         meter.count(&self.keys(request, None))
     }
 
-    /// Lets a network try to be a client, unless it failed too often.
+    /// Lets a network try to authenticate, unless it failed too often.
     ///
-    /// A request without credentials guesses no secret, and is let through: a public client is not shut out by the
-    /// failures of others at its address.
+    /// A request without credentials guesses no secret and is let through, because the failures of others at its
+    /// address must not lock a public client out.
     pub(crate) fn admit<B>(
         &self,
         request: &Request<B>,
@@ -183,7 +189,7 @@ impl Rates {
         wait.map_or(Ok(()), Err)
     }
 
-    /// Counts a failed attempt. The time to wait is for an unknown grant too many.
+    /// Counts a failed attempt. Returns the time to wait if an unknown grant is one too many.
     pub(crate) fn record_failure<B>(
         &self,
         request: &Request<B>,
@@ -202,7 +208,7 @@ impl Rates {
         }
     }
 
-    /// The meters of an attempt that could be a guess, with the networks for which it counts.
+    /// Returns the meters of an attempt that could be a guess, with the keys of the networks to count.
     fn meters<'a, B>(
         &'a self,
         request: &'a Request<B>,
@@ -229,12 +235,12 @@ impl Rates {
     }
 }
 
-/// The keys of an address, one for each of its networks.
+/// Keys of an address, one for each of its networks.
 pub(crate) type Keys = [Option<u64>; 3];
 
 const NO_KEYS: Keys = [None; 3];
 
-/// Counts for each network that an address is in, with growing bounds.
+/// Meters of the three networks around an address, with growing bounds.
 pub(crate) struct NetworkMeter([Meter; 3]);
 
 impl NetworkMeter {
@@ -247,12 +253,12 @@ impl NetworkMeter {
         self.0.iter().zip(*keys).filter_map(|(meter, key)| Some((meter, key?)))
     }
 
-    /// How long the networks have to wait, without counting anything.
+    /// Returns the time that the networks have to wait, without counting anything.
     fn wait(&self, keys: &Keys) -> Option<Duration> {
         self.each(keys).filter_map(|(meter, key)| meter.wait(key)).max()
     }
 
-    /// Counts one, unless it is one too many for any of the networks: then how long to wait.
+    /// Counts one, or returns the time to wait if it is one too many for any of the networks.
     pub(crate) fn count(&self, keys: &Keys) -> Result<(), Duration> {
         if let Some(wait) = self.wait(keys) {
             return Err(wait);
@@ -263,7 +269,7 @@ impl NetworkMeter {
 
 type Limiter = RateLimiter<u64, HashMapStateStore<u64>, Elapsed, StateInformationMiddleware>;
 
-/// Counts for each of some keys.
+/// Meter of one limit, which counts by key.
 pub(crate) struct Meter {
     limiter: Limiter,
     clock: Elapsed,
@@ -273,19 +279,19 @@ pub(crate) struct Meter {
 
 #[derive(Default)]
 struct Waiting {
-    /// Keys that have nothing left, and until when.
+    /// Keys that have nothing left, with the times of the meter's clock until which they wait (exclusive).
     until: HashMap<u64, Duration>,
-    /// When what is over was last removed.
+    /// Time at which expired keys were last removed.
     cleaned: Duration,
 }
 
 impl Meter {
-    /// Most keys that are kept. Beyond that nothing more is counted, until some are over.
+    /// Most keys that are kept. Beyond that nothing is counted until some have expired.
     const MAX_KEYS: usize = 1 << 14;
-    /// How often keys are looked through for what is over, when there are so many.
+    /// Shortest time between two searches for expired keys, while the table is full.
     const CLEANING: Duration = Duration::from_secs(1);
 
-    /// `None` for a period of 0, which limits nothing.
+    /// Creates a meter; `None` for a period of 0, which limits nothing.
     pub(crate) fn new(rate: Rate) -> Option<Self> {
         let quota = Quota::with_period(rate.every)?.allow_burst(rate.burst);
         let clock = Elapsed(Instant::now());
@@ -293,7 +299,7 @@ impl Meter {
         Some(Self { limiter, clock, every: rate.every, waiting: Mutex::default() })
     }
 
-    /// Counts one; how long to wait, if it was one too many.
+    /// Counts one, or returns the time to wait if it is one too many.
     pub(crate) fn count(&self, key: u64) -> Result<(), Duration> {
         let now = self.clock.now();
         let mut waiting = self.waiting();
@@ -317,7 +323,7 @@ impl Meter {
         }
     }
 
-    /// How long a key has to wait, without counting it.
+    /// Returns the time that a key has to wait, without counting anything.
     fn wait(&self, key: u64) -> Option<Duration> {
         let now = self.clock.now();
         let mut waiting = self.waiting();
@@ -333,7 +339,7 @@ impl Meter {
     }
 }
 
-/// Time that no wall clock turns back.
+/// Time since the meter was created, which changes of the wall clock do not affect.
 #[derive(Clone, Copy)]
 struct Elapsed(Instant);
 

@@ -1,4 +1,4 @@
-//! Requests are read whole: in time, and no longer than any form that is read.
+//! Reading whole requests into memory, with deadlines and a bound of their size.
 
 use core::error::Error;
 use core::iter::successors;
@@ -12,14 +12,15 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use oauth_types::FormPairs;
 use tokio::time::timeout;
 
-/// How long a request to the authorization server may take, counted from the end of its head.
+/// Deadlines of a request to the authorization server, counted from the end of its head.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Deadlines {
-    /// To the end of its body: 30 seconds. What comes later is answered with 408.
+    /// Time to the end of the body: 30 seconds. A later body is answered with 408.
     pub body: Duration,
-    /// To its answer, with all that the login and the store do: 60 seconds. What is not done then is given up and
-    /// answered with 503.
+    /// Time to the answer, login and store included: 60 seconds.
+    ///
+    /// A request that takes longer is given up and answered with 503.
     pub answer: Duration,
 }
 
@@ -31,7 +32,7 @@ impl Deadlines {
         self
     }
 
-    /// Sets [`answer`](Self::answer): the deadline of its answer.
+    /// Sets [`answer`](Self::answer): the deadline of the answer.
     #[must_use]
     pub const fn with_answer(mut self, answer: Duration) -> Self {
         self.answer = answer;
@@ -45,12 +46,12 @@ impl Default for Deadlines {
     }
 }
 
-/// Whether a body could not be read because it is longer than allowed, here or by a limit of the host's around this.
+/// Returns `true` if a body exceeds the limit of this server or one that the host has put around it.
 pub(crate) fn is_too_long(error: &(dyn Error + 'static)) -> bool {
     successors(Some(error), |error| (*error).source()).any(|error| error.is::<LengthLimitError>())
 }
 
-/// The whole request in memory.
+/// Reads the whole request into memory.
 pub(crate) async fn whole(
     request: Request<Body>,
     deadlines: Deadlines,

@@ -1,4 +1,4 @@
-//! Finished replies: there is one in time, and one that says that the server failed has a number in the log.
+//! Finished replies: deadlines of answers, replies to panics, and logged correlation numbers for server failures.
 
 use core::any::Any;
 
@@ -12,7 +12,7 @@ use tracing::{error, info};
 use crate::ambient::correlation_id;
 use crate::reading::Deadlines;
 
-/// The finished reply of either outcome; a refusal's cause goes to the log.
+/// Turns an outcome into a reply, and logs the cause of a refusal.
 fn reply(outcome: Result<Response<Bytes>, Refusal>) -> Response<Body> {
     let response = outcome.unwrap_or_else(|refusal| {
         if refusal.is_failure() {
@@ -26,12 +26,12 @@ fn reply(outcome: Result<Response<Bytes>, Refusal>) -> Response<Body> {
     response.map(Body::from)
 }
 
-/// The reply to a request that no endpoint sees.
+/// Replies to a request that is refused before any endpoint.
 pub(crate) fn refused(refusal: Refusal) -> Response<Body> {
     reply(Err(refusal))
 }
 
-/// The reply of an endpoint, if there is one in time.
+/// Replies with the endpoint's outcome, or with a refusal after the deadline.
 pub(crate) async fn answer(
     deadlines: Deadlines,
     endpoint: impl Future<Output = Result<Response<Bytes>, Refusal>>,
@@ -40,7 +40,7 @@ pub(crate) async fn answer(
     reply(outcome.unwrap_or_else(|_| Err(Refusal::late())))
 }
 
-/// The same for an endpoint that answers with pages.
+/// Replies with the page endpoint's outcome, or with an error page after the deadline.
 pub(crate) async fn page_answer(
     deadlines: Deadlines,
     form: ErrorForm,
@@ -64,12 +64,12 @@ fn page_reply(outcome: Result<Response<Bytes>, PageError>) -> Response<Body> {
     response.map(Body::from)
 }
 
-/// The reply when the host's code panicked: its client still gets one, and nobody hears what was said.
+/// Replies after a panic in the host's code, without the panic's message.
 pub(crate) fn panicked(_: Box<dyn Any + Send>) -> Response<Body> {
     reply(Err(Refusal::panicked()))
 }
 
-/// The same for an endpoint that answers with pages.
+/// Replies with an error page after a panic in the host's code.
 pub(crate) fn page_panicked(_: Box<dyn Any + Send>) -> Response<Body> {
     page_reply(Err(PageError::panicked()))
 }

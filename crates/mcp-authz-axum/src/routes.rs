@@ -1,4 +1,4 @@
-//! Routes for exact paths of the configuration: an issuer or resource path is a text, and never a routing pattern.
+//! Routes for exact paths of the configuration, because the path of an issuer or resource is never a routing pattern.
 
 use axum::Router;
 use axum::extract::Request;
@@ -7,12 +7,12 @@ use axum::response::IntoResponse as _;
 use axum::routing::MethodRouter;
 use http::StatusCode;
 
-/// Adds a route for this path, as requests have it, whatever characters it has.
+/// Adds a route for exactly this path, whatever characters it contains.
 ///
-/// axum panics for segments that begin with `:` or `*`, which were patterns before its version 0.8, also when the
-/// router is merged into one that was built without
-/// [`without_v07_checks`](axum::Router::without_v07_checks). So such a segment is routed as a capture, and the
-/// path compared with the one that was meant.
+/// axum panics for segments that begin with `:` or `*`, which were patterns before its version 0.8, and panics again
+/// when the router is merged into one that was built without
+/// [`without_v07_checks`](axum::Router::without_v07_checks). Such a segment is therefore routed as a capture, and the
+/// path is compared with the expected one.
 pub(crate) fn route_exactly<S: Clone + Send + Sync + 'static>(
     router: Router<S>,
     path: &str,

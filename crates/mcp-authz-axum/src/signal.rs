@@ -1,13 +1,12 @@
-//! Signals that ask a program to end.
+//! Signals that tell the process to shut down.
 
 use tokio::signal::ctrl_c;
 use tracing::warn;
 
-/// Waits until the program is asked to end: by Ctrl-C, or by SIGTERM, which service managers and container runtimes
-/// send.
+/// Waits for Ctrl-C, or for SIGTERM, which service managers and container runtimes send.
 ///
-/// From its first poll on neither ends the program by itself: hand it to [`serve`](crate::serve()), which then takes no
-/// more connections and ends what is being answered.
+/// From the first poll on, neither signal ends the process by itself: pass this future to [`serve`](crate::serve()),
+/// which then accepts no more connections and finishes the answers under way.
 ///
 /// ```no_run
 /// # async fn f(router: axum::Router) -> std::io::Result<()> {
@@ -24,7 +23,7 @@ pub async fn shutdown_signal() {
     }
 }
 
-/// A signal that cannot be waited for never comes.
+/// Waits for a signal, or for ever if the signal cannot be waited for.
 async fn or_never(signal: impl Future<Output = std::io::Result<()>>) {
     if let Err(error) = signal.await {
         warn!(%error, "a signal to end cannot be waited for");

@@ -1,10 +1,10 @@
-//! Standing of what is asked about: a token or a URL that was good keeps its turns whoever asks about new ones.
+//! Standing of a token or URL: those whose last answer was good have turns of their own, apart from new ones.
 
-/// Standing of a token or of a document's URL. Each has a lane of its own.
+/// Standing of a token or of a document's URL, each of which has its own lane.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Standing {
     /// The last answer was good.
     Good,
-    /// There was no answer yet, or none that was good.
+    /// There was no good answer yet.
     New,
 }

@@ -1,4 +1,4 @@
-//! Removes what has expired, beside the requests that bring more: nobody waits for it.
+//! Removal of expired rows from the store, in a background task that no request waits for.
 
 use core::time::Duration;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,19 +10,19 @@ use tokio::task::{JoinHandle, yield_now};
 use tokio::time::timeout;
 use tracing::warn;
 
-/// How long after the beginning of a sweep the next may begin.
+/// Shortest time from the beginning of one sweep to that of the next.
 const PAUSE: Duration = Duration::from_secs(60);
 /// Most rows that the store is asked to remove at once.
 const ROWS: usize = 1000;
 
-/// The sweep that was begun last.
+/// Time and task of the latest sweep.
 #[derive(Default)]
 pub(crate) struct Sweeper(Mutex<Option<(UnixTime, JoinHandle<()>)>>);
 
 impl Sweeper {
-    /// Something was stored, so that something will expire: begins a sweep, unless one goes on or began a moment ago.
+    /// Starts a sweep after something was stored, unless one is running or began less than [`PAUSE`] ago.
     ///
-    /// Outside of tokio none begins: there the host calls [`Store::sweep`].
+    /// Outside of a tokio runtime no sweep starts: there the host calls [`Store::sweep`].
     pub(crate) fn stored<S: Store + 'static>(&self, store: &Arc<S>, now: UnixTime) {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_due = last.as_ref().is_none_or(|(begun, sweep)| {
@@ -34,7 +34,7 @@ impl Sweeper {
     }
 }
 
-/// Removes all that has expired.
+/// Removes all expired rows.
 async fn sweep<S: Store>(store: Arc<S>, now: UnixTime) {
     loop {
         let Ok(outcome) = timeout(PAUSE, store.sweep(now, ROWS)).await else {

@@ -1,6 +1,8 @@
-//! Answers to consent pages that this process was the first to take, and that came to nothing here, because the store or
-//! the login failed or took too long: whoever gave one may give it again, though it counts once. Where the store did not
-//! say whether an answer was the first, nobody may: it may have been heard elsewhere.
+//! Answers to consent pages that were taken here but led to no reply, so that the user may send them again.
+//!
+//! An answer counts once. If the store or the login failed or took too long after this process was the first to take
+//! it, the same answer is accepted again. If the store did not say whether the answer was the first, it is refused,
+//! because another process may have acted on it.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,21 +11,21 @@ use authorization_server::store::OnceKind;
 use authorization_server::{FirstUse, NeedsConsent, PageError, Replay, Store};
 use oauth_types::{SecretDigest, UnixTime};
 
-/// Most answers that are remembered; those beyond have to begin at the client again.
+/// Most answers that are remembered; for those beyond, the user begins at the client again.
 const MAX: usize = 10_000;
 
-/// By what the store remembers of each, and for as long.
+/// Unanswered consent answers, by their key in the store, with their expiry (exclusive).
 #[derive(Default)]
 pub(crate) struct Unheard(Mutex<BTreeMap<SecretDigest, UnixTime>>);
 
-/// An answer that was taken, and of which nobody has heard yet.
+/// Consent answer that was taken and has no reply yet.
 #[must_use = "say when it is answered"]
 pub(crate) struct Taken<'a> {
     pub(crate) request: NeedsConsent<'a>,
     pub(crate) hearing: Hearing<'a>,
 }
 
-/// Remembers an answer unless it is heard.
+/// Guard that remembers a consent answer unless a reply is sent.
 #[must_use = "say when it is answered"]
 pub(crate) struct Hearing<'a> {
     unheard: &'a Unheard,
@@ -32,7 +34,7 @@ pub(crate) struct Hearing<'a> {
 }
 
 impl Unheard {
-    /// Takes an answer, if it is the first, or came to nothing before.
+    /// Takes a consent answer that is the first, or whose earlier use led to no reply.
     pub(crate) async fn take<'a>(
         &'a self,
         answer: FirstUse<NeedsConsent<'a>>,
@@ -48,7 +50,7 @@ impl Unheard {
         let mut hearing = Hearing { unheard: self, key, until: is_again.then_some(until) };
         let outcome = store.put_once(OnceKind::Answer, &key, until, now).await;
         let replay = outcome.map_err(PageError::store)?;
-        // This process took the first one and could tell nobody what came of it: then the same answer counts again.
+        // This process took the first one and could not reply to it, so the same answer counts again.
         let request = answer.resume(if is_again { Replay::Fresh } else { replay })?;
         hearing.until = Some(until);
         Ok(Taken { request, hearing })
@@ -60,7 +62,7 @@ impl Unheard {
 }
 
 impl Hearing<'_> {
-    /// It is answered.
+    /// Forgets the consent answer, because it has a reply.
     pub(crate) fn heard(mut self) {
         self.until = None;
     }

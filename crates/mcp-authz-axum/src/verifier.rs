@@ -1,4 +1,4 @@
-//! Who knows a token?
+//! Verification of access tokens: by store look-up, signature (RFC 9068) or introspection (RFC 7662).
 
 mod cache;
 mod flight;
@@ -22,13 +22,13 @@ pub use introspection::IntrospectionVerifier;
 pub use jwt::JwtVerifier;
 pub use remote::{InvalidRemote, RemoteServer};
 
-/// The token could not be checked now. The client keeps it and tries again.
+/// Error when a token cannot be checked now: the client keeps it and tries again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct VerifierUnavailable;
 
 impl VerifierUnavailable {
-    /// The error.
+    /// Creates the error.
     #[must_use]
     pub const fn new() -> Self {
         Self
@@ -49,10 +49,11 @@ impl fmt::Display for VerifierUnavailable {
 
 impl core::error::Error for VerifierUnavailable {}
 
-/// Finds out what is known about a token: by look-up, by signature, by asking its authorization server.
+/// Finds the facts about a token: by look-up, by signature, or by introspection.
 pub trait TokenVerifier: Send + Sync + 'static {
-    /// The facts about a token, or `None` when it is unknown, forged or revoked. Expiry, audience, scope and the key
-    /// that it may be bound to are judged by the caller.
+    /// Returns the facts about a token, or `None` if it is unknown, forged or revoked.
+    ///
+    /// The caller judges expiry, audience, scope and the key to which the token may be bound.
     fn verify(
         &self,
         token: &Secret,
@@ -60,7 +61,7 @@ pub trait TokenVerifier: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Option<Arc<TokenFacts>>, VerifierUnavailable>> + Send;
 }
 
-/// Looks tokens up in the store of our own authorization server, whatever they look like.
+/// Verifies tokens by look-up in the store of this project's authorization server, whatever their format.
 #[derive(Debug)]
 pub struct StoreVerifier<S> {
     store: S,
@@ -68,9 +69,9 @@ pub struct StoreVerifier<S> {
 }
 
 impl<S> StoreVerifier<S> {
-    /// A verifier for the tokens of the server with this issuer and store.
+    /// Creates a verifier for the tokens of the server with this issuer and store.
     ///
-    /// The store is given as an [`Arc`] where both share it.
+    /// Pass the store as an [`Arc`] if the authorization server shares it.
     #[must_use]
     pub const fn new(store: S, issuer: Issuer) -> Self {
         Self { store, issuer }

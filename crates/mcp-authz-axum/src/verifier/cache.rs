@@ -1,7 +1,8 @@
-//! What is known about tokens that were shown a moment ago. How long it is believed, `resource-server` says.
+//! Cache of facts about recently presented tokens. `resource-server` decides how long they are used.
 //!
-//! `moka` does not fit: it enforces its bound at its next maintenance (1,044 entries answered where 1,000 were allowed),
-//! by default it refuses a new entry that was asked for less often than the old ones, and its clock is not the caller's.
+//! `moka` does not fit because it enforces its bound at its next maintenance (1,044 entries answered where 1,000 were
+//! allowed), by default refuses a new entry that was asked for less often than the old ones, and uses a clock that is
+//! not the caller's.
 
 use core::fmt;
 use core::num::NonZeroUsize;
@@ -11,29 +12,29 @@ use lru::LruCache;
 use oauth_types::{SecretDigest, UnixTime};
 use resource_server::{Believed, TokenFacts};
 
-/// Good tokens by their digests. Bad ones are not in here, so that nobody who makes tokens up pushes a good one out.
+/// Facts about valid tokens by digest. Invalid tokens are left out, because made-up ones would displace valid ones.
 pub(crate) struct Cache(Mutex<LruCache<SecretDigest, Believed>>);
 
-/// What a cache knows about a token.
+/// Result of a cache look-up.
 #[derive(Clone, Debug)]
 pub(crate) enum Recalled {
-    /// These facts.
+    /// Facts about a token that may still be used.
     Facts(Arc<TokenFacts>),
-    /// That it was good, and not whether it still is.
+    /// The token was valid before, and has to be checked again.
     WasGood,
-    /// Nothing.
+    /// The token is not cached.
     Nothing,
 }
 
 impl Cache {
-    /// Most tokens that are remembered, 10,000; those that nobody showed for longest go first.
+    /// Most tokens that are cached, 10,000; the least recently used are displaced first.
     const MOST: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9_999);
 
     pub(crate) fn new() -> Self {
         Self(Mutex::new(LruCache::new(Self::MOST)))
     }
 
-    /// One lock, and a hit allocates nothing.
+    /// Looks a token up under one lock; a hit allocates nothing.
     pub(crate) fn recall(&self, token: &SecretDigest, now: UnixTime) -> Recalled {
         match self.tokens().get(token) {
             Some(known) => known.at(now).cloned().map_or(Recalled::WasGood, Recalled::Facts),

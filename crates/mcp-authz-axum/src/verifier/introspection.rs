@@ -1,4 +1,4 @@
-//! Tokens of a server that is asked about each. What its answers mean is decided by `resource-server`.
+//! Verification of tokens by introspection (RFC 7662). `resource-server` interprets the responses.
 
 use core::time::Duration;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,11 +16,11 @@ use super::questions::Questions;
 use crate::standing::Standing;
 use crate::verifier::{InvalidRemote, RemoteServer, TokenVerifier, VerifierUnavailable};
 
-/// Asks an authorization server about each token that is shown (RFC 7662), and believes its answer for a moment.
+/// Introspects each token at its authorization server (RFC 7662), and caches the response for some seconds.
 ///
-/// The endpoint is found in the server's metadata when it is first needed. A server that is down, that gives no answer
-/// or one that makes no sense is answered with 503, and clients keep their tokens. So are requests with tokens that
-/// were not asked about a moment ago, while 1,000 others are being asked about.
+/// The endpoint is found in the server's metadata at its first use. If the server is down or its response is
+/// unusable, requests are answered with 503, and clients keep their tokens. The same answer goes to requests with
+/// tokens that were not introspected recently, while 1,000 others are being introspected.
 ///
 /// ```no_run
 /// use axum::Router;
@@ -42,7 +42,7 @@ pub struct IntrospectionVerifier {
     questions: Arc<Questions>,
 }
 
-/// Who asks whom, and where.
+/// Sender of introspection requests, with the server and the credentials for it.
 #[derive(Clone, Debug)]
 struct Asker {
     server: RemoteServer,
@@ -51,12 +51,12 @@ struct Asker {
     trouble: Arc<Mutex<Trouble>>,
 }
 
-/// What the operator has to mend.
+/// Failures that an operator has to fix.
 #[derive(Debug)]
 struct Trouble {
-    /// The server's no to our secret: it is not shown again at once, whoever asks.
+    /// Time of the server's refusal of these credentials, which are not sent again at once.
     refusal: Kept<()>,
-    /// What the log was told: strangers do not fill it.
+    /// Time of the last logged error, because attackers must not fill the log.
     told: Kept<()>,
 }
 
@@ -68,7 +68,7 @@ impl Default for Trouble {
 }
 
 impl IntrospectionVerifier {
-    /// A resource server that this authorization server knows under this name, with this secret.
+    /// Creates a verifier that authenticates to this authorization server with this client ID and secret.
     ///
     /// # Errors
     ///
@@ -77,7 +77,7 @@ impl IntrospectionVerifier {
         Ok(Self::of(RemoteServer::new(issuer)?, client_id, secret))
     }
 
-    /// The same for a server that is reached in a way of its own, as on a network of one's own.
+    /// Creates a verifier for a server that is reached in its own way, such as on a private network.
     #[must_use]
     pub fn of(server: RemoteServer, client_id: ClientId, secret: Secret) -> Self {
         let introspection = Introspection::new(server.issuer().clone(), client_id, secret);
@@ -85,7 +85,7 @@ impl IntrospectionVerifier {
         Self { asker, cache: Arc::new(Cache::new()), questions: Arc::new(Questions::new()) }
     }
 
-    /// Asks at this endpoint, and does not look for it.
+    /// Sets the introspection endpoint, so that the metadata is not searched for it.
     #[must_use]
     pub fn with_endpoint(mut self, endpoint: EndpointUrl) -> Self {
         self.asker.server.admit(&endpoint);
@@ -93,42 +93,44 @@ impl IntrospectionVerifier {
         self
     }
 
-    /// As [`Introspection::with_method`].
+    /// Sets the authentication method, as [`Introspection::with_method`].
     #[must_use]
     pub fn with_method(mut self, method: AuthMethod) -> Self {
         self.asker.introspection = self.asker.introspection.with_method(method);
         self
     }
 
-    /// As [`Introspection::with_window`]: for so long a token may work after it was revoked. 10 seconds; 30 at most.
+    /// Sets the time for which a revoked token may still work, as [`Introspection::with_window`].
+    ///
+    /// 10 seconds by default; 30 at most.
     #[must_use]
     pub fn with_window(mut self, window: Duration) -> Self {
         self.asker.introspection = self.asker.introspection.with_window(window);
         self
     }
 
-    /// As [`Introspection::taking_unnamed_subjects`].
+    /// Accepts tokens without a subject, as [`Introspection::taking_unnamed_subjects`].
     #[must_use]
     pub fn taking_unnamed_subjects(mut self) -> Self {
         self.asker.introspection = self.asker.introspection.taking_unnamed_subjects();
         self
     }
 
-    /// Takes the user from another member than `sub`, as [`Introspection::with_subject_claim`].
+    /// Reads the user from another member than `sub`, as [`Introspection::with_subject_claim`].
     #[must_use]
     pub fn with_subject_claim(mut self, name: &str) -> Self {
         self.asker.introspection = self.asker.introspection.with_subject_claim(name);
         self
     }
 
-    /// Takes `name` in a token's audience for this resource, as [`Introspection::with_audience`].
+    /// Accepts `name` in a token's audience for this resource, as [`Introspection::with_audience`].
     #[must_use]
     pub fn with_audience(mut self, name: &str, resource: ResourceUri) -> Self {
         self.asker.introspection = self.asker.introspection.with_audience(name, resource);
         self
     }
 
-    /// Takes tokens without an audience for this resource, as [`Introspection::with_sole_resource`].
+    /// Accepts tokens without an audience for this resource, as [`Introspection::with_sole_resource`].
     #[must_use]
     pub fn with_sole_resource(mut self, resource: ResourceUri) -> Self {
         self.asker.introspection = self.asker.introspection.with_sole_resource(resource);
@@ -200,7 +202,8 @@ impl Asker {
             if reason.may_have_moved() {
                 self.server.doubt();
             }
-            // SEC-154: whom the server refuses to answer is the operator's business, and no client's.
+            // SEC-154: refused credentials of this resource server are for the operator to fix, so the client gets
+            // 503.
             if reason == IntrospectionFailed::NotAuthenticated {
                 self.trouble().refusal.fetched(None, now);
             }
@@ -213,7 +216,7 @@ impl Asker {
         })
     }
 
-    /// Whether the log has not been told a moment ago.
+    /// Returns `true` if nothing was logged recently, and records that something is logged now.
     fn may_tell(&self, now: UnixTime) -> bool {
         let mut trouble = self.trouble();
         let may_tell = trouble.told.may_fetch(now);
@@ -237,7 +240,7 @@ impl Asker {
                 let issuer = self.introspection.issuer();
                 error!(%issuer, %reason, "tokens cannot be asked about");
             }
-            // It is as good as none, and asked for again as soon.
+            // Unusable metadata counts as none, and is asked for again as soon.
             self.server.clear();
             VerifierUnavailable
         })

@@ -1,4 +1,4 @@
-//! Tokens that say themselves what they are. What they say is judged by `resource-server`; this fetches the keys.
+//! Verification of JWT access tokens (RFC 9068). `resource-server` judges the claims; this module fetches the keys.
 
 use core::time::Duration;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -14,18 +14,18 @@ use super::cache::{Cache, Recalled};
 use super::flight::{Flight, Landed};
 use crate::verifier::{InvalidRemote, RemoteServer, TokenVerifier, VerifierUnavailable};
 
-/// Takes the JWT access tokens (RFC 9068) of an authorization server that is not ours, without asking about each.
+/// Verifies JWT access tokens (RFC 9068) of an external issuer, without asking it about each.
 ///
-/// Its keys are found through its metadata and fetched when they are first needed: a server starts while its
-/// authorization server is down, and answers 503 until it is up. They are fetched again every 5 minutes, and when a
-/// token has another key, once for all who wait, and not twice within 30 seconds; within 5 while none are known,
-/// whatever tokens strangers show. While they cannot be fetched, those that are known are used on, for an hour; a set
-/// without a usable key ends them. A token that is good is not verified again for 30 seconds. After those and the time
-/// that keys are kept, the tokens of a key that the server took back are refused.
+/// The keys are found through the issuer's metadata and fetched at first use: a server starts while its authorization
+/// server is down, and answers 503 until that is up. Keys are fetched again every 5 minutes, and when a token names
+/// another key: once for all that wait, and at most every 30 seconds (every 5 while no key is known), whatever tokens
+/// attackers send. While keys cannot be fetched, the known ones are used for an hour; a set without a usable key ends
+/// them. A valid token is not verified again for 30 seconds. After those and the time for which keys are kept, the
+/// tokens of a withdrawn key are refused.
 ///
-/// A token that the server revokes is good until it expires, which is a minute after its `exp`, because the server's
-/// clock may be off; that is what [`Granted::expires_at`](resource_server::Granted::expires_at) says. Where that is too long, ask the server about each
-/// (RFC 7662).
+/// A revoked token is accepted until it expires, which is a minute after its `exp`, because the server's clock may be
+/// off; [`Granted::expires_at`](resource_server::Granted::expires_at) tells this time. Where that is too long, use an
+/// [`IntrospectionVerifier`](crate::IntrospectionVerifier) (RFC 7662).
 ///
 /// ```no_run
 /// # use mcp_authz_axum::{JwtVerifier, Protect};
@@ -44,19 +44,19 @@ pub struct JwtVerifier {
     cache: Cache,
 }
 
-/// Where the keys are.
+/// Source of the keys: the authorization server, and the URL of its key set if configured.
 #[derive(Clone, Debug)]
 struct Source {
     server: RemoteServer,
-    /// Where the metadata does not have to be asked.
+    /// Configured URL of the key set, with which the metadata is not needed.
     jwks_uri: Option<EndpointUrl>,
 }
 
 impl JwtVerifier {
-    /// How long a token that is good is not verified again.
+    /// Time for which a valid token is not verified again.
     const WINDOW: Duration = Duration::from_secs(30);
 
-    /// Takes the tokens of the server with this issuer.
+    /// Creates a verifier for the tokens of the server with this issuer.
     ///
     /// # Errors
     ///
@@ -65,7 +65,7 @@ impl JwtVerifier {
         Ok(Self::of(RemoteServer::new(issuer)?))
     }
 
-    /// Takes the tokens of this server.
+    /// Creates a verifier for the tokens of this server.
     #[must_use]
     pub fn of(server: RemoteServer) -> Self {
         let tokens = JwtTokens::new(server.issuer().clone());
@@ -73,12 +73,13 @@ impl JwtVerifier {
         Self::build(tokens, Some(source))
     }
 
-    /// Takes the tokens that these keys have signed, and asks nobody. An RSA key that names no algorithm is used with
-    /// RS256.
+    /// Creates a verifier with these keys, which fetches none.
+    ///
+    /// An RSA key that names no algorithm is used with RS256.
     ///
     /// # Errors
     ///
-    /// [`InvalidKeys::NoUsableKey`]
+    /// [`InvalidKeys::NoUsableKey`] when none of the keys can verify signatures.
     pub fn with_keys(issuer: Issuer, keys: &KeySet) -> Result<Self, InvalidKeys> {
         Ok(Self::build(JwtTokens::with_keys(issuer, keys)?, None))
     }
@@ -88,7 +89,7 @@ impl JwtVerifier {
         Self { tokens, source, flight: Flight::default(), cache: Cache::new() }
     }
 
-    /// Fetches the keys from here, and asks for no metadata. A verifier that was given its keys fetches none.
+    /// Sets the URL of the key set, so that no metadata is fetched. A verifier with given keys fetches none.
     #[must_use]
     pub fn with_jwks_uri(mut self, url: EndpointUrl) -> Self {
         if let Some(source) = &mut self.source {
@@ -98,31 +99,31 @@ impl JwtVerifier {
         self
     }
 
-    /// Uses RSA keys that are fetched and name no algorithm with PS256 instead of RS256.
+    /// Uses PS256 instead of RS256 for fetched RSA keys that name no algorithm.
     #[must_use]
     pub fn with_ps256(self) -> Self {
         self.changed(JwtTokens::with_ps256)
     }
 
-    /// Takes access tokens in the dialect of this provider. RFC 9068 if nothing is said.
+    /// Accepts access tokens in the format of this provider. RFC 9068 by default.
     #[must_use]
     pub fn with_profile(self, profile: JwtProfile) -> Self {
         self.changed(|tokens| tokens.with_profile(profile))
     }
 
-    /// Takes `name` in a token's audience for this resource, as [`JwtTokens::with_audience`].
+    /// Accepts `name` in a token's audience for this resource, as [`JwtTokens::with_audience`].
     #[must_use]
     pub fn with_audience(self, name: &str, resource: ResourceUri) -> Self {
         self.changed(|tokens| tokens.with_audience(name, resource))
     }
 
-    /// Takes the scopes from another claim than the profile's, as [`JwtTokens::with_scope_claim`].
+    /// Reads the scopes from another claim than the profile's, as [`JwtTokens::with_scope_claim`].
     #[must_use]
     pub fn with_scope_claim(self, name: &str) -> Self {
         self.changed(|tokens| tokens.with_scope_claim(name))
     }
 
-    /// Takes the client from another claim than the profile's, as [`JwtTokens::with_client_claim`].
+    /// Reads the client from another claim than the profile's, as [`JwtTokens::with_client_claim`].
     #[must_use]
     pub fn with_client_claim(self, name: &str) -> Self {
         self.changed(|tokens| tokens.with_client_claim(name))
@@ -137,7 +138,7 @@ impl JwtVerifier {
         look(&self.tokens.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The fetch to wait for, if there is one.
+    /// Returns the fetch to wait for, if there is one.
     fn fetch(&self, now: UnixTime) -> Option<Landed> {
         let begin = || {
             let may_fetch = self.read(|tokens| tokens.may_fetch(now));
@@ -156,7 +157,7 @@ impl JwtVerifier {
 }
 
 impl Source {
-    /// The answer to a request for the key set.
+    /// Fetches the key set.
     async fn keys(&self, now: UnixTime) -> Option<Response<Bytes>> {
         let issuer = self.server.issuer();
         let url = match &self.jwks_uri {
@@ -173,7 +174,7 @@ impl Source {
         };
         let answer = self.server.get(&url).await;
         if !answer.as_ref().is_ok_and(|answer| answer.status().is_success()) {
-            // They may have moved.
+            // The keys may have moved, so the metadata is fetched again.
             self.server.doubt();
         }
         answer.inspect_err(|why| warn!(%issuer, %why, "keys could not be fetched")).ok()

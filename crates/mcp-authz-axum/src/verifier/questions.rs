@@ -1,5 +1,4 @@
-//! Questions about tokens that are under way: one for all who wait for its answer, and not more at once than the
-//! authorization server can bear.
+//! Introspection requests under way: one for all callers that wait for its answer, and a bound of those sent at once.
 
 use core::fmt;
 use core::future::Future;
@@ -19,20 +18,20 @@ use tracing::warn;
 use crate::standing::Standing;
 use crate::verifier::VerifierUnavailable;
 
-/// What comes of a question.
+/// Answer to a question about a token.
 pub(crate) type Found = Result<Option<Arc<TokenFacts>>, VerifierUnavailable>;
 
 type Question = Shared<BoxFuture<'static, Found>>;
 
-/// The questions that are under way.
+/// Questions that are under way, by token.
 pub(crate) struct Questions {
     asked: Mutex<HashMap<SecretDigest, Question>>,
-    /// Tokens that were good before have turns of their own: whoever makes tokens up keeps nobody waiting who has one.
+    /// Turns of tokens that were valid before, which made-up tokens therefore cannot delay.
     known: Lane,
     unknown: Lane,
 }
 
-/// Turns, and places for those who wait for theirs.
+/// Turns, and places in the queue for them.
 #[derive(Clone)]
 struct Lane {
     turns: Arc<Semaphore>,
@@ -55,7 +54,7 @@ impl Questions {
         Self { asked: Mutex::new(HashMap::new()), known: lane(), unknown: lane() }
     }
 
-    /// Waits for the answer to the question about this token, and asks it if nobody has.
+    /// Waits for the answer to the question about this token, and asks it if it is not under way.
     pub(crate) async fn ask<F>(
         self: &Arc<Self>,
         token: SecretDigest,
@@ -87,7 +86,7 @@ impl Questions {
         question.await
     }
 
-    /// Asks in a task of its own: who asked first may go away, and the others still wait.
+    /// Asks in a task of its own, because the first caller may go away while others wait.
     fn start(
         self: &Arc<Self>,
         token: SecretDigest,

@@ -1,5 +1,4 @@
-//! An authorization server that is not ours, over the network. What its documents mean is decided by
-//! `resource-server`.
+//! External authorization server: fetching its metadata and documents. `resource-server` interprets them.
 
 use core::fmt;
 use core::future::Future;
@@ -21,11 +20,11 @@ use tracing::warn;
 use super::flight::Flight;
 use crate::verifier::VerifierUnavailable;
 
-/// Why an authorization server cannot be asked at all.
+/// Error of setting up the connection to an authorization server.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum InvalidRemote {
-    /// Its issuer has no well-known URLs.
+    /// The issuer has no well-known URLs.
     Issuer(InvalidUri),
     /// A certificate to trust cannot be read.
     Certificate,
@@ -54,7 +53,7 @@ impl From<BuildError> for InvalidRemote {
     }
 }
 
-/// Why there is no answer, for the log.
+/// Reason for a missing answer, for the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Unreachable {
     Http(HttpErrorKind),
@@ -76,22 +75,21 @@ impl fmt::Display for Unreachable {
     }
 }
 
-/// Addresses that the documents of an authorization server may lead to.
+/// Addresses to which the documents of an authorization server may lead.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Network {
-    /// Those of the public internet.
+    /// Addresses of the public internet.
     Public,
-    /// Local ones too.
+    /// Local addresses as well.
     Own,
 }
 
-/// An authorization server that is not ours: its documents are fetched when they are first needed, so that a server
-/// starts while its authorization server is down.
+/// External authorization server, whose documents are fetched at first use.
 ///
-/// It is asked by https (http on a loopback host), without a proxy; redirects of its documents are followed on the same origin
-/// (301, 307, 308, three at most). The hosts of the issuer
-/// and of endpoints that the configuration names may be anywhere. Where its documents lead elsewhere, only addresses of
-/// the public internet are connected to, unless the issuer is a local address itself.
+/// A server therefore starts while its authorization server is down. Requests go by https (http on a loopback host),
+/// without a proxy; redirects of documents are followed on the same origin (301, 307, 308, three at most). The hosts
+/// of the issuer and of configured endpoints may have any address. Where documents lead to other hosts, only
+/// addresses of the public internet are connected to, unless the issuer is a local address itself.
 ///
 /// Clones share what is known.
 #[derive(Clone, Debug)]
@@ -104,15 +102,15 @@ pub struct RemoteServer {
 }
 
 impl RemoteServer {
-    /// Longest answer that is read, and longest time for an exchange.
+    /// Longest answer that is read, in bytes, and longest time for an exchange.
     const BOUNDS: Bounds = Bounds::new(128 * 1024, Self::TIMEOUT);
     /// Longest time for an exchange, and for the search for metadata.
     const TIMEOUT: Duration = Duration::from_secs(5);
-    /// How long metadata is kept, and used on while it cannot be had.
+    /// Time for which metadata is cached, and time for which it is used while it cannot be fetched.
     const KEPT: (Duration, Duration) =
         (Duration::from_secs(60 * 60), Duration::from_secs(24 * 60 * 60));
 
-    /// The authorization server with this issuer.
+    /// Creates the client of the authorization server with this issuer.
     ///
     /// # Errors
     ///
@@ -121,8 +119,9 @@ impl RemoteServer {
         Self::build(issuer, Network::Public, b"")
     }
 
-    /// One whose documents may lead to local addresses, as on a network of one's own. The certificates (PEM, or
-    /// nothing) are trusted besides the system's.
+    /// Creates a client whose documents may lead to local addresses, as on a private network.
+    ///
+    /// The certificates (PEM, or nothing) are trusted besides the system's.
     ///
     /// ```no_run
     /// use mcp_authz_axum::RemoteServer;
@@ -157,19 +156,20 @@ impl RemoteServer {
         Ok(Self { issuer, search, http, metadata, flight: Arc::default() })
     }
 
-    /// Its issuer.
+    /// Returns the issuer of the server.
     #[must_use]
     pub const fn issuer(&self) -> &Issuer {
         &self.issuer
     }
 
-    /// The configuration names this URL: its host may be anywhere, as the issuer's own.
+    /// Lets the host of this configured URL have any address, like the issuer's own.
     pub(crate) fn admit(&self, url: &EndpointUrl) {
         self.http.trust_host(url.origin().host());
     }
 
-    /// What it says about itself, fetched when it is first needed and every hour. One search serves all who need it;
-    /// they wait for it only while nothing is known.
+    /// Returns the server's metadata (RFC 8414), fetched at first use and every hour.
+    ///
+    /// One search serves all callers, which wait for it only while nothing is known.
     ///
     /// # Errors
     ///
@@ -204,12 +204,12 @@ impl RemoteServer {
         })
     }
 
-    /// What the metadata led to was not there: it is asked for again when it may be, and used until then.
+    /// Has the metadata fetched again when that is due, because a URL from it did not work. It is used until then.
     pub(crate) fn doubt(&self) {
         self.kept().doubt();
     }
 
-    /// The metadata is of no use: it is as good as none.
+    /// Discards the metadata, which is unusable.
     pub(crate) fn clear(&self) {
         self.kept().clear();
     }
