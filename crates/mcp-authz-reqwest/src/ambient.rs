@@ -17,12 +17,12 @@ pub(crate) fn now() -> UnixTime {
 
 #[cfg(test)]
 std::thread_local! {
-    /// The wall clock of a model: a time, and the moment of tokio's clock at which it was.
+    /// Wall-clock time of a model, with the moment of tokio's clock at which it applied.
     pub(crate) static MODEL: core::cell::Cell<Option<(UnixTime, tokio::time::Instant)>> =
         const { core::cell::Cell::new(None) };
 }
 
-/// The time for waits of this process: no change of the wall clock prolongs or shortens one.
+/// Returns the monotonic time for waits of this process, which no change of the wall clock affects.
 pub(crate) fn monotonic() -> tokio::time::Instant {
     tokio::time::Instant::now()
 }

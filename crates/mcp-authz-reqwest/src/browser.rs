@@ -13,14 +13,14 @@ use crate::error::Error;
 use crate::user_agent::{UserAgent, VisitError};
 use listener::Listener;
 
-/// Opens the user's browser and waits on an ephemeral loopback port for it to come back.
+/// User agent with the system browser and a loopback redirect URI (RFC 8252 §7.3).
 ///
-/// The address is handed to the system as one argument, through no shell. The page that ends the login
-/// is the same whatever the callback said.
+/// The URL is passed to the system as one argument, without a shell. The page that ends the login is the same for
+/// every callback.
 ///
-/// The port is listened on as long as the value lives, by a task of the runtime that it was bound in. What comes between
-/// logins is answered by a page, and several logins may wait at once. Connections of other local programs do not hold up
-/// the user's:
+/// The port is open as long as this value lives, served by a task of the runtime in which it was bound. Requests
+/// between logins are answered by a page, and several logins may wait at once. Connections of other local programs do
+/// not delay the browser's:
 ///
 /// | limit | value | beyond it |
 /// |---|---|---|
@@ -37,23 +37,26 @@ pub struct LoopbackBrowser {
 const PATH: &str = "/callback";
 
 impl LoopbackBrowser {
-    /// Takes an ephemeral port of 127.0.0.1, or of ::1 where there is no IPv4, and keeps it for all logins of
-    /// this value, so that the redirect URI is known before the client registers.
+    /// Binds an ephemeral port of 127.0.0.1, or of ::1 on a host without IPv4.
+    ///
+    /// All logins of this value use this port, so that the redirect URI is known before the client registers.
     ///
     /// # Errors
     ///
-    /// [`Error::CallbackPort`] when no port can be had.
+    /// [`Error::CallbackPort`] when no port can be bound.
     pub async fn bind() -> Result<Self, Error> {
         Self::bind_port(0).await
     }
 
-    /// Takes this port, as [`bind`](Self::bind) takes any, for a client that is registered with a server that compares
-    /// ports (RFC 8252 §7.3 wants none to).
+    /// Binds the given port, for a client of an authorization server that compares ports.
+    ///
+    /// RFC 8252 §7.3 requires authorization servers to accept any port of a loopback redirect URI; use
+    /// [`bind`](Self::bind) where they do.
     ///
     /// # Errors
     ///
-    /// [`Error::CallbackPort`], of the kind `AddrInUse` when another program listens there: the client is registered for
-    /// no other address.
+    /// [`Error::CallbackPort`] when the port cannot be bound, of the kind `AddrInUse` when another program listens on
+    /// it. No other port is tried, because the client is registered for this one.
     pub async fn bind_port(port: u16) -> Result<Self, Error> {
         let failed = |error: std::io::Error| Error::CallbackPort { port, kind: error.kind() };
         let listener = Listener::bind(port).await.map_err(failed)?;
@@ -63,13 +66,13 @@ impl LoopbackBrowser {
     }
 }
 
-/// Opens the browser; `false` when there is none.
+/// Opens the browser; the receiver gets `false` when no browser could be opened.
 ///
-/// A text browser ends only when its user leaves it, so a thread waits for that and not the login, and not the runtime
-/// when it ends.
+/// A text browser ends only when its user leaves it. A thread waits for that, so that neither the login nor the end
+/// of the runtime has to.
 fn open(url: String) -> oneshot::Receiver<bool> {
     let (opened, answer) = oneshot::channel();
-    // Where no thread can be had, its end of the channel is gone, which says the same.
+    // If no thread can be started, the sender is dropped, and the receiver's error means the same as `false`.
     let _ = std::thread::Builder::new().name("browser".to_owned()).spawn(move || {
         let _ = opened.send(webbrowser::open(&url).is_ok());
     });

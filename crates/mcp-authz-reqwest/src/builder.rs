@@ -1,4 +1,4 @@
-//! A client with everything said.
+//! Builder for [`AuthorizedClient`]: user agent, identity source, store, step-up policy, HTTP client.
 
 use core::fmt;
 use std::time::Duration;
@@ -17,8 +17,9 @@ use crate::renewal::{Credentials, Login, Renewal};
 use crate::store::{CredentialStore, MemoryCredentials};
 use crate::user_agent::UserAgent;
 
-/// Makes an [`AuthorizedClient`]. What is not said is as in [`AuthorizedClient::new`]: credentials are kept in memory,
-/// one step-up for each operation is tried, and nobody is there to ask.
+/// Builder for an [`AuthorizedClient`].
+///
+/// Defaults: credentials in memory, one step-up for each operation, no user agent and no identity source.
 #[must_use = "it makes a client when it is built"]
 pub struct AuthorizedClientBuilder {
     server_url: String,
@@ -32,9 +33,9 @@ pub(crate) struct Connection {
     http: reqwest::ClientBuilder,
     response_deadline: Duration,
     proxy: Option<String>,
-    /// Local addresses are allowed for all hosts.
+    /// `true` if all hosts may be at local addresses.
     is_local: bool,
-    /// Hosts that the configuration names, which may be at local addresses.
+    /// Hosts named by the configuration, which may be at local addresses.
     trusted: Vec<String>,
 }
 
@@ -65,73 +66,82 @@ impl AuthorizedClientBuilder {
         }
     }
 
-    /// Who sends the user through a browser. Its redirect URI is the one of the configuration.
+    /// Sets the user agent, which sends the user through a browser.
+    ///
+    /// Its redirect URI must be the one of the configuration; [`build`](Self::build) compares them.
     pub fn user(mut self, agent: impl UserAgent) -> Self {
         self.login.agent = Some(Box::new(agent));
         self
     }
 
-    /// Who vouches for a client without a browser ([`ClientConfig::for_workload`],
-    /// [`ClientConfig::for_enterprise`]).
+    /// Sets the identity source of a client without a browser.
+    ///
+    /// Needed for [`ClientConfig::for_workload`] and [`ClientConfig::for_enterprise`].
     pub fn identity(mut self, source: impl IdentitySource) -> Self {
         self.login.identity = Some(Box::new(source));
         self
     }
 
-    /// Where credentials are kept.
+    /// Sets the credential store; [`MemoryCredentials`] by default.
     pub fn store(mut self, store: impl CredentialStore) -> Self {
         self.login.store = Box::new(store);
         self
     }
 
-    /// When to ask for more scope, and for which.
+    /// Sets the step-up policy: when to request more scope, and which scopes.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
         self
     }
 
-    /// The HTTP client to build on, for a proxy or certificates of one's own.
+    /// Sets the reqwest builder to build on, for example with certificates of your own.
     ///
-    /// Whatever it adds to a request goes to every server that a login leads to, also to those that others name: put
-    /// no credentials there. Whatever it says, redirects are not followed, and names are looked up by the client
-    /// itself, so that they lead to no local address. Name a proxy by [`proxy`](Self::proxy): the proxies of this HTTP
-    /// client are dropped where the MCP server is on this machine, because they might be asked for it.
+    /// Everything that it adds to a request is sent to every server that a login leads to, including servers that
+    /// other servers name, so put no credentials there. Redirects are never followed, and the client itself resolves
+    /// names, so that they lead to no local address; no setting changes that. Set a proxy with
+    /// [`proxy`](Self::proxy): the proxies of this builder are dropped where the MCP server is on this machine,
+    /// because requests for it might be sent to them.
     pub fn http(mut self, http: reqwest::ClientBuilder) -> Self {
         self.connection.http = http;
         self
     }
 
-    /// Sends requests through the proxy at this URL (`http://proxy.corp:3128`; credentials may stand before the host).
+    /// Sends requests through the proxy at this URL, for example `http://proxy.corp:3128`.
     ///
-    /// It takes the place of the environment's proxies, which are used otherwise. Its host may be at a private address,
-    /// by name or literally, as may those of the environment's; every other name still leads to public addresses alone.
-    /// The names of servers are then looked up by the proxy, which has to see to where they lead.
+    /// Credentials may stand before the host.
     ///
-    /// Requests to this machine go through no proxy, nor do those to a host for which http is allowed in development
-    /// ([`allow_http_for_development`](oauth_types::allow_http_for_development)) or that `NO_PROXY` names.
+    /// This proxy replaces those of the environment, which are used otherwise. Its host may be at a private address,
+    /// by name or literally, as may the hosts of the environment's proxies; every other name still leads to public
+    /// addresses only. The proxy then resolves the names of servers, and has to control the addresses that they lead
+    /// to.
+    ///
+    /// Direct, without a proxy, are requests to this machine, to a host for which http is allowed in development
+    /// ([`allow_http_for_development`](oauth_types::allow_http_for_development)), and to a host that `NO_PROXY`
+    /// names.
     pub fn proxy(mut self, url: &str) -> Self {
         self.connection.proxy = Some(url.to_owned());
         self
     }
 
-    /// Longest time from a request to the MCP server to the head of its response; 60 seconds unless it is set.
+    /// Sets the maximum time from a request to the head of its response; 60 seconds by default.
     ///
-    /// A server that answers with JSON sends the head with the result, and some that answer with an event stream send it
-    /// with the first event, among them the TypeScript SDK: set this to more than the slowest tool takes that reports no
-    /// progress. Responses of status 1xx do not extend it. A GET that asks for an event stream has no such deadline. After
-    /// the head nothing ends an event stream; the transport for rmcp waits as long for each part of any other body.
+    /// A server that answers with JSON sends the head with the result, and some that answer with an event stream send
+    /// it with the first event, among them the TypeScript SDK. Set this to more than the slowest tool takes that
+    /// reports no progress. Responses of status 1xx do not extend the deadline. A GET that asks for an event stream
+    /// has no deadline, and neither has an event stream after its head; the transport for rmcp allows this time for
+    /// each part of any other body.
     pub fn response_deadline(mut self, deadline: Duration) -> Self {
         self.connection.response_deadline = deadline;
         self
     }
 
-    /// The client.
+    /// Builds the client.
     ///
     /// # Errors
     ///
-    /// [`Error::Flow`] when the address is not https, nor http on a loopback host; [`Error::RedirectUri`] when the
-    /// browser would come back to another address than is asked for; [`Error::Proxy`] when the proxy has no URL;
-    /// [`Error::HttpClient`] when the HTTP client cannot be built.
+    /// [`Error::Flow`] when the server URL is neither https nor http on a loopback host; [`Error::RedirectUri`] when
+    /// the redirect URI of the user agent differs from the configuration's; [`Error::Proxy`] when the proxy URL is
+    /// invalid; [`Error::HttpClient`] when the HTTP client cannot be built.
     pub fn build(self) -> Result<AuthorizedClient, Error> {
         let config = &self.login.config;
         if let (Grant::AuthorizationCode { redirect_uri }, Some(agent)) =
@@ -143,7 +153,7 @@ impl AuthorizedClientBuilder {
         let mut connection = self.connection;
         connection.is_local = config.allows_local_addresses;
         if let Grant::EnterpriseManaged(provider) = &config.grant {
-            // The enterprise's administrator named it.
+            // Trusted, because the enterprise's administrator configured it.
             connection.trusted.push(provider.token_endpoint.origin().host().to_owned());
         }
         let login = Credentials::Login(Box::new(self.login));
@@ -183,13 +193,13 @@ pub(crate) fn build(
 impl fmt::Debug for AuthorizedClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthorizedClientBuilder")
-            // What precedes the host and what follows the path may be secret, and nothing was checked yet.
+            // Userinfo and query may be secret, and the URL has not been validated yet.
             .field("server_url", &Shown(&self.server_url))
             .finish_non_exhaustive()
     }
 }
 
-/// An address that was not checked, without userinfo, query and fragment.
+/// Unvalidated URL, shown without userinfo, query and fragment.
 struct Shown<'a>(&'a str);
 
 impl fmt::Debug for Shown<'_> {

@@ -19,11 +19,11 @@ use crate::http_client::HttpClient;
 use crate::renewal::{Answered, Credentials, Logout, Next, Renewal};
 use crate::user_agent::UserAgent;
 
-/// Sends requests to one MCP server, with a token for it.
+/// Client that sends requests to one MCP server, with an access token for it.
 ///
-/// Cheap to clone; all clones share one login. Many requests that meet the same obstacle cause one
-/// refresh or one visit of the browser, and the others wait for its outcome; who has a good token waits for
-/// nobody. A login goes on when the request that began it is dropped.
+/// Cloning is cheap, and all clones share one login. Requests that meet the same refusal share one refresh or one
+/// browser visit and wait for its outcome; a request with a valid token waits for nothing. A login continues when the
+/// request that began it is dropped.
 #[derive(Clone)]
 pub struct AuthorizedClient(Arc<Shared>);
 
@@ -34,7 +34,7 @@ struct Shared {
     head_deadline: Duration,
 }
 
-/// The longest pause in a body that is read as a whole.
+/// Maximum pause in a body that is read as a whole.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pause(
     #[cfg_attr(not(feature = "rmcp"), expect(dead_code, reason = "the transport reads it"))]
@@ -42,31 +42,33 @@ pub(crate) struct Pause(
 );
 
 impl AuthorizedClient {
-    /// How often one request is sent at most, with whatever others have brought meanwhile.
+    /// Maximum number of times that one request is sent, renewals by other requests included.
     const MAX_PASSES: usize = 32;
 
-    /// A client for the MCP server at `server_url` that introduces itself as `client_name`, sends users
-    /// through `agent`, and keeps credentials in memory.
+    /// Creates a client for the MCP server at `server_url`, with credentials in memory.
+    ///
+    /// The client calls itself `client_name` and sends users through `agent`.
     ///
     /// # Errors
     ///
-    /// [`Error::Flow`] when the address is not https, nor http on a loopback host.
+    /// [`Error::Flow`] when the server URL is neither https nor http on a loopback host.
     pub fn new(server_url: &str, client_name: &str, agent: impl UserAgent) -> Result<Self, Error> {
         let config = ClientConfig::new(client_name, agent.redirect_uri().clone());
         Self::builder(server_url, config).user(agent).build()
     }
 
-    /// A client with everything said: another store, another policy, nobody to ask, an HTTP client of one's own.
+    /// Returns a builder for a client with another grant, store, policy or HTTP client.
     pub fn builder(server_url: &str, config: ClientConfig) -> AuthorizedClientBuilder {
         AuthorizedClientBuilder::new(server_url, config)
     }
 
-    /// A client with a token that it got elsewhere. It shows that token and gets no other: a 401 is
-    /// [`Error::Unauthorized`], a 403 about scope is [`Error::InsufficientScope`].
+    /// Creates a client that sends the given access token and obtains no other.
+    ///
+    /// A 401 is [`Error::Unauthorized`], a 403 about scope is [`Error::InsufficientScope`].
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new), and [`Error::UnusableToken`] when the token cannot stand in a header.
+    /// The errors of [`new`](Self::new), and [`Error::UnusableToken`] when a header cannot carry the token.
     pub fn with_token(server_url: &str, token: &Secret) -> Result<Self, Error> {
         let token = token.header_value("Bearer ").ok_or(Error::UnusableToken)?;
         let policy = Policy::default().with_mode(Mode::Fixed);
@@ -82,25 +84,26 @@ impl AuthorizedClient {
         Self(Arc::new(Shared { http, server, renewal, head_deadline }))
     }
 
-    /// Longest time from a request to the head of its response, unless
-    /// [`response_deadline`](AuthorizedClientBuilder::response_deadline) says otherwise.
+    /// Default maximum time from a request to the head of its response: 60 seconds.
+    ///
+    /// [`AuthorizedClientBuilder::response_deadline`] changes it.
     pub const RESPONSE_DEADLINE: Duration = Duration::from_secs(60);
 
-    /// The address of the server, in its canonical form.
+    /// Returns the server URL in its canonical form.
     #[must_use]
     pub fn server_url(&self) -> &str {
         self.0.server.as_str()
     }
 
-    /// Sends the user through a login now: for a "Connect" button, and to log in again as somebody else.
+    /// Sends the user through a login now, for a "Connect" button or another account.
     ///
     /// A login that a request has begun is joined; [`cancel_login`](Self::cancel_login) ends it first. Tokens that
     /// another program has put into the store meanwhile are used without a browser window. Waiting times after
-    /// failures, and the budget of windows, hold up requests and not the user: the window is counted, and opens.
+    /// failures, and the budget of windows, delay requests but not the user: the window is counted, and opens.
     ///
     /// # Errors
     ///
-    /// [`Error`] when the login ended without tokens.
+    /// [`Error`] when the login ends without tokens.
     ///
     /// # Examples
     ///
@@ -116,42 +119,47 @@ impl AuthorizedClient {
         self.0.renewal.log_in().await
     }
 
-    /// Ends a login or step-up that waits for the user: those who wait for it get [`Error::LoginEnded`]. A session that
-    /// is held stays.
+    /// Ends a login or step-up that waits for the user.
+    ///
+    /// Callers that wait for it get [`Error::LoginEnded`]. A session that is held stays.
     pub fn cancel_login(&self) {
         self.0.renewal.cancel_login();
     }
 
-    /// Forgets the tokens, here and in the store; the registration is kept. The next request leads to a login. What
-    /// was granted stays granted at the authorization server until it expires there.
+    /// Removes the tokens from memory and from the store; the registration is kept.
     ///
-    /// A login or step-up that is under way ends unused, also where its user comes back later.
+    /// The next request leads to a login. The grant at the authorization server remains until it expires there.
+    ///
+    /// A login or step-up that is under way ends unused, even if its user returns later.
     ///
     /// # Errors
     ///
-    /// [`Error::Store`] when the store failed. The tokens are forgotten here all the same and not taken up from the
-    /// store by this client; the store is told again with the next renewals and by [`flush`](Self::flush). Until then
+    /// [`Error::Store`] when the store failed. The tokens are removed from memory all the same, and this client does
+    /// not load them again; the removal is repeated with the next renewals and by [`flush`](Self::flush). Until then
     /// a restart finds them. A login that another program, which shares the store, finishes meanwhile is kept.
     pub async fn log_out(&self) -> Result<(), Error> {
         self.0.renewal.log_out(Logout::Tokens).await
     }
 
-    /// Forgets the tokens and the registration, here and in the store: the next login registers anew. For a server
-    /// whose page says that it does not know the client.
+    /// Removes the tokens and the client registration from memory and from the store.
+    ///
+    /// The next login registers anew. For an authorization server whose page says that it does not know the client.
     ///
     /// # Errors
     ///
-    /// As [`log_out`](Self::log_out).
+    /// The errors of [`log_out`](Self::log_out).
     pub async fn forget(&self) -> Result<(), Error> {
         self.0.renewal.log_out(Logout::Registration).await
     }
 
-    /// Waits until refreshes under way are done and everything is saved: for the end of a program. Without it a program
-    /// may end while a rotated refresh token is on its way, and the next run would send the spent one.
+    /// Waits until refreshes under way are done and everything is saved.
+    ///
+    /// Call it before a program ends: otherwise the program may end while a rotated refresh token is on its way, and
+    /// the next run would present the spent one.
     ///
     /// # Errors
     ///
-    /// [`Error::Store`] when the store does not keep what this client holds: the next run needs a login.
+    /// [`Error::Store`] when the store does not accept what this client holds: the next run needs a login.
     ///
     /// # Examples
     ///
@@ -166,51 +174,55 @@ impl AuthorizedClient {
         self.0.renewal.flush().await
     }
 
-    /// A GET of `url`, to be finished and sent with [`send`](Self::send).
+    /// Begins a GET of `url`, to be sent with [`send`](Self::send).
     pub fn get(&self, url: &str) -> RequestBuilder {
         self.request(Method::GET, url)
     }
 
-    /// A POST to `url`, to be finished and sent with [`send`](Self::send).
+    /// Begins a POST to `url`, to be sent with [`send`](Self::send).
     pub fn post(&self, url: &str) -> RequestBuilder {
         self.request(Method::POST, url)
     }
 
-    /// A request, to be finished and sent with [`send`](Self::send). Sent by its own `send` it carries no token.
+    /// Begins a request, to be sent with [`send`](Self::send).
+    ///
+    /// Sent by reqwest's own `send`, it carries no token.
     pub fn request(&self, method: Method, url: &str) -> RequestBuilder {
         self.0.http.request(method, url)
     }
 
-    /// Finishes a request and [executes](Self::execute) it.
+    /// Builds a request and [executes](Self::execute) it.
     ///
     /// # Errors
     ///
-    /// As [`execute`](Self::execute); [`Error::Request`] when the request was built from what is no URL, header
-    /// or body.
+    /// The errors of [`execute`](Self::execute); [`Error::Request`] when the request was built from an invalid URL,
+    /// header or body.
     pub async fn send(&self, request: RequestBuilder) -> Result<Response, Error> {
         self.execute(request.build().map_err(|_| Error::Request)?).await
     }
 
-    /// Sends a request, with whatever has to happen before it is answered: a login, a refresh, a
-    /// step-up. An answer that is neither a 401 nor a 403 about scope is returned as it is, except for a redirect
-    /// of the MCP endpoint: to the same URL with or without a final slash it is followed, to any other URL it is
-    /// an error.
+    /// Sends a request, with the login, refresh or step-up that it needs.
     ///
-    /// The head of each response has to come within [`RESPONSE_DEADLINE`](Self::RESPONSE_DEADLINE) or what the builder
-    /// was told; the login, refresh or step-up in between does not count. The body may take as long as it likes, as an
-    /// event stream does.
+    /// A response that is neither a 401 nor a 403 about scope is returned as it is, except for a redirect of the MCP
+    /// endpoint: to the same URL with or without a final slash it is followed, to any other URL it is an error.
+    ///
+    /// The head of each response has to arrive within [`RESPONSE_DEADLINE`](Self::RESPONSE_DEADLINE) or the builder's
+    /// value; the login, refresh or step-up in between does not count. The body has no deadline, because it may be an
+    /// event stream.
     ///
     /// # Errors
     ///
-    /// [`Error::NoResponse`] when no head came in time; [`Error`] when the request got no answer, or when what it needs is not to be had;
-    /// [`Error::EndpointMoved`] when the endpoint redirects elsewhere.
+    /// [`Error::NoResponse`] when no head arrives in time; [`Error::EndpointMoved`] when the endpoint redirects
+    /// elsewhere; [`Error::ForeignOrigin`] when the request is for another origin than the server's;
+    /// [`Error::BodyNotReplayable`] when its body is a stream; another [`Error`] when the request gets no response,
+    /// or when the tokens or scopes that it needs cannot be obtained.
     pub async fn execute(&self, mut request: Request) -> Result<Response, Error> {
         let Shared { http, server, renewal, head_deadline } = &*self.0;
         if Origin::of(request.url().as_str()).ok() != Some(server.origin()) {
             return Err(Error::ForeignOrigin);
         }
         let mut tried = Tried::default();
-        // More than any honest sequence of refusals takes.
+        // More passes than any honest sequence of refusals takes.
         for _ in 0..Self::MAX_PASSES {
             let held = renewal.current(&mut tried).await?;
             let mut attempt = request.try_clone().ok_or(Error::BodyNotReplayable)?;
@@ -219,7 +231,7 @@ impl AuthorizedClient {
             headers.extend(renewal.authorization(&held, &request)?);
             let sent = SentSecrets::new(attempt.headers(), b"");
             // A 1xx response is no response head, so that it extends nothing.
-            // A stream that waits for its first event may hold its head back.
+            // A server may hold back the head of a stream until its first event.
             let is_stream = attempt.method() == Method::GET && accepts_events(attempt.headers());
             let within = if is_stream { Duration::MAX } else { *head_deadline };
             let response = timeout(within, http.execute(attempt)).await;
@@ -236,7 +248,7 @@ impl AuthorizedClient {
             let answered = Answered { request: &request, response: &response, held };
             match renewal.judge(answered, &mut tried).await.map_err(|error| error.without(&sent))? {
                 Next::Done => {
-                    // For the transport, which reads and quotes the body.
+                    // Used by the transport for rmcp, which reads and quotes the body.
                     response.extensions_mut().insert(sent);
                     response.extensions_mut().insert(Pause(*head_deadline));
                     return Ok(response);

@@ -1,4 +1,4 @@
-//! Why a request was not made, or not answered.
+//! Errors of requests, logins and renewals.
 
 use core::fmt;
 use core::time::Duration;
@@ -16,83 +16,87 @@ use crate::identity::IdentityError;
 use crate::store::StoreError;
 use crate::user_agent::VisitError;
 
-/// Why [`AuthorizedClient::execute`](crate::AuthorizedClient::execute) gave no response. It holds no
-/// secret and no unvalidated text.
+/// Reason why [`AuthorizedClient::execute`](crate::AuthorizedClient::execute) gave no response.
+///
+/// Holds no secret and no unvalidated text.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// The request brought no response.
     Transport {
-        /// What happened.
+        /// The kind of failure.
         failure: TransportError,
         /// The HTTP library's error, without the URL; also the [source](core::error::Error::source).
         cause: Option<Arc<reqwest::Error>>,
     },
-    /// The server sent no head of a response in time. It may have acted on the request all the same.
+    /// The server sent no response head in time; it may still have acted on the request.
     NoResponse {
         /// The deadline ([`AuthorizedClientBuilder::response_deadline`](crate::AuthorizedClientBuilder::response_deadline)).
         within: Duration,
     },
     /// A login, refresh or step-up ended without tokens.
     Flow(FlowError),
-    /// The browser did not come back.
+    /// The browser did not return from the authorization server.
     Visit(VisitError),
-    /// The port for the browser's return cannot be listened on.
+    /// The loopback port for the browser's redirect cannot be bound.
     CallbackPort {
-        /// The port; 0 where any would have done.
+        /// The port; 0 for an ephemeral one.
         port: u16,
-        /// The reason: `AddrInUse` where another program has it.
+        /// The reason; `AddrInUse` when another program listens on the port.
         kind: io::ErrorKind,
     },
-    /// Nobody vouched for the client.
+    /// The identity source has no token for the client.
     Identity(IdentityError),
-    /// The store did not keep others off, or did not forget.
+    /// The credential store failed to lock, save or remove credentials.
     Store(StoreError),
-    /// The operation needs more scope, and it is not to be had.
+    /// The operation needs scope that could not be obtained.
     InsufficientScope(Box<InsufficientScope>),
-    /// The server refuses the tokens it was just given.
+    /// The server refuses the tokens that were just issued.
     Unauthorized,
-    /// The server refuses the request for another reason each time.
+    /// The server refused every attempt, each time for another reason.
     Unsettled,
     /// The server redirects to another URL, where its token is not sent.
     EndpointMoved(EndpointMoved),
-    /// The request is for another origin than the server that the tokens are for.
+    /// The request is for another origin than the MCP server's.
     ForeignOrigin,
-    /// The request was built from what is no URL, header or body.
+    /// The request was built from an invalid URL, header or body.
     Request,
     /// The body is a stream, which cannot be sent again after a login.
     BodyNotReplayable,
-    /// The fixed token has a character that cannot stand in a header.
+    /// The fixed token contains a character that a header cannot carry.
     UnusableToken,
-    /// The cryptographic library did not sign the proof that a token bound to a key needs.
+    /// The proof of possession for a token bound to a key could not be signed (RFC 9449).
     NotSigned,
     /// The system's random source failed.
     NoEntropy,
     /// The HTTP client could not be built.
     HttpClient,
-    /// The address of the proxy is no URL of a proxy.
+    /// The proxy URL is invalid.
     Proxy,
-    /// The user's browser comes back to another address than the configuration says.
+    /// The redirect URI of the user agent differs from the configuration's.
     RedirectUri,
-    /// Requests have opened as many browser windows for this server as they may
-    /// ([`Policy::with_window_limit`](scope_stepup::Policy::with_window_limit)). The login registers no client, and is not
-    /// counted as one that failed.
+    /// The budget of browser windows that requests may open for this server is spent.
+    ///
+    /// Set by [`Policy::with_window_limit`](scope_stepup::Policy::with_window_limit). The login registers no client,
+    /// and does not count as a failed one.
     TooManyWindows(TooManyWindows),
-    /// The user logged out, or the login was cancelled, while it was under way. The next request begins another.
+    /// The user logged out, or the login was cancelled, while it was under way.
+    ///
+    /// The next request begins another login.
     LoginEnded,
-    /// The host's own code panicked during a login: its user agent, its store or its source of identities.
+    /// The host's user agent, credential store or identity source panicked during a login.
     Panicked,
     /// The runtime ended while a login was under way.
     Stopped,
 }
 
-/// Budget of browser windows that is used up.
+/// Spent budget of browser windows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct TooManyWindows {
     /// The budget.
     pub limit: WindowLimit,
-    /// Time after which a request may open the next window, by the wall clock.
+    /// Time from which a request may open the next window, by the wall clock.
     pub until: UnixTime,
 }
 
@@ -112,25 +116,26 @@ impl fmt::Display for TooManyWindows {
 impl core::error::Error for TooManyWindows {}
 
 impl Error {
-    /// The error of an address that is no MCP server's.
+    /// Returns the error for an invalid server URL.
     pub(crate) const fn server_url(rule: InvalidUri) -> Self {
         Self::Flow(FlowError::new(FlowStage::Start, FlowErrorKind::ServerUrl(rule)))
     }
 
-    /// The error of a request that brought no response.
+    /// Returns the error for a request without a response.
     pub(crate) fn of_http(error: HttpError) -> Self {
         let failure = failure(&error);
         debug!(%failure, error = chain(&error), "no answer");
         Self::Transport { failure, cause: error.into_source().map(Arc::new) }
     }
 
-    /// Strikes the secrets of a request out of what the response says about it.
+    /// Strikes the secrets of a request out of what this error quotes of the response.
     pub(crate) fn without(mut self, sent: &SentSecrets) -> Self {
         if let Self::InsufficientScope(refused) = &mut self {
             let description = refused.description.take();
             refused.description =
                 description.map(|text| ErrorDescription::new(&sent.strike_out(text.as_str())));
-            // What is compared or asked for is left out as a whole, because a part of it is something else.
+            // Values that are compared or requested are dropped as a whole, because a part of one has another
+            // meaning.
             let is_clean = |text: &str| matches!(sent.strike_out(text), Cow::Borrowed(_));
             refused.required.take_if(|scope| !is_clean(&scope.to_string()));
             refused.resource_metadata.take_if(|url| !is_clean(url.as_str()));
@@ -153,7 +158,7 @@ pub(crate) fn failure(error: &HttpError) -> TransportError {
     }
 }
 
-/// The texts of an error and of all its sources.
+/// Joins the texts of an error and of all its sources.
 pub(crate) fn chain(error: &HttpError) -> String {
     let first = core::error::Error::source(error);
     let sources = core::iter::successors(first, |&error| error.source());
@@ -223,7 +228,7 @@ impl fmt::Display for Error {
     }
 }
 
-// The variants say all that our errors inside them say, so only the error of the HTTP library is a source as well.
+// `Display` includes the texts of this project's errors, so only the HTTP library's error is a source as well.
 impl core::error::Error for Error {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {

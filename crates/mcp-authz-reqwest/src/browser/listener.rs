@@ -1,4 +1,4 @@
-//! The port that the browser comes back to: answered from when it is bound until it is dropped.
+//! Listener for the browser's redirect: answers its loopback port from `bind` until it is dropped.
 
 use core::future::poll_fn;
 use core::task::Poll;
@@ -15,11 +15,11 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::debug;
 
-/// Most connections whose request is not complete; one more ends the oldest of them.
+/// Maximum number of connections with an incomplete request; one more closes the oldest.
 const MAX_READING: usize = 64;
-/// Longest time for a request, and for its answer.
+/// Maximum time to read a request, and to write its answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Time until the next connection is accepted when the process is out of sockets.
+/// Delay after a failed `accept`, as when the process is out of sockets.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// A bound port and the task that answers it.
@@ -31,11 +31,11 @@ pub(super) struct Listener {
     task: AbortHandle,
 }
 
-/// The port while it is bound; the task ends later than the value that it listens for, and the port does not.
+/// Bound port, shared with the task. Dropping the listener closes it at once, although the task ends later.
 #[derive(Clone, Debug)]
 struct Port(Arc<Mutex<Option<TcpListener>>>);
 
-/// The logins that wait for their callback.
+/// Logins that wait for their callback.
 #[derive(Clone, Debug, Default)]
 struct Desk(Arc<Mutex<Vec<Waiting>>>);
 
@@ -46,7 +46,7 @@ struct Waiting {
 }
 
 impl Listener {
-    /// Binds this port of 127.0.0.1, or of ::1 where there is no IPv4. Nobody beyond this machine can reach either.
+    /// Binds a port of 127.0.0.1, or of ::1 on a host without IPv4. Neither can be reached from other machines.
     pub(super) async fn bind(port: u16) -> Result<Self, std::io::Error> {
         let at = |ip: IpAddr| TcpListener::bind(SocketAddr::new(ip, port));
         let listener = match at(Ipv4Addr::LOCALHOST.into()).await {
@@ -65,14 +65,14 @@ impl Listener {
         self.address
     }
 
-    /// Waits for the callback of this login. Its page has been answered by then.
+    /// Waits for the callback of a login. The browser has its page by then, unless the write failed.
     pub(super) async fn callback(&self, listener: CallbackListener) -> String {
         let (callback, mut answered) = mpsc::channel(1);
         self.desk.waiting().push(Waiting { listener, callback });
-        // Leaves the desk with this future, because the other end is closed by then.
+        // Dropping this future closes the channel, and `Desk::waiting` removes closed entries.
         match answered.recv().await {
             Some(callback) => callback,
-            // The sender is at the desk until this receiver is gone.
+            // Does not occur, because the desk holds a sender until this receiver is dropped.
             None => core::future::pending().await,
         }
     }
@@ -107,7 +107,7 @@ impl Desk {
         waiting
     }
 
-    /// The answer to a request, and who waits for it where it is a callback.
+    /// Answers a request, and returns the sender of the login whose callback it is.
     fn hear(&self, request: &CallbackRequest) -> (Heard, Option<mpsc::Sender<String>>) {
         let mut heard = request.answer(None);
         for visit in self.waiting().iter() {
@@ -120,14 +120,17 @@ impl Desk {
     }
 }
 
-/// A connection that was accepted.
+/// Accepted connection.
 struct Connection {
     task: AbortHandle,
     has_asked: Arc<AtomicBool>,
 }
 
-/// Answers connections. Browsers open them ahead of need and leave them idle, and other programs may connect as well, so
-/// none holds up another: when there are too many, the one that has been silent longest goes.
+/// Accepts connections and answers each in a task of its own.
+///
+/// Browsers open connections ahead of need and leave them idle, and other programs may connect as well, so
+/// connections do not wait for each other. Above [`MAX_READING`] incomplete requests, the oldest connection is
+/// closed.
 async fn answer_all(port: Port, desk: Desk) {
     let mut open = JoinSet::new();
     let mut reading: VecDeque<Connection> = VecDeque::new();
@@ -151,7 +154,7 @@ async fn answer_all(port: Port, desk: Desk) {
     }
 }
 
-/// Answers one connection, then tells the login whose callback it was.
+/// Answers one connection, then passes the callback to its login.
 async fn answer(mut stream: TcpStream, desk: Desk, has_asked: Arc<AtomicBool>) {
     let Ok(Some(request)) = tokio::time::timeout(PATIENCE, read(&mut stream)).await else {
         return;
@@ -167,14 +170,14 @@ async fn answer(mut stream: TcpStream, desk: Desk, has_asked: Arc<AtomicBool>) {
     }
     match (heard.callback(), waits) {
         (Some(callback), Some(visit)) => {
-            // A second one is the same page loaded again.
+            // A second callback is a reload of the same page and is dropped.
             let _ = visit.try_send(callback);
         }
         _ => debug!("a request to the callback listener does not answer the login"),
     }
 }
 
-/// Reads a request; `None` when the connection ends before.
+/// Reads a request; returns `None` when the connection ends before it is complete.
 async fn read(stream: &mut TcpStream) -> Option<CallbackRequest> {
     let (mut request, mut chunk) = (CallbackRequest::default(), [0; 4096]);
     loop {
