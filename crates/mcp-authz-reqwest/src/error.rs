@@ -31,7 +31,7 @@ pub enum Error {
     },
     /// The server sent no response head in time; it may still have acted on the request.
     NoResponse {
-        /// The deadline ([`AuthorizedClientBuilder::response_deadline`](crate::AuthorizedClientBuilder::response_deadline)).
+        /// The deadline ([`response_deadline`](crate::AuthorizedClientBuilder::response_deadline)).
         within: Duration,
     },
     /// A login, refresh or step-up ended without tokens.
