@@ -2,14 +2,14 @@
 
 mod auth_methods;
 mod error;
+#[cfg(feature = "jwt")]
+mod identity_provider;
 mod lifetimes;
 mod paths;
 mod resource_server;
 
 use core::time::Duration;
 
-#[cfg(feature = "jwt")]
-use client_auth::VerifyingKeys;
 use iss_validate::IssuerIdentification;
 use oauth_types::{
     AuthMethod, ClientId, EndpointUrl, Hosts, Issuer, RedirectUri, ResourceUri, ScopeSet,
@@ -17,6 +17,8 @@ use oauth_types::{
 };
 
 pub use self::error::InvalidConfig;
+#[cfg(feature = "jwt")]
+pub use self::identity_provider::IdentityProvider;
 pub use self::lifetimes::Lifetimes;
 pub use self::paths::Paths;
 pub use self::resource_server::ResourceServer;
@@ -60,30 +62,6 @@ pub struct Config {
     pub(crate) jwks: EndpointUrl,
     #[cfg(feature = "jwt")]
     pub(crate) identity_providers: Vec<IdentityProvider>,
-}
-
-/// Identity provider of an enterprise, whose identity assertions are accepted.
-///
-/// See draft-ietf-oauth-identity-assertion-authz-grant.
-#[cfg(feature = "jwt")]
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct IdentityProvider {
-    /// Issuer identifier of the provider, compared byte for byte.
-    pub issuer: Issuer,
-    /// Keys that verify the provider's signatures.
-    ///
-    /// Nothing is fetched. While the provider changes its key, give both.
-    pub keys: VerifyingKeys,
-}
-
-#[cfg(feature = "jwt")]
-impl IdentityProvider {
-    /// Creates a provider with this issuer and these keys.
-    #[must_use]
-    pub const fn new(issuer: Issuer, keys: VerifyingKeys) -> Self {
-        Self { issuer, keys }
-    }
 }
 
 impl Config {
