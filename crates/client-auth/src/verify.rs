@@ -30,7 +30,9 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 #[cfg(feature = "jwt")]
 use oauth_types::ClientAssertionType;
-use oauth_types::{AuthMethod, ClientId, FormPairs, Repeated, Secret, SecretDigest, UnixTime};
+#[cfg(feature = "jwt")]
+use oauth_types::Secret;
+use oauth_types::{AuthMethod, ClientId, FormPairs, Repeated, SecretDigest, UnixTime};
 use serde::{Deserialize, Serialize};
 
 use crate::basic::{BasicCredentials, InvalidBasic};
