@@ -218,6 +218,7 @@ mod tests {
         }
     }
 
+    /// SEC-253: the host decides about what was sent.
     #[test]
     fn parameters_that_cannot_be_read_are_refused_and_not_taken_for_none() {
         let scopes = OperationScopes::new("r").and_then(|scopes| {
