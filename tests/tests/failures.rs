@@ -188,10 +188,10 @@ async fn sec_180_a_revocation_that_the_store_did_not_make_is_not_answered_with_2
 async fn sec_195_a_failing_store_is_named_by_a_number_only() {
     let server = server().await;
     for (fault, status, error, cause) in [
-        (Fault::Before, 503, "temporarily_unavailable", "Store(Unavailable)"),
-        (Fault::After, 503, "temporarily_unavailable", "Store(UnknownOutcome)"),
-        (Fault::Corrupt, 500, "server_error", "Store(Corrupt)"),
-        (Fault::Panic, 500, "server_error", "Panicked"),
+        (Fault::Before, 503, "temporarily_unavailable", "the store is not available"),
+        (Fault::After, 503, "temporarily_unavailable", "the store did not say whether"),
+        (Fault::Corrupt, 500, "server_error", "what is stored cannot be read"),
+        (Fault::Panic, 500, "server_error", "code of the host panicked"),
     ] {
         server.store.fail_next(fault);
         let failed = server.token().await;
@@ -209,9 +209,9 @@ async fn sec_195_a_failing_store_is_named_by_a_number_only() {
 async fn sec_195_a_failing_login_is_named_by_a_number_only() {
     let server = server().await;
     for (way, status, cause) in [
-        ("x-panic", 500, "Panicked"),
-        ("x-hang", 503, "Late"),
-        ("x-nonsense", 503, "Store(Unavailable)"),
+        ("x-panic", 500, "code of the host panicked"),
+        ("x-hang", 503, "code of the host took too long"),
+        ("x-nonsense", 503, "the store is not available"),
     ] {
         let failed = server.page(way).await;
         assert_eq!(failed.status.as_u16(), status);
