@@ -121,7 +121,7 @@ impl Recall {
     ///
     /// # Errors
     ///
-    /// [`FlowErrorKind::NotLoaded`](crate::FlowErrorKind::NotLoaded) for a refresh of a saved session; otherwise as
+    /// [`FlowErrorKind::NotLoaded`] for a refresh of a saved session; otherwise as
     /// [`resume`](Self::resume).
     pub fn failed(self, now: UnixTime) -> Result<Step, FlowError> {
         match self.0 {
