@@ -194,10 +194,8 @@ impl ClientCredentials {
     ) -> Result<(), AssertionNeeded> {
         match (&self.method, &self.secret) {
             (AuthMethod::ClientSecretBasic, Some(secret)) => {
-                if let Some(value) = basic::encode(&self.client_id, secret) {
-                    // Replaces an existing header, because a request with two is refused.
-                    headers.insert(AUTHORIZATION, value);
-                }
+                // Replaces an existing header, because a request with two is refused.
+                headers.insert(AUTHORIZATION, basic::encode(&self.client_id, secret));
             }
             (AuthMethod::ClientSecretPost, Some(secret)) => {
                 form.append("client_id", self.client_id.as_str());

@@ -4,11 +4,12 @@ use core::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::secret::Secret;
+use crate::secret::{Secret, exposed::Exposed};
 use crate::time::Entropy;
 
 /// The reason why a text is not a code verifier or an S256 code challenge (RFC 7636 §4.1, §4.2).
@@ -71,6 +72,19 @@ impl CodeVerifier {
     pub fn challenge(&self) -> CodeChallenge {
         let digest = Sha256::digest(self.0.expose().as_bytes());
         CodeChallenge(URL_SAFE_NO_PAD.encode(digest).into())
+    }
+}
+
+impl Exposed for CodeVerifier {
+    fn text(&self) -> Option<&str> {
+        Some(self.0.expose())
+    }
+}
+
+impl<'de> Deserialize<'de> for CodeVerifier {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Secret::deserialize(deserializer)?;
+        Self::parse(text.expose()).map_err(D::Error::custom)
     }
 }
 
@@ -138,6 +152,17 @@ mod tests {
         assert!(!challenge.matches(&CodeVerifier::new(Entropy::new([1; 32]))));
         let fresh = CodeVerifier::new(Entropy::new([1; 32]));
         assert!(CodeVerifier::parse(fresh.as_secret().expose()).is_ok());
+    }
+
+    /// C-AUTHZ-1: a request without a challenge cannot be made of a verifier that was changed where it is kept.
+    #[test]
+    fn a_verifier_is_parsed_when_it_is_read() {
+        let kept = format!("\"{}\"", "a".repeat(43));
+        let verifier: CodeVerifier = serde_json::from_str(&kept).unwrap();
+        assert_eq!(verifier.text(), Some(&*"a".repeat(43)));
+        for bad in [r#""""#, r#""short""#, "7", &kept.replacen('a', " ", 1)] {
+            assert!(serde_json::from_str::<CodeVerifier>(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -16,10 +16,10 @@ use crate::form::{FormPairs, decode_component};
 use crate::header::DPOP;
 use crate::secret::Secret;
 
-/// Parameters of a token request whose values are secret.
+/// Parameters of token, revocation and introspection requests whose values are secret.
 ///
-/// They come from RFC 6749 §4.1.3 and §6, RFC 7521 §4, RFC 7636 §4.5 and RFC 8693 §2.1.
-const SECRET_PARAMETERS: [&str; 8] = [
+/// They come from RFC 6749 §4.1.3 and §6, RFC 7009 §2.1, RFC 7521 §4, RFC 7636 §4.5, RFC 7662 §2.1 and RFC 8693 §2.1.
+const SECRET_PARAMETERS: [&str; 9] = [
     "actor_token",
     "assertion",
     "client_assertion",
@@ -28,6 +28,7 @@ const SECRET_PARAMETERS: [&str; 8] = [
     "code_verifier",
     "refresh_token",
     "subject_token",
+    "token",
 ];
 
 /// The secrets of one request, to be redacted when its response is quoted.
@@ -266,6 +267,14 @@ mod tests {
             assert!(matches!(sent().strike_out(text), Cow::Borrowed(_)), "{text}");
         }
         assert!(!format!("{:?}", sent()).contains("CANARY"));
+    }
+
+    /// SEC-247: the token of a revocation or introspection request (RFC 7009 §2.1, RFC 7662 §2.1).
+    #[test]
+    fn a_token_that_is_revoked_is_struck_out() {
+        let sent =
+            SentSecrets::new(&HeaderMap::new(), b"token=CANARY-0123456789&token_type_hint=x");
+        assert_eq!(sent.strike_out("unknown: CANARY-0123456789"), "unknown: [secret]");
     }
 
     #[test]

@@ -121,11 +121,11 @@ const fn is_end(byte: u8) -> bool {
 pub(crate) const TAG: usize = 25;
 
 /// Returns the dot and the MAC that follow an identifier.
+#[expect(clippy::expect_used, reason = "the lengths are constants")]
 pub(crate) fn tag(mac: Hmac<Sha256>) -> [u8; TAG] {
     let mut tag = [b'.'; TAG];
     let bytes = mac.finalize().into_bytes();
-    let (Some(cut), Some(text)) = (bytes.get(..18), tag.get_mut(1..)) else { return tag };
-    // 18 bytes are 24 characters in base64url, which is the length of `text`.
-    let _ = URL_SAFE_NO_PAD.encode_slice(cut, text);
+    let written = URL_SAFE_NO_PAD.encode_slice(bytes.split_at(18).0, tag.split_at_mut(1).1);
+    written.expect("18 bytes are 24 characters in base64url");
     tag
 }

@@ -71,7 +71,7 @@ impl Randomize {
             redirect_uri,
             scope,
             state: one.into_secret(),
-            verifier: CodeVerifier::new(other).as_secret().clone(),
+            verifier: CodeVerifier::new(other),
             until: now.plus(Visit::LIFETIME),
         };
         Ok(Step::Visit(Box::new(Visit::new(keys, pending))))

@@ -140,14 +140,14 @@ pub(crate) struct Pending {
     #[cfg_attr(feature = "sealed", serde(with = "oauth_types::exposed"))]
     pub(crate) state: Secret,
     #[cfg_attr(feature = "sealed", serde(with = "oauth_types::exposed"))]
-    pub(super) verifier: Secret,
+    pub(super) verifier: CodeVerifier,
     pub(crate) until: UnixTime,
 }
 
 impl Pending {
     fn url(&self) -> String {
         let account = &self.account;
-        let challenge = CodeVerifier::parse(self.verifier.expose()).map(|own| own.challenge());
+        let challenge = self.verifier.challenge();
         let mut parameters = vec![
             ("response_type", "code"),
             ("client_id", account.client.client_id().as_str()),
@@ -159,10 +159,8 @@ impl Pending {
             parameters.push(("resource", account.resource.as_str()));
         }
         // C-AUTHZ-1
-        if let Ok(challenge) = &challenge {
-            parameters.push(("code_challenge", challenge.as_str()));
-            parameters.push(("code_challenge_method", CodeChallenge::METHOD));
-        }
+        parameters.push(("code_challenge", challenge.as_str()));
+        parameters.push(("code_challenge_method", CodeChallenge::METHOD));
         if let Some(scope) = &self.scope {
             parameters.push(("scope", scope.as_str()));
             // C-AUTHZ-8
@@ -198,7 +196,7 @@ impl Pending {
         form.append("grant_type", GrantType::AuthorizationCode.as_str())
             .append("code", code.as_secret().expose())
             .append("redirect_uri", self.redirect_uri.as_str())
-            .append("code_verifier", self.verifier.expose());
+            .append("code_verifier", self.verifier.as_secret().expose());
         let stage = FlowStage::CodeExchange;
         Redeeming::start(TokenRequest::new(stage, self.account, keys, self.scope, form))
     }
