@@ -128,9 +128,20 @@ async function onlySecondLogin(page) {
   });
 }
 
+/**
+ * Keeps the proxy's defaults from the Inspector, which has everything it needs in its form.
+ *
+ * It asks for them whenever it is loaded, the callback's page too. If they arrive while that page redeems the code, the
+ * Inspector draws the page anew, takes it for a second callback, forgets what it had begun and stays disconnected with
+ * its token. A user who sees that presses Connect again.
+ */
+async function noDefaults(page) {
+  await page.route(`${proxy}/config`, () => {});
+}
+
 const flows = {
   async 'connecting lists the tools and calls one'(page, connection) {
-    if (connection === 'Direct') await onlySecondLogin(page);
+    await (connection === 'Direct' ? onlySecondLogin(page) : noDefaults(page));
     await fill(page, connection);
     await press(page, 'Connect');
     await allow(page);
