@@ -74,6 +74,8 @@ pub enum Verdict {
     /// Refresh the tokens, then send the request again.
     Refresh,
     /// Log in with [`login`](crate::login), then send the request again.
+    ///
+    /// Pass the session that is current then: another request may have renewed it since.
     Login {
         /// The challenge of the response, if any.
         challenge: Option<BearerChallenge>,

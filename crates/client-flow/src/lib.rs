@@ -39,4 +39,4 @@ pub use redirect::{EndpointMoved, endpoint_redirect};
 pub use sealed::{Sealed, SealingKey};
 pub use session::{Account, Record, RecordKey, RestoreError, ServerEndpoints, Session, Tokens};
 pub use stage::FlowStage;
-pub use transport::TransportError;
+pub use transport::{TransportError, TransportErrorKind};

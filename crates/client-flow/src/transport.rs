@@ -1,11 +1,94 @@
 //! Network failures that the host reports.
 
+use core::error::Error;
 use core::fmt;
+use std::io;
+use std::sync::Arc;
+
+/// Failure of a request that brought no response.
+///
+/// Its text names no peer. The HTTP library's own error is its [source](Error::source), for logs; give it without the
+/// URL, whose query may hold private data.
+///
+/// # Examples
+///
+/// ```
+/// use std::error::Error;
+///
+/// use client_flow::{TransportError, TransportErrorKind};
+///
+/// let socket = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+/// let error = TransportError::from(socket);
+/// assert_eq!(error.kind(), TransportErrorKind::Refused);
+/// assert!(error.source().is_some());
+///
+/// let elapsed = TransportError::from(TransportErrorKind::Timeout);
+/// assert!(elapsed.source().is_none());
+/// ```
+#[derive(Clone, Debug)]
+pub struct TransportError {
+    kind: TransportErrorKind,
+    source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+impl TransportError {
+    /// Creates the failure of this kind, without a source.
+    #[must_use]
+    pub const fn new(kind: TransportErrorKind) -> Self {
+        Self { kind, source: None }
+    }
+
+    /// Adds the error of the HTTP library.
+    #[must_use]
+    pub fn with_source(self, source: impl Error + Send + Sync + 'static) -> Self {
+        Self { source: Some(Arc::new(source)), ..self }
+    }
+
+    /// Returns the kind of failure.
+    #[must_use]
+    pub const fn kind(&self) -> TransportErrorKind {
+        self.kind
+    }
+}
+
+/// Compares the kinds; sources are not compared.
+impl PartialEq for TransportError {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind
+    }
+}
+
+impl Eq for TransportError {}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)
+    }
+}
+
+impl Error for TransportError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+impl From<TransportErrorKind> for TransportError {
+    fn from(kind: TransportErrorKind) -> Self {
+        Self::new(kind)
+    }
+}
+
+impl From<io::Error> for TransportError {
+    /// Maps the usual errors of sockets, and keeps the error as the source.
+    fn from(error: io::Error) -> Self {
+        Self::new(error.kind().into()).with_source(error)
+    }
+}
 
 /// Reason for which a request brought no response; names no peer and contains no text.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
-pub enum TransportError {
+pub enum TransportErrorKind {
     /// The host name of the server, or of a proxy, could not be resolved.
     Name,
     /// The connection was refused: nothing listens at that address and port.
@@ -26,7 +109,7 @@ pub enum TransportError {
     TooLarge,
 }
 
-impl fmt::Display for TransportError {
+impl fmt::Display for TransportErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Name => "the name of the server could not be resolved: check the address and the network",
@@ -48,12 +131,10 @@ impl fmt::Display for TransportError {
     }
 }
 
-impl core::error::Error for TransportError {}
-
-impl From<std::io::ErrorKind> for TransportError {
+impl From<io::ErrorKind> for TransportErrorKind {
     /// Maps the usual error kinds of sockets.
-    fn from(kind: std::io::ErrorKind) -> Self {
-        use std::io::ErrorKind::{
+    fn from(kind: io::ErrorKind) -> Self {
+        use io::ErrorKind::{
             AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable, NotFound,
             TimedOut, WouldBlock,
         };

@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tracing::{Instrument as _, Level, debug, debug_span, enabled, info, warn};
 
 use crate::ambient::{entropy, now};
-use crate::error::{Error, chain, failure};
+use crate::error::{Error, chain, transport};
 use crate::http_client::HttpClient;
 use crate::identity::{IdentityError, IdentitySource};
 use crate::renewal::Flow;
@@ -223,17 +223,16 @@ impl Host<'_> {
         let stage = exchange.stage();
         let request = exchange.request().clone().map(reqwest::Body::from);
         let mut request = reqwest::Request::try_from(request)
-            .map_err(|error| failure(&HttpError::from(error)))?;
+            .map_err(|error| transport(HttpError::from(error)))?;
         *request.timeout_mut() = Some(TIMEOUT);
         let response = self.http.execute(request).await.map_err(|error| {
-            let failure = failure(&error);
-            warn!(%stage, %failure, "no answer");
+            warn!(%stage, failure = %error.kind(), "no answer");
             debug!(%stage, error = chain(&error), "no answer");
-            failure
+            transport(error)
         })?;
         debug!(%stage, status = response.status().as_u16(), "answered");
         let response = read_body(response, Exchange::MAX_BODY).await;
-        let response = response.map_err(|error| failure(&error))?;
+        let response = response.map_err(transport)?;
         if enabled!(Level::DEBUG) {
             for member in exchange.passed_over(&response) {
                 debug!(%stage, member, "a malformed member was passed over");

@@ -4,9 +4,10 @@ use core::fmt;
 use core::time::Duration;
 use std::borrow::Cow;
 use std::io;
-use std::sync::Arc;
 
-use client_flow::{EndpointMoved, FlowError, FlowErrorKind, FlowStage, TransportError};
+use client_flow::{
+    EndpointMoved, FlowError, FlowErrorKind, FlowStage, TransportError, TransportErrorKind,
+};
 use mcp_authz_http::{HttpError, HttpErrorKind};
 use oauth_types::{ErrorDescription, InvalidUri, SentSecrets, UnixTime};
 use scope_stepup::{InsufficientScope, WindowLimit};
@@ -23,12 +24,9 @@ use crate::user_agent::VisitError;
 #[non_exhaustive]
 pub enum Error {
     /// The request brought no response.
-    Transport {
-        /// The kind of failure.
-        failure: TransportError,
-        /// The HTTP library's error, without the URL; also the [source](core::error::Error::source).
-        cause: Option<Arc<reqwest::Error>>,
-    },
+    ///
+    /// The [source](core::error::Error::source) is the HTTP library's error, without the URL.
+    Transport(TransportError),
     /// The server sent no response head in time; it may still have acted on the request.
     NoResponse {
         /// The deadline ([`response_deadline`](crate::AuthorizedClientBuilder::response_deadline)).
@@ -123,9 +121,8 @@ impl Error {
 
     /// Returns the error for a request without a response.
     pub(crate) fn of_http(error: HttpError) -> Self {
-        let failure = failure(&error);
-        debug!(%failure, error = chain(&error), "no answer");
-        Self::Transport { failure, cause: error.into_source().map(Arc::new) }
+        debug!(failure = %error.kind(), error = chain(&error), "no answer");
+        Self::Transport(transport(error))
     }
 
     /// Strikes the secrets of a request out of what this error quotes of the response.
@@ -144,17 +141,22 @@ impl Error {
     }
 }
 
-pub(crate) fn failure(error: &HttpError) -> TransportError {
-    match error.kind() {
-        HttpErrorKind::LocalAddress => TransportError::LocalAddress,
-        HttpErrorKind::Name => TransportError::Name,
-        HttpErrorKind::Refused => TransportError::Refused,
-        HttpErrorKind::Tls => TransportError::Tls,
-        HttpErrorKind::Proxy => TransportError::Proxy,
-        HttpErrorKind::Timeout => TransportError::Timeout,
-        HttpErrorKind::Interrupted => TransportError::Interrupted,
-        HttpErrorKind::TooLarge => TransportError::TooLarge,
-        _ => TransportError::Connect,
+/// Returns the failure for the flow, with the HTTP library's error as its source.
+pub(crate) fn transport(error: HttpError) -> TransportError {
+    let failure = TransportError::new(match error.kind() {
+        HttpErrorKind::LocalAddress => TransportErrorKind::LocalAddress,
+        HttpErrorKind::Name => TransportErrorKind::Name,
+        HttpErrorKind::Refused => TransportErrorKind::Refused,
+        HttpErrorKind::Tls => TransportErrorKind::Tls,
+        HttpErrorKind::Proxy => TransportErrorKind::Proxy,
+        HttpErrorKind::Timeout => TransportErrorKind::Timeout,
+        HttpErrorKind::Interrupted => TransportErrorKind::Interrupted,
+        HttpErrorKind::TooLarge => TransportErrorKind::TooLarge,
+        _ => TransportErrorKind::Connect,
+    });
+    match error.into_source() {
+        Some(source) => failure.with_source(source),
+        None => failure,
     }
 }
 
@@ -168,9 +170,7 @@ pub(crate) fn chain(error: &HttpError) -> String {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Transport { failure, .. } => {
-                write!(f, "the MCP server gave no answer: {failure}")
-            }
+            Self::Transport(error) => write!(f, "the MCP server gave no answer: {error}"),
             Self::NoResponse { within } => write!(
                 f,
                 "the MCP server began no response within {within:?}: if its tools take longer, set \
@@ -232,7 +232,8 @@ impl fmt::Display for Error {
 impl core::error::Error for Error {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
-            Self::Transport { cause: Some(cause), .. } => Some(&**cause),
+            Self::Transport(error) => error.source(),
+            Self::Flow(error) => error.source(),
             _ => None,
         }
     }

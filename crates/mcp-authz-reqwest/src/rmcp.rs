@@ -165,7 +165,7 @@ impl StreamableHttpClient for McpTransport {
             // rmcp repeats a failed GET unless authorization is what lacks;
             // of our errors only a broken exchange is worth repeating.
             Err(Failure::Client(error))
-                if !matches!(error, Error::Transport { .. } | Error::NoResponse { .. }) =>
+                if !matches!(error, Error::Transport(_) | Error::NoResponse { .. }) =>
             {
                 return Err(Failure::AuthRequired(AuthRequiredError::new(error.to_string())));
             }

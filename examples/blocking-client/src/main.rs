@@ -132,7 +132,7 @@ impl Host {
     }
 
     fn send(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
-        let failure = |error: ureq::Error| TransportError::from(error.into_io().kind());
+        let failure = |error: ureq::Error| TransportError::from(error.into_io());
         let mut response = self.http.run(request.clone().map(Vec::from)).map_err(failure)?;
         let body = response.body_mut().with_config().limit(Exchange::MAX_BODY as u64 + 1);
         let body = Bytes::from(body.read_to_vec().map_err(failure)?);

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use client_flow::TransportError;
+use client_flow::{TransportError, TransportErrorKind};
 use http::Uri;
 use oauth_types::is_local_ip;
 use smol::net::resolve;
@@ -25,7 +25,10 @@ impl Addresses {
     pub(crate) async fn resolve(&self, uri: &Uri) -> Result<Vec<SocketAddr>, TransportError> {
         let found = look_up(uri).await;
         let leads_home = !self.allows_local && found.iter().any(|it| is_local_ip(it.ip()));
-        if found.is_empty() || leads_home { Err(TransportError::Connect) } else { Ok(found) }
+        if found.is_empty() || leads_home {
+            return Err(TransportErrorKind::Connect.into());
+        }
+        Ok(found)
     }
 }
 

@@ -14,7 +14,9 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use bytes::Bytes;
-use client_flow::{ClientConfig, Exchange, Record, RecordKey, Session, Step, TransportError};
+use client_flow::{
+    ClientConfig, Exchange, Record, RecordKey, Session, Step, TransportError, TransportErrorKind,
+};
 use client_flow::{Tried, Verdict, judge, login};
 use http::{Request, Response, header};
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -135,7 +137,7 @@ async fn send(
     addresses: &Addresses,
 ) -> Result<Response<Bytes>, TransportError> {
     exchange(request, addresses)
-        .or(after(Duration::from_secs(30), Err(TransportError::Timeout)))
+        .or(after(Duration::from_secs(30), Err(TransportErrorKind::Timeout.into())))
         .await
 }
 
@@ -144,22 +146,24 @@ async fn exchange(
     request: &Request<Bytes>,
     addresses: &Addresses,
 ) -> Result<Response<Bytes>, TransportError> {
-    let (mut request, broken) = (request.clone(), |_| TransportError::Interrupted);
+    let broken = |error| TransportError::new(TransportErrorKind::Interrupted).with_source(error);
+    let mut request = request.clone();
     let uri = std::mem::take(request.uri_mut());
     let (Some("http"), Some(to)) = (uri.scheme_str(), uri.authority()) else {
-        return Err(TransportError::Connect);
+        return Err(TransportErrorKind::Connect.into());
     };
     let addresses = addresses.resolve(&uri).await?;
     *request.uri_mut() = uri.path_and_query().cloned().map(Into::into).unwrap_or_default();
     request.headers_mut().extend(to.as_str().parse().ok().map(|host| (header::HOST, host)));
-    let stream = TcpStream::connect(&*addresses).await.map_err(|error| error.kind())?;
+    let stream = TcpStream::connect(&*addresses).await?;
     let stream = FuturesIo::new(stream);
     let (mut sender, connection) = http1::handshake(stream).await.map_err(broken)?;
     smol::spawn(connection).detach();
     let (head, body) =
         sender.send_request(request.map(Full::new)).await.map_err(broken)?.into_parts();
     let body = Limited::new(body, Exchange::MAX_BODY).collect().await;
-    Ok(Response::from_parts(head, body.map_err(|_| TransportError::TooLarge)?.to_bytes()))
+    let body = body.map_err(|_| TransportError::new(TransportErrorKind::TooLarge))?;
+    Ok(Response::from_parts(head, body.to_bytes()))
 }
 
 async fn after<T>(time: Duration, result: T) -> T {

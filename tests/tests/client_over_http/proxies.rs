@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::routing::get;
-use client_flow::{ClientConfig, FlowErrorKind, TransportError};
+use client_flow::{ClientConfig, FlowErrorKind, TransportErrorKind};
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use mcp_authz_reqwest::{AuthorizedClient, AuthorizedClientBuilder, Error};
@@ -44,13 +44,13 @@ async fn a_proxy_by_name_at_a_private_address_is_used_and_asked_for_the_servers_
     let client = builder(url).proxy(&format!("http://localhost:{port}")).build().unwrap();
     let error = client.send(client.get(url)).await.unwrap_err();
     assert_eq!(*heard.lock().unwrap(), ["CONNECT mcp.invalid:443 HTTP/1.1"]);
-    let Error::Transport { failure, .. } = &error else { panic!("{error:?}") };
-    assert_eq!(*failure, TransportError::Proxy);
+    let Error::Transport(failure) = &error else { panic!("{error:?}") };
+    assert_eq!(failure.kind(), TransportErrorKind::Proxy);
     // Without it the name would be looked up here.
     let client = builder("https://localhost.invalid/mcp").build().unwrap();
     let error = client.send(client.get("https://localhost.invalid/mcp")).await.unwrap_err();
-    let Error::Transport { failure, .. } = &error else { panic!("{error:?}") };
-    assert_eq!(*failure, TransportError::Name);
+    let Error::Transport(failure) = &error else { panic!("{error:?}") };
+    assert_eq!(failure.kind(), TransportErrorKind::Name);
 }
 
 #[tokio::test]
@@ -73,7 +73,7 @@ async fn c_token_1_a_server_on_this_machine_is_asked_directly_and_others_through
     let client = builder(&url).proxy(&format!("http://127.0.0.1:{port}")).build().unwrap();
     let error = client.send(client.get(&url)).await.unwrap_err();
     let Error::Flow(flow) = &error else { panic!("{error:?}") };
-    assert_eq!(*flow.kind(), FlowErrorKind::Transport(TransportError::Proxy));
+    assert_eq!(*flow.kind(), FlowErrorKind::Transport(TransportErrorKind::Proxy.into()));
     let heard = heard.lock().unwrap().clone();
     assert!(!heard.is_empty());
     assert!(heard.iter().all(|line| line == "CONNECT as.invalid:443 HTTP/1.1"), "{heard:?}");
@@ -96,11 +96,11 @@ async fn why_there_is_no_connection_is_told_with_the_error_of_the_library() {
     });
     let ended = ended.replace("http://", "https://");
     for (origin, expected, proxy) in [
-        (&*closed, TransportError::Refused, None),
-        (&*secure, TransportError::Tls, None),
-        (&*ended, TransportError::Tls, None),
-        ("https://no-such-name.invalid", TransportError::Name, None),
-        ("https://mcp.invalid", TransportError::Proxy, Some(&*closed)),
+        (&*closed, TransportErrorKind::Refused, None),
+        (&*secure, TransportErrorKind::Tls, None),
+        (&*ended, TransportErrorKind::Tls, None),
+        ("https://no-such-name.invalid", TransportErrorKind::Name, None),
+        ("https://mcp.invalid", TransportErrorKind::Proxy, Some(&*closed)),
     ] {
         let url = format!("{origin}/mcp?key=CANARY");
         let mut builder = builder(&url);
@@ -109,8 +109,8 @@ async fn why_there_is_no_connection_is_told_with_the_error_of_the_library() {
         }
         let client = builder.build().unwrap();
         let error = client.send(client.get(&url)).await.unwrap_err();
-        let Error::Transport { failure, .. } = &error else { panic!("{error:?}") };
-        assert_eq!(*failure, expected, "{origin}: {error:?}");
+        let Error::Transport(failure) = &error else { panic!("{error:?}") };
+        assert_eq!(failure.kind(), expected, "{origin}: {error:?}");
         let source = error.source().unwrap();
         assert!(source.source().is_some(), "{source:?}");
         let shown = format!("{error} {error:?} {source} {source:?}");

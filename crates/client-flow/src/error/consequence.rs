@@ -5,7 +5,7 @@ use oauth_types::{ErrorResponse, TokenErrorCode};
 
 use super::{FlowError, FlowErrorKind};
 use crate::stage::FlowStage;
-use crate::transport::TransportError;
+use crate::transport::TransportErrorKind;
 
 impl FlowError {
     /// Returns `true` if the server no longer knows the client (`invalid_client`).
@@ -24,7 +24,7 @@ impl FlowError {
     pub fn is_transient(&self) -> bool {
         use TokenErrorCode::{ServerError, TemporarilyUnavailable};
         match &self.kind {
-            FlowErrorKind::Transport(failure) => *failure != TransportError::LocalAddress,
+            FlowErrorKind::Transport(error) => error.kind() != TransportErrorKind::LocalAddress,
             FlowErrorKind::NotLoaded | FlowErrorKind::NotSigned => true,
             FlowErrorKind::Status(status) => is_transient_status(*status),
             FlowErrorKind::Refused(answer) => {

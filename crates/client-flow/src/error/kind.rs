@@ -121,7 +121,11 @@ impl fmt::Display for FlowErrorKind {
 }
 
 impl core::error::Error for FlowErrorKind {
+    // `Display` includes the texts of this project's errors, so only the HTTP library's error is a source.
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        None
+        match self {
+            Self::Transport(error) => error.source(),
+            _ => None,
+        }
     }
 }

@@ -18,7 +18,7 @@ use crate::flow::registration::Registering;
 use crate::flow::server::FindServer;
 use crate::flow::step::Step;
 use crate::stage::FlowStage;
-use crate::transport::TransportError;
+use crate::transport::{TransportError, TransportErrorKind};
 
 /// HTTP request for the host to send.
 ///
@@ -142,14 +142,20 @@ impl Exchange {
     ) -> Result<Step, FlowError> {
         let stage = self.stage();
         let outcome = match outcome {
-            Ok(response) if response.body().len() > Self::MAX_BODY => Err(TransportError::TooLarge),
+            Ok(response) if response.body().len() > Self::MAX_BODY => {
+                Err(TransportErrorKind::TooLarge.into())
+            }
             outcome => outcome,
         };
         // C-DISC-10: treated as an absent document, because there may be one at the next URL.
         let (response, then) = match (outcome, self.then) {
-            (Err(TransportError::TooLarge), Then::Resource(state)) => return state.read(None),
-            (Err(TransportError::TooLarge), Then::Server(state)) => return state.read(None, now),
-            (Err(failure), _) => return Err(FlowErrorKind::Transport(failure).at(stage)),
+            (Err(error), then) => match (error.kind(), then) {
+                (TransportErrorKind::TooLarge, Then::Resource(state)) => return state.read(None),
+                (TransportErrorKind::TooLarge, Then::Server(state)) => {
+                    return state.read(None, now);
+                }
+                _ => return Err(FlowErrorKind::Transport(error).at(stage)),
+            },
             (Ok(response), then) => (response, then),
         };
         let step = match then {

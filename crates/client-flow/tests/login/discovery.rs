@@ -1,7 +1,8 @@
 //! Discovery: protected resource metadata (RFC 9728), then the authorization server's (RFC 8414).
 
 use client_flow::{
-    DiscoveryError, FlowError, FlowErrorKind, FlowStage, Step, TransportError, login,
+    DiscoveryError, FlowError, FlowErrorKind, FlowStage, Step, TransportError, TransportErrorKind,
+    login,
 };
 use oauth_types::{BearerChallenge, EndpointUrl};
 use serde_json::{Value, json};
@@ -204,6 +205,11 @@ fn c_authz_7_sec_136_the_host_may_allow_local_addresses() {
 #[test]
 fn a_failing_network_names_the_request() {
     let Step::Exchange(exchange) = login(config(), MCP, None, None).unwrap() else { panic!() };
-    let error = exchange.resume(Err(TransportError::Timeout), NOW).unwrap_err();
+    let socket = std::io::Error::new(std::io::ErrorKind::TimedOut, "the socket's own words");
+    let error = exchange.resume(Err(TransportError::from(socket)), NOW).unwrap_err();
+    let FlowErrorKind::Transport(failure) = error.kind() else { panic!("{error:?}") };
+    assert_eq!(failure.kind(), TransportErrorKind::Timeout);
     assert_eq!(error.to_string(), "protected resource metadata: no answer came in time");
+    let source = std::error::Error::source(&error).map(ToString::to_string);
+    assert_eq!(source.as_deref(), Some("the socket's own words"), "once, and in full");
 }
