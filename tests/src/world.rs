@@ -1,5 +1,7 @@
-//! Client, authorization server and resource server joined in memory: whole protocols in microseconds, with a
-//! scripted clock, scripted entropy, and a store that fails when told to. Nothing sleeps, nothing is random.
+//! Client, authorization server and resource server joined in memory.
+//!
+//! Whole protocols run in microseconds, with a scripted clock, scripted entropy, and a store that fails on request.
+//! Nothing sleeps, and nothing is random.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

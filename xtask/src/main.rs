@@ -39,7 +39,7 @@ struct Cli {
 enum Command {
     /// What a real browser makes of the login, consent and error pages
     ///
-    /// Headless Chromium meets tests/examples/browser_server.rs; axe-core looks for what keeps people out. Pictures of
+    /// Headless Chromium meets `tests/examples/browser_server.rs`; axe-core looks for what keeps people out. Pictures of
     /// every page are left in target/browser. Needs Chromium, npm and its registry.
     Browser,
     /// Everything that needs a Rust toolchain and nothing else

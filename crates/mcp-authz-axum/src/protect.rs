@@ -103,8 +103,10 @@ impl<V> fmt::Debug for Protect<V> {
     }
 }
 
-/// The token of a request that was let in, in its extensions where [`Protect::with_raw_token`] asks for it. It is for
-/// this server alone: whoever sends it on lets others act as its user (MCP, token passthrough).
+/// Access token of an authorized request, as a request extension ([`Protect::with_raw_token`]).
+///
+/// It is issued for this server only. Sending it to another server lets that server act as the user (MCP, token
+/// passthrough).
 #[derive(Clone, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "the token is all there is")]
 pub struct RawToken(pub Secret);

@@ -37,7 +37,7 @@ pub struct LoopbackBrowser {
 const PATH: &str = "/callback";
 
 impl LoopbackBrowser {
-    /// Binds an ephemeral port of 127.0.0.1, or of ::1 on a host without IPv4.
+    /// Binds an ephemeral port of 127.0.0.1, or of `::1` on a host without IPv4.
     ///
     /// All logins of this value use this port, so that the redirect URI is known before the client registers.
     ///

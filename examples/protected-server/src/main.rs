@@ -37,7 +37,7 @@ struct Cli {
     /// The URL that clients reach this server by and that its tokens are for, if it is another than where it listens
     #[arg(long)]
     resource: Option<ResourceUri>,
-    /// Ask the authorization server about each token, as this client; its secret stands in PROTECTED_SERVER_SECRET
+    /// Ask the authorization server about each token, as this client; its secret stands in `PROTECTED_SERVER_SECRET`
     #[arg(long, value_name = "CLIENT_ID")]
     introspect: Option<String>,
 }

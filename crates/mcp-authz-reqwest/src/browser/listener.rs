@@ -46,7 +46,7 @@ struct Waiting {
 }
 
 impl Listener {
-    /// Binds a port of 127.0.0.1, or of ::1 on a host without IPv4. Neither can be reached from other machines.
+    /// Binds a port of 127.0.0.1, or of `::1` on a host without IPv4. Neither can be reached from other machines.
     pub(super) async fn bind(port: u16) -> Result<Self, std::io::Error> {
         let at = |ip: IpAddr| TcpListener::bind(SocketAddr::new(ip, port));
         let listener = match at(Ipv4Addr::LOCALHOST.into()).await {

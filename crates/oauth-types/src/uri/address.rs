@@ -6,7 +6,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 ///
 /// That is every block that the IANA special-purpose registries do not call globally reachable (loopback, private,
 /// shared, link-local, documentation, benchmarking, discard, segment routing), the blocks set aside for protocols
-/// (192.0.0.0/24 and 2001::/23, whose few reachable addresses belong to the nearest relay), multicast, and reserved.
+/// (192.0.0.0/24 and `2001::/23`, whose few reachable addresses belong to the nearest relay), multicast, and reserved.
 ///
 /// Forms that carry an IPv4 address are judged by that address: mapped, compatible, and translated (RFC 6052, RFC
 /// 2765). Forms that lead through a relay count as local: 6to4, Teredo and local-use NAT64.
