@@ -11,7 +11,7 @@ pub(crate) struct HttpClient {
     script: Option<Script>,
 }
 
-/// What answers instead of the network.
+/// Service that answers in place of the network.
 #[cfg(test)]
 pub(crate) type Script = std::sync::Arc<
     dyn Fn(Request) -> futures::future::BoxFuture<'static, Result<Response, HttpError>>

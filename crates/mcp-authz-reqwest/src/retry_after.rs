@@ -1,4 +1,4 @@
-//! How long a server asks to be left alone: `Retry-After` (RFC 9110 §10.2.3).
+//! Delay that a server asks for: `Retry-After` (RFC 9110 §10.2.3).
 
 use core::time::Duration;
 use std::time::UNIX_EPOCH;
