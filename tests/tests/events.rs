@@ -59,8 +59,9 @@ fn values(urls: &[String], names: &[&str]) -> Vec<String> {
     named.filter(|(name, _)| names.contains(name)).map(|(_, value)| value.to_owned()).collect()
 }
 
+/// SEC-192, C-TOKEN-10
 #[tokio::test]
-async fn sec_192_c_token_10_events_tell_each_step_and_no_secret() {
+async fn events_tell_each_step_and_no_secret() {
     let log = Log::default();
     let (writer, urls) = (log.clone(), Arc::<Mutex<Vec<String>>>::default());
     let subscriber = tracing_subscriber::fmt()

@@ -164,8 +164,9 @@ impl Server {
     }
 }
 
+/// SEC-180
 #[tokio::test]
-async fn sec_180_a_revocation_that_the_store_did_not_make_is_not_answered_with_200() {
+async fn a_revocation_that_the_store_did_not_make_is_not_answered_with_200() {
     let server = server().await;
     for (fault, still_works) in [(Fault::Before, true), (Fault::After, false)] {
         let token = server.token().await.json()["access_token"].as_str().unwrap().to_owned();
@@ -184,8 +185,9 @@ async fn sec_180_a_revocation_that_the_store_did_not_make_is_not_answered_with_2
     }
 }
 
+/// SEC-195
 #[tokio::test]
-async fn sec_195_a_failing_store_is_named_by_a_number_only() {
+async fn a_failing_store_is_named_by_a_number_only() {
     let server = server().await;
     for (fault, status, error, cause) in [
         (Fault::Before, 503, "temporarily_unavailable", "the store is not available"),
@@ -205,8 +207,9 @@ async fn sec_195_a_failing_store_is_named_by_a_number_only() {
     }
 }
 
+/// SEC-195
 #[tokio::test]
-async fn sec_195_a_failing_login_is_named_by_a_number_only() {
+async fn a_failing_login_is_named_by_a_number_only() {
     let server = server().await;
     for (way, status, cause) in [
         ("x-panic", 500, "code of the host panicked"),
@@ -221,8 +224,9 @@ async fn sec_195_a_failing_login_is_named_by_a_number_only() {
     }
 }
 
+/// SEC-202
 #[test]
-fn sec_202_a_page_says_when_to_come_back_where_that_helps() {
+fn a_page_says_when_to_come_back_where_that_helps() {
     for (error, status, retry) in [
         (StoreError::Unavailable, StatusCode::SERVICE_UNAVAILABLE, true),
         (StoreError::UnknownOutcome, StatusCode::SERVICE_UNAVAILABLE, true),
@@ -233,16 +237,18 @@ fn sec_202_a_page_says_when_to_come_back_where_that_helps() {
     }
 }
 
+/// SEC-195
 #[tokio::test]
-async fn sec_195_a_refusal_is_nobody_elses_fault_and_has_no_number() {
+async fn a_refusal_is_nobody_elses_fault_and_has_no_number() {
     let server = server().await;
     let refused = server.form("/token", "grant_type=client_credentials&client_id=machine").await;
     assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
     assert!(!refused.body.contains("number"));
 }
 
+/// SEC-154, SEC-192
 #[tokio::test]
-async fn sec_154_sec_192_who_cannot_ask_says_so_to_the_operator_and_tells_no_secret() {
+async fn who_cannot_ask_says_so_to_the_operator_and_tells_no_secret() {
     // The first time the log is asked for it begins.
     log();
     let answers = [

@@ -106,8 +106,9 @@ fn login_among(
     }
 }
 
+/// C-ISS-5, SEC-011
 #[test]
-fn c_iss_5_sec_011_no_error_of_a_login_repeats_a_forged_callback() {
+fn no_error_of_a_login_repeats_a_forged_callback() {
     let texts = format!("error={MARK}&error_description={MARK}&error_uri=https://{MARK}.example");
     let swap = |url: &str, name: &str, value: &str| {
         let (base, query) = url.split_once('?').unwrap();
@@ -136,8 +137,9 @@ fn c_iss_5_sec_011_no_error_of_a_login_repeats_a_forged_callback() {
     }
 }
 
+/// SEC-137
 #[test]
-fn sec_137_no_error_of_a_login_repeats_an_unreadable_answer() {
+fn no_error_of_a_login_repeats_an_unreadable_answer() {
     let json = |value: Value| Bytes::from(value.to_string());
     let path_of = |request: &Request<Bytes>| request.uri().path().to_owned();
     let answers = [
@@ -172,8 +174,9 @@ fn sec_137_no_error_of_a_login_repeats_an_unreadable_answer() {
     }
 }
 
+/// SEC-192
 #[test]
-fn sec_192_the_word_of_the_right_server_is_shown_clean() {
+fn the_word_of_the_right_server_is_shown_clean() {
     let description = format!("no\r\n\u{1b}[2J\u{202e}<script>{}", "x".repeat(500));
     let body = json!({"error": "invalid_grant", "error_description": description, MARK: MARK});
     let change = |request: &Request<Bytes>, mut response: Response<Bytes>| {
@@ -241,8 +244,9 @@ fn no_refusal_of_the_authorization_server_repeats_a_request() {
     silent_debug(&world.register(&request).unwrap());
 }
 
+/// A-AUTHZ-1, SEC-061
 #[test]
-fn a_authz_1_sec_061_no_page_and_no_log_of_the_authorization_endpoint_repeats_a_request() {
+fn no_page_and_no_log_of_the_authorization_endpoint_repeats_a_request() {
     let world = World::new().unwrap();
     let body =
         json!({"redirect_uris": ["https://a.example/cb"], "token_endpoint_auth_method": "none"});
@@ -290,8 +294,9 @@ fn a_authz_1_sec_061_no_page_and_no_log_of_the_authorization_endpoint_repeats_a_
     }
 }
 
+/// SEC-192
 #[test]
-fn sec_192_no_parser_repeats_what_it_refuses() {
+fn no_parser_repeats_what_it_refuses() {
     let uri = format!("HTTP://{MARK}@{MARK}:99999/%zz#{MARK}");
     silent(&Issuer::parse(&uri).unwrap_err());
     silent(&ResourceUri::parse(&uri).unwrap_err());
@@ -324,8 +329,9 @@ fn sec_192_no_parser_repeats_what_it_refuses() {
     silent(&Callback::from_query(&query).validate(&expected).unwrap_err());
 }
 
+/// SEC-192
 #[test]
-fn sec_192_no_denial_of_the_resource_server_repeats_a_request() {
+fn no_denial_of_the_resource_server_repeats_a_request() {
     let world = World::new().unwrap();
     let required = ScopeSet::parse("files:read").unwrap();
     for line in [format!("Bearer {MARK}"), format!("Basic {MARK}"), format!("Bearer {MARK} {MARK}")]
@@ -343,8 +349,9 @@ fn sec_192_no_denial_of_the_resource_server_repeats_a_request() {
     }
 }
 
+/// SEC-192
 #[test]
-fn sec_192_no_failure_of_introspection_repeats_an_answer() {
+fn no_failure_of_introspection_repeats_an_answer() {
     let (issuer, url) = (Issuer::parse("https://as.example").unwrap(), "https://as.example/i");
     let secret = Secret::new(MARK);
     let asking = Introspection::new(issuer, ClientId::parse("rs").unwrap(), secret);
@@ -370,8 +377,9 @@ fn sec_192_no_failure_of_introspection_repeats_an_answer() {
     silent(&asking.discovered(&other).unwrap_err());
 }
 
+/// SEC-192
 #[test]
-fn sec_192_no_failure_of_jwts_and_their_keys_repeats_what_was_sent() {
+fn no_failure_of_jwts_and_their_keys_repeats_what_was_sent() {
     let issuer = Issuer::parse("https://as.example").unwrap();
     let now = UnixTime::from_secs(0);
     for (status, body) in [

@@ -142,8 +142,9 @@ impl fmt::Display for Escaped<'_> {
 mod tests {
     use super::*;
 
+    /// A-AUTHZ-10, SEC-116
     #[test]
-    fn a_authz_10_sec_116_what_a_plain_page_says_stays_text() {
+    fn what_a_plain_page_says_stays_text() {
         let hostile = "\"><img src=x onerror='y'>&amp;";
         let page = plain(StatusCode::OK, hostile, hostile, Some((hostile, hostile)));
         let html = str::from_utf8(page.body()).unwrap();

@@ -59,8 +59,9 @@ mod tests {
         ServerKey::new(id, Entropy::new([byte; 32]))
     }
 
+    /// SEC-187
     #[test]
-    fn sec_187_what_is_sealed_opens_unchanged_for_its_purpose_and_with_our_keys() {
+    fn what_is_sealed_opens_unchanged_for_its_purpose_and_with_our_keys() {
         let issuer = &Issuer::parse("https://as.example/a").unwrap();
         let keys = &ServerKeys::new(key(1, 7));
         let rotated = ServerKeys::new(key(2, 8)).with_retired(key(1, 7));

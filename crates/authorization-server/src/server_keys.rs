@@ -221,8 +221,9 @@ mod tests {
         assert!(keys.open(&nonce).is_none(), "and a nonce no refresh token");
     }
 
+    /// SEC-192
     #[test]
-    fn sec_192_keys_print_nothing() {
+    fn keys_print_nothing() {
         assert_eq!(format!("{:?}", key(1, 7)), "ServerKey(1, [redacted])");
     }
 }

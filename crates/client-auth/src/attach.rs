@@ -234,8 +234,9 @@ mod tests {
             .map(|credentials| credentials.method)
     }
 
+    /// C-TOKEN-2
     #[test]
-    fn c_token_2_the_registered_method_or_the_first_listed() {
+    fn the_registered_method_or_the_first_listed() {
         use AuthMethod::{ClientSecretBasic, ClientSecretPost, None as Public, PrivateKeyJwt};
         assert_eq!(
             choose(true, Some(&ClientSecretPost), &[ClientSecretBasic]),
@@ -281,13 +282,15 @@ mod tests {
         assert_eq!(headers.get_all(AUTHORIZATION).iter().count(), 1);
     }
 
+    /// C-TOKEN-11
     #[test]
-    fn c_token_11_a_secret_from_a_server_that_lists_only_none_is_not_used() {
+    fn a_secret_from_a_server_that_lists_only_none_is_not_used() {
         assert_eq!(choose(true, None, &[AuthMethod::None]), Ok(AuthMethod::None));
     }
 
+    /// SEC-089
     #[test]
-    fn sec_089_a_secret_is_never_sent_where_only_assertions_are_listed() {
+    fn a_secret_is_never_sent_where_only_assertions_are_listed() {
         let listed = [AuthMethod::PrivateKeyJwt];
         assert_eq!(choose(true, None, &listed), Err(NoUsableMethod::SecretNotAccepted));
     }

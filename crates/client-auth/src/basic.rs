@@ -161,8 +161,9 @@ mod tests {
         format!("Basic {}", STANDARD.encode(pair))
     }
 
+    /// A-AUTHN-1, SEC-071
     #[test]
-    fn a_authn_1_sec_071_the_scheme_in_any_case_and_spaces_only() {
+    fn the_scheme_in_any_case_and_spaces_only() {
         let pair = STANDARD.encode("c1:s");
         for good in [format!("basic {pair}"), format!("BASIC   {pair}")] {
             assert_eq!(read(&good), Ok(("c1".to_owned(), "s".to_owned())), "{good}");
@@ -172,15 +173,17 @@ mod tests {
         assert_eq!(read(&format!("Bearer {pair}")), Err(InvalidBasic::OtherScheme));
     }
 
+    /// A-AUTHN-1, SEC-072
     #[test]
-    fn a_authn_1_sec_072_base64_is_strict() {
+    fn base64_is_strict() {
         for bad in ["YzE6 cw==", "YzE6cw", "YzE6cw=", "Y-E6_w==", "Y!zE6cw==", "", "bm9jb2xvbg=="] {
             assert_eq!(read(&format!("Basic {bad}")), Err(InvalidBasic::Malformed), "{bad}");
         }
     }
 
+    /// A-AUTHN-1, SEC-073, SEC-074
     #[test]
-    fn a_authn_1_sec_073_sec_074_split_at_the_first_colon_then_decode() {
+    fn split_at_the_first_colon_then_decode() {
         let pair = |id: &str, secret: &str| Ok((id.to_owned(), secret.to_owned()));
         assert_eq!(read(&basic(b"a%3Ab:c")), pair("a:b", "c"));
         assert_eq!(read(&basic(b"a:b:c")), pair("a", "b:c"));
@@ -192,8 +195,9 @@ mod tests {
     }
 
     proptest! {
+        /// C-TOKEN-3
         #[test]
-        fn c_token_3_what_is_encoded_decodes(id in "\\PC{1,30}", secret in "\\PC{0,30}") {
+        fn what_is_encoded_decodes(id in "\\PC{1,30}", secret in "\\PC{0,30}") {
             let header = encode(&ClientId::parse(&id).unwrap(), &Secret::new(secret.as_str()));
             prop_assert!(header.is_sensitive());
             prop_assert_eq!(read(header.to_str().unwrap()), Ok((id, secret)));

@@ -317,8 +317,9 @@ mod tests {
         assert_eq!(find(&[None, None], two), None);
     }
 
+    /// SEC-148
     #[test]
-    fn sec_148_the_set_of_a_server_is_as_good_as_its_good_keys() {
+    fn the_set_of_a_server_is_as_good_as_its_good_keys() {
         use SigningAlgorithm::{Es256, Ps256, Rs256};
         let n = rsa(0xC1);
         let ec = |id: &str| json!({"kty": "EC", "crv": "P-256", "x": XY, "y": XY, "kid": id});
@@ -345,8 +346,9 @@ mod tests {
         assert_eq!(read(&keys, Rs256).map(|keys| keys.len()), Ok(VerifyingKeys::MAX_SERVER_KEYS));
     }
 
+    /// SEC-087, SEC-111, SEC-112
     #[test]
-    fn sec_087_sec_111_sec_112_what_cannot_be_a_clients_keys() {
+    fn what_cannot_be_a_clients_keys() {
         use InvalidKeys::{NoUsableKey, NotAKeySet, Private, RepeatedKeyId};
         let ec = json!({"kty": "EC", "crv": "P-256", "x": XY, "y": XY, "kid": "1"});
         for (keys, why) in [

@@ -118,8 +118,9 @@ mod tests {
         }
     }
 
+    /// SEC-192
     #[test]
-    fn sec_192_keys_print_nothing() {
+    fn keys_print_nothing() {
         assert_eq!(format!("{:?}", key(1)), "NonceKey([redacted])");
     }
 }

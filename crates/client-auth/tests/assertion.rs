@@ -91,8 +91,9 @@ fn reason(assertion: &str) -> Reason {
     error.reason()
 }
 
+/// A-AUTHN-9, SEC-085
 #[test]
-fn a_authn_9_sec_085_what_our_own_client_signs_is_accepted_and_has_one_audience() {
+fn what_our_own_client_signs_is_accepted_and_has_one_audience() {
     for (algorithm, pem, kid) in
         [(SigningAlgorithm::Es256, ES256, "es256"), (SigningAlgorithm::EdDsa, EDDSA, "eddsa")]
     {
@@ -115,8 +116,9 @@ fn a_authn_9_sec_085_what_our_own_client_signs_is_accepted_and_has_one_audience(
     }
 }
 
+/// A-AUTHN-9
 #[test]
-fn a_authn_9_issuer_or_token_endpoint_alone_or_together_are_an_audience() {
+fn issuer_or_token_endpoint_alone_or_together_are_an_audience() {
     for good in
         [json!(ISSUER), json!(TOKEN_ENDPOINT), json!([ISSUER]), json!([TOKEN_ENDPOINT, ISSUER])]
     {
@@ -125,8 +127,9 @@ fn a_authn_9_issuer_or_token_endpoint_alone_or_together_are_an_audience() {
     assert!(verify(&signed(&without("iat"))).is_ok());
 }
 
+/// A-AUTHN-9, SEC-084
 #[test]
-fn a_authn_9_sec_084_claims_that_are_not_about_this_client_at_this_server() {
+fn claims_that_are_not_about_this_client_at_this_server() {
     use Reason::{MalformedAssertion, OutsideLifetime, WrongAudience, WrongIssuer};
     let now = NOW.as_secs();
     for (claims, why) in [
@@ -159,8 +162,9 @@ fn a_authn_9_sec_084_claims_that_are_not_about_this_client_at_this_server() {
     assert_eq!(error.reason(), Reason::IdentifierMismatch);
 }
 
+/// A-AUTHN-9, SEC-086
 #[test]
-fn a_authn_9_sec_086_an_assertion_counts_once_and_is_remembered_until_it_has_expired() {
+fn an_assertion_counts_once_and_is_remembered_until_it_has_expired() {
     let token = signed(&claims());
     let (first, second) = (verify(&token).unwrap(), verify(&token).unwrap());
     assert_eq!(first.key(), second.key());
@@ -175,8 +179,9 @@ fn a_authn_9_sec_086_an_assertion_counts_once_and_is_remembered_until_it_has_exp
     assert_ne!(other.key(), verify(&token).unwrap().key());
 }
 
+/// A-AUTHN-9, SEC-087
 #[test]
-fn a_authn_9_sec_087_the_algorithm_is_the_keys_and_the_header_chooses_nothing() {
+fn the_algorithm_is_the_keys_and_the_header_chooses_nothing() {
     use Reason::{MalformedAssertion, OutsideLifetime, WrongSignature};
     let encode = |part: &str| URL_SAFE_NO_PAD.encode(part);
     let unsigned = |header: &str| format!("{}.{}.", encode(header), encode(&claims().to_string()));
@@ -228,8 +233,9 @@ fn a_authn_9_sec_087_the_algorithm_is_the_keys_and_the_header_chooses_nothing() 
     assert_eq!(reason(&signed(&with("exp", json!(years)))), OutsideLifetime);
 }
 
+/// A-AUTHN-9
 #[test]
-fn a_authn_9_any_changed_byte_is_noticed() {
+fn any_changed_byte_is_noticed() {
     let token = signed(&claims());
     for at in 0..token.len() {
         let mut bytes = token.clone().into_bytes();
@@ -239,8 +245,9 @@ fn a_authn_9_any_changed_byte_is_noticed() {
     }
 }
 
+/// A-AUTHN-4, A-AUTHN-5, SEC-080
 #[test]
-fn a_authn_4_a_authn_5_sec_080_other_clients_read_the_same() {
+fn other_clients_read_the_same() {
     let token = signed(&claims());
     let secret =
         Registered::new(AuthMethod::ClientSecretBasic).with_secret(Secret::new("s").digest());
@@ -266,8 +273,9 @@ fn a_authn_4_a_authn_5_sec_080_other_clients_read_the_same() {
     }
 }
 
+/// A-AUTHN-3, SEC-068
 #[test]
-fn a_authn_3_sec_068_an_assertion_stands_alone() {
+fn an_assertion_stands_alone() {
     let token = signed(&claims());
     let twice = format!("{}&client_secret=s", body(&token));
     let error = try_body(Some(&registered(None)), &twice).unwrap_err();
@@ -285,8 +293,9 @@ fn a_authn_3_sec_068_an_assertion_stands_alone() {
     }
 }
 
+/// C-TOKEN-2, SEC-089
 #[test]
-fn c_token_2_sec_089_a_key_is_used_only_where_the_server_takes_it() {
+fn a_key_is_used_only_where_the_server_takes_it() {
     let key = SigningKey::from_pem(SigningAlgorithm::Es256, ES256).unwrap();
     let mut server = AuthorizationServerMetadata::new(Issuer::parse(ISSUER).unwrap());
     let choose = |server: &_| ClientCredentials::with_key(id(), &key, server).map(|_| ());

@@ -50,8 +50,9 @@ fn a_proof_is_for_one_request() {
     assert!(bare.get("ath").is_none());
 }
 
+/// SEC-192
 #[test]
-fn sec_192_a_proof_names_the_public_key_and_nothing_else_of_it() {
+fn a_proof_names_the_public_key_and_nothing_else_of_it() {
     let proof =
         key().prove(&Method::GET, "https://rs.example", None, None, NOW, Entropy::new([1; 16]));
     let (header, _) = read(&proof.unwrap());

@@ -31,8 +31,9 @@ fn reason(record: &Registered, header: Option<&str>, body: &str) -> Reason {
     try_auth(Some(record), header, body).unwrap_err().reason()
 }
 
+/// A-AUTHN-1, SEC-070
 #[test]
-fn a_authn_1_sec_070_basic_needs_no_client_id_in_the_body() {
+fn basic_needs_no_client_id_in_the_body() {
     let record = registered(AuthMethod::ClientSecretBasic);
     for body in ["", "client_id=c1"] {
         let client = try_auth(Some(&record), Some(BASIC_C1), body).unwrap();
@@ -41,8 +42,9 @@ fn a_authn_1_sec_070_basic_needs_no_client_id_in_the_body() {
     }
 }
 
+/// A-AUTHN-1
 #[test]
-fn a_authn_1_a_failed_header_is_answered_with_a_challenge() {
+fn a_failed_header_is_answered_with_a_challenge() {
     let record = registered(AuthMethod::ClientSecretBasic);
     for header in ["Basic !!!", "Basic YzE6bm8=", "Bearer x"] {
         let error = try_auth(Some(&record), Some(header), "").unwrap_err();
@@ -53,16 +55,18 @@ fn a_authn_1_a_failed_header_is_answered_with_a_challenge() {
     }
 }
 
+/// A-AUTHN-2, SEC-069
 #[test]
-fn a_authn_2_sec_069_header_and_body_name_one_client() {
+fn header_and_body_name_one_client() {
     let record = registered(AuthMethod::ClientSecretBasic);
     assert_eq!(reason(&record, Some(BASIC_C1), "client_id=c2"), Reason::IdentifierMismatch);
     let error = try_auth(Some(&record), Some(BASIC_C1), "client_id=c2").unwrap_err();
     assert_eq!(error.into_response().status(), StatusCode::UNAUTHORIZED);
 }
 
+/// A-AUTHN-3, SEC-068
 #[test]
-fn a_authn_3_sec_068_one_method_only_even_when_both_are_right() {
+fn one_method_only_even_when_both_are_right() {
     let record = registered(AuthMethod::ClientSecretBasic);
     for body in ["client_id=c1&client_secret=s3cret", "client_assertion=x"] {
         assert_eq!(reason(&record, Some(BASIC_C1), body), Reason::SeveralMethods);
@@ -71,8 +75,9 @@ fn a_authn_3_sec_068_one_method_only_even_when_both_are_right() {
     assert_eq!(reason(&record, None, both), Reason::SeveralMethods);
 }
 
+/// A-AUTHN-4, SEC-077
 #[test]
-fn a_authn_4_sec_077_only_the_registered_method() {
+fn only_the_registered_method() {
     let basic = registered(AuthMethod::ClientSecretBasic);
     let post = registered(AuthMethod::ClientSecretPost);
     assert_eq!(reason(&basic, None, "client_id=c1&client_secret=s3cret"), Reason::WrongMethod);
@@ -85,8 +90,9 @@ fn a_authn_4_sec_077_only_the_registered_method() {
     }
 }
 
+/// A-AUTHN-5, SEC-080
 #[test]
-fn a_authn_5_sec_080_unknown_client_wrong_secret_and_wrong_method_read_the_same() {
+fn unknown_client_wrong_secret_and_wrong_method_read_the_same() {
     let post = registered(AuthMethod::ClientSecretPost);
     let basic = registered(AuthMethod::ClientSecretBasic);
     let body = "client_id=c1&client_secret=wrong";
@@ -101,9 +107,9 @@ fn a_authn_5_sec_080_unknown_client_wrong_secret_and_wrong_method_read_the_same(
     assert_eq!(reason(&post, None, body), Reason::WrongSecret);
 }
 
-/// Nor does the time differ: `cargo xtask timing` measures that.
+/// SEC-081: Nor does the time differ: `cargo xtask timing` measures that.
 #[test]
-fn sec_081_a_secret_that_is_nearly_right_reads_like_any_other() {
+fn a_secret_that_is_nearly_right_reads_like_any_other() {
     let record = registered(AuthMethod::ClientSecretPost);
     let answer = |secret: &str| {
         let body = format!("client_id=c1&client_secret={secret}");
@@ -116,8 +122,9 @@ fn sec_081_a_secret_that_is_nearly_right_reads_like_any_other() {
     }
 }
 
+/// A-AUTHN-6, SEC-079
 #[test]
-fn a_authn_6_sec_079_an_expired_secret_is_refused_from_its_last_second_on() {
+fn an_expired_secret_is_refused_from_its_last_second_on() {
     let body = "client_id=c1&client_secret=s3cret";
     for (expires_at, accepted) in
         [(Some(1999), false), (Some(2000), false), (Some(2001), true), (None, true)]
@@ -128,8 +135,9 @@ fn a_authn_6_sec_079_an_expired_secret_is_refused_from_its_last_second_on() {
     }
 }
 
+/// A-AUTHN-7, SEC-076
 #[test]
-fn a_authn_7_sec_076_a_public_client_is_its_identifier() {
+fn a_public_client_is_its_identifier() {
     let with_leftover = registered(AuthMethod::None);
     for record in [Registered::public(), with_leftover] {
         for body in ["client_id=c1", "client_id=c1&client_secret=x", "client_id=c1&client_secret="]
@@ -141,8 +149,9 @@ fn a_authn_7_sec_076_a_public_client_is_its_identifier() {
     }
 }
 
+/// A-AUTHN-8, SEC-075, SEC-078
 #[test]
-fn a_authn_8_sec_075_sec_078_without_a_stored_secret_nobody_gets_in() {
+fn without_a_stored_secret_nobody_gets_in() {
     for method in [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost] {
         let record = Registered::new(method);
         for (header, body) in [
@@ -157,8 +166,9 @@ fn a_authn_8_sec_075_sec_078_without_a_stored_secret_nobody_gets_in() {
     }
 }
 
+/// SEC-082, SEC-091
 #[test]
-fn sec_082_sec_091_two_headers_or_two_identifiers_are_a_bad_request() {
+fn two_headers_or_two_identifiers_are_a_bad_request() {
     let record = registered(AuthMethod::ClientSecretPost);
     let body = "client_id=zz&client_id=c1&client_secret=s3cret";
     assert_eq!(reason(&record, None, body), Reason::RepeatedParameter);
@@ -170,8 +180,9 @@ fn sec_082_sec_091_two_headers_or_two_identifiers_are_a_bad_request() {
     assert_eq!(error.into_response().status(), StatusCode::BAD_REQUEST);
 }
 
+/// SEC-082
 #[test]
-fn sec_082_a_long_header_is_refused_before_it_is_decoded() {
+fn a_long_header_is_refused_before_it_is_decoded() {
     // Not even Base64: whoever decoded it would say so.
     for (length, reason) in [
         (65_536, Reason::HeaderTooLong),
@@ -186,8 +197,9 @@ fn sec_082_a_long_header_is_refused_before_it_is_decoded() {
     }
 }
 
+/// SEC-192
 #[test]
-fn sec_192_nothing_prints_a_secret() {
+fn nothing_prints_a_secret() {
     let form = FormPairs::parse(b"client_id=c1&client_secret=canary").unwrap();
     let presented = Presented::parse(&HeaderMap::new(), &form).unwrap();
     assert!(!format!("{presented:?} {form:?}").contains("canary"));
@@ -195,8 +207,9 @@ fn sec_192_nothing_prints_a_secret() {
     assert!(!format!("{error} {error:?} {:?}", error.into_response()).contains("canary"));
 }
 
+/// A-AUTHN-8, SEC-075
 #[test]
-fn a_authn_8_sec_075_an_empty_secret_is_none_even_when_it_was_stored() {
+fn an_empty_secret_is_none_even_when_it_was_stored() {
     let record =
         Registered::new(AuthMethod::ClientSecretBasic).with_secret(Secret::new("").digest());
     assert_eq!(reason(&record, Some("Basic YzE6"), ""), Reason::WrongSecret);

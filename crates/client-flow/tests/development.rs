@@ -72,8 +72,9 @@ fn drive(token_endpoint: &str) -> Result<Session, FlowError> {
     }
 }
 
+/// SEC-128, SEC-134
 #[test]
-fn sec_128_sec_134_http_is_for_the_named_origin_and_for_no_other() {
+fn http_is_for_the_named_origin_and_for_no_other() {
     let token_endpoint = format!("{REALM}/token");
     // Nothing is named: everything is as strict as ever.
     assert!(drive(&token_endpoint).is_err());

@@ -72,8 +72,9 @@ fn a_401_hands_its_challenge_on_whatever_the_scheme() {
     }
 }
 
+/// C-EXT-3
 #[test]
-fn c_ext_3_a_server_that_wants_a_nonce_gets_it_once() {
+fn a_server_that_wants_a_nonce_gets_it_once() {
     let mut headers = HeaderMap::new();
     let challenge = HeaderValue::from_static("DPoP error=\"use_dpop_nonce\"");
     headers.insert(WWW_AUTHENTICATE, challenge);
@@ -97,8 +98,9 @@ fn c_ext_3_a_server_that_wants_a_nonce_gets_it_once() {
     assert!(matches!(judged(&headers, sent_with_it), Verdict::Login { .. }));
 }
 
+/// C-SCOPE-5
 #[test]
-fn c_scope_5_a_403_about_scope_is_a_step_up_even_with_a_refresh_token() {
+fn a_403_about_scope_is_a_step_up_even_with_a_refresh_token() {
     let challenge = "Bearer error=\"insufficient_scope\", scope=\"c\"";
     match verdict(Some(&session(Some("r"))), Tried::default(), 403, challenge) {
         Verdict::StepUp { scope, .. } => assert_eq!(scope.as_str(), "a b c"),
@@ -106,8 +108,9 @@ fn c_scope_5_a_403_about_scope_is_a_step_up_even_with_a_refresh_token() {
     }
 }
 
+/// C-SCOPE-10
 #[test]
-fn c_scope_10_a_403_without_a_session_logs_in_for_what_is_asked() {
+fn a_403_without_a_session_logs_in_for_what_is_asked() {
     match verdict(None, Tried::default(), 403, "Bearer error=\"insufficient_scope\", scope=\"c\"") {
         Verdict::Login { challenge } => {
             assert_eq!(challenge.unwrap().scope.unwrap().as_str(), "c");
@@ -116,8 +119,9 @@ fn c_scope_10_a_403_without_a_session_logs_in_for_what_is_asked() {
     }
 }
 
+/// SEC-160
 #[test]
-fn sec_160_a_403_for_what_is_held_opens_no_browser() {
+fn a_403_for_what_is_held_opens_no_browser() {
     let challenge = "Bearer error=\"insufficient_scope\", scope=\"a\"";
     let full = {
         let mut record = session(None).to_record();
@@ -132,8 +136,9 @@ fn sec_160_a_403_for_what_is_held_opens_no_browser() {
     }
 }
 
+/// SEC-164
 #[test]
-fn sec_164_any_other_403_is_an_answer() {
+fn any_other_403_is_an_answer() {
     for challenge in [
         "",
         "Basic error=\"insufficient_scope\"",
@@ -171,8 +176,9 @@ fn a_token_is_refreshed_ahead_of_its_expiry_if_it_can_be() {
     assert!(!session(None).is_stale(UnixTime::from_secs(2000)));
 }
 
+/// C-SCOPE-6, SEC-158
 #[test]
-fn c_scope_6_sec_158_a_request_counts_its_own_step_ups() {
+fn a_request_counts_its_own_step_ups() {
     // The ledger is empty: the same operation succeeds with other arguments all the time.
     let challenge = "Bearer error=\"insufficient_scope\", scope=\"c\"";
     let mut tried = Tried::default();

@@ -21,8 +21,9 @@ fn redirect(
     Ok(url.map(|url| url.to_string()))
 }
 
+/// SEC-135
 #[test]
-fn sec_135_the_endpoint_is_followed_to_its_own_slash_form_only() {
+fn the_endpoint_is_followed_to_its_own_slash_form_only() {
     for (requested, to) in [
         ("https://rs.example/mcp", "https://rs.example/mcp/"),
         ("https://rs.example/mcp", "/mcp/"),

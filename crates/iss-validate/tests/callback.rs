@@ -26,8 +26,9 @@ fn code(query: &str, advertised: bool) -> String {
     }
 }
 
+/// C-ISS-1, SEC-001, SEC-004
 #[test]
-fn c_iss_1_sec_001_sec_004_a_present_issuer_is_always_compared() {
+fn a_present_issuer_is_always_compared() {
     assert_eq!(code(&format!("code=c&state=s&iss={GOOD}"), true), "c");
     assert_eq!(code(&format!("code=c&state=s&iss={GOOD}"), false), "c");
     for advertised in [true, false] {
@@ -36,19 +37,22 @@ fn c_iss_1_sec_001_sec_004_a_present_issuer_is_always_compared() {
     }
 }
 
+/// C-ISS-2, SEC-002
 #[test]
-fn c_iss_2_sec_002_an_advertised_issuer_must_be_there() {
+fn an_advertised_issuer_must_be_there() {
     assert_eq!(rejection("code=c&state=s", true), Rejection::IssuerMissing);
     assert_eq!(rejection("error=access_denied&state=s", true), Rejection::IssuerMissing);
 }
 
+/// C-ISS-3, SEC-003
 #[test]
-fn c_iss_3_sec_003_an_unadvertised_issuer_may_be_absent() {
+fn an_unadvertised_issuer_may_be_absent() {
     assert_eq!(code("code=c&state=s", false), "c");
 }
 
+/// C-ISS-4, SEC-012
 #[test]
-fn c_iss_4_sec_012_without_a_recorded_issuer_nothing_passes_for_one() {
+fn without_a_recorded_issuer_nothing_passes_for_one() {
     for iss_advertised in [true, false] {
         let mut expected = expected(iss_advertised);
         expected.issuer = None;
@@ -69,8 +73,9 @@ fn c_iss_4_sec_012_without_a_recorded_issuer_nothing_passes_for_one() {
     }
 }
 
+/// C-ISS-4, SEC-005, SEC-006, SEC-007, SEC-008, SEC-010
 #[test]
-fn c_iss_4_sec_005_sec_006_sec_007_sec_008_sec_010_nothing_is_normalized() {
+fn nothing_is_normalized() {
     for iss in [
         "https://AS.example",
         "HTTPS://as.example",
@@ -88,8 +93,9 @@ fn c_iss_4_sec_005_sec_006_sec_007_sec_008_sec_010_nothing_is_normalized() {
     }
 }
 
+/// C-ISS-5, SEC-011, SEC-013
 #[test]
-fn c_iss_5_sec_011_sec_013_a_rejected_callback_says_nothing() {
+fn a_rejected_callback_says_nothing() {
     let shown = |rejected: &CallbackRejected| {
         assert!(rejected.source().is_none());
         format!("{rejected} {rejected:?} {:?}", rejected.rejection())
@@ -116,8 +122,9 @@ fn c_iss_5_sec_011_sec_013_a_rejected_callback_says_nothing() {
     assert!(logged.len() <= 403 && logged.starts_with("\\n"));
 }
 
+/// C-ISS-6
 #[test]
-fn c_iss_6_errors_are_validated_like_codes() {
+fn errors_are_validated_like_codes() {
     let query = format!("error=access_denied&error_description=no&state=s&iss={GOOD}");
     let Ok(Validated::Denied(error)) = Callback::from_query(&query).validate(&expected(true))
     else {
@@ -126,8 +133,9 @@ fn c_iss_6_errors_are_validated_like_codes() {
     assert_eq!(error.to_string(), "the authorization server answered access_denied: no");
 }
 
+/// C-ISS-7, SEC-009
 #[test]
-fn c_iss_7_sec_009_a_repeated_parameter_rejects_the_whole_response() {
+fn a_repeated_parameter_rejects_the_whole_response() {
     for name in ["iss", "code", "state", "error"] {
         let value = match name {
             "iss" => GOOD,
@@ -142,8 +150,9 @@ fn c_iss_7_sec_009_a_repeated_parameter_rejects_the_whole_response() {
     }
 }
 
+/// C-ISS-8
 #[test]
-fn c_iss_8_query_url_and_pairs_are_one_validation() {
+fn query_url_and_pairs_are_one_validation() {
     let query = format!("code=c&state=s&iss={GOOD}");
     let url = format!("http://127.0.0.1:9/cb?{query}#_=_");
     let pairs = [("code", "c"), ("state", "s"), ("iss", "https://as.example")];
@@ -161,16 +170,18 @@ fn c_iss_8_query_url_and_pairs_are_one_validation() {
     assert_eq!(rejected, Rejection::Repeated("code"));
 }
 
+/// C-AUTHZ-5, SEC-018, SEC-019
 #[test]
-fn c_authz_5_sec_018_sec_019_state_must_be_the_one_sent() {
+fn state_must_be_the_one_sent() {
     for state in ["", "&state=", "&state=S", "&state=ss", "&state=t"] {
         let query = format!("code=c&iss={GOOD}{state}");
         assert_eq!(rejection(&query, true), Rejection::StateMismatch, "{state}");
     }
 }
 
+/// SEC-022
 #[test]
-fn sec_022_code_and_error_together_or_neither() {
+fn code_and_error_together_or_neither() {
     for answer in ["code=c&error=access_denied", "x=y", "code=", "error="] {
         let query = format!("{answer}&state=s&iss={GOOD}");
         assert_eq!(rejection(&query, true), Rejection::Contradiction, "{answer}");

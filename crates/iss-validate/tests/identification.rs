@@ -23,8 +23,9 @@ fn location(
     response.location(identification).expose().to_owned()
 }
 
+/// A-META-3, A-AUTHZ-5
 #[test]
-fn a_meta_3_a_authz_5_one_setting_drives_redirect_and_metadata() {
+fn one_setting_drives_redirect_and_metadata() {
     for (identification, emits) in [
         (IssuerIdentification::Emit(issuer()), true),
         (IssuerIdentification::LeftToUpstream, false),
@@ -43,8 +44,9 @@ fn a_meta_3_a_authz_5_one_setting_drives_redirect_and_metadata() {
     }
 }
 
+/// A-AUTHZ-3, SEC-016
 #[test]
-fn a_authz_3_sec_016_an_error_redirect_carries_state_and_the_issuer_without_a_slash() {
+fn an_error_redirect_carries_state_and_the_issuer_without_a_slash() {
     let outcome = Outcome::Error { code: AuthorizationErrorCode::AccessDenied, description: None };
     assert_eq!(
         location("https://a.example/cb", &outcome, &IssuerIdentification::Emit(issuer())),
@@ -52,8 +54,9 @@ fn a_authz_3_sec_016_an_error_redirect_carries_state_and_the_issuer_without_a_sl
     );
 }
 
+/// A-AUTHZ-4, SEC-065
 #[test]
-fn a_authz_4_sec_065_the_own_query_is_kept_byte_for_byte() {
+fn the_own_query_is_kept_byte_for_byte() {
     let outcome = Outcome::Code(Secret::new("c"));
     let emit = IssuerIdentification::LeftToUpstream;
     assert_eq!(
@@ -79,8 +82,9 @@ fn outcomes() -> impl Strategy<Value = Outcome> {
 }
 
 proptest! {
+    /// A-AUTHZ-3, A-AUTHZ-4
     #[test]
-    fn a_authz_3_a_authz_4_each_response_parameter_stands_exactly_once_after_the_own_query(
+    fn each_response_parameter_stands_exactly_once_after_the_own_query(
         start in prop::sample::select(vec!["https://a.example/cb", "http://127.0.0.1:1/", "com.example:/x"]),
         query in prop::option::of("([a-z]{1,3}(=[a-z%2F]{0,4})?&){0,3}"),
         state in prop::option::of(".{0,20}"),

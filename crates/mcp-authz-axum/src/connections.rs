@@ -338,8 +338,9 @@ mod tests {
         tokio::time::timeout(Duration::from_millis(1), connection.closed()).await.is_ok()
     }
 
+    /// SEC-223
     #[tokio::test(start_paused = true)]
-    async fn sec_223_the_connection_that_was_idle_longest_makes_room_in_its_network() {
+    async fn the_connection_that_was_idle_longest_makes_room_in_its_network() {
         let own = connections(10, 3);
         let attacker = ip("8.8.4.1");
         let first = own.admit(attacker).unwrap();
@@ -358,8 +359,9 @@ mod tests {
         assert!(own.admit(attacker).is_some());
     }
 
+    /// SEC-223
     #[tokio::test]
-    async fn sec_223_networks_around_a_network_have_bounds_that_grow() {
+    async fn networks_around_a_network_have_bounds_that_grow() {
         let own = connections(1_000, 4);
         let mut open = Vec::new();
         for number in 0..100_u16 {
@@ -381,8 +383,9 @@ mod tests {
         assert!(own.state().counts.is_empty() && own.state().open.is_empty());
     }
 
+    /// SEC-223
     #[tokio::test(start_paused = true)]
-    async fn sec_223_in_all_the_network_with_most_connections_makes_room() {
+    async fn in_all_the_network_with_most_connections_makes_room() {
         let own = connections(10, 100);
         let good = own.admit(ip("9.9.9.1")).unwrap();
         advance(Duration::from_secs(1)).await;

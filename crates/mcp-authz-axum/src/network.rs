@@ -45,8 +45,9 @@ fn within(address: Ipv6Addr, width: u32) -> IpAddr {
 mod tests {
     use super::*;
 
+    /// SEC-227
     #[test]
-    fn sec_227_an_address_of_ipv6_is_in_three_networks() {
+    fn an_address_of_ipv6_is_in_three_networks() {
         let of = |address: &str| networks(address.parse().unwrap());
         let [one, other] = ["2001:db8:1:2ff::1", "2001:db8:1:2ee::2"].map(of);
         assert_ne!(one[0], other[0]);

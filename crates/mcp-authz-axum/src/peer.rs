@@ -122,8 +122,9 @@ impl fmt::Debug for TrustedProxies {
 mod tests {
     use super::*;
 
+    /// SEC-222
     #[test]
-    fn sec_222_an_entry_has_a_port_or_brackets_or_is_none() {
+    fn an_entry_has_a_port_or_brackets_or_is_none() {
         let v6 = "2001:db8::1";
         for (entry, address) in [
             ("198.51.100.67", Some("198.51.100.67")),

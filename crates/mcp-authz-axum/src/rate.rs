@@ -357,8 +357,9 @@ mod tests {
 
     use super::*;
 
+    /// SEC-108
     #[tokio::test(start_paused = true)]
-    async fn sec_108_what_is_remembered_of_addresses_is_bounded_and_forgotten() {
+    async fn what_is_remembered_of_addresses_is_bounded_and_forgotten() {
         let meter = Meter::new(Rate::of(1, Duration::from_secs(6))).unwrap();
         for key in 0..100_000 {
             assert_eq!(meter.wait(key), None);

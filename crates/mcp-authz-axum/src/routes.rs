@@ -48,8 +48,9 @@ mod tests {
 
     use super::*;
 
+    /// SEC-236
     #[tokio::test]
-    async fn sec_236_a_path_is_a_text_and_no_pattern() {
+    async fn a_path_is_a_text_and_no_pattern() {
         let paths = [
             "/",
             "/a",

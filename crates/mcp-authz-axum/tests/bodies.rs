@@ -101,8 +101,9 @@ async fn stall(address: SocketAddr, path: &str, framing: &str, piece: &'static [
     }
 }
 
+/// SEC-218
 #[tokio::test]
-async fn sec_218_a_body_that_does_not_come_is_answered_with_408_and_closed_everywhere() {
+async fn a_body_that_does_not_come_is_answered_with_408_and_closed_everywhere() {
     let address = start(router(|protect| protect.with_body_deadline(DEADLINE), DEADLINE)).await;
     let mut slow = JoinSet::new();
     for path in ["/mcp", "/token", "/register", "/revoke", "/authorize", "/authorize/consent"] {
@@ -124,8 +125,9 @@ async fn sec_218_a_body_that_does_not_come_is_answered_with_408_and_closed_every
     timeout(5 * DEADLINE, ends).await.expect("every connection is closed in time");
 }
 
+/// SEC-218
 #[test]
-fn sec_218_what_is_said_without_settings_is_half_a_minute() {
+fn what_is_said_without_settings_is_half_a_minute() {
     assert_eq!(Protect::<Good>::BODY_DEADLINE, Duration::from_secs(30));
     assert_eq!(Deadlines::default().body, Duration::from_secs(30));
 }

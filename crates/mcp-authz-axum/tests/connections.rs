@@ -93,8 +93,9 @@ async fn still_open(open: &mut [TcpStream]) -> usize {
     count
 }
 
+/// SEC-223
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sec_223_one_network_holds_its_share_and_others_are_served() {
+async fn one_network_holds_its_share_and_others_are_served() {
     let limits = ConnectionLimits::default().with_by_local_network(20);
     let address = start(limits).await;
     // A connection of an honest client that waits for its next request, and one with an answer under way.
@@ -118,8 +119,9 @@ async fn sec_223_one_network_holds_its_share_and_others_are_served() {
     assert!(answer.ends_with("in"), "{answer}");
 }
 
+/// SEC-223
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sec_223_a_body_that_is_waited_for_keeps_no_connection_open_where_others_need_room() {
+async fn a_body_that_is_waited_for_keeps_no_connection_open_where_others_need_room() {
     for limits in [
         ConnectionLimits::default().with_in_all(20),
         ConnectionLimits::default().with_by_local_network(20),
@@ -145,8 +147,9 @@ async fn sec_223_a_body_that_is_waited_for_keeps_no_connection_open_where_others
     }
 }
 
+/// SEC-223
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sec_223_connections_are_bounded_in_all() {
+async fn connections_are_bounded_in_all() {
     let limits = ConnectionLimits::default().with_in_all(20);
     let address = start(limits).await;
     let mut open = flood(address, 200).await;
@@ -201,9 +204,10 @@ async fn start_process() -> ([SocketAddr; 2], Child) {
     (addresses, process)
 }
 
+/// SEC-223
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[cfg(unix)]
-async fn sec_223_a_process_without_descriptors_gives_idle_connections_up() {
+async fn a_process_without_descriptors_gives_idle_connections_up() {
     let ([flooded, other], mut process) = start_process().await;
     // Many more than it has descriptors for, and more all the time.
     let mut open = flood(flooded, 300).await;
@@ -223,7 +227,7 @@ async fn sec_223_a_process_without_descriptors_gives_idle_connections_up() {
 /// line in which an honest client waits.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[cfg(unix)]
-async fn sec_223_a_line_of_idle_connections_before_a_process_without_descriptors_is_short() {
+async fn a_line_of_idle_connections_before_a_process_without_descriptors_is_short() {
     let ([flooded, _], mut process) = start_process().await;
     let (mut open, mut waits) = (Vec::new(), Vec::new());
     for _ in 0..3 {

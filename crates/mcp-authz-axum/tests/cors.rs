@@ -206,8 +206,9 @@ async fn only_a_preflight_passes_without_a_token() {
     assert_eq!(server.oneshot(no_page).await.unwrap().status(), StatusCode::UNAUTHORIZED);
 }
 
+/// SEC-196
 #[tokio::test]
-async fn sec_196_the_metadata_is_any_pages_to_read() {
+async fn the_metadata_is_any_pages_to_read() {
     let server = server(MCP, Some(BrowserOrigins::none()));
     for path in
         ["/.well-known/oauth-protected-resource/mcp", "/.well-known/oauth-protected-resource"]

@@ -63,8 +63,9 @@ async fn publishing(jwks_uri: fn(&str) -> String) -> String {
     issuer
 }
 
+/// SEC-128, SEC-134
 #[tokio::test]
-async fn sec_128_sec_134_an_external_issuer_is_http_only_where_its_origin_is_named() {
+async fn an_external_issuer_is_http_only_where_its_origin_is_named() {
     // Nothing is named: everything is as strict as ever.
     let external = publishing(|issuer| format!("{issuer}/jwks")).await;
     assert!(Issuer::parse(REALM).is_err() && Issuer::parse(&external).is_err());

@@ -31,8 +31,9 @@ async fn published(router: &Router, path: &str) -> Option<String> {
     Some(document["resource"].as_str().unwrap().to_owned())
 }
 
+/// SEC-236
 #[tokio::test]
-async fn sec_236_a_resource_whose_path_looks_like_a_pattern_is_served_as_it_is() {
+async fn a_resource_whose_path_looks_like_a_pattern_is_served_as_it_is() {
     for path in ["/:tenant/mcp", "/*", "/*all/x", "/mcp/:id", "/%7Bmcp%7D", "/a:b*c"] {
         let uri = format!("https://rs.example{path}");
         let host = Router::new().route("/host/{anything}", any(async || "host"));
@@ -44,8 +45,9 @@ async fn sec_236_a_resource_whose_path_looks_like_a_pattern_is_served_as_it_is()
     }
 }
 
+/// SEC-236
 #[tokio::test]
-async fn sec_236_two_resources_on_one_origin_have_a_document_each() {
+async fn two_resources_on_one_origin_have_a_document_each() {
     let uris = ["https://rs.example/files", "https://rs.example/:mail"];
     let resources = uris.map(resource);
     let router = Router::new().merge(metadata_routes_of(&resources).unwrap());
@@ -60,8 +62,9 @@ async fn sec_236_two_resources_on_one_origin_have_a_document_each() {
     assert_eq!(published(&alone, ROOT).await.as_deref(), Some(uris[0]));
 }
 
+/// SEC-236
 #[test]
-fn sec_236_two_resources_that_no_path_tells_apart_are_an_error() {
+fn two_resources_that_no_path_tells_apart_are_an_error() {
     for other in ["https://rs.example/mcp", "https://other.example/mcp", "https://rs.example/mcp?x"]
     {
         let resources = [resource("https://rs.example/mcp"), resource(other)];

@@ -133,8 +133,9 @@ async fn sec_099_512_slow_clients_are_cut_off_and_disturb_nobody() {
     assert!(started.elapsed() >= DEADLINE);
 }
 
+/// SEC-082, SEC-098
 #[tokio::test]
-async fn sec_082_sec_098_what_is_too_long_is_not_read_to_its_end() {
+async fn what_is_too_long_is_not_read_to_its_end() {
     let server = start().await;
     // Two headers of almost 8 KiB each, one of more, and many.
     let fits = "x".repeat(7 * 1024);
@@ -182,8 +183,9 @@ async fn a_refusal_reaches_a_client_that_sends_all_before_it_reads() {
     }
 }
 
+/// SEC-108
 #[tokio::test]
-async fn sec_108_who_is_connected_is_who_is_limited() {
+async fn who_is_connected_is_who_is_limited() {
     let server = start().await;
     let body = r#"{"redirect_uris": ["https://app.example/cb"]}"#;
     let head =

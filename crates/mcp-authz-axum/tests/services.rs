@@ -110,8 +110,9 @@ async fn ask(stream: &mut TcpStream, bytes: &str, end: &str) -> String {
     String::from_utf8(answer).unwrap()
 }
 
+/// R-AUTH-1, R-AUTH-3, R-AUTH-4
 #[tokio::test]
-async fn r_auth_1_r_auth_3_r_auth_4_a_service_on_plain_hyper_is_protected() {
+async fn a_service_on_plain_hyper_is_protected() {
     let address = on_hyper().await;
     for (token, status, says) in [
         ("", "401", "scope=\"talk\""),
@@ -241,8 +242,9 @@ async fn call(
     client.streaming(request, PathAndQuery::from_static("/test.Talk/Talk"), Plain).await
 }
 
+/// R-AUTH-1, R-AUTH-4
 #[tokio::test]
-async fn r_auth_1_r_auth_4_a_grpc_server_of_tonic_is_protected() {
+async fn a_grpc_server_of_tonic_is_protected() {
     let address = on_tonic().await;
     let own = format!("http://{address}");
     for (origin, token, code, says) in [

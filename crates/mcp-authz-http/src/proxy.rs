@@ -136,8 +136,9 @@ mod tests {
         assert_eq!(host("http://"), None);
     }
 
+    /// C-TOKEN-1
     #[test]
-    fn c_token_1_this_machine_and_hosts_for_development_go_through_no_proxy() {
+    fn this_machine_and_hosts_for_development_go_through_no_proxy() {
         let direct =
             direct(&["http://10.255.255.1:8080".to_owned(), "http://keycloak:8080".to_owned()]);
         assert!(direct.starts_with("localhost,127.0.0.0/8,::1,10.255.255.1,keycloak"), "{direct}");

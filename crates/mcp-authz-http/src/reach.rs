@@ -158,8 +158,9 @@ mod tests {
         Reach::of(&Origin::of(server).unwrap())
     }
 
+    /// C-AUTHZ-7, SEC-136
     #[test]
-    fn c_authz_7_sec_136_a_public_server_leads_to_no_local_address() {
+    fn a_public_server_leads_to_no_local_address() {
         let reach = visiting("https://mcp.example");
         let local = ["10.0.0.1", "127.0.0.1", "169.254.169.254", "::1", "fd00::1"];
         assert_eq!(reach.admit(SERVER, addresses(&["1.1.1.1"])).len(), 1);
@@ -172,8 +173,9 @@ mod tests {
         assert!(reach.admit("as.example", addresses(&["192.168.0.1"])).is_empty());
     }
 
+    /// C-AUTHZ-7, SEC-136
     #[test]
-    fn c_authz_7_sec_136_a_server_on_the_own_network_may_lead_there() {
+    fn a_server_on_the_own_network_may_lead_there() {
         let reach = visiting("https://mcp.example");
         assert_eq!(reach.unseen_server("as.example"), Some(SERVER));
         assert_eq!(reach.unseen_server("MCP.example"), None);
@@ -191,8 +193,9 @@ mod tests {
         assert!(reach.admit("as.example", addresses(&["10.0.0.7"])).is_empty());
     }
 
+    /// C-AUTHZ-7
     #[test]
-    fn c_authz_7_a_literal_address_counts_as_what_it_is() {
+    fn a_literal_address_counts_as_what_it_is() {
         let local = Origin::of("https://10.0.0.7").unwrap();
         for (server, is_admitted) in [
             ("https://10.0.0.1", true),
@@ -215,8 +218,9 @@ mod tests {
         assert!(!reach.admits_literal(&local) && reach.is_anywhere("Proxy.example"));
     }
 
+    /// C-TOKEN-1
     #[test]
-    fn c_token_1_a_development_host_is_known_by_its_name() {
+    fn a_development_host_is_known_by_its_name() {
         oauth_types::allow_http_for_development("http://keycloak-of-resolver:8080").unwrap();
         assert!(is_for_development("Keycloak-of-Resolver"));
         assert!(!is_for_development("keycloak") && !is_for_development("resolver"));

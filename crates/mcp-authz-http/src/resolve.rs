@@ -217,8 +217,9 @@ mod tests {
         }
     }
 
+    /// SEC-118
     #[tokio::test]
-    async fn sec_118_a_name_leads_to_public_addresses_only() {
+    async fn a_name_leads_to_public_addresses_only() {
         const LOCAL: &[&str] = &[
             "10.0.0.1",
             "172.16.0.1",
@@ -243,8 +244,9 @@ mod tests {
         assert_eq!(asked.load(Ordering::Relaxed), 3);
     }
 
+    /// SEC-126
     #[tokio::test]
-    async fn sec_126_many_names_of_one_address_share_its_budget() {
+    async fn many_names_of_one_address_share_its_budget() {
         let (mut names, _) = names(&[&["1.1.1.1", "1.1.1.2", "1.1.1.3", "1.1.1.4", "1.1.1.5"]]);
         assert_eq!(resolve(&names).await.len(), 5);
         let left = AtomicUsize::new(8);
@@ -258,8 +260,9 @@ mod tests {
         assert!(matches!(names.addresses("d.example").await, Err(NoAddress::Busy)));
     }
 
+    /// C-TOKEN-1
     #[tokio::test]
-    async fn c_token_1_http_for_development_stays_in_a_private_network() {
+    async fn http_for_development_stays_in_a_private_network() {
         oauth_types::allow_http_for_development("http://keycloak-of-names:8080").unwrap();
         let (names, _) = names(&[&["1.1.1.1", "10.0.0.7"], &["1.1.1.1", "2606:4700::1"]]);
         names.reach.trust("keycloak-of-names");
@@ -269,8 +272,9 @@ mod tests {
         assert!(matches!(found, Err(NoAddress::Public)));
     }
 
+    /// C-AUTHZ-7
     #[tokio::test]
-    async fn c_authz_7_the_first_name_that_is_asked_for_may_be_another_than_the_servers() {
+    async fn the_first_name_that_is_asked_for_may_be_another_than_the_servers() {
         let look_up: LookUp = Arc::new(|name| {
             let last = if name == "mcp.example" { 1 } else { 2 };
             Box::pin(async move { Ok(vec![SocketAddr::from(([10, 0, 0, last], 0))]) })
@@ -280,8 +284,9 @@ mod tests {
         assert_eq!(resolve(&names).await, ["10.0.0.2"]);
     }
 
+    /// SEC-229
     #[tokio::test(start_paused = true)]
-    async fn sec_229_a_silent_name_server_holds_a_bounded_number_of_slots() {
+    async fn a_silent_name_server_holds_a_bounded_number_of_slots() {
         let silent: LookUp = Arc::new(|_| Box::pin(core::future::pending()));
         let names = with(silent, Reach::default(), Some(Arc::new(|_| true)));
         for _ in 0..Names::AT_ONCE {

@@ -204,8 +204,9 @@ mod tests {
     use super::MountRule;
     use super::system::judge_owner;
 
+    /// SEC-224
     #[test]
-    fn sec_224_steps_belong_to_the_superuser_or_to_the_user_of_the_process() {
+    fn steps_belong_to_the_superuser_or_to_the_user_of_the_process() {
         for (owner, process) in [(0, 0), (0, 1000), (1000, 1000)] {
             assert_eq!(judge_owner(owner, process), Ok(()));
         }

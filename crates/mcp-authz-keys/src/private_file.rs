@@ -193,8 +193,9 @@ mod tests {
     use super::NotPrivate;
     use super::system::judge;
 
+    /// SEC-224
     #[test]
-    fn sec_224_a_file_is_its_owners_alone_and_its_owner_is_the_process() {
+    fn a_file_is_its_owners_alone_and_its_owner_is_the_process() {
         assert!(judge(0, 0o100_600, 0).is_ok() && judge(1000, 0o100_400, 1000).is_ok());
         for mode in [0o640, 0o604, 0o660, 0o602, 0o610] {
             assert!(matches!(judge(7, 0o100_000 | mode, 7), Err(NotPrivate::OpenToOthers)));

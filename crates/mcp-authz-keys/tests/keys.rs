@@ -105,9 +105,10 @@ fn no_number_is_given_to_two_keys() {
     assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 9);
 }
 
+/// SEC-224
 #[cfg(unix)]
 #[test]
-fn sec_224_a_file_of_another_user_or_behind_a_link_is_refused() {
+fn a_file_of_another_user_or_behind_a_link_is_refused() {
     use std::os::unix::fs::{chown, symlink};
     let folder = tempfile::tempdir().unwrap();
     let [file, link, nowhere] =
@@ -133,9 +134,11 @@ fn sec_224_a_file_of_another_user_or_behind_a_link_is_refused() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
 }
 
+/// SEC-251
+///
 /// A process that is killed while it writes leaves keys in a file that nobody looks for (SEC-251).
 #[test]
-fn sec_251_what_a_killed_process_left_is_removed_by_the_next_start_and_nothing_else() {
+fn what_a_killed_process_left_is_removed_by_the_next_start_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("server.keys");
     rotate_server_key(&file).unwrap();
@@ -258,8 +261,9 @@ mod mounted {
         }
     }
 
+    /// SEC-224
     #[test]
-    fn sec_224_keys_of_a_mounted_secret_are_read_through_links_that_nobody_else_can_replace() {
+    fn keys_of_a_mounted_secret_are_read_through_links_that_nobody_else_can_replace() {
         let mount = Mount::new();
         let link = mount.folder.join("server.keys");
         assert!(matches!(read_or_make(&link, MissingFile::Make), Err(KeyFileError::Link)));
@@ -285,8 +289,9 @@ mod mounted {
         assert!(matches!(refused, KeyFileError::Malformed), "{refused}");
     }
 
+    /// SEC-224
     #[test]
-    fn sec_224_keys_that_others_may_replace_or_read_are_refused_with_the_step_and_the_rule() {
+    fn keys_that_others_may_replace_or_read_are_refused_with_the_step_and_the_rule() {
         let mount = Mount::new();
         for mode in [0o444, 0o644, 0o460, 0o442] {
             set_mode(&mount.file, mode);

@@ -108,8 +108,9 @@ fn is_damage(code: &SqlState) -> bool {
 mod tests {
     use super::*;
 
+    /// SEC-202
     #[test]
-    fn sec_202_who_lost_a_connection_does_not_know_that_nothing_was_done() {
+    fn who_lost_a_connection_does_not_know_that_nothing_was_done() {
         for code in ["08000", "08006", "08007", "08P01", "40003"] {
             assert!(!is_undone(&SqlState::from_code(code)), "{code}");
         }

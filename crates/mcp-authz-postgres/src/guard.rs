@@ -182,8 +182,9 @@ mod tests {
         bytes
     }
 
+    /// SEC-207
     #[test]
-    fn sec_207_messages_are_told_apart_wherever_they_are_cut() {
+    fn messages_are_told_apart_wherever_they_are_cut() {
         let bytes =
             [message(b'1', 0), message(b'D', 70), message(b'S', 3), message(b'1', 1)].concat();
         for size in 1..bytes.len() {
@@ -194,8 +195,9 @@ mod tests {
         }
     }
 
+    /// SEC-207
     #[test]
-    fn sec_207_too_much_of_anything_is_the_end() {
+    fn too_much_of_anything_is_the_end() {
         let count = |kind| {
             let mut said = Said::default();
             (0..).take_while(|_| said.listen(&message(kind, 0)).is_some()).count()

@@ -134,8 +134,9 @@ mod tests {
         assert!(options.rfind("synchronous_commit=on") > options.rfind("synchronous_commit=off"));
     }
 
+    /// SEC-207
     #[test]
-    fn sec_207_what_goes_over_tcp_has_a_name_and_is_not_mixed_with_sockets() {
+    fn what_goes_over_tcp_has_a_name_and_is_not_mixed_with_sockets() {
         for url in [
             "postgres:///d?hostaddr=10.0.0.7&sslmode=disable",
             "postgres:///d?hostaddr=10.0.0.7,10.0.0.8&sslmode=disable",

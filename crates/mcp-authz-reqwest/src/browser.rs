@@ -154,8 +154,9 @@ mod tests {
     /// Less than the time that a silent connection has.
     const SOON: Duration = Duration::from_secs(4);
 
+    /// SEC-250
     #[tokio::test]
-    async fn sec_250_silent_connections_hold_up_no_callback() {
+    async fn silent_connections_hold_up_no_callback() {
         let browser = LoopbackBrowser::bind().await.unwrap();
         let address = browser.listener.address();
         // More than the backlog of the system, before the login and during it.
@@ -185,8 +186,9 @@ mod tests {
         assert!(!is_closed(silent.last_mut().unwrap()).await);
     }
 
+    /// SEC-250
     #[tokio::test]
-    async fn sec_250_a_head_full_of_cookies_is_answered() {
+    async fn a_head_full_of_cookies_is_answered() {
         let browser = LoopbackBrowser::bind().await.unwrap();
         let cookies = |length| format!("Cookie: a={}\r\n", "x".repeat(length));
         let page = finish(&browser, &login(&browser, 1), &cookies(20_000)).await;
@@ -212,8 +214,9 @@ mod tests {
         tokio::time::timeout(SOON, both).await.unwrap();
     }
 
+    /// SEC-250
     #[tokio::test]
-    async fn sec_250_before_between_and_after_logins_there_is_a_page() {
+    async fn before_between_and_after_logins_there_is_a_page() {
         let browser = LoopbackBrowser::bind().await.unwrap();
         let first = login(&browser, 1);
         let ours = callback_of(&browser, &first, "");
@@ -234,8 +237,9 @@ mod tests {
         assert!(TcpStream::connect(address).await.is_err());
     }
 
+    /// SEC-250
     #[tokio::test]
-    async fn sec_250_logins_that_share_a_port_each_get_their_own_callback() {
+    async fn logins_that_share_a_port_each_get_their_own_callback() {
         let browser = LoopbackBrowser::bind().await.unwrap();
         let (one, other) = (login(&browser, 1), login(&browser, 2));
         let [to_one, to_other] = [&one, &other].map(|login| callback_of(&browser, login, ""));
@@ -254,8 +258,9 @@ mod tests {
         assert_ne!(first, second);
     }
 
+    /// SEC-250
     #[tokio::test]
-    async fn sec_250_a_port_that_is_taken_is_an_error_and_no_other_address() {
+    async fn a_port_that_is_taken_is_an_error_and_no_other_address() {
         let browser = LoopbackBrowser::bind().await.unwrap();
         let port = browser.listener.address().port();
         let error = LoopbackBrowser::bind_port(port).await.unwrap_err();
@@ -266,8 +271,9 @@ mod tests {
         assert!(error.to_string().contains(&port.to_string()), "{error}");
     }
 
+    /// SEC-025
     #[tokio::test]
-    async fn sec_025_one_answer_ends_the_wait_whoever_else_connects() {
+    async fn one_answer_ends_the_wait_whoever_else_connects() {
         let browser = LoopbackBrowser::bind().await.unwrap();
         let address = browser.listener.address();
         assert!(address.ip().is_loopback() && address.port() != 0);
@@ -291,8 +297,9 @@ mod tests {
         assert!(started.elapsed().as_secs() < 4);
     }
 
+    /// SEC-025
     #[tokio::test]
-    async fn sec_025_a_fixed_port_is_a_loopback_port_too() {
+    async fn a_fixed_port_is_a_loopback_port_too() {
         let port = {
             let other = LoopbackBrowser::bind().await.unwrap();
             other.listener.address().port()

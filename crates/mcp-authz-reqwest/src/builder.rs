@@ -220,8 +220,9 @@ mod tests {
 
     use super::*;
 
+    /// C-TOKEN-1
     #[tokio::test]
-    async fn c_token_1_http_for_development_goes_through_no_proxy() {
+    async fn http_for_development_goes_through_no_proxy() {
         #[expect(clippy::disallowed_methods, reason = "a proxy that hears nothing")]
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();

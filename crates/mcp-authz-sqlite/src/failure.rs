@@ -72,8 +72,9 @@ mod tests {
     use super::*;
     use rusqlite::ffi;
 
+    /// SEC-203
     #[test]
-    fn sec_203_only_damage_is_told_as_damage() {
+    fn only_damage_is_told_as_damage() {
         let of = |code| told(&Error::SqliteFailure(ffi::Error::new(code), None));
         for code in [
             ffi::SQLITE_FULL,

@@ -192,8 +192,9 @@ mod tests {
         assert_eq!(ClientId::parse(&"x".repeat(2049)), Err(InvalidClientId::TooLong));
     }
 
+    /// SEC-115
     #[test]
-    fn sec_115_what_looks_like_a_url_is_never_made_up() {
+    fn what_looks_like_a_url_is_never_made_up() {
         for url in ["https://c.example/m", "HTTP://c.example", " https:/x", "\u{a0}https:x"] {
             assert!(ClientId::parse(url).unwrap().is_url_like(), "{url:?}");
         }
@@ -203,8 +204,9 @@ mod tests {
         assert!(!ClientId::new(Entropy::new([7; 16])).is_url_like());
     }
 
+    /// C-REG-2
     #[test]
-    fn c_reg_2_a_metadata_url_is_https_with_a_path_in_its_one_spelling() {
+    fn a_metadata_url_is_https_with_a_path_in_its_one_spelling() {
         for good in [
             "https://c.example/meta.json",
             "https://c.example:8443/m?v=1&x",

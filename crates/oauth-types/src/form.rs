@@ -297,23 +297,26 @@ mod tests {
 
     use super::*;
 
+    /// A-AUTHZ-7, C-ISS-7
     #[test]
-    fn a_authz_7_c_iss_7_a_repeated_parameter_is_reported() {
+    fn a_repeated_parameter_is_reported() {
         let form = FormPairs::parse(b"state=a&iss=x&%73tate=b").unwrap();
         assert_eq!(form.single("state"), Err(Repeated { name: "state" }));
         assert_eq!(form.single("iss"), Ok(Some("x")));
         assert_eq!(form.single("code"), Ok(None));
     }
 
+    /// SEC-093
     #[test]
-    fn sec_093_an_empty_value_counts_as_none_where_the_rfc_says_so() {
+    fn an_empty_value_counts_as_none_where_the_rfc_says_so() {
         let form = FormPairs::parse(b"scope=&iss").unwrap();
         assert_eq!(form.value("scope"), Ok(None));
         assert_eq!(form.single("iss"), Ok(Some("")));
     }
 
+    /// SEC-074
     #[test]
-    fn sec_074_escapes_and_utf_8_are_strict() {
+    fn escapes_and_utf_8_are_strict() {
         for bad in ["%", "%f", "%zz", "a=%4", "%+1="] {
             assert_eq!(FormPairs::parse(bad.as_bytes()).unwrap_err(), FormError::Escape, "{bad}");
         }
@@ -321,8 +324,9 @@ mod tests {
         assert_eq!(FormPairs::parse(b"a=\xff").unwrap_err(), FormError::Utf8);
     }
 
+    /// SEC-098
     #[test]
-    fn sec_098_a_form_is_bounded() {
+    fn a_form_is_bounded() {
         assert_eq!(FormPairs::parse(&[b'a'; 65_537]).unwrap_err(), FormError::TooLong);
         assert_eq!(FormPairs::parse(&b"a&".repeat(65)).unwrap_err(), FormError::TooManyPairs);
         assert_eq!(FormPairs::parse(&[b'a'; 8193]).unwrap_err(), FormError::ValueTooLong);
@@ -335,8 +339,9 @@ mod tests {
         assert!(pairs(&*long, 8).is_ok() && pairs("a", 64).is_ok());
     }
 
+    /// SEC-067
     #[test]
-    fn sec_067_decoding_happens_once() {
+    fn decoding_happens_once() {
         let form = FormPairs::parse(b"u=https%253A%252F%252Fapp").unwrap();
         assert_eq!(form.single("u"), Ok(Some("https%3A%2F%2Fapp")));
     }

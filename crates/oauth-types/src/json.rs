@@ -112,8 +112,9 @@ impl<'de> Visitor<'de> for Sound {
 mod tests {
     use super::*;
 
+    /// SEC-137
     #[test]
-    fn sec_137_only_sound_objects_are_read() {
+    fn only_sound_objects_are_read() {
         assert!(is_sound_object(br#" {"a":[1,{"b":null}],"c":"\u0041"} "#));
         let deep = format!("{}{}", "{\"a\":".repeat(40), "1".to_owned() + &"}".repeat(40));
         for bad in [

@@ -142,8 +142,9 @@ impl<'de> Deserialize<'de> for CodeChallenge {
 mod tests {
     use super::*;
 
+    /// C-AUTHZ-1
     #[test]
-    fn c_authz_1_the_pair_of_rfc_7636_appendix_b() {
+    fn the_pair_of_rfc_7636_appendix_b() {
         let verifier = CodeVerifier::parse("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk").unwrap();
         let challenge =
             CodeChallenge::parse("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM").unwrap();
@@ -165,8 +166,9 @@ mod tests {
         }
     }
 
+    /// SEC-040, SEC-043
     #[test]
-    fn sec_040_sec_043_lengths_and_alphabets() {
+    fn lengths_and_alphabets() {
         for bad in ["", "a", &"a".repeat(42), &"a".repeat(44), &"a".repeat(129)] {
             assert_eq!(CodeChallenge::parse(bad), Err(InvalidPkce::Length), "{bad}");
         }

@@ -174,8 +174,9 @@ impl fmt::Debug for SecretDigest {
 mod tests {
     use super::*;
 
+    /// SEC-192
     #[test]
-    fn sec_192_a_secret_prints_nothing_of_itself() {
+    fn a_secret_prints_nothing_of_itself() {
         let secret = Secret::new("canary");
         assert_eq!(
             format!("{secret:?} {:?}", secret.digest()),
@@ -191,16 +192,18 @@ mod tests {
         assert!(!digest.matches(""));
     }
 
+    /// SEC-035
     #[test]
-    fn sec_035_a_digest_is_sha_256() {
+    fn a_digest_is_sha_256() {
         // FIPS 180-2, appendix B.1.
         let digest = SecretDigest::of("abc");
         assert_eq!(digest.as_bytes()[..8], [0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea]);
         assert_eq!(digest.as_bytes()[24..], [0xb4, 0x10, 0xff, 0x61, 0xf2, 0x00, 0x15, 0xad]);
     }
 
+    /// SEC-107
     #[test]
-    fn sec_107_a_secret_with_a_line_break_never_becomes_a_header() {
+    fn a_secret_with_a_line_break_never_becomes_a_header() {
         assert!(Secret::new("a\r\nx: y").header_value("Bearer ").is_none());
         let value = Secret::new("a").header_value("Bearer ").unwrap();
         assert!(value.is_sensitive());

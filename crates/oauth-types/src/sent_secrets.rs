@@ -247,8 +247,9 @@ mod tests {
         )
     }
 
+    /// SEC-247
     #[test]
-    fn sec_247_what_was_sent_is_struck_out_whole_and_in_pieces() {
+    fn what_was_sent_is_struck_out_whole_and_in_pieces() {
         for (text, struck) in [
             (format!("Authorization: DPoP {TOKEN}; x"), "Authorization: DPoP [secret]; x"),
             (format!("{TOKEN}{TOKEN}"), "[secret]"),
@@ -277,8 +278,9 @@ mod tests {
         assert_eq!(sent.strike_out("unknown: CANARY-0123456789"), "unknown: [secret]");
     }
 
+    /// SEC-247
     #[test]
-    fn sec_247_json_is_struck_out_in_strings_numbers_and_names_and_stays_json() {
+    fn json_is_struck_out_in_strings_numbers_and_names_and_stays_json() {
         let form = b"code=message&refresh_token=123456789&client_secret=data";
         let sent = SentSecrets::new(&sent_headers(), form);
         let mut data = json!({
@@ -300,8 +302,9 @@ mod tests {
         assert_eq!(same, clean);
     }
 
+    /// SEC-247
     #[test]
-    fn sec_247_the_password_of_basic_credentials_is_a_secret() {
+    fn the_password_of_basic_credentials_is_a_secret() {
         // base64("client:p%40ssword-1")
         let basic = HeaderValue::from_static("Basic Y2xpZW50OnAlNDBzc3dvcmQtMQ==");
         let sent = SentSecrets::new(&HeaderMap::from_iter([(AUTHORIZATION, basic)]), b"");

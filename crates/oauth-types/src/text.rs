@@ -134,8 +134,9 @@ impl fmt::Debug for ForeignText {
 mod tests {
     use super::*;
 
+    /// SEC-100
     #[test]
-    fn sec_100_a_description_keeps_only_what_the_rfc_allows() {
+    fn a_description_keeps_only_what_the_rfc_allows() {
         let text = ErrorDescription::new("say \"no\\\r\nSet-Cookie: é\u{202e}x");
         assert_eq!(text.as_str(), "say 'no   Set-Cookie:   x");
         assert_eq!(ErrorDescription::new(&"x".repeat(999)).as_str().len(), 200);
@@ -154,8 +155,9 @@ mod tests {
         assert!(!"Ünï-cödé 名前 \u{1f600}".chars().any(is_hidden));
     }
 
+    /// SEC-013
     #[test]
-    fn sec_013_foreign_text_is_escaped_and_capped() {
+    fn foreign_text_is_escaped_and_capped() {
         let text = ForeignText::new("\u{1b}[31m\r\n");
         assert_eq!(text.to_string(), "\\u{1b}[31m\\r\\n");
         assert_eq!(ForeignText::new(&"x".repeat(100_000)).to_string().len(), 203);

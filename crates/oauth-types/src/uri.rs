@@ -258,8 +258,9 @@ pub(crate) use text_identifier;
 mod tests {
     use super::*;
 
+    /// SEC-247
     #[test]
-    fn sec_247_debug_shows_no_query() {
+    fn debug_shows_no_query() {
         let text = "https://rs.example/mcp?api_key=CANARY";
         let shown = "(\"https://rs.example/mcp?[..]\")";
         let resource = ResourceUri::parse(text).unwrap();

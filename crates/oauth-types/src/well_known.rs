@@ -116,8 +116,9 @@ mod tests {
         }
     }
 
+    /// C-DISC-5
     #[test]
-    fn c_disc_5_an_issuer_with_a_path_has_three_places() {
+    fn an_issuer_with_a_path_has_three_places() {
         let expected = [
             "https://as.example/.well-known/oauth-authorization-server/t1",
             "https://as.example/.well-known/openid-configuration/t1",
@@ -127,8 +128,9 @@ mod tests {
         assert_eq!(server("https://as.example/t1/"), expected);
     }
 
+    /// C-DISC-6
     #[test]
-    fn c_disc_6_an_issuer_without_a_path_has_two() {
+    fn an_issuer_without_a_path_has_two() {
         let expected = [
             "https://as.example:8443/.well-known/oauth-authorization-server",
             "https://as.example:8443/.well-known/openid-configuration",
@@ -137,8 +139,9 @@ mod tests {
         assert_eq!(server("https://as.example:8443/"), expected);
     }
 
+    /// C-DISC-2, R-PRM-1
     #[test]
-    fn c_disc_2_r_prm_1_a_resource_inserts_its_path_and_keeps_its_query() {
+    fn a_resource_inserts_its_path_and_keeps_its_query() {
         for (resource, url) in [
             ("https://rs.example", "https://rs.example/.well-known/oauth-protected-resource"),
             ("https://rs.example/", "https://rs.example/.well-known/oauth-protected-resource"),

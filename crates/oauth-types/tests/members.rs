@@ -207,8 +207,9 @@ fn outcome(read: Read, member: &str) -> char {
     }
 }
 
+/// SEC-105, SEC-128, SEC-134
 #[test]
-fn sec_105_sec_128_sec_134_every_member_in_every_form_is_as_its_class_says() {
+fn every_member_in_every_form_is_as_its_class_says() {
     for (name, read, base, members) in documents() {
         for (member, outcomes) in members {
             for (form, expected) in forms().iter().zip(outcomes.chars()) {

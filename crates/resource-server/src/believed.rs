@@ -57,8 +57,9 @@ mod tests {
         Believed::new(Arc::new(facts), Duration::from_secs(window), UnixTime::from_secs(100))
     }
 
+    /// SEC-155
     #[test]
-    fn sec_155_facts_are_believed_within_their_window_and_the_life_of_the_token() {
+    fn facts_are_believed_within_their_window_and_the_life_of_the_token() {
         for (expires_at, window, until) in [
             (Some(1000), 10, 110),
             (Some(105), 10, 105),

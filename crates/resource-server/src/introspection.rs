@@ -307,8 +307,9 @@ mod tests {
         AuthorizationServerMetadata::from_json(format!("{{{members}}}").as_bytes()).unwrap()
     }
 
+    /// SEC-154
     #[test]
-    fn sec_154_a_question_is_a_form_and_proves_who_asks() {
+    fn a_question_is_a_form_and_proves_who_asks() {
         let own = |method| introspection().with_method(method).at(&endpoint()).unwrap();
         for (endpoint, in_form) in [
             (introspection().at(&endpoint()).unwrap(), false),
@@ -331,8 +332,9 @@ mod tests {
         }
     }
 
+    /// SEC-192
     #[test]
-    fn sec_192_who_asks_shows_no_secret() {
+    fn who_asks_shows_no_secret() {
         let post = introspection().with_method(AuthMethod::ClientSecretPost);
         for endpoint in [introspection().at(&endpoint()), post.at(&endpoint())] {
             let shown = format!("{post:?} {:?}", endpoint.unwrap());
@@ -340,8 +342,9 @@ mod tests {
         }
     }
 
+    /// C-DISC-7
     #[test]
-    fn c_disc_7_metadata_says_where_and_how_if_it_is_of_the_issuer() {
+    fn metadata_says_where_and_how_if_it_is_of_the_issuer() {
         let at = r#""introspection_endpoint":"https://as.example/i""#;
         let own = r#""issuer":"https://as.example""#;
         let listed = |methods: &str| {

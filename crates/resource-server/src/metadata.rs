@@ -28,8 +28,9 @@ mod tests {
         Resource::new(ResourceUri::parse(uri).unwrap(), vec![issuer]).unwrap()
     }
 
+    /// R-PRM-1
     #[test]
-    fn r_prm_1_the_metadata_is_at_the_path_and_at_the_root() {
+    fn the_metadata_is_at_the_path_and_at_the_root() {
         let own = resource("https://rs.example/mcp");
         let paths: Vec<_> = own.metadata_paths().collect();
         assert_eq!(
@@ -41,8 +42,9 @@ mod tests {
         assert!(none.is_err());
     }
 
+    /// R-PRM-2
     #[test]
-    fn r_prm_2_offline_access_is_not_listed() {
+    fn offline_access_is_not_listed() {
         let scopes = ScopeSet::parse("files:read offline_access").unwrap();
         let own = resource("https://rs.example/mcp").with_scopes_listed(&scopes);
         let response = own.metadata_response(&Method::GET);
@@ -66,8 +68,9 @@ mod tests {
         assert_eq!(ScopeSet::parse(&listed).unwrap(), *scopes.all(), "nothing is missing");
     }
 
+    /// SEC-196
     #[test]
-    fn sec_196_metadata_is_public_and_other_methods_are_told_so() {
+    fn metadata_is_public_and_other_methods_are_told_so() {
         let own = resource("https://rs.example/mcp");
         let response = own.metadata_response(&Method::GET);
         assert_eq!(response.headers()[ACCESS_CONTROL_ALLOW_ORIGIN], "*");

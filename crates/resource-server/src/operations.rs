@@ -286,8 +286,9 @@ mod tests {
 
     use super::*;
 
+    /// SEC-149
     #[test]
-    fn sec_149_a_scope_that_is_none_is_refused_when_the_table_is_built() {
+    fn a_scope_that_is_none_is_refused_when_the_table_is_built() {
         for bad in ["", " ", "a\"b", "a\\", "a\r\nSet-Cookie: x", "\u{e9}", "\u{7f}"] {
             assert!(OperationScopes::new(bad).is_err(), "{bad:?}");
             let scopes = || OperationScopes::new("r").unwrap();

@@ -66,8 +66,9 @@ mod tests {
         (Principal::new(&issuer, &client, &subject), Account::new(&issuer, &subject))
     }
 
+    /// SEC-157
     #[test]
-    fn sec_157_a_principal_is_issuer_client_and_subject_and_no_two_read_alike() {
+    fn a_principal_is_issuer_client_and_subject_and_no_two_read_alike() {
         let (alice, _) = named("as", "c", "alice");
         assert_eq!(alice, named("as", "c", "alice").0);
         for (issuer, client, subject) in [
@@ -80,8 +81,9 @@ mod tests {
         }
     }
 
+    /// SEC-226
     #[test]
-    fn sec_226_an_account_is_issuer_and_subject_whatever_the_client() {
+    fn an_account_is_issuer_and_subject_whatever_the_client() {
         let (_, alice) = named("as", "c", "alice");
         assert_eq!(alice, named("as", "another", "alice").1);
         for (issuer, subject) in [("other", "alice"), ("as", "bob")] {

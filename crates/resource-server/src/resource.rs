@@ -233,8 +233,9 @@ impl Resource {
 mod tests {
     use super::*;
 
+    /// R-PRM-2
     #[test]
-    fn r_prm_2_more_scopes_are_challenged_where_the_host_says_so_and_never_offline_access() {
+    fn more_scopes_are_challenged_where_the_host_says_so_and_never_offline_access() {
         let issuer = Issuer::parse("https://as.example").unwrap();
         let uri = ResourceUri::parse("https://rs.example/mcp").unwrap();
         let resource = Resource::new(uri, vec![issuer]).unwrap();
@@ -250,8 +251,9 @@ mod tests {
         assert_eq!(more.scopes_challenged(&many), many);
     }
 
+    /// R-AUTH-1
     #[test]
-    fn r_auth_1_the_challenge_of_a_401_names_them() {
+    fn the_challenge_of_a_401_names_them() {
         let issuer = Issuer::parse("https://as.example").unwrap();
         let uri = ResourceUri::parse("https://rs.example/mcp").unwrap();
         let set = |text: &str| ScopeSet::parse(text).unwrap();

@@ -28,8 +28,9 @@ fn sealed_session(id: &str) -> String {
     headers["mcp-session-id"].to_str().unwrap().to_owned()
 }
 
+/// SEC-225
 #[test]
-fn sec_225_a_handle_is_opened_by_its_key_resource_and_kind_alone_and_as_a_whole() {
+fn a_handle_is_opened_by_its_key_resource_and_kind_alone_and_as_a_whole() {
     for id in ["s", "6ba7b810-9dad-11d1-80b4-00c04fd430c8", "a.b", "with space", "."] {
         let sealed = sealed_session(id);
         assert_eq!(sealed.len(), id.len() + 25);
@@ -118,8 +119,9 @@ const STREAMS: [&[u8]; 9] = [
     b"\r\n\r\n\rid: x\r",
 ];
 
+/// SEC-225
 #[test]
-fn sec_225_identifiers_are_sealed_however_a_stream_is_cut_and_all_else_passes_byte_for_byte() {
+fn identifiers_are_sealed_however_a_stream_is_cut_and_all_else_passes_byte_for_byte() {
     for stream in STREAMS {
         let whole = passed(&mut seal().event_ids(None), stream, &[usize::MAX]);
         for lengths in [&[1][..], &[2], &[3], &[5], &[7, 1], &[0, 1, 13], &[64]] {
@@ -156,8 +158,9 @@ fn a_piece_without_an_identifier_is_not_copied() {
     }
 }
 
+/// SEC-232
 #[test]
-fn sec_232_all_places_together_are_bounded_and_the_table_forgets_what_it_says() {
+fn all_places_together_are_bounded_and_the_table_forgets_what_it_says() {
     let (start, id) = (UnixTime::from_secs(1000), |at: usize| -> HeaderValue { at.into() });
     let later = |seconds: u64| UnixTime::from_secs(1000 + seconds);
     let uri = Uri::from_static("https://rs.example/mcp?x");

@@ -169,8 +169,9 @@ mod tests {
         ScopeSet::parse(text).unwrap()
     }
 
+    /// R-AUTH-5, SEC-152
     #[test]
-    fn r_auth_5_sec_152_a_broader_scope_satisfies_a_narrower_one() {
+    fn a_broader_scope_satisfies_a_narrower_one() {
         let order = Hierarchy::new([("admin", "write"), ("write", "read")]).unwrap();
         assert!(check(&set("admin"), &set("read write"), &order).is_ok());
         assert!(check(&set("read"), &set("write"), &order).is_err());
@@ -186,8 +187,9 @@ mod tests {
         assert!(Hierarchy::new([("a", "b"), ("a", "c"), ("b", "d"), ("c", "d")]).is_ok());
     }
 
+    /// R-AUTH-4, SEC-151
     #[test]
-    fn r_auth_4_sec_151_the_challenge_names_all_scopes_at_once_and_no_offline_access() {
+    fn the_challenge_names_all_scopes_at_once_and_no_offline_access() {
         let missing =
             check(&set("read"), &set("read write offline_access"), &NoHierarchy).unwrap_err();
         let metadata = EndpointUrl::parse("https://rs.example/prm").unwrap();

@@ -106,8 +106,9 @@ mod tests {
         Operation::of_request(&headers, body.as_bytes())
     }
 
+    /// SEC-213
     #[test]
-    fn sec_213_before_2026_07_28_the_headers_say_nothing() {
+    fn before_2026_07_28_the_headers_say_nothing() {
         for version in [None, Some("2025-11-25"), Some("2024-11-05"), Some("")] {
             let mut lines = vec![("Mcp-Name", "harmless"), ("Mcp-Method", "ping")];
             lines.extend(version.map(|version| ("mcp-protocol-version", version)));
@@ -115,8 +116,9 @@ mod tests {
         }
     }
 
+    /// SEC-214
     #[test]
-    fn sec_214_from_then_on_they_say_what_the_body_says_once_and_decoded() {
+    fn from_then_on_they_say_what_the_body_says_once_and_decoded() {
         let version = ("mcp-protocol-version", "2026-07-28");
         let method = ("Mcp-Method", "tools/call");
         for name in ["admin", "=?base64?YWRtaW4=?="] {
@@ -149,8 +151,9 @@ mod tests {
         }
     }
 
+    /// SEC-214
     #[test]
-    fn sec_214_what_is_written_is_read_whatever_the_name() {
+    fn what_is_written_is_read_whatever_the_name() {
         for name in ["admin", "", " a ", "=?base64?YWRtaW4=?=", "\u{e9}\n", "a b"] {
             let operation = Operation::tool(name);
             let mut headers = operation.to_headers();

@@ -114,8 +114,9 @@ mod tests {
         assert_eq!(of(r#"{"id":1,"result":{}}"#), [""; 0]);
     }
 
+    /// SEC-216
     #[test]
-    fn sec_216_every_member_of_a_batch_counts_and_what_is_not_json_rpc_is_an_error() {
+    fn every_member_of_a_batch_counts_and_what_is_not_json_rpc_is_an_error() {
         let batch = r#"[{"method":"ping"},{"method":"tools/call","params":{"name":"admin"}}]"#;
         assert_eq!(of(batch), ["ping", "tools/call admin"]);
         for bad in [
@@ -139,8 +140,9 @@ mod tests {
         }
     }
 
+    /// SEC-216
     #[test]
-    fn sec_216_a_batch_has_a_hundred_messages_at_most() {
+    fn a_batch_has_a_hundred_messages_at_most() {
         let batch = |count| format!("[{}]", vec![r#"{"method":"ping"}"#; count].join(","));
         assert_eq!(of(&batch(100)).len(), 100);
         let error = Operation::of_body(batch(101).as_bytes());
@@ -158,8 +160,9 @@ mod tests {
         }
     }
 
+    /// SEC-234
     #[test]
-    fn sec_234_what_the_parameters_name_is_told_beside_the_operation() {
+    fn what_the_parameters_name_is_told_beside_the_operation() {
         let named = |method: &str, params: &str| {
             let body = format!(r#"{{"method":"{method}","params":{params}}}"#);
             let asked = messages(body.as_bytes())?;

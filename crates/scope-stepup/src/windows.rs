@@ -102,8 +102,9 @@ mod tests {
         Duration::from_secs(count)
     }
 
+    /// SEC-244
     #[test]
-    fn sec_244_three_windows_open_in_ten_minutes_and_the_oldest_makes_room() {
+    fn three_windows_open_in_ten_minutes_and_the_oldest_makes_room() {
         let (limit, mut windows) = (WindowLimit::default(), Windows::new());
         for at in [0, 100, 200] {
             assert_eq!(windows.wait(limit, seconds(at)), None);

@@ -155,8 +155,9 @@ impl Servers {
 const APP: &str = "https://app.example/cb";
 const EVIL: &str = "https://evil.example/cb";
 
+/// SEC-190
 #[tokio::test]
-async fn sec_190_the_user_agrees_first_and_logs_in_at_the_provider_then() {
+async fn the_user_agrees_first_and_logs_in_at_the_provider_then() {
     let servers = Servers::start((0, 0)).await.unwrap();
     let mut alice = Browser::of("alice", &servers);
     let (client, url) = servers.client(APP).await;
@@ -186,8 +187,9 @@ async fn sec_190_the_user_agrees_first_and_logs_in_at_the_provider_then() {
     assert_eq!(servers.visits(), 1);
 }
 
+/// SEC-190
 #[tokio::test]
-async fn sec_190_an_attackers_client_gets_nothing_out_of_what_the_provider_remembers() {
+async fn an_attackers_client_gets_nothing_out_of_what_the_provider_remembers() {
     let servers = Servers::start((0, 0)).await.unwrap();
     let (_, url) = servers.client(EVIL).await;
     // The provider would let alice through without a word. She never gets there.
@@ -210,8 +212,9 @@ async fn sec_190_an_attackers_client_gets_nothing_out_of_what_the_provider_remem
     assert_eq!(servers.visits(), 1);
 }
 
+/// SEC-190
 #[tokio::test]
-async fn sec_190_what_the_attacker_agreed_to_is_no_good_in_another_browser() {
+async fn what_the_attacker_agreed_to_is_no_good_in_another_browser() {
     let servers = Servers::start((0, 0)).await.unwrap();
     let (client, url) = servers.client(EVIL).await;
     let mut mallory = Browser::of("mallory", &servers);
@@ -241,8 +244,9 @@ async fn sec_190_what_the_attacker_agreed_to_is_no_good_in_another_browser() {
     assert!(subject.ends_with(" mallory"), "{subject}");
 }
 
+/// SEC-190
 #[tokio::test]
-async fn sec_190_an_answer_counts_from_the_provider_and_to_the_question_only() {
+async fn an_answer_counts_from_the_provider_and_to_the_question_only() {
     let servers = Servers::start((0, 0)).await.unwrap();
     let (_, url) = servers.client(APP).await;
     let mut alice = Browser::of("alice", &servers);

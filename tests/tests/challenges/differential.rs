@@ -43,8 +43,9 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
+    /// C-DISC-3
     #[test]
-    fn c_disc_3_well_formed_lines_read_alike(
+    fn well_formed_lines_read_alike(
         challenges in prop::collection::vec(
             ("[A-Za-z]{1,6}", prop::collection::vec(("[a-z_]{1,5}", "[ -~]{0,9}", any::<bool>()), 1..4)),
             1..4,
@@ -86,8 +87,9 @@ proptest! {
         }
     }
 
+    /// C-DISC-3
     #[test]
-    fn c_disc_3_whatever_the_strict_parser_reads_we_read_alike(line in "[ \t,=\"\\\\aB1;:]{0,24}") {
+    fn whatever_the_strict_parser_reads_we_read_alike(line in "[ \t,=\"\\\\aB1;:]{0,24}") {
         if let Some(read) = strict(&line) {
             prop_assert_eq!(ours(&line), Some(read), "{}", line);
         }

@@ -203,8 +203,9 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
+    /// C-DISC-3
     #[test]
-    fn c_disc_3_a_line_that_the_grammar_reads_is_read_the_same(
+    fn a_line_that_the_grammar_reads_is_read_the_same(
         pieces in prop::collection::vec(prop::sample::select(&PIECES[..]), 0..7)
     ) {
         let line = pieces.concat();
@@ -215,14 +216,16 @@ proptest! {
         );
     }
 
+    /// C-DISC-3
     #[test]
-    fn c_disc_3_any_short_line(line in "[ \t,=\"\\\\ab/;]{0,9}") {
+    fn any_short_line(line in "[ \t,=\"\\\\ab/;]{0,9}") {
         prop_assert!(agrees(line.as_bytes()), "{:?}: ours {:?}", line, ours(line.as_bytes()));
     }
 }
 
+/// C-DISC-3
 #[test]
-fn c_disc_3_what_is_read_beyond_the_grammar() {
+fn what_is_read_beyond_the_grammar() {
     let read = |line: &str| -> Vec<Option<String>> {
         let show = |read: Read| format!("{} {:?} {:?}", read.scheme, read.token68, read.params);
         ours(line.as_bytes()).into_iter().map(|challenge| challenge.map(show)).collect()

@@ -106,8 +106,9 @@ fn client(
 const KEY: &str = include_str!("../../../crates/client-auth/tests/keys/es256.pem");
 const OTHER_KEY: &str = include_str!("../../../crates/client-auth/tests/keys/es256-other.pem");
 
+/// C-EXT-3
 #[tokio::test]
-async fn c_ext_3_our_client_logs_in_calls_and_refreshes_with_proofs_of_its_key() {
+async fn our_client_logs_in_calls_and_refreshes_with_proofs_of_its_key() {
     for resource in [Resource::with_dpop, Resource::with_dpop_required] {
         let servers = servers(|config| config, resource).await;
         let kept = Arc::default();
@@ -128,8 +129,9 @@ async fn c_ext_3_our_client_logs_in_calls_and_refreshes_with_proofs_of_its_key()
     }
 }
 
+/// C-EXT-3
 #[tokio::test]
-async fn c_ext_3_our_client_sends_its_proof_once_more_with_our_servers_nonces() {
+async fn our_client_sends_its_proof_once_more_with_our_servers_nonces() {
     let asks = |resource: Resource| resource.with_dpop_nonces(Entropy::new([8; 32]));
     let servers = servers(Config::with_dpop_nonces, asks).await;
     let (own, visits) = client(&servers, &Arc::default());
@@ -142,8 +144,9 @@ async fn c_ext_3_our_client_sends_its_proof_once_more_with_our_servers_nonces() 
     assert_eq!(visits.load(Ordering::SeqCst), 1);
 }
 
+/// C-EXT-3
 #[tokio::test]
-async fn c_ext_3_our_client_steps_up_with_proofs() {
+async fn our_client_steps_up_with_proofs() {
     let asks = |resource: Resource| resource.with_dpop_nonces(Entropy::new([8; 32]));
     for resource in [Resource::with_dpop as fn(_) -> _, asks] {
         let servers = servers(|config| config, resource).await;
@@ -165,8 +168,9 @@ async fn a_client_without_a_key_is_served_as_ever_where_bound_tokens_are_not_req
     assert_eq!(servers.count(|own| &own.ran), 1);
 }
 
+/// C-EXT-3
 #[tokio::test]
-async fn c_ext_3_where_bound_tokens_are_required_nobody_is_asked_for_another() {
+async fn where_bound_tokens_are_required_nobody_is_asked_for_another() {
     let servers = servers(|config| config, Resource::with_dpop_required).await;
     let (user, visits) = User::who("allow");
     let own = AuthorizedClient::new(&servers.mcp_url, "Test", user).unwrap();

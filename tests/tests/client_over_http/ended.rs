@@ -46,8 +46,9 @@ impl Waiting {
     }
 }
 
+/// SEC-245
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn sec_245_a_login_that_is_open_while_the_user_logs_out_ends_unused() {
+async fn a_login_that_is_open_while_the_user_logs_out_ends_unused() {
     for forgets in [false, true] {
         let servers = servers().await;
         let waiting = Waiting::new(&servers);
@@ -71,8 +72,9 @@ async fn sec_245_a_login_that_is_open_while_the_user_logs_out_ends_unused() {
     }
 }
 
+/// SEC-245
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn sec_245_a_step_up_that_is_open_while_the_user_logs_out_ends_unused() {
+async fn a_step_up_that_is_open_while_the_user_logs_out_ends_unused() {
     let servers = servers().await;
     let waiting = Waiting::new(&servers);
     all_ok([get(&waiting.client)]).await;

@@ -30,8 +30,9 @@ async fn refused_by(client: &AuthorizedClient, status: u16, requests: usize) {
     }
 }
 
+/// SEC-243
 #[tokio::test]
-async fn sec_243_a_token_endpoint_in_trouble_is_asked_once_whoever_comes() {
+async fn a_token_endpoint_in_trouble_is_asked_once_whoever_comes() {
     for status in [429, 503, 500] {
         let servers = servers().await;
         let (client, visits) = client(&servers, "allow");
@@ -61,8 +62,9 @@ async fn sec_243_a_token_endpoint_in_trouble_is_asked_once_whoever_comes() {
     }
 }
 
+/// SEC-243
 #[tokio::test]
-async fn sec_243_a_wait_that_the_server_asks_for_by_a_date_is_kept_within_bounds() {
+async fn a_wait_that_the_server_asks_for_by_a_date_is_kept_within_bounds() {
     for (asked, waits) in [(120, 120), (86_400, 3600)] {
         let servers = servers().await;
         let (client, _) = client(&servers, "allow");
@@ -81,8 +83,9 @@ async fn sec_243_a_wait_that_the_server_asks_for_by_a_date_is_kept_within_bounds
     }
 }
 
+/// SEC-243
 #[tokio::test]
-async fn sec_243_a_login_that_failed_in_passing_is_not_repeated_by_each_request() {
+async fn a_login_that_failed_in_passing_is_not_repeated_by_each_request() {
     let servers = servers().await;
     let (client, visits) = client(&servers, "allow");
     servers.breaks.store(503, Ordering::SeqCst);
@@ -100,8 +103,9 @@ fn too_many(outcome: &Result<StatusCode, Error>) -> bool {
     matches!(outcome, Err(Error::TooManyWindows(_)))
 }
 
+/// SEC-244
 #[tokio::test]
-async fn sec_244_a_server_that_takes_no_token_gets_three_windows() {
+async fn a_server_that_takes_no_token_gets_three_windows() {
     let servers = servers_that(|_| StatusCode::UNAUTHORIZED.into_response()).await;
     let (client, visits) = client(&servers, "allow");
     let mut spent = Vec::new();
@@ -126,8 +130,9 @@ async fn sec_244_a_server_that_takes_no_token_gets_three_windows() {
     assert!(error.to_string().contains("3 were opened for this server within 600 s"), "{error}");
 }
 
+/// SEC-244
 #[tokio::test]
-async fn sec_244_thirty_tools_that_each_step_up_open_three_windows() {
+async fn thirty_tools_that_each_step_up_open_three_windows() {
     let servers = servers_that(|_| {
         static CALLS: AtomicUsize = AtomicUsize::new(0);
         let call = CALLS.fetch_add(1, Ordering::SeqCst);
@@ -165,8 +170,9 @@ impl UserAgent for Nobody {
     }
 }
 
+/// SEC-244
 #[tokio::test]
-async fn sec_244_where_nobody_is_at_the_machine_three_windows_open_in_ten_minutes() {
+async fn where_nobody_is_at_the_machine_three_windows_open_in_ten_minutes() {
     let servers = servers().await;
     let windows = Arc::new(AtomicUsize::new(0));
     let agent = Nobody(User::who("allow").0.redirect_uri, Arc::clone(&windows));
@@ -185,8 +191,9 @@ async fn sec_244_where_nobody_is_at_the_machine_three_windows_open_in_ten_minute
     assert_eq!(windows.load(Ordering::SeqCst), 4);
 }
 
+/// SEC-244
 #[tokio::test]
-async fn sec_244_a_host_may_allow_no_window_or_more() {
+async fn a_host_may_allow_no_window_or_more() {
     let servers = servers().await;
     for (limit, opened) in [(0, 0), (1, 1), (5, 5)] {
         let windows = Arc::new(AtomicUsize::new(0));
@@ -205,8 +212,9 @@ async fn sec_244_a_host_may_allow_no_window_or_more() {
     }
 }
 
+/// SEC-244
 #[tokio::test]
-async fn sec_244_a_login_for_which_no_window_is_left_costs_no_registration_and_is_not_counted() {
+async fn a_login_for_which_no_window_is_left_costs_no_registration_and_is_not_counted() {
     let servers = servers().await;
     let server = ResourceUri::parse(&servers.mcp_url).unwrap();
     for limit in [0, 1] {
@@ -229,8 +237,9 @@ async fn sec_244_a_login_for_which_no_window_is_left_costs_no_registration_and_i
     }
 }
 
+/// C-REG-1
 #[tokio::test]
-async fn c_reg_1_a_client_that_has_no_user_to_send_registers_nowhere() {
+async fn a_client_that_has_no_user_to_send_registers_nowhere() {
     let servers = servers().await;
     let server = ResourceUri::parse(&servers.mcp_url).unwrap();
     let store = Arc::new(MemoryCredentials::default());
@@ -241,8 +250,9 @@ async fn c_reg_1_a_client_that_has_no_user_to_send_registers_nowhere() {
     assert!(store.records(&server).await.unwrap().is_empty());
 }
 
+/// SEC-246
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn sec_246_a_filter_that_takes_its_time_delays_no_request_with_a_good_token() {
+async fn a_filter_that_takes_its_time_delays_no_request_with_a_good_token() {
     let servers = servers().await;
     let (user, _) = User::who("allow");
     let config = ClientConfig::new("Test", user.redirect_uri.clone());

@@ -13,8 +13,9 @@ use scope_stepup::GaveUp;
 
 use crate::servers::*;
 
+/// C-EXT-1, C-SCOPE-9
 #[tokio::test]
-async fn c_ext_1_c_scope_9_a_machine_logs_in_steps_up_and_stops_where_its_registration_ends() {
+async fn a_machine_logs_in_steps_up_and_stops_where_its_registration_ends() {
     let servers = servers().await;
     let (id, secret) = (ClientId::parse("machine").unwrap(), Secret::new("s%cret+"));
     let method = AuthMethod::ClientSecretBasic;
@@ -47,8 +48,9 @@ async fn c_ext_1_c_scope_9_a_machine_logs_in_steps_up_and_stops_where_its_regist
     assert_eq!(servers.tokens.load(Ordering::SeqCst), 3);
 }
 
+/// C-SCOPE-9
 #[tokio::test]
-async fn c_scope_9_a_machine_whose_registration_is_narrow_gets_a_typed_error() {
+async fn a_machine_whose_registration_is_narrow_gets_a_typed_error() {
     let servers = servers().await;
     let (id, secret) = (ClientId::parse("machine").unwrap(), Secret::new("secret"));
     let method = AuthMethod::ClientSecretPost;

@@ -46,8 +46,9 @@ async fn server(status: u16, to: fn(&str) -> String) -> (String, Seen) {
     (origin, seen)
 }
 
+/// SEC-135
 #[tokio::test]
-async fn sec_135_the_token_goes_along_to_the_slash_form_and_nowhere_else() {
+async fn the_token_goes_along_to_the_slash_form_and_nowhere_else() {
     let (origin, seen) = server(307, |origin| format!("{origin}/mcp/?a=b")).await;
     let url = format!("{origin}/mcp?a=b");
     let client = AuthorizedClient::with_token(&url, &Secret::new("t-1")).unwrap();
@@ -103,8 +104,9 @@ fn proof_claims(proof: &str) -> [String; 3] {
     ["htm", "htu", "jti"].map(|claim| claims[claim].as_str().unwrap().to_owned())
 }
 
+/// C-EXT-3
 #[tokio::test]
-async fn c_ext_3_the_proof_for_the_slash_form_names_the_slash_form() {
+async fn the_proof_for_the_slash_form_names_the_slash_form() {
     let (listener, origin) = bind().await;
     let seen: Arc<Mutex<Vec<Proved>>> = Arc::default();
     let log = Arc::clone(&seen);

@@ -68,8 +68,9 @@ async fn child() {
     let _ = tokio::time::timeout(Duration::from_secs(1), browser.visit(&visit)).await;
 }
 
+/// SEC-129, SEC-194
 #[tokio::test]
-async fn sec_129_sec_194_an_address_is_one_argument_and_passes_no_shell() {
+async fn an_address_is_one_argument_and_passes_no_shell() {
     let folder = tempfile::tempdir().unwrap();
     let [script, seen, expected] =
         ["browser", "seen", "expected"].map(|name| folder.path().join(name));
@@ -93,8 +94,9 @@ async fn sec_129_sec_194_an_address_is_one_argument_and_passes_no_shell() {
     assert!(!expected.contains("verifier") && !expected.contains("client_secret"));
 }
 
+/// SEC-128, SEC-129
 #[tokio::test]
-async fn sec_128_sec_129_what_is_no_address_is_not_handed_over() {
+async fn what_is_no_address_is_not_handed_over() {
     let browser = LoopbackBrowser::bind().await.unwrap();
     for bad in [
         HOSTILE,

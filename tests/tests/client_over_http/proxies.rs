@@ -53,8 +53,9 @@ async fn a_proxy_by_name_at_a_private_address_is_used_and_asked_for_the_servers_
     assert_eq!(failure.kind(), TransportErrorKind::Name);
 }
 
+/// C-TOKEN-1
 #[tokio::test]
-async fn c_token_1_a_server_on_this_machine_is_asked_directly_and_others_through_the_proxy() {
+async fn a_server_on_this_machine_is_asked_directly_and_others_through_the_proxy() {
     let (port, heard) = proxy().await;
     let (listener, origin) = bind().await;
     let url = format!("{origin}/mcp");

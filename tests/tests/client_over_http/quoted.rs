@@ -80,8 +80,9 @@ async fn echo(request: Request) -> Response {
     }
 }
 
+/// SEC-247
 #[tokio::test]
-async fn sec_247_no_error_of_the_transport_repeats_the_token_that_it_sent() {
+async fn no_error_of_the_transport_repeats_the_token_that_it_sent() {
     let (listener, origin) = bind().await;
     serve(listener, Router::new().fallback(echo));
     for form in [
@@ -114,8 +115,9 @@ async fn sec_247_no_error_of_the_transport_repeats_the_token_that_it_sent() {
     }
 }
 
+/// SEC-247
 #[tokio::test]
-async fn sec_247_a_token_that_is_a_word_of_json_rpc_is_struck_out_all_the_same() {
+async fn a_token_that_is_a_word_of_json_rpc_is_struck_out_all_the_same() {
     let (listener, origin) = bind().await;
     serve(listener, Router::new().fallback(echo));
     // As names of JSON-RPC and as texts of the error.
@@ -140,8 +142,9 @@ async fn sec_247_a_token_that_is_a_word_of_json_rpc_is_struck_out_all_the_same()
     }
 }
 
+/// SEC-247
 #[tokio::test]
-async fn sec_247_debug_of_the_client_shows_no_query_and_no_userinfo() {
+async fn debug_of_the_client_shows_no_query_and_no_userinfo() {
     let config =
         || ClientConfig::new("Test", RedirectUri::parse("http://127.0.0.1/callback").unwrap());
     for url in [
@@ -182,8 +185,9 @@ fn client(url: &str, deadline: Duration) -> AuthorizedClient {
     AuthorizedClient::builder(url, config).response_deadline(deadline).build().unwrap()
 }
 
+/// SEC-249
 #[tokio::test]
-async fn sec_249_a_server_that_sends_no_head_is_given_up_at_the_deadline() {
+async fn a_server_that_sends_no_head_is_given_up_at_the_deadline() {
     assert_eq!(AuthorizedClient::RESPONSE_DEADLINE, Duration::from_secs(60));
     let deadline = Duration::from_millis(300);
     for (first, next) in [
@@ -202,8 +206,9 @@ async fn sec_249_a_server_that_sends_no_head_is_given_up_at_the_deadline() {
     }
 }
 
+/// SEC-249
 #[tokio::test]
-async fn sec_249_a_get_for_an_event_stream_waits_for_its_head_and_any_other_get_has_the_deadline() {
+async fn a_get_for_an_event_stream_waits_for_its_head_and_any_other_get_has_the_deadline() {
     let deadline = Duration::from_millis(300);
     let (listener, origin) = bind().await;
     tokio::spawn(async move {
@@ -230,8 +235,9 @@ async fn sec_249_a_get_for_an_event_stream_waits_for_its_head_and_any_other_get_
     }
 }
 
+/// SEC-249
 #[tokio::test]
-async fn sec_249_after_the_head_a_stream_has_no_deadline_and_another_body_may_not_stall() {
+async fn after_the_head_a_stream_has_no_deadline_and_another_body_may_not_stall() {
     let deadline = Duration::from_millis(300);
     let head =
         "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";

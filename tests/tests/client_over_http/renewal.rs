@@ -15,8 +15,9 @@ use scope_stepup::{Policy, WindowLimit};
 
 use crate::servers::*;
 
+/// C-TOKEN-8, SEC-181
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn c_token_8_sec_181_many_requests_share_one_login_one_refresh_and_one_step_up() {
+async fn many_requests_share_one_login_one_refresh_and_one_step_up() {
     let servers = servers().await;
     let (client, visits) = client(&servers, "allow");
     all_ok((0..64).map(|_| get(&client))).await;
@@ -32,8 +33,9 @@ async fn c_token_8_sec_181_many_requests_share_one_login_one_refresh_and_one_ste
     assert_eq!(servers.tokens.load(Ordering::SeqCst), 3);
 }
 
+/// C-SCOPE-6
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn c_scope_6_to_wait_for_the_step_up_of_another_operation_is_no_attempt_of_ones_own() {
+async fn to_wait_for_the_step_up_of_another_operation_is_no_attempt_of_ones_own() {
     for _ in 0..8 {
         let servers = servers().await;
         let (client, visits) = client(&servers, "allow");
@@ -44,8 +46,9 @@ async fn c_scope_6_to_wait_for_the_step_up_of_another_operation_is_no_attempt_of
     }
 }
 
+/// SEC-165
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn sec_165_a_user_who_says_no_is_asked_once() {
+async fn a_user_who_says_no_is_asked_once() {
     let servers = servers().await;
     let (mut user, visits) = User::who("deny");
     user.waits_for = Some((Arc::clone(&servers.calls), 16));
@@ -55,8 +58,9 @@ async fn sec_165_a_user_who_says_no_is_asked_once() {
     assert_eq!(visits.load(Ordering::SeqCst), 1);
 }
 
+/// C-TOKEN-8
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn c_token_8_a_thousand_tasks_meet_an_expired_token_and_send_one_refresh() {
+async fn a_thousand_tasks_meet_an_expired_token_and_send_one_refresh() {
     let servers = servers().await;
     let (client, visits) = client(&servers, "allow");
     all_ok([get(&client)]).await;
@@ -78,8 +82,9 @@ async fn c_token_8_a_thousand_tasks_meet_an_expired_token_and_send_one_refresh()
     );
 }
 
+/// C-TOKEN-8
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn c_token_8_nobody_but_its_own_operation_waits_for_an_open_browser() {
+async fn nobody_but_its_own_operation_waits_for_an_open_browser() {
     let servers = servers().await;
     let (mut user, visits) = User::who("allow");
     let open = Arc::new(AtomicUsize::new(1));
@@ -106,8 +111,9 @@ async fn c_token_8_nobody_but_its_own_operation_waits_for_an_open_browser() {
     assert_eq!((visits.load(Ordering::SeqCst), servers.tokens.load(Ordering::SeqCst)), (2, 3));
 }
 
+/// C-TOKEN-8
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn c_token_8_a_login_goes_on_when_who_began_it_gives_up() {
+async fn a_login_goes_on_when_who_began_it_gives_up() {
     let servers = servers().await;
     let (mut user, visits) = User::who("allow");
     let open = Arc::new(AtomicUsize::new(0));
@@ -123,8 +129,9 @@ async fn c_token_8_a_login_goes_on_when_who_began_it_gives_up() {
     assert_eq!((visits.load(Ordering::SeqCst), servers.tokens.load(Ordering::SeqCst)), (1, 1));
 }
 
+/// SEC-182
 #[tokio::test]
-async fn sec_182_a_refresh_that_fails_in_passing_costs_nobody_their_login() {
+async fn a_refresh_that_fails_in_passing_costs_nobody_their_login() {
     let servers = servers().await;
     let (client, visits) = client(&servers, "allow");
     all_ok([get(&client)]).await;
@@ -146,8 +153,9 @@ async fn sec_182_a_refresh_that_fails_in_passing_costs_nobody_their_login() {
     assert_eq!(servers.tokens.load(Ordering::SeqCst), 5);
 }
 
+/// C-TOKEN-7, SEC-183
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn c_token_7_sec_183_a_dead_refresh_token_is_tried_once_and_then_the_user_is_asked() {
+async fn a_dead_refresh_token_is_tried_once_and_then_the_user_is_asked() {
     let servers = servers().await;
     let (mut user, visits) = User::who("allow");
     let open = Arc::new(AtomicUsize::new(1));
@@ -179,8 +187,9 @@ async fn c_token_7_sec_183_a_dead_refresh_token_is_tried_once_and_then_the_user_
     assert_eq!(servers.tokens.load(Ordering::SeqCst) - tokens_before, 2);
 }
 
+/// C-TOKEN-1, SEC-104
 #[tokio::test]
-async fn c_token_1_sec_104_no_redirect_is_followed_whatever_the_http_client_says() {
+async fn no_redirect_is_followed_whatever_the_http_client_says() {
     let servers = servers().await;
     for status in [301, 302, 303, 307, 308] {
         let (user, _) = User::who("allow");
@@ -200,8 +209,9 @@ async fn c_token_1_sec_104_no_redirect_is_followed_whatever_the_http_client_says
     assert_eq!(servers.followed.load(Ordering::SeqCst), 0);
 }
 
+/// SEC-165
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn sec_165_each_operation_that_is_declined_opens_one_window() {
+async fn each_operation_that_is_declined_opens_one_window() {
     let servers = servers_that(|_| {
         let challenge = "Bearer error=\"insufficient_scope\", scope=\"read write\"";
         (StatusCode::FORBIDDEN, [(WWW_AUTHENTICATE, challenge)]).into_response()
@@ -225,8 +235,9 @@ async fn sec_165_each_operation_that_is_declined_opens_one_window() {
     assert_eq!(windows.load(Ordering::SeqCst), 2 + 8);
 }
 
+/// SEC-165
 #[tokio::test]
-async fn sec_165_who_has_just_declined_to_log_in_is_not_asked_by_the_next_request() {
+async fn who_has_just_declined_to_log_in_is_not_asked_by_the_next_request() {
     let servers = servers().await;
     let (client, visits) = client(&servers, "deny");
     for _ in 0..5 {

@@ -102,8 +102,9 @@ async fn kept(servers: &Servers, access: &Access) -> Option<Record> {
     access.store.find(&ResourceUri::parse(&servers.mcp_url).unwrap()).await.unwrap()
 }
 
+/// SEC-245
 #[tokio::test]
-async fn sec_245_a_logout_that_is_made_up_for_ends_no_later_login_of_another_program() {
+async fn a_logout_that_is_made_up_for_ends_no_later_login_of_another_program() {
     for (forgets, fails_to_read) in [(false, false), (false, true), (true, false), (true, true)] {
         let (servers, access) = (servers().await, Access::default());
         let (one, _) = program(&servers, &access);
@@ -128,8 +129,9 @@ async fn sec_245_a_logout_that_is_made_up_for_ends_no_later_login_of_another_pro
     }
 }
 
+/// SEC-245
 #[tokio::test]
-async fn sec_245_a_logout_that_is_made_up_for_ends_its_login_however_often_it_was_refreshed() {
+async fn a_logout_that_is_made_up_for_ends_its_login_however_often_it_was_refreshed() {
     for fails_to_read in [false, true] {
         let (servers, access) = (servers().await, Access::default());
         let (one, _) = program(&servers, &access);
@@ -152,8 +154,9 @@ async fn sec_245_a_logout_that_is_made_up_for_ends_its_login_however_often_it_wa
     }
 }
 
+/// SEC-245
 #[tokio::test]
-async fn sec_245_where_nothing_is_known_a_logout_ends_what_the_store_holds_first() {
+async fn where_nothing_is_known_a_logout_ends_what_the_store_holds_first() {
     let (servers, access) = (servers().await, Access::default());
     all_ok([get(&program(&servers, &access).0)]).await;
     let (one, _) = program(&servers, &access);
@@ -176,8 +179,9 @@ async fn sec_245_where_nothing_is_known_a_logout_ends_what_the_store_holds_first
     assert!(kept(&servers, &access).await.is_none());
 }
 
+/// SEC-245
 #[tokio::test]
-async fn sec_245_while_a_logout_waits_for_the_store_a_later_login_of_another_program_is_taken_up() {
+async fn while_a_logout_waits_for_the_store_a_later_login_of_another_program_is_taken_up() {
     let (servers, access) = (servers().await, Access::default());
     let (one, visits) = program(&servers, &access);
     all_ok([get(&one)]).await;

@@ -46,8 +46,9 @@ async fn server_with(status: StatusCode, headers: HeaderMap) -> (String, Seen) {
     (format!("{origin}/mcp"), seen)
 }
 
+/// C-EXT-3
 #[tokio::test]
-async fn c_ext_3_the_mcp_servers_nonce_goes_into_the_next_proofs() {
+async fn the_mcp_servers_nonce_goes_into_the_next_proofs() {
     let mut headers = HeaderMap::new();
     headers.insert("dpop-nonce", HeaderValue::from_static("n-1"));
     let challenge = HeaderValue::from_static("DPoP error=\"use_dpop_nonce\"");

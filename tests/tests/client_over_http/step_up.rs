@@ -16,8 +16,9 @@ use scope_stepup::{GaveUp, InsufficientScope, Limit, Mode, Policy};
 
 use crate::servers::*;
 
+/// SEC-165
 #[tokio::test]
-async fn sec_165_a_declined_step_up_is_remembered_for_its_operation() {
+async fn a_declined_step_up_is_remembered_for_its_operation() {
     let servers = servers().await;
     let (user, visits) = User::who("allow");
     let user = FickleUser { inner: user, windows: Arc::default() };
@@ -59,8 +60,9 @@ impl UserAgent for Refused {
     }
 }
 
+/// SEC-165, SEC-244
 #[tokio::test]
-async fn sec_165_sec_244_only_access_denied_is_a_user_who_said_no() {
+async fn only_access_denied_is_a_user_who_said_no() {
     for (code, said_no) in [
         ("access_denied", true),
         ("server_error", false),
@@ -95,8 +97,9 @@ async fn sec_165_sec_244_only_access_denied_is_a_user_who_said_no() {
     }
 }
 
+/// C-TOKEN-9
 #[tokio::test]
-async fn c_token_9_another_origin_gets_no_request() {
+async fn another_origin_gets_no_request() {
     let servers = servers().await;
     let (client, visits) = client(&servers, "allow");
     let request = client.get("http://127.0.0.1:1/mcp");
@@ -118,8 +121,9 @@ fn client_with(servers: &Servers, policy: Policy) -> (AuthorizedClient, Arc<Atom
     (builder.build().unwrap(), visits)
 }
 
+/// SEC-158, SEC-160
 #[tokio::test]
-async fn sec_158_sec_160_a_server_that_is_never_content_ends_in_one_typed_error() {
+async fn a_server_that_is_never_content_ends_in_one_typed_error() {
     let servers = servers_that(|_| wants_write()).await;
     for limit in [Limit::default(), Limit::MAX] {
         let (client, visits) = client_with(&servers, Policy::default().with_limit(limit));
@@ -133,8 +137,9 @@ async fn sec_158_sec_160_a_server_that_is_never_content_ends_in_one_typed_error(
     }
 }
 
+/// C-SCOPE-8, SEC-159
 #[tokio::test]
-async fn c_scope_8_sec_159_a_limit_of_zero_and_surface_mode_open_no_browser_over_http() {
+async fn a_limit_of_zero_and_surface_mode_open_no_browser_over_http() {
     let servers = servers().await;
     for (policy, reason) in [
         (Policy::default().with_limit(Limit::new(0)), GaveUp::LimitReached),
@@ -152,8 +157,9 @@ async fn c_scope_8_sec_159_a_limit_of_zero_and_surface_mode_open_no_browser_over
     }
 }
 
+/// C-SCOPE-10
 #[tokio::test]
-async fn c_scope_10_opening_a_stream_steps_up_like_a_call() {
+async fn opening_a_stream_steps_up_like_a_call() {
     let servers = servers_that(|granted| {
         if granted.scopes().contains("write") {
             StatusCode::OK.into_response()
@@ -183,8 +189,9 @@ impl CredentialStore for Kept {
     }
 }
 
+/// C-SCOPE-8
 #[tokio::test]
-async fn c_scope_8_a_fixed_token_gets_the_typed_error() {
+async fn a_fixed_token_gets_the_typed_error() {
     let servers = servers().await;
     let unknown = AuthorizedClient::with_token(&servers.mcp_url, &Secret::new("x")).unwrap();
     assert!(matches!(get(&unknown).await, Err(Error::Unauthorized)));
@@ -208,8 +215,9 @@ async fn c_scope_8_a_fixed_token_gets_the_typed_error() {
     assert_eq!(servers.tokens.load(Ordering::SeqCst), 1);
 }
 
+/// C-SCOPE-6
 #[tokio::test]
-async fn c_scope_6_a_broken_answer_is_no_success_and_gives_no_attempt_back() {
+async fn a_broken_answer_is_no_success_and_gives_no_attempt_back() {
     static ANSWERS: AtomicUsize = AtomicUsize::new(0);
     let servers = servers_that(|granted| match ANSWERS.fetch_add(1, Ordering::SeqCst) {
         _ if !granted.scopes().contains("write") => wants_write(),

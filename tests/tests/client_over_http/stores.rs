@@ -70,8 +70,9 @@ async fn a_restart_asks_nobody_and_sends_nothing_more() {
     assert_eq!((visits.load(Ordering::SeqCst), later.load(Ordering::SeqCst)), (0, 0));
 }
 
+/// C-TOKEN-8, SEC-181
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn c_token_8_sec_181_programs_that_share_a_folder_burn_no_rotating_token() {
+async fn programs_that_share_a_folder_burn_no_rotating_token() {
     let (servers, _folder, home) = at_home().await;
     let open = || started(&servers, &home);
     let (first, visits) = open();
@@ -90,8 +91,9 @@ async fn c_token_8_sec_181_programs_that_share_a_folder_burn_no_rotating_token()
     assert_eq!((visits.load(Ordering::SeqCst), asked), (1, 0));
 }
 
+/// SEC-182
 #[tokio::test]
-async fn sec_182_a_token_that_has_expired_by_our_clock_is_still_shown_where_the_refresh_fails() {
+async fn a_token_that_has_expired_by_our_clock_is_still_shown_where_the_refresh_fails() {
     let (servers, _folder, home) = at_home().await;
     let (client, _) = started(&servers, &home);
     all_ok([get(&client)]).await;
@@ -120,8 +122,9 @@ async fn sec_182_a_token_that_has_expired_by_our_clock_is_still_shown_where_the_
     assert_eq!((visits.load(Ordering::SeqCst), later.load(Ordering::SeqCst)), (0, 0));
 }
 
+/// SEC-240
 #[tokio::test]
-async fn sec_240_to_forget_a_server_removes_the_registration_too() {
+async fn to_forget_a_server_removes_the_registration_too() {
     let (servers, _folder, home) = at_home().await;
     let (client, visits) = started(&servers, &home);
     all_ok([get(&client)]).await;
@@ -136,9 +139,10 @@ async fn sec_240_to_forget_a_server_removes_the_registration_too() {
     client.forget().await.unwrap();
 }
 
+/// SEC-194
 #[cfg(unix)]
 #[tokio::test]
-async fn sec_194_only_the_user_may_read_the_files() {
+async fn only_the_user_may_read_the_files() {
     use std::os::unix::fs::PermissionsExt as _;
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let (servers, _folder, home) = at_home().await;
@@ -188,8 +192,9 @@ async fn a_lock_is_one_programs_at_a_time_and_ends_with_it() {
     assert!(tokio::time::timeout(Duration::from_secs(5), other.lock(&server)).await.is_ok());
 }
 
+/// SEC-194
 #[tokio::test]
-async fn sec_194_with_a_keyring_the_files_are_sealed() {
+async fn with_a_keyring_the_files_are_sealed() {
     let (servers, _folder, home) = at_home().await;
     let keys: Arc<KeyStore> = mock::Store::new().unwrap();
     let open = |keys: &Arc<KeyStore>| FileCredentials::with_key_store(&home, "test", keys).unwrap();
@@ -213,8 +218,9 @@ async fn sec_194_with_a_keyring_the_files_are_sealed() {
     assert!(open(&keys).find(&server).await.unwrap().is_none());
 }
 
+/// C-TOKEN-8, SEC-181
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn c_token_8_sec_181_addresses_of_one_resource_share_its_rotating_token() {
+async fn addresses_of_one_resource_share_its_rotating_token() {
     let (servers, _folder, home) = at_home().await;
     let at = |query: &str| {
         let (user, visits) = User::who("allow");
@@ -236,8 +242,9 @@ async fn c_token_8_sec_181_addresses_of_one_resource_share_its_rotating_token() 
     }
 }
 
+/// SEC-184
 #[tokio::test]
-async fn sec_184_what_is_refreshed_ahead_of_need_is_saved_before_a_program_ends() {
+async fn what_is_refreshed_ahead_of_need_is_saved_before_a_program_ends() {
     let (servers, _folder, home) = at_home().await;
     let (client, _) = started(&servers, &home);
     all_ok([get(&client)]).await;

@@ -175,8 +175,9 @@ async fn refusals() -> Vec<Value> {
     refusals
 }
 
+/// R-AUTH-1, R-AUTH-4, SEC-142, SEC-151
 #[tokio::test]
-async fn r_auth_1_r_auth_4_sec_142_sec_151_every_challenge_says_to_rmcp_and_to_us_what_is_meant() {
+async fn every_challenge_says_to_rmcp_and_to_us_what_is_meant() {
     let refusals = refusals().await;
     for refusal in &refusals {
         let meant = ["resource_metadata", "scope", "error"].map(|name| refusal[name].as_str());

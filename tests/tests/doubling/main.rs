@@ -60,8 +60,9 @@ fn judge(start: u64, costs: impl Fn(&Case) -> Vec<u64>) {
     assert!(steep.is_empty(), "{steep:#?}");
 }
 
+/// SEC-211
 #[test]
-fn sec_211_twice_the_input_allocates_at_most_two_and_a_half_times_as_much() {
+fn twice_the_input_allocates_at_most_two_and_a_half_times_as_much() {
     judge(4096, |case| {
         // What is made once is made now.
         (case.read)("");
@@ -90,9 +91,10 @@ fn worker() {
     }
 }
 
+/// SEC-211
 #[test]
 #[ignore = "needs valgrind, and takes minutes"]
-fn sec_211_twice_the_input_costs_at_most_two_and_a_half_times_the_instructions() {
+fn twice_the_input_costs_at_most_two_and_a_half_times_the_instructions() {
     let folder = tempfile::tempdir().unwrap();
     // Valgrind uses one core.
     let parts = thread::available_parallelism().map_or(1, NonZero::get);

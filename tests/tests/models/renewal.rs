@@ -269,15 +269,17 @@ fn explore(processes: usize, actions: &[Action]) -> (usize, usize) {
     (seen.len(), ended)
 }
 
+/// C-TOKEN-6, SEC-241
 #[test]
-fn c_token_6_sec_241_one_process_loses_no_grant_whatever_fails() {
+fn one_process_loses_no_grant_whatever_fails() {
     let (states, ended) = explore(1, &ACTIONS);
     assert_eq!(ended, 0, "a spent token was sent");
     assert!(states > 10, "{states}");
 }
 
+/// C-TOKEN-8, SEC-181
 #[test]
-fn c_token_8_sec_181_two_processes_lose_no_grant_where_saves_work() {
+fn two_processes_lose_no_grant_where_saves_work() {
     let actions = ACTIONS.map(|action| match action {
         Action::Refresh { .. } => Action::Refresh { saves: true },
         Action::Save { .. } => Action::Save { saves: true },
@@ -288,8 +290,9 @@ fn c_token_8_sec_181_two_processes_lose_no_grant_where_saves_work() {
     assert!(states > 10, "{states}");
 }
 
+/// C-TOKEN-6, SEC-241
 #[test]
-fn c_token_6_sec_241_two_processes_send_no_token_that_they_know_is_spent() {
+fn two_processes_send_no_token_that_they_know_is_spent() {
     // The other process cannot know of a token that the store could not keep: it alone may end the grant.
     let (states, ended) = explore(2, &ACTIONS);
     assert!(states > 100 && ended > 0, "{states} {ended}");

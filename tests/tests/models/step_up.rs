@@ -239,8 +239,9 @@ fn own_scopes_only(resource: usize, asked: &ScopeSet) {
     assert!(asked.iter().all(|scope| scope.starts_with(letter)), "{asked} at {resource}");
 }
 
+/// C-SCOPE-6, C-SCOPE-7, SEC-158, SEC-163
 #[test]
-fn c_scope_6_c_scope_7_sec_158_sec_163_every_sequence_is_bounded_and_keeps_to_its_resource() {
+fn every_sequence_is_bounded_and_keeps_to_its_resource() {
     for limit in 0..=3 {
         let policy = Policy::default().with_limit(Limit::new(limit));
         let mut model = Model { policy, limit, sessions: HashMap::new() };

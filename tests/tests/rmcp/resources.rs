@@ -91,8 +91,9 @@ impl Server {
     }
 }
 
+/// SEC-234
 #[tokio::test]
-async fn sec_234_no_spelling_of_a_resource_gets_around_its_row() {
+async fn no_spelling_of_a_resource_gets_around_its_row() {
     let server = files();
     for uri in [
         "file:///secret",
@@ -123,8 +124,9 @@ async fn sec_234_no_spelling_of_a_resource_gets_around_its_row() {
     }
 }
 
+/// SEC-234
 #[tokio::test]
-async fn sec_234_a_subscription_to_a_resource_needs_what_the_resource_needs() {
+async fn a_subscription_to_a_resource_needs_what_the_resource_needs() {
     let server = files();
     let operation = Operation::new("subscriptions/listen", None);
     let listen = async |token: &str, uris: &[&str]| {

@@ -99,9 +99,9 @@ async fn a_server_answers_at_its_public_name_and_at_no_other() {
     }
 }
 
+/// R-AUTH-4, SEC-151, SEC-213
 #[tokio::test]
-async fn r_auth_4_sec_151_sec_213_in_older_revisions_the_body_decides_whatever_the_name_header_says()
- {
+async fn in_older_revisions_the_body_decides_whatever_the_name_header_says() {
     let server = Server::start();
     let session = server.mcp.session("alice.base").await;
     let id = ("Mcp-Session-Id", &*session);
@@ -129,8 +129,9 @@ async fn r_auth_4_sec_151_sec_213_in_older_revisions_the_body_decides_whatever_t
     assert_eq!(server.admin_runs(), 1);
 }
 
+/// SEC-214
 #[tokio::test]
-async fn sec_214_since_2026_07_28_the_name_is_decoded_and_has_to_be_the_one_in_the_body() {
+async fn since_2026_07_28_the_name_is_decoded_and_has_to_be_the_one_in_the_body() {
     let server = Server::start();
     let version = ("MCP-Protocol-Version", "2026-07-28");
     let method = ("Mcp-Method", "tools/call");
@@ -166,8 +167,9 @@ async fn sec_214_since_2026_07_28_the_name_is_decoded_and_has_to_be_the_one_in_t
     assert_eq!(server.admin_runs(), 1);
 }
 
+/// SEC-216
 #[tokio::test]
-async fn sec_216_what_nobody_knows_needs_everything_and_reaches_no_tool() {
+async fn what_nobody_knows_needs_everything_and_reaches_no_tool() {
     let server = Server::start();
     let version = ("MCP-Protocol-Version", "2026-07-28");
     let lines = [version, ("Mcp-Method", "tools/call"), ("Mcp-Name", "forgotten")];
@@ -184,8 +186,9 @@ async fn sec_216_what_nobody_knows_needs_everything_and_reaches_no_tool() {
     assert_eq!(server.admin_runs(), 0);
 }
 
+/// R-AUTH-5, SEC-152
 #[tokio::test]
-async fn r_auth_5_sec_152_a_broader_scope_runs_the_tool() {
+async fn a_broader_scope_runs_the_tool() {
     let server = Server::start();
     let lines = [
         ("MCP-Protocol-Version", "2026-07-28"),
@@ -196,8 +199,9 @@ async fn r_auth_5_sec_152_a_broader_scope_runs_the_tool() {
     assert!(status == StatusCode::OK && text.contains("done"), "{status} {text}");
 }
 
+/// SEC-153
 #[tokio::test]
-async fn sec_153_a_host_that_cannot_say_what_a_call_needs_denies_it() {
+async fn a_host_that_cannot_say_what_a_call_needs_denies_it() {
     let server = Server::start();
     let lines = [
         ("MCP-Protocol-Version", "2026-07-28"),
@@ -219,8 +223,9 @@ async fn sec_153_a_host_that_cannot_say_what_a_call_needs_denies_it() {
     }
 }
 
+/// SEC-157, SEC-215
 #[tokio::test]
-async fn sec_157_sec_215_a_session_of_rmcp_answers_its_own_user_only() {
+async fn a_session_of_rmcp_answers_its_own_user_only() {
     let server = Server::start();
     let session = server.mcp.session("alice.base").await;
     let lines = [("Mcp-Session-Id", &*session), ("MCP-Protocol-Version", "2025-11-25")];

@@ -130,9 +130,9 @@ fn ids(stream: &str) -> Vec<String> {
     ids.map(|id| id.trim().to_owned()).collect()
 }
 
+/// SEC-225
 #[tokio::test]
-async fn sec_225_no_event_of_another_is_replayed_with_a_session_or_without_one_or_since_2026_07_28()
-{
+async fn no_event_of_another_is_replayed_with_a_session_or_without_one_or_since_2026_07_28() {
     let events = Events::default();
     let server = process(&events, |protect| protect);
     let alice = server.mcp.session("alice.base+admin").await;
@@ -169,8 +169,9 @@ async fn sec_225_no_event_of_another_is_replayed_with_a_session_or_without_one_o
     assert_eq!(server.resume("alice.base+admin", &lines, first).await.0, StatusCode::OK);
 }
 
+/// SEC-225
 #[tokio::test]
-async fn sec_225_an_owner_resumes_a_stream_at_another_process_with_the_same_key() {
+async fn an_owner_resumes_a_stream_at_another_process_with_the_same_key() {
     let events = Events::default();
     let keyed = |byte: u8| {
         let key = SessionKey::new(Entropy::new([byte; 32]));
@@ -193,8 +194,9 @@ async fn sec_225_an_owner_resumes_a_stream_at_another_process_with_the_same_key(
     }
 }
 
+/// SEC-215
 #[tokio::test]
-async fn sec_215_a_session_of_rmcp_is_its_owners_at_every_process_that_knows_it() {
+async fn a_session_of_rmcp_is_its_owners_at_every_process_that_knows_it() {
     let sessions = Arc::new(LocalSessionManager::default());
     let key = SessionKey::new(Entropy::new([7; 32]));
     let [one, other] = [0, 1]
@@ -216,8 +218,9 @@ async fn sec_215_a_session_of_rmcp_is_its_owners_at_every_process_that_knows_it(
     assert_eq!((ended.0, one.count().await), (StatusCode::ACCEPTED, 0));
 }
 
+/// SEC-232
 #[tokio::test]
-async fn sec_232_rmcp_opens_no_session_beyond_the_share_and_every_one_is_ended_by_its_owner() {
+async fn rmcp_opens_no_session_beyond_the_share_and_every_one_is_ended_by_its_owner() {
     // Where bodies are not read, the session that was opened is ended behind the answer.
     let base = Requirement::from(ScopeSet::parse("base").unwrap());
     for required in [table().into(), base] {
@@ -242,8 +245,9 @@ async fn sec_232_rmcp_opens_no_session_beyond_the_share_and_every_one_is_ended_b
     }
 }
 
+/// SEC-232
 #[tokio::test]
-async fn sec_232_a_session_of_rmcp_whose_client_went_away_before_the_answer_is_ended() {
+async fn a_session_of_rmcp_whose_client_went_away_before_the_answer_is_ended() {
     let base = Requirement::from(ScopeSet::parse("base").unwrap());
     for required in [table().into(), base] {
         let server = behind(Arc::default(), required, |protect| protect);

@@ -109,68 +109,79 @@ async fn postgres() -> (PostgresStore, ()) {
     (PostgresStore::open(&url, &settings).await.unwrap(), ())
 }
 
+/// SEC-202
 #[tokio::test]
-async fn sec_202_each_call_to_a_store_in_memory_fails_once() {
+async fn each_call_to_a_store_in_memory_fails_once() {
     every_call(memory, &BEFORE).await;
     every_call(memory, &AFTER).await;
 }
 
+/// SEC-202
 #[tokio::test]
-async fn sec_202_each_call_to_a_store_in_memory_is_not_answered() {
+async fn each_call_to_a_store_in_memory_is_not_answered() {
     every_call(memory, &LATE).await;
 }
 
+/// SEC-202
 #[tokio::test]
-async fn sec_202_each_call_to_a_database_is_done_and_nobody_hears_of_it() {
+async fn each_call_to_a_database_is_done_and_nobody_hears_of_it() {
     every_call(sqlite, &AFTER).await;
 }
 
+/// SEC-202
 #[tokio::test]
 #[ignore = "takes a minute"]
-async fn sec_202_each_call_to_a_store_in_memory_fails_twice() {
+async fn each_call_to_a_store_in_memory_fails_twice() {
     every_call(memory, &TWICE).await;
 }
 
+/// SEC-202
 #[tokio::test]
 #[ignore = "takes a minute"]
-async fn sec_202_each_call_to_a_database_fails_once_or_twice() {
+async fn each_call_to_a_database_fails_once_or_twice() {
     every_call(sqlite, &BEFORE).await;
     every_call(sqlite, &TWICE).await;
 }
 
+/// SEC-202
 #[tokio::test]
 #[ignore = "takes a minute"]
-async fn sec_202_each_call_to_a_database_is_not_answered() {
+async fn each_call_to_a_database_is_not_answered() {
     every_call(sqlite, &LATE).await;
 }
 
+/// SEC-202
 #[tokio::test]
 #[ignore = "needs PostgreSQL"]
-async fn sec_202_each_call_to_a_database_server_fails_once() {
+async fn each_call_to_a_database_server_fails_once() {
     every_call(postgres, &BEFORE).await;
     every_call(postgres, &AFTER).await;
 }
 
+/// SEC-188
 #[tokio::test]
-async fn sec_188_an_answer_that_was_heard_is_the_last_whatever_the_store_says() {
+async fn an_answer_that_was_heard_is_the_last_whatever_the_store_says() {
     let site = Site::open(FaultyStore::new(MemoryStore::default(), []), IMPATIENT).await;
     answers::heard(&site).await;
 }
 
+/// SEC-198
 #[tokio::test]
-async fn sec_198_what_was_used_or_swept_in_memory_is_over_whatever_the_clock_says() {
+async fn what_was_used_or_swept_in_memory_is_over_whatever_the_clock_says() {
     clocks::jumps(MemoryStore::default()).await;
 }
 
+/// SEC-198
 #[tokio::test]
-async fn sec_198_what_was_used_or_swept_in_a_database_is_over_whatever_the_clock_says() {
+async fn what_was_used_or_swept_in_a_database_is_over_whatever_the_clock_says() {
     let (store, _folder) = sqlite().await;
     clocks::jumps(store).await;
 }
 
+/// SEC-198
 #[tokio::test]
 #[ignore = "needs PostgreSQL"]
-async fn sec_198_what_was_used_or_swept_in_a_database_server_is_over_whatever_the_clock_says() {
+async fn what_was_used_or_swept_in_a_database_server_is_over_whatever_the_clock_says() {
     let (store, ()) = postgres().await;
     clocks::jumps(store).await;
 }

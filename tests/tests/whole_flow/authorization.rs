@@ -6,8 +6,9 @@ use http::StatusCode;
 use iss_validate::Rejection;
 use tests::world::{MCP, REDIRECT, client_config};
 
+/// A-AUTHZ-1, A-AUTHZ-2, SEC-061, SEC-062
 #[test]
-fn a_authz_1_a_authz_2_sec_061_sec_062_unknown_clients_and_foreign_redirects_are_pages() {
+fn unknown_clients_and_foreign_redirects_are_pages() {
     let world = world();
     let (url, _) = login_until_token(&world);
     let client_id = query(&url, "client_id").unwrap();
@@ -23,8 +24,9 @@ fn a_authz_1_a_authz_2_sec_061_sec_062_unknown_clients_and_foreign_redirects_are
     assert_eq!(world.authorize("https://as.example/authorize"), Err(StatusCode::BAD_REQUEST));
 }
 
+/// A-AUTHZ-3, A-AUTHZ-6, SEC-037, SEC-038, SEC-039, SEC-097
 #[test]
-fn a_authz_3_a_authz_6_sec_037_sec_038_sec_039_sec_097_later_errors_redirect_with_state_and_iss() {
+fn later_errors_redirect_with_state_and_iss() {
     let world = world();
     let (url, _) = login_until_token(&world);
     let state = query(&url, "state").unwrap();
@@ -58,8 +60,9 @@ fn a_authz_3_a_authz_6_sec_037_sec_038_sec_039_sec_097_later_errors_redirect_wit
     }
 }
 
+/// A-AUTHZ-7
 #[test]
-fn a_authz_7_a_state_that_is_there_twice_is_not_sent_back() {
+fn a_state_that_is_there_twice_is_not_sent_back() {
     let world = world();
     let (url, _) = login_until_token(&world);
     let location = world.authorize(&format!("{url}&state=other")).unwrap();
@@ -67,8 +70,9 @@ fn a_authz_7_a_state_that_is_there_twice_is_not_sent_back() {
     assert_eq!(query(&location, "state"), None);
 }
 
+/// C-ISS-1, C-AUTHZ-5, SEC-001, SEC-018
 #[test]
-fn c_iss_1_c_authz_5_sec_001_sec_018_a_forged_callback_sends_nothing() {
+fn a_forged_callback_sends_nothing() {
     for (change, rejection) in [
         (
             ("iss=https%3A%2F%2Fas.example", "iss=https%3A%2F%2Fevil.example"),

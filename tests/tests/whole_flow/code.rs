@@ -19,9 +19,9 @@ fn with<'a>(form: &'a [(String, String)], name: &str, value: &'a str) -> Vec<(&'
     form.iter().map(change).collect()
 }
 
+/// A-TOKEN-1, A-TOKEN-3, SEC-030, SEC-032, SEC-034, SEC-041, SEC-044
 #[test]
-fn a_token_1_a_token_3_sec_030_sec_032_sec_034_sec_041_sec_044_a_wrong_request_leaves_the_code_unused()
- {
+fn a_wrong_request_leaves_the_code_unused() {
     let world = world();
     let (_, request) = login_until_token(&world);
     let (_, other) = login_until_token(&world);
@@ -47,8 +47,9 @@ fn a_token_1_a_token_3_sec_030_sec_032_sec_034_sec_041_sec_044_a_wrong_request_l
     assert_eq!(world.answer(&request).status(), StatusCode::OK);
 }
 
+/// A-TOKEN-1, SEC-031
 #[test]
-fn a_token_1_sec_031_a_code_is_dead_at_its_last_second() {
+fn a_code_is_dead_at_its_last_second() {
     for (later, ok) in [(59, true), (60, false), (61, false)] {
         let world = world();
         let (_, request) = login_until_token(&world);
@@ -57,8 +58,9 @@ fn a_token_1_sec_031_a_code_is_dead_at_its_last_second() {
     }
 }
 
+/// A-TOKEN-2, SEC-027, SEC-029
 #[test]
-fn a_token_2_sec_027_sec_029_a_second_use_ends_the_family_and_a_wrong_second_use_does_not() {
+fn a_second_use_ends_the_family_and_a_wrong_second_use_does_not() {
     let world = world();
     let (_, request) = login_until_token(&world);
     let first = world.answer(&request);
@@ -88,8 +90,9 @@ fn orders(moves: u32) -> impl Iterator<Item = Vec<usize>> {
     bits.map(move |bits| (0..2 * moves).map(|at| usize::from(bits >> at & 1 == 1)).collect())
 }
 
+/// A-TOKEN-1, SEC-028
 #[test]
-fn a_token_1_sec_028_every_interleaving_of_two_redemptions_has_one_winner() {
+fn every_interleaving_of_two_redemptions_has_one_winner() {
     // Each request looks up its client, reads the code and redeems it: four polls with one call to the store between
     // two of them.
     for order in orders(4) {

@@ -104,8 +104,9 @@ fn the_main_job_runs_in_memory_with_the_fewest_requests() {
     assert_eq!(world.log().len(), 10);
 }
 
+/// C-TOKEN-7, SEC-183
 #[test]
-fn c_token_7_sec_183_an_expired_token_is_refreshed_and_a_dead_family_logs_in_again() {
+fn an_expired_token_is_refreshed_and_a_dead_family_logs_in_again() {
     let (world, mut client) = (world(), Client::default());
     world.call(&mut client, "list-files").unwrap();
     world.advance(601);

@@ -13,8 +13,9 @@ fn refresh_form<'a>(session: &'a Session, token: &'a str) -> [(&'a str, &'a str)
     [("grant_type", "refresh_token"), ("refresh_token", token), ("client_id", client_id)]
 }
 
+/// A-TOKEN-4, SEC-171, SEC-172
 #[test]
-fn a_token_4_sec_171_sec_172_a_lost_answer_is_given_again_within_the_grace_window() {
+fn a_lost_answer_is_given_again_within_the_grace_window() {
     let world = world();
     let (session, first) = logged_in(&world);
     let second = refresh_token(&post(&world, &refresh_form(&session, &first)));
@@ -27,8 +28,9 @@ fn a_token_4_sec_171_sec_172_a_lost_answer_is_given_again_within_the_grace_windo
     assert_ne!(third, second);
 }
 
+/// A-TOKEN-4, SEC-173
 #[test]
-fn a_token_4_sec_173_an_older_generation_ends_the_family() {
+fn an_older_generation_ends_the_family() {
     for (steps, wait) in [(1, 10), (2, 0)] {
         let world = world();
         let (session, first) = logged_in(&world);
@@ -43,8 +45,9 @@ fn a_token_4_sec_173_an_older_generation_ends_the_family() {
     }
 }
 
+/// A-TOKEN-4, SEC-170, SEC-175
 #[test]
-fn a_token_4_sec_170_sec_175_a_stranger_or_a_forgery_ends_nothing() {
+fn a_stranger_or_a_forgery_ends_nothing() {
     let world = world();
     let (session, token) = logged_in(&world);
     let (other, _) = logged_in(&world);
@@ -55,8 +58,9 @@ fn a_token_4_sec_170_sec_175_a_stranger_or_a_forgery_ends_nothing() {
     assert_eq!(post(&world, &refresh_form(&session, &token)).status(), StatusCode::OK);
 }
 
+/// A-TOKEN-5, SEC-167, SEC-168, SEC-169
 #[test]
-fn a_token_5_sec_167_sec_168_sec_169_a_refresh_narrows_and_never_widens() {
+fn a_refresh_narrows_and_never_widens() {
     let world = world();
     let mut client = Client::default();
     world.call(&mut client, "write-file").unwrap();
@@ -78,8 +82,9 @@ fn a_token_5_sec_167_sec_168_sec_169_a_refresh_narrows_and_never_widens() {
     assert_eq!(tokens.scope.unwrap().as_str(), "files:read files:write");
 }
 
+/// A-TOKEN-4, SEC-176
 #[test]
-fn a_token_4_sec_176_a_family_ends_when_idle_and_in_any_case() {
+fn a_family_ends_when_idle_and_in_any_case() {
     let day = 24 * 60 * 60;
     let world_ = world();
     let (session, token) = logged_in(&world_);
@@ -95,8 +100,9 @@ fn a_token_4_sec_176_a_family_ends_when_idle_and_in_any_case() {
     assert_eq!(error(&post(&world_, &refresh_form(&session, &token))), "invalid_grant");
 }
 
+/// SEC-202
 #[test]
-fn sec_202_a_failing_store_issues_nothing_and_a_retry_is_safe() {
+fn a_failing_store_issues_nothing_and_a_retry_is_safe() {
     for fault in [Fault::Before, Fault::After] {
         let world = world();
         let (session, token) = logged_in(&world);

@@ -59,8 +59,9 @@ fn a_user_who_closed_the_consent_page_logs_in_a_week_later() {
     assert_eq!(world.count("/register"), 2);
 }
 
+/// SEC-240
 #[test]
-fn sec_240_a_server_that_lost_its_clients_shows_one_error_page() {
+fn a_server_that_lost_its_clients_shows_one_error_page() {
     let world = world();
     let mut kept = None;
     assert!(run(&world, &mut kept, &|url| Some(world.authorize(url).unwrap())).is_some());

@@ -44,8 +44,9 @@ fn redeem_with(proof: &str, code: &str) -> String {
     format!("grant_type=authorization_code&code={code}&code_verifier={verifier}&{proof}")
 }
 
+/// A-AUTHN-9, SEC-086
 #[test]
-fn a_authn_9_sec_086_a_signed_assertion_lets_its_client_in_once() {
+fn a_signed_assertion_lets_its_client_in_once() {
     let server = server();
     let client = client(&server);
     let proof = assertion(&client, "https://as.example", 1);
@@ -68,8 +69,9 @@ fn a_authn_9_sec_086_a_signed_assertion_lets_its_client_in_once() {
     assert_eq!(server.form("/revoke", &revoke).status, StatusCode::OK);
 }
 
+/// A-AUTHN-4, A-AUTHN-9, SEC-084
 #[test]
-fn a_authn_4_a_authn_9_sec_084_nothing_else_lets_it_in() {
+fn nothing_else_lets_it_in() {
     let server = server();
     let client = client(&server);
     let code = server.code(&client);
@@ -88,8 +90,9 @@ fn a_authn_4_a_authn_9_sec_084_nothing_else_lets_it_in() {
     assert_eq!(server.form("/token", &redeem_with(&right, &code)).status, StatusCode::OK);
 }
 
+/// A-REG-3, SEC-111, SEC-112
 #[test]
-fn a_reg_3_sec_111_sec_112_keys_that_are_refused() {
+fn keys_that_are_refused() {
     let server = server();
     for (jwks, jwks_uri) in [
         (Value::Null, Value::Null),
@@ -121,8 +124,9 @@ fn the_metadata_lists_what_is_verified() {
     assert!(algorithms.contains(&json!("ES256")) && !algorithms.contains(&json!("none")));
 }
 
+/// A-CIMD-1, A-AUTHN-9
 #[test]
-fn a_cimd_1_a_authn_9_a_client_known_by_its_document_signs_with_the_keys_in_it() {
+fn a_client_known_by_its_document_signs_with_the_keys_in_it() {
     let server = server_of(config("https://as.example").with_client_documents());
     let client = "https://client.test/client.json";
     let document = json!({

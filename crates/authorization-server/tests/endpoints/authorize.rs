@@ -9,8 +9,9 @@ use serde_json::json;
 
 use crate::server::*;
 
+/// A-META-1, A-META-2, A-META-3, A-META-4, SEC-196
 #[test]
-fn a_meta_1_a_meta_2_a_meta_3_a_meta_4_sec_196_metadata_says_what_the_endpoints_obey() {
+fn metadata_says_what_the_endpoints_obey() {
     let server = server();
     for path in ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"] {
         let answer = server.get(path);
@@ -32,8 +33,9 @@ fn a_meta_1_a_meta_2_a_meta_3_a_meta_4_sec_196_metadata_says_what_the_endpoints_
     );
 }
 
+/// A-AUTHZ-1, SEC-060, SEC-061, SEC-062, SEC-064
 #[test]
-fn a_authz_1_sec_060_sec_061_sec_062_sec_064_until_both_are_right_every_error_is_a_page() {
+fn until_both_are_right_every_error_is_a_page() {
     let server = server();
     let client = server.client();
     for url in [
@@ -55,9 +57,9 @@ fn a_authz_1_sec_060_sec_061_sec_062_sec_064_until_both_are_right_every_error_is
     assert_eq!(answer.status, StatusCode::OK);
 }
 
+/// A-AUTHZ-3, A-AUTHZ-4, A-AUTHZ-8, SEC-016, SEC-037, SEC-065
 #[test]
-fn a_authz_3_a_authz_4_a_authz_8_sec_016_sec_037_sec_065_later_errors_redirect_with_state_and_iss()
-{
+fn later_errors_redirect_with_state_and_iss() {
     const LOCAL: &str = "http://127.0.0.1:51004/cb?keep=a%20b";
     let server = server();
     let metadata = json!({"redirect_uris": [LOCAL], "token_endpoint_auth_method": "none"});
@@ -79,8 +81,9 @@ fn a_authz_3_a_authz_4_a_authz_8_sec_016_sec_037_sec_065_later_errors_redirect_w
     }
 }
 
+/// A-AUTHZ-8
 #[test]
-fn a_authz_8_unknown_scopes_are_left_out_and_the_token_answer_names_what_was_granted() {
+fn unknown_scopes_are_left_out_and_the_token_answer_names_what_was_granted() {
     let server = server();
     let client = server.client();
     for (asked, granted) in [
@@ -122,8 +125,9 @@ fn a_authz_8_unknown_scopes_are_left_out_and_the_token_answer_names_what_was_gra
     }
 }
 
+/// A-AUTHZ-1, SEC-062
 #[test]
-fn a_authz_1_sec_062_a_program_that_asks_for_json_gets_the_error_as_json_and_no_page() {
+fn a_program_that_asks_for_json_gets_the_error_as_json_and_no_page() {
     let server = server();
     let client = server.client();
     let ask = |url: &str, accept: &'static str| {
@@ -165,8 +169,9 @@ fn a_authz_1_sec_062_a_program_that_asks_for_json_gets_the_error_as_json_and_no_
     assert!(page.page.is_some());
 }
 
+/// A-AUTHZ-9, SEC-095
 #[test]
-fn a_authz_9_sec_095_get_and_post_and_nothing_else() {
+fn get_and_post_and_nothing_else() {
     let server = server();
     let client = server.client();
     let url = authorize(&client, &[]);
@@ -182,8 +187,9 @@ fn a_authz_9_sec_095_get_and_post_and_nothing_else() {
     assert_eq!(server.get("/authorize/consent").status, StatusCode::METHOD_NOT_ALLOWED);
 }
 
+/// A-AUTHZ-11, SEC-103, SEC-186, SEC-188
 #[test]
-fn a_authz_11_sec_103_sec_186_sec_188_a_page_is_answered_once_by_its_own_browser() {
+fn a_page_is_answered_once_by_its_own_browser() {
     let server = server();
     let client = server.client();
     let page = server.get(&authorize(&client, &[]));
@@ -204,8 +210,9 @@ fn a_authz_11_sec_103_sec_186_sec_188_a_page_is_answered_once_by_its_own_browser
     assert_eq!(again.status, StatusCode::BAD_REQUEST);
 }
 
+/// SEC-187, SEC-188
 #[test]
-fn sec_187_sec_188_two_tabs_are_two_transactions_and_no_is_no() {
+fn two_tabs_are_two_transactions_and_no_is_no() {
     let server = server();
     let client = server.client();
     let first = server.get(&authorize(&client, &[]));

@@ -55,8 +55,9 @@ const ERRORS: [((&str, &str), &str); 8] = [
     (("prompt", "none consent"), "invalid_request"),
 ];
 
+/// SEC-063, SEC-217
 #[test]
-fn sec_063_sec_217_an_error_leads_nobody_to_another_site_without_a_click() {
+fn an_error_leads_nobody_to_another_site_without_a_click() {
     let server = serve(remembering());
     let (client, secret) = server.confidential(REDIRECT);
     let errors =
@@ -122,8 +123,9 @@ fn sec_063_sec_217_an_error_leads_nobody_to_another_site_without_a_click() {
     assert!(answer.header(LOCATION).starts_with(&format!("{LOOPBACK}?error=invalid_scope")));
 }
 
+/// SEC-063, SEC-189
 #[test]
-fn sec_063_sec_189_what_may_ask_nobody_redirects_nobody() {
+fn what_may_ask_nobody_redirects_nobody() {
     let server = serve(config("https://as.example"));
     let client = server.client();
     let silent = ("prompt", "none");
@@ -180,8 +182,9 @@ fn is_untouched(server: &Server, client: &str, page: &Answer) -> bool {
     is_asked && server.answer_as("alice", page, "allow").status == StatusCode::SEE_OTHER
 }
 
+/// SEC-186
 #[test]
-fn sec_186_only_the_page_itself_answers_for_the_user_who_was_asked() {
+fn only_the_page_itself_answers_for_the_user_who_was_asked() {
     let server = serve(remembering());
     let client = server.client();
     let page = server.get_as("alice", &authorize(&client, &[]));
@@ -226,8 +229,9 @@ fn sec_186_only_the_page_itself_answers_for_the_user_who_was_asked() {
     }
 }
 
+/// SEC-187
 #[test]
-fn sec_187_the_form_changes_nothing_but_the_answer() {
+fn the_form_changes_nothing_but_the_answer() {
     let server = serve(config("https://as.example"));
     let client = server.client();
     let other = server.client();
@@ -249,8 +253,9 @@ fn sec_187_the_form_changes_nothing_but_the_answer() {
     assert_eq!((access.subject.as_str(), access.client_id.as_str()), ("alice", &*client));
 }
 
+/// SEC-191
 #[test]
-fn sec_191_a_login_gives_the_browser_a_value_that_nobody_had_before() {
+fn a_login_gives_the_browser_a_value_that_nobody_had_before() {
     let server = serve(config("https://as.example"));
     let client = server.client();
     let url = authorize(&client, &[]);

@@ -29,8 +29,9 @@ fn assert_unknown(answer: &Answer, what: &str) {
     }
 }
 
+/// SEC-117, SEC-119
 #[test]
-fn sec_117_sec_119_an_identifier_that_breaks_the_rules_is_fetched_from_nowhere() {
+fn an_identifier_that_breaks_the_rules_is_fetched_from_nowhere() {
     let server = reader();
     for bad in [
         "http://client.test/m",
@@ -73,8 +74,9 @@ fn sec_117_sec_119_an_identifier_that_breaks_the_rules_is_fetched_from_nowhere()
     assert_eq!(server.web.fetched(), 1);
 }
 
+/// SEC-123, SEC-124
 #[test]
-fn sec_123_sec_124_a_document_of_another_client_or_with_a_secret_is_nobodys() {
+fn a_document_of_another_client_or_with_a_secret_is_nobodys() {
     let server = reader();
     let url = authorize(CLIENT, &[]);
     for bad in [

@@ -158,8 +158,9 @@ fn a_proof_that_is_not_right_uses_nothing_up() {
     assert_eq!(ask(&server, &form, &[proof(8)]).status, StatusCode::OK);
 }
 
+/// SEC-238
 #[test]
-fn sec_238_a_proof_is_remembered_only_for_a_grant_that_is_found() {
+fn a_proof_is_remembered_only_for_a_grant_that_is_found() {
     let server = server();
     let client = server.client();
     let tokens = log_in(&server, &client, proof(1));
@@ -230,8 +231,9 @@ fn a_code_can_be_bound_before_it_is_given_out() {
     }
 }
 
+/// A-REG-2
 #[test]
-fn a_reg_2_a_client_that_promises_proofs_gets_nothing_without() {
+fn a_client_that_promises_proofs_gets_nothing_without() {
     let server = server();
     let registered = json!({
         "redirect_uris": [REDIRECT],
@@ -287,8 +289,9 @@ fn a_server_that_asks_for_nonces_takes_its_own_while_they_are_fresh() {
     assert_eq!(ask(&server, &again, &[fresh]).status, StatusCode::OK);
 }
 
+/// A-INT-1
 #[test]
-fn a_int_1_a_resource_server_is_told_of_the_key() {
+fn a_resource_server_is_told_of_the_key() {
     let asker = ResourceServer::new(
         ClientId::parse("rs").unwrap(),
         Registered::new(AuthMethod::ClientSecretPost).with_secret(Secret::new("secret").digest()),
@@ -333,8 +336,9 @@ fn a_jwt_names_the_key_that_it_is_bound_to() {
     assert_eq!(jkt(&server, &tokens), own());
 }
 
+/// A-META-4
 #[test]
-fn a_meta_4_the_metadata_lists_the_algorithms_of_proofs() {
+fn the_metadata_lists_the_algorithms_of_proofs() {
     let server = server();
     let metadata = server.get("/.well-known/oauth-authorization-server").json();
     let algorithms = metadata["dpop_signing_alg_values_supported"].as_array().unwrap();

@@ -116,8 +116,9 @@ fn refused(server: &Server, assertion: &str, error: &str, why: &str) {
     assert!(!String::from_utf8_lossy(&answer.body).contains("U1"));
 }
 
+/// A-TOKEN-9
 #[test]
-fn a_token_9_an_id_jag_is_a_token_for_its_user_once_and_nothing_to_refresh() {
+fn an_id_jag_is_a_token_for_its_user_once_and_nothing_to_refresh() {
     let server = enterprise();
     let assertion = signed(&claims());
     let answer = ask(&server, &assertion, &[]);
@@ -141,8 +142,9 @@ fn a_token_9_an_id_jag_is_a_token_for_its_user_once_and_nothing_to_refresh() {
     assert_eq!(ask(&server, &next, &[]).status, StatusCode::OK);
 }
 
+/// A-TOKEN-9
 #[test]
-fn a_token_9_nobody_but_its_own_client_can_use_an_assertion() {
+fn nobody_but_its_own_client_can_use_an_assertion() {
     let server = enterprise();
     put(&server, "other", secret(), "files:read");
     put(&server, "public", Registered::public(), "files:read");
@@ -190,8 +192,9 @@ fn a_token_9_nobody_but_its_own_client_can_use_an_assertion() {
     assert_eq!(ask(&server, &assertion, &[]).status, StatusCode::OK);
 }
 
+/// A-TOKEN-9
 #[test]
-fn a_token_9_the_key_and_its_algorithm_are_the_configurations() {
+fn the_key_and_its_algorithm_are_the_configurations() {
     let server = enterprise();
     let changed = |change: &dyn Fn(&mut Header)| {
         let mut header = header(Algorithm::ES256);
@@ -227,8 +230,9 @@ fn a_token_9_the_key_and_its_algorithm_are_the_configurations() {
     assert_eq!(ask(&server, &pointing, &[]).status, StatusCode::OK);
 }
 
+/// A-TOKEN-9
 #[test]
-fn a_token_9_two_providers_never_name_the_same_user() {
+fn two_providers_never_name_the_same_user() {
     let config = config("https://as.example")
         .with_identity_provider(provider(IDP, &["es256", "es384"]))
         .unwrap()
@@ -256,8 +260,9 @@ fn a_token_9_two_providers_never_name_the_same_user() {
     refused(&server, &crossed, "invalid_grant", "the other's key");
 }
 
+/// A-TOKEN-8, A-TOKEN-9
 #[test]
-fn a_token_8_a_token_9_resource_and_scope_are_within_both_the_assertion_and_the_request() {
+fn resource_and_scope_are_within_both_the_assertion_and_the_request() {
     let second = ResourceUri::parse("https://rs.example/second").unwrap();
     let both = vec![ResourceUri::parse("https://rs.example/mcp").unwrap(), second];
     let keys = {
@@ -320,8 +325,9 @@ fn a_token_8_a_token_9_resource_and_scope_are_within_both_the_assertion_and_the_
     }
 }
 
+/// A-META-4
 #[test]
-fn a_meta_4_the_grant_is_listed_where_a_provider_is_configured() {
+fn the_grant_is_listed_where_a_provider_is_configured() {
     let metadata = |server: Server| server.get("/.well-known/oauth-authorization-server").json();
     let profiles = "authorization_grant_profiles_supported";
     let with = metadata(enterprise());

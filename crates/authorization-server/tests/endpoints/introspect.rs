@@ -36,8 +36,9 @@ fn asked() -> Server {
     server_of(config)
 }
 
+/// A-INT-1
 #[test]
-fn a_int_1_who_could_be_anybody_or_somebody_else_asks_nothing() {
+fn who_could_be_anybody_or_somebody_else_asks_nothing() {
     let with = |server| config("https://as.example").with_resource_server(server);
     let mut public = asker("rs", "https://rs.example/mcp");
     public.authentication = Registered::public();
@@ -62,8 +63,9 @@ fn tokens(server: &Server) -> Value {
     server.form("/token", &redeem(&client, &code)).json()
 }
 
+/// A-INT-1
 #[test]
-fn a_int_1_a_resource_server_learns_what_its_tokens_grant() {
+fn a_resource_server_learns_what_its_tokens_grant() {
     let server = asked();
     let tokens = tokens(&server);
     let answer = ask(&server, RIGHT, tokens["access_token"].as_str().unwrap());
@@ -79,8 +81,9 @@ fn a_int_1_a_resource_server_learns_what_its_tokens_grant() {
     assert_eq!(metadata["introspection_endpoint"], "https://as.example/introspect");
 }
 
+/// A-INT-1
 #[test]
-fn a_int_1_whatever_else_it_asks_about_reads_the_same() {
+fn whatever_else_it_asks_about_reads_the_same() {
     let server = asked();
     let tokens = tokens(&server);
     let (access, refresh) =
@@ -103,8 +106,9 @@ fn a_int_1_whatever_else_it_asks_about_reads_the_same() {
     }
 }
 
+/// A-INT-1
 #[test]
-fn a_int_1_nobody_else_may_ask() {
+fn nobody_else_may_ask() {
     let server = asked();
     let tokens = tokens(&server);
     let access = tokens["access_token"].as_str().unwrap();

@@ -73,8 +73,9 @@ fn text<'a>(tokens: &'a Value, name: &str) -> &'a str {
     tokens[name].as_str().unwrap()
 }
 
+/// A-TOKEN-6, A-TOKEN-8
 #[test]
-fn a_token_6_a_token_8_a_jwt_says_whose_it_is_what_for_and_until_when() {
+fn a_jwt_says_whose_it_is_what_for_and_until_when() {
     for (algorithm, alg) in [
         (SigningAlgorithm::Es256, "ES256"),
         (SigningAlgorithm::EdDsa, "EdDSA"),
@@ -105,8 +106,9 @@ fn a_token_6_a_token_8_a_jwt_says_whose_it_is_what_for_and_until_when() {
     }
 }
 
+/// A-TOKEN-4
 #[test]
-fn a_token_4_a_refreshed_jwt_is_another_one_and_a_lost_answer_is_given_again() {
+fn a_refreshed_jwt_is_another_one_and_a_lost_answer_is_given_again() {
     let server = signing_server(SigningAlgorithm::Es256);
     let (client, tokens) = log_in(&server);
     let refresh = text(&tokens, "refresh_token");
@@ -126,8 +128,9 @@ fn a_token_4_a_refreshed_jwt_is_another_one_and_a_lost_answer_is_given_again() {
     }
 }
 
+/// A-REV-1, A-INT-1
 #[test]
-fn a_rev_1_a_int_1_a_jwt_is_stored_revoked_and_introspected_like_any_other() {
+fn a_jwt_is_stored_revoked_and_introspected_like_any_other() {
     let server = signing_server(SigningAlgorithm::Es256);
     let (client, tokens) = log_in(&server);
     let token = text(&tokens, "access_token");
@@ -146,8 +149,9 @@ fn a_rev_1_a_int_1_a_jwt_is_stored_revoked_and_introspected_like_any_other() {
     assert!(verified(&server, token).is_some());
 }
 
+/// SEC-196
 #[test]
-fn sec_196_the_keys_are_public_cacheable_and_nothing_private_is_among_them() {
+fn the_keys_are_public_cacheable_and_nothing_private_is_among_them() {
     let keys = SigningKeys::new(key(SigningAlgorithm::Es256)).unwrap();
     let keys = keys.with_published(key(SigningAlgorithm::EdDsa).with_id("next")).unwrap();
     let keys = keys.with_published(key(SigningAlgorithm::Rs256)).unwrap();
@@ -190,8 +194,9 @@ fn a_token_of_the_key_before_is_good_as_long_as_that_key_is_published() {
     assert_eq!(twice.unwrap_err(), InvalidSigningKey::RepeatedId);
 }
 
+/// A-META-4
 #[test]
-fn a_meta_4_without_signed_tokens_there_are_no_keys() {
+fn without_signed_tokens_there_are_no_keys() {
     let server = server();
     let metadata = server.get("/.well-known/oauth-authorization-server").json();
     assert!(metadata.get("jwks_uri").is_none());
@@ -200,8 +205,9 @@ fn a_meta_4_without_signed_tokens_there_are_no_keys() {
     assert_eq!(text(&tokens, "access_token").len(), 43);
 }
 
+/// SEC-192
 #[test]
-fn sec_192_signing_keys_print_nothing_private() {
+fn signing_keys_print_nothing_private() {
     let keys = SigningKeys::new(key(SigningAlgorithm::Es256)).unwrap();
     let shown = format!("{keys:?} {:?}", config(ISSUER).with_jwt_access_tokens(keys.clone()));
     assert!(shown.contains("SigningKey(ES256, [redacted])") && !shown.contains("\"d\""));

@@ -87,8 +87,9 @@ fn limited() -> Server {
 
 const MACHINE: &str = "grant_type=client_credentials&client_id=machine";
 
+/// SEC-088, SEC-222
 #[test]
-fn sec_088_sec_222_the_host_hears_of_every_attempt_and_of_what_looks_like_guessing() {
+fn the_host_hears_of_every_attempt_and_of_what_looks_like_guessing() {
     let server = limited();
     let code = server.code("public");
     let made_up = redeem("public", "made-up");
@@ -150,8 +151,9 @@ fn sec_088_sec_222_the_host_hears_of_every_attempt_and_of_what_looks_like_guessi
     assert_eq!(server.limits.take(), ["registration"]);
 }
 
+/// SEC-088, SEC-108, SEC-222
 #[test]
-fn sec_088_sec_108_sec_222_a_request_too_many_is_told_when_to_come_again_and_changes_nothing() {
+fn a_request_too_many_is_told_when_to_come_again_and_changes_nothing() {
     let server = limited();
     let code = server.code("public");
     let too_many = |kind, answer: Answer| {

@@ -69,8 +69,9 @@ fn id(client: &str) -> ClientId {
     ClientId::parse(client).unwrap()
 }
 
+/// SEC-177
 #[test]
-fn sec_177_a_client_that_is_deleted_leaves_nothing_that_works() {
+fn a_client_that_is_deleted_leaves_nothing_that_works() {
     let living = living();
     let (gone, other) = (living.server.client(), living.server.client());
     let (tokens, others) = (living.tokens(&gone, "a"), living.tokens(&other, "a"));
@@ -109,8 +110,9 @@ fn sec_177_a_client_that_is_deleted_leaves_nothing_that_works() {
     assert_eq!(living.refresh(&other, &others).status, StatusCode::OK);
 }
 
+/// SEC-177
 #[test]
-fn sec_177_a_user_who_is_disabled_and_a_client_that_is_not_trusted_any_more() {
+fn a_user_who_is_disabled_and_a_client_that_is_not_trusted_any_more() {
     for only in [None, Some("first")] {
         let living = living();
         let (first, second) = (living.server.client(), living.server.client());
@@ -139,8 +141,9 @@ fn sec_177_a_user_who_is_disabled_and_a_client_that_is_not_trusted_any_more() {
     }
 }
 
+/// SEC-108
 #[test]
-fn sec_108_a_client_that_never_got_a_token_is_forgotten() {
+fn a_client_that_never_got_a_token_is_forgotten() {
     let living = living();
     let (used, unused) = (living.server.client(), living.server.client());
     let tokens = living.tokens(&used, "alice");
@@ -185,8 +188,9 @@ fn metadata() -> Value {
     json!({"redirect_uris": [REDIRECT], "token_endpoint_auth_method": "none"})
 }
 
+/// SEC-228
 #[test]
-fn sec_228_clients_whose_grants_are_over_leave_their_room_to_others() {
+fn clients_whose_grants_are_over_leave_their_room_to_others() {
     let living = Living::new(MemoryStore::with_max_clients(8), Lifetimes::default());
     for _ in 0..3 {
         for _ in 0..8 {
@@ -202,8 +206,9 @@ fn sec_228_clients_whose_grants_are_over_leave_their_room_to_others() {
     assert_eq!(living.server.register(metadata()).status, StatusCode::CREATED);
 }
 
+/// SEC-227
 #[test]
-fn sec_227_however_many_register_newcomers_can_and_used_clients_stay() {
+fn however_many_register_newcomers_can_and_used_clients_stay() {
     let living = Living::new(MemoryStore::with_max_clients(40), Lifetimes::default());
     let used = living.server.client();
     let tokens = living.tokens(&used, "alice");
@@ -223,8 +228,9 @@ fn sec_227_however_many_register_newcomers_can_and_used_clients_stay() {
     assert_eq!(living.refresh(&used, &tokens).status, StatusCode::OK);
 }
 
+/// SEC-230
 #[test]
-fn sec_230_after_a_clock_that_ran_ahead_logins_go_on_and_used_answers_stay_used() {
+fn after_a_clock_that_ran_ahead_logins_go_on_and_used_answers_stay_used() {
     for ahead in [3600, 10 * 365 * DAY] {
         let living = living();
         let client = living.server.client();
@@ -267,8 +273,9 @@ fn sec_230_after_a_clock_that_ran_ahead_logins_go_on_and_used_answers_stay_used(
     }
 }
 
+/// SEC-108
 #[test]
-fn sec_108_what_the_operator_stored_is_not_forgotten() {
+fn what_the_operator_stored_is_not_forgotten() {
     let hour = Duration::from_secs(3600);
     let lifetimes = Lifetimes::default().with_unused_client(hour);
     let living = Living::new(MemoryStore::default(), lifetimes);
@@ -290,8 +297,9 @@ fn sec_108_what_the_operator_stored_is_not_forgotten() {
     assert!(living.tokens("operators", "alice")["refresh_token"].is_string());
 }
 
+/// SEC-108
 #[test]
-fn sec_108_a_full_store_takes_no_more_and_forgets_nobody_who_is_used() {
+fn a_full_store_takes_no_more_and_forgets_nobody_who_is_used() {
     let living = Living::new(MemoryStore::with_max_clients(3), Lifetimes::default());
     let mut clients = Vec::new();
     for _ in 0..3 {

@@ -49,8 +49,9 @@ fn listed(metadata: &Value, endpoint: &str) -> Value {
     metadata[format!("{endpoint}_endpoint_auth_methods_supported")].clone()
 }
 
+/// A-META-4, A-AUTHN-4
 #[test]
-fn a_meta_4_a_authn_4_the_metadata_and_registration_name_the_methods_that_are_taken() {
+fn the_metadata_and_registration_name_the_methods_that_are_taken() {
     for methods in [&METHODS[..], &METHODS[..1], &METHODS[1..2], &METHODS[1..], &METHODS[2..]] {
         let server = server_of(taking(methods));
         let names: Vec<&str> = methods.iter().map(AuthMethod::as_str).collect();
@@ -76,8 +77,9 @@ fn a_meta_4_a_authn_4_the_metadata_and_registration_name_the_methods_that_are_ta
     }
 }
 
+/// A-AUTHN-4
 #[test]
-fn a_authn_4_a_method_that_is_not_taken_lets_nobody_in_whatever_is_stored() {
+fn a_method_that_is_not_taken_lets_nobody_in_whatever_is_stored() {
     for stored in METHODS {
         for taken in METHODS {
             let server = server_of(taking(std::slice::from_ref(&taken)));
@@ -116,8 +118,9 @@ fn a_authn_4_a_method_that_is_not_taken_lets_nobody_in_whatever_is_stored() {
     }
 }
 
+/// A-META-4
 #[test]
-fn a_meta_4_no_method_and_unknown_methods_are_no_configuration() {
+fn no_method_and_unknown_methods_are_no_configuration() {
     let unknown = AuthMethod::from_name("tls_client_auth");
     for methods in [vec![], vec![unknown.clone()], vec![AuthMethod::None, unknown]] {
         let config = config("https://as.example").with_auth_methods(methods);
@@ -127,8 +130,9 @@ fn a_meta_4_no_method_and_unknown_methods_are_no_configuration() {
     assert_eq!(signed.is_ok(), cfg!(feature = "jwt"));
 }
 
+/// A-REG-1
 #[test]
-fn a_reg_1_an_operators_client_obeys_the_rules_of_registration_and_shows_its_name() {
+fn an_operators_client_obeys_the_rules_of_registration_and_shows_its_name() {
     let config = taking(&[AuthMethod::None]);
     let of = |config: &Config, method: Registered, uris: &[&str]| {
         let uris = uris.iter().map(|uri| RedirectUri::parse(uri).unwrap()).collect();

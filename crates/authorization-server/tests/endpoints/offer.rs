@@ -50,8 +50,9 @@ fn refresh(client: &str, tokens: &Value, more: &str) -> String {
     format!("grant_type=refresh_token&client_id={client}&refresh_token={token}{more}")
 }
 
+/// SEC-221
 #[test]
-fn sec_221_a_client_that_names_no_scope_gets_the_default_and_is_shown_with_it() {
+fn a_client_that_names_no_scope_gets_the_default_and_is_shown_with_it() {
     let base = |config: Config, text| config.with_default_scope(scopes(text));
     let named = || with(&[MCP], "mcp:base files:read files:write");
     for (config, granted) in [
@@ -80,8 +81,9 @@ fn sec_221_a_client_that_names_no_scope_gets_the_default_and_is_shown_with_it() 
     }
 }
 
+/// SEC-233
 #[test]
-fn sec_233_what_left_the_configuration_is_never_issued_again() {
+fn what_left_the_configuration_is_never_issued_again() {
     let before = server_of(with(&[MCP, OTHER], "files:read files:write"));
     let client = before.client();
     let both = log_in(&before, &client, "files:read files:write");
@@ -128,8 +130,9 @@ fn sec_233_what_left_the_configuration_is_never_issued_again() {
     assert_eq!(after.form("/token", &redeem(&client, &codes[2])).json()["scope"], "files:read");
 }
 
+/// SEC-235
 #[test]
-fn sec_235_a_registered_scope_bounds_every_grant_or_is_not_kept() {
+fn a_registered_scope_bounds_every_grant_or_is_not_kept() {
     // What a client says about itself is not kept, and not repeated as if it were.
     let server = server();
     let metadata = json!({
@@ -183,8 +186,9 @@ fn sec_235_a_registered_scope_bounds_every_grant_or_is_not_kept() {
     assert_eq!(tokens["scope"], "files:read files:write");
 }
 
+/// SEC-217, SEC-235
 #[test]
-fn sec_217_sec_235_a_client_of_an_older_store_is_not_the_operators_because_it_stays() {
+fn a_client_of_an_older_store_is_not_the_operators_because_it_stays() {
     // As stores kept a client that had registered itself, once it had a token: without an end, and with what it said.
     let server = server();
     let back = vec![RedirectUri::parse(REDIRECT).unwrap()];

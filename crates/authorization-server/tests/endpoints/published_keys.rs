@@ -75,8 +75,9 @@ fn by_name_alone(code: &str) -> String {
     redeem_with(&format!("client_id={}", encode_component(CLIENT)), code)
 }
 
+/// A-AUTHN-4, A-AUTHN-9
 #[test]
-fn a_authn_4_a_authn_9_a_client_that_publishes_keys_and_lists_nothing_else_has_to_sign() {
+fn a_client_that_publishes_keys_and_lists_nothing_else_has_to_sign() {
     for methods in [Value::Null, json!(["private_key_jwt"]), json!(["private_key_jwt", "x"])] {
         let server = published(&methods);
         let code = log_in(&server);
@@ -97,8 +98,9 @@ fn a_authn_4_a_authn_9_a_client_that_publishes_keys_and_lists_nothing_else_has_t
     }
 }
 
+/// A-AUTHN-4
 #[test]
-fn a_authn_4_a_document_that_lists_none_may_come_without_and_a_wrong_assertion_is_refused() {
+fn a_document_that_lists_none_may_come_without_and_a_wrong_assertion_is_refused() {
     for methods in [json!(["none", "private_key_jwt"]), json!(["none"])] {
         let server = published(&methods);
         let code = log_in(&server);
@@ -121,8 +123,9 @@ fn a_authn_4_a_document_that_lists_none_may_come_without_and_a_wrong_assertion_i
     }
 }
 
+/// A-META-4
 #[test]
-fn a_meta_4_a_server_without_public_clients_asks_for_the_assertion() {
+fn a_server_without_public_clients_asks_for_the_assertion() {
     let mut server = published(&json!(["none", "private_key_jwt"]));
     server.config = server.config.with_auth_methods(vec![AuthMethod::PrivateKeyJwt]).unwrap();
     let code = log_in(&server);
@@ -131,8 +134,9 @@ fn a_meta_4_a_server_without_public_clients_asks_for_the_assertion() {
     assert_eq!(server.form("/token", &redeem_with(&proof, &code)).status, StatusCode::OK);
 }
 
+/// A-AUTHN-9
 #[test]
-fn a_authn_9_a_registration_may_publish_its_keys_and_has_one_method() {
+fn a_registration_may_publish_its_keys_and_has_one_method() {
     let server = published(&Value::Null);
     let mut metadata = document(&json!(["none", "private_key_jwt"]));
     metadata.as_object_mut().unwrap().remove("client_id");
@@ -152,8 +156,9 @@ fn a_authn_9_a_registration_may_publish_its_keys_and_has_one_method() {
     assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);
 }
 
+/// SEC-117, SEC-119
 #[test]
-fn sec_117_sec_119_keys_at_a_local_address_or_behind_a_strange_url_are_none() {
+fn keys_at_a_local_address_or_behind_a_strange_url_are_none() {
     for bad in [
         "http://client.test/jwks.json",
         "https://127.0.0.1/jwks.json",
@@ -175,8 +180,9 @@ fn sec_117_sec_119_keys_at_a_local_address_or_behind_a_strange_url_are_none() {
     }
 }
 
+/// SEC-121, SEC-122, SEC-125
 #[test]
-fn sec_121_sec_122_sec_125_a_set_that_is_none_gives_no_keys_and_one_that_cannot_be_had_no_401() {
+fn a_set_that_is_none_gives_no_keys_and_one_that_cannot_be_had_no_401() {
     let many = json!({"keys": vec![json!({"kty": "EC"}); 17]}).to_string();
     let private = r#"{"keys":[{"kty":"EC","crv":"P-256","d":"canary"}]}"#;
     for (status, body, expected) in [
@@ -202,8 +208,9 @@ fn sec_121_sec_122_sec_125_a_set_that_is_none_gives_no_keys_and_one_that_cannot_
     }
 }
 
+/// A-AUTHN-4
 #[test]
-fn a_authn_4_a_list_of_methods_that_names_none_makes_no_client_public() {
+fn a_list_of_methods_that_names_none_makes_no_client_public() {
     for malformed in [json!([["private_key_jwt"]]), json!({"x": 1}), json!(7), json!([])] {
         let mut said = document(&malformed);
         said.as_object_mut().unwrap().remove("token_endpoint_auth_method");
@@ -217,8 +224,9 @@ fn a_authn_4_a_list_of_methods_that_names_none_makes_no_client_public() {
     }
 }
 
+/// A-AUTHN-4
 #[test]
-fn a_authn_4_a_stored_client_with_a_secret_is_not_public_whatever_its_metadata_lists() {
+fn a_stored_client_with_a_secret_is_not_public_whatever_its_metadata_lists() {
     let server = server();
     let id = ClientId::parse("dashboard").unwrap();
     let secret =

@@ -153,8 +153,9 @@ fn cut_off(server: &Server<Watched>, body: &str, polls: usize) -> Option<Answer>
     None
 }
 
+/// A-TOKEN-1, A-TOKEN-4
 #[test]
-fn a_token_1_a_token_4_a_request_that_is_cut_off_has_changed_all_or_nothing() {
+fn a_request_that_is_cut_off_has_changed_all_or_nothing() {
     let (mut unchanged, mut unanswered) = ([0, 0], [0, 0]);
     for polls in 0..100 {
         let (server, store) = server(1, 1, 10);

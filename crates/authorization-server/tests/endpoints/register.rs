@@ -10,8 +10,9 @@ use crate::server::*;
 
 const PUBLIC: &str = include_str!("../../../client-auth/tests/keys/public.json");
 
+/// A-REG-1, SEC-051, SEC-057, SEC-058, SEC-015, SEC-113
 #[test]
-fn a_reg_1_sec_051_sec_057_sec_058_sec_015_sec_113_redirect_uris_that_are_refused() {
+fn redirect_uris_that_are_refused() {
     let server = server();
     for bad in [
         json!(["javascript:alert(1)"]),
@@ -33,8 +34,9 @@ fn a_reg_1_sec_051_sec_057_sec_058_sec_015_sec_113_redirect_uris_that_are_refuse
     assert_eq!(server.register(json!({})).error(), "invalid_redirect_uri");
 }
 
+/// SEC-057
 #[test]
-fn sec_057_private_use_schemes_are_for_a_server_that_asks_for_them() {
+fn private_use_schemes_are_for_a_server_that_asks_for_them() {
     let server = server_of(config("https://as.example").with_private_use_redirects());
     let answer = server.register(json!({"redirect_uris": ["com.example.app:/cb"]}));
     assert_eq!(answer.status, StatusCode::CREATED);
@@ -44,8 +46,9 @@ fn sec_057_private_use_schemes_are_for_a_server_that_asks_for_them() {
     }
 }
 
+/// A-REG-1, SEC-058
 #[test]
-fn a_reg_1_sec_058_what_is_not_accepted_is_left_out_and_the_answer_says_so() {
+fn what_is_not_accepted_is_left_out_and_the_answer_says_so() {
     let server = server();
     let none = json!({});
     for (sent, registered, left_out) in [
@@ -99,8 +102,9 @@ fn a_reg_1_sec_058_what_is_not_accepted_is_left_out_and_the_answer_says_so() {
     }
 }
 
+/// A-REG-3, SEC-109
 #[test]
-fn a_reg_3_sec_109_a_list_of_which_nothing_remains_is_not_an_absent_one() {
+fn a_list_of_which_nothing_remains_is_not_an_absent_one() {
     let server = server();
     for (sent, member) in [
         (json!({"redirect_uris": ["data:x"]}), "redirect_uris[0]"),
@@ -134,8 +138,9 @@ fn a_reg_3_sec_109_a_list_of_which_nothing_remains_is_not_an_absent_one() {
     assert!(answer["client_secret"].is_string());
 }
 
+/// SEC-057
 #[test]
-fn sec_057_listed_schemes_are_taken_with_a_warning_and_no_others() {
+fn listed_schemes_are_taken_with_a_warning_and_no_others() {
     let listed = config("https://as.example").with_private_use_schemes(["cursor", "vscode"]);
     let server = server_of(listed.unwrap());
     const CURSOR: &str = "cursor://anysphere.cursor-mcp/oauth/callback";
@@ -159,8 +164,9 @@ fn sec_057_listed_schemes_are_taken_with_a_warning_and_no_others() {
     }
 }
 
+/// SEC-057
 #[test]
-fn sec_057_a_scheme_that_left_the_list_leads_nowhere_for_clients_that_are_stored() {
+fn a_scheme_that_left_the_list_leads_nowhere_for_clients_that_are_stored() {
     const CURSOR: &str = "cursor://anysphere.cursor-mcp/oauth/callback";
     let unlisted = config("https://as.example");
     let listed = server_of(unlisted.clone().with_private_use_schemes(["cursor"]).unwrap());
@@ -179,8 +185,9 @@ fn sec_057_a_scheme_that_left_the_list_leads_nowhere_for_clients_that_are_stored
     assert!(!unlisted.code(client).is_empty());
 }
 
+/// A-REG-2, SEC-114, SEC-115
 #[test]
-fn a_reg_2_sec_114_sec_115_the_answer_says_what_was_accepted() {
+fn the_answer_says_what_was_accepted() {
     let server = server();
     let sent = json!({"redirect_uris": [REDIRECT], "client_id": "mine", "client_secret": "mine"});
     let answer = server.register(sent);
@@ -203,8 +210,9 @@ fn a_reg_2_sec_114_sec_115_the_answer_says_what_was_accepted() {
     assert!(json.get("client_secret").is_none() && json.get("client_secret_expires_at").is_none());
 }
 
+/// A-REG-3, SEC-115
 #[test]
-fn a_reg_3_sec_115_a_name_that_nobody_sees_is_none_and_an_empty_url_is_none() {
+fn a_name_that_nobody_sees_is_none_and_an_empty_url_is_none() {
     let server = server();
     for name in ["", " ", "\u{200b}\u{3164}", "\u{2800}\u{fe0f}\u{e0100}"] {
         let sent = json!({"redirect_uris": [REDIRECT], "client_name": name, "logo_uri": ""});
@@ -218,8 +226,9 @@ fn a_reg_3_sec_115_a_name_that_nobody_sees_is_none_and_an_empty_url_is_none() {
     }
 }
 
+/// A-REG-3, SEC-109, SEC-110, SEC-111, SEC-112
 #[test]
-fn a_reg_3_sec_109_sec_110_sec_111_sec_112_metadata_that_is_refused() {
+fn metadata_that_is_refused() {
     let server = server();
     for (name, bad) in [
         ("token_endpoint_auth_method", json!("private_key_jwt")),
@@ -242,9 +251,10 @@ fn a_reg_3_sec_109_sec_110_sec_111_sec_112_metadata_that_is_refused() {
     assert_eq!(answer.error(), "invalid_client_metadata");
 }
 
+/// SEC-237
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table of registrations")]
-fn sec_237_what_one_registration_makes_the_store_keep_is_bounded_and_kept_once() {
+fn what_one_registration_makes_the_store_keep_is_bounded_and_kept_once() {
     let server = server();
     let uris = |count: usize, bytes: usize| {
         let uri = |number| format!("{:x<bytes$}", format!("https://app.example/{number}/"));

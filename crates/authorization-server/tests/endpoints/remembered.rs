@@ -87,8 +87,9 @@ fn a_client_whose_identity_is_not_assured_is_asked_about_every_time() {
     }
 }
 
+/// SEC-239
 #[test]
-fn sec_239_an_identifier_that_anybody_knows_gets_no_code_without_the_page() {
+fn an_identifier_that_anybody_knows_gets_no_code_without_the_page() {
     use AuthMethod::{ClientSecretPost, None as Public, PrivateKeyJwt};
     const SHARED: &str = "https://client.example/oauth.json";
     let named = remembering().with_remembered_client(ClientId::parse("named").unwrap());
@@ -167,8 +168,9 @@ fn a_remembered_answer_ends_with_its_time_or_when_it_is_withdrawn() {
     assert!(is_page(&server.get_as("alice", &url)));
 }
 
+/// SEC-127
 #[test]
-fn sec_127_a_client_that_says_something_else_about_itself_is_asked_about_again() {
+fn a_client_that_says_something_else_about_itself_is_asked_about_again() {
     let server = serve(remembering());
     let (client, _) = server.confidential(REDIRECT);
     let url = authorize(&client, &[]);

@@ -25,8 +25,9 @@ fn bytes(text: &str) -> usize {
     text.len() * 6 / 8
 }
 
+/// SEC-033
 #[test]
-fn sec_033_an_attackers_code_in_the_victims_client_gives_nothing() {
+fn an_attackers_code_in_the_victims_client_gives_nothing() {
     let (server, store) = watched();
     let client = server.client();
     // The attacker logs in to the victim's client, with a verifier of their own, and keeps the code.
@@ -44,8 +45,9 @@ fn sec_033_an_attackers_code_in_the_victims_client_gives_nothing() {
     assert_eq!(kept.redeemed, None);
 }
 
+/// SEC-035
 #[test]
-fn sec_035_codes_and_tokens_are_of_256_bits_and_the_store_sees_digests_only() {
+fn codes_and_tokens_are_of_256_bits_and_the_store_sees_digests_only() {
     let (server, store) = watched();
     let (mut secrets, mut stored) = (BTreeSet::new(), BTreeSet::new());
     for _ in 0..50 {
@@ -82,8 +84,9 @@ fn sec_035_codes_and_tokens_are_of_256_bits_and_the_store_sees_digests_only() {
     });
 }
 
+/// SEC-174
 #[test]
-fn sec_174_a_replay_within_the_grace_window_is_for_the_client_itself() {
+fn a_replay_within_the_grace_window_is_for_the_client_itself() {
     let (server, store) = watched();
     let metadata = json!({
         "redirect_uris": [REDIRECT],

@@ -9,8 +9,9 @@ use serde_json::json;
 
 use crate::server::*;
 
+/// A-TOKEN-1, A-TOKEN-6, SEC-101
 #[test]
-fn a_token_1_a_token_6_sec_101_a_code_gives_tokens_for_its_resource() {
+fn a_code_gives_tokens_for_its_resource() {
     let server = server();
     let client = server.client();
     let code = server.code(&client);
@@ -28,8 +29,9 @@ fn a_token_1_a_token_6_sec_101_a_code_gives_tokens_for_its_resource() {
     assert_eq!(record.subject.as_str(), "demo");
 }
 
+/// A-TOKEN-8, SEC-092
 #[test]
-fn a_token_8_sec_092_the_audience_is_the_authorized_resource() {
+fn the_audience_is_the_authorized_resource() {
     let server = server();
     let client = server.client();
     let code = server.code(&client);
@@ -41,8 +43,9 @@ fn a_token_8_sec_092_the_audience_is_the_authorized_resource() {
     assert_eq!(server.form("/token", &redeem(&client, &code)).status, StatusCode::OK);
 }
 
+/// A-TOKEN-2, SEC-027
 #[test]
-fn a_token_2_sec_027_a_second_use_ends_what_the_first_gave() {
+fn a_second_use_ends_what_the_first_gave() {
     let server = server();
     let client = server.client();
     let code = server.code(&client);
@@ -59,8 +62,9 @@ fn a_token_2_sec_027_a_second_use_ends_what_the_first_gave() {
     assert_eq!(server.form("/token", &body).error(), "invalid_grant");
 }
 
+/// A-TOKEN-3, SEC-042, SEC-043, SEC-044
 #[test]
-fn a_token_3_sec_042_sec_043_sec_044_a_verifier_that_does_not_match() {
+fn a_verifier_that_does_not_match() {
     let server = server();
     let client = server.client();
     let code = server.code(&client);
@@ -77,8 +81,9 @@ fn a_token_3_sec_042_sec_043_sec_044_a_verifier_that_does_not_match() {
     assert_eq!(server.form("/token", &body).status, StatusCode::OK);
 }
 
+/// A-TOKEN-7, SEC-096
 #[test]
-fn a_token_7_sec_096_unknown_and_foreign_grants() {
+fn unknown_and_foreign_grants() {
     let server = server();
     let client = server.client();
     let answer = server.form("/token", &format!("grant_type=password&client_id={client}"));
@@ -94,8 +99,9 @@ fn a_token_7_sec_096_unknown_and_foreign_grants() {
     assert!(tokens.get("refresh_token").is_none());
 }
 
+/// A-TOKEN-10, SEC-083, SEC-091, SEC-095, SEC-098
 #[test]
-fn a_token_10_sec_083_sec_091_sec_095_sec_098_only_small_forms_in_the_body_are_read() {
+fn only_small_forms_in_the_body_are_read() {
     let server = server();
     let json = server.post("/token", "application/json", "{}");
     assert_eq!(
@@ -121,8 +127,9 @@ fn a_token_10_sec_083_sec_091_sec_095_sec_098_only_small_forms_in_the_body_are_r
     assert_eq!(many.status, StatusCode::BAD_REQUEST);
 }
 
+/// SEC-094
 #[test]
-fn sec_094_a_parameter_that_nobody_knows_is_ignored() {
+fn a_parameter_that_nobody_knows_is_ignored() {
     let server = server();
     let client = server.client();
     let page = server.get(&format!("{}&x=1&constructor=y", authorize(&client, &[])));
@@ -131,8 +138,9 @@ fn sec_094_a_parameter_that_nobody_knows_is_ignored() {
     assert_eq!(server.form("/token", &body).status, StatusCode::OK);
 }
 
+/// A-AUTHN-5, SEC-080
 #[test]
-fn a_authn_5_sec_080_an_unknown_client_and_a_wrong_secret_read_the_same() {
+fn an_unknown_client_and_a_wrong_secret_read_the_same() {
     let server = server();
     let answer = server.register(
         json!({"redirect_uris": [REDIRECT], "token_endpoint_auth_method": "client_secret_post"}),
@@ -151,8 +159,9 @@ fn a_authn_5_sec_080_an_unknown_client_and_a_wrong_secret_read_the_same() {
     );
 }
 
+/// A-REV-1, SEC-178, SEC-179
 #[test]
-fn a_rev_1_sec_178_sec_179_revocation_ends_the_family_of_its_owner_only() {
+fn revocation_ends_the_family_of_its_owner_only() {
     let server = server();
     let (client, other) = (server.client(), server.client());
     let code = server.code(&client);

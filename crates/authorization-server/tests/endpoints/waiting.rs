@@ -24,8 +24,9 @@ fn two(login: Login) -> [Server; 2] {
     [(); 2].map(|()| process(config("https://as.example"), &store, login))
 }
 
+/// SEC-188
 #[test]
-fn sec_188_a_page_of_one_process_is_answered_once_at_any() {
+fn a_page_of_one_process_is_answered_once_at_any() {
     let [one, other] = two(Login::Cookies);
     let client = one.client();
     for decision in ["allow", "deny"] {
@@ -48,8 +49,9 @@ fn sec_188_a_page_of_one_process_is_answered_once_at_any() {
     }
 }
 
+/// SEC-188
 #[test]
-fn sec_188_of_64_answers_at_two_processes_one_counts() {
+fn of_64_answers_at_two_processes_one_counts() {
     let servers = two(Login::Cookies);
     let client = servers[0].client();
     let page = servers[0].get_as("alice", &authorize(&client, &[]));
@@ -64,8 +66,9 @@ fn sec_188_of_64_answers_at_two_processes_one_counts() {
     assert_eq!(refused.count(), 63);
 }
 
+/// SEC-190
 #[test]
-fn sec_190_a_login_elsewhere_comes_back_to_any_process() {
+fn a_login_elsewhere_comes_back_to_any_process() {
     let [one, other] = two(Login::Upstream);
     let client = one.client();
     let page = one.get(&authorize(&client, &[]));
@@ -80,8 +83,9 @@ fn sec_190_a_login_elsewhere_comes_back_to_any_process() {
     assert_eq!(come_back(&other, cookies).status, StatusCode::BAD_REQUEST);
 }
 
+/// SEC-187
 #[test]
-fn sec_187_a_question_that_others_wrote_or_changed_is_nobodys() {
+fn a_question_that_others_wrote_or_changed_is_nobodys() {
     let server = serve(config("https://as.example"));
     let client = server.client();
     let page = server.get_as("alice", &authorize(&client, &[]));
@@ -108,8 +112,9 @@ fn sec_187_a_question_that_others_wrote_or_changed_is_nobodys() {
     assert!(server.answer_as("alice", &page, "allow").redirect("code").is_some());
 }
 
+/// SEC-187
 #[test]
-fn sec_187_a_page_of_another_issuer_or_of_what_is_not_given_any_more_is_nobodys() {
+fn a_page_of_another_issuer_or_of_what_is_not_given_any_more_is_nobodys() {
     let store = Arc::new(MemoryStore::default());
     let at = |issuer: &str, scopes: &str, resource: &str| {
         let resources = vec![ResourceUri::parse(resource).unwrap()];
@@ -142,8 +147,9 @@ fn sec_187_a_page_of_another_issuer_or_of_what_is_not_given_any_more_is_nobodys(
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
 }
 
+/// SEC-188
 #[test]
-fn sec_188_a_question_waits_for_ten_minutes_and_for_the_client_that_it_names() {
+fn a_question_waits_for_ten_minutes_and_for_the_client_that_it_names() {
     let server = serve(config("https://as.example"));
     let client = server.client();
     for (after, status) in [(599, StatusCode::SEE_OTHER), (600, StatusCode::BAD_REQUEST)] {
@@ -164,8 +170,9 @@ fn sec_188_a_question_waits_for_ten_minutes_and_for_the_client_that_it_names() {
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
 }
 
+/// SEC-188
 #[test]
-fn sec_188_nobody_pushes_out_a_page_and_none_is_too_long_to_be_answered() {
+fn nobody_pushes_out_a_page_and_none_is_too_long_to_be_answered() {
     let server = serve(config("https://as.example"));
     let client = server.client();
     let url = authorize(&client, &[]);

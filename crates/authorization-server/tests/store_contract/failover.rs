@@ -125,8 +125,9 @@ fn judged(fail_over: impl Fn(Replicated) -> Replicated + Copy) -> [Result<(), Br
     [block_on(over), block_on(last)]
 }
 
+/// SEC-205
 #[test]
-fn sec_205_a_store_that_takes_back_the_last_thing_that_it_answered_is_found_out() {
+fn a_store_that_takes_back_the_last_thing_that_it_answered_is_found_out() {
     assert_eq!(judged(|store| store.fail_over(0)), [Ok(()), Ok(())], "a copy that is not behind");
     for lost in 1..=8 {
         for outcome in judged(|store| store.fail_over(lost)) {
@@ -135,8 +136,9 @@ fn sec_205_a_store_that_takes_back_the_last_thing_that_it_answered_is_found_out(
     }
 }
 
+/// SEC-205
 #[test]
-fn sec_205_each_kind_of_answer_that_is_taken_back_is_found_out() {
+fn each_kind_of_answer_that_is_taken_back_is_found_out() {
     // A store that fails over once: after the first, the second, ... time that it is opened again.
     let mut found = Vec::new();
     for at in 0..5 {

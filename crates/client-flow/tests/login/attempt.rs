@@ -57,8 +57,9 @@ fn is_refresh(request: &http::Request<bytes::Bytes>) -> bool {
         && form_of(request, "grant_type").as_deref() == Some("refresh_token")
 }
 
+/// SEC-240
 #[test]
-fn sec_240_a_remembered_client_that_one_login_failed_with_is_not_shown_again() {
+fn a_remembered_client_that_one_login_failed_with_is_not_shown_again() {
     let mut world = World::new();
     let shown: Vec<String> = (0..5).map(|_| abandoned(&mut world, config())).collect();
     assert_eq!(shown, ["c1", "c1", "c2", "c2", "c3"]);
@@ -92,8 +93,9 @@ fn a_login_is_counted_before_the_browser_opens_and_keeps_the_tokens() {
     assert!(world.until_user(step).unwrap().is_ok());
 }
 
+/// SEC-240
 #[test]
-fn sec_240_each_way_of_forgetting_a_client_leads_to_another_at_the_second_login() {
+fn each_way_of_forgetting_a_client_leads_to_another_at_the_second_login() {
     let at_token: [(u16, Value); 5] = [
         (400, json!({"error": "unauthorized_client"})),
         (422, json!({"message": "Unrecognized client_id"})),

@@ -33,8 +33,9 @@ fn a_cold_login_sends_four_requests_and_saves_before_use() {
     assert_eq!(session.tokens().expires_at, Some(UnixTime::from_secs(1_000_600)));
 }
 
+/// C-AUTHZ-1, C-AUTHZ-3
 #[test]
-fn c_authz_1_c_authz_3_the_request_carries_pkce_and_the_resource() {
+fn the_request_carries_pkce_and_the_resource() {
     let mut world = World::new();
     let seen = std::rc::Rc::new(RefCell::new(String::new()));
     let (log, answer) = (seen.clone(), World::new().callback);
@@ -55,8 +56,9 @@ fn c_authz_1_c_authz_3_the_request_carries_pkce_and_the_resource() {
     assert_eq!(world.token_form("resource").as_deref(), Some(MCP));
 }
 
+/// C-AUTHZ-2, SEC-045
 #[test]
-fn c_authz_2_sec_045_no_browser_without_s256() {
+fn no_browser_without_s256() {
     for methods in [Value::Null, json!(["plain"]), json!([])] {
         let mut world = World::new();
         world.metadata.1["code_challenge_methods_supported"] = methods;
@@ -68,8 +70,9 @@ fn c_authz_2_sec_045_no_browser_without_s256() {
     }
 }
 
+/// C-ISS-6, C-AUTHZ-5, SEC-001, SEC-011, SEC-018
 #[test]
-fn c_iss_6_c_authz_5_sec_001_sec_011_sec_018_a_callback_that_is_not_ours_sends_no_token_request() {
+fn a_callback_that_is_not_ours_sends_no_token_request() {
     for (callback, rejection) in [
         ("code=c&state=STATE&iss=https://evil.example", Rejection::IssuerMismatch),
         (
@@ -101,8 +104,9 @@ fn c_iss_6_c_authz_5_sec_001_sec_011_sec_018_a_callback_that_is_not_ours_sends_n
     }
 }
 
+/// C-AUTHZ-8
 #[test]
-fn c_authz_8_an_openid_provider_is_told_to_ask_for_offline_access() {
+fn an_openid_provider_is_told_to_ask_for_offline_access() {
     for (openid, lists_offline, prompts) in
         [(true, true, true), (true, false, false), (false, true, false)]
     {
@@ -121,8 +125,9 @@ fn c_authz_8_an_openid_provider_is_told_to_ask_for_offline_access() {
     }
 }
 
+/// C-TOKEN-1, SEC-104
 #[test]
-fn c_token_1_sec_104_a_redirect_of_the_token_endpoint_ends_the_flow() {
+fn a_redirect_of_the_token_endpoint_ends_the_flow() {
     for status in [301, 302, 303, 307, 308] {
         let mut world = World::new();
         world.interfere = Box::new(move |request| {
@@ -151,8 +156,9 @@ fn session_for(world: &World, scope: ScopeSet) -> Session {
     world.drive(login(config(), MCP, Some(&challenge), None).unwrap()).unwrap()
 }
 
+/// C-SCOPE-4, SEC-162
 #[test]
-fn c_scope_4_sec_162_a_login_asks_again_for_what_was_asked_for_and_granted_before() {
+fn a_login_asks_again_for_what_was_asked_for_and_granted_before() {
     let mut world = World::new();
     world.token.1["scope"] = "a b2".into();
     let before = session_for(&world, ScopeSet::parse("a b").unwrap());
@@ -162,8 +168,9 @@ fn c_scope_4_sec_162_a_login_asks_again_for_what_was_asked_for_and_granted_befor
     assert_eq!(after.tokens().requested.as_ref().unwrap().as_str(), "a b b2 c");
 }
 
+/// C-SCOPE-1, C-SCOPE-2, C-SCOPE-3, C-TOKEN-5, SEC-106, SEC-212
 #[test]
-fn c_scope_1_c_scope_2_c_scope_3_c_token_5_sec_106_sec_212_which_scopes_are_asked_for() {
+fn which_scopes_are_asked_for() {
     let set = |text: &str| ScopeSet::parse(text).unwrap();
     for (challenged, listed, held, server_lists, expected) in [
         (Some("r"), Some(json!(["a", "b"])), None, json!(null), Some("r")),
@@ -186,8 +193,9 @@ fn c_scope_1_c_scope_2_c_scope_3_c_token_5_sec_106_sec_212_which_scopes_are_aske
     }
 }
 
+/// C-TOKEN-4, SEC-105
 #[test]
-fn c_token_4_sec_105_what_the_token_endpoint_refuses_or_garbles() {
+fn what_the_token_endpoint_refuses_or_garbles() {
     for (status, body) in [
         (400, json!({"error": "invalid_grant"})),
         (200, json!({"error": "invalid_grant", "access_token": "x", "token_type": "bearer"})),
@@ -211,8 +219,9 @@ fn c_token_4_sec_105_what_the_token_endpoint_refuses_or_garbles() {
     }
 }
 
+/// C-TOKEN-6, SEC-185
 #[test]
-fn c_token_6_sec_185_refresh_keeps_the_old_token_or_takes_the_new_one() {
+fn refresh_keeps_the_old_token_or_takes_the_new_one() {
     let mut world = World::new();
     world.token.1["refresh_token"] = "r1".into();
     world.token.1["scope"] = "a".into();
@@ -233,8 +242,9 @@ fn c_token_6_sec_185_refresh_keeps_the_old_token_or_takes_the_new_one() {
     assert_eq!(session.tokens().refresh_token.as_ref().unwrap().expose(), "r2");
 }
 
+/// C-TOKEN-9
 #[test]
-fn c_token_9_the_token_goes_to_its_origin_only() {
+fn the_token_goes_to_its_origin_only() {
     let session = World::new().login(config()).unwrap();
     assert_eq!(session.authorization("https://rs.example/other").unwrap(), "Bearer at");
     assert!(session.authorization("https://rs.example/other").unwrap().is_sensitive());
@@ -245,8 +255,9 @@ fn c_token_9_the_token_goes_to_its_origin_only() {
     }
 }
 
+/// C-TOKEN-10, SEC-192
 #[test]
-fn c_token_10_sec_192_nothing_prints_a_token() {
+fn nothing_prints_a_token() {
     let mut world = World::new();
     world.token.1 =
         json!({"access_token": "canary", "refresh_token": "canary", "token_type": "bearer"});

@@ -32,8 +32,9 @@ fn proof_of<B>(request: &Request<B>) -> Option<Value> {
     request.headers().get("dpop").map(claims)
 }
 
+/// C-EXT-3
 #[test]
-fn c_ext_3_each_token_request_and_each_call_carries_a_proof_of_its_own() {
+fn each_token_request_and_each_call_carries_a_proof_of_its_own() {
     let world = proving_world();
     let session = world.login(binding()).unwrap();
     world.drive(session.refresh(&binding()).unwrap()).unwrap();
@@ -64,8 +65,9 @@ fn c_ext_3_each_token_request_and_each_call_carries_a_proof_of_its_own() {
     assert_eq!(session.authorization("https://evil.example/mcp"), None);
 }
 
+/// C-EXT-3
 #[test]
-fn c_ext_3_the_servers_nonce_is_put_in_and_the_request_sent_once_more() {
+fn the_servers_nonce_is_put_in_and_the_request_sent_once_more() {
     let mut world = proving_world();
     world.interfere = Box::new(|request| {
         let nonce = proof_of(request)?.get("nonce").cloned();
@@ -93,8 +95,9 @@ fn c_ext_3_the_servers_nonce_is_put_in_and_the_request_sent_once_more() {
     assert_eq!(world.token_requests(), 2);
 }
 
+/// C-EXT-3
 #[test]
-fn c_ext_3_a_server_that_knows_no_proofs_gets_none_and_gives_bearer_tokens() {
+fn a_server_that_knows_no_proofs_gets_none_and_gives_bearer_tokens() {
     for algorithms in [json!(null), json!([]), json!(["RS256"])] {
         let mut world = World::new();
         world.metadata.1["dpop_signing_alg_values_supported"] = algorithms;
@@ -108,8 +111,9 @@ fn c_ext_3_a_server_that_knows_no_proofs_gets_none_and_gives_bearer_tokens() {
     }
 }
 
+/// C-EXT-3
 #[test]
-fn c_ext_3_nobody_is_asked_for_tokens_that_the_resource_would_refuse() {
+fn nobody_is_asked_for_tokens_that_the_resource_would_refuse() {
     let mut world = proving_world();
     world.prm.1["dpop_bound_access_tokens_required"] = json!(true);
     assert!(world.login(binding()).unwrap().is_bound());
@@ -132,16 +136,18 @@ fn c_ext_3_nobody_is_asked_for_tokens_that_the_resource_would_refuse() {
     }
 }
 
+/// C-EXT-3, SEC-105
 #[test]
-fn c_ext_3_sec_105_a_bound_token_that_nobody_asked_for_is_refused() {
+fn a_bound_token_that_nobody_asked_for_is_refused() {
     let world = proving_world();
     let error = world.login(config()).unwrap_err();
     assert!(matches!(error.kind(), FlowErrorKind::Document { .. }), "{error:?}");
     assert!(world.sent.borrow().iter().all(|request| proof_of(request).is_none()));
 }
 
+/// C-EXT-3
 #[test]
-fn c_ext_3_what_is_kept_says_how_the_token_is_shown() {
+fn what_is_kept_says_how_the_token_is_shown() {
     let session = proving_world().login(binding()).unwrap();
     let json = serde_json::to_string(&session.to_record()).unwrap();
     let restored = client_flow::Session::restore(serde_json::from_str(&json).unwrap()).unwrap();
@@ -149,8 +155,9 @@ fn c_ext_3_what_is_kept_says_how_the_token_is_shown() {
     assert!(!json.contains("PRIVATE") && !json.contains("\"d\""));
 }
 
+/// C-EXT-3
 #[test]
-fn c_ext_3_tokens_that_are_bound_to_another_key_are_none_of_ours() {
+fn tokens_that_are_bound_to_another_key_are_none_of_ours() {
     let mut world = proving_world();
     let session = world.login(binding()).unwrap();
     let bound_to = session.tokens().bound_to.clone().unwrap();

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 use crate::world::*;
 
+/// C-DISC-1
 #[test]
-fn c_disc_1_the_challenge_names_the_metadata_on_its_own_origin_only() {
+fn the_challenge_names_the_metadata_on_its_own_origin_only() {
     let challenge =
         |url| BearerChallenge::new().with_resource_metadata(EndpointUrl::parse(url).unwrap());
     for (url, first) in [
@@ -26,8 +27,9 @@ fn c_disc_1_the_challenge_names_the_metadata_on_its_own_origin_only() {
     }
 }
 
+/// SEC-130
 #[test]
-fn sec_130_metadata_on_another_origin_is_not_even_asked_for() {
+fn metadata_on_another_origin_is_not_even_asked_for() {
     for elsewhere in
         ["https://evil.example/prm", "https://rs.example:8443/prm", "http://127.0.0.1/prm"]
     {
@@ -39,8 +41,9 @@ fn sec_130_metadata_on_another_origin_is_not_even_asked_for() {
     }
 }
 
+/// C-DISC-12
 #[test]
-fn c_disc_12_what_is_no_metadata_goes_on_to_the_next_place_of_the_same_issuer() {
+fn what_is_no_metadata_goes_on_to_the_next_place_of_the_same_issuer() {
     let large = "x".repeat(200_000);
     for (status, body) in [
         (200, json!("<!doctype html><html></html>")),
@@ -60,8 +63,9 @@ fn c_disc_12_what_is_no_metadata_goes_on_to_the_next_place_of_the_same_issuer() 
     }
 }
 
+/// C-DISC-2
 #[test]
-fn c_disc_2_then_the_path_then_the_root() {
+fn then_the_path_then_the_root() {
     let mut world = World::new();
     let resource =
         json!({"resource": "https://rs.example", "authorization_servers": ["https://as.example"]});
@@ -77,8 +81,9 @@ fn c_disc_2_then_the_path_then_the_root() {
     ));
 }
 
+/// C-DISC-4, SEC-131
 #[test]
-fn c_disc_4_sec_131_metadata_of_another_resource_is_refused_before_any_server_is_asked() {
+fn metadata_of_another_resource_is_refused_before_any_server_is_asked() {
     for resource in
         ["https://evil.example/mcp", "https://rs.example/mcp2", "https://rs.example/mcp?x"]
     {
@@ -92,8 +97,9 @@ fn c_disc_4_sec_131_metadata_of_another_resource_is_refused_before_any_server_is
     }
 }
 
+/// C-DISC-7, SEC-014
 #[test]
-fn c_disc_7_sec_014_metadata_of_another_issuer_is_unusable() {
+fn metadata_of_another_issuer_is_unusable() {
     for issuer in ["https://honest.example", "https://as.example/", "https://AS.example"] {
         let mut world = World::new();
         world.metadata.1["issuer"] = issuer.into();
@@ -112,8 +118,9 @@ fn c_disc_7_sec_014_metadata_of_another_issuer_is_unusable() {
     }
 }
 
+/// C-DISC-9, SEC-139
 #[test]
-fn c_disc_9_sec_139_the_host_chooses_among_several_servers() {
+fn the_host_chooses_among_several_servers() {
     let mut world = World::new();
     world.prm.1["authorization_servers"] = json!(["https://evil.example", "https://as.example"]);
     let session = world.login(config()).unwrap();
@@ -125,8 +132,9 @@ fn c_disc_9_sec_139_the_host_chooses_among_several_servers() {
     ));
 }
 
+/// C-DISC-10, C-DISC-12, SEC-132, SEC-133
 #[test]
-fn c_disc_10_c_disc_12_sec_132_sec_133_a_failing_server_ends_the_flow() {
+fn a_failing_server_ends_the_flow() {
     type Break = fn(&mut World);
     let breaks: [(Break, FlowStage); 6] = [
         (|world| world.prm.0 = 500, FlowStage::ResourceMetadata),
@@ -150,8 +158,9 @@ fn c_disc_10_c_disc_12_sec_132_sec_133_a_failing_server_ends_the_flow() {
     }
 }
 
+/// C-AUTHZ-7, SEC-128, SEC-134
 #[test]
-fn c_authz_7_sec_128_sec_134_endpoints_lead_nowhere_else() {
+fn endpoints_lead_nowhere_else() {
     for member in ["authorization_endpoint", "token_endpoint", "registration_endpoint"] {
         for bad in [
             "http://as.example/x",
@@ -185,8 +194,9 @@ fn c_authz_7_sec_128_sec_134_endpoints_lead_nowhere_else() {
     ));
 }
 
+/// C-AUTHZ-7, SEC-136
 #[test]
-fn c_authz_7_sec_136_the_host_may_allow_local_addresses() {
+fn the_host_may_allow_local_addresses() {
     let mut world = World::new();
     world.metadata.1["token_endpoint"] = json!("https://10.0.0.1/token");
     assert!(matches!(

@@ -51,8 +51,9 @@ fn claims(assertion: &str) -> Value {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
 }
 
+/// C-EXT-1
 #[test]
-fn c_ext_1_client_credentials_with_a_secret_in_the_header() {
+fn client_credentials_with_a_secret_in_the_header() {
     let world = world_without_users(json!(["client_secret_basic"]));
     let client = ClientConfig::for_itself("Test", issuer(), secret_client("c 1"));
     let session = world.login(client).unwrap();
@@ -68,8 +69,9 @@ fn c_ext_1_client_credentials_with_a_secret_in_the_header() {
     assert_eq!(sent.len(), 3);
 }
 
+/// C-EXT-1, SEC-085
 #[test]
-fn c_ext_1_sec_085_client_credentials_with_an_assertion_for_this_issuer_alone() {
+fn client_credentials_with_an_assertion_for_this_issuer_alone() {
     let world = world_without_users(json!(["private_key_jwt"]));
     let client = ClientCredentials::with_assertions(id("c1"));
     let machine = ClientConfig::for_itself("Test", issuer(), client).with_signing_key(key());
@@ -90,8 +92,9 @@ fn c_ext_1_sec_085_client_credentials_with_an_assertion_for_this_issuer_alone() 
     assert!(sent.iter().all(|request| !request.headers().contains_key(AUTHORIZATION)));
 }
 
+/// C-TOKEN-2
 #[test]
-fn c_token_2_a_user_too_logs_in_to_a_client_that_signs() {
+fn a_user_too_logs_in_to_a_client_that_signs() {
     let mut world = World::new();
     world.metadata.1["token_endpoint_auth_methods_supported"] = json!(["private_key_jwt"]);
     world.token.1["refresh_token"] = json!("r1");
@@ -109,8 +112,9 @@ fn c_token_2_a_user_too_logs_in_to_a_client_that_signs() {
     ));
 }
 
+/// SEC-089
 #[test]
-fn sec_089_nothing_is_shown_another_way_than_the_server_takes_it() {
+fn nothing_is_shown_another_way_than_the_server_takes_it() {
     // A key that the server does not take, before anybody is asked for anything.
     for (methods, algorithms) in [
         (json!(["client_secret_basic"]), json!(null)),
@@ -132,8 +136,9 @@ fn sec_089_nothing_is_shown_another_way_than_the_server_takes_it() {
     assert_eq!(chosen.unwrap_err(), NoUsableMethod::SecretNotAccepted);
 }
 
+/// C-EXT-4
 #[test]
-fn c_ext_4_a_workload_shows_what_its_platform_says_of_it_once() {
+fn a_workload_shows_what_its_platform_says_of_it_once() {
     let mut world = world_without_users(json!(["none"]));
     world.identity = "platform.jwt.sig".to_owned();
     let client = ClientCredentials::public(id("workload"));
@@ -163,8 +168,9 @@ fn c_ext_4_a_workload_shows_what_its_platform_says_of_it_once() {
     }
 }
 
+/// SEC-247
 #[test]
-fn sec_247_a_token_endpoint_that_echoes_the_request_puts_no_secret_into_the_error() {
+fn a_token_endpoint_that_echoes_the_request_puts_no_secret_into_the_error() {
     let mut world = world_without_users(json!(["client_secret_basic"]));
     world.interfere = Box::new(|request| {
         let is_token = request.uri().path() == "/token";
@@ -213,8 +219,9 @@ fn enterprise(answer: (u16, Value)) -> (World, ClientConfig) {
     (world, config)
 }
 
+/// C-EXT-2
 #[test]
-fn c_ext_2_an_id_token_becomes_an_assertion_becomes_tokens() {
+fn an_id_token_becomes_an_assertion_becomes_tokens() {
     let answer =
         json!({"access_token": "jag.jwt.sig", "issued_token_type": ID_JAG, "token_type": "N_A"});
     let (world, config) = enterprise((200, answer));
@@ -242,8 +249,9 @@ fn c_ext_2_an_id_token_becomes_an_assertion_becomes_tokens() {
     assert_eq!(form_of(grant, "subject_token"), None);
 }
 
+/// C-EXT-2
 #[test]
-fn c_ext_2_what_the_provider_refuses_or_garbles_goes_nowhere() {
+fn what_the_provider_refuses_or_garbles_goes_nowhere() {
     for (status, answer) in [
         (400, json!({"error": "invalid_grant"})),
         (200, json!({"error": "invalid_grant", "access_token": "x", "issued_token_type": ID_JAG})),
@@ -272,8 +280,9 @@ fn c_ext_2_what_the_provider_refuses_or_garbles_goes_nowhere() {
     }
 }
 
+/// SEC-139
 #[test]
-fn sec_139_without_a_user_nothing_is_shown_to_a_server_that_was_not_agreed_upon() {
+fn without_a_user_nothing_is_shown_to_a_server_that_was_not_agreed_upon() {
     let honest = Issuer::parse("https://honest.example").unwrap();
     let client = || ClientCredentials::public(id("workload"));
     let mut world = world_without_users(json!(["none"]));
@@ -301,8 +310,9 @@ fn sec_139_without_a_user_nothing_is_shown_to_a_server_that_was_not_agreed_upon(
     assert_eq!(world.token_requests(), 0);
 }
 
+/// C-DISC-9
 #[test]
-fn c_disc_9_of_several_servers_the_one_that_gave_out_credentials_is_meant() {
+fn of_several_servers_the_one_that_gave_out_credentials_is_meant() {
     let mut world = world_without_users(json!(["client_secret_basic"]));
     world.prm.1["authorization_servers"] =
         json!(["https://other.example", "https://as.example", "https://third.example"]);

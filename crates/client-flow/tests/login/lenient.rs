@@ -28,8 +28,9 @@ fn with_methods(methods: &[&str]) -> World {
     world
 }
 
+/// C-TOKEN-4
 #[test]
-fn c_token_4_a_token_response_is_one_by_its_body() {
+fn a_token_response_is_one_by_its_body() {
     let whole = json!({"access_token": "at", "token_type": "bearer", "refresh_token": "r1"});
     for status in [200, 201, 202, 203, 206, 302, 400, 500, 503] {
         let mut world = World::new();
@@ -48,8 +49,9 @@ fn c_token_4_a_token_response_is_one_by_its_body() {
     assert!(world.login(config()).is_ok());
 }
 
+/// C-TOKEN-4
 #[test]
-fn c_token_4_an_error_is_one_whatever_the_status_and_the_code() {
+fn an_error_is_one_whatever_the_status_and_the_code() {
     for file in [
         field!("client-token-error-with-200"),
         r#"{"routes": [{"path": "/token",
@@ -64,8 +66,9 @@ fn c_token_4_an_error_is_one_whatever_the_status_and_the_code() {
     }
 }
 
+/// C-TOKEN-7
 #[test]
-fn c_token_7_a_refusal_in_words_of_the_servers_own_ends_the_grant() {
+fn a_refusal_in_words_of_the_servers_own_ends_the_grant() {
     let file: Value = serde_json::from_str(field!("client-refresh-error-with-200")).unwrap();
     let routes = file["routes"].as_array().unwrap();
     let refresh = routes.iter().find(|route| route["body_has"] == "grant_type=refresh_token");
@@ -99,8 +102,9 @@ fn c_token_7_a_refusal_in_words_of_the_servers_own_ends_the_grant() {
     }
 }
 
+/// SEC-105
 #[test]
-fn sec_105_a_nested_token_is_none() {
+fn a_nested_token_is_none() {
     let mut world = World::new();
     world.token = recorded(field!("client-token-nested"), "/token");
     let error = world.login(config()).unwrap_err();
@@ -122,8 +126,9 @@ fn a_lifetime_in_digits_is_read_and_one_in_words_is_passed_over() {
     assert_eq!(world.login(config()).unwrap().tokens().expires_at, None);
 }
 
+/// C-REG-4
 #[test]
-fn c_reg_4_a_registration_is_one_by_its_body() {
+fn a_registration_is_one_by_its_body() {
     for (name, file) in [
         ("empty method", field!("client-registration-empty-method")),
         ("empty texts", field!("client-registration-empty-texts")),

@@ -15,8 +15,9 @@ fn hear(visit: &Visit, target: &str, hosts: &[&str]) -> Heard {
     visit.hear(format!("GET {target} HTTP/1.1\r\nAccept: */*\r\n{hosts}\r\n").as_bytes())
 }
 
+/// SEC-025, C-AUTHZ-5
 #[test]
-fn sec_025_c_authz_5_only_this_logins_callback_ends_the_wait() {
+fn only_this_logins_callback_ends_the_wait() {
     let visit = visit();
     let state = query(visit.url(), "state").unwrap();
     let ours = format!("/cb?code=c&state={state}&iss=https%3A%2F%2Fas.example");
@@ -50,8 +51,9 @@ fn sec_025_c_authz_5_only_this_logins_callback_ends_the_wait() {
     assert_eq!(visit.hear(&[0xFF; 99]).callback(), None);
 }
 
+/// SEC-250
 #[test]
-fn sec_250_long_heads_and_requests_between_logins_are_answered_by_a_page() {
+fn long_heads_and_requests_between_logins_are_answered_by_a_page() {
     let visit = visit();
     let state = query(visit.url(), "state").unwrap();
     let cookies = format!("Cookie: a={}\r\n", "x".repeat(20_000));
@@ -70,8 +72,9 @@ fn sec_250_long_heads_and_requests_between_logins_are_answered_by_a_page() {
     }
 }
 
+/// SEC-024
 #[test]
-fn sec_024_a_request_for_another_host_is_refused_whatever_it_knows() {
+fn a_request_for_another_host_is_refused_whatever_it_knows() {
     let visit = visit();
     let ours = format!("/cb?code=c&state={}", query(visit.url(), "state").unwrap());
     for hosts in [
@@ -89,8 +92,9 @@ fn sec_024_a_request_for_another_host_is_refused_whatever_it_knows() {
     }
 }
 
+/// SEC-026
 #[test]
-fn sec_026_no_page_reflects_anything() {
+fn no_page_reflects_anything() {
     let visit = visit();
     let state = query(visit.url(), "state").unwrap();
     for state in [&*state, "guessed"] {
@@ -122,8 +126,9 @@ fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (bool, String, Option
     (is_complete, heard.reply().to_owned(), heard.callback(), otherwise)
 }
 
+/// SEC-025
 #[test]
-fn sec_025_what_follows_the_head_of_a_callback_changes_nothing() {
+fn what_follows_the_head_of_a_callback_changes_nothing() {
     let head = waiting().1;
     for more in ["", "\r\n", "Host: evil.example\r\n\r\n", "body"] {
         let (is_complete, reply, callback, _) = read([format!("{head}{more}").as_bytes()]);
@@ -140,8 +145,9 @@ fn sec_025_what_follows_the_head_of_a_callback_changes_nothing() {
     assert!(!format!("{request:?}").contains("code"));
 }
 
+/// SEC-250
 #[test]
-fn sec_250_a_long_head_is_read_to_its_end_and_one_without_end_to_a_limit() {
+fn a_long_head_is_read_to_its_end_and_one_without_end_to_a_limit() {
     let head = waiting().1;
     let filled = |length: usize| {
         let cookie = "Cookie: ";
@@ -171,8 +177,9 @@ fn sec_250_a_long_head_is_read_to_its_end_and_one_without_end_to_a_limit() {
 }
 
 proptest! {
+    /// SEC-025
     #[test]
-    fn sec_025_any_split_of_a_request_gives_the_same_answer(
+    fn any_split_of_a_request_gives_the_same_answer(
         parts in prop::collection::vec(
             prop_oneof![
                 Just(waiting().1.into_bytes()),

@@ -7,8 +7,9 @@ use serde_json::json;
 
 use crate::world::*;
 
+/// SEC-135
 #[test]
-fn sec_135_metadata_that_moves_is_not_followed() {
+fn metadata_that_moves_is_not_followed() {
     for which in ["/.well-known/oauth-protected-resource", "/.well-known/oauth-authorization"] {
         for status in [301, 302, 303, 307, 308] {
             for to in [
@@ -50,8 +51,9 @@ fn moved(path: &'static str, status: u16, to: Option<&'static str>) -> World {
     world
 }
 
+/// SEC-135
 #[test]
-fn sec_135_a_redirect_without_a_target_or_an_end_leads_nowhere() {
+fn a_redirect_without_a_target_or_an_end_leads_nowhere() {
     for which in ["/.well-known/oauth-protected-resource", "/.well-known/oauth-authorization"] {
         for to in [None, Some("/loop"), Some("#here")] {
             let world = moved(which, 308, to);
@@ -68,8 +70,9 @@ fn sec_135_a_redirect_without_a_target_or_an_end_leads_nowhere() {
     }
 }
 
+/// C-DISC-12
 #[test]
-fn c_disc_12_metadata_that_moved_on_its_origin_is_followed() {
+fn metadata_that_moved_on_its_origin_is_followed() {
     let place = "/.well-known/oauth-protected-resource/mcp";
     for status in [301, 307, 308] {
         let mut world = moved(place, status, Some("/.well-known/oauth-protected-resource"));

@@ -48,8 +48,9 @@ fn allowing(url: &str) -> ClientConfig {
     config().with_server_profile(Issuer::parse(OWN).unwrap(), profile)
 }
 
+/// SEC-242
 #[test]
-fn sec_242_codes_of_one_server_are_not_sent_to_another() {
+fn codes_of_one_server_are_not_sent_to_another() {
     for (authorization, token) in [
         (HONEST, OWN),
         (HONEST, OTHER),
@@ -73,8 +74,9 @@ fn sec_242_codes_of_one_server_are_not_sent_to_another() {
     }
 }
 
+/// SEC-242
 #[test]
-fn sec_242_a_server_whose_codes_go_back_to_it_may_have_its_endpoints_on_several_hosts() {
+fn a_server_whose_codes_go_back_to_it_may_have_its_endpoints_on_several_hosts() {
     for (authorization, token, registration) in [
         // Google, Facebook: the page is the issuer's own.
         (OWN, OTHER, OWN),
@@ -90,8 +92,9 @@ fn sec_242_a_server_whose_codes_go_back_to_it_may_have_its_endpoints_on_several_
     }
 }
 
+/// SEC-242, C-ISS-2
 #[test]
-fn sec_242_c_iss_2_a_promise_of_iss_has_to_be_kept_by_the_answer() {
+fn a_promise_of_iss_has_to_be_kept_by_the_answer() {
     let promising = || {
         let mut world = world(HONEST, OWN, OWN);
         world.metadata.1["authorization_response_iss_parameter_supported"] = json!(true);
@@ -112,8 +115,9 @@ fn sec_242_c_iss_2_a_promise_of_iss_has_to_be_kept_by_the_answer() {
     }
 }
 
+/// SEC-242
 #[test]
-fn sec_242_the_host_allows_one_origin_for_one_issuer() {
+fn the_host_allows_one_origin_for_one_issuer() {
     let outcome = world(HONEST, OWN, OWN).login(allowing("https://honest.example/any"));
     let profile = &outcome.unwrap().account().server.profile.clone();
     assert_eq!(profile.to_string(), "users log in at https://honest.example");
@@ -132,8 +136,9 @@ fn sec_242_the_host_allows_one_origin_for_one_issuer() {
     ));
 }
 
+/// SEC-242
 #[test]
-fn sec_242_registrations_go_to_the_servers_own_origins() {
+fn registrations_go_to_the_servers_own_origins() {
     let elsewhere = || world(OWN, OWN, HONEST);
     let refused = elsewhere();
     let error = refused.login(config()).unwrap_err();
@@ -157,8 +162,9 @@ fn sec_242_registrations_go_to_the_servers_own_origins() {
     assert!(elsewhere().login(given).is_ok());
 }
 
+/// SEC-242
 #[test]
-fn sec_242_what_was_remembered_before_the_rule_is_held_to_it() {
+fn what_was_remembered_before_the_rule_is_held_to_it() {
     let mut world = world(OWN, OWN, OWN);
     let session = world.login(config()).unwrap();
     let mut json = serde_json::to_value(session.to_record()).unwrap();
@@ -179,8 +185,9 @@ fn sec_242_what_was_remembered_before_the_rule_is_held_to_it() {
     );
 }
 
+/// SEC-242
 #[test]
-fn sec_242_a_visit_says_who_sends_the_user_where_before_the_browser_opens() {
+fn a_visit_says_who_sends_the_user_where_before_the_browser_opens() {
     let mut world = world(OWN, OTHER, OWN);
     world.prm.1["scopes_supported"] = json!(["read"]);
     let visit = world.until_user(login(config(), MCP, None, None).unwrap()).unwrap().unwrap();
@@ -192,8 +199,9 @@ fn sec_242_a_visit_says_who_sends_the_user_where_before_the_browser_opens() {
     assert_eq!(visit.redirect_uri().as_str(), "http://127.0.0.1/cb");
 }
 
+/// SEC-248
 #[test]
-fn sec_248_an_endpoint_that_has_a_parameter_of_ours_is_refused_by_its_name() {
+fn an_endpoint_that_has_a_parameter_of_ours_is_refused_by_its_name() {
     for (member, query, name) in [
         ("authorization_endpoint", "client_id=ATTACKER", "client_id"),
         ("authorization_endpoint", "a=1&redirect_uri=https%3A%2F%2Fevil.example", "redirect_uri"),

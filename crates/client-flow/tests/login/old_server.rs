@@ -73,8 +73,9 @@ fn or_has_them_at_fixed_places() {
     assert!(form_of(token, "code_verifier").is_some_and(|verifier| verifier.len() >= 43));
 }
 
+/// SEC-012
 #[test]
-fn sec_012_no_issuer_is_believed_where_none_was_published() {
+fn no_issuer_is_believed_where_none_was_published() {
     let mut world = old_world((404, Value::Null));
     world.callback = Box::new(|url| {
         let state = query(url, "state").unwrap();
@@ -87,8 +88,9 @@ fn sec_012_no_issuer_is_believed_where_none_was_published() {
     assert_eq!(world.token_requests(), 0);
 }
 
+/// C-DISC-12, SEC-132, SEC-133
 #[test]
-fn c_disc_12_sec_132_sec_133_a_failing_server_is_no_old_server() {
+fn a_failing_server_is_no_old_server() {
     let is_harmless = |world: &World| {
         let error = world.login(config()).unwrap_err();
         assert!(world.sent().iter().all(|line| line.starts_with("GET ")), "{error:?}");
@@ -135,8 +137,9 @@ fn c_disc_12_sec_132_sec_133_a_failing_server_is_no_old_server() {
     ));
 }
 
+/// C-DISC-12
 #[test]
-fn c_disc_12_a_page_is_as_good_as_no_metadata() {
+fn a_page_is_as_good_as_no_metadata() {
     let mut world = old_world((200, own_metadata("https://rs.example")));
     world.prm = (200, json!("<!doctype html><html></html>"));
     for root in [world.prm.clone(), (404, Value::Null)] {
@@ -182,8 +185,9 @@ fn where_nothing_is_there_the_error_says_so() {
     );
 }
 
+/// C-DISC-11
 #[test]
-fn c_disc_11_a_pinned_issuer_is_the_issuer_of_an_old_server_too() {
+fn a_pinned_issuer_is_the_issuer_of_an_old_server_too() {
     let mut pinned = config();
     let around = |text: &str| ResourceUri::parse(text).unwrap();
     // The narrowest counts.
@@ -198,8 +202,9 @@ fn c_disc_11_a_pinned_issuer_is_the_issuer_of_an_old_server_too() {
     assert!(!world.sent().iter().any(|line| line.starts_with("POST https://rs.example")));
 }
 
+/// C-DISC-12
 #[test]
-fn c_disc_12_a_server_that_had_metadata_or_is_busy_is_no_old_server() {
+fn a_server_that_had_metadata_or_is_busy_is_no_old_server() {
     let session = World::new().login(config()).unwrap();
     let world = old_world((200, own_metadata("https://rs.example")));
     let step = login(config(), MCP, None, Some(&session)).unwrap();
@@ -218,8 +223,9 @@ fn c_disc_12_a_server_that_had_metadata_or_is_busy_is_no_old_server() {
     }
 }
 
+/// C-TOKEN-10
 #[test]
-fn c_token_10_an_error_does_not_repeat_the_query_of_the_address() {
+fn an_error_does_not_repeat_the_query_of_the_address() {
     let mut world = World::new();
     world.interfere = Box::new(|_| Some(json_response(200, &json!({"resource": 1}))));
     let step = login(config(), "https://rs.example/mcp?api_key=canary", None, None).unwrap();

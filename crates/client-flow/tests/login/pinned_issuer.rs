@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use crate::world::*;
 
+/// C-DISC-11
 #[test]
-fn c_disc_11_a_pinned_issuer_is_expected_instead_of_a_misspelt_one() {
+fn a_pinned_issuer_is_expected_instead_of_a_misspelt_one() {
     let mut pinned = config();
     let resource = ResourceUri::parse("https://rs.example").unwrap();
     pinned.pinned_issuers = vec![(resource, Issuer::parse("https://as.example").unwrap())];
@@ -56,8 +57,9 @@ fn tenant(named: &str, document: Value) -> World {
     world
 }
 
+/// C-DISC-11
 #[test]
-fn c_disc_11_a_pinned_issuer_is_found_where_the_resource_says_on_its_own_origin() {
+fn a_pinned_issuer_is_found_where_the_resource_says_on_its_own_origin() {
     let world = tenant("https://as.example/t1", metadata("https://as.example"));
     let session = world.login(pinned()).unwrap();
     let server = &session.account().server;
@@ -81,8 +83,9 @@ fn c_disc_11_a_pinned_issuer_is_found_where_the_resource_says_on_its_own_origin(
     );
 }
 
+/// C-DISC-11, SEC-014
 #[test]
-fn c_disc_11_sec_014_a_resource_does_not_say_on_which_origin_a_pinned_issuer_is() {
+fn a_resource_does_not_say_on_which_origin_a_pinned_issuer_is() {
     let mut document = metadata("https://as.example");
     document["token_endpoint"] = "https://evil.example/token".into();
     for named in [
@@ -109,8 +112,9 @@ fn c_disc_11_sec_014_a_resource_does_not_say_on_which_origin_a_pinned_issuer_is(
     }
 }
 
+/// C-DISC-11, SEC-014
 #[test]
-fn c_disc_11_sec_014_a_document_at_a_place_that_the_resource_names_leads_to_no_other_origin() {
+fn a_document_at_a_place_that_the_resource_names_leads_to_no_other_origin() {
     for member in ["authorization_endpoint", "token_endpoint", "registration_endpoint"] {
         let mut document = metadata("https://as.example");
         document[member] = "https://evil.example/steal".into();
@@ -146,8 +150,9 @@ fn c_disc_11_sec_014_a_document_at_a_place_that_the_resource_names_leads_to_no_o
     }
 }
 
+/// C-DISC-11, SEC-014
 #[test]
-fn c_disc_11_sec_014_a_tenant_does_not_replace_the_own_document_of_a_pinned_issuer() {
+fn a_tenant_does_not_replace_the_own_document_of_a_pinned_issuer() {
     let mut document = metadata("https://as.example");
     document["token_endpoint"] = "https://as.example/evil/token".into();
     let tenant = || tenant("https://as.example/evil", document.clone());

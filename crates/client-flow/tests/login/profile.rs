@@ -37,8 +37,9 @@ fn visited(mut world: World, config: ClientConfig) -> (Result<Session, FlowError
     (session, url, world)
 }
 
+/// C-AUTHZ-3
 #[test]
-fn c_authz_3_a_profile_omits_the_resource_in_every_request_to_its_issuer_and_to_no_other() {
+fn a_profile_omits_the_resource_in_every_request_to_its_issuer_and_to_no_other() {
     let config = relaxed(ServerProfile::new().with_resource_omitted());
     let mut world = World::new();
     world.token.1["refresh_token"] = "rt".into();
@@ -104,8 +105,9 @@ fn a_profile_fixes_the_scope_of_logins_and_of_step_ups() {
     assert_eq!(query(&url, "scope").as_deref(), Some("files:read files:write offline_access"));
 }
 
+/// C-AUTHZ-2, SEC-045
 #[test]
-fn c_authz_2_sec_045_a_missing_pkce_list_is_accepted_by_a_profile_and_a_list_without_s256_is_not() {
+fn a_missing_pkce_list_is_accepted_by_a_profile_and_a_list_without_s256_is_not() {
     let world = |methods: Option<Value>| {
         let mut world = World::new();
         let metadata = world.metadata.1.as_object_mut().unwrap();
@@ -151,8 +153,9 @@ fn a_strict_run_against_entra_or_cognito_names_the_profile_to_use() {
     }
 }
 
+/// C-AUTHZ-8
 #[test]
-fn c_authz_8_a_profile_forces_no_consent() {
+fn a_profile_forces_no_consent() {
     let world = || {
         let mut world = World::new();
         world.metadata.1["scopes_supported"] = json!(["offline_access"]);
@@ -194,8 +197,9 @@ fn of_tenant(profile: ServerProfile, pinned: Option<&str>) -> ClientConfig {
     config
 }
 
+/// C-DISC-7
 #[test]
-fn c_disc_7_a_tenant_placeholder_stands_for_the_pinned_issuer_by_a_profile() {
+fn a_tenant_placeholder_stands_for_the_pinned_issuer_by_a_profile() {
     const PIN: &str = "https://as.example/organizations/v2.0";
     const TEMPLATE: &str = "https://as.example/{tenantid}/v2.0";
     let world = || {
@@ -227,8 +231,9 @@ fn c_disc_7_a_tenant_placeholder_stands_for_the_pinned_issuer_by_a_profile() {
     }
 }
 
+/// C-DISC-7, SEC-014
 #[test]
-fn c_disc_7_sec_014_a_tenant_placeholder_leads_to_no_other_server() {
+fn a_tenant_placeholder_leads_to_no_other_server() {
     const PIN: &str = "https://as.example/organizations/v2.0";
     for (template, endpoints) in [
         ("https://evil.example/{tenantid}/v2.0", AS),
@@ -251,8 +256,9 @@ fn c_disc_7_sec_014_a_tenant_placeholder_leads_to_no_other_server() {
     }
 }
 
+/// C-DISC-7, SEC-014
 #[test]
-fn c_disc_7_sec_014_metadata_is_read_where_a_profile_says_and_still_has_to_name_the_issuer() {
+fn metadata_is_read_where_a_profile_says_and_still_has_to_name_the_issuer() {
     let at = EndpointUrl::parse("https://documents.example/as.json").unwrap();
     let profile = ServerProfile::new().with_metadata_at(at);
     let world = |named: &str| {

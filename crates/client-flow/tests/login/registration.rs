@@ -29,8 +29,9 @@ fn refusing(refuses: fn(&Value) -> Option<&'static str>) -> World {
     world
 }
 
+/// C-REG-4
 #[test]
-fn c_reg_4_a_registration_that_is_refused_for_its_scopes_is_made_without_them() {
+fn a_registration_that_is_refused_for_its_scopes_is_made_without_them() {
     // better-auth takes none that it was not told of.
     let world = refusing(|body| body.get("scope").map(|_| "invalid_scope"));
     let session = world.login(config()).unwrap();
@@ -43,8 +44,9 @@ fn c_reg_4_a_registration_that_is_refused_for_its_scopes_is_made_without_them() 
     assert_eq!(session.account().registered_scope, None);
 }
 
+/// C-REG-4
 #[test]
-fn c_reg_4_a_registration_that_is_refused_for_its_metadata_is_made_with_nothing_optional() {
+fn a_registration_that_is_refused_for_its_metadata_is_made_with_nothing_optional() {
     let world = refusing(|body| {
         let refused = ["grant_types", "application_type"].map(|name| body.get(name).is_some());
         refused.contains(&true).then_some("invalid_client_metadata")
@@ -56,8 +58,9 @@ fn c_reg_4_a_registration_that_is_refused_for_its_metadata_is_made_with_nothing_
     assert_eq!((sent.len(), &sent[1]), (2, &least));
 }
 
+/// C-REG-4
 #[test]
-fn c_reg_4_the_second_refusal_is_the_error_and_says_what_was_refused() {
+fn the_second_refusal_is_the_error_and_says_what_was_refused() {
     let world = refusing(|body| {
         Some(if body.get("scope").is_some() { "invalid_scope" } else { "invalid_redirect_uri" })
     });
@@ -89,8 +92,9 @@ fn c_reg_4_the_second_refusal_is_the_error_and_says_what_was_refused() {
     assert_eq!(sent(&world).len(), 1);
 }
 
+/// C-REG-4
 #[test]
-fn c_reg_4_what_the_host_registers_is_sent_as_it_is() {
+fn what_the_host_registers_is_sent_as_it_is() {
     let world = refusing(|_| Some("invalid_scope"));
     let mut by_host = config();
     let mut registration =
@@ -112,8 +116,9 @@ fn c_reg_4_what_the_host_registers_is_sent_as_it_is() {
     assert_eq!(sent(&world).len(), 1);
 }
 
+/// C-SCOPE-5
 #[test]
-fn c_scope_5_more_than_was_registered_for_is_asked_for_by_another_registration() {
+fn more_than_was_registered_for_is_asked_for_by_another_registration() {
     let mut world = World::new();
     world.prm.1["scopes_supported"] = json!(["read"]);
     world.metadata.1["scopes_supported"] = json!(["read", "write", "admin"]);
@@ -153,9 +158,10 @@ fn with_key() -> client_flow::ClientConfig {
     config().with_signing_key(key.with_id("k1"))
 }
 
+/// C-EXT-1
 #[cfg(feature = "jwt")]
 #[test]
-fn c_ext_1_a_client_with_a_key_offers_to_sign_and_signs_where_the_server_says_so() {
+fn a_client_with_a_key_offers_to_sign_and_signs_where_the_server_says_so() {
     for (listed, preferred, offered) in [
         (json!(["none", "private_key_jwt"]), json!("none"), json!(["private_key_jwt", "none"])),
         (json!(["private_key_jwt"]), json!("private_key_jwt"), json!(["private_key_jwt"])),
@@ -177,9 +183,10 @@ fn c_ext_1_a_client_with_a_key_offers_to_sign_and_signs_where_the_server_says_so
     }
 }
 
+/// C-REG-2
 #[cfg(feature = "jwt")]
 #[test]
-fn c_reg_2_a_registration_names_the_url_of_the_keys_and_signs_where_it_has_to() {
+fn a_registration_names_the_url_of_the_keys_and_signs_where_it_has_to() {
     let mut world = World::new();
     world.metadata.1["token_endpoint_auth_methods_supported"] = json!(["private_key_jwt"]);
     world.register.1["token_endpoint_auth_method"] = json!("private_key_jwt");
@@ -192,9 +199,10 @@ fn c_reg_2_a_registration_names_the_url_of_the_keys_and_signs_where_it_has_to() 
     assert!(world.token_form("client_assertion").is_some());
 }
 
+/// C-REG-2
 #[cfg(feature = "jwt")]
 #[test]
-fn c_reg_2_the_clients_own_document_offers_both_methods() {
+fn the_clients_own_document_offers_both_methods() {
     let mut own = with_key();
     assert!(own.metadata_document().unwrap().is_none());
     let url = oauth_types::ClientMetadataUrl::parse("https://client.example/meta.json").unwrap();

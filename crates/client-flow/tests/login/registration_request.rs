@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 
 use crate::world::*;
 
+/// C-REG-1, C-REG-3, C-REG-7
 #[test]
-fn c_reg_1_c_reg_3_c_reg_7_registration_says_what_the_client_is() {
+fn registration_says_what_the_client_is() {
     let world = World::new();
     world.login(config()).unwrap();
     let sent = world.sent.borrow();
@@ -23,8 +24,9 @@ fn c_reg_1_c_reg_3_c_reg_7_registration_says_what_the_client_is() {
     assert_eq!(body["redirect_uris"], json!(["http://127.0.0.1/cb"]));
 }
 
+/// C-REG-1
 #[test]
-fn c_reg_1_what_may_be_asked_for_is_registered_where_the_server_lists_it() {
+fn what_may_be_asked_for_is_registered_where_the_server_lists_it() {
     for (listed, by_resource, asked, registered) in [
         // Not all that the server has: what this resource has and what is asked for.
         (json!(["read", "write", "admin"]), json!(["read", "write"]), None, json!("read write")),
@@ -63,8 +65,9 @@ fn c_reg_1_what_may_be_asked_for_is_registered_where_the_server_lists_it() {
     }
 }
 
+/// C-REG-1
 #[test]
-fn c_reg_1_the_method_is_the_first_that_the_server_lists() {
+fn the_method_is_the_first_that_the_server_lists() {
     for (listed, method) in [
         (json!(["client_secret_basic", "none"]), "none"),
         (json!(["client_secret_post", "client_secret_basic"]), "client_secret_post"),
@@ -81,8 +84,9 @@ fn c_reg_1_the_method_is_the_first_that_the_server_lists() {
     }
 }
 
+/// C-REG-1, C-REG-2
 #[test]
-fn c_reg_1_c_reg_2_a_metadata_document_comes_before_registration_where_it_is_supported() {
+fn a_metadata_document_comes_before_registration_where_it_is_supported() {
     let url = "https://client.example/meta.json";
     let mut with_document = config();
     with_document.metadata_url = Some(ClientMetadataUrl::parse(url).unwrap());
@@ -94,8 +98,9 @@ fn c_reg_1_c_reg_2_a_metadata_document_comes_before_registration_where_it_is_sup
     assert_eq!(world.token_form("client_id").as_deref(), Some(url));
 }
 
+/// C-REG-5, C-DISC-8
 #[test]
-fn c_reg_5_c_disc_8_credentials_of_one_issuer_are_never_shown_to_another() {
+fn credentials_of_one_issuer_are_never_shown_to_another() {
     let known = |id| client_auth::ClientCredentials::public(ClientId::parse(id).unwrap());
     let mut with_credentials = config();
     with_credentials.pre_registered = vec![
@@ -124,8 +129,9 @@ fn credentials_that_need_a_key_end_the_login_before_the_browser() {
     assert!(world.sent().iter().all(|line| line.starts_with("GET ")));
 }
 
+/// C-DISC-8
 #[test]
-fn c_disc_8_a_kept_registration_is_used_again() {
+fn a_kept_registration_is_used_again() {
     let mut world = World::new();
     world.login(config()).unwrap();
     world.kept = world.saved.borrow().first().cloned();
@@ -134,8 +140,9 @@ fn c_disc_8_a_kept_registration_is_used_again() {
     assert!(!world.sent().iter().any(|line| line.ends_with("/register")));
 }
 
+/// SEC-090
 #[test]
-fn sec_090_a_method_that_the_client_cannot_use_ends_the_registration() {
+fn a_method_that_the_client_cannot_use_ends_the_registration() {
     for (method, secret) in [
         ("private_key_jwt", None),
         ("private_key_jwt", Some("s")),
@@ -151,8 +158,9 @@ fn sec_090_a_method_that_the_client_cannot_use_ends_the_registration() {
     }
 }
 
+/// SEC-090
 #[test]
-fn sec_090_a_token_response_changes_nothing_about_authentication() {
+fn a_token_response_changes_nothing_about_authentication() {
     let mut world = World::new();
     let json = &mut world.token.1;
     json["token_endpoint_auth_method"] = "client_secret_post".into();
@@ -164,8 +172,9 @@ fn sec_090_a_token_response_changes_nothing_about_authentication() {
     assert_eq!(world.token_form("client_secret"), None);
 }
 
+/// C-REG-4
 #[test]
-fn c_reg_4_a_refused_registration_surfaces_everything() {
+fn a_refused_registration_surfaces_everything() {
     let mut world = World::new();
     world.register =
         (400, json!({"error": "invalid_redirect_uri", "error_description": "no\u{1b}"}));

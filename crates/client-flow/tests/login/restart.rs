@@ -54,8 +54,9 @@ fn tokens_that_the_server_refused_are_not_taken_up_again() {
     assert_eq!(world.token_form("grant_type").as_deref(), Some("authorization_code"));
 }
 
+/// C-REG-5, SEC-140
 #[test]
-fn c_reg_5_sec_140_another_authorization_server_sees_nothing_of_the_first() {
+fn another_authorization_server_sees_nothing_of_the_first() {
     let (mut world, session) = after_a_login();
     world.kept = Some(session.to_record());
     world.prm.1["authorization_servers"] = json!(["https://new.example"]);
@@ -91,8 +92,9 @@ fn c_reg_5_sec_140_another_authorization_server_sees_nothing_of_the_first() {
     assert_eq!(moved.tokens().requested.as_ref().unwrap().as_str(), "read write");
 }
 
+/// C-TOKEN-7
 #[test]
-fn c_token_7_metadata_that_cannot_be_read_again_costs_no_refresh_token() {
+fn metadata_that_cannot_be_read_again_costs_no_refresh_token() {
     let mut no_s256 = metadata("https://as.example");
     no_s256["code_challenge_methods_supported"] = json!(["plain"]);
     let mut elsewhere = metadata("https://as.example");
@@ -129,8 +131,9 @@ fn c_token_7_metadata_that_cannot_be_read_again_costs_no_refresh_token() {
     }
 }
 
+/// C-TOKEN-7
 #[test]
-fn c_token_7_a_login_after_a_refresh_that_failed_keeps_the_refresh_token_until_it_is_done() {
+fn a_login_after_a_refresh_that_failed_keeps_the_refresh_token_until_it_is_done() {
     for (status, body, is_kept) in [
         (404, json!({}), true),
         (302, json!({}), true),
@@ -157,8 +160,9 @@ fn c_token_7_a_login_after_a_refresh_that_failed_keeps_the_refresh_token_until_i
     }
 }
 
+/// C-SCOPE-4
 #[test]
-fn c_scope_4_a_step_up_keeps_its_scopes_over_a_restart() {
+fn a_step_up_keeps_its_scopes_over_a_restart() {
     let (mut world, session) = after_a_login();
     let mut kept = expired(&session);
     let tokens = kept.tokens.as_mut().unwrap();
@@ -171,8 +175,9 @@ fn c_scope_4_a_step_up_keeps_its_scopes_over_a_restart() {
     assert_eq!(again.tokens().requested.as_ref().unwrap().as_str(), "read write admin");
 }
 
+/// C-REG-6
 #[test]
-fn c_reg_6_a_metadata_document_is_the_client_at_every_issuer() {
+fn a_metadata_document_is_the_client_at_every_issuer() {
     let url = "https://client.example/meta.json";
     let mut with_document = config();
     with_document.metadata_url = Some(ClientMetadataUrl::parse(url).unwrap());
@@ -196,8 +201,9 @@ fn c_reg_6_a_metadata_document_is_the_client_at_every_issuer() {
     }
 }
 
+/// C-TOKEN-7
 #[test]
-fn c_token_7_a_step_up_of_a_client_that_was_forgotten_registers_anew() {
+fn a_step_up_of_a_client_that_was_forgotten_registers_anew() {
     let (mut world, session) = after_a_login();
     world.token = (401, json!({"error": "invalid_client"}));
     let refused = world.drive(session.refresh(&config()).unwrap()).unwrap_err();
@@ -219,8 +225,9 @@ fn c_token_7_a_step_up_of_a_client_that_was_forgotten_registers_anew() {
     );
 }
 
+/// C-REG-5
 #[test]
-fn c_reg_5_a_record_is_this_clients_or_is_left_alone() {
+fn a_record_is_this_clients_or_is_left_alone() {
     let (_, session) = after_a_login();
     let record = session.to_record();
     assert!(config().owns(&record));
@@ -310,8 +317,9 @@ fn what_the_host_says_now_counts_more_than_what_is_kept() {
     assert_eq!(shown.as_deref(), Some("https://client.example/new.json"));
 }
 
+/// SEC-141, C-AUTHZ-2
 #[test]
-fn sec_141_c_authz_2_a_step_up_does_not_rely_on_old_metadata() {
+fn a_step_up_does_not_rely_on_old_metadata() {
     let (mut world, session) = after_a_login();
     world.callback = World::new().callback;
     let late = UnixTime::from_secs(NOW.as_secs() + 86_400);

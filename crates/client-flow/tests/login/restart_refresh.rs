@@ -7,8 +7,9 @@ use serde_json::json;
 use crate::restart::{after_a_login, expired};
 use crate::world::*;
 
+/// C-TOKEN-2
 #[test]
-fn c_token_2_a_confidential_client_refreshes_after_a_restart() {
+fn a_confidential_client_refreshes_after_a_restart() {
     let mut world = World::new();
     world.register.1["client_secret"] = json!("s3cret");
     world.metadata.1["token_endpoint_auth_methods_supported"] = json!(["client_secret_post"]);
@@ -29,8 +30,9 @@ fn c_token_2_a_confidential_client_refreshes_after_a_restart() {
     assert_eq!(world.sent(), ["POST https://as.example/token"]);
 }
 
+/// C-TOKEN-7, SEC-183
 #[test]
-fn c_token_7_sec_183_a_dead_refresh_token_is_tried_once_in_all_runs() {
+fn a_dead_refresh_token_is_tried_once_in_all_runs() {
     let (mut world, session) = after_a_login();
     world.kept = Some(expired(&session));
     world.interfere = Box::new(|request| {
@@ -59,8 +61,9 @@ fn c_token_7_sec_183_a_dead_refresh_token_is_tried_once_in_all_runs() {
     assert_eq!(world.token_requests(), 1);
 }
 
+/// C-TOKEN-7
 #[test]
-fn c_token_7_a_session_forgets_what_the_server_refused_in_its_store_too() {
+fn a_session_forgets_what_the_server_refused_in_its_store_too() {
     for (error, ends_client) in [("invalid_grant", false), ("invalid_client", true)] {
         let (mut world, session) = after_a_login();
         world.saved.borrow_mut().clear();
@@ -85,8 +88,9 @@ fn c_token_7_a_session_forgets_what_the_server_refused_in_its_store_too() {
     assert!(matches!(refused.kind(), FlowErrorKind::Refused(_)));
 }
 
+/// SEC-182
 #[test]
-fn sec_182_what_passes_ends_nothing() {
+fn what_passes_ends_nothing() {
     for (status, body) in [
         (503, json!({})),
         (500, json!({"error": "server_error"})),
@@ -107,8 +111,9 @@ fn sec_182_what_passes_ends_nothing() {
     }
 }
 
+/// C-TOKEN-8, SEC-181, SEC-184
 #[test]
-fn c_token_8_sec_181_sec_184_another_process_has_refreshed_already() {
+fn another_process_has_refreshed_already() {
     let (mut world, session) = after_a_login();
     let newer = world.drive(session.refresh(&config()).unwrap()).unwrap();
     world.kept = Some(newer.to_record());
@@ -123,8 +128,9 @@ fn c_token_8_sec_181_sec_184_another_process_has_refreshed_already() {
     assert_eq!(world.token_form("refresh_token").as_deref(), Some("r2"));
 }
 
+/// SEC-141
 #[test]
-fn sec_141_metadata_is_read_again_after_a_day_and_not_before() {
+fn metadata_is_read_again_after_a_day_and_not_before() {
     let (world, session) = after_a_login();
     let refresh_of = |age: u64, world: &World| {
         let mut record = session.to_record();
@@ -200,8 +206,9 @@ fn what_another_process_cannot_refresh_is_taken_as_it_is() {
     assert!(world.sent().is_empty());
 }
 
+/// C-TOKEN-7
 #[test]
-fn c_token_7_a_grant_that_another_process_saw_end_is_not_tried_again() {
+fn a_grant_that_another_process_saw_end_is_not_tried_again() {
     let (mut world, session) = after_a_login();
     world.kept = Some(session.logged_out());
     world.sent.borrow_mut().clear();
@@ -222,8 +229,9 @@ fn a_client_that_was_refused_is_remembered_so_by_whatever_is_kept() {
     }
 }
 
+/// C-TOKEN-8
 #[test]
-fn c_token_8_without_a_look_at_the_store_no_refresh_token_is_sent() {
+fn without_a_look_at_the_store_no_refresh_token_is_sent() {
     let (_, session) = after_a_login();
     let Step::Recall(recall) = session.refresh(&config()).unwrap() else { panic!("a recall") };
     assert!(matches!(
@@ -233,8 +241,9 @@ fn c_token_8_without_a_look_at_the_store_no_refresh_token_is_sent() {
     assert!(FlowError::new(FlowStage::Refresh, FlowErrorKind::NotLoaded).is_transient());
 }
 
+/// SEC-141
 #[test]
-fn sec_141_metadata_is_read_again_after_a_failure_that_the_token_endpoint_did_not_explain() {
+fn metadata_is_read_again_after_a_failure_that_the_token_endpoint_did_not_explain() {
     for (status, body, is_read_again) in [
         (503, json!({}), true),
         (404, json!({}), true),

@@ -61,8 +61,9 @@ impl Host {
     }
 }
 
+/// C-AUTHZ-6, SEC-021
 #[test]
-fn c_authz_6_sec_021_a_login_survives_the_browser_for_ten_minutes() {
+fn a_login_survives_the_browser_for_ten_minutes() {
     let host = Host::new();
     let sealed = host.leave("alice");
     let callback = host.callback(&sealed);
@@ -83,8 +84,9 @@ fn c_authz_6_sec_021_a_login_survives_the_browser_for_ten_minutes() {
     assert_eq!(host.world.token_form("code").as_deref(), Some("the-code"));
 }
 
+/// C-AUTHZ-6, SEC-020
 #[test]
-fn c_authz_6_sec_020_a_callback_counts_once_in_all_processes() {
+fn a_callback_counts_once_in_all_processes() {
     let host = Host::new();
     let sealed = host.leave("alice");
     let callback = host.callback(&sealed);
@@ -103,8 +105,9 @@ fn c_authz_6_sec_020_a_callback_counts_once_in_all_processes() {
     assert_eq!(host.world.token_requests(), 1);
 }
 
+/// C-AUTHZ-5, SEC-023
 #[test]
-fn c_authz_5_sec_023_the_session_that_began_a_login_ends_it() {
+fn the_session_that_began_a_login_ends_it() {
     let host = Host::new();
     // The attacker has the victim's browser finish what he began, with everything that he holds.
     let attackers = host.leave("attacker");
@@ -133,8 +136,9 @@ fn c_authz_5_sec_023_the_session_that_began_a_login_ends_it() {
     assert!(host.finish(check).is_ok());
 }
 
+/// SEC-017
 #[test]
-fn sec_017_a_login_is_found_by_its_state_and_ends_at_its_own_issuer() {
+fn a_login_is_found_by_its_state_and_ends_at_its_own_issuer() {
     let host = Host::new();
     let (one, two) = (host.leave("alice"), host.leave("alice"));
     assert_ne!(one.key(), two.key());
@@ -154,8 +158,9 @@ fn sec_017_a_login_is_found_by_its_state_and_ends_at_its_own_issuer() {
     assert_eq!(host.world.token_requests(), 0);
 }
 
+/// SEC-001, SEC-002
 #[test]
-fn sec_001_sec_002_a_refused_callback_with_the_right_state_uses_the_login_up() {
+fn a_refused_callback_with_the_right_state_uses_the_login_up() {
     for (answer, is_right) in [
         ("code=c&iss=https%3A%2F%2Fevil.example", false),
         ("code=c", false),
@@ -192,8 +197,9 @@ fn sec_001_sec_002_a_refused_callback_with_the_right_state_uses_the_login_up() {
     }
 }
 
+/// C-AUTHZ-5, SEC-023
 #[test]
-fn c_authz_5_sec_023_a_session_without_a_name_is_nobodys() {
+fn a_session_without_a_name_is_nobodys() {
     let host = Host::new();
     let step = login(config(), MCP, None, None).unwrap();
     let visit = host.world.until_user(step).unwrap().unwrap();
@@ -204,8 +210,9 @@ fn c_authz_5_sec_023_a_session_without_a_name_is_nobodys() {
     ));
 }
 
+/// SEC-192
 #[test]
-fn sec_192_what_is_sealed_shows_nothing_and_cannot_be_changed() {
+fn what_is_sealed_shows_nothing_and_cannot_be_changed() {
     let host = Host::new();
     let sealed = host.leave("alice");
     let callback = host.callback(&sealed);

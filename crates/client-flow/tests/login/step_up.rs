@@ -65,8 +65,9 @@ fn verdict(
     judge(Some(session), ledger, policy, &Operation::tool("t"), Tried::default(), answer)
 }
 
+/// C-SCOPE-9
 #[test]
-fn c_scope_9_a_client_without_a_user_steps_up_or_stops_as_the_host_says() {
+fn a_client_without_a_user_steps_up_or_stops_as_the_host_says() {
     let mut world = machine_world();
     let session = world.login(machine()).unwrap();
     assert_eq!(world.token_form("grant_type").as_deref(), Some("client_credentials"));
@@ -139,8 +140,9 @@ fn a_client_without_a_user_needs_credentials_that_prove_something() {
     ));
 }
 
+/// SEC-163
 #[test]
-fn sec_163_other_metadata_is_found_out_about_and_checked_anew() {
+fn other_metadata_is_found_out_about_and_checked_anew() {
     let mut world = World::new();
     world.token.1["scope"] = json!("read");
     let session = world.login(config()).unwrap();
@@ -193,8 +195,9 @@ fn sec_163_other_metadata_is_found_out_about_and_checked_anew() {
     assert_eq!(kept.as_deref(), Some(WELL_KNOWN));
 }
 
+/// SEC-161
 #[test]
-fn sec_161_a_filtered_scope_stays_out_of_the_request() {
+fn a_filtered_scope_stays_out_of_the_request() {
     let mut world = World::new();
     world.token.1["scope"] = json!("read");
     let session = world.login(config()).unwrap();
@@ -219,8 +222,9 @@ fn sec_161_a_filtered_scope_stays_out_of_the_request() {
     }
 }
 
+/// C-SCOPE-10
 #[test]
-fn c_scope_10_a_401_after_a_403_keeps_what_was_asked_for_whoever_asks() {
+fn a_401_after_a_403_keeps_what_was_asked_for_whoever_asks() {
     let world = machine_world();
     let session = world.login(machine()).unwrap();
     let headers = HeaderMap::from_iter([(

@@ -30,8 +30,9 @@ fn access_token(record: Option<&Record>) -> &str {
     record.unwrap().tokens.as_ref().unwrap().access_token.expose()
 }
 
+/// C-TOKEN-6, SEC-241
 #[test]
-fn c_token_6_sec_241_tokens_that_could_not_be_saved_are_used_and_saved_again() {
+fn tokens_that_could_not_be_saved_are_used_and_saved_again() {
     let (mut world, session) = after_a_save_that_failed();
     assert!(!session.is_saved());
     assert_eq!(session.tokens().access_token.expose(), "at2");
@@ -48,8 +49,9 @@ fn c_token_6_sec_241_tokens_that_could_not_be_saved_are_used_and_saved_again() {
     assert_eq!(world.token_requests(), 2);
 }
 
+/// C-TOKEN-6, SEC-241
 #[test]
-fn c_token_6_sec_241_a_spent_refresh_token_is_not_sent_again() {
+fn a_spent_refresh_token_is_not_sent_again() {
     let (mut world, session) = after_a_save_that_failed();
     // The store still holds `rt1`.
     let third = world.drive(session.refresh(&config()).unwrap()).unwrap();
@@ -67,8 +69,9 @@ fn c_token_6_sec_241_a_spent_refresh_token_is_not_sent_again() {
     assert_eq!(saved, ["at3", "at4"]);
 }
 
+/// C-TOKEN-6, SEC-241
 #[test]
-fn c_token_6_sec_241_a_login_takes_up_no_tokens_that_were_replaced() {
+fn a_login_takes_up_no_tokens_that_were_replaced() {
     let (world, session) = after_a_save_that_failed();
     let before = world.token_requests();
     // The server refuses `at2`; the store still holds `at1`, by its clock a good token.
@@ -83,8 +86,9 @@ fn c_token_6_sec_241_a_login_takes_up_no_tokens_that_were_replaced() {
     assert_eq!(access_token(world.saved.borrow().last()), "at2");
 }
 
+/// C-DISC-8, SEC-241
 #[test]
-fn c_disc_8_sec_241_what_another_process_saved_later_is_taken_up_and_not_overwritten() {
+fn what_another_process_saved_later_is_taken_up_and_not_overwritten() {
     let (mut world, session) = after_a_save_that_failed();
     world.saves.set(true);
     let mut theirs = world.kept.clone().unwrap();
@@ -111,8 +115,9 @@ fn c_disc_8_sec_241_what_another_process_saved_later_is_taken_up_and_not_overwri
     }
 }
 
+/// C-SCOPE-5, SEC-245
 #[test]
-fn c_scope_5_sec_245_the_count_of_a_step_up_brings_no_tokens_back_that_another_process_removed() {
+fn the_count_of_a_step_up_brings_no_tokens_back_that_another_process_removed() {
     let (mut world, session) = after_a_save_that_failed();
     world.saves.set(true);
     let session = world.drive(session.save()).unwrap();
@@ -125,8 +130,9 @@ fn c_scope_5_sec_245_the_count_of_a_step_up_brings_no_tokens_back_that_another_p
     assert!(world.saved.borrow().is_empty());
 }
 
+/// C-TOKEN-6, SEC-241
 #[test]
-fn c_token_6_sec_241_a_login_and_its_registration_go_on_from_memory() {
+fn a_login_and_its_registration_go_on_from_memory() {
     let mut world = World::new();
     world.saves.set(false);
     issues(&mut world, 1);
@@ -143,8 +149,9 @@ fn c_token_6_sec_241_a_login_and_its_registration_go_on_from_memory() {
     assert_eq!(access_token(world.saved.borrow().last()), "at2");
 }
 
+/// C-TOKEN-6, SEC-241
 #[test]
-fn c_token_6_sec_241_a_login_that_no_store_heard_of_is_not_given_up_for_what_was_kept_before() {
+fn a_login_that_no_store_heard_of_is_not_given_up_for_what_was_kept_before() {
     let mut world = World::new();
     issues(&mut world, 1);
     world.login(config()).unwrap();
@@ -165,17 +172,20 @@ fn c_token_6_sec_241_a_login_that_no_store_heard_of_is_not_given_up_for_what_was
     assert_eq!(access_token(world.saved.borrow().last()), "at2");
 }
 
+/// C-DISC-8
 #[test]
-fn c_disc_8_a_step_up_that_registers_and_is_abandoned_keeps_the_tokens() {
+fn a_step_up_that_registers_and_is_abandoned_keeps_the_tokens() {
     registers_and_is_abandoned(|session| {
         let scope = ScopeSet::parse("read write").unwrap();
         session.step_up(&config(), MCP, &BearerChallenge::default(), scope, NOW).unwrap()
     });
 }
 
+/// C-DISC-8, C-TOKEN-8
+///
 /// Another process, whose tokens these have replaced, would else send a spent refresh token.
 #[test]
-fn c_disc_8_c_token_8_a_login_that_registers_and_is_abandoned_keeps_the_tokens() {
+fn a_login_that_registers_and_is_abandoned_keeps_the_tokens() {
     registers_and_is_abandoned(|session| login(config(), MCP, None, Some(session)).unwrap());
 }
 
@@ -205,8 +215,9 @@ fn registers_and_is_abandoned(begin: impl Fn(&Session) -> Step) {
     assert_eq!(access_token(Some(&saved)), "at2");
 }
 
+/// SEC-245
 #[test]
-fn sec_245_a_session_says_which_logins_the_store_may_hold() {
+fn a_session_says_which_logins_the_store_may_hold() {
     let (world, session) = after_a_save_that_failed();
     let first = oauth_types::Secret::new("at1").digest();
     // A refresh keeps the login, also through the store.
@@ -220,8 +231,9 @@ fn sec_245_a_session_says_which_logins_the_store_may_hold() {
     assert_eq!(third.stored_logins().unwrap(), [first, first]);
 }
 
+/// SEC-245
 #[test]
-fn sec_245_where_the_store_could_not_be_read_nothing_is_known_of_its_logins() {
+fn where_the_store_could_not_be_read_nothing_is_known_of_its_logins() {
     let mut world = World::new();
     issues(&mut world, 1);
     world.saves.set(false);

@@ -119,8 +119,9 @@ mod tests {
 
     const FAILED: Result<&Response<Bytes>, &DocumentRefused> = Err(&DocumentRefused::Unreachable);
 
+    /// A-META-4
     #[test]
-    fn a_meta_4_the_first_answer_settles_it_and_a_failure_before_withdraws_the_offer_for_an_hour() {
+    fn the_first_answer_settles_it_and_a_failure_before_withdraws_the_offer_for_an_hour() {
         let at = UnixTime::from_secs;
         let reach = Reach::default();
         let answer = Response::new(Bytes::new());
@@ -136,8 +137,9 @@ mod tests {
         assert!(reach.is_offered(at(3_612)));
     }
 
+    /// A-META-4
     #[test]
-    fn a_meta_4_urls_that_lead_nowhere_withdraw_the_offer_once() {
+    fn urls_that_lead_nowhere_withdraw_the_offer_once() {
         let at = UnixTime::from_secs;
         let reach = Reach::default();
         for now in [0, 3_000, 3_599, 3_600, 7_000, 10_000] {
@@ -146,8 +148,9 @@ mod tests {
         }
     }
 
+    /// A-META-4
     #[test]
-    fn a_meta_4_where_the_hosts_own_check_failed_each_failure_after_an_hour_withdraws_the_offer() {
+    fn where_the_hosts_own_check_failed_each_failure_after_an_hour_withdraws_the_offer() {
         let at = UnixTime::from_secs;
         let reach = Reach::default();
         reach.record_check(FAILED, at(0));

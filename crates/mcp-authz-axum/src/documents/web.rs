@@ -190,8 +190,9 @@ mod tests {
     /// Most names that are resolved at once.
     const AT_ONCE: usize = 64;
 
+    /// SEC-126
     #[tokio::test(start_paused = true)]
-    async fn sec_126_many_names_of_one_address_share_its_budget() {
+    async fn many_names_of_one_address_share_its_budget() {
         // A sink of the DNS, which answers no web request. Time stands still until all names are resolved.
         let sink = || vec![SocketAddr::from(([192, 31, 196, 1], 0))];
         let client = || WebDocuments::client().look_up_with(move |_| async move { Ok(sink()) });
@@ -214,8 +215,9 @@ mod tests {
         }
     }
 
+    /// SEC-118
     #[tokio::test]
-    async fn sec_118_a_name_that_leads_to_a_local_address_is_not_connected_to() {
+    async fn a_name_that_leads_to_a_local_address_is_not_connected_to() {
         let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let here = server.local_addr().unwrap();
         let client = || WebDocuments::client().look_up_with(move |_| async move { Ok(vec![here]) });
@@ -229,8 +231,9 @@ mod tests {
         assert!(nobody.is_err(), "somebody came");
     }
 
+    /// SEC-229
     #[tokio::test(start_paused = true)]
-    async fn sec_229_a_silent_name_server_delays_no_name_that_was_good() {
+    async fn a_silent_name_server_delays_no_name_that_was_good() {
         let silent = WebDocuments::client()
             .look_up_with(|_| core::future::pending::<io::Result<Vec<SocketAddr>>>());
         let asked = Arc::new(AtomicUsize::new(0));

@@ -88,8 +88,9 @@ mod tests {
         SecretDigest::from_bytes(bytes)
     }
 
+    /// SEC-155
     #[test]
-    fn sec_155_a_token_is_known_by_all_of_its_digest() {
+    fn a_token_is_known_by_all_of_its_digest() {
         let cache = Cache::new();
         cache.keep(digest(1), known("alice"));
         assert!(matches!(cache.recall(&digest(2), NOW), Recalled::Nothing));

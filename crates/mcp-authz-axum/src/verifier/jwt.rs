@@ -222,8 +222,9 @@ impl TokenVerifier for JwtVerifier {
 mod tests {
     use super::*;
 
+    /// SEC-148
     #[tokio::test]
-    async fn sec_148_whoever_comes_late_to_a_fetch_begins_no_other_one() {
+    async fn whoever_comes_late_to_a_fetch_begins_no_other_one() {
         let issuer = Issuer::parse("http://127.0.0.1:1").unwrap();
         let verifier = JwtVerifier::new(issuer).unwrap();
         let now = UnixTime::from_secs(1000);

@@ -10,8 +10,9 @@ use serde_json::json;
 
 use crate::server::*;
 
+/// A-META-1
 #[tokio::test]
-async fn a_meta_1_an_issuer_with_a_path_keeps_it_everywhere() {
+async fn an_issuer_with_a_path_keeps_it_everywhere() {
     let server = server_of(config("https://as.example/t1"));
     for path in [
         "/.well-known/oauth-authorization-server/t1",
@@ -26,8 +27,9 @@ async fn a_meta_1_an_issuer_with_a_path_keeps_it_everywhere() {
     );
 }
 
+/// A-AUTHZ-1, SEC-062
 #[tokio::test]
-async fn a_authz_1_sec_062_an_error_is_json_for_a_program_that_asks_for_it() {
+async fn an_error_is_json_for_a_program_that_asks_for_it() {
     let server = server();
     let client = server.client().await;
     // A page with an error, and one that would lead away without a user.
@@ -46,8 +48,9 @@ async fn a_authz_1_sec_062_an_error_is_json_for_a_program_that_asks_for_it() {
     }
 }
 
+/// A-AUTHZ-10, SEC-102, SEC-116, SEC-189, SEC-191, SEC-193
 #[tokio::test]
-async fn a_authz_10_sec_102_sec_116_sec_189_sec_191_sec_193_the_consent_page_is_safe_to_show() {
+async fn the_consent_page_is_safe_to_show() {
     let server = server();
     let answer = server
         .register(json!({
@@ -79,8 +82,9 @@ async fn a_authz_10_sec_102_sec_116_sec_189_sec_191_sec_193_the_consent_page_is_
     assert!(cookie.ends_with("; Path=/; HttpOnly; SameSite=Lax; Secure"));
 }
 
+/// A-AUTHZ-11, SEC-103, SEC-186, SEC-191
 #[tokio::test]
-async fn a_authz_11_sec_103_sec_186_sec_191_the_cookie_is_that_of_the_browser_that_was_asked() {
+async fn the_cookie_is_that_of_the_browser_that_was_asked() {
     let server = server();
     let client = server.client().await;
     let page = server.get(&authorize(&client, &[])).await;
@@ -103,8 +107,9 @@ async fn a_authz_11_sec_103_sec_186_sec_191_the_cookie_is_that_of_the_browser_th
     assert_eq!(again.status, StatusCode::BAD_REQUEST);
 }
 
+/// SEC-102
 #[tokio::test]
-async fn sec_102_programs_on_web_pages_may_call_the_token_endpoint_and_nothing_with_a_cookie() {
+async fn programs_on_web_pages_may_call_the_token_endpoint_and_nothing_with_a_cookie() {
     let server = server();
     let preflight = |path: &str| {
         Request::builder()

@@ -23,8 +23,9 @@ async fn preflight(server: &Server, path: &str, method: &str, headers: &str) -> 
     server.send(request.body(Body::empty()).unwrap()).await
 }
 
+/// SEC-102, SEC-196
 #[tokio::test]
-async fn sec_102_sec_196_every_endpoint_and_document_that_a_client_calls_answers_preflights() {
+async fn every_endpoint_and_document_that_a_client_calls_answers_preflights() {
     for issuer in ["https://as.example", "https://as.example/tenant"] {
         let server = server_of(config(issuer));
         let paths = config(issuer).paths();
@@ -107,8 +108,9 @@ async fn an_installed_application_is_opened_by_a_page_that_stays() {
     assert!(opened.starts_with(&format!("{APP}?error=unsupported_response_type")), "{opened}");
 }
 
+/// SEC-063
 #[tokio::test]
-async fn sec_063_an_application_is_not_opened_unasked() {
+async fn an_application_is_not_opened_unasked() {
     let server = installed(config("https://as.example"));
     let client = client_of_app(&server).await;
     let silent = authorize(&client, &[("redirect_uri", APP), ("prompt", "none")]);

@@ -112,8 +112,9 @@ const ERRORS: [((&str, &str), &str); 8] = [
     (("prompt", "none consent"), "invalid_request"),
 ];
 
+/// SEC-063, SEC-217
 #[tokio::test]
-async fn sec_063_sec_217_an_error_is_redirected_only_for_the_user_who_agreed_to_this_client() {
+async fn an_error_is_redirected_only_for_the_user_who_agreed_to_this_client() {
     let server = serve(remembering());
     let (client, secret) = server.confidential().await;
     // Neither a login, nor a token of the client, nor the consent of another user is enough.
@@ -164,8 +165,9 @@ async fn sec_063_sec_217_an_error_is_redirected_only_for_the_user_who_agreed_to_
     assert_eq!(answer.link("error").as_deref(), Some("invalid_target"));
 }
 
+/// SEC-063
 #[tokio::test]
-async fn sec_063_the_consent_that_lets_an_error_redirect_ends_with_its_time() {
+async fn the_consent_that_lets_an_error_redirect_ends_with_its_time() {
     let seconds = Arc::new(AtomicU64::new(NOW.as_secs()));
     let clock = Arc::clone(&seconds);
     let now = move || UnixTime::from_secs(clock.load(Ordering::SeqCst));
@@ -181,8 +183,9 @@ async fn sec_063_the_consent_that_lets_an_error_redirect_ends_with_its_time() {
     assert_eq!(server.get_as("alice", &wrong).await.link("error").as_deref(), error);
 }
 
+/// SEC-063
 #[tokio::test]
-async fn sec_063_an_error_of_a_client_of_the_operator_is_redirected_for_whoever_is_logged_in() {
+async fn an_error_of_a_client_of_the_operator_is_redirected_for_whoever_is_logged_in() {
     const DOCUMENT: &str = "https://client.example/oauth.json";
     let server = serve(remembering());
     // The operator vouches for what it put into the store, but not for who is behind the URL of a document.
@@ -200,8 +203,9 @@ async fn sec_063_an_error_of_a_client_of_the_operator_is_redirected_for_whoever_
     }
 }
 
+/// SEC-063, SEC-189
 #[tokio::test]
-async fn sec_063_sec_189_what_may_ask_nobody_redirects_to_this_machine_only() {
+async fn what_may_ask_nobody_redirects_to_this_machine_only() {
     let server = serve(config("https://as.example"));
     let client = server.client().await;
     let silent = ("prompt", "none");
@@ -238,8 +242,9 @@ async fn sec_063_sec_189_what_may_ask_nobody_redirects_to_this_machine_only() {
     }
 }
 
+/// SEC-186
 #[tokio::test]
-async fn sec_186_only_the_page_itself_answers_for_the_user_who_was_asked() {
+async fn only_the_page_itself_answers_for_the_user_who_was_asked() {
     let server = serve(remembering());
     let (client, _) = server.confidential().await;
     let page = server.get_as("alice", &authorize(&client, &[])).await;

@@ -12,8 +12,9 @@ use tokio::io::AsyncWriteExt as _;
 use crate::server::*;
 use crate::site::*;
 
+/// A-CIMD-1, A-META-4
 #[tokio::test]
-async fn a_cimd_1_a_meta_4_a_client_is_known_by_its_document_at_every_endpoint() {
+async fn a_client_is_known_by_its_document_at_every_endpoint() {
     let url = "https://client.test/client.json";
     let grants = r#","client_name":"The client","grant_types":["authorization_code",
         "refresh_token","urn:ietf:params:oauth:grant-type:device_code"]"#;
@@ -51,8 +52,9 @@ async fn a_cimd_1_a_meta_4_a_client_is_known_by_its_document_at_every_endpoint()
     assert_eq!(server.get(&elsewhere).await.status, StatusCode::BAD_REQUEST);
 }
 
+/// A-META-4
 #[tokio::test]
-async fn a_meta_4_who_wants_no_documents_promises_none() {
+async fn who_wants_no_documents_promises_none() {
     let store = Arc::new(MemoryStore::default());
     let router =
         AuthorizationServer::new(config("https://as.example"), Arc::clone(&store), DemoLogin)
@@ -65,8 +67,9 @@ async fn a_meta_4_who_wants_no_documents_promises_none() {
     assert_unknown(&answer, "off");
 }
 
+/// SEC-118, SEC-119
 #[tokio::test]
-async fn sec_118_sec_119_what_is_at_a_local_address_is_not_even_connected_to() {
+async fn what_is_at_a_local_address_is_not_even_connected_to() {
     let site = Site::serving(vec![json("", "{}")]).await;
     // The same site, for one that fetches from public addresses only.
     let (server, _) = reader_of(WebDocuments::new().unwrap());
@@ -110,8 +113,9 @@ async fn a_client_whose_document_cannot_be_had_now_keeps_its_tokens() {
     assert_eq!((answer.status, &*answer.error()), (StatusCode::UNAUTHORIZED, "invalid_client"));
 }
 
+/// SEC-127
 #[tokio::test]
-async fn sec_127_who_changes_its_document_is_agreed_to_anew() {
+async fn who_changes_its_document_is_agreed_to_anew() {
     const KEPT: &str = "cache-control: max-age=60\r\n";
     let site =
         changing(&[("200 OK", KEPT, "Alpha"), ("200 OK", KEPT, "Alpha"), ("200 OK", KEPT, "Beta")])

@@ -13,8 +13,9 @@ use tokio::time::Instant;
 use crate::server::*;
 use crate::site::*;
 
+/// SEC-121
 #[tokio::test]
-async fn sec_121_a_redirect_is_not_followed() {
+async fn a_redirect_is_not_followed() {
     for status in ["301 Moved", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
         let away = answer(status, "location: /elsewhere\r\n", b"");
         let site = Site::serving(vec![away, json("", "{}")]).await;
@@ -43,8 +44,9 @@ async fn endless(head: &'static str, bytes: Vec<u8>, pause: Duration) -> (Site, 
     (site, sent)
 }
 
+/// SEC-122
 #[tokio::test]
-async fn sec_122_a_body_ends_at_its_limit_whatever_it_says_and_at_the_deadline_however_slow() {
+async fn a_body_ends_at_its_limit_whatever_it_says_and_at_the_deadline_however_slow() {
     const TYPE: &str = "content-type: application/json\r\n";
     let long: &str =
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n";
@@ -91,8 +93,9 @@ fn gzip(plain: &[u8]) -> Vec<u8> {
     [head, lengths.as_flattened(), plain, &crc.to_le_bytes(), &size.to_le_bytes()].concat()
 }
 
+/// SEC-122
 #[tokio::test]
-async fn sec_122_nothing_is_decompressed() {
+async fn nothing_is_decompressed() {
     let site = Site::new(|_, mut stream: Stream| {
         Box::pin(async move {
             let port = stream.get_ref().0.local_addr().unwrap().port();
@@ -108,8 +111,9 @@ async fn sec_122_nothing_is_decompressed() {
     assert_eq!(site.asked(), 1);
 }
 
+/// SEC-125
 #[tokio::test]
-async fn sec_125_what_is_bad_is_never_kept() {
+async fn what_is_bad_is_never_kept() {
     const KEPT: &str = "cache-control: max-age=600\r\n";
     let site = changing(&[
         ("404 Not Found", KEPT, "A"),
@@ -132,8 +136,9 @@ async fn sec_125_what_is_bad_is_never_kept() {
     assert_eq!(ask().await, StatusCode::BAD_REQUEST);
 }
 
+/// SEC-125
 #[tokio::test]
-async fn sec_125_what_is_good_is_kept_as_long_as_it_says_within_bounds() {
+async fn what_is_good_is_kept_as_long_as_it_says_within_bounds() {
     let day = 24 * 60 * 60;
     let dated = "date: Mon, 12 Jan 1970 13:46:40 GMT\r\nexpires: Mon, 12 Jan 1970 13:51:40 GMT\r\n";
     // How long each is kept, in seconds.
@@ -167,8 +172,9 @@ async fn sec_125_what_is_good_is_kept_as_long_as_it_says_within_bounds() {
     }
 }
 
+/// SEC-125
 #[tokio::test]
-async fn sec_125_the_clients_that_are_kept_are_bounded_and_the_longest_unused_goes_first() {
+async fn the_clients_that_are_kept_are_bounded_and_the_longest_unused_goes_first() {
     let documents = Counting::default();
     let (server, _) = reader_of(documents.clone());
     let url = |n: usize| authorize(&format!("https://c{n}.test/m"), &[]);
@@ -184,8 +190,9 @@ async fn sec_125_the_clients_that_are_kept_are_bounded_and_the_longest_unused_go
     assert_eq!(documents.asked(), 1_002);
 }
 
+/// SEC-126
 #[tokio::test(flavor = "multi_thread")]
-async fn sec_126_a_thousand_who_ask_for_one_new_client_cause_one_fetch() {
+async fn a_thousand_who_ask_for_one_new_client_cause_one_fetch() {
     let site = Site::new(|_, mut stream: Stream| {
         Box::pin(async move {
             tokio::time::sleep(Duration::from_millis(300)).await;
@@ -202,8 +209,9 @@ async fn sec_126_a_thousand_who_ask_for_one_new_client_cause_one_fetch() {
     assert_eq!(site.asked(), 1);
 }
 
+/// SEC-126
 #[tokio::test]
-async fn sec_126_one_fetch_for_all_even_if_it_fails_or_its_first_asker_goes_away() {
+async fn one_fetch_for_all_even_if_it_fails_or_its_first_asker_goes_away() {
     let (site, _) =
         endless("HTTP/1.1 200 OK\r\n", b"x: y\r\n".to_vec(), Duration::from_secs(1)).await;
     let (server, _) = reader_of(site.documents());
@@ -215,8 +223,9 @@ async fn sec_126_one_fetch_for_all_even_if_it_fails_or_its_first_asker_goes_away
     assert_eq!(site.asked(), 1);
 }
 
+/// SEC-126
 #[tokio::test]
-async fn sec_126_nobody_is_flooded_through_this_server() {
+async fn nobody_is_flooded_through_this_server() {
     let documents = Counting { delay: Duration::from_millis(20), ..Counting::default() };
     let (server, _) = reader_of(documents.clone());
     let of_one_host = |n: usize| authorize(&format!("https://victim.test/{n}"), &[]);

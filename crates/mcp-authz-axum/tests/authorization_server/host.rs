@@ -39,8 +39,9 @@ fn local() -> Config {
     config(LOCAL).with_resource_server(server).unwrap()
 }
 
+/// SEC-220
 #[tokio::test]
-async fn sec_220_a_rebound_page_is_refused_on_every_endpoint() {
+async fn a_rebound_page_is_refused_on_every_endpoint() {
     let server = server_of(local());
     let paths = config_paths(&local());
     assert!(paths.len() >= 8, "{paths:?}");
@@ -82,8 +83,9 @@ fn config_paths(config: &Config) -> Vec<String> {
     own.into_iter().chain(more).chain(DOCUMENTS.map(str::to_owned)).collect()
 }
 
+/// SEC-220
 #[tokio::test]
-async fn sec_220_the_host_names_what_else_may_call() {
+async fn the_host_names_what_else_may_call() {
     let config = config(LOCAL).with_host_name("host.docker.internal").unwrap();
     let origins = BrowserOrigins::listed(["https://app.example"]).unwrap();
     let server = server_of(config.with_browser_origins(origins));
@@ -101,8 +103,9 @@ async fn sec_220_the_host_names_what_else_may_call() {
     }
 }
 
+/// SEC-220
 #[tokio::test]
-async fn sec_220_a_public_issuer_answers_behind_any_proxy_until_it_is_told_its_names() {
+async fn a_public_issuer_answers_behind_any_proxy_until_it_is_told_its_names() {
     let store = Arc::new(MemoryStore::default());
     let router = AuthorizationServer::new(
         config("https://host.example/auth"),

@@ -134,8 +134,9 @@ fn later(time: &AtomicU64, seconds: u64) {
     time.fetch_add(seconds, Ordering::Relaxed);
 }
 
+/// SEC-229
 #[tokio::test(start_paused = true)]
-async fn sec_229_silent_hosts_keep_neither_known_clients_nor_honest_new_ones_from_their_logins() {
+async fn silent_hosts_keep_neither_known_clients_nor_honest_new_ones_from_their_logins() {
     let hosts = Hosts::new("max-age=60");
     let (server, time) = reader_of(hosts.clone());
     let mut token = log_in(&server).await;
@@ -157,8 +158,9 @@ async fn sec_229_silent_hosts_keep_neither_known_clients_nor_honest_new_ones_fro
     attack.abort();
 }
 
+/// SEC-229
 #[tokio::test(start_paused = true)]
-async fn sec_229_what_was_good_has_turns_of_its_own_however_many_networks_ask() {
+async fn what_was_good_has_turns_of_its_own_however_many_networks_ask() {
     let hosts = Hosts::new("max-age=0, must-revalidate");
     let (server, time) = reader_of(hosts.clone());
     let mut token = log_in(&server).await;
@@ -172,8 +174,9 @@ async fn sec_229_what_was_good_has_turns_of_its_own_however_many_networks_ask() 
     attack.abort();
 }
 
+/// SEC-229
 #[tokio::test(start_paused = true)]
-async fn sec_229_what_was_good_is_used_while_its_host_is_silent_for_an_hour() {
+async fn what_was_good_is_used_while_its_host_is_silent_for_an_hour() {
     let hosts = Hosts::new("max-age=60");
     let (server, time) = reader_of(hosts.clone());
     let mut token = log_in(&server).await;
@@ -203,8 +206,9 @@ async fn sec_229_what_was_good_is_used_while_its_host_is_silent_for_an_hour() {
     assert_eq!(refresh(&server, &user, &mut token).await, StatusCode::SERVICE_UNAVAILABLE);
 }
 
+/// SEC-229
 #[tokio::test(start_paused = true)]
-async fn sec_229_what_the_host_takes_back_is_not_used_on_and_what_it_says_about_that_counts() {
+async fn what_the_host_takes_back_is_not_used_on_and_what_it_says_about_that_counts() {
     let user = format!("{USER}1");
     // The host answers that there is no such document.
     let hosts = Hosts::new("max-age=60");
@@ -229,8 +233,9 @@ async fn sec_229_what_the_host_takes_back_is_not_used_on_and_what_it_says_about_
     }
 }
 
+/// SEC-229
 #[tokio::test(start_paused = true)]
-async fn sec_229_a_good_document_that_nobody_logged_in_with_is_new_each_time() {
+async fn a_good_document_that_nobody_logged_in_with_is_new_each_time() {
     let hosts = Hosts::new("max-age=60, must-revalidate");
     let (server, time) = reader_of(hosts.clone());
     let (server, urls) = (&server, |n: usize| format!("https://c{n}.example/c"));
@@ -243,8 +248,9 @@ async fn sec_229_a_good_document_that_nobody_logged_in_with_is_new_each_time() {
     assert_eq!(asked(&hosts), 60, "one network has turns for twenty");
 }
 
+/// SEC-229
 #[tokio::test(start_paused = true)]
-async fn sec_229_one_network_begins_twenty_fetches_and_then_one_a_second() {
+async fn one_network_begins_twenty_fetches_and_then_one_a_second() {
     let hosts = Hosts::new("max-age=60");
     let (server, _) = reader_of(hosts.clone());
     let asked = |hosts: &Hosts| hosts.asked.lock().unwrap().len();
@@ -264,8 +270,9 @@ async fn sec_229_one_network_begins_twenty_fetches_and_then_one_a_second() {
     assert_eq!(again, Ok(StatusCode::OK));
 }
 
+/// SEC-229
 #[tokio::test(start_paused = true)]
-async fn sec_229_good_documents_of_made_up_clients_displace_none_of_a_client_that_got_a_token() {
+async fn good_documents_of_made_up_clients_displace_none_of_a_client_that_got_a_token() {
     let hosts = Hosts::new("max-age=600");
     let (server, _) = reader_of(hosts.clone());
     let mut token = log_in(&server).await;
@@ -285,8 +292,9 @@ async fn sec_229_good_documents_of_made_up_clients_displace_none_of_a_client_tha
     assert_eq!(hosts.asked("https://c0.example/c"), 2);
 }
 
+/// SEC-229
 #[tokio::test(start_paused = true)]
-async fn sec_229_the_wait_for_a_turn_has_a_deadline_of_its_own() {
+async fn the_wait_for_a_turn_has_a_deadline_of_its_own() {
     let hosts = Hosts::new("max-age=60");
     let (server, _) = reader_of(hosts.clone());
     // As many as there are turns, each of another network, hold them for as long as a fetch may take.

@@ -10,8 +10,9 @@ use serde_json::json;
 
 use crate::server::*;
 
+/// A-AUTHZ-10, SEC-066, SEC-116
 #[tokio::test]
-async fn a_authz_10_sec_066_sec_116_a_name_stands_apart_and_beside_hosts_that_are_true() {
+async fn a_name_stands_apart_and_beside_hosts_that_are_true() {
     let server = serve(config("https://as.example"));
     let name = "\u{202e}Claude\u{2066}\u{200d}\0</bdi></dd></dl><script>\" & \u{feff}'x'";
     let shown = "<bdi>Claude&lt;/bdi&gt;&lt;/dd&gt;&lt;/dl&gt;&lt;script&gt;&quot; &amp; 'x'</bdi>";
@@ -69,8 +70,9 @@ async fn a_authz_10_sec_066_sec_116_a_name_stands_apart_and_beside_hosts_that_ar
     }
 }
 
+/// SEC-189
 #[tokio::test]
-async fn sec_189_a_page_of_the_host_has_our_headers_and_our_form() {
+async fn a_page_of_the_host_has_our_headers_and_our_form() {
     let own = |page: &ConsentPage<'_>| {
         let scopes: Vec<_> = page.scopes().map(|(scope, text)| format!("{scope}={text}")).collect();
         format!(
@@ -107,8 +109,9 @@ async fn sec_189_a_page_of_the_host_has_our_headers_and_our_form() {
     assert!(answer.redirect("code").is_some());
 }
 
+/// SEC-189, SEC-193
 #[tokio::test]
-async fn sec_189_sec_193_no_page_is_framed_or_links_out_or_loads_anything() {
+async fn no_page_is_framed_or_links_out_or_loads_anything() {
     let server = serve(config("https://as.example"));
     let client = server.client().await;
     let asked = server.get_as("alice", &authorize(&client, &[])).await;

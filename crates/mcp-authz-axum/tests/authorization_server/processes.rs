@@ -23,8 +23,9 @@ fn two<L: Login>(login: fn() -> L) -> [Server; 2] {
     })
 }
 
+/// SEC-188
 #[tokio::test]
-async fn sec_188_a_page_of_one_process_is_answered_once_at_any() {
+async fn a_page_of_one_process_is_answered_once_at_any() {
     let [one, other] = two(|| Cookies);
     let client = one.client().await;
     for decision in ["allow", "deny"] {
@@ -56,8 +57,9 @@ async fn sec_188_a_page_of_one_process_is_answered_once_at_any() {
     }
 }
 
+/// SEC-188
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn sec_188_of_64_answers_at_two_processes_one_counts() {
+async fn of_64_answers_at_two_processes_one_counts() {
     const ANSWERS: usize = 64;
     let servers = Arc::new(two(|| Cookies));
     let client = servers[0].client().await;
@@ -78,8 +80,9 @@ async fn sec_188_of_64_answers_at_two_processes_one_counts() {
     assert_eq!(tokens.status, StatusCode::OK);
 }
 
+/// SEC-190
 #[tokio::test]
-async fn sec_190_a_login_elsewhere_comes_back_to_any_process() {
+async fn a_login_elsewhere_comes_back_to_any_process() {
     let [one, other] = two(Provided::new);
     let client = one.client().await;
     let come_back = async |server: &Server, back: &str, cookies: &str| {

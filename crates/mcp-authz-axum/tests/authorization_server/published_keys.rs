@@ -114,8 +114,9 @@ async fn log_in(server: &Server) -> String {
     }
 }
 
+/// A-AUTHN-9
 #[tokio::test]
-async fn a_authn_9_the_keys_of_a_client_are_fetched_when_they_are_needed_and_kept() {
+async fn the_keys_of_a_client_are_fetched_when_they_are_needed_and_kept() {
     let web = web(&Value::Null);
     let (server, _) = reader_of(web.clone());
     let code = log_in(&server).await;
@@ -129,8 +130,9 @@ async fn a_authn_9_the_keys_of_a_client_are_fetched_when_they_are_needed_and_kep
     assert_eq!((web.asked(CLIENT), web.asked(KEYS)), (1, 1), "what was fetched is kept");
 }
 
+/// SEC-121, SEC-122
 #[tokio::test]
-async fn sec_121_sec_122_what_is_no_key_set_is_kept_for_30_seconds() {
+async fn what_is_no_key_set_is_kept_for_30_seconds() {
     for (status, refused) in
         [(404, StatusCode::UNAUTHORIZED), (503, StatusCode::SERVICE_UNAVAILABLE)]
     {
@@ -147,8 +149,9 @@ async fn sec_121_sec_122_what_is_no_key_set_is_kept_for_30_seconds() {
     }
 }
 
+/// SEC-126
 #[tokio::test]
-async fn sec_126_a_key_that_is_not_in_the_set_has_it_fetched_again_once_in_30_seconds() {
+async fn a_key_that_is_not_in_the_set_has_it_fetched_again_once_in_30_seconds() {
     let web = web(&Value::Null);
     let named = |kid: &str| {
         let mut set: Value = serde_json::from_str(PUBLIC).unwrap();
@@ -193,8 +196,9 @@ async fn sec_126_a_key_that_is_not_in_the_set_has_it_fetched_again_once_in_30_se
     assert_eq!(web.asked(KEYS), 4);
 }
 
+/// SEC-126
 #[tokio::test]
-async fn sec_126_a_set_that_may_not_be_stored_or_cannot_be_had_is_fetched_once_in_30_seconds() {
+async fn a_set_that_may_not_be_stored_or_cannot_be_had_is_fetched_once_in_30_seconds() {
     for (status, is_private, refused) in [
         (200, true, StatusCode::UNAUTHORIZED),
         (404, false, StatusCode::UNAUTHORIZED),
@@ -217,8 +221,9 @@ async fn sec_126_a_set_that_may_not_be_stored_or_cannot_be_had_is_fetched_once_i
     }
 }
 
+/// SEC-229
 #[tokio::test]
-async fn sec_229_keys_that_were_good_are_used_for_an_hour_while_they_cannot_be_had() {
+async fn keys_that_were_good_are_used_for_an_hour_while_they_cannot_be_had() {
     let web = web(&Value::Null);
     let (server, time) = reader_of(web.clone());
     let mut draw = 0;
@@ -248,8 +253,9 @@ async fn sec_229_keys_that_were_good_are_used_for_an_hour_while_they_cannot_be_h
     assert_eq!(attempt(30).await, StatusCode::SERVICE_UNAVAILABLE);
 }
 
+/// SEC-122
 #[tokio::test(start_paused = true)]
-async fn sec_122_a_slow_key_server_costs_a_request_its_deadline_and_no_more() {
+async fn a_slow_key_server_costs_a_request_its_deadline_and_no_more() {
     struct Slow(Web);
     impl ClientDocuments for Slow {
         fn fetch<'a>(
@@ -273,8 +279,9 @@ async fn sec_122_a_slow_key_server_costs_a_request_its_deadline_and_no_more() {
     assert!(start.elapsed() < Duration::from_secs(3));
 }
 
+/// A-META-4
 #[tokio::test]
-async fn a_meta_4_documents_are_offered_only_while_they_can_be_fetched() {
+async fn documents_are_offered_only_while_they_can_be_fetched() {
     let offered = async |server: &Server| {
         let metadata = server.get("/.well-known/oauth-authorization-server").await.json();
         metadata.get("client_id_metadata_document_supported").is_some_and(|offer| *offer == true)
@@ -300,8 +307,9 @@ async fn a_meta_4_documents_are_offered_only_while_they_can_be_fetched() {
     assert!(offered(&server).await, "worth another try");
 }
 
+/// A-META-4
 #[tokio::test]
-async fn a_meta_4_a_check_at_start_up_withdraws_the_offer_before_a_client_sees_it() {
+async fn a_check_at_start_up_withdraws_the_offer_before_a_client_sees_it() {
     let url = ClientMetadataUrl::parse(CLIENT).unwrap();
     for status in [None, Some(200), Some(404), Some(503)] {
         let web = Web::default();

@@ -91,8 +91,9 @@ pub(crate) async fn count(
     count
 }
 
+/// SEC-088
 #[tokio::test(start_paused = true)]
-async fn sec_088_who_guesses_a_secret_is_stopped_and_shuts_out_nobody_else() {
+async fn who_guesses_a_secret_is_stopped_and_shuts_out_nobody_else() {
     let server = limited(|server| server);
     put_machines(&server).await;
     let guess = async |_| with_secret(&server, "first", "wrong", HERE).await;
@@ -112,8 +113,9 @@ async fn sec_088_who_guesses_a_secret_is_stopped_and_shuts_out_nobody_else() {
     assert_eq!(status("first", HERE).await, StatusCode::OK);
 }
 
+/// SEC-088
 #[tokio::test(start_paused = true)]
-async fn sec_088_one_secret_tried_on_many_clients_at_every_endpoint() {
+async fn one_secret_tried_on_many_clients_at_every_endpoint() {
     let server = limited(|server| server);
     put_machines(&server).await;
     let guess = async |number: usize| {
@@ -149,8 +151,9 @@ async fn sec_108_10_000_registrations_from_one_address() {
     assert_eq!(count(100, StatusCode::CREATED, async |_| register(&server, HERE).await).await, 1);
 }
 
+/// SEC-108
 #[tokio::test(start_paused = true)]
-async fn sec_108_an_address_is_who_is_connected_and_what_a_trusted_proxy_saw() {
+async fn an_address_is_who_is_connected_and_what_a_trusted_proxy_saw() {
     // Of IPv6, a /64 network is one; of IPv4 inside IPv6, the address itself.
     let server = limited(|server| server);
     let mut many = ["2001:db8::1", "2001:db8::ffff:0:0:2", "2001:db8:0:0:1::"].iter().cycle();
@@ -180,8 +183,9 @@ async fn sec_108_an_address_is_who_is_connected_and_what_a_trusted_proxy_saw() {
     assert_eq!(register(&proxied, other).await.status, StatusCode::CREATED);
 }
 
+/// SEC-108, SEC-222
 #[tokio::test(start_paused = true)]
-async fn sec_108_sec_222_what_a_trusted_proxy_does_not_say_counts_as_the_proxy() {
+async fn what_a_trusted_proxy_does_not_say_counts_as_the_proxy() {
     // All the world is behind this proxy, which does not say who is who.
     let proxied = limited(|server| server.with_trusted_proxies(|_| true));
     let attempt = async |_| register(&proxied, HERE).await;
@@ -200,8 +204,9 @@ fn behind_a_proxy() -> Server {
     limited(|server| server.with_trusted_proxies(|at| at == IpAddr::from([10, 0, 0, 1])))
 }
 
+/// SEC-222
 #[tokio::test(start_paused = true)]
-async fn sec_222_entries_with_a_port_or_brackets_are_read() {
+async fn entries_with_a_port_or_brackets_are_read() {
     for (same, other) in [
         (&["198.51.100.67:4711", "198.51.100.67", "x, 198.51.100.67:1"][..], "198.51.100.68:1"),
         (&["[2001:db8::1]:4711", "2001:db8::2", "[2001:db8::3]"][..], "[2001:db8:1::1]:4711"),
@@ -215,8 +220,9 @@ async fn sec_222_entries_with_a_port_or_brackets_are_read() {
     }
 }
 
+/// SEC-222
 #[tokio::test(start_paused = true)]
-async fn sec_222_an_entry_that_cannot_be_read_counts_as_the_proxy() {
+async fn an_entry_that_cannot_be_read_counts_as_the_proxy() {
     let server = behind_a_proxy();
     let said = ["unknown", "_hidden", "", "203.0.113.9, unknown", "198.51.100.67:x", "é", "a b"];
     let mut said = said.iter().cycle();
@@ -228,7 +234,7 @@ async fn sec_222_an_entry_that_cannot_be_read_counts_as_the_proxy() {
 
 /// SEC-222: the operator is told what to set, once, and by a proxy of theirs even after an attacker from elsewhere.
 #[tokio::test]
-async fn sec_222_a_forwarded_header_of_an_untrusted_peer_is_one_event_that_names_the_setting() {
+async fn a_forwarded_header_of_an_untrusted_peer_is_one_event_that_names_the_setting() {
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt().with_ansi(false);
@@ -268,8 +274,9 @@ impl std::io::Write for Log {
     }
 }
 
+/// SEC-222
 #[tokio::test(start_paused = true)]
-async fn sec_222_public_clients_are_not_shut_out_by_the_failures_of_others() {
+async fn public_clients_are_not_shut_out_by_the_failures_of_others() {
     let server = limited(|server| server);
     put_machines(&server).await;
     let public = server.client().await;
@@ -296,7 +303,7 @@ async fn sec_222_public_clients_are_not_shut_out_by_the_failures_of_others() {
 /// SEC-238: a good proof of possession is no way around that, and is remembered for none of them.
 #[cfg(feature = "dpop")]
 #[tokio::test(start_paused = true)]
-async fn sec_238_made_up_codes_with_good_proofs_count_for_their_network() {
+async fn made_up_codes_with_good_proofs_count_for_their_network() {
     let server = limited(|server| server);
     let public = server.client().await;
     let key = include_str!("../../../client-auth/tests/keys/es256.pem");
@@ -330,7 +337,7 @@ async fn sec_238_made_up_codes_with_good_proofs_count_for_their_network() {
 
 /// SEC-222: nothing is guessed without a bound, and no good grant pays for it.
 #[tokio::test(start_paused = true)]
-async fn sec_222_made_up_grants_are_bounded_and_good_ones_go_on() {
+async fn made_up_grants_are_bounded_and_good_ones_go_on() {
     let server = limited(|server| server);
     let public = server.client().await;
     let form_type = "application/x-www-form-urlencoded";
@@ -373,8 +380,9 @@ async fn sec_227_10_000_registrations_out_of_one_home_network() {
     assert_eq!(count(1_000, StatusCode::CREATED, home).await, 2);
 }
 
+/// SEC-227
 #[tokio::test(start_paused = true)]
-async fn sec_227_failures_are_counted_by_wider_networks_too() {
+async fn failures_are_counted_by_wider_networks_too() {
     let server = limited(|server| server);
     put_machines(&server).await;
     let guess = async |number: usize| {

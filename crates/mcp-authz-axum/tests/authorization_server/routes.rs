@@ -20,8 +20,9 @@ fn resource_server() -> ResourceServer {
     )
 }
 
+/// A-TOKEN-10, SEC-083, SEC-098
 #[tokio::test]
-async fn a_token_10_sec_083_sec_098_a_body_that_is_too_long_is_not_read() {
+async fn a_body_that_is_too_long_is_not_read() {
     let server = server();
     for path in ["/token", "/revoke", "/register"] {
         let huge = server.form(path, &"x".repeat(10 * 1024 * 1024)).await;
@@ -30,8 +31,9 @@ async fn a_token_10_sec_083_sec_098_a_body_that_is_too_long_is_not_read() {
     }
 }
 
+/// A-INT-1
 #[tokio::test]
-async fn a_int_1_no_page_asks_about_tokens_and_nobody_where_no_resource_server_is_named() {
+async fn no_page_asks_about_tokens_and_nobody_where_no_resource_server_is_named() {
     // base64("rs:secret")
     let ask = |origin: &str| {
         Request::post("/introspect")
@@ -53,9 +55,10 @@ async fn a_int_1_no_page_asks_about_tokens_and_nobody_where_no_resource_server_i
     assert_eq!(closed.status, StatusCode::NOT_FOUND);
 }
 
+/// SEC-196, A-META-4
 #[cfg(feature = "jwt")]
 #[tokio::test]
-async fn sec_196_a_meta_4_the_keys_are_public_and_cacheable_where_something_is_signed() {
+async fn the_keys_are_public_and_cacheable_where_something_is_signed() {
     use authorization_server::SigningKeys;
     use client_auth::SigningKey;
     use oauth_types::SigningAlgorithm;
@@ -87,8 +90,9 @@ mod dpop {
 
     use super::*;
 
+    /// A-META-4
     #[tokio::test]
-    async fn a_meta_4_pages_may_send_proofs_and_read_nonces() {
+    async fn pages_may_send_proofs_and_read_nonces() {
         let server = server();
         let preflight = Request::builder()
             .method(Method::OPTIONS)

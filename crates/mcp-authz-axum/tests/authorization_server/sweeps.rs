@@ -54,8 +54,9 @@ impl Swept {
     }
 }
 
+/// SEC-209
 #[tokio::test]
-async fn sec_209_nobody_waits_for_a_sweep() {
+async fn nobody_waits_for_a_sweep() {
     let swept = Swept::new();
     let held = swept.store.sweepers.write().await;
     for _ in 0..3 {
@@ -69,8 +70,9 @@ async fn sec_209_nobody_waits_for_a_sweep() {
     assert_eq!(swept.swept().await, [0]);
 }
 
+/// SEC-209
 #[tokio::test]
-async fn sec_209_answers_that_nobody_logs_in_for_are_removed_too() {
+async fn answers_that_nobody_logs_in_for_are_removed_too() {
     let swept = Swept::new();
     let client = swept.server.client().await;
     assert_eq!(swept.swept().await, [0]);
@@ -84,8 +86,9 @@ async fn sec_209_answers_that_nobody_logs_in_for_are_removed_too() {
     }
 }
 
+/// SEC-209
 #[tokio::test]
-async fn sec_209_what_has_expired_goes_while_others_come() {
+async fn what_has_expired_goes_while_others_come() {
     let swept = Swept::new();
     swept.all().await;
     assert_eq!(swept.swept().await, [0]);

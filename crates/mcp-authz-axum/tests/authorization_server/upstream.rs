@@ -48,8 +48,9 @@ async fn get(server: &Server, url: &str, cookie: &str) -> Answer {
     server.send(Request::get(url).header(COOKIE, cookie).body(Body::empty()).unwrap()).await
 }
 
+/// SEC-190
 #[tokio::test]
-async fn sec_190_the_page_comes_before_the_login_and_the_code_after_it() {
+async fn the_page_comes_before_the_login_and_the_code_after_it() {
     let server = provided();
     let client = server.client().await;
     let page = server.get(&authorize(&client, &[])).await;
@@ -95,8 +96,9 @@ async fn sec_190_the_page_comes_before_the_login_and_the_code_after_it() {
     assert_eq!(server.store.access(&digest, NOW).await.unwrap().unwrap().subject.as_str(), "alice");
 }
 
+/// SEC-190
 #[tokio::test]
-async fn sec_190_a_no_and_an_error_lead_nobody_to_the_provider() {
+async fn a_no_and_an_error_lead_nobody_to_the_provider() {
     let server = provided();
     let client = server.client().await;
     let page = server.get(&authorize(&client, &[])).await;
@@ -110,8 +112,9 @@ async fn sec_190_a_no_and_an_error_lead_nobody_to_the_provider() {
     }
 }
 
+/// SEC-190
 #[tokio::test]
-async fn sec_190_who_logs_in_meanwhile_is_who_agreed() {
+async fn who_logs_in_meanwhile_is_who_agreed() {
     let server = provided();
     let client = server.client().await;
     let page = server.get(&authorize(&client, &[])).await;

@@ -21,8 +21,9 @@ async fn resume(server: &Server, token: &str, lines: &[(&str, &str)]) -> u16 {
     server.send(("GET", "event"), token, lines, "").await.status().as_u16()
 }
 
+/// SEC-225
 #[tokio::test]
-async fn sec_225_an_event_id_is_good_for_the_principal_that_it_was_sent_to_and_for_no_other() {
+async fn an_event_id_is_good_for_the_principal_that_it_was_sent_to_and_for_no_other() {
     let server = server();
     let (alice, mallory) = ("alice.c.99999", "mallory.c.99999");
     let own = session(&server.open(mallory).await.1);
@@ -54,8 +55,9 @@ async fn sec_225_an_event_id_is_good_for_the_principal_that_it_was_sent_to_and_f
     assert_eq!(*server.service.resumed.lock().unwrap(), ["event-0", "event-0"]);
 }
 
+/// SEC-225
 #[tokio::test]
-async fn sec_225_events_of_streams_without_a_token_are_no_users_and_no_session_id_is_an_event_id() {
+async fn events_of_streams_without_a_token_are_no_users_and_no_session_id_is_an_event_id() {
     let server = server();
     let public = session(&server.open("").await.1);
     let id = event(&server, "", &[("mcp-session-id", &public)]).await;

@@ -18,8 +18,9 @@ fn small(protect: Protect<Spoken>) -> Protect<Spoken> {
     protect.with_max_sessions(100)
 }
 
+/// SEC-215
 #[tokio::test]
-async fn sec_215_a_session_is_its_owners_at_every_process_with_the_same_key() {
+async fn a_session_is_its_owners_at_every_process_with_the_same_key() {
     let service = Service::default();
     let keyed = |byte: u8| {
         let key = SessionKey::new(Entropy::new([byte; 32]));
@@ -43,8 +44,9 @@ async fn sec_215_a_session_is_its_owners_at_every_process_with_the_same_key() {
     }
 }
 
+/// SEC-232
 #[tokio::test]
-async fn sec_232_beyond_the_share_no_session_is_opened_and_every_one_can_be_ended() {
+async fn beyond_the_share_no_session_is_opened_and_every_one_can_be_ended() {
     let server = process(Service::default(), small);
     let mut own = Vec::new();
     let mut refused = 0;
@@ -82,8 +84,9 @@ async fn sec_232_beyond_the_share_no_session_is_opened_and_every_one_can_be_ende
     assert_eq!(server.open(MALLORY).await.0, 200, "ending one makes room");
 }
 
+/// SEC-226
 #[tokio::test]
-async fn sec_226_ten_clients_of_one_user_have_one_share_and_others_keep_their_sessions() {
+async fn ten_clients_of_one_user_have_one_share_and_others_keep_their_sessions() {
     let server = process(Service::default(), small);
     let alices = session(&server.open(ALICE).await.1);
     let mut opened = 0;
@@ -116,8 +119,9 @@ async fn sec_226_ten_clients_of_one_user_have_one_share_and_others_keep_their_se
     assert_eq!(server.held().await.len(), 100);
 }
 
+/// SEC-232
 #[tokio::test(start_paused = true)]
-async fn sec_232_a_session_that_nobody_uses_makes_room_and_is_ended_at_the_service() {
+async fn a_session_that_nobody_uses_makes_room_and_is_ended_at_the_service() {
     let server = process(Service::default(), small);
     let mut own = Vec::new();
     for _ in 0..10 {
@@ -157,8 +161,9 @@ async fn without_a_token_the_longest_unused_session_goes_for_the_newest_and_is_e
     assert_eq!(server.held().await.len(), 11);
 }
 
+/// SEC-232
 #[tokio::test]
-async fn sec_232_a_404_within_a_session_hides_none_from_the_count() {
+async fn a_404_within_a_session_hides_none_from_the_count() {
     let server = process(Service::default(), small);
     for _ in 0..100 {
         let own = session(&server.open(MALLORY).await.1);
@@ -196,8 +201,9 @@ fn both_requirements() -> [Requirement; 2] {
     [OperationScopes::new("read").unwrap().into(), ScopeSet::parse("read").unwrap().into()]
 }
 
+/// SEC-232
 #[tokio::test(start_paused = true)]
-async fn sec_232_a_session_whose_client_went_away_before_the_answer_is_ended() {
+async fn a_session_whose_client_went_away_before_the_answer_is_ended() {
     for required in both_requirements() {
         let server = process_behind(required, Service::default(), small);
         open_and_leave(&server, "slow", MALLORY, 100).await;
@@ -211,8 +217,9 @@ async fn sec_232_a_session_whose_client_went_away_before_the_answer_is_ended() {
     }
 }
 
+/// SEC-232
 #[tokio::test(start_paused = true)]
-async fn sec_232_a_session_that_nobody_heard_of_counts_until_the_service_ends_it() {
+async fn a_session_that_nobody_heard_of_counts_until_the_service_ends_it() {
     for required in both_requirements() {
         let server = process_behind(required, Service::default(), small);
         open_and_leave(&server, "slow-and-kept", MALLORY, 10).await;
@@ -223,8 +230,9 @@ async fn sec_232_a_session_that_nobody_heard_of_counts_until_the_service_ends_it
     }
 }
 
+/// SEC-232
 #[tokio::test(start_paused = true)]
-async fn sec_232_a_newcomer_does_not_wait_for_the_end_of_the_session_that_makes_room() {
+async fn a_newcomer_does_not_wait_for_the_end_of_the_session_that_makes_room() {
     let server = process(Service::default(), small);
     for _ in 0..20 {
         let started = Instant::now();

@@ -29,8 +29,9 @@ async fn open(
     server.send((method, query), token, &[], body).await
 }
 
+/// SEC-219
 #[tokio::test(start_paused = true)]
-async fn sec_219_an_event_stream_ends_with_its_token() {
+async fn an_event_stream_ends_with_its_token() {
     let server = server();
     for method in ["GET", "POST"] {
         for query in ["stream", "busy"] {
@@ -45,8 +46,9 @@ async fn sec_219_an_event_stream_ends_with_its_token() {
     }
 }
 
+/// SEC-219
 #[tokio::test(start_paused = true)]
-async fn sec_219_an_event_stream_of_a_revoked_token_ends_within_the_interval() {
+async fn an_event_stream_of_a_revoked_token_ends_within_the_interval() {
     for (interval, longest) in [(None, 30), (Some(5), 5), (Some(0), 1)] {
         let server = process(Default::default(), |protect| match interval {
             Some(seconds) => protect.with_recheck_interval(Duration::from_secs(seconds)),
@@ -69,8 +71,9 @@ async fn sec_219_an_event_stream_of_a_revoked_token_ends_within_the_interval() {
     }
 }
 
+/// SEC-219
 #[tokio::test(start_paused = true)]
-async fn sec_219_a_verifier_that_is_away_keeps_a_stream_until_its_token_expires() {
+async fn a_verifier_that_is_away_keeps_a_stream_until_its_token_expires() {
     for mood in [1, 2] {
         let server = server();
         let stream = open(&server, "GET", "stream", "alice.c.1200").await;
@@ -88,8 +91,9 @@ async fn ends(response: Response<axum::body::Body>) -> (u64, bool) {
     (start.elapsed().as_secs(), whole.is_ok())
 }
 
+/// SEC-219
 #[tokio::test(start_paused = true)]
-async fn sec_219_every_answer_without_a_known_size_is_cut_off_with_its_token() {
+async fn every_answer_without_a_known_size_is_cut_off_with_its_token() {
     let server = server();
     for method in ["GET", "POST"] {
         for query in ["data", "grpc"] {

@@ -21,8 +21,9 @@ async fn a_client_without_a_token_connects_and_uses_what_is_public() {
     }
 }
 
+/// SEC-142, SEC-213
 #[tokio::test]
-async fn sec_142_sec_213_everything_else_needs_a_token_and_the_challenge_names_what_it_needs() {
+async fn everything_else_needs_a_token_and_the_challenge_names_what_it_needs() {
     let router = served(protect(mixed()));
     let answer = json!({"jsonrpc": "2.0", "id": 1, "result": {}}).to_string();
     let both = format!("[{},{}]", call("search"), call("write"));
@@ -53,8 +54,9 @@ async fn sec_142_sec_213_everything_else_needs_a_token_and_the_challenge_names_w
     assert_eq!(status(&router, post("", "")).await, 400);
 }
 
+/// R-AUTH-1
 #[tokio::test]
-async fn r_auth_1_a_token_that_is_presented_is_always_judged() {
+async fn a_token_that_is_presented_is_always_judged() {
     let router = served(protect(mixed()));
     for bad in ["Bearer unknown", "Basic YTpi", "Bearer", "Bearer a b"] {
         for body in [call("search"), call("recommend"), message("initialize")] {
@@ -84,8 +86,9 @@ async fn r_auth_1_a_token_that_is_presented_is_always_judged() {
     assert_eq!(status(&router, post("Bearer alice.read", batch)).await, 403);
 }
 
+/// SEC-213
 #[tokio::test]
-async fn sec_213_a_body_makes_no_other_method_public() {
+async fn a_body_makes_no_other_method_public() {
     for protect in [protect(mixed()), protect(mixed()).without_session_binding()] {
         let router = served(protect);
         let asked = |method, token, session, body| Asked { method, token, session, body };

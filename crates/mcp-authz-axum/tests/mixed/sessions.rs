@@ -2,8 +2,9 @@
 
 use super::*;
 
+/// R-AUTH-8, SEC-157
 #[tokio::test]
-async fn r_auth_8_sec_157_a_session_without_an_owner_goes_over_to_nobody() {
+async fn a_session_without_an_owner_goes_over_to_nobody() {
     let router = served(protect(mixed()));
     let search = |token| in_session(post(token, call("search")));
     // Before it is opened it is nobody's.
@@ -38,8 +39,9 @@ async fn r_auth_8_sec_157_a_session_without_an_owner_goes_over_to_nobody() {
     assert_eq!(status(&router, in_session(post("", answer))).await, 401);
 }
 
+/// SEC-157
 #[tokio::test]
-async fn sec_157_no_stream_is_replayed_without_a_token() {
+async fn no_stream_is_replayed_without_a_token() {
     let router = served(protect(mixed()));
     assert_eq!(status(&router, post("", message("initialize"))).await, 200);
     for (method, body, expected) in

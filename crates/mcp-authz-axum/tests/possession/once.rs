@@ -123,8 +123,9 @@ async fn a_full_memory_lets_nobody_in_and_no_stranger_fills_it() {
     assert_eq!(server.send(bound(token, fresh)).await.status, StatusCode::OK);
 }
 
+/// SEC-226
 #[tokio::test]
-async fn sec_226_ten_clients_of_one_user_fill_one_share_of_the_memory_of_proofs() {
+async fn ten_clients_of_one_user_fill_one_share_of_the_memory_of_proofs() {
     let store = Arc::new(MemoryStore::default());
     let own = server_that(&resource().with_dpop(), |protect| protect.with_max_proofs(100));
     let shared = server_that(&resource().with_dpop(), |protect| {

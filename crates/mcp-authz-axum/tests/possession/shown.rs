@@ -21,9 +21,10 @@ async fn a_bound_token_with_a_proof_of_its_key_is_let_in_and_a_bearer_token_as_e
     assert_eq!(server.send(request(&lines)).await.status, StatusCode::OK);
 }
 
+/// R-AUTH-1
 #[tokio::test]
 #[expect(clippy::too_many_lines, reason = "a table of attempts")]
-async fn r_auth_1_a_thief_of_token_and_proofs_gets_nowhere() {
+async fn a_thief_of_token_and_proofs_gets_nowhere() {
     let server = server();
     let token = "alice.bound";
     let used = prove(token);
@@ -101,8 +102,9 @@ async fn r_auth_1_a_thief_of_token_and_proofs_gets_nowhere() {
     assert_eq!(server.send(bound(token, prove(token))).await.status, StatusCode::OK);
 }
 
+/// R-AUTH-1
 #[tokio::test]
-async fn r_auth_1_a_bound_token_is_no_bearer_token_whatever_comes_with_it() {
+async fn a_bound_token_is_no_bearer_token_whatever_comes_with_it() {
     let server = server();
     let token = shown("Bearer", "alice.bound");
     for lines in [vec![token.clone()], vec![token, (DPOP, prove("alice.bound"))]] {
@@ -115,8 +117,9 @@ async fn r_auth_1_a_bound_token_is_no_bearer_token_whatever_comes_with_it() {
     assert_eq!(server.ran(), 0);
 }
 
+/// R-AUTH-1, SEC-142
 #[tokio::test]
-async fn r_auth_1_sec_142_without_a_token_both_schemes_are_named_bearer_first() {
+async fn without_a_token_both_schemes_are_named_bearer_first() {
     let server = server();
     let alone = (DPOP, prove("alice.bound"));
     for lines in [vec![], vec![alone], vec![shown("Basic", "YTpi")]] {
@@ -136,8 +139,9 @@ fn metadata_path() -> &'static str {
     "/.well-known/oauth-protected-resource/mcp"
 }
 
+/// R-AUTH-7, SEC-147
 #[tokio::test]
-async fn r_auth_7_sec_147_two_tokens_are_none() {
+async fn two_tokens_are_none() {
     let server = server();
     let (dpop, bearer) = (shown("DPoP", "alice.bound"), shown("Bearer", "alice.bare"));
     let proof = (DPOP, prove("alice.bound"));
@@ -160,8 +164,9 @@ async fn r_auth_7_sec_147_two_tokens_are_none() {
     assert_eq!(server.ran(), 0);
 }
 
+/// R-AUTH-4, SEC-151
 #[tokio::test]
-async fn r_auth_4_sec_151_too_little_scope_is_said_in_the_scheme_that_was_used() {
+async fn too_little_scope_is_said_in_the_scheme_that_was_used() {
     let server = server();
     let ask = async |mut request: Request<Body>| {
         *request.body_mut() = Body::from(ADMIN);
@@ -209,8 +214,9 @@ async fn where_nobody_switched_it_on_no_proof_is_read() {
     assert!(!answer.body.contains("dpop"), "{}", answer.body);
 }
 
+/// SEC-156
 #[tokio::test]
-async fn sec_156_a_proof_is_for_the_configured_origin_and_the_path_that_was_asked_for() {
+async fn a_proof_is_for_the_configured_origin_and_the_path_that_was_asked_for() {
     let server = server();
     let token = "alice.bound";
     let ask = async |url: &str, path: &str, server: &Server| {

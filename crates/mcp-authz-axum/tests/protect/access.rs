@@ -2,8 +2,9 @@
 
 use super::*;
 
+/// R-AUTH-1, SEC-142
 #[tokio::test]
-async fn r_auth_1_sec_142_without_a_token_the_challenge_has_no_error() {
+async fn without_a_token_the_challenge_has_no_error() {
     let server = server();
     for request in [
         Request::post("/mcp").body(Body::from(LIST)).unwrap(),
@@ -18,8 +19,9 @@ async fn r_auth_1_sec_142_without_a_token_the_challenge_has_no_error() {
     assert_eq!(server.ran(), 0);
 }
 
+/// R-AUTH-1, R-AUTH-3, SEC-143, SEC-144, SEC-145, SEC-146
 #[tokio::test]
-async fn r_auth_1_r_auth_3_sec_143_sec_144_sec_145_sec_146_a_token_that_is_no_good_here() {
+async fn a_token_that_is_no_good_here() {
     let server = server();
     for token in [
         "unknown",
@@ -44,8 +46,9 @@ async fn r_auth_1_r_auth_3_sec_143_sec_144_sec_145_sec_146_a_token_that_is_no_go
     assert_eq!(server.send(post("a.read.own.1001", LIST)).await.0, StatusCode::OK);
 }
 
+/// R-AUTH-2, R-AUTH-7, SEC-147
 #[tokio::test]
-async fn r_auth_2_r_auth_7_sec_147_one_header_one_token_and_no_other_place() {
+async fn one_header_one_token_and_no_other_place() {
     let server = server();
     let good = "a.read.own.2000";
     let in_query =
@@ -84,8 +87,9 @@ async fn r_auth_2_r_auth_7_sec_147_one_header_one_token_and_no_other_place() {
     assert_eq!(server.send(malformed(&format!("bEARER   {good}"))).await.0, StatusCode::OK);
 }
 
+/// R-AUTH-4, SEC-151, SEC-213
 #[tokio::test]
-async fn r_auth_4_sec_151_sec_213_the_body_decides_and_the_challenge_names_everything() {
+async fn the_body_decides_and_the_challenge_names_everything() {
     let server = server();
     let (status, challenge) = server.send(post("a.read.own.2000", ADMIN)).await;
     assert_eq!(status, StatusCode::FORBIDDEN);
@@ -102,8 +106,9 @@ async fn r_auth_4_sec_151_sec_213_the_body_decides_and_the_challenge_names_every
     assert_eq!(server.send(post("a.read+admin.own.2000", ADMIN)).await.0, StatusCode::OK);
 }
 
+/// R-AUTH-1, R-AUTH-4
 #[tokio::test]
-async fn r_auth_1_r_auth_4_a_token_that_is_expired_and_lacks_scope_is_expired() {
+async fn a_token_that_is_expired_and_lacks_scope_is_expired() {
     let server = server();
     for expiry in ["1000", "999", "never"] {
         let (status, challenge) = server.send(post(&format!("a.read.own.{expiry}"), ADMIN)).await;
@@ -112,8 +117,9 @@ async fn r_auth_1_r_auth_4_a_token_that_is_expired_and_lacks_scope_is_expired() 
     }
 }
 
+/// R-AUTH-4, R-AUTH-6, SEC-149, SEC-151
 #[tokio::test]
-async fn r_auth_4_r_auth_6_sec_149_sec_151_a_challenge_is_one_line_without_offline_access() {
+async fn a_challenge_is_one_line_without_offline_access() {
     let server = server();
     let body = r#"{"method":"tools/call","params":{"name":"lasting\r\nX: y\", scope=\"root"}}"#;
     for body in [body, &body.replace(r#"\r\nX: y\", scope=\"root"#, "")] {
@@ -129,8 +135,9 @@ async fn r_auth_4_r_auth_6_sec_149_sec_151_a_challenge_is_one_line_without_offli
     assert_eq!(server.ran(), 0);
 }
 
+/// R-AUTH-5, SEC-152
 #[tokio::test]
-async fn r_auth_5_sec_152_a_broader_scope_is_enough() {
+async fn a_broader_scope_is_enough() {
     let server = server();
     assert_eq!(server.send(post("a.root.own.2000", ADMIN)).await.0, StatusCode::OK);
 }
@@ -142,8 +149,9 @@ async fn a_verifier_that_is_down_is_neither_yes_nor_no() {
     assert_eq!((status, challenge.as_str()), (StatusCode::SERVICE_UNAVAILABLE, ""));
 }
 
+/// SEC-153
 #[tokio::test]
-async fn sec_153_a_panic_of_the_hosts_code_is_an_answer_and_lets_nobody_in() {
+async fn a_panic_of_the_hosts_code_is_an_answer_and_lets_nobody_in() {
     struct Panics;
     impl scope_stepup::ScopeOrder for Panics {
         fn implies(&self, _: &str, _: &str) -> bool {
@@ -165,8 +173,9 @@ async fn sec_153_a_panic_of_the_hosts_code_is_an_answer_and_lets_nobody_in() {
     }
 }
 
+/// R-AUTH-2, SEC-147
 #[tokio::test]
-async fn r_auth_2_sec_147_a_token_in_a_form_is_none() {
+async fn a_token_in_a_form_is_none() {
     let protect = Protect::new(resource_at(MCP), Spoken, ScopeSet::parse("read").unwrap());
     let router = Router::new().route("/mcp", any(async || "in")).layer(protect);
     let form = Request::post("/mcp")

@@ -2,8 +2,9 @@
 
 use super::*;
 
+/// SEC-216
 #[tokio::test]
-async fn sec_216_unknown_operations_batches_and_bodies_that_are_none() {
+async fn unknown_operations_batches_and_bodies_that_are_none() {
     let server = server();
     let unknown = r#"{"method":"tools/call","params":{"name":"forgotten"}}"#;
     let batch = format!("[{LIST},{ADMIN}]");
@@ -21,8 +22,9 @@ async fn sec_216_unknown_operations_batches_and_bodies_that_are_none() {
     assert_eq!(server.ran(), 0);
 }
 
+/// SEC-213
 #[tokio::test]
-async fn sec_213_what_a_body_asks_for_is_decided_whatever_the_method() {
+async fn what_a_body_asks_for_is_decided_whatever_the_method() {
     let server = server();
     for method in
         ["POST", "GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "post", "POSTX"]
@@ -42,8 +44,9 @@ async fn sec_213_what_a_body_asks_for_is_decided_whatever_the_method() {
     assert_eq!(status, StatusCode::OK);
 }
 
+/// SEC-213
 #[tokio::test]
-async fn sec_213_a_body_in_pieces_is_decided_about_and_handed_on_as_a_whole() {
+async fn a_body_in_pieces_is_decided_about_and_handed_on_as_a_whole() {
     let scopes = OperationScopes::new("read").and_then(|scopes| scopes.tool("admin", "admin"));
     let protect = Protect::new(resource_at(MCP), Spoken, scopes.unwrap())
         .with_clock(Clock::new(|| UnixTime::from_secs(1000)))

@@ -132,8 +132,9 @@ impl Server {
 const METADATA: &str =
     "resource_metadata=\"https://rs.example/.well-known/oauth-protected-resource/mcp\"";
 
+/// R-AUTH-8, SEC-157, SEC-215
 #[tokio::test]
-async fn r_auth_8_sec_157_sec_215_a_session_belongs_to_who_opened_it() {
+async fn a_session_belongs_to_who_opened_it() {
     let server = server();
     let opened = server.router.clone().oneshot(post("alice.read.own.2000", LIST)).await.unwrap();
     let session = opened.headers()["mcp-session-id"].to_str().unwrap().to_owned();
@@ -164,8 +165,9 @@ async fn r_auth_8_sec_157_sec_215_a_session_belongs_to_who_opened_it() {
     }
 }
 
+/// SEC-156
 #[tokio::test]
-async fn sec_156_a_spoofed_host_moves_nothing() {
+async fn a_spoofed_host_moves_nothing() {
     let server = server();
     let request = Request::post("/mcp")
         .header("host", "evil.example")
@@ -206,8 +208,9 @@ async fn a_loopback_server_answers_to_loopback_names_only() {
     assert_eq!(server.ran(), 0);
 }
 
+/// R-AUTH-8
 #[tokio::test]
-async fn r_auth_8_a_handler_sees_the_token_where_the_host_asks_for_it() {
+async fn a_handler_sees_the_token_where_the_host_asks_for_it() {
     for asks in [true, false] {
         let resource = resource_at(MCP);
         let protect = Protect::new(resource, Spoken, ScopeSet::parse("read").unwrap())
@@ -232,8 +235,9 @@ async fn r_auth_8_a_handler_sees_the_token_where_the_host_asks_for_it() {
     }
 }
 
+/// R-PRM-1
 #[tokio::test]
-async fn r_prm_1_the_metadata_is_public_at_both_places() {
+async fn the_metadata_is_public_at_both_places() {
     let server = server();
     for path in
         ["/.well-known/oauth-protected-resource/mcp", "/.well-known/oauth-protected-resource"]

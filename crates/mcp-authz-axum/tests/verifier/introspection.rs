@@ -126,8 +126,9 @@ impl Servers {
     }
 }
 
+/// SEC-154
 #[tokio::test]
-async fn sec_154_a_question_is_authenticated_and_says_nothing_but_the_token() {
+async fn a_question_is_authenticated_and_says_nothing_but_the_token() {
     let servers = servers().await;
     assert_eq!(servers.show("a+b/c~d==").await.status, StatusCode::OK);
     assert_eq!((servers.ran(), servers.asked()), (1, 1));
@@ -142,8 +143,9 @@ async fn sec_154_a_question_is_authenticated_and_says_nothing_but_the_token() {
     assert_eq!(form.iter().collect::<Vec<_>>(), expected);
 }
 
+/// SEC-154
 #[tokio::test]
-async fn sec_154_the_method_is_the_hosts_or_the_servers() {
+async fn the_method_is_the_hosts_or_the_servers() {
     for (listed, chosen, in_form) in [
         (json!(["client_secret_post"]), None, true),
         (json!(["client_secret_basic", "client_secret_post"]), None, false),
@@ -167,8 +169,9 @@ async fn sec_154_the_method_is_the_hosts_or_the_servers() {
     }
 }
 
+/// SEC-154
 #[tokio::test]
-async fn sec_154_what_is_no_answer_is_neither_yes_nor_no() {
+async fn what_is_no_answer_is_neither_yes_nor_no() {
     let other = Foreign::new().await;
     other.answer(ENDPOINT, active(&json!({})));
     let good = active(&json!({}));
@@ -217,8 +220,9 @@ async fn sec_154_what_is_no_answer_is_neither_yes_nor_no() {
     assert_eq!(other.asked(ENDPOINT), 0, "no redirect is followed");
 }
 
+/// SEC-154
 #[tokio::test]
-async fn sec_154_a_slow_server_is_not_waited_for() {
+async fn a_slow_server_is_not_waited_for() {
     let servers = servers().await;
     let slow = Answer { delay: Duration::from_secs(60), ..active(&json!({})) };
     servers.foreign.answer(ENDPOINT, slow);
@@ -227,8 +231,9 @@ async fn sec_154_a_slow_server_is_not_waited_for() {
     assert_eq!(servers.asked(), 1);
 }
 
+/// SEC-154, SEC-155
 #[tokio::test]
-async fn sec_154_sec_155_a_server_that_is_down_has_said_no_to_nobody() {
+async fn a_server_that_is_down_has_said_no_to_nobody() {
     let mut servers = servers().await;
     servers.foreign.answer(ENDPOINT, active(&json!({"exp": NOW + 15})));
     assert_eq!(servers.show("known").await.status, StatusCode::OK);
@@ -252,8 +257,9 @@ async fn sec_154_sec_155_a_server_that_is_down_has_said_no_to_nobody() {
     servers.refused(&servers.show("known").await, "expired");
 }
 
+/// SEC-154
 #[tokio::test]
-async fn sec_154_a_server_that_cannot_be_asked_at_all_lets_nobody_in() {
+async fn a_server_that_cannot_be_asked_at_all_lets_nobody_in() {
     for (document, is_found) in [
         (json!({}), false),
         (json!({"issuer": "https://other.example"}), false),
@@ -275,8 +281,9 @@ async fn sec_154_a_server_that_cannot_be_asked_at_all_lets_nobody_in() {
     }
 }
 
+/// R-AUTH-1, R-AUTH-3, SEC-143, SEC-146
 #[tokio::test]
-async fn r_auth_1_r_auth_3_sec_143_sec_146_an_active_token_that_is_no_good_here() {
+async fn an_active_token_that_is_no_good_here() {
     const KEY: &str = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
     for members in [
         json!({"active": false}),

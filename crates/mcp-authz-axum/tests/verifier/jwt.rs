@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use crate::protected::*;
 
+/// R-AUTH-3, SEC-143, SEC-146
 #[tokio::test]
-async fn r_auth_3_sec_143_sec_146_a_good_token_for_this_resource_and_no_other_one() {
+async fn a_good_token_for_this_resource_and_no_other_one() {
     let server = publishing().await;
     let own = server.issuer();
     let protected = protected(&server);
@@ -68,8 +69,9 @@ async fn r_auth_3_sec_143_sec_146_a_good_token_for_this_resource_and_no_other_on
     assert_eq!((server.asked(METADATA), server.asked("/jwks")), (1, 1));
 }
 
+/// R-AUTH-1, SEC-148
 #[tokio::test]
-async fn r_auth_1_sec_148_what_a_tokens_header_says_leads_nowhere() {
+async fn what_a_tokens_header_says_leads_nowhere() {
     let (server, elsewhere) = (publishing().await, publishing().await);
     let (own, protected) = (server.issuer(), protected(&server));
     let good = claims(&own, &json!({}));
@@ -136,8 +138,9 @@ async fn r_auth_1_sec_148_what_a_tokens_header_says_leads_nowhere() {
     assert_eq!((server.asked("/jwks"), elsewhere.all()), (1, 0));
 }
 
+/// SEC-197
 #[tokio::test]
-async fn sec_197_the_clock_of_the_server_may_be_off_by_a_minute() {
+async fn the_clock_of_the_server_may_be_off_by_a_minute() {
     for (changes, is_good) in [
         (json!({"exp": NOW - 59}), true),
         (json!({"exp": NOW - 61}), false),
@@ -155,8 +158,9 @@ async fn sec_197_the_clock_of_the_server_may_be_off_by_a_minute() {
     }
 }
 
+/// SEC-199
 #[tokio::test]
-async fn sec_199_times_that_are_none_let_nobody_in() {
+async fn times_that_are_none_let_nobody_in() {
     let server = publishing().await;
     let protected = protected(&server);
     let text = claims(&server.issuer(), &json!({"exp": "EXP"})).to_string();

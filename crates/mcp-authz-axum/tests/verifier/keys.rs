@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use crate::foreign::*;
 use crate::protected::*;
 
+/// SEC-148
 #[tokio::test]
-async fn sec_148_whatever_tokens_say_keys_are_fetched_once_in_30_seconds() {
+async fn whatever_tokens_say_keys_are_fetched_once_in_30_seconds() {
     let server = publishing().await;
     let (own, protected) = (server.issuer(), protected(&server));
     let unknown = |number: usize| {
@@ -35,8 +36,9 @@ async fn sec_148_whatever_tokens_say_keys_are_fetched_once_in_30_seconds() {
     assert_eq!(protected.ran(), 0);
 }
 
+/// SEC-135
 #[tokio::test]
-async fn sec_135_documents_that_moved_are_followed_on_their_own_origin_only() {
+async fn documents_that_moved_are_followed_on_their_own_origin_only() {
     let (server, other) = (publishing().await, publishing().await);
     let own = server.issuer();
     server.answer("/moved", Answer::json(&json!({"issuer": own, "jwks_uri": server.url("/jwks")})));
@@ -60,8 +62,9 @@ async fn sec_135_documents_that_moved_are_followed_on_their_own_origin_only() {
     assert_eq!(other.asked("/jwks"), 0);
 }
 
+/// SEC-148
 #[tokio::test]
-async fn sec_148_a_new_key_is_found_and_one_that_is_gone_ends_its_tokens() {
+async fn a_new_key_is_found_and_one_that_is_gone_ends_its_tokens() {
     let server = publishing().await;
     let own = server.issuer();
     let protected = protected(&server);
@@ -87,8 +90,9 @@ async fn sec_148_a_new_key_is_found_and_one_that_is_gone_ends_its_tokens() {
     assert_eq!(server.asked("/jwks"), 3);
 }
 
+/// SEC-148
 #[tokio::test]
-async fn sec_148_a_server_that_takes_all_keys_back_ends_all_tokens() {
+async fn a_server_that_takes_all_keys_back_ends_all_tokens() {
     let private = json!({"keys": [{"kty": "oct", "k": "AAAA", "kid": "es256", "alg": "HS256"}]});
     let unknown = json!({"keys": [{"kty": "RSA", "alg": "RS512"}]});
     for none in [json!({"keys": []}), unknown, private] {
@@ -145,8 +149,9 @@ async fn keys_that_are_gone_for_a_moment_cost_no_metadata() {
     }
 }
 
+/// SEC-155
 #[tokio::test]
-async fn sec_155_a_good_token_is_not_verified_again_for_a_moment() {
+async fn a_good_token_is_not_verified_again_for_a_moment() {
     let server = publishing().await;
     let own = server.issuer();
     let protected = protected(&server);
@@ -207,8 +212,9 @@ async fn a_server_that_is_down_costs_nobody_their_token() {
     assert_eq!(protected.status(&token).await, StatusCode::OK);
 }
 
+/// SEC-148
 #[tokio::test]
-async fn sec_148_an_answer_that_is_no_key_set_is_none() {
+async fn an_answer_that_is_no_key_set_is_none() {
     let elsewhere = publishing().await;
     for answer in [
         Answer::json("<html>"),

@@ -115,8 +115,9 @@ impl Servers {
     }
 }
 
+/// A-INT-1, R-AUTH-1, R-AUTH-3
 #[tokio::test]
-async fn a_int_1_r_auth_1_r_auth_3_our_own_server_is_asked_like_any_other() {
+async fn our_own_server_is_asked_like_any_other() {
     let servers = servers("secret", 10).await;
     let token = servers.token("read", MCP).await;
     let (status, who) = servers.show(&token).await;
@@ -135,8 +136,9 @@ async fn a_int_1_r_auth_1_r_auth_3_our_own_server_is_asked_like_any_other() {
     assert_eq!(servers.show(&token).await.0, StatusCode::UNAUTHORIZED, "expired");
 }
 
+/// SEC-155
 #[tokio::test]
-async fn sec_155_a_token_that_its_client_revokes_works_no_longer_than_the_window() {
+async fn a_token_that_its_client_revokes_works_no_longer_than_the_window() {
     for window in [10, 0] {
         let servers = servers("secret", window).await;
         let token = servers.token("read", MCP).await;
@@ -151,8 +153,9 @@ async fn sec_155_a_token_that_its_client_revokes_works_no_longer_than_the_window
     }
 }
 
+/// SEC-154
 #[tokio::test]
-async fn sec_154_a_resource_server_with_the_wrong_secret_sends_no_client_away() {
+async fn a_resource_server_with_the_wrong_secret_sends_no_client_away() {
     let servers = servers("wrong", 10).await;
     let token = servers.token("read", MCP).await;
     // Also when so many failures are enough for the server (429).

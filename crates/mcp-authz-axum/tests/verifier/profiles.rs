@@ -152,8 +152,9 @@ async fn each_providers_access_token_is_read_under_its_profile_and_no_other_toke
     }
 }
 
+/// R-AUTH-1, SEC-146
 #[tokio::test]
-async fn r_auth_1_sec_146_an_id_token_is_no_access_token_under_any_profile() {
+async fn an_id_token_is_no_access_token_under_any_profile() {
     let providers = providers();
     for signer in &providers {
         for reader in &providers {
@@ -173,8 +174,9 @@ async fn r_auth_1_sec_146_an_id_token_is_no_access_token_under_any_profile() {
     }
 }
 
+/// SEC-146
 #[tokio::test]
-async fn sec_146_what_openid_connect_writes_into_id_tokens_alone_is_refused() {
+async fn what_openid_connect_writes_into_id_tokens_alone_is_refused() {
     for provider in providers() {
         let is_keycloak = provider.profile == JwtProfile::Keycloak;
         for member in ["nonce", "at_hash", "c_hash"] {
@@ -185,8 +187,9 @@ async fn sec_146_what_openid_connect_writes_into_id_tokens_alone_is_refused() {
     }
 }
 
+/// SEC-146
 #[tokio::test]
-async fn sec_146_what_tells_an_access_token_has_to_be_there() {
+async fn what_tells_an_access_token_has_to_be_there() {
     for provider in providers() {
         let marks: &[Value] = match provider.profile {
             JwtProfile::Entra => &[
@@ -229,8 +232,9 @@ async fn sec_146_what_tells_an_access_token_has_to_be_there() {
     }
 }
 
+/// R-AUTH-3, SEC-143
 #[tokio::test]
-async fn r_auth_3_sec_143_tokens_for_other_apis_and_clients_are_for_no_resource_here() {
+async fn tokens_for_other_apis_and_clients_are_for_no_resource_here() {
     for provider in providers() {
         let elsewhere: &[Value] = match provider.profile {
             JwtProfile::Cognito => &[

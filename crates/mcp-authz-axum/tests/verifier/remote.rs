@@ -22,8 +22,9 @@ fn document(server: &Foreign) -> Answer {
     Answer::json(&json!({"issuer": server.issuer(), "jwks_uri": server.url("/jwks")}))
 }
 
+/// C-DISC-5, C-DISC-6
 #[tokio::test]
-async fn c_disc_5_c_disc_6_metadata_is_found_once_for_all_who_wait_and_kept_for_an_hour() {
+async fn metadata_is_found_once_for_all_who_wait_and_kept_for_an_hour() {
     let server = Foreign::new().await;
     server.answer(OPENID, document(&server));
     let remote = RemoteServer::new(server.issuer()).unwrap();
@@ -109,8 +110,9 @@ async fn an_answer_that_is_none_is_not_waited_for_followed_or_kept() {
     assert_eq!(other.asked(OAUTH), 0);
 }
 
+/// C-DISC-10
 #[tokio::test]
-async fn c_disc_10_a_long_page_in_the_first_place_does_not_hide_the_document_in_the_second() {
+async fn a_long_page_in_the_first_place_does_not_hide_the_document_in_the_second() {
     let server = Foreign::new().await;
     let page = "x".repeat(200 * 1024);
     server.answer(OAUTH, Answer { content_type: "text/html", ..Answer::json(&page) });

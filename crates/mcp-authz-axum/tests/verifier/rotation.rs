@@ -88,8 +88,9 @@ impl Own {
     }
 }
 
+/// A-TOKEN-6, A-TOKEN-8, R-AUTH-3
 #[tokio::test]
-async fn a_token_6_a_token_8_r_auth_3_tokens_of_our_own_server_before_and_after_a_change_of_keys() {
+async fn tokens_of_our_own_server_before_and_after_a_change_of_keys() {
     let (own, fresh) = (Own::new(SigningKeys::new(key(OLD)).unwrap()).await, JwtTokens::FRESH);
     let protected = Protected::new(JwtVerifier::new(own.issuer.clone()).unwrap(), &own.issuer);
     let before = own.token("https://rs.example/mcp").await;

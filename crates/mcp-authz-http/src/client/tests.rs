@@ -66,8 +66,9 @@ async fn where_local_addresses_are_allowed_or_a_host_is_trusted_they_are_connect
     assert_eq!(failed.unwrap_err(), HttpErrorKind::LocalAddress);
 }
 
+/// C-TOKEN-1
 #[tokio::test]
-async fn c_token_1_plain_http_is_for_this_machine_alone() {
+async fn plain_http_is_for_this_machine_alone() {
     let client = GuardedClient::builder().build().unwrap();
     for url in ["http://as.example/", "http://1.1.1.1/"] {
         assert_eq!(get(&client, url).await.unwrap_err(), HttpErrorKind::Url, "{url}");
@@ -76,8 +77,9 @@ async fn c_token_1_plain_http_is_for_this_machine_alone() {
     assert_eq!(get(&client, "http://127.0.0.1:1/").await.unwrap_err(), HttpErrorKind::Url);
 }
 
+/// SEC-120
 #[tokio::test]
-async fn sec_120_a_name_that_is_rebound_is_connected_to_at_no_other_address() {
+async fn a_name_that_is_rebound_is_connected_to_at_no_other_address() {
     let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = server.local_addr().unwrap().port();
     let asked = Arc::new(AtomicUsize::new(0));
@@ -186,8 +188,9 @@ async fn a_document_is_followed_on_its_origin_three_times_at_most() {
     assert_eq!(get(&client, &url).await.unwrap().status(), 308);
 }
 
+/// C-TOKEN-1
 #[tokio::test]
-async fn c_token_1_a_development_host_is_reached_through_no_proxy() {
+async fn a_development_host_is_reached_through_no_proxy() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let proxy = format!("http://{}", listener.local_addr().unwrap());
     oauth_types::allow_http_for_development("http://10.255.255.1:8080").unwrap();

@@ -37,10 +37,10 @@ async fn filled(place: &Place) -> PostgresStore {
     store
 }
 
-/// Every table refuses to grow, with the code of a disk that is full.
+/// SEC-203: Every table refuses to grow, with the code of a disk that is full.
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn sec_203_a_full_disk_issues_nothing_and_knows_what_it_has() {
+fn a_full_disk_issues_nothing_and_knows_what_it_has() {
     run(async {
         let place = Place::new();
         let store = filled(&place).await;
@@ -63,9 +63,10 @@ fn sec_203_a_full_disk_issues_nothing_and_knows_what_it_has() {
     });
 }
 
+/// SEC-203
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn sec_203_a_server_that_becomes_read_only_issues_nothing_and_knows_what_it_has() {
+fn a_server_that_becomes_read_only_issues_nothing_and_knows_what_it_has() {
     run(async {
         let cluster = Cluster::start().unwrap();
         let place = Place { url: cluster.url() };
@@ -85,9 +86,10 @@ fn sec_203_a_server_that_becomes_read_only_issues_nothing_and_knows_what_it_has(
     });
 }
 
+/// SEC-203
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn sec_203_a_damaged_page_is_told_and_the_others_are_read() {
+fn a_damaged_page_is_told_and_the_others_are_read() {
     run(async {
         let cluster = Cluster::start().unwrap();
         let place = Place { url: cluster.url() };

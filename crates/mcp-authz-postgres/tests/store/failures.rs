@@ -60,9 +60,10 @@ async fn all_fail(store: &PostgresStore, change: &[StoreError]) {
     assert!(begin.elapsed() < Duration::from_secs(30), "{:?}", begin.elapsed());
 }
 
+/// SEC-202
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn sec_202_a_server_that_is_gone_is_told_at_once_and_taken_up_when_it_is_back() {
+fn a_server_that_is_gone_is_told_at_once_and_taken_up_when_it_is_back() {
     run(async {
         let cluster = Cluster::start().unwrap();
         let store = open(&cluster.url()).await;
@@ -80,9 +81,10 @@ fn sec_202_a_server_that_is_gone_is_told_at_once_and_taken_up_when_it_is_back() 
     });
 }
 
+/// SEC-202
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn sec_202_a_server_that_is_silent_keeps_nobody_waiting_and_what_it_did_is_met_again() {
+fn a_server_that_is_silent_keeps_nobody_waiting_and_what_it_did_is_met_again() {
     run(async {
         let cluster = Cluster::start().unwrap();
         let store = open(&cluster.url()).await;
@@ -120,9 +122,10 @@ fn sec_202_a_server_that_is_silent_keeps_nobody_waiting_and_what_it_did_is_met_a
     });
 }
 
+/// SEC-202
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn sec_202_connections_that_are_cut_lose_nothing_and_double_nothing() {
+fn connections_that_are_cut_lose_nothing_and_double_nothing() {
     run(async {
         let place = Place::new();
         let store = Arc::new(place.open().await);
@@ -181,9 +184,10 @@ fn sec_202_connections_that_are_cut_lose_nothing_and_double_nothing() {
     });
 }
 
+/// SEC-202
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn sec_202_who_waits_for_a_lock_too_long_is_told_that_nothing_was_changed() {
+fn who_waits_for_a_lock_too_long_is_told_that_nothing_was_changed() {
     run(async {
         let place = Place::new();
         let store = open(&place.url).await;

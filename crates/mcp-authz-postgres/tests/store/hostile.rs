@@ -189,9 +189,10 @@ fn impatient() -> Settings {
     Settings::default().with_connections(2).with_timeout(Duration::from_millis(1500))
 }
 
+/// SEC-207
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn sec_207_a_server_that_lies_from_the_start_is_no_server() {
+fn a_server_that_lies_from_the_start_is_no_server() {
     run(async {
         let place = Place::new();
         let scram = b"\0\0\0\x0ASCRAM-SHA-256\0\0".as_slice();
@@ -221,9 +222,10 @@ fn sec_207_a_server_that_lies_from_the_start_is_no_server() {
     });
 }
 
+/// SEC-207
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn sec_207_a_server_that_begins_to_lie_is_an_error_and_the_truth_is_taken_up_again() {
+fn a_server_that_begins_to_lie_is_an_error_and_the_truth_is_taken_up_again() {
     run(async {
         let place = Place::new();
         let between = Between::start(None).await;
@@ -260,11 +262,13 @@ fn sec_207_a_server_that_begins_to_lie_is_an_error_and_the_truth_is_taken_up_aga
     });
 }
 
+/// SEC-207
+///
 /// The driver asks what a type is, and what the types of the answer to that are, and so on: 30 seconds of that would be
 /// the end of any stack.
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn sec_207_types_that_nobody_knows_do_not_exhaust_the_stack() {
+fn types_that_nobody_knows_do_not_exhaust_the_stack() {
     run(async {
         let place = Place::new();
         let between = Between::start(None).await;
@@ -292,9 +296,10 @@ fn without_options(startup: &[u8]) -> Vec<u8> {
     [u32::try_from(kept.len() + 4).unwrap().to_be_bytes().as_slice(), &kept].concat()
 }
 
+/// SEC-205
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn sec_205_a_pooler_that_drops_what_a_session_begins_with_is_refused_and_no_table_is_made() {
+fn a_pooler_that_drops_what_a_session_begins_with_is_refused_and_no_table_is_made() {
     run(async {
         let place = Place::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

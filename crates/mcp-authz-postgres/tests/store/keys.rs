@@ -8,9 +8,10 @@ use mcp_authz_postgres::{KeyFileError, rotate_server_key};
 
 use crate::samples::*;
 
+/// SEC-204
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn sec_204_processes_that_start_at_once_have_the_same_keys() {
+fn processes_that_start_at_once_have_the_same_keys() {
     run(async {
         let place = Place::new();
         let folder = tempfile::tempdir().unwrap();

@@ -34,9 +34,10 @@ fn count<T: PartialEq>(outcomes: &[T], outcome: &T) -> usize {
     outcomes.iter().filter(|own| *own == outcome).count()
 }
 
+/// SEC-204, SEC-028
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn sec_204_sec_028_of_64_redemptions_on_two_nodes_one_wins() {
+fn of_64_redemptions_on_two_nodes_one_wins() {
     run(async {
         let place = Place::new();
         let nodes = nodes(&place).await;
@@ -59,9 +60,10 @@ fn sec_204_sec_028_of_64_redemptions_on_two_nodes_one_wins() {
     });
 }
 
+/// SEC-204, SEC-171
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn sec_204_sec_171_of_64_rotations_on_two_nodes_one_wins() {
+fn of_64_rotations_on_two_nodes_one_wins() {
     run(async {
         let place = Place::new();
         let nodes = nodes(&place).await;
@@ -94,9 +96,10 @@ fn sec_204_sec_171_of_64_rotations_on_two_nodes_one_wins() {
     });
 }
 
+/// SEC-204, SEC-086
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn sec_204_sec_086_of_64_sights_of_a_key_on_two_nodes_one_is_fresh() {
+fn of_64_sights_of_a_key_on_two_nodes_one_is_fresh() {
     run(async {
         let place = Place::new();
         let nodes = nodes(&place).await;
@@ -116,9 +119,10 @@ fn sec_204_sec_086_of_64_sights_of_a_key_on_two_nodes_one_is_fresh() {
     });
 }
 
+/// SEC-204
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn sec_204_a_key_that_another_node_is_forgetting_is_seen_by_a_clock_that_is_behind() {
+fn a_key_that_another_node_is_forgetting_is_seen_by_a_clock_that_is_behind() {
     run(async {
         let place = Place::new();
         let store = Arc::new(place.open().await);

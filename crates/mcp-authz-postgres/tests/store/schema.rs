@@ -18,9 +18,10 @@ async fn refused(url: &str) -> OpenError {
     PostgresStore::open(url, &settings()).await.unwrap_err()
 }
 
+/// SEC-210
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn sec_210_a_newer_schema_is_refused_and_the_database_untouched() {
+fn a_newer_schema_is_refused_and_the_database_untouched() {
     run(async {
         let place = Place::new();
         place.open().await.insert_code(code(1)).await.unwrap();
@@ -34,9 +35,10 @@ fn sec_210_a_newer_schema_is_refused_and_the_database_untouched() {
     });
 }
 
+/// SEC-210
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn sec_210_what_is_not_ours_is_refused_and_untouched() {
+fn what_is_not_ours_is_refused_and_untouched() {
     for tables in [
         "CREATE TABLE mcp_oauth.clients (id int)",
         "CREATE TABLE mcp_oauth.label (id int)",
@@ -56,9 +58,10 @@ fn sec_210_what_is_not_ours_is_refused_and_untouched() {
     }
 }
 
+/// SEC-210
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn sec_210_of_processes_that_start_at_once_one_makes_the_tables() {
+fn of_processes_that_start_at_once_one_makes_the_tables() {
     run(async {
         let place = Place::new();
         // What else is in the database is nobody's business.
@@ -88,8 +91,9 @@ fn a_role_that_owns_its_schema_and_nothing_else_is_enough() {
     });
 }
 
+/// SEC-201, SEC-205
 #[test]
-fn sec_201_sec_205_a_setting_that_a_crash_could_take_back_is_refused_with_the_reason() {
+fn a_setting_that_a_crash_could_take_back_is_refused_with_the_reason() {
     for text in ["off", "local", "REMOTE_WRITE"] {
         let refused = text.parse::<Synchronous>().unwrap_err();
         assert_eq!(refused, InvalidSynchronous::Unsafe);
@@ -99,9 +103,10 @@ fn sec_201_sec_205_a_setting_that_a_crash_could_take_back_is_refused_with_the_re
     assert_eq!("Remote_Apply".parse(), Ok(Synchronous::RemoteApply));
 }
 
+/// SEC-205
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn sec_205_what_a_role_a_database_or_a_url_asks_for_does_not_make_answers_less_safe() {
+fn what_a_role_a_database_or_a_url_asks_for_does_not_make_answers_less_safe() {
     run(async {
         let place = Place::new();
         drop(place.open().await);
@@ -141,10 +146,10 @@ fn sec_205_what_a_role_a_database_or_a_url_asks_for_does_not_make_answers_less_s
     });
 }
 
+/// SEC-201, SEC-205
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn sec_201_sec_205_a_server_that_answers_too_early_or_takes_no_changes_is_refused_with_the_reason()
-{
+fn a_server_that_answers_too_early_or_takes_no_changes_is_refused_with_the_reason() {
     run(async {
         let cluster = Cluster::start().unwrap();
         let set = |setting: &str, value: &str| {
@@ -178,10 +183,12 @@ fn sec_201_sec_205_a_server_that_answers_too_early_or_takes_no_changes_is_refuse
     });
 }
 
+/// SEC-217
+///
 /// Clients as releases before schema 2 left them: those that had a token have no end, as the operator's (SEC-217).
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn sec_217_of_clients_in_an_older_database_those_that_may_have_registered_are_not_the_operators() {
+fn of_clients_in_an_older_database_those_that_may_have_registered_are_not_the_operators() {
     run(async {
         let place = Place::new();
         place.sql(&format!(
@@ -232,10 +239,11 @@ const OLDER: [&str; 3] = [
     include_str!("../../src/schema/3.sql"),
 ];
 
+/// SEC-210
 #[test]
 #[ignore = "needs PostgreSQL"]
 #[expect(clippy::too_many_lines, reason = "a row of each older schema")]
-fn sec_210_facts_of_each_older_schema_are_read_from_their_body() {
+fn facts_of_each_older_schema_are_read_from_their_body() {
     for from in 1..=OLDER.len() {
         run(async {
             let place = Place::new();

@@ -27,9 +27,10 @@ async fn ask(store: &PostgresStore, numbers: std::ops::Range<u64>) {
     }
 }
 
+/// SEC-209
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn sec_209_requests_and_other_sweeps_pass_a_sweep_that_does_not_end() {
+fn requests_and_other_sweeps_pass_a_sweep_that_does_not_end() {
     run(async {
         let place = Place::new();
         let store = place.open().await;
@@ -59,9 +60,10 @@ fn sec_209_requests_and_other_sweeps_pass_a_sweep_that_does_not_end() {
     });
 }
 
+/// SEC-209
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn sec_209_two_nodes_sweep_all_that_has_expired_while_others_ask() {
+fn two_nodes_sweep_all_that_has_expired_while_others_ask() {
     run(async {
         let place = Place::new();
         let (store, other) = (place.open().await, place.open().await);

@@ -9,9 +9,10 @@ use oauth_types::{AuthMethod, ClientId, ScopeSet, Secret, Subject};
 
 use crate::samples::*;
 
+/// SEC-206
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn sec_206_no_text_is_taken_for_sql() {
+fn no_text_is_taken_for_sql() {
     run(async {
         let place = Place::new();
         let store = place.open().await;
@@ -43,9 +44,10 @@ fn sec_206_no_text_is_taken_for_sql() {
     });
 }
 
+/// SEC-206
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn sec_206_long_names_that_cannot_be_made_shorter_are_kept_whole_or_refused() {
+fn long_names_that_cannot_be_made_shorter_are_kept_whole_or_refused() {
     run(async {
         let place = Place::new();
         let store = place.open().await;
@@ -75,9 +77,10 @@ fn sec_206_long_names_that_cannot_be_made_shorter_are_kept_whole_or_refused() {
     });
 }
 
+/// SEC-206
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn sec_206_what_nobody_stored_is_told_as_damage() {
+fn what_nobody_stored_is_told_as_damage() {
     run(async {
         let place = Place::new();
         let store = place.open().await;
@@ -109,9 +112,10 @@ fn sec_206_what_nobody_stored_is_told_as_damage() {
     });
 }
 
+/// SEC-208
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn sec_208_a_stolen_dump_holds_no_code_token_or_secret() {
+fn a_stolen_dump_holds_no_code_token_or_secret() {
     run(async {
         let place = Place::new();
         let store = place.open().await;
@@ -139,9 +143,10 @@ fn sec_208_a_stolen_dump_holds_no_code_token_or_secret() {
     });
 }
 
+/// SEC-208
 #[test]
 #[ignore = "needs PostgreSQL"]
-fn sec_208_no_error_shows_the_password() {
+fn no_error_shows_the_password() {
     run(async {
         let url = Cluster::shared().url();
         let wrong = url.replace("cluster-password", "canary-password");

@@ -109,8 +109,9 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    /// SEC-243
     #[test]
-    fn sec_243_a_gate_closes_for_twice_as_long_each_time_up_to_five_minutes() {
+    fn a_gate_closes_for_twice_as_long_each_time_up_to_five_minutes() {
         let (mut gate, mut now) = (Gate::default(), monotonic());
         assert!(gate.is_open(now));
         let mut waits = Vec::new();
@@ -127,8 +128,9 @@ mod tests {
         assert_eq!(gate.until, Some(now + SECOND));
     }
 
+    /// SEC-243
     #[test]
-    fn sec_243_where_no_server_answers_the_wait_grows_to_a_quarter_of_a_minute() {
+    fn where_no_server_answers_the_wait_grows_to_a_quarter_of_a_minute() {
         let (mut gate, mut now) = (Gate::default(), monotonic());
         let mut waits = Vec::new();
         for _ in 0..7 {
@@ -141,8 +143,9 @@ mod tests {
         assert_eq!(waits, [1, 2, 4, 8, 15, 15, 15]);
     }
 
+    /// SEC-244
     #[test]
-    fn sec_244_a_spent_budget_holds_the_gate_until_the_next_window_and_counts_nothing() {
+    fn a_spent_budget_holds_the_gate_until_the_next_window_and_counts_nothing() {
         let (mut gate, now) = (Gate::default(), monotonic());
         for _ in 0..9 {
             gate.hold(Error::Unauthorized, 40 * SECOND, now);
@@ -152,8 +155,9 @@ mod tests {
         assert_eq!(gate.until, Some(now + SECOND));
     }
 
+    /// SEC-243
     #[test]
-    fn sec_243_one_refused_login_leads_to_the_next_and_two_to_a_wait() {
+    fn one_refused_login_leads_to_the_next_and_two_to_a_wait() {
         let (mut gate, now) = (Gate::default(), monotonic());
         gate.fail_leniently(Error::Unauthorized, now);
         assert!(gate.is_open(now));
@@ -161,8 +165,9 @@ mod tests {
         assert_eq!(gate.until, Some(now + SECOND));
     }
 
+    /// SEC-243
     #[test]
-    fn sec_243_what_the_server_asks_for_is_waited_for_within_bounds() {
+    fn what_the_server_asks_for_is_waited_for_within_bounds() {
         for (asked, waits) in [(0, 1), (30, 30), (600, 600), (u64::MAX, 3600)] {
             let (mut gate, now) = (Gate::default(), monotonic());
             gate.fail(Error::Unauthorized, Some(Duration::from_secs(asked)), now);
@@ -170,8 +175,9 @@ mod tests {
         }
     }
 
+    /// SEC-243
     #[test]
-    fn sec_243_a_rest_is_ended_by_a_refusal_and_a_failure_is_not() {
+    fn a_rest_is_ended_by_a_refusal_and_a_failure_is_not() {
         let (mut gate, now) = (Gate::default(), monotonic());
         gate.rest(now);
         assert!(!gate.is_open(now));

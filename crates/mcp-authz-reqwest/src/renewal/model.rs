@@ -282,22 +282,25 @@ fn calm(_: u64) -> Settings {
     Settings { lifetime: 600, limit, ..Settings::default() }
 }
 
+/// C-TOKEN-6, SEC-241, SEC-244, SEC-245
 #[test]
-fn c_token_6_sec_241_sec_244_sec_245_renewals_of_two_processes_keep_their_rules() {
+fn renewals_of_two_processes_keep_their_rules() {
     let met = explore(0..500, settings, run);
     // The schedules meet what they are for.
     assert!(met.refreshes > 100 && met.step_ups > 100 && met.failed_saves > 100, "{met:?}");
     assert!(met.ended > 5 && met.brought > 20 && met.too_many_windows > 100, "{met:?}");
 }
 
+/// C-TOKEN-6, SEC-241, SEC-244, SEC-245
 #[test]
 #[ignore = "takes minutes: `cargo xtask interleavings`"]
-fn c_token_6_sec_241_sec_244_sec_245_many_more_schedules_keep_the_rules() {
+fn many_more_schedules_keep_the_rules() {
     explore(500..10_000, settings, run);
 }
 
+/// SEC-245
 #[test]
-fn sec_245_a_login_that_is_ended_before_its_window_opens_none() {
+fn a_login_that_is_ended_before_its_window_opens_none() {
     let met = explore(0..150, calm, async |schedule: Arc<Schedule>| {
         let calling = Arc::clone(&schedule);
         let call = tokio::spawn(async move { Action::Call("read").run(&calling, 0).await });
@@ -313,8 +316,9 @@ fn sec_245_a_login_that_is_ended_before_its_window_opens_none() {
     assert!(met.quiet > 20 && met.ended > 20, "{met:?}");
 }
 
+/// SEC-245
 #[test]
-fn sec_245_a_request_after_the_end_of_a_login_begins_another() {
+fn a_request_after_the_end_of_a_login_begins_another() {
     let met = explore(0..100, calm, async |schedule: Arc<Schedule>| {
         let calls = [0, 1].map(|_| Arc::clone(&schedule));
         let [first, second] = calls.map(|schedule| async move {
@@ -331,8 +335,9 @@ fn sec_245_a_request_after_the_end_of_a_login_begins_another() {
     assert!(met.windows > 100, "{met:?}");
 }
 
+/// SEC-240, SEC-245
 #[test]
-fn sec_240_sec_245_to_forget_a_server_removes_the_registration_beside_a_logout() {
+fn to_forget_a_server_removes_the_registration_beside_a_logout() {
     explore(0..150, calm, async |schedule: Arc<Schedule>| {
         Action::Call("read").run(&schedule, 0).await;
         let both = [false, true].map(|forgets| {

@@ -141,8 +141,9 @@ mod unix {
     mod tests {
         use super::judge;
 
+        /// SEC-224
         #[test]
-        fn sec_224_a_folder_is_its_owners_alone_and_its_owner_is_the_process() {
+        fn a_folder_is_its_owners_alone_and_its_owner_is_the_process() {
             assert!(judge(0, 0o040_700, 0).is_ok() && judge(1000, 0o040_700, 1000).is_ok());
             for mode in [0o750, 0o705, 0o770, 0o702] {
                 let refused = judge(7, 0o040_000 | mode, 7).unwrap_err();
@@ -179,8 +180,9 @@ mod tests {
 
     use crate::store::FileCredentials;
 
+    /// SEC-251
     #[test]
-    fn sec_251_what_a_killed_program_left_is_removed_and_what_is_being_written_is_not() {
+    fn what_a_killed_program_left_is_removed_and_what_is_being_written_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().join("credentials");
         FileCredentials::open(&home).unwrap();
@@ -201,9 +203,10 @@ mod tests {
         assert_eq!(fs::metadata(home.join("record.json")).unwrap().len(), 0);
     }
 
+    /// SEC-224
     #[cfg(unix)]
     #[test]
-    fn sec_224_a_folder_of_another_user_or_behind_a_link_is_refused() {
+    fn a_folder_of_another_user_or_behind_a_link_is_refused() {
         use std::os::unix::fs::{chown, symlink};
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().join("credentials");

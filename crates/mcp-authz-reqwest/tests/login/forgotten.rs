@@ -88,8 +88,9 @@ enum Between {
     Restart,
 }
 
+/// SEC-240
 #[tokio::test]
-async fn sec_240_a_forgotten_registration_is_replaced_at_the_second_login() {
+async fn a_forgotten_registration_is_replaced_at_the_second_login() {
     for between in [Between::Nothing, Between::LogOut, Between::Restart] {
         let (memory, folder) = (Memory::default(), tempfile::tempdir().unwrap());
         let (server, home) = (server(&memory).await, folder.path().join("credentials"));

@@ -154,8 +154,9 @@ fn stored(folder: &Path) -> u64 {
     token.strip_prefix("rt-").unwrap().parse().unwrap()
 }
 
+/// SEC-251
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sec_251_a_program_that_is_killed_loses_nothing_that_was_answered() {
+async fn a_program_that_is_killed_loses_nothing_that_was_answered() {
     let (grant, folder) = (Arc::<Mutex<Grant>>::default(), tempfile::tempdir().unwrap());
     let server = server(&grant).await;
     let home = folder.path().join("credentials");

@@ -53,8 +53,9 @@ fn client(evil: &Fake, profile: Option<ServerProfile>) -> AuthorizedClient {
     AuthorizedClient::builder(&url, config).user(Follows::new()).build().unwrap()
 }
 
+/// SEC-242
 #[tokio::test]
-async fn sec_242_the_code_of_an_honest_server_never_reaches_an_evil_token_endpoint() {
+async fn the_code_of_an_honest_server_never_reaches_an_evil_token_endpoint() {
     let honest_server = honest(false).await;
     let evil_server = evil(&honest_server, false).await;
     match get(&client(&evil_server, None)).await {

@@ -34,8 +34,9 @@ async fn child() {
     assert_eq!(get(&client).await.unwrap(), 200);
 }
 
+/// SEC-250
 #[tokio::test]
-async fn sec_250_a_text_browser_is_listened_to_while_its_user_is_in_it() {
+async fn a_text_browser_is_listened_to_while_its_user_is_in_it() {
     let folder = tempfile::tempdir().unwrap();
     // It answers the callback, shows the page, and stays until its user leaves.
     let script = folder.path().join("w3m");

@@ -169,8 +169,9 @@ pub(crate) async fn judge(
     unanswered
 }
 
+/// SEC-200, SEC-036
 #[test]
-fn sec_200_sec_036_a_process_that_is_killed_loses_nothing_and_doubles_nothing() {
+fn a_process_that_is_killed_loses_nothing_and_doubles_nothing() {
     const COUNT: u64 = 20;
     let place = Place::new();
     let (mut operations, mut unanswered) = (0, 0);

@@ -21,8 +21,9 @@ fn client() -> authorization_server::ClientRecord {
     authorization_server::ClientRecord::for_itself(id, Registered::public(), scopes, NOW)
 }
 
+/// SEC-203
 #[test]
-fn sec_203_while_another_process_holds_the_file_nothing_is_issued_and_tokens_are_known() {
+fn while_another_process_holds_the_file_nothing_is_issued_and_tokens_are_known() {
     block_on(async {
         let place = Place::new();
         let store = place.open();
@@ -39,8 +40,9 @@ fn sec_203_while_another_process_holds_the_file_nothing_is_issued_and_tokens_are
     });
 }
 
+/// SEC-203
 #[test]
-fn sec_203_a_full_database_issues_nothing_and_knows_what_it_has() {
+fn a_full_database_issues_nothing_and_knows_what_it_has() {
     block_on(async {
         let place = Place::new();
         let store = place.open_with(&settings().with_max_bytes(400_000));
@@ -79,8 +81,9 @@ fn sec_203_a_full_database_issues_nothing_and_knows_what_it_has() {
     });
 }
 
+/// SEC-203
 #[test]
-fn sec_203_a_damaged_page_is_told_and_the_others_are_read() {
+fn a_damaged_page_is_told_and_the_others_are_read() {
     block_on(async {
         let place = Place::new();
         {
@@ -113,8 +116,9 @@ fn sec_203_a_damaged_page_is_told_and_the_others_are_read() {
     });
 }
 
+/// SEC-203
 #[test]
-fn sec_203_damage_while_the_store_is_open_turns_the_health_check_red() {
+fn damage_while_the_store_is_open_turns_the_health_check_red() {
     block_on(async {
         let place = Place::new();
         let store = place.open();
@@ -133,8 +137,9 @@ fn sec_203_damage_while_the_store_is_open_turns_the_health_check_red() {
     });
 }
 
+/// SEC-203
 #[test]
-fn sec_203_a_used_code_whose_family_is_lost_is_damage_and_not_good_again() {
+fn a_used_code_whose_family_is_lost_is_damage_and_not_good_again() {
     block_on(async {
         let place = Place::new();
         let store = place.open();
@@ -162,8 +167,9 @@ fn a_record_of_a_later_release_is_no_damage() {
     });
 }
 
+/// SEC-206
 #[test]
-fn sec_206_what_is_no_text_is_told_as_damage() {
+fn what_is_no_text_is_told_as_damage() {
     block_on(async {
         let place = Place::new();
         let store = place.open();
@@ -190,8 +196,9 @@ fn sec_206_what_is_no_text_is_told_as_damage() {
     });
 }
 
+/// SEC-206
 #[test]
-fn sec_206_no_text_is_taken_for_sql() {
+fn no_text_is_taken_for_sql() {
     block_on(async {
         let place = Place::new();
         let store = place.open();

@@ -7,8 +7,9 @@ use oauth_types::{ClientId, ScopeSet, Secret};
 
 use crate::samples::*;
 
+/// SEC-201
 #[test]
-fn sec_201_a_setting_that_a_power_cut_could_take_back_is_refused_with_the_reason() {
+fn a_setting_that_a_power_cut_could_take_back_is_refused_with_the_reason() {
     for text in ["NORMAL", "normal", "1", "OFF", "0"] {
         let refused = text.parse::<Synchronous>().unwrap_err();
         assert_eq!(refused, InvalidSynchronous::Unsafe);
@@ -26,9 +27,10 @@ fn sec_201_a_setting_that_a_power_cut_could_take_back_is_refused_with_the_reason
     }
 }
 
+/// SEC-208
 #[cfg(unix)]
 #[test]
-fn sec_208_nobody_but_the_owner_reads_any_of_the_files() {
+fn nobody_but_the_owner_reads_any_of_the_files() {
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
     let place = Place::new();
@@ -56,9 +58,10 @@ fn sec_208_nobody_but_the_owner_reads_any_of_the_files() {
     assert_eq!(fs::read(place.database()).unwrap(), before);
 }
 
+/// SEC-224
 #[cfg(unix)]
 #[test]
-fn sec_224_a_database_of_another_user_or_behind_a_link_is_refused() {
+fn a_database_of_another_user_or_behind_a_link_is_refused() {
     use std::fs;
     use std::os::unix::fs::{MetadataExt as _, chown, symlink};
     let place = Place::new();
@@ -91,8 +94,9 @@ fn sec_224_a_database_of_another_user_or_behind_a_link_is_refused() {
     drop(place.open());
 }
 
+/// SEC-208
 #[test]
-fn sec_208_a_stolen_database_holds_no_code_token_secret_or_key() {
+fn a_stolen_database_holds_no_code_token_secret_or_key() {
     use authorization_server::ClientRecord;
     use client_auth::Registered;
     use oauth_types::AuthMethod;

@@ -96,8 +96,9 @@ fn winners(answers: Vec<(StatusCode, Value)>) -> Vec<Value> {
     won.into_iter().map(|(_, body)| body).collect()
 }
 
+/// SEC-027
 #[tokio::test]
-async fn sec_027_a_code_that_comes_again_after_a_restart_ends_what_came_of_it() {
+async fn a_code_that_comes_again_after_a_restart_ends_what_came_of_it() {
     for is_restarted in [false, true] {
         let place = Place::new();
         let mut server = Server::start(&place, 10).await;
@@ -175,8 +176,9 @@ async fn sec_171_64_refreshes_get_one_successor_or_without_grace_one_winner() {
     }
 }
 
+/// SEC-172
 #[tokio::test]
-async fn sec_172_a_client_that_lost_the_answer_gets_the_same_successor_after_a_restart() {
+async fn a_client_that_lost_the_answer_gets_the_same_successor_after_a_restart() {
     let place = Place::new();
     let server = Server::start(&place, 10).await;
     server.store.insert_code(code(1)).await.unwrap();
@@ -200,8 +202,9 @@ async fn sec_172_a_client_that_lost_the_answer_gets_the_same_successor_after_a_r
     assert!(!server.is_active(&next).await);
 }
 
+/// SEC-203
 #[tokio::test]
-async fn sec_203_a_database_that_cannot_be_written_is_a_503_and_no_token() {
+async fn a_database_that_cannot_be_written_is_a_503_and_no_token() {
     let place = Place::new();
     let server = Server::start(&place, 10).await;
     server.store.insert_code(code(1)).await.unwrap();

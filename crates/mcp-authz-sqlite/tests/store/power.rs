@@ -311,9 +311,10 @@ fn cuts(
     losses
 }
 
+/// SEC-201
 #[test]
 #[ignore = "needs strace, and a minute"]
-fn sec_201_a_power_cut_at_1000_points_loses_nothing_and_doubles_nothing() {
+fn a_power_cut_at_1000_points_loses_nothing_and_doubles_nothing() {
     let place = Place::new();
     let folder = place.path("store");
     fs::create_dir(&folder).unwrap();

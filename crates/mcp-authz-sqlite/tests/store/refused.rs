@@ -92,8 +92,9 @@ impl Worker {
     }
 }
 
+/// SEC-203
 #[test]
-fn sec_203_while_the_system_refuses_to_write_nothing_is_issued_and_tokens_are_known() {
+fn while_the_system_refuses_to_write_nothing_is_issued_and_tokens_are_known() {
     let place = Place::new();
     let mut worker = Worker::start(&place);
     assert_eq!(worker.answer(), "opened");
@@ -114,8 +115,9 @@ fn sec_203_while_the_system_refuses_to_write_nothing_is_issued_and_tokens_are_kn
     worker.end();
 }
 
+/// SEC-203
 #[test]
-fn sec_203_what_may_only_be_read_is_not_opened_and_stays_as_it_is() {
+fn what_may_only_be_read_is_not_opened_and_stays_as_it_is() {
     let place = Place::new();
     block_on(place.open().insert_family(family(1), NOW)).unwrap();
     let mode = |path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();

@@ -16,8 +16,9 @@ fn bytes(place: &Place, name: &str) -> Vec<u8> {
     fs::read(place.path(name)).unwrap_or_default()
 }
 
+/// SEC-210
 #[test]
-fn sec_210_a_newer_schema_is_refused_and_the_file_untouched() {
+fn a_newer_schema_is_refused_and_the_file_untouched() {
     let place = Place::new();
     block_on(place.open().insert_code(code(1))).unwrap();
     place.raw().pragma_update(None, "user_version", 7).unwrap();
@@ -29,8 +30,9 @@ fn sec_210_a_newer_schema_is_refused_and_the_file_untouched() {
     }
 }
 
+/// SEC-210
 #[test]
-fn sec_210_a_newer_schema_is_seen_in_the_log_too() {
+fn a_newer_schema_is_seen_in_the_log_too() {
     let place = Place::new();
     block_on(place.open().insert_code(code(1))).unwrap();
     // A server of the later release was killed: what it did is in the log alone.
@@ -59,8 +61,9 @@ fn make_private(place: &Place, name: &str) {
 #[cfg(not(unix))]
 fn make_private(_: &Place, _: &str) {}
 
+/// SEC-210
 #[test]
-fn sec_210_what_is_not_ours_is_refused_and_untouched() {
+fn what_is_not_ours_is_refused_and_untouched() {
     let place = Place::new();
     let other = Connection::open(place.database()).unwrap();
     other.execute_batch("CREATE TABLE clients (id); INSERT INTO clients VALUES (1)").unwrap();
@@ -87,8 +90,9 @@ fn sec_210_what_is_not_ours_is_refused_and_untouched() {
     }
 }
 
+/// SEC-210
 #[test]
-fn sec_210_a_migration_that_was_cut_off_is_done_from_the_start() {
+fn a_migration_that_was_cut_off_is_done_from_the_start() {
     let place = Place::new();
     // As a process leaves it that was killed before its first commit.
     let raw = Connection::open(place.database()).unwrap();
@@ -146,8 +150,9 @@ fn fill_old(old: &Connection, key: &SecretDigest) {
     old.execute(insert, (key.as_bytes(), 1_000_060)).unwrap();
 }
 
+/// SEC-210
 #[test]
-fn sec_210_an_older_schema_is_brought_forward_with_all_that_is_in_it() {
+fn an_older_schema_is_brought_forward_with_all_that_is_in_it() {
     let place = Place::new();
     let old = Connection::open(place.database()).unwrap();
     old.execute_batch(include_str!("../../src/schema/1.sql")).unwrap();
@@ -199,9 +204,11 @@ fn sec_210_an_older_schema_is_brought_forward_with_all_that_is_in_it() {
     });
 }
 
+/// SEC-217
+///
 /// Clients as releases before schema 4 left them: those that had a token have no end, as the operator's (SEC-217).
 #[test]
-fn sec_217_of_clients_in_an_older_database_those_that_may_have_registered_are_not_the_operators() {
+fn of_clients_in_an_older_database_those_that_may_have_registered_are_not_the_operators() {
     let place = Place::new();
     let old = Connection::open(place.database()).unwrap();
     old.execute_batch(include_str!("../../src/schema/1.sql")).unwrap();
@@ -262,8 +269,9 @@ const OLD_CLIENT: &str = r#"INSERT INTO clients
     '["https://app.example/cb","com.example.app:/cb"]',
     '{"client_name":"\u0000\"''\\","scope":"files:read","x":{"y":[1.5,null]}}', 999999, 1500000)"#;
 
+/// SEC-210
 #[test]
-fn sec_210_facts_of_each_older_schema_are_read_from_their_body() {
+fn facts_of_each_older_schema_are_read_from_their_body() {
     for from in 1..=OLDER.len() {
         let place = Place::new();
         let old = Connection::open(place.database()).unwrap();
@@ -317,8 +325,9 @@ fn sec_210_facts_of_each_older_schema_are_read_from_their_body() {
     }
 }
 
+/// SEC-210
 #[test]
-fn sec_210_a_full_database_and_a_code_whose_family_was_removed_by_hand_are_brought_forward() {
+fn a_full_database_and_a_code_whose_family_was_removed_by_hand_are_brought_forward() {
     let place = Place::new();
     let old = Connection::open(place.database()).unwrap();
     old.execute_batch(OLDER[0]).unwrap();

@@ -29,8 +29,9 @@ fn expired(place: &Place) -> u32 {
     place.raw().query_row(count, [], |row| row.get(0)).unwrap()
 }
 
+/// SEC-209
 #[test]
-fn sec_209_no_transaction_holds_more_than_one_batch_of_all_sweeps() {
+fn no_transaction_holds_more_than_one_batch_of_all_sweeps() {
     let place = Place::new();
     let store = place.open_with(&settings().with_busy_timeout(Duration::from_secs(5)));
     fill(&place);
@@ -67,8 +68,9 @@ fn sec_209_no_transaction_holds_more_than_one_batch_of_all_sweeps() {
     }
 }
 
+/// SEC-209
 #[test]
-fn sec_209_the_log_is_put_back_in_small_pieces() {
+fn the_log_is_put_back_in_small_pieces() {
     let place = Place::new();
     let store = place.open();
     for number in 0..400 {

@@ -200,15 +200,17 @@ mod tests {
         assert_eq!(BearerChallenge::find(&headers), None);
     }
 
+    /// R-AUTH-6
     #[test]
-    fn r_auth_6_a_name_that_is_no_token_is_not_among_the_algorithms() {
+    fn a_name_that_is_no_token_is_not_among_the_algorithms() {
         let odd = ["x\", scope=\"admin", "a b", "\u{e9}"].map(SigningAlgorithm::from_name);
         let line = BearerChallenge::default().to_dpop_header_value(&odd);
         assert_eq!(line, "DPoP");
     }
 
+    /// R-AUTH-6, SEC-149, SEC-150
     #[test]
-    fn r_auth_6_sec_149_sec_150_nothing_breaks_out_of_a_quoted_string() {
+    fn nothing_breaks_out_of_a_quoted_string() {
         let challenge = BearerChallenge {
             error_description: Some(ErrorDescription::new(
                 "x\", scope=\"admin\"\r\nSet-Cookie: y\\",
@@ -233,8 +235,9 @@ mod tests {
         assert_eq!(remediation.to_text().unwrap(), "eyJ9");
     }
 
+    /// C-DISC-3
     #[test]
-    fn c_disc_3_the_first_bearer_challenge_that_says_something() {
+    fn the_first_bearer_challenge_that_says_something() {
         assert_eq!(
             find("Bearer abc123==, Bearer scope=\"a\"").unwrap().scope.unwrap().as_str(),
             "a"
@@ -244,8 +247,9 @@ mod tests {
         assert_eq!(find("Bearer scope=\"a\", scope=\"b\""), None);
     }
 
+    /// SEC-166
     #[test]
-    fn sec_166_a_malformed_scope_is_dropped_whole() {
+    fn a_malformed_scope_is_dropped_whole() {
         for scope in ["a\tb", "caf\u{e9}", "a\\\"b"] {
             let found =
                 find(&format!("Bearer error=\"invalid_token\", scope=\"{scope}\"")).unwrap();

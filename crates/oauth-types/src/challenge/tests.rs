@@ -18,8 +18,9 @@ fn ok(scheme: &str) -> Result<String, MalformedChallenge> {
     Ok(scheme.to_owned())
 }
 
+/// C-DISC-3
 #[test]
-fn c_disc_3_several_schemes_lines_and_token68() {
+fn several_schemes_lines_and_token68() {
     assert_eq!(
         schemes("Negotiate YIIabc==, Basic realm=\"a, b\", , Bearer, DPoP algs=\"ES256\""),
         [ok("Negotiate"), ok("Basic"), ok("Bearer"), ok("DPoP")]
@@ -45,8 +46,9 @@ fn a_broken_challenge_costs_itself_only() {
     assert_eq!(schemes("Bearer a=\"never closed, Basic realm=\"x\"").len(), 1);
 }
 
+/// SEC-164
 #[test]
-fn sec_164_text_inside_a_value_is_not_a_parameter() {
+fn text_inside_a_value_is_not_a_parameter() {
     let map = headers(&[br#"Bearer realm="x\", scope=\"evil\"", xscope=no, scope="read""#]);
     let challenge = Challenges::new(&map).next().unwrap().unwrap();
     let text = |name| challenge.param(name).unwrap().unwrap().to_text().unwrap();

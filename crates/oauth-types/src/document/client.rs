@@ -189,16 +189,18 @@ mod tests {
         assert!(ClientInformation::from_json(empty).unwrap().client_secret.is_none());
     }
 
+    /// SEC-192
     #[test]
-    fn sec_192_debug_shows_no_credential_of_a_registration() {
+    fn debug_shows_no_credential_of_a_registration() {
         let json =
             br#"{"client_id":"c","client_secret":"canary","registration_access_token":"canary",
             "jwks":{"keys":[{"d":"canary"}]}}"#;
         assert!(!format!("{:?}", ClientInformation::from_json(json).unwrap()).contains("canary"));
     }
 
+    /// SEC-113
     #[test]
-    fn sec_113_redirect_uris_are_a_list_of_redirect_uris() {
+    fn redirect_uris_are_a_list_of_redirect_uris() {
         for bad in [r#"{"redirect_uris":"x"}"#, r#"{"redirect_uris":[null]}"#] {
             assert!(ClientMetadata::from_json(bad.as_bytes()).is_err(), "{bad}");
         }

@@ -166,8 +166,9 @@ mod tests {
         ClientIdMetadata::from_json(&url, json.as_bytes())
     }
 
+    /// C-REG-2
     #[test]
-    fn c_reg_2_the_identifier_is_the_url_byte_for_byte() {
+    fn the_identifier_is_the_url_byte_for_byte() {
         let with = |id: &str| {
             read(&format!(
                 r#"{{"client_id":"{id}","redirect_uris":["https://c.example/cb"],"x":1}}"#

@@ -83,8 +83,9 @@ mod tests {
     use super::*;
     use crate::error_code::TokenErrorCode;
 
+    /// C-TOKEN-4
     #[test]
-    fn c_token_4_an_error_is_read_whole_and_never_hidden_by_its_decoration() {
+    fn an_error_is_read_whole_and_never_hidden_by_its_decoration() {
         let read = |json: &[u8]| ErrorResponse::<TokenErrorCode>::from_json(json).unwrap();
         let full = read(
             br#"{"error":"invalid_grant","error_description":"no","error_uri":"https://as.example/e","x":"canary","y":null}"#,

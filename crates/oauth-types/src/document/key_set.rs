@@ -38,8 +38,9 @@ mod tests {
     use super::*;
     use crate::document::MemberRule;
 
+    /// SEC-192
     #[test]
-    fn sec_192_a_set_is_read_with_what_it_does_not_know_and_shows_nothing() {
+    fn a_set_is_read_with_what_it_does_not_know_and_shows_nothing() {
         let set = KeySet::from_json(br#"{"keys":[{"kty":"oct","k":"canary"},1],"x":2}"#).unwrap();
         assert_eq!(format!("{set:?}"), "KeySet(2 keys)");
         assert_eq!(KeySet::from_json(&set.to_json()), Ok(set));

@@ -316,8 +316,9 @@ mod tests {
         assert_eq!(again.extra.get("x_new"), Some(&serde_json::json!([1])));
     }
 
+    /// C-DISC-7
     #[test]
-    fn c_disc_7_a_tenant_placeholder_stands_for_one_path_segment_and_nothing_else() {
+    fn a_tenant_placeholder_stands_for_one_path_segment_and_nothing_else() {
         let tenant = Issuer::parse("https://login.example/a1/v2.0").unwrap();
         let of = |issuer: &str| {
             let json = serde_json::json!({"issuer": issuer, "x": 1}).to_string();
@@ -353,8 +354,9 @@ mod tests {
         assert!(AuthorizationServerMetadata::from_json_of_tenant(twice, &tenant).is_err());
     }
 
+    /// SEC-128, SEC-134, SEC-137
     #[test]
-    fn sec_128_sec_134_sec_137_a_bad_member_is_named_and_not_quoted() {
+    fn a_bad_member_is_named_and_not_quoted() {
         let http = MemberRule::Uri(InvalidUri::PlainHttp);
         for (json, member, rule) in [
             (

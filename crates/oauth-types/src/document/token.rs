@@ -164,8 +164,9 @@ fn header_token(value: Value) -> Result<Secret, MemberRule> {
 mod tests {
     use super::*;
 
+    /// SEC-105, SEC-107
     #[test]
-    fn sec_105_sec_107_what_is_not_a_token_response() {
+    fn what_is_not_a_token_response() {
         for (bad, member) in [
             (r#"{"access_token":"a","token_type":"mac"}"#, "token_type"),
             (r#"{"access_token":7,"token_type":"Bearer"}"#, "access_token"),
@@ -196,8 +197,9 @@ mod tests {
         }
     }
 
+    /// C-TOKEN-5, C-TOKEN-6
     #[test]
-    fn c_token_5_c_token_6_an_empty_token_is_none_and_an_empty_scope_is_nothing_granted() {
+    fn an_empty_token_is_none_and_an_empty_scope_is_nothing_granted() {
         let json = br#"{"access_token":"a","token_type":"Bearer","refresh_token":"","scope":""}"#;
         let response = TokenResponse::from_json(json).unwrap();
         assert!(response.refresh_token.is_none());
@@ -205,8 +207,9 @@ mod tests {
         assert_eq!(response.scope, Some(ScopeSet::default()));
     }
 
+    /// C-TOKEN-10, SEC-192
     #[test]
-    fn c_token_10_sec_192_debug_shows_no_token() {
+    fn debug_shows_no_token() {
         let json = br#"{"access_token":"canary1","token_type":"bearer","refresh_token":"canary2",
             "id_token":"canary3"}"#;
         assert!(!format!("{:?}", TokenResponse::from_json(json).unwrap()).contains("canary"));

@@ -34,8 +34,9 @@ fn search(
     }
 }
 
+/// C-DISC-5, C-DISC-12
 #[test]
-fn c_disc_5_c_disc_12_every_place_is_asked_until_one_has_the_document() {
+fn every_place_is_asked_until_one_has_the_document() {
     for (status, body) in [
         (404, OWN),
         (401, ""),
@@ -64,8 +65,9 @@ fn c_disc_5_c_disc_12_every_place_is_asked_until_one_has_the_document() {
     }
 }
 
+/// C-DISC-12
 #[test]
-fn c_disc_12_only_4xx_and_pages_mean_that_there_is_no_document() {
+fn only_4xx_and_pages_mean_that_there_is_no_document() {
     for (status, body, absent) in [
         (404, "", true),
         (403, "", true),
@@ -99,8 +101,9 @@ fn c_disc_12_only_4xx_and_pages_mean_that_there_is_no_document() {
     assert!(!error.is_absent, "{issuer}: {error}");
 }
 
+/// C-DISC-10
 #[test]
-fn c_disc_10_the_first_failure_is_told_and_a_page_only_where_nothing_failed() {
+fn the_first_failure_is_told_and_a_page_only_where_nothing_failed() {
     let told = |answers: [(u16, &str); 3]| {
         let (_, found) = search(|nth, _| answer(answers[nth - 1].0, answers[nth - 1].1, None));
         found.unwrap_err().failure
@@ -116,8 +119,9 @@ fn c_disc_10_the_first_failure_is_told_and_a_page_only_where_nothing_failed() {
     assert_eq!(told([page, other, failing]), Some(MetadataFailure::IssuerMismatch { received }));
 }
 
+/// SEC-135
 #[test]
-fn sec_135_redirects_are_followed_on_the_same_origin_and_three_times() {
+fn redirects_are_followed_on_the_same_origin_and_three_times() {
     let first = "https://as.example/.well-known/oauth-authorization-server/t";
     for status in [301, 307, 308] {
         let (asked, found) = search(|_, url| {
@@ -151,8 +155,9 @@ fn sec_135_redirects_are_followed_on_the_same_origin_and_three_times() {
     assert!(found.is_err() && asked.len() == 12, "{asked:?}");
 }
 
+/// C-DISC-4
 #[test]
-fn c_disc_4_metadata_of_another_resource_ends_the_search() {
+fn metadata_of_another_resource_ends_the_search() {
     let called = ResourceUri::parse("https://rs.example/mcp").unwrap();
     let places = ["https://rs.example/a", "https://rs.example/b", "https://rs.example/c"];
     let places: Vec<_> = places.iter().map(|url| EndpointUrl::parse(url).unwrap()).collect();
@@ -170,8 +175,9 @@ fn c_disc_4_metadata_of_another_resource_ends_the_search() {
     assert_eq!(error, MetadataNotFound { failure, is_absent: false });
 }
 
+/// C-DISC-5
 #[test]
-fn c_disc_5_the_places_of_a_search_are_those_that_its_policy_names() {
+fn the_places_of_a_search_are_those_that_its_policy_names() {
     let issuer = Issuer::parse(ISSUER).unwrap();
     let own = crate::well_known::authorization_server_urls(&issuer).unwrap();
     let named = EndpointUrl::parse("https://as.example/named.json").unwrap();

@@ -16,8 +16,9 @@ fn only_a_space_separates() {
     }
 }
 
+/// C-SCOPE-4
 #[test]
-fn c_scope_4_a_union_keeps_each_scope_once_in_first_seen_order() {
+fn a_union_keeps_each_scope_once_in_first_seen_order() {
     assert_eq!(set("a b").union(&set("c b d")).unwrap().as_str(), "a b c d");
 }
 
@@ -29,16 +30,18 @@ fn disjoint_sets_exceed_each_other_and_order_does_not_count() {
     assert_ne!(set("a"), set("a b"));
 }
 
+/// SEC-161
 #[test]
-fn sec_161_a_set_is_bounded() {
+fn a_set_is_bounded() {
     let many: Vec<String> = (0..129).map(|n| n.to_string()).collect();
     assert_eq!(ScopeSet::parse(&many.join(" ")), Err(InvalidScope::TooLarge));
     assert_eq!(ScopeSet::parse(&"x".repeat(8193)), Err(InvalidScope::TooLarge));
     assert!(ScopeSet::parse(&"x".repeat(8192)).is_ok());
 }
 
+/// SEC-211
 #[test]
-fn sec_211_many_long_scopes_are_compared_as_few_short_ones_are() {
+fn many_long_scopes_are_compared_as_few_short_ones_are() {
     let list = |numbers: core::ops::Range<u32>| {
         let scopes: Vec<_> = numbers.map(|number| format!("{number:060}")).collect();
         scopes.join(" ")

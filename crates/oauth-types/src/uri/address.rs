@@ -141,8 +141,9 @@ mod tests {
         })
     }
 
+    /// C-AUTHZ-7
     #[test]
-    fn c_authz_7_every_special_purpose_block_is_local_up_to_its_edges() {
+    fn every_special_purpose_block_is_local_up_to_its_edges() {
         for block in LOCAL {
             let (inside, outside) = edges(block);
             assert!(inside.into_iter().all(is_local_ip), "{block}");
@@ -156,8 +157,9 @@ mod tests {
         }
     }
 
+    /// C-AUTHZ-7
     #[test]
-    fn c_authz_7_a_form_that_carries_an_address_is_judged_by_it() {
+    fn a_form_that_carries_an_address_is_judged_by_it() {
         for block in LOCAL.iter().chain(&PUBLIC) {
             let (inside, outside) = edges(block);
             for v4 in inside.into_iter().chain(outside).filter(IpAddr::is_ipv4) {

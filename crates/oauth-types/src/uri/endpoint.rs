@@ -169,8 +169,9 @@ impl fmt::Display for Origin {
 mod tests {
     use super::*;
 
+    /// C-AUTHZ-7
     #[test]
-    fn c_authz_7_no_spelling_hides_a_local_address() {
+    fn no_spelling_hides_a_local_address() {
         for ambiguous in [
             "127.1",
             "2130706433",
@@ -215,8 +216,9 @@ mod tests {
         }
     }
 
+    /// C-AUTHZ-7, C-TOKEN-1, SEC-128, SEC-134
     #[test]
-    fn c_authz_7_c_token_1_sec_128_sec_134_endpoints_are_https_or_loopback() {
+    fn endpoints_are_https_or_loopback() {
         for bad in [
             "javascript:alert(1)",
             "file:///bin/sh",

@@ -158,8 +158,9 @@ mod tests {
         }
     }
 
+    /// SEC-135
     #[test]
-    fn sec_135_no_spelling_leads_to_another_origin() {
+    fn no_spelling_leads_to_another_origin() {
         for value in [
             "https://evil.example/c",
             "//evil.example/c",
@@ -212,8 +213,9 @@ mod tests {
         assert_eq!(shown, "http://as.example/c");
     }
 
+    /// C-TOKEN-10
     #[test]
-    fn c_token_10_neither_display_nor_debug_shows_the_query() {
+    fn neither_display_nor_debug_shows_the_query() {
         let target = location("https://as.example/c?code=canary#canary").unwrap();
         assert_eq!(target.to_string(), "https://as.example/c");
         assert_eq!(format!("{target:?}"), "Location(https://as.example/c)");

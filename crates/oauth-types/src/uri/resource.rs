@@ -101,8 +101,9 @@ mod tests {
         }
     }
 
+    /// C-DISC-4, SEC-131
     #[test]
-    fn c_disc_4_sec_131_a_resource_covers_itself_and_what_lies_below() {
+    fn a_resource_covers_itself_and_what_lies_below() {
         let published = "https://rs.example/mcp";
         for same in [
             "https://rs.example/mcp",
@@ -137,8 +138,9 @@ mod tests {
         }
     }
 
+    /// C-AUTHZ-4
     #[test]
-    fn c_authz_4_the_canonical_form_invents_no_slash() {
+    fn the_canonical_form_invents_no_slash() {
         for (url, canonical) in [
             ("HTTPS://EXAMPLE.com", "https://example.com"),
             ("https://example.com:443/p/", "https://example.com/p/"),

@@ -209,9 +209,10 @@ mod tests {
         assert!(super::trimmed(&".%20".repeat(1_000_000)).is_empty());
     }
 
+    /// SEC-234
     #[test]
     #[expect(clippy::too_many_lines, reason = "a table of spellings")]
-    fn sec_234_every_spelling_that_a_server_may_normalise_may_mean_the_row() {
+    fn every_spelling_that_a_server_may_normalise_may_mean_the_row() {
         for spelling in [
             "FILE:///secret",
             "File:///secret",
@@ -308,8 +309,9 @@ mod tests {
         }
     }
 
+    /// SEC-234
     #[test]
-    fn sec_234_another_resource_in_its_normal_form_means_no_other_row() {
+    fn another_resource_in_its_normal_form_means_no_other_row() {
         for other in [
             "file:///public",
             "file:///secret.txt",

@@ -150,8 +150,9 @@ mod tests {
         scopes.required_for(&HeaderMap::new(), body.as_bytes()).unwrap().as_str().to_owned()
     }
 
+    /// SEC-213
     #[test]
-    fn sec_213_the_body_names_what_is_needed() {
+    fn the_body_names_what_is_needed() {
         assert_eq!(required(r#"{"method":"tools/call","params":{"name":"list"}}"#), "r");
         assert_eq!(required(r#"{"method":"tools/call","params":{"name":"write"}}"#), "r w");
         assert_eq!(required(r#"{"method":"prompts/get","params":{"name":"p"}}"#), "r p");
@@ -159,8 +160,9 @@ mod tests {
         assert_eq!(required(r#"{"id":1,"result":{}}"#), "r");
     }
 
+    /// SEC-216
     #[test]
-    fn sec_216_unknown_operations_need_the_strictest_and_batches_the_union() {
+    fn unknown_operations_need_the_strictest_and_batches_the_union() {
         for unknown in [
             r#"{"method":"tools/call","params":{"name":"Write"}}"#,
             r#"{"method":"tools/call"}"#,
@@ -178,8 +180,9 @@ mod tests {
         assert_eq!(denial.into_response().status(), 400);
     }
 
+    /// SEC-153
     #[test]
-    fn sec_153_a_host_that_cannot_decide_lets_nobody_in() {
+    fn a_host_that_cannot_decide_lets_nobody_in() {
         let scopes = OperationScopes::new("r")
             .and_then(|scopes| {
                 scopes.tool_with("by-path", "w admin", |arguments| {
@@ -278,8 +281,9 @@ mod tests {
         all
     }
 
+    /// SEC-234
     #[test]
-    fn sec_234_another_spelling_of_a_resource_needs_the_strictest_row_that_it_may_mean() {
+    fn another_spelling_of_a_resource_needs_the_strictest_row_that_it_may_mean() {
         let scopes = guarded();
         let read = |uri: &str| {
             required_by(&scopes, &json!({"method": "resources/read", "params": {"uri": uri}}))
@@ -305,8 +309,9 @@ mod tests {
         assert_eq!(required_by(&skills, &body), ["admin", "r", "skills"]);
     }
 
+    /// SEC-234
     #[test]
-    fn sec_234_a_subscription_needs_what_each_of_its_resources_needs() {
+    fn a_subscription_needs_what_each_of_its_resources_needs() {
         let scopes = guarded();
         let listen = |uris: &[&str]| {
             let filter = json!({"toolsListChanged": true, "resourceSubscriptions": uris});

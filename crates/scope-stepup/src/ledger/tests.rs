@@ -41,8 +41,9 @@ fn attempt(decision: Decision) -> (String, Attempt) {
     }
 }
 
+/// C-SCOPE-4, SEC-162
 #[test]
-fn c_scope_4_sec_162_the_union_of_requested_granted_and_challenged() {
+fn the_union_of_requested_granted_and_challenged() {
     let (operation, challenge) = (Operation::tool("t"), challenge("c a"));
     let (requested, granted) = (set("a b"), set("a"));
     let situation = Situation::new(&operation, &challenge)
@@ -53,16 +54,18 @@ fn c_scope_4_sec_162_the_union_of_requested_granted_and_challenged() {
     assert_eq!(attempt(decision).0, "a b c");
 }
 
+/// C-SCOPE-5, SEC-160
 #[test]
-fn c_scope_5_sec_160_held_scopes_lead_to_a_refresh_or_to_nothing() {
+fn held_scopes_lead_to_a_refresh_or_to_nothing() {
     let ledger = Ledger::new();
     assert_eq!(decide(&ledger, "a b", "b", &Policy::default(), true), Decision::Refresh);
     let error = gave_up(decide(&ledger, "a b", "b", &Policy::default(), false));
     assert_eq!((error.reason, error.attempts), (GaveUp::AlreadyHeld, 0));
 }
 
+/// C-SCOPE-6, SEC-158
 #[test]
-fn c_scope_6_sec_158_attempts_are_bounded_and_counted_when_they_start() {
+fn attempts_are_bounded_and_counted_when_they_start() {
     for (asked, allowed) in [(0, 0), (1, 1), (3, 3), (4, 3), (255, 3)] {
         let policy = Policy::default().with_limit(Limit::new(asked));
         let mut ledger = Ledger::new();
@@ -77,8 +80,9 @@ fn c_scope_6_sec_158_attempts_are_bounded_and_counted_when_they_start() {
     }
 }
 
+/// C-SCOPE-7
 #[test]
-fn c_scope_7_one_operation_does_not_exhaust_another_and_success_clears() {
+fn one_operation_does_not_exhaust_another_and_success_clears() {
     let mut ledger = Ledger::new();
     let (_, attempt_) = attempt(decide(&ledger, "a", "b", &Policy::default(), true));
     let started = ledger.start(attempt_);
@@ -91,8 +95,9 @@ fn c_scope_7_one_operation_does_not_exhaust_another_and_success_clears() {
     assert_eq!(ledger, Ledger::new());
 }
 
+/// C-SCOPE-8, SEC-159
 #[test]
-fn c_scope_8_sec_159_a_limit_of_zero_and_surface_mode_give_the_challenge_and_claim_nothing() {
+fn a_limit_of_zero_and_surface_mode_give_the_challenge_and_claim_nothing() {
     for (policy, reason) in [
         (Policy::default().with_limit(Limit::new(0)), GaveUp::LimitReached),
         (Policy::default().with_mode(Mode::Surface), GaveUp::Surfaced),
@@ -105,8 +110,9 @@ fn c_scope_8_sec_159_a_limit_of_zero_and_surface_mode_give_the_challenge_and_cla
     }
 }
 
+/// SEC-160
 #[test]
-fn sec_160_what_the_user_left_out_before_is_not_asked_for_because_of_something_held() {
+fn what_the_user_left_out_before_is_not_asked_for_because_of_something_held() {
     // Requested a and b, granted a; now the server requires a.
     let (operation, challenge) = (Operation::tool("t"), challenge("a"));
     let (requested, granted) = (set("a b"), set("a"));
@@ -125,8 +131,9 @@ fn sec_160_what_the_user_left_out_before_is_not_asked_for_because_of_something_h
     assert_eq!(attempt(decision).0, "a b");
 }
 
+/// SEC-161
 #[test]
-fn sec_161_the_host_trims_or_refuses_before_anybody_is_asked() {
+fn the_host_trims_or_refuses_before_anybody_is_asked() {
     let ledger = Ledger::new();
     let trims = Policy::default().with_filter(|operation, scope| {
         assert_eq!(*operation, Operation::tool("t"));
@@ -145,8 +152,9 @@ fn sec_161_the_host_trims_or_refuses_before_anybody_is_asked() {
     assert_eq!(decide(&ledger, "a b", "b", &refuses, true), Decision::Refresh);
 }
 
+/// SEC-165
 #[test]
-fn sec_165_a_declined_operation_is_not_asked_for_again() {
+fn a_declined_operation_is_not_asked_for_again() {
     let mut ledger = Ledger::new();
     let (_, attempt) = attempt(decide(&ledger, "a", "b", &Policy::default(), true));
     ledger.start(attempt).declined(&mut ledger);
@@ -154,15 +162,17 @@ fn sec_165_a_declined_operation_is_not_asked_for_again() {
     assert_eq!(error.reason, GaveUp::Declined);
 }
 
+/// SEC-161
 #[test]
-fn sec_161_a_union_beyond_the_bounds_is_refused() {
+fn a_union_beyond_the_bounds_is_refused() {
     let many: Vec<String> = (0..128).map(|n| format!("s{n}")).collect();
     let error = gave_up(decide(&Ledger::new(), "a", &many.join(" "), &Policy::default(), true));
     assert_eq!(error.reason, GaveUp::TooManyScopes);
 }
 
+/// SEC-252
 #[test]
-fn sec_252_the_ledger_is_bounded_whatever_the_names_are_long() {
+fn the_ledger_is_bounded_whatever_the_names_are_long() {
     let mut ledger = Ledger::new();
     for n in 0..6000 {
         let name = format!("{n}{}", "x".repeat(500));

@@ -20,8 +20,9 @@ async fn kills(count: u64) {
     trial.finish(&format!("{count} kills"));
 }
 
+/// SEC-200, SEC-036, SEC-172
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sec_200_sec_036_sec_172_a_server_that_is_killed_loses_nothing_and_doubles_nothing() {
+async fn a_server_that_is_killed_loses_nothing_and_doubles_nothing() {
     kills(10).await;
 }
 

@@ -71,14 +71,16 @@ async fn hops(database: Database) {
     assert_eq!(one.is_let_in(&tokens.access).await, Ok(false));
 }
 
+/// SEC-204, SEC-027
 #[tokio::test]
-async fn sec_204_sec_027_a_login_hops_between_two_processes() {
+async fn a_login_hops_between_two_processes() {
     hops(Database::sqlite()).await;
 }
 
+/// SEC-204, SEC-027
 #[tokio::test]
 #[ignore = "needs PostgreSQL"]
-async fn sec_204_sec_027_a_login_hops_between_two_processes_on_postgresql() {
+async fn a_login_hops_between_two_processes_on_postgresql() {
     hops(Database::postgres()).await;
 }
 
@@ -148,8 +150,9 @@ async fn fights(attempts: usize) {
     writeln!(std::io::stdout().lock(), "{made} attempts, {codes} codes, {seconds} s").unwrap();
 }
 
+/// SEC-204, SEC-028, SEC-171
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes minutes, and needs PostgreSQL"]
-async fn sec_204_sec_028_sec_171_one_winner_at_two_processes_in_100_000_attempts() {
+async fn one_winner_at_two_processes_in_100_000_attempts() {
     fights(100_000).await;
 }

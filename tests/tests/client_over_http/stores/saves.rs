@@ -44,8 +44,9 @@ impl CredentialStore for Failing {
     }
 }
 
+/// SEC-184
 #[tokio::test]
-async fn sec_184_tokens_that_were_never_saved_are_asked_for_again() {
+async fn tokens_that_were_never_saved_are_asked_for_again() {
     let (servers, _folder, home) = at_home().await;
     // Two saves make a login: the registration and the tokens.
     let (client, _) = program(&servers, Failing::new(&home, |save| save >= 2));
@@ -66,8 +67,9 @@ fn kept_token(home: &Path) -> serde_json::Value {
     json["tokens"]["refresh_token"].clone()
 }
 
+/// SEC-241
 #[tokio::test]
-async fn sec_241_a_save_that_fails_loses_no_grant_and_is_made_up_for() {
+async fn a_save_that_fails_loses_no_grant_and_is_made_up_for() {
     let (servers, _folder, home) = at_home().await;
     // Both saves of the first refresh fail, the next one works.
     let failing = |save| matches!(save, 2 | 3);
@@ -89,8 +91,9 @@ async fn sec_241_a_save_that_fails_loses_no_grant_and_is_made_up_for() {
     assert_eq!((visits.load(Ordering::SeqCst), later.load(Ordering::SeqCst)), (1, 0));
 }
 
+/// SEC-241
 #[tokio::test]
-async fn sec_241_the_end_of_a_program_makes_up_for_a_save_or_says_that_it_cannot() {
+async fn the_end_of_a_program_makes_up_for_a_save_or_says_that_it_cannot() {
     let (servers, _folder, home) = at_home().await;
     let failing = |save| matches!(save, 2..=5);
     let (client, _) = program(&servers, Failing::new(&home, failing));
@@ -106,8 +109,9 @@ async fn sec_241_the_end_of_a_program_makes_up_for_a_save_or_says_that_it_cannot
     client.flush().await.unwrap();
 }
 
+/// SEC-241
 #[tokio::test]
-async fn sec_241_the_end_of_a_program_has_nothing_to_save_where_another_one_has_logged_out() {
+async fn the_end_of_a_program_has_nothing_to_save_where_another_one_has_logged_out() {
     let (servers, _folder, home) = at_home().await;
     // Both saves of the first refresh fail.
     let (client, _) = program(&servers, Failing::new(&home, |save| matches!(save, 2 | 3)));
@@ -119,8 +123,9 @@ async fn sec_241_the_end_of_a_program_has_nothing_to_save_where_another_one_has_
     assert!(kept_token(&home).is_null(), "the logout stands");
 }
 
+/// SEC-241
 #[tokio::test]
-async fn sec_241_a_store_that_never_saves_costs_one_login_and_no_grant() {
+async fn a_store_that_never_saves_costs_one_login_and_no_grant() {
     let (servers, _folder, home) = at_home().await;
     let (client, visits) = program(&servers, Failing::new(&home, |_| true));
     for _ in 0..4 {
@@ -131,8 +136,9 @@ async fn sec_241_a_store_that_never_saves_costs_one_login_and_no_grant() {
     assert_eq!(visits.load(Ordering::SeqCst), 1);
 }
 
+/// SEC-245
 #[tokio::test]
-async fn sec_245_a_logout_that_the_store_refuses_logs_nobody_in_again() {
+async fn a_logout_that_the_store_refuses_logs_nobody_in_again() {
     let (servers, _folder, home) = at_home().await;
     // Those of the logout fail, and those that are to make up for it.
     let failing = |save| matches!(save, 2..=5);

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use super::{ES256, ask, claims, enterprise, header, refused, signed, with};
 use crate::server::*;
 
+/// A-TOKEN-9
 #[test]
-fn a_token_9_claims_that_are_not_for_this_client_at_this_server() {
+fn claims_that_are_not_for_this_client_at_this_server() {
     let server = enterprise();
     let wrong: &[(&str, Value)] = &[
         ("iss", json!("https://idp.example/")),
@@ -54,8 +55,9 @@ fn a_token_9_claims_that_are_not_for_this_client_at_this_server() {
     }
 }
 
+/// A-TOKEN-9, SEC-197, SEC-199
 #[test]
-fn a_token_9_sec_197_sec_199_it_counts_now_give_or_take_a_minute() {
+fn it_counts_now_give_or_take_a_minute() {
     let server = enterprise();
     let now = i64::try_from(NOW.as_secs()).unwrap();
     for (number, (name, offset, is_taken)) in [

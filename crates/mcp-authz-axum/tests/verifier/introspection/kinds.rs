@@ -2,8 +2,9 @@
 
 use super::*;
 
+/// SEC-231
 #[tokio::test]
-async fn sec_231_a_refresh_token_or_an_id_token_is_no_access_token() {
+async fn a_refresh_token_or_an_id_token_is_no_access_token() {
     for members in [
         // Ory Hydra, and Appwrite.
         json!({"token_type": "Bearer", "token_use": "refresh_token"}),
@@ -26,8 +27,9 @@ async fn sec_231_a_refresh_token_or_an_id_token_is_no_access_token() {
     }
 }
 
+/// SEC-231
 #[tokio::test]
-async fn sec_231_the_access_tokens_of_real_servers_are_taken() {
+async fn the_access_tokens_of_real_servers_are_taken() {
     for members in [
         // Ory Hydra.
         json!({"token_type": "Bearer", "token_use": "access_token"}),

@@ -2,8 +2,9 @@
 
 use super::*;
 
+/// SEC-155
 #[tokio::test]
-async fn sec_155_a_revoked_token_works_for_the_window_and_not_a_second_longer() {
+async fn a_revoked_token_works_for_the_window_and_not_a_second_longer() {
     for (chosen, seconds) in [(None, 10), (Some(1), 1), (Some(30), 30), (Some(600), 30)] {
         let servers = servers_with(|verifier, _| match chosen {
             Some(seconds) => verifier.with_window(Duration::from_secs(seconds)),
@@ -22,8 +23,9 @@ async fn sec_155_a_revoked_token_works_for_the_window_and_not_a_second_longer() 
     }
 }
 
+/// SEC-155
 #[tokio::test]
-async fn sec_155_without_a_window_a_revoked_token_is_refused_at_once() {
+async fn without_a_window_a_revoked_token_is_refused_at_once() {
     let servers = servers_with(|verifier, _| verifier.with_window(Duration::ZERO)).await;
     for asked in 1..=3 {
         assert_eq!(servers.show("t").await.status, StatusCode::OK);
@@ -34,8 +36,9 @@ async fn sec_155_without_a_window_a_revoked_token_is_refused_at_once() {
     servers.refused(&servers.show("t").await, "revoked");
 }
 
+/// SEC-155
 #[tokio::test]
-async fn sec_155_a_no_is_not_kept_and_a_clock_that_is_set_back_keeps_nothing() {
+async fn a_no_is_not_kept_and_a_clock_that_is_set_back_keeps_nothing() {
     let servers = servers().await;
     servers.foreign.answer(ENDPOINT, inactive());
     servers.refused(&servers.show("t").await, "not yet");

@@ -73,8 +73,9 @@ fn refused(code: &str) -> FlowError {
     FlowError::new(FlowStage::Refresh, FlowErrorKind::Refused(answer))
 }
 
+/// C-TOKEN-8
 #[test]
-fn c_token_8_users_are_asked_one_by_one_and_a_refresh_waits_for_none() {
+fn users_are_asked_one_by_one_and_a_refresh_waits_for_none() {
     let asking = [login(), step_up("a"), step_up("b")];
     for one in &asking {
         assert!(asking.iter().all(|other| one.excludes(other)));
@@ -83,8 +84,9 @@ fn c_token_8_users_are_asked_one_by_one_and_a_refresh_waits_for_none() {
     assert!(Wanted::FreshToken.excludes(&Wanted::FreshToken));
 }
 
+/// C-SCOPE-5
 #[test]
-fn c_scope_5_a_refresh_is_no_news_to_a_step_up() {
+fn a_refresh_is_no_news_to_a_step_up() {
     assert!(!step_up("a").is_helped_by(&Wanted::FreshToken));
     assert!(step_up("a").is_helped_by(&login()) && step_up("a").is_helped_by(&step_up("b")));
     for one in [Wanted::FreshToken, login()] {
@@ -105,8 +107,9 @@ fn a_failure_concerns_those_who_want_the_same() {
     assert!(!Wanted::FreshToken.shares_failure(&login()));
 }
 
+/// C-TOKEN-7
 #[test]
-fn c_token_7_only_an_oauth_error_of_the_token_endpoint_ends_the_refresh_token() {
+fn only_an_oauth_error_of_the_token_endpoint_ends_the_refresh_token() {
     let mut own = holdings();
     assert!(land(&mut own, Err(answered(503)), &Wanted::FreshToken).is_err());
     assert_eq!(refresh_token(&own), Some("rt"));
@@ -149,8 +152,9 @@ fn a_refresh_that_is_refused_late_leaves_the_tokens_of_a_newer_login() {
     assert!(own.refusal(&Wanted::FreshToken, monotonic()).is_none());
 }
 
+/// SEC-245
 #[test]
-fn sec_245_a_logout_ends_the_login_that_was_saved_while_it_waited() {
+fn a_logout_ends_the_login_that_was_saved_while_it_waited() {
     let mut own = holdings();
     let mut newer = own.session.as_ref().unwrap().to_record();
     newer.tokens.as_mut().unwrap().access_token = Secret::new("newer");
@@ -172,9 +176,9 @@ fn a_logout_forgets_what_the_user_declined() {
     assert!(own.ledger.is_empty());
 }
 
+/// SEC-165
 #[test]
-fn sec_165_a_step_up_that_the_user_declines_is_noted_for_its_operation_and_another_failure_is_not()
-{
+fn a_step_up_that_the_user_declines_is_noted_for_its_operation_and_another_failure_is_not() {
     for (failed, reason) in
         [(VisitError::Declined, GaveUp::Declined), (VisitError::Timeout, GaveUp::LimitReached)]
     {
@@ -192,8 +196,9 @@ fn sec_165_a_step_up_that_the_user_declines_is_noted_for_its_operation_and_anoth
     }
 }
 
+/// C-TOKEN-8
 #[test]
-fn c_token_8_a_step_up_that_failed_brings_no_other_tokens() {
+fn a_step_up_that_failed_brings_no_other_tokens() {
     let session = Session::clone(holdings().session.unwrap().as_ref());
     let before = session.clone();
     assert!(holds_tokens_of(&session.clone().with_expired_metadata(), &before));
@@ -212,8 +217,9 @@ fn what_was_kept_before_brings_no_session_back_that_has_ended_meanwhile() {
     assert!(own.session.is_none());
 }
 
+/// SEC-244
 #[test]
-fn sec_244_a_user_who_declines_or_does_not_come_back_is_left_alone_for_a_while() {
+fn a_user_who_declines_or_does_not_come_back_is_left_alone_for_a_while() {
     for failed in [VisitError::Declined, VisitError::Timeout] {
         let mut own = holdings();
         let before = monotonic();
@@ -230,8 +236,9 @@ fn sec_244_a_user_who_declines_or_does_not_come_back_is_left_alone_for_a_while()
     }
 }
 
+/// SEC-243
 #[test]
-fn sec_243_tokens_that_are_refused_or_expire_at_once_are_not_renewed_at_once() {
+fn tokens_that_are_refused_or_expire_at_once_are_not_renewed_at_once() {
     let mut own = holdings();
     let session = || Session::clone(holdings().session.unwrap().as_ref());
     land(&mut own, Ok(Some(session())), &login()).unwrap();
@@ -251,8 +258,9 @@ fn sec_243_tokens_that_are_refused_or_expire_at_once_are_not_renewed_at_once() {
     assert!(own.refusal(&Wanted::FreshToken, monotonic()).is_none());
 }
 
+/// SEC-252
 #[test]
-fn sec_252_failures_of_many_operations_are_remembered_for_a_few() {
+fn failures_of_many_operations_are_remembered_for_a_few() {
     let own: Renewable<(), Wanted, Error> = Renewable::new(());
     let named = |count: u64| step_up(&format!("{count}{}", "x".repeat(1000)));
     for count in 0..6000 {
@@ -271,8 +279,9 @@ fn sec_252_failures_of_many_operations_are_remembered_for_a_few() {
     assert_eq!((0..6000).filter(is_remembered).collect::<Vec<_>>(), Vec::from_iter(5968..6000));
 }
 
+/// SEC-245
 #[test]
-fn sec_245_what_was_begun_before_the_user_logged_out_brings_nothing() {
+fn what_was_begun_before_the_user_logged_out_brings_nothing() {
     let mut own = holdings();
     let session = Session::clone(own.session.as_ref().unwrap());
     own.log_out(Logout::Tokens);

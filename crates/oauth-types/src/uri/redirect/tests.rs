@@ -6,8 +6,9 @@ fn admits(registered: &str, requested: &str) -> bool {
     RedirectUri::parse(registered).unwrap().admits(requested)
 }
 
+/// A-REG-1, SEC-057, SEC-058, SEC-051
 #[test]
-fn a_reg_1_sec_057_sec_058_sec_051_what_may_be_registered() {
+fn what_may_be_registered() {
     for good in [
         "https://app.example/cb",
         "https://app.example/cb?a=b%20c&blank=",
@@ -36,8 +37,9 @@ fn a_reg_1_sec_057_sec_058_sec_051_what_may_be_registered() {
     }
 }
 
+/// A-REG-1, SEC-057
 #[test]
-fn a_reg_1_sec_057_an_application_owns_no_scheme_of_browsers_and_systems() {
+fn an_application_owns_no_scheme_of_browsers_and_systems() {
     for good in ["cursor://anysphere.cursor-mcp/oauth/callback", "vscode://ms.ext/cb", "zed:/cb"] {
         assert!(RedirectUri::parse_any_scheme(good).unwrap().is_private_use(), "{good}");
         assert_eq!(RedirectUri::parse(good), Err(InvalidUri::Scheme), "{good}");
@@ -64,16 +66,18 @@ fn a_reg_1_sec_057_an_application_owns_no_scheme_of_browsers_and_systems() {
     }
 }
 
+/// SEC-015
 #[test]
-fn sec_015_reserved_parameters_are_refused_in_any_spelling() {
+fn reserved_parameters_are_refused_in_any_spelling() {
     for name in ["iss", "code", "state", "error", "error_description", "error_uri", "%69ss"] {
         let uri = format!("https://app.example/cb?x=1&{name}=y");
         assert_eq!(RedirectUri::parse(&uri), Err(InvalidUri::ReservedParameter), "{name}");
     }
 }
 
+/// A-AUTHZ-2, SEC-052, SEC-053, SEC-054
 #[test]
-fn a_authz_2_sec_052_sec_053_sec_054_the_port_of_a_loopback_redirect_is_free() {
+fn the_port_of_a_loopback_redirect_is_free() {
     assert!(admits("http://127.0.0.1/cb", "http://127.0.0.1:51004/cb"));
     assert!(admits("http://[::1]/cb", "http://[::1]:51004/cb"));
     assert!(admits("http://localhost:3118/cb", "http://localhost:53428/cb"));
@@ -83,8 +87,9 @@ fn a_authz_2_sec_052_sec_053_sec_054_the_port_of_a_loopback_redirect_is_free() {
     }
 }
 
+/// A-AUTHZ-2, SEC-046, SEC-047, SEC-048, SEC-049, SEC-050
 #[test]
-fn a_authz_2_sec_046_sec_047_sec_048_sec_049_sec_050_all_else_is_string_equality() {
+fn all_else_is_string_equality() {
     let registered = "https://app.example/cb";
     assert!(admits(registered, registered));
     for requested in [
@@ -108,8 +113,9 @@ fn a_authz_2_sec_046_sec_047_sec_048_sec_049_sec_050_all_else_is_string_equality
     }
 }
 
+/// SEC-059
 #[test]
-fn sec_059_a_wildcard_is_a_character_and_never_a_pattern() {
+fn a_wildcard_is_a_character_and_never_a_pattern() {
     let registered = "https://*.app.example/cb?x=.*";
     assert!(admits(registered, registered));
     for requested in [
@@ -123,8 +129,9 @@ fn sec_059_a_wildcard_is_a_character_and_never_a_pattern() {
     assert_eq!(RedirectUri::parse("https://[*]/cb"), Err(InvalidUri::Syntax));
 }
 
+/// SEC-066
 #[test]
-fn sec_066_hosts_are_ascii_and_labels_are_never_decoded() {
+fn hosts_are_ascii_and_labels_are_never_decoded() {
     let cyrillic = "https://\u{430}pp.example/cb";
     assert_eq!(RedirectUri::parse(cyrillic), Err(InvalidUri::Syntax));
     assert!(!admits("https://app.example/cb", cyrillic));
@@ -139,8 +146,9 @@ fn sec_066_hosts_are_ascii_and_labels_are_never_decoded() {
     assert_eq!(private.display_host(), "com.evil.app");
 }
 
+/// SEC-055, SEC-056
 #[test]
-fn sec_055_sec_056_only_the_port_floats() {
+fn only_the_port_floats() {
     let registered = "http://127.0.0.1/cb";
     for requested in [
         "http://localhost/cb",

@@ -53,8 +53,9 @@ fn refused(members: &Value) -> NotTaken {
     }
 }
 
+/// SEC-154
 #[test]
-fn sec_154_what_is_no_answer_says_neither_yes_nor_no() {
+fn what_is_no_answer_says_neither_yes_nor_no() {
     for (body, member) in [
         ("{}", "active"),
         (r#"{"active":"true"}"#, "active"),
@@ -96,8 +97,9 @@ fn sec_154_what_is_no_answer_says_neither_yes_nor_no() {
     assert_eq!(read(&huge), Err(error));
 }
 
+/// SEC-154
 #[test]
-fn sec_154_only_200_and_json_is_an_answer() {
+fn only_200_and_json_is_an_answer() {
     let yes = r#"{"active":true}"#;
     for (status, why) in
         [(401, IntrospectionFailed::NotAuthenticated), (403, IntrospectionFailed::NotAllowed)]
@@ -133,8 +135,9 @@ fn sec_154_only_200_and_json_is_an_answer() {
     assert!(read_as(200, "Application/JSON; charset=utf-8", yes).is_ok());
 }
 
+/// R-AUTH-3
 #[test]
-fn r_auth_3_an_answer_becomes_facts_and_nothing_is_made_up() {
+fn an_answer_becomes_facts_and_nothing_is_made_up() {
     let all = facts(&json!({}));
     assert_eq!((all.subject.as_str(), all.client_id.as_str()), ("alice", "c"));
     assert_eq!(all.issuer.as_str(), "https://as.example");
@@ -152,8 +155,9 @@ fn r_auth_3_an_answer_becomes_facts_and_nothing_is_made_up() {
     assert_eq!(several.audience, [ResourceUri::parse("https://b.example/x").unwrap()]);
 }
 
+/// R-AUTH-1, R-AUTH-8
 #[test]
-fn r_auth_1_r_auth_8_a_token_that_is_active_may_still_be_nobodys() {
+fn a_token_that_is_active_may_still_be_nobodys() {
     assert_eq!(refused(&json!({"active": false})), NotTaken::Inactive);
     let empty = json!({"active": false, "client_id": "", "iss": "", "scope": [], "exp": "0"});
     assert_eq!(refused(&empty), NotTaken::Inactive);
@@ -170,8 +174,9 @@ fn r_auth_1_r_auth_8_a_token_that_is_active_may_still_be_nobodys() {
     }
 }
 
+/// R-AUTH-8
 #[test]
-fn r_auth_8_a_client_stands_for_itself_where_the_host_says_so_and_no_user_is_named() {
+fn a_client_stands_for_itself_where_the_host_says_so_and_no_user_is_named() {
     let read = |body: Value| {
         let answer = answer(200, "application/json", &body.to_string());
         introspection().taking_unnamed_subjects().read(&answer, NOW).unwrap()
@@ -190,8 +195,9 @@ fn r_auth_8_a_client_stands_for_itself_where_the_host_says_so_and_no_user_is_nam
     }
 }
 
+/// R-AUTH-8
 #[test]
-fn r_auth_8_the_member_that_names_users_can_be_named_and_the_refusal_says_so() {
+fn the_member_that_names_users_can_be_named_and_the_refusal_says_so() {
     // django-oauth-toolkit omits `sub` and `aud`.
     let body = json!({"active": true, "scope": "read", "exp": 1_000_600, "client_id": "c",
         "username": "alice", "uid": "u-7"});
@@ -234,8 +240,9 @@ fn r_auth_8_the_member_that_names_users_can_be_named_and_the_refusal_says_so() {
     assert_eq!(found.facts().subject.as_str(), "c");
 }
 
+/// R-AUTH-3
 #[test]
-fn r_auth_3_names_of_the_resource_and_answers_without_an_audience_count_where_the_host_says_so() {
+fn names_of_the_resource_and_answers_without_an_audience_count_where_the_host_says_so() {
     let own = ResourceUri::parse("https://rs.example/mcp").unwrap();
     let is_own = |asking: Introspection, aud: Value| {
         let mut body = json!({"active": true, "sub": "alice", "client_id": "c", "aud": aud});
@@ -296,8 +303,9 @@ fn a_token_is_bound_to_the_key_that_is_said_or_it_is_refused() {
     }
 }
 
+/// SEC-231
 #[test]
-fn sec_231_an_answer_about_another_kind_of_token_is_refused() {
+fn an_answer_about_another_kind_of_token_is_refused() {
     let refused_for = |member: &'static str, value: Value| {
         let why = refused(&json!({ member: value }));
         assert_eq!(why, NotTaken::NotAccessToken { member }, "{member}: {value}");
@@ -331,8 +339,9 @@ fn sec_231_an_answer_about_another_kind_of_token_is_refused() {
     }
 }
 
+/// SEC-155
 #[test]
-fn sec_155_an_answer_is_believed_for_half_a_minute_at_most() {
+fn an_answer_is_believed_for_half_a_minute_at_most() {
     let answer = json!({"active": true, "client_id": "c", "sub": "a", "exp": 1_000_600});
     let answer = self::answer(200, "application/json", &answer.to_string());
     for (chosen, seconds) in [(None, 10), (Some(0), 0), (Some(5), 5), (Some(3600), 30)] {
