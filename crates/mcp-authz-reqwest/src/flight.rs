@@ -1,8 +1,8 @@
-//! A shared value that is renewed by one at a time, however many ask.
+//! Single flight: a shared value with at most one renewal of a kind at a time.
 //!
-//! Whoever finds the value wanting says which version of it they used. If another has renewed it since, they use
-//! that; if somebody is renewing it, they wait for the outcome; else they start. The work goes on when the one
-//! who started it gives up.
+//! A caller whose value does not suffice passes the version that it has used. If a renewal has succeeded since, the
+//! caller uses its value. If one is under way, the caller waits for its outcome. Otherwise the caller starts one, which
+//! goes on when the caller is dropped.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -13,50 +13,55 @@ use futures::future::{FutureExt as _, Shared};
 
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A value with a version, and what is under way to renew it: at most one of each kind `K`.
+/// Shared value with a version, and at most one renewal under way of each kind `K`.
 pub(crate) struct Renewable<T, K, E>(Arc<Mutex<State<T, K, E>>>);
 
 struct State<T, K, E> {
     value: T,
-    /// Rises with every landing, whether it brought something or not.
+    /// Number of renewals that have ended, successful or not.
     version: u64,
-    /// What has brought something, and at which version: one each of those that exclude each other.
+    /// Latest successful renewals with their versions.
+    ///
+    /// One of each set of kinds that exclude each other.
     changes: Vec<(K, u64)>,
     under_way: Vec<(K, Landing<K, E>)>,
-    /// What has failed since something was brought, at which version and how: one each of those that share their
-    /// failures, and of them the latest [`MAX_FAILURES`].
+    /// Failures since the last success, with their versions and errors.
+    ///
+    /// One of each set of kinds that share their failures; of these, the latest [`MAX_FAILURES`].
     failures: VecDeque<(K, u64, E)>,
 }
 
-/// Failures that are remembered for those who come late. Kinds and errors may be large, and as many as a server has
-/// operations; a caller whose failure is forgotten tries again.
+/// Maximum number of failures that are kept for late callers.
+///
+/// Kinds and errors may be large, and a server may have any number of operations. A caller whose failure has been
+/// dropped tries again.
 const MAX_FAILURES: usize = 32;
 
-/// How a renewal ended; cancelled when it was torn down and never did.
+/// Outcome of a renewal; cancelled if its task was dropped before the end.
 pub(crate) type Landing<K, E> = Shared<oneshot::Receiver<Result<(), (K, E)>>>;
 
-/// Two kinds of renewal that cannot be under way together, and whom a failure concerns.
+/// Relations between kinds of renewals.
 pub(crate) trait Kind: Clone + Send + Sync + 'static {
-    /// Whether `self` has to wait for `other`.
+    /// Returns `true` if `self` has to wait for the end of `other`.
     fn excludes(&self, other: &Self) -> bool;
-    /// Whether who wants `self` need not try when `other` has just failed.
+    /// Returns `true` if a failure of `other` makes a try of `self` pointless.
     fn shares_failure(&self, other: &Self) -> bool;
-    /// Whether who wants `self` has to look again when `other` has brought something.
+    /// Returns `true` if a success of `other` may have brought what `self` is for.
     fn is_helped_by(&self, other: &Self) -> bool;
 }
 
-/// What to do for a renewal.
+/// Next action of a caller that needs a renewal.
 pub(crate) enum Join<K: Clone, E: Clone> {
-    /// Look at the value again: it is another one, by this renewal.
+    /// Look at the value again: this renewal has changed it.
     Changed(K),
-    /// It was tried meanwhile and failed.
+    /// Give up: a renewal has failed meanwhile, or may not begin.
     Failed(E),
     /// Wait for this renewal, then look again.
     Wait(K, Landing<K, E>),
 }
 
 impl<T, K: Kind, E: Clone> State<T, K, E> {
-    /// What has happened, or is about to, since that version was seen.
+    /// Returns the renewal under way, or the latest outcome since the version `seen`.
     fn news(&self, seen: u64, kind: &K) -> Option<Join<K, E>> {
         if let Some((own, landing)) = self.under_way.iter().find(|(own, _)| kind.excludes(own)) {
             return Some(Join::Wait(own.clone(), landing.clone()));
@@ -65,13 +70,16 @@ impl<T, K: Kind, E: Clone> State<T, K, E> {
         if let Some((own, _)) = self.changes.iter().find(helps) {
             return Some(Join::Changed(own.clone()));
         }
-        // Somebody else's failure is no reason not to try.
+        // Failures of other kinds do not keep this one from being tried.
         let is_ours = |(own, at, _): &&(K, u64, E)| *at > seen && kind.shares_failure(own);
         let (.., error) = self.failures.iter().rev().find(is_ours)?;
         Some(Join::Failed(error.clone()))
     }
 
-    /// Notes how a renewal has ended. In one go: who has seen what it brought does not wait for it.
+    /// Records the outcome of a renewal.
+    ///
+    /// This happens under one lock, so that a caller that has seen the new value does not wait for the renewal that
+    /// brought it.
     fn landed(&mut self, kind: &K, landed: &Result<(), E>) {
         self.under_way.retain(|(own, _)| !kind.excludes(own));
         self.version += 1;
@@ -117,24 +125,26 @@ where
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T, K, E>> {
-        // No change is left half made, so a panic elsewhere carries no news.
+        // Every change under the lock is complete, so the value of a poisoned lock is intact.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks at the value, or changes it without renewing it. Nothing else happens meanwhile.
+    /// Gives access to the value and its version under the lock, without a renewal.
     pub(crate) fn with<R>(&self, look: impl FnOnce(&mut T, u64) -> R) -> R {
         let mut state = self.lock();
         let State { value, version, .. } = &mut *state;
         look(value, *version)
     }
 
-    /// What concerns one who wants this and has seen that version: nothing, when it is for them to act.
+    /// Returns the news since the version `seen`; `None` if the caller has to act itself.
     pub(crate) fn news(&self, seen: u64, kind: &K) -> Option<Join<K, E>> {
         self.lock().news(seen, kind)
     }
 
-    /// Joins what is under way, or starts what `begin` makes of the value, unless that refuses. `land` changes the
-    /// value by the outcome of the work and says how it ended.
+    /// Joins a renewal under way, or starts the work that `begin` makes of the value.
+    ///
+    /// If `begin` refuses, its error is returned. `land` applies the outcome of the work to the value, and returns
+    /// whether the renewal succeeded.
     pub(crate) fn renew<W, O>(
         &self,
         seen: u64,
@@ -168,11 +178,13 @@ where
     }
 }
 
-/// Work under way. Also when it is torn down it is so no longer, and another may start: before anybody hears.
+/// Renewal under way.
+///
+/// A dropped one is removed before its waiters are woken, so that the first of them can start another.
 struct Flight<T, K: Kind, E> {
     own: Renewable<T, K, E>,
     kind: K,
-    /// `None` once it has landed.
+    /// Channel to the waiters; `None` once the outcome is applied.
     sender: Option<oneshot::Sender<Result<(), (K, E)>>>,
 }
 

@@ -1,13 +1,14 @@
-//! When tokens are renewed, and who waits for it.
+//! Renewals of tokens: when they start, how requests share them, and their limits.
 //!
-//! | what bounds it | where |
+//! | limit | where |
 //! |---|---|
-//! | one renewal of a kind at a time, shared by all who want it | `flight.rs` |
-//! | waiting times after failures and useless tokens | `gate.rs` |
+//! | one renewal of a kind at a time, shared by all requests that need it | `flight.rs` |
+//! | waiting times after failures and after tokens that the server refuses | `gate.rs` |
 //! | browser windows for one server | [`Policy::window_limit`] |
 //! | attempts of one operation | [`Ledger`](scope_stepup::Ledger) |
 //!
-//! The host's code (user agent, filter, choice of a server, identities) is called outside every lock.
+//! The host's code (user agent, filter of the policy, choice of a server, identity source) is called outside every
+//! lock.
 
 mod end;
 mod gate;
@@ -39,32 +40,32 @@ use holdings::{Ended, Holdings, Wanted};
 use work::{Common, Epoch};
 pub(crate) use work::{Credentials, Flow, Login};
 
-/// What a client holds and does about it.
+/// Credentials of a client, shared by its clones, and the renewals under way.
 #[derive(Clone)]
 pub(crate) struct Renewal {
     common: Arc<Common>,
     holdings: Renewable<Holdings, Wanted, Error>,
 }
 
-/// What a request was sent with.
+/// Credentials that a request was sent with.
 pub(crate) struct Held {
     session: Option<Arc<Session>>,
     version: u64,
     nonce: Option<HeaderValue>,
-    /// Why the token, which has expired by our clock, was not refreshed.
+    /// Failure of the refresh that was due; the token has expired by the local clock.
     failed: Option<Error>,
 }
 
-/// A request, its answer, and what it was sent with.
+/// Request with its response and the credentials that it was sent with.
 pub(crate) struct Answered<'a> {
     pub(crate) request: &'a Request,
     pub(crate) response: &'a Response,
     pub(crate) held: Held,
 }
 
-/// What to do after an answer.
+/// Next action after a response.
 pub(crate) enum Next {
-    /// It is the answer.
+    /// Return the response to the caller.
     Done,
     /// Send the request again.
     Again,
@@ -87,7 +88,10 @@ impl Renewal {
         Self { common, holdings: Renewable::new(holdings) }
     }
 
-    /// What to send a request with; refreshed when that is due.
+    /// Returns the credentials for a request.
+    ///
+    /// Restores stored credentials first, and waits for a refresh when the access token has expired. A token that
+    /// expires soon is refreshed in the background.
     pub(crate) async fn current(&self, tried: &mut Tried) -> Result<Held, Error> {
         let mut failed = None;
         loop {
@@ -112,19 +116,20 @@ impl Renewal {
                 return Ok(held);
             }
             if !session.has_expired(now()) {
-                // Ahead of need: no request waits for it, and a program that ends does (`flush`).
+                // The token is still valid, so no request waits for this refresh; `flush` does, because the program may
+                // end before the new refresh token is saved.
                 drop(self.join(held.version, Wanted::FreshToken, &mut None));
                 return Ok(held);
             }
             match self.renew(held.version, Wanted::FreshToken, None).await {
                 Ok(_) => tried.refresh = true,
-                // The server may still take the token: clocks differ.
+                // The request is sent all the same: clocks differ, so the server may still accept the token.
                 Err(error) => failed = Some(error),
             }
         }
     }
 
-    /// Sends the user through a login now, whatever requests have met before.
+    /// Sends the user through a login now, regardless of earlier failures of requests.
     pub(crate) async fn log_in(&self) -> Result<(), Error> {
         let epoch = self.common.epoch();
         loop {
@@ -135,7 +140,8 @@ impl Renewal {
                 false => Wanted::Restore,
             };
             match self.renew(version, wanted, None).await {
-                // It was a request's, and ended before the user asked for this one or for want of windows.
+                // The login that was joined belonged to a request. It had ended before the user asked for this one, or
+                // the budget of windows was spent, which does not apply to a login that the user asks for.
                 Err(Error::LoginEnded) if self.common.epoch() == epoch => continue,
                 Err(Error::TooManyWindows(_)) => continue,
                 renewed => renewed?,
@@ -146,7 +152,7 @@ impl Renewal {
         }
     }
 
-    /// The headers that show the token.
+    /// Returns the headers that present the access token, with a `DPoP` proof if bound.
     pub(crate) fn authorization(&self, held: &Held, request: &Request) -> Result<HeaderMap, Error> {
         let mut headers = HeaderMap::new();
         let url = request.url().as_str();
@@ -164,7 +170,7 @@ impl Renewal {
         Ok(headers)
     }
 
-    /// What an answer means, and whatever has to happen because of it.
+    /// Judges a response, and carries out the renewal that it calls for.
     pub(crate) async fn judge(
         &self,
         answered: Answered<'_>,
@@ -188,7 +194,7 @@ impl Renewal {
         let mut asked = *tried;
         asked.refresh |= needs_login;
         let answer = (status, response.headers());
-        // The filter of the policy is the host's code: no lock is held here.
+        // No lock is held here, because the filter of the policy is the host's code.
         let verdict =
             judge(held.session.as_deref(), &ledger, &self.common.policy, &operation, asked, answer);
         let mut noted = *tried;
@@ -209,7 +215,8 @@ impl Renewal {
                 *tried = noted;
                 return Ok(Next::Again);
             }
-            // It was tried just now: the user is not asked for what passes.
+            // `current` has just tried this refresh in vain, so the request ends with that failure. A login would
+            // bother the user, although a later refresh may succeed.
             Verdict::Refresh if held.failed.is_some() => {
                 return Err(held.failed.unwrap_or(Error::Unauthorized));
             }
@@ -221,11 +228,12 @@ impl Renewal {
             }
         };
         let by = match self.renew(held.version, wanted.clone(), permitted).await {
-            // The user ended it before this request needed it: the next one is this request's.
+            // The epoch is unchanged, so the user ended that login before this request needed one. Sent again, the
+            // request begins its own.
             Err(Error::LoginEnded) if self.common.epoch() == epoch => return Ok(Next::Again),
             by => by?,
         };
-        // C-SCOPE-6: what was done for another operation is no attempt of this one's.
+        // C-SCOPE-6: a step-up for another operation does not count as an attempt of this one.
         if !by.is_for(&wanted) {
             noted.step_ups = tried.step_ups;
         }
@@ -233,7 +241,9 @@ impl Renewal {
         Ok(Next::Again)
     }
 
-    /// Notes what every answer tells. Returns `true` if nothing has to be worked out, as for most answers.
+    /// Records the nonce and the token's acceptance; returns `true` if that is all.
+    ///
+    /// It is for most responses: a success, while no operation has an attempt on record.
     fn note(&self, response: &Response, held: &Held) -> bool {
         let status = response.status();
         self.holdings.with(|own, _| {
@@ -247,7 +257,10 @@ impl Renewal {
         })
     }
 
-    /// Gives up, unless another is at what would help, or had it done already.
+    /// Returns the error, unless a renewal by another request helps.
+    ///
+    /// A renewal that is under way is waited for. One that has succeeded since the version `seen` leads to another
+    /// pass.
     async fn unless_news(&self, seen: u64, others: &Wanted, error: Error) -> Result<Next, Error> {
         loop {
             match self.holdings.news(seen, others) {
@@ -259,7 +272,7 @@ impl Renewal {
         }
     }
 
-    /// Waits until there is something else to use than at the version that was seen, and says what brought it.
+    /// Joins or starts a renewal, and returns the one that brought other tokens.
     async fn renew(
         &self,
         seen: u64,
@@ -275,7 +288,7 @@ impl Renewal {
                     Ok(Err((failed, error))) if wanted.shares_failure(&failed) => {
                         return Err(error);
                     }
-                    // Whether it concerns us is for another look.
+                    // The failure is another renewal's; the next pass looks at the state again.
                     Ok(Err(_)) => {}
                     Err(_) => return Err(Error::Stopped),
                 },
@@ -283,8 +296,10 @@ impl Renewal {
         }
     }
 
-    /// Joins the renewal under way, or starts one in a task of its own: a caller who gives up tears nothing down. A
-    /// renewal whose gate is closed is refused, whoever comes. A step-up that is started takes the `attempt`.
+    /// Joins the renewal under way, or starts one in a task of its own.
+    ///
+    /// The task goes on when the caller is dropped. While the gate is closed, no caller starts a renewal. A step-up
+    /// that is started consumes the `attempt`.
     fn join(
         &self,
         seen: u64,
@@ -323,7 +338,9 @@ impl Renewal {
     }
 }
 
-/// What a request asks for, for counting: the operation in its JSON-RPC body, else method and path.
+/// Returns the operation that attempts are counted for.
+///
+/// That is the first operation of the JSON-RPC body, or method and path of a request without one.
 fn operation(request: &Request) -> Result<Operation, Error> {
     if let Some(body) = request.body() {
         let bytes = body.as_bytes().ok_or(Error::BodyNotReplayable)?;
@@ -336,7 +353,7 @@ fn operation(request: &Request) -> Result<Operation, Error> {
     Ok(Operation::new(request.method().as_str(), Some(request.url().path())))
 }
 
-/// The proof that goes with a token that is bound to a key.
+/// Returns the `DPoP` header for a token that is bound to a key (RFC 9449 §7.1).
 #[cfg(feature = "dpop")]
 fn proof(
     session: &Session,

@@ -1,14 +1,14 @@
-//! Logging out, and what is made up for after a store has failed.
+//! Logout, flush, and the repetition of what a failed store lacks.
 //!
-//! A logout ends everything that the store holds of this client for the server. Where the store fails, it is repeated
-//! later, and then it ends only the logins that it was about, because other programs that share the store may have logged
-//! in since:
+//! A logout removes all credentials of this client for the server from the store. Where the store fails, the removal is
+//! repeated later, and is then limited to the logins that the logout was about, because other programs that share the
+//! store may have logged in since:
 //!
-//! | what is known of the store at the logout | what a repetition removes |
+//! | known about the store at the logout | removed by a repetition |
 //! |---|---|
-//! | the store could be read | the logins that it held, however often they are refreshed meanwhile |
-//! | it could not, and a session was in memory | the session's login, tokens that it had replaced, and what a renewal saved that was under way at the logout |
-//! | nothing | what the store holds when it can be read for the first time |
+//! | its records, because it could be read | the logins in them, however often they are refreshed meanwhile |
+//! | nothing, with a session in memory | that session's login, its earlier tokens, logins of renewals under way |
+//! | nothing at all | the records of the first successful read |
 
 use client_flow::{Record, RecordKey, Session};
 use oauth_types::SecretDigest;
@@ -21,47 +21,49 @@ use crate::error::Error;
 use crate::flight::Join;
 use crate::store::StoreError;
 
-/// Part of a stored login that a logout removes; the greater holds the smaller.
+/// Extent of a logout; the greater variant includes the smaller.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Logout {
     /// The tokens; the next login uses the same registration.
     Tokens,
-    /// The registration too.
+    /// The tokens and the registration.
     Registration,
 }
 
-/// Occasion to tell the store what it lacks.
+/// Occasion of a repetition.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Occasion {
-    /// The user has just logged out: it is about all that the store holds.
+    /// A logout right now: all records in the store are removed.
     Logout,
-    /// A save or a logout has failed before.
+    /// A save or a logout that failed before.
     Later,
 }
 
-/// A logout that the store has not written yet.
+/// Logout that the store has not carried out yet.
 #[derive(Clone, PartialEq)]
 pub(super) struct Unforgotten {
-    /// Where the session was kept; `None` where the client had none in memory.
+    /// Key of the session's record; `None` if no session was in memory.
     pub(super) key: Option<RecordKey>,
     extent: Logout,
-    /// The logins that have ended; `None` until the store can be read, where nothing else tells.
+    /// Digests of the logins that have ended.
+    ///
+    /// `None` if neither memory nor the store has told them yet.
     logins: Option<Vec<SecretDigest>>,
 }
 
 impl Unforgotten {
-    /// The end of this session, or of what the store holds where there is none.
+    /// Creates the logout of a session, or of all records in the store without one.
     pub(super) fn new(session: Option<&Session>, extent: Logout) -> Self {
         let key = session.map(|own| own.account().key());
         let logins = session.and_then(Session::stored_logins);
         Self { key, extent, logins }
     }
 
-    /// The same logout after an earlier one that the store has not written either.
+    /// Merges an earlier logout that the store has not carried out either.
     pub(super) fn after(self, before: Option<Self>) -> Self {
         let Some(before) = before else { return self };
         let logins = match (before.logins, self.logins) {
-            // Without a session there is nothing more in memory to tell.
+            // Without a session, memory adds nothing to what is known.
             (before, None) if self.key.is_none() => before,
             (Some(before), Some(own)) => Some(before.into_iter().chain(own).collect()),
             _ => None,
@@ -70,20 +72,22 @@ impl Unforgotten {
         Self { key: self.key.or(before.key), extent, logins }
     }
 
-    /// Returns `true` if the record is what the user logged out of, and not a later login.
+    /// Returns `true` if the user logged out of this record's login.
     pub(super) fn covers(&self, record: &Record) -> bool {
         let (Some(tokens), Some(logins)) = (&record.tokens, &self.logins) else { return true };
         [tokens.login(), tokens.access_token.digest()].iter().any(|own| logins.contains(own))
     }
 
-    /// What is left of a record that it covers; `None` if nothing is.
+    /// Returns the part of a covered record that is kept; `None` if all is removed.
     pub(super) fn rest(&self, record: Record) -> Option<Record> {
         (self.extent == Logout::Tokens).then(|| record.logged_out())
     }
 
-    /// Notes a login that a renewal brought which was under way when the user logged out: it may have been saved.
+    /// Adds the login of a renewal that was under way at the logout.
+    ///
+    /// It may have been saved before the renewal noticed the logout.
     pub(super) fn note_login(&mut self, session: &Session) {
-        // Where nothing is known, all that the store holds has ended.
+        // Without known logins, all records of the store have ended already.
         let Some(logins) = &mut self.logins else { return };
         let login = session.tokens().login();
         if !logins.contains(&login) {
@@ -91,7 +95,7 @@ impl Unforgotten {
         }
     }
 
-    /// Notes what the store holds as the logins that have ended.
+    /// Adds the logins of these records.
     fn note(&mut self, records: &[Record]) {
         let logins = self.logins.get_or_insert_default();
         for tokens in records.iter().filter_map(|record| record.tokens.as_ref()) {
@@ -104,12 +108,16 @@ impl Unforgotten {
 }
 
 impl Renewal {
-    /// Ends the session in memory and then in the store, and whatever the user has under way.
+    /// Ends the session in memory, then in the store, and every renewal under way.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] when the store failed.
     pub(crate) async fn log_out(&self, extent: Logout) -> Result<(), Error> {
         if self.common.host().is_none() {
             return Ok(());
         }
-        // Memory comes first: a store that is slow or broken keeps no user logged in.
+        // Memory comes first, because a slow or broken store must not keep the user logged in.
         self.common.epoch.send_modify(|epoch| epoch.logouts = epoch.logouts.wrapping_add(1));
         self.holdings.with(|own, _| own.log_out(extent));
         self.make_up(Occasion::Logout).await
@@ -121,7 +129,11 @@ impl Renewal {
         epoch.send_modify(|epoch| epoch.cancellations = epoch.cancellations.wrapping_add(1));
     }
 
-    /// Waits for refreshes and saves under way, and makes up for saves that failed.
+    /// Waits for refreshes and saves under way, and repeats saves that failed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] when the store failed again.
     pub(crate) async fn flush(&self) -> Result<(), Error> {
         while let Some(Join::Wait(_, landing)) = self.holdings.news(u64::MAX, &Wanted::FreshToken) {
             let _ = landing.await;
@@ -140,7 +152,7 @@ impl Renewal {
         drop(tokio::spawn(work.instrument(span)));
     }
 
-    /// Tells the store what it lacks, when it is this client's turn.
+    /// Repeats the logouts and saves that the store lacks, under the store's lock.
     async fn make_up(&self, occasion: Occasion) -> Result<(), Error> {
         let (Some(host), true) =
             (self.common.host(), self.holdings.with(|own, _| own.is_unsaved()))
@@ -155,13 +167,13 @@ impl Renewal {
             let records = self.common.kept(&unforgotten, session.as_deref()).await?;
             if occasion == Occasion::Logout || unforgotten.logins.is_none() {
                 unforgotten.note(&records);
-                // For the next time, if the store fails now.
+                // Kept for the next repetition, in case the store fails now.
                 self.holdings
                     .with(|own, _| own.unforgotten.iter_mut().for_each(|own| own.note(&records)));
             }
             self.common.forget(&unforgotten, records).await?;
             self.holdings.with(|own, _| {
-                // The user may have asked for more meanwhile: for the registration, too.
+                // The user may have extended the logout meanwhile, to the registration.
                 own.unforgotten.take_if(|own| *own == unforgotten);
                 own.saves.open();
             });
@@ -185,7 +197,7 @@ impl Renewal {
 }
 
 impl Common {
-    /// Has the store forget what the user logged out of; a later login stays.
+    /// Removes the records that a logout covers; later logins are kept.
     async fn forget(&self, unforgotten: &Unforgotten, records: Vec<Record>) -> Result<(), Error> {
         let Some(host) = self.host() else { return Ok(()) };
         for record in records.into_iter().filter(|record| unforgotten.covers(record)) {
@@ -201,8 +213,10 @@ impl Common {
         Ok(())
     }
 
-    /// The records of this client that a logout may be about: of the session, and of what an earlier run left. What this
-    /// client has put in their place since, by another login, is none of them.
+    /// Returns the records of this client that a logout may cover.
+    ///
+    /// These are the session's record and those of earlier runs. A record that a later login of this client has saved
+    /// is left out.
     async fn kept(
         &self,
         unforgotten: &Unforgotten,

@@ -1,14 +1,15 @@
 //! Waiting times between renewals: one gate for each kind, asked by every request.
 //!
-//! | what closes the gate | until | what opens it |
+//! | event | gate is closed | opened early by |
 //! |---|---|---|
-//! | a login that its server refused, the first in a row | not at all: the next one may register anew | |
-//! | a renewal that failed | `Retry-After`, at most an hour, else 1 s, doubled to 5 min, or to 15 s where no server answered | the time; a login that the user asks for |
-//! | the budget of windows is spent | the next window | the same |
-//! | the user is away or said no | at least 30 s, as above | the same |
-//! | a renewal whose tokens are not accepted yet, or need a refresh at once | 1 s, doubled to 5 min | the first answer that accepts tokens which last |
+//! | first refusal of a login in a row | not at all: the next login may register anew | |
+//! | failed renewal | `Retry-After` up to 1 h; else 1 s, doubled up to 5 min | a login that the user asks for |
+//! | failed renewal, no server answered | the same, doubled up to 15 s | the same |
+//! | budget of windows spent | until the next window | the same |
+//! | user declined or did not return | as a failed renewal, at least 30 s | the same |
+//! | new tokens: unproven, or about to expire | 1 s, doubled up to 5 min | the first accepted token that lasts |
 //!
-//! The clock is monotonic: a wall clock that is set back prolongs no wait.
+//! The clock is monotonic, so that a wall clock that is set back prolongs no wait.
 
 use core::time::Duration;
 
@@ -21,40 +22,46 @@ use crate::error::Error;
 pub(super) struct Gate {
     until: Option<Instant>,
     delay: Duration,
-    /// The failure that closed it; `None` after a renewal that has to prove its worth first.
+    /// Failure that closed the gate; `None` after a success that is not proven yet.
     failure: Option<Error>,
 }
 
 impl Gate {
     const SHORTEST: Duration = Duration::from_secs(1);
     const LONGEST: Duration = Duration::from_secs(5 * 60);
-    /// Longest wait where no server answered: the network may be back at any moment.
+    /// Longest wait where no server answered.
+    ///
+    /// It is short, because the network may be back at any moment.
     const LONGEST_UNREACHABLE: Duration = Duration::from_secs(15);
-    /// Longest wait that a server may ask for.
+    /// Longest wait that a server may request with `Retry-After`.
     const LONGEST_ASKED: Duration = Duration::from_secs(60 * 60);
 
     pub(super) fn is_open(&self, now: Instant) -> bool {
         self.until.is_none_or(|until| now >= until)
     }
 
-    /// Returns the error of a renewal that comes too early.
+    /// Returns the error for a renewal that comes too early.
     pub(super) fn refusal(&self, now: Instant) -> Option<Error> {
         (!self.is_open(now)).then(|| self.failure.clone().unwrap_or(Error::Unauthorized))
     }
 
-    /// Returns the failure that holds it closed.
+    /// Returns the failure that keeps the gate closed.
     pub(super) fn failure(&self, now: Instant) -> Option<&Error> {
         self.failure.as_ref().filter(|_| !self.is_open(now))
     }
 
-    /// Closes it after a failure, for as long as was asked for and no shorter than the last time.
+    /// Closes the gate after a failure.
+    ///
+    /// The wait is the longer one of the requested wait and twice the previous delay.
     pub(super) fn fail(&mut self, error: Error, asked: Option<Duration>, now: Instant) {
         let asked = asked.unwrap_or_default().min(Self::LONGEST_ASKED);
         self.close(asked, now);
         self.failure = Some(error);
     }
 
-    /// Lets one more through after a failure, the first in a row, that the next attempt may mend; closes it after others.
+    /// Records a failure that the next attempt may mend.
+    ///
+    /// The first one in a row leaves the gate open; later ones close it.
     pub(super) fn fail_leniently(&mut self, error: Error, now: Instant) {
         if self.delay.is_zero() {
             self.delay = Self::SHORTEST / 2;
@@ -63,13 +70,13 @@ impl Gate {
         }
     }
 
-    /// Closes it until a time that is known, and counts nothing.
+    /// Closes the gate for a known time, without doubling the delay.
     pub(super) fn hold(&mut self, error: Error, wait: Duration, now: Instant) {
         self.until = now.checked_add(wait.min(Self::LONGEST_ASKED));
         self.failure = Some(error);
     }
 
-    /// Shortens the wait where no server answered.
+    /// Shortens the wait to [`LONGEST_UNREACHABLE`](Self::LONGEST_UNREACHABLE).
     pub(super) fn shorten(&mut self) {
         if self.delay > Self::LONGEST_UNREACHABLE {
             let excess = self.delay.saturating_sub(Self::LONGEST_UNREACHABLE);
@@ -78,7 +85,7 @@ impl Gate {
         }
     }
 
-    /// Closes it after a success, until the tokens have proved their worth.
+    /// Closes the gate after a success, until the server has accepted the tokens.
     pub(super) fn rest(&mut self, now: Instant) {
         self.close(Duration::ZERO, now);
         self.failure = None;
@@ -89,12 +96,12 @@ impl Gate {
         self.until = now.checked_add(self.delay.max(at_least));
     }
 
-    /// Opens it, and forgets how often it was closed.
+    /// Opens the gate and resets its delay.
     pub(super) fn open(&mut self) {
         *self = Self::default();
     }
 
-    /// Opens it once, unless a failure has closed it.
+    /// Opens the gate without resetting its delay, unless a failure has closed it.
     pub(super) fn wake(&mut self) {
         if self.failure.is_none() {
             self.until = None;

@@ -1,4 +1,4 @@
-//! What a client holds, and what becomes of it.
+//! Credentials and gates of a client, and their changes by each renewal.
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -19,47 +19,49 @@ use crate::flight::Kind;
 use crate::store::StoreError;
 use crate::user_agent::VisitError;
 
-/// Shortest time for which a user who said no, or did not come back, is left alone.
+/// Minimum wait after a user declined or did not return from the browser.
 const RESPITE: Duration = Duration::from_secs(30);
 
 #[derive(Default)]
 pub(super) struct Holdings {
     pub(super) session: Option<Arc<Session>>,
     pub(super) ledger: Ledger,
-    /// Whether the store was asked what an earlier run left.
+    /// `true` once the store was asked for the credentials of an earlier run.
     pub(super) is_restored: bool,
-    /// The latest nonce of the server, for proofs of possession.
+    /// Latest DPoP nonce of the server (RFC 9449 §8).
     pub(super) nonce: Option<HeaderValue>,
     /// `true` once the server has accepted the session's token.
     pub(super) is_proven: bool,
-    /// What the store may still hold after the user logged out.
+    /// Logout that the store has not carried out yet.
     pub(super) unforgotten: Option<Unforgotten>,
-    /// Refreshes.
+    /// Gate of refreshes.
     pub(super) refreshes: Gate,
-    /// Logins, and step-ups that failed for a reason that concerns every operation.
+    /// Gate of logins, and of step-ups after a failure that concerns every operation.
     pub(super) logins: Gate,
-    /// Saves that are made up for.
+    /// Gate of repeated saves.
     pub(super) saves: Gate,
     pub(super) windows: Windows,
 }
 
-/// What a renewal is to bring.
+/// Kind and goal of a renewal.
 #[derive(Clone)]
 pub(super) enum Wanted {
     Restore,
     FreshToken,
     Login {
         challenge: Option<BearerChallenge>,
-        /// The user asks for it, and not a request: no gate and no budget holds it up.
+        /// `true` if the user asked for it, so that no gate and no budget delays it.
         by_user: bool,
     },
-    /// For this operation.
+    /// Step-up for an operation.
     Scope {
         operation: Operation,
         scope: ScopeSet,
         challenge: BearerChallenge,
     },
-    /// More scope for this operation, by somebody else: all its own attempts were made.
+    /// More scope for an operation whose own attempts are used up.
+    ///
+    /// Another operation's step-up, or a login, may bring it.
     ScopeOfOthers(Operation),
 }
 
@@ -76,7 +78,7 @@ impl Wanted {
         self.operation().is_some() || matches!(self, Self::Login { .. })
     }
 
-    /// The operation that a step-up is for.
+    /// Returns the operation of a step-up.
     const fn operation(&self) -> Option<&Operation> {
         match self {
             Self::Scope { operation, .. } | Self::ScopeOfOthers(operation) => Some(operation),
@@ -84,7 +86,9 @@ impl Wanted {
         }
     }
 
-    /// Whether it was done for what was wanted: a step-up is its operation's.
+    /// Returns `true` if this renewal was made for `wanted`.
+    ///
+    /// A step-up belongs to one operation.
     pub(super) fn is_for(&self, wanted: &Self) -> bool {
         wanted.operation().is_none() || self.operation() == wanted.operation()
     }
@@ -100,48 +104,54 @@ impl Wanted {
 }
 
 impl Kind for Wanted {
-    /// A refresh waits for no user: a login or step-up and a refresh may be under way together.
+    /// Returns `true` if both wait for the user, or neither does.
+    ///
+    /// A refresh does not wait for the user, so it may run beside a login or step-up.
     fn excludes(&self, other: &Self) -> bool {
         self.needs_user() == other.needs_user()
     }
 
-    /// A refresh widens no grant.
+    /// Returns `true` unless `self` is a step-up and `other` is a refresh.
+    ///
+    /// A refresh adds no scope to a grant.
     fn is_helped_by(&self, other: &Self) -> bool {
         self.operation().is_none() || other.needs_user()
     }
 
-    /// A step-up is its operation's own affair; a login or refresh is everybody's.
+    /// Returns `true` if the failure of `other` applies to `self`.
+    ///
+    /// The failure of a step-up applies to its operation; that of a login also to step-ups.
     fn shares_failure(&self, other: &Self) -> bool {
         self.needs_user() == other.needs_user()
             && other.operation().is_none_or(|failed| self.operation() == Some(failed))
     }
 }
 
-/// A session, or none where nothing was to be changed.
+/// Outcome of a renewal; `None` if nothing was to be changed.
 pub(super) type Outcome = Result<Option<Session>, Failure>;
 
-/// A renewal that has ended and is about to land.
+/// Result of a renewal, before it is applied.
 pub(super) struct Ended {
     pub(super) outcome: Outcome,
-    /// The session that it began with.
+    /// Session at the start of the renewal.
     pub(super) from: Option<Arc<Session>>,
-    /// The attempt that it made, if it was a step-up.
+    /// Attempt of a step-up.
     pub(super) started: Option<Started>,
-    /// Set if it was begun before the user logged out.
+    /// `true` if the user has logged out since the start.
     pub(super) is_over: bool,
-    /// Held until it has landed.
+    /// Lock that is held until the result is applied.
     pub(super) _turn: Option<Turn>,
 }
 
 impl Ended {
-    /// A renewal that began with the session `from`, without an attempt.
+    /// Creates the result of a renewal that began with `from` and counted no attempt.
     pub(super) const fn new(outcome: Outcome, from: Option<Arc<Session>>) -> Self {
         Self { outcome, from, started: None, is_over: false, _turn: None }
     }
 }
 
 impl Holdings {
-    /// Returns why a renewal may not begin yet.
+    /// Returns the error of a renewal that may not begin yet.
     pub(super) fn refusal(&self, wanted: &Wanted, now: Instant) -> Option<Error> {
         match wanted {
             Wanted::Restore => None,
@@ -151,7 +161,7 @@ impl Holdings {
         }
     }
 
-    /// Notes what an answer says about the token that the request was sent with.
+    /// Records if a response accepts the token that its request was sent with.
     pub(super) fn note(&mut self, held: Option<&Arc<Session>>, status: StatusCode) {
         let (Some(held), Some(own)) = (held, &self.session) else { return };
         if !Arc::ptr_eq(held, own) {
@@ -161,22 +171,22 @@ impl Holdings {
             if !self.is_proven {
                 self.is_proven = true;
                 self.logins.open();
-                // A token that expires at once proves nothing about the next refresh.
+                // A token that expires at once does not prove that refreshes help.
                 if !own.is_stale(now()) {
                     self.refreshes.open();
                 }
             }
         } else if self.is_proven {
-            // The server took it before: this refusal is news.
+            // The server accepted the token before, so the refusal is a new reason to refresh.
             self.refreshes.wake();
         }
     }
 
-    /// Returns `true` if the store lacks something that this client knows, and may be asked again now.
+    /// Returns `true` if the store lacks something and may be tried again now.
     pub(super) fn takes_another_save(&mut self, now: Instant) -> bool {
         let is_due = self.is_unsaved() && self.saves.is_open(now);
         if is_due {
-            // Until it is known how it ends.
+            // The gate stays closed until the outcome is known.
             self.saves.fail(Error::Store(StoreError), None, now);
         }
         is_due
@@ -186,7 +196,7 @@ impl Holdings {
         self.unforgotten.is_some() || self.session.as_ref().is_some_and(|own| !own.is_saved())
     }
 
-    /// Keeps a session that a save brought, unless it was replaced meanwhile.
+    /// Replaces the session by its saved form, unless the tokens have changed.
     pub(super) fn resaved(&mut self, session: Session, from: &Session) {
         let is_current = self.session.as_ref().is_some_and(|own| holds_tokens_of(own, from));
         if is_current {
@@ -198,20 +208,22 @@ impl Holdings {
         }
     }
 
-    /// Forgets the session in memory; the store is told next.
+    /// Removes the session from memory; the caller removes it from the store next.
     pub(super) fn log_out(&mut self, extent: Logout) {
         self.is_restored = true;
         self.is_proven = false;
-        // The next user decides anew.
+        // The next user may answer otherwise, so recorded attempts and refusals are dropped.
         self.ledger = Ledger::default();
         let ended = Unforgotten::new(self.session.take().as_deref(), extent);
         self.unforgotten = Some(ended.after(self.unforgotten.take()));
     }
 
-    /// Keeps the outcome of a renewal. One that was begun before the user logged out brings nothing.
+    /// Applies the outcome of a renewal.
+    ///
+    /// A renewal that began before a logout changes no credentials.
     pub(super) fn land(&mut self, ended: Ended, wanted: &Wanted) -> Result<(), Error> {
         let Ended { outcome, from, started, is_over, _turn } = ended;
-        // Whoever has logged in or out meanwhile knows better than what was kept before.
+        // A login or logout since then is newer than the stored credentials.
         if matches!(wanted, Wanted::Restore) && self.is_restored {
             return Ok(());
         }
@@ -229,7 +241,7 @@ impl Holdings {
                 Ok(())
             }
             Err(failure) => {
-                // Where it ended otherwise, the attempt is found again by the request that goes through.
+                // After any other failure the ledger still has the attempt, and the request that succeeds reports it.
                 if let Some(started) = started
                     && said_no(&failure.error)
                 {
@@ -245,7 +257,7 @@ impl Holdings {
         self.is_proven = false;
         if session.is_saved() {
             self.saves.open();
-            // A login has replaced what was to be forgotten.
+            // A login has replaced the record that was to be removed.
             let key = session.account().key();
             let is_replaced = |own: &Unforgotten| own.key.as_ref().is_none_or(|own| *own == key);
             if wanted.needs_user() && self.unforgotten.as_ref().is_some_and(is_replaced) {
@@ -276,12 +288,12 @@ impl Holdings {
         from: Option<&Session>,
     ) -> Result<(), Error> {
         let Failure { error, retry_after } = failure;
-        // The user has ended it, which is no reason to wait.
+        // The user has ended the renewal, so no gate is closed.
         if matches!(error, Error::LoginEnded) {
             return Err(error);
         }
         let is_refresh = matches!(wanted, Wanted::FreshToken);
-        // A login has brought other tokens meanwhile: the failure is about tokens that are held no more.
+        // A login has brought other tokens meanwhile, so the failure concerns tokens that are no longer held.
         if let (true, Some(from), Some(held)) = (is_refresh, from, &self.session)
             && !holds_tokens_of(held, from)
         {
@@ -292,7 +304,7 @@ impl Holdings {
             && (flow.ends_client() || is_refresh)
         {
             self.session = Some(Arc::new(Session::clone(held).after(flow)));
-            // Tried once: the next 401 leads to a login for all that was held.
+            // One such failure is enough: the next 401 leads to a login for every request.
             leads_to_login = is_refresh && !flow.is_transient();
             if flow.ends_grant() {
                 warn!(%error, "the server does not refresh the tokens any more");
@@ -303,7 +315,7 @@ impl Holdings {
         } else if let (Wanted::Scope { .. }, Some(held), false) =
             (wanted, &self.session, said_no(&error))
         {
-            // The page may have moved: the next step-up does not go there by what was read before.
+            // The authorization endpoint may have moved, so the next step-up fetches the metadata again.
             self.session = Some(Arc::new(Session::clone(held).with_expired_metadata()));
         }
         let at = monotonic();
@@ -320,7 +332,7 @@ impl Holdings {
                 let wait = error.until.since(now());
                 self.logins.hold(Error::TooManyWindows(*error), wait, at);
             }
-            // The registration may be forgotten: the next login registers anew.
+            // The server may have removed the registration, and the next login registers anew.
             Wanted::Login { .. } if is_refusal(&error) && retry_after.is_none() => {
                 self.logins.fail_leniently(error.clone(), at);
             }
@@ -335,14 +347,16 @@ impl Holdings {
         if leads_to_login { Ok(()) } else { Err(error) }
     }
 
-    /// Returns `true` if a refresh failed a short while ago in a way that only a login helps against.
+    /// Returns `true` if a refresh has failed in a way that only a login mends.
+    ///
+    /// This holds until the gate of refreshes opens.
     pub(super) fn needs_login(&self, now: Instant) -> bool {
         let failure = self.refreshes.failure(now);
         failure.is_some_and(|error| matches!(error, Error::Flow(flow) if !flow.is_transient()))
     }
 }
 
-/// Returns `true` if the user did not want to.
+/// Returns `true` if the user declined.
 fn said_no(error: &Error) -> bool {
     match error {
         Error::Flow(flow) => matches!(
@@ -353,22 +367,22 @@ fn said_no(error: &Error) -> bool {
     }
 }
 
-/// Returns `true` if no server answered: the network may be back at any moment.
+/// Returns `true` if no server answered.
 fn is_unreachable(error: &Error) -> bool {
     matches!(error, Error::Flow(flow) if matches!(flow.kind(), FlowErrorKind::Transport(_)))
 }
 
-/// Returns `true` if the server refused a login that the user did not refuse.
+/// Returns `true` if the server refused a login that the user had not declined.
 fn is_refusal(error: &Error) -> bool {
     matches!(error, Error::Flow(flow) if !flow.is_transient()) && !said_no(error)
 }
 
-/// Returns `true` if no user came back.
+/// Returns `true` if the user did not return from the browser.
 const fn is_away(error: &Error) -> bool {
     matches!(error, Error::Visit(VisitError::Timeout))
 }
 
-/// Returns `true` if a step-up failed for a reason that every other one and a login meets too.
+/// Returns `true` if other step-ups and logins would fail for the same reason.
 fn concerns_all(error: &Error) -> bool {
     match error {
         Error::Flow(flow) => flow.is_transient(),
@@ -377,7 +391,9 @@ fn concerns_all(error: &Error) -> bool {
     }
 }
 
-/// Returns `true` if both sessions hold the same access token. A failed step-up changes the session and not its tokens.
+/// Returns `true` if both sessions hold the same access token.
+///
+/// A failed step-up changes the session but keeps its tokens.
 pub(super) fn holds_tokens_of(session: &Session, other: &Session) -> bool {
     session.tokens().access_token.matches(other.tokens().access_token.expose())
 }

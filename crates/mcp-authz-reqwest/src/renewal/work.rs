@@ -1,4 +1,4 @@
-//! What a renewal does, in a task of its own.
+//! Execution of one renewal in its task: restore, refresh, login or step-up.
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -21,17 +21,17 @@ use crate::identity::IdentitySource;
 use crate::store::CredentialStore;
 use crate::user_agent::UserAgent;
 
-/// Time between two looks at the store while a browser is open.
+/// Interval at which the store is read while a browser window is open.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// Where tokens come from.
+/// Source of access tokens.
 pub(crate) enum Credentials {
     Login(Box<Login>),
-    /// One token, got elsewhere.
+    /// Fixed `Authorization` header with a token that was obtained elsewhere.
     Fixed(HeaderValue),
 }
 
-/// A client that gets tokens by itself.
+/// Configuration and host callbacks of a client that obtains tokens itself.
 pub(crate) struct Login {
     pub(crate) config: ClientConfig,
     pub(crate) agent: Option<Box<dyn UserAgent>>,
@@ -39,30 +39,32 @@ pub(crate) struct Login {
     pub(crate) store: Box<dyn CredentialStore>,
 }
 
-/// Numbers that rise when the user ends what is under way. A renewal that began under others ends unused.
+/// Counters of the user's logouts and cancellations.
+///
+/// A renewal ends without effect once a counter that concerns it differs from the value at its start.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Epoch {
-    /// Ends everything.
+    /// Number of logouts; each ends every renewal.
     pub(super) logouts: u64,
-    /// Ends logins and step-ups.
+    /// Number of cancellations; each ends logins and step-ups.
     pub(super) cancellations: u64,
 }
 
-/// What every renewal needs.
+/// Parts of a client that every renewal uses.
 pub(super) struct Common {
     pub(super) http: HttpClient,
     pub(super) server: ResourceUri,
     pub(super) credentials: Credentials,
     pub(super) policy: Policy,
-    /// Held while tokens are exchanged and saved, and not while a browser is open.
+    /// Lock around exchanges and saves; released while a browser window is open.
     pub(super) exchange: Arc<tokio::sync::Mutex<()>>,
     pub(super) epoch: watch::Sender<Epoch>,
-    /// The beginning of the time that windows are counted by.
+    /// Start of the time scale on which windows are counted.
     pub(super) started: Instant,
 }
 
 impl Common {
-    /// What a flow may use; `None` for a client that has none.
+    /// Returns the callbacks for a flow; `None` for a client with a fixed token.
     pub(super) fn host(&self) -> Option<Host<'_>> {
         let Credentials::Login(own) = &self.credentials else { return None };
         Some(Host {
@@ -79,7 +81,9 @@ impl Common {
         *self.epoch.borrow()
     }
 
-    /// What an earlier run of this client, and of no other, has left in the store.
+    /// Returns the session that an earlier run of this client left in the store.
+    ///
+    /// Records of other clients are ignored ([`ClientConfig::owns`]).
     pub(super) async fn restored(&self) -> Result<Option<Session>, Error> {
         let Credentials::Login(own) = &self.credentials else { return Ok(None) };
         let kept = own.store.find(&self.server).await.map_err(Error::Store)?;
@@ -120,22 +124,24 @@ impl Common {
     }
 }
 
-/// One renewal, as the loop that carries it out asks about it.
+/// State of one renewal, as `drive.rs` uses it.
 pub(crate) struct Flow<'a> {
     pub(super) common: &'a Common,
     pub(super) holdings: &'a Renewable<Holdings, Wanted, Error>,
     pub(super) wanted: &'a Wanted,
-    /// The session when it was asked for.
+    /// Session at the start of the renewal.
     pub(super) from: Option<Arc<Session>>,
     pub(super) epoch: Epoch,
-    /// What the ledger permits of a step-up, until it begins.
+    /// Attempt that the ledger permits; taken when the step-up begins.
     pub(super) attempt: Option<Attempt>,
-    /// The attempt that was made.
+    /// Attempt that was started.
     pub(super) started: Option<Started>,
 }
 
 impl Flow<'_> {
-    /// The first step towards what is wanted, from what is held now; `None` when there is nothing to do any more.
+    /// Returns the first step of the renewal, from the session that is held now.
+    ///
+    /// `None` when the renewal is no longer needed.
     pub(crate) fn begin(&mut self) -> Result<Option<Step>, Error> {
         self.check()?;
         let Credentials::Login(by) = &self.common.credentials else {
@@ -146,7 +152,7 @@ impl Flow<'_> {
         let session = self.holdings.with(|own, _| own.session.clone());
         let step = match (self.wanted, session.as_deref(), self.attempt.take()) {
             (Wanted::FreshToken, Some(session), _) => {
-                // Somebody has brought other tokens meanwhile.
+                // Other tokens have arrived since the refresh was requested.
                 if !self.from.as_ref().is_some_and(|from| holds_tokens_of(session, from)) {
                     return Ok(None);
                 }
@@ -157,13 +163,13 @@ impl Flow<'_> {
                 login(config.clone(), server, challenge.as_ref(), session)?
             }
             (Wanted::Scope { operation, scope, challenge }, Some(session), Some(attempt)) => {
-                // It opens a window where a user stands behind the client, and is no attempt where it may not.
+                // With a user agent, a step-up opens a window. Where the budget forbids that, no attempt is counted.
                 if by.agent.is_some() {
                     self.may_open_window()?;
                 }
                 info!(%operation, %scope, "the operation needs more scope");
                 let step = session.step_up(config, server, challenge, scope.clone(), now())?;
-                // Counted when it is made, and not before.
+                // The attempt is counted here, because the step-up is certain to begin.
                 self.started = Some(self.holdings.with(|own, _| own.ledger.start(attempt)));
                 step
             }
@@ -172,7 +178,11 @@ impl Flow<'_> {
         Ok(Some(step))
     }
 
-    /// Ends a renewal that the user has ended.
+    /// Checks that the user has not ended the renewal.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LoginEnded`] after a logout, or after a cancellation of a login or step-up.
     pub(crate) fn check(&self) -> Result<(), Error> {
         if self.is_over() { Err(Error::LoginEnded) } else { Ok(()) }
     }
@@ -184,7 +194,7 @@ impl Flow<'_> {
         is_cancelled || now.logouts != self.epoch.logouts
     }
 
-    /// Returns when the user has ended the renewal.
+    /// Waits until the user ends the renewal.
     pub(crate) async fn ended(&self) {
         let mut epoch = self.common.epoch.subscribe();
         while !self.is_over() {
@@ -194,23 +204,24 @@ impl Flow<'_> {
         }
     }
 
-    /// Returns the session of a login that another program, which shares the store, has finished while this one waits
-    /// for its user. A login that the user asked for goes on.
+    /// Waits for a session that another program saves to the shared store.
+    ///
+    /// Only a login that a request began is replaced in this way; for any other renewal the wait is endless.
     pub(crate) async fn brought(&self) -> Session {
         if !matches!(self.wanted, Wanted::Login { .. }) || self.wanted.is_by_user() {
             return core::future::pending().await;
         }
-        // What the store held when it could first be read.
+        // Content of the store at the first successful read.
         let mut before = None;
         loop {
             let kept = self.common.restored().await;
-            // What the user logged out of is still there.
+            // The store may still hold a session that the user logged out of.
             let unforgotten = self.holdings.with(|own, _| own.unforgotten.clone());
             let is_forgotten = |session: &Session| {
                 unforgotten.as_ref().is_some_and(|own| own.covers(&session.to_record()))
             };
             match (kept, &before) {
-                // A store that cannot be read has nothing new.
+                // The next read may succeed.
                 (Err(_), _) => {}
                 (Ok(kept), None) => before = Some(kept),
                 (Ok(Some(session)), Some(before)) if !is_forgotten(&session) => {
@@ -229,7 +240,7 @@ impl Flow<'_> {
         monotonic().saturating_duration_since(self.common.started)
     }
 
-    /// Asks the budget of windows; what the user asks for is within it.
+    /// Checks the budget of windows; a login that the user asks for is always allowed.
     ///
     /// # Errors
     ///
@@ -246,13 +257,15 @@ impl Flow<'_> {
         Err(Error::TooManyWindows(TooManyWindows { limit, until: now().plus(seconds) }))
     }
 
-    /// Counts the window that opens now.
+    /// Counts a window that opens now.
     pub(crate) fn opened_window(&self) {
         let time = self.time();
         self.holdings.with(|own, _| own.windows.opened(time));
     }
 
-    /// What a login may know of a record, where the store has not forgotten yet what the user logged out of.
+    /// Returns the part of a stored record that a login may use.
+    ///
+    /// Tokens that the user logged out of are left out, because the store may not have removed them yet.
     pub(crate) fn known(&self, kept: Option<Record>) -> Option<Record> {
         let kept = kept?;
         match self.holdings.with(|own, _| own.unforgotten.clone()) {
