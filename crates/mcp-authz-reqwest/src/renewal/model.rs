@@ -1,8 +1,8 @@
-//! A model of the client's renewals: two processes that share a store, each with several callers and a user, whose servers,
-//! store and user fail in all ways, in an order that follows from a seed.
+//! Model of renewals: two processes with one store, in schedules drawn from seeds.
 //!
-//! Time is tokio's, which stands still while there is something to do. So a schedule takes milliseconds, and the same
-//! seed leads to the same schedule. What must hold is the table in `rules.rs`.
+//! Each process has several callers and a user. Servers, store and user fail in every way. The time is tokio's, which
+//! advances only while all tasks wait, so a schedule takes milliseconds and one seed always leads to one schedule. The
+//! rules that must hold are the table in `rules.rs`.
 
 mod random;
 mod rules;
@@ -33,7 +33,7 @@ use store::{Store, held};
 use user::User;
 use world::{Counts, PROCESSES, Settings, World};
 
-/// Both processes, and what they share.
+/// Both processes with their shared store and server.
 struct Schedule {
     world: Arc<World>,
     kept: Arc<MemoryCredentials>,
@@ -50,7 +50,7 @@ impl Schedule {
         Self { world, kept, server, processes }
     }
 
-    /// The numbers of the tokens that are in the memory of these processes.
+    /// Returns the numbers of the tokens in the memory of these processes.
     fn in_memory(&self, by: core::ops::Range<usize>) -> Vec<usize> {
         let sessions = self.processes[by].iter().filter_map(|(_, own)| {
             let session = own.holdings.with(|own, _| own.session.clone())?;
@@ -59,7 +59,7 @@ impl Schedule {
         sessions.collect()
     }
 
-    /// The numbers of the tokens that are in the memory of these processes, or in the store.
+    /// Returns the numbers of the tokens in these processes' memory or in the store.
     async fn held(&self, by: core::ops::Range<usize>) -> Vec<usize> {
         let mut all = self.in_memory(by);
         let kept = self.kept.records(&self.server).await.unwrap();
@@ -100,7 +100,7 @@ fn client(
     (AuthorizedClient::of(http, server.clone(), renewal.clone(), deadline), renewal)
 }
 
-/// What a caller or a user does.
+/// Action of a caller or user.
 #[derive(Clone, Copy, Debug)]
 enum Action {
     Call(&'static str),
@@ -160,7 +160,7 @@ impl Action {
             }
             Self::LogOut { forgets } => {
                 let own = process..process + 1;
-                // Logins of others in a store that cannot be read are not known, and stay (`end.rs`).
+                // Logins of the other process are unknown while the store cannot be read, and stay (`end.rs`).
                 let loads_fail = world.lock().settings.loads_fail;
                 let known =
                     if loads_fail { schedule.in_memory(own) } else { schedule.held(own).await };
@@ -184,7 +184,7 @@ impl Action {
     }
 }
 
-/// Runs a schedule of some phases, and returns what it met.
+/// Runs a schedule of four phases.
 async fn run(schedule: Arc<Schedule>) {
     for _ in 0..4 {
         let mut tasks: Vec<JoinHandle<()>> = Vec::new();
@@ -205,7 +205,7 @@ async fn run(schedule: Arc<Schedule>) {
                 sleep(Duration::from_millis(wait)).await;
                 action.run(&running, process).await;
             });
-            // A caller that gives up. A user who logs out does not.
+            // Only callers give up early; a logout always runs to its end.
             if let (Some(cancelled), Action::Call(_)) = (cancelled, action) {
                 let abort = task.abort_handle();
                 drop(tokio::spawn(async move {
@@ -231,7 +231,7 @@ async fn run(schedule: Arc<Schedule>) {
     }
 }
 
-/// What may go wrong in the schedule of a seed.
+/// Returns the failures that may occur in the schedule of a seed.
 fn settings(seed: u64) -> Settings {
     let mut random = Random::new(seed.wrapping_mul(31));
     let windows = [0, 1, 2, 3, 30, 30][usize::try_from(random.below(6)).unwrap()];
@@ -249,7 +249,7 @@ fn settings(seed: u64) -> Settings {
     }
 }
 
-/// Runs schedules of these seeds, and returns what they have met.
+/// Runs the schedules of these seeds, and returns the counts of their events.
 fn explore<F: Future<Output = ()>>(
     seeds: core::ops::Range<u64>,
     settings: impl Fn(u64) -> Settings,
@@ -276,7 +276,7 @@ fn explore<F: Future<Output = ()>>(
     all
 }
 
-/// Nothing fails, and windows are not counted.
+/// Returns settings without failures, with a budget of windows that is never spent.
 fn calm(_: u64) -> Settings {
     let limit = WindowLimit::new(30, Duration::from_secs(600));
     Settings { lifetime: 600, limit, ..Settings::default() }
@@ -286,7 +286,7 @@ fn calm(_: u64) -> Settings {
 #[test]
 fn renewals_of_two_processes_keep_their_rules() {
     let met = explore(0..500, settings, run);
-    // The schedules meet what they are for.
+    // The schedules have met the events that they are for.
     assert!(met.refreshes > 100 && met.step_ups > 100 && met.failed_saves > 100, "{met:?}");
     assert!(met.ended > 5 && met.brought > 20 && met.too_many_windows > 100, "{met:?}");
 }
@@ -312,7 +312,7 @@ fn a_login_that_is_ended_before_its_window_opens_none() {
         let mut own = schedule.world.lock();
         own.count.quiet += usize::from(own.count.windows == 0);
     });
-    // Both were met: logins that the user ended before and after the window opened.
+    // Logins were ended both before and after their window opened.
     assert!(met.quiet > 20 && met.ended > 20, "{met:?}");
 }
 
@@ -328,7 +328,7 @@ fn a_request_after_the_end_of_a_login_begins_another() {
         let wait = schedule.world.lock().random.below(4000);
         sleep(Duration::from_millis(wait)).await;
         Action::Cancel.run(&schedule, 0).await;
-        // It comes while the login that was ended is still under way, and hears nothing of its end.
+        // The request comes while the ended login is still under way, and must not fail with it.
         second.await;
         first.await.unwrap();
     });

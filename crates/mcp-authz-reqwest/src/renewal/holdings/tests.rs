@@ -1,4 +1,4 @@
-//! What becomes of what a client holds.
+//! Tests of the credentials and gates of a client after each outcome.
 
 use client_flow::{DiscoveryError, FlowError, FlowStage, Record};
 use http::StatusCode;
@@ -43,7 +43,7 @@ fn holdings() -> Holdings {
     Holdings { session: Some(Arc::new(session)), ..Holdings::default() }
 }
 
-/// Decision of the ledger where the tool `t` needs the scope `s`.
+/// Returns the ledger's decision if the tool `t` needs the scope `s`.
 fn decide(own: &Holdings) -> Decision {
     let challenge = BearerChallenge::new().with_scope(ScopeSet::parse("s").unwrap());
     let operation = Operation::tool("t");
@@ -114,12 +114,12 @@ fn only_an_oauth_error_of_the_token_endpoint_ends_the_refresh_token() {
     assert!(land(&mut own, Err(answered(503)), &Wanted::FreshToken).is_err());
     assert_eq!(refresh_token(&own), Some("rt"));
     assert!(!own.refreshes.is_open(monotonic()));
-    // For the next 401 to lead to a login.
+    // The session is kept without its refresh token, so that the next 401 leads to a login.
     let mut own = holdings();
     land(&mut own, Err(Error::Flow(refused("invalid_grant"))), &Wanted::FreshToken).unwrap();
     assert_eq!(refresh_token(&own), None);
     assert!(own.session.is_some() && own.refreshes.is_open(monotonic()));
-    // A login may help here too, and a later refresh as well.
+    // A login may help here, and so may a later refresh.
     let issuer = oauth_types::Issuer::parse("https://as.example").unwrap();
     for kept in [
         answered(404),
@@ -131,7 +131,7 @@ fn only_an_oauth_error_of_the_token_endpoint_ends_the_refresh_token() {
         assert_eq!(refresh_token(&own), Some("rt"));
         assert!(!own.refreshes.is_open(monotonic()));
     }
-    // Elsewhere only the end of the client is one of the refresh token.
+    // In a login, only `invalid_client` ends the refresh token.
     for (code, kept) in [("invalid_grant", Some("rt")), ("invalid_client", None)] {
         let mut own = holdings();
         assert!(land(&mut own, Err(Error::Flow(refused(code))), &login()).is_err());
@@ -226,10 +226,10 @@ fn a_user_who_declines_or_does_not_come_back_is_left_alone_for_a_while() {
         assert!(land(&mut own, Err(Error::Visit(failed)), &login()).is_err());
         assert!(own.refusal(&login(), before + RESPITE - Duration::from_secs(1)).is_some());
         assert!(own.refusal(&login(), monotonic() + RESPITE).is_none());
-        // What the user asks for is no request's.
+        // A login that the user asks for is not delayed.
         let by_user = Wanted::Login { challenge: None, by_user: true };
         assert!(own.refusal(&by_user, before).is_none());
-        // Whoever has logged in after all has said yes.
+        // A user who has logged in after all has agreed.
         let session = own.session.as_deref().cloned();
         land(&mut own, Ok(session), &by_user).unwrap();
         assert!(own.refusal(&login(), before).is_none());
@@ -248,12 +248,12 @@ fn tokens_that_are_refused_or_expire_at_once_are_not_renewed_at_once() {
     assert!(own.refusal(&login(), monotonic()).is_some());
     own.note(held.as_ref(), StatusCode::OK);
     assert!(own.refusal(&login(), monotonic()).is_none());
-    // These expired in 1970: a refresh brought nothing that lasts.
+    // These tokens expired in 1970, so the refresh brought none that last.
     land(&mut own, Ok(Some(session())), &Wanted::FreshToken).unwrap();
     let held = own.session.clone();
     own.note(held.as_ref(), StatusCode::OK);
     assert!(own.refusal(&Wanted::FreshToken, monotonic()).is_some());
-    // Until the server itself says so.
+    // A 401 of the server itself opens the gate.
     own.note(held.as_ref(), StatusCode::UNAUTHORIZED);
     assert!(own.refusal(&Wanted::FreshToken, monotonic()).is_none());
 }

@@ -1,4 +1,4 @@
-//! The numbers of a schedule, which follow from its seed (splitmix64).
+//! Random numbers of a schedule, which follow from its seed (splitmix64).
 
 pub(super) struct Random(u64);
 

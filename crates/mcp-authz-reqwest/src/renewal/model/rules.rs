@@ -1,16 +1,17 @@
-//! What must hold in every schedule.
+//! Rules that hold in every schedule.
 //!
-//! | must hold | checked |
+//! | rule | checked |
 //! |---|---|
-//! | a process sends no refresh token again whose answer it has seen, and no process one that was replaced where the store kept what replaced it | at each token request |
-//! | requests open no more windows for a server than the budget allows, within any of its periods | at each window |
+//! | no process sends a refresh token again after its answer | at each token request |
+//! | no process sends a refresh token whose replacement the store has kept | at each token request |
+//! | within any period, requests open no more windows for a server than the budget allows | at each window |
 //! | a process shows one window at a time | at each window |
-//! | a renewal that the user has ended opens no window, redeems no code, and sends no token | at each of them |
-//! | a window closes unanswered only where the user ended its login, or another process brought tokens | when it closes |
-//! | after a logout nothing carries a token that the process knew before | at each request |
-//! | `LoginEnded` is heard only where the user ended something | at the end of each call |
-//! | every call ends, and every code that came back was redeemed, or its login ended | when all is quiet |
-//! | the tokens that were answered last are in memory or in the store | when all is quiet |
+//! | a renewal that the user has ended opens no window, redeems no code and sends no token | at each of them |
+//! | a window closes unanswered only if the user ended its login or another process brought tokens | when it closes |
+//! | after a logout, no request carries a token that the process knew before | at each request |
+//! | `LoginEnded` is returned only after the user ended a renewal | at the end of each call |
+//! | every call ends; every returned code is redeemed, unless its login was ended | when all is quiet |
+//! | the tokens issued last are in memory or in the store | when all is quiet |
 
 use core::time::Duration;
 
@@ -19,7 +20,9 @@ use tokio::time::Instant;
 use super::world::{Born, Code, Grant, Issued, State};
 
 impl State {
-    /// Notes that a rule is violated. A panic here would be the host's own, which the client catches.
+    /// Records a violation.
+    ///
+    /// It does not panic, because the client catches panics of the host's code.
     pub(super) fn violated(&mut self, rule: &str) {
         self.log.push(format!("      VIOLATED: {rule}"));
         self.violated.get_or_insert_with(|| rule.to_owned());
@@ -37,7 +40,7 @@ impl State {
         self.event
     }
 
-    /// Returns `true` if the user has ended what this task does.
+    /// Returns `true` if the user has ended the work of this task.
     fn is_over(&self, process: usize, needs_user: bool) -> bool {
         let Some(Born(born)) = tokio::task::try_id().and_then(|id| self.tasks.get(&id)) else {
             return false;
@@ -70,7 +73,7 @@ impl State {
         event
     }
 
-    /// A window is closed by the client before its user has answered.
+    /// Checks that a window may be closed before its user has answered.
     pub(super) fn window_torn_down(&mut self, process: usize) {
         self.note(process, "its window is given up");
         self.processes[process].is_open = false;
@@ -105,7 +108,7 @@ impl State {
         }
     }
 
-    /// The user logs out, in this process, which knows these tokens and whatever it was given.
+    /// Records a logout in a process that knows these tokens and those issued to it.
     pub(super) fn log_out(&mut self, process: usize, known: &[usize]) {
         let event = self.note(process, &format!("the user logs out of {known:?}"));
         for grant in &mut self.grants {
@@ -136,7 +139,7 @@ impl State {
         self.processes[process].logins[login].1 = Some(Instant::now());
     }
 
-    /// A call that began at this event was told that its login has ended.
+    /// Checks a `LoginEnded` of a call that began at this event.
     pub(super) fn heard_of_the_end(&mut self, process: usize, since: u64) {
         let own = &self.processes[process];
         if !own.logouts.iter().chain(&own.cancellations).any(|at| *at > since) {
@@ -144,7 +147,7 @@ impl State {
         }
     }
 
-    /// A request to the MCP server carries these tokens.
+    /// Checks the token that a request to the MCP server carries.
     pub(super) fn carried(&mut self, process: usize, number: usize) {
         if self.processes[process].forbidden.contains(&number) {
             self.violated("a request carries a token that the user has logged out of");
@@ -161,10 +164,10 @@ impl State {
         number
     }
 
-    /// The answer to a token request has come, with these tokens or with a refusal.
+    /// Records the response to a token request, with tokens or a refusal.
     pub(super) fn arrived(&mut self, process: usize, sent: Option<usize>, given: Option<usize>) {
         let event = self.note(process, &format!("sent {sent:?}, was given {given:?}"));
-        // A token that was refused may be taken up once more from a store that could not drop it.
+        // A refused token may be used once more by way of a store that failed to remove it.
         if given.is_some() || !self.settings.saves_fail {
             self.processes[process].spent.extend(sent);
         }
@@ -187,13 +190,13 @@ impl State {
         }
     }
 
-    /// The server does not look at a refresh.
+    /// Records a refresh that the server fails to process.
     pub(super) fn refresh_fails(&mut self, process: usize, sent: usize) {
         self.note(process, &format!("refreshes by {sent} in vain"));
         self.may_send(process, sent);
     }
 
-    /// Refreshes by this token; `None` where the server refuses it.
+    /// Returns the number of the new tokens; `None` if the server refuses the refresh.
     pub(super) fn refresh(&mut self, process: usize, sent: usize) -> Option<usize> {
         self.note(process, &format!("refreshes by {sent}"));
         self.may_send(process, sent);
@@ -212,7 +215,7 @@ impl State {
         Some(self.issue(process, grant, &scope))
     }
 
-    /// A code is sent.
+    /// Checks that a code may be sent.
     pub(super) fn sends_code(&mut self, process: usize, code: usize) {
         self.note(process, &format!("sends code {code}"));
         if self.is_over(process, true) {
@@ -232,7 +235,7 @@ impl State {
         self.issue(process, self.grants.len() - 1, &scope)
     }
 
-    /// All is quiet; `held` is what memories and the store hold.
+    /// Checks the rules for a pause; `held` are the tokens in memory and in the store.
     pub(super) fn quiet(&mut self, held: &[usize]) {
         self.note(0, &format!("all is quiet, held is {held:?}"));
         self.count.quiet += 1;

@@ -1,4 +1,4 @@
-//! The MCP server and its authorization server, as scripts.
+//! Scripted MCP server and authorization server.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::http_client::{HttpClient, Script};
 pub(super) const SERVER: &str = "https://rs.example/mcp";
 pub(super) const ISSUER: &str = "https://as.example";
 
-/// The HTTP client of a process.
+/// Creates the HTTP client of a process.
 pub(super) fn http_client(world: &Arc<World>, process: usize, inner: &GuardedClient) -> HttpClient {
     let (world, broken) = (Arc::clone(world), inner.clone());
     let script: Script = Arc::new(move |request: reqwest::Request| {
@@ -25,12 +25,12 @@ pub(super) fn http_client(world: &Arc<World>, process: usize, inner: &GuardedCli
         let request: Request<reqwest::Body> = request.try_into().unwrap();
         let (parts, body) = request.into_parts();
         let body = Bytes::copy_from_slice(body.as_bytes().unwrap_or_default());
-        // What is sent counts from the moment when it is sent.
+        // The server acts on the request at once; only its response is delayed.
         let answer = answer(world, process, &Request::from_parts(parts, body));
         async move {
             match answer.await {
                 Some(response) => Ok(response.into()),
-                // Any error that the library makes.
+                // Any error of the HTTP library will do.
                 None => Err(broken.request(Method::GET, "").build().unwrap_err().into()),
             }
         }
@@ -39,7 +39,7 @@ pub(super) fn http_client(world: &Arc<World>, process: usize, inner: &GuardedCli
     HttpClient::scripted(inner.clone(), script)
 }
 
-/// Returns the answer; `None` where the network breaks.
+/// Returns the response; `None` if the network fails.
 fn answer(
     world: Arc<World>,
     process: usize,
@@ -94,13 +94,13 @@ fn challenge(status: u16, challenge: &str) -> Response<Bytes> {
     response
 }
 
-/// The number of a token, which follows a prefix.
+/// Returns the number of a token, which follows its prefix.
 pub(super) fn number(token: &str) -> usize {
     token.rsplit_once('-').unwrap().1.parse().unwrap()
 }
 
 impl World {
-    /// The MCP server: a tool of the name `x` needs the scopes `read` and `x`.
+    /// Answers as the MCP server: the tool `x` needs the scopes `read` and `x`.
     fn call(&self, process: usize, request: &Request<Bytes>) -> Option<Response<Bytes>> {
         let mut own = self.lock();
         let body: Value = serde_json::from_slice(request.body()).unwrap();
@@ -128,7 +128,9 @@ impl World {
         })
     }
 
-    /// The token endpoint. Returns the refresh token that was sent and the tokens that are given.
+    /// Answers as the token endpoint.
+    ///
+    /// Returns the number of the refresh token that was sent, that of the tokens issued, and the response.
     fn token(
         &self,
         process: usize,
@@ -142,7 +144,7 @@ impl World {
             own.sends_code(process, code);
         }
         let fails = own.settings.servers_fail && own.random.once_in(4);
-        // What happens before it is looked at.
+        // Failures before the server processes the request.
         if fails && own.random.once_in(2) {
             if let Some(sent) = sent {
                 own.refresh_fails(process, sent);
@@ -171,7 +173,7 @@ impl World {
             return (sent, None, Some(reply(400, &json!({"error": "invalid_grant"}))));
         };
         if fails {
-            // The answer is lost, and the client cannot know.
+            // The response is lost, and the client cannot know that its token was replaced.
             let grant = own.issued[number].grant;
             own.grants[grant].is_excused = true;
             return (None, None, None);
@@ -184,7 +186,7 @@ impl World {
         (sent, given, Some(reply(200, &body)))
     }
 
-    /// Metadata and registration.
+    /// Answers requests for metadata and registrations.
     fn document(
         &self,
         process: usize,

@@ -1,4 +1,4 @@
-//! The store of both processes, as one of them sees it.
+//! Store of both processes, as one of them accesses it.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub(super) struct Store {
     pub(super) kept: Arc<MemoryCredentials>,
 }
 
-/// The number of the tokens of a record.
+/// Returns the number of the tokens in a record.
 pub(super) fn held(record: &Record) -> Option<usize> {
     record.tokens.as_ref().map(|tokens| number(tokens.access_token.expose()))
 }
@@ -31,7 +31,7 @@ impl Store {
         if fails { Err(StoreError) } else { Ok(()) }
     }
 
-    /// Waits, and says if a write takes place.
+    /// Waits, and records a write that takes place or fails.
     async fn writes(&self, record: Option<&Record>) -> Result<(), StoreError> {
         let _busy = Busy::new(&self.world);
         self.world.delay().await;

@@ -1,4 +1,4 @@
-//! The user of a process, in front of a browser.
+//! User of a process, with a browser.
 
 use core::time::Duration;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What a schedule keeps in mind.
+//! State of a schedule: settings, tokens, codes, and the events of each process.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ use super::random::Random;
 /// Processes that share a store.
 pub(super) const PROCESSES: usize = 2;
 
-/// What may go wrong in a schedule.
+/// Failures and user actions that may occur in a schedule.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Settings {
     pub(super) saves_fail: bool,
@@ -25,56 +25,58 @@ pub(super) struct Settings {
     pub(super) user_logs_in: bool,
     pub(super) user_logs_out: bool,
     pub(super) user_cancels: bool,
-    /// Seconds for which an access token lasts.
+    /// Lifetime of access tokens, in seconds.
     pub(super) lifetime: u64,
     pub(super) limit: WindowLimit,
 }
 
-/// The tokens of one answer.
+/// Tokens of one token response.
 #[derive(Clone, Debug)]
 pub(super) struct Issued {
     pub(super) grant: usize,
     pub(super) scope: String,
     pub(super) until: Instant,
-    /// In the order of their arrival; 0 while they are on their way.
+    /// Event of their arrival; 0 while they are on their way.
     pub(super) arrived: u64,
     pub(super) by: usize,
 }
 
-/// A family of refresh tokens.
+/// Grant with its chain of refresh tokens.
 #[derive(Clone, Debug)]
 pub(super) struct Grant {
-    /// The number of the only refresh token that is good.
+    /// Number of the only valid refresh token.
     pub(super) current: usize,
     pub(super) has_ended: bool,
-    /// Nothing is owed any more: the user logged out, an answer was lost, or the store lost what replaced a token.
+    /// `true` if the grant may be lost.
+    ///
+    /// The user logged out, a response was lost, or the store lost the replacement of a token.
     pub(super) is_excused: bool,
 }
 
-/// A code that came back in a callback.
+/// Authorization code of a callback.
 pub(super) struct Code {
     pub(super) scope: String,
     pub(super) process: usize,
-    /// When its window opened.
+    /// Event at which its window opened.
     pub(super) since: u64,
     pub(super) is_sent: bool,
 }
 
-/// A task of a process that was seen outside.
+/// Event at which a task was first seen.
 #[derive(Clone, Copy)]
 pub(super) struct Born(pub(super) u64);
 
 #[derive(Default)]
 pub(super) struct Process {
-    /// Refresh tokens whose answers this process has seen.
+    /// Refresh tokens whose responses this process has received.
     pub(super) spent: HashSet<usize>,
-    /// Tokens that it knew when its user logged out.
+    /// Tokens that the process knew at a logout.
     pub(super) forbidden: HashSet<usize>,
     pub(super) logouts: Vec<u64>,
     pub(super) cancellations: Vec<u64>,
-    /// When windows opened.
+    /// Opening times of windows.
     pub(super) windows: Vec<Instant>,
-    /// Calls by which the user asked for a login: from when until when.
+    /// Start and end of each login that the user asked for.
     pub(super) logins: Vec<(Instant, Option<Instant>)>,
     pub(super) is_open: bool,
 }
@@ -82,9 +84,9 @@ pub(super) struct Process {
 pub(super) struct State {
     pub(super) random: Random,
     pub(super) settings: Settings,
-    /// Rises with everything that happens.
+    /// Number of events so far.
     pub(super) event: u64,
-    /// Exchanges, looks at the store, turns and windows under way.
+    /// Number of exchanges, store accesses, lock holders and windows.
     pub(super) busy: usize,
     pub(super) grants: Vec<Grant>,
     pub(super) issued: Vec<Issued>,
@@ -92,15 +94,15 @@ pub(super) struct State {
     pub(super) clients: usize,
     pub(super) processes: [Process; PROCESSES],
     pub(super) tasks: HashMap<Id, Born>,
-    /// When each process saved tokens last.
+    /// Event at which each process last saved tokens.
     pub(super) saved: [u64; PROCESSES],
     pub(super) log: Vec<String>,
-    /// The first rule that was violated.
+    /// First violated rule.
     pub(super) violated: Option<String>,
     pub(super) count: Counts,
 }
 
-/// How much of everything the schedules have met.
+/// Counts of the events that schedules have met.
 #[derive(Clone, Copy, Default, Debug)]
 pub(super) struct Counts {
     pub(super) windows: usize,
@@ -132,7 +134,7 @@ impl core::ops::Add for Counts {
 
 pub(super) struct World(Mutex<State>);
 
-/// Something under way.
+/// Work in progress, counted until it is dropped.
 pub(super) struct Busy(pub(super) std::sync::Arc<World>);
 
 impl Busy {
@@ -172,7 +174,7 @@ impl World {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits as long as the schedule says: not at all, for another task, or for some time.
+    /// Waits for a drawn delay: none, one turn of another task, or some time.
     pub(super) async fn delay(&self) {
         let draw = self.lock().random.below(8);
         match draw {
