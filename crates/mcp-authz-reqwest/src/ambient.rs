@@ -1,4 +1,4 @@
-//! The clock and the random source, which the cores do not have.
+//! Clock and random source, which the cores receive as arguments.
 
 use std::time::SystemTime;
 

@@ -96,40 +96,39 @@ impl AuthorizedClientBuilder {
 
     /// Sets the reqwest builder to build on, for example with certificates of your own.
     ///
-    /// Everything that it adds to a request is sent to every server that a login leads to, including servers that
-    /// other servers name, so put no credentials there. Redirects are never followed, and the client itself resolves
-    /// names, so that they lead to no local address; no setting changes that. Set a proxy with
-    /// [`proxy`](Self::proxy): the proxies of this builder are dropped where the MCP server is on this machine,
-    /// because requests for it might be sent to them.
+    /// Everything that it adds to a request is sent to every server that a login leads to, including servers that other
+    /// servers name, so put no credentials there. Redirects are never followed, and the client resolves names itself
+    /// and refuses local addresses; no setting changes that. Set a proxy with [`proxy`](Self::proxy): the proxies of
+    /// this builder are dropped if the MCP server is on this machine, because requests for it might be sent to them.
     pub fn http(mut self, http: reqwest::ClientBuilder) -> Self {
         self.connection.http = http;
         self
     }
 
-    /// Sends requests through the proxy at this URL, for example `http://proxy.corp:3128`.
+    /// Sends requests through the proxy at this URL, such as `http://proxy.corp:3128`.
     ///
-    /// Credentials may stand before the host.
+    /// The URL may contain credentials before the host.
     ///
-    /// This proxy replaces those of the environment, which are used otherwise. Its host may be at a private address,
+    /// This proxy replaces those of the environment, which are used by default. Its host may be at a private address,
     /// by name or literally, as may the hosts of the environment's proxies; every other name still leads to public
     /// addresses only. The proxy then resolves the names of servers, and has to control the addresses that they lead
     /// to.
     ///
-    /// Direct, without a proxy, are requests to this machine, to a host for which http is allowed in development
-    /// ([`allow_http_for_development`](oauth_types::allow_http_for_development)), and to a host that `NO_PROXY`
-    /// names.
+    /// Requests are sent directly to this machine, to a host for which http is allowed in development
+    /// ([`allow_http_for_development`](oauth_types::allow_http_for_development)), and to a host that `NO_PROXY` names.
     pub fn proxy(mut self, url: &str) -> Self {
         self.connection.proxy = Some(url.to_owned());
         self
     }
 
-    /// Sets the maximum time from a request to the head of its response; 60 seconds by default.
+    /// Sets the maximum time from a request to its response head; 60 seconds by default.
     ///
     /// A server that answers with JSON sends the head with the result, and some that answer with an event stream send
     /// it with the first event, among them the TypeScript SDK. Set this to more than the slowest tool takes that
-    /// reports no progress. Responses of status 1xx do not extend the deadline. A GET that asks for an event stream
-    /// has no deadline, and neither has an event stream after its head; the transport for rmcp allows this time for
-    /// each part of any other body.
+    /// reports no progress. Responses of status 1xx do not extend the deadline.
+    ///
+    /// A GET that asks for an event stream has no deadline. The body of an event stream has none either; for any other
+    /// body, the transport for rmcp allows this time between two parts.
     pub fn response_deadline(mut self, deadline: Duration) -> Self {
         self.connection.response_deadline = deadline;
         self

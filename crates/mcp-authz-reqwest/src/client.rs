@@ -1,4 +1,4 @@
-//! A reqwest client that logs in, refreshes and steps up by itself.
+//! HTTP client that logs in, refreshes tokens and steps up on its own.
 
 use core::fmt;
 use core::time::Duration;
@@ -22,7 +22,7 @@ use crate::user_agent::UserAgent;
 /// Client that sends requests to one MCP server, with an access token for it.
 ///
 /// Cloning is cheap, and all clones share one login. Requests that meet the same refusal share one refresh or one
-/// browser visit and wait for its outcome; a request with a valid token waits for nothing. A login continues when the
+/// browser visit and wait for its outcome; a request with a valid token does not wait. A login continues when the
 /// request that began it is dropped.
 #[derive(Clone)]
 pub struct AuthorizedClient(Arc<Shared>);
@@ -99,7 +99,7 @@ impl AuthorizedClient {
     ///
     /// A login that a request has begun is joined; [`cancel_login`](Self::cancel_login) ends it first. Tokens that
     /// another program has put into the store meanwhile are used without a browser window. Waiting times after
-    /// failures, and the budget of windows, delay requests but not the user: the window is counted, and opens.
+    /// failures, and the budget of windows, delay requests but not this login; its window is counted all the same.
     ///
     /// # Errors
     ///
@@ -121,7 +121,7 @@ impl AuthorizedClient {
 
     /// Ends a login or step-up that waits for the user.
     ///
-    /// Callers that wait for it get [`Error::LoginEnded`]. A session that is held stays.
+    /// Callers that wait for it get [`Error::LoginEnded`]. An existing session is kept.
     pub fn cancel_login(&self) {
         self.0.renewal.cancel_login();
     }
@@ -130,20 +130,21 @@ impl AuthorizedClient {
     ///
     /// The next request leads to a login. The grant at the authorization server remains until it expires there.
     ///
-    /// A login or step-up that is under way ends unused, even if its user returns later.
+    /// A login or step-up that is under way ends without effect, even if its user returns later.
     ///
     /// # Errors
     ///
     /// [`Error::Store`] when the store failed. The tokens are removed from memory all the same, and this client does
-    /// not load them again; the removal is repeated with the next renewals and by [`flush`](Self::flush). Until then
-    /// a restart finds them. A login that another program, which shares the store, finishes meanwhile is kept.
+    /// not load them again; the removal is repeated with the next renewals and by [`flush`](Self::flush). Until then a
+    /// restart finds them. A login that another program, which shares the store, finishes meanwhile is kept.
     pub async fn log_out(&self) -> Result<(), Error> {
         self.0.renewal.log_out(Logout::Tokens).await
     }
 
     /// Removes the tokens and the client registration from memory and from the store.
     ///
-    /// The next login registers anew. For an authorization server whose page says that it does not know the client.
+    /// The next login registers anew. Use this when the authorization server's page says that it does not know the
+    /// client.
     ///
     /// # Errors
     ///
@@ -186,7 +187,7 @@ impl AuthorizedClient {
 
     /// Begins a request, to be sent with [`send`](Self::send).
     ///
-    /// Sent by reqwest's own `send`, it carries no token.
+    /// A request that is sent with reqwest's own `send` carries no token.
     pub fn request(&self, method: Method, url: &str) -> RequestBuilder {
         self.0.http.request(method, url)
     }
@@ -222,7 +223,7 @@ impl AuthorizedClient {
             return Err(Error::ForeignOrigin);
         }
         let mut tried = Tried::default();
-        // More passes than any honest sequence of refusals takes.
+        // The bound exceeds every sequence of refusals of an honest server.
         for _ in 0..Self::MAX_PASSES {
             let held = renewal.current(&mut tried).await?;
             let mut attempt = request.try_clone().ok_or(Error::BodyNotReplayable)?;
@@ -230,8 +231,8 @@ impl AuthorizedClient {
             headers.remove(AUTHORIZATION);
             headers.extend(renewal.authorization(&held, &request)?);
             let sent = SentSecrets::new(attempt.headers(), b"");
-            // A 1xx response is no response head, so that it extends nothing.
-            // A server may hold back the head of a stream until its first event.
+            // The deadline is for the final head, so a 1xx response does not extend it. A GET for an event stream has
+            // none, because a server may hold its head back until the first event.
             let is_stream = attempt.method() == Method::GET && accepts_events(attempt.headers());
             let within = if is_stream { Duration::MAX } else { *head_deadline };
             let response = timeout(within, http.execute(attempt)).await;

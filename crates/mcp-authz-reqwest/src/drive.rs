@@ -1,4 +1,6 @@
-//! The loop that carries a flow's steps out. It decides nothing.
+//! Driver of `client-flow`: carries out each step and resumes it with the answer.
+//!
+//! All decisions are made by the flow; this module only performs them.
 
 use core::pin::pin;
 use core::time::Duration;
@@ -22,7 +24,7 @@ use crate::retry_after::retry_after;
 use crate::store::{CredentialStore, StoreError, StoreLock};
 use crate::user_agent::{UserAgent, VisitError};
 
-/// Why a flow ended, and how long the server asks to be left alone (RFC 9110 §10.2.3).
+/// Failure of a flow, with the wait that the server asks for (RFC 9110 §10.2.3).
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) error: Error,
@@ -41,29 +43,30 @@ impl From<FlowError> for Failure {
     }
 }
 
-/// What a flow may use of its host.
+/// Callbacks and connections that a flow uses.
 pub(crate) struct Host<'a> {
     pub(crate) http: &'a HttpClient,
-    /// `None` where no user stands behind the client.
+    /// `None` for a client without a browser.
     pub(crate) agent: Option<&'a dyn UserAgent>,
-    /// `None` where nobody vouches for it.
+    /// `None` for a client without identity assertions.
     pub(crate) identity: Option<&'a dyn IdentitySource>,
     pub(crate) store: &'a dyn CredentialStore,
     pub(crate) server: &'a ResourceUri,
     pub(crate) exchange: &'a Arc<Mutex<()>>,
 }
 
-/// Keeps others off, in this process and in those that share its store: tokens are exchanged and saved by one at
-/// a time.
+/// Lock on exchanges and saves of tokens.
+///
+/// It excludes other renewals in this process, and other processes that share the store.
 pub(crate) struct Turn {
     _process: OwnedMutexGuard<()>,
     _store: StoreLock,
 }
 
-/// Longest time one request of a flow takes.
+/// Maximum time for one request of a flow.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// End of the wait for a user.
+/// Outcome of the wait for a user.
 enum Visited {
     /// The URL that the browser came back to.
     Callback(String),
@@ -72,10 +75,10 @@ enum Visited {
 }
 
 impl Host<'_> {
-    /// Carries out step after step until there is a session. Nobody is kept off while the user, or the host's own code
-    /// for choices and identities, is waited for.
+    /// Begins a flow and carries out its steps until there is a session.
     ///
-    /// It begins when it is its turn. `None` when there is nothing to begin with any more.
+    /// It waits for the lock first. `None` if the flow is no longer needed by then. The lock is released while the
+    /// user, or the host's code for choices and identities, is waited for.
     pub(crate) async fn drive(
         &self,
         flow: &mut Flow<'_>,
@@ -86,7 +89,7 @@ impl Host<'_> {
         Ok((Some(session), turn))
     }
 
-    /// Carries out a flow that has begun.
+    /// Carries out the steps of a flow that has begun.
     pub(crate) async fn carry_out(
         &self,
         mut step: Step,
@@ -96,12 +99,13 @@ impl Host<'_> {
         loop {
             let span = debug_span!("step", kind = kind(&step));
             if step.leads_to_browser() {
-                // A login that opens no page costs no registration, and is not counted as one that failed.
+                // Checked before the client registers: a login that cannot open a window must not leave a registration,
+                // and does not count as a failure.
                 self.agent.ok_or(Error::Visit(VisitError::NoBrowser))?;
                 flow.may_open_window()?;
             }
             if matches!(step, Step::Exchange(_) | Step::Visit(_)) {
-                // A login that the user has ended opens no page, and no token is sent for a user who has logged out.
+                // An ended login opens no window, and no token is sent after a logout.
                 flow.check()?;
             }
             step = match step {
@@ -109,7 +113,7 @@ impl Host<'_> {
                     drop(turn);
                     let visited = self.visit(&visit, flow).instrument(span).await?;
                     turn = self.turn().await?;
-                    // A code is not redeemed for a user who has logged out meanwhile.
+                    // The user may have logged out meanwhile; then the code is not redeemed.
                     flow.check()?;
                     match visited {
                         Visited::Callback(url) => visit.resume(Callback::from_url(&url), now())?,
@@ -148,7 +152,7 @@ impl Host<'_> {
         }
     }
 
-    /// Waits for the user, or for a session that another program brings.
+    /// Waits for the user, the end of the login, or a session of another program.
     async fn visit(&self, visit: &Visit, flow: &Flow<'_>) -> Result<Visited, Failure> {
         let agent = self.agent.ok_or(Error::Visit(VisitError::NoBrowser))?;
         flow.opened_window();
@@ -172,7 +176,7 @@ impl Host<'_> {
 
     pub(crate) async fn turn(&self) -> Result<Turn, Error> {
         let process = Arc::clone(self.exchange).lock_owned().await;
-        // A record may cover all that is on one origin.
+        // The lock covers the origin, because one record may serve all MCP servers on it.
         let origin = ResourceUri::canonical(&self.server.origin().to_string());
         let origin = origin.map_err(Error::server_url)?;
         let store = self.store.lock(&origin).await.map_err(Error::Store)?;
@@ -211,7 +215,9 @@ impl Host<'_> {
         })
     }
 
-    /// Saves a record, at once a second time where that fails: another program may have had the file open.
+    /// Saves a record, with a second try if the first fails.
+    ///
+    /// Another program may have had the file open.
     pub(crate) async fn save(&self, record: &Record) -> Result<(), StoreError> {
         match self.store.save(record).await {
             Ok(()) => Ok(()),

@@ -125,13 +125,13 @@ impl Error {
         Self::Transport(transport(error))
     }
 
-    /// Strikes the secrets of a request out of what this error quotes of the response.
+    /// Removes the secrets of a request from what this error quotes of the response.
     pub(crate) fn without(mut self, sent: &SentSecrets) -> Self {
         if let Self::InsufficientScope(refused) = &mut self {
             let description = refused.description.take();
             refused.description =
                 description.map(|text| ErrorDescription::new(&sent.strike_out(text.as_str())));
-            // Values that are compared or requested are dropped as a whole, because a part of one has another
+            // Values that are compared or requested are dropped as a whole, because a part of such a value has another
             // meaning.
             let is_clean = |text: &str| matches!(sent.strike_out(text), Cow::Borrowed(_));
             refused.required.take_if(|scope| !is_clean(&scope.to_string()));

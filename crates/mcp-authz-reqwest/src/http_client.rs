@@ -1,9 +1,9 @@
-//! The HTTP client. The model of renewals puts a scripted one in its place.
+//! HTTP client of flows and requests; the model of renewals scripts its answers.
 
 use mcp_authz_http::{GuardedClient, HttpError};
 use reqwest::{IntoUrl, Method, Request, RequestBuilder, Response};
 
-/// Sends what flows exchange and what requests ask for.
+/// Guarded HTTP client; in tests, a script may answer instead of the network.
 #[derive(Clone)]
 pub(crate) struct HttpClient {
     inner: GuardedClient,

@@ -1,11 +1,11 @@
-//! Who vouches for a client without a browser.
+//! Identity assertions of a client without a browser (RFC 7523 §2.1, RFC 8693).
 
 use core::fmt;
 
 use futures::future::BoxFuture;
 use oauth_types::{Issuer, Secret};
 
-/// No token could be had.
+/// Error of an identity source that has no token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "the reason stays in the source")]
 pub struct IdentityError;
@@ -18,10 +18,17 @@ impl fmt::Display for IdentityError {
 
 impl core::error::Error for IdentityError {}
 
-/// Whoever has tokens that say on whose behalf this client asks: the platform that a workload runs on, or the
-/// enterprise's identity provider that the user has signed in to.
+/// Source of tokens that identify the workload or the user that a client acts for.
+///
+/// The source is the platform that a workload runs on, or the enterprise's identity provider that the user has signed
+/// in to.
 pub trait IdentitySource: Send + Sync + 'static {
-    /// A token that is valid now, for this reader: for a workload the authorization server, for a user the identity
-    /// provider itself.
+    /// Returns a currently valid token whose audience is `reader`.
+    ///
+    /// For a workload, the reader is the authorization server; for a user, the identity provider itself.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError`] when there is no such token.
     fn token<'a>(&'a self, reader: &'a Issuer) -> BoxFuture<'a, Result<Secret, IdentityError>>;
 }

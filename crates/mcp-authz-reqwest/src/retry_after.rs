@@ -7,20 +7,20 @@ use http::header::{DATE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName};
 use oauth_types::UnixTime;
 
-/// Returns the wait that a response asks for, in either form: seconds, or a date.
+/// Returns the wait that a response asks for, in seconds or until a date.
 ///
-/// A date counts from the `Date` of the same response, because clocks differ; from `now`, the time here, where there is
-/// none. A date in the past is no wait. The caller bounds it.
+/// A date is compared with the `Date` of the same response, because clocks differ, or with `now` if there is none. A
+/// past date means no wait. The caller limits the wait.
 pub(crate) fn retry_after(headers: &HeaderMap, now: UnixTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More digits than a number here can have are a long wait, too.
+        // More digits than fit a number mean the longest wait.
         return (!text.is_empty()).then(|| Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
     Some(date(headers, RETRY_AFTER)?.since(date(headers, DATE).unwrap_or(now)))
 }
 
-/// A date in any of the three forms of RFC 9110 §5.6.7.
+/// Parses a header with a date, in any of the three forms of RFC 9110 §5.6.7.
 fn date(headers: &HeaderMap, name: HeaderName) -> Option<UnixTime> {
     let date = httpdate::parse_http_date(headers.get(name)?.to_str().ok()?.trim()).ok()?;
     Some(UnixTime::from_secs(date.duration_since(UNIX_EPOCH).ok()?.as_secs()))
@@ -67,7 +67,7 @@ mod tests {
             "Sun Nov  6 08:49:37 1994",
         ] {
             assert_eq!(read(until, None, 784_111_777 - 120), Some(120), "{until}");
-            // The clock here is a year ahead.
+            // The local clock is a year ahead.
             let sent = Some("Sun, 06 Nov 1994 08:49:07 GMT");
             assert_eq!(read(until, sent, 784_111_777 + 31_536_000), Some(30), "{until}");
             assert_eq!(read(until, Some("yesterday"), 784_111_777 - 1), Some(1));

@@ -1,3 +1,3 @@
-//! Where `flight` takes its locks from. Its model in `tests/interleavings` puts others in their place.
+//! Locks of `flight.rs`, which its model in `tests/interleavings` replaces.
 
 pub(crate) use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

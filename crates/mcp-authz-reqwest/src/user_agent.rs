@@ -1,4 +1,4 @@
-//! The user's side of a login.
+//! User agent of a login: the browser at the authorization server (RFC 6749 §4.1).
 
 use core::fmt;
 
@@ -6,15 +6,15 @@ use client_flow::Visit;
 use futures::future::BoxFuture;
 use oauth_types::{Issuer, RedirectUri};
 
-/// Why a browser did not come back.
+/// Reason why the browser did not return from the authorization server.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum VisitError {
     /// No browser could be opened.
     NoBrowser,
-    /// The user closed it, or said no to the host.
+    /// The user closed the browser, or declined in the host.
     Declined,
-    /// It did not come back in time.
+    /// The browser did not return in time.
     Timeout,
 }
 
@@ -30,7 +30,9 @@ impl fmt::Display for VisitError {
 
 impl core::error::Error for VisitError {}
 
-/// A way to send a user through a browser and to catch where it comes back to.
+/// Browser access of a host: sends the user to a login and returns the redirect.
+///
+/// # Examples
 ///
 /// ```
 /// use client_flow::Visit;
@@ -63,19 +65,24 @@ impl core::error::Error for VisitError {}
 /// }
 /// ```
 pub trait UserAgent: Send + Sync + 'static {
-    /// Where the browser comes back to.
+    /// Returns the redirect URI that the browser returns to (RFC 6749 §3.1.2).
     fn redirect_uri(&self) -> &RedirectUri;
 
-    /// The user should know who sends them where before the browser opens: [`Visit::resource`] is what the tokens are
-    /// for, [`Visit::authorization_endpoint`] where they log in, [`Visit::client_id`] and [`Visit::scope`] what is
-    /// asked for.
+    /// Sends the user to [`Visit::url`], and returns the URL or query of the redirect.
     ///
-    /// Sends the user to [`Visit::url`] and answers with the URL, or its query, that the browser came back with.
-    /// Nobody has validated it: hand it on as it is. One by which the visit is not
-    /// [answered](Visit::is_answered_by) ends the login; who can, waits for another.
+    /// Before the browser opens, the user should see which server asks for the login and where it takes place:
+    /// [`Visit::resource`] is the server that the tokens are for, [`Visit::authorization_endpoint`] is the place of the
+    /// login, and [`Visit::client_id`] and [`Visit::scope`] tell what is requested.
+    ///
+    /// The returned URL is passed on unvalidated, as it arrived. A URL that does not [answer](Visit::is_answered_by)
+    /// the visit ends the login, so an agent that can wait for another one should do so.
+    ///
+    /// # Errors
+    ///
+    /// [`VisitError`] when the browser cannot be opened or does not return.
     fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>>;
 
-    /// Which of several authorization servers to use, by its place in the list. By default the first.
+    /// Returns the index of the authorization server to use; 0 by default.
     fn choose_server(&self, servers: &[Issuer]) -> usize {
         let _ = servers;
         0
