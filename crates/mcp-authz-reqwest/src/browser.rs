@@ -1,4 +1,4 @@
-//! The user's own browser, and a listener on loopback for its return (RFC 8252 §7.3).
+//! System browser with a loopback listener for its redirect (RFC 8252 §7.3).
 
 mod listener;
 
@@ -119,7 +119,7 @@ mod tests {
     /// A login that waits for its callback.
     struct Login(CallbackListener, State);
 
-    /// The login with this as its randomness.
+    /// Creates a login with this seed as its randomness.
     fn login(browser: &LoopbackBrowser, seed: u8) -> Login {
         let state = State::new(Entropy::new([seed; 32]));
         Login(CallbackListener::new(browser.redirect_uri.clone(), &state), state)
@@ -133,13 +133,13 @@ mod tests {
         answer
     }
 
-    /// The request that a browser comes back with, with these header lines.
+    /// Returns the request of a returning browser, with these header lines.
     fn callback_of(browser: &LoopbackBrowser, login: &Login, headers: &str) -> String {
         let (state, address) = (login.1.as_secret().expose(), browser.listener.address());
         format!("GET /callback?code=c&state={state} HTTP/1.1\r\nHost: {address}\r\n{headers}\r\n")
     }
 
-    /// Waits for a login while its callback comes: what its user sees.
+    /// Sends the callback of a waiting login, and returns the page that its user sees.
     async fn finish(browser: &LoopbackBrowser, login: &Login, headers: &str) -> String {
         let ours = callback_of(browser, login, headers);
         let both = async {
@@ -151,7 +151,7 @@ mod tests {
         page
     }
 
-    /// Less than the time that a silent connection has.
+    /// Shorter than the time that a silent connection is allowed.
     const SOON: Duration = Duration::from_secs(4);
 
     /// SEC-250
@@ -176,7 +176,7 @@ mod tests {
         let both = async { tokio::join!(wait, others) };
         let (_, page) = tokio::time::timeout(SOON, both).await.expect("the callback is answered");
         assert!(page.starts_with("HTTP/1.1 200"), "{page}");
-        // The oldest have gone, the newest are still waited for.
+        // The oldest connections are closed, the newest are still served.
         let is_closed = async |stream: &mut TcpStream| {
             let mut byte = [0];
             let read = stream.read(&mut byte);
@@ -199,7 +199,7 @@ mod tests {
             assert!(page.starts_with("HTTP/1.1 431"), "{length} {page}");
             assert!(page.contains("Delete the cookies"), "{page}");
         }
-        // The end of the head is found wherever it is cut, and looked for once.
+        // The end of the head is found wherever the head is split.
         let head = callback_of(&browser, &login(&browser, 1), "");
         let login = login(&browser, 1);
         let slowly = async {
@@ -226,12 +226,12 @@ mod tests {
         let reloaded = asked().await;
         assert!(reloaded.starts_with("HTTP/1.1 410"), "{reloaded}");
         assert!(reloaded.contains("you can close this page"), "{reloaded}");
-        // A login that was given up is forgotten, and the next one is as the first.
+        // A login that was given up is forgotten, and the next one works as the first did.
         let given_up = browser.listener.callback(first.0.clone());
         assert!(tokio::time::timeout(Duration::from_millis(20), given_up).await.is_err());
         assert!(asked().await.starts_with("HTTP/1.1 410"));
         assert!(finish(&browser, &first, "").await.starts_with("HTTP/1.1 200"));
-        // With the value ends the port.
+        // The port is closed when the value is dropped.
         let address = browser.listener.address();
         drop(browser);
         assert!(TcpStream::connect(address).await.is_err());
@@ -281,7 +281,7 @@ mod tests {
         let state = login.1.as_secret().expose();
         let ours = callback_of(&browser, &login, "");
         let guessed = ours.replace(state, "guessed");
-        // A browser opens connections ahead of need, and says nothing on them.
+        // Browsers open connections ahead of need and leave them silent.
         let _idle = TcpStream::connect(address).await.unwrap();
         let started = tokio::time::Instant::now();
         let others = async {

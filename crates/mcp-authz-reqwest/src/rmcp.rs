@@ -1,7 +1,7 @@
-//! rmcp's streamable HTTP transport over our [`AuthorizedClient`].
+//! Transport for rmcp: streamable HTTP over an [`AuthorizedClient`].
 //!
-//! rmcp sees no token and no challenge: the client deals with those, and what
-//! it gives up on comes out of rmcp as our [`Error`] (see [`find_error`]).
+//! The client handles tokens and challenges, so rmcp sees none of them. A failure of the client is returned by rmcp as
+//! an [`Error`], which [`find_error`] finds.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,29 +29,30 @@ use answer::{EVENT_STREAM, Failure, JSON};
 type Headers = HashMap<HeaderName, HeaderValue>;
 type Events = BoxStream<'static, Result<Sse, SseError>>;
 
-/// rmcp's own limit, for the methods that are given none.
+/// Limit of rmcp itself, for methods without a limit of their own.
 const MAX_EVENT: usize = 16 * 1024 * 1024;
 
 /// HTTP backend for rmcp's `StreamableHttpClientTransport::with_client`.
 ///
-/// It is bound to the origin of its client's server, because each request carries the token for that
-/// server. rmcp's own `auth_header` is ignored for the same reason.
+/// It is bound to the origin of its client's server, because each request carries the token for that server. rmcp's own
+/// `auth_header` is ignored for the same reason.
 #[derive(Debug, Clone)]
 pub struct McpTransport {
     client: AuthorizedClient,
-    /// Id after which the latest stream with a too large event would resume.
+    /// ID after which the latest stream with an oversized event would resume.
     oversized_after: Arc<Mutex<Option<String>>>,
 }
 
 impl McpTransport {
-    /// A transport that talks through `client`.
+    /// Creates a transport that sends its requests through `client`.
     #[must_use]
     pub fn new(client: AuthorizedClient) -> Self {
         Self { client, oversized_after: Arc::default() }
     }
 
-    /// A request with what all methods share. rmcp puts `MCP-Protocol-Version`,
-    /// `Mcp-Method`, `Mcp-Name` and the application's headers into `extra`.
+    /// Creates a request with the headers that all methods share.
+    ///
+    /// `extra` comes from rmcp: `MCP-Protocol-Version`, `Mcp-Method`, `Mcp-Name` and the application's headers.
     fn request(
         &self,
         method: Method,
@@ -78,10 +79,10 @@ impl McpTransport {
         self.client.execute(request).await.map_err(Failure::Client)
     }
 
-    /// Remembers where a stream broke the size limit.
+    /// Records the position at which a stream exceeded the size limit.
     ///
-    /// rmcp resumes a stream after every error but its own private "too large";
-    /// `get_stream` has to refuse, lest the same event come again for ever.
+    /// rmcp resumes a stream after every error except its private "too large", so `get_stream` refuses to resume there;
+    /// the same event would come again without end.
     fn watched(&self, events: Events, mut last_id: Option<String>) -> Events {
         let transport = self.clone();
         let watch = move |event: &Result<Sse, SseError>| match event {
@@ -162,8 +163,8 @@ impl StreamableHttpClient for McpTransport {
             request.headers_mut().insert(LAST_EVENT_ID, header_value(id)?);
         }
         let response = match self.execute(request).await {
-            // rmcp repeats a failed GET unless authorization is what lacks;
-            // of our errors only a broken exchange is worth repeating.
+            // rmcp repeats a failed GET, except for one without authorization. Only a broken exchange is worth
+            // repeating, so every other error is reported as missing authorization.
             Err(Failure::Client(error))
                 if !matches!(error, Error::Transport(_) | Error::NoResponse { .. }) =>
             {
@@ -189,7 +190,7 @@ impl StreamableHttpClient for McpTransport {
         let request = self.request(Method::DELETE, &uri, Some(&session), extra)?;
         let response = self.execute(request).await?;
         match response.status() {
-            // The server need not let clients end sessions.
+            // A server may refuse to let clients end sessions.
             StatusCode::METHOD_NOT_ALLOWED => Ok(()),
             status if status.is_success() => Ok(()),
             _ => Err(answer::status_error(&response)),
@@ -202,9 +203,9 @@ fn header_value(text: &str) -> Result<HeaderValue, Failure> {
         .map_err(|_| Failure::UnexpectedServerResponse("an id unfit for a header".into()))
 }
 
-/// Finds our error inside one of rmcp's, or inside any with it as a source.
+/// Finds this crate's [`Error`] in an error of rmcp, or in any error's sources.
 ///
-/// rmcp does not name all its sources, so `source()` alone would miss it.
+/// rmcp does not return all its inner errors as sources, so `source()` alone would miss some.
 #[must_use]
 pub fn find_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
     if let Some(ours) = error.downcast_ref::<Error>() {

@@ -1,4 +1,4 @@
-//! Where credentials are kept between requests, and between runs.
+//! Credential stores: records of registrations and tokens, kept between runs.
 
 mod file;
 mod folder;
@@ -17,7 +17,7 @@ use oauth_types::ResourceUri;
 pub use file::FileCredentials;
 pub use memory::MemoryCredentials;
 
-/// The store could not do it.
+/// Error of a credential store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "the reason stays in the store")]
 pub struct StoreError;
@@ -30,13 +30,13 @@ impl fmt::Display for StoreError {
 
 impl core::error::Error for StoreError {}
 
-/// Keeps others off until it is dropped.
+/// Lock on a credential store, released when it is dropped.
 #[derive(Default)]
 #[must_use = "it is released when dropped"]
 pub struct StoreLock(Option<Box<dyn Any + Send>>);
 
 impl StoreLock {
-    /// A lock that lasts as long as this value.
+    /// Creates a lock that holds `guard` until it is dropped.
     pub fn holding(guard: impl Any + Send) -> Self {
         Self(Some(Box::new(guard)))
     }
@@ -48,18 +48,28 @@ impl fmt::Debug for StoreLock {
     }
 }
 
-/// Keeps what a client is and holds at each server, by issuer and resource.
+/// Store of registrations and tokens, keyed by issuer and resource.
 ///
-/// A record holds secrets: whoever implements this protects them. A store is one user's: records do not say whose they
-/// are, so a host of several users gives each a store of their own.
+/// Records hold secrets, which the implementation protects. A store belongs to one user, because records do not name
+/// theirs: a host of several users gives each of them a store of their own.
 pub trait CredentialStore: Send + Sync + 'static {
-    /// What is kept under this key.
+    /// Returns the record under this key.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the record cannot be read.
     fn load<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<Option<Record>, StoreError>>;
 
-    /// The record that was saved last among those whose login was for the MCP server at this very address
-    /// ([`Account::target`](client_flow::Account::target)). A client begins with it after a restart.
+    /// Returns the latest record with tokens for the MCP server at this address.
     ///
-    /// By default none: the client then learns from the server which record it is, by three requests more.
+    /// The address of a record is its [`Account::target`](client_flow::Account::target). A client starts with this
+    /// record after a restart.
+    ///
+    /// `None` by default: the client then finds the key of its record by three further requests to the server.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the records cannot be read.
     fn find<'a>(
         &'a self,
         server: &'a ResourceUri,
@@ -68,8 +78,13 @@ pub trait CredentialStore: Send + Sync + 'static {
         Box::pin(async { Ok(None) })
     }
 
-    /// Every record whose login was for the MCP server at this address, with or without tokens. By default the one that
-    /// [`find`](Self::find) finds.
+    /// Returns all records for the MCP server at this address, with or without tokens.
+    ///
+    /// By default, the record that [`find`](Self::find) returns.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the records cannot be read.
     fn records<'a>(
         &'a self,
         server: &'a ResourceUri,
@@ -79,7 +94,11 @@ pub trait CredentialStore: Send + Sync + 'static {
 
     /// Removes the record under this key, with its registration, durably.
     ///
-    /// By default a record that has neither tokens nor a client to log in with takes its place.
+    /// By default, it is replaced by a record that has neither tokens nor a client to log in with.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the removal failed or may not last.
     fn remove<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             match self.load(key).await? {
@@ -89,24 +108,34 @@ pub trait CredentialStore: Send + Sync + 'static {
         })
     }
 
-    /// Keeps a record under [its key](client_flow::Account::key), durably, before it returns (C-TOKEN-6).
+    /// Saves a record durably, before it returns (C-TOKEN-6).
     ///
-    /// Where it fails, the client saves once more at once, uses the record from memory, and saves it later: with the
-    /// next renewals, and when it is told to [flush](crate::AuthorizedClient::flush) or
-    /// [log out](crate::AuthorizedClient::log_out).
+    /// The key of the record is its [`Account::key`](client_flow::Account::key).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the record may not last. The client then saves once more at once, uses the record from
+    /// memory, and saves it later: with the next renewals, and on [`flush`](crate::AuthorizedClient::flush) or
+    /// [`log_out`](crate::AuthorizedClient::log_out).
     fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreError>>;
 
-    /// Waits until nobody else who shares the store exchanges or saves tokens for MCP servers of this origin. It is
-    /// asked for around each exchange, and never while a browser is open.
+    /// Locks exchanges and saves of tokens for MCP servers of this origin.
     ///
-    /// By default nothing is waited for, which is right for a store that only one client uses.
+    /// The lock excludes all clients that share the store. It is taken around each exchange, and released while a
+    /// browser is open.
+    ///
+    /// By default it locks nothing, which is right for a store that only one client uses.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the lock cannot be taken.
     fn lock<'a>(&'a self, origin: &'a ResourceUri) -> BoxFuture<'a, Result<StoreLock, StoreError>> {
         let _ = origin;
         Box::pin(async { Ok(StoreLock::default()) })
     }
 }
 
-/// A store that several clients share.
+/// Store that several clients share.
 impl<S: CredentialStore + ?Sized> CredentialStore for Arc<S> {
     fn load<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
         (**self).load(key)
@@ -139,12 +168,14 @@ impl<S: CredentialStore + ?Sized> CredentialStore for Arc<S> {
     }
 }
 
-/// The last of these records that has tokens for this server; they come in the order they were saved.
+/// Returns the last of these records that has tokens for this server.
+///
+/// The records come in the order in which they were saved.
 fn latest_for(server: &ResourceUri, records: impl Iterator<Item = Record>) -> Option<Record> {
     all_for(server, records).filter(|record| record.tokens.is_some()).last()
 }
 
-/// Those of these records that are for this server.
+/// Selects the records for this server.
 fn all_for(
     server: &ResourceUri,
     records: impl Iterator<Item = Record>,

@@ -1,4 +1,4 @@
-//! What the server's answers mean to rmcp.
+//! Translation of the server's responses for rmcp.
 
 use std::borrow::Cow;
 
@@ -19,16 +19,17 @@ use super::sse;
 use crate::client::{AuthorizedClient, Pause};
 use crate::error::Error;
 
-/// rmcp's error around ours.
+/// Error of rmcp that holds an error of this crate.
 pub(crate) type Failure = StreamableHttpError<Error>;
 
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const EVENT_STREAM: &str = "text/event-stream";
-/// Body limits, the same as of rmcp's own clients.
+/// Maximum size of a JSON body, as in rmcp's own clients.
 const MAX_JSON: usize = 16 * 1024 * 1024;
+/// Maximum size of the body of an error response.
 const MAX_ERROR_BODY: usize = 64 * 1024;
 
-/// Reads the answer to a POST of `message`, which was sent in this session.
+/// Reads the response to a POST of `message` in the session `in_session`.
 pub(crate) async fn to_post(
     response: Response,
     message: &ClientJsonRpcMessage,
@@ -64,7 +65,7 @@ pub(crate) async fn to_post(
     }
 }
 
-/// Reads the answer to a POST that is neither success nor an expired session.
+/// Reads the response to a POST that is neither a success nor an expired session.
 async fn refusal(
     response: Response,
     message: &ClientJsonRpcMessage,
@@ -89,12 +90,12 @@ async fn refusal(
         },
         _ => None,
     };
-    // Authorization is no matter of JSON-RPC, whatever the body claims.
+    // These statuses belong to authorization, so a JSON-RPC body in them is not passed on.
     if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
         return Err(unexpected(&format!("HTTP {status}"), &body, &sent));
     }
-    // An older server's, or a proxy's, "what is server/discover?". rmcp falls
-    // back to `initialize` if the error carries the id of its request.
+    // An older server, or a proxy, does not know `server/discover`. rmcp falls back to `initialize` if the error
+    // carries the ID of its request.
     if let JsonRpcMessage::Request(request) = message
         && matches!(request.request, ClientRequest::DiscoverRequest(_))
         && status.is_client_error()
@@ -114,14 +115,14 @@ async fn refusal(
     }
 }
 
-/// The failure for a status whose body nobody reads.
+/// Returns the failure for a status whose body is not read.
 pub(crate) fn status_error(response: &Response) -> Failure {
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let retry_after = retry_after.map(|text| sent(response).strike_out(text).into_owned());
     HttpStatusError::new(response.status().as_u16(), retry_after).into()
 }
 
-/// The media type in lower case, without parameters.
+/// Returns the media type in lower case, without parameters.
 pub(crate) fn media_type(response: &Response) -> Option<String> {
     let value = response.headers().get(CONTENT_TYPE)?.to_str().ok()?;
     Some(value.split(';').next()?.trim().to_ascii_lowercase())
@@ -131,27 +132,31 @@ fn session_id(response: &Response) -> Option<String> {
     Some(response.headers().get(MCP_SESSION_ID)?.to_str().ok()?.to_owned())
 }
 
-/// The secrets of the request that was answered.
+/// Returns the secrets of the request that was answered.
 pub(crate) fn sent(response: &Response) -> SentSecrets {
     response.extensions().get().cloned().unwrap_or_default()
 }
 
-/// A failure that quotes a media type which was not expected.
+/// Returns the failure for an unexpected media type, quoted without secrets.
 pub(crate) fn unexpected_type(media_type: Option<&str>, sent: &SentSecrets) -> Failure {
     let media_type = media_type.map(|text| sent.strike_out(text).into_owned());
     Failure::UnexpectedContentType(media_type)
 }
 
-/// A failure that quotes the start of `body` without secrets and control characters.
+/// Returns a failure that quotes the start of `body`.
+///
+/// Secrets and control characters are removed from it.
 fn unexpected(what: &str, body: &[u8], sent: &SentSecrets) -> Failure {
-    // More than is quoted, so that a secret at the end is found whole.
+    // More is taken than is quoted, so that a secret at the end is found as a whole.
     let start: String = String::from_utf8_lossy(body).chars().take(1024).collect();
     let start: String = sent.strike_out(&start).chars().take(256).collect();
     let what = sent.strike_out(what);
     Failure::UnexpectedServerResponse(format!("{what}: {}", start.escape_debug()).into())
 }
 
-/// The same message; an error becomes one of rmcp's, so the secrets of the request are struck out of it (SEC-247).
+/// Removes the secrets of the request from a JSON-RPC error (SEC-247).
+///
+/// rmcp turns such an error into one of its own, which may be logged. Any other message is returned unchanged.
 pub(crate) fn without(message: ServerJsonRpcMessage, sent: &SentSecrets) -> ServerJsonRpcMessage {
     let JsonRpcMessage::Error(mut own) = message else { return message };
     let error = &mut own.error;

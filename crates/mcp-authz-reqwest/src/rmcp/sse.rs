@@ -1,4 +1,4 @@
-//! Server-sent events of a response, none larger than a limit.
+//! Server-sent events of a response, with a size limit for each.
 
 use std::io;
 
@@ -11,8 +11,9 @@ use sse_stream::{Sse, SseStream};
 
 use super::answer::{sent, without};
 
-/// Parses the body of `response`; fails at the first event whose raw text
-/// exceeds `limit` bytes ([`is_too_large`]).
+/// Parses the events of a response.
+///
+/// The stream fails at the first event whose raw text exceeds `limit` bytes ([`is_too_large`]).
 pub(crate) fn events(
     response: Response,
     limit: usize,
@@ -30,9 +31,9 @@ pub(crate) fn events(
     events.map(move |event| event.map(|event| without_secrets(event, &sent))).boxed()
 }
 
-/// The same event; the secrets of the request are struck out of a JSON-RPC error in it.
+/// Removes the secrets of the request from a JSON-RPC error in an event.
 fn without_secrets(mut event: Sse, sent: &SentSecrets) -> Sse {
-    // A name may be written in escapes, too.
+    // A member name may be written with escapes.
     let may_be_error = |data: &&str| data.contains("\"error\"") || data.contains("\\u");
     let message = event.data.as_deref().filter(may_be_error);
     let message = message.and_then(|data| serde_json::from_str(data).ok());
@@ -44,7 +45,7 @@ fn without_secrets(mut event: Sse, sent: &SentSecrets) -> Sse {
     event
 }
 
-/// Whether `error` is that of [`events`] for an event beyond the limit.
+/// Returns `true` if `error` reports an event beyond the limit of [`events`].
 pub(crate) fn is_too_large(error: &SseError) -> bool {
     matches!(error, SseError::Body(inner) if inner
         .downcast_ref::<io::Error>()
@@ -55,7 +56,7 @@ pub(crate) fn is_too_large(error: &SseError) -> bool {
 #[derive(Debug, Default)]
 struct EventMeter {
     limit: usize,
-    /// Bytes of the event's finished lines, comments aside.
+    /// Bytes of the event's finished lines, without comments.
     held: usize,
     /// Bytes of the unfinished line.
     line: usize,
@@ -64,7 +65,7 @@ struct EventMeter {
 }
 
 impl EventMeter {
-    /// False as soon as an event outgrows the limit.
+    /// Counts a chunk; returns `false` once an event exceeds the limit.
     fn fits(&mut self, chunk: &[u8]) -> bool {
         chunk.iter().all(|&byte| {
             self.count(byte);

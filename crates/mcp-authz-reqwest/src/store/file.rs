@@ -1,4 +1,4 @@
-//! Credentials in a folder of the user's.
+//! Credential store in a folder, one file for each record.
 
 use core::fmt;
 use std::fs::{self, TryLockError};
@@ -17,27 +17,26 @@ use super::folder::{make_private, private, remove_leftovers, replace, sync_folde
 use super::{all_for, latest_for};
 use crate::store::{CredentialStore, StoreError, StoreLock};
 
-/// How long between two tries of a lock that somebody else holds, and how many: longer than the exchanges of one
-/// login take.
+/// Time between two tries of a lock that another program holds.
 const PAUSE: Duration = Duration::from_millis(25);
+/// Maximum number of tries: 8 minutes in all, longer than the exchanges of one login take.
 const TRIES: usize = 8 * 60 * 40;
 
-/// Keeps each record in a file of its own, in one folder that only the user may read (0700, files 0600).
+/// Credential store in a folder that only its user may read (0700, files 0600).
 ///
-/// A record is written beside the old one, flushed to the disk and put in its place by a rename, so whoever reads
-/// finds the old or the new one and a crash loses neither. What a program leaves there that is killed meanwhile is removed
-/// when the folder is opened again. Several programs may share the folder: they exchange
-/// tokens one after the other, under a lock that ends with the program that holds it.
+/// Each record has a file of its own. A new version is written beside the old one, flushed to the disk and renamed, so
+/// that a reader finds the old or the new one, and a crash loses neither. Files that a killed program left half written
+/// are removed when the folder is opened again. Several programs may share the folder: they exchange tokens one after
+/// the other, under a lock that ends with the program that holds it.
 ///
-/// Opened by [`open`](Self::open), secrets stand in the files as they are, as those of most command-line programs
-/// do. Opened by `with_keyring` (feature `keyring`), the files are sealed with a key that the operating system
-/// keeps.
+/// A folder from [`open`](Self::open) holds the secrets in plain text, as those of most command-line programs do. With
+/// `with_keyring` (feature `keyring`), the files are encrypted with a key that the operating system keeps.
 pub struct FileCredentials {
     folder: PathBuf,
     form: Arc<Form>,
 }
 
-/// How records stand in their files.
+/// Encoding of records in their files.
 enum Form {
     Plain,
     #[cfg(feature = "keyring")]
@@ -45,12 +44,21 @@ enum Form {
 }
 
 impl FileCredentials {
-    /// Takes this folder, and makes it if it is not there.
+    /// Opens a folder, and creates it if it does not exist.
     ///
     /// # Errors
     ///
     /// The file system's error; [`io::ErrorKind::PermissionDenied`] when others may read the folder, when it belongs to
-    /// another user (who could replace what is in it), or when its path ends in a symbolic link.
+    /// another user (who could replace its records), or when its path ends in a symbolic link.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use mcp_authz_reqwest::FileCredentials;
+    ///
+    /// let store = FileCredentials::open("/home/ann/.config/my-client/credentials")?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn open(folder: impl Into<PathBuf>) -> io::Result<Self> {
         let folder = folder.into();
         make_private(&folder)?;
@@ -58,24 +66,24 @@ impl FileCredentials {
         Ok(Self { folder, form: Arc::new(Form::Plain) })
     }
 
-    /// Takes this folder for files that are sealed with a key of this application, which the system's keyring
-    /// keeps: Keychain on macOS, Credential Manager on Windows, the Secret Service elsewhere.
+    /// Opens a folder of encrypted files, with a key from the system's keyring.
     ///
-    /// Blocks while the system asks its user to unlock the keyring.
+    /// The key belongs to this application. The keyring is Keychain on macOS, Credential Manager on Windows, and the
+    /// Secret Service elsewhere. Blocks while the system asks its user to unlock the keyring.
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open), and the keyring's errors.
+    /// The errors of [`open`](Self::open), and the keyring's errors.
     #[cfg(feature = "keyring")]
     pub fn with_keyring(folder: impl Into<PathBuf>, application: &str) -> io::Result<Self> {
         Self::sealed(folder.into(), || super::keyring::Key::of_system(application))
     }
 
-    /// The same with a keyring of the application's choice.
+    /// Opens a folder of encrypted files, with a key from a keyring of your choice.
     ///
     /// # Errors
     ///
-    /// As [`with_keyring`](Self::with_keyring).
+    /// The errors of [`with_keyring`](Self::with_keyring).
     #[cfg(feature = "keyring")]
     pub fn with_key_store(
         folder: impl Into<PathBuf>,
@@ -154,7 +162,7 @@ impl CredentialStore for FileCredentials {
             for _ in 0..TRIES {
                 match file.try_lock() {
                     Ok(()) => return Ok(StoreLock::holding(file)),
-                    // No thread waits for it: a caller who gives up leaves none behind.
+                    // Polled, because a thread that waits for the lock would outlive a caller that is dropped.
                     Err(TryLockError::WouldBlock) => tokio::time::sleep(PAUSE).await,
                     Err(TryLockError::Error(error)) => return Err(failed(&error)),
                 }
@@ -165,7 +173,7 @@ impl CredentialStore for FileCredentials {
     }
 }
 
-/// A name that says nothing and fits every file system.
+/// Returns a file name that reveals nothing and is valid on every file system.
 fn file_name(text: &str) -> String {
     SecretDigest::of(text).as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -186,7 +194,9 @@ impl Form {
         Ok(Some(serde_json::from_slice(&json)?))
     }
 
-    /// The records of a folder, in the order they were saved. One damaged record is no reason to have none.
+    /// Reads the records of a folder, in the order in which they were saved.
+    ///
+    /// Damaged records are skipped, so that the others remain usable.
     fn read_all(&self, folder: &Path) -> io::Result<impl Iterator<Item = Record>> {
         let mut files: Vec<(SystemTime, PathBuf)> = Vec::new();
         for entry in fs::read_dir(folder)? {
@@ -224,7 +234,7 @@ impl fmt::Debug for FileCredentials {
     }
 }
 
-/// Does what blocks where that disturbs nobody.
+/// Runs blocking work on a thread for it.
 fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> BoxFuture<'static, Result<T, StoreError>> {
@@ -237,7 +247,7 @@ fn blocking<T: Send + 'static>(
 }
 
 fn failed(error: &io::Error) -> StoreError {
-    // The kind alone: a parser's error quotes what it read.
+    // Only the kind is logged, because a parser's error quotes its input.
     warn!(kind = %error.kind(), "the credential folder cannot be used");
     StoreError
 }

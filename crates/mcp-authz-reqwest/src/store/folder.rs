@@ -1,13 +1,13 @@
-//! The folder of credentials: whose it is, how files in it are replaced, and what a crash leaves there.
+//! Credential folder: ownership, atomic replacement of files, leftovers.
 //!
 //! | check of the open folder | refused with |
 //! |---|---|
 //! | its path does not end in a symbolic link | `PermissionDenied` |
-//! | it belongs to the user as whom the process runs: another could replace records in it | `PermissionDenied` |
+//! | it belongs to the user of the process, because another user could replace its records | `PermissionDenied` |
 //! | its mode is 0700 | `PermissionDenied` |
 //!
-//! A record is written beside the old one and renamed. Its writer holds a lock on the new file until then, so what is
-//! there without a lock is what a program left that was killed: it holds tokens, and whoever opens the folder removes it.
+//! A record is written beside the old one and renamed. Its writer holds a lock on the new file until then, so an
+//! unlocked one was left by a program that was killed. It holds tokens, and is removed when a program opens the folder.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -16,15 +16,17 @@ use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
-/// How the name of a file begins that is not a record yet.
+/// Prefix of the names of files that are still being written.
 const NEW: &str = ".tmp";
 
-/// How often a rename is tried that another program is in the way of, as a virus scanner on Windows is, and the time
-/// between two tries: a second in all.
+/// Maximum number of tries of a rename.
+///
+/// On Windows another program, such as a virus scanner, may block a rename for a while; the tries last one second in
+/// all.
 const RENAMES: usize = 40;
 const PAUSE: Duration = Duration::from_millis(25);
 
-/// Puts this content in the place of a file: whoever reads finds the old or the new one.
+/// Replaces a file atomically: a reader finds the old or the new content.
 pub(super) fn replace(folder: &Path, file: &Path, content: &[u8]) -> io::Result<()> {
     let mut new = new_file(folder)?;
     new.write_all(content)?;
@@ -33,11 +35,11 @@ pub(super) fn replace(folder: &Path, file: &Path, content: &[u8]) -> io::Result<
     sync_folder(folder)
 }
 
-/// A file that no other program takes for a leftover.
+/// Creates a locked file, which no other program takes for a leftover.
 fn new_file(folder: &Path) -> io::Result<NamedTempFile> {
     loop {
         let new = tempfile::Builder::new().prefix(NEW).tempfile_in(folder)?;
-        // Where there are no locks, nothing is removed either.
+        // Errors are ignored, because a file system without locks keeps leftovers as well.
         let _ = new.as_file().lock();
         // Another program may have removed it before it was locked.
         if new.path().exists() {
@@ -59,12 +61,16 @@ fn rename(mut new: NamedTempFile, file: &Path) -> io::Result<()> {
     new.persist(file).map(drop).map_err(|refused| refused.error)
 }
 
-/// Returns `true` if a rename failed because another program has the file open, which only Windows minds.
+/// Returns `true` if a rename failed because another program has the file open.
+///
+/// Only Windows refuses such a rename.
 fn is_passing(error: &io::Error) -> bool {
     cfg!(windows) && error.kind() == io::ErrorKind::PermissionDenied
 }
 
-/// Removes what programs left that ended while they wrote. What cannot be removed is left for the next time.
+/// Removes files that killed programs left half written.
+///
+/// A file that cannot be removed is left for the next time.
 pub(super) fn remove_leftovers(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -92,17 +98,17 @@ mod unix {
     use rustix::fs::OFlags;
     use rustix::io::Errno;
 
-    /// Options that follow no symbolic link and, where they make a file, make it its owner's alone.
+    /// Returns options that refuse symbolic links and create private files.
     pub(in super::super) fn private() -> OpenOptions {
         let mut options = OpenOptions::new();
         options.mode(0o600).custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
         options
     }
 
-    /// Makes the folder if it is not there, and refuses one that is not this user's alone.
+    /// Creates the folder if it does not exist, and refuses one that others may use.
     pub(in super::super) fn make_private(folder: &Path) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        // Without a slash at its end, which would follow a link.
+        // The path loses a slash at its end, because that would follow a link.
         let path: PathBuf = folder.components().collect();
         let open = private().read(true).open(path).map_err(|error| {
             if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) {
@@ -114,12 +120,12 @@ mod unix {
         judge(found.uid(), found.mode(), rustix::process::geteuid().as_raw())
     }
 
-    /// Flushes the folder: a rename or a removal is itself in it.
+    /// Flushes the folder, which records renames and removals.
     pub(in super::super) fn sync_folder(folder: &Path) -> io::Result<()> {
         OpenOptions::new().read(true).open(folder)?.sync_all()
     }
 
-    /// Judges a folder by its owner and mode, for a process of this user.
+    /// Checks the owner and mode of a folder, for a process of the user `process`.
     fn judge(owner: u32, mode: u32, process: u32) -> io::Result<()> {
         if owner != process {
             return Err(refused(&format!(
@@ -162,7 +168,7 @@ pub(super) fn private() -> fs::OpenOptions {
     fs::OpenOptions::new()
 }
 
-/// Folders below a user's own are the user's own.
+/// Creates the folder; access follows from the user's folder above it.
 #[cfg(not(unix))]
 pub(super) fn make_private(folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)

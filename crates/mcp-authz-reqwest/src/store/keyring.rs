@@ -1,4 +1,4 @@
-//! A key that the operating system keeps, for records in files.
+//! Encryption of stored records with a key from the operating system's keyring.
 
 use core::fmt;
 use std::io;
@@ -13,14 +13,16 @@ use zeroize::Zeroizing;
 
 /// Length of the nonce in front of the ciphertext, in bytes.
 const NONCE: usize = 24;
-/// Whose the entry is within the application's.
+/// Name of the keyring entry, within the application's entries.
 const ENTRY: &str = "mcp-oauth credentials";
 
-/// What records are sealed with. The keyring itself would be too small for some: Windows keeps 2,560 bytes.
+/// Key that records are encrypted with.
+///
+/// The records are in files, because a keyring entry may be too small for one: Windows allows 2,560 bytes.
 pub(super) struct Key(XChaCha20Poly1305);
 
 impl Key {
-    /// The key that the system's keyring keeps for this application, made at the first time.
+    /// Returns the application's key from the system's keyring, created at first use.
     pub(super) fn of_system(application: &str) -> io::Result<Self> {
         keyring::Entry::store_status().as_ref().map_err(failed)?;
         let store = keyring_core::get_default_store();
@@ -28,7 +30,9 @@ impl Key {
         Self::of(&store, application)
     }
 
-    /// The key that this keyring keeps. The caller keeps other processes off: two keys would be one too many.
+    /// Returns the application's key from this keyring, created at the first use.
+    ///
+    /// The caller holds a lock against other processes, because two processes might create two keys.
     pub(super) fn of(store: &Arc<KeyStore>, application: &str) -> io::Result<Self> {
         let entry = store.build(application, ENTRY, None).map_err(failed)?;
         match entry.get_password() {
@@ -50,7 +54,7 @@ impl Key {
         }
     }
 
-    /// `name` is where the record will be: it opens nowhere else.
+    /// Encrypts a record for the file `name`; it can be decrypted only under that name.
     pub(super) fn seal(&self, name: &str, record: &[u8]) -> io::Result<Vec<u8>> {
         let mut nonce = [0; NONCE];
         random(&mut nonce)?;
@@ -73,7 +77,9 @@ fn random(bytes: &mut [u8]) -> io::Result<()> {
     getrandom::fill(bytes).map_err(|_| failed("no random bytes"))
 }
 
-/// The reason as text: a keyring's errors may hold what they are about, but not the key.
+/// Returns an error with the reason as text.
+///
+/// The errors of a keyring may hold the entry that they are about, but never the key.
 fn failed(error: impl fmt::Display) -> io::Error {
     io::Error::other(format!("{error}"))
 }

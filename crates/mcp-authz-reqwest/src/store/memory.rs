@@ -1,4 +1,4 @@
-//! Credentials that end with the program.
+//! Credential store in memory.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,14 +10,15 @@ use oauth_types::ResourceUri;
 use super::{all_for, latest_for};
 use crate::store::{CredentialStore, StoreError, StoreLock};
 
-/// Keeps credentials as long as the program runs. Clients that shall share it get it in an
-/// [`Arc`].
+/// Credential store in memory, which ends with the program.
+///
+/// Clients share it in an [`Arc`].
 #[derive(Debug, Default)]
 pub struct MemoryCredentials(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
-    /// In the order they were saved.
+    /// Records in the order in which they were saved.
     records: Vec<Record>,
     turns: HashMap<ResourceUri, Arc<tokio::sync::Mutex<()>>>,
 }
