@@ -1,4 +1,4 @@
-//! A store that fails when told to: the next change, or the k-th call since it was made.
+//! Store that fails on request: at the next change, or at calls with given numbers.
 
 use core::future::{pending, poll_fn};
 use core::task::Poll;
@@ -14,35 +14,35 @@ use authorization_server::{ClientRecord, MemoryStore, Store};
 use client_auth::Replay;
 use oauth_types::{ClientId, SecretDigest, Subject, UnixTime};
 
-/// How a store operation fails.
+/// Way in which a store operation fails.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
-    /// Before it changes anything.
+    /// Failure before any change.
     Before,
-    /// After the change was made, so that nobody hears of it.
+    /// Failure after the change, which the caller cannot know of.
     After,
-    /// Because it cannot read what is stored.
+    /// Failure to read the stored data.
     Corrupt,
-    /// By a panic.
+    /// Panic.
     Panic,
-    /// By never answering, before it changes anything.
+    /// Endless wait before any change.
     HangBefore,
-    /// By never answering, after the change was made.
+    /// Endless wait after the change.
     HangAfter,
 }
 
-/// What a store was made to do, answered or not.
+/// Changes that a store has made, even if it reported a failure.
 #[derive(Clone, Default, Debug)]
 pub struct Done {
-    /// How often each code was redeemed.
+    /// Number of redemptions of each code.
     pub redeemed: BTreeMap<SecretDigest, usize>,
-    /// How often each generation was rotated away.
+    /// Number of rotations of each generation.
     pub rotated: BTreeMap<(FamilyId, u64), usize>,
-    /// The families that were stored.
+    /// Families that were stored.
     pub families: Vec<FamilyId>,
 }
 
-/// A store, by default one in memory, of which any call can be made to fail.
+/// Store, by default in memory, of which any call can be made to fail.
 #[derive(Debug, Default)]
 pub struct FaultyStore<S = MemoryStore> {
     inner: S,
@@ -58,7 +58,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl<S: Store> FaultyStore<S> {
-    /// A store whose calls of these numbers fail; the first is 0.
+    /// Creates a store whose calls with these numbers fail; the first is 0.
     pub fn new(inner: S, faults: impl IntoIterator<Item = (usize, Fault)>) -> Self {
         Self {
             inner,
@@ -75,7 +75,9 @@ impl<S: Store> FaultyStore<S> {
         *lock(&self.next) = Some(fault);
     }
 
-    /// Makes every call wait for one more poll before it begins, so that a test decides the order of calls.
+    /// Makes every call wait for one more poll.
+    ///
+    /// A test then decides the order of calls.
     pub fn pause_before_calls(&self) {
         self.pauses.store(true, Ordering::SeqCst);
     }
@@ -88,17 +90,17 @@ impl<S: Store> FaultyStore<S> {
         .await;
     }
 
-    /// The store that does not fail.
+    /// Returns the store inside, which does not fail.
     pub const fn inner(&self) -> &S {
         &self.inner
     }
 
-    /// How often it was called.
+    /// Returns the number of calls.
     pub fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
 
-    /// What it did.
+    /// Returns the changes so far.
     pub fn done(&self) -> Done {
         lock(&self.done).clone()
     }

@@ -1,4 +1,4 @@
-//! What the tests of the whole workspace share. Nothing here is published.
+//! Shared parts of the workspace's tests and benchmarks; not published.
 
 #![expect(
     clippy::exhaustive_enums,

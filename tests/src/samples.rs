@@ -1,12 +1,12 @@
-//! What comes over the wire in an ordinary request: measured by the benchmarks, counted by the test `allocations`.
+//! Samples of ordinary requests, for the benchmarks and the test `allocations`.
 
-/// A step-up challenge.
+/// Step-up challenge (RFC 6750 §3).
 pub const CHALLENGE: &str = "Bearer error=\"insufficient_scope\", \
     scope=\"files:read files:write user:profile\", \
     resource_metadata=\"https://mcp.example.com/.well-known/oauth-protected-resource/mcp\", \
     error_description=\"Additional file write permission required\"";
 
-/// A token request.
+/// Body of a token request (RFC 6749 §4.1.3).
 pub const FORM: &[u8] = b"grant_type=authorization_code\
     &code=SplxlOBeZQQYbYS6WxSbIASplxlOBeZQQYbYS6WxSbIA\
     &redirect_uri=http%3A%2F%2F127.0.0.1%3A51004%2Fcallback\
@@ -14,7 +14,7 @@ pub const FORM: &[u8] = b"grant_type=authorization_code\
     &resource=https%3A%2F%2Fmcp.example.com%2Fmcp\
     &client_id=s6BhdRkqt3";
 
-/// Two texts of ten scopes, of which three are in both.
+/// Two lists of ten scopes, three of which are in both.
 pub const SCOPES: [&str; 2] = [
     "files:read files:write files:delete user:profile user:email mail:read mail:send calendar:read \
      calendar:write admin",
@@ -25,5 +25,5 @@ pub const SCOPES: [&str; 2] = [
 /// Basic credentials of `s6BhdRkqt3` with [`SECRET`].
 pub const BASIC: &str = "Basic czZCaGRSa3F0Mzo3RmpmcDBaQnIxS3REUmJuZlZkbUl3";
 
-/// The secret in [`BASIC`].
+/// Client secret in [`BASIC`].
 pub const SECRET: &str = "7Fjfp0ZBr1KtDRbnfVdmIw";

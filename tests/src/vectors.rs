@@ -1,4 +1,4 @@
-//! One function a vector format: does our answer to a row equal its `expect`?
+//! Checks of vector rows, one function for each format.
 
 #![expect(clippy::indexing_slicing, reason = "a JSON value answers null for what it lacks")]
 
@@ -13,7 +13,7 @@ use oauth_types::{
 };
 use serde_json::{Map, Value, json};
 
-/// Whether a row holds; what we answered instead, if not.
+/// Check of one row; the error is the actual result.
 pub type Check = fn(&Value) -> Result<(), Value>;
 
 fn same(row: &Value, got: Value) -> Result<(), Value> {
@@ -24,16 +24,16 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_default()
 }
 
-/// Text that is there at all, even if empty.
+/// Returns a text member, even an empty one.
 fn optional<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
     value[name].as_str()
 }
 
-/// `www_authenticate.json`: what the first useful Bearer challenge says.
+/// Checks a row of `www_authenticate.json`: members of the first useful challenge.
 ///
 /// # Errors
 ///
-/// What it said instead.
+/// The actual members.
 pub fn www_authenticate(row: &Value) -> Result<(), Value> {
     let lines = row["input"]["headers"].as_array().cloned().unwrap_or_default();
     let values = lines.iter().filter_map(|line| HeaderValue::from_str(line.as_str()?).ok());
@@ -46,7 +46,7 @@ pub fn www_authenticate(row: &Value) -> Result<(), Value> {
     add("error", found.error.as_ref().map(BearerErrorCode::as_str));
     add("scope", found.scope.as_ref().map(ScopeSet::as_str));
     add("resource_metadata", found.resource_metadata.as_ref().map(EndpointUrl::as_str));
-    // Ours is cleaned for display: compare with the expectation cleaned alike.
+    // The parsed description is cleaned for display, so the expected one is cleaned as well.
     let described = found.error_description.as_ref().map(ErrorDescription::as_str);
     let expected = optional(&row["expect"], "error_description");
     let cleaned = expected.map(ErrorDescription::new);
@@ -58,11 +58,11 @@ pub fn www_authenticate(row: &Value) -> Result<(), Value> {
     same(row, got.into())
 }
 
-/// `scope_union.json`.
+/// Checks a row of `scope_union.json`.
 ///
 /// # Errors
 ///
-/// The union that came out instead.
+/// The actual union.
 pub fn scope_union(row: &Value) -> Result<(), Value> {
     let scopes = row["input"]["scopes"].as_array().cloned().unwrap_or_default();
     let union = scopes
@@ -79,11 +79,11 @@ pub fn scope_union(row: &Value) -> Result<(), Value> {
     )
 }
 
-/// `scope_superset.json`.
+/// Checks a row of `scope_superset.json`.
 ///
 /// # Errors
 ///
-/// What was decided instead.
+/// The actual decision.
 pub fn scope_superset(row: &Value) -> Result<(), Value> {
     let set = |name| ScopeSet::parse(text(&row["input"], name));
     let (Ok(requested), Ok(granted)) = (set("requested"), set("granted")) else {
@@ -94,11 +94,11 @@ pub fn scope_superset(row: &Value) -> Result<(), Value> {
     same(row, json!({"exceeds_granted": exceeds, "strict_superset": strict}))
 }
 
-/// `iss_validation.json`.
+/// Checks a row of `iss_validation.json`.
 ///
 /// # Errors
 ///
-/// The outcome that it had instead.
+/// The actual outcome.
 pub fn iss_validation(row: &Value) -> Result<(), Value> {
     let input = &row["input"];
     let outcome = |outcome: &str| json!({"outcome": outcome});
@@ -117,7 +117,7 @@ pub fn iss_validation(row: &Value) -> Result<(), Value> {
         pairs.extend(optional(input, "iss").map(|iss| ("iss", iss)));
         (Callback::from_pairs(pairs), true)
     } else {
-        // Callback rows leave the state out, or bring one that is not what they are about.
+        // Callback rows have no state, or one that is irrelevant to them.
         let given = text(input, "query");
         let rest = given.split('&').filter(|pair| !pair.starts_with("state="));
         query = rest.chain(["state=the-state"]).collect::<Vec<_>>().join("&");
@@ -135,11 +135,11 @@ pub fn iss_validation(row: &Value) -> Result<(), Value> {
     )
 }
 
-/// `discovery_urls.json`.
+/// Checks a row of `discovery_urls.json`.
 ///
 /// # Errors
 ///
-/// The URLs, or the error, that came out instead.
+/// The actual URLs, or the error.
 pub fn discovery_urls(row: &Value) -> Result<(), Value> {
     let input = &row["input"];
     let kind = text(input, "kind");
@@ -156,7 +156,7 @@ pub fn discovery_urls(row: &Value) -> Result<(), Value> {
         }),
     };
     if let Some(host) = optional(&row["expect"], "host") {
-        // No URL at all leaves the host neither.
+        // An empty list of URLs passes as well.
         let stays = urls.iter().flatten().all(|url| url.origin().host() == host);
         return if stays { Ok(()) } else { Err(json!({"urls": strings(&urls)})) };
     }
@@ -185,11 +185,11 @@ const fn rule_name(rule: InvalidUri) -> &'static str {
     }
 }
 
-/// `redirect_uri.json`.
+/// Checks a row of `redirect_uri.json`.
 ///
 /// # Errors
 ///
-/// Whether it matched instead.
+/// The actual decision.
 pub fn redirect_uri(row: &Value) -> Result<(), Value> {
     let registered = row["input"]["registered"].as_array().cloned().unwrap_or_default();
     let requested = text(&row["input"], "requested");
@@ -199,11 +199,11 @@ pub fn redirect_uri(row: &Value) -> Result<(), Value> {
     same(row, json!({"match": matches}))
 }
 
-/// `resource_match.json`.
+/// Checks a row of `resource_match.json`.
 ///
 /// # Errors
 ///
-/// The decision, or the canonical form, that came out instead.
+/// The actual decision or canonical form.
 pub fn resource_match(row: &Value) -> Result<(), Value> {
     let input = &row["input"];
     if text(input, "kind") == "canonical" {
@@ -229,7 +229,11 @@ fn basic_header(header: &str) -> HeaderMap {
     value.map(|value| (AUTHORIZATION, value)).into_iter().collect()
 }
 
-/// Whether these headers authenticate this very pair, and nothing but it.
+/// Returns `true` if these headers authenticate exactly this ID and secret.
+///
+/// # Errors
+///
+/// The [`Reason`] why the headers cannot be parsed.
 fn holds_pair(headers: &HeaderMap, id: &str, secret: &str) -> Result<bool, Reason> {
     let presented = Presented::parse(headers, &FormPairs::default()).map_err(|e| e.reason())?;
     let registered =
@@ -239,16 +243,18 @@ fn holds_pair(headers: &HeaderMap, id: &str, secret: &str) -> Result<bool, Reaso
     Ok(is_id
         && match verified {
             Ok(_) => !secret.is_empty(),
-            // It is read like any other, and it is no proof.
+            // An empty secret is parsed as any other, but proves nothing.
             Err(error) => secret.is_empty() && error.reason() == Reason::WrongSecret,
         })
 }
 
-/// `basic_auth_encoding.json`: any form-encoding that decodes to the same pair is as good as the given.
+/// Checks a row of `basic_auth_encoding.json`.
+///
+/// Every form encoding that decodes to the same pair is accepted.
 ///
 /// # Errors
 ///
-/// What was encoded or decoded instead.
+/// The actual encoding or pair.
 pub fn basic_auth_encoding(row: &Value) -> Result<(), Value> {
     let (input, expect) = (&row["input"], &row["expect"]);
     if text(input, "kind") == "encode" {
@@ -279,17 +285,17 @@ pub fn basic_auth_encoding(row: &Value) -> Result<(), Value> {
     }
 }
 
-/// `client_auth.json`.
+/// Checks a row of `client_auth.json`.
 ///
 /// # Errors
 ///
-/// The outcome that it had instead.
+/// The actual outcome.
 pub fn client_auth(row: &Value) -> Result<(), Value> {
     let input = &row["input"];
     let client = &input["client"];
     let secret = optional(client, "client_secret").map(Secret::new);
     let expires_at = client["client_secret_expires_at"].as_u64().filter(|at| *at != 0);
-    // RFC 7591 §2: a method that is not named is Basic.
+    // RFC 7591 §2: the default method is `client_secret_basic`.
     let method = optional(client, "token_endpoint_auth_method")
         .map_or(AuthMethod::ClientSecretBasic, AuthMethod::from_name);
     let registered = Registered::new(method)
@@ -313,7 +319,7 @@ pub fn client_auth(row: &Value) -> Result<(), Value> {
         "error": error.code().as_str(),
         "status": response.status().as_u16(),
     });
-    // The rows name a challenge where the RFC asks for one; we send it with every 401.
+    // The rows expect a challenge only where the RFC requires one; every 401 has one here.
     if let Some(scheme) = optional(&row["expect"], "www_authenticate") {
         let sent = response.headers().get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
         let is_it = sent.is_some_and(|sent| sent.starts_with(scheme));

@@ -1,4 +1,4 @@
-//! Client, authorization server and resource server joined in memory.
+//! Client, authorization server and resource server, joined in memory.
 //!
 //! Whole protocols run in microseconds, with a scripted clock, scripted entropy, and a store that fails on request.
 //! Nothing sleeps, and nothing is random.
@@ -22,54 +22,54 @@ use scope_stepup::{InsufficientScope, Ledger, NoHierarchy, Operation, Policy};
 
 use crate::faulty::FaultyStore;
 
-/// The MCP server's address.
+/// Address of the MCP server.
 pub const MCP: &str = "https://rs.example/mcp";
-/// The authorization server's name.
+/// Issuer of the authorization server.
 pub const ISSUER: &str = "https://as.example";
-/// Where the user comes back to.
+/// Redirect URI of the client.
 pub const REDIRECT: &str = "http://127.0.0.1/callback";
 
-/// How a call to the MCP server ended without an answer.
+/// Reason why a call to the MCP server got no response.
 #[derive(Debug)]
 pub enum CallError {
     /// A login, refresh or step-up failed.
     Flow(FlowError),
-    /// More scope is needed and not to be had.
+    /// The call needs scope that could not be obtained.
     InsufficientScope(Box<InsufficientScope>),
-    /// The server refuses fresh tokens.
+    /// The server refuses new tokens.
     Unauthorized,
 }
 
-/// Everybody in one place.
+/// Authorization server and resource server with a common clock.
 #[derive(Debug)]
 pub struct World {
     now: AtomicU64,
     drawn: AtomicU8,
-    /// The authorization server's.
+    /// Configuration of the authorization server.
     pub config: Config,
-    /// The authorization server's.
+    /// Store of the authorization server.
     pub store: FaultyStore,
-    /// Who decides about requests of the MCP server.
+    /// Access decisions of the MCP server.
     pub resource: Resource,
     scopes: OperationScopes,
     log: Mutex<Vec<String>>,
     wire: Mutex<String>,
 }
 
-/// The client's side of a conversation.
+/// State of a client.
 #[derive(Debug, Default)]
 pub struct Client {
-    /// Who it is and what it holds.
+    /// Registration and tokens.
     pub session: Option<Session>,
-    /// What its step-ups cost.
+    /// Count of its step-ups.
     pub ledger: Ledger,
 }
 
-/// A store in memory answers at once.
+/// Returns the output of a future that is ready at once, as a memory store's are.
 ///
 /// # Panics
 ///
-/// When it does not.
+/// When the future is not ready.
 pub fn now_or_never<T>(future: impl Future<Output = T>) -> T {
     #[expect(clippy::expect_used, reason = "a memory store never waits")]
     future.now_or_never().expect("a memory store never waits")
@@ -88,11 +88,11 @@ impl Environment for World {
 }
 
 impl World {
-    /// A server with two tools, one of which needs more than the other.
+    /// Creates a server with two tools, one of which needs more scope than the other.
     ///
     /// # Errors
     ///
-    /// Never, but its parts are made by constructors that can.
+    /// Does not occur: the constructors of its parts are fallible, but their arguments are constants.
     pub fn new() -> Result<Self, Box<dyn std::error::Error>> {
         let issuer = Issuer::parse(ISSUER)?;
         let uri = ResourceUri::parse(MCP)?;
@@ -112,27 +112,29 @@ impl World {
         })
     }
 
-    /// What the time is.
+    /// Returns the time.
     pub fn now(&self) -> UnixTime {
         UnixTime::from_secs(self.now.load(Ordering::SeqCst))
     }
 
-    /// Lets time pass.
+    /// Advances the time.
     pub fn advance(&self, seconds: u64) {
         self.now.fetch_add(seconds, Ordering::SeqCst);
     }
 
-    /// Bytes that are different at every draw.
+    /// Returns bytes that differ in every draw.
     pub fn entropy<const N: usize>(&self) -> Entropy<N> {
         Entropy::new([self.drawn.fetch_add(1, Ordering::SeqCst); N])
     }
 
-    /// Every request so far, as method and path.
+    /// Returns all requests so far, as method and path.
     pub fn log(&self) -> Vec<String> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Every request and response so far, as it goes over the wire; headers in the order of their names.
+    /// Returns all requests and responses so far, as they are on the wire.
+    ///
+    /// Headers are in the order of their names.
     pub fn wire(&self) -> String {
         self.wire.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -143,12 +145,12 @@ impl World {
         wire.push('\n');
     }
 
-    /// How many requests went to this path.
+    /// Returns the number of requests to this path.
     pub fn count(&self, path: &str) -> usize {
         self.log().iter().filter(|line| line.ends_with(path)).count()
     }
 
-    /// Answers a request as the server does that it is addressed to.
+    /// Answers a request as the server that it is addressed to.
     pub fn answer(&self, request: &Request<Bytes>) -> Response<Bytes> {
         let line = format!("> {} {}", request.method(), request.uri());
         self.record(&message(&line, request.headers(), request.body()));
@@ -177,38 +179,40 @@ impl World {
         outcome.unwrap_or_else(Refusal::into_response)
     }
 
-    /// The registration endpoint.
+    /// Answers a request at the registration endpoint.
     ///
     /// # Errors
     ///
-    /// Its refusal.
+    /// The endpoint's refusal.
     pub fn register(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, Refusal> {
         now_or_never(register(&self.config, self, request, self.now()))
     }
 
-    /// The token endpoint.
+    /// Answers a request at the token endpoint.
     ///
     /// # Errors
     ///
-    /// Its refusal.
+    /// The endpoint's refusal.
     pub fn token(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, Refusal> {
         now_or_never(token(&self.config, self, request, self.now()))
     }
 
-    /// The revocation endpoint.
+    /// Answers a request at the revocation endpoint.
     ///
     /// # Errors
     ///
-    /// Its refusal.
+    /// The endpoint's refusal.
     pub fn revoke(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, Refusal> {
         now_or_never(revoke(&self.config, self, request, self.now()))
     }
 
-    /// The authorization endpoint with a user who agrees: where the browser is sent, or the page's status.
+    /// Answers a request at the authorization endpoint, for a user who approves.
+    ///
+    /// Returns the URL that the browser is redirected to.
     ///
     /// # Errors
     ///
-    /// The status of the page, when it is not a redirect.
+    /// The status of the page, if there is no redirect.
     pub fn authorize(&self, url: &str) -> Result<String, StatusCode> {
         let mut request = Request::new(Bytes::new());
         *request.uri_mut() = url.parse().map_err(|_| StatusCode::IM_A_TEAPOT)?;
@@ -256,11 +260,11 @@ impl World {
         }
     }
 
-    /// Takes a flow's steps; the user agrees to everything, and `browse` says what comes back.
+    /// Carries out a flow; `browse` returns the redirect for an authorization URL.
     ///
     /// # Errors
     ///
-    /// What the flow ends with.
+    /// The error that ends the flow.
     pub fn drive(
         &self,
         mut step: Step,
@@ -286,11 +290,11 @@ impl World {
         }
     }
 
-    /// Calls a tool as a client does: with whatever has to happen before it works.
+    /// Calls a tool, with the login, refresh or step-up that it needs.
     ///
     /// # Errors
     ///
-    /// [`CallError`] when it does not come to an answer.
+    /// [`CallError`] when the call gets no response.
     pub fn call(&self, client: &mut Client, tool: &str) -> Result<StatusCode, CallError> {
         let operation = Operation::tool(tool);
         let mut tried = Tried::default();
@@ -334,7 +338,7 @@ impl World {
                         None => return Err(CallError::Unauthorized),
                     }
                 }
-                // This client binds its tokens to no key.
+                // The tokens of this client are not bound to a key.
                 Verdict::UseNonce | Verdict::Unauthorized => return Err(CallError::Unauthorized),
                 Verdict::GiveUp(error) => return Err(CallError::InsufficientScope(error)),
             };
@@ -348,17 +352,17 @@ impl World {
         }
     }
 
-    /// What the session's token grants.
+    /// Returns the scopes that the session's token grants.
     pub fn granted(client: &Client) -> Option<&str> {
         client.session.as_ref()?.tokens().granted.as_ref().map(ScopeSet::as_str)
     }
 }
 
-/// The client of this world.
+/// Returns the configuration of the client.
 ///
 /// # Panics
 ///
-/// Never: its redirect URI is a constant.
+/// Does not occur, because the redirect URI is a constant.
 pub fn client_config() -> ClientConfig {
     #[expect(clippy::expect_used, reason = "a constant")]
     let redirect_uri = RedirectUri::parse(REDIRECT).expect("a redirect URI");

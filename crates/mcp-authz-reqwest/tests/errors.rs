@@ -1,4 +1,4 @@
-//! Types that stand in an `Err`: each is an error that can be sent to another thread.
+//! Error types: each implements `Error` and can be sent to another thread.
 
 use core::error::Error as _;
 
