@@ -77,7 +77,7 @@ enum Visited {
 impl Host<'_> {
     /// Begins a flow and carries out its steps until there is a session.
     ///
-    /// It waits for the lock first. `None` if the flow is no longer needed by then. The lock is released while the
+    /// The flow waits for the lock first. `None` if it is no longer needed by then. The lock is released while the
     /// user, or the host's code for choices and identities, is waited for.
     pub(crate) async fn drive(
         &self,

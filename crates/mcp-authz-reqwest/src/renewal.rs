@@ -243,7 +243,7 @@ impl Renewal {
 
     /// Records the nonce and the token's acceptance; returns `true` if that is all.
     ///
-    /// It is for most responses: a success, while no operation has an attempt on record.
+    /// Most responses need no more: a success, while no operation has an attempt on record.
     fn note(&self, response: &Response, held: &Held) -> bool {
         let status = response.status();
         self.holdings.with(|own, _| {

@@ -1,4 +1,4 @@
-//! Servers on loopback that answer what a function says, and a user who follows the first redirect.
+//! Scripted servers on loopback, and a user agent that follows the first redirect.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 pub(crate) const REDIRECT: &str = "http://127.0.0.1:3118/callback";
 
-/// A request: its line, its token, and its body.
+/// Request: its line, its token and its body.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(crate) line: String,
@@ -22,12 +22,12 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// The method and the path, without the query.
+    /// Returns the method and the path, without the query.
     pub(crate) fn what(&self) -> &str {
         self.line.split(['?']).next().unwrap_or_default().trim_end_matches(" HTTP/1.1")
     }
 
-    /// A parameter of the query or the form, as it was sent.
+    /// Returns a parameter of the query or form, still encoded.
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
         let query = self.line.split_once('?').map_or("", |(_, query)| query);
         let query = query.split(' ').next().unwrap_or_default();
@@ -36,7 +36,7 @@ impl Asked {
     }
 }
 
-/// Status, header lines, and body.
+/// Response: status, header lines and body.
 pub(crate) type Answer = (u16, String, String);
 
 pub(crate) fn json(status: u16, body: &Value) -> Answer {
@@ -47,7 +47,7 @@ pub(crate) fn redirect(to: &str) -> Answer {
     (302, format!("location: {to}\r\n"), String::new())
 }
 
-/// A server, and what it was asked.
+/// Server with the requests that it has received.
 #[derive(Clone)]
 pub(crate) struct Fake {
     pub(crate) origin: String,
@@ -55,7 +55,7 @@ pub(crate) struct Fake {
 }
 
 impl Fake {
-    /// Starts a server that answers what `answer` says to its origin and a request.
+    /// Starts a server whose responses `answer` makes from its origin and a request.
     pub(crate) async fn start(
         answer: impl Fn(&str, &Asked) -> Answer + Send + Sync + 'static,
     ) -> Self {
@@ -78,12 +78,12 @@ impl Fake {
         fake
     }
 
-    /// How often this was asked for, as in `POST /token`.
+    /// Returns the number of requests of this kind, such as `POST /token`.
     pub(crate) fn count(&self, what: &str) -> usize {
         self.asked.lock().unwrap().iter().filter(|asked| asked.what() == what).count()
     }
 
-    /// What was asked in all.
+    /// Returns all requests.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
@@ -118,7 +118,7 @@ async fn connection(mut stream: TcpStream, answer: impl Fn(&Asked) -> Answer) ->
     }
 }
 
-/// The metadata of a server whose endpoints are all at its origin.
+/// Returns authorization server metadata with all endpoints at one origin.
 pub(crate) fn metadata(origin: &str) -> Value {
     serde_json::json!({
         "issuer": origin,
@@ -130,12 +130,14 @@ pub(crate) fn metadata(origin: &str) -> Value {
     })
 }
 
-/// Protected resource metadata of `/mcp`.
+/// Returns the protected resource metadata of `/mcp` (RFC 9728).
 pub(crate) fn resource(origin: &str) -> Value {
     serde_json::json!({"resource": format!("{origin}/mcp"), "authorization_servers": [origin]})
 }
 
-/// A user who looks at the page of the authorization server and goes where it leads; an error page leads nowhere.
+/// User agent that requests the authorization page and follows its redirect.
+///
+/// An error page has none, so that the visit times out.
 pub(crate) struct Follows {
     redirect_uri: RedirectUri,
     pub(crate) windows: Arc<Mutex<Vec<String>>>,
@@ -160,14 +162,14 @@ impl UserAgent for Follows {
             let http = reqwest::Client::builder().redirect(none).no_proxy().build().unwrap();
             let page = http.get(visit.url()).send().await.unwrap();
             let location = page.headers().get("location");
-            // The user sees the error and waits; the time is up.
+            // The user sees the error page and waits until the time is over.
             let location = location.ok_or(VisitError::Timeout)?;
             Ok(location.to_str().unwrap().to_owned())
         })
     }
 }
 
-/// One request to the MCP server: the status, or why there is none.
+/// Sends a request to the MCP server; returns the status, or the error.
 pub(crate) async fn get(client: &AuthorizedClient) -> Result<u16, Error> {
     let request = client.send(client.get(client.server_url()));
     let outcome = tokio::time::timeout(Duration::from_secs(20), request).await.unwrap();

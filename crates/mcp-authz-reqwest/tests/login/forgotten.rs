@@ -1,4 +1,4 @@
-//! A registration that the server has forgotten, and that shows only as a page in the browser.
+//! Registration that the server has forgotten, as only a page in the browser tells.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -9,20 +9,20 @@ use serde_json::json;
 
 use crate::fakes::*;
 
-/// What the authorization server knows, until it restarts.
+/// State of the authorization server, which a restart clears.
 #[derive(Clone, Default)]
 struct Memory(Arc<Mutex<Known>>);
 
 #[derive(Default)]
 struct Known {
-    /// How many clients registered in all.
+    /// Number of registrations in all.
     registered: usize,
     clients: Vec<String>,
     tokens: Vec<String>,
 }
 
 impl Memory {
-    /// Everything is gone, as after a restart of a development server.
+    /// Clears the state, as a restart of a development server does.
     fn forget(&self) {
         let mut known = self.0.lock().unwrap();
         known.clients.clear();
@@ -30,8 +30,9 @@ impl Memory {
     }
 }
 
-/// An MCP server that is its own authorization server, gives no refresh tokens, and shows a page for a client that it
-/// does not know (RFC 6749 §4.1.2.1).
+/// Starts an MCP server that is its own authorization server.
+///
+/// It issues no refresh tokens, and shows an unknown client a page (RFC 6749 §4.1.2.1).
 async fn server(memory: &Memory) -> Fake {
     let memory = Arc::clone(&memory.0);
     Fake::start(move |origin, asked| {
@@ -70,7 +71,7 @@ async fn server(memory: &Memory) -> Fake {
     .await
 }
 
-/// A program that keeps its credentials in a folder, and the clients that its user was shown.
+/// Program with credentials in a folder, and the client IDs that its user has seen.
 fn program(server: &Fake, home: &Path) -> (AuthorizedClient, Arc<Mutex<Vec<String>>>) {
     let user = Follows::new();
     let windows = Arc::clone(&user.windows);
@@ -80,7 +81,7 @@ fn program(server: &Fake, home: &Path) -> (AuthorizedClient, Arc<Mutex<Vec<Strin
     (builder.user(user).store(store).build().unwrap(), windows)
 }
 
-/// What happens between the login that shows the page and the next one.
+/// Event between the login that shows the page and the next one.
 #[derive(Clone, Copy, Debug)]
 enum Between {
     Nothing,
@@ -112,12 +113,12 @@ async fn a_forgotten_registration_is_replaced_at_the_second_login() {
                 program(&server, &home)
             }
         };
-        // Requests would wait for a while; the user does not.
+        // Requests would wait here, but a login that the user asks for does not.
         next.log_in().await.unwrap();
         assert_eq!(get(&next).await.unwrap(), 200, "{between:?}");
         assert_eq!(windows.lock().unwrap().last().unwrap(), "client-2", "{between:?}");
         assert_eq!(server.count("POST /register"), 2, "{between:?}");
-        // The new one is kept: another program asks nobody.
+        // The new registration is stored, so another program needs no login.
         let (later, windows) = program(&server, &home);
         assert_eq!(get(&later).await.unwrap(), 200);
         assert!(windows.lock().unwrap().is_empty());

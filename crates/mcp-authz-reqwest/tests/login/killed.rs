@@ -1,8 +1,8 @@
-//! A program that is killed while tokens are refreshed and records are written, again and again.
+//! Program that is killed repeatedly while it refreshes tokens and writes records.
 //!
-//! The test starts itself as another process. That one calls the MCP server, whose tokens are used up after two
-//! requests, and says on its output which generation of tokens it was answered with; it is killed, and the next one
-//! goes on without its user.
+//! The test starts itself as another process. That process calls the MCP server, whose access tokens are valid for two
+//! requests, and prints the generation of the tokens that each response reports. It is killed, and the next process
+//! continues without its user.
 
 #![expect(clippy::disallowed_methods, reason = "a test of what is left of another process")]
 
@@ -23,7 +23,7 @@ const FOLDER: &str = "MCP_AUTHZ_REQWEST_KILLED_FOLDER";
 const SERVER: &str = "MCP_AUTHZ_REQWEST_KILLED_SERVER";
 const KILLS: u64 = 40;
 
-/// The generation of the tokens that are good, how often they were used, and whether a grant was ended by reuse.
+/// Valid generation of tokens, its number of uses, and a reuse that ended the grant.
 #[derive(Default)]
 struct Grant {
     generation: u64,
@@ -31,8 +31,9 @@ struct Grant {
     is_reused: bool,
 }
 
-/// A server whose refresh tokens rotate: the last one that was used leads to the same successor once more, and any older
-/// one ends the grant.
+/// Starts a server whose refresh tokens rotate.
+///
+/// The refresh token used last leads once more to the same successor; any older one ends the grant.
 async fn server(grant: &Arc<Mutex<Grant>>) -> Fake {
     let grant = Arc::clone(grant);
     Fake::start(move |origin, asked| {
@@ -77,7 +78,7 @@ async fn server(grant: &Arc<Mutex<Grant>>) -> Fake {
     .await
 }
 
-/// The process that is killed; a test by itself does nothing.
+/// Process that is killed; does nothing when it runs as an ordinary test.
 #[tokio::test]
 #[ignore = "the other test of this module starts it"]
 async fn worker() {
@@ -99,7 +100,7 @@ async fn worker() {
     }
 }
 
-/// Starts a worker.
+/// Starts a worker process.
 fn start(folder: &Path, server: &Fake) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "killed::worker", "--ignored", "--nocapture", "--test-threads=1"])
@@ -111,12 +112,12 @@ fn start(folder: &Path, server: &Fake) -> Child {
         .unwrap()
 }
 
-/// Runs a worker until it is killed: the last generation that it was answered with.
+/// Runs a worker, kills it, and returns the last generation that it printed.
 fn killed(folder: &Path, server: &Fake, after: Duration) -> u64 {
     let mut child = start(folder, server);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let answered = |line: String| line.split_once("answered ")?.1.trim().parse::<u64>().ok();
-    // Not before it works.
+    // The time of the kill counts from the first response.
     let mut last = loop {
         let line = lines.next().expect("the worker works").unwrap();
         if let Some(generation) = answered(line) {
@@ -132,7 +133,7 @@ fn killed(folder: &Path, server: &Fake, after: Duration) -> u64 {
     last
 }
 
-/// The files of a folder that are neither records nor locks.
+/// Returns the files of a folder that are neither records nor locks.
 fn strays(folder: &Path) -> Vec<String> {
     let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
     let names = names.map(|name| name.into_string().unwrap());
@@ -143,7 +144,7 @@ fn strays(folder: &Path) -> Vec<String> {
     names.filter(|name| !is_known(name)).collect()
 }
 
-/// The generation that is on the disk.
+/// Returns the generation of the stored tokens.
 fn stored(folder: &Path) -> u64 {
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut records = files.filter(|file| file.extension().is_some_and(|kind| kind == "json"));
@@ -163,7 +164,7 @@ async fn a_program_that_is_killed_loses_nothing_that_was_answered() {
     let mut left = 0;
     for round in 0..KILLS {
         let (own, at) = (home.clone(), server.clone());
-        // From at once to a few refreshes later, at different places of a write.
+        // The kill comes at once or up to a few refreshes later, at different points of a write.
         let after = Duration::from_micros(round * round * 37);
         let last = tokio::task::spawn_blocking(move || killed(&own, &at, after)).await.unwrap();
         let kept = stored(&home);
@@ -171,7 +172,7 @@ async fn a_program_that_is_killed_loses_nothing_that_was_answered() {
         assert!(!grant.lock().unwrap().is_reused, "round {round}: a spent token was sent");
         left += strays(&home).len();
     }
-    // A kill between a write and its rename leaves one file, which the next program takes or removes.
+    // A kill between a write and its rename leaves one file, which the next program removes.
     assert_eq!(server.count("GET /authorize"), 1, "its user logged in once");
     drop(FileCredentials::open(&home).unwrap());
     assert_eq!(strays(&home), Vec::<String>::new(), "{left} files were left by {KILLS} kills");

@@ -1,4 +1,4 @@
-//! Metadata of an attacker that names the endpoints of an honest server beside a token endpoint of its own.
+//! Mix-up attack: metadata with honest endpoints and the attacker's token endpoint.
 
 use client_flow::{ClientConfig, DiscoveryError, FlowErrorKind, ServerProfile};
 use mcp_authz_reqwest::{AuthorizedClient, Error};
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::fakes::*;
 
-/// An honest server that knows nothing of `iss`, or sends its own.
+/// Starts an honest server, which sends no `iss` or its own (RFC 9207).
 async fn honest(sends_iss: bool) -> Fake {
     Fake::start(move |origin, asked| match asked.what() {
         "POST /register" => json(201, &json!({"client_id": "c1", "redirect_uris": [REDIRECT]})),
@@ -21,7 +21,7 @@ async fn honest(sends_iss: bool) -> Fake {
     .await
 }
 
-/// An evil MCP server that is its own issuer, and leads to this honest server.
+/// Starts an attacker's MCP server, which names the endpoints of the honest server.
 async fn evil(honest: &Fake, promises_iss: bool) -> Fake {
     let honest = honest.origin.clone();
     Fake::start(move |origin, asked| match asked.what() {
@@ -72,7 +72,7 @@ async fn the_code_of_an_honest_server_never_reaches_an_evil_token_endpoint() {
     assert_eq!(evil_server.count("POST /token"), 0);
     assert!(honest_server.asked().is_empty(), "nothing is sent before the refusal");
 
-    // A promise that the honest server's answer does not keep, or keeps in its own name.
+    // The metadata promises an `iss` that the honest server does not send, or sends with its own issuer.
     for sends_iss in [false, true] {
         let honest_server = honest(sends_iss).await;
         let evil_server = evil(&honest_server, true).await;
@@ -83,12 +83,13 @@ async fn the_code_of_an_honest_server_never_reaches_an_evil_token_endpoint() {
         assert_eq!(evil_server.count("POST /token"), 0);
     }
 
-    // The host's word is for one pair; the attack works where it is given, so the test sees it.
+    // The host's profile allows this authorization endpoint for this issuer. The attack succeeds then, which shows that
+    // the test detects it.
     let honest_server = honest(false).await;
     let evil_server = evil(&honest_server, false).await;
     let url = EndpointUrl::parse(&format!("{}/authorize", honest_server.origin)).unwrap();
     let profile = ServerProfile::new().with_authorization_endpoint_at(url);
-    // Its registration endpoint is on the origin that was allowed.
+    // The registration endpoint is at the origin that was allowed.
     assert_eq!(get(&client(&evil_server, Some(profile))).await.unwrap(), 200);
     assert_eq!(evil_server.count("POST /token"), 1);
 }

@@ -1,4 +1,4 @@
-//! A browser in the terminal, which its opener waits for.
+//! Text browser in the terminal, which ends only when its user leaves it.
 
 #![expect(clippy::disallowed_methods, reason = "a test of what another process is handed")]
 
@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::fakes::*;
 
-/// The part that runs with a browser of the test's own.
+/// Part of the test that runs with a scripted browser.
 #[tokio::test]
 #[ignore = "run by the test below, in a process with another environment"]
 async fn child() {
@@ -38,7 +38,7 @@ async fn child() {
 #[tokio::test]
 async fn a_text_browser_is_listened_to_while_its_user_is_in_it() {
     let folder = tempfile::tempdir().unwrap();
-    // It answers the callback, shows the page, and stays until its user leaves.
+    // The browser follows the callback, shows the page, and stays until its user leaves.
     let script = folder.path().join("w3m");
     let lines = r#"#!/bin/bash
 state=$(sed 's/.*[?&]state=\([^&]*\).*/\1/' <<< "$1")

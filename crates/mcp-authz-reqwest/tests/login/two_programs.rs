@@ -1,4 +1,4 @@
-//! Two programs that share a folder of credentials, and one user.
+//! Two programs with one user and a common folder of credentials.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::fakes::*;
 
-/// A window that the user does not look at.
+/// User agent whose user ignores the window.
 struct Ignored(RedirectUri, Arc<AtomicUsize>);
 
 impl UserAgent for Ignored {
@@ -55,7 +55,7 @@ async fn a_login_of_another_program_ends_the_wait_for_ones_own_window() {
         while windows.load(Ordering::SeqCst) == 0 {
             tokio::time::sleep(core::time::Duration::from_millis(5)).await;
         }
-        // The first has looked at the store by then.
+        // The first program has read the store by then.
         tokio::time::sleep(core::time::Duration::from_millis(300)).await;
         let second = builder().user(Follows::new()).build().unwrap();
         get(&second).await.unwrap()
