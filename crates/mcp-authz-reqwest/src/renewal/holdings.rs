@@ -86,9 +86,7 @@ impl Wanted {
         }
     }
 
-    /// Returns `true` if this renewal was made for `wanted`.
-    ///
-    /// A step-up belongs to one operation.
+    /// Returns `true` if both are for one operation, or `wanted` is for none.
     pub(super) fn is_for(&self, wanted: &Self) -> bool {
         wanted.operation().is_none() || self.operation() == wanted.operation()
     }
@@ -111,9 +109,7 @@ impl Kind for Wanted {
         self.needs_user() == other.needs_user()
     }
 
-    /// Returns `true` unless `self` is a step-up and `other` is a refresh.
-    ///
-    /// A refresh adds no scope to a grant.
+    /// Returns `true`, except for a step-up after a refresh, because that adds no scope.
     fn is_helped_by(&self, other: &Self) -> bool {
         self.operation().is_none() || other.needs_user()
     }
@@ -392,8 +388,6 @@ fn concerns_all(error: &Error) -> bool {
 }
 
 /// Returns `true` if both sessions hold the same access token.
-///
-/// A failed step-up changes the session but keeps its tokens.
 pub(super) fn holds_tokens_of(session: &Session, other: &Session) -> bool {
     session.tokens().access_token.matches(other.tokens().access_token.expose())
 }
