@@ -285,7 +285,7 @@ impl ClientRecord {
 
     /// Returns the digest of the client metadata that a consent is bound to.
     ///
-    /// It covers the identifier, the name, the redirect URIs and the authentication method with its keys. A consent
+    /// Covers the identifier, the name, the redirect URIs and the authentication method with its keys. A consent
     /// under another digest was given to a different client, so the user is asked again (client ID metadata documents,
     /// "Changes in Client Metadata").
     #[must_use]

@@ -68,7 +68,7 @@ impl Config {
 
     /// Returns the response with the public keys that verify access tokens.
     ///
-    /// It is served like the metadata. `None` if the server signs no tokens: then the path does not exist.
+    /// Served like the metadata. `None` if the server signs no tokens: then the path does not exist.
     #[cfg(feature = "jwt")]
     #[must_use]
     pub fn jwks_response(&self, method: &Method) -> Option<Response<Bytes>> {

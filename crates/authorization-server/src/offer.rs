@@ -1,32 +1,33 @@
-//! Scopes and resources that are offered now: one answer for every door through which a grant passes.
+//! Scopes and resources that the server offers now, checked in the same way at each endpoint.
 //!
-//! Offered is what the configuration has today and, where the operator registered the client for certain scopes
-//! ([`ClientRecord::metadata`](crate::ClientRecord::metadata), `scope`), what is among those. A grant may be older
-//! than the configuration:
+//! A scope is offered if the configuration has it and, where the operator registered the client for certain scopes
+//! ([`ClientRecord::metadata`](crate::ClientRecord::metadata), `scope`), the registration has it too. A grant may be
+//! older than the configuration:
 //!
-//! | door | what is no longer offered |
+//! | request | outcome for a scope or resource that is no longer offered |
 //! |---|---|
 //! | authorization request | a scope is left out while one remains, then `invalid_scope`; a resource is `invalid_target` |
-//! | answer to a consent page | the page is over (400), because it showed something else |
-//! | redemption of a code, refresh | a scope is left out while one remains (RFC 6749 §3.3: the answer names what is granted); then, or without the resource, `invalid_grant` |
-//! | refresh that names scopes of which none is left | `invalid_scope`, as for any scope beyond the grant (RFC 6749 §6) |
+//! | answer to a consent page | the answer is refused (400), because the page showed something else |
+//! | redemption of a code, refresh | a scope is left out while one remains (RFC 6749 §3.3: the response names the granted scope); then, or without the resource, `invalid_grant` |
+//! | refresh that names only scopes that are no longer offered | `invalid_scope`, as for any scope beyond the grant (RFC 6749 §6) |
 //! | client credentials, identity assertion | `invalid_scope`, `invalid_target` |
 //!
-//! A code or refresh token of which nothing is left is `invalid_grant` also where the request names the resource,
-//! although RFC 8707 §2.2 has `invalid_target`: clients that read `invalid_grant` log in anew, and are told at the
-//! authorization endpoint what is wrong. After `invalid_target` common clients keep the token and fail every time.
+//! A code or refresh token whose resource is gone is answered by `invalid_grant` even if the request names the
+//! resource, although RFC 8707 §2.2 has `invalid_target`. After `invalid_grant` clients log in again, and the
+//! authorization endpoint tells them the cause; after `invalid_target` common clients keep the token and fail every
+//! time.
 
 use oauth_types::{ResourceUri, Scope, ScopeSet};
 
 use crate::config::{Config, InvalidConfig};
 
 impl Config {
-    /// Grants these scopes to a client that asks for none (RFC 6749 §3.3), after the consent page has shown them.
+    /// Sets the scope of requests that name none (RFC 6749 §3.3).
     ///
-    /// Without this setting such a client gets the first scope of the configuration, and no other. Set it to what every
-    /// request to the resource server needs: some clients never name a scope, and log in again and again if what they
-    /// are given is not enough to connect. With `resource-server` that is `OperationScopes::base`. Everything beyond
-    /// it is asked for by step-up.
+    /// The consent page shows it. Without this setting the default is the first scope of the configuration. Set it to
+    /// the scopes that every request to the resource server needs (`OperationScopes::base` of `resource-server`):
+    /// some clients never name a scope, and log in repeatedly if the default is too narrow to connect. Clients get
+    /// further scopes by step-up.
     ///
     /// ```
     /// use authorization_server::{Config, InvalidConfig};
@@ -39,7 +40,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// [`InvalidConfig::DefaultScope`] when it is empty, or has a scope that the configuration lacks.
+    /// [`InvalidConfig::DefaultScope`] when `scope` is empty or has a scope that the configuration lacks.
     pub fn with_default_scope(mut self, scope: ScopeSet) -> Result<Self, InvalidConfig> {
         if scope.is_empty() || scope.exceeds(&self.scopes) {
             return Err(InvalidConfig::DefaultScope);
@@ -48,7 +49,9 @@ impl Config {
         Ok(self)
     }
 
-    /// Returns what a client gets that asks for no scope; `None` if its registration allows nothing of it.
+    /// Returns the scope of a request that names none.
+    ///
+    /// `None` if the registration of the client excludes all of it.
     pub(crate) fn default_scope(&self, registered: Option<&ScopeSet>) -> Option<ScopeSet> {
         let first = self.scopes.iter().next();
         let default = match &self.default_scope {
@@ -63,7 +66,9 @@ impl Config {
         self.scopes.contains(scope) && registered.is_none_or(|own| own.contains(scope))
     }
 
-    /// Returns what is left of a grant; `None` if nothing is.
+    /// Returns the scopes of a grant that are still offered.
+    ///
+    /// `None` if its resource is gone, or if it had scopes and all of them are gone.
     pub(crate) fn still_offered(
         &self,
         registered: Option<&ScopeSet>,
@@ -76,18 +81,18 @@ impl Config {
         self.narrow(registered, scopes)
     }
 
-    /// Returns the scopes that are offered; `None` if there were some and none is left.
+    /// Returns the offered ones among `scopes`; `None` if it had some and all are gone.
     fn narrow(&self, registered: Option<&ScopeSet>, scopes: &ScopeSet) -> Option<ScopeSet> {
         let left = scopes.filter(|scope| self.offers(registered, scope));
         (scopes.is_empty() || !left.is_empty()).then_some(left)
     }
 }
 
-/// Returns the requested scopes that are known; `default` if none is requested; `None` if none is known.
+/// Returns the known scopes of a request, or `default` if it requests none.
 ///
-/// Unknown scopes are left out while a known one remains, and the token response names what was granted (RFC 6749
-/// §3.3). `offline_access` (OpenID Connect Core §11) asks for a refresh token, which comes without it here, so a
-/// request for that alone requests no scope.
+/// `None` if the request is malformed, or if all of its scopes are unknown. Unknown scopes are left out while a known
+/// one remains, and the token response names the granted ones (RFC 6749 §3.3). `offline_access` (OpenID Connect Core
+/// §11) asks for a refresh token, which is issued without it here, so a request for that alone requests no scope.
 pub(crate) fn requested_scopes(
     requested: Option<&str>,
     default: Option<ScopeSet>,

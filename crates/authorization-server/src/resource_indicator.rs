@@ -2,7 +2,7 @@
 
 use oauth_types::{FormPairs, ResourceUri};
 
-/// The `resource` parameters of a request; empty ones count as absent (RFC 6749 §3.1).
+/// `resource` parameters of a request; an empty one counts as absent (RFC 6749 §3.1).
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ResourceIndicator<'f> {
     Absent,
@@ -20,8 +20,9 @@ impl<'f> ResourceIndicator<'f> {
         }
     }
 
-    /// Returns the one of these resources that is asked for, in the bytes it was configured with; the only one there
-    /// is, when none is named.
+    /// Returns the requested one of `own` resources, with its configured spelling.
+    ///
+    /// A request that names none selects the only resource there is.
     pub(crate) fn select(self, own: &[ResourceUri]) -> Option<ResourceUri> {
         // A-AUTHZ-8
         match (self, own) {
@@ -34,7 +35,7 @@ impl<'f> ResourceIndicator<'f> {
         }
     }
 
-    /// Returns `true` if no other resource than the authorized one is named.
+    /// Returns `true` if the request names the authorized resource or none.
     pub(crate) fn is_within(self, authorized: &ResourceUri) -> bool {
         match self {
             Self::Absent => true,

@@ -86,7 +86,7 @@ mod tests {
         assert!(!keys.verifies(Purpose::ConsentPage, b"text", b""));
     }
 
-    /// What processes of one issuer seal for each other while one of them is upgraded.
+    /// Fixes the format, because processes of two releases share questions during an upgrade.
     #[test]
     fn a_seal_is_the_hmac_of_issuer_and_text() {
         let issuer = &Issuer::parse("https://as.example/a").unwrap();

@@ -147,8 +147,8 @@ pub trait Store: Send + Sync {
 
     /// Removes a user's codes and consents, and revokes the user's families.
     ///
-    /// Without a client, for a user who is disabled; with a client, for a user who no longer trusts it. For the
-    /// operator and the operator's pages.
+    /// With a client, only the entries of that client. For the operator's pages: a disabled user needs the call without
+    /// a client, and a user's distrust of one application the call with it.
     fn revoke_subject(
         &self,
         subject: &Subject,

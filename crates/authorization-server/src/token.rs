@@ -1,17 +1,19 @@
-//! The token endpoint (RFC 6749 §3.2, §4.1.3, §6): client before grant, everything checked before anything is
-//! consumed, one store operation at the end, and the response only after its outcome.
+//! Token endpoint (RFC 6749 §3.2): from the request to the token response.
+//!
+//! The client is authenticated before its grant is looked up, and every check comes before anything is consumed. One
+//! store operation ends the request; the response is built from its outcome.
 //!
 //! | check, in this order | requirement | error |
 //! |---|---|---|
 //! | the request is a form ([`endpoint`](crate::endpoint)) | A-TOKEN-10 | 405, 413, `invalid_request` |
-//! | the client presents one well-formed proof | A-AUTHN-1 to A-AUTHN-3 | `invalid_client`, `invalid_request` |
-//! | `grant_type` is there and known | A-TOKEN-7 | `invalid_request`, `unsupported_grant_type` |
-//! | there is at most one proof of possession | RFC 9449 §4.3 | `invalid_dpop_proof` |
+//! | the request carries one well-formed client authentication | A-AUTHN-1 to A-AUTHN-3 | `invalid_client`, `invalid_request` |
+//! | `grant_type` is present and offered | A-TOKEN-7 | `invalid_request`, `unsupported_grant_type` |
+//! | the request has at most one DPoP proof | RFC 9449 §4.3 | `invalid_dpop_proof` |
 //! | the client is authenticated ([`authenticate`](crate::authenticate)) | A-AUTHN-4 to A-AUTHN-9 | `invalid_client` |
-//! | it may use the grant | A-TOKEN-7 | `unauthorized_client` |
-//! | the proof of possession, if there is one, is right ([`possession`](crate::possession)) | RFC 9449 §5 | `invalid_dpop_proof`, `use_dpop_nonce` |
-//! | then the grant: [`code`], [`refresh`], [`machine`], [`assertion`] | | |
-//! | the proof is used for the first time | RFC 9449 §11.1 | `invalid_dpop_proof` |
+//! | the client is registered for the grant | A-TOKEN-7 | `unauthorized_client` |
+//! | the DPoP proof, if present, is valid ([`possession`](crate::possession)) | RFC 9449 §5 | `invalid_dpop_proof`, `use_dpop_nonce` |
+//! | checks of the grant: [`code`], [`refresh`], [`machine`], [`assertion`] | | |
+//! | the DPoP proof is used for the first time | RFC 9449 §11.1 | `invalid_dpop_proof` |
 
 #[cfg(feature = "jwt")]
 mod assertion;
@@ -50,9 +52,9 @@ use crate::store::ClientRecord;
 ///
 /// # Errors
 ///
-/// [`Refusal`] with the finished reply. A code or refresh token can be sent again after it, with two exceptions:
-/// [`Cause::CodeReplayed`] and [`Cause::RefreshTokenReused`] have ended the grant. A failure of the store or of the random
-/// source comes after an assertion or a proof was used, so that the client sends new ones.
+/// [`Refusal`] with the finished reply. The client can send its code or refresh token again, with two exceptions:
+/// [`Cause::CodeReplayed`] and [`Cause::RefreshTokenReused`] end the grant. When the store or the random source fails,
+/// the assertion and the DPoP proof may already be used up, so the client has to send new ones.
 pub async fn token<E: Environment>(
     config: &Config,
     env: &E,
@@ -82,7 +84,7 @@ pub async fn token<E: Environment>(
     Ok(outcome)
 }
 
-/// A request whose client is looked up.
+/// Parsed request, before its client is authenticated.
 struct Parsed<'a> {
     form: TokenForm<'a>,
     grant_type: GrantType,
@@ -90,12 +92,12 @@ struct Parsed<'a> {
     proof: Proof,
 }
 
-/// A request whose client is authenticated, before its grant is looked up.
+/// Request of an authenticated client, before its grant is checked.
 struct GrantRequest<'a> {
     form: TokenForm<'a>,
     client: Authenticated,
     proof: CheckedProof,
-    /// The scope that the client is registered for, if that bounds it.
+    /// Registered scope of the client; `None` if its registration sets no bound.
     registered: Option<&'a ScopeSet>,
 }
 
@@ -109,7 +111,7 @@ async fn grant<E: Environment>(
     let Parsed { form, grant_type, presented, proof } = request;
     let client = authenticate(config, env.store(), presented, record, now).await?;
     let metadata = record.map(|record| &record.metadata);
-    // A-TOKEN-7: a client that names no grants uses codes (RFC 7591 §2).
+    // A-TOKEN-7: without `grant_types` a client uses authorization codes (RFC 7591 §2).
     let grants = metadata.and_then(|metadata| metadata.grant_types.as_deref());
     let grants = grants.unwrap_or(&[GrantType::AuthorizationCode]);
     if !grants.contains(&grant_type) {
@@ -132,7 +134,9 @@ async fn grant<E: Environment>(
     }
 }
 
-/// Checks that a client has credentials: tokens that no user agreed to in a browser are for no other.
+/// Checks that the client is confidential (RFC 6749 §2.1).
+///
+/// Only these clients get tokens without a user's consent in a browser.
 fn check_confidential(client: &Authenticated) -> Result<(), Refusal> {
     if client.is_confidential() {
         return Ok(());

@@ -16,7 +16,7 @@ pub struct Lifetimes {
     pub refresh_idle: Duration,
     /// Time in which a used refresh token may be presented again; at most 60 seconds.
     ///
-    /// It is for a client that lost the response. Zero disables it.
+    /// Meant for a client that lost the response. Zero disables it.
     pub grace: Duration,
     /// Lifetime of a client that registered itself and never got a token.
     pub unused_client: Duration,

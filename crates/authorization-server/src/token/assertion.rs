@@ -1,23 +1,23 @@
-//! The word of an enterprise's identity provider for tokens (RFC 7523 §2.1,
+//! Identity assertion grant (ID-JAG): an enterprise's identity provider vouches for the user (RFC 7523 §2.1,
 //! draft-ietf-oauth-identity-assertion-authz-grant §4.4).
 //!
-//! Only for clients that the operator put into the store ([`ClientRecord::for_enterprise`](crate::ClientRecord)), by
-//! the word of the identity providers of the configuration. Nothing is fetched.
+//! Only for clients that the operator put into the store ([`ClientRecord::for_enterprise`](crate::ClientRecord)), with
+//! assertions of the configured identity providers. Their keys are configured too, so nothing is fetched.
 //!
 //! | check, in this order | requirement | error |
 //! |---|---|---|
-//! | the client has proved who it is, not only said so | A-TOKEN-9 | `unauthorized_client` |
-//! | `assertion` is there | | `invalid_request` |
-//! | it names an identity provider of the configuration | A-TOKEN-9 | `invalid_grant` |
-//! | it is an ID-JAG with its claims, and the one key of that provider that fits has signed it | A-TOKEN-9 | `invalid_grant` |
-//! | it is meant for this server, and for nobody else | A-TOKEN-9 | `invalid_grant` |
-//! | it is given to this client | A-TOKEN-9 | `invalid_grant` |
-//! | it counts now, and for an hour at most | A-TOKEN-9 | `invalid_grant` |
-//! | it names no tenant and no `authorization_details`, which are not known here; its user and identifier have a size | A-TOKEN-9 | `invalid_grant` |
-//! | `resource`, its own and the request's, leave one that tokens are given for | A-TOKEN-8 | `invalid_target` |
-//! | its scopes are known here; some of them are asked for, and within what the client is registered for | A-TOKEN-9 | `invalid_scope` |
-//! | the key that it is bound to, if to any, is held, by a proof that is new | A-TOKEN-9 | `invalid_grant`, `invalid_dpop_proof` |
-//! | it is used for the first time | A-TOKEN-9 | `invalid_grant` |
+//! | the client is confidential | A-TOKEN-9 | `unauthorized_client` |
+//! | `assertion` is present | | `invalid_request` |
+//! | its issuer is a configured identity provider | A-TOKEN-9 | `invalid_grant` |
+//! | its `typ` is that of an ID-JAG, its claims are well formed, and the matching key of that provider verifies it | A-TOKEN-9 | `invalid_grant` |
+//! | its only audience is this server's issuer | A-TOKEN-9 | `invalid_grant` |
+//! | its `client_id` is this client | A-TOKEN-9 | `invalid_grant` |
+//! | it is within its lifetime, and that is at most one hour | A-TOKEN-9 | `invalid_grant` |
+//! | it has none of the unsupported `tenant`, `aud_tenant` and `authorization_details`; `sub` and `jti` have 1 to 255 bytes | A-TOKEN-9 | `invalid_grant` |
+//! | its `resource` and that of the request select one configured resource | A-TOKEN-8 | `invalid_target` |
+//! | its scopes are configured; at least one of them is requested and within the client's registered scope | A-TOKEN-9 | `invalid_scope` |
+//! | a key-bound assertion comes with a proof of that key, used for the first time | A-TOKEN-9 | `invalid_grant`, `invalid_dpop_proof` |
+//! | the assertion is used for the first time | A-TOKEN-9 | `invalid_grant` |
 //! | the token is stored | | 503 |
 
 use bytes::Bytes;
@@ -36,9 +36,9 @@ use crate::environment::Environment;
 use crate::first_use::use_once;
 use crate::refusal::{AssertionError, Cause, Refusal};
 
-/// What the header says an ID-JAG is.
+/// Value of the `typ` header of an ID-JAG.
 const TYP: &str = "oauth-id-jag+jwt";
-/// Longest name of a user (OpenID Connect Core §2) and longest identifier of an assertion, in bytes.
+/// Maximum length of `sub` (OpenID Connect Core §2) and of `jti`, in bytes.
 const MAX_BYTES: usize = 255;
 
 #[derive(Deserialize)]
@@ -60,20 +60,22 @@ struct Claims {
     authorization_details: Option<IgnoredAny>,
     #[serde(default)]
     cnf: Option<Confirmation>,
-    /// One or several, like an audience.
+    /// One resource or several, in the syntax of `aud`.
     #[serde(default)]
     resource: Option<Audience>,
     #[serde(default)]
     scope: Option<ScopeSet>,
 }
 
-/// Which key the client has to hold. A confirmation of another kind cannot be obeyed, so it is no ID-JAG for us.
+/// Confirmation claim: the key that the client has to prove (RFC 7800 §3.1).
+///
+/// A confirmation without `jkt` cannot be enforced, so an assertion that has one is refused.
 #[derive(Deserialize)]
 struct Confirmation {
     jkt: Thumbprint,
 }
 
-/// Issues the token that a client may have for a user, once its assertion is known to be new.
+/// Issues an access token for the user of an assertion that is used for the first time.
 pub(super) async fn issue<E: Environment>(
     config: &Config,
     env: &E,
@@ -86,7 +88,7 @@ pub(super) async fn issue<E: Environment>(
     let assertion = form.assertion.ok_or_else(|| Refusal::missing("assertion"))?;
     let refuse = |error| Refusal::invalid_grant(Cause::Assertion(error));
     let (claims, until) = check(config, assertion, &client, now).map_err(refuse)?;
-    // A-TOKEN-8: what the request names, within what the assertion names.
+    // A-TOKEN-8: the request selects among the resources that the assertion names.
     let admits = |own: &&ResourceUri| {
         let is_own = |text: &String| ResourceUri::parse(text).is_ok_and(|one| one.is_same(own));
         claims.resource.as_ref().is_none_or(|named| named.0.iter().any(is_own))
@@ -95,21 +97,22 @@ pub(super) async fn issue<E: Environment>(
     let resource = form.resource.select(&admitted).ok_or_else(unknown_resource)?;
     let bound = claims.cnf.as_ref().map(|cnf| cnf.jkt);
     let scopes = scopes(config, form.scope, claims.scope, registered)?;
-    // The issuer has no fragment, so that two providers never name the same user.
+    // An issuer has no fragment, so the subjects of two providers differ.
     let subject = Subject::try_from(format!("{}#{}", claims.iss, claims.sub));
     let subject = subject.map_err(|_| refuse(AssertionError::Malformed))?;
-    // A client assertion's key begins with a digit. The length in front keeps two pairs from running into one text.
+    // The prefix keeps it apart from the replay keys of client assertions, which begin with a digit. The length keeps
+    // two pairs of issuer and identifier from joining into one text.
     let once = format!("id-jag:{}:{}{}", claims.iss.len(), claims.iss, claims.jti);
     let granted = FirstUse::new((subject, resource, scopes), SecretDigest::of(&once), until);
     let key = proof.first_use(env.store(), bound, now).await?;
-    // An assertion that was put is used up, whatever becomes of the token: a client whose answer got lost asks its
-    // identity provider for another.
+    // The assertion is used up even if no token is issued, so a client that lost the response requests a new assertion
+    // from its identity provider.
     let replayed = |_| refuse(AssertionError::Replayed);
     let granted = use_once(env.store(), granted, now, replayed).await?;
     issue_once(config, env, &client, granted, key, now).await
 }
 
-/// The claims of an assertion that is true and for this client, and until when it is.
+/// Verifies an assertion for this client; returns its claims and its expiry time.
 fn check(
     config: &Config,
     assertion: &str,
@@ -131,9 +134,9 @@ fn check(
     }
     let lifetime = Lifetime::new(claims.exp).with_nbf(claims.nbf).with_iat(claims.iat);
     let until = lifetime.until(now).ok_or(AssertionError::OutsideLifetime)?;
-    // Of an issuer with several tenants, `sub` alone does not say who it is.
+    // At an issuer with several tenants `sub` is unique only within a tenant, so `tenant` is refused.
     let has_size = |text: &str| (1..=MAX_BYTES).contains(&text.len());
-    // What would narrow the grant, and cannot be obeyed, is not passed over.
+    // Members that narrow the grant are refused, because they cannot be enforced here.
     let is_narrower = claims.aud_tenant.is_some() || claims.authorization_details.is_some();
     if claims.tenant.is_some() || is_narrower || !has_size(&claims.sub) || !has_size(&claims.jti) {
         return Err(AssertionError::Malformed);
@@ -141,8 +144,9 @@ fn check(
     Ok((claims, until))
 }
 
-/// What the assertion grants, the request asks for and the client is registered for, all at once. An assertion
-/// without scopes grants nothing.
+/// Returns the scopes that the assertion, the request and the registration all allow.
+///
+/// A request without `scope` asks for all; an assertion without `scope` grants nothing.
 fn scopes(
     config: &Config,
     asked: Option<&str>,

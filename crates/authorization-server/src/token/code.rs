@@ -1,16 +1,16 @@
-//! An authorization code for tokens (RFC 6749 §4.1.3).
+//! Authorization code grant (RFC 6749 §4.1.3), with PKCE (RFC 7636 §4.6).
 //!
 //! | check, in this order | requirement | error |
 //! |---|---|---|
-//! | `code` is there; `code_verifier`, if there, is well formed | A-TOKEN-3 | `invalid_request` |
-//! | the code is known, and this client's | A-TOKEN-1 | `invalid_grant` |
-//! | it has not expired; a used one is judged by the store | A-TOKEN-1 | `invalid_grant` |
-//! | `redirect_uri`, if there, is the one it was sent to | A-TOKEN-1 | `invalid_grant` |
+//! | `code` is present; `code_verifier`, if present, is well formed | A-TOKEN-3 | `invalid_request` |
+//! | the code is stored and was issued to this client | A-TOKEN-1 | `invalid_grant` |
+//! | it has not expired; a used code goes on to the store, which reports the replay | A-TOKEN-1 | `invalid_grant` |
+//! | `redirect_uri`, if present, is the one of the authorization request | A-TOKEN-1 | `invalid_grant` |
 //! | the verifier matches the challenge | A-TOKEN-3 | `invalid_grant` |
-//! | `resource`, if there, is the authorized one | A-TOKEN-1 | `invalid_target` |
-//! | something of what was agreed to is still offered ([`offer`](crate::offer)): the rest is left out | RFC 6749 §3.3 | `invalid_grant` |
-//! | the key that the code is bound to, if to any, is held, by a proof that is new | RFC 9449 §10 | `invalid_grant`, `invalid_dpop_proof` |
-//! | it is redeemed now, by this request and no other | A-TOKEN-1, A-TOKEN-2 | `invalid_grant` |
+//! | `resource`, if present, is the authorized one | A-TOKEN-1 | `invalid_target` |
+//! | part of the authorized scope is still offered ([`offer`](crate::offer)); the rest is left out | RFC 6749 §3.3 | `invalid_grant` |
+//! | a key-bound code comes with a proof of that key, used for the first time | RFC 9449 §10 | `invalid_grant`, `invalid_dpop_proof` |
+//! | this request is the one that redeems it | A-TOKEN-1, A-TOKEN-2 | `invalid_grant` |
 
 use bytes::Bytes;
 use http::Response;
@@ -23,7 +23,7 @@ use crate::environment::Environment;
 use crate::refusal::{Cause, Refusal};
 use crate::store::{CodeRecord, FamilyId, Generation, NewFamily, RedeemOutcome, Store as _};
 
-/// Redeems a code of a client that uses these `grants`.
+/// Redeems a code of a client that is registered for `grants`.
 pub(super) async fn redeem<E: Environment>(
     config: &Config,
     env: &E,
@@ -62,7 +62,7 @@ pub(super) async fn redeem<E: Environment>(
         scopes: code.scopes,
         expires_at: now.plus(config.lifetimes.refresh_absolute),
         idle_until: now.plus(config.lifetimes.refresh_idle),
-        // Confidential clients authenticate whenever they refresh (RFC 9449 §5).
+        // Only for public clients, because confidential ones authenticate at each refresh (RFC 9449 §5).
         jkt: jkt.filter(|_| !request.client.is_confidential()),
         access,
     };
@@ -81,7 +81,7 @@ pub(super) async fn redeem<E: Environment>(
     }
 }
 
-/// Checks what is stored about the code; returns it with the scopes that are still offered.
+/// Checks the stored code; returns it with the scopes that are still offered.
 fn check(
     config: &Config,
     request: &GrantRequest<'_>,
@@ -92,7 +92,7 @@ fn check(
     // A-TOKEN-1
     let code = code.filter(|code| code.client_id == *request.client.client_id());
     let mut code = code.ok_or_else(|| Refusal::invalid_grant(Cause::UnknownGrant))?;
-    // A used code is not expired but replayed, however late: the store revokes its family.
+    // A used code counts as replayed even after its expiry, because the store then revokes its family.
     if code.redeemed.is_none() && now >= code.expires_at {
         return Err(Refusal::invalid_grant(Cause::Expired));
     }

@@ -1,9 +1,9 @@
-//! The parameters of a token request (RFC 6749 §4.1.3, §4.4.2, §6; RFC 7523 §2.1; RFC 8707 §2.2).
+//! Parameters of a token request (RFC 6749 §4.1.3, §4.4.2, §6; RFC 7523 §2.1; RFC 8707 §2.2).
 
 use crate::endpoint::Form;
 use crate::resource_indicator::ResourceIndicator;
 
-/// The parameters that any grant reads; empty ones are absent.
+/// Parameters of all grants; an empty value counts as absent (RFC 6749 §3.1).
 #[derive(Clone, Copy)]
 pub(super) struct TokenForm<'f> {
     pub(super) grant_type: Option<&'f str>,

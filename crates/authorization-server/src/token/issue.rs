@@ -1,4 +1,4 @@
-//! Access tokens and the response that carries them (RFC 6749 §5.1).
+//! Access tokens and the token response (RFC 6749 §5.1).
 
 use bytes::Bytes;
 use client_auth::{Authenticated, HeldKey};
@@ -14,7 +14,7 @@ use crate::environment::Environment;
 use crate::refusal::Refusal;
 use crate::store::{FamilyId, NewAccess, NewFamily, Store as _};
 
-/// A grant for which an access token may be issued.
+/// Grant for which an access token is issued.
 pub(super) struct Grant<'a> {
     pub(super) client_id: &'a ClientId,
     pub(super) subject: &'a Subject,
@@ -23,7 +23,7 @@ pub(super) struct Grant<'a> {
     pub(super) key: Option<HeldKey>,
 }
 
-/// An access token, and what the response says about it.
+/// Access token with the scopes and key that the token response names.
 pub(super) struct Issued {
     access_token: Secret,
     scopes: ScopeSet,
@@ -31,7 +31,7 @@ pub(super) struct Issued {
 }
 
 impl Grant<'_> {
-    /// Makes an access token and its row.
+    /// Creates an access token and its row in the store.
     pub(super) fn access_token(
         &self,
         config: &Config,
@@ -58,7 +58,9 @@ impl Grant<'_> {
 }
 
 impl Issued {
-    /// The response, once the token is stored: never cached (A-TOKEN-6).
+    /// Returns the token response, which must not be cached (A-TOKEN-6).
+    ///
+    /// The token has to be stored first.
     pub(super) fn response(
         self,
         config: &Config,
@@ -74,8 +76,9 @@ impl Issued {
     }
 }
 
-/// Issues one access token with nothing to refresh, because the grant comes anew with every request (RFC 6749 §4.4.3,
-/// RFC 7521 §4.1).
+/// Issues one access token without a refresh token.
+///
+/// The client repeats its grant for the next token (RFC 6749 §4.4.3, RFC 7521 §4.1).
 pub(super) async fn issue_once<E: Environment>(
     config: &Config,
     env: &E,

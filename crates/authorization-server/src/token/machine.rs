@@ -1,15 +1,15 @@
-//! A client's own authority for tokens (RFC 6749 §4.4).
+//! Client credentials grant (RFC 6749 §4.4).
 //!
-//! Only for clients that the operator put into the store ([`ClientRecord::for_itself`](crate::ClientRecord)): what
-//! registers itself gets no tokens without a user.
+//! Only for clients that the operator put into the store ([`ClientRecord::for_itself`](crate::ClientRecord)): a client
+//! that registers itself gets tokens only with a user's consent.
 //!
 //! | check, in this order | requirement | error |
 //! |---|---|---|
-//! | the client has proved who it is, not only said so | RFC 6749 §4.4.2 | `unauthorized_client` |
-//! | `resource` is one that tokens are given for; the only one, if none is named | A-TOKEN-8 | `invalid_target` |
-//! | `scope` is well formed and within what the client is registered for; all of that, if none is named | RFC 6749 §3.3 | `invalid_scope` |
-//! | the proof of possession, if there is one, is new | RFC 9449 §11.1 | `invalid_dpop_proof` |
-//! | it is stored | | 503 |
+//! | the client is confidential | RFC 6749 §4.4.2 | `unauthorized_client` |
+//! | `resource` is a configured one; if absent, the server has only one | A-TOKEN-8 | `invalid_target` |
+//! | `scope` is well formed and within the registered scope; if absent, all of that scope is granted | RFC 6749 §3.3 | `invalid_scope` |
+//! | the DPoP proof, if present, is used for the first time | RFC 9449 §11.1 | `invalid_dpop_proof` |
+//! | the token is stored | | 503 |
 
 use bytes::Bytes;
 use http::Response;
@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::environment::Environment;
 use crate::refusal::{Cause, Refusal};
 
-/// Issues the token that a client may have for itself.
+/// Issues an access token with the client as its subject.
 pub(super) async fn issue<E: Environment>(
     config: &Config,
     env: &E,

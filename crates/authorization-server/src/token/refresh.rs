@@ -1,15 +1,15 @@
-//! A refresh token for tokens (RFC 6749 §6, OAuth 2.1 §4.3.1).
+//! Refresh token grant, with rotation (RFC 6749 §6, OAuth 2.1 §4.3.1).
 //!
 //! | check, in this order | requirement | error |
 //! |---|---|---|
-//! | `refresh_token` is there | | `invalid_request` |
-//! | it is genuine: a forgery dies before any look-up and revokes nothing | A-TOKEN-4 | `invalid_grant` |
-//! | its family is known, this client's, and not revoked | A-TOKEN-4 | `invalid_grant` |
-//! | `resource`, if there, is the authorized one | A-TOKEN-5 | `invalid_target` |
-//! | something of what was granted is still offered ([`offer`](crate::offer)): the rest is left out | RFC 6749 §3.3 | `invalid_grant` |
-//! | `scope`, if there, is not wider than granted, and names something that is left; `offline_access` is left out | A-TOKEN-5 | `invalid_scope` |
-//! | the key that it is bound to, if to any, is held, by a proof that is new | RFC 9449 §5 | `invalid_grant`, `invalid_dpop_proof` |
-//! | it is the live generation, or its predecessor within the grace window | A-TOKEN-4 | `invalid_grant` |
+//! | `refresh_token` is present | | `invalid_request` |
+//! | its MAC is valid; a forgery is refused before any look-up and revokes nothing | A-TOKEN-4 | `invalid_grant` |
+//! | its family is stored, belongs to this client, and is not revoked | A-TOKEN-4 | `invalid_grant` |
+//! | `resource`, if present, is the authorized one | A-TOKEN-5 | `invalid_target` |
+//! | part of the granted scope is still offered ([`offer`](crate::offer)); the rest is left out | RFC 6749 §3.3 | `invalid_grant` |
+//! | `scope`, if present, is within the grant and names a scope that is still offered; `offline_access` is left out | A-TOKEN-5 | `invalid_scope` |
+//! | a key-bound token comes with a proof of that key, used for the first time | RFC 9449 §5 | `invalid_grant`, `invalid_dpop_proof` |
+//! | it is the current generation, or the previous one within the grace period | A-TOKEN-4 | `invalid_grant` |
 
 use bytes::Bytes;
 use http::Response;
@@ -50,7 +50,7 @@ pub(super) async fn rotate<E: Environment>(
     let idle_until = now.plus(lifetimes.refresh_idle);
     let rotation = Rotation { family, presented, access, idle_until, grace: lifetimes.grace };
     match env.store().rotate(rotation, now).await.map_err(Refusal::store)? {
-        // The successor is computed, so a client that lost the answer gets the identical one.
+        // The next refresh token is computed, so a client that lost the response gets the identical one.
         RotateOutcome::Rotated | RotateOutcome::GraceReplay => {
             let successor = config.server_keys.token(&family, presented.next());
             Ok(issued.response(config, Some(successor)))
@@ -62,7 +62,7 @@ pub(super) async fn rotate<E: Environment>(
     }
 }
 
-/// Checks what is stored about the family; returns it with the scopes of the new access token.
+/// Checks the stored family; returns it with the scopes of the new access token.
 fn check(
     config: &Config,
     request: &GrantRequest<'_>,
@@ -80,7 +80,7 @@ fn check(
     }
     let left = config.still_offered(request.registered, &record.resource, &record.scopes);
     let left = left.ok_or_else(|| Refusal::invalid_grant(Cause::NotOffered))?;
-    // Clients repeat what they asked for in the authorization request, and `offline_access` was left out there.
+    // Clients repeat the scope of the authorization request, from which `offline_access` was left out.
     let counts = |scope: &str| scope != Scope::OFFLINE_ACCESS || record.scopes.contains(scope);
     let requested = requested_scopes(request.form.scope, Some(left.clone()), counts);
     let scopes = requested.filter(|scopes| !scopes.exceeds(&record.scopes));
