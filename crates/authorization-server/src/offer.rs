@@ -6,11 +6,13 @@
 //!
 //! | request | outcome for a scope or resource that is no longer offered |
 //! |---|---|
-//! | authorization request | a scope is left out while one remains, then `invalid_scope`; a resource is `invalid_target` |
+//! | authorization request | a scope is left out while one remains, else `invalid_scope`; a resource: `invalid_target` |
 //! | answer to a consent page | the answer is refused (400), because the page showed something else |
-//! | redemption of a code, refresh | a scope is left out while one remains (RFC 6749 §3.3: the response names the granted scope); then, or without the resource, `invalid_grant` |
-//! | refresh that names only scopes that are no longer offered | `invalid_scope`, as for any scope beyond the grant (RFC 6749 §6) |
+//! | redemption of a code, refresh | a scope is left out while one remains, else `invalid_grant`; a resource: the same |
+//! | refresh that names only scopes that are gone | `invalid_scope`, as for a scope beyond the grant (RFC 6749 §6) |
 //! | client credentials, identity assertion | `invalid_scope`, `invalid_target` |
+//!
+//! Where a scope is left out, the token response names the granted ones (RFC 6749 §3.3).
 //!
 //! A code or refresh token whose resource is gone is answered by `invalid_grant` even if the request names the
 //! resource, although RFC 8707 §2.2 has `invalid_target`. After `invalid_grant` clients log in again, and the

@@ -6,14 +6,16 @@
 //! | check, in this order | requirement | error |
 //! |---|---|---|
 //! | the request is a form ([`endpoint`](crate::endpoint)) | A-TOKEN-10 | 405, 413, `invalid_request` |
-//! | the request carries one well-formed client authentication | A-AUTHN-1 to A-AUTHN-3 | `invalid_client`, `invalid_request` |
+//! | client authentication is well formed, by one method | A-AUTHN-1 to A-AUTHN-3 | `invalid_client`, `invalid_request` |
 //! | `grant_type` is present and offered | A-TOKEN-7 | `invalid_request`, `unsupported_grant_type` |
 //! | the request has at most one DPoP proof | RFC 9449 §4.3 | `invalid_dpop_proof` |
-//! | the client is authenticated ([`authenticate`](crate::authenticate)) | A-AUTHN-4 to A-AUTHN-9 | `invalid_client` |
+//! | the client is authenticated ([`authenticate`]) | A-AUTHN-4 to A-AUTHN-9 | `invalid_client` |
 //! | the client is registered for the grant | A-TOKEN-7 | `unauthorized_client` |
-//! | the DPoP proof, if present, is valid ([`possession`](crate::possession)) | RFC 9449 §5 | `invalid_dpop_proof`, `use_dpop_nonce` |
+//! | the DPoP proof, if present, is valid ([`possession`]) | RFC 9449 §5 | `invalid_dpop_proof`, `use_dpop_nonce` |
 //! | checks of the grant: [`code`], [`refresh`], [`machine`], [`assertion`] | | |
 //! | the DPoP proof is used for the first time | RFC 9449 §11.1 | `invalid_dpop_proof` |
+//!
+//! [`possession`]: crate::possession
 
 #[cfg(feature = "jwt")]
 mod assertion;

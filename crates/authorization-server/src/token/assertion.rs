@@ -9,14 +9,17 @@
 //! | the client is confidential | A-TOKEN-9 | `unauthorized_client` |
 //! | `assertion` is present | | `invalid_request` |
 //! | its issuer is a configured identity provider | A-TOKEN-9 | `invalid_grant` |
-//! | its `typ` is that of an ID-JAG, its claims are well formed, and the matching key of that provider verifies it | A-TOKEN-9 | `invalid_grant` |
+//! | its `typ` is that of an ID-JAG, its claims are well formed | A-TOKEN-9 | `invalid_grant` |
+//! | the matching key of that provider verifies its signature | A-TOKEN-9 | `invalid_grant` |
 //! | its only audience is this server's issuer | A-TOKEN-9 | `invalid_grant` |
 //! | its `client_id` is this client | A-TOKEN-9 | `invalid_grant` |
 //! | it is within its lifetime, and that is at most one hour | A-TOKEN-9 | `invalid_grant` |
-//! | it has none of the unsupported `tenant`, `aud_tenant` and `authorization_details`; `sub` and `jti` have 1 to 255 bytes | A-TOKEN-9 | `invalid_grant` |
+//! | it is without `tenant`, `aud_tenant` and `authorization_details` | A-TOKEN-9 | `invalid_grant` |
+//! | its `sub` and its `jti` have 1 to 255 bytes | A-TOKEN-9 | `invalid_grant` |
 //! | its `resource` and that of the request select one configured resource | A-TOKEN-8 | `invalid_target` |
-//! | its scopes are configured; at least one of them is requested and within the client's registered scope | A-TOKEN-9 | `invalid_scope` |
-//! | a key-bound assertion comes with a proof of that key, used for the first time | A-TOKEN-9 | `invalid_grant`, `invalid_dpop_proof` |
+//! | all of its scopes are configured | A-TOKEN-9 | `invalid_scope` |
+//! | at least one of them is requested and within the registered scope | A-TOKEN-9 | `invalid_scope` |
+//! | a key-bound one comes with a new proof of that key | A-TOKEN-9 | `invalid_grant`, `invalid_dpop_proof` |
 //! | the assertion is used for the first time | A-TOKEN-9 | `invalid_grant` |
 //! | the token is stored | | 503 |
 

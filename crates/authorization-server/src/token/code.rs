@@ -8,8 +8,8 @@
 //! | `redirect_uri`, if present, is the one of the authorization request | A-TOKEN-1 | `invalid_grant` |
 //! | the verifier matches the challenge | A-TOKEN-3 | `invalid_grant` |
 //! | `resource`, if present, is the authorized one | A-TOKEN-1 | `invalid_target` |
-//! | part of the authorized scope is still offered ([`offer`](crate::offer)); the rest is left out | RFC 6749 §3.3 | `invalid_grant` |
-//! | a key-bound code comes with a proof of that key, used for the first time | RFC 9449 §10 | `invalid_grant`, `invalid_dpop_proof` |
+//! | part of the authorized scope is still offered ([`offer`](crate::offer)) | RFC 6749 §3.3 | `invalid_grant` |
+//! | a key-bound code comes with a new proof of that key | RFC 9449 §10 | `invalid_grant`, `invalid_dpop_proof` |
 //! | this request is the one that redeems it | A-TOKEN-1, A-TOKEN-2 | `invalid_grant` |
 
 use bytes::Bytes;

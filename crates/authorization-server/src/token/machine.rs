@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | the client is confidential | RFC 6749 §4.4.2 | `unauthorized_client` |
 //! | `resource` is a configured one; if absent, the server has only one | A-TOKEN-8 | `invalid_target` |
-//! | `scope` is well formed and within the registered scope; if absent, all of that scope is granted | RFC 6749 §3.3 | `invalid_scope` |
+//! | `scope` is well formed and within the registered scope, its default | RFC 6749 §3.3 | `invalid_scope` |
 //! | the DPoP proof, if present, is used for the first time | RFC 9449 §11.1 | `invalid_dpop_proof` |
 //! | the token is stored | | 503 |
 

@@ -6,9 +6,9 @@
 //! | its MAC is valid; a forgery is refused before any look-up and revokes nothing | A-TOKEN-4 | `invalid_grant` |
 //! | its family is stored, belongs to this client, and is not revoked | A-TOKEN-4 | `invalid_grant` |
 //! | `resource`, if present, is the authorized one | A-TOKEN-5 | `invalid_target` |
-//! | part of the granted scope is still offered ([`offer`](crate::offer)); the rest is left out | RFC 6749 §3.3 | `invalid_grant` |
-//! | `scope`, if present, is within the grant and names a scope that is still offered; `offline_access` is left out | A-TOKEN-5 | `invalid_scope` |
-//! | a key-bound token comes with a proof of that key, used for the first time | RFC 9449 §5 | `invalid_grant`, `invalid_dpop_proof` |
+//! | part of the granted scope is still offered ([`offer`](crate::offer)) | RFC 6749 §3.3 | `invalid_grant` |
+//! | `scope`, if present, is within the grant and names a scope that is still offered | A-TOKEN-5 | `invalid_scope` |
+//! | a key-bound token comes with a new proof of that key | RFC 9449 §5 | `invalid_grant`, `invalid_dpop_proof` |
 //! | it is the current generation, or the previous one within the grace period | A-TOKEN-4 | `invalid_grant` |
 
 use bytes::Bytes;
