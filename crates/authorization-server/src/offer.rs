@@ -6,9 +6,9 @@
 //!
 //! | request | outcome for a scope or resource that is no longer offered |
 //! |---|---|
-//! | authorization request | a scope is left out while one remains, else `invalid_scope`; a resource: `invalid_target` |
+//! | authorization request | a scope is left out while one remains, or `invalid_scope`; resource: `invalid_target` |
 //! | answer to a consent page | the answer is refused (400), because the page showed something else |
-//! | redemption of a code, refresh | a scope is left out while one remains, else `invalid_grant`; a resource: the same |
+//! | code, refresh token | a scope is left out while one remains, or `invalid_grant`; resource: `invalid_grant` |
 //! | refresh that names only scopes that are gone | `invalid_scope`, as for a scope beyond the grant (RFC 6749 §6) |
 //! | client credentials, identity assertion | `invalid_scope`, `invalid_target` |
 //!

@@ -6,7 +6,7 @@
 //! | check, in this order | requirement | error |
 //! |---|---|---|
 //! | the request is a form ([`endpoint`](crate::endpoint)) | A-TOKEN-10 | 405, 413, `invalid_request` |
-//! | client authentication is well formed, by one method | A-AUTHN-1 to A-AUTHN-3 | `invalid_client`, `invalid_request` |
+//! | one well-formed client authentication | A-AUTHN-1 to A-AUTHN-3 | `invalid_client`, `invalid_request` |
 //! | `grant_type` is present and offered | A-TOKEN-7 | `invalid_request`, `unsupported_grant_type` |
 //! | the request has at most one DPoP proof | RFC 9449 §4.3 | `invalid_dpop_proof` |
 //! | the client is authenticated ([`authenticate`]) | A-AUTHN-4 to A-AUTHN-9 | `invalid_client` |
