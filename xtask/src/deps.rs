@@ -1,10 +1,12 @@
-//! `cargo xtask deps`: arrows point down only, and a core builds nothing that is not written down.
+//! `cargo xtask deps`: arrows point down only, a core builds nothing that is not written down, and its page says how much.
 
+mod build_times;
 mod closure;
+mod pages;
 
 use cargo_metadata::DependencyKind;
 
-pub(crate) use crate::deps::closure::closure as closure_of;
+pub(crate) use crate::deps::closure::{Features, closure as closure_of};
 use crate::workspace::{Error, Workspace, none_of};
 
 /// The house of `crates/ARCHITECTURE.md`, from the vocabulary up to the façade.
@@ -25,10 +27,9 @@ const TEST_TOOLS: &[&str] = &["cluster"];
 
 pub(crate) fn run(workspace: &Workspace, bless: bool) -> Result<(), Error> {
     none_of(&arrows(workspace))?;
-    let cores: Vec<&str> = (LAYERS.iter().take(ADAPTERS).copied().flatten().copied())
-        .filter(|core| workspace.crates().any(|package| package.name == *core))
-        .collect();
+    let cores = cores(workspace);
     closure::check(&workspace.sh, &cores, bless)?;
+    pages::check(workspace, &cores, bless)?;
     println!(
         "deps: {} crates in {} layers, arrows point down; {} cores build what is listed",
         workspace.crates().count(),
@@ -36,6 +37,17 @@ pub(crate) fn run(workspace: &Workspace, bless: bool) -> Result<(), Error> {
         cores.len()
     );
     Ok(())
+}
+
+/// Prints how long the first build of each core takes on this machine.
+pub(crate) fn build_times(workspace: &Workspace) -> Result<(), Error> {
+    build_times::measure(workspace, &cores(workspace))
+}
+
+/// From the lowest layer up.
+fn cores(workspace: &Workspace) -> Vec<&'static str> {
+    let cores = LAYERS.iter().take(ADAPTERS).copied().flatten().copied();
+    cores.filter(|core| workspace.crates().any(|package| package.name == *core)).collect()
 }
 
 fn arrows(workspace: &Workspace) -> Vec<String> {

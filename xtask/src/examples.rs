@@ -57,7 +57,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
     let sh = &workspace.sh;
     let mut findings = Vec::new();
     for (client, refused) in CLIENTS {
-        let built = deps::closure_of(sh, client)?;
+        let built = deps::closure_of(sh, client, deps::Features::Default)?;
         let refused = refused.iter().filter(|name| built.contains(**name));
         findings.extend(refused.map(|name| format!("{client} builds {name}")));
     }

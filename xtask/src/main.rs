@@ -14,6 +14,7 @@ mod fuzz;
 mod interleavings;
 mod interop;
 mod load;
+mod package;
 mod process;
 mod surface;
 mod test;
@@ -69,11 +70,14 @@ enum Command {
     ///
     /// A crate may use only crates of lower layers. What a core pulls in is compared with
     /// xtask/closures.txt, and crates that know a runtime, a socket, a clock or a random source are
-    /// refused in layers 0 to 2.
+    /// refused in layers 0 to 2. The page of each core states how many crates it builds.
     Deps {
-        /// Rewrite xtask/closures.txt; refused crates stay refused
+        /// Rewrite xtask/closures.txt and the numbers on the pages; refused crates stay refused
         #[arg(long)]
         bless: bool,
+        /// Measure the first build of each core in an empty folder instead; needs a machine that does nothing else
+        #[arg(long, conflicts_with = "bless")]
+        build_times: bool,
     },
     /// Every fuzz target for a while
     ///
@@ -97,6 +101,12 @@ enum Command {
     /// clients of both lines of both SDKs, and of rmcp, at ours.
     /// Needs Node.js and Python, and their package registries.
     Interop,
+    /// Packages all crates, and builds each from its package beside the packages of the others
+    ///
+    /// Fails on a package without licence, with a private key or with another file than source and pages, on a manifest
+    /// that a registry would refuse or a reader would miss something in, and on a README whose `[dependencies]` are wrong.
+    /// Builds most dependencies again: `ci` leaves it out, and the public workflow runs it beside `ci`.
+    Package,
     /// The share of its rate that good traffic keeps while hostile traffic is on
     ///
     /// tests/load: idle connections, stalled bodies, sessions of one user, made-up documents. Fails below 90 %. Needs
@@ -167,10 +177,12 @@ fn run(command: &Command) -> Result<(), Error> {
         Command::Test => test::run(&workspace),
         Command::Ci { after_test } => ci::run(&workspace, *after_test),
         Command::Conformance { scenario } => conformance::run(&workspace, scenario.as_deref()),
-        Command::Deps { bless } => deps::run(&workspace, *bless),
+        Command::Deps { build_times: true, .. } => deps::build_times(&workspace),
+        Command::Deps { bless, .. } => deps::run(&workspace, *bless),
         Command::Fuzz { seconds, target } => fuzz::run(&workspace, *seconds, target.as_deref()),
         Command::Interleavings => interleavings::run(&workspace),
         Command::Interop => interop::run(&workspace),
+        Command::Package => package::run(&workspace),
         Command::Load { rounds, only } => load::run(&workspace, *rounds, only.as_deref()),
         Command::Surface { only, bless } => surface::run(&workspace, only.as_deref(), *bless),
         Command::Timing { samples, case } => timing::run(&workspace, *samples, case.as_deref()),

@@ -42,7 +42,7 @@ type Closures = BTreeMap<String, BTreeSet<String>>;
 pub(super) fn check(sh: &Shell, cores: &[&str], bless: bool) -> Result<(), Error> {
     let mut built = Closures::new();
     for &core in cores {
-        built.insert(core.to_owned(), closure(sh, core)?);
+        built.insert(core.to_owned(), closure(sh, core, Features::Default)?);
     }
     none_of(&refused(&built))?;
     let added = added(&built);
@@ -53,11 +53,23 @@ pub(super) fn check(sh: &Shell, cores: &[&str], bless: bool) -> Result<(), Error
     none_of(&differences(&parse(&sh.read_file(LIST)?)?, &added))
 }
 
-/// Names of all that a package builds by default on any target, without itself.
-pub(crate) fn closure(sh: &Shell, package: &str) -> Result<BTreeSet<String>, Error> {
+/// The features with which a package is built.
+#[derive(Clone, Copy)]
+pub(crate) enum Features {
+    Default,
+    All,
+}
+
+/// Names of the crates that a package builds on any target, without itself.
+pub(crate) fn closure(
+    sh: &Shell,
+    package: &str,
+    features: Features,
+) -> Result<BTreeSet<String>, Error> {
+    let all = matches!(features, Features::All).then_some("--all-features");
     let tree = cmd!(
         sh,
-        "cargo tree --locked -p {package} -e normal --target all --prefix none --format '{p}'"
+        "cargo tree --locked -p {package} {all...} -e normal --target all --prefix none --format '{p}'"
     )
     .quiet()
     .read()?;

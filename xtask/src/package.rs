@@ -1,0 +1,149 @@
+//! `cargo xtask package`: what a registry would receive, and whether it builds there.
+
+mod manifest;
+mod page;
+
+use cargo_metadata::Package;
+use cargo_metadata::camino::Utf8Path;
+use xshell::{Shell, cmd};
+
+use crate::workspace::{Error, Step, Workspace, none_of, run_steps};
+
+const STEPS: &[Step] = &[
+    ("manifests and pages", manifests),
+    ("packages, each built in an empty folder beside the packages of the others", build),
+    ("files of the packages", files),
+];
+
+/// The licences of the repository, which every package carries.
+const LICENCES: [&str; 2] = ["LICENSE-MIT", "LICENSE-APACHE"];
+
+/// What a package holds beside its `src`; Cargo writes those that are not in the repository.
+const FILES: [&str; 8] = [
+    ".cargo_vcs_info.json",
+    "CHANGELOG.md",
+    "Cargo.lock",
+    "Cargo.toml",
+    "Cargo.toml.orig",
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+    "README.md",
+];
+
+/// Every PEM form of a private key has these words in its first line.
+const PRIVATE_KEY: &str = "PRIVATE KEY-----";
+
+pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
+    run_steps(workspace, STEPS)
+}
+
+fn manifests(workspace: &Workspace) -> Result<(), Error> {
+    let mut findings = Vec::new();
+    for package in &workspace.packages {
+        if !is_published(workspace, package) {
+            findings.extend(manifest::is_kept_back(package));
+            continue;
+        }
+        findings.extend(manifest::findings(package));
+        let path = package.manifest_path.with_file_name("README.md");
+        let readme = workspace.sh.read_file(&path)?;
+        findings.extend(page::findings(package, &readme));
+    }
+    none_of(&findings)
+}
+
+/// Cargo unpacks each package into an empty folder and builds it there. Its siblings come from their packages too,
+/// through a registry that Cargo makes for the occasion, so that nothing is taken from the repository.
+fn build(workspace: &Workspace) -> Result<(), Error> {
+    let sh = &workspace.sh;
+    let target = workspace.target.join("packages");
+    // The packages of an earlier run must not stand in for those of this one.
+    sh.remove_path(target.join("package"))?;
+    let packages = workspace.crates().flat_map(|package| ["--package", package.name.as_str()]);
+    cmd!(
+        sh,
+        "cargo package --quiet --locked --allow-dirty --all-features --target-dir {target} {packages...}"
+    )
+    .quiet()
+    .run()?;
+    Ok(())
+}
+
+fn files(workspace: &Workspace) -> Result<(), Error> {
+    let sh = &workspace.sh;
+    let home = workspace.target.join("packages/package");
+    let mut findings = Vec::new();
+    let mut count = 0;
+    for package in workspace.crates() {
+        let name = format!("{}-{}", package.name, package.version);
+        let unpacked = home.join("checked").join(&name);
+        sh.create_dir(home.join("checked"))?;
+        let (archive, into) = (home.join(format!("{name}.crate")), home.join("checked"));
+        cmd!(sh, "tar --extract --gzip --file {archive} --directory {into}").quiet().run()?;
+        findings.extend(licences(sh, &name, &unpacked)?);
+        for file in files_below(sh, &unpacked)? {
+            count += 1;
+            let bytes = sh.read_binary_file(unpacked.join(&file))?;
+            findings.extend(file_finding(&name, &file, &bytes));
+        }
+    }
+    none_of(&findings)?;
+    println!("package: {} packages, {count} files", workspace.crates().count());
+    Ok(())
+}
+
+/// The licences are links in the repository, and have to arrive as the files that they lead to.
+fn licences(sh: &Shell, name: &str, unpacked: &Utf8Path) -> Result<Vec<String>, Error> {
+    let mut findings = Vec::new();
+    for licence in LICENCES {
+        let packaged = unpacked.join(licence);
+        if packaged.is_symlink() || sh.read_file(&packaged).ok() != Some(sh.read_file(licence)?) {
+            findings.push(format!("{name} lacks the {licence} of the repository"));
+        }
+    }
+    Ok(findings)
+}
+
+/// Paths relative to the folder.
+fn files_below(sh: &Shell, folder: &Utf8Path) -> Result<Vec<String>, Error> {
+    let _in_folder = sh.push_dir(folder);
+    let files = cmd!(sh, "find . -not -type d").quiet().read()?;
+    Ok(files.lines().map(|file| file.trim_start_matches("./").to_owned()).collect())
+}
+
+/// Why a file must not be in the package, if it must not.
+fn file_finding(package: &str, file: &str, bytes: &[u8]) -> Option<String> {
+    let key = PRIVATE_KEY.as_bytes();
+    if bytes.windows(key.len()).any(|part| part == key) {
+        return Some(format!("{package}/{file} holds a private key"));
+    }
+    if file.starts_with("src/") || FILES.contains(&file) {
+        return None;
+    }
+    Some(format!("{package}/{file} is neither source nor one of {}", FILES.join(", ")))
+}
+
+fn is_published(workspace: &Workspace, package: &Package) -> bool {
+    workspace.crates().any(|other| other.id == package.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_private_key_is_found_anywhere() {
+        let key = b"//! text\n-----BEGIN EC PRIVATE KEY-----\nMHc\n";
+        assert!(file_finding("x-0.1.0", "src/key.rs", key).is_some());
+        assert!(file_finding("x-0.1.0", "LICENSE-MIT", b"-----BEGIN PRIVATE KEY-----").is_some());
+        assert_eq!(file_finding("x-0.1.0", "src/key.rs", b"A private key is PEM."), None);
+    }
+
+    #[test]
+    fn a_file_outside_of_the_source_is_refused() {
+        assert!(file_finding("x-0.1.0", "tests/keys/es256.pub", b"").is_some());
+        assert!(file_finding("x-0.1.0", "notes.md", b"").is_some());
+        assert_eq!(file_finding("x-0.1.0", "src/schema/1.sql", b""), None);
+        assert_eq!(file_finding("x-0.1.0", "README.md", b""), None);
+    }
+}
