@@ -17,12 +17,14 @@ pub(crate) fn now() -> UnixTime {
 
 #[cfg(test)]
 std::thread_local! {
-    /// Wall-clock time of a model, with the moment of tokio's clock at which it applied.
+    /// Wall-clock time of a model, at an instant of tokio's clock.
     pub(crate) static MODEL: core::cell::Cell<Option<(UnixTime, tokio::time::Instant)>> =
         const { core::cell::Cell::new(None) };
 }
 
-/// Returns the monotonic time for waits of this process, which no change of the wall clock affects.
+/// Returns the monotonic time, by which all waits are measured.
+///
+/// A change of the wall clock does not affect it.
 pub(crate) fn monotonic() -> tokio::time::Instant {
     tokio::time::Instant::now()
 }

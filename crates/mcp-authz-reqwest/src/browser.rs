@@ -15,8 +15,8 @@ use listener::Listener;
 
 /// User agent with the system browser and a loopback redirect URI (RFC 8252 §7.3).
 ///
-/// The URL is passed to the system as one argument, without a shell. The page that ends the login is the same for
-/// every callback.
+/// The URL is passed to the system as one argument, without a shell. The page that ends the login is the same for every
+/// callback.
 ///
 /// The port is open as long as this value lives, served by a task of the runtime in which it was bound. Requests
 /// between logins are answered by a page, and several logins may wait at once. Connections of other local programs do
@@ -28,6 +28,19 @@ use listener::Listener;
 /// | time for a request | 5 s | closed |
 /// | head of a request, cookies included | 64 KiB ([`Visit::MAX_HEAD`]) | read on to 1 MiB, then 431 with a page |
 /// | time for a login | 10 min ([`Visit::LIFETIME`]) | [`VisitError::Timeout`] |
+///
+/// # Examples
+///
+/// ```
+/// use mcp_authz_reqwest::{Error, LoopbackBrowser, UserAgent as _};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Error> {
+/// let browser = LoopbackBrowser::bind().await?;
+/// assert!(browser.redirect_uri().as_str().ends_with("/callback"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct LoopbackBrowser {
     listener: Listener,
@@ -48,7 +61,7 @@ impl LoopbackBrowser {
         Self::bind_port(0).await
     }
 
-    /// Binds the given port, for a client of an authorization server that compares ports.
+    /// Binds the given port, for an authorization server that compares ports.
     ///
     /// RFC 8252 §7.3 requires authorization servers to accept any port of a loopback redirect URI; use
     /// [`bind`](Self::bind) where they do.
@@ -116,7 +129,7 @@ mod tests {
 
     use super::*;
 
-    /// A login that waits for its callback.
+    /// Login that waits for its callback.
     struct Login(CallbackListener, State);
 
     /// Creates a login with this seed as its randomness.

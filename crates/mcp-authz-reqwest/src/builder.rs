@@ -1,4 +1,4 @@
-//! Builder for [`AuthorizedClient`]: user agent, identity source, store, step-up policy, HTTP client.
+//! Builder for [`AuthorizedClient`], with the settings of its HTTP client.
 
 use core::fmt;
 use std::time::Duration;
@@ -121,7 +121,7 @@ impl AuthorizedClientBuilder {
         self
     }
 
-    /// Sets the maximum time from a request to its response head; 60 seconds by default.
+    /// Sets the maximum time from a request to its response head; by default 60 s.
     ///
     /// A server that answers with JSON sends the head with the result, and some that answer with an event stream send
     /// it with the first event, among them the TypeScript SDK. Set this to more than the slowest tool takes that

@@ -42,7 +42,9 @@ pub(crate) struct Pause(
 );
 
 impl AuthorizedClient {
-    /// Maximum number of times that one request is sent, renewals by other requests included.
+    /// Maximum number of times that one request is sent.
+    ///
+    /// Passes after renewals by other requests count as well.
     const MAX_PASSES: usize = 32;
 
     /// Creates a client for the MCP server at `server_url`, with credentials in memory.
@@ -58,6 +60,26 @@ impl AuthorizedClient {
     }
 
     /// Returns a builder for a client with another grant, store, policy or HTTP client.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use core::time::Duration;
+    ///
+    /// use mcp_authz_reqwest::AuthorizedClient;
+    /// use mcp_authz_reqwest::client_flow::ClientConfig;
+    /// use mcp_authz_reqwest::oauth_types::RedirectUri;
+    /// use mcp_authz_reqwest::scope_stepup::{Policy, WindowLimit};
+    ///
+    /// let config = ClientConfig::new("Notes", RedirectUri::parse("http://127.0.0.1:8914/callback")?);
+    /// let one_an_hour = WindowLimit::new(1, Duration::from_secs(3600));
+    /// let client = AuthorizedClient::builder("https://mcp.example/mcp", config)
+    ///     .policy(Policy::default().with_window_limit(one_an_hour))
+    ///     .response_deadline(Duration::from_secs(300))
+    ///     .build()?;
+    /// assert_eq!(client.server_url(), "https://mcp.example/mcp");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn builder(server_url: &str, config: ClientConfig) -> AuthorizedClientBuilder {
         AuthorizedClientBuilder::new(server_url, config)
     }
@@ -69,6 +91,19 @@ impl AuthorizedClient {
     /// # Errors
     ///
     /// The errors of [`new`](Self::new), and [`Error::UnusableToken`] when a header cannot carry the token.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mcp_authz_reqwest::oauth_types::Secret;
+    /// use mcp_authz_reqwest::{AuthorizedClient, Error};
+    ///
+    /// fn from_environment(token: String) -> Result<AuthorizedClient, Error> {
+    ///     AuthorizedClient::with_token("https://mcp.example/mcp", &Secret::new(token))
+    /// }
+    /// # assert!(from_environment("mF_9.B5f-4.1JqM".to_owned()).is_ok());
+    /// # assert!(from_environment("two\nlines".to_owned()).is_err());
+    /// ```
     pub fn with_token(server_url: &str, token: &Secret) -> Result<Self, Error> {
         let token = token.header_value("Bearer ").ok_or(Error::UnusableToken)?;
         let policy = Policy::default().with_mode(Mode::Fixed);

@@ -17,7 +17,7 @@ use crate::identity::IdentityError;
 use crate::store::StoreError;
 use crate::user_agent::VisitError;
 
-/// Reason why [`AuthorizedClient::execute`](crate::AuthorizedClient::execute) gave no response.
+/// Error of an [`AuthorizedClient`](crate::AuthorizedClient).
 ///
 /// Holds no secret and no unvalidated text.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ pub enum Error {
     ///
     /// The [source](core::error::Error::source) is the HTTP library's error, without the URL.
     Transport(TransportError),
-    /// The server sent no response head in time; it may still have acted on the request.
+    /// The server sent no response head in time; it may have acted on the request.
     NoResponse {
         /// The deadline ([`response_deadline`](crate::AuthorizedClientBuilder::response_deadline)).
         within: Duration,
@@ -63,7 +63,7 @@ pub enum Error {
     BodyNotReplayable,
     /// The fixed token contains a character that a header cannot carry.
     UnusableToken,
-    /// The proof of possession for a token bound to a key could not be signed (RFC 9449).
+    /// The proof of possession for a bound token could not be signed (RFC 9449 §4).
     NotSigned,
     /// The system's random source failed.
     NoEntropy,
@@ -82,7 +82,7 @@ pub enum Error {
     ///
     /// The next request begins another login.
     LoginEnded,
-    /// The host's user agent, credential store or identity source panicked during a login.
+    /// The user agent, credential store or identity source panicked during a login.
     Panicked,
     /// The runtime ended while a login was under way.
     Stopped,

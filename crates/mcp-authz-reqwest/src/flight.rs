@@ -136,7 +136,7 @@ where
         look(value, *version)
     }
 
-    /// Returns the news since the version `seen`; `None` if the caller has to act itself.
+    /// Returns the news since the version `seen`; `None` if the caller has to renew.
     pub(crate) fn news(&self, seen: u64, kind: &K) -> Option<Join<K, E>> {
         self.lock().news(seen, kind)
     }

@@ -22,6 +22,31 @@ impl core::error::Error for IdentityError {}
 ///
 /// The source is the platform that a workload runs on, or the enterprise's identity provider that the user has signed
 /// in to.
+///
+/// # Examples
+///
+/// ```
+/// use futures::future::BoxFuture;
+/// use mcp_authz_reqwest::{IdentityError, IdentitySource};
+/// use oauth_types::{Issuer, Secret};
+///
+/// /// Token that the platform writes into a file, for one audience.
+/// struct Mounted {
+///     path: &'static str,
+///     audience: Issuer,
+/// }
+///
+/// impl IdentitySource for Mounted {
+///     fn token<'a>(&'a self, reader: &'a Issuer) -> BoxFuture<'a, Result<Secret, IdentityError>> {
+///         Box::pin(async move {
+///             if *reader != self.audience {
+///                 return Err(IdentityError);
+///             }
+///             std::fs::read_to_string(self.path).map(Secret::new).map_err(|_| IdentityError)
+///         })
+///     }
+/// }
+/// ```
 pub trait IdentitySource: Send + Sync + 'static {
     /// Returns a currently valid token whose audience is `reader`.
     ///

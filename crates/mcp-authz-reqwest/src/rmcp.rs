@@ -36,6 +36,19 @@ const MAX_EVENT: usize = 16 * 1024 * 1024;
 ///
 /// It is bound to the origin of its client's server, because each request carries the token for that server. rmcp's own
 /// `auth_header` is ignored for the same reason.
+///
+/// # Examples
+///
+/// ```
+/// use mcp_authz_reqwest::{AuthorizedClient, McpTransport};
+/// use rmcp::transport::StreamableHttpClientTransport;
+/// use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+///
+/// fn transport(client: AuthorizedClient) -> StreamableHttpClientTransport<McpTransport> {
+///     let config = StreamableHttpClientTransportConfig::with_uri(client.server_url());
+///     StreamableHttpClientTransport::with_client(McpTransport::new(client), config)
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct McpTransport {
     client: AuthorizedClient,

@@ -1,4 +1,6 @@
-//! Listener for the browser's redirect: answers its loopback port from `bind` until it is dropped.
+//! Listener for the browser's redirect, on a loopback port (RFC 8252 §7.3).
+//!
+//! It answers every request from `bind` until it is dropped.
 
 use core::future::poll_fn;
 use core::task::Poll;
@@ -15,14 +17,16 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::debug;
 
-/// Maximum number of connections with an incomplete request; one more closes the oldest.
+/// Maximum number of connections with an incomplete request.
+///
+/// One more closes the oldest.
 const MAX_READING: usize = 64;
 /// Maximum time to read a request, and to write its answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Delay after a failed `accept`, as when the process is out of sockets.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A bound port and the task that answers it.
+/// Bound port with the task that answers it.
 #[derive(Debug)]
 pub(super) struct Listener {
     address: SocketAddr,
@@ -31,7 +35,9 @@ pub(super) struct Listener {
     task: AbortHandle,
 }
 
-/// Bound port, shared with the task. Dropping the listener closes it at once, although the task ends later.
+/// Bound port, shared with the task.
+///
+/// Dropping the listener closes it at once, although the task ends later.
 #[derive(Clone, Debug)]
 struct Port(Arc<Mutex<Option<TcpListener>>>);
 
@@ -46,7 +52,9 @@ struct Waiting {
 }
 
 impl Listener {
-    /// Binds a port of 127.0.0.1, or of `::1` on a host without IPv4. Neither can be reached from other machines.
+    /// Binds a port of 127.0.0.1, or of `::1` on a host without IPv4.
+    ///
+    /// Neither can be reached from other machines.
     pub(super) async fn bind(port: u16) -> Result<Self, std::io::Error> {
         let at = |ip: IpAddr| TcpListener::bind(SocketAddr::new(ip, port));
         let listener = match at(Ipv4Addr::LOCALHOST.into()).await {
@@ -65,7 +73,9 @@ impl Listener {
         self.address
     }
 
-    /// Waits for the callback of a login. The browser has its page by then, unless the write failed.
+    /// Waits for the callback of a login.
+    ///
+    /// The browser has its page by then, unless the write failed.
     pub(super) async fn callback(&self, listener: CallbackListener) -> String {
         let (callback, mut answered) = mpsc::channel(1);
         self.desk.waiting().push(Waiting { listener, callback });

@@ -109,7 +109,7 @@ impl Kind for Wanted {
         self.needs_user() == other.needs_user()
     }
 
-    /// Returns `true`, except for a step-up after a refresh, because that adds no scope.
+    /// Returns `true`, except for a step-up after a refresh, which adds no scope.
     fn is_helped_by(&self, other: &Self) -> bool {
         self.operation().is_none() || other.needs_user()
     }

@@ -19,7 +19,7 @@ use crate::store::{CredentialStore, StoreError, StoreLock};
 
 /// Time between two tries of a lock that another program holds.
 const PAUSE: Duration = Duration::from_millis(25);
-/// Maximum number of tries: 8 minutes in all, longer than the exchanges of one login take.
+/// Maximum number of tries: 8 minutes in all, longer than one login's exchanges.
 const TRIES: usize = 8 * 60 * 40;
 
 /// Credential store in a folder that only its user may read (0700, files 0600).

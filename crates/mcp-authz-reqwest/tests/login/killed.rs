@@ -23,7 +23,7 @@ const FOLDER: &str = "MCP_AUTHZ_REQWEST_KILLED_FOLDER";
 const SERVER: &str = "MCP_AUTHZ_REQWEST_KILLED_SERVER";
 const KILLS: u64 = 40;
 
-/// Valid generation of tokens, its number of uses, and a reuse that ended the grant.
+/// Valid generation of tokens, the number of its uses, and the reuse of a token.
 #[derive(Default)]
 struct Grant {
     generation: u64,

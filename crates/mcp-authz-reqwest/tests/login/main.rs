@@ -1,4 +1,4 @@
-//! Logins of the reqwest client over HTTP, against servers that break a rule or forget, and programs that are killed.
+//! Logins over HTTP: faulty and malicious servers, and programs that are killed.
 
 #![cfg(test)]
 #![cfg(feature = "browser")]
