@@ -1,14 +1,15 @@
-//! `cargo xtask browser`: what a real browser makes of the login, consent and error pages, and MCP Inspector in it.
+//! `cargo xtask browser`: the login, consent and error pages, and MCP Inspector, in a real browser.
 //!
-//! Headless Chromium, driven by `tests/peers/browser/main.mjs`, meets the example `browser_server`. Pictures of every page
-//! are left in `target/browser`. Driven by `tests/peers/browser/inspector.mjs`, it runs the Inspector against `scoped-tools`.
+//! Headless Chromium, driven by `tests/peers/browser/main.mjs`, visits the pages of the example `browser_server`. Their
+//! pictures are written to `target/browser`. Driven by `tests/peers/browser/inspector.mjs`, it runs the Inspector
+//! against `scoped-tools`.
 
 use xshell::{Shell, cmd};
 
 use crate::workspace::{Error, Workspace, announce};
 
 const HOME: &str = "tests/peers/browser";
-/// What Chromium is called on Debian, on older systems, and as its vendor's own build.
+/// Program names of Chromium on Debian, on older systems, and of its vendor's build.
 const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {

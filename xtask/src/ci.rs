@@ -5,8 +5,9 @@ use xshell::cmd;
 use crate::workspace::{Error, Step, Workspace, run_steps};
 use crate::{browser, conformance, examples, fuzz, interleavings, interop, test, timing};
 
-/// A suite that needs a tool, a browser, a database or another SDK gets its line here. Each fails
-/// when what it needs is absent, and says how to get it.
+/// Suites that need a tool, a browser, a database or another SDK.
+///
+/// Each fails if its tool is missing, and the error says how to install it.
 const SUITES: &[Step] = &[
     ("cargo-deny: bans, licences, sources", deny),
     ("typos", typos),
@@ -24,10 +25,12 @@ const SUITES: &[Step] = &[
     ("timing harness builds", timing::build),
 ];
 
-/// The tests of SQLite's target `store` that cut the power. PostgreSQL's target has the same name.
+/// Power-cut tests in the target `store` of SQLite.
+///
+/// PostgreSQL's test target has the same name, so each suite filters by this prefix.
 const POWER: &str = "power::";
 
-/// How long each fuzz target runs here; `cargo xtask fuzz` takes longer.
+/// Seconds for each fuzz target; `cargo xtask fuzz` runs longer by default.
 const FUZZ_SECONDS: u64 = 5;
 
 pub(crate) fn run(workspace: &Workspace, after_test: bool) -> Result<(), Error> {
@@ -37,7 +40,9 @@ pub(crate) fn run(workspace: &Workspace, after_test: bool) -> Result<(), Error> 
     run_steps(workspace, SUITES)
 }
 
-/// The advisory database needs a network that not every machine has: `deny.toml` says who checks it.
+/// Checks bans, licences and sources of all dependencies.
+///
+/// Advisories are checked elsewhere (see `deny.toml`), because their database needs a network.
 fn deny(workspace: &Workspace) -> Result<(), Error> {
     let sh = &workspace.sh;
     if cmd!(sh, "cargo deny --version").quiet().ignore_stdout().ignore_stderr().run().is_err() {
@@ -49,7 +54,7 @@ fn deny(workspace: &Workspace) -> Result<(), Error> {
     Ok(())
 }
 
-/// Checks the spelling of everything that is not recorded from elsewhere; `.typos.toml` has the exceptions.
+/// Checks the spelling; `.typos.toml` excludes recorded documents.
 fn typos(workspace: &Workspace) -> Result<(), Error> {
     let sh = &workspace.sh;
     if cmd!(sh, "typos --version").quiet().ignore_stdout().ignore_stderr().run().is_err() {
@@ -61,7 +66,7 @@ fn typos(workspace: &Workspace) -> Result<(), Error> {
     Ok(())
 }
 
-/// What is left of a database at any instant: 1,000 cuts of its disk.
+/// Checks a database after each of 1,000 power cuts.
 fn power_cuts(workspace: &Workspace) -> Result<(), Error> {
     let sh = &workspace.sh;
     if cmd!(sh, "strace -V").quiet().ignore_stdout().ignore_stderr().run().is_err() {
@@ -70,23 +75,25 @@ fn power_cuts(workspace: &Workspace) -> Result<(), Error> {
     workspace.test(&["--test", "store"], &["--ignored", "--nocapture", POWER])
 }
 
-/// Whatever starts a PostgreSQL of its own; it says so where there is none.
+/// Runs the tests that start a PostgreSQL server and fail if it is not installed.
 fn postgres(workspace: &Workspace) -> Result<(), Error> {
     let skipped = ["--ignored", "--skip", POWER, "--skip", interleavings::MORE_SCHEDULES];
     workspace.test(&["--lib", "--test", "store"], &skipped)
 }
 
-/// What clients find of servers that were killed, whose database crashed, or that are two. `test` kills one ten times.
+/// Runs clients against servers that are killed, lose their database, or are two.
+///
+/// `test` has a short form with ten kills.
 fn processes(workspace: &Workspace) -> Result<(), Error> {
     workspace.test(&["--test", "processes"], &["--ignored", "--nocapture", "--test-threads=1"])
 }
 
-/// What servers answer while their store fails, and what is left then; `test` tells half of it.
+/// Runs the slow cases in which calls to the store fail; `test` runs the fast ones.
 fn faults(workspace: &Workspace) -> Result<(), Error> {
     workspace.test(&["--test", "store_faults"], &["--ignored"])
 }
 
-/// How many instructions it takes to read what strangers send; `test` counts the memory.
+/// Counts the instructions of parsing untrusted input; `test` counts the memory.
 fn doubling(workspace: &Workspace) -> Result<(), Error> {
     let sh = &workspace.sh;
     if cmd!(sh, "valgrind --version").quiet().ignore_stdout().ignore_stderr().run().is_err() {
@@ -95,7 +102,7 @@ fn doubling(workspace: &Workspace) -> Result<(), Error> {
     workspace.test(&["--test", "doubling"], &["--ignored"])
 }
 
-/// A toolchain that fuzzes is not on every machine that builds: where there is none, this says so.
+/// Runs the fuzz targets briefly; without a nightly toolchain it prints that it did not.
 fn fuzz(workspace: &Workspace) -> Result<(), Error> {
     if !fuzz::has_nightly(&workspace.sh) {
         println!("no nightly toolchain here: the fuzz targets were NOT run");

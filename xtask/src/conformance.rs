@@ -1,8 +1,9 @@
-//! `cargo xtask conformance`: the official suite, every scenario about authorization, on every wire that has it, and
-//! its authorization-server mode ([`server`]).
+//! `cargo xtask conformance`: the official MCP conformance suite.
 //!
-//! A scenario passes when the suite says so by its exit status, which counts warnings and time-outs, and when it has
-//! checked anything at all: one that was skipped ends well too. Nothing is excluded.
+//! Runs every scenario about authorization in every protocol revision ("wire") that has it, and the suite's
+//! authorization-server mode ([`server`]). A scenario passes if the exit status of the suite is a success, which counts
+//! warnings and time-outs, and if at least one check succeeded, because a skipped scenario exits with success too. No
+//! scenario is excluded.
 
 mod server;
 
@@ -15,15 +16,15 @@ use crate::process::on_each_core;
 use crate::workspace::{Error, Workspace, announce, none_of};
 
 const HOME: &str = "tests/peers/conformance";
-/// Scenarios times wires; another version of the suite may have others.
+/// Number of runs: scenarios times wires, in the pinned version of the suite.
 const RUNS: usize = 56;
-/// Where scenarios of extensions run, which belong to no revision.
+/// Wires for scenarios of extensions, because those belong to no revision.
 const EXTENSION_WIRES: [&str; 2] = ["2025-11-25", "2026-07-28"];
 
-/// What the server is to the suite, for those who want nothing else.
+/// Name that selects the authorization-server mode alone.
 const SERVER: &str = "authorization-server";
 
-/// The suite, installed: a program for Node.js.
+/// Installed suite: a program for Node.js.
 struct Suite {
     node: Utf8PathBuf,
     program: Utf8PathBuf,
@@ -52,7 +53,7 @@ pub(crate) fn run(workspace: &Workspace, only: Option<&str>) -> Result<(), Error
         return Err(format!("the suite plans {} runs, not {RUNS}", planned.len()).into());
     }
     let chosen = planned.into_iter().filter(|(name, ..)| only.is_none_or(|it| name.contains(it)));
-    // Every run has ports of its own.
+    // Runs in parallel, because every run chooses its own ports.
     let failed = on_each_core(sh, chosen, |sh, (name, wire, is_extension)| {
         let output = results.join(wire).join(name);
         let force = is_extension.then_some("--force");
@@ -84,7 +85,9 @@ pub(crate) fn run(workspace: &Workspace, only: Option<&str>) -> Result<(), Error
     none_of(&findings)
 }
 
-/// The suite needs Node.js 22 and does not say so; older ones fail when they read it.
+/// Returns a Node.js of at least version 22, which the suite needs without saying so.
+///
+/// Older versions fail to parse it, so the packaged one is used instead.
 fn node(sh: &Shell, home: &Utf8Path) -> Result<Utf8PathBuf, Error> {
     let version = cmd!(sh, "node --version").quiet().read().unwrap_or_default();
     let major = version.trim_start_matches('v').split('.').next().unwrap_or_default();
@@ -97,7 +100,9 @@ fn node(sh: &Shell, home: &Utf8Path) -> Result<Utf8PathBuf, Error> {
     found.ok_or_else(|| "Node.js 22 or newer is missing".into())
 }
 
-/// The runs in a line such as `  - auth/name [2025-11-25,2026-07-28]`: name, wire, and whether it is an extension.
+/// Parses a line of the list, such as `  - auth/name [2025-11-25,2026-07-28]`.
+///
+/// Returns the name, the wire, and `true` for an extension, once for each run.
 fn scenario(line: &str) -> Vec<(&str, &str, bool)> {
     let read = || -> Option<_> {
         let (name, tags) = line.trim().strip_prefix("- ")?.split_once(" [")?;
@@ -111,7 +116,7 @@ fn scenario(line: &str) -> Vec<(&str, &str, bool)> {
     }
 }
 
-/// Whether the suite wrote down anything that it had checked, somewhere below this folder.
+/// Returns `true` if the first `checks.json` below this folder has a passed check.
 fn has_checks(sh: &Shell, folder: &Utf8Path) -> Result<bool, Error> {
     let mut folders = BTreeSet::from([folder.as_std_path().to_owned()]);
     while let Some(folder) = folders.pop_first() {

@@ -1,4 +1,5 @@
-//! `cargo xtask deps`: arrows point down only, a core builds nothing that is not written down, and its page says how much.
+//! `cargo xtask deps`: crates use lower layers only, the dependencies of each core are listed, and their number is stated
+//! on its page.
 
 mod build_times;
 mod closure;
@@ -9,7 +10,7 @@ use cargo_metadata::DependencyKind;
 pub(crate) use crate::deps::closure::{Features, closure as closure_of};
 use crate::workspace::{Error, Workspace, none_of};
 
-/// The house of `crates/ARCHITECTURE.md`, from the vocabulary up to the façade.
+/// Layers of `crates/ARCHITECTURE.md`, from the vocabulary up to the façade.
 const LAYERS: &[&[&str]] = &[
     &["oauth-types"],
     &["client-auth", "iss-validate", "scope-stepup"],
@@ -19,10 +20,10 @@ const LAYERS: &[&[&str]] = &[
     &["mcp-authz"],
 ];
 
-/// The first layer that may know a runtime; all below it are cores.
+/// First layer that may use a runtime; the layers below it are cores.
 const ADAPTERS: usize = 3;
 
-/// What starts something for tests, outside of the house.
+/// Packages outside of the layers that start servers for tests.
 const TEST_TOOLS: &[&str] = &["cluster"];
 
 pub(crate) fn run(workspace: &Workspace, bless: bool) -> Result<(), Error> {
@@ -64,7 +65,9 @@ fn arrows(workspace: &Workspace) -> Vec<String> {
     findings
 }
 
-/// Why `from` may not use `to`, if it may not. Adapters meet each other in tests, and what tests start; cores do not.
+/// Returns a finding if `from` may not use `to`.
+///
+/// In tests adapters may use each other and the test tools; cores may not.
 fn forbidden(from: &str, to: &str, kind: DependencyKind) -> Option<String> {
     let in_tests = kind == DependencyKind::Development;
     if in_tests && layer(from) >= Some(ADAPTERS) && TEST_TOOLS.contains(&to) {

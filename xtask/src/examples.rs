@@ -1,4 +1,6 @@
-//! The clients that bring their own runtime or none, against the servers of `scoped-tools`: one, or two behind one issuer.
+//! Example clients without tokio, against the servers of `scoped-tools`.
+//!
+//! The servers run as one process, or as two processes behind one issuer.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
@@ -11,7 +13,7 @@ use crate::deps;
 use crate::process::Running;
 use crate::workspace::{Error, Workspace, announce, none_of};
 
-/// Each client, and what it must not build.
+/// Example clients, each with the crates that it must not depend on.
 const CLIENTS: &[(&str, &[&str])] = &[
     (
         "blocking-client",
@@ -22,11 +24,11 @@ const CLIENTS: &[(&str, &[&str])] = &[
 
 /// One run of a client.
 struct Case {
-    /// `MCP` stands for the address of the server.
+    /// Arguments; `MCP` stands for the URL of the MCP server.
     args: &'static [&'static str],
     denies: bool,
     visits: usize,
-    /// What it prints when it succeeds, or what it complains of.
+    /// Part of the output on success, or of the error message on failure.
     says: Result<&'static str, &'static str>,
 }
 
@@ -39,7 +41,7 @@ const WRITE_FILE: &str = r#"{"jsonrpc": "2.0", "id": 1, "method": "tools/call", 
 #[rustfmt::skip]
 const LOGINS: &[Case] = &[
     Case { args: &["MCP"], denies: false, visits: 1, says: Ok("\"list-files\"") },
-    // A login for what every request needs, then a step-up.
+    // A login for the base scope, then a step-up.
     Case { args: &["MCP", WRITE_FILE], denies: false, visits: 2, says: Ok(", 3 bytes") },
     Case { args: &["MCP"], denies: true, visits: 1, says: Err("access_denied") },
 ];
@@ -61,7 +63,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
         let refused = refused.iter().filter(|name| built.contains(**name));
         findings.extend(refused.map(|name| format!("{client} builds {name}")));
     }
-    // hyper always builds tokio's channels, which are no runtime.
+    // tokio's channels are allowed: hyper always builds them, and they work without its runtime.
     let format = "{f}";
     let tokio =
         cmd!(sh, "cargo tree --locked -p smol-client -e normal -i tokio --depth 0 -f {format}");
@@ -75,7 +77,9 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
     check_all(workspace, "scoped-tools", &url, MISTAKES)
 }
 
-/// What `examples/two-processes` says, with a PostgreSQL of its own: a login is at another process with each request.
+/// Runs the clients against `examples/two-processes` and a PostgreSQL server.
+///
+/// The proxy sends each request of a login to the other process.
 pub(crate) fn two_processes(workspace: &Workspace) -> Result<(), Error> {
     let sh = &workspace.sh;
     workspace.build_programs()?;
@@ -105,7 +109,7 @@ pub(crate) fn two_processes(workspace: &Workspace) -> Result<(), Error> {
     check_all(workspace, "two processes", &url, LOGINS)
 }
 
-/// Ports that are free now.
+/// Returns ports that are free at this moment.
 #[expect(clippy::disallowed_methods, reason = "asks the system for ports")]
 fn free_ports() -> Result<[u16; 6], Error> {
     let mut listeners = Vec::new();
@@ -132,7 +136,7 @@ fn check_all(workspace: &Workspace, server: &str, url: &str, cases: &[Case]) -> 
     Ok(())
 }
 
-/// Starts both built servers on free ports, and says where the MCP server is.
+/// Starts both servers on free ports; returns the URL of the MCP server.
 pub(crate) fn serve(workspace: &Workspace, more: &[&str]) -> Result<(Running, String), Error> {
     let (sh, program) = (&workspace.sh, workspace.program("scoped-tools"));
     let ports = ["--mcp-port", "0", "--authorization-port", "0"];
@@ -142,7 +146,7 @@ pub(crate) fn serve(workspace: &Workspace, more: &[&str]) -> Result<(Running, St
     Ok((server, url))
 }
 
-/// Runs a client to its end, answering each consent page that it sends its user to.
+/// Runs a client to its end and answers each consent page that it opens.
 fn check(workspace: &Workspace, client: &str, args: &[&str], case: &Case) -> Result<(), Error> {
     let (sh, answerer) = (&workspace.sh, workspace.program("scoped-tools"));
     let command = cmd!(sh, "cargo run --locked --quiet -p {client} -- {args...}");

@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: every target of tests/fuzz for a while, from seeds that the vectors and documents give.
+//! `cargo xtask fuzz`: every target of tests/fuzz for some seconds, with vectors and documents as seeds.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ const HOME: &str = "tests/fuzz";
 const VECTORS: &str = "tests/vectors";
 const DOCUMENTS: &[&str] = &["tests/peers/documents/typescript", "tests/peers/documents/python"];
 
-/// Runs all targets, or one, for that many seconds each: as many at a time as the machine has cores.
+/// Runs all targets, or one, for that many seconds each, one per core at a time.
 pub(crate) fn run(workspace: &Workspace, seconds: u64, only: Option<&str>) -> Result<(), Error> {
     let sh = &workspace.sh;
     if let Some(missing) = missing(sh) {
@@ -27,20 +27,20 @@ pub(crate) fn run(workspace: &Workspace, seconds: u64, only: Option<&str>) -> Re
     }
     let seeds = seeds(sh)?;
     announce("build the fuzz targets");
-    // No sanitizer: nothing here is unsafe, and without one it runs several times as fast.
+    // Without a sanitizer, because the code has no `unsafe` and runs several times as fast.
     let build = cmd!(sh, "cargo +nightly fuzz build --fuzz-dir {HOME} --sanitizer none");
     let output = build.quiet().ignore_status().output()?;
     if !output.status.success() {
         return Err(tail(&String::from_utf8_lossy(&output.stderr), 60).into());
     }
     let chosen = targets.into_iter().filter(|target| only.is_none_or(|only| only == target));
-    // A target uses one core, and waits for nobody.
+    // One target per core, because each is a single busy thread.
     let findings =
         on_each_core(sh, chosen, |sh, target| run_target(sh, &seeds, seconds, &target).err());
     none_of(&findings.into_iter().flatten().collect::<Vec<_>>())
 }
 
-/// Runs one target from the seeds and what earlier runs found.
+/// Runs one target with the seeds and the corpus of earlier runs.
 fn run_target(
     sh: &Shell,
     seeds: &BTreeSet<String>,
@@ -71,7 +71,7 @@ fn run_target(
     Ok(())
 }
 
-/// What has to be installed first, if anything.
+/// Returns an error message if a tool is missing.
 fn missing(sh: &Shell) -> Option<&'static str> {
     if !has_nightly(sh) {
         return Some("fuzzing needs a nightly toolchain: `rustup toolchain install nightly`");
@@ -96,7 +96,7 @@ fn targets(sh: &Shell) -> Result<Vec<String>, Error> {
     Ok(files.into_iter().filter_map(name).collect())
 }
 
-/// Every text in the vectors, alone and with the one before it, and every recorded document.
+/// Returns every text of the vectors, alone and in pairs, and every recorded document.
 fn seeds(sh: &Shell) -> Result<BTreeSet<String>, Error> {
     let mut seeds = BTreeSet::new();
     for file in
@@ -106,7 +106,7 @@ fn seeds(sh: &Shell) -> Result<BTreeSet<String>, Error> {
         for row in rows {
             let mut texts = Vec::new();
             collect(row.get("input").unwrap_or(&Value::Null), &mut texts);
-            // Targets that compare two texts find them on two lines.
+            // Targets that compare two texts read them from two lines.
             seeds.extend(texts.windows(2).map(|pair| pair.join("\n")));
             seeds.extend(texts);
         }

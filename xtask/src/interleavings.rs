@@ -1,5 +1,5 @@
-//! `cargo xtask interleavings`: tests/interleavings, which runs what renews tokens in every order, and the long run of the
-//! model of renewals.
+//! `cargo xtask interleavings`: token renewal in every interleaving of its tasks (tests/interleavings), and the long
+//! test of the renewal model.
 
 use xshell::cmd;
 
@@ -7,16 +7,16 @@ use crate::workspace::{Error, Workspace};
 
 const MANIFEST: &str = "tests/interleavings/Cargo.toml";
 
-/// The test of the model of renewals that takes minutes.
+/// Test of the renewal model that takes minutes.
 pub(crate) const MORE_SCHEDULES: &str = "many_more_schedules";
 
-/// All of it.
+/// Runs all tests, the ignored ones included.
 pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
     workspace.test(&["--lib"], &["--ignored", MORE_SCHEDULES])?;
     test(workspace, &["--include-ignored"])
 }
 
-/// What takes about a minute.
+/// Runs the tests that take about a minute.
 pub(crate) fn briefly(workspace: &Workspace) -> Result<(), Error> {
     test(workspace, &[])
 }

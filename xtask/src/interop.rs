@@ -1,9 +1,14 @@
-//! `cargo xtask interop`: the official SDKs and we read what the other writes, and log in at each other.
+//! `cargo xtask interop`: documents and logins exchanged with the official SDKs.
 //!
-//! Each peer is installed into `target/interop`, in the versions that its lock file names. An SDK writes its documents
-//! anew, which have to be those in `tests/peers/documents`, and reads the ones that our types wrote, and every challenge of
-//! our resource server. Then our client meets the peer's authorization server ([`peer`]), the SDK's client meets ours
-//! ([`client`]), and both meet our resource server behind an authorization server that is not ours ([`foreign`]).
+//! Each peer is installed into `target/interop`, in the versions that its lock file pins. An SDK writes its documents
+//! anew, which have to equal those in `tests/peers/documents`. It reads the documents that this workspace's types
+//! wrote, and every challenge of this workspace's resource server. Then clients and servers meet:
+//!
+//! | module | client | authorization server | MCP server |
+//! |---|---|---|---|
+//! | [`peer`] | this workspace's | the peer's | the peer's |
+//! | [`client`] | the SDKs' | this workspace's | this workspace's |
+//! | [`foreign`] | both | the peer's | this workspace's |
 
 mod client;
 mod foreign;
@@ -20,8 +25,9 @@ use crate::workspace::{Error, Workspace, announce, none_of};
 
 const HOME: &str = "tests/peers";
 const RECORDED: &str = "tests/peers/documents";
-/// What the test `documents` leaves for the SDKs, in the target folder. It is removed before the test, so that what an
-/// earlier run left cannot stand in for it.
+/// Folder below the target folder in which the test `documents` writes for the SDKs.
+///
+/// It is removed before the test, so files of an earlier run cannot replace it.
 const LEFT: &str = "tmp/interop";
 
 pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
@@ -67,17 +73,18 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
 /// Programs and folders of the peers.
 struct Peers {
     node: Utf8PathBuf,
-    /// Scripts for Python.
+    /// Folder of the Python scripts.
     python: Utf8PathBuf,
     typescript: Utf8PathBuf,
     openid: Utf8PathBuf,
-    /// Python with the current line of the SDK, and with the line before.
+    /// Python with the current major version of the SDK.
     interpreter: Utf8PathBuf,
+    /// Python with the previous major version of the SDK.
     old_interpreter: Utf8PathBuf,
 }
 
 impl Peers {
-    /// Has our client meet each server.
+    /// Runs this workspace's client against each peer's authorization server.
     fn meet_client(&self, workspace: &Workspace) -> Vec<String> {
         let mut findings = Vec::new();
         for (name, program, script) in [
@@ -86,7 +93,7 @@ impl Peers {
             ("oidc-provider", "node", self.openid.join("peer.mjs")),
         ] {
             announce(&format!("our client against {name}"));
-            // One peer's failure says nothing about the next.
+            // The other peers are tried too, so that one run reports all failures.
             if let Err(error) = peer::meet(workspace, name, program, &script) {
                 findings.push(format!("{name}: {error}"));
             }
@@ -94,7 +101,7 @@ impl Peers {
         findings
     }
 
-    /// Has each client meet our servers.
+    /// Runs each SDK's client against this workspace's servers.
     fn meet_servers(&self, workspace: &Workspace) -> Result<Vec<String>, Error> {
         let Self { node, python, typescript, openid, interpreter, old_interpreter } = self;
         let [rmcp, ours] = ["interop_rmcp", "interop_client"].map(|name| workspace.example(name));
@@ -132,7 +139,9 @@ impl Peers {
     }
 }
 
-/// Installs the programs of Node.js, and a Python for each line of its SDK. All at once, because they wait for registries.
+/// Installs the Node.js peers, and one Python for each major version of its SDK.
+///
+/// In parallel, because most of the time is spent waiting for registries.
 fn install_all(sh: &Shell, interop: &Utf8Path) -> [Result<Utf8PathBuf, xshell::Error>; 4] {
     thread::scope(|scope| {
         let [typescript, openid] = ["typescript", "oidc-provider"].map(|name| {
@@ -150,7 +159,7 @@ fn install_all(sh: &Shell, interop: &Utf8Path) -> [Result<Utf8PathBuf, xshell::E
     })
 }
 
-/// A Python of its own, with what `pins` lists; its interpreter.
+/// Creates a Python environment with the packages of `pins`; returns its interpreter.
 fn environment(sh: &Shell, home: &Utf8Path, pins: &Utf8Path) -> Result<Utf8PathBuf, xshell::Error> {
     cmd!(sh, "python3 -m venv {home}").quiet().run()?;
     let interpreter = home.join("bin/python");
@@ -160,7 +169,7 @@ fn environment(sh: &Shell, home: &Utf8Path, pins: &Utf8Path) -> Result<Utf8PathB
     Ok(interpreter)
 }
 
-/// Copies a peer's programs and installs what they use beside them.
+/// Copies a peer's programs and installs their dependencies beside them.
 fn install(sh: &Shell, interop: &Utf8Path, name: &str) -> Result<Utf8PathBuf, xshell::Error> {
     let home = interop.join(name);
     cmd!(sh, "cp -r {HOME}/{name} {home}").quiet().run()?;
@@ -170,11 +179,11 @@ fn install(sh: &Shell, interop: &Utf8Path, name: &str) -> Result<Utf8PathBuf, xs
     Ok(home)
 }
 
-/// Has an SDK write its documents and read ours.
+/// Makes an SDK write its documents and read those of this workspace's types.
 fn exchange(workspace: &Workspace, sdk: &str, program: &str, args: &[&str]) -> Result<(), Error> {
     let sh = &workspace.sh;
     let written = workspace.target.join(format!("interop/{sdk}-documents"));
-    // What our types made of the recorded documents.
+    // The recorded documents, parsed and written again by this workspace's types.
     let rewritten = workspace.target.join(LEFT).join("documents");
     sh.create_dir(&written)?;
     cmd!(sh, "{program} {args...} write {written}").quiet().ignore_stdout().run()?;
@@ -193,7 +202,7 @@ fn exchange(workspace: &Workspace, sdk: &str, program: &str, args: &[&str]) -> R
     Ok(())
 }
 
-/// Has an SDK read the challenges that the test `documents` left.
+/// Makes an SDK read the challenges that the test `documents` wrote.
 fn challenges(workspace: &Workspace, program: &Utf8Path, script: &Utf8Path) -> Result<(), Error> {
     let left = workspace.target.join(LEFT).join("challenges.json");
     let command = cmd!(workspace.sh, "{program} {script} {left}").quiet();

@@ -1,10 +1,10 @@
-//! `cargo xtask load`: the cases of tests/load, which judges them itself.
+//! `cargo xtask load`: good traffic under hostile traffic, measured and judged by tests/load.
 
 use xshell::cmd;
 
 use crate::workspace::{Error, Workspace, announce};
 
-/// Measures all cases, or those whose name contains a text, in so many rounds.
+/// Measures all cases, or those whose name contains `only`, in that many rounds.
 pub(crate) fn run(workspace: &Workspace, rounds: u32, only: Option<&str>) -> Result<(), Error> {
     let rounds = rounds.to_string();
     let only = only.into_iter().flat_map(|only| ["--only", only]);

@@ -1,4 +1,4 @@
-//! The workspace's own commands: what CI runs is what a developer runs before a commit.
+//! Commands of the workspace, the same for CI and for a developer before a commit.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -28,7 +28,7 @@ use clap::{Parser, Subcommand};
 
 use crate::workspace::{Error, Workspace};
 
-/// The workspace's own commands
+/// Commands of this workspace
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Cli {
@@ -38,123 +38,127 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// What a real browser makes of the login, consent and error pages
+    /// Check the login, consent and error pages in a real browser
     ///
-    /// Headless Chromium meets `tests/examples/browser_server.rs`; axe-core looks for what keeps people out. Pictures of
-    /// every page are left in target/browser. Needs Chromium, npm and its registry.
+    /// Headless Chromium visits `tests/examples/browser_server.rs`; axe-core checks accessibility. MCP Inspector then
+    /// logs in at the scoped-tools example. Pictures of every page are written to target/browser. Needs Chromium, npm
+    /// and its registry.
     Browser,
-    /// Everything that needs a Rust toolchain and nothing else
+    /// Run all checks that need only a Rust toolchain
     ///
-    /// Formatting, Clippy package by package, tests, documentation, `deps`, `tidy`, the example's
-    /// self-check, and the example clients against its servers. Run it before every commit.
+    /// Formatting, Clippy for each package, tests, documentation, `deps`, `tidy`, the self-check of the scoped-tools
+    /// example, and the example clients against its servers. Run it before every commit.
     Test,
-    /// `test`, then all that needs more than a Rust toolchain
+    /// Run `test`, then the suites that need more than a Rust toolchain
     ///
-    /// A tool that is missing fails the run; nothing is skipped in silence.
+    /// A missing tool fails the run. Only the fuzz targets are left out, with a message, if there is no nightly
+    /// toolchain.
     Ci {
-        /// Leave `test` out, because it has just passed
+        /// Leave out `test`, for example because it has just passed
         #[arg(long)]
         after_test: bool,
     },
-    /// The official MCP conformance suite against our client and our authorization server
+    /// Run the official MCP conformance suite against this client and server
     ///
-    /// Every scenario about authorization on every wire, and the suite's authorization-server mode as a client of each
-    /// method. It is installed into target/conformance in the version that tests/peers/conformance pins. Needs npm and
-    /// its registry.
+    /// Every scenario about authorization in every protocol revision, and the suite's authorization-server mode with
+    /// each client authentication method. The suite is installed into target/conformance in the version that
+    /// tests/peers/conformance pins. Needs npm and its registry.
     Conformance {
-        /// Only scenarios whose name contains this; `authorization-server` is the server's
+        /// Only scenarios whose name contains this text; `authorization-server` selects the server mode
         #[arg(long)]
         scenario: Option<String>,
     },
-    /// The arrows between the crates, and what each core builds
+    /// Check the dependencies between the crates, and those of each core
     ///
-    /// A crate may use only crates of lower layers. What a core pulls in is compared with
-    /// xtask/closures.txt, and crates that know a runtime, a socket, a clock or a random source are
-    /// refused in layers 0 to 2. The page of each core states how many crates it builds.
+    /// A crate may use only crates of lower layers. The dependencies of each core are compared with
+    /// xtask/closures.txt. Crates with a runtime, a socket, a clock or a random source are refused in layers 0 to 2. The
+    /// page of each core states the number of its dependencies.
     Deps {
         /// Rewrite xtask/closures.txt and the numbers on the pages; refused crates stay refused
         #[arg(long)]
         bless: bool,
-        /// Measure the first build of each core in an empty folder instead; needs a machine that does nothing else
+        /// Measure the first build of each core in an empty folder instead; needs an idle machine
         #[arg(long, conflicts_with = "bless")]
         build_times: bool,
     },
-    /// Every fuzz target for a while
+    /// Run every fuzz target for some seconds
     ///
     /// Needs cargo-fuzz and a nightly toolchain. The seeds come from tests/vectors and tests/peers/documents.
     Fuzz {
-        /// How long each target runs
+        /// Seconds for each target
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
         seconds: u64,
         /// Only this target
         #[arg(long)]
         target: Option<String>,
     },
-    /// What renews tokens, in every order in which tasks can meet
+    /// Run the token renewal in every interleaving of its tasks
     ///
-    /// tests/interleavings. Takes minutes; `ci` leaves out what is ignored there, and samples it.
+    /// Runs tests/interleavings and the long test of the renewal model. Takes minutes; `ci` leaves out the ignored
+    /// tests.
     Interleavings,
-    /// The official SDKs read what we write, and we what they write; each logs in at the other
+    /// Exchange documents and logins with the official SDKs
     ///
     /// Installs the TypeScript and Python SDKs and oidc-provider into target/interop, in the versions that
-    /// tests/peers pins. Our client logs in, refreshes and steps up at the authorization server of each, and the
-    /// clients of both lines of both SDKs, and of rmcp, at ours.
-    /// Needs Node.js and Python, and their package registries.
+    /// tests/peers pins. This workspace's client logs in, refreshes and steps up at the authorization server of each.
+    /// The clients of rmcp and of both major versions of each SDK do the same at this workspace's server. Needs
+    /// Node.js and Python, and their package registries.
     Interop,
-    /// Packages all crates, and builds each from its package beside the packages of the others
+    /// Package all crates and build each from its package
     ///
-    /// Fails on a package without licence, with a private key or with another file than source and pages, on a manifest
-    /// that a registry would refuse or a reader would miss something in, and on a README whose `[dependencies]` are wrong.
-    /// Builds most dependencies again: `ci` leaves it out, and the public workflow runs it beside `ci`.
+    /// Each crate is built beside the packages of the others. Fails on a package without licence, with a private key or
+    /// with a file that is neither source nor page; on a manifest that a registry would refuse or that lacks something
+    /// for its readers; and on a README with wrong `[dependencies]`. Builds most dependencies again, so `ci` leaves it
+    /// out and the public workflow runs it beside `ci`.
     Package,
-    /// The share of its rate that good traffic keeps while hostile traffic is on
+    /// Measure the rate of good traffic under hostile traffic
     ///
-    /// tests/load: idle connections, stalled bodies, sessions of one user, made-up documents. Fails below 90 %. Needs
-    /// Linux, 16,000 descriptors, about five minutes, and a machine that does nothing else. The figures stand in
-    /// crates/mcp-authz-axum/README.md.
+    /// Runs tests/load: idle connections, stalled bodies, sessions of one user, made-up documents. Fails when good
+    /// traffic keeps less than 90 % of its rate. Needs Linux, 16,000 descriptors, about five minutes, and an idle
+    /// machine. The figures are in crates/mcp-authz-axum/README.md.
     Load {
-        /// Rounds of each case; medians are printed and judged
+        /// Rounds of each case; their medians are judged
         #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
         rounds: u32,
-        /// Only cases whose name contains this
+        /// Only cases whose name contains this text
         #[arg(long)]
         only: Option<String>,
     },
-    /// The crates as other people's builds meet them
+    /// Check features, Rust version, dependency versions and public items
     ///
-    /// Each feature alone (cargo-hack), the oldest Rust and the lowest versions that the manifests promise, and what is
-    /// exported (cargo-public-api, listings in xtask/public-api; cargo-check-external-types, lists in the manifests).
-    /// Builds most dependencies several times: `ci` leaves it out, and the public workflow runs it beside `ci`. Needs the
-    /// tools and toolchains that .github/workflows/ci.yml pins.
+    /// Each feature alone (cargo-hack), the oldest Rust and the lowest versions that the manifests promise, and the
+    /// public items (cargo-public-api, listings in xtask/public-api; cargo-check-external-types, lists in the
+    /// manifests). Builds most dependencies several times, so `ci` leaves it out and the public workflow runs it beside
+    /// `ci`. Needs the tools and toolchains that .github/workflows/ci.yml pins.
     Surface {
-        /// Only steps whose title contains this
+        /// Only steps whose title contains this text
         #[arg(long)]
         only: Option<String>,
-        /// Rewrite the listings of exported names
+        /// Rewrite the listings of public items
         #[arg(long)]
         bless: bool,
     },
-    /// File length, module heads, and the requirement and attack IDs
+    /// Check file length, module heads, summaries, and the requirement and attack IDs
     ///
-    /// An ID that is not yet proved must stand in tests/catalogue/requirements-open.tsv or
-    /// tests/catalogue/attacks-open.tsv with the reason; one that is proved must not.
+    /// An unproved ID has to be listed in tests/catalogue/requirements-open.tsv or tests/catalogue/attacks-open.tsv,
+    /// with a reason; a proved one must not be listed.
     Tidy {
-        /// Take rows that are now proved out of the open lists; rows are only ever added by hand
+        /// Remove proved rows from the open lists and lower the shares of xtask/style.toml
         #[arg(long)]
         bless: bool,
-        /// Name each open ID, what it has, and why it is open
+        /// List each open ID with its missing proof and the reason, and each vague summary
         #[arg(long, short)]
         verbose: bool,
     },
-    /// Whether the time of a decision tells a secret, or whether a client exists
+    /// Check that decision times reveal neither secrets nor registered clients
     ///
-    /// Three runs of tests/timing; what is found in each of them fails. Takes minutes, and a machine that does
-    /// nothing else.
+    /// Runs tests/timing three times; a case fails if it exceeds its limit in each run. Takes minutes and needs an idle
+    /// machine.
     Timing {
         /// Samples of each case and run
         #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1000..))]
         samples: u64,
-        /// Only cases whose name contains this
+        /// Only cases whose name contains this text
         #[arg(long)]
         case: Option<String>,
     },

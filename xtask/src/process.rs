@@ -1,4 +1,4 @@
-//! Programs that run beside a command, and not longer than it.
+//! Child processes that end with the command, and parallel work.
 
 use core::iter;
 use core::num::NonZero;
@@ -12,7 +12,7 @@ use xshell::Shell;
 
 use crate::workspace::Error;
 
-/// Runs something for each item, as many at a time as the machine has cores. The results have no order.
+/// Runs `run` for each item, one item per core at a time; results are unordered.
 pub(crate) fn on_each_core<T: Send, R: Send>(
     sh: &Shell,
     items: impl Iterator<Item = T> + Send,
@@ -30,10 +30,10 @@ pub(crate) fn on_each_core<T: Send, R: Send>(
     })
 }
 
-/// Runs until it ends, or until this is dropped.
+/// Child process that is killed when this is dropped.
 pub(crate) struct Running {
     process: Child,
-    /// Open as long as the program may write to it.
+    /// Standard output, kept open because the program may write to it at any time.
     lines: Lines<BufReader<ChildStdout>>,
 }
 
@@ -44,7 +44,11 @@ impl Running {
         Ok(Self { process, lines: BufReader::new(stdout).lines() })
     }
 
-    /// What follows `prefix` in the first line that has it; an error when the program ends before.
+    /// Returns the rest of the first line that begins with `prefix`.
+    ///
+    /// # Errors
+    ///
+    /// When the program ends without such a line.
     pub(crate) fn wait_for(&mut self, prefix: &str) -> Result<String, Error> {
         for line in &mut self.lines {
             if let Some(rest) = line?.trim_start().strip_prefix(prefix) {
@@ -54,12 +58,12 @@ impl Running {
         Err(format!("the program ended without a line `{prefix}`").into())
     }
 
-    /// Its standard error, if that is piped and was not asked for before.
+    /// Returns the standard error on the first call, if it is piped.
     pub(crate) fn errors(&mut self) -> Option<ChildStderr> {
         self.process.stderr.take()
     }
 
-    /// Everything else that the program writes, and how it ends.
+    /// Waits for the end; returns the remaining output and the exit status.
     pub(crate) fn finish(mut self) -> Result<(String, ExitStatus), Error> {
         let mut rest = String::new();
         for line in &mut self.lines {
@@ -71,7 +75,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // If either fails, the process is gone already.
+        // Both fail only if the process has already ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

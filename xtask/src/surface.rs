@@ -1,8 +1,8 @@
-//! `cargo xtask surface`: the crates as other people's builds meet them: each feature alone, the oldest Rust, the lowest
-//! versions of dependencies, public names, and types of other crates in signatures.
+//! `cargo xtask surface`: each feature alone, the oldest Rust, the lowest versions of dependencies, the public items,
+//! and the types of other crates in signatures.
 //!
-//! `test` and `ci` build everything with every feature, which hides what only another set of features, versions or a
-//! toolchain shows. Each step builds most dependencies anew, so that none of this is part of `ci`.
+//! `test` and `ci` build everything with every feature, which hides errors that need another set of features, versions
+//! or another toolchain. No step is part of `ci`, because each builds most dependencies anew.
 
 use xshell::{Shell, cmd};
 
@@ -16,14 +16,15 @@ const STEPS: &[Step] = &[
     ("types of other crates in signatures", external_types),
 ];
 
-/// Nightly toolchains whose rustdoc writes the form of JSON that cargo-public-api and cargo-check-external-types read,
-/// the first that is installed.
+/// Nightly toolchains in order of preference; the first one that is installed is used.
+///
+/// Their rustdoc writes the JSON format that cargo-public-api and cargo-check-external-types read.
 const NIGHTLIES: [&str; 2] = ["nightly-2026-05-20", "nightly"];
 
-/// One listing for each crate.
+/// Folder of the listings of public items, one file for each crate.
 const LISTINGS: &str = "xtask/public-api";
 
-/// Runs all steps, or those whose title contains a text; rewrites the listings instead if they are blessed.
+/// Runs all steps, or those whose title contains `only`; `bless` rewrites the listings.
 pub(crate) fn run(workspace: &Workspace, only: Option<&str>, bless: bool) -> Result<(), Error> {
     if bless {
         return public_names(workspace, true);
@@ -36,7 +37,7 @@ pub(crate) fn run(workspace: &Workspace, only: Option<&str>, bless: bool) -> Res
     run_steps(workspace, &steps)
 }
 
-/// Clippy for each library without features, with each alone, and with all.
+/// Runs Clippy on each library without features, with each one alone, and with all.
 fn features(workspace: &Workspace) -> Result<(), Error> {
     let sh = &workspace.sh;
     installed(sh, "hack")?;
@@ -47,7 +48,7 @@ fn features(workspace: &Workspace) -> Result<(), Error> {
     Ok(())
 }
 
-/// The version that `Cargo.toml` promises builds every library.
+/// Builds every library with the Rust version that `Cargo.toml` promises.
 fn oldest_rust(workspace: &Workspace) -> Result<(), Error> {
     let sh = &workspace.sh;
     let promised = workspace.crates().find_map(|package| package.rust_version.as_ref());
@@ -72,7 +73,7 @@ fn oldest_rust(workspace: &Workspace) -> Result<(), Error> {
     Ok(())
 }
 
-/// Every library builds with the lowest version of each dependency that the manifests allow.
+/// Builds every library with the lowest versions of its direct dependencies.
 fn lowest_versions(workspace: &Workspace) -> Result<(), Error> {
     let sh = &workspace.sh;
     let nightly = nightly(sh)?;
@@ -80,7 +81,7 @@ fn lowest_versions(workspace: &Workspace) -> Result<(), Error> {
     let copy = home.join("tree");
     sh.remove_path(&copy)?;
     sh.create_dir(&copy)?;
-    // The lock file of the copy is rewritten.
+    // In a copy, because the lock file is rewritten.
     let files = cmd!(sh, "git ls-files").quiet().read()?;
     let files = files.lines().filter(|file| sh.path_exists(file));
     cmd!(sh, "cp --parents {files...} {copy}").quiet().run()?;
@@ -94,7 +95,7 @@ fn lowest_versions(workspace: &Workspace) -> Result<(), Error> {
     Ok(())
 }
 
-/// Compares what each crate exports with its listing, or writes the listing.
+/// Compares the public items of each crate with its listing, or writes the listing.
 fn public_names(workspace: &Workspace, bless: bool) -> Result<(), Error> {
     let sh = &workspace.sh;
     if !bless && !sh.path_exists(LISTINGS) {
@@ -123,7 +124,9 @@ fn public_names(workspace: &Workspace, bless: bool) -> Result<(), Error> {
     })
 }
 
-/// Each crate shows only types of those crates that its manifest lists: a new major version of one of them breaks users.
+/// Checks that public signatures use only types of crates that the manifest lists.
+///
+/// A new major version of such a crate breaks users.
 fn external_types(workspace: &Workspace) -> Result<(), Error> {
     let sh = &workspace.sh;
     installed(sh, "check-external-types")?;
@@ -149,7 +152,7 @@ fn external_types(workspace: &Workspace) -> Result<(), Error> {
     none_of(&findings)
 }
 
-/// Lines that are listed and gone, then those that are new.
+/// Returns the listed lines that are gone, then the new ones.
 fn differences<'a>(listed: &'a str, exported: &'a str) -> impl Iterator<Item = String> + 'a {
     let gone = listed.lines().filter(|line| !exported.lines().any(|other| other == *line));
     let new = exported.lines().filter(|line| !listed.lines().any(|other| other == *line));
@@ -168,7 +171,7 @@ fn installed(sh: &Shell, tool: &str) -> Result<(), Error> {
     Err(format!("cargo-{tool} is missing: `cargo install --locked cargo-{tool}`; {place}").into())
 }
 
-/// The argument that chooses a nightly toolchain.
+/// Returns the argument that selects a nightly toolchain.
 fn nightly(sh: &Shell) -> Result<String, Error> {
     let there = toolchains(sh)?;
     let found = NIGHTLIES.into_iter().find(|nightly| there.iter().any(|it| it == nightly));
@@ -181,7 +184,7 @@ fn nightly(sh: &Shell) -> Result<String, Error> {
     })
 }
 
-/// Names of the toolchains that are installed, without the name of the machine.
+/// Returns the names of the installed toolchains, without their host triple.
 fn toolchains(sh: &Shell) -> Result<Vec<String>, Error> {
     let listed = cmd!(sh, "rustup toolchain list --quiet").quiet().read()?;
     let host = cmd!(sh, "rustc --print host-tuple").quiet().read()?;

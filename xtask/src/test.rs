@@ -1,4 +1,4 @@
-//! `cargo xtask test`: everything that needs a Rust toolchain and nothing else.
+//! `cargo xtask test`: all checks that need only a Rust toolchain.
 
 use xshell::cmd;
 
@@ -26,7 +26,9 @@ fn fmt(workspace: &Workspace) -> Result<(), Error> {
     Ok(())
 }
 
-/// All targets at once, and then each library alone, so that a feature which another package switches on hides nothing.
+/// Runs Clippy on all targets at once, then on each library alone.
+///
+/// Alone, because in a workspace build one package can enable a feature that another one lacks.
 fn clippy(workspace: &Workspace) -> Result<(), Error> {
     let sh = &workspace.sh;
     cmd!(sh, "cargo clippy --locked --workspace --all-targets --all-features -- -D warnings")
@@ -61,7 +63,7 @@ fn docs(workspace: &Workspace) -> Result<(), Error> {
     Ok(())
 }
 
-/// The main job over real HTTP, and the attack that it must survive.
+/// Runs the example `scoped-tools` over real HTTP, then the mix-up attack against it.
 fn example(workspace: &Workspace) -> Result<(), Error> {
     const FORMS: &[&[&str]] = &[&[], &["attack", "mix-up"]];
     let (sh, program) = (&workspace.sh, workspace.program("scoped-tools"));

@@ -1,4 +1,4 @@
-//! `cargo xtask tidy`: what the compiler does not check but a reader relies on.
+//! `cargo xtask tidy`: conventions of the source tree that the compiler does not check.
 
 mod circles;
 mod code_paths;
@@ -15,7 +15,7 @@ use crate::tidy::ids::{Catalogue, Rule};
 use crate::tidy::source::Source;
 use crate::workspace::{Error, Workspace, none_of};
 
-/// Where our Rust lives.
+/// Folders with Rust files of this workspace.
 const HOMES: &[&str] = &["crates", "examples", "tests", "xtask"];
 
 const REQUIREMENTS: Rule = Rule {
@@ -41,7 +41,7 @@ pub(crate) fn run(workspace: &Workspace, bless: bool, verbose: bool) -> Result<(
     findings.extend(imports::findings(&sources)?);
     findings.extend(circles::findings(&sources)?);
     findings.extend(summaries::findings(&workspace.sh, &sources, bless, verbose)?);
-    // The samples in our own unit tests prove nothing.
+    // `xtask` is left out, because the samples in its unit tests prove nothing.
     let proving: Vec<&Source> = sources.iter().filter(|it| !it.is_in("xtask")).collect();
     let mut tests = Vec::new();
     for source in &proving {

@@ -1,4 +1,4 @@
-//! `cargo xtask timing`: the cases of tests/timing, run and judged.
+//! `cargo xtask timing`: timing side channels, measured by tests/timing and judged here.
 
 use std::collections::BTreeMap;
 
@@ -7,15 +7,16 @@ use xshell::cmd;
 use crate::workspace::{Error, Workspace, announce, none_of};
 
 const MANIFEST: &str = "tests/timing/Cargo.toml";
-/// Another process can disturb a run: a case has to fail in each.
+/// Number of runs; a case fails if it exceeds its limit in each, because noise can disturb one.
 const RUNS: usize = 3;
-/// Welch's t of two inputs that differ in what is secret; dudect's own threshold.
+/// Maximum of Welch's t for two inputs that differ in a secret; the threshold of dudect.
 const MAX_T: f64 = 4.5;
-/// The difference that a client's existence or method makes, in standard deviations of one decision on this
-/// machine. A check left out makes several.
+/// Maximum difference between known and unknown clients, or between their methods.
+///
+/// In standard deviations of one decision on this machine. A check that is left out makes several.
 const MAX_TAU: f64 = 0.75;
 
-/// Runs all cases, or those whose name contains a text, on that many samples each.
+/// Runs all cases, or those whose name contains `only`, with that many samples each.
 pub(crate) fn run(workspace: &Workspace, samples: u64, only: Option<&str>) -> Result<(), Error> {
     let sh = &workspace.sh;
     let samples = samples.to_string();
@@ -41,10 +42,12 @@ pub(crate) fn run(workspace: &Workspace, samples: u64, only: Option<&str>) -> Re
     none_of(&best.iter().filter_map(|(case, measured)| measured.finding(case)).collect::<Vec<_>>())
 }
 
-/// Whether the cases build; `cargo xtask ci` has no quiet machine to measure on.
+/// Checks that the cases build.
+///
+/// `cargo xtask ci` measures nothing, because that needs an idle machine.
 pub(crate) fn build(workspace: &Workspace) -> Result<(), Error> {
     let (sh, target) = (&workspace.sh, &workspace.target);
-    // Most of what it uses is built there already, a cryptographic library in C above all.
+    // The shared target folder already has most dependencies, the cryptographic library in C among them.
     cmd!(sh, "cargo check --quiet --locked --manifest-path {MANIFEST} --target-dir {target}")
         .quiet()
         .run()?;
@@ -58,7 +61,7 @@ struct Measured {
 }
 
 impl Measured {
-    /// The figure that counts for this case, and how large it may be.
+    /// Returns the figure that is judged for this case, and its limit.
     fn judged(self, case: &str) -> (f64, f64) {
         let is_class = ["client_known", "client_method"].iter().any(|name| case.starts_with(name));
         if is_class { (self.tau.abs(), MAX_TAU) } else { (self.t.abs(), MAX_T) }
@@ -70,12 +73,12 @@ impl Measured {
     }
 }
 
-/// A case and its figures in a line of the harness, if it is one.
+/// Parses a case and its figures from a line of the harness.
 fn read(line: &str) -> Option<(&str, Measured)> {
     let case = line.strip_prefix("bench ")?.split_whitespace().next()?;
     let figure = |name: &str| -> Option<f64> {
         let (_, rest) = line.split_once(name)?;
-        // What is no number is no measurement: the case then counts as not run.
+        // A figure that is not finite is no measurement, so the case counts as not run.
         rest.split(',').next()?.trim().parse().ok().filter(|figure: &f64| figure.is_finite())
     };
     Some((case, Measured { t: figure("max t = ")?, tau: figure("max tau = ")? }))

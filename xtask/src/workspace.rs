@@ -1,4 +1,4 @@
-//! What every command stands on: a shell in the workspace root, the packages, steps and findings.
+//! Basis of every command: a shell in the workspace root, the packages, steps and findings.
 
 use std::time::Instant;
 
@@ -6,17 +6,20 @@ use cargo_metadata::camino::Utf8PathBuf;
 use cargo_metadata::{MetadataCommand, Package};
 use xshell::{Shell, cmd};
 
-/// Something a person can act on; no code looks inside.
+/// Error message for the developer.
 pub(crate) type Error = Box<dyn std::error::Error>;
 
-/// Every package with every feature. All that is run is built so, because Cargo builds every dependency again for each
-/// other set of features: after `cargo test` with it, nothing but a few programs is left to link.
+/// Arguments that select every package with every feature.
+///
+/// All builds share them, because Cargo builds a dependency again for every other set of features.
 const EVERYTHING: [&str; 3] = ["--locked", "--workspace", "--all-features"];
 
-/// The programs of `examples/` that other commands run, beside two clients that are built alone, as their users have them.
+/// Programs of `examples/` that commands run.
+///
+/// The two clients without tokio are missing here, because they are built alone, as in their users' builds.
 const PROGRAMS: [&str; 3] = ["scoped-tools", "two-processes", "protected-server"];
 
-/// The workspace that the command was started in.
+/// Workspace in which the command was started.
 pub(crate) struct Workspace {
     pub(crate) sh: Shell,
     pub(crate) root: Utf8PathBuf,
@@ -58,17 +61,21 @@ impl Workspace {
         self.target.join("debug/examples").join(name)
     }
 
-    /// The packages that are published: all under `crates/`.
+    /// Returns the published packages: all under `crates/`.
     pub(crate) fn crates(&self) -> impl Iterator<Item = &Package> {
         let home = self.root.join("crates");
         self.packages.iter().filter(move |package| package.manifest_path.starts_with(&home))
     }
 }
 
-/// One line of a command's list of checks: its title, and what it runs.
+/// One check of a command: its title and its function.
 pub(crate) type Step = (&'static str, fn(&Workspace) -> Result<(), Error>);
 
-/// Announces and runs each step, and says how long it took; the first failure ends the list and says where it was.
+/// Runs the steps in order and prints their durations.
+///
+/// # Errors
+///
+/// The first failure, with the title of its step.
 pub(crate) fn run_steps(workspace: &Workspace, steps: &[Step]) -> Result<(), Error> {
     for (title, run) in steps {
         announce(title);

@@ -1,7 +1,7 @@
-//! The suite's authorization-server mode against our server, with a client of each method that it can play.
+//! Authorization-server mode of the conformance suite, with each client authentication method that the suite supports.
 //!
-//! It chooses the method by what the metadata lists, the weakest first, so the server takes one method at a time. The
-//! suite prints where its user has to go and listens for the user to come back; `scoped-tools answer` is the user.
+//! The suite chooses the weakest method that the metadata lists, so the server offers one method at a time. It prints
+//! the authorization URL and listens for the redirect; `scoped-tools answer` plays the user.
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
@@ -15,7 +15,7 @@ use super::Suite;
 use crate::process::Running;
 use crate::workspace::{Error, Workspace};
 
-/// The method that the server takes, and the path of its issuer.
+/// Client authentication method of the server, and the path of its issuer.
 const RUNS: &[(&str, &str)] = &[
     ("none", ""),
     ("client_secret_post", ""),
@@ -23,19 +23,19 @@ const RUNS: &[(&str, &str)] = &[
     ("client_secret_basic", "/tenant/one"),
 ];
 
-/// What `tests/examples/conformance_server.rs` registers.
+/// Client that `tests/examples/conformance_server.rs` registers.
 const CLIENT_ID: &str = "conformance";
 const CLIENT_SECRET: &str = "a secret: 100% / safe?";
 const RESOURCE: &str = "https://mcp.example/mcp";
 
-/// What each run has to check, and to find right.
+/// Checks that have to succeed in each run.
 const CHECKS: [&str; 3] = [
     "authorization-server-metadata",
     "authorization-server-metadata-cimd",
     "authorization-code-grant",
 ];
 
-/// How many runs held, and which did not.
+/// Returns the number of passed runs, and a finding for each failed one.
 pub(super) fn run(
     workspace: &Workspace,
     suite: &Suite,
@@ -64,7 +64,7 @@ fn check(
     let Suite { node, program } = suite;
     let secret = (method != "none").then_some(["--client-secret", CLIENT_SECRET]);
     let secret = secret.iter().flatten();
-    // It is free, and very likely still free when the suite takes it.
+    // The port is free now and very likely still free when the suite opens it.
     #[expect(clippy::disallowed_methods, reason = "the suite does not say which port it chose")]
     let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port().to_string();
     let run = cmd!(
@@ -87,7 +87,7 @@ fn check(
     judge(sh, output)
 }
 
-/// The suite ends well where it skipped a check, so what it wrote down counts.
+/// Judges a run by the recorded checks, because the suite exits with success after a skip.
 fn judge(sh: &Shell, output: &Utf8Path) -> Result<(), Error> {
     let mut right = BTreeSet::new();
     for scenario in sh.read_dir(output)? {

@@ -1,4 +1,4 @@
-//! What each core builds by default, compared with a list in the repository.
+//! Default dependencies of each core, compared with a list in the repository.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,8 +14,9 @@ const HEAD: &str = "\
 # `cargo xtask deps` fails on every difference; `cargo xtask deps --bless` rewrites this file.
 ";
 
-/// Never below an adapter, listed or not. A crate that brings one of these in a new way fails
-/// through the list; this table is what no list can excuse.
+/// Crates that are refused in cores even if the list has them.
+///
+/// A crate of the same kind that is missing here still fails as a difference from the list.
 #[rustfmt::skip]
 const REFUSED: &[(&str, &[&str])] = &[
     ("a runtime", &[
@@ -53,14 +54,14 @@ pub(super) fn check(sh: &Shell, cores: &[&str], bless: bool) -> Result<(), Error
     none_of(&differences(&parse(&sh.read_file(LIST)?)?, &added))
 }
 
-/// The features with which a package is built.
+/// Features with which a package is built.
 #[derive(Clone, Copy)]
 pub(crate) enum Features {
     Default,
     All,
 }
 
-/// Names of the crates that a package builds on any target, without itself.
+/// Returns the names of a package's dependencies on all targets.
 pub(crate) fn closure(
     sh: &Shell,
     package: &str,
@@ -89,7 +90,7 @@ fn refused(built: &Closures) -> Vec<String> {
     findings
 }
 
-/// What each core builds beyond what the cores below it build.
+/// Returns the dependencies of each core without those of the cores below it.
 fn added(built: &Closures) -> Closures {
     let add = |(core, crates): (&String, &BTreeSet<String>)| {
         let below = crates.iter().filter_map(|name| built.get(name)).flatten();
@@ -117,7 +118,7 @@ fn differences(listed: &Closures, added: &Closures) -> Vec<String> {
     findings
 }
 
-/// A core's name stands at the margin, what it builds is indented below.
+/// Parses the list: each core at the margin, its dependencies indented below.
 fn parse(text: &str) -> Result<Closures, Error> {
     let mut closures = Closures::new();
     let mut core = None;
@@ -137,7 +138,7 @@ fn parse(text: &str) -> Result<Closures, Error> {
     Ok(closures)
 }
 
-/// From the lowest layer up.
+/// Writes the list, beginning with the lowest layer.
 fn print(cores: &[&str], closures: &Closures) -> String {
     let mut text = HEAD.to_owned();
     for &core in cores {

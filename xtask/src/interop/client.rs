@@ -8,7 +8,7 @@ use xshell::cmd;
 use crate::examples;
 use crate::workspace::{Error, Workspace, announce};
 
-/// A program that is a client: its name, and how it is called; the address of the MCP server follows, then what is left.
+/// Client program, called with the URL of the MCP server and then with `more`.
 pub(super) struct Client {
     pub(super) name: &'static str,
     pub(super) program: Utf8PathBuf,
@@ -16,19 +16,19 @@ pub(super) struct Client {
     pub(super) more: &'static [&'static str],
 }
 
-/// So that a token dies while its client waits.
+/// Server options: short-lived tokens, so that one expires while its client waits.
 const SERVER: [&str; 2] = ["--token-seconds", "3"];
 
-/// The longest that a client may take.
+/// Maximum duration of a client, in seconds.
 const SECONDS: &str = "120";
 
-/// Has each client log in, step up and refresh, and says which could not.
+/// Makes each client log in, step up and refresh; returns a finding for each failure.
 pub(super) fn meet(workspace: &Workspace, clients: &[Client]) -> Result<Vec<String>, Error> {
     let (_servers, url) = examples::serve(workspace, &SERVER)?;
     call(workspace, clients, &url, "our servers")
 }
 
-/// Has each client do its part at this MCP server, and says which could not.
+/// Runs each client against this MCP server; returns a finding for each failure.
 pub(super) fn call(
     workspace: &Workspace,
     clients: &[Client],
@@ -41,7 +41,7 @@ pub(super) fn call(
         announce(&format!("{name} against {servers}"));
         let more = *more;
         let command = cmd!(sh, "timeout {SECONDS} {program} {script...} {url} {more...}");
-        // What an SDK complains of is its own business, unless it fails.
+        // Warnings of an SDK are shown only if it fails.
         let output = Command::from(command.env("PYTHONDONTWRITEBYTECODE", "1")).output()?;
         print!("{}", String::from_utf8_lossy(&output.stdout));
         if !output.status.success() {

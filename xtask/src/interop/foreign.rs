@@ -1,4 +1,4 @@
-//! `protected-server`, which takes the tokens of an authorization server that is not ours, and clients at both.
+//! Clients against `protected-server` with the tokens of an external issuer.
 
 use cargo_metadata::camino::Utf8Path;
 use xshell::cmd;
@@ -7,11 +7,11 @@ use crate::interop::client::{self, Client};
 use crate::interop::peer;
 use crate::workspace::{Error, Workspace};
 
-/// How the tokens look that the peer gives, and what the server is told to do about them.
+/// Token formats of the issuer, each with the options of `protected-server`.
 const FORMATS: [(&str, &[&str]); 2] =
     [("jwt", &[]), ("opaque", &["--introspect", "resource-server"])];
 
-/// Has each client log in at the peer that `script` is, call a tool, and step up.
+/// Makes each client log in at the peer `script`, call a tool and step up.
 pub(super) fn meet(
     workspace: &Workspace,
     script: &Utf8Path,

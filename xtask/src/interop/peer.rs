@@ -1,4 +1,4 @@
-//! A foreign authorization server in a process of its own, and our client against it.
+//! This workspace's client against the authorization server of a peer, which runs as a child process.
 
 use std::fs::File;
 use std::process::Command;
@@ -9,7 +9,9 @@ use xshell::cmd;
 use crate::process::Running;
 use crate::workspace::{Error, Workspace};
 
-/// Has our client log in, refresh and step up at the peer that `program` makes of `script`.
+/// Makes this workspace's client log in, refresh and step up at a peer.
+///
+/// The peer is `script`, run by `program`.
 pub(super) fn meet(
     workspace: &Workspace,
     name: &str,
@@ -29,7 +31,7 @@ pub(super) fn meet(
     outcome
 }
 
-/// Starts a peer and waits until it says where it is: what follows `prefix`.
+/// Starts a peer; returns its URL, which it prints after `prefix`.
 pub(super) fn start(
     mut command: Command,
     log: &Utf8Path,

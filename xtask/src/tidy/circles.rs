@@ -1,7 +1,8 @@
-//! No modules of a crate use each other in a circle, so that each can be read when those below it are known.
+//! Circular dependencies between the modules of a crate.
 //!
-//! Counted are the modules that `lib.rs` declares. What happens inside one of them is its own business: a parent may use
-//! its children, and the states of `client-flow`, which are one circle by construction, stand in one folder.
+//! Without circles each module can be read once those below it are known. Only the modules that `lib.rs` declares are
+//! compared. Inside of one of them circles are allowed: a parent may use its children, and the states of `client-flow`,
+//! which form a circle by construction, share one folder.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -9,7 +10,7 @@ use crate::tidy::code_paths::crate_paths;
 use crate::tidy::source::Source;
 use crate::workspace::Error;
 
-/// Crates in which circles are left.
+/// Crates that still have circles and are not checked.
 const OPEN: &[&str] = &[
     "client-auth",
     "mcp-authz-keys",
@@ -18,10 +19,10 @@ const OPEN: &[&str] = &[
     "mcp-authz-sqlite",
 ];
 
-/// For each module those that it uses, with the first place where it does.
+/// Modules that each module uses, with the first place of use.
 type Graph<'a> = BTreeMap<&'a str, BTreeMap<String, String>>;
 
-/// Names the shortest circle of each crate.
+/// Returns a finding with the shortest circle of each crate.
 pub(super) fn findings(sources: &[Source]) -> Result<Vec<String>, Error> {
     let mut graphs: BTreeMap<&str, Graph<'_>> = BTreeMap::new();
     for source in sources.iter().filter(|it| it.is_library_code()) {
@@ -42,7 +43,7 @@ pub(super) fn findings(sources: &[Source]) -> Result<Vec<String>, Error> {
     Ok(circles.collect())
 }
 
-/// Returns the shortest way from a module back to itself, each step as `a uses b (place)`.
+/// Returns the shortest path from a module to itself, each step as `a uses b (place)`.
 fn circle(graph: &Graph<'_>, start: &str) -> Option<Vec<String>> {
     let mut reached: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let mut waiting = VecDeque::from([(start, Vec::new())]);

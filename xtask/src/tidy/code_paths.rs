@@ -1,18 +1,18 @@
-//! The paths in a Rust file, `use` trees spread out: `crate::a::{b, c}` is two paths.
+//! Paths in a Rust file, with `use` trees expanded: `crate::a::{b, c}` is two paths.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 use crate::workspace::Error;
 
-/// A path, and the line of its last name.
+/// Path with the line of its last name.
 pub(super) struct CodePath {
     pub(super) names: Vec<String>,
     pub(super) line: usize,
 }
 
-/// Reads the paths that begin with `crate` or `super` in the code of a module, as the names below the crate's root.
+/// Reads the paths of a module that begin with `crate` or `super`.
 ///
-/// Bodies of macros are read too; comments, and a macro's `$crate`, are not.
+/// Returns the names below the crate's root. Bodies of macros are read too; comments, and a macro's `$crate`, are not.
 pub(super) fn crate_paths(module: &[&str], text: &str) -> Result<Vec<CodePath>, Error> {
     Ok(Reader::new(text)?.crate_paths(module))
 }
@@ -27,7 +27,7 @@ pub(super) fn modules(text: &str) -> Result<Vec<String>, Error> {
     Ok(Reader::new(text)?.modules())
 }
 
-/// Reads names, signs and braces with their lines, and leaves out what is quoted.
+/// Collects names, punctuation and braces with their lines; a literal becomes an empty word.
 fn flatten(tokens: TokenStream, words: &mut Vec<(String, usize)>) {
     for token in tokens {
         let line = token.span().start().line;
@@ -84,7 +84,7 @@ impl Reader {
 
     fn crate_paths(mut self, module: &[&str]) -> Vec<CodePath> {
         let mut here: Vec<String> = module.iter().map(|&name| name.to_owned()).collect();
-        // For every open brace, whether it is an inline module's.
+        // One entry for each open brace: `true` for that of an inline module.
         let mut braces = Vec::new();
         while let Some(word) = self.word(0) {
             match word {
@@ -111,7 +111,7 @@ impl Reader {
         self.found
     }
 
-    /// Reads a path, or a tree of them, that goes on from `base`.
+    /// Reads a path or a `use` tree that continues `base`.
     fn tree(&mut self, mut base: Vec<String>) {
         loop {
             match self.word(0) {
@@ -133,7 +133,7 @@ impl Reader {
         }
     }
 
-    /// Reads the trees between two braces.
+    /// Reads the `use` trees between two braces.
     fn branches(&mut self, base: &[String]) {
         self.at += 1;
         while let Some(word) = self.word(0) {

@@ -1,8 +1,8 @@
-//! Requirement and attack IDs: where they are defined, and what in the tree proves them.
+//! Requirement and attack IDs: their catalogues and their proofs.
 //!
 //! `C-ISS-5` is proved by a test with `C-ISS-5` in the first line of its documentation, or `c_iss_5` in its name, and a
-//! comment with `C-ISS-5` at the code that enforces it. Row 28 of the attack catalogue is `SEC-028` here, proved by a test
-//! with `SEC-028` in that line, or `sec_028` in its name. A test may carry several IDs.
+//! comment with `C-ISS-5` at the code that enforces it. Row 28 of the attack catalogue has the ID `SEC-028`. It is
+//! proved by a test with `SEC-028` in that line, or `sec_028` in its name. A test may carry several IDs.
 
 use std::collections::BTreeSet;
 
@@ -10,27 +10,27 @@ use crate::tidy::source::{Source, comment};
 use crate::tidy::test_functions::TestFunction;
 use crate::workspace::Error;
 
-/// How one kind of ID is kept.
+/// Files and proof rules of one kind of ID.
 pub(super) struct Rule {
     pub(super) title: &'static str,
-    /// The file that defines the IDs.
+    /// Catalogue file that defines the IDs.
     pub(super) table: &'static str,
-    /// The file that names those not yet proved.
+    /// File that lists the unproved IDs.
     pub(super) open: &'static str,
-    /// Takes the IDs out of the table.
+    /// Function that reads the IDs from the catalogue.
     pub(super) read: fn(&str) -> Vec<String>,
-    /// Whether the enforcing code must name the ID too.
+    /// `true` if the enforcing code has to name the ID too.
     pub(super) needs_mark: bool,
 }
 
-/// What was found for one ID.
+/// Proofs of one ID that the source tree has.
 pub(super) struct Proof {
     pub(super) id: String,
     pub(super) test: bool,
     pub(super) mark: bool,
 }
 
-/// All IDs of one kind, in the order of their table.
+/// All IDs of one kind, in the order of their catalogue file.
 pub(super) struct Catalogue {
     ids: Vec<String>,
 }
@@ -45,7 +45,7 @@ impl Catalogue {
         Ok(Self { ids })
     }
 
-    /// One proof for each ID; a test or a mark that names an unknown ID is a finding.
+    /// Returns one proof for each ID; a test or mark with an unknown ID is a finding.
     pub(super) fn proofs(
         &self,
         sources: &[&Source],
@@ -77,7 +77,9 @@ impl Catalogue {
         self.ids.iter().map(proof).collect()
     }
 
-    /// `c_iss_5_c_iss_6_a_foreign_issuer` names `C-ISS-5` and `C-ISS-6`.
+    /// Returns the IDs in the name of a test.
+    ///
+    /// `c_iss_5_c_iss_6_a_foreign_issuer` has `C-ISS-5` and `C-ISS-6`.
     fn in_name(&self, name: &str) -> Vec<String> {
         let words: Vec<&str> = name.split('_').collect();
         let mut found = Vec::new();
@@ -96,7 +98,7 @@ impl Catalogue {
         found
     }
 
-    /// Every word shaped like one of our IDs, known or not.
+    /// Returns every word of a comment that has the shape of an ID, known or unknown.
     fn in_comment(&self, comment: &str) -> Vec<String> {
         let words = comment.split(|it: char| !it.is_ascii_alphanumeric() && it != '-');
         words
@@ -109,14 +111,14 @@ impl Catalogue {
             .collect()
     }
 
-    /// `C-ISS` of `C-ISS-5`, `SEC` of `SEC-028`.
+    /// Returns the families of the IDs: `C-ISS` of `C-ISS-5`, `SEC` of `SEC-028`.
     fn families(&self) -> BTreeSet<&str> {
         let families = self.ids.iter().filter_map(|id| id.rsplit_once('-'));
         families.map(|(family, _)| family).collect()
     }
 }
 
-/// The first column of a table with a header row.
+/// Returns the first column of a table, without its header row.
 pub(super) fn requirements(table: &str) -> Vec<String> {
     let rows = table.lines().skip(1);
     rows.filter_map(|row| row.split('\t').next())
@@ -125,7 +127,7 @@ pub(super) fn requirements(table: &str) -> Vec<String> {
         .collect()
 }
 
-/// The rows `| 28 | AS | … |` of Markdown tables.
+/// Returns `SEC-028` for each row `| 28 | AS | … |` of Markdown tables.
 pub(super) fn attacks(table: &str) -> Vec<String> {
     let numbers = table.lines().filter_map(|line| {
         let (number, _) = line.strip_prefix('|')?.split_once('|')?;
@@ -134,7 +136,7 @@ pub(super) fn attacks(table: &str) -> Vec<String> {
     numbers.map(|number| format!("SEC-{number:03}")).collect()
 }
 
-/// Whether `family` could be meant as one: the role of `known`, and as many words in capitals.
+/// Returns `true` if `family` has the first word of `known`, and as many words in capitals.
 fn is_alike(known: &str, family: &str) -> bool {
     known.split('-').next() == family.split('-').next()
         && known.split('-').count() == family.split('-').count()

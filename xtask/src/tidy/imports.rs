@@ -1,7 +1,7 @@
-//! Paths inside a crate name the module: `crate::config::Config`, not `crate::Config` that `lib.rs` re-exports.
+//! Import paths inside a crate: `crate::config::Config` instead of the re-export `crate::Config`.
 //!
-//! The re-exports are the crate's public surface. Where a module imports past them, the head of its file tells which
-//! modules it is built on.
+//! The re-exports of `lib.rs` are for users of the crate. If modules import each other directly, the head of each file
+//! shows the modules that it depends on.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::tidy::code_paths::{crate_paths, imports, modules};
 use crate::tidy::source::{Module, Source};
 use crate::workspace::Error;
 
-/// What a crate's `lib.rs` re-exports, and where each name is at home.
+/// Re-exports of a crate's `lib.rs`, with the path of each name.
 struct Surface {
     homes: BTreeMap<String, String>,
 }
@@ -22,7 +22,7 @@ impl Surface {
             let ours = import.names.first().is_some_and(|first| modules.contains(first));
             let home = import.names.join("::");
             let home = if ours { format!("crate::{home}") } else { home };
-            // A module and a function of one name: the path is the module's.
+            // If a module and a function share a name, the path means the module.
             homes.extend(import.names.into_iter().next_back().map(|name| (name, home)));
         }
         homes.retain(|name, _| !modules.contains(name));
@@ -30,7 +30,7 @@ impl Surface {
     }
 }
 
-/// Names each path that goes through its crate's `lib.rs`, and the path to write instead.
+/// Returns a finding for each path through `lib.rs`, with the path to write instead.
 pub(super) fn findings(sources: &[Source]) -> Result<Vec<String>, Error> {
     let mut surfaces = BTreeMap::new();
     for source in sources {

@@ -1,4 +1,4 @@
-//! The open lists: which IDs are not yet proved, and why. They only shrink.
+//! Lists of the unproved IDs, each with its reason. They only shrink.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use xshell::Shell;
 use crate::tidy::ids::{Proof, Rule};
 use crate::workspace::Error;
 
-/// Prints the counts, and answers what the open list and the tree disagree about.
+/// Prints the counts; returns the differences between the open list and the proofs.
 pub(super) fn settle(
     sh: &Shell,
     rule: &Rule,
@@ -62,7 +62,7 @@ fn disagreements(list: &str, rule: &Rule, proofs: &[Proof]) -> Vec<String> {
     findings
 }
 
-/// The list without the rows that are proved; every other byte stays.
+/// Returns the list without its proved rows; every other byte stays.
 fn shrink(list: &str, rule: &Rule, proofs: &[Proof]) -> String {
     let proved = |line: &str| {
         let id = line.split('\t').next();
@@ -81,7 +81,7 @@ fn lacks(proof: &Proof, rule: &Rule) -> Option<&'static str> {
     }
 }
 
-/// ID and reason of each row below the header.
+/// Returns the ID and the reason of each row below the header.
 fn rows(list: &str) -> impl Iterator<Item = (&str, &str)> {
     let rows = list.lines().skip(1).filter(|row| !row.is_empty());
     rows.map(|row| row.split_once('\t').unwrap_or((row, "")))

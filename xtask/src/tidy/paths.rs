@@ -1,8 +1,8 @@
-//! Paths in the pages that lead newcomers through the tree: each has to exist.
+//! Paths in the README and the guides: each has to exist.
 
 use crate::workspace::{Error, Workspace};
 
-/// Pages, and the folder that their shorter paths start in.
+/// Pages, each with the folder of its relative paths.
 const PAGES: &[(&str, &str)] = &[
     ("README.md", ""),
     (".github/CONTRIBUTING.md", ""),
@@ -10,7 +10,7 @@ const PAGES: &[(&str, &str)] = &[
     ("crates/ARCHITECTURE.md", "crates"),
 ];
 
-/// Folders that a path from the workspace begins with.
+/// First folders of paths from the workspace root.
 const HOMES: &[&str] = &["crates/", "examples/", "tests/", "xtask/"];
 
 pub(super) fn findings(workspace: &Workspace) -> Result<Vec<String>, Error> {
@@ -20,7 +20,7 @@ pub(super) fn findings(workspace: &Workspace) -> Result<Vec<String>, Error> {
         for path in paths(&workspace.sh.read_file(workspace.root.join(page))?) {
             let is_from_root = HOMES.iter().any(|home| path.starts_with(home));
             let first = path.split('/').next().unwrap_or_default();
-            // Without a folder to start in, a shorter path is one inside of what the sentence speaks of.
+            // Any other path is relative to the topic of its sentence and cannot be checked.
             let is_from_home = !home.is_empty() && is_there(&format!("{home}/{first}"));
             let path = match (is_from_root, is_from_home) {
                 (true, _) => path.to_owned(),
@@ -35,7 +35,7 @@ pub(super) fn findings(workspace: &Workspace) -> Result<Vec<String>, Error> {
     Ok(findings)
 }
 
-/// Returns the code spans that are paths: those with a slash and without a pattern, a space or an address.
+/// Returns the code spans with a slash and without a pattern, a space or a URL.
 fn paths(page: &str) -> impl Iterator<Item = &str> {
     let is_path = |span: &&str| {
         let in_path = |it: char| it.is_ascii_alphanumeric() || "/._-".contains(it);

@@ -1,4 +1,4 @@
-//! A Rust file as `tidy` sees it: code and comments, body and tests. Line by line, not a parser.
+//! Rust files, split by line into code and comments, body and unit tests, without a parser.
 
 use std::path::Path;
 
@@ -6,12 +6,12 @@ use xshell::Shell;
 
 use crate::workspace::{Error, Workspace};
 
-/// One Rust file.
+/// Rust file of the workspace.
 pub(super) struct Source {
-    /// Relative to the workspace, with forward slashes.
+    /// Path relative to the workspace, with forward slashes.
     pub(super) path: String,
     text: String,
-    /// The number of lines above the unit tests.
+    /// Number of lines above the unit tests.
     body: usize,
 }
 
@@ -29,12 +29,12 @@ impl Source {
         self.text.lines()
     }
 
-    /// The lines above the unit tests.
+    /// Returns the lines above the unit tests.
     pub(super) fn body(&self) -> impl Iterator<Item = &str> {
         self.text.lines().take(self.body)
     }
 
-    /// The text above the unit tests.
+    /// Returns the text above the unit tests.
     pub(super) fn body_text(&self) -> String {
         self.body().flat_map(|line| [line, "\n"]).collect()
     }
@@ -43,12 +43,12 @@ impl Source {
         self.path.split('/').next() == Some(home)
     }
 
-    /// Whether this is code that a user of a crate runs.
+    /// Returns `true` if this is code that users of a crate run.
     pub(super) fn is_library_code(&self) -> bool {
         self.is_in("crates") && self.path.split('/').nth(2) == Some("src") && !self.is_test_file()
     }
 
-    /// The module of a published crate that this file is.
+    /// Returns the module that this file is, if it belongs to a published crate.
     pub(super) fn module(&self) -> Option<Module<'_>> {
         let (krate, file) = self.path.strip_prefix("crates/")?.split_once("/src/")?;
         let names: Vec<&str> = file.strip_suffix(".rs")?.split('/').collect();
@@ -60,11 +60,11 @@ impl Source {
     }
 }
 
-/// A module of a crate under `crates/`.
+/// Module of a crate under `crates/`.
 pub(super) struct Module<'a> {
-    /// The folder of the crate.
+    /// Folder of the crate.
     pub(super) krate: &'a str,
-    /// The names below the crate's root; none for the root.
+    /// Names below the crate's root; empty for the root.
     pub(super) names: Vec<&'a str>,
 }
 
@@ -74,7 +74,7 @@ impl Module<'_> {
     }
 }
 
-/// Every Rust file below `homes`, build output left out.
+/// Reads every Rust file below `homes`, except for build output.
 pub(super) fn collect(workspace: &Workspace, homes: &[&str]) -> Result<Vec<Source>, Error> {
     let mut sources = Vec::new();
     for home in homes {
@@ -101,8 +101,9 @@ fn walk(sh: &Shell, root: &Path, folder: &Path, sources: &mut Vec<Source>) -> Re
     Ok(())
 }
 
-/// The line of the `#[cfg(test)]` that opens an inline module. One that stands above a `use` or a
-/// `mod name;` opens nothing.
+/// Returns the line of the `#[cfg(test)]` of an inline module.
+///
+/// One above a `use` or a `mod name;` does not count.
 fn unit_tests(text: &str) -> Option<usize> {
     let lines: Vec<&str> = text.lines().collect();
     lines.iter().enumerate().find_map(|(at, line)| {
@@ -115,17 +116,19 @@ fn unit_tests(text: &str) -> Option<usize> {
     })
 }
 
-/// The part of a line before its comment.
+/// Returns the part of a line before its comment.
 pub(super) fn code(line: &str) -> &str {
     line.get(..comment_at(line)).unwrap_or_default()
 }
 
-/// The comment of a line, doc comments included.
+/// Returns the comment of a line; doc comments count.
 pub(super) fn comment(line: &str) -> &str {
     line.get(comment_at(line)..).unwrap_or_default()
 }
 
-/// A comment starts a line or follows a blank; `https://` does neither.
+/// Returns the start of the comment in a line, or the length of the line.
+///
+/// A comment starts a line or follows a blank, unlike the slashes of `https://`.
 fn comment_at(line: &str) -> usize {
     line.match_indices("//")
         .map(|(at, _)| at)

@@ -1,11 +1,11 @@
-//! The shape of a file: how long, how it begins, and what must not be left in it.
+//! File length, module heads and macros of unfinished work.
 
 use crate::tidy::source::{Source, code};
 
-/// The most lines above the unit tests. Aim for a half of it.
+/// Maximum number of lines above the unit tests; aim for half of it.
 const CEILING: usize = 400;
 
-/// Macros of unfinished work. Clippy misses them behind a `cfg` that is off.
+/// Macros of unfinished work, which Clippy misses behind a disabled `cfg`.
 const UNFINISHED: &[&str] = &["todo", "unimplemented", "dbg"];
 
 pub(super) fn findings(source: &Source) -> Vec<String> {
@@ -31,8 +31,9 @@ pub(super) fn findings(source: &Source) -> Vec<String> {
     findings
 }
 
-/// Whether the first line is `//!`, inner attributes before it tolerated. A README that is included as
-/// the crate page is a head too.
+/// Returns `true` if the first line after inner attributes is `//!`.
+///
+/// A README that is included as the crate page counts as well.
 fn has_head<'a>(lines: impl Iterator<Item = &'a str>) -> bool {
     let mut in_attribute = false;
     for line in lines {
@@ -49,7 +50,7 @@ fn has_head<'a>(lines: impl Iterator<Item = &'a str>) -> bool {
     false
 }
 
-/// Whether the macro is called here, as a whole word.
+/// Returns `true` if `code` calls the macro `name`.
 fn calls(code: &str, name: &str) -> bool {
     code.match_indices(name).any(|(at, _)| {
         let before = code.get(..at).unwrap_or_default();

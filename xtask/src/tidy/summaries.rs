@@ -1,7 +1,7 @@
-//! How documentation begins: the share of summaries that open with a question word or a pronoun, crate by crate.
+//! Share of documentation summaries of each crate that begin with a question word or a pronoun.
 //!
-//! A summary is the first line of a documentation comment. A reader of an index or of a search result sees nothing else,
-//! so that it has to say by itself what the thing is. The shares that are still allowed stand in [`ALLOWED`] and only fall.
+//! A summary is the first line of a documentation comment. An index or a search result shows nothing else, so it has to
+//! be understandable by itself. The allowed shares are listed in [`ALLOWED`] and only fall.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use xshell::Shell;
 use crate::tidy::source::Source;
 use crate::workspace::Error;
 
-/// The most that each crate may have, in percent.
+/// File of the maximum share of each crate, in percent.
 const ALLOWED: &str = "xtask/style.toml";
 
 const HEAD: &str = "\
@@ -19,13 +19,13 @@ const HEAD: &str = "\
 
 ";
 
-/// Words that open a question, or that stand for something which the reader has not read yet.
+/// Question words, and pronouns that refer to something outside of the summary.
 const VAGUE: &[&str] = &[
     "What", "Whether", "How", "It", "Its", "Who", "Whose", "Which", "Where", "When", "Why", "Nor",
     "Also", "Nobody", "Whoever", "Somebody",
 ];
 
-/// Summaries of one crate.
+/// Number of summaries of one crate.
 #[derive(Default)]
 struct Count {
     all: u32,
@@ -33,13 +33,13 @@ struct Count {
 }
 
 impl Count {
-    /// Percent of vague ones, to a tenth, rounded up.
+    /// Returns the share of vague summaries in percent, rounded up to a tenth.
     fn share(&self) -> f64 {
         f64::from((self.vague * 1000).div_ceil(self.all.max(1))) / 10.0
     }
 }
 
-/// Compares each crate with the share that it may have, or lowers the shares.
+/// Compares each crate with its allowed share; `bless` lowers the allowed shares.
 pub(super) fn findings(
     sh: &Shell,
     sources: &[Source],
@@ -84,7 +84,7 @@ pub(super) fn findings(
     Ok(findings)
 }
 
-/// The first line of each documentation comment, with its number.
+/// Returns the first line of each documentation comment, with its line number.
 fn summaries<'a>(lines: impl Iterator<Item = &'a str>) -> impl Iterator<Item = (usize, &'a str)> {
     let mut in_comment = false;
     lines.zip(1..).filter_map(move |(line, number)| {

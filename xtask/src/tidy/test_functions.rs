@@ -1,6 +1,6 @@
-//! Test functions of a file, as `syn` reads them: their names and the first lines of their documentation.
+//! Test functions of a file: their names and the first lines of their documentation.
 //!
-//! The file is walked as tokens, not as items, so that tests inside of a macro (`proptest!`) are found too.
+//! `syn` reads the file as tokens instead of items, so that tests inside of a macro (`proptest!`) are found too.
 
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
@@ -12,16 +12,16 @@ use crate::workspace::Error;
 /// Reason of an ignored test that `cargo xtask test` leaves out and `cargo xtask ci` runs.
 const RUN_BY_CI: &str = "needs PostgreSQL";
 
-/// A test function that CI runs.
+/// Test function that CI runs.
 pub(super) struct TestFunction {
-    /// File that it stands in.
+    /// Path of its file.
     pub(super) path: String,
     pub(super) name: String,
     /// First line of its documentation; empty if it has none.
     pub(super) summary: String,
 }
 
-/// Returns the test functions of a file that are not ignored for good.
+/// Returns the test functions of a file that CI runs, ignored or not.
 pub(super) fn of(source: &Source) -> Result<Vec<TestFunction>, Error> {
     let mut found = Vec::new();
     (|input: ParseStream<'_>| walk(input, &mut found))
@@ -38,7 +38,7 @@ fn walk(input: ParseStream<'_>, found: &mut Vec<(String, String)>) -> syn::Resul
             input.parse::<Token![#]>()?;
             let content;
             bracketed!(content in input);
-            // A pattern of a macro is no attribute.
+            // A pattern of a macro does not parse as an attribute and is skipped.
             attributes.extend(content.parse::<Meta>());
             while !content.is_empty() {
                 skip(&content)?;
