@@ -71,8 +71,8 @@ enum Command {
     /// Check the dependencies between the crates, and those of each core
     ///
     /// A crate may use only crates of lower layers. The dependencies of each core are compared with
-    /// xtask/closures.txt. Crates with a runtime, a socket, a clock or a random source are refused in layers 0 to 2. The
-    /// page of each core states the number of its dependencies.
+    /// xtask/closures.txt. Crates with a runtime, a socket, a clock or a random source are refused in layers 0 to 2.
+    /// The page of each core states the number of its dependencies.
     Deps {
         /// Rewrite xtask/closures.txt and the numbers on the pages; refused crates stay refused
         #[arg(long)]

@@ -1,4 +1,4 @@
-//! `cargo xtask package`: what a registry would receive, and whether it builds there.
+//! `cargo xtask package`: the packages that a registry would receive, checked and built.
 
 mod manifest;
 mod page;
@@ -15,7 +15,7 @@ const STEPS: &[Step] = &[
     ("files of the packages", files),
 ];
 
-/// The licences of the repository, which every package carries.
+/// Licence files of the repository, which every package contains.
 const LICENCES: [&str; 2] = ["LICENSE-MIT", "LICENSE-APACHE"];
 
 /// What a package holds beside its `src`; Cargo writes those that are not in the repository.
@@ -57,7 +57,7 @@ fn manifests(workspace: &Workspace) -> Result<(), Error> {
 fn build(workspace: &Workspace) -> Result<(), Error> {
     let sh = &workspace.sh;
     let target = workspace.target.join("packages");
-    // The packages of an earlier run must not stand in for those of this one.
+    // Removed first, so packages of an earlier run cannot replace those of this one.
     sh.remove_path(target.join("package"))?;
     let packages = workspace.crates().flat_map(|package| ["--package", package.name.as_str()]);
     cmd!(
@@ -92,7 +92,7 @@ fn files(workspace: &Workspace) -> Result<(), Error> {
     Ok(())
 }
 
-/// The licences are links in the repository, and have to arrive as the files that they lead to.
+/// Checks that the licences, which are links in the repository, are files in the package.
 fn licences(sh: &Shell, name: &str, unpacked: &Utf8Path) -> Result<Vec<String>, Error> {
     let mut findings = Vec::new();
     for licence in LICENCES {
@@ -104,14 +104,14 @@ fn licences(sh: &Shell, name: &str, unpacked: &Utf8Path) -> Result<Vec<String>, 
     Ok(findings)
 }
 
-/// Paths relative to the folder.
+/// Returns the paths of the files in `folder`, relative to it.
 fn files_below(sh: &Shell, folder: &Utf8Path) -> Result<Vec<String>, Error> {
     let _in_folder = sh.push_dir(folder);
     let files = cmd!(sh, "find . -not -type d").quiet().read()?;
     Ok(files.lines().map(|file| file.trim_start_matches("./").to_owned()).collect())
 }
 
-/// Why a file must not be in the package, if it must not.
+/// Returns the reason why a file must not be in the package.
 fn file_finding(package: &str, file: &str, bytes: &[u8]) -> Option<String> {
     let key = PRIVATE_KEY.as_bytes();
     if bytes.windows(key.len()).any(|part| part == key) {

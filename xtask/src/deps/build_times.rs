@@ -1,4 +1,4 @@
-//! `cargo xtask deps --build-times`: how long the first build of each core takes.
+//! `cargo xtask deps --build-times`: duration of the first build of each core.
 
 use std::time::Instant;
 
@@ -10,8 +10,9 @@ use crate::workspace::{Error, Workspace};
 const PROFILE: &str =
     r#"--config profile.dev.debug=true --config 'profile.dev.package."*".debug=true'"#;
 
-/// Builds each core alone in an empty folder, in the `dev` profile and with its default features, and prints how long
-/// that took. Downloads come first and do not count.
+/// Builds each core alone in an empty folder and prints the duration.
+///
+/// In the `dev` profile and with default features. Downloads come first and do not count.
 pub(super) fn measure(workspace: &Workspace, cores: &[&str]) -> Result<(), Error> {
     let sh = &workspace.sh;
     cmd!(sh, "cargo fetch --locked").quiet().run()?;
@@ -28,7 +29,9 @@ pub(super) fn measure(workspace: &Workspace, cores: &[&str]) -> Result<(), Error
     Ok(())
 }
 
-/// Returns the seconds on the clock, and those that the processors worked; the second depend less on other programs.
+/// Returns the elapsed seconds and the processor seconds.
+///
+/// The latter depend less on other programs.
 fn build(sh: &Shell, core: &str, target: &str) -> Result<(f64, f64), Error> {
     let build = format!(
         "cargo build --locked --quiet --lib -p {core} --target-dir '{target}' {PROFILE} && times"
@@ -51,7 +54,7 @@ fn processor_time(times: &str) -> Option<f64> {
     line.split_whitespace().map(seconds).sum()
 }
 
-/// Reads `1m2.500s`.
+/// Parses a duration such as `1m2.500s`.
 fn seconds(time: &str) -> Option<f64> {
     let (minutes, seconds) = time.strip_suffix('s')?.split_once('m')?;
     Some(minutes.parse::<f64>().ok()? * 60.0 + seconds.parse::<f64>().ok()?)

@@ -1,14 +1,14 @@
-//! The number of dependencies of each core, on the page of its crate.
+//! Number of dependencies of each core, as the README of its crate states it.
 
 use xshell::Shell;
 
 use crate::deps::closure::{Features, closure};
 use crate::workspace::{Error, Workspace, none_of};
 
-/// The beginning of the one line that states the numbers.
+/// Beginning of the line that states the numbers.
 const START: &str = "Normal dependencies: ";
 
-/// Compares the line of each page with what Cargo builds, or rewrites it.
+/// Compares the line of each README with the dependencies, or rewrites it.
 pub(super) fn check(workspace: &Workspace, cores: &[&str], bless: bool) -> Result<(), Error> {
     let sh = &workspace.sh;
     let mut findings = Vec::new();
@@ -39,7 +39,7 @@ fn line(sh: &Shell, name: &str, has_features: bool) -> Result<String, Error> {
     ))
 }
 
-/// Returns the page with this line in the place of the old one, or `None` if the page does not have exactly one.
+/// Returns the page with the line replaced; `None` unless it has exactly one such line.
 fn with_line(page: &str, line: &str) -> Option<String> {
     let mut lines = page.lines().filter(|old| old.starts_with(START.trim_end()));
     let (old, None) = (lines.next()?, lines.next()) else {

@@ -1,15 +1,15 @@
-//! What the registry and its readers expect of a manifest.
+//! Manifest fields that the registry and its readers need.
 
 use cargo_metadata::Package;
 use serde_json::Value;
 
-/// The limit of crates.io for keywords, and for categories.
+/// Maximum number of keywords, and of categories, on crates.io.
 const MOST: usize = 5;
 
-/// The limit of crates.io for the characters of a keyword.
+/// Maximum length of a keyword on crates.io.
 const LONGEST: usize = 20;
 
-/// Those categories of <https://crates.io/category_slugs> that fit; the registry ignores one that it does not know.
+/// Suitable categories of <https://crates.io/category_slugs>; the registry ignores unknown ones.
 const CATEGORIES: [&str; 14] = [
     "asynchronous",
     "authentication",
@@ -27,13 +27,13 @@ const CATEGORIES: [&str; 14] = [
     "web-programming::http-server",
 ];
 
-/// Returns a finding if a package that is not ours to publish could be published.
+/// Returns a finding if a package outside of `crates/` could be published.
 pub(super) fn is_kept_back(package: &Package) -> Option<String> {
     let kept = package.publish.as_ref().is_some_and(Vec::is_empty);
     (!kept).then(|| format!("{} is not under crates/ and lacks `publish = false`", package.name))
 }
 
-/// Returns what a manifest of a published crate lacks.
+/// Returns a finding for each deficit in the manifest of a published crate.
 pub(super) fn findings(package: &Package) -> Vec<String> {
     let name = package.name.as_str();
     let mut findings = Vec::new();
@@ -73,7 +73,9 @@ pub(super) fn findings(package: &Package) -> Vec<String> {
     findings
 }
 
-/// The form that crates.io accepts: a letter, then letters, digits, `_`, `-` and `+`.
+/// Returns `true` for a keyword that crates.io accepts.
+///
+/// A letter, then letters, digits, `_`, `-` and `+`.
 fn is_keyword(text: &str) -> bool {
     text.len() <= LONGEST
         && text.starts_with(|first: char| first.is_ascii_alphabetic())

@@ -1,4 +1,4 @@
-//! The `[dependencies]` at the head of a README: what a reader copies has to be true.
+//! `[dependencies]` at the head of a README, checked because readers copy them.
 
 use cargo_metadata::Package;
 use toml::{Table, Value};
@@ -6,7 +6,7 @@ use toml::{Table, Value};
 const BEGIN: &str = "```toml\n[dependencies]\n";
 const END: &str = "\n```";
 
-/// Returns what the first `[dependencies]` of a README says wrongly.
+/// Returns a finding for each error in the first `[dependencies]` of a README.
 pub(super) fn findings(package: &Package, readme: &str) -> Vec<String> {
     let version = format!("{}.{}", package.version.major, package.version.minor);
     let features: Vec<&str> = package.features.keys().map(String::as_str).collect();
