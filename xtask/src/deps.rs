@@ -1,5 +1,5 @@
-//! `cargo xtask deps`: crates use lower layers only, the dependencies of each core are listed, and its page states their
-//! number.
+//! `cargo xtask deps`: crates use lower layers only; the dependencies of each core are listed, and its page states
+//! their number.
 
 mod build_times;
 mod closure;
