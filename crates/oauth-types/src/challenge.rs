@@ -3,6 +3,7 @@
 //! It is strict in structure, and a malformed challenge does not affect the others.
 
 mod bearer;
+mod realm;
 
 use core::fmt;
 use std::borrow::Cow;
@@ -10,7 +11,8 @@ use std::borrow::Cow;
 use http::HeaderMap;
 use http::header::{GetAll, HeaderValue, ValueIter, WWW_AUTHENTICATE};
 
-pub use bearer::BearerChallenge;
+pub use bearer::{BearerChallenge, InvalidChallenge};
+pub use realm::{InvalidRealm, Realm};
 
 use crate::form::Repeated;
 
@@ -28,6 +30,19 @@ impl fmt::Display for MalformedChallenge {
 impl core::error::Error for MalformedChallenge {}
 
 /// Iterator over the challenges of all `WWW-Authenticate` lines, in order, of any scheme.
+///
+/// # Examples
+///
+/// ```
+/// use http::{HeaderMap, HeaderValue, header::WWW_AUTHENTICATE};
+/// use oauth_types::Challenges;
+///
+/// let line = HeaderValue::from_static("Basic realm=\"a, b\", Bearer scope=\"read\"");
+/// let headers = HeaderMap::from_iter([(WWW_AUTHENTICATE, line)]);
+/// let schemes: Result<Vec<_>, _> = Challenges::new(&headers).map(|it| Ok(it?.scheme())).collect();
+/// assert_eq!(schemes?, ["Basic", "Bearer"]);
+/// # Ok::<(), oauth_types::MalformedChallenge>(())
+/// ```
 ///
 /// # Deviations from RFC 9110
 ///
@@ -79,6 +94,13 @@ pub struct Challenge<'a> {
 }
 
 impl<'a> Challenge<'a> {
+    /// Parses a text that is one challenge and nothing else.
+    fn parse(text: &'a str) -> Result<Self, MalformedChallenge> {
+        let (challenge, rest) = split_challenge(trim_start_list(text.as_bytes()));
+        let is_whole = trim_start_list(rest).is_empty();
+        challenge.filter(|_| is_whole).ok_or(MalformedChallenge)
+    }
+
     /// Returns the scheme as it was written.
     #[must_use]
     pub const fn scheme(&self) -> &'a str {

@@ -3,8 +3,7 @@
 use core::fmt;
 use core::net::Ipv6Addr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
+use crate::text_impls::text_impls;
 use crate::time::Entropy;
 use crate::uri::{EndpointUrl, InvalidUri, has_dot_segment};
 
@@ -49,6 +48,18 @@ impl fmt::Display for InvalidClientId {
 impl core::error::Error for InvalidClientId {}
 
 /// Opaque client identifier, compared byte for byte (RFC 6749 §2.2).
+///
+/// # Examples
+///
+/// ```
+/// use oauth_types::ClientId;
+///
+/// let client_id: ClientId = "s6BhdRkqt3".parse()?;
+/// assert_eq!(client_id.as_str(), "s6BhdRkqt3");
+/// assert_ne!(client_id, ClientId::try_from("S6BHDRKQT3")?);
+/// # Ok::<(), oauth_types::InvalidClientId>(())
+/// ```
+#[doc(alias = "client_id")]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ClientId(Box<str>);
 
@@ -105,22 +116,11 @@ impl ClientId {
     }
 }
 
-impl fmt::Display for ClientId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+text_impls!(ClientId, InvalidClientId);
 
-impl Serialize for ClientId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for ClientId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).map_err(serde::de::Error::custom)
+impl From<ClientId> for String {
+    fn from(client_id: ClientId) -> Self {
+        client_id.0.into()
     }
 }
 
@@ -128,7 +128,19 @@ impl<'de> Deserialize<'de> for ClientId {
 ///
 /// The scheme is https; there is a path, and no fragment, userinfo or dot segment; and the text is the serialization
 /// of the WHATWG URL Standard (draft-ietf-oauth-client-id-metadata-document-03 §3).
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+///
+/// # Examples
+///
+/// ```
+/// use oauth_types::{ClientMetadataUrl, InvalidClientId};
+///
+/// let url = ClientMetadataUrl::parse("https://app.example/client.json")?;
+/// assert_eq!(url.client_id().as_str(), "https://app.example/client.json");
+/// assert_eq!(ClientMetadataUrl::parse("https://app.example"), Err(InvalidClientId::NoPath));
+/// # Ok::<(), InvalidClientId>(())
+/// ```
+#[doc(alias = "CIMD")]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ClientMetadataUrl(EndpointUrl);
 
 impl ClientMetadataUrl {
@@ -159,6 +171,12 @@ impl ClientMetadataUrl {
         Ok(Self(url))
     }
 
+    /// Returns the text of the URL, which is the client identifier.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
     /// Returns the URL of the document.
     #[must_use]
     pub const fn as_url(&self) -> &EndpointUrl {
@@ -171,6 +189,8 @@ impl ClientMetadataUrl {
         ClientId(self.0.as_str().into())
     }
 }
+
+text_impls!(ClientMetadataUrl, InvalidClientId);
 
 /// Returns `true` unless the host is an IPv6 address in another than its shortest form.
 fn is_usual(host: &str) -> bool {

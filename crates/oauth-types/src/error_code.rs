@@ -2,8 +2,10 @@
 
 use core::fmt;
 
+use crate::text_impls::as_str_impls;
+
 /// Unknown error code, of 1 to 64 characters that RFC 6749 §5.2 allows, so it is safe to show.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct OtherCode(Box<str>);
 
 impl OtherCode {
@@ -23,10 +25,29 @@ impl OtherCode {
     }
 }
 
+as_str_impls!(OtherCode);
+
+/// Error for a text that is not an error code (RFC 6749 §5.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct InvalidErrorCode;
+
+impl fmt::Display for InvalidErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "an error code has 1 to {} printable ASCII characters, without space, quote and backslash",
+            OtherCode::MAX_BYTES
+        )
+    }
+}
+
+impl core::error::Error for InvalidErrorCode {}
+
 macro_rules! error_codes {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, Hash, Debug)]
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         #[non_exhaustive]
         pub enum $name {
             $($(#[$vdoc])* $variant,)+
@@ -54,22 +75,36 @@ macro_rules! error_codes {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
+        crate::text_impls::as_str_impls!($name);
+
+        impl core::str::FromStr for $name {
+            type Err = InvalidErrorCode;
+
+            fn from_str(code: &str) -> Result<Self, InvalidErrorCode> {
+                Self::parse(code).ok_or(InvalidErrorCode)
+            }
+        }
+
+        impl TryFrom<&str> for $name {
+            type Error = InvalidErrorCode;
+
+            fn try_from(code: &str) -> Result<Self, InvalidErrorCode> {
+                code.parse()
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidErrorCode;
+
+            fn try_from(code: String) -> Result<Self, InvalidErrorCode> {
+                code.parse()
             }
         }
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not an error code"))
-            }
-        }
-
-        impl serde::Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.as_str())
+                let text = <String as serde::Deserialize>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
             }
         }
     };

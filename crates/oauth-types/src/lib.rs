@@ -20,6 +20,7 @@ mod sent_secrets;
 mod state;
 mod subject;
 mod text;
+mod text_impls;
 mod thumbprint;
 mod time;
 mod token_facts;
@@ -28,7 +29,8 @@ mod well_known;
 
 pub use browser_origins::BrowserOrigins;
 pub use challenge::{
-    BearerChallenge, Challenge, Challenges, MalformedChallenge, ParamValue, Params,
+    BearerChallenge, Challenge, Challenges, InvalidChallenge, InvalidRealm, MalformedChallenge,
+    ParamValue, Params, Realm,
 };
 pub use client_id::{ClientId, ClientMetadataUrl, InvalidClientId};
 pub use document::{
@@ -37,7 +39,8 @@ pub use document::{
     KeySet, MemberRule, ProtectedResourceMetadata, TokenExchangeResponse, TokenResponse, TokenType,
 };
 pub use error_code::{
-    AuthorizationErrorCode, BearerErrorCode, OtherCode, RegistrationErrorCode, TokenErrorCode,
+    AuthorizationErrorCode, BearerErrorCode, InvalidErrorCode, OtherCode, RegistrationErrorCode,
+    TokenErrorCode,
 };
 pub use form::{FormError, FormPairs, FormWriter, Repeated, decode_component, encode_component};
 pub use hosts::Hosts;
@@ -58,7 +61,7 @@ pub use state::State;
 pub use subject::{InvalidSubject, Subject};
 pub use text::{ErrorDescription, ForeignText, is_hidden};
 pub use thumbprint::{InvalidThumbprint, Thumbprint};
-pub use time::{Entropy, UnixTime};
+pub use time::{Entropy, InvalidTime, UnixTime};
 pub use token_facts::TokenFacts;
 pub use uri::{
     EndpointUrl, InvalidUri, Issuer, Location, Origin, RedirectUri, ResourceUri,

@@ -34,9 +34,25 @@ macro_rules! open_names {
             }
         }
 
-        impl serde::Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.as_str())
+        crate::text_impls::as_str_impls!($name);
+
+        impl From<&str> for $name {
+            fn from(name: &str) -> Self {
+                Self::from_name(name)
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(name: String) -> Self {
+                Self::from_name(&name)
+            }
+        }
+
+        impl core::str::FromStr for $name {
+            type Err = core::convert::Infallible;
+
+            fn from_str(name: &str) -> Result<Self, Self::Err> {
+                Ok(Self::from_name(name))
             }
         }
 
@@ -50,6 +66,7 @@ macro_rules! open_names {
 
 open_names! {
     /// Client authentication method at the token endpoint (`token_endpoint_auth_method`).
+    #[doc(alias = "token_endpoint_auth_method")]
     AuthMethod {
         /// Public client, which sends only its identifier.
         None = "none",
@@ -64,6 +81,7 @@ open_names! {
 
 open_names! {
     /// Grant type of a token request (`grant_type`).
+    #[doc(alias = "grant_type")]
     GrantType {
         /// An authorization code (RFC 6749 §4.1).
         AuthorizationCode = "authorization_code",
@@ -88,6 +106,7 @@ open_names! {
 
 open_names! {
     /// Response type of an authorization request (`response_type`).
+    #[doc(alias = "response_type")]
     ResponseType {
         /// An authorization code.
         Code = "code",
@@ -106,6 +125,7 @@ open_names! {
 
 open_names! {
     /// Signing algorithm of a JWT (RFC 7518 §3.1, RFC 8037 §3.1).
+    #[doc(alias = "JWA")]
     SigningAlgorithm {
         /// ECDSA on P-256 with SHA-256.
         Es256 = "ES256",

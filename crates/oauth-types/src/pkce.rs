@@ -5,11 +5,12 @@ use core::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::secret::{Secret, exposed::Exposed};
+use crate::text_impls::text_impls;
 use crate::time::Entropy;
 
 /// The reason why a text is not a code verifier or an S256 code challenge (RFC 7636 §4.1, §4.2).
@@ -34,6 +35,19 @@ impl fmt::Display for InvalidPkce {
 impl core::error::Error for InvalidPkce {}
 
 /// Code verifier, which the client keeps secret until the token request (RFC 7636 §4.1).
+///
+/// # Examples
+///
+/// ```
+/// use oauth_types::{CodeChallenge, CodeVerifier};
+///
+/// // The example of RFC 7636, appendix B.
+/// let verifier = CodeVerifier::parse("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")?;
+/// let challenge: CodeChallenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM".parse()?;
+/// assert!(challenge.matches(&verifier));
+/// # Ok::<(), oauth_types::InvalidPkce>(())
+/// ```
+#[doc(alias = "code_verifier")]
 #[derive(Clone, Debug)]
 pub struct CodeVerifier(Secret);
 
@@ -89,6 +103,7 @@ impl<'de> Deserialize<'de> for CodeVerifier {
 }
 
 /// Code challenge of an authorization request: base64url of the verifier's SHA-256, 43 characters.
+#[doc(alias = "code_challenge")]
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CodeChallenge(Box<str>);
 
@@ -125,18 +140,7 @@ impl CodeChallenge {
     }
 }
 
-impl Serialize for CodeChallenge {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for CodeChallenge {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).map_err(serde::de::Error::custom)
-    }
-}
+text_impls!(CodeChallenge, InvalidPkce);
 
 #[cfg(test)]
 mod tests {

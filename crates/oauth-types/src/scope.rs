@@ -1,9 +1,10 @@
 //! Scopes and scope sets (RFC 6749 §3.3).
 
+use core::cmp::Ordering;
 use core::fmt;
-use core::str::FromStr;
+use core::hash::{Hash, Hasher};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use crate::text_impls::text_impls;
 
 /// The reason why a text is not a scope or a set of scopes (RFC 6749 §3.3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,24 +77,14 @@ impl Scope {
     }
 }
 
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl FromStr for Scope {
-    type Err = InvalidScope;
-
-    fn from_str(text: &str) -> Result<Self, InvalidScope> {
-        Self::parse(text)
-    }
-}
+text_impls!(Scope, InvalidScope);
 
 /// Set of scopes (RFC 6749 §3.3) that keeps the order in which they were added.
 ///
 /// The set is stored as the text that is sent: each scope once, with one space between. A missing `scope` parameter is
 /// `Option<ScopeSet>::None`, which differs from an empty set.
+///
+/// # Examples
 ///
 /// ```
 /// use oauth_types::ScopeSet;
@@ -206,13 +197,15 @@ impl ScopeSet {
         self.iter().any(|scope| !is_granted(scope))
     }
 
+    fn sorted(&self) -> Vec<&str> {
+        let mut sorted: Vec<_> = self.iter().collect();
+        sorted.sort_unstable();
+        sorted
+    }
+
     /// Returns [`contains`](Self::contains) in a form that is fast for many scopes.
     fn finds(&self) -> impl Fn(&str) -> bool {
-        let mut sorted = Vec::new();
-        if self.0.len() > FEW {
-            sorted.extend(self.iter());
-            sorted.sort_unstable();
-        }
+        let sorted = if self.0.len() > FEW { self.sorted() } else { Vec::new() };
         move |scope| match sorted.is_empty() {
             true => self.contains(scope),
             false => sorted.binary_search(&scope).is_ok(),
@@ -268,32 +261,33 @@ impl PartialEq for ScopeSet {
 
 impl Eq for ScopeSet {}
 
-impl fmt::Display for ScopeSet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+/// Orders the sets by their sorted scopes, as [`PartialEq`] compares them without regard to order.
+impl Ord for ScopeSet {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.sorted().cmp(&other.sorted())
     }
 }
 
-impl FromStr for ScopeSet {
-    type Err = InvalidScope;
-
-    fn from_str(text: &str) -> Result<Self, InvalidScope> {
-        Self::parse(text)
+impl PartialOrd for ScopeSet {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
-impl Serialize for ScopeSet {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
+impl Hash for ScopeSet {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.sorted().hash(state);
     }
 }
 
-impl<'de> Deserialize<'de> for ScopeSet {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).map_err(serde::de::Error::custom)
+/// The set of one scope.
+impl From<Scope> for ScopeSet {
+    fn from(scope: Scope) -> Self {
+        Self(scope.0.into())
     }
 }
+
+text_impls!(ScopeSet, InvalidScope);
 
 #[cfg(test)]
 mod tests;

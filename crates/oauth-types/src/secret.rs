@@ -1,6 +1,8 @@
 //! Secrets: a type for tokens, codes, verifiers and client secrets, and the digest that stores keep.
 
+use core::convert::Infallible;
 use core::fmt;
+use core::str::FromStr;
 
 use http::HeaderValue;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -12,6 +14,8 @@ use zeroize::Zeroizing;
 ///
 /// `Debug` shows `[redacted]`, and there is no `Display`, `PartialEq` or `Serialize`. It is compared in constant time
 /// and wiped from memory when dropped.
+///
+/// # Examples
 ///
 /// ```
 /// use oauth_types::Secret;
@@ -65,6 +69,27 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // C-TOKEN-10
         f.write_str("[redacted]")
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+/// Never fails; it is for parsers of command lines, which ask for `FromStr`.
+impl FromStr for Secret {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self::new(text))
     }
 }
 
@@ -128,6 +153,16 @@ pub mod exposed {
 ///
 /// `Eq` and `Hash` are derived, because a digest is a key in stores. To test a secret against a stored digest, use
 /// [`matches`](Self::matches), which takes constant time.
+///
+/// # Examples
+///
+/// ```
+/// use oauth_types::{Secret, SecretDigest};
+///
+/// let stored: SecretDigest = Secret::new("s3cret").digest();
+/// assert!(stored.matches("s3cret"));
+/// assert!(!stored.matches("guess"));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SecretDigest([u8; 32]);
 

@@ -3,9 +3,10 @@
 use core::fmt;
 use core::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer};
 
 use crate::client_id::ClientId;
+use crate::text_impls::as_str_impls;
 
 /// Reason why a text is not a subject.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -84,6 +85,14 @@ impl TryFrom<String> for Subject {
     }
 }
 
+impl TryFrom<&str> for Subject {
+    type Error = InvalidSubject;
+
+    fn try_from(text: &str) -> Result<Self, InvalidSubject> {
+        Self::parse(text)
+    }
+}
+
 impl FromStr for Subject {
     type Err = InvalidSubject;
 
@@ -106,17 +115,7 @@ impl From<Subject> for String {
     }
 }
 
-impl fmt::Display for Subject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Serialize for Subject {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
+as_str_impls!(Subject);
 
 impl<'de> Deserialize<'de> for Subject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -7,9 +7,23 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::text_impls::parse_impls;
+
 /// SHA-256 thumbprint of a public key (RFC 7638).
 ///
 /// A bound token names it in `cnf.jkt` (RFC 9449 §6.1), an authorization request in `dpop_jkt` (RFC 9449 §10).
+///
+/// # Examples
+///
+/// ```
+/// use oauth_types::Thumbprint;
+///
+/// let jkt: Thumbprint = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I".parse()?;
+/// assert_eq!(Thumbprint::from_bytes(*jkt.as_bytes()), jkt);
+/// # Ok::<(), oauth_types::InvalidThumbprint>(())
+/// ```
+#[doc(alias = "jkt")]
+#[doc(alias = "dpop_jkt")]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Thumbprint([u8; 32]);
 
@@ -49,6 +63,8 @@ impl Thumbprint {
         &self.0
     }
 }
+
+parse_impls!(Thumbprint, InvalidThumbprint);
 
 impl fmt::Display for Thumbprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

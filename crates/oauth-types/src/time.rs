@@ -15,6 +15,19 @@ use crate::secret::Secret;
 /// Point in time: whole seconds since 1970-01-01T00:00:00Z, without leap seconds.
 ///
 /// It is the `NumericDate` of RFC 7519 §2 without fractions. The cores read no clock; the host passes the time in.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+///
+/// use oauth_types::UnixTime;
+///
+/// let now = UnixTime::try_from(SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_900))?;
+/// assert_eq!(now, UnixTime::from_secs(1_700_000_000));
+/// # Ok::<(), oauth_types::InvalidTime>(())
+/// ```
+#[doc(alias = "NumericDate")]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
 #[serde(transparent)]
 pub struct UnixTime(u64);
@@ -62,6 +75,45 @@ impl UnixTime {
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_secs(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// Error for a time that the other type cannot represent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum InvalidTime {
+    /// Is before 1970-01-01T00:00:00Z, as on a machine whose clock was never set.
+    BeforeEpoch,
+    /// Is later than the system's clock can represent.
+    TooLate,
+}
+
+impl fmt::Display for InvalidTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BeforeEpoch => "the time is before 1970; check the clock of this machine",
+            Self::TooLate => "the time is later than the system's clock can represent",
+        })
+    }
+}
+
+impl core::error::Error for InvalidTime {}
+
+/// Drops fractions of a second; [`UnixTime::saturating_from`] never fails.
+impl TryFrom<SystemTime> for UnixTime {
+    type Error = InvalidTime;
+
+    fn try_from(time: SystemTime) -> Result<Self, InvalidTime> {
+        let elapsed = time.duration_since(SystemTime::UNIX_EPOCH);
+        elapsed.map(|elapsed| Self(elapsed.as_secs())).map_err(|_| InvalidTime::BeforeEpoch)
+    }
+}
+
+impl TryFrom<UnixTime> for SystemTime {
+    type Error = InvalidTime;
+
+    fn try_from(time: UnixTime) -> Result<Self, InvalidTime> {
+        Self::UNIX_EPOCH.checked_add(Duration::from_secs(time.0)).ok_or(InvalidTime::TooLate)
     }
 }
 
@@ -170,6 +222,16 @@ mod tests {
         let at = |time| UnixTime::saturating_from(time).as_secs();
         assert_eq!(at(SystemTime::UNIX_EPOCH + Duration::from_millis(2900)), 2);
         assert_eq!(at(SystemTime::UNIX_EPOCH - Duration::from_secs(1)), 0);
+    }
+
+    #[test]
+    fn a_system_time_converts_both_ways_or_not_at_all() {
+        let late = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        assert_eq!(UnixTime::try_from(late), Ok(UnixTime::from_secs(1_700_000_000)));
+        assert_eq!(SystemTime::try_from(UnixTime::from_secs(1_700_000_000)), Ok(late));
+        let early = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
+        assert_eq!(UnixTime::try_from(early), Err(InvalidTime::BeforeEpoch));
+        assert_eq!(SystemTime::try_from(UnixTime::from_secs(u64::MAX)), Err(InvalidTime::TooLate));
     }
 
     #[test]

@@ -201,7 +201,7 @@ macro_rules! text_order {
 }
 pub(crate) use text_order;
 
-/// Implements `as_str`, `Display`, `FromStr` and serde for an identifier that wraps a [`WebUrl`].
+/// Implements `as_str`, `origin`, `without_query` and the conversions from and to text for an identifier that wraps a [`WebUrl`].
 macro_rules! text_identifier {
     ($name:ident) => {
         impl $name {
@@ -224,32 +224,7 @@ macro_rules! text_identifier {
             }
         }
 
-        impl core::fmt::Display for $name {
-            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        impl core::str::FromStr for $name {
-            type Err = crate::uri::InvalidUri;
-
-            fn from_str(text: &str) -> Result<Self, crate::uri::InvalidUri> {
-                Self::parse(text)
-            }
-        }
-
-        impl serde::Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.as_str())
-            }
-        }
-
-        impl<'de> serde::Deserialize<'de> for $name {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                Self::parse(&text).map_err(serde::de::Error::custom)
-            }
-        }
+        crate::text_impls::text_impls!($name, crate::uri::InvalidUri);
     };
 }
 pub(crate) use text_identifier;

@@ -1,18 +1,48 @@
 //! The Bearer challenge (RFC 6750 §3, RFC 9728 §5.1), parsed and written by one type.
 
+use core::fmt;
+use core::str::FromStr;
+
 use http::{HeaderMap, HeaderValue};
 
-use crate::challenge::{Challenge, Challenges, ParamValue, is_token_char};
+use crate::challenge::{Challenge, Challenges, ParamValue, Realm, is_token_char};
 use crate::error_code::BearerErrorCode;
 use crate::method::SigningAlgorithm;
 use crate::scope::ScopeSet;
 use crate::text::ErrorDescription;
 use crate::uri::EndpointUrl;
 
+/// The reason why a text is not a [`BearerChallenge`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum InvalidChallenge {
+    /// Is not one challenge, and nothing else, in the grammar of RFC 9110 §11.3.
+    Malformed,
+    /// Has another scheme than `Bearer`.
+    OtherScheme,
+    /// Has a parameter twice.
+    RepeatedParameter,
+}
+
+impl fmt::Display for InvalidChallenge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "the text is not one challenge in the grammar of RFC 9110 §11.3",
+            Self::OtherScheme => "the scheme of the challenge is not Bearer",
+            Self::RepeatedParameter => "the challenge has a parameter twice",
+        })
+    }
+}
+
+impl core::error::Error for InvalidChallenge {}
+
 /// Bearer or DPoP challenge of a resource server, sent with a 401 or 403 (RFC 6750 §3, RFC 9728 §5.1).
 ///
 /// No member can break out of its quoted string, because its type excludes quotes and control characters. Writing a
-/// challenge therefore always gives one well-formed line.
+/// challenge therefore always gives one well-formed line. `Display` writes the text of that line, and `FromStr` reads
+/// it; [`find`](Self::find) reads the headers of a response, in which other challenges may stand too.
+///
+/// # Examples
 ///
 /// ```
 /// use oauth_types::{BearerChallenge, BearerErrorCode, ScopeSet};
@@ -24,8 +54,10 @@ use crate::uri::EndpointUrl;
 ///     challenge.to_header_value(),
 ///     "Bearer error=\"insufficient_scope\", scope=\"files:read files:write\"",
 /// );
+/// assert_eq!(challenge.to_string().parse(), Ok(challenge));
 /// # Ok::<(), oauth_types::InvalidScope>(())
 /// ```
+#[doc(alias = "WWW-Authenticate")]
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct BearerChallenge {
@@ -37,13 +69,21 @@ pub struct BearerChallenge {
     pub scope: Option<ScopeSet>,
     /// URL of the protected resource metadata; ignored when parsed if it is not an https URL.
     pub resource_metadata: Option<EndpointUrl>,
+    /// Protection space (RFC 9110 §11.5), for display only; ignored when parsed if it needs escapes.
+    pub realm: Option<Realm>,
 }
 
 impl BearerChallenge {
     /// Creates a challenge without parameters.
     #[must_use]
     pub const fn new() -> Self {
-        Self { error: None, error_description: None, scope: None, resource_metadata: None }
+        Self {
+            error: None,
+            error_description: None,
+            scope: None,
+            resource_metadata: None,
+            realm: None,
+        }
     }
 
     /// Sets the error; leave it unset for a request without a token (RFC 6750 §3.1).
@@ -77,7 +117,14 @@ impl BearerChallenge {
         self
     }
 
-    /// Finds the first well-formed Bearer challenge with any known parameter, among all header lines.
+    /// Sets the protection space (RFC 9110 §11.5).
+    #[must_use]
+    pub fn with_realm(mut self, realm: impl Into<Option<Realm>>) -> Self {
+        self.realm = realm.into();
+        self
+    }
+
+    /// Finds the first well-formed Bearer challenge with any known parameter but `realm`, among all header lines.
     ///
     /// A challenge that repeats one of these parameters is ambiguous and is passed over.
     #[must_use]
@@ -98,17 +145,20 @@ impl BearerChallenge {
             .flatten()
             .filter(|challenge| challenge.is(scheme))
             .filter_map(|challenge| Self::read(&challenge))
-            .find(|challenge| *challenge != Self::default())
+            // A realm tells a client nothing that it could act on.
+            .find(|found| Self { realm: found.realm.clone(), ..Self::default() } != *found)
     }
 
     fn read(challenge: &Challenge<'_>) -> Option<Self> {
-        let [mut error, mut error_description, mut scope, mut resource_metadata] = [None; 4];
+        let [mut error, mut error_description, mut scope, mut resource_metadata, mut realm] =
+            [None; 5];
         for (name, value) in challenge.params() {
             let slot = match name {
                 _ if name.eq_ignore_ascii_case("error") => &mut error,
                 _ if name.eq_ignore_ascii_case("error_description") => &mut error_description,
                 _ if name.eq_ignore_ascii_case("scope") => &mut scope,
                 _ if name.eq_ignore_ascii_case("resource_metadata") => &mut resource_metadata,
+                _ if name.eq_ignore_ascii_case("realm") => &mut realm,
                 _ => continue,
             };
             if slot.replace(value).is_some() {
@@ -131,6 +181,7 @@ impl BearerChallenge {
             resource_metadata: resource_metadata
                 .and_then(ParamValue::to_text)
                 .and_then(|text| EndpointUrl::parse(&text).ok()),
+            realm: realm.and_then(ParamValue::to_text).and_then(|text| Realm::parse(&text).ok()),
         })
     }
 
@@ -152,6 +203,11 @@ impl BearerChallenge {
     }
 
     fn line(&self, scheme: &'static str, algorithms: &str) -> HeaderValue {
+        let text = self.text(scheme, algorithms);
+        HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(scheme))
+    }
+
+    fn text(&self, scheme: &str, algorithms: &str) -> String {
         // R-AUTH-6: the type of each member excludes quotes, backslashes and control characters.
         let mut line = String::from(scheme);
         let mut add = |name: &str, value: Option<&str>| {
@@ -161,19 +217,42 @@ impl BearerChallenge {
             }
         };
         // Many clients search the line for `name=` and take the first match, even inside a value. A value that may
-        // contain text of the request therefore follows those that cannot.
+        // contain text of the request, or any text of the host, therefore follows those that cannot.
         add("error", self.error.as_ref().map(BearerErrorCode::as_str));
         add("resource_metadata", self.resource_metadata.as_ref().map(EndpointUrl::as_str));
         add("algs", Some(algorithms));
         add("scope", self.scope.as_ref().map(ScopeSet::as_str));
+        add("realm", self.realm.as_ref().map(Realm::as_str));
         add("error_description", self.error_description.as_ref().map(ErrorDescription::as_str));
-        HeaderValue::try_from(line).unwrap_or(HeaderValue::from_static(scheme))
+        line
+    }
+}
+
+/// Writes the text of [`to_header_value`](BearerChallenge::to_header_value).
+impl fmt::Display for BearerChallenge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text("Bearer", ""))
+    }
+}
+
+/// Reads a text that is one Bearer challenge; malformed members are ignored, as by [`find`](BearerChallenge::find).
+impl FromStr for BearerChallenge {
+    type Err = InvalidChallenge;
+
+    fn from_str(text: &str) -> Result<Self, InvalidChallenge> {
+        let challenge = Challenge::parse(text).map_err(|_| InvalidChallenge::Malformed)?;
+        if !challenge.is("Bearer") {
+            return Err(InvalidChallenge::OtherScheme);
+        }
+        Self::read(&challenge).ok_or(InvalidChallenge::RepeatedParameter)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use http::header::WWW_AUTHENTICATE;
+    use proptest::option;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -189,6 +268,7 @@ mod tests {
             error_description: Some(ErrorDescription::new("expired, \"really\"")),
             scope: ScopeSet::parse("a b").ok(),
             resource_metadata: EndpointUrl::parse("https://rs.example/prm").ok(),
+            realm: Realm::parse("a, b").ok(),
         };
         let line = challenge.to_header_value();
         assert_eq!(find(line.to_str().unwrap()), Some(challenge.clone()));
@@ -198,6 +278,59 @@ mod tests {
         let headers = HeaderMap::from_iter([(WWW_AUTHENTICATE, line)]);
         assert_eq!(BearerChallenge::find_dpop(&headers), Some(challenge));
         assert_eq!(BearerChallenge::find(&headers), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_challenge_is_read_from_its_own_text(
+            error in option::of("[!#-~&&[^\\\\]]{1,64}"),
+            description in option::of("[ -~]{1,60}"),
+            scope in option::of("[a-c:]{1,4}( [d-f]{1,3}){0,3}"),
+            path in option::of("[a-z]{0,9}"),
+            realm in option::of("[ !#-~&&[^\\\\]]{1,60}"),
+        ) {
+            let description = description.map(|text| ErrorDescription::new(&text));
+            let challenge = BearerChallenge {
+                error: error.and_then(|code| BearerErrorCode::parse(&code)),
+                error_description: description.filter(|text| !text.as_str().is_empty()),
+                scope: scope.and_then(|scope| ScopeSet::parse(&scope).ok()),
+                resource_metadata: path
+                    .and_then(|path| EndpointUrl::parse(&format!("https://rs.example/{path}")).ok()),
+                realm: realm.map(|realm| Realm::parse(&realm).unwrap()),
+            };
+            let text = challenge.to_string();
+            let line = challenge.to_header_value();
+            prop_assert_eq!(&text, line.to_str().unwrap());
+            prop_assert_eq!(text.parse::<BearerChallenge>(), Ok(challenge));
+        }
+
+        #[test]
+        fn what_is_read_from_any_text_reads_back(text in "(Bearer )?[ -~\u{e9}\n]{0,60}") {
+            if let Ok(challenge) = text.parse::<BearerChallenge>() {
+                prop_assert_eq!(challenge.to_string().parse(), Ok(challenge));
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_is_one_bearer_challenge_or_refused() {
+        let read = |text: &str| text.parse::<BearerChallenge>();
+        assert_eq!(read("bearer"), Ok(BearerChallenge::new()));
+        assert_eq!(read("Bearer realm=\"a\\\"b\"").unwrap().realm, None);
+        for two in ["", "Bearer scope=\"a\", Basic realm=\"x\"", "Bearer, Bearer", "Bearer x y"] {
+            assert_eq!(read(two), Err(InvalidChallenge::Malformed), "{two}");
+        }
+        assert_eq!(read("Basic realm=\"x\""), Err(InvalidChallenge::OtherScheme));
+        let twice = "Bearer realm=\"x\", Realm=\"x\"";
+        assert_eq!(read(twice), Err(InvalidChallenge::RepeatedParameter));
+    }
+
+    #[test]
+    fn a_realm_alone_is_passed_over() {
+        assert_eq!(find("Bearer realm=\"x\""), None);
+        let found = find("Bearer realm=\"x\", Bearer realm=\"y\", scope=\"a\"").unwrap();
+        assert_eq!(found.realm.as_ref().map(Realm::as_str), Some("y"));
+        assert_eq!(found.scope.unwrap().as_str(), "a");
     }
 
     /// R-AUTH-6

@@ -10,6 +10,18 @@ use crate::uri::{InvalidUri, WebUrl, is_local_ip, text_identifier, text_order};
 /// URL of an endpoint or a document (RFC 6749 §3.1, §3.2; OAuth 2.1 §1.5).
 ///
 /// The scheme is https (http on a loopback host); there is no fragment and no userinfo.
+///
+/// # Examples
+///
+/// ```
+/// use oauth_types::{EndpointUrl, InvalidUri};
+///
+/// let endpoint = EndpointUrl::parse("https://as.example/authorize?tenant=a")?;
+/// let url = endpoint.with_query([("scope", "read write")]);
+/// assert_eq!(url, "https://as.example/authorize?tenant=a&scope=read%20write");
+/// assert_eq!(EndpointUrl::parse("http://as.example/authorize"), Err(InvalidUri::PlainHttp));
+/// # Ok::<(), InvalidUri>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct EndpointUrl(WebUrl);
 
@@ -98,7 +110,18 @@ impl EndpointUrl {
 /// Scheme, host and port of a web URL: the unit to which a bearer token may be sent.
 ///
 /// The host is in lower case and a default port is filled in, as RFC 6454 §4 requires.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+///
+/// # Examples
+///
+/// ```
+/// use oauth_types::Origin;
+///
+/// let origin = Origin::of("https://MCP.example:443/mcp?x=1")?;
+/// assert_eq!(origin.to_string(), "https://mcp.example");
+/// assert!(origin.contains("https://mcp.example/token"));
+/// # Ok::<(), oauth_types::InvalidUri>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Origin {
     https: bool,
     host: Box<str>,

@@ -12,6 +12,8 @@ use crate::uri::{InvalidUri, MAX_BYTES, Origin, WebUrl, text_identifier, text_or
 /// Two issuers are the same if their bytes are equal: no case folding, no default port, no slash added or removed (RFC
 /// 9207 §2.4, RFC 8414 §3.3).
 ///
+/// # Examples
+///
 /// ```
 /// use oauth_types::Issuer;
 ///
@@ -20,6 +22,7 @@ use crate::uri::{InvalidUri, MAX_BYTES, Origin, WebUrl, text_identifier, text_or
 /// assert!(!issuer.is("https://as.example/"));
 /// # Ok::<(), oauth_types::InvalidUri>(())
 /// ```
+#[doc(alias = "iss")]
 #[derive(Clone, Debug)]
 pub struct Issuer(WebUrl);
 

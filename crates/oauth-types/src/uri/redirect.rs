@@ -1,11 +1,11 @@
 //! Redirect URIs (RFC 6749 §3.1.2, OAuth 2.1 §2.3.1, RFC 8252 §7).
 
 use core::fmt;
-use core::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer};
 
 use crate::form::FormPairs;
+use crate::text_impls::{as_str_impls, parse_impls};
 use crate::uri::{InvalidUri, Origin, WebUrl, is_loopback_host, parts, text_order};
 
 /// Parameters of the authorization response, which a registered redirect URI must not contain.
@@ -54,6 +54,18 @@ const NEVER_PRIVATE_USE: [&str; 27] = [
 /// accepted schemes.
 ///
 /// Redirect URIs are compared byte for byte, except for the port of a loopback redirect: see [`admits`](Self::admits).
+///
+/// # Examples
+///
+/// ```
+/// use oauth_types::RedirectUri;
+///
+/// let registered = RedirectUri::parse("http://127.0.0.1/callback")?;
+/// assert!(registered.admits("http://127.0.0.1:49152/callback"));
+/// assert!(!registered.admits("http://127.0.0.1:49152/other"));
+/// # Ok::<(), oauth_types::InvalidUri>(())
+/// ```
+#[doc(alias = "redirect_uri")]
 #[derive(Clone)]
 pub struct RedirectUri(Target);
 
@@ -224,31 +236,14 @@ impl RedirectUri {
     }
 }
 
-impl fmt::Display for RedirectUri {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 impl fmt::Debug for RedirectUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("RedirectUri").field(&self.as_str()).finish()
     }
 }
 
-impl FromStr for RedirectUri {
-    type Err = InvalidUri;
-
-    fn from_str(text: &str) -> Result<Self, InvalidUri> {
-        Self::parse(text)
-    }
-}
-
-impl Serialize for RedirectUri {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
+parse_impls!(RedirectUri, InvalidUri);
+as_str_impls!(RedirectUri);
 
 impl<'de> Deserialize<'de> for RedirectUri {
     /// Accepts any private-use scheme, because the server checked its list before it stored the URI.

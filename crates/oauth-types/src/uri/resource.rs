@@ -8,6 +8,19 @@ use crate::uri::{InvalidUri, WebUrl, has_dot_segment, text_identifier, text_orde
 ///
 /// The published bytes are kept, because peers compare them. [`covers`](Self::covers) is the one rule by which
 /// resources match.
+///
+/// # Examples
+///
+/// ```
+/// use oauth_types::ResourceUri;
+///
+/// let published: ResourceUri = "https://mcp.example/mcp".parse()?;
+/// assert!(published.covers(&ResourceUri::parse("https://mcp.example/mcp/files")?));
+/// assert!(!published.covers(&ResourceUri::parse("https://mcp.example/admin")?));
+/// # Ok::<(), oauth_types::InvalidUri>(())
+/// ```
+#[doc(alias = "resource indicator")]
+#[doc(alias = "audience")]
 #[derive(Clone, Debug)]
 pub struct ResourceUri(WebUrl);
 
