@@ -94,13 +94,6 @@ pub struct Challenge<'a> {
 }
 
 impl<'a> Challenge<'a> {
-    /// Parses a text that is one challenge and nothing else.
-    fn parse(text: &'a str) -> Result<Self, MalformedChallenge> {
-        let (challenge, rest) = split_challenge(trim_start_list(text.as_bytes()));
-        let is_whole = trim_start_list(rest).is_empty();
-        challenge.filter(|_| is_whole).ok_or(MalformedChallenge)
-    }
-
     /// Returns the scheme as it was written.
     #[must_use]
     pub const fn scheme(&self) -> &'a str {

@@ -5,7 +5,9 @@ use core::str::FromStr;
 
 use http::{HeaderMap, HeaderValue};
 
-use crate::challenge::{Challenge, Challenges, ParamValue, Realm, is_token_char};
+use crate::challenge::{
+    Challenge, Challenges, ParamValue, Realm, is_token_char, split_challenge, trim_start_list,
+};
 use crate::error_code::BearerErrorCode;
 use crate::method::SigningAlgorithm;
 use crate::scope::ScopeSet;
@@ -240,7 +242,9 @@ impl FromStr for BearerChallenge {
     type Err = InvalidChallenge;
 
     fn from_str(text: &str) -> Result<Self, InvalidChallenge> {
-        let challenge = Challenge::parse(text).map_err(|_| InvalidChallenge::Malformed)?;
+        let (challenge, rest) = split_challenge(trim_start_list(text.as_bytes()));
+        let is_whole = trim_start_list(rest).is_empty();
+        let challenge = challenge.filter(|_| is_whole).ok_or(InvalidChallenge::Malformed)?;
         if !challenge.is("Bearer") {
             return Err(InvalidChallenge::OtherScheme);
         }
