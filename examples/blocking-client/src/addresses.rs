@@ -1,5 +1,5 @@
-//! Addresses that may be connected to: a server on the network leads nobody into their own network, not by a name
-//! either (RFC 9728 §7.7).
+//! Address policy: a remote server must not lead the client into its local network, by a name or an address (RFC 9728
+//! §7.7).
 
 use std::net::ToSocketAddrs as _;
 
@@ -10,7 +10,9 @@ use ureq::config::Config;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
-/// Resolves names by the system, and takes none that leads to a local address, unless the MCP server itself is at one.
+/// Resolver of the system that refuses local addresses.
+///
+/// They are allowed only if the MCP server itself is at one.
 #[derive(Debug)]
 pub(crate) struct Addresses {
     system: DefaultResolver,
@@ -18,13 +20,13 @@ pub(crate) struct Addresses {
 }
 
 impl Addresses {
-    /// `url` is that of the MCP server, which the user has named.
+    /// Creates the policy for the MCP server at `url`, which the user chose.
     pub(crate) fn of(url: &str) -> Self {
         let uri = url.parse::<Uri>().unwrap_or_default();
         let port = uri.port_u16().unwrap_or(443);
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
         let mut found = (host, port).to_socket_addrs().into_iter().flatten().peekable();
-        // A name that leads nowhere now does not lead home later.
+        // A name that does not resolve now must not resolve to a local address later.
         let allows_local = found.peek().is_some() && found.all(|it| is_local_ip(it.ip()));
         Self { system: DefaultResolver::default(), allows_local }
     }

@@ -1,7 +1,7 @@
-//! The callback listener of a login (RFC 8252 §7.3), on one thread.
+//! Loopback listener for the redirect of a login (RFC 8252 §7.3), on one thread.
 //!
-//! Any program on this machine can connect. None of them holds up the browser: each connection has a few seconds, a new
-//! one takes the place of the oldest, and the login as a whole ends in time.
+//! Any program on this machine can connect, but cannot block the browser: each connection has a few seconds, a new one
+//! replaces the oldest, and the login as a whole has a time limit.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use client_flow::{CallbackListener, CallbackRequest, Visit};
 
-/// Most connections that are read at once.
+/// Maximum number of open connections.
 const MAX_OPEN: usize = 32;
-/// Time for one of them to say what it wants.
+/// Time in which a connection has to send its request.
 const READING: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// A connection, and what was read of its request.
+/// Connection with the part of its request that has arrived.
 struct Connection {
     stream: TcpStream,
     request: CallbackRequest,
@@ -31,7 +31,7 @@ enum Progress {
     Closed,
 }
 
-/// Answers connections until one is the callback.
+/// Answers connections until one brings the callback.
 pub(crate) fn wait(listener: &TcpListener, login: &CallbackListener) -> Result<String> {
     listener.set_nonblocking(true)?;
     let until = Instant::now() + Visit::LIFETIME;
@@ -53,7 +53,7 @@ pub(crate) fn wait(listener: &TcpListener, login: &CallbackListener) -> Result<S
                 Progress::Closed => {}
                 Progress::Read => {
                     let heard = connection.request.answer(Some(login));
-                    // Small enough for the buffer of any socket. Whoever is gone has no use for it.
+                    // The reply fits into any socket buffer; a failed write means that the peer is gone.
                     let _ = connection.stream.write_all(heard.reply().as_bytes());
                     if let Some(callback) = heard.callback() {
                         return Ok(callback);
@@ -67,7 +67,7 @@ pub(crate) fn wait(listener: &TcpListener, login: &CallbackListener) -> Result<S
 }
 
 impl Connection {
-    /// Reads what has arrived.
+    /// Reads the bytes that have arrived.
     fn read(&mut self) -> Progress {
         let mut chunk = [0; 2048];
         loop {
@@ -98,7 +98,7 @@ mod tests {
 
     use super::*;
 
-    /// A login that comes back to this address, and the request that does.
+    /// Returns a login with its redirect to this address, and the request of that redirect.
     fn login(address: SocketAddr) -> (CallbackListener, String) {
         let state = State::new(Entropy::new([1; 32]));
         let redirect_uri = RedirectUri::parse(&format!("http://{address}/cb")).unwrap();
@@ -113,7 +113,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let (login, ours) = login(address);
         let waiting = thread::spawn(move || wait(&listener, &login));
-        // Whoever begins a request and never ends it.
+        // Connections that begin a request and never end it.
         let mut others = Vec::new();
         for _ in 0..100 {
             let mut stream = TcpStream::connect(address).unwrap();
@@ -121,7 +121,7 @@ mod tests {
             others.push(stream);
         }
         let (start, mut browser) = (Instant::now(), TcpStream::connect(address).unwrap());
-        // What follows the head is nothing to wait for.
+        // Bytes after the head are ignored.
         browser.write_all(format!("{ours}more").as_bytes()).unwrap();
         let mut answer = String::new();
         browser.read_to_string(&mut answer).unwrap();

@@ -1,6 +1,7 @@
-//! An MCP client that logs in without any runtime: HTTP by `ureq`, sockets of the standard library.
+//! MCP client without an async runtime: HTTP by `ureq`, sockets of the standard library.
 //!
-//! It asks once and ends. A program that stays would also refresh before a token expires (`Session::is_stale`).
+//! Sends one request and ends. A long-running program would also refresh tokens before they expire
+//! (`Session::is_stale`).
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the user sits at the terminal")]
 #![expect(clippy::disallowed_methods, reason = "the host brings arguments, sockets and entropy")]
 
@@ -87,7 +88,7 @@ fn main() -> Result<()> {
     }
 }
 
-/// What a flow needs of the world outside.
+/// Network, addresses and storage that the login flow needs.
 struct Host {
     http: Agent,
     listener: TcpListener,
@@ -103,13 +104,13 @@ impl Host {
                     let answer = self.send(it.request());
                     it.resume(answer, now())?
                 }
-                // Records that other processes share: hold the store's lock from here to `Save`, so that no two
-                // processes use one refresh token.
+                // If processes share the records, hold the store's lock from here to `Save`, so that two processes
+                // never use the same refresh token.
                 Step::Recall(it) => {
                     let kept = self.records.get(&it.key()).cloned();
                     it.resume(kept, now())?
                 }
-                // The first that the server lists; a program with a window would ask.
+                // The first authorization server of the list; a graphical program would ask the user.
                 Step::ChooseServer(it) => it.choose(0)?,
                 Step::Randomize(it) => {
                     let (one, other) =

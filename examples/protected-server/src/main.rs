@@ -1,5 +1,7 @@
-//! An MCP server that takes the tokens of an authorization server which somebody else runs. It verifies those that are
-//! JWTs (RFC 9068) with the keys that the server publishes, or asks the server about each token (RFC 7662).
+//! MCP server that accepts the tokens of an external issuer.
+//!
+//! It verifies JWT access tokens (RFC 9068) with the keys that the authorization server publishes, or introspects each
+//! token there (RFC 7662).
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it tells who runs it where it is")]
 
@@ -21,30 +23,30 @@ use oauth_types::{ClientId, Issuer, ResourceUri, Secret};
 use resource_server::Resource;
 use tokio::net::TcpListener;
 
-/// Where the secret of `--introspect` is looked for.
+/// Environment variable of the client secret for `--introspect`.
 const SECRET: &str = "PROTECTED_SERVER_SECRET";
 
-/// An MCP server for the users of an authorization server that you name
+/// MCP server for the users of an external authorization server
 #[derive(Parser)]
 #[command(name = "protected-server")]
 struct Cli {
-    /// The authorization server, spelled as its own metadata spell it
+    /// Issuer identifier of the authorization server, exactly as in its metadata
     #[arg(long)]
     issuer: Issuer,
-    /// Where to listen; in front of it belongs something that speaks TLS
+    /// Address to listen on, without TLS: put a TLS proxy in front of it
     #[arg(long, default_value = "127.0.0.1:8000")]
     listen: SocketAddr,
-    /// The URL that clients reach this server by and that its tokens are for, if it is another than where it listens
+    /// Public URL of this server, which is the audience of its tokens, if it differs from the address
     #[arg(long)]
     resource: Option<ResourceUri>,
-    /// Ask the authorization server about each token, as this client; its secret stands in `PROTECTED_SERVER_SECRET`
+    /// Introspect each token as this client, with the secret in `PROTECTED_SERVER_SECRET`
     #[arg(long, value_name = "CLIENT_ID")]
     introspect: Option<String>,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // Why a request was refused is told to the log alone.
+    // Only the log has the reason of a refusal.
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     match run(Cli::parse(), secret()).await {
         Ok(()) => ExitCode::SUCCESS,
@@ -87,17 +89,17 @@ async fn run(
     Ok(())
 }
 
-/// From the environment: everybody on the machine sees the arguments of a program.
+/// Reads the secret from the environment, because all users of the machine see arguments.
 #[expect(clippy::disallowed_methods, reason = "a program reads its environment")]
 fn secret() -> Option<Secret> {
     std::env::var(SECRET).ok().filter(|secret| !secret.is_empty()).map(Secret::new)
 }
 
-/// The MCP server behind the layer, and beside it the document that tells clients where to log in.
+/// Returns the routes: the MCP server behind the layer, and the metadata (RFC 9728).
 fn router(resource: Resource, verifier: impl TokenVerifier) -> anyhow::Result<Router> {
     let scopes = tools::scopes()?;
     let resource = resource.with_scopes_listed(scopes.all());
-    // Whatever path a proxy in front makes of the resource's.
+    // As a fallback, because a proxy may change the path of the resource.
     Ok(Router::new()
         .fallback_service(tools::service(&resource))
         .layer(Protect::new(resource.clone(), verifier, scopes))

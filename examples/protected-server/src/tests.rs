@@ -1,5 +1,6 @@
-//! Our own authorization server in the place of the foreign one: down when the MCP server starts, up, and with other
-//! keys.
+//! MCP server with an external issuer that is down at the start, then up, then changes its keys.
+//!
+//! The issuer is an authorization server of this workspace.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,7 +33,7 @@ fn key(pem: &str) -> SigningKey {
     SigningKey::from_pem(SigningAlgorithm::Es256, pem).unwrap()
 }
 
-/// The authorization server: it gives tokens whether it can be reached or not.
+/// Authorization server that issues tokens whether or not it can be reached.
 struct Foreign {
     listen: SocketAddr,
     store: Arc<MemoryStore>,
@@ -48,7 +49,7 @@ impl Foreign {
         let (id, scopes) = (ClientId::parse("robot").unwrap(), ScopeSet::parse(SCOPES).unwrap());
         let robot = ClientRecord::for_itself(id, secret, scopes, now);
         store.create_client(robot, now).await.unwrap();
-        // Nobody's once it is known.
+        // The port is free again when the listener is dropped.
         let listen = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         Self { listen, store, running: JoinSet::new() }
     }
@@ -72,7 +73,7 @@ impl Foreign {
         AuthorizationServer::new(config, Arc::clone(&self.store), DemoLogin).router()
     }
 
-    /// Is reached from now on, and publishes these keys.
+    /// Starts the authorization server with these published keys.
     async fn up(&mut self, keys: SigningKeys) {
         self.running.shutdown().await;
         let listener = TcpListener::bind(self.listen).await.unwrap();
@@ -93,7 +94,7 @@ impl Foreign {
     }
 }
 
-/// A verifier at whose place it is later, by so many seconds.
+/// Verifier with a clock that is ahead by this number of seconds.
 struct Later<V>(V, Arc<AtomicU64>);
 
 impl<V: TokenVerifier> TokenVerifier for Later<V> {
@@ -107,7 +108,7 @@ impl<V: TokenVerifier> TokenVerifier for Later<V> {
     }
 }
 
-/// The MCP server of a foreign issuer.
+/// MCP server with an external issuer.
 struct Mcp {
     router: Router,
     later: Arc<AtomicU64>,
@@ -121,12 +122,12 @@ impl Mcp {
         Self { router, later }
     }
 
-    /// Longer than anything is waited with before it is asked for again.
+    /// Moves the clock past every retry delay.
     fn wait(&self) {
         self.later.fetch_add(60, Ordering::SeqCst);
     }
 
-    /// Calls a tool: the status, and what the challenge or the tool says.
+    /// Calls a tool; returns the status, and the challenge or the answer of the tool.
     async fn call(&self, token: &str, tool: &str) -> (StatusCode, String) {
         let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
             "io.modelcontextprotocol/clientInfo": {"name": "t", "version": "1"},
@@ -155,7 +156,7 @@ impl Mcp {
     }
 }
 
-/// The story of both kinds of verifiers.
+/// Checks the scopes of each tool, with either kind of verifier.
 async fn each_tool_wants_its_scopes(foreign: &mut Foreign, mcp: &Mcp) {
     let [some, all] = [foreign.token(OLD, "files:read").await, foreign.token(OLD, SCOPES).await];
     let (status, says) = mcp.call(&all, "list-files").await;
@@ -183,7 +184,7 @@ async fn tokens_that_say_what_they_are_and_an_issuer_that_changes_its_keys() {
 
     let [old, new] = [foreign.token(OLD, SCOPES).await, foreign.token(NEW, SCOPES).await];
     assert_eq!(mcp.call(&new, "list-files").await.0, StatusCode::UNAUTHORIZED);
-    // Both for a while.
+    // Both keys are published during the change.
     let keys = SigningKeys::new(key(NEW)).unwrap().with_published(key(OLD)).unwrap();
     foreign.up(keys).await;
     mcp.wait();

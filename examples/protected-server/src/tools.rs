@@ -1,5 +1,6 @@
-//! Two tools over files in memory, in rmcp's way. They know nothing of OAuth but who calls; which scopes a tool needs
-//! stands beside it, in [`scopes`].
+//! Two rmcp tools over files in memory.
+//!
+//! Of OAuth they see only the calling user; [`scopes`] has the scopes of each tool.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,23 +16,23 @@ use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{tool, tool_router};
 use serde::Deserialize;
 
-/// What every request needs, and what each tool does. A tool in no row needs everything.
+/// Returns the base scope and the scope of each tool; an unlisted tool needs all scopes.
 pub(crate) fn scopes() -> anyhow::Result<OperationScopes> {
     Ok(OperationScopes::new("files:read")?
         .tool("list-files", "files:read")?
         .tool("write-file", "files:read files:write")?)
 }
 
-/// The files, each with its content and who wrote it.
+/// Files by name, each with its content and its author.
 #[derive(Clone)]
 pub(crate) struct Files(Arc<Mutex<BTreeMap<String, (String, String)>>>);
 
-/// What `write-file` takes.
+/// Parameters of `write-file`.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct WriteFile {
     /// Name of the file
     name: String,
-    /// Its new content
+    /// New content of the file
     content: String,
 }
 
@@ -53,7 +54,7 @@ impl Files {
         Parameters(file): Parameters<WriteFile>,
         Extension(request): Extension<Parts>,
     ) -> String {
-        // The layer puts it there, and lets nobody through without.
+        // The layer adds it to every request that it admits.
         let Some(user) = request.extensions.get::<Granted>() else { return "who are you?".into() };
         let bytes = file.content.len();
         self.lock().insert(file.name, (file.content, user.subject().to_string()));
@@ -63,16 +64,16 @@ impl Files {
 
 impl Files {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, (String, String)>> {
-        // No operation leaves the map half changed, so poison carries no news.
+        // Poison is ignored, because no operation leaves the map half changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The MCP endpoint, to be mounted behind a layer that decides who may call it.
+/// Returns the MCP endpoint, which has to be behind the layer that authorizes requests.
 pub(crate) fn service(resource: &Resource) -> StreamableHttpService<Files, LocalSessionManager> {
     let readme = ("readme.txt".to_owned(), ("Hello.".to_owned(), "nobody".to_owned()));
     let files = Files(Arc::new(Mutex::new([readme].into())));
-    // By itself rmcp refuses every name but loopback ones.
+    // By default rmcp refuses all host names except for loopback ones.
     let config = StreamableHttpServerConfig::default().with_allowed_hosts(resource.host_names());
     StreamableHttpService::new(move || Ok(files.clone()), Arc::default(), config)
 }

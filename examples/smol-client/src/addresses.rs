@@ -1,5 +1,5 @@
-//! Addresses that may be connected to: a server on the network leads nobody into their own network, not by a name
-//! either (RFC 9728 §7.7).
+//! Address policy: a remote server must not lead the client into its local network, by a name or an address (RFC 9728
+//! §7.7).
 
 use std::net::SocketAddr;
 
@@ -8,20 +8,22 @@ use http::Uri;
 use oauth_types::is_local_ip;
 use smol::net::resolve;
 
-/// The rule for all requests of one MCP server.
+/// Address policy for all requests to one MCP server.
 pub(crate) struct Addresses {
     allows_local: bool,
 }
 
 impl Addresses {
-    /// `url` is that of the MCP server, which the user has named: if it is at a local address, others may be, too.
+    /// Creates the policy for the MCP server at `url`, which the user chose.
+    ///
+    /// Local addresses are allowed only if that server is at one.
     pub(crate) async fn of(url: &str) -> Self {
         let found = look_up(&url.parse().unwrap_or_default()).await;
-        // A name that leads nowhere now does not lead home later.
+        // A name that does not resolve now must not resolve to a local address later.
         Self { allows_local: !found.is_empty() && found.iter().all(|it| is_local_ip(it.ip())) }
     }
 
-    /// Resolves a name once: the connection is made to what was checked.
+    /// Resolves a name once, so that the connection goes to the checked addresses.
     pub(crate) async fn resolve(&self, uri: &Uri) -> Result<Vec<SocketAddr>, TransportError> {
         let found = look_up(uri).await;
         let leads_home = !self.allows_local && found.iter().any(|it| is_local_ip(it.ip()));

@@ -1,7 +1,7 @@
-//! The callback listener of a login (RFC 8252 §7.3), a task for each connection.
+//! Loopback listener for the redirect of a login (RFC 8252 §7.3), with a task for each connection.
 //!
-//! Any program on this machine can connect. None of them holds up the browser: each connection has a few seconds, a new
-//! one takes the place of the oldest, and the login as a whole ends in time.
+//! Any program on this machine can connect, but cannot block the browser: each connection has a few seconds, a new one
+//! replaces the oldest, and the login as a whole has a time limit.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -15,9 +15,9 @@ use smol::net::{TcpListener, TcpStream};
 
 use crate::after;
 
-/// Most connections that are read at once.
+/// Maximum number of open connections.
 const MAX_OPEN: usize = 32;
-/// Time for one of them to say what it wants.
+/// Time in which a connection has to send its request.
 const READING: Duration = Duration::from_secs(5);
 
 enum Event {
@@ -25,7 +25,7 @@ enum Event {
     Read(TcpStream, CallbackRequest),
 }
 
-/// Answers connections until one is the callback.
+/// Answers connections until one brings the callback.
 pub(crate) async fn wait(on: &TcpListener, login: &CallbackListener) -> Result<String> {
     let in_time = async { Ok(answer(on, login).await) };
     let late = anyhow!("the browser did not come back in time: start again");
@@ -41,7 +41,7 @@ async fn answer(on: &TcpListener, login: &CallbackListener) -> Result<String> {
         match event {
             Event::Accepted(stream) => {
                 if reading.len() == MAX_OPEN {
-                    // Dropped, and its connection closed.
+                    // Dropping the task closes its connection.
                     reading.pop_front();
                 }
                 let read = read.clone();
@@ -54,7 +54,7 @@ async fn answer(on: &TcpListener, login: &CallbackListener) -> Result<String> {
             }
             Event::Read(mut stream, request) => {
                 let heard = request.answer(Some(login));
-                // Small enough for the buffer of any socket. Whoever is gone has no use for it.
+                // The reply fits into any socket buffer; a failed write means that the peer is gone.
                 let _ = stream.write_all(heard.reply().as_bytes()).await;
                 if let Some(callback) = heard.callback() {
                     return Ok(callback);
@@ -64,7 +64,7 @@ async fn answer(on: &TcpListener, login: &CallbackListener) -> Result<String> {
     }
 }
 
-/// Reads a request; `None` when the connection ends before.
+/// Reads a request; `None` if the connection ends before it is complete.
 async fn request(mut stream: TcpStream) -> Option<(TcpStream, CallbackRequest)> {
     let (mut request, mut chunk) = (CallbackRequest::default(), [0; 2048]);
     loop {
@@ -84,7 +84,7 @@ mod tests {
 
     use super::*;
 
-    /// A login that comes back to this address, and the request that does.
+    /// Returns a login with its redirect to this address, and the request of that redirect.
     fn login(address: SocketAddr) -> (CallbackListener, String) {
         let state = State::new(Entropy::new([1; 32]));
         let redirect_uri = RedirectUri::parse(&format!("http://{address}/cb")).unwrap();
@@ -100,7 +100,7 @@ mod tests {
             let address = listener.local_addr().unwrap();
             let (login, ours) = login(address);
             let waiting = smol::spawn(async move { wait(&listener, &login).await });
-            // Whoever begins a request and never ends it.
+            // Connections that begin a request and never end it.
             let mut others = Vec::new();
             for _ in 0..100 {
                 let mut stream = TcpStream::connect(address).await.unwrap();
@@ -109,7 +109,7 @@ mod tests {
             }
             let start = Instant::now();
             let mut browser = TcpStream::connect(address).await.unwrap();
-            // What follows the head is nothing to wait for.
+            // Bytes after the head are ignored.
             browser.write_all(format!("{ours}more").as_bytes()).await.unwrap();
             let mut answer = String::new();
             browser.read_to_string(&mut answer).await.unwrap();

@@ -1,7 +1,8 @@
-//! An MCP client that logs in on smol: HTTP by hyper, sockets of smol, no tokio runtime in its tree. For https, `send`
-//! would hand its socket to `futures_rustls::TlsConnector::connect` and go on with what comes back.
+//! MCP client on smol, without the runtime of tokio: HTTP by hyper, sockets of smol.
 //!
-//! It asks once and ends. A program that stays would also refresh before a token expires (`Session::is_stale`).
+//! For https, `send` would pass its socket to `futures_rustls::TlsConnector::connect` and continue with the result.
+//! Sends one request and ends. A long-running program would also refresh tokens before they expire
+//! (`Session::is_stale`).
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the user sits at the terminal")]
 #![expect(clippy::disallowed_methods, reason = "the host brings arguments, sockets and entropy")]
 
@@ -93,7 +94,7 @@ async fn run() -> Result<()> {
     }
 }
 
-/// Takes step after step until there is a session.
+/// Performs the steps of the login flow until it returns a session.
 async fn drive(
     mut step: Step,
     (on, addresses): (&TcpListener, &Addresses),
@@ -105,8 +106,8 @@ async fn drive(
                 let answer = send(it.request(), addresses).await;
                 it.resume(answer, now())?
             }
-            // Records that other processes share: hold the store's lock from here to `Save`, so that no two processes
-            // use one refresh token.
+            // If processes share the records, hold the store's lock from here to `Save`, so that two processes never
+            // use the same refresh token.
             Step::Recall(it) => {
                 let kept = records.get(&it.key()).cloned();
                 it.resume(kept, now())?
@@ -141,7 +142,7 @@ async fn send(
         .await
 }
 
-/// One request and its answer, over a connection of their own.
+/// Sends one request over a new connection; returns the response.
 async fn exchange(
     request: &Request<Bytes>,
     addresses: &Addresses,

@@ -1,4 +1,4 @@
-//! A proxy that sends each request to the next of several servers, so that nothing can depend on which one it was.
+//! Proxy that sends each request to the next of several servers, to show that any of them can answer it.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it tells who runs it where it is")]
 
@@ -14,16 +14,16 @@ use mcp_authz_axum::{ConnectionLimits, serve, shutdown_signal};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-/// A proxy before several servers on this machine, each request to the next one
+/// Proxy that sends each request to the next of several servers on this machine
 #[derive(Parser)]
 #[command(name = "two-processes")]
 struct Cli {
-    /// A port to listen on, and the ports of the servers behind it: 8001=8011,8021
+    /// Port to listen on and ports of the servers behind it, for example 8001=8011,8021
     #[arg(required = true)]
     fronts: Vec<Front>,
 }
 
-/// A port, and those behind it.
+/// Port of the proxy with the ports of the servers behind it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Front {
     port: u16,

@@ -1,4 +1,4 @@
-//! Where a request goes, and what its server is told about who sent it.
+//! Forwarding of requests to the next server, with the sender's address in `X-Forwarded-For`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
-/// Longest body of a request.
+/// Maximum size of a request body, in bytes.
 const MAX_BODY: usize = 4 << 20;
 
 struct Proxy {
@@ -25,7 +25,7 @@ struct Proxy {
     next: AtomicUsize,
 }
 
-/// A proxy before the servers on these ports.
+/// Returns a proxy for the servers on these ports.
 pub(crate) fn before(servers: Vec<u16>) -> Router {
     let http = Client::builder(TokioExecutor::new()).build_http();
     let proxy = Proxy { http, servers, next: AtomicUsize::new(0) };
@@ -41,7 +41,7 @@ async fn forward(
     let Ok(body) = axum::body::to_bytes(body, MAX_BODY).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
-    // Whoever sent it may have said anything before; what is added last is believed.
+    // Appended, because the servers trust the last address only: the sender can forge the ones before it.
     let Ok(peer) = HeaderValue::try_from(peer.ip().to_string()) else {
         return StatusCode::BAD_GATEWAY.into_response();
     };
@@ -51,7 +51,7 @@ async fn forward(
     for server in proxy.servers.iter().cycle().skip(first % count.max(1)).take(count) {
         match proxy.send(*server, &parts, body.clone()).await {
             Ok(response) => return response,
-            // Nothing was sent yet, so another may have it. Else nobody knows whether it was done.
+            // The request was not sent, so another server may get it. After any other error it may have been executed.
             Err(error) if error.is_connect() => {}
             Err(_) => break,
         }
@@ -89,7 +89,7 @@ mod tests {
 
     use super::*;
 
-    /// A server that says its name, and what it was sent.
+    /// Starts a server that answers with its name and the request.
     async fn server(name: &'static str) -> u16 {
         let echo = move |uri: Uri, headers: HeaderMap, body: String| async move {
             let header = |name: &str| {

@@ -1,14 +1,14 @@
-//! The page to copy: users log in at a provider, which knows this server as one client.
+//! Login at an upstream provider, for which this server is one client. Copy this file.
 //!
 //! The authorization server asks the user about *its* client first, because [`Login::upstream`] says where the login
 //! is. Only then does the browser come here:
 //!
-//! | a browser at | is sent to | with a cookie | that holds |
+//! | request | redirects to | cookie | contents of the cookie |
 //! |---|---|---|---|
-//! | `/login` | the provider | `login` | `state`, the verifier and the way back, sealed: nothing is kept here |
-//! | `/callback`, with the cookie, and the answer to that very question | the way back | `session` | a secret, under which its user is kept here |
+//! | `/login` | the provider | `login` | `state`, the verifier and the return path, sealed; no state on the server |
+//! | `/callback` with that cookie and `state` | the return path | `session` | a secret that identifies the session |
 //!
-//! What the provider gives for its own API ends here. Clients get tokens of the authorization server, and no others.
+//! The provider's access token stays here. Clients get only tokens of the authorization server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,21 +32,21 @@ use tokio::time::timeout;
 use crate::sessions::Sessions;
 use crate::visit::{Answered, Seal, Visit};
 
-/// The provider, as its metadata and its registration of this server have it.
+/// Metadata of the provider and the registration of this server there.
 pub(crate) struct Provider {
     pub(crate) issuer: Issuer,
     pub(crate) authorize: EndpointUrl,
     pub(crate) token: EndpointUrl,
     pub(crate) userinfo: EndpointUrl,
-    /// Whether it names itself in its answers (`authorization_response_iss_parameter_supported`).
+    /// `true` if its responses have `iss` (`authorization_response_iss_parameter_supported`).
     pub(crate) names_itself: bool,
     pub(crate) client_id: String,
     pub(crate) client_secret: Secret,
-    /// The address of `/callback` here, as it is registered there.
+    /// URL of `/callback` of this server, as registered at the provider.
     pub(crate) redirect_uri: EndpointUrl,
 }
 
-/// The login of the authorization server, and its routes.
+/// Login of the authorization server, and its routes.
 #[derive(Clone)]
 pub(crate) struct ProviderLogin(Arc<Inner>);
 
@@ -73,22 +73,22 @@ impl Login for ProviderLogin {
         }
     }
 
-    // The provider would not ask: it agreed to this server long ago.
+    // The provider does not ask again, because the user agreed to this server there before.
     fn upstream(&self) -> Option<&EndpointUrl> {
         Some(&self.0.provider.authorize)
     }
 }
 
 impl ProviderLogin {
-    /// Most logins that are being finished at once, and the longest wait for a turn.
+    /// Maximum number of logins that are completed at once, and the longest wait for a turn.
     const AT_ONCE: usize = 32;
     const WAIT: Duration = Duration::from_secs(5);
-    /// Longest answer of the provider that is read, in bytes.
+    /// Maximum size of a response of the provider, in bytes.
     const MAX_BODY: usize = 64 * 1024;
 
-    /// A login at this provider. Processes that serve one issuer share the key.
+    /// Creates a login at this provider; the processes of one issuer share the key.
     pub(crate) fn new(provider: Provider, key: &Entropy<32>) -> anyhow::Result<Self> {
-        // A code and a secret are sent to the address that was meant, and no further.
+        // Redirects are not followed, because the request carries a code and a secret.
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
         let http = http.timeout(Duration::from_secs(10)).build()?;
         let (answered, sessions) = (Answered::default(), Sessions::default());
@@ -96,7 +96,7 @@ impl ProviderLogin {
         Ok(Self(Arc::new(Inner { provider, http, seal, answered, sessions, turns })))
     }
 
-    /// The routes of the login, for `AuthorizationServer::with_login_routes`.
+    /// Returns the routes of the login, for `AuthorizationServer::with_login_routes`.
     pub(crate) fn router(&self) -> Router {
         let (start, finish) = (self.clone(), self.clone());
         Router::new().route("/login", get(async move |uri: Uri| answer(start.start(&uri)))).route(
@@ -112,7 +112,7 @@ impl ProviderLogin {
         let provider = &self.0.provider;
         let form = FormPairs::parse(uri.query().unwrap_or_default().as_bytes())?;
         let return_to = form.value("return_to").unwrap_or_default().unwrap_or("/");
-        // A path of ours: `//` and `/\` begin the name of another host, also after a tab that a browser leaves out.
+        // Only a path of this server: after `//` or `/\` a browser reads a host name. It drops a tab between them.
         let path = return_to.strip_prefix('/').filter(|path| !path.starts_with(['/', '\\']));
         let path = path.filter(|path| path.bytes().all(|byte| byte.is_ascii_graphic()));
         anyhow::ensure!(path.is_some(), "a login leads back to this server");
@@ -131,7 +131,7 @@ impl ProviderLogin {
         self.send_to(&url, &[("login", &visit)])
     }
 
-    /// Takes a browser back, if it is the one that was sent, with the answer to what it was sent with.
+    /// Completes the login of the browser that began it, with the response to its request.
     async fn finish(&self, headers: &HeaderMap, uri: &Uri) -> anyhow::Result<Response> {
         let visit = self.cookie(headers, "login").context("no login began in this browser")?;
         let visit = self.0.seal.open(visit)?;
@@ -154,7 +154,7 @@ impl ProviderLogin {
         self.send_to(&visit.return_to, &[("session", &session), ("login", &Secret::new(""))])
     }
 
-    /// Who it is. The provider's tokens are used for that, and forgotten.
+    /// Returns the user; the provider's access token is used once and dropped.
     async fn user(&self, code: &ValidatedCode, verifier: &CodeVerifier) -> anyhow::Result<User> {
         let provider = &self.0.provider;
         let mut form = FormWriter::new();
@@ -172,13 +172,13 @@ impl ProviderLogin {
         let request = self.0.http.get(provider.userinfo.as_str()).header(AUTHORIZATION, token);
         let answer = Self::body(request).await?;
         let info: UserInfo = serde_json::from_slice(&answer)?;
-        // Another provider may have the same `sub` for somebody else.
+        // With the issuer, because another provider may have the same `sub` for a different user.
         let subject = Subject::try_from(format!("{} {}", provider.issuer, info.sub))?;
         let name = info.name.unwrap_or_else(|| subject.to_string());
         Ok(User::new(subject, name))
     }
 
-    /// The body of the provider's answer, up to a limit.
+    /// Returns the body of the provider's response, up to a limit.
     async fn body(request: reqwest::RequestBuilder) -> anyhow::Result<Vec<u8>> {
         let mut answer = request.send().await?.error_for_status()?;
         let mut body = Vec::new();
@@ -194,7 +194,9 @@ impl ProviderLogin {
         self.0.provider.redirect_uri.as_str().starts_with("https:")
     }
 
-    /// Over https, no other host can set a cookie of this name.
+    /// Returns the name of a cookie, with the prefix `__Host-` over https.
+    ///
+    /// No other host can set a cookie with that prefix.
     fn cookie_name(&self, name: &str) -> String {
         if self.is_https() { format!("__Host-{name}") } else { name.to_owned() }
     }
@@ -220,7 +222,7 @@ impl ProviderLogin {
     }
 }
 
-/// The reply of either outcome. What went wrong is the log's: here, standard error.
+/// Returns the response; the cause of an error goes to the log, here to standard error.
 fn answer(outcome: anyhow::Result<Response>) -> Response {
     outcome.unwrap_or_else(|error| {
         eprintln!("login refused: {error:#}");
@@ -239,7 +241,7 @@ pub(crate) fn random<const N: usize>() -> anyhow::Result<Entropy<N>> {
 
 #[cfg(test)]
 impl ProviderLogin {
-    /// Number of things that are kept for browsers.
+    /// Returns the number of stored sessions and answered visits.
     pub(crate) fn kept(&self) -> usize {
         self.0.answered.len() + self.0.sessions.len()
     }

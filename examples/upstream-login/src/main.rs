@@ -1,5 +1,6 @@
-//! An authorization server whose users log in at another server, where it is one client for all of its own. A client
-//! that nobody here agreed to gets nothing out of what the provider remembers.
+//! Authorization server whose users log in at an upstream provider, where it is the only client.
+//!
+//! The user consents to each client here first, so a client cannot profit from the consent that the provider remembers.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the print is the example")]
 
@@ -25,7 +26,7 @@ use crate::provider::FakeProvider;
 
 const MCP: &str = "https://mcp.example/mcp";
 
-/// Both servers, until they are stopped or dropped.
+/// Both servers, which run until they are stopped or dropped.
 struct Servers {
     issuer: Issuer,
     #[cfg_attr(not(test), expect(dead_code, reason = "the tests look into it"))]
@@ -57,14 +58,14 @@ impl Servers {
         let (mut running, (stop, stopped)) = (JoinSet::new(), watch::channel(()));
         for (listener, router) in [(listener, router), (provider_listener, provider.router())] {
             let mut stopped = stopped.clone();
-            // Also when these servers are dropped.
+            // Ends when the sender is dropped too.
             let stop = async move { drop(stopped.changed().await) };
             running.spawn(serve(listener, router, ConnectionLimits::default(), stop));
         }
         Ok(Self { issuer, store, provider, login, stop, running })
     }
 
-    /// Takes no more connections, and ends what is being answered.
+    /// Accepts no more connections and completes the open requests.
     async fn stop(self) {
         drop(self.stop);
         self.running.join_all().await;

@@ -1,5 +1,7 @@
-//! Stands in for a provider such as a company's or a code host's: it knows one client, the authorization server, and
-//! asks nobody about it again. Who a browser is logged in as, its cookie `provider` says.
+//! Fake provider, such as a company or a code host would run.
+//!
+//! Its only client is the authorization server, to which all users have consented. The cookie `provider` names the user
+//! of a browser.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -18,7 +20,7 @@ use crate::login::{Provider, random};
 
 pub(crate) const CLIENT: (&str, &str) = ("the-authorization-server", "provider-secret");
 
-/// What it has given out, and what it was asked.
+/// Fake provider with its codes, its tokens and counters of its requests.
 #[derive(Default)]
 pub(crate) struct FakeProvider {
     issuer: String,
@@ -30,13 +32,13 @@ pub(crate) struct FakeProvider {
 }
 
 impl FakeProvider {
-    /// One at this address, for an authorization server at that one.
+    /// Creates a provider at this address for this authorization server.
     pub(crate) fn new(at: SocketAddr, server: &Issuer) -> Arc<Self> {
         let redirect_uri = format!("{server}/callback");
         Arc::new(Self { issuer: format!("http://{at}"), redirect_uri, ..Self::default() })
     }
 
-    /// As the authorization server knows it.
+    /// Returns the metadata and the registration of the authorization server.
     pub(crate) fn registration(&self) -> anyhow::Result<Provider> {
         let endpoint = |path: &str| EndpointUrl::parse(&format!("{}{path}", self.issuer));
         Ok(Provider {
@@ -88,7 +90,7 @@ impl FakeProvider {
         Ok((StatusCode::SEE_OTHER, [(LOCATION, back)]).into_response())
     }
 
-    /// Number of codes that were sent to it.
+    /// Returns the number of token requests.
     #[cfg(test)]
     pub(crate) fn codes_asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)

@@ -1,4 +1,4 @@
-//! Users who are logged in here, each under a secret that only the cookie of their browser has.
+//! Sessions of logged-in users, each identified by a secret in the cookie of the browser.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::login::random;
 
-/// The sessions of this process.
+/// Sessions of this process.
 #[derive(Default)]
 pub(crate) struct Sessions(Mutex<HashMap<SecretDigest, Session>>);
 
@@ -21,7 +21,7 @@ struct Session {
 
 impl Sessions {
     const LIFETIME: Duration = Duration::from_secs(8 * 60 * 60);
-    /// Sessions of one user; the next one ends the oldest of them, and nobody else's.
+    /// Maximum number of sessions of one user; a further one ends that user's oldest.
     const OF_USER: usize = 16;
 
     /// Begins a session with a fresh secret.

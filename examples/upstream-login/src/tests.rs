@@ -1,4 +1,4 @@
-//! A user, an attacker, and what the provider remembers.
+//! Logins of a user and of an attacker, with a consent that the provider remembers.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -15,7 +15,7 @@ use tower::ServiceExt as _;
 use super::*;
 use crate::sessions::Sessions;
 
-/// A browser that does what it is told, one step at a time. Cookies belong to a host and its port.
+/// Scripted browser; its cookies belong to a host and its port.
 struct Browser {
     http: reqwest::Client,
     cookies: BTreeMap<String, BTreeMap<String, String>>,
@@ -29,7 +29,7 @@ struct Page {
 }
 
 impl Browser {
-    /// One whose user is logged in at the provider.
+    /// Creates a browser whose user is logged in at the provider.
     fn of(user: &str, servers: &Servers) -> Self {
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
         let provider = servers.provider.registration().unwrap().issuer;
@@ -59,7 +59,7 @@ impl Browser {
         }
         let status = answer.status();
         let location = answer.headers().get(LOCATION).map(|url| url.to_str().unwrap().to_owned());
-        // A path is of the same server.
+        // A path stays at the same server.
         let location = location.map(|to| match to.strip_prefix('/') {
             Some(_) => format!("{}{to}", EndpointUrl::parse(url).unwrap().origin()),
             None => to,
@@ -72,7 +72,7 @@ impl Browser {
         self.send(url, None).await
     }
 
-    /// Follows redirects until there is a page, or one leads to somebody else: to a client.
+    /// Follows redirects up to a page, or to a redirect that leads to a client.
     async fn follow(&mut self, mut page: Page, until: &str) -> Page {
         while let Some(next) = page.location.as_deref()
             && next.starts_with("http://127.0.0.1:")
@@ -103,7 +103,7 @@ fn verifier() -> CodeVerifier {
 }
 
 impl Servers {
-    /// A client that registers itself, as anybody can, and the address that it sends users to.
+    /// Registers a client; returns its identifier and its authorization URL.
     async fn client(&self, redirect_uri: &str) -> (String, String) {
         let metadata = json!({
             "redirect_uris": [redirect_uri],
@@ -134,7 +134,7 @@ impl Servers {
         self.provider.visits.load(Ordering::SeqCst)
     }
 
-    /// Who the token of this code is for.
+    /// Redeems this code; returns the subject of the token.
     async fn subject(&self, client: &str, code: &str) -> String {
         let verifier = verifier();
         let form = format!(
@@ -174,11 +174,11 @@ async fn the_user_agrees_first_and_logs_in_at_the_provider_then() {
     let provider = servers.provider.registration().unwrap().issuer;
     assert_eq!(servers.subject(&client, &code).await, format!("{provider} alice"));
 
-    // The way back worked once.
+    // The return URL works once.
     let again = alice.open(&back.url).await;
     assert_eq!((again.status, again.location), (StatusCode::BAD_REQUEST, None));
 
-    // Now that she is logged in here, she is asked by her name, and the provider is not.
+    // She is logged in here now, so the page shows her name and the provider is not visited.
     let (_, url) = servers.client(APP).await;
     let page = alice.open(&url).await;
     assert!(page.body.contains("alice") && !page.body.contains("log in at"));
@@ -192,7 +192,7 @@ async fn the_user_agrees_first_and_logs_in_at_the_provider_then() {
 async fn an_attackers_client_gets_nothing_out_of_what_the_provider_remembers() {
     let servers = Servers::start((0, 0)).await.unwrap();
     let (_, url) = servers.client(EVIL).await;
-    // The provider would let alice through without a word. She never gets there.
+    // The provider would not ask alice, but she is asked here first.
     let mut alice = Browser::of("alice", &servers);
     for changed in ["", "&prompt=none", "&scope=unknown"] {
         let page = alice.open(&format!("{url}{changed}")).await;
@@ -201,7 +201,7 @@ async fn an_attackers_client_gets_nothing_out_of_what_the_provider_remembers() {
     }
     assert_eq!(servers.visits(), 0);
 
-    // Nor when she was there before, for a client that she trusts.
+    // She is asked here even after an earlier visit for a client that she trusts.
     let (_, trusted) = servers.client(APP).await;
     let page = alice.open(&trusted).await;
     let answered = alice.allow(&servers, &page).await;
@@ -225,20 +225,20 @@ async fn what_the_attacker_agreed_to_is_no_good_in_another_browser() {
     let sent = mallory.follow(agreed, &servers.provider_url()).await;
     let at_provider = sent.location.clone().unwrap();
 
-    // Alice is lured to the provider with the state of mallory's browser: her code comes to nothing.
+    // Alice is lured to the provider with the state of mallory's browser: her code is refused.
     let mut alice = Browser::of("alice", &servers);
     let lured = alice.open(&at_provider).await;
     let lured = alice.follow(lured, "nowhere").await;
     assert!(lured.url.contains("/callback?code="));
     assert_eq!((lured.status, lured.location), (StatusCode::BAD_REQUEST, None));
 
-    // She is lured to log in on her own, and to come back to mallory's answer: it is not her browser's.
+    // Alice logs in on the return URL of mallory's consent, whose question belongs to mallory's browser.
     let lured = alice.open(&login).await;
     let lured = alice.follow(lured, "nowhere").await;
     assert!(lured.url.contains("/authorize/consent?transaction="));
     assert_eq!((lured.status, lured.location), (StatusCode::FORBIDDEN, None));
 
-    // Mallory gets what is mallory's.
+    // Mallory's own response works in mallory's browser.
     let back = mallory.follow(sent, "nowhere").await;
     let subject = servers.subject(&client, &back.parameter("code").unwrap()).await;
     assert!(subject.ends_with(" mallory"), "{subject}");
@@ -267,7 +267,7 @@ async fn an_answer_counts_from_the_provider_and_to_the_question_only() {
         let page = alice.open(&wrong).await;
         assert_eq!((page.status, page.location), (StatusCode::BAD_REQUEST, None), "{wrong}");
     }
-    // And a way back that leads elsewhere is none.
+    // A return path to another host is refused.
     for elsewhere in [
         "https://evil.example",
         "//evil.example",
@@ -351,7 +351,7 @@ async fn a_visit_that_was_changed_or_is_another_servers_is_not_opened() {
         assert_eq!(answer.unwrap().status(), StatusCode::BAD_REQUEST, "{cookie}");
     }
     assert_eq!(servers.provider.codes_asked(), 0);
-    // A way back that no cookie holds is refused at once.
+    // A return path that is too long for a cookie is refused at once.
     let long = format!("/login?return_to=/{}", "a".repeat(4_000));
     let answer =
         servers.login.router().oneshot(http::Request::get(long).body(Body::empty()).unwrap());

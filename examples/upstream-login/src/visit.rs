@@ -1,7 +1,7 @@
-//! Visits to the provider, sealed into the cookie of the browser that makes them (XChaCha20-Poly1305).
+//! Visits to the provider, sealed into the cookie of the visiting browser (XChaCha20-Poly1305).
 //!
-//! Anybody can begin a login, so the server keeps nothing for one: what is not kept cannot be filled up. It remembers
-//! which visits were answered, because each is good for one answer.
+//! Any browser can begin a login, so a visit takes no memory on the server until it is answered. The server remembers
+//! the answered visits, because each is valid for one answer.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -18,27 +18,27 @@ use crate::login::random;
 
 const NONCE: usize = 24;
 
-/// Everything that has to be known when a browser comes back.
+/// Data of a visit that the server needs when the browser returns.
 pub(crate) struct Visit {
     pub(crate) state: State,
     pub(crate) verifier: CodeVerifier,
     pub(crate) return_to: String,
 }
 
-/// Key that seals visits. Processes that serve one issuer share it.
+/// Key that seals visits; the processes of one issuer share it.
 pub(crate) struct Seal(XChaCha20Poly1305);
 
 impl Seal {
-    /// Longest time that a browser may be away.
+    /// Maximum duration of a visit.
     const LIFETIME: Duration = Duration::from_secs(10 * 60);
-    /// Longest text: browsers keep 4,096 bytes of a cookie with its name and attributes.
+    /// Maximum length: browsers store 4,096 bytes of a cookie with its name and attributes.
     const MAX: usize = 3_900;
 
     pub(crate) fn new(key: &Entropy<32>) -> Self {
         Self(XChaCha20Poly1305::new(key.as_bytes().into()))
     }
 
-    /// The text of the cookie.
+    /// Returns the value of the cookie.
     pub(crate) fn seal(&self, visit: &Visit) -> anyhow::Result<Secret> {
         let until = now() + Self::LIFETIME.as_secs();
         let (state, verifier) = (visit.state.as_secret(), visit.verifier.as_secret());
@@ -76,15 +76,17 @@ impl Seal {
     }
 }
 
-/// Visits that were answered: a code is sent to the provider once, also when two answers come at the same moment.
+/// Answered visits, so that of two concurrent answers one redeems the code.
 #[derive(Default)]
 pub(crate) struct Answered(Mutex<(HashSet<SecretDigest>, VecDeque<SecretDigest>)>);
 
 impl Answered {
-    /// Beyond this the oldest are forgotten. The provider, too, takes a code once.
+    /// Maximum number of visits; beyond it the oldest are forgotten.
+    ///
+    /// The provider also accepts a code only once.
     const MAX: usize = 10_000;
 
-    /// Marks a visit as answered; `true` if it was not before.
+    /// Marks a visit as answered; returns `true` on the first call for this visit.
     pub(crate) fn take(&self, visit: &Visit) -> bool {
         let mut answered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (all, order) = &mut *answered;
