@@ -24,6 +24,19 @@ use crate::user_agent::UserAgent;
 /// Cloning is cheap, and all clones share one login. Requests that meet the same refusal share one refresh or one
 /// browser visit and wait for its outcome; a request with a valid token does not wait. A login continues when the
 /// request that began it is dropped.
+///
+/// # Examples
+///
+/// ```
+/// use mcp_authz_reqwest::{AuthorizedClient, Error, UserAgent};
+///
+/// async fn status(agent: impl UserAgent) -> Result<u16, Error> {
+///     let server = "https://mcp.example/mcp";
+///     let client = AuthorizedClient::new(server, "Notes", agent)?;
+///     let response = client.send(client.get(server)).await?;
+///     Ok(response.status().as_u16())
+/// }
+/// ```
 #[derive(Clone)]
 pub struct AuthorizedClient(Arc<Shared>);
 

@@ -176,8 +176,8 @@ impl StreamableHttpClient for McpTransport {
             request.headers_mut().insert(LAST_EVENT_ID, header_value(id)?);
         }
         let response = match self.execute(request).await {
-            // rmcp repeats a failed GET, except for one without authorization. Only a broken exchange is worth
-            // repeating, so every other error is reported as missing authorization.
+            // rmcp repeats a failed GET, unless the failure is that authorization is required. Only a broken
+            // exchange is worth repeating, so every other error is reported as that failure.
             Err(Failure::Client(error))
                 if !matches!(error, Error::Transport(_) | Error::NoResponse { .. }) =>
             {

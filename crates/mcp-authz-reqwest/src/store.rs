@@ -52,6 +52,36 @@ impl fmt::Debug for StoreLock {
 ///
 /// Records hold secrets, which the implementation protects. A store belongs to one user, because records do not name
 /// theirs: a host of several users gives each of them a store of their own.
+///
+/// # Examples
+///
+/// A store of one client that counts its saves. One that several clients share implements [`lock`](Self::lock) as well.
+///
+/// ```
+/// use futures::future::BoxFuture;
+/// use mcp_authz_reqwest::client_flow::{Record, RecordKey};
+/// use mcp_authz_reqwest::{CredentialStore, MemoryCredentials, StoreError};
+///
+/// #[derive(Default)]
+/// struct Counted {
+///     inner: MemoryCredentials,
+///     saves: std::sync::atomic::AtomicUsize,
+/// }
+///
+/// impl CredentialStore for Counted {
+///     fn load<'a>(
+///         &'a self,
+///         key: &'a RecordKey,
+///     ) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
+///         self.inner.load(key)
+///     }
+///
+///     fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreError>> {
+///         self.saves.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+///         self.inner.save(record)
+///     }
+/// }
+/// ```
 pub trait CredentialStore: Send + Sync + 'static {
     /// Returns the record under this key.
     ///
