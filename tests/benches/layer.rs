@@ -1,10 +1,10 @@
 //! What the layer costs over real connections: a handler on axum that reads a call of a tool and writes its answer, and
-//! a whole MCP server of rmcp's, each with [`Protect`] and without: with one set of scopes for all requests, or with a
-//! table, for which the body is read.
+//! a whole MCP server of rmcp's, each with [`ProtectLayer`] and without: with one set of scopes for all requests, or
+//! with a table, for which the body is read.
 //!
 //! `cargo bench -p tests --bench layer` measures all servers in turns, so that what else the machine does strikes them
-//! alike, and prints each one's requests per second and the median of its share of what runs without it in the same turn.
-//! `-- --turns 40` takes longer and is steadier. The last column is the share by what the process needed of the
+//! alike, and prints each one's requests per second and the median of its share of what runs without it in the same
+//! turn. `-- --turns 40` takes longer and is steadier. The last column is the share by what the process needed of the
 //! processors, clients included: on a machine that does something else it says more. It needs Linux.
 
 #![expect(
@@ -36,9 +36,9 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use mcp_authz_axum::{JwtVerifier, Protect, StoreVerifier, TokenVerifier};
+use mcp_authz_axum::{JwtVerifier, ProtectLayer, StoreVerifier, TokenVerifier};
 use oauth_types::{
-    ClientId, Entropy, Issuer, KeySet, ResourceUri, ScopeSet, Secret, SecretDigest,
+    ClientId, Entropy, Issuer, JwkSet, ResourceUri, ScopeSet, Secret, SecretDigest,
     SigningAlgorithm, Subject, UnixTime,
 };
 use resource_server::{OperationScopes, Requirement, Resource};
@@ -204,9 +204,9 @@ fn issuer() -> Issuer {
     Issuer::parse("https://as.example").unwrap()
 }
 
-fn protect<V: TokenVerifier>(verifier: V, required: Requirement) -> Protect<V> {
+fn protect<V: TokenVerifier>(verifier: V, required: Requirement) -> ProtectLayer<V> {
     let resource = Resource::new(ResourceUri::parse(MCP).unwrap(), vec![issuer()]).unwrap();
-    Protect::new(resource, verifier, required)
+    ProtectLayer::new(resource, verifier, required)
 }
 
 /// One set of scopes for all requests.
@@ -252,7 +252,7 @@ fn jwts() -> (Secret, JwtVerifier) {
     let claims = json!({"iss": issuer(), "sub": "alice", "aud": MCP, "client_id": "s6BhdRkqt3",
         "scope": "files:read files:write", "iat": now, "exp": now + 3600, "jti": TOKEN});
     let token = key.sign_claims("at+jwt", &claims).unwrap();
-    let keys = KeySet::from_json(keys).unwrap();
+    let keys = JwkSet::from_json(keys).unwrap();
     (token, JwtVerifier::with_keys(issuer(), &keys).unwrap())
 }
 

@@ -7,7 +7,7 @@
 
 use std::collections::HashSet;
 
-use client_auth::{BasicCredentials, Presented, Registered};
+use client_auth::{BasicCredentials, ClientAuthRecord, Presented};
 use divan::{Bencher, black_box};
 use headers::HeaderMapExt as _;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
@@ -44,7 +44,7 @@ mod challenge {
     #[divan::bench]
     fn ours_typed(bencher: Bencher<'_, '_>) {
         let headers = headers(WWW_AUTHENTICATE, CHALLENGE);
-        bencher.bench(|| BearerChallenge::find(black_box(&headers)).unwrap());
+        bencher.bench(|| BearerChallenge::from_headers(black_box(&headers)).unwrap());
     }
 
     #[divan::bench]
@@ -153,7 +153,7 @@ mod client_authentication {
     fn ours(bencher: Bencher<'_, '_>) {
         let headers = headers(AUTHORIZATION, BASIC);
         let form = FormPairs::parse(FORM).unwrap();
-        let record = Registered::new(AuthMethod::ClientSecretBasic)
+        let record = ClientAuthRecord::new(AuthMethod::ClientSecretBasic)
             .with_secret(Secret::new(SECRET).digest());
         bencher.bench(|| {
             let presented = Presented::parse(black_box(&headers), black_box(&form)).unwrap();

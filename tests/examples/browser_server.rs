@@ -20,8 +20,8 @@ use axum::http::header::{
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
-use client_auth::Registered;
-use mcp_authz_axum::{AuthorizationServer, Browser, ConnectionLimits, Login, User, serve};
+use client_auth::ClientAuthRecord;
+use mcp_authz_axum::{AuthorizationServer, ConnectionLimits, Login, LoginStatus, User, serve};
 use oauth_types::{
     ClientId, Entropy, FormPairs, FormWriter, Issuer, RedirectUri, ResourceUri, ScopeSet, Secret,
     SecretDigest, Subject, UnixTime,
@@ -55,13 +55,13 @@ impl Sessions {
 }
 
 impl Login for Sessions {
-    async fn browser(&self, headers: &HeaderMap, return_to: &str) -> Browser {
+    async fn status(&self, headers: &HeaderMap, return_to: &str) -> LoginStatus {
         match self.user(headers) {
-            Some(user) => Browser::User(user),
+            Some(user) => LoginStatus::LoggedIn(user),
             None => {
                 let mut form = FormWriter::new();
                 form.append("to", return_to);
-                Browser::SendTo(format!("/login?{}", form.as_str()))
+                LoginStatus::Redirect(format!("/login?{}", form.as_str()))
             }
         }
     }
@@ -141,10 +141,10 @@ async fn main() -> anyhow::Result<()> {
     let sessions = Sessions::default();
     let store = Arc::new(MemoryStore::default());
     // A client that is known by the address of a document.
-    let published = ClientRecord::preregistered(
+    let published = ClientRecord::pre_registered(
         &config,
         ClientId::parse("https://client.example/oauth.json")?,
-        Registered::public(),
+        ClientAuthRecord::public(),
         vec![RedirectUri::parse("https://notes.example/cb")?],
         UnixTime::from_secs(0),
     )?;

@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use authorization_server::{ClientRecord, Config, MemoryStore, ServerKey, ServerKeys, Store as _};
-use client_auth::Registered;
+use client_auth::ClientAuthRecord;
 use mcp_authz_axum::{AuthorizationServer, DemoLogin};
 use oauth_types::{
     AuthMethod, ClientId, Entropy, Issuer, RedirectUri, ResourceUri, ScopeSet, Secret, UnixTime,
@@ -25,7 +25,7 @@ const CLIENT_SECRET: &str = "a secret: 100% / safe?";
 async fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let method = arguments.next().context("usage: conformance_server METHOD [PATH]")?;
-    let method = AuthMethod::from_name(&method);
+    let method = AuthMethod::parse(&method);
     let path = arguments.next().unwrap_or_default();
 
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
@@ -37,14 +37,14 @@ async fn main() -> anyhow::Result<()> {
         .with_auth_methods(vec![method.clone()])?;
 
     let authentication = match method {
-        AuthMethod::None => Registered::public(),
-        method => Registered::new(method).with_secret(Secret::new(CLIENT_SECRET).digest()),
+        AuthMethod::None => ClientAuthRecord::public(),
+        method => ClientAuthRecord::new(method).with_secret(Secret::new(CLIENT_SECRET).digest()),
     };
     // The suite listens on a port that it is given, which plays no part in loopback redirects.
     let callback = RedirectUri::parse("http://127.0.0.1/callback")?;
     let id = ClientId::parse(CLIENT_ID)?;
     let now = UnixTime::from_secs(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs());
-    let client = ClientRecord::preregistered(&config, id, authentication, vec![callback], now)?;
+    let client = ClientRecord::pre_registered(&config, id, authentication, vec![callback], now)?;
     let store = Arc::new(MemoryStore::default());
     store.create_client(client, now).await?;
 

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use client_flow::{ClientConfig, Record, RecordKey, Tokens, Visit};
+use client_flow::{BrowserRequest, ClientConfig, CredentialKey, StoredCredentials, Tokens};
 use futures::future::BoxFuture;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use http::{HeaderValue, Method, StatusCode};
@@ -115,7 +115,7 @@ async fn foreign(server: &str) -> anyhow::Result<()> {
     request.headers_mut().insert(AUTHORIZATION, token.context("an unusable token")?);
     let refused = reqwest::Client::new().execute(request).await?;
     ensure!(refused.status() == StatusCode::FORBIDDEN, "{}", refused.status());
-    let challenge = BearerChallenge::find(refused.headers()).context("no challenge")?;
+    let challenge = BearerChallenge::from_headers(refused.headers()).context("no challenge")?;
     let scope = challenge.scope.context("no scope in the challenge")?;
     ensure!(scope.as_str() == "files:read files:write", "{scope}");
     ensure!(!kept.grants("files:write")?, "files:write was granted at once: no step-up to test");
@@ -178,7 +178,7 @@ async fn ask(client: &AuthorizedClient, method: &str) -> anyhow::Result<()> {
 #[derive(Clone, Default)]
 struct Kept {
     store: Arc<MemoryCredentials>,
-    last: Arc<Mutex<Option<Record>>>,
+    last: Arc<Mutex<Option<StoredCredentials>>>,
 }
 
 impl Kept {
@@ -193,11 +193,14 @@ impl Kept {
 }
 
 impl CredentialStore for Kept {
-    fn load<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
+    fn load<'a>(
+        &'a self,
+        key: &'a CredentialKey,
+    ) -> BoxFuture<'a, Result<Option<StoredCredentials>, StoreError>> {
         self.store.load(key)
     }
 
-    fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn save<'a>(&'a self, record: &'a StoredCredentials) -> BoxFuture<'a, Result<(), StoreError>> {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(record.clone());
         self.store.save(record)
     }
@@ -283,7 +286,7 @@ impl UserAgent for User {
         &self.redirect_uri
     }
 
-    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>> {
+    fn visit<'a>(&'a self, visit: &'a BrowserRequest) -> BoxFuture<'a, Result<String, VisitError>> {
         Box::pin(async move {
             self.visits.fetch_add(1, Ordering::SeqCst);
             self.agree(visit.url()).await.map_err(|error| {

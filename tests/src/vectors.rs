@@ -2,7 +2,7 @@
 
 #![expect(clippy::indexing_slicing, reason = "a JSON value answers null for what it lacks")]
 
-use client_auth::{ClientCredentials, Presented, Reason, Registered};
+use client_auth::{ClientAuthRecord, ClientCredentials, Presented, Reason};
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue};
 use iss_validate::{Callback, Expected, Validated};
@@ -38,7 +38,7 @@ pub fn www_authenticate(row: &Value) -> Result<(), Value> {
     let lines = row["input"]["headers"].as_array().cloned().unwrap_or_default();
     let values = lines.iter().filter_map(|line| HeaderValue::from_str(line.as_str()?).ok());
     let headers: HeaderMap = values.map(|value| (WWW_AUTHENTICATE, value)).collect();
-    let found = BearerChallenge::find(&headers).unwrap_or_default();
+    let found = BearerChallenge::from_headers(&headers).unwrap_or_default();
     let mut got = Map::new();
     let mut add = |name: &str, value: Option<&str>| {
         got.extend(value.map(|value| (name.to_owned(), value.into())));
@@ -236,8 +236,8 @@ fn basic_header(header: &str) -> HeaderMap {
 /// The [`Reason`] why the headers cannot be parsed.
 fn holds_pair(headers: &HeaderMap, id: &str, secret: &str) -> Result<bool, Reason> {
     let presented = Presented::parse(headers, &FormPairs::default()).map_err(|e| e.reason())?;
-    let registered =
-        Registered::new(AuthMethod::ClientSecretBasic).with_secret(Secret::new(secret).digest());
+    let registered = ClientAuthRecord::new(AuthMethod::ClientSecretBasic)
+        .with_secret(Secret::new(secret).digest());
     let is_id = presented.client_id().as_str() == id;
     let verified = presented.verify(Some(&registered), &[], UnixTime::from_secs(0));
     Ok(is_id
@@ -297,8 +297,8 @@ pub fn client_auth(row: &Value) -> Result<(), Value> {
     let expires_at = client["client_secret_expires_at"].as_u64().filter(|at| *at != 0);
     // RFC 7591 §2: the default method is `client_secret_basic`.
     let method = optional(client, "token_endpoint_auth_method")
-        .map_or(AuthMethod::ClientSecretBasic, AuthMethod::from_name);
-    let registered = Registered::new(method)
+        .map_or(AuthMethod::ClientSecretBasic, AuthMethod::parse);
+    let registered = ClientAuthRecord::new(method)
         .with_secret(secret.as_ref().map(Secret::digest))
         .with_secret_expires_at(expires_at.map(UnixTime::from_secs));
     let headers = optional(input, "authorization").map(basic_header).unwrap_or_default();

@@ -17,7 +17,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use iss_validate::Callback;
 use oauth_types::{Entropy, Issuer, RedirectUri, ResourceUri, ScopeSet, Secret, Subject, UnixTime};
-use resource_server::{OperationScopes, Resource, TokenFacts};
+use resource_server::{AccessTokenInfo, OperationScopes, Resource};
 use scope_stepup::{InsufficientScope, Ledger, NoHierarchy, Operation, Policy};
 
 use crate::faulty::FaultyStore;
@@ -244,11 +244,15 @@ impl World {
             let found = now_or_never(self.store.access(&presented.digest(), self.now()));
             let facts = found.unwrap_or_default().map(|record| {
                 Arc::new(
-                    TokenFacts::new(record.subject, record.client_id, self.config.issuer().clone())
-                        .with_scopes(record.scopes)
-                        .with_audience([record.resource])
-                        .with_expires_at(record.expires_at)
-                        .with_jkt(record.jkt),
+                    AccessTokenInfo::new(
+                        record.subject,
+                        record.client_id,
+                        self.config.issuer().clone(),
+                    )
+                    .with_scopes(record.scopes)
+                    .with_audience([record.resource])
+                    .with_expires_at(record.expires_at)
+                    .with_jkt(record.jkt),
                 )
             });
             let required = self.scopes.required_for(request.headers(), request.body())?;
@@ -272,19 +276,21 @@ impl World {
     ) -> Result<Session, FlowError> {
         loop {
             step = match step {
-                Step::Exchange(exchange) => {
+                Step::SendRequest(exchange) => {
                     let response = self.answer(exchange.request());
                     exchange.resume(Ok(response), self.now())?
                 }
-                Step::Recall(recall) => recall.resume(None, self.now())?,
+                Step::LoadCredentials(recall) => recall.resume(None, self.now())?,
                 Step::ChooseServer(choose) => choose.choose(0)?,
-                Step::Randomize(draw) => draw.resume(self.entropy(), self.entropy(), self.now())?,
-                Step::Identify(identify) => identify.resume(&Secret::new("nobody"))?,
-                Step::Visit(visit) => {
+                Step::GenerateRandom(draw) => {
+                    draw.resume(self.entropy(), self.entropy(), self.now())?
+                }
+                Step::GetAssertion(identify) => identify.resume(&Secret::new("nobody"))?,
+                Step::OpenBrowser(visit) => {
                     let callback = browse(visit.url());
                     visit.resume(Callback::from_url(&callback), self.now())?
                 }
-                Step::Save(save) => save.saved()?,
+                Step::SaveCredentials(save) => save.saved()?,
                 Step::Ready(session) => return Ok(*session),
             }
         }

@@ -7,16 +7,16 @@ use std::sync::Arc;
 
 use allocation_counter::measure;
 use axum::Router;
-use client_auth::{BasicCredentials, Presented, Registered, SigningKey};
+use client_auth::{BasicCredentials, ClientAuthRecord, Presented, SigningKey};
 use client_flow::{Session, Tried, Verdict, judge};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use mcp_authz_axum::{IntrospectionVerifier, JwtVerifier, TokenVerifier as _};
 use oauth_types::{
-    AuthMethod, Challenges, ClientId, EndpointUrl, FormPairs, Issuer, KeySet, ResourceUri,
+    AuthMethod, Challenges, ClientId, EndpointUrl, FormPairs, Issuer, JwkSet, ResourceUri,
     ScopeSet, Secret, SecretDigest, SigningAlgorithm, Subject, UnixTime,
 };
-use resource_server::{OperationScopes, Resource, TokenFacts};
+use resource_server::{AccessTokenInfo, OperationScopes, Resource};
 use scope_stepup::{Ledger, NoHierarchy, Operation, Policy};
 use tests::samples::{BASIC, CHALLENGE, FORM, SCOPES, SECRET};
 use tests::world::now_or_never;
@@ -59,8 +59,8 @@ fn client_authentication_allocates_the_identifier_and_what_it_decodes() {
     assert_eq!(allocations(|| BasicCredentials::decode(&line).unwrap()), 1);
     let headers = HeaderMap::from_iter([(AUTHORIZATION, line)]);
     let form = FormPairs::parse(FORM).unwrap();
-    let record =
-        Registered::new(AuthMethod::ClientSecretBasic).with_secret(Secret::new(SECRET).digest());
+    let record = ClientAuthRecord::new(AuthMethod::ClientSecretBasic)
+        .with_secret(Secret::new(SECRET).digest());
     let mut presented = None;
     assert_eq!(allocations(|| presented = Some(Presented::parse(&headers, &form).unwrap())), 2);
     let now = UnixTime::from_secs(0);
@@ -79,7 +79,7 @@ fn a_bearer_decision_allocates_the_token_and_nothing_else() {
         let issuer = Issuer::parse("https://as.example").unwrap();
         let resource = Resource::new(uri.clone(), vec![issuer.clone()]).unwrap();
         let facts = Arc::new(
-            TokenFacts::new(
+            AccessTokenInfo::new(
                 Subject::parse("alice").unwrap(),
                 ClientId::parse("c").unwrap(),
                 issuer,
@@ -163,7 +163,7 @@ async fn a_jwt_that_was_verified_a_moment_ago_is_known_without_an_allocation() {
     let claims = serde_json::json!({"iss": issuer, "sub": "alice", "client_id": "c", "exp": 1000});
     let key = SigningKey::from_pem(SigningAlgorithm::Es256, pem).unwrap();
     let token = key.sign_claims("at+jwt", &claims).unwrap();
-    let keys = KeySet::from_json(keys).unwrap();
+    let keys = JwkSet::from_json(keys).unwrap();
     let verifier = JwtVerifier::with_keys(issuer, &keys).unwrap();
     let now = UnixTime::from_secs(900);
     let verified = verifier.verify(&token, now).await.unwrap().unwrap();

@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
-use client_flow::{ClientConfig, Visit};
+use client_flow::{BrowserRequest, ClientConfig};
 use futures::future::BoxFuture;
 use mcp_authz_reqwest::{
     AuthorizedClient, CredentialStore, MemoryCredentials, UserAgent, VisitError,
@@ -43,7 +43,7 @@ impl UserAgent for Watched {
         self.0.redirect_uri()
     }
 
-    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>> {
+    fn visit<'a>(&'a self, visit: &'a BrowserRequest) -> BoxFuture<'a, Result<String, VisitError>> {
         Box::pin(async move {
             let callback = self.0.visit(visit).await?;
             self.1.lock().unwrap().extend([visit.url().to_owned(), callback.clone()]);
@@ -98,8 +98,16 @@ async fn events_tell_each_step_and_no_secret() {
     for secret in secrets {
         assert!(!log.contains(&secret), "{secret} is in the log");
     }
-    for step in ["login", "refresh", "step-up", "exchange", "recall", "visit", "save", "authorized"]
-    {
+    for step in [
+        "login",
+        "refresh",
+        "step-up",
+        "send request",
+        "load credentials",
+        "open browser",
+        "save credentials",
+        "authorized",
+    ] {
         assert!(log.contains(step), "{step} is not in the log");
     }
 }

@@ -13,19 +13,19 @@ use authorization_server::{
 };
 use axum::Router;
 use axum::body::Body;
-use client_auth::{ProofKey, Registered};
+use client_auth::{ClientAuthRecord, ProofKey};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use mcp_authz_axum::{
-    AuthorizationServer, Browser, Clock, Deadlines, IntrospectionVerifier, Login, Protect,
+    AuthorizationServer, Clock, Deadlines, IntrospectionVerifier, Login, LoginStatus, ProtectLayer,
     TokenVerifier, VerifierUnavailable,
 };
 use oauth_types::{
     AuthMethod, ClientId, CodeVerifier, EndpointUrl, Entropy, Issuer, RedirectUri, ResourceUri,
     ScopeSet, Secret, SecretDigest, Subject, Thumbprint, UnixTime,
 };
-use resource_server::{Resource, TokenFacts};
+use resource_server::{AccessTokenInfo, Resource};
 use serde_json::{Value, json};
 use tests::faulty::{Fault, FaultyStore};
 use tokio::net::TcpListener;
@@ -73,12 +73,12 @@ fn log() -> &'static Log {
 struct BadLogin;
 
 impl Login for BadLogin {
-    async fn browser(&self, headers: &HeaderMap, _: &str) -> Browser {
+    async fn status(&self, headers: &HeaderMap, _: &str) -> LoginStatus {
         assert!(!headers.contains_key("x-panic"), "canary: SELECT * FROM users");
         if headers.contains_key("x-hang") {
             core::future::pending::<()>().await;
         }
-        Browser::SendTo("canary\n".to_owned())
+        LoginStatus::Redirect("canary\n".to_owned())
     }
 }
 
@@ -114,13 +114,13 @@ async fn server() -> Server {
     let issuer = Issuer::parse("https://as.example").unwrap();
     let config = Config::new(issuer, vec![resource], scopes.clone(), keys).unwrap();
     let store = Arc::new(FaultyStore::<MemoryStore>::default());
-    let secret =
-        Registered::new(AuthMethod::ClientSecretPost).with_secret(Secret::new("secret").digest());
-    let machine = ClientRecord::for_itself(id("machine"), secret, scopes, NOW);
+    let secret = ClientAuthRecord::new(AuthMethod::ClientSecretPost)
+        .with_secret(Secret::new("secret").digest());
+    let machine = ClientRecord::client_credentials(id("machine"), secret, scopes, NOW);
     store.create_client(machine, NOW).await.unwrap();
     let back = RedirectUri::parse("https://app.example/cb").unwrap();
-    let public = Registered::public();
-    let app = ClientRecord::preregistered(&config, id("app"), public, vec![back], NOW).unwrap();
+    let public = ClientAuthRecord::public();
+    let app = ClientRecord::pre_registered(&config, id("app"), public, vec![back], NOW).unwrap();
     store.create_client(app, NOW).await.unwrap();
     let router = AuthorizationServer::new(config, Arc::clone(&store), BadLogin)
         .with_clock(Clock::new(|| NOW))
@@ -295,15 +295,15 @@ impl TokenVerifier for OneToken {
         &self,
         _: &Secret,
         now: UnixTime,
-    ) -> Result<Option<Arc<TokenFacts>>, VerifierUnavailable> {
+    ) -> Result<Option<Arc<AccessTokenInfo>>, VerifierUnavailable> {
         Ok(Some(Arc::new(
-            TokenFacts::new(
+            AccessTokenInfo::new(
                 Subject::parse("alice").unwrap(),
                 id("c"),
                 Issuer::parse("https://as.example").unwrap(),
             )
             .with_audience([self.0.clone()])
-            .with_expires_at(now.plus(Duration::from_secs(60)))
+            .with_expires_at(now.saturating_add(Duration::from_secs(60)))
             .with_jkt(self.1),
         )))
     }
@@ -318,7 +318,7 @@ async fn a_proof_that_cannot_be_remembered_lets_nobody_in() {
     let resource = Resource::new(uri.clone(), vec![issuer]).unwrap().with_dpop();
     let verifier = OneToken(uri, Thumbprint::parse(key.thumbprint()).unwrap());
     let store = Arc::new(FaultyStore::<MemoryStore>::default());
-    let protect = Protect::new(resource, verifier, ScopeSet::empty())
+    let protect = ProtectLayer::new(resource, verifier, ScopeSet::empty())
         .with_clock(Clock::new(|| NOW))
         .with_shared_proofs(Arc::clone(&store));
     let router = Router::new().fallback(async || StatusCode::OK).layer(protect);

@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use iss_validate::{Callback, CallbackRejected, Expected, ValidatedCode};
 use oauth_types::{
     AuthorizationServerMetadata, ClientId, ClientIdMetadata, CodeChallenge, CodeVerifier,
-    EndpointUrl, Entropy, FormPairs, Issuer, KeySet, MetadataFailure, MetadataNotFound,
+    EndpointUrl, Entropy, FormPairs, Issuer, JwkSet, MetadataFailure, MetadataNotFound,
     ProtectedResourceMetadata, RedirectUri, ResourceUri, ScopeSet, Secret, State, TokenResponse,
     UnixTime,
 };
@@ -84,19 +84,19 @@ fn login_among(
     let mut step = login(client_config(), MCP, None, None).unwrap();
     loop {
         let next = match step {
-            Step::Exchange(exchange) => {
-                let response = change(exchange.request(), world.answer(exchange.request()));
-                exchange.resume(Ok(response), world.now())
+            Step::SendRequest(it) => {
+                let response = change(it.request(), world.answer(it.request()));
+                it.resume(Ok(response), world.now())
             }
-            Step::Recall(recall) => recall.resume(None, world.now()),
+            Step::LoadCredentials(it) => it.resume(None, world.now()),
             Step::ChooseServer(choose) => choose.choose(0),
-            Step::Randomize(draw) => draw.resume(world.entropy(), world.entropy(), world.now()),
-            Step::Identify(_) => panic!("a user stands behind this client"),
-            Step::Visit(visit) => {
-                let callback = come_back(world.authorize(visit.url()).unwrap());
-                visit.resume(Callback::from_url(&callback), world.now())
+            Step::GenerateRandom(it) => it.resume(world.entropy(), world.entropy(), world.now()),
+            Step::GetAssertion(_) => panic!("a user stands behind this client"),
+            Step::OpenBrowser(it) => {
+                let callback = come_back(world.authorize(it.url()).unwrap());
+                it.resume(Callback::from_url(&callback), world.now())
             }
-            Step::Save(save) => save.saved(),
+            Step::SaveCredentials(save) => save.saved(),
             Step::Ready(_) => panic!("the login was not disturbed"),
         };
         step = match next {
@@ -396,5 +396,5 @@ fn no_failure_of_jwts_and_their_keys_repeats_what_was_sent() {
         silent_debug(&tokens);
     }
     let keys = json!({"keys": [{"kty": "oct", "k": MARK}]}).to_string();
-    silent_debug(&KeySet::from_json(keys.as_bytes()).unwrap());
+    silent_debug(&JwkSet::from_json(keys.as_bytes()).unwrap());
 }

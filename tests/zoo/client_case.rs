@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use client_auth::ClientCredentials;
-use client_flow::{ClientConfig, Record, RecordKey, ServerProfile, Visit};
+use client_flow::{BrowserRequest, ClientConfig, CredentialKey, ServerProfile, StoredCredentials};
 use futures::future::BoxFuture;
 use mcp_authz_reqwest::{AuthorizedClient, CredentialStore, StoreError, UserAgent, VisitError};
 use oauth_types::{
@@ -47,7 +47,7 @@ pub(crate) struct Outcome {
     /// Pages that the user was shown, each with the number of its call.
     pub(crate) visits: Vec<(usize, String)>,
     /// What the client stored, in order.
-    pub(crate) records: Vec<Record>,
+    pub(crate) records: Vec<StoredCredentials>,
     /// When the last call ended.
     pub(crate) ended: u64,
 }
@@ -85,7 +85,7 @@ impl UserAgent for Scripted {
         &self.redirect_uri
     }
 
-    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>> {
+    fn visit<'a>(&'a self, visit: &'a BrowserRequest) -> BoxFuture<'a, Result<String, VisitError>> {
         Box::pin(async move {
             let url = visit.url().to_owned();
             let query = url.split_once('?').map_or("", |(_, query)| query);
@@ -99,16 +99,19 @@ impl UserAgent for Scripted {
 
 /// A store that remembers every record it was given.
 #[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<Record>>>);
+struct Kept(Arc<Mutex<Vec<StoredCredentials>>>);
 
 impl CredentialStore for Kept {
-    fn load<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
+    fn load<'a>(
+        &'a self,
+        key: &'a CredentialKey,
+    ) -> BoxFuture<'a, Result<Option<StoredCredentials>, StoreError>> {
         let records = self.0.lock().unwrap();
         let found = records.iter().rev().find(|record| record.key() == *key).cloned();
         Box::pin(async { Ok(found) })
     }
 
-    fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn save<'a>(&'a self, record: &'a StoredCredentials) -> BoxFuture<'a, Result<(), StoreError>> {
         self.0.lock().unwrap().push(record.clone());
         Box::pin(async { Ok(()) })
     }
@@ -136,7 +139,7 @@ fn config(file: &Value, url: &str) -> Result<ClientConfig, Failed> {
         let issuer = parsed(Issuer::parse(text(given, "issuer").unwrap_or_default()), "issuer")?;
         let id = parsed(ClientId::parse(text(given, "client_id").unwrap_or_default()), "id")?;
         let secret = text(given, "client_secret").map(Secret::new);
-        let method = text(given, "method").map(AuthMethod::from_name);
+        let method = text(given, "method").map(AuthMethod::parse);
         let credentials = ClientCredentials::choose(id, secret, method.as_ref(), &[]);
         config.pre_registered.push((issuer, parsed(credentials, "credentials")?));
     }

@@ -73,7 +73,7 @@ pub(crate) async fn run(file: &Value, settings: Settings) -> Result<(), Failed> 
 }
 
 fn challenge(headers: &HeaderMap) -> Result<BearerChallenge, Failed> {
-    BearerChallenge::find(headers).ok_or("no Bearer challenge".to_owned())
+    BearerChallenge::from_headers(headers).ok_or("no Bearer challenge".to_owned())
 }
 
 fn json(answer: &Answer, status: u16, what: &str) -> Result<Value, Failed> {

@@ -2,7 +2,7 @@
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use mcp_authz_axum::{JwtVerifier, TokenVerifier as _};
-use oauth_types::{Issuer, KeySet, ResourceUri, ScopeSet, Secret, UnixTime};
+use oauth_types::{Issuer, JwkSet, ResourceUri, ScopeSet, Secret, UnixTime};
 use serde_json::Value;
 
 use crate::script::{Failed, known, text};
@@ -57,7 +57,7 @@ fn same(granted: Option<&ScopeSet>, expected: &str) -> Result<(), Failed> {
 async fn granted(claims: &Value, claim: Option<&str>) -> Result<Option<ScopeSet>, Failed> {
     let issuer = text(claims, "iss").unwrap_or_default();
     let issuer = Issuer::parse(issuer).map_err(|error| format!("{error:?}"))?;
-    let keys = KeySet::from_json(PUBLIC.as_bytes()).map_err(|error| format!("{error:?}"))?;
+    let keys = JwkSet::from_json(PUBLIC.as_bytes()).map_err(|error| format!("{error:?}"))?;
     let mut verifier =
         JwtVerifier::with_keys(issuer, &keys).map_err(|error| format!("{error:?}"))?;
     if let Some(claim) = claim {

@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use http::header::CONTENT_TYPE;
 use http::{Response, StatusCode};
 use mcp_authz_axum::{
-    AuthorizationServer, ClientDocuments, DemoLogin, Protect, StoreVerifier, metadata_routes,
+    AuthorizationServer, ClientDocuments, DemoLogin, ProtectLayer, StoreVerifier, metadata_routes,
 };
 use oauth_types::{ClientMetadataUrl, Entropy, Issuer, RedirectUri, ResourceUri, ScopeSet};
 use resource_server::{BrowserOrigins, OperationScopes, Resource};
@@ -83,7 +83,7 @@ impl Ours {
             resource = resource.with_scopes_challenged(&ScopeSet::parse(scopes).unwrap());
         }
         let verifier = StoreVerifier::new(Arc::clone(&store), issuer);
-        let mut protect = Protect::new(resource.clone(), verifier, scopes);
+        let mut protect = ProtectLayer::new(resource.clone(), verifier, scopes);
         if !settings.cors.is_empty() {
             protect = protect.with_cors(BrowserOrigins::listed(&settings.cors).unwrap());
         }

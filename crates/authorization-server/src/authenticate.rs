@@ -9,7 +9,7 @@
 //! | an assertion is used for the first time | A-AUTHN-9 | `invalid_client` |
 
 use client_auth::{
-    Authenticated, ClientAuthError, Presented, Reason, Registered, Replayed, Verified,
+    Authenticated, ClientAuthError, ClientAuthRecord, Presented, Reason, Replayed, Verified,
 };
 use oauth_types::{ClientId, UnixTime};
 
@@ -124,7 +124,7 @@ pub(crate) async fn authenticate_as(
     config: &Config,
     store: &impl Store,
     presented: Presented,
-    registered: Option<&Registered>,
+    registered: Option<&ClientAuthRecord>,
     now: UnixTime,
 ) -> Result<Authenticated, Refusal> {
     let verified = verify(config, presented, registered, now)?;
@@ -134,7 +134,7 @@ pub(crate) async fn authenticate_as(
 fn verify(
     config: &Config,
     presented: Presented,
-    registered: Option<&Registered>,
+    registered: Option<&ClientAuthRecord>,
     now: UnixTime,
 ) -> Result<Verified, Refusal> {
     // Older clients use the token endpoint as the audience, even when they call another endpoint.

@@ -21,7 +21,7 @@
 //! the scope of the first challenge and request more at the next, without registering anew (the Python SDK,
 //! mcp-remote); others register `openid email profile` or a pattern that matches no scope here (Windsurf, Goose, Zed).
 
-use client_auth::{Registered, VerifyingKeys};
+use client_auth::{ClientAuthRecord, VerifyingKeys};
 use oauth_types::{
     ApplicationType, AuthMethod, ClientId, ClientMetadata, ClientMetadataUrl, EndpointUrl,
     GrantType, RedirectUri, ResponseType, ScopeSet, Secret, SecretDigest, UnixTime, is_hidden,
@@ -162,7 +162,7 @@ impl AcceptedClient {
         secret: Option<&Secret>,
         now: UnixTime,
     ) -> ClientRecord {
-        let authentication = Registered::new(self.method)
+        let authentication = ClientAuthRecord::new(self.method)
             .with_secret(secret.map(Secret::digest))
             .with_keys(self.keys);
         let Self { mut metadata, redirect_uris, .. } = self;
@@ -212,15 +212,15 @@ impl ClientRecord {
     ///
     /// ```
     /// use authorization_server::{ClientRecord, Config, InvalidClient};
-    /// use client_auth::Registered;
+    /// use client_auth::ClientAuthRecord;
     /// use oauth_types::{AuthMethod, ClientId, RedirectUri, Secret, UnixTime};
     ///
     /// fn dashboard(config: &Config, secret: &Secret) -> Result<ClientRecord, Box<dyn std::error::Error>> {
     ///     let id = ClientId::parse("dashboard")?;
-    ///     let authentication = Registered::new(AuthMethod::ClientSecretBasic).with_secret(secret.digest());
+    ///     let authentication = ClientAuthRecord::new(AuthMethod::ClientSecretBasic).with_secret(secret.digest());
     ///     let back = RedirectUri::parse("https://dashboard.example/callback")?;
     ///     let now = UnixTime::from_secs(1_800_000_000);
-    ///     let mut client = ClientRecord::preregistered(config, id, authentication, vec![back], now)?;
+    ///     let mut client = ClientRecord::pre_registered(config, id, authentication, vec![back], now)?;
     ///     client.metadata.client_name = Some("Dashboard".to_owned());
     ///     Ok(client)
     /// }
@@ -230,10 +230,10 @@ impl ClientRecord {
     ///
     /// [`InvalidClient`] when there are no or too many redirect URIs, when the scheme of one is not allowed, or when
     /// the authentication method is not accepted.
-    pub fn preregistered(
+    pub fn pre_registered(
         config: &Config,
         client_id: ClientId,
-        authentication: Registered,
+        authentication: ClientAuthRecord,
         redirect_uris: Vec<RedirectUri>,
         now: UnixTime,
     ) -> Result<Self, InvalidClient> {

@@ -147,7 +147,7 @@ mod tests {
         ));
         let client = client.unwrap();
         assert_eq!(client.client_id.as_str(), "https://c.example/m");
-        assert_eq!(client.authentication, client_auth::Registered::public());
+        assert_eq!(client.authentication, client_auth::ClientAuthRecord::public());
         assert_eq!(client.metadata.client_name.as_deref(), Some("AB"));
         assert_eq!(client.metadata.grant_types.as_deref(), Some(&REGISTERED_GRANT_TYPES[..]));
         assert_eq!((client.registered_at, client.unused_until), (NOW, None));

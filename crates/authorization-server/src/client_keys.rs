@@ -26,9 +26,9 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use client_auth::{InvalidKeys, Presented, Registered, VerifyingKeys};
+use client_auth::{ClientAuthRecord, InvalidKeys, Presented, VerifyingKeys};
 use http::Response;
-use oauth_types::{AuthMethod, ClientMetadata, ClientMetadataUrl, KeySet};
+use oauth_types::{AuthMethod, ClientMetadata, ClientMetadataUrl, JwkSet};
 use serde_json::json;
 
 use crate::client_error::{DocumentRefused, InvalidClient, check_json};
@@ -189,11 +189,11 @@ impl<'a> KeysNeeded<'a> {
     ///
     /// [`DocumentRefused`] when the status, the media type or the key set is refused. Cache the error for 30 seconds at
     /// most.
-    pub fn read(answer: &Response<Bytes>) -> Result<KeySet, DocumentRefused> {
+    pub fn read(answer: &Response<Bytes>) -> Result<JwkSet, DocumentRefused> {
         // A-AUTHN-9
         check_json(answer)?;
         let unreadable = DocumentRefused::Keys(InvalidKeys::NotAKeySet);
-        let set = KeySet::from_json(answer.body()).map_err(|_| unreadable)?;
+        let set = JwkSet::from_json(answer.body()).map_err(|_| unreadable)?;
         VerifyingKeys::from_jwks(&json!({ "keys": set.keys }), None)
             .map_err(DocumentRefused::Keys)?;
         Ok(set)
@@ -204,7 +204,7 @@ impl<'a> KeysNeeded<'a> {
     /// A set without it may be out of date, and is worth fetching again: at most once in 30 seconds, because anyone can
     /// name a key.
     #[must_use]
-    pub fn is_in(&self, set: &KeySet) -> bool {
+    pub fn is_in(&self, set: &JwkSet) -> bool {
         let keys = VerifyingKeys::from_jwks(&json!({ "keys": set.keys }), None);
         keys.is_ok_and(|keys| self.presented.names_key_of(&keys))
     }
@@ -215,7 +215,7 @@ impl ClientRecord {
     ///
     /// If no key is usable, the client has no keys.
     #[must_use]
-    pub(crate) fn with_key_set(mut self, set: &KeySet) -> Self {
+    pub(crate) fn with_key_set(mut self, set: &JwkSet) -> Self {
         let algorithm = self.metadata.token_endpoint_auth_signing_alg.as_ref();
         self.authentication.keys =
             VerifyingKeys::from_jwks(&json!({ "keys": set.keys }), algorithm).ok();
@@ -223,9 +223,9 @@ impl ClientRecord {
     }
 
     /// Returns the authentication that applies to a request with these credentials.
-    pub(crate) fn authentication_for(&self, presented: &Presented) -> Cow<'_, Registered> {
+    pub(crate) fn authentication_for(&self, presented: &Presented) -> Cow<'_, ClientAuthRecord> {
         if self.may_be_public() && !presented.is_assertion() {
-            return Cow::Owned(Registered::public());
+            return Cow::Owned(ClientAuthRecord::public());
         }
         Cow::Borrowed(&self.authentication)
     }

@@ -130,7 +130,7 @@ impl Config {
     #[must_use]
     pub fn with_issuer_left_to_upstream(mut self) -> Self {
         // A-AUTHZ-5
-        self.identification = IssuerIdentification::LeftToUpstream;
+        self.identification = IssuerIdentification::Omit;
         self
     }
 
@@ -263,7 +263,7 @@ impl Config {
     /// Accepts identity assertions (ID-JAG) of this identity provider.
     ///
     /// Only clients that the operator put into the store may use them
-    /// ([`ClientRecord::for_enterprise`](crate::ClientRecord::for_enterprise)). The provider's claims about its users
+    /// ([`ClientRecord::id_jag`](crate::ClientRecord::id_jag)). The provider's claims about its users
     /// are trusted: within the resources and scopes of this configuration it decides.
     ///
     /// The subject of such a token is the provider's issuer, `#`, and its `sub`, so that the users of two providers
@@ -360,10 +360,10 @@ impl Config {
     /// [`InvalidConfig::Lifetime`] when a lifetime other than `grace` is below a second, `code` above 10 minutes, or
     /// `grace` above 60 seconds.
     pub fn with_lifetimes(mut self, lifetimes: Lifetimes) -> Result<Self, InvalidConfig> {
-        let Lifetimes { code, access_token, refresh_absolute, refresh_idle, .. } = lifetimes;
-        let Lifetimes { grace, unused_client, .. } = lifetimes;
+        let Lifetimes { code, access_token, refresh_absolute, refresh_inactivity, .. } = lifetimes;
+        let Lifetimes { refresh_grace: grace, unused_client, .. } = lifetimes;
         let second = Duration::from_secs(1);
-        let some = [code, access_token, refresh_absolute, refresh_idle, unused_client];
+        let some = [code, access_token, refresh_absolute, refresh_inactivity, unused_client];
         if some.iter().any(|lifetime| *lifetime < second)
             || code > Duration::from_secs(600)
             || grace > Duration::from_secs(60)

@@ -149,7 +149,7 @@ impl<'a> NeedsConsent<'a> {
             resource: self.resource,
             scopes: self.scopes,
             subject,
-            expires_at: now.plus(config.lifetimes.code),
+            expires_at: now.saturating_add(config.lifetimes.code),
             jkt: self.jkt,
             redeemed: None,
         };
@@ -177,7 +177,7 @@ impl ConsentRecord {
             client_id: request.client.client_id.clone(),
             scopes: request.scopes.clone(),
             metadata: request.client.metadata_digest(),
-            until: now.plus(lifetime),
+            until: now.saturating_add(lifetime),
         })
     }
 }

@@ -14,7 +14,7 @@
 use core::future::ready;
 use core::time::Duration;
 
-use oauth_types::{ClientId, ClientMetadataUrl, Entropy, KeySet};
+use oauth_types::{ClientId, ClientMetadataUrl, Entropy, JwkSet};
 
 use crate::client_error::{ClientUnavailable, DocumentRefused};
 use crate::client_keys::KeysNeeded;
@@ -79,7 +79,7 @@ pub trait Environment: Sync {
     fn client_keys(
         &self,
         _needed: &KeysNeeded<'_>,
-    ) -> impl Future<Output = Result<KeySet, DocumentRefused>> + Send {
+    ) -> impl Future<Output = Result<JwkSet, DocumentRefused>> + Send {
         ready(Err(DocumentRefused::Forbidden))
     }
 

@@ -12,7 +12,7 @@
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use oauth_types::{
-    Audience, IntrospectionAnswer, SecretDigest, TokenType, UnixTime, json_response_uncached,
+    Audience, IntrospectionResponse, SecretDigest, TokenType, UnixTime, json_response_uncached,
 };
 use serde_json::json;
 
@@ -46,7 +46,7 @@ async fn find<E: Environment>(
     env: &E,
     request: &Request<Bytes>,
     now: UnixTime,
-) -> Result<IntrospectionAnswer, Refusal> {
+) -> Result<IntrospectionResponse, Refusal> {
     let form = Form::read(request)?;
     let presented = form.presented(request)?;
     let asker = config.resource_servers.iter().find(|it| it.client_id == *presented.client_id());
@@ -58,12 +58,12 @@ async fn find<E: Environment>(
     let asker = asker.ok_or_else(|| Refusal::missing("client_id"))?;
     let found = env.store().access(&SecretDigest::of(token), now).await.map_err(Refusal::store)?;
     let found = found.filter(|record| record.resource.is_same(&asker.resource));
-    Ok(found.map_or_else(IntrospectionAnswer::inactive, |record| answer(config, record)))
+    Ok(found.map_or_else(IntrospectionResponse::inactive, |record| answer(config, record)))
 }
 
 /// Builds the answer about an active token (RFC 7662 §2.2).
-fn answer(config: &Config, record: AccessRecord) -> IntrospectionAnswer {
-    let mut answer = IntrospectionAnswer::active();
+fn answer(config: &Config, record: AccessRecord) -> IntrospectionResponse {
+    let mut answer = IntrospectionResponse::active();
     answer.scope = Some(record.scopes);
     answer.client_id = Some(record.client_id);
     answer.sub = Some(record.subject.into());

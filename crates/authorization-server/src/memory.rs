@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use client_auth::Replay;
-use oauth_types::{ClientId, Issuer, SecretDigest, Subject, TokenFacts, UnixTime};
+use oauth_types::{AccessTokenInfo, ClientId, Issuer, SecretDigest, Subject, UnixTime};
 
 use crate::store::{
     AccessRecord, ClientRecord, CodeRecord, ConsentRecord, CreateOutcome, FamilyId, FamilyRecord,
@@ -43,7 +43,7 @@ struct Tables {
 #[derive(Debug)]
 struct Access {
     record: AccessRecord,
-    facts: OnceLock<Arc<TokenFacts>>,
+    facts: OnceLock<Arc<AccessTokenInfo>>,
 }
 
 impl Access {
@@ -60,7 +60,7 @@ impl Access {
         Self { record, facts: OnceLock::new() }
     }
 
-    fn facts(&self, issuer: &Issuer) -> Arc<TokenFacts> {
+    fn facts(&self, issuer: &Issuer) -> Arc<AccessTokenInfo> {
         let make = || Arc::new(self.record.clone().into_facts(issuer.clone()));
         let facts = self.facts.get_or_init(make);
         if facts.issuer == *issuer { Arc::clone(facts) } else { make() }
@@ -200,7 +200,7 @@ impl Store for MemoryStore {
             family.idle_until = rotation.idle_until;
             RotateOutcome::Rotated
         } else if rotation.presented.next() == family.generation
-            && now.since(family.rotated_at) < rotation.grace
+            && now.saturating_duration_since(family.rotated_at) < rotation.grace
         {
             RotateOutcome::GraceReplay
         } else {
@@ -238,12 +238,12 @@ impl Store for MemoryStore {
         Ok(self.tables().live(digest, now).map(|access| access.record.clone()))
     }
 
-    async fn token_facts(
+    async fn access_token_info(
         &self,
         digest: &SecretDigest,
         issuer: &Issuer,
         now: UnixTime,
-    ) -> Result<Option<Arc<TokenFacts>>, StoreError> {
+    ) -> Result<Option<Arc<AccessTokenInfo>>, StoreError> {
         Ok(self.tables().live(digest, now).map(|access| access.facts(issuer)))
     }
 

@@ -10,7 +10,7 @@ use core::time::Duration;
 use bytes::Bytes;
 use client_auth::ClientAuthError;
 #[cfg(feature = "dpop")]
-use client_auth::InvalidProof;
+use client_auth::DpopError;
 use http::header::{ALLOW, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 #[cfg(feature = "dpop")]
@@ -132,7 +132,7 @@ impl Refusal {
     /// Returns 400 `use_dpop_nonce` with the nonce for the next proof (RFC 9449 §8).
     #[cfg(feature = "dpop")]
     pub(crate) fn use_nonce(nonce: &str) -> Self {
-        let cause = Cause::Proof(InvalidProof::Nonce);
+        let cause = Cause::Proof(DpopError::Nonce);
         let why = "send the proof with this nonce";
         let mut own = Self::token(cause, TokenErrorCode::UseDpopNonce, why);
         let nonce = HeaderValue::from_str(nonce);

@@ -49,7 +49,7 @@ pub async fn register<E: Environment>(
     let metadata = accepted.metadata().clone();
     let secret = accepted.has_secret().then(|| secret.into_secret());
     let mut record = accepted.into_record(ClientId::new(id), secret.as_ref(), now);
-    record.unused_until = Some(now.plus(config.lifetimes.unused_client));
+    record.unused_until = Some(now.saturating_add(config.lifetimes.unused_client));
     // A-REG-2
     let mut answer = ClientInformation::new(record.client_id.clone(), metadata);
     answer.client_id_issued_at = Some(record.registered_at);

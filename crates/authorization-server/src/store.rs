@@ -16,7 +16,7 @@ use core::future::Future;
 use std::sync::Arc;
 
 use client_auth::Replay;
-use oauth_types::{ClientId, Issuer, SecretDigest, Subject, TokenFacts, UnixTime};
+use oauth_types::{AccessTokenInfo, ClientId, Issuer, SecretDigest, Subject, UnixTime};
 
 pub use once::OnceKind;
 pub(crate) use once::SweepClock;
@@ -167,12 +167,12 @@ pub trait Store: Send + Sync {
     ///
     /// A resource server in the same process calls this for every request. A store that keeps its records in memory can
     /// share these facts, so that nothing is copied; other stores use this default.
-    fn token_facts(
+    fn access_token_info(
         &self,
         digest: &SecretDigest,
         issuer: &Issuer,
         now: UnixTime,
-    ) -> impl Future<Output = Result<Option<Arc<TokenFacts>>, StoreError>> + Send {
+    ) -> impl Future<Output = Result<Option<Arc<AccessTokenInfo>>, StoreError>> + Send {
         async move {
             let record = self.access(digest, now).await?;
             Ok(record.map(|record| Arc::new(record.into_facts(issuer.clone()))))

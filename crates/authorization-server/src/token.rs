@@ -33,9 +33,9 @@ use oauth_types::{GrantType, ScopeSet, TokenErrorCode, UnixTime};
 use self::form::TokenForm;
 use crate::authenticate::{Caller, authenticate};
 use crate::config::Config;
+use crate::dpop::{CheckedProof, Proof, ProofNeed};
 use crate::endpoint::Form;
 use crate::environment::Environment;
-use crate::possession::{CheckedProof, Proof, ProofNeed};
 use crate::refusal::{Cause, Refusal};
 use crate::store::ClientRecord;
 
@@ -68,7 +68,7 @@ pub async fn token<E: Environment>(
     let form = TokenForm::read(&form);
     let grant_type = match form.grant_type {
         None => return Err(Refusal::missing("grant_type")),
-        Some(name) => GrantType::from_name(name),
+        Some(name) => GrantType::parse(name),
     };
     // A-TOKEN-7
     if !config.grant_types().contains(&grant_type) {

@@ -41,11 +41,11 @@ const LIFETIME: Duration = Duration::from_secs(600);
 /// Person to whom a consent page is shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
-pub enum Asked<'a> {
+pub enum ConsentViewer<'a> {
     /// User who is logged in.
     User(&'a Subject),
     /// User who will log in at another server afterwards, with the network of the browser, if it is known.
-    Stranger(Option<&'a str>),
+    Anonymous(Option<&'a str>),
 }
 
 /// Consent question: the field of the form, and the cookie of the browser that is asked.
@@ -70,7 +70,7 @@ impl NeedsConsent<'_> {
     /// [`PageError`] when the request is too long for a form.
     pub fn ask(
         &self,
-        asked: Asked<'_>,
+        asked: ConsentViewer<'_>,
         sent: Option<&str>,
         entropy: Entropy<32>,
         now: UnixTime,
@@ -80,8 +80,8 @@ impl NeedsConsent<'_> {
         let known = sent.filter(|sent| owner.as_deref().is_some_and(|it| is_of(config, sent, it)));
         let browser = known.map_or_else(|| mark(config, fresh, owner.as_deref()), Secret::new);
         let stage = match asked {
-            Asked::User(subject) => Stage::User(SecretDigest::of(subject.as_str())),
-            Asked::Stranger(_) => Stage::Stranger,
+            ConsentViewer::User(subject) => Stage::User(SecretDigest::of(subject.as_str())),
+            ConsentViewer::Anonymous(_) => Stage::Anonymous,
         };
         let transaction = self.seal(stage, &browser, salt, now)?;
         Ok(Question { transaction, browser })
@@ -118,7 +118,7 @@ impl NeedsConsent<'_> {
             stage,
             salt: salt.into_bytes(),
             browser: browser.digest(),
-            until: now.plus(LIFETIME),
+            until: now.saturating_add(LIFETIME),
             client_id: self.client.client_id.clone(),
             client: self.client.metadata_digest(),
             redirect_uri: self.redirect_uri.clone(),
@@ -140,12 +140,12 @@ impl NeedsConsent<'_> {
     }
 }
 
-impl Asked<'_> {
+impl ConsentViewer<'_> {
     /// Returns the owner of the cookie, if one is known. JSON keeps users and networks apart.
     fn owner(self) -> Option<String> {
         match self {
             Self::User(subject) => Some(serde_json::json!({ "user": subject }).to_string()),
-            Self::Stranger(network) => {
+            Self::Anonymous(network) => {
                 network.map(|network| serde_json::json!({ "network": network }).to_string())
             }
         }
@@ -178,7 +178,7 @@ enum Stage {
     /// Consent page of this logged-in user.
     User(SecretDigest),
     /// Consent page before a login at another server.
-    Stranger,
+    Anonymous,
     /// Login at another server, after the user agreed.
     Agreed,
 }
@@ -210,7 +210,7 @@ pub enum Answered<'a> {
     /// The question was asked of a logged-in user.
     OfUser(OfUser<'a>),
     /// The question was asked before a login at another server.
-    OfStranger(OfAsked<'a>),
+    OfAnonymous(OfAsked<'a>),
 }
 
 /// Answer to a question that was asked of one user; the user is checked next.
@@ -243,7 +243,7 @@ impl<'a> Answered<'a> {
         let asked = OfAsked::open(config, transaction, now)?;
         match asked.waiting.stage {
             Stage::User(subject) => Ok(Self::OfUser(OfUser { subject, asked: asked.at(browser)? })),
-            Stage::Stranger => Ok(Self::OfStranger(asked.at(browser)?)),
+            Stage::Anonymous => Ok(Self::OfAnonymous(asked.at(browser)?)),
             Stage::Agreed => Err(gone()),
         }
     }
@@ -274,7 +274,7 @@ impl<'a> OfAsked<'a> {
         let asked = Self::open(config, transaction, now)?;
         match asked.waiting.stage {
             Stage::Agreed => asked.at(browser),
-            Stage::User(_) | Stage::Stranger => Err(gone()),
+            Stage::User(_) | Stage::Anonymous => Err(gone()),
         }
     }
 
@@ -285,7 +285,7 @@ impl<'a> OfAsked<'a> {
         // The clock of another process may be ahead by a little. If it was ahead by more, the question would be valid
         // for too long, so it is refused.
         let longest = LIFETIME.saturating_mul(2);
-        if now >= waiting.until || waiting.until > now.plus(longest) {
+        if now >= waiting.until || waiting.until > now.saturating_add(longest) {
             return Err(gone());
         }
         // The prefix keeps answers apart from the store's other keys that count once.
@@ -355,7 +355,7 @@ impl fmt::Debug for Answered<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::OfUser(_) => "OfUser",
-            Self::OfStranger(_) => "OfStranger",
+            Self::OfAnonymous(_) => "OfAnonymous",
         })
     }
 }

@@ -4,7 +4,7 @@ use core::error::Error;
 
 use authorization_server::store::StoreError;
 use authorization_server::{AssertionError, Cause, ConsentError, PageError, Refusal, UnreadBody};
-use client_auth::{ClientAuthError, InvalidProof, Reason};
+use client_auth::{ClientAuthError, DpopError, Reason};
 
 const fn is_error<E: Error + Send + Sync + 'static>() {}
 
@@ -16,7 +16,7 @@ const _: () = {
     is_error::<ConsentError>();
     is_error::<AssertionError>();
     is_error::<ClientAuthError>();
-    is_error::<InvalidProof>();
+    is_error::<DpopError>();
     is_error::<Reason>();
 };
 
@@ -28,7 +28,7 @@ fn a_cause_is_told_in_words() {
         Cause::QueryInUrl,
         Cause::UnknownGrant,
         Cause::Client(Reason::WrongSecret),
-        Cause::Proof(InvalidProof::OtherKey),
+        Cause::Proof(DpopError::OtherKey),
         Cause::Assertion(AssertionError::Replayed),
         Cause::Consent(ConsentError::OtherBrowser),
         Cause::Store(StoreError::Unavailable),

@@ -4,7 +4,7 @@ use core::fmt;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use oauth_types::{AuthMethod, ClientId, FormWriter, Secret, UnixTime, exposed};
+use oauth_types::{AuthMethod, ClientId, FormWriter, Secret, UnixTime, serde_secret};
 use serde::{Deserialize, Serialize};
 
 use crate::basic;
@@ -16,7 +16,7 @@ use crate::basic;
 pub struct ClientCredentials {
     client_id: ClientId,
     method: AuthMethod,
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "exposed")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "serde_secret")]
     secret: Option<Secret>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     secret_expires_at: Option<UnixTime>,
@@ -254,7 +254,7 @@ mod tests {
             Err(NoUsableMethod::SecretMissing)
         );
         assert_eq!(choose(true, Some(&PrivateKeyJwt), &[]), Err(NoUsableMethod::KeyMissing));
-        let tls = AuthMethod::from_name("tls_client_auth");
+        let tls = AuthMethod::parse("tls_client_auth");
         assert_eq!(choose(true, Some(&tls), &[]), Err(NoUsableMethod::UnknownMethod));
     }
 

@@ -56,11 +56,11 @@ impl Lifetime {
     /// [`LONGEST`](Self::LONGEST) away from `now`.
     #[must_use]
     pub fn until(self, now: UnixTime) -> Option<UnixTime> {
-        let until = self.exp.plus(Self::SKEW);
-        let latest = now.plus(Self::SKEW);
-        let is_old = |issued| now.since(issued) > Self::LONGEST + Self::SKEW;
+        let until = self.exp.saturating_add(Self::SKEW);
+        let latest = now.saturating_add(Self::SKEW);
+        let is_old = |issued| now.saturating_duration_since(issued) > Self::LONGEST + Self::SKEW;
         let counts = now < until
-            && self.exp <= latest.plus(Self::LONGEST)
+            && self.exp <= latest.saturating_add(Self::LONGEST)
             && self.nbf.is_none_or(|start| start <= latest)
             && self.iat.is_none_or(|issued| issued <= latest && !is_old(issued));
         counts.then_some(until)

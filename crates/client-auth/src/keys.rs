@@ -6,7 +6,7 @@ use core::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use oauth_types::{KeySet, SigningAlgorithm};
+use oauth_types::{JwkSet, SigningAlgorithm};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -147,7 +147,7 @@ impl VerifyingKeys {
     /// # Errors
     ///
     /// [`InvalidKeys::NoUsableKey`] when no key remains.
-    pub fn of_server(set: &KeySet, rsa: &SigningAlgorithm) -> Result<Self, InvalidKeys> {
+    pub fn of_server(set: &JwkSet, rsa: &SigningAlgorithm) -> Result<Self, InvalidKeys> {
         let mut usable: Vec<ClientKey> = Vec::new();
         for key in set.keys.iter().filter(|key| !is_private(key)) {
             let is_any_rsa =
@@ -221,7 +221,7 @@ impl ClientKey {
             ),
             _ => return None,
         };
-        let named = text("alg").map(SigningAlgorithm::from_name);
+        let named = text("alg").map(SigningAlgorithm::parse);
         if let (Some(named), Some(registered)) = (&named, registered)
             && named != registered
         {
@@ -292,7 +292,7 @@ mod tests {
         assert_eq!(read(&keys, None), Ok(vec![Es256, EdDsa, Ps256, Rs256, Es384]));
         assert_eq!(read(&keys, Some(&Ps256)), Ok(vec![Ps256, Ps256]));
         assert_eq!(read(&keys, Some(&Es256)), Ok(vec![Es256]));
-        let unknown = SigningAlgorithm::from_name("HS256");
+        let unknown = SigningAlgorithm::parse("HS256");
         assert_eq!(read(&keys, Some(&unknown)), Err(InvalidKeys::NoUsableKey));
     }
 
@@ -336,7 +336,7 @@ mod tests {
         ];
         let read = |keys: &[Value], rsa| {
             let set = json!({ "keys": keys }).to_string();
-            let keys = VerifyingKeys::of_server(&KeySet::from_json(set.as_bytes()).unwrap(), &rsa)?;
+            let keys = VerifyingKeys::of_server(&JwkSet::from_json(set.as_bytes()).unwrap(), &rsa)?;
             Ok(keys.0.into_iter().map(|key| key.algorithm).collect::<Vec<_>>())
         };
         assert_eq!(read(&keys, Rs256), Ok(vec![Rs256, Rs256, Es256]));

@@ -7,13 +7,13 @@ mod attach;
 mod basic;
 #[cfg(feature = "jwt")]
 mod decoy;
+mod dpop;
 mod error;
 #[cfg(feature = "jwt")]
 mod jws;
 mod keys;
 #[cfg(feature = "dpop")]
 mod nonce;
-mod possession;
 #[cfg(feature = "dpop")]
 mod proof;
 mod replay;
@@ -26,18 +26,18 @@ pub use oauth_types;
 
 pub use attach::{AssertionNeeded, ClientCredentials, NoUsableMethod};
 pub use basic::{BasicCredentials, InvalidBasic};
+pub use dpop::{DpopError, DpopKey};
+#[cfg(feature = "dpop")]
+pub use dpop::{PresentedProof, VerifiedProof};
 pub use error::{ClientAuthError, Reason};
 #[cfg(feature = "jwt")]
 pub use jws::{Lifetime, claimed_issuer, claimed_type};
 pub use keys::{InvalidKeys, VerifyingKeys};
 #[cfg(feature = "dpop")]
 pub use nonce::NonceKey;
-pub use possession::{HeldKey, InvalidProof};
-#[cfg(feature = "dpop")]
-pub use possession::{PresentedProof, VerifiedProof};
 #[cfg(feature = "dpop")]
 pub use proof::ProofKey;
 pub use replay::{FirstUse, Replay, Replayed};
 #[cfg(feature = "jwt")]
 pub use signing::{ClientAssertion, InvalidSigningKey, SigningFailed, SigningKey};
-pub use verify::{Authenticated, Presented, Registered, Verified};
+pub use verify::{Authenticated, ClientAuthRecord, Presented, Verified};

@@ -55,7 +55,8 @@ impl NonceKey {
     pub fn opens(&self, nonce: &str, now: UnixTime) -> bool {
         let made = self.time(nonce);
         made.is_some_and(|made| {
-            now.since(made) <= Self::LIFETIME && made <= now.plus(Lifetime::SKEW)
+            now.saturating_duration_since(made) <= Self::LIFETIME
+                && made <= now.saturating_add(Lifetime::SKEW)
         })
     }
 

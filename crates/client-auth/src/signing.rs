@@ -204,7 +204,7 @@ impl SigningKey {
             iss: client_id.as_str(),
             sub: client_id.as_str(),
             aud: audience.as_str(),
-            exp: now.plus(LIFETIME),
+            exp: now.saturating_add(LIFETIME),
             iat: now,
             jti: jti.expose(),
         };

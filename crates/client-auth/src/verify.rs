@@ -43,7 +43,7 @@ use crate::replay::FirstUse;
 /// Registered authentication data of a client (RFC 7591 §2, §3.2.1).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Registered {
+pub struct ClientAuthRecord {
     /// The one method that is accepted.
     ///
     /// A registration without a method means `client_secret_basic` (RFC 7591 §2).
@@ -59,7 +59,7 @@ pub struct Registered {
     pub keys: Option<VerifyingKeys>,
 }
 
-impl Registered {
+impl ClientAuthRecord {
     /// Creates the record of a public client.
     #[must_use]
     pub const fn public() -> Self {
@@ -72,11 +72,11 @@ impl Registered {
     /// [`with_keys`](Self::with_keys).
     ///
     /// ```
-    /// use client_auth::Registered;
+    /// use client_auth::ClientAuthRecord;
     /// use oauth_types::{AuthMethod, Secret};
     ///
     /// let secret = Secret::new("a secret of 256 random bits");
-    /// let client = Registered::new(AuthMethod::ClientSecretBasic).with_secret(secret.digest());
+    /// let client = ClientAuthRecord::new(AuthMethod::ClientSecretBasic).with_secret(secret.digest());
     /// assert_eq!(client.secret_expires_at, None);
     /// ```
     #[must_use]
@@ -128,19 +128,19 @@ pub struct Presented {
 #[derive(Clone, Debug)]
 enum Proof {
     Nothing,
-    Header(Shown),
-    Body(Shown),
+    Header(PresentedSecret),
+    Body(PresentedSecret),
     #[cfg(feature = "jwt")]
     Assertion(Secret),
 }
 
 /// Digest of a presented secret; `None` if it is empty.
-type Shown = Option<SecretDigest>;
+type PresentedSecret = Option<SecretDigest>;
 
 /// Stand-in for an absent digest, which is the digest of no known text.
 const NO_SECRET: SecretDigest = SecretDigest::from_bytes([0; 32]);
 
-fn shown(secret: &str) -> Shown {
+fn shown(secret: &str) -> PresentedSecret {
     (!secret.is_empty()).then(|| SecretDigest::of(secret))
 }
 
@@ -224,7 +224,7 @@ impl Presented {
         assertion: &str,
         body_id: Option<&str>,
     ) -> Result<Self, Reason> {
-        if kind.map(ClientAssertionType::from_name) != Some(ClientAssertionType::JwtBearer) {
+        if kind.map(ClientAssertionType::parse) != Some(ClientAssertionType::JwtBearer) {
             return Err(Reason::AssertionNotSupported);
         }
         let client_id =
@@ -285,7 +285,7 @@ impl Presented {
     /// [`ClientAuthError`] when a check fails; its reply does not tell which.
     pub fn verify(
         self,
-        registered: Option<&Registered>,
+        registered: Option<&ClientAuthRecord>,
         audience: &[&str],
         now: UnixTime,
     ) -> Result<Verified, ClientAuthError> {
@@ -297,13 +297,13 @@ impl Presented {
 
     fn check(
         self,
-        registered: Option<&Registered>,
+        registered: Option<&ClientAuthRecord>,
         audience: &[&str],
         now: UnixTime,
     ) -> Result<Verified, Reason> {
         // A-AUTHN-5: an unknown client is replaced by a record with the presented method and a secret that no text
         // equals. The same checks run, and their outcome is not used.
-        let nobody = Registered::new(self.method()).with_secret(NO_SECRET);
+        let nobody = ClientAuthRecord::new(self.method()).with_secret(NO_SECRET);
         let verified = self.check_against(registered.unwrap_or(&nobody), audience, now);
         if registered.is_some() { verified } else { Err(Reason::UnknownClient) }
     }
@@ -322,7 +322,7 @@ impl Presented {
     #[inline(never)]
     fn check_against(
         self,
-        record: &Registered,
+        record: &ClientAuthRecord,
         #[cfg_attr(not(feature = "jwt"), expect(unused_variables, reason = "for assertions"))]
         audience: &[&str],
         now: UnixTime,

@@ -5,8 +5,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use client_auth::{
-    Authenticated, ClientAuthError, ClientCredentials, FirstUse, NoUsableMethod, Presented, Reason,
-    Registered, Replay, SigningKey, Verified, VerifyingKeys,
+    Authenticated, ClientAuthError, ClientAuthRecord, ClientCredentials, FirstUse, NoUsableMethod,
+    Presented, Reason, Replay, SigningKey, Verified, VerifyingKeys,
 };
 use http::{HeaderMap, StatusCode};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -28,8 +28,8 @@ fn jwks() -> Value {
     serde_json::from_str(include_str!("keys/public.json")).unwrap()
 }
 
-fn registered(algorithm: Option<&SigningAlgorithm>) -> Registered {
-    Registered::new(AuthMethod::PrivateKeyJwt)
+fn registered(algorithm: Option<&SigningAlgorithm>) -> ClientAuthRecord {
+    ClientAuthRecord::new(AuthMethod::PrivateKeyJwt)
         .with_keys(VerifyingKeys::from_jwks(&jwks(), algorithm).unwrap())
 }
 
@@ -70,7 +70,7 @@ fn body(assertion: &str) -> String {
 }
 
 fn try_body(
-    record: Option<&Registered>,
+    record: Option<&ClientAuthRecord>,
     body: &str,
 ) -> Result<FirstUse<Authenticated>, ClientAuthError> {
     let form = FormPairs::parse(body.as_bytes()).unwrap();
@@ -250,13 +250,13 @@ fn any_changed_byte_is_noticed() {
 fn other_clients_read_the_same() {
     let token = signed(&claims());
     let secret =
-        Registered::new(AuthMethod::ClientSecretBasic).with_secret(Secret::new("s").digest());
+        ClientAuthRecord::new(AuthMethod::ClientSecretBasic).with_secret(Secret::new("s").digest());
     let keyless = registered(None).with_keys(None);
     let mut replies = Vec::new();
     for (record, why) in [
         (None, Reason::UnknownClient),
         (Some(&secret), Reason::WrongMethod),
-        (Some(&Registered::public()), Reason::WrongMethod),
+        (Some(&ClientAuthRecord::public()), Reason::WrongMethod),
         (Some(&keyless), Reason::NoStoredKeys),
     ] {
         let error = try_body(record, &body(&token)).unwrap_err();

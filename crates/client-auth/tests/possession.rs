@@ -4,7 +4,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use client_auth::{InvalidProof, PresentedProof, ProofKey, Replay, VerifiedProof};
+use client_auth::{DpopError, PresentedProof, ProofKey, Replay, VerifiedProof};
 use http::{HeaderMap, HeaderValue, Method};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -23,14 +23,14 @@ fn verify_at(
     proof: impl TryInto<HeaderValue, Error: std::fmt::Debug>,
     token: Option<&str>,
     now: UnixTime,
-) -> Result<VerifiedProof, InvalidProof> {
+) -> Result<VerifiedProof, DpopError> {
     let mut headers = HeaderMap::new();
     headers.insert("DPoP", proof.try_into().unwrap());
     let proof = PresentedProof::parse(&headers)?.unwrap();
     proof.verify(&Method::POST, URL, token.map(Secret::new).as_ref(), now)
 }
 
-fn why(proof: &str) -> InvalidProof {
+fn why(proof: &str) -> DpopError {
     verify_at(proof, None, NOW).unwrap_err()
 }
 
@@ -87,8 +87,8 @@ fn what_our_own_client_proves_is_its_key_once() {
     let held = unused.resume(Replay::Fresh).unwrap();
     assert_eq!(held.thumbprint().to_string(), own().thumbprint());
     let again = verify_at(proof.clone(), None, NOW).unwrap().first_use();
-    let replayed = again.resume(Replay::Seen).map_err(InvalidProof::from);
-    assert_eq!(replayed, Err(InvalidProof::Replayed));
+    let replayed = again.resume(Replay::Seen).map_err(DpopError::from);
+    assert_eq!(replayed, Err(DpopError::Replayed));
     // Its key is the same whenever it is shown, and another one's is another.
     assert_eq!(*verify_at(proof, None, NOW).unwrap().first_use().key(), key);
     let other = own().prove(&Method::POST, URL, None, None, NOW, Entropy::new([8; 16])).unwrap();
@@ -114,7 +114,7 @@ fn every_kind_of_key_that_is_spoken_here_can_be_held() {
 
 #[test]
 fn a_proof_is_for_one_method_one_url_one_minute_and_one_token() {
-    use InvalidProof::{Malformed, OtherRequest, OutsideLifetime, WrongSignature};
+    use DpopError::{Malformed, OtherRequest, OutsideLifetime, WrongSignature};
     let now = NOW.as_secs();
     for (changed, reason) in [
         (with("htm", json!("GET")), OtherRequest),
@@ -157,14 +157,14 @@ fn a_proof_is_for_one_method_one_url_one_minute_and_one_token() {
     assert!(verify_at(signed(&ath), Some(token), NOW).is_ok());
     for (claims, token) in [(ath, "other"), (claims(), token), (with("ath", json!("")), token)] {
         let error = verify_at(signed(&claims), Some(token), NOW).unwrap_err();
-        assert_eq!(error, InvalidProof::OtherToken);
+        assert_eq!(error, DpopError::OtherToken);
     }
 }
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table of headers and keys")]
 fn the_key_is_public_whole_and_the_one_that_signed_in_an_algorithm_of_its_own() {
-    use InvalidProof::{Malformed, WrongSignature};
+    use DpopError::{Malformed, WrongSignature};
     let (key, own) = jwk(ES256, Algorithm::ES256);
     let (_, other) = jwk(include_str!("keys/es384.pem"), Algorithm::ES384);
     let (rsa, n) = jwk(include_str!("keys/rs256.pem"), Algorithm::RS256);
@@ -237,7 +237,7 @@ fn the_key_is_public_whole_and_the_one_that_signed_in_an_algorithm_of_its_own() 
     let mut headers = HeaderMap::new();
     headers.append("dpop", HeaderValue::try_from(&genuine).unwrap());
     headers.append("dpop", HeaderValue::try_from(&genuine).unwrap());
-    assert_eq!(PresentedProof::parse(&headers).unwrap_err(), InvalidProof::Repeated);
+    assert_eq!(PresentedProof::parse(&headers).unwrap_err(), DpopError::Repeated);
     let not_text = HeaderValue::from_bytes(b"\xff").unwrap();
     assert_eq!(verify_at(not_text, None, NOW).unwrap_err(), Malformed);
     assert!(!format!("{:?}", PresentedProof::parse(&headers)).contains(signature));

@@ -2,19 +2,19 @@
 
 #![cfg(test)]
 
-use client_auth::{Authenticated, ClientAuthError, Presented, Reason, Registered, Verified};
+use client_auth::{Authenticated, ClientAuthError, ClientAuthRecord, Presented, Reason, Verified};
 use http::header::{AUTHORIZATION, CACHE_CONTROL, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use oauth_types::{AuthMethod, FormPairs, Secret, UnixTime};
 
 const BASIC_C1: &str = "Basic YzE6czNjcmV0"; // c1:s3cret
 
-fn registered(method: AuthMethod) -> Registered {
-    Registered::new(method).with_secret(Secret::new("s3cret").digest())
+fn registered(method: AuthMethod) -> ClientAuthRecord {
+    ClientAuthRecord::new(method).with_secret(Secret::new("s3cret").digest())
 }
 
 fn try_auth(
-    record: Option<&Registered>,
+    record: Option<&ClientAuthRecord>,
     header: Option<&str>,
     body: &str,
 ) -> Result<Authenticated, ClientAuthError> {
@@ -27,7 +27,7 @@ fn try_auth(
     }
 }
 
-fn reason(record: &Registered, header: Option<&str>, body: &str) -> Reason {
+fn reason(record: &ClientAuthRecord, header: Option<&str>, body: &str) -> Reason {
     try_auth(Some(record), header, body).unwrap_err().reason()
 }
 
@@ -84,7 +84,7 @@ fn only_the_registered_method() {
     assert_eq!(reason(&post, Some(BASIC_C1), ""), Reason::WrongMethod);
     assert_eq!(reason(&post, None, "client_id=c1"), Reason::WrongMethod);
     for method in ["tls_client_auth", "private_key_jwt"] {
-        let other = registered(AuthMethod::from_name(method));
+        let other = registered(AuthMethod::parse(method));
         assert_eq!(reason(&other, None, "client_id=c1&client_secret=s3cret"), Reason::WrongMethod);
         assert_eq!(reason(&other, None, "client_id=c1"), Reason::WrongMethod);
     }
@@ -96,7 +96,7 @@ fn unknown_client_wrong_secret_and_wrong_method_read_the_same() {
     let post = registered(AuthMethod::ClientSecretPost);
     let basic = registered(AuthMethod::ClientSecretBasic);
     let body = "client_id=c1&client_secret=wrong";
-    let shown = |record: Option<&Registered>| {
+    let shown = |record: Option<&ClientAuthRecord>| {
         let response = try_auth(record, None, body).unwrap_err().into_response();
         format!("{:?}", response)
     };
@@ -139,7 +139,7 @@ fn an_expired_secret_is_refused_from_its_last_second_on() {
 #[test]
 fn a_public_client_is_its_identifier() {
     let with_leftover = registered(AuthMethod::None);
-    for record in [Registered::public(), with_leftover] {
+    for record in [ClientAuthRecord::public(), with_leftover] {
         for body in ["client_id=c1", "client_id=c1&client_secret=x", "client_id=c1&client_secret="]
         {
             let client = try_auth(Some(&record), None, body).unwrap();
@@ -153,7 +153,7 @@ fn a_public_client_is_its_identifier() {
 #[test]
 fn without_a_stored_secret_nobody_gets_in() {
     for method in [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost] {
-        let record = Registered::new(method);
+        let record = ClientAuthRecord::new(method);
         for (header, body) in [
             (None, "client_id=c1"),
             (None, "client_id=c1&client_secret="),
@@ -211,6 +211,6 @@ fn nothing_prints_a_secret() {
 #[test]
 fn an_empty_secret_is_none_even_when_it_was_stored() {
     let record =
-        Registered::new(AuthMethod::ClientSecretBasic).with_secret(Secret::new("").digest());
+        ClientAuthRecord::new(AuthMethod::ClientSecretBasic).with_secret(Secret::new("").digest());
     assert_eq!(reason(&record, Some("Basic YzE6"), ""), Reason::WrongSecret);
 }

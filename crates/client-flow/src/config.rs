@@ -12,7 +12,7 @@ use oauth_types::{
 
 use crate::keys::Keys;
 use crate::profile::ServerProfile;
-use crate::session::{Account, Record, Tokens};
+use crate::session::{Account, StoredCredentials, Tokens};
 
 /// Grant by which the client obtains tokens.
 #[derive(Clone, Debug)]
@@ -129,7 +129,7 @@ impl ClientConfig {
     ///
     /// The operator of the authorization server issued the credentials.
     #[must_use]
-    pub fn for_itself(
+    pub fn client_credentials(
         client_name: impl Into<String>,
         issuer: Issuer,
         credentials: ClientCredentials,
@@ -139,7 +139,7 @@ impl ClientConfig {
 
     /// Creates a client for a workload, whose platform's tokens this authorization server trusts.
     #[must_use]
-    pub fn for_workload(
+    pub fn workload_identity(
         client_name: impl Into<String>,
         issuer: Issuer,
         credentials: ClientCredentials,
@@ -151,7 +151,7 @@ impl ClientConfig {
     ///
     /// The operator of the authorization server issued the credentials.
     #[must_use]
-    pub fn for_enterprise(
+    pub fn id_jag(
         client_name: impl Into<String>,
         issuer: Issuer,
         credentials: ClientCredentials,
@@ -235,7 +235,7 @@ impl ClientConfig {
     /// A record belongs to another client if other credentials are pre-registered with the server now, or if its tokens
     /// were issued for another grant or are bound to another key.
     #[must_use]
-    pub fn owns(&self, record: &Record) -> bool {
+    pub fn owns(&self, record: &StoredCredentials) -> bool {
         let (issuer, client) = (&record.account.server.issuer, &record.account.client);
         let is_ours = match self.registered_with(issuer) {
             Some(own) => own.client_id() == client.client_id(),
@@ -267,7 +267,7 @@ impl ClientConfig {
     }
 
     /// Returns `true` if the record suffices for an authorization request without fetching metadata.
-    pub(crate) fn is_current(&self, record: &Record, now: UnixTime) -> bool {
+    pub(crate) fn is_current(&self, record: &StoredCredentials, now: UnixTime) -> bool {
         let account = &record.account;
         !record.client_refused
             && !account.server.are_old(now)

@@ -8,7 +8,7 @@ use oauth_types::{
 
 use crate::config::ClientConfig;
 use crate::error::{FlowError, FlowErrorKind};
-use crate::session::{Account, Record, ServerEndpoints};
+use crate::session::{Account, ServerEndpoints, StoredCredentials};
 use crate::stage::FlowStage;
 
 /// Aim of a login.
@@ -95,7 +95,7 @@ impl Login {
     /// Returns the credentials of this client at this server; `None` if it has to register first.
     pub(crate) fn client(
         &self,
-        kept: Option<&Record>,
+        kept: Option<&StoredCredentials>,
         now: UnixTime,
     ) -> Result<Option<ClientCredentials>, FlowError> {
         let config = &self.goal.config;

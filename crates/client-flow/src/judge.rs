@@ -16,7 +16,8 @@ use http::{HeaderMap, StatusCode};
 use oauth_types::header::DPOP_NONCE;
 use oauth_types::{BearerChallenge, BearerErrorCode, ScopeSet};
 use scope_stepup::{
-    Attempt, Decision, GaveUp, InsufficientScope, Ledger, Operation, Policy, Situation,
+    Attempt, Decision, InsufficientScope, InsufficientScopeKind, Ledger, Operation, Policy,
+    StepUpContext,
 };
 
 use crate::session::Session;
@@ -112,8 +113,10 @@ pub fn judge(
     let can_refresh = tokens.is_some_and(|held| held.refresh_token.is_some()) && !tried.refresh;
     let requested = tokens.and_then(|held| held.requested.as_ref());
     let granted = tokens.and_then(|held| held.granted.as_ref());
-    let challenge =
-        || BearerChallenge::find(headers).or_else(|| BearerChallenge::find_dpop(headers));
+    let challenge = || {
+        BearerChallenge::from_headers(headers)
+            .or_else(|| BearerChallenge::from_dpop_headers(headers))
+    };
     match status {
         // The token is valid, and neither another one nor a login adds the missing authorization.
         StatusCode::UNAUTHORIZED if session.is_some() && lacks_details(challenge().as_ref()) => {
@@ -131,7 +134,7 @@ pub fn judge(
                 return Verdict::Accepted;
             };
             let challenge = &challenge;
-            let situation = Situation::new(operation, challenge)
+            let situation = StepUpContext::new(operation, challenge)
                 .with_requested(requested)
                 .with_granted(granted)
                 .with_can_refresh(can_refresh);
@@ -144,7 +147,8 @@ pub fn judge(
                 // C-SCOPE-6: the ledger forgets an operation that succeeds with other arguments; the count of one
                 // request remains.
                 Decision::Reauthorize { .. } if tried.step_ups >= policy.limit().get() => {
-                    let mut error = ledger.insufficient(&situation, GaveUp::LimitReached);
+                    let mut error =
+                        ledger.insufficient(&situation, InsufficientScopeKind::LimitReached);
                     error.attempts = error.attempts.max(tried.step_ups);
                     Verdict::GiveUp(Box::new(error))
                 }
@@ -169,6 +173,6 @@ fn lacks_details(challenge: Option<&BearerChallenge>) -> bool {
 
 fn asks_for_nonce(headers: &HeaderMap) -> bool {
     headers.get(DPOP_NONCE).is_some_and(|nonce| nonce.to_str().is_ok())
-        && BearerChallenge::find_dpop(headers)
+        && BearerChallenge::from_dpop_headers(headers)
             .is_some_and(|challenge| challenge.error == Some(BearerErrorCode::UseDpopNonce))
 }

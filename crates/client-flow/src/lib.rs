@@ -31,13 +31,18 @@ pub use config::{ClientConfig, Grant, IdentityProvider};
 pub use error::{
     CallbackError, DiscoveryError, FlowError, FlowErrorKind, RegistrationError, SealError,
 };
-pub use flow::{ChooseServer, Exchange, Identify, Randomize, Recall, Save, Step, Visit, login};
+pub use flow::{
+    BrowserRequest, ChooseServer, GenerateRandom, GetAssertion, LoadCredentials, SaveCredentials,
+    SendRequest, Step, login,
+};
 pub use judge::{Tried, Verdict, judge};
 pub use loopback::{CallbackListener, CallbackRequest, Heard};
 pub use profile::ServerProfile;
 pub use redirect::{EndpointMoved, endpoint_redirect};
 #[cfg(feature = "sealed")]
 pub use sealed::{Sealed, SealingKey};
-pub use session::{Account, Record, RecordKey, RestoreError, ServerEndpoints, Session, Tokens};
+pub use session::{
+    Account, CredentialKey, RestoreError, ServerEndpoints, Session, StoredCredentials, Tokens,
+};
 pub use stage::FlowStage;
 pub use transport::{TransportError, TransportErrorKind};

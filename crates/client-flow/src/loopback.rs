@@ -16,7 +16,7 @@ use oauth_types::{RedirectUri, SecretDigest, State};
 
 pub use request::CallbackRequest;
 
-use crate::flow::Visit;
+use crate::flow::BrowserRequest;
 
 const NOT_HTTP: &str = "";
 const FORBIDDEN: &str = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -71,7 +71,7 @@ impl Heard {
         self.reply
     }
 
-    /// Creates the answer to a request head longer than [`Visit::MAX_HEAD`], which tells the user what to do.
+    /// Creates the answer to a request head longer than [`BrowserRequest::MAX_HEAD`], which tells the user what to do.
     pub const fn too_long() -> Self {
         Self { reply: TOO_LONG, callback: None }
     }
@@ -101,7 +101,7 @@ impl Heard {
     }
 }
 
-/// Data of a [`Visit`] by which a listener recognizes its callback.
+/// Data of a [`BrowserRequest`] by which a listener recognizes its callback.
 ///
 /// An owned value, for a task that listens on the port for several logins.
 #[derive(Clone, Debug)]
@@ -110,7 +110,7 @@ pub struct CallbackListener {
     state: SecretDigest,
 }
 
-impl Visit {
+impl BrowserRequest {
     /// Maximum length of a request head that a listener keeps, in bytes.
     ///
     /// Cookies of every local server are sent to this port too. Read longer heads to their end, and answer with
@@ -135,7 +135,8 @@ impl Visit {
 impl CallbackListener {
     /// Creates the listener of a login with this redirect URI and state.
     ///
-    /// For a host that stores its logins in its own format; [`Visit::callback_listener`] returns that of a visit.
+    /// For a host that stores its logins in its own format; [`BrowserRequest::callback_listener`] returns that of a
+    /// visit.
     #[must_use]
     pub fn new(redirect_uri: RedirectUri, state: &State) -> Self {
         Self { redirect_uri, state: state.as_secret().digest() }
@@ -143,7 +144,7 @@ impl CallbackListener {
 
     /// Judges a request to the port of the redirect URI.
     ///
-    /// `head` contains the bytes up to and including the empty line, at most [`Visit::MAX_HEAD`] of them.
+    /// `head` contains the bytes up to and including the empty line, at most [`BrowserRequest::MAX_HEAD`] of them.
     ///
     /// Any page that the user has open can send requests to this port, under a host name that it has rebound, or
     /// without knowing the state. Such requests do not end the login, and the reply repeats nothing of them.

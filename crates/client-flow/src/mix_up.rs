@@ -21,7 +21,8 @@
 //!
 //! Only `iss` detects an attacker's own page that redirects the browser to an honest server, with a client that the
 //! attacker registered there; metadata does not show that. The host can show the user the endpoint
-//! ([`Visit::authorization_endpoint`](crate::Visit::authorization_endpoint)), and honest servers should send `iss`.
+//! ([`BrowserRequest::authorization_endpoint`](crate::BrowserRequest::authorization_endpoint)), and honest servers
+//! should send `iss`.
 
 use oauth_types::{EndpointUrl, Origin};
 

@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 
 use crate::config::ClientConfig;
 use crate::error::{CallbackError, FlowError, SealError};
-use crate::flow::{Pending, Step, Visit};
+use crate::flow::{BrowserRequest, Pending, Step};
 
 /// Length of the nonce in front of the ciphertext, in bytes.
 const NONCE: usize = 24;
@@ -56,7 +56,7 @@ impl fmt::Debug for SealingKey {
 ///
 /// ```
 /// use client_flow::{
-///     ClientConfig, FlowError, Replay, SealError, Sealed, SealingKey, Step, Visit,
+///     ClientConfig, FlowError, Replay, SealError, Sealed, SealingKey, Step, BrowserRequest,
 /// };
 /// use iss_validate::Callback;
 /// use oauth_types::{Entropy, SecretDigest, UnixTime};
@@ -78,7 +78,7 @@ impl fmt::Debug for SealingKey {
 ///     /// The user wants to connect: where to redirect the browser to.
 ///     fn leave(
 ///         &self,
-///         visit: Visit,
+///         visit: BrowserRequest,
 ///         session: &str,
 ///         nonce: Entropy<24>,
 ///     ) -> Result<String, FlowError> {
@@ -107,7 +107,7 @@ pub struct Sealed {
     until: UnixTime,
 }
 
-impl Visit {
+impl BrowserRequest {
     /// Seals the login for the user's session with this host.
     ///
     /// `session` identifies that session and no other, such as the value of its cookie. Only the same session can open
@@ -136,7 +136,7 @@ impl Visit {
 }
 
 impl Sealed {
-    /// Returns the URL for the browser, as [`Visit::url`].
+    /// Returns the URL for the browser, as [`BrowserRequest::url`].
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
@@ -182,8 +182,8 @@ impl Sealed {
     /// On resuming: [`CallbackError::Replayed`] (from [`Replayed`]) when the login was used up before, so that no code
     /// is sent a second time; [`CallbackError::Rejected`] when the callback came from the wrong issuer or carries
     /// neither code nor error; [`FlowErrorKind::Denied`](crate::FlowErrorKind::Denied) when it is an error response of
-    /// the right server, possibly after a [`Step::Recall`] and a [`Step::Save`], as in [`Visit::resume`]. The login is
-    /// over in each case.
+    /// the right server, possibly after a [`Step::LoadCredentials`] and a [`Step::SaveCredentials`], as in
+    /// [`BrowserRequest::resume`]. The login is over in each case.
     pub fn open(
         text: &str,
         key: &SealingKey,

@@ -18,7 +18,7 @@ use oauth_types::{Origin, UnixTime};
 use crate::error::FlowError;
 
 pub(crate) use record::join;
-pub use record::{Account, Record, RecordKey, ServerEndpoints, Tokens};
+pub use record::{Account, CredentialKey, ServerEndpoints, StoredCredentials, Tokens};
 pub(crate) use unsaved::Unsaved;
 
 /// Error of a record without tokens, from which no session can be restored.
@@ -26,13 +26,13 @@ pub(crate) use unsaved::Unsaved;
 /// It contains the record, for a login that uses the registration again.
 #[derive(Clone, Debug)]
 pub struct RestoreError {
-    record: Box<Record>,
+    record: Box<StoredCredentials>,
 }
 
 impl RestoreError {
     /// Returns the record.
     #[must_use]
-    pub fn into_record(self) -> Record {
+    pub fn into_record(self) -> StoredCredentials {
         *self.record
     }
 }
@@ -77,7 +77,7 @@ impl Session {
     /// # Errors
     ///
     /// [`RestoreError`] when the record has no tokens, because its login was not finished or its grant has ended.
-    pub fn restore(record: Record) -> Result<Self, RestoreError> {
+    pub fn restore(record: StoredCredentials) -> Result<Self, RestoreError> {
         match record.tokens {
             Some(tokens) => {
                 let client_refused = record.client_refused;
@@ -89,15 +89,15 @@ impl Session {
 
     /// Returns the record to store.
     #[must_use]
-    pub fn to_record(&self) -> Record {
-        Record { tokens: Some(self.tokens.clone()), ..self.logged_out() }
+    pub fn to_record(&self) -> StoredCredentials {
+        StoredCredentials { tokens: Some(self.tokens.clone()), ..self.logged_out() }
     }
 
     /// Returns the record to store after a logout: the account without tokens.
     #[must_use]
-    pub fn logged_out(&self) -> Record {
+    pub fn logged_out(&self) -> StoredCredentials {
         let client_refused = self.client_refused;
-        Record { client_refused, ..Record::new(self.account.clone()) }
+        StoredCredentials { client_refused, ..StoredCredentials::new(self.account.clone()) }
     }
 
     /// Returns the client's account at the server.

@@ -28,7 +28,7 @@ use oauth_types::{
 
 use crate::error::{FlowError, FlowErrorKind};
 use crate::keys::{Keys, Signing};
-use crate::session::{Account, Record, Session, Tokens, Unsaved, join};
+use crate::session::{Account, Session, StoredCredentials, Tokens, Unsaved, join};
 use crate::stage::FlowStage;
 
 /// Token request, signed anew for each attempt.
@@ -186,10 +186,10 @@ impl TokenRequest {
     }
 
     /// Returns the record without the tokens of this request.
-    fn forgotten(&self, because: &FlowError) -> Record {
+    fn forgotten(&self, because: &FlowError) -> StoredCredentials {
         let client_refused = because.ends_client();
         let asked = join(self.requested.as_ref(), self.granted.as_ref());
-        Record { asked, client_refused, ..Record::new(self.account.clone()) }
+        StoredCredentials { asked, client_refused, ..StoredCredentials::new(self.account.clone()) }
     }
 
     /// Handles an error response of the token endpoint.
@@ -220,5 +220,5 @@ pub(crate) enum TokenAnswer {
     /// Tokens, to save before they are used.
     Tokens(Session),
     /// The grant or the client has ended; the record no longer contains it.
-    Ended { record: Record, error: FlowError },
+    Ended { record: StoredCredentials, error: FlowError },
 }

@@ -105,7 +105,7 @@ pub enum TransportErrorKind {
     Interrupted,
     /// The host name resolves to an address of this machine or its network, where the server does not belong.
     LocalAddress,
-    /// The response body is longer than [`Exchange::MAX_BODY`](crate::Exchange::MAX_BODY).
+    /// The response body is longer than [`SendRequest::MAX_BODY`](crate::SendRequest::MAX_BODY).
     TooLarge,
 }
 

@@ -3,7 +3,7 @@
 #![cfg(test)]
 
 use bytes::Bytes;
-use client_flow::{ClientConfig, FlowError, Record, Session, Step, login};
+use client_flow::{ClientConfig, FlowError, Session, Step, StoredCredentials, login};
 use http::{Request, Response, StatusCode};
 use iss_validate::Callback;
 use oauth_types::{
@@ -51,21 +51,21 @@ fn drive(token_endpoint: &str) -> Result<Session, FlowError> {
     let mut step = login(ClientConfig::new("Test", redirect_uri), MCP, None, None)?;
     loop {
         step = match step {
-            Step::Exchange(exchange) => {
+            Step::SendRequest(exchange) => {
                 let response = answer(exchange.request(), token_endpoint);
                 exchange.resume(Ok(response), NOW)?
             }
-            Step::Recall(recall) => recall.resume(None, NOW)?,
-            Step::Randomize(draw) => {
+            Step::LoadCredentials(recall) => recall.resume(None, NOW)?,
+            Step::GenerateRandom(draw) => {
                 draw.resume(Entropy::new([1; 32]), Entropy::new([2; 32]), NOW)?
             }
-            Step::Visit(visit) => {
+            Step::OpenBrowser(visit) => {
                 assert!(visit.url().starts_with("http://keycloak:8080/realms/mcp/auth?"));
                 let state = visit.url().split("state=").nth(1).unwrap().split('&').next().unwrap();
                 let callback = format!("http://127.0.0.1/cb?code=c&state={state}");
                 visit.resume(Callback::from_url(&callback), NOW)?
             }
-            Step::Save(save) => save.saved()?,
+            Step::SaveCredentials(save) => save.saved()?,
             Step::Ready(session) => return Ok(*session),
             step => panic!("{step:?}"),
         };
@@ -87,7 +87,7 @@ fn http_is_for_the_named_origin_and_for_no_other() {
     assert_eq!(session.account().server.issuer.as_str(), REALM);
     // A record survives the store.
     let record = serde_json::to_string(&session.to_record()).unwrap();
-    let record: Record = serde_json::from_str(&record).unwrap();
+    let record: StoredCredentials = serde_json::from_str(&record).unwrap();
     assert_eq!(record.account.server.token_endpoint.as_str(), token_endpoint);
     let origin = record.account.server.token_endpoint.origin();
     assert_eq!(origin, Origin::of("http://keycloak:8080/x").unwrap());

@@ -2,10 +2,10 @@
 
 #![cfg(test)]
 
-use client_flow::{Record, Session, Tried, Verdict, judge};
+use client_flow::{Session, StoredCredentials, Tried, Verdict, judge};
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use scope_stepup::{GaveUp, Ledger, Operation, Policy};
+use scope_stepup::{InsufficientScopeKind, Ledger, Operation, Policy};
 use serde_json::json;
 
 /// A session that asked for `a b`, was granted `a`, and may have a refresh token.
@@ -27,7 +27,7 @@ fn session(refresh_token: Option<&str>) -> Session {
             "granted": "a",
         },
     });
-    let record: Record = serde_json::from_value(record).unwrap();
+    let record: StoredCredentials = serde_json::from_value(record).unwrap();
     Session::restore(record).unwrap()
 }
 
@@ -131,7 +131,7 @@ fn a_403_for_what_is_held_opens_no_browser() {
         Session::restore(record).unwrap()
     };
     match verdict(Some(&full), Tried::default(), 403, challenge) {
-        Verdict::GiveUp(error) => assert_eq!(error.reason, GaveUp::AlreadyHeld),
+        Verdict::GiveUp(error) => assert_eq!(error.reason, InsufficientScopeKind::AlreadyHeld),
         other => panic!("{other:?}"),
     }
 }
@@ -187,7 +187,7 @@ fn a_request_counts_its_own_step_ups() {
     tried.note(&first);
     match verdict(Some(&session(None)), tried, 403, challenge) {
         Verdict::GiveUp(error) => {
-            assert_eq!((error.reason, error.attempts), (GaveUp::LimitReached, 1));
+            assert_eq!((error.reason, error.attempts), (InsufficientScopeKind::LimitReached, 1));
         }
         other => panic!("{other:?}"),
     }

@@ -17,7 +17,7 @@ pub enum IssuerIdentification {
     /// An upstream server makes the responses, and this server is its proxy.
     ///
     /// Neither the parameter nor the flag is set.
-    LeftToUpstream,
+    Omit,
 }
 
 impl IssuerIdentification {
@@ -33,7 +33,7 @@ impl IssuerIdentification {
     const fn issuer(&self) -> Option<&Issuer> {
         match self {
             Self::Emit(issuer) => Some(issuer),
-            Self::LeftToUpstream => None,
+            Self::Omit => None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use oauth_types::ForeignText;
+use oauth_types::UntrustedText;
 
 /// Rule that a callback broke.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -31,7 +31,7 @@ pub enum Rejection {
 #[derive(Clone)]
 pub struct CallbackRejected {
     rejection: Rejection,
-    received_issuer: Option<ForeignText>,
+    received_issuer: Option<UntrustedText>,
 }
 
 impl CallbackRejected {
@@ -40,7 +40,7 @@ impl CallbackRejected {
     }
 
     pub(crate) fn issuer(rejection: Rejection, received: &str) -> Self {
-        Self { rejection, received_issuer: Some(ForeignText::new(received)) }
+        Self { rejection, received_issuer: Some(UntrustedText::new(received)) }
     }
 
     /// Returns the rule that the callback broke.
@@ -53,7 +53,7 @@ impl CallbackRejected {
     ///
     /// Use it only in a security log, because an attacker chose it.
     #[must_use]
-    pub const fn received_issuer_for_security_log(&self) -> Option<&ForeignText> {
+    pub const fn received_issuer_for_security_log(&self) -> Option<&UntrustedText> {
         self.received_issuer.as_ref()
     }
 }

@@ -26,10 +26,9 @@ fn location(
 /// A-META-3, A-AUTHZ-5
 #[test]
 fn one_setting_drives_redirect_and_metadata() {
-    for (identification, emits) in [
-        (IssuerIdentification::Emit(issuer()), true),
-        (IssuerIdentification::LeftToUpstream, false),
-    ] {
+    for (identification, emits) in
+        [(IssuerIdentification::Emit(issuer()), true), (IssuerIdentification::Omit, false)]
+    {
         let mut metadata = AuthorizationServerMetadata::new(issuer());
         identification.advertise(&mut metadata);
         assert_eq!(metadata.authorization_response_iss_parameter_supported, emits);
@@ -58,7 +57,7 @@ fn an_error_redirect_carries_state_and_the_issuer_without_a_slash() {
 #[test]
 fn the_own_query_is_kept_byte_for_byte() {
     let outcome = Outcome::Code(Secret::new("c"));
-    let emit = IssuerIdentification::LeftToUpstream;
+    let emit = IssuerIdentification::Omit;
     assert_eq!(
         location("https://a.example/cb?a=b%20c&blank=", &outcome, &emit),
         "https://a.example/cb?a=b%20c&blank=&code=c&state=s%20t",

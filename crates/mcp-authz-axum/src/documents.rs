@@ -21,7 +21,7 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use http::Response;
-use oauth_types::{ClientIdMetadata, ClientMetadataUrl, KeySet, UnixTime};
+use oauth_types::{ClientIdMetadata, ClientMetadataUrl, JwkSet, UnixTime};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tracing::{Level, debug, enabled, info};
@@ -116,7 +116,7 @@ impl Readable for ClientRecord {
     }
 }
 
-impl Readable for KeySet {
+impl Readable for JwkSet {
     const REFETCH: Duration = Duration::from_secs(30);
 
     fn shelf(documents: &Documents) -> &Mutex<Shelf<Self>> {
@@ -139,7 +139,7 @@ pub(crate) struct Documents {
     config: Config,
     clock: Clock,
     clients: Mutex<Shelf<ClientRecord>>,
-    keys: Mutex<Shelf<KeySet>>,
+    keys: Mutex<Shelf<JwkSet>>,
     reach: Reach,
     askers: NetworkBudget,
     known: Lane,
@@ -198,7 +198,7 @@ impl Documents {
         self: &Arc<Self>,
         needed: &KeysNeeded<'_>,
         asker: Option<IpAddr>,
-    ) -> Result<KeySet, DocumentRefused> {
+    ) -> Result<JwkSet, DocumentRefused> {
         self.get(needed.url(), asker, |set| needed.is_in(set)).await
     }
 
@@ -209,7 +209,7 @@ impl Documents {
         }
         let keys = client.metadata.jwks_uri.as_deref();
         if let Some(Ok(url)) = keys.map(ClientMetadataUrl::parse) {
-            self.shelf::<KeySet>().mark_used(&url);
+            self.shelf::<JwkSet>().mark_used(&url);
         }
     }
 
@@ -231,7 +231,7 @@ impl Documents {
                 }
                 let current = known.value.as_ref().ok().filter(|value| is_current(value));
                 if now < known.times.fresh {
-                    if current.is_some() || now < known.asked.plus(T::REFETCH) {
+                    if current.is_some() || now < known.asked.saturating_add(T::REFETCH) {
                         return known.value.clone();
                     }
                     known.asked = now;

@@ -20,10 +20,10 @@ impl User {
     /// Creates a user with this identifier and name.
     ///
     /// ```
-    /// use mcp_authz_axum::{Browser, User};
+    /// use mcp_authz_axum::{LoginStatus, User};
     /// use oauth_types::Subject;
     ///
-    /// let browser = Browser::User(User::new(Subject::parse("user-7")?, "Alice"));
+    /// let browser = LoginStatus::LoggedIn(User::new(Subject::parse("user-7")?, "Alice"));
     /// # let _ = browser;
     /// # Ok::<(), oauth_types::InvalidSubject>(())
     /// ```
@@ -36,11 +36,11 @@ impl User {
 /// Login status of a browser.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
-pub enum Browser {
+pub enum LoginStatus {
     /// A user is logged in.
-    User(User),
+    LoggedIn(User),
     /// No user is logged in: redirect to this URL, which later leads back to the requested address.
-    SendTo(String),
+    Redirect(String),
 }
 
 /// Login of users, implemented by the host.
@@ -56,14 +56,17 @@ pub enum Browser {
 /// - A policy with `form-action` on the login page also holds for where that 303 leads in the end. A user who agreed
 ///   before is sent on to the client at once, and a client may lead on to anywhere, so leave the directive out.
 ///
-/// The server calls [`browser`](Self::browser) again when the user answers the consent page: the answer counts only
+/// The server calls [`status`](Self::status) again when the user answers the consent page: the answer counts only
 /// if the same user is still logged in.
 pub trait Login: Send + Sync + 'static {
     /// Returns the login status of the browser that sent these headers.
     ///
     /// `return_to` is the path and query to which the browser returns after the login.
-    fn browser(&self, headers: &HeaderMap, return_to: &str)
-    -> impl Future<Output = Browser> + Send;
+    fn status(
+        &self,
+        headers: &HeaderMap,
+        return_to: &str,
+    ) -> impl Future<Output = LoginStatus> + Send;
 
     /// Returns the login URL of another server that knows this server as a single client.
     ///
@@ -106,10 +109,10 @@ pub(crate) fn is_open_to_all(login: &impl Login, issuer: &Issuer) -> bool {
 pub struct DemoLogin;
 
 impl Login for DemoLogin {
-    async fn browser(&self, _: &HeaderMap, _: &str) -> Browser {
+    async fn status(&self, _: &HeaderMap, _: &str) -> LoginStatus {
         #[expect(clippy::expect_used, reason = "a constant")]
         let subject = Subject::parse("demo").expect("four letters are a subject");
-        Browser::User(User::new(subject, "Demo user"))
+        LoginStatus::LoggedIn(User::new(subject, "Demo user"))
     }
 
     fn is_demo(&self) -> bool {
@@ -124,8 +127,8 @@ mod tests {
     struct Own;
 
     impl Login for Own {
-        async fn browser(&self, _: &HeaderMap, _: &str) -> Browser {
-            Browser::SendTo("/login".to_owned())
+        async fn status(&self, _: &HeaderMap, _: &str) -> LoginStatus {
+            LoginStatus::Redirect("/login".to_owned())
         }
     }
 

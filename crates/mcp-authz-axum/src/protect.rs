@@ -18,7 +18,7 @@ use oauth_types::Secret;
 use resource_server::{
     BrowserOrigins, Denial, HandleSeal, OpenSessions, Requirement, Resource, SessionKey,
 };
-use scope_stepup::{NoHierarchy, ScopeOrder};
+use scope_stepup::{NoHierarchy, ScopeHierarchy};
 use tracing::error;
 
 pub use self::service::Protected;
@@ -34,25 +34,26 @@ use crate::verifier::TokenVerifier;
 /// request has to grant is one [`ScopeSet`](oauth_types::ScopeSet) for all, or a table of an MCP server's
 /// [operations](resource_server::OperationScopes).
 ///
-/// Handlers find a [`Granted`](resource_server::Granted) in the request's extensions; the token itself is taken out. Where the table has operations
-/// that need no token, they find an `Option<Granted>` beside it, which is `None` for a request without one.
+/// Handlers find a [`AuthInfo`](resource_server::AuthInfo) in the request's extensions; the token itself is taken out.
+/// Where the table has operations that need no token, they find an `Option<AuthInfo>` beside it, which is `None` for a
+/// request without one.
 ///
 /// ```
-/// # use mcp_authz_axum::{Protect, TokenVerifier};
+/// # use mcp_authz_axum::{ProtectLayer, TokenVerifier};
 /// # use resource_server::{OperationScopes, Resource};
 /// # fn f(resource: Resource, verifier: impl TokenVerifier, mcp: axum::Router) -> Result<axum::Router, oauth_types::InvalidScope> {
 /// let scopes = OperationScopes::new("files:read")?.tool("write-file", "files:read files:write")?;
-/// let protected = mcp.layer(Protect::new(resource, verifier, scopes));
+/// let protected = mcp.layer(ProtectLayer::new(resource, verifier, scopes));
 /// # Ok(protected) }
 /// ```
-pub struct Protect<V>(Arc<Guard<V>>);
+pub struct ProtectLayer<V>(Arc<Guard<V>>);
 
 /// What all services of one layer share. axum applies a layer anew for every request, so that has to cost nothing.
 struct Guard<V> {
     resource: Arc<Resource>,
     verifier: Arc<V>,
     required: Arc<Requirement>,
-    order: Arc<dyn ScopeOrder + Send + Sync>,
+    order: Arc<dyn ScopeHierarchy + Send + Sync>,
     seal: HandleSeal,
     /// `None` where the service looks at owners of sessions by itself.
     sessions: Option<Arc<Mutex<OpenSessions>>>,
@@ -91,19 +92,19 @@ impl<V> Clone for Guard<V> {
     }
 }
 
-impl<V> Clone for Protect<V> {
+impl<V> Clone for ProtectLayer<V> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<V> fmt::Debug for Protect<V> {
+impl<V> fmt::Debug for ProtectLayer<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Protect").field("resource", self.0.resource.uri()).finish_non_exhaustive()
     }
 }
 
-/// Access token of an authorized request, as a request extension ([`Protect::with_raw_token`]).
+/// Access token of an authorized request, as a request extension ([`ProtectLayer::with_raw_token`]).
 ///
 /// It is issued for this server only. Sending it to another server lets that server act as the user (MCP, token
 /// passthrough).
@@ -111,7 +112,7 @@ impl<V> fmt::Debug for Protect<V> {
 #[expect(clippy::exhaustive_structs, reason = "the token is all there is")]
 pub struct RawToken(pub Secret);
 
-impl<V: TokenVerifier> Protect<V> {
+impl<V: TokenVerifier> ProtectLayer<V> {
     /// Longest request body that is read where it says what is asked for, in bytes, if nothing else is said.
     pub const MAX_BODY: usize = 4 * 1024 * 1024;
     /// How long the verifier may take if nothing else is said, and the store of shared proofs.
@@ -123,9 +124,9 @@ impl<V: TokenVerifier> Protect<V> {
     pub const MAX_SESSIONS: usize = 10_000;
     /// Time between two looks at the token of an answer that goes on, if nothing else is said.
     pub const RECHECK_INTERVAL: Duration = Duration::from_secs(30);
-    /// Most proofs of possession that are remembered, if nothing else is said: each for as long
-    /// as it counts, five to six minutes ([`Resource::with_dpop_window`]), and at most a tenth of them of one user. So it
-    /// is room for 1,300 requests a second, in about 25 MB.
+    /// Most proofs of possession that are remembered, if nothing else is said: each for as long as it counts, five to
+    /// six minutes ([`Resource::with_dpop_window`]), and at most a tenth of them of one user. So it is room for 1,300
+    /// requests a second, in about 25 MB.
     #[cfg(feature = "dpop")]
     pub const MAX_PROOFS: usize = 500_000;
 
@@ -162,7 +163,7 @@ impl<V: TokenVerifier> Protect<V> {
 
     /// With scopes that include others.
     #[must_use]
-    pub fn with_hierarchy(self, order: impl ScopeOrder + Send + Sync + 'static) -> Self {
+    pub fn with_hierarchy(self, order: impl ScopeHierarchy + Send + Sync + 'static) -> Self {
         self.with(|guard| guard.order = Arc::new(order))
     }
 
@@ -172,15 +173,17 @@ impl<V: TokenVerifier> Protect<V> {
         self.with(|guard| guard.clock = clock)
     }
 
-    /// Gives the verifier more or less time, and the store of [shared proofs](Self::with_shared_proofs). What is not done
-    /// then is given up and answered with 503. A call that may open a session has as long to answer once its client is gone.
+    /// Gives the verifier more or less time, and the store of [shared proofs](Self::with_shared_proofs). What is not
+    /// done then is given up and answered with 503. A call that may open a session has as long to answer once its
+    /// client is gone.
     #[must_use]
     pub fn with_deadline(self, deadline: Duration) -> Self {
         self.with(|guard| guard.deadline = deadline)
     }
 
-    /// Gives bodies more or less time to arrive, counted from the end of the head ([`BODY_DEADLINE`](Self::BODY_DEADLINE)
-    /// by default). A body that is not complete then is answered with 408, with or without a token.
+    /// Gives bodies more or less time to arrive, counted from the end of the head
+    /// ([`BODY_DEADLINE`](Self::BODY_DEADLINE) by default). A body that is not complete then is answered with 408, with
+    /// or without a token.
     ///
     /// The deadline holds for the bodies that the layer reads: those of MCP messages, where a table of operations
     /// says what they need. Behind one [`ScopeSet`](oauth_types::ScopeSet) for all requests, bodies stream to the
@@ -188,8 +191,8 @@ impl<V: TokenVerifier> Protect<V> {
     ///
     /// ```
     /// # use core::time::Duration;
-    /// # use mcp_authz_axum::{Protect, TokenVerifier};
-    /// # fn f<V: TokenVerifier>(protect: Protect<V>) -> Protect<V> {
+    /// # use mcp_authz_axum::{ProtectLayer, TokenVerifier};
+    /// # fn f<V: TokenVerifier>(protect: ProtectLayer<V>) -> ProtectLayer<V> {
     /// protect.with_body_deadline(Duration::from_secs(120)) // for uploads over slow lines
     /// # }
     /// ```
@@ -246,9 +249,9 @@ impl<V: TokenVerifier> Protect<V> {
     /// A preflight is answered without a token, and says nothing but what may be sent. Cookies count in no case.
     ///
     /// ```
-    /// # use mcp_authz_axum::{Protect, TokenVerifier};
+    /// # use mcp_authz_axum::{ProtectLayer, TokenVerifier};
     /// # use resource_server::BrowserOrigins;
-    /// # fn f<V: TokenVerifier>(protect: Protect<V>) -> Result<Protect<V>, oauth_types::InvalidUri> {
+    /// # fn f<V: TokenVerifier>(protect: ProtectLayer<V>) -> Result<ProtectLayer<V>, oauth_types::InvalidUri> {
     /// let protect = protect.with_cors(BrowserOrigins::listed(["https://app.example"])?);
     /// # Ok(protect) }
     /// ```
@@ -265,11 +268,11 @@ impl<V: TokenVerifier> Protect<V> {
     /// own sessions and events only.
     ///
     /// ```
-    /// # use mcp_authz_axum::{Protect, TokenVerifier};
+    /// # use mcp_authz_axum::{ProtectLayer, TokenVerifier};
     /// use oauth_types::Entropy;
     /// use resource_server::SessionKey;
     ///
-    /// # fn f<V: TokenVerifier>(protect: Protect<V>, secret: [u8; 32]) -> Protect<V> {
+    /// # fn f<V: TokenVerifier>(protect: ProtectLayer<V>, secret: [u8; 32]) -> ProtectLayer<V> {
     /// // 32 random bytes that all processes are given
     /// let protect = protect.with_session_key(&SessionKey::new(Entropy::new(secret)));
     /// # protect }
@@ -300,10 +303,10 @@ impl<V: TokenVerifier> Protect<V> {
         self.with(|guard| guard.seals_events = false)
     }
 
-    /// Looks at the token of an open event stream this often, from a second to five minutes: so long may the stream of a
-    /// revoked token go on, and as long as the verifier believes what it knew: a JWT until it expires. While the verifier
-    /// is unavailable, streams go on until their token expires. The same holds for any other answer without a known size,
-    /// which then breaks off with an error.
+    /// Looks at the token of an open event stream this often, from a second to five minutes: so long may the stream of
+    /// a revoked token go on, and as long as the verifier believes what it knew: a JWT until it expires. While the
+    /// verifier is unavailable, streams go on until their token expires. The same holds for any other answer without a
+    /// known size, which then breaks off with an error.
     #[must_use]
     pub fn with_recheck_interval(self, interval: Duration) -> Self {
         self.with(|guard| guard.recheck_interval = interval)

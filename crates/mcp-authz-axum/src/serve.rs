@@ -44,11 +44,12 @@ const BEFORE_RETRY: Duration = Duration::from_millis(10);
 ///
 /// A head that takes longer than [`ConnectionLimits::head`] is cut off. A head of more than 16 KiB, or a header of more
 /// than 8 KiB, is answered with 431. Behind an answer that ends a connection before its request was read whole, up to
-/// 256 KiB more are read and dropped for a second, because a kernel would otherwise take the answer back. When there are as many connections as [`ConnectionLimits`] allows, in all or of one
-/// network, those that were idle longest are closed for new ones. Bodies have the deadline of their endpoint:
+/// 256 KiB more are read and dropped for a second, because a kernel would otherwise take the answer back. When there
+/// are as many connections as [`ConnectionLimits`] allows, in all or of one network, those that were idle longest are
+/// closed for new ones. Bodies have the deadline of their endpoint:
 /// [`AuthorizationServer::with_deadlines`](crate::AuthorizationServer::with_deadlines) and
-/// [`Protect::with_body_deadline`](crate::Protect::with_body_deadline). How slowly an answer is read has no limit, because
-/// event streams may be open for hours. Handlers find the address of their peer in [`ConnectInfo`].
+/// [`ProtectLayer::with_body_deadline`](crate::ProtectLayer::with_body_deadline). How slowly an answer is read has no
+/// limit, because event streams may be open for hours. Handlers find the address of their peer in [`ConnectInfo`].
 ///
 /// ```no_run
 /// # async fn f(router: axum::Router) -> std::io::Result<()> {

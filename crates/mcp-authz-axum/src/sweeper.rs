@@ -26,7 +26,7 @@ impl Sweeper {
     pub(crate) fn stored<S: Store + 'static>(&self, store: &Arc<S>, now: UnixTime) {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_due = last.as_ref().is_none_or(|(begun, sweep)| {
-            sweep.is_finished() && (now < *begun || now.since(*begun) >= PAUSE)
+            sweep.is_finished() && (now < *begun || now.saturating_duration_since(*begun) >= PAUSE)
         });
         if is_due && let Ok(runtime) = Handle::try_current() {
             *last = Some((now, runtime.spawn(sweep(Arc::clone(store), now))));

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use authorization_server::Store;
 use oauth_types::{Issuer, Secret, UnixTime};
-use resource_server::TokenFacts;
+use resource_server::AccessTokenInfo;
 use tracing::warn;
 
 pub use introspection::IntrospectionVerifier;
@@ -58,7 +58,7 @@ pub trait TokenVerifier: Send + Sync + 'static {
         &self,
         token: &Secret,
         now: UnixTime,
-    ) -> impl Future<Output = Result<Option<Arc<TokenFacts>>, VerifierUnavailable>> + Send;
+    ) -> impl Future<Output = Result<Option<Arc<AccessTokenInfo>>, VerifierUnavailable>> + Send;
 }
 
 /// Verifies tokens by look-up in the store of this project's authorization server, whatever their format.
@@ -83,8 +83,8 @@ impl<S: Store + 'static> TokenVerifier for StoreVerifier<S> {
         &self,
         token: &Secret,
         now: UnixTime,
-    ) -> Result<Option<Arc<TokenFacts>>, VerifierUnavailable> {
-        self.store.token_facts(&token.digest(), &self.issuer, now).await.map_err(|error| {
+    ) -> Result<Option<Arc<AccessTokenInfo>>, VerifierUnavailable> {
+        self.store.access_token_info(&token.digest(), &self.issuer, now).await.map_err(|error| {
             warn!(%error, "a token could not be checked");
             VerifierUnavailable
         })

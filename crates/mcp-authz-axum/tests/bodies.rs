@@ -12,11 +12,11 @@ use authorization_server::{Config, MemoryStore, ServerKey, ServerKeys};
 use axum::Router;
 use axum::routing::any;
 use mcp_authz_axum::{
-    AuthorizationServer, ConnectionLimits, Deadlines, DemoLogin, Protect, TokenVerifier,
+    AuthorizationServer, ConnectionLimits, Deadlines, DemoLogin, ProtectLayer, TokenVerifier,
     VerifierUnavailable, serve,
 };
 use oauth_types::{ClientId, Entropy, Issuer, ResourceUri, ScopeSet, Secret, Subject, UnixTime};
-use resource_server::{OperationScopes, Resource, TokenFacts};
+use resource_server::{AccessTokenInfo, OperationScopes, Resource};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -33,9 +33,9 @@ impl TokenVerifier for Good {
         &self,
         _: &Secret,
         _: UnixTime,
-    ) -> Result<Option<Arc<TokenFacts>>, VerifierUnavailable> {
+    ) -> Result<Option<Arc<AccessTokenInfo>>, VerifierUnavailable> {
         Ok(Some(Arc::new(
-            TokenFacts::new(
+            AccessTokenInfo::new(
                 Subject::parse("user").unwrap(),
                 ClientId::parse("client").unwrap(),
                 Issuer::parse("https://as.example").unwrap(),
@@ -52,10 +52,13 @@ fn issuer() -> Issuer {
 }
 
 /// Both servers in one router.
-fn router(protect: impl FnOnce(Protect<Good>) -> Protect<Good>, body: Duration) -> Router {
+fn router(
+    protect: impl FnOnce(ProtectLayer<Good>) -> ProtectLayer<Good>,
+    body: Duration,
+) -> Router {
     let resource = Resource::new(ResourceUri::parse(RS).unwrap(), vec![issuer()]).unwrap();
     let scopes = OperationScopes::new("read").unwrap();
-    let protect = protect(Protect::new(resource, Good, scopes));
+    let protect = protect(ProtectLayer::new(resource, Good, scopes));
     let mcp = Router::new().route("/mcp", any(async || "in")).layer(protect);
     let keys = ServerKeys::new(ServerKey::new(1, Entropy::new([7; 32])));
     let scopes = ScopeSet::parse("read").unwrap();
@@ -128,7 +131,7 @@ async fn a_body_that_does_not_come_is_answered_with_408_and_closed_everywhere() 
 /// SEC-218
 #[test]
 fn what_is_said_without_settings_is_half_a_minute() {
-    assert_eq!(Protect::<Good>::BODY_DEADLINE, Duration::from_secs(30));
+    assert_eq!(ProtectLayer::<Good>::BODY_DEADLINE, Duration::from_secs(30));
     assert_eq!(Deadlines::default().body, Duration::from_secs(30));
 }
 

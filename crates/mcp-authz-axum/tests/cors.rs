@@ -14,9 +14,9 @@ use http::header::{
 };
 use http::{HeaderName, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
-use mcp_authz_axum::{Clock, Protect, TokenVerifier, VerifierUnavailable, metadata_routes};
+use mcp_authz_axum::{Clock, ProtectLayer, TokenVerifier, VerifierUnavailable, metadata_routes};
 use oauth_types::{ClientId, Issuer, ResourceUri, ScopeSet, Secret, Subject, UnixTime};
-use resource_server::{BrowserOrigins, Resource, TokenFacts};
+use resource_server::{AccessTokenInfo, BrowserOrigins, Resource};
 use tower::ServiceExt as _;
 
 const MCP: &str = "https://rs.example/mcp";
@@ -34,10 +34,10 @@ impl TokenVerifier for Spoken {
         &self,
         token: &Secret,
         _: UnixTime,
-    ) -> Result<Option<Arc<TokenFacts>>, VerifierUnavailable> {
+    ) -> Result<Option<Arc<AccessTokenInfo>>, VerifierUnavailable> {
         Ok((token.matches("read") || token.matches("other")).then(|| {
             Arc::new(
-                TokenFacts::new(
+                AccessTokenInfo::new(
                     Subject::parse("alice").unwrap(),
                     ClientId::parse("c").unwrap(),
                     Issuer::parse("https://as.example").unwrap(),
@@ -53,7 +53,7 @@ impl TokenVerifier for Spoken {
 fn server(uri: &str, origins: Option<BrowserOrigins>) -> Router {
     let issuer = Issuer::parse("https://as.example").unwrap();
     let resource = Resource::new(ResourceUri::parse(uri).unwrap(), vec![issuer]).unwrap();
-    let protect = Protect::new(
+    let protect = ProtectLayer::new(
         resource.clone(),
         Spoken(resource.uri().clone()),
         ScopeSet::parse("read").unwrap(),

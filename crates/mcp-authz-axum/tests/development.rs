@@ -12,9 +12,9 @@ use client_auth::SigningKey;
 use http::header::AUTHORIZATION;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
-use mcp_authz_axum::{Clock, JwtVerifier, Protect, metadata_routes};
+use mcp_authz_axum::{Clock, JwtVerifier, ProtectLayer, metadata_routes};
 use oauth_types::{
-    EndpointUrl, Issuer, KeySet, ResourceUri, ScopeSet, SigningAlgorithm, UnixTime,
+    EndpointUrl, Issuer, JwkSet, ResourceUri, ScopeSet, SigningAlgorithm, UnixTime,
     allow_http_for_development,
 };
 use resource_server::Resource;
@@ -32,7 +32,7 @@ const PUBLIC: &str = include_str!("../../client-auth/tests/keys/public.json");
 fn protected(verifier: JwtVerifier, issuer: &Issuer) -> Router {
     let uri = ResourceUri::parse(MCP).unwrap();
     let resource = Resource::new(uri, vec![issuer.clone()]).unwrap();
-    let protect = Protect::new(resource.clone(), verifier, ScopeSet::parse("read").unwrap())
+    let protect = ProtectLayer::new(resource.clone(), verifier, ScopeSet::parse("read").unwrap())
         .with_clock(Clock::new(|| UnixTime::from_secs(NOW)));
     let mcp = Router::new().route("/mcp", any(async || "in")).layer(protect);
     mcp.merge(metadata_routes(&resource))
@@ -73,7 +73,7 @@ async fn an_external_issuer_is_http_only_where_its_origin_is_named() {
     // By name, with keys that are known.
     allow_http_for_development("http://keycloak:8080").unwrap();
     let realm = Issuer::parse(REALM).unwrap();
-    let keys = KeySet::from_json(PUBLIC.as_bytes()).unwrap();
+    let keys = JwkSet::from_json(PUBLIC.as_bytes()).unwrap();
     let router = protected(JwtVerifier::with_keys(realm.clone(), &keys).unwrap(), &realm);
     assert_eq!(call(&router, REALM).await, StatusCode::OK);
     for other in [

@@ -18,9 +18,9 @@ use http_body_util::Limited;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use mcp_authz_axum::{Protect, TokenVerifier, VerifierUnavailable};
+use mcp_authz_axum::{ProtectLayer, TokenVerifier, VerifierUnavailable};
 use oauth_types::{ClientId, Issuer, ResourceUri, ScopeSet, Secret, Subject, UnixTime};
-use resource_server::{Granted, OperationScopes, Resource, TokenFacts};
+use resource_server::{AccessTokenInfo, AuthInfo, OperationScopes, Resource};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
@@ -40,28 +40,28 @@ impl TokenVerifier for Spoken {
         &self,
         token: &Secret,
         now: UnixTime,
-    ) -> Result<Option<Arc<TokenFacts>>, VerifierUnavailable> {
+    ) -> Result<Option<Arc<AccessTokenInfo>>, VerifierUnavailable> {
         let Some((user, scope)) = token.expose().split_once('.') else { return Ok(None) };
         Ok(Some(Arc::new(
-            TokenFacts::new(
+            AccessTokenInfo::new(
                 Subject::parse(user).unwrap(),
                 ClientId::parse("c").unwrap(),
                 Issuer::parse(ISSUER).unwrap(),
             )
             .with_scopes(ScopeSet::parse(scope).unwrap())
             .with_audience([self.0.clone()])
-            .with_expires_at(now.plus(Duration::from_secs(60))),
+            .with_expires_at(now.saturating_add(Duration::from_secs(60))),
         )))
     }
 }
 
 /// What every request to the server at this address needs is the scope `talk`.
-fn protection(address: SocketAddr) -> (Resource, Protect<Spoken>) {
+fn protection(address: SocketAddr) -> (Resource, ProtectLayer<Spoken>) {
     let uri = ResourceUri::parse(&format!("http://{address}")).unwrap();
     let issuer = Issuer::parse(ISSUER).unwrap();
     let resource = Resource::new(uri.clone(), vec![issuer]).unwrap();
     let talk = ScopeSet::parse("talk").unwrap();
-    (resource.clone(), Protect::new(resource, Spoken(uri), talk))
+    (resource.clone(), ProtectLayer::new(resource, Spoken(uri), talk))
 }
 
 async fn listener() -> (TcpListener, SocketAddr) {
@@ -72,7 +72,7 @@ async fn listener() -> (TcpListener, SocketAddr) {
 
 /// Gives back what it gets, as it comes.
 async fn echo(request: Request<Body>) -> Result<Response<Body>, Infallible> {
-    let user = request.extensions().get::<Granted>().unwrap().subject().to_string();
+    let user = request.extensions().get::<AuthInfo>().unwrap().subject().to_string();
     Ok(Response::builder().header("user", user).body(request.into_body()).unwrap())
 }
 
@@ -204,7 +204,7 @@ impl Service<Request<tonic::body::Body>> for Talk {
 
     fn call(&mut self, request: Request<tonic::body::Body>) -> Self::Future {
         let answer = service_fn(async |request: tonic::Request<Streaming<Bytes>>| {
-            let user = request.extensions().get::<Granted>().unwrap().subject().to_string();
+            let user = request.extensions().get::<AuthInfo>().unwrap().subject().to_string();
             let answers = request.into_inner().map(move |message| {
                 message.map(|message| Bytes::from([user.as_bytes(), b": ", &message].concat()))
             });
@@ -284,7 +284,7 @@ async fn a_limit_of_the_host_around_the_layer_is_told_as_one() {
     let (resource, _) = protection(SocketAddr::from(([127, 0, 0, 1], 80)));
     let verifier = Spoken(ResourceUri::parse("http://127.0.0.1:80").unwrap());
     let scopes = OperationScopes::new("talk").unwrap();
-    let service = Protect::new(resource, verifier, scopes).layer(service_fn(echo));
+    let service = ProtectLayer::new(resource, verifier, scopes).layer(service_fn(echo));
     let text = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
     for (limit, status) in
         [(text.len(), StatusCode::OK), (text.len() - 1, StatusCode::PAYLOAD_TOO_LARGE)]

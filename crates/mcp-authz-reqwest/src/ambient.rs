@@ -10,7 +10,7 @@ use crate::error::Error;
 pub(crate) fn now() -> UnixTime {
     #[cfg(test)]
     if let Some((wall, at)) = MODEL.get() {
-        return wall.plus(monotonic().saturating_duration_since(at));
+        return wall.saturating_add(monotonic().saturating_duration_since(at));
     }
     UnixTime::saturating_from(SystemTime::now())
 }

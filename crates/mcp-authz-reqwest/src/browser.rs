@@ -4,7 +4,7 @@ mod listener;
 
 use core::pin::pin;
 
-use client_flow::Visit;
+use client_flow::BrowserRequest;
 use futures::future::BoxFuture;
 use oauth_types::RedirectUri;
 use tokio::sync::oneshot;
@@ -26,8 +26,8 @@ use listener::Listener;
 /// |---|---|---|
 /// | connections whose request is not complete | 64 | the oldest is closed |
 /// | time for a request | 5 s | closed |
-/// | head of a request, cookies included | 64 KiB ([`Visit::MAX_HEAD`]) | read on to 1 MiB, then 431 with a page |
-/// | time for a login | 10 min ([`Visit::LIFETIME`]) | [`VisitError::Timeout`] |
+/// | head of a request, cookies included | 64 KiB ([`BrowserRequest::MAX_HEAD`]) | read on to 1 MiB, then 431 with a page |
+/// | time for a login | 10 min ([`BrowserRequest::LIFETIME`]) | [`VisitError::Timeout`] |
 ///
 /// # Examples
 ///
@@ -97,7 +97,7 @@ impl UserAgent for LoopbackBrowser {
         &self.redirect_uri
     }
 
-    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>> {
+    fn visit<'a>(&'a self, visit: &'a BrowserRequest) -> BoxFuture<'a, Result<String, VisitError>> {
         Box::pin(async move {
             let mut callback = pin!(self.listener.callback(visit.callback_listener()));
             let both = async {
@@ -112,7 +112,7 @@ impl UserAgent for LoopbackBrowser {
                 }
                 Ok(callback.await)
             };
-            let outcome = tokio::time::timeout(Visit::LIFETIME, both).await;
+            let outcome = tokio::time::timeout(BrowserRequest::LIFETIME, both).await;
             outcome.unwrap_or(Err(VisitError::Timeout))
         })
     }

@@ -76,7 +76,7 @@ impl AuthorizedClientBuilder {
 
     /// Sets the identity source of a client without a browser.
     ///
-    /// Needed for [`ClientConfig::for_workload`] and [`ClientConfig::for_enterprise`].
+    /// Needed for [`ClientConfig::workload_identity`] and [`ClientConfig::id_jag`].
     pub fn identity(mut self, source: impl IdentitySource) -> Self {
         self.login.identity = Some(Box::new(source));
         self
@@ -193,15 +193,15 @@ impl fmt::Debug for AuthorizedClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthorizedClientBuilder")
             // Userinfo and query may be secret, and the URL has not been validated yet.
-            .field("server_url", &Shown(&self.server_url))
+            .field("server_url", &ShownUrl(&self.server_url))
             .finish_non_exhaustive()
     }
 }
 
 /// Unvalidated URL, shown without userinfo, query and fragment.
-struct Shown<'a>(&'a str);
+struct ShownUrl<'a>(&'a str);
 
-impl fmt::Debug for Shown<'_> {
+impl fmt::Debug for ShownUrl<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let address = without_query(self.0);
         match address.rsplit_once('@') {

@@ -9,7 +9,7 @@ use http::header::{ACCEPT, AUTHORIZATION};
 use http::{HeaderMap, Method};
 use oauth_types::{Origin, ResourceUri, Secret, SentSecrets};
 use reqwest::{Request, RequestBuilder, Response, Url};
-use scope_stepup::{Mode, Policy};
+use scope_stepup::{Policy, StepUpMode};
 use tokio::time::timeout;
 use tracing::debug;
 
@@ -119,7 +119,7 @@ impl AuthorizedClient {
     /// ```
     pub fn with_token(server_url: &str, token: &Secret) -> Result<Self, Error> {
         let token = token.header_value("Bearer ").ok_or(Error::UnusableToken)?;
-        let policy = Policy::default().with_mode(Mode::Fixed);
+        let policy = Policy::default().with_mode(StepUpMode::StaticToken);
         builder::build(server_url, Credentials::Fixed(token), policy, Connection::default())
     }
 
@@ -305,7 +305,7 @@ impl AuthorizedClient {
                 Next::Again => {}
             }
         }
-        Err(Error::Unsettled)
+        Err(Error::RetryLimitReached)
     }
 }
 

@@ -7,7 +7,9 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use client_flow::{Exchange, FlowError, Record, Session, Step, TransportError, Visit};
+use client_flow::{
+    BrowserRequest, FlowError, SendRequest, Session, Step, StoredCredentials, TransportError,
+};
 use futures::future::{Either, select};
 use iss_validate::Callback;
 use mcp_authz_http::{HttpError, read_body};
@@ -104,12 +106,12 @@ impl Host<'_> {
                 self.agent.ok_or(Error::Visit(VisitError::NoBrowser))?;
                 flow.may_open_window()?;
             }
-            if matches!(step, Step::Exchange(_) | Step::Visit(_)) {
+            if matches!(step, Step::SendRequest(_) | Step::OpenBrowser(_)) {
                 // An ended login opens no window, and no token is sent after a logout.
                 flow.check()?;
             }
             step = match step {
-                Step::Visit(visit) => {
+                Step::OpenBrowser(visit) => {
                     drop(turn);
                     let visited = self.visit(&visit, flow).instrument(span).await?;
                     turn = self.turn().await?;
@@ -126,7 +128,7 @@ impl Host<'_> {
                     turn = self.turn().await?;
                     choose.choose(index)?
                 }
-                Step::Identify(identify) => {
+                Step::GetAssertion(identify) => {
                     let source = self.identity.ok_or(Error::Identity(IdentityError))?;
                     drop(turn);
                     let token = source.token(identify.reader()).await.map_err(Error::Identity)?;
@@ -153,7 +155,7 @@ impl Host<'_> {
     }
 
     /// Waits for the user, the end of the login, or a session of another program.
-    async fn visit(&self, visit: &Visit, flow: &Flow<'_>) -> Result<Visited, Failure> {
+    async fn visit(&self, visit: &BrowserRequest, flow: &Flow<'_>) -> Result<Visited, Failure> {
         let agent = self.agent.ok_or(Error::Visit(VisitError::NoBrowser))?;
         flow.opened_window();
         info!(
@@ -185,7 +187,7 @@ impl Host<'_> {
 
     async fn take(&self, step: Step, flow: &Flow<'_>) -> Result<Step, Failure> {
         Ok(match step {
-            Step::Exchange(exchange) => {
+            Step::SendRequest(exchange) => {
                 let outcome = self.send(&exchange).await;
                 let now = now();
                 let retry_after =
@@ -193,24 +195,24 @@ impl Host<'_> {
                 let next = exchange.resume(outcome, now);
                 next.map_err(|error| Failure { error: Error::Flow(error), retry_after })?
             }
-            Step::Recall(recall) => match self.store.load(&recall.key()).await {
+            Step::LoadCredentials(recall) => match self.store.load(&recall.key()).await {
                 Ok(kept) => recall.resume(flow.known(kept), now())?,
                 Err(error) => {
                     warn!(%error, "stored credentials are not available");
                     recall.failed(now())?
                 }
             },
-            Step::Randomize(randomize) => randomize.resume(entropy()?, entropy()?, now())?,
-            Step::Save(save) => match self.save(save.record()).await {
+            Step::GenerateRandom(randomize) => randomize.resume(entropy()?, entropy()?, now())?,
+            Step::SaveCredentials(save) => match self.save(save.record()).await {
                 Ok(()) => save.saved()?,
                 Err(error) => {
                     warn!(%error, "credentials could not be saved");
                     save.failed()?
                 }
             },
-            other @ (Step::Visit(_)
+            other @ (Step::OpenBrowser(_)
             | Step::ChooseServer(_)
-            | Step::Identify(_)
+            | Step::GetAssertion(_)
             | Step::Ready(_)) => other,
         })
     }
@@ -218,14 +220,14 @@ impl Host<'_> {
     /// Saves a record, with a second try if the first fails.
     ///
     /// Another program may have had the file open.
-    pub(crate) async fn save(&self, record: &Record) -> Result<(), StoreError> {
+    pub(crate) async fn save(&self, record: &StoredCredentials) -> Result<(), StoreError> {
         match self.store.save(record).await {
             Ok(()) => Ok(()),
             Err(_) => self.store.save(record).await,
         }
     }
 
-    async fn send(&self, exchange: &Exchange) -> Result<http::Response<Bytes>, TransportError> {
+    async fn send(&self, exchange: &SendRequest) -> Result<http::Response<Bytes>, TransportError> {
         let stage = exchange.stage();
         let request = exchange.request().clone().map(reqwest::Body::from);
         let mut request = reqwest::Request::try_from(request)
@@ -237,7 +239,7 @@ impl Host<'_> {
             transport(error)
         })?;
         debug!(%stage, status = response.status().as_u16(), "answered");
-        let response = read_body(response, Exchange::MAX_BODY).await;
+        let response = read_body(response, SendRequest::MAX_BODY).await;
         let response = response.map_err(transport)?;
         if enabled!(Level::DEBUG) {
             for member in exchange.passed_over(&response) {
@@ -250,13 +252,13 @@ impl Host<'_> {
 
 const fn kind(step: &Step) -> &'static str {
     match step {
-        Step::Exchange(_) => "exchange",
-        Step::Recall(_) => "recall",
+        Step::SendRequest(_) => "send request",
+        Step::LoadCredentials(_) => "load credentials",
         Step::ChooseServer(_) => "choose server",
-        Step::Randomize(_) => "randomize",
-        Step::Identify(_) => "identify",
-        Step::Visit(_) => "visit",
-        Step::Save(_) => "save",
+        Step::GenerateRandom(_) => "generate random",
+        Step::GetAssertion(_) => "get assertion",
+        Step::OpenBrowser(_) => "open browser",
+        Step::SaveCredentials(_) => "save credentials",
         Step::Ready(_) => "ready",
     }
 }

@@ -52,7 +52,7 @@ pub enum Error {
     /// The server refuses the tokens that were just issued.
     Unauthorized,
     /// The server refused every attempt, each time for another reason.
-    Unsettled,
+    RetryLimitReached,
     /// The server redirects to another URL, where its token is not sent.
     EndpointMoved(EndpointMoved),
     /// The request is for another origin than the MCP server's.
@@ -193,7 +193,7 @@ impl fmt::Display for Error {
             }
             Self::InsufficientScope(error) => error.fmt(f),
             Self::Unauthorized => f.write_str("the server refuses the token it was just given"),
-            Self::Unsettled => {
+            Self::RetryLimitReached => {
                 f.write_str("the server refuses the request for another reason each time")
             }
             Self::ForeignOrigin => {

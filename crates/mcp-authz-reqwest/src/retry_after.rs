@@ -17,7 +17,7 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: UnixTime) -> Option<Duration
         // More digits than fit a number mean the longest wait.
         return (!text.is_empty()).then(|| Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
-    Some(date(headers, RETRY_AFTER)?.since(date(headers, DATE).unwrap_or(now)))
+    Some(date(headers, RETRY_AFTER)?.saturating_duration_since(date(headers, DATE).unwrap_or(now)))
 }
 
 /// Parses a header with a date, in any of the three forms of RFC 9110 §5.6.7.

@@ -10,7 +10,7 @@ use core::fmt;
 use std::any::Any;
 use std::sync::Arc;
 
-use client_flow::{Record, RecordKey};
+use client_flow::{CredentialKey, StoredCredentials};
 use futures::future::BoxFuture;
 use oauth_types::ResourceUri;
 
@@ -59,7 +59,7 @@ impl fmt::Debug for StoreLock {
 ///
 /// ```
 /// use futures::future::BoxFuture;
-/// use mcp_authz_reqwest::client_flow::{Record, RecordKey};
+/// use mcp_authz_reqwest::client_flow::{StoredCredentials, CredentialKey};
 /// use mcp_authz_reqwest::{CredentialStore, MemoryCredentials, StoreError};
 ///
 /// #[derive(Default)]
@@ -71,12 +71,12 @@ impl fmt::Debug for StoreLock {
 /// impl CredentialStore for Counted {
 ///     fn load<'a>(
 ///         &'a self,
-///         key: &'a RecordKey,
-///     ) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
+///         key: &'a CredentialKey,
+///     ) -> BoxFuture<'a, Result<Option<StoredCredentials>, StoreError>> {
 ///         self.inner.load(key)
 ///     }
 ///
-///     fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreError>> {
+///     fn save<'a>(&'a self, record: &'a StoredCredentials) -> BoxFuture<'a, Result<(), StoreError>> {
 ///         self.saves.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
 ///         self.inner.save(record)
 ///     }
@@ -88,7 +88,10 @@ pub trait CredentialStore: Send + Sync + 'static {
     /// # Errors
     ///
     /// [`StoreError`] when the record cannot be read.
-    fn load<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<Option<Record>, StoreError>>;
+    fn load<'a>(
+        &'a self,
+        key: &'a CredentialKey,
+    ) -> BoxFuture<'a, Result<Option<StoredCredentials>, StoreError>>;
 
     /// Returns the latest record with tokens for the MCP server at this address.
     ///
@@ -103,7 +106,7 @@ pub trait CredentialStore: Send + Sync + 'static {
     fn find<'a>(
         &'a self,
         server: &'a ResourceUri,
-    ) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Option<StoredCredentials>, StoreError>> {
         let _ = server;
         Box::pin(async { Ok(None) })
     }
@@ -118,7 +121,7 @@ pub trait CredentialStore: Send + Sync + 'static {
     fn records<'a>(
         &'a self,
         server: &'a ResourceUri,
-    ) -> BoxFuture<'a, Result<Vec<Record>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Vec<StoredCredentials>, StoreError>> {
         Box::pin(async move { Ok(self.find(server).await?.into_iter().collect()) })
     }
 
@@ -129,7 +132,7 @@ pub trait CredentialStore: Send + Sync + 'static {
     /// # Errors
     ///
     /// [`StoreError`] when the removal failed or may not last.
-    fn remove<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn remove<'a>(&'a self, key: &'a CredentialKey) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             match self.load(key).await? {
                 Some(record) => self.save(&record.forgotten()).await,
@@ -147,7 +150,7 @@ pub trait CredentialStore: Send + Sync + 'static {
     /// [`StoreError`] when the record may not last. The client then saves once more at once, uses the record from
     /// memory, and saves it later: with the next renewals, and on [`flush`](crate::AuthorizedClient::flush) or
     /// [`log_out`](crate::AuthorizedClient::log_out).
-    fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreError>>;
+    fn save<'a>(&'a self, record: &'a StoredCredentials) -> BoxFuture<'a, Result<(), StoreError>>;
 
     /// Locks exchanges and saves of tokens for MCP servers of this origin.
     ///
@@ -167,29 +170,32 @@ pub trait CredentialStore: Send + Sync + 'static {
 
 /// Store that several clients share.
 impl<S: CredentialStore + ?Sized> CredentialStore for Arc<S> {
-    fn load<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
+    fn load<'a>(
+        &'a self,
+        key: &'a CredentialKey,
+    ) -> BoxFuture<'a, Result<Option<StoredCredentials>, StoreError>> {
         (**self).load(key)
     }
 
     fn find<'a>(
         &'a self,
         server: &'a ResourceUri,
-    ) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Option<StoredCredentials>, StoreError>> {
         (**self).find(server)
     }
 
     fn records<'a>(
         &'a self,
         server: &'a ResourceUri,
-    ) -> BoxFuture<'a, Result<Vec<Record>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Vec<StoredCredentials>, StoreError>> {
         (**self).records(server)
     }
 
-    fn remove<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn remove<'a>(&'a self, key: &'a CredentialKey) -> BoxFuture<'a, Result<(), StoreError>> {
         (**self).remove(key)
     }
 
-    fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn save<'a>(&'a self, record: &'a StoredCredentials) -> BoxFuture<'a, Result<(), StoreError>> {
         (**self).save(record)
     }
 
@@ -201,14 +207,17 @@ impl<S: CredentialStore + ?Sized> CredentialStore for Arc<S> {
 /// Returns the last of these records that has tokens for this server.
 ///
 /// The records come in the order in which they were saved.
-fn latest_for(server: &ResourceUri, records: impl Iterator<Item = Record>) -> Option<Record> {
+fn latest_for(
+    server: &ResourceUri,
+    records: impl Iterator<Item = StoredCredentials>,
+) -> Option<StoredCredentials> {
     all_for(server, records).filter(|record| record.tokens.is_some()).last()
 }
 
 /// Selects the records for this server.
 fn all_for(
     server: &ResourceUri,
-    records: impl Iterator<Item = Record>,
-) -> impl Iterator<Item = Record> {
+    records: impl Iterator<Item = StoredCredentials>,
+) -> impl Iterator<Item = StoredCredentials> {
     records.filter(move |record| record.account.target.as_ref() == Some(server))
 }

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use client_flow::Visit;
+use client_flow::BrowserRequest;
 use futures::future::BoxFuture;
 use oauth_types::{Issuer, RedirectUri};
 
@@ -35,7 +35,7 @@ impl core::error::Error for VisitError {}
 /// # Examples
 ///
 /// ```
-/// use client_flow::Visit;
+/// use client_flow::BrowserRequest;
 /// use futures::future::BoxFuture;
 /// use mcp_authz_reqwest::{UserAgent, VisitError};
 /// use oauth_types::RedirectUri;
@@ -51,7 +51,7 @@ impl core::error::Error for VisitError {}
 ///         self.agent.redirect_uri()
 ///     }
 ///
-///     fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>> {
+///     fn visit<'a>(&'a self, visit: &'a BrowserRequest) -> BoxFuture<'a, Result<String, VisitError>> {
 ///         let question = format!(
 ///             "{} sends you to log in at {}. Go on?",
 ///             visit.resource().origin().host(),
@@ -68,19 +68,21 @@ pub trait UserAgent: Send + Sync + 'static {
     /// Returns the redirect URI that the browser returns to (RFC 6749 §3.1.2).
     fn redirect_uri(&self) -> &RedirectUri;
 
-    /// Sends the user to [`Visit::url`], and returns the URL or query of the redirect.
+    /// Sends the user to [`BrowserRequest::url`], and returns the URL or query of the redirect.
     ///
     /// Before the browser opens, the user should see which server asks for the login and where it takes place:
-    /// [`Visit::resource`] is the server that the tokens are for, [`Visit::authorization_endpoint`] is the place of the
-    /// login, and [`Visit::client_id`] and [`Visit::scope`] tell what is requested.
+    /// [`BrowserRequest::resource`] is the server that the tokens are for, [`BrowserRequest::authorization_endpoint`]
+    /// is the place of the login, and [`BrowserRequest::client_id`] and [`BrowserRequest::scope`] tell what is
+    /// requested.
     ///
-    /// The returned URL is passed on unvalidated, as it arrived. A URL that does not [answer](Visit::is_answered_by)
-    /// the visit ends the login, so an agent that can wait for another one should do so.
+    /// The returned URL is passed on unvalidated, as it arrived. A URL that does not
+    /// [answer](BrowserRequest::is_answered_by) the visit ends the login, so an agent that can wait for another one
+    /// should do so.
     ///
     /// # Errors
     ///
     /// [`VisitError`] when the browser cannot be opened or does not return.
-    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>>;
+    fn visit<'a>(&'a self, visit: &'a BrowserRequest) -> BoxFuture<'a, Result<String, VisitError>>;
 
     /// Returns the index of the authorization server to use; 0 by default.
     fn choose_server(&self, servers: &[Issuer]) -> usize {

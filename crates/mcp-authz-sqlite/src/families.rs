@@ -152,7 +152,7 @@ pub(crate) fn rotate(
             .execute(params![rotation.family.as_bytes(), time(now), time(rotation.idle_until)])?;
         RotateOutcome::Rotated
     } else if rotation.presented.next() == family.generation
-        && now.since(family.rotated_at) < rotation.grace
+        && now.saturating_duration_since(family.rotated_at) < rotation.grace
     {
         RotateOutcome::GraceReplay
     } else {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod access_token_info;
 mod browser_origins;
 mod challenge;
 mod client_id;
@@ -23,10 +24,10 @@ mod text;
 mod text_impls;
 mod thumbprint;
 mod time;
-mod token_facts;
 mod uri;
 mod well_known;
 
+pub use access_token_info::AccessTokenInfo;
 pub use browser_origins::BrowserOrigins;
 pub use challenge::{
     BearerChallenge, Challenge, Challenges, InvalidChallenge, InvalidRealm, MalformedChallenge,
@@ -35,8 +36,8 @@ pub use challenge::{
 pub use client_id::{ClientId, ClientMetadataUrl, InvalidClientId};
 pub use document::{
     Audience, AuthorizationServerMetadata, ClientIdMetadata, ClientInformation, ClientMetadata,
-    DocumentError, ErrorResponse, ExtraMembers, IntrospectionAnswer, InvalidClientIdMetadata,
-    KeySet, MemberRule, ProtectedResourceMetadata, TokenExchangeResponse, TokenResponse, TokenType,
+    DocumentError, ErrorResponse, ExtraMembers, IntrospectionResponse, InvalidClientIdMetadata,
+    JwkSet, MemberRule, ProtectedResourceMetadata, TokenExchangeResponse, TokenResponse, TokenType,
 };
 pub use error_code::{
     AuthorizationErrorCode, BearerErrorCode, InvalidErrorCode, OtherCode, RegistrationErrorCode,
@@ -55,14 +56,13 @@ pub use method::{
 pub use pkce::{CodeChallenge, CodeVerifier, InvalidPkce};
 pub use response::{json_response_uncached, key_set_response, media_type, metadata_response};
 pub use scope::{InvalidScope, Scope, ScopeSet};
-pub use secret::{Secret, SecretDigest, exposed};
+pub use secret::{Secret, SecretDigest, serde_secret};
 pub use sent_secrets::SentSecrets;
 pub use state::State;
 pub use subject::{InvalidSubject, Subject};
-pub use text::{ErrorDescription, ForeignText, is_hidden};
+pub use text::{ErrorDescription, UntrustedText, is_hidden};
 pub use thumbprint::{InvalidThumbprint, Thumbprint};
 pub use time::{Entropy, InvalidTime, UnixTime};
-pub use token_facts::TokenFacts;
 pub use uri::{
     EndpointUrl, InvalidUri, Issuer, Location, Origin, RedirectUri, ResourceUri,
     allow_http_for_development, http_origins_for_development, is_local_ip, is_loopback_host,

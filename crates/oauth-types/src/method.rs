@@ -24,9 +24,9 @@ macro_rules! open_names {
                 }
             }
 
-            /// Reads a name; an unknown one is kept.
+            /// Parses a name; an unknown one becomes `Other`.
             #[must_use]
-            pub fn from_name(name: &str) -> Self {
+            pub fn parse(name: &str) -> Self {
                 match name {
                     $($text => Self::$variant,)+
                     other => Self::Other(other.into()),
@@ -38,13 +38,13 @@ macro_rules! open_names {
 
         impl From<&str> for $name {
             fn from(name: &str) -> Self {
-                Self::from_name(name)
+                Self::parse(name)
             }
         }
 
         impl From<String> for $name {
             fn from(name: String) -> Self {
-                Self::from_name(&name)
+                Self::parse(&name)
             }
         }
 
@@ -52,13 +52,13 @@ macro_rules! open_names {
             type Err = core::convert::Infallible;
 
             fn from_str(name: &str) -> Result<Self, Self::Err> {
-                Ok(Self::from_name(name))
+                Ok(Self::parse(name))
             }
         }
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                Ok(Self::from_name(&String::deserialize(deserializer)?))
+                Ok(Self::parse(&String::deserialize(deserializer)?))
             }
         }
     };

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::secret::{Secret, exposed::Exposed};
+use crate::secret::{Secret, serde_secret::Exposed};
 use crate::text_impls::text_impls;
 use crate::time::Entropy;
 

@@ -99,10 +99,10 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-/// Serde functions that write a [`Secret`] in the clear: `#[serde(with = "oauth_types::exposed")]`.
+/// Serde functions that write a [`Secret`] in the clear: `#[serde(with = "oauth_types::serde_secret")]`.
 ///
 /// They are for the few documents that have to hold secrets, such as token responses and credential stores.
-pub mod exposed {
+pub mod serde_secret {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     use super::Secret;

@@ -96,9 +96,9 @@ pub fn is_hidden(c: char) -> bool {
 ///
 /// It can neither drive a terminal nor forge a log line.
 #[derive(Clone, PartialEq, Eq)]
-pub struct ForeignText(Box<str>);
+pub struct UntrustedText(Box<str>);
 
-impl ForeignText {
+impl UntrustedText {
     /// Longest text that is kept, in characters of the original.
     pub const MAX_CHARS: usize = 200;
 
@@ -116,13 +116,13 @@ impl ForeignText {
     }
 }
 
-impl fmt::Display for ForeignText {
+impl fmt::Display for UntrustedText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl fmt::Debug for ForeignText {
+impl fmt::Debug for UntrustedText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_char('"')?;
         f.write_str(&self.0)?;
@@ -158,8 +158,8 @@ mod tests {
     /// SEC-013
     #[test]
     fn foreign_text_is_escaped_and_capped() {
-        let text = ForeignText::new("\u{1b}[31m\r\n");
+        let text = UntrustedText::new("\u{1b}[31m\r\n");
         assert_eq!(text.to_string(), "\\u{1b}[31m\\r\\n");
-        assert_eq!(ForeignText::new(&"x".repeat(100_000)).to_string().len(), 203);
+        assert_eq!(UntrustedText::new(&"x".repeat(100_000)).to_string().len(), 203);
     }
 }

@@ -67,13 +67,13 @@ impl UnixTime {
 
     /// Adds `duration`, saturating; fractions of a second are dropped.
     #[must_use]
-    pub const fn plus(self, duration: Duration) -> Self {
+    pub const fn saturating_add(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(duration.as_secs()))
     }
 
     /// Returns the time elapsed since `earlier`; zero if `earlier` is later, as after a clock was set back.
     #[must_use]
-    pub const fn since(self, earlier: Self) -> Duration {
+    pub const fn saturating_duration_since(self, earlier: Self) -> Duration {
         Duration::from_secs(self.0.saturating_sub(earlier.0))
     }
 }
@@ -213,8 +213,11 @@ mod tests {
     #[test]
     fn time_saturates_at_both_ends() {
         let end = UnixTime::from_secs(u64::MAX);
-        assert_eq!(end.plus(Duration::from_secs(9)), end);
-        assert_eq!(UnixTime::from_secs(3).since(UnixTime::from_secs(5)), Duration::ZERO);
+        assert_eq!(end.saturating_add(Duration::from_secs(9)), end);
+        assert_eq!(
+            UnixTime::from_secs(3).saturating_duration_since(UnixTime::from_secs(5)),
+            Duration::ZERO
+        );
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 use oauth_types::{
     AuthorizationServerMetadata, ClientInformation, ClientMetadata, DocumentError, ErrorResponse,
-    IntrospectionAnswer, KeySet, ProtectedResourceMetadata, TokenErrorCode, TokenExchangeResponse,
-    TokenResponse,
+    IntrospectionResponse, JwkSet, ProtectedResourceMetadata, TokenErrorCode,
+    TokenExchangeResponse, TokenResponse,
 };
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -168,7 +168,7 @@ fn documents() -> Vec<Document> {
         ),
         (
             "introspection response",
-            reader!(IntrospectionAnswer),
+            reader!(IntrospectionResponse),
             json!({"active": true}),
             &[
                 ("active", REQUIRED),
@@ -185,7 +185,7 @@ fn documents() -> Vec<Document> {
                 ("jti", TEXT),
             ],
         ),
-        ("key set", reader!(KeySet), json!({"keys": []}), &[("keys", "RRRRRRvRR")]),
+        ("key set", reader!(JwkSet), json!({"keys": []}), &[("keys", "RRRRRRvRR")]),
     ]
 }
 

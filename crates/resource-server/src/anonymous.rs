@@ -15,7 +15,7 @@ use http::header::AUTHORIZATION;
 use http::{Method, Request};
 use oauth_types::header::LAST_EVENT_ID;
 use oauth_types::{InvalidScope, ScopeSet};
-use scope_stepup::{Asked, Operation};
+use scope_stepup::{Operation, RequestedOperation};
 
 use crate::decide::has_token;
 use crate::denial::{Denial, DenialReason};
@@ -77,7 +77,7 @@ impl OperationScopes {
     /// The base scopes are needed of a presented token as well.
     ///
     /// Use this for a tool whose answer to a user contains more than its public answer: the handler finds a
-    /// [`Granted`](crate::Granted) in the request if a token was presented. The rest is as for
+    /// [`AuthInfo`](crate::AuthInfo) in the request if a token was presented. The rest is as for
     /// [`public_tool`](Self::public_tool).
     ///
     /// # Errors
@@ -111,7 +111,7 @@ impl OperationScopes {
         self.is_mixed
     }
 
-    fn is_public(&self, asked: &Asked<'_>) -> bool {
+    fn is_public(&self, asked: &RequestedOperation<'_>) -> bool {
         let mut rows = self.meant(asked).peekable();
         let is_public = match rows.peek() {
             Some(_) => rows.all(|row| matches!(row, Row::Public | Row::Optional(_))),
@@ -124,7 +124,7 @@ impl OperationScopes {
     ///
     /// They are the base and the scopes of the rows of the operations. Scope functions of the host are not called for a
     /// request without a token.
-    fn hint(&self, asked: &[Asked<'_>]) -> ScopeSet {
+    fn hint(&self, asked: &[RequestedOperation<'_>]) -> ScopeSet {
         let rows = asked.iter().flat_map(|asked| self.meant(asked));
         let mut rows = rows.filter_map(|row| match row {
             Row::Fixed(scopes) => Some(scopes),
@@ -172,7 +172,8 @@ impl OperationScopes {
                     return Err(Denial::encoded_body());
                 }
                 let body = body.unwrap_or_default();
-                let asked = Asked::of_request(headers, body).map_err(Denial::unreadable)?;
+                let asked =
+                    RequestedOperation::of_request(headers, body).map_err(Denial::unreadable)?;
                 let is_open = match asked.is_empty() {
                     true => session == NamedSession::WithoutToken,
                     false => asked.iter().all(|asked| self.is_public(asked)),

@@ -2,7 +2,7 @@
 //!
 //! | check, in this order | requirement | answer |
 //! |---|---|---|
-//! | `Host` and `Origin` name this server, where names are checked ([`Resource::answering_to`]) | | 403 |
+//! | `Host` and `Origin` name this server, where names are checked ([`Resource::with_host`]) | | 403 |
 //! | an `Authorization` header has the scheme Bearer or DPoP | R-AUTH-1, R-AUTH-2 | 401 without `error` |
 //! | there is one such header with one well-formed token, and none in the query | R-AUTH-7 | 400 `invalid_request` |
 //! | the verifier knows the token | R-AUTH-1 | 401 `invalid_token` |
@@ -20,13 +20,15 @@ use std::sync::Arc;
 
 use http::Request;
 use http::header::AUTHORIZATION;
-use oauth_types::{ResourceUri, ScopeSet, Secret, SecretDigest, TokenFacts, TokenType, UnixTime};
+use oauth_types::{
+    AccessTokenInfo, ResourceUri, ScopeSet, Secret, SecretDigest, TokenType, UnixTime,
+};
 use percent_encoding::percent_decode_str;
-use scope_stepup::ScopeOrder;
+use scope_stepup::ScopeHierarchy;
 
+use crate::auth_info::{AuthInfo, Recognized};
 use crate::denial::{Denial, DenialReason};
-use crate::dpop::{CheckProof, Shown};
-use crate::granted::{Granted, Recognized};
+use crate::dpop::{CheckProof, RequestProof};
 use crate::resource::Resource;
 
 /// Well-formed access token from a request, not yet verified.
@@ -35,7 +37,7 @@ use crate::resource::Resource;
 pub struct Presented<'a> {
     resource: &'a Resource,
     token: Secret,
-    shown: Shown,
+    shown: RequestProof,
 }
 
 impl Resource {
@@ -76,7 +78,7 @@ impl Resource {
         let Some(token) = token.and_then(b64token) else {
             return Err(Denial::malformed(self, scheme));
         };
-        let shown = Shown::parse(self, scheme, request.headers(), hint)?;
+        let shown = RequestProof::parse(self, scheme, request.headers(), hint)?;
         Ok(Presented { resource: self, token: Secret::new(token), shown })
     }
 }
@@ -126,11 +128,11 @@ impl Presented<'_> {
     /// scope.
     pub fn decide(
         self,
-        facts: Option<Arc<TokenFacts>>,
+        facts: Option<Arc<AccessTokenInfo>>,
         required: &ScopeSet,
-        order: &(impl ScopeOrder + ?Sized),
+        order: &(impl ScopeHierarchy + ?Sized),
         now: UnixTime,
-    ) -> Result<Granted, Denial> {
+    ) -> Result<AuthInfo, Denial> {
         match self.recognize(facts, required, now)? {
             Recognition::Done(recognized) => recognized.authorize(required, order),
             Recognition::CheckProof(step) => Err(step.refuse()),
@@ -150,7 +152,7 @@ impl<'a> Presented<'a> {
     /// has another audience, or is presented in the wrong scheme.
     pub fn recognize(
         self,
-        facts: Option<Arc<TokenFacts>>,
+        facts: Option<Arc<AccessTokenInfo>>,
         hint: &ScopeSet,
         now: UnixTime,
     ) -> Result<Recognition<'a>, Denial> {

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use bytes::Bytes;
 #[cfg(feature = "dpop")]
-use client_auth::InvalidProof;
+use client_auth::DpopError;
 use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 #[cfg(feature = "dpop")]
@@ -37,7 +37,7 @@ pub enum DenialReason {
     UnboundToken,
     /// The DPoP proof is missing or invalid (RFC 9449 §4.3).
     #[cfg(feature = "dpop")]
-    Proof(InvalidProof),
+    Proof(DpopError),
     /// The memory for used proofs is full.
     ProofsFull,
     /// The token has expired or names no expiry time.
@@ -324,9 +324,9 @@ impl DenialReason {
             Self::NoToken => None,
             // RFC 9449 §7.1: a valid proof of another key means that the token is bound to a different key.
             #[cfg(feature = "dpop")]
-            Self::Proof(InvalidProof::OtherKey) => Some(BearerErrorCode::InvalidToken),
+            Self::Proof(DpopError::OtherKey) => Some(BearerErrorCode::InvalidToken),
             #[cfg(feature = "dpop")]
-            Self::Proof(InvalidProof::Nonce) => Some(BearerErrorCode::UseDpopNonce),
+            Self::Proof(DpopError::Nonce) => Some(BearerErrorCode::UseDpopNonce),
             #[cfg(feature = "dpop")]
             Self::Proof(_) => Some(BearerErrorCode::InvalidDpopProof),
             _ => Some(BearerErrorCode::InvalidToken),

@@ -22,15 +22,15 @@ use oauth_types::ScopeSet;
 #[cfg(not(feature = "dpop"))]
 use oauth_types::{Secret, TokenType};
 
+use crate::auth_info::Recognized;
 use crate::denial::{Denial, DenialReason};
-use crate::granted::Recognized;
 #[cfg(not(feature = "dpop"))]
 use crate::resource::Resource;
 
 #[cfg(feature = "dpop")]
 pub use prove::CheckReplay;
 #[cfg(feature = "dpop")]
-pub(crate) use prove::{Proof, Shown};
+pub(crate) use prove::{Proof, RequestProof};
 
 /// Bound token that is valid for this resource, if the client proves possession of its key.
 #[derive(Clone, Debug)]
@@ -65,11 +65,11 @@ pub(crate) enum Proof {}
 /// DPoP part of a request; empty without the feature `dpop`.
 #[cfg(not(feature = "dpop"))]
 #[derive(Clone, Debug)]
-pub(crate) struct Shown;
+pub(crate) struct RequestProof;
 
 #[cfg(not(feature = "dpop"))]
 #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "the shape of the feature dpop")]
-impl Shown {
+impl RequestProof {
     pub(crate) const fn parse(
         _: &Resource,
         _: TokenType,

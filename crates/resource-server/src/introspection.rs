@@ -25,7 +25,7 @@ use oauth_types::{
 
 use crate::foreign::Audiences;
 
-pub use answer::{Introspected, IntrospectionFailed, NotTaken};
+pub use answer::{Introspected, IntrospectionFailed, IntrospectionRejected};
 
 /// Introspection settings for one authorization server (RFC 7662 §2).
 ///
@@ -157,7 +157,7 @@ impl Introspection {
     /// Use this only for a server that names the user in every token that has one. Otherwise all users of a client
     /// would be the same subject, and sessions belong to subjects.
     #[must_use]
-    pub const fn taking_unnamed_subjects(mut self) -> Self {
+    pub const fn with_unnamed_subjects(mut self) -> Self {
         self.takes_unnamed = true;
         self
     }

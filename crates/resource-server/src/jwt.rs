@@ -30,14 +30,14 @@ use bytes::Bytes;
 use client_auth::{InvalidKeys, VerifyingKeys, claimed_issuer, claimed_type};
 use http::{Response, StatusCode};
 use oauth_types::{
-    ClientId, DocumentError, Issuer, KeySet, ResourceUri, Secret, SigningAlgorithm, Subject,
-    TokenFacts, UnixTime,
+    AccessTokenInfo, ClientId, DocumentError, Issuer, JwkSet, ResourceUri, Secret,
+    SigningAlgorithm, Subject, UnixTime,
 };
 use serde::Deserialize as _;
 use serde_json::Value;
 
+use crate::cached::Cached;
 use crate::foreign::{Audiences, SKEW, bound_key};
-use crate::kept::Kept;
 use claims::{Claims, Signed, scopes};
 
 pub use profile::JwtProfile;
@@ -78,7 +78,7 @@ pub struct JwtTokens {
 #[derive(Clone, Debug)]
 enum Keys {
     Fixed(Arc<VerifyingKeys>),
-    Published(Kept<VerifyingKeys>),
+    Published(Cached<VerifyingKeys>),
 }
 
 /// Result of verifying a token.
@@ -87,7 +87,7 @@ enum Keys {
 #[expect(clippy::exhaustive_enums, reason = "a host must act on each verdict")]
 pub enum JwtVerdict {
     /// The token is valid; `expires_at` is 60 seconds after `exp`, because clocks differ.
-    Known(Arc<TokenFacts>),
+    Known(Arc<AccessTokenInfo>),
     /// The token is not an access token of the issuer.
     Refused(JwtRefused),
     /// The key set of the issuer is needed: fetch it, call [`fetched`](JwtTokens::fetched), and verify again.
@@ -189,7 +189,7 @@ impl JwtTokens {
     /// Creates a verifier for an issuer whose keys are fetched.
     #[must_use]
     pub fn new(issuer: Issuer) -> Self {
-        Self::of(issuer, Keys::Published(Kept::new(Self::FRESH, Self::LONGEST)))
+        Self::of(issuer, Keys::Published(Cached::new(Self::FRESH, Self::LONGEST)))
     }
 
     /// Creates a verifier for an issuer with fixed keys.
@@ -199,7 +199,7 @@ impl JwtTokens {
     /// # Errors
     ///
     /// [`InvalidKeys::NoUsableKey`] if the JWK Set contains no usable key.
-    pub fn with_keys(issuer: Issuer, keys: &KeySet) -> Result<Self, InvalidKeys> {
+    pub fn with_keys(issuer: Issuer, keys: &JwkSet) -> Result<Self, InvalidKeys> {
         let keys = VerifyingKeys::of_server(keys, &SigningAlgorithm::Rs256)?;
         Ok(Self::of(issuer, Keys::Fixed(Arc::new(keys))))
     }
@@ -317,7 +317,7 @@ impl JwtTokens {
     /// This is the case from one minute before the keys become stale, so that under steady traffic no request waits.
     #[must_use]
     pub fn should_fetch(&self, now: UnixTime) -> bool {
-        let soon = now.plus(Self::EARLY);
+        let soon = now.saturating_add(Self::EARLY);
         matches!(&self.keys, Keys::Published(kept) if kept.is_stale(soon) && kept.may_fetch(now))
     }
 
@@ -352,12 +352,12 @@ impl JwtTokens {
         if answer.status() != StatusCode::OK {
             return Err(NoKeys::Status(answer.status()));
         }
-        let set = KeySet::from_json(answer.body()).map_err(NoKeys::Document)?;
+        let set = JwkSet::from_json(answer.body()).map_err(NoKeys::Document)?;
         VerifyingKeys::of_server(&set, &self.rsa).map_err(NoKeys::Keys)
     }
 
     /// Reads the claims of a token whose signature is verified.
-    fn read(&self, claims: &Value, now: UnixTime) -> Result<TokenFacts, JwtRefused> {
+    fn read(&self, claims: &Value, now: UnixTime) -> Result<AccessTokenInfo, JwtRefused> {
         if !self.profile.is_access_token(claims) {
             return Err(JwtRefused::NotAccessToken);
         }
@@ -376,17 +376,19 @@ impl JwtTokens {
         }
         let subject = claims.sub.and_then(|sub| Subject::try_from(sub).ok());
         let subject = subject.ok_or(JwtRefused::NoSubject)?;
-        let latest = now.plus(SKEW);
+        let latest = now.saturating_add(SKEW);
         let is_later = |time: Option<UnixTime>| time.is_some_and(|time| time > latest);
-        if is_later(claims.nbf) || is_later(claims.iat) || claims.exp > latest.plus(Self::LIFETIME)
+        if is_later(claims.nbf)
+            || is_later(claims.iat)
+            || claims.exp > latest.saturating_add(Self::LIFETIME)
         {
             return Err(JwtRefused::OutsideLifetime);
         }
-        Ok(TokenFacts::new(subject, client_id, self.issuer.clone())
+        Ok(AccessTokenInfo::new(subject, client_id, self.issuer.clone())
             .with_scopes(scopes)
             .with_audience(audience)
             // Only here is the difference between the clocks taken into account.
-            .with_expires_at(claims.exp.plus(SKEW))
+            .with_expires_at(claims.exp.saturating_add(SKEW))
             .with_jkt(jkt))
     }
 }

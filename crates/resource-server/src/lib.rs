@@ -2,17 +2,17 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod anonymous;
-mod believed;
+mod auth_info;
+mod cache_duration;
+mod cached;
 mod decide;
 mod denial;
 mod dpop;
 mod event_ids;
 mod foreign;
-mod granted;
 mod introspection;
 #[cfg(feature = "jwt")]
 mod jwt;
-mod kept;
 mod metadata;
 mod operations;
 mod principal;
@@ -27,24 +27,24 @@ mod tool_result;
 // Public signatures contain types of these crates, so users need no further dependency.
 pub use {oauth_types, scope_stepup};
 
-pub use believed::Believed;
+pub use auth_info::{AuthInfo, Recognized};
+pub use cache_duration::CacheDuration;
+pub use cached::Cached;
 #[cfg(feature = "dpop")]
-pub use client_auth::{InvalidProof, Replay};
+pub use client_auth::{DpopError, Replay};
 pub use decide::{Presented, Recognition};
 pub use denial::{Denial, DenialReason};
 pub use dpop::CheckProof;
 #[cfg(feature = "dpop")]
 pub use dpop::CheckReplay;
 pub use event_ids::EventIds;
-pub use granted::{Granted, Recognized};
 pub use introspection::{
-    Introspected, Introspection, IntrospectionEndpoint, IntrospectionFailed, NoIntrospection,
-    NotTaken,
+    Introspected, Introspection, IntrospectionEndpoint, IntrospectionFailed, IntrospectionRejected,
+    NoIntrospection,
 };
 #[cfg(feature = "jwt")]
 pub use jwt::{JwtProfile, JwtRefused, JwtTokens, JwtVerdict, NoKeys};
-pub use kept::Kept;
-pub use oauth_types::{BrowserOrigins, TokenFacts};
+pub use oauth_types::{AccessTokenInfo, BrowserOrigins};
 pub use operations::OperationScopes;
 pub use principal::{Account, Principal};
 pub use requirement::{RequestBody, Requirement};

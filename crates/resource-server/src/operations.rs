@@ -7,7 +7,7 @@
 //! | a resource by a URI that is not normalized | the row of the method, and all named rows of the method | SEC-234 |
 //! | an operation whose name is not read | the row of the method, and all named rows of the method | SEC-234 |
 //! | an operation of a method without a row for all others | none: all scopes of the table are needed | SEC-216 |
-//! | further operations in its parameters ([`Asked::named`]) | the rows of each as well | SEC-234 |
+//! | further operations in its parameters ([`RequestedOperation::named`]) | the rows of each as well | SEC-234 |
 
 mod names;
 mod required;
@@ -16,7 +16,7 @@ use core::fmt;
 use std::sync::Arc;
 
 use oauth_types::{InvalidScope, ScopeSet};
-use scope_stepup::{Asked, Operation};
+use scope_stepup::{Operation, RequestedOperation};
 use serde_json::Value;
 
 use self::names::Named;
@@ -254,7 +254,7 @@ impl OperationScopes {
     /// Returns the rows that may apply to an operation, without those of operations in its parameters.
     ///
     /// Without a row the iterator is empty.
-    pub(crate) fn meant(&self, asked: &Asked<'_>) -> impl Iterator<Item = &Row> {
+    pub(crate) fn meant(&self, asked: &RequestedOperation<'_>) -> impl Iterator<Item = &Row> {
         let (method, name) = (asked.method(), asked.name());
         let own = name.and_then(|_| self.find(method, name).ok());
         let of_method = self.find(method, None).ok().filter(|_| own.is_none());

@@ -1,6 +1,6 @@
 //! Keys of ownership and quotas: `Principal` and `Account`.
 
-use oauth_types::{ClientId, Issuer, SecretDigest, Subject, TokenFacts};
+use oauth_types::{AccessTokenInfo, ClientId, Issuer, SecretDigest, Subject};
 
 /// Owner of a session or stream: a user, through one client, at one authorization server.
 ///
@@ -10,7 +10,7 @@ use oauth_types::{ClientId, Issuer, SecretDigest, Subject, TokenFacts};
 pub struct Principal(SecretDigest);
 
 impl Principal {
-    pub(crate) fn of(facts: &TokenFacts) -> Self {
+    pub(crate) fn of(facts: &AccessTokenInfo) -> Self {
         Self::new(&facts.issuer, &facts.client_id, &facts.subject)
     }
 
@@ -40,7 +40,7 @@ impl Principal {
 pub struct Account(SecretDigest);
 
 impl Account {
-    pub(crate) fn of(facts: &TokenFacts) -> Self {
+    pub(crate) fn of(facts: &AccessTokenInfo) -> Self {
         Self::new(&facts.issuer, &facts.subject)
     }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, Method};
 use oauth_types::ScopeSet;
-use scope_stepup::Asked;
+use scope_stepup::RequestedOperation;
 
 use crate::denial::Denial;
 use crate::operations::OperationScopes;
@@ -70,7 +70,7 @@ impl Requirement {
         let may_open = !HandleSeal::has_session(headers)
             && core::str::from_utf8(body).is_ok_and(|body| body.contains("initialize"));
         may_open
-            && Asked::of_request(headers, body)
+            && RequestedOperation::of_request(headers, body)
                 .is_ok_and(|asked| asked.iter().any(|asked| asked.method() == "initialize"))
     }
 

@@ -129,7 +129,7 @@ impl Resource {
     /// # Errors
     ///
     /// [`InvalidUri`] if the text is not a host name; a scheme, port or path is not part of one.
-    pub fn answering_to(mut self, host: &str) -> Result<Self, InvalidUri> {
+    pub fn with_host(mut self, host: &str) -> Result<Self, InvalidUri> {
         self.hosts = self.hosts.with_name(host)?;
         Ok(self)
     }

@@ -20,9 +20,9 @@ use oauth_types::{Entropy, ResourceUri};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use crate::auth_info::AuthInfo;
 use crate::denial::Denial;
 use crate::event_ids::{EventIds, TAG, tag};
-use crate::granted::Granted;
 use crate::principal::Principal;
 
 /// Key for the MACs of sessions and streams, of 256 random bits.
@@ -129,7 +129,7 @@ impl HandleSeal {
     pub fn open_session(
         &self,
         headers: &mut HeaderMap,
-        granted: Option<&Granted>,
+        granted: Option<&AuthInfo>,
     ) -> Result<(), Denial> {
         if !headers.contains_key(MCP_SESSION_ID) {
             return Ok(());
@@ -167,7 +167,7 @@ impl HandleSeal {
     pub fn open_event(
         &self,
         headers: &mut HeaderMap,
-        granted: Option<&Granted>,
+        granted: Option<&AuthInfo>,
     ) -> Result<(), Denial> {
         if !headers.contains_key(LAST_EVENT_ID) {
             return Ok(());
@@ -185,7 +185,7 @@ impl HandleSeal {
     /// Seals the session identifier of a response to the principal of the request.
     ///
     /// `granted` is `None` without a token.
-    pub fn seal_session(&self, headers: &mut HeaderMap, granted: Option<&Granted>) {
+    pub fn seal_session(&self, headers: &mut HeaderMap, granted: Option<&AuthInfo>) {
         let Some(id) = one(headers, &MCP_SESSION_ID) else {
             // Several identifiers count as none (MCP, session management).
             headers.remove(MCP_SESSION_ID);
@@ -199,11 +199,11 @@ impl HandleSeal {
 
     /// Creates the sealer for the identifiers of one event stream; `None` without a token.
     #[must_use]
-    pub fn event_ids(&self, granted: Option<&Granted>) -> EventIds {
+    pub fn event_ids(&self, granted: Option<&AuthInfo>) -> EventIds {
         EventIds::new(self.mac(Handle::Event, granted))
     }
 
-    fn mac(&self, handle: Handle, granted: Option<&Granted>) -> Option<Hmac<Sha256>> {
+    fn mac(&self, handle: Handle, granted: Option<&AuthInfo>) -> Option<Hmac<Sha256>> {
         let mac = self.0.clone()?.chain_update([handle as u8]);
         Some(mac.chain_update(Principal::of_request(granted).as_bytes()))
     }
@@ -211,7 +211,7 @@ impl HandleSeal {
     fn seal(
         &self,
         handle: Handle,
-        granted: Option<&Granted>,
+        granted: Option<&AuthInfo>,
         id: &HeaderValue,
     ) -> Option<HeaderValue> {
         let mac = self.mac(handle, granted)?.chain_update(id.as_bytes());
@@ -221,7 +221,7 @@ impl HandleSeal {
     fn open(
         &self,
         handle: Handle,
-        granted: Option<&Granted>,
+        granted: Option<&AuthInfo>,
         sealed: &HeaderValue,
     ) -> Option<HeaderValue> {
         let at = sealed.len().checked_sub(TAG).filter(|&at| at > 0)?;

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use http::{HeaderValue, Uri};
 use oauth_types::UnixTime;
 
+use crate::auth_info::AuthInfo;
 use crate::denial::Denial;
-use crate::granted::Granted;
 use crate::principal::Account;
 
 /// Open sessions of a service, in a limited number of places.
@@ -38,7 +38,7 @@ type Used = (UnixTime, u64);
 #[derive(Clone)]
 struct Entry {
     account: Account,
-    opened_by: Option<Granted>,
+    opened_by: Option<AuthInfo>,
     uri: Uri,
     used: Used,
 }
@@ -52,7 +52,7 @@ pub struct EndedSession {
     /// The URI at which the session was opened, and at which the service ends it.
     pub uri: Uri,
     /// The grant that opened the session; `None` without a token.
-    pub opened_by: Option<Granted>,
+    pub opened_by: Option<AuthInfo>,
 }
 
 impl EndedSession {
@@ -64,7 +64,7 @@ impl EndedSession {
 
     /// Sets the grant that opened the session.
     #[must_use]
-    pub fn with_opened_by(mut self, granted: impl Into<Option<Granted>>) -> Self {
+    pub fn with_opened_by(mut self, granted: impl Into<Option<AuthInfo>>) -> Self {
         self.opened_by = granted.into();
         self
     }
@@ -98,7 +98,11 @@ impl OpenSessions {
     ///
     /// [`Denial`] with 429 if the user's share is full, and with 503 if all places are in use and no session can be
     /// replaced.
-    pub fn reserve(&mut self, granted: Option<&Granted>, now: UnixTime) -> Result<Account, Denial> {
+    pub fn reserve(
+        &mut self,
+        granted: Option<&AuthInfo>,
+        now: UnixTime,
+    ) -> Result<Account, Denial> {
         self.room(&Account::of_request(granted), granted, now)?;
         Ok(self.reserve_for_abandoned(granted))
     }
@@ -106,7 +110,7 @@ impl OpenSessions {
     /// Reserves a place without a limit, for a request whose client disconnected.
     ///
     /// Such a request may still open a session.
-    pub fn reserve_for_abandoned(&mut self, granted: Option<&Granted>) -> Account {
+    pub fn reserve_for_abandoned(&mut self, granted: Option<&AuthInfo>) -> Account {
         let account = Account::of_request(granted);
         *self.reserved.entry(account.clone()).or_default() += 1;
         account
@@ -119,7 +123,7 @@ impl OpenSessions {
     /// # Errors
     ///
     /// [`Denial`] with 429 if the reserved places fill the share.
-    pub fn check_reserved(&self, granted: Option<&Granted>) -> Result<(), Denial> {
+    pub fn check_reserved(&self, granted: Option<&AuthInfo>) -> Result<(), Denial> {
         if self.reserved.is_empty()
             || self.reserved_by(&Account::of_request(granted)) < self.share()
         {
@@ -150,12 +154,12 @@ impl OpenSessions {
     fn room(
         &self,
         account: &Account,
-        granted: Option<&Granted>,
+        granted: Option<&AuthInfo>,
         now: UnixTime,
     ) -> Result<Option<Used>, Denial> {
         let own = self.own.get(account);
         let own_count = own.map_or(0, BTreeSet::len).saturating_add(self.reserved_by(account));
-        let idle = |used: &Used| now.since(used.0);
+        let idle = |used: &Used| now.saturating_duration_since(used.0);
         let wait =
             |used: Option<&Used>| Self::IDLE.saturating_sub(used.map_or(Duration::ZERO, idle));
         if let Some(excess) = own_count.checked_sub(self.share()) {
@@ -193,7 +197,7 @@ impl OpenSessions {
         &mut self,
         id: &HeaderValue,
         uri: &Uri,
-        granted: Option<&Granted>,
+        granted: Option<&AuthInfo>,
         now: UnixTime,
     ) -> Result<Option<EndedSession>, Denial> {
         if self.touch(id, now) {

@@ -8,7 +8,7 @@ use oauth_types::{
 };
 
 /// Order of scopes, in which a broader scope implies narrower ones.
-pub trait ScopeOrder {
+pub trait ScopeHierarchy {
     /// Returns `true` if a holder of `held` also holds `needed`; only called for scopes that differ.
     fn implies(&self, held: &str, needed: &str) -> bool;
 }
@@ -18,7 +18,7 @@ pub trait ScopeOrder {
 #[expect(clippy::exhaustive_structs, reason = "it has nothing to say")]
 pub struct NoHierarchy;
 
-impl ScopeOrder for NoHierarchy {
+impl ScopeHierarchy for NoHierarchy {
     fn implies(&self, _held: &str, _needed: &str) -> bool {
         false
     }
@@ -98,7 +98,7 @@ impl Hierarchy {
     }
 }
 
-impl ScopeOrder for Hierarchy {
+impl ScopeHierarchy for Hierarchy {
     fn implies(&self, held: &str, needed: &str) -> bool {
         let broader = self.implied.iter().find(|(scope, _)| scope.as_str() == held);
         broader.is_some_and(|(_, implied)| implied.iter().any(|scope| scope.as_str() == needed))
@@ -113,7 +113,7 @@ impl ScopeOrder for Hierarchy {
 pub fn check(
     granted: &ScopeSet,
     required: &ScopeSet,
-    order: &(impl ScopeOrder + ?Sized),
+    order: &(impl ScopeHierarchy + ?Sized),
 ) -> Result<(), Missing> {
     // R-AUTH-5
     let held =

@@ -9,8 +9,8 @@ use crate::operation::Operation;
 /// Reason why no further authorization was started.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
-pub enum GaveUp {
-    /// The host handles the challenge itself ([`Mode::Surface`](crate::Mode::Surface)).
+pub enum InsufficientScopeKind {
+    /// The host handles the challenge itself ([`StepUpMode::Manual`](crate::StepUpMode::Manual)).
     Surfaced,
     /// The limit of attempts for this operation is 0 or reached.
     LimitReached,
@@ -22,7 +22,8 @@ pub enum GaveUp {
     TooManyScopes,
     /// The host's filter leaves no scope to request.
     NotAllowed,
-    /// The credentials are fixed, so there is no user to ask ([`Mode::Fixed`](crate::Mode::Fixed)).
+    /// The credentials are fixed, so there is no user to ask
+    /// ([`StepUpMode::StaticToken`](crate::StepUpMode::StaticToken)).
     NobodyToAsk,
 }
 
@@ -43,7 +44,7 @@ pub struct InsufficientScope {
     /// Number of authorizations that were started for this operation.
     pub attempts: u8,
     /// Reason why no further one is started.
-    pub reason: GaveUp,
+    pub reason: InsufficientScopeKind,
 }
 
 impl fmt::Display for InsufficientScope {
@@ -54,16 +55,26 @@ impl fmt::Display for InsufficientScope {
         }
         let attempts = self.attempts;
         match self.reason {
-            GaveUp::Surfaced => f.write_str("; the host decides what to do about it"),
-            GaveUp::LimitReached if attempts == 0 => f.write_str("; the host allows no step-up"),
-            GaveUp::LimitReached => write!(f, "; authorized again {attempts} times in vain"),
-            GaveUp::AlreadyHeld => {
+            InsufficientScopeKind::Surfaced => {
+                f.write_str("; the host decides what to do about it")
+            }
+            InsufficientScopeKind::LimitReached if attempts == 0 => {
+                f.write_str("; the host allows no step-up")
+            }
+            InsufficientScopeKind::LimitReached => {
+                write!(f, "; authorized again {attempts} times in vain")
+            }
+            InsufficientScopeKind::AlreadyHeld => {
                 f.write_str("; the server asks for scopes that are held already")
             }
-            GaveUp::Declined => f.write_str("; the user declined it before"),
-            GaveUp::TooManyScopes => f.write_str("; the server asks for too many scopes"),
-            GaveUp::NotAllowed => f.write_str("; the host does not allow to ask for it"),
-            GaveUp::NobodyToAsk => f.write_str("; there is no way to ask for it"),
+            InsufficientScopeKind::Declined => f.write_str("; the user declined it before"),
+            InsufficientScopeKind::TooManyScopes => {
+                f.write_str("; the server asks for too many scopes")
+            }
+            InsufficientScopeKind::NotAllowed => {
+                f.write_str("; the host does not allow to ask for it")
+            }
+            InsufficientScopeKind::NobodyToAsk => f.write_str("; there is no way to ask for it"),
         }
     }
 }

@@ -26,14 +26,14 @@ use std::collections::BTreeMap;
 
 use oauth_types::{BearerChallenge, ScopeSet, SecretDigest};
 
-use crate::insufficient::{GaveUp, InsufficientScope};
+use crate::insufficient::{InsufficientScope, InsufficientScopeKind};
 use crate::operation::Operation;
-use crate::policy::{Mode, Policy};
+use crate::policy::{Policy, StepUpMode};
 
 /// Context of a request that was refused with `insufficient_scope`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Situation<'a> {
+pub struct StepUpContext<'a> {
     /// Refused operation.
     pub operation: &'a Operation,
     /// Challenge of the resource server.
@@ -48,7 +48,7 @@ pub struct Situation<'a> {
     pub can_refresh: bool,
 }
 
-impl<'a> Situation<'a> {
+impl<'a> StepUpContext<'a> {
     /// Creates the context of an operation that was refused without a token.
     #[must_use]
     pub const fn new(operation: &'a Operation, challenge: &'a BearerChallenge) -> Self {
@@ -144,11 +144,11 @@ type Key = [u8; 32];
 ///
 /// ```
 /// use oauth_types::{BearerChallenge, ScopeSet};
-/// use scope_stepup::{Decision, Ledger, Operation, Policy, Situation};
+/// use scope_stepup::{Decision, Ledger, Operation, Policy, StepUpContext};
 ///
 /// let challenge = BearerChallenge::new().with_scope(ScopeSet::parse("files:write")?);
 /// let operation = Operation::tool("write-file");
-/// let situation = Situation::new(&operation, &challenge);
+/// let situation = StepUpContext::new(&operation, &challenge);
 /// let (mut ledger, policy) = (Ledger::new(), Policy::default());
 /// let Decision::Reauthorize { attempt, .. } = ledger.decide(&situation, &policy) else { panic!() };
 /// let started = ledger.start(attempt);
@@ -181,19 +181,19 @@ impl Ledger {
     }
 
     /// Returns the next step for a refused operation, without changing the ledger.
-    pub fn decide(&self, situation: &Situation<'_>, policy: &Policy) -> Decision {
+    pub fn decide(&self, situation: &StepUpContext<'_>, policy: &Policy) -> Decision {
         let account = self.get(situation.operation);
         let give_up = |reason| Decision::GiveUp(Box::new(self.insufficient(situation, reason)));
         match policy.mode {
-            Mode::Automatic => {}
-            Mode::Surface => return give_up(GaveUp::Surfaced),
-            Mode::Fixed => return give_up(GaveUp::NobodyToAsk),
+            StepUpMode::Automatic => {}
+            StepUpMode::Manual => return give_up(InsufficientScopeKind::Surfaced),
+            StepUpMode::StaticToken => return give_up(InsufficientScopeKind::NobodyToAsk),
         }
         if account.declined {
-            return give_up(GaveUp::Declined);
+            return give_up(InsufficientScopeKind::Declined);
         }
         let Some(union) = union(situation) else {
-            return give_up(GaveUp::TooManyScopes);
+            return give_up(InsufficientScopeKind::TooManyScopes);
         };
         let empty = ScopeSet::empty();
         let granted = situation.granted.unwrap_or(&empty);
@@ -203,17 +203,17 @@ impl Ledger {
             if situation.can_refresh {
                 return Decision::Refresh;
             }
-            return give_up(GaveUp::AlreadyHeld);
+            return give_up(InsufficientScopeKind::AlreadyHeld);
         }
         // Requesting no more than the granted scopes would not change the response.
         let Some(scope) =
             policy.allowed(situation.operation, union).filter(|own| own.exceeds(granted))
         else {
-            return give_up(GaveUp::NotAllowed);
+            return give_up(InsufficientScopeKind::NotAllowed);
         };
         // C-SCOPE-6, C-SCOPE-7, C-SCOPE-8
         if account.attempts >= policy.limit.get() {
-            return give_up(GaveUp::LimitReached);
+            return give_up(InsufficientScopeKind::LimitReached);
         }
         let attempt = Attempt { key: digest(situation.operation) };
         Decision::Reauthorize { scope, attempt }
@@ -221,7 +221,11 @@ impl Ledger {
 
     /// Creates the error for this context, with the number of attempts that were started.
     #[must_use]
-    pub fn insufficient(&self, situation: &Situation<'_>, reason: GaveUp) -> InsufficientScope {
+    pub fn insufficient(
+        &self,
+        situation: &StepUpContext<'_>,
+        reason: InsufficientScopeKind,
+    ) -> InsufficientScope {
         let challenge = situation.challenge;
         InsufficientScope {
             operation: situation.operation.clone(),
@@ -305,7 +309,7 @@ fn digest(operation: &Operation) -> Key {
 /// Returns requested, granted and challenged scopes, each once; `None` beyond the bounds.
 ///
 /// The order is that of first appearance.
-fn union(situation: &Situation<'_>) -> Option<ScopeSet> {
+fn union(situation: &StepUpContext<'_>) -> Option<ScopeSet> {
     // C-SCOPE-4
     let sets = [situation.requested, situation.granted, situation.challenge.scope.as_ref()];
     sets.into_iter().flatten().try_fold(ScopeSet::empty(), |union, set| union.union(set).ok())

@@ -14,11 +14,11 @@ mod windows;
 // Re-exported because its types are in public signatures, so that a user needs no further dependency.
 pub use oauth_types;
 
-pub use check::{Hierarchy, HierarchyError, Missing, NoHierarchy, ScopeOrder, check};
-pub use insufficient::{GaveUp, InsufficientScope};
-pub use ledger::{Attempt, Decision, Ledger, Situation, Started};
-pub use message::Asked;
+pub use check::{Hierarchy, HierarchyError, Missing, NoHierarchy, ScopeHierarchy, check};
+pub use insufficient::{InsufficientScope, InsufficientScopeKind};
+pub use ledger::{Attempt, Decision, Ledger, Started, StepUpContext};
+pub use message::RequestedOperation;
 pub use operation::Operation;
-pub use policy::{Limit, Mode, Policy};
+pub use policy::{Limit, Policy, StepUpMode};
 pub use unreadable::UnreadableRequest;
 pub use windows::{WindowLimit, Windows};

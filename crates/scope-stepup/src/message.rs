@@ -16,14 +16,14 @@ use crate::unreadable::UnreadableRequest;
 ///
 /// Use [`Operation`](crate::Operation) to keep one longer than the body.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Asked<'a> {
+pub struct RequestedOperation<'a> {
     method: Cow<'a, str>,
     /// Parameter that `Mcp-Name` repeats.
     name: Option<Cow<'a, str>>,
     named: Vec<Self>,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> RequestedOperation<'a> {
     /// Returns the operation of every message of a request.
     ///
     /// The rules are those of [`Operation::of_request`](crate::Operation::of_request).
@@ -161,7 +161,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 }
 
 /// Operations of the messages of a batch.
-struct Batch<'a>(Vec<Asked<'a>>);
+struct Batch<'a>(Vec<RequestedOperation<'a>>);
 
 /// Most messages of a batch.
 ///
@@ -197,7 +197,7 @@ impl<'de> Deserialize<'de> for Batch<'de> {
 }
 
 /// Returns the operation of each message of a body; responses have none and are left out.
-pub(crate) fn messages(body: &[u8]) -> Result<Vec<Asked<'_>>, UnreadableRequest> {
+pub(crate) fn messages(body: &[u8]) -> Result<Vec<RequestedOperation<'_>>, UnreadableRequest> {
     let bad = |_| UnreadableRequest::Body;
     // UTF-8 is validated once for the whole body, because serde would validate each text separately.
     let body = core::str::from_utf8(body).map_err(|_| UnreadableRequest::Body)?;
@@ -212,13 +212,13 @@ pub(crate) fn messages(body: &[u8]) -> Result<Vec<Asked<'_>>, UnreadableRequest>
 /// Returns the operation of one message; `None` for a response.
 ///
 /// A message that is neither request nor response is an error.
-fn read(message: Message<'_>) -> Result<Option<Asked<'_>>, UnreadableRequest> {
+fn read(message: Message<'_>) -> Result<Option<RequestedOperation<'_>>, UnreadableRequest> {
     let Some(Text(method)) = message.method else {
         let is_answer = message.result || message.error;
         return if is_answer { Ok(None) } else { Err(UnreadableRequest::Body) };
     };
     let Some(Object(mut params)) = message.params else {
-        return Ok(Some(Asked { method, name: None, named: Vec::new() }));
+        return Ok(Some(RequestedOperation { method, name: None, named: Vec::new() }));
     };
     let named = named(&method, &mut params)?;
     let name = match &*method {
@@ -227,12 +227,15 @@ fn read(message: Message<'_>) -> Result<Option<Asked<'_>>, UnreadableRequest> {
         "tasks/get" | "tasks/update" | "tasks/cancel" => params.task_id,
         _ => None,
     };
-    Ok(Some(Asked { method, name: name.map(|Text(name)| name), named }))
+    Ok(Some(RequestedOperation { method, name: name.map(|Text(name)| name), named }))
 }
 
 /// Returns the operations that the parameters imply beside the method's own name.
-fn named<'a>(method: &str, params: &mut Params<'a>) -> Result<Vec<Asked<'a>>, UnreadableRequest> {
-    let operation = |method, Text(name): Text<'a>| Asked {
+fn named<'a>(
+    method: &str,
+    params: &mut Params<'a>,
+) -> Result<Vec<RequestedOperation<'a>>, UnreadableRequest> {
+    let operation = |method, Text(name): Text<'a>| RequestedOperation {
         method: Cow::Borrowed(method),
         name: Some(name),
         named: Vec::new(),

@@ -5,7 +5,7 @@ use core::fmt;
 use http::HeaderMap;
 
 use crate::headers;
-use crate::message::{Asked, messages};
+use crate::message::{RequestedOperation, messages};
 use crate::unreadable::UnreadableRequest;
 
 /// Operation of an MCP server: a JSON-RPC method and the name that it acts on.
@@ -42,7 +42,7 @@ impl Operation {
     ///
     /// [`UnreadableRequest`] when the body is not JSON-RPC, or a header disagrees with it.
     pub fn of_request(headers: &HeaderMap, body: &[u8]) -> Result<Vec<Self>, UnreadableRequest> {
-        Asked::of_request(headers, body).map(|asked| operations(&asked))
+        RequestedOperation::of_request(headers, body).map(|asked| operations(&asked))
     }
 
     /// Returns every operation that a request body asks for, without a check of headers.
@@ -75,16 +75,16 @@ impl Operation {
     }
 }
 
-fn operations(asked: &[Asked<'_>]) -> Vec<Operation> {
+fn operations(asked: &[RequestedOperation<'_>]) -> Vec<Operation> {
     asked.iter().map(|asked| Operation::new(asked.method(), asked.name())).collect()
 }
 
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use oauth_types::ForeignText;
-        write!(f, "{}", ForeignText::new(&self.method))?;
+        use oauth_types::UntrustedText;
+        write!(f, "{}", UntrustedText::new(&self.method))?;
         match &self.name {
-            Some(name) => write!(f, " {}", ForeignText::new(name)),
+            Some(name) => write!(f, " {}", UntrustedText::new(name)),
             None => Ok(()),
         }
     }

@@ -38,14 +38,14 @@ impl Default for Limit {
 /// Mode of step-up: the party that acts on a challenge.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
-pub enum Mode {
+pub enum StepUpMode {
     /// The client requests the missing scopes.
     #[default]
     Automatic,
     /// The host receives the challenge as an error and decides.
-    Surface,
+    Manual,
     /// The token is fixed, so there is no user to ask and no grant to widen.
-    Fixed,
+    StaticToken,
 }
 
 /// Policy of a host for step-up.
@@ -60,7 +60,7 @@ pub enum Mode {
 /// ```
 #[derive(Clone, Default)]
 pub struct Policy {
-    pub(crate) mode: Mode,
+    pub(crate) mode: StepUpMode,
     pub(crate) limit: Limit,
     window_limit: WindowLimit,
     filter: Option<Filter>,
@@ -71,7 +71,7 @@ type Filter = Arc<dyn Fn(&Operation, &ScopeSet) -> Option<ScopeSet> + Send + Syn
 impl Policy {
     /// Sets the party that acts on a challenge.
     #[must_use]
-    pub fn with_mode(self, mode: Mode) -> Self {
+    pub fn with_mode(self, mode: StepUpMode) -> Self {
         Self { mode, ..self }
     }
 

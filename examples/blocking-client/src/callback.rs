@@ -10,7 +10,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use client_flow::{CallbackListener, CallbackRequest, Visit};
+use client_flow::{BrowserRequest, CallbackListener, CallbackRequest};
 
 /// Maximum number of open connections.
 const MAX_OPEN: usize = 32;
@@ -34,7 +34,7 @@ enum Progress {
 /// Answers connections until one brings the callback.
 pub(crate) fn wait(listener: &TcpListener, login: &CallbackListener) -> Result<String> {
     listener.set_nonblocking(true)?;
-    let until = Instant::now() + Visit::LIFETIME;
+    let until = Instant::now() + BrowserRequest::LIFETIME;
     let mut open = VecDeque::new();
     while Instant::now() < until {
         while let Ok((stream, _)) = listener.accept() {

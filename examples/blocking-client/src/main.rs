@@ -14,7 +14,9 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use bytes::Bytes;
-use client_flow::{ClientConfig, Exchange, Record, RecordKey, Session, Step, TransportError};
+use client_flow::{
+    ClientConfig, CredentialKey, SendRequest, Session, Step, StoredCredentials, TransportError,
+};
 use client_flow::{Tried, Verdict, judge, login};
 use http::{Request, Response, header};
 use iss_validate::Callback;
@@ -93,37 +95,37 @@ struct Host {
     http: Agent,
     listener: TcpListener,
     config: ClientConfig,
-    records: HashMap<RecordKey, Record>,
+    records: HashMap<CredentialKey, StoredCredentials>,
 }
 
 impl Host {
     fn drive(&mut self, mut step: Step) -> Result<Session> {
         loop {
             step = match step {
-                Step::Exchange(it) => {
+                Step::SendRequest(it) => {
                     let answer = self.send(it.request());
                     it.resume(answer, now())?
                 }
                 // If processes share the records, hold the store's lock from here to `Save`, so that two processes
                 // never use the same refresh token.
-                Step::Recall(it) => {
+                Step::LoadCredentials(it) => {
                     let kept = self.records.get(&it.key()).cloned();
                     it.resume(kept, now())?
                 }
                 // The first authorization server of the list; a graphical program would ask the user.
                 Step::ChooseServer(it) => it.choose(0)?,
-                Step::Randomize(it) => {
+                Step::GenerateRandom(it) => {
                     let (one, other) =
                         (Entropy::fill(getrandom::fill)?, Entropy::fill(getrandom::fill)?);
                     it.resume(one, other, now())?
                 }
-                Step::Identify(_) => bail!("a user stands behind this client"),
-                Step::Visit(it) => {
+                Step::GetAssertion(_) => bail!("a user stands behind this client"),
+                Step::OpenBrowser(it) => {
                     eprintln!("Open this address in your browser:\n\n    {}\n", it.url());
                     let callback = callback::wait(&self.listener, &it.callback_listener())?;
                     it.resume(Callback::from_url(&callback), now())?
                 }
-                Step::Save(it) => {
+                Step::SaveCredentials(it) => {
                     self.records.insert(it.record().key(), it.record().clone());
                     it.saved()?
                 }
@@ -135,7 +137,7 @@ impl Host {
     fn send(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         let failure = |error: ureq::Error| TransportError::from(error.into_io());
         let mut response = self.http.run(request.clone().map(Vec::from)).map_err(failure)?;
-        let body = response.body_mut().with_config().limit(Exchange::MAX_BODY as u64 + 1);
+        let body = response.body_mut().with_config().limit(SendRequest::MAX_BODY as u64 + 1);
         let body = Bytes::from(body.read_to_vec().map_err(failure)?);
         Ok(response.map(|_| body))
     }

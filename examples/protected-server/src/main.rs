@@ -16,8 +16,8 @@ use anyhow::{Context as _, ensure};
 use axum::Router;
 use clap::Parser;
 use mcp_authz_axum::{
-    ConnectionLimits, IntrospectionVerifier, JwtVerifier, Protect, TokenVerifier, metadata_routes,
-    serve, shutdown_signal,
+    ConnectionLimits, IntrospectionVerifier, JwtVerifier, ProtectLayer, TokenVerifier,
+    metadata_routes, serve, shutdown_signal,
 };
 use oauth_types::{ClientId, Issuer, ResourceUri, Secret};
 use resource_server::Resource;
@@ -102,6 +102,6 @@ fn router(resource: Resource, verifier: impl TokenVerifier) -> anyhow::Result<Ro
     // As a fallback, because a proxy may change the path of the resource.
     Ok(Router::new()
         .fallback_service(tools::service(&resource))
-        .layer(Protect::new(resource.clone(), verifier, scopes))
+        .layer(ProtectLayer::new(resource.clone(), verifier, scopes))
         .merge(metadata_routes(&resource)))
 }

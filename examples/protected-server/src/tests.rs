@@ -11,13 +11,13 @@ use authorization_server::{
     Store as _,
 };
 use axum::body::Body;
-use client_auth::{Registered, SigningKey};
+use client_auth::{ClientAuthRecord, SigningKey};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, WWW_AUTHENTICATE};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use mcp_authz_axum::{AuthorizationServer, DemoLogin, VerifierUnavailable};
 use oauth_types::{AuthMethod, Entropy, ScopeSet, SigningAlgorithm, UnixTime};
-use resource_server::TokenFacts;
+use resource_server::AccessTokenInfo;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
@@ -44,10 +44,10 @@ impl Foreign {
     async fn down() -> Self {
         let store = Arc::new(MemoryStore::default());
         let now = UnixTime::from_secs(0);
-        let secret = Registered::new(AuthMethod::ClientSecretPost)
+        let secret = ClientAuthRecord::new(AuthMethod::ClientSecretPost)
             .with_secret(Secret::new("secret").digest());
         let (id, scopes) = (ClientId::parse("robot").unwrap(), ScopeSet::parse(SCOPES).unwrap());
-        let robot = ClientRecord::for_itself(id, secret, scopes, now);
+        let robot = ClientRecord::client_credentials(id, secret, scopes, now);
         store.create_client(robot, now).await.unwrap();
         // The port is free again when the listener is dropped.
         let listen = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
@@ -64,7 +64,7 @@ impl Foreign {
         let refresh = ServerKeys::new(ServerKey::new(1, Entropy::new([7; 32])));
         let asks = ResourceServer::new(
             ClientId::parse("rs").unwrap(),
-            Registered::new(AuthMethod::ClientSecretBasic)
+            ClientAuthRecord::new(AuthMethod::ClientSecretBasic)
                 .with_secret(Secret::new("not a secret").digest()),
             resource.clone(),
         );
@@ -102,9 +102,9 @@ impl<V: TokenVerifier> TokenVerifier for Later<V> {
         &self,
         token: &Secret,
         now: UnixTime,
-    ) -> Result<Option<Arc<TokenFacts>>, VerifierUnavailable> {
+    ) -> Result<Option<Arc<AccessTokenInfo>>, VerifierUnavailable> {
         let by = Duration::from_secs(self.1.load(Ordering::SeqCst));
-        self.0.verify(token, now.plus(by)).await
+        self.0.verify(token, now.saturating_add(by)).await
     }
 }
 

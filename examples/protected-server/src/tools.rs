@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::request::Parts;
-use resource_server::{Granted, OperationScopes, Resource};
+use resource_server::{AuthInfo, OperationScopes, Resource};
 use rmcp::handler::server::tool::Extension;
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::schemars::{self, JsonSchema};
@@ -55,7 +55,7 @@ impl Files {
         Extension(request): Extension<Parts>,
     ) -> String {
         // The layer adds it to every request that it admits.
-        let Some(user) = request.extensions.get::<Granted>() else { return "who are you?".into() };
+        let Some(user) = request.extensions.get::<AuthInfo>() else { return "who are you?".into() };
         let bytes = file.content.len();
         self.lock().insert(file.name, (file.content, user.subject().to_string()));
         format!("written, {bytes} bytes")

@@ -113,9 +113,11 @@ mod tests {
             (Self(Some(runtime)), servers)
         }
 
+        /// Returns once the servers are gone; while they go, a request may still be answered with 500.
         fn kill(&mut self) {
             if let Some(runtime) = self.0.take() {
-                runtime.shutdown_background();
+                let end = || runtime.shutdown_timeout(Duration::from_secs(10));
+                std::thread::scope(|scope| scope.spawn(end).join().unwrap());
             }
         }
     }

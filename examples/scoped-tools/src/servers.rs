@@ -9,7 +9,7 @@ use authorization_server::{Config, Lifetimes, MemoryStore, ServerKey, ServerKeys
 use axum::Router;
 use axum::middleware::from_fn;
 use mcp_authz_axum::{
-    AuthorizationServer, ConnectionLimits, DemoLogin, Protect, StoreVerifier, metadata_routes,
+    AuthorizationServer, ConnectionLimits, DemoLogin, ProtectLayer, StoreVerifier, metadata_routes,
 };
 use oauth_types::{Entropy, Issuer, ResourceUri};
 use resource_server::Resource;
@@ -106,7 +106,7 @@ impl Servers {
         let verifier = StoreVerifier::new(store, issuer.clone());
         let mcp = Router::new()
             .nest_service("/mcp", tools::service(&resource, Files::with_readme()))
-            .layer(Protect::new(resource.clone(), verifier, scopes))
+            .layer(ProtectLayer::new(resource.clone(), verifier, scopes))
             .merge(metadata_routes(&resource));
 
         let tapped = |router: Router| match tap.clone() {

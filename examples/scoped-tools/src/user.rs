@@ -1,7 +1,7 @@
 //! The user of the demo: reads the consent page and agrees, without a browser.
 
 use anyhow::Context as _;
-use client_flow::Visit;
+use client_flow::BrowserRequest;
 use futures::future::BoxFuture;
 use http::header::{COOKIE, LOCATION, SET_COOKIE};
 use mcp_authz_reqwest::{UserAgent, VisitError};
@@ -84,7 +84,7 @@ impl UserAgent for ScriptedUser {
         &self.redirect_uri
     }
 
-    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>> {
+    fn visit<'a>(&'a self, visit: &'a BrowserRequest) -> BoxFuture<'a, Result<String, VisitError>> {
         Box::pin(
             async move { self.decide(visit.url(), "allow").await.ok_or(VisitError::NoBrowser) },
         )
@@ -105,7 +105,7 @@ impl UserAgent for ForgedReturn {
         &self.redirect_uri
     }
 
-    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>> {
+    fn visit<'a>(&'a self, visit: &'a BrowserRequest) -> BoxFuture<'a, Result<String, VisitError>> {
         let state = between(visit.url(), "&state=", "&").unwrap_or_default();
         let callback = format!("{}?state={state}&{}", self.redirect_uri, self.forged);
         Box::pin(async move { Ok(callback) })

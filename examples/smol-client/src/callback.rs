@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use client_flow::{CallbackListener, CallbackRequest, Visit};
+use client_flow::{BrowserRequest, CallbackListener, CallbackRequest};
 use smol::channel::unbounded;
 use smol::future::FutureExt as _;
 use smol::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -29,7 +29,7 @@ enum Event {
 pub(crate) async fn wait(on: &TcpListener, login: &CallbackListener) -> Result<String> {
     let in_time = async { Ok(answer(on, login).await) };
     let late = anyhow!("the browser did not come back in time: start again");
-    in_time.or(after(Visit::LIFETIME, Err(late))).await?
+    in_time.or(after(BrowserRequest::LIFETIME, Err(late))).await?
 }
 
 async fn answer(on: &TcpListener, login: &CallbackListener) -> Result<String> {

@@ -16,7 +16,8 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use bytes::Bytes;
 use client_flow::{
-    ClientConfig, Exchange, Record, RecordKey, Session, Step, TransportError, TransportErrorKind,
+    ClientConfig, CredentialKey, SendRequest, Session, Step, StoredCredentials, TransportError,
+    TransportErrorKind,
 };
 use client_flow::{Tried, Verdict, judge, login};
 use http::{Request, Response, header};
@@ -32,7 +33,7 @@ use smol_hyper::rt::FuturesIo;
 
 use crate::addresses::Addresses;
 
-type Records = HashMap<RecordKey, Record>;
+type Records = HashMap<CredentialKey, StoredCredentials>;
 const LIST_TOOLS: &str = r#"{"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}}}"#;
 
@@ -102,29 +103,29 @@ async fn drive(
 ) -> Result<Session> {
     loop {
         step = match step {
-            Step::Exchange(it) => {
+            Step::SendRequest(it) => {
                 let answer = send(it.request(), addresses).await;
                 it.resume(answer, now())?
             }
             // If processes share the records, hold the store's lock from here to `Save`, so that two processes never
             // use the same refresh token.
-            Step::Recall(it) => {
+            Step::LoadCredentials(it) => {
                 let kept = records.get(&it.key()).cloned();
                 it.resume(kept, now())?
             }
             Step::ChooseServer(it) => it.choose(0)?,
-            Step::Randomize(it) => {
+            Step::GenerateRandom(it) => {
                 let (one, other) =
                     (Entropy::fill(getrandom::fill)?, Entropy::fill(getrandom::fill)?);
                 it.resume(one, other, now())?
             }
-            Step::Identify(_) => bail!("a user stands behind this client"),
-            Step::Visit(it) => {
+            Step::GetAssertion(_) => bail!("a user stands behind this client"),
+            Step::OpenBrowser(it) => {
                 eprintln!("Open this address in your browser:\n\n    {}\n", it.url());
                 let callback = callback::wait(on, &it.callback_listener()).await?;
                 it.resume(Callback::from_url(&callback), now())?
             }
-            Step::Save(it) => {
+            Step::SaveCredentials(it) => {
                 records.insert(it.record().key(), it.record().clone());
                 it.saved()?
             }
@@ -162,7 +163,7 @@ async fn exchange(
     smol::spawn(connection).detach();
     let (head, body) =
         sender.send_request(request.map(Full::new)).await.map_err(broken)?.into_parts();
-    let body = Limited::new(body, Exchange::MAX_BODY).collect().await;
+    let body = Limited::new(body, SendRequest::MAX_BODY).collect().await;
     let body = body.map_err(|_| TransportError::new(TransportErrorKind::TooLarge))?;
     Ok(Response::from_parts(head, body.to_bytes()))
 }

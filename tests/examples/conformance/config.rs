@@ -4,7 +4,7 @@ use std::env;
 
 use anyhow::{Context as _, Result, ensure};
 use client_auth::{ClientCredentials, ProofKey, SigningKey};
-use client_flow::{ClientConfig, IdentityProvider, Visit};
+use client_flow::{BrowserRequest, ClientConfig, IdentityProvider};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use http::header::LOCATION;
@@ -45,21 +45,22 @@ impl Scenario {
         let builder = match self.name.as_str() {
             "auth/client-credentials-basic" => {
                 let issuer = issuer_of(url).await?;
-                let config = ClientConfig::for_itself(NAME, issuer, self.confidential()?);
+                let config = ClientConfig::client_credentials(NAME, issuer, self.confidential()?);
                 AuthorizedClient::builder(url, config)
             }
             "auth/client-credentials-jwt" => {
                 let issuer = issuer_of(url).await?;
                 let client = ClientCredentials::with_assertions(self.id("client_id")?);
-                let algorithm = SigningAlgorithm::from_name(self.text("signing_algorithm")?);
+                let algorithm = SigningAlgorithm::parse(self.text("signing_algorithm")?);
                 let key = SigningKey::from_pem(algorithm, self.text("private_key_pem")?)?;
-                let config = ClientConfig::for_itself(NAME, issuer, client).with_signing_key(key);
+                let config =
+                    ClientConfig::client_credentials(NAME, issuer, client).with_signing_key(key);
                 AuthorizedClient::builder(url, config)
             }
             "auth/wif-jwt-bearer" => {
                 let issuer = issuer_of(url).await?;
                 let client = ClientCredentials::public(self.id("client_id")?);
-                let config = ClientConfig::for_workload(NAME, issuer, client);
+                let config = ClientConfig::workload_identity(NAME, issuer, client);
                 let identity = Given(Secret::new(self.text("valid_jwt")?));
                 AuthorizedClient::builder(url, config).identity(identity)
             }
@@ -71,7 +72,7 @@ impl Scenario {
                     ClientCredentials::public(self.id("idp_client_id")?),
                 );
                 let client = self.confidential()?;
-                let config = ClientConfig::for_enterprise(NAME, issuer, client, provider);
+                let config = ClientConfig::id_jag(NAME, issuer, client, provider);
                 let identity = Given(Secret::new(self.text("idp_id_token")?));
                 AuthorizedClient::builder(url, config).identity(identity)
             }
@@ -157,7 +158,7 @@ impl UserAgent for User {
         &self.redirect_uri
     }
 
-    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>> {
+    fn visit<'a>(&'a self, visit: &'a BrowserRequest) -> BoxFuture<'a, Result<String, VisitError>> {
         async { self.go(visit.url()).await.map_err(|_| VisitError::NoBrowser) }.boxed()
     }
 }

@@ -35,7 +35,7 @@ fuzz_target!(|input: Input| {
     let identification = if input.emits {
         IssuerIdentification::Emit(issuer)
     } else {
-        IssuerIdentification::LeftToUpstream
+        IssuerIdentification::Omit
     };
     let state = input.state.as_deref();
     let response = AuthorizationResponse::new(&redirect_uri, &outcome).with_state(state);

@@ -4,7 +4,7 @@
 #![no_main]
 
 use arbitrary::Arbitrary;
-use client_auth::{BasicCredentials, ClientCredentials, Presented, Registered, Verified};
+use client_auth::{BasicCredentials, ClientCredentials, Presented, ClientAuthRecord, Verified};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use libfuzzer_sys::fuzz_target;
@@ -19,7 +19,7 @@ struct Input {
 
 /// Whether these headers authenticate this client by this secret.
 fn authenticates(headers: &HeaderMap, client_id: &ClientId, secret: &Secret) -> bool {
-    let record = Registered::new(AuthMethod::ClientSecretBasic).with_secret(secret.digest());
+    let record = ClientAuthRecord::new(AuthMethod::ClientSecretBasic).with_secret(secret.digest());
     let Ok(presented) = Presented::parse(headers, &FormPairs::default()) else { return false };
     let is_it = presented.client_id() == client_id;
     let verified = presented.verify(Some(&record), &[], UnixTime::from_secs(0));

@@ -39,7 +39,7 @@ fuzz_target!(|input: &[u8]| {
     let all = headers(input.split(|byte| *byte == b'\n'));
     let bytes: usize = all.values().map(HeaderValue::len).sum();
     assert!(Challenges::new(&all).count() <= bytes);
-    let _ = BearerChallenge::find(&all);
+    let _ = BearerChallenge::from_headers(&all);
     for line in input.split(|byte| *byte == b'\n') {
         let one = headers([line].into_iter());
         if let Ok(text) = str::from_utf8(line)

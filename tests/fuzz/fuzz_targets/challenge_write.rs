@@ -30,5 +30,5 @@ fuzz_target!(|input: Input| {
     let mut said = challenge;
     said.scope = said.scope.filter(|scope| !scope.is_empty());
     said.error_description = said.error_description.filter(|text| !text.as_str().is_empty());
-    assert_eq!(BearerChallenge::find(&headers).unwrap_or_default(), said);
+    assert_eq!(BearerChallenge::from_headers(&headers).unwrap_or_default(), said);
 });

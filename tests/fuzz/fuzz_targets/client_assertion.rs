@@ -4,7 +4,7 @@
 #![no_main]
 
 use arbitrary::Arbitrary;
-use client_auth::{Presented, Registered, SigningKey, Verified, VerifyingKeys};
+use client_auth::{Presented, ClientAuthRecord, SigningKey, Verified, VerifyingKeys};
 use http::HeaderMap;
 use libfuzzer_sys::fuzz_target;
 use oauth_types::{
@@ -41,7 +41,7 @@ fn is_let_in(assertion: &str, now: u64) -> bool {
         .append("client_assertion", assertion);
     let Ok(form) = FormPairs::parse(form.as_str().as_bytes()) else { return false };
     let jwks = PUBLIC.parse().unwrap();
-    let record = Registered::new(AuthMethod::PrivateKeyJwt)
+    let record = ClientAuthRecord::new(AuthMethod::PrivateKeyJwt)
         .with_keys(VerifyingKeys::from_jwks(&jwks, None).unwrap());
     let Ok(presented) = Presented::parse(&HeaderMap::new(), &form) else { return false };
     let now = UnixTime::from_secs(now);

@@ -4,7 +4,7 @@
 #![no_main]
 
 use arbitrary::Arbitrary;
-use client_auth::{Presented, Registered, Verified};
+use client_auth::{Presented, ClientAuthRecord, Verified};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use libfuzzer_sys::fuzz_target;
@@ -30,10 +30,10 @@ fuzz_target!(|input: Input| {
         AuthMethod::ClientSecretBasic,
         AuthMethod::ClientSecretPost,
         AuthMethod::PrivateKeyJwt,
-        AuthMethod::from_name("x"),
+        AuthMethod::parse("x"),
     ];
     let method = methods[usize::from(input.method) % methods.len()].clone();
-    let record = Registered::new(method.clone())
+    let record = ClientAuthRecord::new(method.clone())
         .with_secret(input.stored.as_deref().map(|secret| Secret::new(secret).digest()))
         .with_secret_expires_at(input.expires_at.map(|at| UnixTime::from_secs(at.into())));
     let mut headers = HeaderMap::new();

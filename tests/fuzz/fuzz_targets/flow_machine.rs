@@ -35,7 +35,7 @@ fuzz_target!(|input: Input<'_>| {
     let config = config(input.has_key);
     let line = HeaderValue::from_str(&format!("Bearer {}", input.challenge));
     let headers: HeaderMap = line.into_iter().map(|line| (WWW_AUTHENTICATE, line)).collect();
-    let challenge = BearerChallenge::find(&headers).unwrap_or_default();
+    let challenge = BearerChallenge::from_headers(&headers).unwrap_or_default();
     let scope = ScopeSet::parse(input.scope).unwrap_or_default();
     let (mut answers, mut callbacks) = (input.answers.into_iter(), input.callbacks.into_iter());
     let mut host = Host::new(|_| answers.next().unwrap_or_default());

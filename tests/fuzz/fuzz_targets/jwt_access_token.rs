@@ -5,7 +5,7 @@
 
 use client_auth::SigningKey;
 use libfuzzer_sys::fuzz_target;
-use oauth_types::{Issuer, KeySet, Secret, SigningAlgorithm, UnixTime};
+use oauth_types::{Issuer, JwkSet, Secret, SigningAlgorithm, UnixTime};
 use resource_server::{JwtTokens, JwtVerdict};
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ const ISSUER: &str = "https://as.example";
 const NOW: u64 = 1_800_000_000;
 
 fn verify(keys: &str, token: &str) -> Option<JwtVerdict> {
-    let keys = KeySet::from_json(keys.as_bytes()).ok()?;
+    let keys = JwkSet::from_json(keys.as_bytes()).ok()?;
     let tokens = JwtTokens::with_keys(Issuer::parse(ISSUER).unwrap(), &keys).ok()?;
     Some(tokens.verify(&Secret::new(token), UnixTime::from_secs(NOW)))
 }

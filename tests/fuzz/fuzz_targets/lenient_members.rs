@@ -6,7 +6,7 @@
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use oauth_types::{
-    AuthorizationServerMetadata, ClientInformation, ErrorResponse, IntrospectionAnswer,
+    AuthorizationServerMetadata, ClientInformation, ErrorResponse, IntrospectionResponse,
     ProtectedResourceMetadata, TokenErrorCode, TokenExchangeResponse, TokenResponse,
 };
 use serde_json::{Map, Value, json};
@@ -144,7 +144,7 @@ fuzz_target!(|input: Input<'_>| {
     }
     steady!(TokenExchangeResponse, members, {"access_token": "at", "issued_token_type": "x"});
     steady!(ErrorResponse<TokenErrorCode>, members, {"error": "invalid_grant"});
-    if let Some((read, document)) = steady!(IntrospectionAnswer, members, {"active": true}) {
+    if let Some((read, document)) = steady!(IntrospectionResponse, members, {"active": true}) {
         assert_eq!(document["active"], read.active);
         // An expiry that stands there is never read as none.
         let said = document.get("exp").is_some_and(|exp| !exp.is_null());

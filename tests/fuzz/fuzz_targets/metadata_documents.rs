@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use oauth_types::{
     AuthorizationServerMetadata, ClientInformation, ClientMetadata, EndpointUrl, ErrorResponse,
-    IntrospectionAnswer, ProtectedResourceMetadata, TokenErrorCode, TokenResponse,
+    IntrospectionResponse, ProtectedResourceMetadata, TokenErrorCode, TokenResponse,
 };
 
 /// Reads, writes, and reads again: the second writing is the first one.
@@ -42,7 +42,7 @@ fuzz_target!(|input: &[u8]| {
     steady!(ClientMetadata, input);
     steady!(ClientInformation, input);
     steady!(ErrorResponse<TokenErrorCode>, input);
-    steady!(IntrospectionAnswer, input);
+    steady!(IntrospectionResponse, input);
     if let Some(tokens) = steady!(TokenResponse, input) {
         assert!(tokens.access_token.header_value("Bearer ").is_some());
     }

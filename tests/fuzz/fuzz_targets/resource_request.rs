@@ -14,7 +14,7 @@ use oauth_types::{
     BearerChallenge, ClientId, Entropy, Issuer, ResourceUri, ScopeSet, Secret, Subject, Thumbprint,
     UnixTime,
 };
-use resource_server::{Denial, Granted, Recognition, Resource, SeenProofs, TokenFacts};
+use resource_server::{Denial, AuthInfo, Recognition, Resource, SeenProofs, AccessTokenInfo};
 use scope_stepup::NoHierarchy;
 
 const NOW: u64 = 1_800_000_000;
@@ -168,9 +168,9 @@ fn is_let_in(input: &Input<'_>, request: &Request<()>) -> bool {
 fn decide(
     resource: &Resource,
     request: &Request<()>,
-    facts: Option<Arc<TokenFacts>>,
+    facts: Option<Arc<AccessTokenInfo>>,
     seen: &mut SeenProofs,
-) -> Result<Granted, Denial> {
+) -> Result<AuthInfo, Denial> {
     let (scopes, now) = (ScopeSet::parse("read").unwrap(), UnixTime::from_secs(NOW));
     let presented = resource.present(request, &scopes)?;
     let recognized = match presented.recognize(facts, &scopes, now)? {
@@ -213,14 +213,14 @@ fuzz_target!(|input: Input<'_>| {
     let facts = input.known.map(|bound| {
         let key = bound.map(|by_other| KEYS[usize::from(by_other)].thumbprint());
         Arc::new(
-            TokenFacts::new(
+            AccessTokenInfo::new(
                 Subject::parse("alice").unwrap(),
                 ClientId::parse("c").unwrap(),
                 Issuer::parse("https://as.example").unwrap(),
             )
             .with_scopes(ScopeSet::parse("read").unwrap())
             .with_audience([resource.uri().clone()])
-            .with_expires_at(UnixTime::from_secs(NOW).plus(Duration::from_secs(1)))
+            .with_expires_at(UnixTime::from_secs(NOW).saturating_add(Duration::from_secs(1)))
             .with_jkt(key.map(|key| Thumbprint::parse(key).unwrap())),
         )
     });
@@ -235,7 +235,7 @@ fuzz_target!(|input: Input<'_>| {
         Err(denial) => {
             let response = denial.into_response();
             let headers = response.headers();
-            let dpop = BearerChallenge::find_dpop(headers);
+            let dpop = BearerChallenge::from_dpop_headers(headers);
             let asks = dpop.as_ref().and_then(|dpop| dpop.error.as_ref());
             let asks = asks.is_some_and(|error| error.as_str() == "use_dpop_nonce");
             assert_eq!(asks, headers.contains_key("dpop-nonce"));
@@ -245,7 +245,7 @@ fuzz_target!(|input: Input<'_>| {
             });
             // Clients that know no other scheme find it on the first line, or nowhere.
             let first = headers.get(WWW_AUTHENTICATE).unwrap().to_str().unwrap();
-            let bearer = BearerChallenge::find(headers);
+            let bearer = BearerChallenge::from_headers(headers);
             assert_eq!(first.starts_with("Bearer "), bearer.is_some());
             assert!(input.mode != Mode::Required || bearer.is_none());
             for challenge in [bearer, dpop].into_iter().flatten() {

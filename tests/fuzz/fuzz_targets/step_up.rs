@@ -8,7 +8,7 @@ use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 use oauth_types::{BearerChallenge, ScopeSet};
-use scope_stepup::{Decision, Ledger, Limit, Operation, Policy, Situation};
+use scope_stepup::{Decision, Ledger, Limit, Operation, Policy, StepUpContext};
 
 #[derive(Arbitrary, Debug)]
 struct Event<'a> {
@@ -39,10 +39,10 @@ fuzz_target!(|input: (u8, Vec<Event<'_>>)| {
         let line = format!("Bearer error=\"insufficient_scope\", {}", event.challenge);
         let Ok(value) = HeaderValue::from_str(&line) else { continue };
         let headers = HeaderMap::from_iter([(WWW_AUTHENTICATE, value)]);
-        let challenge = BearerChallenge::find(&headers).unwrap_or_default();
+        let challenge = BearerChallenge::from_headers(&headers).unwrap_or_default();
         let [requested, granted] =
             [event.requested, event.granted].map(|text| ScopeSet::parse(text?).ok());
-        let situation = Situation::new(&operation, &challenge)
+        let situation = StepUpContext::new(&operation, &challenge)
             .with_requested(requested.as_ref())
             .with_granted(granted.as_ref())
             .with_can_refresh(event.can_refresh);

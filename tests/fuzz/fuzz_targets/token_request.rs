@@ -15,7 +15,7 @@ use authorization_server::{
     ServerKeys, Store, token,
 };
 use bytes::Bytes;
-use client_auth::{Registered, VerifyingKeys};
+use client_auth::{ClientAuthRecord, VerifyingKeys};
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, Request, Response};
 use libfuzzer_sys::fuzz_target;
@@ -116,21 +116,21 @@ fn config() -> Config {
 fn store(config: &Config) -> MemoryStore {
     let store = MemoryStore::default();
     let scopes = || ScopeSet::parse("read write").unwrap();
-    let with = |method| Registered::new(method).with_secret(Secret::new("the secret").digest());
+    let with = |method| ClientAuthRecord::new(method).with_secret(Secret::new("the secret").digest());
     let back = RedirectUri::parse("https://app.example/cb").unwrap();
     for (name, authentication) in [
-        ("public", Registered::public()),
+        ("public", ClientAuthRecord::public()),
         ("post", with(AuthMethod::ClientSecretPost)),
         ("basic", with(AuthMethod::ClientSecretBasic)),
     ] {
         let id = ClientId::parse(name).unwrap();
         let uris = vec![back.clone()];
-        let record = ClientRecord::preregistered(config, id, authentication, uris, NOW).unwrap();
+        let record = ClientRecord::pre_registered(config, id, authentication, uris, NOW).unwrap();
         now(store.create_client(record, NOW)).unwrap();
     }
     for (name, make) in [
-        ("machine", ClientRecord::for_itself as fn(_, _, _, _) -> _),
-        ("enterprise", ClientRecord::for_enterprise),
+        ("machine", ClientRecord::client_credentials as fn(_, _, _, _) -> _),
+        ("enterprise", ClientRecord::id_jag),
     ] {
         let id = ClientId::parse(name).unwrap();
         let record = make(id, with(AuthMethod::ClientSecretPost), scopes(), NOW);

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use authorization_server::{ClientRecord, Config, ServerKey, ServerKeys};
 use bytes::Bytes;
-use client_auth::Registered;
+use client_auth::ClientAuthRecord;
 use http::header::{AUTHORIZATION, LOCATION};
 use http::{Request, Response};
 use oauth_types::{
@@ -57,14 +57,14 @@ pub fn authorization_server() -> &'static (Config, Vec<ClientRecord>) {
         let clients = CLIENTS.iter().map(|client| {
             let id = ClientId::parse(client.id).unwrap();
             let authentication = match &client.method {
-                AuthMethod::None => Registered::public(),
+                AuthMethod::None => ClientAuthRecord::public(),
                 method => {
                     let secret = Secret::new(format!("{}-secret", client.id));
-                    Registered::new(method.clone()).with_secret(secret.digest())
+                    ClientAuthRecord::new(method.clone()).with_secret(secret.digest())
                 }
             };
             let back = vec![RedirectUri::parse(client.redirect_uri).unwrap()];
-            ClientRecord::preregistered(&config, id, authentication, back, START).unwrap()
+            ClientRecord::pre_registered(&config, id, authentication, back, START).unwrap()
         });
         let clients = clients.collect();
         (config, clients)

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use arbitrary::Arbitrary;
 use bytes::Bytes;
 use client_auth::ProofKey;
-use client_flow::{ClientConfig, Exchange, FlowError, FlowStage, Record, Session, Step, Visit};
+use client_flow::{ClientConfig, SendRequest, FlowError, FlowStage, StoredCredentials, Session, Step, BrowserRequest};
 use http::{Method, Response, Uri};
 use iss_validate::Callback as Received;
 use oauth_types::{
@@ -50,7 +50,7 @@ pub struct Host<'a> {
     answer: Box<dyn FnMut(FlowStage) -> Answer<'a> + 'a>,
     pub callback: Callback<'a>,
     /// What is kept, the latest last.
-    pub kept: Vec<Record>,
+    pub kept: Vec<StoredCredentials>,
     /// The documents that count: the last of each that came with 200.
     resource: Option<Value>,
     server: Option<Value>,
@@ -95,29 +95,29 @@ impl<'a> Host<'a> {
         for _ in 0..MAX_STEPS {
             assert!(!self.is_secret(&format!("{step:?}")), "a step shows a secret");
             step = match step {
-                Step::Exchange(exchange) => {
+                Step::SendRequest(exchange) => {
                     self.look_at(&exchange);
                     let purpose = exchange.stage();
                     let response = (self.answer)(purpose).response(purpose);
                     self.note(purpose, &response);
                     exchange.resume(Ok(response), NOW)?
                 }
-                Step::Recall(recall) => {
+                Step::LoadCredentials(recall) => {
                     let key = recall.key();
                     recall.resume(self.kept.iter().rfind(|own| own.key() == key).cloned(), NOW)?
                 }
                 Step::ChooseServer(choose) => choose.choose(0)?,
-                Step::Randomize(draw) => {
+                Step::GenerateRandom(draw) => {
                     let drawn = u8::try_from(self.verifiers.len()).expect("a bounded flow");
                     let verifier = CodeVerifier::new(Entropy::new([drawn; 32]));
                     self.verifiers.push(verifier.as_secret().expose().to_owned());
                     draw.resume(Entropy::new([!drawn; 32]), Entropy::new([drawn; 32]), NOW)?
                 }
-                Step::Visit(visit) => {
+                Step::OpenBrowser(visit) => {
                     let callback = self.visit(&visit);
                     visit.resume(Received::from_url(&callback), NOW)?
                 }
-                Step::Save(save) => {
+                Step::SaveCredentials(save) => {
                     self.kept.push(save.record().clone());
                     save.saved()?
                 }
@@ -129,13 +129,13 @@ impl<'a> Host<'a> {
                     assert!(answered.is_none_or(has_token), "tokens of no token answer");
                     return Ok(*session);
                 }
-                Step::Identify(_) => panic!("nobody else vouches for this client"),
+                Step::GetAssertion(_) => panic!("nobody else vouches for this client"),
             };
         }
         panic!("the flow does not end");
     }
 
-    fn look_at(&mut self, exchange: &Exchange) {
+    fn look_at(&mut self, exchange: &SendRequest) {
         let request = exchange.request();
         let (url, body) = (request.uri(), String::from_utf8_lossy(request.body()));
         may_be_sent_to(&url.to_string());
@@ -225,7 +225,7 @@ impl<'a> Host<'a> {
         plain(url).is_some() && server[member].as_str().and_then(plain) == plain(url)
     }
 
-    fn visit(&self, visit: &Visit) -> String {
+    fn visit(&self, visit: &BrowserRequest) -> String {
         let url = visit.url();
         may_be_sent_to(url);
         assert!(!self.is_secret(url), "a secret in a URL");

@@ -172,7 +172,7 @@ impl Server {
             }
             Act::Pass { time } => {
                 let times = [1, 5, 9, 10, 60, 600, 3600, 30 * 86_400, 90 * 86_400];
-                self.at = self.at.plus(Duration::from_secs(choose(&times, time)));
+                self.at = self.at.saturating_add(Duration::from_secs(choose(&times, time)));
             }
             Act::Sweep { rows } => {
                 now(self.store.sweep(self.at, rows.into())).unwrap();

@@ -179,7 +179,7 @@ impl Model {
                     family.idle_until = rotation.idle_until;
                 } else {
                     assert_eq!(presented + 1, family.generation, "I2: two live generations");
-                    let age = at.since(family.rotated_at);
+                    let age = at.saturating_duration_since(family.rotated_at);
                     assert!(age < rotation.grace, "I2: an old generation after its grace");
                 }
                 self.issued = Some((rotation.family, rotation.access.clone()));

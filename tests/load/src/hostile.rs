@@ -1,7 +1,7 @@
 //! Hostile traffic. What is refused or closed is tried again, three hundred times a second.
 //!
-//! Each case of each round comes from addresses of its own. A kernel that has to look for one of the last free ports of an
-//! address needs a processor for it, which is then taken from good traffic and says nothing about the server.
+//! Each case of each round comes from addresses of its own. A kernel that has to look for one of the last free ports of
+//! an address needs a processor for it, which is then taken from good traffic and says nothing about the server.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::{Pace, until_stopped};
 const AGAIN: f64 = 300.0;
 /// Connections that are opened in a second at first.
 const FIRST: f64 = 5_000.0;
-const MAX_BODY: usize = mcp_authz_axum::Protect::<
+const MAX_BODY: usize = mcp_authz_axum::ProtectLayer::<
     mcp_authz_axum::StoreVerifier<Arc<authorization_server::MemoryStore>>,
 >::MAX_BODY;
 const MAX_FORM: usize = oauth_types::FormPairs::MAX_BYTES;

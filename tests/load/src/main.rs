@@ -1,9 +1,9 @@
 //! Load: the share of its rate that good traffic keeps while hostile traffic is on.
 //!
-//! `cargo xtask load` runs it. Each round of a case has a new server in a process of its own ([`server`]): the router of
-//! the authorization server and an rmcp server behind [`Protect`](mcp_authz_axum::Protect), both under `serve` with its
-//! defaults. This process sends good traffic ([`good`]), another one hostile traffic ([`hostile`]), and a fourth one is
-//! the web on which clients publish documents. A round measures, in this order:
+//! `cargo xtask load` runs it. Each round of a case has a new server in a process of its own ([`server`]): the router
+//! of the authorization server and an rmcp server behind [`ProtectLayer`](mcp_authz_axum::ProtectLayer), both under
+//! `serve` with its defaults. This process sends good traffic ([`good`]), another one hostile traffic ([`hostile`]),
+//! and a fourth one is the web on which clients publish documents. A round measures, in this order:
 //!
 //! 1. the closed loop: units of good traffic a second, sixteen at once;
 //! 2. the open loop: units sent at half of that rate, and the share that is answered rightly within a second;
@@ -11,7 +11,8 @@
 //!
 //! The open loop decides in every case, because the hostile program needs processors too, and what it takes from a
 //! closed loop on the same machine says nothing about the server. Where hostile traffic only waits, the closed loop
-//! decides as well, by right answers for each second that the server runs on a processor. The extra time that the server runs is given as a share of one processor.
+//! decides as well, by right answers for each second that the server runs on a processor. The extra time that the
+//! server runs is given as a share of one processor.
 
 #![expect(
     clippy::disallowed_methods,

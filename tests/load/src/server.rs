@@ -6,11 +6,11 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use authorization_server::{ClientRecord, Config, MemoryStore, ServerKey, ServerKeys, Store as _};
 use axum::Router;
-use client_auth::Registered;
+use client_auth::ClientAuthRecord;
 use http::HeaderMap;
 use http::header::COOKIE;
 use mcp_authz_axum::{
-    AuthorizationServer, Browser, ConnectionLimits, Login, Protect, StoreVerifier, User,
+    AuthorizationServer, ConnectionLimits, Login, LoginStatus, ProtectLayer, StoreVerifier, User,
     WebDocuments, metadata_routes, serve,
 };
 use oauth_types::{
@@ -72,13 +72,13 @@ impl Options {
 struct ByCookie;
 
 impl Login for ByCookie {
-    async fn browser(&self, headers: &HeaderMap, _: &str) -> Browser {
+    async fn status(&self, headers: &HeaderMap, _: &str) -> LoginStatus {
         let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
         let mut pairs = lines.flat_map(|line| line.split("; "));
         let named = pairs.find_map(|pair| pair.strip_prefix("user="));
         match named.and_then(|name| Subject::parse(name).ok()) {
-            Some(user) => Browser::User(User::new(user.clone(), user)),
-            None => Browser::SendTo("/login".to_owned()),
+            Some(user) => LoginStatus::LoggedIn(User::new(user.clone(), user)),
+            None => LoginStatus::Redirect("/login".to_owned()),
         }
     }
 }
@@ -108,10 +108,11 @@ pub(crate) async fn run((web, options): (u16, Options)) -> anyhow::Result<()> {
     let keys = ServerKeys::new(ServerKey::new(1, Entropy::new(key)));
     let config = Config::new(issuer.clone(), vec![uri.clone()], scopes.clone(), keys)?;
     let store = Arc::new(MemoryStore::default());
-    let secret = Registered::new(AuthMethod::ClientSecretPost)
+    let secret = ClientAuthRecord::new(AuthMethod::ClientSecretPost)
         .with_secret(Secret::new(MACHINE_SECRET).digest());
     let start = UnixTime::from_secs(0);
-    let machine = ClientRecord::for_itself(ClientId::parse(MACHINE)?, secret, scopes, start);
+    let machine =
+        ClientRecord::client_credentials(ClientId::parse(MACHINE)?, secret, scopes, start);
     store.create_client(machine, start).await?;
     let names =
         (0..NAMES).flat_map(|n| [format!("c{n}.client.test"), format!("tar{n}.client.test")]);
@@ -132,7 +133,7 @@ pub(crate) async fn run((web, options): (u16, Options)) -> anyhow::Result<()> {
     );
     let mcp_router = Router::new()
         .nest_service("/mcp", service)
-        .layer(Protect::new(resource.clone(), StoreVerifier::new(store, issuer), required))
+        .layer(ProtectLayer::new(resource.clone(), StoreVerifier::new(store, issuer), required))
         .merge(metadata_routes(&resource));
 
     let limits = ConnectionLimits::default().with_by_local_network(options.by_local_network);

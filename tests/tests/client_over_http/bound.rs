@@ -15,10 +15,12 @@ use client_auth::ProofKey;
 use client_flow::{ClientConfig, DiscoveryError, FlowErrorKind};
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, Method, StatusCode};
-use mcp_authz_axum::{AuthorizationServer, DemoLogin, Protect, StoreVerifier, metadata_routes};
+use mcp_authz_axum::{
+    AuthorizationServer, DemoLogin, ProtectLayer, StoreVerifier, metadata_routes,
+};
 use mcp_authz_reqwest::{AuthorizedClient, Error, MemoryCredentials};
 use oauth_types::{Entropy, Issuer, ResourceUri, Secret, UnixTime};
-use resource_server::{Granted, OperationScopes, Resource};
+use resource_server::{AuthInfo, OperationScopes, Resource};
 
 use crate::servers::{User, bind, call, get, serve};
 
@@ -76,11 +78,11 @@ async fn servers(
     };
     let ran = Arc::new(AtomicUsize::new(0));
     let running = Arc::clone(&ran);
-    let handler = async move |granted: Extension<Granted>| {
+    let handler = async move |granted: Extension<AuthInfo>| {
         running.fetch_add(1, Ordering::SeqCst);
         granted.key().map(ToString::to_string).unwrap_or_default()
     };
-    let protect = Protect::new(resource.clone(), StoreVerifier::new(store, issuer), scopes);
+    let protect = ProtectLayer::new(resource.clone(), StoreVerifier::new(store, issuer), scopes);
     let mcp = Router::new().route("/mcp", any(handler)).layer(protect);
     serve(mcp_listener, mcp.merge(metadata_routes(&resource)).layer(from_fn(watch)));
     Servers { mcp_url, tokens, refuses, seen, ran }

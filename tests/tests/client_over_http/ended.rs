@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use client_flow::{ClientConfig, Visit};
+use client_flow::{BrowserRequest, ClientConfig};
 use futures::future::BoxFuture;
 use http::StatusCode;
 use mcp_authz_reqwest::{
@@ -134,7 +134,7 @@ impl UserAgent for Panicking {
         &self.0
     }
 
-    fn visit<'a>(&'a self, _: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>> {
+    fn visit<'a>(&'a self, _: &'a BrowserRequest) -> BoxFuture<'a, Result<String, VisitError>> {
         Box::pin(async { panic!("no window on this machine") })
     }
 }

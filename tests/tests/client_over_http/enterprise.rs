@@ -8,7 +8,7 @@ use axum::Router;
 use axum::response::IntoResponse as _;
 use axum::routing::post;
 use bytes::Bytes;
-use client_auth::{ClientCredentials, Registered, VerifyingKeys};
+use client_auth::{ClientAuthRecord, ClientCredentials, VerifyingKeys};
 use client_flow::ClientConfig;
 use futures::future::BoxFuture;
 use http::StatusCode;
@@ -83,9 +83,9 @@ async fn a_user_of_an_enterprise_logs_in_and_steps_up_without_a_browser() {
     let (id, secret) = (ClientId::parse("enterprise-app").unwrap(), Secret::new("secret"));
     let method = AuthMethod::ClientSecretBasic;
     let scopes = ScopeSet::parse("read write").unwrap();
-    let authentication = Registered::new(method.clone()).with_secret(secret.digest());
+    let authentication = ClientAuthRecord::new(method.clone()).with_secret(secret.digest());
     let now = UnixTime::from_secs(1_000_000);
-    let record = ClientRecord::for_enterprise(id.clone(), authentication, scopes, now);
+    let record = ClientRecord::id_jag(id.clone(), authentication, scopes, now);
     servers.store.create_client(record, now).await.unwrap();
     let credentials = ClientCredentials::choose(id, Some(secret), Some(&method), &[]).unwrap();
     let provider = client_flow::IdentityProvider::new(
@@ -93,8 +93,7 @@ async fn a_user_of_an_enterprise_logs_in_and_steps_up_without_a_browser() {
         EndpointUrl::parse(&format!("{origin}/token")).unwrap(),
         ClientCredentials::public(ClientId::parse("at-the-provider").unwrap()),
     );
-    let config =
-        ClientConfig::for_enterprise("Test", servers.issuer.clone(), credentials, provider);
+    let config = ClientConfig::id_jag("Test", servers.issuer.clone(), credentials, provider);
     let client =
         AuthorizedClient::builder(&servers.mcp_url, config).identity(SignedIn).build().unwrap();
     all_ok([get(&client), get(&client)]).await;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::response::IntoResponse as _;
-use client_flow::{ClientConfig, FlowErrorKind, Visit};
+use client_flow::{BrowserRequest, ClientConfig, FlowErrorKind};
 use futures::future::BoxFuture;
 use http::StatusCode;
 use http::header::WWW_AUTHENTICATE;
@@ -164,7 +164,7 @@ impl UserAgent for Nobody {
         &self.0
     }
 
-    fn visit<'a>(&'a self, _: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>> {
+    fn visit<'a>(&'a self, _: &'a BrowserRequest) -> BoxFuture<'a, Result<String, VisitError>> {
         self.1.fetch_add(1, Ordering::SeqCst);
         Box::pin(async { Err(VisitError::Timeout) })
     }

@@ -9,7 +9,7 @@ use axum::routing::get;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use client_auth::ProofKey;
-use client_flow::{ClientConfig, Visit};
+use client_flow::{BrowserRequest, ClientConfig};
 use futures::future::BoxFuture;
 use http::header::{AUTHORIZATION, LOCATION, WWW_AUTHENTICATE};
 use http::{Method, StatusCode};
@@ -87,7 +87,7 @@ impl UserAgent for AtOnce {
         &self.0
     }
 
-    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>> {
+    fn visit<'a>(&'a self, visit: &'a BrowserRequest) -> BoxFuture<'a, Result<String, VisitError>> {
         let state = visit.url().split("state=").nth(1).unwrap().split('&').next().unwrap();
         let callback = format!("{}?code=c&state={state}", self.0);
         Box::pin(async move { Ok(callback) })

@@ -9,7 +9,7 @@ use std::{env, fs};
 
 use bytes::Bytes;
 use client_auth::ClientCredentials;
-use client_flow::{ClientConfig, Step, Visit, login};
+use client_flow::{BrowserRequest, ClientConfig, Step, login};
 use mcp_authz_reqwest::{LoopbackBrowser, UserAgent as _};
 use oauth_types::{ClientId, Entropy, Issuer, UnixTime};
 use serde_json::json;
@@ -18,7 +18,7 @@ use serde_json::json;
 const HOSTILE: &str = "https://as.example/$(touch$IFS$9pwned);id&calc?a=1&calc=%0a*'!#";
 
 /// A visit to an endpoint of the server's choice; `None` when that is refused.
-fn visit_to(endpoint: &str, browser: &LoopbackBrowser) -> Option<Box<Visit>> {
+fn visit_to(endpoint: &str, browser: &LoopbackBrowser) -> Option<Box<BrowserRequest>> {
     let now = UnixTime::from_secs(0);
     let mut config = ClientConfig::new("Test", browser.redirect_uri().clone());
     let client = ClientCredentials::public(ClientId::parse("c").unwrap());
@@ -36,7 +36,7 @@ fn visit_to(endpoint: &str, browser: &LoopbackBrowser) -> Option<Box<Visit>> {
     .into_iter();
     loop {
         step = match step {
-            Step::Exchange(exchange) => {
+            Step::SendRequest(exchange) => {
                 let document = documents.next();
                 let mut response = http::Response::new(Bytes::from(
                     document.as_ref().map(ToString::to_string).unwrap_or_default(),
@@ -47,11 +47,11 @@ fn visit_to(endpoint: &str, browser: &LoopbackBrowser) -> Option<Box<Visit>> {
                 }
                 exchange.resume(Ok(response), now).ok()?
             }
-            Step::Recall(recall) => recall.resume(None, now).unwrap(),
-            Step::Randomize(draw) => {
+            Step::LoadCredentials(recall) => recall.resume(None, now).unwrap(),
+            Step::GenerateRandom(draw) => {
                 draw.resume(Entropy::new([1; 32]), Entropy::new([2; 32]), now).unwrap()
             }
-            Step::Visit(visit) => return Some(visit),
+            Step::OpenBrowser(visit) => return Some(visit),
             other => panic!("{other:?}"),
         }
     }

@@ -10,16 +10,16 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use axum::{Extension, Router};
-use client_flow::Visit;
+use client_flow::BrowserRequest;
 use futures::future::{BoxFuture, join_all};
 use http::header::{COOKIE, DATE, LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use mcp_authz_axum::{
-    AuthorizationServer, Clock, DemoLogin, Protect, StoreVerifier, metadata_routes,
+    AuthorizationServer, Clock, DemoLogin, ProtectLayer, StoreVerifier, metadata_routes,
 };
 use mcp_authz_reqwest::{AuthorizedClient, Error, UserAgent, VisitError};
 use oauth_types::{Entropy, Issuer, RedirectUri, ResourceUri, UnixTime};
-use resource_server::{Granted, OperationScopes, Resource};
+use resource_server::{AuthInfo, OperationScopes, Resource};
 use tokio::net::TcpListener;
 
 /// Both servers, their clock, and how often each path was asked for.
@@ -62,14 +62,14 @@ pub(crate) fn wants_write() -> Response {
 }
 
 /// Servers of which the MCP server answers whom it lets in like this.
-pub(crate) async fn servers_that(answer: fn(&Granted) -> Response) -> Servers {
+pub(crate) async fn servers_that(answer: fn(&AuthInfo) -> Response) -> Servers {
     servers_with(|config| config, answer).await
 }
 
 /// The same with more in the authorization server's configuration.
 pub(crate) async fn servers_with(
     change: impl FnOnce(Config) -> Config,
-    answer: fn(&Granted) -> Response,
+    answer: fn(&AuthInfo) -> Response,
 ) -> Servers {
     let (mcp_listener, mcp_origin) = bind().await;
     let (listener, origin) = bind().await;
@@ -107,9 +107,9 @@ pub(crate) async fn servers_with(
         .layer(from_fn(count(&followed, "/elsewhere")));
     let resource = Resource::new(uri, vec![issuer.clone()]).unwrap();
     let verifier = StoreVerifier::new(Arc::clone(&store), issuer.clone());
-    let protect = Protect::new(resource.clone(), verifier, scopes).with_clock(tell());
+    let protect = ProtectLayer::new(resource.clone(), verifier, scopes).with_clock(tell());
     let mcp = Router::new()
-        .route("/mcp", any(async move |granted: Extension<Granted>| answer(&granted)))
+        .route("/mcp", any(async move |granted: Extension<AuthInfo>| answer(&granted)))
         .layer(protect)
         .merge(metadata_routes(&resource))
         .layer(from_fn(count(&calls, "/mcp")));
@@ -175,7 +175,7 @@ impl UserAgent for User {
         &self.redirect_uri
     }
 
-    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>> {
+    fn visit<'a>(&'a self, visit: &'a BrowserRequest) -> BoxFuture<'a, Result<String, VisitError>> {
         Box::pin(async move {
             self.visits.fetch_add(1, Ordering::SeqCst);
             if let Some((counter, figure)) = &self.waits_for {
@@ -243,7 +243,7 @@ impl UserAgent for FickleUser {
         self.inner.redirect_uri()
     }
 
-    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>> {
+    fn visit<'a>(&'a self, visit: &'a BrowserRequest) -> BoxFuture<'a, Result<String, VisitError>> {
         if self.windows.fetch_add(1, Ordering::SeqCst) == 0 {
             return self.inner.visit(visit);
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use client_flow::{ClientConfig, Record, RecordKey};
+use client_flow::{ClientConfig, CredentialKey, StoredCredentials};
 use futures::future::BoxFuture;
 use http::StatusCode;
 use mcp_authz_reqwest::{AuthorizedClient, CredentialStore, Error, MemoryCredentials, StoreError};
@@ -49,32 +49,35 @@ fn unless<'a, T: Send + 'a>(
 }
 
 impl CredentialStore for Access {
-    fn load<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
+    fn load<'a>(
+        &'a self,
+        key: &'a CredentialKey,
+    ) -> BoxFuture<'a, Result<Option<StoredCredentials>, StoreError>> {
         unless(&self.fails_to_read, self.store.load(key))
     }
 
     fn find<'a>(
         &'a self,
         server: &'a ResourceUri,
-    ) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Option<StoredCredentials>, StoreError>> {
         unless(&self.fails_to_read, self.store.find(server))
     }
 
     fn records<'a>(
         &'a self,
         server: &'a ResourceUri,
-    ) -> BoxFuture<'a, Result<Vec<Record>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Vec<StoredCredentials>, StoreError>> {
         unless(&self.fails_to_read, self.store.records(server))
     }
 
-    fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn save<'a>(&'a self, record: &'a StoredCredentials) -> BoxFuture<'a, Result<(), StoreError>> {
         match self.fails_to_write.load(Ordering::SeqCst) {
             true => Box::pin(async { Err(StoreError) }),
             false => self.store.save(record),
         }
     }
 
-    fn remove<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn remove<'a>(&'a self, key: &'a CredentialKey) -> BoxFuture<'a, Result<(), StoreError>> {
         match self.fails_to_write.load(Ordering::SeqCst) {
             true => Box::pin(async { Err(StoreError) }),
             false => self.store.remove(key),
@@ -98,7 +101,7 @@ async fn fails_to_log_out(client: &AuthorizedClient, forgets: bool) {
     assert!(matches!(outcome, Err(Error::Store(StoreError))), "{outcome:?}");
 }
 
-async fn kept(servers: &Servers, access: &Access) -> Option<Record> {
+async fn kept(servers: &Servers, access: &Access) -> Option<StoredCredentials> {
     access.store.find(&ResourceUri::parse(&servers.mcp_url).unwrap()).await.unwrap()
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::response::IntoResponse as _;
-use client_flow::{ClientConfig, FlowErrorKind, Record, RecordKey, Visit};
+use client_flow::{BrowserRequest, ClientConfig, CredentialKey, FlowErrorKind, StoredCredentials};
 use futures::future::BoxFuture;
 use http::StatusCode;
 use http::header::WWW_AUTHENTICATE;
@@ -12,7 +12,7 @@ use mcp_authz_reqwest::{
     AuthorizedClient, CredentialStore, Error, StoreError, UserAgent, VisitError,
 };
 use oauth_types::{RedirectUri, ScopeSet, Secret};
-use scope_stepup::{GaveUp, InsufficientScope, Limit, Mode, Policy};
+use scope_stepup::{InsufficientScope, InsufficientScopeKind, Limit, Policy, StepUpMode};
 
 use crate::servers::*;
 
@@ -27,7 +27,7 @@ async fn a_declined_step_up_is_remembered_for_its_operation() {
     assert!(matches!(call(&client, "write").await, Err(Error::Visit(VisitError::Declined))));
     match call(&client, "write").await {
         Err(Error::InsufficientScope(error)) => {
-            assert_eq!((error.reason, error.attempts), (GaveUp::Declined, 1));
+            assert_eq!((error.reason, error.attempts), (InsufficientScopeKind::Declined, 1));
         }
         other => panic!("{other:?}"),
     }
@@ -47,7 +47,7 @@ impl UserAgent for Refused {
         self.inner.redirect_uri()
     }
 
-    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>> {
+    fn visit<'a>(&'a self, visit: &'a BrowserRequest) -> BoxFuture<'a, Result<String, VisitError>> {
         if self.windows.fetch_add(1, Ordering::SeqCst) < self.agrees {
             return self.inner.visit(visit);
         }
@@ -91,7 +91,11 @@ async fn only_access_denied_is_a_user_who_said_no() {
         let outcome = call(&own, "write").await;
         let Err(Error::Flow(flow)) = &outcome else { panic!("{outcome:?}") };
         assert!(matches!(flow.kind(), FlowErrorKind::Denied(_)), "{outcome:?}");
-        let reason = if said_no { GaveUp::Declined } else { GaveUp::LimitReached };
+        let reason = if said_no {
+            InsufficientScopeKind::Declined
+        } else {
+            InsufficientScopeKind::LimitReached
+        };
         assert_eq!(insufficient(call(&own, "write").await).reason, reason, "{code}");
         assert_eq!(windows.load(Ordering::SeqCst), 2, "{code}");
     }
@@ -129,7 +133,7 @@ async fn a_server_that_is_never_content_ends_in_one_typed_error() {
         let (client, visits) = client_with(&servers, Policy::default().with_limit(limit));
         let error = insufficient(get(&client).await);
         // Once it holds what is asked for, no browser opens any more.
-        assert_eq!((error.reason, error.attempts), (GaveUp::AlreadyHeld, 1));
+        assert_eq!((error.reason, error.attempts), (InsufficientScopeKind::AlreadyHeld, 1));
         assert_eq!(error.required, ScopeSet::parse("read write").ok());
         assert_eq!(visits.load(Ordering::SeqCst), 2, "a login and a step-up");
         insufficient(get(&client).await);
@@ -142,9 +146,9 @@ async fn a_server_that_is_never_content_ends_in_one_typed_error() {
 async fn a_limit_of_zero_and_surface_mode_open_no_browser_over_http() {
     let servers = servers().await;
     for (policy, reason) in [
-        (Policy::default().with_limit(Limit::new(0)), GaveUp::LimitReached),
-        (Policy::default().with_mode(Mode::Surface), GaveUp::Surfaced),
-        (Policy::default().with_filter(|_, _| None), GaveUp::NotAllowed),
+        (Policy::default().with_limit(Limit::new(0)), InsufficientScopeKind::LimitReached),
+        (Policy::default().with_mode(StepUpMode::Manual), InsufficientScopeKind::Surfaced),
+        (Policy::default().with_filter(|_, _| None), InsufficientScopeKind::NotAllowed),
     ] {
         let (client, visits) = client_with(&servers, policy);
         all_ok([get(&client)]).await;
@@ -176,14 +180,17 @@ async fn opening_a_stream_steps_up_like_a_call() {
 
 /// Keeps the last record where the test can see it.
 #[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Option<Record>>>);
+struct Kept(Arc<Mutex<Option<StoredCredentials>>>);
 
 impl CredentialStore for Kept {
-    fn load<'a>(&'a self, _: &'a RecordKey) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
+    fn load<'a>(
+        &'a self,
+        _: &'a CredentialKey,
+    ) -> BoxFuture<'a, Result<Option<StoredCredentials>, StoreError>> {
         Box::pin(async { Ok(None) })
     }
 
-    fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn save<'a>(&'a self, record: &'a StoredCredentials) -> BoxFuture<'a, Result<(), StoreError>> {
         *self.0.lock().unwrap() = Some(record.clone());
         Box::pin(async { Ok(()) })
     }
@@ -210,7 +217,7 @@ async fn a_fixed_token_gets_the_typed_error() {
     let client = AuthorizedClient::with_token(&servers.mcp_url, &token).unwrap();
     all_ok([get(&client), get(&client)]).await;
     let error = insufficient(call(&client, "write").await);
-    assert_eq!((error.reason, error.attempts), (GaveUp::NobodyToAsk, 0));
+    assert_eq!((error.reason, error.attempts), (InsufficientScopeKind::NobodyToAsk, 0));
     assert_eq!(error.required, ScopeSet::parse("read write").ok());
     assert_eq!(servers.tokens.load(Ordering::SeqCst), 1);
 }
@@ -232,6 +239,6 @@ async fn a_broken_answer_is_no_success_and_gives_no_attempt_back() {
     // A login, a step-up, and then the server breaks.
     assert_eq!(get(&client).await.unwrap(), StatusCode::INTERNAL_SERVER_ERROR);
     let error = insufficient(get(&client).await);
-    assert_eq!((error.reason, error.attempts), (GaveUp::LimitReached, 1));
+    assert_eq!((error.reason, error.attempts), (InsufficientScopeKind::LimitReached, 1));
     assert_eq!(visits.load(Ordering::SeqCst), 2);
 }

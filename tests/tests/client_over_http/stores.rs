@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use client_auth::ClientCredentials;
-use client_flow::{ClientConfig, FlowErrorKind, Record, RecordKey, Visit};
+use client_flow::{BrowserRequest, ClientConfig, CredentialKey, FlowErrorKind, StoredCredentials};
 use futures::future::BoxFuture;
 use http::StatusCode;
 use keyring_core::{CredentialStore as KeyStore, mock};
@@ -315,7 +315,7 @@ impl UserAgent for Absent {
         &self.redirect_uri
     }
 
-    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>> {
+    fn visit<'a>(&'a self, visit: &'a BrowserRequest) -> BoxFuture<'a, Result<String, VisitError>> {
         let (_, query) = visit.url().split_once('?').unwrap();
         let form = FormPairs::parse(query.as_bytes()).unwrap();
         let client_id = form.value("client_id").unwrap().unwrap().to_owned();

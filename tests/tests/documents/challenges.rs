@@ -9,12 +9,12 @@ use axum::body::Body;
 use axum::routing::any;
 use http::header::{HOST, WWW_AUTHENTICATE};
 use http::{HeaderMap, Request, StatusCode};
-use mcp_authz_axum::{Clock, Protect, TokenVerifier, VerifierUnavailable};
+use mcp_authz_axum::{Clock, ProtectLayer, TokenVerifier, VerifierUnavailable};
 use oauth_types::{
     BearerChallenge, ClientId, Issuer, ResourceUri, ScopeSet, Secret, Subject, Thumbprint, UnixTime,
 };
 use reqwest::Url;
-use resource_server::{OperationScopes, Resource, TokenFacts};
+use resource_server::{AccessTokenInfo, OperationScopes, Resource};
 use rmcp::transport::auth::WWWAuthenticateParams;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -30,20 +30,22 @@ impl TokenVerifier for Spoken {
         &self,
         token: &Secret,
         now: UnixTime,
-    ) -> Result<Option<Arc<TokenFacts>>, VerifierUnavailable> {
+    ) -> Result<Option<Arc<AccessTokenInfo>>, VerifierUnavailable> {
         let is = |what| token.expose() == what;
         if is("down") {
             return Err(VerifierUnavailable::new());
         }
         let key = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
         let issuer = if is("foreign") { "https://other.example" } else { ISSUER };
-        let facts = TokenFacts::new(
+        let facts = AccessTokenInfo::new(
             Subject::parse("alice").unwrap(),
             ClientId::parse("c").unwrap(),
             Issuer::parse(issuer).unwrap(),
         )
         .with_audience(if is("sibling") { vec![] } else { vec![self.0.clone()] })
-        .with_expires_at((!is("endless")).then(|| if is("dead") { now } else { now.plus(HOUR) }))
+        .with_expires_at(
+            (!is("endless")).then(|| if is("dead") { now } else { now.saturating_add(HOUR) }),
+        )
         .with_jkt(is("bound").then(|| Thumbprint::parse(key).unwrap()));
         Ok((!is("unknown")).then(|| Arc::new(facts)))
     }
@@ -128,14 +130,14 @@ fn protected(server: &str, [base, call, ..]: &[String; 4], made: Made) -> Router
     let issuer = Issuer::parse(ISSUER).unwrap();
     let host = Url::parse(server).unwrap().host_str().unwrap().to_owned();
     let resource = Resource::new(uri.clone(), vec![issuer]).unwrap();
-    let resource = made(resource.answering_to(&host).unwrap());
+    let resource = made(resource.with_host(&host).unwrap());
     let table = if base.is_empty() {
         OperationScopes::for_any_token()
     } else {
         OperationScopes::new(base).unwrap()
     };
     let scopes = table.tool("t", call).unwrap();
-    let protect = Protect::new(resource, Spoken(uri), scopes).with_clock(Clock::new(|| NOW));
+    let protect = ProtectLayer::new(resource, Spoken(uri), scopes).with_clock(Clock::new(|| NOW));
     let reached = any(async || -> StatusCode { panic!("the request was let in") });
     Router::new().fallback_service(reached).layer(protect)
 }
@@ -187,7 +189,8 @@ async fn every_challenge_says_to_rmcp_and_to_us_what_is_meant() {
 
         let headers = lines.iter().map(|line| (WWW_AUTHENTICATE, line.parse().unwrap()));
         let headers = headers.collect::<HeaderMap>();
-        let ours = BearerChallenge::find(&headers).or_else(|| BearerChallenge::find_dpop(&headers));
+        let ours = BearerChallenge::from_headers(&headers)
+            .or_else(|| BearerChallenge::from_dpop_headers(&headers));
         let ours = ours.unwrap_or_default();
         let read = [
             ours.resource_metadata.as_ref().map(oauth_types::EndpointUrl::as_str),

@@ -8,13 +8,13 @@ use authorization_server::{
     register, token,
 };
 use bytes::Bytes;
-use client_auth::{BasicCredentials, Presented, PresentedProof, Registered, VerifyingKeys};
+use client_auth::{BasicCredentials, ClientAuthRecord, Presented, PresentedProof, VerifyingKeys};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use iss_validate::{Callback, Expected};
 use oauth_types::{
     AuthMethod, AuthorizationServerMetadata, BearerChallenge, Challenges, ClientId, ClientMetadata,
-    ClientMetadataUrl, EndpointUrl, Entropy, ErrorResponse, FormPairs, Issuer, KeySet,
+    ClientMetadataUrl, EndpointUrl, Entropy, ErrorResponse, FormPairs, Issuer, JwkSet,
     ProtectedResourceMetadata, RedirectUri, ResourceUri, ScopeSet, Secret, State, TokenErrorCode,
     TokenResponse, UnixTime,
 };
@@ -162,7 +162,7 @@ fn challenge(text: &str) {
             black_box(value.to_text());
         }
     }
-    let _ = black_box(BearerChallenge::find(&headers));
+    let _ = black_box(BearerChallenge::from_headers(&headers));
 }
 
 fn form(text: &str) {
@@ -207,7 +207,7 @@ fn documents(text: &str) {
     let _ = black_box(ClientMetadata::from_json(text));
     let _ = black_box(ErrorResponse::<TokenErrorCode>::from_json(text));
     let _ = black_box(TokenResponse::from_json(text));
-    let _ = black_box(KeySet::from_json(text));
+    let _ = black_box(JwkSet::from_json(text));
 }
 
 static CONFIG: LazyLock<Config> = LazyLock::new(|| {
@@ -264,11 +264,11 @@ fn token_request(text: &str) {
 
 fn jwt(text: &str) {
     static TOKENS: LazyLock<JwtTokens> = LazyLock::new(|| {
-        let keys = KeySet::from_json(PUBLIC.as_bytes()).unwrap();
+        let keys = JwkSet::from_json(PUBLIC.as_bytes()).unwrap();
         JwtTokens::with_keys(Issuer::parse("https://as.example").unwrap(), &keys).unwrap()
     });
-    static CLIENT: LazyLock<Registered> = LazyLock::new(|| {
-        Registered::new(AuthMethod::PrivateKeyJwt)
+    static CLIENT: LazyLock<ClientAuthRecord> = LazyLock::new(|| {
+        ClientAuthRecord::new(AuthMethod::PrivateKeyJwt)
             .with_keys(VerifyingKeys::from_jwks(&PUBLIC.parse().unwrap(), None).unwrap())
     });
     let _ = black_box(TOKENS.verify(&Secret::new(text), NOW));

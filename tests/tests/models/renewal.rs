@@ -1,13 +1,14 @@
 //! Every sequence of refreshes, saves that fail, servers in trouble, logouts and restarts of two processes that share a
-//! store, to a depth: no grant is lost that the server gave, and no process sends a refresh token that it knows is spent.
+//! store, to a depth: no grant is lost that the server gave, and no process sends a refresh token that it knows is
+//! spent.
 //!
-//! The authorization server is strict: a spent refresh token ends the grant at once. Each flow runs under the lock of the
-//! store, as hosts run it.
+//! The authorization server is strict: a spent refresh token ends the grant at once. Each flow runs under the lock of
+//! the store, as hosts run it.
 
 use std::collections::HashSet;
 
 use bytes::Bytes;
-use client_flow::{ClientConfig, FlowError, FlowStage, Record, Session, Step};
+use client_flow::{ClientConfig, FlowError, FlowStage, Session, Step, StoredCredentials};
 use http::{Request, Response, StatusCode};
 use oauth_types::{FormPairs, RedirectUri, UnixTime};
 use serde_json::{Value, json};
@@ -48,7 +49,7 @@ struct State {
     /// The number of the only refresh token that is good.
     current: u32,
     is_revoked: bool,
-    store: Record,
+    store: StoredCredentials,
     processes: [Process; 2],
 }
 
@@ -74,7 +75,7 @@ fn config() -> ClientConfig {
 }
 
 fn first() -> State {
-    let record: Record = serde_json::from_value(json!({
+    let record: StoredCredentials = serde_json::from_value(json!({
         "resource": "https://rs.example/mcp",
         "server": {"issuer": "https://as.example",
             "authorization_endpoint": "https://as.example/authorize",
@@ -94,7 +95,7 @@ fn number(text: &str) -> u32 {
     text.trim_start_matches("rt-").parse().unwrap()
 }
 
-fn held(record: &Record) -> Option<u32> {
+fn held(record: &StoredCredentials) -> Option<u32> {
     let token = record.tokens.as_ref()?.refresh_token.as_ref()?;
     Some(number(token.expose()))
 }
@@ -173,16 +174,18 @@ impl World<'_> {
     fn drive(&mut self, mut step: Step) -> Result<Session, FlowError> {
         loop {
             step = match step {
-                Step::Exchange(exchange) => {
+                Step::SendRequest(exchange) => {
                     let response = self.answer(exchange.stage(), exchange.request());
                     exchange.resume(Ok(response), NOW)?
                 }
-                Step::Recall(recall) => recall.resume(Some(self.state.store.clone()), NOW)?,
-                Step::Save(save) if self.saves => {
+                Step::LoadCredentials(recall) => {
+                    recall.resume(Some(self.state.store.clone()), NOW)?
+                }
+                Step::SaveCredentials(save) if self.saves => {
                     self.state.store = save.record().clone();
                     save.saved()?
                 }
-                Step::Save(save) => save.failed()?,
+                Step::SaveCredentials(save) => save.failed()?,
                 Step::Ready(session) => return Ok(*session),
                 other => panic!("no user is asked: {other:?}"),
             };

@@ -5,11 +5,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use client_flow::{Record, Session, Tried, Verdict, judge};
+use client_flow::{Session, StoredCredentials, Tried, Verdict, judge};
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use oauth_types::ScopeSet;
-use scope_stepup::{GaveUp, Ledger, Limit, Operation, Policy};
+use scope_stepup::{InsufficientScopeKind, Ledger, Limit, Operation, Policy};
 use serde_json::json;
 
 /// How many answers and outcomes a sequence has.
@@ -104,7 +104,7 @@ impl Model {
                     "refresh_token": held.can_refresh.then_some("r"),
                     "requested": held.requested, "granted": held.granted},
             });
-            Session::restore(serde_json::from_value::<Record>(record).unwrap()).unwrap()
+            Session::restore(serde_json::from_value::<StoredCredentials>(record).unwrap()).unwrap()
         };
         self.sessions.entry(format!("{held:?}")).or_insert_with(record).clone()
     }
@@ -204,7 +204,9 @@ impl Model {
             Verdict::GiveUp(error) => {
                 let started = state.resources[at].prompts[request.operation];
                 assert_eq!(error.attempts, started, "claims what was not: {state:?}");
-                assert!(error.reason != GaveUp::LimitReached || started == self.limit);
+                assert!(
+                    error.reason != InsufficientScopeKind::LimitReached || started == self.limit
+                );
                 next.push(ended);
             }
         }

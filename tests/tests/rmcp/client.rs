@@ -11,7 +11,9 @@ use futures::FutureExt as _;
 use http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
-use mcp_authz_axum::{AuthorizationServer, DemoLogin, Protect, StoreVerifier, metadata_routes};
+use mcp_authz_axum::{
+    AuthorizationServer, DemoLogin, ProtectLayer, StoreVerifier, metadata_routes,
+};
 use oauth_types::{
     AuthorizationServerMetadata, ClientInformation, ClientMetadata, Entropy, FormPairs, Issuer,
     ResourceUri, ScopeSet, TokenResponse,
@@ -43,8 +45,11 @@ impl Network {
         let config = Config::new(issuer.clone(), vec![uri.clone()], all, keys).unwrap();
         let store = Arc::new(MemoryStore::default());
         let resource = Resource::new(uri, vec![issuer.clone()]).unwrap();
-        let protect =
-            Protect::new(resource.clone(), StoreVerifier::new(Arc::clone(&store), issuer), scopes);
+        let protect = ProtectLayer::new(
+            resource.clone(),
+            StoreVerifier::new(Arc::clone(&store), issuer),
+            scopes,
+        );
         let mcp = Router::new().route("/mcp", any(|| async { "in" })).layer(protect);
         Self {
             authorization_server: AuthorizationServer::new(config, store, DemoLogin).router(),

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use axum::Router;
-use mcp_authz_axum::{Protect, TokenVerifier, VerifierUnavailable};
+use mcp_authz_axum::{ProtectLayer, TokenVerifier, VerifierUnavailable};
 use oauth_types::{Issuer, ResourceUri, Secret, UnixTime};
-use resource_server::{OperationScopes, Resource, TokenFacts};
+use resource_server::{AccessTokenInfo, OperationScopes, Resource};
 use rmcp::model::CallToolRequestParams;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{
@@ -22,7 +22,7 @@ impl TokenVerifier for Nothing {
         &self,
         _: &Secret,
         _: UnixTime,
-    ) -> Result<Option<Arc<TokenFacts>>, VerifierUnavailable> {
+    ) -> Result<Option<Arc<AccessTokenInfo>>, VerifierUnavailable> {
         Ok(None)
     }
 }
@@ -51,7 +51,7 @@ async fn server(answers_tool_calls: bool) -> String {
     let resource = Resource::new(ResourceUri::parse(&url).unwrap(), vec![issuer]).unwrap();
     let scopes = OperationScopes::new("files:read").unwrap().public_tool("search");
     let scopes = scopes.tool("write", "files:write").unwrap();
-    let protect = Protect::new(resource, Nothing, scopes);
+    let protect = ProtectLayer::new(resource, Nothing, scopes);
     let protect = if answers_tool_calls { protect.with_tool_result_challenges() } else { protect };
     let service = StreamableHttpService::new(
         || Ok(Tools),

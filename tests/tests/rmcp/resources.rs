@@ -1,10 +1,11 @@
-//! Resources in front of a real rmcp server that normalises their URIs before it looks them up, as servers for files do.
+//! Resources in front of a real rmcp server that normalises their URIs before it looks them up, as servers for files
+//! do.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::StatusCode;
-use mcp_authz_axum::{Clock, Protect};
+use mcp_authz_axum::{Clock, ProtectLayer};
 use oauth_types::UnixTime;
 use reqwest::Url;
 use resource_server::OperationScopes;
@@ -64,7 +65,7 @@ fn files() -> Server {
         .unwrap();
     let clock = Clock::new(|| UnixTime::from_secs(1_000_000));
     let mcp = Mcp::new(MCP, files, Arc::default(), |resource, spoken| {
-        Protect::new(resource, spoken, scopes).with_clock(clock)
+        ProtectLayer::new(resource, spoken, scopes).with_clock(clock)
     });
     Server { mcp, secret_reads }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use axum::body::Body;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, WWW_AUTHENTICATE};
 use http::{Method, Request, StatusCode};
-use mcp_authz_axum::{Clock, Protect};
+use mcp_authz_axum::{Clock, ProtectLayer};
 use oauth_types::{ScopeSet, UnixTime};
 use resource_server::OperationScopes;
 use rmcp::{tool, tool_router};
@@ -66,7 +66,7 @@ impl Server {
         let order = Hierarchy::new([("root", "admin"), ("root", "base")]).unwrap();
         let clock = Clock::new(|| UnixTime::from_secs(1_000_000));
         let mcp = Mcp::new(uri, tools, Arc::default(), |resource, spoken| {
-            Protect::new(resource, spoken, scopes).with_hierarchy(order).with_clock(clock)
+            ProtectLayer::new(resource, spoken, scopes).with_hierarchy(order).with_clock(clock)
         });
         Self { mcp, admin_ran }
     }
@@ -178,7 +178,7 @@ async fn what_nobody_knows_needs_everything_and_reaches_no_tool() {
     for (body, expected) in [
         (json!([legacy_call("harmless"), legacy_call("admin")]).to_string(), StatusCode::FORBIDDEN),
         ("{".to_owned(), StatusCode::BAD_REQUEST),
-        ("x".repeat(Protect::<Spoken>::MAX_BODY + 1), StatusCode::PAYLOAD_TOO_LARGE),
+        ("x".repeat(ProtectLayer::<Spoken>::MAX_BODY + 1), StatusCode::PAYLOAD_TOO_LARGE),
     ] {
         let (status, ..) = server.mcp.send(Method::POST, "alice.base", &[], &body).await;
         assert_eq!(status, expected);

@@ -8,9 +8,9 @@ use axum::body::Body;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
-use mcp_authz_axum::{Protect, TokenVerifier, VerifierUnavailable};
+use mcp_authz_axum::{ProtectLayer, TokenVerifier, VerifierUnavailable};
 use oauth_types::{ClientId, Issuer, ResourceUri, ScopeSet, Secret, Subject, UnixTime};
-use resource_server::{Resource, TokenFacts};
+use resource_server::{AccessTokenInfo, Resource};
 use rmcp::ServerHandler;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
@@ -29,17 +29,17 @@ impl TokenVerifier for Spoken {
         &self,
         token: &Secret,
         now: UnixTime,
-    ) -> Result<Option<Arc<TokenFacts>>, VerifierUnavailable> {
+    ) -> Result<Option<Arc<AccessTokenInfo>>, VerifierUnavailable> {
         let Some((user, scopes)) = token.expose().split_once('.') else { return Ok(None) };
         Ok(Some(Arc::new(
-            TokenFacts::new(
+            AccessTokenInfo::new(
                 Subject::parse(user).unwrap(),
                 ClientId::parse("c").unwrap(),
                 Issuer::parse("https://as.example").unwrap(),
             )
             .with_scopes(ScopeSet::parse(&scopes.replace('+', " ")).unwrap())
             .with_audience([self.0.clone()])
-            .with_expires_at(now.plus(Duration::from_secs(60))),
+            .with_expires_at(now.saturating_add(Duration::from_secs(60))),
         )))
     }
 }
@@ -55,7 +55,7 @@ impl Mcp {
         uri: &str,
         handler: H,
         sessions: Arc<LocalSessionManager>,
-        protect: impl FnOnce(Resource, Spoken) -> Protect<Spoken>,
+        protect: impl FnOnce(Resource, Spoken) -> ProtectLayer<Spoken>,
     ) -> Self {
         let uri = ResourceUri::parse(uri).unwrap();
         let issuer = Issuer::parse("https://as.example").unwrap();

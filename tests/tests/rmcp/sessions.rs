@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
-use mcp_authz_axum::Protect;
+use mcp_authz_axum::ProtectLayer;
 use oauth_types::{Entropy, ScopeSet};
 use resource_server::{OperationScopes, Requirement, SessionKey};
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
@@ -81,7 +81,10 @@ struct Server {
 }
 
 /// A process with its own sessions.
-fn process(events: &Events, change: impl FnOnce(Protect<Spoken>) -> Protect<Spoken>) -> Server {
+fn process(
+    events: &Events,
+    change: impl FnOnce(ProtectLayer<Spoken>) -> ProtectLayer<Spoken>,
+) -> Server {
     let sessions = LocalSessionManager::default().with_event_store(Arc::new(events.clone()));
     behind(Arc::new(sessions), table(), change)
 }
@@ -93,10 +96,10 @@ fn table() -> OperationScopes {
 fn behind(
     sessions: Arc<LocalSessionManager>,
     required: impl Into<Requirement>,
-    change: impl FnOnce(Protect<Spoken>) -> Protect<Spoken>,
+    change: impl FnOnce(ProtectLayer<Spoken>) -> ProtectLayer<Spoken>,
 ) -> Server {
     let mcp = Mcp::new(MCP, Tools, Arc::clone(&sessions), |resource, spoken| {
-        change(Protect::new(resource, spoken, required))
+        change(ProtectLayer::new(resource, spoken, required))
     });
     Server { mcp, sessions }
 }

@@ -48,7 +48,7 @@ pub(crate) async fn jumps<S: Store + 'static>(store: S) {
     let unused = unused.unwrap();
     assert_eq!(story.redeem(client, &spent.code, false).await.error(), "invalid_grant");
 
-    let ahead = start.plus(Duration::from_secs(YEARS));
+    let ahead = start.saturating_add(Duration::from_secs(YEARS));
     let back = UnixTime::from_secs(start.as_secs() - HOUR);
     let (first, last) = (UnixTime::from_secs(0), UnixTime::from_secs(u64::MAX));
     let mut was_swept = false;

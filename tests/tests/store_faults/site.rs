@@ -8,11 +8,13 @@ use authorization_server::store::StoreError;
 use authorization_server::{ClientRecord, Config, ResourceServer, ServerKey, ServerKeys, Store};
 use axum::Router;
 use axum::body::Body;
-use client_auth::{ProofKey, Registered, SigningKey, VerifyingKeys};
+use client_auth::{ClientAuthRecord, ProofKey, SigningKey, VerifyingKeys};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
-use mcp_authz_axum::{AuthorizationServer, Clock, Deadlines, DemoLogin, Protect, StoreVerifier};
+use mcp_authz_axum::{
+    AuthorizationServer, Clock, Deadlines, DemoLogin, ProtectLayer, StoreVerifier,
+};
 use oauth_types::{
     AuthMethod, ClientId, Entropy, FormPairs, FormWriter, Issuer, ResourceUri, ScopeSet, Secret,
     SecretDigest, SigningAlgorithm, UnixTime,
@@ -93,7 +95,7 @@ impl<S: Store + 'static> Site<S> {
         let basic = AuthMethod::ClientSecretBasic;
         let asker = ResourceServer::new(
             id("rs"),
-            Registered::new(basic).with_secret(Secret::new("secret").digest()),
+            ClientAuthRecord::new(basic).with_secret(Secret::new("secret").digest()),
             resource.clone(),
         );
         let config = Config::new(issuer.clone(), vec![resource.clone()], scopes.clone(), keys)
@@ -103,10 +105,10 @@ impl<S: Store + 'static> Site<S> {
             .with_remembered_client(id(APP));
         let signs = VerifyingKeys::from_jwks(&KEYS.parse().unwrap(), None).unwrap();
         let (signs, start) = (
-            Registered::new(AuthMethod::PrivateKeyJwt).with_keys(signs),
+            ClientAuthRecord::new(AuthMethod::PrivateKeyJwt).with_keys(signs),
             UnixTime::from_secs(1_000_000),
         );
-        let machine = ClientRecord::for_itself(id(MACHINE), signs, scopes.clone(), start);
+        let machine = ClientRecord::client_credentials(id(MACHINE), signs, scopes.clone(), start);
         store.inner().create_client(machine, start).await.unwrap();
         let (store, seconds) = (Arc::new(store), Arc::new(AtomicU64::new(start.as_secs())));
         let read = Arc::clone(&seconds);
@@ -118,7 +120,7 @@ impl<S: Store + 'static> Site<S> {
             .router();
         let verifier = StoreVerifier::new(Arc::clone(&store), issuer.clone());
         let resource = Resource::new(resource, vec![issuer]).unwrap().with_dpop();
-        let protect = Protect::new(resource, verifier, scopes)
+        let protect = ProtectLayer::new(resource, verifier, scopes)
             .with_shared_proofs(Arc::clone(&store))
             .with_deadline(patience)
             .with_clock(clock);

@@ -52,24 +52,24 @@ fn login_until_token(world: &World) -> (String, Request<Bytes>) {
     let mut url = String::new();
     loop {
         step = match step {
-            Step::Exchange(exchange) if exchange.request().uri().path() == "/token" => {
+            Step::SendRequest(exchange) if exchange.request().uri().path() == "/token" => {
                 return (url, exchange.request().clone());
             }
-            Step::Visit(visit) => {
+            Step::OpenBrowser(visit) => {
                 visit.url().clone_into(&mut url);
                 let callback = world.authorize(&url).unwrap();
                 visit.resume(iss_validate::Callback::from_url(&callback), world.now()).unwrap()
             }
-            Step::Exchange(exchange) => {
+            Step::SendRequest(exchange) => {
                 let response = world.answer(exchange.request());
                 exchange.resume(Ok(response), world.now()).unwrap()
             }
-            Step::Recall(recall) => recall.resume(None, world.now()).unwrap(),
-            Step::Randomize(draw) => {
+            Step::LoadCredentials(recall) => recall.resume(None, world.now()).unwrap(),
+            Step::GenerateRandom(draw) => {
                 draw.resume(world.entropy(), world.entropy(), world.now()).unwrap()
             }
-            Step::Identify(_) => panic!("a user stands behind this client"),
-            Step::Save(save) => save.saved().unwrap(),
+            Step::GetAssertion(_) => panic!("a user stands behind this client"),
+            Step::SaveCredentials(save) => save.saved().unwrap(),
             other => panic!("{other:?}"),
         }
     }

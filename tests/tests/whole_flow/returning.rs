@@ -4,31 +4,31 @@ use std::cell::Cell;
 
 use crate::*;
 use authorization_server::Store as _;
-use client_flow::{Record, Session, Step, login};
+use client_flow::{Session, Step, StoredCredentials, login};
 use tests::world::{MCP, World, client_config, now_or_never};
 
 /// A login of a client that keeps one record; what the browser comes back with, if it does, is `browse`'s to say.
 fn run(
     world: &World,
-    kept: &mut Option<Record>,
+    kept: &mut Option<StoredCredentials>,
     browse: &dyn Fn(&str) -> Option<String>,
 ) -> Option<Session> {
     let mut step = login(client_config(), MCP, None, None).unwrap();
     loop {
         step = match step {
-            Step::Recall(recall) => recall.resume(kept.clone(), world.now()).unwrap(),
-            Step::Save(save) => {
+            Step::LoadCredentials(recall) => recall.resume(kept.clone(), world.now()).unwrap(),
+            Step::SaveCredentials(save) => {
                 *kept = Some(save.record().clone());
                 save.saved().unwrap()
             }
-            Step::Exchange(exchange) => {
+            Step::SendRequest(exchange) => {
                 let response = world.answer(exchange.request());
                 exchange.resume(Ok(response), world.now()).unwrap()
             }
-            Step::Randomize(draw) => {
+            Step::GenerateRandom(draw) => {
                 draw.resume(world.entropy(), world.entropy(), world.now()).unwrap()
             }
-            Step::Visit(visit) => {
+            Step::OpenBrowser(visit) => {
                 let callback = browse(visit.url())?;
                 visit.resume(iss_validate::Callback::from_url(&callback), world.now()).unwrap()
             }

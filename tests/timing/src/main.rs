@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use client_auth::{VerifyingKeys, Presented, Registered};
+use client_auth::{VerifyingKeys, Presented, ClientAuthRecord};
 use dudect_bencher::ctbench::{BenchMetadata, BenchName, BenchOpts, run_benches_console};
 use dudect_bencher::rand::RngExt as _;
 use dudect_bencher::{BenchRng, Class, CtRunner};
@@ -67,7 +67,7 @@ fn compare<I: Clone, T>(
 }
 
 /// A whole client authentication that fails, or not.
-fn authenticate((body, record): &(String, Option<&Registered>)) -> bool {
+fn authenticate((body, record): &(String, Option<&ClientAuthRecord>)) -> bool {
     let form = FormPairs::parse(body.as_bytes()).expect("a form");
     let presented = Presented::parse(&HeaderMap::new(), &form).expect("one method");
     presented.verify(*record, AUDIENCE, UnixTime::from_secs(0)).is_ok()
@@ -77,8 +77,8 @@ fn post(secret: &str) -> String {
     format!("grant_type=client_credentials&client_id=s6BhdRkqt3&client_secret={secret}")
 }
 
-fn record(method: AuthMethod) -> Registered {
-    Registered::new(method).with_secret(Secret::new(SECRET).digest())
+fn record(method: AuthMethod) -> ClientAuthRecord {
+    ClientAuthRecord::new(method).with_secret(Secret::new(SECRET).digest())
 }
 
 fn client_secret(runner: &mut CtRunner, rng: &mut BenchRng) {
@@ -135,7 +135,7 @@ fn assertion(runner: &mut CtRunner, rng: &mut BenchRng, header: &str, signature_
     let parts =
         [header.as_bytes(), claims.as_bytes(), &signature].map(|part| URL_SAFE_NO_PAD.encode(part));
     let form = format!("client_assertion={}&client_assertion_type={JWT_BEARER}", parts.join("."),);
-    let record = Registered::new(AuthMethod::PrivateKeyJwt).with_keys(keys);
+    let record = ClientAuthRecord::new(AuthMethod::PrivateKeyJwt).with_keys(keys);
     let inputs = [(form.clone(), Some(&record)), (form, None)];
     compare(runner, rng, 50, inputs, authenticate);
 }

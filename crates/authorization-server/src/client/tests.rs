@@ -5,9 +5,9 @@ use super::*;
 fn client(name: &str, redirect_uris: &[&str], jwks: Option<&str>) -> ClientRecord {
     let uris = redirect_uris.iter().map(|uri| RedirectUri::parse(uri).unwrap()).collect();
     let authentication = match jwks.map(|jwks| jwks.parse().unwrap()) {
-        Some(jwks) => Registered::new(AuthMethod::PrivateKeyJwt)
+        Some(jwks) => ClientAuthRecord::new(AuthMethod::PrivateKeyJwt)
             .with_keys(VerifyingKeys::from_jwks(&jwks, None).unwrap()),
-        None => Registered::public(),
+        None => ClientAuthRecord::public(),
     };
     let mut metadata = ClientMetadata::new(&[]);
     metadata.client_name = Some(name.to_owned());

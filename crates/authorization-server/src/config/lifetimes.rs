@@ -13,11 +13,11 @@ pub struct Lifetimes {
     /// Lifetime of a family of refresh tokens, however often it is used.
     pub refresh_absolute: Duration,
     /// Lifetime of a family of refresh tokens that is not used.
-    pub refresh_idle: Duration,
+    pub refresh_inactivity: Duration,
     /// Time in which a used refresh token may be presented again; at most 60 seconds.
     ///
     /// Meant for a client that lost the response. Zero disables it.
-    pub grace: Duration,
+    pub refresh_grace: Duration,
     /// Lifetime of a client that registered itself and never got a token.
     pub unused_client: Duration,
 }
@@ -44,17 +44,17 @@ impl Lifetimes {
         self
     }
 
-    /// Sets [`refresh_idle`](Self::refresh_idle): the life of a grant that is not used.
+    /// Sets [`refresh_inactivity`](Self::refresh_inactivity): the life of a grant that is not used.
     #[must_use]
-    pub const fn with_refresh_idle(mut self, refresh_idle: Duration) -> Self {
-        self.refresh_idle = refresh_idle;
+    pub const fn with_refresh_inactivity(mut self, refresh_inactivity: Duration) -> Self {
+        self.refresh_inactivity = refresh_inactivity;
         self
     }
 
     /// Sets [`grace`](Self::grace): the time in which a used refresh token may be presented again.
     #[must_use]
-    pub const fn with_grace(mut self, grace: Duration) -> Self {
-        self.grace = grace;
+    pub const fn with_refresh_grace(mut self, grace: Duration) -> Self {
+        self.refresh_grace = grace;
         self
     }
 
@@ -73,8 +73,8 @@ impl Default for Lifetimes {
             code: Duration::from_secs(60),
             access_token: Duration::from_secs(600),
             refresh_absolute: days(90),
-            refresh_idle: days(30),
-            grace: Duration::from_secs(10),
+            refresh_inactivity: days(30),
+            refresh_grace: Duration::from_secs(10),
             unused_client: days(1),
         }
     }

@@ -1,6 +1,6 @@
 //! Resource servers that may introspect tokens (RFC 7662).
 
-use client_auth::Registered;
+use client_auth::ClientAuthRecord;
 use oauth_types::{ClientId, ResourceUri};
 
 /// Resource server that may introspect the tokens that are for it.
@@ -10,7 +10,7 @@ pub struct ResourceServer {
     /// Client identifier with which the resource server authenticates.
     pub client_id: ClientId,
     /// Client authentication of the resource server.
-    pub authentication: Registered,
+    pub authentication: ClientAuthRecord,
     /// Resource of the tokens that it may introspect.
     pub resource: ResourceUri,
 }
@@ -20,7 +20,7 @@ impl ResourceServer {
     #[must_use]
     pub const fn new(
         client_id: ClientId,
-        authentication: Registered,
+        authentication: ClientAuthRecord,
         resource: ResourceUri,
     ) -> Self {
         Self { client_id, authentication, resource }

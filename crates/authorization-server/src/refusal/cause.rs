@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use client_auth::{InvalidProof, Reason};
+use client_auth::{DpopError, Reason};
 use http::StatusCode;
 use oauth_types::InvalidClientId;
 
@@ -67,7 +67,7 @@ pub enum Cause {
     /// The request names another host in `Host`, or comes from a page of another origin.
     ForeignHost,
     /// A proof of possession is invalid or missing.
-    Proof(InvalidProof),
+    Proof(DpopError),
     /// An identity assertion (ID-JAG) is refused.
     Assertion(AssertionError),
     /// The store failed.

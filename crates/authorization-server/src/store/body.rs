@@ -21,7 +21,7 @@
 use core::fmt;
 use std::borrow::Cow;
 
-use client_auth::Registered;
+use client_auth::ClientAuthRecord;
 use oauth_types::{
     ClientMetadata, CodeChallenge, RedirectUri, ResourceUri, ScopeSet, SecretDigest, Thumbprint,
     UnixTime,
@@ -112,7 +112,7 @@ impl<'de> Deserialize<'de> for Version {
 #[derive(Serialize, Deserialize)]
 pub(super) struct ClientBody<'a> {
     pub(super) v: Version,
-    pub(super) authentication: Cow<'a, Registered>,
+    pub(super) authentication: Cow<'a, ClientAuthRecord>,
     pub(super) redirect_uris: Cow<'a, [RedirectUri]>,
     pub(super) metadata: Cow<'a, ClientMetadata>,
     pub(super) registered_at: UnixTime,

@@ -17,7 +17,7 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 /// Implements the methods of [`Store`](trait@crate::Store) that a wrapper leaves to the wrapped store.
 ///
 /// The first argument is the expression of the wrapped store. The wrapper itself implements the methods after `except`.
-/// If `access` is among them, `token_facts` is left out too, so that the default of the trait calls the wrapper's
+/// If `access` is among them, `access_token_info` is left out too, so that the default of the trait calls the wrapper's
 /// `access`.
 ///
 /// ```
@@ -82,11 +82,11 @@ macro_rules! delegate_store {
                 digest: &$crate::oauth_types::SecretDigest,
                 now: $crate::oauth_types::UnixTime
             ) -> Option<$crate::store::AccessRecord>;
-            token_facts(
+            access_token_info(
                 digest: &$crate::oauth_types::SecretDigest,
                 issuer: &$crate::oauth_types::Issuer,
                 now: $crate::oauth_types::UnixTime
-            ) -> Option<::std::sync::Arc<$crate::oauth_types::TokenFacts>>;
+            ) -> Option<::std::sync::Arc<$crate::oauth_types::AccessTokenInfo>>;
             read_consent(key: &$crate::oauth_types::SecretDigest) -> Option<$crate::store::ConsentRecord>;
             put_consent(consent: $crate::store::ConsentRecord) -> ();
             put_once(
@@ -123,8 +123,8 @@ macro_rules! delegate_store {
     (@unless revoke_family [revoke_family $($rest:ident)*] $item:tt) => {};
     (@unless revoke_subject [revoke_subject $($rest:ident)*] $item:tt) => {};
     (@unless access [access $($rest:ident)*] $item:tt) => {};
-    (@unless token_facts [token_facts $($rest:ident)*] $item:tt) => {};
-    (@unless token_facts [access $($rest:ident)*] $item:tt) => {};
+    (@unless access_token_info [access_token_info $($rest:ident)*] $item:tt) => {};
+    (@unless access_token_info [access $($rest:ident)*] $item:tt) => {};
     (@unless read_consent [read_consent $($rest:ident)*] $item:tt) => {};
     (@unless put_consent [put_consent $($rest:ident)*] $item:tt) => {};
     (@unless put_once [put_once $($rest:ident)*] $item:tt) => {};

@@ -70,7 +70,7 @@ impl SweepClock {
         self.settled = self.settled.min(now);
         if now < self.latest {
             self.latest = now;
-        } else if now.since(self.latest) >= OnceKind::KEPT_AFTER_END {
+        } else if now.saturating_duration_since(self.latest) >= OnceKind::KEPT_AFTER_END {
             self.settled = self.latest;
             self.latest = now;
         }

@@ -2,10 +2,10 @@
 
 use core::time::Duration;
 
-use client_auth::Registered;
+use client_auth::ClientAuthRecord;
 use oauth_types::{
-    ClientId, ClientMetadata, CodeChallenge, Entropy, GrantType, Issuer, RedirectUri, ResourceUri,
-    ScopeSet, SecretDigest, Subject, Thumbprint, TokenFacts, UnixTime,
+    AccessTokenInfo, ClientId, ClientMetadata, CodeChallenge, Entropy, GrantType, Issuer,
+    RedirectUri, ResourceUri, ScopeSet, SecretDigest, Subject, Thumbprint, UnixTime,
 };
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ pub struct ClientRecord {
     /// Client identifier.
     pub client_id: ClientId,
     /// Client authentication (RFC 6749 §2.3).
-    pub authentication: Registered,
+    pub authentication: ClientAuthRecord,
     /// Redirect URIs (RFC 6749 §3.1.2).
     pub redirect_uris: Vec<RedirectUri>,
     /// Accepted client metadata (RFC 7591 §2), without redirect URIs and keys (see above).
@@ -58,9 +58,9 @@ impl ClientRecord {
 
     /// Creates the operator's client for the client credentials grant (RFC 6749 §4.4), with these scopes.
     #[must_use]
-    pub fn for_itself(
+    pub fn client_credentials(
         client_id: ClientId,
-        authentication: Registered,
+        authentication: ClientAuthRecord,
         scopes: ScopeSet,
         now: UnixTime,
     ) -> Self {
@@ -71,9 +71,9 @@ impl ClientRecord {
     ///
     /// The client acts for an enterprise's users. The assertions of the identity provider name it by this identifier.
     #[must_use]
-    pub fn for_enterprise(
+    pub fn id_jag(
         client_id: ClientId,
-        authentication: Registered,
+        authentication: ClientAuthRecord,
         scopes: ScopeSet,
         now: UnixTime,
     ) -> Self {
@@ -83,7 +83,7 @@ impl ClientRecord {
     fn by_operator(
         grant: GrantType,
         client_id: ClientId,
-        authentication: Registered,
+        authentication: ClientAuthRecord,
         scopes: ScopeSet,
         now: UnixTime,
     ) -> Self {
@@ -257,7 +257,7 @@ impl NewFamily {
     /// [`ClientRecord::unused_until`], unless that is later or `None`.
     #[must_use]
     pub fn client_needed_until(&self) -> UnixTime {
-        self.needed_until().plus(ClientRecord::KEPT_AFTER_GRANT)
+        self.needed_until().saturating_add(ClientRecord::KEPT_AFTER_GRANT)
     }
 }
 
@@ -355,8 +355,8 @@ pub struct AccessRecord {
 impl AccessRecord {
     /// Returns the facts about the token for a resource server; `issuer` is that of the store.
     #[must_use]
-    pub fn into_facts(self, issuer: Issuer) -> TokenFacts {
-        TokenFacts::new(self.subject, self.client_id, issuer)
+    pub fn into_facts(self, issuer: Issuer) -> AccessTokenInfo {
+        AccessTokenInfo::new(self.subject, self.client_id, issuer)
             .with_scopes(self.scopes)
             .with_audience([self.resource])
             .with_expires_at(self.expires_at)

@@ -26,7 +26,7 @@ pub async fn a_token_is_known_with_its_family<S: Store>(store: &S) -> Result<(),
     for issuer in ["https://as.example", "https://other.example"] {
         let issuer = right(Issuer::parse(issuer))?;
         for _ in 0..2 {
-            let facts = store.token_facts(&token, &issuer, after(1)).await?;
+            let facts = store.access_token_info(&token, &issuer, after(1)).await?;
             same(facts.as_deref(), Some(&known.clone().into_facts(issuer.clone())))?;
         }
     }
@@ -64,11 +64,11 @@ pub async fn a_token_expires_at_its_second<S: Store>(store: &S) -> Result<(), Br
     same(store.access(&token, after(10 * MINUTE)).await?, None)?;
     let issuer = right(Issuer::parse("https://as.example"))?;
     fits(
-        &store.token_facts(&token, &issuer, after(1)).await?,
+        &store.access_token_info(&token, &issuer, after(1)).await?,
         "a token that lives",
         Option::is_some,
     )?;
-    same(store.token_facts(&token, &issuer, after(10 * MINUTE)).await?, None)?;
+    same(store.access_token_info(&token, &issuer, after(10 * MINUTE)).await?, None)?;
     same(store.access(&token, after(DAY)).await?, None)
 }
 

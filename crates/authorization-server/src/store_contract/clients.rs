@@ -33,7 +33,7 @@ async fn are_kept<S: Store>(store: &S) -> Result<(), Broken> {
 /// Checks that a client is read back with all its values.
 pub async fn a_client_is_read_back_as_it_was_stored<S: Store>(store: &S) -> Result<(), Broken> {
     let mut operators = operators(2)?;
-    operators.authentication = client_auth::Registered::public();
+    operators.authentication = client_auth::ClientAuthRecord::public();
     for client in [client(1)?, operators] {
         same(store.create_client(client.clone(), after(0)).await?, CreateOutcome::Created)?;
         same(store.read_client(&client.client_id).await?, Some(client))?;

@@ -55,14 +55,14 @@ pub async fn a_revoked_family_ends_with_all_its_tokens<S: Store>(store: &S) -> R
     let issuer = right(Issuer::parse("https://as.example"))?;
     // Token facts that a store caches for resource requests end too.
     for number in 1..5 {
-        let facts = store.token_facts(&access(number)?.digest, &issuer, after(2)).await?;
+        let facts = store.access_token_info(&access(number)?.digest, &issuer, after(2)).await?;
         fits(&facts, "a token that lives", Option::is_some)?;
     }
     store.revoke_family(&family_id(1), after(2)).await?;
     for number in 1..5 {
         let token = access(number)?.digest;
         same(store.access(&token, after(2)).await?, None)?;
-        same(store.token_facts(&token, &issuer, after(2)).await?, None)?;
+        same(store.access_token_info(&token, &issuer, after(2)).await?, None)?;
     }
     let expected = live.map(|mut family| {
         family.revoked = true;

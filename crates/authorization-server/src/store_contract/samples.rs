@@ -2,7 +2,7 @@
 
 use core::panic::Location;
 
-use client_auth::Registered;
+use client_auth::ClientAuthRecord;
 use oauth_types::{
     AuthMethod, ClientId, ClientMetadata, CodeChallenge, Entropy, RedirectUri, ResourceUri,
     ScopeSet, Secret, SecretDigest, Subject, Thumbprint, UnixTime,
@@ -60,7 +60,7 @@ pub(super) fn client(number: u64) -> Result<ClientRecord, Broken> {
     let secret = Secret::new(format!("secret {number}"));
     Ok(ClientRecord {
         client_id: client_id(number),
-        authentication: Registered::new(AuthMethod::ClientSecretBasic)
+        authentication: ClientAuthRecord::new(AuthMethod::ClientSecretBasic)
             .with_secret(secret.digest())
             .with_secret_expires_at(after(DAY)),
         redirect_uris,

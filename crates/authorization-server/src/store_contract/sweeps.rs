@@ -29,7 +29,7 @@ async fn sweep<S: Store>(store: &S, now: UnixTime) -> Result<usize, Broken> {
 async fn sweep_all<S: Store>(store: &S, now: UnixTime) -> Result<usize, Broken> {
     let mut removed = 0;
     for steps in 0..3 {
-        removed += sweep(store, now.plus(OnceKind::KEPT_AFTER_END * steps)).await?;
+        removed += sweep(store, now.saturating_add(OnceKind::KEPT_AFTER_END * steps)).await?;
     }
     Ok(removed)
 }

@@ -1,7 +1,7 @@
 //! Identity assertion grant (ID-JAG): an enterprise's identity provider vouches for the user (RFC 7523 §2.1,
 //! draft-ietf-oauth-identity-assertion-authz-grant §4.4).
 //!
-//! Only for clients that the operator put into the store ([`ClientRecord::for_enterprise`](crate::ClientRecord)), with
+//! Only for clients that the operator put into the store ([`ClientRecord::id_jag`](crate::ClientRecord)), with
 //! assertions of the configured identity providers. Their keys are configured too, so nothing is fetched.
 //!
 //! | check, in this order | requirement | error |

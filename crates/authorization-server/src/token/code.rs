@@ -60,8 +60,8 @@ pub(super) async fn redeem<E: Environment>(
         // A-TOKEN-8
         resource: code.resource,
         scopes: code.scopes,
-        expires_at: now.plus(config.lifetimes.refresh_absolute),
-        idle_until: now.plus(config.lifetimes.refresh_idle),
+        expires_at: now.saturating_add(config.lifetimes.refresh_absolute),
+        idle_until: now.saturating_add(config.lifetimes.refresh_inactivity),
         // Only for public clients, because confidential ones authenticate at each refresh (RFC 9449 §5).
         jkt: jkt.filter(|_| !request.client.is_confidential()),
         access,

@@ -1,7 +1,7 @@
 //! Access tokens and the token response (RFC 6749 §5.1).
 
 use bytes::Bytes;
-use client_auth::{Authenticated, HeldKey};
+use client_auth::{Authenticated, DpopKey};
 use http::{Response, StatusCode};
 use oauth_types::{
     ClientId, Entropy, ResourceUri, ScopeSet, Secret, Subject, Thumbprint, TokenResponse,
@@ -20,7 +20,7 @@ pub(super) struct Grant<'a> {
     pub(super) subject: &'a Subject,
     pub(super) resource: &'a ResourceUri,
     pub(super) scopes: &'a ScopeSet,
-    pub(super) key: Option<HeldKey>,
+    pub(super) key: Option<DpopKey>,
 }
 
 /// Access token with the scopes and key that the token response names.
@@ -38,7 +38,7 @@ impl Grant<'_> {
         random: Entropy<32>,
         now: UnixTime,
     ) -> (Issued, NewAccess) {
-        let expires_at = now.plus(config.lifetimes.access_token);
+        let expires_at = now.saturating_add(config.lifetimes.access_token);
         let jkt = self.key.as_ref().map(|key| *key.thumbprint());
         let about = About {
             client_id: self.client_id,
@@ -84,7 +84,7 @@ pub(super) async fn issue_once<E: Environment>(
     env: &E,
     client: &Authenticated,
     (subject, resource, scopes): (Subject, ResourceUri, ScopeSet),
-    key: Option<HeldKey>,
+    key: Option<DpopKey>,
     now: UnixTime,
 ) -> Result<Response<Bytes>, Refusal> {
     let (id, random) = (Refusal::drawn(env.entropy())?, Refusal::drawn(env.entropy())?);

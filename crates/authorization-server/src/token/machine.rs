@@ -1,7 +1,7 @@
 //! Client credentials grant (RFC 6749 §4.4).
 //!
-//! Only for clients that the operator put into the store ([`ClientRecord::for_itself`](crate::ClientRecord)): a client
-//! that registers itself gets tokens only with a user's consent.
+//! Only for clients that the operator put into the store ([`ClientRecord::client_credentials`](crate::ClientRecord)): a
+//! client that registers itself gets tokens only with a user's consent.
 //!
 //! | check, in this order | requirement | error |
 //! |---|---|---|

@@ -47,8 +47,9 @@ pub(super) async fn rotate<E: Environment>(
     };
     let (issued, access) = grant.access_token(config, random, now);
     let lifetimes = &config.lifetimes;
-    let idle_until = now.plus(lifetimes.refresh_idle);
-    let rotation = Rotation { family, presented, access, idle_until, grace: lifetimes.grace };
+    let idle_until = now.saturating_add(lifetimes.refresh_inactivity);
+    let rotation =
+        Rotation { family, presented, access, idle_until, grace: lifetimes.refresh_grace };
     match env.store().rotate(rotation, now).await.map_err(Refusal::store)? {
         // The next refresh token is computed, so a client that lost the response gets the identical one.
         RotateOutcome::Rotated | RotateOutcome::GraceReplay => {

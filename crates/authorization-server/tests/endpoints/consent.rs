@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use authorization_server::{ClientRecord, Config, Store as _};
 use bytes::Bytes;
-use client_auth::Registered;
+use client_auth::ClientAuthRecord;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION};
 use http::{Request, StatusCode};
 use oauth_types::{AuthMethod, ClientId, RedirectUri, SecretDigest};
@@ -103,8 +103,8 @@ fn an_error_leads_nobody_to_another_site_without_a_click() {
     assert_eq!(answer.link("error").as_deref(), Some("invalid_target"));
 
     // The operator vouches for what it put into the store, but not for who is behind the URL of a document.
-    put(&server, "dashboard", Registered::public(), &[]);
-    put(&server, "https://client.example/oauth.json", Registered::public(), &[]);
+    put(&server, "dashboard", ClientAuthRecord::public(), &[]);
+    put(&server, "https://client.example/oauth.json", ClientAuthRecord::public(), &[]);
     for (change, error) in ERRORS {
         let url = authorize("dashboard", &[change]);
         assert_eq!(server.get(&url).link("error").as_deref(), Some(error), "{change:?}");
@@ -166,11 +166,16 @@ fn a_request_that_was_posted_survives_the_login() {
 }
 
 /// A client as its makers publish it, or as the operator knows it: its identifier is no secret.
-pub(crate) fn put(server: &Server, id: &str, authentication: Registered, methods: &[AuthMethod]) {
+pub(crate) fn put(
+    server: &Server,
+    id: &str,
+    authentication: ClientAuthRecord,
+    methods: &[AuthMethod],
+) {
     let back = vec![RedirectUri::parse(REDIRECT).unwrap()];
     let id = ClientId::parse(id).unwrap();
     let config = remembering();
-    let client = ClientRecord::preregistered(&config, id, authentication, back, NOW);
+    let client = ClientRecord::pre_registered(&config, id, authentication, back, NOW);
     let mut client = client.unwrap();
     client.metadata.token_endpoint_auth_methods_supported = Some(methods.to_vec());
     block_on(server.store.create_client(client, NOW)).unwrap();

@@ -2,7 +2,7 @@
 
 use authorization_server::{ClientRecord, Config, ResourceServer, Store as _};
 use bytes::Bytes;
-use client_auth::{ProofKey, Registered};
+use client_auth::{ClientAuthRecord, ProofKey};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
 use oauth_types::{
@@ -252,10 +252,10 @@ fn a_client_that_promises_proofs_gets_nothing_without() {
 fn machines_prove_keys_too() {
     let server = server();
     let id = ClientId::parse("machine").unwrap();
-    let secret =
-        Registered::new(AuthMethod::ClientSecretPost).with_secret(Secret::new("secret").digest());
+    let secret = ClientAuthRecord::new(AuthMethod::ClientSecretPost)
+        .with_secret(Secret::new("secret").digest());
     let scopes = ScopeSet::parse("files:read").unwrap();
-    let record = ClientRecord::for_itself(id, secret, scopes, NOW);
+    let record = ClientRecord::client_credentials(id, secret, scopes, NOW);
     block_on(server.store.create_client(record, NOW)).unwrap();
     let form = "grant_type=client_credentials&client_id=machine&client_secret=secret";
     let tokens = ask(&server, form, &[proof(1)]).json();
@@ -294,7 +294,8 @@ fn a_server_that_asks_for_nonces_takes_its_own_while_they_are_fresh() {
 fn a_resource_server_is_told_of_the_key() {
     let asker = ResourceServer::new(
         ClientId::parse("rs").unwrap(),
-        Registered::new(AuthMethod::ClientSecretPost).with_secret(Secret::new("secret").digest()),
+        ClientAuthRecord::new(AuthMethod::ClientSecretPost)
+            .with_secret(Secret::new("secret").digest()),
         ResourceUri::parse("https://rs.example/mcp").unwrap(),
     );
     let server = server_of(config(ISSUER).with_resource_server(asker).unwrap());

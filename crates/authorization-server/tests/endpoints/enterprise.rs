@@ -3,7 +3,7 @@
 mod claims;
 
 use authorization_server::{ClientRecord, Config, IdentityProvider, InvalidConfig, Store as _};
-use client_auth::{Registered, VerifyingKeys};
+use client_auth::{ClientAuthRecord, VerifyingKeys};
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -30,15 +30,15 @@ fn provider(issuer: &str, kids: &[&str]) -> IdentityProvider {
     IdentityProvider::new(Issuer::parse(issuer).unwrap(), keys)
 }
 
-fn put(server: &Server, id: &str, authentication: Registered, scopes: &str) {
+fn put(server: &Server, id: &str, authentication: ClientAuthRecord, scopes: &str) {
     let id = ClientId::parse(id).unwrap();
     let scopes = ScopeSet::parse(scopes).unwrap();
-    let record = ClientRecord::for_enterprise(id, authentication, scopes, NOW);
+    let record = ClientRecord::id_jag(id, authentication, scopes, NOW);
     block_on(server.store.create_client(record, NOW)).unwrap();
 }
 
-fn secret() -> Registered {
-    Registered::new(AuthMethod::ClientSecretPost).with_secret(Secret::new("secret").digest())
+fn secret() -> ClientAuthRecord {
+    ClientAuthRecord::new(AuthMethod::ClientSecretPost).with_secret(Secret::new("secret").digest())
 }
 
 fn server_with(config: Config) -> Server {
@@ -147,7 +147,7 @@ fn an_id_jag_is_a_token_for_its_user_once_and_nothing_to_refresh() {
 fn nobody_but_its_own_client_can_use_an_assertion() {
     let server = enterprise();
     put(&server, "other", secret(), "files:read");
-    put(&server, "public", Registered::public(), "files:read");
+    put(&server, "public", ClientAuthRecord::public(), "files:read");
     let assertion = signed(&claims());
     let grant = format!("grant_type={GRANT}&assertion={assertion}");
     for (client, error) in [
@@ -182,7 +182,7 @@ fn nobody_but_its_own_client_can_use_an_assertion() {
     assert_eq!(server.form("/token", &form).error(), "unauthorized_client");
     let id = ClientId::parse("machine").unwrap();
     let scopes = ScopeSet::parse("files:read").unwrap();
-    let machine = ClientRecord::for_itself(id, secret(), scopes, NOW);
+    let machine = ClientRecord::client_credentials(id, secret(), scopes, NOW);
     block_on(server.store.create_client(machine, NOW)).unwrap();
     let machine = format!("{grant}&client_id=machine&client_secret=secret");
     assert_eq!(server.form("/token", &machine).error(), "unauthorized_client");

@@ -2,7 +2,7 @@
 
 use authorization_server::{InvalidConfig, ResourceServer};
 use bytes::Bytes;
-use client_auth::Registered;
+use client_auth::ClientAuthRecord;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
 use http::{Method, Request, StatusCode};
 use oauth_types::{AuthMethod, ClientId, ResourceUri, Secret};
@@ -18,7 +18,7 @@ fn asker(id: &str, resource: &str) -> ResourceServer {
     let method = AuthMethod::ClientSecretBasic;
     ResourceServer::new(
         ClientId::parse(id).unwrap(),
-        Registered::new(method).with_secret(Secret::new("secret").digest()),
+        ClientAuthRecord::new(method).with_secret(Secret::new("secret").digest()),
         ResourceUri::parse(resource).unwrap(),
     )
 }
@@ -41,7 +41,7 @@ fn asked() -> Server {
 fn who_could_be_anybody_or_somebody_else_asks_nothing() {
     let with = |server| config("https://as.example").with_resource_server(server);
     let mut public = asker("rs", "https://rs.example/mcp");
-    public.authentication = Registered::public();
+    public.authentication = ClientAuthRecord::public();
     assert_eq!(with(public).unwrap_err(), InvalidConfig::ResourceServer);
     let twice = with(asker("rs", "https://rs.example/mcp"))
         .unwrap()

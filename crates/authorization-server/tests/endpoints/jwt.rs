@@ -1,7 +1,7 @@
 //! Access tokens that are JWTs, read as a resource server reads them: with the keys that are published.
 
 use authorization_server::{Config, ResourceServer, SigningKeys, Store as _};
-use client_auth::{InvalidSigningKey, Registered, SigningKey};
+use client_auth::{ClientAuthRecord, InvalidSigningKey, SigningKey};
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
 use http::{Method, StatusCode};
 use jsonwebtoken::jwk::JwkSet;
@@ -29,7 +29,8 @@ fn signing(keys: SigningKeys) -> Config {
     let config = config(ISSUER).with_jwt_access_tokens(keys);
     let config = config.with_resource_server(ResourceServer::new(
         ClientId::parse("rs").unwrap(),
-        Registered::new(AuthMethod::ClientSecretPost).with_secret(Secret::new("secret").digest()),
+        ClientAuthRecord::new(AuthMethod::ClientSecretPost)
+            .with_secret(Secret::new("secret").digest()),
         ResourceUri::parse(RESOURCE).unwrap(),
     ));
     config.unwrap()

@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::sync::Mutex;
 
 use authorization_server::{Attempt, ClientRecord, Failure, ResourceServer, Store as _};
-use client_auth::Registered;
+use client_auth::ClientAuthRecord;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, RETRY_AFTER};
 use oauth_types::{AuthMethod, ClientId, ResourceUri, ScopeSet, Secret, SecretDigest};
@@ -62,8 +62,8 @@ fn text(attempt: &Attempt<'_>) -> String {
     format!(" {client}{shows}")
 }
 
-fn secret() -> Registered {
-    Registered::new(AuthMethod::ClientSecretPost).with_secret(Secret::new("right").digest())
+fn secret() -> ClientAuthRecord {
+    ClientAuthRecord::new(AuthMethod::ClientSecretPost).with_secret(Secret::new("right").digest())
 }
 
 /// A server with a public client `public`, a client `machine` that has a secret, and a resource server `rs`.
@@ -74,11 +74,11 @@ fn limited() -> Server {
     let server = server_of(config("https://as.example").with_resource_server(asker).unwrap());
     let back = oauth_types::RedirectUri::parse(REDIRECT).unwrap();
     let id = ClientId::parse("public").unwrap();
-    let public = Registered::public();
-    let public = ClientRecord::preregistered(&server.config, id, public, vec![back], NOW).unwrap();
+    let public = ClientAuthRecord::public();
+    let public = ClientRecord::pre_registered(&server.config, id, public, vec![back], NOW).unwrap();
     let (id, scopes) =
         (ClientId::parse("machine").unwrap(), ScopeSet::parse("files:read").unwrap());
-    let machine = ClientRecord::for_itself(id, secret(), scopes, NOW);
+    let machine = ClientRecord::client_credentials(id, secret(), scopes, NOW);
     for client in [public, machine] {
         block_on(server.store.create_client(client, NOW)).unwrap();
     }

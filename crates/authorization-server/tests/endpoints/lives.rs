@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use authorization_server::{ClientRecord, Lifetimes, MemoryStore, Store as _};
-use client_auth::Registered;
+use client_auth::ClientAuthRecord;
 use http::StatusCode;
 use oauth_types::{ClientId, RedirectUri, SecretDigest, Subject};
 use serde_json::{Value, json};
@@ -92,8 +92,8 @@ fn a_client_that_is_deleted_leaves_nothing_that_works() {
 
     // Not even when somebody brings the identifier back.
     let back = RedirectUri::parse(REDIRECT).unwrap();
-    let public = Registered::public();
-    let record = ClientRecord::preregistered(
+    let public = ClientAuthRecord::public();
+    let record = ClientRecord::pre_registered(
         &config("https://as.example"),
         id(&gone),
         public,
@@ -281,8 +281,8 @@ fn what_the_operator_stored_is_not_forgotten() {
     let living = Living::new(MemoryStore::default(), lifetimes);
     let own = living.server.client();
     let back = vec![RedirectUri::parse(REDIRECT).unwrap()];
-    let public = Registered::public();
-    let record = ClientRecord::preregistered(
+    let public = ClientAuthRecord::public();
+    let record = ClientRecord::pre_registered(
         &config("https://as.example"),
         id("operators"),
         public,

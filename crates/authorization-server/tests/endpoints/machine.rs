@@ -1,7 +1,7 @@
 //! Clients that act for themselves.
 
 use authorization_server::{ClientRecord, Store as _};
-use client_auth::Registered;
+use client_auth::ClientAuthRecord;
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
 use oauth_types::{AuthMethod, ClientId, ScopeSet, Secret, SecretDigest};
@@ -11,17 +11,17 @@ use crate::server::*;
 
 const SECRET: &str = "client_id=machine&client_secret=secret";
 
-fn put(server: &Server, id: &str, authentication: Registered, scopes: &str) {
+fn put(server: &Server, id: &str, authentication: ClientAuthRecord, scopes: &str) {
     let scopes = ScopeSet::parse(scopes).unwrap();
     let record =
-        ClientRecord::for_itself(ClientId::parse(id).unwrap(), authentication, scopes, NOW);
+        ClientRecord::client_credentials(ClientId::parse(id).unwrap(), authentication, scopes, NOW);
     block_on(server.store.create_client(record, NOW)).unwrap();
 }
 
 fn machine_server() -> Server {
     let server = server();
     let method = AuthMethod::ClientSecretPost;
-    let authentication = Registered::new(method).with_secret(Secret::new("secret").digest());
+    let authentication = ClientAuthRecord::new(method).with_secret(Secret::new("secret").digest());
     put(&server, "machine", authentication, "files:read files:write");
     server
 }
@@ -77,7 +77,7 @@ fn what_it_is_not_registered_for_it_does_not_get() {
     let code = format!("grant_type=authorization_code&code=x&{SECRET}");
     assert_eq!(server.form("/token", &code).error(), "unauthorized_client");
     // Without a secret it is nobody, whatever the record says.
-    put(&server, "nobody", Registered::public(), "files:read");
+    put(&server, "nobody", ClientAuthRecord::public(), "files:read");
     let public = "grant_type=client_credentials&client_id=nobody";
     assert_eq!(server.form("/token", public).error(), "unauthorized_client");
 }
@@ -89,7 +89,8 @@ fn its_scopes_are_both_its_registrations_and_the_servers() {
     let wide = ("wide", "files:read elsewhere");
     for (id, scopes) in [narrow, wide, ("bare", "")] {
         let method = AuthMethod::ClientSecretPost;
-        let authentication = Registered::new(method).with_secret(Secret::new("secret").digest());
+        let authentication =
+            ClientAuthRecord::new(method).with_secret(Secret::new("secret").digest());
         put(&server, id, authentication, scopes);
     }
     let ask = |id: &str, more: &str| {

@@ -2,7 +2,7 @@
 
 use authorization_server::{ClientRecord, Config, InvalidClient, InvalidConfig, Store as _};
 use bytes::Bytes;
-use client_auth::Registered;
+use client_auth::ClientAuthRecord;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{Request, StatusCode};
 use oauth_types::{AuthMethod, ClientId, RedirectUri, Secret, SecretDigest};
@@ -24,11 +24,11 @@ fn taking(methods: &[AuthMethod]) -> Config {
 /// An operator's client, as a server that takes every method would keep it.
 fn record(method: &AuthMethod) -> ClientRecord {
     let authentication = match method {
-        AuthMethod::None => Registered::public(),
-        method => Registered::new(method.clone()).with_secret(Secret::new("secret").digest()),
+        AuthMethod::None => ClientAuthRecord::public(),
+        method => ClientAuthRecord::new(method.clone()).with_secret(Secret::new("secret").digest()),
     };
     let (id, back) = (ClientId::parse("c1").unwrap(), RedirectUri::parse(REDIRECT).unwrap());
-    ClientRecord::preregistered(&taking(&METHODS), id, authentication, vec![back], NOW).unwrap()
+    ClientRecord::pre_registered(&taking(&METHODS), id, authentication, vec![back], NOW).unwrap()
 }
 
 /// Sends a form as the client `c1`, which shows itself by this method.
@@ -121,7 +121,7 @@ fn a_method_that_is_not_taken_lets_nobody_in_whatever_is_stored() {
 /// A-META-4
 #[test]
 fn no_method_and_unknown_methods_are_no_configuration() {
-    let unknown = AuthMethod::from_name("tls_client_auth");
+    let unknown = AuthMethod::parse("tls_client_auth");
     for methods in [vec![], vec![unknown.clone()], vec![AuthMethod::None, unknown]] {
         let config = config("https://as.example").with_auth_methods(methods);
         assert_eq!(config.unwrap_err(), InvalidConfig::AuthMethods);
@@ -134,9 +134,9 @@ fn no_method_and_unknown_methods_are_no_configuration() {
 #[test]
 fn an_operators_client_obeys_the_rules_of_registration_and_shows_its_name() {
     let config = taking(&[AuthMethod::None]);
-    let of = |config: &Config, method: Registered, uris: &[&str]| {
+    let of = |config: &Config, method: ClientAuthRecord, uris: &[&str]| {
         let uris = uris.iter().map(|uri| RedirectUri::parse(uri).unwrap()).collect();
-        ClientRecord::preregistered(config, ClientId::parse("c1").unwrap(), method, uris, NOW)
+        ClientRecord::pre_registered(config, ClientId::parse("c1").unwrap(), method, uris, NOW)
     };
     let private = ["com.example.app:/cb"];
     let many = ["https://app.example/cb"; 17];
@@ -146,17 +146,18 @@ fn an_operators_client_obeys_the_rules_of_registration_and_shows_its_name() {
         (&private, InvalidClient::PrivateUseRedirect),
         (&["https://app.example/cb", private[0]], InvalidClient::PrivateUseRedirect),
     ] {
-        assert_eq!(of(&config, Registered::public(), uris).unwrap_err(), rule);
+        assert_eq!(of(&config, ClientAuthRecord::public(), uris).unwrap_err(), rule);
     }
     let basic = || {
-        Registered::new(AuthMethod::ClientSecretBasic).with_secret(Secret::new("secret").digest())
+        ClientAuthRecord::new(AuthMethod::ClientSecretBasic)
+            .with_secret(Secret::new("secret").digest())
     };
     assert_eq!(of(&config, basic(), &[REDIRECT]).unwrap_err(), InvalidClient::AuthMethod);
     let lenient = config.clone().with_private_use_redirects();
-    assert!(of(&lenient, Registered::public(), &private).is_ok());
+    assert!(of(&lenient, ClientAuthRecord::public(), &private).is_ok());
 
     let server = server_of(config.clone());
-    let mut client = of(&config, Registered::public(), &[REDIRECT]).unwrap();
+    let mut client = of(&config, ClientAuthRecord::public(), &[REDIRECT]).unwrap();
     client.metadata.client_name = Some("Dashboard".to_owned());
     block_on(server.store.create_client(client, NOW)).unwrap();
     let page = server.get(&authorize("c1", &[]));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use authorization_server::{
     ClientRecord, Config, InvalidConfig, MemoryStore, ServerKey, ServerKeys, Store as _,
 };
-use client_auth::Registered;
+use client_auth::ClientAuthRecord;
 use http::StatusCode;
 use http::header::LOCATION;
 use oauth_types::{
@@ -154,7 +154,7 @@ fn a_registered_scope_bounds_every_grant_or_is_not_kept() {
     let back = vec![RedirectUri::parse(REDIRECT).unwrap()];
     let config = config("https://as.example");
     let id = ClientId::parse("reader").unwrap();
-    let reader = ClientRecord::preregistered(&config, id, Registered::public(), back, NOW);
+    let reader = ClientRecord::pre_registered(&config, id, ClientAuthRecord::public(), back, NOW);
     let mut reader = reader.unwrap();
     reader.metadata.scope = Some(scopes("files:read"));
     block_on(server.store.create_client(reader, NOW)).unwrap();
@@ -194,7 +194,8 @@ fn a_client_of_an_older_store_is_not_the_operators_because_it_stays() {
     let back = vec![RedirectUri::parse(REDIRECT).unwrap()];
     let config = config("https://as.example");
     let id = ClientId::parse("AAAAAAAAAAAAAAAAAAAB-Q").unwrap();
-    let record = ClientRecord::preregistered(&config, id, Registered::public(), back, NOW).unwrap();
+    let record =
+        ClientRecord::pre_registered(&config, id, ClientAuthRecord::public(), back, NOW).unwrap();
     let mut json = serde_json::to_value(record).unwrap();
     json.as_object_mut().unwrap().remove("of_operator").unwrap();
     let mut older: ClientRecord = serde_json::from_value(json).unwrap();
@@ -210,9 +211,9 @@ fn a_client_of_an_older_store_is_not_the_operators_because_it_stays() {
 
     // A record that names a grant which no registration gives keeps its bound, whatever else it does not say.
     let id = ClientId::parse("robot").unwrap();
-    let secret = Registered::new(AuthMethod::ClientSecretPost)
+    let secret = ClientAuthRecord::new(AuthMethod::ClientSecretPost)
         .with_secret(Secret::new("s".repeat(43)).digest());
-    let mut robot = ClientRecord::for_itself(id, secret, scopes("files:read"), NOW);
+    let mut robot = ClientRecord::client_credentials(id, secret, scopes("files:read"), NOW);
     robot.of_operator = false;
     block_on(server.store.create_client(robot, NOW)).unwrap();
     let form = format!(

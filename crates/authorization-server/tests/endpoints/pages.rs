@@ -2,7 +2,7 @@
 
 use authorization_server::store::OnceKind;
 use authorization_server::{
-    Answered, Approved, Asked, Asking, AuthorizationRequest, ConsentAnswer, ConsentError,
+    Answered, Approved, Asking, AuthorizationRequest, ConsentAnswer, ConsentError, ConsentViewer,
     ErrorForm, NeedsConsent, OfAsked, PageError, RedirectError, Store, find_client,
 };
 use bytes::Bytes;
@@ -124,7 +124,7 @@ impl<S: Store> Server<S> {
         user: Option<&Subject>,
         headers: &HeaderMap,
     ) -> Result<Answer, PageError> {
-        let asked = user.map_or(Asked::Stranger(None), Asked::User);
+        let asked = user.map_or(ConsentViewer::Anonymous(None), ConsentViewer::User);
         let sent = cookie(headers, "browser");
         let question = request.ask(asked, sent, draw(), self.now())?;
         let headers = request.page_headers("nonce");
@@ -149,7 +149,7 @@ impl<S: Store> Server<S> {
                     _ => Ok(request.deny().into()),
                 }
             }
-            Answered::OfStranger(asked) => {
+            Answered::OfAnonymous(asked) => {
                 let request = self.take(asked).await?;
                 let Some(browser) = browser.filter(|_| answer.allows()) else {
                     return Ok(request.deny().into());

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use authorization_server::{ClientRecord, Store as _};
-use client_auth::{Registered, SigningKey};
+use client_auth::{ClientAuthRecord, SigningKey};
 use http::StatusCode;
 use oauth_types::{
     AuthMethod, ClientId, Entropy, FormWriter, Issuer, RedirectUri, Secret, SigningAlgorithm,
@@ -229,11 +229,11 @@ fn a_list_of_methods_that_names_none_makes_no_client_public() {
 fn a_stored_client_with_a_secret_is_not_public_whatever_its_metadata_lists() {
     let server = server();
     let id = ClientId::parse("dashboard").unwrap();
-    let secret =
-        Registered::new(AuthMethod::ClientSecretPost).with_secret(Secret::new("secret").digest());
+    let secret = ClientAuthRecord::new(AuthMethod::ClientSecretPost)
+        .with_secret(Secret::new("secret").digest());
     let back = RedirectUri::parse(REDIRECT).unwrap();
     let config = config("https://as.example");
-    let mut client = ClientRecord::preregistered(&config, id, secret, vec![back], NOW).unwrap();
+    let mut client = ClientRecord::pre_registered(&config, id, secret, vec![back], NOW).unwrap();
     client.metadata.token_endpoint_auth_methods_supported =
         Some(vec![AuthMethod::ClientSecretPost, AuthMethod::None]);
     block_on(server.store.create_client(client, NOW)).unwrap();

@@ -23,7 +23,7 @@ const ROUNDS: usize = 50;
 
 /// A server whose crowds redeem or refresh at once.
 fn server(redeemers: usize, rotators: usize, grace: u64) -> (Server<Watched>, Arc<Watched>) {
-    let lifetimes = Lifetimes::default().with_grace(Duration::from_secs(grace));
+    let lifetimes = Lifetimes::default().with_refresh_grace(Duration::from_secs(grace));
     let config = config("https://as.example").with_lifetimes(lifetimes).unwrap();
     Watched::server(config, (redeemers, rotators))
 }

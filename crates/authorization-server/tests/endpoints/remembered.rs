@@ -2,7 +2,7 @@
 
 use authorization_server::{AuthorizationRequest, ClientRecord, Store as _};
 use bytes::Bytes;
-use client_auth::{Registered, VerifyingKeys};
+use client_auth::{ClientAuthRecord, VerifyingKeys};
 use http::header::LOCATION;
 use http::{Request, StatusCode};
 use oauth_types::{AuthMethod, ClientId, RedirectUri, Secret, Subject, UnixTime};
@@ -94,14 +94,17 @@ fn an_identifier_that_anybody_knows_gets_no_code_without_the_page() {
     const SHARED: &str = "https://client.example/oauth.json";
     let named = remembering().with_remembered_client(ClientId::parse("named").unwrap());
     let server = serve(named.clone());
-    let secret = || Registered::new(ClientSecretPost).with_secret(Secret::new("secret").digest());
-    put(&server, SHARED, Registered::public(), &[]);
-    put(&server, "named", Registered::public(), &[]);
+    let secret =
+        || ClientAuthRecord::new(ClientSecretPost).with_secret(Secret::new("secret").digest());
+    put(&server, SHARED, ClientAuthRecord::public(), &[]);
+    put(&server, "named", ClientAuthRecord::public(), &[]);
     put(&server, "secret", secret(), &[ClientSecretPost]);
     // One that may come with its key, and may come without.
     let keys = serde_json::from_str(KEYS).unwrap();
-    let keys =
-        || Registered::new(PrivateKeyJwt).with_keys(VerifyingKeys::from_jwks(&keys, None).unwrap());
+    let keys = || {
+        ClientAuthRecord::new(PrivateKeyJwt)
+            .with_keys(VerifyingKeys::from_jwks(&keys, None).unwrap())
+    };
     if cfg!(feature = "jwt") {
         put(&server, "either", keys(), &[PrivateKeyJwt, Public]);
         put(&server, "signs", keys(), &[PrivateKeyJwt]);
@@ -129,7 +132,8 @@ fn an_identifier_that_anybody_knows_gets_no_code_without_the_page() {
     let config = remembering();
     let back = vec![RedirectUri::parse(LOOPBACK).unwrap()];
     let id = ClientId::parse("named").unwrap();
-    let native = ClientRecord::preregistered(&config, id, Registered::public(), back, NOW).unwrap();
+    let native =
+        ClientRecord::pre_registered(&config, id, ClientAuthRecord::public(), back, NOW).unwrap();
     block_on(server.store.create_client(native, NOW)).unwrap();
     let url = authorize("named", &[("redirect_uri", LOOPBACK)]);
     for _ in 0..2 {
@@ -183,7 +187,7 @@ fn a_client_that_says_something_else_about_itself_is_asked_about_again() {
     moved.redirect_uris.push(RedirectUri::parse("https://evil.example/cb").unwrap());
     let secret = Secret::new("somebody else's");
     rekeyed.authentication =
-        Registered::new(AuthMethod::ClientSecretBasic).with_secret(secret.digest());
+        ClientAuthRecord::new(AuthMethod::ClientSecretBasic).with_secret(secret.digest());
     for (changed, is_asked) in [(record, false), (renamed, true), (moved, true), (rekeyed, true)] {
         // The same consents, and what the client says now.
         let request = Request::get(&url).body(Bytes::new()).unwrap();

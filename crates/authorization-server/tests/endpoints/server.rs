@@ -1,5 +1,5 @@
-//! The server under test: a store in memory, counted entropy, a clock that tests move, documents out of a map, and pages
-//! that nobody renders.
+//! The server under test: a store in memory, counted entropy, a clock that tests move, documents out of a map, and
+//! pages that nobody renders.
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ pub(crate) use futures::executor::block_on;
 use http::header::{CONTENT_TYPE, COOKIE};
 use http::{Method, Request, StatusCode};
 use oauth_types::{
-    ClientMetadataUrl, CodeVerifier, Entropy, FormWriter, Issuer, KeySet, ResourceUri, ScopeSet,
+    ClientMetadataUrl, CodeVerifier, Entropy, FormWriter, Issuer, JwkSet, ResourceUri, ScopeSet,
     UnixTime,
 };
 use serde_json::{Value, json};
@@ -98,7 +98,7 @@ impl<S: Store> Environment for Server<S> {
         ClientRecord::from_document(&self.config, url, &answer, self.now())
     }
 
-    async fn client_keys(&self, needed: &KeysNeeded<'_>) -> Result<KeySet, DocumentRefused> {
+    async fn client_keys(&self, needed: &KeysNeeded<'_>) -> Result<JwkSet, DocumentRefused> {
         KeysNeeded::read(&self.web.fetch(needed.url())?)
     }
 

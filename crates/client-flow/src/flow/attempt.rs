@@ -8,29 +8,29 @@ use oauth_types::{AuthorizationErrorCode, ScopeSet};
 use crate::config::ClientConfig;
 use crate::error::{FlowError, FlowErrorKind};
 use crate::flow::authorization::authorize;
-use crate::flow::recall::Recall;
-use crate::flow::step::{Save, Step};
-use crate::session::{Account, Record};
+use crate::flow::recall::LoadCredentials;
+use crate::flow::step::{SaveCredentials, Step};
+use crate::session::{Account, StoredCredentials};
 use crate::stage::FlowStage;
 
 /// Counts a login in the record, then continues to the browser.
 pub(crate) fn begin(
-    kept: Record,
+    kept: StoredCredentials,
     account: Account,
     config: &ClientConfig,
     scope: Option<ScopeSet>,
 ) -> Result<Step, FlowError> {
     let account = account.attempted();
     // The tokens stay in the record, because an unfinished login must not remove them.
-    let record = Record { account: account.clone(), ..kept };
-    Ok(Save::step(record, authorize(account, config, scope)))
+    let record = StoredCredentials { account: account.clone(), ..kept };
+    Ok(SaveCredentials::step(record, authorize(account, config, scope)))
 }
 
 /// Ends a login after a validated error response of the authorization server.
 pub(crate) fn denied(account: Account, error: AuthorizationError) -> Result<Step, FlowError> {
     let knows_client = error.code == AuthorizationErrorCode::AccessDenied;
     if knows_client && account.unfinished_logins > 0 {
-        return Ok(Recall::denied(Denied { account, error }));
+        return Ok(LoadCredentials::denied(Denied { account, error }));
     }
     Err(FlowErrorKind::Denied(error).at(FlowStage::Authorization))
 }
@@ -43,14 +43,14 @@ pub(crate) struct Denied {
 }
 
 impl Denied {
-    pub(crate) fn resume(self, kept: Option<Record>) -> Result<Step, FlowError> {
+    pub(crate) fn resume(self, kept: Option<StoredCredentials>) -> Result<Step, FlowError> {
         let ours = self.account.client.client_id();
         let kept = kept.filter(|record| record.account.client.client_id() == ours);
         let error = FlowErrorKind::Denied(self.error).at(FlowStage::Authorization);
         match kept {
             Some(mut record) if record.account.unfinished_logins > 0 => {
                 record.account.unfinished_logins = 0;
-                Ok(Save::step(record, Err(error)))
+                Ok(SaveCredentials::step(record, Err(error)))
             }
             _ => Err(error),
         }

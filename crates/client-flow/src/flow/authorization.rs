@@ -5,8 +5,8 @@ use oauth_types::{AuthMethod, FormWriter, GrantType, ScopeSet};
 
 use crate::config::{ClientConfig, Grant};
 use crate::error::{FlowError, FlowErrorKind};
-use crate::flow::identity::Identify;
-use crate::flow::randomize::{Departing, Randomize};
+use crate::flow::identity::GetAssertion;
+use crate::flow::randomize::{Departing, GenerateRandom};
 use crate::flow::redeem::Redeeming;
 use crate::flow::step::Step;
 use crate::session::Account;
@@ -25,7 +25,13 @@ pub(crate) fn authorize(
         Grant::AuthorizationCode { redirect_uri } => {
             let endpoint = account.server.for_users()?.clone();
             let redirect_uri = redirect_uri.clone();
-            Ok(Randomize::departure(Departing { account, keys, endpoint, redirect_uri, scope }))
+            Ok(GenerateRandom::departure(Departing {
+                account,
+                keys,
+                endpoint,
+                redirect_uri,
+                scope,
+            }))
         }
         // C-SCOPE-9
         Grant::ClientCredentials => {
@@ -41,11 +47,11 @@ pub(crate) fn authorize(
             Redeeming::start(TokenRequest::new(stage, account, keys, scope, form))
         }
         Grant::WorkloadIdentity => {
-            Ok(Step::Identify(Box::new(Identify::new(account, keys, scope, None))))
+            Ok(Step::GetAssertion(Box::new(GetAssertion::new(account, keys, scope, None))))
         }
         Grant::EnterpriseManaged(provider) => {
             let provider = Some(provider.clone());
-            Ok(Step::Identify(Box::new(Identify::new(account, keys, scope, provider))))
+            Ok(Step::GetAssertion(Box::new(GetAssertion::new(account, keys, scope, provider))))
         }
     }
 }

@@ -22,8 +22,8 @@ use oauth_types::{
 
 use crate::config::ClientConfig;
 use crate::error::{DiscoveryError, FlowError};
-use crate::flow::exchange::{Exchange, Then};
-use crate::flow::server::FindServer;
+use crate::flow::exchange::{SendRequest, Then};
+use crate::flow::server::MetadataDiscovery;
 use crate::flow::sought::Sought;
 use crate::flow::step::Step;
 use crate::goal::{Goal, Wanted};
@@ -35,8 +35,8 @@ use crate::session::{Session, Tokens};
 /// after a step-up loses nothing. Stored tokens are used without asking the user, except the refused tokens and those
 /// that they have replaced.
 ///
-/// A host whose store is shared holds the store's lock from [`Step::Recall`] to [`Step::Save`], and releases it while a
-/// browser is open.
+/// A host whose store is shared holds the store's lock from [`Step::LoadCredentials`] to [`Step::SaveCredentials`], and
+/// releases it while a browser is open.
 ///
 /// # Errors
 ///
@@ -98,10 +98,10 @@ pub(crate) struct FindResource {
 impl FindResource {
     fn ask(self) -> Result<Step, FlowError> {
         let url = self.search.url().clone();
-        Exchange::get(&url, Then::Resource(Box::new(self)))
+        SendRequest::get(&url, Then::Resource(Box::new(self)))
     }
 
-    /// Continues with a response; `None` if it was longer than [`Exchange::MAX_BODY`].
+    /// Continues with a response; `None` if it was longer than [`SendRequest::MAX_BODY`].
     pub(crate) fn read(self, response: Option<&Response<Bytes>>) -> Result<Step, FlowError> {
         let Self { goal, search, is_old } = self;
         let step = match response {
@@ -114,7 +114,7 @@ impl FindResource {
                 let goal = Goal { found_at: Some(place), ..goal };
                 // C-DISC-11
                 match goal.pinned().cloned() {
-                    Some(issuer) => FindServer::pinned(goal, document, issuer),
+                    Some(issuer) => MetadataDiscovery::pinned(goal, document, issuer),
                     None => ChooseServer { goal, metadata: document }.or_the_only_one(),
                 }
             }
@@ -130,9 +130,9 @@ impl FindResource {
             Some(issuer) => {
                 let (resource, issuers) = (goal.target.clone(), vec![issuer.clone()]);
                 let metadata = ProtectedResourceMetadata::new(resource, issuers);
-                FindServer::pinned(goal, metadata, issuer)
+                MetadataDiscovery::pinned(goal, metadata, issuer)
             }
-            None => FindServer::at_origin(goal),
+            None => MetadataDiscovery::at_origin(goal),
         }
     }
 }
@@ -151,14 +151,14 @@ impl ChooseServer {
             [] => Err(DiscoveryError::NoAuthorizationServer.into()),
             [only] => {
                 let only = only.clone();
-                FindServer::start(self.goal, self.metadata, only)
+                MetadataDiscovery::start(self.goal, self.metadata, only)
             }
             several => {
                 // Credentials that are pre-registered for exactly one of them decide.
                 let config = &self.goal.config;
                 let mut known = several.iter().filter(|one| config.registered_with(one).is_some());
                 match (known.next().cloned(), known.next()) {
-                    (Some(only), None) => FindServer::start(self.goal, self.metadata, only),
+                    (Some(only), None) => MetadataDiscovery::start(self.goal, self.metadata, only),
                     _ => Ok(Step::ChooseServer(Box::new(self))),
                 }
             }
@@ -180,6 +180,6 @@ impl ChooseServer {
         // C-DISC-9
         let chosen = self.servers().get(index).cloned();
         let chosen = chosen.ok_or(DiscoveryError::NoAuthorizationServer)?;
-        FindServer::start(self.goal, self.metadata, chosen)
+        MetadataDiscovery::start(self.goal, self.metadata, chosen)
     }
 }

@@ -15,7 +15,7 @@ use crate::flow::discovery::FindResource;
 use crate::flow::identity::Asserting;
 use crate::flow::redeem::Redeeming;
 use crate::flow::registration::Registering;
-use crate::flow::server::FindServer;
+use crate::flow::server::MetadataDiscovery;
 use crate::flow::step::Step;
 use crate::stage::FlowStage;
 use crate::transport::{TransportError, TransportErrorKind};
@@ -25,7 +25,7 @@ use crate::transport::{TransportError, TransportErrorKind};
 /// Follow no redirect: the flow itself continues from a redirect that it may follow. Read at most
 /// [`MAX_BODY`](Self::MAX_BODY) bytes, and pass the response, or the failure, to [`resume`](Self::resume).
 #[must_use = "the flow goes on only when the step is taken"]
-pub struct Exchange {
+pub struct SendRequest {
     request: Request<Bytes>,
     then: Then,
 }
@@ -33,7 +33,7 @@ pub struct Exchange {
 /// State that reads the response.
 pub(crate) enum Then {
     Resource(Box<FindResource>),
-    Server(Box<FindServer>),
+    Server(Box<MetadataDiscovery>),
     Registration(Box<Registering>),
     Assertion(Box<Asserting>),
     Tokens(Box<Redeeming>),
@@ -51,7 +51,7 @@ impl Then {
     }
 }
 
-impl Exchange {
+impl SendRequest {
     /// Longest response body that is read, in bytes.
     pub const MAX_BODY: usize = 128 * 1024;
 
@@ -68,7 +68,7 @@ impl Exchange {
     /// Creates a POST request with a JSON body.
     pub(crate) fn post_json(url: &EndpointUrl, json: Bytes, then: Then) -> Result<Step, FlowError> {
         let mut step = Self::send(Method::POST, url, json, then)?;
-        if let Step::Exchange(exchange) = &mut step {
+        if let Step::SendRequest(exchange) = &mut step {
             let json = HeaderValue::from_static("application/json");
             exchange.request.headers_mut().insert(CONTENT_TYPE, json);
         }
@@ -83,7 +83,7 @@ impl Exchange {
         then: Then,
     ) -> Result<Step, FlowError> {
         let mut step = Self::send(Method::POST, url, form.finish().into(), then)?;
-        if let Step::Exchange(exchange) = &mut step {
+        if let Step::SendRequest(exchange) = &mut step {
             let form = HeaderValue::from_static("application/x-www-form-urlencoded");
             let own = exchange.request.headers_mut();
             own.extend(headers);
@@ -98,7 +98,7 @@ impl Exchange {
         let uri = url.to_uri();
         *request.uri_mut() = uri.map_err(|rule| FlowErrorKind::NamedUrl(rule).at(then.stage()))?;
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
-        Ok(Step::Exchange(Box::new(Self { request, then })))
+        Ok(Step::SendRequest(Box::new(Self { request, then })))
     }
 
     /// Returns the stage of the flow that the request belongs to.
@@ -172,7 +172,7 @@ impl Exchange {
     }
 }
 
-impl fmt::Debug for Exchange {
+impl fmt::Debug for SendRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The request may hold a code, a verifier or a secret.
         f.debug_struct("Exchange").field("stage", &self.stage()).finish_non_exhaustive()

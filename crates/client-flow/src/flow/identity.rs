@@ -12,7 +12,7 @@ use oauth_types::{
 
 use crate::config::IdentityProvider;
 use crate::error::{FlowError, FlowErrorKind};
-use crate::flow::exchange::{Exchange, Then};
+use crate::flow::exchange::{SendRequest, Then};
 use crate::flow::redeem::Redeeming;
 use crate::flow::step::Step;
 use crate::keys::Keys;
@@ -24,14 +24,14 @@ use crate::token::TokenRequest;
 ///
 /// For a workload it is a token of its platform, for a user an ID token of the enterprise's identity provider.
 #[must_use = "the flow goes on only when the step is taken"]
-pub struct Identify {
+pub struct GetAssertion {
     account: Account,
     keys: Keys,
     scope: Option<ScopeSet>,
     provider: Option<IdentityProvider>,
 }
 
-impl Identify {
+impl GetAssertion {
     pub(crate) const fn new(
         account: Account,
         keys: Keys,
@@ -84,11 +84,11 @@ impl Identify {
         provider.client.attach(&mut headers, &mut form).map_err(unsigned)?;
         let endpoint = provider.token_endpoint.clone();
         let state = Box::new(Asserting { account, keys, scope, provider });
-        Exchange::post_form(&endpoint, headers, form, Then::Assertion(state))
+        SendRequest::post_form(&endpoint, headers, form, Then::Assertion(state))
     }
 }
 
-impl fmt::Debug for Identify {
+impl fmt::Debug for GetAssertion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identify").field("reader", self.reader()).finish_non_exhaustive()
     }

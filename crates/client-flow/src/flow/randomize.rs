@@ -7,13 +7,13 @@ use oauth_types::{CodeVerifier, EndpointUrl, Entropy, RedirectUri, ScopeSet, Uni
 use crate::error::FlowError;
 use crate::flow::redeem::Redeeming;
 use crate::flow::step::Step;
-use crate::flow::visit::{Pending, Visit};
+use crate::flow::visit::{BrowserRequest, Pending};
 use crate::keys::Keys;
 use crate::session::Account;
 
 /// Requests random bytes from the host.
 #[must_use = "the flow goes on only when the step is taken"]
-pub struct Randomize(Draw);
+pub struct GenerateRandom(Draw);
 
 /// Use of the random bytes.
 enum Draw {
@@ -32,13 +32,13 @@ pub(super) struct Departing {
     pub(super) scope: Option<ScopeSet>,
 }
 
-impl Randomize {
+impl GenerateRandom {
     pub(super) fn departure(departing: Departing) -> Step {
-        Step::Randomize(Box::new(Self(Draw::Departure(Box::new(departing)))))
+        Step::GenerateRandom(Box::new(Self(Draw::Departure(Box::new(departing)))))
     }
 
     pub(super) fn signature(redeeming: Redeeming) -> Step {
-        Step::Randomize(Box::new(Self(Draw::Signature(Box::new(redeeming)))))
+        Step::GenerateRandom(Box::new(Self(Draw::Signature(Box::new(redeeming)))))
     }
 
     /// Returns `true` if the user's browser opens next.
@@ -72,13 +72,13 @@ impl Randomize {
             scope,
             state: one.into_secret(),
             verifier: CodeVerifier::new(other),
-            until: now.plus(Visit::LIFETIME),
+            until: now.saturating_add(BrowserRequest::LIFETIME),
         };
-        Ok(Step::Visit(Box::new(Visit::new(keys, pending))))
+        Ok(Step::OpenBrowser(Box::new(BrowserRequest::new(keys, pending))))
     }
 }
 
-impl fmt::Debug for Randomize {
+impl fmt::Debug for GenerateRandom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Randomize")
     }

@@ -28,14 +28,14 @@ use crate::flow::step::Step;
 use crate::flow::step_up::SteppingUp;
 use crate::goal::{Goal, Login, Wanted};
 use crate::scope::initial_scope;
-use crate::session::{Record, RecordKey, ServerEndpoints, Session, Tokens};
+use crate::session::{CredentialKey, ServerEndpoints, Session, StoredCredentials, Tokens};
 use crate::stage::FlowStage;
 use crate::token::TokenRequest;
 
 /// Requests the record about this authorization server and resource from the host.
 #[derive(Clone)]
 #[must_use = "the flow goes on only when the step is taken"]
-pub struct Recall(Asking);
+pub struct LoadCredentials(Asking);
 
 /// Flow that requests the record.
 #[derive(Clone)]
@@ -44,10 +44,10 @@ enum Asking {
     Refresh(Box<Refreshing>),
     StepUp(Box<SteppingUp>),
     Denied(Box<Denied>),
-    Save(Box<Saving>),
+    SaveCredentials(Box<Saving>),
 }
 
-impl Recall {
+impl LoadCredentials {
     pub(crate) fn login(
         goal: Goal,
         resource: ProtectedResourceMetadata,
@@ -55,44 +55,44 @@ impl Recall {
         server: ServerEndpoints,
     ) -> Step {
         let login = Login { goal, resource, metadata, server };
-        Step::Recall(Box::new(Self(Asking::Login(Box::new(login)))))
+        Step::LoadCredentials(Box::new(Self(Asking::Login(Box::new(login)))))
     }
 
     pub(crate) fn refresh(refreshing: Refreshing) -> Step {
-        Step::Recall(Box::new(Self(Asking::Refresh(Box::new(refreshing)))))
+        Step::LoadCredentials(Box::new(Self(Asking::Refresh(Box::new(refreshing)))))
     }
 
     pub(crate) fn step_up(stepping_up: SteppingUp) -> Step {
-        Step::Recall(Box::new(Self(Asking::StepUp(Box::new(stepping_up)))))
+        Step::LoadCredentials(Box::new(Self(Asking::StepUp(Box::new(stepping_up)))))
     }
 
     pub(crate) fn denied(denied: Denied) -> Step {
-        Step::Recall(Box::new(Self(Asking::Denied(Box::new(denied)))))
+        Step::LoadCredentials(Box::new(Self(Asking::Denied(Box::new(denied)))))
     }
 
     pub(crate) fn save(session: Session) -> Step {
         let saving = Saving { session, has_failed: false };
-        Step::Recall(Box::new(Self(Asking::Save(Box::new(saving)))))
+        Step::LoadCredentials(Box::new(Self(Asking::SaveCredentials(Box::new(saving)))))
     }
 
     /// Loads what the store holds instead of a session that it failed to save.
     pub(crate) fn not_saved(session: Session) -> Step {
         let saving = Saving { session, has_failed: true };
-        Step::Recall(Box::new(Self(Asking::Save(Box::new(saving)))))
+        Step::LoadCredentials(Box::new(Self(Asking::SaveCredentials(Box::new(saving)))))
     }
 
     /// Returns the key of the record to load.
     #[must_use]
-    pub fn key(&self) -> RecordKey {
+    pub fn key(&self) -> CredentialKey {
         match &self.0 {
-            Asking::Login(login) => RecordKey {
+            Asking::Login(login) => CredentialKey {
                 issuer: login.server.issuer.clone(),
                 resource: login.resource.resource.clone(),
             },
             Asking::Refresh(refreshing) => refreshing.account().key(),
             Asking::StepUp(stepping_up) => stepping_up.account().key(),
             Asking::Denied(denied) => denied.account.key(),
-            Asking::Save(saving) => saving.session.account().key(),
+            Asking::SaveCredentials(saving) => saving.session.account().key(),
         }
     }
 
@@ -101,7 +101,7 @@ impl Recall {
     /// # Errors
     ///
     /// [`FlowError`] when the client has no way to register with this server, or no refresh token.
-    pub fn resume(self, kept: Option<Record>, now: UnixTime) -> Result<Step, FlowError> {
+    pub fn resume(self, kept: Option<StoredCredentials>, now: UnixTime) -> Result<Step, FlowError> {
         // C-REG-5: a record of another issuer is ignored, even if the host returns one.
         let key = self.key();
         let kept = kept.filter(|record| record.account.key() == key);
@@ -110,7 +110,7 @@ impl Recall {
             Asking::Refresh(refreshing) => refreshing.resume(kept, now),
             Asking::StepUp(stepping_up) => stepping_up.resume(kept, now),
             Asking::Denied(denied) => denied.resume(kept),
-            Asking::Save(saving) => saving.resume(kept),
+            Asking::SaveCredentials(saving) => saving.resume(kept),
         }
     }
 
@@ -129,25 +129,25 @@ impl Recall {
             Asking::Refresh(refreshing) => refreshing.unread(now),
             Asking::StepUp(stepping_up) => stepping_up.uncounted(),
             Asking::Denied(denied) => denied.resume(None),
-            Asking::Save(saving) => Ok(saving.failed()),
+            Asking::SaveCredentials(saving) => Ok(saving.failed()),
         }
     }
 }
 
-impl fmt::Debug for Recall {
+impl fmt::Debug for LoadCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Recall").field(&self.key()).finish()
     }
 }
 
 impl Login {
-    fn resume(self, kept: Option<Record>, now: UnixTime) -> Result<Step, FlowError> {
+    fn resume(self, kept: Option<StoredCredentials>, now: UnixTime) -> Result<Step, FlowError> {
         if let Some(step) = self.take_up(kept.as_ref(), now)? {
             return Ok(step);
         }
-        let asked = kept.as_ref().and_then(Record::asks_again);
+        let asked = kept.as_ref().and_then(StoredCredentials::asks_again);
         let save_at = match &kept {
-            Some(Record { tokens: Some(_), .. }) => SaveAt::Tokens,
+            Some(StoredCredentials { tokens: Some(_), .. }) => SaveAt::Tokens,
             _ => SaveAt::Registration,
         };
         let scope = initial_scope(&self.goal, &self.resource, &self.metadata, asked.as_ref());
@@ -166,7 +166,11 @@ impl Login {
     }
 
     /// Continues with tokens that another run or process obtained, except those that were refused.
-    fn take_up(&self, kept: Option<&Record>, now: UnixTime) -> Result<Option<Step>, FlowError> {
+    fn take_up(
+        &self,
+        kept: Option<&StoredCredentials>,
+        now: UnixTime,
+    ) -> Result<Option<Step>, FlowError> {
         let (Wanted::First { refused, .. }, Some(record)) = (&self.goal.wanted, kept) else {
             return Ok(None);
         };
@@ -193,7 +197,7 @@ impl Login {
         if let Wanted::First { refused, .. } = &mut login.goal.wanted {
             refused.push(tokens.access_token.clone());
         }
-        let login = Recall(Asking::Login(Box::new(login)));
+        let login = LoadCredentials(Asking::Login(Box::new(login)));
         Redeeming::start_or_else(request, login, record.clone()).map(Some)
     }
 }

@@ -9,11 +9,11 @@ use http::Response;
 use oauth_types::{Entropy, UnixTime};
 
 use crate::error::FlowError;
-use crate::flow::exchange::{Exchange, Then};
-use crate::flow::randomize::Randomize;
-use crate::flow::recall::Recall;
-use crate::flow::step::{Save, Step};
-use crate::session::Record;
+use crate::flow::exchange::{SendRequest, Then};
+use crate::flow::randomize::GenerateRandom;
+use crate::flow::recall::LoadCredentials;
+use crate::flow::step::{SaveCredentials, Step};
+use crate::session::StoredCredentials;
 use crate::stage::FlowStage;
 use crate::token::{TokenAnswer, TokenMessage, TokenRequest};
 
@@ -25,8 +25,8 @@ pub(crate) struct Redeeming {
 
 /// Login to continue where the stored refresh token does not work, and the record that held it.
 struct Fallback {
-    login: Recall,
-    kept: Record,
+    login: LoadCredentials,
+    kept: StoredCredentials,
 }
 
 impl Redeeming {
@@ -38,8 +38,8 @@ impl Redeeming {
     /// Sends a refresh as part of a login, which continues with the record if the refresh fails.
     pub(super) fn start_or_else(
         request: TokenRequest,
-        login: Recall,
-        kept: Record,
+        login: LoadCredentials,
+        kept: StoredCredentials,
     ) -> Result<Step, FlowError> {
         Self { request, fallback: Some(Box::new(Fallback { login, kept })) }.step()
     }
@@ -51,7 +51,7 @@ impl Redeeming {
     /// Returns the step that sends the request, after one for random bytes if it is signed.
     fn step(self) -> Result<Step, FlowError> {
         if self.request.is_signed() {
-            return Ok(Randomize::signature(self));
+            return Ok(GenerateRandom::signature(self));
         }
         self.send(None)
     }
@@ -63,7 +63,7 @@ impl Redeeming {
 
     fn send(self, drawn: Option<(Entropy<32>, UnixTime)>) -> Result<Step, FlowError> {
         let TokenMessage { endpoint, headers, form } = self.request.message(drawn)?;
-        Exchange::post_form(&endpoint, headers, form, Then::Tokens(Box::new(self)))
+        SendRequest::post_form(&endpoint, headers, form, Then::Tokens(Box::new(self)))
     }
 
     pub(super) fn read(self, response: &Response<Bytes>, now: UnixTime) -> Result<Step, FlowError> {
@@ -73,14 +73,14 @@ impl Redeeming {
                 Self { request: *request, fallback }.step()
             }
             // C-TOKEN-6
-            (Ok(TokenAnswer::Tokens(session)), _) => Ok(Save::session(session)),
+            (Ok(TokenAnswer::Tokens(session)), _) => Ok(SaveCredentials::session(session)),
             // C-TOKEN-7
             (Ok(TokenAnswer::Ended { record, error }), fallback) => {
                 let then = match fallback {
                     Some(fallback) => fallback.login.resume(Some(record.clone()), now),
                     None => Err(error),
                 };
-                Ok(Save::step(record, then))
+                Ok(SaveCredentials::step(record, then))
             }
             // C-TOKEN-7: the tokens stay in the record, because the server did not say that the grant has ended.
             (Err(error), Some(fallback)) if !error.is_transient() => {

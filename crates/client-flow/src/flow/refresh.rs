@@ -9,11 +9,11 @@ use oauth_types::UnixTime;
 
 use crate::config::ClientConfig;
 use crate::error::{FlowError, FlowErrorKind};
-use crate::flow::recall::Recall;
+use crate::flow::recall::LoadCredentials;
 use crate::flow::redeem::Redeeming;
-use crate::flow::server::FindServer;
-use crate::flow::step::{Save, Step};
-use crate::session::{Account, Record, ServerEndpoints, Session};
+use crate::flow::server::MetadataDiscovery;
+use crate::flow::step::{SaveCredentials, Step};
+use crate::session::{Account, ServerEndpoints, Session, StoredCredentials};
 use crate::stage::FlowStage;
 use crate::token::TokenRequest;
 
@@ -31,7 +31,7 @@ impl Session {
         if self.tokens().refresh_token.is_none() {
             return Err(FlowErrorKind::NoRefreshToken.at(FlowStage::Refresh));
         }
-        Ok(Recall::refresh(Refreshing { session: self.clone(), config: config.clone() }))
+        Ok(LoadCredentials::refresh(Refreshing { session: self.clone(), config: config.clone() }))
     }
 }
 
@@ -51,19 +51,24 @@ impl Refreshing {
         &self.config
     }
 
-    pub(super) fn resume(self, kept: Option<Record>, now: UnixTime) -> Result<Step, FlowError> {
+    pub(super) fn resume(
+        self,
+        kept: Option<StoredCredentials>,
+        now: UnixTime,
+    ) -> Result<Step, FlowError> {
         let own = &self.session.tokens().access_token;
         let is_newer = |kept: &Session| !own.matches(kept.tokens().access_token.expose());
         let kept = kept.filter(|record| self.config.owns(record));
         // C-TOKEN-6: the stored refresh token is used up, so the failed save is repeated first.
         if self.session.supersedes(kept.as_ref()) {
             let record = self.session.to_record();
-            return Ok(Save::step(record, self.send(now)));
+            return Ok(SaveCredentials::step(record, self.send(now)));
         }
         // C-TOKEN-7: another process ended the grant, or learned of its end.
         let ours = self.account().client.client_id();
-        let is_ended =
-            |kept: &Record| kept.tokens.is_none() && kept.account.client.client_id() == ours;
+        let is_ended = |kept: &StoredCredentials| {
+            kept.tokens.is_none() && kept.account.client.client_id() == ours
+        };
         if kept.as_ref().is_some_and(is_ended) {
             return Err(FlowErrorKind::NoRefreshToken.at(FlowStage::Refresh));
         }
@@ -79,7 +84,7 @@ impl Refreshing {
 
     fn send(self, now: UnixTime) -> Result<Step, FlowError> {
         if self.account().server.are_old(now) {
-            return FindServer::again(self);
+            return MetadataDiscovery::again(self);
         }
         let server = self.account().server.clone();
         self.at(server)

@@ -21,10 +21,10 @@ use crate::client_metadata::{registration, with_less};
 use crate::config::Grant;
 use crate::error::{DiscoveryError, FlowError, FlowErrorKind, RegistrationError};
 use crate::flow::authorization::authorize;
-use crate::flow::exchange::{Exchange, Then};
-use crate::flow::step::{Save, Step};
+use crate::flow::exchange::{SendRequest, Then};
+use crate::flow::step::{SaveCredentials, Step};
 use crate::goal::Login;
-use crate::session::{Account, Record};
+use crate::session::{Account, StoredCredentials};
 use crate::stage::FlowStage;
 
 /// Time at which the record of a new registration is saved.
@@ -83,7 +83,7 @@ impl Registering {
 
     fn send(self) -> Result<Step, FlowError> {
         let (endpoint, json) = (self.endpoint.clone(), self.sent.to_json());
-        Exchange::post_json(&endpoint, json, Then::Registration(Box::new(self)))
+        SendRequest::post_json(&endpoint, json, Then::Registration(Box::new(self)))
     }
 
     pub(crate) fn read(self, response: &Response<Bytes>, now: UnixTime) -> Result<Step, FlowError> {
@@ -134,7 +134,10 @@ impl Registering {
         if self.save_at == SaveAt::Tokens {
             return authorize(account, &goal.config, self.scope);
         }
-        let record = Record { asked: self.scope.clone(), ..Record::new(account.clone()) };
-        Ok(Save::step(record, authorize(account, &goal.config, self.scope)))
+        let record = StoredCredentials {
+            asked: self.scope.clone(),
+            ..StoredCredentials::new(account.clone())
+        };
+        Ok(SaveCredentials::step(record, authorize(account, &goal.config, self.scope)))
     }
 }

@@ -3,9 +3,9 @@
 //! The table of cases is at the head of `session/unsaved.rs`.
 
 use crate::error::{FlowError, FlowErrorKind};
-use crate::flow::recall::Recall;
-use crate::flow::step::{Save, Step};
-use crate::session::{Record, Session, Unsaved};
+use crate::flow::recall::LoadCredentials;
+use crate::flow::step::{SaveCredentials, Step};
+use crate::session::{Session, StoredCredentials, Unsaved};
 use crate::stage::FlowStage;
 
 impl Session {
@@ -30,7 +30,7 @@ impl Session {
     /// }
     /// ```
     pub fn save(&self) -> Step {
-        Recall::save(self.clone())
+        LoadCredentials::save(self.clone())
     }
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct Saving {
 }
 
 impl Saving {
-    pub(crate) fn resume(self, kept: Option<Record>) -> Result<Step, FlowError> {
+    pub(crate) fn resume(self, kept: Option<StoredCredentials>) -> Result<Step, FlowError> {
         let Self { session, has_failed } = self;
         if kept.as_ref().is_some_and(|kept| session.has_tokens_of(kept)) {
             return Ok(Step::Ready(Box::new(session.saved())));
@@ -54,7 +54,7 @@ impl Saving {
             return Ok(Step::Ready(Box::new(session)));
         }
         if session.supersedes(kept.as_ref()) || (kept.is_none() && session.is_saved()) {
-            return Ok(Save::session(session));
+            return Ok(SaveCredentials::session(session));
         }
         // A record without tokens means that another process ended the grant: nothing is left to save.
         let ended = || {
@@ -65,7 +65,7 @@ impl Saving {
         Ok(Step::Ready(Box::new(kept)))
     }
 
-    fn restored(record: Record) -> Option<Session> {
+    fn restored(record: StoredCredentials) -> Option<Session> {
         Session::restore(record).ok()
     }
 

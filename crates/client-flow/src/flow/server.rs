@@ -46,8 +46,8 @@ use oauth_types::{
 
 use crate::config::ClientConfig;
 use crate::error::{DiscoveryError, FlowError, FlowErrorKind};
-use crate::flow::exchange::{Exchange, Then};
-use crate::flow::recall::Recall;
+use crate::flow::exchange::{SendRequest, Then};
+use crate::flow::recall::LoadCredentials;
 use crate::flow::refresh::Refreshing;
 use crate::flow::sought::Sought;
 use crate::flow::step::Step;
@@ -56,7 +56,7 @@ use crate::session::ServerEndpoints;
 use crate::stage::FlowStage;
 
 /// Search for authorization server metadata.
-pub(crate) struct FindServer {
+pub(crate) struct MetadataDiscovery {
     issuer: Issuer,
     search: MetadataSearch,
     /// Further URLs on the issuer's origin, requested where its own have no document.
@@ -75,7 +75,7 @@ enum Found {
     Refresh(Box<Refreshing>),
 }
 
-impl FindServer {
+impl MetadataDiscovery {
     pub(crate) fn start(
         goal: Goal,
         resource: ProtectedResourceMetadata,
@@ -140,10 +140,10 @@ impl FindServer {
 
     fn ask(self) -> Result<Step, FlowError> {
         let url = self.search.url().clone();
-        Exchange::get(&url, Then::Server(Box::new(self)))
+        SendRequest::get(&url, Then::Server(Box::new(self)))
     }
 
-    /// Continues with a response; `None` if it was longer than [`Exchange::MAX_BODY`].
+    /// Continues with a response; `None` if it was longer than [`SendRequest::MAX_BODY`].
     pub(crate) fn read(
         mut self,
         response: Option<&Response<Bytes>>,
@@ -235,7 +235,7 @@ impl FindServer {
                 {
                     return Err(DiscoveryError::NoBoundTokens { issuer: metadata.issuer }.into());
                 }
-                Ok(Recall::login(goal, resource, metadata, server))
+                Ok(LoadCredentials::login(goal, resource, metadata, server))
             }
             Found::OldLogin(goal) => Ok(old_login(goal, metadata, server)),
             Found::Refresh(refreshing) => refreshing.at(server),
@@ -325,7 +325,7 @@ impl Found {
 fn old_login(goal: Goal, metadata: AuthorizationServerMetadata, server: ServerEndpoints) -> Step {
     let issuers = vec![metadata.issuer.clone()];
     let resource = ProtectedResourceMetadata::new(goal.target.clone(), issuers);
-    Recall::login(goal, resource, metadata, server)
+    LoadCredentials::login(goal, resource, metadata, server)
 }
 
 /// Returns the metadata of a server that publishes none: the default endpoints of MCP 2025-03-26.

@@ -2,12 +2,12 @@
 
 use crate::error::FlowError;
 use crate::flow::discovery::ChooseServer;
-use crate::flow::exchange::Exchange;
-use crate::flow::identity::Identify;
-use crate::flow::randomize::Randomize;
-use crate::flow::recall::Recall;
-use crate::flow::visit::Visit;
-use crate::session::{Record, Session};
+use crate::flow::exchange::SendRequest;
+use crate::flow::identity::GetAssertion;
+use crate::flow::randomize::GenerateRandom;
+use crate::flow::recall::LoadCredentials;
+use crate::flow::visit::BrowserRequest;
+use crate::session::{Session, StoredCredentials};
 
 /// Next action for the host.
 ///
@@ -18,23 +18,23 @@ use crate::session::{Record, Session};
 #[expect(clippy::exhaustive_enums, reason = "a host must answer each step")]
 pub enum Step {
     /// Send this HTTP request; follow no redirect.
-    Exchange(Box<Exchange>),
+    SendRequest(Box<SendRequest>),
     /// Load the record about this server.
     ///
-    /// Where processes or tasks share a store, hold its lock from here until the [`Save`](Self::Save) that follows, or
-    /// until the flow waits for the user: a record written after another process's refresh would restore a used refresh
-    /// token.
-    Recall(Box<Recall>),
+    /// Where processes or tasks share a store, hold its lock from here until the
+    /// [`SaveCredentials`](Self::SaveCredentials) that follows, or until the flow waits for the user: a record written
+    /// after another process's refresh would restore a used refresh token.
+    LoadCredentials(Box<LoadCredentials>),
     /// Choose the authorization server.
     ChooseServer(Box<ChooseServer>),
     /// Generate random bytes.
-    Randomize(Box<Randomize>),
+    GenerateRandom(Box<GenerateRandom>),
     /// Supply a token that identifies the workload or user on whose behalf the client acts.
-    Identify(Box<Identify>),
+    GetAssertion(Box<GetAssertion>),
     /// Send the user's browser to a URL and wait for the callback.
-    Visit(Box<Visit>),
-    /// Save this record. A failed save does not end the flow: [`Save::failed`] continues.
-    Save(Box<Save>),
+    OpenBrowser(Box<BrowserRequest>),
+    /// Save this record. A failed save does not end the flow: [`SaveCredentials::failed`] continues.
+    SaveCredentials(Box<SaveCredentials>),
     /// The flow has ended with this session.
     Ready(Box<Session>),
 }
@@ -60,11 +60,14 @@ impl Step {
     #[must_use]
     pub fn leads_to_browser(&self) -> bool {
         match self {
-            Self::Exchange(exchange) => exchange.leads_to_browser(),
-            Self::Randomize(randomize) => randomize.leads_to_browser(),
-            Self::Save(save) => save.then.as_ref().is_ok_and(Self::leads_to_browser),
-            Self::Visit(_) => true,
-            Self::Recall(_) | Self::ChooseServer(_) | Self::Identify(_) | Self::Ready(_) => false,
+            Self::SendRequest(exchange) => exchange.leads_to_browser(),
+            Self::GenerateRandom(randomize) => randomize.leads_to_browser(),
+            Self::SaveCredentials(save) => save.then.as_ref().is_ok_and(Self::leads_to_browser),
+            Self::OpenBrowser(_) => true,
+            Self::LoadCredentials(_)
+            | Self::ChooseServer(_)
+            | Self::GetAssertion(_)
+            | Self::Ready(_) => false,
         }
     }
 }
@@ -74,9 +77,9 @@ impl Step {
 /// # Examples
 ///
 /// ```
-/// use client_flow::{FlowError, Record, Save, Step};
+/// use client_flow::{FlowError, StoredCredentials, SaveCredentials, Step};
 ///
-/// fn take(save: Save, store: impl Fn(&Record) -> bool) -> Result<Step, FlowError> {
+/// fn take(save: SaveCredentials, store: impl Fn(&StoredCredentials) -> bool) -> Result<Step, FlowError> {
 ///     // At once a second time: most failures of a store pass.
 ///     let is_kept = store(save.record()) || store(save.record());
 ///     if is_kept { save.saved() } else { save.failed() }
@@ -84,14 +87,14 @@ impl Step {
 /// ```
 #[derive(Debug)]
 #[must_use = "the flow goes on only when the step is taken"]
-pub struct Save {
-    record: Record,
+pub struct SaveCredentials {
+    record: StoredCredentials,
     then: Result<Step, FlowError>,
 }
 
-impl Save {
-    pub(crate) fn step(record: Record, then: Result<Step, FlowError>) -> Step {
-        Step::Save(Box::new(Self { record, then }))
+impl SaveCredentials {
+    pub(crate) fn step(record: StoredCredentials, then: Result<Step, FlowError>) -> Step {
+        Step::SaveCredentials(Box::new(Self { record, then }))
     }
 
     /// Saves a session and ends the flow with it.
@@ -102,7 +105,7 @@ impl Save {
 
     /// Returns the record to save; it replaces any record under the same key.
     #[must_use]
-    pub const fn record(&self) -> &Record {
+    pub const fn record(&self) -> &StoredCredentials {
         &self.record
     }
 
@@ -132,7 +135,7 @@ impl Save {
     pub fn failed(self) -> Result<Step, FlowError> {
         match self.then {
             // C-TOKEN-6
-            Ok(Step::Ready(session)) => Ok(Recall::not_saved(*session)),
+            Ok(Step::Ready(session)) => Ok(LoadCredentials::not_saved(*session)),
             then => then,
         }
     }

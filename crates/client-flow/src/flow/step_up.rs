@@ -7,9 +7,9 @@ use crate::error::FlowError;
 use crate::flow::attempt::begin;
 use crate::flow::authorization::authorize;
 use crate::flow::discovery::login_for;
-use crate::flow::recall::Recall;
+use crate::flow::recall::LoadCredentials;
 use crate::flow::step::Step;
-use crate::session::{Account, Record, Session};
+use crate::session::{Account, Session, StoredCredentials};
 
 impl Session {
     /// Starts a step-up: a new authorization for all of `scope`.
@@ -18,8 +18,8 @@ impl Session {
     /// `challenge` names other metadata of the resource than the login used, the data about server or client is out of
     /// date, or the last step-up was not finished; then everything is discovered and checked anew.
     ///
-    /// A host whose store is shared holds the store's lock from [`Step::Recall`] to [`Step::Save`], and releases it
-    /// while a browser is open.
+    /// A host whose store is shared holds the store's lock from [`Step::LoadCredentials`] to [`Step::SaveCredentials`],
+    /// and releases it while a browser is open.
     ///
     /// # Errors
     ///
@@ -66,7 +66,7 @@ impl SteppingUp {
         server_url: &str,
         scope: ScopeSet,
     ) -> Step {
-        Recall::step_up(Self {
+        LoadCredentials::step_up(Self {
             session,
             config: config.clone(),
             server_url: server_url.into(),
@@ -78,7 +78,11 @@ impl SteppingUp {
         self.session.account()
     }
 
-    pub(crate) fn resume(self, kept: Option<Record>, now: UnixTime) -> Result<Step, FlowError> {
+    pub(crate) fn resume(
+        self,
+        kept: Option<StoredCredentials>,
+        now: UnixTime,
+    ) -> Result<Step, FlowError> {
         let is_kept = kept.is_some();
         let mut record = kept.unwrap_or_else(|| self.session.to_record());
         if self.session.supersedes(Some(&record)) {

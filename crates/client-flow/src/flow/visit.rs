@@ -23,13 +23,13 @@ use crate::token::TokenRequest;
 /// A host that waits in this process continues with [`resume`](Self::resume). A web application, whose next request may
 /// reach another process, continues with `seal` (feature `sealed`).
 #[must_use = "the flow goes on only when the step is taken"]
-pub struct Visit {
+pub struct BrowserRequest {
     pub(crate) url: String,
     keys: Keys,
     pub(crate) pending: Pending,
 }
 
-impl Visit {
+impl BrowserRequest {
     /// Time that a user may take to log in.
     pub const LIFETIME: Duration = Duration::from_secs(600);
 
@@ -49,10 +49,10 @@ impl Visit {
     /// Returns the issuer of the authorization server, as its metadata names it.
     ///
     /// ```
-    /// use client_flow::Visit;
+    /// use client_flow::BrowserRequest;
     ///
     /// /// What a host shows before it opens the browser.
-    /// fn question(visit: &Visit) -> String {
+    /// fn question(visit: &BrowserRequest) -> String {
     ///     format!(
     ///         "{} sends you to log in at {}. Go on?",
     ///         visit.resource().origin().host(),
@@ -122,7 +122,7 @@ impl Visit {
     }
 }
 
-impl fmt::Debug for Visit {
+impl fmt::Debug for BrowserRequest {
     /// Omits the URL, because it carries the state.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Visit").field("pending", &self.pending).finish_non_exhaustive()
@@ -137,9 +137,9 @@ pub(crate) struct Pending {
     pub(super) endpoint: EndpointUrl,
     pub(super) redirect_uri: RedirectUri,
     pub(super) scope: Option<ScopeSet>,
-    #[cfg_attr(feature = "sealed", serde(with = "oauth_types::exposed"))]
+    #[cfg_attr(feature = "sealed", serde(with = "oauth_types::serde_secret"))]
     pub(crate) state: Secret,
-    #[cfg_attr(feature = "sealed", serde(with = "oauth_types::exposed"))]
+    #[cfg_attr(feature = "sealed", serde(with = "oauth_types::serde_secret"))]
     pub(super) verifier: CodeVerifier,
     pub(crate) until: UnixTime,
 }

@@ -1,6 +1,6 @@
 //! Incremental reader of a request head on the loopback port (RFC 9112 §2.1).
 
-use crate::flow::Visit;
+use crate::flow::BrowserRequest;
 use crate::loopback::{CallbackListener, Heard};
 
 /// Reader of a request to the loopback port of a login; one for each connection.
@@ -36,7 +36,7 @@ use crate::loopback::{CallbackListener, Heard};
 /// ```
 #[derive(Clone, Default)]
 pub struct CallbackRequest {
-    /// The head, or its first [`Visit::MAX_HEAD`] bytes.
+    /// The head, or its first [`BrowserRequest::MAX_HEAD`] bytes.
     head: Vec<u8>,
     /// Number of received bytes of the head.
     length: usize,
@@ -59,7 +59,7 @@ impl CallbackRequest {
                 break;
             }
             self.length = self.length.saturating_add(1);
-            if self.head.len() < Visit::MAX_HEAD {
+            if self.head.len() < BrowserRequest::MAX_HEAD {
                 self.head.push(*byte);
             }
             self.matched = match (byte, self.matched) {
@@ -73,7 +73,7 @@ impl CallbackRequest {
 
     /// Returns the answer to the request, while this login waits or, with `None`, while none waits.
     ///
-    /// A head that is longer than [`Visit::MAX_HEAD`], or incomplete, is never a callback.
+    /// A head that is longer than [`BrowserRequest::MAX_HEAD`], or incomplete, is never a callback.
     pub fn answer(&self, login: Option<&CallbackListener>) -> Heard {
         match login {
             _ if self.length > self.head.len() => Heard::too_long(),

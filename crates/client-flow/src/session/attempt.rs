@@ -61,7 +61,7 @@ impl Account {
 
     /// Returns `true` if the client should register anew, because the server may have forgotten it.
     pub(crate) fn is_doubtful(&self, now: UnixTime) -> bool {
-        let is_unproven = |since| now.since(since) >= Self::UNPROVEN_LIFETIME;
+        let is_unproven = |since| now.saturating_duration_since(since) >= Self::UNPROVEN_LIFETIME;
         self.unfinished_logins >= Self::MAX_UNFINISHED_LOGINS
             || self.unproven_since.is_some_and(is_unproven)
     }

@@ -5,7 +5,8 @@ use core::time::Duration;
 use client_auth::ClientCredentials;
 use oauth_types::{
     AuthorizationServerMetadata, EndpointUrl, GrantType, Issuer, RedirectUri, ResourceUri,
-    ScopeSet, Secret, SecretDigest, SigningAlgorithm, TokenResponse, TokenType, UnixTime, exposed,
+    ScopeSet, Secret, SecretDigest, SigningAlgorithm, TokenResponse, TokenType, UnixTime,
+    serde_secret,
 };
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +19,7 @@ pub(super) const REFRESH_AHEAD: Duration = Duration::from_secs(30);
 /// Key of a record: credentials of one issuer are never shown to another (C-DISC-8).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct RecordKey {
+pub struct CredentialKey {
     /// The authorization server.
     pub issuer: Issuer,
     /// The resource identifier, byte for byte as published.
@@ -60,8 +61,8 @@ pub struct Account {
 impl Account {
     /// Returns the key of the account's record.
     #[must_use]
-    pub fn key(&self) -> RecordKey {
-        RecordKey { issuer: self.server.issuer.clone(), resource: self.resource.clone() }
+    pub fn key(&self) -> CredentialKey {
+        CredentialKey { issuer: self.server.issuer.clone(), resource: self.resource.clone() }
     }
 }
 
@@ -70,7 +71,7 @@ impl Account {
 /// Serialized with its secrets in the clear, so that the store has to protect it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Record {
+pub struct StoredCredentials {
     /// Account at the server.
     #[serde(flatten)]
     pub account: Account,
@@ -85,14 +86,14 @@ pub struct Record {
     pub client_refused: bool,
 }
 
-impl Record {
+impl StoredCredentials {
     pub(crate) const fn new(account: Account) -> Self {
         Self { account, tokens: None, asked: None, client_refused: false }
     }
 
     /// Returns the key of the record.
     #[must_use]
-    pub fn key(&self) -> RecordKey {
+    pub fn key(&self) -> CredentialKey {
         self.account.key()
     }
 
@@ -194,7 +195,8 @@ impl ServerEndpoints {
     ///
     /// Metadata without `read_at` counts as expired.
     pub(crate) fn are_old(&self, now: UnixTime) -> bool {
-        !self.is_assumed && self.read_at.is_none_or(|then| now.since(then) >= Self::LIFETIME)
+        !self.is_assumed
+            && self.read_at.is_none_or(|then| now.saturating_duration_since(then) >= Self::LIFETIME)
     }
 }
 
@@ -218,10 +220,10 @@ pub struct Tokens {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bound_to: Option<Box<str>>,
     /// Access token, for the resource only.
-    #[serde(with = "exposed")]
+    #[serde(with = "serde_secret")]
     pub access_token: Secret,
     /// Refresh token, for the token endpoint only.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "exposed")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "serde_secret")]
     pub refresh_token: Option<Secret>,
     /// Expiry time of the access token by the local clock (exclusive); `None` if the server named none.
     pub expires_at: Option<UnixTime>,
@@ -253,8 +255,8 @@ impl Tokens {
             bound_to: None,
             access_token: response.access_token,
             refresh_token: response.refresh_token,
-            expires_at: lifetime.map(|lifetime| now.plus(lifetime)),
-            refresh_at: lifetime.map(|life| now.plus(life - ahead_of(life))),
+            expires_at: lifetime.map(|lifetime| now.saturating_add(lifetime)),
+            refresh_at: lifetime.map(|life| now.saturating_add(life - ahead_of(life))),
             // C-TOKEN-5
             granted: response.scope.or_else(|| requested.clone()),
             requested,
@@ -286,7 +288,7 @@ impl Tokens {
 
     /// Returns `true` if the tokens should be refreshed now.
     pub(crate) fn are_stale(&self, now: UnixTime) -> bool {
-        let early = || self.expires_at.map(|end| now.plus(REFRESH_AHEAD) >= end);
+        let early = || self.expires_at.map(|end| now.saturating_add(REFRESH_AHEAD) >= end);
         self.refresh_at.map(|at| now >= at).or_else(early).unwrap_or(false)
     }
 }

@@ -16,7 +16,7 @@
 
 use oauth_types::{Secret, SecretDigest};
 
-use super::{Record, Session};
+use super::{Session, StoredCredentials};
 
 /// Tokens that a store may still hold instead of the session's own.
 #[derive(Clone, Debug, Default)]
@@ -84,7 +84,7 @@ impl Session {
     }
 
     /// Returns `true` if this session is unsaved and replaces the stored record.
-    pub(crate) fn supersedes(&self, kept: Option<&Record>) -> bool {
+    pub(crate) fn supersedes(&self, kept: Option<&StoredCredentials>) -> bool {
         let Some(unsaved) = &self.unsaved else { return false };
         match kept.and_then(|record| record.tokens.as_ref()) {
             Some(kept) => {
@@ -95,7 +95,7 @@ impl Session {
         }
     }
 
-    pub(crate) fn has_tokens_of(&self, kept: &Record) -> bool {
+    pub(crate) fn has_tokens_of(&self, kept: &StoredCredentials) -> bool {
         let own = &self.tokens().access_token;
         kept.tokens.as_ref().is_some_and(|kept| own.matches(kept.access_token.expose()))
     }

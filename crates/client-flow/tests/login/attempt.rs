@@ -2,8 +2,8 @@
 
 use client_auth::ClientCredentials;
 use client_flow::{
-    Account, CallbackError, ClientConfig, FlowError, FlowErrorKind, Record, Session, Step, Visit,
-    login,
+    Account, BrowserRequest, CallbackError, ClientConfig, FlowError, FlowErrorKind, Session, Step,
+    StoredCredentials, login,
 };
 use iss_validate::Callback;
 use oauth_types::{BearerChallenge, ClientId, ClientMetadataUrl, Issuer, ScopeSet, UnixTime};
@@ -18,7 +18,7 @@ fn keep(world: &mut World) {
 }
 
 /// A login up to its visit. What it registers is named by how many were before.
-fn leave(world: &mut World, config: ClientConfig) -> Box<Visit> {
+fn leave(world: &mut World, config: ClientConfig) -> Box<BrowserRequest> {
     let registered = world.sent().iter().filter(|line| line.ends_with("/register")).count();
     world.register.1["client_id"] = json!(format!("c{}", registered + 1));
     let visit = world.until_user(login(config, MCP, None, None).unwrap()).unwrap().unwrap();
@@ -275,7 +275,7 @@ fn a_step_up_that_is_not_finished_relies_on_nothing_twice() {
     assert_eq!(step_up(&mut world).0, "c2");
     // Where the store cannot be read, it is made without a count.
     let step = session.step_up(&config(), MCP, &BearerChallenge::default(), scope(), NOW).unwrap();
-    let Step::Recall(recall) = step else { panic!("a recall") };
+    let Step::LoadCredentials(recall) = step else { panic!("a recall") };
     let _visit = world.until_user(recall.failed(NOW).unwrap()).unwrap().unwrap();
     assert!(world.saved.borrow().is_empty());
 }
@@ -289,7 +289,7 @@ fn records_of_earlier_versions_are_read_and_counted_on() {
     for name in ["unfinished_logins", "unproven_since", "registered_scope"] {
         members.remove(name);
     }
-    world.kept = Some(serde_json::from_value::<Record>(json).unwrap());
+    world.kept = Some(serde_json::from_value::<StoredCredentials>(json).unwrap());
     let shown: Vec<String> = (0..3).map(|_| abandoned(&mut world, config())).collect();
     assert_eq!(shown, ["c1", "c2", "c2"]);
 }

@@ -214,7 +214,7 @@ fn the_host_may_allow_local_addresses() {
 
 #[test]
 fn a_failing_network_names_the_request() {
-    let Step::Exchange(exchange) = login(config(), MCP, None, None).unwrap() else { panic!() };
+    let Step::SendRequest(exchange) = login(config(), MCP, None, None).unwrap() else { panic!() };
     let socket = std::io::Error::new(std::io::ErrorKind::TimedOut, "the socket's own words");
     let error = exchange.resume(Err(TransportError::from(socket)), NOW).unwrap_err();
     let FlowErrorKind::Transport(failure) = error.kind() else { panic!("{error:?}") };

@@ -55,7 +55,7 @@ fn claims(assertion: &str) -> Value {
 #[test]
 fn client_credentials_with_a_secret_in_the_header() {
     let world = world_without_users(json!(["client_secret_basic"]));
-    let client = ClientConfig::for_itself("Test", issuer(), secret_client("c 1"));
+    let client = ClientConfig::client_credentials("Test", issuer(), secret_client("c 1"));
     let session = world.login(client).unwrap();
     assert!(session.authorization(MCP).is_some());
     let sent = world.sent.borrow();
@@ -74,7 +74,8 @@ fn client_credentials_with_a_secret_in_the_header() {
 fn client_credentials_with_an_assertion_for_this_issuer_alone() {
     let world = world_without_users(json!(["private_key_jwt"]));
     let client = ClientCredentials::with_assertions(id("c1"));
-    let machine = ClientConfig::for_itself("Test", issuer(), client).with_signing_key(key());
+    let machine =
+        ClientConfig::client_credentials("Test", issuer(), client).with_signing_key(key());
     world.login(machine.clone()).unwrap();
     world.login(machine).unwrap();
     let sent = world.sent.borrow();
@@ -123,7 +124,8 @@ fn nothing_is_shown_another_way_than_the_server_takes_it() {
         let mut world = world_without_users(methods);
         world.metadata.1["token_endpoint_auth_signing_alg_values_supported"] = algorithms;
         let client = ClientCredentials::with_assertions(id("c1"));
-        let machine = ClientConfig::for_itself("Test", issuer(), client).with_signing_key(key());
+        let machine =
+            ClientConfig::client_credentials("Test", issuer(), client).with_signing_key(key());
         assert!(matches!(
             world.login(machine).as_ref().map_err(FlowError::kind),
             Err(FlowErrorKind::Credentials(NoUsableMethod::KeyNotAccepted))
@@ -142,7 +144,7 @@ fn a_workload_shows_what_its_platform_says_of_it_once() {
     let mut world = world_without_users(json!(["none"]));
     world.identity = "platform.jwt.sig".to_owned();
     let client = ClientCredentials::public(id("workload"));
-    let workload = ClientConfig::for_workload("Test", issuer(), client);
+    let workload = ClientConfig::workload_identity("Test", issuer(), client);
     world.login(workload.clone()).unwrap();
     {
         let sent = world.sent.borrow();
@@ -181,7 +183,7 @@ fn a_token_endpoint_that_echoes_the_request_puts_no_secret_into_the_error() {
             "error_uri": format!("https://as.example/errors?{}", basic.replace(' ', "&"))});
         is_token.then(|| json_response(400, &error))
     });
-    let machine = ClientConfig::for_itself("Test", issuer(), secret_client("c 1"));
+    let machine = ClientConfig::client_credentials("Test", issuer(), secret_client("c 1"));
     let error = world.login(machine).unwrap_err();
     let shown = format!("{error} {error:?} {error:#?}");
     assert!(shown.contains("[secret]"), "{shown}");
@@ -198,7 +200,7 @@ fn a_token_endpoint_that_echoes_the_request_puts_no_secret_into_the_error() {
         (request.uri().path() == "/token").then(|| json_response(400, &error))
     });
     let client = ClientCredentials::public(id("workload"));
-    let error = world.login(ClientConfig::for_workload("Test", issuer(), client)).unwrap_err();
+    let error = world.login(ClientConfig::workload_identity("Test", issuer(), client)).unwrap_err();
     let shown = format!("{error} {error:?}");
     assert!(shown.contains("[secret]") && !shown.contains("platform.jwt"), "{shown}");
 }
@@ -215,7 +217,7 @@ fn enterprise(answer: (u16, Value)) -> (World, ClientConfig) {
         EndpointUrl::parse("https://idp.example/token").unwrap(),
         ClientCredentials::public(id("at-idp")),
     );
-    let config = ClientConfig::for_enterprise("Test", issuer(), secret_client("c1"), provider);
+    let config = ClientConfig::id_jag("Test", issuer(), secret_client("c1"), provider);
     (world, config)
 }
 
@@ -288,14 +290,14 @@ fn without_a_user_nothing_is_shown_to_a_server_that_was_not_agreed_upon() {
     let mut world = world_without_users(json!(["none"]));
     world.metadata.1["client_id_metadata_document_supported"] = json!(true);
     world.kept = {
-        let own = ClientConfig::for_workload("Test", issuer(), client());
+        let own = ClientConfig::workload_identity("Test", issuer(), client());
         Some(world.login(own).unwrap().to_record())
     };
     world.sent.borrow_mut().clear();
-    let mut workload = ClientConfig::for_workload("Test", honest.clone(), client());
+    let mut workload = ClientConfig::workload_identity("Test", honest.clone(), client());
     let url = ClientMetadataUrl::parse("https://client.example/meta.json").unwrap();
     workload.metadata_url = Some(url);
-    let mut machine = ClientConfig::for_itself("Test", honest, secret_client("c1"));
+    let mut machine = ClientConfig::client_credentials("Test", honest, secret_client("c1"));
     machine.metadata_url = workload.metadata_url.clone();
     for config in [workload, machine] {
         let error = world.login(config).unwrap_err();
@@ -316,7 +318,7 @@ fn of_several_servers_the_one_that_gave_out_credentials_is_meant() {
     let mut world = world_without_users(json!(["client_secret_basic"]));
     world.prm.1["authorization_servers"] =
         json!(["https://other.example", "https://as.example", "https://third.example"]);
-    let machine = ClientConfig::for_itself("Test", issuer(), secret_client("c1"));
+    let machine = ClientConfig::client_credentials("Test", issuer(), secret_client("c1"));
     let session = world.login(machine).unwrap();
     assert_eq!(session.account().server.issuer, issuer());
 }

@@ -1,16 +1,16 @@
 //! What may end the wait for a browser.
 
-use client_flow::{CallbackListener, CallbackRequest, Heard, Visit, login};
+use client_flow::{BrowserRequest, CallbackListener, CallbackRequest, Heard, login};
 use oauth_types::{Entropy, RedirectUri, State};
 use proptest::prelude::*;
 
 use crate::world::*;
 
-fn visit() -> Box<Visit> {
+fn visit() -> Box<BrowserRequest> {
     World::new().until_user(login(config(), MCP, None, None).unwrap()).unwrap().unwrap()
 }
 
-fn hear(visit: &Visit, target: &str, hosts: &[&str]) -> Heard {
+fn hear(visit: &BrowserRequest, target: &str, hosts: &[&str]) -> Heard {
     let hosts: String = hosts.iter().map(|host| format!("HOST: {host}\r\n")).collect();
     visit.hear(format!("GET {target} HTTP/1.1\r\nAccept: */*\r\n{hosts}\r\n").as_bytes())
 }
@@ -58,7 +58,7 @@ fn long_heads_and_requests_between_logins_are_answered_by_a_page() {
     let state = query(visit.url(), "state").unwrap();
     let cookies = format!("Cookie: a={}\r\n", "x".repeat(20_000));
     let head = format!("GET /cb?code=c&state={state} HTTP/1.1\r\nHost: 127.0.0.1\r\n{cookies}\r\n");
-    assert!(head.len() < Visit::MAX_HEAD);
+    assert!(head.len() < BrowserRequest::MAX_HEAD);
     // By the visit, or by what a task of its own holds of it.
     assert!(visit.hear(head.as_bytes()).is_callback());
     assert!(visit.callback_listener().hear(head.as_bytes()).is_callback());
@@ -155,8 +155,8 @@ fn a_long_head_is_read_to_its_end_and_one_without_end_to_a_limit() {
         head.replace("\r\n\r\n", &format!("\r\n{cookie}{fill}\r\n\r\n"))
     };
     for (length, status) in [
-        (Visit::MAX_HEAD, "200"),
-        (Visit::MAX_HEAD + 1, "431"),
+        (BrowserRequest::MAX_HEAD, "200"),
+        (BrowserRequest::MAX_HEAD + 1, "431"),
         (CallbackRequest::MAX_READ - 1, "431"),
         (CallbackRequest::MAX_READ, "431"),
     ] {

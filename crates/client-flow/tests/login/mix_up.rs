@@ -2,8 +2,8 @@
 
 use client_auth::ClientCredentials;
 use client_flow::{
-    CallbackError, ClientConfig, DiscoveryError, FlowError, FlowErrorKind, Record,
-    RegistrationError, ServerProfile, login,
+    CallbackError, ClientConfig, DiscoveryError, FlowError, FlowErrorKind, RegistrationError,
+    ServerProfile, StoredCredentials, login,
 };
 use oauth_types::{ClientId, EndpointUrl, Issuer};
 use serde_json::json;
@@ -169,7 +169,7 @@ fn what_was_remembered_before_the_rule_is_held_to_it() {
     let session = world.login(config()).unwrap();
     let mut json = serde_json::to_value(session.to_record()).unwrap();
     json["server"]["authorization_endpoint"] = json!("https://honest.example/authorize");
-    let record: Record = serde_json::from_value(json).unwrap();
+    let record: StoredCredentials = serde_json::from_value(json).unwrap();
     let session = client_flow::Session::restore(record.clone()).unwrap();
     world.kept = Some(record);
     let scope = oauth_types::ScopeSet::parse("more").unwrap();

@@ -74,7 +74,7 @@ fn a_profile_omits_the_resource_for_a_client_without_a_user_too() {
     let (id, listed) = (ClientId::parse("c1").unwrap(), [AuthMethod::ClientSecretBasic]);
     let credentials = ClientCredentials::choose(id, Some(Secret::new("s3cret")), None, &listed);
     let credentials = credentials.unwrap();
-    let config = ClientConfig::for_itself("Machine", issuer(AS), credentials);
+    let config = ClientConfig::client_credentials("Machine", issuer(AS), credentials);
     assert!(matches!(config.grant, Grant::ClientCredentials));
     let mut world = World::new();
     world.metadata.1["token_endpoint_auth_methods_supported"] = json!(["client_secret_basic"]);

@@ -2,7 +2,8 @@
 
 use client_auth::ClientCredentials;
 use client_flow::{
-    ClientConfig, DiscoveryError, FlowError, FlowErrorKind, FlowStage, Record, Session, login,
+    ClientConfig, DiscoveryError, FlowError, FlowErrorKind, FlowStage, Session, StoredCredentials,
+    login,
 };
 use oauth_types::{
     AuthMethod, BearerChallenge, ClientId, ClientMetadataUrl, Issuer, RedirectUri, ScopeSet,
@@ -26,7 +27,7 @@ pub(crate) fn after_a_login() -> (World, Session) {
 }
 
 /// The record, as if its access token had expired.
-pub(crate) fn expired(session: &Session) -> Record {
+pub(crate) fn expired(session: &Session) -> StoredCredentials {
     let mut record = session.to_record();
     let tokens = record.tokens.as_mut().unwrap();
     (tokens.expires_at, tokens.refresh_at) = (Some(UnixTime::from_secs(1)), None);
@@ -236,7 +237,7 @@ fn a_record_is_this_clients_or_is_left_alone() {
     let elsewhere = Issuer::parse("https://other.example").unwrap();
     // A user's tokens are no machine's, here or elsewhere.
     for issuer in [here.clone(), elsewhere] {
-        assert!(!ClientConfig::for_itself("Test", issuer, secret()).owns(&record));
+        assert!(!ClientConfig::client_credentials("Test", issuer, secret()).owns(&record));
     }
     let mut another = config();
     let other = ClientCredentials::public(ClientId::parse("c2").unwrap());

@@ -233,7 +233,9 @@ fn a_client_that_was_refused_is_remembered_so_by_whatever_is_kept() {
 #[test]
 fn without_a_look_at_the_store_no_refresh_token_is_sent() {
     let (_, session) = after_a_login();
-    let Step::Recall(recall) = session.refresh(&config()).unwrap() else { panic!("a recall") };
+    let Step::LoadCredentials(recall) = session.refresh(&config()).unwrap() else {
+        panic!("a recall")
+    };
     assert!(matches!(
         recall.failed(NOW).as_ref().map_err(FlowError::kind),
         Err(FlowErrorKind::NotLoaded)

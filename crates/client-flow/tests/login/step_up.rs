@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use oauth_types::{
     AuthMethod, BearerChallenge, BearerErrorCode, ClientId, EndpointUrl, Issuer, ScopeSet, Secret,
 };
-use scope_stepup::{GaveUp, Ledger, Limit, Mode, Operation, Policy};
+use scope_stepup::{InsufficientScopeKind, Ledger, Limit, Operation, Policy, StepUpMode};
 use serde_json::json;
 
 use crate::world::*;
@@ -37,7 +37,7 @@ fn machine() -> ClientConfig {
         &[],
     );
     let issuer = Issuer::parse("https://as.example").unwrap();
-    ClientConfig::for_itself("Nightly job", issuer, credentials.unwrap())
+    ClientConfig::client_credentials("Nightly job", issuer, credentials.unwrap())
 }
 
 fn machine_world() -> World {
@@ -83,9 +83,11 @@ fn a_client_without_a_user_steps_up_or_stops_as_the_host_says() {
     }
 
     let asked = challenge("write", &format!("{WELL_KNOWN}/mcp"));
-    let stops = Policy::default().with_mode(Mode::Surface);
+    let stops = Policy::default().with_mode(StepUpMode::Manual);
     match verdict(&session, &stops, &Ledger::new(), &asked) {
-        Verdict::GiveUp(error) => assert_eq!((error.reason, error.attempts), (GaveUp::Surfaced, 0)),
+        Verdict::GiveUp(error) => {
+            assert_eq!((error.reason, error.attempts), (InsufficientScopeKind::Surfaced, 0))
+        }
         other => panic!("{other:?}"),
     }
     let mut ledger = Ledger::new();
@@ -105,7 +107,7 @@ fn a_client_without_a_user_steps_up_or_stops_as_the_host_says() {
     let more = self::challenge("admin", &format!("{WELL_KNOWN}/mcp"));
     match verdict(&session, &Policy::default(), &ledger, &more) {
         Verdict::GiveUp(error) => {
-            assert_eq!((error.reason, error.attempts), (GaveUp::LimitReached, 1));
+            assert_eq!((error.reason, error.attempts), (InsufficientScopeKind::LimitReached, 1));
         }
         other => panic!("{other:?}"),
     }
@@ -116,14 +118,14 @@ fn a_client_without_a_user_needs_credentials_that_prove_something() {
     let world = machine_world();
     let public = ClientCredentials::public(ClientId::parse("job").unwrap());
     let issuer = Issuer::parse("https://as.example").unwrap();
-    let config = ClientConfig::for_itself("Job", issuer, public.clone());
+    let config = ClientConfig::client_credentials("Job", issuer, public.clone());
     assert!(matches!(
         world.login(config).as_ref().map_err(FlowError::kind),
         Err(FlowErrorKind::Credentials(_))
     ));
     // Nor does it register itself where it has none.
     let elsewhere = Issuer::parse("https://other.example").unwrap();
-    let config = ClientConfig::for_itself("Job", elsewhere, public);
+    let config = ClientConfig::client_credentials("Job", elsewhere, public);
     assert!(matches!(
         World::new().login(config).as_ref().map_err(FlowError::kind),
         Err(FlowErrorKind::Registration(RegistrationError::NotOffered { .. }))

@@ -1,6 +1,6 @@
 //! A store that fails to save.
 
-use client_flow::{FlowError, FlowErrorKind, Record, Session, Step, login};
+use client_flow::{FlowError, FlowErrorKind, Session, Step, StoredCredentials, login};
 use oauth_types::{BearerChallenge, ScopeSet};
 use serde_json::json;
 
@@ -26,7 +26,7 @@ fn after_a_save_that_failed() -> (World, Session) {
     (world, session)
 }
 
-fn access_token(record: Option<&Record>) -> &str {
+fn access_token(record: Option<&StoredCredentials>) -> &str {
     record.unwrap().tokens.as_ref().unwrap().access_token.expose()
 }
 

@@ -3,7 +3,9 @@
 use std::cell::{Cell, RefCell};
 
 use bytes::Bytes;
-use client_flow::{ClientConfig, FlowError, Record, Session, Step, Visit, login};
+use client_flow::{
+    BrowserRequest, ClientConfig, FlowError, Session, Step, StoredCredentials, login,
+};
 use http::{Request, Response, StatusCode};
 use iss_validate::Callback;
 use oauth_types::{Entropy, FormPairs, RedirectUri, Secret, UnixTime};
@@ -27,11 +29,11 @@ pub(crate) struct World {
     pub(crate) interfere: Interfere,
     /// What the platform or the identity provider says of who asks.
     pub(crate) identity: String,
-    pub(crate) kept: Option<Record>,
+    pub(crate) kept: Option<StoredCredentials>,
     pub(crate) saves: Cell<bool>,
     pub(crate) loads: Cell<bool>,
     pub(crate) sent: RefCell<Vec<Request<Bytes>>>,
-    pub(crate) saved: RefCell<Vec<Record>>,
+    pub(crate) saved: RefCell<Vec<StoredCredentials>>,
     pub(crate) drawn: Cell<u8>,
 }
 
@@ -97,15 +99,15 @@ impl World {
     pub(crate) fn until_user(
         &self,
         mut step: Step,
-    ) -> Result<Result<Box<Visit>, Box<Session>>, FlowError> {
+    ) -> Result<Result<Box<BrowserRequest>, Box<Session>>, FlowError> {
         loop {
             step = match step {
-                Step::Exchange(exchange) => {
+                Step::SendRequest(exchange) => {
                     let response = self.answer(exchange.request());
                     exchange.resume(Ok(response), NOW)?
                 }
-                Step::Recall(recall) if !self.loads.get() => recall.failed(NOW)?,
-                Step::Recall(recall) => {
+                Step::LoadCredentials(recall) if !self.loads.get() => recall.failed(NOW)?,
+                Step::LoadCredentials(recall) => {
                     let key = recall.key();
                     let kept = self.kept.clone().filter(|record| record.account.key() == key);
                     recall.resume(kept, NOW)?
@@ -114,19 +116,19 @@ impl World {
                     let last = choose.servers().len() - 1;
                     choose.choose(last)?
                 }
-                Step::Randomize(draw) => {
+                Step::GenerateRandom(draw) => {
                     self.drawn.set(self.drawn.get() + 2);
                     let one = Entropy::new([self.drawn.get(); 32]);
                     let other = Entropy::new([self.drawn.get() + 1; 32]);
                     draw.resume(one, other, NOW)?
                 }
-                Step::Identify(identify) => identify.resume(&Secret::new(&*self.identity))?,
-                Step::Visit(visit) => return Ok(Ok(visit)),
-                Step::Save(save) if self.saves.get() => {
+                Step::GetAssertion(identify) => identify.resume(&Secret::new(&*self.identity))?,
+                Step::OpenBrowser(visit) => return Ok(Ok(visit)),
+                Step::SaveCredentials(save) if self.saves.get() => {
                     self.saved.borrow_mut().push(save.record().clone());
                     save.saved()?
                 }
-                Step::Save(save) => save.failed()?,
+                Step::SaveCredentials(save) => save.failed()?,
                 Step::Ready(session) => return Ok(Err(session)),
             }
         }

@@ -95,7 +95,7 @@ impl Reach {
                 );
             }
             (Err(DocumentRefused::Unreachable), State::Unreached { since, is_checked }) => {
-                let is_over = now >= since.plus(Self::WITHDRAWN);
+                let is_over = now >= since.saturating_add(Self::WITHDRAWN);
                 let since = if is_over && (is_checked || is_check) { now } else { since };
                 *state = State::Unreached { since, is_checked: is_checked || is_check };
             }
@@ -108,7 +108,7 @@ impl Reach {
     pub(crate) fn is_offered(&self, now: UnixTime) -> bool {
         match *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             State::Untried | State::Reached => true,
-            State::Unreached { since, .. } => now >= since.plus(Self::WITHDRAWN),
+            State::Unreached { since, .. } => now >= since.saturating_add(Self::WITHDRAWN),
         }
     }
 }

@@ -6,8 +6,8 @@
 //! | out of date for less than an hour, unless its headers forbid that | asked for again, and used while there is no answer (RFC 9111 §4.2.4) |
 //! | older, or taken back by an answer of its host | not used |
 //!
-//! An entry that `in_use` displaces returns to `named` under the same lock. `moka` tells of what it evicts only later, to
-//! a listener, so that a document in use could be in neither.
+//! An entry that `in_use` displaces returns to `named` under the same lock. `moka` tells of what it evicts only later,
+//! to a listener, so that a document in use could be in neither.
 
 use core::time::Duration;
 use std::collections::HashMap;
@@ -66,8 +66,8 @@ impl<T: Clone> Shelf<T> {
         self.in_use.get_mut(url).or_else(|| self.named.get_mut(url))
     }
 
-    /// Returns `true` if a client with this document or these keys got a token. Whoever names clients makes none of them
-    /// so.
+    /// Returns `true` if a client with this document or these keys got a token. Whoever names clients makes none of
+    /// them so.
     pub(super) fn is_in_use(&self, url: &ClientMetadataUrl) -> bool {
         self.in_use.contains(url)
     }
@@ -89,7 +89,7 @@ impl<T: Clone> Shelf<T> {
         asked: UnixTime,
         refetch: Duration,
     ) {
-        let soon = asked.plus(refetch);
+        let soon = asked.saturating_add(refetch);
         let is_in_use = self.in_use.contains(&url);
         let shelf = if is_in_use { &mut self.in_use } else { &mut self.named };
         let before = shelf.peek_mut(&url);
@@ -132,7 +132,7 @@ impl<T> Known<T> {
 
     /// Returns `true` if no attempt is due, because the last one found its host silent.
     pub(super) fn is_resting(&self, now: UnixTime) -> bool {
-        self.is_missed && now < self.asked.plus(Self::REST)
+        self.is_missed && now < self.asked.saturating_add(Self::REST)
     }
 
     /// Returns `true` if it is used on after another attempt was refused so.
@@ -166,8 +166,9 @@ impl Times {
         let policy = CachePolicy::new_options(&request, answer, time, Default::default());
         let (least, most) = Self::FRESH;
         policy.is_storable().then(|| {
-            let fresh = now.plus(policy.time_to_live(time).clamp(least, most));
-            let stale = if forbids_stale(answer) { fresh } else { fresh.plus(Self::STALE) };
+            let fresh = now.saturating_add(policy.time_to_live(time).clamp(least, most));
+            let stale =
+                if forbids_stale(answer) { fresh } else { fresh.saturating_add(Self::STALE) };
             Self { fresh, stale }
         })
     }

@@ -13,7 +13,7 @@ use http::{Extensions, HeaderMap, Method, Request};
 use http_body::Body as _;
 use oauth_types::UnixTime;
 use resource_server::{
-    Denial, DenialReason, Granted, HandleSeal, OpenSessions, Recognition, RequestBody, Requirement,
+    AuthInfo, Denial, DenialReason, HandleSeal, OpenSessions, Recognition, RequestBody, Requirement,
 };
 use tokio::time::timeout;
 use tracing::warn;
@@ -89,7 +89,7 @@ impl<V: TokenVerifier> Guard<V> {
     }
 
     /// Adds what handlers may know of the token.
-    fn tell(&self, extensions: &mut Extensions, granted: &Granted, token: Option<RawToken>) {
+    fn tell(&self, extensions: &mut Extensions, granted: &AuthInfo, token: Option<RawToken>) {
         extensions.insert(granted.clone());
         if self.required.is_mixed() {
             extensions.insert(Some(granted.clone()));
@@ -103,7 +103,7 @@ impl<V: TokenVerifier> Guard<V> {
     pub(super) fn open_handles(
         &self,
         headers: &mut HeaderMap,
-        granted: Option<&Granted>,
+        granted: Option<&AuthInfo>,
     ) -> Result<(), Denial> {
         if self.sessions.is_some() {
             self.seal.open_session(headers, granted)?;
@@ -123,7 +123,7 @@ impl<V: TokenVerifier> Guard<V> {
         &self,
         headers: &HeaderMap,
         body: &[u8],
-        granted: Option<&Granted>,
+        granted: Option<&AuthInfo>,
         now: UnixTime,
     ) -> Result<Opening, Denial> {
         match &self.sessions {
@@ -136,7 +136,7 @@ impl<V: TokenVerifier> Guard<V> {
     }
 
     /// Finds out if a request may open a session whose body is not read. Clients of gRPC open none.
-    fn may_open(&self, request: &Request<Body>, granted: &Granted) -> Result<Opening, Denial> {
+    fn may_open(&self, request: &Request<Body>, granted: &AuthInfo) -> Result<Opening, Denial> {
         let headers = request.headers();
         match &self.sessions {
             Some(sessions)
@@ -152,7 +152,7 @@ impl<V: TokenVerifier> Guard<V> {
     }
 
     /// Reserves a place for a request that lost its client and may open a session.
-    pub(super) fn reserve_for_abandoned(&self, granted: Option<&Granted>) -> Option<Reserved> {
+    pub(super) fn reserve_for_abandoned(&self, granted: Option<&AuthInfo>) -> Option<Reserved> {
         let sessions = self.sessions.as_ref()?;
         let account = lock(sessions).reserve_for_abandoned(granted);
         Some(Reserved::new(Arc::clone(sessions), account))

@@ -1,4 +1,4 @@
-//! The tower service behind [`Protect`].
+//! The tower service behind [`ProtectLayer`].
 
 use core::error::Error;
 use core::fmt;
@@ -17,11 +17,11 @@ use tracing::{debug, info};
 
 use super::admit::unless_panicked;
 use super::sessions::{Caller, Finished, Opening, Place, spawn};
-use super::{Guard, Protect};
+use super::{Guard, ProtectLayer};
 use crate::cors;
 use crate::verifier::TokenVerifier;
 
-impl<S, V> Layer<S> for Protect<V> {
+impl<S, V> Layer<S> for ProtectLayer<V> {
     type Service = Protected<S, V>;
 
     fn layer(&self, inner: S) -> Protected<S, V> {
@@ -29,7 +29,7 @@ impl<S, V> Layer<S> for Protect<V> {
     }
 }
 
-/// A service behind [`Protect`].
+/// A service behind [`ProtectLayer`].
 pub struct Protected<S, V> {
     inner: S,
     guard: Arc<Guard<V>>,

@@ -11,7 +11,7 @@ use http::header::HOST;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use oauth_types::header::MCP_SESSION_ID;
 use resource_server::{
-    Account, Denial, EndedSession, Granted, HandleSeal, OpenSessions, Requirement,
+    Account, AuthInfo, Denial, EndedSession, HandleSeal, OpenSessions, Requirement,
 };
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -138,7 +138,7 @@ pub(super) struct Caller {
     /// The session of the request, as the service calls it.
     pub(super) session: Option<HeaderValue>,
     pub(super) is_delete: bool,
-    pub(super) granted: Option<Granted>,
+    pub(super) granted: Option<AuthInfo>,
     pub(super) place: Place,
 }
 

@@ -14,7 +14,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Response};
 use http_body::{Body as HttpBody, Frame};
 use oauth_types::{Secret, UnixTime};
-use resource_server::{EventIds, Granted, OpenSessions, TokenFacts};
+use resource_server::{AccessTokenInfo, AuthInfo, EventIds, OpenSessions};
 use tokio::time::sleep;
 use tracing::{error, info, warn};
 
@@ -29,7 +29,7 @@ static TOLD: Once = Once::new();
 /// What was let in, as far as its answer needs it.
 pub(super) struct Admitted {
     /// `None` without a token.
-    pub(super) granted: Option<Granted>,
+    pub(super) granted: Option<AuthInfo>,
     /// The `Authorization` line, which has one well-formed token.
     pub(super) authorization: Option<HeaderValue>,
     pub(super) opening: Opening,
@@ -44,7 +44,8 @@ impl Admitted {
 }
 
 impl<V: TokenVerifier> Guard<V> {
-    /// The service's answer as it may leave: one whose body goes on without a known end is watched, any other untouched.
+    /// The service's answer as it may leave: one whose body goes on without a known end is watched, any other
+    /// untouched.
     pub(super) fn watch<R>(
         self: &Arc<Self>,
         response: Response<R>,
@@ -89,10 +90,10 @@ impl<V: TokenVerifier> Guard<V> {
         session: Option<HeaderValue>,
     ) {
         let token = admitted.token();
-        let mut end = admitted.granted.as_ref().and_then(Granted::expires_at);
+        let mut end = admitted.granted.as_ref().and_then(AuthInfo::expires_at);
         loop {
             let now = self.clock.now();
-            let left = end.map_or(Duration::MAX, |end| end.since(now));
+            let left = end.map_or(Duration::MAX, |end| end.saturating_duration_since(now));
             // Seconds of the clock are not those of the timer; and a session with an open stream is in use.
             let interval = self.recheck_interval.min(OpenSessions::IDLE / 2);
             sleep(left.min(interval).max(Duration::from_secs(1))).await;
@@ -105,7 +106,8 @@ impl<V: TokenVerifier> Guard<V> {
                 info!("a stream ends with its token");
                 return;
             }
-            let left = end.map_or(self.deadline, |end| end.since(now).min(self.deadline));
+            let left = end
+                .map_or(self.deadline, |end| end.saturating_duration_since(now).min(self.deadline));
             match self.recheck(granted, token, now, left).await {
                 Recheck::Upheld(facts) => end = facts.expires_at,
                 Recheck::Unavailable => {}
@@ -117,7 +119,7 @@ impl<V: TokenVerifier> Guard<V> {
     /// Asks the verifier again, for no longer than the token has left.
     async fn recheck(
         &self,
-        granted: &Granted,
+        granted: &AuthInfo,
         token: &Secret,
         now: UnixTime,
         left: Duration,
@@ -141,7 +143,7 @@ impl<V: TokenVerifier> Guard<V> {
 
 /// What a verifier says about the token of a stream that is open.
 enum Recheck {
-    Upheld(Arc<TokenFacts>),
+    Upheld(Arc<AccessTokenInfo>),
     Unavailable,
     Over,
 }

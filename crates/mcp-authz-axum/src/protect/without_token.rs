@@ -5,7 +5,7 @@ use core::pin::pin;
 use axum::body::Body;
 use bytes::Bytes;
 use http::{Method, Request, Response};
-use resource_server::{Denial, DenialReason, Granted, NamedSession, Requirement};
+use resource_server::{AuthInfo, Denial, DenialReason, NamedSession, Requirement};
 use tracing::{error, info};
 
 use super::admit::{in_time, is_grpc, presence};
@@ -15,7 +15,7 @@ use crate::verifier::TokenVerifier;
 
 impl<V: TokenVerifier> Guard<V> {
     /// Lets a request in that presents no token, where the table of operations says so. The service finds an
-    /// `Option<Granted>` that is `None`.
+    /// `Option<AuthInfo>` that is `None`.
     pub(super) async fn admit_without_token(
         &self,
         request: &mut Request<Body>,
@@ -41,7 +41,7 @@ impl<V: TokenVerifier> Guard<V> {
             None => Opening::Never,
         };
         self.open_handles(request.headers_mut(), None)?;
-        request.extensions_mut().insert(None::<Granted>);
+        request.extensions_mut().insert(None::<AuthInfo>);
         Ok(opening)
     }
 

@@ -10,7 +10,7 @@ use authorization_server::{ClientRecord, DocumentRefused, KeysNeeded};
 use bytes::Bytes;
 use http::{Request, Response};
 use oauth_types::Entropy;
-use oauth_types::{ClientMetadataUrl, KeySet};
+use oauth_types::{ClientMetadataUrl, JwkSet};
 
 use super::Server;
 use crate::ambient::entropy;
@@ -42,7 +42,7 @@ impl<S: Store, L: Sync, B: Sync> Environment for Host<'_, S, L, B> {
         documents.client(url, self.server.rates.network(self.request)).await
     }
 
-    async fn client_keys(&self, needed: &KeysNeeded<'_>) -> Result<KeySet, DocumentRefused> {
+    async fn client_keys(&self, needed: &KeysNeeded<'_>) -> Result<JwkSet, DocumentRefused> {
         let Some(documents) = &self.server.documents else {
             return Err(DocumentRefused::Forbidden);
         };

@@ -2,7 +2,7 @@
 
 use authorization_server::store::StoreError;
 use authorization_server::{
-    Answered, Approved, Asked, Asking, AuthorizationRequest, ConsentAnswer, ErrorForm,
+    Answered, Approved, Asking, AuthorizationRequest, ConsentAnswer, ConsentViewer, ErrorForm,
     NeedsConsent, OfAsked, PageError, RedirectError, Store, find_client,
 };
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use super::Server;
 use crate::ambient::entropy;
-use crate::login::{Browser, Login, User};
+use crate::login::{Login, LoginStatus, User};
 use crate::page::ConsentPage;
 use crate::unheard::Taken;
 
@@ -37,9 +37,9 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
                 return Ok(send_back(error));
             }
         };
-        let user = match self.login.browser(headers, &return_to).await {
-            Browser::User(user) => user,
-            Browser::SendTo(url) => {
+        let user = match self.login.status(headers, &return_to).await {
+            LoginStatus::LoggedIn(user) => user,
+            LoginStatus::Redirect(url) => {
                 return match request.without_user() {
                     Ok(request) if self.login.upstream().is_some() => {
                         self.ask(received, &request, None, now)
@@ -76,7 +76,7 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         if !error.needs_user() {
             return error;
         }
-        let Browser::User(user) = self.login.browser(headers, return_to).await else {
+        let LoginStatus::LoggedIn(user) = self.login.status(headers, return_to).await else {
             return error;
         };
         let consent = match error.consent_key(&user.subject) {
@@ -100,8 +100,8 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         let network = if user.is_none() { self.rates.network(received) } else { None };
         let network = network.map(|network| network.to_string());
         let asked = match user {
-            Some(user) => Asked::User(&user.subject),
-            None => Asked::Stranger(network.as_deref()),
+            Some(user) => ConsentViewer::User(&user.subject),
+            None => ConsentViewer::Anonymous(network.as_deref()),
         };
         let (Some(nonce), Some(random)) = (entropy::<16>(), entropy()) else {
             return Err(unavailable());
@@ -139,7 +139,7 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         let browser = self.cookie(request.headers());
         let now = self.clock.now();
         match answer.open(browser, now)? {
-            Answered::OfStranger(asked) => {
+            Answered::OfAnonymous(asked) => {
                 let Taken { request: pending, hearing } = self.take(asked, request, now).await?;
                 let response = match browser {
                     Some(browser) if answer.allows() => {
@@ -152,9 +152,9 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
             }
             Answered::OfUser(asked) => {
                 let paths = self.config.paths();
-                let user = match self.login.browser(request.headers(), &paths.authorize).await {
-                    Browser::User(user) => Some(user.subject),
-                    Browser::SendTo(_) => None,
+                let user = match self.login.status(request.headers(), &paths.authorize).await {
+                    LoginStatus::LoggedIn(user) => Some(user.subject),
+                    LoginStatus::Redirect(_) => None,
                 };
                 let asked = asked.with_user(user.as_ref())?;
                 let Taken { request: pending, hearing } = self.take(asked, request, now).await?;

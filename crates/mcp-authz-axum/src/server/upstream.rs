@@ -17,7 +17,7 @@ use tracing::info;
 use super::Server;
 use super::pages::{see_other, unavailable};
 use crate::ambient::entropy;
-use crate::login::{Browser, Login};
+use crate::login::{Login, LoginStatus};
 use crate::unheard::Taken;
 
 impl<S: Store + 'static, L: Login> Server<S, L> {
@@ -31,10 +31,10 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
     ) -> Result<Response<Bytes>, PageError> {
         let salt = entropy().ok_or_else(unavailable)?;
         let return_to = pending.return_to(browser, salt, now)?;
-        match self.login.browser(headers, &return_to).await {
+        match self.login.status(headers, &return_to).await {
             // Logged in meanwhile, in another tab.
-            Browser::User(user) => self.approve(pending, user.subject, now).await,
-            Browser::SendTo(url) => see_other(&url),
+            LoginStatus::LoggedIn(user) => self.approve(pending, user.subject, now).await,
+            LoginStatus::Redirect(url) => see_other(&url),
         }
     }
 
@@ -48,7 +48,8 @@ impl<S: Store + 'static, L: Login> Server<S, L> {
         // The path that the browser sees: a proxy may take a part of it away.
         let query = request.uri().query().unwrap_or_default();
         let return_to = [&*self.config.paths().consent, "?", query].concat();
-        let Browser::User(user) = self.login.browser(request.headers(), &return_to).await else {
+        let LoginStatus::LoggedIn(user) = self.login.status(request.headers(), &return_to).await
+        else {
             info!("nobody is logged in after the login");
             return Err(PageError::consent(ConsentError::OtherUser));
         };

@@ -10,16 +10,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
 use oauth_types::{SecretDigest, UnixTime};
-use resource_server::{Believed, TokenFacts};
+use resource_server::{AccessTokenInfo, CacheDuration};
 
 /// Facts about valid tokens by digest. Invalid tokens are left out, because made-up ones would displace valid ones.
-pub(crate) struct Cache(Mutex<LruCache<SecretDigest, Believed>>);
+pub(crate) struct Cache(Mutex<LruCache<SecretDigest, CacheDuration>>);
 
 /// Result of a cache look-up.
 #[derive(Clone, Debug)]
 pub(crate) enum Recalled {
     /// Facts about a token that may still be used.
-    Facts(Arc<TokenFacts>),
+    Facts(Arc<AccessTokenInfo>),
     /// The token was valid before, and has to be checked again.
     WasGood,
     /// The token is not cached.
@@ -42,7 +42,7 @@ impl Cache {
         }
     }
 
-    pub(crate) fn keep(&self, token: SecretDigest, known: Believed) {
+    pub(crate) fn keep(&self, token: SecretDigest, known: CacheDuration) {
         self.tokens().put(token, known);
     }
 
@@ -50,7 +50,7 @@ impl Cache {
         self.tokens().pop(token);
     }
 
-    fn tokens(&self) -> MutexGuard<'_, LruCache<SecretDigest, Believed>> {
+    fn tokens(&self) -> MutexGuard<'_, LruCache<SecretDigest, CacheDuration>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -71,14 +71,14 @@ mod tests {
 
     const NOW: UnixTime = UnixTime::from_secs(1000);
 
-    fn known(subject: &str) -> Believed {
-        let facts = TokenFacts::new(
+    fn known(subject: &str) -> CacheDuration {
+        let facts = AccessTokenInfo::new(
             Subject::parse(subject).unwrap(),
             ClientId::parse("c").unwrap(),
             Issuer::parse("https://as.example").unwrap(),
         )
         .with_expires_at(UnixTime::from_secs(2000));
-        Believed::new(Arc::new(facts), Duration::from_secs(10), NOW)
+        CacheDuration::new(Arc::new(facts), Duration::from_secs(10), NOW)
     }
 
     fn digest(number: u32) -> SecretDigest {

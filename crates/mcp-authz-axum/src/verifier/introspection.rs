@@ -4,10 +4,11 @@ use core::time::Duration;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use oauth_types::{
-    AuthMethod, ClientId, EndpointUrl, IntrospectionAnswer, Issuer, ResourceUri, Secret, UnixTime,
+    AuthMethod, ClientId, EndpointUrl, IntrospectionResponse, Issuer, ResourceUri, Secret, UnixTime,
 };
 use resource_server::{
-    Introspected, Introspection, IntrospectionEndpoint, IntrospectionFailed, Kept, TokenFacts,
+    AccessTokenInfo, Cached, Introspected, Introspection, IntrospectionEndpoint,
+    IntrospectionFailed,
 };
 use tracing::{Level, debug, enabled, error, info, warn};
 
@@ -24,7 +25,7 @@ use crate::verifier::{InvalidRemote, RemoteServer, TokenVerifier, VerifierUnavai
 ///
 /// ```no_run
 /// use axum::Router;
-/// use mcp_authz_axum::{IntrospectionVerifier, Protect};
+/// use mcp_authz_axum::{IntrospectionVerifier, ProtectLayer};
 /// use oauth_types::{ClientId, Issuer, Secret};
 /// use resource_server::{OperationScopes, Resource};
 ///
@@ -32,7 +33,7 @@ use crate::verifier::{InvalidRemote, RemoteServer, TokenVerifier, VerifierUnavai
 /// let issuer = Issuer::parse("https://as.example")?;
 /// let verifier = IntrospectionVerifier::new(issuer, ClientId::parse("rs")?, secret)?;
 /// let scopes = OperationScopes::new("files:read")?;
-/// let protected = mcp.layer(Protect::new(resource, verifier, scopes));
+/// let protected = mcp.layer(ProtectLayer::new(resource, verifier, scopes));
 /// # Ok(protected) }
 /// ```
 #[derive(Debug)]
@@ -55,14 +56,14 @@ struct Asker {
 #[derive(Debug)]
 struct Trouble {
     /// Time of the server's refusal of these credentials, which are not sent again at once.
-    refusal: Kept<()>,
+    refusal: Cached<()>,
     /// Time of the last logged error, because attackers must not fill the log.
-    told: Kept<()>,
+    told: Cached<()>,
 }
 
 impl Default for Trouble {
     fn default() -> Self {
-        let nothing = || Kept::new(Duration::ZERO, Duration::ZERO);
+        let nothing = || Cached::new(Duration::ZERO, Duration::ZERO);
         Self { refusal: nothing(), told: nothing() }
     }
 }
@@ -109,10 +110,10 @@ impl IntrospectionVerifier {
         self
     }
 
-    /// Accepts tokens without a subject, as [`Introspection::taking_unnamed_subjects`].
+    /// Accepts tokens without a subject, as [`Introspection::with_unnamed_subjects`].
     #[must_use]
-    pub fn taking_unnamed_subjects(mut self) -> Self {
-        self.asker.introspection = self.asker.introspection.taking_unnamed_subjects();
+    pub fn with_unnamed_subjects(mut self) -> Self {
+        self.asker.introspection = self.asker.introspection.with_unnamed_subjects();
         self
     }
 
@@ -143,7 +144,7 @@ impl TokenVerifier for IntrospectionVerifier {
         &self,
         token: &Secret,
         now: UnixTime,
-    ) -> Result<Option<Arc<TokenFacts>>, VerifierUnavailable> {
+    ) -> Result<Option<Arc<AccessTokenInfo>>, VerifierUnavailable> {
         if !Introspection::is_askable(token) {
             return Ok(None);
         }
@@ -194,7 +195,7 @@ impl Asker {
             VerifierUnavailable
         })?;
         if enabled!(Level::DEBUG) {
-            for member in IntrospectionAnswer::passed_over(answer.body()) {
+            for member in IntrospectionResponse::passed_over(answer.body()) {
                 debug!(%issuer, member, "a malformed member was passed over");
             }
         }

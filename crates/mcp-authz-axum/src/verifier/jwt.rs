@@ -6,8 +6,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use bytes::Bytes;
 use client_auth::InvalidKeys;
 use http::Response;
-use oauth_types::{EndpointUrl, Issuer, KeySet, ResourceUri, Secret, UnixTime};
-use resource_server::{Believed, JwtProfile, JwtTokens, JwtVerdict, TokenFacts};
+use oauth_types::{EndpointUrl, Issuer, JwkSet, ResourceUri, Secret, UnixTime};
+use resource_server::{AccessTokenInfo, CacheDuration, JwtProfile, JwtTokens, JwtVerdict};
 use tracing::{info, warn};
 
 use super::cache::{Cache, Recalled};
@@ -24,16 +24,16 @@ use crate::verifier::{InvalidRemote, RemoteServer, TokenVerifier, VerifierUnavai
 /// tokens of a withdrawn key are refused.
 ///
 /// A revoked token is accepted until it expires, which is a minute after its `exp`, because the server's clock may be
-/// off; [`Granted::expires_at`](resource_server::Granted::expires_at) tells this time. Where that is too long, use an
+/// off; [`AuthInfo::expires_at`](resource_server::AuthInfo::expires_at) tells this time. Where that is too long, use an
 /// [`IntrospectionVerifier`](crate::IntrospectionVerifier) (RFC 7662).
 ///
 /// ```no_run
-/// # use mcp_authz_axum::{JwtVerifier, Protect};
+/// # use mcp_authz_axum::{JwtVerifier, ProtectLayer};
 /// # use oauth_types::Issuer;
 /// # use resource_server::{OperationScopes, Resource};
 /// # fn f(resource: Resource, scopes: OperationScopes, mcp: axum::Router) -> Result<axum::Router, Box<dyn std::error::Error>> {
 /// let verifier = JwtVerifier::new(Issuer::parse("https://as.example")?)?;
-/// let protected = mcp.layer(Protect::new(resource, verifier, scopes));
+/// let protected = mcp.layer(ProtectLayer::new(resource, verifier, scopes));
 /// # Ok(protected) }
 /// ```
 #[derive(Debug)]
@@ -80,7 +80,7 @@ impl JwtVerifier {
     /// # Errors
     ///
     /// [`InvalidKeys::NoUsableKey`] when none of the keys can verify signatures.
-    pub fn with_keys(issuer: Issuer, keys: &KeySet) -> Result<Self, InvalidKeys> {
+    pub fn with_keys(issuer: Issuer, keys: &JwkSet) -> Result<Self, InvalidKeys> {
         Ok(Self::build(JwtTokens::with_keys(issuer, keys)?, None))
     }
 
@@ -186,7 +186,7 @@ impl TokenVerifier for JwtVerifier {
         &self,
         token: &Secret,
         now: UnixTime,
-    ) -> Result<Option<Arc<TokenFacts>>, VerifierUnavailable> {
+    ) -> Result<Option<Arc<AccessTokenInfo>>, VerifierUnavailable> {
         let digest = token.digest();
         if let Recalled::Facts(facts) = self.cache.recall(&digest, now) {
             return Ok(Some(facts));
@@ -205,7 +205,7 @@ impl TokenVerifier for JwtVerifier {
         }
         match verdict {
             JwtVerdict::Known(facts) => {
-                self.cache.keep(digest, Believed::new(Arc::clone(&facts), Self::WINDOW, now));
+                self.cache.keep(digest, CacheDuration::new(Arc::clone(&facts), Self::WINDOW, now));
                 Ok(Some(facts))
             }
             JwtVerdict::Refused(why) => {

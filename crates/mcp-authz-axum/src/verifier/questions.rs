@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
 use oauth_types::SecretDigest;
-use resource_server::TokenFacts;
+use resource_server::AccessTokenInfo;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tracing::warn;
@@ -19,7 +19,7 @@ use crate::standing::Standing;
 use crate::verifier::VerifierUnavailable;
 
 /// Answer to a question about a token.
-pub(crate) type Found = Result<Option<Arc<TokenFacts>>, VerifierUnavailable>;
+pub(crate) type Found = Result<Option<Arc<AccessTokenInfo>>, VerifierUnavailable>;
 
 type Question = Shared<BoxFuture<'static, Found>>;
 

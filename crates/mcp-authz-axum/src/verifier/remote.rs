@@ -13,7 +13,7 @@ use oauth_types::{
     AuthorizationServerMetadata, EndpointUrl, InvalidUri, Issuer, MetadataNotFound, MetadataSearch,
     MetadataStep, ServerPlaces, UnixTime, issued_by,
 };
-use resource_server::Kept;
+use resource_server::Cached;
 use tokio::time::timeout;
 use tracing::warn;
 
@@ -97,7 +97,7 @@ pub struct RemoteServer {
     issuer: Issuer,
     search: MetadataSearch,
     http: GuardedClient,
-    metadata: Arc<Mutex<Kept<AuthorizationServerMetadata>>>,
+    metadata: Arc<Mutex<Cached<AuthorizationServerMetadata>>>,
     flight: Arc<Flight>,
 }
 
@@ -152,7 +152,7 @@ impl RemoteServer {
             http = http.allow_local();
         }
         let http = http.build()?;
-        let metadata = Arc::new(Mutex::new(Kept::new(Self::KEPT.0, Self::KEPT.1)));
+        let metadata = Arc::new(Mutex::new(Cached::new(Self::KEPT.0, Self::KEPT.1)));
         Ok(Self { issuer, search, http, metadata, flight: Arc::default() })
     }
 
@@ -214,7 +214,7 @@ impl RemoteServer {
         self.kept().clear();
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept<AuthorizationServerMetadata>> {
+    fn kept(&self) -> MutexGuard<'_, Cached<AuthorizationServerMetadata>> {
         self.metadata.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

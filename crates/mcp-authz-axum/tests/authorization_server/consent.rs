@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use authorization_server::{ClientRecord, Config, Store as _};
 use axum::body::Body;
-use client_auth::Registered;
+use client_auth::ClientAuthRecord;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION};
 use http::{Request, StatusCode};
 use oauth_types::{ClientId, FormPairs, RedirectUri, UnixTime, encode_component};
@@ -72,7 +72,7 @@ impl Server {
         let back = vec![RedirectUri::parse(REDIRECT).unwrap()];
         let id = ClientId::parse(id).unwrap();
         let client =
-            ClientRecord::preregistered(&remembering(), id, Registered::public(), back, NOW);
+            ClientRecord::pre_registered(&remembering(), id, ClientAuthRecord::public(), back, NOW);
         self.store.create_client(client.unwrap(), NOW).await.unwrap();
     }
 }

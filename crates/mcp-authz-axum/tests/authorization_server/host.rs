@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use authorization_server::{Config, MemoryStore, ResourceServer};
 use axum::body::Body;
-use client_auth::Registered;
+use client_auth::ClientAuthRecord;
 use http::header::{CONTENT_TYPE, HOST, ORIGIN};
 use http::{Method, Request, StatusCode};
 use mcp_authz_axum::{AuthorizationServer, DemoLogin};
@@ -33,7 +33,7 @@ fn local() -> Config {
     let secret = Secret::new("a-secret-of-a-resource-server-1234");
     let server = ResourceServer::new(
         ClientId::parse("rs").unwrap(),
-        Registered::new(AuthMethod::ClientSecretBasic).with_secret(secret.digest()),
+        ClientAuthRecord::new(AuthMethod::ClientSecretBasic).with_secret(secret.digest()),
         ResourceUri::parse("https://rs.example/mcp").unwrap(),
     );
     config(LOCAL).with_resource_server(server).unwrap()

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use authorization_server::{ClientRecord, MemoryStore, Store as _};
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use client_auth::Registered;
+use client_auth::ClientAuthRecord;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{Request, StatusCode};
 use mcp_authz_axum::{AuthorizationServer, Clock, DemoLogin, RateLimits};
@@ -63,9 +63,9 @@ async fn with_secret(server: &Server, client: &str, secret: &str, from: From<'_>
 async fn put_machines(server: &Server) {
     for name in ["first", "second"] {
         let method = AuthMethod::ClientSecretPost;
-        let secret = Registered::new(method).with_secret(Secret::new("right").digest());
+        let secret = ClientAuthRecord::new(method).with_secret(Secret::new("right").digest());
         let (id, scopes) = (ClientId::parse(name).unwrap(), ScopeSet::parse("files:read").unwrap());
-        let record = ClientRecord::for_itself(id, secret, scopes, NOW);
+        let record = ClientRecord::client_credentials(id, secret, scopes, NOW);
         server.store.create_client(record, NOW).await.unwrap();
     }
 }

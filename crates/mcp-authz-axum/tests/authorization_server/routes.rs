@@ -1,8 +1,9 @@
-//! What the router adds to the answers of the endpoints: bounds of bodies, headers for pages, and paths where nothing is.
+//! What the router adds to the answers of the endpoints: bounds of bodies, headers for pages, and paths where nothing
+//! is.
 
 use authorization_server::ResourceServer;
 use axum::body::Body;
-use client_auth::Registered;
+use client_auth::ClientAuthRecord;
 use http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ORIGIN,
 };
@@ -15,7 +16,7 @@ fn resource_server() -> ResourceServer {
     let method = AuthMethod::ClientSecretBasic;
     ResourceServer::new(
         ClientId::parse("rs").unwrap(),
-        Registered::new(method).with_secret(Secret::new("secret").digest()),
+        ClientAuthRecord::new(method).with_secret(Secret::new("secret").digest()),
         ResourceUri::parse("https://rs.example/mcp").unwrap(),
     )
 }

@@ -99,8 +99,9 @@ async fn what_has_expired_goes_while_others_come() {
     swept.pass(1);
     swept.all().await;
     assert_eq!(swept.swept().await, [0, 0]);
-    // More than are removed at once; and of each login two access tokens. What was answered to its page stays for hours.
-    let until = NOW.plus(core::time::Duration::from_secs(60));
+    // More than are removed at once; and of each login two access tokens. What was answered to its page stays for
+    // hours.
+    let until = NOW.saturating_add(core::time::Duration::from_secs(60));
     for number in 0..2500 {
         let key = SecretDigest::of(&number.to_string());
         swept.server.store.put_once(OnceKind::ResourceRequest, &key, until, NOW).await.unwrap();

@@ -15,9 +15,9 @@ use http::response::Builder;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::StreamBody;
-use mcp_authz_axum::{Clock, Protect, TokenVerifier, VerifierUnavailable};
+use mcp_authz_axum::{Clock, ProtectLayer, TokenVerifier, VerifierUnavailable};
 use oauth_types::{ClientId, Issuer, ResourceUri, ScopeSet, Secret, Subject, UnixTime};
-use resource_server::{OperationScopes, Requirement, Resource, TokenFacts};
+use resource_server::{AccessTokenInfo, OperationScopes, Requirement, Resource};
 use tokio::time::{Instant, sleep};
 use tower::ServiceExt as _;
 
@@ -39,7 +39,7 @@ impl TokenVerifier for Spoken {
         &self,
         token: &Secret,
         _: UnixTime,
-    ) -> Result<Option<Arc<TokenFacts>>, VerifierUnavailable> {
+    ) -> Result<Option<Arc<AccessTokenInfo>>, VerifierUnavailable> {
         match self.mood.load(Ordering::SeqCst) {
             0 => {}
             1 => return Err(VerifierUnavailable::new()),
@@ -51,7 +51,7 @@ impl TokenVerifier for Spoken {
             return Ok(None);
         }
         Ok(Some(Arc::new(
-            TokenFacts::new(
+            AccessTokenInfo::new(
                 Subject::parse(subject).unwrap(),
                 ClientId::parse(client).unwrap(),
                 Issuer::parse("https://as.example").unwrap(),
@@ -164,7 +164,7 @@ pub(crate) struct Server {
 /// A process in front of `service`, with a clock that goes with the timers of the test.
 pub(crate) fn process(
     service: Service,
-    change: impl FnOnce(Protect<Spoken>) -> Protect<Spoken>,
+    change: impl FnOnce(ProtectLayer<Spoken>) -> ProtectLayer<Spoken>,
 ) -> Server {
     let scopes = OperationScopes::new("read").unwrap().public_tool("search");
     process_behind(scopes, service, change)
@@ -173,7 +173,7 @@ pub(crate) fn process(
 pub(crate) fn process_behind(
     required: impl Into<Requirement>,
     service: Service,
-    change: impl FnOnce(Protect<Spoken>) -> Protect<Spoken>,
+    change: impl FnOnce(ProtectLayer<Spoken>) -> ProtectLayer<Spoken>,
 ) -> Server {
     let uri = ResourceUri::parse("https://rs.example/mcp").unwrap();
     let issuer = Issuer::parse("https://as.example").unwrap();
@@ -181,7 +181,7 @@ pub(crate) fn process_behind(
     let verifier = Spoken::default();
     let start = Instant::now();
     let clock = Clock::new(move || UnixTime::from_secs(START + start.elapsed().as_secs()));
-    let protect = Protect::new(resource, verifier.clone(), required).with_clock(clock);
+    let protect = ProtectLayer::new(resource, verifier.clone(), required).with_clock(clock);
     let served = service.clone();
     let handler = any(async move |request: Request<Body>| {
         let response = served.answer(&request);

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use mcp_authz_axum::Protect;
+use mcp_authz_axum::ProtectLayer;
 use oauth_types::{Entropy, ScopeSet};
 use resource_server::{OperationScopes, Requirement, SessionKey};
 use tokio::time::{Instant, sleep, timeout};
@@ -14,7 +14,7 @@ const ALICE: &str = "alice.c.99999";
 const MALLORY: &str = "mallory.c.99999";
 
 /// Room for a hundred sessions, ten of one user's.
-fn small(protect: Protect<Spoken>) -> Protect<Spoken> {
+fn small(protect: ProtectLayer<Spoken>) -> ProtectLayer<Spoken> {
     protect.with_max_sessions(100)
 }
 

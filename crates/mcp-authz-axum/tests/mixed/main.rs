@@ -13,9 +13,9 @@ use axum::{Extension, Router};
 use http::header::{ALLOW, AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
-use mcp_authz_axum::{Clock, Protect, TokenVerifier, VerifierUnavailable};
+use mcp_authz_axum::{Clock, ProtectLayer, TokenVerifier, VerifierUnavailable};
 use oauth_types::{ClientId, Issuer, ResourceUri, ScopeSet, Secret, Subject, UnixTime};
-use resource_server::{Granted, OperationScopes, Resource, TokenFacts};
+use resource_server::{AccessTokenInfo, AuthInfo, OperationScopes, Resource};
 use scope_stepup::Operation;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -28,10 +28,10 @@ impl TokenVerifier for Spoken {
         &self,
         token: &Secret,
         _: UnixTime,
-    ) -> Result<Option<Arc<TokenFacts>>, VerifierUnavailable> {
+    ) -> Result<Option<Arc<AccessTokenInfo>>, VerifierUnavailable> {
         let Some((subject, scopes)) = token.expose().split_once('.') else { return Ok(None) };
         Ok(Some(Arc::new(
-            TokenFacts::new(
+            AccessTokenInfo::new(
                 Subject::parse(subject).unwrap(),
                 ClientId::parse("c").unwrap(),
                 Issuer::parse("https://as.example").unwrap(),
@@ -43,10 +43,10 @@ impl TokenVerifier for Spoken {
     }
 }
 
-fn protect(scopes: OperationScopes) -> Protect<Spoken> {
+fn protect(scopes: OperationScopes) -> ProtectLayer<Spoken> {
     let issuer = Issuer::parse("https://as.example").unwrap();
     let uri = ResourceUri::parse("https://rs.example/mcp").unwrap();
-    Protect::new(Resource::new(uri, vec![issuer]).unwrap(), Spoken, scopes)
+    ProtectLayer::new(Resource::new(uri, vec![issuer]).unwrap(), Spoken, scopes)
         .with_clock(Clock::new(|| UnixTime::from_secs(1000)))
 }
 
@@ -60,9 +60,9 @@ fn mixed() -> OperationScopes {
 }
 
 /// A service that opens a session by `initialize`, and answers with whom it sees.
-fn served(protect: Protect<Spoken>) -> Served {
+fn served(protect: ProtectLayer<Spoken>) -> Served {
     let handler =
-        async |headers: HeaderMap, who: Option<Extension<Option<Granted>>>, body: String| {
+        async |headers: HeaderMap, who: Option<Extension<Option<AuthInfo>>>, body: String| {
             let mut answer = HeaderMap::new();
             if body.contains("initialize\"") && !headers.contains_key("mcp-session-id") {
                 answer.insert("mcp-session-id", "the-session".parse().unwrap());

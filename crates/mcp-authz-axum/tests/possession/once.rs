@@ -68,7 +68,7 @@ async fn a_server_that_asks_for_nonces_takes_its_own_while_they_are_fresh() {
     let asked = server.send(prove(None, 1)).await;
     assert_eq!((asked.status, asked.error()), (StatusCode::UNAUTHORIZED, "use_dpop_nonce"));
     let headers = [(WWW_AUTHENTICATE, asked.lines[0].parse().unwrap())].into_iter().collect();
-    assert!(BearerChallenge::find_dpop(&headers).unwrap().resource_metadata.is_some());
+    assert!(BearerChallenge::from_dpop_headers(&headers).unwrap().resource_metadata.is_some());
     let nonce = asked.nonce.unwrap();
     for (draw, bad) in [(10, ""), (11, "x"), (12, "AAAAAGtJ0gA")] {
         let answer = server.send(prove(Some(&HeaderValue::from_static(bad)), draw)).await;

@@ -10,11 +10,11 @@ use client_auth::ProofKey;
 use http::header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
-use mcp_authz_axum::{Clock, Protect, TokenVerifier, VerifierUnavailable, metadata_routes};
+use mcp_authz_axum::{Clock, ProtectLayer, TokenVerifier, VerifierUnavailable, metadata_routes};
 use oauth_types::{
     ClientId, Entropy, Issuer, ResourceUri, ScopeSet, Secret, Subject, Thumbprint, UnixTime,
 };
-use resource_server::{Granted, OperationScopes, Resource, TokenFacts};
+use resource_server::{AccessTokenInfo, AuthInfo, OperationScopes, Resource};
 use tower::ServiceExt as _;
 
 pub(crate) const MCP: &str = "https://rs.example/mcp";
@@ -44,7 +44,7 @@ impl TokenVerifier for Spoken {
         &self,
         token: &Secret,
         _: UnixTime,
-    ) -> Result<Option<Arc<TokenFacts>>, VerifierUnavailable> {
+    ) -> Result<Option<Arc<AccessTokenInfo>>, VerifierUnavailable> {
         let Some((subject, kind)) = token.expose().split_once('.') else { return Ok(None) };
         let (subject, client) = subject.split_once('+').unwrap_or((subject, "c"));
         let jkt = match kind {
@@ -55,7 +55,7 @@ impl TokenVerifier for Spoken {
         let audience = if kind == "sibling" { "https://rs.example/other" } else { MCP };
         let expires_at = if kind == "expired" { NOW } else { NOW + 3600 };
         Ok(Some(Arc::new(
-            TokenFacts::new(
+            AccessTokenInfo::new(
                 Subject::parse(subject).unwrap(),
                 ClientId::parse(client).unwrap(),
                 Issuer::parse("https://as.example").unwrap(),
@@ -81,7 +81,7 @@ pub(crate) fn resource() -> Resource {
 
 pub(crate) fn server_that(
     resource: &Resource,
-    change: impl FnOnce(Protect<Spoken>) -> Protect<Spoken>,
+    change: impl FnOnce(ProtectLayer<Spoken>) -> ProtectLayer<Spoken>,
 ) -> Server {
     let (ran, clock) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU64::new(NOW)));
     let counter = Arc::clone(&ran);
@@ -90,12 +90,12 @@ pub(crate) fn server_that(
         for name in [AUTHORIZATION, DPOP] {
             assert!(!request.headers().contains_key(name), "the token and its proof are taken out");
         }
-        let granted = request.extensions().get::<Granted>().unwrap();
+        let granted = request.extensions().get::<AuthInfo>().unwrap();
         granted.key().map(ToString::to_string).unwrap_or_default()
     };
     let scopes = OperationScopes::new("read").and_then(|all| all.tool("admin", "read admin"));
     let time = Arc::clone(&clock);
-    let protect = Protect::new(resource.clone(), Spoken, scopes.unwrap())
+    let protect = ProtectLayer::new(resource.clone(), Spoken, scopes.unwrap())
         .with_clock(Clock::new(move || UnixTime::from_secs(time.load(Ordering::SeqCst))));
     let mcp = Router::new().route("/mcp", any(handler)).layer(change(protect));
     let router = Router::new().merge(mcp.clone()).nest("/outer", mcp);

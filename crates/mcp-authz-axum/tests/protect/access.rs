@@ -153,13 +153,13 @@ async fn a_verifier_that_is_down_is_neither_yes_nor_no() {
 #[tokio::test]
 async fn a_panic_of_the_hosts_code_is_an_answer_and_lets_nobody_in() {
     struct Panics;
-    impl scope_stepup::ScopeOrder for Panics {
+    impl scope_stepup::ScopeHierarchy for Panics {
         fn implies(&self, _: &str, _: &str) -> bool {
             panic!("a bug of the host")
         }
     }
     let protect =
-        |scope: &str| Protect::new(resource_at(MCP), Spoken, ScopeSet::parse(scope).unwrap());
+        |scope: &str| ProtectLayer::new(resource_at(MCP), Spoken, ScopeSet::parse(scope).unwrap());
     let now = Clock::new(|| UnixTime::from_secs(1000));
     for protect in [
         protect("admin").with_clock(now).with_hierarchy(Panics),
@@ -176,7 +176,7 @@ async fn a_panic_of_the_hosts_code_is_an_answer_and_lets_nobody_in() {
 /// R-AUTH-2, SEC-147
 #[tokio::test]
 async fn a_token_in_a_form_is_none() {
-    let protect = Protect::new(resource_at(MCP), Spoken, ScopeSet::parse("read").unwrap());
+    let protect = ProtectLayer::new(resource_at(MCP), Spoken, ScopeSet::parse("read").unwrap());
     let router = Router::new().route("/mcp", any(async || "in")).layer(protect);
     let form = Request::post("/mcp")
         .header("content-type", "application/x-www-form-urlencoded")

@@ -48,7 +48,7 @@ async fn what_a_body_asks_for_is_decided_whatever_the_method() {
 #[tokio::test]
 async fn a_body_in_pieces_is_decided_about_and_handed_on_as_a_whole() {
     let scopes = OperationScopes::new("read").and_then(|scopes| scopes.tool("admin", "admin"));
-    let protect = Protect::new(resource_at(MCP), Spoken, scopes.unwrap())
+    let protect = ProtectLayer::new(resource_at(MCP), Spoken, scopes.unwrap())
         .with_clock(Clock::new(|| UnixTime::from_secs(1000)))
         .with_max_body(ADMIN.len());
     let echo = any(async |body: String| body);
@@ -73,7 +73,7 @@ async fn a_body_in_pieces_is_decided_about_and_handed_on_as_a_whole() {
 #[tokio::test]
 async fn a_body_is_read_up_to_what_the_host_says() {
     let scopes = OperationScopes::new("read").unwrap();
-    let protect = Protect::new(resource_at(MCP), Spoken, scopes)
+    let protect = ProtectLayer::new(resource_at(MCP), Spoken, scopes)
         .with_clock(Clock::new(|| UnixTime::from_secs(1000)))
         .with_max_body(LIST.len());
     let router = Router::new().route("/mcp", any(async || "in")).layer(protect);

@@ -15,10 +15,10 @@ use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use mcp_authz_axum::{
-    Clock, Protect, RawToken, TokenVerifier, VerifierUnavailable, metadata_routes,
+    Clock, ProtectLayer, RawToken, TokenVerifier, VerifierUnavailable, metadata_routes,
 };
 use oauth_types::{ClientId, Issuer, ResourceUri, ScopeSet, Secret, Subject, Thumbprint, UnixTime};
-use resource_server::{Granted, OperationScopes, Resource, TokenFacts};
+use resource_server::{AccessTokenInfo, AuthInfo, OperationScopes, Resource};
 use scope_stepup::Hierarchy;
 use tower::ServiceExt as _;
 
@@ -33,7 +33,7 @@ impl TokenVerifier for Spoken {
         &self,
         token: &Secret,
         _: UnixTime,
-    ) -> Result<Option<Arc<TokenFacts>>, VerifierUnavailable> {
+    ) -> Result<Option<Arc<AccessTokenInfo>>, VerifierUnavailable> {
         let parts: Vec<&str> = token.expose().split('.').collect();
         let [subject, scopes, audience, expiry] = parts[..] else {
             return if token.matches("down") { Err(VerifierUnavailable::new()) } else { Ok(None) };
@@ -54,7 +54,7 @@ impl TokenVerifier for Spoken {
         };
         let key = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
         Ok(Some(Arc::new(
-            TokenFacts::new(
+            AccessTokenInfo::new(
                 Subject::parse(subject).unwrap(),
                 ClientId::parse("c").unwrap(),
                 Issuer::parse(issuer).unwrap(),
@@ -82,7 +82,7 @@ fn server_at(uri: &str) -> Server {
     let counter = Arc::clone(&ran);
     let handler = async move |request: Request<Body>| {
         counter.fetch_add(1, Ordering::SeqCst);
-        let who = request.extensions().get::<Granted>().unwrap().subject().to_string();
+        let who = request.extensions().get::<AuthInfo>().unwrap().subject().to_string();
         assert!(!request.headers().contains_key(AUTHORIZATION), "the token is taken out");
         let mut headers = HeaderMap::new();
         if !request.headers().contains_key("mcp-session-id") {
@@ -98,7 +98,7 @@ fn server_at(uri: &str) -> Server {
     let order = Hierarchy::new([("root", "admin"), ("root", "read")]).unwrap();
     let clock = Clock::new(|| UnixTime::from_secs(1000));
     let protect =
-        Protect::new(resource.clone(), Spoken, scopes).with_hierarchy(order).with_clock(clock);
+        ProtectLayer::new(resource.clone(), Spoken, scopes).with_hierarchy(order).with_clock(clock);
     let router =
         Router::new().route("/mcp", any(handler)).layer(protect).merge(metadata_routes(&resource));
     Server { router, ran }
@@ -213,12 +213,12 @@ async fn a_loopback_server_answers_to_loopback_names_only() {
 async fn a_handler_sees_the_token_where_the_host_asks_for_it() {
     for asks in [true, false] {
         let resource = resource_at(MCP);
-        let protect = Protect::new(resource, Spoken, ScopeSet::parse("read").unwrap())
+        let protect = ProtectLayer::new(resource, Spoken, ScopeSet::parse("read").unwrap())
             .with_clock(Clock::new(|| UnixTime::from_secs(1000)));
         let protect = if asks { protect.with_raw_token() } else { protect };
         let handler = async move |request: Request<Body>| {
             assert!(!request.headers().contains_key(AUTHORIZATION));
-            let granted = request.extensions().get::<Granted>().unwrap();
+            let granted = request.extensions().get::<AuthInfo>().unwrap();
             assert_eq!(granted.client_id().as_str(), "c");
             assert_eq!(granted.issuer().as_str(), "https://as.example");
             assert_eq!(granted.scopes().as_str(), "read write");

@@ -14,7 +14,7 @@ use axum::routing::any;
 use futures::future::join_all;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Request, StatusCode};
-use mcp_authz_axum::{Clock, IntrospectionVerifier, Protect};
+use mcp_authz_axum::{Clock, IntrospectionVerifier, ProtectLayer};
 use oauth_types::{
     AuthMethod, ClientId, EndpointUrl, FormPairs, ResourceUri, ScopeSet, Secret, UnixTime,
 };
@@ -72,7 +72,7 @@ async fn servers_with(
     let (ran, time) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU64::new(NOW)));
     let (counter, clock) = (Arc::clone(&ran), Arc::clone(&time));
     let clock = Clock::new(move || UnixTime::from_secs(clock.load(Ordering::SeqCst)));
-    let protect = Protect::new(resource, verifier, ScopeSet::parse("read").unwrap());
+    let protect = ProtectLayer::new(resource, verifier, ScopeSet::parse("read").unwrap());
     let handler = async move || {
         counter.fetch_add(1, Ordering::SeqCst);
     };

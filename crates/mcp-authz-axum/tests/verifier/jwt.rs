@@ -3,7 +3,7 @@
 use http::StatusCode;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use mcp_authz_axum::{JwtVerifier, RemoteServer, TokenVerifier as _};
-use oauth_types::{EndpointUrl, KeySet, ResourceUri, Secret, SigningAlgorithm, UnixTime};
+use oauth_types::{EndpointUrl, JwkSet, ResourceUri, Secret, SigningAlgorithm, UnixTime};
 use serde_json::{Value, json};
 
 use crate::protected::*;
@@ -225,7 +225,7 @@ async fn fixed_keys_ask_nobody_and_wait_for_nobody() {
     }
     let other = signed_by(OTHER, SigningAlgorithm::Es256, "es256", &claims);
     assert_eq!(known(&other, NOW).await, None);
-    let none = KeySet::from_json(br#"{"keys":[]}"#).unwrap();
+    let none = JwkSet::from_json(br#"{"keys":[]}"#).unwrap();
     assert!(JwtVerifier::with_keys(fixed(), &none).is_err());
 }
 

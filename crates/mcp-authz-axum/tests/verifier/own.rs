@@ -10,13 +10,13 @@ use authorization_server::{
 use axum::Router;
 use axum::body::Body;
 use axum::routing::any;
-use client_auth::Registered;
+use client_auth::ClientAuthRecord;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
-use mcp_authz_axum::{AuthorizationServer, Clock, DemoLogin, IntrospectionVerifier, Protect};
+use mcp_authz_axum::{AuthorizationServer, Clock, DemoLogin, IntrospectionVerifier, ProtectLayer};
 use oauth_types::{AuthMethod, ClientId, Entropy, Issuer, ResourceUri, ScopeSet, Secret, UnixTime};
-use resource_server::{Granted, Resource};
+use resource_server::{AuthInfo, Resource};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tower::ServiceExt as _;
@@ -43,7 +43,8 @@ async fn servers(secret: &str, window: u64) -> Servers {
     let resource = |uri| ResourceUri::parse(uri).unwrap();
     let scopes = ScopeSet::parse("read write").unwrap();
     let keys = ServerKeys::new(ServerKey::new(1, Entropy::new([7; 32])));
-    let registered = |method| Registered::new(method).with_secret(Secret::new("secret").digest());
+    let registered =
+        |method| ClientAuthRecord::new(method).with_secret(Secret::new("secret").digest());
     let asker = ResourceServer::new(
         ClientId::parse("rs").unwrap(),
         registered(AuthMethod::ClientSecretBasic),
@@ -54,7 +55,7 @@ async fn servers(secret: &str, window: u64) -> Servers {
         .and_then(|config| config.with_resource_server(asker))
         .unwrap();
     let store = Arc::new(MemoryStore::default());
-    let client = ClientRecord::for_itself(
+    let client = ClientRecord::client_credentials(
         ClientId::parse("machine").unwrap(),
         registered(AuthMethod::ClientSecretPost),
         scopes,
@@ -70,13 +71,13 @@ async fn servers(secret: &str, window: u64) -> Servers {
     let verifier =
         IntrospectionVerifier::new(issuer.clone(), client_id, Secret::new(secret)).unwrap();
     let verifier = verifier.with_window(Duration::from_secs(window));
-    let protect = Protect::new(
+    let protect = ProtectLayer::new(
         Resource::new(resource(MCP), vec![issuer]).unwrap(),
         verifier,
         ScopeSet::parse("read").unwrap(),
     );
     let handler = async |request: Request<Body>| {
-        let granted = request.extensions().get::<Granted>().unwrap();
+        let granted = request.extensions().get::<AuthInfo>().unwrap();
         format!("{} {} {}", granted.client_id(), granted.subject(), granted.scopes())
     };
     let protected = Router::new().route("/mcp", any(handler)).layer(protect.with_clock(clock()));

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use mcp_authz_axum::{JwtVerifier, TokenVerifier as _};
-use oauth_types::{KeySet, ResourceUri, Secret, UnixTime};
-use resource_server::{JwtProfile, TokenFacts};
+use oauth_types::{JwkSet, ResourceUri, Secret, UnixTime};
+use resource_server::{AccessTokenInfo, JwtProfile};
 use serde_json::{Value, json};
 
 use crate::protected::*;
@@ -107,18 +107,18 @@ fn providers() -> Vec<Provider> {
 
 impl Provider {
     fn verifier(&self) -> JwtVerifier {
-        let keys = KeySet::from_json(PUBLIC.as_bytes()).unwrap();
+        let keys = JwkSet::from_json(PUBLIC.as_bytes()).unwrap();
         JwtVerifier::with_keys(fixed(), &keys)
             .unwrap()
             .with_profile(self.profile)
             .with_audience(self.audience, ResourceUri::parse(MCP).unwrap())
     }
 
-    async fn facts(&self, claims: &Value) -> Option<Arc<TokenFacts>> {
+    async fn facts(&self, claims: &Value) -> Option<Arc<AccessTokenInfo>> {
         self.facts_of(&signed_text(&self.header, &claims.to_string())).await
     }
 
-    async fn facts_of(&self, token: &str) -> Option<Arc<TokenFacts>> {
+    async fn facts_of(&self, token: &str) -> Option<Arc<AccessTokenInfo>> {
         let now = UnixTime::from_secs(NOW);
         self.verifier().verify(&Secret::new(token), now).await.unwrap()
     }
@@ -132,7 +132,7 @@ impl Provider {
     }
 }
 
-fn is_for_mcp(facts: &TokenFacts) -> bool {
+fn is_for_mcp(facts: &AccessTokenInfo) -> bool {
     facts.audience.contains(&ResourceUri::parse(MCP).unwrap())
 }
 
@@ -281,7 +281,7 @@ async fn scopes_are_where_the_host_says_and_as_the_field_says() {
         "../../../../tests/zoo/field/resource-jwt-scope-claims.json"
     ))
     .unwrap();
-    let keys = KeySet::from_json(PUBLIC.as_bytes()).unwrap();
+    let keys = JwkSet::from_json(PUBLIC.as_bytes()).unwrap();
     for case in file["cases"].as_array().unwrap() {
         let name = case["name"].as_str().unwrap();
         let text = case["claims"].to_string();

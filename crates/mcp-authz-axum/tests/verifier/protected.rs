@@ -12,9 +12,9 @@ use client_auth::SigningKey;
 use http::header::AUTHORIZATION;
 use http::{Request, StatusCode};
 use jsonwebtoken::{Algorithm, EncodingKey};
-use mcp_authz_axum::{Clock, JwtVerifier, Protect, TokenVerifier as _};
-use oauth_types::{Issuer, KeySet, ResourceUri, ScopeSet, Secret, SigningAlgorithm, UnixTime};
-use resource_server::{Resource, TokenFacts};
+use mcp_authz_axum::{Clock, JwtVerifier, ProtectLayer, TokenVerifier as _};
+use oauth_types::{Issuer, JwkSet, ResourceUri, ScopeSet, Secret, SigningAlgorithm, UnixTime};
+use resource_server::{AccessTokenInfo, Resource};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -43,7 +43,7 @@ impl Protected {
         let (time, ran) = (Arc::new(AtomicU64::new(NOW)), Arc::new(AtomicUsize::new(0)));
         let (clock, count) = (Arc::clone(&time), Arc::clone(&ran));
         let scopes = ScopeSet::parse("files:read").unwrap();
-        let protect = Protect::new(resource, verifier, scopes)
+        let protect = ProtectLayer::new(resource, verifier, scopes)
             .with_clock(Clock::new(move || UnixTime::from_secs(clock.load(Ordering::SeqCst))));
         let handler = async move || {
             count.fetch_add(1, Ordering::SeqCst);
@@ -130,8 +130,8 @@ pub(crate) fn protected(server: &Foreign) -> Protected {
 }
 
 /// What a verifier with fixed keys knows about a token.
-pub(crate) async fn known(token: &str, now: u64) -> Option<Arc<TokenFacts>> {
-    let keys = KeySet::from_json(PUBLIC.as_bytes()).unwrap();
+pub(crate) async fn known(token: &str, now: u64) -> Option<Arc<AccessTokenInfo>> {
+    let keys = JwkSet::from_json(PUBLIC.as_bytes()).unwrap();
     let verifier = JwtVerifier::with_keys(fixed(), &keys).unwrap();
     verifier.verify(&Secret::new(token), UnixTime::from_secs(now)).await.unwrap()
 }

@@ -8,7 +8,7 @@ use authorization_server::{
 };
 use axum::Router;
 use axum::body::Body;
-use client_auth::{Registered, SigningKey};
+use client_auth::{ClientAuthRecord, SigningKey};
 use http::header::CONTENT_TYPE;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
@@ -54,10 +54,10 @@ impl Own {
         let own = Self { issuer, store: Arc::default(), running };
         own.change(keys);
         let now = UnixTime::from_secs(NOW);
-        let secret = Registered::new(AuthMethod::ClientSecretPost)
+        let secret = ClientAuthRecord::new(AuthMethod::ClientSecretPost)
             .with_secret(Secret::new("secret").digest());
         let (id, scopes) = (ClientId::parse("machine").unwrap(), ScopeSet::parse("files:read"));
-        let client = ClientRecord::for_itself(id, secret, scopes.unwrap(), now);
+        let client = ClientRecord::client_credentials(id, secret, scopes.unwrap(), now);
         own.store.create_client(client, now).await.unwrap();
         own
     }

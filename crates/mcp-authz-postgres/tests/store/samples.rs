@@ -7,7 +7,7 @@ use authorization_server::store::rows::CodeIndex;
 use authorization_server::store::{
     CodeRecord, FamilyId, Generation, NewAccess, NewFamily, Rotation, StoreError,
 };
-use client_auth::Registered;
+use client_auth::ClientAuthRecord;
 use cluster::Cluster;
 use mcp_authz_postgres::{PostgresStore, Settings};
 use oauth_types::{
@@ -55,14 +55,14 @@ pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
 }
 
 pub(crate) fn at(seconds: u64) -> UnixTime {
-    NOW.plus(Duration::from_secs(seconds))
+    NOW.saturating_add(Duration::from_secs(seconds))
 }
 
 /// A client that is forgotten then.
 pub(crate) fn client(number: u64, unused_until: UnixTime) -> ClientRecord {
     let id = ClientId::parse(&format!("client {number}")).unwrap();
     let scopes = ScopeSet::parse("files:read").unwrap();
-    let mut client = ClientRecord::for_itself(id, Registered::public(), scopes, NOW);
+    let mut client = ClientRecord::client_credentials(id, ClientAuthRecord::public(), scopes, NOW);
     client.unused_until = Some(unused_until);
     client
 }

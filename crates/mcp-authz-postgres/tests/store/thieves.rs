@@ -2,7 +2,7 @@
 
 use authorization_server::store::StoreError;
 use authorization_server::{ClientRecord, Store as _};
-use client_auth::Registered;
+use client_auth::ClientAuthRecord;
 use cluster::Cluster;
 use mcp_authz_postgres::{OpenError, PostgresStore};
 use oauth_types::{AuthMethod, ClientId, ScopeSet, Secret, Subject};
@@ -128,10 +128,10 @@ fn a_stolen_dump_holds_no_code_token_or_secret() {
         store.insert_code(record.clone()).await.unwrap();
         store.redeem(&record.digest, new, NOW).await.unwrap();
         let registered =
-            Registered::new(AuthMethod::ClientSecretBasic).with_secret(secret.digest());
+            ClientAuthRecord::new(AuthMethod::ClientSecretBasic).with_secret(secret.digest());
         let scopes = ScopeSet::parse("files:read").unwrap();
         let id = ClientId::parse("canary-client").unwrap();
-        let client = ClientRecord::for_itself(id, registered, scopes, NOW);
+        let client = ClientRecord::client_credentials(id, registered, scopes, NOW);
         store.create_client(client, NOW).await.unwrap();
         let dump = Cluster::shared().dump(place.url.rsplit('/').next().unwrap()).unwrap();
         for text in [code_text, access_text, secret.expose()] {

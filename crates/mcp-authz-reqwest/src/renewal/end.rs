@@ -10,7 +10,7 @@
 //! | nothing, with a session in memory | that session's login, its earlier tokens, logins of renewals under way |
 //! | nothing at all | the records of the first successful read |
 
-use client_flow::{Record, RecordKey, Session};
+use client_flow::{CredentialKey, Session, StoredCredentials};
 use oauth_types::SecretDigest;
 use tracing::{Instrument as _, info_span, warn};
 
@@ -43,7 +43,7 @@ enum Occasion {
 #[derive(Clone, PartialEq)]
 pub(super) struct Unforgotten {
     /// Key of the session's record; `None` if no session was in memory.
-    pub(super) key: Option<RecordKey>,
+    pub(super) key: Option<CredentialKey>,
     extent: Logout,
     /// Digests of the logins that have ended.
     ///
@@ -73,13 +73,13 @@ impl Unforgotten {
     }
 
     /// Returns `true` if the user logged out of this record's login.
-    pub(super) fn covers(&self, record: &Record) -> bool {
+    pub(super) fn covers(&self, record: &StoredCredentials) -> bool {
         let (Some(tokens), Some(logins)) = (&record.tokens, &self.logins) else { return true };
         [tokens.login(), tokens.access_token.digest()].iter().any(|own| logins.contains(own))
     }
 
     /// Returns the part of a covered record that is kept; `None` if all is removed.
-    pub(super) fn rest(&self, record: Record) -> Option<Record> {
+    pub(super) fn rest(&self, record: StoredCredentials) -> Option<StoredCredentials> {
         (self.extent == Logout::Tokens).then(|| record.logged_out())
     }
 
@@ -96,7 +96,7 @@ impl Unforgotten {
     }
 
     /// Adds the logins of these records.
-    fn note(&mut self, records: &[Record]) {
+    fn note(&mut self, records: &[StoredCredentials]) {
         let logins = self.logins.get_or_insert_default();
         for tokens in records.iter().filter_map(|record| record.tokens.as_ref()) {
             let login = tokens.login();
@@ -198,7 +198,11 @@ impl Renewal {
 
 impl Common {
     /// Removes the records that a logout covers; later logins are kept.
-    async fn forget(&self, unforgotten: &Unforgotten, records: Vec<Record>) -> Result<(), Error> {
+    async fn forget(
+        &self,
+        unforgotten: &Unforgotten,
+        records: Vec<StoredCredentials>,
+    ) -> Result<(), Error> {
         let Some(host) = self.host() else { return Ok(()) };
         for record in records.into_iter().filter(|record| unforgotten.covers(record)) {
             let key = record.key();
@@ -221,7 +225,7 @@ impl Common {
         &self,
         unforgotten: &Unforgotten,
         session: Option<&Session>,
-    ) -> Result<Vec<Record>, Error> {
+    ) -> Result<Vec<StoredCredentials>, Error> {
         let super::Credentials::Login(own) = &self.credentials else { return Ok(Vec::new()) };
         let mut records = own.store.records(&self.server).await.map_err(Error::Store)?;
         if let Some(key) = &unforgotten.key

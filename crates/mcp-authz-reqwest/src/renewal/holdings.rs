@@ -325,7 +325,7 @@ impl Holdings {
             }
             Wanted::Scope { .. } if said_no(&error) || !concerns_all(&error) => {}
             _ if let Error::TooManyWindows(error) = &error => {
-                let wait = error.until.since(now());
+                let wait = error.until.saturating_duration_since(now());
                 self.logins.hold(Error::TooManyWindows(*error), wait, at);
             }
             // The server may have removed the registration, and the next login registers anew.

@@ -135,7 +135,7 @@ impl Action {
                     Err(_) => own.violated("a call does not end"),
                     Ok(Err(Error::LoginEnded)) => own.heard_of_the_end(process, since),
                     Ok(Err(Error::TooManyWindows(_))) => own.count.too_many_windows += 1,
-                    Ok(Err(Error::Unsettled | Error::Stopped | Error::Panicked)) => {
+                    Ok(Err(Error::RetryLimitReached | Error::Stopped | Error::Panicked)) => {
                         own.violated("a call ends in a way that has no cause");
                     }
                     Ok(_) => {}

@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use client_flow::{ClientConfig, Record, Session, Step, login};
+use client_flow::{ClientConfig, Session, Step, StoredCredentials, login};
 use http::HeaderValue;
 use oauth_types::ResourceUri;
 use scope_stepup::{Attempt, Policy, Started};
@@ -254,7 +254,7 @@ impl Flow<'_> {
             return Ok(());
         };
         let seconds = Duration::from_secs(wait.as_secs().saturating_add(1));
-        Err(Error::TooManyWindows(TooManyWindows { limit, until: now().plus(seconds) }))
+        Err(Error::TooManyWindows(TooManyWindows { limit, until: now().saturating_add(seconds) }))
     }
 
     /// Counts a window that opens now.
@@ -266,7 +266,7 @@ impl Flow<'_> {
     /// Returns the part of a stored record that a login may use.
     ///
     /// Tokens that the user logged out of are left out, because the store may not have removed them yet.
-    pub(crate) fn known(&self, kept: Option<Record>) -> Option<Record> {
+    pub(crate) fn known(&self, kept: Option<StoredCredentials>) -> Option<StoredCredentials> {
         let kept = kept?;
         match self.holdings.with(|own, _| own.unforgotten.clone()) {
             Some(unforgotten) if unforgotten.covers(&kept) => unforgotten.rest(kept),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use client_flow::{Record, RecordKey};
+use client_flow::{CredentialKey, StoredCredentials};
 use futures::future::BoxFuture;
 use oauth_types::{ResourceUri, SecretDigest};
 use tracing::warn;
@@ -107,14 +107,17 @@ impl FileCredentials {
         Ok(Self { folder, form })
     }
 
-    fn record_file(&self, key: &RecordKey) -> PathBuf {
+    fn record_file(&self, key: &CredentialKey) -> PathBuf {
         let name = [key.issuer.as_str(), key.resource.as_str()].join("\n");
         self.folder.join(format!("{}.json", file_name(&name)))
     }
 }
 
 impl CredentialStore for FileCredentials {
-    fn load<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
+    fn load<'a>(
+        &'a self,
+        key: &'a CredentialKey,
+    ) -> BoxFuture<'a, Result<Option<StoredCredentials>, StoreError>> {
         let (file, form) = (self.record_file(key), Arc::clone(&self.form));
         blocking(move || form.read(&file))
     }
@@ -122,7 +125,7 @@ impl CredentialStore for FileCredentials {
     fn find<'a>(
         &'a self,
         server: &'a ResourceUri,
-    ) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Option<StoredCredentials>, StoreError>> {
         let (folder, server) = (self.folder.clone(), server.clone());
         let form = Arc::clone(&self.form);
         blocking(move || Ok(latest_for(&server, form.read_all(&folder)?)))
@@ -131,13 +134,13 @@ impl CredentialStore for FileCredentials {
     fn records<'a>(
         &'a self,
         server: &'a ResourceUri,
-    ) -> BoxFuture<'a, Result<Vec<Record>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Vec<StoredCredentials>, StoreError>> {
         let (folder, server) = (self.folder.clone(), server.clone());
         let form = Arc::clone(&self.form);
         blocking(move || Ok(all_for(&server, form.read_all(&folder)?).collect()))
     }
 
-    fn remove<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn remove<'a>(&'a self, key: &'a CredentialKey) -> BoxFuture<'a, Result<(), StoreError>> {
         let (file, folder) = (self.record_file(key), self.folder.clone());
         blocking(move || match fs::remove_file(file) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -145,7 +148,7 @@ impl CredentialStore for FileCredentials {
         })
     }
 
-    fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn save<'a>(&'a self, record: &'a StoredCredentials) -> BoxFuture<'a, Result<(), StoreError>> {
         let (file, folder) = (self.record_file(&record.account.key()), self.folder.clone());
         let (form, json) = (Arc::clone(&self.form), serde_json::to_vec(record).map(Zeroizing::new));
         blocking(move || {
@@ -180,7 +183,7 @@ fn file_name(text: &str) -> String {
 
 impl Form {
     #[expect(clippy::disallowed_methods, reason = "the adapter is where the files are")]
-    fn read(&self, file: &Path) -> io::Result<Option<Record>> {
+    fn read(&self, file: &Path) -> io::Result<Option<StoredCredentials>> {
         let bytes = match fs::read(file) {
             Ok(bytes) => Zeroizing::new(bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -197,7 +200,7 @@ impl Form {
     /// Reads the records of a folder, in the order in which they were saved.
     ///
     /// Damaged records are skipped, so that the others remain usable.
-    fn read_all(&self, folder: &Path) -> io::Result<impl Iterator<Item = Record>> {
+    fn read_all(&self, folder: &Path) -> io::Result<impl Iterator<Item = StoredCredentials>> {
         let mut files: Vec<(SystemTime, PathBuf)> = Vec::new();
         for entry in fs::read_dir(folder)? {
             let entry = entry?;

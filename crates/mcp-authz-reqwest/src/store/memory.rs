@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use client_flow::{Record, RecordKey};
+use client_flow::{CredentialKey, StoredCredentials};
 use futures::future::BoxFuture;
 use oauth_types::ResourceUri;
 
@@ -19,7 +19,7 @@ pub struct MemoryCredentials(Mutex<Kept>);
 #[derive(Debug, Default)]
 struct Kept {
     /// Records in the order in which they were saved.
-    records: Vec<Record>,
+    records: Vec<StoredCredentials>,
     turns: HashMap<ResourceUri, Arc<tokio::sync::Mutex<()>>>,
 }
 
@@ -30,7 +30,10 @@ impl MemoryCredentials {
 }
 
 impl CredentialStore for MemoryCredentials {
-    fn load<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
+    fn load<'a>(
+        &'a self,
+        key: &'a CredentialKey,
+    ) -> BoxFuture<'a, Result<Option<StoredCredentials>, StoreError>> {
         let found = self.kept().records.iter().find(|record| record.account.key() == *key).cloned();
         Box::pin(async move { Ok(found) })
     }
@@ -38,7 +41,7 @@ impl CredentialStore for MemoryCredentials {
     fn find<'a>(
         &'a self,
         server: &'a ResourceUri,
-    ) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Option<StoredCredentials>, StoreError>> {
         let found = latest_for(server, self.kept().records.iter().cloned());
         Box::pin(async move { Ok(found) })
     }
@@ -46,17 +49,17 @@ impl CredentialStore for MemoryCredentials {
     fn records<'a>(
         &'a self,
         server: &'a ResourceUri,
-    ) -> BoxFuture<'a, Result<Vec<Record>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Vec<StoredCredentials>, StoreError>> {
         let found = all_for(server, self.kept().records.iter().cloned()).collect();
         Box::pin(async move { Ok(found) })
     }
 
-    fn remove<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn remove<'a>(&'a self, key: &'a CredentialKey) -> BoxFuture<'a, Result<(), StoreError>> {
         self.kept().records.retain(|record| record.key() != *key);
         Box::pin(async { Ok(()) })
     }
 
-    fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn save<'a>(&'a self, record: &'a StoredCredentials) -> BoxFuture<'a, Result<(), StoreError>> {
         let mut kept = self.kept();
         let key = record.account.key();
         kept.records.retain(|other| other.account.key() != key);

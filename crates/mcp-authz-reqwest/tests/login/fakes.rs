@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use client_flow::Visit;
+use client_flow::BrowserRequest;
 use futures::future::BoxFuture;
 use mcp_authz_reqwest::{AuthorizedClient, Error, UserAgent, VisitError};
 use oauth_types::RedirectUri;
@@ -155,7 +155,7 @@ impl UserAgent for Follows {
         &self.redirect_uri
     }
 
-    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>> {
+    fn visit<'a>(&'a self, visit: &'a BrowserRequest) -> BoxFuture<'a, Result<String, VisitError>> {
         Box::pin(async move {
             self.windows.lock().unwrap().push(visit.client_id().as_str().to_owned());
             let none = reqwest::redirect::Policy::none();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use client_flow::{ClientConfig, Visit};
+use client_flow::{BrowserRequest, ClientConfig};
 use futures::future::BoxFuture;
 use mcp_authz_reqwest::{AuthorizedClient, FileCredentials, UserAgent, VisitError};
 use oauth_types::RedirectUri;
@@ -19,7 +19,7 @@ impl UserAgent for Ignored {
         &self.0
     }
 
-    fn visit<'a>(&'a self, _: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>> {
+    fn visit<'a>(&'a self, _: &'a BrowserRequest) -> BoxFuture<'a, Result<String, VisitError>> {
         self.1.fetch_add(1, Ordering::SeqCst);
         Box::pin(core::future::pending())
     }

@@ -8,7 +8,7 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 
 use authorization_server::Store as _;
 use authorization_server::store::{OnceKind, RedeemOutcome, RotateOutcome, StoreError};
-use client_auth::{Registered, Replay};
+use client_auth::{ClientAuthRecord, Replay};
 use futures::executor::block_on;
 use futures::future::join_all;
 use oauth_types::{ClientId, ScopeSet, SecretDigest, Subject};
@@ -18,7 +18,12 @@ use crate::samples::*;
 fn client() -> authorization_server::ClientRecord {
     let scopes = ScopeSet::parse("files:read").unwrap();
     let id = ClientId::parse(CLIENT).unwrap();
-    authorization_server::ClientRecord::for_itself(id, Registered::public(), scopes, NOW)
+    authorization_server::ClientRecord::client_credentials(
+        id,
+        ClientAuthRecord::public(),
+        scopes,
+        NOW,
+    )
 }
 
 /// SEC-203

@@ -98,7 +98,7 @@ fn a_database_of_another_user_or_behind_a_link_is_refused() {
 #[test]
 fn a_stolen_database_holds_no_code_token_secret_or_key() {
     use authorization_server::ClientRecord;
-    use client_auth::Registered;
+    use client_auth::ClientAuthRecord;
     use oauth_types::AuthMethod;
 
     let place = Place::new();
@@ -116,10 +116,10 @@ fn a_stolen_database_holds_no_code_token_secret_or_key() {
             store.insert_code(record.clone()).await.unwrap();
             store.redeem(&record.digest, new, NOW).await.unwrap();
             let registered =
-                Registered::new(AuthMethod::ClientSecretBasic).with_secret(secret.digest());
+                ClientAuthRecord::new(AuthMethod::ClientSecretBasic).with_secret(secret.digest());
             let scopes = ScopeSet::parse("files:read").unwrap();
             let id = ClientId::parse("canary-client").unwrap();
-            let client = ClientRecord::for_itself(id, registered, scopes, NOW);
+            let client = ClientRecord::client_credentials(id, registered, scopes, NOW);
             store.create_client(client, NOW).await.unwrap();
             store.check().await.unwrap();
         });

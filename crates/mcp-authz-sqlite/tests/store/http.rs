@@ -8,7 +8,7 @@ use std::time::Duration;
 use authorization_server::{ClientRecord, Config, Lifetimes, Store as _};
 use axum::Router;
 use axum::body::Body;
-use client_auth::Registered;
+use client_auth::ClientAuthRecord;
 use http::header::CONTENT_TYPE;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
@@ -36,12 +36,13 @@ impl Server {
         let issuer = Issuer::parse("https://as.example").unwrap();
         let resource = ResourceUri::parse("https://rs.example/mcp").unwrap();
         let scopes = ScopeSet::parse("files:read").unwrap();
-        let lifetimes = Lifetimes::default().with_grace(Duration::from_secs(grace));
+        let lifetimes = Lifetimes::default().with_refresh_grace(Duration::from_secs(grace));
         let config = Config::new(issuer, vec![resource], scopes, keys).unwrap();
         let config = config.with_lifetimes(lifetimes).unwrap();
         let back = vec![RedirectUri::parse("https://app.example/cb").unwrap()];
         let id = ClientId::parse(CLIENT).unwrap();
-        let client = ClientRecord::preregistered(&config, id, Registered::public(), back, NOW);
+        let client =
+            ClientRecord::pre_registered(&config, id, ClientAuthRecord::public(), back, NOW);
         store.create_client(client.unwrap(), NOW).await.unwrap();
         let seconds = Arc::new(AtomicU64::new(0));
         let clock = Arc::clone(&seconds);

@@ -57,7 +57,7 @@ pub(crate) fn settings() -> Settings {
 }
 
 pub(crate) fn at(seconds: u64) -> UnixTime {
-    NOW.plus(Duration::from_secs(seconds))
+    NOW.saturating_add(Duration::from_secs(seconds))
 }
 
 pub(crate) fn verifier() -> CodeVerifier {

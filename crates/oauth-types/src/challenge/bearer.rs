@@ -130,7 +130,7 @@ impl BearerChallenge {
     ///
     /// A challenge that repeats one of these parameters is ambiguous and is passed over.
     #[must_use]
-    pub fn find(headers: &HeaderMap) -> Option<Self> {
+    pub fn from_headers(headers: &HeaderMap) -> Option<Self> {
         Self::find_scheme("Bearer", headers)
     }
 
@@ -138,7 +138,7 @@ impl BearerChallenge {
     ///
     /// The parameters are those of a Bearer challenge.
     #[must_use]
-    pub fn find_dpop(headers: &HeaderMap) -> Option<Self> {
+    pub fn from_dpop_headers(headers: &HeaderMap) -> Option<Self> {
         Self::find_scheme("DPoP", headers)
     }
 
@@ -237,7 +237,8 @@ impl fmt::Display for BearerChallenge {
     }
 }
 
-/// Reads a text that is one Bearer challenge; malformed members are ignored, as by [`find`](BearerChallenge::find).
+/// Reads a text that is one Bearer challenge; malformed members are ignored, as by
+/// [`find`](BearerChallenge::from_headers).
 impl FromStr for BearerChallenge {
     type Err = InvalidChallenge;
 
@@ -262,7 +263,7 @@ mod tests {
 
     fn find(line: &str) -> Option<BearerChallenge> {
         let value = HeaderValue::from_str(line).unwrap();
-        BearerChallenge::find(&HeaderMap::from_iter([(WWW_AUTHENTICATE, value)]))
+        BearerChallenge::from_headers(&HeaderMap::from_iter([(WWW_AUTHENTICATE, value)]))
     }
 
     #[test]
@@ -280,8 +281,8 @@ mod tests {
         let line = challenge.to_dpop_header_value(&algorithms);
         assert!(line.to_str().unwrap().contains(", algs=\"ES256 EdDSA\", "), "{line:?}");
         let headers = HeaderMap::from_iter([(WWW_AUTHENTICATE, line)]);
-        assert_eq!(BearerChallenge::find_dpop(&headers), Some(challenge));
-        assert_eq!(BearerChallenge::find(&headers), None);
+        assert_eq!(BearerChallenge::from_dpop_headers(&headers), Some(challenge));
+        assert_eq!(BearerChallenge::from_headers(&headers), None);
     }
 
     proptest! {
@@ -340,7 +341,7 @@ mod tests {
     /// R-AUTH-6
     #[test]
     fn a_name_that_is_no_token_is_not_among_the_algorithms() {
-        let odd = ["x\", scope=\"admin", "a b", "\u{e9}"].map(SigningAlgorithm::from_name);
+        let odd = ["x\", scope=\"admin", "a b", "\u{e9}"].map(SigningAlgorithm::parse);
         let line = BearerChallenge::default().to_dpop_header_value(&odd);
         assert_eq!(line, "DPoP");
     }

@@ -12,7 +12,7 @@ use crate::document::{
 };
 use crate::method::{ApplicationType, AuthMethod, GrantType, ResponseType, SigningAlgorithm};
 use crate::scope::ScopeSet;
-use crate::secret::{Secret, exposed};
+use crate::secret::{Secret, serde_secret};
 use crate::time::UnixTime;
 use crate::uri::RedirectUri;
 
@@ -71,17 +71,17 @@ impl Document for ClientMetadata {
             // `null` means an empty list; the caller decides whether that is allowed.
             redirect_uris: members.exact("redirect_uris", texts)?.unwrap_or_default(),
             token_endpoint_auth_method: members
-                .strict("token_endpoint_auth_method", name(AuthMethod::from_name))?,
+                .strict("token_endpoint_auth_method", name(AuthMethod::parse))?,
             // A malformed list is refused, because an absent one would turn a client that signs into a public client.
             token_endpoint_auth_methods_supported: members
-                .items("token_endpoint_auth_methods_supported", name(AuthMethod::from_name))?,
-            grant_types: members.names("grant_types", GrantType::from_name),
-            response_types: members.names("response_types", ResponseType::from_name),
+                .items("token_endpoint_auth_methods_supported", name(AuthMethod::parse))?,
+            grant_types: members.names("grant_types", GrantType::parse),
+            response_types: members.names("response_types", ResponseType::parse),
             client_name: members.lenient("client_name", text),
             scope: members.scopes("scope"),
-            application_type: members.lenient("application_type", name(ApplicationType::from_name)),
+            application_type: members.lenient("application_type", name(ApplicationType::parse)),
             token_endpoint_auth_signing_alg: members
-                .strict("token_endpoint_auth_signing_alg", name(SigningAlgorithm::from_name))?,
+                .strict("token_endpoint_auth_signing_alg", name(SigningAlgorithm::parse))?,
             jwks: members.lenient("jwks", Ok),
             jwks_uri: members.lenient("jwks_uri", text),
             dpop_bound_access_tokens: members.flag("dpop_bound_access_tokens").unwrap_or(true),
@@ -127,7 +127,7 @@ pub struct ClientInformation {
     /// Client identifier that the server issued.
     pub client_id: ClientId,
     /// Client secret that the server issued, if any.
-    #[serde(serialize_with = "exposed::serialize", skip_serializing_if = "Option::is_none")]
+    #[serde(serialize_with = "serde_secret::serialize", skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<Secret>,
     /// Expiry time of the secret, in seconds since the epoch; 0 means never.
     #[serde(skip_serializing_if = "Option::is_none")]

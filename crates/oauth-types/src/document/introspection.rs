@@ -50,16 +50,16 @@ impl<'de> Deserialize<'de> for Audience {
 /// Introspection response (RFC 7662 §2.2). If the token is not active, no other member counts.
 ///
 /// ```
-/// use oauth_types::IntrospectionAnswer;
+/// use oauth_types::IntrospectionResponse;
 ///
 /// let json = br#"{"active":true,"aud":"https://rs.example/mcp","scope":"files:read","exp":1700000000}"#;
-/// let answer = IntrospectionAnswer::from_json(json)?;
+/// let answer = IntrospectionResponse::from_json(json)?;
 /// assert!(answer.active && answer.aud.unwrap().contains("https://rs.example/mcp"));
 /// # Ok::<(), oauth_types::DocumentError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[non_exhaustive]
-pub struct IntrospectionAnswer {
+pub struct IntrospectionResponse {
     /// `true` if the token may be used now; only a JSON boolean is accepted.
     pub active: bool,
     /// Scopes that the token grants.
@@ -100,9 +100,9 @@ pub struct IntrospectionAnswer {
     pub extra: Map<String, Value>,
 }
 
-document!(IntrospectionAnswer);
+document!(IntrospectionResponse);
 
-impl Document for IntrospectionAnswer {
+impl Document for IntrospectionResponse {
     fn read(members: &mut Members) -> Result<Self, DocumentError> {
         let client_id = |value| ClientId::parse(&text(value)?).map_err(MemberRule::ClientId);
         let audience = |value| match value {
@@ -129,7 +129,7 @@ impl Document for IntrospectionAnswer {
     }
 }
 
-impl IntrospectionAnswer {
+impl IntrospectionResponse {
     /// Creates the response for a token that is unknown, expired, revoked, or not for the caller to see.
     #[must_use]
     pub fn inactive() -> Self {
@@ -172,19 +172,19 @@ mod tests {
             (r#"{"active":true,"aud":[1]}"#, "aud"),
             (r#"{"active":true,"active":true}"#, ""),
         ] {
-            let error = IntrospectionAnswer::from_json(bad.as_bytes()).unwrap_err();
+            let error = IntrospectionResponse::from_json(bad.as_bytes()).unwrap_err();
             match error {
                 DocumentError::Member { member: named, .. } => assert_eq!(named, member, "{bad}"),
                 other => assert_eq!((other, member), (DocumentError::NotAnObject, "")),
             }
         }
-        let inactive = IntrospectionAnswer::inactive().to_json();
+        let inactive = IntrospectionResponse::inactive().to_json();
         assert_eq!(inactive, &br#"{"active":false}"#[..]);
     }
 
     #[test]
     fn an_audience_is_one_or_many() {
-        let read = |json: &str| IntrospectionAnswer::from_json(json.as_bytes()).unwrap();
+        let read = |json: &str| IntrospectionResponse::from_json(json.as_bytes()).unwrap();
         let one = read(r#"{"active":true,"aud":"a","exp":1.5e9}"#);
         assert_eq!(one.exp, Some(UnixTime::from_secs(1_500_000_000)));
         assert_eq!(one.to_json(), &br#"{"active":true,"exp":1500000000,"aud":"a"}"#[..]);

@@ -13,20 +13,20 @@ use crate::document::{Document, DocumentError, Members, document};
 /// The verifier parses each key and passes over those that it does not know.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct KeySet {
+pub struct JwkSet {
     /// JSON Web Keys, as received.
     pub keys: Vec<Value>,
 }
 
-document!(KeySet);
+document!(JwkSet);
 
-impl Document for KeySet {
+impl Document for JwkSet {
     fn read(members: &mut Members) -> Result<Self, DocumentError> {
         Ok(Self { keys: members.required("keys", values)? })
     }
 }
 
-impl fmt::Debug for KeySet {
+impl fmt::Debug for JwkSet {
     /// Shows only the number of keys, because a set may hold private keys by mistake.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "KeySet({} keys)", self.keys.len())
@@ -41,10 +41,10 @@ mod tests {
     /// SEC-192
     #[test]
     fn a_set_is_read_with_what_it_does_not_know_and_shows_nothing() {
-        let set = KeySet::from_json(br#"{"keys":[{"kty":"oct","k":"canary"},1],"x":2}"#).unwrap();
+        let set = JwkSet::from_json(br#"{"keys":[{"kty":"oct","k":"canary"},1],"x":2}"#).unwrap();
         assert_eq!(format!("{set:?}"), "KeySet(2 keys)");
-        assert_eq!(KeySet::from_json(&set.to_json()), Ok(set));
-        let error = KeySet::from_json(b"{}").unwrap_err();
+        assert_eq!(JwkSet::from_json(&set.to_json()), Ok(set));
+        let error = JwkSet::from_json(b"{}").unwrap_err();
         assert_eq!(error, DocumentError::Member { member: "keys", rule: MemberRule::Missing });
     }
 }

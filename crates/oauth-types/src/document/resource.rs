@@ -51,7 +51,7 @@ impl Document for ProtectedResourceMetadata {
             scopes_supported: members.names("scopes_supported", str::to_owned),
             bearer_methods_supported: members.names("bearer_methods_supported", str::to_owned),
             dpop_signing_alg_values_supported: members
-                .names("dpop_signing_alg_values_supported", SigningAlgorithm::from_name),
+                .names("dpop_signing_alg_values_supported", SigningAlgorithm::parse),
             dpop_bound_access_tokens_required: members
                 .flag("dpop_bound_access_tokens_required")
                 .unwrap_or(true),

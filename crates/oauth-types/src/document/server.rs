@@ -83,7 +83,7 @@ document!(AuthorizationServerMetadata);
 
 impl Document for AuthorizationServerMetadata {
     fn read(members: &mut Members) -> Result<Self, DocumentError> {
-        let (algorithm, method) = (SigningAlgorithm::from_name, AuthMethod::from_name);
+        let (algorithm, method) = (SigningAlgorithm::parse, AuthMethod::parse);
         Ok(Self {
             issuer: members.required("issuer", uri(Issuer::parse))?,
             authorization_endpoint: members
@@ -97,10 +97,10 @@ impl Document for AuthorizationServerMetadata {
             jwks_uri: members.lenient("jwks_uri", endpoint),
             scopes_supported: members.names("scopes_supported", str::to_owned),
             response_types_supported: members
-                .names("response_types_supported", ResponseType::from_name),
-            grant_types_supported: members.names("grant_types_supported", GrantType::from_name),
+                .names("response_types_supported", ResponseType::parse),
+            grant_types_supported: members.names("grant_types_supported", GrantType::parse),
             authorization_grant_profiles_supported: members
-                .names("authorization_grant_profiles_supported", GrantProfile::from_name),
+                .names("authorization_grant_profiles_supported", GrantProfile::parse),
             token_endpoint_auth_methods_supported: members
                 .names("token_endpoint_auth_methods_supported", method),
             token_endpoint_auth_signing_alg_values_supported: members

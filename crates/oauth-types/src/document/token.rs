@@ -7,7 +7,7 @@ use crate::document::members::{name, secret, text, time};
 use crate::document::{Document, DocumentError, MemberRule, Members, document};
 use crate::method::IssuedTokenType;
 use crate::scope::ScopeSet;
-use crate::secret::{Secret, exposed};
+use crate::secret::{Secret, serde_secret};
 use crate::thumbprint::Thumbprint;
 use crate::time::UnixTime;
 
@@ -63,7 +63,7 @@ impl<'de> Deserialize<'de> for TokenType {
 #[non_exhaustive]
 pub struct TokenResponse {
     /// Access token, of visible ASCII characters that fit a header (RFC 6750 §2.1).
-    #[serde(serialize_with = "exposed::serialize")]
+    #[serde(serialize_with = "serde_secret::serialize")]
     pub access_token: Secret,
     /// Type of the access token.
     pub token_type: TokenType,
@@ -71,7 +71,7 @@ pub struct TokenResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<u64>,
     /// Refresh token, if one was issued.
-    #[serde(serialize_with = "exposed::serialize", skip_serializing_if = "Option::is_none")]
+    #[serde(serialize_with = "serde_secret::serialize", skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<Secret>,
     /// Scopes that were granted; absent means all that were requested, empty means none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -120,7 +120,7 @@ impl TokenResponse {
 #[non_exhaustive]
 pub struct TokenExchangeResponse {
     /// Issued token.
-    #[serde(rename = "access_token", serialize_with = "exposed::serialize")]
+    #[serde(rename = "access_token", serialize_with = "serde_secret::serialize")]
     pub token: Secret,
     /// Kind of the issued token.
     pub issued_token_type: IssuedTokenType,
@@ -133,7 +133,7 @@ impl Document for TokenExchangeResponse {
         Ok(Self {
             token: members.required("access_token", header_token)?,
             issued_token_type: members
-                .required("issued_token_type", name(IssuedTokenType::from_name))?,
+                .required("issued_token_type", name(IssuedTokenType::parse))?,
         })
     }
 }

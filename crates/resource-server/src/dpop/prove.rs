@@ -1,20 +1,20 @@
 //! Verification of DPoP proofs, and the replay check after it (RFC 9449 §4.3, §11.1).
 
-use client_auth::{FirstUse, HeldKey, InvalidProof, PresentedProof, Replay};
+use client_auth::{DpopError, DpopKey, FirstUse, PresentedProof, Replay};
 use http::{HeaderMap, Method};
 use oauth_types::{ScopeSet, Secret, SecretDigest, Thumbprint, TokenType, UnixTime};
 
 use super::CheckProof;
+use crate::auth_info::Recognized;
 use crate::denial::{Denial, DenialReason};
-use crate::granted::Recognized;
 use crate::principal::Account;
 use crate::resource::{ProofRules, Resource};
 
 /// DPoP proof of a request, if it has one; not yet verified.
 #[derive(Clone, Debug)]
-pub(crate) struct Shown(Option<PresentedProof>);
+pub(crate) struct RequestProof(Option<PresentedProof>);
 
-impl Shown {
+impl RequestProof {
     pub(crate) fn parse(
         resource: &Resource,
         scheme: TokenType,
@@ -25,7 +25,7 @@ impl Shown {
             return Ok(Self(None));
         }
         let proof = PresentedProof::parse(headers);
-        match proof.and_then(|proof| proof.ok_or(InvalidProof::Missing)) {
+        match proof.and_then(|proof| proof.ok_or(DpopError::Missing)) {
             Ok(proof) => Ok(Self(Some(proof))),
             Err(error) => {
                 let reason = DenialReason::Proof(error);
@@ -84,7 +84,7 @@ impl<'a> CheckProof<'a> {
         if let Some(nonces) = nonces
             && !proof.nonce().is_some_and(|nonce| nonces.opens(nonce, now))
         {
-            return Err(deny(InvalidProof::Nonce).with_nonce(&nonces.nonce(now)));
+            return Err(deny(DpopError::Nonce).with_nonce(&nonces.nonce(now)));
         }
         Ok(CheckReplay { recognized, hint, proof: proof.first_use() })
     }
@@ -99,7 +99,7 @@ impl<'a> CheckProof<'a> {
 pub struct CheckReplay<'a> {
     recognized: Recognized<'a>,
     hint: ScopeSet,
-    proof: FirstUse<HeldKey>,
+    proof: FirstUse<DpopKey>,
 }
 
 impl<'a> CheckReplay<'a> {

@@ -31,11 +31,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use oauth_types::{
-    DocumentError, IntrospectionAnswer, Subject, Thumbprint, TokenFacts, UnixTime, media_type,
+    AccessTokenInfo, DocumentError, IntrospectionResponse, Subject, Thumbprint, UnixTime,
+    media_type,
 };
 use serde_json::Value;
 
-use crate::believed::Believed;
+use crate::cache_duration::CacheDuration;
 use crate::foreign::{SKEW, bound_key};
 use crate::introspection::Introspection;
 
@@ -106,15 +107,15 @@ impl core::error::Error for IntrospectionFailed {}
 #[expect(clippy::exhaustive_enums, reason = "a token works or it does not (RFC 7662 §2.2)")]
 pub enum Introspected {
     /// The token is valid at its authorization server.
-    Yes(Believed),
+    Yes(CacheDuration),
     /// The token is not accepted.
-    No(NotTaken),
+    No(IntrospectionRejected),
 }
 
 /// Reasons to treat a token as unknown, for logs.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
-pub enum NotTaken {
+pub enum IntrospectionRejected {
     /// The token is unknown, expired, revoked, or for another server (RFC 7662 §2.2).
     Inactive,
     /// The response names another issuer.
@@ -142,7 +143,7 @@ pub enum NotTaken {
     Audience,
 }
 
-impl fmt::Display for NotTaken {
+impl fmt::Display for IntrospectionRejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotAccessToken { member } => {
@@ -171,7 +172,7 @@ impl fmt::Display for NotTaken {
     }
 }
 
-impl core::error::Error for NotTaken {}
+impl core::error::Error for IntrospectionRejected {}
 
 impl Introspection {
     /// Reads the response to a request that was sent at `now` or later.
@@ -194,35 +195,39 @@ impl Introspection {
         if media_type(answer.headers()).as_deref() != Some("application/json") {
             return Err(IntrospectionFailed::MediaType);
         }
-        let read = match IntrospectionAnswer::from_json(answer.body()) {
+        let read = match IntrospectionResponse::from_json(answer.body()) {
             // With `active: false` all other members are ignored (RFC 7662 §2.2), because some servers send malformed
             // ones.
             Err(DocumentError::Member { .. }) if says_no(answer.body()) => {
-                return Ok(Introspected::No(NotTaken::Inactive));
+                return Ok(Introspected::No(IntrospectionRejected::Inactive));
             }
             read => read.map_err(IntrospectionFailed::Document)?,
         };
         Ok(match self.judge(read, now) {
-            Ok(facts) => Introspected::Yes(Believed::new(Arc::new(facts), self.window, now)),
+            Ok(facts) => Introspected::Yes(CacheDuration::new(Arc::new(facts), self.window, now)),
             Err(why) => Introspected::No(why),
         })
     }
 
-    fn judge(&self, answer: IntrospectionAnswer, now: UnixTime) -> Result<TokenFacts, NotTaken> {
+    fn judge(
+        &self,
+        answer: IntrospectionResponse,
+        now: UnixTime,
+    ) -> Result<AccessTokenInfo, IntrospectionRejected> {
         if !answer.active {
-            return Err(NotTaken::Inactive);
+            return Err(IntrospectionRejected::Inactive);
         }
         if answer.iss.as_ref().is_some_and(|issuer| *issuer != self.issuer) {
-            return Err(NotTaken::ForeignIssuer);
+            return Err(IntrospectionRejected::ForeignIssuer);
         }
-        if answer.nbf.is_some_and(|begin| now.plus(SKEW) < begin) {
-            return Err(NotTaken::NotYet);
+        if answer.nbf.is_some_and(|begin| now.saturating_add(SKEW) < begin) {
+            return Err(IntrospectionRejected::NotYet);
         }
         if let Some(member) = other_kind(&answer) {
-            return Err(NotTaken::NotAccessToken { member });
+            return Err(IntrospectionRejected::NotAccessToken { member });
         }
         let jkt = confirmed_key(&answer)?;
-        let client_id = answer.client_id.ok_or(NotTaken::NoClient)?;
+        let client_id = answer.client_id.ok_or(IntrospectionRejected::NoClient)?;
         let is_unnamed = answer.sub.is_none() && answer.username.is_none();
         let is_said = |name: &Option<String>| name.as_ref().is_some_and(|name| !name.is_empty());
         let names_user = is_said(&answer.sub) || is_said(&answer.username);
@@ -234,17 +239,17 @@ impl Introspection {
         let subject = match named.map(Subject::try_from) {
             Some(Ok(subject)) => subject,
             None if is_unnamed && self.takes_unnamed => Subject::from(&client_id),
-            _ if names_user => return Err(NotTaken::SubjectElsewhere),
-            _ => return Err(NotTaken::NoSubject),
+            _ if names_user => return Err(IntrospectionRejected::SubjectElsewhere),
+            _ => return Err(IntrospectionRejected::NoSubject),
         };
         let audience = match (answer.aud, &self.sole_resource) {
             (None, Some(resource)) => vec![resource.clone()],
             (audience, _) => {
                 let audience = audience.unwrap_or_default();
-                self.audiences.recipients(&audience).ok_or(NotTaken::Audience)?
+                self.audiences.recipients(&audience).ok_or(IntrospectionRejected::Audience)?
             }
         };
-        Ok(TokenFacts::new(subject, client_id, self.issuer.clone())
+        Ok(AccessTokenInfo::new(subject, client_id, self.issuer.clone())
             .with_scopes(answer.scope.unwrap_or_default())
             .with_audience(audience)
             .with_expires_at(answer.exp)
@@ -267,7 +272,7 @@ fn says_no(object: &[u8]) -> bool {
 /// | `token_use` | `access_token`, `access` | `refresh_token`, `id` | Ory Hydra, Appwrite; claims of Amazon Cognito |
 /// | `typ` | `Bearer`, `DPoP` | `Refresh`, `Offline`, `ID` | Keycloak |
 /// | `typ` | `JWT`, `at+jwt`, `application/at+jwt` | | servers that return the JWT header |
-fn other_kind(answer: &IntrospectionAnswer) -> Option<&'static str> {
+fn other_kind(answer: &IntrospectionResponse) -> Option<&'static str> {
     let known: [(&'static str, &[&str]); 2] = [
         ("token_use", &["access_token", "access"]),
         ("typ", &["Bearer", "DPoP", "JWT", "at+jwt", "application/at+jwt"]),
@@ -283,17 +288,20 @@ fn other_kind(answer: &IntrospectionAnswer) -> Option<&'static str> {
 }
 
 /// Returns the thumbprint of the key that the token is bound to, if any (RFC 9449 §6.2, RFC 7800 §3.1).
-fn confirmed_key(answer: &IntrospectionAnswer) -> Result<Option<Thumbprint>, NotTaken> {
+fn confirmed_key(
+    answer: &IntrospectionResponse,
+) -> Result<Option<Thumbprint>, IntrospectionRejected> {
     let is_dpop = match answer.token_type.as_deref() {
         None => false,
         Some(name) if name.eq_ignore_ascii_case("Bearer") => false,
         // Duende IdentityServer sends the kind of token here, not how the token is presented.
         Some("access_token") => false,
         Some(name) if name.eq_ignore_ascii_case("DPoP") => true,
-        Some(_) => return Err(NotTaken::TokenType),
+        Some(_) => return Err(IntrospectionRejected::TokenType),
     };
-    let bound = bound_key(answer.extra.get("cnf")).map_err(|_| NotTaken::Confirmation)?;
-    if is_dpop && bound.is_none() { Err(NotTaken::Confirmation) } else { Ok(bound) }
+    let bound =
+        bound_key(answer.extra.get("cnf")).map_err(|_| IntrospectionRejected::Confirmation)?;
+    if is_dpop && bound.is_none() { Err(IntrospectionRejected::Confirmation) } else { Ok(bound) }
 }
 
 #[cfg(test)]

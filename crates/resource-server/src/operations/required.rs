@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 use oauth_types::ScopeSet;
-use scope_stepup::Asked;
+use scope_stepup::RequestedOperation;
 use serde_json::{Value, json};
 
 use super::{BASE_METHODS, Decide, OperationScopes, Row};
@@ -32,7 +32,7 @@ impl OperationScopes {
         if is_encoded(headers) {
             return Err(Denial::encoded_body());
         }
-        let asked = Asked::of_request(headers, body).map_err(Denial::unreadable)?;
+        let asked = RequestedOperation::of_request(headers, body).map_err(Denial::unreadable)?;
         let mut required = None;
         let mut params = None;
         for (at, asked) in asked.iter().enumerate() {
@@ -56,7 +56,7 @@ impl OperationScopes {
     /// Returns the scopes that one operation needs; `params` is evaluated only if the host decides.
     fn needed(
         &self,
-        asked: &Asked<'_>,
+        asked: &RequestedOperation<'_>,
         params: impl FnOnce() -> Result<Value, Denial>,
     ) -> Result<Cow<'_, ScopeSet>, Denial> {
         let mut rows = self.meant(asked);
@@ -116,8 +116,8 @@ fn union<'a>(
 
 /// Returns the `params` of all requests and notifications in the body, in order; `null` for absent ones.
 ///
-/// A parser that only looks for names skips a number beyond all bounds, half of a surrogate pair, and deep nesting. Here
-/// they are refused, because the service may read them, and the host would decide about other parameters.
+/// A parser that only looks for names skips a number beyond all bounds, half of a surrogate pair, and deep nesting.
+/// Here they are refused, because the service may read them, and the host would decide about other parameters.
 fn all_params(body: &[u8]) -> Result<Vec<Value>, Denial> {
     let messages = match serde_json::from_slice(body) {
         Ok(Value::Array(messages)) => messages,

@@ -20,7 +20,7 @@ fn decide(
     can_refresh: bool,
 ) -> Decision {
     let (operation, challenge, held) = (Operation::tool("t"), challenge(asked), set(held));
-    let situation = Situation::new(&operation, &challenge)
+    let situation = StepUpContext::new(&operation, &challenge)
         .with_requested(&held)
         .with_granted(&held)
         .with_can_refresh(can_refresh);
@@ -46,7 +46,7 @@ fn attempt(decision: Decision) -> (String, Attempt) {
 fn the_union_of_requested_granted_and_challenged() {
     let (operation, challenge) = (Operation::tool("t"), challenge("c a"));
     let (requested, granted) = (set("a b"), set("a"));
-    let situation = Situation::new(&operation, &challenge)
+    let situation = StepUpContext::new(&operation, &challenge)
         .with_requested(&requested)
         .with_granted(&granted)
         .with_can_refresh(true);
@@ -60,7 +60,7 @@ fn held_scopes_lead_to_a_refresh_or_to_nothing() {
     let ledger = Ledger::new();
     assert_eq!(decide(&ledger, "a b", "b", &Policy::default(), true), Decision::Refresh);
     let error = gave_up(decide(&ledger, "a b", "b", &Policy::default(), false));
-    assert_eq!((error.reason, error.attempts), (GaveUp::AlreadyHeld, 0));
+    assert_eq!((error.reason, error.attempts), (InsufficientScopeKind::AlreadyHeld, 0));
 }
 
 /// C-SCOPE-6, SEC-158
@@ -76,7 +76,7 @@ fn attempts_are_bounded_and_counted_when_they_start() {
             drop(ledger.start(attempt));
         }
         let error = gave_up(decide(&ledger, "a", "b", &policy, true));
-        assert_eq!((error.reason, error.attempts), (GaveUp::LimitReached, allowed));
+        assert_eq!((error.reason, error.attempts), (InsufficientScopeKind::LimitReached, allowed));
     }
 }
 
@@ -87,7 +87,7 @@ fn one_operation_does_not_exhaust_another_and_success_clears() {
     let (_, attempt_) = attempt(decide(&ledger, "a", "b", &Policy::default(), true));
     let started = ledger.start(attempt_);
     let (operation, challenge) = (Operation::tool("other"), challenge("b"));
-    let other = Situation::new(&operation, &challenge);
+    let other = StepUpContext::new(&operation, &challenge);
     assert!(matches!(ledger.decide(&other, &Policy::default()), Decision::Reauthorize { .. }));
     assert_eq!(ledger.started(&Operation::tool("other")), None);
     assert_eq!(ledger.started(&Operation::tool("t")).as_ref(), Some(&started));
@@ -99,9 +99,9 @@ fn one_operation_does_not_exhaust_another_and_success_clears() {
 #[test]
 fn a_limit_of_zero_and_surface_mode_give_the_challenge_and_claim_nothing() {
     for (policy, reason) in [
-        (Policy::default().with_limit(Limit::new(0)), GaveUp::LimitReached),
-        (Policy::default().with_mode(Mode::Surface), GaveUp::Surfaced),
-        (Policy::default().with_mode(Mode::Fixed), GaveUp::NobodyToAsk),
+        (Policy::default().with_limit(Limit::new(0)), InsufficientScopeKind::LimitReached),
+        (Policy::default().with_mode(StepUpMode::Manual), InsufficientScopeKind::Surfaced),
+        (Policy::default().with_mode(StepUpMode::StaticToken), InsufficientScopeKind::NobodyToAsk),
     ] {
         let error = gave_up(decide(&Ledger::new(), "a", "b", &policy, true));
         assert_eq!((error.reason, error.attempts), (reason, 0));
@@ -116,17 +116,17 @@ fn what_the_user_left_out_before_is_not_asked_for_because_of_something_held() {
     // Requested a and b, granted a; now the server requires a.
     let (operation, challenge) = (Operation::tool("t"), challenge("a"));
     let (requested, granted) = (set("a b"), set("a"));
-    let situation = Situation::new(&operation, &challenge)
+    let situation = StepUpContext::new(&operation, &challenge)
         .with_requested(&requested)
         .with_granted(&granted)
         .with_can_refresh(true);
     assert_eq!(Ledger::new().decide(&situation, &Policy::default()), Decision::Refresh);
     let situation = situation.with_can_refresh(false);
     let error = gave_up(Ledger::new().decide(&situation, &Policy::default()));
-    assert_eq!(error.reason, GaveUp::AlreadyHeld);
+    assert_eq!(error.reason, InsufficientScopeKind::AlreadyHeld);
     // If the challenge names no scope, any scope that was not granted may be required.
     let silent = BearerChallenge::default();
-    let situation = Situation { challenge: &silent, ..situation };
+    let situation = StepUpContext { challenge: &silent, ..situation };
     let decision = Ledger::new().decide(&situation, &Policy::default());
     assert_eq!(attempt(decision).0, "a b");
 }
@@ -143,11 +143,11 @@ fn the_host_trims_or_refuses_before_anybody_is_asked() {
     });
     assert_eq!(attempt(decide(&ledger, "a", "b admin", &trims, true)).0, "a b");
     let error = gave_up(decide(&ledger, "a", "admin", &trims, true));
-    assert_eq!((error.reason, error.attempts), (GaveUp::NotAllowed, 0));
+    assert_eq!((error.reason, error.attempts), (InsufficientScopeKind::NotAllowed, 0));
     assert_eq!(error.required, Some(set("admin")));
     let refuses = Policy::default().with_filter(|_, _| None);
     let error = gave_up(decide(&ledger, "a", "b", &refuses, true));
-    assert_eq!(error.reason, GaveUp::NotAllowed);
+    assert_eq!(error.reason, InsufficientScopeKind::NotAllowed);
     // A refresh requests no scope, so the filter does not apply.
     assert_eq!(decide(&ledger, "a b", "b", &refuses, true), Decision::Refresh);
 }
@@ -159,7 +159,7 @@ fn a_declined_operation_is_not_asked_for_again() {
     let (_, attempt) = attempt(decide(&ledger, "a", "b", &Policy::default(), true));
     ledger.start(attempt).declined(&mut ledger);
     let error = gave_up(decide(&ledger, "a", "b", &Policy::default(), true));
-    assert_eq!(error.reason, GaveUp::Declined);
+    assert_eq!(error.reason, InsufficientScopeKind::Declined);
 }
 
 /// SEC-161
@@ -167,7 +167,7 @@ fn a_declined_operation_is_not_asked_for_again() {
 fn a_union_beyond_the_bounds_is_refused() {
     let many: Vec<String> = (0..128).map(|n| format!("s{n}")).collect();
     let error = gave_up(decide(&Ledger::new(), "a", &many.join(" "), &Policy::default(), true));
-    assert_eq!(error.reason, GaveUp::TooManyScopes);
+    assert_eq!(error.reason, InsufficientScopeKind::TooManyScopes);
 }
 
 /// SEC-252

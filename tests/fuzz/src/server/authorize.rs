@@ -53,7 +53,7 @@ impl Server {
                 redirect_uri: uri.clone(),
                 scopes: scopes.clone(),
                 resource: resource.clone(),
-                until: self.at.plus(REMEMBERED),
+                until: self.at.saturating_add(REMEMBERED),
             });
         }
         self.give((client, verifier), approved, (uri, scopes, resource), fault);

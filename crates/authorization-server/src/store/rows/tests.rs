@@ -1,6 +1,6 @@
 //! Row bodies: they are read back, and a body of a later release is refused or read safely.
 
-use client_auth::Registered;
+use client_auth::ClientAuthRecord;
 use oauth_types::{AuthMethod, ClientMetadata, Secret, Subject, Thumbprint};
 use serde_json::{Value, json};
 
@@ -22,8 +22,9 @@ const END: UnixTime = UnixTime::from_secs(u64::MAX);
 
 fn client() -> ClientRecord {
     let basic = AuthMethod::ClientSecretBasic;
-    let authentication = Registered::new(basic).with_secret(Secret::new("canary-secret").digest());
-    let mut client = ClientRecord::for_itself(client_id(), authentication, scopes(), END);
+    let authentication =
+        ClientAuthRecord::new(basic).with_secret(Secret::new("canary-secret").digest());
+    let mut client = ClientRecord::client_credentials(client_id(), authentication, scopes(), END);
     client.redirect_uris = vec![RedirectUri::parse_any_scheme("com.example.app:/cb").unwrap()];
     client.metadata.client_name = Some("\u{0}\"'\\ \u{1f600}".to_owned());
     client
@@ -160,7 +161,7 @@ fn the_format_of_version_1() {
     );
     let stored = r#"{"v":1,"authentication":{"method":"none","secret":null,"secret_expires_at":null},"redirect_uris":["https://app.example/cb"],"metadata":{"scope":"files:read"},"registered_at":1000000}"#;
     let read = read_client(&RecordBody::from_stored(stored)).unwrap();
-    assert_eq!(read.authentication, Registered::public());
+    assert_eq!(read.authentication, ClientAuthRecord::public());
     assert_eq!(read.metadata.scope, ScopeSet::parse("files:read").ok());
     assert_eq!(read.metadata.redirect_uris, ClientMetadata::new(&[]).redirect_uris);
 }

@@ -1,9 +1,9 @@
 //! Tests of the credentials and gates of a client after each outcome.
 
-use client_flow::{DiscoveryError, FlowError, FlowStage, Record};
+use client_flow::{DiscoveryError, FlowError, FlowStage, StoredCredentials};
 use http::StatusCode;
 use oauth_types::{ErrorResponse, Secret};
-use scope_stepup::{Decision, GaveUp, Policy, Situation};
+use scope_stepup::{Decision, InsufficientScopeKind, Policy, StepUpContext};
 use serde_json::json;
 
 use super::*;
@@ -27,7 +27,7 @@ fn step_up(tool: &str) -> Wanted {
 }
 
 fn holdings() -> Holdings {
-    let record: Record = serde_json::from_value(json!({
+    let record: StoredCredentials = serde_json::from_value(json!({
         "resource": "https://rs.example/mcp",
         "server": {
             "issuer": "https://as.example",
@@ -47,7 +47,7 @@ fn holdings() -> Holdings {
 fn decide(own: &Holdings) -> Decision {
     let challenge = BearerChallenge::new().with_scope(ScopeSet::parse("s").unwrap());
     let operation = Operation::tool("t");
-    own.ledger.decide(&Situation::new(&operation, &challenge), &Policy::default())
+    own.ledger.decide(&StepUpContext::new(&operation, &challenge), &Policy::default())
 }
 
 /// Starts a step-up of the tool `t`.
@@ -179,9 +179,10 @@ fn a_logout_forgets_what_the_user_declined() {
 /// SEC-165
 #[test]
 fn a_step_up_that_the_user_declines_is_noted_for_its_operation_and_another_failure_is_not() {
-    for (failed, reason) in
-        [(VisitError::Declined, GaveUp::Declined), (VisitError::Timeout, GaveUp::LimitReached)]
-    {
+    for (failed, reason) in [
+        (VisitError::Declined, InsufficientScopeKind::Declined),
+        (VisitError::Timeout, InsufficientScopeKind::LimitReached),
+    ] {
         let mut own = holdings();
         let (started, from) = (Some(started(&mut own)), own.session.clone());
         let ended = Ended { started, ..Ended::new(Err(Error::Visit(failed).into()), from) };

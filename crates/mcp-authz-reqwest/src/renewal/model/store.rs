@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use client_flow::{Record, RecordKey};
+use client_flow::{CredentialKey, StoredCredentials};
 use futures::future::BoxFuture;
 use oauth_types::ResourceUri;
 
@@ -17,7 +17,7 @@ pub(super) struct Store {
 }
 
 /// Returns the number of the tokens in a record.
-pub(super) fn held(record: &Record) -> Option<usize> {
+pub(super) fn held(record: &StoredCredentials) -> Option<usize> {
     record.tokens.as_ref().map(|tokens| number(tokens.access_token.expose()))
 }
 
@@ -32,7 +32,7 @@ impl Store {
     }
 
     /// Waits, and records a write that takes place or fails.
-    async fn writes(&self, record: Option<&Record>) -> Result<(), StoreError> {
+    async fn writes(&self, record: Option<&StoredCredentials>) -> Result<(), StoreError> {
         let _busy = Busy::new(&self.world);
         self.world.delay().await;
         let mut own = self.world.lock();
@@ -47,7 +47,10 @@ impl Store {
 }
 
 impl CredentialStore for Store {
-    fn load<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
+    fn load<'a>(
+        &'a self,
+        key: &'a CredentialKey,
+    ) -> BoxFuture<'a, Result<Option<StoredCredentials>, StoreError>> {
         Box::pin(async {
             self.reads("loads").await?;
             self.kept.load(key).await
@@ -57,7 +60,7 @@ impl CredentialStore for Store {
     fn find<'a>(
         &'a self,
         server: &'a ResourceUri,
-    ) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Option<StoredCredentials>, StoreError>> {
         Box::pin(async {
             self.reads("finds").await?;
             self.kept.find(server).await
@@ -67,21 +70,21 @@ impl CredentialStore for Store {
     fn records<'a>(
         &'a self,
         server: &'a ResourceUri,
-    ) -> BoxFuture<'a, Result<Vec<Record>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Vec<StoredCredentials>, StoreError>> {
         Box::pin(async {
             self.reads("lists").await?;
             self.kept.records(server).await
         })
     }
 
-    fn remove<'a>(&'a self, key: &'a RecordKey) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn remove<'a>(&'a self, key: &'a CredentialKey) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async {
             self.writes(None).await?;
             self.kept.remove(key).await
         })
     }
 
-    fn save<'a>(&'a self, record: &'a Record) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn save<'a>(&'a self, record: &'a StoredCredentials) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async {
             self.writes(Some(record)).await?;
             self.kept.save(record).await

@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use client_flow::Visit;
+use client_flow::BrowserRequest;
 use futures::future::BoxFuture;
 use oauth_types::{FormPairs, RedirectUri};
 
@@ -36,7 +36,7 @@ impl UserAgent for User {
         &self.redirect_uri
     }
 
-    fn visit<'a>(&'a self, visit: &'a Visit) -> BoxFuture<'a, Result<String, VisitError>> {
+    fn visit<'a>(&'a self, visit: &'a BrowserRequest) -> BoxFuture<'a, Result<String, VisitError>> {
         Box::pin(async {
             let _busy = Busy::new(&self.world);
             let since = self.world.lock().window_opens(self.process);

@@ -17,7 +17,7 @@
 //!
 //! [`PresentedProof`]: client_auth::PresentedProof
 
-use client_auth::{HeldKey, InvalidProof};
+use client_auth::{DpopError, DpopKey};
 use http::HeaderMap;
 use oauth_types::{Thumbprint, UnixTime};
 
@@ -64,7 +64,7 @@ impl Proof {
         _: UnixTime,
     ) -> Result<CheckedProof, Refusal> {
         match need {
-            ProofNeed::Promised => Err(refuse(InvalidProof::Missing)),
+            ProofNeed::Promised => Err(refuse(DpopError::Missing)),
             ProofNeed::Optional => Ok(CheckedProof {}),
         }
     }
@@ -78,9 +78,9 @@ impl CheckedProof {
         _: &impl Store,
         bound: Option<Thumbprint>,
         _: UnixTime,
-    ) -> Result<Option<HeldKey>, Refusal> {
+    ) -> Result<Option<DpopKey>, Refusal> {
         match bound {
-            Some(_) => Err(Refusal::invalid_grant(Cause::Proof(InvalidProof::Missing))),
+            Some(_) => Err(Refusal::invalid_grant(Cause::Proof(DpopError::Missing))),
             None => Ok(None),
         }
     }
@@ -102,7 +102,7 @@ impl Proof {
     ) -> Result<CheckedProof, Refusal> {
         let Some(presented) = self.presented else {
             return match need {
-                ProofNeed::Promised => Err(refuse(InvalidProof::Missing)),
+                ProofNeed::Promised => Err(refuse(DpopError::Missing)),
                 ProofNeed::Optional => Ok(CheckedProof { verified: None }),
             };
         };
@@ -128,11 +128,11 @@ impl CheckedProof {
         store: &impl Store,
         bound: Option<Thumbprint>,
         now: UnixTime,
-    ) -> Result<Option<HeldKey>, Refusal> {
+    ) -> Result<Option<DpopKey>, Refusal> {
         let other = |error| Refusal::invalid_grant(Cause::Proof(error));
         let proof = match (self.verified, bound) {
             (None, None) => return Ok(None),
-            (None, Some(_)) => return Err(other(InvalidProof::Missing)),
+            (None, Some(_)) => return Err(other(DpopError::Missing)),
             (Some(proof), None) => proof,
             (Some(proof), Some(bound)) => proof.of_key(&bound).map_err(other)?,
         };
@@ -141,7 +141,7 @@ impl CheckedProof {
     }
 }
 
-fn refuse(error: InvalidProof) -> Refusal {
+fn refuse(error: DpopError) -> Refusal {
     let code = oauth_types::TokenErrorCode::InvalidDpopProof;
     Refusal::token(Cause::Proof(error), code, "the DPoP proof is not valid")
 }

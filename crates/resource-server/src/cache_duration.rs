@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use oauth_types::{TokenFacts, UnixTime};
+use oauth_types::{AccessTokenInfo, UnixTime};
 
 /// Facts about a token, with the period in which a cache may use them.
 ///
@@ -11,32 +11,32 @@ use oauth_types::{TokenFacts, UnixTime};
 /// entry grants nothing by itself: [`Presented::decide`](crate::Presented::decide) checks the facts on every request,
 /// so a token that expires is refused from the second of its expiry.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Believed {
-    facts: Arc<TokenFacts>,
+pub struct CacheDuration {
+    facts: Arc<AccessTokenInfo>,
     from: UnixTime,
     until: UnixTime,
 }
 
-impl Believed {
+impl CacheDuration {
     /// Stores facts that were obtained at `now`, valid for `window` or until the token expires.
     ///
     /// A `window` of less than one second disables the cache.
     #[must_use]
-    pub fn new(facts: Arc<TokenFacts>, window: Duration, now: UnixTime) -> Self {
+    pub fn new(facts: Arc<AccessTokenInfo>, window: Duration, now: UnixTime) -> Self {
         // A token without an expiry time is never accepted, so its facts are not cached.
-        let until = facts.expires_at.map_or(now, |end| end.min(now.plus(window)));
+        let until = facts.expires_at.map_or(now, |end| end.min(now.saturating_add(window)));
         Self { facts, from: now, until }
     }
 
     /// Returns the facts if they are still valid at `now`.
     #[must_use]
-    pub fn at(&self, now: UnixTime) -> Option<&Arc<TokenFacts>> {
+    pub fn at(&self, now: UnixTime) -> Option<&Arc<AccessTokenInfo>> {
         (self.from <= now && now < self.until).then_some(&self.facts)
     }
 
     /// Returns the facts regardless of the time, for requests that waited for them.
     #[must_use]
-    pub const fn facts(&self) -> &Arc<TokenFacts> {
+    pub const fn facts(&self) -> &Arc<AccessTokenInfo> {
         &self.facts
     }
 }
@@ -47,14 +47,14 @@ mod tests {
 
     use super::*;
 
-    fn believed(expires_at: Option<u64>, window: u64) -> Believed {
-        let facts = TokenFacts::new(
+    fn believed(expires_at: Option<u64>, window: u64) -> CacheDuration {
+        let facts = AccessTokenInfo::new(
             Subject::parse("alice").unwrap(),
             ClientId::parse("c").unwrap(),
             Issuer::parse("https://as.example").unwrap(),
         )
         .with_expires_at(expires_at.map(UnixTime::from_secs));
-        Believed::new(Arc::new(facts), Duration::from_secs(window), UnixTime::from_secs(100))
+        CacheDuration::new(Arc::new(facts), Duration::from_secs(window), UnixTime::from_secs(100))
     }
 
     /// SEC-155

@@ -1,6 +1,6 @@
 //! Server side of DPoP (RFC 9449 §4.3): verification of proofs of possession.
 //!
-//! | check, in this order | [`InvalidProof`] |
+//! | check, in this order | [`DpopError`] |
 //! |---|---|
 //! | the request has one `DPoP` header | `Repeated` |
 //! | it holds a proof with a public key for a supported algorithm | `Malformed` |
@@ -26,7 +26,7 @@ use crate::replay::Replayed;
 /// It is for the log: the client receives one code for all reasons (RFC 9449 §5, §7.1).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
-pub enum InvalidProof {
+pub enum DpopError {
     /// The request has no proof and needs one.
     Missing,
     /// The request has more than one `DPoP` header.
@@ -51,7 +51,7 @@ pub enum InvalidProof {
     OtherKey,
 }
 
-impl fmt::Display for InvalidProof {
+impl fmt::Display for DpopError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Missing => "the proof of possession (`DPoP`) is missing",
@@ -76,9 +76,9 @@ impl fmt::Display for InvalidProof {
     }
 }
 
-impl core::error::Error for InvalidProof {}
+impl core::error::Error for DpopError {}
 
-impl From<Replayed> for InvalidProof {
+impl From<Replayed> for DpopError {
     fn from(_: Replayed) -> Self {
         Self::Replayed
     }
@@ -86,9 +86,9 @@ impl From<Replayed> for InvalidProof {
 
 /// Key that the sender of a request holds; only a verified proof yields one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct HeldKey(Thumbprint);
+pub struct DpopKey(Thumbprint);
 
-impl HeldKey {
+impl DpopKey {
     /// Returns the JWK thumbprint of the key, for `cnf.jkt` (RFC 9449 §6.1).
     #[must_use]
     pub const fn thumbprint(&self) -> &Thumbprint {
@@ -111,7 +111,7 @@ mod read {
     use serde::Deserialize;
     use serde_json::{Value, json};
 
-    use super::{HeldKey, InvalidProof};
+    use super::{DpopError, DpopKey};
     use crate::jws::Lifetime;
     use crate::keys::VerifyingKeys;
     use crate::replay::FirstUse;
@@ -151,19 +151,19 @@ mod read {
         ///
         /// # Errors
         ///
-        /// [`InvalidProof::Repeated`] when there are several headers, [`InvalidProof::Malformed`] when the value is
+        /// [`DpopError::Repeated`] when there are several headers, [`DpopError::Malformed`] when the value is
         /// not text or too long.
-        pub fn parse(headers: &HeaderMap) -> Result<Option<Self>, InvalidProof> {
+        pub fn parse(headers: &HeaderMap) -> Result<Option<Self>, DpopError> {
             let mut lines = headers.get_all(DPOP).iter();
             let (Some(line), second) = (lines.next(), lines.next()) else { return Ok(None) };
             if second.is_some() {
-                return Err(InvalidProof::Repeated);
+                return Err(DpopError::Repeated);
             }
             match line.to_str() {
                 Ok(text) if text.len() <= MAX_PROOF => {
                     Ok(Some(Self { text: Secret::new(text), window: None }))
                 }
-                _ => Err(InvalidProof::Malformed),
+                _ => Err(DpopError::Malformed),
             }
         }
 
@@ -179,11 +179,11 @@ mod read {
         /// Returns the time at which a proof made at `iat` stops being valid; `None` if it is not valid now.
         fn until(&self, iat: UnixTime, now: UnixTime) -> Option<UnixTime> {
             let Some(window) = self.window else {
-                return Lifetime::new(iat.plus(LIFETIME)).with_iat(iat).until(now);
+                return Lifetime::new(iat.saturating_add(LIFETIME)).with_iat(iat).until(now);
             };
             // The last second of the window belongs to it.
-            let until = iat.plus(window).plus(Duration::from_secs(1));
-            (iat <= now.plus(window) && now < until).then_some(until)
+            let until = iat.saturating_add(window).saturating_add(Duration::from_secs(1));
+            (iat <= now.saturating_add(window) && now < until).then_some(until)
         }
 
         /// Verifies the proof for a request with this method to this URL.
@@ -193,35 +193,34 @@ mod read {
         ///
         /// # Errors
         ///
-        /// [`InvalidProof`] names the check that failed.
+        /// [`DpopError`] names the check that failed.
         pub fn verify(
             self,
             method: &Method,
             url: &str,
             token: Option<&Secret>,
             now: UnixTime,
-        ) -> Result<VerifiedProof, InvalidProof> {
+        ) -> Result<VerifiedProof, DpopError> {
             let proof = self.text.expose();
-            let (keys, thumbprint) = own_key(proof).ok_or(InvalidProof::Malformed)?;
-            let claims: Claims =
-                keys.verify(proof, "dpop+jwt").ok_or(InvalidProof::WrongSignature)?;
+            let (keys, thumbprint) = own_key(proof).ok_or(DpopError::Malformed)?;
+            let claims: Claims = keys.verify(proof, "dpop+jwt").ok_or(DpopError::WrongSignature)?;
             if claims.htm != method.as_str() || !is_same_target(&claims.htu, url) {
-                return Err(InvalidProof::OtherRequest);
+                return Err(DpopError::OtherRequest);
             }
-            let until = self.until(claims.iat, now).ok_or(InvalidProof::OutsideLifetime)?;
+            let until = self.until(claims.iat, now).ok_or(DpopError::OutsideLifetime)?;
             if let Some(token) = token {
                 let ath = URL_SAFE_NO_PAD.encode(token.digest().as_bytes());
                 if claims.ath != Some(ath) {
-                    return Err(InvalidProof::OtherToken);
+                    return Err(DpopError::OtherToken);
                 }
             }
             if !(1..=MAX_JTI).contains(&claims.jti.len()) {
-                return Err(InvalidProof::Malformed);
+                return Err(DpopError::Malformed);
             }
             // A client assertion's key text begins with a digit, so the two never collide; all thumbprints have one
             // length.
             let key = SecretDigest::of(&format!("dpop:{thumbprint}{}", claims.jti));
-            Ok(VerifiedProof { held: HeldKey(thumbprint), nonce: claims.nonce, key, until })
+            Ok(VerifiedProof { held: DpopKey(thumbprint), nonce: claims.nonce, key, until })
         }
     }
 
@@ -231,7 +230,7 @@ mod read {
     fn own_key(proof: &str) -> Option<(VerifyingKeys, Thumbprint)> {
         let (header, _) = proof.split_once('.')?;
         let raw: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).ok()?).ok()?;
-        let algorithm = SigningAlgorithm::from_name(raw.get("alg")?.as_str()?);
+        let algorithm = SigningAlgorithm::parse(raw.get("alg")?.as_str()?);
         // Private and symmetric keys are refused here, and keys that do not fit the algorithm.
         let set = json!({ "keys": [raw.get("jwk")?] });
         let keys = VerifyingKeys::from_jwks(&set, Some(&algorithm)).ok()?;
@@ -257,7 +256,7 @@ mod read {
     #[derive(Clone, Debug)]
     #[must_use = "nothing is held before the replay check"]
     pub struct VerifiedProof {
-        held: HeldKey,
+        held: DpopKey,
         nonce: Option<String>,
         key: SecretDigest,
         until: UnixTime,
@@ -277,13 +276,13 @@ mod read {
         ///
         /// # Errors
         ///
-        /// [`InvalidProof::OtherKey`] when the thumbprints differ.
-        pub fn of_key(self, bound: &Thumbprint) -> Result<Self, InvalidProof> {
-            if self.held.thumbprint() == bound { Ok(self) } else { Err(InvalidProof::OtherKey) }
+        /// [`DpopError::OtherKey`] when the thumbprints differ.
+        pub fn of_key(self, bound: &Thumbprint) -> Result<Self, DpopError> {
+            if self.held.thumbprint() == bound { Ok(self) } else { Err(DpopError::OtherKey) }
         }
 
         /// Proceeds to the replay check; the key to remember is a digest of the proof's key and `jti`.
-        pub fn first_use(self) -> FirstUse<HeldKey> {
+        pub fn first_use(self) -> FirstUse<DpopKey> {
             FirstUse::new(self.held, self.key, self.until)
         }
     }

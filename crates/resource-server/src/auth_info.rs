@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use oauth_types::{
-    ClientId, Issuer, ResourceUri, ScopeSet, Subject, Thumbprint, TokenFacts, TokenType, UnixTime,
+    AccessTokenInfo, ClientId, Issuer, ResourceUri, ScopeSet, Subject, Thumbprint, TokenType,
+    UnixTime,
 };
-use scope_stepup::{ScopeOrder, check};
+use scope_stepup::{ScopeHierarchy, check};
 
 use crate::denial::{Denial, DenialReason};
 use crate::principal::{Account, Principal};
@@ -16,11 +17,11 @@ use crate::resource::Resource;
 #[must_use = "nobody is let in until `authorize` says so"]
 pub struct Recognized<'a> {
     resource: &'a Resource,
-    facts: Arc<TokenFacts>,
+    facts: Arc<AccessTokenInfo>,
 }
 
 impl<'a> Recognized<'a> {
-    pub(crate) const fn new(resource: &'a Resource, facts: Arc<TokenFacts>) -> Self {
+    pub(crate) const fn new(resource: &'a Resource, facts: Arc<AccessTokenInfo>) -> Self {
         Self { resource, facts }
     }
 
@@ -58,12 +59,12 @@ impl<'a> Recognized<'a> {
     pub fn authorize(
         self,
         required: &ScopeSet,
-        order: &(impl ScopeOrder + ?Sized),
-    ) -> Result<Granted, Denial> {
+        order: &(impl ScopeHierarchy + ?Sized),
+    ) -> Result<AuthInfo, Denial> {
         // R-AUTH-4, R-AUTH-5
         check(&self.facts.scopes, required, order)
             .map_err(|missing| Denial::insufficient(self.resource, self.used(), &missing))?;
-        Ok(Granted { facts: self.facts })
+        Ok(AuthInfo { facts: self.facts })
     }
 }
 
@@ -71,11 +72,11 @@ impl<'a> Recognized<'a> {
 ///
 /// Only [`Recognized::authorize`] creates one. The token itself is not included, because handlers do not need it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Granted {
-    facts: Arc<TokenFacts>,
+pub struct AuthInfo {
+    facts: Arc<AccessTokenInfo>,
 }
 
-impl Granted {
+impl AuthInfo {
     /// Returns the user, or the client itself if no user is involved.
     #[must_use]
     pub fn subject(&self) -> &Subject {
@@ -135,8 +136,8 @@ impl Granted {
     /// `facts` are the current facts about the same token. It must have the same issuer, client, subject and key, must
     /// not have expired, and must not have lost a scope or an audience.
     #[must_use]
-    pub fn is_upheld_by(&self, facts: &TokenFacts, now: UnixTime) -> bool {
-        let TokenFacts { issuer, client_id, subject, .. } = &*self.facts;
+    pub fn is_upheld_by(&self, facts: &AccessTokenInfo, now: UnixTime) -> bool {
+        let AccessTokenInfo { issuer, client_id, subject, .. } = &*self.facts;
         let is_same = facts.issuer == *issuer
             && facts.client_id == *client_id
             && facts.subject == *subject
@@ -150,14 +151,14 @@ impl Granted {
 
 impl Principal {
     /// Returns the owner of the session or stream that a request begins.
-    pub(crate) fn of_request(granted: Option<&Granted>) -> Self {
-        granted.map_or_else(Self::without_token, Granted::principal)
+    pub(crate) fn of_request(granted: Option<&AuthInfo>) -> Self {
+        granted.map_or_else(Self::without_token, AuthInfo::principal)
     }
 }
 
 impl Account {
     /// Returns the account that a request counts against.
-    pub(crate) fn of_request(granted: Option<&Granted>) -> Self {
-        granted.map_or_else(Self::without_token, Granted::account)
+    pub(crate) fn of_request(granted: Option<&AuthInfo>) -> Self {
+        granted.map_or_else(Self::without_token, AuthInfo::account)
     }
 }

@@ -7,7 +7,7 @@ use oauth_types::UnixTime;
 
 /// Cached value that is refreshed when stale, and remains in use for a time if that fails.
 #[derive(Clone, Debug)]
-pub struct Kept<T> {
+pub struct Cached<T> {
     fresh: Duration,
     longest: Duration,
     known: Option<(Arc<T>, UnixTime)>,
@@ -15,7 +15,7 @@ pub struct Kept<T> {
     is_doubted: bool,
 }
 
-impl<T> Kept<T> {
+impl<T> Cached<T> {
     /// Minimum time between two fetches while a value is cached.
     pub const PAUSE: Duration = Duration::from_secs(30);
     /// Minimum time between two fetches while no value is cached.
@@ -32,7 +32,8 @@ impl<T> Kept<T> {
     /// Returns the cached value, fresh or stale.
     #[must_use]
     pub fn value(&self, now: UnixTime) -> Option<&Arc<T>> {
-        let known = self.known.as_ref().filter(|(_, at)| now.since(*at) < self.longest);
+        let known =
+            self.known.as_ref().filter(|(_, at)| now.saturating_duration_since(*at) < self.longest);
         known.map(|(value, _)| value)
     }
 
@@ -85,7 +86,8 @@ impl<T> Kept<T> {
 /// A `now` up to a minute before `at` belongs to a request that waited. An earlier one means that the clock was set
 /// back; the time then counts as passed, so that no request waits for the clock.
 fn has_passed(time: Duration, at: UnixTime, now: UnixTime) -> bool {
-    now.since(at) >= time || at.since(now) > Duration::from_secs(60)
+    now.saturating_duration_since(at) >= time
+        || at.saturating_duration_since(now) > Duration::from_secs(60)
 }
 
 #[cfg(test)]
@@ -100,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_value_is_used_on_while_it_cannot_be_fetched_but_not_for_ever() {
-        let mut kept = Kept::new(Duration::from_secs(300), HOUR);
+        let mut kept = Cached::new(Duration::from_secs(300), HOUR);
         assert!(kept.may_fetch(at(1000)) && kept.is_stale(at(1000)) && !kept.has_failed());
         kept.fetched(Some('a'), at(1000));
         assert!(!kept.is_stale(at(1299)) && !kept.has_failed());
@@ -113,7 +115,7 @@ mod tests {
 
     #[test]
     fn what_is_doubted_is_fetched_again_soon_and_used_until_then() {
-        let mut kept = Kept::new(Duration::from_secs(300), HOUR);
+        let mut kept = Cached::new(Duration::from_secs(300), HOUR);
         kept.fetched(Some('a'), at(1000));
         kept.doubt();
         assert!(kept.is_stale(at(1000)) && !kept.may_fetch(at(1029)) && kept.may_fetch(at(1030)));
@@ -126,7 +128,7 @@ mod tests {
 
     #[test]
     fn what_is_of_no_use_is_fetched_again_soon_and_not_used_until_then() {
-        let mut kept = Kept::new(Duration::from_secs(300), HOUR);
+        let mut kept = Cached::new(Duration::from_secs(300), HOUR);
         kept.fetched(Some('a'), at(1000));
         kept.clear();
         assert_eq!(kept.value(at(1000)), None);
@@ -135,7 +137,7 @@ mod tests {
 
     #[test]
     fn attempts_keep_their_distance() {
-        let mut kept = Kept::new(Duration::from_secs(300), HOUR);
+        let mut kept = Cached::new(Duration::from_secs(300), HOUR);
         kept.fetched(None, at(1000));
         assert!(!kept.may_fetch(at(1004)) && kept.may_fetch(at(1005)));
         kept.fetched(Some('a'), at(1005));
@@ -146,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_set_back_stops_nothing() {
-        let mut kept = Kept::new(Duration::from_secs(300), HOUR);
+        let mut kept = Cached::new(Duration::from_secs(300), HOUR);
         kept.fetched(Some('a'), at(9000));
         assert!(kept.is_stale(at(5000)) && kept.may_fetch(at(5000)));
         assert!(kept.value(at(5000)).is_some());

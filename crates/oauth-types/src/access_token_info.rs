@@ -12,10 +12,10 @@ use crate::uri::{Issuer, ResourceUri};
 /// Share it in an [`Arc`](std::sync::Arc) between the store or cache, the access decision and the request's handler.
 ///
 /// ```
-/// use oauth_types::{ClientId, Issuer, ResourceUri, ScopeSet, Subject, TokenFacts, UnixTime};
+/// use oauth_types::{ClientId, Issuer, ResourceUri, ScopeSet, Subject, AccessTokenInfo, UnixTime};
 ///
 /// let (client, issuer) = (ClientId::parse("c1")?, Issuer::parse("https://as.example")?);
-/// let facts = TokenFacts::new(Subject::parse("alice")?, client, issuer)
+/// let facts = AccessTokenInfo::new(Subject::parse("alice")?, client, issuer)
 ///     .with_scopes(ScopeSet::parse("files:read")?)
 ///     .with_audience([ResourceUri::parse("https://rs.example/mcp")?])
 ///     .with_expires_at(UnixTime::from_secs(600));
@@ -24,7 +24,7 @@ use crate::uri::{Issuer, ResourceUri};
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
-pub struct TokenFacts {
+pub struct AccessTokenInfo {
     /// Resource owner, or the client itself if no user is involved.
     pub subject: Subject,
     /// Client that the token was issued to.
@@ -46,7 +46,7 @@ pub struct TokenFacts {
     pub jkt: Option<Thumbprint>,
 }
 
-impl TokenFacts {
+impl AccessTokenInfo {
     /// Creates the properties of a token of this resource owner, client and issuer.
     ///
     /// All else begins with values that grant no access: no scope, no audience, and no expiry time, without which a
